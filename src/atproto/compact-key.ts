@@ -1,0 +1,155 @@
+/**
+ * Compact, prefix-free, order-preserving bytes for DIDs, record keys and record references inside storage keys.
+ *
+ * A `did:plc` is 15 bytes behind a tag, a TID 8 bytes behind a tag, everything else is length-prefixed. One value has
+ * exactly one encoding, so equal keys never depend on spelling.
+ */
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { invariant } from '../base/invariant.ts';
+import { collectionCode, collectionOfCode } from './collection.ts';
+
+/** One record of one repo: the three parts of an AT-URI. */
+export type RecordRef = { readonly did: string; readonly collection: string; readonly rkey: string };
+
+/** DIDs above this are refused at the edges, so that every key stays below LMDB's key limit. Units: characters. */
+export const didLengthMax = 512;
+/** The protocol's own limit for record keys. Units: characters. */
+export const rkeyLengthMax = 512;
+
+const base32Alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
+const tidAlphabet = '234567abcdefghijklmnopqrstuvwxyz';
+
+function valuesOf(alphabet: string): Uint8Array {
+  const values = new Uint8Array(128).fill(255);
+  for (let value = 0; value < alphabet.length; value++) values[alphabet.charCodeAt(value)] = value;
+  return values;
+}
+
+const base32Values = valuesOf(base32Alphabet);
+const tidValues = valuesOf(tidAlphabet);
+
+const didTag = { plc: 1, other: 2 } as const;
+const rkeyTag = { self: 0, tid: 1, other: 2 } as const;
+const collectionTagOther = 255;
+
+/** Writes 24 base32 characters as 15 bytes; false, with nothing written, when they are not all lower-case base32. */
+function writePlc(writer: ByteWriter, did: string): boolean {
+  for (let index = 8; index < 32; index++) {
+    const code = did.charCodeAt(index);
+    if (code > 127 || base32Values[code] === 255) return false;
+  }
+  writer.u8(didTag.plc);
+  for (let index = 8; index < 32; index += 8) {
+    let high = 0;
+    for (let digit = 0; digit < 4; digit++) high = (high << 5) | base32Values[did.charCodeAt(index + digit)]!;
+    let low = 0;
+    for (let digit = 4; digit < 8; digit++) low = (low << 5) | base32Values[did.charCodeAt(index + digit)]!;
+    writer.u8(high >>> 12).u8((high >>> 4) & 255).u8(((high & 15) << 4) | (low >>> 16)).u8((low >>> 8) & 255).u8(low & 255);
+  }
+  return true;
+}
+
+export function writeDid(writer: ByteWriter, did: string): void {
+  invariant(did.length <= didLengthMax, 'a DID inside a key is within didLengthMax');
+  if (did.length === 32 && did.startsWith('did:plc:') && writePlc(writer, did)) return;
+  writer.u8(didTag.other).text(did);
+}
+
+export function readDid(reader: ByteReader): string {
+  if (reader.u8() === didTag.other) return reader.text();
+  const bytes = reader.bytes(15);
+  let did = 'did:plc:';
+  for (let index = 0; index < 15; index += 5) {
+    const high = (bytes[index]! << 12) | (bytes[index + 1]! << 4) | (bytes[index + 2]! >>> 4);
+    const low = ((bytes[index + 2]! & 15) << 16) | (bytes[index + 3]! << 8) | bytes[index + 4]!;
+    for (let shift = 15; shift >= 0; shift -= 5) did += base32Alphabet[(high >>> shift) & 31];
+    for (let shift = 15; shift >= 0; shift -= 5) did += base32Alphabet[(low >>> shift) & 31];
+  }
+  return did;
+}
+
+/** True for the 13 characters of a timestamp identifier, whose order is its time order. */
+export function isTid(rkey: string): boolean {
+  if (rkey.length !== 13) return false;
+  for (let index = 0; index < 13; index++) {
+    const code = rkey.charCodeAt(index);
+    if (code > 127 || tidValues[code] === 255) return false;
+  }
+  return tidValues[rkey.charCodeAt(0)]! < 16;
+}
+
+export function writeRkey(writer: ByteWriter, rkey: string): void {
+  invariant(rkey.length <= rkeyLengthMax, 'a record key is within rkeyLengthMax');
+  if (isTid(rkey)) {
+    let high = tidValues[rkey.charCodeAt(0)]!;
+    for (let index = 1; index < 6; index++) high = (high << 5) | tidValues[rkey.charCodeAt(index)]!;
+    const seventh = tidValues[rkey.charCodeAt(6)]!;
+    let low = seventh & 7;
+    for (let index = 7; index < 13; index++) low = low * 32 + tidValues[rkey.charCodeAt(index)]!;
+    // 29 bits stand before the seventh character's two upper bits; `high` holds 4 + 25 of them.
+    writer.u8(rkeyTag.tid).u32(high * 8 + ((seventh >>> 3) << 1) + (low >= 2 ** 32 ? 1 : 0)).u32(low % 2 ** 32);
+    return;
+  }
+  if (rkey === 'self') writer.u8(rkeyTag.self);
+  else writer.u8(rkeyTag.other).text(rkey);
+}
+
+export function readRkey(reader: ByteReader): string {
+  const tag = reader.u8();
+  if (tag === rkeyTag.self) return 'self';
+  if (tag === rkeyTag.other) return reader.text();
+  return tidOfWords(reader.u32(), reader.u32());
+}
+
+function tidOfWords(high: number, low: number): string {
+  let tid = '';
+  let rest = BigInt(high) * 2n ** 32n + BigInt(low);
+  for (let index = 0; index < 13; index++) {
+    tid = tidAlphabet[Number(rest & 31n)] + tid;
+    rest >>= 5n;
+  }
+  return tid;
+}
+
+export function writeCollection(writer: ByteWriter, collection: string): void {
+  const code = collectionCode(collection);
+  if (code === undefined) writer.u8(collectionTagOther).text(collection);
+  else writer.u8(code);
+}
+
+export function readCollection(reader: ByteReader): string {
+  const code = reader.u8();
+  if (code === collectionTagOther) return reader.text();
+  const collection = collectionOfCode(code);
+  invariant(collection !== undefined, 'a stored collection code is one that was given out');
+  return collection;
+}
+
+export function writeRecordRef(writer: ByteWriter, ref: RecordRef): void {
+  writeDid(writer, ref.did);
+  writeCollection(writer, ref.collection);
+  writeRkey(writer, ref.rkey);
+}
+
+export function readRecordRef(reader: ByteReader): RecordRef {
+  return { did: readDid(reader), collection: readCollection(reader), rkey: readRkey(reader) };
+}
+
+/** Splits `at://did/collection/rkey`. Returns undefined for anything else, handles as authority included. */
+export function parseRecordUri(uri: string): RecordRef | undefined {
+  if (!uri.startsWith('at://did:')) return undefined;
+  const first = uri.indexOf('/', 5);
+  if (first < 0) return undefined;
+  const second = uri.indexOf('/', first + 1);
+  if (second < 0) return undefined;
+  const did = uri.slice(5, first);
+  const collection = uri.slice(first + 1, second);
+  const rkey = uri.slice(second + 1);
+  const isWhole = collection.length > 0 && rkey.length > 0 && !/[/?#]/.test(rkey);
+  if (!isWhole || did.length > didLengthMax || rkey.length > rkeyLengthMax || collection.length > 317) return undefined;
+  return { did, collection, rkey };
+}
+
+export function recordUri(ref: RecordRef): string {
+  return `at://${ref.did}/${ref.collection}/${ref.rkey}`;
+}

@@ -1,0 +1,168 @@
+/**
+ * The entries of a slot's log: everything that can change a slot, and nothing else.
+ *
+ * Owns: the shapes and their bytes. An entry carries all that apply needs, so that apply uses only the slot's state and
+ * the entry. Records travel as the JSON text that will be served; ingest has already checked them.
+ */
+import type { RecordRef } from './compact-key.ts';
+
+/** One record operation of a commit. `cid` and `json` are empty for a delete. */
+export type RepoOp = {
+  readonly action: 'create' | 'update' | 'delete';
+  readonly collection: string;
+  readonly rkey: string;
+  /** Base32 CIDv1 text. */
+  readonly cid: string;
+  /** The record in the protocol's JSON form ($link, $bytes), keys in the order of the block. */
+  readonly json: string;
+};
+
+/** One commit of one repo, in the order of its stream. `timeMs` is the event's own time. */
+export type CommitEntry = {
+  readonly kind: 'commit';
+  readonly did: string;
+  readonly rev: string;
+  /** The rev before it as the event claims it; null when the event names none. */
+  readonly since: string | null;
+  readonly timeMs: number;
+  readonly ops: readonly RepoOp[];
+};
+
+/** A `#sync` event: the repo's state was replaced; the slot marks it for resync when it is behind `rev`. */
+export type SyncEntry = { readonly kind: 'sync'; readonly did: string; readonly rev: string; readonly timeMs: number };
+
+/** The outcome of resolving a DID, checked in both directions. */
+export type IdentityEntry = {
+  readonly kind: 'identity';
+  readonly did: string;
+  /** Lower-case handle that proves this DID, or null when none does. */
+  readonly handle: string | null;
+  /** When the handle was verified; decides contention for a handle. */
+  readonly verifiedAtMs: number;
+  /** JSON objects by fragment id as GetIdentityBy… returns them; empty string when the document was not resolved. */
+  readonly keysJson: string;
+  readonly servicesJson: string;
+  /** The event's time; an event older than the last from the same source is dropped. */
+  readonly timeMs: number;
+};
+
+export type AccountEntry = {
+  readonly kind: 'account';
+  readonly did: string;
+  readonly active: boolean;
+  /** Empty when active, else deactivated, suspended, takendown, deleted, desynchronized or throttled. */
+  readonly status: string;
+  readonly timeMs: number;
+};
+
+/** A repo's content from getRepo: begin, chunks, end. It never touches records of a later rev. */
+export type ResyncBeginEntry = { readonly kind: 'resync-begin'; readonly did: string; readonly rev: string; readonly timeMs: number };
+export type ResyncChunkEntry = {
+  readonly kind: 'resync-chunk';
+  readonly did: string;
+  readonly rev: string;
+  readonly timeMs: number;
+  /** Every record is `action: 'create'`. */
+  readonly ops: readonly RepoOp[];
+};
+export type ResyncEndEntry = { readonly kind: 'resync-end'; readonly did: string; readonly rev: string; readonly timeMs: number };
+
+/** A write that arrives by RPC or from bsync; applied before the caller is answered. */
+export type PrivateEntry = { readonly kind: 'private'; readonly did: string; readonly write: PrivateWrite };
+export type PrivateWrite =
+  | { readonly type: 'actor-takedown'; readonly ref: string | null }
+  | { readonly type: 'record-takedown'; readonly collection: string; readonly rkey: string; readonly ref: string | null }
+  | { readonly type: 'blob-takedown'; readonly cid: string; readonly ref: string | null }
+  | { readonly type: 'notification-seen'; readonly seenMs: number }
+  | { readonly type: 'upstream-status'; readonly status: string };
+
+/** What one slot's apply sends to another slot. Absolute: repeating it changes nothing. */
+export type EffectEntry = { readonly kind: 'effect'; readonly effect: Effect };
+
+/** The primary notes that `target` holds all of this slot's effects up to `mark`, so that the outbox can be trimmed. */
+export type DeliveredEntry = { readonly kind: 'delivered'; readonly target: number; readonly mark: number };
+
+/** The next chunk of long work of this slot, appended by the slot itself. */
+export type ContinueEntry = { readonly kind: 'continue'; readonly did: string; readonly work: ContinueWork };
+export type ContinueWork =
+  | { readonly type: 'delete-account'; readonly originMs: number }
+  | { readonly type: 'resync-sweep'; readonly rev: string; readonly after: string }
+  | { readonly type: 'post-exists'; readonly rkey: string; readonly exists: boolean; readonly after: string };
+
+export type Entry =
+  | CommitEntry
+  | SyncEntry
+  | IdentityEntry
+  | AccountEntry
+  | ResyncBeginEntry
+  | ResyncChunkEntry
+  | ResyncEndEntry
+  | PrivateEntry
+  | EffectEntry
+  | DeliveredEntry
+  | ContinueEntry;
+
+export type EdgeKind = 'follow' | 'like' | 'repost' | 'quote' | 'reply' | 'block' | 'list-item' | 'list-block' | 'verification';
+
+/**
+ * An effect, routed to the slot of `toDid(effect)`.
+ *
+ * `edge`: record `source` points (or, when not present, no longer points) at `subjectDid` or at its record `subject`.
+ * `sortMs` is the source record's sort time and, with the source, the edge's identity: a withdrawal repeats it.
+ * `thread`: a reply hangs (or hung) in the thread whose root it claims. `notice`: a notification for `recipient`.
+ * `post-exists`: tells a reposter's slot whether the post behind its feed item exists.
+ * `handle-claim`/`handle-loss`: contention for a handle, decided in the handle's slot.
+ */
+export type Effect =
+  | {
+      readonly type: 'edge';
+      readonly edge: EdgeKind;
+      readonly present: boolean;
+      readonly source: RecordRef;
+      readonly subjectDid: string;
+      readonly subject: RecordRef | null;
+      readonly sortMs: number;
+    }
+  | {
+      readonly type: 'thread';
+      readonly present: boolean;
+      readonly root: RecordRef;
+      readonly parent: RecordRef;
+      readonly reply: RecordRef;
+      readonly sortMs: number;
+      /** Event time of this change: the deletion time of a reply that is not present. */
+      readonly timeMs: number;
+    }
+  | {
+      readonly type: 'notice';
+      readonly present: boolean;
+      readonly recipient: string;
+      readonly source: RecordRef;
+      readonly reason: string;
+      /** AT-URI of the recipient's own record that it is about, or null. */
+      readonly reasonSubject: string | null;
+      readonly sortMs: number;
+    }
+  | { readonly type: 'notice-takedown'; readonly recipient: string; readonly source: RecordRef; readonly isTakenDown: boolean; readonly sortMs: number }
+  | { readonly type: 'post-exists'; readonly reposter: string; readonly repostRkey: string; readonly post: RecordRef; readonly exists: boolean }
+  | { readonly type: 'handle-claim'; readonly handle: string; readonly did: string; readonly verifiedAtMs: number; readonly present: boolean }
+  | { readonly type: 'handle-loss'; readonly handle: string; readonly did: string; readonly winnerVerifiedAtMs: number };
+
+/** Returns the routing key of an entry from outside or of an effect: a DID, or a handle for a handle claim. */
+export function routingKey(effect: Effect): string {
+  switch (effect.type) {
+    case 'edge':
+      return effect.subjectDid;
+    case 'thread':
+      return effect.root.did;
+    case 'notice':
+    case 'notice-takedown':
+      return effect.recipient;
+    case 'post-exists':
+      return effect.reposter;
+    case 'handle-claim':
+      return effect.handle;
+    case 'handle-loss':
+      return effect.did;
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Cursor-style reading and writing of our own binary formats (keys, values, log entries, frames).
+ *
+ * Owns: growth, bounds, and byte order (big-endian throughout, so that byte order is number order). Strings are UTF-8
+ * behind a varint length. Refuses: reading past the end, which throws InvariantError since these bytes are our own.
+ */
+import { invariant } from './invariant.ts';
+
+declare global {
+  /** Node's own fast paths, which its type declarations leave out. Positions are bytes. */
+  interface Buffer {
+    latin1Slice(start?: number, end?: number): string;
+    utf8Slice(start?: number, end?: number): string;
+    latin1Write(text: string, offset?: number, length?: number): number;
+    utf8Write(text: string, offset?: number, length?: number): number;
+  }
+}
+
+/** Grows as it is written; `finish` copies out what was written and starts anew. */
+export class ByteWriter {
+  #buffer: Buffer;
+  #length = 0;
+
+  constructor(initialBytes = 256) {
+    this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#length + bytes;
+    if (needed <= this.#buffer.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    this.#buffer.copy(grown, 0, 0, this.#length);
+    this.#buffer = grown;
+  }
+
+  u8(value: number): this {
+    this.#reserve(1);
+    this.#buffer[this.#length++] = value;
+    return this;
+  }
+
+  u16(value: number): this {
+    this.#reserve(2);
+    this.#buffer[this.#length++] = value >>> 8;
+    this.#buffer[this.#length++] = value;
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#reserve(4);
+    this.#length = this.#buffer.writeUInt32BE(value >>> 0, this.#length);
+    return this;
+  }
+
+  /** Six bytes: enough for milliseconds and for log positions (2^48). */
+  u48(value: number): this {
+    this.#reserve(6);
+    this.#length = this.#buffer.writeUIntBE(value, this.#length, 6);
+    return this;
+  }
+
+  varint(value: number): this {
+    this.#reserve(8);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#buffer[this.#length++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.#buffer[this.#length++] = rest;
+    return this;
+  }
+
+  bytes(value: Uint8Array): this {
+    this.#reserve(value.length);
+    this.#buffer.set(value, this.#length);
+    this.#length += value.length;
+    return this;
+  }
+
+  /** Varint length, then the bytes. */
+  sized(value: Uint8Array): this {
+    return this.varint(value.length).bytes(value);
+  }
+
+  /** Varint length, then UTF-8. */
+  text(value: string): this {
+    const bytes = Buffer.byteLength(value);
+    this.varint(bytes);
+    this.#reserve(bytes);
+    this.#length += this.#buffer.write(value, this.#length, bytes, 'utf8');
+    return this;
+  }
+
+  /** ASCII without a length; the caller knows it to be ASCII. */
+  ascii(value: string): this {
+    this.#reserve(value.length);
+    this.#length += this.#buffer.latin1Write(value, this.#length, value.length);
+    return this;
+  }
+
+  /** Returns a copy of what was written and empties the writer. */
+  finish(): Buffer {
+    const result = Buffer.allocUnsafeSlow(this.#length);
+    this.#buffer.copy(result, 0, 0, this.#length);
+    this.#length = 0;
+    return result;
+  }
+}
+
+/** Reads what ByteWriter wrote. Slices alias the source: copy what must outlive it. */
+export class ByteReader {
+  readonly #buffer: Buffer;
+  #position: number;
+
+  constructor(source: Uint8Array, position = 0) {
+    this.#buffer = Buffer.isBuffer(source) ? source : Buffer.from(source.buffer, source.byteOffset, source.length);
+    this.#position = position;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  get remaining(): number {
+    return this.#buffer.length - this.#position;
+  }
+
+  #take(bytes: number): number {
+    const start = this.#position;
+    invariant(bytes >= 0 && start + bytes <= this.#buffer.length, 'a stored value is as long as its fields say');
+    this.#position = start + bytes;
+    return start;
+  }
+
+  u8(): number {
+    return this.#buffer[this.#take(1)]!;
+  }
+
+  u16(): number {
+    return this.#buffer.readUInt16BE(this.#take(2));
+  }
+
+  u32(): number {
+    return this.#buffer.readUInt32BE(this.#take(4));
+  }
+
+  u48(): number {
+    return this.#buffer.readUIntBE(this.#take(6), 6);
+  }
+
+  varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = this.#buffer[this.#take(1)]!;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 0x80;
+      invariant(scale < 2 ** 53, 'a varint fits 53 bits');
+    }
+  }
+
+  bytes(length: number): Buffer {
+    const start = this.#take(length);
+    return this.#buffer.subarray(start, start + length);
+  }
+
+  sized(): Buffer {
+    return this.bytes(this.varint());
+  }
+
+  text(): string {
+    const length = this.varint();
+    const start = this.#take(length);
+    return this.#buffer.utf8Slice(start, start + length);
+  }
+
+  ascii(length: number): string {
+    const start = this.#take(length);
+    return this.#buffer.latin1Slice(start, start + length);
+  }
+
+  rest(): Buffer {
+    return this.bytes(this.remaining);
+  }
+}

@@ -1,0 +1,67 @@
+/** The hash that places every key: `slotOf(key) = xxh32(utf8(key), seed 0) mod slots`. It never changes. */
+
+const prime1 = 0x9e3779b1;
+const prime2 = 0x85ebca77;
+const prime3 = 0xc2b2ae3d;
+const prime4 = 0x27d4eb2f;
+const prime5 = 0x165667b1;
+
+const scratch = Buffer.allocUnsafeSlow(4096);
+
+function rotateLeft(value: number, bits: number): number {
+  return (value << bits) | (value >>> (32 - bits));
+}
+
+function round(accumulator: number, lane: number): number {
+  return Math.imul(rotateLeft((accumulator + Math.imul(lane, prime2)) | 0, 13), prime1);
+}
+
+function lane(source: Buffer, position: number): number {
+  return (
+    source[position]! | (source[position + 1]! << 8) | (source[position + 2]! << 16) | (source[position + 3]! << 24)
+  );
+}
+
+/** xxHash32 with seed 0 of `length` bytes. Returns an unsigned 32-bit integer. Source: the xxHash specification. */
+export function xxh32(source: Buffer, length = source.length): number {
+  let position = 0;
+  let hash: number;
+  if (length >= 16) {
+    let a = (prime1 + prime2) | 0;
+    let b = prime2 | 0;
+    let c = 0;
+    let d = -prime1 | 0;
+    for (const end = length - 16; position <= end; position += 16) {
+      a = round(a, lane(source, position));
+      b = round(b, lane(source, position + 4));
+      c = round(c, lane(source, position + 8));
+      d = round(d, lane(source, position + 12));
+    }
+    hash = (rotateLeft(a, 1) + rotateLeft(b, 7) + rotateLeft(c, 12) + rotateLeft(d, 18)) | 0;
+  } else {
+    hash = prime5 | 0;
+  }
+  hash = (hash + length) | 0;
+  for (; position + 4 <= length; position += 4) {
+    hash = Math.imul(rotateLeft((hash + Math.imul(lane(source, position), prime3)) | 0, 17), prime4);
+  }
+  for (; position < length; position++) {
+    hash = Math.imul(rotateLeft((hash + Math.imul(source[position]!, prime5)) | 0, 11), prime1);
+  }
+  hash = Math.imul(hash ^ (hash >>> 15), prime2);
+  hash = Math.imul(hash ^ (hash >>> 13), prime3);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/**
+ * Returns the slot of a key: the DID for everything with an owner, the lower-case handle for the handle table,
+ * `cluster` for tables without an owner.
+ *
+ * Shape: `slots` is a power of two. Units: a slot index from 0.
+ */
+export function slotOf(key: string, slots: number): number {
+  const length = Buffer.byteLength(key);
+  const source = length <= scratch.length ? scratch : Buffer.allocUnsafe(length);
+  source.write(key, 0, length, 'utf8');
+  return xxh32(source, length) & (slots - 1);
+}
