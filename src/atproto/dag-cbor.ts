@@ -1,0 +1,20 @@
+/** Why bytes are not DAG-CBOR of the protocol's data model. */
+export type DagCborReason =
+  | 'truncated'
+  | 'trailing-bytes'
+  | 'too-deep'
+  | 'too-many-items'
+  | 'too-large'
+  | 'length-indefinite'
+  | 'integer-not-minimal'
+  | 'integer-too-large'
+  | 'float-not-64-bit'
+  | 'float-not-finite'
+  | 'simple-value-unknown'
+  | 'tag-unknown'
+  | 'cid-bad'
+  | 'key-not-text'
+  | 'key-forbidden'
+  | 'keys-not-sorted'
+  | 'key-duplicate'
+  | 'text-not-utf8';

@@ -1,0 +1,25 @@
+/**
+ * Values of the protocol's data model, as decoded from DAG-CBOR, and their JSON text.
+ *
+ * `Cid` and `ByteString` are classes with `toJSON`, so that plain JSON.stringify gives the protocol's `$link` and `$bytes`.
+ */
+import type { Cid } from './cid.ts';
+
+/** A CBOR byte string. `bytes` aliases the source that it was decoded from. */
+export class ByteString {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  /** Gives the protocol's JSON form: base64 without padding. */
+  toJSON(): { $bytes: string } {
+    const base64 = Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length).toString('base64');
+    return { $bytes: base64.replace(/=+$/, '') };
+  }
+}
+
+export type DagValue = null | boolean | number | string | Cid | ByteString | DagValue[] | DagMap;
+/** Keys are in the order of the block, but for keys that are decimal integers, which JavaScript puts first. */
+export type DagMap = { [key: string]: DagValue };
