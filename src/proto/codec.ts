@@ -1,0 +1,61 @@
+/**
+ * Messages of bsky.Service: bytes to typed objects and back.
+ *
+ * Timestamps are numbers of milliseconds since 1970; int64 is a number within 2^53; maps are `Map`s; enums are numbers.
+ */
+import { type MessageByName, type MessageName, type MethodName, serviceMethods } from './generated/bsky-service.ts';
+import { type AnyMessage, compileDecoder, type Decoder, Source } from './message-decoder.ts';
+import { compileEncoder, type Encoder, Sink } from './message-encoder.ts';
+import type { MessageInput } from './schema.ts';
+
+const decoders = new Map<MessageName, Decoder>();
+const encoders = new Map<MessageName, Encoder>();
+const sink = new Sink();
+
+function decoderOf(name: MessageName): Decoder {
+  let decoder = decoders.get(name);
+  if (decoder === undefined) {
+    decoder = compileDecoder(name, decoderOf);
+    decoders.set(name, decoder);
+  }
+  return decoder;
+}
+
+function encoderOf(name: MessageName): Encoder {
+  let encoder = encoders.get(name);
+  if (encoder === undefined) {
+    encoder = compileEncoder(name, encoderOf);
+    encoders.set(name, encoder);
+  }
+  return encoder;
+}
+
+/**
+ * Reads one message. `bytes` fields alias the source: copy what must outlive it.
+ *
+ * Errors: DataPlaneError `InvalidArgument` naming `Message.field`; `ResourceExhausted` past repeatedCountMax.
+ */
+export function decodeMessage<Name extends MessageName>(name: Name, bytes: Uint8Array): MessageByName[Name] {
+  const source = new Source(bytes);
+  return decoderOf(name)(source, source.end) as unknown as MessageByName[Name];
+}
+
+/** Writes one message. Returns bytes that the caller owns. */
+export function encodeMessage<Name extends MessageName>(name: Name, value: MessageInput<MessageByName[Name]>): Buffer {
+  sink.reset();
+  encoderOf(name)(sink, value as unknown as AnyMessage);
+  return sink.copy();
+}
+
+/** The request and response types of a method. */
+export type MethodMessages = { readonly request: MessageName; readonly response: MessageName };
+
+/** Every method of bsky.Service by its name. */
+export const methodByName: ReadonlyMap<string, MethodMessages> = new Map(
+  serviceMethods.map(([name, request, response]) => [name, { request, response }]),
+);
+
+/** True for a name of bsky.Service. */
+export function isMethodName(name: string): name is MethodName {
+  return methodByName.has(name);
+}

@@ -1,0 +1,306 @@
+/**
+ * Turns protobuf bytes into plain objects, by closures compiled once for each message type.
+ *
+ * Owns: bounds (nesting, items of a repeated field) and the naming of what is malformed. Unknown fields are skipped.
+ * Refuses: groups, a known field with a foreign wire type, integers beyond 2^53.
+ */
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { invariant } from '../base/invariant.ts';
+import { fieldsByMessage, type MessageName } from './generated/bsky-service.ts';
+import type { FieldSchema } from './schema.ts';
+
+/** Messages within messages beyond this are refused. */
+export const nestingDepthMax = 16;
+/** Items of one repeated field beyond this are refused, so that a small body cannot become a huge object. */
+export const repeatedCountMax = 200_000;
+
+/** The wire types that the service uses. */
+export const wireType = { varint: 0, fixed64: 1, sized: 2, fixed32: 5 } as const;
+
+/** A message as an object; its keys are the lower-camel names of the schema. */
+export type AnyMessage = { [key: string]: unknown };
+
+/** Reads one message that ends at `end` of the source. */
+export type Decoder = (source: Source, end: number) => AnyMessage;
+type FieldReader = (source: Source, message: AnyMessage, wire: number) => void;
+type ValueReader = (source: Source) => unknown;
+
+/** A position in the bytes of one request, with the limit of what is being read. */
+export class Source {
+  readonly buffer: Buffer;
+  position = 0;
+  end: number;
+  depth = 0;
+  /** `Message.field` that is being read, for error messages. */
+  place = 'message';
+
+  constructor(bytes: Uint8Array) {
+    this.buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.end = bytes.length;
+  }
+
+  fail(problem: string): never {
+    throw new DataPlaneError('InvalidArgument', `${this.place}: ${problem}`);
+  }
+
+  byte(): number {
+    if (this.position >= this.end) this.fail('the bytes end early');
+    return this.buffer[this.position++]!;
+  }
+
+  /** Reads a varint and keeps its low 32 bits, as int32, bool and enum do. */
+  int32(): number {
+    let value = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      const byte = this.byte();
+      if (shift < 32) value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+    return this.fail('a varint is longer than ten bytes');
+  }
+
+  bool(): boolean {
+    let bits = 0;
+    for (let index = 0; index < 10; index++) {
+      const byte = this.byte();
+      bits |= byte & 0x7f;
+      if (byte < 0x80) return bits !== 0;
+    }
+    return this.fail('a varint is longer than ten bytes');
+  }
+
+  int64(): number {
+    let value = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = this.byte();
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      const result = Number(BigInt.asIntN(64, value));
+      return Number.isSafeInteger(result) ? result : this.fail('an integer is beyond 2^53');
+    }
+    return this.fail('a varint is longer than ten bytes');
+  }
+
+  double(): number {
+    const start = this.take(8);
+    return this.buffer.readDoubleLE(start);
+  }
+
+  /** Reads a length and returns where the sized value ends. */
+  sizedEnd(): number {
+    let length = 0;
+    let scale = 1;
+    for (let index = 0; index < 5; index++) {
+      const byte = this.byte();
+      length += (byte & 0x7f) * scale;
+      if (byte < 0x80) {
+        const end = this.position + length;
+        if (end > this.end) this.fail('the bytes end early');
+        return end;
+      }
+      scale *= 0x80;
+    }
+    return this.fail('a length is too great');
+  }
+
+  take(bytes: number): number {
+    const start = this.position;
+    if (start + bytes > this.end) this.fail('the bytes end early');
+    this.position = start + bytes;
+    return start;
+  }
+
+  text(): string {
+    const end = this.sizedEnd();
+    const start = this.position;
+    this.position = end;
+    return this.buffer.utf8Slice(start, end);
+  }
+
+  /** Aliases the source. */
+  bytes(): Buffer {
+    const end = this.sizedEnd();
+    const start = this.position;
+    this.position = end;
+    return this.buffer.subarray(start, end);
+  }
+
+  skip(wire: number): void {
+    if (wire === wireType.varint) this.bool();
+    else if (wire === wireType.sized) this.position = this.sizedEnd();
+    else if (wire === wireType.fixed64) this.take(8);
+    else if (wire === wireType.fixed32) this.take(4);
+    else this.fail(`wire type ${wire} is not part of the service`);
+  }
+}
+
+function readTimestampMs(source: Source): number {
+  const end = source.sizedEnd();
+  const outerEnd = source.end;
+  source.end = end;
+  let seconds = 0;
+  let nanos = 0;
+  while (source.position < end) {
+    const tag = source.int32() >>> 0;
+    if (tag === 8) seconds = source.int64();
+    else if (tag === 16) nanos = source.int32();
+    else source.skip(tag & 7);
+  }
+  source.end = outerEnd;
+  const ms = seconds * 1000 + Math.floor(nanos / 1_000_000);
+  if (Math.abs(ms) > 8.64e15) source.fail('a timestamp is out of range');
+  return ms;
+}
+
+function readNested(source: Source, decode: Decoder): AnyMessage {
+  const end = source.sizedEnd();
+  const outerEnd = source.end;
+  const place = source.place;
+  if (++source.depth > nestingDepthMax) source.fail(`messages nest deeper than ${nestingDepthMax}`);
+  source.end = end;
+  const value = decode(source, end);
+  source.end = outerEnd;
+  source.place = place;
+  source.depth--;
+  return value;
+}
+
+/** Returns the reader of one value of a field and its wire type. */
+function valueReader(
+  field: FieldSchema,
+  decoderOf: (name: MessageName) => Decoder,
+): { wire: number; read: ValueReader } {
+  const [, , , type, , of] = field;
+  switch (type) {
+    case 'string':
+      return { wire: wireType.sized, read: (source) => source.text() };
+    case 'bytes':
+      return { wire: wireType.sized, read: (source) => source.bytes() };
+    case 'bool':
+      return { wire: wireType.varint, read: (source) => source.bool() };
+    case 'int32':
+    case 'enum':
+      return { wire: wireType.varint, read: (source) => source.int32() };
+    case 'int64':
+      return { wire: wireType.varint, read: (source) => source.int64() };
+    case 'double':
+      return { wire: wireType.fixed64, read: (source) => source.double() };
+    case 'timestamp':
+      return { wire: wireType.sized, read: readTimestampMs };
+    case 'message':
+    case 'map': {
+      let decode: Decoder | undefined;
+      return {
+        wire: wireType.sized,
+        read: (source) => {
+          decode ??= decoderOf(of as MessageName);
+          return readNested(source, decode);
+        },
+      };
+    }
+  }
+}
+
+function appendItem(source: Source, message: AnyMessage, key: string, item: unknown): void {
+  const items = message[key] as unknown[];
+  if (items === noItems) message[key] = [item];
+  else if (items.length >= repeatedCountMax) {
+    throw new DataPlaneError('ResourceExhausted', `${source.place}: more than ${repeatedCountMax} items`);
+  } else items.push(item);
+}
+
+/** Stands in objects for "no items"; frozen, since it is shared. */
+const noItems: readonly unknown[] = Object.freeze([]);
+
+function repeatedReader(field: FieldSchema, decoderOf: (name: MessageName) => Decoder): FieldReader {
+  const key = field[2];
+  const { wire, read } = valueReader(field, decoderOf);
+  return (source, message, actual) => {
+    if (actual === wire) return appendItem(source, message, key, read(source));
+    if (actual !== wireType.sized) source.fail(`wire type ${actual} does not fit`);
+    const end = source.sizedEnd();
+    while (source.position < end) appendItem(source, message, key, read(source));
+    if (source.position !== end) source.fail('a packed item passes the end of its list');
+  };
+}
+
+/** A map travels as repeated pairs: key is field 1, value field 2. */
+function mapReader(field: FieldSchema, decoderOf: (name: MessageName) => Decoder): FieldReader {
+  const key = field[2];
+  const { read } = valueReader(field, decoderOf);
+  const blank = new Source(new Uint8Array([0]));
+  return (source, message, actual) => {
+    if (actual !== wireType.sized) source.fail(`wire type ${actual} does not fit`);
+    const end = source.sizedEnd();
+    let name = '';
+    let value: unknown;
+    while (source.position < end) {
+      const tag = source.int32() >>> 0;
+      if (tag === 10) name = source.text();
+      else if (tag === 18) value = read(source);
+      else source.skip(tag & 7);
+    }
+    if (source.position !== end) source.fail('a map pair passes its end');
+    if (value === undefined) {
+      blank.position = 0;
+      value = read(blank);
+    }
+    const pairs = message[key] as Map<string, unknown>;
+    if (pairs.size >= repeatedCountMax)
+      throw new DataPlaneError('ResourceExhausted', `${source.place}: more than ${repeatedCountMax} items`);
+    pairs.set(name, value);
+  };
+}
+
+function fieldReader(field: FieldSchema, decoderOf: (name: MessageName) => Decoder): FieldReader {
+  const [, , key, type, label] = field;
+  if (label === 'repeated') return repeatedReader(field, decoderOf);
+  if (type === 'map') return mapReader(field, decoderOf);
+  const { wire, read } = valueReader(field, decoderOf);
+  return (source, message, actual) => {
+    if (actual !== wire) source.fail(`wire type ${actual} does not fit`);
+    message[key] = read(source);
+  };
+}
+
+function defaultOf([, , , type, label]: FieldSchema): unknown {
+  if (label === 'repeated') return noItems;
+  if (label === 'optional' || type === 'message' || type === 'timestamp' || type === 'map') return undefined;
+  if (type === 'string') return '';
+  if (type === 'bytes') return noBytes;
+  return type === 'bool' ? false : 0;
+}
+
+const noBytes = new Uint8Array(0);
+
+/** Compiles the decoder of one message type. `decoderOf` is asked at the first nested message, so cycles are fine. */
+export function compileDecoder(name: MessageName, decoderOf: (name: MessageName) => Decoder): Decoder {
+  const fields = fieldsByMessage[name];
+  const blank = Object.fromEntries(fields.map((field) => [field[2], defaultOf(field)]));
+  const mapKeys = fields.filter((field) => field[3] === 'map').map((field) => field[2]);
+  const readers: (FieldReader | undefined)[] = [];
+  const places: string[] = [];
+  for (const field of fields) {
+    readers[field[0]] = fieldReader(field, decoderOf);
+    places[field[0]] = `${name}.${field[1]}`;
+  }
+  return (source, end) => {
+    const message: AnyMessage = { ...blank };
+    for (const key of mapKeys) message[key] = new Map();
+    while (source.position < end) {
+      source.place = name;
+      const tag = source.int32() >>> 0;
+      const number = tag >>> 3;
+      const read = readers[number];
+      if (read === undefined) {
+        if (number === 0) source.fail('a field has the number 0');
+        source.skip(tag & 7);
+        continue;
+      }
+      source.place = places[number]!;
+      read(source, message, tag & 7);
+    }
+    invariant(source.position === end, 'a decoder stops where its message ends');
+    return message;
+  };
+}
