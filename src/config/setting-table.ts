@@ -1,0 +1,275 @@
+/**
+ * Every setting of skyshard: one row each, and nowhere else.
+ *
+ * Owns: names, defaults, units, ranges, and which commands take a setting. A setting `dataDir` is the flag `--data-dir` and
+ * the variable `SKYSHARD_DATA_DIR`. Secrets are never values: a setting names the file that holds one.
+ */
+
+/** The commands of the CLI. */
+export const commandNames = [
+  'up',
+  'node',
+  'router',
+  'ingest',
+  'demo',
+  'status',
+  'get',
+  'settle',
+  'backfill',
+  'map validate',
+  'config',
+] as const;
+
+/** One command of the CLI. */
+export type CommandName = (typeof commandNames)[number];
+
+type Shared = { readonly commands: readonly CommandName[]; readonly help: string };
+
+/** One row of the table. `unit` and the range say what an integer means; `schemes` what a URL may begin with. */
+export type SettingRow = Shared &
+  (
+    | {
+        readonly kind: 'integer';
+        readonly default: number | null;
+        readonly unit: string;
+        readonly min: number;
+        readonly max: number;
+      }
+    | { readonly kind: 'text' | 'path'; readonly default: string | null }
+    | { readonly kind: 'url'; readonly default: string | null; readonly schemes: readonly string[] }
+    | { readonly kind: 'urls'; readonly default: readonly string[]; readonly schemes: readonly string[] }
+    | { readonly kind: 'choice'; readonly default: string; readonly choices: readonly string[] }
+    | { readonly kind: 'switch'; readonly default: false }
+  );
+
+const servers = ['up', 'node', 'router', 'ingest', 'demo'] as const;
+const askers = ['status', 'get', 'settle', 'backfill'] as const;
+const port = { kind: 'integer', unit: 'port', min: 0, max: 65_535 } as const;
+const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
+const webSchemes = ['http:', 'https:'];
+
+/** The table. Order is the order of `--help` and `skyshard config`. */
+export const settingTable = {
+  dataDir: {
+    kind: 'path',
+    default: './data',
+    commands: [...servers, ...askers],
+    help: 'folder of all state; each process writes below its own name in it',
+  },
+  map: {
+    kind: 'path',
+    default: './shard-map.json',
+    commands: ['up', 'node', 'router', 'ingest', 'map validate'],
+    help: 'the shard map',
+  },
+  host: {
+    kind: 'text',
+    default: '127.0.0.1',
+    commands: ['up', 'router', 'ingest', 'demo'],
+    help: 'address to listen on; beyond loopback, tokens are required (nodes take theirs from the map)',
+  },
+  routerPort: {
+    ...port,
+    default: 7400,
+    commands: ['up', 'router'],
+    help: 'gRPC over HTTP/1.1, Connect and admin; 0 = any free port',
+  },
+  http2Port: { ...port, default: 7401, commands: ['up', 'router'], help: 'gRPC over HTTP/2; 0 = any free port' },
+  ingestPort: {
+    ...port,
+    default: 7402,
+    commands: ['up', 'ingest'],
+    help: 'status and admin of ingest; 0 = any free port',
+  },
+  relay: {
+    kind: 'urls',
+    default: [],
+    schemes: streamSchemes,
+    commands: ['up', 'ingest'],
+    help: 'relay to follow; may be repeated',
+  },
+  pds: {
+    kind: 'urls',
+    default: [],
+    schemes: streamSchemes,
+    commands: ['up', 'ingest'],
+    help: 'PDS to follow; may be repeated, and may come up later than skyshard',
+  },
+  cursor: {
+    kind: 'integer',
+    default: null,
+    unit: 'seq',
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    commands: ['up', 'ingest'],
+    help: 'where to begin at a source that has no stored cursor; 0 = its beginning, absent = now',
+  },
+  backfillAll: {
+    kind: 'switch',
+    default: false,
+    commands: ['up', 'ingest'],
+    help: 'also fetch every repo that the relays and PDSs list',
+  },
+  plcUrl: {
+    kind: 'url',
+    default: 'https://plc.directory',
+    schemes: webSchemes,
+    commands: ['up', 'router', 'ingest'],
+    help: 'directory of did:plc documents',
+  },
+  handleResolver: {
+    kind: 'url',
+    default: null,
+    schemes: webSchemes,
+    commands: ['up', 'router', 'ingest'],
+    help: 'host that answers com.atproto.identity.resolveHandle; absent = DNS and https',
+  },
+  allowPrivateHosts: {
+    kind: 'switch',
+    default: false,
+    commands: ['up', 'router', 'ingest'],
+    help: 'let look-ups and fetches go to private and loopback addresses',
+  },
+  demo: {
+    kind: 'switch',
+    default: false,
+    commands: ['up'],
+    help: 'follow a simulated network that is started with the rest',
+  },
+  demoPort: { ...port, default: 0, commands: ['up', 'demo'], help: 'port of the simulated network; 0 = any free port' },
+  demoActors: {
+    kind: 'integer',
+    default: 150,
+    unit: 'actors',
+    min: 2,
+    max: 100_000,
+    commands: ['up', 'demo'],
+    help: 'actors of the simulated network',
+  },
+  demoRecords: {
+    kind: 'integer',
+    default: 3_000,
+    unit: 'records',
+    min: 0,
+    max: 10_000_000,
+    commands: ['up', 'demo'],
+    help: 'records that exist when the simulated network starts',
+  },
+  demoRate: {
+    kind: 'integer',
+    default: 20,
+    unit: 'records/s',
+    min: 0,
+    max: 100_000,
+    commands: ['up', 'demo'],
+    help: 'new records of the simulated network',
+  },
+  demoSeed: {
+    kind: 'integer',
+    default: 1,
+    unit: 'seed',
+    min: 0,
+    max: 2 ** 32 - 1,
+    commands: ['up', 'demo'],
+    help: 'the same seed makes the same network',
+  },
+  slotMapBytes: {
+    kind: 'integer',
+    default: 16 * 2 ** 30,
+    unit: 'bytes',
+    min: 2 ** 20,
+    max: 2 ** 42,
+    commands: ['up', 'node'],
+    help: 'address space of one slot: the most that it can grow to',
+  },
+  lingerMs: {
+    kind: 'integer',
+    default: 4,
+    unit: 'ms',
+    min: 0,
+    max: 10_000,
+    commands: ['up', 'node', 'router', 'ingest'],
+    help: 'how long a batch waits for more before it is sent or applied',
+  },
+  applyBatchMax: {
+    kind: 'integer',
+    default: 4_096,
+    unit: 'entries',
+    min: 1,
+    max: 1_000_000,
+    commands: ['up', 'node'],
+    help: 'entries applied in one transaction',
+  },
+  routerUrl: {
+    kind: 'url',
+    default: null,
+    schemes: webSchemes,
+    commands: askers,
+    help: 'router to ask; absent = the one that run.json in the data folder names',
+  },
+  ingestUrl: {
+    kind: 'url',
+    default: null,
+    schemes: webSchemes,
+    commands: ['backfill'],
+    help: 'ingest to ask; absent = the one that run.json in the data folder names',
+  },
+  timeoutMs: {
+    kind: 'integer',
+    default: 60_000,
+    unit: 'ms',
+    min: 1,
+    max: 86_400_000,
+    commands: ['status', 'get', 'settle'],
+    help: 'how long to wait for the answer',
+  },
+  json: {
+    kind: 'switch',
+    default: false,
+    commands: ['status', 'get', 'settle', 'backfill', 'map validate', 'config'],
+    help: 'print JSON',
+  },
+  adminTokenFile: {
+    kind: 'path',
+    default: null,
+    commands: [...servers, ...askers],
+    help: 'file with the token of admin and write endpoints',
+  },
+  clusterTokenFile: {
+    kind: 'path',
+    default: null,
+    commands: ['up', 'node', 'router', 'ingest'],
+    help: 'file with the token that our processes show each other',
+  },
+  tlsCertFile: { kind: 'path', default: null, commands: ['up', 'router'], help: 'certificate (PEM) of the router' },
+  tlsKeyFile: { kind: 'path', default: null, commands: ['up', 'router'], help: 'its private key (PEM)' },
+  logLevel: {
+    kind: 'choice',
+    default: 'info',
+    choices: ['error', 'warn', 'info', 'debug'],
+    commands: servers,
+    help: 'least severe message to print',
+  },
+} as const satisfies Record<string, SettingRow>;
+
+/** The name of a setting. */
+export type SettingName = keyof typeof settingTable;
+
+/** The names, in the order of the table. */
+export const settingNames = Object.keys(settingTable) as SettingName[];
+
+/** Returns the flag of a setting, such as `--data-dir`. */
+export function flagOf(name: SettingName): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** Returns the environment variable of a setting, such as `SKYSHARD_DATA_DIR`. */
+export function variableOf(name: SettingName): string {
+  return `SKYSHARD_${flagOf(name).slice(2).replaceAll('-', '_').toUpperCase()}`;
+}
+
+/** Returns the settings that a command takes; `config` takes all. */
+export function settingsOf(command: CommandName): SettingName[] {
+  if (command === 'config') return settingNames;
+  return settingNames.filter((name) => (settingTable[name].commands as readonly CommandName[]).includes(command));
+}

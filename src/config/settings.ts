@@ -1,0 +1,167 @@
+/**
+ * Flags and variables in, one frozen object of checked values out.
+ *
+ * Owns: precedence (flag over variable over default) and the checks of each kind. Refuses: an unknown `SKYSHARD_` variable by
+ * name, with the nearest known one, and any value outside its row's range. Unknown flags are refused by the CLI parser, which
+ * is built from the same table.
+ */
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { nearestName } from './nearest-name.ts';
+import {
+  type CommandName,
+  flagOf,
+  type SettingName,
+  type SettingRow,
+  settingNames,
+  settingsOf,
+  settingTable,
+  variableOf,
+} from './setting-table.ts';
+
+type Nullable<Row, Value> = Row extends { default: null } ? Value | null : Value;
+type ValueOf<Row> = Row extends { kind: 'integer' }
+  ? Nullable<Row, number>
+  : Row extends { kind: 'switch' }
+    ? boolean
+    : Row extends { kind: 'urls' }
+      ? readonly string[]
+      : Row extends { kind: 'choice'; choices: readonly (infer Choice)[] }
+        ? Choice
+        : Nullable<Row, string>;
+
+/** Every setting with its checked value. A command reads only those that its rows name. */
+export type Settings = { readonly [Name in SettingName]: ValueOf<(typeof settingTable)[Name]> };
+
+/** Where a value came from. */
+export type SettingSource = 'flag' | 'variable' | 'default';
+
+/** The values and where each came from. */
+export type ResolvedSettings = {
+  readonly settings: Settings;
+  readonly sourceByName: Readonly<Record<SettingName, SettingSource>>;
+};
+
+/** What a command line gave: a text, several texts for a repeated flag, or true for a switch. */
+export type GivenFlags = Readonly<Partial<Record<SettingName, string | readonly string[] | boolean>>>;
+
+/** The variables that settings are read from. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Returns the environment of this process; the only place that reads it. */
+export function processEnvironment(): Environment {
+  return process.env;
+}
+
+/** Returns the environment for a child process: ours without settings, which a child gets as flags. */
+export function childEnvironment(environment: Environment): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined && !name.startsWith('SKYSHARD_')) kept[name] = value;
+  }
+  return kept;
+}
+
+function fail(where: string, problem: string): never {
+  throw new DataPlaneError('ConfigInvalid', `${where}: ${problem}`);
+}
+
+function checkUrl(text: string, where: string, schemes: readonly string[]): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !schemes.includes(url.protocol)) {
+    fail(where, `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}, not "${text}"`);
+  }
+  if (url.username !== '' || url.password !== '') fail(where, 'must not hold a user name or a password');
+  return text.replace(/\/+$/, '');
+}
+
+function checkInteger(text: string, where: string, row: Extract<SettingRow, { kind: 'integer' }>): number {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= row.min && value <= row.max)) {
+    fail(where, `must be a whole number from ${row.min} to ${row.max} (${row.unit}), not "${text}"`);
+  }
+  return value;
+}
+
+function checkSwitch(given: string | boolean, where: string): boolean {
+  if (given === true || given === 'true' || given === '1') return true;
+  if (given === false || given === 'false' || given === '0') return false;
+  return fail(where, `must be true or false, not "${given}"`);
+}
+
+function checkValue(row: SettingRow, given: string | readonly string[] | boolean, where: string): unknown {
+  if (row.kind === 'switch') return checkSwitch(typeof given === 'object' ? given.join() : given, where);
+  const texts = typeof given === 'object' ? given : [String(given)];
+  if (row.kind === 'urls') return Object.freeze(texts.map((text) => checkUrl(text, where, row.schemes)));
+  const text = texts.at(-1)!;
+  if (text === '') fail(where, 'must not be empty');
+  if (row.kind === 'url') return checkUrl(text, where, row.schemes);
+  if (row.kind === 'integer') return checkInteger(text, where, row);
+  if (row.kind === 'choice' && !row.choices.includes(text)) {
+    const nearest = nearestName(text, row.choices);
+    fail(
+      where,
+      `must be one of ${row.choices.join(', ')}, not "${text}"${nearest ? `; did you mean ${nearest}?` : ''}`,
+    );
+  }
+  return text;
+}
+
+function refuseUnknownVariables(environment: Environment): void {
+  const known = settingNames.map(variableOf);
+  for (const name of Object.keys(environment)) {
+    if (!name.startsWith('SKYSHARD_') || known.includes(name)) continue;
+    const nearest = nearestName(name, known);
+    fail(name, `unknown variable${nearest === null ? '' : `; did you mean ${nearest}?`}`);
+  }
+}
+
+/** A variable holds several URLs with commas between them. */
+function variableParts(row: SettingRow, text: string): string | readonly string[] {
+  return row.kind === 'urls' ? text.split(',').filter((part) => part !== '') : text;
+}
+
+/**
+ * Returns the settings of a command.
+ *
+ * Variables of settings that the command does not take are checked too, but only by name: one environment serves all commands.
+ * Errors: DataPlaneError `ConfigInvalid` naming the flag or variable and what it must be.
+ */
+export function resolveSettings(command: CommandName, flags: GivenFlags, environment: Environment): ResolvedSettings {
+  refuseUnknownVariables(environment);
+  const taken = new Set<SettingName>(settingsOf(command));
+  const settings: Partial<Record<SettingName, unknown>> = {};
+  const sourceByName: Partial<Record<SettingName, SettingSource>> = {};
+  for (const name of settingNames) {
+    const row: SettingRow = settingTable[name];
+    const flag = flags[name];
+    const variable = environment[variableOf(name)];
+    if (flag !== undefined) {
+      if (!taken.has(name)) fail(flagOf(name), `is not a flag of "${command}"`);
+      settings[name] = checkValue(row, flag, flagOf(name));
+      sourceByName[name] = 'flag';
+    } else if (variable !== undefined && taken.has(name)) {
+      settings[name] = checkValue(row, variableParts(row, variable), variableOf(name));
+      sourceByName[name] = 'variable';
+    } else {
+      settings[name] = row.default;
+      sourceByName[name] = 'default';
+    }
+  }
+  return Object.freeze({
+    settings: Object.freeze(settings) as Settings,
+    sourceByName: Object.freeze(sourceByName) as Record<SettingName, SettingSource>,
+  });
+}
+
+/** Returns the flags that give another process of ours the same settings, for those that it takes. */
+export function flagsFor(command: CommandName, settings: Settings): string[] {
+  const flags: string[] = [];
+  for (const name of settingsOf(command)) {
+    const value = settings[name];
+    if (value === null || value === false) continue;
+    if (value === true) flags.push(flagOf(name));
+    else if (typeof value === 'object') flags.push(...value.map((part) => `${flagOf(name)}=${part}`));
+    else flags.push(`${flagOf(name)}=${value}`);
+  }
+  return flags;
+}
