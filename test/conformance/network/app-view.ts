@@ -1,0 +1,67 @@
+/** The official AppView, unmodified, in front of any data plane. */
+import { AtpAgent } from '@atproto/api';
+import { BskyAppView, ServerConfig } from '@atproto/bsky';
+import { ADMIN_PASSWORD } from '@atproto/dev-env';
+import { type AppViewIdentity, type AtNetwork, bsyncApiKey } from './at-network.ts';
+import type { HttpVersion, Plane } from './plane.ts';
+
+const feedGenDeadlineMs = 5000;
+const threadParentsMax = 50;
+
+/** A running AppView. */
+export interface AppView extends AsyncDisposable {
+  readonly did: string;
+  readonly url: string;
+  /** Speaks to the AppView as nobody. */
+  readonly agent: AtpAgent;
+  /** The header that the AppView's admin methods ask for. */
+  readonly adminHeaders: { readonly authorization: string };
+}
+
+/** Starts the official AppView so that it asks this plane over this HTTP version. */
+export async function startAppView(
+  network: AtNetwork,
+  identity: AppViewIdentity,
+  plane: Plane,
+  httpVersion: HttpVersion,
+): Promise<AppView> {
+  const config = new ServerConfig({
+    version: 'unknown',
+    port: identity.port,
+    publicUrl: 'https://bsky.public.url',
+    didPlcUrl: network.plc.url,
+    serverDid: identity.did as `did:plc:${string}`,
+    alternateAudienceDids: [],
+    dataplaneUrls: [plane.url(httpVersion)],
+    dataplaneHttpVersion: httpVersion,
+    bsyncUrl: network.bsync.url,
+    bsyncApiKey,
+    bsyncHttpVersion: '1.1',
+    modServiceDid: 'did:example:invalidMod',
+    labelsFromIssuerDids: ['did:example:labeler'],
+    adminPasswords: [ADMIN_PASSWORD],
+    etcdHosts: [],
+    bigThreadUris: new Set(),
+    maxThreadParents: threadParentsMax,
+    disableSsrfProtection: true,
+    searchTagsHide: new Set(),
+    searchTagsHideAll: new Set(),
+    threadTagsBumpDown: new Set(),
+    threadTagsHide: new Set(),
+    visibilityTagHide: '',
+    visibilityTagRankPrefix: '',
+    debugFieldAllowedDids: new Set(),
+    draftsLimit: 500,
+    feedGenSkeletonTimeout: feedGenDeadlineMs,
+  });
+  const server = BskyAppView.create({ config, signingKey: identity.signingKey });
+  await server.start();
+  const password = Buffer.from(`admin:${ADMIN_PASSWORD}`).toString('base64');
+  return {
+    did: identity.did,
+    url: identity.url,
+    agent: new AtpAgent({ service: identity.url }),
+    adminHeaders: { authorization: `Basic ${password}` },
+    [Symbol.asyncDispose]: () => server.destroy(),
+  };
+}

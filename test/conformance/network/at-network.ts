@@ -1,0 +1,114 @@
+/**
+ * The official AT network without a data plane: PLC, one PDS and bsync, in this process.
+ *
+ * Planes join it later. `processAll` waits until every plane that joined has applied all that the PDS has emitted;
+ * the official seeds call it where the order of two repos matters.
+ */
+
+import { Secp256k1Keypair } from '@atproto/crypto';
+import { TestBsync, TestNetworkNoAppView, TestPds, TestPlc } from '@atproto/dev-env';
+import { createServiceJwt } from '@atproto/xrpc-server';
+import { Client as PlcClient } from '@did-plc/lib';
+import { freePort } from './free-port.ts';
+import { type Plane, planeClient } from './plane.ts';
+
+/** The key that the AppView shows to bsync. */
+export const bsyncApiKey = 'bsync-api-key';
+
+/** An AppView's place in the network, fixed before the AppView itself is started. */
+export interface AppViewIdentity {
+  readonly did: string;
+  readonly port: number;
+  readonly url: string;
+  readonly signingKey: Secp256k1Keypair;
+}
+
+/** What one network needs. */
+export interface AtNetworkOptions {
+  readonly postgresUrl: string;
+  /** bsync keeps its tables in a schema of this name. */
+  readonly bsyncSchema: string;
+  /** How many AppViews the PDS shall know; the first one is its own. */
+  readonly appViewCount: number;
+}
+
+/** PLC, PDS and bsync, and the planes that read from them. */
+export class AtNetwork extends TestNetworkNoAppView {
+  readonly bsync: TestBsync;
+  readonly appViews: readonly AppViewIdentity[];
+  readonly #planes: Plane[] = [];
+
+  constructor(plc: TestPlc, pds: TestPds, bsync: TestBsync, appViews: readonly AppViewIdentity[]) {
+    super(plc, pds);
+    this.bsync = bsync;
+    this.appViews = appViews;
+  }
+
+  /** Starts PLC, bsync and the PDS, and registers the AppViews at the PLC. */
+  static async start(options: AtNetworkOptions): Promise<AtNetwork> {
+    const plc = await TestPlc.create({});
+    const appViews: AppViewIdentity[] = [];
+    for (let index = 0; index < options.appViewCount; index += 1) appViews.push(await registerAppView(plc.url));
+    const bsync = await TestBsync.create({
+      apiKeys: [bsyncApiKey],
+      dbUrl: options.postgresUrl,
+      dbSchema: options.bsyncSchema,
+    });
+    const [first] = appViews;
+    const pds = await TestPds.create({
+      port: await freePort(),
+      didPlcUrl: plc.url,
+      inviteRequired: false,
+      ...(first === undefined ? {} : { bskyAppViewUrl: first.url, bskyAppViewDid: first.did }),
+    });
+    return new AtNetwork(plc, pds, bsync, appViews);
+  }
+
+  /** Lets a plane take part in `processAll` and hear of notification-seen from bsync. */
+  join(plane: Plane): void {
+    this.#planes.push(plane);
+    // bsync declares its own build of the same generated client, so the types differ in name only.
+    const clients = this.bsync.ctx.dataplaneClients as unknown[];
+    clients.push(planeClient(plane));
+  }
+
+  /** Waits until every joined plane has applied all that the PDS has emitted so far. */
+  override async processAll(): Promise<void> {
+    await this.pds.processAll();
+    const lastSeq = await this.pds.ctx.sequencer.curr();
+    if (lastSeq === undefined || lastSeq === null) return;
+    await Promise.all(this.#planes.map((plane) => plane.settle(lastSeq)));
+  }
+
+  /** Makes the header with which a user of our PDS speaks to an AppView directly. */
+  async serviceHeaders(did: string, lxm: string, audience: string): Promise<{ readonly authorization: string }> {
+    const keypair = await this.pds.ctx.actorStore.keypair(did);
+    const jwt = await createServiceJwt({ iss: did, aud: audience, lxm, keypair });
+    return { authorization: `Bearer ${jwt}` };
+  }
+
+  override async close(): Promise<void> {
+    await this.bsync.close();
+    await super.close();
+  }
+}
+
+async function registerAppView(plcUrl: string): Promise<AppViewIdentity> {
+  const port = await freePort();
+  const url = `http://localhost:${port}`;
+  const signingKey = await Secp256k1Keypair.create();
+  const client = new PlcClient(plcUrl);
+  const did = await client.createDid({
+    signingKey: signingKey.did(),
+    rotationKeys: [signingKey.did()],
+    handle: 'bsky.test',
+    pds: url,
+    signer: signingKey,
+  });
+  await client.updateData(did, signingKey, (data) => {
+    data.services['bsky_notif'] = { type: 'BskyNotificationService', endpoint: url };
+    data.services['bsky_appview'] = { type: 'BskyAppView', endpoint: url };
+    return data;
+  });
+  return { did, port, url, signingKey };
+}

@@ -1,0 +1,109 @@
+/**
+ * The official data plane on PostgreSQL, in this process.
+ *
+ * It listens for HTTP/1.1 only; the AppView's default is HTTP/2, so a second listener serves the same routes there.
+ */
+import http2 from 'node:http2';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Database, DataPlaneServer, RepoSubscription } from '@atproto/bsky';
+import { mockResolvers, type TestPds } from '@atproto/dev-env';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { freePort } from './free-port.ts';
+import type { HttpVersion, Plane } from './plane.ts';
+import { waitUntil } from './wait-until.ts';
+
+const settleDeadlineMs = 60_000;
+const poolSize = 10;
+
+/** What one official plane needs. */
+export interface OfficialPlaneOptions {
+  readonly pds: TestPds;
+  readonly plcUrl: string;
+  readonly postgresUrl: string;
+  /** Each plane keeps its tables in a schema of its own. */
+  readonly schema: string;
+}
+
+/** The official data plane: reads the PDS from its first event and answers `bsky.Service`. */
+export class OfficialPlane implements Plane {
+  readonly name = 'official';
+  readonly db: Database;
+  readonly #ports: Readonly<Record<HttpVersion, number>>;
+  readonly #server: DataPlaneServer;
+  readonly #http2: http2.Http2Server;
+  readonly #subscription: RepoSubscription;
+
+  private constructor(
+    db: Database,
+    ports: Readonly<Record<HttpVersion, number>>,
+    server: DataPlaneServer,
+    http2Server: http2.Http2Server,
+    subscription: RepoSubscription,
+  ) {
+    this.db = db;
+    this.#ports = ports;
+    this.#server = server;
+    this.#http2 = http2Server;
+    this.#subscription = subscription;
+  }
+
+  /** Creates the tables, starts both listeners and begins to read the firehose. */
+  static async start(options: OfficialPlaneOptions): Promise<OfficialPlane> {
+    const settings = { url: options.postgresUrl, schema: options.schema };
+    const migrations = new Database(settings);
+    await migrations.migrateToLatestOrThrow();
+    await migrations.close();
+    const db = new Database({ ...settings, poolSize });
+    const ports = { '1.1': await freePort(), '2': await freePort() };
+    const server = await DataPlaneServer.create(db, ports['1.1'], options.plcUrl, globalThis.fetch);
+    mockResolvers(server.idResolver, options.pds);
+    const http2Server = await listenHttp2(db, server, ports['2']);
+    const service = `ws://127.0.0.1:${options.pds.port}`;
+    const subscription = new RepoSubscription({ service, db, idResolver: server.idResolver });
+    void subscription.start();
+    return new OfficialPlane(db, ports, server, http2Server, subscription);
+  }
+
+  url(httpVersion: HttpVersion): string {
+    return `http://127.0.0.1:${this.#ports[httpVersion]}`;
+  }
+
+  async settle(lastSeq: number): Promise<void> {
+    await waitUntil(`the official plane to reach seq ${lastSeq}`, settleDeadlineMs, async () => {
+      await this.#subscription.processAll();
+      return (this.#subscription.getCursor() ?? -1) >= lastSeq;
+    });
+    // The last event may have queued counts in the background after the check of the cursor began.
+    await this.#subscription.processAll();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await new Promise<void>((resolve) => this.#http2.close(() => resolve()));
+    await this.#subscription.destroy();
+    await this.#server.destroy();
+    await this.db.close();
+  }
+}
+
+type CreateRoutes = (db: Database, idResolver: DataPlaneServer['idResolver']) => (router: ConnectRouter) => void;
+
+async function listenHttp2(db: Database, server: DataPlaneServer, port: number): Promise<http2.Http2Server> {
+  // The package exports only an HTTP/1.1 server; its routes are the same for both.
+  const path = join(import.meta.dirname, '..', 'node_modules/@atproto/bsky/dist/data-plane/server/routes/index.js');
+  const routes = (await import(pathToFileURL(path).href)) as { readonly default: CreateRoutes };
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const http2Server = http2.createServer({}, connectNodeAdapter({ routes: routes.default(db, server.idResolver) }));
+  http2Server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
+  const close = http2Server.close.bind(http2Server);
+  http2Server.close = (callback) => {
+    for (const session of sessions) session.close();
+    return close(callback);
+  };
+  await new Promise<void>((resolve) => http2Server.listen(port, '127.0.0.1', resolve));
+  return http2Server;
+}

@@ -1,0 +1,28 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+const pollEveryMs = 20;
+
+/**
+ * Asks again and again until the condition gives a value.
+ *
+ * Returns: the first value that is neither undefined nor false.
+ * Errors: rejects at the deadline, naming what was waited for and the last error of the condition.
+ */
+export async function waitUntil<T>(
+  what: string,
+  deadlineMs: number,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+): Promise<T> {
+  const end = performance.now() + deadlineMs;
+  let lastError: unknown;
+  for (;;) {
+    try {
+      const value = await condition();
+      if (value !== undefined && value !== false) return value;
+    } catch (error) {
+      lastError = error;
+    }
+    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain for ${what}`, { cause: lastError });
+    await pause(pollEveryMs);
+  }
+}

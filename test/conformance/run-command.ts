@@ -1,0 +1,46 @@
+import { spawn } from 'node:child_process';
+
+/** Settings of one command run to its end. */
+export interface CommandOptions {
+  readonly cwd?: string;
+  /** Added to the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Kept from the terminal and shown only when the command fails. */
+  readonly quiet?: boolean;
+  readonly deadlineMs: number;
+}
+
+/**
+ * Runs one command to its end and gives its standard output.
+ *
+ * Errors: rejects with the command's output when it exits non-zero or passes its deadline.
+ */
+export async function runCommand(command: string, args: readonly string[], options: CommandOptions): Promise<string> {
+  const child = spawn(command, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: options.deadlineMs,
+  });
+  const output: string[] = [];
+  const everything: string[] = [];
+  child.stdout.on('data', (chunk: Buffer) => {
+    output.push(chunk.toString('utf8'));
+    everything.push(chunk.toString('utf8'));
+    if (options.quiet !== true) process.stdout.write(chunk);
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    everything.push(chunk.toString('utf8'));
+    if (options.quiet !== true) process.stderr.write(chunk);
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  if (code !== 0) {
+    throw new Error(
+      `${command} ${args.join(' ')} ended with ${code ?? 'a signal'}\n${everything.join('').slice(-4000)}`,
+    );
+  }
+  return output.join('');
+}
