@@ -102,6 +102,12 @@ export class ByteWriter {
     return this;
   }
 
+  /** Forgets what was written. */
+  clear(): this {
+    this.#length = 0;
+    return this;
+  }
+
   /** Returns a copy of what was written and empties the writer. */
   finish(): Buffer {
     const result = Buffer.allocUnsafeSlow(this.#length);
