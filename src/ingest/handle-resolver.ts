@@ -1,0 +1,117 @@
+/**
+ * Finds the DID that a handle points to.
+ *
+ * Two ways: ask an XRPC host that the operator named (a PDS or an AppView), or do as a resolver does: DNS TXT at
+ * `_atproto.<handle>` first, then `https://<handle>/.well-known/atproto-did`.
+ */
+import { Resolver } from 'node:dns/promises';
+import { ensureValidDid, isValidHandle } from '@atproto/syntax';
+import type { PublicFetch } from './public-fetch.ts';
+
+/** `not-found`: the handle surely points nowhere. `unreachable`: it could not be found out this time. */
+export type HandleResolution =
+  | { readonly ok: true; readonly did: string }
+  | { readonly ok: false; readonly reason: 'handle-bad' | 'not-found' | 'unreachable' };
+
+/** Looks up TXT records; rejects with the error codes of node:dns. */
+export type TxtLookup = (name: string) => Promise<string[][]>;
+
+export type HandleResolverOptions = {
+  readonly fetch: PublicFetch;
+  /** An XRPC origin that alone decides; null for DNS and https. */
+  readonly resolverUrl: string | null;
+  readonly timeoutMs: number;
+  readonly txtLookup?: TxtLookup;
+};
+
+const answerBytesMax = 4096;
+/** DNS answers that mean "there is no such record", unlike a timeout or a failing server. */
+const absentCodes: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA', 'ENONAME']);
+
+const notFound: HandleResolution = { ok: false, reason: 'not-found' };
+const unreachable: HandleResolution = { ok: false, reason: 'unreachable' };
+
+function resolutionOf(did: string): HandleResolution {
+  try {
+    ensureValidDid(did);
+    return { ok: true, did };
+  } catch {
+    return notFound;
+  }
+}
+
+function didOfJson(body: Buffer): string {
+  try {
+    const answer: unknown = JSON.parse(body.toString('utf8'));
+    const did = typeof answer === 'object' && answer !== null && 'did' in answer ? answer.did : undefined;
+    return typeof did === 'string' ? did : '';
+  } catch {
+    return '';
+  }
+}
+
+/** Resolves handles; keeps nothing. */
+export class HandleResolver {
+  readonly #options: HandleResolverOptions;
+  readonly #txtLookup: TxtLookup;
+
+  constructor(options: HandleResolverOptions) {
+    this.#options = options;
+    const dns = new Resolver({ timeout: options.timeoutMs, tries: 2 });
+    this.#txtLookup = options.txtLookup ?? ((name) => dns.resolveTxt(name));
+  }
+
+  /** Shape: `handle` in lower case. */
+  async resolve(handle: string): Promise<HandleResolution> {
+    if (!isValidHandle(handle)) return { ok: false, reason: 'handle-bad' };
+    if (this.#options.resolverUrl !== null) return this.#resolveByXrpc(this.#options.resolverUrl, handle);
+    const byDns = await this.#resolveByDns(handle);
+    if (byDns.ok) return byDns;
+    const byHttps = await this.#resolveByHttps(handle);
+    // Nowhere is certain only when both ways say so.
+    if (byHttps.ok || byHttps.reason === 'unreachable') return byHttps;
+    return byDns;
+  }
+
+  async #resolveByXrpc(origin: string, handle: string): Promise<HandleResolution> {
+    const url = new URL('/xrpc/com.atproto.identity.resolveHandle', origin);
+    url.searchParams.set('handle', handle);
+    const answer = await this.#options.fetch.get({
+      url: url.href,
+      isTrusted: true,
+      accept: 'application/json',
+      timeoutMs: this.#options.timeoutMs,
+      bytesMax: answerBytesMax,
+      redirectsMax: 0,
+    });
+    if (!answer.ok) return answer.reason === 'too-large' ? notFound : unreachable;
+    if (answer.status === 200) return resolutionOf(didOfJson(answer.body));
+    return answer.status === 400 || answer.status === 404 ? notFound : unreachable;
+  }
+
+  async #resolveByDns(handle: string): Promise<HandleResolution> {
+    try {
+      const texts = (await this.#txtLookup(`_atproto.${handle}`)).map((parts) => parts.join(''));
+      const claims = texts.filter((text) => text.startsWith('did='));
+      // More than one claim proves none of them.
+      return claims.length === 1 ? resolutionOf(claims[0]!.slice('did='.length)) : notFound;
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      return absentCodes.has(code) ? notFound : unreachable;
+    }
+  }
+
+  async #resolveByHttps(handle: string): Promise<HandleResolution> {
+    const answer = await this.#options.fetch.get({
+      url: `https://${handle}/.well-known/atproto-did`,
+      isTrusted: false,
+      accept: 'text/plain',
+      timeoutMs: this.#options.timeoutMs,
+      bytesMax: answerBytesMax,
+      redirectsMax: 3,
+    });
+    if (!answer.ok) return answer.reason === 'deadline' ? unreachable : notFound;
+    if (answer.status !== 200) return answer.status >= 500 ? unreachable : notFound;
+    return resolutionOf(answer.body.toString('utf8').split('\n')[0]!.trim());
+  }
+}

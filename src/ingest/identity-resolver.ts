@@ -1,0 +1,168 @@
+/**
+ * Resolves identities: DID documents of did:plc and did:web, handles, and whether the two point at each other.
+ *
+ * Owns: the caches of both, with their bounds and ages. Knows nothing of logs or slots, so any process may hold one.
+ */
+import { ensureValidDid } from '@atproto/syntax';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { type DidDocument, type DidDocumentReason, parseDidDocument } from './did-document.ts';
+import { type HandleResolution, HandleResolver, type TxtLookup } from './handle-resolver.ts';
+import { type AddressLookup, PublicFetch } from './public-fetch.ts';
+import { TtlCache } from './ttl-cache.ts';
+
+export type IdentityResolverOptions = {
+  /** Origin of the PLC directory. */
+  readonly plcUrl: string;
+  /** Origin that answers com.atproto.identity.resolveHandle, or null for DNS and https. */
+  readonly handleResolverUrl: string | null;
+  readonly allowPrivateHosts: boolean;
+  readonly timeoutMs?: number;
+  readonly cacheTtlMs?: number;
+  readonly cacheEntriesMax?: number;
+  readonly clock?: Clock;
+  readonly txtLookup?: TxtLookup;
+  readonly addressLookup?: AddressLookup;
+};
+
+export type DidReason = 'did-bad' | 'did-method-unknown' | 'not-found' | 'unreachable' | DidDocumentReason;
+export type DidResolution =
+  | { readonly ok: true; readonly document: DidDocument }
+  | { readonly ok: false; readonly reason: DidReason };
+
+/** A DID with what it proves, as GetIdentityByDid and GetIdentityByHandle answer. */
+export type Identity = {
+  readonly did: string;
+  /** Lower-case handle, proven in both directions, or null. */
+  readonly handle: string | null;
+  /** False when the handle could not be checked this time, so that `handle: null` says nothing. */
+  readonly isHandleCertain: boolean;
+  readonly pds: string | null;
+  readonly keysJson: string;
+  readonly servicesJson: string;
+};
+export type IdentityResolution =
+  | { readonly ok: true; readonly identity: Identity }
+  | { readonly ok: false; readonly reason: DidReason };
+
+const documentBytesMax = 262_144;
+const defaults = { timeoutMs: 3000, cacheTtlMs: 3_600_000, cacheEntriesMax: 100_000 } as const;
+const documentTypes = 'application/did+ld+json, application/json';
+
+/** True for failures that another attempt may cure. */
+export function isPassingReason(reason: DidReason): boolean {
+  return reason === 'unreachable';
+}
+
+/** Resolves DIDs and handles with bounded caches. */
+export class IdentityResolver implements Disposable {
+  readonly #options: IdentityResolverOptions;
+  readonly #timeoutMs: number;
+  readonly #fetch: PublicFetch;
+  readonly #handles: HandleResolver;
+  readonly #documents: TtlCache<DidDocument>;
+  readonly #didByHandle: TtlCache<HandleResolution>;
+
+  constructor(options: IdentityResolverOptions) {
+    const clock = options.clock ?? systemClock;
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
+    this.#fetch = new PublicFetch({
+      allowPrivateHosts: options.allowPrivateHosts,
+      ...(options.addressLookup === undefined ? {} : { lookup: options.addressLookup }),
+    });
+    this.#handles = new HandleResolver({
+      fetch: this.#fetch,
+      resolverUrl: options.handleResolverUrl,
+      timeoutMs: this.#timeoutMs,
+      ...(options.txtLookup === undefined ? {} : { txtLookup: options.txtLookup }),
+    });
+    const bounds = {
+      ttlMs: options.cacheTtlMs ?? defaults.cacheTtlMs,
+      entriesMax: options.cacheEntriesMax ?? defaults.cacheEntriesMax,
+    };
+    this.#documents = new TtlCache(clock, bounds);
+    this.#didByHandle = new TtlCache(clock, bounds);
+  }
+
+  /** Fetches a DID document; `fresh` passes over the cache. */
+  async resolveDid(did: string, fresh = false): Promise<DidResolution> {
+    const cached = fresh ? undefined : this.#documents.get(did);
+    if (cached !== undefined) return { ok: true, document: cached };
+    const location = this.#documentUrl(did);
+    if (!location.ok) return location;
+    const answer = await this.#fetch.get({
+      ...location,
+      accept: documentTypes,
+      timeoutMs: this.#timeoutMs,
+      bytesMax: documentBytesMax,
+      redirectsMax: 0,
+    });
+    if (!answer.ok) {
+      const isPassing = answer.reason === 'unreachable' || answer.reason === 'deadline';
+      return { ok: false, reason: isPassing ? 'unreachable' : 'not-found' };
+    }
+    if (answer.status !== 200) {
+      this.#documents.delete(did);
+      const isGone = answer.status === 404 || answer.status === 410;
+      return { ok: false, reason: isGone ? 'not-found' : 'unreachable' };
+    }
+    const parsed = parseDidDocument(did, answer.body);
+    if (!parsed.ok) return parsed;
+    this.#documents.set(did, parsed.value);
+    return { ok: true, document: parsed.value };
+  }
+
+  #documentUrl(did: string): { ok: true; url: string; isTrusted: boolean } | { ok: false; reason: DidReason } {
+    try {
+      ensureValidDid(did);
+    } catch {
+      return { ok: false, reason: 'did-bad' };
+    }
+    if (did.startsWith('did:plc:')) {
+      return { ok: true, url: new URL(`/${encodeURIComponent(did)}`, this.#options.plcUrl).href, isTrusted: true };
+    }
+    if (!did.startsWith('did:web:')) return { ok: false, reason: 'did-method-unknown' };
+    // Paths in a did:web are not part of atproto; a port is, written as %3A.
+    const host = did.slice('did:web:'.length);
+    if (!/^[a-zA-Z0-9.-]+(%3[aA]\d{1,5})?$/.test(host)) return { ok: false, reason: 'did-bad' };
+    const authority = host.replace(/%3a/i, ':');
+    const isLocal = this.#options.allowPrivateHosts && /^localhost(:|$)/.test(authority);
+    return { ok: true, url: `${isLocal ? 'http' : 'https'}://${authority}/.well-known/did.json`, isTrusted: false };
+  }
+
+  /** Finds the DID of a handle, without asking that DID whether it agrees. */
+  async resolveHandle(handle: string, fresh = false): Promise<HandleResolution> {
+    const key = handle.toLowerCase();
+    const cached = fresh ? undefined : this.#didByHandle.get(key);
+    if (cached !== undefined) return cached;
+    const resolution = await this.#handles.resolve(key);
+    if (resolution.ok) this.#didByHandle.set(key, resolution);
+    else this.#didByHandle.delete(key);
+    return resolution;
+  }
+
+  /** Resolves a DID and proves the handle that its document claims. */
+  async resolveIdentity(did: string, fresh = false): Promise<IdentityResolution> {
+    const resolution = await this.resolveDid(did, fresh);
+    if (!resolution.ok) return resolution;
+    const { document } = resolution;
+    const claimed = document.claimedHandle?.toLowerCase() ?? null;
+    const found = claimed === null ? null : await this.resolveHandle(claimed, fresh);
+    const isProven = found?.ok === true && found.did === did;
+    const isCertain = found === null || found.ok || found.reason !== 'unreachable';
+    const { pds, keysJson, servicesJson } = document;
+    const handle = isProven ? claimed : null;
+    return { ok: true, identity: { did, handle, isHandleCertain: isCertain, pds, keysJson, servicesJson } };
+  }
+
+  /** Resolves a handle to an identity whose document exists; the handle need not be the one that the DID claims. */
+  async resolveIdentityOfHandle(handle: string): Promise<IdentityResolution> {
+    const found = await this.resolveHandle(handle);
+    if (found.ok) return this.resolveIdentity(found.did);
+    return { ok: false, reason: found.reason === 'unreachable' ? 'unreachable' : 'not-found' };
+  }
+
+  [Symbol.dispose](): void {
+    this.#fetch[Symbol.dispose]();
+  }
+}
