@@ -1,0 +1,252 @@
+/**
+ * The state that the demo's social graph draws from, and the ways to write to it.
+ *
+ * Owns: actors, windows of recent things (all bounded), TIDs, and the queue of events that were drawn and not yet taken.
+ */
+import type { Collection } from '../atproto/collection.ts';
+import type { DagMap } from '../atproto/dag-value.ts';
+import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
+import { blockCid, cidText } from './block-cid.ts';
+import { CborWriter } from './cbor-writer.ts';
+import { actorFlag, DemoActors } from './demo-actors.ts';
+import { RecentPairs, RecentRing } from './recent-ring.ts';
+import { profileRecord, type StrongRef } from './record-shapes.ts';
+import { TidClock } from './tid.ts';
+
+/** One record operation, with the block that a commit carries. */
+export type GraphOp = {
+  readonly action: 'create' | 'update' | 'delete';
+  readonly collection: Collection;
+  readonly rkey: string;
+  /** Null for a delete, as are `cid` and `block`. `JSON.stringify` gives the JSON that is served. */
+  readonly value: DagMap | null;
+  /** 36 bytes. */
+  readonly cid: Buffer | null;
+  readonly block: Buffer | null;
+  /** What a delete removes; null for the rest. */
+  readonly removed: DagMap | null;
+};
+
+/** One event of the network. `actor` is an index for `DemoActors`. */
+export type GraphEvent =
+  | { readonly kind: 'join'; readonly actor: number; readonly timeMs: number }
+  | { readonly kind: 'handle'; readonly actor: number; readonly timeMs: number; readonly handle: string }
+  | { readonly kind: 'account'; readonly actor: number; readonly timeMs: number; readonly active: boolean }
+  | GraphCommit;
+
+export type GraphCommit = {
+  readonly kind: 'commit';
+  readonly actor: number;
+  readonly timeMs: number;
+  readonly rev: string;
+  readonly ops: readonly GraphOp[];
+};
+
+/** A post that can still be liked, answered, quoted. */
+export type RecentPost = StrongRef & {
+  readonly actor: number;
+  readonly rkey: string;
+  /** A number of its own, for `RecentPairs`. */
+  readonly number: number;
+  readonly root: StrongRef;
+  readonly rootActor: number;
+  readonly depth: number;
+  readonly appeal: number;
+  isAlive: boolean;
+  hasGate: boolean;
+};
+
+/** A record that can still be deleted. */
+export type RecentRecord = {
+  readonly actor: number;
+  readonly collection: Collection;
+  readonly rkey: string;
+  readonly value: DagMap;
+  readonly post: RecentPost | null;
+  isAlive: boolean;
+};
+
+/** Options of the model. */
+export type SocialGraphOptions = {
+  /** Decides who the actors are. */
+  readonly seed: number;
+  /** Decides what they do; the same as `seed` unless a network goes on after a pause. */
+  readonly choiceSeed?: number;
+  readonly actors: number;
+  /** Share of events that change a handle or an account's state; 0 leaves them out. */
+  readonly accountEvents?: number;
+};
+
+/** How many recent things the model remembers. Units: counts. */
+const window = {
+  posts: 8192,
+  engaged: 4096,
+  replies: 2048,
+  records: 8192,
+  lists: 512,
+  reposts: 512,
+  feeds: 128,
+} as const;
+
+export class GraphState {
+  readonly actors: DemoActors;
+  readonly random: SeededRandom;
+  readonly posts = new RecentRing<RecentPost>(window.posts);
+  readonly replies = new RecentRing<RecentPost>(window.replies);
+  readonly engaged = new RecentRing<RecentPost>(window.engaged);
+  readonly reposts = new RecentRing<StrongRef & { readonly post: RecentPost }>(window.reposts);
+  readonly lists = new RecentRing<StrongRef & { readonly actor: number }>(window.lists);
+  readonly feeds = new RecentRing<StrongRef>(window.feeds);
+  readonly records = new RecentRing<RecentRecord>(window.records);
+  readonly inactive: number[] = [];
+  /** Who follows or blocks whom; nobody blocks whom they follow. */
+  readonly subjects: RecentPairs;
+  readonly liked = new RecentPairs(2 ** 18);
+  readonly reposted = new RecentPairs(2 ** 16);
+  readonly #tids: TidClock;
+  readonly #writer = new CborWriter();
+  readonly #pending: GraphEvent[] = [];
+  #postCount = 0;
+  #nowMs = 0;
+
+  constructor(options: SocialGraphOptions) {
+    this.actors = new DemoActors(options.seed, options.actors);
+    this.random = seededRandom(options.choiceSeed ?? options.seed);
+    this.#tids = new TidClock(options.seed);
+    this.subjects = new RecentPairs(Math.min(2 ** 22, 2 ** Math.ceil(Math.log2(options.actors * 64))));
+  }
+
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Sets the time of what is drawn from now on. Times must not fall. */
+  moveTo(timeMs: number): void {
+    this.#nowMs = timeMs;
+  }
+
+  /** Makes sure that keys and revs from now on are above those of `timeMs`. */
+  passTime(timeMs: number): void {
+    this.#tids.passTime(timeMs);
+  }
+
+  emit(event: GraphEvent): void {
+    this.#pending.push(event);
+  }
+
+  /** Returns the oldest event that was drawn and not taken. */
+  take(): GraphEvent | undefined {
+    return this.#pending.shift();
+  }
+
+  /** Returns whether the actor can act now. Someone who has not joined does so first. */
+  enter(actor: number): boolean {
+    if (this.actors.has(actor, actorFlag.inactive)) return false;
+    if (!this.actors.has(actor, actorFlag.joined)) this.join(actor);
+    return true;
+  }
+
+  /** Lets an actor join: an identity event, then mostly a profile. */
+  join(actor: number): void {
+    this.actors.set(actor, actorFlag.joined, true);
+    this.emit({ kind: 'join', actor, timeMs: this.#nowMs });
+    if (this.random.next() < 0.95) this.putProfile(actor);
+  }
+
+  createdAt(): string {
+    const chance = this.random.next();
+    // Clients set this field as they like: some write late, a few have a fast clock.
+    if (chance < 0.03) return isoTime(this.#nowMs - this.random.below(3_600_000));
+    if (chance < 0.033) return isoTime(this.#nowMs + this.random.below(86_400_000));
+    return isoTime(this.#nowMs);
+  }
+
+  nextRkey(): string {
+    return this.#tids.next(this.#nowMs);
+  }
+
+  /** Returns an op that writes a record: its block and CID are made here. */
+  write(collection: Collection, rkey: string, value: DagMap, isUpdate = false): GraphOp {
+    const block = this.#writer.record(value).finish();
+    const cid = blockCid(block);
+    return { action: isUpdate ? 'update' : 'create', collection, rkey, value, cid, block, removed: null };
+  }
+
+  /** Lets a later event delete the record; those with a fixed key are only ever edited. */
+  letBeDeleted(actor: number, op: GraphOp, post: RecentPost | null): void {
+    this.records.add({ actor, collection: op.collection, rkey: op.rkey, value: op.value!, post, isAlive: true });
+  }
+
+  strongRef(actor: number, op: GraphOp): StrongRef {
+    return { uri: `at://${this.actors.did(actor)}/${op.collection}/${op.rkey}`, cid: cidText(op.cid!) };
+  }
+
+  /** Ends one commit. Its rev is above the keys of its records. */
+  commit(actor: number, ops: readonly GraphOp[]): void {
+    this.#pending.push({ kind: 'commit', actor, timeMs: this.#nowMs, rev: this.nextRkey(), ops });
+  }
+
+  /** Writes one record under a new key, in a commit of its own. */
+  commitRecord(actor: number, collection: Collection, value: DagMap): GraphOp {
+    const op = this.write(collection, this.nextRkey(), value);
+    this.letBeDeleted(actor, op, null);
+    this.commit(actor, [op]);
+    return op;
+  }
+
+  /** Writes a record whose key is `self`, over the one before it if there is one. */
+  commitSelf(actor: number, collection: Collection, flag: number, value: DagMap): void {
+    const op = this.write(collection, 'self', value, this.actors.has(actor, flag));
+    this.actors.set(actor, flag, true);
+    this.commit(actor, [op]);
+  }
+
+  /** Makes a written post one that others can find. */
+  publish(actor: number, op: GraphOp, parent: RecentPost | null): RecentPost {
+    const ref = this.strongRef(actor, op);
+    const post: RecentPost = {
+      ...ref,
+      actor,
+      rkey: op.rkey,
+      number: this.#postCount++ % 2 ** 26,
+      root: parent === null ? ref : parent.root,
+      rootActor: parent === null ? actor : parent.rootActor,
+      depth: parent === null ? 0 : parent.depth + 1,
+      appeal: this.actors.appeal(actor) * this.random.next() ** 3,
+      isAlive: true,
+      hasGate: false,
+    };
+    this.posts.add(post);
+    if (parent !== null) this.replies.add(post);
+    this.letBeDeleted(actor, op, post);
+    return post;
+  }
+
+  /** Draws a post to react to: what others reacted to just now, else something new, the more appealing of two. */
+  drawPost(): RecentPost | undefined {
+    if (this.random.next() < 0.62) {
+      const hot = this.engaged.any(this.random);
+      if (hot?.isAlive) return hot;
+    }
+    const one = this.posts.newer(this.random);
+    const other = this.posts.newer(this.random);
+    if (!one?.isAlive) return other?.isAlive ? other : undefined;
+    return other?.isAlive && other.appeal > one.appeal ? other : one;
+  }
+
+  putProfile(actor: number): void {
+    const value = profileRecord(this.random, this.actors.displayName(actor), this.createdAt());
+    this.commitSelf(actor, 'app.bsky.actor.profile', actorFlag.profile, value);
+  }
+}
+
+const isoCache = { timeMs: Number.NaN, text: '' };
+
+/** Returns a time as records spell it. Many events share a millisecond or ask twice, so the last one is kept. */
+function isoTime(timeMs: number): string {
+  if (timeMs !== isoCache.timeMs) {
+    isoCache.timeMs = timeMs;
+    isoCache.text = new Date(timeMs).toISOString();
+  }
+  return isoCache.text;
+}

@@ -1,0 +1,209 @@
+/**
+ * Builds the records of the demo, each valid by its lexicon, keys in DAG-CBOR's canonical order.
+ *
+ * Canonical order is shorter keys first, then by byte; the JSON of a record keeps it, as the served JSON does.
+ */
+import { Cid } from '../atproto/cid.ts';
+import type { DagMap, DagValue } from '../atproto/dag-value.ts';
+import type { SeededRandom } from '../base/seeded-random.ts';
+import { blobCid } from './block-cid.ts';
+import { type ComposedText, demoUrl, phrase, type TextFacet } from './post-text.ts';
+
+/** A record by its address and version. */
+export type StrongRef = { readonly uri: string; readonly cid: string };
+
+function strongRef(ref: StrongRef): DagMap {
+  return { cid: ref.cid, uri: ref.uri };
+}
+
+/** Returns a blob of a size and a name that no server holds: the demo network serves no blobs. */
+function blob(random: SeededRandom, mimeType: string, bytesMax: number): DagMap {
+  const seed = Buffer.allocUnsafe(8);
+  seed.writeUInt32BE(random.below(2 ** 32), 0);
+  seed.writeUInt32BE(random.below(2 ** 32), 4);
+  return { ref: new Cid(blobCid(seed)), size: 1000 + random.below(bytesMax), $type: 'blob', mimeType };
+}
+
+function image(random: SeededRandom): DagMap {
+  const hasAlt = random.next() < 0.4;
+  return {
+    alt: hasAlt ? phrase(random, 40) : '',
+    image: blob(random, 'image/jpeg', 950_000),
+    aspectRatio: { width: 1000 + random.below(1000), height: 800 + random.below(1200) },
+  };
+}
+
+function images(random: SeededRandom): DagMap {
+  const count = random.next() < 0.7 ? 1 : 1 + random.below(4);
+  return { $type: 'app.bsky.embed.images', images: Array.from({ length: count }, () => image(random)) };
+}
+
+function video(random: SeededRandom): DagMap {
+  return {
+    $type: 'app.bsky.embed.video',
+    video: blob(random, 'video/mp4', 50_000_000),
+    aspectRatio: { width: 1080, height: 1920 },
+  };
+}
+
+function external(random: SeededRandom): DagMap {
+  return {
+    $type: 'app.bsky.embed.external',
+    external: { uri: demoUrl(random), title: phrase(random, 30), description: phrase(random, 60) },
+  };
+}
+
+/** What hangs below a post's text. */
+export type PostEmbed = 'none' | 'images' | 'video' | 'external';
+
+function media(random: SeededRandom, embed: PostEmbed): DagMap | null {
+  if (embed === 'images') return images(random);
+  if (embed === 'video') return video(random);
+  return embed === 'external' ? external(random) : null;
+}
+
+function embedOf(random: SeededRandom, embed: PostEmbed, quoted: StrongRef | null): DagMap | null {
+  const attached = media(random, embed);
+  if (quoted === null) return attached;
+  const record: DagMap = { $type: 'app.bsky.embed.record', record: strongRef(quoted) };
+  if (attached === null) return record;
+  return { $type: 'app.bsky.embed.recordWithMedia', media: attached, record };
+}
+
+function facetOf(facet: TextFacet): DagMap {
+  const feature = facet.feature;
+  const $type = `app.bsky.richtext.facet#${feature.type}`;
+  let written: DagMap;
+  if (feature.type === 'mention') written = { did: feature.did, $type };
+  else if (feature.type === 'link') written = { uri: feature.uri, $type };
+  else written = { tag: feature.tag, $type };
+  return { index: { byteEnd: facet.byteEnd, byteStart: facet.byteStart }, features: [written] };
+}
+
+/** What a post is made of. */
+export type PostParts = {
+  readonly composed: ComposedText;
+  readonly reply: { readonly root: StrongRef; readonly parent: StrongRef } | null;
+  readonly quoted: StrongRef | null;
+  readonly embed: PostEmbed;
+  readonly createdAt: string;
+};
+
+export function postRecord(random: SeededRandom, parts: PostParts): DagMap {
+  const { composed, reply, createdAt } = parts;
+  const embed = embedOf(random, parts.embed, parts.quoted);
+  const record: DagMap = { text: composed.text, $type: 'app.bsky.feed.post' };
+  if (embed !== null) record['embed'] = embed;
+  if (composed.lang !== null) record['langs'] = [composed.lang];
+  if (reply !== null) record['reply'] = { root: strongRef(reply.root), parent: strongRef(reply.parent) };
+  if (composed.facets.length > 0) record['facets'] = composed.facets.map(facetOf);
+  record['createdAt'] = createdAt;
+  return record;
+}
+
+/** A like or a repost; `via` is the repost that led there. */
+export function engagementRecord(
+  $type: 'app.bsky.feed.like' | 'app.bsky.feed.repost',
+  subject: StrongRef,
+  via: StrongRef | null,
+  createdAt: string,
+): DagMap {
+  if (via === null) return { $type, subject: strongRef(subject), createdAt };
+  return { via: strongRef(via), $type, subject: strongRef(subject), createdAt };
+}
+
+/** A follow, a block, or a subscription to a block list, whose subject is a URI. */
+export function subjectRecord(
+  $type: 'app.bsky.graph.follow' | 'app.bsky.graph.block' | 'app.bsky.graph.listblock',
+  subject: string,
+  createdAt: string,
+): DagMap {
+  return { $type, subject, createdAt };
+}
+
+export function profileRecord(random: SeededRandom, displayName: string, createdAt: string): DagMap {
+  const record: DagMap = { $type: 'app.bsky.actor.profile' };
+  if (random.next() < 0.8) record['avatar'] = blob(random, 'image/jpeg', 900_000);
+  if (random.next() < 0.3) record['banner'] = blob(random, 'image/png', 900_000);
+  record['createdAt'] = createdAt;
+  if (random.next() < 0.7) record['description'] = phrase(random, 20 + random.below(120));
+  record['displayName'] = displayName;
+  return record;
+}
+
+export function statusRecord(random: SeededRandom, createdAt: string): DagMap {
+  return {
+    $type: 'app.bsky.actor.status',
+    embed: external(random),
+    status: 'app.bsky.actor.status#live',
+    createdAt,
+    durationMinutes: 30 + random.below(210),
+  };
+}
+
+export function generatorRecord(random: SeededRandom, serviceDid: string, createdAt: string): DagMap {
+  return {
+    did: serviceDid,
+    $type: 'app.bsky.feed.generator',
+    createdAt,
+    description: phrase(random, 60),
+    displayName: phrase(random, 8).slice(0, 20),
+  };
+}
+
+/** Who may reply: rule types of a thread gate, a list by its URI, or null for everyone. */
+export type ReplyRule = 'mentionRule' | 'followerRule' | 'followingRule' | { readonly list: string };
+
+export function threadgateRecord(post: string, allow: readonly ReplyRule[] | null, createdAt: string): DagMap {
+  const $type = 'app.bsky.feed.threadgate';
+  if (allow === null) return { post, $type, createdAt };
+  const rules: DagValue[] = allow.map((rule) =>
+    typeof rule === 'string' ? { $type: `${$type}#${rule}` } : { list: rule.list, $type: `${$type}#listRule` },
+  );
+  return { post, $type, allow: rules, createdAt };
+}
+
+export function postgateRecord(post: string, createdAt: string): DagMap {
+  const $type = 'app.bsky.feed.postgate';
+  return { post, $type, createdAt, embeddingRules: [{ $type: `${$type}#disableRule` }] };
+}
+
+/** What a list is for. */
+export type ListPurpose = 'modlist' | 'curatelist' | 'referencelist';
+
+export function listRecord(random: SeededRandom, purpose: ListPurpose, createdAt: string): DagMap {
+  return {
+    name: phrase(random, 12).slice(0, 20),
+    $type: 'app.bsky.graph.list',
+    purpose: `app.bsky.graph.defs#${purpose}`,
+    createdAt,
+    description: phrase(random, 40),
+  };
+}
+
+export function listItemRecord(list: string, subject: string, createdAt: string): DagMap {
+  return { list, $type: 'app.bsky.graph.listitem', subject, createdAt };
+}
+
+export function starterPackRecord(random: SeededRandom, list: string, feed: string | null, createdAt: string): DagMap {
+  const name = phrase(random, 12).slice(0, 20);
+  const $type = 'app.bsky.graph.starterpack';
+  if (feed === null) return { list, name, $type, createdAt };
+  return { list, name, $type, feeds: [{ uri: feed }], createdAt };
+}
+
+export function verificationRecord(subject: string, handle: string, displayName: string, createdAt: string): DagMap {
+  return { $type: 'app.bsky.graph.verification', handle, subject, createdAt, displayName };
+}
+
+export function labelerRecord(createdAt: string): DagMap {
+  return { $type: 'app.bsky.labeler.service', policies: { labelValues: ['spam', 'rude'] }, createdAt };
+}
+
+export function notificationDeclarationRecord(allow: 'followers' | 'mutuals' | 'none'): DagMap {
+  return { $type: 'app.bsky.notification.declaration', allowSubscriptions: allow };
+}
+
+export function chatDeclarationRecord(allow: 'all' | 'following' | 'none'): DagMap {
+  return { $type: 'chat.bsky.actor.declaration', allowIncoming: allow };
+}
