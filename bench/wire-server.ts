@@ -1,0 +1,23 @@
+/** The other process of bench/wire.ts: answers `bench.<bytes>` at once and `bench.async.<bytes>` by a promise. */
+import { App, us_socket_local_port } from 'uWebSockets.js';
+import { systemClock } from '../src/base/clock.ts';
+import type { CallHandler } from '../src/wire/node-caller.ts';
+import { WireServer } from '../src/wire/node-server.ts';
+
+const handlers = new Map<string, CallHandler>();
+for (const bytes of [1024, 10_240, 1_048_576]) {
+  const answer = Buffer.alloc(bytes, 2);
+  handlers.set(`bench.${bytes}`, () => answer);
+  handlers.set(`bench.async.${bytes}`, async () => answer);
+}
+
+const app = App();
+const onFault = (error: Error): void => {
+  throw error;
+};
+new WireServer({ handlers, epoch: () => 1, clusterToken: null, clock: systemClock, onFault }).attachTo(app);
+app.listen('127.0.0.1', 0, (socket) => {
+  if (socket === false) throw new Error('no free port');
+  console.log(JSON.stringify({ port: us_socket_local_port(socket) }));
+});
+process.on('SIGTERM', () => process.exit(0));

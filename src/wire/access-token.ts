@@ -1,0 +1,17 @@
+/** Bearer tokens of the cluster and of operators, and the hosts that may go without one. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** Returns whether an `authorization` header carries the token. Takes the same time whatever the header holds. */
+export function carriesToken(authorization: string, token: string): boolean {
+  const sent = authorization.startsWith('Bearer ') ? authorization.slice(7) : '';
+  return timingSafeEqual(digestOf(sent), digestOf(token));
+}
+
+/** Returns whether a listening host is reachable from this machine only. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

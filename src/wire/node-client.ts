@@ -1,0 +1,114 @@
+/**
+ * The one client of our own processes: a NodeCaller over one multiplexed WebSocket a node.
+ *
+ * Owns: one link for each node of the map, made at its first call, and swapping them when the map changes. Refuses:
+ * nodes that the map does not name.
+ */
+import { type Clock, systemClock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { seededRandom } from '../base/seeded-random.ts';
+import type { NodeAddress, ShardMap } from '../shardmap/shard-map.ts';
+import type { NodeCall, NodeCaller } from './node-caller.ts';
+import { type LinkEnvironment, type LinkLimits, type LinkSnapshot, linkLimitDefaults, NodeLink } from './node-link.ts';
+
+export type NodeClientOptions = {
+  readonly map: ShardMap;
+  /** Sent in every handshake; null where nodes listen on loopback without one. */
+  readonly clusterToken?: string | null;
+  /** PEM of the map's certificate when it names one: nothing else is then trusted, and all connections use TLS. */
+  readonly trustedCertificates?: Buffer | null;
+  readonly limits?: Partial<LinkLimits>;
+  /** Called when a node answers with another epoch than the map's: the map file has changed. */
+  readonly onOtherEpoch?: (node: string, epoch: number) => void;
+  readonly clock?: Clock;
+  /** Of the jitter between attempts to connect. */
+  readonly seed?: number;
+};
+
+/** How often links are checked for silence. Units: milliseconds. */
+const beatMs = 1000;
+
+export class NodeClient implements NodeCaller, AsyncDisposable {
+  readonly #linkByNode = new Map<string, NodeLink>();
+  /** Links of addresses that the map has left, while their calls end. */
+  readonly #retiring = new Set<NodeLink>();
+  readonly #environment: LinkEnvironment;
+  readonly #beatTimer: NodeJS.Timeout;
+  #map: ShardMap;
+  #isClosed = false;
+
+  constructor(options: NodeClientOptions) {
+    const clock = options.clock ?? systemClock;
+    this.#map = options.map;
+    this.#environment = {
+      clock,
+      random: seededRandom(options.seed ?? Math.floor(clock.monotonicMs() * 1000)),
+      limits: { ...linkLimitDefaults, ...options.limits },
+      epoch: () => this.#map.epoch,
+      onOtherEpoch: options.onOtherEpoch ?? (() => {}),
+      clusterToken: options.clusterToken ?? null,
+      trustedCertificates: options.trustedCertificates ?? null,
+    };
+    this.#beatTimer = setInterval(() => {
+      for (const link of this.#linkByNode.values()) link.beat();
+    }, beatMs);
+    this.#beatTimer.unref();
+  }
+
+  /** The map whose addresses and epoch calls use now. */
+  get map(): ShardMap {
+    return this.#map;
+  }
+
+  call(request: NodeCall): Promise<Uint8Array> {
+    const link = this.#linkByNode.get(request.node) ?? this.#openLink(request.node);
+    if (link === null) return Promise.reject(this.#unknownNode(request.node));
+    return link.call(request.method, request.payload, request.timeoutMs);
+  }
+
+  /** Uses another map from now on. A node whose address has not changed keeps its connection; others finish their calls. */
+  setMap(map: ShardMap): void {
+    this.#map = map;
+    for (const [node, link] of this.#linkByNode) {
+      const address = map.nodes.get(node);
+      if (address !== undefined && this.#urlOf(address) === link.url) continue;
+      this.#linkByNode.delete(node);
+      this.#retiring.add(link);
+      link.retire();
+    }
+    for (const link of this.#retiring) if (link.snapshot.state === 'closed') this.#retiring.delete(link);
+  }
+
+  /** Returns what is known of each node that has been called. */
+  snapshot(): Record<string, LinkSnapshot> {
+    return Object.fromEntries([...this.#linkByNode].map(([node, link]) => [node, link.snapshot]));
+  }
+
+  /** Fails what waits with `Unavailable` and closes all connections. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#beatTimer);
+    for (const link of [...this.#linkByNode.values(), ...this.#retiring]) link.close();
+    this.#linkByNode.clear();
+    this.#retiring.clear();
+  }
+
+  #openLink(node: string): NodeLink | null {
+    const address = this.#map.nodes.get(node);
+    if (address === undefined || this.#isClosed) return null;
+    const link = new NodeLink(node, this.#urlOf(address), this.#environment);
+    this.#linkByNode.set(node, link);
+    return link;
+  }
+
+  #urlOf(address: NodeAddress): string {
+    const scheme = this.#environment.trustedCertificates === null ? 'ws' : 'wss';
+    const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+    return `${scheme}://${host}:${address.port}/wire`;
+  }
+
+  #unknownNode(node: string): DataPlaneError {
+    const problem = this.#isClosed ? 'the client is closed' : `the map of epoch ${this.#map.epoch} does not name it`;
+    return new DataPlaneError('Unavailable', `node ${node}: ${problem}`);
+  }
+}

@@ -1,0 +1,294 @@
+/**
+ * The node's end of the wire: `/wire` on a uWebSockets app, each call to its handler, answers gathered into messages.
+ *
+ * Owns: the handshake's checks, dispatch by method name, deadlines, and what may wait for a slow reader. Refuses: unlike
+ * versions, callers without the cluster token, malformed messages (the connection closes with the reason), calls past
+ * their deadline (not run), calls of a connection that does not read its answers, and, past a second bound, the
+ * connection itself.
+ */
+import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from 'uWebSockets.js';
+import type { Clock } from '../base/clock.ts';
+import { type DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
+import { InvariantError } from '../base/invariant.ts';
+import { carriesToken } from './access-token.ts';
+import {
+  FrameBatch,
+  FrameReader,
+  frameKind,
+  type MalformedReason,
+  messageBytesMax,
+  payloadBytesMax,
+  wireSubprotocol,
+} from './frame.ts';
+import type { CallContext, CallHandler } from './node-caller.ts';
+
+/** What bounds a node's end of the wire. All have defaults in `serverLimitDefaults`. */
+export type ServerLimits = {
+  readonly connectionsMax: number;
+  /** Calls whose handlers have returned a promise that is still open, over all connections. */
+  readonly callsRunningMax: number;
+  /** Past so many bytes that a connection has not read, its new calls are refused with `ResourceExhausted`. */
+  readonly unreadBytesMax: number;
+  /** Past so many, the connection is closed. */
+  readonly unreadBytesHardMax: number;
+  /** A connection that says nothing for so long is closed; clients ping. Units: seconds. */
+  readonly idleSMax: number;
+};
+
+export const serverLimitDefaults: ServerLimits = {
+  connectionsMax: 1024,
+  callsRunningMax: 32_768,
+  unreadBytesMax: 32 * 1024 * 1024,
+  unreadBytesHardMax: 128 * 1024 * 1024,
+  idleSMax: 60,
+};
+
+export type WireServerOptions = {
+  readonly handlers: ReadonlyMap<string, CallHandler>;
+  /** The epoch of the node's map, which every answer carries. */
+  readonly epoch: () => number;
+  /** Needed in every handshake; null where only loopback can reach the node. */
+  readonly clusterToken: string | null;
+  readonly clock: Clock;
+  readonly limits?: Partial<ServerLimits>;
+  /** Called after each call with how long its handler took and how it ended (null = answered). Must be cheap. */
+  readonly observe?: (method: string, durationMs: number, code: ErrorCode | null) => void;
+  /** Called when a handler broke an invariant; its caller has been answered `Internal`. The owner decides what stops. */
+  readonly onFault: (error: InvariantError, method: string) => void;
+};
+
+type Connection = {
+  readonly batch: FrameBatch;
+  socket: WebSocket<Connection> | null;
+  isFlushDue: boolean;
+  unreadBytes: number;
+};
+
+/** What an operator sees of a node's end of the wire. */
+export type WireServerSnapshot = {
+  readonly connections: number;
+  readonly callsRunning: number;
+  readonly callCount: number;
+  readonly errorCountByCode: Readonly<Record<string, number>>;
+  readonly malformedCountByReason: Readonly<Record<string, number>>;
+  readonly refusedHandshakeCount: number;
+  readonly slowReaderCount: number;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+};
+
+/** Answers gathered for so long go out, though more calls of the same message wait. Units: milliseconds. */
+const gatherMsMax = 1;
+
+export class WireServer {
+  readonly #options: WireServerOptions;
+  readonly #limits: ServerLimits;
+  readonly #reader = new FrameReader();
+  readonly #connections = new Set<Connection>();
+  readonly #errorCountByCode = new Map<string, number>();
+  readonly #malformedCountByReason = new Map<string, number>();
+  readonly #counts = { call: 0, refusedHandshake: 0, slowReader: 0, receivedBytes: 0, sentBytes: 0 };
+  #callsRunning = 0;
+  #isStopping = false;
+  #whenQuiet: (() => void) | null = null;
+
+  constructor(options: WireServerOptions) {
+    this.#options = options;
+    this.#limits = { ...serverLimitDefaults, ...options.limits };
+  }
+
+  get snapshot(): WireServerSnapshot {
+    return {
+      connections: this.#connections.size,
+      callsRunning: this.#callsRunning,
+      callCount: this.#counts.call,
+      errorCountByCode: Object.fromEntries(this.#errorCountByCode),
+      malformedCountByReason: Object.fromEntries(this.#malformedCountByReason),
+      refusedHandshakeCount: this.#counts.refusedHandshake,
+      slowReaderCount: this.#counts.slowReader,
+      receivedBytes: this.#counts.receivedBytes,
+      sentBytes: this.#counts.sentBytes,
+    };
+  }
+
+  /** Adds `/wire` to an app that does not listen yet. */
+  attachTo(app: TemplatedApp): void {
+    app.ws<Connection>('/wire', {
+      idleTimeout: this.#limits.idleSMax,
+      maxPayloadLength: messageBytesMax,
+      // The bounds are kept here, where refused work is answered; the app itself must never drop an answer silently.
+      maxBackpressure: this.#limits.unreadBytesHardMax + messageBytesMax,
+      upgrade: (response, request, context) => this.#upgrade(response, request, context),
+      open: (socket) => {
+        const connection = socket.getUserData();
+        connection.socket = socket;
+        this.#connections.add(connection);
+      },
+      message: (socket, message, isBinary) => this.#received(socket.getUserData(), message, isBinary),
+      drain: (socket) => {
+        socket.getUserData().unreadBytes = socket.getBufferedAmount();
+      },
+      close: (socket) => {
+        const connection = socket.getUserData();
+        connection.socket = null;
+        this.#connections.delete(connection);
+      },
+    });
+  }
+
+  /** Refuses new calls from now on, waits for the running ones, and says goodbye to every connection. */
+  async stop(timeoutMs: number): Promise<void> {
+    this.#isStopping = true;
+    if (this.#callsRunning > 0) {
+      const timer = new AbortController();
+      const quiet = new Promise<void>((resolve) => {
+        this.#whenQuiet = resolve;
+      });
+      await Promise.race([quiet, this.#options.clock.sleep(timeoutMs, timer.signal)]);
+      timer.abort();
+    }
+    for (const connection of this.#connections) {
+      this.#flush(connection);
+      connection.socket?.end(1001, 'the node is stopping');
+    }
+  }
+
+  #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
+    const { clusterToken } = this.#options;
+    const protocols = request.getHeader('sec-websocket-protocol');
+    let refusal: readonly [status: string, text: string] | null = null;
+    if (clusterToken !== null && !carriesToken(request.getHeader('authorization'), clusterToken)) {
+      refusal = ['401 Unauthorized', 'the cluster token is needed'];
+    } else if (!protocols.split(',').some((name) => name.trim() === wireSubprotocol)) {
+      refusal = ['400 Bad Request', `the WebSocket subprotocol must be ${wireSubprotocol}`];
+    } else if (this.#isStopping || this.#connections.size >= this.#limits.connectionsMax) {
+      refusal = ['503 Service Unavailable', this.#isStopping ? 'the node is stopping' : 'too many connections'];
+    }
+    if (refusal !== null) {
+      this.#counts.refusedHandshake++;
+      response.writeStatus(refusal[0]).end(refusal[1], true);
+      return;
+    }
+    const connection: Connection = { batch: new FrameBatch(), socket: null, isFlushDue: false, unreadBytes: 0 };
+    const key = request.getHeader('sec-websocket-key');
+    const extensions = request.getHeader('sec-websocket-extensions');
+    response.upgrade(connection, key, wireSubprotocol, extensions, context);
+  }
+
+  #received(connection: Connection, message: ArrayBuffer, isBinary: boolean): void {
+    this.#counts.receivedBytes += message.byteLength;
+    if (!isBinary) return this.#refuse(connection, 'message is text');
+    const { clock } = this.#options;
+    const reader = this.#reader;
+    reader.start(Buffer.from(message));
+    const receivedMs = clock.monotonicMs();
+    let nowMs = receivedMs;
+    let gatheredSinceMs = receivedMs;
+    while (connection.socket !== null && reader.next()) {
+      if (reader.kind !== frameKind.call) return this.#refuse(connection, 'frame goes the wrong way');
+      this.#run(connection, reader, receivedMs, nowMs);
+      nowMs = clock.monotonicMs();
+      if (nowMs - gatheredSinceMs > gatherMsMax) {
+        this.#flush(connection);
+        gatheredSinceMs = nowMs;
+      }
+    }
+    if (reader.malformed !== null) return this.#refuse(connection, reader.malformed);
+    this.#flush(connection);
+  }
+
+  /** Runs one call. The deadline counts from the arrival of its message, since clocks of machines differ. */
+  #run(connection: Connection, frame: FrameReader, receivedMs: number, nowMs: number): void {
+    const { id, method } = frame;
+    const deadlineMs = receivedMs + frame.timeoutMs;
+    this.#counts.call++;
+    if (nowMs >= deadlineMs) return this.#fail(connection, id, 'DeadlineExceeded', `${method} was not run: too late`);
+    if (this.#isStopping) return this.#fail(connection, id, 'Unavailable', 'the node is stopping');
+    if (connection.unreadBytes > this.#limits.unreadBytesMax) {
+      return this.#fail(connection, id, 'ResourceExhausted', 'answers are not read (unreadBytesMax)');
+    }
+    const handler = this.#options.handlers.get(method);
+    if (handler === undefined) return this.#fail(connection, id, 'Unimplemented', `no method "${method}" on this node`);
+    if (this.#callsRunning >= this.#limits.callsRunningMax) {
+      return this.#fail(connection, id, 'ResourceExhausted', 'too many calls run (callsRunningMax)');
+    }
+    const context: CallContext = { method, epoch: frame.epoch, deadlineMs };
+    try {
+      const answer = handler(frame.payload, context);
+      if (answer instanceof Uint8Array) this.#answer(connection, id, context, nowMs, answer);
+      else this.#runOn(connection, id, context, nowMs, answer);
+    } catch (thrown) {
+      this.#failThrown(connection, id, context, nowMs, thrown);
+    }
+  }
+
+  #runOn(connection: Connection, id: number, context: CallContext, startMs: number, answer: Promise<Uint8Array>): void {
+    this.#callsRunning++;
+    answer
+      .then(
+        (payload) => this.#answer(connection, id, context, startMs, payload),
+        (thrown: unknown) => this.#failThrown(connection, id, context, startMs, thrown),
+      )
+      .finally(() => {
+        this.#callsRunning--;
+        if (this.#callsRunning === 0) this.#whenQuiet?.();
+        this.#flushSoon(connection);
+      });
+  }
+
+  #answer(connection: Connection, id: number, context: CallContext, startMs: number, payload: Uint8Array): void {
+    const { observe, clock } = this.#options;
+    observe?.(context.method, clock.monotonicMs() - startMs, null);
+    if (connection.socket === null) return;
+    if (payload.length > payloadBytesMax) {
+      const message = `${context.method}: an answer of ${payload.length} bytes; payloadBytesMax is ${payloadBytesMax}`;
+      return this.#fail(connection, id, 'ResourceExhausted', message);
+    }
+    if (connection.batch.isFullFor(payload.length)) this.#flush(connection);
+    connection.batch.addAnswer(id, this.#options.epoch(), payload);
+  }
+
+  #failThrown(connection: Connection, id: number, context: CallContext, startMs: number, thrown: unknown): void {
+    const error: DataPlaneError = toDataPlaneError(thrown);
+    this.#options.observe?.(context.method, this.#options.clock.monotonicMs() - startMs, error.code);
+    this.#fail(connection, id, error.code, error.message);
+    if (thrown instanceof InvariantError) this.#options.onFault(thrown, context.method);
+  }
+
+  #fail(connection: Connection, id: number, code: ErrorCode, message: string): void {
+    this.#errorCountByCode.set(code, (this.#errorCountByCode.get(code) ?? 0) + 1);
+    if (connection.socket === null) return;
+    if (connection.batch.isFullFor(message.length * 3)) this.#flush(connection);
+    connection.batch.addError(id, this.#options.epoch(), code, message);
+  }
+
+  #flushSoon(connection: Connection): void {
+    if (connection.isFlushDue) return;
+    connection.isFlushDue = true;
+    setImmediate(() => {
+      connection.isFlushDue = false;
+      this.#flush(connection);
+    });
+  }
+
+  #flush(connection: Connection): void {
+    const { socket, batch } = connection;
+    if (socket === null || batch.frames === 0) return;
+    const message = batch.take();
+    this.#counts.sentBytes += message.length;
+    // The app copies what the kernel does not take, so the buffer is free again when `send` returns.
+    const outcome = socket.send(message, true, false);
+    batch.giveBack(message);
+    if (outcome === 1) return;
+    connection.unreadBytes = socket.getBufferedAmount();
+    if (outcome === 0 && connection.unreadBytes <= this.#limits.unreadBytesHardMax) return;
+    this.#counts.slowReader++;
+    socket.close();
+  }
+
+  #refuse(connection: Connection, reason: MalformedReason): void {
+    this.#malformedCountByReason.set(reason, (this.#malformedCountByReason.get(reason) ?? 0) + 1);
+    this.#flush(connection);
+    connection.socket?.end(1002, reason);
+  }
+}
