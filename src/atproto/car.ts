@@ -1,3 +1,13 @@
+/**
+ * Reads a CAR v1 that strangers wrote: finds its blocks without copying them, and checks those that are asked for.
+ *
+ * A block's hash is checked when the block is used: most blocks of a commit are tree nodes that nobody reads.
+ */
+import { Cid, cidBytes, isBlockIntact, isCidAt } from './cid.ts';
+import { DagCborReader } from './dag-cbor.ts';
+import { type DagValue, isDagMap } from './dag-value.ts';
+import type { Decoded } from './decoded.ts';
+
 /** Why bytes are not a CAR v1 that we read. */
 export type CarReason =
   | 'car-too-large'
@@ -5,7 +15,152 @@ export type CarReason =
   | 'car-header-bad'
   | 'car-version-unknown'
   | 'car-root-missing'
+  | 'car-block-malformed'
   | 'car-block-too-large'
   | 'car-too-many-blocks'
-  | 'car-cid-unsupported'
   | 'car-index-crowded';
+
+/** Units: bytes, blocks. `bytes` stays below 2^31, so that positions are small integers. */
+export type CarLimits = { readonly bytes: number; readonly blockBytes: number; readonly blocks: number };
+
+const headerBytesMax = 4096;
+/** A scan is as fast as a table up to here. */
+const scanBlocksMax = 24;
+/** Honest digests never crowd so; whoever writes colliding ones is refused instead of served slowly. */
+const probesMax = 256;
+
+/** The blocks of one CAR, by identifier. Aliases the source. */
+export class CarBlocks {
+  readonly source: Buffer;
+  readonly root: Cid;
+  /** Where each block's identifier begins, ascending; the block's bytes follow it. */
+  readonly #starts: readonly number[];
+  readonly #ends: readonly number[];
+  readonly #table: Int32Array | undefined;
+
+  constructor(source: Buffer, root: Cid, starts: readonly number[], ends: readonly number[], table?: Int32Array) {
+    this.source = source;
+    this.root = root;
+    this.#starts = starts;
+    this.#ends = ends;
+    this.#table = table;
+  }
+
+  get count(): number {
+    return this.#starts.length;
+  }
+
+  /** Returns the index of a block, or -1 when the CAR does not hold it. */
+  find(cid: Cid): number {
+    if (this.#table === undefined) {
+      for (let block = 0; block < this.#starts.length; block++) {
+        if (cid.isAt(this.source, this.#starts[block]!)) return block;
+      }
+      return -1;
+    }
+    const mask = this.#table.length - 1;
+    for (let slot = cid.digestPrefix & mask; ; slot = (slot + 1) & mask) {
+      const block = this.#table[slot]! - 1;
+      if (block < 0 || cid.isAt(this.source, this.#starts[block]!)) return block;
+    }
+  }
+
+  /** Where the bytes of a block begin. */
+  startOf(block: number): number {
+    return this.#starts[block]! + cidBytes;
+  }
+
+  endOf(block: number): number {
+    return this.#ends[block]!;
+  }
+
+  /** True when the block's bytes have the hash that its identifier names. */
+  isIntact(block: number): boolean {
+    const start = this.#starts[block]!;
+    return isBlockIntact(this.source, start, this.source.subarray(start + cidBytes, this.#ends[block]));
+  }
+}
+
+/** Builds an open-addressed table of block index + 1 by digest prefix; undefined when it is crowded. */
+function buildTable(source: Buffer, starts: readonly number[]): Int32Array | undefined {
+  let slots = 64;
+  while (slots < starts.length * 2) slots *= 2;
+  const table = new Int32Array(slots);
+  for (let block = 0; block < starts.length; block++) {
+    let slot = source.readUInt32BE(starts[block]! + 4) & (slots - 1);
+    let probes = 0;
+    while (table[slot] !== 0) {
+      if (++probes > probesMax) return undefined;
+      slot = (slot + 1) & (slots - 1);
+    }
+    table[slot] = block + 1;
+  }
+  return table;
+}
+
+function rootOf(header: DagValue): Decoded<Cid, CarReason> {
+  if (!isDagMap(header)) return { ok: false, reason: 'car-header-bad' };
+  if (header['version'] !== 1) return { ok: false, reason: 'car-version-unknown' };
+  const roots = header['roots'];
+  const root = Array.isArray(roots) ? roots[0] : undefined;
+  return root instanceof Cid ? { ok: true, value: root } : { ok: false, reason: 'car-root-missing' };
+}
+
+/** The last varint's end; the one thing that `varintAt` returns beside the number. */
+let varintEnd = 0;
+
+/** Reads an unsigned LEB128 number of at most 28 bits. Returns -1 when it is longer or cut off. */
+function varintAt(source: Buffer, start: number): number {
+  let value = 0;
+  for (let index = 0; index < 4 && start + index < source.length; index++) {
+    const byte = source[start + index]!;
+    value |= (byte & 127) << (index * 7);
+    if (byte < 128) {
+      varintEnd = start + index + 1;
+      return value;
+    }
+  }
+  return -1;
+}
+
+/**
+ * Reads the header and the bounds of every block.
+ *
+ * Blocks whose identifiers are of unknown kinds are passed over: nothing that we decode can point to them.
+ *
+ * Shape: `bytes` must stay unchanged while the blocks are in use.
+ */
+export function readCar(bytes: Uint8Array, limits: CarLimits): Decoded<CarBlocks, CarReason> {
+  if (bytes.length > limits.bytes) return { ok: false, reason: 'car-too-large' };
+  const source = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const headerBytes = varintAt(source, 0);
+  if (headerBytes <= 0 || headerBytes > headerBytesMax) return { ok: false, reason: 'car-header-bad' };
+  const headerStart = varintEnd;
+  if (headerStart + headerBytes > source.length) return { ok: false, reason: 'car-truncated' };
+  const reader = new DagCborReader(source, headerStart, headerStart + headerBytes, 'any');
+  const header = reader.next();
+  if (!header.ok || !reader.isAtEnd) return { ok: false, reason: 'car-header-bad' };
+  const root = rootOf(header.value);
+  return root.ok ? readBlocks(source, headerStart + headerBytes, root.value, limits) : root;
+}
+
+function readBlocks(source: Buffer, from: number, root: Cid, limits: CarLimits): Decoded<CarBlocks, CarReason> {
+  const starts: number[] = [];
+  const ends: number[] = [];
+  for (let position = from; position < source.length; ) {
+    const length = varintAt(source, position);
+    if (length < cidBytes) return { ok: false, reason: length < 0 ? 'car-truncated' : 'car-block-malformed' };
+    if (length > limits.blockBytes + cidBytes) return { ok: false, reason: 'car-block-too-large' };
+    const start = varintEnd;
+    position = start + length;
+    if (position > source.length) return { ok: false, reason: 'car-truncated' };
+    if (!isCidAt(source, start)) continue;
+    if (starts.length >= limits.blocks) return { ok: false, reason: 'car-too-many-blocks' };
+    starts.push(start);
+    ends.push(position);
+  }
+  if (starts.length <= scanBlocksMax) return { ok: true, value: new CarBlocks(source, root, starts, ends) };
+  const table = buildTable(source, starts);
+  if (table === undefined) return { ok: false, reason: 'car-index-crowded' };
+  return { ok: true, value: new CarBlocks(source, root, starts, ends, table) };
+}

@@ -1,3 +1,14 @@
+/**
+ * Strict, bounded DAG-CBOR for bytes that strangers wrote.
+ *
+ * Owns: the limits, the canonical form (minimal heads, sorted keys, no indefinite lengths, tag 42 only, 64-bit floats
+ * only) and the reasons for refusing. Depth is bounded before it is recursed into, so no input can exhaust the stack.
+ */
+import { isUtf8 } from 'node:buffer';
+import { Cid, cidBytes, isCidAt } from './cid.ts';
+import { ByteString, type DagMap, type DagValue } from './dag-value.ts';
+import type { Decoded } from './decoded.ts';
+
 /** Why bytes are not DAG-CBOR of the protocol's data model. */
 export type DagCborReason =
   | 'truncated'
@@ -5,6 +16,7 @@ export type DagCborReason =
   | 'too-deep'
   | 'too-many-items'
   | 'too-large'
+  | 'head-reserved'
   | 'length-indefinite'
   | 'integer-not-minimal'
   | 'integer-too-large'
@@ -18,3 +30,272 @@ export type DagCborReason =
   | 'keys-not-sorted'
   | 'key-duplicate'
   | 'text-not-utf8';
+
+/** Limits of one block or message. Units: levels, values and keys, bytes. */
+export const dagCborLimits = { depth: 64, items: 200_000, bytes: 8_388_608 } as const;
+
+/** `canonical` refuses keys that are not sorted; `any` takes them in any order, but each only once. */
+export type KeyOrder = 'canonical' | 'any';
+
+/** Carries a reason out of the recursion. It never leaves this file. */
+class DagCborFault {
+  readonly reason: DagCborReason;
+
+  constructor(reason: DagCborReason) {
+    this.reason = reason;
+  }
+}
+
+function refuse(reason: DagCborReason): never {
+  throw new DagCborFault(reason);
+}
+
+/** Runs one decoding and turns its fault into a reason. Anything else thrown is our bug and passes through. */
+function guard<Value>(decode: () => Value): Decoded<Value, DagCborReason> {
+  try {
+    return { ok: true, value: decode() };
+  } catch (thrown) {
+    if (thrown instanceof DagCborFault) return { ok: false, reason: thrown.reason };
+    throw thrown;
+  }
+}
+
+const keyCacheSlots = 2048;
+/** Keys of at most this many bytes are remembered. */
+const keyCacheBytes = 32;
+const keyCache: (string | undefined)[] = new Array(keyCacheSlots).fill(undefined);
+
+/** Reads values one after another. Byte strings and identifiers alias the source. */
+export class DagCborReader {
+  readonly #source: Buffer;
+  readonly #end: number;
+  readonly #keyOrder: KeyOrder;
+  #position: number;
+  #items = 0;
+
+  constructor(source: Uint8Array, position = 0, end = source.length, keyOrder: KeyOrder = 'canonical') {
+    this.#source = Buffer.isBuffer(source) ? source : Buffer.from(source.buffer, source.byteOffset, source.length);
+    this.#position = position;
+    this.#end = end;
+    this.#keyOrder = keyOrder;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  get isAtEnd(): boolean {
+    return this.#position >= this.#end;
+  }
+
+  /** Reads the next value. */
+  next(): Decoded<DagValue, DagCborReason> {
+    return guard(() => this.#value(0));
+  }
+
+  /**
+   * Reads the next value, a map, into `target`.
+   *
+   * Returns: undefined, or the reason of the fault; entries before it are in `target` all the same. A value that is not
+   * a map is `key-not-text`.
+   */
+  nextMapInto(target: DagMap): DagCborReason | undefined {
+    const read = guard(() => {
+      const head = this.#head();
+      if (head >>> 5 !== 5) refuse('key-not-text');
+      this.#map(target, this.#count(head & 31, 2), 1);
+    });
+    return read.ok ? undefined : read.reason;
+  }
+
+  #head(): number {
+    if (this.#position >= this.#end) refuse('truncated');
+    return this.#source[this.#position++]!;
+  }
+
+  /** Skips `bytes` and returns where they began. */
+  #take(bytes: number): number {
+    const start = this.#position;
+    if (bytes > this.#end - start) refuse('truncated');
+    this.#position = start + bytes;
+    return start;
+  }
+
+  /** Reads the argument of a head. Returns: at most 2^53 - 1, spelled as short as it can be. */
+  #argument(info: number): number {
+    if (info < 24) return info;
+    if (info === 24) {
+      const value = this.#source[this.#take(1)]!;
+      return value < 24 ? refuse('integer-not-minimal') : value;
+    }
+    if (info === 25) {
+      const value = this.#source.readUInt16BE(this.#take(2));
+      return value < 0x100 ? refuse('integer-not-minimal') : value;
+    }
+    if (info === 26) {
+      const value = this.#source.readUInt32BE(this.#take(4));
+      return value < 0x10000 ? refuse('integer-not-minimal') : value;
+    }
+    if (info === 27) {
+      const start = this.#take(8);
+      const high = this.#source.readUInt32BE(start);
+      if (high === 0) refuse('integer-not-minimal');
+      if (high >= 0x200000) refuse('integer-too-large');
+      return high * 2 ** 32 + this.#source.readUInt32BE(start + 4);
+    }
+    return refuse(info === 31 ? 'length-indefinite' : 'head-reserved');
+  }
+
+  /** Reads a count of things that take at least `bytesEach`, so that a lying count costs nothing. */
+  #count(info: number, bytesEach: number): number {
+    const count = this.#argument(info);
+    if (count * bytesEach > this.#end - this.#position) refuse('truncated');
+    this.#items += count * bytesEach;
+    if (this.#items > dagCborLimits.items) refuse('too-many-items');
+    return count;
+  }
+
+  #value(depth: number): DagValue {
+    const head = this.#head();
+    const info = head & 31;
+    switch (head >>> 5) {
+      case 0:
+        return this.#argument(info);
+      case 1: {
+        const value = -1 - this.#argument(info);
+        return value < Number.MIN_SAFE_INTEGER ? refuse('integer-too-large') : value;
+      }
+      case 2: {
+        const length = this.#argument(info);
+        const start = this.#take(length);
+        return new ByteString(this.#source.subarray(start, start + length));
+      }
+      case 3:
+        return this.#text(this.#argument(info));
+      case 4:
+        if (depth >= dagCborLimits.depth) refuse('too-deep');
+        return this.#array(this.#count(info, 1), depth + 1);
+      case 5:
+        if (depth >= dagCborLimits.depth) refuse('too-deep');
+        return this.#map({}, this.#count(info, 2), depth + 1);
+      case 6:
+        return this.#cid(info);
+      default:
+        return this.#simple(info);
+    }
+  }
+
+  #array(count: number, depth: number): DagValue[] {
+    const items: DagValue[] = [];
+    for (let index = 0; index < count; index++) items.push(this.#value(depth));
+    return items;
+  }
+
+  #map(target: DagMap, count: number, depth: number): DagMap {
+    let previousStart = 0;
+    let previousLength = -1;
+    for (let index = 0; index < count; index++) {
+      const head = this.#head();
+      if (head >>> 5 !== 3) refuse('key-not-text');
+      const length = this.#argument(head & 31);
+      const start = this.#position;
+      const key = this.#key(length);
+      if (length < previousLength || (length === previousLength && this.#compare(previousStart, start, length) >= 0)) {
+        this.#refuseOutOfOrder(target, key);
+      }
+      previousStart = start;
+      previousLength = length;
+      target[key] = this.#value(depth);
+    }
+    return target;
+  }
+
+  /** Decides about a key that does not come after the one before it. */
+  #refuseOutOfOrder(target: DagMap, key: string): void {
+    if (Object.hasOwn(target, key)) refuse('key-duplicate');
+    if (this.#keyOrder === 'canonical') refuse('keys-not-sorted');
+  }
+
+  #compare(left: number, right: number, length: number): number {
+    for (let index = 0; index < length; index++) {
+      const difference = this.#source[left + index]! - this.#source[right + index]!;
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  }
+
+  /** Reads a key through a small cache, since a few hundred keys are nearly all that there are. */
+  #key(length: number): string {
+    if (length === 0 || length > keyCacheBytes) return this.#keyText(length);
+    const start = this.#take(length);
+    const source = this.#source;
+    let hash = length;
+    for (let index = start; index < start + length; index++) hash = (Math.imul(hash, 31) + source[index]!) | 0;
+    const slot = (hash ^ (hash >>> 15)) & (keyCacheSlots - 1);
+    const cached = keyCache[slot];
+    if (cached !== undefined && cached.length === length) {
+      let index = 0;
+      while (index < length && cached.charCodeAt(index) === source[start + index]) index++;
+      if (index === length) return cached;
+    }
+    this.#position = start;
+    const key = this.#keyText(length);
+    // Only ASCII keys are remembered: their characters are their bytes, which the comparison above relies on.
+    if (key.length === length) keyCache[slot] = key;
+    return key;
+  }
+
+  #keyText(length: number): string {
+    const key = this.#text(length);
+    // As a property name it would replace the prototype instead of adding a field.
+    return key === '__proto__' ? refuse('key-forbidden') : key;
+  }
+
+  #text(length: number): string {
+    const start = this.#take(length);
+    const stop = start + length;
+    const source = this.#source;
+    if (length <= 64) {
+      let index = start;
+      while (index < stop && source[index]! < 0x80) index++;
+      if (index === stop) return source.latin1Slice(start, stop);
+    }
+    const text = source.utf8Slice(start, stop);
+    // Bytes that are not UTF-8 become U+FFFD; only a text that has one needs the full check.
+    if (text.includes('\ufffd') && !isUtf8(source.subarray(start, stop))) refuse('text-not-utf8');
+    return text;
+  }
+
+  #cid(info: number): Cid {
+    if (this.#argument(info) !== 42) refuse('tag-unknown');
+    const head = this.#head();
+    if (head >>> 5 !== 2) refuse('cid-bad');
+    const length = this.#argument(head & 31);
+    const start = this.#take(length);
+    // A zero byte, the multibase prefix of plain bytes, stands before the identifier.
+    if (length !== cidBytes + 1 || this.#source[start] !== 0 || !isCidAt(this.#source, start + 1)) refuse('cid-bad');
+    return new Cid(this.#source, start + 1);
+  }
+
+  #simple(info: number): DagValue {
+    if (info === 20) return false;
+    if (info === 21) return true;
+    if (info === 22) return null;
+    if (info === 25 || info === 26) return refuse('float-not-64-bit');
+    if (info !== 27) return refuse(info === 31 ? 'length-indefinite' : 'simple-value-unknown');
+    const value = this.#source.readDoubleBE(this.#take(8));
+    return Number.isFinite(value) ? value : refuse('float-not-finite');
+  }
+}
+
+/**
+ * Decodes one block that must be a single value.
+ *
+ * Shape: byte strings and identifiers of the value alias `source`.
+ */
+export function decodeDagCbor(source: Uint8Array, keyOrder: KeyOrder = 'canonical'): Decoded<DagValue, DagCborReason> {
+  if (source.length > dagCborLimits.bytes) return { ok: false, reason: 'too-large' };
+  const reader = new DagCborReader(source, 0, source.length, keyOrder);
+  const read = reader.next();
+  return read.ok && !reader.isAtEnd ? { ok: false, reason: 'trailing-bytes' } : read;
+}

@@ -3,7 +3,7 @@
  *
  * `Cid` and `ByteString` are classes with `toJSON`, so that plain JSON.stringify gives the protocol's `$link` and `$bytes`.
  */
-import type { Cid } from './cid.ts';
+import { Cid } from './cid.ts';
 
 /** A CBOR byte string. `bytes` aliases the source that it was decoded from. */
 export class ByteString {
@@ -23,3 +23,19 @@ export class ByteString {
 export type DagValue = null | boolean | number | string | Cid | ByteString | DagValue[] | DagMap;
 /** Keys are in the order of the block, but for keys that are decimal integers, which JavaScript puts first. */
 export type DagMap = { [key: string]: DagValue };
+
+/** True for a map; false for lists, identifiers and byte strings, which are objects too. */
+export function isDagMap(value: DagValue | undefined): value is DagMap {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Cid) &&
+    !(value instanceof ByteString)
+  );
+}
+
+/** Returns the protocol's JSON text of a value. */
+export function dagJson(value: DagValue): string {
+  return JSON.stringify(value);
+}

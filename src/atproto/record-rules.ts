@@ -1,9 +1,15 @@
 /**
  * Says whether a record is one that the data plane keeps: valid by its lexicon, and by the rules between its fields, its
  * key and its author that the official data plane applies.
+ *
+ * Source: the schema classes and indexing plugins of @atproto/bsky.
  */
-import type { DagValue } from './dag-value.ts';
-import type { LexiconReason } from './lexicon/check.ts';
+import { type Collection, isIndexedCollection } from './collection.ts';
+import { didLengthMax, parseRecordUri, rkeyLengthMax } from './compact-key.ts';
+import { type DagMap, type DagValue, isDagMap } from './dag-value.ts';
+import { compileLexicon, type LexiconReason } from './lexicon/check.ts';
+import { lexiconDefinitions } from './lexicon/generated/schema.ts';
+import { isDid, isRecordKey } from './string-format.ts';
 
 /** Why a record is not kept. */
 export type RecordReason =
@@ -15,11 +21,108 @@ export type RecordReason =
   | 'gate-not-of-own-post'
   | 'list-not-own'
   | 'opt-out-subject-bad'
-  | 'subject-too-long';
+  | 'subject-unkeyable';
 
 export type RecordCheck = { readonly ok: true } | { readonly ok: false; readonly reason: RecordReason };
 
+const kept: RecordCheck = { ok: true };
+const lexiconCheckByNsid = compileLexicon(lexiconDefinitions);
+const refusalByReason = new Map<RecordReason, RecordCheck>();
+
+/** Returns the one object of a reason, since strangers decide how many refusals there are. */
+function refusal(reason: RecordReason): RecordCheck {
+  let check = refusalByReason.get(reason);
+  if (check === undefined) {
+    check = { ok: false, reason };
+    refusalByReason.set(reason, check);
+  }
+  return check;
+}
+
+/** Authority and key of an AT-URI that its lexicon has accepted, without its fragment. */
+function authorityAndRkey(uri: string): { authority: string; rkey: string } {
+  const [authority = '', , rkey = ''] = uri.slice('at://'.length).split('#', 1)[0]!.split('/');
+  return { authority, rkey };
+}
+
+/** True when what an edge points at fits the keys of the slots: a DID, or an AT-URI of a record or of a repo. */
+function isKeyable(subject: DagValue | undefined): boolean {
+  if (typeof subject !== 'string') return true;
+  if (!subject.startsWith('at://')) return subject.length <= didLengthMax;
+  const { authority, rkey } = authorityAndRkey(subject);
+  return authority.length <= didLengthMax && rkey.length <= rkeyLengthMax;
+}
+
+type Rule = (did: string, rkey: string, record: DagMap) => RecordReason | undefined;
+
+const isSelf: Rule = (_did, rkey) => (rkey === 'self' ? undefined : 'rkey-not-self');
+
+const gatesOwnPost: Rule = (did, rkey, record) => {
+  const post = authorityAndRkey(String(record['post']));
+  return post.authority === did && post.rkey === rkey ? undefined : 'gate-not-of-own-post';
+};
+
+const isOfOwnList: Rule = (did, _rkey, record) => {
+  if (authorityAndRkey(String(record['list'])).authority !== did) return 'list-not-own';
+  return subjectFits(did, _rkey, record);
+};
+
+/** An opt-out must name a list by its DID, spelled in the one way that the list's own URI is. */
+const optsOutOfList: Rule = (_did, _rkey, record) => {
+  const ref = parseRecordUri(String(record['subject']));
+  const isList =
+    ref !== undefined && ref.collection === 'app.bsky.graph.list' && isDid(ref.did) && isRecordKey(ref.rkey);
+  return isList ? undefined : 'opt-out-subject-bad';
+};
+
+const subjectFits: Rule = (_did, _rkey, record) => (isKeyable(record['subject']) ? undefined : 'subject-unkeyable');
+
+const strongRefFits: Rule = (_did, _rkey, record) => {
+  const { subject } = record;
+  return isDagMap(subject) && !isKeyable(subject['uri']) ? 'subject-unkeyable' : undefined;
+};
+
+const replyFits: Rule = (_did, _rkey, record) => {
+  const { reply } = record;
+  if (!isDagMap(reply)) return undefined;
+  const { root, parent } = reply;
+  const fits = isDagMap(root) && isDagMap(parent) && isKeyable(root['uri']) && isKeyable(parent['uri']);
+  return fits ? undefined : 'subject-unkeyable';
+};
+
+const ruleByNsid: { readonly [nsid in Collection]?: Rule } = {
+  'app.bsky.actor.profile': isSelf,
+  'app.bsky.actor.status': isSelf,
+  'app.bsky.labeler.service': isSelf,
+  'app.bsky.notification.declaration': isSelf,
+  'chat.bsky.actor.declaration': isSelf,
+  'com.germnetwork.declaration': isSelf,
+  'app.bsky.feed.threadgate': gatesOwnPost,
+  'app.bsky.feed.postgate': gatesOwnPost,
+  'app.bsky.graph.listitem': isOfOwnList,
+  'app.bsky.graph.referencelistoptout': optsOutOfList,
+  'app.bsky.graph.follow': subjectFits,
+  'app.bsky.graph.block': subjectFits,
+  'app.bsky.graph.listblock': subjectFits,
+  'app.bsky.graph.verification': subjectFits,
+  'app.bsky.feed.like': strongRefFits,
+  'app.bsky.feed.repost': strongRefFits,
+  'app.bsky.feed.post': replyFits,
+};
+
+/** The official plane takes any object here. */
+const uncheckedCollection = 'chat.bsky.actor.declaration';
+
 /** Checks one record of the repo of `did`. `value` is as `decodeDagCbor` gives it. */
 export function checkRecord(did: string, collection: string, rkey: string, value: DagValue): RecordCheck {
-  return did && collection && rkey && value ? { ok: true } : { ok: false, reason: 'rkey-bad' };
+  if (!isIndexedCollection(collection)) return refusal('collection-not-indexed');
+  if (did.length > didLengthMax || !isDid(did)) return refusal('did-bad');
+  if (!isRecordKey(rkey)) return refusal('rkey-bad');
+  if (!isDagMap(value)) return refusal('lexicon-not-an-object');
+  if (collection !== uncheckedCollection) {
+    const fault = lexiconCheckByNsid.get(collection)!(value);
+    if (fault !== null) return refusal(`lexicon-${fault}`);
+  }
+  const fault = ruleByNsid[collection]?.(did, rkey, value);
+  return fault === undefined ? kept : refusal(fault);
 }

@@ -1,0 +1,34 @@
+/** Lexicon definitions as data: what the generator writes and `compileLexicon` reads. */
+import type { StringFormat } from '../string-format.ts';
+
+export type LexiconNode = LexiconKind & {
+  /** The field may be missing. */
+  readonly isOptional?: boolean;
+};
+
+/** Units: text lengths in UTF-8 bytes, sizes in bytes, array lengths in items. */
+export type LexiconKind =
+  | LexiconText
+  | { readonly kind: 'integer'; readonly minimum?: number; readonly maximum?: number }
+  | { readonly kind: 'bytes'; readonly minLength?: number; readonly maxLength?: number }
+  | LexiconBlob
+  | { readonly kind: 'boolean' }
+  | { readonly kind: 'array'; readonly items: LexiconNode; readonly minLength?: number; readonly maxLength?: number }
+  /** An object of a named definition; its `$type` may be missing, but not another one. */
+  | { readonly kind: 'named'; readonly name: string }
+  /** An object that names its definition. An open union takes names that it does not know. */
+  | { readonly kind: 'union'; readonly isClosed: boolean; readonly names: readonly string[] };
+
+export type LexiconText = {
+  readonly kind: 'string';
+  readonly format?: StringFormat;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly maxGraphemes?: number;
+};
+export type LexiconBlob = { readonly kind: 'blob'; readonly accept?: readonly string[]; readonly maxSize?: number };
+
+export type LexiconFields = { readonly [field: string]: LexiconNode };
+/** A record must name its `$type`; an object need not. */
+export type LexiconDefinition = { readonly kind: 'record' | 'object'; readonly fields: LexiconFields };
+export type LexiconDefinitions = { readonly [name: string]: LexiconDefinition };
