@@ -4,15 +4,21 @@
  * Every block that is used is checked against its CID, so all that is yielded hangs off the commit. The commit's
  * signature is not checked here.
  */
-import type { CarReason } from './car.ts';
-import type { DagCborReason } from './dag-cbor.ts';
+import { type CarBlocks, type CarReason, readCar } from './car.ts';
+import { Cid } from './cid.ts';
+import { collectionCode } from './collection.ts';
+import { didLengthMax, isTid } from './compact-key.ts';
+import { type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
+import { ByteString, type DagValue, isDagMap } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
-import type { BadOp, DecodedOp } from './firehose-event.ts';
+import { type BadOp, type DecodedOp, decodeRecord } from './firehose-event.ts';
+import { isDid, isRecordKey } from './string-format.ts';
 
 export type RepoCarReason =
   | CarReason
   | 'commit-missing'
   | 'commit-malformed'
+  | 'commit-hash-wrong'
   | 'tree-block-missing'
   | 'tree-block-hash-wrong'
   | 'tree-node-malformed'
@@ -48,14 +54,152 @@ export const repoCarLimits = {
   blocks: 8_000_000,
   blockBytes: 2_097_152,
   records: 4_000_000,
-  treeDepth: 64,
+  treeDepth: 128,
+  keyBytes: 1024,
 } as const;
 
+type TreeEntry = { readonly key: string; readonly value: Cid; readonly right: Cid | null };
+type TreeNode = { readonly left: Cid | null; readonly entries: readonly TreeEntry[] };
+
+/** Reads a link that may be null. Returns undefined for anything else. */
+function optionalLink(value: DagValue | undefined): Cid | null | undefined {
+  return value === null || value instanceof Cid ? value : undefined;
+}
+
+function readEntry(raw: DagValue, previousKey: string): TreeEntry | undefined {
+  if (!isDagMap(raw)) return undefined;
+  const { p: prefixLength, k: suffix, v: value } = raw;
+  const right = optionalLink(raw['t']);
+  if (typeof prefixLength !== 'number' || prefixLength < 0 || prefixLength > previousKey.length) return undefined;
+  if (!(suffix instanceof ByteString) || !(value instanceof Cid) || right === undefined) return undefined;
+  if (prefixLength + suffix.bytes.length > repoCarLimits.keyBytes) return undefined;
+  const rest = Buffer.from(suffix.bytes.buffer, suffix.bytes.byteOffset, suffix.bytes.length).latin1Slice();
+  return { key: previousKey.slice(0, prefixLength) + rest, value, right };
+}
+
+/** Reads a block of the tree and checks its hash and its shape. */
+function readNode(blocks: CarBlocks, cid: Cid): Decoded<TreeNode, RepoCarReason> {
+  const block = blocks.find(cid);
+  if (block < 0) return { ok: false, reason: 'tree-block-missing' };
+  if (!blocks.isIntact(block)) return { ok: false, reason: 'tree-block-hash-wrong' };
+  const read = decodeDagCbor(blocks.source.subarray(blocks.startOf(block), blocks.endOf(block)));
+  if (!read.ok) return { ok: false, reason: `tree-${read.reason}` };
+  const left = isDagMap(read.value) ? optionalLink(read.value['l']) : undefined;
+  const rawEntries = isDagMap(read.value) ? read.value['e'] : undefined;
+  if (left === undefined || !Array.isArray(rawEntries)) return { ok: false, reason: 'tree-node-malformed' };
+  const entries: TreeEntry[] = [];
+  let previousKey = '';
+  for (const raw of rawEntries) {
+    const entry = readEntry(raw, previousKey);
+    if (entry === undefined) return { ok: false, reason: 'tree-node-malformed' };
+    entries.push(entry);
+    previousKey = entry.key;
+  }
+  return { ok: true, value: { left, entries } };
+}
+
+/** Where the walk is within one node: `next` counts entries; -1 stands for the subtree left of the first. */
+type Frame = { readonly node: TreeNode; next: number };
+
 /**
- * Opens a getRepo CAR: indexes its blocks and checks its commit.
+ * Walks a tree in key order, one leaf a step, on a stack of its own.
+ *
+ * Keys must ascend over the whole walk, so a tree that shares or repeats subtrees ends at its first repeated key.
+ */
+function* walkTree(blocks: CarBlocks, root: Cid): Generator<Decoded<TreeEntry, RepoCarReason>, void, undefined> {
+  const stack: Frame[] = [];
+  let pending: Cid | null = root;
+  let previousKey = '';
+  let records = 0;
+  let nodes = 0;
+  for (;;) {
+    if (pending !== null) {
+      if (stack.length >= repoCarLimits.treeDepth) return yield { ok: false, reason: 'tree-too-deep' };
+      // An honest walk meets each block once; without this, shared empty nodes could keep it busy for hours.
+      if (++nodes > blocks.count) return yield { ok: false, reason: 'tree-too-large' };
+      const read = readNode(blocks, pending);
+      if (!read.ok) return yield read;
+      stack.push({ node: read.value, next: 0 });
+      pending = read.value.left;
+      continue;
+    }
+    const frame = stack.at(-1);
+    if (frame === undefined) return;
+    const entry = frame.node.entries[frame.next++];
+    if (entry === undefined) {
+      stack.pop();
+      continue;
+    }
+    if (entry.key <= previousKey) return yield { ok: false, reason: 'tree-keys-not-ascending' };
+    if (++records > repoCarLimits.records) return yield { ok: false, reason: 'tree-too-large' };
+    previousKey = entry.key;
+    yield { ok: true, value: entry };
+    pending = entry.right;
+  }
+}
+
+/** A chunk while it is being filled. */
+type OpenChunk = { ops: DecodedOp[]; badOps: BadOp[]; unindexedRecords: number };
+
+function addLeaf(blocks: CarBlocks, entry: TreeEntry, chunk: OpenChunk): void {
+  const slash = entry.key.indexOf('/');
+  if (slash <= 0) return void chunk.badOps.push({ reason: 'op-path-bad', collection: '' });
+  const collection = entry.key.slice(0, slash);
+  if (collectionCode(collection) === undefined) {
+    chunk.unindexedRecords++;
+    return;
+  }
+  const rkey = entry.key.slice(slash + 1);
+  if (!isRecordKey(rkey)) return void chunk.badOps.push({ reason: 'op-path-bad', collection });
+  const record = decodeRecord(blocks, entry.value);
+  if ('reason' in record) return void chunk.badOps.push({ reason: record.reason, collection });
+  const op = { action: 'create', collection, rkey, cid: entry.value.text, json: record.json } as const;
+  chunk.ops.push({ op, value: record.value });
+}
+
+function* chunksOf(
+  blocks: CarBlocks,
+  tree: Cid,
+  chunkRecords: number,
+): Generator<Decoded<RepoChunk, RepoCarReason>, void, undefined> {
+  let chunk: OpenChunk = { ops: [], badOps: [], unindexedRecords: 0 };
+  for (const step of walkTree(blocks, tree)) {
+    if (!step.ok) return yield step;
+    addLeaf(blocks, step.value, chunk);
+    if (chunk.ops.length + chunk.badOps.length + chunk.unindexedRecords < chunkRecords) continue;
+    yield { ok: true, value: chunk };
+    chunk = { ops: [], badOps: [], unindexedRecords: 0 };
+  }
+  if (chunk.ops.length + chunk.badOps.length + chunk.unindexedRecords > 0) yield { ok: true, value: chunk };
+}
+
+/**
+ * Opens a getRepo CAR: finds its blocks and checks its commit.
  *
  * Shape: `car` must stay unchanged while the snapshot is in use.
  */
 export function openRepoCar(car: Uint8Array): Decoded<RepoSnapshot, RepoCarReason> {
-  return { ok: false, reason: car.length > repoCarLimits.bytes ? 'car-too-large' : 'commit-missing' };
+  const read = readCar(car, repoCarLimits);
+  if (!read.ok) return read;
+  const blocks = read.value;
+  const block = blocks.find(blocks.root);
+  if (block < 0) return { ok: false, reason: 'commit-missing' };
+  if (!blocks.isIntact(block)) return { ok: false, reason: 'commit-hash-wrong' };
+  const commit = decodeDagCbor(blocks.source.subarray(blocks.startOf(block), blocks.endOf(block)));
+  if (!commit.ok) return { ok: false, reason: `commit-${commit.reason}` };
+  if (!isDagMap(commit.value)) return { ok: false, reason: 'commit-malformed' };
+  const { did, rev, data, version } = commit.value;
+  const isWhole = typeof did === 'string' && typeof rev === 'string' && data instanceof Cid && version === 3;
+  if (!isWhole || did.length > didLengthMax || !isDid(did) || !isTid(rev)) {
+    return { ok: false, reason: 'commit-malformed' };
+  }
+  return {
+    ok: true,
+    value: {
+      did,
+      rev,
+      commitCid: blocks.root.text,
+      chunks: (chunkRecords) => chunksOf(blocks, data, chunkRecords),
+    },
+  };
 }
