@@ -8,7 +8,7 @@ import { Resolver } from 'node:dns/promises';
 import { ensureValidDid, isValidHandle } from '@atproto/syntax';
 import type { PublicFetch } from './public-fetch.ts';
 
-/** `not-found`: the handle surely points nowhere. `unreachable`: it could not be found out this time. */
+/** `not-found`: the handle proves nothing now. `unreachable`: the resolver or the DNS could not be asked. */
 export type HandleResolution =
   | { readonly ok: true; readonly did: string }
   | { readonly ok: false; readonly reason: 'handle-bad' | 'not-found' | 'unreachable' };
@@ -68,9 +68,8 @@ export class HandleResolver {
     const byDns = await this.#resolveByDns(handle);
     if (byDns.ok) return byDns;
     const byHttps = await this.#resolveByHttps(handle);
-    // Nowhere is certain only when both ways say so.
-    if (byHttps.ok || byHttps.reason === 'unreachable') return byHttps;
-    return byDns;
+    // A silent web host proves nothing, so the handle fails; a failing DNS is our own trouble and leaves it open.
+    return byHttps.ok ? byHttps : byDns;
   }
 
   async #resolveByXrpc(origin: string, handle: string): Promise<HandleResolution> {
@@ -110,8 +109,7 @@ export class HandleResolver {
       bytesMax: answerBytesMax,
       redirectsMax: 3,
     });
-    if (!answer.ok) return answer.reason === 'deadline' ? unreachable : notFound;
-    if (answer.status !== 200) return answer.status >= 500 ? unreachable : notFound;
+    if (!answer.ok || answer.status !== 200) return notFound;
     return resolutionOf(answer.body.toString('utf8').split('\n')[0]!.trim());
   }
 }

@@ -36,6 +36,8 @@ export type Identity = {
   readonly handle: string | null;
   /** False when the handle could not be checked this time, so that `handle: null` says nothing. */
   readonly isHandleCertain: boolean;
+  /** What the document claims, as written and unproven: the handle that GetIdentityBy… answers with. */
+  readonly claimedHandle: string | null;
   readonly pds: string | null;
   readonly keysJson: string;
   readonly servicesJson: string;
@@ -150,9 +152,8 @@ export class IdentityResolver implements Disposable {
     const found = claimed === null ? null : await this.resolveHandle(claimed, fresh);
     const isProven = found?.ok === true && found.did === did;
     const isCertain = found === null || found.ok || found.reason !== 'unreachable';
-    const { pds, keysJson, servicesJson } = document;
     const handle = isProven ? claimed : null;
-    return { ok: true, identity: { did, handle, isHandleCertain: isCertain, pds, keysJson, servicesJson } };
+    return { ok: true, identity: { ...document, handle, isHandleCertain: isCertain } };
   }
 
   /** Resolves a handle to an identity whose document exists; the handle need not be the one that the DID claims. */

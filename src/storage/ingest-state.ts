@@ -20,6 +20,9 @@ export type StoredCursor = { readonly seq: number; readonly timeMs: number };
 /** When a DID was last resolved, and whether a handle proved it. */
 export type IdentityCheck = { readonly checkedAtSec: number; readonly hasHandle: boolean };
 
+/** A DID whose resolution was asked for and has failed so far. */
+export type PostponedIdentity = { readonly did: string; readonly attempts: number; readonly dueSec: number };
+
 const repoStates = ['queued', 'done', 'failed', 'gone'] as const;
 /** `gone`: the host says that the repo is deleted or withheld. `failed`: every attempt was used up. */
 export type RepoState = (typeof repoStates)[number];
@@ -99,6 +102,7 @@ export class IngestState implements AsyncDisposable {
   readonly #queue: Database<Buffer, Buffer>;
   readonly #hosts: Database<Buffer, Buffer>;
   readonly #identities: Database<Buffer, Buffer>;
+  readonly #postponed: Database<Buffer, Buffer>;
   readonly #sums: Database<Buffer, Buffer>;
   /** Host origins by number; few, so they are all kept. Number 0 is "none". */
   readonly #hostNumbers = new Map<string, number>();
@@ -116,6 +120,7 @@ export class IngestState implements AsyncDisposable {
     this.#queue = table('queue');
     this.#hosts = table('hosts');
     this.#identities = table('identities');
+    this.#postponed = table('postponed');
     this.#sums = table('sums');
     this.#loadHosts();
     this.#loadTotals();
@@ -178,7 +183,35 @@ export class IngestState implements AsyncDisposable {
   /** Notes when a DID was resolved. Returns: once committed; a crash before that costs one look-up more. */
   async noteIdentityCheck(did: string, check: IdentityCheck): Promise<void> {
     const writer = writerOf().u32(check.checkedAtSec);
-    await this.#identities.put(didKey(did), writer.u8(check.hasHandle ? 1 : 0).finish());
+    const key = didKey(did);
+    const removed = this.#postponed.get(key) === undefined ? undefined : this.#postponed.remove(key);
+    await this.#identities.put(key, writer.u8(check.hasHandle ? 1 : 0).finish());
+    await removed;
+  }
+
+  /** Puts a resolution off to a later time. Returns: once on disk. */
+  async postponeIdentity(postponed: PostponedIdentity): Promise<void> {
+    const writer = writerOf().u32(postponed.dueSec);
+    await this.#postponed.put(didKey(postponed.did), writer.u8(Math.min(postponed.attempts, 255)).finish());
+    await this.#root.flushed;
+  }
+
+  /** Gives a resolution up. */
+  async dropPostponedIdentity(did: string): Promise<void> {
+    await this.#postponed.remove(didKey(did));
+  }
+
+  /** Returns at most `limit` resolutions that are due. */
+  postponedIdentities(nowSec: number, limit: number): PostponedIdentity[] {
+    const found: PostponedIdentity[] = [];
+    for (const { key, value } of this.#postponed.getRange()) {
+      const reader = readerOf(value);
+      const dueSec = reader.u32();
+      if (dueSec > nowSec) continue;
+      found.push({ did: readDid(new ByteReader(key)), dueSec, attempts: reader.u8() });
+      if (found.length >= limit) break;
+    }
+    return found;
   }
 
   #hostNumber(host: string | null): number {

@@ -1,0 +1,122 @@
+/**
+ * Turns the events of a repo stream into log entries.
+ *
+ * Owns: which records are kept (indexed collections, sound by lexicon and cross-field rules) and what becomes of each
+ * kind of event. Entries of one repo are appended in the order of the stream; a commit is never held up by a look-up.
+ */
+import { isIndexedCollection } from '../atproto/collection.ts';
+import type { RepoOp } from '../atproto/entry.ts';
+import type { AccountEvent, BadOp, CommitEvent, DecodedOp, FirehoseEvent } from '../atproto/firehose-event.ts';
+import { checkRecord } from '../atproto/record-rules.ts';
+import type { Clock } from '../base/clock.ts';
+import type { IdentityQueue } from './identity-queue.ts';
+import type { IngestCounters } from './ingest-counters.ts';
+import type { RepoGate } from './repo-gate.ts';
+
+export type EventRouterOptions = {
+  readonly gate: RepoGate;
+  readonly identities: IdentityQueue;
+  readonly counters: IngestCounters;
+  readonly clock: Clock;
+  /** Asks for a repo to be fetched again. Returns: once the wish is durable. */
+  readonly requestResync: (did: string, revMin: string) => Promise<void>;
+  /** Asks whether a deleted account is still at home somewhere. */
+  readonly isStillHosted: (did: string, source: string) => Promise<boolean>;
+};
+
+/** Statuses that the official data plane keeps for an account that is not active; others leave it as it was. */
+const keptStatuses: ReadonlySet<string> = new Set(['deactivated', 'suspended', 'takendown', 'deleted']);
+
+/** Keeps the ops whose records are sound, and counts the others by collection and reason. */
+export function keepSoundOps(
+  did: string,
+  ops: readonly DecodedOp[],
+  badOps: readonly BadOp[],
+  counters: IngestCounters,
+): RepoOp[] {
+  const kept: RepoOp[] = [];
+  for (const { op, value } of ops) {
+    const check = op.action === 'delete' ? null : checkRecord(did, op.collection, op.rkey, value);
+    if (check === null || check.ok) {
+      kept.push(op);
+      counters.recordsKept.with(op.collection).add();
+    } else {
+      counters.recordsDropped.with(op.collection, check.reason).add();
+    }
+  }
+  for (const { collection, reason } of badOps) {
+    counters.recordsDropped.with(isIndexedCollection(collection) ? collection : 'other', reason).add();
+  }
+  return kept;
+}
+
+/** Routes events. */
+export class EventRouter {
+  readonly #options: EventRouterOptions;
+
+  constructor(options: EventRouterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes one event of `source`.
+   *
+   * Returns: once all that it causes is durable; null when it causes nothing.
+   */
+  route(event: FirehoseEvent, source: string): Promise<unknown> | null {
+    switch (event.kind) {
+      case 'commit':
+        return this.#routeCommit(event);
+      case 'sync': {
+        const { did, rev } = event;
+        this.#options.identities.noteActive(did);
+        return this.#options.gate.append({ kind: 'sync', did, rev, timeMs: this.#timeOf(event.timeMs) });
+      }
+      case 'identity':
+        return this.#options.identities.refresh(event.did);
+      case 'account':
+        return this.#routeAccount(event, source);
+      case 'info':
+      case 'error':
+      case 'unknown':
+        return null;
+    }
+  }
+
+  /** A sender's clock may run ahead of ours; nothing is indexed in the future. */
+  #timeOf(timeMs: number): number {
+    return Math.min(timeMs, this.#options.clock.nowMs());
+  }
+
+  #routeCommit(event: CommitEvent): Promise<unknown> {
+    const { gate, identities, counters, requestResync } = this.#options;
+    const { did, rev, since } = event;
+    if (event.unindexedOps > 0) counters.recordsUnindexed.add(event.unindexedOps);
+    identities.noteActive(did);
+    // What a commit leaves out can only be had from the whole repo; its rev must not be passed as if it were complete.
+    if (event.isTooBig) return requestResync(did, rev);
+    const ops = keepSoundOps(did, event.ops, event.badOps, counters);
+    return gate.append({ kind: 'commit', did, rev, since, timeMs: this.#timeOf(event.timeMs), ops });
+  }
+
+  #routeAccount(event: AccountEvent, source: string): Promise<unknown> | null {
+    const { did, active, status } = event;
+    const timeMs = this.#timeOf(event.timeMs);
+    if (active) return this.#options.gate.append({ kind: 'account', did, active, status: '', timeMs });
+    if (!keptStatuses.has(status)) {
+      this.#options.counters.eventsDropped.with(source, 'account-status-not-kept').add();
+      return null;
+    }
+    if (status === 'deleted') return this.#routeDeletion(did, timeMs, source);
+    return this.#options.gate.append({ kind: 'account', did, active, status, timeMs });
+  }
+
+  /** An account that moved is deleted at its old host and lives on at its new one. */
+  async #routeDeletion(did: string, timeMs: number, source: string): Promise<void> {
+    if (await this.#options.isStillHosted(did, source)) {
+      this.#options.counters.eventsDropped.with(source, 'account-still-hosted').add();
+      return;
+    }
+    await this.#options.gate.append({ kind: 'account', did, active: false, status: 'deleted', timeMs });
+  }
+}

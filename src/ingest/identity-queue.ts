@@ -1,0 +1,228 @@
+/**
+ * Resolves DIDs in the background and puts what was found into the log.
+ *
+ * Owns: which DIDs are due (never seen; a day after a good check; an hour after one without a handle; at once when the
+ * source says so), one resolution at a time for a DID, the number that run at once, and the attempts. A resolution that
+ * the source asked for and that keeps failing is put off durably, so that no cursor waits for a directory that is down.
+ */
+import type { IdentityEntry } from '../atproto/entry.ts';
+import type { Clock } from '../base/clock.ts';
+import type { SeededRandom } from '../base/seeded-random.ts';
+import type { LogAppender } from '../log/log-appender.ts';
+import type { IdentityCheck, IngestState } from '../storage/ingest-state.ts';
+import { type IdentityResolver, isPassingReason } from './identity-resolver.ts';
+import type { IngestCounters } from './ingest-counters.ts';
+import { retryDelayMs } from './retry-delay.ts';
+
+export type IdentityQueueOptions = {
+  readonly resolver: IdentityResolver;
+  readonly appender: LogAppender;
+  readonly state: IngestState;
+  readonly clock: Clock;
+  readonly random: SeededRandom;
+  readonly counters: IngestCounters;
+};
+
+const concurrencyMax = 32;
+/** Jobs waiting or running; past it, DIDs that are merely due are left for their next commit, and `ready` waits. */
+const jobsMax = 10_000;
+const seenDidsMax = 200_000;
+const attemptsMax = 3;
+const attemptPolicy = { firstMs: 250, fastAttempts: 1, maxMs: 2000 } as const;
+const postponedScanMs = 30_000;
+const postponedAttemptsMax = 24;
+const daySec = 86_400;
+const hourSec = 3600;
+
+type Job = {
+  /** The source said that something changed. */
+  isForced: boolean;
+  /** Asked for again while running: what is being read may be older than the change. */
+  isAskedAgain: boolean;
+  readonly postponedAttempts: number;
+  readonly waiters: (() => void)[];
+};
+
+function dueSecOf(check: IdentityCheck): number {
+  return check.checkedAtSec + (check.hasHandle ? daySec : hourSec);
+}
+
+/** Runs resolutions. Its promises never reject for what others do; they reject when the log does. */
+export class IdentityQueue {
+  readonly #options: IdentityQueueOptions;
+  readonly #signal: AbortSignal;
+  readonly #jobByDid = new Map<string, Job>();
+  readonly #waiting: string[] = [];
+  readonly #dueSecByDid = new Map<string, number>();
+  #running = 0;
+  #roomWaiters: (() => void)[] = [];
+
+  /** Runs until the signal aborts. */
+  constructor(options: IdentityQueueOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  get pendingCount(): number {
+    return this.#jobByDid.size;
+  }
+
+  #nowSec(): number {
+    return Math.floor(this.#options.clock.nowMs() / 1000);
+  }
+
+  /** Resolves a DID because its source said that it changed. Returns: once the outcome is durable, or durably put off. */
+  refresh(did: string, postponedAttempts = 0): Promise<void> {
+    return new Promise((resolve) => {
+      const job = this.#jobByDid.get(did);
+      if (job === undefined) return this.#add(did, { isForced: true, postponedAttempts, waiters: [resolve] });
+      job.isForced = true;
+      job.isAskedAgain = true;
+      job.waiters.push(resolve);
+    });
+  }
+
+  /** Notes that a DID was active, and resolves it in the background when that is due. */
+  noteActive(did: string): void {
+    const nowSec = this.#nowSec();
+    let dueSec = this.#dueSecByDid.get(did);
+    if (dueSec === undefined) {
+      const check = this.#options.state.identityCheck(did);
+      dueSec = check === undefined ? 0 : dueSecOf(check);
+      this.#rememberDue(did, dueSec);
+    }
+    if (nowSec < dueSec || this.#jobByDid.has(did) || this.#jobByDid.size >= jobsMax) return;
+    this.#add(did, { isForced: false, postponedAttempts: 0, waiters: [] });
+  }
+
+  #rememberDue(did: string, dueSec: number): void {
+    this.#dueSecByDid.delete(did);
+    this.#dueSecByDid.set(did, dueSec);
+    if (this.#dueSecByDid.size <= seenDidsMax) return;
+    for (const oldest of this.#dueSecByDid.keys()) {
+      this.#dueSecByDid.delete(oldest);
+      break;
+    }
+  }
+
+  #add(did: string, job: Omit<Job, 'isAskedAgain'>): void {
+    this.#jobByDid.set(did, { ...job, isAskedAgain: false });
+    this.#waiting.push(did);
+    this.#startNext();
+  }
+
+  #startNext(): void {
+    while (this.#running < concurrencyMax && !this.#signal.aborted) {
+      const did = this.#waiting.shift();
+      if (did === undefined) return;
+      this.#running++;
+      void this.#run(did, this.#jobByDid.get(did)!);
+    }
+  }
+
+  async #run(did: string, job: Job): Promise<void> {
+    try {
+      do {
+        job.isAskedAgain = false;
+        await this.#attempt(did, job);
+      } while (job.isAskedAgain && !this.#signal.aborted);
+    } finally {
+      this.#running--;
+      this.#jobByDid.delete(did);
+      for (const resolve of job.waiters) resolve();
+      this.#wakeRoom();
+      this.#startNext();
+    }
+  }
+
+  #wakeRoom(): void {
+    if (this.#jobByDid.size >= jobsMax) return;
+    const waiters = this.#roomWaiters;
+    this.#roomWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  async #attempt(did: string, job: Job): Promise<void> {
+    const { clock, resolver, counters, random } = this.#options;
+    for (let attempt = 0; !this.#signal.aborted; attempt++) {
+      const startedMs = clock.nowMs();
+      const resolution = await resolver.resolveIdentity(did, true);
+      if (resolution.ok && resolution.identity.isHandleCertain) {
+        const { handle, keysJson, servicesJson } = resolution.identity;
+        counters.identitiesResolved.with(handle === null ? 'without-handle' : 'with-handle').add();
+        return this.#store({
+          kind: 'identity',
+          did,
+          handle,
+          verifiedAtMs: startedMs,
+          keysJson,
+          servicesJson,
+          timeMs: startedMs,
+        });
+      }
+      const reason = resolution.ok ? 'handle-unreachable' : resolution.reason;
+      counters.identitiesResolved.with(reason).add();
+      if (!resolution.ok && !isPassingReason(resolution.reason)) return this.#noteFailure(did);
+      if (attempt + 1 >= attemptsMax) return job.isForced ? this.#postpone(did, job) : this.#rememberFailure(did);
+      await clock.sleep(retryDelayMs(attemptPolicy, attempt, random), this.#signal);
+    }
+  }
+
+  async #store(entry: IdentityEntry): Promise<void> {
+    await this.#options.appender.append(entry.did, entry);
+    const check = { checkedAtSec: Math.floor(entry.timeMs / 1000), hasHandle: entry.handle !== null };
+    this.#rememberDue(entry.did, dueSecOf(check));
+    await this.#options.state.noteIdentityCheck(entry.did, check);
+  }
+
+  /** There surely is no such identity now: what the log holds stays, and it is asked again in an hour. */
+  async #noteFailure(did: string): Promise<void> {
+    const check = { checkedAtSec: this.#nowSec(), hasHandle: false };
+    this.#rememberDue(did, dueSecOf(check));
+    await this.#options.state.noteIdentityCheck(did, check);
+  }
+
+  #rememberFailure(did: string): void {
+    this.#rememberDue(did, this.#nowSec() + 300);
+  }
+
+  async #postpone(did: string, job: Job): Promise<void> {
+    const attempts = job.postponedAttempts + 1;
+    this.#rememberFailure(did);
+    if (attempts > postponedAttemptsMax) {
+      this.#options.counters.identitiesResolved.with('given-up').add();
+      return this.#options.state.dropPostponedIdentity(did);
+    }
+    const delaySec = Math.min(30 * 2 ** Math.min(attempts, 10), 6 * hourSec);
+    return this.#options.state.postponeIdentity({ did, attempts, dueSec: this.#nowSec() + delaySec });
+  }
+
+  /** Takes up what was put off, as it becomes due, until the signal aborts. */
+  async runPostponed(): Promise<void> {
+    while (!this.#signal.aborted) {
+      const room = Math.max(0, jobsMax / 10 - this.#jobByDid.size);
+      for (const { did, attempts } of this.#options.state.postponedIdentities(this.#nowSec(), room)) {
+        if (!this.#jobByDid.has(did)) void this.refresh(did, attempts);
+      }
+      await this.#options.clock.sleep(postponedScanMs, this.#signal);
+    }
+  }
+
+  /** Resolves when there is room for another job. */
+  async ready(): Promise<void> {
+    if (this.#jobByDid.size < jobsMax) return;
+    await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** Waits for the jobs of this moment, or the signal. Returns: whether they ended. */
+  async drained(signal: AbortSignal): Promise<boolean> {
+    if (this.#jobByDid.size === 0) return true;
+    const all = Promise.all(
+      [...this.#jobByDid.values()].map((job) => new Promise<void>((resolve) => job.waiters.push(resolve))),
+    );
+    const aborted = new Promise<boolean>((resolve) =>
+      signal.addEventListener('abort', () => resolve(false), { once: true }),
+    );
+    return Promise.race([all.then(() => true), aborted]);
+  }
+}

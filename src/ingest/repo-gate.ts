@@ -1,0 +1,111 @@
+/**
+ * The one door through which a repo's entries reach the log, which can be held shut while a snapshot of it is fetched.
+ *
+ * Owns: the live entries that wait behind a hold, their bound, and their order. When the bound is passed the hold ends
+ * by itself: the entries go on in order and the fetch that held them is void, to be made again.
+ */
+import type { AccountEntry, CommitEntry, Entry, SyncEntry } from '../atproto/entry.ts';
+import { invariant } from '../base/invariant.ts';
+import type { LogAppender } from '../log/log-appender.ts';
+
+/** Entries of one repo that its stream carries. */
+export type RepoEntry = CommitEntry | SyncEntry | AccountEntry;
+
+/** Bounds of what waits. Units: entries of one repo; bytes over all repos. */
+export type RepoGateLimits = { readonly entriesMax: number; readonly bytesMax: number };
+export const repoGateLimits: RepoGateLimits = { entriesMax: 2000, bytesMax: 67_108_864 };
+
+type HeldEntry = {
+  readonly entry: RepoEntry;
+  readonly bytes: number;
+  readonly settle: (appended: Promise<void>) => void;
+};
+
+/** A hold on one repo. It ends with `release`, or by itself when it `isVoid`. */
+export type RepoHold = {
+  /** True when the bound was passed: live entries went on, and what is being fetched must be fetched again. */
+  readonly isVoid: boolean;
+  /**
+   * Lets the waiting entries go on, in order, without those that a snapshot at `revHeld` (inclusive) already contains;
+   * null for none. `snapshot` is the append that they rely on.
+   */
+  release(revHeld: string | null, snapshot: Promise<void>): void;
+};
+
+function approximateBytes(entry: RepoEntry): number {
+  if (entry.kind !== 'commit') return 200;
+  return entry.ops.reduce((sum, op) => sum + 200 + op.json.length, 300);
+}
+
+class Hold implements RepoHold {
+  held: HeldEntry[] | null = [];
+  isVoid = false;
+  readonly #end: (hold: Hold, revHeld: string | null, snapshot: Promise<void>) => void;
+
+  constructor(end: (hold: Hold, revHeld: string | null, snapshot: Promise<void>) => void) {
+    this.#end = end;
+  }
+
+  release(revHeld: string | null, snapshot: Promise<void>): void {
+    this.#end(this, revHeld, snapshot);
+  }
+}
+
+/** Appends repo entries, or holds them. */
+export class RepoGate {
+  readonly #appender: LogAppender;
+  readonly #limits: RepoGateLimits;
+  readonly #holdByDid = new Map<string, Hold>();
+  #heldBytes = 0;
+
+  constructor(appender: LogAppender, limits: RepoGateLimits = repoGateLimits) {
+    this.#appender = appender;
+    this.#limits = limits;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Appends an entry in its repo's order. Returns: once it, or a snapshot that contains it, is durable. */
+  append(entry: RepoEntry): Promise<void> {
+    const hold = this.#holdByDid.get(entry.did);
+    if (hold === undefined || hold.held === null) return this.#appender.append(entry.did, entry);
+    const held = hold.held;
+    const bytes = approximateBytes(entry);
+    const appended = new Promise<void>((resolve) => {
+      held.push({ entry, bytes, settle: resolve });
+    });
+    this.#heldBytes += bytes;
+    if (held.length > this.#limits.entriesMax || this.#heldBytes > this.#limits.bytesMax) {
+      hold.isVoid = true;
+      this.#end(entry.did, hold, null, Promise.resolve());
+    }
+    return appended;
+  }
+
+  /** Appends part of a snapshot, past the hold. */
+  appendSnapshot(did: string, entry: Entry): Promise<void> {
+    return this.#appender.append(did, entry);
+  }
+
+  /** Makes the live entries of a repo wait from now on. One hold a repo at a time. */
+  hold(did: string): RepoHold {
+    invariant(!this.#holdByDid.has(did), 'a repo is held once at a time');
+    const hold = new Hold((ended, revHeld, snapshot) => this.#end(did, ended, revHeld, snapshot));
+    this.#holdByDid.set(did, hold);
+    return hold;
+  }
+
+  #end(did: string, hold: Hold, revHeld: string | null, snapshot: Promise<void>): void {
+    const held = hold.held;
+    if (held === null) return;
+    hold.held = null;
+    this.#holdByDid.delete(did);
+    for (const { entry, bytes, settle } of held) {
+      this.#heldBytes -= bytes;
+      const isContained = revHeld !== null && entry.kind !== 'account' && entry.rev <= revHeld;
+      settle(isContained ? snapshot : this.#appender.append(did, entry));
+    }
+  }
+}
