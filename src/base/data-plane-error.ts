@@ -113,6 +113,12 @@ export const errorTable = {
     meaning: 'A flag, a variable, or a key of the shard map is unknown or out of range.',
     hint: 'Run `skyshard config` or `skyshard map validate`.',
   },
+  DataInUse: {
+    grpc: grpcStatus.failedPrecondition,
+    isRetryable: false,
+    meaning: 'Another process uses this data folder; two writers would damage it.',
+    hint: 'Stop the process that the message names, or give another --data-dir.',
+  },
   Internal: {
     grpc: grpcStatus.internal,
     isRetryable: false,

@@ -1,0 +1,167 @@
+/**
+ * One supervised child: another process of skyshard, started, waited for, restarted, stopped.
+ *
+ * Owns: the child's life and its backoff. A child that was ready once and ends unasked is started again, with the ports that it had,
+ * for as long as `up` runs; a child that never became ready fails the start. Children sit in process groups of their own, so that
+ * Ctrl-C in a terminal reaches `up` alone and the order of stopping is ours; they stop by themselves when the channel to
+ * `up` breaks.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { ProcessLog } from './process-log.ts';
+import { selfCommand } from './self-command.ts';
+
+/** Where a child listens, by the name of the port (`port`, `http2Port`), as it reported. */
+export type Listening = { readonly host: string; readonly ports: Readonly<Record<string, number>> };
+
+/** What a child sends on its channel once it serves. */
+export type ReadyMessage = { readonly type: 'ready'; readonly listening: Listening };
+
+/** How to run one child. */
+export type ChildSpec = {
+  readonly name: string;
+  /** Command and flags; `before` is where it listened last, which a restart keeps. */
+  readonly words: (before: Listening | null) => readonly string[];
+  readonly readyMsMax: number;
+  readonly stopMsMax: number;
+};
+
+/** What children are given by `up`. */
+export type ChildSurroundings = {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+  readonly log: ProcessLog;
+  /** Takes each line that a child prints. */
+  readonly onLine: (name: string, line: string) => void;
+  /** Called when a child serves again after a restart. */
+  readonly onRestarted: () => void;
+};
+
+const backoffMsMin = 200;
+const backoffMsMax = 10_000;
+/** A child that served this long is restarted without delay. */
+const steadyMs = 60_000;
+
+function isReady(message: unknown): message is ReadyMessage {
+  return typeof message === 'object' && message !== null && (message as { type?: unknown }).type === 'ready';
+}
+
+/** Starts children and keeps one of a kind running. */
+export class SupervisedChild {
+  readonly #spec: ChildSpec;
+  readonly #around: ChildSurroundings;
+  readonly #stopping = new AbortController();
+  #process: ChildProcess | null = null;
+  #ended: Promise<string> = Promise.resolve('never started');
+  #listening: Listening | null = null;
+  #watching: Promise<void> = Promise.resolve();
+
+  constructor(spec: ChildSpec, around: ChildSurroundings) {
+    this.#spec = spec;
+    this.#around = around;
+  }
+
+  /** Where the child listens; known once `start` has resolved. */
+  get listening(): Listening {
+    if (this.#listening === null) throw new DataPlaneError('Unavailable', `${this.#spec.name} is not ready`);
+    return this.#listening;
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  /**
+   * Starts the child and waits until it serves; from then on it is restarted when it ends.
+   *
+   * Errors: DataPlaneError `Unavailable` when it ends, or the time is over, before it serves.
+   */
+  async start(): Promise<void> {
+    await this.#launch();
+    this.#watching = this.#watch();
+  }
+
+  async #launch(): Promise<void> {
+    const { name, words, readyMsMax } = this.#spec;
+    const [program, ...programWords] = selfCommand(words(this.#listening));
+    const child = spawn(program!, programWords, {
+      detached: true,
+      env: { ...this.#around.environment },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    this.#process = child;
+    for (const stream of [child.stdout!, child.stderr!]) {
+      createInterface({ input: stream }).on('line', (line) => this.#around.onLine(name, line));
+    }
+    this.#ended = new Promise((resolve) => {
+      child.once('error', (error) => resolve(error.message));
+      child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    });
+    const giveUp = new AbortController();
+    const ready = new Promise<Listening>((resolve) => {
+      child.on('message', (message) => isReady(message) && resolve(message.listening));
+    });
+    const outcome = await Promise.race([
+      ready,
+      this.#ended,
+      this.#around.clock.sleep(readyMsMax, giveUp.signal).then(() => `not ready after ${readyMsMax} ms`),
+    ]);
+    giveUp.abort();
+    if (typeof outcome === 'string') {
+      this.#signal('SIGKILL');
+      throw new DataPlaneError('Unavailable', `${name} did not start: ${outcome}`);
+    }
+    this.#listening = outcome;
+  }
+
+  async #watch(): Promise<void> {
+    const { clock, log, onRestarted } = this.#around;
+    let backoffMs = backoffMsMin;
+    for (;;) {
+      const startedMs = clock.monotonicMs();
+      const how = await this.#ended;
+      if (this.#stopping.signal.aborted) return;
+      if (clock.monotonicMs() - startedMs > steadyMs) backoffMs = backoffMsMin;
+      log('error', `${this.#spec.name} ended; it is started again`, { how, afterMs: backoffMs });
+      await clock.sleep(backoffMs, this.#stopping.signal);
+      backoffMs = Math.min(backoffMs * 2, backoffMsMax);
+      if (this.#stopping.signal.aborted) return;
+      try {
+        await this.#launch();
+        log('info', `${this.#spec.name} serves again`, { pid: this.pid });
+        onRestarted();
+      } catch (thrown) {
+        log('error', (thrown as Error).message);
+      }
+    }
+  }
+
+  #signal(signal: 'SIGTERM' | 'SIGKILL'): void {
+    if (this.#process?.exitCode === null && this.#process.signalCode === null) this.#process.kill(signal);
+  }
+
+  /** Asks the child to stop, waits, and ends it by force when its time is over. Not started again. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#signal('SIGTERM');
+    const waited = new AbortController();
+    const late = this.#around.clock.sleep(this.#spec.stopMsMax, waited.signal).then(() => 'late');
+    if ((await Promise.race([this.#ended, late])) === 'late') {
+      this.#around.log('warn', `${this.#spec.name} did not stop in time and is killed`, {
+        stopMsMax: this.#spec.stopMsMax,
+      });
+      this.kill();
+    }
+    waited.abort();
+    await this.#ended;
+    await this.#watching;
+  }
+
+  /** Ends the child at once. */
+  kill(): void {
+    this.#stopping.abort();
+    this.#signal('SIGKILL');
+  }
+}

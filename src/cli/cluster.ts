@@ -1,0 +1,196 @@
+/**
+ * The processes of one `skyshard up`: which there are, with which flags, in which order they start and stop.
+ *
+ * Start: demo, then the nodes together, then router and ingest, since ingest appends to nodes from its first event. Stop: ingest
+ * first, so that nothing comes in; then the router; then the nodes, which flush; the demo last.
+ */
+import { join, resolve } from 'node:path';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { childEnvironment, flagsFor, type Settings } from '../config/settings.ts';
+import { type ChildSpec, type ChildSurroundings, type Listening, SupervisedChild } from './child-process.ts';
+import type { CommandContext } from './command.ts';
+import { version } from './command-line.ts';
+import { readMapFile, withRealPorts } from './map-file.ts';
+import { type RunFile, type RunningProcess, readRunFile, removeRunFile, writeRunFile, writeWhole } from './run-file.ts';
+
+const readyMsMax = 60_000;
+const stopMsMax = { ingest: 15_000, router: 15_000, node: 60_000, demo: 5_000 } as const;
+/** LMDB's flushes wait in this pool; with Node's four threads, sixteen slots would queue behind each other. */
+const threadPoolSize = '16';
+
+/** The port a child should take: the one that it had, else the one that was asked for. */
+function portFlags(
+  settings: { readonly [flag: string]: number },
+  before: Listening | null,
+  names: readonly string[],
+): string[] {
+  return Object.entries(settings).map(([flag, port], index) => `--${flag}=${before?.ports[names[index]!] ?? port}`);
+}
+
+function urlFor(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host;
+  return `http://${reachable}:${port}`;
+}
+
+function runningProcess(child: SupervisedChild): RunningProcess {
+  const { host, ports } = child.listening;
+  const port = ports['port']!;
+  return { pid: child.pid, host, port, url: urlFor(host, port) };
+}
+
+/** Settings of the children: paths made absolute, and the map with real ports. */
+function settledPaths(settings: Settings, mapPath: string): Settings {
+  const absolute = (path: string | null): string | null => (path === null ? null : resolve(path));
+  return {
+    ...settings,
+    dataDir: resolve(settings.dataDir),
+    map: mapPath,
+    adminTokenFile: absolute(settings.adminTokenFile),
+    clusterTokenFile: absolute(settings.clusterTokenFile),
+    tlsCertFile: absolute(settings.tlsCertFile),
+    tlsKeyFile: absolute(settings.tlsKeyFile),
+  };
+}
+
+/** Settings that make everything follow the simulated network at `url`, which is its own directory and resolver. */
+function followDemo(settings: Settings, url: string): Settings {
+  return {
+    ...settings,
+    pds: [url],
+    plcUrl: url,
+    handleResolver: url,
+    allowPrivateHosts: true,
+    cursor: settings.cursor ?? 0,
+  };
+}
+
+/** Owns the child processes of a cluster on this machine. */
+export class Cluster implements AsyncDisposable {
+  readonly #context: CommandContext;
+  readonly #around: ChildSurroundings;
+  readonly #startedAt: string;
+  readonly #mapPath: string;
+  #epoch = 0;
+  #isComplete = false;
+  #isStopping = false;
+  #starting: Promise<RunFile> | null = null;
+  #demo: SupervisedChild | null = null;
+  readonly #nodes = new Map<string, SupervisedChild>();
+  #router: SupervisedChild | null = null;
+  #ingest: SupervisedChild | null = null;
+
+  constructor(context: CommandContext, onLine: (name: string, line: string) => void) {
+    this.#context = context;
+    this.#mapPath = join(resolve(context.settings.dataDir), 'shard-map.json');
+    this.#startedAt = new Date(context.clock.nowMs()).toISOString();
+    this.#around = {
+      environment: { UV_THREADPOOL_SIZE: threadPoolSize, ...childEnvironment(context.environment) },
+      clock: context.clock,
+      log: context.log,
+      onLine,
+      onRestarted: () => this.#writeRun(),
+    };
+  }
+
+  #child(name: string, kind: keyof typeof stopMsMax, words: ChildSpec['words']): SupervisedChild {
+    // A stop may come in the middle of a start: from then on nothing new is started.
+    if (this.#isStopping) throw new DataPlaneError('Aborted', 'stopped while starting');
+    return new SupervisedChild({ name, words, readyMsMax, stopMsMax: stopMsMax[kind] }, this.#around);
+  }
+
+  /**
+   * Starts everything and waits until all of it serves.
+   *
+   * Errors: DataPlaneError of the first process that does not start; the caller stops what has started.
+   */
+  start(): Promise<RunFile> {
+    this.#starting = this.#startAll();
+    return this.#starting;
+  }
+
+  async #startAll(): Promise<RunFile> {
+    const { settings, log } = this.#context;
+    const { raw, map } = await withRealPorts(readMapFile(settings.map));
+    this.#epoch = map.epoch;
+    writeWhole(this.#mapPath, `${JSON.stringify(raw, null, 2)}\n`);
+    const own = settledPaths(settings, this.#mapPath);
+    const followed = settings.demo ? followDemo(own, await this.#startDemo(own)) : own;
+    log('debug', 'starting the nodes', { count: map.nodes.size, epoch: map.epoch });
+    for (const name of map.nodes.keys()) {
+      this.#nodes.set(
+        name,
+        this.#child(name, 'node', () => ['node', name, ...flagsFor('node', followed)]),
+      );
+    }
+    await Promise.all([...this.#nodes.values()].map((node) => node.start()));
+    this.#router = this.#child('router', 'router', (before) => [
+      'router',
+      ...flagsFor('router', followed),
+      ...portFlags({ 'router-port': own.routerPort, 'http2-port': own.http2Port }, before, ['port', 'http2Port']),
+    ]);
+    this.#ingest = this.#child('ingest', 'ingest', (before) => [
+      'ingest',
+      ...flagsFor('ingest', followed),
+      ...portFlags({ 'ingest-port': own.ingestPort }, before, ['port']),
+    ]);
+    await Promise.all([this.#router.start(), this.#ingest.start()]);
+    this.#isComplete = true;
+    return this.#writeRun();
+  }
+
+  /** Returns the URL of the simulated network. Port 0 takes the port of the last run if it can: cursors are kept by URL. */
+  async #startDemo(own: Settings): Promise<string> {
+    const lastPort = readRunFile(own.dataDir)?.demo?.port;
+    const port = own.demoPort === 0 && lastPort !== undefined ? lastPort : own.demoPort;
+    this.#demo = this.#child('demo', 'demo', (before) => [
+      'demo',
+      ...flagsFor('demo', own),
+      ...portFlags({ 'demo-port': port }, before, ['port']),
+    ]);
+    await this.#demo.start();
+    return runningProcess(this.#demo).url;
+  }
+
+  #writeRun(): RunFile {
+    if (!this.#isComplete || this.#router === null || this.#ingest === null) {
+      throw new DataPlaneError('Unavailable', 'the cluster has not started');
+    }
+    const router = runningProcess(this.#router);
+    const http2Port = this.#router.listening.ports['http2Port']!;
+    const run: RunFile = {
+      version,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      map: this.#mapPath,
+      epoch: this.#epoch,
+      router: { ...router, http2Port, http2Url: urlFor(router.host, http2Port) },
+      ingest: runningProcess(this.#ingest),
+      nodes: Object.fromEntries([...this.#nodes].map(([name, child]) => [name, runningProcess(child)])),
+      demo: this.#demo === null ? null : runningProcess(this.#demo),
+    };
+    writeRunFile(this.#context.settings.dataDir, run);
+    return run;
+  }
+
+  /** Stops every process in order, also in the middle of a start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopping = true;
+    await this.#stopAll();
+    const started = await this.#starting?.catch((thrown: unknown) => thrown);
+    // What a start that was under way had made since then.
+    if (started instanceof Error) await this.#stopAll();
+    removeRunFile(this.#context.settings.dataDir);
+  }
+
+  async #stopAll(): Promise<void> {
+    await this.#ingest?.stop();
+    await this.#router?.stop();
+    await Promise.all([...this.#nodes.values()].map((node) => node.stop()));
+    await this.#demo?.stop();
+  }
+
+  /** Ends every process at once; what is not flushed is read again from the log at the next start. */
+  kill(): void {
+    for (const child of [this.#ingest, this.#router, ...this.#nodes.values(), this.#demo]) child?.kill();
+  }
+}

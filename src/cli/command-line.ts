@@ -1,0 +1,116 @@
+/**
+ * The command line: commands, operands and flags, read by commander from the table of settings.
+ *
+ * Refuses: unknown commands, flags and surplus operands, by name and with the nearest known one.
+ */
+import { Command as CommanderCommand, CommanderError, Option } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import {
+  type CommandName,
+  flagOf,
+  type SettingName,
+  type SettingRow,
+  settingsOf,
+  settingTable,
+  variableOf,
+} from '../config/setting-table.ts';
+import type { GivenFlags } from '../config/settings.ts';
+
+/** The version of skyshard. */
+export const version: string = packageJson.version;
+
+type CommandRow = { readonly operands?: readonly string[]; readonly summary: string };
+
+const commandTable: Record<CommandName, CommandRow> = {
+  up: { summary: 'start a whole cluster on this machine: ingest, the nodes of the map, a router' },
+  node: { operands: ['<name>'], summary: 'start one node of the map' },
+  router: { summary: 'start a router' },
+  ingest: { summary: 'start ingest' },
+  demo: { summary: 'start the simulated network alone' },
+  status: { summary: 'show every node and slot: cursor, lag, entries waiting, bytes' },
+  get: { operands: ['<at-uri|did>'], summary: 'show what is stored about a record or an account' },
+  settle: { summary: 'wait until all that has come in is applied everywhere' },
+  backfill: {
+    operands: ['[did]'],
+    summary: 'fetch one repo, or without a DID every repo of the sources that ingest follows',
+  },
+  'map validate': { summary: 'check the shard map' },
+  config: { summary: 'show every setting, its value and where it came from' },
+};
+
+/** What was asked for on the command line. */
+export type CommandLine = {
+  readonly command: CommandName;
+  readonly operands: readonly string[];
+  readonly flags: GivenFlags;
+};
+
+/** What the parser made of it: a command to run, or text to print and the code to exit with. */
+export type ParsedCommandLine =
+  | { readonly kind: 'run'; readonly line: CommandLine }
+  | { readonly kind: 'text'; readonly text: string; readonly isMisuse: boolean };
+
+const placeholderByKind = {
+  integer: 'n',
+  text: 'text',
+  path: 'path',
+  url: 'url',
+  urls: 'url',
+  choice: 'choice',
+} as const;
+
+function optionOf(name: SettingName): Option {
+  const row: SettingRow = settingTable[name];
+  if (row.kind === 'switch') return new Option(flagOf(name), row.help);
+  const notes = [
+    row.kind === 'integer' && row.unit !== 'port' ? row.unit : null,
+    row.kind === 'choice' ? row.choices.join(', ') : null,
+    row.default === null || (Array.isArray(row.default) && row.default.length === 0) ? null : `default ${row.default}`,
+    variableOf(name),
+  ];
+  const help = `${row.help} (${notes.filter((note) => note !== null).join('; ')})`;
+  const option = new Option(`${flagOf(name)} <${placeholderByKind[row.kind]}>`, help);
+  if (row.kind !== 'urls') return option;
+  return option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
+}
+
+function addCommand(parent: CommanderCommand, name: CommandName, onRun: (line: CommandLine) => void): void {
+  const words = name.split(' ');
+  const holder =
+    words.length === 1
+      ? parent
+      : (parent.commands.find((known) => known.name() === words[0]) ??
+        parent.command(words[0]!).description('work on the shard map'));
+  const row = commandTable[name];
+  const command = holder.command(words.at(-1)!).description(row.summary).allowExcessArguments(false);
+  for (const operand of row.operands ?? []) command.argument(operand);
+  for (const setting of settingsOf(name)) command.addOption(optionOf(setting));
+  command.action(() => onRun({ command: name, operands: command.args, flags: command.opts<GivenFlags>() }));
+}
+
+/** Reads a command line; `words` are the words after the program's name. */
+export function parseCommandLine(words: readonly string[]): ParsedCommandLine {
+  let text = '';
+  let line: CommandLine | null = null;
+  const keep = (chunk: string): void => {
+    text += chunk;
+  };
+  const program = new CommanderCommand('skyshard')
+    .description('Sharded data plane for an AT Protocol AppView.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({ writeOut: keep, writeErr: keep })
+    .showSuggestionAfterError();
+  for (const name of Object.keys(commandTable) as CommandName[]) {
+    addCommand(program, name, (found) => {
+      line = found;
+    });
+  }
+  try {
+    program.parse([...words], { from: 'user' });
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    return { kind: 'text', text, isMisuse: thrown.exitCode !== 0 };
+  }
+  return line === null ? { kind: 'text', text: program.helpInformation(), isMisuse: true } : { kind: 'run', line };
+}

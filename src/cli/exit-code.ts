@@ -1,0 +1,25 @@
+/** What `skyshard` tells the shell. */
+import { type DataPlaneError, errorTable } from '../base/data-plane-error.ts';
+
+/** The exit codes; README.md lists them. */
+export const exitCode = {
+  done: 0,
+  /** An operating failure; the message names its code and the next step. */
+  failed: 1,
+  /** The command line, a variable, the map or an argument is wrong. Nothing was started; a restart cannot help. */
+  misused: 2,
+  /** A broken invariant: a defect of skyshard or damaged data. */
+  defect: 70,
+  /** A second Ctrl-C ended everything at once. */
+  forced: 130,
+} as const;
+
+/** Returns the exit code for an operating error. */
+export function exitCodeOf(error: DataPlaneError): number {
+  return error.code === 'ConfigInvalid' || error.code === 'InvalidArgument' ? exitCode.misused : exitCode.failed;
+}
+
+/** Returns what is printed for an operating error: code, message, and the operator's next step. */
+export function errorText(error: DataPlaneError): string {
+  return `skyshard: ${error.code}: ${error.message}\n  ${errorTable[error.code].hint}\n`;
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+/**
+ * The program: reads the command line, runs one command, exits with its code.
+ *
+ * Commands are loaded when they are asked for, so that `skyshard status` loads neither LMDB nor uWebSockets. Broken invariants
+ * end here and nowhere else: the process says what does not hold and stops.
+ */
+import { systemClock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { InvariantError } from '../base/invariant.ts';
+import type { CommandName } from '../config/setting-table.ts';
+import { processEnvironment, resolveSettings } from '../config/settings.ts';
+import type { Command } from './command.ts';
+import { parseCommandLine } from './command-line.ts';
+import { errorText, exitCode, exitCodeOf } from './exit-code.ts';
+import { createProcessLog } from './process-log.ts';
+
+const loadByCommand: Record<CommandName, () => Promise<Command>> = {
+  up: async () => (await import('./up.ts')).runUp,
+  node: async () => (await import('./node.ts')).runNode,
+  router: async () => (await import('./router.ts')).runRouter,
+  ingest: async () => (await import('./ingest.ts')).runIngest,
+  demo: async () => (await import('./demo.ts')).runDemo,
+  status: async () => (await import('./status.ts')).runStatus,
+  get: async () => (await import('./get.ts')).runGet,
+  settle: async () => (await import('./settle.ts')).runSettle,
+  backfill: async () => (await import('./backfill.ts')).runBackfill,
+  'map validate': async () => (await import('./map-validate.ts')).runMapValidate,
+  config: async () => (await import('./config.ts')).runConfig,
+};
+
+async function run(words: readonly string[]): Promise<number> {
+  const parsed = parseCommandLine(words);
+  if (parsed.kind === 'text') {
+    (parsed.isMisuse ? process.stderr : process.stdout).write(parsed.text);
+    return parsed.isMisuse ? exitCode.misused : exitCode.done;
+  }
+  const { command, operands, flags } = parsed.line;
+  const environment = processEnvironment();
+  const resolved = resolveSettings(command, flags, environment);
+  const runCommand = await loadByCommand[command]();
+  return runCommand({
+    settings: resolved.settings,
+    resolved,
+    operands,
+    environment,
+    clock: systemClock,
+    log: createProcessLog(resolved.settings.logLevel, systemClock, (line) => process.stderr.write(line)),
+    print: (text) => process.stdout.write(text),
+  });
+}
+
+/** Prints what went wrong. Returns the exit code. */
+function report(thrown: unknown): number {
+  if (thrown instanceof DataPlaneError) {
+    process.stderr.write(errorText(thrown));
+    return exitCodeOf(thrown);
+  }
+  const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  const kind = thrown instanceof InvariantError ? 'a broken invariant' : 'an unexpected error';
+  process.stderr.write(`skyshard: ${kind} stops this process: ${stack}\n`);
+  return exitCode.defect;
+}
+
+process.on('uncaughtException', (thrown) => process.exit(report(thrown)));
+process.on('unhandledRejection', (thrown) => process.exit(report(thrown)));
+
+// The exit is explicit: what a closed server still holds (idle sockets, timers) must not keep the process.
+// It is no top-level await because the single executable runs this file as CommonJS.
+void run(process.argv.slice(2))
+  .catch(report)
+  .then((code) => process.exit(code));

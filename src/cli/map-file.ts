@@ -1,0 +1,59 @@
+/** Reading the shard map's file, and giving real ports to nodes whose port is 0. */
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
+
+/** A map as the file holds it, and as it was checked. */
+export type MapFile = { readonly raw: Record<string, unknown>; readonly map: ShardMap };
+
+/**
+ * Reads and checks a map file.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` naming the file, and the key and what it must be.
+ */
+export function readMapFile(path: string): MapFile {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new DataPlaneError('ConfigInvalid', `shard map ${path}: ${(cause as Error).message}`, { cause });
+  }
+  const map = parseShardMap(raw);
+  return { raw: raw as Record<string, unknown>, map };
+}
+
+function reserve(host: string): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (cause) => {
+      reject(new DataPlaneError('ConfigInvalid', `shard map: no port is free on ${host}: ${cause.message}`, { cause }));
+    });
+    server.listen(0, host, () => resolve(server));
+  });
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/**
+ * Returns the map with a free port for each node whose port is 0. All nodes need each other's ports before the first of them
+ * listens, hence this way round; all are held open together so that no two nodes get the same one.
+ */
+export async function withRealPorts(file: MapFile): Promise<MapFile> {
+  const held = new Map<string, Server>();
+  try {
+    for (const node of file.map.nodes.values()) if (node.port === 0) held.set(node.name, await reserve(node.host));
+    const nodes: Record<string, { host: string; port: number }> = {};
+    for (const { name, host, port } of file.map.nodes.values()) {
+      const server = held.get(name);
+      nodes[name] = { host, port: server === undefined ? port : portOf(server) };
+    }
+    const raw = { ...file.raw, nodes };
+    return { raw, map: parseShardMap(raw) };
+  } finally {
+    await Promise.all([...held.values()].map((server) => new Promise((resolve) => server.close(resolve))));
+  }
+}

@@ -1,0 +1,22 @@
+/** `skyshard settle`: waits until all that has come in is applied everywhere, effects included. */
+import { readTokenFile } from '../config/secret-file.ts';
+import { adminRequest } from './admin-request.ts';
+import type { Command } from './command.ts';
+import { exitCode } from './exit-code.ts';
+import { urlOf } from './run-file.ts';
+
+/** How much longer the HTTP request waits than the router does, so that the router's own answer, which says what waits, comes through. */
+const graceMs = 5_000;
+
+/** Asks a router to settle. */
+export const runSettle: Command = async ({ settings, print }) => {
+  const answer = await adminRequest({
+    url: urlOf('router', settings.routerUrl, settings.dataDir),
+    path: '/v1/settle',
+    body: { timeoutMs: settings.timeoutMs },
+    token: readTokenFile(settings.adminTokenFile, '--admin-token-file'),
+    timeoutMs: settings.timeoutMs + graceMs,
+  });
+  print(settings.json ? `${JSON.stringify(answer)}\n` : 'settled: everything that has come in is applied\n');
+  return exitCode.done;
+};

@@ -1,0 +1,98 @@
+/** `skyshard up`: a whole cluster on this machine, supervised, until Ctrl-C. */
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { readTokenFile } from '../config/secret-file.ts';
+import { adminRequest } from './admin-request.ts';
+import { Cluster } from './cluster.ts';
+import type { Command, CommandContext } from './command.ts';
+import { curlExamples } from './curl-examples.ts';
+import { exitCode } from './exit-code.ts';
+import { lockFolder } from './process-lock.ts';
+import type { RunFile } from './run-file.ts';
+import { textTable } from './text-table.ts';
+
+/** How long the examples of the demo wait for its records to be applied. */
+const demoSettleMsMax = 120_000;
+
+function listeningText(run: RunFile): string {
+  const rows = [
+    ['router', run.router.url, 'gRPC over HTTP/1.1, Connect, /v1/status, /metrics', run.router.pid],
+    ['router', run.router.http2Url, 'gRPC over HTTP/2', run.router.pid],
+    ['ingest', run.ingest.url, '/v1/status, /metrics', run.ingest.pid],
+    ...Object.entries(run.nodes).map(([name, node]) => [name, node.url, '/v1/status, /metrics', node.pid]),
+    ...(run.demo === null
+      ? []
+      : [['demo', run.demo.url, 'simulated PDS, PLC directory, handle resolver', run.demo.pid]]),
+  ];
+  return textTable(['process', 'address', 'serves', 'pid'], rows);
+}
+
+/** Waits until the records of the demo are applied and prints three questions that they answer. */
+async function printExamples({ settings, clock, print, log }: CommandContext, run: RunFile): Promise<void> {
+  try {
+    const token = readTokenFile(settings.adminTokenFile, '--admin-token-file');
+    const startedMs = clock.monotonicMs();
+    const body = { timeoutMs: demoSettleMsMax };
+    await adminRequest({ url: run.router.url, path: '/v1/settle', body, token, timeoutMs: demoSettleMsMax + 5_000 });
+    log('debug', 'the records of the simulated network are applied', {
+      afterMs: Math.round(clock.monotonicMs() - startedMs),
+    });
+    print(`\nTry:\n${(await curlExamples(run)).map((line) => `  ${line}\n`).join('')}\nCtrl-C stops everything.\n`);
+  } catch (thrown) {
+    if (!(thrown instanceof DataPlaneError)) throw thrown;
+    // The cluster serves all the same, so this is said and not fatal.
+    log('warn', `no examples: ${thrown.message}`, { code: thrown.code });
+  }
+}
+
+/** The first signal stops, the second forces. */
+function stopSignals(onForced: () => void): { asked: Promise<string>; isAsked: () => boolean } {
+  let count = 0;
+  let resolveAsked: (signal: string) => void;
+  const asked = new Promise<string>((resolve) => {
+    resolveAsked = resolve;
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      count += 1;
+      if (count === 1) resolveAsked(signal);
+      else onForced();
+    });
+  }
+  return { asked, isAsked: () => count > 0 };
+}
+
+function checkSources(context: CommandContext): void {
+  const { demo, relay, pds } = context.settings;
+  if (demo && relay.length + pds.length > 0) {
+    throw new DataPlaneError('ConfigInvalid', '--demo: follows its own network; leave out --relay and --pds');
+  }
+  if (!demo && relay.length + pds.length === 0) {
+    context.log('warn', 'nothing is followed: give --relay, --pds or --demo');
+  }
+}
+
+/** Starts a cluster and runs it until it is told to stop. */
+export const runUp: Command = async (context) => {
+  const { settings, clock, log, print } = context;
+  checkSources(context);
+  // No waiting here: whoever types `up` twice should be told at once.
+  const lock = await lockFolder(settings.dataDir, 'up', clock, 0);
+  const cluster = new Cluster(context, (name, line) => process.stderr.write(`[${name}] ${line}\n`));
+  const signals = stopSignals(() => {
+    cluster.kill();
+    lock.release();
+    process.exit(exitCode.forced);
+  });
+  try {
+    const run = await Promise.race([cluster.start(), signals.asked]);
+    if (typeof run === 'string') return exitCode.done;
+    print(`${listeningText(run)}\nskyshard is up: router ${run.router.url}\n`);
+    if (settings.demo) await Promise.race([printExamples(context, run), signals.asked]);
+    log('info', 'stopping; again to force', { because: await signals.asked });
+    return exitCode.done;
+  } finally {
+    await cluster[Symbol.asyncDispose]();
+    lock.release();
+    if (signals.isAsked()) print('skyshard has stopped\n');
+  }
+};

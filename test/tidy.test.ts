@@ -1,0 +1,232 @@
+/** The shape of the source, held by a test: ranks, cycles, names, forbidden words, docstrings. Biome holds lengths, default exports and `any`. */
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  importsOf,
+  lineAt,
+  projectFiles,
+  projectRoot,
+  readSource,
+  resolveImport,
+  type SourceFile,
+} from './support/source-scan.ts';
+
+/** The one drawing of the architecture: a folder of `src/` imports only folders of lower rank. */
+const rankByFolder: Readonly<Record<string, number>> = {
+  base: 0,
+  atproto: 1,
+  proto: 1,
+  config: 1,
+  metrics: 1,
+  shardmap: 2,
+  wire: 2,
+  storage: 2,
+  log: 3,
+  slot: 4,
+  router: 4,
+  ingest: 4,
+  demo: 4,
+  node: 5,
+  cli: 6,
+};
+
+const forbiddenNames = [
+  'index.ts',
+  'utils.ts',
+  'util.ts',
+  'helpers.ts',
+  'helper.ts',
+  'common.ts',
+  'types.ts',
+  'misc.ts',
+];
+
+const files = projectFiles();
+const sources = files.filter((path) => path.endsWith('.ts') && !path.includes('/generated/')).map(readSource);
+const inSrc = sources.filter(({ path }) => path.startsWith('src/'));
+
+function folderOf(path: string): string {
+  return path.split('/')[1]!;
+}
+
+/** Returns `path:line` for each place where the code matches. */
+function placesOf(checked: readonly SourceFile[], pattern: RegExp): string[] {
+  return checked.flatMap(({ path, code }) =>
+    [...code.matchAll(new RegExp(pattern, 'g'))].map((match) => `${path}:${lineAt(code, match.index)}`),
+  );
+}
+
+function except(folders: readonly string[]): SourceFile[] {
+  return inSrc.filter(({ path }) => !folders.includes(folderOf(path)));
+}
+
+describe('the layout of src', () => {
+  it('has a rank for every folder', () => {
+    expect(inSrc.length).toBeGreaterThan(10);
+    expect(inSrc.filter(({ path }) => !(folderOf(path) in rankByFolder)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('lets a folder import only folders of lower rank', () => {
+    const wrong: string[] = [];
+    for (const source of inSrc) {
+      for (const name of importsOf(source)) {
+        const target = resolveImport(source.path, name);
+        if (target === null || target === 'package.json') continue;
+        const isInside = target.startsWith('src/') && folderOf(target) === folderOf(source.path);
+        const isBelow =
+          target.startsWith('src/') && rankByFolder[folderOf(target)]! < rankByFolder[folderOf(source.path)]!;
+        if (!isInside && !isBelow) wrong.push(`${source.path} imports ${target}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('has no cycle of imports', () => {
+    const importsByPath = new Map(
+      inSrc.map((source) => [source.path, importsOf(source).map((name) => resolveImport(source.path, name))]),
+    );
+    const done = new Set<string>();
+    const cycles: string[] = [];
+    const walk = (path: string, way: readonly string[]): void => {
+      if (way.includes(path)) cycles.push([...way.slice(way.indexOf(path)), path].join(' -> '));
+      if (done.has(path) || way.includes(path)) return;
+      for (const target of importsByPath.get(path) ?? []) if (target !== null) walk(target, [...way, path]);
+      done.add(path);
+    };
+    for (const path of importsByPath.keys()) walk(path, []);
+    expect(cycles).toEqual([]);
+  });
+
+  it('has no folder or file that the design does not name', () => {
+    const top = new Set(files.map((path) => path.split('/')[0]!));
+    const known = [
+      'src',
+      'test',
+      'bench',
+      'ops',
+      'package.json',
+      'package-lock.json',
+      'tsconfig.json',
+      'shard-map.json',
+    ];
+    const texts = ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'biome.json', 'vitest.config.ts'];
+    expect([...top].filter((name) => !name.startsWith('.') && ![...known, ...texts].includes(name))).toEqual([]);
+  });
+});
+
+describe('names', () => {
+  it('of files are nouns or verbs in kebab-case, and no attics', () => {
+    const wrong = sources.filter(({ path }) => {
+      const name = basename(path);
+      return forbiddenNames.includes(name) || !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z]+)*\.ts$/.test(name);
+    });
+    expect(wrong.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('of types do not end in a role', () => {
+    const roles = /\b(?:class|type|interface) [A-Z]\w*(?:Manager|Helper|Utils?)\b/;
+    expect(placesOf(inSrc, roles)).toEqual([]);
+  });
+});
+
+describe('forbidden in src', () => {
+  it('export * and export default', () => {
+    expect(
+      placesOf(
+        sources.filter(({ path }) => !path.endsWith('.config.ts')),
+        /\bexport\s+(?:\*|default\b)/,
+      ),
+    ).toEqual([]);
+  });
+
+  it('as any', () => {
+    expect(placesOf(sources, /\bas any\b/)).toEqual([]);
+  });
+
+  it('the environment outside config', () => {
+    expect(placesOf(except(['config']), /\bprocess\s*(?:\.|\[)\s*(?:env\b|'\s*'\])/)).toEqual([]);
+  });
+
+  it('lmdb outside storage', () => {
+    const wrong = except(['storage']).filter((source) => importsOf(source).some((name) => /^lmdb(?:\/|$)/.test(name)));
+    expect(wrong.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('clock and random outside base', () => {
+    const pattern = /\bDate\.now\b|\bnew Date\(\s*\)|\bMath\.random\b|\bperformance\.now\b|\bprocess\.hrtime\b/;
+    expect(placesOf(except(['base']), pattern)).toEqual([]);
+  });
+
+  it('packages that are for development, and test or bench code', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    const wrong = inSrc.flatMap((source) =>
+      importsOf(source)
+        .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
+        .filter(
+          (name) =>
+            !(
+              name
+                .split('/')
+                .slice(0, name.startsWith('@') ? 2 : 1)
+                .join('/') in dependencies
+            ),
+        )
+        .map((name) => `${source.path} imports ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('size', () => {
+  it('of a source file is at most 400 lines', () => {
+    const long = sources.filter(({ path, text }) => !path.startsWith('test/') && text.split('\n').length > 401);
+    expect(long.map(({ path }) => path)).toEqual([]);
+  });
+});
+
+describe('docstrings', () => {
+  it('stand before every exported name, or at the head of the file that is named after it', () => {
+    const wrong = inSrc.flatMap(({ path, text, code }) => {
+      const exports = [
+        ...code.matchAll(/^export (?:async |abstract )*(?:function\*?|class|const|type|interface|let) (\w+)/gm),
+      ];
+      const undocumented = exports.filter((match) => {
+        const before = text.slice(0, match.index).trimEnd();
+        const ownLine = text.slice(before.lastIndexOf('\n') + 1, before.length);
+        if (before.endsWith('*/')) return !before.slice(before.lastIndexOf('/*')).startsWith('/**');
+        // The header of a file speaks about the thing that the file is named after.
+        if (text.startsWith('/**') && match[1]!.toLowerCase() === basename(path, '.ts').replaceAll('-', ''))
+          return false;
+        // Several overloads of one function share the docstring of the first.
+        return !ownLine.startsWith(`export function ${match[1]}(`);
+      });
+      return undocumented.map((match) => `${path}:${lineAt(code, match.index)} ${match[1]}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('nothing of the machine that it was written on', () => {
+  const texts = files
+    .filter((path) => !/\.(?:png|ico|car|bin|cbor|hdr|gz)$/.test(path))
+    .map((path) => ({ path, text: readFileSync(join(projectRoot, path), 'utf8') }));
+
+  function holding(pattern: RegExp, exempt: readonly string[] = []): string[] {
+    return texts.filter(({ path, text }) => !exempt.includes(path) && pattern.test(text)).map(({ path }) => path);
+  }
+
+  it('absolute paths of a home or a work folder', () => {
+    expect(holding(/(?:^|[\s"'`(=:])\/(?:root|home\/[a-z]|work|Users\/[a-z])[\w-]*\//m, ['test/tidy.test.ts'])).toEqual(
+      [],
+    );
+  });
+
+  it('registry hosts in lock files', () => {
+    const locks = texts.filter(({ path }) => /(?:package-lock\.json|\.npmrc)$/.test(path));
+    expect(locks.length).toBeGreaterThan(0);
+    expect(locks.filter(({ text }) => /"resolved"|registry\s*=/.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+});

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** Conformance tests are a package of their own (`test/conformance/`), with their own configuration. */
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/conformance/**', '**/node_modules/**'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+  },
+});
