@@ -8,8 +8,9 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { seededRandom } from '../base/seeded-random.ts';
 import type { NodeAddress, ShardMap } from '../shardmap/shard-map.ts';
+import { type LinkEnvironment, type LinkLimits, type LinkSnapshot, linkLimitDefaults } from './link-environment.ts';
 import type { NodeCall, NodeCaller } from './node-caller.ts';
-import { type LinkEnvironment, type LinkLimits, type LinkSnapshot, linkLimitDefaults, NodeLink } from './node-link.ts';
+import { NodeLink } from './node-link.ts';
 
 export type NodeClientOptions = {
   readonly map: ShardMap;

@@ -6,9 +6,7 @@
  * the loss of the connection. Refuses: calls while the node is known to be down, so that callers fail fast.
  */
 import { WebSocket } from 'ws';
-import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode, errorTable } from '../base/data-plane-error.ts';
-import type { SeededRandom } from '../base/seeded-random.ts';
 import { Breaker } from './breaker.ts';
 import {
   FrameBatch,
@@ -20,43 +18,7 @@ import {
   payloadBytesMax,
   wireSubprotocol,
 } from './frame.ts';
-
-/** What bounds a link. All have defaults in `linkLimitDefaults`. */
-export type LinkLimits = {
-  /** Calls that wait for their answers. */
-  readonly callsInFlightMax: number;
-  /** Request payloads of calls that wait, and bytes that the socket has not taken yet. */
-  readonly bytesInFlightMax: number;
-  /** A call made while the link connects waits no longer than this for it. */
-  readonly connectMsMax: number;
-  readonly reconnectMsMin: number;
-  readonly reconnectMsMax: number;
-  /** A connection that is silent for so long, pings included, is given up. */
-  readonly silenceMsMax: number;
-};
-
-export const linkLimitDefaults: LinkLimits = {
-  callsInFlightMax: 32_768,
-  bytesInFlightMax: 128 * 1024 * 1024,
-  connectMsMax: 1000,
-  reconnectMsMin: 50,
-  reconnectMsMax: 2000,
-  silenceMsMax: 10_000,
-};
-
-/** What all links of a client share. */
-export type LinkEnvironment = {
-  readonly clock: Clock;
-  readonly random: SeededRandom;
-  readonly limits: LinkLimits;
-  /** The epoch that outgoing frames carry. */
-  readonly epoch: () => number;
-  /** Called with the epoch of an incoming frame when it is another one. */
-  readonly onOtherEpoch: (node: string, epoch: number) => void;
-  readonly clusterToken: string | null;
-  /** PEM of the certificates that are trusted, and nothing else is; null when the nodes speak plainly. */
-  readonly trustedCertificates: Buffer | null;
-};
+import type { LinkEnvironment, LinkSnapshot, LinkState } from './link-environment.ts';
 
 type WaitingCall = {
   readonly resolve: (payload: Uint8Array) => void;
@@ -64,23 +26,6 @@ type WaitingCall = {
   readonly deadlineMs: number;
   readonly requestBytes: number;
   readonly method: string;
-};
-
-const linkStates = ['idle', 'connecting', 'open', 'down', 'closed'] as const;
-export type LinkState = (typeof linkStates)[number];
-
-/** What an operator sees of a link. */
-export type LinkSnapshot = {
-  readonly state: LinkState;
-  readonly isBreakerOpen: boolean;
-  readonly callsInFlight: number;
-  readonly bytesInFlight: number;
-  readonly connectCount: number;
-  readonly callCount: number;
-  readonly timeoutCount: number;
-  readonly lateAnswerCount: number;
-  readonly sentBytes: number;
-  readonly receivedBytes: number;
 };
 
 /** Deadlines are looked at this often, all calls in one sweep, so that a call costs no timer. Units: milliseconds. */
@@ -197,7 +142,10 @@ export class NodeLink {
     const { clock, limits } = this.#environment;
     const nowMs = clock.monotonicMs();
     const silenceMs = nowMs - this.#lastHeardMs;
-    if (silenceMs > limits.silenceMsMax) return this.#lose(`silent for ${Math.round(silenceMs)} ms`);
+    if (silenceMs > limits.silenceMsMax) {
+      this.#lose(`silent for ${Math.round(silenceMs)} ms`);
+      return;
+    }
     if (silenceMs > limits.silenceMsMax / 4 && nowMs - this.#lastPingMs > limits.silenceMsMax / 4) {
       this.#lastPingMs = nowMs;
       this.#socket.ping();
@@ -280,7 +228,10 @@ export class NodeLink {
     this.#socketBytes = 0;
     this.#state = 'down';
     this.#failAll(problem);
-    if (this.#isRetired) return this.close();
+    if (this.#isRetired) {
+      this.close();
+      return;
+    }
     const pauseMs = Math.min(limits.reconnectMsMax, limits.reconnectMsMin * 2 ** Math.min(this.#failuresInRow, 16));
     this.#failuresInRow++;
     this.#reconnectTimer = setTimeout(() => this.#connect(), pauseMs * (0.5 + random.next() / 2));
@@ -312,12 +263,18 @@ export class NodeLink {
     const environment = this.#environment;
     this.#lastHeardMs = environment.clock.monotonicMs();
     this.#counts.receivedBytes += data.length;
-    if (!isBinary) return this.#refuse('message is text');
+    if (!isBinary) {
+      this.#refuse('message is text');
+      return;
+    }
     const reader = this.#reader;
     const ownEpoch = environment.epoch();
     reader.start(data);
     while (reader.next()) {
-      if (reader.kind === frameKind.call) return this.#refuse('frame goes the wrong way');
+      if (reader.kind === frameKind.call) {
+        this.#refuse('frame goes the wrong way');
+        return;
+      }
       if (reader.epoch !== ownEpoch) environment.onOtherEpoch(this.#node, reader.epoch);
       const call = this.#waitingById.get(reader.id);
       if (call === undefined) {
@@ -329,7 +286,10 @@ export class NodeLink {
       if (reader.kind === frameKind.answer) call.resolve(reader.payload);
       else call.reject(this.#errorOf(reader.code, reader.message));
     }
-    if (reader.malformed !== null) return this.#refuse(reader.malformed);
+    if (reader.malformed !== null) {
+      this.#refuse(reader.malformed);
+      return;
+    }
     this.#breaker.answered();
     this.#socketBytes = this.#socket?.bufferedAmount ?? 0;
     if (this.#isRetired) this.#closeIfIdle();

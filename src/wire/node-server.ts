@@ -90,7 +90,8 @@ export class WireServer {
   readonly #counts = { call: 0, refusedHandshake: 0, slowReader: 0, receivedBytes: 0, sentBytes: 0 };
   #callsRunning = 0;
   #isStopping = false;
-  #whenQuiet: (() => void) | null = null;
+  /** While stopping: called when a call or a connection has ended. */
+  #onEnding: (() => void) | null = null;
 
   constructor(options: WireServerOptions) {
     this.#options = options;
@@ -132,6 +133,7 @@ export class WireServer {
         const connection = socket.getUserData();
         connection.socket = null;
         this.#connections.delete(connection);
+        this.#onEnding?.();
       },
     });
   }
@@ -139,18 +141,24 @@ export class WireServer {
   /** Refuses new calls from now on, waits for the running ones, and says goodbye to every connection. */
   async stop(timeoutMs: number): Promise<void> {
     this.#isStopping = true;
-    if (this.#callsRunning > 0) {
-      const timer = new AbortController();
-      const quiet = new Promise<void>((resolve) => {
-        this.#whenQuiet = resolve;
-      });
-      await Promise.race([quiet, this.#options.clock.sleep(timeoutMs, timer.signal)]);
-      timer.abort();
-    }
+    const endMs = this.#options.clock.monotonicMs() + timeoutMs;
+    await this.#until(() => this.#callsRunning === 0, endMs);
     for (const connection of this.#connections) {
       this.#flush(connection);
       connection.socket?.end(1001, 'the node is stopping');
     }
+    // A connection closes when its peer has read what it was sent; one that does not read is cut off by the caller.
+    await this.#until(() => this.#connections.size === 0, endMs);
+  }
+
+  /** Waits until `holds` does, which may change when a call or a connection ends, but no longer than to `endMs`. */
+  async #until(holds: () => boolean, endMs: number): Promise<void> {
+    const timer = new AbortController();
+    this.#onEnding = () => {
+      if (holds()) timer.abort();
+    };
+    if (!holds()) await this.#options.clock.sleep(endMs - this.#options.clock.monotonicMs(), timer.signal);
+    this.#onEnding = null;
   }
 
   #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
@@ -177,7 +185,10 @@ export class WireServer {
 
   #received(connection: Connection, message: ArrayBuffer, isBinary: boolean): void {
     this.#counts.receivedBytes += message.byteLength;
-    if (!isBinary) return this.#refuse(connection, 'message is text');
+    if (!isBinary) {
+      this.#refuse(connection, 'message is text');
+      return;
+    }
     const { clock } = this.#options;
     const reader = this.#reader;
     reader.start(Buffer.from(message));
@@ -185,7 +196,10 @@ export class WireServer {
     let nowMs = receivedMs;
     let gatheredSinceMs = receivedMs;
     while (connection.socket !== null && reader.next()) {
-      if (reader.kind !== frameKind.call) return this.#refuse(connection, 'frame goes the wrong way');
+      if (reader.kind !== frameKind.call) {
+        this.#refuse(connection, 'frame goes the wrong way');
+        return;
+      }
       this.#run(connection, reader, receivedMs, nowMs);
       nowMs = clock.monotonicMs();
       if (nowMs - gatheredSinceMs > gatherMsMax) {
@@ -193,7 +207,10 @@ export class WireServer {
         gatheredSinceMs = nowMs;
       }
     }
-    if (reader.malformed !== null) return this.#refuse(connection, reader.malformed);
+    if (reader.malformed !== null) {
+      this.#refuse(connection, reader.malformed);
+      return;
+    }
     this.#flush(connection);
   }
 
@@ -202,15 +219,19 @@ export class WireServer {
     const { id, method } = frame;
     const deadlineMs = receivedMs + frame.timeoutMs;
     this.#counts.call++;
-    if (nowMs >= deadlineMs) return this.#fail(connection, id, 'DeadlineExceeded', `${method} was not run: too late`);
-    if (this.#isStopping) return this.#fail(connection, id, 'Unavailable', 'the node is stopping');
-    if (connection.unreadBytes > this.#limits.unreadBytesMax) {
-      return this.#fail(connection, id, 'ResourceExhausted', 'answers are not read (unreadBytesMax)');
-    }
     const handler = this.#options.handlers.get(method);
-    if (handler === undefined) return this.#fail(connection, id, 'Unimplemented', `no method "${method}" on this node`);
-    if (this.#callsRunning >= this.#limits.callsRunningMax) {
-      return this.#fail(connection, id, 'ResourceExhausted', 'too many calls run (callsRunningMax)');
+    if (handler === undefined) {
+      this.#fail(connection, id, 'Unimplemented', `no method "${method}" on this node`);
+      return;
+    }
+    if (nowMs >= deadlineMs) {
+      this.#fail(connection, id, 'DeadlineExceeded', `${method} was not run: too late`);
+      return;
+    }
+    const refusal = this.#refusalOf(connection);
+    if (refusal !== null) {
+      this.#fail(connection, id, refusal[0], refusal[1]);
+      return;
     }
     const context: CallContext = { method, epoch: frame.epoch, deadlineMs };
     try {
@@ -222,6 +243,17 @@ export class WireServer {
     }
   }
 
+  #refusalOf(connection: Connection): readonly [code: ErrorCode, message: string] | null {
+    if (this.#isStopping) return ['Unavailable', 'the node is stopping'];
+    if (connection.unreadBytes > this.#limits.unreadBytesMax) {
+      return ['ResourceExhausted', 'answers are not read (unreadBytesMax)'];
+    }
+    if (this.#callsRunning >= this.#limits.callsRunningMax) {
+      return ['ResourceExhausted', 'too many calls run (callsRunningMax)'];
+    }
+    return null;
+  }
+
   #runOn(connection: Connection, id: number, context: CallContext, startMs: number, answer: Promise<Uint8Array>): void {
     this.#callsRunning++;
     answer
@@ -231,8 +263,8 @@ export class WireServer {
       )
       .finally(() => {
         this.#callsRunning--;
-        if (this.#callsRunning === 0) this.#whenQuiet?.();
         this.#flushSoon(connection);
+        this.#onEnding?.();
       });
   }
 
@@ -242,7 +274,8 @@ export class WireServer {
     if (connection.socket === null) return;
     if (payload.length > payloadBytesMax) {
       const message = `${context.method}: an answer of ${payload.length} bytes; payloadBytesMax is ${payloadBytesMax}`;
-      return this.#fail(connection, id, 'ResourceExhausted', message);
+      this.#fail(connection, id, 'ResourceExhausted', message);
+      return;
     }
     if (connection.batch.isFullFor(payload.length)) this.#flush(connection);
     connection.batch.addAnswer(id, this.#options.epoch(), payload);

@@ -1,0 +1,167 @@
+/**
+ * A node's socket: the wire and the HTTP endpoints on one uWebSockets app.
+ *
+ * Owns: listening, TLS, who may reach what, and a close that lets running calls end. Refuses: to listen beyond loopback
+ * without a cluster token, since answers show mutes and drafts; a port that is taken.
+ */
+import {
+  App,
+  SSLApp,
+  type TemplatedApp,
+  type us_listen_socket,
+  us_listen_socket_close,
+  us_socket_local_port,
+} from 'uWebSockets.js';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { InvariantError } from '../base/invariant.ts';
+import type { Histogram, Registry } from '../metrics/registry.ts';
+import { isLoopback } from '../wire/access-token.ts';
+import type { CallHandler } from '../wire/node-caller.ts';
+import { type ServerLimits, WireServer, type WireServerSnapshot } from '../wire/node-server.ts';
+import { attachEndpoints, type JsonRoute } from './endpoints.ts';
+
+export type ServingOptions = {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Files of the map's `tls`; null speaks plainly. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly clusterToken: string | null;
+  readonly adminToken: string | null;
+  /** By method name; may grow while the node serves. */
+  readonly handlers: ReadonlyMap<string, CallHandler>;
+  readonly epoch: () => number;
+  readonly isReady: () => boolean;
+  /** The body of `GET /v1/status`. */
+  readonly status: () => Promise<object>;
+  /** More operators' endpoints. */
+  readonly routes?: readonly JsonRoute[];
+  readonly registry: Registry;
+  /** Called when a handler broke an invariant; its caller has been answered `Internal`. */
+  readonly onFault: (error: InvariantError, method: string) => void;
+  readonly clock?: Clock;
+  readonly limits?: Partial<ServerLimits>;
+};
+
+export type RunningServing = AsyncDisposable & {
+  /** The port that is listened on, also when any was asked for. */
+  readonly port: number;
+  readonly wire: () => WireServerSnapshot;
+  /** Stops listening, lets running calls end for up to `graceMs`, then closes every connection. */
+  close(graceMs?: number): Promise<void>;
+};
+
+/** How long running calls may go on after `close`. Units: milliseconds. */
+export const closeGraceMsDefault = 5000;
+
+/** The socket option of the app by which two processes never share a port; its types lack this form of `listen`. */
+const exclusivePort = 1;
+type ListenExclusively = (
+  host: string,
+  port: number,
+  options: number,
+  done: (socket: us_listen_socket | false) => void,
+) => void;
+
+/**
+ * Listens and serves.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without a cluster token, TLS files that do not
+ * load, and a port that cannot be had.
+ */
+export async function startServing(options: ServingOptions): Promise<RunningServing> {
+  if (!isLoopback(options.host) && options.clusterToken === null) {
+    const problem = 'is reachable from other machines, which needs a cluster token (clusterTokenFile in the shard map)';
+    throw new DataPlaneError('ConfigInvalid', `listening on ${options.host} ${problem}`);
+  }
+  const clock = options.clock ?? systemClock;
+  const wire = new WireServer({
+    handlers: options.handlers,
+    epoch: options.epoch,
+    clusterToken: options.clusterToken,
+    clock,
+    observe: callObserver(options.registry),
+    onFault: options.onFault,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  });
+  registerWireMetrics(options.registry, wire);
+  const app = createApp(options);
+  wire.attachTo(app);
+  attachEndpoints(app, {
+    clusterToken: options.clusterToken,
+    adminToken: options.adminToken,
+    isReady: options.isReady,
+    metricsText: () => options.registry.prometheusText(),
+    routes: [{ verb: 'get', path: '/v1/status', answer: options.status }, ...(options.routes ?? [])],
+  });
+  const socket = await listen(app, options.host, options.port);
+  const port = us_socket_local_port(socket);
+  let closing: Promise<void> | null = null;
+  const close = (graceMs = closeGraceMsDefault): Promise<void> => {
+    closing ??= (async () => {
+      us_listen_socket_close(socket);
+      await wire.stop(graceMs);
+      app.close();
+    })();
+    return closing;
+  };
+  return { port, wire: () => wire.snapshot, close, [Symbol.asyncDispose]: () => close() };
+}
+
+function createApp(options: ServingOptions): TemplatedApp {
+  if (options.tls === null) return App();
+  const { certFile, keyFile } = options.tls;
+  try {
+    return SSLApp({ cert_file_name: certFile, key_file_name: keyFile });
+  } catch (cause) {
+    throw new DataPlaneError('ConfigInvalid', `tls: ${certFile} and ${keyFile} do not load`, { cause });
+  }
+}
+
+function listen(app: TemplatedApp, host: string, port: number): Promise<us_listen_socket> {
+  const listenExclusively = app.listen.bind(app) as unknown as ListenExclusively;
+  return new Promise((resolve, reject) => {
+    listenExclusively(host, port, exclusivePort, (socket) => {
+      if (socket !== false) resolve(socket);
+      else reject(new DataPlaneError('ConfigInvalid', `cannot listen on ${host}:${port}; the port may be taken`));
+    });
+  });
+}
+
+/** Returns the recorder of call times; method names are those of handlers, so their number is bounded. */
+function callObserver(registry: Registry): (method: string, durationMs: number) => void {
+  const family = registry.histogram('skyshard_node_call_us', 'Time that a call took in its handler.', ['method']);
+  const histogramByMethod = new Map<string, Histogram>();
+  return (method, durationMs) => {
+    let histogram = histogramByMethod.get(method);
+    if (histogram === undefined) {
+      histogram = family.with(method);
+      histogramByMethod.set(method, histogram);
+    }
+    histogram.record(durationMs * 1000);
+  };
+}
+
+function registerWireMetrics(registry: Registry, wire: WireServer): void {
+  const one = (kind: 'gauge' | 'counter', name: string, help: string, read: (of: WireServerSnapshot) => number): void =>
+    registry.readout(kind, name, help, [], () => [{ labelValues: [], value: read(wire.snapshot) }]);
+  const byLabel = (
+    name: string,
+    help: string,
+    label: string,
+    read: (of: WireServerSnapshot) => Readonly<Record<string, number>>,
+  ): void =>
+    registry.readout('counter', name, help, [label], () =>
+      Object.entries(read(wire.snapshot)).map(([value, count]) => ({ labelValues: [value], value: count })),
+    );
+  one('gauge', 'skyshard_wire_connections_count', 'Open connections of the wire.', (of) => of.connections);
+  one('gauge', 'skyshard_wire_calls_running', 'Calls whose answers are still worked on.', (of) => of.callsRunning);
+  one('counter', 'skyshard_wire_calls_count', 'Calls that arrived.', (of) => of.callCount);
+  one('counter', 'skyshard_wire_received_bytes', 'Bytes of messages that arrived.', (of) => of.receivedBytes);
+  one('counter', 'skyshard_wire_sent_bytes', 'Bytes of messages that were sent.', (of) => of.sentBytes);
+  one('counter', 'skyshard_wire_handshakes_refused', 'Handshakes that were refused.', (of) => of.refusedHandshakeCount);
+  one('counter', 'skyshard_wire_slow_readers_closed', 'Connections closed unread.', (of) => of.slowReaderCount);
+  byLabel('skyshard_wire_errors_count', 'Calls answered by an error.', 'code', (of) => of.errorCountByCode);
+  byLabel('skyshard_wire_malformed_count', 'Messages refused.', 'reason', (of) => of.malformedCountByReason);
+}
