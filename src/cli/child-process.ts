@@ -11,7 +11,6 @@ import { createInterface } from 'node:readline';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { ProcessLog } from './process-log.ts';
-import { selfCommand } from './self-command.ts';
 
 /** Where a child listens, by the name of the port (`port`, `http2Port`), as it reported. */
 export type Listening = { readonly host: string; readonly ports: Readonly<Record<string, number>> };
@@ -30,6 +29,8 @@ export type ChildSpec = {
 
 /** What children are given by `up`. */
 export type ChildSurroundings = {
+  /** Returns the program and its words that run skyshard with the given words. */
+  readonly command: (words: readonly string[]) => readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly clock: Clock;
   readonly log: ProcessLog;
@@ -85,7 +86,7 @@ export class SupervisedChild {
 
   async #launch(): Promise<void> {
     const { name, words, readyMsMax } = this.#spec;
-    const [program, ...programWords] = selfCommand(words(this.#listening));
+    const [program, ...programWords] = this.#around.command(words(this.#listening));
     const child = spawn(program!, programWords, {
       detached: true,
       env: { ...this.#around.environment },

@@ -12,6 +12,7 @@ import type { CommandContext } from './command.ts';
 import { version } from './command-line.ts';
 import { readMapFile, withRealPorts } from './map-file.ts';
 import { type RunFile, type RunningProcess, readRunFile, removeRunFile, writeRunFile, writeWhole } from './run-file.ts';
+import { selfCommand } from './self-command.ts';
 
 const readyMsMax = 60_000;
 const stopMsMax = { ingest: 15_000, router: 15_000, node: 60_000, demo: 5_000 } as const;
@@ -84,6 +85,7 @@ export class Cluster implements AsyncDisposable {
     this.#mapPath = join(resolve(context.settings.dataDir), 'shard-map.json');
     this.#startedAt = new Date(context.clock.nowMs()).toISOString();
     this.#around = {
+      command: selfCommand,
       environment: { UV_THREADPOOL_SIZE: threadPoolSize, ...childEnvironment(context.environment) },
       clock: context.clock,
       log: context.log,

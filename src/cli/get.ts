@@ -1,0 +1,118 @@
+/** `skyshard get`: what is stored about a record or an account, as the API tier would be told. */
+import { AtUri, ensureValidAtUri, ensureValidDid } from '@atproto/syntax';
+import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
+import type { Command } from './command.ts';
+import { exitCode } from './exit-code.ts';
+import { urlOf } from './run-file.ts';
+import { callService, listOf, type ServiceAddress, type ServiceAnswer } from './service-call.ts';
+import { textTable } from './text-table.ts';
+
+const recordMethodByCollection: Readonly<Record<string, string>> = {
+  'app.bsky.actor.profile': 'GetProfileRecords',
+  'app.bsky.actor.status': 'GetStatusRecords',
+  'app.bsky.feed.post': 'GetPostRecords',
+  'app.bsky.feed.like': 'GetLikeRecords',
+  'app.bsky.feed.repost': 'GetRepostRecords',
+  'app.bsky.feed.generator': 'GetFeedGeneratorRecords',
+  'app.bsky.feed.threadgate': 'GetThreadGateRecords',
+  'app.bsky.feed.postgate': 'GetPostgateRecords',
+  'app.bsky.graph.follow': 'GetFollowRecords',
+  'app.bsky.graph.block': 'GetBlockRecords',
+  'app.bsky.graph.list': 'GetListRecords',
+  'app.bsky.graph.listitem': 'GetListItemRecords',
+  'app.bsky.graph.listblock': 'GetListBlockRecords',
+  'app.bsky.graph.starterpack': 'GetStarterPackRecords',
+  'app.bsky.graph.verification': 'GetVerificationRecords',
+  'app.bsky.labeler.service': 'GetLabelerRecords',
+  'app.bsky.notification.declaration': 'GetNotificationDeclarationRecords',
+  'chat.bsky.actor.declaration': 'GetActorChatDeclarationRecords',
+  'com.germnetwork.declaration': 'GetGermDeclarationRecords',
+};
+
+/** What was found, by topic. */
+type Found = { readonly [topic: string]: unknown };
+
+/** Returns the JSON inside a `Record`, or null for a record that does not exist. */
+function recordValue(record: ServiceAnswer | undefined): unknown {
+  const base64 = record?.['record'];
+  if (typeof base64 !== 'string' || base64 === '') return null;
+  return JSON.parse(Buffer.from(base64, 'base64').toString('utf8'));
+}
+
+/** A question that is not built, or that fails, must not hide the answers to the others. */
+async function orError(answer: Promise<unknown>): Promise<unknown> {
+  try {
+    return await answer;
+  } catch (thrown) {
+    const { code, message } = toDataPlaneError(thrown);
+    return { error: code, message };
+  }
+}
+
+/** Counts come as one list a name with one number an item; returns the numbers of the first item. */
+function firstCounts(answer: ServiceAnswer): Found {
+  return Object.fromEntries(
+    Object.entries(answer)
+      .filter(([, value]) => Array.isArray(value))
+      .map(([name, value]) => [name, (value as unknown[])[0]]),
+  );
+}
+
+async function findRecord(router: ServiceAddress, uri: string): Promise<Found> {
+  const { collection } = new AtUri(uri);
+  const method = recordMethodByCollection[collection];
+  if (method === undefined)
+    throw new DataPlaneError('InvalidArgument', `${collection} is not a collection that is kept`);
+  const answer = await callService(router, method, { uris: [uri] });
+  const row = listOf(answer, 'records')[0];
+  const value = recordValue(row);
+  if (value === null) throw new DataPlaneError('NotFound', `${uri} is not stored`);
+  const { record: _bytes, ...about } = row ?? {};
+  const meta = listOf(answer, 'meta')[0];
+  const counts = await orError(callService(router, 'GetInteractionCounts', { refs: [{ uri }] }).then(firstCounts));
+  return { uri, ...about, ...(meta === undefined ? {} : { meta }), counts, value };
+}
+
+async function findAccount(router: ServiceAddress, did: string): Promise<Found> {
+  const actor = listOf(await callService(router, 'GetActors', { dids: [did] }), 'actors')[0];
+  if (actor?.['exists'] !== true) throw new DataPlaneError('NotFound', `${did} is not stored`);
+  const { profile, statusRecord: _status, germRecord: _germ, ...about } = actor;
+  return {
+    did,
+    ...about,
+    rev: await orError(callService(router, 'GetLatestRev', { actorDid: did }).then((answer) => answer['rev'] ?? '')),
+    counts: await orError(callService(router, 'GetCountsForUsers', { dids: [did] }).then(firstCounts)),
+    profile: recordValue(profile as ServiceAnswer | undefined),
+  };
+}
+
+function checkOperand(operand: string): 'record' | 'account' {
+  const kind = operand.startsWith('at://') ? 'record' : 'account';
+  try {
+    if (kind === 'record') ensureValidAtUri(operand);
+    else ensureValidDid(operand);
+  } catch (cause) {
+    throw new DataPlaneError('InvalidArgument', `"${operand}" is no AT-URI and no DID: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  return kind;
+}
+
+/** Shows a record or an account. */
+export const runGet: Command = async ({ settings, operands, print }) => {
+  const operand = operands[0]!;
+  const kind = checkOperand(operand);
+  const router = { url: urlOf('router', settings.routerUrl, settings.dataDir), timeoutMs: settings.timeoutMs };
+  const found = kind === 'record' ? await findRecord(router, operand) : await findAccount(router, operand);
+  if (settings.json) {
+    print(`${JSON.stringify(found, null, 2)}\n`);
+    return exitCode.done;
+  }
+  const rows = Object.entries(found).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+  print(textTable(['field', 'value'], rows));
+  return exitCode.done;
+};

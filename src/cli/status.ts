@@ -1,0 +1,85 @@
+/** `skyshard status`: every node and slot, and what ingest follows. */
+import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
+import { readTokenFile } from '../config/secret-file.ts';
+import { adminRequest } from './admin-request.ts';
+import type { Command, CommandContext } from './command.ts';
+import { exitCode } from './exit-code.ts';
+import { readRunFile, urlOf } from './run-file.ts';
+import { bytesText, type TableCell, textTable } from './text-table.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function fieldsOf(value: unknown): readonly Fields[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'object' && item !== null) : [];
+}
+
+function cell(value: unknown): TableCell {
+  if (typeof value === 'number' || typeof value === 'string') return value;
+  return value === undefined || value === null ? '-' : JSON.stringify(value);
+}
+
+function slotRows(node: Fields): TableCell[][] {
+  return fieldsOf(node['slots']).map((slot) => [
+    cell(node['name']),
+    cell(slot['slot']),
+    cell(slot['state'] ?? 'applying'),
+    cell(slot['cursor']),
+    cell(slot['head']),
+    cell(slot['waiting']),
+    cell(slot['outbox']),
+    cell(slot['lagMs']),
+    typeof slot['bytes'] === 'number' ? bytesText(slot['bytes']) : '-',
+  ]);
+}
+
+async function ask(context: CommandContext, url: string): Promise<Fields> {
+  const { settings } = context;
+  const token = readTokenFile(settings.adminTokenFile, '--admin-token-file');
+  return (await adminRequest({ url, path: '/v1/status', token, timeoutMs: settings.timeoutMs })) as Fields;
+}
+
+/** Asks ingest, when the run file names one; its being down is shown and does not hide the nodes. */
+async function askIngest(context: CommandContext): Promise<Fields | null> {
+  const url = readRunFile(context.settings.dataDir)?.ingest.url;
+  if (url === undefined) return null;
+  try {
+    return await ask(context, url);
+  } catch (thrown) {
+    const { code, message } = toDataPlaneError(thrown);
+    return { error: code, message };
+  }
+}
+
+function ingestText(ingest: Fields): string {
+  if (typeof ingest['error'] === 'string') return `ingest: ${ingest['error']}: ${ingest['message']}\n`;
+  const rows = fieldsOf(ingest['sources']).map((source) => [
+    cell(source['url'] ?? source['source']),
+    cell(source['state']),
+    cell(source['receivedSeq']),
+    cell(source['durableSeq']),
+    cell(source['lagMs']),
+  ]);
+  return rows.length === 0 ? '' : `\n${textTable(['source', 'state', 'received', 'durable', 'lag ms'], rows)}`;
+}
+
+/** Shows the state of the cluster. The exit code tells whether every node answered. */
+export const runStatus: Command = async (context) => {
+  const { settings, print } = context;
+  const status = await ask(context, urlOf('router', settings.routerUrl, settings.dataDir));
+  const ingest = await askIngest(context);
+  const nodes = fieldsOf(status['nodes']);
+  const down = nodes.filter((node) => node['state'] === 'down');
+  if (settings.json) print(`${JSON.stringify({ ...status, ingest }, null, 2)}\n`);
+  else {
+    print(`epoch ${cell(status['epoch'])}, ${nodes.length} nodes, ${down.length} of them down\n\n`);
+    for (const node of down) print(`${cell(node['name'])} is down: ${cell(node['error'])}\n`);
+    const headings = ['node', 'slot', 'state', 'cursor', 'head', 'waiting', 'outbox', 'lag ms', 'size'];
+    print(textTable(headings, nodes.flatMap(slotRows)));
+    if (ingest !== null) print(ingestText(ingest));
+  }
+  if (down.length > 0) {
+    const names = down.map((node) => String(node['name'])).join(', ');
+    throw new DataPlaneError('Unavailable', `these nodes do not answer: ${names}`);
+  }
+  return exitCode.done;
+};

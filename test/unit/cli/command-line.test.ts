@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/base/clock.ts';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import { parseCommandLine, version } from '../../../src/cli/command-line.ts';
+import { errorText, exitCode, exitCodeOf } from '../../../src/cli/exit-code.ts';
+import { createProcessLog } from '../../../src/cli/process-log.ts';
+import { bytesText, textTable } from '../../../src/cli/text-table.ts';
+import { commandNames, flagOf, settingsOf } from '../../../src/config/setting-table.ts';
+
+function textOf(words: readonly string[]): string {
+  const parsed = parseCommandLine(words);
+  if (parsed.kind !== 'text') throw new Error('expected text');
+  return parsed.text;
+}
+
+describe('the command line', () => {
+  it('gives command, operands and flags', () => {
+    expect(parseCommandLine(['node', 'n0', '--linger-ms', '3', '--data-dir=x'])).toEqual({
+      kind: 'run',
+      line: { command: 'node', operands: ['n0'], flags: { lingerMs: '3', dataDir: 'x' } },
+    });
+    expect(parseCommandLine(['map', 'validate', '--json'])).toMatchObject({
+      kind: 'run',
+      line: { command: 'map validate', flags: { json: true } },
+    });
+    expect(parseCommandLine(['up', '--pds', 'http://a', '--pds=http://b'])).toMatchObject({
+      kind: 'run',
+      line: { flags: { pds: ['http://a', 'http://b'] } },
+    });
+  });
+
+  it.each([
+    [['up', '--router-prot=1'], 'Did you mean --router-port?'],
+    [['staus'], 'Did you mean status?'],
+    [['status', '--router-port', '1'], "unknown option '--router-port'"],
+    [['node'], "missing required argument 'name'"],
+    [['router', 'surplus'], 'too many arguments'],
+    [['map', 'valdate'], 'validate'],
+  ])('refuses %j', (words, expected) => {
+    expect(textOf(words)).toContain(expected);
+    expect(parseCommandLine(words)).toMatchObject({ isMisuse: true });
+  });
+
+  it('shows every flag of a command with its variable and default', () => {
+    for (const command of commandNames) {
+      const help = textOf([...command.split(' '), '--help']);
+      for (const name of settingsOf(command)) expect(help).toContain(flagOf(name));
+    }
+    expect(textOf(['up', '--help'])).toMatch(/SKYSHARD_ROUTER_PORT/);
+  });
+
+  it('prints its version and, without a command, its help', () => {
+    expect(parseCommandLine(['--version'])).toEqual({ kind: 'text', text: `${version}\n`, isMisuse: false });
+    expect(textOf([])).toContain('Usage: skyshard');
+  });
+});
+
+describe('an operating error', () => {
+  it('is printed with its code and the next step, and has an exit code', () => {
+    const error = new DataPlaneError('Unavailable', 'n0 cannot be reached');
+    expect(errorText(error)).toBe(
+      'skyshard: Unavailable: n0 cannot be reached\n  Run `skyshard status` to see which node is down.\n',
+    );
+    expect(exitCodeOf(error)).toBe(exitCode.failed);
+    expect(exitCodeOf(new DataPlaneError('ConfigInvalid', 'x'))).toBe(exitCode.misused);
+  });
+});
+
+describe('the process log', () => {
+  it('prints one line a message, at or above its level, and lets nobody forge another', () => {
+    const lines: string[] = [];
+    const log = createProcessLog('warn', { ...systemClock, nowMs: () => 0 }, (line) => lines.push(line));
+    log('info', 'not printed');
+    log('error', 'bad\nthing', { host: 'a b', count: 3, name: 'x\ny' });
+    expect(lines).toEqual(['1970-01-01T00:00:00.000Z error bad thing host="a b" count=3 name="x\\ny"\n']);
+  });
+});
+
+describe('tables', () => {
+  it('align texts left and numbers right', () => {
+    expect(
+      textTable(
+        ['slot', 'size'],
+        [
+          [1, 'a'],
+          [12, 'bc'],
+        ],
+      ),
+    ).toBe('slot  size\n   1  a\n  12  bc\n');
+    expect([bytesText(512), bytesText(1536), bytesText(3 * 2 ** 30)]).toEqual(['512 B', '1.5 KiB', '3.0 GiB']);
+  });
+});
