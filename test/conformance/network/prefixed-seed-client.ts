@@ -10,11 +10,12 @@ import type { AtNetwork } from './at-network.ts';
 type Client = SeedClient<AtNetwork>;
 type Handle = Parameters<Client['createAccount']>[1]['handle'];
 
-// The start and the end of a JPEG file; whoever looks at the type of a blob looks no further than this.
+// The first bytes of a JPEG and of an MP4 file; whoever looks at the type of a blob looks no further than this.
 const jpeg = Uint8Array.of(
   ...[0xff, 0xd8, 0xff, 0xe0, 0x00, 0x10, 0x4a, 0x46, 0x49, 0x46, 0x00, 0x01, 0x01, 0x00, 0x00, 0x01],
   ...[0x00, 0x01, 0x00, 0x00, 0xff, 0xd9],
 );
+const mp4 = new TextEncoder().encode('\0\0\0\x18ftypmp42\0\0\0\0mp42isom');
 
 /** Creates accounts and records at the network's PDS and remembers them by name. */
 export class PrefixedSeedClient extends SeedClient<AtNetwork> {
@@ -66,7 +67,8 @@ export class PrefixedSeedClient extends SeedClient<AtNetwork> {
   override async uploadFile(
     ...[by, filePath, encoding]: Parameters<Client['uploadFile']>
   ): ReturnType<Client['uploadFile']> {
-    const { data } = await this.agent.com.atproto.repo.uploadBlob(jpeg, { encoding, headers: this.getHeaders(by) });
+    const bytes = encoding === 'video/mp4' ? mp4 : jpeg;
+    const { data } = await this.agent.com.atproto.repo.uploadBlob(bytes, { encoding, headers: this.getHeaders(by) });
     return { image: data.blob, alt: filePath };
   }
 }

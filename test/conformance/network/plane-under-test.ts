@@ -1,0 +1,16 @@
+import { inject } from 'vitest';
+import type { AtNetwork } from './at-network.ts';
+import { OfficialPlane } from './official-plane.ts';
+import type { Plane } from './plane.ts';
+import { SkyshardPlane } from './skyshard-plane.ts';
+
+/** Starts the plane that this run tests and lets it join the network. */
+export async function startPlaneUnderTest(network: AtNetwork, schema: string): Promise<Plane> {
+  const plcUrl = network.plc.url;
+  const plane =
+    inject('planeName') === 'official'
+      ? await OfficialPlane.start({ pds: network.pds, plcUrl, postgresUrl: inject('postgresUrl'), schema })
+      : await SkyshardPlane.start({ pdsPort: network.pds.port, plcUrl });
+  network.join(plane);
+  return plane;
+}

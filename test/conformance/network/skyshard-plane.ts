@@ -1,0 +1,99 @@
+/** skyshard as an operator starts it: `skyshard up` as a child process, with ports and data of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { endProcess, keepOutput } from './child-process.ts';
+import type { HttpVersion, Plane, PlaneSurroundings } from './plane.ts';
+import { waitUntil } from './wait-until.ts';
+
+const projectDir = join(import.meta.dirname, '..', '..', '..');
+const startDeadlineMs = 60_000;
+const settleDeadlineMs = 60_000;
+const stopGraceMs = 20_000;
+
+/** The part of `<data>/run.json` that tests read. */
+interface RunFile {
+  readonly router: { readonly url: string; readonly http2Url: string };
+}
+
+/** A running skyshard cluster of two nodes that follows the PDS from its first event. */
+export class SkyshardPlane implements Plane {
+  readonly name = 'skyshard';
+  readonly #child: ChildProcess;
+  readonly #folder: string;
+  readonly #run: RunFile;
+  readonly #source: string;
+  readonly #output: () => string;
+
+  private constructor(child: ChildProcess, folder: string, run: RunFile, source: string, output: () => string) {
+    this.#child = child;
+    this.#folder = folder;
+    this.#run = run;
+    this.#source = source;
+    this.#output = output;
+  }
+
+  /** Starts the cluster; it may start before the PDS does. */
+  static async start(surroundings: PlaneSurroundings): Promise<SkyshardPlane> {
+    const folder = mkdtempSync(join(tmpdir(), 'skyshard-conformance-'));
+    const dataDir = join(folder, 'data');
+    const source = `http://127.0.0.1:${surroundings.pdsPort}`;
+    const child = spawn(process.execPath, upArguments(folder, dataDir, source, surroundings.plcUrl), {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const output = keepOutput(child);
+    try {
+      const run = await waitUntil('skyshard to write run.json', startDeadlineMs, () => {
+        if (child.exitCode !== null) throw new Error(`skyshard ended with ${child.exitCode}`);
+        return JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as RunFile;
+      });
+      await waitUntil('the router to be ready', startDeadlineMs, async () => {
+        const answer = await fetch(`${run.router.url}/readyz`);
+        return answer.ok;
+      });
+      return new SkyshardPlane(child, folder, run, source, output);
+    } catch (error) {
+      await endProcess(child, 'SIGTERM', stopGraceMs);
+      rmSync(folder, { recursive: true, force: true });
+      throw new Error(`skyshard did not start\n${output()}`, { cause: error });
+    }
+  }
+
+  url(httpVersion: HttpVersion): string {
+    return httpVersion === '2' ? this.#run.router.http2Url : this.#run.router.url;
+  }
+
+  async settle(lastSeq: number): Promise<void> {
+    const answer = await fetch(`${this.#run.router.url}/v1/settle`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ cursors: { [this.#source]: lastSeq }, timeoutMs: settleDeadlineMs }),
+      signal: AbortSignal.timeout(settleDeadlineMs + 5000),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`settle failed: ${answer.status} ${text}\n${this.#output()}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await endProcess(this.#child, 'SIGTERM', stopGraceMs);
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function upArguments(folder: string, dataDir: string, source: string, plcUrl: string): string[] {
+  const map = JSON.parse(readFileSync(join(projectDir, 'shard-map.json'), 'utf8')) as {
+    readonly nodes: Record<string, { port: number }>;
+  };
+  for (const node of Object.values(map.nodes)) node.port = 0;
+  const mapPath = join(folder, 'shard-map.json');
+  writeFileSync(mapPath, JSON.stringify(map));
+  return [
+    join(projectDir, 'src/cli/main.ts'),
+    'up',
+    ...['--pds', source, '--plc-url', plcUrl, '--handle-resolver', source],
+    ...['--allow-private-hosts', '--cursor', '0', '--data-dir', dataDir, '--map', mapPath],
+    ...['--router-port', '0', '--http2-port', '0', '--ingest-port', '0'],
+  ];
+}

@@ -1,0 +1,78 @@
+/** Compares our answers with those of the official data plane, method by method, on the same firehose. */
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { AtNetwork } from './network/at-network.ts';
+import { OfficialPlane } from './network/official-plane.ts';
+import { planeClient } from './network/plane.ts';
+import { startPlaneUnderTest } from './network/plane-under-test.ts';
+import { ResourceStack } from './network/resource-stack.ts';
+import type { ChurnRecords } from './oracle/churn-seed.ts';
+import { type Contest, compareRow, nameOf } from './oracle/compare.ts';
+import { type Facts, readFacts } from './oracle/facts.ts';
+import { methodTable } from './oracle/method-table.ts';
+import { runSeeds } from './oracle/seeds.ts';
+import { changePrivately, changeRepos } from './oracle/stages.ts';
+
+const shownMismatchesMax = 4;
+
+const resources = new ResourceStack();
+let network: AtNetwork;
+let official: OfficialPlane;
+let contest: Contest;
+let seeded: ChurnRecords;
+
+beforeAll(async () => {
+  const postgresUrl = inject('postgresUrl');
+  network = await AtNetwork.start({ postgresUrl, bsyncSchema: 'oracle_bsync', appViewCount: 0 });
+  resources.defer(() => network.close());
+  official = await OfficialPlane.start({ pds: network.pds, plcUrl: network.plc.url, postgresUrl, schema: 'oracle' });
+  resources.use(official);
+  network.join(official);
+  const other = resources.use(await startPlaneUnderTest(network, 'oracle_other'));
+  contest = {
+    official: planeClient(official),
+    other: planeClient(other),
+    otherIsOfficial: other.name === 'official',
+  };
+  seeded = await runSeeds(network);
+});
+
+afterAll(async () => {
+  await resources[Symbol.asyncDispose]();
+});
+
+/** Asks every row of the table; `mayBeEmpty` is no excuse once private writes have been made. */
+function compareAll(readGone: () => readonly string[], isFilledEverywhere: boolean): void {
+  let facts: Facts;
+  beforeAll(async () => {
+    facts = await readFacts(official, readGone());
+  });
+  it.each(methodTable.map((row) => [nameOf(row), row] as const))('%s', async (name, row) => {
+    const report = await compareRow(row, facts, contest);
+    const shown = report.mismatches.slice(0, shownMismatchesMax).join('\n');
+    expect(report.mismatches.length, `${report.mismatches.length} of ${report.askedCount} differ:\n${shown}`).toBe(0);
+    expect(report.askedCount, `${name} was asked nothing`).toBeGreaterThan(0);
+    const excused = row.mayBeEmpty !== undefined && !isFilledEverywhere;
+    if (!excused)
+      expect(report.filledCount, `${name} answered nothing in ${report.askedCount} requests`).toBeGreaterThan(0);
+  });
+}
+
+describe('after the seeds', () => {
+  compareAll(() => [seeded.missing.postUri], false);
+});
+
+describe('after deletes, updates, a handle change and a deactivation', () => {
+  const gone: string[] = [];
+  beforeAll(async () => {
+    gone.push(...(await changeRepos(seeded)));
+  });
+  compareAll(() => [seeded.missing.postUri, ...gone], false);
+});
+
+describe('after private writes', () => {
+  beforeAll(async () => {
+    const facts = await readFacts(official, []);
+    await changePrivately(facts, [contest.official, contest.other]);
+  });
+  compareAll(() => [seeded.missing.postUri], true);
+});

@@ -1,0 +1,94 @@
+/** Rows of the oracle's table: actors, identity, counts, private state and takedowns. */
+import { type Facts, urisOf } from './facts.ts';
+import { type Answer, batches, listOf, type MethodRow, someOf } from './method-row.ts';
+
+const postCollection = 'app.bsky.feed.post';
+const subjectSample = 12;
+
+function eachDid(facts: Facts): readonly { readonly actorDid: string }[] {
+  return [...facts.dids, ...facts.unknownDids, ''].map((actorDid) => ({ actorDid }));
+}
+
+function withoutUpdated(answer: Answer): Answer {
+  const { updated: _whenAnswered, ...rest } = answer;
+  return rest;
+}
+
+/** Actors, identity, counts, notification-seen, takedowns, labels and Ping. */
+export const actorMethods: readonly MethodRow[] = [
+  {
+    method: 'getActors',
+    requests: (facts) => [
+      ...batches(facts.dids, facts.unknownDids).map((dids) => ({ dids })),
+      { dids: facts.dids.slice(0, 4), returnAgeAssuranceForDids: facts.dids.slice(1, 3) },
+    ],
+    isFilled: (answer) => listOf(answer, 'actors').some((actor) => (actor as Answer)['exists'] === true),
+  },
+  {
+    method: 'getDidsByHandles',
+    requests: (facts) => batches(facts.handles, ['nobody.test', 'handle.invalid', '']).map((handles) => ({ handles })),
+    isFilled: someOf('dids'),
+  },
+  {
+    method: 'getIdentityByDid',
+    requests: (facts) => [...facts.dids, ...facts.unknownDids.slice(0, 1)].map((did) => ({ did })),
+    normalise: withoutUpdated,
+    isFilled: (answer) => 'handle' in answer,
+  },
+  {
+    method: 'getIdentityByHandle',
+    requests: (facts) => [...facts.handles, 'nobody.test'].map((handle) => ({ handle })),
+    normalise: withoutUpdated,
+    isFilled: (answer) => 'did' in answer,
+  },
+  {
+    method: 'getCountsForUsers',
+    requests: (facts) => batches(facts.dids, facts.unknownDids).map((dids) => ({ dids })),
+    isFilled: someOf('followers'),
+  },
+  {
+    method: 'getInteractionCounts',
+    requests: (facts) =>
+      batches([...urisOf(facts, postCollection), ...facts.goneUris], facts.goneUris).map((uris) => ({
+        refs: uris.map((uri) => ({ uri })),
+      })),
+    isFilled: someOf('likes'),
+  },
+  { method: 'getLatestRev', requests: eachDid, isFilled: (answer) => 'rev' in answer },
+  {
+    method: 'getNotificationSeen',
+    requests: eachDid,
+    isFilled: (answer) => 'timestamp' in answer,
+    mayBeEmpty: 'nobody has seen anything before the private writes',
+  },
+  { method: 'getUnreadNotificationCount', requests: eachDid, isFilled: (answer) => 'count' in answer },
+  {
+    method: 'getActorTakedown',
+    requests: (facts) => [...facts.dids, ...facts.unknownDids].map((did) => ({ did })),
+    isFilled: (answer) => answer['takenDown'] === true,
+    mayBeEmpty: 'nothing is taken down before the private writes',
+  },
+  {
+    method: 'getRecordTakedown',
+    requests: (facts) => [...urisOf(facts, postCollection), ...facts.goneUris].map((recordUri) => ({ recordUri })),
+    isFilled: (answer) => answer['takenDown'] === true,
+    mayBeEmpty: 'nothing is taken down before the private writes',
+  },
+  {
+    method: 'getBlobTakedown',
+    requests: (facts) => facts.blobs.slice(0, subjectSample),
+    isFilled: (answer) => answer['takenDown'] === true,
+    mayBeEmpty: 'nothing is taken down before the private writes',
+  },
+  {
+    method: 'getLabels',
+    requests: (facts) => [
+      { subjects: facts.dids.slice(0, 5), issuers: ['did:example:labeler'] },
+      { subjects: [], issuers: ['did:example:labeler'] },
+      { subjects: facts.dids.slice(0, 5), issuers: [] },
+    ],
+    isFilled: (answer) => listOf(answer, 'labels').length > 0,
+    mayBeEmpty: 'no labeler takes part',
+  },
+  { method: 'ping', requests: () => [{}], isFilled: () => true },
+];

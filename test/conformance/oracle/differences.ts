@@ -1,0 +1,46 @@
+/**
+ * The differences from the official plane that are meant, each with its reason. Everything else is a failure.
+ *
+ * Besides these: page tokens are never compared (ours are spelled differently, and the oracle only follows them), and
+ * items of one millisecond may come in any order (`sort-ties.ts`).
+ */
+import type { Outcome } from './ask.ts';
+import type { Facts } from './facts.ts';
+import type { Answer, MethodRow } from './method-row.ts';
+
+/**
+ * Codes of ours that stand for a refusal of the official plane.
+ *
+ * A malformed AT-URI or page token makes the official plane fail with `Internal`; ours says whose fault it is, with the
+ * code that the AppView turns into a client error.
+ */
+const refusalsByOfficialCode: Readonly<Record<string, readonly string[]>> = {
+  Internal: ['Internal', 'InvalidArgument'],
+};
+
+/** Says whether our refusal may stand for the official one. */
+export function isSameRefusal(official: Outcome & { ok: false }, other: Outcome & { ok: false }): boolean {
+  return (refusalsByOfficialCode[official.code] ?? [official.code]).includes(other.code);
+}
+
+/**
+ * Leaves out what points to an actor that has never been seen.
+ *
+ * The official plane joins follows with its table of actors, so that the edge appears once the actor does; we keep no
+ * row of strangers in the owner's slot and answer the edge at once.
+ */
+export function withoutStrangers(row: MethodRow, items: readonly unknown[], facts: Facts): readonly unknown[] {
+  if (row.method !== 'getFollows' && row.method !== 'getFollowers') return items;
+  const known = new Set(facts.dids);
+  return items.filter((item) => {
+    const { actorDid, subjectDid } = item as Answer;
+    return known.has(String(actorDid)) && known.has(String(subjectDid));
+  });
+}
+
+/**
+ * Methods whose official pages lose items, so that only the official answer in one page is a reference.
+ *
+ * Notifications are paged by time alone: what shares the millisecond of a page's last item is never shown.
+ */
+export const officialWalksLoseItems: ReadonlySet<string> = new Set(['getNotifications']);

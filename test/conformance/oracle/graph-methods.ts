@@ -1,0 +1,129 @@
+/** Rows of the oracle's table: follows, likes, reposts, quotes, blocks and relationships. */
+import { type Facts, urisOf } from './facts.ts';
+import {
+  type Answer,
+  batches,
+  listOf,
+  type MethodName,
+  type MethodRow,
+  type Paging,
+  type Request,
+  someOf,
+} from './method-row.ts';
+
+const postCollection = 'app.bsky.feed.post';
+const viewerSample = 8;
+
+function uriItems(field: string): Paging {
+  return {
+    field,
+    sortUri: (item) => (typeof item === 'string' ? item : String((item as Answer)['uri'])),
+    compare: 'whole',
+  };
+}
+
+function byActor(method: MethodName, field: string): MethodRow {
+  return {
+    method,
+    requests: (facts) => [...facts.dids, ...facts.unknownDids, ''].map((actorDid) => ({ actorDid })),
+    paging: uriItems(field),
+    isFilled: (answer) => listOf(answer, field).length > 0,
+  };
+}
+
+function bySubject(method: MethodName): MethodRow {
+  return {
+    method,
+    requests: (facts) => [
+      ...[...urisOf(facts, postCollection), ...facts.goneUris].map((uri) => ({ subject: { uri } })),
+      // Likes of things that are no posts.
+      ...[...urisOf(facts, 'app.bsky.feed.like').slice(0, 30)].map((uri) => ({ subject: { uri } })),
+      { subject: { uri: '' } },
+      {},
+    ],
+    paging: uriItems('uris'),
+    isFilled: (answer) => listOf(answer, 'uris').length > 0,
+  };
+}
+
+function byActorAndSubjects(method: MethodName): MethodRow {
+  return {
+    method,
+    requests: (facts) =>
+      viewers(facts).flatMap((actorDid) =>
+        batches(urisOf(facts, postCollection), facts.goneUris).map((uris) => ({
+          actorDid,
+          refs: uris.map((uri) => ({ uri })),
+        })),
+      ),
+    isFilled: someOf('uris'),
+  };
+}
+
+function viewers(facts: Facts): readonly string[] {
+  return [...facts.dids.slice(0, viewerSample), facts.unknownDids[0]!];
+}
+
+function viewersAndTargets(facts: Facts): readonly Request[] {
+  return viewers(facts).flatMap((actorDid) =>
+    batches(facts.dids, facts.unknownDids).map((targetDids) => ({ actorDid, targetDids })),
+  );
+}
+
+/** All ordered pairs of the DIDs that block anybody or are blocked, and some pairs of others. */
+function pairs(facts: Facts): { readonly a: string; readonly b: string }[] {
+  const blockers = [...new Set(urisOf(facts, 'app.bsky.graph.block').map((uri) => uri.split('/')[2]!))];
+  const dids = [...new Set([...blockers, ...facts.dids.slice(0, viewerSample)])];
+  return dids.flatMap((a) => facts.dids.slice(0, 40).map((b) => ({ a, b })));
+}
+
+/** The social graph. */
+export const graphMethods: readonly MethodRow[] = [
+  byActor('getFollowers', 'followers'),
+  byActor('getFollows', 'follows'),
+  byActor('getActorLikes', 'likes'),
+  byActor('getActorReposts', 'uris'),
+  byActor('getBlocks', 'blockUris'),
+  bySubject('getLikesBySubject'),
+  bySubject('getLikesBySubjectSorted'),
+  bySubject('getRepostsBySubject'),
+  bySubject('getQuotesBySubjectSorted'),
+  byActorAndSubjects('getLikesByActorAndSubjects'),
+  byActorAndSubjects('getRepostsByActorAndSubjects'),
+  { method: 'getActorFollowsActors', requests: viewersAndTargets, isFilled: someOf('uris') },
+  {
+    method: 'getRelationships',
+    requests: viewersAndTargets,
+    isFilled: (answer) => JSON.stringify(answer).includes('at://'),
+  },
+  {
+    method: 'getFollowsFollowing',
+    requests: viewersAndTargets,
+    // The database gives these in no order.
+    normalise: (answer) => ({
+      results: listOf(answer, 'results').map((result) => ({
+        ...(result as Answer),
+        dids: listOf(result as Answer, 'dids').toSorted(),
+      })),
+    }),
+    isFilled: (answer) => JSON.stringify(answer).includes('"dids"'),
+  },
+  {
+    method: 'getBlockExistence',
+    requests: (facts) => [
+      { pairs: [] },
+      { pairs: pairs(facts) },
+      ...pairs(facts)
+        .slice(0, 60)
+        .map((pair) => ({ pairs: [pair] })),
+    ],
+    isFilled: (answer) => listOf(answer, 'exists').includes(true),
+  },
+  {
+    method: 'getBidirectionalBlock',
+    requests: (facts) => pairs(facts).map(({ a, b }) => ({ actorDid: a, targetDid: b })),
+    // Where both block each other the database gives either.
+    normalise: (answer) => ({ isBlocked: 'blockUri' in answer }),
+    isFilled: (answer) => 'blockUri' in answer,
+  },
+];

@@ -1,0 +1,79 @@
+import type { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
+
+/** A record that exists at the PDS. */
+export interface StoredRecord {
+  readonly uri: string;
+  readonly cid: string;
+}
+
+/** Any record body; `$type` is filled in by the PDS from the collection. */
+export type RecordBody = Readonly<Record<string, unknown>>;
+
+/**
+ * Writes raw records at the PDS in the name of seeded accounts.
+ *
+ * The PDS is told not to check records, so that also such records reach the firehose as a data plane must refuse.
+ */
+export class RecordWriter {
+  readonly #seed: PrefixedSeedClient;
+
+  constructor(seed: PrefixedSeedClient) {
+    this.#seed = seed;
+  }
+
+  /** Gives the DID of a seeded account. */
+  did(name: string): string {
+    const did = this.#seed.dids[name];
+    if (did === undefined) throw new Error(`no account is called ${name}`);
+    return did;
+  }
+
+  /** Waits until every plane has applied what was written so far. */
+  async settle(): Promise<void> {
+    await this.#seed.network.processAll();
+  }
+
+  /** Creates a record, under the given rkey or one that the PDS chooses. */
+  async create(by: string, collection: string, body: RecordBody, rkey?: string): Promise<StoredRecord> {
+    const record = { $type: collection, ...body };
+    const input = { repo: this.did(by), collection, record, validate: false, ...(rkey === undefined ? {} : { rkey }) };
+    const { data } = await this.#seed.agent.com.atproto.repo.createRecord(input, this.#as(by));
+    return { uri: data.uri, cid: data.cid };
+  }
+
+  /** Replaces a record, or creates it. */
+  async put(by: string, collection: string, rkey: string, body: RecordBody): Promise<StoredRecord> {
+    const record = { $type: collection, ...body };
+    const input = { repo: this.did(by), collection, rkey, record, validate: false };
+    const { data } = await this.#seed.agent.com.atproto.repo.putRecord(input, this.#as(by));
+    return { uri: data.uri, cid: data.cid };
+  }
+
+  /** Deletes a record of one of the seeded accounts. */
+  async delete(uri: string): Promise<void> {
+    const [, , did, collection, rkey] = uri.split('/');
+    const name = Object.keys(this.#seed.dids).find((key) => this.#seed.dids[key] === did);
+    if (name === undefined || collection === undefined || rkey === undefined) throw new Error(`cannot delete ${uri}`);
+    await this.#seed.agent.com.atproto.repo.deleteRecord({ repo: this.did(name), collection, rkey }, this.#as(name));
+  }
+
+  /** Gives an account another handle. */
+  async changeHandle(name: string, handle: string): Promise<void> {
+    await this.#seed.agent.com.atproto.identity.updateHandle({ handle: handle as `${string}.test` }, this.#as(name));
+  }
+
+  /** Deactivates an account. */
+  async deactivate(name: string): Promise<void> {
+    await this.#seed.agent.com.atproto.server.deactivateAccount({}, this.#as(name));
+  }
+
+  /** Brings a deactivated account back. */
+  async activate(name: string): Promise<void> {
+    await this.#seed.agent.com.atproto.server.activateAccount(undefined, { headers: this.#as(name).headers });
+  }
+
+  #as(by: string): { headers: { authorization: string }; encoding: 'application/json' } {
+    const did = this.did(by) as Parameters<PrefixedSeedClient['getHeaders']>[0];
+    return { headers: this.#seed.getHeaders(did), encoding: 'application/json' };
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Runs the conformance tests; prepares their packages first.
+ *
+ *     node run.ts [--plane skyshard|official] [name of a test file] [-t part of a test's name]
+ *
+ * With `--plane official` the official data plane takes our place, which proves the tests themselves.
+ */
+import { parseArgs } from 'node:util';
+import { prepare } from './prepare.ts';
+
+const testDeadlineMs = 120_000;
+const setupDeadlineMs = 300_000;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    plane: { type: 'string', default: 'skyshard' },
+    testNamePattern: { type: 'string', short: 't' },
+  },
+});
+const planeName = values.plane;
+if (planeName !== 'skyshard' && planeName !== 'official') throw new Error(`there is no plane ${planeName}`);
+
+await prepare();
+// Imported late: vitest is one of the packages that have just been installed.
+const { startVitest } = await import('vitest/node');
+const vitest = await startVitest('test', positionals, {
+  root: import.meta.dirname,
+  config: false,
+  watch: false,
+  include: ['*.test.ts'],
+  globalSetup: ['./global-setup.ts'],
+  provide: { planeName } as never,
+  // Each file starts a network of its own; two at once would only fight for the cores.
+  fileParallelism: false,
+  pool: 'forks',
+  testTimeout: testDeadlineMs,
+  hookTimeout: setupDeadlineMs,
+  teardownTimeout: testDeadlineMs,
+  ...(values.testNamePattern === undefined ? {} : { testNamePattern: values.testNamePattern }),
+});
+const failed = vitest.state.getCountOfFailedTests() > 0 || vitest.state.getUnhandledErrors().length > 0;
+await vitest.close();
+process.exit(failed || (process.exitCode !== undefined && process.exitCode !== 0) ? 1 : 0);
