@@ -1,0 +1,145 @@
+/**
+ * Top-level fields of protobuf bytes, for a router that copies what it does not need to understand.
+ *
+ * Owns: finding where fields begin and end, and writing tags and lengths. Nested messages are slices, never parsed, unless a
+ * scanner is set on the slice. Refuses: groups and bytes that end early, as DataPlaneError `InvalidArgument`.
+ */
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { wireType } from './message-decoder.ts';
+
+/** Returns the bytes as a Buffer over the same memory. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/**
+ * Walks over fields one by one; the properties tell about the current one.
+ *
+ * For a sized field `start` and `end` enclose its content; for the others, the value as written.
+ */
+export class FieldScanner {
+  number = 0;
+  wire = 0;
+  /** Where the field begins, tag included. */
+  tagStart = 0;
+  start = 0;
+  end = 0;
+  #buffer: Buffer;
+  #position: number;
+  #limit: number;
+  #place: string;
+
+  /** `place` names the message in errors. */
+  constructor(buffer: Buffer, place: string, start = 0, end = buffer.length) {
+    this.#buffer = buffer;
+    this.#place = place;
+    this.#position = start;
+    this.#limit = end;
+  }
+
+  /** Points the scanner at other bytes. */
+  reset(buffer: Buffer, start: number, end: number): this {
+    this.#buffer = buffer;
+    this.#position = start;
+    this.#limit = end;
+    return this;
+  }
+
+  #fail(problem: string): never {
+    throw new DataPlaneError('InvalidArgument', `${this.#place}: ${problem}`);
+  }
+
+  #varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (let index = 0; index < 10; index++) {
+      if (this.#position >= this.#limit) this.#fail('the bytes end early');
+      const byte = this.#buffer[this.#position++]!;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 0x80;
+    }
+    return this.#fail('a varint is longer than ten bytes');
+  }
+
+  /** Moves to the next field; false at the end. */
+  next(): boolean {
+    if (this.#position >= this.#limit) return false;
+    this.tagStart = this.#position;
+    const first = this.#buffer[this.#position]!;
+    const tag = first < 0x80 ? first : this.#varint();
+    if (first < 0x80) this.#position++;
+    this.number = Math.floor(tag / 8);
+    this.wire = tag & 7;
+    if (this.number === 0) this.#fail('a field has the number 0');
+    if (this.wire === wireType.sized) {
+      const length = this.#varint();
+      this.start = this.#position;
+      this.end = this.start + length;
+    } else {
+      this.start = this.#position;
+      if (this.wire === wireType.varint) {
+        this.#varint();
+        this.end = this.#position;
+      } else if (this.wire === wireType.fixed64) this.end = this.start + 8;
+      else if (this.wire === wireType.fixed32) this.end = this.start + 4;
+      else this.#fail(`wire type ${this.wire} is not part of the service`);
+    }
+    if (this.end > this.#limit) this.#fail('the bytes end early');
+    this.#position = this.end;
+    return true;
+  }
+
+  /** Returns the current varint field's value; bits above 2^53 are not exact. */
+  varintValue(): number {
+    let value = 0;
+    let scale = 1;
+    for (let position = this.start; position < this.end; position++) {
+      value += (this.#buffer[position]! & 0x7f) * scale;
+      scale *= 0x80;
+    }
+    return value;
+  }
+}
+
+/** Returns how many bytes a varint takes. */
+export function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
+}
+
+/** Writes a varint and returns the position behind it. */
+export function writeVarint(into: Buffer, position: number, value: number): number {
+  let at = position;
+  let rest = value;
+  while (rest >= 0x80) {
+    into[at++] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+  }
+  into[at++] = rest;
+  return at;
+}
+
+/** Below this a loop copies faster than a call. Units: bytes. */
+const loopCopyBytesMax = 48;
+
+/** Copies `from[start..end)` and returns the position behind the copy. */
+export function copyBytes(into: Buffer, position: number, from: Buffer, start: number, end: number): number {
+  if (end - start > loopCopyBytesMax) {
+    from.copy(into, position, start, end);
+    return position + end - start;
+  }
+  let at = position;
+  for (let index = start; index < end; index++) into[at++] = from[index]!;
+  return at;
+}
+
+/** Returns the bytes of one sized field. */
+export function sizedField(number: number, content: Uint8Array): Buffer {
+  const head = varintBytes(number * 8 + wireType.sized) + varintBytes(content.length);
+  const field = Buffer.allocUnsafe(head + content.length);
+  const position = writeVarint(field, writeVarint(field, 0, number * 8 + wireType.sized), content.length);
+  field.set(content, position);
+  return field;
+}

@@ -1,0 +1,167 @@
+/**
+ * The JSON form of messages, as Connect speaks it and `curl` users type it.
+ *
+ * Owns: the proto3 mapping: lower-camel names (proto names are read too), base64 bytes, RFC 3339 timestamps, int64 as text,
+ * enum names. Unknown keys are refused by name, since a misspelt key would otherwise be silently ignored.
+ */
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { encodeMessage } from './codec.ts';
+import { fieldsByMessage, type MessageByName, type MessageName, namesByEnum } from './generated/bsky-service.ts';
+import { type AnyMessage, nestingDepthMax } from './message-decoder.ts';
+import type { FieldSchema, MessageInput } from './schema.ts';
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+function refuse(place: string, problem: string): never {
+  throw new DataPlaneError('InvalidArgument', `${place}: ${problem}`);
+}
+
+function enumNumber(value: Json, of: string, place: string): number {
+  if (typeof value === 'number' && Number.isInteger(value)) return value;
+  const known = namesByEnum[of]!.find(([, name]) => name === value);
+  return known?.[0] ?? refuse(place, `must be one of ${namesByEnum[of]!.map(([, name]) => name).join(', ')}`);
+}
+
+function integer(value: Json, place: string): number {
+  const parsed = typeof value === 'string' && /^-?\d{1,16}$/.test(value) ? Number(value) : value;
+  if (typeof parsed !== 'number' || !Number.isSafeInteger(parsed)) return refuse(place, 'must be a whole number');
+  return parsed;
+}
+
+function int32(value: Json, place: string): number {
+  const parsed = integer(value, place);
+  return parsed === (parsed | 0) ? parsed : refuse(place, 'must be within 32 bits');
+}
+
+function double(value: Json, place: string): number {
+  if (typeof value === 'number') return value;
+  if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
+  const parsed = typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
+  return Number.isNaN(parsed) ? refuse(place, 'must be a number') : parsed;
+}
+
+function bytes(value: Json, place: string): Buffer {
+  if (typeof value !== 'string' || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(value)) return refuse(place, 'must be base64 text');
+  return Buffer.from(value, 'base64');
+}
+
+const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/;
+
+function timestamp(value: Json, place: string): number {
+  const ms = typeof value === 'string' && rfc3339.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(ms) ? refuse(place, 'must be an RFC 3339 time') : ms;
+}
+
+function one(value: Json, [, , , type, , of]: FieldSchema, place: string, depth: number): unknown {
+  switch (type) {
+    case 'string':
+      return typeof value === 'string' ? value : refuse(place, 'must be a text');
+    case 'bool':
+      return typeof value === 'boolean' ? value : refuse(place, 'must be true or false');
+    case 'int32':
+      return int32(value, place);
+    case 'int64':
+      return integer(value, place);
+    case 'double':
+      return double(value, place);
+    case 'bytes':
+      return bytes(value, place);
+    case 'enum':
+      return enumNumber(value, of, place);
+    case 'timestamp':
+      return timestamp(value, place);
+    case 'message':
+    case 'map':
+      return message(of as MessageName, value, place, depth + 1);
+  }
+}
+
+function isObject(value: Json): value is { [key: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function field(value: Json, schema: FieldSchema, place: string, depth: number): unknown {
+  if (schema[4] === 'repeated') {
+    if (!Array.isArray(value)) return refuse(place, 'must be an array');
+    return value.map((item, index) => one(item, schema, `${place}[${index}]`, depth));
+  }
+  if (schema[3] !== 'map') return one(value, schema, place, depth);
+  if (!isObject(value)) return refuse(place, 'must be an object');
+  return new Map(Object.entries(value).map(([key, item]) => [key, one(item, schema, `${place}.${key}`, depth)]));
+}
+
+function message(name: MessageName, value: Json, place: string, depth: number): AnyMessage {
+  if (depth > nestingDepthMax) refuse(place, `messages nest deeper than ${nestingDepthMax}`);
+  if (!isObject(value)) refuse(place, 'must be an object');
+  const result: AnyMessage = {};
+  for (const [key, item] of Object.entries(value)) {
+    const schema = fieldsByMessage[name].find(([, proto, local]) => key === local || key === proto);
+    if (schema === undefined) refuse(`${place}.${key}`, `${name} has no such field`);
+    if (item !== null) result[schema[2]] = field(item, schema, `${place}.${key}`, depth);
+  }
+  return result;
+}
+
+/**
+ * Reads a message's JSON text and returns its protobuf bytes. An empty text is the empty message.
+ *
+ * Errors: DataPlaneError `InvalidArgument` naming the field.
+ */
+export function messageFromJson<Name extends MessageName>(name: Name, text: string): Buffer {
+  let value: Json = {};
+  if (text.length > 0) {
+    try {
+      value = JSON.parse(text) as Json;
+    } catch (cause) {
+      throw new DataPlaneError('InvalidArgument', `${name}: the body is not JSON`, { cause });
+    }
+  }
+  const parsed = message(name, value, name, 0);
+  return encodeMessage(name, parsed as unknown as MessageInput<MessageByName[Name]>);
+}
+
+function oneToJson(value: unknown, [, , , type, , of]: FieldSchema): Json {
+  switch (type) {
+    case 'bytes':
+      return Buffer.from(value as Uint8Array).toString('base64');
+    case 'int64':
+      return String(value);
+    case 'double':
+      return Number.isFinite(value) ? (value as number) : String(value);
+    case 'enum':
+      return namesByEnum[of]!.find(([number]) => number === value)?.[1] ?? (value as number);
+    case 'timestamp':
+      return new Date(value as number).toISOString().replace(/\.000Z$/, 'Z');
+    case 'message':
+    case 'map':
+      return toJson(of as MessageName, value as AnyMessage);
+    default:
+      return value as string | number | boolean;
+  }
+}
+
+function isLeftOut(value: unknown, [, , , , label]: FieldSchema): boolean {
+  if (value === undefined) return true;
+  if (label === 'optional') return false;
+  if (value === '' || value === 0 || value === false) return true;
+  if (value instanceof Uint8Array || Array.isArray(value)) return value.length === 0;
+  return value instanceof Map && value.size === 0;
+}
+
+function toJson(name: MessageName, value: AnyMessage): Json {
+  const result: { [key: string]: Json } = {};
+  for (const schema of fieldsByMessage[name]) {
+    const item = value[schema[2]];
+    if (isLeftOut(item, schema)) continue;
+    if (schema[4] === 'repeated') result[schema[2]] = (item as unknown[]).map((each) => oneToJson(each, schema));
+    else if (item instanceof Map) {
+      result[schema[2]] = Object.fromEntries([...item].map(([key, each]) => [key, oneToJson(each, schema)]));
+    } else result[schema[2]] = oneToJson(item, schema);
+  }
+  return result;
+}
+
+/** Returns a message as JSON text; defaults are left out. */
+export function messageToJson<Name extends MessageName>(name: Name, value: MessageByName[Name]): string {
+  return JSON.stringify(toJson(name, value as unknown as AnyMessage));
+}

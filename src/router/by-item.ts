@@ -1,0 +1,38 @@
+/** The plan "by item": group by node, one message a node, answers in the order asked. */
+import type { MethodName } from '../proto/generated/bsky-service.ts';
+import { type AnswerField, mergeItems } from './item-merge.ts';
+import { type ItemField, splitItems } from './item-split.ts';
+import { emptyAnswer, type Plan, type PlanContext, planDefaults } from './plan.ts';
+
+/** A by-item method. */
+export type ByItemMethod = {
+  readonly method: MethodName;
+  readonly items: ItemField;
+  readonly answers: readonly AnswerField[];
+  readonly itemsMax?: number;
+};
+
+/** Asks the nodes for the items of a request and merges their answers. */
+export async function askByItem(request: Buffer, method: ByItemMethod, context: PlanContext): Promise<Uint8Array> {
+  const split = splitItems(request, method.items, context.fanOut, method.itemsMax ?? planDefaults.itemsMax);
+  const itemCount = split.questionOf.length;
+  if (itemCount === 0) return emptyAnswer;
+  context.admit(itemCount);
+  const answers =
+    split.questions.length === 0
+      ? []
+      : await context.fanOut.askAll(`bsky.${method.method}`, split.questions, context.deadlineMs);
+  if (answers.length === 1 && split.absentCount === 0) return answers[0]!;
+  return mergeItems(split, answers, method.answers, method.method);
+}
+
+/** Declares a by-item method. */
+export function byItem(method: ByItemMethod): Plan {
+  return {
+    method: method.method,
+    itemsMax: method.itemsMax ?? planDefaults.itemsMax,
+    timeoutMs: planDefaults.timeoutMs,
+    isShared: true,
+    run: (request, context) => askByItem(request, method, context),
+  };
+}

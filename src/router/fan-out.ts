@@ -1,0 +1,81 @@
+/**
+ * One map's view of the nodes, and asking one or several of them.
+ *
+ * Owns: slot → node by index, what is left of a deadline, and the error when nodes are missing: it names their shards, since
+ * a missing node must never read as an empty answer.
+ */
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { NodeCaller } from '../wire/node-caller.ts';
+
+/** One message to one node. `node` is an index of the fan-out. */
+export type NodeQuestion = { readonly node: number; readonly payload: Uint8Array };
+
+/** The nodes that are primary of some slot, under one map. */
+export class FanOut {
+  readonly map: ShardMap;
+  /** Node index by slot. */
+  readonly nodeBySlot: Uint16Array;
+  readonly nodeNames: readonly string[];
+  readonly #caller: NodeCaller;
+  readonly #clock: Clock;
+
+  constructor(map: ShardMap, caller: NodeCaller, clock: Clock) {
+    this.map = map;
+    this.#caller = caller;
+    this.#clock = clock;
+    this.nodeNames = [...new Set(map.primaryBySlot)];
+    const indexByName = new Map(this.nodeNames.map((name, index) => [name, index]));
+    this.nodeBySlot = Uint16Array.from(map.primaryBySlot, (name) => indexByName.get(name)!);
+  }
+
+  /**
+   * Asks one node.
+   *
+   * Units: `deadlineMs` is monotonic. Errors: DataPlaneError as the node raised it, naming the shards when it is missing.
+   */
+  async ask(node: number, method: string, payload: Uint8Array, deadlineMs: number): Promise<Uint8Array> {
+    const name = this.nodeNames[node]!;
+    const timeoutMs = deadlineMs - this.#clock.monotonicMs();
+    if (timeoutMs <= 0)
+      throw new DataPlaneError('DeadlineExceeded', `${method}: the deadline passed before ${name} was asked`);
+    try {
+      return await this.#caller.call({ node: name, method, payload, timeoutMs });
+    } catch (thrown) {
+      throw this.#named(name, toDataPlaneError(thrown));
+    }
+  }
+
+  /** Asks several nodes at once. Returns answers in the order of the questions; fails when any is missing, once all have ended. */
+  async askAll(method: string, questions: readonly NodeQuestion[], deadlineMs: number): Promise<Uint8Array[]> {
+    if (questions.length === 1) {
+      const { node, payload } = questions[0]!;
+      return [await this.ask(node, method, payload, deadlineMs)];
+    }
+    const results = await Promise.allSettled(
+      questions.map(({ node, payload }) => this.ask(node, method, payload, deadlineMs)),
+    );
+    const failures: DataPlaneError[] = [];
+    const answers: Uint8Array[] = [];
+    for (const result of results) {
+      if (result.status === 'fulfilled') answers.push(result.value);
+      else failures.push(toDataPlaneError(result.reason));
+    }
+    if (failures.length === 0) return answers;
+    const worst =
+      failures.find(({ code }) => code === 'WrongEpoch') ??
+      failures.find(({ isRetryable }) => !isRetryable) ??
+      failures[0]!;
+    if (failures.length === 1) throw worst;
+    throw new DataPlaneError(worst.code, failures.map(({ message }) => message).join('; '), { cause: worst });
+  }
+
+  #named(node: string, error: DataPlaneError): DataPlaneError {
+    if (error.code !== 'Unavailable' && error.code !== 'DeadlineExceeded') return error;
+    const shards = this.map.shards.filter(({ primary }) => primary === node).map(({ name }) => name);
+    return new DataPlaneError(error.code, `shard ${shards.join(', ')} (node ${node}): ${error.message}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Splits a by-item request into one request a node, by copying slices of its bytes.
+ *
+ * Owns: which item goes to which node, in the order asked. Repeated items are asked repeatedly, so that each is answered.
+ */
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { copyBytes, FieldScanner } from '../proto/fields.ts';
+import { wireType } from '../proto/message-decoder.ts';
+import type { FanOut, NodeQuestion } from './fan-out.ts';
+import { malformedKey, slotOfDid, slotOfHandle, slotOfUri } from './slot-finder.ts';
+
+/** What an item of a request is: a record URI, a RecordRef message, a DID or a handle. */
+export type ItemShape = 'uri' | 'ref' | 'did' | 'handle';
+
+/** The repeated field that holds the items. */
+export type ItemField = {
+  readonly number: number;
+  /** For error messages: `Message.field`. */
+  readonly place: string;
+  readonly shape: ItemShape;
+  /** What becomes of a malformed item: an error, as where the official plane throws, or an absent answer. */
+  readonly malformed: 'refused' | 'absent';
+};
+
+/** A request split by nodes. */
+export type ItemSplit = {
+  /** For each item the index of its question, or -1 when no node can hold it. */
+  readonly questionOf: Int16Array;
+  readonly questions: readonly NodeQuestion[];
+  /** Items of each question. */
+  readonly counts: readonly number[];
+  /** Items that no question asks. */
+  readonly absentCount: number;
+};
+
+/** Where items stand in the request being split; filled and read within one synchronous call. */
+let starts = new Int32Array(1024);
+let ends = new Int32Array(1024);
+let nodes = new Int16Array(1024);
+
+function growScratch(): void {
+  const grow = <Numbers extends Int32Array | Int16Array>(from: Numbers, into: Numbers): Numbers => {
+    into.set(from);
+    return into;
+  };
+  starts = grow(starts, new Int32Array(starts.length * 2));
+  ends = grow(ends, new Int32Array(ends.length * 2));
+  nodes = grow(nodes, new Int16Array(nodes.length * 2));
+}
+
+/** Finds the URI of a RecordRef; an empty range when it has none. */
+function uriOfRef(scanner: FieldScanner, request: Buffer, start: number, end: number): { start: number; end: number } {
+  scanner.reset(request, start, end);
+  const range = { start, end: start };
+  while (scanner.next()) {
+    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    range.start = scanner.start;
+    range.end = scanner.end;
+  }
+  return range;
+}
+
+function slotOfItem(
+  request: Buffer,
+  start: number,
+  end: number,
+  shape: ItemShape,
+  inner: FieldScanner,
+  slots: number,
+): number {
+  switch (shape) {
+    case 'uri':
+      return slotOfUri(request, start, end, slots);
+    case 'did':
+      return slotOfDid(request, start, end, slots);
+    case 'handle':
+      return slotOfHandle(request, start, end, slots);
+    case 'ref': {
+      const uri = uriOfRef(inner, request, start, end);
+      return slotOfUri(request, uri.start, uri.end, slots);
+    }
+  }
+}
+
+function refuseItem(field: ItemField, index: number, request: Buffer, start: number, end: number): never {
+  const shown = request.utf8Slice(start, Math.min(end, start + 80));
+  throw new DataPlaneError('InvalidArgument', `${field.place}[${index}]: ${JSON.stringify(shown)} is malformed`);
+}
+
+/** Finds the node of every item. Returns how many there are and where the request's other fields stand. */
+function locateItems(
+  request: Buffer,
+  field: ItemField,
+  fanOut: FanOut,
+  itemsMax: number,
+): { count: number; others: number[] } {
+  const scanner = new FieldScanner(request, field.place);
+  const inner = new FieldScanner(request, field.place, 0, 0);
+  const others: number[] = [];
+  let count = 0;
+  while (scanner.next()) {
+    if (scanner.number !== field.number) {
+      others.push(scanner.tagStart, scanner.end);
+      continue;
+    }
+    if (scanner.wire !== wireType.sized)
+      throw new DataPlaneError('InvalidArgument', `${field.place}: wire type ${scanner.wire} does not fit`);
+    if (count === itemsMax)
+      throw new DataPlaneError('ResourceExhausted', `${field.place}: more than ${itemsMax} items`);
+    if (count === starts.length) growScratch();
+    const slot = slotOfItem(request, scanner.start, scanner.end, field.shape, inner, fanOut.map.slots);
+    if (slot === malformedKey && field.malformed === 'refused')
+      refuseItem(field, count, request, scanner.start, scanner.end);
+    starts[count] = scanner.tagStart;
+    ends[count] = scanner.end;
+    nodes[count] = slot < 0 ? -1 : fanOut.nodeBySlot[slot]!;
+    count++;
+  }
+  return { count, others };
+}
+
+/** Copies the items of one node and the other fields into one request. */
+function questionFor(
+  request: Buffer,
+  node: number,
+  count: number,
+  itemBytes: number,
+  others: readonly number[],
+): Buffer {
+  let otherBytes = 0;
+  for (let index = 0; index < others.length; index += 2) otherBytes += others[index + 1]! - others[index]!;
+  const payload = Buffer.allocUnsafe(itemBytes + otherBytes);
+  let position = 0;
+  for (let item = 0; item < count; item++) {
+    if (nodes[item] !== node) continue;
+    const start = starts[item]!;
+    while (item + 1 < count && nodes[item + 1] === node && starts[item + 1] === ends[item]) item++;
+    position = copyBytes(payload, position, request, start, ends[item]!);
+  }
+  for (let index = 0; index < others.length; index += 2) {
+    position = copyBytes(payload, position, request, others[index]!, others[index + 1]!);
+  }
+  return payload;
+}
+
+/**
+ * Splits a request. A request whose items all belong to one node becomes that node's question as it is.
+ *
+ * Errors: DataPlaneError `InvalidArgument` naming the item; `ResourceExhausted` past `itemsMax`.
+ */
+export function splitItems(request: Buffer, field: ItemField, fanOut: FanOut, itemsMax: number): ItemSplit {
+  const { count, others } = locateItems(request, field, fanOut, itemsMax);
+  const questionOf = new Int16Array(count);
+  const questionOfNode = new Int16Array(fanOut.nodeNames.length).fill(-1);
+  const nodeOfQuestion: number[] = [];
+  const counts: number[] = [];
+  const itemBytes: number[] = [];
+  let absentCount = 0;
+  for (let item = 0; item < count; item++) {
+    const node = nodes[item]!;
+    if (node < 0) {
+      questionOf[item] = -1;
+      absentCount++;
+      continue;
+    }
+    let question = questionOfNode[node]!;
+    if (question < 0) {
+      question = nodeOfQuestion.push(node) - 1;
+      questionOfNode[node] = question;
+      counts.push(0);
+      itemBytes.push(0);
+    }
+    questionOf[item] = question;
+    counts[question] = counts[question]! + 1;
+    itemBytes[question] = itemBytes[question]! + ends[item]! - starts[item]!;
+  }
+  const isWhole = nodeOfQuestion.length === 1 && absentCount === 0;
+  const questions = nodeOfQuestion.map((node, question) => ({
+    node,
+    payload: isWhole ? request : questionFor(request, node, count, itemBytes[question]!, others),
+  }));
+  return { questionOf, questions, counts, absentCount };
+}

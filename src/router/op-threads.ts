@@ -1,0 +1,32 @@
+/** Two steps for posts' threads: posts → the roots that they claim → what the roots' slots know. */
+import { decodeOpThreadsAnswer, decodeTexts, encodeTexts, slotCalls } from '../wire/read-messages.ts';
+import { groupByOwner, ungroup } from './owner-groups.ts';
+import type { PlanContext } from './plan.ts';
+import { didOfUri } from './slot-finder.ts';
+
+/** Returns for each post the URI of the root that it claims (its own when it is no reply), '' when it does not exist. */
+export async function claimedRoots(uris: readonly string[], { fanOut, deadlineMs }: PlanContext): Promise<string[]> {
+  const groups = groupByOwner(uris, didOfUri, fanOut);
+  const questions = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
+  const answers = await fanOut.askAll(slotCalls.postRoots, questions, deadlineMs);
+  return ungroup(uris.length, groups, answers.map(decodeTexts), '', slotCalls.postRoots);
+}
+
+/** One root with its OP thread, root first. */
+export type OpThread = { readonly rootUri: string; readonly uris: readonly string[] };
+
+/** Returns the OP threads of the posts' roots, each root once, only those that have one. */
+export async function opThreadsOf(uris: readonly string[], context: PlanContext): Promise<OpThread[]> {
+  const roots = [...new Set(await claimedRoots([...new Set(uris)], context))].filter((root) => root !== '');
+  const groups = groupByOwner(roots, didOfUri, context.fanOut);
+  const questions = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
+  const answers = await context.fanOut.askAll(slotCalls.opThreads, questions, context.deadlineMs);
+  const threads = ungroup<readonly string[]>(
+    roots.length,
+    groups,
+    answers.map(decodeOpThreadsAnswer),
+    [],
+    slotCalls.opThreads,
+  );
+  return roots.flatMap((rootUri, index) => (threads[index]!.length === 0 ? [] : [{ rootUri, uris: threads[index]! }]));
+}

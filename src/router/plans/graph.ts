@@ -1,0 +1,119 @@
+/** Follows and blocks. Mutes and lists have their place in the answers and stay empty until they are stored. */
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
+import { decodeFollowersAmongAnswer, encodeFollowersAmong, probeKind, slotCalls } from '../../wire/read-messages.ts';
+import { EdgeProbes } from '../edge-probes.ts';
+import { followsOf } from '../follows-pages.ts';
+import { oneSlot } from '../one-slot.ts';
+import { groupByOwner } from '../owner-groups.ts';
+import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan.ts';
+
+const { follow, block } = probeKind;
+
+function refuseOver(itemsMax: number, items: number, place: string): void {
+  if (items > itemsMax)
+    throw new DataPlaneError('ResourceExhausted', `${place}: ${items} items, more than ${itemsMax}`);
+}
+
+async function relationships(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+  const { actorDid: actor, targetDids } = decodeMessage('GetRelationshipsRequest', request);
+  refuseOver(planDefaults.itemsMax, targetDids.length, 'GetRelationshipsRequest.target_dids');
+  if (targetDids.length === 0) return emptyAnswer;
+  context.admit(targetDids.length);
+  const probes = new EdgeProbes(context.fanOut);
+  const tickets = targetDids.map((target) => ({
+    following: probes.add(actor, follow, target),
+    followedBy: probes.add(target, follow, actor),
+    blocking: probes.add(actor, block, target),
+    blockedBy: probes.add(target, block, actor),
+  }));
+  await probes.ask(context.deadlineMs);
+  return encodeMessage('GetRelationshipsResponse', {
+    relationships: tickets.map(({ following, followedBy, blocking, blockedBy }) => ({
+      following: probes.uri(following),
+      followedBy: probes.uri(followedBy),
+      blocking: probes.uri(blocking),
+      blockedBy: probes.uri(blockedBy),
+    })),
+  });
+}
+
+async function blockExistence(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+  const { pairs } = decodeMessage('GetBlockExistenceRequest', request);
+  refuseOver(planDefaults.itemsMax, pairs.length, 'GetBlockExistenceRequest.pairs');
+  if (pairs.length === 0) return emptyAnswer;
+  context.admit(pairs.length);
+  const probes = new EdgeProbes(context.fanOut);
+  const tickets = pairs.map(({ a, b }) => ({ blocking: probes.add(a, block, b), blockedBy: probes.add(b, block, a) }));
+  await probes.ask(context.deadlineMs);
+  const blocks = tickets.map(({ blocking, blockedBy }) => ({
+    blocking: probes.uri(blocking),
+    blockedBy: probes.uri(blockedBy),
+  }));
+  const exists = blocks.map(({ blocking, blockedBy }) => blocking !== '' || blockedBy !== '');
+  return encodeMessage('GetBlockExistenceResponse', { exists, blocks });
+}
+
+async function bidirectionalBlock(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+  const { actorDid, targetDid } = decodeMessage('GetBidirectionalBlockRequest', request);
+  const probes = new EdgeProbes(context.fanOut);
+  const blocking = probes.add(actorDid, block, targetDid);
+  const blockedBy = probes.add(targetDid, block, actorDid);
+  await probes.ask(context.deadlineMs);
+  return encodeMessage('GetBidirectionalBlockResponse', { blockUri: probes.uri(blocking) || probes.uri(blockedBy) });
+}
+
+/** Whom the viewer follows, then which of those follow each target: known followers, newest follow first. */
+async function followsFollowing(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+  const { actorDid, targetDids } = decodeMessage('GetFollowsFollowingRequest', request);
+  refuseOver(followingTargetsMax, targetDids.length, 'GetFollowsFollowingRequest.target_dids');
+  if (targetDids.length === 0) return emptyAnswer;
+  context.admit(targetDids.length);
+  const follows: string[] = [];
+  for (const { reader, count } of await followsOf(actorDid, context)) {
+    for (let index = 0; index < count; index++) follows.push(reader.text());
+    reader.end();
+  }
+  const groups = groupByOwner(follows, (did) => did, context.fanOut);
+  const questions = groups.map(({ node, texts }) => ({
+    node,
+    payload: encodeFollowersAmong({ subjects: targetDids, candidates: texts }),
+  }));
+  const answers = (await context.fanOut.askAll(slotCalls.followersAmong, questions, context.deadlineMs)).map(
+    decodeFollowersAmongAnswer,
+  );
+  const results = targetDids.map((targetDid, target) => {
+    const indexes = groups.flatMap((group, at) => {
+      const found = answers[at]![target];
+      if (found === undefined)
+        throw new DataPlaneError('Internal', `${slotCalls.followersAmong}: a subject is not answered`);
+      return found.map((index) => group.indexes[index]!);
+    });
+    return { targetDid, dids: indexes.sort((a, b) => a - b).map((index) => follows[index]!) };
+  });
+  return encodeMessage('GetFollowsFollowingResponse', { results });
+}
+
+/** Targets of one GetFollowsFollowing: each is probed with every follow of the viewer. */
+const followingTargetsMax = 100;
+
+const byActor = { number: 1, shape: 'did' } as const;
+const limits = { itemsMax: planDefaults.itemsMax, timeoutMs: planDefaults.timeoutMs, isShared: true } as const;
+
+/** The methods about follows and blocks. */
+export const graphPlans: readonly Plan[] = [
+  oneSlot({ method: 'GetFollows', owner: byActor }),
+  oneSlot({ method: 'GetFollowers', owner: byActor }),
+  oneSlot({ method: 'GetActorFollowsActors', owner: byActor, countedField: 2 }),
+  oneSlot({ method: 'GetBlocks', owner: byActor }),
+  { method: 'GetRelationships', ...limits, run: relationships },
+  { method: 'GetBlockExistence', ...limits, run: blockExistence },
+  { method: 'GetBidirectionalBlock', ...limits, run: bidirectionalBlock },
+  {
+    method: 'GetFollowsFollowing',
+    ...limits,
+    itemsMax: followingTargetsMax,
+    timeoutMs: 2 * limits.timeoutMs,
+    run: followsFollowing,
+  },
+];

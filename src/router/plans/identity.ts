@@ -1,0 +1,88 @@
+/**
+ * Identity: what the actor's slot keeps of its DID document, else live resolution.
+ *
+ * This is on the AppView's auth path, so a stored document that may be stale beats failing, and a node that is missing is
+ * made up for by resolving live.
+ */
+import { isValidDid, isValidHandle } from '@atproto/syntax';
+import { didLengthMax } from '../../atproto/compact-key.ts';
+import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
+import type { GetIdentityByDidResponse } from '../../proto/generated/bsky-service.ts';
+import { slotOf } from '../../shardmap/slot-of.ts';
+import { encodeTexts, slotCalls } from '../../wire/read-messages.ts';
+import type { ResolvedIdentity } from '../identity-source.ts';
+import { type Plan, type PlanContext, planDefaults } from '../plan.ts';
+import { slotOfDidText } from '../slot-finder.ts';
+
+const resolveTimeoutMs = 10_000;
+
+type Identity = Pick<GetIdentityByDidResponse, 'did' | 'handle' | 'keys' | 'services' | 'updated'>;
+
+function notFound(place: string): never {
+  throw new DataPlaneError('NotFound', `${place}: identity not found`);
+}
+
+function identityOf(resolved: ResolvedIdentity): Identity {
+  return {
+    did: resolved.did,
+    handle: resolved.handle,
+    keys: Buffer.from(resolved.keysJson),
+    services: Buffer.from(resolved.servicesJson),
+    updated: resolved.updatedMs,
+  };
+}
+
+async function storedIdentity(did: string, { fanOut, deadlineMs }: PlanContext): Promise<Identity | null> {
+  const node = fanOut.nodeBySlot[slotOfDidText(did, fanOut.map.slots)]!;
+  try {
+    const answer = await fanOut.ask(node, slotCalls.identity, encodeTexts([did]), deadlineMs);
+    return answer.length === 0 ? null : decodeMessage('GetIdentityByDidResponse', answer);
+  } catch (thrown) {
+    const error = toDataPlaneError(thrown);
+    if (error.code !== 'Unavailable') throw error;
+    return null;
+  }
+}
+
+async function storedDidOfHandle(handle: string, { fanOut, deadlineMs }: PlanContext): Promise<string> {
+  const node = fanOut.nodeBySlot[slotOf(handle, fanOut.map.slots)]!;
+  const request = encodeMessage('GetDidsByHandlesRequest', { handles: [handle] });
+  try {
+    const answer = await fanOut.ask(node, 'bsky.GetDidsByHandles', request, deadlineMs);
+    return decodeMessage('GetDidsByHandlesResponse', answer).dids[0] ?? '';
+  } catch (thrown) {
+    const error = toDataPlaneError(thrown);
+    if (error.code !== 'Unavailable') throw error;
+    return '';
+  }
+}
+
+async function byDid(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+  const { did } = decodeMessage('GetIdentityByDidRequest', request);
+  if (did.length > didLengthMax || !isValidDid(did)) notFound('GetIdentityByDidRequest.did');
+  const stored = await storedIdentity(did, context);
+  if (stored !== null) return encodeMessage('GetIdentityByDidResponse', stored);
+  const resolved = await context.identity.byDid(did, AbortSignal.timeout(resolveTimeoutMs));
+  if (resolved === null) notFound('GetIdentityByDidRequest.did');
+  return encodeMessage('GetIdentityByDidResponse', identityOf(resolved));
+}
+
+async function byHandle(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+  const handle = decodeMessage('GetIdentityByHandleRequest', request).handle.toLowerCase();
+  if (!isValidHandle(handle)) notFound('GetIdentityByHandleRequest.handle');
+  const did = await storedDidOfHandle(handle, context);
+  const stored = did === '' ? null : await storedIdentity(did, context);
+  if (stored !== null && stored.handle === handle) return encodeMessage('GetIdentityByHandleResponse', stored);
+  const resolved = await context.identity.byHandle(handle, AbortSignal.timeout(resolveTimeoutMs));
+  if (resolved === null) notFound('GetIdentityByHandleRequest.handle');
+  return encodeMessage('GetIdentityByHandleResponse', identityOf(resolved));
+}
+
+const limits = { itemsMax: 1, timeoutMs: resolveTimeoutMs + planDefaults.timeoutMs, isShared: false } as const;
+
+/** The methods about identity. */
+export const identityPlans: readonly Plan[] = [
+  { method: 'GetIdentityByDid', ...limits, run: byDid },
+  { method: 'GetIdentityByHandle', ...limits, run: byHandle },
+];

@@ -1,0 +1,26 @@
+/** Notifications: all of an actor's stand in its slot; seen is private data, read as just written. */
+import { decodeMessage } from '../../proto/codec.ts';
+import { oneSlot } from '../one-slot.ts';
+import { emptyAnswer, type Plan, planDefaults } from '../plan.ts';
+import { writePrivate } from '../private-write.ts';
+
+const owner = { number: 1, shape: 'did' } as const;
+
+/** The methods about notifications. */
+export const notificationPlans: readonly Plan[] = [
+  oneSlot({ method: 'GetNotifications', owner, isShared: false }),
+  oneSlot({ method: 'GetNotificationSeen', owner, isShared: false }),
+  oneSlot({ method: 'GetUnreadNotificationCount', owner, isShared: false }),
+  {
+    method: 'UpdateNotificationSeen',
+    itemsMax: 1,
+    timeoutMs: planDefaults.timeoutMs,
+    isShared: false,
+    run: (request, context) => {
+      const { actorDid, timestamp } = decodeMessage('UpdateNotificationSeenRequest', request);
+      if (timestamp === undefined) return emptyAnswer;
+      const place = 'UpdateNotificationSeenRequest.actor_did';
+      return writePrivate(actorDid, place, { type: 'notification-seen', seenMs: timestamp }, context);
+    },
+  },
+];

@@ -1,0 +1,75 @@
+/** Records by URI: one slot an item; a record that does not exist is the bytes `null`. */
+import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
+import { sizedField } from '../../proto/fields.ts';
+import type { MethodName } from '../../proto/generated/bsky-service.ts';
+import { askByItem, type ByItemMethod, byItem } from '../by-item.ts';
+import { opThreadsOf } from '../op-threads.ts';
+import { type Plan, type PlanContext, planDefaults } from '../plan.ts';
+
+const absentRecord = sizedField(1, encodeMessage('Record', { record: Buffer.from('null') }));
+const absentMeta = sizedField(2, encodeMessage('PostRecordMeta', {}));
+
+function recordsMethod(method: MethodName): ByItemMethod {
+  return {
+    method,
+    items: { number: 1, place: `${method}Request.uris`, shape: 'uri', malformed: 'refused' },
+    answers: [{ number: 1, form: 'sized', absent: absentRecord }],
+  };
+}
+
+const recordMethods = [
+  'GetBlockRecords',
+  'GetFeedGeneratorRecords',
+  'GetFollowRecords',
+  'GetLikeRecords',
+  'GetListBlockRecords',
+  'GetListItemRecords',
+  'GetListRecords',
+  'GetProfileRecords',
+  'GetActorChatDeclarationRecords',
+  'GetNotificationDeclarationRecords',
+  'GetGermDeclarationRecords',
+  'GetStatusRecords',
+  'GetRepostRecords',
+  'GetThreadGateRecords',
+  'GetPostgateRecords',
+  'GetLabelerRecords',
+  'GetStarterPackRecords',
+  'GetVerificationRecords',
+] as const satisfies readonly MethodName[];
+
+const postRecords: ByItemMethod = {
+  ...recordsMethod('GetPostRecords'),
+  answers: [
+    { number: 1, form: 'sized', absent: absentRecord },
+    { number: 2, form: 'sized', absent: absentMeta },
+  ],
+};
+
+/** True when the request sets `include_op_thread_metadata`. */
+function asksOpThreads(request: Buffer): boolean {
+  // Tag of field 4 as varint; the full decode runs only when the byte is there at all.
+  return request.includes(32) && decodeMessage('GetPostRecordsRequest', request).includeOpThreadMetadata;
+}
+
+async function postRecordsWithOpThreads(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+  const { uris } = decodeMessage('GetPostRecordsRequest', request);
+  const [records, opThreads] = await Promise.all([
+    askByItem(request, postRecords, context),
+    opThreadsOf(uris, context),
+  ]);
+  return Buffer.concat([records, encodeMessage('GetPostRecordsResponse', { opThreads })]);
+}
+
+/** The methods that give records. */
+export const recordPlans: readonly Plan[] = [
+  ...recordMethods.map((method) => byItem(recordsMethod(method))),
+  {
+    method: 'GetPostRecords',
+    itemsMax: planDefaults.itemsMax,
+    timeoutMs: planDefaults.timeoutMs,
+    isShared: true,
+    run: (request, context) =>
+      asksOpThreads(request) ? postRecordsWithOpThreads(request, context) : askByItem(request, postRecords, context),
+  },
+];

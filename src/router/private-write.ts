@@ -1,0 +1,22 @@
+/** Writes that arrive by RPC: to the primary of the owner's slot, answered once applied, so that a caller reads its own write. */
+import type { PrivateWrite } from '../atproto/entry.ts';
+import { encodeEntry } from '../atproto/entry-codec.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { encodeWrite, slotCalls } from '../wire/read-messages.ts';
+import { emptyAnswer, type PlanContext } from './plan.ts';
+import { slotOfDidText } from './slot-finder.ts';
+
+/** Writes one private entry of `did`. Errors: DataPlaneError `InvalidArgument` naming `place` when it is no DID. */
+export async function writePrivate(
+  did: string,
+  place: string,
+  write: PrivateWrite,
+  { fanOut, deadlineMs }: PlanContext,
+): Promise<Uint8Array> {
+  const slot = slotOfDidText(did, fanOut.map.slots);
+  if (slot < 0)
+    throw new DataPlaneError('InvalidArgument', `${place}: ${JSON.stringify(did.slice(0, 80))} is not a DID`);
+  const payload = encodeWrite({ did, entry: encodeEntry({ kind: 'private', did, write }) });
+  await fanOut.ask(fanOut.nodeBySlot[slot]!, slotCalls.write, payload, deadlineMs);
+  return emptyAnswer;
+}

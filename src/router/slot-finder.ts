@@ -1,0 +1,112 @@
+/**
+ * Finds the slot of a DID, of a record URI or of a handle that is still bytes of a request.
+ *
+ * Owns: what counts as well-formed, and the fast path for `did:plc` that makes no strings. A key that no slot can hold is
+ * `noSlot`: the method answers it as absent or refuses it, as the official plane does.
+ */
+import { AtUri, isValidDid, isValidHandle } from '@atproto/syntax';
+import { didLengthMax } from '../atproto/compact-key.ts';
+import { slotOf, xxh32 } from '../shardmap/slot-of.ts';
+
+/** Stands for a key that cannot be stored anywhere. */
+export const noSlot = -1;
+/** Stands for a key that is not even well-formed. */
+export const malformedKey = -2;
+
+const slash = 47;
+const plcDidBytes = 32;
+const plcPrefix = Buffer.from('did:plc:');
+const uriPrefix = Buffer.from('at://did:');
+const scratch = Buffer.allocUnsafeSlow(plcDidBytes);
+
+/** True at the bytes a-z and 2-7. */
+const isBase32: Uint8Array = (() => {
+  const table = new Uint8Array(256);
+  for (const letter of 'abcdefghijklmnopqrstuvwxyz234567') table[letter.charCodeAt(0)] = 1;
+  return table;
+})();
+
+/** True at bytes that may stand behind the authority of a plain record URI. */
+const isPlainPath: Uint8Array = (() => {
+  const table = new Uint8Array(256);
+  for (let byte = 33; byte < 127; byte++) table[byte] = 1;
+  for (const byte of '?#') table[byte.charCodeAt(0)] = 0;
+  return table;
+})();
+
+function startsWith(source: Buffer, start: number, end: number, prefix: Buffer): boolean {
+  if (end - start < prefix.length) return false;
+  for (let index = 0; index < prefix.length; index++) if (source[start + index] !== prefix[index]) return false;
+  return true;
+}
+
+/** Copies a `did:plc` into the scratch; false when the bytes are not one. */
+function takePlc(source: Buffer, start: number): boolean {
+  for (let index = 0; index < 8; index++) {
+    const byte = source[start + index]!;
+    if (byte !== plcPrefix[index]) return false;
+    scratch[index] = byte;
+  }
+  for (let index = 8; index < plcDidBytes; index++) {
+    const byte = source[start + index]!;
+    if (isBase32[byte] === 0) return false;
+    scratch[index] = byte;
+  }
+  return true;
+}
+
+/** Returns the slot of a DID as text, or malformedKey. */
+export function slotOfDidText(did: string, slots: number): number {
+  return did.length <= didLengthMax && isValidDid(did) ? slotOf(did, slots) : malformedKey;
+}
+
+/** Returns the slot of the DID at `source[start..end)`, or malformedKey. */
+export function slotOfDid(source: Buffer, start: number, end: number, slots: number): number {
+  if (end - start === plcDidBytes && takePlc(source, start)) return xxh32(scratch, plcDidBytes) & (slots - 1);
+  return end - start > didLengthMax ? malformedKey : slotOfDidText(source.utf8Slice(start, end), slots);
+}
+
+function slotOfUriText(uri: string, slots: number): number {
+  let host: string;
+  try {
+    host = new AtUri(uri).host;
+  } catch {
+    return malformedKey;
+  }
+  return uri.startsWith('at://did:') && host.length <= didLengthMax && isValidDid(host) ? slotOf(host, slots) : noSlot;
+}
+
+/** URIs above this are malformed, so that a hostile one costs little. Units: bytes. */
+export const uriBytesMax = 8 * 1024;
+
+/** Returns the slot of the DID of an AT-URI; noSlot when its authority is a handle, malformedKey when it is no AT-URI. */
+export function slotOfUri(source: Buffer, start: number, end: number, slots: number): number {
+  const didStart = start + 5;
+  const didEnd = didStart + plcDidBytes;
+  if (
+    end > didEnd &&
+    source[didEnd] === slash &&
+    startsWith(source, start, end, uriPrefix) &&
+    takePlc(source, didStart)
+  ) {
+    let position = didEnd;
+    while (position < end && isPlainPath[source[position]!] === 1) position++;
+    if (position === end) return xxh32(scratch, plcDidBytes) & (slots - 1);
+  }
+  return end - start > uriBytesMax ? malformedKey : slotOfUriText(source.utf8Slice(start, end), slots);
+}
+
+/** Returns the slot of a handle, which is stored in lower case; malformedKey when it is no handle. */
+export function slotOfHandle(source: Buffer, start: number, end: number, slots: number): number {
+  if (end - start > 253) return malformedKey;
+  const handle = source.utf8Slice(start, end).toLowerCase();
+  return isValidHandle(handle) ? slotOf(handle, slots) : malformedKey;
+}
+
+/** Returns the DID of an AT-URI as text, or undefined when it has none. */
+export function didOfUri(uri: string): string | undefined {
+  if (!uri.startsWith('at://did:')) return undefined;
+  const end = uri.indexOf('/', 5);
+  const did = end < 0 ? uri.slice(5) : uri.slice(5, end);
+  return did.length <= didLengthMax && isValidDid(did) ? did : undefined;
+}
