@@ -1,7 +1,7 @@
 /**
  * Runs the conformance tests; prepares their packages first.
  *
- *     node run.ts [--plane skyshard|official] [name of a test file] [-t part of a test's name]
+ *     node run.ts [--plane skyshard|official] [--json-file report.json] [name of a test file] [-t part of a test's name]
  *
  * With `--plane official` the official data plane takes our place, which proves the tests themselves.
  */
@@ -15,11 +15,14 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     plane: { type: 'string', default: 'skyshard' },
+    'json-file': { type: 'string' },
     testNamePattern: { type: 'string', short: 't' },
   },
 });
 const planeName = values.plane;
 if (planeName !== 'skyshard' && planeName !== 'official') throw new Error(`there is no plane ${planeName}`);
+
+const jsonFile = values['json-file'];
 
 await prepare();
 // Imported late: vitest is one of the packages that have just been installed.
@@ -37,6 +40,8 @@ const vitest = await startVitest('test', positionals, {
   testTimeout: testDeadlineMs,
   hookTimeout: setupDeadlineMs,
   teardownTimeout: testDeadlineMs,
+  // The whole project's test run adds up the counts of this report.
+  ...(jsonFile === undefined ? {} : { reporters: ['default', 'json'], outputFile: { json: jsonFile } }),
   ...(values.testNamePattern === undefined ? {} : { testNamePattern: values.testNamePattern }),
 });
 const failed = vitest.state.getCountOfFailedTests() > 0 || vitest.state.getUnhandledErrors().length > 0;

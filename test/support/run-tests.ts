@@ -1,0 +1,109 @@
+/**
+ * `npm test`: everything that must hold, in one run.
+ *
+ *     node test/support/run-tests.ts [--skip-conformance] [name of a step]...
+ *
+ * Installs the servers that tests need, then: types, lint, the tests of this package, and the conformance tests, which are a
+ * package of their own. Every step runs even when one before it failed. The last line is `N passed, N failed`.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { installRequiredServers } from './required-servers.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const binFolder = join(root, 'node_modules', '.bin');
+
+type Outcome = { passed: number; failed: number };
+type Step = {
+  readonly name: string;
+  readonly minutesMax: number;
+  readonly words: (report: string) => string[];
+  readonly cwd?: string;
+};
+
+const steps: readonly Step[] = [
+  { name: 'types', minutesMax: 5, words: () => ['tsc', '-p', 'tsconfig.json'] },
+  { name: 'lint', minutesMax: 5, words: () => ['biome', 'check', '--diagnostic-level=error', '.'] },
+  {
+    name: 'tests',
+    minutesMax: 30,
+    words: (report) => ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+  },
+  {
+    name: 'conformance',
+    minutesMax: 40,
+    words: (report) => ['node', 'run.ts', `--json-file=${report}`],
+    cwd: join(root, 'test', 'conformance'),
+  },
+];
+
+/** The part of vitest's JSON report that is counted. */
+type VitestReport = {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[];
+};
+
+/** A file that fails before its first test counts as one failed test. */
+function countReport(path: string): Outcome | null {
+  let report: VitestReport;
+  try {
+    report = JSON.parse(readFileSync(path, 'utf8')) as VitestReport;
+  } catch {
+    return null;
+  }
+  const broken = report.testResults.filter(
+    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+  );
+  return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length };
+}
+
+function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Outcome {
+  const report = join(folder, `${name}.json`);
+  const [program, ...rest] = words(report);
+  const startedMs = performance.now();
+  console.log(`\n== ${name}`);
+  const { status, error } = spawnSync(program!, rest, {
+    cwd: cwd ?? root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, PATH: `${binFolder}${delimiter}${process.env['PATH'] ?? ''}` },
+    timeout: minutesMax * 60_000,
+  });
+  const outcome = countReport(report) ?? { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1 };
+  // A run that fails without a failed test (an unhandled error, a time-out) is a failure all the same.
+  if (status !== 0 && outcome.failed === 0) outcome.failed = 1;
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+  console.log(
+    `== ${name}: ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s${error ? ` (${error.message})` : ''}`,
+  );
+  return outcome;
+}
+
+function main(words: readonly string[]): number {
+  const asked = words.filter((word) => !word.startsWith('--'));
+  const chosen = steps.filter(({ name }) =>
+    asked.length > 0 ? asked.includes(name) : !(name === 'conformance' && words.includes('--skip-conformance')),
+  );
+  const command = installRequiredServers();
+  if (command !== null) {
+    console.error(`tests need servers that are not installed; run this once:\n\n  ${command}\n`);
+    return 2;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'skyshard-tests-'));
+  const total: Outcome = { passed: 0, failed: 0 };
+  try {
+    for (const step of chosen) {
+      const { passed, failed } = runStep(step, folder);
+      total.passed += passed;
+      total.failed += failed;
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(`\n${total.passed} passed, ${total.failed} failed`);
+  return total.failed === 0 && total.passed > 0 ? 0 : 1;
+}
+
+process.exit(main(process.argv.slice(2)));
