@@ -4,7 +4,6 @@
  * Owns: the reading of their answers into what can be acted on, and the host's limits around every request.
  */
 import { didLengthMax } from '../atproto/compact-key.ts';
-import { repoCarLimits } from '../atproto/repo-car.ts';
 import type { Clock } from '../base/clock.ts';
 import { type HostLimits, retryAfterMs } from './host-limits.ts';
 import type { FetchOutcome, PublicFetch } from './public-fetch.ts';
@@ -106,10 +105,10 @@ export class RepoHost {
     return { ok: false, reason: 'answer-bad', message: `${origin} answers ${outcome.status}` };
   }
 
-  /** Fetches a whole repo. */
-  async getRepo(origin: string, did: string): Promise<RepoAnswer> {
+  /** Fetches a whole repo, unless it is larger than `bytesMax`. */
+  async getRepo(origin: string, did: string, bytesMax: number): Promise<RepoAnswer> {
     const path = `/xrpc/com.atproto.sync.getRepo?did=${encodeURIComponent(did)}`;
-    const outcome = await this.#get(origin, path, 'application/vnd.ipld.car', repoTimeoutMs, repoCarLimits.bytes);
+    const outcome = await this.#get(origin, path, 'application/vnd.ipld.car', repoTimeoutMs, bytesMax);
     if (outcome.ok && outcome.status === 200) return { ok: true, car: outcome.body };
     return this.#failureOf(origin, outcome);
   }

@@ -31,7 +31,7 @@ export type RepoState = (typeof repoStates)[number];
 export type RepoRow = {
   readonly state: RepoState;
   readonly attempts: number;
-  /** From when the next attempt may start, while queued. */
+  /** While queued, from when the next attempt may start; else, when the last one ended. */
   readonly dueSec: number;
   /** Rev of the snapshot that the log holds; empty before the first. */
   readonly rev: string;
@@ -44,13 +44,19 @@ export type RepoRow = {
 /** A repo whose turn has come. */
 export type QueuedRepo = { readonly did: string; readonly row: RepoRow };
 
-/** A wish to fetch a repo. `force` fetches one that is already done. */
+/**
+ * A wish to fetch a repo. `missing`: unless an outcome is known. `again`: whatever the outcome was, but not at once after it.
+ * `now`: ahead of any wait.
+ */
 export type RepoRequest = {
   readonly did: string;
   readonly host: string | null;
   readonly revMin: string;
-  readonly force: boolean;
+  readonly urgency: 'missing' | 'again' | 'now';
 };
+
+/** How long after an outcome a repo is left alone when it is wished for again. Units: seconds. */
+const againSec: Readonly<Record<RepoState, number>> = { queued: 0, done: 10, failed: 3600, gone: 3600 };
 
 const listingStates = ['unasked', 'listing', 'listed'] as const;
 /** How far a host's list of repos was read. `unasked`: the host is only named by repos. */
@@ -277,22 +283,18 @@ export class IngestState implements AsyncDisposable {
 
   #enqueue(request: RepoRequest, nowSec: number): boolean {
     const before = this.repo(request.did);
-    if (before !== undefined && before.state !== 'queued' && !request.force) return false;
+    if (before !== undefined && before.state !== 'queued' && request.urgency === 'missing') return false;
     const revMin = before !== undefined && before.revMin > request.revMin ? before.revMin : request.revMin;
     const host = request.host ?? before?.host ?? null;
-    if (before?.state === 'queued') {
-      const dueSec = request.force ? Math.min(before.dueSec, nowSec) : before.dueSec;
-      if (dueSec === before.dueSec && revMin === before.revMin && host === before.host) return false;
-      this.#move(request.did, before, { ...before, dueSec, revMin, host }, 0);
-      return false;
-    }
-    this.#move(
-      request.did,
-      before,
-      { state: 'queued', attempts: 0, dueSec: nowSec, rev: before?.rev ?? '', revMin, host },
-      0,
-    );
-    return true;
+    const isQueued = before?.state === 'queued';
+    const isNow = request.urgency === 'now';
+    const restedSec = before === undefined ? 0 : before.dueSec + againSec[before.state];
+    const dueSec = isNow ? nowSec : isQueued ? before.dueSec : Math.max(nowSec, restedSec);
+    const attempts = isQueued && !isNow ? before.attempts : 0;
+    const isSame = isQueued && dueSec === before.dueSec && revMin === before.revMin && host === before.host;
+    if (isSame && attempts === before.attempts) return false;
+    this.#move(request.did, before, { state: 'queued', attempts, dueSec, rev: before?.rev ?? '', revMin, host }, 0);
+    return !isQueued;
   }
 
   #move(did: string, before: RepoRow | undefined, after: RepoRow, records: number): void {

@@ -1,0 +1,120 @@
+/** How far a backfill is, as plain data, and one line of it for people. */
+import type { Clock } from '../base/clock.ts';
+import type { RepoTotals } from '../storage/ingest-state.ts';
+
+/** Figures of all repos that were ever asked for. Rates are those of the last minute or so. */
+export type BackfillProgress = {
+  readonly isListing: boolean;
+  readonly reposTotal: number;
+  readonly reposDone: number;
+  readonly reposGone: number;
+  readonly reposFailed: number;
+  readonly reposQueued: number;
+  readonly reposRunning: number;
+  readonly recordsTotal: number;
+  readonly reposPerS: number;
+  readonly recordsPerS: number;
+  /** Null while nothing finishes, or nothing waits. */
+  readonly etaMs: number | null;
+};
+
+type Sample = { readonly atMs: number; readonly repos: number; readonly records: number };
+
+const windowMs = 60_000;
+const sampleEveryMs = 1000;
+
+function endedOf(totals: RepoTotals): number {
+  return totals.done + totals.gone + totals.failed;
+}
+
+/** Measures rates over a sliding window. */
+export class ProgressMeter {
+  readonly #clock: Clock;
+  readonly #reposBefore: number;
+  #records = 0;
+  #samples: Sample[];
+
+  constructor(clock: Clock, totals: RepoTotals) {
+    this.#clock = clock;
+    this.#reposBefore = endedOf(totals);
+    this.#samples = [{ atMs: clock.monotonicMs(), repos: 0, records: 0 }];
+  }
+
+  /** Counts the records of a repo that has just ended. */
+  add(records: number): void {
+    this.#records += records;
+  }
+
+  progress(totals: RepoTotals, reposRunning: number, isListing: boolean): BackfillProgress {
+    const ended = endedOf(totals);
+    const now: Sample = { atMs: this.#clock.monotonicMs(), repos: ended - this.#reposBefore, records: this.#records };
+    const first = this.#samples[0]!;
+    const elapsedS = Math.max(now.atMs - first.atMs, 1) / 1000;
+    const reposPerS = Math.max(0, now.repos - first.repos) / elapsedS;
+    if (now.atMs - this.#samples.at(-1)!.atMs >= sampleEveryMs) this.#samples.push(now);
+    while (this.#samples.length > 1 && now.atMs - this.#samples[0]!.atMs > windowMs) this.#samples.shift();
+    return {
+      isListing,
+      reposTotal: ended + totals.queued,
+      reposDone: totals.done,
+      reposGone: totals.gone,
+      reposFailed: totals.failed,
+      reposQueued: totals.queued,
+      reposRunning,
+      recordsTotal: totals.records,
+      reposPerS,
+      recordsPerS: Math.max(0, now.records - first.records) / elapsedS,
+      etaMs: totals.queued === 0 || reposPerS === 0 ? null : (totals.queued / reposPerS) * 1000,
+    };
+  }
+}
+
+function durationText(durationMs: number): string {
+  const seconds = Math.round(durationMs / 1000);
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor((seconds % 3600) / 60);
+  if (hours >= 48) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours > 0) return `${hours} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+}
+
+/** Renders progress as one line no wider than `columns`. */
+export function progressLine(progress: BackfillProgress, columns: number): string {
+  const ended = progress.reposDone + progress.reposGone + progress.reposFailed;
+  const share = progress.reposTotal === 0 ? 0 : ended / progress.reposTotal;
+  const count = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 0 });
+  const total = `${count(progress.reposTotal)}${progress.isListing ? '+' : ''}`;
+  const eta = progress.etaMs === null ? '' : `, ETA ${durationText(progress.etaMs)}`;
+  const problems = progress.reposFailed === 0 ? '' : `, ${count(progress.reposFailed)} failed`;
+  const text = ` ${(share * 100).toFixed(1)}% ${count(ended)}/${total} repos, ${count(progress.recordsPerS)} records/s${eta}${problems}`;
+  const barColumns = Math.min(30, columns - text.length - 2);
+  if (barColumns < 5) return text.trim().slice(0, columns);
+  const filled = Math.round(share * barColumns);
+  return `[${'='.repeat(filled)}${' '.repeat(barColumns - filled)}]${text}`;
+}
+
+/** Where progress is shown; `process.stdout` is one. */
+export type ProgressOutput = { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
+
+/** Shows progress: one line that is rewritten on a terminal, else one JSON line each time. */
+export class ProgressPrinter {
+  readonly #output: ProgressOutput;
+
+  constructor(output: ProgressOutput) {
+    this.#output = output;
+  }
+
+  show(progress: BackfillProgress): void {
+    if (this.#output.isTTY !== true) {
+      this.#output.write(`${JSON.stringify(progress)}\n`);
+      return;
+    }
+    const columns = this.#output.columns ?? 80;
+    this.#output.write(`\r\u001b[2K${progressLine(progress, columns - 1)}`);
+  }
+
+  /** Ends the line, so that what is printed next begins on its own. */
+  end(): void {
+    if (this.#output.isTTY === true) this.#output.write('\n');
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * Fetches repos: one that was asked for, those that slots found incomplete, or all that a host lists.
+ *
+ * Owns: the durable queue's pace (how many at once, when to try again, when to give up), the reading of hosts' lists,
+ * and the figures of progress. Everything that was asked for survives a restart.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { SeededRandom } from '../base/seeded-random.ts';
+import type { HostListing, IngestState, QueuedRepo, RepoRow } from '../storage/ingest-state.ts';
+import { type BackfillProgress, ProgressMeter } from './backfill-progress.ts';
+import type { HostLimits } from './host-limits.ts';
+import type { IdentityQueue } from './identity-queue.ts';
+import type { IngestCounters } from './ingest-counters.ts';
+import type { RepoFetch } from './repo-fetch.ts';
+import type { RepoGate } from './repo-gate.ts';
+import type { ListedRepo, RepoHost } from './repo-host.ts';
+import { retryDelayMs } from './retry-delay.ts';
+
+export type BackfillOptions = {
+  readonly state: IngestState;
+  readonly gate: RepoGate;
+  readonly fetch: RepoFetch;
+  readonly host: RepoHost;
+  readonly limits: HostLimits;
+  readonly identities: IdentityQueue;
+  readonly counters: IngestCounters;
+  readonly clock: Clock;
+  readonly random: SeededRandom;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+  /** Repos fetched at once, over all hosts. */
+  readonly concurrencyMax: number;
+};
+
+/** Attempts before a repo counts as failed: the last waits add up to about a day. */
+const attemptsMax = 14;
+const repoRetryPolicy = { firstMs: 1000, fastAttempts: 2, maxMs: 21_600_000 } as const;
+const listRetryPolicy = { firstMs: 500, fastAttempts: 10, maxMs: 60_000 } as const;
+const idlePollMs = 1000;
+/** Pause after a repo whose host wants to be left alone, so that a long queue for it is not rewritten at full speed. */
+const parkPauseMs = 50;
+
+/** Runs the queue and the lists. */
+export class Backfill {
+  readonly #options: BackfillOptions;
+  readonly #signal: AbortSignal;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #listings = new Map<string, Promise<void>>();
+  readonly #meter: ProgressMeter;
+  #wake = new AbortController();
+
+  /** Works, once `run` is called, until the signal aborts. */
+  constructor(options: BackfillOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    this.#meter = new ProgressMeter(options.clock, options.state.totals);
+    signal.addEventListener('abort', () => this.#wake.abort(), { once: true });
+  }
+
+  #nowSec(): number {
+    return Math.floor(this.#options.clock.nowMs() / 1000);
+  }
+
+  get progress(): BackfillProgress {
+    const isListing = this.#listings.size > 0;
+    return this.#meter.progress(this.#options.state.totals, this.#running.size, isListing);
+  }
+
+  repo(did: string): RepoRow | undefined {
+    return this.#options.state.repo(did);
+  }
+
+  /** Asks for one repo, ahead of others. Returns: once the wish is durable. */
+  async requestRepo(did: string, host: string | null): Promise<void> {
+    await this.#options.state.enqueueRepos([{ did, host, revMin: '', urgency: 'now' }], this.#nowSec());
+    this.#wake.abort();
+  }
+
+  /** Asks for a repo that is known to be incomplete below `revMin` ('' when unknown). Repeating it changes nothing. */
+  async requestResync(did: string, revMin: string): Promise<void> {
+    await this.#options.state.enqueueRepos([{ did, host: null, revMin, urgency: 'again' }], this.#nowSec());
+    this.#wake.abort();
+  }
+
+  /** Asks for every repo that a host lists and that has no outcome yet. Returns: once the wish is durable. */
+  async requestHost(origin: string): Promise<void> {
+    if (this.#listings.has(origin)) return;
+    const state: HostListing = { state: 'listing', pageToken: '', repos: 0 };
+    await this.#options.state.enqueueRepos([], this.#nowSec(), { host: origin, state });
+    this.#startListing(origin);
+  }
+
+  /** Works until the signal aborts, then waits for what is under way. */
+  async run(): Promise<void> {
+    for (const origin of this.#options.state.unfinishedListings()) this.#startListing(origin);
+    while (!this.#signal.aborted) {
+      this.#wake = new AbortController();
+      if (!this.#startDue()) await this.#options.clock.sleep(idlePollMs, this.#wake.signal);
+      // A repo that cannot be fetched costs one turn of this loop, so it must give others theirs.
+      else await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all([...this.#running.values(), ...this.#listings.values()]);
+  }
+
+  /** Starts what is due and has room. Returns: whether it started something. */
+  #startDue(): boolean {
+    const room = this.#options.concurrencyMax - this.#running.size;
+    if (room <= 0) return false;
+    const due = this.#options.state.dueRepos(this.#nowSec(), room, (did) => this.#running.has(did));
+    for (const repo of due) {
+      const running = this.#attempt(repo).finally(() => {
+        this.#running.delete(repo.did);
+        this.#wake.abort();
+      });
+      this.#running.set(repo.did, running);
+    }
+    return due.length > 0;
+  }
+
+  async #attempt({ did, row }: QueuedRepo): Promise<void> {
+    const { state, limits, fetch, identities, counters, clock, random } = this.#options;
+    const pausedMs = row.host === null ? 0 : limits.pausedMs(row.host);
+    if (pausedMs > 1000) {
+      await state.settleRepo(did, (now) => ({ ...now, dueSec: this.#nowSec() + Math.ceil(pausedMs / 1000) }));
+      return clock.sleep(parkPauseMs, this.#signal);
+    }
+    const outcome = await fetch.fetch(did, row);
+    if (this.#signal.aborted) return;
+    counters.reposFetched.with(outcome.ok ? 'done' : outcome.reason).add();
+    if (outcome.ok) {
+      await identities.ready();
+      identities.noteActive(did);
+      this.#meter.add(outcome.records);
+      // A wish for a later rev that came meanwhile keeps the repo queued.
+      const settled = (now: RepoRow): RepoRow =>
+        now.revMin > outcome.rev
+          ? { ...now, attempts: now.attempts + 1, rev: outcome.rev, dueSec: this.#nowSec() + 1 }
+          : { ...now, state: 'done', rev: outcome.rev, revMin: '', dueSec: this.#nowSec() };
+      await state.settleRepo(did, settled, outcome.records);
+      return;
+    }
+    if (outcome.reason === 'gone') {
+      await state.settleRepo(did, (now) => ({ ...now, state: 'gone', dueSec: this.#nowSec() }));
+      return;
+    }
+    await state.settleRepo(did, (now) => {
+      const attempts = outcome.reason === 'busy' ? now.attempts : now.attempts + 1;
+      if (attempts >= attemptsMax) return { ...now, state: 'failed', attempts, dueSec: this.#nowSec() };
+      const delaySec = Math.ceil(retryDelayMs(repoRetryPolicy, attempts, random) / 1000);
+      return { ...now, attempts, dueSec: this.#nowSec() + delaySec };
+    });
+  }
+
+  #startListing(origin: string): void {
+    const listing = this.#list(origin).finally(() => this.#listings.delete(origin));
+    this.#listings.set(origin, listing);
+  }
+
+  /** Reads a host's list from where it was left. A page and its place are stored together. */
+  async #list(origin: string): Promise<void> {
+    const { state, host, clock, random, note } = this.#options;
+    let failures = 0;
+    while (!this.#signal.aborted) {
+      const before = state.listing(origin);
+      if (before === undefined || before.state !== 'listing') return;
+      const page = await host.listRepos(origin, before.pageToken);
+      if (this.#signal.aborted) return;
+      if (!page.ok) {
+        if (failures++ === 0) note('listing repos fails', { host: origin, problem: page.message });
+        await clock.sleep(retryDelayMs(listRetryPolicy, failures, random), this.#signal);
+        continue;
+      }
+      failures = 0;
+      await this.#appendInactive(page.repos);
+      const active = page.repos.filter((repo) => repo.active);
+      // A host that gives the same place again would be listed for ever.
+      const isLast = page.pageToken === '' || page.pageToken === before.pageToken;
+      await state.enqueueRepos(
+        active.map(({ did }) => ({ did, host: origin, revMin: '', urgency: 'missing' as const })),
+        this.#nowSec(),
+        {
+          host: origin,
+          state: {
+            state: isLast ? 'listed' : 'listing',
+            pageToken: page.pageToken,
+            repos: before.repos + page.repos.length,
+          },
+        },
+      );
+      this.#wake.abort();
+    }
+  }
+
+  /** Accounts that are not active have no repo to fetch, but their status must be known. */
+  async #appendInactive(repos: readonly ListedRepo[]): Promise<void> {
+    const { gate, clock } = this.#options;
+    const timeMs = clock.nowMs();
+    const kept = repos.filter(({ active, status }) => !active && /^(deactivated|suspended|takendown)$/.test(status));
+    await Promise.all(
+      kept.map(({ did, status }) => gate.append({ kind: 'account', did, active: false, status, timeMs })),
+    );
+  }
+}

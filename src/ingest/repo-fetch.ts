@@ -1,0 +1,140 @@
+/**
+ * Fetches one repo and puts it into the log as one snapshot, between the live commits before and after it.
+ *
+ * Owns: the order that leaves neither a gap nor a double. The repo's live entries are held from before the request until
+ * the snapshot stands in the log; then those above its rev go on. A hold that passed its bound voids the attempt.
+ */
+import type { RepoOp } from '../atproto/entry.ts';
+import { openRepoCar, type RepoSnapshot, repoCarLimits } from '../atproto/repo-car.ts';
+import type { Clock } from '../base/clock.ts';
+import type { LogAppender } from '../log/log-appender.ts';
+import type { RepoRow } from '../storage/ingest-state.ts';
+import { keepSoundOps } from './event-router.ts';
+import type { IdentityResolver } from './identity-resolver.ts';
+import type { IngestCounters } from './ingest-counters.ts';
+import type { RepoGate, RepoHold } from './repo-gate.ts';
+import type { HostFailure, RepoAnswer, RepoHost } from './repo-host.ts';
+
+export type RepoFetchOptions = {
+  readonly gate: RepoGate;
+  readonly appender: LogAppender;
+  readonly resolver: IdentityResolver;
+  readonly host: RepoHost;
+  readonly clock: Clock;
+  readonly counters: IngestCounters;
+};
+
+/** Why an attempt did not end with the repo in the log. `overtaken`: too many live commits came while it ran. */
+export type FetchFailureReason =
+  | HostFailure['reason']
+  | 'identity-unknown'
+  | 'overtaken'
+  | 'stale'
+  | 'repo-of-another-did'
+  | 'repo-damaged';
+export type FetchedRepo =
+  | { readonly ok: true; readonly rev: string; readonly records: number }
+  | { readonly ok: false; readonly reason: FetchFailureReason; readonly message: string };
+
+/** Bounds of one chunk entry. Units: records; bytes of JSON. */
+const chunkLimits = { records: 256, bytes: 524_288 } as const;
+/** Above this a repo is fetched alone, since it is held in memory whole. */
+const largeRepoBytes = 67_108_864;
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function* inChunks(ops: readonly RepoOp[]): Generator<readonly RepoOp[]> {
+  let start = 0;
+  let bytes = 0;
+  for (const [index, op] of ops.entries()) {
+    bytes += op.json.length;
+    if (bytes <= chunkLimits.bytes || index === start) continue;
+    yield ops.slice(start, index);
+    start = index;
+    bytes = op.json.length;
+  }
+  if (start < ops.length) yield ops.slice(start);
+}
+
+/** Fetches repos, each in one attempt. */
+export class RepoFetch {
+  readonly #options: RepoFetchOptions;
+  #largeTurn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: RepoFetchOptions) {
+    this.#options = options;
+  }
+
+  /** Makes one attempt. `row` names the host to ask first and the least rev that will do. */
+  async fetch(did: string, row: RepoRow): Promise<FetchedRepo> {
+    const hold = this.#options.gate.hold(did);
+    try {
+      const answer = await this.#ask(did, row.host);
+      if (!answer.ok) return answer;
+      const opened = openRepoCar(answer.car);
+      if (!opened.ok) return { ok: false, reason: 'repo-damaged', message: opened.reason };
+      const snapshot = opened.value;
+      if (snapshot.did !== did) return { ok: false, reason: 'repo-of-another-did', message: snapshot.did };
+      if (snapshot.rev < row.revMin) {
+        return { ok: false, reason: 'stale', message: `rev ${snapshot.rev}, wanted ${row.revMin}` };
+      }
+      return await this.#append(snapshot, hold);
+    } finally {
+      // After a failure what was held goes on as it came; after success this does nothing.
+      hold.release(null, Promise.resolve());
+    }
+  }
+
+  /** Asks the given host first, which spares a look-up, then the one that the DID document names. */
+  async #ask(did: string, givenHost: string | null): Promise<RepoAnswer | (FetchedRepo & { ok: false })> {
+    const byGiven = givenHost === null ? null : await this.#askHost(givenHost, did);
+    if (byGiven?.ok === true || byGiven?.reason === 'busy') return byGiven;
+    const resolution = await this.#options.resolver.resolveDid(did, true);
+    if (!resolution.ok) return byGiven ?? { ok: false, reason: 'identity-unknown', message: resolution.reason };
+    const { pds } = resolution.document;
+    if (pds === null) return byGiven ?? { ok: false, reason: 'gone', message: 'the DID document names no host' };
+    if (byGiven !== null && pds === givenHost) return byGiven;
+    const byDocument = await this.#askHost(pds, did);
+    // A host that could not be asked leaves open whether the repo is gone.
+    return !byDocument.ok && byGiven?.reason !== 'gone' && byDocument.reason === 'gone'
+      ? (byGiven ?? byDocument)
+      : byDocument;
+  }
+
+  async #askHost(origin: string, did: string): Promise<RepoAnswer> {
+    const answer = await this.#options.host.getRepo(origin, did, largeRepoBytes);
+    if (answer.ok || answer.reason !== 'too-large') return answer;
+    const alone = this.#largeTurn.then(() => this.#options.host.getRepo(origin, did, repoCarLimits.bytes));
+    this.#largeTurn = alone;
+    return alone;
+  }
+
+  async #append(snapshot: RepoSnapshot, hold: RepoHold): Promise<FetchedRepo> {
+    const { gate, appender, clock, counters } = this.#options;
+    const { did, rev } = snapshot;
+    const timeMs = clock.nowMs();
+    let records = 0;
+    const appends = [gate.appendSnapshot(did, { kind: 'resync-begin', did, rev, timeMs })];
+    for (const chunk of snapshot.chunks(chunkLimits.records)) {
+      if (!chunk.ok) return { ok: false, reason: 'repo-damaged', message: chunk.reason };
+      if (hold.isVoid) break;
+      const { ops, badOps, unindexedRecords } = chunk.value;
+      if (unindexedRecords > 0) counters.recordsUnindexed.add(unindexedRecords);
+      const kept = keepSoundOps(did, ops, badOps, counters);
+      records += kept.length;
+      for (const part of inChunks(kept)) {
+        appends.push(gate.appendSnapshot(did, { kind: 'resync-chunk', did, rev, timeMs, ops: part }));
+      }
+      await appender.ready();
+      await nextTurn();
+    }
+    if (hold.isVoid) return { ok: false, reason: 'overtaken', message: 'too many live commits during the fetch' };
+    // No await between the end and the release: nothing may come between them in the log.
+    const ended = gate.appendSnapshot(did, { kind: 'resync-end', did, rev, timeMs });
+    hold.release(rev, ended);
+    await Promise.all([...appends, ended]);
+    return { ok: true, rev, records };
+  }
+}
