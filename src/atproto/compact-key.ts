@@ -12,7 +12,7 @@ import { collectionCode, collectionOfCode } from './collection.ts';
 export type RecordRef = { readonly did: string; readonly collection: string; readonly rkey: string };
 
 /** DIDs above this are refused at the edges, so that every key stays below LMDB's key limit. Units: characters. */
-export const didLengthMax = 512;
+export const didLengthMax = 256;
 /** The protocol's own limit for record keys. Units: characters. */
 export const rkeyLengthMax = 512;
 

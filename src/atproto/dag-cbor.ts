@@ -194,26 +194,26 @@ export class DagCborReader {
   #map(target: DagMap, count: number, depth: number): DagMap {
     let previousStart = 0;
     let previousLength = -1;
+    let isSorted = true;
     for (let index = 0; index < count; index++) {
       const head = this.#head();
       if (head >>> 5 !== 3) refuse('key-not-text');
       const length = this.#argument(head & 31);
       const start = this.#position;
       const key = this.#key(length);
-      if (length < previousLength || (length === previousLength && this.#compare(previousStart, start, length) >= 0)) {
-        this.#refuseOutOfOrder(target, key);
+      const comesLater =
+        length > previousLength || (length === previousLength && this.#compare(previousStart, start, length) < 0);
+      // While keys ascend none can come twice; from the first that does not, each is looked up.
+      if (!comesLater || !isSorted) {
+        if (Object.hasOwn(target, key)) refuse('key-duplicate');
+        if (this.#keyOrder === 'canonical') refuse('keys-not-sorted');
+        isSorted = false;
       }
       previousStart = start;
       previousLength = length;
       target[key] = this.#value(depth);
     }
     return target;
-  }
-
-  /** Decides about a key that does not come after the one before it. */
-  #refuseOutOfOrder(target: DagMap, key: string): void {
-    if (Object.hasOwn(target, key)) refuse('key-duplicate');
-    if (this.#keyOrder === 'canonical') refuse('keys-not-sorted');
   }
 
   #compare(left: number, right: number, length: number): number {

@@ -107,10 +107,11 @@ export type EdgeKind = 'follow' | 'like' | 'repost' | 'quote' | 'reply' | 'block
 /**
  * An effect, routed to the slot of `toDid(effect)`.
  *
- * `edge`: record `source` points (or, when not present, no longer points) at `subjectDid` or at its record `subject`.
+ * `edge`: record `source` points (or, when not present, no longer points) at `subjectDid` or at its record `subject`. For a
+ * list item `subject` is the list and `subjectDid` the listed actor.
  * `sortMs` is the source record's sort time and, with the source, the edge's identity: a withdrawal repeats it.
  * `thread`: a reply hangs (or hung) in the thread whose root it claims. `notice`: a notification for `recipient`.
- * `post-exists`: tells a reposter's slot whether the post behind its feed item exists.
+ * `post-exists`: tells a reposter's slot whether the post behind its feed items exists.
  * `handle-claim`/`handle-loss`: contention for a handle, decided in the handle's slot.
  */
 export type Effect =
@@ -132,6 +133,7 @@ export type Effect =
       readonly sortMs: number;
       /** Event time of this change: the deletion time of a reply that is not present. */
       readonly timeMs: number;
+      readonly isTakenDown: boolean;
     }
   | {
       readonly type: 'notice';
@@ -142,9 +144,11 @@ export type Effect =
       /** AT-URI of the recipient's own record that it is about, or null. */
       readonly reasonSubject: string | null;
       readonly sortMs: number;
+      /** True while the source record is taken down: listed, but not counted as unread. */
+      readonly isTakenDown: boolean;
     }
   | { readonly type: 'notice-takedown'; readonly recipient: string; readonly source: RecordRef; readonly isTakenDown: boolean; readonly sortMs: number }
-  | { readonly type: 'post-exists'; readonly reposter: string; readonly repostRkey: string; readonly post: RecordRef; readonly exists: boolean }
+  | { readonly type: 'post-exists'; readonly reposter: string; readonly post: RecordRef; readonly exists: boolean }
   | { readonly type: 'handle-claim'; readonly handle: string; readonly did: string; readonly verifiedAtMs: number; readonly present: boolean }
   | { readonly type: 'handle-loss'; readonly handle: string; readonly did: string; readonly winnerVerifiedAtMs: number };
 

@@ -200,7 +200,8 @@ export function isLanguage(text: string): boolean {
   return at === subtags.length || privateUsePattern.test(subtags.slice(at).join('-'));
 }
 
-const base32Pattern = /^b[a-z2-7]+$/;
+/** Padding is not canonical, but the official validator passes over it. */
+const base32Pattern = /^b([a-z2-7]+)=*$/;
 const base32Alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 const base58Alphabet = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
 
@@ -253,8 +254,9 @@ function isCidV0(text: string): boolean {
 export function isCidText(text: string): boolean {
   if (parseCid(text) !== undefined) return true;
   if (text.length > 128) return false;
-  if (!base32Pattern.test(text)) return isCidV0(text);
-  const bytes = base32Decode(text.slice(1));
+  const digits = base32Pattern.exec(text)?.[1];
+  if (digits === undefined) return isCidV0(text);
+  const bytes = base32Decode(digits);
   return bytes !== undefined && isCidV1(bytes);
 }
 

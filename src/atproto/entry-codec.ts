@@ -1,0 +1,349 @@
+/**
+ * The bytes of log entries and effects.
+ *
+ * Part of the stored format: tags are append only. The first byte is the format version, checked on read.
+ */
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { invariant } from '../base/invariant.ts';
+import { readCollection, readDid, readRecordRef, readRkey, writeCollection, writeDid, writeRecordRef, writeRkey } from './compact-key.ts';
+import type { ContinueWork, EdgeKind, Effect, Entry, PrivateWrite, RepoOp } from './entry.ts';
+import { readEntryTime, writeEntryTime } from './entry-time.ts';
+
+const entryVersion = 1;
+
+/** Codes of edge kinds in keys and entries; append only. */
+export const edgeCode = {
+  follow: 1,
+  like: 2,
+  repost: 3,
+  quote: 4,
+  reply: 5,
+  block: 6,
+  'list-item': 7,
+  'list-block': 8,
+  verification: 9,
+} as const satisfies Record<EdgeKind, number>;
+
+const edgeByCode: readonly (EdgeKind | undefined)[] = (() => {
+  const table: (EdgeKind | undefined)[] = [];
+  for (const [kind, code] of Object.entries(edgeCode)) table[code] = kind as EdgeKind;
+  return table;
+})();
+
+export function edgeOfCode(code: number): EdgeKind {
+  const kind = edgeByCode[code];
+  invariant(kind !== undefined, 'a stored edge code is one that was given out');
+  return kind;
+}
+
+const actions = ['create', 'update', 'delete'] as const;
+
+function writeNullable(writer: ByteWriter, value: string | null): void {
+  if (value === null) writer.u8(0);
+  else writer.u8(1).text(value);
+}
+
+function readNullable(reader: ByteReader): string | null {
+  return reader.u8() === 0 ? null : reader.text();
+}
+
+function writeOps(writer: ByteWriter, ops: readonly RepoOp[]): void {
+  writer.varint(ops.length);
+  for (const op of ops) {
+    writer.u8(actions.indexOf(op.action));
+    writeCollection(writer, op.collection);
+    writeRkey(writer, op.rkey);
+    if (op.action !== 'delete') writer.text(op.cid).text(op.json);
+  }
+}
+
+function readOps(reader: ByteReader): RepoOp[] {
+  const count = reader.varint();
+  const ops: RepoOp[] = [];
+  for (let index = 0; index < count; index++) {
+    const action = actions[reader.u8()];
+    invariant(action !== undefined, 'a stored action code is one that was given out');
+    const collection = readCollection(reader);
+    const rkey = readRkey(reader);
+    const isDelete = action === 'delete';
+    ops.push({ action, collection, rkey, cid: isDelete ? '' : reader.text(), json: isDelete ? '' : reader.text() });
+  }
+  return ops;
+}
+
+const tag = {
+  commit: 1,
+  sync: 2,
+  identity: 3,
+  account: 4,
+  'resync-begin': 5,
+  'resync-chunk': 6,
+  'resync-end': 7,
+  private: 8,
+  effect: 9,
+  delivered: 10,
+  continue: 11,
+} as const satisfies Record<Entry['kind'], number>;
+
+/** Appends one entry to `writer`. */
+export function writeEntry(writer: ByteWriter, entry: Entry): void {
+  writer.u8(entryVersion).u8(tag[entry.kind]);
+  switch (entry.kind) {
+    case 'commit':
+      writeDid(writer, entry.did);
+      writer.text(entry.rev);
+      writeNullable(writer, entry.since);
+      writeEntryTime(writer, entry.timeMs);
+      return writeOps(writer, entry.ops);
+    case 'sync':
+    case 'resync-begin':
+    case 'resync-end':
+      writeDid(writer, entry.did);
+      return writeEntryTime(writer.text(entry.rev), entry.timeMs);
+    case 'resync-chunk':
+      writeDid(writer, entry.did);
+      writeEntryTime(writer.text(entry.rev), entry.timeMs);
+      return writeOps(writer, entry.ops);
+    case 'identity':
+      writeDid(writer, entry.did);
+      writeNullable(writer, entry.handle);
+      writeEntryTime(writer, entry.verifiedAtMs);
+      writer.text(entry.keysJson).text(entry.servicesJson);
+      return writeEntryTime(writer, entry.timeMs);
+    case 'account':
+      writeDid(writer, entry.did);
+      writer.u8(entry.active ? 1 : 0).text(entry.status);
+      return writeEntryTime(writer, entry.timeMs);
+    case 'private':
+      writeDid(writer, entry.did);
+      return writePrivate(writer, entry.write);
+    case 'effect':
+      return writeEffect(writer, entry.effect);
+    case 'delivered':
+      writer.u16(entry.target).varint(entry.mark);
+      return;
+    case 'continue':
+      writeDid(writer, entry.did);
+      return writeContinue(writer, entry.work);
+  }
+}
+
+export function encodeEntry(entry: Entry): Buffer {
+  const writer = new ByteWriter();
+  writeEntry(writer, entry);
+  return writer.finish();
+}
+
+function readRepoEntry(reader: ByteReader, kind: 'sync' | 'resync-begin' | 'resync-end'): Entry {
+  return { kind, did: readDid(reader), rev: reader.text(), timeMs: readEntryTime(reader) };
+}
+
+/** Reads one entry that `writeEntry` wrote; its texts are copies. */
+export function decodeEntry(bytes: Uint8Array): Entry {
+  const reader = new ByteReader(bytes);
+  invariant(reader.u8() === entryVersion, 'an entry has a known format version');
+  switch (reader.u8()) {
+    case tag.commit:
+      return { kind: 'commit', did: readDid(reader), rev: reader.text(), since: readNullable(reader), timeMs: readEntryTime(reader), ops: readOps(reader) };
+    case tag.sync:
+      return readRepoEntry(reader, 'sync');
+    case tag.identity:
+      return {
+        kind: 'identity',
+        did: readDid(reader),
+        handle: readNullable(reader),
+        verifiedAtMs: readEntryTime(reader),
+        keysJson: reader.text(),
+        servicesJson: reader.text(),
+        timeMs: readEntryTime(reader),
+      };
+    case tag.account:
+      return { kind: 'account', did: readDid(reader), active: reader.u8() === 1, status: reader.text(), timeMs: readEntryTime(reader) };
+    case tag['resync-begin']:
+      return readRepoEntry(reader, 'resync-begin');
+    case tag['resync-chunk']:
+      return { kind: 'resync-chunk', did: readDid(reader), rev: reader.text(), timeMs: readEntryTime(reader), ops: readOps(reader) };
+    case tag['resync-end']:
+      return readRepoEntry(reader, 'resync-end');
+    case tag.private:
+      return { kind: 'private', did: readDid(reader), write: readPrivate(reader) };
+    case tag.effect:
+      return { kind: 'effect', effect: readEffect(reader) };
+    case tag.delivered:
+      return { kind: 'delivered', target: reader.u16(), mark: reader.varint() };
+    case tag.continue:
+      return { kind: 'continue', did: readDid(reader), work: readContinue(reader) };
+    default:
+      throw new Error('unreachable entry tag');
+  }
+}
+
+const privateTag = { 'actor-takedown': 1, 'record-takedown': 2, 'blob-takedown': 3, 'notification-seen': 4, 'upstream-status': 5 } as const;
+
+function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
+  writer.u8(privateTag[write.type]);
+  switch (write.type) {
+    case 'actor-takedown':
+      return writeNullable(writer, write.ref);
+    case 'record-takedown':
+      writeCollection(writer, write.collection);
+      writeRkey(writer, write.rkey);
+      return writeNullable(writer, write.ref);
+    case 'blob-takedown':
+      return writeNullable(writer.text(write.cid), write.ref);
+    case 'notification-seen':
+      return writeEntryTime(writer, write.seenMs);
+    case 'upstream-status':
+      writer.text(write.status);
+  }
+}
+
+function readPrivate(reader: ByteReader): PrivateWrite {
+  switch (reader.u8()) {
+    case privateTag['actor-takedown']:
+      return { type: 'actor-takedown', ref: readNullable(reader) };
+    case privateTag['record-takedown']:
+      return { type: 'record-takedown', collection: readCollection(reader), rkey: readRkey(reader), ref: readNullable(reader) };
+    case privateTag['blob-takedown']:
+      return { type: 'blob-takedown', cid: reader.text(), ref: readNullable(reader) };
+    case privateTag['notification-seen']:
+      return { type: 'notification-seen', seenMs: readEntryTime(reader) };
+    case privateTag['upstream-status']:
+      return { type: 'upstream-status', status: reader.text() };
+    default:
+      throw new Error('unreachable private write tag');
+  }
+}
+
+const continueTag = { 'delete-account': 1, 'resync-sweep': 2, 'post-exists': 3 } as const;
+
+function writeContinue(writer: ByteWriter, work: ContinueWork): void {
+  writer.u8(continueTag[work.type]);
+  if (work.type === 'delete-account') writeEntryTime(writer, work.originMs);
+  else if (work.type === 'resync-sweep') writer.text(work.rev).text(work.after);
+  else writer.text(work.rkey).u8(work.exists ? 1 : 0).text(work.after);
+}
+
+function readContinue(reader: ByteReader): ContinueWork {
+  switch (reader.u8()) {
+    case continueTag['delete-account']:
+      return { type: 'delete-account', originMs: readEntryTime(reader) };
+    case continueTag['resync-sweep']:
+      return { type: 'resync-sweep', rev: reader.text(), after: reader.text() };
+    case continueTag['post-exists']:
+      return { type: 'post-exists', rkey: reader.text(), exists: reader.u8() === 1, after: reader.text() };
+    default:
+      throw new Error('unreachable continue tag');
+  }
+}
+
+const effectTag = { edge: 1, thread: 2, notice: 3, 'notice-takedown': 4, 'post-exists': 5, 'handle-claim': 6, 'handle-loss': 7 } as const;
+
+/** Appends one effect to `writer`. */
+export function writeEffect(writer: ByteWriter, effect: Effect): void {
+  writer.u8(effectTag[effect.type]);
+  switch (effect.type) {
+    case 'edge':
+      return writeEdge(writer, effect);
+    case 'thread':
+      writer.u8((effect.present ? 1 : 0) | (effect.isTakenDown ? 2 : 0));
+      writeRecordRef(writer, effect.root);
+      writeRecordRef(writer, effect.parent);
+      writeRecordRef(writer, effect.reply);
+      writeEntryTime(writer, effect.sortMs);
+      return writeEntryTime(writer, effect.timeMs);
+    case 'notice':
+      writer.u8((effect.present ? 1 : 0) | (effect.isTakenDown ? 2 : 0));
+      writeDid(writer, effect.recipient);
+      writeRecordRef(writer, effect.source);
+      writer.text(effect.reason);
+      writeNullable(writer, effect.reasonSubject);
+      return writeEntryTime(writer, effect.sortMs);
+    case 'notice-takedown':
+      writeDid(writer.u8(effect.isTakenDown ? 1 : 0), effect.recipient);
+      writeRecordRef(writer, effect.source);
+      return writeEntryTime(writer, effect.sortMs);
+    case 'post-exists':
+      writeDid(writer.u8(effect.exists ? 1 : 0), effect.reposter);
+      return writeRecordRef(writer, effect.post);
+    case 'handle-claim':
+      writeDid(writer.u8(effect.present ? 1 : 0).text(effect.handle), effect.did);
+      return writeEntryTime(writer, effect.verifiedAtMs);
+    case 'handle-loss':
+      writeDid(writer.text(effect.handle), effect.did);
+      return writeEntryTime(writer, effect.winnerVerifiedAtMs);
+  }
+}
+
+const edgeFlag = { present: 1, hasSubject: 2, hasSubjectDid: 4 } as const;
+
+function writeEdge(writer: ByteWriter, effect: Effect & { type: 'edge' }): void {
+  const { subject } = effect;
+  const needsDid = subject === null || subject.did !== effect.subjectDid;
+  const flags = (effect.present ? edgeFlag.present : 0) | (subject === null ? 0 : edgeFlag.hasSubject);
+  writer.u8(edgeCode[effect.edge]).u8(flags | (needsDid ? edgeFlag.hasSubjectDid : 0));
+  writeRecordRef(writer, effect.source);
+  if (subject !== null) writeRecordRef(writer, subject);
+  if (needsDid) writeDid(writer, effect.subjectDid);
+  writeEntryTime(writer, effect.sortMs);
+}
+
+function readEdge(reader: ByteReader): Effect {
+  const edge = edgeOfCode(reader.u8());
+  const flags = reader.u8();
+  const source = readRecordRef(reader);
+  const subject = (flags & edgeFlag.hasSubject) === 0 ? null : readRecordRef(reader);
+  const subjectDid = (flags & edgeFlag.hasSubjectDid) === 0 ? subject?.did : readDid(reader);
+  invariant(subjectDid !== undefined, 'an edge names the actor that it concerns');
+  return { type: 'edge', edge, present: (flags & 1) === 1, source, subjectDid, subject, sortMs: readEntryTime(reader) };
+}
+
+function readThread(reader: ByteReader): Effect {
+  const flags = reader.u8();
+  return {
+    type: 'thread',
+    present: (flags & 1) === 1,
+    isTakenDown: (flags & 2) === 2,
+    root: readRecordRef(reader),
+    parent: readRecordRef(reader),
+    reply: readRecordRef(reader),
+    sortMs: readEntryTime(reader),
+    timeMs: readEntryTime(reader),
+  };
+}
+
+function readNotice(reader: ByteReader): Effect {
+  const flags = reader.u8();
+  return {
+    type: 'notice',
+    present: (flags & 1) === 1,
+    isTakenDown: (flags & 2) === 2,
+    recipient: readDid(reader),
+    source: readRecordRef(reader),
+    reason: reader.text(),
+    reasonSubject: readNullable(reader),
+    sortMs: readEntryTime(reader),
+  };
+}
+
+/** Reads one effect that `writeEffect` wrote. */
+export function readEffect(reader: ByteReader): Effect {
+  switch (reader.u8()) {
+    case effectTag.edge:
+      return readEdge(reader);
+    case effectTag.thread:
+      return readThread(reader);
+    case effectTag.notice:
+      return readNotice(reader);
+    case effectTag['notice-takedown']:
+      return { type: 'notice-takedown', isTakenDown: reader.u8() === 1, recipient: readDid(reader), source: readRecordRef(reader), sortMs: readEntryTime(reader) };
+    case effectTag['post-exists']:
+      return { type: 'post-exists', exists: reader.u8() === 1, reposter: readDid(reader), post: readRecordRef(reader) };
+    case effectTag['handle-claim']:
+      return { type: 'handle-claim', present: reader.u8() === 1, handle: reader.text(), did: readDid(reader), verifiedAtMs: readEntryTime(reader) };
+    case effectTag['handle-loss']:
+      return { type: 'handle-loss', handle: reader.text(), did: readDid(reader), winnerVerifiedAtMs: readEntryTime(reader) };
+    default:
+      throw new Error('unreachable effect tag');
+  }
+}

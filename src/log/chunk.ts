@@ -1,0 +1,113 @@
+/**
+ * Chunks: the unit in which entries travel, are stored in the log, and are acknowledged.
+ *
+ * A chunk holds entries for one slot. One from outside holds entries; one from another slot holds effects, each with its mark, and
+ * the mark of the effect before the first, by which the target notices a gap. A mark is the source's log position of the entry that
+ * caused the effect times 2^16 plus the effect's index within it, so that it does not depend on batches.
+ */
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { invariant } from '../base/invariant.ts';
+
+/** What apply adds to a target: where the effects come from, and after which mark they follow. */
+export type EffectOrigin = { readonly slot: number; readonly generation: number; readonly previousMark: number };
+
+export type Chunk = {
+  readonly slot: number;
+  /** Null for entries from outside. */
+  readonly origin: EffectOrigin | null;
+  /** Each item's bytes: an entry, or an effect. */
+  readonly items: readonly Uint8Array[];
+  /** One mark an item, ascending, for effects; empty otherwise. */
+  readonly marks: readonly number[];
+};
+
+const chunkVersion = 1;
+/** A chunk above this is refused. Units: bytes. */
+export const chunkBytesMax = 16 * 2 ** 20;
+/** Effects that one entry may cause. */
+export const effectsPerEntryMax = 2 ** 16;
+
+export function markOf(seq: number, index: number): number {
+  return seq * effectsPerEntryMax + index;
+}
+
+/** Writes a mark in eight bytes whose order is its order. */
+export function writeMark(writer: ByteWriter, mark: number): void {
+  writer.u48(Math.floor(mark / effectsPerEntryMax)).u16(mark % effectsPerEntryMax);
+}
+
+export function readMark(reader: ByteReader): number {
+  return markOf(reader.u48(), reader.u16());
+}
+
+export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
+  writer.u8(chunkVersion).u16(chunk.slot).u8(chunk.origin === null ? 0 : 1);
+  if (chunk.origin !== null) {
+    writer.u16(chunk.origin.slot).u32(chunk.origin.generation);
+    writeMark(writer, chunk.origin.previousMark);
+  }
+  writer.varint(chunk.items.length);
+  chunk.items.forEach((item, index) => {
+    if (chunk.origin !== null) writeMark(writer, chunk.marks[index]!);
+    writer.sized(item);
+  });
+}
+
+/** Reads one chunk; its items alias `bytes`. */
+export function readChunk(bytes: Uint8Array): Chunk {
+  const reader = new ByteReader(bytes);
+  invariant(reader.u8() === chunkVersion, 'a chunk has a known format version');
+  const slot = reader.u16();
+  const origin = reader.u8() === 0 ? null : { slot: reader.u16(), generation: reader.u32(), previousMark: readMark(reader) };
+  const count = reader.varint();
+  const items: Uint8Array[] = [];
+  const marks: number[] = [];
+  for (let index = 0; index < count; index++) {
+    if (origin !== null) marks.push(readMark(reader));
+    items.push(reader.sized());
+  }
+  return { slot, origin, items, marks };
+}
+
+/** Writes the payload of `slot.append`: chunks for slots of one node, each as its own bytes. */
+export function encodeAppend(chunks: readonly Uint8Array[]): Buffer {
+  const writer = new ByteWriter(chunks.reduce((bytes, chunk) => bytes + chunk.length + 8, 8));
+  writer.varint(chunks.length);
+  for (const chunk of chunks) writer.sized(chunk);
+  return writer.finish();
+}
+
+export function decodeAppend(payload: Uint8Array): Buffer[] {
+  const reader = new ByteReader(payload);
+  return Array.from({ length: reader.varint() }, () => reader.sized());
+}
+
+/**
+ * What became of one chunk: in the log and on disk; refused because it does not follow on the last mark, which is named; or refused
+ * for another reason, with the error's code.
+ */
+export type ChunkOutcome =
+  | { readonly status: 'durable' }
+  | { readonly status: 'gap'; readonly lastMark: number }
+  | { readonly status: 'refused'; readonly code: string; readonly message: string };
+
+export function encodeOutcomes(outcomes: readonly ChunkOutcome[]): Buffer {
+  const writer = new ByteWriter(64);
+  writer.varint(outcomes.length);
+  for (const outcome of outcomes) {
+    if (outcome.status === 'durable') writer.u8(0);
+    else if (outcome.status === 'gap') writeMark(writer.u8(1), outcome.lastMark);
+    else writer.u8(2).text(outcome.code).text(outcome.message);
+  }
+  return writer.finish();
+}
+
+export function decodeOutcomes(bytes: Uint8Array): ChunkOutcome[] {
+  const reader = new ByteReader(bytes);
+  return Array.from({ length: reader.varint() }, (): ChunkOutcome => {
+    const status = reader.u8();
+    if (status === 0) return { status: 'durable' };
+    if (status === 1) return { status: 'gap', lastMark: readMark(reader) };
+    return { status: 'refused', code: reader.text(), message: reader.text() };
+  });
+}

@@ -1,0 +1,107 @@
+/**
+ * The log of one slot as a table of the slot's own environment: seq of a chunk's first entry → append time and chunk.
+ *
+ * Owns: positions, reading from a position, trimming. Every write happens inside the transaction of whoever applies, so that append and
+ * apply share one commit. Refuses: nothing but positions that do not ascend.
+ */
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { invariant } from '../base/invariant.ts';
+import type { Table } from '../storage/environment.ts';
+import { type Chunk, readChunk } from './chunk.ts';
+
+/** A chunk in the log: its entries have the seqs `firstSeq` to `firstSeq + items.length - 1`. */
+export type LoggedChunk = { readonly firstSeq: number; readonly appendMs: number; readonly chunk: Chunk };
+
+/** Bytes of applied entries that a log keeps behind its cursor, for moves and for study. */
+export const logRetainedBytesMax = 256 * 2 ** 10;
+/** Seqs fit six bytes, and marks 53 bits. */
+const seqMax = 2 ** 36;
+
+const keyWriter = new ByteWriter(8);
+
+function seqKey(seq: number): Buffer {
+  return keyWriter.u48(seq).finish();
+}
+
+const firstKey = seqKey(0);
+const endKey = seqKey(2 ** 48 - 1);
+
+function chunkOfRow(key: Buffer, value: Buffer): LoggedChunk {
+  const reader = new ByteReader(value);
+  const appendMs = reader.u48();
+  return { firstSeq: new ByteReader(key).u48(), appendMs, chunk: readChunk(reader.rest()) };
+}
+
+export class EmbeddedLog {
+  readonly #table: Table;
+  /** Rows in the table, oldest first: what trimming needs to know. */
+  #rows: { seq: number; bytes: number }[] = [];
+  #retainedBytes = 0;
+  #head = 0;
+
+  constructor(table: Table) {
+    this.#table = table;
+    this.reload();
+  }
+
+  /** Reads positions and sizes anew, after opening and after an aborted transaction. */
+  reload(): void {
+    this.#rows = [];
+    this.#retainedBytes = 0;
+    let last: LoggedChunk | undefined;
+    for (const row of this.#table.scan({ start: firstKey, end: endKey })) {
+      this.#rows.push({ seq: new ByteReader(row.key).u48(), bytes: row.value.length });
+      this.#retainedBytes += row.value.length;
+      last = chunkOfRow(row.key, row.value);
+    }
+    this.#head = last === undefined ? 0 : last.firstSeq + last.chunk.items.length - 1;
+  }
+
+  /** Seq of the last entry; 0 when the log is empty and always was. */
+  get head(): number {
+    return this.#head;
+  }
+
+  /** Raises the head to a cursor whose entries have all been trimmed. */
+  atLeast(seq: number): void {
+    this.#head = Math.max(this.#head, seq);
+  }
+
+  /** Appends one chunk inside the current transaction. Returns the seq of its first entry. */
+  append(bytes: Uint8Array, entryCount: number, appendMs: number): number {
+    const firstSeq = this.#head + 1;
+    invariant(firstSeq + entryCount < seqMax, 'a log stays below 2^36 entries');
+    const value = Buffer.allocUnsafe(6 + bytes.length);
+    value.writeUIntBE(appendMs, 0, 6);
+    value.set(bytes, 6);
+    this.#table.put(seqKey(firstSeq), value);
+    this.#rows.push({ seq: firstSeq, bytes: value.length });
+    this.#retainedBytes += value.length;
+    this.#head += entryCount;
+    return firstSeq;
+  }
+
+  /** Returns the chunks that hold entries above `cursor` (exclusive). */
+  readAbove(cursor: number): LoggedChunk[] {
+    const chunks: LoggedChunk[] = [];
+    for (const row of this.#table.scan({ start: firstKey, end: endKey })) {
+      const logged = chunkOfRow(row.key, row.value);
+      if (logged.firstSeq + logged.chunk.items.length - 1 > cursor) chunks.push(logged);
+    }
+    return chunks;
+  }
+
+  /** Drops the oldest applied rows beyond what is retained, inside the current transaction. `cursor` is inclusive. */
+  trim(cursor: number): void {
+    let dropped = 0;
+    while (this.#retainedBytes > logRetainedBytesMax) {
+      const row = this.#rows[dropped];
+      const next = this.#rows[dropped + 1];
+      if (row === undefined || next === undefined || next.seq - 1 > cursor) break;
+      this.#table.remove(seqKey(row.seq));
+      this.#retainedBytes -= row.bytes;
+      dropped++;
+    }
+    if (dropped > 0) this.#rows.splice(0, dropped);
+  }
+}

@@ -1,0 +1,89 @@
+/** Applies identity and account events, takedowns of accounts, and the removal of a whole account. */
+import type { AccountEntry, IdentityEntry } from '../atproto/entry.ts';
+import { prefixEnd } from '../storage/environment.ts';
+import { type ActorRow, ensureActor, getActor, putActor, putIdentity, removeActor } from './actor-row.ts';
+import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
+import { loadRecord } from './applied-record.ts';
+import { noticePrefix } from './notice.ts';
+import { readRecordRefOfKey } from './record-key.ts';
+import { removeRecord } from './record-apply.ts';
+import { recordPrefix } from './record-row.ts';
+
+/** Sets handle and document of a DID; an event older than the last is dropped. */
+export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void {
+  const { state } = context;
+  const owner = state.ensureOwner(entry.did);
+  const before = ensureActor(state, owner, entry.did);
+  if (entry.timeMs < before.identityMs) return;
+  const isHandleKept = before.handle === entry.handle;
+  if (before.handle !== null && !isHandleKept) sendClaim(context, before.handle, before, false);
+  const actor = { ...before, handle: entry.handle, handleVerifiedMs: entry.verifiedAtMs, identityMs: entry.timeMs };
+  putActor(state, owner, actor);
+  if (actor.handle !== null) sendClaim(context, actor.handle, actor, true);
+  if (entry.keysJson !== '') {
+    putIdentity(state, owner, { keysJson: entry.keysJson, servicesJson: entry.servicesJson, resolvedMs: entry.verifiedAtMs });
+  }
+}
+
+/** A release names the time of the claim that it ends, so that it beats just that claim. */
+function sendClaim(context: ApplyContext, handle: string, actor: ActorRow, present: boolean): void {
+  context.send({ type: 'handle-claim', handle, did: actor.did, verifiedAtMs: actor.handleVerifiedMs, present });
+}
+
+/** Statuses that the AppView tells apart; the others say nothing about the account. */
+const knownStatuses: ReadonlySet<string> = new Set(['deactivated', 'suspended', 'takendown']);
+
+/** Sets the account's status; a deleted account loses all that its repo held. */
+export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
+  const { state } = context;
+  const owner = state.ensureOwner(entry.did);
+  const before = ensureActor(state, owner, entry.did);
+  if (entry.timeMs < before.accountMs) return;
+  if (!entry.active && entry.status === 'deleted') {
+    if (before.handle !== null) sendClaim(context, before.handle, before, false);
+    putActor(state, owner, { ...before, handle: null, accountMs: entry.timeMs });
+    return deleteAccountChunk(context, entry.did, entry.timeMs);
+  }
+  const isKnown = entry.active || knownStatuses.has(entry.status);
+  const upstreamStatus = entry.active ? '' : entry.status;
+  putActor(state, owner, { ...before, accountMs: entry.timeMs, upstreamStatus: isKnown ? upstreamStatus : before.upstreamStatus });
+}
+
+/** Sets or clears an actor's takedown. An actor that was never seen has nothing to take down. */
+export function applyActorTakedown(context: ApplyContext, did: string, ref: string | null): void {
+  const owner = context.state.ownerOf(did);
+  const actor = owner === undefined ? undefined : getActor(context.state, owner);
+  if (owner !== undefined && actor !== undefined) putActor(context.state, owner, { ...actor, takedownRef: ref });
+}
+
+/** Sets the status that a moderator of the AppView gave. */
+export function applyUpstreamStatus(context: ApplyContext, did: string, status: string): void {
+  const owner = context.state.ownerOf(did);
+  const actor = owner === undefined ? undefined : getActor(context.state, owner);
+  if (owner !== undefined && actor !== undefined) putActor(context.state, owner, { ...actor, upstreamStatus: status });
+}
+
+/**
+ * Removes one chunk of a deleted account: records that were indexed at or before the deletion, then its notifications, then
+ * the actor. What came later belongs to an account that was made anew.
+ */
+export function deleteAccountChunk(context: ApplyContext, did: string, originMs: number): void {
+  const { state } = context;
+  const owner = state.ownerOf(did);
+  if (owner === undefined) return;
+  const prefix = recordPrefix(owner);
+  const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: chunkRowsMax })];
+  let removed = 0;
+  for (const key of keys) {
+    const record = loadRecord(state, owner, readRecordRefOfKey(did, key));
+    if (record === undefined || record.row.indexedMs > originMs) continue;
+    removeRecord(context, record, originMs);
+    removed++;
+  }
+  if (removed > 0) return context.continueWith(did, { type: 'delete-account', originMs });
+  const notices = noticePrefix(owner);
+  const noticeKeys = [...state.rows.scanKeys({ start: notices, end: prefixEnd(notices), limit: chunkRowsMax })];
+  for (const key of noticeKeys) state.rows.remove(key);
+  if (noticeKeys.length === chunkRowsMax) return context.continueWith(did, { type: 'delete-account', originMs });
+  if (keys.length === 0) removeActor(state, owner);
+}

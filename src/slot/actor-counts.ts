@@ -1,0 +1,33 @@
+/** Counts per actor: (owner, actorCounts) → one 32-bit number each, in the order of `actorCountNames`. */
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+
+/** The order is part of the stored format; append only. */
+export const actorCountNames = ['followers', 'follows', 'posts', 'lists', 'feeds', 'starterPacks', 'likes', 'reposts', 'blocks'] as const;
+export type ActorCountName = (typeof actorCountNames)[number];
+export type ActorCounts = Readonly<Record<ActorCountName, number>>;
+
+const writer = new ByteWriter(64);
+
+function key(owner: number): Buffer {
+  return beginKey(owner, tableCode.actorCounts).finish();
+}
+
+function readCounts(value: Buffer | undefined): Record<ActorCountName, number> {
+  const counts = Object.fromEntries(actorCountNames.map((name) => [name, 0])) as Record<ActorCountName, number>;
+  if (value === undefined) return counts;
+  const reader = new ByteReader(value);
+  for (const name of actorCountNames) counts[name] = reader.remaining >= 4 ? reader.u32() : 0;
+  return counts;
+}
+
+export function getActorCounts(state: SlotState, owner: number): ActorCounts {
+  return readCounts(state.rows.getVolatile(key(owner)));
+}
+
+export function addToActorCount(state: SlotState, owner: number, name: ActorCountName, change: 1 | -1): void {
+  const counts = readCounts(state.rows.getVolatile(key(owner)));
+  counts[name] = Math.max(0, counts[name] + change);
+  for (const each of actorCountNames) writer.u32(counts[each]);
+  state.rows.put(key(owner), writer.finish());
+}

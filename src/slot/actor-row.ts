@@ -1,0 +1,129 @@
+/**
+ * What is known about an owner as an account.
+ *
+ * (owner, actor) → DID, handle, status, takedown and the times of the last events; its presence means that the actor was seen.
+ * (owner, repo) → rev of the last commit. (owner, identity) → keys and services of the DID document.
+ * (owner, notificationSeen) → time. (owner, blobTakedown, cid) → takedown ref.
+ */
+import { readDid, writeDid } from '../atproto/compact-key.ts';
+import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { invariant } from '../base/invariant.ts';
+import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+
+export type ActorRow = {
+  readonly did: string;
+  /** Lower case; null when no handle proves this DID. */
+  readonly handle: string | null;
+  readonly handleVerifiedMs: number;
+  /** Empty while active upstream, else deactivated, suspended or takendown. */
+  readonly upstreamStatus: string;
+  readonly takedownRef: string | null;
+  /** Event times of the last identity and account events; older ones are dropped. 0 before the first. */
+  readonly identityMs: number;
+  readonly accountMs: number;
+};
+
+const actorVersion = 1;
+const valueWriter = new ByteWriter(512);
+
+function actorKey(owner: number): Buffer {
+  return beginKey(owner, tableCode.actor).finish();
+}
+
+export function getActor(state: SlotState, owner: number): ActorRow | undefined {
+  const value = state.rows.getVolatile(actorKey(owner));
+  if (value === undefined) return undefined;
+  const reader = new ByteReader(value);
+  invariant(reader.u8() === actorVersion, 'an actor row has a known format version');
+  const flags = reader.u8();
+  return {
+    did: readDid(reader),
+    handle: (flags & 1) === 0 ? null : reader.text(),
+    takedownRef: (flags & 2) === 0 ? null : reader.text(),
+    upstreamStatus: reader.text(),
+    handleVerifiedMs: readEntryTime(reader),
+    identityMs: readEntryTime(reader),
+    accountMs: readEntryTime(reader),
+  };
+}
+
+export function putActor(state: SlotState, owner: number, row: ActorRow): void {
+  valueWriter.u8(actorVersion).u8((row.handle === null ? 0 : 1) | (row.takedownRef === null ? 0 : 2));
+  writeDid(valueWriter, row.did);
+  if (row.handle !== null) valueWriter.text(row.handle);
+  if (row.takedownRef !== null) valueWriter.text(row.takedownRef);
+  valueWriter.text(row.upstreamStatus);
+  writeEntryTime(valueWriter, row.handleVerifiedMs);
+  writeEntryTime(valueWriter, row.identityMs);
+  writeEntryTime(valueWriter, row.accountMs);
+  state.rows.put(actorKey(owner), valueWriter.finish());
+}
+
+export function removeActor(state: SlotState, owner: number): void {
+  for (const table of [tableCode.actor, tableCode.repo, tableCode.identity]) state.rows.remove(beginKey(owner, table).finish());
+}
+
+/** Returns the actor, making the row of one that was never seen. */
+export function ensureActor(state: SlotState, owner: number, did: string): ActorRow {
+  const known = getActor(state, owner);
+  if (known !== undefined) return known;
+  const fresh = { did, handle: null, handleVerifiedMs: 0, upstreamStatus: '', takedownRef: null, identityMs: 0, accountMs: 0 };
+  putActor(state, owner, fresh);
+  return fresh;
+}
+
+/** `resyncRev` is the rev of a repo snapshot that is being read in, else empty. */
+export type RepoRow = { readonly rev: string; readonly resyncRev: string };
+
+export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
+  const value = state.rows.getVolatile(beginKey(owner, tableCode.repo).finish());
+  if (value === undefined) return undefined;
+  const reader = new ByteReader(value);
+  return { rev: reader.text(), resyncRev: reader.text() };
+}
+
+export function putRepo(state: SlotState, owner: number, row: RepoRow): void {
+  state.rows.put(beginKey(owner, tableCode.repo).finish(), valueWriter.text(row.rev).text(row.resyncRev).finish());
+}
+
+export type IdentityRow = { readonly keysJson: string; readonly servicesJson: string; readonly resolvedMs: number };
+
+export function getIdentity(state: SlotState, owner: number): IdentityRow | undefined {
+  const value = state.rows.getVolatile(beginKey(owner, tableCode.identity).finish());
+  if (value === undefined) return undefined;
+  const reader = new ByteReader(value);
+  return { resolvedMs: readEntryTime(reader), keysJson: reader.text(), servicesJson: reader.text() };
+}
+
+export function putIdentity(state: SlotState, owner: number, row: IdentityRow): void {
+  writeEntryTime(valueWriter, row.resolvedMs);
+  state.rows.put(beginKey(owner, tableCode.identity).finish(), valueWriter.text(row.keysJson).text(row.servicesJson).finish());
+}
+
+/** Returns when the owner last saw its notifications, or null if never. Units: ms. */
+export function getNotificationSeen(state: SlotState, owner: number): number | null {
+  const value = state.rows.getVolatile(beginKey(owner, tableCode.notificationSeen).finish());
+  return value === undefined ? null : readEntryTime(new ByteReader(value));
+}
+
+/** Moves the seen time forward; an earlier time changes nothing. */
+export function putNotificationSeen(state: SlotState, owner: number, seenMs: number): void {
+  const known = getNotificationSeen(state, owner);
+  if (known !== null && known >= seenMs) return;
+  writeEntryTime(valueWriter, seenMs);
+  state.rows.put(beginKey(owner, tableCode.notificationSeen).finish(), valueWriter.finish());
+}
+
+function blobTakedownKey(owner: number, cid: string): Buffer {
+  return beginKey(owner, tableCode.blobTakedown).text(cid).finish();
+}
+
+export function getBlobTakedown(state: SlotState, owner: number, cid: string): string | undefined {
+  return state.rows.getVolatile(blobTakedownKey(owner, cid))?.utf8Slice();
+}
+
+export function setBlobTakedown(state: SlotState, owner: number, cid: string, ref: string | null): void {
+  if (ref === null) state.rows.remove(blobTakedownKey(owner, cid));
+  else state.rows.put(blobTakedownKey(owner, cid), Buffer.from(ref));
+}

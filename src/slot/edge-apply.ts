@@ -1,0 +1,89 @@
+/** Indexes records that are edges: the first for a subject counts and sends effects, later ones wait as duplicates. */
+import { recordUri } from '../atproto/compact-key.ts';
+import { addToActorCount } from './actor-counts.ts';
+import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { type EdgeRule, renderEdgeRecord, subjectCidOf, subjectOf, viaOf } from './edge-record.ts';
+import { removeFeedItem } from './feed-item.ts';
+import { putRepostItem } from './repost-item.ts';
+import {
+  duplicatesOf,
+  type EdgeSubject,
+  findEdge,
+  type OutgoingEdge,
+  putDuplicate,
+  putEdge,
+  removeDuplicate,
+  removeEdge,
+} from './outgoing-edge.ts';
+
+function edgeOf(rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): OutgoingEdge {
+  return { kind: rule.kind, subject, sortMs: record.sortMs, rkey: record.ref.rkey };
+}
+
+export function indexEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord): void {
+  const subject = subjectOf(rule, record.value);
+  if (subject === undefined) return;
+  if (rule.kind === 'repost') putRepostItem(context.state, record, subject);
+  if (findEdge(context.state, record.owner, rule.kind, subject) !== undefined) {
+    putDuplicate(context.state, record.owner, rule.kind, subject, record.row.indexedMs, record.ref.rkey);
+    return;
+  }
+  settleEdge(context, rule, record, subject);
+}
+
+/** Makes a record the one edge to its subject. */
+function settleEdge(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): void {
+  const { row, owner } = record;
+  putEdge(context.state, owner, edgeOf(rule, record, subject));
+  if (row.body.form === 'json' && row.createdMs !== null) {
+    const subjectCid = subjectCidOf(record.value);
+    const isPlain = renderEdgeRecord(rule.kind, subject, subjectCid, row.createdMs) === row.body.json;
+    if (isPlain) putRecordRow(context.state, record, { ...row, body: { form: 'edge', subjectCid } });
+  }
+  if (rule.count !== null) addToActorCount(context.state, owner, rule.count, 1);
+  sendEdge(context, rule, record, subject, true);
+}
+
+export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, eventMs: number): void {
+  const subject = subjectOf(rule, record.value);
+  if (subject === undefined) return;
+  const { owner, ref } = record;
+  if (rule.kind === 'repost') removeFeedItem(context.state, owner, record.sortMs, ref.collection, ref.rkey);
+  if (findEdge(context.state, owner, rule.kind, subject)?.rkey !== ref.rkey) {
+    removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, ref.rkey);
+    return;
+  }
+  removeEdge(context.state, owner, edgeOf(rule, record, subject));
+  if (rule.count !== null) addToActorCount(context.state, owner, rule.count, -1);
+  sendEdge(context, rule, record, subject, false);
+  if (rule.kind === 'verification') noticeOfUnverified(context, record, subject, eventMs);
+  promoteDuplicate(context, rule, owner, subject, ref.did, ref.collection);
+}
+
+function promoteDuplicate(context: ApplyContext, rule: EdgeRule, owner: number, subject: EdgeSubject, did: string, collection: string): void {
+  const [rkey] = duplicatesOf(context.state, owner, rule.kind, subject, 1);
+  if (rkey === undefined) return;
+  const record = loadRecord(context.state, owner, { did, collection, rkey });
+  if (record === undefined) return;
+  removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, rkey);
+  settleEdge(context, rule, record, subject);
+}
+
+function sendEdge(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject, present: boolean): void {
+  const { ref: source, sortMs } = record;
+  if (rule.sendsEffect) {
+    context.send({ type: 'edge', edge: rule.kind, present, source, subjectDid: subject.did, subject: subject.ref, sortMs });
+  }
+  const via = rule.viaReason === null ? undefined : viaOf(record.value);
+  // An own like or repost tells nobody, not even the reposter through whom it came.
+  if (rule.viaReason === null || via === undefined || via.did === source.did || subject.did === source.did) return;
+  const reasonSubject = recordUri(via);
+  context.send({ type: 'notice', present, recipient: via.did, source, reason: rule.viaReason, reasonSubject, sortMs, isTakenDown: false });
+}
+
+/** Being no longer verified is news of its own; the verification's notice stays, as history. */
+function noticeOfUnverified(context: ApplyContext, record: AppliedRecord, subject: EdgeSubject, eventMs: number): void {
+  const { ref: source } = record;
+  context.send({ type: 'notice', present: true, recipient: subject.did, source, reason: 'unverified', reasonSubject: null, sortMs: eventMs, isTakenDown: false });
+}

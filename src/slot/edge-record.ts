@@ -1,0 +1,79 @@
+/**
+ * Records whose whole meaning is an edge, and their rendering from it.
+ *
+ * Owns: which collections these are, what each points at, and the exact JSON text of the plain form. A record whose text is
+ * not exactly that keeps its text.
+ */
+import { type RecordRef, recordUri } from '../atproto/compact-key.ts';
+import type { EdgeKind } from '../atproto/entry.ts';
+import type { ActorCountName } from './actor-counts.ts';
+import type { EdgeSubject } from './outgoing-edge.ts';
+import { type JsonObject, objectOf, refOf, textOf } from './record-values.ts';
+
+export type EdgeRule = {
+  readonly kind: EdgeKind;
+  /** False where the subject's slot has no use for the edge. */
+  readonly sendsEffect: boolean;
+  readonly count: ActorCountName | null;
+  /** Reason of the notification to the author of the repost through which this came, or null. */
+  readonly viaReason: string | null;
+};
+
+export const edgeRuleByCollection: ReadonlyMap<string, EdgeRule> = new Map<string, EdgeRule>([
+  ['app.bsky.graph.follow', { kind: 'follow', sendsEffect: true, count: 'follows', viaReason: null }],
+  ['app.bsky.feed.like', { kind: 'like', sendsEffect: true, count: 'likes', viaReason: 'like-via-repost' }],
+  ['app.bsky.feed.repost', { kind: 'repost', sendsEffect: true, count: 'reposts', viaReason: 'repost-via-repost' }],
+  ['app.bsky.graph.block', { kind: 'block', sendsEffect: true, count: 'blocks', viaReason: null }],
+  ['app.bsky.graph.listitem', { kind: 'list-item', sendsEffect: true, count: null, viaReason: null }],
+  ['app.bsky.graph.listblock', { kind: 'list-block', sendsEffect: false, count: null, viaReason: null }],
+  ['app.bsky.graph.verification', { kind: 'verification', sendsEffect: true, count: null, viaReason: null }],
+]);
+
+function isDid(value: unknown): value is string {
+  return typeof value === 'string' && value.startsWith('did:') && value.length <= 256;
+}
+
+/** Returns what a record of `rule` points at, or undefined when that cannot be keyed; it is then kept without an edge. */
+export function subjectOf(rule: EdgeRule, value: JsonObject): EdgeSubject | undefined {
+  const subject = value['subject'];
+  if (rule.kind === 'like' || rule.kind === 'repost' || rule.kind === 'list-block') {
+    const ref = refOf(subject);
+    return ref === undefined ? undefined : { did: ref.did, ref };
+  }
+  if (!isDid(subject)) return undefined;
+  if (rule.kind !== 'list-item') return { did: subject, ref: null };
+  const list = refOf(value['list']);
+  return list === undefined ? undefined : { did: subject, ref: list };
+}
+
+/** Returns the cid of the strong reference of a like or repost, or '' where the subject is an actor. */
+export function subjectCidOf(value: JsonObject): string {
+  return textOf(objectOf(value['subject'])?.['cid']) ?? '';
+}
+
+/** Returns the repost through which a like or repost came. */
+export function viaOf(value: JsonObject): RecordRef | undefined {
+  return refOf(value['via']);
+}
+
+/** Kinds that have a plain form. */
+const plainCollectionByKind: Partial<Record<EdgeKind, string>> = {
+  follow: 'app.bsky.graph.follow',
+  like: 'app.bsky.feed.like',
+  repost: 'app.bsky.feed.repost',
+  block: 'app.bsky.graph.block',
+};
+
+/** Returns the text of the plain form, keys in the order of canonical DAG-CBOR, or undefined for a kind without one. */
+export function renderEdgeRecord(kind: EdgeKind, subject: EdgeSubject, subjectCid: string, createdMs: number): string | undefined {
+  const collection = plainCollectionByKind[kind];
+  if (collection === undefined) return undefined;
+  const createdAt = isoTime(createdMs);
+  if (createdAt === undefined) return undefined;
+  const target = subject.ref === null ? `"${subject.did}"` : `{"cid":"${subjectCid}","uri":"${recordUri(subject.ref)}"}`;
+  return `{"$type":"${collection}","subject":${target},"createdAt":"${createdAt}"}`;
+}
+
+function isoTime(timeMs: number): string | undefined {
+  return Math.abs(timeMs) > 8.64e15 ? undefined : new Date(timeMs).toISOString();
+}

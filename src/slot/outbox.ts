@@ -1,0 +1,149 @@
+/**
+ * Effects that this slot owes to others: outbox table, (target, first mark) → one batch of effects for one target.
+ *
+ * A batch holds the effects of one apply transaction, so its bounds depend on timing; the effects and their marks do not. Rows go when
+ * the slot's own log says that the target has them. The last mark sent to each target survives as the `delivered` row.
+ */
+import type { Effect } from '../atproto/entry.ts';
+import { writeEffect } from '../atproto/entry-codec.ts';
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { readMark, writeMark } from '../log/chunk.ts';
+import { prefixEnd, type Table } from '../storage/environment.ts';
+import { beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
+
+/** Effects for one target, in mark order. `bytes`: count, then a mark and sized effect each. */
+export type OutboxBatch = {
+  readonly target: number;
+  readonly previousMark: number;
+  readonly firstMark: number;
+  readonly lastMark: number;
+  readonly items: readonly Uint8Array[];
+  readonly marks: readonly number[];
+};
+
+type OpenBatch = { previousMark: number; marks: number[]; items: Buffer[] };
+
+const writer = new ByteWriter(4096);
+
+function rowKey(target: number, mark: number): Buffer {
+  writeMark(writer.u16(target), mark);
+  return writer.finish();
+}
+
+function targetPrefix(target: number): Buffer {
+  return writer.u16(target).finish();
+}
+
+function deliveredKey(target: number): Buffer {
+  return beginSlotKey(tableCode.delivered).u16(target).finish();
+}
+
+function batchOfRow(key: Buffer, value: Buffer): OutboxBatch {
+  const keyReader = new ByteReader(key);
+  const target = keyReader.u16();
+  const firstMark = readMark(keyReader);
+  const reader = new ByteReader(value);
+  const previousMark = readMark(reader);
+  const lastMark = readMark(reader);
+  const marks: number[] = [];
+  const items: Uint8Array[] = [];
+  while (reader.remaining > 0) {
+    marks.push(readMark(reader));
+    items.push(reader.sized());
+  }
+  return { target, previousMark, firstMark, lastMark, items, marks };
+}
+
+export class Outbox {
+  readonly #table: Table;
+  readonly #state: SlotState;
+  readonly #open = new Map<number, OpenBatch>();
+  /** Last mark ever made for each target. */
+  readonly #lastMarkByTarget = new Map<number, number>();
+  /** Effects in the table that no `delivered` entry has covered. */
+  owedCount = 0;
+
+  constructor(table: Table, state: SlotState) {
+    this.#table = table;
+    this.#state = state;
+    this.reload();
+  }
+
+  /** Reads heads and counts anew, after opening and after an aborted transaction. */
+  reload(): void {
+    this.#open.clear();
+    this.#lastMarkByTarget.clear();
+    this.owedCount = 0;
+    for (const batch of this.batches()) {
+      this.#lastMarkByTarget.set(batch.target, batch.lastMark);
+      this.owedCount += batch.items.length;
+    }
+  }
+
+  #lastMark(target: number): number {
+    const known = this.#lastMarkByTarget.get(target);
+    if (known !== undefined) return known;
+    const value = this.#state.rows.getVolatile(deliveredKey(target));
+    return value === undefined ? 0 : readMark(new ByteReader(value));
+  }
+
+  /** Adds an effect to the batch that the current transaction will write. Marks ascend. */
+  add(target: number, mark: number, effect: Effect): void {
+    let batch = this.#open.get(target);
+    if (batch === undefined) {
+      batch = { previousMark: this.#lastMark(target), marks: [], items: [] };
+      this.#open.set(target, batch);
+    }
+    writeEffect(writer, effect);
+    batch.items.push(writer.finish());
+    batch.marks.push(mark);
+    this.#lastMarkByTarget.set(target, mark);
+  }
+
+  /** Writes the open batches inside the current transaction. Returns them, for sending once the commit is on disk. */
+  flush(): OutboxBatch[] {
+    const batches: OutboxBatch[] = [];
+    for (const [target, { previousMark, marks, items }] of this.#open) {
+      const firstMark = marks[0]!;
+      const lastMark = marks.at(-1)!;
+      writeMark(writer, previousMark);
+      writeMark(writer, lastMark);
+      items.forEach((item, index) => {
+        writeMark(writer, marks[index]!);
+        writer.sized(item);
+      });
+      const value = writer.finish();
+      this.#table.put(rowKey(target, firstMark), value);
+      batches.push({ target, previousMark, firstMark, lastMark, items, marks });
+      this.owedCount += items.length;
+    }
+    this.#open.clear();
+    return batches;
+  }
+
+  /** Removes what the target holds up to `mark` (inclusive), inside the current transaction. */
+  trim(target: number, mark: number): void {
+    const prefix = targetPrefix(target);
+    for (const row of [...this.#table.scan({ start: prefix, end: prefixEnd(prefix) })]) {
+      const batch = batchOfRow(row.key, row.value);
+      if (batch.lastMark > mark) break;
+      this.#table.remove(row.key);
+      this.owedCount -= batch.items.length;
+    }
+    writeMark(writer, mark);
+    this.#state.rows.put(deliveredKey(target), writer.finish());
+  }
+
+  /** Returns what is owed: to all targets, or to one above a mark (exclusive); at most `limit` batches. */
+  *batches(target?: number, aboveMark = 0, limit = Number.MAX_SAFE_INTEGER): Generator<OutboxBatch> {
+    const start = target === undefined ? targetPrefix(0) : targetPrefix(target);
+    const end = target === undefined ? Buffer.alloc(16, 255) : prefixEnd(start);
+    let left = limit;
+    for (const row of this.#table.scan({ start, end })) {
+      const batch = batchOfRow(row.key, row.value);
+      if (batch.lastMark <= aboveMark) continue;
+      if (left-- <= 0) return;
+      yield batch;
+    }
+  }
+}

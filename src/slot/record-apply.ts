@@ -1,0 +1,135 @@
+/**
+ * Applies record operations: keeps the record and everything that follows from it.
+ *
+ * Owns: create, update and delete of one record, idempotent by cid; the indexes of its collection; the effects to others. What a
+ * record put somewhere is taken away by reading the stored record again, never by memory.
+ */
+import type { RecordRef } from '../atproto/compact-key.ts';
+import type { RepoOp } from '../atproto/entry.ts';
+import { addToActorCount, type ActorCountName } from './actor-counts.ts';
+import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { indexEdgeRecord, unindexEdgeRecord } from './edge-apply.ts';
+import { edgeRuleByCollection } from './edge-record.ts';
+import { applyGate } from './gate-apply.ts';
+import { getEdgeSubject } from './outgoing-edge.ts';
+import { indexPost, markPostTakedown, unindexPost } from './post-apply.ts';
+import { recordKey, type RecordRow, sortMsOf } from './record-row.ts';
+import { createdMsOf, type JsonObject, refOf } from './record-values.ts';
+
+/**
+ * Applies one operation of a repo. `eventMs` becomes indexedAt of what it creates or changes.
+ *
+ * Returns: true when the state changed.
+ */
+export function applyRepoOp(context: ApplyContext, owner: number, did: string, op: RepoOp, eventMs: number): boolean {
+  const ref = { did, collection: op.collection, rkey: op.rkey };
+  const before = loadRecord(context.state, owner, ref);
+  if (op.action === 'delete') {
+    if (before !== undefined) removeRecord(context, before, eventMs);
+    return before !== undefined;
+  }
+  if (before?.row.cid === op.cid) return false;
+  if (before !== undefined) unindexRecord(context, before, eventMs);
+  const value = JSON.parse(op.json) as JsonObject;
+  const row: RecordRow = {
+    indexedMs: eventMs,
+    createdMs: createdMsOf(value),
+    cid: op.cid,
+    takedownRef: before?.row.takedownRef ?? null,
+    postFlags: before?.row.postFlags ?? 0,
+    body: { form: 'json', json: op.json },
+  };
+  const record = { owner, ref, row, value, sortMs: sortMsOf(row) };
+  putRecordRow(context.state, record, row);
+  indexRecord(context, record);
+  if (row.takedownRef !== null) markTakedown(context, record, true, eventMs);
+  return true;
+}
+
+/** Deletes a stored record and all that it put elsewhere. */
+export function removeRecord(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
+  // The row goes first, so that a duplicate that takes this one's place does not meet it.
+  context.state.rows.remove(recordKey(record.owner, record.ref.collection, record.ref.rkey));
+  unindexRecord(context, record, eventMs);
+}
+
+const countByCollection: ReadonlyMap<string, ActorCountName> = new Map<string, ActorCountName>([
+  ['app.bsky.graph.list', 'lists'],
+  ['app.bsky.feed.generator', 'feeds'],
+  ['app.bsky.graph.starterpack', 'starterPacks'],
+]);
+
+function indexRecord(context: ApplyContext, record: AppliedRecord): void {
+  const rule = edgeRuleByCollection.get(record.ref.collection);
+  if (rule !== undefined) return indexEdgeRecord(context, rule, record);
+  const count = countByCollection.get(record.ref.collection);
+  if (count !== undefined) addToActorCount(context.state, record.owner, count, 1);
+  switch (record.ref.collection) {
+    case 'app.bsky.feed.post':
+      return indexPost(context, record);
+    case 'app.bsky.feed.threadgate':
+    case 'app.bsky.feed.postgate':
+      return applyGate(context, record, true);
+    case 'app.bsky.actor.profile':
+      return noticeOfJoin(context, record, true);
+  }
+}
+
+function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
+  const rule = edgeRuleByCollection.get(record.ref.collection);
+  if (rule !== undefined) return unindexEdgeRecord(context, rule, record, eventMs);
+  const count = countByCollection.get(record.ref.collection);
+  if (count !== undefined) addToActorCount(context.state, record.owner, count, -1);
+  switch (record.ref.collection) {
+    case 'app.bsky.feed.post':
+      return unindexPost(context, record, eventMs);
+    case 'app.bsky.feed.threadgate':
+    case 'app.bsky.feed.postgate':
+      return applyGate(context, record, false);
+    case 'app.bsky.actor.profile':
+      return noticeOfJoin(context, record, false);
+  }
+}
+
+/** Tells the owner of the starter pack through which an actor joined; the notice sorts by when the profile was indexed. */
+function noticeOfJoin(context: ApplyContext, record: AppliedRecord, present: boolean): void {
+  const pack = refOf(record.value['joinedViaStarterPack']);
+  if (pack === undefined) return;
+  context.send({
+    type: 'notice',
+    present,
+    recipient: pack.did,
+    source: record.ref,
+    reason: 'starterpack-joined',
+    reasonSubject: `at://${pack.did}/${pack.collection}/${pack.rkey}`,
+    sortMs: record.row.indexedMs,
+    isTakenDown: false,
+  });
+}
+
+/** Sets or clears the takedown of one record. Returns false when there is no such record. */
+export function setRecordTakedown(context: ApplyContext, owner: number, ref: RecordRef, takedownRef: string | null): boolean {
+  const record = loadRecord(context.state, owner, ref);
+  if (record === undefined) return false;
+  if (record.row.takedownRef === takedownRef) return true;
+  putRecordRow(context.state, record, { ...record.row, takedownRef });
+  const marked = { ...record, row: { ...record.row, takedownRef } };
+  markTakedown(context, marked, takedownRef !== null, record.row.indexedMs);
+  return true;
+}
+
+/** Tells every slot that this record notified, so that what is taken down is not counted as unread. */
+function markTakedown(context: ApplyContext, record: AppliedRecord, isTakenDown: boolean, eventMs: number): void {
+  const recipients = new Set<string>();
+  const rule = edgeRuleByCollection.get(record.ref.collection);
+  if (rule?.sendsEffect) {
+    const subject = getEdgeSubject(context.state, record.owner, rule.kind, record.sortMs, record.ref.rkey);
+    if (subject !== undefined) recipients.add(subject.did);
+    const via = refOf(record.value['via']);
+    if (via !== undefined) recipients.add(via.did);
+  }
+  const { ref: source, sortMs } = record;
+  for (const recipient of recipients) context.send({ type: 'notice-takedown', recipient, source, isTakenDown, sortMs });
+  if (record.ref.collection === 'app.bsky.feed.post') markPostTakedown(context, record, isTakenDown, eventMs);
+}

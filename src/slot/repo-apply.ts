@@ -1,0 +1,132 @@
+/**
+ * Applies what happens to a repo as a whole: commits in rev order, and snapshots of it.
+ *
+ * A commit at or below the repo's rev changes nothing. One that does not follow on the rev that we hold is applied and the repo is
+ * marked for resync. A snapshot comes as begin, chunks, end: what the chunks name is kept or brought up to date, and the
+ * end sweeps away what they did not name. (owner, resyncSeen, collection, rkey) → nothing, only while a snapshot is read in.
+ */
+import { writeCollection, writeRkey } from '../atproto/compact-key.ts';
+import type { CommitEntry, ResyncBeginEntry, ResyncChunkEntry, ResyncEndEntry, SyncEntry } from '../atproto/entry.ts';
+import { writeDid } from '../atproto/compact-key.ts';
+import { prefixEnd } from '../storage/environment.ts';
+import { ensureActor, getRepo, putRepo } from './actor-row.ts';
+import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
+import { loadRecord } from './applied-record.ts';
+import { readRecordRefOfKey } from './record-key.ts';
+import { applyRepoOp, removeRecord } from './record-apply.ts';
+import { recordPrefix } from './record-row.ts';
+import { beginKey, beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
+
+const nothing = Buffer.alloc(0);
+
+/** indexedAt is the event's own time, but never later than the append. */
+function indexedMsOf(context: ApplyContext, timeMs: number): number {
+  return Math.min(timeMs, context.appendMs);
+}
+
+export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
+  const { state } = context;
+  const owner = state.ensureOwner(entry.did);
+  const repo = getRepo(state, owner);
+  if (repo !== undefined && entry.rev <= repo.rev) return;
+  ensureActor(state, owner, entry.did);
+  if (repo !== undefined && entry.since !== null && entry.since > repo.rev) markForResync(state, entry.did);
+  const indexedMs = indexedMsOf(context, entry.timeMs);
+  for (const op of entry.ops) applyRepoOp(context, owner, entry.did, op, indexedMs);
+  putRepo(state, owner, { rev: entry.rev, resyncRev: repo?.resyncRev ?? '' });
+}
+
+export function applySync(context: ApplyContext, entry: SyncEntry): void {
+  const owner = context.state.ensureOwner(entry.did);
+  ensureActor(context.state, owner, entry.did);
+  const repo = getRepo(context.state, owner);
+  if (repo === undefined || repo.rev < entry.rev) markForResync(context.state, entry.did);
+}
+
+function resyncNeededKey(did: string): Buffer {
+  const writer = beginSlotKey(tableCode.resyncNeeded);
+  writeDid(writer, did);
+  return writer.finish();
+}
+
+function markForResync(state: SlotState, did: string): void {
+  state.rows.put(resyncNeededKey(did), nothing);
+}
+
+/** Returns the prefix of the rows that name repos which need a resync. */
+export function resyncNeededPrefix(): Buffer {
+  return beginSlotKey(tableCode.resyncNeeded).finish();
+}
+
+function seenPrefix(owner: number): Buffer {
+  return beginKey(owner, tableCode.resyncSeen).finish();
+}
+
+function seenKey(owner: number, collection: string, rkey: string): Buffer {
+  const key = beginKey(owner, tableCode.resyncSeen);
+  writeCollection(key, collection);
+  writeRkey(key, rkey);
+  return key.finish();
+}
+
+function clearSeen(state: SlotState, owner: number): void {
+  const prefix = seenPrefix(owner);
+  const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix) })];
+  for (const key of keys) state.rows.remove(key);
+}
+
+export function applyResyncBegin(context: ApplyContext, entry: ResyncBeginEntry): void {
+  const { state } = context;
+  const owner = state.ensureOwner(entry.did);
+  ensureActor(state, owner, entry.did);
+  const repo = getRepo(state, owner);
+  clearSeen(state, owner);
+  if (repo !== undefined && repo.rev > entry.rev) return;
+  putRepo(state, owner, { rev: repo?.rev ?? '', resyncRev: entry.rev });
+}
+
+/** True while the snapshot of this rev is being read in; chunks of any other are left alone. */
+function isReadingIn(state: SlotState, owner: number, rev: string): boolean {
+  return getRepo(state, owner)?.resyncRev === rev;
+}
+
+export function applyResyncChunk(context: ApplyContext, entry: ResyncChunkEntry): void {
+  const { state } = context;
+  const owner = state.ensureOwner(entry.did);
+  if (!isReadingIn(state, owner, entry.rev)) return;
+  const indexedMs = indexedMsOf(context, entry.timeMs);
+  for (const op of entry.ops) {
+    applyRepoOp(context, owner, entry.did, op, indexedMs);
+    state.rows.put(seenKey(owner, op.collection, op.rkey), nothing);
+  }
+}
+
+export function applyResyncEnd(context: ApplyContext, entry: ResyncEndEntry): void {
+  const owner = context.state.ensureOwner(entry.did);
+  if (!isReadingIn(context.state, owner, entry.rev)) return;
+  sweepResync(context, entry.did, entry.rev, '');
+}
+
+/** Removes one chunk of the records that the snapshot did not name; after the last, the repo stands at the snapshot's rev. */
+export function sweepResync(context: ApplyContext, did: string, rev: string, after: string): void {
+  const { state } = context;
+  const owner = state.ownerOf(did);
+  if (owner === undefined || !isReadingIn(state, owner, rev)) return;
+  const prefix = recordPrefix(owner);
+  const start = after === '' ? prefix : Buffer.concat([Buffer.from(after, 'hex'), Buffer.from([0])]);
+  const keys = [...state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: chunkRowsMax })];
+  for (const key of keys) {
+    const ref = readRecordRefOfKey(did, key);
+    if (state.rows.has(seenKey(owner, ref.collection, ref.rkey))) continue;
+    const record = loadRecord(state, owner, ref);
+    if (record !== undefined) removeRecord(context, record, context.appendMs);
+  }
+  const last = keys.at(-1);
+  if (last !== undefined && keys.length === chunkRowsMax) {
+    return context.continueWith(did, { type: 'resync-sweep', rev, after: last.toString('hex') });
+  }
+  clearSeen(state, owner);
+  const repo = getRepo(state, owner);
+  putRepo(state, owner, { rev: repo !== undefined && repo.rev > rev ? repo.rev : rev, resyncRev: '' });
+  state.rows.remove(resyncNeededKey(did));
+}

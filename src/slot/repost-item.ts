@@ -1,0 +1,48 @@
+/** Feed items of reposts, which show only while their post exists. */
+import type { RecordRef } from '../atproto/compact-key.ts';
+import type { Effect } from '../atproto/entry.ts';
+import type { ApplyContext } from './apply-context.ts';
+import type { AppliedRecord } from './applied-record.ts';
+import { type FeedItem, feedFlag, feedKey, putFeedItem, readFeedItem } from './feed-item.ts';
+import { duplicatesOf, type EdgeSubject, findEdge } from './outgoing-edge.ts';
+import { getRecordRow, hasRecord, sortMsOf } from './record-row.ts';
+import type { SlotState } from './slot-state.ts';
+
+const repostCollection = 'app.bsky.feed.repost';
+
+/** Puts the item of a repost. A duplicate repost has an item of its own, which knows what the first one knows. */
+export function putRepostItem(state: SlotState, record: AppliedRecord, subject: EdgeSubject): void {
+  const { owner, ref, sortMs } = record;
+  const post = subject.ref!;
+  const isOwnAndThere = post.did === ref.did && hasRecord(state, owner, post.collection, post.rkey);
+  const first = findEdge(state, owner, 'repost', subject);
+  const firstItem = first === undefined ? undefined : getItem(state, owner, first.sortMs, first.rkey);
+  const exists = isOwnAndThere || ((firstItem?.flags ?? 0) & feedFlag.postExists) !== 0;
+  putFeedItem(state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, post, flags: exists ? feedFlag.postExists : 0 });
+}
+
+function getItem(state: SlotState, owner: number, sortMs: number, rkey: string): FeedItem | undefined {
+  const key = feedKey(owner, sortMs, repostCollection, rkey);
+  const value = state.rows.get(key);
+  return value === undefined ? undefined : readFeedItem(key, value);
+}
+
+/** Sets on all of a reposter's items of one post whether the post exists. */
+export function applyPostExists(context: ApplyContext, effect: Effect & { readonly type: 'post-exists' }): void {
+  const { state } = context;
+  const owner = state.ownerOf(effect.reposter);
+  if (owner === undefined) return;
+  const subject = { did: effect.post.did, ref: effect.post };
+  const first = findEdge(state, owner, 'repost', subject);
+  if (first === undefined) return;
+  setExists(state, owner, first.sortMs, first.rkey, effect.post, effect.exists);
+  for (const rkey of duplicatesOf(state, owner, 'repost', subject)) {
+    const row = getRecordRow(state, owner, repostCollection, rkey);
+    if (row !== undefined) setExists(state, owner, sortMsOf(row), rkey, effect.post, effect.exists);
+  }
+}
+
+function setExists(state: SlotState, owner: number, sortMs: number, rkey: string, post: RecordRef, exists: boolean): void {
+  const item = { sortMs, collection: repostCollection, rkey, post };
+  putFeedItem(state, owner, { ...item, flags: exists ? feedFlag.postExists : 0 });
+}

@@ -1,0 +1,257 @@
+/**
+ * One slot: a deterministic state machine over its log.
+ *
+ * Owns: the one transaction in which entries are appended, applied, and their effects and cursor written; the dedup of effects by mark;
+ * the digest. Refuses: effects that would leave a gap, and to run in more than one thread. Nothing leaves a slot before the commit
+ * that holds it is on disk: `run` returns only then.
+ */
+import { createHash } from 'node:crypto';
+import type { ContinueWork, Effect } from '../atproto/entry.ts';
+import { decodeEntry, encodeEntry, readEffect } from '../atproto/entry-codec.ts';
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { reachCrashPoint } from '../base/crash-point.ts';
+import { invariant } from '../base/invariant.ts';
+import { type Chunk, type ChunkOutcome, effectsPerEntryMax, markOf, readChunk, readMark, writeChunk, writeMark } from '../log/chunk.ts';
+import { EmbeddedLog, type LoggedChunk } from '../log/embedded-log.ts';
+import { slotOf } from '../shardmap/slot-of.ts';
+import { Environment } from '../storage/environment.ts';
+import { routingKey } from '../atproto/entry.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { applyEffect, applyEntry } from './apply-entry.ts';
+import { Outbox, type OutboxBatch } from './outbox.ts';
+import { beginSlotKey, slotTableNames, slotTables, SlotState, tableCode } from './slot-state.ts';
+
+export type SlotOptions = { readonly index: number; readonly slots: number; readonly path: string; readonly mapBytes: number };
+
+/** What one transaction did. */
+export type RunResult = {
+  /** One outcome for each chunk that was passed in, in order. */
+  readonly outcomes: readonly ChunkOutcome[];
+  /** Effects for other slots, which may be sent now. */
+  readonly batches: readonly OutboxBatch[];
+  readonly appliedCount: number;
+};
+
+type Source = { generation: number; lastMark: number };
+
+const metaVersion = 1;
+const metaWriter = new ByteWriter(64);
+const metaKey = (): Buffer => beginSlotKey(tableCode.meta).finish();
+/** Sends that go out within the slot may cause sends in turn; a loop among rules would be a defect. */
+const localEffectsMax = 100_000;
+
+export class Slot implements AsyncDisposable {
+  readonly index: number;
+  readonly state: SlotState;
+  readonly outbox: Outbox;
+  readonly #slots: number;
+  readonly #environment: Environment;
+  readonly #log: EmbeddedLog;
+  readonly #sources = new Map<number, Source>();
+  /** Chunks that are in the log and not yet applied, oldest first. */
+  #unapplied: LoggedChunk[] = [];
+  #cursor = 0;
+  generation = 1;
+
+  private constructor(options: SlotOptions, environment: Environment) {
+    this.index = options.index;
+    this.#slots = options.slots;
+    this.#environment = environment;
+    this.state = new SlotState(options.index, environment);
+    this.#log = new EmbeddedLog(environment.table(slotTables.log));
+    this.outbox = new Outbox(environment.table(slotTables.outbox), this.state);
+    this.#load();
+  }
+
+  static open(options: SlotOptions): Slot {
+    return new Slot(options, Environment.open({ path: options.path, mapBytes: options.mapBytes, tables: slotTableNames }));
+  }
+
+  /** Last seq applied and durable; inclusive. */
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  /** Last seq in the log; inclusive. */
+  get head(): number {
+    return this.#log.head;
+  }
+
+  /** True when the log holds entries that wait to be applied. */
+  get hasUnapplied(): boolean {
+    return this.#unapplied.length > 0;
+  }
+
+  get usedBytes(): number {
+    return this.#environment.usedBytes;
+  }
+
+  /** Takes cursor, owners, marks and the log's tail from disk: at open, and after a transaction that was aborted. */
+  #load(): void {
+    this.#sources.clear();
+    const meta = this.state.rows.get(metaKey());
+    let nextOwner = 1;
+    if (meta !== undefined) {
+      const reader = new ByteReader(meta);
+      invariant(reader.u8() === metaVersion, 'a slot has a known format version');
+      this.#cursor = reader.u48();
+      nextOwner = reader.u32();
+      this.generation = reader.u32();
+      const slots = reader.u32();
+      invariant(slots === this.#slots, `slot ${this.index} was written for ${slots} slots and is opened for ${this.#slots}`);
+    }
+    this.state.resetOwners(nextOwner);
+    this.#log.reload();
+    this.#log.atLeast(this.#cursor);
+    this.outbox.reload();
+    this.#unapplied = this.#log.readAbove(this.#cursor);
+  }
+
+  #putMeta(): void {
+    const value = metaWriter.u8(metaVersion).u48(this.#cursor).u32(this.state.nextOwner).u32(this.generation).u32(this.#slots).finish();
+    this.state.rows.put(metaKey(), value);
+  }
+
+  #source(slot: number): Source {
+    const known = this.#sources.get(slot);
+    if (known !== undefined) return known;
+    const value = this.state.rows.get(beginSlotKey(tableCode.source).u16(slot).finish());
+    const reader = value === undefined ? undefined : new ByteReader(value);
+    const source = reader === undefined ? { generation: 0, lastMark: 0 } : { generation: reader.u32(), lastMark: readMark(reader) };
+    this.#sources.set(slot, source);
+    return source;
+  }
+
+  #putSource(slot: number, source: Source): void {
+    this.#sources.set(slot, source);
+    writeMark(metaWriter.u32(source.generation), source.lastMark);
+    this.state.rows.put(beginSlotKey(tableCode.source).u16(slot).finish(), metaWriter.finish());
+  }
+
+  /**
+   * Appends chunks and applies them, together with what the log still holds, in one transaction.
+   *
+   * Shape: each element is one chunk's bytes for this slot. `appendMs` never falls between calls.
+   * Returns: when all of it is on disk.
+   * Errors: DataPlaneError `StorageFull`, after which nothing of the call is in the slot; InvariantError on a defect.
+   */
+  run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
+    const cursorBefore = this.#cursor;
+    try {
+      const result = this.#environment.transact(() => {
+        const waiting = this.#unapplied;
+        this.#unapplied = [];
+        const outcomes = chunkBytes.map((bytes) => this.#append(bytes, appendMs, waiting));
+        reachCrashPoint('slot-after-append');
+        for (const logged of waiting) this.#applyChunk(logged);
+        const batches = this.outbox.flush();
+        this.#putMeta();
+        this.#log.trim(this.#cursor);
+        return { outcomes, batches, appliedCount: this.#cursor - cursorBefore };
+      });
+      reachCrashPoint('slot-after-commit');
+      return result;
+    } catch (thrown) {
+      this.#load();
+      throw thrown;
+    }
+  }
+
+  #append(bytes: Uint8Array, appendMs: number, waiting: LoggedChunk[]): ChunkOutcome {
+    const chunk = readChunk(bytes);
+    invariant(chunk.slot === this.index, 'a chunk is for the slot that takes it');
+    if (chunk.origin !== null) {
+      const pending = waiting.findLast((logged) => logged.chunk.origin?.slot === chunk.origin?.slot);
+      const source = this.#source(chunk.origin.slot);
+      const isSameLine = chunk.origin.generation === source.generation;
+      const lastMark = pending?.chunk.marks.at(-1) ?? (isSameLine ? source.lastMark : 0);
+      if (chunk.origin.generation < source.generation) return { status: 'durable' };
+      if (chunk.origin.previousMark > lastMark) return { status: 'gap', lastMark };
+      if (chunk.marks.length === 0 || chunk.marks.at(-1)! <= lastMark) return { status: 'durable' };
+    }
+    if (chunk.items.length === 0) return { status: 'durable' };
+    const firstSeq = this.#log.append(bytes, chunk.items.length, appendMs);
+    waiting.push({ firstSeq, appendMs, chunk });
+    return { status: 'durable' };
+  }
+
+  #applyChunk(logged: LoggedChunk): void {
+    const { chunk, firstSeq, appendMs } = logged;
+    chunk.items.forEach((item, index) => {
+      const seq = firstSeq + index;
+      // After a crash the log's first unapplied chunk may begin at or below the cursor.
+      if (seq <= this.#cursor) return;
+      if (chunk.origin === null) this.#applyItem(seq, appendMs, item);
+      else this.#applyForeignEffect(seq, appendMs, chunk, index);
+      this.#cursor = seq;
+    });
+  }
+
+  #applyForeignEffect(seq: number, appendMs: number, chunk: Chunk, index: number): void {
+    const origin = chunk.origin!;
+    const mark = chunk.marks[index]!;
+    const source = this.#source(origin.slot);
+    const lastMark = origin.generation === source.generation ? source.lastMark : 0;
+    if (origin.generation < source.generation || mark <= lastMark) return;
+    const effect = readEffect(new ByteReader(chunk.items[index]!));
+    this.#applyWith(seq, appendMs, (context) => applyEffect(context, effect));
+    this.#putSource(origin.slot, { generation: origin.generation, lastMark: mark });
+  }
+
+  #applyItem(seq: number, appendMs: number, item: Uint8Array): void {
+    const entry = decodeEntry(item);
+    if (entry.kind === 'delivered') return this.outbox.trim(entry.target, entry.mark);
+    if (entry.kind === 'effect') return this.#applyWith(seq, appendMs, (context) => applyEffect(context, entry.effect));
+    this.#applyWith(seq, appendMs, (context) => applyEntry(context, entry));
+  }
+
+  /** Runs one rule; effects to this slot are applied at once, in the order in which they were sent. */
+  #applyWith(seq: number, appendMs: number, rule: (context: ApplyContext) => void): void {
+    const local: Effect[] = [];
+    let sentCount = 0;
+    const context: ApplyContext = {
+      state: this.state,
+      appendMs,
+      send: (effect) => {
+        const target = slotOf(routingKey(effect), this.#slots);
+        if (target === this.index) {
+          local.push(effect);
+          return;
+        }
+        invariant(sentCount < effectsPerEntryMax, 'an entry sends fewer effects than its marks can number');
+        this.outbox.add(target, markOf(seq, sentCount++), effect);
+      },
+      continueWith: (did, work) => this.#continueWith(did, work, appendMs),
+    };
+    rule(context);
+    for (let index = 0; index < local.length; index++) {
+      invariant(index < localEffectsMax, 'effects within a slot come to an end');
+      applyEffect(context, local[index]!);
+    }
+  }
+
+  #continueWith(did: string, work: ContinueWork, appendMs: number): void {
+    const item = encodeEntry({ kind: 'continue', did, work });
+    const chunk: Chunk = { slot: this.index, origin: null, items: [item], marks: [] };
+    const writer = new ByteWriter(item.length + 32);
+    writeChunk(writer, chunk);
+    const firstSeq = this.#log.append(writer.finish(), 1, appendMs);
+    this.#unapplied.push({ firstSeq, appendMs, chunk });
+  }
+
+  /** Hashes all rows of the state: equal for replicas at one seq. Units: hex SHA-256. */
+  digest(): string {
+    const hash = createHash('sha256');
+    const length = Buffer.alloc(8);
+    for (const { key, value } of this.state.rows.scan({ start: Buffer.from([0]), end: Buffer.alloc(64, 255) })) {
+      length.writeUInt32BE(key.length, 0);
+      length.writeUInt32BE(value.length, 4);
+      hash.update(length).update(key).update(value);
+    }
+    return hash.digest('hex');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#environment.close();
+  }
+}

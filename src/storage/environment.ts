@@ -1,0 +1,191 @@
+/**
+ * One LMDB environment and its tables: the only door to `lmdb`.
+ *
+ * Owns: opening with one fixed set of options, synchronous durable transactions, plain byte tables, sizes. Refuses:
+ * writes outside a transaction and growth past `mapBytes`, since the library would resize the map under readers.
+ */
+import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+
+export type Row = { readonly key: Buffer; readonly value: Buffer };
+
+export type Scan = {
+  /** First key of the range; with `isReverse`, the last one, from which the scan walks down. Inclusive. */
+  readonly start: Buffer;
+  /** Where to stop. Exclusive. */
+  readonly end: Buffer;
+  readonly isReverse?: boolean;
+  readonly limit?: number;
+};
+
+/** One named sub-database with byte keys and byte values. Rows that it returns are copies. */
+export class Table {
+  readonly #db: Database<Buffer, Buffer>;
+
+  constructor(db: Database<Buffer, Buffer>) {
+    this.#db = db;
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    return this.#db.getBinary(key);
+  }
+
+  /** Like `get`, but the bytes are overwritten by the next read of any table of this thread. */
+  getVolatile(key: Buffer): Buffer | undefined {
+    return this.#db.getBinaryFast(key);
+  }
+
+  has(key: Buffer): boolean {
+    return this.#db.getBinaryFast(key) !== undefined;
+  }
+
+  put(key: Buffer, value: Buffer): void {
+    this.#db.put(key, value);
+  }
+
+  remove(key: Buffer): void {
+    this.#db.remove(key);
+  }
+
+  scan(range: Scan): Iterable<Row> {
+    return this.#db.getRange({
+      start: range.start,
+      end: range.end,
+      reverse: range.isReverse ?? false,
+      ...(range.limit === undefined ? {} : { limit: range.limit }),
+      snapshot: false,
+    });
+  }
+
+  scanKeys(range: Scan): Iterable<Buffer> {
+    return this.#db.getKeys({
+      start: range.start,
+      end: range.end,
+      reverse: range.isReverse ?? false,
+      ...(range.limit === undefined ? {} : { limit: range.limit }),
+      snapshot: false,
+    });
+  }
+
+  /** Reads the pages of these keys on another thread, so that the gets that follow do not wait for the disk. */
+  prefetch(keys: Buffer[]): Promise<void> {
+    return this.#db.prefetch(keys);
+  }
+
+  get rowCount(): number {
+    return (this.#db.getStats() as { entryCount: number }).entryCount;
+  }
+}
+
+export type EnvironmentOptions = {
+  readonly path: string;
+  /** Fixed for the life of the process. Units: bytes of address space. */
+  readonly mapBytes: number;
+  readonly tables: readonly string[];
+};
+
+/** Room that must be left in the map and on the disk before a transaction may begin. Units: bytes. */
+export const freeBytesMin = 32 * 2 ** 20;
+const readersMax = 512;
+const synchronousAbortable = 3;
+
+export class Environment {
+  readonly path: string;
+  readonly mapBytes: number;
+  readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #tableByName = new Map<string, Table>();
+
+  private constructor(options: EnvironmentOptions, root: RootDatabase<Buffer, Buffer>) {
+    this.path = options.path;
+    this.mapBytes = options.mapBytes;
+    this.#root = root;
+    for (const name of options.tables) {
+      this.#tableByName.set(name, new Table(root.openDB(name, { keyEncoding: 'binary', encoding: 'binary' })));
+    }
+  }
+
+  /** Opens, or makes, the environment in the folder `path`. Stale readers of killed processes are cleared. */
+  static open(options: EnvironmentOptions): Environment {
+    if (!existsSync(options.path)) mkdirSync(options.path, { recursive: true, mode: 0o700 });
+    const root = open<Buffer, Buffer>({
+      path: options.path,
+      mapSize: options.mapBytes,
+      maxDbs: options.tables.length + 1,
+      maxReaders: readersMax,
+      keyEncoding: 'binary',
+      encoding: 'binary',
+      noSubdir: false,
+      noMemInit: true,
+      overlappingSync: false,
+    });
+    root.readerCheck();
+    return new Environment(options, root);
+  }
+
+  table(name: string): Table {
+    const table = this.#tableByName.get(name);
+    if (table === undefined) throw new DataPlaneError('Internal', `no table "${name}" in ${this.path}`);
+    return table;
+  }
+
+  /** Bytes of the file that hold pages in use or free for reuse. */
+  get usedBytes(): number {
+    const stats = this.#root.getStats() as { lastPageNumber: number; pageSize: number };
+    return (stats.lastPageNumber + 1) * stats.pageSize;
+  }
+
+  /**
+   * Runs `work` in one write transaction, which is on disk when this returns. What `work` throws aborts it whole.
+   *
+   * Errors: DataPlaneError `StorageFull` when the map or the disk lacks room, before or during the transaction.
+   */
+  transact<T>(work: () => T): T {
+    this.#requireRoom();
+    try {
+      return this.#root.transactionSync(work, synchronousAbortable as TransactionFlags);
+    } catch (thrown) {
+      throw asStorageError(thrown, this.path);
+    }
+  }
+
+  #requireRoom(): void {
+    if (this.usedBytes + freeBytesMin > this.mapBytes) {
+      throw new DataPlaneError('StorageFull', `the map of ${this.path} is full (${this.mapBytes} bytes)`);
+    }
+    const disk = statfsSync(this.path);
+    if (disk.bavail * disk.bsize < freeBytesMin) {
+      throw new DataPlaneError('StorageFull', `the disk of ${this.path} is full`);
+    }
+  }
+
+  /** Lets this thread's next read see the latest commit of another thread at once. */
+  refreshReads(): void {
+    this.#root.resetReadTxn();
+  }
+
+  close(): Promise<void> {
+    return this.#root.close();
+  }
+}
+
+/** EIO and ENOSPC are how a full disk shows at commit, MDB_MAP_FULL how a full map does. */
+const fullCodes: ReadonlySet<unknown> = new Set([5, 28, 'ENOSPC', 'EIO', -30792]);
+
+function asStorageError(thrown: unknown, path: string): unknown {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  if (!fullCodes.has(code)) return thrown;
+  return new DataPlaneError('StorageFull', `writing to ${path} failed`, { cause: thrown });
+}
+
+/** Returns the first key after all keys that begin with `prefix`. */
+export function prefixEnd(prefix: Buffer): Buffer {
+  const end = Buffer.from(prefix);
+  for (let index = end.length - 1; index >= 0; index--) {
+    if (end[index] !== 255) {
+      end[index]!++;
+      return end.subarray(0, index + 1);
+    }
+  }
+  return Buffer.alloc(64, 255);
+}
