@@ -52,6 +52,7 @@ export type LinkSnapshot = {
   readonly callCount: number;
   readonly timeoutCount: number;
   readonly lateAnswerCount: number;
+  readonly sentMessageCount: number;
   readonly sentBytes: number;
   readonly receivedBytes: number;
 };

@@ -56,7 +56,7 @@ export class NodeLink {
   #lastProblem = 'not connected yet';
   #sweepTimer: NodeJS.Timeout | null = null;
   #reconnectTimer: NodeJS.Timeout | null = null;
-  readonly #counts = { connect: 0, call: 0, timeout: 0, lateAnswer: 0, sentBytes: 0, receivedBytes: 0 };
+  readonly #counts = { connect: 0, call: 0, timeout: 0, lateAnswer: 0, sentMessage: 0, sentBytes: 0, receivedBytes: 0 };
 
   constructor(node: string, url: string, environment: LinkEnvironment) {
     this.#node = node;
@@ -78,6 +78,7 @@ export class NodeLink {
       callCount: this.#counts.call,
       timeoutCount: this.#counts.timeout,
       lateAnswerCount: this.#counts.lateAnswer,
+      sentMessageCount: this.#counts.sentMessage,
       sentBytes: this.#counts.sentBytes,
       receivedBytes: this.#counts.receivedBytes,
     };
@@ -252,6 +253,7 @@ export class NodeLink {
   }
 
   #send(socket: WebSocket, message: Buffer): void {
+    this.#counts.sentMessage++;
     this.#counts.sentBytes += message.length;
     socket.send(message, (error) => {
       if (error === undefined || error === null) this.#batch.giveBack(message);

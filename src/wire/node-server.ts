@@ -74,6 +74,7 @@ export type WireServerSnapshot = {
   readonly refusedHandshakeCount: number;
   readonly slowReaderCount: number;
   readonly receivedBytes: number;
+  readonly sentMessageCount: number;
   readonly sentBytes: number;
 };
 
@@ -87,7 +88,7 @@ export class WireServer {
   readonly #connections = new Set<Connection>();
   readonly #errorCountByCode = new Map<string, number>();
   readonly #malformedCountByReason = new Map<string, number>();
-  readonly #counts = { call: 0, refusedHandshake: 0, slowReader: 0, receivedBytes: 0, sentBytes: 0 };
+  readonly #counts = { call: 0, refusedHandshake: 0, slowReader: 0, sentMessage: 0, receivedBytes: 0, sentBytes: 0 };
   #callsRunning = 0;
   #isStopping = false;
   /** While stopping: called when a call or a connection has ended. */
@@ -108,6 +109,7 @@ export class WireServer {
       refusedHandshakeCount: this.#counts.refusedHandshake,
       slowReaderCount: this.#counts.slowReader,
       receivedBytes: this.#counts.receivedBytes,
+      sentMessageCount: this.#counts.sentMessage,
       sentBytes: this.#counts.sentBytes,
     };
   }
@@ -308,6 +310,7 @@ export class WireServer {
     const { socket, batch } = connection;
     if (socket === null || batch.frames === 0) return;
     const message = batch.take();
+    this.#counts.sentMessage++;
     this.#counts.sentBytes += message.length;
     // The app copies what the kernel does not take, so the buffer is free again when `send` returns.
     const outcome = socket.send(message, true, false);

@@ -2,7 +2,8 @@
  * A node's end of the wire for tests, in this process or, run as a script, in one of its own that tests may kill.
  *
  * Methods: `echo` returns its payload; `sized` as many bytes as the payload's u32 says; `fail` throws the code and message
- * named in its payload; `silent` never answers; `later` echoes after a turn of the event loop.
+ * named in its payload; `silent` never answers; `later` echoes after a turn of the event loop;
+ * `block` holds the thread for the payload's u32 in ms; `ran` lists the methods that were run.
  */
 import { App, type us_listen_socket, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js';
 import { systemClock } from '../../src/base/clock.ts';
@@ -40,6 +41,7 @@ function testHandlers(contexts: CallContext[]): Map<string, CallHandler> {
       await new Promise((resolve) => setImmediate(resolve));
       return kept;
     },
+    ran: () => Buffer.from(JSON.stringify(contexts.map((context) => context.method))),
     block: (payload) => {
       const untilMs = systemClock.monotonicMs() + Buffer.from(payload).readUInt32BE(0);
       while (systemClock.monotonicMs() < untilMs);

@@ -1,0 +1,203 @@
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { DataPlaneError } from '../../src/base/data-plane-error.ts';
+import { createRegistry } from '../../src/metrics/registry.ts';
+import { bodyBytesMax } from '../../src/node/endpoints.ts';
+import { type RunningServing, type ServingOptions, startServing } from '../../src/node/serving.ts';
+import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
+import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { mapOfPorts } from '../support/wire-node.ts';
+
+const disposals: (() => void | Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const dispose of disposals.splice(0).reverse()) await dispose();
+});
+
+async function start(options: Partial<ServingOptions> = {}): Promise<RunningServing> {
+  const serving = await startServing({
+    host: '127.0.0.1',
+    port: 0,
+    tls: null,
+    clusterToken: null,
+    adminToken: null,
+    handlers: new Map([['echo', (payload) => Buffer.copyBytesFrom(payload)]]),
+    epoch: () => 3,
+    isReady: () => true,
+    status: async () => ({ slots: [] }),
+    registry: createRegistry(),
+    onFault: (error) => {
+      throw error;
+    },
+    ...options,
+  });
+  disposals.push(() => serving.close(100));
+  return serving;
+}
+
+function openClient(port: number, options: Partial<NodeClientOptions> = {}): NodeClient {
+  const client = new NodeClient({ map: mapOfPorts([port], 3), ...options });
+  disposals.push(() => client[Symbol.asyncDispose]());
+  return client;
+}
+
+function echo(client: NodeClient): Promise<string> {
+  const payload = Buffer.from('hello');
+  return client
+    .call({ node: 'n0', method: 'echo', payload, timeoutMs: 5000 })
+    .then((answer) => Buffer.from(answer).toString());
+}
+
+async function ask(port: number, path: string, init: RequestInit = {}): Promise<{ status: number; text: string }> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
+  return { status: response.status, text: await response.text() };
+}
+
+const bearer = (token: string): RequestInit => ({ headers: { authorization: `Bearer ${token}` } });
+
+describe('the socket of a node', () => {
+  it('answers health, readiness, status, metrics and the wire on one port', async () => {
+    let isReady = false;
+    const serving = await start({ isReady: () => isReady });
+    expect(await ask(serving.port, '/healthz')).toEqual({ status: 200, text: 'ok\n' });
+    expect(await ask(serving.port, '/readyz')).toEqual({ status: 503, text: 'not ready\n' });
+    isReady = true;
+    expect(await ask(serving.port, '/readyz')).toEqual({ status: 200, text: 'ok\n' });
+    expect(JSON.parse((await ask(serving.port, '/v1/status')).text)).toEqual({ slots: [] });
+    expect(await echo(openClient(serving.port))).toBe('hello');
+    const { text } = await ask(serving.port, '/metrics');
+    expect(text).toContain('skyshard_wire_calls_count 1\n');
+    expect(text).toContain('skyshard_node_call_us_count{method="echo"} 1\n');
+  });
+
+  it('answers errors of routes as JSON with code, message and hint', async () => {
+    const serving = await start({
+      status: async () => {
+        throw new DataPlaneError('StorageFull', 'slot 3 is full');
+      },
+      routes: [{ verb: 'post', path: '/v1/mirror', answer: async (body) => ({ body }) }],
+    });
+    const status = await ask(serving.port, '/v1/status');
+    expect(status.status).toBe(429);
+    expect(JSON.parse(status.text)).toMatchObject({ error: 'StorageFull', message: 'slot 3 is full' });
+    expect((await ask(serving.port, '/v1/nothing')).status).toBe(404);
+    const mirror = (body: string): Promise<{ status: number; text: string }> =>
+      ask(serving.port, '/v1/mirror', { method: 'POST', body });
+    expect(JSON.parse((await mirror('{"a":[1]}')).text)).toEqual({ body: { a: [1] } });
+    expect(JSON.parse((await mirror('')).text)).toEqual({ body: {} });
+    expect((await mirror('{"a"')).status).toBe(400);
+    expect((await mirror(' '.repeat(bodyBytesMax + 1))).status).toBe(429);
+  });
+
+  it('survives a client that leaves before or while it is answered', async () => {
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let askedCount = 0;
+    const serving = await start({
+      status: async () => {
+        askedCount++;
+        await held;
+        return {};
+      },
+      routes: [{ verb: 'post', path: '/v1/mirror', answer: async () => ({}) }],
+    });
+    const waiting = connectTcp(serving.port, '127.0.0.1');
+    waiting.write('GET /v1/status HTTP/1.1\r\nhost: a\r\n\r\n');
+    const sending = connectTcp(serving.port, '127.0.0.1');
+    sending.write('POST /v1/mirror HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nhalf');
+    await waitFor('the request to arrive', () => askedCount === 1);
+    const gone = [once(waiting, 'close'), once(sending, 'close')];
+    waiting.destroy();
+    sending.destroy();
+    await Promise.all(gone);
+    expect((await ask(serving.port, '/healthz')).status).toBe(200);
+    release();
+    expect((await ask(serving.port, '/v1/status')).status).toBe(200);
+  });
+
+  it('refuses a port that is taken', async () => {
+    const serving = await start();
+    await expect(start({ port: serving.port })).rejects.toMatchObject({ code: 'ConfigInvalid', message: /taken/ });
+  });
+
+  it('closes after running calls have been answered', async () => {
+    let release = (): void => {};
+    const held = new Promise<Uint8Array>((resolve) => {
+      release = () => resolve(Buffer.from('done'));
+    });
+    const serving = await start({ handlers: new Map([['echo', () => held]]) });
+    const answer = echo(openClient(serving.port));
+    await waitFor('the call to arrive', () => serving.wire().callsRunning === 1);
+    const closing = serving.close(10_000);
+    await expect(ask(serving.port, '/healthz')).rejects.toThrow();
+    release();
+    expect(await answer).toBe('done');
+    await closing;
+    await serving.close();
+  });
+
+  it('closes in time though a call never ends and a reader never reads', async () => {
+    const serving = await start({ handlers: new Map([['echo', () => new Promise(() => {})]]) });
+    const answer = echo(openClient(serving.port)).catch((error: DataPlaneError) => error.code);
+    await waitFor('the call to arrive', () => serving.wire().callsRunning === 1);
+    await serving.close(50);
+    expect(await answer).toBe('Unavailable');
+  });
+});
+
+describe('who may ask', () => {
+  it('listening beyond loopback without a cluster token is refused', async () => {
+    await expect(start({ host: '0.0.0.0' })).rejects.toMatchObject({ code: 'ConfigInvalid', message: /cluster token/ });
+    const serving = await start({ host: '0.0.0.0', clusterToken: 'c' });
+    expect(serving.port).toBeGreaterThan(0);
+  });
+
+  it('with tokens, all but health needs one of them, and the wire needs the cluster token', async () => {
+    const serving = await start({ clusterToken: 'cluster', adminToken: 'admin' });
+    for (const path of ['/v1/status', '/metrics']) {
+      expect((await ask(serving.port, path)).status).toBe(401);
+      expect((await ask(serving.port, path, bearer('other'))).status).toBe(401);
+      expect((await ask(serving.port, path, bearer('admin'))).status).toBe(200);
+      expect((await ask(serving.port, path, bearer('cluster'))).status).toBe(200);
+    }
+    expect((await ask(serving.port, '/healthz')).status).toBe(200);
+    await expect(echo(openClient(serving.port))).rejects.toThrow(/401/);
+    await expect(echo(openClient(serving.port, { clusterToken: 'admin' }))).rejects.toThrow(/401/);
+    expect(await echo(openClient(serving.port, { clusterToken: 'cluster' }))).toBe('hello');
+  });
+});
+
+describe('TLS', () => {
+  function makeCertificate(): { certFile: string; keyFile: string } {
+    const folder = mkdtempSync(join(tmpdir(), 'skyshard-tls-'));
+    disposals.push(() => rmSync(folder, { recursive: true }));
+    const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    const { certificate, key } = selfSignedCertificate();
+    writeFileSync(certFile, certificate);
+    writeFileSync(keyFile, key);
+    return { certFile, keyFile };
+  }
+
+  it('carries the wire between holders of the certificate, and no others', async () => {
+    const tls = makeCertificate();
+    const serving = await start({ tls });
+    const trusted = openClient(serving.port, { trustedCertificates: readFileSync(tls.certFile) });
+    expect(await echo(trusted)).toBe('hello');
+    const other = openClient(serving.port, { trustedCertificates: readFileSync(makeCertificate().certFile) });
+    await expect(echo(other)).rejects.toMatchObject({ code: 'Unavailable' });
+    await expect(echo(openClient(serving.port))).rejects.toMatchObject({ code: 'Unavailable' });
+  });
+
+  it('with files that do not load is refused', async () => {
+    const tls = makeCertificate();
+    writeFileSync(tls.certFile, 'not a certificate');
+    await expect(start({ tls })).rejects.toMatchObject({ code: 'ConfigInvalid', message: /cert\.pem/ });
+  });
+});
