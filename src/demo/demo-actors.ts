@@ -3,9 +3,8 @@
  *
  * Everything about an actor follows from the seed and its index; only what changes is held.
  */
-import { hash } from 'node:crypto';
+import { cidOfBlock } from '../atproto/cid.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
-import { base32 } from './block-cid.ts';
 import { powerLawChoice, type RankChoice, scatter } from './skewed-choice.ts';
 import { demoGivenNames, demoSurnames } from './word-lists.ts';
 
@@ -47,7 +46,8 @@ export class DemoActors {
   did(actor: number): string {
     let did = this.#dids[actor];
     if (did === undefined) {
-      did = `did:plc:${base32(hash('sha256', `skyshard demo actor ${this.#seed} ${actor}`, 'buffer').subarray(0, 15))}`;
+      // Any 24 base32 characters of a hash do; a CID's text is made of them.
+      did = `did:plc:${cidOfBlock(Buffer.from(`skyshard demo actor ${this.#seed} ${actor}`)).text.slice(16, 40)}`;
       this.#dids[actor] = did;
     }
     return did;
@@ -65,6 +65,15 @@ export class DemoActors {
     const given = demoGivenNames[actor % demoGivenNames.length]!;
     const surname = demoSurnames[Math.floor(actor / 7) % demoSurnames.length]!;
     return `${given[0]!.toUpperCase()}${given.slice(1)} ${surname[0]!.toUpperCase()}${surname.slice(1)}`;
+  }
+
+  handleChanges(actor: number): number {
+    return this.#handleChanges.get(actor) ?? 0;
+  }
+
+  /** Sets how often the handle was changed, which decides what it is. */
+  setHandleChanges(actor: number, changes: number): void {
+    this.#handleChanges.set(actor, changes);
   }
 
   /** Gives the actor another handle, which is returned. */

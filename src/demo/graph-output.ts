@@ -4,8 +4,8 @@
  * The messages are for benches only. Their blocks, CIDs and CAR are real and well formed, but the signature is not one,
  * and the tree is a single node over the commit's own records instead of a whole repo's. `DemoNetwork` makes real ones.
  */
+import { Cid, cidOfBlock } from '../atproto/cid.ts';
 import type { CommitEntry, IdentityEntry, RepoOp } from '../atproto/entry.ts';
-import { blockCid, cidText } from './block-cid.ts';
 import { CborWriter } from './cbor-writer.ts';
 import { type Block, encodeAccountFrame, encodeCar, encodeCommitFrame, encodeIdentityFrame } from './firehose-frame.ts';
 import type { GraphCommit, GraphEvent, GraphOp } from './graph-state.ts';
@@ -56,7 +56,7 @@ function repoOp(op: GraphOp): RepoOp {
     action: op.action,
     collection: op.collection,
     rkey: op.rkey,
-    cid: op.cid === null ? '' : cidText(op.cid),
+    cid: op.cid === null ? '' : new Cid(op.cid).text,
     json: op.value === null ? '' : JSON.stringify(op.value),
   };
 }
@@ -143,7 +143,7 @@ export class FrameMaker {
   }
 
   #block(bytes: Buffer): Block {
-    return { cid: blockCid(bytes), bytes };
+    return { cid: cidOfBlock(bytes).bytes, bytes };
   }
 
   /** One node over the records that the commit writes. */

@@ -3,10 +3,10 @@
  *
  * Owns: actors, windows of recent things (all bounded), TIDs, and the queue of events that were drawn and not yet taken.
  */
+import { Cid, cidOfBlock } from '../atproto/cid.ts';
 import type { Collection } from '../atproto/collection.ts';
 import type { DagMap } from '../atproto/dag-value.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
-import { blockCid, cidText } from './block-cid.ts';
 import { CborWriter } from './cbor-writer.ts';
 import { actorFlag, DemoActors } from './demo-actors.ts';
 import { RecentPairs, RecentRing } from './recent-ring.ts';
@@ -21,7 +21,7 @@ export type GraphOp = {
   /** Null for a delete, as are `cid` and `block`. `JSON.stringify` gives the JSON that is served. */
   readonly value: DagMap | null;
   /** 36 bytes. */
-  readonly cid: Buffer | null;
+  readonly cid: Uint8Array | null;
   readonly block: Buffer | null;
   /** What a delete removes; null for the rest. */
   readonly removed: DagMap | null;
@@ -168,7 +168,7 @@ export class GraphState {
   /** Returns an op that writes a record: its block and CID are made here. */
   write(collection: Collection, rkey: string, value: DagMap, isUpdate = false): GraphOp {
     const block = this.#writer.record(value).finish();
-    const cid = blockCid(block);
+    const cid = cidOfBlock(block).bytes;
     return { action: isUpdate ? 'update' : 'create', collection, rkey, value, cid, block, removed: null };
   }
 
@@ -178,7 +178,7 @@ export class GraphState {
   }
 
   strongRef(actor: number, op: GraphOp): StrongRef {
-    return { uri: `at://${this.actors.did(actor)}/${op.collection}/${op.rkey}`, cid: cidText(op.cid!) };
+    return { uri: `at://${this.actors.did(actor)}/${op.collection}/${op.rkey}`, cid: new Cid(op.cid!).text };
   }
 
   /** Ends one commit. Its rev is above the keys of its records. */
@@ -204,21 +204,29 @@ export class GraphState {
   /** Makes a written post one that others can find. */
   publish(actor: number, op: GraphOp, parent: RecentPost | null): RecentPost {
     const ref = this.strongRef(actor, op);
-    const post: RecentPost = {
+    const post = this.addPost({
       ...ref,
       actor,
       rkey: op.rkey,
-      number: this.#postCount++ % 2 ** 26,
       root: parent === null ? ref : parent.root,
       rootActor: parent === null ? actor : parent.rootActor,
       depth: parent === null ? 0 : parent.depth + 1,
-      appeal: this.actors.appeal(actor) * this.random.next() ** 3,
+    });
+    this.letBeDeleted(actor, op, post);
+    return post;
+  }
+
+  /** Adds a post to the recent ones. */
+  addPost(known: Omit<RecentPost, 'number' | 'appeal' | 'isAlive' | 'hasGate'>): RecentPost {
+    const post: RecentPost = {
+      ...known,
+      number: this.#postCount++ % 2 ** 26,
+      appeal: this.actors.appeal(known.actor) * this.random.next() ** 3,
       isAlive: true,
       hasGate: false,
     };
     this.posts.add(post);
-    if (parent !== null) this.replies.add(post);
-    this.letBeDeleted(actor, op, post);
+    if (post.depth > 0) this.replies.add(post);
     return post;
   }
 

@@ -4,8 +4,8 @@
  * Kept beside the generator and without any of the data plane's code, so that checks compare with something that came
  * about another way. Two live records of one actor for one subject count once, as the data plane counts them.
  */
+import { Cid } from '../atproto/cid.ts';
 import type { DagMap } from '../atproto/dag-value.ts';
-import { cidText } from './block-cid.ts';
 import type { DemoActors } from './demo-actors.ts';
 import type { GraphEvent, GraphOp } from './graph-state.ts';
 
@@ -140,7 +140,7 @@ export class GroundTruth {
     }
     // Replies are not sampled: a gate on their thread's root decides about what hangs below them.
     if (reply !== undefined || this.#postsSeen++ % this.#postEvery !== 0) return;
-    const cid = cidText(op.cid!);
+    const cid = new Cid(op.cid!).text;
     this.#posts.set(uri, { cid, likes: new Tally(), reposts: new Tally(), replies: 0, hasGate: false });
   }
 

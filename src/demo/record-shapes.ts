@@ -3,10 +3,9 @@
  *
  * Canonical order is shorter keys first, then by byte; the JSON of a record keeps it, as the served JSON does.
  */
-import { Cid } from '../atproto/cid.ts';
+import { cidCodec, cidOfBlock } from '../atproto/cid.ts';
 import type { DagMap, DagValue } from '../atproto/dag-value.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
-import { blobCid } from './block-cid.ts';
 import { type ComposedText, demoUrl, phrase, type TextFacet } from './post-text.ts';
 
 /** A record by its address and version. */
@@ -21,7 +20,7 @@ function blob(random: SeededRandom, mimeType: string, bytesMax: number): DagMap 
   const seed = Buffer.allocUnsafe(8);
   seed.writeUInt32BE(random.below(2 ** 32), 0);
   seed.writeUInt32BE(random.below(2 ** 32), 4);
-  return { ref: new Cid(blobCid(seed)), size: 1000 + random.below(bytesMax), $type: 'blob', mimeType };
+  return { ref: cidOfBlock(seed, cidCodec.raw), size: 1000 + random.below(bytesMax), $type: 'blob', mimeType };
 }
 
 function image(random: SeededRandom): DagMap {

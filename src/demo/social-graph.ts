@@ -48,6 +48,11 @@ export class SocialGraph {
     }
   }
 
+  /** Returns the next event that was already drawn, without drawing more. */
+  take(): GraphEvent | undefined {
+    return this.state.take();
+  }
+
   #draw(): void {
     if (this.#accountEvents > 0 && this.state.random.next() < this.#accountEvents && this.#drawAccount()) return;
     drawOfKind[drawKind(this.state.random)](this.state);

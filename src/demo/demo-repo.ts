@@ -1,0 +1,214 @@
+/**
+ * One repo of the demo network: a real Merkle search tree and commits that are really signed.
+ *
+ * Owns: the repo's blocks, its head, and the order of work on it (one thing at a time, since reading a tree waits
+ * between blocks). The tree is built when it is first needed, so that reopening many repos is quick.
+ */
+import { Secp256k1Keypair } from '@atproto/crypto';
+import { cborToLex, DataDiff, getFullRepo, MemoryBlockstore, MST, signCommit } from '@atproto/repo';
+import { Cid, cidOfBlock } from '../atproto/cid.ts';
+import { decodeDagCbor } from '../atproto/dag-cbor.ts';
+import { invariant } from '../base/invariant.ts';
+import { CborWriter } from './cbor-writer.ts';
+import { type Block, encodeCar, type FrameOp } from './firehose-frame.ts';
+
+/** The CIDs of the repo library, which are another class than ours. */
+type RepoCid = Awaited<ReturnType<MST['getPointer']>>;
+
+/** One write. `block` is null for a delete. */
+export type RepoWrite = {
+  readonly action: 'create' | 'update' | 'delete';
+  readonly path: string;
+  readonly block: Uint8Array | null;
+};
+
+/** The signed commit at the top of a repo. CIDs are 36 bytes. */
+export type RepoHead = { readonly rev: string; readonly cid: Uint8Array; readonly block: Uint8Array };
+
+/** A commit as the firehose tells it. */
+export type SignedCommit = {
+  readonly head: RepoHead;
+  readonly since: string | null;
+  readonly prevData: Uint8Array | null;
+  /** The commit, the tree nodes that prove the ops, and the records that are new. */
+  readonly car: Buffer;
+  readonly ops: readonly FrameOp[];
+};
+
+const writer = new CborWriter(256);
+
+function repoCidOf(cid: Uint8Array): RepoCid {
+  return cborToLex(writer.link(cid).finish()) as RepoCid;
+}
+
+/** Returns the signing key of an actor, which follows from the seed. Demo only: anyone can work it out. */
+export function demoKeypair(seed: number, actor: number): Promise<Secp256k1Keypair> {
+  return Secp256k1Keypair.import(cidOfBlock(Buffer.from(`skyshard demo key ${seed} ${actor}`)).bytes.slice(4));
+}
+
+/** A record as it is kept: its version and its bytes. */
+export type StoredRecord = { readonly cid: Uint8Array; readonly block: Uint8Array };
+
+export class DemoRepo {
+  readonly did: string;
+  readonly #openKeypair: () => Promise<Secp256k1Keypair>;
+  #keypair: Secp256k1Keypair | null = null;
+  /** By path, oldest first. */
+  readonly records = new Map<string, StoredRecord>();
+  #head: RepoHead | null = null;
+  #tree: MST | null = null;
+  readonly #storage = new MemoryBlockstore();
+  #work: Promise<unknown> = Promise.resolve();
+
+  /** Shape: `openKeypair` is asked once, when the key is first needed: making one costs a millisecond. */
+  constructor(did: string, openKeypair: () => Promise<Secp256k1Keypair>) {
+    this.did = did;
+    this.#openKeypair = openKeypair;
+  }
+
+  get head(): RepoHead | null {
+    return this.#head;
+  }
+
+  /** Returns the public signing key as a `did:key`. */
+  async signingKey(): Promise<string> {
+    return (await this.#key()).did();
+  }
+
+  async #key(): Promise<Secp256k1Keypair> {
+    this.#keypair ??= await this.#openKeypair();
+    return this.#keypair;
+  }
+
+  /** Takes over a commit that was made before. Must come before any work on the repo. */
+  restore(head: RepoHead, writes: readonly RepoWrite[]): void {
+    invariant(this.#tree === null, 'a repo is restored before it is used');
+    for (const { path, block } of writes) {
+      if (block === null) this.records.delete(path);
+      else this.records.set(path, { cid: cidOfBlock(block).bytes, block });
+    }
+    this.#head = head;
+  }
+
+  /** Runs work on the repo after all that was asked for before. */
+  #exclusive<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#work.then(work);
+    this.#work = result.catch(() => undefined);
+    return result;
+  }
+
+  async #openTree(): Promise<MST> {
+    if (this.#tree !== null) return this.#tree;
+    let tree = await MST.create(this.#storage);
+    for (const [path, { cid, block }] of this.records) {
+      const repoCid = repoCidOf(cid);
+      await this.#storage.putBlock(repoCid, block);
+      tree = await tree.add(path, repoCid);
+    }
+    const { blocks } = await tree.getUnstoredBlocks();
+    await this.#storage.putMany(blocks);
+    if (this.#head !== null) await this.#storage.putBlock(repoCidOf(this.#head.cid), this.#head.block);
+    this.#tree = tree;
+    return tree;
+  }
+
+  /**
+   * Signs one commit over writes. A write that the repo cannot take (a create of what is there, an update or a delete
+   * of what is not) is left out.
+   *
+   * Shape: `rev` is above the head's.
+   * Returns: the commit, or null when nothing was left to write.
+   */
+  commit(rev: string, writes: readonly RepoWrite[]): Promise<SignedCommit | null> {
+    return this.#exclusive(() => this.#commit(rev, writes));
+  }
+
+  async #commit(rev: string, asked: readonly RepoWrite[]): Promise<SignedCommit | null> {
+    const before = await this.#openTree();
+    const since = this.#head?.rev ?? null;
+    invariant(since === null || since < rev, 'revs of a repo ascend');
+    const { tree, ops, blocks: leaves } = await this.#applyWrites(before, asked);
+    if (ops.length === 0) return null;
+    const prevData = this.#head === null ? null : (await before.getPointer()).bytes;
+    const data = await tree.getPointer();
+    const diff = await DataDiff.of(tree, this.#head === null ? null : before);
+    const commit = await signCommit({ did: this.did, version: 3, rev, prev: null, data }, await this.#key());
+    const block = writer.map(6).text('did').text(commit.did).text('rev').text(rev).text('sig').bytes(commit.sig);
+    block.text('data').link(data.bytes).text('prev').null().text('version').integer(3);
+    const bytes = block.finish();
+    const head = { rev, cid: cidOfBlock(bytes).bytes, block: bytes };
+    const proof = new Map<string, Block>();
+    for (const op of ops) {
+      const covering = await tree.getCoveringProof(op.path);
+      for (const [cid, node] of covering) proof.set(cid.toString(), { cid: cid.bytes, bytes: node });
+    }
+    for (const [cid, node] of diff.newMstBlocks) proof.set(cid.toString(), { cid: cid.bytes, bytes: node });
+    await this.#store(head, diff, leaves);
+    this.#tree = tree;
+    this.#head = head;
+    const car = encodeCar(head.cid, [{ cid: head.cid, bytes }, ...proof.values(), ...leaves]);
+    return { head, since, prevData, car, ops };
+  }
+
+  async #applyWrites(
+    before: MST,
+    asked: readonly RepoWrite[],
+  ): Promise<{ tree: MST; ops: FrameOp[]; blocks: Block[] }> {
+    let tree = before;
+    const ops: FrameOp[] = [];
+    const blocks: Block[] = [];
+    for (const { path, block } of asked) {
+      const prev = this.records.get(path)?.cid ?? null;
+      if (block === null) {
+        if (prev === null) continue;
+        tree = await tree.delete(path);
+        this.records.delete(path);
+        ops.push({ action: 'delete', path, cid: null, prev });
+        continue;
+      }
+      const cid = cidOfBlock(block).bytes;
+      tree = prev === null ? await tree.add(path, repoCidOf(cid)) : await tree.update(path, repoCidOf(cid));
+      this.records.set(path, { cid, block });
+      blocks.push({ cid, bytes: block });
+      ops.push({ action: prev === null ? 'create' : 'update', path, cid, prev });
+    }
+    return { tree, ops, blocks };
+  }
+
+  async #store(head: RepoHead, diff: DataDiff, leaves: readonly Block[]): Promise<void> {
+    for (const cid of diff.removedCids.toList()) this.#storage.blocks.delete(cid);
+    if (this.#head !== null) this.#storage.blocks.delete(repoCidOf(this.#head.cid));
+    for (const { cid, bytes } of leaves) await this.#storage.putBlock(repoCidOf(cid), Buffer.from(bytes));
+    await this.#storage.putMany(diff.newMstBlocks);
+    await this.#storage.putBlock(repoCidOf(head.cid), head.block);
+  }
+
+  /** Returns the whole repo as a CAR, or null for a repo without a commit. */
+  export(): Promise<Buffer | null> {
+    return this.#exclusive(async () => {
+      if (this.#head === null) return null;
+      await this.#openTree();
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of getFullRepo(this.#storage, repoCidOf(this.#head.cid))) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    });
+  }
+
+  /** Returns a CAR that holds the head's commit alone, or null for a repo without one. */
+  headCar(): Buffer | null {
+    if (this.#head === null) return null;
+    return encodeCar(this.#head.cid, [{ cid: this.#head.cid, bytes: this.#head.block }]);
+  }
+}
+
+/** Returns the text of a head's CID. */
+export function headCidText(head: RepoHead): string {
+  return new Cid(head.cid).text;
+}
+
+/** Decodes a record block of our own making. */
+export function decodeRecord(block: Uint8Array): Readonly<Record<string, unknown>> {
+  const decoded = decodeDagCbor(block);
+  invariant(decoded.ok, 'a block of the demo decodes');
+  return decoded.value as Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,94 @@
+/** Lets a social graph go on from records that an earlier run made: what is recent can be liked, answered and deleted. */
+import { Cid } from '../atproto/cid.ts';
+import type { Collection } from '../atproto/collection.ts';
+import type { DagMap } from '../atproto/dag-value.ts';
+import { actorFlag } from './demo-actors.ts';
+import type { GraphState, RecentPost } from './graph-state.ts';
+import type { StrongRef } from './record-shapes.ts';
+
+/** A record that exists. */
+export type AdoptedRecord = {
+  readonly actor: number;
+  readonly collection: Collection;
+  readonly rkey: string;
+  readonly cid: Uint8Array;
+  readonly value: DagMap;
+};
+
+const flagByCollection: Partial<Record<Collection, number>> = {
+  'app.bsky.actor.profile': actorFlag.profile,
+  'app.bsky.actor.status': actorFlag.status,
+  'app.bsky.labeler.service': actorFlag.labeler,
+  'app.bsky.notification.declaration': actorFlag.notificationDeclaration,
+  'chat.bsky.actor.declaration': actorFlag.chatDeclaration,
+};
+
+/** Takes records in, oldest first. */
+export class GraphAdoption {
+  readonly #graph: GraphState;
+  readonly #actorByDid = new Map<string, number>();
+  readonly #postByUri = new Map<string, RecentPost>();
+
+  constructor(graph: GraphState) {
+    this.#graph = graph;
+    for (let actor = 0; actor < graph.actors.count; actor++) this.#actorByDid.set(graph.actors.did(actor), actor);
+  }
+
+  adopt(record: AdoptedRecord): void {
+    const { actor, collection, rkey, value } = record;
+    const flag = flagByCollection[collection];
+    if (flag !== undefined) {
+      this.#graph.actors.set(actor, flag, true);
+      return;
+    }
+    const uri = `at://${this.#graph.actors.did(actor)}/${collection}/${rkey}`;
+    const ref = { uri, cid: new Cid(record.cid).text };
+    if (collection === 'app.bsky.feed.post') {
+      this.#adoptPost(record, ref);
+      return;
+    }
+    if (collection === 'app.bsky.graph.list') this.#graph.lists.add({ ...ref, actor });
+    else if (collection === 'app.bsky.feed.generator') this.#graph.feeds.add(ref);
+    else if (!isGateOrPack(collection)) {
+      this.#adoptPointer(record, ref);
+      this.#graph.records.add({ actor, collection, rkey, value, post: null, isAlive: true });
+    }
+  }
+
+  #adoptPost(record: AdoptedRecord, ref: StrongRef): void {
+    const { actor, rkey, value } = record;
+    const reply = value['reply'] as { readonly root: StrongRef; readonly parent: StrongRef } | undefined;
+    const parent = reply === undefined ? undefined : this.#postByUri.get(reply.parent.uri);
+    const root = reply === undefined ? ref : reply.root;
+    const rootActor = this.#actorByDid.get(root.uri.split('/')[2]!) ?? actor;
+    const depth = reply === undefined ? 0 : (parent?.depth ?? 0) + 1;
+    const post = this.#graph.addPost({ ...ref, actor, rkey, root, rootActor, depth });
+    this.#postByUri.set(ref.uri, post);
+    this.#graph.records.add({ actor, collection: 'app.bsky.feed.post', rkey, value, post, isAlive: true });
+  }
+
+  /** Notes whom and what a record points at, so that it is not done again. */
+  #adoptPointer(record: AdoptedRecord, ref: StrongRef): void {
+    const { actor, collection, value } = record;
+    const subject = value['subject'];
+    if (collection === 'app.bsky.graph.follow' || collection === 'app.bsky.graph.block') {
+      const other = this.#actorByDid.get(String(subject));
+      if (other !== undefined) this.#graph.subjects.add(actor, other);
+    } else if (collection === 'app.bsky.feed.like' || collection === 'app.bsky.feed.repost') {
+      const post = this.#postByUri.get((subject as StrongRef).uri);
+      if (post === undefined) return;
+      const isLike = collection === 'app.bsky.feed.like';
+      (isLike ? this.#graph.liked : this.#graph.reposted).add(actor, post.number);
+      this.#graph.engaged.add(post);
+      if (!isLike) this.#graph.reposts.add({ ...ref, post });
+    }
+  }
+}
+
+function isGateOrPack(collection: Collection): boolean {
+  return (
+    collection === 'app.bsky.feed.threadgate' ||
+    collection === 'app.bsky.feed.postgate' ||
+    collection === 'app.bsky.graph.starterpack'
+  );
+}
