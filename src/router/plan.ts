@@ -13,6 +13,8 @@ export interface PlanContext {
   readonly identity: IdentitySource;
   /** Monotonic time by which the answer is worthless. Units: ms. */
   readonly deadlineMs: number;
+  /** What is left until the deadline; at least 1. Units: ms. */
+  remainingMs(): number;
   /** Checks the method's own limit and takes room for items. Errors: DataPlaneError `ResourceExhausted`. */
   admit(items: number): void;
 }

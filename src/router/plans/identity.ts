@@ -63,7 +63,10 @@ async function byDid(request: Buffer, context: PlanContext): Promise<Uint8Array>
   if (did.length > didLengthMax || !isValidDid(did)) notFound('GetIdentityByDidRequest.did');
   const stored = await storedIdentity(did, context);
   if (stored !== null) return encodeMessage('GetIdentityByDidResponse', stored);
-  const resolved = await context.identity.byDid(did, AbortSignal.timeout(resolveTimeoutMs));
+  const resolved = await context.identity.byDid(
+    did,
+    AbortSignal.timeout(Math.min(resolveTimeoutMs, context.remainingMs())),
+  );
   if (resolved === null) notFound('GetIdentityByDidRequest.did');
   return encodeMessage('GetIdentityByDidResponse', identityOf(resolved));
 }
@@ -74,7 +77,10 @@ async function byHandle(request: Buffer, context: PlanContext): Promise<Uint8Arr
   const did = await storedDidOfHandle(handle, context);
   const stored = did === '' ? null : await storedIdentity(did, context);
   if (stored !== null && stored.handle === handle) return encodeMessage('GetIdentityByHandleResponse', stored);
-  const resolved = await context.identity.byHandle(handle, AbortSignal.timeout(resolveTimeoutMs));
+  const resolved = await context.identity.byHandle(
+    handle,
+    AbortSignal.timeout(Math.min(resolveTimeoutMs, context.remainingMs())),
+  );
   if (resolved === null) notFound('GetIdentityByHandleRequest.handle');
   return encodeMessage('GetIdentityByHandleResponse', identityOf(resolved));
 }

@@ -1,0 +1,150 @@
+/**
+ * The HTTP/2 edge: gRPC (the AppView's default) and Connect, in cleartext or TLS.
+ *
+ * uWebSockets speaks no HTTP/2, so this is node:http2 with the same byte handlers: a unary gRPC call is one framed message and
+ * trailers. Owns: streams, body bounds. A stream that was reset is never touched.
+ */
+import { readFileSync } from 'node:fs';
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { RunningEdge } from './http-edge.ts';
+import { type RpcHead, readHead, replyTo, servicePath, tooLargeReply } from './rpc-endpoint.ts';
+import type { RpcReply } from './rpc-protocol.ts';
+import type { ServiceRouter } from './service-router.ts';
+
+/** What the edge serves, and where. */
+export type Http2EdgeOptions = {
+  readonly router: ServiceRouter;
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly bodyBytesMax: number;
+};
+
+/** Calls that one connection may have open: the AppView puts all of its calls on one. */
+const streamsOfConnectionMax = 10_000;
+/** What may be under way unread in one stream, and in all of a connection. Units: bytes. */
+const streamWindowBytes = 1024 * 1024;
+const connectionWindowBytes = 16 * 1024 * 1024;
+
+function sendReply(stream: ServerHttp2Stream, { httpStatus, contentType, body, grpc }: RpcReply): void {
+  if (stream.destroyed || stream.headersSent) return;
+  const headers = { ':status': httpStatus, 'content-type': contentType };
+  if (grpc === null) {
+    stream.respond(headers);
+    stream.end(body);
+    return;
+  }
+  const trailers = {
+    'grpc-status': String(grpc.status),
+    ...(grpc.message === '' ? {} : { 'grpc-message': grpc.message }),
+  };
+  if (body.length === 0) {
+    stream.respond({ ...headers, ...trailers }, { endStream: true });
+    return;
+  }
+  stream.respond(headers, { waitForTrailers: true });
+  stream.on('wantTrailers', () => stream.sendTrailers(trailers));
+  stream.end(body);
+}
+
+function sendPlain(stream: ServerHttp2Stream, status: number, text: string): void {
+  if (stream.destroyed || stream.headersSent) return;
+  stream.respond({ ':status': status, 'content-type': 'text/plain' });
+  stream.end(text);
+}
+
+function readBody(stream: ServerHttp2Stream, bytesMax: number, whole: (body: Buffer | null) => void): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  stream.on('data', (chunk: Buffer) => {
+    const before = bytes;
+    bytes += chunk.length;
+    if (bytes <= bytesMax) chunks.push(chunk);
+    else if (before <= bytesMax) whole(null);
+  });
+  stream.on('end', () => {
+    if (bytes <= bytesMax) whole(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+  });
+}
+
+function headOf(headers: IncomingHttpHeaders): RpcHead | undefined {
+  const path = String(headers[':path'] ?? '');
+  return readHead(path.slice(servicePath.length), (name) => {
+    const value = headers[name];
+    return typeof value === 'string' ? value : (value?.[0] ?? '');
+  });
+}
+
+function serveStream(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  { router, bodyBytesMax }: Http2EdgeOptions,
+): void {
+  // A reset or a broken connection ends the stream; the call goes on and its reply is dropped.
+  stream.on('error', () => {});
+  const isCall = headers[':method'] === 'POST' && String(headers[':path'] ?? '').startsWith(servicePath);
+  const head = isCall ? headOf(headers) : undefined;
+  if (head === undefined) {
+    if (isCall)
+      sendPlain(stream, 415, 'content-type must be application/grpc, application/proto or application/json\n');
+    else sendPlain(stream, 404, 'no such endpoint\n');
+    return;
+  }
+  readBody(stream, bodyBytesMax, (body) => {
+    if (body === null) sendReply(stream, tooLargeReply(head, bodyBytesMax));
+    else void replyTo(router, head, body).then((reply) => sendReply(stream, reply));
+  });
+}
+
+function createHttp2Server({ tls }: Http2EdgeOptions): Http2Server | Http2SecureServer {
+  const settings = {
+    maxConcurrentStreams: streamsOfConnectionMax,
+    initialWindowSize: streamWindowBytes,
+    enablePush: false,
+  };
+  if (tls === null) return createServer({ settings });
+  try {
+    return createSecureServer({ settings, cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) });
+  } catch (cause) {
+    throw new DataPlaneError('ConfigInvalid', `tls: ${tls.certFile} and ${tls.keyFile} do not load`, { cause });
+  }
+}
+
+/** Listens. Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load. */
+export async function startHttp2Edge(options: Http2EdgeOptions): Promise<RunningEdge> {
+  const server = createHttp2Server(options);
+  const sessions = new Set<ServerHttp2Session>();
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.setLocalWindowSize(connectionWindowBytes);
+    session.on('error', () => session.destroy());
+    session.on('close', () => sessions.delete(session));
+  });
+  server.on('stream', (stream, headers) => serveStream(stream, headers, options));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => {
+      const problem = `cannot listen on ${options.host}:${options.port}; the port may be taken`;
+      reject(new DataPlaneError('ConfigInvalid', problem, { cause }));
+    });
+    server.listen(options.port, options.host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const session of sessions) session.destroy();
+      }),
+  };
+}

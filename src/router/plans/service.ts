@@ -1,0 +1,36 @@
+/** All plans by method. A method without a plan is not built yet. */
+import type { MethodName } from '../../proto/generated/bsky-service.ts';
+import { emptyAnswer, type Plan, planDefaults } from '../plan.ts';
+import { actorPlans } from './actors.ts';
+import { feedPlans } from './feeds.ts';
+import { graphPlans } from './graph.ts';
+import { identityPlans } from './identity.ts';
+import { interactionPlans } from './interactions.ts';
+import { labelPlans } from './labels.ts';
+import { moderationPlans } from './moderation.ts';
+import { notificationPlans } from './notifications.ts';
+import { recordPlans } from './records.ts';
+
+const ping: Plan = {
+  method: 'Ping',
+  itemsMax: 1,
+  timeoutMs: planDefaults.timeoutMs,
+  isShared: false,
+  run: () => emptyAnswer,
+};
+
+/** Every built method. */
+export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>(
+  [
+    ping,
+    ...recordPlans,
+    ...actorPlans,
+    ...graphPlans,
+    ...interactionPlans,
+    ...feedPlans,
+    ...notificationPlans,
+    ...moderationPlans,
+    ...identityPlans,
+    ...labelPlans,
+  ].map((plan) => [plan.method, plan]),
+);

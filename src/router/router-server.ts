@@ -1,0 +1,161 @@
+/**
+ * The router process without its command line: edges, metrics and status around one ServiceRouter.
+ *
+ * Owns: what listens and in which order it closes. Refuses: to listen beyond loopback without an admin token, since reads show
+ * private data.
+ */
+import { type Clock, systemClock } from '../base/clock.ts';
+import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
+import type { InvariantError } from '../base/invariant.ts';
+import type { Histogram, Registry } from '../metrics/registry.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import { isLoopback } from '../wire/access-token.ts';
+import type { NodeCaller } from '../wire/node-caller.ts';
+import { type AdmissionLimits, defaultAdmissionLimits } from './admission.ts';
+import { type JsonRoute, type RunningEdge, startHttpEdge } from './http-edge.ts';
+import { startHttp2Edge } from './http2-edge.ts';
+import type { IdentitySource } from './identity-source.ts';
+import { planByMethod } from './plans/service.ts';
+import { ServiceRouter } from './service-router.ts';
+
+/** Limits of a router. */
+export type RouterLimits = AdmissionLimits & {
+  /** Units: bytes of one request's body. */
+  readonly bodyBytesMax: number;
+};
+
+/** The defaults of all limits. */
+export const routerLimitDefaults: RouterLimits = { ...defaultAdmissionLimits, bodyBytesMax: 4 * 1024 * 1024 };
+
+/** How a router is started. */
+export type RouterOptions = {
+  readonly map: ShardMap;
+  readonly caller: NodeCaller;
+  readonly identity: IdentitySource;
+  readonly registry: Registry;
+  readonly host: string;
+  /** HTTP/1.1: gRPC, Connect, operators. 0 takes any free port. */
+  readonly port: number;
+  /** gRPC and Connect over HTTP/2. 0 takes any free port; null leaves it out. */
+  readonly http2Port: number | null;
+  readonly adminToken: string | null;
+  readonly limits?: Partial<RouterLimits>;
+  /** Reads the map again, and tells the caller, when a node refuses our epoch. */
+  readonly reloadMap?: () => Promise<ShardMap>;
+  /** More operators' endpoints, such as `POST /v1/settle`. */
+  readonly routes?: readonly JsonRoute[];
+  readonly onFault: (error: InvariantError, method: string) => void;
+  readonly clock?: Clock;
+};
+
+/** A router that listens. */
+export type RunningRouter = AsyncDisposable & {
+  readonly port: number;
+  readonly http2Port: number | null;
+  readonly router: ServiceRouter;
+  close(): Promise<void>;
+};
+
+/** How long a node may take to tell its status. Units: ms. */
+const statusTimeoutMs = 2_000;
+
+function observer(registry: Registry): (method: string, durationMs: number, code: ErrorCode | null) => void {
+  const durations = registry.histogram('skyshard_router_request_us', 'Time from a request to its answer.', ['method']);
+  const errors = registry.counter('skyshard_router_errors_count', 'Requests answered by an error.', ['method', 'code']);
+  const histogramByMethod = new Map<string, Histogram>();
+  return (method, durationMs, code) => {
+    let histogram = histogramByMethod.get(method);
+    if (histogram === undefined) {
+      histogram = durations.with(method);
+      histogramByMethod.set(method, histogram);
+    }
+    histogram.record(durationMs * 1000);
+    if (code !== null) errors.with(method, code).add();
+  };
+}
+
+/** What a node said about itself, or why it said nothing. */
+type NodeStatus = { readonly node: string; readonly status?: unknown; readonly error?: string };
+
+/** Asks every node for its status. A node that does not answer is part of the answer. */
+export async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeStatus[]> {
+  const { fanOut } = router;
+  const deadlineMs = clock.monotonicMs() + statusTimeoutMs;
+  return Promise.all(
+    fanOut.nodeNames.map(async (node, index) => {
+      try {
+        const answer = await fanOut.ask(index, 'node.status', Buffer.alloc(0), deadlineMs);
+        return { node, status: JSON.parse(Buffer.from(answer).toString()) as unknown };
+      } catch (thrown) {
+        return { node, error: toDataPlaneError(thrown).message };
+      }
+    }),
+  );
+}
+
+function statusRoute(router: ServiceRouter, clock: Clock): JsonRoute {
+  return {
+    verb: 'get',
+    path: '/v1/status',
+    answer: async () => ({
+      role: 'router',
+      epoch: router.map.epoch,
+      slots: router.map.slots,
+      itemsInFlight: router.itemsInFlight,
+      nodes: await nodeStatuses(router, clock),
+    }),
+  };
+}
+
+/**
+ * Listens and serves.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without an admin token, and for ports or TLS files that cannot be had.
+ */
+export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
+  const { map, caller, identity, registry, host, adminToken } = options;
+  if (!isLoopback(host) && adminToken === null) {
+    throw new DataPlaneError(
+      'ConfigInvalid',
+      `listening on ${host} is reachable from other machines, which needs an admin token`,
+    );
+  }
+  const clock = options.clock ?? systemClock;
+  const limits = { ...routerLimitDefaults, ...options.limits };
+  const router = new ServiceRouter({
+    map,
+    caller,
+    identity,
+    plans: planByMethod,
+    admission: limits,
+    clock,
+    observe: observer(registry),
+    onFault: options.onFault,
+    ...(options.reloadMap === undefined ? {} : { reloadMap: options.reloadMap }),
+  });
+  registry.readout('gauge', 'skyshard_router_items_running', 'Items of requests in flight.', [], () => [
+    { labelValues: [], value: router.itemsInFlight },
+  ]);
+  const edges: RunningEdge[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(edges.splice(0).map((edge) => edge.close()));
+  };
+  const shared = { router, host, tls: map.tls, bodyBytesMax: limits.bodyBytesMax };
+  try {
+    const http = await startHttpEdge({
+      ...shared,
+      port: options.port,
+      adminToken,
+      isReady: async () => (await nodeStatuses(router, clock)).every(({ error }) => error === undefined),
+      metricsText: () => registry.prometheusText(),
+      routes: [statusRoute(router, clock), ...(options.routes ?? [])],
+    });
+    edges.push(http);
+    const http2 = options.http2Port === null ? null : await startHttp2Edge({ ...shared, port: options.http2Port });
+    if (http2 !== null) edges.push(http2);
+    return { port: http.port, http2Port: http2?.port ?? null, router, close, [Symbol.asyncDispose]: close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * Answers methods of bsky.Service, bytes in, bytes out: what every edge calls.
+ *
+ * Owns: deadlines, admission, the sharing of identical requests in flight, and one repetition under a reloaded map when a
+ * node does not serve a slot at our epoch. Holds no data.
+ */
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
+import { InvariantError } from '../base/invariant.ts';
+import { isMethodName } from '../proto/codec.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { NodeCaller } from '../wire/node-caller.ts';
+import { Admission, type AdmissionLimits } from './admission.ts';
+import { FanOut } from './fan-out.ts';
+import type { IdentitySource } from './identity-source.ts';
+import type { Plan, PlanContext } from './plan.ts';
+
+/** Requests above this are not compared with others in flight. Units: bytes. */
+const sharedRequestBytesMax = 4096;
+/** A caller's deadline beyond this is taken as this. Units: ms. */
+export const timeoutMsMax = 60_000;
+
+/** What a router needs to answer. */
+export type ServiceRouterOptions = {
+  readonly map: ShardMap;
+  readonly caller: NodeCaller;
+  readonly identity: IdentitySource;
+  readonly plans: ReadonlyMap<string, Plan>;
+  readonly admission: AdmissionLimits;
+  readonly clock: Clock;
+  /** Reads the map again when a node refuses our epoch; also tells the caller of nodes about it. */
+  readonly reloadMap?: () => Promise<ShardMap>;
+  /** Called after each request. Must be cheap. */
+  readonly observe?: (method: string, durationMs: number, code: ErrorCode | null) => void;
+  /** Called when an invariant broke; the request has been answered `Internal`. The owner decides what stops. */
+  readonly onFault: (error: InvariantError, method: string) => void;
+};
+
+/** Who asks, and for how long. */
+export type RequestContext = {
+  /** `x-atlantis-caller`, or ''. */
+  readonly caller: string;
+  /** What the caller allows; null when it says nothing. */
+  readonly timeoutMs: number | null;
+};
+
+/** Answers requests under the newest map that it knows. */
+export class ServiceRouter {
+  readonly #options: ServiceRouterOptions;
+  readonly #admission: Admission;
+  readonly #shared = new Map<string, Promise<Uint8Array>>();
+  #fanOut: FanOut;
+  #reloading: Promise<void> | null = null;
+
+  constructor(options: ServiceRouterOptions) {
+    this.#options = options;
+    this.#admission = new Admission(options.admission);
+    this.#fanOut = new FanOut(options.map, options.caller, options.clock);
+  }
+
+  get map(): ShardMap {
+    return this.#fanOut.map;
+  }
+
+  /** Nodes by index, for what asks them all. */
+  get fanOut(): FanOut {
+    return this.#fanOut;
+  }
+
+  get itemsInFlight(): number {
+    return this.#admission.itemsInFlight;
+  }
+
+  /** Takes another map; requests in flight end under the one before. */
+  useMap(map: ShardMap): void {
+    this.#fanOut = new FanOut(map, this.#options.caller, this.#options.clock);
+  }
+
+  /**
+   * Answers one request.
+   *
+   * Returns: protobuf bytes that must not be written to, since they may be shared. Errors: DataPlaneError.
+   */
+  async handle(method: string, request: Buffer, context: RequestContext): Promise<Uint8Array> {
+    const startMs = this.#options.clock.monotonicMs();
+    try {
+      const plan = this.#options.plans.get(method);
+      if (plan === undefined) throw unknownMethod(method);
+      const answer = await this.#answer(plan, request, context, startMs);
+      this.#options.observe?.(method, this.#options.clock.monotonicMs() - startMs, null);
+      return answer;
+    } catch (thrown) {
+      const error = toDataPlaneError(thrown);
+      const known = isMethodName(method) ? method : 'unknown';
+      if (thrown instanceof InvariantError) this.#options.onFault(thrown, known);
+      this.#options.observe?.(known, this.#options.clock.monotonicMs() - startMs, error.code);
+      throw error;
+    }
+  }
+
+  #answer(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> {
+    const isShareable = plan.isShared && context.timeoutMs === null && request.length <= sharedRequestBytesMax;
+    if (!isShareable) return this.#run(plan, request, context, startMs);
+    const key = `${plan.method} ${request.latin1Slice()}`;
+    const known = this.#shared.get(key);
+    if (known !== undefined) return known;
+    const running = this.#run(plan, request, context, startMs);
+    this.#shared.set(key, running);
+    const forget = (): void => {
+      this.#shared.delete(key);
+    };
+    running.then(forget, forget);
+    return running;
+  }
+
+  async #run(plan: Plan, request: Buffer, { caller, timeoutMs }: RequestContext, startMs: number): Promise<Uint8Array> {
+    const deadlineMs = startMs + Math.min(timeoutMs ?? plan.timeoutMs, timeoutMsMax);
+    let items = 0;
+    const admit = (more: number): void => {
+      this.#admission.take(caller, more);
+      items += more;
+    };
+    const planContext = (): PlanContext => ({
+      fanOut: this.#fanOut,
+      identity: this.#options.identity,
+      deadlineMs,
+      remainingMs: () => Math.max(1, deadlineMs - this.#options.clock.monotonicMs()),
+      admit,
+    });
+    try {
+      admit(1);
+      const { epoch } = this.#fanOut.map;
+      try {
+        return await plan.run(request, planContext());
+      } catch (thrown) {
+        if (toDataPlaneError(thrown).code !== 'WrongEpoch' || this.#options.reloadMap === undefined) throw thrown;
+        await this.#reload(epoch, this.#options.reloadMap);
+        return await plan.run(request, planContext());
+      }
+    } finally {
+      this.#admission.release(caller, items);
+    }
+  }
+
+  /** Reads the map again unless someone has since `epoch`; concurrent requests share one reading. */
+  #reload(epoch: number, reloadMap: () => Promise<ShardMap>): Promise<void> {
+    if (this.#fanOut.map.epoch !== epoch) return Promise.resolve();
+    this.#reloading ??= (async () => {
+      try {
+        this.useMap(await reloadMap());
+      } finally {
+        this.#reloading = null;
+      }
+    })();
+    return this.#reloading;
+  }
+}
+
+function unknownMethod(method: string): DataPlaneError {
+  if (isMethodName(method)) return new DataPlaneError('Unimplemented', `${method} is not built yet`);
+  return new DataPlaneError('Unimplemented', `bsky.Service has no method ${JSON.stringify(method.slice(0, 96))}`);
+}
