@@ -1,0 +1,174 @@
+import { describe, expect, it } from 'vitest';
+import { type Cid, cidOfBlock } from '../../../src/atproto/cid.ts';
+import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
+import { ByteString, type DagMap, type DagValue } from '../../../src/atproto/dag-value.ts';
+import { openRepoCar, type RepoChunk, repoCarLimits } from '../../../src/atproto/repo-car.ts';
+import { authorDid, create, likeRecord, postRecord, SignedRepo } from './signed-repo.ts';
+
+const rev = '3kbd6l2y3gk2z';
+
+function rkeyOf(index: number): string {
+  return `r${String(index).padStart(4, '0')}`;
+}
+
+function snapshotOf(car: Uint8Array) {
+  const opened = openRepoCar(car);
+  if (!opened.ok) throw new Error(opened.reason);
+  return opened.value;
+}
+
+function chunksOf(car: Uint8Array, chunkRecords: number): RepoChunk[] {
+  return [...snapshotOf(car).chunks(chunkRecords)].map((step) => {
+    if (!step.ok) throw new Error(step.reason);
+    return step.value;
+  });
+}
+
+/** Blocks by hand, so that a tree can be wrong where a library's is right. */
+class HandMadeCar {
+  readonly #blocks: Buffer[] = [];
+
+  add(value: DagValue): Cid {
+    const block = encodeDagCbor(value);
+    const cid = cidOfBlock(block);
+    this.#blocks.push(Buffer.concat([cid.bytes, block]));
+    return cid;
+  }
+
+  node(left: Cid | null, ...entries: DagMap[]): Cid {
+    return this.add({ l: left, e: entries });
+  }
+
+  commit(data: DagValue, fields: DagMap = {}): Buffer {
+    return this.finish(this.add({ did: authorDid, rev, data, version: 3, prev: null, ...fields }));
+  }
+
+  finish(root: Cid): Buffer {
+    const varint = (value: number): Buffer =>
+      value < 128 ? Buffer.from([value]) : Buffer.concat([Buffer.from([(value & 127) | 128]), varint(value >>> 7)]);
+    const header = encodeDagCbor({ version: 1, roots: [root] });
+    return Buffer.concat([header, ...this.#blocks].flatMap((part) => [varint(part.length), part]));
+  }
+}
+
+function entry(prefix: number, rest: string, value: Cid, right: Cid | null = null): DagMap {
+  return { p: prefix, k: new ByteString(Buffer.from(rest)), v: value, t: right };
+}
+
+/** The reason that ends the walk. */
+function faultOf(car: Uint8Array): string {
+  const last = [...snapshotOf(car).chunks(10)].at(-1);
+  return last === undefined || last.ok ? 'none' : last.reason;
+}
+
+describe('openRepoCar', () => {
+  it('yields every record of a repo that the protocol library wrote, in key order', async () => {
+    const writes = Array.from({ length: 500 }, (_unused, index) =>
+      index % 5 === 0
+        ? create('app.bsky.feed.post', rkeyOf(index), postRecord(`post ${index}`))
+        : create('app.bsky.feed.like', rkeyOf(index), likeRecord()),
+    );
+    const repo = await SignedRepo.start(authorDid, [...writes, create('com.example.thing', 'a', likeRecord())]);
+    const car = await repo.car();
+    expect(snapshotOf(car)).toMatchObject({ did: authorDid, rev: repo.rev, commitCid: repo.commitCid });
+    const chunks = chunksOf(car, 64);
+    expect(chunks.length).toBe(8);
+    const paths = chunks.flatMap((chunk) => chunk.ops.map(({ op }) => `${op.collection}/${op.rkey}`));
+    expect(paths).toEqual(writes.map((write) => `${write.collection}/${write.rkey}`).sort());
+    expect(chunks.reduce((sum, chunk) => sum + chunk.unindexedRecords, 0)).toBe(1);
+    expect(chunks.flatMap((chunk) => chunk.badOps)).toEqual([]);
+    const post = chunks.flatMap((chunk) => chunk.ops).find(({ op }) => op.rkey === rkeyOf(5))!;
+    expect(JSON.parse(post.op.json)).toEqual(postRecord('post 5'));
+    expect(post.op.cid).toBe(cidOfBlock(encodeDagCbor(post.value)).text);
+  });
+
+  it('yields nothing for an empty repo', async () => {
+    const repo = await SignedRepo.start();
+    expect(chunksOf(await repo.car(), 10)).toEqual([]);
+  });
+
+  it('goes on behind a record that is missing or broken, and says so', () => {
+    const car = new HandMadeCar();
+    const good = car.add({ $type: 'app.bsky.feed.post', text: '' });
+    const list = car.add([1]);
+    const absent = cidOfBlock(Buffer.from('absent'));
+    const tree = car.node(
+      null,
+      entry(0, 'app.bsky.feed.post/a', absent),
+      entry(19, 'b', list),
+      entry(19, 'c c', good),
+      entry(19, 'd', good),
+      entry(0, 'noslash', good),
+    );
+    const [chunk] = chunksOf(car.commit(tree), 10);
+    expect(chunk!.badOps).toEqual([
+      { reason: 'op-block-missing', collection: 'app.bsky.feed.post' },
+      { reason: 'record-not-an-object', collection: 'app.bsky.feed.post' },
+      { reason: 'op-path-bad', collection: 'app.bsky.feed.post' },
+      { reason: 'op-path-bad', collection: '' },
+    ]);
+    expect(chunk!.ops.map(({ op }) => op.rkey)).toEqual(['d']);
+  });
+
+  it.each<[string, (car: HandMadeCar) => Buffer]>([
+    ['tree-block-missing', (car) => car.commit(cidOfBlock(Buffer.from('absent')))],
+    ['tree-node-malformed', (car) => car.commit(car.add([]))],
+    ['tree-node-malformed', (car) => car.commit(car.add({ l: null }))],
+    ['tree-node-malformed', (car) => car.commit(car.node(null, { p: 0, k: 'text', v: car.add({}), t: null }))],
+    ['tree-node-malformed', (car) => car.commit(car.node(null, entry(5, 'a', car.add({}))))],
+    ['tree-node-malformed', (car) => car.commit(car.node(null, entry(-1, 'a', car.add({}))))],
+    ['tree-node-malformed', (car) => car.commit(car.node(null, entry(0, 'a'.repeat(2000), car.add({}))))],
+    [
+      'tree-keys-not-ascending',
+      (car) => car.commit(car.node(null, entry(0, 'b/b', car.add({})), entry(0, 'b/a', car.add({})))),
+    ],
+    [
+      'tree-keys-not-ascending',
+      (car) => {
+        const leaf = car.node(null, entry(0, 'b/b', car.add({})));
+        return car.commit(car.node(leaf, entry(0, 'b/a', car.add({}))));
+      },
+    ],
+    [
+      'tree-too-deep',
+      (car) => {
+        let node = car.node(null);
+        for (let depth = 0; depth < repoCarLimits.treeDepth; depth++) node = car.node(node);
+        return car.commit(node);
+      },
+    ],
+    [
+      'tree-too-large',
+      (car) => {
+        const empty = car.node(null);
+        const record = car.add({});
+        return car.commit(
+          car.node(null, ...['a', 'b', 'c', 'd', 'e'].map((key) => entry(0, `x/${key}`, record, empty))),
+        );
+      },
+    ],
+  ])('ends the walk of a tree that is wrong as %s', (reason, make) => {
+    expect(faultOf(make(new HandMadeCar()))).toBe(reason);
+  });
+
+  it('ends the walk at a tree block that does not have its hash', async () => {
+    const repo = await SignedRepo.start(authorDid, [create('app.bsky.feed.like', rev, likeRecord())]);
+    const car = await repo.car();
+    // The key of the only entry stands in the tree's block and nowhere else.
+    car[car.indexOf('app.bsky.feed.like/') + 1] = 0x71;
+    expect(faultOf(car)).toBe('tree-block-hash-wrong');
+  });
+
+  it.each<[string, (car: HandMadeCar) => Buffer]>([
+    ['commit-missing', (car) => car.finish(cidOfBlock(Buffer.from('absent')))],
+    ['commit-malformed', (car) => car.finish(car.add([]))],
+    ['commit-malformed', (car) => car.commit(car.node(null), { version: 2 })],
+    ['commit-malformed', (car) => car.commit(car.node(null), { did: 'alice.test' })],
+    ['commit-malformed', (car) => car.commit(car.node(null), { rev: '1' })],
+    ['commit-malformed', (car) => car.commit('data')],
+    ['car-header-bad', () => Buffer.alloc(0)],
+    ['car-truncated', () => Buffer.from('<html>')],
+  ])('refuses a CAR as %s', (reason, make) => {
+    expect(openRepoCar(make(new HandMadeCar()))).toEqual({ ok: false, reason });
+  });
+});
