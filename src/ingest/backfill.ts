@@ -5,6 +5,8 @@
  * and the figures of progress. Everything that was asked for survives a restart.
  */
 import type { Clock } from '../base/clock.ts';
+import { toDataPlaneError } from '../base/data-plane-error.ts';
+import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { HostListing, IngestState, QueuedRepo, RepoRow } from '../storage/ingest-state.ts';
 import { type BackfillProgress, ProgressMeter } from './backfill-progress.ts';
@@ -38,6 +40,7 @@ const listRetryPolicy = { firstMs: 500, fastAttempts: 10, maxMs: 60_000 } as con
 const idlePollMs = 1000;
 /** Pause after a repo whose host wants to be left alone, so that a long queue for it is not rewritten at full speed. */
 const parkPauseMs = 50;
+const failurePauseMs = 5000;
 
 /** Runs the queue and the lists. */
 export class Backfill {
@@ -77,8 +80,20 @@ export class Backfill {
 
   /** Asks for a repo that is known to be incomplete below `revMin` ('' when unknown). Repeating it changes nothing. */
   async requestResync(did: string, revMin: string): Promise<void> {
-    await this.#options.state.enqueueRepos([{ did, host: null, revMin, urgency: 'again' }], this.#nowSec());
+    await this.requestResyncs([{ did, revMin }]);
+  }
+
+  /** Like `requestResync`, for many repos in one transaction. */
+  async requestResyncs(wishes: readonly { readonly did: string; readonly revMin: string }[]): Promise<void> {
+    const requests = wishes.map(({ did, revMin }) => ({ did, revMin, host: null, urgency: 'again' as const }));
+    await this.#options.state.enqueueRepos(requests, this.#nowSec());
     this.#wake.abort();
+  }
+
+  /** True when a host's list has been read to its end, or is being read. */
+  isListed(origin: string): boolean {
+    const listing = this.#options.state.listing(origin);
+    return listing !== undefined && listing.state !== 'unasked';
   }
 
   /** Asks for every repo that a host lists and that has no outcome yet. Returns: once the wish is durable. */
@@ -107,13 +122,22 @@ export class Backfill {
     if (room <= 0) return false;
     const due = this.#options.state.dueRepos(this.#nowSec(), room, (did) => this.#running.has(did));
     for (const repo of due) {
-      const running = this.#attempt(repo).finally(() => {
-        this.#running.delete(repo.did);
-        this.#wake.abort();
-      });
+      const running = this.#attempt(repo)
+        .catch((error: unknown) => this.#pauseAfter(error, repo.did))
+        .finally(() => {
+          this.#running.delete(repo.did);
+          this.#wake.abort();
+        });
       this.#running.set(repo.did, running);
     }
     return due.length > 0;
+  }
+
+  /** The log or the state could not be written: the repo stays queued, and the disk or the nodes get time to recover. */
+  #pauseAfter(error: unknown, did: string): Promise<void> {
+    if (error instanceof InvariantError) throw error;
+    this.#options.note('fetching a repo fails', { did, problem: toDataPlaneError(error).message });
+    return this.#options.clock.sleep(failurePauseMs, this.#signal);
   }
 
   async #attempt({ did, row }: QueuedRepo): Promise<void> {
@@ -151,7 +175,9 @@ export class Backfill {
   }
 
   #startListing(origin: string): void {
-    const listing = this.#list(origin).finally(() => this.#listings.delete(origin));
+    const listing = this.#list(origin)
+      .catch((error: unknown) => this.#pauseAfter(error, origin))
+      .finally(() => this.#listings.delete(origin));
     this.#listings.set(origin, listing);
   }
 

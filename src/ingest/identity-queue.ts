@@ -40,14 +40,16 @@ type Job = {
   /** Asked for again while running: what is being read may be older than the change. */
   isAskedAgain: boolean;
   readonly postponedAttempts: number;
-  readonly waiters: (() => void)[];
+  readonly waiters: Waiter[];
 };
+
+type Waiter = { readonly resolve: () => void; readonly reject: (error: unknown) => void };
 
 function dueSecOf(check: IdentityCheck): number {
   return check.checkedAtSec + (check.hasHandle ? daySec : hourSec);
 }
 
-/** Runs resolutions. Its promises never reject for what others do; they reject when the log does. */
+/** Runs resolutions. */
 export class IdentityQueue {
   readonly #options: IdentityQueueOptions;
   readonly #signal: AbortSignal;
@@ -56,6 +58,7 @@ export class IdentityQueue {
   readonly #dueSecByDid = new Map<string, number>();
   #running = 0;
   #roomWaiters: (() => void)[] = [];
+  readonly #stopWaiters: (() => void)[] = [];
 
   /** Runs until the signal aborts. */
   constructor(options: IdentityQueueOptions, signal: AbortSignal) {
@@ -71,14 +74,22 @@ export class IdentityQueue {
     return Math.floor(this.#options.clock.nowMs() / 1000);
   }
 
-  /** Resolves a DID because its source said that it changed. Returns: once the outcome is durable, or durably put off. */
+  /**
+   * Resolves a DID because its source said that it changed.
+   *
+   * Returns: once the outcome is durable, or durably put off; never when the queue stops before that. Errors: the log's.
+   */
   refresh(did: string, postponedAttempts = 0): Promise<void> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      const waiter = { resolve, reject };
       const job = this.#jobByDid.get(did);
-      if (job === undefined) return this.#add(did, { isForced: true, postponedAttempts, waiters: [resolve] });
+      if (job === undefined) {
+        this.#add(did, { isForced: true, postponedAttempts, waiters: [waiter] });
+        return;
+      }
       job.isForced = true;
       job.isAskedAgain = true;
-      job.waiters.push(resolve);
+      job.waiters.push(waiter);
     });
   }
 
@@ -121,18 +132,29 @@ export class IdentityQueue {
   }
 
   async #run(did: string, job: Job): Promise<void> {
+    let failure: unknown = null;
+    let isDone = false;
     try {
       do {
         job.isAskedAgain = false;
-        await this.#attempt(did, job);
-      } while (job.isAskedAgain && !this.#signal.aborted);
-    } finally {
-      this.#running--;
-      this.#jobByDid.delete(did);
-      for (const resolve of job.waiters) resolve();
-      this.#wakeRoom();
-      this.#startNext();
+        isDone = await this.#attempt(did, job);
+      } while (job.isAskedAgain && isDone);
+    } catch (error) {
+      failure = error;
     }
+    this.#running--;
+    this.#jobByDid.delete(did);
+    // A job that was stopped has no outcome, and whoever waits for one must not take it for done.
+    if (failure !== null) for (const { reject } of job.waiters) reject(failure);
+    else if (isDone) for (const { resolve } of job.waiters) resolve();
+    this.#wakeRoom();
+    this.#startNext();
+    if (this.#running === 0) for (const resolve of this.#stopWaiters.splice(0)) resolve();
+  }
+
+  /** Waits until no job runs; after the signal none begins. */
+  async stopped(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#stopWaiters.push(resolve));
   }
 
   #wakeRoom(): void {
@@ -142,7 +164,8 @@ export class IdentityQueue {
     for (const resolve of waiters) resolve();
   }
 
-  async #attempt(did: string, job: Job): Promise<void> {
+  /** Returns: whether there is an outcome, which there is not when the signal came first. */
+  async #attempt(did: string, job: Job): Promise<boolean> {
     const { clock, resolver, counters, random } = this.#options;
     for (let attempt = 0; !this.#signal.aborted; attempt++) {
       const startedMs = clock.nowMs();
@@ -150,7 +173,7 @@ export class IdentityQueue {
       if (resolution.ok && resolution.identity.isHandleCertain) {
         const { handle, keysJson, servicesJson } = resolution.identity;
         counters.identitiesResolved.with(handle === null ? 'without-handle' : 'with-handle').add();
-        return this.#store({
+        await this.#store({
           kind: 'identity',
           did,
           handle,
@@ -159,13 +182,22 @@ export class IdentityQueue {
           servicesJson,
           timeMs: startedMs,
         });
+        return true;
       }
       const reason = resolution.ok ? 'handle-unreachable' : resolution.reason;
       counters.identitiesResolved.with(reason).add();
-      if (!resolution.ok && !isPassingReason(resolution.reason)) return this.#noteFailure(did);
-      if (attempt + 1 >= attemptsMax) return job.isForced ? this.#postpone(did, job) : this.#rememberFailure(did);
+      if (!resolution.ok && !isPassingReason(resolution.reason)) {
+        await this.#noteFailure(did);
+        return true;
+      }
+      if (attempt + 1 >= attemptsMax) {
+        if (job.isForced) await this.#postpone(did, job);
+        else this.#rememberFailure(did);
+        return true;
+      }
       await clock.sleep(retryDelayMs(attemptPolicy, attempt, random), this.#signal);
     }
+    return false;
   }
 
   async #store(entry: IdentityEntry): Promise<void> {
@@ -202,24 +234,30 @@ export class IdentityQueue {
     while (!this.#signal.aborted) {
       const room = Math.max(0, jobsMax / 10 - this.#jobByDid.size);
       for (const { did, attempts } of this.#options.state.postponedIdentities(this.#nowSec(), room)) {
-        if (!this.#jobByDid.has(did)) void this.refresh(did, attempts);
+        // A failure leaves it put off, to be taken up again.
+        if (!this.#jobByDid.has(did)) this.refresh(did, attempts).catch(() => {});
       }
       await this.#options.clock.sleep(postponedScanMs, this.#signal);
     }
   }
 
+  get hasRoom(): boolean {
+    return this.#jobByDid.size < jobsMax;
+  }
+
   /** Resolves when there is room for another job. */
   async ready(): Promise<void> {
-    if (this.#jobByDid.size < jobsMax) return;
+    if (this.hasRoom) return;
     await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
   }
 
   /** Waits for the jobs of this moment, or the signal. Returns: whether they ended. */
   async drained(signal: AbortSignal): Promise<boolean> {
     if (this.#jobByDid.size === 0) return true;
-    const all = Promise.all(
-      [...this.#jobByDid.values()].map((job) => new Promise<void>((resolve) => job.waiters.push(resolve))),
+    const ended = [...this.#jobByDid.values()].map(
+      (job) => new Promise<void>((resolve) => job.waiters.push({ resolve, reject: () => resolve() })),
     );
+    const all = Promise.all(ended);
     const aborted = new Promise<boolean>((resolve) =>
       signal.addEventListener('abort', () => resolve(false), { once: true }),
     );

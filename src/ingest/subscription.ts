@@ -8,6 +8,7 @@
 import { WebSocket } from 'ws';
 import { decodeFirehoseMessage, type FirehoseEvent } from '../atproto/firehose-event.ts';
 import type { Clock } from '../base/clock.ts';
+import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IngestState } from '../storage/ingest-state.ts';
 import { DoneTracker } from './done-tracker.ts';
@@ -330,7 +331,14 @@ export class Subscription {
   async #runStores(): Promise<void> {
     while (!this.#signal.aborted) {
       await this.#options.clock.sleep(storeEveryMs, this.#signal);
-      await this.storeCursor();
+      try {
+        await this.storeCursor();
+      } catch (error) {
+        if (error instanceof InvariantError) throw error;
+        // A full disk, say: the cursor stays where it was and is tried again with the next one.
+        this.#notices.add('cursor-not-stored');
+        this.#options.note('storing the cursor fails', { source: this.name, problem: String(error) });
+      }
     }
   }
 

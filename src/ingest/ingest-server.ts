@@ -1,0 +1,267 @@
+/**
+ * The ingest process: sources followed, repos fetched, identities resolved, all into the log.
+ *
+ * Owns: the making of every part, their common end, and the order of that end: stop taking in, wait for what is under
+ * way, store the cursors, close the state.
+ */
+import { mkdirSync } from 'node:fs';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
+import type { LogAppender } from '../log/log-appender.ts';
+import { registerProcessMetrics } from '../metrics/process-metrics.ts';
+import { createRegistry, type Registry } from '../metrics/registry.ts';
+import { IngestState } from '../storage/ingest-state.ts';
+import { Backfill } from './backfill.ts';
+import { EventRouter } from './event-router.ts';
+import { HostLimits } from './host-limits.ts';
+import { IdentityQueue } from './identity-queue.ts';
+import { IdentityResolver, type IdentityResolverOptions } from './identity-resolver.ts';
+import { createIngestCounters, type IngestCounters } from './ingest-counters.ts';
+import { listenIngestHttp } from './ingest-http.ts';
+import { ingestRoutes } from './ingest-routes.ts';
+import { PublicFetch } from './public-fetch.ts';
+import { RepoFetch } from './repo-fetch.ts';
+import { RepoGate, repoGateLimits } from './repo-gate.ts';
+import { RepoHost } from './repo-host.ts';
+import { Subscription } from './subscription.ts';
+
+/** A relay or PDS to follow. */
+export type IngestSource = {
+  /** http(s) or ws(s). */
+  readonly url: string;
+  /** Where to begin when no cursor is stored (0 = the beginning); null for now. */
+  readonly startSeq: number | null;
+};
+
+export type IngestOptions = {
+  /** Folder of the durable state; only this process may use it. */
+  readonly folder: string;
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly sources: readonly IngestSource[];
+  /** Fetches every repo that the sources list. */
+  readonly backfillSources: boolean;
+  /** The log; not closed by ingest. */
+  readonly appender: LogAppender;
+  readonly identity: Pick<
+    IdentityResolverOptions,
+    'plcUrl' | 'handleResolverUrl' | 'allowPrivateHosts' | 'timeoutMs' | 'txtLookup' | 'addressLookup'
+  >;
+  readonly adminToken: string | null;
+  /** Bounds of backfill; see `backfillDefaults`. */
+  readonly backfill?: Partial<typeof backfillDefaults>;
+  readonly registry?: Registry;
+  readonly clock?: Clock;
+  readonly random?: SeededRandom;
+  /** Hears what an operator wants to know. */
+  readonly note?: (message: string, fields: Record<string, unknown>) => void;
+};
+
+/** Bounds of backfill. Units: repos at once, requests at once and a second to one host, entries held for one repo. */
+export const backfillDefaults = {
+  concurrencyMax: 24,
+  hostConcurrencyMax: 8,
+  hostRequestsPerSecond: 40,
+  heldEntriesMax: repoGateLimits.entriesMax,
+};
+
+/** Bytes in the appender's queue above which the sources are paused until it says that it has room. */
+const pendingBytesMax = 8_388_608;
+const closeMsMax = 3000;
+
+/** Ingest while it runs. */
+export type RunningIngest = {
+  readonly port: number;
+  readonly subscriptions: readonly Subscription[];
+  readonly backfill: Backfill;
+  readonly resolver: IdentityResolver;
+  /** Asks for a repo that a slot found incomplete below `revMin` ('' when unknown). Returns: once the wish is durable. */
+  requestResync(did: string, revMin: string): Promise<void>;
+  /** Stops taking in, waits a little for what is under way, and closes the state. */
+  close(): Promise<void>;
+};
+
+/** Returns the http(s) origin of a source's URL. Errors: DataPlaneError `ConfigInvalid`. */
+export function sourceOrigin(url: string): string {
+  const parsed = URL.parse(url);
+  if (parsed === null || !/^(https?|wss?):$/.test(parsed.protocol)) {
+    throw new DataPlaneError('ConfigInvalid', `"${url}" is not an http(s) or ws(s) URL`);
+  }
+  const isSecure = parsed.protocol === 'https:' || parsed.protocol === 'wss:';
+  return new URL(`${isSecure ? 'https' : 'http'}://${parsed.host}`).origin;
+}
+
+type Parts = {
+  readonly state: IngestState;
+  readonly fetch: PublicFetch;
+  readonly resolver: IdentityResolver;
+  readonly identities: IdentityQueue;
+  readonly backfill: Backfill;
+  readonly subscriptions: readonly Subscription[];
+};
+
+/** What all parts share. */
+type Ground = {
+  readonly clock: Clock;
+  readonly random: SeededRandom;
+  readonly counters: IngestCounters;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+  readonly signal: AbortSignal;
+};
+
+function groundOf(options: IngestOptions, registry: Registry, signal: AbortSignal): Ground {
+  const clock = options.clock ?? systemClock;
+  return {
+    clock,
+    random: options.random ?? seededRandom(clock.nowMs()),
+    counters: createIngestCounters(registry),
+    note: options.note ?? (() => {}),
+    signal,
+  };
+}
+
+async function isStillHosted(parts: Pick<Parts, 'resolver'>, host: RepoHost, did: string): Promise<boolean> {
+  const resolution = await parts.resolver.resolveDid(did, true);
+  // Without a document, or without a host in it, the account is nowhere; when that cannot be told, it is left alone.
+  if (!resolution.ok) return resolution.reason === 'unreachable';
+  const { pds } = resolution.document;
+  return pds !== null && (await host.hasRepo(pds, did)) !== false;
+}
+
+function buildParts(options: IngestOptions, ground: Ground): Parts {
+  const { clock, random, counters, note, signal } = ground;
+  const { appender } = options;
+  mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+  const state = new IngestState(options.folder);
+  const fetch = new PublicFetch({
+    allowPrivateHosts: options.identity.allowPrivateHosts,
+    ...(options.identity.addressLookup === undefined ? {} : { lookup: options.identity.addressLookup }),
+  });
+  const resolver = new IdentityResolver({ ...options.identity, clock });
+  const identities = new IdentityQueue({ resolver, appender, state, clock, random, counters }, signal);
+  const bounds = { ...backfillDefaults, ...options.backfill };
+  const gate = new RepoGate(appender, { ...repoGateLimits, entriesMax: bounds.heldEntriesMax });
+  const origins = new Set(options.sources.map(({ url }) => sourceOrigin(url)));
+  const limits = new HostLimits({
+    clock,
+    concurrencyMax: bounds.hostConcurrencyMax,
+    requestsPerSecond: bounds.hostRequestsPerSecond,
+  });
+  // Hosts in the state were named by the operator: a source, or the host of a backfill.
+  const isTrusted = (origin: string): boolean => origins.has(origin) || state.listing(origin) !== undefined;
+  const host = new RepoHost({ fetch, limits, clock, isTrusted, signal });
+  const repoFetch = new RepoFetch({ gate, appender, resolver, host, clock, counters });
+  const backfill = new Backfill(
+    {
+      state,
+      gate,
+      fetch: repoFetch,
+      host,
+      limits,
+      identities,
+      counters,
+      clock,
+      random,
+      note,
+      concurrencyMax: bounds.concurrencyMax,
+    },
+    signal,
+  );
+  const router = new EventRouter({
+    gate,
+    identities,
+    counters,
+    clock,
+    requestResync: (did, revMin) => backfill.requestResync(did, revMin),
+    isStillHosted: (did) => isStillHosted({ resolver }, host, did),
+  });
+  const room = (): Promise<void> | null => {
+    if (appender.pendingBytes > pendingBytesMax) return appender.ready();
+    return identities.hasRoom ? null : identities.ready();
+  };
+  const subscriptions = options.sources.map(
+    ({ url, startSeq }) =>
+      new Subscription(
+        {
+          name: sourceOrigin(url),
+          url,
+          startSeq,
+          state,
+          clock,
+          random,
+          counters,
+          route: (event, source) => router.route(event, source),
+          room,
+          note,
+        },
+        signal,
+      ),
+  );
+  return { state, fetch, resolver, identities, backfill, subscriptions };
+}
+
+function registerReadouts(registry: Registry, parts: Parts, appender: LogAppender): void {
+  const bySource = (name: string, help: string, read: (subscription: Subscription) => number | null): void =>
+    registry.readout('gauge', `skyshard_ingest_${name}`, help, ['source'], () =>
+      parts.subscriptions.flatMap((subscription) => {
+        const value = read(subscription);
+        return value === null ? [] : [{ labelValues: [subscription.name], value }];
+      }),
+    );
+  const one = (name: string, help: string, read: () => number): void =>
+    registry.readout('gauge', `skyshard_ingest_${name}`, help, [], () => [{ labelValues: [], value: read() }]);
+  bySource('cursor_received_seq', 'Newest event taken in.', ({ status }) => status.receivedSeq);
+  bySource('cursor_durable_seq', 'Cursor that a restart goes on from.', ({ status }) => status.durableSeq);
+  bySource('events_pending', 'Events taken in and not yet durable.', ({ status }) => status.pendingEvents);
+  bySource('lag_ms', 'How old the newest event was.', ({ status }) => status.lagMs);
+  bySource('connections_open', '1 while connected.', ({ status }) => (status.connected ? 1 : 0));
+  one('identities_pending', 'Resolutions waiting or running.', () => parts.identities.pendingCount);
+  one('repos_queued', 'Repos waiting to be fetched.', () => parts.backfill.progress.reposQueued);
+  one('log_pending_bytes', 'Entries on their way to the log.', () => appender.pendingBytes);
+}
+
+/**
+ * Starts ingest.
+ *
+ * Returns: once it listens; sources may still be out of reach, and are tried until they answer.
+ * Errors: DataPlaneError `ConfigInvalid` for a URL or port that will not do.
+ */
+export async function startIngest(options: IngestOptions): Promise<RunningIngest> {
+  const registry = options.registry ?? createRegistry(options.clock);
+  const stop = new AbortController();
+  const ground = groundOf(options, registry, stop.signal);
+  const parts = buildParts(options, ground);
+  const { state, backfill, subscriptions, identities, resolver, fetch } = parts;
+  registerProcessMetrics(registry, ground.clock);
+  registerReadouts(registry, parts, options.appender);
+  const { host, port, adminToken } = options;
+  const routes = ingestRoutes({ backfill, subscriptions, identities, resolver, registry, clock: ground.clock });
+  const http = await listenIngestHttp({ host, port, adminToken, routes });
+  const running = [backfill.run(), identities.runPostponed(), ...subscriptions.map((one) => one.run())];
+  if (options.backfillSources) {
+    for (const { name } of subscriptions) if (!backfill.isListed(name)) await backfill.requestHost(name);
+  }
+  const close = async (): Promise<void> => {
+    stop.abort();
+    http.close();
+    await Promise.all(running);
+    // What is still under way then is taken in again after the next start.
+    const deadline = AbortSignal.timeout(closeMsMax);
+    await Promise.all(subscriptions.map((subscription) => subscription.settled(null, deadline)));
+    resolver[Symbol.dispose]();
+    await identities.stopped();
+    for (const subscription of subscriptions) await subscription.storeCursor();
+    await state[Symbol.asyncDispose]();
+    fetch[Symbol.dispose]();
+  };
+  return {
+    port: http.port,
+    subscriptions,
+    backfill,
+    resolver,
+    requestResync: (did, revMin) => backfill.requestResync(did, revMin),
+    close,
+  };
+}
