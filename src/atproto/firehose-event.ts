@@ -31,6 +31,7 @@ export type OpReason =
 /** An op that is left out. `collection` is empty when the path could not be read; it may be one that is not indexed. */
 export type BadOp = { readonly reason: OpReason; readonly collection: string };
 
+/** A change of one repo. */
 export type CommitEvent = {
   readonly kind: 'commit';
   readonly seq: number;
@@ -47,6 +48,7 @@ export type CommitEvent = {
   /** Ops that were not decoded, since their collection is not indexed. */
   readonly unindexedOps: number;
 };
+/** The repo is now at `rev`, whatever came before; its content has to be fetched. */
 export type SyncEvent = {
   readonly kind: 'sync';
   readonly seq: number;
@@ -54,6 +56,7 @@ export type SyncEvent = {
   readonly rev: string;
   readonly timeMs: number;
 };
+/** The DID document or the handle may have changed; both have to be resolved again. */
 export type IdentityEvent = {
   readonly kind: 'identity';
   readonly seq: number;
@@ -62,6 +65,7 @@ export type IdentityEvent = {
   /** What the sender believes; not verified. */
   readonly handle: string | null;
 };
+/** The account's state at the sender. */
 export type AccountEvent = {
   readonly kind: 'account';
   readonly seq: number;
@@ -71,6 +75,7 @@ export type AccountEvent = {
   /** Empty when the event names none. */
   readonly status: string;
 };
+/** Word from the stream itself, such as a cursor that is older than what it keeps. */
 export type InfoEvent = { readonly kind: 'info'; readonly seq: null; readonly name: string; readonly message: string };
 /** The stream's own error frame; the sender closes after it. */
 export type ErrorEvent = {

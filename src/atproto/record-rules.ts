@@ -23,6 +23,7 @@ export type RecordReason =
   | 'opt-out-subject-bad'
   | 'subject-unkeyable';
 
+/** The answer about one record. */
 export type RecordCheck = { readonly ok: true } | { readonly ok: false; readonly reason: RecordReason };
 
 const kept: RecordCheck = { ok: true };
@@ -47,7 +48,8 @@ function authorityAndRkey(uri: string): { authority: string; rkey: string } {
 
 /** True when what an edge points at fits the keys of the slots: a DID, or an AT-URI of a record or of a repo. */
 function isKeyable(subject: DagValue | undefined): boolean {
-  if (typeof subject !== 'string') return true;
+  // Most subjects are shorter than any part of them may be.
+  if (typeof subject !== 'string' || subject.length <= Math.min(didLengthMax, rkeyLengthMax)) return true;
   if (!subject.startsWith('at://')) return subject.length <= didLengthMax;
   const { authority, rkey } = authorityAndRkey(subject);
   return authority.length <= didLengthMax && rkey.length <= rkeyLengthMax;

@@ -14,6 +14,7 @@ import type { Decoded } from './decoded.ts';
 import { type BadOp, type DecodedOp, decodeRecord } from './firehose-event.ts';
 import { isDid, isRecordKey } from './string-format.ts';
 
+/** Why a repo cannot be read, or not to its end. */
 export type RepoCarReason =
   | CarReason
   | 'commit-missing'
@@ -35,6 +36,7 @@ export type RepoChunk = {
   readonly unindexedRecords: number;
 };
 
+/** A repo at one commit. */
 export type RepoSnapshot = {
   readonly did: string;
   readonly rev: string;

@@ -7,6 +7,7 @@
 import { parseCid } from './cid.ts';
 import { isTid } from './compact-key.ts';
 
+/** Formats by their names in the lexicon language. */
 export type StringFormat =
   | 'at-identifier'
   | 'at-uri'
@@ -40,15 +41,18 @@ function isPlcAt(text: string, start: number): boolean {
   return true;
 }
 
+/** True for a DID of any method, at most 2,048 characters long. Keys take shorter ones only: see `didLengthMax`. */
 export function isDid(text: string): boolean {
   if (text.length === 32 && isPlcAt(text, 0)) return true;
   return text.length <= 2048 && didPattern.test(text);
 }
 
+/** True for a domain name of at least two parts, in either case. */
 export function isHandle(text: string): boolean {
   return text.length <= 253 && handlePattern.test(text);
 }
 
+/** True for a DID or a handle. */
 export function isAtIdentifier(text: string): boolean {
   return text.startsWith('did:') ? isDid(text) : isHandle(text);
 }
@@ -56,6 +60,7 @@ export function isAtIdentifier(text: string): boolean {
 /** NSIDs that were found valid lately; strangers can fill it only with valid ones, and it is emptied when full. */
 const knownNsids = new Set<string>();
 
+/** True for a reversed domain name and a name behind it. */
 export function isNsid(text: string): boolean {
   if (text.length > 317) return false;
   if (knownNsids.has(text)) return true;
@@ -65,10 +70,12 @@ export function isNsid(text: string): boolean {
   return true;
 }
 
+/** True for a record key of any kind, at most 512 characters long. */
 export function isRecordKey(text: string): boolean {
   return isTid(text) || (recordKeyPattern.test(text) && text !== '.' && text !== '..');
 }
 
+/** True for anything that begins like a URI and has no white space. */
 export function isUri(text: string): boolean {
   return uriPattern.test(text);
 }

@@ -1,6 +1,7 @@
 /** Lexicon definitions as data: what the generator writes and `compileLexicon` reads. */
 import type { StringFormat } from '../string-format.ts';
 
+/** What one field or list item must be. */
 export type LexiconNode = LexiconKind & {
   /** The field may be missing. */
   readonly isOptional?: boolean;
@@ -19,6 +20,7 @@ export type LexiconKind =
   /** An object that names its definition. An open union takes names that it does not know. */
   | { readonly kind: 'union'; readonly isClosed: boolean; readonly names: readonly string[] };
 
+/** A text, perhaps of a format. */
 export type LexiconText = {
   readonly kind: 'string';
   readonly format?: StringFormat;
@@ -26,9 +28,12 @@ export type LexiconText = {
   readonly maxLength?: number;
   readonly maxGraphemes?: number;
 };
+/** A reference to an uploaded file. `accept` holds MIME types, or `image/*` and the like. */
 export type LexiconBlob = { readonly kind: 'blob'; readonly accept?: readonly string[]; readonly maxSize?: number };
 
+/** Fields that are checked; others pass. */
 export type LexiconFields = { readonly [field: string]: LexiconNode };
 /** A record must name its `$type`; an object need not. */
 export type LexiconDefinition = { readonly kind: 'record' | 'object'; readonly fields: LexiconFields };
+/** By full name: `nsid`, or `nsid#name`. */
 export type LexiconDefinitions = { readonly [name: string]: LexiconDefinition };

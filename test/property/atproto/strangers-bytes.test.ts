@@ -13,6 +13,9 @@ import { openRepoCar } from '../../../src/atproto/repo-car.ts';
 import { checkByFormat } from '../../../src/atproto/string-format.ts';
 import { authorDid, commitFrame, create, likeRecord, postRecord, SignedRepo } from '../../unit/atproto/signed-repo.ts';
 
+/** Runs a property that is not asynchronous; the seed of a failure is in its message. */
+const assertHolds: <Values>(property: fc.IProperty<Values>, parameters?: fc.Parameters<Values>) => void = fc.assert;
+
 const cids = fc.uint8Array({ minLength: 0, maxLength: 8 }).map((block) => cidOfBlock(block));
 const keys = fc.string({ maxLength: 40, unit: 'grapheme' }).filter((key) => key !== '__proto__');
 const { value: values } = fc.letrec<{ value: DagValue }>((tie) => ({
@@ -49,7 +52,7 @@ function withFaults(source: Uint8Array, list: readonly { at: number; byte: numbe
 
 describe('DAG-CBOR', () => {
   it('decodes what it encoded, to the same bytes and the same JSON', () => {
-    fc.assert(
+    assertHolds(
       fc.property(values, (value) => {
         const bytes = encodeDagCbor(value);
         const read = decodeDagCbor(bytes);
@@ -63,7 +66,7 @@ describe('DAG-CBOR', () => {
 
   it('accepts of any bytes only those that are the one encoding of their value', () => {
     let accepted = 0;
-    fc.assert(
+    assertHolds(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.tuple(values, faults)), (source) => {
         const bytes = source instanceof Uint8Array ? source : withFaults(encodeDagCbor(source[0]), source[1]);
         const read = decodeDagCbor(bytes);
@@ -80,7 +83,7 @@ describe('DAG-CBOR', () => {
 
 describe('CIDs', () => {
   it('have one text each, which gives the same bytes back', () => {
-    fc.assert(
+    assertHolds(
       fc.property(fc.uint8Array(), fc.constantFrom(cidCodec.raw, cidCodec.dagCbor), (block, codec) => {
         const cid = cidOfBlock(block, codec);
         expect(Buffer.from(parseCid(cid.text)!.bytes)).toEqual(Buffer.from(cid.bytes));
@@ -91,7 +94,7 @@ describe('CIDs', () => {
 
   it('are never read from a text that is a second spelling', () => {
     const digit = fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz234567');
-    fc.assert(
+    assertHolds(
       fc.property(cids, fc.nat(57), digit, (cid, at, character) => {
         const text = `${cid.text.slice(0, at + 1)}${character}${cid.text.slice(at + 2)}`;
         const read = parseCid(text);
@@ -126,7 +129,7 @@ describe('messages of the firehose', () => {
 
   it('are refused with a reason or decoded to what their identifiers name, whatever is broken in them', () => {
     const seen = new Set<string>();
-    fc.assert(
+    assertHolds(
       fc.property(fc.nat(1), faults, (index, list) => {
         const read = decodeFirehoseMessage(withFaults(frames[index]!, list));
         seen.add(read.ok ? read.value.kind : read.reason);
@@ -151,7 +154,7 @@ describe('messages of the firehose', () => {
       op: fc.constantFrom<DagValue>(1, -1, 2),
       type: fc.constantFrom('#commit', '#sync', '#account', '#identity', '#info', 'x'),
     });
-    fc.assert(
+    assertHolds(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.tuple(bodies, values)), (source) => {
         const bytes =
           source instanceof Uint8Array
@@ -165,7 +168,7 @@ describe('messages of the firehose', () => {
 
   it('and repos are refused or walked to an end, whatever is broken in them', () => {
     let walked = 0;
-    fc.assert(
+    assertHolds(
       fc.property(faults, (list) => {
         const opened = openRepoCar(withFaults(car, list));
         if (!opened.ok) return;
@@ -181,7 +184,7 @@ describe('messages of the firehose', () => {
   });
 
   it('and CARs of many blocks give every block back', () => {
-    fc.assert(
+    assertHolds(
       fc.property(fc.integer({ min: 0, max: 200 }), fc.nat(), (count, salt) => {
         const blocks = Array.from({ length: count }, (_unused, index) => encodeDagCbor([salt, index]));
         const sections = blocks.map((block) => Buffer.concat([cidOfBlock(block).bytes, block]));
@@ -220,7 +223,7 @@ describe('checks', () => {
       ),
       fc.oneof(values, fc.constant('2024-05-06T07:08:09.123Z'), fc.constant(authorDid)),
     );
-    fc.assert(
+    assertHolds(
       fc.property(fc.constantFrom(...Object.keys(collectionCodeByNsid)), records, fc.string(), (nsid, record, rkey) => {
         const value = { ...record, $type: nsid } as DagMap;
         expect(typeof checkRecord(authorDid, nsid, rkey, value).ok).toBe('boolean');
@@ -237,7 +240,7 @@ describe('checks', () => {
         .tuple(fc.constantFrom('a', '-', '.', 'a-', 'a.', ':', '%', '1', 'en-'), fc.constantFrom(10, 5000))
         .map(([part, count]) => part.repeat(count)),
     );
-    fc.assert(
+    assertHolds(
       fc.property(
         fc.constantFrom('', 'did:web:', 'at://', 'at://did:plc:', 'https://', 'en-', 'b'),
         texts,
