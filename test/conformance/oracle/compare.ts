@@ -2,9 +2,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DataPlaneClient } from '@atproto/bsky';
 import { ask, type Outcome, type Walk, walk } from './ask.ts';
-import { isSameRefusal, officialWalksLoseItems, withoutStrangers } from './differences.ts';
+import { isSameRefusal, officialWalksLoseItems, withoutStrangers, withoutUnbuilt } from './differences.ts';
 import type { Facts } from './facts.ts';
-import type { MethodRow, Paging, Request } from './method-row.ts';
+import type { Answer, MethodRow, Paging, Request } from './method-row.ts';
 import { sortTies } from './sort-ties.ts';
 
 /** The two planes: the official one is the reference. */
@@ -76,12 +76,14 @@ async function compareOne(
   }
   if (row.isFilled(official.answer)) tally.filled += 1;
   if (row.paging === undefined) {
-    const normalise = (answer: typeof official.answer): unknown => row.normalise?.(answer, facts) ?? answer;
+    const normalise = (answer: Answer): unknown => {
+      const normal = row.normalise?.(answer, facts) ?? answer;
+      return contest.otherIsOfficial ? normal : withoutUnbuilt(normal);
+    };
     compareValues(row, request, normalise(official.answer), normalise(other.answer), tally);
     return;
   }
-  const itemsOf = (answer: typeof official.answer): readonly unknown[] =>
-    (answer[row.paging!.field] ?? []) as unknown[];
+  const itemsOf = (answer: Answer): readonly unknown[] => (answer[row.paging!.field] ?? []) as unknown[];
   const reference = itemsOf(official.answer);
   compareItems(row, { ...request, limit: wholeLimit }, reference, itemsOf(other.answer), facts, tally);
   if (reference.length > 0) await compareWalks(row, row.paging, request, reference, facts, contest, tally);

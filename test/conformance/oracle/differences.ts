@@ -24,6 +24,32 @@ export function isSameRefusal(official: Outcome & { ok: false }, other: Outcome 
 }
 
 /**
+ * What the plane under test does not answer yet; empty it as the parts are built.
+ *
+ * `verdicts`: replies and quotes that a gate forbids. `lists`: blocks and mutes by list.
+ */
+export const notBuiltYet = { verdicts: true, lists: true } as const;
+
+const fieldsByPart = {
+  verdicts: ['violatesThreadGate', 'violatesEmbeddingRules', 'hasThreadGate', 'hasPostGate'],
+  lists: ['mutedByList', 'blockedByList', 'blockingByList'],
+} as const;
+
+/** Removes the fields of the parts that are not built yet. */
+export function withoutUnbuilt(value: unknown): unknown {
+  const parts = (['verdicts', 'lists'] as const).filter((part) => notBuiltYet[part]);
+  const fields = new Set<string>(parts.flatMap((part) => fieldsByPart[part]));
+  return fields.size === 0 ? value : withoutFields(value, fields);
+}
+
+function withoutFields(value: unknown, fields: ReadonlySet<string>): unknown {
+  if (Array.isArray(value)) return value.map((item) => withoutFields(item, fields));
+  if (typeof value !== 'object' || value === null) return value;
+  const kept = Object.entries(value).filter(([key]) => !fields.has(key));
+  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutFields(inner, fields)]));
+}
+
+/**
  * Leaves out what points to an actor that has never been seen.
  *
  * The official plane joins follows with its table of actors, so that the edge appears once the actor does; we keep no

@@ -34,8 +34,8 @@ export interface MethodRow {
   readonly normalise?: (answer: Answer, facts: Facts) => unknown;
   /** Says whether an answer holds data; at least one answer of the row must. */
   readonly isFilled: (answer: Answer) => boolean;
-  /** For methods that answer nothing in this seed, and why. */
-  readonly mayBeEmpty?: string;
+  /** For methods that answer nothing before the private writes are made, or never. */
+  readonly mayBeEmpty?: 'before private writes' | 'always';
 }
 
 const batchSize = 25;
