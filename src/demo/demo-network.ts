@@ -1,0 +1,209 @@
+/**
+ * A small simulated network on one port, speaking the real protocol: relay, PDS and PLC directory at once.
+ *
+ * Owns: the server, and the pace at which things happen. What happens is `DemoWorld`'s.
+ */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { answerRequest } from './demo-endpoints.ts';
+import type { DemoExamples } from './demo-examples.ts';
+import { DemoWorld } from './demo-world.ts';
+import { parseCursor, streamRepos } from './repo-stream.ts';
+
+/** How a demo network is started. */
+export type DemoNetworkOptions = {
+  readonly dataDir: string;
+  readonly seed?: number;
+  readonly actors?: number;
+  /** Records that exist when it opens for the first time. */
+  readonly initialRecords?: number;
+  /** How fast it goes on; 0 stands still. */
+  readonly recordsPerSecond?: number;
+  readonly host?: string;
+  /** 0 takes any free port. */
+  readonly port?: number;
+  readonly recordsMax?: number;
+  readonly backlogBytesMax?: number;
+  readonly clock?: Clock;
+};
+
+export const demoNetworkDefaults = {
+  seed: 1,
+  actors: 150,
+  initialRecords: 3000,
+  recordsPerSecond: 20,
+  host: '127.0.0.1',
+  port: 0,
+  /** Past this, each commit also deletes an old record, so that a demo left running does not grow for ever. */
+  recordsMax: 200_000,
+  backlogBytesMax: 128 * 2 ** 20,
+  initialSpanMs: 3 * 86_400_000,
+} as const;
+
+/** A running demo network. */
+export interface RunningDemoNetwork extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+  /** Where relay, PDS and PLC directory are: all the same. */
+  readonly url: string;
+  /** What is worth asking about. */
+  readonly examples: DemoExamples;
+  /** The seq of the last message. */
+  readonly seq: number;
+  readonly records: number;
+  readonly world: DemoWorld;
+  /** Rejects when the network can no longer go on; resolves when it is closed. */
+  readonly finished: Promise<void>;
+  /** Lets things happen now until at least this many records were written or deleted. */
+  emit(records: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const streamPath = '/xrpc/com.atproto.sync.subscribeRepos';
+const tickMs = 50;
+
+class DemoServer implements AsyncDisposable {
+  readonly #world: DemoWorld;
+  readonly #http: Server;
+  readonly #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 4096 });
+  readonly #stop = new AbortController();
+  readonly #streams = new Set<Promise<void>>();
+  url = '';
+
+  constructor(world: DemoWorld) {
+    this.#world = world;
+    this.#http = createServer((request, response) => {
+      void answerRequest(world, request, response, this.url);
+    });
+    this.#http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.#upgrade(request, socket, head);
+    });
+  }
+
+  async listen(host: string, port: number): Promise<number> {
+    this.#http.listen(port, host);
+    await once(this.#http, 'listening');
+    const bound = (this.#http.address() as AddressInfo).port;
+    this.url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+    return bound;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const asked = new URL(request.url ?? '/', 'http://demo.invalid');
+    const cursor = parseCursor(asked.searchParams.get('cursor'));
+    if (asked.pathname !== streamPath || cursor === undefined) {
+      socket.on('error', () => socket.destroy());
+      socket.end(`HTTP/1.1 ${cursor === undefined ? '400 Bad Request' : '404 Not Found'}\r\nconnection: close\r\n\r\n`);
+      return;
+    }
+    this.#sockets.handleUpgrade(request, socket, head, (opened: WebSocket) => {
+      const stream = streamRepos(opened, this.#world.backlog, this.#world.seq, cursor, this.#stop.signal);
+      this.#streams.add(stream);
+      void stream.finally(() => this.#streams.delete(stream));
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    // A subscriber that does not answer the close is cut off with the sockets below.
+    const patience = setTimeout(() => this.#terminate(), 1000);
+    await Promise.allSettled(this.#streams);
+    clearTimeout(patience);
+    this.#terminate();
+    this.#http.closeAllConnections();
+    this.#http.close();
+    await once(this.#http, 'close');
+  }
+
+  #terminate(): void {
+    for (const socket of this.#sockets.clients) socket.terminate();
+  }
+}
+
+/** Lets records happen at an even pace until `signal` aborts. A pause of the machine is not caught up with. */
+async function runLive(emit: (records: number) => Promise<void>, perSecond: number, clock: Clock, signal: AbortSignal) {
+  let due = 0;
+  let lastMs = clock.monotonicMs();
+  while (!signal.aborted) {
+    await clock.sleep(Math.max(tickMs, 1000 / perSecond), signal);
+    const nowMs = clock.monotonicMs();
+    due = Math.min(Math.max(1, perSecond), due + ((nowMs - lastMs) * perSecond) / 1000);
+    lastMs = nowMs;
+    if (signal.aborted || due < 1) continue;
+    await emit(Math.floor(due));
+    due -= Math.floor(due);
+  }
+}
+
+/**
+ * Starts a demo network, which goes on where the folder's network stopped.
+ *
+ * Returns: once its first records exist and it listens.
+ * Errors: DataPlaneError `ConfigInvalid` when the folder holds the network of another seed or size.
+ */
+export async function startDemoNetwork(options: DemoNetworkOptions): Promise<RunningDemoNetwork> {
+  const { clock = systemClock, host = demoNetworkDefaults.host } = options;
+  const recordsPerSecond = options.recordsPerSecond ?? demoNetworkDefaults.recordsPerSecond;
+  const world = await DemoWorld.open(
+    {
+      dataDir: options.dataDir,
+      seed: options.seed ?? demoNetworkDefaults.seed,
+      actors: options.actors ?? demoNetworkDefaults.actors,
+      initialRecords: options.initialRecords ?? demoNetworkDefaults.initialRecords,
+      initialSpanMs: demoNetworkDefaults.initialSpanMs,
+      recordsMax: options.recordsMax ?? demoNetworkDefaults.recordsMax,
+      backlogBytesMax: options.backlogBytesMax ?? demoNetworkDefaults.backlogBytesMax,
+    },
+    clock.nowMs(),
+  );
+  const server = new DemoServer(world);
+  const port = await server.listen(host, options.port ?? demoNetworkDefaults.port);
+  const stop = new AbortController();
+  // One thing happens at a time, whoever asks for it.
+  let turn: Promise<void> = Promise.resolve();
+  const emit = (records: number): Promise<void> => {
+    const emitted = turn.then(async () => {
+      for (let left = records; left > 0 && !stop.signal.aborted; ) left -= await world.emit(clock.nowMs());
+    });
+    turn = emitted.catch(() => undefined);
+    return emitted;
+  };
+  const finished =
+    recordsPerSecond > 0
+      ? runLive(emit, recordsPerSecond, clock, stop.signal)
+      : once(stop.signal, 'abort').then(() => undefined);
+  // Whoever waits for the end sees the failure; without a waiter it must not end the process unseen by close.
+  finished.catch(() => stop.abort());
+  const closeOnce = async (): Promise<void> => {
+    stop.abort();
+    await turn;
+    await server[Symbol.asyncDispose]();
+    world[Symbol.dispose]();
+  };
+  let closed: Promise<void> | null = null;
+  const close = (): Promise<void> => {
+    closed ??= closeOnce();
+    return closed;
+  };
+  return {
+    host,
+    port,
+    url: server.url,
+    examples: world.examples(),
+    world,
+    finished,
+    emit,
+    close,
+    get seq() {
+      return world.seq;
+    },
+    get records() {
+      return world.records;
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}

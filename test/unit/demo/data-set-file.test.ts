@@ -1,0 +1,43 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readEntries, readFrames, readTruth, writeDataSet } from '../../../bench/data-set-file.ts';
+import { graphEntries, graphFrames } from '../../../src/demo/graph-output.ts';
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'skyshard-data-set-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const options = { seed: 4, records: 12_000 };
+
+test('a file of frames gives back what the generator made, over several chunks', () => {
+  const path = join(folder, 'frames');
+  const written = writeDataSet(path, 'frames', options);
+  const made = [...graphFrames(options)];
+  const read = [...readFrames(path)];
+  expect(written.bytes).toBeGreaterThan(2 * 4 * 2 ** 20);
+  expect(read.length).toBe(made.length);
+  expect(Buffer.concat(read).equals(Buffer.concat(made))).toBe(true);
+  expect(readTruth(path)).toEqual({ options, items: made.length, truth: written.truth });
+});
+
+test('a file of entries gives back what the generator made', () => {
+  const path = join(folder, 'entries');
+  writeDataSet(path, 'entries', options);
+  expect([...readEntries(path)]).toEqual([...graphEntries(options)]);
+});
+
+test('a file of another kind, another version or a torn one is refused', () => {
+  const path = join(folder, 'frames');
+  writeDataSet(path, 'frames', { seed: 4, records: 100 });
+  expect(() => [...readEntries(path)]).toThrow('does not hold entries');
+  writeFileSync(path, readFileSync(path).subarray(0, -1));
+  expect(() => [...readFrames(path)]).toThrow('ends inside an item');
+  writeFileSync(path, 'SKYDATA\x02 of a later version');
+  expect(() => [...readFrames(path)]).toThrow('not a data set of this version');
+});
