@@ -140,9 +140,9 @@ function oneToJson(value: unknown, [, , , type, , of]: FieldSchema): Json {
   }
 }
 
-function isLeftOut(value: unknown, [, , , , label]: FieldSchema): boolean {
+function isLeftOut(value: unknown, [, , , type, label]: FieldSchema): boolean {
   if (value === undefined) return true;
-  if (label === 'optional') return false;
+  if (label === 'optional' || type === 'timestamp') return false;
   if (value === '' || value === 0 || value === false) return true;
   if (value instanceof Uint8Array || Array.isArray(value)) return value.length === 0;
   return value instanceof Map && value.size === 0;

@@ -271,7 +271,7 @@ function defaultOf([, , , type, label]: FieldSchema): unknown {
   return type === 'bool' ? false : 0;
 }
 
-const noBytes = new Uint8Array(0);
+const noBytes = Buffer.alloc(0);
 
 /** Compiles the decoder of one message type. `decoderOf` is asked at the first nested message, so cycles are fine. */
 export function compileDecoder(name: MessageName, decoderOf: (name: MessageName) => Decoder): Decoder {

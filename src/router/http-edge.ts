@@ -110,7 +110,10 @@ class Exchange {
   }
 
   sendReply({ httpStatus, contentType, body, grpc }: RpcReply, isClosing = false): void {
-    if (grpc === null) return this.send(httpStatus, contentType, body, isClosing);
+    if (grpc === null) {
+      this.send(httpStatus, contentType, body, isClosing);
+      return;
+    }
     if (this.isEnded) return;
     this.isEnded = true;
     this.response.cork(() => {

@@ -1,0 +1,260 @@
+/**
+ * Nodes that hold a small network in memory, behind the NodeCaller that routers use.
+ *
+ * They refuse keys of slots that they do not serve, as real nodes do, so that every test of a router also tests its routing.
+ */
+import { decodeEntry } from '../../src/atproto/entry-codec.ts';
+import { DataPlaneError } from '../../src/base/data-plane-error.ts';
+import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
+import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
+import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
+import * as calls from '../../src/wire/read-messages.ts';
+
+/** A two-node map of 16 slots. */
+export function twoNodeMap(epoch = 1): ShardMap {
+  return parseShardMap({
+    epoch,
+    slots: 16,
+    nodes: { n0: { host: '127.0.0.1', port: 0 }, n1: { host: '127.0.0.1', port: 0 } },
+    shards: [
+      { name: 's0', primary: 'n0', slots: ['0-7'] },
+      { name: 's1', primary: 'n1', slots: ['8-15'] },
+    ],
+  });
+}
+
+/** Returns a `did:plc` that is told by its number. */
+export function didOf(number: number): string {
+  const digits = 'abcdefghijklmnopqrstuvwxyz234567';
+  let text = '';
+  for (let rest = number; text.length < 24; rest = Math.floor(rest / 32)) text = digits[rest % 32]! + text;
+  return `did:plc:${text}`;
+}
+
+/** Returns the URI of a post. */
+export function postOf(author: number, rkey: string): string {
+  return `at://${didOf(author)}/app.bsky.feed.post/${rkey}`;
+}
+
+/** A number that stands for a count of a key. */
+export function countOf(key: string, field: number): number {
+  return (slotOf(`${key} ${field}`, 65_536) % 1000) * (field % 2 === 0 ? 1 : 300);
+}
+
+/** What the nodes hold together. */
+export type FakeNetwork = {
+  readonly records: Map<string, string>;
+  /** Owner → subject → rkey, by kind. */
+  readonly follows: Map<string, Map<string, string>>;
+  readonly blocks: Map<string, Map<string, string>>;
+  readonly feeds: Map<string, calls.FeedItem[]>;
+  /** Post → claimed root. */
+  readonly roots: Map<string, string>;
+  /** Root → OP thread. */
+  readonly opThreads: Map<string, string[]>;
+  readonly handles: Map<string, string>;
+  readonly identities: Map<string, string>;
+};
+
+/** Returns a network with nobody in it. */
+export function emptyNetwork(): FakeNetwork {
+  return {
+    records: new Map(),
+    follows: new Map(),
+    blocks: new Map(),
+    feeds: new Map(),
+    roots: new Map(),
+    opThreads: new Map(),
+    handles: new Map(),
+    identities: new Map(),
+  };
+}
+
+function ownerOf(key: string): string {
+  return key.startsWith('at://') ? key.slice(5).split('/')[0]! : key;
+}
+
+type Answer = (payload: Uint8Array, own: (keys: readonly string[]) => void) => Uint8Array;
+
+/** The fake nodes. `asked` lists every call; nodes in `down` cannot be reached. */
+export class FakeNodes implements NodeCaller {
+  readonly network: FakeNetwork;
+  readonly asked: { readonly node: string; readonly method: string; readonly timeoutMs: number }[] = [];
+  readonly down = new Set<string>();
+  readonly writes: { readonly did: string; readonly entry: unknown }[] = [];
+  /** Answers wait for this. */
+  gate: Promise<void> = Promise.resolve();
+  map: ShardMap;
+
+  constructor(map: ShardMap, network: FakeNetwork) {
+    this.map = map;
+    this.network = network;
+  }
+
+  async call({ node, method, payload, timeoutMs }: NodeCall): Promise<Uint8Array> {
+    this.asked.push({ node, method, timeoutMs });
+    if (this.down.has(node)) throw new DataPlaneError('Unavailable', 'connection refused');
+    const copy = Buffer.from(payload);
+    await this.gate;
+    const own = (keys: readonly string[]): void => {
+      for (const key of keys) {
+        const slot = slotOf(ownerOf(key), this.map.slots);
+        if (this.map.primaryBySlot[slot] !== node)
+          throw new DataPlaneError('WrongEpoch', `${node} does not serve slot ${slot} of ${key}`);
+      }
+    };
+    const answer = this.#answers[method];
+    if (answer !== undefined) return answer(copy, own);
+    if (method.endsWith('Records')) return this.#records(method, copy, own);
+    return this.#echo(method, copy, own);
+  }
+
+  #records(method: string, payload: Uint8Array, own: (keys: readonly string[]) => void): Uint8Array {
+    const { uris } = decodeMessage('GetPostRecordsRequest', payload);
+    own(uris);
+    const records = uris.map((uri) => ({
+      record: Buffer.from(this.network.records.get(uri) ?? 'null'),
+      cid: `cid of ${uri}`,
+    }));
+    if (method !== 'bsky.GetPostRecords') return encodeMessage('GetLikeRecordsResponse', { records });
+    const meta = uris.map((uri) => ({ isReply: uri.endsWith('1'), hasMedia: uri.endsWith('2') }));
+    return encodeMessage('GetPostRecordsResponse', { records, meta });
+  }
+
+  /** One-slot methods: the owner is checked and shown in the answer's cursor or in its first texts. */
+  #echo(method: string, payload: Uint8Array, own: (keys: readonly string[]) => void): Uint8Array {
+    const names = methodByName.get(method.slice('bsky.'.length))!;
+    const request = decodeMessage(names.request, payload) as {
+      actorDid?: string;
+      did?: string;
+      recordUri?: string;
+      subject?: { uri: string };
+    };
+    const owner = request.actorDid ?? request.did ?? request.recordUri ?? request.subject?.uri ?? '';
+    own([owner]);
+    return encodeMessage('GetFollowsResponse', { cursor: owner });
+  }
+
+  readonly #edges = (kind: number): Map<string, Map<string, string>> =>
+    kind === calls.probeKind.follow ? this.network.follows : this.network.blocks;
+
+  readonly #answers: { readonly [method: string]: Answer } = {
+    'node.status': () => Buffer.from('{"slots":[]}'),
+    'bsky.GetInteractionCounts': (payload, own) => {
+      const uris = decodeMessage('GetInteractionCountsRequest', payload).refs.map(({ uri }) => uri);
+      own(uris);
+      const field = (number: number): number[] => uris.map((uri) => countOf(uri, number));
+      return encodeMessage('GetInteractionCountsResponse', {
+        likes: field(1),
+        reposts: field(2),
+        replies: field(3),
+        quotes: field(4),
+        bookmarks: field(5),
+      });
+    },
+    'bsky.GetCountsForUsers': (payload, own) => {
+      const { dids } = decodeMessage('GetCountsForUsersRequest', payload);
+      own(dids);
+      return encodeMessage('GetCountsForUsersResponse', {
+        posts: dids.map((did) => countOf(did, 1)),
+        followers: dids.map((did) => countOf(did, 4)),
+      });
+    },
+    'bsky.GetActors': (payload, own) => {
+      const { dids } = decodeMessage('GetActorsRequest', payload);
+      own(dids);
+      return encodeMessage('GetActorsResponse', {
+        actors: dids.map((did) => ({ exists: true, handle: `${did.slice(-4)}.test` })),
+      });
+    },
+    'bsky.GetDidsByHandles': (payload, own) => {
+      const { handles } = decodeMessage('GetDidsByHandlesRequest', payload);
+      own(handles.map((handle) => handle.toLowerCase()));
+      return encodeMessage('GetDidsByHandlesResponse', {
+        dids: handles.map((handle) => this.network.handles.get(handle) ?? ''),
+      });
+    },
+    'slot.probeEdges': (payload, own) => {
+      const { dids, probes } = calls.decodeProbeEdges(payload);
+      own(probes.map(({ owner }) => dids[owner]!));
+      return calls.encodeTexts(
+        probes.map(({ owner, kind, subject }) => this.#edges(kind).get(dids[owner]!)?.get(dids[subject]!) ?? ''),
+      );
+    },
+    'slot.followsOf': (payload, own) => {
+      const { did, after } = calls.decodeFollowsOf(payload);
+      own([did]);
+      // Pages of two, so that paging is always exercised.
+      const dids = [...(this.network.follows.get(did)?.keys() ?? [])];
+      const from = after === '' ? 0 : Number(after);
+      return calls.encodeFollowsOfAnswer({
+        dids: dids.slice(from, from + 2),
+        next: from + 2 < dids.length ? String(from + 2) : '',
+      });
+    },
+    'slot.followersAmong': (payload, own) => {
+      const { subjects, candidates } = calls.decodeFollowersAmong(payload);
+      own(candidates);
+      const follows = (candidate: string, subject: string): boolean =>
+        this.network.follows.get(candidate)?.has(subject) === true;
+      return calls.encodeFollowersAmongAnswer(
+        subjects.map((subject) =>
+          candidates.flatMap((candidate, index) => (follows(candidate, subject) ? [index] : [])),
+        ),
+      );
+    },
+    'slot.newestByAuthors': (payload, own) => {
+      const { before, limit, authors } = calls.decodeNewestByAuthors(payload);
+      own(authors);
+      return calls.encodeNewestByAuthorsAnswer(newestOf(this.network, authors, before, limit));
+    },
+    'slot.postRoots': (payload, own) => {
+      const uris = calls.decodeTexts(payload);
+      own(uris);
+      return calls.encodeTexts(uris.map((uri) => this.network.roots.get(uri) ?? ''));
+    },
+    'slot.opThreads': (payload, own) => {
+      const roots = calls.decodeTexts(payload);
+      own(roots);
+      return calls.encodeOpThreadsAnswer(roots.map((root) => this.network.opThreads.get(root) ?? []));
+    },
+    'slot.thread': (payload, own) => {
+      const { root, anchor, above, below } = calls.decodeThread(payload);
+      own([root]);
+      return encodeMessage('GetThreadResponse', {
+        uris: [anchor, root, `${above} ${below}`],
+        opThread: this.network.opThreads.get(root) ?? [],
+      });
+    },
+    'slot.identity': (payload, own) => {
+      const dids = calls.decodeTexts(payload);
+      own(dids);
+      const handle = this.network.identities.get(dids[0]!);
+      return handle === undefined
+        ? Buffer.alloc(0)
+        : encodeMessage('GetIdentityByDidResponse', { did: dids[0]!, handle });
+    },
+    'slot.write': (payload, own) => {
+      const { did, entry } = calls.decodeWrite(payload);
+      own([did]);
+      this.writes.push({ did, entry: decodeEntry(Buffer.from(entry)) });
+      return Buffer.alloc(0);
+    },
+  };
+}
+
+/** Returns the first `limit` items of the authors after `before`, by looking at all of them. */
+export function newestOf(
+  network: FakeNetwork,
+  authors: readonly string[],
+  before: calls.FeedPlace | null,
+  limit: number,
+): calls.FeedItem[] {
+  const key = ({ sortMs, itemUri }: calls.FeedPlace): string => `${String(sortMs).padStart(15, '0')} ${itemUri}`;
+  return authors
+    .flatMap((author) => network.feeds.get(author) ?? [])
+    .filter((item) => before === null || key(item) < key(before))
+    .sort((a, b) => (key(a) < key(b) ? 1 : -1))
+    .slice(0, limit);
+}

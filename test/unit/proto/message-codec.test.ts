@@ -1,0 +1,211 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import { decodeMessage, encodeMessage, methodByName } from '../../../src/proto/codec.ts';
+import { fieldsByMessage, type MessageName } from '../../../src/proto/generated/bsky-service.ts';
+import { messageFromJson, messageToJson } from '../../../src/proto/json.ts';
+import { nestingDepthMax, repeatedCountMax } from '../../../src/proto/message-decoder.ts';
+import type { FieldSchema } from '../../../src/proto/schema.ts';
+
+const names = Object.keys(fieldsByMessage) as MessageName[];
+
+function valueOf([, , , type, , of]: FieldSchema, depth: number): fc.Arbitrary<unknown> {
+  switch (type) {
+    case 'string':
+      return fc.oneof(fc.string(), fc.string({ unit: 'binary', maxLength: 300 }), fc.constant('é'.repeat(70)));
+    case 'bytes':
+      return fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
+    case 'bool':
+      return fc.boolean();
+    case 'int32':
+      return fc.integer();
+    case 'int64':
+      return fc.maxSafeInteger();
+    case 'double':
+      return fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => (Object.is(value, -0) ? 0 : value));
+    case 'enum':
+      return fc.integer({ min: 0, max: 9 });
+    case 'timestamp':
+      return fc.integer({ min: -62_135_596_800_000, max: 253_402_300_799_999 });
+    case 'message':
+      return messageOf(of as MessageName, depth + 1);
+    case 'map':
+      return fc
+        .uniqueArray(fc.tuple(fc.string(), messageOf(of as MessageName, depth + 1)), {
+          selector: ([key]) => key,
+          maxLength: 3,
+        })
+        .map((pairs) => new Map(pairs));
+  }
+}
+
+function fieldOf(field: FieldSchema, depth: number): fc.Arbitrary<unknown> {
+  const one = valueOf(field, depth);
+  if (field[4] === 'repeated') return fc.array(one, { maxLength: 3 });
+  const mayBeAbsent = field[4] === 'optional' || field[3] === 'message' || field[3] === 'timestamp';
+  return mayBeAbsent ? fc.option(one, { nil: undefined }) : one;
+}
+
+/** Any value of a message type, as decoding gives it. */
+function messageOf(name: MessageName, depth = 0): fc.Arbitrary<object> {
+  return fc.record(Object.fromEntries(fieldsByMessage[name].map((field) => [field[2], fieldOf(field, depth)])));
+}
+
+const anyMessage = fc.constantFrom(...names).chain((name) => messageOf(name).map((value) => ({ name, value })));
+
+function problemOf(run: () => unknown): DataPlaneError {
+  try {
+    run();
+  } catch (thrown) {
+    if (thrown instanceof DataPlaneError) return thrown;
+    throw thrown;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('messages', () => {
+  test('the schema has every method and message of the service', () => {
+    expect(methodByName.size).toBe(117);
+    expect(names).toHaveLength(275);
+  });
+
+  test('decode(encode(x)) = x for every message type', () => {
+    fc.assert(
+      fc.property(anyMessage, ({ name, value }) => {
+        expect(decodeMessage(name, encodeMessage(name, value as never))).toEqual(value);
+      }),
+      { numRuns: 600 },
+    );
+  });
+
+  test('JSON says the same as the bytes', () => {
+    fc.assert(
+      fc.property(anyMessage, ({ name, value }) => {
+        const bytes = encodeMessage(name, value as never);
+        // A lone surrogate has no UTF-8, so the bytes are compared after one passage.
+        const once = encodeMessage(name, decodeMessage(name, bytes) as never);
+        const text = messageToJson(name, decodeMessage(name, once) as never);
+        expect(messageFromJson(name, text)).toEqual(once);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('absent fields have their proto3 defaults', () => {
+    expect(decodeMessage('Record', Buffer.alloc(0))).toEqual({
+      record: Buffer.alloc(0),
+      cid: '',
+      indexedAt: undefined,
+      takenDown: false,
+      createdAt: undefined,
+      sortedAt: undefined,
+      takedownRef: '',
+      tags: [],
+    });
+    expect(encodeMessage('Record', { cid: '', takenDown: false, tags: [] })).toHaveLength(0);
+  });
+
+  test('unknown fields are skipped', () => {
+    const known = encodeMessage('GetLatestRevResponse', { rev: 'abc' });
+    const unknown = Buffer.from([0x78, 5, 0x7a, 2, 1, 2, 0x7d, 1, 2, 3, 4, 0x79, 1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(decodeMessage('GetLatestRevResponse', Buffer.concat([unknown, known, unknown])).rev).toBe('abc');
+  });
+
+  test('numbers are read packed and unpacked', () => {
+    const unpacked = Buffer.from([8, 1, 8, 2, 10, 2, 3, 4]);
+    expect(decodeMessage('GetInteractionCountsResponse', unpacked).likes).toEqual([1, 2, 3, 4]);
+  });
+});
+
+describe('malformed messages', () => {
+  test('any bytes are a message or InvalidArgument', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...names), fc.uint8Array({ maxLength: 200 }), (name, bytes) => {
+        try {
+          decodeMessage(name, bytes);
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(DataPlaneError);
+          expect((thrown as DataPlaneError).code).toBe('InvalidArgument');
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('every cut of a message is a message or an error that names a field', () => {
+    const whole = encodeMessage('GetActorsResponse', {
+      actors: [
+        {
+          handle: 'a.test',
+          profile: { cid: 'c', createdAt: 5 },
+          verifiedBy: new Map([['did:plc:x', { rkey: 'r' }]]),
+          tags: ['t'],
+        },
+      ],
+    });
+    for (let end = 1; end < whole.length; end++) {
+      expect(problemOf(() => decodeMessage('GetActorsResponse', whole.subarray(0, end))).message).toMatch(
+        /^(ActorInfo|GetActorsResponse)/,
+      );
+    }
+  });
+
+  test.each([
+    ['a foreign wire type', 'GetLatestRevRequest', [8, 1], /GetLatestRevRequest\.actor_did: wire type 0/],
+    ['field number 0', 'GetLatestRevRequest', [2, 0], /number 0/],
+    ['a group', 'GetLatestRevRequest', [0x7b, 0x7c], /wire type 3/],
+    [
+      'an endless varint',
+      'GetFollowsRequest',
+      [16, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1],
+      /GetFollowsRequest\.limit: a varint/,
+    ],
+    ['a length of 4 GB', 'GetLatestRevRequest', [10, 255, 255, 255, 255, 15], /actor_did: the bytes end early/],
+    [
+      'a timestamp beyond all dates',
+      'Record',
+      [0x22, 10, 8, 255, 255, 255, 255, 255, 255, 255, 15, 0],
+      /Record\.indexed_at/,
+    ],
+  ] as const)('%s is refused by name', (_what, name, bytes, problem) => {
+    const error = problemOf(() => decodeMessage(name, Buffer.from(bytes)));
+    expect(error.code).toBe('InvalidArgument');
+    expect(error.message).toMatch(problem);
+  });
+
+  test('a small body cannot become a huge object', () => {
+    const refs = Buffer.alloc((repeatedCountMax + 1) * 2);
+    for (let index = 0; index < refs.length; index += 2) refs[index] = 10;
+    expect(problemOf(() => decodeMessage('GetInteractionCountsRequest', refs)).code).toBe('ResourceExhausted');
+  });
+
+  test.each([
+    ['not JSON', '{', /GetFollowsRequest: the body is not JSON/],
+    ['an unknown key', '{"actorDidd":"x"}', /actorDidd: GetFollowsRequest has no such field/],
+    ['a wrong type', '{"limit":"many"}', /limit: must be a whole number/],
+    ['too great a number', '{"limit":3000000000}', /within 32 bits/],
+    ['an array', '[]', /must be an object/],
+    ['a prototype', '{"__proto__":{"limit":1}}', /no such field/],
+  ])('JSON with %s is refused by name', (_what, text, problem) => {
+    expect(problemOf(() => messageFromJson('GetFollowsRequest', text)).message).toMatch(problem);
+  });
+
+  test('JSON takes both spellings of a name, base64, times and enum names', () => {
+    expect(
+      decodeMessage('GetFollowsRequest', messageFromJson('GetFollowsRequest', '{"actor_did":"a","limit":"7"}')),
+    ).toMatchObject({ actorDid: 'a', limit: 7 });
+    const seen = messageFromJson('UpdateNotificationSeenRequest', '{"timestamp":"2024-02-03T04:05:06.789Z"}');
+    expect(decodeMessage('UpdateNotificationSeenRequest', seen).timestamp).toBe(Date.UTC(2024, 1, 3, 4, 5, 6, 789));
+    const feed = messageFromJson('GetAuthorFeedRequest', '{"feedType":"FEED_TYPE_POSTS_NO_REPLIES"}');
+    expect(decodeMessage('GetAuthorFeedRequest', feed).feedType).toBe(2);
+    expect(
+      Buffer.from(decodeMessage('Record', messageFromJson('Record', '{"record":"bnVsbA=="}')).record).toString(),
+    ).toBe('null');
+  });
+
+  test('JSON that nests deeper than messages do is refused', () => {
+    const text = `${'{"actors":[{"profile":'.repeat(1)}${'['.repeat(5000)}${']'.repeat(5000)}}]}`;
+    expect(problemOf(() => messageFromJson('GetActorsResponse', text)).message).toMatch(/profile: must be an object/);
+    expect(nestingDepthMax).toBeLessThan(100);
+  });
+});
