@@ -1,0 +1,79 @@
+import { type AtpAgent, XRPCError } from '@atproto/api';
+import type { AppView } from '../network/app-view.ts';
+import { didOf, type Member, type Scenario } from './scenario.ts';
+
+/** Parameters of a query. */
+export type Params = Readonly<Record<string, unknown>>;
+
+const pagesMax = 200;
+
+/** Asks an AppView as a member of the scenario, or as nobody, straight and not through the PDS. */
+export class AppViewReader {
+  readonly #appView: AppView;
+  readonly #scenario: Scenario;
+
+  constructor(appView: AppView, scenario: Scenario) {
+    this.#appView = appView;
+    this.#scenario = scenario;
+  }
+
+  /** Sends a query. Shape: Output is the method's OutputSchema in `@atproto/api`. */
+  async query<Output>(method: string, params: Params, viewer?: Member): Promise<Output> {
+    const response = await this.#agent.call(method, params, undefined, {
+      headers: await this.#headers(method, viewer),
+    });
+    return response.data as Output;
+  }
+
+  /** Calls a procedure in the name of a member. */
+  async procedure(method: string, input: Params, viewer: Member): Promise<void> {
+    const headers = await this.#headers(method, viewer);
+    await this.#agent.call(method, {}, input, { encoding: 'application/json', headers });
+  }
+
+  /** Calls a procedure with the admin's password. */
+  async adminProcedure(method: string, input: Params): Promise<void> {
+    await this.#agent.call(method, {}, input, { encoding: 'application/json', headers: this.#appView.adminHeaders });
+  }
+
+  /** Sends a query with the admin's password. */
+  async adminQuery<Output>(method: string, params: Params): Promise<Output> {
+    const response = await this.#agent.call(method, params, undefined, { headers: this.#appView.adminHeaders });
+    return response.data as Output;
+  }
+
+  /** Sends a query that must be refused, and gives the name of the error. */
+  async refusal(method: string, params: Params, viewer?: Member): Promise<string> {
+    try {
+      await this.query(method, params, viewer);
+    } catch (error) {
+      if (error instanceof XRPCError) return error.error;
+      throw error;
+    }
+    throw new Error(`${method} was answered, and should have been refused`);
+  }
+
+  /** Walks all pages of a query and gives the items of one field. */
+  async all<Item>(method: string, params: Params, field: string, viewer?: Member): Promise<Item[]> {
+    const items: Item[] = [];
+    let cursor: string | undefined;
+    for (let page = 0; page < pagesMax; page += 1) {
+      const asked = cursor === undefined ? params : { ...params, cursor };
+      const answer = await this.query<Record<string, unknown>>(method, asked, viewer);
+      items.push(...(answer[field] as Item[]));
+      cursor = answer['cursor'] as string | undefined;
+      if (cursor === undefined) return items;
+    }
+    throw new Error(`${method}: no end after ${pagesMax} pages`);
+  }
+
+  get #agent(): AtpAgent {
+    return this.#appView.agent;
+  }
+
+  async #headers(method: string, viewer: Member | undefined): Promise<Record<string, string>> {
+    if (viewer === undefined) return {};
+    const { network } = this.#scenario.seed;
+    return { ...(await network.serviceHeaders(didOf(this.#scenario, viewer), method, this.#appView.did)) };
+  }
+}
