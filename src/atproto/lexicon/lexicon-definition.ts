@@ -28,7 +28,7 @@ export type LexiconText = {
   readonly maxLength?: number;
   readonly maxGraphemes?: number;
 };
-/** A reference to an uploaded file. `accept` holds MIME types, or `image/*` and the like. */
+/** A reference to an uploaded file. `accept` holds MIME types, with an asterisk for any subtype. */
 export type LexiconBlob = { readonly kind: 'blob'; readonly accept?: readonly string[]; readonly maxSize?: number };
 
 /** Fields that are checked; others pass. */

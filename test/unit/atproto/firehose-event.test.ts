@@ -184,6 +184,31 @@ describe('a commit', () => {
   });
 });
 
+describe('a record', () => {
+  const cid = cidOfBlock(block);
+
+  it('of 2 MB refuses its commit, and one that fits the message is left out alone', () => {
+    const huge = encodeDagCbor({ text: 'x'.repeat(2_000_000) });
+    expect(decodeFirehoseMessage(commitFrame(bodyOf(huge)))).toEqual({ ok: false, reason: 'blocks-too-large', seq: 7 });
+    const large = encodeDagCbor({ text: 'x'.repeat(1_900_000) });
+    expect(commitOf(commitFrame(bodyOf(large))).badOps).toEqual([
+      { reason: 'record-too-large', collection: 'app.bsky.feed.post' },
+    ]);
+  });
+
+  it('that is nested 10,000 deep is left out alone', () => {
+    const nested = Buffer.concat([Buffer.from('a16161', 'hex'), Buffer.alloc(10_000, 0x81), Buffer.from([0])]);
+    const ops = [
+      { cid: cidOfBlock(nested), path: `app.bsky.feed.post/${tid}`, action: 'create' },
+      { cid, path: 'app.bsky.feed.post/b', action: 'create' },
+    ];
+    const blocks = new ByteString(carOf(cid, sectionOf(nested), sectionOf(block)));
+    const event = commitOf(commitFrame(bodyOf(block, { ops, blocks })));
+    expect(event.badOps).toEqual([{ reason: 'record-too-deep', collection: 'app.bsky.feed.post' }]);
+    expect(event.ops.map(({ op }) => op.rkey)).toEqual(['b']);
+  });
+});
+
 describe('other messages', () => {
   const time = '2024-05-06T07:08:10.000Z';
   const timeMs = Date.parse(time);
