@@ -78,7 +78,33 @@ export function decodeRecordHead(value: Buffer): RecordHead {
   const cid = (flags & flag.textCid) === 0 ? cidOfDigest(reader) : reader.text();
   const takedownRef = (flags & flag.takedown) === 0 ? null : reader.text();
   const postFlags = (flags & flag.postFlags) === 0 ? 0 : reader.u8();
-  return { indexedMs, createdMs, cid, takedownRef, postFlags, isEdgeForm: (flags & flag.edgeForm) !== 0, bodyBytes: reader.rest() };
+  return {
+    indexedMs,
+    createdMs,
+    cid,
+    takedownRef,
+    postFlags,
+    isEdgeForm: (flags & flag.edgeForm) !== 0,
+    bodyBytes: reader.rest(),
+  };
+}
+
+const timeBytes = 6;
+const bareDigestBytes = 32;
+
+/** Returns where the JSON text begins in a record's row, which ends with it; -1 for a row in edge form. */
+export function recordJsonStart(value: Buffer): number {
+  invariant(value[0] === recordVersion, 'a record row has a known format version');
+  const flags = value[1]!;
+  if ((flags & flag.edgeForm) !== 0) return -1;
+  const timesEnd = 2 + ((flags & flag.created) === 0 ? timeBytes : 2 * timeBytes);
+  if ((flags & (flag.textCid | flag.takedown | flag.postFlags)) === 0) return timesEnd + bareDigestBytes;
+  const reader = new ByteReader(value, timesEnd);
+  if ((flags & flag.textCid) === 0) reader.bytes(bareDigestBytes);
+  else reader.sized();
+  if ((flags & flag.takedown) !== 0) reader.sized();
+  if ((flags & flag.postFlags) !== 0) reader.u8();
+  return reader.position;
 }
 
 function cidOfDigest(reader: ByteReader): string {

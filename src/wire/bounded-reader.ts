@@ -59,6 +59,11 @@ export class BoundedReader {
     return this.buffer.subarray(start, start + length);
   }
 
+  bytes(length: number): Buffer {
+    const start = this.#take(length);
+    return this.buffer.subarray(start, start + length);
+  }
+
   text(): string {
     const length = this.varint();
     const start = this.#take(length);

@@ -23,7 +23,10 @@ export interface NodeCaller {
   call(request: NodeCall): Promise<Uint8Array>;
 }
 
-/** How a node answers calls: one handler by method name. The payload lives only until the handler returns or awaits. */
+/**
+ * How a node answers calls: one handler by method name. The payload lives only until the handler returns or awaits.
+ * An answer that is returned, not promised, is copied before any other handler runs, so it may alias a buffer that is used again.
+ */
 export type CallHandler = (payload: Uint8Array, context: CallContext) => Promise<Uint8Array> | Uint8Array;
 export type CallContext = {
   readonly method: string;

@@ -1,0 +1,62 @@
+/** The node of bench/keys.ts: fills slots with posts, then serves them read-only. Arguments: folder, posts, authors, seed. */
+import { join } from 'node:path';
+import { encodeEntry } from '../src/atproto/entry-codec.ts';
+import { ByteWriter } from '../src/base/bytes.ts';
+import { writeChunk } from '../src/log/chunk.ts';
+import { createRegistry } from '../src/metrics/registry.ts';
+import { createRecordBatchHandler } from '../src/node/record-batch-handler.ts';
+import { startServing } from '../src/node/serving.ts';
+import { slotOf } from '../src/shardmap/slot-of.ts';
+import { Slot } from '../src/slot/slot.ts';
+import { SlotState, slotTableNames } from '../src/slot/slot-state.ts';
+import { Environment } from '../src/storage/environment.ts';
+import { recordBatchMethod } from '../src/wire/record-batch.ts';
+import { postCommits } from './post-set.ts';
+
+const [folder, posts, authors, seed] = process.argv.slice(2) as [string, string, string, string];
+export const slots = 16;
+const mapBytes = 16 * 2 ** 30;
+const chunkItems = 2000;
+const pathOf = (slot: number): string => join(folder, String(slot));
+
+async function fill(): Promise<void> {
+  const opened = Array.from({ length: slots }, (_unused, index) =>
+    Slot.open({ index, slots, path: pathOf(index), mapBytes }),
+  );
+  const pending: Uint8Array[][] = opened.map(() => []);
+  const writer = new ByteWriter(2 ** 20);
+  const apply = (slot: number): void => {
+    writeChunk(writer, { slot, origin: null, items: pending[slot]!, marks: [] });
+    opened[slot]!.run([writer.finish()], Date.UTC(2026, 0, 1));
+    pending[slot] = [];
+  };
+  for (const entry of postCommits({ seed: Number(seed), posts: Number(posts), authors: Number(authors) })) {
+    const slot = slotOf(entry.did, slots);
+    pending[slot]!.push(encodeEntry(entry));
+    if (pending[slot]!.length === chunkItems) apply(slot);
+  }
+  for (let slot = 0; slot < slots; slot++) if (pending[slot]!.length > 0) apply(slot);
+  for (const slot of opened) await slot[Symbol.asyncDispose]();
+}
+
+await fill();
+const states = Array.from({ length: slots }, (_unused, index) => {
+  return new SlotState(index, Environment.open({ path: pathOf(index), mapBytes, tables: slotTableNames }));
+});
+const serving = await startServing({
+  host: '127.0.0.1',
+  port: 0,
+  tls: null,
+  clusterToken: null,
+  adminToken: null,
+  handlers: new Map([[recordBatchMethod, createRecordBatchHandler({ slots, stateOf: (slot) => states[slot] })]]),
+  epoch: () => 1,
+  isReady: () => true,
+  status: async () => ({ slots: states.length }),
+  registry: createRegistry(),
+  onFault: (error) => {
+    throw error;
+  },
+});
+console.log(JSON.stringify({ port: serving.port }));
+process.on('SIGTERM', () => void serving.close(100).then(() => process.exit(0)));

@@ -1,0 +1,42 @@
+/** A seeded set of posts of many authors, for benches that need records and not a whole network. */
+import { createHash } from 'node:crypto';
+import { cidOfBlock } from '../src/atproto/cid.ts';
+import type { CommitEntry } from '../src/atproto/entry.ts';
+import { seededRandom } from '../src/base/seeded-random.ts';
+import { composeText } from '../src/demo/post-text.ts';
+import { tidOf } from '../src/demo/tid.ts';
+
+export type PostSetOptions = { readonly seed: number; readonly posts: number; readonly authors: number };
+
+const startMs = Date.UTC(2025, 0, 1);
+const stepMs = 500;
+
+/** Returns the DID of an author by index. */
+export function authorDid(seed: number, index: number): string {
+  const digest = createHash('sha256').update(`author ${seed} ${index}`).digest();
+  let name = '';
+  for (let at = 0; at < 24; at++) name += 'abcdefghijklmnopqrstuvwxyz234567'[digest[at]! & 31];
+  return `did:plc:${name}`;
+}
+
+/** Yields one commit a post, oldest first; authors take turns at random. */
+export function* postCommits(options: PostSetOptions): Generator<CommitEntry, void, undefined> {
+  const random = seededRandom(options.seed);
+  const dids = Array.from({ length: options.authors }, (_unused, index) => authorDid(options.seed, index));
+  for (let index = 0; index < options.posts; index++) {
+    const timeMs = startMs + index * stepMs;
+    const { text, lang } = composeText(random, null);
+    const langs = lang === null ? {} : { langs: [lang] };
+    const post = { text, $type: 'app.bsky.feed.post', ...langs, createdAt: new Date(timeMs).toISOString() };
+    const json = JSON.stringify(post);
+    const rkey = tidOf(timeMs * 1000, 1);
+    const op = {
+      action: 'create',
+      collection: 'app.bsky.feed.post',
+      rkey,
+      cid: cidOfBlock(Buffer.from(json)).text,
+      json,
+    } as const;
+    yield { kind: 'commit', did: dids[random.below(dids.length)]!, rev: rkey, since: null, timeMs, ops: [op] };
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Answers `slot.records`: stored records by AT-URI, JSON only, many a call.
+ *
+ * Owns: the straight path from a URI's bytes to the stored bytes in the answer: no record is decoded, nothing is kept. Refuses:
+ * batches above `recordBatchItemsMax`, slots that this node does not serve, URIs that name no record.
+ */
+import { parseRecordUri } from '../atproto/compact-key.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { slotOf } from '../shardmap/slot-of.ts';
+import { jsonOfRow } from '../slot/applied-record.ts';
+import { decodeRecordRow, recordJsonStart, recordKey } from '../slot/record-row.ts';
+import type { SlotState } from '../slot/slot-state.ts';
+import { BoundedReader } from '../wire/bounded-reader.ts';
+import { payloadBytesMax } from '../wire/frame.ts';
+import type { CallHandler } from '../wire/node-caller.ts';
+import { recordBatchItemsMax, recordBatchVersion } from '../wire/record-batch.ts';
+
+export type RecordBatchOptions = {
+  /** How many slots the map has. */
+  readonly slots: number;
+  /** The reading handle of a slot, or undefined when this node does not serve it. */
+  readonly stateOf: (slot: number) => SlotState | undefined;
+};
+
+/** The answer under way; it is given up when it grew past what most batches need. */
+const answerBytesKeptMax = 1024 * 1024;
+const varintBytesMax = 8;
+
+class AnswerBuffer {
+  #bytes = Buffer.allocUnsafeSlow(64 * 1024);
+  #length = 0;
+
+  begin(count: number): void {
+    if (this.#bytes.length > answerBytesKeptMax) this.#bytes = Buffer.allocUnsafeSlow(64 * 1024);
+    this.#bytes[0] = recordBatchVersion;
+    this.#length = 1;
+    this.#varint(count);
+  }
+
+  addNothing(): void {
+    this.#reserve(varintBytesMax);
+    this.#bytes[this.#length++] = 0;
+  }
+
+  /** Copies `source` from `start` to its end. */
+  addTail(source: Buffer, start: number): void {
+    const length = source.length - start;
+    this.#reserve(length + varintBytesMax);
+    this.#varint(length + 1);
+    source.copy(this.#bytes, this.#length, start);
+    this.#length += length;
+  }
+
+  finish(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return;
+    if (needed > payloadBytesMax) throw new DataPlaneError('ResourceExhausted', 'the answer passes payloadBytesMax');
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
+    this.#bytes.copy(grown, 0, 0, this.#length);
+    this.#bytes = grown;
+  }
+
+  #varint(value: number): void {
+    let rest = value;
+    for (; rest >= 0x80; rest >>>= 7) this.#bytes[this.#length++] = (rest & 0x7f) | 0x80;
+    this.#bytes[this.#length++] = rest;
+  }
+}
+
+/** Returns the handler of `recordBatchMethod`. Its answers alias one buffer. */
+export function createRecordBatchHandler(options: RecordBatchOptions): CallHandler {
+  const answer = new AnswerBuffer();
+  return (payload) => {
+    const reader = new BoundedReader(payload, 'slot.records');
+    if (reader.u8() !== recordBatchVersion) reader.fail('of another version');
+    const count = reader.count();
+    if (count > recordBatchItemsMax) {
+      throw new DataPlaneError(
+        'ResourceExhausted',
+        `${count} URIs in one batch; recordBatchItemsMax is ${recordBatchItemsMax}`,
+      );
+    }
+    answer.begin(count);
+    for (let index = 0; index < count; index++) addRecord(answer, options, reader.text());
+    return answer.finish();
+  };
+}
+
+function addRecord(answer: AnswerBuffer, options: RecordBatchOptions, uri: string): void {
+  const ref = parseRecordUri(uri);
+  if (ref === undefined)
+    throw new DataPlaneError('InvalidArgument', `not the AT-URI of a record: ${uri.slice(0, 200)}`);
+  const slot = slotOf(ref.did, options.slots);
+  const state = options.stateOf(slot);
+  if (state === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${ref.did} is not served here`);
+  const owner = state.ownerOf(ref.did);
+  const value = owner === undefined ? undefined : state.rows.getVolatile(recordKey(owner, ref.collection, ref.rkey));
+  if (owner === undefined || value === undefined) {
+    answer.addNothing();
+    return;
+  }
+  const start = recordJsonStart(value);
+  if (start >= 0) answer.addTail(value, start);
+  else answer.addTail(Buffer.from(jsonOfRow(state, owner, ref, decodeRecordRow(value))), 0);
+}

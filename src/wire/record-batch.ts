@@ -1,0 +1,40 @@
+/**
+ * The call `slot.records`: many stored records by AT-URI in one message, for callers that want nothing but their JSON.
+ *
+ * ```
+ * request: version (1 byte), count (varint), each: length (varint), AT-URI with a DID as authority (ASCII)
+ * answer:  version (1 byte), count (varint), each: 0 when there is none, else length + 1 (varint), JSON text (UTF-8)
+ * ```
+ *
+ * Answers stand in the order asked. A takedown does not hide a record here: this is what is stored.
+ */
+import { ByteWriter } from '../base/bytes.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { BoundedReader } from './bounded-reader.ts';
+
+export const recordBatchMethod = 'slot.records';
+export const recordBatchVersion = 1;
+/** A larger batch is refused. */
+export const recordBatchItemsMax = 5000;
+
+/** Writes a request. */
+export function encodeRecordBatchRequest(uris: readonly string[]): Buffer {
+  const writer = new ByteWriter(uris.length * 80 + 8);
+  writer.u8(recordBatchVersion).varint(uris.length);
+  for (const uri of uris) writer.varint(uri.length).ascii(uri);
+  return writer.finish();
+}
+
+/** Reads an answer. Returns one JSON text an item, as bytes that alias the answer, or null for a record that is not stored. */
+export function decodeRecordBatchAnswer(answer: Uint8Array): (Buffer | null)[] {
+  const reader = new BoundedReader(answer, 'slot.records answer');
+  if (reader.u8() !== recordBatchVersion) reader.fail('of another version');
+  const count = reader.varint();
+  if (count > recordBatchItemsMax) throw new DataPlaneError('Internal', `an answer of ${count} records`);
+  const records: (Buffer | null)[] = [];
+  for (let index = 0; index < count; index++) {
+    const length = reader.varint();
+    records.push(length === 0 ? null : reader.bytes(length - 1));
+  }
+  return records;
+}
