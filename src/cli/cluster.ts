@@ -48,8 +48,6 @@ function settledPaths(settings: Settings, mapPath: string): Settings {
     map: mapPath,
     adminTokenFile: absolute(settings.adminTokenFile),
     clusterTokenFile: absolute(settings.clusterTokenFile),
-    tlsCertFile: absolute(settings.tlsCertFile),
-    tlsKeyFile: absolute(settings.tlsKeyFile),
   };
 }
 

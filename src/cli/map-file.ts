@@ -1,15 +1,30 @@
 /** Reading the shard map's file, and giving real ports to nodes whose port is 0. */
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { dirname, resolve } from 'node:path';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
 
 /** A map as the file holds it, and as it was checked. */
 export type MapFile = { readonly raw: Record<string, unknown>; readonly map: ShardMap };
 
+/** Files that the map names are found from the map's own folder, wherever a copy of it goes. */
+function withAbsoluteFiles(raw: Record<string, unknown>, folder: string): Record<string, unknown> {
+  const absolute = (holder: Record<string, unknown>): Record<string, unknown> =>
+    Object.fromEntries(
+      Object.entries(holder).map(([key, value]) => [
+        key,
+        key.endsWith('File') && typeof value === 'string' ? resolve(folder, value) : value,
+      ]),
+    );
+  const { tls } = raw;
+  return absolute(typeof tls === 'object' && tls !== null ? { ...raw, tls: absolute({ ...tls }) } : raw);
+}
+
 /**
  * Reads and checks a map file.
  *
+ * Returns: the map, with the files that it names as absolute paths.
  * Errors: DataPlaneError `ConfigInvalid` naming the file, and the key and what it must be.
  */
 export function readMapFile(path: string): MapFile {
@@ -19,8 +34,10 @@ export function readMapFile(path: string): MapFile {
   } catch (cause) {
     throw new DataPlaneError('ConfigInvalid', `shard map ${path}: ${(cause as Error).message}`, { cause });
   }
-  const map = parseShardMap(raw);
-  return { raw: raw as Record<string, unknown>, map };
+  // Checked before it is touched, so that what is wrong is named as it stands in the file.
+  parseShardMap(raw);
+  const absolute = withAbsoluteFiles(raw as Record<string, unknown>, dirname(resolve(path)));
+  return { raw: absolute, map: parseShardMap(absolute) };
 }
 
 function reserve(host: string): Promise<Server> {

@@ -5,8 +5,23 @@ import type { CommandContext } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import { lockFolder, lockWaitMsMax } from './process-lock.ts';
 
-/** A server that runs, as its folder's start function returns it. */
-export type RunningServer = { readonly listening: Listening; close(): Promise<void> };
+/** A server that runs. `failed` rejects when it cannot go on by itself; it may also stay pending or resolve at the end. */
+export type RunningServer = {
+  readonly listening: Listening;
+  readonly failed?: Promise<void>;
+  close(): Promise<void>;
+};
+
+/** Returns a promise for `RunningServer.failed` and what rejects it: a broken invariant ends the process through here. */
+export function failureSwitch(): { readonly failed: Promise<never>; readonly fail: (error: Error) => void } {
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject;
+  });
+  // It may be rejected before anybody waits for it.
+  failed.catch(() => {});
+  return { failed, fail: (error) => fail(error) };
+}
 
 /** Resolves when this process is told to stop: by a signal, or because the `up` that started it is gone. */
 export function stopAsked(): Promise<string> {
@@ -29,9 +44,11 @@ export async function serve(
   try {
     const server = await start(join(settings.dataDir, name));
     const ready: ReadyMessage = { type: 'ready', listening: server.listening };
-    process.send?.(ready);
-    print(`${JSON.stringify({ event: 'ready', name, pid: process.pid, ...server.listening })}\n`);
-    log('info', `${name} stops`, { because: await asked });
+    if (process.send !== undefined) process.send(ready);
+    else print(`${JSON.stringify({ event: 'ready', name, pid: process.pid, ...server.listening })}\n`);
+    // A server that ends without failing was closed by someone; only its rejection matters here.
+    const failed = (server.failed ?? asked).then(() => asked);
+    log('info', `${name} stops`, { because: await Promise.race([asked, failed]) });
     await server.close();
   } finally {
     lock.release();

@@ -1,5 +1,5 @@
 /** `skyshard settle`: waits until all that has come in is applied everywhere, effects included. */
-import { readTokenFile } from '../config/secret-file.ts';
+import { readAskerToken } from './access-files.ts';
 import { adminRequest } from './admin-request.ts';
 import type { Command } from './command.ts';
 import { exitCode } from './exit-code.ts';
@@ -14,7 +14,7 @@ export const runSettle: Command = async ({ settings, print }) => {
     url: urlOf('router', settings.routerUrl, settings.dataDir),
     path: '/v1/settle',
     body: { timeoutMs: settings.timeoutMs },
-    token: readTokenFile(settings.adminTokenFile, '--admin-token-file'),
+    token: readAskerToken(settings),
     timeoutMs: settings.timeoutMs + graceMs,
   });
   print(settings.json ? `${JSON.stringify(answer)}\n` : 'settled: everything that has come in is applied\n');

@@ -1,6 +1,6 @@
 /** `skyshard status`: every node and slot, and what ingest follows. */
 import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
-import { readTokenFile } from '../config/secret-file.ts';
+import { readAskerToken } from './access-files.ts';
 import { adminRequest } from './admin-request.ts';
 import type { Command, CommandContext } from './command.ts';
 import { exitCode } from './exit-code.ts';
@@ -34,7 +34,7 @@ function slotRows(node: Fields): TableCell[][] {
 
 async function ask(context: CommandContext, url: string): Promise<Fields> {
   const { settings } = context;
-  const token = readTokenFile(settings.adminTokenFile, '--admin-token-file');
+  const token = readAskerToken(settings);
   return (await adminRequest({ url, path: '/v1/status', token, timeoutMs: settings.timeoutMs })) as Fields;
 }
 

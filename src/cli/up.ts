@@ -1,6 +1,6 @@
 /** `skyshard up`: a whole cluster on this machine, supervised, until Ctrl-C. */
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { readTokenFile } from '../config/secret-file.ts';
+import { readAskerToken } from './access-files.ts';
 import { adminRequest } from './admin-request.ts';
 import { Cluster } from './cluster.ts';
 import type { Command, CommandContext } from './command.ts';
@@ -29,7 +29,7 @@ function listeningText(run: RunFile): string {
 /** Waits until the records of the demo are applied and prints three questions that they answer. */
 async function printExamples({ settings, clock, print, log }: CommandContext, run: RunFile): Promise<void> {
   try {
-    const token = readTokenFile(settings.adminTokenFile, '--admin-token-file');
+    const token = readAskerToken(settings);
     const startedMs = clock.monotonicMs();
     const body = { timeoutMs: demoSettleMsMax };
     await adminRequest({ url: run.router.url, path: '/v1/settle', body, token, timeoutMs: demoSettleMsMax + 5_000 });

@@ -136,7 +136,12 @@ export const settingTable = {
     commands: ['up'],
     help: 'follow a simulated network that is started with the rest',
   },
-  demoPort: { ...port, default: 0, commands: ['up', 'demo'], help: 'port of the simulated network; 0 = any free port' },
+  demoPort: {
+    ...port,
+    default: 7403,
+    commands: ['up', 'demo'],
+    help: 'port of the simulated network; 0 = any free port',
+  },
   demoActors: {
     kind: 'integer',
     default: 150,
@@ -233,16 +238,14 @@ export const settingTable = {
     kind: 'path',
     default: null,
     commands: [...servers, ...askers],
-    help: 'file with the token of admin and write endpoints',
+    help: 'file with the token of admin and write endpoints; absent = the one that the map names',
   },
   clusterTokenFile: {
     kind: 'path',
     default: null,
     commands: ['up', 'node', 'router', 'ingest'],
-    help: 'file with the token that our processes show each other',
+    help: 'file with the token that our processes show each other; absent = the one that the map names',
   },
-  tlsCertFile: { kind: 'path', default: null, commands: ['up', 'router'], help: 'certificate (PEM) of the router' },
-  tlsKeyFile: { kind: 'path', default: null, commands: ['up', 'router'], help: 'its private key (PEM)' },
   logLevel: {
     kind: 'choice',
     default: 'info',

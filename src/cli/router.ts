@@ -1,0 +1,57 @@
+/** `skyshard router`: one router process. */
+
+import { IdentityResolver } from '../ingest/identity-resolver.ts';
+import { LiveIdentitySource } from '../ingest/live-identity.ts';
+import { registerProcessMetrics } from '../metrics/process-metrics.ts';
+import { createRegistry } from '../metrics/registry.ts';
+import { startRouter } from '../router/router-server.ts';
+import { NodeClient } from '../wire/node-client.ts';
+import { readAccessTokens, readTrustedCertificates } from './access-files.ts';
+import type { Command } from './command.ts';
+import { readMapFile } from './map-file.ts';
+import { failureSwitch, serve } from './server-process.ts';
+
+/** Starts a router. */
+export const runRouter: Command = (context) => {
+  const { settings, clock } = context;
+  return serve(context, 'router', async () => {
+    const { map } = readMapFile(settings.map);
+    const { adminToken, clusterToken } = readAccessTokens(settings, map);
+    const registry = createRegistry(clock);
+    registerProcessMetrics(registry, clock);
+    const caller = new NodeClient({ map, clusterToken, trustedCertificates: readTrustedCertificates(map), clock });
+    const resolver = new IdentityResolver({
+      plcUrl: settings.plcUrl,
+      handleResolverUrl: settings.handleResolver,
+      allowPrivateHosts: settings.allowPrivateHosts,
+      clock,
+    });
+    const { failed, fail } = failureSwitch();
+    const router = await startRouter({
+      map,
+      caller,
+      identity: new LiveIdentitySource(resolver, clock),
+      registry,
+      host: settings.host,
+      port: settings.routerPort,
+      http2Port: settings.http2Port,
+      adminToken,
+      reloadMap: async () => {
+        const { map: newest } = readMapFile(settings.map);
+        caller.setMap(newest);
+        return newest;
+      },
+      onFault: fail,
+      clock,
+    });
+    return {
+      listening: { host: settings.host, ports: { port: router.port, http2Port: router.http2Port ?? 0 } },
+      failed,
+      close: async () => {
+        await router.close();
+        await caller[Symbol.asyncDispose]();
+        resolver[Symbol.dispose]();
+      },
+    };
+  });
+};
