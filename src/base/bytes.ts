@@ -110,7 +110,7 @@ export class ByteWriter {
 
   /** Returns a copy of what was written and empties the writer. */
   finish(): Buffer {
-    const result = Buffer.allocUnsafeSlow(this.#length);
+    const result = Buffer.allocUnsafe(this.#length);
     this.#buffer.copy(result, 0, 0, this.#length);
     this.#length = 0;
     return result;

@@ -38,10 +38,12 @@ export function putFeedItem(state: SlotState, owner: number, item: FeedItem): vo
   valueWriter.u8(item.flags);
   if (item.post !== null) writeRecordRef(valueWriter, item.post);
   state.rows.put(feedKey(owner, item.sortMs, item.collection, item.rkey), valueWriter.finish());
+  state.touchedFeeds.add(owner);
 }
 
 export function removeFeedItem(state: SlotState, owner: number, sortMs: number, collection: string, rkey: string): void {
   state.rows.remove(feedKey(owner, sortMs, collection, rkey));
+  state.touchedFeeds.add(owner);
 }
 
 /** Reads one row of a feed scan. */

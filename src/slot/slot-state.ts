@@ -62,6 +62,8 @@ export class SlotState {
   readonly rows: Table;
   readonly #ownerByDid = new Map<string, number>();
   #nextOwner = 0;
+  /** Owners whose author feed was written since this was last taken; what readers remember of them is stale. */
+  readonly touchedFeeds = new Set<number>();
 
   constructor(index: number, environment: Environment) {
     this.index = index;

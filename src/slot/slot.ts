@@ -52,6 +52,10 @@ export class Slot implements AsyncDisposable {
   #unapplied: LoggedChunk[] = [];
   #cursor = 0;
   generation = 1;
+  /** Effects ever made for other slots, and ever applied from them. Over all slots both sums are equal once all is delivered. */
+  #sentCount = 0;
+  #receivedCount = 0;
+  #lastEventMs = 0;
 
   private constructor(options: SlotOptions, environment: Environment) {
     this.index = options.index;
@@ -86,6 +90,19 @@ export class Slot implements AsyncDisposable {
     return this.#environment.usedBytes;
   }
 
+  get sentCount(): number {
+    return this.#sentCount;
+  }
+
+  get receivedCount(): number {
+    return this.#receivedCount;
+  }
+
+  /** Event time of the last entry from outside that was applied since the slot was opened; 0 before the first. Units: ms. */
+  get lastEventMs(): number {
+    return this.#lastEventMs;
+  }
+
   /** Takes cursor, owners, marks and the log's tail from disk: at open, and after a transaction that was aborted. */
   #load(): void {
     this.#sources.clear();
@@ -98,6 +115,8 @@ export class Slot implements AsyncDisposable {
       nextOwner = reader.u32();
       this.generation = reader.u32();
       const slots = reader.u32();
+      this.#sentCount = reader.u48();
+      this.#receivedCount = reader.u48();
       invariant(slots === this.#slots, `slot ${this.index} was written for ${slots} slots and is opened for ${this.#slots}`);
     }
     this.state.resetOwners(nextOwner);
@@ -108,8 +127,8 @@ export class Slot implements AsyncDisposable {
   }
 
   #putMeta(): void {
-    const value = metaWriter.u8(metaVersion).u48(this.#cursor).u32(this.state.nextOwner).u32(this.generation).u32(this.#slots).finish();
-    this.state.rows.put(metaKey(), value);
+    metaWriter.u8(metaVersion).u48(this.#cursor).u32(this.state.nextOwner).u32(this.generation).u32(this.#slots);
+    this.state.rows.put(metaKey(), metaWriter.u48(this.#sentCount).u48(this.#receivedCount).finish());
   }
 
   #source(slot: number): Source {
@@ -196,11 +215,13 @@ export class Slot implements AsyncDisposable {
     const effect = readEffect(new ByteReader(chunk.items[index]!));
     this.#applyWith(seq, appendMs, (context) => applyEffect(context, effect));
     this.#putSource(origin.slot, { generation: origin.generation, lastMark: mark });
+    this.#receivedCount++;
   }
 
   #applyItem(seq: number, appendMs: number, item: Uint8Array): void {
     const entry = decodeEntry(item);
     if (entry.kind === 'delivered') return this.outbox.trim(entry.target, entry.mark);
+    if ('timeMs' in entry) this.#lastEventMs = entry.timeMs;
     if (entry.kind === 'effect') return this.#applyWith(seq, appendMs, (context) => applyEffect(context, entry.effect));
     this.#applyWith(seq, appendMs, (context) => applyEntry(context, entry));
   }
@@ -220,6 +241,7 @@ export class Slot implements AsyncDisposable {
         }
         invariant(sentCount < effectsPerEntryMax, 'an entry sends fewer effects than its marks can number');
         this.outbox.add(target, markOf(seq, sentCount++), effect);
+        this.#sentCount++;
       },
       continueWith: (did, work) => this.#continueWith(did, work, appendMs),
     };

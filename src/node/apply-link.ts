@@ -1,0 +1,106 @@
+/**
+ * The main thread's side of one apply thread: requests by id over the message port.
+ *
+ * Owns: the worker's life. When the thread dies, everything that waits fails and `onDeath` is told: a node without its writer must stop.
+ */
+import { Worker } from 'node:worker_threads';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { ChunkOutcome } from '../log/chunk.ts';
+import type { ApplyThreadOptions, FromApplyThread, SlotStatus, ToApplyThread } from './apply-messages.ts';
+import { applyThreadScript } from './apply-thread-script.ts';
+
+export type ApplyLinkOptions = ApplyThreadOptions & {
+  readonly onFeeds: (slot: number, owners: readonly number[]) => void;
+  readonly onDeath: (error: Error) => void;
+};
+
+type Waiting = { readonly resolve: (message: FromApplyThread) => void; readonly reject: (error: Error) => void };
+
+export class ApplyLink implements AsyncDisposable {
+  readonly slots: ReadonlySet<number>;
+  readonly #worker: Worker;
+  readonly #waitingById = new Map<number, Waiting>();
+  readonly #ready: Promise<void>;
+  readonly #ended: Promise<void>;
+  #nextId = 1;
+  #isClosing = false;
+
+  constructor(options: ApplyLinkOptions) {
+    const { onFeeds, onDeath, ...threadOptions } = options;
+    this.slots = new Set(options.slots);
+    const { url, execArgv } = applyThreadScript();
+    this.#worker = new Worker(url, { workerData: threadOptions, execArgv, name: 'skyshard-apply' });
+    const ready = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    this.#ready = ready.promise;
+    this.#ended = ended.promise;
+    const die = (error: Error): void => {
+      for (const { reject } of this.#waitingById.values()) reject(new DataPlaneError('Unavailable', 'the apply thread has ended', { cause: error }));
+      this.#waitingById.clear();
+      ready.reject(error);
+      ended.resolve();
+      if (!this.#isClosing) onDeath(error);
+    };
+    this.#worker.on('message', (message: FromApplyThread) => {
+      if (message.type === 'ready') return ready.resolve();
+      if (message.type === 'feeds') return onFeeds(message.slot, message.owners);
+      if (message.type === 'closed') return;
+      this.#waitingById.get(message.id)?.resolve(message);
+      this.#waitingById.delete(message.id);
+    });
+    this.#worker.on('error', (error) => die(error instanceof Error ? error : new Error(String(error))));
+    this.#worker.on('exit', (code) => die(new Error(`the apply thread ended with code ${code}`)));
+    this.#ready.catch(() => {});
+  }
+
+  /** Resolves when the thread has opened its slots. */
+  ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  #send(message: ToApplyThread, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  #ask(make: (id: number) => ToApplyThread, transfer: ArrayBuffer[] = []): Promise<FromApplyThread> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      if (this.#isClosing) return reject(new DataPlaneError('Unavailable', 'the node is stopping'));
+      this.#waitingById.set(id, { resolve, reject });
+      this.#send(make(id), transfer);
+    });
+  }
+
+  /**
+   * Appends chunks to slots of this thread. `isUrgent` skips the linger.
+   *
+   * Returns: once every chunk is applied and on disk, or refused.
+   */
+  async append(chunks: readonly Uint8Array[], isUrgent: boolean): Promise<readonly ChunkOutcome[]> {
+    const copies = chunks.map((chunk) => new Uint8Array(chunk));
+    const answer = await this.#ask((id) => ({ type: 'append', id, chunks: copies, isUrgent }), copies.map((copy) => copy.buffer));
+    return answer.type === 'appended' ? answer.outcomes : [];
+  }
+
+  async status(): Promise<readonly SlotStatus[]> {
+    const answer = await this.#ask((id) => ({ type: 'status', id }));
+    return answer.type === 'status' ? answer.slots : [];
+  }
+
+  /** Returns the digest of one slot and the seq that it is of. */
+  async digest(slot: number): Promise<{ seq: number; digest: string }> {
+    const answer = await this.#ask((id) => ({ type: 'digest', id, slot }));
+    return answer.type === 'digest' ? { seq: answer.seq, digest: answer.digest } : { seq: 0, digest: '' };
+  }
+
+  setMap(mapJson: unknown): void {
+    this.#send({ type: 'map', mapJson });
+  }
+
+  /** Applies what is queued, closes the slots, ends the thread. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
+    this.#send({ type: 'close' });
+    await this.#ended;
+  }
+}

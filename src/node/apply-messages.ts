@@ -1,0 +1,53 @@
+/** What a node's main thread and its apply threads say to each other. Structured clones; buffers are moved, not copied. */
+import type { CrashPoint } from '../base/crash-point.ts';
+import type { ChunkOutcome } from '../log/chunk.ts';
+
+/** What an apply thread is started with. */
+export type ApplyThreadOptions = {
+  readonly nodeName: string;
+  /** The parsed JSON of the shard map; the thread checks it again. */
+  readonly mapJson: unknown;
+  /** Slots that this thread alone writes. */
+  readonly slots: readonly number[];
+  readonly dataDir: string;
+  readonly slotMapBytes: number;
+  /** How long entries may wait for company before they are applied. Units: ms. */
+  readonly lingerMs: number;
+  readonly clusterToken: string | null;
+  readonly crashPoint: { readonly point: CrashPoint; readonly nth: number } | null;
+};
+
+export type ToApplyThread =
+  | { readonly type: 'append'; readonly id: number; readonly chunks: readonly Uint8Array[]; readonly isUrgent: boolean }
+  | { readonly type: 'status'; readonly id: number }
+  | { readonly type: 'digest'; readonly id: number; readonly slot: number }
+  | { readonly type: 'map'; readonly mapJson: unknown }
+  | { readonly type: 'close' };
+
+export type FromApplyThread =
+  | { readonly type: 'ready' }
+  | { readonly type: 'appended'; readonly id: number; readonly outcomes: readonly ChunkOutcome[] }
+  | { readonly type: 'status'; readonly id: number; readonly slots: readonly SlotStatus[] }
+  | { readonly type: 'digest'; readonly id: number; readonly seq: number; readonly digest: string }
+  /** Owners whose author feeds a commit changed: what serving threads remember of them is stale. */
+  | { readonly type: 'feeds'; readonly slot: number; readonly owners: readonly number[] }
+  | { readonly type: 'closed' };
+
+/** One slot as operators see it. Counts of effects are since the slot was made. */
+export type SlotStatus = {
+  readonly slot: number;
+  /** Last seq applied and durable; inclusive. */
+  readonly cursor: number;
+  /** Last seq in the log; inclusive. */
+  readonly head: number;
+  /** Entries that wait to be applied, in memory or in the log. */
+  readonly waiting: number;
+  readonly outbox: number;
+  readonly sentEffects: number;
+  readonly receivedEffects: number;
+  /** Now minus the event time of the last entry applied; null before the first. */
+  readonly lagMs: number | null;
+  readonly bytes: number;
+  /** `full` while writes are refused for lack of room. */
+  readonly state: 'applying' | 'full';
+};

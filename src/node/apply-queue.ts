@@ -1,0 +1,173 @@
+/**
+ * Feeds the slots of one apply thread: gathers chunks, decides when a slot runs, answers when they are durable.
+ *
+ * Owns: batching and fairness. A slot runs when its oldest chunk has waited for the linger, when it has a full batch, or when someone waits
+ * for it; under load slots take turns, so batches grow by themselves. Refuses: outside entries while too many effects are owed.
+ */
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { ChunkOutcome } from '../log/chunk.ts';
+import type { OutboxBatch } from '../slot/outbox.ts';
+import type { Slot } from '../slot/slot.ts';
+import type { SlotStatus } from './apply-messages.ts';
+
+export type QueuedChunk = {
+  readonly bytes: Uint8Array;
+  /** Called once, when the chunk is on disk or refused. */
+  readonly settle: (outcome: ChunkOutcome) => void;
+};
+
+type SlotQueue = { readonly slot: Slot; chunks: QueuedChunk[]; bytes: number; dueMs: number; isFull: boolean };
+
+export type ApplyQueueOptions = {
+  readonly clock: Clock;
+  readonly lingerMs: number;
+  /** Called after each commit with the effects that may now leave the slot. */
+  readonly onBatches: (slot: Slot, batches: readonly OutboxBatch[]) => void;
+  /** Called after each commit. */
+  readonly onCommit: (slot: Slot) => void;
+};
+
+/** A slot with this much waiting runs at once. Units: bytes. */
+const batchBytesMin = 512 * 2 ** 10;
+/** What one transaction takes in at most. Units: bytes. */
+const batchBytesMax = 4 * 2 ** 20;
+/** Past this many effects owed by the thread's slots, entries from outside wait. */
+export const owedEffectsMax = 400_000;
+/** How long a slot without room waits before it tries again. Units: ms. */
+const fullRetryMs = 1_000;
+
+export class ApplyQueue {
+  readonly #queueBySlot = new Map<number, SlotQueue>();
+  readonly #options: ApplyQueueOptions;
+  #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
+  #isRunning = false;
+  #isClosed = false;
+
+  constructor(slots: readonly Slot[], options: ApplyQueueOptions) {
+    this.#options = options;
+    for (const slot of slots) {
+      const dueMs = slot.hasUnapplied ? 0 : Number.POSITIVE_INFINITY;
+      this.#queueBySlot.set(slot.index, { slot, chunks: [], bytes: 0, dueMs, isFull: false });
+    }
+    this.#schedule();
+  }
+
+  /** Queues one chunk for a slot of this thread; it runs within `withinMs`. */
+  add(slotIndex: number, chunk: QueuedChunk, withinMs = this.#options.lingerMs): void {
+    const queue = this.#queueBySlot.get(slotIndex);
+    if (queue === undefined || this.#isClosed) {
+      return chunk.settle({ status: 'refused', code: 'WrongEpoch', message: `slot ${slotIndex} is not applied here` });
+    }
+    queue.chunks.push(chunk);
+    queue.bytes += chunk.bytes.length;
+    const dueMs = queue.bytes >= batchBytesMin ? 0 : this.#options.clock.monotonicMs() + withinMs;
+    if (dueMs < queue.dueMs && !queue.isFull) queue.dueMs = dueMs;
+    this.#schedule();
+  }
+
+  has(slotIndex: number): boolean {
+    return this.#queueBySlot.has(slotIndex);
+  }
+
+  get owedEffects(): number {
+    let owed = 0;
+    for (const { slot } of this.#queueBySlot.values()) owed += slot.outbox.owedCount;
+    return owed;
+  }
+
+  /** True while entries from outside must wait for effects to be delivered. */
+  get isOwingTooMuch(): boolean {
+    return this.owedEffects > owedEffectsMax;
+  }
+
+  #schedule(): void {
+    if (this.#isRunning || this.#isClosed) return;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const queue of this.#queueBySlot.values()) nextMs = Math.min(nextMs, queue.dueMs);
+    clearTimeout(this.#timer as NodeJS.Timeout | undefined);
+    if (nextMs === Number.POSITIVE_INFINITY) return;
+    const waitMs = nextMs - this.#options.clock.monotonicMs();
+    this.#timer = setTimeout(() => void this.#runDue(), Math.max(0, waitMs));
+  }
+
+  async #runDue(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    try {
+      const nowMs = this.#options.clock.monotonicMs();
+      for (const queue of this.#queueBySlot.values()) {
+        if (queue.dueMs > nowMs || this.#isClosed) continue;
+        this.#runSlot(queue);
+        // Messages come in between slots, so that those whose turn is next fill their batches meanwhile.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      this.#isRunning = false;
+    }
+    this.#schedule();
+  }
+
+  /** Takes what fits one transaction. */
+  #take(queue: SlotQueue): QueuedChunk[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < queue.chunks.length && (count === 0 || bytes < batchBytesMax)) bytes += queue.chunks[count++]!.bytes.length;
+    queue.bytes -= bytes;
+    return queue.chunks.splice(0, count);
+  }
+
+  #runSlot(queue: SlotQueue): void {
+    const taken = this.#take(queue);
+    const { clock } = this.#options;
+    try {
+      const result = queue.slot.run(taken.map((chunk) => chunk.bytes), clock.nowMs());
+      queue.isFull = false;
+      const hasMore = queue.chunks.length > 0 || queue.slot.hasUnapplied;
+      queue.dueMs = hasMore ? 0 : Number.POSITIVE_INFINITY;
+      this.#options.onBatches(queue.slot, result.batches);
+      taken.forEach((chunk, index) => chunk.settle(result.outcomes[index]!));
+      this.#options.onCommit(queue.slot);
+    } catch (thrown) {
+      if (!(thrown instanceof DataPlaneError) || thrown.code !== 'StorageFull') throw thrown;
+      queue.isFull = true;
+      queue.dueMs = clock.monotonicMs() + fullRetryMs;
+      for (const chunk of taken) chunk.settle({ status: 'refused', code: thrown.code, message: thrown.message });
+    }
+  }
+
+  status(): SlotStatus[] {
+    const nowMs = this.#options.clock.nowMs();
+    return [...this.#queueBySlot.values()].map(({ slot, chunks, isFull }) => ({
+      slot: slot.index,
+      cursor: slot.cursor,
+      head: slot.head,
+      waiting: slot.head - slot.cursor + chunks.length,
+      outbox: slot.outbox.owedCount,
+      sentEffects: slot.sentCount,
+      receivedEffects: slot.receivedCount,
+      lagMs: slot.lastEventMs === 0 ? null : Math.max(0, nowMs - slot.lastEventMs),
+      bytes: slot.usedBytes,
+      state: isFull ? 'full' : 'applying',
+    }));
+  }
+
+  slot(slotIndex: number): Slot | undefined {
+    return this.#queueBySlot.get(slotIndex)?.slot;
+  }
+
+  /** Applies what is queued, then stops. */
+  async close(): Promise<void> {
+    while (this.#isRunning) await new Promise((resolve) => setImmediate(resolve));
+    for (const queue of this.#queueBySlot.values()) {
+      for (let turn = 0; queue.chunks.length > 0 && turn < 64 && !queue.isFull; turn++) this.#runSlot(queue);
+      queue.dueMs = Number.POSITIVE_INFINITY;
+    }
+    this.#isClosed = true;
+    clearTimeout(this.#timer as NodeJS.Timeout | undefined);
+    for (const queue of this.#queueBySlot.values()) {
+      for (const chunk of queue.chunks.splice(0)) chunk.settle({ status: 'refused', code: 'Unavailable', message: 'the node is stopping' });
+      await queue.slot[Symbol.asyncDispose]();
+    }
+  }
+}

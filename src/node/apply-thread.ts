@@ -1,0 +1,103 @@
+/**
+ * Entry point of an apply thread: the only writer of its slots.
+ *
+ * Owns: the slots' environments for writing, the queue, and the sending of effects. It speaks to the node's main thread by messages and to
+ * other nodes as a client. A broken invariant ends the thread, and with it the node.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { armCrashPoint } from '../base/crash-point.ts';
+import { systemClock } from '../base/clock.ts';
+import { invariant } from '../base/invariant.ts';
+import type { ChunkOutcome } from '../log/chunk.ts';
+import { readChunk } from '../log/chunk.ts';
+import { parseShardMap } from '../shardmap/shard-map.ts';
+import { Slot } from '../slot/slot.ts';
+import { NodeClient } from '../wire/node-client.ts';
+import { slotPath } from './data-folder.ts';
+import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
+import { ApplyQueue } from './apply-queue.ts';
+import { EffectSender } from './effect-sender.ts';
+
+/** Keys and values are small and short-lived: a larger pool means fewer allocations. Units: bytes. */
+const bufferPoolBytes = 256 * 1024;
+/** How long an outside append waits before it asks again whether effects have been delivered. Units: ms. */
+const owingRetryMs = 50;
+
+function post(message: FromApplyThread): void {
+  parentPort!.postMessage(message);
+}
+
+async function main(options: ApplyThreadOptions): Promise<void> {
+  Buffer.poolSize = bufferPoolBytes;
+  if (options.crashPoint !== null) armCrashPoint(options.crashPoint.point, options.crashPoint.nth);
+  let map = parseShardMap(options.mapJson);
+  const stop = new AbortController();
+  const client = new NodeClient({ map, clusterToken: options.clusterToken });
+  const slots = options.slots.map((index) =>
+    Slot.open({ index, slots: map.slots, path: slotPath(options.dataDir, index), mapBytes: options.slotMapBytes }),
+  );
+  const clock = systemClock;
+  const queue: ApplyQueue = new ApplyQueue(slots, {
+    clock,
+    lingerMs: options.lingerMs,
+    onBatches: (slot, batches) => sender.send(slot, batches),
+    onCommit: postFeeds,
+  });
+  const sender = new EffectSender({ caller: client, map: () => map, queue: () => queue, clock, signal: stop.signal });
+  for (const slot of slots) sender.resume(slot);
+
+  async function append(message: ToApplyThread & { type: 'append' }): Promise<void> {
+    const isOutside = message.chunks.some((bytes) => readChunk(bytes).origin === null);
+    while (isOutside && !message.isUrgent && queue.isOwingTooMuch && !stop.signal.aborted) {
+      await clock.sleep(owingRetryMs, stop.signal);
+    }
+    const outcomes: ChunkOutcome[] = new Array(message.chunks.length);
+    let left = message.chunks.length;
+    message.chunks.forEach((bytes, index) => {
+      const settle = (outcome: ChunkOutcome): void => {
+        outcomes[index] = outcome;
+        left--;
+        if (left === 0) post({ type: 'appended', id: message.id, outcomes });
+      };
+      queue.add(readChunk(bytes).slot, { bytes, settle }, message.isUrgent ? 0 : undefined);
+    });
+    if (message.chunks.length === 0) post({ type: 'appended', id: message.id, outcomes });
+  }
+
+  async function close(): Promise<void> {
+    stop.abort();
+    await queue.close();
+    await client[Symbol.asyncDispose]();
+    post({ type: 'closed' });
+    parentPort!.close();
+  }
+
+  parentPort!.on('message', (message: ToApplyThread) => {
+    switch (message.type) {
+      case 'append':
+        return void append(message);
+      case 'status':
+        return post({ type: 'status', id: message.id, slots: queue.status() });
+      case 'digest': {
+        const slot = queue.slot(message.slot);
+        invariant(slot !== undefined, 'a digest is asked of the thread that applies the slot');
+        return post({ type: 'digest', id: message.id, seq: slot.cursor, digest: slot.digest() });
+      }
+      case 'map':
+        map = parseShardMap(message.mapJson);
+        return client.setMap(map);
+      case 'close':
+        return void close();
+    }
+  });
+  post({ type: 'ready' });
+}
+
+function postFeeds(slot: Slot): void {
+  const { touchedFeeds } = slot.state;
+  if (touchedFeeds.size === 0) return;
+  post({ type: 'feeds', slot: slot.index, owners: [...touchedFeeds] });
+  touchedFeeds.clear();
+}
+
+await main(workerData as ApplyThreadOptions);

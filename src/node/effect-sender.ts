@@ -1,0 +1,235 @@
+/**
+ * Carries effects from the slots of one apply thread to their targets, each pair of slots in order, again and again until they are there.
+ *
+ * Owns: what is on its way. The outbox on disk is the truth: whatever was lost on the way, or did not fit in memory, is read from there
+ * again. A target that misses something names its last mark, and the pair is sent again from there. Refuses: nothing; effects are always
+ * taken.
+ */
+import { encodeEntry } from '../atproto/entry-codec.ts';
+import { ByteWriter } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import { reachCrashPoint } from '../base/crash-point.ts';
+import { toDataPlaneError } from '../base/data-plane-error.ts';
+import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeChunk } from '../log/chunk.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { OutboxBatch } from '../slot/outbox.ts';
+import type { Slot } from '../slot/slot.ts';
+import type { NodeCaller } from '../wire/node-caller.ts';
+import type { ApplyQueue } from './apply-queue.ts';
+
+/** One ordered line of effects: from a source slot to a target slot. */
+type Line = {
+  readonly source: Slot;
+  readonly target: number;
+  /** Batches that wait in memory, oldest first. */
+  waiting: OutboxBatch[];
+  waitingBytes: number;
+  /** True when the outbox holds batches above `lastQueuedMark` that are not in memory. */
+  hasMoreOnDisk: boolean;
+  lastQueuedMark: number;
+  isInFlight: boolean;
+};
+
+type Lane = { readonly node: string; readonly ready: Set<Line>; isSending: boolean; failures: number };
+
+export type EffectSenderOptions = {
+  readonly caller: NodeCaller;
+  readonly map: () => ShardMap;
+  readonly queue: () => ApplyQueue;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+};
+
+/** Bytes of one append call, and of one line in memory; what is above stays on disk. */
+const callBytesMax = 1024 * 1024;
+const lineBytesMax = 256 * 1024;
+const lineBatchesRead = 64;
+const callTimeoutMs = 30_000;
+const retryDelayMsMin = 20;
+const retryDelayMsMax = 2_000;
+/** Acknowledgements may wait longer than entries: all that hangs on them is disk space. Units: ms. */
+const deliveredLingerMs = 100;
+
+function bytesOf(batch: OutboxBatch): number {
+  let bytes = 32;
+  for (const item of batch.items) bytes += item.length + 10;
+  return bytes;
+}
+
+export class EffectSender {
+  readonly #options: EffectSenderOptions;
+  readonly #lines = new Map<string, Line>();
+  readonly #laneByNode = new Map<string, Lane>();
+  readonly #writer = new ByteWriter(64 * 1024);
+
+  constructor(options: EffectSenderOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up what a slot owed before this process began. */
+  resume(source: Slot): void {
+    const targets = new Set<number>();
+    for (const batch of source.outbox.batches()) targets.add(batch.target);
+    for (const target of targets) {
+      const line = this.#line(source, target);
+      line.hasMoreOnDisk = true;
+      this.#wake(line);
+    }
+  }
+
+  /** Takes the effects of a commit that is on disk. */
+  send(source: Slot, batches: readonly OutboxBatch[]): void {
+    if (batches.length > 0) reachCrashPoint('effects-before-send');
+    for (const batch of batches) {
+      const line = this.#line(source, batch.target);
+      const bytes = bytesOf(batch);
+      if (line.hasMoreOnDisk || line.waitingBytes + bytes > lineBytesMax) {
+        line.hasMoreOnDisk = true;
+      } else {
+        line.waiting.push(batch);
+        line.waitingBytes += bytes;
+        line.lastQueuedMark = batch.lastMark;
+      }
+      this.#wake(line);
+    }
+  }
+
+  #line(source: Slot, target: number): Line {
+    const key = `${source.index}/${target}`;
+    let line = this.#lines.get(key);
+    if (line === undefined) {
+      line = { source, target, waiting: [], waitingBytes: 0, hasMoreOnDisk: false, lastQueuedMark: 0, isInFlight: false };
+      this.#lines.set(key, line);
+    }
+    return line;
+  }
+
+  #wake(line: Line): void {
+    if (line.isInFlight) return;
+    if (this.#options.queue().has(line.target)) return this.#deliverHere(line);
+    const node = this.#options.map().primaryBySlot[line.target]!;
+    let lane = this.#laneByNode.get(node);
+    if (lane === undefined) {
+      lane = { node, ready: new Set(), isSending: false, failures: 0 };
+      this.#laneByNode.set(node, lane);
+    }
+    lane.ready.add(line);
+    void this.#pump(lane);
+  }
+
+  /** Takes a line's next batches, from memory or from the outbox. */
+  #take(line: Line): OutboxBatch[] {
+    if (line.waiting.length === 0 && line.hasMoreOnDisk) {
+      line.waiting = [...line.source.outbox.batches(line.target, line.lastQueuedMark, lineBatchesRead)];
+      line.hasMoreOnDisk = line.waiting.length === lineBatchesRead;
+      line.lastQueuedMark = line.waiting.at(-1)?.lastMark ?? line.lastQueuedMark;
+    }
+    const taken = line.waiting;
+    line.waiting = [];
+    line.waitingBytes = 0;
+    return taken;
+  }
+
+  #chunkOf(line: Line, batches: readonly OutboxBatch[]): Buffer {
+    writeChunk(this.#writer, {
+      slot: line.target,
+      origin: { slot: line.source.index, generation: line.source.generation, previousMark: batches[0]!.previousMark },
+      items: batches.flatMap((batch) => batch.items),
+      marks: batches.flatMap((batch) => batch.marks),
+    });
+    return this.#writer.finish();
+  }
+
+  /** A target of the same thread needs no call. */
+  #deliverHere(line: Line): void {
+    const batches = this.#take(line);
+    if (batches.length === 0) return;
+    line.isInFlight = true;
+    const settle = (outcome: ChunkOutcome): void => {
+      if (outcome.status === 'refused') this.#retryLater(line);
+      else this.#settle(line, batches.at(-1)!.lastMark, outcome);
+    };
+    this.#options.queue().add(line.target, { bytes: this.#chunkOf(line, batches), settle });
+  }
+
+  #retryLater(line: Line): void {
+    void this.#options.clock.sleep(retryDelayMsMax / 2, this.#options.signal).then(() => {
+      if (!this.#options.signal.aborted) this.#rewind(line, 0);
+    });
+  }
+
+  /** Forgets what is in memory and goes on from the outbox above `mark`. */
+  #rewind(line: Line, mark: number): void {
+    line.waiting = [];
+    line.waitingBytes = 0;
+    line.lastQueuedMark = mark;
+    line.hasMoreOnDisk = true;
+    line.isInFlight = false;
+    this.#wake(line);
+  }
+
+  #settle(line: Line, lastMark: number, outcome: ChunkOutcome): void {
+    if (outcome.status === 'gap') return this.#rewind(line, outcome.lastMark);
+    reachCrashPoint('effects-before-ack');
+    line.isInFlight = false;
+    const item = encodeEntry({ kind: 'delivered', target: line.target, mark: lastMark });
+    writeChunk(this.#writer, { slot: line.source.index, origin: null, items: [item], marks: [] });
+    const chunk = { bytes: this.#writer.finish(), settle: () => {} };
+    this.#options.queue().add(line.source.index, chunk, deliveredLingerMs);
+    if (line.waiting.length > 0 || line.hasMoreOnDisk) this.#wake(line);
+  }
+
+  async #pump(lane: Lane): Promise<void> {
+    if (lane.isSending) return;
+    lane.isSending = true;
+    while (lane.ready.size > 0 && !this.#options.signal.aborted) {
+      // One turn of the event loop, so that slots that commit together share a call.
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.#sendCall(lane);
+    }
+    lane.isSending = false;
+  }
+
+  async #sendCall(lane: Lane): Promise<void> {
+    const lines: { line: Line; lastMark: number }[] = [];
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for (const line of lane.ready) {
+      if (bytes >= callBytesMax) break;
+      lane.ready.delete(line);
+      const batches = this.#take(line);
+      if (batches.length === 0) continue;
+      line.isInFlight = true;
+      const chunk = this.#chunkOf(line, batches);
+      bytes += chunk.length;
+      chunks.push(chunk);
+      lines.push({ line, lastMark: batches.at(-1)!.lastMark });
+    }
+    if (chunks.length === 0) return;
+    const outcomes = await this.#call(lane, chunks);
+    lines.forEach(({ line, lastMark }, index) => {
+      const outcome = outcomes?.[index];
+      if (outcome === undefined || outcome.status === 'refused') this.#rewind(line, 0);
+      else this.#settle(line, lastMark, outcome);
+    });
+    const isRefused = outcomes === undefined || outcomes.some((outcome) => outcome.status === 'refused');
+    lane.failures = isRefused ? lane.failures + 1 : 0;
+    if (isRefused) await this.#options.clock.sleep(this.#delayMs(lane), this.#options.signal);
+  }
+
+  #delayMs(lane: Lane): number {
+    return Math.min(retryDelayMsMax, retryDelayMsMin * 2 ** Math.min(lane.failures, 10));
+  }
+
+  /** Returns undefined when the node could not be asked; everything is then sent again from the outbox. */
+  async #call(lane: Lane, chunks: readonly Buffer[]): Promise<ChunkOutcome[] | undefined> {
+    try {
+      const call = { node: lane.node, method: 'slot.append', payload: encodeAppend(chunks), timeoutMs: callTimeoutMs };
+      return decodeOutcomes(await this.#options.caller.call(call));
+    } catch (thrown) {
+      const { code } = toDataPlaneError(thrown);
+      if (code === 'Internal') throw thrown;
+      return undefined;
+    }
+  }
+}
