@@ -26,6 +26,8 @@ export type DemoNetworkOptions = {
   readonly host?: string;
   /** 0 takes any free port. */
   readonly port?: number;
+  /** Share of events that change a handle or switch an account off or on. */
+  readonly accountEvents?: number;
   readonly recordsMax?: number;
   readonly backlogBytesMax?: number;
   readonly clock?: Clock;
@@ -38,6 +40,7 @@ export const demoNetworkDefaults = {
   recordsPerSecond: 20,
   host: '127.0.0.1',
   port: 0,
+  accountEvents: 0.004,
   /** Past this, each commit also deletes an old record, so that a demo left running does not grow for ever. */
   recordsMax: 200_000,
   backlogBytesMax: 128 * 2 ** 20,
@@ -155,6 +158,7 @@ export async function startDemoNetwork(options: DemoNetworkOptions): Promise<Run
       actors: options.actors ?? demoNetworkDefaults.actors,
       initialRecords: options.initialRecords ?? demoNetworkDefaults.initialRecords,
       initialSpanMs: demoNetworkDefaults.initialSpanMs,
+      accountEvents: options.accountEvents ?? demoNetworkDefaults.accountEvents,
       recordsMax: options.recordsMax ?? demoNetworkDefaults.recordsMax,
       backlogBytesMax: options.backlogBytesMax ?? demoNetworkDefaults.backlogBytesMax,
     },

@@ -28,6 +28,8 @@ export type DemoWorldOptions = {
   readonly initialRecords: number;
   /** How long ago the first of them was written. Units: milliseconds. */
   readonly initialSpanMs: number;
+  /** Share of events that are about accounts and handles. */
+  readonly accountEvents: number;
   readonly dataDir: string;
   /** Past this many records, each commit also deletes an old one. */
   readonly recordsMax: number;
@@ -35,8 +37,6 @@ export type DemoWorldOptions = {
   readonly backlogBytesMax: number;
 };
 
-/** Share of events about accounts and handles. */
-const accountEvents = 0.004;
 /** How many of the newest records an earlier run's network is understood from. */
 const adoptedRecordsMax = 20_000;
 
@@ -65,7 +65,7 @@ export class DemoWorld implements Disposable {
 
   private constructor(options: DemoWorldOptions) {
     this.#options = options;
-    const { seed, actors, dataDir } = options;
+    const { seed, actors, accountEvents, dataDir } = options;
     this.#graph = new SocialGraph({ seed, actors, accountEvents });
     mkdirSync(dataDir, { recursive: true });
     this.#repos = Array.from(
@@ -150,7 +150,7 @@ export class DemoWorld implements Disposable {
   /** Makes the graph understand what an earlier run left. */
   #goOn(): void {
     const before = this.actors;
-    const { seed, actors } = this.#options;
+    const { seed, actors, accountEvents } = this.#options;
     // Other choices than the run before made, or everything would happen again.
     this.#graph = new SocialGraph({ seed, actors, accountEvents, choiceSeed: (seed ^ (this.#seq * 0x9e3779b1)) >>> 0 });
     this.#graph.state.passTime(this.#lastMs);
