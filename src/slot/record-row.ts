@@ -35,18 +35,19 @@ export function sortMsOf(row: Pick<RecordRow, 'indexedMs' | 'createdMs'>): numbe
   return row.createdMs === null ? row.indexedMs : Math.min(row.createdMs, row.indexedMs);
 }
 
-const recordVersion = 1;
-const flag = { created: 1, takedown: 2, textCid: 4, postFlags: 8, edgeForm: 16, edgeCid: 32 } as const;
+export const recordVersion = 1;
+/** Bits of a record row's flags; part of the stored format. */
+export const recordFlag = { created: 1, takedown: 2, textCid: 4, postFlags: 8, edgeForm: 16, edgeCid: 32 } as const;
 const valueWriter = new ByteWriter(4096);
 
 export function encodeRecordRow(row: RecordRow): Buffer {
   const cidBytes = cidBytesOf(row.cid);
   const { body } = row;
-  let flags = row.createdMs === null ? 0 : flag.created;
-  if (row.takedownRef !== null) flags |= flag.takedown;
-  if (cidBytes === undefined) flags |= flag.textCid;
-  if (row.postFlags !== 0) flags |= flag.postFlags;
-  if (body.form === 'edge') flags |= flag.edgeForm | (body.subjectCid === '' ? 0 : flag.edgeCid);
+  let flags = row.createdMs === null ? 0 : recordFlag.created;
+  if (row.takedownRef !== null) flags |= recordFlag.takedown;
+  if (cidBytes === undefined) flags |= recordFlag.textCid;
+  if (row.postFlags !== 0) flags |= recordFlag.postFlags;
+  if (body.form === 'edge') flags |= recordFlag.edgeForm | (body.subjectCid === '' ? 0 : recordFlag.edgeCid);
   const writer = valueWriter.u8(recordVersion).u8(flags);
   writeEntryTime(writer, row.indexedMs);
   if (row.createdMs !== null) writeEntryTime(writer, row.createdMs);
@@ -74,17 +75,17 @@ export function decodeRecordHead(value: Buffer): RecordHead {
   invariant(reader.u8() === recordVersion, 'a record row has a known format version');
   const flags = reader.u8();
   const indexedMs = readEntryTime(reader);
-  const createdMs = (flags & flag.created) === 0 ? null : readEntryTime(reader);
-  const cid = (flags & flag.textCid) === 0 ? cidOfDigest(reader) : reader.text();
-  const takedownRef = (flags & flag.takedown) === 0 ? null : reader.text();
-  const postFlags = (flags & flag.postFlags) === 0 ? 0 : reader.u8();
+  const createdMs = (flags & recordFlag.created) === 0 ? null : readEntryTime(reader);
+  const cid = (flags & recordFlag.textCid) === 0 ? cidOfDigest(reader) : reader.text();
+  const takedownRef = (flags & recordFlag.takedown) === 0 ? null : reader.text();
+  const postFlags = (flags & recordFlag.postFlags) === 0 ? 0 : reader.u8();
   return {
     indexedMs,
     createdMs,
     cid,
     takedownRef,
     postFlags,
-    isEdgeForm: (flags & flag.edgeForm) !== 0,
+    isEdgeForm: (flags & recordFlag.edgeForm) !== 0,
     bodyBytes: reader.rest(),
   };
 }
@@ -96,14 +97,14 @@ const bareDigestBytes = 32;
 export function recordJsonStart(value: Buffer): number {
   invariant(value[0] === recordVersion, 'a record row has a known format version');
   const flags = value[1]!;
-  if ((flags & flag.edgeForm) !== 0) return -1;
-  const timesEnd = 2 + ((flags & flag.created) === 0 ? timeBytes : 2 * timeBytes);
-  if ((flags & (flag.textCid | flag.takedown | flag.postFlags)) === 0) return timesEnd + bareDigestBytes;
+  if ((flags & recordFlag.edgeForm) !== 0) return -1;
+  const timesEnd = 2 + ((flags & recordFlag.created) === 0 ? timeBytes : 2 * timeBytes);
+  if ((flags & (recordFlag.textCid | recordFlag.takedown | recordFlag.postFlags)) === 0) return timesEnd + bareDigestBytes;
   const reader = new ByteReader(value, timesEnd);
-  if ((flags & flag.textCid) === 0) reader.bytes(bareDigestBytes);
+  if ((flags & recordFlag.textCid) === 0) reader.bytes(bareDigestBytes);
   else reader.sized();
-  if ((flags & flag.takedown) !== 0) reader.sized();
-  if ((flags & flag.postFlags) !== 0) reader.u8();
+  if ((flags & recordFlag.takedown) !== 0) reader.sized();
+  if ((flags & recordFlag.postFlags) !== 0) reader.u8();
   return reader.position;
 }
 

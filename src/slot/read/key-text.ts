@@ -1,0 +1,147 @@
+/**
+ * Renders DIDs, record keys and CIDs from their compact bytes into an answer, and reads record keys out of request bytes.
+ *
+ * The bytes are those of `atproto/compact-key.ts`; this is the way without strings, for answers of many items.
+ */
+import { collectionOfCode } from '../../atproto/collection.ts';
+import { ByteReader } from '../../base/bytes.ts';
+import { invariant } from '../../base/invariant.ts';
+import type { AnswerWriter } from './answer-writer.ts';
+
+const base32 = Buffer.from('abcdefghijklmnopqrstuvwxyz234567', 'latin1');
+const tidLetters = Buffer.from('234567abcdefghijklmnopqrstuvwxyz', 'latin1');
+const tidValues = new Uint8Array(256).fill(255);
+for (let value = 0; value < 32; value++) tidValues[tidLetters[value]!] = value;
+
+const plcPrefix = Buffer.from('did:plc:', 'latin1');
+const tag = { didPlc: 1, rkeySelf: 0, rkeyTid: 1, collectionOther: 255 } as const;
+
+/** A sized text behind a tag byte at `at`; returns the position behind it. */
+function appendTagged(into: AnswerWriter, source: Buffer, at: number): number {
+  const reader = new ByteReader(source, at + 1);
+  const length = reader.varint();
+  const start = reader.position;
+  into.raw(source, start, start + length);
+  return start + length;
+}
+
+/** Renders the DID that is written at `at`. Returns the position behind it. */
+export function appendDid(into: AnswerWriter, source: Buffer, at: number): number {
+  if (source[at] !== tag.didPlc) return appendTagged(into, source, at);
+  into.reserve(32);
+  const { buffer } = into;
+  let position = into.length;
+  for (let index = 0; index < 8; index++) buffer[position++] = plcPrefix[index]!;
+  for (let from = at + 1; from < at + 16; from += 5) {
+    const high = (source[from]! << 12) | (source[from + 1]! << 4) | (source[from + 2]! >>> 4);
+    const low = ((source[from + 2]! & 15) << 16) | (source[from + 3]! << 8) | source[from + 4]!;
+    buffer[position++] = base32[high >>> 15]!;
+    buffer[position++] = base32[(high >>> 10) & 31]!;
+    buffer[position++] = base32[(high >>> 5) & 31]!;
+    buffer[position++] = base32[high & 31]!;
+    buffer[position++] = base32[low >>> 15]!;
+    buffer[position++] = base32[(low >>> 10) & 31]!;
+    buffer[position++] = base32[(low >>> 5) & 31]!;
+    buffer[position++] = base32[low & 31]!;
+  }
+  into.length = position;
+  return at + 16;
+}
+
+/** Renders the record key that is written at `at`. Returns the position behind it. */
+export function appendRkey(into: AnswerWriter, source: Buffer, at: number): number {
+  if (source[at] === tag.rkeySelf) {
+    into.ascii('self');
+    return at + 1;
+  }
+  if (source[at] !== tag.rkeyTid) return appendTagged(into, source, at);
+  const high = source.readUInt32BE(at + 1);
+  const low = source.readUInt32BE(at + 5);
+  into.reserve(13);
+  const { buffer } = into;
+  let position = into.length;
+  buffer[position++] = tidLetters[high >>> 28]!;
+  for (let shift = 23; shift >= 3; shift -= 5) buffer[position++] = tidLetters[(high >>> shift) & 31]!;
+  buffer[position++] = tidLetters[((high & 7) << 2) | (low >>> 30)]!;
+  for (let shift = 25; shift >= 0; shift -= 5) buffer[position++] = tidLetters[(low >>> shift) & 31]!;
+  into.length = position;
+  return at + 9;
+}
+
+/** Renders the collection that is written at `at`. Returns the position behind it. */
+export function appendCollection(into: AnswerWriter, source: Buffer, at: number): number {
+  const code = source[at]!;
+  if (code === tag.collectionOther) return appendTagged(into, source, at);
+  const collection = collectionOfCode(code);
+  invariant(collection !== undefined, 'a stored collection code is one that was given out');
+  into.ascii(collection);
+  return at + 1;
+}
+
+const slash = '/';
+
+/** Renders the AT-URI of the record reference that is written at `at`. Returns the position behind it. */
+export function appendRecordUri(into: AnswerWriter, source: Buffer, at: number): number {
+  into.ascii('at://');
+  const collectionAt = appendDid(into, source, at);
+  into.ascii(slash);
+  const rkeyAt = appendCollection(into, source, collectionAt);
+  into.ascii(slash);
+  return appendRkey(into, source, rkeyAt);
+}
+
+/**
+ * Reads the 13 characters of a TID at `source[start..]` into eight bytes at `into[at..]`.
+ *
+ * Returns: false, with nothing said about `into`, when they are not one.
+ */
+export function packTid(source: Buffer, start: number, into: Buffer, at: number): boolean {
+  let high = tidValues[source[start]!]!;
+  if (high >= 16) return false;
+  let seen = 0;
+  for (let index = 1; index < 6; index++) {
+    const value = tidValues[source[start + index]!]!;
+    seen |= value;
+    high = (high << 5) | value;
+  }
+  const seventh = tidValues[source[start + 6]!]!;
+  let low = seventh & 3;
+  for (let index = 7; index < 13; index++) {
+    const value = tidValues[source[start + index]!]!;
+    seen |= value;
+    low = (low << 5) | value;
+  }
+  if (seen > 31 || seventh > 31) return false;
+  into[at] = high >>> 21;
+  into[at + 1] = high >>> 13;
+  into[at + 2] = high >>> 5;
+  into[at + 3] = (high << 3) | (seventh >>> 2);
+  into[at + 4] = low >>> 24;
+  into[at + 5] = low >>> 16;
+  into[at + 6] = low >>> 8;
+  into[at + 7] = low;
+  return true;
+}
+
+/** What every DAG-CBOR SHA-256 CIDv1 begins with, before its digest. */
+const cidHead = [0x01, 0x71, 0x12, 0x20] as const;
+
+/** Renders the CIDv1 (DAG-CBOR, SHA-256) whose 32-byte digest is at `at`: 59 characters. */
+export function appendCidOfDigest(into: AnswerWriter, source: Buffer, at: number): void {
+  into.reserve(59);
+  const { buffer } = into;
+  let position = into.length;
+  buffer[position++] = 98;
+  let bits = 0;
+  let bitCount = 0;
+  for (let index = 0; index < 36; index++) {
+    bits = ((bits & 31) << 8) | (index < 4 ? cidHead[index]! : source[at + index - 4]!);
+    bitCount += 8;
+    while (bitCount >= 5) {
+      bitCount -= 5;
+      buffer[position++] = base32[(bits >>> bitCount) & 31]!;
+    }
+  }
+  buffer[position++] = base32[(bits << (5 - bitCount)) & 31]!;
+  into.length = position;
+}

@@ -1,0 +1,27 @@
+/** Which slot of this node answers for a key. */
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { slotOf } from '../../shardmap/slot-of.ts';
+import type { SlotState } from '../slot-state.ts';
+
+/** Finds the states of the slots that this node serves. */
+export class SlotLookup {
+  readonly #slots: number;
+  readonly #stateOf: (slot: number) => SlotState | undefined;
+
+  /** `slots` counts the slots of the cluster; `stateOf` gives undefined for those of other nodes. */
+  constructor(slots: number, stateOf: (slot: number) => SlotState | undefined) {
+    this.#slots = slots;
+    this.#stateOf = stateOf;
+  }
+
+  /** Returns the state of the slot of a DID or lower-case handle. Errors: DataPlaneError `WrongEpoch`. */
+  stateOf(key: string): SlotState {
+    return this.stateOfSlot(slotOf(key, this.#slots));
+  }
+
+  stateOfSlot(slot: number): SlotState {
+    const state = this.#stateOf(slot);
+    if (state === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
+    return state;
+  }
+}
