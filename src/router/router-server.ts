@@ -17,6 +17,7 @@ import { startHttp2Edge } from './http2-edge.ts';
 import type { IdentitySource } from './identity-source.ts';
 import { planByMethod } from './plans/service.ts';
 import { ServiceRouter } from './service-router.ts';
+import { type NodeCounts, settle } from './settle.ts';
 
 /** Limits of a router. */
 export type RouterLimits = AdmissionLimits & {
@@ -42,7 +43,9 @@ export type RouterOptions = {
   readonly limits?: Partial<RouterLimits>;
   /** Reads the map again, and tells the caller, when a node refuses our epoch. */
   readonly reloadMap?: () => Promise<ShardMap>;
-  /** More operators' endpoints, such as `POST /v1/settle`. */
+  /** Waits until ingest has put all that came in, or what the body's cursors name, into the logs. Absent where there is no ingest. */
+  readonly settleIngest?: (body: object, timeoutMs: number) => Promise<object>;
+  /** More operators' endpoints. */
   readonly routes?: readonly JsonRoute[];
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
@@ -58,6 +61,9 @@ export type RunningRouter = AsyncDisposable & {
 
 /** How long a node may take to tell its status. Units: ms. */
 const statusTimeoutMs = 2_000;
+/** Units: ms. */
+const settleTimeoutMsDefault = 30_000;
+const settleTimeoutMsMax = 600_000;
 
 function observer(registry: Registry): (method: string, durationMs: number, code: ErrorCode | null) => void {
   const durations = registry.histogram('skyshard_router_request_us', 'Time from a request to its answer.', ['method']);
@@ -75,19 +81,19 @@ function observer(registry: Registry): (method: string, durationMs: number, code
 }
 
 /** What a node said about itself, or why it said nothing. */
-type NodeStatus = { readonly node: string; readonly status?: unknown; readonly error?: string };
+type NodeStatus = NodeCounts & { readonly state: 'up' | 'down' };
 
 /** Asks every node for its status. A node that does not answer is part of the answer. */
 export async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeStatus[]> {
   const { fanOut } = router;
   const deadlineMs = clock.monotonicMs() + statusTimeoutMs;
   return Promise.all(
-    fanOut.nodeNames.map(async (node, index) => {
+    fanOut.nodeNames.map(async (name, index): Promise<NodeStatus> => {
       try {
         const answer = await fanOut.ask(index, 'node.status', Buffer.alloc(0), deadlineMs);
-        return { node, status: JSON.parse(Buffer.from(answer).toString()) as unknown };
+        return { ...(JSON.parse(Buffer.from(answer).toString()) as object), name, state: 'up' };
       } catch (thrown) {
-        return { node, error: toDataPlaneError(thrown).message };
+        return { name, state: 'down', error: toDataPlaneError(thrown).message };
       }
     }),
   );
@@ -104,6 +110,29 @@ function statusRoute(router: ServiceRouter, clock: Clock): JsonRoute {
       itemsInFlight: router.itemsInFlight,
       nodes: await nodeStatuses(router, clock),
     }),
+  };
+}
+
+/** The body of `POST /v1/settle`: upstream cursors by source, which ingest waits for, and a deadline. */
+function settleTimeout(body: unknown): number {
+  const timeoutMs = typeof body === 'object' && body !== null && 'timeoutMs' in body ? body.timeoutMs : settleTimeoutMsDefault;
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs <= settleTimeoutMsMax)) {
+    throw new DataPlaneError('InvalidArgument', `timeoutMs must be a number from 1 to ${settleTimeoutMsMax}`);
+  }
+  return timeoutMs;
+}
+
+function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOptions['settleIngest']): JsonRoute {
+  return {
+    verb: 'post',
+    path: '/v1/settle',
+    answer: async (body) => {
+      const timeoutMs = settleTimeout(body);
+      const startMs = clock.monotonicMs();
+      const ingest = settleIngest === undefined ? {} : await settleIngest(body as object, timeoutMs);
+      const leftMs = timeoutMs - (clock.monotonicMs() - startMs);
+      return { ...(await settle(() => nodeStatuses(router, clock), leftMs, clock)), ingest };
+    },
   };
 }
 
@@ -148,7 +177,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       adminToken,
       isReady: async () => (await nodeStatuses(router, clock)).every(({ error }) => error === undefined),
       metricsText: () => registry.prometheusText(),
-      routes: [statusRoute(router, clock), ...(options.routes ?? [])],
+      routes: [statusRoute(router, clock), settleRoute(router, clock, options.settleIngest), ...(options.routes ?? [])],
     });
     edges.push(http);
     const http2 = options.http2Port === null ? null : await startHttp2Edge({ ...shared, port: options.http2Port });
