@@ -1,8 +1,8 @@
 /**
  * The processes of one `skyshard up`: which there are, with which flags, in which order they start and stop.
  *
- * Start: demo, then the nodes together, then router and ingest, since ingest appends to nodes from its first event. Stop: ingest
- * first, so that nothing comes in; then the router; then the nodes, which flush; the demo last.
+ * Start: demo, then the nodes together, then ingest, which appends to them from its first event, then the router, which asks ingest
+ * when it is to settle. Stop: ingest first, so that nothing comes in; then the router; then the nodes, which flush; the demo last.
  */
 import { join, resolve } from 'node:path';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -123,17 +123,19 @@ export class Cluster implements AsyncDisposable {
       );
     }
     await Promise.all([...this.#nodes.values()].map((node) => node.start()));
-    this.#router = this.#child('router', 'router', (before) => [
-      'router',
-      ...flagsFor('router', followed),
-      ...portFlags({ 'router-port': own.routerPort, 'http2-port': own.http2Port }, before, ['port', 'http2Port']),
-    ]);
     this.#ingest = this.#child('ingest', 'ingest', (before) => [
       'ingest',
       ...flagsFor('ingest', followed),
       ...portFlags({ 'ingest-port': own.ingestPort }, before, ['port']),
     ]);
-    await Promise.all([this.#router.start(), this.#ingest.start()]);
+    await this.#ingest.start();
+    const routed: Settings = { ...followed, ingestUrl: runningProcess(this.#ingest).url };
+    this.#router = this.#child('router', 'router', (before) => [
+      'router',
+      ...flagsFor('router', routed),
+      ...portFlags({ 'router-port': own.routerPort, 'http2-port': own.http2Port }, before, ['port', 'http2Port']),
+    ]);
+    await this.#router.start();
     this.#isComplete = true;
     return this.#writeRun();
   }

@@ -7,9 +7,23 @@ import { createRegistry } from '../metrics/registry.ts';
 import { startRouter } from '../router/router-server.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import { readAccessTokens, readTrustedCertificates } from './access-files.ts';
+import { adminRequest } from './admin-request.ts';
 import type { Command } from './command.ts';
 import { readMapFile } from './map-file.ts';
 import { failureSwitch, serve } from './server-process.ts';
+
+/** How much longer the request waits than ingest does, so that ingest's own answer, which says what waits, comes through. */
+const settleGraceMs = 2_000;
+
+/** Returns a function that asks ingest to wait until what came in, or what `cursors` names, is in the logs. */
+function ingestSettler(url: string, token: string | null): (body: object, timeoutMs: number) => Promise<object> {
+  return async (body, timeoutMs) => {
+    const { cursors } = body as { readonly cursors?: unknown };
+    const asked = { timeoutMs, ...(cursors === undefined ? {} : { cursors }) };
+    const request = { url, path: '/v1/settle', body: asked, token, timeoutMs: timeoutMs + settleGraceMs };
+    return (await adminRequest(request)) as object;
+  };
+}
 
 /** Starts a router. */
 export const runRouter: Command = (context) => {
@@ -41,6 +55,7 @@ export const runRouter: Command = (context) => {
         caller.setMap(newest);
         return newest;
       },
+      ...(settings.ingestUrl === null ? {} : { settleIngest: ingestSettler(settings.ingestUrl, adminToken) }),
       onFault: fail,
       clock,
     });

@@ -1,0 +1,189 @@
+/**
+ * `npm run build:binary`: one executable, `dist/skyshard`, that needs neither Node nor npm on the machine that it is copied to.
+ *
+ * Node's own single-executable support runs one CommonJS file and keeps assets. Native addons cannot be loaded from an asset, and
+ * worker threads want files. So the assets are the bundled program and the few packages that hold addons, packed into one archive;
+ * the CommonJS file (`binary-loader.ts`) unpacks it once into a private folder and runs the program from there.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, relative, sep } from 'node:path';
+import { gzipSync } from 'node:zlib';
+// postject has no declarations of its own.
+// @ts-expect-error
+import { inject } from 'postject';
+import { type Plugin, rolldown } from 'rolldown';
+
+const root = join(import.meta.dirname, '..');
+const outFolder = join(root, 'dist');
+const bundleFolder = join(outFolder, 'bundle');
+const binaryPath = join(outFolder, 'skyshard');
+/** The text that Node looks for in its own binary to see whether an application was put in. */
+const sentinel = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+
+/** Packages that hold addons, or load code by a path that only the running program knows; they stay whole. */
+const wholePackages = ['lmdb', 'uWebSockets.js', 'cbor-x'];
+/** Files of those packages that no program reads. */
+const leftOut =
+  /\.(?:d\.[cm]?ts|map|md|cpp|h|c|gyp|markdown)$|(?:^|\/)(?:src|dependencies|dict|util|bin|test|tests|benchmark)\//;
+
+type PackedFile = { readonly path: string; readonly bytes: Buffer };
+
+/** Worker threads are started from files, which become entries of the bundle: found here by how their URL is spelled. */
+function workerEntries(found: Map<string, string>): Plugin {
+  return {
+    name: 'worker-entries',
+    transform(code, id) {
+      return code.replace(
+        /new URL\((['"])(\.{1,2}\/[\w./-]+)\.ts\1,\s*import\.meta\.url\)/g,
+        (_all, _quote, path: string) => {
+          const source = join(dirname(id), `${path}.ts`);
+          if (source.endsWith(join('cli', 'main.ts'))) return `new URL('./main.js', import.meta.url)`;
+          const name = basename(path);
+          found.set(name, source);
+          return `new URL('./${name}.js', import.meta.url)`;
+        },
+      );
+    },
+  };
+}
+
+/** Bundles the program; a second pass adds the worker entries that the first one found, until no new ones turn up. */
+async function bundleProgram(): Promise<void> {
+  const workers = new Map<string, string>();
+  for (;;) {
+    const before = workers.size;
+    const bundle = await rolldown({
+      cwd: root,
+      input: { main: join(root, 'src', 'cli', 'main.ts'), ...Object.fromEntries(workers) },
+      platform: 'node',
+      external: (name) => wholePackages.some((whole) => name === whole || name.startsWith(`${whole}/`)),
+      plugins: [workerEntries(workers)],
+    });
+    await bundle.write({
+      dir: bundleFolder,
+      format: 'esm',
+      entryFileNames: '[name].js',
+      chunkFileNames: 'part-[hash].js',
+    });
+    await bundle.close();
+    if (workers.size === before) break;
+  }
+  console.log(`entries: main${[...workers.keys()].map((name) => `, ${name}`).join('')}`);
+}
+
+async function bundleLoader(path: string): Promise<void> {
+  const bundle = await rolldown({ cwd: root, input: join(root, 'ops', 'binary-loader.ts'), platform: 'node' });
+  await bundle.write({ file: path, format: 'cjs' });
+  await bundle.close();
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Returns the folders of a package and of all that it needs, optional packages that are installed among them. */
+function packageFolders(names: readonly string[]): Map<string, string> {
+  const folders = new Map<string, string>();
+  const visit = (name: string, from: string): void => {
+    const folder = findPackage(name, from);
+    if (folder === null || folders.has(folder)) return;
+    folders.set(folder, name);
+    const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
+      readFileSync(join(folder, 'package.json'), 'utf8'),
+    ) as { dependencies?: object; optionalDependencies?: object };
+    for (const needed of Object.keys({ ...dependencies, ...optionalDependencies })) visit(needed, folder);
+  };
+  for (const name of names) visit(name, root);
+  return folders;
+}
+
+function findPackage(name: string, from: string): string | null {
+  for (let folder = from; ; folder = dirname(folder)) {
+    const candidate = join(folder, 'node_modules', name);
+    if (statSync(candidate, { throwIfNoEntry: false })?.isDirectory()) return candidate;
+    if (folder === root || folder === dirname(folder)) return null;
+  }
+}
+
+/** Returns whether an addon is for this machine and this Node; packages ship one for each. */
+function isForThisMachine(path: string): boolean {
+  const name = basename(path);
+  if (!name.endsWith('.node')) return true;
+  if (/musl/.test(name)) return false;
+  const uws = /^uws_(\w+?)_(\w+?)_(\d+)\.node$/.exec(name);
+  if (uws === null) return true;
+  return uws[1] === process.platform && uws[2] === process.arch && uws[3] === process.versions.modules;
+}
+
+function collectFiles(): PackedFile[] {
+  const packed: PackedFile[] = [{ path: 'package.json', bytes: Buffer.from('{"type":"module"}\n') }];
+  for (const file of filesBelow(bundleFolder))
+    packed.push({ path: relative(bundleFolder, file), bytes: readFileSync(file) });
+  for (const folder of packageFolders(wholePackages).keys()) {
+    for (const file of filesBelow(folder)) {
+      const inside = relative(folder, file).split(sep).join('/');
+      if (inside.startsWith('node_modules/') || leftOut.test(inside) || !isForThisMachine(file)) continue;
+      packed.push({ path: relative(root, file).split(sep).join('/'), bytes: readFileSync(file) });
+    }
+  }
+  return packed;
+}
+
+/** The archive: a length, a JSON list of [path, bytes], then the files one after the other; all compressed. */
+function packArchive(files: readonly PackedFile[]): Buffer {
+  const index = Buffer.from(JSON.stringify(files.map(({ path, bytes }) => [path, bytes.length])));
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(index.length);
+  return gzipSync(Buffer.concat([length, index, ...files.map(({ bytes }) => bytes)]), { level: 6 });
+}
+
+async function build(): Promise<void> {
+  rmSync(outFolder, { recursive: true, force: true });
+  mkdirSync(bundleFolder, { recursive: true });
+  await bundleProgram();
+  const loaderPath = join(outFolder, 'loader.cjs');
+  await bundleLoader(loaderPath);
+  const files = collectFiles();
+  const archive = packArchive(files);
+  const archivePath = join(outFolder, 'program.archive');
+  writeFileSync(archivePath, archive);
+  const hashPath = join(outFolder, 'program.hash');
+  writeFileSync(hashPath, createHash('sha256').update(archive).digest('hex').slice(0, 32));
+  const configPath = join(outFolder, 'sea.json');
+  const blobPath = join(outFolder, 'sea.blob');
+  const config = {
+    main: loaderPath,
+    output: blobPath,
+    disableExperimentalSEAWarning: true,
+    assets: { program: archivePath, hash: hashPath },
+  };
+  writeFileSync(configPath, JSON.stringify(config));
+  execFileSync(process.execPath, ['--experimental-sea-config', configPath], { stdio: 'inherit' });
+  copyFileSync(process.execPath, binaryPath);
+  chmodSync(binaryPath, 0o755);
+  await inject(binaryPath, 'NODE_SEA_BLOB', readFileSync(blobPath), { sentinelFuse: sentinel });
+  for (const path of [loaderPath, archivePath, hashPath, configPath, blobPath]) rmSync(path);
+  rmSync(bundleFolder, { recursive: true });
+  const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
+  const inside = files.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  console.log(
+    `${relative(root, binaryPath)}: ${megabytes(statSync(binaryPath).size)}, ${files.length} files of ${megabytes(inside)} inside`,
+  );
+}
+
+await build();
+// postject's WebAssembly keeps the process alive.
+process.exit(0);

@@ -1,0 +1,59 @@
+/** `skyshard ingest`: what reads the outside world into the log. */
+import { startIngest } from '../ingest/ingest-server.ts';
+import { RemoteLog } from '../log/remote-log.ts';
+import { createRegistry } from '../metrics/registry.ts';
+import { NodeClient } from '../wire/node-client.ts';
+import { readAccessTokens, readTrustedCertificates } from './access-files.ts';
+import type { Command } from './command.ts';
+import { readMapFile } from './map-file.ts';
+import { serve } from './server-process.ts';
+
+/** Starts ingest. */
+export const runIngest: Command = (context) => {
+  const { settings, clock, log } = context;
+  return serve(context, 'ingest', async (folder) => {
+    const { map } = readMapFile(settings.map);
+    const { adminToken, clusterToken } = readAccessTokens(settings, map);
+    const registry = createRegistry(clock);
+    const caller = new NodeClient({ map, clusterToken, trustedCertificates: readTrustedCertificates(map), clock });
+    const retries = registry.counter('skyshard_log_appends_retried_total', 'Appends tried again, by node and code.', [
+      'node',
+      'code',
+    ]);
+    const appender = new RemoteLog({
+      caller,
+      map: () => caller.map,
+      clock,
+      lingerMs: settings.lingerMs,
+      onRetry: (node, error) => {
+        retries.with(node, error.code).add();
+        log('debug', `append is tried again: ${error.message}`, { node, code: error.code });
+      },
+    });
+    const ingest = await startIngest({
+      folder,
+      host: settings.host,
+      port: settings.ingestPort,
+      sources: [...settings.relay, ...settings.pds].map((url) => ({ url, startSeq: settings.cursor })),
+      backfillSources: settings.backfillAll,
+      appender,
+      identity: {
+        plcUrl: settings.plcUrl,
+        handleResolverUrl: settings.handleResolver,
+        allowPrivateHosts: settings.allowPrivateHosts,
+      },
+      adminToken,
+      registry,
+      clock,
+      note: (message, fields) => log('info', message, fields),
+    });
+    return {
+      listening: { host: settings.host, ports: { port: ingest.port } },
+      close: async () => {
+        await ingest.close();
+        await appender[Symbol.asyncDispose]();
+        await caller[Symbol.asyncDispose]();
+      },
+    };
+  });
+};

@@ -1,0 +1,44 @@
+/** `skyshard node`: one node of the map. */
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { registerProcessMetrics } from '../metrics/process-metrics.ts';
+import { createRegistry } from '../metrics/registry.ts';
+import { startNode } from '../node/node-process.ts';
+import { readAccessTokens } from './access-files.ts';
+import type { Command } from './command.ts';
+import { readMapFile } from './map-file.ts';
+import { serve } from './server-process.ts';
+
+/** Starts a node. */
+export const runNode: Command = (context) => {
+  const { settings, clock, operands } = context;
+  const name = operands[0]!;
+  const { raw, map } = readMapFile(settings.map);
+  const address = map.nodes.get(name);
+  if (address === undefined) {
+    const known = [...map.nodes.keys()].join(', ');
+    throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}" (nodes: ${known})`);
+  }
+  return serve(context, `node-${name}`, async (dataDir) => {
+    const registry = createRegistry(clock);
+    registerProcessMetrics(registry, clock);
+    const node = await startNode({
+      name,
+      mapJson: raw,
+      dataDir,
+      host: address.host,
+      port: address.port,
+      slotMapBytes: settings.slotMapBytes,
+      lingerMs: settings.lingerMs,
+      applyThreads: settings.applyThreads,
+      prefetchReads: settings.prefetchReads,
+      ...readAccessTokens(settings, map),
+      registry,
+      clock,
+    });
+    return {
+      listening: { host: address.host, ports: { port: node.port } },
+      failed: node.failed,
+      close: () => node.close(),
+    };
+  });
+};
