@@ -9,7 +9,7 @@ import type { FieldSchema } from '../../../src/proto/schema.ts';
 
 const names = Object.keys(fieldsByMessage) as MessageName[];
 
-function valueOf([, , , type, , of]: FieldSchema, depth: number): fc.Arbitrary<unknown> {
+function anyValueOf([, , , type, , of]: FieldSchema, depth: number): fc.Arbitrary<unknown> {
   switch (type) {
     case 'string':
       return fc.oneof(fc.string(), fc.string({ unit: 'binary', maxLength: 300 }), fc.constant('é'.repeat(70)));
@@ -28,10 +28,10 @@ function valueOf([, , , type, , of]: FieldSchema, depth: number): fc.Arbitrary<u
     case 'timestamp':
       return fc.integer({ min: -62_135_596_800_000, max: 253_402_300_799_999 });
     case 'message':
-      return messageOf(of as MessageName, depth + 1);
+      return anyMessageOf(of as MessageName, depth + 1);
     case 'map':
       return fc
-        .uniqueArray(fc.tuple(fc.string(), messageOf(of as MessageName, depth + 1)), {
+        .uniqueArray(fc.tuple(fc.string(), anyMessageOf(of as MessageName, depth + 1)), {
           selector: ([key]) => key,
           maxLength: 3,
         })
@@ -39,19 +39,19 @@ function valueOf([, , , type, , of]: FieldSchema, depth: number): fc.Arbitrary<u
   }
 }
 
-function fieldOf(field: FieldSchema, depth: number): fc.Arbitrary<unknown> {
-  const one = valueOf(field, depth);
+function anyFieldOf(field: FieldSchema, depth: number): fc.Arbitrary<unknown> {
+  const one = anyValueOf(field, depth);
   if (field[4] === 'repeated') return fc.array(one, { maxLength: 3 });
   const mayBeAbsent = field[4] === 'optional' || field[3] === 'message' || field[3] === 'timestamp';
   return mayBeAbsent ? fc.option(one, { nil: undefined }) : one;
 }
 
 /** Any value of a message type, as decoding gives it. */
-function messageOf(name: MessageName, depth = 0): fc.Arbitrary<object> {
-  return fc.record(Object.fromEntries(fieldsByMessage[name].map((field) => [field[2], fieldOf(field, depth)])));
+function anyMessageOf(name: MessageName, depth = 0): fc.Arbitrary<object> {
+  return fc.record(Object.fromEntries(fieldsByMessage[name].map((field) => [field[2], anyFieldOf(field, depth)])));
 }
 
-const anyMessage = fc.constantFrom(...names).chain((name) => messageOf(name).map((value) => ({ name, value })));
+const anyMessage = fc.constantFrom(...names).chain((name) => anyMessageOf(name).map((value) => ({ name, value })));
 
 function problemOf(run: () => unknown): DataPlaneError {
   try {

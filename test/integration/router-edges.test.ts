@@ -1,0 +1,380 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import http2 from 'node:http2';
+import https from 'node:https';
+import { connect as connectTcp } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createRegistry } from '../../src/metrics/registry.ts';
+import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
+import { noIdentitySource } from '../../src/router/identity-source.ts';
+import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
+import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../support/fake-nodes.ts';
+import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
+const faults: Error[] = [];
+let running: RunningRouter;
+
+function optionsOf(more: Partial<RouterOptions> = {}): RouterOptions {
+  return {
+    map: nodes.map,
+    caller: nodes,
+    identity: noIdentitySource,
+    registry: createRegistry(),
+    host: '127.0.0.1',
+    port: 0,
+    http2Port: 0,
+    adminToken: 'secret',
+    limits: { bodyBytesMax: 100_000 },
+    onFault: (error) => faults.push(error),
+    ...more,
+  };
+}
+
+type Reply = { readonly status: number; readonly headers: { readonly [name: string]: unknown }; readonly body: Buffer };
+
+/** Sends one request over HTTP/1.1. A body that is a list goes in chunks. */
+function send(
+  path: string,
+  headers: http.OutgoingHttpHeaders,
+  body?: Buffer | readonly Buffer[],
+  method = 'POST',
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const request = http.request({ host: '127.0.0.1', port: running.port, path, method, headers, agent: false });
+    request.on('error', reject);
+    request.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(chunks) }),
+      );
+    });
+    if (Array.isArray(body)) for (const chunk of body) request.write(chunk);
+    request.end(Buffer.isBuffer(body) ? body : undefined);
+  });
+}
+
+/** Sends one request over HTTP/2; trailers are among the headers. */
+async function send2(
+  session: http2.ClientHttp2Session,
+  path: string,
+  headers: http2.OutgoingHttpHeaders,
+  body: Buffer,
+): Promise<Reply> {
+  const stream = session.request({ ':method': 'POST', ':path': path, ...headers });
+  const found: { [name: string]: unknown } = {};
+  const chunks: Buffer[] = [];
+  stream.on('response', (received) => Object.assign(found, received));
+  stream.on('trailers', (received) => Object.assign(found, received));
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  stream.end(body);
+  await once(stream, 'close');
+  return { status: Number(found[':status']), headers: found, body: Buffer.concat(chunks) };
+}
+
+function frame(message: Buffer, flag = 0): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix[0] = flag;
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+const grpc = { 'content-type': 'application/grpc+proto', te: 'trailers' };
+const json = { 'content-type': 'application/json' };
+const proto = { 'content-type': 'application/proto' };
+const actors = encodeMessage('GetActorsRequest', { dids: [didOf(1), didOf(2)] });
+
+function handlesOf(bytes: Buffer): string[] {
+  return decodeMessage('GetActorsResponse', bytes).actors.map(({ handle }) => handle);
+}
+
+beforeAll(async () => {
+  running = await startRouter(optionsOf());
+});
+
+afterAll(async () => {
+  await running.close();
+  expect(faults).toEqual([]);
+});
+
+describe('HTTP/1.1', () => {
+  test('gRPC answers a chunked request with its status beside the framed message', async () => {
+    const whole = frame(actors);
+    const reply = await send('/bsky.Service/GetActors', grpc, [
+      whole.subarray(0, 3),
+      whole.subarray(3, 20),
+      whole.subarray(20),
+    ]);
+    expect(reply).toMatchObject({
+      status: 200,
+      headers: { 'content-type': 'application/grpc+proto', 'grpc-status': '0' },
+    });
+    expect(reply.body.readUInt32BE(1)).toBe(reply.body.length - 5);
+    expect(handlesOf(reply.body.subarray(5))).toEqual(['aaab.test', 'aaac.test']);
+  });
+
+  test('gRPC errors are headers only', async () => {
+    const reply = await send('/bsky.Service/GetListFeed', grpc, frame(Buffer.alloc(0)));
+    expect(reply).toMatchObject({
+      status: 200,
+      headers: { 'grpc-status': '12', 'grpc-message': 'GetListFeed is not built yet' },
+    });
+    expect(reply.body).toHaveLength(0);
+    const odd = await send(
+      '/bsky.Service/GetLikeRecords',
+      grpc,
+      frame(encodeMessage('GetLikeRecordsRequest', { uris: ['é%\n'] })),
+    );
+    expect(odd.headers['grpc-status']).toBe('3');
+    expect(decodeURIComponent(String(odd.headers['grpc-message']))).toBe(
+      'GetLikeRecordsRequest.uris[0]: "é%\\n" is malformed',
+    );
+  });
+
+  test('Connect speaks protobuf and JSON', async () => {
+    const binary = await send('/bsky.Service/GetActors', { ...proto, 'connect-protocol-version': '1' }, actors);
+    expect(binary).toMatchObject({ status: 200, headers: { 'content-type': 'application/proto' } });
+    expect(handlesOf(binary.body)).toEqual(['aaab.test', 'aaac.test']);
+    const text = await send(
+      '/bsky.Service/GetActors',
+      { 'content-type': 'application/json; charset=utf-8' },
+      Buffer.from(JSON.stringify({ dids: [didOf(1)] })),
+    );
+    expect(JSON.parse(text.body.toString())).toEqual({ actors: [{ exists: true, handle: 'aaab.test' }] });
+    expect((await send('/bsky.Service/Ping', json)).body.toString()).toBe('{}');
+  });
+
+  test.each([
+    ['not JSON', 'GetActors', json, Buffer.from('{'), 400, 'invalid_argument'],
+    ['bytes that are no message', 'GetActors', proto, Buffer.from([10, 200]), 400, 'invalid_argument'],
+    ['an unknown method', 'Nonsense', json, Buffer.from('{}'), 501, 'unimplemented'],
+    ['a method that is not built', 'GetListFeed', proto, Buffer.alloc(0), 501, 'unimplemented'],
+    ['nobody of that name', 'GetIdentityByDid', json, Buffer.from('{"did":"did:plc:x"}'), 404, 'not_found'],
+    ['a bad timeout', 'Ping', { ...json, 'connect-timeout-ms': '1h' }, Buffer.from('{}'), 400, 'invalid_argument'],
+    ['compression', 'Ping', { ...proto, 'content-encoding': 'gzip' }, Buffer.from('x'), 501, 'unimplemented'],
+  ])('Connect tells of %s', async (_what, method, headers, body, status, code) => {
+    const reply = await send(`/bsky.Service/${method}`, headers, body);
+    expect(reply.status).toBe(status);
+    expect(JSON.parse(reply.body.toString())).toMatchObject({ code, message: expect.stringMatching(/./) });
+  });
+
+  test.each([
+    ['a body without a prefix', Buffer.from([0, 0]), '3'],
+    ['a length that lies', Buffer.from([0, 0, 0, 1, 0, 1, 2]), '3'],
+    ['two messages', Buffer.concat([frame(actors), frame(actors)]), '3'],
+    ['a compressed message', frame(actors, 1), '12'],
+    ['a body beyond the bound', frame(Buffer.alloc(100_001)), '8'],
+  ])('gRPC refuses %s', async (_what, body, status) => {
+    expect((await send('/bsky.Service/GetActors', grpc, body)).headers['grpc-status']).toBe(status);
+  });
+
+  test('a missing node is Unavailable and named', async () => {
+    nodes.down.add('n0').add('n1');
+    const reply = await send('/bsky.Service/GetActors', grpc, frame(actors));
+    const ready = await send('/readyz', {}, undefined, 'GET');
+    nodes.down.clear();
+    expect(reply.headers['grpc-status']).toBe('14');
+    expect(reply.headers['grpc-message']).toMatch(/shard s\d/);
+    expect(ready.status).toBe(503);
+    expect((await send('/readyz', {}, undefined, 'GET')).status).toBe(200);
+  });
+
+  test('a client that goes away while its answer is made does no harm', async () => {
+    const open = Promise.withResolvers<void>();
+    nodes.gate = open.promise;
+    const before = nodes.asked.length;
+    const socket = connectTcp(running.port, '127.0.0.1');
+    socket.write(
+      `POST /bsky.Service/GetActors HTTP/1.1\r\nhost: x\r\ncontent-type: application/proto\r\ncontent-length: ${actors.length}\r\n\r\n`,
+    );
+    socket.write(actors);
+    await waitFor('the nodes are asked', () => nodes.asked.length > before);
+    socket.destroy();
+    await once(socket, 'close');
+    open.resolve();
+    await waitFor('the request has ended', () => running.router.itemsInFlight === 0);
+    expect((await send('/bsky.Service/Ping', json)).status).toBe(200);
+  });
+
+  test('a client that goes away amid its body does no harm', async () => {
+    const socket = connectTcp(running.port, '127.0.0.1');
+    socket.write(
+      'POST /bsky.Service/GetActors HTTP/1.1\r\nhost: x\r\ncontent-type: application/proto\r\ncontent-length: 1000\r\n\r\nabc',
+    );
+    socket.end();
+    await once(socket, 'close');
+    expect((await send('/bsky.Service/Ping', json)).status).toBe(200);
+  });
+
+  test('many requests on one connection are answered in order', async () => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const replies = await Promise.all(
+      Array.from({ length: 50 }, (_unused, index) => {
+        const body = encodeMessage('GetActorsRequest', { dids: [didOf(index)] });
+        return new Promise<string[]>((resolve, reject) => {
+          const request = http.request({
+            host: '127.0.0.1',
+            port: running.port,
+            path: '/bsky.Service/GetActors',
+            method: 'POST',
+            headers: proto,
+            agent,
+          });
+          request.on('error', reject);
+          request.on('response', async (response) => resolve(handlesOf(Buffer.concat(await response.toArray()))));
+          request.end(body);
+        });
+      }),
+    );
+    agent.destroy();
+    expect(replies).toEqual(Array.from({ length: 50 }, (_unused, index) => [`${didOf(index).slice(-4)}.test`]));
+  });
+});
+
+describe('operators', () => {
+  test('health needs no token, the rest does', async () => {
+    const get = (path: string, headers = {}): Promise<Reply> => send(path, headers, undefined, 'GET');
+    expect((await get('/healthz')).body.toString()).toBe('ok\n');
+    expect((await get('/metrics')).status).toBe(401);
+    expect((await get('/v1/status', { authorization: 'Bearer wrong' })).status).toBe(401);
+    const status = await get('/v1/status', { authorization: 'Bearer secret' });
+    expect(JSON.parse(status.body.toString())).toMatchObject({
+      role: 'router',
+      epoch: 1,
+      nodes: [{ name: 'n0' }, { name: 'n1' }],
+    });
+    expect((await get('/metrics', { authorization: 'Bearer secret' })).body.toString()).toMatch(
+      /skyshard_router_request_us/,
+    );
+    expect((await get('/nothing')).status).toBe(404);
+  });
+
+  test('routes can be added', async () => {
+    const route = { verb: 'post', path: '/v1/echo', answer: async (body: unknown) => ({ got: body }) } as const;
+    await using other = await startRouter(optionsOf({ adminToken: null, http2Port: null, routes: [route] }));
+    const ask = (body: string): Promise<Response> =>
+      fetch(`http://127.0.0.1:${other.port}/v1/echo`, { method: 'POST', body });
+    expect(await (await ask('{"a":1}')).json()).toEqual({ got: { a: 1 } });
+    expect((await ask('{')).status).toBe(400);
+    expect((await ask('x'.repeat(100_001))).status).toBe(429);
+  });
+
+  test('a port that is taken and a host that needs a token are refused', async () => {
+    await expect(startRouter(optionsOf({ port: running.port }))).rejects.toMatchObject({ code: 'ConfigInvalid' });
+    await expect(startRouter(optionsOf({ http2Port: running.http2Port }))).rejects.toMatchObject({
+      code: 'ConfigInvalid',
+    });
+    await expect(startRouter(optionsOf({ host: '0.0.0.0', adminToken: null }))).rejects.toMatchObject({
+      code: 'ConfigInvalid',
+    });
+  });
+});
+
+describe('HTTP/2', () => {
+  let session: http2.ClientHttp2Session;
+
+  beforeAll(async () => {
+    session = http2.connect(`http://127.0.0.1:${running.http2Port}`);
+    await once(session, 'connect');
+  });
+
+  afterAll(() => session.destroy());
+
+  test('gRPC answers with trailers, errors in headers only', async () => {
+    const reply = await send2(session, '/bsky.Service/GetActors', grpc, frame(actors));
+    expect(reply).toMatchObject({ status: 200, headers: { 'grpc-status': '0' } });
+    expect(handlesOf(reply.body.subarray(5))).toEqual(['aaab.test', 'aaac.test']);
+    const refused = await send2(session, '/bsky.Service/GetListFeed', grpc, frame(Buffer.alloc(0)));
+    expect(refused).toMatchObject({ status: 200, headers: { 'grpc-status': '12' } });
+    expect(refused.body).toHaveLength(0);
+  });
+
+  test('Connect is spoken too', async () => {
+    expect(handlesOf((await send2(session, '/bsky.Service/GetActors', proto, actors)).body)).toEqual([
+      'aaab.test',
+      'aaac.test',
+    ]);
+    expect(await send2(session, '/bsky.Service/Nonsense', json, Buffer.from('{}'))).toMatchObject({ status: 501 });
+    expect(await send2(session, '/elsewhere', json, Buffer.alloc(0))).toMatchObject({ status: 404 });
+    expect(await send2(session, '/bsky.Service/Ping', { 'content-type': 'text/plain' }, Buffer.alloc(0))).toMatchObject(
+      { status: 415 },
+    );
+  });
+
+  test('a body beyond the bound is ResourceExhausted', async () => {
+    const reply = await send2(session, '/bsky.Service/GetActors', grpc, frame(Buffer.alloc(200_000)));
+    expect(reply.headers['grpc-status']).toBe('8');
+  });
+
+  test('hundreds of calls share one connection', async () => {
+    const replies = await Promise.all(
+      Array.from({ length: 400 }, (_unused, index) =>
+        send2(
+          session,
+          '/bsky.Service/GetPostRecords',
+          grpc,
+          frame(encodeMessage('GetPostRecordsRequest', { uris: [postOf(index, 'r')] })),
+        ),
+      ),
+    );
+    const cids = replies.map(({ body }) => decodeMessage('GetPostRecordsResponse', body.subarray(5)).records[0]!.cid);
+    expect(cids).toEqual(Array.from({ length: 400 }, (_unused, index) => `cid of ${postOf(index, 'r')}`));
+  });
+
+  test('a stream that is reset and a connection that speaks nonsense do no harm', async () => {
+    const open = Promise.withResolvers<void>();
+    nodes.gate = open.promise;
+    const before = nodes.asked.length;
+    const stream = session.request({ ':method': 'POST', ':path': '/bsky.Service/GetActors', ...grpc });
+    stream.on('error', () => {});
+    stream.end(frame(actors));
+    await waitFor('the nodes are asked', () => nodes.asked.length > before);
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+    await once(stream, 'close');
+    open.resolve();
+    await waitFor('the request has ended', () => running.router.itemsInFlight === 0);
+    const socket = connectTcp(running.http2Port!, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.resume().end(Buffer.alloc(5000, 7));
+    await once(socket, 'close');
+    expect((await send2(session, '/bsky.Service/Ping', proto, Buffer.alloc(0))).status).toBe(200);
+  });
+});
+
+describe('TLS', () => {
+  test('both edges speak it when the map names its files', async () => {
+    const { certificate, key } = selfSignedCertificate();
+    const folder = mkdtempSync(join(tmpdir(), 'router-edges-'));
+    const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    writeFileSync(certFile, certificate);
+    writeFileSync(keyFile, key);
+    const map = { ...nodes.map, tls: { certFile, keyFile } };
+    await using other = await startRouter(optionsOf({ map }));
+    const session = http2.connect(`https://localhost:${other.http2Port}`, { rejectUnauthorized: false });
+    expect((await send2(session, '/bsky.Service/Ping', proto, Buffer.alloc(0))).status).toBe(200);
+    session.destroy();
+    const status = await new Promise<number>((resolve, reject) => {
+      const request = https.get(
+        { host: '127.0.0.1', port: other.port, path: '/healthz', rejectUnauthorized: false, agent: false },
+        (response) => {
+          response.resume();
+          resolve(response.statusCode!);
+        },
+      );
+      request.on('error', reject);
+    });
+    rmSync(folder, { recursive: true });
+    expect(status).toBe(200);
+  });
+
+  test('files that do not load are refused', async () => {
+    const map = { ...nodes.map, tls: { certFile: '/nowhere/c', keyFile: '/nowhere/k' } };
+    await expect(startRouter(optionsOf({ map }))).rejects.toMatchObject({ code: 'ConfigInvalid' });
+  });
+});

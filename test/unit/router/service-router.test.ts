@@ -1,0 +1,185 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../../src/base/clock.ts';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import { InvariantError } from '../../../src/base/invariant.ts';
+import { decodeMessage, encodeMessage } from '../../../src/proto/codec.ts';
+import { defaultAdmissionLimits } from '../../../src/router/admission.ts';
+import { noIdentitySource } from '../../../src/router/identity-source.ts';
+import { planByMethod } from '../../../src/router/plans/service.ts';
+import { ServiceRouter, type ServiceRouterOptions } from '../../../src/router/service-router.ts';
+import { parseShardMap, type ShardMap } from '../../../src/shardmap/shard-map.ts';
+import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../../support/fake-nodes.ts';
+
+let nodes: FakeNodes;
+
+function routerOf(options: Partial<ServiceRouterOptions> = {}): ServiceRouter {
+  return new ServiceRouter({
+    map: twoNodeMap(),
+    caller: nodes,
+    identity: noIdentitySource,
+    plans: planByMethod,
+    admission: defaultAdmissionLimits,
+    clock: systemClock,
+    onFault: () => {},
+    ...options,
+  });
+}
+
+/** The two nodes with their slots exchanged. */
+function exchangedMap(epoch: number): ShardMap {
+  return parseShardMap({
+    epoch,
+    slots: 16,
+    nodes: { n0: { host: '127.0.0.1', port: 0 }, n1: { host: '127.0.0.1', port: 0 } },
+    shards: [
+      { name: 's0', primary: 'n1', slots: ['0-7'] },
+      { name: 's1', primary: 'n0', slots: ['8-15'] },
+    ],
+  });
+}
+
+const refs = Array.from({ length: 20 }, (_unused, index) => ({ uri: postOf(index, 'r') }));
+const counts = encodeMessage('GetInteractionCountsRequest', { refs });
+const follows = encodeMessage('GetFollowsRequest', { actorDid: didOf(1), limit: 5 });
+const anyone = { caller: 'test', timeoutMs: null };
+
+beforeEach(() => {
+  nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
+});
+
+describe('a map that has changed', () => {
+  test('is read once, and the request asked again', async () => {
+    nodes.map = exchangedMap(2);
+    let reads = 0;
+    const router = routerOf({
+      reloadMap: async () => {
+        reads++;
+        return nodes.map;
+      },
+    });
+    const answers = await Promise.all([
+      router.handle('GetInteractionCounts', counts, anyone),
+      router.handle('GetFollows', follows, anyone),
+      router.handle('GetLatestRev', encodeMessage('GetLatestRevRequest', { actorDid: didOf(2) }), anyone),
+    ]);
+    expect(decodeMessage('GetInteractionCountsResponse', answers[0]!).likes).toHaveLength(20);
+    expect(decodeMessage('GetFollowsResponse', answers[1]!).cursor).toBe(didOf(1));
+    expect([reads, router.map.epoch]).toEqual([1, 2]);
+  });
+
+  test('that does not help is an error that may be tried elsewhere', async () => {
+    nodes.map = exchangedMap(2);
+    const router = routerOf({ reloadMap: async () => twoNodeMap() });
+    await expect(router.handle('GetInteractionCounts', counts, anyone)).rejects.toMatchObject({
+      code: 'WrongEpoch',
+      isRetryable: true,
+    });
+    await expect(routerOf().handle('GetFollows', follows, anyone)).rejects.toMatchObject({ code: 'WrongEpoch' });
+  });
+});
+
+describe('requests in flight', () => {
+  test('that are identical share one question, but not what a caller may have just written', async () => {
+    const router = routerOf();
+    await Promise.all([1, 2, 3].map(() => router.handle('GetFollows', follows, anyone)));
+    expect(nodes.asked).toHaveLength(1);
+    await router.handle('GetFollows', follows, anyone);
+    expect(nodes.asked).toHaveLength(2);
+    const seen = encodeMessage('GetNotificationSeenRequest', { actorDid: didOf(1) });
+    await Promise.all([1, 2, 3].map(() => router.handle('GetNotificationSeen', seen, anyone)));
+    expect(nodes.asked).toHaveLength(5);
+  });
+
+  test('that fail, fail for all who share and for nobody after', async () => {
+    const router = routerOf();
+    nodes.down.add('n0').add('n1');
+    const results = await Promise.allSettled([1, 2].map(() => router.handle('GetFollows', follows, anyone)));
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    nodes.down.clear();
+    expect(await router.handle('GetFollows', follows, anyone)).toBeTruthy();
+  });
+
+  test('are counted in items, in all and by caller, and given back however they end', async () => {
+    const open = Promise.withResolvers<void>();
+    nodes.gate = open.promise;
+    const router = routerOf({ admission: { itemsInFlightMax: 50, itemsInFlightOfCallerMax: 25 } });
+    const ask = (caller: string, timeoutMs: number): Promise<Uint8Array> =>
+      router.handle('GetInteractionCounts', counts, { caller, timeoutMs });
+    const first = ask('a', 10_000);
+    expect(router.itemsInFlight).toBe(21);
+    await expect(ask('a', 10_000)).rejects.toMatchObject({
+      code: 'ResourceExhausted',
+      message: expect.stringContaining('itemsInFlightOfCallerMax'),
+    });
+    const second = ask('b', 10_000);
+    await expect(ask('c', 10_000)).rejects.toMatchObject({
+      code: 'ResourceExhausted',
+      message: expect.stringContaining('itemsInFlightMax'),
+    });
+    expect(router.itemsInFlight).toBe(42);
+    open.resolve();
+    await Promise.all([first, second]);
+    expect(router.itemsInFlight).toBe(0);
+    nodes.down.add('n0').add('n1');
+    await expect(ask('a', 10_000)).rejects.toMatchObject({ code: 'Unavailable' });
+    expect(router.itemsInFlight).toBe(0);
+  });
+});
+
+describe('deadlines', () => {
+  test('nodes get what is left of the caller’s, else of the method’s', async () => {
+    const router = routerOf();
+    await router.handle('GetFollows', follows, { caller: '', timeoutMs: 700 });
+    await router.handle('GetFollows', follows, anyone);
+    const [own, standard] = nodes.asked;
+    expect(own!.timeoutMs).toBeGreaterThan(500);
+    expect(own!.timeoutMs).toBeLessThanOrEqual(700);
+    expect(standard!.timeoutMs).toBeGreaterThan(4000);
+  });
+
+  test('that have passed ask nobody', async () => {
+    await expect(routerOf().handle('GetFollows', follows, { caller: '', timeoutMs: 0 })).rejects.toMatchObject({
+      code: 'DeadlineExceeded',
+    });
+    expect(nodes.asked).toEqual([]);
+  });
+});
+
+describe('nodes that answer wrongly', () => {
+  test('too few values are a defect of the node, named, and no answer', async () => {
+    const router = routerOf({
+      caller: { call: async () => encodeMessage('GetInteractionCountsResponse', { likes: [1] }) },
+    });
+    await expect(router.handle('GetInteractionCounts', counts, anyone)).rejects.toMatchObject({
+      code: 'Internal',
+      message: expect.stringContaining('GetInteractionCounts'),
+    });
+  });
+
+  test('cut or unlike slot answers are errors, not crashes', async () => {
+    const timeline = encodeMessage('GetTimelineRequest', { actorDid: didOf(1), limit: 5 });
+    for (const answer of [Buffer.alloc(0), Buffer.from([9]), Buffer.from([1, 255, 255]), Buffer.from([1, 0, 200])]) {
+      const router = routerOf({ caller: { call: async () => answer } });
+      await expect(router.handle('GetTimeline', timeline, anyone)).rejects.toBeInstanceOf(DataPlaneError);
+    }
+  });
+
+  test('a broken invariant is told to the owner and answered Internal', async () => {
+    const faults: string[] = [];
+    const router = routerOf({
+      caller: {
+        call: async () => {
+          throw new InvariantError('broken invariant: a test');
+        },
+      },
+      plans: new Map([['Ping', { method: 'Ping', itemsMax: 1, timeoutMs: 10, isShared: false, run: () => broken() }]]),
+      onFault: (error, method) => faults.push(`${method}: ${error.message}`),
+    });
+    await expect(router.handle('Ping', Buffer.alloc(0), anyone)).rejects.toMatchObject({ code: 'Internal' });
+    expect(faults).toEqual(['Ping: broken invariant: a plan']);
+  });
+});
+
+function broken(): never {
+  throw new InvariantError('broken invariant: a plan');
+}
