@@ -11,6 +11,7 @@ import { decodeDagCbor } from '../atproto/dag-cbor.ts';
 import { invariant } from '../base/invariant.ts';
 import { CborWriter } from './cbor-writer.ts';
 import { type Block, encodeCar, type FrameOp } from './firehose-frame.ts';
+import { addProofNodes } from './tree-proof.ts';
 
 /** The CIDs of the repo library, which are another class than ours. */
 type RepoCid = Awaited<ReturnType<MST['getPointer']>>;
@@ -137,17 +138,28 @@ export class DemoRepo {
     block.text('data').link(data.bytes).text('prev').null().text('version').integer(3);
     const bytes = block.finish();
     const head = { rev, cid: cidOfBlock(bytes).bytes, block: bytes };
-    const proof = new Map<string, Block>();
-    for (const op of ops) {
-      const covering = await tree.getCoveringProof(op.path);
-      for (const [cid, node] of covering) proof.set(cid.toString(), { cid: cid.bytes, bytes: node });
-    }
-    for (const [cid, node] of diff.newMstBlocks) proof.set(cid.toString(), { cid: cid.bytes, bytes: node });
+    const proof = await this.#proof(tree, diff, ops);
     await this.#store(head, diff, leaves);
     this.#tree = tree;
     this.#head = head;
-    const car = encodeCar(head.cid, [{ cid: head.cid, bytes }, ...proof.values(), ...leaves]);
+    const car = encodeCar(head.cid, [{ cid: head.cid, bytes }, ...proof, ...leaves]);
     return { head, since, prevData, car, ops };
+  }
+
+  /** Returns the tree's blocks that a commit carries: all new ones, and those that its ops are proven by. */
+  async #proof(tree: MST, diff: DataDiff, ops: readonly FrameOp[]): Promise<Block[]> {
+    const nodes = new Set<MST>();
+    for (const op of ops) await addProofNodes(tree, op.path, nodes);
+    const blocks = new Map<string, Block>();
+    for (const [cid, bytes] of diff.newMstBlocks) blocks.set(cid.toString(), { cid: cid.bytes, bytes });
+    for (const node of nodes) {
+      const cid = await node.getPointer();
+      if (blocks.has(cid.toString())) continue;
+      const bytes = this.#storage.blocks.get(cid);
+      invariant(bytes !== undefined, 'a tree node is new or stored');
+      blocks.set(cid.toString(), { cid: cid.bytes, bytes });
+    }
+    return [...blocks.values()];
   }
 
   async #applyWrites(
