@@ -197,6 +197,7 @@ export class Backfill {
       }
       failures = 0;
       await this.#appendInactive(page.repos);
+      if (this.#signal.aborted) return;
       const active = page.repos.filter((repo) => repo.active);
       // A host that gives the same place again would be listed for ever.
       const isLast = page.pageToken === '' || page.pageToken === before.pageToken;

@@ -202,6 +202,8 @@ export class IdentityQueue {
 
   async #store(entry: IdentityEntry): Promise<void> {
     await this.#options.appender.append(entry.did, entry);
+    // The state may be closed by then; not knowing of this check costs one look-up more.
+    if (this.#signal.aborted) return;
     const check = { checkedAtSec: Math.floor(entry.timeMs / 1000), hasHandle: entry.handle !== null };
     this.#rememberDue(entry.did, dueSecOf(check));
     await this.#options.state.noteIdentityCheck(entry.did, check);
@@ -254,6 +256,7 @@ export class IdentityQueue {
   /** Waits for the jobs of this moment, or the signal. Returns: whether they ended. */
   async drained(signal: AbortSignal): Promise<boolean> {
     if (this.#jobByDid.size === 0) return true;
+    if (signal.aborted) return false;
     const ended = [...this.#jobByDid.values()].map(
       (job) => new Promise<void>((resolve) => job.waiters.push({ resolve, reject: () => resolve() })),
     );

@@ -246,15 +246,16 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   const close = async (): Promise<void> => {
     stop.abort();
     http.close();
-    await Promise.all(running);
-    // What is still under way then is taken in again after the next start.
+    // What is still under way after that is taken in again at the next start; a log that is down must not keep us.
     const deadline = AbortSignal.timeout(closeMsMax);
     await Promise.all(subscriptions.map((subscription) => subscription.settled(null, deadline)));
     resolver[Symbol.dispose]();
-    await identities.stopped();
+    fetch[Symbol.dispose]();
+    const over = new AbortController();
+    const stopped = Promise.all([...running, identities.stopped()]).finally(() => over.abort());
+    await Promise.race([stopped, ground.clock.sleep(closeMsMax, over.signal)]);
     for (const subscription of subscriptions) await subscription.storeCursor();
     await state[Symbol.asyncDispose]();
-    fetch[Symbol.dispose]();
   };
   return {
     port: http.port,

@@ -1,0 +1,334 @@
+import { WriteOpAction } from '@atproto/repo';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CommitEntry } from '../../src/atproto/entry.ts';
+import { IngestHarness } from '../support/ingest-harness.ts';
+import { MemoryLog } from '../support/memory-log.ts';
+import { type Answer, json } from '../support/scripted-network.ts';
+import { until } from '../support/until.ts';
+import {
+  authorDid,
+  commitFrame,
+  create,
+  frameOf,
+  likeRecord,
+  otherDid,
+  SignedRepo,
+} from '../unit/atproto/signed-repo.ts';
+
+const time = '2024-05-06T07:08:10.000Z';
+const getRepoPath = '/xrpc/com.atproto.sync.getRepo';
+const listReposPath = '/xrpc/com.atproto.sync.listRepos';
+
+let harness: IngestHarness;
+let repo: SignedRepo;
+let seq: number;
+beforeEach(async () => {
+  seq = 0;
+  harness = await IngestHarness.create();
+  harness.network.register(authorDid, 'author.test');
+  harness.network.register(otherDid, 'other.test');
+  repo = await SignedRepo.start(authorDid, [create('app.bsky.feed.like', 'first', likeRecord())]);
+});
+afterEach(() => harness.close());
+
+async function commitLike(rkey: string): Promise<string> {
+  seq++;
+  const body = await repo.commit(seq, create('app.bsky.feed.like', rkey, likeRecord()));
+  harness.network.publish(seq, commitFrame(body));
+  return repo.rev;
+}
+
+async function carAnswer(): Promise<Answer> {
+  return { body: await repo.car() };
+}
+
+const backfilled = (did: string) => async (): Promise<boolean> =>
+  (await harness.get(`/v1/backfill?did=${did}`)).body['state'] === 'done';
+
+/** What a slot would hold: the records after all entries, by the rules of revs. */
+function recordsOf(log: MemoryLog, did: string): string[] {
+  const revByPath = new Map<string, string>();
+  let rev = '';
+  let snapshot = new Set<string>();
+  for (const { key, entry } of log.entries) {
+    if (key !== did) continue;
+    if (entry.kind === 'resync-begin') snapshot = new Set();
+    if (entry.kind === 'resync-chunk') {
+      for (const op of entry.ops) {
+        snapshot.add(`${op.collection}/${op.rkey}`);
+        revByPath.set(`${op.collection}/${op.rkey}`, entry.rev);
+      }
+    }
+    if (entry.kind === 'resync-end') {
+      for (const [path, pathRev] of revByPath) if (!snapshot.has(path) && pathRev <= entry.rev) revByPath.delete(path);
+      if (entry.rev > rev) rev = entry.rev;
+    }
+    if (entry.kind === 'commit' && entry.rev > rev) {
+      rev = entry.rev;
+      for (const op of entry.ops) {
+        if (op.action === 'delete') revByPath.delete(`${op.collection}/${op.rkey}`);
+        else revByPath.set(`${op.collection}/${op.rkey}`, entry.rev);
+      }
+    }
+  }
+  return [...revByPath.keys()].sort();
+}
+
+describe('fetching one repo', () => {
+  it('puts a whole snapshot into the log and resolves the identity', async () => {
+    harness.network.serveRepos(carAnswer);
+    await harness.start();
+    expect((await harness.post('/v1/backfill', { did: authorDid })).status).toBe(200);
+    await until(backfilled(authorDid));
+    expect(harness.log.storyOf(authorDid).filter((text) => text.startsWith('resync'))).toEqual([
+      `resync-begin ${repo.rev}`,
+      `resync-chunk ${repo.rev}`,
+      `resync-end ${repo.rev}`,
+    ]);
+    expect(recordsOf(harness.log, authorDid)).toEqual(['app.bsky.feed.like/first']);
+    await until(() => harness.log.of('identity', authorDid).length === 1);
+  });
+
+  it('leaves no gap and no double between the snapshot and live commits', async () => {
+    let openGate = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      openGate = resolve;
+    });
+    harness.network.serveRepos(async () => {
+      // The snapshot is taken in the middle of the live commits, and arrives after all of them.
+      const answer = await carAnswer();
+      await commitLike('after-snapshot');
+      const removal = await repo.commit(++seq, {
+        action: WriteOpAction.Delete,
+        collection: 'app.bsky.feed.like',
+        rkey: 'first',
+      });
+      harness.network.publish(seq, commitFrame(removal));
+      await gate;
+      return answer;
+    });
+    await harness.start();
+    const before = await commitLike('before-request');
+    await harness.settle();
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(() => harness.status.receivedSeq === 3);
+    // Held, so neither in the log nor behind the cursor.
+    expect(harness.log.of('commit', authorDid).map(({ rev }) => rev)).toEqual([before]);
+    expect(harness.status.doneSeq).toBe(1);
+    openGate();
+    await until(backfilled(authorDid));
+    await harness.settle();
+    const story = harness.log.storyOf(authorDid).filter((text) => !text.startsWith('identity'));
+    expect(story.map((text) => text.split(' ')[0])).toEqual([
+      'commit',
+      'resync-begin',
+      'resync-chunk',
+      'resync-end',
+      'commit',
+      'commit',
+    ]);
+    expect(recordsOf(harness.log, authorDid)).toEqual([
+      'app.bsky.feed.like/after-snapshot',
+      'app.bsky.feed.like/before-request',
+    ]);
+    expect(harness.status).toMatchObject({ doneSeq: 3, pendingEvents: 0 });
+  });
+
+  it('leaves out held commits that the snapshot contains, and a later account event keeps its place', async () => {
+    let asked = false;
+    harness.network.serveRepos(async () => {
+      asked = true;
+      const contained = await commitLike('contained');
+      harness.network.publish(
+        ++seq,
+        frameOf({ op: 1, t: '#account' }, { seq, did: authorDid, time, active: false, status: 'deactivated' }),
+      );
+      await until(() => harness.status.receivedSeq === 2);
+      expect(contained).toBe(repo.rev);
+      return carAnswer();
+    });
+    await harness.start();
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(backfilled(authorDid));
+    await harness.settle();
+    expect(asked).toBe(true);
+    expect(harness.log.of('commit', authorDid)).toEqual([]);
+    const kinds = harness.log.storyOf(authorDid).map((text) => text.split(' ')[0]);
+    expect(kinds.indexOf('account')).toBeGreaterThan(kinds.indexOf('resync-end'));
+    expect(harness.status.doneSeq).toBe(2);
+  });
+
+  it('begins again when more live commits come than can be held', async () => {
+    let attempts = 0;
+    harness.network.serveRepos(async () => {
+      attempts++;
+      const answer = await carAnswer();
+      if (attempts > 1) return answer;
+      for (let index = 0; index < 5; index++) await commitLike(`burst-${index}`);
+      await until(() => harness.status.receivedSeq === 5);
+      return answer;
+    });
+    await harness.start({ backfill: { heldEntriesMax: 3 } });
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(backfilled(authorDid));
+    await harness.settle();
+    expect(attempts).toBe(2);
+    expect(harness.log.of('commit', authorDid)).toHaveLength(5);
+    expect(harness.log.of('resync-end', authorDid)).toMatchObject([{ rev: repo.rev }]);
+    expect(recordsOf(harness.log, authorDid)).toHaveLength(6);
+  });
+
+  it('lets held commits go on when the fetch fails, and tries again', async () => {
+    let attempts = 0;
+    harness.network.serveRepos(async () => {
+      attempts++;
+      if (attempts > 1) return carAnswer();
+      await commitLike('meanwhile');
+      await until(() => harness.status.receivedSeq === 1);
+      return { status: 500, body: 'broken' };
+    });
+    await harness.start();
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(() => harness.log.of('commit', authorDid).length === 1);
+    await until(backfilled(authorDid));
+    expect(attempts).toBe(2);
+  });
+
+  it('never ends a resync whose CAR is damaged or of another repo', async () => {
+    const whole = await repo.car();
+    const answers = [
+      whole.subarray(0, whole.length - 30),
+      Buffer.from('no car'),
+      await (await SignedRepo.start(otherDid)).car(),
+    ];
+    harness.network.serveRepos(() => ({ body: answers.shift() ?? whole }));
+    await harness.start();
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(backfilled(authorDid), 30_000);
+    expect(harness.log.of('resync-end')).toHaveLength(1);
+    expect((await harness.get('/metrics')).body['text']).toMatch(/repos_fetched\{outcome="repo-of-another-did"\} 1/);
+  });
+
+  it('tries again until the snapshot has the rev that a slot asked for, and asks once for many wishes', async () => {
+    const stale = await repo.car();
+    const wanted = await commitLike('newer');
+    let attempts = 0;
+    harness.network.serveRepos(async () => (++attempts === 1 ? { body: stale } : carAnswer()));
+    await harness.start({ sources: [] });
+    const wishes = Array.from({ length: 5 }, () => ({ did: authorDid, rev: wanted }));
+    await Promise.all([harness.post('/v1/resync', { repos: wishes }), harness.post('/v1/resync', { repos: wishes })]);
+    await until(backfilled(authorDid));
+    expect(attempts).toBe(2);
+    expect(harness.log.of('resync-end')).toMatchObject([{ rev: wanted }]);
+  });
+
+  it('notes a repo that its host no longer gives', async () => {
+    harness.network.serveRepos(() => json({ error: 'RepoTakendown', message: 'x' }, 400));
+    await harness.start();
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(async () => (await harness.get(`/v1/backfill?did=${authorDid}`)).body['state'] === 'gone');
+    expect(harness.log.of('resync-begin')).toEqual([]);
+  });
+});
+
+describe('fetching all repos of a host', () => {
+  async function manyRepos(count: number): Promise<Map<string, Buffer>> {
+    const cars = new Map<string, Buffer>();
+    for (let index = 0; index < count; index++) {
+      const did = `did:plc:${String(index)
+        .replace(/[018-9]/g, (digit) => 'abcdefghij'[Number(digit)]!)
+        .padStart(24, 'a')}`;
+      harness.network.register(did, `user${index}.test`);
+      cars.set(did, await (await SignedRepo.start(did, [create('app.bsky.feed.like', 'one', likeRecord())])).car());
+    }
+    return cars;
+  }
+
+  function serveList(dids: readonly string[], pageRepos: number): void {
+    harness.network.responders.set(listReposPath, (query) => {
+      const from = Number(query.get('cursor') ?? 0);
+      const page = dids.slice(from, from + pageRepos);
+      const cursor = from + pageRepos < dids.length ? { cursor: String(from + pageRepos) } : {};
+      return json({ ...cursor, repos: page.map((did) => ({ did, head: 'x', rev: 'x', active: true })) });
+    });
+  }
+
+  it('reads the list page by page, obeys 429, notes inactive accounts, and reports progress', async () => {
+    const cars = await manyRepos(12);
+    serveList([...cars.keys()], 5);
+    const original = harness.network.responders.get(listReposPath)!;
+    harness.network.responders.set(listReposPath, async (query) => {
+      const page = JSON.parse(String((await original(query)).body)) as { repos: unknown[] };
+      if (query.get('cursor') === null)
+        page.repos.push({ did: otherDid, head: 'x', rev: 'x', active: false, status: 'suspended' });
+      return json(page);
+    });
+    let limited = 0;
+    harness.network.serveRepos((did) => {
+      if (limited++ === 3) return { status: 429, headers: { 'retry-after': '1' }, body: '' };
+      return { body: cars.get(did)! };
+    });
+    await harness.start({ backfillSources: true });
+    await until(async () => {
+      const { body } = await harness.get('/v1/backfill');
+      return body['reposDone'] === 12 && body['reposQueued'] === 0;
+    });
+    expect(harness.network.requestCount(getRepoPath)).toBe(13);
+    expect(harness.log.of('resync-end')).toHaveLength(12);
+    expect(harness.log.of('account')).toMatchObject([{ did: otherDid, active: false, status: 'suspended' }]);
+    const { body } = await harness.get('/v1/backfill');
+    expect(body).toMatchObject({ reposTotal: 12, recordsTotal: 12, isListing: false, reposFailed: 0 });
+    expect(body['recordsPerS']).toBeGreaterThan(0);
+  });
+
+  it('never asks a host for more repos at once than its limit', async () => {
+    const cars = await manyRepos(20);
+    serveList([...cars.keys()], 100);
+    let running = 0;
+    let most = 0;
+    harness.network.serveRepos(async (did) => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running--;
+      return { body: cars.get(did)! };
+    });
+    await harness.start({ backfillSources: true, backfill: { hostConcurrencyMax: 3, hostRequestsPerSecond: 1000 } });
+    await until(async () => (await harness.get('/v1/backfill')).body['reposDone'] === 20);
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(3);
+  });
+
+  it('goes on after a restart without fetching again what is done', async () => {
+    const cars = await manyRepos(10);
+    serveList([...cars.keys()], 4);
+    let served = 0;
+    // The first life gets four repos and then silence.
+    harness.network.serveRepos((did) => (served++ < 4 ? { body: cars.get(did)! } : new Promise<Answer>(() => {})));
+    await harness.start({ backfillSources: true });
+    await until(async () => (await harness.get('/v1/backfill')).body['reposDone'] === 4);
+    await until(async () => (await harness.get('/v1/backfill')).body['isListing'] === false);
+    const first = new Set(harness.log.of('resync-end').map(({ did }) => did));
+    await harness.stop();
+
+    harness.log = new MemoryLog();
+    harness.network.serveRepos((did) => ({ body: cars.get(did)! }));
+    await harness.start({ backfillSources: true });
+    await until(async () => (await harness.get('/v1/backfill')).body['reposDone'] === 10);
+    const second = harness.log.of('resync-end').map(({ did }) => did);
+    expect(second).toHaveLength(6);
+    expect(second.some((did) => first.has(did))).toBe(false);
+  });
+});
+
+describe('live commits of a repo', () => {
+  it('pass through untouched while other repos are fetched', async () => {
+    harness.network.serveRepos(() => new Promise<Answer>(() => {}));
+    await harness.start();
+    await harness.post('/v1/backfill', { did: otherDid });
+    await until(() => harness.network.requestCount(getRepoPath) === 1);
+    await commitLike('a');
+    await harness.settle();
+    const commits: readonly CommitEntry[] = harness.log.of('commit', authorDid);
+    expect(commits).toHaveLength(1);
+  });
+});

@@ -1,0 +1,64 @@
+/** A log in memory, whose acknowledgements a test can hold back, make fail, or let stand for a crash. */
+import type { Entry } from '../../src/atproto/entry.ts';
+import type { LogAppender } from '../../src/log/log-appender.ts';
+
+type Waiting = { readonly resolve: () => void; readonly reject: (error: Error) => void };
+
+/** Keeps every entry in the order of its append. */
+export class MemoryLog implements LogAppender {
+  readonly entries: { readonly key: string; readonly entry: Entry }[] = [];
+  /** Acknowledgements wait until `acknowledgeAll` while this is true. */
+  isHeld = false;
+  pendingBytes = 0;
+  readyCalls = 0;
+  readonly #waiting: Waiting[] = [];
+  #roomWaiters: (() => void)[] = [];
+
+  append(key: string, entry: Entry): Promise<void> {
+    this.entries.push({ key, entry });
+    if (!this.isHeld) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  acknowledgeAll(): void {
+    this.isHeld = false;
+    for (const { resolve } of this.#waiting.splice(0)) resolve();
+  }
+
+  /** Acknowledges one append, by its place among those that wait. */
+  acknowledge(index: number): void {
+    for (const { resolve } of this.#waiting.splice(index, 1)) resolve();
+  }
+
+  fail(): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error('the log is closed'));
+  }
+
+  async ready(): Promise<void> {
+    this.readyCalls++;
+    if (this.pendingBytes > 0) await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** Lets whoever waits for room go on. */
+  makeRoom(): void {
+    this.pendingBytes = 0;
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+  }
+
+  of<Kind extends Entry['kind']>(kind: Kind, did?: string): Extract<Entry, { kind: Kind }>[] {
+    return this.entries.flatMap(({ key, entry }) =>
+      entry.kind === kind && (did === undefined || key === did) ? [entry as Extract<Entry, { kind: Kind }>] : [],
+    );
+  }
+
+  /** The kinds of a DID's entries in order, with revs. */
+  storyOf(did: string): string[] {
+    return this.entries.flatMap(({ key, entry }) =>
+      key === did ? ['rev' in entry ? `${entry.kind} ${entry.rev}` : entry.kind] : [],
+    );
+  }
+}

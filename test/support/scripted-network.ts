@@ -1,0 +1,152 @@
+/**
+ * One server that plays a relay, a PDS, a PLC directory and a handle resolver by script: it sends what the test says,
+ * drops connections, refuses and lies.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { frameOf } from '../unit/atproto/signed-repo.ts';
+
+/** What a path answers with; a function may wait, and may leave the request unanswered by never resolving. */
+export type Answer = {
+  readonly status?: number;
+  readonly headers?: Record<string, string>;
+  readonly body: string | Buffer;
+};
+export type Responder = (query: URLSearchParams) => Answer | Promise<Answer>;
+
+export type Connection = { readonly cursor: number | null; readonly socket: WebSocket };
+
+export function json(value: unknown, status = 200): Answer {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
+}
+
+export class ScriptedNetwork {
+  readonly #http: Server;
+  readonly #sockets: WebSocketServer;
+  port = 0;
+  readonly connections: Connection[] = [];
+  readonly requests: string[] = [];
+  /** Replayed to whoever comes with a cursor. */
+  backlog: { readonly seq: number; readonly frame: Buffer }[] = [];
+  /** Takes the place of the replay when set. */
+  onConnect: ((connection: Connection) => void) | null = null;
+  /** By path, before the built-in answers. */
+  readonly responders = new Map<string, Responder>();
+  readonly documents = new Map<string, unknown>();
+  readonly didByHandle = new Map<string, string>();
+
+  private constructor(http: Server) {
+    this.#http = http;
+    this.#sockets = new WebSocketServer({ server: http, path: '/xrpc/com.atproto.sync.subscribeRepos' });
+    this.#sockets.on('connection', (socket, request) => this.#onConnection(socket, request));
+    this.#http.on('request', (request, response) => void this.#onRequest(request, response));
+  }
+
+  static async start(port = 0): Promise<ScriptedNetwork> {
+    const http = createServer();
+    const network = new ScriptedNetwork(http);
+    await new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve));
+    network.port = (http.address() as AddressInfo).port;
+    return network;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  #onConnection(socket: WebSocket, request: IncomingMessage): void {
+    const cursorText = new URL(request.url ?? '/', 'http://x').searchParams.get('cursor');
+    const connection = { cursor: cursorText === null ? null : Number(cursorText), socket };
+    this.connections.push(connection);
+    if (this.onConnect !== null) {
+      this.onConnect(connection);
+      return;
+    }
+    const { cursor } = connection;
+    if (cursor === null) return;
+    if (cursor > (this.backlog.at(-1)?.seq ?? 0)) {
+      socket.send(frameOf({ op: -1 }, { error: 'FutureCursor', message: 'Cursor in the future.' }));
+      socket.close(1008, 'FutureCursor');
+      return;
+    }
+    for (const { seq, frame } of this.backlog) if (seq > cursor) socket.send(frame);
+  }
+
+  /** Adds to the backlog and sends to every open connection. */
+  publish(seq: number, frame: Buffer): void {
+    this.backlog.push({ seq, frame });
+    this.send(frame);
+  }
+
+  send(frame: Buffer | string): void {
+    for (const { socket } of this.connections) if (socket.readyState === socket.OPEN) socket.send(frame);
+  }
+
+  /** Cuts every connection without a goodbye. */
+  cut(): void {
+    for (const { socket } of this.connections) socket.terminate();
+  }
+
+  get openCount(): number {
+    return this.connections.filter(({ socket }) => socket.readyState === socket.OPEN).length;
+  }
+
+  async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://x');
+    this.requests.push(`${url.pathname}${url.search}`);
+    const answer = await (this.responders.get(url.pathname)?.(url.searchParams) ?? this.#builtIn(url));
+    response.writeHead(answer.status ?? 200, answer.headers ?? {});
+    response.end(answer.body);
+  }
+
+  #builtIn(url: URL): Answer {
+    if (url.pathname === '/xrpc/com.atproto.identity.resolveHandle') {
+      const did = this.didByHandle.get(url.searchParams.get('handle') ?? '');
+      return did === undefined
+        ? json({ error: 'InvalidRequest', message: 'Unable to resolve handle' }, 400)
+        : json({ did });
+    }
+    const document = this.documents.get(decodeURIComponent(url.pathname.slice(1)));
+    return document === undefined ? json({ message: 'not registered' }, 404) : json(document);
+  }
+
+  requestCount(path: string): number {
+    return this.requests.filter((request) => request.startsWith(path)).length;
+  }
+
+  /** Makes a DID known, with a handle that agrees, at this host. */
+  register(did: string, handle: string): void {
+    this.documents.set(did, didDocument(did, handle, this.url));
+    this.didByHandle.set(handle, did);
+  }
+
+  /** Serves a repo by getRepo. */
+  serveRepos(carOf: (did: string) => Answer | Promise<Answer>): void {
+    this.responders.set('/xrpc/com.atproto.sync.getRepo', (query) => carOf(query.get('did') ?? ''));
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    this.#sockets.close();
+    this.#http.closeAllConnections();
+    await new Promise<void>((resolve) => this.#http.close(() => resolve()));
+  }
+}
+
+export function didDocument(did: string, handle: string, pds: string): Record<string, unknown> {
+  return {
+    '@context': ['https://www.w3.org/ns/did/v1'],
+    id: did,
+    alsoKnownAs: [`at://${handle}`],
+    verificationMethod: [
+      {
+        id: `${did}#atproto`,
+        type: 'Multikey',
+        controller: did,
+        publicKeyMultibase: 'zQ3shunBKsXixLxKtC5qeSG9E4J5RkGN57im31pcTzbNQnm5w',
+      },
+    ],
+    service: [{ id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: pds }],
+  };
+}
