@@ -5,9 +5,12 @@
  *
  * With `--plane official` the official data plane takes our place, which proves the tests themselves.
  */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepare } from './prepare.ts';
+import { runCommand } from './run-command.ts';
 
+const typesDeadlineMs = 120_000;
 const testDeadlineMs = 120_000;
 const setupDeadlineMs = 300_000;
 
@@ -25,6 +28,10 @@ if (planeName !== 'skyshard' && planeName !== 'official') throw new Error(`there
 const jsonFile = values['json-file'];
 
 await prepare();
+await runCommand(join(import.meta.dirname, '..', '..', 'node_modules', '.bin', 'tsc'), ['-p', '.'], {
+  cwd: import.meta.dirname,
+  deadlineMs: typesDeadlineMs,
+});
 // Imported late: vitest is one of the packages that have just been installed.
 const { startVitest } = await import('vitest/node');
 const vitest = await startVitest('test', positionals, {

@@ -77,7 +77,7 @@ async function compareOne(
   if (row.isFilled(official.answer)) tally.filled += 1;
   if (row.paging === undefined) {
     const normalise = (answer: Answer): unknown => {
-      const normal = row.normalise?.(answer, facts) ?? answer;
+      const normal = row.normalise?.(answer, facts, request) ?? answer;
       return contest.otherIsOfficial ? normal : withoutUnbuilt(normal);
     };
     compareValues(row, request, normalise(official.answer), normalise(other.answer), tally);

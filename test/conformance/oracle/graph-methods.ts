@@ -70,11 +70,21 @@ function viewersAndTargets(facts: Facts): readonly Request[] {
   );
 }
 
-/** All ordered pairs of the DIDs that block anybody or are blocked, and some pairs of others. */
+/** All ordered pairs of the DIDs that block, then theirs and some others' with many more. */
 function pairs(facts: Facts): { readonly a: string; readonly b: string }[] {
   const blockers = [...new Set(urisOf(facts, 'app.bsky.graph.block').map((uri) => uri.split('/')[2]!))];
-  const dids = [...new Set([...blockers, ...facts.dids.slice(0, viewerSample)])];
-  return dids.flatMap((a) => facts.dids.slice(0, 40).map((b) => ({ a, b })));
+  const asking = [...new Set([...blockers, ...facts.dids.slice(0, viewerSample)])];
+  const asked = [...new Set([...blockers, ...facts.dids.slice(0, 40)])];
+  return asked.flatMap((b) => asking.map((a) => ({ a, b })));
+}
+
+/** Where both block each other the database gives either block, so only a real block of one of the two is asked for. */
+function sidesOfBlock(answer: Answer, facts: Facts, request: Request): unknown {
+  const { blockUri } = answer;
+  if (typeof blockUri !== 'string') return answer;
+  const isReal = urisOf(facts, 'app.bsky.graph.block').includes(blockUri);
+  const isOfThese = [request['actorDid'], request['targetDid']].includes(blockUri.split('/')[2]);
+  return { isReal, isOfThese };
 }
 
 /** The social graph. */
@@ -122,8 +132,7 @@ export const graphMethods: readonly MethodRow[] = [
   {
     method: 'getBidirectionalBlock',
     requests: (facts) => pairs(facts).map(({ a, b }) => ({ actorDid: a, targetDid: b })),
-    // Where both block each other the database gives either.
-    normalise: (answer) => ({ isBlocked: 'blockUri' in answer }),
+    normalise: sidesOfBlock,
     isFilled: (answer) => 'blockUri' in answer,
   },
 ];

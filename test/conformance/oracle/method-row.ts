@@ -31,7 +31,7 @@ export interface MethodRow {
   readonly requests: (facts: Facts) => readonly Request[];
   readonly paging?: Paging;
   /** Brings an answer into the form that must be equal on both planes. */
-  readonly normalise?: (answer: Answer, facts: Facts) => unknown;
+  readonly normalise?: (answer: Answer, facts: Facts, request: Request) => unknown;
   /** Says whether an answer holds data; at least one answer of the row must. */
   readonly isFilled: (answer: Answer) => boolean;
   /** For methods that answer nothing before the private writes are made, or never. */
