@@ -232,8 +232,10 @@ export class IngestState implements AsyncDisposable {
   }
 
   #putListing(host: string, listing: HostListing): void {
+    // First, since a host that is new gets its number and a listing of its own.
+    const number = this.#hostNumber(host);
     this.#listings.set(host, listing);
-    const writer = writerOf().u32(this.#hostNumber(host));
+    const writer = writerOf().u32(number);
     writer.u8(listingStates.indexOf(listing.state)).u48(listing.repos);
     this.#hosts.putSync(textKey(host), writer.text(listing.pageToken).finish());
   }
