@@ -20,31 +20,26 @@ const collectionOfKind: { readonly [Kind in ProbeKind]: string } = {
   [probeKind.block]: 'app.bsky.graph.block',
 };
 
+/** What is asked of one node. `indexOf` gives the place of a DID in `dids` by its id, -1 while it has none. */
 type NodeProbes = {
   readonly node: number;
   readonly dids: string[];
-  readonly indexByDid: Map<string, number>;
+  readonly indexOf: number[];
   readonly probes: EdgeProbe[];
   /** Where the answers go. */
   readonly tickets: number[];
 };
 
-function indexOf(batch: NodeProbes, did: string): number {
-  let index = batch.indexByDid.get(did);
-  if (index === undefined) {
-    index = batch.dids.push(did) - 1;
-    batch.indexByDid.set(did, index);
-  }
-  return index;
-}
-
 /** Gathers probes, asks them once, then tells their outcomes by ticket. */
 export class EdgeProbes {
   readonly #fanOut: FanOut;
-  readonly #batchByNode = new Map<number, NodeProbes>();
-  /** Node by owner, -1 for what is no DID: the same few owners come again and again. */
-  readonly #nodeByOwner = new Map<string, number>();
-  readonly #owners: string[] = [];
+  readonly #batchByNode: (NodeProbes | undefined)[] = [];
+  readonly #idByDid = new Map<string, number>();
+  readonly #dids: string[] = [];
+  /** By the id of a DID; -1 for what is no DID. */
+  readonly #nodes: number[] = [];
+  /** By ticket. */
+  readonly #owners: number[] = [];
   readonly #kinds: ProbeKind[] = [];
   #rkeys: string[] = [];
 
@@ -52,38 +47,43 @@ export class EdgeProbes {
     this.#fanOut = fanOut;
   }
 
-  #nodeOf(did: string): number {
-    let node = this.#nodeByOwner.get(did);
-    if (node === undefined) {
-      const slot = slotOfDidText(did, this.#fanOut.map.slots);
-      node = slot < 0 ? -1 : this.#fanOut.nodeBySlot[slot]!;
-      this.#nodeByOwner.set(did, node);
-    }
-    return node;
+  /** Returns the id by which probes name a DID. */
+  did(did: string): number {
+    const known = this.#idByDid.get(did);
+    if (known !== undefined) return known;
+    const id = this.#dids.push(did) - 1;
+    this.#idByDid.set(did, id);
+    const slot = slotOfDidText(did, this.#fanOut.map.slots);
+    this.#nodes.push(slot < 0 ? -1 : this.#fanOut.nodeBySlot[slot]!);
+    return id;
   }
 
-  /** Returns the ticket of a probe. What is no DID has no edges, as on the official plane. */
-  add(owner: string, kind: ProbeKind, subject: string): number {
+  #place(batch: NodeProbes, id: number): number {
+    const { indexOf, dids } = batch;
+    while (indexOf.length <= id) indexOf.push(-1);
+    if (indexOf[id]! < 0) indexOf[id] = dids.push(this.#dids[id]!) - 1;
+    return indexOf[id]!;
+  }
+
+  /** Returns the ticket of a probe; owner and subject are ids. What is no DID has no edges, as on the official plane. */
+  add(owner: number, kind: ProbeKind, subject: number): number {
     const ticket = this.#owners.push(owner) - 1;
     this.#kinds.push(kind);
-    const node = this.#nodeOf(owner);
-    if (node < 0 || this.#nodeOf(subject) < 0) return ticket;
-    let batch = this.#batchByNode.get(node);
+    const node = this.#nodes[owner]!;
+    if (node < 0 || this.#nodes[subject]! < 0) return ticket;
+    let batch = this.#batchByNode[node];
     if (batch === undefined) {
-      batch = { node, dids: [], indexByDid: new Map(), probes: [], tickets: [] };
-      this.#batchByNode.set(node, batch);
+      batch = { node, dids: [], indexOf: [], probes: [], tickets: [] };
+      this.#batchByNode[node] = batch;
     }
-    batch.probes.push({ owner: indexOf(batch, owner), kind, subject: indexOf(batch, subject) });
+    batch.probes.push({ owner: this.#place(batch, owner), kind, subject: this.#place(batch, subject) });
     batch.tickets.push(ticket);
     return ticket;
   }
 
-  get count(): number {
-    return this.#owners.length;
-  }
-
+  /** Asks the nodes. */
   async ask(deadlineMs: number): Promise<void> {
-    const batches = [...this.#batchByNode.values()];
+    const batches = this.#batchByNode.filter((batch) => batch !== undefined);
     const questions = batches.map((batch) => ({ node: batch.node, payload: encodeProbeEdges(batch) }));
     const answers = await this.#fanOut.askAll(slotCalls.probeEdges, questions, deadlineMs);
     this.#rkeys = new Array<string>(this.#owners.length).fill('');
@@ -103,6 +103,7 @@ export class EdgeProbes {
   /** Returns the URI of the edge's record, or '' when there is none. */
   uri(ticket: number): string {
     const rkey = this.#rkeys[ticket]!;
-    return rkey === '' ? '' : `at://${this.#owners[ticket]!}/${collectionOfKind[this.#kinds[ticket]!]}/${rkey}`;
+    if (rkey === '') return '';
+    return `at://${this.#dids[this.#owners[ticket]!]!}/${collectionOfKind[this.#kinds[ticket]!]}/${rkey}`;
   }
 }

@@ -1,6 +1,6 @@
 /** All that an actor follows, page by page, still as bytes. */
-import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { copyBytes } from '../proto/fields.ts';
 import { encodeFollowsOf, openFollowsOfAnswer, type RawFollows, slotCalls } from '../wire/read-messages.ts';
 import type { PlanContext } from './plan.ts';
 import { slotOfDid, slotOfDidText } from './slot-finder.ts';
@@ -36,34 +36,76 @@ export async function followsOf(did: string, { fanOut, deadlineMs, admit }: Plan
 /** The followed DIDs of one node, each a sized text. */
 export type NodeFollows = { readonly node: number; readonly count: number; readonly texts: Buffer };
 
-/** Splits the pages by node without making strings; `except` (the viewer, who may follow itself) is left out. */
-export function splitFollows(pages: readonly RawFollows[], except: string, { fanOut }: PlanContext): NodeFollows[] {
-  const parts: { node: number; count: number; writer: ByteWriter }[] = [];
-  const partByNode: ((typeof parts)[number] | undefined)[] = [];
-  const exceptBytes = Buffer.from(except);
-  for (const { reader, count } of pages) {
-    const { buffer } = reader;
-    for (let index = 0; index < count; index++) {
-      const from = reader.position;
-      reader.skipSized();
-      const end = reader.position;
-      // A DID is far shorter than 16 KB, so its length takes one byte or two.
-      const start = from + (buffer[from]! < 0x80 ? 1 : 2);
-      const slot = slotOfDid(buffer, start, end, fanOut.map.slots);
-      if (slot < 0) continue;
-      const isSameLength = end - start === exceptBytes.length;
-      if (isSameLength && buffer.compare(exceptBytes, 0, exceptBytes.length, start, end) === 0) continue;
-      const node = fanOut.nodeBySlot[slot]!;
-      let part = partByNode[node];
-      if (part === undefined) {
-        part = { node, count: 0, writer: new ByteWriter(4096) };
-        partByNode[node] = part;
-        parts.push(part);
-      }
-      part.count++;
-      part.writer.bytes(buffer.subarray(from, end));
-    }
-    reader.end();
+/** Where each followed DID stands and its node, -1 to leave it out; filled and read within one synchronous call. */
+let scratchEnds = new Int32Array(4096);
+let scratchNodes = new Int16Array(4096);
+
+function locateFollows(page: RawFollows, except: Buffer, exceptSlot: number, { fanOut }: PlanContext): void {
+  const { reader, count } = page;
+  const { buffer } = reader;
+  if (count > scratchEnds.length) {
+    scratchEnds = new Int32Array(count * 2);
+    scratchNodes = new Int16Array(count * 2);
   }
-  return parts.map(({ node, count, writer }) => ({ node, count, texts: writer.finish() }));
+  for (let index = 0; index < count; index++) {
+    const from = reader.position;
+    reader.skipSized();
+    const end = reader.position;
+    // A DID is far shorter than 16 KB, so its length takes one byte or two.
+    const start = from + (buffer[from]! < 0x80 ? 1 : 2);
+    const slot = slotOfDid(buffer, start, end, fanOut.map.slots);
+    const isExcepted = slot === exceptSlot && buffer.subarray(start, end).equals(except);
+    scratchEnds[index] = end;
+    scratchNodes[index] = slot < 0 || isExcepted ? -1 : fanOut.nodeBySlot[slot]!;
+  }
+  reader.end();
+}
+
+type Part = { readonly node: number; count: number; bytes: number; texts: Buffer };
+
+/** Adds the DIDs of a located page to the parts, neighbours of one node in one copy. */
+function addFollows(
+  { reader: { buffer }, count }: RawFollows,
+  firstAt: number,
+  parts: Part[],
+  partOfNode: (Part | undefined)[],
+): void {
+  let start = firstAt;
+  for (let index = 0; index < count; index++) {
+    const node = scratchNodes[index]!;
+    const runStart = start;
+    let runCount = 1;
+    while (index + 1 < count && scratchNodes[index + 1] === node) {
+      index++;
+      runCount++;
+    }
+    start = scratchEnds[index]!;
+    if (node < 0) continue;
+    let part = partOfNode[node];
+    if (part === undefined) {
+      part = { node, count: 0, bytes: 0, texts: Buffer.allocUnsafe(buffer.length - runStart) };
+      partOfNode[node] = part;
+      parts.push(part);
+    }
+    const runBytes = start - runStart;
+    if (part.bytes + runBytes > part.texts.length) {
+      part.texts = Buffer.concat([part.texts.subarray(0, part.bytes)], part.bytes + buffer.length);
+    }
+    part.bytes = copyBytes(part.texts, part.bytes, buffer, runStart, start);
+    part.count += runCount;
+  }
+}
+
+/** Splits the pages by node without making strings; `except` (the viewer, who may follow itself) is left out. */
+export function splitFollows(pages: readonly RawFollows[], except: string, context: PlanContext): NodeFollows[] {
+  const exceptBytes = Buffer.from(except);
+  const exceptSlot = slotOfDidText(except, context.fanOut.map.slots);
+  const parts: Part[] = [];
+  const partOfNode: (Part | undefined)[] = [];
+  for (const page of pages) {
+    const firstAt = page.reader.position;
+    locateFollows(page, exceptBytes, exceptSlot, context);
+    addFollows(page, firstAt, parts, partOfNode);
+  }
+  return parts.map(({ node, count, bytes, texts }) => ({ node, count, texts: texts.subarray(0, bytes) }));
 }

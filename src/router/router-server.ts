@@ -115,7 +115,8 @@ function statusRoute(router: ServiceRouter, clock: Clock): JsonRoute {
 
 /** The body of `POST /v1/settle`: upstream cursors by source, which ingest waits for, and a deadline. */
 function settleTimeout(body: unknown): number {
-  const timeoutMs = typeof body === 'object' && body !== null && 'timeoutMs' in body ? body.timeoutMs : settleTimeoutMsDefault;
+  const timeoutMs =
+    typeof body === 'object' && body !== null && 'timeoutMs' in body ? body.timeoutMs : settleTimeoutMsDefault;
   if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs <= settleTimeoutMsMax)) {
     throw new DataPlaneError('InvalidArgument', `timeoutMs must be a number from 1 to ${settleTimeoutMsMax}`);
   }

@@ -16,7 +16,7 @@ import type { IdentitySource } from './identity-source.ts';
 import type { Plan, PlanContext } from './plan.ts';
 
 /** Requests above this are not compared with others in flight. Units: bytes. */
-const sharedRequestBytesMax = 4096;
+const sharedRequestBytesMax = 512;
 /** A caller's deadline beyond this is taken as this. Units: ms. */
 export const timeoutMsMax = 60_000;
 

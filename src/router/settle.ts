@@ -21,7 +21,12 @@ type SlotCounts = {
 /** One node's slots, or why it did not answer. */
 export type NodeCounts = { readonly name: string; readonly error?: string; readonly slots?: readonly SlotCounts[] };
 
-export type Settled = { readonly settled: true; readonly slots: number; readonly effects: number; readonly elapsedMs: number };
+export type Settled = {
+  readonly settled: true;
+  readonly slots: number;
+  readonly effects: number;
+  readonly elapsedMs: number;
+};
 
 const pauseMs = 40;
 
@@ -44,7 +49,9 @@ function unrestOf(nodes: readonly NodeCounts[]): string[] {
 }
 
 function countsOf(nodes: readonly NodeCounts[]): string {
-  return JSON.stringify(nodes.flatMap(({ slots = [] }) => slots.map((slot) => [slot.slot, slot.sentEffects, slot.receivedEffects])));
+  return JSON.stringify(
+    nodes.flatMap(({ slots = [] }) => slots.map((slot) => [slot.slot, slot.sentEffects, slot.receivedEffects])),
+  );
 }
 
 function isPastHeads(first: readonly NodeCounts[], now: readonly NodeCounts[]): boolean {
@@ -57,7 +64,11 @@ function isPastHeads(first: readonly NodeCounts[], now: readonly NodeCounts[]): 
  *
  * Errors: DataPlaneError `DeadlineExceeded` at the deadline, with what still waits.
  */
-export async function settle(ask: () => Promise<readonly NodeCounts[]>, timeoutMs: number, clock: Clock): Promise<Settled> {
+export async function settle(
+  ask: () => Promise<readonly NodeCounts[]>,
+  timeoutMs: number,
+  clock: Clock,
+): Promise<Settled> {
   const startMs = clock.monotonicMs();
   let before: readonly NodeCounts[] | undefined;
   for (;;) {
@@ -72,7 +83,10 @@ export async function settle(ask: () => Promise<readonly NodeCounts[]>, timeoutM
     if (clock.monotonicMs() - startMs > timeoutMs) {
       const shown = unrest.slice(0, 10).join('; ');
       const more = unrest.length > 10 ? ` and ${unrest.length - 10} more` : '';
-      throw new DataPlaneError('DeadlineExceeded', `not settled after ${timeoutMs} ms: ${shown || 'counts still change'}${more}`);
+      throw new DataPlaneError(
+        'DeadlineExceeded',
+        `not settled after ${timeoutMs} ms: ${shown || 'counts still change'}${more}`,
+      );
     }
     await clock.sleep(pauseMs);
   }

@@ -21,12 +21,16 @@ async function relationships(request: Buffer, context: PlanContext): Promise<Uin
   if (targetDids.length === 0) return emptyAnswer;
   context.admit(targetDids.length);
   const probes = new EdgeProbes(context.fanOut);
-  const tickets = targetDids.map((target) => ({
-    following: probes.add(actor, follow, target),
-    followedBy: probes.add(target, follow, actor),
-    blocking: probes.add(actor, block, target),
-    blockedBy: probes.add(target, block, actor),
-  }));
+  const me = probes.did(actor);
+  const tickets = targetDids.map((did) => {
+    const target = probes.did(did);
+    return {
+      following: probes.add(me, follow, target),
+      followedBy: probes.add(target, follow, me),
+      blocking: probes.add(me, block, target),
+      blockedBy: probes.add(target, block, me),
+    };
+  });
   await probes.ask(context.deadlineMs);
   return encodeMessage('GetRelationshipsResponse', {
     relationships: tickets.map(({ following, followedBy, blocking, blockedBy }) => ({
@@ -44,7 +48,10 @@ async function blockExistence(request: Buffer, context: PlanContext): Promise<Ui
   if (pairs.length === 0) return emptyAnswer;
   context.admit(pairs.length);
   const probes = new EdgeProbes(context.fanOut);
-  const tickets = pairs.map(({ a, b }) => ({ blocking: probes.add(a, block, b), blockedBy: probes.add(b, block, a) }));
+  const tickets = pairs.map((pair) => {
+    const [a, b] = [probes.did(pair.a), probes.did(pair.b)];
+    return { blocking: probes.add(a, block, b), blockedBy: probes.add(b, block, a) };
+  });
   await probes.ask(context.deadlineMs);
   const blocks = tickets.map(({ blocking, blockedBy }) => ({
     blocking: probes.uri(blocking),
@@ -57,8 +64,9 @@ async function blockExistence(request: Buffer, context: PlanContext): Promise<Ui
 async function bidirectionalBlock(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { actorDid, targetDid } = decodeMessage('GetBidirectionalBlockRequest', request);
   const probes = new EdgeProbes(context.fanOut);
-  const blocking = probes.add(actorDid, block, targetDid);
-  const blockedBy = probes.add(targetDid, block, actorDid);
+  const [actor, target] = [probes.did(actorDid), probes.did(targetDid)];
+  const blocking = probes.add(actor, block, target);
+  const blockedBy = probes.add(target, block, actor);
   await probes.ask(context.deadlineMs);
   return encodeMessage('GetBidirectionalBlockResponse', { blockUri: probes.uri(blocking) || probes.uri(blockedBy) });
 }
