@@ -4,7 +4,7 @@
  * A `did:plc` is 15 bytes behind a tag, a TID 8 bytes behind a tag, everything else is length-prefixed. One value has
  * exactly one encoding, so equal keys never depend on spelling.
  */
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { collectionCode, collectionOfCode } from './collection.ts';
 
@@ -44,7 +44,12 @@ function writePlc(writer: ByteWriter, did: string): boolean {
     for (let digit = 0; digit < 4; digit++) high = (high << 5) | base32Values[did.charCodeAt(index + digit)]!;
     let low = 0;
     for (let digit = 4; digit < 8; digit++) low = (low << 5) | base32Values[did.charCodeAt(index + digit)]!;
-    writer.u8(high >>> 12).u8((high >>> 4) & 255).u8(((high & 15) << 4) | (low >>> 16)).u8((low >>> 8) & 255).u8(low & 255);
+    writer
+      .u8(high >>> 12)
+      .u8((high >>> 4) & 255)
+      .u8(((high & 15) << 4) | (low >>> 16))
+      .u8((low >>> 8) & 255)
+      .u8(low & 255);
   }
   return true;
 }
@@ -55,41 +60,58 @@ export function writeDid(writer: ByteWriter, did: string): void {
   writer.u8(didTag.other).text(did);
 }
 
+const base32Codes = Buffer.from(base32Alphabet, 'latin1');
+const plcScratch = Buffer.from('did:plc:'.padEnd(32, 'a'), 'latin1');
+
 export function readDid(reader: ByteReader): string {
   if (reader.u8() === didTag.other) return reader.text();
   const bytes = reader.bytes(15);
-  let did = 'did:plc:';
+  let position = 8;
   for (let index = 0; index < 15; index += 5) {
     const high = (bytes[index]! << 12) | (bytes[index + 1]! << 4) | (bytes[index + 2]! >>> 4);
     const low = ((bytes[index + 2]! & 15) << 16) | (bytes[index + 3]! << 8) | bytes[index + 4]!;
-    for (let shift = 15; shift >= 0; shift -= 5) did += base32Alphabet[(high >>> shift) & 31];
-    for (let shift = 15; shift >= 0; shift -= 5) did += base32Alphabet[(low >>> shift) & 31];
+    for (let shift = 15; shift >= 0; shift -= 5) plcScratch[position++] = base32Codes[(high >>> shift) & 31]!;
+    for (let shift = 15; shift >= 0; shift -= 5) plcScratch[position++] = base32Codes[(low >>> shift) & 31]!;
   }
-  return did;
+  return plcScratch.latin1Slice(0, 32);
 }
 
-/** True for the 13 characters of a timestamp identifier, whose order is its time order. */
-export function isTid(rkey: string): boolean {
+/** The words of the last TID that `parseTid` accepted. */
+let tidHigh = 0;
+let tidLow = 0;
+
+/** Takes 13 characters of five bits each, the first of four, apart into two words; false for anything else. */
+function parseTid(rkey: string): boolean {
   if (rkey.length !== 13) return false;
+  let high = 0;
+  let low = 0;
   for (let index = 0; index < 13; index++) {
     const code = rkey.charCodeAt(index);
-    if (code > 127 || tidValues[code] === 255) return false;
+    const value = code > 127 ? 255 : tidValues[code]!;
+    if (value > (index === 0 ? 15 : 31)) return false;
+    if (index < 6) high = high * 32 + value;
+    else if (index > 6) low = low * 32 + value;
+    else {
+      high = high * 8 + (value >>> 2);
+      low = value & 3;
+    }
   }
-  return tidValues[rkey.charCodeAt(0)]! < 16;
+  tidHigh = high;
+  tidLow = low;
+  return true;
+}
+
+/** True for a timestamp identifier, whose order is its time order. */
+export function isTid(rkey: string): boolean {
+  return parseTid(rkey);
 }
 
 export function writeRkey(writer: ByteWriter, rkey: string): void {
-  invariant(rkey.length <= rkeyLengthMax, 'a record key is within rkeyLengthMax');
-  if (isTid(rkey)) {
-    let high = tidValues[rkey.charCodeAt(0)]!;
-    for (let index = 1; index < 6; index++) high = (high << 5) | tidValues[rkey.charCodeAt(index)]!;
-    const seventh = tidValues[rkey.charCodeAt(6)]!;
-    let low = seventh & 7;
-    for (let index = 7; index < 13; index++) low = low * 32 + tidValues[rkey.charCodeAt(index)]!;
-    // 29 bits stand before the seventh character's two upper bits; `high` holds 4 + 25 of them.
-    writer.u8(rkeyTag.tid).u32(high * 8 + ((seventh >>> 3) << 1) + (low >= 2 ** 32 ? 1 : 0)).u32(low % 2 ** 32);
+  if (parseTid(rkey)) {
+    writer.u8(rkeyTag.tid).u32(tidHigh).u32(tidLow);
     return;
   }
+  invariant(rkey.length <= rkeyLengthMax, 'a record key is within rkeyLengthMax');
   if (rkey === 'self') writer.u8(rkeyTag.self);
   else writer.u8(rkeyTag.other).text(rkey);
 }
@@ -101,14 +123,14 @@ export function readRkey(reader: ByteReader): string {
   return tidOfWords(reader.u32(), reader.u32());
 }
 
+const tidCodes = Buffer.from(tidAlphabet, 'latin1');
+const tidScratch = Buffer.alloc(13);
+
 function tidOfWords(high: number, low: number): string {
-  let tid = '';
-  let rest = BigInt(high) * 2n ** 32n + BigInt(low);
-  for (let index = 0; index < 13; index++) {
-    tid = tidAlphabet[Number(rest & 31n)] + tid;
-    rest >>= 5n;
-  }
-  return tid;
+  for (let index = 0; index < 6; index++) tidScratch[index] = tidCodes[(high >>> (28 - 5 * index)) & 31]!;
+  tidScratch[6] = tidCodes[((high & 7) << 2) | (low >>> 30)]!;
+  for (let index = 7; index < 13; index++) tidScratch[index] = tidCodes[(low >>> (60 - 5 * index)) & 31]!;
+  return tidScratch.latin1Slice(0, 13);
 }
 
 export function writeCollection(writer: ByteWriter, collection: string): void {

@@ -56,7 +56,12 @@ export type AccountEntry = {
 };
 
 /** A repo's content from getRepo: begin, chunks, end. It never touches records of a later rev. */
-export type ResyncBeginEntry = { readonly kind: 'resync-begin'; readonly did: string; readonly rev: string; readonly timeMs: number };
+export type ResyncBeginEntry = {
+  readonly kind: 'resync-begin';
+  readonly did: string;
+  readonly rev: string;
+  readonly timeMs: number;
+};
 export type ResyncChunkEntry = {
   readonly kind: 'resync-chunk';
   readonly did: string;
@@ -65,13 +70,23 @@ export type ResyncChunkEntry = {
   /** Every record is `action: 'create'`. */
   readonly ops: readonly RepoOp[];
 };
-export type ResyncEndEntry = { readonly kind: 'resync-end'; readonly did: string; readonly rev: string; readonly timeMs: number };
+export type ResyncEndEntry = {
+  readonly kind: 'resync-end';
+  readonly did: string;
+  readonly rev: string;
+  readonly timeMs: number;
+};
 
 /** A write that arrives by RPC or from bsync; applied before the caller is answered. */
 export type PrivateEntry = { readonly kind: 'private'; readonly did: string; readonly write: PrivateWrite };
 export type PrivateWrite =
   | { readonly type: 'actor-takedown'; readonly ref: string | null }
-  | { readonly type: 'record-takedown'; readonly collection: string; readonly rkey: string; readonly ref: string | null }
+  | {
+      readonly type: 'record-takedown';
+      readonly collection: string;
+      readonly rkey: string;
+      readonly ref: string | null;
+    }
   | { readonly type: 'blob-takedown'; readonly cid: string; readonly ref: string | null }
   | { readonly type: 'notification-seen'; readonly seenMs: number }
   | { readonly type: 'upstream-status'; readonly status: string };
@@ -102,7 +117,16 @@ export type Entry =
   | DeliveredEntry
   | ContinueEntry;
 
-export type EdgeKind = 'follow' | 'like' | 'repost' | 'quote' | 'reply' | 'block' | 'list-item' | 'list-block' | 'verification';
+export type EdgeKind =
+  | 'follow'
+  | 'like'
+  | 'repost'
+  | 'quote'
+  | 'reply'
+  | 'block'
+  | 'list-item'
+  | 'list-block'
+  | 'verification';
 
 /**
  * An effect, routed to the slot of `toDid(effect)`.
@@ -147,10 +171,27 @@ export type Effect =
       /** True while the source record is taken down: listed, but not counted as unread. */
       readonly isTakenDown: boolean;
     }
-  | { readonly type: 'notice-takedown'; readonly recipient: string; readonly source: RecordRef; readonly isTakenDown: boolean; readonly sortMs: number }
+  | {
+      readonly type: 'notice-takedown';
+      readonly recipient: string;
+      readonly source: RecordRef;
+      readonly isTakenDown: boolean;
+      readonly sortMs: number;
+    }
   | { readonly type: 'post-exists'; readonly reposter: string; readonly post: RecordRef; readonly exists: boolean }
-  | { readonly type: 'handle-claim'; readonly handle: string; readonly did: string; readonly verifiedAtMs: number; readonly present: boolean }
-  | { readonly type: 'handle-loss'; readonly handle: string; readonly did: string; readonly winnerVerifiedAtMs: number };
+  | {
+      readonly type: 'handle-claim';
+      readonly handle: string;
+      readonly did: string;
+      readonly verifiedAtMs: number;
+      readonly present: boolean;
+    }
+  | {
+      readonly type: 'handle-loss';
+      readonly handle: string;
+      readonly did: string;
+      readonly winnerVerifiedAtMs: number;
+    };
 
 /** Returns the routing key of an entry from outside or of an effect: a DID, or a handle for a handle claim. */
 export function routingKey(effect: Effect): string {

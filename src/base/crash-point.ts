@@ -3,7 +3,12 @@
  *
  * Off unless a test arms one for this process; reaching an armed point ends the process as a power cut would, with SIGKILL.
  */
-export const crashPoints = ['slot-after-append', 'slot-after-commit', 'effects-before-send', 'effects-before-ack'] as const;
+export const crashPoints = [
+  'slot-after-append',
+  'slot-after-commit',
+  'effects-before-send',
+  'effects-before-ack',
+] as const;
 export type CrashPoint = (typeof crashPoints)[number];
 
 let armed: { point: CrashPoint; left: number } | undefined;

@@ -41,7 +41,10 @@ export function readMark(reader: ByteReader): number {
 }
 
 export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
-  writer.u8(chunkVersion).u16(chunk.slot).u8(chunk.origin === null ? 0 : 1);
+  writer
+    .u8(chunkVersion)
+    .u16(chunk.slot)
+    .u8(chunk.origin === null ? 0 : 1);
   if (chunk.origin !== null) {
     writer.u16(chunk.origin.slot).u32(chunk.origin.generation);
     writeMark(writer, chunk.origin.previousMark);
@@ -58,7 +61,8 @@ export function readChunk(bytes: Uint8Array): Chunk {
   const reader = new ByteReader(bytes);
   invariant(reader.u8() === chunkVersion, 'a chunk has a known format version');
   const slot = reader.u16();
-  const origin = reader.u8() === 0 ? null : { slot: reader.u16(), generation: reader.u32(), previousMark: readMark(reader) };
+  const origin =
+    reader.u8() === 0 ? null : { slot: reader.u16(), generation: reader.u32(), previousMark: readMark(reader) };
   const count = reader.varint();
   const items: Uint8Array[] = [];
   const marks: number[] = [];

@@ -27,7 +27,12 @@ export type RemoteLogOptions = {
   readonly onRetry?: (node: string, error: DataPlaneError) => void;
 };
 
-type Waiting = { readonly slot: number; readonly bytes: Buffer; readonly resolve: () => void; readonly reject: (error: Error) => void };
+type Waiting = {
+  readonly slot: number;
+  readonly bytes: Buffer;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+};
 type Lane = { readonly node: string; waiting: Waiting[]; isSending: boolean };
 
 const pendingBytesDefault = 64 * 2 ** 20;
@@ -91,7 +96,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     while (lane.waiting.length > 0 && !this.#stop.signal.aborted) {
       let bytes = 0;
       let count = 0;
-      while (count < lane.waiting.length && (count === 0 || bytes < callBytesMax)) bytes += lane.waiting[count++]!.bytes.length;
+      while (count < lane.waiting.length && (count === 0 || bytes < callBytesMax))
+        bytes += lane.waiting[count++]!.bytes.length;
       await this.#deliver(lane.node, lane.waiting.splice(0, count));
     }
     lane.isSending = false;
@@ -107,14 +113,21 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
         return;
       }
       const slots = [...bySlot.keys()];
-      const outcomes = await this.#call(node, slots.map((slot) => this.#chunkOf(slot, bySlot.get(slot)!)));
+      const outcomes = await this.#call(
+        node,
+        slots.map((slot) => this.#chunkOf(slot, bySlot.get(slot)!)),
+      );
       slots.forEach((slot, index) => {
         const outcome = outcomes[index];
         if (outcome?.status !== 'durable') return;
         this.#settle(bySlot.get(slot)!);
         bySlot.delete(slot);
       });
-      if (bySlot.size > 0) await this.#clock.sleep(Math.min(retryDelayMsMax, retryDelayMsMin * 2 ** Math.min(attempt, 10)), this.#stop.signal);
+      if (bySlot.size > 0)
+        await this.#clock.sleep(
+          Math.min(retryDelayMsMax, retryDelayMsMin * 2 ** Math.min(attempt, 10)),
+          this.#stop.signal,
+        );
     }
   }
 
@@ -134,9 +147,12 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   async #call(node: string, chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]> {
     try {
       const payload = encodeAppend(chunks);
-      const outcomes = decodeOutcomes(await this.#options.caller.call({ node, method: 'slot.append', payload, timeoutMs: callTimeoutMs }));
+      const outcomes = decodeOutcomes(
+        await this.#options.caller.call({ node, method: 'slot.append', payload, timeoutMs: callTimeoutMs }),
+      );
       const refused = outcomes.find((outcome) => outcome.status === 'refused');
-      if (refused !== undefined) this.#options.onRetry?.(node, new DataPlaneError('Unavailable', `${refused.code}: ${refused.message}`));
+      if (refused !== undefined)
+        this.#options.onRetry?.(node, new DataPlaneError('Unavailable', `${refused.code}: ${refused.message}`));
       return outcomes;
     } catch (thrown) {
       this.#options.onRetry?.(node, toDataPlaneError(thrown));
@@ -148,7 +164,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     for (const resume of this.#roomWaiters.splice(0)) resume();
-    for (const lane of this.#laneByNode.values()) for (const { reject } of lane.waiting.splice(0)) reject(closedError());
+    for (const lane of this.#laneByNode.values())
+      for (const { reject } of lane.waiting.splice(0)) reject(closedError());
   }
 }
 

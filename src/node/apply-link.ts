@@ -35,7 +35,8 @@ export class ApplyLink implements AsyncDisposable {
     this.#ready = ready.promise;
     this.#ended = ended.promise;
     const die = (error: Error): void => {
-      for (const { reject } of this.#waitingById.values()) reject(new DataPlaneError('Unavailable', 'the apply thread has ended', { cause: error }));
+      for (const { reject } of this.#waitingById.values())
+        reject(new DataPlaneError('Unavailable', 'the apply thread has ended', { cause: error }));
       this.#waitingById.clear();
       ready.reject(error);
       ended.resolve();
@@ -78,7 +79,10 @@ export class ApplyLink implements AsyncDisposable {
    */
   async append(chunks: readonly Uint8Array[], isUrgent: boolean): Promise<readonly ChunkOutcome[]> {
     const copies = chunks.map((chunk) => new Uint8Array(chunk));
-    const answer = await this.#ask((id) => ({ type: 'append', id, chunks: copies, isUrgent }), copies.map((copy) => copy.buffer));
+    const answer = await this.#ask(
+      (id) => ({ type: 'append', id, chunks: copies, isUrgent }),
+      copies.map((copy) => copy.buffer),
+    );
     return answer.type === 'appended' ? answer.outcomes : [];
   }
 

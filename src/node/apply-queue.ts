@@ -112,7 +112,8 @@ export class ApplyQueue {
   #take(queue: SlotQueue): QueuedChunk[] {
     let bytes = 0;
     let count = 0;
-    while (count < queue.chunks.length && (count === 0 || bytes < batchBytesMax)) bytes += queue.chunks[count++]!.bytes.length;
+    while (count < queue.chunks.length && (count === 0 || bytes < batchBytesMax))
+      bytes += queue.chunks[count++]!.bytes.length;
     queue.bytes -= bytes;
     return queue.chunks.splice(0, count);
   }
@@ -121,7 +122,10 @@ export class ApplyQueue {
     const taken = this.#take(queue);
     const { clock } = this.#options;
     try {
-      const result = queue.slot.run(taken.map((chunk) => chunk.bytes), clock.nowMs());
+      const result = queue.slot.run(
+        taken.map((chunk) => chunk.bytes),
+        clock.nowMs(),
+      );
       queue.isFull = false;
       const hasMore = queue.chunks.length > 0 || queue.slot.hasUnapplied;
       queue.dueMs = hasMore ? 0 : Number.POSITIVE_INFINITY;
@@ -166,7 +170,8 @@ export class ApplyQueue {
     this.#isClosed = true;
     clearTimeout(this.#timer as NodeJS.Timeout | undefined);
     for (const queue of this.#queueBySlot.values()) {
-      for (const chunk of queue.chunks.splice(0)) chunk.settle({ status: 'refused', code: 'Unavailable', message: 'the node is stopping' });
+      for (const chunk of queue.chunks.splice(0))
+        chunk.settle({ status: 'refused', code: 'Unavailable', message: 'the node is stopping' });
       await queue.slot[Symbol.asyncDispose]();
     }
   }

@@ -5,17 +5,17 @@
  * other nodes as a client. A broken invariant ends the thread, and with it the node.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { armCrashPoint } from '../base/crash-point.ts';
 import { systemClock } from '../base/clock.ts';
+import { armCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
 import type { ChunkOutcome } from '../log/chunk.ts';
 import { readChunk } from '../log/chunk.ts';
 import { parseShardMap } from '../shardmap/shard-map.ts';
 import { Slot } from '../slot/slot.ts';
 import { NodeClient } from '../wire/node-client.ts';
-import { slotPath } from './data-folder.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { ApplyQueue } from './apply-queue.ts';
+import { slotPath } from './data-folder.ts';
 import { EffectSender } from './effect-sender.ts';
 
 /** Keys and values are small and short-lived: a larger pool means fewer allocations. Units: bytes. */

@@ -98,7 +98,15 @@ export class EffectSender {
     const key = `${source.index}/${target}`;
     let line = this.#lines.get(key);
     if (line === undefined) {
-      line = { source, target, waiting: [], waitingBytes: 0, hasMoreOnDisk: false, lastQueuedMark: 0, isInFlight: false };
+      line = {
+        source,
+        target,
+        waiting: [],
+        waitingBytes: 0,
+        hasMoreOnDisk: false,
+        lastQueuedMark: 0,
+        isInFlight: false,
+      };
       this.#lines.set(key, line);
     }
     return line;

@@ -8,13 +8,13 @@ import { mkdirSync } from 'node:fs';
 import { decodeEntry } from '../atproto/entry-codec.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { DataPlaneError, type ErrorCode, errorTable } from '../base/data-plane-error.ts';
 import type { CrashPoint } from '../base/crash-point.ts';
+import { DataPlaneError, type ErrorCode, errorTable } from '../base/data-plane-error.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunk, writeChunk } from '../log/chunk.ts';
 import type { Registry } from '../metrics/registry.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
-import { slotTableNames, SlotState } from '../slot/slot-state.ts';
+import { SlotState, slotTableNames } from '../slot/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { decodeWrite, slotCalls } from '../wire/read-messages.ts';
@@ -64,7 +64,8 @@ type Reader = { readonly environment: Environment; readonly state: SlotState };
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const clock = options.clock ?? systemClock;
   let map = parseShardMap(options.mapJson);
-  if (!map.nodes.has(options.name)) throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${options.name}"`);
+  if (!map.nodes.has(options.name))
+    throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${options.name}"`);
   const slots = slotsOfNode(map, options.name);
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
   const failure = Promise.withResolvers<void>();
@@ -89,7 +90,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   );
   await Promise.all(links.map((link) => link.ready()));
   const readers = openReaders(slots, options);
-  const reads = createReadHandlers({ slots: map.slots, stateOf: (slot) => readers.get(slot)?.state, prefetchReads: options.prefetchReads });
+  const reads = createReadHandlers({
+    slots: map.slots,
+    stateOf: (slot) => readers.get(slot)?.state,
+    prefetchReads: options.prefetchReads,
+  });
   feedListeners.push(reads.invalidateFeeds);
   const handlers = new Map<string, CallHandler>(reads.handlers);
   const writes = new SlotWrites(links, readers, map.slots);
@@ -175,7 +180,10 @@ class SlotWrites {
     });
     await Promise.all(
       [...indexesByLink].map(async ([link, indexes]) => {
-        const results = await link.append(indexes.map((index) => chunks[index]!), false);
+        const results = await link.append(
+          indexes.map((index) => chunks[index]!),
+          false,
+        );
         indexes.forEach((index, at) => {
           outcomes[index] = results[at]!;
         });
@@ -188,7 +196,8 @@ class SlotWrites {
   async write(payload: Uint8Array): Promise<Uint8Array> {
     const { did, entry } = decodeWrite(payload);
     const decoded = decodeEntry(entry);
-    if (decoded.kind !== 'private' || decoded.did !== did) throw new DataPlaneError('InvalidArgument', 'slot.write takes private entries of its DID');
+    if (decoded.kind !== 'private' || decoded.did !== did)
+      throw new DataPlaneError('InvalidArgument', 'slot.write takes private entries of its DID');
     const slot = slotOf(did, this.#slots);
     const link = this.#linkBySlot.get(slot);
     if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${did} is not served here`);
@@ -226,18 +235,33 @@ function registerSlotMetrics(registry: Registry, links: readonly ApplyLink[]): v
   let latest: readonly SlotStatus[] = [];
   const refresh = (): readonly SlotStatus[] => {
     // The text is answered at once from the last statuses; the next scrape sees these.
-    void slotStatuses(links).then((statuses) => {
-      latest = statuses;
-    }, () => {});
+    void slotStatuses(links).then(
+      (statuses) => {
+        latest = statuses;
+      },
+      () => {},
+    );
     return latest;
   };
   const sum = (field: 'waiting' | 'outbox' | 'bytes' | 'cursor') => () => [
     { labelValues: [], value: refresh().reduce((total, slot) => total + slot[field], 0) },
   ];
   registry.readout('gauge', 'skyshard_node_waiting_entries', 'Entries that wait to be applied.', [], sum('waiting'));
-  registry.readout('gauge', 'skyshard_node_outbox_effects', 'Effects not yet known to be at their target.', [], sum('outbox'));
+  registry.readout(
+    'gauge',
+    'skyshard_node_outbox_effects',
+    'Effects not yet known to be at their target.',
+    [],
+    sum('outbox'),
+  );
   registry.readout('gauge', 'skyshard_node_slots_bytes', 'Bytes of all slots of this node.', [], sum('bytes'));
-  registry.readout('counter', 'skyshard_node_applied_entries', 'Entries applied since the slots were made.', [], sum('cursor'));
+  registry.readout(
+    'counter',
+    'skyshard_node_applied_entries',
+    'Entries applied since the slots were made.',
+    [],
+    sum('cursor'),
+  );
   registry.readout('gauge', 'skyshard_node_lag_ms', 'Largest lag of any slot.', [], () => [
     { labelValues: [], value: Math.max(0, ...refresh().map((slot) => slot.lagMs ?? 0)) },
   ]);

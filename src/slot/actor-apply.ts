@@ -2,11 +2,11 @@
 import type { AccountEntry, IdentityEntry } from '../atproto/entry.ts';
 import { prefixEnd } from '../storage/environment.ts';
 import { type ActorRow, ensureActor, getActor, putActor, putIdentity, removeActor } from './actor-row.ts';
-import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { loadRecord } from './applied-record.ts';
+import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { noticePrefix } from './notice.ts';
-import { readRecordRefOfKey } from './record-key.ts';
 import { removeRecord } from './record-apply.ts';
+import { readRecordRefOfKey } from './record-key.ts';
 import { recordPrefix } from './record-row.ts';
 
 /** Sets handle and document of a DID; an event older than the last is dropped. */
@@ -21,7 +21,11 @@ export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void
   putActor(state, owner, actor);
   if (actor.handle !== null) sendClaim(context, actor.handle, actor, true);
   if (entry.keysJson !== '') {
-    putIdentity(state, owner, { keysJson: entry.keysJson, servicesJson: entry.servicesJson, resolvedMs: entry.verifiedAtMs });
+    putIdentity(state, owner, {
+      keysJson: entry.keysJson,
+      servicesJson: entry.servicesJson,
+      resolvedMs: entry.verifiedAtMs,
+    });
   }
 }
 
@@ -46,7 +50,11 @@ export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
   }
   const isKnown = entry.active || knownStatuses.has(entry.status);
   const upstreamStatus = entry.active ? '' : entry.status;
-  putActor(state, owner, { ...before, accountMs: entry.timeMs, upstreamStatus: isKnown ? upstreamStatus : before.upstreamStatus });
+  putActor(state, owner, {
+    ...before,
+    accountMs: entry.timeMs,
+    upstreamStatus: isKnown ? upstreamStatus : before.upstreamStatus,
+  });
 }
 
 /** Sets or clears an actor's takedown. An actor that was never seen has nothing to take down. */

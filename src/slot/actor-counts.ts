@@ -1,13 +1,21 @@
 /** Counts per actor: (owner, actorCounts) → one 32-bit number each, in the order of `actorCountNames`. */
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { ByteReader } from '../base/bytes.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** The order is part of the stored format; append only. */
-export const actorCountNames = ['followers', 'follows', 'posts', 'lists', 'feeds', 'starterPacks', 'likes', 'reposts', 'blocks'] as const;
+export const actorCountNames = [
+  'followers',
+  'follows',
+  'posts',
+  'lists',
+  'feeds',
+  'starterPacks',
+  'likes',
+  'reposts',
+  'blocks',
+] as const;
 export type ActorCountName = (typeof actorCountNames)[number];
 export type ActorCounts = Readonly<Record<ActorCountName, number>>;
-
-const writer = new ByteWriter(64);
 
 function key(owner: number): Buffer {
   return beginKey(owner, tableCode.actorCounts).finish();
@@ -26,8 +34,8 @@ export function getActorCounts(state: SlotState, owner: number): ActorCounts {
 }
 
 export function addToActorCount(state: SlotState, owner: number, name: ActorCountName, change: 1 | -1): void {
-  const counts = readCounts(state.rows.getVolatile(key(owner)));
-  counts[name] = Math.max(0, counts[name] + change);
-  for (const each of actorCountNames) writer.u32(counts[each]);
-  state.rows.put(key(owner), writer.finish());
+  const value = state.rows.get(key(owner)) ?? Buffer.alloc(4 * actorCountNames.length);
+  const offset = 4 * actorCountNames.indexOf(name);
+  value.writeUInt32BE(Math.max(0, value.readUInt32BE(offset) + change), offset);
+  state.rows.put(key(owner), value);
 }

@@ -61,14 +61,23 @@ export function putActor(state: SlotState, owner: number, row: ActorRow): void {
 }
 
 export function removeActor(state: SlotState, owner: number): void {
-  for (const table of [tableCode.actor, tableCode.repo, tableCode.identity]) state.rows.remove(beginKey(owner, table).finish());
+  for (const table of [tableCode.actor, tableCode.repo, tableCode.identity])
+    state.rows.remove(beginKey(owner, table).finish());
 }
 
 /** Returns the actor, making the row of one that was never seen. */
 export function ensureActor(state: SlotState, owner: number, did: string): ActorRow {
   const known = getActor(state, owner);
   if (known !== undefined) return known;
-  const fresh = { did, handle: null, handleVerifiedMs: 0, upstreamStatus: '', takedownRef: null, identityMs: 0, accountMs: 0 };
+  const fresh = {
+    did,
+    handle: null,
+    handleVerifiedMs: 0,
+    upstreamStatus: '',
+    takedownRef: null,
+    identityMs: 0,
+    accountMs: 0,
+  };
   putActor(state, owner, fresh);
   return fresh;
 }
@@ -98,7 +107,10 @@ export function getIdentity(state: SlotState, owner: number): IdentityRow | unde
 
 export function putIdentity(state: SlotState, owner: number, row: IdentityRow): void {
   writeEntryTime(valueWriter, row.resolvedMs);
-  state.rows.put(beginKey(owner, tableCode.identity).finish(), valueWriter.text(row.keysJson).text(row.servicesJson).finish());
+  state.rows.put(
+    beginKey(owner, tableCode.identity).finish(),
+    valueWriter.text(row.keysJson).text(row.servicesJson).finish(),
+  );
 }
 
 /** Returns when the owner last saw its notifications, or null if never. Units: ms. */

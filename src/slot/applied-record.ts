@@ -2,7 +2,7 @@
 import type { RecordRef } from '../atproto/compact-key.ts';
 import { edgeRuleByCollection, renderEdgeRecord } from './edge-record.ts';
 import { getEdgeSubject } from './outgoing-edge.ts';
-import { encodeRecordRow, getRecordRow, recordKey, type RecordRow, sortMsOf } from './record-row.ts';
+import { encodeRecordRow, getRecordRow, type RecordRow, recordKey, sortMsOf } from './record-row.ts';
 import type { JsonObject } from './record-values.ts';
 import type { SlotState } from './slot-state.ts';
 
@@ -20,7 +20,8 @@ export function jsonOfRow(state: SlotState, owner: number, ref: RecordRef, row: 
   if (row.body.form === 'json') return row.body.json;
   const rule = edgeRuleByCollection.get(ref.collection)!;
   const subject = getEdgeSubject(state, owner, rule.kind, sortMsOf(row), ref.rkey);
-  const json = subject === undefined ? undefined : renderEdgeRecord(rule.kind, subject, row.body.subjectCid, row.createdMs ?? 0);
+  const json =
+    subject === undefined ? undefined : renderEdgeRecord(rule.kind, subject, row.body.subjectCid, row.createdMs ?? 0);
   if (json === undefined) throw new Error(`the edge row of ${ref.did}/${ref.collection}/${ref.rkey} is missing`);
   return json;
 }

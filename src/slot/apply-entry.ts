@@ -1,7 +1,13 @@
 /** Dispatches one log entry, or one effect, to the rule that applies it. */
 import { parseRecordUri } from '../atproto/compact-key.ts';
 import type { ContinueEntry, Effect, Entry, PrivateEntry } from '../atproto/entry.ts';
-import { applyAccount, applyActorTakedown, applyIdentity, applyUpstreamStatus, deleteAccountChunk } from './actor-apply.ts';
+import {
+  applyAccount,
+  applyActorTakedown,
+  applyIdentity,
+  applyUpstreamStatus,
+  deleteAccountChunk,
+} from './actor-apply.ts';
 import { putNotificationSeen, setBlobTakedown } from './actor-row.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-claim.ts';
@@ -9,7 +15,14 @@ import { applyEdgeEffect } from './incoming-edge.ts';
 import { putNotice, removeNotice, setNoticeTakedown } from './notice.ts';
 import { tellReposters } from './post-apply.ts';
 import { setRecordTakedown } from './record-apply.ts';
-import { applyCommit, applyResyncBegin, applyResyncChunk, applyResyncEnd, applySync, sweepResync } from './repo-apply.ts';
+import {
+  applyCommit,
+  applyResyncBegin,
+  applyResyncChunk,
+  applyResyncEnd,
+  applySync,
+  sweepResync,
+} from './repo-apply.ts';
 import { applyPostExists } from './repost-item.ts';
 import { applyThreadEffect } from './thread-reply.ts';
 

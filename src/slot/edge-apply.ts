@@ -5,7 +5,6 @@ import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.t
 import type { ApplyContext } from './apply-context.ts';
 import { type EdgeRule, renderEdgeRecord, subjectCidOf, subjectOf, viaOf } from './edge-record.ts';
 import { removeFeedItem } from './feed-item.ts';
-import { putRepostItem } from './repost-item.ts';
 import {
   duplicatesOf,
   type EdgeSubject,
@@ -16,6 +15,7 @@ import {
   removeDuplicate,
   removeEdge,
 } from './outgoing-edge.ts';
+import { putRepostItem } from './repost-item.ts';
 
 function edgeOf(rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): OutgoingEdge {
   return { kind: rule.kind, subject, sortMs: record.sortMs, rkey: record.ref.rkey };
@@ -61,7 +61,14 @@ export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record:
   promoteDuplicate(context, rule, owner, subject, ref.did, ref.collection);
 }
 
-function promoteDuplicate(context: ApplyContext, rule: EdgeRule, owner: number, subject: EdgeSubject, did: string, collection: string): void {
+function promoteDuplicate(
+  context: ApplyContext,
+  rule: EdgeRule,
+  owner: number,
+  subject: EdgeSubject,
+  did: string,
+  collection: string,
+): void {
   const [rkey] = duplicatesOf(context.state, owner, rule.kind, subject, 1);
   if (rkey === undefined) return;
   const record = loadRecord(context.state, owner, { did, collection, rkey });
@@ -70,20 +77,52 @@ function promoteDuplicate(context: ApplyContext, rule: EdgeRule, owner: number, 
   settleEdge(context, rule, record, subject);
 }
 
-function sendEdge(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject, present: boolean): void {
+function sendEdge(
+  context: ApplyContext,
+  rule: EdgeRule,
+  record: AppliedRecord,
+  subject: EdgeSubject,
+  present: boolean,
+): void {
   const { ref: source, sortMs } = record;
   if (rule.sendsEffect) {
-    context.send({ type: 'edge', edge: rule.kind, present, source, subjectDid: subject.did, subject: subject.ref, sortMs });
+    context.send({
+      type: 'edge',
+      edge: rule.kind,
+      present,
+      source,
+      subjectDid: subject.did,
+      subject: subject.ref,
+      sortMs,
+    });
   }
   const via = rule.viaReason === null ? undefined : viaOf(record.value);
   // An own like or repost tells nobody, not even the reposter through whom it came.
   if (rule.viaReason === null || via === undefined || via.did === source.did || subject.did === source.did) return;
   const reasonSubject = recordUri(via);
-  context.send({ type: 'notice', present, recipient: via.did, source, reason: rule.viaReason, reasonSubject, sortMs, isTakenDown: false });
+  context.send({
+    type: 'notice',
+    present,
+    recipient: via.did,
+    source,
+    reason: rule.viaReason,
+    reasonSubject,
+    sortMs,
+    isTakenDown: false,
+  });
 }
 
 /** Being no longer verified is news of its own; the verification's notice stays, as history. */
 function noticeOfUnverified(context: ApplyContext, record: AppliedRecord, subject: EdgeSubject, eventMs: number): void {
   const { ref: source } = record;
-  context.send({ type: 'notice', present: true, recipient: subject.did, source, reason: 'unverified', reasonSubject: null, sortMs: eventMs, isTakenDown: false });
+  context.send({
+    type: 'notice',
+    present: true,
+    recipient: subject.did,
+    source,
+    reason: 'unverified',
+    reasonSubject: null,
+    sortMs: eventMs,
+    isTakenDown: false,
+  });
 }

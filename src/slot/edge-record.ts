@@ -65,12 +65,18 @@ const plainCollectionByKind: Partial<Record<EdgeKind, string>> = {
 };
 
 /** Returns the text of the plain form, keys in the order of canonical DAG-CBOR, or undefined for a kind without one. */
-export function renderEdgeRecord(kind: EdgeKind, subject: EdgeSubject, subjectCid: string, createdMs: number): string | undefined {
+export function renderEdgeRecord(
+  kind: EdgeKind,
+  subject: EdgeSubject,
+  subjectCid: string,
+  createdMs: number,
+): string | undefined {
   const collection = plainCollectionByKind[kind];
   if (collection === undefined) return undefined;
   const createdAt = isoTime(createdMs);
   if (createdAt === undefined) return undefined;
-  const target = subject.ref === null ? `"${subject.did}"` : `{"cid":"${subjectCid}","uri":"${recordUri(subject.ref)}"}`;
+  const target =
+    subject.ref === null ? `"${subject.did}"` : `{"cid":"${subjectCid}","uri":"${recordUri(subject.ref)}"}`;
   return `{"$type":"${collection}","subject":${target},"createdAt":"${createdAt}"}`;
 }
 

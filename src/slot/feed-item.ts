@@ -3,7 +3,15 @@
  *
  * A repost's item shows in the author feed only while its post exists, which the post's slot tells by effects.
  */
-import { readCollection, readRecordRef, readRkey, type RecordRef, writeCollection, writeRecordRef, writeRkey } from '../atproto/compact-key.ts';
+import {
+  type RecordRef,
+  readCollection,
+  readRecordRef,
+  readRkey,
+  writeCollection,
+  writeRecordRef,
+  writeRkey,
+} from '../atproto/compact-key.ts';
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
@@ -41,7 +49,13 @@ export function putFeedItem(state: SlotState, owner: number, item: FeedItem): vo
   state.touchedFeeds.add(owner);
 }
 
-export function removeFeedItem(state: SlotState, owner: number, sortMs: number, collection: string, rkey: string): void {
+export function removeFeedItem(
+  state: SlotState,
+  owner: number,
+  sortMs: number,
+  collection: string,
+  rkey: string,
+): void {
   state.rows.remove(feedKey(owner, sortMs, collection, rkey));
   state.touchedFeeds.add(owner);
 }

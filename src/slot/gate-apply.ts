@@ -1,6 +1,7 @@
 /** Thread gates and post gates: what they say on the post that they are of. Both live in one slot, and share their rkey. */
-import type { ApplyContext } from './apply-context.ts';
+
 import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
+import type { ApplyContext } from './apply-context.ts';
 import { hasRecord, postFlag } from './record-row.ts';
 
 const postCollection = 'app.bsky.feed.post';
@@ -9,7 +10,11 @@ const postGateCollection = 'app.bsky.feed.postgate';
 
 /** Sets or clears the gate's flag on its post, if that is there. */
 export function applyGate(context: ApplyContext, gate: AppliedRecord, present: boolean): void {
-  const post = loadRecord(context.state, gate.owner, { did: gate.ref.did, collection: postCollection, rkey: gate.ref.rkey });
+  const post = loadRecord(context.state, gate.owner, {
+    did: gate.ref.did,
+    collection: postCollection,
+    rkey: gate.ref.rkey,
+  });
   if (post === undefined) return;
   const bit = gate.ref.collection === threadGateCollection ? postFlag.hasThreadGate : postFlag.hasPostGate;
   const postFlags = present ? post.row.postFlags | bit : post.row.postFlags & ~bit;

@@ -67,6 +67,7 @@ export function applyHandleLoss(context: ApplyContext, effect: Effect & { readon
   const owner = context.state.ownerOf(effect.did);
   if (owner === undefined) return;
   const actor = getActor(context.state, owner);
-  if (actor === undefined || actor.handle !== effect.handle || actor.handleVerifiedMs > effect.winnerVerifiedAtMs) return;
+  if (actor === undefined || actor.handle !== effect.handle || actor.handleVerifiedMs > effect.winnerVerifiedAtMs)
+    return;
   putActor(context.state, owner, { ...actor, handle: null });
 }

@@ -5,9 +5,17 @@
  * verifiers. (owner, incomingRecord, collection, rkey, kind, sort time, source DID, source rkey) → nothing: likes, reposts, quotes
  * and replies of a record. The key is the edge's whole identity, so putting or taking it away twice changes nothing.
  */
-import { readDid, readRkey, type RecordRef, writeCollection, writeDid, writeRecordRef, writeRkey } from '../atproto/compact-key.ts';
+import {
+  type RecordRef,
+  readDid,
+  readRkey,
+  writeCollection,
+  writeDid,
+  writeRecordRef,
+  writeRkey,
+} from '../atproto/compact-key.ts';
+import { edgeCode } from '../atproto/effect-codec.ts';
 import type { EdgeKind, Effect } from '../atproto/entry.ts';
-import { edgeCode } from '../atproto/entry-codec.ts';
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader } from '../base/bytes.ts';
 import { type ActorCountName, addToActorCount } from './actor-counts.ts';
@@ -70,9 +78,20 @@ function recordEdgeKey(owner: number, effect: EdgeEffect, subject: RecordRef): B
   return key.finish();
 }
 
-const recordCountOfEdge: Partial<Record<EdgeKind, RecordCountName>> = { like: 'likes', repost: 'reposts', quote: 'quotes', reply: 'replies' };
+const recordCountOfEdge: Partial<Record<EdgeKind, RecordCountName>> = {
+  like: 'likes',
+  repost: 'reposts',
+  quote: 'quotes',
+  reply: 'replies',
+};
 const actorCountOfEdge: Partial<Record<EdgeKind, ActorCountName>> = { follow: 'followers' };
-const noticeReasonOfEdge: Partial<Record<EdgeKind, string>> = { follow: 'follow', like: 'like', repost: 'repost', quote: 'quote', verification: 'verified' };
+const noticeReasonOfEdge: Partial<Record<EdgeKind, string>> = {
+  follow: 'follow',
+  like: 'like',
+  repost: 'repost',
+  quote: 'quote',
+  verification: 'verified',
+};
 const nothing = Buffer.alloc(0);
 
 /** Puts or takes away one incoming edge, with its count and its notification. */
@@ -89,10 +108,16 @@ export function applyEdgeEffect(context: ApplyContext, effect: EdgeEffect): void
   if (actorCount !== undefined) addToActorCount(state, owner, actorCount, change);
   const recordCount = recordCountOfEdge[effect.edge];
   if (isOnRecord && recordCount !== undefined) {
-    addToRecordCount(state, recordCountsKey(owner, effect.subject.collection, effect.subject.rkey), recordCount, change);
+    addToRecordCount(
+      state,
+      recordCountsKey(owner, effect.subject.collection, effect.subject.rkey),
+      recordCount,
+      change,
+    );
   }
   noticeOfEdge(context, owner, effect);
-  if (effect.edge === 'repost' && effect.present && effect.subject !== null) tellReposter(context, owner, effect, effect.subject);
+  if (effect.edge === 'repost' && effect.present && effect.subject !== null)
+    tellReposter(context, owner, effect, effect.subject);
 }
 
 function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect): void {

@@ -5,7 +5,16 @@
  * the quoted author's, the root's for replies) sets and clears its own reason, and the highest of mention, quote, reply is shown.
  * Every other reason is a class of its own.
  */
-import { readCollection, readDid, readRkey, recordUri, type RecordRef, writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
+import {
+  type RecordRef,
+  readCollection,
+  readDid,
+  readRkey,
+  recordUri,
+  writeCollection,
+  writeDid,
+  writeRkey,
+} from '../atproto/compact-key.ts';
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
@@ -16,7 +25,17 @@ import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 /** Reasons of posts, the highest first. The order is part of the stored format. */
 const postReasons = ['mention', 'quote', 'reply'] as const;
 /** Classes of all other reasons; the index is part of the stored format, append only. */
-const ownClassReasons = ['', 'like', 'repost', 'follow', 'like-via-repost', 'repost-via-repost', 'starterpack-joined', 'verified', 'unverified'] as const;
+const ownClassReasons = [
+  '',
+  'like',
+  'repost',
+  'follow',
+  'like-via-repost',
+  'repost-via-repost',
+  'starterpack-joined',
+  'verified',
+  'unverified',
+] as const;
 
 /** `subject` is a record of the recipient, or null where the reason has none. */
 export type Notice = {
@@ -61,7 +80,10 @@ export function noticeKeyAt(owner: number, timeMs: number): Buffer {
 
 /** Subjects are the recipient's own records, so only their collection and rkey are kept; its DID is the row's owner. */
 function encodeRow(row: NoticeRow): Buffer {
-  valueWriter.u8(noticeVersion).u8(row.isTakenDown ? 1 : 0).u8(row.subjectByReason.size);
+  valueWriter
+    .u8(noticeVersion)
+    .u8(row.isTakenDown ? 1 : 0)
+    .u8(row.subjectByReason.size);
   for (const [reason, subject] of row.subjectByReason) {
     const noticeClass = classOf(reason);
     valueWriter.u8(noticeClass === 0 ? 128 + (postReasons as readonly string[]).indexOf(reason) : noticeClass);
@@ -85,7 +107,10 @@ function decodeRow(value: Buffer, recipient: string): NoticeRow {
     const code = reader.u8();
     const reason = code >= 128 ? postReasons[code - 128] : ownClassReasons[code];
     invariant(reason !== undefined, 'a stored notice reason is one that was given out');
-    subjectByReason.set(reason, reader.u8() === 0 ? null : { did: recipient, collection: readCollection(reader), rkey: readRkey(reader) });
+    subjectByReason.set(
+      reason,
+      reader.u8() === 0 ? null : { did: recipient, collection: readCollection(reader), rkey: readRkey(reader) },
+    );
   }
   return { isTakenDown, subjectByReason };
 }
@@ -94,7 +119,10 @@ function decodeRow(value: Buffer, recipient: string): NoticeRow {
 export function putNotice(state: SlotState, owner: number, notice: Notice): void {
   const key = noticeKey(owner, notice.sortMs, classOf(notice.reason), notice.source);
   const value = state.rows.getVolatile(key);
-  const row = value === undefined ? { isTakenDown: false, subjectByReason: new Map() } : decodeRow(value, notice.subject?.did ?? '');
+  const row =
+    value === undefined
+      ? { isTakenDown: false, subjectByReason: new Map() }
+      : decodeRow(value, notice.subject?.did ?? '');
   row.subjectByReason.set(notice.reason, notice.subject);
   row.isTakenDown = notice.isTakenDown;
   state.rows.put(key, encodeRow(inReasonOrder(row)));
@@ -103,7 +131,9 @@ export function putNotice(state: SlotState, owner: number, notice: Notice): void
 /** Equal rows have equal bytes, whatever order their reasons came in. */
 function inReasonOrder(row: NoticeRow): NoticeRow {
   if (row.subjectByReason.size < 2) return row;
-  const sorted = postReasons.flatMap((reason) => (row.subjectByReason.has(reason) ? [[reason, row.subjectByReason.get(reason) ?? null] as const] : []));
+  const sorted = postReasons.flatMap((reason) =>
+    row.subjectByReason.has(reason) ? [[reason, row.subjectByReason.get(reason) ?? null] as const] : [],
+  );
   return { isTakenDown: row.isTakenDown, subjectByReason: new Map(sorted) };
 }
 
@@ -119,7 +149,13 @@ export function removeNotice(state: SlotState, owner: number, notice: Omit<Notic
 }
 
 /** Marks or unmarks whatever a record notifies of: marked notices stay listed and are not counted as unread. */
-export function setNoticeTakedown(state: SlotState, owner: number, source: RecordRef, sortMs: number, isTakenDown: boolean): void {
+export function setNoticeTakedown(
+  state: SlotState,
+  owner: number,
+  source: RecordRef,
+  sortMs: number,
+  isTakenDown: boolean,
+): void {
   for (let noticeClass = 0; noticeClass < ownClassReasons.length; noticeClass++) {
     const key = noticeKey(owner, sortMs, noticeClass, source);
     const value = state.rows.getVolatile(key);

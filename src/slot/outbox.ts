@@ -4,8 +4,9 @@
  * A batch holds the effects of one apply transaction, so its bounds depend on timing; the effects and their marks do not. Rows go when
  * the slot's own log says that the target has them. The last mark sent to each target survives as the `delivered` row.
  */
+
+import { writeEffect } from '../atproto/effect-codec.ts';
 import type { Effect } from '../atproto/entry.ts';
-import { writeEffect } from '../atproto/entry-codec.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readMark, writeMark } from '../log/chunk.ts';
 import { prefixEnd, type Table } from '../storage/environment.ts';

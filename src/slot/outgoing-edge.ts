@@ -6,9 +6,17 @@
  * (owner, edgeDuplicate, kind, subject, indexedAt, rkey) → nothing: later records for the same subject, which wait. Only the
  * first indexed has rows in the other two tables and sends effects; when it goes, the oldest duplicate takes its place.
  */
-import { readDid, readRecordRef, readRkey, type RecordRef, writeDid, writeRecordRef, writeRkey } from '../atproto/compact-key.ts';
+import {
+  type RecordRef,
+  readDid,
+  readRecordRef,
+  readRkey,
+  writeDid,
+  writeRecordRef,
+  writeRkey,
+} from '../atproto/compact-key.ts';
+import { edgeCode } from '../atproto/effect-codec.ts';
 import type { EdgeKind } from '../atproto/entry.ts';
-import { edgeCode } from '../atproto/entry-codec.ts';
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { prefixEnd } from '../storage/environment.ts';
@@ -17,7 +25,12 @@ import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 /** What an edge points at: an actor, a record, or, for a list item, an actor within a list. */
 export type EdgeSubject = { readonly did: string; readonly ref: RecordRef | null };
 
-export type OutgoingEdge = { readonly kind: EdgeKind; readonly subject: EdgeSubject; readonly sortMs: number; readonly rkey: string };
+export type OutgoingEdge = {
+  readonly kind: EdgeKind;
+  readonly subject: EdgeSubject;
+  readonly sortMs: number;
+  readonly rkey: string;
+};
 
 const valueWriter = new ByteWriter(256);
 
@@ -70,7 +83,12 @@ function duplicateKey(owner: number, kind: EdgeKind, subject: EdgeSubject, index
 }
 
 /** Returns the record that holds the owner's one edge to a subject, with its sort time. */
-export function findEdge(state: SlotState, owner: number, kind: EdgeKind, subject: EdgeSubject): { rkey: string; sortMs: number } | undefined {
+export function findEdge(
+  state: SlotState,
+  owner: number,
+  kind: EdgeKind,
+  subject: EdgeSubject,
+): { rkey: string; sortMs: number } | undefined {
   const value = state.rows.getVolatile(edgeBySubjectKey(owner, kind, subject));
   if (value === undefined) return undefined;
   const reader = new ByteReader(value);
@@ -79,7 +97,13 @@ export function findEdge(state: SlotState, owner: number, kind: EdgeKind, subjec
 }
 
 /** Returns what an edge row points at, or undefined when there is no such edge. */
-export function getEdgeSubject(state: SlotState, owner: number, kind: EdgeKind, sortMs: number, rkey: string): EdgeSubject | undefined {
+export function getEdgeSubject(
+  state: SlotState,
+  owner: number,
+  kind: EdgeKind,
+  sortMs: number,
+  rkey: string,
+): EdgeSubject | undefined {
   const value = state.rows.getVolatile(edgeByTimeKey(owner, kind, sortMs, rkey));
   return value === undefined ? undefined : readSubject(new ByteReader(value), kind);
 }
@@ -114,11 +138,25 @@ export function removeEdge(state: SlotState, owner: number, edge: OutgoingEdge):
 
 const nothing = Buffer.alloc(0);
 
-export function putDuplicate(state: SlotState, owner: number, kind: EdgeKind, subject: EdgeSubject, indexedMs: number, rkey: string): void {
+export function putDuplicate(
+  state: SlotState,
+  owner: number,
+  kind: EdgeKind,
+  subject: EdgeSubject,
+  indexedMs: number,
+  rkey: string,
+): void {
   state.rows.put(duplicateKey(owner, kind, subject, indexedMs, rkey), nothing);
 }
 
-export function removeDuplicate(state: SlotState, owner: number, kind: EdgeKind, subject: EdgeSubject, indexedMs: number, rkey: string): void {
+export function removeDuplicate(
+  state: SlotState,
+  owner: number,
+  kind: EdgeKind,
+  subject: EdgeSubject,
+  indexedMs: number,
+  rkey: string,
+): void {
   state.rows.remove(duplicateKey(owner, kind, subject, indexedMs, rkey));
 }
 
@@ -126,7 +164,13 @@ export function removeDuplicate(state: SlotState, owner: number, kind: EdgeKind,
 export const duplicatesReadMax = 100;
 
 /** Returns the rkeys of the duplicates that wait, the first indexed first. */
-export function duplicatesOf(state: SlotState, owner: number, kind: EdgeKind, subject: EdgeSubject, limit = duplicatesReadMax): string[] {
+export function duplicatesOf(
+  state: SlotState,
+  owner: number,
+  kind: EdgeKind,
+  subject: EdgeSubject,
+  limit = duplicatesReadMax,
+): string[] {
   const start = duplicatePrefix(owner, kind, subject);
   const rkeys: string[] = [];
   for (const key of state.rows.scanKeys({ start, end: prefixEnd(start), limit })) {

@@ -1,13 +1,14 @@
 /** Indexes posts: feed item, counts, thread, quote, mentions, and the reposters that wait for the post. */
-import type { ApplyContext } from './apply-context.ts';
-import { chunkRowsMax } from './apply-context.ts';
+
+import { prefixEnd } from '../storage/environment.ts';
 import { addToActorCount } from './actor-counts.ts';
 import { type AppliedRecord, putRecordRow } from './applied-record.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { chunkRowsMax } from './apply-context.ts';
 import { feedFlag, putFeedItem, removeFeedItem } from './feed-item.ts';
 import { gateFlagsOf } from './gate-apply.ts';
 import { incomingRecordPrefix, readIncomingEdge } from './incoming-edge.ts';
 import { hasMedia, hasVideo, mentionsOf, quoteOf, replyOf } from './record-values.ts';
-import { prefixEnd } from '../storage/environment.ts';
 
 const postCollection = 'app.bsky.feed.post';
 
@@ -41,10 +42,20 @@ function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: 
   const isTakenDown = record.row.takedownRef !== null;
   for (const recipient of mentionsOf(value)) {
     if (recipient === source.did || recipient.length > 256) continue;
-    context.send({ type: 'notice', present, recipient, source, reason: 'mention', reasonSubject: null, sortMs, isTakenDown });
+    context.send({
+      type: 'notice',
+      present,
+      recipient,
+      source,
+      reason: 'mention',
+      reasonSubject: null,
+      sortMs,
+      isTakenDown,
+    });
   }
   const quote = quoteOf(value);
-  if (quote !== undefined) context.send({ type: 'edge', edge: 'quote', present, source, subjectDid: quote.did, subject: quote, sortMs });
+  if (quote !== undefined)
+    context.send({ type: 'edge', edge: 'quote', present, source, subjectDid: quote.did, subject: quote, sortMs });
   const reply = replyOf(value);
   if (reply === undefined) return;
   const { root, parent } = reply;
@@ -53,20 +64,41 @@ function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: 
 }
 
 /** Marks or unmarks the notices of a post; those of its reply go through the root's slot, which knows whom it told. */
-export function markPostTakedown(context: ApplyContext, record: AppliedRecord, isTakenDown: boolean, eventMs: number): void {
+export function markPostTakedown(
+  context: ApplyContext,
+  record: AppliedRecord,
+  isTakenDown: boolean,
+  eventMs: number,
+): void {
   const { ref: source, value, sortMs } = record;
   const quote = quoteOf(value);
   const recipients = new Set([...mentionsOf(value), ...(quote === undefined ? [] : [quote.did])]);
   for (const recipient of recipients) context.send({ type: 'notice-takedown', recipient, source, isTakenDown, sortMs });
   const reply = replyOf(value);
   if (reply === undefined) return;
-  context.send({ type: 'thread', present: true, root: reply.root, parent: reply.parent, reply: source, sortMs, timeMs: eventMs, isTakenDown });
+  context.send({
+    type: 'thread',
+    present: true,
+    root: reply.root,
+    parent: reply.parent,
+    reply: source,
+    sortMs,
+    timeMs: eventMs,
+    isTakenDown,
+  });
 }
 
 /**
  * Tells those who reposted a post that it came or went, in chunks: `after` is the last key of the chunk before, in hex.
  */
-export function tellReposters(context: ApplyContext, owner: number, did: string, rkey: string, exists: boolean, after: string): void {
+export function tellReposters(
+  context: ApplyContext,
+  owner: number,
+  did: string,
+  rkey: string,
+  exists: boolean,
+  after: string,
+): void {
   const prefix = incomingRecordPrefix(owner, postCollection, rkey, 'repost');
   const start = after === '' ? prefix : Buffer.concat([Buffer.from(after, 'hex'), Buffer.from([0])]);
   const post = { did, collection: postCollection, rkey };

@@ -6,7 +6,7 @@
  */
 import type { RecordRef } from '../atproto/compact-key.ts';
 import type { RepoOp } from '../atproto/entry.ts';
-import { addToActorCount, type ActorCountName } from './actor-counts.ts';
+import { type ActorCountName, addToActorCount } from './actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { indexEdgeRecord, unindexEdgeRecord } from './edge-apply.ts';
@@ -14,7 +14,7 @@ import { edgeRuleByCollection } from './edge-record.ts';
 import { applyGate } from './gate-apply.ts';
 import { getEdgeSubject } from './outgoing-edge.ts';
 import { indexPost, markPostTakedown, unindexPost } from './post-apply.ts';
-import { recordKey, type RecordRow, sortMsOf } from './record-row.ts';
+import { type RecordRow, recordKey, sortMsOf } from './record-row.ts';
 import { createdMsOf, type JsonObject, refOf } from './record-values.ts';
 
 /**
@@ -109,7 +109,12 @@ function noticeOfJoin(context: ApplyContext, record: AppliedRecord, present: boo
 }
 
 /** Sets or clears the takedown of one record. Returns false when there is no such record. */
-export function setRecordTakedown(context: ApplyContext, owner: number, ref: RecordRef, takedownRef: string | null): boolean {
+export function setRecordTakedown(
+  context: ApplyContext,
+  owner: number,
+  ref: RecordRef,
+  takedownRef: string | null,
+): boolean {
   const record = loadRecord(context.state, owner, ref);
   if (record === undefined) return false;
   if (record.row.takedownRef === takedownRef) return true;

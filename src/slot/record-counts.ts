@@ -21,7 +21,13 @@ export function getRecordCounts(state: SlotState, owner: number, collection: str
   const value = state.rows.getVolatile(recordCountsKey(owner, collection, rkey));
   if (value === undefined) return none;
   const reader = new ByteReader(value);
-  return { likes: reader.u32(), replies: reader.u32(), reposts: reader.u32(), quotes: reader.u32(), bookmarks: reader.u32() };
+  return {
+    likes: reader.u32(),
+    replies: reader.u32(),
+    reposts: reader.u32(),
+    quotes: reader.u32(),
+    bookmarks: reader.u32(),
+  };
 }
 
 export function addToRecordCount(state: SlotState, key: Buffer, name: RecordCountName, change: 1 | -1): void {
@@ -31,4 +37,3 @@ export function addToRecordCount(state: SlotState, key: Buffer, name: RecordCoun
   if (value.every((byte) => byte === 0)) state.rows.remove(key);
   else state.rows.put(key, value);
 }
-

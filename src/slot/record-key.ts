@@ -1,4 +1,4 @@
-import { readCollection, readRkey, type RecordRef } from '../atproto/compact-key.ts';
+import { type RecordRef, readCollection, readRkey } from '../atproto/compact-key.ts';
 import { readKey } from './slot-state.ts';
 
 /** Reads the collection and rkey out of a key of the record table, or of another with the same layout. */

@@ -99,7 +99,8 @@ export function recordJsonStart(value: Buffer): number {
   const flags = value[1]!;
   if ((flags & recordFlag.edgeForm) !== 0) return -1;
   const timesEnd = 2 + ((flags & recordFlag.created) === 0 ? timeBytes : 2 * timeBytes);
-  if ((flags & (recordFlag.textCid | recordFlag.takedown | recordFlag.postFlags)) === 0) return timesEnd + bareDigestBytes;
+  if ((flags & (recordFlag.textCid | recordFlag.takedown | recordFlag.postFlags)) === 0)
+    return timesEnd + bareDigestBytes;
   const reader = new ByteReader(value, timesEnd);
   if ((flags & recordFlag.textCid) === 0) reader.bytes(bareDigestBytes);
   else reader.sized();

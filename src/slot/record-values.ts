@@ -41,7 +41,10 @@ export function embedsOf(post: JsonObject): JsonObject[] {
   if (embed['$type'] !== 'app.bsky.embed.recordWithMedia') return [embed];
   const record = objectOf(embed['record']);
   const media = objectOf(embed['media']);
-  return [...(record === undefined ? [] : [{ ...record, $type: 'app.bsky.embed.record' }]), ...(media === undefined ? [] : [media])];
+  return [
+    ...(record === undefined ? [] : [{ ...record, $type: 'app.bsky.embed.record' }]),
+    ...(media === undefined ? [] : [media]),
+  ];
 }
 
 const quotableCollection = 'app.bsky.feed.post';

@@ -5,15 +5,14 @@
  * marked for resync. A snapshot comes as begin, chunks, end: what the chunks name is kept or brought up to date, and the
  * end sweeps away what they did not name. (owner, resyncSeen, collection, rkey) → nothing, only while a snapshot is read in.
  */
-import { writeCollection, writeRkey } from '../atproto/compact-key.ts';
+import { writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
 import type { CommitEntry, ResyncBeginEntry, ResyncChunkEntry, ResyncEndEntry, SyncEntry } from '../atproto/entry.ts';
-import { writeDid } from '../atproto/compact-key.ts';
 import { prefixEnd } from '../storage/environment.ts';
 import { ensureActor, getRepo, putRepo } from './actor-row.ts';
-import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { loadRecord } from './applied-record.ts';
-import { readRecordRefOfKey } from './record-key.ts';
+import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { applyRepoOp, removeRecord } from './record-apply.ts';
+import { readRecordRefOfKey } from './record-key.ts';
 import { recordPrefix } from './record-row.ts';
 import { beginKey, beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
 

@@ -1,8 +1,8 @@
 /** Feed items of reposts, which show only while their post exists. */
 import type { RecordRef } from '../atproto/compact-key.ts';
 import type { Effect } from '../atproto/entry.ts';
-import type { ApplyContext } from './apply-context.ts';
 import type { AppliedRecord } from './applied-record.ts';
+import type { ApplyContext } from './apply-context.ts';
 import { type FeedItem, feedFlag, feedKey, putFeedItem, readFeedItem } from './feed-item.ts';
 import { duplicatesOf, type EdgeSubject, findEdge } from './outgoing-edge.ts';
 import { getRecordRow, hasRecord, sortMsOf } from './record-row.ts';
@@ -18,7 +18,13 @@ export function putRepostItem(state: SlotState, record: AppliedRecord, subject: 
   const first = findEdge(state, owner, 'repost', subject);
   const firstItem = first === undefined ? undefined : getItem(state, owner, first.sortMs, first.rkey);
   const exists = isOwnAndThere || ((firstItem?.flags ?? 0) & feedFlag.postExists) !== 0;
-  putFeedItem(state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, post, flags: exists ? feedFlag.postExists : 0 });
+  putFeedItem(state, owner, {
+    sortMs,
+    collection: ref.collection,
+    rkey: ref.rkey,
+    post,
+    flags: exists ? feedFlag.postExists : 0,
+  });
 }
 
 function getItem(state: SlotState, owner: number, sortMs: number, rkey: string): FeedItem | undefined {
@@ -42,7 +48,14 @@ export function applyPostExists(context: ApplyContext, effect: Effect & { readon
   }
 }
 
-function setExists(state: SlotState, owner: number, sortMs: number, rkey: string, post: RecordRef, exists: boolean): void {
+function setExists(
+  state: SlotState,
+  owner: number,
+  sortMs: number,
+  rkey: string,
+  post: RecordRef,
+  exists: boolean,
+): void {
   const item = { sortMs, collection: repostCollection, rkey, post };
   putFeedItem(state, owner, { ...item, flags: exists ? feedFlag.postExists : 0 });
 }

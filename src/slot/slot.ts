@@ -6,22 +6,37 @@
  * that holds it is on disk: `run` returns only then.
  */
 import { createHash } from 'node:crypto';
+import { readEffect } from '../atproto/effect-codec.ts';
 import type { ContinueWork, Effect } from '../atproto/entry.ts';
-import { decodeEntry, encodeEntry, readEffect } from '../atproto/entry-codec.ts';
+import { routingKey } from '../atproto/entry.ts';
+import { decodeEntry, encodeEntry } from '../atproto/entry-codec.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
-import { type Chunk, type ChunkOutcome, effectsPerEntryMax, markOf, readChunk, readMark, writeChunk, writeMark } from '../log/chunk.ts';
+import {
+  type Chunk,
+  type ChunkOutcome,
+  effectsPerEntryMax,
+  markOf,
+  readChunk,
+  readMark,
+  writeChunk,
+  writeMark,
+} from '../log/chunk.ts';
 import { EmbeddedLog, type LoggedChunk } from '../log/embedded-log.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import { Environment } from '../storage/environment.ts';
-import { routingKey } from '../atproto/entry.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { applyEffect, applyEntry } from './apply-entry.ts';
 import { Outbox, type OutboxBatch } from './outbox.ts';
-import { beginSlotKey, slotTableNames, slotTables, SlotState, tableCode } from './slot-state.ts';
+import { beginSlotKey, SlotState, slotTableNames, slotTables, tableCode } from './slot-state.ts';
 
-export type SlotOptions = { readonly index: number; readonly slots: number; readonly path: string; readonly mapBytes: number };
+export type SlotOptions = {
+  readonly index: number;
+  readonly slots: number;
+  readonly path: string;
+  readonly mapBytes: number;
+};
 
 /** What one transaction did. */
 export type RunResult = {
@@ -68,7 +83,10 @@ export class Slot implements AsyncDisposable {
   }
 
   static open(options: SlotOptions): Slot {
-    return new Slot(options, Environment.open({ path: options.path, mapBytes: options.mapBytes, tables: slotTableNames }));
+    return new Slot(
+      options,
+      Environment.open({ path: options.path, mapBytes: options.mapBytes, tables: slotTableNames }),
+    );
   }
 
   /** Last seq applied and durable; inclusive. */
@@ -117,7 +135,10 @@ export class Slot implements AsyncDisposable {
       const slots = reader.u32();
       this.#sentCount = reader.u48();
       this.#receivedCount = reader.u48();
-      invariant(slots === this.#slots, `slot ${this.index} was written for ${slots} slots and is opened for ${this.#slots}`);
+      invariant(
+        slots === this.#slots,
+        `slot ${this.index} was written for ${slots} slots and is opened for ${this.#slots}`,
+      );
     }
     this.state.resetOwners(nextOwner);
     this.#log.reload();
@@ -136,7 +157,8 @@ export class Slot implements AsyncDisposable {
     if (known !== undefined) return known;
     const value = this.state.rows.get(beginSlotKey(tableCode.source).u16(slot).finish());
     const reader = value === undefined ? undefined : new ByteReader(value);
-    const source = reader === undefined ? { generation: 0, lastMark: 0 } : { generation: reader.u32(), lastMark: readMark(reader) };
+    const source =
+      reader === undefined ? { generation: 0, lastMark: 0 } : { generation: reader.u32(), lastMark: readMark(reader) };
     this.#sources.set(slot, source);
     return source;
   }

@@ -6,7 +6,7 @@
  * Deleted replies stay as tombstones: the OP thread walks through them, and a tombstone keeps the result of late arrivals
  * independent of their order. Children may come before parents.
  */
-import { readDid, readRkey, type RecordRef, recordUri, writeDid, writeRkey } from '../atproto/compact-key.ts';
+import { type RecordRef, readDid, readRkey, recordUri, writeDid, writeRkey } from '../atproto/compact-key.ts';
 import type { Effect } from '../atproto/entry.ts';
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
@@ -110,7 +110,12 @@ export function readThreadReply(key: Buffer, value: Buffer): ThreadReply {
   return decodeReply(readPost(reader), value);
 }
 
-export function getThreadReply(state: SlotState, owner: number, rootRkey: string, reply: PostRef): ThreadReply | undefined {
+export function getThreadReply(
+  state: SlotState,
+  owner: number,
+  rootRkey: string,
+  reply: PostRef,
+): ThreadReply | undefined {
   const value = state.rows.get(replyKey(owner, rootRkey, reply));
   return value === undefined ? undefined : decodeReply(reply, value);
 }

@@ -41,11 +41,12 @@ export class Table {
   }
 
   put(key: Buffer, value: Buffer): void {
-    this.#db.put(key, value);
+    // Inside a transaction it is done when it returns.
+    void this.#db.put(key, value);
   }
 
   remove(key: Buffer): void {
-    this.#db.remove(key);
+    void this.#db.remove(key);
   }
 
   scan(range: Scan): Iterable<Row> {

@@ -1,0 +1,178 @@
+/** The bytes of effects, and the codes of edge kinds. Part of the stored format: tags and codes are append only. */
+import type { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { invariant } from '../base/invariant.ts';
+import { readDid, readRecordRef, writeDid, writeRecordRef } from './compact-key.ts';
+import type { EdgeKind, Effect } from './entry.ts';
+import { readEntryTime, writeEntryTime } from './entry-time.ts';
+
+/** Codes of edge kinds in keys and entries; append only. */
+export const edgeCode = {
+  follow: 1,
+  like: 2,
+  repost: 3,
+  quote: 4,
+  reply: 5,
+  block: 6,
+  'list-item': 7,
+  'list-block': 8,
+  verification: 9,
+} as const satisfies Record<EdgeKind, number>;
+
+const edgeByCode: readonly (EdgeKind | undefined)[] = (() => {
+  const table: (EdgeKind | undefined)[] = [];
+  for (const [kind, code] of Object.entries(edgeCode)) table[code] = kind as EdgeKind;
+  return table;
+})();
+
+export function edgeOfCode(code: number): EdgeKind {
+  const kind = edgeByCode[code];
+  invariant(kind !== undefined, 'a stored edge code is one that was given out');
+  return kind;
+}
+
+/** Writes a text that may be null. */
+export function writeNullable(writer: ByteWriter, value: string | null): void {
+  if (value === null) writer.u8(0);
+  else writer.u8(1).text(value);
+}
+
+/** Reads what `writeNullable` wrote. */
+export function readNullable(reader: ByteReader): string | null {
+  return reader.u8() === 0 ? null : reader.text();
+}
+
+const effectTag = {
+  edge: 1,
+  thread: 2,
+  notice: 3,
+  'notice-takedown': 4,
+  'post-exists': 5,
+  'handle-claim': 6,
+  'handle-loss': 7,
+} as const;
+
+/** Appends one effect to `writer`. */
+export function writeEffect(writer: ByteWriter, effect: Effect): void {
+  writer.u8(effectTag[effect.type]);
+  switch (effect.type) {
+    case 'edge':
+      return writeEdge(writer, effect);
+    case 'thread':
+      writer.u8((effect.present ? 1 : 0) | (effect.isTakenDown ? 2 : 0));
+      writeRecordRef(writer, effect.root);
+      writeRecordRef(writer, effect.parent);
+      writeRecordRef(writer, effect.reply);
+      writeEntryTime(writer, effect.sortMs);
+      return writeEntryTime(writer, effect.timeMs);
+    case 'notice':
+      writer.u8((effect.present ? 1 : 0) | (effect.isTakenDown ? 2 : 0));
+      writeDid(writer, effect.recipient);
+      writeRecordRef(writer, effect.source);
+      writer.text(effect.reason);
+      writeNullable(writer, effect.reasonSubject);
+      return writeEntryTime(writer, effect.sortMs);
+    case 'notice-takedown':
+      writeDid(writer.u8(effect.isTakenDown ? 1 : 0), effect.recipient);
+      writeRecordRef(writer, effect.source);
+      return writeEntryTime(writer, effect.sortMs);
+    case 'post-exists':
+      writeDid(writer.u8(effect.exists ? 1 : 0), effect.reposter);
+      return writeRecordRef(writer, effect.post);
+    case 'handle-claim':
+      writeDid(writer.u8(effect.present ? 1 : 0).text(effect.handle), effect.did);
+      return writeEntryTime(writer, effect.verifiedAtMs);
+    case 'handle-loss':
+      writeDid(writer.text(effect.handle), effect.did);
+      return writeEntryTime(writer, effect.winnerVerifiedAtMs);
+  }
+}
+
+const edgeFlag = { present: 1, hasSubject: 2, hasSubjectDid: 4 } as const;
+
+function writeEdge(writer: ByteWriter, effect: Effect & { type: 'edge' }): void {
+  const { subject } = effect;
+  const needsDid = subject === null || subject.did !== effect.subjectDid;
+  const flags = (effect.present ? edgeFlag.present : 0) | (subject === null ? 0 : edgeFlag.hasSubject);
+  writer.u8(edgeCode[effect.edge]).u8(flags | (needsDid ? edgeFlag.hasSubjectDid : 0));
+  writeRecordRef(writer, effect.source);
+  if (subject !== null) writeRecordRef(writer, subject);
+  if (needsDid) writeDid(writer, effect.subjectDid);
+  writeEntryTime(writer, effect.sortMs);
+}
+
+function readEdge(reader: ByteReader): Effect {
+  const edge = edgeOfCode(reader.u8());
+  const flags = reader.u8();
+  const source = readRecordRef(reader);
+  const subject = (flags & edgeFlag.hasSubject) === 0 ? null : readRecordRef(reader);
+  const subjectDid = (flags & edgeFlag.hasSubjectDid) === 0 ? subject?.did : readDid(reader);
+  invariant(subjectDid !== undefined, 'an edge names the actor that it concerns');
+  return { type: 'edge', edge, present: (flags & 1) === 1, source, subjectDid, subject, sortMs: readEntryTime(reader) };
+}
+
+function readThread(reader: ByteReader): Effect {
+  const flags = reader.u8();
+  return {
+    type: 'thread',
+    present: (flags & 1) === 1,
+    isTakenDown: (flags & 2) === 2,
+    root: readRecordRef(reader),
+    parent: readRecordRef(reader),
+    reply: readRecordRef(reader),
+    sortMs: readEntryTime(reader),
+    timeMs: readEntryTime(reader),
+  };
+}
+
+function readNotice(reader: ByteReader): Effect {
+  const flags = reader.u8();
+  return {
+    type: 'notice',
+    present: (flags & 1) === 1,
+    isTakenDown: (flags & 2) === 2,
+    recipient: readDid(reader),
+    source: readRecordRef(reader),
+    reason: reader.text(),
+    reasonSubject: readNullable(reader),
+    sortMs: readEntryTime(reader),
+  };
+}
+
+/** Reads one effect that `writeEffect` wrote. */
+export function readEffect(reader: ByteReader): Effect {
+  switch (reader.u8()) {
+    case effectTag.edge:
+      return readEdge(reader);
+    case effectTag.thread:
+      return readThread(reader);
+    case effectTag.notice:
+      return readNotice(reader);
+    case effectTag['notice-takedown']:
+      return {
+        type: 'notice-takedown',
+        isTakenDown: reader.u8() === 1,
+        recipient: readDid(reader),
+        source: readRecordRef(reader),
+        sortMs: readEntryTime(reader),
+      };
+    case effectTag['post-exists']:
+      return { type: 'post-exists', exists: reader.u8() === 1, reposter: readDid(reader), post: readRecordRef(reader) };
+    case effectTag['handle-claim']:
+      return {
+        type: 'handle-claim',
+        present: reader.u8() === 1,
+        handle: reader.text(),
+        did: readDid(reader),
+        verifiedAtMs: readEntryTime(reader),
+      };
+    case effectTag['handle-loss']:
+      return {
+        type: 'handle-loss',
+        handle: reader.text(),
+        did: readDid(reader),
+        winnerVerifiedAtMs: readEntryTime(reader),
+      };
+    default:
+      throw new Error('unreachable effect tag');
+  }
+}
