@@ -1,4 +1,5 @@
 /** Which slot of this node answers for a key. */
+import { didLengthMax } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
 import type { SlotState } from '../slot-state.ts';
@@ -24,4 +25,9 @@ export class SlotLookup {
     if (state === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
     return state;
   }
+}
+
+/** Returns the owner number of a DID in its slot, or undefined when it is unknown there or too long to be stored. */
+export function ownerOfDid(state: SlotState, did: string): number | undefined {
+  return did.length > didLengthMax ? undefined : state.ownerOf(did);
 }

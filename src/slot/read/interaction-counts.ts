@@ -1,0 +1,121 @@
+/** Answers of GetInteractionCounts and GetCountsForUsers: packed numbers, one column a count. */
+import { FieldScanner } from '../../proto/fields.ts';
+import { wireType } from '../../proto/message-decoder.ts';
+import { type ActorCountName, actorCountNames, getActorCounts } from '../actor-counts.ts';
+import { recordCountNames } from '../record-counts.ts';
+import { tableCode } from '../slot-state.ts';
+import type { AnswerWriter } from './answer-writer.ts';
+import { type KnownCollection, knownCollection, type RowFinder } from './row-finder.ts';
+import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
+
+/** Response fields of GetInteractionCounts, in the order in which a row holds its counts. */
+const fieldByRecordCount: Readonly<Record<(typeof recordCountNames)[number], number>> = {
+  likes: 1,
+  replies: 3,
+  reposts: 2,
+  quotes: 4,
+  bookmarks: 5,
+};
+const recordColumns = recordCountNames
+  .map((name, position) => ({ number: fieldByRecordCount[name], position }))
+  .sort((a, b) => a.number - b.number);
+const recordColumnCount = recordCountNames.length;
+const post: KnownCollection = knownCollection('app.bsky.feed.post');
+
+/** Response fields of GetCountsForUsers; drafts are not stored yet and always 0. */
+const actorColumns: readonly (readonly [number, ActorCountName | null])[] = [
+  [1, 'posts'],
+  [3, 'follows'],
+  [4, 'followers'],
+  [5, 'lists'],
+  [6, 'feeds'],
+  [7, 'starterPacks'],
+  [8, null],
+];
+
+let counts = new Uint32Array(1024);
+
+function reserveCounts(needed: number): void {
+  if (needed <= counts.length) return;
+  const grown = new Uint32Array(Math.max(needed, counts.length * 2));
+  grown.set(counts);
+  counts = grown;
+}
+
+/** Writes column `position` of `count` rows of `width` numbers as a packed field. */
+function writeColumn(into: AnswerWriter, number: number, count: number, width: number, position: number): void {
+  const start = into.begin(number, 1);
+  into.reserve(count * 5);
+  const { buffer } = into;
+  let at = into.length;
+  for (let item = 0; item < count; item++) {
+    let rest = counts[item * width + position]!;
+    while (rest > 0x7f) {
+      buffer[at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    buffer[at++] = rest;
+  }
+  into.length = at;
+  into.end(start, 1);
+}
+
+/** Writes the counts of the records of a request. */
+export function writeInteractionCounts(into: AnswerWriter, finder: RowFinder, request: Buffer): void {
+  const scanner = new FieldScanner(request, 'refs');
+  const inner = new FieldScanner(request, 'refs', 0, 0);
+  let count = 0;
+  while (scanner.next()) {
+    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    reserveCounts((count + 1) * recordColumnCount);
+    inner.reset(request, scanner.start, scanner.end);
+    let start = scanner.start;
+    let end = start;
+    while (inner.next()) {
+      if (inner.number !== 1 || inner.wire !== wireType.sized) continue;
+      start = inner.start;
+      end = inner.end;
+    }
+    const key = finder.keyOf(request, start, end, tableCode.recordCounts, post, true);
+    readRecordCounts(key === undefined ? undefined : finder.state.rows.getVolatile(key), count * recordColumnCount);
+    count++;
+  }
+  if (count === 0) return;
+  for (const { number, position } of recordColumns) writeColumn(into, number, count, recordColumnCount, position);
+}
+
+function readRecordCounts(row: Buffer | undefined, base: number): void {
+  for (let position = 0; position < recordColumnCount; position++) {
+    const at = position * 4;
+    counts[base + position] =
+      row === undefined ? 0 : ((row[at]! << 24) | (row[at + 1]! << 16) | (row[at + 2]! << 8) | row[at + 3]!) >>> 0;
+  }
+}
+
+/** Writes the counts of the actors of a request. */
+export function writeCountsForUsers(into: AnswerWriter, lookup: SlotLookup, request: Buffer): void {
+  const scanner = new FieldScanner(request, 'dids');
+  const width = actorCountNames.length;
+  let count = 0;
+  while (scanner.next()) {
+    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    reserveCounts((count + 1) * width);
+    const did = request.utf8Slice(scanner.start, scanner.end);
+    const state = lookup.stateOf(did);
+    const owner = ownerOfDid(state, did);
+    const found = owner === undefined ? undefined : getActorCounts(state, owner);
+    for (let position = 0; position < width; position++) counts[count * width + position] = found?.[actorCountNames[position]!] ?? 0;
+    count++;
+  }
+  if (count === 0) return;
+  for (const [number, name] of actorColumns) {
+    if (name === null) writeZeroes(into, number, count);
+    else writeColumn(into, number, count, width, actorCountNames.indexOf(name));
+  }
+}
+
+function writeZeroes(into: AnswerWriter, number: number, count: number): void {
+  const start = into.begin(number, 1);
+  into.raw(Buffer.alloc(count));
+  into.end(start, 1);
+}

@@ -1,0 +1,83 @@
+/**
+ * Pages of lists that stand in time order in keys: limits, tokens, and the walk from newest to oldest.
+ *
+ * A token is `<ms>__<rest of the key in base64url>`, the place of the last item given, so that items of one millisecond are
+ * neither lost nor repeated. It never holds `::`, which the AppView refuses.
+ */
+import { writeEntryTime } from '../../atproto/entry-time.ts';
+import { ByteWriter } from '../../base/bytes.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { prefixEnd, type Row, type Table } from '../../storage/environment.ts';
+
+/** A greater limit is taken as this: the token goes on from there. Units: items. */
+export const pageItemsMax = 1_000;
+/** What stands behind the time in a key is never longer. Units: bytes. */
+const keyRestBytesMax = 1_024;
+const timeBytes = 6;
+const yearZeroMs = 62_167_219_200_000;
+
+const tokenWriter = new ByteWriter(512);
+
+/** What every paged request names. */
+export type PageRequest = { readonly limit: number; readonly cursor: string };
+
+/** Returns how many items to give: none for a limit of 0 or less. */
+export function pageLimit(limit: number): number {
+  return Math.max(0, Math.min(limit, pageItemsMax));
+}
+
+/** Refuses a page token, naming its field. */
+export function refuseToken(place: string): never {
+  throw new DataPlaneError('InvalidArgument', `${place}: malformed page token`);
+}
+
+/** Reads the biased six-byte time at `at`. Units: ms. */
+export function keyTimeMs(key: Buffer, at: number): number {
+  return key.readUIntBE(at, timeBytes) - yearZeroMs;
+}
+
+/** Returns the token of the item at `key`, whose time stands behind `prefixLength` bytes. */
+export function keyToken(key: Buffer, prefixLength: number): string {
+  return `${keyTimeMs(key, prefixLength)}__${key.toString('base64url', prefixLength + timeBytes)}`;
+}
+
+/** Returns the key that a token names under `prefix`. Errors: DataPlaneError `InvalidArgument`. */
+export function keyOfToken(token: string, prefix: Buffer, place: string): Buffer {
+  const match = /^(-?\d{1,15})__([A-Za-z0-9_-]*)$/.exec(token);
+  if (match === null) refuseToken(place);
+  const rest = Buffer.from(match[2]!, 'base64url');
+  if (rest.length > keyRestBytesMax) refuseToken(place);
+  tokenWriter.clear().bytes(prefix);
+  writeEntryTime(tokenWriter, Number(match[1]));
+  return tokenWriter.bytes(rest).finish();
+}
+
+/** Where a walk from newest to oldest begins: at the newest, or behind the item that a token names. */
+export type WalkStart = { readonly prefix: Buffer; readonly start: Buffer; readonly after: Buffer | null };
+
+/** Returns where the page after `cursor` begins among the keys that begin with `prefix`. */
+export function walkFrom(prefix: Buffer, cursor: string, place: string): WalkStart {
+  if (cursor === '') return { prefix, start: prefixEnd(prefix), after: null };
+  const after = keyOfToken(cursor, prefix, place);
+  return { prefix, start: after, after };
+}
+
+/** Yields rows from newest to oldest; whoever stops early frees the walk. */
+export function* walkRows(rows: Table, walk: WalkStart, limit: number): Generator<Row> {
+  let left = limit;
+  for (const row of rows.scan({ start: walk.start, end: walk.prefix, isReverse: true, limit: limit + 1 })) {
+    if (walk.after !== null && row.key.equals(walk.after)) continue;
+    if (left-- <= 0) return;
+    yield row;
+  }
+}
+
+/** Like `walkRows`, for rows whose value says nothing. */
+export function* walkKeys(rows: Table, walk: WalkStart, limit: number): Generator<Buffer> {
+  let left = limit;
+  for (const key of rows.scanKeys({ start: walk.start, end: walk.prefix, isReverse: true, limit: limit + 1 })) {
+    if (walk.after !== null && key.equals(walk.after)) continue;
+    if (left-- <= 0) return;
+    yield key;
+  }
+}

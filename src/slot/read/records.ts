@@ -1,0 +1,52 @@
+/** Answers of the Get…Records methods, and the records that an actor's row carries along. */
+import { FieldScanner } from '../../proto/fields.ts';
+import { postFlag } from '../record-row.ts';
+import { tableCode } from '../slot-state.ts';
+import type { AnswerWriter } from './answer-writer.ts';
+import { writeAbsentRecord, writeRecord } from './record-answer.ts';
+import type { KnownCollection, RowFinder } from './row-finder.ts';
+
+const recordsField = 1;
+const metaField = 2;
+const urisField = 1;
+const metaFieldOf = { violatesThreadGate: 1, violatesEmbeddingRules: 4, hasPostGate: 5, hasThreadGate: 6 } as const;
+
+/** Items of one request beyond this are refused by the router; a node only guards its memory. */
+let flagsOfItems = new Uint8Array(1024);
+
+/** Writes one Record for each URI of a request, in order. Returns how many there were. */
+export function writeRecords(into: AnswerWriter, finder: RowFinder, request: Buffer, collection: KnownCollection): number {
+  const scanner = new FieldScanner(request, 'uris');
+  let count = 0;
+  while (scanner.next()) {
+    if (scanner.number !== urisField) continue;
+    if (count === flagsOfItems.length) {
+      const grown = new Uint8Array(count * 2);
+      grown.set(flagsOfItems);
+      flagsOfItems = grown;
+    }
+    const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection, false);
+    const value = key === undefined ? undefined : finder.state.rows.getVolatile(key);
+    if (key === undefined || value === undefined) {
+      writeAbsentRecord(into, recordsField);
+      flagsOfItems[count++] = 0;
+    } else {
+      flagsOfItems[count++] = writeRecord(into, recordsField, finder.state, finder.owner, key, value);
+    }
+  }
+  return count;
+}
+
+/** Writes the records of a request and, behind them, one PostRecordMeta for each. */
+export function writePostRecords(into: AnswerWriter, finder: RowFinder, request: Buffer, collection: KnownCollection): void {
+  const count = writeRecords(into, finder, request, collection);
+  for (let index = 0; index < count; index++) {
+    const flags = flagsOfItems[index]!;
+    const start = into.begin(metaField, 1);
+    if ((flags & postFlag.violatesThreadGate) !== 0) into.trueField(metaFieldOf.violatesThreadGate);
+    if ((flags & postFlag.violatesEmbeddingRules) !== 0) into.trueField(metaFieldOf.violatesEmbeddingRules);
+    if ((flags & postFlag.hasPostGate) !== 0) into.trueField(metaFieldOf.hasPostGate);
+    if ((flags & postFlag.hasThreadGate) !== 0) into.trueField(metaFieldOf.hasThreadGate);
+    into.end(start, 1);
+  }
+}
