@@ -4,9 +4,7 @@
  * Owns: the straight path from a URI's bytes to the stored bytes in the answer: no record is decoded, nothing is kept. Refuses:
  * batches above `recordBatchItemsMax`, slots that this node does not serve, URIs that name no record.
  */
-import { parseRecordUri } from '../atproto/compact-key.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { slotOf } from '../shardmap/slot-of.ts';
 import { jsonOfRow } from '../slot/applied-record.ts';
 import { decodeRecordRow, recordJsonStart, recordKey } from '../slot/record-row.ts';
 import type { SlotState } from '../slot/slot-state.ts';
@@ -14,6 +12,7 @@ import { BoundedReader } from '../wire/bounded-reader.ts';
 import { payloadBytesMax } from '../wire/frame.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { recordBatchItemsMax, recordBatchVersion } from '../wire/record-batch.ts';
+import { OwnerCache, RecordUriReader } from './record-uri-reader.ts';
 
 export type RecordBatchOptions = {
   /** How many slots the map has. */
@@ -47,7 +46,7 @@ class AnswerBuffer {
     const length = source.length - start;
     this.#reserve(length + varintBytesMax);
     this.#varint(length + 1);
-    source.copy(this.#bytes, this.#length, start);
+    source.copy(this.#bytes, this.#length, start, start + length);
     this.#length += length;
   }
 
@@ -74,36 +73,44 @@ class AnswerBuffer {
 /** Returns the handler of `recordBatchMethod`. Its answers alias one buffer. */
 export function createRecordBatchHandler(options: RecordBatchOptions): CallHandler {
   const answer = new AnswerBuffer();
+  const refs = new RecordUriReader();
+  const owners = new OwnerCache();
   return (payload) => {
     const reader = new BoundedReader(payload, 'slot.records');
     if (reader.u8() !== recordBatchVersion) reader.fail('of another version');
     const count = reader.count();
     if (count > recordBatchItemsMax) {
-      throw new DataPlaneError(
-        'ResourceExhausted',
-        `${count} URIs in one batch; recordBatchItemsMax is ${recordBatchItemsMax}`,
-      );
+      const problem = `${count} URIs in one batch; recordBatchItemsMax is ${recordBatchItemsMax}`;
+      throw new DataPlaneError('ResourceExhausted', problem);
     }
     answer.begin(count);
-    for (let index = 0; index < count; index++) addRecord(answer, options, reader.text());
+    for (let index = 0; index < count; index++) {
+      const length = reader.varint();
+      const start = reader.position;
+      reader.skip(length);
+      refs.read(reader.buffer, start, start + length);
+      const slot = refs.didHash & (options.slots - 1);
+      const state = options.stateOf(slot);
+      if (state === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${refs.did} is not served here`);
+      const owner = owners.ownerOf(state, refs);
+      if (owner === 0) answer.addNothing();
+      else addRecord(answer, state, owner, refs);
+    }
     return answer.finish();
   };
 }
 
-function addRecord(answer: AnswerBuffer, options: RecordBatchOptions, uri: string): void {
-  const ref = parseRecordUri(uri);
-  if (ref === undefined)
-    throw new DataPlaneError('InvalidArgument', `not the AT-URI of a record: ${uri.slice(0, 200)}`);
-  const slot = slotOf(ref.did, options.slots);
-  const state = options.stateOf(slot);
-  if (state === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${ref.did} is not served here`);
-  const owner = state.ownerOf(ref.did);
-  const value = owner === undefined ? undefined : state.rows.getVolatile(recordKey(owner, ref.collection, ref.rkey));
-  if (owner === undefined || value === undefined) {
+function addRecord(answer: AnswerBuffer, state: SlotState, owner: number, refs: RecordUriReader): void {
+  const value = state.rows.getVolatile(recordKey(owner, refs.collection, refs.rkey));
+  if (value === undefined) {
     answer.addNothing();
     return;
   }
   const start = recordJsonStart(value);
-  if (start >= 0) answer.addTail(value, start);
-  else answer.addTail(Buffer.from(jsonOfRow(state, owner, ref, decodeRecordRow(value))), 0);
+  if (start >= 0) {
+    answer.addTail(value, start);
+    return;
+  }
+  const ref = { did: refs.did, collection: refs.collection, rkey: refs.rkey };
+  answer.addTail(Buffer.from(jsonOfRow(state, owner, ref, decodeRecordRow(value))), 0);
 }

@@ -77,6 +77,10 @@ export class BoundedReader {
     return texts;
   }
 
+  skip(bytes: number): void {
+    this.#take(bytes);
+  }
+
   /** Steps over a sized value. */
   skipSized(): void {
     this.#take(this.varint());
