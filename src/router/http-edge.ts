@@ -16,6 +16,7 @@ import {
 } from 'uWebSockets.js';
 import { DataPlaneError, errorTable, toDataPlaneError } from '../base/data-plane-error.ts';
 import { carriesToken } from '../wire/access-token.ts';
+import { type BodyBound, type BodyRoom, RequestBody } from './request-body.ts';
 import { readHead, replyTo, servicePath, tooLargeReply } from './rpc-endpoint.ts';
 import { httpStatusOf, type RpcReply } from './rpc-protocol.ts';
 import type { ServiceRouter } from './service-router.ts';
@@ -37,6 +38,7 @@ export type HttpEdgeOptions = {
   readonly port: number;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
   readonly bodyBytesMax: number;
+  readonly room: BodyRoom;
   /** Needed by `/metrics` and `/v1/...`; null where none is configured. */
   readonly adminToken: string | null;
   readonly isReady: () => Promise<boolean>;
@@ -73,31 +75,28 @@ function statusText(status: number): string {
 class Exchange {
   readonly response: HttpResponse;
   isEnded = false;
+  #body: RequestBody | null = null;
 
   constructor(response: HttpResponse) {
     this.response = response;
     response.onAborted(() => {
       this.isEnded = true;
+      if (this.#body?.isDropped === false) this.#body.drop();
     });
   }
 
-  /** Reads the body, copied; `whole` gets null as soon as it passes the bound. Nothing is called once the client has gone. */
-  readBody(bytesMax: number, whole: (body: Buffer | null) => void): void {
-    let chunks: Buffer[] | null = null;
-    let bytes = 0;
+  /** Reads the body; `whole` gets it, or the name of the bound that it passed. Nothing is called once the client has gone. */
+  readBody(bytesMax: number, room: BodyRoom, whole: (body: Buffer | BodyBound) => void): void {
+    const body = new RequestBody(bytesMax, room);
+    this.#body = body;
     this.response.onData((chunk, isLast) => {
-      bytes += chunk.byteLength;
-      if (this.isEnded || bytes - chunk.byteLength > bytesMax) return;
-      if (bytes > bytesMax) {
-        chunks = null;
-        return whole(null);
-      }
+      if (body.isDropped) return;
+      // The chunk is only lent, so it is copied.
       const copy = Buffer.allocUnsafe(chunk.byteLength);
       copy.set(new Uint8Array(chunk));
-      if (isLast && chunks === null) return whole(copy);
-      chunks ??= [];
-      chunks.push(copy);
-      if (isLast) whole(Buffer.concat(chunks));
+      const bound = body.add(copy);
+      if (bound !== null) whole(bound);
+      else if (isLast) whole(body.take());
     });
   }
 
@@ -135,7 +134,7 @@ class Exchange {
   }
 }
 
-function attachService(app: TemplatedApp, { router, bodyBytesMax }: HttpEdgeOptions): void {
+function attachService(app: TemplatedApp, { router, bodyBytesMax, room }: HttpEdgeOptions): void {
   app.post(`${servicePath}:method`, (response, request) => {
     const exchange = new Exchange(response);
     const head = readHead(request.getParameter(0) ?? '', (name) => request.getHeader(name));
@@ -147,8 +146,8 @@ function attachService(app: TemplatedApp, { router, bodyBytesMax }: HttpEdgeOpti
         true,
       );
     }
-    exchange.readBody(bodyBytesMax, (body) => {
-      if (body === null) return exchange.sendReply(tooLargeReply(head, bodyBytesMax), true);
+    exchange.readBody(bodyBytesMax, room, (body) => {
+      if (typeof body === 'string') return exchange.sendReply(tooLargeReply(head, body), true);
       void replyTo(router, head, body).then((reply) => exchange.sendReply(reply));
     });
   });
@@ -192,12 +191,9 @@ function attachOperators(app: TemplatedApp, options: HttpEdgeOptions): void {
       const exchange = new Exchange(response);
       if (!mayAsk(request)) return exchange.sendError(unauthenticated, true);
       if (route.verb === 'get') return void answerRoute(route, exchange, Buffer.alloc(0));
-      exchange.readBody(options.bodyBytesMax, (body) => {
-        if (body !== null) return void answerRoute(route, exchange, body);
-        exchange.sendError(
-          new DataPlaneError('ResourceExhausted', `the body is larger than bodyBytesMax = ${options.bodyBytesMax}`),
-          true,
-        );
+      exchange.readBody(options.bodyBytesMax, options.room, (body) => {
+        if (typeof body !== 'string') return void answerRoute(route, exchange, body);
+        exchange.sendError(new DataPlaneError('ResourceExhausted', `the body passes ${body}`), true);
       });
     });
   }

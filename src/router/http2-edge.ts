@@ -17,6 +17,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { RunningEdge } from './http-edge.ts';
+import { type BodyBound, type BodyRoom, RequestBody } from './request-body.ts';
 import { type RpcHead, readHead, replyTo, servicePath, tooLargeReply } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
 import type { ServiceRouter } from './service-router.ts';
@@ -29,6 +30,7 @@ export type Http2EdgeOptions = {
   readonly port: number;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
   readonly bodyBytesMax: number;
+  readonly room: BodyRoom;
 };
 
 /** Calls that one connection may have open: the AppView puts all of its calls on one. */
@@ -64,17 +66,22 @@ function sendPlain(stream: ServerHttp2Stream, status: number, text: string): voi
   stream.end(text);
 }
 
-function readBody(stream: ServerHttp2Stream, bytesMax: number, whole: (body: Buffer | null) => void): void {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+function readBody(
+  stream: ServerHttp2Stream,
+  { bodyBytesMax, room }: Http2EdgeOptions,
+  whole: (body: Buffer | BodyBound) => void,
+): void {
+  const body = new RequestBody(bodyBytesMax, room);
   stream.on('data', (chunk: Buffer) => {
-    const before = bytes;
-    bytes += chunk.length;
-    if (bytes <= bytesMax) chunks.push(chunk);
-    else if (before <= bytesMax) whole(null);
+    if (body.isDropped) return;
+    const bound = body.add(chunk);
+    if (bound !== null) whole(bound);
   });
   stream.on('end', () => {
-    if (bytes <= bytesMax) whole(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    if (!body.isDropped) whole(body.take());
+  });
+  stream.on('close', () => {
+    if (!body.isDropped) body.drop();
   });
 }
 
@@ -86,11 +93,7 @@ function headOf(headers: IncomingHttpHeaders): RpcHead | undefined {
   });
 }
 
-function serveStream(
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  { router, bodyBytesMax }: Http2EdgeOptions,
-): void {
+function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: Http2EdgeOptions): void {
   // A reset or a broken connection ends the stream; the call goes on and its reply is dropped.
   stream.on('error', () => {});
   const isCall = headers[':method'] === 'POST' && String(headers[':path'] ?? '').startsWith(servicePath);
@@ -101,9 +104,9 @@ function serveStream(
     else sendPlain(stream, 404, 'no such endpoint\n');
     return;
   }
-  readBody(stream, bodyBytesMax, (body) => {
-    if (body === null) sendReply(stream, tooLargeReply(head, bodyBytesMax));
-    else void replyTo(router, head, body).then((reply) => sendReply(stream, reply));
+  readBody(stream, options, (body) => {
+    if (typeof body === 'string') sendReply(stream, tooLargeReply(head, body));
+    else void replyTo(options.router, head, body).then((reply) => sendReply(stream, reply));
   });
 }
 

@@ -16,6 +16,7 @@ import { type JsonRoute, type RunningEdge, startHttpEdge } from './http-edge.ts'
 import { startHttp2Edge } from './http2-edge.ts';
 import type { IdentitySource } from './identity-source.ts';
 import { planByMethod } from './plans/service.ts';
+import { BodyRoom } from './request-body.ts';
 import { ServiceRouter } from './service-router.ts';
 import { type NodeCounts, settle } from './settle.ts';
 
@@ -23,10 +24,16 @@ import { type NodeCounts, settle } from './settle.ts';
 export type RouterLimits = AdmissionLimits & {
   /** Units: bytes of one request's body. */
   readonly bodyBytesMax: number;
+  /** Units: bytes of all bodies that are arriving. */
+  readonly arrivingBytesMax: number;
 };
 
 /** The defaults of all limits. */
-export const routerLimitDefaults: RouterLimits = { ...defaultAdmissionLimits, bodyBytesMax: 4 * 1024 * 1024 };
+export const routerLimitDefaults: RouterLimits = {
+  ...defaultAdmissionLimits,
+  bodyBytesMax: 4 * 1024 * 1024,
+  arrivingBytesMax: 256 * 1024 * 1024,
+};
 
 /** How a router is started. */
 export type RouterOptions = {
@@ -56,6 +63,8 @@ export type RunningRouter = AsyncDisposable & {
   readonly port: number;
   readonly http2Port: number | null;
   readonly router: ServiceRouter;
+  /** Bytes of bodies that are arriving now. */
+  arrivingBytes(): number;
   close(): Promise<void>;
 };
 
@@ -170,7 +179,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const close = async (): Promise<void> => {
     await Promise.all(edges.splice(0).map((edge) => edge.close()));
   };
-  const shared = { router, host, tls: map.tls, bodyBytesMax: limits.bodyBytesMax };
+  const room = new BodyRoom(limits.arrivingBytesMax);
+  const arrivingBytes = (): number => room.bytes;
+  const shared = { router, host, tls: map.tls, bodyBytesMax: limits.bodyBytesMax, room };
   try {
     const http = await startHttpEdge({
       ...shared,
@@ -183,7 +194,14 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     edges.push(http);
     const http2 = options.http2Port === null ? null : await startHttp2Edge({ ...shared, port: options.http2Port });
     if (http2 !== null) edges.push(http2);
-    return { port: http.port, http2Port: http2?.port ?? null, router, close, [Symbol.asyncDispose]: close };
+    return {
+      port: http.port,
+      http2Port: http2?.port ?? null,
+      router,
+      arrivingBytes,
+      close,
+      [Symbol.asyncDispose]: close,
+    };
   } catch (thrown) {
     await close();
     throw thrown;

@@ -1,5 +1,6 @@
 /** One remote call from body to reply: the same for every edge. */
 import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
+import type { BodyBound } from './request-body.ts';
 import {
   answerReply,
   errorReply,
@@ -60,10 +61,7 @@ export async function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer
   }
 }
 
-/** Returns the reply to a body that is too large. */
-export function tooLargeReply(head: RpcHead, bodyBytesMax: number): RpcReply {
-  return errorReply(
-    head.protocol,
-    new DataPlaneError('ResourceExhausted', `the body is larger than bodyBytesMax = ${bodyBytesMax}`),
-  );
+/** Returns the reply to a body that passed a bound. */
+export function tooLargeReply(head: RpcHead, bound: BodyBound): RpcReply {
+  return errorReply(head.protocol, new DataPlaneError('ResourceExhausted', `the body passes ${bound}`));
 }

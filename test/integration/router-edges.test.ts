@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -234,6 +234,36 @@ describe('HTTP/1.1', () => {
     );
     agent.destroy();
     expect(replies).toEqual(Array.from({ length: 50 }, (_unused, index) => [`${didOf(index).slice(-4)}.test`]));
+  });
+});
+
+describe('bodies that are arriving', () => {
+  test('are bounded all together, and give their room back when they end or break off', async () => {
+    await using other = await startRouter(optionsOf({ limits: { bodyBytesMax: 1000, arrivingBytesMax: 1500 } }));
+    const begin = async (): Promise<Socket> => {
+      const socket = connectTcp(other.port, '127.0.0.1').setNoDelay();
+      socket.write(
+        'POST /bsky.Service/Ping HTTP/1.1\r\nhost: x\r\ncontent-type: application/proto\r\ncontent-length: 900\r\n\r\n',
+      );
+      socket.write(Buffer.alloc(800));
+      return socket;
+    };
+    const first = await begin();
+    await waitFor('the first body takes room', () => other.arrivingBytes() === 800);
+    const second = await begin();
+    const [answer] = (await once(second, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 429[\s\S]*the body passes arrivingBytesMax/);
+    second.destroy();
+    first.destroy();
+    await waitFor('the room is given back', () => other.arrivingBytes() === 0);
+    const session = http2.connect(`http://127.0.0.1:${other.http2Port}`);
+    const stream = session.request({ ':method': 'POST', ':path': '/bsky.Service/Ping', ...proto });
+    stream.on('error', () => {});
+    stream.write(Buffer.alloc(800));
+    await waitFor('the stream takes room', () => other.arrivingBytes() === 800);
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+    await waitFor('the room is given back', () => other.arrivingBytes() === 0);
+    session.destroy();
   });
 });
 
