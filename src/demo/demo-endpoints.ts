@@ -130,6 +130,7 @@ async function answerOf(world: DemoWorld, request: IncomingMessage, url: string)
       ? failed(501, 'MethodNotImplemented', 'the demo network does not have this method')
       : method(world, asked.searchParams);
   }
+  if (asked.pathname === '/examples') return { status: 200, body: world.examples() };
   if (asked.pathname === '/.well-known/atproto-did') return wellKnownDid(world, request.headers.host ?? '');
   const path = asked.pathname.slice(1).replaceAll(/%3A/gi, ':');
   if (path.startsWith('did:')) return didDocument(world, path, url);

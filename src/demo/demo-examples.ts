@@ -34,6 +34,7 @@ class TopCount<Key> {
   }
 }
 
+/** Counts what records point at, to find the examples among them. */
 export class ExampleTally {
   readonly #likes = new TopCount<string>();
   readonly #replies = new TopCount<string>();

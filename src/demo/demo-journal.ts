@@ -86,9 +86,12 @@ export class DemoJournal implements Disposable {
   /** Size after the last rewriting. Units: bytes. */
   #bytesWhenSmall: number;
 
-  /** Opens a journal, handing over what it holds, in order. */
-  constructor(path: string, take: (item: JournalItem) => void) {
+  readonly #slackBytes: number;
+
+  /** Opens a journal, handing over what it holds, in order. It is large when it grew by `slackBytes` and by its size. */
+  constructor(path: string, slackBytes: number, take: (item: JournalItem) => void) {
     this.#path = path;
+    this.#slackBytes = slackBytes;
     this.#file = ItemFile.open(path, (bytes) => take(decodeItem(bytes)));
     this.#bytesWhenSmall = this.#file.bytes;
   }
@@ -103,7 +106,7 @@ export class DemoJournal implements Disposable {
 
   /** True when much of the file is likely to be out of date. */
   get isLarge(): boolean {
-    return this.#file.bytes > 2 * this.#bytesWhenSmall + 64 * 2 ** 20;
+    return this.#file.bytes > 2 * this.#bytesWhenSmall + this.#slackBytes;
   }
 
   /** Puts items in place of all that was written, whole or not at all. */

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import { answerRequest } from './demo-endpoints.ts';
 import type { DemoExamples } from './demo-examples.ts';
 import { DemoWorld } from './demo-world.ts';
@@ -30,9 +31,11 @@ export type DemoNetworkOptions = {
   readonly accountEvents?: number;
   readonly recordsMax?: number;
   readonly backlogBytesMax?: number;
+  readonly journalSlackBytes?: number;
   readonly clock?: Clock;
 };
 
+/** What a network is when its starter does not say. */
 export const demoNetworkDefaults = {
   seed: 1,
   actors: 150,
@@ -44,6 +47,7 @@ export const demoNetworkDefaults = {
   /** Past this, each commit also deletes an old record, so that a demo left running does not grow for ever. */
   recordsMax: 200_000,
   backlogBytesMax: 128 * 2 ** 20,
+  journalSlackBytes: 64 * 2 ** 20,
   initialSpanMs: 3 * 86_400_000,
 } as const;
 
@@ -149,23 +153,19 @@ async function runLive(emit: (records: number) => Promise<void>, perSecond: numb
  * Errors: DataPlaneError `ConfigInvalid` when the folder holds the network of another seed or size.
  */
 export async function startDemoNetwork(options: DemoNetworkOptions): Promise<RunningDemoNetwork> {
-  const { clock = systemClock, host = demoNetworkDefaults.host } = options;
-  const recordsPerSecond = options.recordsPerSecond ?? demoNetworkDefaults.recordsPerSecond;
-  const world = await DemoWorld.open(
-    {
-      dataDir: options.dataDir,
-      seed: options.seed ?? demoNetworkDefaults.seed,
-      actors: options.actors ?? demoNetworkDefaults.actors,
-      initialRecords: options.initialRecords ?? demoNetworkDefaults.initialRecords,
-      initialSpanMs: demoNetworkDefaults.initialSpanMs,
-      accountEvents: options.accountEvents ?? demoNetworkDefaults.accountEvents,
-      recordsMax: options.recordsMax ?? demoNetworkDefaults.recordsMax,
-      backlogBytesMax: options.backlogBytesMax ?? demoNetworkDefaults.backlogBytesMax,
-    },
-    clock.nowMs(),
-  );
+  const settings = { ...demoNetworkDefaults, clock: systemClock, ...options };
+  const { clock, host, recordsPerSecond } = settings;
+  const world = await DemoWorld.open(settings, clock.nowMs());
   const server = new DemoServer(world);
-  const port = await server.listen(host, options.port ?? demoNetworkDefaults.port);
+  let port: number;
+  try {
+    port = await server.listen(host, settings.port);
+  } catch (thrown) {
+    world[Symbol.dispose]();
+    throw new DataPlaneError('ConfigInvalid', `the demo network cannot listen on ${host}:${settings.port}`, {
+      cause: thrown,
+    });
+  }
   const stop = new AbortController();
   // One thing happens at a time, whoever asks for it.
   let turn: Promise<void> = Promise.resolve();

@@ -35,6 +35,8 @@ export type DemoWorldOptions = {
   readonly recordsMax: number;
   /** Messages that are kept for subscribers. Units: bytes. */
   readonly backlogBytesMax: number;
+  /** How much the journal may grow, besides doubling, before it is written anew. Units: bytes. */
+  readonly journalSlackBytes: number;
 };
 
 /** How many of the newest records an earlier run's network is understood from. */
@@ -73,7 +75,7 @@ export class DemoWorld implements Disposable {
       (_unused, actor) => new DemoRepo(this.actors.did(actor), () => demoKeypair(seed, actor)),
     );
     this.backlog = new FrameBacklog(dataDir, options.backlogBytesMax);
-    this.#journal = new DemoJournal(join(dataDir, 'journal'), (item) => this.#restore(item));
+    this.#journal = new DemoJournal(join(dataDir, 'journal'), options.journalSlackBytes, (item) => this.#restore(item));
     this.#seq = Math.max(this.#seq, this.backlog.newestSeq);
     for (let actor = 0; actor < actors; actor++) {
       this.#actorByDid.set(this.actors.did(actor), actor);
@@ -153,7 +155,7 @@ export class DemoWorld implements Disposable {
     const { seed, actors, accountEvents } = this.#options;
     // Other choices than the run before made, or everything would happen again.
     this.#graph = new SocialGraph({ seed, actors, accountEvents, choiceSeed: (seed ^ (this.#seq * 0x9e3779b1)) >>> 0 });
-    this.#graph.state.passTime(this.#lastMs);
+    for (const { head } of this.#repos) if (head !== null) this.#graph.state.passTid(head.rev);
     for (let actor = 0; actor < actors; actor++) {
       this.actors.set(actor, actorFlag.joined, before.has(actor, actorFlag.joined));
       this.actors.set(actor, actorFlag.inactive, before.has(actor, actorFlag.inactive));

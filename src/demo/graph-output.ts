@@ -25,6 +25,7 @@ export type GraphOutputOptions = {
   readonly accountEvents?: number;
 };
 
+/** When generated data happened, unless said otherwise. Units: milliseconds. */
 export const graphOutputDefaults = { startMs: Date.UTC(2025, 0, 1), spanMs: 90 * 86_400_000 } as const;
 
 /** Returns how many actors a number of records implies. */

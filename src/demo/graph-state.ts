@@ -34,6 +34,7 @@ export type GraphEvent =
   | { readonly kind: 'account'; readonly actor: number; readonly timeMs: number; readonly active: boolean }
   | GraphCommit;
 
+/** Ops of one repo under one rev. */
 export type GraphCommit = {
   readonly kind: 'commit';
   readonly actor: number;
@@ -125,9 +126,9 @@ export class GraphState {
     this.#nowMs = timeMs;
   }
 
-  /** Makes sure that keys and revs from now on are above those of `timeMs`. */
-  passTime(timeMs: number): void {
-    this.#tids.passTime(timeMs);
+  /** Makes sure that keys and revs from now on are above one that was given out before. */
+  passTid(tid: string): void {
+    this.#tids.pass(tid);
   }
 
   emit(event: GraphEvent): void {

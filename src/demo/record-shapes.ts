@@ -88,6 +88,7 @@ export type PostParts = {
   readonly createdAt: string;
 };
 
+/** Returns a post: root, reply or quote by what its parts name. */
 export function postRecord(random: SeededRandom, parts: PostParts): DagMap {
   const { composed, reply, createdAt } = parts;
   const embed = embedOf(random, parts.embed, parts.quoted);
@@ -120,6 +121,7 @@ export function subjectRecord(
   return { $type, subject, createdAt };
 }
 
+/** Returns a profile; avatar, banner and description come and go by chance. */
 export function profileRecord(random: SeededRandom, displayName: string, createdAt: string): DagMap {
   const record: DagMap = { $type: 'app.bsky.actor.profile' };
   if (random.next() < 0.8) record['avatar'] = blob(random, 'image/jpeg', 900_000);
@@ -130,6 +132,7 @@ export function profileRecord(random: SeededRandom, displayName: string, created
   return record;
 }
 
+/** Returns the status of someone who is live for a while. */
 export function statusRecord(random: SeededRandom, createdAt: string): DagMap {
   return {
     $type: 'app.bsky.actor.status',
@@ -140,6 +143,7 @@ export function statusRecord(random: SeededRandom, createdAt: string): DagMap {
   };
 }
 
+/** Returns a feed generator that `serviceDid` would serve. */
 export function generatorRecord(random: SeededRandom, serviceDid: string, createdAt: string): DagMap {
   return {
     did: serviceDid,
@@ -153,6 +157,7 @@ export function generatorRecord(random: SeededRandom, serviceDid: string, create
 /** Who may reply: rule types of a thread gate, a list by its URI, or null for everyone. */
 export type ReplyRule = 'mentionRule' | 'followerRule' | 'followingRule' | { readonly list: string };
 
+/** Returns a gate that decides who may reply to `post`. */
 export function threadgateRecord(post: string, allow: readonly ReplyRule[] | null, createdAt: string): DagMap {
   const $type = 'app.bsky.feed.threadgate';
   if (allow === null) return { post, $type, createdAt };
@@ -162,6 +167,7 @@ export function threadgateRecord(post: string, allow: readonly ReplyRule[] | nul
   return { post, $type, allow: rules, createdAt };
 }
 
+/** Returns a gate that forbids quoting `post`. */
 export function postgateRecord(post: string, createdAt: string): DagMap {
   const $type = 'app.bsky.feed.postgate';
   return { post, $type, createdAt, embeddingRules: [{ $type: `${$type}#disableRule` }] };
@@ -170,6 +176,7 @@ export function postgateRecord(post: string, createdAt: string): DagMap {
 /** What a list is for. */
 export type ListPurpose = 'modlist' | 'curatelist' | 'referencelist';
 
+/** Returns a list; whom it names is said by list items. */
 export function listRecord(random: SeededRandom, purpose: ListPurpose, createdAt: string): DagMap {
   return {
     name: phrase(random, 12).slice(0, 20),
@@ -180,10 +187,12 @@ export function listRecord(random: SeededRandom, purpose: ListPurpose, createdAt
   };
 }
 
+/** Returns the membership of `subject` in a list of the same author. */
 export function listItemRecord(list: string, subject: string, createdAt: string): DagMap {
   return { list, $type: 'app.bsky.graph.listitem', subject, createdAt };
 }
 
+/** Returns a starter pack over a list of the same author, with one feed or none. */
 export function starterPackRecord(random: SeededRandom, list: string, feed: string | null, createdAt: string): DagMap {
   const name = phrase(random, 12).slice(0, 20);
   const $type = 'app.bsky.graph.starterpack';
@@ -191,18 +200,22 @@ export function starterPackRecord(random: SeededRandom, list: string, feed: stri
   return { list, name, $type, feeds: [{ uri: feed }], createdAt };
 }
 
+/** Returns a verification, which holds while the subject keeps handle and name. */
 export function verificationRecord(subject: string, handle: string, displayName: string, createdAt: string): DagMap {
   return { $type: 'app.bsky.graph.verification', handle, subject, createdAt, displayName };
 }
 
+/** Returns a labeler with two labels. */
 export function labelerRecord(createdAt: string): DagMap {
   return { $type: 'app.bsky.labeler.service', policies: { labelValues: ['spam', 'rude'] }, createdAt };
 }
 
+/** Returns who may subscribe to the author's activity. */
 export function notificationDeclarationRecord(allow: 'followers' | 'mutuals' | 'none'): DagMap {
   return { $type: 'app.bsky.notification.declaration', allowSubscriptions: allow };
 }
 
+/** Returns who may write to the author. */
 export function chatDeclarationRecord(allow: 'all' | 'following' | 'none'): DagMap {
   return { $type: 'chat.bsky.actor.declaration', allowIncoming: allow };
 }

@@ -21,6 +21,13 @@ export function tidOf(micros: number, clock: number): string {
   return alphabet[rest & 31]! + text;
 }
 
+/** Returns the time of a TID. Units: microseconds since 1970. */
+export function microsOf(tid: string): number {
+  let micros = 0;
+  for (let index = 0; index < 11; index++) micros = micros * 32 + alphabet.indexOf(tid[index]!);
+  return micros;
+}
+
 /** Gives out TIDs that ascend, near the times asked for. */
 export class TidClock {
   #lastMicros = 0;
@@ -36,8 +43,8 @@ export class TidClock {
     return tidOf(this.#lastMicros, this.#clock);
   }
 
-  /** Makes sure that nothing at or before `timeMs` is given out from now on. */
-  passTime(timeMs: number): void {
-    this.#lastMicros = Math.max(this.#lastMicros, timeMs * 1000 + 999);
+  /** Makes sure that all TIDs from now on are above this one. */
+  pass(tid: string): void {
+    this.#lastMicros = Math.max(this.#lastMicros, microsOf(tid));
   }
 }

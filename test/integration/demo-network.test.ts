@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -324,9 +324,58 @@ describe('the demo network', () => {
     await expectReposLike(model, network);
   });
 
+  test('keeps its folder small by writing the journal anew, and goes on from that', async () => {
+    const sizes: number[] = [];
+    const tight = { recordsMax: 200, journalSlackBytes: 100_000, backlogBytesMax: 64 * 2 ** 20 };
+    const model = new StreamModel();
+    for (let run = 0; run < 3; run++) {
+      await using network = await start(tight);
+      await network.emit(400);
+      sizes.push(statSync(join(folder, 'demo', 'journal')).size);
+      await using reader = new StreamReader(network, model.seq);
+      for (const event of await reader.upTo(network.seq)) model.take(event);
+      await expectReposLike(model, network);
+    }
+    // Three runs would have written some 900,000 bytes.
+    expect(Math.max(...sizes)).toBeLessThan(500_000);
+  });
+
+  test('heals by a later commit when a crash tore messages off its stream', async () => {
+    const model = new StreamModel();
+    {
+      await using network = await start();
+      await network.emit(30);
+    }
+    const frames = join(folder, 'demo', 'frames-newer');
+    truncateSync(frames, statSync(frames).size - 10_000);
+    await using network = await start();
+    const lost = network.seq - network.world.backlog.newestSeq;
+    expect(lost).toBeGreaterThan(2);
+    await network.emit(200);
+    await using reader = new StreamReader(network, 0);
+    const behind = new Set<string>();
+    for (const event of await reader.upTo(network.seq)) {
+      if (event.kind !== 'commit') continue;
+      if (event.since !== (model.revByDid.get(event.did) ?? null)) behind.add(event.did);
+      model.revByDid.set(event.did, event.rev);
+    }
+    expect(behind.size).toBeGreaterThan(0);
+    expect(behind.size).toBeLessThanOrEqual(lost);
+    for (const did of behind) expect((await getRepo(network, did)).length).toBeGreaterThan(100);
+  });
+
+  test('says that its port is taken, and leaves the folder free', async () => {
+    await using first = await start();
+    const options = { dataDir: join(folder, 'other'), port: first.port };
+    await expect(start(options)).rejects.toMatchObject({ code: 'ConfigInvalid' });
+    await using second = await start({ dataDir: join(folder, 'other') });
+    expect(second.records).toBeGreaterThan(200);
+  });
+
   test('names examples that exist', async () => {
     await using network = await start();
     const { popularDid, popularHandle, readerDid, likedPostUri, threadUri } = network.examples;
+    expect((await getJson(network, '/examples')).body).toEqual(network.examples);
     const resolved = await getJson(network, `/xrpc/com.atproto.identity.resolveHandle?handle=${popularHandle}`);
     expect(resolved.body).toEqual({ did: popularDid });
     expect((await getJson(network, `/${readerDid}`)).status).toBe(200);

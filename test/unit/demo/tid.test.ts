@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { isTid } from '../../../src/atproto/compact-key.ts';
+import { seededRandom } from '../../../src/base/seeded-random.ts';
+import { microsOf, TidClock, tidOf } from '../../../src/demo/tid.ts';
+
+test('a TID keeps its time, and the order of TIDs is the order of times', () => {
+  const random = seededRandom(2);
+  const times = Array.from({ length: 500 }, () => Math.floor(random.next() * 2 ** 52)).sort((a, b) => a - b);
+  const tids = times.map((micros) => tidOf(micros, random.below(1024)));
+  expect(tids.every(isTid)).toBe(true);
+  expect(tids.map(microsOf)).toEqual(times);
+  expect([...tids].sort()).toEqual(tids);
+});
+
+test('a TID is the one that the protocol libraries make', () => {
+  // Source: the examples of the record key specification.
+  expect(microsOf('3jzfcijpj2z2a')).toBe(1_688_137_381_887_007);
+  expect(tidOf(1_688_137_381_887_007, 6)).toBe('3jzfcijpj2z2a');
+});
+
+test('a clock ascends when its time stands still or falls, and above what it was told to pass', () => {
+  const clock = new TidClock(5);
+  const tids = [clock.next(1000), clock.next(1000), clock.next(900), clock.next(1001)];
+  expect([...new Set(tids)].sort()).toEqual(tids);
+  const other = new TidClock(5);
+  other.pass(tids[3]!);
+  expect(other.next(1000) > tids[3]!).toBe(true);
+});
