@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seededRandom } from '../../../src/base/seeded-random.ts';
+import { IdentityQueue } from '../../../src/ingest/identity-queue.ts';
+import { IdentityResolver } from '../../../src/ingest/identity-resolver.ts';
+import { createIngestCounters } from '../../../src/ingest/ingest-counters.ts';
+import { createRegistry } from '../../../src/metrics/registry.ts';
+import { IngestState } from '../../../src/storage/ingest-state.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { MemoryLog } from '../../support/memory-log.ts';
+import { json, ScriptedNetwork } from '../../support/scripted-network.ts';
+import { until } from '../../support/until.ts';
+import { authorDid } from '../atproto/signed-repo.ts';
+
+const hourMs = 3_600_000;
+const never = new AbortController().signal;
+
+let network: ScriptedNetwork;
+let folder: string;
+let state: IngestState;
+let log: MemoryLog;
+let clock: ManualClock;
+let resolver: IdentityResolver;
+let stop: AbortController;
+
+beforeEach(async () => {
+  network = await ScriptedNetwork.start();
+  folder = mkdtempSync(join(tmpdir(), 'skyshard-identity-'));
+  state = new IngestState(folder);
+  log = new MemoryLog();
+  clock = new ManualClock();
+  stop = new AbortController();
+  resolver = new IdentityResolver({
+    plcUrl: network.url,
+    handleResolverUrl: network.url,
+    allowPrivateHosts: true,
+    clock,
+  });
+});
+afterEach(async () => {
+  stop.abort();
+  resolver[Symbol.dispose]();
+  await state[Symbol.asyncDispose]();
+  await network.close();
+  rmSync(folder, { recursive: true });
+});
+
+function queueOf(): IdentityQueue {
+  const counters = createIngestCounters(createRegistry(clock));
+  return new IdentityQueue({ resolver, appender: log, state, clock, random: seededRandom(1), counters }, stop.signal);
+}
+
+const resolutions = (): number => network.requestCount(`/${encodeURIComponent(authorDid)}`);
+
+async function noteAndDrain(queue: IdentityQueue): Promise<void> {
+  queue.noteActive(authorDid);
+  await queue.drained(never);
+}
+
+describe('an active DID', () => {
+  it('with a handle is resolved again after a day and not before', async () => {
+    network.register(authorDid, 'author.test');
+    const queue = queueOf();
+    await noteAndDrain(queue);
+    expect(resolutions()).toBe(1);
+    clock.advance(23 * hourMs);
+    await noteAndDrain(queue);
+    expect(resolutions()).toBe(1);
+    clock.advance(hourMs);
+    await noteAndDrain(queue);
+    expect(resolutions()).toBe(2);
+    expect(log.of('identity').map(({ verifiedAtMs }) => verifiedAtMs)).toEqual([
+      clock.nowMs() - 24 * hourMs,
+      clock.nowMs(),
+    ]);
+  });
+
+  it('without a proven handle is resolved again after an hour, also by a queue that starts anew', async () => {
+    network.register(authorDid, 'author.test');
+    network.didByHandle.clear();
+    await noteAndDrain(queueOf());
+    await state.flush();
+    const later = queueOf();
+    clock.advance(hourMs - 1000);
+    await noteAndDrain(later);
+    expect(resolutions()).toBe(1);
+    clock.advance(1000);
+    await noteAndDrain(later);
+    expect(resolutions()).toBe(2);
+  });
+});
+
+describe('a resolution that the source asked for', () => {
+  it('is put off while the directory is down and made when it is up again', async () => {
+    let isDown = true;
+    network.register(authorDid, 'author.test');
+    const document = network.documents.get(authorDid);
+    network.responders.set(`/${encodeURIComponent(authorDid)}`, () =>
+      isDown ? { status: 503, body: '' } : json(document),
+    );
+    const queue = queueOf();
+    const refreshed = queue.refresh(authorDid);
+    // Attempts are paced by the clock.
+    let isOver = false;
+    void refreshed.then(() => {
+      isOver = true;
+    });
+    await until(() => {
+      clock.advance(1000);
+      return isOver;
+    });
+    expect(resolutions()).toBe(3);
+    expect(log.entries).toEqual([]);
+    expect(state.postponedIdentities(clock.nowMs() / 1000 + 60, 10)).toMatchObject([{ did: authorDid, attempts: 1 }]);
+
+    isDown = false;
+    const running = queue.runPostponed();
+    await until(() => {
+      clock.advance(5000);
+      return log.of('identity').length === 1;
+    });
+    await queue.drained(never);
+    await state.flush();
+    expect(log.of('identity')).toMatchObject([{ did: authorDid, handle: 'author.test' }]);
+    expect(state.postponedIdentities(clock.nowMs() / 1000 + 1e6, 10)).toEqual([]);
+    stop.abort();
+    await running;
+  });
+
+  it('has no outcome when the queue stops first', async () => {
+    network.responders.set(`/${encodeURIComponent(authorDid)}`, () => ({ status: 503, body: '' }));
+    const queue = queueOf();
+    let isOver = false;
+    void queue.refresh(authorDid).then(() => {
+      isOver = true;
+    });
+    await until(() => clock.sleeperCount > 0);
+    stop.abort();
+    await queue.stopped();
+    expect(isOver).toBe(false);
+  });
+});
