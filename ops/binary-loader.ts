@@ -26,7 +26,7 @@ const userId = process.getuid?.() ?? 0;
 /** Returns whether a folder is ours alone. */
 function isPrivate(folder: string): boolean {
   const found = lstatSync(folder, { throwIfNoEntry: false });
-  return found !== undefined && found.isDirectory() && found.uid === userId && (found.mode & 0o077) === 0;
+  return found?.isDirectory() === true && found.uid === userId && (found.mode & 0o077) === 0;
 }
 
 /** Returns the first parent folder that exists, or can be made, and is ours alone. */

@@ -1,7 +1,7 @@
 /**
  * The processes of one `skyshard up`: which there are, with which flags, in which order they start and stop.
  *
- * Start: demo, then the nodes together, then ingest, which appends to them from its first event, then the router, which asks ingest
+ * Start: demo and nodes together, then ingest, which appends to them from its first event, then the router, which asks ingest
  * when it is to settle. Stop: ingest first, so that nothing comes in; then the router; then the nodes, which flush; the demo last.
  */
 import { join, resolve } from 'node:path';
@@ -10,7 +10,7 @@ import { childEnvironment, flagsFor, type Settings } from '../config/settings.ts
 import { type ChildSpec, type ChildSurroundings, type Listening, SupervisedChild } from './child-process.ts';
 import type { CommandContext } from './command.ts';
 import { version } from './command-line.ts';
-import { readMapFile, withRealPorts } from './map-file.ts';
+import { readMapOrDefault, withRealPorts } from './map-file.ts';
 import { type RunFile, type RunningProcess, readRunFile, removeRunFile, writeRunFile, writeWhole } from './run-file.ts';
 import { selfCommand } from './self-command.ts';
 
@@ -109,8 +109,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   async #startAll(): Promise<RunFile> {
-    const { settings, log } = this.#context;
-    const { raw, map } = await withRealPorts(readMapFile(settings.map));
+    const { settings, resolved, log } = this.#context;
+    const { raw, map } = await withRealPorts(readMapOrDefault(settings.map, resolved.sourceByName.map !== 'default'));
     this.#epoch = map.epoch;
     writeWhole(this.#mapPath, `${JSON.stringify(raw, null, 2)}\n`);
     const own = settledPaths(settings, this.#mapPath);

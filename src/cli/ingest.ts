@@ -1,5 +1,6 @@
 /** `skyshard ingest`: what reads the outside world into the log. */
 import { startIngest } from '../ingest/ingest-server.ts';
+import { pollResyncs } from '../ingest/resync-poll.ts';
 import { RemoteLog } from '../log/remote-log.ts';
 import { createRegistry } from '../metrics/registry.ts';
 import { NodeClient } from '../wire/node-client.ts';
@@ -47,9 +48,20 @@ export const runIngest: Command = (context) => {
       clock,
       note: (message, fields) => log('info', message, fields),
     });
+    const stop = new AbortController();
+    const polling = pollResyncs({
+      caller,
+      map: () => caller.map,
+      clock,
+      requestResync: (did, revMin) => ingest.requestResync(did, revMin),
+      note: (message, fields) => log('debug', message, fields),
+      signal: stop.signal,
+    });
     return {
       listening: { host: settings.host, ports: { port: ingest.port } },
       close: async () => {
+        stop.abort();
+        await polling;
         await ingest.close();
         await appender[Symbol.asyncDispose]();
         await caller[Symbol.asyncDispose]();

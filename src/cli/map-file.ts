@@ -1,7 +1,8 @@
 /** Reading the shard map's file, and giving real ports to nodes whose port is 0. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { dirname, resolve } from 'node:path';
+import oneBoxMap from '../../shard-map.json' with { type: 'json' };
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
 
@@ -38,6 +39,15 @@ export function readMapFile(path: string): MapFile {
   parseShardMap(raw);
   const absolute = withAbsoluteFiles(raw as Record<string, unknown>, dirname(resolve(path)));
   return { raw: absolute, map: parseShardMap(absolute) };
+}
+
+/**
+ * Returns the map of a path, or the one-box map that comes with the program when nobody asked for a map and there is no such file:
+ * an executable that was copied to an empty folder starts.
+ */
+export function readMapOrDefault(path: string, isAskedFor: boolean): MapFile {
+  if (isAskedFor || existsSync(path)) return readMapFile(path);
+  return { raw: oneBoxMap, map: parseShardMap(oneBoxMap) };
 }
 
 function reserve(host: string): Promise<Server> {

@@ -53,8 +53,8 @@ async function askIngest(context: CommandContext): Promise<Fields | null> {
 function ingestText(ingest: Fields): string {
   if (typeof ingest['error'] === 'string') return `ingest: ${ingest['error']}: ${ingest['message']}\n`;
   const rows = fieldsOf(ingest['sources']).map((source) => [
-    cell(source['url'] ?? source['source']),
-    cell(source['state']),
+    cell(source['name']),
+    source['connected'] === true ? 'connected' : 'connecting',
     cell(source['receivedSeq']),
     cell(source['durableSeq']),
     cell(source['lagMs']),

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readMapFile, withRealPorts } from '../../../src/cli/map-file.ts';
+import { readMapFile, readMapOrDefault, withRealPorts } from '../../../src/cli/map-file.ts';
 import { projectRoot } from '../../support/source-scan.ts';
 
 let folder: string;
@@ -42,6 +42,12 @@ describe('the map file', () => {
 
   it('that is not there is refused by name', () => {
     expect(() => readMapFile(join(folder, 'none.json'))).toThrow(/shard map .*none\.json/);
+  });
+
+  it('that nobody asked for and that is not there is the one-box default', () => {
+    const path = join(folder, 'shard-map.json');
+    expect(readMapOrDefault(path, false).map.slots).toBe(16);
+    expect(() => readMapOrDefault(path, true)).toThrow('shard map');
   });
 
   it('gets a free port for each node whose port is 0, all different, and keeps the others', async () => {
