@@ -14,10 +14,11 @@ import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunk, writeChunk 
 import type { Registry } from '../metrics/registry.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
+import { reposToResync } from '../slot/repo-apply.ts';
 import { SlotState, slotTableNames } from '../slot/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
-import { decodeWrite, slotCalls } from '../wire/read-messages.ts';
+import { decodeWrite, encodeTexts, slotCalls } from '../wire/read-messages.ts';
 import { ApplyLink } from './apply-link.ts';
 import type { SlotStatus } from './apply-messages.ts';
 import { slotPath } from './data-folder.ts';
@@ -103,6 +104,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const status = async (): Promise<object> => nodeStatus(options.name, map, links);
   handlers.set('node.status', async () => Buffer.from(JSON.stringify(await status())));
   handlers.set('slot.digest', async (payload) => writes.digest(payload));
+  handlers.set(slotCalls.reposToResync, () => encodeTexts(reposOf(readers)));
   registerSlotMetrics(options.registry, links);
   const serving = await startServing({
     host: options.host,
@@ -148,6 +150,18 @@ function openReaders(slots: readonly number[], options: NodeOptions): Map<number
       return [slot, { environment, state: new SlotState(slot, environment) }];
     }),
   );
+}
+
+/** Repos named in one answer; the rest come in the next, when these have been fetched. */
+const resyncReposMax = 1_000;
+
+function reposOf(readers: ReadonlyMap<number, Reader>): string[] {
+  const dids: string[] = [];
+  for (const { state } of readers.values()) {
+    if (dids.length >= resyncReposMax) break;
+    dids.push(...reposToResync(state, resyncReposMax - dids.length));
+  }
+  return dids;
 }
 
 /** The calls that put something into slots. */

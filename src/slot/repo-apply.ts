@@ -5,7 +5,7 @@
  * marked for resync. A snapshot comes as begin, chunks, end: what the chunks name is kept or brought up to date, and the
  * end sweeps away what they did not name. (owner, resyncSeen, collection, rkey) → nothing, only while a snapshot is read in.
  */
-import { writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
+import { readDid, writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
 import type { CommitEntry, ResyncBeginEntry, ResyncChunkEntry, ResyncEndEntry, SyncEntry } from '../atproto/entry.ts';
 import { prefixEnd } from '../storage/environment.ts';
 import { ensureActor, getRepo, putRepo } from './actor-row.ts';
@@ -14,7 +14,7 @@ import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { applyRepoOp, removeRecord } from './record-apply.ts';
 import { readRecordRefOfKey } from './record-key.ts';
 import { recordPrefix } from './record-row.ts';
-import { beginKey, beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, beginSlotKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 const nothing = Buffer.alloc(0);
 
@@ -52,9 +52,10 @@ function markForResync(state: SlotState, did: string): void {
   state.rows.put(resyncNeededKey(did), nothing);
 }
 
-/** Returns the prefix of the rows that name repos which need a resync. */
-export function resyncNeededPrefix(): Buffer {
-  return beginSlotKey(tableCode.resyncNeeded).finish();
+/** Returns DIDs of this slot whose repo needs a resync; at most `limit`. */
+export function reposToResync(state: SlotState, limit: number): string[] {
+  const start = beginSlotKey(tableCode.resyncNeeded).finish();
+  return [...state.rows.scanKeys({ start, end: prefixEnd(start), limit })].map((key) => readDid(readKey(key)));
 }
 
 function seenPrefix(owner: number): Buffer {

@@ -26,6 +26,8 @@ export const slotCalls = {
   thread: 'slot.thread',
   /** Texts with one DID → protobuf GetIdentityByDidResponse, or no bytes when the slot knows no document. */
   identity: 'slot.identity',
+  /** No bytes → Texts: DIDs of the node whose repo needs a resync. */
+  reposToResync: 'slot.reposToResync',
   /** WriteRequest → no bytes, once the primary has applied the entry. */
   write: 'slot.write',
 } as const;
@@ -65,6 +67,7 @@ export function decodeTexts(bytes: Uint8Array): string[] {
 
 /** What a probe looks for among the outgoing edges of its owner. Codes 3 to 5 are kept for mutes and list subscriptions. */
 export const probeKind = { follow: 1, block: 2 } as const;
+/** A code of probeKind. */
 export type ProbeKind = (typeof probeKind)[keyof typeof probeKind];
 
 /** Asks for outgoing edges: does the owner's slot hold an edge of this kind to the subject? */
@@ -182,7 +185,12 @@ export function decodeFollowersAmongAnswer(bytes: Uint8Array): FollowersAmongAns
   return answer;
 }
 
-/** A place in a feed that several authors fill: items are ordered by (sortMs descending, itemUri descending as text). */
+/**
+ * A place in a feed that several authors fill: items are ordered by sortMs descending, then by itemUri descending as text.
+ *
+ * Within one author and one millisecond the node that holds the author may keep another fixed order, as long as it goes on
+ * from any place exactly: routers keep the order of each answer and compare URIs only between answers.
+ */
 export type FeedPlace = { readonly sortMs: number; readonly itemUri: string };
 
 /**

@@ -1,0 +1,50 @@
+/**
+ * Fetches again the repos that slots found incomplete: a commit that does not follow on what they hold, or a `#sync`.
+ *
+ * Slots cannot ask by themselves, since apply uses no network; they note the DID, and this asks them from time to time.
+ */
+import type { Clock } from '../base/clock.ts';
+import { toDataPlaneError } from '../base/data-plane-error.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { NodeCaller } from '../wire/node-caller.ts';
+import { decodeTexts, slotCalls } from '../wire/read-messages.ts';
+
+export type ResyncPollOptions = {
+  readonly caller: NodeCaller;
+  readonly map: () => ShardMap;
+  readonly clock: Clock;
+  readonly requestResync: (did: string, revMin: string) => Promise<void>;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+  readonly signal: AbortSignal;
+};
+
+/** Units: ms. */
+const pollMs = 5_000;
+const callTimeoutMs = 5_000;
+/** A repo is not asked for again before this, while its fetch is under way. Units: ms. */
+const repeatMs = 60_000;
+
+/** Polls until the signal aborts. A node that does not answer is asked again next time. */
+export async function pollResyncs(options: ResyncPollOptions): Promise<void> {
+  const { caller, map, clock, signal } = options;
+  const askedMsByDid = new Map<string, number>();
+  while (!signal.aborted) {
+    await clock.sleep(pollMs, signal);
+    const nowMs = clock.monotonicMs();
+    for (const [did, askedMs] of askedMsByDid) if (nowMs - askedMs > repeatMs) askedMsByDid.delete(did);
+    for (const node of map().nodes.keys()) {
+      if (signal.aborted) return;
+      try {
+        const payload = Buffer.alloc(0);
+        const answer = await caller.call({ node, method: slotCalls.reposToResync, payload, timeoutMs: callTimeoutMs });
+        for (const did of decodeTexts(answer)) {
+          if (askedMsByDid.has(did)) continue;
+          askedMsByDid.set(did, nowMs);
+          await options.requestResync(did, '');
+        }
+      } catch (thrown) {
+        options.note('a node did not name its incomplete repos', { node, error: toDataPlaneError(thrown).message });
+      }
+    }
+  }
+}
