@@ -2,7 +2,7 @@
  * Top-level fields of protobuf bytes, for a router that copies what it does not need to understand.
  *
  * Owns: finding where fields begin and end, and writing tags and lengths. Nested messages are slices, never parsed, unless a
- * scanner is set on the slice. Refuses: groups and bytes that end early, as DataPlaneError `InvalidArgument`.
+ * scanner is set on the slice. Refuses: groups and bytes that end early.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { wireType } from './message-decoder.ts';
@@ -27,10 +27,18 @@ export class FieldScanner {
   #buffer: Buffer;
   #position: number;
   #limit: number;
-  #place: string;
+  readonly #place: string;
+  readonly #code: 'InvalidArgument' | 'Internal';
 
-  /** `place` names the message in errors. */
-  constructor(buffer: Buffer, place: string, start = 0, end = buffer.length) {
+  /** `place` names the message in errors; `code` is `Internal` for what another of our processes wrote. */
+  constructor(
+    buffer: Buffer,
+    place: string,
+    start = 0,
+    end = buffer.length,
+    code: 'InvalidArgument' | 'Internal' = 'InvalidArgument',
+  ) {
+    this.#code = code;
     this.#buffer = buffer;
     this.#place = place;
     this.#position = start;
@@ -46,7 +54,7 @@ export class FieldScanner {
   }
 
   #fail(problem: string): never {
-    throw new DataPlaneError('InvalidArgument', `${this.#place}: ${problem}`);
+    throw new DataPlaneError(this.#code, `${this.#place}: ${problem}`);
   }
 
   #varint(): number {

@@ -17,6 +17,8 @@ function mismatch(place: string, question: number, found: number, asked: number)
   throw new DataPlaneError('Internal', `${place}: answer ${question} holds ${found} values for ${asked} items`);
 }
 
+const noBytes = Buffer.alloc(0);
+
 /** Where the values of one answer field stand, node by node. */
 class FieldPlaces {
   readonly starts: Int32Array;
@@ -70,7 +72,7 @@ function locateValues(
   place: string,
 ): FieldPlaces[] {
   const places = fields.map(() => new FieldPlaces(split, bases));
-  const scanner = new FieldScanner(answers[0] ?? Buffer.alloc(0), place);
+  const scanner = new FieldScanner(noBytes, place, 0, 0, 'Internal');
   for (let question = 0; question < answers.length; question++) {
     const answer = answers[question]!;
     scanner.reset(answer, 0, answer.length);

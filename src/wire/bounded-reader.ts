@@ -1,4 +1,4 @@
-/** Reads what a peer process wrote with ByteWriter; bytes that end early are the peer's error, never a crash. */
+/** Reads what a peer process wrote with ByteWriter; bytes that end early are an `Internal` error of the pair, never a crash. */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
 /** Items of one list beyond this are refused. */
@@ -17,7 +17,7 @@ export class BoundedReader {
   }
 
   fail(problem: string): never {
-    throw new DataPlaneError('InvalidArgument', `${this.#what}: ${problem}`);
+    throw new DataPlaneError('Internal', `${this.#what}: ${problem}`);
   }
 
   #take(bytes: number): number {

@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import * as calls from '../../../src/wire/read-messages.ts';
+
+const text = fc.string({ unit: 'grapheme', maxLength: 200 });
+const texts = fc.array(text, { maxLength: 20 });
+const index = fc.nat({ max: 1_000_000 });
+const timeMs = fc.nat({ max: 2 ** 47 });
+const place = fc.record({ sortMs: timeMs, itemUri: text });
+
+const probes = fc.array(text, { minLength: 1, maxLength: 10 }).chain((dids) =>
+  fc.record({
+    dids: fc.constant(dids),
+    probes: fc.array(
+      fc.record({
+        owner: fc.nat({ max: dids.length - 1 }),
+        kind: fc.constantFrom(...Object.values(calls.probeKind)),
+        subject: fc.nat({ max: dids.length - 1 }),
+      }),
+    ),
+  }),
+);
+
+type Codec = {
+  readonly name: string;
+  readonly check: fc.IProperty<[unknown]>;
+  readonly decode: (bytes: Uint8Array) => unknown;
+};
+
+function codec<Value>(
+  name: string,
+  value: fc.Arbitrary<Value>,
+  encode: (value: Value) => Buffer,
+  decode: (bytes: Uint8Array) => Value,
+): Codec {
+  const check = fc.property(value, (sent) => {
+    expect(decode(encode(sent))).toEqual(sent);
+  });
+  return { name, check: check as unknown as fc.IProperty<[unknown]>, decode };
+}
+
+const feedItem = fc.record({
+  sortMs: timeMs,
+  itemUri: fc.string({ minLength: 1 }),
+  postUri: fc.string({ minLength: 1 }),
+});
+
+const codecs: readonly Codec[] = [
+  codec('texts', texts, calls.encodeTexts, calls.decodeTexts),
+  codec('probeEdges', probes, calls.encodeProbeEdges, calls.decodeProbeEdges),
+  codec('followsOf', fc.record({ did: text, after: text, limit: index }), calls.encodeFollowsOf, calls.decodeFollowsOf),
+  codec(
+    'followsOf answer',
+    fc.record({ dids: texts, next: text }),
+    calls.encodeFollowsOfAnswer,
+    calls.decodeFollowsOfAnswer,
+  ),
+  codec(
+    'followersAmong',
+    fc.record({ subjects: texts, candidates: texts }),
+    calls.encodeFollowersAmong,
+    calls.decodeFollowersAmong,
+  ),
+  codec(
+    'followersAmong answer',
+    fc.array(fc.array(index)),
+    calls.encodeFollowersAmongAnswer,
+    calls.decodeFollowersAmongAnswer,
+  ),
+  codec(
+    'newestByAuthors',
+    fc.record({ before: fc.option(place), limit: index, authors: texts }),
+    calls.encodeNewestByAuthors,
+    calls.decodeNewestByAuthors,
+  ),
+  codec('newestByAuthors answer', fc.array(feedItem), calls.encodeNewestByAuthorsAnswer, (bytes) =>
+    calls.decodeNewestByAuthorsAnswer(bytes),
+  ),
+  codec('opThreads answer', fc.array(texts), calls.encodeOpThreadsAnswer, (bytes) =>
+    calls.decodeOpThreadsAnswer(bytes).map((uris) => [...uris]),
+  ),
+  codec(
+    'thread',
+    fc.record({ root: text, anchor: text, above: index, below: index }),
+    calls.encodeThread,
+    calls.decodeThread,
+  ),
+  codec(
+    'write',
+    fc.record({ did: text, entry: fc.uint8Array().map((bytes): Uint8Array => Buffer.from(bytes)) }),
+    calls.encodeWrite,
+    (bytes): calls.WriteRequest => calls.decodeWrite(bytes),
+  ),
+];
+
+describe.each(codecs)('$name', ({ check, decode }) => {
+  test('decode(encode(x)) = x', () => {
+    fc.assert(check);
+  });
+
+  test('any bytes are a message or the peer’s error', () => {
+    const anyBytes = fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.concat([Buffer.from([1]), bytes]));
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        try {
+          decode(bytes);
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(DataPlaneError);
+          expect((thrown as DataPlaneError).code).toBe('Internal');
+        }
+      }),
+    );
+  });
+
+  test('another version is told as such', () => {
+    expect(() => decode(Buffer.from([2, 0, 0]))).toThrow(/version 2 is not 1: routers and nodes differ/);
+  });
+});
+
+test('a probe names only listed DIDs and known kinds', () => {
+  const bytes = calls.encodeProbeEdges({
+    dids: ['a'],
+    probes: [{ owner: 0, kind: calls.probeKind.follow, subject: 1 }],
+  });
+  expect(() => calls.decodeProbeEdges(bytes)).toThrow(/not listed/);
+});
+
+test('a list that claims more items than it has bytes is refused before any room is made', () => {
+  expect(() => calls.decodeTexts(Buffer.from([1, 255, 255, 63, 0]))).toThrow(/longer than its message/);
+});
