@@ -76,7 +76,7 @@ export function createRecordBatchHandler(options: RecordBatchOptions): CallHandl
   const refs = new RecordUriReader();
   const owners = new OwnerCache();
   return (payload) => {
-    const reader = new BoundedReader(payload, 'slot.records');
+    const reader = new BoundedReader(payload, 'slot.records', 'InvalidArgument');
     if (reader.u8() !== recordBatchVersion) reader.fail('of another version');
     const count = reader.count();
     if (count > recordBatchItemsMax) {

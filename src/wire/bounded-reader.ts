@@ -1,5 +1,5 @@
 /** Reads what a peer process wrote with ByteWriter; bytes that end early are an `Internal` error of the pair, never a crash. */
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 
 /** Items of one list beyond this are refused. */
 export const listItemsMax = 1_000_000;
@@ -8,16 +8,18 @@ export const listItemsMax = 1_000_000;
 export class BoundedReader {
   readonly buffer: Buffer;
   readonly #what: string;
+  readonly #code: ErrorCode;
   position = 0;
 
-  /** `what` names the message in errors. */
-  constructor(source: Uint8Array, what: string) {
+  /** `what` names the message in errors; `code` is `InvalidArgument` where callers outside the cluster write the bytes. */
+  constructor(source: Uint8Array, what: string, code: ErrorCode = 'Internal') {
     this.buffer = Buffer.isBuffer(source) ? source : Buffer.from(source.buffer, source.byteOffset, source.length);
     this.#what = what;
+    this.#code = code;
   }
 
   fail(problem: string): never {
-    throw new DataPlaneError('Internal', `${this.#what}: ${problem}`);
+    throw new DataPlaneError(this.#code, `${this.#what}: ${problem}`);
   }
 
   #take(bytes: number): number {
