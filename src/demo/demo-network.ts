@@ -45,7 +45,7 @@ export const demoNetworkDefaults = {
   port: 0,
   accountEvents: 0.004,
   /** Past this, each commit also deletes an old record, so that a demo left running does not grow for ever. */
-  recordsMax: 200_000,
+  recordsMax: 100_000,
   backlogBytesMax: 128 * 2 ** 20,
   journalSlackBytes: 64 * 2 ** 20,
   initialSpanMs: 3 * 86_400_000,

@@ -190,7 +190,7 @@ export class DemoRepo {
   async #store(head: RepoHead, diff: DataDiff, leaves: readonly Block[]): Promise<void> {
     for (const cid of diff.removedCids.toList()) this.#storage.blocks.delete(cid);
     if (this.#head !== null) this.#storage.blocks.delete(repoCidOf(this.#head.cid));
-    for (const { cid, bytes } of leaves) await this.#storage.putBlock(repoCidOf(cid), Buffer.from(bytes));
+    for (const { cid, bytes } of leaves) await this.#storage.putBlock(repoCidOf(cid), bytes);
     await this.#storage.putMany(diff.newMstBlocks);
     await this.#storage.putBlock(repoCidOf(head.cid), head.block);
   }
