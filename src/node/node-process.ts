@@ -94,6 +94,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const reads = createReadHandlers({
     slots: map.slots,
     stateOf: (slot) => readers.get(slot)?.state,
+    refreshReads: (slot) => readers.get(slot)?.environment.refreshReads(),
     prefetchReads: options.prefetchReads,
   });
   feedListeners.push(reads.invalidateFeeds);

@@ -27,7 +27,9 @@ export function actorTakedown(state: SlotState, did: string): Takedown {
 export function recordTakedown(state: SlotState, uri: string): Takedown {
   const ref = parseRecordUri(uri);
   const owner = ref === undefined ? undefined : ownerOfDid(state, ref.did);
-  return takedownOf(ref === undefined || owner === undefined ? null : getRecordRow(state, owner, ref.collection, ref.rkey)?.takedownRef);
+  return takedownOf(
+    ref === undefined || owner === undefined ? null : getRecordRow(state, owner, ref.collection, ref.rkey)?.takedownRef,
+  );
 }
 
 /** CIDs longer than this are in no key. Units: characters. */

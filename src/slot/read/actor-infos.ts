@@ -63,7 +63,13 @@ function declarationOf(state: SlotState, owner: number, collection: KnownCollect
 }
 
 /** Writes field `number` as the owner's record `self` of a collection. */
-function writeSelfRecord(into: AnswerWriter, number: number, state: SlotState, owner: number, collection: KnownCollection): void {
+function writeSelfRecord(
+  into: AnswerWriter,
+  number: number,
+  state: SlotState,
+  owner: number,
+  collection: KnownCollection,
+): void {
   const row = selfRow(state, owner, collection);
   if (row === undefined) writeAbsentRecord(into, number);
   else writeRecord(into, number, state, owner, selfKey, row);
@@ -151,5 +157,8 @@ export function writeActorInfos(into: AnswerWriter, lookup: SlotLookup, request:
 /** Returns the keys of the rows that an actor's answer is made of. */
 export function actorInfoKeys(owner: number): Buffer[] {
   const records = [profile, status, labeler, notificationDeclaration, chatDeclaration, germDeclaration];
-  return [beginKey(owner, tableCode.actor).finish(), ...records.map((collection) => Buffer.from(selfKeyOf(owner, collection)))];
+  return [
+    beginKey(owner, tableCode.actor).finish(),
+    ...records.map((collection) => Buffer.from(selfKeyOf(owner, collection))),
+  ];
 }

@@ -34,7 +34,13 @@ export function isInFeed(type: number, flags: number, isPost: boolean): boolean 
 }
 
 /** Writes a page of the feed of `did`. Errors: DataPlaneError `InvalidArgument` for a malformed token. */
-export function writeAuthorFeed(into: AnswerWriter, state: SlotState, did: string, type: number, page: PageRequest): void {
+export function writeAuthorFeed(
+  into: AnswerWriter,
+  state: SlotState,
+  did: string,
+  type: number,
+  page: PageRequest,
+): void {
   const limit = pageLimit(page.limit);
   const owner = ownerOfDid(state, did) ?? 0xffff_ffff;
   const walk = walkFrom(feedPrefix(owner), page.cursor, 'GetAuthorFeedRequest.cursor');

@@ -22,7 +22,15 @@ const timeBytes = 6;
 type ItemWriter = (into: AnswerWriter, key: Buffer, at: number, value: Buffer) => void;
 
 /** Writes a page of one owner's outgoing edges of a kind. */
-function writeOutgoing(into: AnswerWriter, state: SlotState, owner: number, kind: EdgeKind, page: PageRequest, place: string, writeItem: ItemWriter): void {
+function writeOutgoing(
+  into: AnswerWriter,
+  state: SlotState,
+  owner: number,
+  kind: EdgeKind,
+  page: PageRequest,
+  place: string,
+  writeItem: ItemWriter,
+): void {
   const limit = pageLimit(page.limit);
   const walk = walkFrom(edgeByTimePrefix(owner, kind), page.cursor, `${place}.cursor`);
   if (limit === 0) return;
@@ -40,7 +48,14 @@ function writeOutgoing(into: AnswerWriter, state: SlotState, owner: number, kind
 }
 
 /** Writes a page of edges that point here. */
-function writeIncoming(into: AnswerWriter, state: SlotState, prefix: Buffer, page: PageRequest, place: string, writeItem: (into: AnswerWriter, key: Buffer, at: number) => void): void {
+function writeIncoming(
+  into: AnswerWriter,
+  state: SlotState,
+  prefix: Buffer,
+  page: PageRequest,
+  place: string,
+  writeItem: (into: AnswerWriter, key: Buffer, at: number) => void,
+): void {
   const limit = pageLimit(page.limit);
   const walk = walkFrom(prefix, page.cursor, `${place}.cursor`);
   if (limit === 0) return;
@@ -128,14 +143,30 @@ export function writeActorLikes(into: AnswerWriter, state: SlotState, did: strin
 }
 
 /** Writes a page of the URIs of the records of `did` that make edges of a kind. */
-export function writeOwnEdgeUris(into: AnswerWriter, state: SlotState, did: string, kind: EdgeKind, page: PageRequest, place: string): void {
+export function writeOwnEdgeUris(
+  into: AnswerWriter,
+  state: SlotState,
+  did: string,
+  kind: EdgeKind,
+  page: PageRequest,
+  place: string,
+): void {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const head = `at://${did}/${collectionOfEdge[kind]}/`;
-  writeOutgoing(into, state, owner, kind, page, place, (_into, key, at) => writeOwnUri(into, itemsField, head, key, at));
+  writeOutgoing(into, state, owner, kind, page, place, (_into, key, at) =>
+    writeOwnUri(into, itemsField, head, key, at),
+  );
 }
 
 /** Writes a page of the URIs of the records that point at one record. */
-export function writeEdgeUrisOfSubject(into: AnswerWriter, state: SlotState, subject: RecordRef, kind: EdgeKind, page: PageRequest, place: string): void {
+export function writeEdgeUrisOfSubject(
+  into: AnswerWriter,
+  state: SlotState,
+  subject: RecordRef,
+  kind: EdgeKind,
+  page: PageRequest,
+  place: string,
+): void {
   const owner = ownerOfDid(state, subject.did) ?? noOwner;
   // A post takes its list of quotes with it when it goes; likes and reposts of it stay listed.
   const isGone = kind === 'quote' && !hasRecord(state, owner, subject.collection, subject.rkey);

@@ -2,7 +2,7 @@
 import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
 import type { EdgeKind } from '../../atproto/entry.ts';
 import { collectionOfEdge } from '../incoming-edge.ts';
-import { edgeByTimePrefix, type EdgeSubject, findEdge } from '../outgoing-edge.ts';
+import { type EdgeSubject, edgeByTimePrefix, findEdge } from '../outgoing-edge.ts';
 import type { SlotState } from '../slot-state.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import { appendDid } from './key-text.ts';
@@ -17,11 +17,20 @@ export function rkeyOfActorEdge(state: SlotState, did: string, kind: EdgeKind, s
 }
 
 /** Writes, for each subject, the URI of the record of `did` that points at it, or ''. */
-export function writeEdgesToSubjects(into: AnswerWriter, state: SlotState, did: string, kind: EdgeKind, subjects: readonly (EdgeSubject | undefined)[]): void {
+export function writeEdgesToSubjects(
+  into: AnswerWriter,
+  state: SlotState,
+  did: string,
+  kind: EdgeKind,
+  subjects: readonly (EdgeSubject | undefined)[],
+): void {
   const owner = ownerOfDid(state, did);
   for (const subject of subjects) {
     const edge = owner === undefined || subject === undefined ? undefined : findEdge(state, owner, kind, subject);
-    into.textField(1, edge === undefined ? '' : recordUri({ did, collection: collectionOfEdge[kind], rkey: edge.rkey }));
+    into.textField(
+      1,
+      edge === undefined ? '' : recordUri({ did, collection: collectionOfEdge[kind], rkey: edge.rkey }),
+    );
   }
 }
 
@@ -47,7 +56,13 @@ export type FollowsPage = { readonly count: number; readonly next: string };
  *
  * Errors: DataPlaneError `InvalidArgument` for an `after` that is not the `next` of a page before.
  */
-export function writeFollowedDids(texts: AnswerWriter, state: SlotState, did: string, after: string, limit: number): FollowsPage {
+export function writeFollowedDids(
+  texts: AnswerWriter,
+  state: SlotState,
+  did: string,
+  after: string,
+  limit: number,
+): FollowsPage {
   const owner = ownerOfDid(state, did);
   if (owner === undefined) return { count: 0, next: '' };
   const walk = walkFrom(edgeByTimePrefix(owner, 'follow'), after, 'slot.followsOf.after');

@@ -38,7 +38,13 @@ export type AuthorFeed = {
 const nothing: FeedRun = { sortMs: new Float64Array(0), keys: [], values: [], next: null };
 
 /** Reads up to `limit` rows of an author's feed from `start` (a key, inclusive) downwards, without `after`. */
-export function readFeedRun(state: SlotState, owner: number, start: Buffer | null, after: Buffer | null, limit: number): FeedRun {
+export function readFeedRun(
+  state: SlotState,
+  owner: number,
+  start: Buffer | null,
+  after: Buffer | null,
+  limit: number,
+): FeedRun {
   const newest = walkFrom(feedPrefix(owner), '', '');
   const walk = start === null ? newest : { prefix: newest.prefix, start, after };
   const sortMs: number[] = [];
@@ -86,6 +92,11 @@ export class FeedCache {
     const feed = this.#old.get(did) ?? this.#read(did);
     if (feed !== undefined) this.#keep(feed);
     return feed;
+  }
+
+  /** True when an author is remembered. */
+  has(did: string): boolean {
+    return this.#young.has(did) || this.#old.has(did);
   }
 
   #read(did: string): AuthorFeed | undefined {

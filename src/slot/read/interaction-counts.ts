@@ -104,7 +104,8 @@ export function writeCountsForUsers(into: AnswerWriter, lookup: SlotLookup, requ
     const state = lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
     const found = owner === undefined ? undefined : getActorCounts(state, owner);
-    for (let position = 0; position < width; position++) counts[count * width + position] = found?.[actorCountNames[position]!] ?? 0;
+    for (let position = 0; position < width; position++)
+      counts[count * width + position] = found?.[actorCountNames[position]!] ?? 0;
     count++;
   }
   if (count === 0) return;

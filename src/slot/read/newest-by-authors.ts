@@ -6,11 +6,18 @@
  * page goes on exactly.
  */
 import { collectionCodeByNsid } from '../../atproto/collection.ts';
-import { parseRecordUri, readRecordRef, readRkey, type RecordRef, recordUri } from '../../atproto/compact-key.ts';
+import { parseRecordUri, type RecordRef, readRecordRef, readRkey, recordUri } from '../../atproto/compact-key.ts';
 import { ByteReader } from '../../base/bytes.ts';
 import type { FeedItem, FeedPlace } from '../../wire/read-messages.ts';
 import { feedKey } from '../feed-item.ts';
-import { type AuthorFeed, type FeedCache, feedItemsCached, feedKeyCollectionAt, type FeedRun, readFeedRun } from './feed-cache.ts';
+import {
+  type AuthorFeed,
+  type FeedCache,
+  type FeedRun,
+  feedItemsCached,
+  feedKeyCollectionAt,
+  readFeedRun,
+} from './feed-cache.ts';
 import { pageItemsMax } from './page.ts';
 
 /** Rows of one more step down an author's feed. */
@@ -67,7 +74,11 @@ class NewestItems {
       return true;
     }
     const isLater = sortMs < this.#sortMs[0]!;
-    if (isLater || (sortMs === this.#sortMs[0]! && (author === this.#authors[0]! || uriHead(author) < uriHead(this.#authors[0]!)))) return false;
+    if (
+      isLater ||
+      (sortMs === this.#sortMs[0]! && (author === this.#authors[0]! || uriHead(author) < uriHead(this.#authors[0]!)))
+    )
+      return false;
     this.#set(0, sortMs, author, run, position);
     this.#sink(0);
     return true;
@@ -82,7 +93,13 @@ class NewestItems {
   }
 
   #swap(a: number, b: number): void {
-    const [sortMs, author, run, position, turn] = [this.#sortMs[a]!, this.#authors[a]!, this.#runs[a]!, this.#positions[a]!, this.#turns[a]!];
+    const [sortMs, author, run, position, turn] = [
+      this.#sortMs[a]!,
+      this.#authors[a]!,
+      this.#runs[a]!,
+      this.#positions[a]!,
+      this.#turns[a]!,
+    ];
     this.#sortMs[a] = this.#sortMs[b]!;
     this.#authors[a] = this.#authors[b]!;
     this.#runs[a] = this.#runs[b]!;
@@ -201,7 +218,12 @@ function positionAfter({ did, owner, run }: AuthorFeed, before: EndPlace): numbe
 }
 
 /** Returns the first `limit` items of all `authors` after `before`. Errors: DataPlaneError `WrongEpoch`. */
-export function newestByAuthors(cache: FeedCache, authors: Iterable<string>, before: FeedPlace | null, limit: number): FeedItem[] {
+export function newestByAuthors(
+  cache: FeedCache,
+  authors: Iterable<string>,
+  before: FeedPlace | null,
+  limit: number,
+): FeedItem[] {
   const newest = new NewestItems(Math.max(0, Math.min(limit, pageItemsMax + 1)));
   const stepRows = Math.min(rowsPerStepMax, Math.max(limit, feedItemsCached));
   const place = before === null ? null : { ...before, ref: parseRecordUri(before.itemUri) };

@@ -44,7 +44,14 @@ function renderEdge(state: SlotState, owner: number, key: Buffer, row: RecordVie
  *
  * Shape: `value` may be volatile; it is read up before any other row. Returns: the record's post flags.
  */
-export function writeRecord(into: AnswerWriter, number: number, state: SlotState, owner: number, key: Buffer, value: Buffer): number {
+export function writeRecord(
+  into: AnswerWriter,
+  number: number,
+  state: SlotState,
+  owner: number,
+  key: Buffer,
+  value: Buffer,
+): number {
   const row = view.read(value);
   const start = into.begin(number, 2);
   if (row.isEdgeForm) writeEdgeFormBody(into, state, owner, key, row);

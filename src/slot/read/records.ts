@@ -15,7 +15,12 @@ const metaFieldOf = { violatesThreadGate: 1, violatesEmbeddingRules: 4, hasPostG
 let flagsOfItems = new Uint8Array(1024);
 
 /** Writes one Record for each URI of a request, in order. Returns how many there were. */
-export function writeRecords(into: AnswerWriter, finder: RowFinder, request: Buffer, collection: KnownCollection): number {
+export function writeRecords(
+  into: AnswerWriter,
+  finder: RowFinder,
+  request: Buffer,
+  collection: KnownCollection,
+): number {
   const scanner = new FieldScanner(request, 'uris');
   let count = 0;
   while (scanner.next()) {
@@ -38,7 +43,12 @@ export function writeRecords(into: AnswerWriter, finder: RowFinder, request: Buf
 }
 
 /** Writes the records of a request and, behind them, one PostRecordMeta for each. */
-export function writePostRecords(into: AnswerWriter, finder: RowFinder, request: Buffer, collection: KnownCollection): void {
+export function writePostRecords(
+  into: AnswerWriter,
+  finder: RowFinder,
+  request: Buffer,
+  collection: KnownCollection,
+): void {
   const count = writeRecords(into, finder, request, collection);
   for (let index = 0; index < count; index++) {
     const flags = flagsOfItems[index]!;

@@ -56,7 +56,14 @@ export class RowFinder {
    * `wanted` is the collection that it must be of; with `isAnyCollection` it is only the one most asked for. The key is overwritten
    * by the next call. Errors: DataPlaneError `WrongEpoch`.
    */
-  keyOf(source: Buffer, start: number, end: number, table: number, wanted: KnownCollection, isAnyCollection: boolean): Buffer | undefined {
+  keyOf(
+    source: Buffer,
+    start: number,
+    end: number,
+    table: number,
+    wanted: KnownCollection,
+    isAnyCollection: boolean,
+  ): Buffer | undefined {
     const collectionAt = start + didStart + plcDidLength + 1;
     const rkeyAt = collectionAt + wanted.text.length + 1;
     const isPlain =
@@ -92,7 +99,14 @@ export class RowFinder {
     return true;
   }
 
-  #keyOfText(source: Buffer, start: number, end: number, table: number, wanted: KnownCollection, isAnyCollection: boolean): Buffer | undefined {
+  #keyOfText(
+    source: Buffer,
+    start: number,
+    end: number,
+    table: number,
+    wanted: KnownCollection,
+    isAnyCollection: boolean,
+  ): Buffer | undefined {
     const ref = parseRecordUri(source.utf8Slice(start, end));
     if (ref === undefined || (!isAnyCollection && ref.collection !== wanted.nsid)) return undefined;
     return this.keyOfRef(ref, table);

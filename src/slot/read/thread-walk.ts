@@ -6,7 +6,17 @@ import type { ThreadRequest } from '../../wire/read-messages.ts';
 import { hasRecord, recordKey } from '../record-row.ts';
 import { type JsonObject, replyOf } from '../record-values.ts';
 import type { SlotState } from '../slot-state.ts';
-import { childPrefix, getThreadReply, isSamePost, postCollection, type PostRef, postUri, readChild, readThreadReply, threadPrefix } from '../thread-reply.ts';
+import {
+  childPrefix,
+  getThreadReply,
+  isSamePost,
+  type PostRef,
+  postCollection,
+  postUri,
+  readChild,
+  readThreadReply,
+  threadPrefix,
+} from '../thread-reply.ts';
 import { type OwnReply, opThreadRepliesMax, resolveOpThread } from './op-thread.ts';
 import { RecordView } from './record-view.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
@@ -100,7 +110,12 @@ type Descendant = { readonly post: PostRef; readonly sortMs: number };
 function repliesTo({ state, owner, root }: Thread, post: PostRef, limit: number): Descendant[] {
   const prefix = childPrefix(owner, root.rkey, post);
   const replies: Descendant[] = [];
-  for (const key of state.rows.scanKeys({ start: prefixEnd(prefix), end: prefix, isReverse: true, limit: childrenReadMax })) {
+  for (const key of state.rows.scanKeys({
+    start: prefixEnd(prefix),
+    end: prefix,
+    isReverse: true,
+    limit: childrenReadMax,
+  })) {
     const { reply, sortMs } = readChild(key, prefix.length);
     const row = getThreadReply(state, owner, root.rkey, reply);
     if (row === undefined || row.deletedMs !== null) continue;
@@ -143,7 +158,8 @@ export function threadAround(lookup: SlotLookup, request: ThreadRequest): Thread
   if (root === undefined || anchor === undefined) return { uris: [], opThread: [] };
   const state = lookup.stateOf(root.did);
   const owner = ownerOfDid(state, root.did);
-  if (owner === undefined || root.collection !== postCollection || anchor.collection !== postCollection) return { uris: [], opThread: [] };
+  if (owner === undefined || root.collection !== postCollection || anchor.collection !== postCollection)
+    return { uris: [], opThread: [] };
   const thread = { state, owner, root: { did: root.did, rkey: root.rkey } };
   const ancestors = ancestorsOf(thread, anchor, request.above);
   const descendants = descendantsOf(thread, anchor, request.below, threadPostsMax - ancestors.length);

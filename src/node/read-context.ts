@@ -1,0 +1,14 @@
+import type { AnswerWriter } from '../slot/read/answer-writer.ts';
+import type { FeedCache } from '../slot/read/feed-cache.ts';
+import type { RowFinder } from '../slot/read/row-finder.ts';
+import type { SlotLookup } from '../slot/read/slot-lookup.ts';
+
+/** What the handlers of one node share. */
+export type ReadContext = {
+  readonly lookup: SlotLookup;
+  readonly finder: RowFinder;
+  readonly feeds: FeedCache;
+  /** One answer at a time: handlers are synchronous. */
+  readonly answer: AnswerWriter;
+  readonly prefetchReads: boolean;
+};

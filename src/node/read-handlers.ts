@@ -1,0 +1,63 @@
+/**
+ * Answers every read that a router asks of a node: `bsky.<Method>` restricted to this node's slots, and the `slot.<name>` calls.
+ *
+ * Handlers are synchronous: a read ends within its event turn, so that its transaction is one commit's state and nothing waits on it. With
+ * `prefetchReads` the pages of many rows are first read on another thread, for data that is larger than memory.
+ */
+
+import { AnswerWriter } from '../slot/read/answer-writer.ts';
+import { FeedCache } from '../slot/read/feed-cache.ts';
+import { RowFinder } from '../slot/read/row-finder.ts';
+import { SlotLookup } from '../slot/read/slot-lookup.ts';
+import type { SlotState } from '../slot/slot-state.ts';
+import type { CallHandler } from '../wire/node-caller.ts';
+import type { ReadContext } from './read-context.ts';
+import { actorReads } from './read-handlers-actors.ts';
+import { feedReads } from './read-handlers-feeds.ts';
+import { graphReads } from './read-handlers-graph.ts';
+import { recordReads } from './read-handlers-records.ts';
+
+export type ReadOptions = {
+  /** Slots of the cluster. */
+  readonly slots: number;
+  /** The read-only state of a slot; undefined for one that this node does not serve. */
+  readonly stateOf: (slot: number) => SlotState | undefined;
+  /** Lets the next read of a slot see the latest commit. */
+  readonly refreshReads: (slot: number) => void;
+  /** Reads pages on another thread first, in methods that ask for many rows. */
+  readonly prefetchReads?: boolean;
+  /** Authors whose newest feed items are remembered. */
+  readonly authorsCached?: number;
+};
+
+export type Reads = {
+  /** By method name. */
+  readonly handlers: Map<string, CallHandler>;
+  /** Must be called with the owners whose feeds a commit changed, before anything that waits for the commit is answered. */
+  readonly invalidateFeeds: (slot: number, owners: readonly number[]) => void;
+};
+
+/** Makes the handlers of all reads. */
+export function createReadHandlers(options: ReadOptions): Reads {
+  const lookup = new SlotLookup(options.slots, options.stateOf);
+  const context: ReadContext = {
+    lookup,
+    finder: new RowFinder(lookup),
+    feeds: new FeedCache(lookup, options.authorsCached),
+    answer: new AnswerWriter(),
+    prefetchReads: options.prefetchReads ?? false,
+  };
+  const handlers = new Map<string, CallHandler>([
+    ...recordReads(context),
+    ...actorReads(context),
+    ...graphReads(context),
+    ...feedReads(context),
+  ]);
+  return {
+    handlers,
+    invalidateFeeds: (slot, owners) => {
+      options.refreshReads(slot);
+      context.feeds.forget(slot, owners);
+    },
+  };
+}
