@@ -1,0 +1,129 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { adminRequest } from '../../../src/cli/admin-request.ts';
+import { readRunFile } from '../../../src/cli/run-file.ts';
+import {
+  clusterFolder,
+  type RunningCluster,
+  removeFolder,
+  runCommand,
+  startCluster,
+} from '../../support/running-cluster.ts';
+import { until } from '../../support/until.ts';
+
+const demo = ['--demo', '--demo-actors=20', '--demo-records=300', '--demo-rate=0'];
+const timeoutMs = 30_000;
+
+let folder: string;
+let cluster: RunningCluster;
+
+beforeAll(async () => {
+  folder = clusterFolder();
+  cluster = await startCluster(folder, demo);
+}, 120_000);
+
+afterAll(async () => {
+  await cluster.stop();
+  removeFolder(folder);
+}, 60_000);
+
+type Status = { nodes: { name: string; state: string; pid: number; slots: { cursor: number; waiting: number }[] }[] };
+
+async function statusOf(running: RunningCluster): Promise<Status> {
+  return (await adminRequest({ url: running.run.router.url, path: '/v1/status', token: null, timeoutMs })) as Status;
+}
+
+function settle(running: RunningCluster): Promise<unknown> {
+  return adminRequest({ url: running.run.router.url, path: '/v1/settle', body: {}, token: null, timeoutMs });
+}
+
+function appliedOf(status: Status): number {
+  return status.nodes.flatMap(({ slots }) => slots).reduce((sum, { cursor }) => sum + cursor, 0);
+}
+
+describe('skyshard up', () => {
+  it('tells in run.json and on the screen where everything listens', () => {
+    const { run, printed } = cluster;
+    const ports = [run.router.port, run.router.http2Port, run.ingest.port, run.demo!.port];
+    for (const { port } of Object.values(run.nodes)) ports.push(port);
+    expect(new Set(ports).size).toBe(6);
+    for (const port of ports) expect(printed.out).toContain(`http://127.0.0.1:${port}`);
+    const map = JSON.parse(readFileSync(run.map, 'utf8')) as { nodes: Record<string, { port: number }> };
+    expect(map.nodes['n0']!.port).toBe(run.nodes['n0']!.port);
+  });
+
+  it('applies what the simulated network sends, and prints three curl lines that answer', async () => {
+    await settle(cluster);
+    expect(appliedOf(await statusOf(cluster))).toBeGreaterThan(100);
+    await until(() => cluster.printed.out.includes('Ctrl-C stops everything'), 60_000);
+    const lines = cluster.printed.out.match(/^ {2}curl .*$/gm) ?? [];
+    expect(lines).toHaveLength(3);
+    for (const line of lines) {
+      const [, url, body] = /^ {2}curl -s (\S+) -H 'content-type: application\/json' -d '(.*)'$/.exec(line)!;
+      const response = await fetch(url!, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: body!,
+      });
+      expect(response.status).toBe(200);
+      expect((await response.text()).length).toBeGreaterThan(50);
+    }
+  });
+
+  it('is asked by the other commands without being told where it is', async () => {
+    const status = await runCommand(['status', `--data-dir=${cluster.dataDir}`, '--json']);
+    expect(status.code, status.err).toBe(0);
+    expect((JSON.parse(status.out) as Status).nodes.map(({ name, state }) => [name, state])).toEqual([
+      ['n0', 'up'],
+      ['n1', 'up'],
+    ]);
+    expect(await runCommand(['settle', `--data-dir=${cluster.dataDir}`])).toMatchObject({ code: 0 });
+    const missing = await runCommand(['get', 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa', `--data-dir=${cluster.dataDir}`]);
+    expect(missing).toMatchObject({ code: 1, err: expect.stringContaining('NotFound') });
+    const malformed = await runCommand(['get', 'nonsense', `--data-dir=${cluster.dataDir}`]);
+    expect(malformed).toMatchObject({ code: 2, err: expect.stringContaining('InvalidArgument') });
+  });
+
+  it('refuses a data folder in use, and names the process that uses it', async () => {
+    const second = await runCommand(['up', `--data-dir=${cluster.dataDir}`]);
+    expect(second).toMatchObject({ code: 1, err: expect.stringContaining(`process ${cluster.run.pid} uses it`) });
+  });
+
+  it('starts a killed node again on its port, and nothing is lost', async () => {
+    await settle(cluster);
+    const before = appliedOf(await statusOf(cluster));
+    const { pid, port } = cluster.run.nodes['n1']!;
+    process.kill(pid, 'SIGKILL');
+    await until(() => (readRunFile(cluster.dataDir)?.nodes['n1']?.pid ?? pid) !== pid, 60_000);
+    expect(readRunFile(cluster.dataDir)!.nodes['n1']!.port).toBe(port);
+    await until(async () => (await statusOf(cluster)).nodes.every(({ state }) => state === 'up'), 30_000);
+    await settle(cluster);
+    expect(appliedOf(await statusOf(cluster))).toBeGreaterThanOrEqual(before);
+    expect(cluster.printed.err).toContain('n1 ended; it is started again how="signal SIGKILL"');
+  });
+
+  it('stops cleanly, and goes on from its cursor when it is started again', async () => {
+    await settle(cluster);
+    const before = appliedOf(await statusOf(cluster));
+    expect(await cluster.stop()).toBe(0);
+    expect(cluster.printed.out).toContain('skyshard has stopped');
+    expect(existsSync(join(cluster.dataDir, 'run.json'))).toBe(false);
+    expect(existsSync(join(cluster.dataDir, 'up.pid'))).toBe(false);
+    cluster = await startCluster(folder, demo);
+    await settle(cluster);
+    expect(appliedOf(await statusOf(cluster))).toBeGreaterThanOrEqual(before);
+    expect(cluster.printed.err).toMatch(/source connected .*cursor=[1-9]/);
+  });
+});
+
+describe('skyshard, misused,', () => {
+  it.each([
+    [['up', '--demo', '--relay=wss://example.com'], {}, '--demo'],
+    [['status'], { SKYSHARD_ROUTER_PROT: '1' }, 'did you mean SKYSHARD_ROUTER_PORT?'],
+    [['node', 'n9', '--map=shard-map.json'], {}, 'has no node "n9"'],
+    [['up', '--map=/nowhere/map.json', '--data-dir=/tmp/skyshard-never'], {}, '/nowhere/map.json'],
+  ])('%j exits with 2 and names what is wrong', async (words, environment, expected) => {
+    expect(await runCommand(words, environment)).toMatchObject({ code: 2, err: expect.stringContaining(expected) });
+  });
+});

@@ -1,0 +1,107 @@
+/** A `skyshard up` for tests: a process of its own, on free ports, in a folder of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type RunFile, readRunFile } from '../../src/cli/run-file.ts';
+import { projectRoot } from './source-scan.ts';
+import { until } from './until.ts';
+
+const mainPath = join(projectRoot, 'src', 'cli', 'main.ts');
+const freePorts = ['--router-port=0', '--http2-port=0', '--ingest-port=0', '--demo-port=0'];
+
+/** What one run of the program printed and how it ended. */
+export type Ended = { readonly code: number | null; readonly out: string; readonly err: string };
+
+/** The program to run: the source under this Node, unless a test names another. */
+export type Program = readonly string[];
+
+const sourceProgram: Program = [process.execPath, mainPath];
+
+/** Runs one command to its end. */
+export async function runCommand(
+  words: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+  program: Program = sourceProgram,
+): Promise<Ended> {
+  const child = spawn(program[0]!, [...program.slice(1), ...words], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const printed = collect(child);
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, ...printed };
+}
+
+function collect(child: ChildProcess): { out: string; err: string } {
+  const printed = { out: '', err: '' };
+  child.stdout!.on('data', (chunk: Buffer) => {
+    printed.out += chunk.toString();
+  });
+  child.stderr!.on('data', (chunk: Buffer) => {
+    printed.err += chunk.toString();
+  });
+  return printed;
+}
+
+/** A running cluster. */
+export type RunningCluster = {
+  readonly dataDir: string;
+  readonly run: RunFile;
+  readonly printed: { readonly out: string; readonly err: string };
+  /** Asks it to stop and waits. Returns: its exit code. */
+  stop(): Promise<number | null>;
+};
+
+/** Makes an empty folder with a map of two nodes on free ports. The caller removes it. */
+export function clusterFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'skyshard-up-'));
+  const address = { host: '127.0.0.1', port: 0 };
+  const shards = [
+    { name: 's0', primary: 'n0', replicas: [], slots: ['0-1'] },
+    { name: 's1', primary: 'n1', replicas: [], slots: ['2-3'] },
+  ];
+  writeFileSync(
+    join(folder, 'map.json'),
+    JSON.stringify({ epoch: 1, slots: 4, nodes: { n0: address, n1: address }, shards }),
+  );
+  return folder;
+}
+
+/** Removes a folder that `clusterFolder` made. */
+export function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** Starts `skyshard up` in a folder of `clusterFolder` and waits until it is up. */
+export async function startCluster(
+  folder: string,
+  words: readonly string[],
+  program: Program = sourceProgram,
+): Promise<RunningCluster> {
+  const dataDir = join(folder, 'data');
+  const flags = ['up', `--data-dir=${dataDir}`, `--map=${join(folder, 'map.json')}`, ...freePorts, ...words];
+  const child = spawn(program[0]!, [...program.slice(1), ...flags], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const printed = collect(child);
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  try {
+    await until(() => {
+      if (child.exitCode !== null) throw new Error(`up ended with ${child.exitCode}:\n${printed.err}`);
+      return printed.out.includes('skyshard is up');
+    }, 90_000);
+  } catch (thrown) {
+    child.kill('SIGTERM');
+    await closed;
+    throw new Error(`${(thrown as Error).message}\n${printed.out}\n${printed.err}`);
+  }
+  const stop = async (): Promise<number | null> => {
+    child.kill('SIGTERM');
+    const [code] = await closed;
+    return code;
+  };
+  return { dataDir, run: readRunFile(dataDir)!, printed, stop };
+}
