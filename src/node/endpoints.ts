@@ -17,6 +17,7 @@ export type JsonRoute = {
   readonly answer: (body: unknown) => Promise<object>;
 };
 
+/** What the endpoints show, and to whom. */
 export type EndpointOptions = {
   readonly clusterToken: string | null;
   readonly adminToken: string | null;

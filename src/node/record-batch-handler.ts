@@ -14,6 +14,7 @@ import type { CallHandler } from '../wire/node-caller.ts';
 import { recordBatchItemsMax, recordBatchVersion } from '../wire/record-batch.ts';
 import { OwnerCache, RecordUriReader } from './record-uri-reader.ts';
 
+/** Where the handler finds slots. */
 export type RecordBatchOptions = {
   /** How many slots the map has. */
   readonly slots: number;

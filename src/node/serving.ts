@@ -21,6 +21,7 @@ import type { CallHandler } from '../wire/node-caller.ts';
 import { type ServerLimits, WireServer, type WireServerSnapshot } from '../wire/node-server.ts';
 import { attachEndpoints, type JsonRoute } from './endpoints.ts';
 
+/** What a node listens on, and what it answers with. */
 export type ServingOptions = {
   readonly host: string;
   /** 0 takes any free port. */
@@ -44,6 +45,7 @@ export type ServingOptions = {
   readonly limits?: Partial<ServerLimits>;
 };
 
+/** A node's socket in use. */
 export type RunningServing = AsyncDisposable & {
   /** The port that is listened on, also when any was asked for. */
   readonly port: number;

@@ -10,6 +10,7 @@ export const timeoutsInRowMax = 32;
 /** How long an open breaker refuses before it lets one trial call through. Units: milliseconds. */
 export const breakerPauseMs = 1000;
 
+/** Closed until time-outs come in a row; open, it admits one trial a pause. */
 export class Breaker {
   #timeoutsInRow = 0;
   /** Monotonic time at which a trial may go; 0 while the breaker is closed. */

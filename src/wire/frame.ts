@@ -33,6 +33,7 @@ export const methodLengthMax = 96;
 /** An error's text is cut to this on the wire. Units: UTF-16 units. */
 export const errorMessageLengthMax = 480;
 
+/** The first field of every header. */
 export const frameKind = { call: 0, answer: 1, error: 2 } as const;
 
 /** Why a message from a peer was refused; the connection is closed with this as its reason. */
@@ -47,6 +48,7 @@ export const malformedReasons = [
   'unknown frame kind',
   'frame goes the wrong way',
 ] as const;
+/** One of `malformedReasons`. */
 export type MalformedReason = (typeof malformedReasons)[number];
 
 const prefixBytes = 6;

@@ -16,6 +16,7 @@ export type LinkLimits = {
   readonly silenceMsMax: number;
 };
 
+/** Bounds that suit routers, nodes and ingest alike. */
 export const linkLimitDefaults: LinkLimits = {
   callsInFlightMax: 32_768,
   bytesInFlightMax: 128 * 1024 * 1024,
@@ -40,6 +41,7 @@ export type LinkEnvironment = {
 };
 
 const linkStates = ['idle', 'connecting', 'open', 'down', 'closed'] as const;
+/** Where a link is between its first call and its close; `down` fails calls at once. */
 export type LinkState = (typeof linkStates)[number];
 
 /** What an operator sees of a link. */

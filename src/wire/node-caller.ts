@@ -28,6 +28,7 @@ export interface NodeCaller {
  * An answer that is returned, not promised, is copied before any other handler runs, so it may alias a buffer that is used again.
  */
 export type CallHandler = (payload: Uint8Array, context: CallContext) => Promise<Uint8Array> | Uint8Array;
+/** What a handler knows of a call beside its payload. */
 export type CallContext = {
   readonly method: string;
   /** The epoch of the map that the caller used. */

@@ -7,13 +7,19 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { seededRandom } from '../base/seeded-random.ts';
-import type { NodeAddress, ShardMap } from '../shardmap/shard-map.ts';
 import { type LinkEnvironment, type LinkLimits, type LinkSnapshot, linkLimitDefaults } from './link-environment.ts';
 import type { NodeCall, NodeCaller } from './node-caller.ts';
 import { NodeLink } from './node-link.ts';
 
-export type NodeClientOptions = {
-  readonly map: ShardMap;
+/** What the client takes from a shard map: its epoch, and where each node listens, by name. */
+export type NodeAddresses = {
+  readonly epoch: number;
+  readonly nodes: ReadonlyMap<string, { readonly host: string; readonly port: number }>;
+};
+
+/** What a client is made of; all but the map has a default. */
+export type NodeClientOptions<Addresses extends NodeAddresses = NodeAddresses> = {
+  readonly map: Addresses;
   /** Sent in every handshake; null where nodes listen on loopback without one. */
   readonly clusterToken?: string | null;
   /** PEM of the map's certificate when it names one: nothing else is then trusted, and all connections use TLS. */
@@ -29,16 +35,17 @@ export type NodeClientOptions = {
 /** How often links are checked for silence. Units: milliseconds. */
 const beatMs = 1000;
 
-export class NodeClient implements NodeCaller, AsyncDisposable {
+/** Calls nodes by their names in the map. Errors: see NodeCaller.call. */
+export class NodeClient<Addresses extends NodeAddresses = NodeAddresses> implements NodeCaller, AsyncDisposable {
   readonly #linkByNode = new Map<string, NodeLink>();
   /** Links of addresses that the map has left, while their calls end. */
   readonly #retiring = new Set<NodeLink>();
   readonly #environment: LinkEnvironment;
   readonly #beatTimer: NodeJS.Timeout;
-  #map: ShardMap;
+  #map: Addresses;
   #isClosed = false;
 
-  constructor(options: NodeClientOptions) {
+  constructor(options: NodeClientOptions<Addresses>) {
     const clock = options.clock ?? systemClock;
     this.#map = options.map;
     this.#environment = {
@@ -57,7 +64,7 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
   }
 
   /** The map whose addresses and epoch calls use now. */
-  get map(): ShardMap {
+  get map(): Addresses {
     return this.#map;
   }
 
@@ -68,7 +75,7 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
   }
 
   /** Uses another map from now on. A node whose address has not changed keeps its connection; others finish their calls. */
-  setMap(map: ShardMap): void {
+  setMap(map: Addresses): void {
     this.#map = map;
     for (const [node, link] of this.#linkByNode) {
       const address = map.nodes.get(node);
@@ -102,7 +109,7 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
     return link;
   }
 
-  #urlOf(address: NodeAddress): string {
+  #urlOf(address: { readonly host: string; readonly port: number }): string {
     const scheme = this.#environment.trustedCertificates === null ? 'ws' : 'wss';
     const host = address.host.includes(':') ? `[${address.host}]` : address.host;
     return `${scheme}://${host}:${address.port}/wire`;

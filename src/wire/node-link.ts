@@ -33,6 +33,7 @@ const sweepMs = 10;
 
 const fillZeroMask = (mask: Buffer): void => void mask.fill(0);
 
+/** The calls of this process to one node. */
 export class NodeLink {
   readonly #node: string;
   readonly #url: string;

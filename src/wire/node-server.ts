@@ -35,6 +35,7 @@ export type ServerLimits = {
   readonly idleSMax: number;
 };
 
+/** Bounds that suit a node with a few dozen callers. */
 export const serverLimitDefaults: ServerLimits = {
   connectionsMax: 1024,
   callsRunningMax: 32_768,
@@ -43,6 +44,7 @@ export const serverLimitDefaults: ServerLimits = {
   idleSMax: 60,
 };
 
+/** What a node's end of the wire is made of. */
 export type WireServerOptions = {
   readonly handlers: ReadonlyMap<string, CallHandler>;
   /** The epoch of the node's map, which every answer carries. */
@@ -81,6 +83,7 @@ export type WireServerSnapshot = {
 /** Answers gathered for so long go out, though more calls of the same message wait. Units: milliseconds. */
 const gatherMsMax = 1;
 
+/** Answers the calls of all connections of one node; attach it to an app, stop it before the app closes. */
 export class WireServer {
   readonly #options: WireServerOptions;
   readonly #limits: ServerLimits;

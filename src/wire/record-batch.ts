@@ -12,7 +12,9 @@ import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { BoundedReader } from './bounded-reader.ts';
 
+/** The method's name on the wire. */
 export const recordBatchMethod = 'slot.records';
+/** The first byte of requests and answers. */
 export const recordBatchVersion = 1;
 /** A larger batch is refused. */
 export const recordBatchItemsMax = 5000;
