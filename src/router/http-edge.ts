@@ -47,7 +47,13 @@ export type HttpEdgeOptions = {
 };
 
 /** A listening edge. */
-export type RunningEdge = { readonly port: number; close(): Promise<void> };
+export type RunningEdge = {
+  readonly port: number;
+  /** Takes no more connections; those that are open go on. */
+  stopListening(): void;
+  /** Ends every connection. */
+  close(): Promise<void>;
+};
 
 /** Status lines by code; uWebSockets wants the whole text. */
 const statusTexts: ReadonlyMap<number, string> = new Map([
@@ -235,8 +241,8 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<RunningEd
   });
   return {
     port: us_socket_local_port(socket),
+    stopListening: () => us_listen_socket_close(socket),
     close: async () => {
-      us_listen_socket_close(socket);
       app.close();
     },
   };

@@ -142,12 +142,17 @@ export async function startHttp2Edge(options: Http2EdgeOptions): Promise<Running
     });
     server.listen(options.port, options.host, resolve);
   });
+  const closed = new Promise<void>((resolve) => server.once('close', () => resolve()));
   return {
     port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const session of sessions) session.destroy();
-      }),
+    stopListening: () => {
+      server.close();
+      // Peers learn that no new stream is taken; open ones end.
+      for (const session of sessions) session.close();
+    },
+    close: async () => {
+      for (const session of sessions) session.destroy();
+      await closed;
+    },
   };
 }

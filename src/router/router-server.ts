@@ -65,8 +65,13 @@ export type RunningRouter = AsyncDisposable & {
   readonly router: ServiceRouter;
   /** Bytes of bodies that are arriving now. */
   arrivingBytes(): number;
-  close(): Promise<void>;
+  /** Stops listening, lets requests in flight end for up to `graceMs`, then ends every connection. */
+  close(graceMs?: number): Promise<void>;
 };
+
+/** How long requests may go on after `close`, and how often that is looked at. Units: ms. */
+const closeGraceMsDefault = 5_000;
+const drainCheckMs = 5;
 
 /** How long a node may take to tell its status. Units: ms. */
 const statusTimeoutMs = 2_000;
@@ -176,8 +181,18 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     { labelValues: [], value: router.itemsInFlight },
   ]);
   const edges: RunningEdge[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(edges.splice(0).map((edge) => edge.close()));
+  const closeEdges = async (graceMs: number): Promise<void> => {
+    for (const edge of edges) edge.stopListening();
+    const endMs = clock.monotonicMs() + graceMs;
+    // One turn at least, so that answers that are ready have been written.
+    do await clock.sleep(drainCheckMs);
+    while (router.itemsInFlight > 0 && clock.monotonicMs() < endMs);
+    await Promise.all(edges.map((edge) => edge.close()));
+  };
+  let closing: Promise<void> | null = null;
+  const close = (graceMs = closeGraceMsDefault): Promise<void> => {
+    closing ??= closeEdges(graceMs);
+    return closing;
   };
   const room = new BodyRoom(limits.arrivingBytesMax);
   const arrivingBytes = (): number => room.bytes;
@@ -200,7 +215,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       router,
       arrivingBytes,
       close,
-      [Symbol.asyncDispose]: close,
+      [Symbol.asyncDispose]: () => close(),
     };
   } catch (thrown) {
     await close();

@@ -1,19 +1,25 @@
 /**
- * Waits until all that has come in is applied everywhere, effects included.
+ * Waits until all that has come in so far is applied everywhere, effects included.
  *
- * Owns: what "settled" means. Two rounds over all slots with nothing waiting, nothing owed, as many effects received as sent, the same counts
- * in both, and every cursor past the log heads of the first round. Refuses: to call it settled while a node does not answer.
+ * Owns: what "settled" means. A still cluster is settled when two rounds over all slots find nothing waiting, nothing owed, as many effects
+ * received as sent, the same counts in both, and every cursor past the first round's heads. A busy one is settled after `wavesMax` waves: in
+ * each, every slot applies what its log held when the wave began, and every effect of that reaches its target. Effects cause effects in
+ * turn, but no chain is longer than the waves; long work that goes on in entries of its own holds the last wave up. Refuses: to call it settled
+ * while a node does not answer.
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
-/** What settling needs to know of a slot. */
-type SlotCounts = {
+/** What settling needs to know of a slot; see the node's status. */
+export type SlotCounts = {
   readonly slot: number;
   readonly cursor: number;
   readonly head: number;
   readonly waiting: number;
   readonly outbox: number;
+  readonly deliveredMark: number | null;
+  readonly lastMark: number;
+  readonly isContinuing: boolean;
   readonly sentEffects: number;
   readonly receivedEffects: number;
 };
@@ -21,7 +27,6 @@ type SlotCounts = {
 /** One node's slots, or why it did not answer. */
 export type NodeCounts = { readonly name: string; readonly error?: string; readonly slots?: readonly SlotCounts[] };
 
-/** Everything was applied: what was counted, and how long it took. */
 export type Settled = {
   readonly settled: true;
   readonly slots: number;
@@ -30,13 +35,21 @@ export type Settled = {
 };
 
 const pauseMs = 40;
+/** The longest chain of effects is a thread's reply → notice, or a repost → post exists; one more wave is to spare. */
+const wavesMax = 4;
+
+type Round = readonly NodeCounts[];
+
+function slotsOf(round: Round): SlotCounts[] {
+  return round.flatMap(({ slots = [] }) => slots);
+}
 
 /** Returns what keeps a round from being quiet, in words for operators; empty when it is. */
-function unrestOf(nodes: readonly NodeCounts[]): string[] {
+function unrestOf(round: Round): string[] {
   const unrest: string[] = [];
   let sent = 0;
   let received = 0;
-  for (const { name, error, slots = [] } of nodes) {
+  for (const { name, error, slots = [] } of round) {
     if (error !== undefined) unrest.push(`${name} does not answer: ${error}`);
     for (const slot of slots) {
       sent += slot.sentEffects;
@@ -49,15 +62,44 @@ function unrestOf(nodes: readonly NodeCounts[]): string[] {
   return unrest;
 }
 
-function countsOf(nodes: readonly NodeCounts[]): string {
-  return JSON.stringify(
-    nodes.flatMap(({ slots = [] }) => slots.map((slot) => [slot.slot, slot.sentEffects, slot.receivedEffects])),
-  );
+function countsOf(round: Round): string {
+  return JSON.stringify(slotsOf(round).map((slot) => [slot.slot, slot.sentEffects, slot.receivedEffects]));
 }
 
-function isPastHeads(first: readonly NodeCounts[], now: readonly NodeCounts[]): boolean {
-  const cursors = new Map(now.flatMap(({ slots = [] }) => slots.map((slot) => [slot.slot, slot.cursor])));
-  return first.every(({ slots = [] }) => slots.every((slot) => (cursors.get(slot.slot) ?? -1) >= slot.head));
+/** The stages of one wave over a busy cluster. */
+class Waves {
+  done = 0;
+  #heads: ReadonlyMap<number, number> | null = null;
+  #marks: ReadonlyMap<number, number> | null = null;
+
+  /** Looks at one round, and goes on to the next stage when all slots have passed this one. */
+  observe(round: Round): void {
+    const slots = slotsOf(round);
+    const isWhole = round.every(({ error }) => error === undefined);
+    if (!isWhole) return;
+    if (this.#heads === null) {
+      // Chunks that wait in memory stand behind the head and get the next positions.
+      this.#heads = new Map(slots.map((slot) => [slot.slot, slot.cursor + slot.waiting]));
+      return;
+    }
+    const heads = this.#heads;
+    if (this.#marks === null) {
+      if (slots.some((slot) => slot.cursor < (heads.get(slot.slot) ?? 0))) return;
+      this.#marks = new Map(slots.map((slot) => [slot.slot, slot.lastMark]));
+    }
+    const marks = this.#marks;
+    const isDelivered = slots.every((slot) => (slot.deliveredMark ?? Infinity) >= (marks.get(slot.slot) ?? 0));
+    const mayEnd = this.done + 1 < wavesMax || slots.every((slot) => !slot.isContinuing);
+    if (!isDelivered || !mayEnd) return;
+    this.done++;
+    this.#heads = null;
+    this.#marks = null;
+  }
+}
+
+function isPastHeads(first: Round, now: Round): boolean {
+  const cursors = new Map(slotsOf(now).map((slot) => [slot.slot, slot.cursor]));
+  return slotsOf(first).every((slot) => (cursors.get(slot.slot) ?? -1) >= slot.head);
 }
 
 /**
@@ -65,29 +107,27 @@ function isPastHeads(first: readonly NodeCounts[], now: readonly NodeCounts[]): 
  *
  * Errors: DataPlaneError `DeadlineExceeded` at the deadline, with what still waits.
  */
-export async function settle(
-  ask: () => Promise<readonly NodeCounts[]>,
-  timeoutMs: number,
-  clock: Clock,
-): Promise<Settled> {
+export async function settle(ask: () => Promise<Round>, timeoutMs: number, clock: Clock): Promise<Settled> {
   const startMs = clock.monotonicMs();
-  let before: readonly NodeCounts[] | undefined;
+  const waves = new Waves();
+  let before: Round | undefined;
   for (;;) {
     const now = await ask();
     const unrest = unrestOf(now);
-    if (unrest.length === 0 && before !== undefined && countsOf(before) === countsOf(now) && isPastHeads(before, now)) {
-      const slots = now.flatMap((node) => node.slots ?? []);
+    const isQuiet = unrest.length === 0;
+    const isStill = isQuiet && before !== undefined && countsOf(before) === countsOf(now) && isPastHeads(before, now);
+    waves.observe(now);
+    if (isStill || waves.done >= wavesMax) {
+      const slots = slotsOf(now);
       const effects = slots.reduce((total, slot) => total + slot.sentEffects, 0);
       return { settled: true, slots: slots.length, effects, elapsedMs: Math.round(clock.monotonicMs() - startMs) };
     }
-    before = unrest.length === 0 ? now : undefined;
+    before = isQuiet ? now : undefined;
     if (clock.monotonicMs() - startMs > timeoutMs) {
       const shown = unrest.slice(0, 10).join('; ');
       const more = unrest.length > 10 ? ` and ${unrest.length - 10} more` : '';
-      throw new DataPlaneError(
-        'DeadlineExceeded',
-        `not settled after ${timeoutMs} ms: ${shown || 'counts still change'}${more}`,
-      );
+      const waits = shown === '' ? 'counts still change' : `${shown}${more}`;
+      throw new DataPlaneError('DeadlineExceeded', `not settled after ${Math.round(timeoutMs)} ms: ${waits}`);
     }
     await clock.sleep(pauseMs);
   }

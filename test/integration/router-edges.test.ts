@@ -377,6 +377,46 @@ describe('HTTP/2', () => {
   });
 });
 
+describe('closing', () => {
+  test('lets requests in flight end and takes no more', async () => {
+    const open = Promise.withResolvers<void>();
+    nodes.gate = open.promise;
+    const other = await startRouter(optionsOf());
+    // A deadline of its own keeps a request from sharing another's answer.
+    const patient = { ...proto, 'connect-timeout-ms': '30000' };
+    const session = http2.connect(`http://127.0.0.1:${other.http2Port}`);
+    const first = fetch(`http://127.0.0.1:${other.port}/bsky.Service/GetActors`, {
+      method: 'POST',
+      headers: patient,
+      body: actors,
+    });
+    const second = send2(session, '/bsky.Service/GetActors', patient, actors);
+    await waitFor('both are in flight', () => other.router.itemsInFlight === 6);
+    const closing = other.close();
+    await expect(fetch(`http://127.0.0.1:${other.port}/healthz`)).rejects.toThrow();
+    open.resolve();
+    expect(handlesOf(Buffer.from(await (await first).arrayBuffer()))).toEqual(['aaab.test', 'aaac.test']);
+    expect(handlesOf((await second).body)).toEqual(['aaab.test', 'aaac.test']);
+    await closing;
+    expect(session.destroyed || session.closed).toBe(true);
+  });
+
+  test('does not wait longer than the grace', async () => {
+    nodes.gate = new Promise(() => {});
+    const other = await startRouter(optionsOf({ http2Port: null }));
+    const lost = fetch(`http://127.0.0.1:${other.port}/bsky.Service/GetActors`, {
+      method: 'POST',
+      headers: proto,
+      body: actors,
+    });
+    const ended = expect(lost).rejects.toThrow();
+    await waitFor('it is in flight', () => other.router.itemsInFlight > 0);
+    await other.close(50);
+    await ended;
+    nodes.gate = Promise.resolve();
+  });
+});
+
 describe('TLS', () => {
   test('both edges speak it when the map names its files', async () => {
     const { certificate, key } = selfSignedCertificate();
