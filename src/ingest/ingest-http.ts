@@ -12,6 +12,7 @@ import {
   us_socket_local_port,
 } from 'uWebSockets.js';
 import { DataPlaneError, type ErrorCode, errorTable, toDataPlaneError } from '../base/data-plane-error.ts';
+import { InvariantError } from '../base/invariant.ts';
 import { carriesToken } from '../wire/access-token.ts';
 
 /** One request as a handler sees it. `body` is an empty object for a GET. */
@@ -114,6 +115,7 @@ function addRoute(app: TemplatedApp, route: IngestRoute, adminToken: string | nu
     try {
       reply.send('200 OK', await route.handler(request));
     } catch (thrown) {
+      if (thrown instanceof InvariantError) throw thrown;
       reply.fail(thrown);
     }
   };

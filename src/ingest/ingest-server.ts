@@ -12,6 +12,7 @@ import type { LogAppender } from '../log/log-appender.ts';
 import { registerProcessMetrics } from '../metrics/process-metrics.ts';
 import { createRegistry, type Registry } from '../metrics/registry.ts';
 import { IngestState } from '../storage/ingest-state.ts';
+import { isLoopback } from '../wire/access-token.ts';
 import { Backfill } from './backfill.ts';
 import { EventRouter } from './event-router.ts';
 import { HostLimits } from './host-limits.ts';
@@ -226,9 +227,13 @@ function registerReadouts(registry: Registry, parts: Parts, appender: LogAppende
  * Starts ingest.
  *
  * Returns: once it listens; sources may still be out of reach, and are tried until they answer.
- * Errors: DataPlaneError `ConfigInvalid` for a URL or port that will not do.
+ * Errors: DataPlaneError `ConfigInvalid` for a URL or port that will not do, and for a host beyond loopback without a token.
  */
 export async function startIngest(options: IngestOptions): Promise<RunningIngest> {
+  if (options.adminToken === null && !isLoopback(options.host)) {
+    throw new DataPlaneError('ConfigInvalid', `listening on ${options.host} needs an admin token`);
+  }
+  for (const { url } of options.sources) sourceOrigin(url);
   const registry = options.registry ?? createRegistry(options.clock);
   const stop = new AbortController();
   const ground = groundOf(options, registry, stop.signal);
@@ -238,7 +243,10 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   registerReadouts(registry, parts, options.appender);
   const { host, port, adminToken } = options;
   const routes = ingestRoutes({ backfill, subscriptions, identities, resolver, registry, clock: ground.clock });
-  const http = await listenIngestHttp({ host, port, adminToken, routes });
+  const http = await listenIngestHttp({ host, port, adminToken, routes }).catch(async (error: unknown) => {
+    await state[Symbol.asyncDispose]();
+    throw error;
+  });
   const running = [backfill.run(), identities.runPostponed(), ...subscriptions.map((one) => one.run())];
   if (options.backfillSources) {
     for (const { name } of subscriptions) if (!backfill.isListed(name)) await backfill.requestHost(name);

@@ -308,6 +308,12 @@ describe('the HTTP endpoints', () => {
     expect((await harness.post('/v1/settle', {})).status).toBe(200);
   });
 
+  it('are not opened beyond loopback without a token, nor for a source that is no URL', async () => {
+    await expect(harness.start({ host: '0.0.0.0' })).rejects.toMatchObject({ code: 'ConfigInvalid' });
+    const sources = [{ url: 'gopher://relay.test', startSeq: null }];
+    await expect(harness.start({ sources })).rejects.toMatchObject({ code: 'ConfigInvalid' });
+  });
+
   it('refuse unknown fields, bad values and a missing token', async () => {
     await harness.start({ adminToken: 'secret' });
     expect(await harness.post('/v1/settle', {})).toMatchObject({ status: 401, body: { code: 'Unauthenticated' } });

@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { CommitEntry } from '../../../src/atproto/entry.ts';
+import { RepoGate, type RepoHold } from '../../../src/ingest/repo-gate.ts';
+import { MemoryLog } from '../../support/memory-log.ts';
+import { authorDid, otherDid } from '../atproto/signed-repo.ts';
+
+const revOf = (number: number): string => `3k${String(number).padStart(11, '2')}`;
+
+function commit(number: number, did = authorDid): CommitEntry {
+  return { kind: 'commit', did, rev: revOf(number), since: null, timeMs: number, ops: [] };
+}
+
+type Step =
+  | { readonly type: 'live' }
+  | { readonly type: 'hold' }
+  | { readonly type: 'succeed'; readonly lead: number }
+  | { readonly type: 'fail' };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.constant<Step>({ type: 'live' }) },
+  { weight: 2, arbitrary: fc.constant<Step>({ type: 'hold' }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('succeed' as const), lead: fc.nat(8) }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ type: 'fail' }) },
+);
+
+describe('the gate of a repo', () => {
+  it('brings every commit to the log once and in order, or leaves it to a snapshot that contains it', async () => {
+    let succeeded = 0;
+    let voided = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+        const log = new MemoryLog();
+        const gate = new RepoGate(log, { entriesMax: 5, bytesMax: 1e9 });
+        const appends: Promise<void>[] = [];
+        const snapshots: number[] = [];
+        let hold: RepoHold | null = null;
+        let heldFrom = 0;
+        let last = 0;
+        for (const one of steps) {
+          if (one.type === 'live') appends.push(gate.append(commit(++last)));
+          if (one.type === 'hold' && hold === null) {
+            hold = gate.hold(authorDid);
+            heldFrom = last;
+          }
+          if (one.type === 'fail' && hold !== null) {
+            hold.release(null, Promise.resolve());
+            hold = null;
+          }
+          if (one.type === 'succeed' && hold !== null) {
+            // A snapshot is at least as new as what was live before the hold, and may be newer than what is live now.
+            const rev = heldFrom + one.lead;
+            if (hold.isVoid) voided++;
+            else {
+              succeeded++;
+              snapshots.push(rev);
+              const end = gate.appendSnapshot(authorDid, {
+                kind: 'resync-end',
+                did: authorDid,
+                rev: revOf(rev),
+                timeMs: 0,
+              });
+              hold.release(revOf(rev), end);
+            }
+            hold.release(null, Promise.resolve());
+            hold = null;
+          }
+        }
+        hold?.release(null, Promise.resolve());
+        await Promise.all(appends);
+        const revs = log.of('commit').map(({ rev }) => rev);
+        expect(revs).toEqual([...new Set(revs)].sort());
+        for (let number = 1; number <= last; number++) {
+          const isContained = snapshots.some((rev) => number <= rev);
+          expect(revs.includes(revOf(number)) || isContained, `commit ${number}`).toBe(true);
+        }
+        // What the snapshot does not contain comes after it.
+        const story = log.storyOf(authorDid);
+        for (const rev of snapshots) {
+          const end = story.indexOf(`resync-end ${revOf(rev)}`);
+          const later = story.flatMap((text, index) => (text === `commit ${revOf(rev + 1)}` ? [index] : []));
+          for (const index of later) expect(index).toBeGreaterThan(end);
+        }
+        expect(gate.heldBytes).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+    expect(succeeded).toBeGreaterThan(50);
+    expect(voided).toBeGreaterThan(0);
+  });
+
+  it('holds one repo and no other, and settles what a snapshot contains only when the snapshot is durable', async () => {
+    const log = new MemoryLog();
+    const gate = new RepoGate(log);
+    const hold = gate.hold(authorDid);
+    let isSettled = false;
+    const contained = gate.append(commit(1)).then(() => {
+      isSettled = true;
+    });
+    await gate.append(commit(2, otherDid));
+    expect(log.of('commit').map(({ did }) => did)).toEqual([otherDid]);
+    log.isHeld = true;
+    const end = gate.appendSnapshot(authorDid, { kind: 'resync-end', did: authorDid, rev: revOf(1), timeMs: 0 });
+    hold.release(revOf(1), end);
+    await Promise.resolve();
+    expect(isSettled).toBe(false);
+    log.acknowledgeAll();
+    await contained;
+    expect(log.of('commit', authorDid)).toEqual([]);
+  });
+});
