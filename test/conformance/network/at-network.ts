@@ -15,6 +15,8 @@ import { type Plane, planeClient } from './plane.ts';
 /** The key that the AppView shows to bsync. */
 export const bsyncApiKey = 'bsync-api-key';
 
+const accountsMax = 1000;
+
 /** An AppView's place in the network, fixed before the AppView itself is started. */
 export interface AppViewIdentity {
   readonly did: string;
@@ -78,6 +80,14 @@ export class AtNetwork extends TestNetworkNoAppView {
     const lastSeq = await this.pds.ctx.sequencer.curr();
     if (lastSeq === undefined || lastSeq === null) return;
     await Promise.all(this.#planes.map((plane) => plane.settle(lastSeq)));
+  }
+
+  /** Gives the DIDs of all accounts of the PDS. */
+  async accountDids(): Promise<readonly string[]> {
+    const { data } = await this.pds.getAgent().com.atproto.sync.listRepos({ limit: accountsMax });
+    if (data.cursor !== undefined && data.repos.length >= accountsMax)
+      throw new Error('too many accounts for one page');
+    return data.repos.map(({ did }) => did);
   }
 
   /** Makes the header with which a user of our PDS speaks to an AppView directly. */

@@ -10,6 +10,7 @@ import { Database, DataPlaneServer, RepoSubscription } from '@atproto/bsky';
 import { mockResolvers, type TestPds } from '@atproto/dev-env';
 import type { ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { sql } from 'kysely';
 import { freePort } from './free-port.ts';
 import type { HttpVersion, Plane } from './plane.ts';
 import { waitUntil } from './wait-until.ts';
@@ -79,6 +80,23 @@ export class OfficialPlane implements Plane {
     await this.#subscription.processAll();
   }
 
+  /**
+   * Mends what the official plane loses when two repos change at once, so that it can serve as a reference.
+   *
+   * Its counts are taken inside concurrent transactions and the last writer wins; and an actor whose PLC look-up fails
+   * while the machine is busy stays unknown until its next commit.
+   *
+   * Shape: dids are the accounts of the PDS. Returns: once every count of an existing post or actor is the true one.
+   */
+  async mendRaces(dids: readonly string[]): Promise<void> {
+    const known = await this.db.db.selectFrom('actor').select('did').execute();
+    const knownDids = new Set(known.map(({ did }) => did));
+    for (const did of dids.filter((each) => !knownDids.has(each))) {
+      await this.#subscription.indexingSvc.indexHandle(did as `did:plc:${string}`, new Date().toISOString(), true);
+    }
+    for (const statement of recounts) await statement.execute(this.db.db);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await new Promise<void>((resolve) => this.#http2.close(() => resolve()));
     await this.#subscription.destroy();
@@ -86,6 +104,20 @@ export class OfficialPlane implements Plane {
     await this.db.close();
   }
 }
+
+const recounts = [
+  sql`update post_agg set
+    "likeCount" = (select count(*) from "like" where "like".subject = post_agg.uri),
+    "repostCount" = (select count(*) from repost where repost.subject = post_agg.uri),
+    "replyCount" = (select count(*) from post as reply where reply."replyParent" = post_agg.uri
+      and reply."violatesThreadGate" is not true)`,
+  sql`update post_agg set "quoteCount" = (select count(*) from quote where quote."subjectCid" = post.cid)
+    from post where post.uri = post_agg.uri`,
+  sql`update profile_agg set
+    "followersCount" = (select count(*) from follow where follow."subjectDid" = profile_agg.did),
+    "followsCount" = (select count(*) from follow where follow.creator = profile_agg.did),
+    "postsCount" = (select count(*) from post where post.creator = profile_agg.did)`,
+];
 
 type CreateRoutes = (db: Database, idResolver: DataPlaneServer['idResolver']) => (router: ConnectRouter) => void;
 

@@ -20,6 +20,7 @@ const mp4 = new TextEncoder().encode('\0\0\0\x18ftypmp42\0\0\0\0mp42isom');
 /** Creates accounts and records at the network's PDS and remembers them by name. */
 export class PrefixedSeedClient extends SeedClient<AtNetwork> {
   readonly prefix: string;
+  #lastCreated: Promise<void> = Promise.resolve();
 
   constructor(network: AtNetwork, prefix: string) {
     super(network, network.pds.getAgent(), network.pds.getClient());
@@ -30,7 +31,15 @@ export class PrefixedSeedClient extends SeedClient<AtNetwork> {
     ...[shortName, params]: Parameters<Client['createAccount']>
   ): ReturnType<Client['createAccount']> {
     const handle = `${this.prefix}${params.handle}` as Handle;
-    return super.createAccount(shortName, { ...params, handle, email: `${this.prefix}${params.email}` });
+    const create = (): ReturnType<Client['createAccount']> =>
+      super.createAccount(shortName, { ...params, handle, email: `${this.prefix}${params.email}` });
+    // One after another, because the hashing of fifty passwords at once starves the look-ups of the planes.
+    const created = this.#lastCreated.then(create);
+    this.#lastCreated = created.then(
+      () => undefined,
+      () => undefined,
+    );
+    return created;
   }
 
   override async createProfile(

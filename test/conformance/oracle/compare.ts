@@ -2,7 +2,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DataPlaneClient } from '@atproto/bsky';
 import { ask, type Outcome, type Walk, walk } from './ask.ts';
-import { isSameRefusal, officialWalksLoseItems, withoutStrangers, withoutUnbuilt } from './differences.ts';
+import {
+  isSameRefusal,
+  officialWalksLoseItems,
+  withoutGoneNotices,
+  withoutStrangers,
+  withoutUnbuilt,
+} from './differences.ts';
 import type { Facts } from './facts.ts';
 import type { Answer, MethodRow, Paging, Request } from './method-row.ts';
 import { sortTies } from './sort-ties.ts';
@@ -155,7 +161,9 @@ function compareItems(
 ): void {
   const timeMs = (item: unknown): number | undefined => facts.sortedAtMsByUri.get(row.paging!.sortUri(item));
   const inOrder = (items: readonly unknown[]): readonly unknown[] =>
-    sortTies(withoutStrangers(row, items, facts), timeMs, (item) => JSON.stringify(item));
+    sortTies(withoutGoneNotices(row, withoutStrangers(row, items, facts), facts), timeMs, (item) =>
+      JSON.stringify(item),
+    );
   compareValues(row, request, inOrder(official), inOrder(other), tally);
 }
 

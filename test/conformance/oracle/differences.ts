@@ -70,3 +70,29 @@ export function withoutStrangers(row: MethodRow, items: readonly unknown[], fact
  * Notifications are paged by time alone: what shares the millisecond of a page's last item is never shown.
  */
 export const officialWalksLoseItems: ReadonlySet<string> = new Set(['getNotifications']);
+
+/**
+ * Rows that are not compared once an account is deleted, since the official plane leaves traces of it.
+ *
+ * It deletes the account's records but neither recounts what they counted for nor removes their feed items, quotes and
+ * places in OP threads; we take back every effect.
+ */
+export const staleAfterAccountDeletion: ReadonlySet<string> = new Set([
+  'getCountsForUsers',
+  'getInteractionCounts',
+  'getQuotesBySubjectSorted',
+  'getTimeline',
+  'getThread',
+  'getPostRecords (with OP threads)',
+]);
+
+/**
+ * Leaves out notices whose own record is gone.
+ *
+ * When a duplicate follow takes the place of a deleted one, the official plane keeps the notice of the deleted one. The
+ * AppView never shows it, as there is nothing to show.
+ */
+export function withoutGoneNotices(row: MethodRow, items: readonly unknown[], facts: Facts): readonly unknown[] {
+  if (row.method !== 'getNotifications') return items;
+  return items.filter((item) => facts.sortedAtMsByUri.has(String((item as Answer)['uri'])));
+}

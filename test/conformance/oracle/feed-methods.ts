@@ -28,6 +28,10 @@ function authorFeed(variant: string, feedType: number): MethodRow {
   };
 }
 
+function everyThird(uris: readonly string[]): readonly string[] {
+  return uris.filter((_uri, index) => index % 3 === 0);
+}
+
 function sortThread(answer: Answer, facts: Facts): unknown {
   const uris = sortTies(listOf(answer, 'uris'), (uri) => facts.sortedAtMsByUri.get(String(uri)), String);
   return { ...answer, uris };
@@ -54,7 +58,7 @@ export const feedMethods: readonly MethodRow[] = [
     method: 'getThread',
     variant: 'near',
     requests: (facts) =>
-      urisOf(facts, postCollection).flatMap((postUri) => [
+      everyThird(urisOf(facts, postCollection)).flatMap((postUri) => [
         { postUri, above: 0, below: 0 },
         { postUri, above: 1, below: 1 },
         { postUri, above: 3, below: 2 },

@@ -72,6 +72,13 @@ export class RecordWriter {
     await this.#seed.agent.com.atproto.server.activateAccount(undefined, { headers: this.#as(name).headers });
   }
 
+  /** Deletes an account for good, as an administrator of the PDS. */
+  async deleteAccount(name: string): Promise<void> {
+    const { pds } = this.#seed.network;
+    const options = { headers: pds.adminAuthHeaders(), encoding: 'application/json' } as const;
+    await this.#seed.agent.com.atproto.admin.deleteAccount({ did: this.did(name) }, options);
+  }
+
   #as(by: string): { headers: { authorization: string }; encoding: 'application/json' } {
     const did = this.did(by) as Parameters<PrefixedSeedClient['getHeaders']>[0];
     return { headers: this.#seed.getHeaders(did), encoding: 'application/json' };
