@@ -11,7 +11,7 @@ import { type ChildSpec, type ChildSurroundings, type Listening, SupervisedChild
 import type { CommandContext } from './command.ts';
 import { version } from './command-line.ts';
 import { readMapOrDefault, withRealPorts } from './map-file.ts';
-import { type RunFile, type RunningProcess, readRunFile, removeRunFile, writeRunFile, writeWhole } from './run-file.ts';
+import { type RunFile, type RunningProcess, removeRunFile, writeRunFile, writeWhole } from './run-file.ts';
 import { selfCommand } from './self-command.ts';
 
 const readyMsMax = 60_000;
@@ -140,14 +140,12 @@ export class Cluster implements AsyncDisposable {
     return this.#writeRun();
   }
 
-  /** Returns the URL of the simulated network. Port 0 takes the port of the last run if it can: cursors are kept by URL. */
+  /** Returns the URL of the simulated network. */
   async #startDemo(own: Settings): Promise<string> {
-    const lastPort = readRunFile(own.dataDir)?.demo?.port;
-    const port = own.demoPort === 0 && lastPort !== undefined ? lastPort : own.demoPort;
     this.#demo = this.#child('demo', 'demo', (before) => [
       'demo',
       ...flagsFor('demo', own),
-      ...portFlags({ 'demo-port': port }, before, ['port']),
+      ...portFlags({ 'demo-port': own.demoPort }, before, ['port']),
     ]);
     await this.#demo.start();
     return runningProcess(this.#demo).url;

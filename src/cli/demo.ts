@@ -1,13 +1,33 @@
 /** `skyshard demo`: the simulated network as a process of its own. */
-import { startDemoNetwork } from '../demo/demo-network.ts';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type DemoNetworkOptions, type RunningDemoNetwork, startDemoNetwork } from '../demo/demo-network.ts';
 import type { Command } from './command.ts';
 import { serve } from './server-process.ts';
+
+/**
+ * Any free port becomes the port of the last run, if that is still free: cursors are kept by URL, and DID documents that were
+ * resolved name it.
+ */
+async function startOnSamePort(options: DemoNetworkOptions): Promise<RunningDemoNetwork> {
+  const path = join(options.dataDir, 'port');
+  const lastPort = options.port === 0 && existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
+  let network: RunningDemoNetwork;
+  try {
+    network = await startDemoNetwork(lastPort > 0 ? { ...options, port: lastPort } : options);
+  } catch (thrown) {
+    if (lastPort === 0 || (thrown as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw thrown;
+    network = await startDemoNetwork(options);
+  }
+  writeFileSync(path, `${network.port}\n`);
+  return network;
+}
 
 /** Starts the simulated network. */
 export const runDemo: Command = (context) => {
   const { settings, clock } = context;
   return serve(context, 'demo', async (dataDir) => {
-    const network = await startDemoNetwork({
+    const network = await startOnSamePort({
       dataDir,
       seed: settings.demoSeed,
       actors: settings.demoActors,

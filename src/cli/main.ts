@@ -12,6 +12,7 @@ import type { CommandName } from '../config/setting-table.ts';
 import { processEnvironment, resolveSettings } from '../config/settings.ts';
 import type { Command } from './command.ts';
 import { parseCommandLine } from './command-line.ts';
+import { endProcess } from './end-process.ts';
 import { errorText, exitCode, exitCodeOf } from './exit-code.ts';
 import { createProcessLog } from './process-log.ts';
 
@@ -62,11 +63,9 @@ function report(thrown: unknown): number {
   return exitCode.defect;
 }
 
-process.on('uncaughtException', (thrown) => process.exit(report(thrown)));
-process.on('unhandledRejection', (thrown) => process.exit(report(thrown)));
+process.on('uncaughtException', (thrown) => endProcess(report(thrown)));
+process.on('unhandledRejection', (thrown) => endProcess(report(thrown)));
 
 // The exit is explicit: what a closed server still holds (idle sockets, timers) must not keep the process.
 // It is no top-level await because the single executable runs this file as CommonJS.
-void run(process.argv.slice(2))
-  .catch(report)
-  .then((code) => process.exit(code));
+void run(process.argv.slice(2)).catch(report).then(endProcess);

@@ -1,5 +1,6 @@
 /** The life of a server command: lock its folder, start, tell that it serves, wait to be told to stop, close. */
 import { join } from 'node:path';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { Listening, ReadyMessage } from './child-process.ts';
 import type { CommandContext } from './command.ts';
 import { exitCode } from './exit-code.ts';
@@ -32,6 +33,17 @@ export function stopAsked(): Promise<string> {
   });
 }
 
+/** How long a server may take to close; shorter than the patience of `up`, which would kill it without a word. */
+const closeMsMax = 45_000;
+
+async function closeInTime(server: RunningServer, name: string, { clock }: CommandContext): Promise<void> {
+  const isClosed = new AbortController();
+  const late = clock.sleep(closeMsMax, isClosed.signal).then(() => !isClosed.signal.aborted);
+  const isLate = await Promise.race([late, server.close().then(() => false)]);
+  isClosed.abort();
+  if (isLate) throw new DataPlaneError('DeadlineExceeded', `${name} did not close in ${closeMsMax} ms`);
+}
+
 /** Runs a server to its end. `name` is the name of its folder below the data folder, which it alone uses. */
 export async function serve(
   context: CommandContext,
@@ -49,7 +61,7 @@ export async function serve(
     // A server that ends without failing was closed by someone; only its rejection matters here.
     const failed = (server.failed ?? asked).then(() => asked);
     log('info', `${name} stops`, { because: await Promise.race([asked, failed]) });
-    await server.close();
+    await closeInTime(server, name, context);
   } finally {
     lock.release();
   }
