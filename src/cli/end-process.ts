@@ -8,9 +8,11 @@
 import { exitCode } from './exit-code.ts';
 
 function hasThreads(): boolean {
-  process.report.excludeNetwork = true;
-  const { workers } = process.report.getReport() as { workers?: readonly unknown[] };
-  return (workers?.length ?? 0) > 0;
+  // The type declarations lack both fields. Without the first, a report looks up the names of every open connection.
+  const report = process.report as typeof process.report & { excludeNetwork: boolean };
+  report.excludeNetwork = true;
+  const { workers = [] } = report.getReport() as { readonly workers?: readonly unknown[] };
+  return workers.length > 0;
 }
 
 /** Exits with the code; after a failure with threads still alive, by SIGKILL, since what went wrong has been printed. */
