@@ -14,6 +14,8 @@ export type ApplyThreadOptions = {
   /** How long entries may wait for company before they are applied. Units: ms. */
   readonly lingerMs: number;
   readonly clusterToken: string | null;
+  /** PEM of the map's certificate, when it names one. */
+  readonly trustedCertificates: Uint8Array | null;
   readonly crashPoint: { readonly point: CrashPoint; readonly nth: number } | null;
 };
 
@@ -43,6 +45,12 @@ export type SlotStatus = {
   /** Entries that wait to be applied, in memory or in the log. */
   readonly waiting: number;
   readonly outbox: number;
+  /** Effects up to this mark (inclusive) are at their targets; null when none is owed. */
+  readonly deliveredMark: number | null;
+  /** No effect of an entry up to `cursor` has a greater mark. */
+  readonly lastMark: number;
+  /** True while long work of the slot goes on in entries of its own. */
+  readonly isContinuing: boolean;
   readonly sentEffects: number;
   readonly receivedEffects: number;
   /** Now minus the event time of the last entry applied; null before the first. */

@@ -13,6 +13,7 @@ import type { SlotStatus } from './apply-messages.ts';
 
 export type QueuedChunk = {
   readonly bytes: Uint8Array;
+  readonly entryCount: number;
   /** Called once, when the chunk is on disk or refused. */
   readonly settle: (outcome: ChunkOutcome) => void;
 };
@@ -129,9 +130,10 @@ export class ApplyQueue {
       queue.isFull = false;
       const hasMore = queue.chunks.length > 0 || queue.slot.hasUnapplied;
       queue.dueMs = hasMore ? 0 : Number.POSITIVE_INFINITY;
-      this.#options.onBatches(queue.slot, result.batches);
-      taken.forEach((chunk, index) => chunk.settle(result.outcomes[index]!));
+      // What readers remember is stale before anyone hears that the commit is there.
       this.#options.onCommit(queue.slot);
+      this.#options.onBatches(queue.slot, result.batches);
+      for (const [index, chunk] of taken.entries()) chunk.settle(result.outcomes[index]!);
     } catch (thrown) {
       if (!(thrown instanceof DataPlaneError) || thrown.code !== 'StorageFull') throw thrown;
       queue.isFull = true;
@@ -146,8 +148,11 @@ export class ApplyQueue {
       slot: slot.index,
       cursor: slot.cursor,
       head: slot.head,
-      waiting: slot.head - slot.cursor + chunks.length,
+      waiting: slot.head - slot.cursor + chunks.reduce((count, chunk) => count + chunk.entryCount, 0),
       outbox: slot.outbox.owedCount,
+      deliveredMark: slot.outbox.deliveredMark,
+      lastMark: slot.lastMark,
+      isContinuing: slot.hasUnapplied,
       sentEffects: slot.sentCount,
       receivedEffects: slot.receivedCount,
       lagMs: slot.lastEventMs === 0 ? null : Math.max(0, nowMs - slot.lastEventMs),

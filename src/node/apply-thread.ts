@@ -32,7 +32,8 @@ async function main(options: ApplyThreadOptions): Promise<void> {
   if (options.crashPoint !== null) armCrashPoint(options.crashPoint.point, options.crashPoint.nth);
   let map = parseShardMap(options.mapJson);
   const stop = new AbortController();
-  const client = new NodeClient({ map, clusterToken: options.clusterToken });
+  const { clusterToken, trustedCertificates: pem } = options;
+  const client = new NodeClient({ map, clusterToken, trustedCertificates: pem === null ? null : Buffer.from(pem) });
   const slots = options.slots.map((index) =>
     Slot.open({ index, slots: map.slots, path: slotPath(options.dataDir, index), mapBytes: options.slotMapBytes }),
   );
@@ -59,7 +60,8 @@ async function main(options: ApplyThreadOptions): Promise<void> {
         left--;
         if (left === 0) post({ type: 'appended', id: message.id, outcomes });
       };
-      queue.add(readChunk(bytes).slot, { bytes, settle }, message.isUrgent ? 0 : undefined);
+      const { slot, items } = readChunk(bytes);
+      queue.add(slot, { bytes, entryCount: items.length, settle }, message.isUrgent ? 0 : undefined);
     });
     if (message.chunks.length === 0) post({ type: 'appended', id: message.id, outcomes });
   }

@@ -157,7 +157,8 @@ export class EffectSender {
       if (outcome.status === 'refused') this.#retryLater(line);
       else this.#settle(line, batches.at(-1)!.lastMark, outcome);
     };
-    this.#options.queue().add(line.target, { bytes: this.#chunkOf(line, batches), settle });
+    const entryCount = batches.reduce((count, batch) => count + batch.items.length, 0);
+    this.#options.queue().add(line.target, { bytes: this.#chunkOf(line, batches), entryCount, settle });
   }
 
   #retryLater(line: Line): void {
@@ -182,7 +183,7 @@ export class EffectSender {
     line.isInFlight = false;
     const item = encodeEntry({ kind: 'delivered', target: line.target, mark: lastMark });
     writeChunk(this.#writer, { slot: line.source.index, origin: null, items: [item], marks: [] });
-    const chunk = { bytes: this.#writer.finish(), settle: () => {} };
+    const chunk = { bytes: this.#writer.finish(), entryCount: 1, settle: () => {} };
     this.#options.queue().add(line.source.index, chunk, deliveredLingerMs);
     if (line.waiting.length > 0 || line.hasMoreOnDisk) this.#wake(line);
   }

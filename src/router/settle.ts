@@ -78,8 +78,7 @@ class Waves {
     const isWhole = round.every(({ error }) => error === undefined);
     if (!isWhole) return;
     if (this.#heads === null) {
-      // Chunks that wait in memory stand behind the head and get the next positions.
-      this.#heads = new Map(slots.map((slot) => [slot.slot, slot.cursor + slot.waiting]));
+      this.#heads = new Map(slots.map((slot) => [slot.slot, slot.head]));
       return;
     }
     const heads = this.#heads;

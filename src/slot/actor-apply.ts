@@ -1,13 +1,26 @@
 /** Applies identity and account events, takedowns of accounts, and the removal of a whole account. */
+import type { RecordRef } from '../atproto/compact-key.ts';
 import type { AccountEntry, IdentityEntry } from '../atproto/entry.ts';
 import { prefixEnd } from '../storage/environment.ts';
-import { type ActorRow, ensureActor, getActor, putActor, putIdentity, removeActor } from './actor-row.ts';
+import {
+  type ActorRow,
+  ensureActor,
+  getActor,
+  getRepo,
+  putActor,
+  putIdentity,
+  putRepo,
+  removeActor,
+  removeRepo,
+} from './actor-row.ts';
 import { loadRecord } from './applied-record.ts';
 import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
-import { noticePrefix } from './notice.ts';
+import { noticeKeyAt, noticePrefix } from './notice.ts';
 import { removeRecord } from './record-apply.ts';
 import { readRecordRefOfKey } from './record-key.ts';
-import { recordPrefix } from './record-row.ts';
+import { decodeRecordHead, recordPrefix } from './record-row.ts';
+import { forgetResync } from './repo-apply.ts';
+import type { SlotState } from './slot-state.ts';
 
 /** Sets handle and document of a DID; an event older than the last is dropped. */
 export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void {
@@ -45,7 +58,10 @@ export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
   if (entry.timeMs < before.accountMs) return;
   if (!entry.active && entry.status === 'deleted') {
     if (before.handle !== null) sendClaim(context, before.handle, before, false);
-    putActor(state, owner, { ...before, handle: null, accountMs: entry.timeMs });
+    // The account goes at once, so that one made anew does not depend on how far the removal of its records has come.
+    removeActor(state, owner);
+    forgetResync(state, owner, entry.did);
+    putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.timeMs });
     return deleteAccountChunk(context, entry.did, entry.timeMs);
   }
   const isKnown = entry.active || knownStatuses.has(entry.status);
@@ -72,26 +88,34 @@ export function applyUpstreamStatus(context: ApplyContext, did: string, status: 
 }
 
 /**
- * Removes one chunk of a deleted account: records that were indexed at or before the deletion, then its notifications, then
- * the actor. What came later belongs to an account that was made anew.
+ * Removes one chunk of a deleted account: records that were indexed at or before the deletion, then notifications of that time. What
+ * came later belongs to an account that was made anew.
  */
 export function deleteAccountChunk(context: ApplyContext, did: string, originMs: number): void {
   const { state } = context;
   const owner = state.ownerOf(did);
   if (owner === undefined) return;
-  const prefix = recordPrefix(owner);
-  const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: chunkRowsMax })];
-  let removed = 0;
-  for (const key of keys) {
-    const record = loadRecord(state, owner, readRecordRefOfKey(did, key));
-    if (record === undefined || record.row.indexedMs > originMs) continue;
-    removeRecord(context, record, originMs);
-    removed++;
-  }
-  if (removed > 0) return context.continueWith(did, { type: 'delete-account', originMs });
-  const notices = noticePrefix(owner);
-  const noticeKeys = [...state.rows.scanKeys({ start: notices, end: prefixEnd(notices), limit: chunkRowsMax })];
+  const refs = recordsUpTo(state, owner, did, originMs);
+  for (const ref of refs) removeRecord(context, loadRecord(state, owner, ref)!, originMs);
+  const notices = { start: noticePrefix(owner), end: noticeKeyAt(owner, originMs + 1), limit: chunkRowsMax };
+  const noticeKeys = refs.length === chunkRowsMax ? [] : [...state.rows.scanKeys(notices)];
   for (const key of noticeKeys) state.rows.remove(key);
-  if (noticeKeys.length === chunkRowsMax) return context.continueWith(did, { type: 'delete-account', originMs });
-  if (keys.length === 0) removeActor(state, owner);
+  if (refs.length === chunkRowsMax || noticeKeys.length === chunkRowsMax) {
+    return context.continueWith(did, { type: 'delete-account', originMs });
+  }
+  const repo = getRepo(state, owner);
+  if (repo?.deletedMs !== originMs) return;
+  if (repo.rev === '' && repo.resyncRev === '') removeRepo(state, owner);
+  else putRepo(state, owner, { ...repo, deletedMs: null });
+}
+
+/** Returns the first records that were indexed at or before a time, at most one chunk of them. */
+function recordsUpTo(state: SlotState, owner: number, did: string, timeMs: number): RecordRef[] {
+  const prefix = recordPrefix(owner);
+  const refs: RecordRef[] = [];
+  for (const { key, value } of state.rows.scan({ start: prefix, end: prefixEnd(prefix) })) {
+    if (decodeRecordHead(value).indexedMs <= timeMs) refs.push(readRecordRefOfKey(did, key));
+    if (refs.length === chunkRowsMax) break;
+  }
+  return refs;
 }

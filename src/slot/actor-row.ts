@@ -2,7 +2,7 @@
  * What is known about an owner as an account.
  *
  * (owner, actor) → DID, handle, status, takedown and the times of the last events; its presence means that the actor was seen.
- * (owner, repo) → rev of the last commit. (owner, identity) → keys and services of the DID document.
+ * (owner, repo) → rev of the last commit, of a snapshot being read in, time of a deletion under way. (owner, identity) → keys and services of the DID document.
  * (owner, notificationSeen) → time. (owner, blobTakedown, cid) → takedown ref.
  */
 import { readDid, writeDid } from '../atproto/compact-key.ts';
@@ -82,18 +82,31 @@ export function ensureActor(state: SlotState, owner: number, did: string): Actor
   return fresh;
 }
 
-/** `resyncRev` is the rev of a repo snapshot that is being read in, else empty. */
-export type RepoRow = { readonly rev: string; readonly resyncRev: string };
+/**
+ * `rev` is empty before the first commit. `resyncRev` is the rev of a repo snapshot that is being read in, else empty. `deletedMs` is when
+ * the account was deleted, while records of before that may still be there.
+ */
+export type RepoRow = { readonly rev: string; readonly resyncRev: string; readonly deletedMs: number | null };
 
 export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
   const value = state.rows.getVolatile(beginKey(owner, tableCode.repo).finish());
   if (value === undefined) return undefined;
   const reader = new ByteReader(value);
-  return { rev: reader.text(), resyncRev: reader.text() };
+  return {
+    rev: reader.text(),
+    resyncRev: reader.text(),
+    deletedMs: reader.remaining === 0 ? null : readEntryTime(reader),
+  };
 }
 
 export function putRepo(state: SlotState, owner: number, row: RepoRow): void {
-  state.rows.put(beginKey(owner, tableCode.repo).finish(), valueWriter.text(row.rev).text(row.resyncRev).finish());
+  valueWriter.text(row.rev).text(row.resyncRev);
+  if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
+  state.rows.put(beginKey(owner, tableCode.repo).finish(), valueWriter.finish());
+}
+
+export function removeRepo(state: SlotState, owner: number): void {
+  state.rows.remove(beginKey(owner, tableCode.repo).finish());
 }
 
 export type IdentityRow = { readonly keysJson: string; readonly servicesJson: string; readonly resolvedMs: number };
@@ -132,7 +145,7 @@ function blobTakedownKey(owner: number, cid: string): Buffer {
 }
 
 export function getBlobTakedown(state: SlotState, owner: number, cid: string): string | undefined {
-  return state.rows.getVolatile(blobTakedownKey(owner, cid))?.utf8Slice();
+  return state.rows.get(blobTakedownKey(owner, cid))?.utf8Slice();
 }
 
 export function setBlobTakedown(state: SlotState, owner: number, cid: string, ref: string | null): void {

@@ -13,7 +13,7 @@ import type { ApplyContext } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-claim.ts';
 import { applyEdgeEffect } from './incoming-edge.ts';
 import { putNotice, removeNotice, setNoticeTakedown } from './notice.ts';
-import { tellReposters } from './post-apply.ts';
+import { postCollection, tellReposters } from './post-apply.ts';
 import { setRecordTakedown } from './record-apply.ts';
 import {
   applyCommit,
@@ -23,6 +23,7 @@ import {
   applySync,
   sweepResync,
 } from './repo-apply.ts';
+import { hasRecord } from './record-row.ts';
 import { applyPostExists } from './repost-item.ts';
 import { applyThreadEffect } from './thread-reply.ts';
 
@@ -78,7 +79,9 @@ function applyContinue(context: ApplyContext, { did, work }: ContinueEntry): voi
       return sweepResync(context, did, work.rev, work.after);
     case 'post-exists': {
       const owner = context.state.ownerOf(did);
-      if (owner !== undefined) tellReposters(context, owner, did, work.rkey, work.exists, work.after);
+      // A post that has come or gone since tells its reposters itself; the older news must not overtake it.
+      const isNews = owner !== undefined && hasRecord(context.state, owner, postCollection, work.rkey) === work.exists;
+      if (isNews) tellReposters(context, owner, did, work.rkey, work.exists, work.after);
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Indexes records that are edges: the first for a subject counts and sends effects, later ones wait as duplicates. */
 import { recordUri } from '../atproto/compact-key.ts';
+import { storedTime } from '../atproto/entry-time.ts';
 import { addToActorCount } from './actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
@@ -38,7 +39,7 @@ function settleEdge(context: ApplyContext, rule: EdgeRule, record: AppliedRecord
   putEdge(context.state, owner, edgeOf(rule, record, subject));
   if (row.body.form === 'json' && row.createdMs !== null) {
     const subjectCid = subjectCidOf(record.value);
-    const isPlain = renderEdgeRecord(rule.kind, subject, subjectCid, row.createdMs) === row.body.json;
+    const isPlain = renderEdgeRecord(rule.kind, subject, subjectCid, storedTime(row.createdMs)) === row.body.json;
     if (isPlain) putRecordRow(context.state, record, { ...row, body: { form: 'edge', subjectCid } });
   }
   if (rule.count !== null) addToActorCount(context.state, owner, rule.count, 1);

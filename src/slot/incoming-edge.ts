@@ -129,8 +129,12 @@ function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect):
   else if (effect.edge !== 'verification') removeNotice(context.state, owner, notice);
 }
 
-/** A repost's feed item shows only while its post exists, which this slot knows and the reposter's does not. */
+/**
+ * A repost's feed item shows only while its post exists, which this slot knows and the reposter's does not. That it does not exist is
+ * said too: an older answer, to a repost that has gone since, may still be on its way. A repost of anything else never shows.
+ */
 function tellReposter(context: ApplyContext, owner: number, effect: EdgeEffect, post: RecordRef): void {
-  if (!hasRecord(context.state, owner, post.collection, post.rkey)) return;
-  context.send({ type: 'post-exists', reposter: effect.source.did, post, exists: true });
+  if (post.collection !== 'app.bsky.feed.post') return;
+  const exists = hasRecord(context.state, owner, post.collection, post.rkey);
+  context.send({ type: 'post-exists', reposter: effect.source.did, post, exists });
 }

@@ -61,6 +61,8 @@ export class Outbox {
   readonly #open = new Map<number, OpenBatch>();
   /** Last mark ever made for each target. */
   readonly #lastMarkByTarget = new Map<number, number>();
+  /** Last marks of the rows in the table, oldest first, for each target that is owed something. */
+  readonly #owedByTarget = new Map<number, number[]>();
   /** Effects in the table that no `delivered` entry has covered. */
   owedCount = 0;
 
@@ -74,11 +76,26 @@ export class Outbox {
   reload(): void {
     this.#open.clear();
     this.#lastMarkByTarget.clear();
+    this.#owedByTarget.clear();
     this.owedCount = 0;
     for (const batch of this.batches()) {
       this.#lastMarkByTarget.set(batch.target, batch.lastMark);
-      this.owedCount += batch.items.length;
+      this.#owe(batch);
     }
+  }
+
+  #owe(batch: OutboxBatch): void {
+    this.owedCount += batch.items.length;
+    const owed = this.#owedByTarget.get(batch.target);
+    if (owed === undefined) this.#owedByTarget.set(batch.target, [batch.lastMark]);
+    else owed.push(batch.lastMark);
+  }
+
+  /** Every effect up to this mark (inclusive) is known to be at its target; null when nothing is owed at all. */
+  get deliveredMark(): number | null {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const owed of this.#owedByTarget.values()) oldest = Math.min(oldest, owed[0]!);
+    return oldest === Number.POSITIVE_INFINITY ? null : oldest - 1;
   }
 
   #lastMark(target: number): number {
@@ -115,8 +132,9 @@ export class Outbox {
       });
       const value = writer.finish();
       this.#table.put(rowKey(target, firstMark), value);
-      batches.push({ target, previousMark, firstMark, lastMark, items, marks });
-      this.owedCount += items.length;
+      const batch = { target, previousMark, firstMark, lastMark, items, marks };
+      batches.push(batch);
+      this.#owe(batch);
     }
     this.#open.clear();
     return batches;
@@ -130,7 +148,9 @@ export class Outbox {
       if (batch.lastMark > mark) break;
       this.#table.remove(row.key);
       this.owedCount -= batch.items.length;
+      this.#owedByTarget.get(target)?.shift();
     }
+    if (this.#owedByTarget.get(target)?.length === 0) this.#owedByTarget.delete(target);
     writeMark(writer, mark);
     this.#state.rows.put(deliveredKey(target), writer.finish());
   }

@@ -10,7 +10,7 @@ import { gateFlagsOf } from './gate-apply.ts';
 import { incomingRecordPrefix, readIncomingEdge } from './incoming-edge.ts';
 import { hasMedia, hasVideo, mentionsOf, quoteOf, replyOf } from './record-values.ts';
 
-const postCollection = 'app.bsky.feed.post';
+export const postCollection = 'app.bsky.feed.post';
 
 export function indexPost(context: ApplyContext, record: AppliedRecord): void {
   const { owner, ref, value, sortMs } = record;

@@ -18,13 +18,25 @@ import { type RecordRow, recordKey, sortMsOf } from './record-row.ts';
 import { createdMsOf, type JsonObject, refOf } from './record-values.ts';
 
 /**
- * Applies one operation of a repo. `eventMs` becomes indexedAt of what it creates or changes.
+ * Applies one operation of a repo. `eventMs` becomes indexedAt of what it creates or changes. `deletedMs` is when the account was
+ * deleted, if the removal of what it held then is still under way: such a record counts as gone.
  *
  * Returns: true when the state changed.
  */
-export function applyRepoOp(context: ApplyContext, owner: number, did: string, op: RepoOp, eventMs: number): boolean {
+export function applyRepoOp(
+  context: ApplyContext,
+  owner: number,
+  did: string,
+  op: RepoOp,
+  eventMs: number,
+  deletedMs: number | null,
+): boolean {
   const ref = { did, collection: op.collection, rkey: op.rkey };
-  const before = loadRecord(context.state, owner, ref);
+  let before = loadRecord(context.state, owner, ref);
+  if (before !== undefined && deletedMs !== null && before.row.indexedMs <= deletedMs) {
+    removeRecord(context, before, deletedMs);
+    before = undefined;
+  }
   if (op.action === 'delete') {
     if (before !== undefined) removeRecord(context, before, eventMs);
     return before !== undefined;

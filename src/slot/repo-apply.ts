@@ -8,7 +8,7 @@
 import { readDid, writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
 import type { CommitEntry, ResyncBeginEntry, ResyncChunkEntry, ResyncEndEntry, SyncEntry } from '../atproto/entry.ts';
 import { prefixEnd } from '../storage/environment.ts';
-import { ensureActor, getRepo, putRepo } from './actor-row.ts';
+import { ensureActor, getRepo, putRepo, type RepoRow } from './actor-row.ts';
 import { loadRecord } from './applied-record.ts';
 import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { applyRepoOp, removeRecord } from './record-apply.ts';
@@ -17,6 +17,7 @@ import { recordPrefix } from './record-row.ts';
 import { beginKey, beginSlotKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 const nothing = Buffer.alloc(0);
+const freshRepo: RepoRow = { rev: '', resyncRev: '', deletedMs: null };
 
 /** indexedAt is the event's own time, but never later than the append. */
 function indexedMsOf(context: ApplyContext, timeMs: number): number {
@@ -29,10 +30,16 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
   const repo = getRepo(state, owner);
   if (repo !== undefined && entry.rev <= repo.rev) return;
   ensureActor(state, owner, entry.did);
-  if (repo !== undefined && entry.since !== null && entry.since > repo.rev) markForResync(state, entry.did);
+  const isKnown = repo !== undefined && (repo.rev !== '' || repo.resyncRev !== '');
+  if (isKnown && entry.since !== null && entry.since > repo.rev) markForResync(state, entry.did);
   const indexedMs = indexedMsOf(context, entry.timeMs);
-  for (const op of entry.ops) applyRepoOp(context, owner, entry.did, op, indexedMs);
-  putRepo(state, owner, { rev: entry.rev, resyncRev: repo?.resyncRev ?? '' });
+  const { resyncRev, deletedMs } = repo ?? freshRepo;
+  for (const op of entry.ops) {
+    applyRepoOp(context, owner, entry.did, op, indexedMs, deletedMs);
+    // What a later commit wrote is no business of a snapshot whose sweep is still on its way.
+    if (resyncRev !== '') state.rows.put(seenKey(owner, op.collection, op.rkey), nothing);
+  }
+  putRepo(state, owner, { rev: entry.rev, resyncRev, deletedMs });
 }
 
 export function applySync(context: ApplyContext, entry: SyncEntry): void {
@@ -81,29 +88,38 @@ export function applyResyncBegin(context: ApplyContext, entry: ResyncBeginEntry)
   ensureActor(state, owner, entry.did);
   const repo = getRepo(state, owner);
   clearSeen(state, owner);
-  if (repo !== undefined && repo.rev > entry.rev) return;
-  putRepo(state, owner, { rev: repo?.rev ?? '', resyncRev: entry.rev });
+  // A snapshot that commits have overtaken is not read in, nor is what was left of one before it.
+  const isOvertaken = repo !== undefined && repo.rev > entry.rev;
+  putRepo(state, owner, { ...(repo ?? freshRepo), resyncRev: isOvertaken ? '' : entry.rev });
 }
 
-/** True while the snapshot of this rev is being read in; chunks of any other are left alone. */
-function isReadingIn(state: SlotState, owner: number, rev: string): boolean {
-  return getRepo(state, owner)?.resyncRev === rev;
+/** Returns the repo while the snapshot of this rev is being read into it; chunks of any other are left alone. */
+function repoReadingIn(state: SlotState, owner: number, rev: string): RepoRow | undefined {
+  const repo = getRepo(state, owner);
+  return repo?.resyncRev === rev ? repo : undefined;
+}
+
+/** Forgets a snapshot that is being read in, and that one is needed: the repo has gone. */
+export function forgetResync(state: SlotState, owner: number, did: string): void {
+  clearSeen(state, owner);
+  state.rows.remove(resyncNeededKey(did));
 }
 
 export function applyResyncChunk(context: ApplyContext, entry: ResyncChunkEntry): void {
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
-  if (!isReadingIn(state, owner, entry.rev)) return;
+  const repo = repoReadingIn(state, owner, entry.rev);
+  if (repo === undefined) return;
   const indexedMs = indexedMsOf(context, entry.timeMs);
   for (const op of entry.ops) {
-    applyRepoOp(context, owner, entry.did, op, indexedMs);
+    applyRepoOp(context, owner, entry.did, op, indexedMs, repo.deletedMs);
     state.rows.put(seenKey(owner, op.collection, op.rkey), nothing);
   }
 }
 
 export function applyResyncEnd(context: ApplyContext, entry: ResyncEndEntry): void {
   const owner = context.state.ensureOwner(entry.did);
-  if (!isReadingIn(context.state, owner, entry.rev)) return;
+  if (repoReadingIn(context.state, owner, entry.rev) === undefined) return;
   sweepResync(context, entry.did, entry.rev, '');
 }
 
@@ -111,7 +127,8 @@ export function applyResyncEnd(context: ApplyContext, entry: ResyncEndEntry): vo
 export function sweepResync(context: ApplyContext, did: string, rev: string, after: string): void {
   const { state } = context;
   const owner = state.ownerOf(did);
-  if (owner === undefined || !isReadingIn(state, owner, rev)) return;
+  const repo = owner === undefined ? undefined : repoReadingIn(state, owner, rev);
+  if (owner === undefined || repo === undefined) return;
   const prefix = recordPrefix(owner);
   const start = after === '' ? prefix : Buffer.concat([Buffer.from(after, 'hex'), Buffer.from([0])]);
   const keys = [...state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: chunkRowsMax })];
@@ -126,7 +143,6 @@ export function sweepResync(context: ApplyContext, did: string, rev: string, aft
     return context.continueWith(did, { type: 'resync-sweep', rev, after: last.toString('hex') });
   }
   clearSeen(state, owner);
-  const repo = getRepo(state, owner);
-  putRepo(state, owner, { rev: repo !== undefined && repo.rev > rev ? repo.rev : rev, resyncRev: '' });
+  putRepo(state, owner, { ...repo, rev: repo.rev > rev ? repo.rev : rev, resyncRev: '' });
   state.rows.remove(resyncNeededKey(did));
 }

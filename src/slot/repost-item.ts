@@ -14,7 +14,8 @@ const repostCollection = 'app.bsky.feed.repost';
 export function putRepostItem(state: SlotState, record: AppliedRecord, subject: EdgeSubject): void {
   const { owner, ref, sortMs } = record;
   const post = subject.ref!;
-  const isOwnAndThere = post.did === ref.did && hasRecord(state, owner, post.collection, post.rkey);
+  const isOwnPost = post.did === ref.did && post.collection === 'app.bsky.feed.post';
+  const isOwnAndThere = isOwnPost && hasRecord(state, owner, post.collection, post.rkey);
   const first = findEdge(state, owner, 'repost', subject);
   const firstItem = first === undefined ? undefined : getItem(state, owner, first.sortMs, first.rkey);
   const exists = isOwnAndThere || ((firstItem?.flags ?? 0) & feedFlag.postExists) !== 0;

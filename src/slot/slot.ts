@@ -104,6 +104,11 @@ export class Slot implements AsyncDisposable {
     return this.#unapplied.length > 0;
   }
 
+  /** The greatest mark that an effect of an applied entry can have. */
+  get lastMark(): number {
+    return markOf(this.#cursor, effectsPerEntryMax - 1);
+  }
+
   get usedBytes(): number {
     return this.#environment.usedBytes;
   }

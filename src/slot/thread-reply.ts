@@ -148,17 +148,20 @@ export function applyThreadEffect(context: ApplyContext, effect: Effect & { read
     isTakenDown: effect.isTakenDown,
   };
   if (before === undefined && !effect.present) return;
+  const isMoved = before !== undefined && !isSamePost(before.parent, row.parent);
+  // Those below told the ancestors on the old way up; they take that back before the way changes.
+  if (isMoved) noticeDescendants(context, owner, effect.root, row.reply, false);
   if (before !== undefined) state.rows.remove(childKey(owner, effect.root.rkey, before));
   putThreadReply(state, owner, effect.root.rkey, row);
-  sendReplyNotices(context, owner, effect.root, row);
-  if (before === undefined) renoticeDescendants(context, owner, effect.root, row.reply);
+  sendReplyNotices(context, owner, effect.root, row, effect.present);
+  if (before === undefined || isMoved) noticeDescendants(context, owner, effect.root, row.reply, true);
 }
 
 /**
  * Tells the authors of up to four ancestors of a reply, nearest first, each once; a withdrawn reply's notices are withdrawn
  * by the same walk, since rows never leave the index.
  */
-function sendReplyNotices(context: ApplyContext, owner: number, root: RecordRef, row: ThreadReply): void {
+function sendReplyNotices(context: ApplyContext, owner: number, root: RecordRef, row: ThreadReply, present: boolean): void {
   const told = new Set([row.reply.did]);
   const source = { did: row.reply.did, collection: postCollection, rkey: row.reply.rkey };
   let ancestor = row.parent;
@@ -170,7 +173,7 @@ function sendReplyNotices(context: ApplyContext, owner: number, root: RecordRef,
       told.add(ancestor.did);
       context.send({
         type: 'notice',
-        present: row.deletedMs === null,
+        present,
         recipient: ancestor.did,
         source,
         reason: 'reply',
@@ -184,8 +187,8 @@ function sendReplyNotices(context: ApplyContext, owner: number, root: RecordRef,
   }
 }
 
-/** A parent that comes after its children opens their way up: what they tell is worked out anew. */
-function renoticeDescendants(context: ApplyContext, owner: number, root: RecordRef, parent: PostRef): void {
+/** A parent that comes after its children, or hangs elsewhere now, changes their way up: what they tell is worked out anew. */
+function noticeDescendants(context: ApplyContext, owner: number, root: RecordRef, parent: PostRef, present: boolean): void {
   let level: PostRef[] = [parent];
   let left = lateDescendantsMax;
   for (let depth = 1; depth < noticeHeightMax && level.length > 0; depth++) {
@@ -200,7 +203,7 @@ function renoticeDescendants(context: ApplyContext, owner: number, root: RecordR
     }
     for (const post of below) {
       const row = getThreadReply(context.state, owner, root.rkey, post);
-      if (row !== undefined && row.deletedMs === null) sendReplyNotices(context, owner, root, row);
+      if (row !== undefined && row.deletedMs === null) sendReplyNotices(context, owner, root, row, present);
     }
     level = below;
   }

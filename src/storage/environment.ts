@@ -31,7 +31,12 @@ export class Table {
     return this.#db.getBinary(key);
   }
 
-  /** Like `get`, but the bytes are overwritten by the next read of any table of this thread. */
+  /**
+   * Like `get`, but the bytes are overwritten by the next read of any table of this thread.
+   *
+   * Its `length` is right, but the memory behind it is longer: `copy`, `subarray`, `set`, `Buffer.from` and the slices
+   * to text need an explicit end.
+   */
   getVolatile(key: Buffer): Buffer | undefined {
     return this.#db.getBinaryFast(key);
   }

@@ -1,0 +1,31 @@
+/** The serving thread's own handles on the slots that the apply threads write. */
+import { reposToResync } from '../slot/repo-apply.ts';
+import { SlotState, slotTableNames } from '../slot/slot-state.ts';
+import { Environment } from '../storage/environment.ts';
+import { slotPath } from './data-folder.ts';
+
+export type SlotReader = { readonly environment: Environment; readonly state: SlotState };
+
+/** Opens read handles of slots that exist. */
+export function openReaders(slots: readonly number[], dataDir: string, mapBytes: number): Map<number, SlotReader> {
+  return new Map(
+    slots.map((slot) => {
+      const path = slotPath(dataDir, slot);
+      const environment = Environment.open({ path, mapBytes, tables: slotTableNames });
+      return [slot, { environment, state: new SlotState(slot, environment) }];
+    }),
+  );
+}
+
+/** Repos named in one answer; the rest come in the next, when these have been fetched. */
+const resyncReposMax = 1_000;
+
+/** Returns DIDs whose repo needs a resync. */
+export function reposOf(readers: ReadonlyMap<number, SlotReader>): string[] {
+  const dids: string[] = [];
+  for (const { state } of readers.values()) {
+    if (dids.length >= resyncReposMax) break;
+    dids.push(...reposToResync(state, resyncReposMax - dids.length));
+  }
+  return dids;
+}

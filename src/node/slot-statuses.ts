@@ -1,0 +1,52 @@
+/** What a node tells of its slots: status for operators and settling, sums for dashboards. */
+import type { Registry } from '../metrics/registry.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { ApplyLink } from './apply-link.ts';
+import type { SlotStatus } from './apply-messages.ts';
+
+async function slotStatuses(links: readonly ApplyLink[]): Promise<SlotStatus[]> {
+  const lists = await Promise.all(links.map((link) => link.status()));
+  return lists.flat().sort((a, b) => a.slot - b.slot);
+}
+
+/** Returns the body of `node.status` and of `GET /v1/status`. */
+export async function nodeStatus(name: string, map: ShardMap, links: readonly ApplyLink[]): Promise<object> {
+  return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: await slotStatuses(links) };
+}
+
+/** Registers sums over the node's slots. */
+export function registerSlotMetrics(registry: Registry, links: readonly ApplyLink[]): void {
+  let latest: readonly SlotStatus[] = [];
+  const refresh = (): readonly SlotStatus[] => {
+    // The text is answered at once from the last statuses; the next scrape sees these.
+    void slotStatuses(links).then(
+      (statuses) => {
+        latest = statuses;
+      },
+      () => {},
+    );
+    return latest;
+  };
+  const sum = (field: 'waiting' | 'outbox' | 'bytes' | 'cursor') => () => [
+    { labelValues: [], value: refresh().reduce((total, slot) => total + slot[field], 0) },
+  ];
+  registry.readout('gauge', 'skyshard_node_waiting_entries', 'Entries that wait to be applied.', [], sum('waiting'));
+  registry.readout(
+    'gauge',
+    'skyshard_node_outbox_effects',
+    'Effects not yet known to be at their target.',
+    [],
+    sum('outbox'),
+  );
+  registry.readout('gauge', 'skyshard_node_slots_bytes', 'Bytes of all slots of this node.', [], sum('bytes'));
+  registry.readout(
+    'counter',
+    'skyshard_node_applied_entries',
+    'Entries applied since the slots were made.',
+    [],
+    sum('cursor'),
+  );
+  registry.readout('gauge', 'skyshard_node_lag_ms', 'Largest lag of any slot.', [], () => [
+    { labelValues: [], value: Math.max(0, ...refresh().map((slot) => slot.lagMs ?? 0)) },
+  ]);
+}

@@ -1,0 +1,90 @@
+/** The calls that put something into a node's slots: chunks from ingest and other nodes, private writes from routers. */
+import { decodeEntry } from '../atproto/entry-codec.ts';
+import { ByteWriter } from '../base/bytes.ts';
+import { DataPlaneError, type ErrorCode, errorTable } from '../base/data-plane-error.ts';
+import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunk, writeChunk } from '../log/chunk.ts';
+import { slotOf } from '../shardmap/slot-of.ts';
+import { decodeWrite, slotCalls } from '../wire/read-messages.ts';
+import type { ApplyLink } from './apply-link.ts';
+import type { SlotReader } from './slot-reader.ts';
+
+/** Reads what a peer sent: malformed bytes are its fault, not a broken invariant of ours. */
+function fromPeer<Value>(what: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (cause) {
+    throw new DataPlaneError('InvalidArgument', `${what}: malformed payload`, { cause });
+  }
+}
+
+/** The calls that put something into slots. */
+export class SlotWrites {
+  readonly #linkBySlot = new Map<number, ApplyLink>();
+  readonly #readers: ReadonlyMap<number, SlotReader>;
+  readonly #slots: number;
+
+  constructor(links: readonly ApplyLink[], readers: ReadonlyMap<number, SlotReader>, slots: number) {
+    this.#readers = readers;
+    this.#slots = slots;
+    for (const link of links) for (const slot of link.slots) this.#linkBySlot.set(slot, link);
+  }
+
+  /** Appends chunks for any of the node's slots; each has its own outcome. */
+  async append(payload: Uint8Array): Promise<Uint8Array> {
+    const chunks = fromPeer('slot.append', () => decodeAppend(payload));
+    const outcomes: ChunkOutcome[] = new Array(chunks.length);
+    const indexesByLink = new Map<ApplyLink, number[]>();
+    chunks.forEach((bytes, index) => {
+      const { slot } = fromPeer('slot.append', () => readChunk(bytes));
+      const link = this.#linkBySlot.get(slot);
+      if (link === undefined) {
+        outcomes[index] = { status: 'refused', code: 'WrongEpoch', message: `slot ${slot} is not served here` };
+        return;
+      }
+      const indexes = indexesByLink.get(link);
+      if (indexes === undefined) indexesByLink.set(link, [index]);
+      else indexes.push(index);
+    });
+    await Promise.all(
+      [...indexesByLink].map(async ([link, indexes]) => {
+        const results = await link.append(
+          indexes.map((index) => chunks[index]!),
+          false,
+        );
+        indexes.forEach((index, at) => {
+          outcomes[index] = results[at]!;
+        });
+      }),
+    );
+    return encodeOutcomes(outcomes);
+  }
+
+  /** Appends one private write and answers once it is applied and this thread's reads see it. */
+  async write(payload: Uint8Array): Promise<Uint8Array> {
+    const { did, entry } = decodeWrite(payload);
+    const decoded = fromPeer(slotCalls.write, () => decodeEntry(entry));
+    if (decoded.kind !== 'private' || decoded.did !== did)
+      throw new DataPlaneError('InvalidArgument', 'slot.write takes private entries of its DID');
+    const slot = slotOf(did, this.#slots);
+    const link = this.#linkBySlot.get(slot);
+    if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${did} is not served here`);
+    const writer = new ByteWriter(entry.length + 32);
+    writeChunk(writer, { slot, origin: null, items: [entry], marks: [] });
+    const [outcome] = await link.append([writer.finish()], true);
+    if (outcome?.status === 'refused') throw new DataPlaneError(asErrorCode(outcome.code), outcome.message);
+    this.#readers.get(slot)?.environment.refreshReads();
+    return Buffer.alloc(0);
+  }
+
+  /** Payload: the slot in two bytes. Answers JSON with the slot's seq and digest. */
+  async digest(payload: Uint8Array): Promise<Uint8Array> {
+    const slot = Buffer.from(payload).readUInt16BE(0);
+    const link = this.#linkBySlot.get(slot);
+    if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
+    return Buffer.from(JSON.stringify({ slot, ...(await link.digest(slot)) }));
+  }
+}
+
+function asErrorCode(code: string): ErrorCode {
+  return Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'Internal';
+}
