@@ -1,0 +1,219 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { decodeMessage } from '../../src/proto/codec.ts';
+import { feedType } from '../../src/proto/generated/bsky-service.ts';
+import {
+  decodeNewestByAuthorsAnswer,
+  decodeOpThreadsAnswer,
+  decodeTexts,
+  encodeNewestByAuthors,
+  encodeTexts,
+  encodeThread,
+  type FeedItem,
+  slotCalls,
+} from '../../src/wire/read-messages.ts';
+import { didOf, pagesOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
+
+const [alice, bob, carol, dave] = [didOf('alice'), didOf('bob'), didOf('carol'), didOf('dave')];
+const image = { $type: 'app.bsky.embed.images', images: [{ alt: '', image: { $type: 'blob' } }] };
+const video = { $type: 'app.bsky.embed.video', video: { $type: 'blob' } };
+
+describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots }) => {
+  let network: ReadsNetwork;
+  beforeEach(() => {
+    network = new ReadsNetwork({ slots });
+  });
+  afterEach(() => network[Symbol.asyncDispose]());
+
+  async function authorFeed(did: string, type: number = feedType.UNSPECIFIED, limit = 50): Promise<string[]> {
+    const pages = await pagesOf(async (cursor) => {
+      const answer = await network.ask('GetAuthorFeedRequest', { actorDid: did, limit, cursor, feedType: type });
+      return { items: answer.items, cursor: answer.cursor };
+    });
+    expect(pages.every((page) => page.length <= limit)).toBe(true);
+    return pages.flat().map(({ uri, repost }) => (repost === '' ? uri : `${repost} of ${uri}`));
+  }
+
+  it('shows posts, replies, media, video and own threads as each type of author feed wants', async () => {
+    const first = network.post(alice, 'first');
+    const withImage = network.post(alice, 'image', { embed: image });
+    const withVideo = network.post(alice, 'video', { embed: video });
+    const others = network.post(bob, 'other');
+    const reply = network.reply(alice, 'reply to bob', others);
+    const own = network.reply(alice, 'own thread', first);
+    const repost = network.repost(alice, others);
+    network.settle();
+    const reposted = `${repost.uri} of ${others.uri}`;
+    for (const limit of [1, 3, 50]) {
+      expect(await authorFeed(alice, feedType.UNSPECIFIED, limit)).toEqual([
+        reposted,
+        own.uri,
+        reply.uri,
+        withVideo.uri,
+        withImage.uri,
+        first.uri,
+      ]);
+      expect(await authorFeed(alice, feedType.POSTS_NO_REPLIES, limit)).toEqual([
+        reposted,
+        withVideo.uri,
+        withImage.uri,
+        first.uri,
+      ]);
+      expect(await authorFeed(alice, feedType.POSTS_WITH_MEDIA, limit)).toEqual([withImage.uri]);
+      expect(await authorFeed(alice, feedType.POSTS_WITH_VIDEO, limit)).toEqual([withVideo.uri]);
+      expect(await authorFeed(alice, feedType.POSTS_AND_AUTHOR_THREADS, limit)).toEqual([
+        reposted,
+        own.uri,
+        withVideo.uri,
+        withImage.uri,
+        first.uri,
+      ]);
+    }
+    expect(await authorFeed(didOf('nobody'))).toEqual([]);
+  });
+
+  it('leaves reposts out while their post does not exist', async () => {
+    const post = network.post(alice, 'one');
+    const repost = network.repost(bob, post);
+    const again = network.repost(bob, post);
+    const early = network.repost(carol, { uri: `at://${alice}/app.bsky.feed.post/later`, cid: post.cid });
+    network.settle();
+    expect(await authorFeed(bob)).toEqual([`${again.uri} of ${post.uri}`, `${repost.uri} of ${post.uri}`]);
+    expect(await authorFeed(carol)).toEqual([]);
+    const later = network.put(alice, 'app.bsky.feed.post', { text: 'later', createdAt: network.now }, 'later');
+    network.delete(post);
+    network.settle();
+    expect(await authorFeed(carol)).toEqual([`${early.uri} of ${later.uri}`]);
+    expect(await authorFeed(bob)).toEqual([]);
+    network.delete(early);
+    network.settle();
+    expect(await authorFeed(carol)).toEqual([]);
+  });
+
+  /** Pages through the newest items of authors as a router does. */
+  async function newest(authors: readonly string[], limit: number): Promise<FeedItem[]> {
+    const found: FeedItem[] = [];
+    let before: FeedItem | null = null;
+    for (;;) {
+      const answer = decodeNewestByAuthorsAnswer(
+        await network.call(slotCalls.newestByAuthors, encodeNewestByAuthors({ before, limit, authors })),
+      );
+      found.push(...answer);
+      if (answer.length < limit) return found;
+      before = answer.at(-1)!;
+    }
+  }
+
+  it('merges the newest items of authors, page by page, equal times included', async () => {
+    const authors = [alice, bob, carol, dave, didOf('silent'), 'did:web:author.example'];
+    const writers = authors.filter((did) => did !== didOf('silent'));
+    const posts: { ref: StrongRef; timeMs: number }[] = [];
+    const start = network.timeMs;
+    for (let index = 0; index < 200; index++) {
+      // Runs of five posts of one millisecond, by one author or by several.
+      const timeMs = start + Math.floor(index / 5);
+      network.timeMs = timeMs;
+      posts.push({
+        ref: network.post(
+          writers[(index * 7 + (index >> 4)) % (index % 3 === 0 ? 1 : writers.length)]!,
+          `post ${index}`,
+        ),
+        timeMs,
+      });
+    }
+    network.timeMs = start + 100;
+    network.repost(bob, { uri: `at://${alice}/app.bsky.feed.post/none`, cid: posts[0]!.ref.cid });
+    network.settle();
+    for (const limit of [1, 3, 50, 500]) {
+      const items = await newest(authors, limit);
+      expect(items).toHaveLength(posts.length);
+      expect(new Set(items.map(({ itemUri }) => itemUri))).toEqual(new Set(posts.map(({ ref }) => ref.uri)));
+      const times = items.map(({ sortMs }) => sortMs);
+      expect(times).toEqual([...times].sort((a, b) => b - a));
+      expect(items.every(({ itemUri, postUri }) => itemUri === postUri)).toBe(true);
+    }
+    expect(await newest([didOf('silent'), didOf('nobody')], 10)).toEqual([]);
+  });
+
+  it('shows in the merged feed what a commit has just changed', async () => {
+    const post = network.post(alice, 'one');
+    network.settle();
+    expect((await newest([alice, bob], 10)).map(({ itemUri }) => itemUri)).toEqual([post.uri]);
+    const repost = network.repost(bob, post);
+    const second = network.post(alice, 'two');
+    network.settle();
+    expect((await newest([alice, bob], 10)).map(({ itemUri, postUri }) => [itemUri, postUri])).toEqual([
+      [second.uri, second.uri],
+      [repost.uri, post.uri],
+      [post.uri, post.uri],
+    ]);
+    network.delete(post);
+    network.settle();
+    expect((await newest([alice, bob], 10)).map(({ itemUri }) => itemUri)).toEqual([second.uri]);
+  });
+
+  async function thread(root: StrongRef, anchor: StrongRef, above = 10, below = 10) {
+    const answer = await network.call(
+      slotCalls.thread,
+      encodeThread({ root: root.uri, anchor: anchor.uri, above, below }),
+    );
+    return decodeMessage('GetThreadResponse', answer);
+  }
+
+  it('reads threads upwards and downwards, within limits, through what exists', async () => {
+    const root = network.post(alice, 'root');
+    const a = network.reply(bob, 'a', root);
+    const b = network.reply(carol, 'b', root);
+    const aa = network.reply(alice, 'aa', root, a);
+    const aaa = network.reply(bob, 'aaa', root, aa);
+    const ba = network.reply(dave, 'ba', root, b);
+    network.settle();
+    const uris = (...refs: StrongRef[]) => refs.map(({ uri }) => uri);
+    expect((await thread(root, root)).uris).toEqual(uris(root, ba, aaa, aa, b, a));
+    expect((await thread(root, root, 10, 1)).uris).toEqual(uris(root, b, a));
+    expect((await thread(root, root, 0, 0)).uris).toEqual(uris(root));
+    expect((await thread(root, aaa)).uris).toEqual(uris(aaa, aa, a, root));
+    expect((await thread(root, aaa, 1)).uris).toEqual(uris(aaa, aa));
+    expect((await thread(root, aa)).uris).toEqual(uris(aa, a, root, aaa));
+    network.delete(aa);
+    network.settle();
+    expect((await thread(root, root)).uris).toEqual(uris(root, ba, b, a));
+    expect((await thread(root, aaa)).uris).toEqual(uris(aaa));
+    expect((await thread(root, aa)).uris).toEqual(uris(aaa));
+    network.delete(root);
+    network.settle();
+    expect((await thread(root, a)).uris).toEqual(uris(a));
+    expect((await thread(root, root)).uris).toEqual(uris(ba, b, a));
+    expect((await thread(root, { uri: `at://${bob}/app.bsky.feed.post/none`, cid: '' })).uris).toEqual([]);
+  });
+
+  it('gives the OP thread of roots, and the roots that posts claim', async () => {
+    const root = network.post(alice, 'root');
+    const first = network.reply(alice, '1', root);
+    const others = network.reply(bob, 'between', root);
+    const second = network.reply(alice, '2', root, first);
+    const third = network.reply(alice, '3', root, second);
+    const plain = network.post(bob, 'plain');
+    network.settle();
+    const chain = (...refs: StrongRef[]) => refs.map(({ uri }) => uri);
+    expect((await thread(root, others)).opThread).toEqual(chain(root, first, second, third));
+    const roots = decodeTexts(
+      await network.call(
+        slotCalls.postRoots,
+        encodeTexts([third.uri, plain.uri, `at://${alice}/app.bsky.feed.post/none`, 'x']),
+      ),
+    );
+    expect(roots).toEqual([root.uri, plain.uri, '', '']);
+    const ask = async () =>
+      decodeOpThreadsAnswer(await network.call(slotCalls.opThreads, encodeTexts([plain.uri, root.uri, 'x'])));
+    expect(await ask()).toEqual([[], chain(root, first, second, third), []]);
+    network.delete(second);
+    network.settle();
+    expect((await ask())[1]).toEqual(chain(root, first, second, third));
+    network.delete(third);
+    network.settle();
+    expect((await ask())[1]).toEqual(chain(root, first));
+    const late = network.reply(alice, 'late', root, first);
+    network.settle();
+    expect((await ask())[1]).toEqual(chain(root, first, late));
+  });
+});

@@ -1,0 +1,215 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  decodeFollowersAmongAnswer,
+  decodeFollowsOfAnswer,
+  decodeTexts,
+  encodeFollowersAmong,
+  encodeFollowsOf,
+  encodeProbeEdges,
+  probeKind,
+  slotCalls,
+} from '../../src/wire/read-messages.ts';
+import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
+
+const [alice, bob, carol] = [didOf('alice'), didOf('bob'), didOf('carol')];
+const names = 'abcdefghijklmnopqrstuvwxyz'.slice(0, 7).split('');
+const fans = [...names.map((name) => didOf(`fan${name}`)), 'did:web:fan.example'];
+
+describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots }) => {
+  let network: ReadsNetwork;
+  beforeEach(() => {
+    network = new ReadsNetwork({ slots });
+  });
+  afterEach(() => network[Symbol.asyncDispose]());
+
+  describe.each([{ limit: 1 }, { limit: 3 }, { limit: 50 }])('in pages of $limit', ({ limit }) => {
+    it('lists followers newest first, none lost among equal times', async () => {
+      const at = network.timeMs;
+      const follows = fans.map((fan, index) => {
+        // Three fans of one millisecond each.
+        network.timeMs = at + Math.floor(index / 3);
+        return network.follow(fan, alice);
+      });
+      network.settle();
+      const pages = await pagesOf(async (cursor) => {
+        const { followers, cursor: next } = await network.ask('GetFollowersRequest', {
+          actorDid: alice,
+          limit,
+          cursor,
+        });
+        return { items: followers, cursor: next };
+      });
+      expect(pages.map((page) => page.length)).toEqual(
+        Array.from({ length: Math.ceil(fans.length / limit) }, (_unused, page) =>
+          Math.min(limit, fans.length - page * limit),
+        ),
+      );
+      const found = pages.flat();
+      expect(new Set(found.map(({ uri }) => uri))).toEqual(new Set(follows.map(({ uri }) => uri)));
+      expect(
+        found.every(({ uri, actorDid, subjectDid }) => uri.startsWith(`at://${actorDid}/`) && subjectDid === alice),
+      ).toBe(true);
+      const indexes = found.map(({ actorDid }) => Math.floor(fans.indexOf(actorDid) / 3));
+      expect(indexes).toEqual([...indexes].sort((a, b) => b - a));
+    });
+
+    it('lists follows, blocks, likes and reposts of an actor newest first, one a subject', async () => {
+      const post = network.post(alice, 'one');
+      const posts = fans.map((fan) => network.post(fan, 'x'));
+      const follows = fans.map((fan) => network.follow(bob, fan));
+      network.follow(bob, fans[0]!);
+      const blocks = fans.map((fan) => network.block(bob, fan));
+      const likes = posts.map((each) => network.like(bob, each));
+      network.like(bob, posts[0]!);
+      const reposts = posts.map((each) => network.repost(bob, each));
+      const undone = network.like(bob, post);
+      network.delete(undone);
+      network.settle();
+      const uris = (refs: readonly { uri: string }[]) => refs.map(({ uri }) => uri).reverse();
+      const followPages = await pagesOf(async (cursor) => {
+        const answer = await network.ask('GetFollowsRequest', { actorDid: bob, limit, cursor });
+        return { items: answer.follows, cursor: answer.cursor };
+      });
+      expect(followPages.flat().map(({ uri }) => uri)).toEqual(uris(follows));
+      expect(followPages.flat().map(({ subjectDid }) => subjectDid)).toEqual([...fans].reverse());
+      const blockPages = await pagesOf(async (cursor) => {
+        const answer = await network.ask('GetBlocksRequest', { actorDid: bob, limit, cursor });
+        return { items: answer.blockUris, cursor: answer.cursor };
+      });
+      expect(blockPages.flat()).toEqual(uris(blocks));
+      const likePages = await pagesOf(async (cursor) => {
+        const answer = await network.ask('GetActorLikesRequest', { actorDid: bob, limit, cursor });
+        return { items: answer.likes, cursor: answer.cursor };
+      });
+      expect(likePages.flat().map(({ uri, subject }) => [uri, subject])).toEqual(
+        likes.map(({ uri }, index) => [uri, posts[index]!.uri]).reverse(),
+      );
+      const repostPages = await pagesOf(async (cursor) => {
+        const answer = await network.ask('GetActorRepostsRequest', { actorDid: bob, limit, cursor });
+        return { items: answer.uris, cursor: answer.cursor };
+      });
+      expect(repostPages.flat()).toEqual(uris(reposts));
+    });
+
+    it('lists likes, reposts and quotes of a post', async () => {
+      const post = network.post(alice, 'one');
+      const likes = fans.map((fan) => network.like(fan, post));
+      const reposts = fans.map((fan) => network.repost(fan, post));
+      const quotes = fans.map((fan) =>
+        network.post(fan, 'q', { embed: { $type: 'app.bsky.embed.record', record: post } }),
+      );
+      network.delete(likes[2]!);
+      network.settle();
+      const subject = { uri: post.uri, cid: post.cid };
+      const read = async (
+        name:
+          | 'GetLikesBySubjectRequest'
+          | 'GetLikesBySubjectSortedRequest'
+          | 'GetRepostsBySubjectRequest'
+          | 'GetQuotesBySubjectSortedRequest',
+      ) => {
+        const pages = await pagesOf(async (cursor) => {
+          const answer = await network.ask(name, { subject, limit, cursor });
+          return { items: answer.uris, cursor: answer.cursor };
+        });
+        return pages.flat();
+      };
+      const newestFirst = (refs: readonly { uri: string }[]) => refs.map(({ uri }) => uri).reverse();
+      const left = newestFirst(likes.filter((_like, index) => index !== 2));
+      expect(await read('GetLikesBySubjectSortedRequest')).toEqual(left);
+      expect(await read('GetLikesBySubjectRequest')).toEqual(left);
+      expect(await read('GetRepostsBySubjectRequest')).toEqual(newestFirst(reposts));
+      expect(await read('GetQuotesBySubjectSortedRequest')).toEqual(newestFirst(quotes));
+      network.delete(post);
+      network.settle();
+      // A post that goes takes its quotes' list with it; likes and reposts of it stay listed.
+      expect(await read('GetQuotesBySubjectSortedRequest')).toEqual([]);
+      expect(await read('GetLikesBySubjectSortedRequest')).toEqual(left);
+    });
+  });
+
+  it('finds the records that point from one actor at given subjects', async () => {
+    const post = network.post(alice, 'one');
+    const other = network.post(alice, 'two');
+    const like = network.like(bob, post);
+    const repost = network.repost(bob, other);
+    const follow = network.follow(bob, alice);
+    network.follow(bob, 'did:web:fan.example');
+    network.settle();
+    const refs = [other, post, { uri: 'at://nothing', cid: '' }].map(({ uri, cid }) => ({ uri, cid }));
+    expect((await network.ask('GetLikesByActorAndSubjectsRequest', { actorDid: bob, refs })).uris).toEqual([
+      '',
+      like.uri,
+      '',
+    ]);
+    expect((await network.ask('GetRepostsByActorAndSubjectsRequest', { actorDid: bob, refs })).uris).toEqual([
+      repost.uri,
+      '',
+      '',
+    ]);
+    const targetDids = [carol, alice, 'x'.repeat(3000)];
+    expect((await network.ask('GetActorFollowsActorsRequest', { actorDid: bob, targetDids })).uris).toEqual([
+      '',
+      follow.uri,
+      '',
+    ]);
+    expect((await network.ask('GetActorFollowsActorsRequest', { actorDid: carol, targetDids })).uris).toEqual([
+      '',
+      '',
+      '',
+    ]);
+  });
+
+  it('probes edges, and tells who among candidates follows whom', async () => {
+    const follow = network.follow(bob, alice);
+    const block = network.block(alice, bob);
+    network.settle();
+    const dids = [alice, bob, carol];
+    const probes = [
+      { owner: 1, kind: probeKind.follow, subject: 0 },
+      { owner: 0, kind: probeKind.follow, subject: 1 },
+      { owner: 0, kind: probeKind.block, subject: 1 },
+      { owner: 2, kind: probeKind.block, subject: 1 },
+    ];
+    const rkeyOf = ({ uri }: { uri: string }) => uri.split('/').at(-1);
+    expect(decodeTexts(await network.call(slotCalls.probeEdges, encodeProbeEdges({ dids, probes })))).toEqual([
+      rkeyOf(follow),
+      '',
+      rkeyOf(block),
+      '',
+    ]);
+    const request = encodeFollowersAmong({ subjects: [alice, carol, 'y'.repeat(3000)], candidates: [carol, bob] });
+    expect(decodeFollowersAmongAnswer(await network.call(slotCalls.followersAmong, request))).toEqual([[1], [], []]);
+  });
+
+  it('gives all that an actor follows in pages', async () => {
+    for (const fan of fans) network.follow(bob, fan);
+    network.settle();
+    for (const limit of [1, 3, 50]) {
+      const pages = await pagesOf(async (after) => {
+        const { dids, next } = decodeFollowsOfAnswer(
+          await network.call(slotCalls.followsOf, encodeFollowsOf({ did: bob, after, limit })),
+        );
+        return { items: dids, cursor: next };
+      });
+      expect(pages.flat()).toEqual([...fans].reverse());
+      expect(pages).toHaveLength(Math.ceil(fans.length / limit));
+    }
+  });
+
+  it('gives nothing and no token for a limit of 0, and refuses malformed tokens', async () => {
+    network.follow(bob, alice);
+    network.settle();
+    expect(await network.ask('GetFollowersRequest', { actorDid: alice, limit: 0 })).toEqual({
+      followers: [],
+      cursor: '',
+    });
+    for (const cursor of ['x', '12', '12__!', 'abc__AQ', `1__${'A'.repeat(3000)}`]) {
+      await expect(network.ask('GetFollowersRequest', { actorDid: alice, limit: 5, cursor })).rejects.toMatchObject({
+        code: 'InvalidArgument',
+      });
+    }
+    const { followers } = await network.ask('GetFollowersRequest', { actorDid: alice, limit: 5, cursor: '0__' });
+    expect(followers).toEqual([]);
+  });
+});

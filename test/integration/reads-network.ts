@@ -1,0 +1,183 @@
+/** A few actors and what they do, as entries for a cluster of slots, and the node's answers to what is asked about them. */
+import { cidOfBlock } from '../../src/atproto/cid.ts';
+import type { PrivateWrite } from '../../src/atproto/entry.ts';
+import { TidClock } from '../../src/demo/tid.ts';
+import { createReadHandlers, type Reads } from '../../src/node/read-handlers.ts';
+import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
+import type { MessageByName, MessageName } from '../../src/proto/generated/bsky-service.ts';
+import type { MessageInput } from '../../src/proto/schema.ts';
+import type { CallContext } from '../../src/wire/node-caller.ts';
+import { SlotCluster, type SlotClusterOptions } from '../support/slot-cluster.ts';
+
+const callContext: CallContext = { method: '', epoch: 1, deadlineMs: Number.MAX_SAFE_INTEGER };
+
+/** `did:plc` of a short name: base32 letters only, padded. */
+export function didOf(name: string): string {
+  return `did:plc:${name.padEnd(24, 'a')}`;
+}
+
+export function cidOfText(text: string): string {
+  return cidOfBlock(Buffer.from(text)).text;
+}
+
+export type StrongRef = { readonly uri: string; readonly cid: string };
+
+type Request = Extract<MessageName, `${string}Request`>;
+type Response<Name extends Request> = Name extends `${infer Method}Request`
+  ? Extract<MessageName, `${Method}Response`>
+  : never;
+
+/** Writes records, settles, and asks. Times rise by one second with each commit. */
+export class ReadsNetwork implements AsyncDisposable {
+  readonly cluster: SlotCluster;
+  readonly reads: Reads;
+  readonly #tids = new TidClock(7);
+  readonly #revs = new TidClock(8);
+  readonly #revByDid = new Map<string, string>();
+  timeMs = Date.UTC(2025, 2, 1);
+
+  constructor(options: SlotClusterOptions, prefetchReads = false) {
+    this.cluster = SlotCluster.open(options);
+    // Events are never indexed later than they are appended.
+    this.cluster.nowMs = this.timeMs + 365 * 86_400_000;
+    this.reads = createReadHandlers({
+      slots: options.slots,
+      stateOf: (slot) => this.cluster.slots[slot]?.state,
+      refreshReads: () => {},
+      prefetchReads,
+    });
+  }
+
+  /** The time of the next commit, as records spell it. */
+  get now(): string {
+    return new Date(this.timeMs).toISOString();
+  }
+
+  /** Puts a record into a repo; its rkey is a TID of now unless given. */
+  put(did: string, collection: string, record: object, rkey = this.#tids.next(this.timeMs)): StrongRef {
+    const json = JSON.stringify({ $type: collection, ...record });
+    const cid = cidOfText(`${did}/${rkey}/${json}`);
+    this.#commit(did, { action: 'create', collection, rkey, cid, json });
+    return { uri: `at://${did}/${collection}/${rkey}`, cid };
+  }
+
+  delete({ uri }: { readonly uri: string }): void {
+    const [did, collection, rkey] = uri.slice(5).split('/') as [string, string, string];
+    this.#commit(did, { action: 'delete', collection, rkey, cid: '', json: '' });
+  }
+
+  #commit(
+    did: string,
+    op: { action: 'create' | 'delete'; collection: string; rkey: string; cid: string; json: string },
+  ): void {
+    const rev = this.#revs.next(this.timeMs);
+    const since = this.#revByDid.get(did) ?? null;
+    this.#revByDid.set(did, rev);
+    this.cluster.append({ kind: 'commit', did, rev, since, timeMs: this.timeMs, ops: [op] });
+    this.timeMs += 1000;
+  }
+
+  revOf(did: string): string {
+    return this.#revByDid.get(did) ?? '';
+  }
+
+  identity(did: string, handle: string | null): void {
+    const timeMs = this.timeMs;
+    this.timeMs += 1000;
+    const keysJson = '{"atproto":{"Type":"Multikey","PublicKeyMultibase":"zQ3sh"}}';
+    this.cluster.append({ kind: 'identity', did, handle, verifiedAtMs: timeMs, keysJson, servicesJson: '{}', timeMs });
+  }
+
+  account(did: string, active: boolean, status = ''): void {
+    this.cluster.append({ kind: 'account', did, active, status, timeMs: this.timeMs });
+    this.timeMs += 1000;
+  }
+
+  write(did: string, write: PrivateWrite): void {
+    this.cluster.append({ kind: 'private', did, write });
+  }
+
+  profile(did: string, handle: string): StrongRef {
+    this.identity(did, handle);
+    return this.put(did, 'app.bsky.actor.profile', { displayName: handle, createdAt: this.now }, 'self');
+  }
+
+  post(did: string, text: string, more: object = {}): StrongRef {
+    return this.put(did, 'app.bsky.feed.post', { text, createdAt: this.now, ...more });
+  }
+
+  reply(did: string, text: string, root: StrongRef, parent: StrongRef = root): StrongRef {
+    return this.post(did, text, { reply: { root, parent } });
+  }
+
+  like(did: string, subject: StrongRef, more: object = {}): StrongRef {
+    return this.put(did, 'app.bsky.feed.like', {
+      subject: { cid: subject.cid, uri: subject.uri },
+      createdAt: this.now,
+      ...more,
+    });
+  }
+
+  repost(did: string, subject: StrongRef, more: object = {}): StrongRef {
+    return this.put(did, 'app.bsky.feed.repost', {
+      subject: { cid: subject.cid, uri: subject.uri },
+      createdAt: this.now,
+      ...more,
+    });
+  }
+
+  follow(did: string, subject: string): StrongRef {
+    return this.put(did, 'app.bsky.graph.follow', { subject, createdAt: this.now });
+  }
+
+  block(did: string, subject: string): StrongRef {
+    return this.put(did, 'app.bsky.graph.block', { subject, createdAt: this.now });
+  }
+
+  /** Applies everything, and tells the reads what feeds it touched, as a node's apply threads do. */
+  settle(): this {
+    this.cluster.settle();
+    for (const { state, index } of this.cluster.slots) {
+      this.reads.invalidateFeeds(index, [...state.touchedFeeds]);
+      state.touchedFeeds.clear();
+    }
+    return this;
+  }
+
+  /** Calls one handler with bytes. */
+  async call(method: string, payload: Uint8Array): Promise<Uint8Array> {
+    const handler = this.reads.handlers.get(method);
+    if (handler === undefined) throw new Error(`no handler of ${method}`);
+    return handler(payload, callContext);
+  }
+
+  /** Asks a method of bsky.Service. */
+  async ask<Name extends Request>(
+    name: Name,
+    request: MessageInput<MessageByName[Name]>,
+  ): Promise<MessageByName[Response<Name>]> {
+    const method = name.slice(0, -'Request'.length);
+    const answer = await this.call(`bsky.${method}`, encodeMessage(name, request));
+    return decodeMessage(`${method}Response` as MessageName, answer) as unknown as MessageByName[Response<Name>];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cluster[Symbol.asyncDispose]();
+  }
+}
+
+/** Follows page tokens to the end. Returns the items of each page. */
+export async function pagesOf<Item>(
+  read: (cursor: string) => Promise<{ readonly items: readonly Item[]; readonly cursor: string }>,
+  pagesMax = 500,
+): Promise<Item[][]> {
+  const pages: Item[][] = [];
+  let cursor = '';
+  do {
+    const page = await read(cursor);
+    pages.push([...page.items]);
+    cursor = page.cursor;
+    if (pages.length > pagesMax) throw new Error('the pages do not end');
+  } while (cursor !== '');
+  return pages;
+}
