@@ -19,10 +19,16 @@ export class AppViewReader {
 
   /** Sends a query. Shape: Output is the method's OutputSchema in `@atproto/api`. */
   async query<Output>(method: string, params: Params, viewer?: Member): Promise<Output> {
-    const response = await this.#agent.call(method, params, undefined, {
-      headers: await this.#headers(method, viewer),
-    });
-    return response.data as Output;
+    const headers = await this.#headers(method, viewer);
+    const known = this.#appView.planeErrors.length;
+    try {
+      const response = await this.#agent.call(method, params, undefined, { headers });
+      return response.data as Output;
+    } catch (error) {
+      const planeErrors = this.#appView.planeErrors.slice(known);
+      if (!(error instanceof XRPCError) || error.status < 500) throw error;
+      throw new Error(`${method}: ${error.message}; the data plane said: ${planeErrors.join(', ')}`, { cause: error });
+    }
   }
 
   /** Calls a procedure in the name of a member. */

@@ -1,6 +1,6 @@
 /** The official AppView, unmodified, in front of any data plane. */
 import { AtpAgent } from '@atproto/api';
-import { BskyAppView, ServerConfig } from '@atproto/bsky';
+import { BskyAppView, type DataPlaneClient, ServerConfig } from '@atproto/bsky';
 import { ADMIN_PASSWORD } from '@atproto/dev-env';
 import { type AppViewIdentity, type AtNetwork, bsyncApiKey } from './at-network.ts';
 import type { HttpVersion, Plane } from './plane.ts';
@@ -14,6 +14,8 @@ export interface AppView extends AsyncDisposable {
   readonly url: string;
   /** Speaks to the AppView as nobody. */
   readonly agent: AtpAgent;
+  /** What the data plane refused to this AppView, each with the method's name; the AppView itself says only "internal". */
+  readonly planeErrors: readonly string[];
   /** The header that the AppView's admin methods ask for. */
   readonly adminHeaders: { readonly authorization: string };
 }
@@ -56,12 +58,31 @@ export async function startAppView(
   });
   const server = BskyAppView.create({ config, signingKey: identity.signingKey });
   await server.start();
+  const planeErrors = recordPlaneErrors(server.ctx.dataplane);
   const password = Buffer.from(`admin:${ADMIN_PASSWORD}`).toString('base64');
   return {
     did: identity.did,
     url: identity.url,
     agent: new AtpAgent({ service: identity.url }),
+    planeErrors,
     adminHeaders: { authorization: `Basic ${password}` },
     [Symbol.asyncDispose]: () => server.destroy(),
   };
+}
+
+/** Wraps every method of the AppView's client so that errors are remembered; they are thrown on unchanged. */
+function recordPlaneErrors(client: DataPlaneClient): readonly string[] {
+  const errors: string[] = [];
+  const methods = client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  for (const [name, call] of Object.entries(methods)) {
+    methods[name] = async (...args) => {
+      try {
+        return await call(...args);
+      } catch (error) {
+        errors.push(`${name}: ${String(error)}`);
+        throw error;
+      }
+    };
+  }
+  return errors;
 }

@@ -11,7 +11,7 @@ import { delimiter, join } from 'node:path';
 import pg from 'pg';
 import { endProcess, keepOutput } from './child-process.ts';
 import { freePort } from './free-port.ts';
-import { waitUntil } from './wait-until.ts';
+import { Hopeless, waitUntil } from './wait-until.ts';
 
 const startDeadlineMs = 60_000;
 const stopGraceMs = 20_000;
@@ -57,7 +57,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   };
   try {
     await waitUntil('PostgreSQL to accept connections', startDeadlineMs, () => {
-      if (child.exitCode !== null) throw new Error(output());
+      if (child.exitCode !== null) throw new Hopeless(output());
       return answers(url);
     });
   } catch (error) {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endProcess, keepOutput } from './child-process.ts';
 import type { HttpVersion, Plane, PlaneSurroundings } from './plane.ts';
-import { waitUntil } from './wait-until.ts';
+import { Hopeless, waitUntil } from './wait-until.ts';
 
 const projectDir = join(import.meta.dirname, '..', '..', '..');
 const startDeadlineMs = 60_000;
@@ -46,7 +46,7 @@ export class SkyshardPlane implements Plane {
     const output = keepOutput(child);
     try {
       const run = await waitUntil('skyshard to write run.json', startDeadlineMs, () => {
-        if (child.exitCode !== null) throw new Error(`skyshard ended with ${child.exitCode}`);
+        if (child.exitCode !== null) throw new Hopeless(`skyshard ended with ${child.exitCode}`);
         return JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as RunFile;
       });
       await waitUntil('the router to be ready', startDeadlineMs, async () => {

@@ -2,11 +2,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const pollEveryMs = 20;
 
+/** Thrown by a condition that can never come true any more. */
+export class Hopeless extends Error {}
+
 /**
  * Asks again and again until the condition gives a value.
  *
  * Returns: the first value that is neither undefined nor false.
- * Errors: rejects at the deadline, naming what was waited for and the last error of the condition.
+ * Errors: rejects at once when the condition throws `Hopeless`, else at the deadline, naming what was waited for and the last error of the condition.
  */
 export async function waitUntil<T>(
   what: string,
@@ -20,6 +23,7 @@ export async function waitUntil<T>(
       const value = await condition();
       if (value !== undefined && value !== false) return value;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       lastError = error;
     }
     if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain for ${what}`, { cause: lastError });
