@@ -83,7 +83,7 @@ export function writeEffect(writer: ByteWriter, effect: Effect): void {
       return writeEntryTime(writer, effect.verifiedAtMs);
     case 'handle-loss':
       writeDid(writer.text(effect.handle), effect.did);
-      return writeEntryTime(writer, effect.winnerVerifiedAtMs);
+      return writeEntryTime(writer, effect.lostVerifiedAtMs);
   }
 }
 
@@ -170,7 +170,7 @@ export function readEffect(reader: ByteReader): Effect {
         type: 'handle-loss',
         handle: reader.text(),
         did: readDid(reader),
-        winnerVerifiedAtMs: readEntryTime(reader),
+        lostVerifiedAtMs: readEntryTime(reader),
       };
     default:
       throw new Error('unreachable effect tag');

@@ -9,9 +9,18 @@ import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 const yearZeroMs = 62_167_219_200_000;
 const biasedMax = 2 ** 48 - 1;
 
-export function writeEntryTime(writer: ByteWriter, timeMs: number): void {
+function biasedTime(timeMs: number): number {
   const biased = Math.trunc(timeMs) + yearZeroMs;
-  writer.u48(biased < 0 ? 0 : biased > biasedMax ? biasedMax : biased);
+  return biased < 0 ? 0 : biased > biasedMax ? biasedMax : biased;
+}
+
+export function writeEntryTime(writer: ByteWriter, timeMs: number): void {
+  writer.u48(biasedTime(timeMs));
+}
+
+/** Returns the time as it will be read back. */
+export function storedTime(timeMs: number): number {
+  return biasedTime(timeMs) - yearZeroMs;
 }
 
 export function readEntryTime(reader: ByteReader): number {

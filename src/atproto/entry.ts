@@ -190,7 +190,8 @@ export type Effect =
       readonly type: 'handle-loss';
       readonly handle: string;
       readonly did: string;
-      readonly winnerVerifiedAtMs: number;
+      /** Time of the claim that lost; a later claim of the same actor is not touched. */
+      readonly lostVerifiedAtMs: number;
     };
 
 /** Returns the routing key of an entry from outside or of an effect: a DID, or a handle for a handle claim. */

@@ -76,6 +76,25 @@ function promoteDuplicate(
   if (record === undefined) return;
   removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, rkey);
   settleEdge(context, rule, record, subject);
+  if (record.row.takedownRef !== null) markEdgeTakedown(context, rule, record, true);
+}
+
+/** Marks or unmarks what an edge notified of. A duplicate has told nobody; it is marked when it takes its turn. */
+export function markEdgeTakedown(
+  context: ApplyContext,
+  rule: EdgeRule,
+  record: AppliedRecord,
+  isTakenDown: boolean,
+): void {
+  const { ref: source, sortMs } = record;
+  const subject = subjectOf(rule, record.value);
+  if (!rule.sendsEffect || subject === undefined) return;
+  if (findEdge(context.state, record.owner, rule.kind, subject)?.rkey !== source.rkey) return;
+  const via = viaOf(record.value);
+  const recipients = new Set(via === undefined ? [subject.did] : [subject.did, via.did]);
+  for (const recipient of recipients) {
+    context.send({ type: 'notice-takedown', recipient, source, isTakenDown, sortMs });
+  }
 }
 
 function sendEdge(

@@ -59,15 +59,15 @@ export function applyHandleClaim(context: ApplyContext, effect: Effect & { reado
     putHandleRow(state, effect.handle, claim);
   }
   if (loser.isReleased) return;
-  context.send({ type: 'handle-loss', handle: effect.handle, did: loser.did, winnerVerifiedAtMs: winner.verifiedMs });
+  context.send({ type: 'handle-loss', handle: effect.handle, did: loser.did, lostVerifiedAtMs: loser.verifiedMs });
 }
 
-/** Takes a handle from an actor, unless its own claim is later than the winner's. */
+/** Takes a handle from an actor, unless its claim is a later one than that which lost. */
 export function applyHandleLoss(context: ApplyContext, effect: Effect & { readonly type: 'handle-loss' }): void {
   const owner = context.state.ownerOf(effect.did);
   if (owner === undefined) return;
   const actor = getActor(context.state, owner);
-  if (actor === undefined || actor.handle !== effect.handle || actor.handleVerifiedMs > effect.winnerVerifiedAtMs)
+  if (actor === undefined || actor.handle !== effect.handle || actor.handleVerifiedMs > effect.lostVerifiedAtMs)
     return;
   putActor(context.state, owner, { ...actor, handle: null });
 }

@@ -9,10 +9,9 @@ import type { RepoOp } from '../atproto/entry.ts';
 import { type ActorCountName, addToActorCount } from './actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { indexEdgeRecord, unindexEdgeRecord } from './edge-apply.ts';
+import { indexEdgeRecord, markEdgeTakedown, unindexEdgeRecord } from './edge-apply.ts';
 import { edgeRuleByCollection } from './edge-record.ts';
 import { applyGate } from './gate-apply.ts';
-import { getEdgeSubject } from './outgoing-edge.ts';
 import { indexPost, markPostTakedown, unindexPost } from './post-apply.ts';
 import { type RecordRow, recordKey, sortMsOf } from './record-row.ts';
 import { createdMsOf, type JsonObject, refOf } from './record-values.ts';
@@ -104,9 +103,14 @@ function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: nu
   }
 }
 
+/** Returns the starter pack through which the actor of a profile joined. */
+function packOf(profile: AppliedRecord): RecordRef | undefined {
+  return refOf(profile.value['joinedViaStarterPack']);
+}
+
 /** Tells the owner of the starter pack through which an actor joined; the notice sorts by when the profile was indexed. */
 function noticeOfJoin(context: ApplyContext, record: AppliedRecord, present: boolean): void {
-  const pack = refOf(record.value['joinedViaStarterPack']);
+  const pack = packOf(record);
   if (pack === undefined) return;
   context.send({
     type: 'notice',
@@ -138,15 +142,12 @@ export function setRecordTakedown(
 
 /** Tells every slot that this record notified, so that what is taken down is not counted as unread. */
 function markTakedown(context: ApplyContext, record: AppliedRecord, isTakenDown: boolean, eventMs: number): void {
-  const recipients = new Set<string>();
   const rule = edgeRuleByCollection.get(record.ref.collection);
-  if (rule?.sendsEffect) {
-    const subject = getEdgeSubject(context.state, record.owner, rule.kind, record.sortMs, record.ref.rkey);
-    if (subject !== undefined) recipients.add(subject.did);
-    const via = refOf(record.value['via']);
-    if (via !== undefined) recipients.add(via.did);
+  if (rule !== undefined) markEdgeTakedown(context, rule, record, isTakenDown);
+  const pack = record.ref.collection === 'app.bsky.actor.profile' ? packOf(record) : undefined;
+  if (pack !== undefined) {
+    const { ref: source, row } = record;
+    context.send({ type: 'notice-takedown', recipient: pack.did, source, isTakenDown, sortMs: row.indexedMs });
   }
-  const { ref: source, sortMs } = record;
-  for (const recipient of recipients) context.send({ type: 'notice-takedown', recipient, source, isTakenDown, sortMs });
   if (record.ref.collection === 'app.bsky.feed.post') markPostTakedown(context, record, isTakenDown, eventMs);
 }

@@ -191,7 +191,7 @@ function sendReplyNotices(context: ApplyContext, owner: number, root: RecordRef,
 function noticeDescendants(context: ApplyContext, owner: number, root: RecordRef, parent: PostRef, present: boolean): void {
   let level: PostRef[] = [parent];
   let left = lateDescendantsMax;
-  for (let depth = 1; depth < noticeHeightMax && level.length > 0; depth++) {
+  for (let depth = 1; depth <= noticeHeightMax && level.length > 0; depth++) {
     const below: PostRef[] = [];
     for (const post of level) {
       const prefix = childPrefix(owner, root.rkey, post);
