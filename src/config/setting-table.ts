@@ -215,7 +215,7 @@ export const settingTable = {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: askers,
+    commands: ['status', 'get', 'settle'],
     help: 'router to ask; absent = the one that run.json in the data folder names',
   },
   ingestUrl: {
@@ -243,7 +243,7 @@ export const settingTable = {
   adminTokenFile: {
     kind: 'path',
     default: null,
-    commands: [...servers, ...askers],
+    commands: ['up', 'node', 'router', 'ingest', ...askers],
     help: 'file with the token of admin and write endpoints; absent = the one that the map names',
   },
   clusterTokenFile: {

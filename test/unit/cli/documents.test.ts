@@ -1,0 +1,66 @@
+/** README.md and ops/ say what the program does; these tests keep them true. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { errorTable } from '../../../src/base/data-plane-error.ts';
+import { exitCode } from '../../../src/cli/exit-code.ts';
+import { commandNames, flagOf, settingNames, settingTable } from '../../../src/config/setting-table.ts';
+import { serviceMethods } from '../../../src/proto/generated/bsky-service.ts';
+import { planByMethod } from '../../../src/router/plans/service.ts';
+import { projectRoot } from '../../support/source-scan.ts';
+
+const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
+const errors = readFileSync(join(projectRoot, 'ops', 'errors.md'), 'utf8');
+
+/** Returns the cells of every table row in a text whose first cell matches. */
+function rowsOf(text: string, firstCell: RegExp): string[][] {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .map((line) => line.slice(2, -2).split(/ ?(?<!\\)\| /))
+    .filter(([first]) => firstCell.test(first!));
+}
+
+describe('README.md', () => {
+  it('lists exactly the methods that are built', () => {
+    const table = /### Methods\n([\s\S]*?)\n## /.exec(readme)![1]!;
+    const listed = table
+      .split('\n')
+      .filter((line) => /^\| [a-z]/.test(line))
+      .flatMap((line) => line.match(/\b[A-Z][A-Za-z]+\b/g) ?? []);
+    expect(listed.sort()).toEqual([...planByMethod.keys()].sort());
+    for (const method of listed) expect(serviceMethods.map(([name]) => name)).toContain(method);
+  });
+
+  it('lists every setting with its default and its commands', () => {
+    const rows = rowsOf(readme, /^`--/);
+    expect(rows.map(([flag]) => flag)).toEqual(settingNames.map((name) => `\`${flagOf(name)}\``));
+    for (const [index, name] of settingNames.entries()) {
+      const { default: fallback, commands } = settingTable[name];
+      const shown = fallback === null || fallback === false || typeof fallback === 'object' ? '' : `\`${fallback}\``;
+      expect(rows[index]![1], name).toBe(fallback === false ? 'off' : shown);
+      expect(rows[index]![2], name).toBe(commands.join(', '));
+    }
+  });
+
+  it('names every command and every exit code', () => {
+    for (const name of commandNames) expect(readme).toMatch(new RegExp(`\`(?:skyshard )?${name}\\b`));
+    expect(rowsOf(readme, /^\d+$/).map(([code]) => Number(code))).toEqual(Object.values(exitCode));
+  });
+});
+
+describe('ops/errors.md', () => {
+  it('lists every error code with its gRPC status, whether to try again, its meaning and its next step', () => {
+    const rows = rowsOf(errors, /^[A-Z][A-Za-z]+$/);
+    expect(rows.map(([code]) => code)).toEqual(Object.keys(errorTable));
+    for (const [code, status, again, meaning, hint] of rows) {
+      const row = errorTable[code as keyof typeof errorTable];
+      expect(status).toContain(`(${row.grpc})`);
+      expect([again, meaning, hint!.replaceAll('\\|', '|')]).toEqual([
+        row.isRetryable ? 'yes' : 'no',
+        row.meaning,
+        row.hint,
+      ]);
+    }
+  });
+});
