@@ -27,6 +27,7 @@ export type SlotCounts = {
 /** One node's slots, or why it did not answer. */
 export type NodeCounts = { readonly name: string; readonly error?: string; readonly slots?: readonly SlotCounts[] };
 
+/** Everything was applied: what was counted, and how long it took. */
 export type Settled = {
   readonly settled: true;
   readonly slots: number;
