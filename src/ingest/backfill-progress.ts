@@ -30,14 +30,21 @@ function endedOf(totals: RepoTotals): number {
 /** Measures rates over a sliding window. */
 export class ProgressMeter {
   readonly #clock: Clock;
-  readonly #reposBefore: number;
   #records = 0;
   #samples: Sample[];
 
   constructor(clock: Clock, totals: RepoTotals) {
     this.#clock = clock;
-    this.#reposBefore = endedOf(totals);
-    this.#samples = [{ atMs: clock.monotonicMs(), repos: 0, records: 0 }];
+    this.#samples = [this.#sampleOf(totals)];
+  }
+
+  /** Forgets the past, so that idle time before new work does not count as slow work. */
+  restart(totals: RepoTotals): void {
+    this.#samples = [this.#sampleOf(totals)];
+  }
+
+  #sampleOf(totals: RepoTotals): Sample {
+    return { atMs: this.#clock.monotonicMs(), repos: endedOf(totals), records: this.#records };
   }
 
   /** Counts the records of a repo that has just ended. */
@@ -47,7 +54,7 @@ export class ProgressMeter {
 
   progress(totals: RepoTotals, reposRunning: number, isListing: boolean): BackfillProgress {
     const ended = endedOf(totals);
-    const now: Sample = { atMs: this.#clock.monotonicMs(), repos: ended - this.#reposBefore, records: this.#records };
+    const now = this.#sampleOf(totals);
     const first = this.#samples[0]!;
     const elapsedS = Math.max(now.atMs - first.atMs, 1) / 1000;
     const reposPerS = Math.max(0, now.repos - first.repos) / elapsedS;

@@ -72,8 +72,14 @@ export class Backfill {
     return this.#options.state.repo(did);
   }
 
+  #noteWork(): void {
+    const isIdle = this.#running.size === 0 && this.#listings.size === 0 && this.#options.state.totals.queued === 0;
+    if (isIdle) this.#meter.restart(this.#options.state.totals);
+  }
+
   /** Asks for one repo, ahead of others. Returns: once the wish is durable. */
   async requestRepo(did: string, host: string | null): Promise<void> {
+    this.#noteWork();
     await this.#options.state.enqueueRepos([{ did, host, revMin: '', urgency: 'now' }], this.#nowSec());
     this.#wake.abort();
   }
@@ -85,6 +91,7 @@ export class Backfill {
 
   /** Like `requestResync`, for many repos in one transaction. */
   async requestResyncs(wishes: readonly { readonly did: string; readonly revMin: string }[]): Promise<void> {
+    this.#noteWork();
     const requests = wishes.map(({ did, revMin }) => ({ did, revMin, host: null, urgency: 'again' as const }));
     await this.#options.state.enqueueRepos(requests, this.#nowSec());
     this.#wake.abort();
@@ -99,6 +106,7 @@ export class Backfill {
   /** Asks for every repo that a host lists and that has no outcome yet. Returns: once the wish is durable. */
   async requestHost(origin: string): Promise<void> {
     if (this.#listings.has(origin)) return;
+    this.#noteWork();
     const state: HostListing = { state: 'listing', pageToken: '', repos: 0 };
     await this.#options.state.enqueueRepos([], this.#nowSec(), { host: origin, state });
     this.#startListing(origin);

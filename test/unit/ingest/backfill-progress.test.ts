@@ -33,6 +33,17 @@ describe('backfill progress', () => {
     expect(later).toMatchObject({ reposPerS: 2, recordsPerS: 300, etaMs: 40_000, recordsTotal: 8000, reposRunning: 4 });
   });
 
+  it('does not count idle time before new work', () => {
+    const clock = new ManualClock();
+    const totals = { queued: 0, done: 50, failed: 0, gone: 0, records: 5000 };
+    const meter = new ProgressMeter(clock, totals);
+    clock.advance(50_000);
+    meter.restart(totals);
+    clock.advance(1000);
+    meter.add(500);
+    expect(meter.progress({ ...totals, done: 55 }, 0, false)).toMatchObject({ reposPerS: 5, recordsPerS: 500 });
+  });
+
   it('is one line with a bar that fits', () => {
     expect(progressLine(progress, 100)).toBe(
       '[========                      ] 25.0% 10,000/40,000+ repos, 12,346 records/s, ETA 5 min 0 s',

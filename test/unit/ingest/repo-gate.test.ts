@@ -31,7 +31,7 @@ describe('the gate of a repo', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
         const log = new MemoryLog();
-        const gate = new RepoGate(log, { entriesMax: 5, bytesMax: 1e9 });
+        const gate = new RepoGate(log, { entriesMax: 2, bytesMax: 1e9 });
         const appends: Promise<void>[] = [];
         const snapshots: number[] = [];
         let hold: RepoHold | null = null;
