@@ -38,6 +38,15 @@ function settle(running: RunningCluster): Promise<unknown> {
   return adminRequest({ url: running.run.router.url, path: '/v1/settle', body: {}, token: null, timeoutMs });
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function appliedOf(status: Status): number {
   return status.nodes.flatMap(({ slots }) => slots).reduce((sum, { cursor }) => sum + cursor, 0);
 }
@@ -115,6 +124,25 @@ describe('skyshard up', () => {
     expect(appliedOf(await statusOf(cluster))).toBeGreaterThanOrEqual(before);
     expect(cluster.printed.err).toMatch(/source connected .*cursor=[1-9]/);
   });
+});
+
+describe('skyshard up, ended by force,', () => {
+  it('leaves no process behind, and starts again at once', async () => {
+    const ownFolder = clusterFolder();
+    const first = await startCluster(ownFolder, demo);
+    const { run } = first;
+    const pids = [run.router.pid, run.ingest.pid, run.demo!.pid, ...Object.values(run.nodes).map(({ pid }) => pid)];
+    process.kill(run.pid, 'SIGKILL');
+    const second = await startCluster(ownFolder, demo);
+    try {
+      await until(() => pids.every((pid) => !isRunning(pid)), 60_000);
+      await settle(second);
+      expect(appliedOf(await statusOf(second))).toBeGreaterThan(100);
+    } finally {
+      expect(await second.stop()).toBe(0);
+      removeFolder(ownFolder);
+    }
+  }, 180_000);
 });
 
 describe('skyshard, misused,', () => {
