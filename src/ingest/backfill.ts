@@ -18,6 +18,7 @@ import type { RepoGate } from './repo-gate.ts';
 import type { ListedRepo, RepoHost } from './repo-host.ts';
 import { retryDelayMs } from './retry-delay.ts';
 
+/** What a backfill works with. */
 export type BackfillOptions = {
   readonly state: IngestState;
   readonly gate: RepoGate;

@@ -18,6 +18,7 @@ export type DidDocument = {
   readonly servicesJson: string;
 };
 
+/** Why a document is refused. */
 export type DidDocumentReason = 'document-not-json' | 'document-malformed' | 'document-of-another-did';
 
 type Fields = Readonly<Record<string, unknown>>;

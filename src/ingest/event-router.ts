@@ -13,6 +13,7 @@ import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate } from './repo-gate.ts';
 
+/** Where events lead, and what is asked on the way. */
 export type EventRouterOptions = {
   readonly gate: RepoGate;
   readonly identities: IdentityQueue;

@@ -16,6 +16,7 @@ export type HandleResolution =
 /** Looks up TXT records; rejects with the error codes of node:dns. */
 export type TxtLookup = (name: string) => Promise<string[][]>;
 
+/** How handles are resolved. */
 export type HandleResolverOptions = {
   readonly fetch: PublicFetch;
   /** An XRPC origin that alone decides; null for DNS and https. */

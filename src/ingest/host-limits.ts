@@ -6,6 +6,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 
+/** The limits, the same for every host. */
 export type HostLimitOptions = {
   readonly clock: Clock;
   readonly concurrencyMax: number;

@@ -14,6 +14,7 @@ import { type IdentityResolver, isPassingReason } from './identity-resolver.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import { retryDelayMs } from './retry-delay.ts';
 
+/** What resolutions are made with. */
 export type IdentityQueueOptions = {
   readonly resolver: IdentityResolver;
   readonly appender: LogAppender;

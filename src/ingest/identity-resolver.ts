@@ -10,6 +10,7 @@ import { type HandleResolution, HandleResolver, type TxtLookup } from './handle-
 import { type AddressLookup, PublicFetch } from './public-fetch.ts';
 import { TtlCache } from './ttl-cache.ts';
 
+/** Where identities are asked for, and how much is kept. */
 export type IdentityResolverOptions = {
   /** Origin of the PLC directory. */
   readonly plcUrl: string;
@@ -24,7 +25,9 @@ export type IdentityResolverOptions = {
   readonly addressLookup?: AddressLookup;
 };
 
+/** Why a DID did not resolve. Only `unreachable` may pass by itself. */
 export type DidReason = 'did-bad' | 'did-method-unknown' | 'not-found' | 'unreachable' | DidDocumentReason;
+/** A document, or why there is none. */
 export type DidResolution =
   | { readonly ok: true; readonly document: DidDocument }
   | { readonly ok: false; readonly reason: DidReason };
@@ -42,6 +45,7 @@ export type Identity = {
   readonly keysJson: string;
   readonly servicesJson: string;
 };
+/** An identity, or why there is none. */
 export type IdentityResolution =
   | { readonly ok: true; readonly identity: Identity }
   | { readonly ok: false; readonly reason: DidReason };

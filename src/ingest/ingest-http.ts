@@ -20,9 +20,12 @@ export type IngestRequest = {
   readonly query: URLSearchParams;
   readonly body: Readonly<Record<string, unknown>>;
 };
+/** What a handler answers when all is well. */
 export type IngestAnswer = { readonly json: unknown } | { readonly text: string };
+/** Answers one request. What it throws becomes the error answer. */
 export type IngestHandler = (request: IngestRequest) => Promise<IngestAnswer> | IngestAnswer;
 
+/** One endpoint. */
 export type IngestRoute = {
   readonly method: 'get' | 'post';
   readonly path: string;
@@ -31,6 +34,7 @@ export type IngestRoute = {
   readonly handler: IngestHandler;
 };
 
+/** Where to listen and what to answer. */
 export type IngestHttpOptions = {
   readonly host: string;
   /** 0 for any free port. */

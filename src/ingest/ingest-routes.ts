@@ -10,6 +10,7 @@ import type { IngestAnswer, IngestRequest, IngestRoute } from './ingest-http.ts'
 import { type LiveIdentity, LiveIdentitySource } from './live-identity.ts';
 import type { Subscription } from './subscription.ts';
 
+/** The parts that endpoints show or ask. */
 export type IngestRoutesOptions = {
   readonly backfill: Backfill;
   readonly subscriptions: readonly Subscription[];

@@ -35,6 +35,7 @@ export type IngestSource = {
   readonly startSeq: number | null;
 };
 
+/** All that ingest is told at its start. */
 export type IngestOptions = {
   /** Folder of the durable state; only this process may use it. */
   readonly folder: string;

@@ -21,10 +21,12 @@ export type FetchReason =
   | 'deadline'
   | 'unreachable';
 
+/** An answer, whatever its status, or why there is none. */
 export type FetchOutcome =
   | { readonly ok: true; readonly status: number; readonly headers: http.IncomingHttpHeaders; readonly body: Buffer }
   | { readonly ok: false; readonly reason: FetchReason; readonly message: string };
 
+/** One GET and its bounds. */
 export type FetchRequest = {
   readonly url: string;
   /** The operator named the host: any address and plain http are allowed, until a redirect leaves its origin. */
@@ -43,6 +45,7 @@ export type AddressLookup = (
   done: (error: NodeJS.ErrnoException | null, addresses: readonly LookupAddress[]) => void,
 ) => void;
 
+/** What strangers’ hosts may be. */
 export type PublicFetchOptions = {
   /** Lets strangers' hosts be anywhere, and plain http be used with them: for networks on one machine. */
   readonly allowPrivateHosts: boolean;

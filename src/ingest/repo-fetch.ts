@@ -15,6 +15,7 @@ import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate, RepoHold } from './repo-gate.ts';
 import type { HostFailure, RepoAnswer, RepoHost } from './repo-host.ts';
 
+/** What a fetch works with. */
 export type RepoFetchOptions = {
   readonly gate: RepoGate;
   readonly appender: LogAppender;
@@ -32,6 +33,7 @@ export type FetchFailureReason =
   | 'stale'
   | 'repo-of-another-did'
   | 'repo-damaged';
+/** The outcome of one attempt. */
 export type FetchedRepo =
   | { readonly ok: true; readonly rev: string; readonly records: number }
   | { readonly ok: false; readonly reason: FetchFailureReason; readonly message: string };

@@ -13,6 +13,7 @@ export type RepoEntry = CommitEntry | SyncEntry | AccountEntry;
 
 /** Bounds of what waits. Units: entries of one repo; bytes over all repos. */
 export type RepoGateLimits = { readonly entriesMax: number; readonly bytesMax: number };
+/** The bounds that hold unless told otherwise. */
 export const repoGateLimits: RepoGateLimits = { entriesMax: 2000, bytesMax: 67_108_864 };
 
 type HeldEntry = {

@@ -14,17 +14,21 @@ export type HostFailure = {
   readonly reason: 'gone' | 'busy' | 'unreachable' | 'too-large' | 'answer-bad' | 'refused';
   readonly message: string;
 };
+/** A repo, or why it was not given. */
 export type RepoAnswer = { readonly ok: true; readonly car: Buffer } | HostFailure;
+/** One repo of a host’s list. */
 export type ListedRepo = {
   readonly did: string;
   readonly rev: string;
   readonly active: boolean;
   readonly status: string;
 };
+/** One page of that list, or why it was not given. */
 export type RepoPage =
   | { readonly ok: true; readonly repos: readonly ListedRepo[]; readonly pageToken: string }
   | HostFailure;
 
+/** What requests are made with. */
 export type RepoHostOptions = {
   readonly fetch: PublicFetch;
   readonly limits: HostLimits;

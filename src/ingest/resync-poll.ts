@@ -9,6 +9,7 @@ import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { decodeTexts, slotCalls } from '../wire/read-messages.ts';
 
+/** Whom to ask, and where the answers go. */
 export type ResyncPollOptions = {
   readonly caller: NodeCaller;
   readonly map: () => ShardMap;

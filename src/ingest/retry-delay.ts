@@ -1,6 +1,7 @@
 /** How long to wait before another attempt: fast at first, then doubling to a ceiling, spread by jitter. */
 import type { SeededRandom } from '../base/seeded-random.ts';
 
+/** The shape of the waits between attempts. */
 export type RetryPolicy = {
   /** Delay of the first attempts. */
   readonly firstMs: number;

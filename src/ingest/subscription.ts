@@ -15,6 +15,7 @@ import { DoneTracker } from './done-tracker.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
 import { retryDelayMs } from './retry-delay.ts';
 
+/** What is followed, from where, and where its events go. */
 export type SubscriptionOptions = {
   /** Names the source in cursors, counters and status; stays the same across restarts. */
   readonly name: string;

@@ -83,9 +83,9 @@ describe('the gate of a repo', () => {
         }
         expect(gate.heldBytes).toBe(0);
       }),
-      { numRuns: 300 },
+      { numRuns: 500 },
     );
-    expect(succeeded).toBeGreaterThan(50);
+    expect(succeeded).toBeGreaterThan(10);
     expect(voided).toBeGreaterThan(0);
   });
 
