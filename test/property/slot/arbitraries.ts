@@ -1,0 +1,219 @@
+/** Random values of every part of a key or an entry, with the odd ones often. */
+import fc from 'fast-check';
+import { collectionCodeByNsid } from '../../../src/atproto/collection.ts';
+import { didLengthMax, type RecordRef, rkeyLengthMax } from '../../../src/atproto/compact-key.ts';
+import type { EdgeKind, Effect, Entry, RepoOp } from '../../../src/atproto/entry.ts';
+
+const yearZeroMs = Date.parse('0000-01-01T00:00:00.000Z');
+/** The last millisecond that six bytes hold above year 0. */
+export const timeMsMax = yearZeroMs + 2 ** 48 - 1;
+
+const base32Letter = fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz234567');
+const tidLetter = fc.constantFrom(...'234567abcdefghijklmnopqrstuvwxyz');
+
+export const plcDid = fc
+  .array(base32Letter, { minLength: 24, maxLength: 24 })
+  .map((letters) => `did:plc:${letters.join('')}`);
+const webDid = fc.domain().map((domain) => `did:web:${domain}`.slice(0, didLengthMax));
+const longDid = fc.integer({ min: 1, max: didLengthMax - 8 }).map((length) => `did:key:${'z'.repeat(length)}`);
+const nearlyPlc = fc.constantFrom(
+  'did:plc:',
+  `did:plc:${'A'.repeat(24)}`,
+  `did:plc:${'1'.repeat(24)}`,
+  `did:plc:${'a'.repeat(25)}`,
+  `did:plc:${'a'.repeat(23)}`,
+);
+export const anyDid = fc.oneof({ weight: 4, arbitrary: plcDid }, webDid, longDid, nearlyPlc);
+
+export const tid = fc
+  .tuple(fc.constantFrom(...'234567abcdefghij'), fc.array(tidLetter, { minLength: 12, maxLength: 12 }))
+  .map(([first, rest]) => first + rest.join(''));
+const oddRkey = fc.string({ unit: fc.constantFrom(...'abzAZ09._:~-'), minLength: 1, maxLength: 40 });
+const edgeRkey = fc.constantFrom(
+  'self',
+  's',
+  'selfs',
+  'x'.repeat(rkeyLengthMax),
+  'k'.repeat(13),
+  'z'.repeat(13),
+  '2222222222222',
+  'jzzzzzzzzzzzz',
+);
+export const anyRkey = fc.oneof({ weight: 4, arbitrary: tid }, oddRkey, edgeRkey);
+
+export const indexedCollection = fc.constantFrom(...Object.keys(collectionCodeByNsid));
+export const anyCollection = fc.oneof(
+  { weight: 4, arbitrary: indexedCollection },
+  fc.constantFrom('a.b.c', 'com.example.odd', `a.b.${'c'.repeat(300)}`),
+);
+export const anyRef: fc.Arbitrary<RecordRef> = fc.record({ did: anyDid, collection: anyCollection, rkey: anyRkey });
+export const indexedRef: fc.Arbitrary<RecordRef> = fc.record({
+  did: anyDid,
+  collection: indexedCollection,
+  rkey: anyRkey,
+});
+
+/** Times that six bytes hold, from year 0 on, negative ones too. */
+export const storableTime = fc.oneof(
+  fc.integer({ min: yearZeroMs, max: timeMsMax }),
+  fc.integer({ min: -5, max: 5 }),
+  fc.constantFrom(yearZeroMs, timeMsMax, Date.UTC(2024, 1, 29)),
+);
+
+const anyText = fc.string({ unit: 'grapheme', maxLength: 30 });
+const anyRev = fc.oneof(tid, fc.constant(''));
+export const anyCid = fc.oneof(
+  fc.uint8Array({ minLength: 32, maxLength: 32 }).map((digest) => base32Of([0x01, 0x71, 0x12, 0x20, ...digest])),
+  fc.uint8Array({ minLength: 32, maxLength: 32 }).map((digest) => base32Of([0x01, 0x55, 0x12, 0x20, ...digest])),
+  fc.constantFrom(
+    '',
+    'bafyrei',
+    `bafyrei${'a'.repeat(52)}`,
+    `bafyrei${'b'.repeat(52)}`,
+    `bafyrei${'A'.repeat(52)}`,
+    'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG',
+  ),
+);
+
+function base32Of(bytes: readonly number[]): string {
+  const bits = bytes.map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  const groups = bits.match(/.{1,5}/g) ?? [];
+  return `b${groups.map((group) => 'abcdefghijklmnopqrstuvwxyz234567'[Number.parseInt(group.padEnd(5, '0'), 2)]).join('')}`;
+}
+
+const writtenOp: fc.Arbitrary<RepoOp> = fc.record({
+  action: fc.constantFrom('create', 'update'),
+  collection: anyCollection,
+  rkey: anyRkey,
+  cid: anyCid,
+  json: anyText,
+});
+const deleteOp: fc.Arbitrary<RepoOp> = fc.record({
+  action: fc.constant('delete'),
+  collection: anyCollection,
+  rkey: anyRkey,
+  cid: fc.constant(''),
+  json: fc.constant(''),
+});
+const ops = fc.array(fc.oneof(writtenOp, deleteOp), { maxLength: 5 });
+const nullableText = fc.option(anyText);
+
+const edgeKinds: readonly EdgeKind[] = [
+  'follow',
+  'like',
+  'repost',
+  'quote',
+  'reply',
+  'block',
+  'list-item',
+  'list-block',
+  'verification',
+];
+
+const edgeEffect: fc.Arbitrary<Effect> = fc
+  .record({
+    edge: fc.constantFrom(...edgeKinds),
+    present: fc.boolean(),
+    source: anyRef,
+    other: anyDid,
+    subject: fc.option(anyRef),
+    isOwn: fc.boolean(),
+    sortMs: storableTime,
+  })
+  .map(({ other, subject, isOwn, ...rest }) => ({
+    type: 'edge',
+    ...rest,
+    subject,
+    subjectDid: isOwn && subject !== null ? subject.did : other,
+  }));
+
+export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
+  edgeEffect,
+  fc.record({
+    type: fc.constant('thread' as const),
+    present: fc.boolean(),
+    root: anyRef,
+    parent: anyRef,
+    reply: anyRef,
+    sortMs: storableTime,
+    timeMs: storableTime,
+    isTakenDown: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant('notice' as const),
+    present: fc.boolean(),
+    recipient: anyDid,
+    source: anyRef,
+    reason: anyText,
+    reasonSubject: nullableText,
+    sortMs: storableTime,
+    isTakenDown: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant('notice-takedown' as const),
+    recipient: anyDid,
+    source: anyRef,
+    isTakenDown: fc.boolean(),
+    sortMs: storableTime,
+  }),
+  fc.record({ type: fc.constant('post-exists' as const), reposter: anyDid, post: anyRef, exists: fc.boolean() }),
+  fc.record({
+    type: fc.constant('handle-claim' as const),
+    handle: anyText,
+    did: anyDid,
+    verifiedAtMs: storableTime,
+    present: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant('handle-loss' as const),
+    handle: anyText,
+    did: anyDid,
+    lostVerifiedAtMs: storableTime,
+  }),
+);
+
+const base = { did: anyDid, timeMs: storableTime };
+const rev = { ...base, rev: anyRev };
+const seq = fc.integer({ min: 0, max: 2 ** 53 - 1 });
+
+export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
+  fc.record({ kind: fc.constant('commit' as const), ...rev, since: fc.option(anyRev), ops }),
+  fc.record({ kind: fc.constantFrom('sync' as const, 'resync-begin' as const, 'resync-end' as const), ...rev }),
+  fc.record({ kind: fc.constant('resync-chunk' as const), ...rev, ops }),
+  fc.record({
+    kind: fc.constant('identity' as const),
+    ...base,
+    handle: nullableText,
+    verifiedAtMs: storableTime,
+    keysJson: anyText,
+    servicesJson: anyText,
+  }),
+  fc.record({ kind: fc.constant('account' as const), ...base, active: fc.boolean(), status: anyText }),
+  fc.record({
+    kind: fc.constant('private' as const),
+    did: anyDid,
+    write: fc.oneof(
+      fc.record({ type: fc.constant('actor-takedown' as const), ref: nullableText }),
+      fc.record({
+        type: fc.constant('record-takedown' as const),
+        collection: anyCollection,
+        rkey: anyRkey,
+        ref: nullableText,
+      }),
+      fc.record({ type: fc.constant('blob-takedown' as const), cid: anyText, ref: nullableText }),
+      fc.record({ type: fc.constant('notification-seen' as const), seenMs: storableTime }),
+      fc.record({ type: fc.constant('upstream-status' as const), status: anyText }),
+    ),
+  }),
+  fc.record({ kind: fc.constant('effect' as const), effect: anyEffect }),
+  fc.record({ kind: fc.constant('delivered' as const), target: fc.nat(65_535), mark: seq }),
+  fc.record({
+    kind: fc.constant('continue' as const),
+    did: anyDid,
+    work: fc.oneof(
+      fc.record({ type: fc.constant('delete-account' as const), originMs: storableTime }),
+      fc.record({ type: fc.constant('resync-sweep' as const), rev: anyRev, after: anyText }),
+      fc.record({ type: fc.constant('post-exists' as const), rkey: anyRkey, exists: fc.boolean(), after: anyText }),
+    ),
+  }),
+);

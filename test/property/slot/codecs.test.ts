@@ -1,0 +1,225 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  isTid,
+  readCollection,
+  readDid,
+  readRecordRef,
+  readRkey,
+  writeCollection,
+  writeDid,
+  writeRecordRef,
+  writeRkey,
+} from '../../../src/atproto/compact-key.ts';
+import { readEffect, writeEffect } from '../../../src/atproto/effect-codec.ts';
+import { decodeEntry, encodeEntry } from '../../../src/atproto/entry-codec.ts';
+import { readEntryTime, storedTime, writeEntryTime } from '../../../src/atproto/entry-time.ts';
+import { ByteReader, ByteWriter } from '../../../src/base/bytes.ts';
+import {
+  type Chunk,
+  type ChunkOutcome,
+  decodeAppend,
+  decodeOutcomes,
+  encodeAppend,
+  encodeOutcomes,
+  markOf,
+  readChunk,
+  readMark,
+  writeChunk,
+  writeMark,
+} from '../../../src/log/chunk.ts';
+import { readCid, writeCid } from '../../../src/slot/cid-bytes.ts';
+import {
+  anyCid,
+  anyCollection,
+  anyDid,
+  anyEffect,
+  anyEntry,
+  anyRef,
+  anyRkey,
+  plcDid,
+  storableTime,
+  tid,
+  timeMsMax,
+} from './arbitraries.ts';
+
+function bytesOf<Value>(write: (writer: ByteWriter, value: Value) => void, value: Value): Buffer {
+  const writer = new ByteWriter(16);
+  write(writer, value);
+  return writer.finish();
+}
+
+/** Reads a value back and checks that nothing is left of its bytes. */
+function readBack<Value>(bytes: Buffer, read: (reader: ByteReader) => Value): Value {
+  const reader = new ByteReader(bytes);
+  const value = read(reader);
+  expect(reader.remaining).toBe(0);
+  return value;
+}
+
+function isPrefix(a: Buffer, b: Buffer): boolean {
+  return a.length <= b.length && b.subarray(0, a.length).equals(a);
+}
+
+/** Checks a property of one random value. */
+function holdsFor<Value>(any: fc.Arbitrary<Value>, numRuns: number, check: (value: Value) => void): void {
+  fc.assert(
+    fc.property(any, (value) => void check(value)),
+    { numRuns },
+  );
+}
+
+const runs = { numRuns: 2_000 };
+
+const parts = [
+  { name: 'a DID', any: anyDid, write: writeDid, read: readDid },
+  { name: 'a record key', any: anyRkey, write: writeRkey, read: readRkey },
+  { name: 'a collection', any: anyCollection, write: writeCollection, read: readCollection },
+] as const;
+
+describe('compact keys', () => {
+  for (const { name, any, write, read } of parts) {
+    it(`read back ${name} as it was written`, () => {
+      holdsFor(any, 2_000, (value) => expect(readBack(bytesOf(write, value), read)).toBe(value));
+    });
+
+    it(`never make ${name} the beginning of another`, () => {
+      const differ = ([a, b]: readonly [string, string]): boolean => a !== b;
+      holdsFor(fc.tuple(any, any).filter(differ), 2_000, ([a, b]) => {
+        expect(isPrefix(bytesOf(write, a), bytesOf(write, b))).toBe(false);
+      });
+    });
+  }
+
+  it('read back a record reference, and never make one the beginning of another', () => {
+    fc.assert(
+      fc.property(anyRef, anyRef, (a, b) => {
+        const bytes = bytesOf(writeRecordRef, a);
+        expect(readBack(bytes, readRecordRef)).toEqual(a);
+        const other = bytesOf(writeRecordRef, b);
+        expect(isPrefix(bytes, other)).toBe(bytes.equals(other));
+      }),
+      runs,
+    );
+  });
+
+  it('keep the order of TIDs and of plc DIDs, at 8 and 15 bytes behind a tag', () => {
+    const sign = (order: number): number => Math.sign(order);
+    const byText = (a: string, b: string): number => sign(Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    fc.assert(
+      fc.property(tid, tid, (a, b) => {
+        expect(isTid(a)).toBe(true);
+        expect(bytesOf(writeRkey, a)).toHaveLength(9);
+        expect(sign(Buffer.compare(bytesOf(writeRkey, a), bytesOf(writeRkey, b)))).toBe(tidOrder(a, b));
+      }),
+      runs,
+    );
+    // The base32 alphabet of plc puts digits behind letters; the bytes keep its own order of digits.
+    fc.assert(
+      fc.property(plcDid, plcDid, (a, b) => {
+        expect(bytesOf(writeDid, a)).toHaveLength(16);
+        const ranked = (did: string): string =>
+          did.replace(/[2-7]/g, (digit) => String.fromCharCode(digit.charCodeAt(0) + 100));
+        expect(sign(Buffer.compare(bytesOf(writeDid, a), bytesOf(writeDid, b)))).toBe(byText(ranked(a), ranked(b)));
+      }),
+      runs,
+    );
+  });
+
+  it('read back any CID, and take 33 bytes for those of records', () => {
+    fc.assert(
+      fc.property(anyCid, (cid) => {
+        const bytes = bytesOf(writeCid, cid);
+        expect(readBack(bytes, (reader) => readCid(reader, false))).toBe(cid);
+        if (bytes[0] === 0) expect(bytes).toHaveLength(33);
+      }),
+      runs,
+    );
+  });
+});
+
+function tidOrder(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+describe('times in keys', () => {
+  it('read back every storable millisecond, negative ones too, in order', () => {
+    fc.assert(
+      fc.property(storableTime, storableTime, (a, b) => {
+        const [left, right] = [bytesOf(writeEntryTime, a), bytesOf(writeEntryTime, b)];
+        expect(readBack(left, readEntryTime)).toBe(a);
+        expect(Math.sign(Buffer.compare(left, right))).toBe(Math.sign(a - b));
+      }),
+      runs,
+    );
+  });
+
+  it('put what six bytes do not hold at the ends, and say so', () => {
+    for (const timeMs of [-8.64e15, 8.64e15, Date.parse('9999-12-31T23:59:59.999Z'), timeMsMax + 1, 0.7, -0.7]) {
+      expect(readBack(bytesOf(writeEntryTime, timeMs), readEntryTime)).toBe(storedTime(timeMs));
+    }
+    expect(storedTime(8.64e15)).toBe(timeMsMax);
+    expect(storedTime(-8.64e15)).toBe(Date.parse('0000-01-01T00:00:00.000Z'));
+  });
+});
+
+describe('entries and effects', () => {
+  it('read back every entry as it was written', () => {
+    holdsFor(anyEntry, 5_000, (entry) => expect(decodeEntry(encodeEntry(entry))).toEqual(entry));
+  });
+
+  it('read back every effect as it was written', () => {
+    holdsFor(anyEffect, 5_000, (effect) => expect(readBack(bytesOf(writeEffect, effect), readEffect)).toEqual(effect));
+  });
+});
+
+const mark = fc.tuple(fc.integer({ min: 0, max: 2 ** 30 }), fc.nat(65_535)).map(([seq, index]) => markOf(seq, index));
+const slotIndex = fc.nat(65_535);
+const items = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 });
+const anyChunk: fc.Arbitrary<Chunk> = fc.oneof(
+  fc.record({ slot: slotIndex, origin: fc.constant(null), items, marks: fc.constant([]) }),
+  fc
+    .record({
+      slot: slotIndex,
+      origin: fc.record({ slot: slotIndex, generation: fc.nat(2 ** 31 - 1), previousMark: mark }),
+      items,
+      first: mark,
+    })
+    .map(({ first, ...chunk }) => ({ ...chunk, marks: chunk.items.map((_item, index) => first + index) })),
+);
+const anyOutcome: fc.Arbitrary<ChunkOutcome> = fc.oneof(
+  fc.constant({ status: 'durable' as const }),
+  fc.record({ status: fc.constant('gap' as const), lastMark: mark }),
+  fc.record({ status: fc.constant('refused' as const), code: fc.string(), message: fc.string({ unit: 'grapheme' }) }),
+);
+
+describe('chunks', () => {
+  it('read back as they were written, alone and in an append', () => {
+    fc.assert(
+      fc.property(fc.array(anyChunk, { maxLength: 5 }), (chunks) => {
+        const written = chunks.map((chunk) => bytesOf(writeChunk, chunk));
+        const read = decodeAppend(encodeAppend(written)).map((bytes) => readChunk(bytes));
+        const plain = read.map((chunk) => ({ ...chunk, items: chunk.items.map((item) => Uint8Array.from(item)) }));
+        expect(plain).toEqual(chunks);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('read back what became of them', () => {
+    holdsFor(fc.array(anyOutcome), 500, (outcomes) =>
+      expect(decodeOutcomes(encodeOutcomes(outcomes))).toEqual(outcomes),
+    );
+  });
+
+  it('number effects by entry, then by index, in byte order too', () => {
+    fc.assert(
+      fc.property(mark, mark, (a, b) => {
+        expect(readBack(bytesOf(writeMark, a), readMark)).toBe(a);
+        expect(Math.sign(Buffer.compare(bytesOf(writeMark, a), bytesOf(writeMark, b)))).toBe(Math.sign(a - b));
+      }),
+      runs,
+    );
+    expect(markOf(1, 0)).toBeGreaterThan(markOf(0, 65_535));
+  });
+});

@@ -1,0 +1,203 @@
+/**
+ * Slots in one process whose effects travel over a bad network: permuted, delayed, repeated, lost and sent again, after restarts too.
+ *
+ * Owns: every choice of order, drawn from one seed. Real slots on real files; the sender's side of the protocol is played here. Entries
+ * of one slot keep their order, as the log's appenders keep it; all else is free.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodeEntry } from '../../src/atproto/entry-codec.ts';
+import { ByteWriter } from '../../src/base/bytes.ts';
+import { invariant } from '../../src/base/invariant.ts';
+import type { SeededRandom } from '../../src/base/seeded-random.ts';
+import { writeChunk } from '../../src/log/chunk.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { Slot } from '../../src/slot/slot.ts';
+import type { SlotState } from '../../src/slot/slot-state.ts';
+import type { OutsideEntry } from './history.ts';
+import { pick } from './history-record.ts';
+
+type Line = { readonly source: number; readonly target: number; sentMark: number };
+/** A chunk on its way into a slot; one with a line carries effects up to `lastMark`. */
+type Parcel = { readonly bytes: Uint8Array; readonly line: Line | null; readonly lastMark: number };
+
+/** What the network did, so that a test can assert that it did it. */
+export type FaultCounts = {
+  lost: number;
+  repeated: number;
+  unacknowledged: number;
+  gaps: number;
+  rewinds: number;
+  restarts: number;
+};
+
+export type FaultyClusterOptions = {
+  readonly slots: number;
+  readonly path: string;
+  /** When everything is appended. Units: ms. */
+  readonly appendMs: number;
+  readonly mapBytes?: number;
+};
+
+const mapBytesDefault = 2 ** 28;
+
+function chunkBytes(slot: number, items: readonly Uint8Array[]): Buffer {
+  const writer = new ByteWriter(1024);
+  writeChunk(writer, { slot, origin: null, items, marks: [] });
+  return writer.finish();
+}
+
+export class FaultyCluster implements AsyncDisposable {
+  readonly faults: FaultCounts = { lost: 0, repeated: 0, unacknowledged: 0, gaps: 0, rewinds: 0, restarts: 0 };
+  readonly #options: FaultyClusterOptions;
+  readonly #slots: Slot[];
+  readonly #inboxes: Parcel[][];
+  readonly #lines = new Map<string, Line>();
+
+  constructor(options: FaultyClusterOptions) {
+    this.#options = options;
+    mkdirSync(options.path, { recursive: true });
+    this.#slots = Array.from({ length: options.slots }, (_unused, index) => this.#open(index));
+    this.#inboxes = this.#slots.map(() => []);
+  }
+
+  #open(index: number): Slot {
+    const { slots, path, mapBytes = mapBytesDefault } = this.#options;
+    return Slot.open({ index, slots, path: join(path, `slot-${index}`), mapBytes });
+  }
+
+  get slots(): readonly Slot[] {
+    return this.#slots;
+  }
+
+  readonly stateOf = (key: string): SlotState => this.#slots[slotOf(key, this.#slots.length)]!.state;
+
+  /** Applies a history, delivering effects through every fault until no slot owes another anything. */
+  async settle(entries: readonly OutsideEntry[], random: SeededRandom): Promise<void> {
+    this.#cut(entries, random);
+    let idleTurns = 0;
+    for (let turn = 0; ; turn++) {
+      invariant(turn < 200_000, 'a history settles');
+      if (random.below(400) === 0) await this.#restart(random.below(this.#slots.length));
+      const isBusy = this.#turn(random);
+      idleTurns = isBusy ? 0 : idleTurns + 1;
+      if (idleTurns === 0) continue;
+      if (this.#slots.every((slot) => slot.outbox.owedCount === 0)) break;
+      // Whatever was lost without leaving a trace is sent again from the outbox.
+      for (const line of this.#lines.values()) line.sentMark = 0;
+      this.faults.rewinds++;
+    }
+    const sum = (count: (slot: Slot) => number): number => this.#slots.reduce((total, slot) => total + count(slot), 0);
+    const [sent, received] = [sum((slot) => slot.sentCount), sum((slot) => slot.receivedCount)];
+    invariant(sent === received, `${sent} effects were sent and ${received} received`);
+  }
+
+  /** Cuts each slot's entries into chunks of any size. */
+  #cut(entries: readonly OutsideEntry[], random: SeededRandom): void {
+    const itemsBySlot = new Map<number, Buffer[]>();
+    for (const entry of entries) {
+      const slot = slotOf(entry.did, this.#slots.length);
+      const items = itemsBySlot.get(slot) ?? [];
+      itemsBySlot.set(slot, items);
+      items.push(encodeEntry(entry));
+    }
+    const chunkItemsMax = 1 + random.below(20);
+    for (const [slot, items] of itemsBySlot) {
+      while (items.length > 0) {
+        const bytes = chunkBytes(slot, items.splice(0, 1 + random.below(chunkItemsMax)));
+        this.#inboxes[slot]!.push({ bytes, line: null, lastMark: 0 });
+      }
+    }
+  }
+
+  /** Does one thing somewhere. Returns false when there is nothing to do anywhere. */
+  #turn(random: SeededRandom): boolean {
+    const lines = [...this.#lines.values()].filter((line) => this.#isOwing(line));
+    const busy = this.#slots.filter((slot) => slot.hasUnapplied || this.#inboxes[slot.index]!.length > 0);
+    const choices = lines.length + busy.length;
+    if (choices === 0) return false;
+    const choice = random.below(choices);
+    if (choice < lines.length) this.#send(lines[choice]!, random);
+    else this.#run(busy[choice - lines.length]!, random);
+    return true;
+  }
+
+  #isOwing(line: Line): boolean {
+    for (const _batch of this.#slots[line.source]!.outbox.batches(line.target, line.sentMark, 1)) return true;
+    return false;
+  }
+
+  #send(line: Line, random: SeededRandom): void {
+    const source = this.#slots[line.source]!;
+    const batches = [...source.outbox.batches(line.target, line.sentMark, 1 + random.below(4))];
+    const origin = { slot: line.source, generation: source.generation, previousMark: batches[0]!.previousMark };
+    const writer = new ByteWriter(1024);
+    const items = batches.flatMap((batch) => batch.items);
+    writeChunk(writer, { slot: line.target, origin, items, marks: batches.flatMap((batch) => batch.marks) });
+    const parcel = { bytes: writer.finish(), line, lastMark: batches.at(-1)!.lastMark };
+    line.sentMark = parcel.lastMark;
+    const draw = random.below(10);
+    if (draw === 0) {
+      this.faults.lost++;
+      return;
+    }
+    this.#post(parcel, random);
+    if (draw > 1) return;
+    this.faults.repeated++;
+    this.#post(parcel, random);
+  }
+
+  /** Puts effects anywhere among what waits. */
+  #post(parcel: Parcel, random: SeededRandom): void {
+    const inbox = this.#inboxes[parcel.line!.target]!;
+    inbox.splice(random.below(inbox.length + 1), 0, parcel);
+  }
+
+  #run(slot: Slot, random: SeededRandom): void {
+    const inbox = this.#inboxes[slot.index]!;
+    const parcels = inbox.splice(0, random.below(3) === 0 ? inbox.length : Math.min(inbox.length, 1 + random.below(3)));
+    const result = slot.run(
+      parcels.map((parcel) => parcel.bytes),
+      this.#options.appendMs,
+    );
+    for (const { target } of result.batches) {
+      const key = `${slot.index}/${target}`;
+      if (!this.#lines.has(key)) this.#lines.set(key, { source: slot.index, target, sentMark: 0 });
+    }
+    parcels.forEach(({ line, lastMark }, index) => {
+      const outcome = result.outcomes[index]!;
+      invariant(outcome.status !== 'refused', 'a slot with room refuses nothing');
+      if (line === null) return;
+      if (outcome.status === 'gap') {
+        this.faults.gaps++;
+        line.sentMark = outcome.lastMark;
+      } else if (random.below(10) === 0) {
+        this.faults.unacknowledged++;
+      } else {
+        const item = encodeEntry({ kind: 'delivered', target: line.target, mark: lastMark });
+        this.#inboxes[line.source]!.push({ bytes: chunkBytes(line.source, [item]), line: null, lastMark: 0 });
+      }
+    });
+  }
+
+  /** Closes and opens one slot. Whatever was on its way to it is lost; its entries' senders send them again. */
+  async #restart(index: number): Promise<void> {
+    this.faults.restarts++;
+    await this.#slots[index]![Symbol.asyncDispose]();
+    this.#slots[index] = this.#open(index);
+    this.#inboxes[index] = this.#inboxes[index]!.filter((parcel) => parcel.line === null);
+    for (const line of this.#lines.values()) if (line.source === index) line.sentMark = 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const slot of this.#slots) await slot[Symbol.asyncDispose]();
+    rmSync(this.#options.path, { recursive: true, force: true });
+  }
+}
+
+/** Draws one of the slot counts that a simulation compares. */
+export function drawSlotCount(random: SeededRandom): number {
+  return pick(random, slotCounts);
+}
+
+export const slotCounts: readonly number[] = [1, 2, 16, 64];

@@ -1,0 +1,207 @@
+/** Records for histories: references to what exists, to what does not, to themselves, and to nothing at all. */
+import type { SeededRandom } from '../../src/base/seeded-random.ts';
+
+/** Returns a TID that ascends with `number`. */
+export function tidOf(number: number): string {
+  const digits = '234567abcdefghijklmnopqrstuvwxyz';
+  let text = '';
+  for (let rest = number; text.length < 10; rest = Math.floor(rest / 32)) text = digits[rest % 32] + text;
+  return `3k2${text}`;
+}
+
+export function pick<Item>(random: SeededRandom, items: readonly Item[]): Item {
+  return items[random.below(items.length)]!;
+}
+
+type Json = { readonly [key: string]: unknown };
+
+const collections = [
+  ...new Array<string>(30).fill('app.bsky.feed.post'),
+  ...new Array<string>(18).fill('app.bsky.feed.like'),
+  ...new Array<string>(12).fill('app.bsky.feed.repost'),
+  ...new Array<string>(10).fill('app.bsky.graph.follow'),
+  ...new Array<string>(5).fill('app.bsky.graph.block'),
+  ...new Array<string>(4).fill('app.bsky.graph.listitem'),
+  ...new Array<string>(3).fill('app.bsky.graph.verification'),
+  ...new Array<string>(2).fill('app.bsky.feed.threadgate'),
+  'app.bsky.feed.postgate',
+  'app.bsky.graph.listblock',
+  'app.bsky.graph.list',
+  'app.bsky.feed.generator',
+  'app.bsky.graph.starterpack',
+  'app.bsky.actor.profile',
+  'app.bsky.labeler.service',
+];
+const sharedRkeys = [
+  ...Array.from({ length: 7 }, (_unused, index) => tidOf(1000 + index)),
+  'self',
+  'a.b:c~_-',
+  'x'.repeat(512),
+  '3k2aaaaaaaaa1',
+];
+const collectionsReferredTo = [
+  'app.bsky.feed.post',
+  'app.bsky.feed.post',
+  'app.bsky.feed.post',
+  'app.bsky.graph.list',
+  'com.example.odd',
+];
+const image = { image: { $type: 'blob' }, alt: '' };
+
+export class RecordMaker {
+  readonly #random: SeededRandom;
+  readonly #dids: readonly string[];
+
+  constructor(random: SeededRandom, dids: readonly string[]) {
+    this.#random = random;
+    this.#dids = dids;
+  }
+
+  /** Draws where a repo writes next. Few places, so that it writes there again. */
+  place(did: string): { collection: string; rkey: string } {
+    const collection = pick(this.#random, collections);
+    const isSelf = collection === 'app.bsky.actor.profile' || collection === 'app.bsky.labeler.service';
+    // Some repos are busy enough to hold many duplicates.
+    const spread = this.#dids.indexOf(did) === 0 ? 40 : 6;
+    const rkey =
+      this.#random.below(8) === 0 ? pick(this.#random, sharedRkeys) : tidOf(1000 + this.#random.below(spread));
+    return { collection, rkey: isSelf ? 'self' : rkey };
+  }
+
+  #did(): string {
+    return pick(this.#random, this.#dids);
+  }
+
+  #uri(collection = pick(this.#random, collectionsReferredTo)): string {
+    const random = this.#random;
+    const rkey = random.below(9) === 0 ? pick(random, sharedRkeys) : tidOf(1000 + random.below(6));
+    return `at://${this.#did()}/${collection}/${rkey}`;
+  }
+
+  #weirdUri(): unknown {
+    const post = this.#uri('app.bsky.feed.post');
+    const weird = [
+      '',
+      7,
+      null,
+      'at://',
+      'at://name.example/app.bsky.feed.post/x',
+      `${post}?a=b`,
+      `${post}#`,
+      `${post}/more`,
+      post.slice(0, post.lastIndexOf('/') + 1),
+    ];
+    return pick(this.#random, [
+      ...weird,
+      `${post}${'y'.repeat(600)}`,
+      `at://did:web:${'z'.repeat(300)}/app.bsky.feed.post/x`,
+    ]);
+  }
+
+  #ref(collection?: string): Json {
+    return {
+      cid: 'bafyreigq4zsipbk5w3uqkbmh2w2633c5tcwudqu5ae3yvwr2hkgw2bkgfe',
+      uri: this.#random.below(15) === 0 ? this.#weirdUri() : this.#uri(collection),
+    };
+  }
+
+  #createdAt(nowMs: number): unknown {
+    const iso = (timeMs: number): string => new Date(timeMs).toISOString();
+    const odd = [
+      '9999-12-31T23:59:59.999Z',
+      '0000-01-01T00:00:00.000Z',
+      '0000-01-01T00:00:00.000+14:00',
+      'yesterday',
+      '2024-01-01T00:00:00Z',
+      12,
+      undefined,
+    ];
+    const draw = this.#random.below(20);
+    if (draw < 12) return iso(nowMs);
+    if (draw < 15) return iso(nowMs - this.#random.below(4) * 1000);
+    return draw < 17 ? iso(nowMs + 86_400_000) : pick(this.#random, odd);
+  }
+
+  /** Draws a record's text. The usual ones have the usual order of keys. */
+  json(did: string, collection: string, rkey: string, nowMs: number): string {
+    const createdAt = this.#createdAt(nowMs);
+    const body = this.#body(did, collection, rkey);
+    const isUsual = this.#random.below(10) > 0;
+    return JSON.stringify(
+      isUsual
+        ? { $type: collection, ...body, createdAt }
+        : { createdAt, ...body, extra: [1, '\u2028é'], $type: collection },
+    );
+  }
+
+  #body(did: string, collection: string, rkey: string): Json {
+    switch (collection) {
+      case 'app.bsky.feed.post':
+        return this.#post(did, rkey);
+      case 'app.bsky.feed.like':
+      case 'app.bsky.feed.repost': {
+        const subject = this.#ref();
+        return this.#random.below(4) === 0 ? { subject, via: this.#ref('app.bsky.feed.repost') } : { subject };
+      }
+      case 'app.bsky.graph.follow':
+      case 'app.bsky.graph.block':
+      case 'app.bsky.graph.verification':
+        return { subject: this.#random.below(15) === 0 ? 'nobody' : this.#did() };
+      case 'app.bsky.graph.listitem':
+        return { subject: this.#did(), list: this.#uri('app.bsky.graph.list') };
+      case 'app.bsky.graph.listblock':
+        return { subject: this.#uri('app.bsky.graph.list') };
+      case 'app.bsky.actor.profile':
+        return this.#random.below(2) === 0 ? {} : { joinedViaStarterPack: this.#ref('app.bsky.graph.starterpack') };
+      case 'app.bsky.feed.threadgate':
+      case 'app.bsky.feed.postgate':
+        return { post: `at://${did}/app.bsky.feed.post/${rkey}` };
+      default:
+        return { name: 'n' };
+    }
+  }
+
+  #post(did: string, rkey: string): Json {
+    const random = this.#random;
+    const own = { cid: 'c', uri: `at://${did}/app.bsky.feed.post/${rkey}` };
+    const post: { [key: string]: unknown } = { text: `t${random.below(3)}` };
+    if (random.below(5) < 3) {
+      // Few roots, so that threads grow; a parent may be anything, itself too.
+      const root = {
+        cid: 'c',
+        uri: `at://${this.#dids[random.below(2)]}/app.bsky.feed.post/${tidOf(1000 + random.below(2))}`,
+      };
+      const parent = random.below(4) === 0 ? root : this.#ref('app.bsky.feed.post');
+      post['reply'] = pick(random, [
+        { root, parent },
+        { root, parent },
+        { root, parent },
+        { root, parent: own },
+        { root: own, parent: own },
+      ]);
+    }
+    if (random.below(4) === 0) {
+      const features = [
+        { $type: 'app.bsky.richtext.facet#mention', did: this.#did() },
+        { $type: 'app.bsky.richtext.facet#tag', tag: 't' },
+      ];
+      post['facets'] = [{ features }, { features: [{ $type: 'app.bsky.richtext.facet#mention', did: this.#did() }] }];
+    }
+    if (random.below(3) === 0) post['embed'] = this.#embed();
+    return post;
+  }
+
+  #embed(): Json {
+    const images = { $type: 'app.bsky.embed.images', images: [image] };
+    const video = { $type: 'app.bsky.embed.video', video: {} };
+    const record = { $type: 'app.bsky.embed.record', record: this.#ref() };
+    return pick<Json>(this.#random, [
+      images,
+      video,
+      record,
+      record,
+      { $type: 'app.bsky.embed.images', images: [] },
+      { $type: 'app.bsky.embed.recordWithMedia', record, media: images },
+    ]);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * Seeded random histories: what a few repos do to each other, with everything that the protocol lets them do wrong.
+ *
+ * Shape: entries of one DID are in their order; times of one DID ascend. Nothing else about a history is regular.
+ */
+import { cidCodec, cidOfBlock } from '../../src/atproto/cid.ts';
+import type { CommitEntry, Entry, PrivateWrite, RepoOp } from '../../src/atproto/entry.ts';
+import type { SeededRandom } from '../../src/base/seeded-random.ts';
+import { pick, RecordMaker, tidOf } from './history-record.ts';
+
+export type OutsideEntry = Exclude<Entry, { kind: 'effect' | 'delivered' | 'continue' }>;
+
+export type History = {
+  readonly entries: readonly OutsideEntry[];
+  readonly dids: readonly string[];
+  readonly handles: readonly string[];
+};
+
+export type HistoryOptions = {
+  readonly random: SeededRandom;
+  /** Makes DIDs and handles that no other history has. */
+  readonly name: string;
+  readonly steps: number;
+};
+
+type Actor = { readonly did: string; rev: string; timeMs: number; readonly past: OutsideEntry[]; isDeleted: boolean };
+
+const startMs = Date.UTC(2024, 0, 1);
+const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
+
+function makeDid(random: SeededRandom, name: string, index: number): string {
+  const letters = Array.from({ length: 24 }, () => base32[random.below(32)]).join('');
+  if (index % 5 === 3) return `did:web:${letters.slice(0, 6)}.${name}.example`;
+  if (index % 5 === 4) return `did:key:${name}${'z'.repeat(256 - 8 - name.length - 6)}${letters.slice(0, 6)}`;
+  return `did:plc:${letters}`;
+}
+
+class HistoryMaker {
+  readonly #random: SeededRandom;
+  readonly #actors: Actor[];
+  readonly #maker: RecordMaker;
+  readonly handles: string[];
+  readonly entries: OutsideEntry[] = [];
+  #nowMs = startMs;
+  #number = 1;
+
+  constructor({ random, name }: HistoryOptions) {
+    this.#random = random;
+    const dids = Array.from({ length: 4 + random.below(5) }, (_unused, index) => makeDid(random, name, index));
+    this.#actors = dids.map((did) => ({ did, rev: '', timeMs: startMs, past: [], isDeleted: false }));
+    this.handles = Array.from({ length: 3 }, (_unused, index) => `h${index}.${name}.example`);
+    this.#maker = new RecordMaker(random, dids);
+  }
+
+  get dids(): string[] {
+    return this.#actors.map(({ did }) => did);
+  }
+
+  step(): void {
+    const random = this.#random;
+    const actor = pick(random, this.#actors);
+    this.#nowMs += random.below(4) === 0 ? 0 : 1 + random.below(5000);
+    actor.timeMs = this.#nowMs;
+    const draw = random.below(100);
+    if (draw < 72) return this.#add(actor, this.#commit(actor));
+    if (draw < 79) return this.#identity(actor);
+    if (draw < 88) return this.#add(actor, { kind: 'private', did: actor.did, write: this.#write(actor) });
+    if (draw < 91) return this.#account(actor);
+    if (draw < 93) return this.#add(actor, { kind: 'sync', did: actor.did, rev: this.#nextRev(), timeMs: this.#nowMs });
+    if (draw < 96) return this.#resync(actor);
+    // A sender that did not hear of its success sends the last few entries again.
+    for (const entry of actor.past.slice(-1 - random.below(6))) this.entries.push(entry);
+  }
+
+  #add(actor: Actor, entry: OutsideEntry): void {
+    actor.past.push(entry);
+    this.entries.push(entry);
+  }
+
+  #nextRev(): string {
+    this.#number += 2;
+    return tidOf(this.#number);
+  }
+
+  #commit(actor: Actor): CommitEntry {
+    const random = this.#random;
+    const ops = Array.from({ length: random.below(5) === 0 ? 3 + random.below(8) : 1 + random.below(2) }, () =>
+      this.#op(actor),
+    );
+    const last = actor.rev;
+    const gap = this.#nextRev();
+    actor.rev = this.#nextRev();
+    const since = random.below(20) === 0 ? gap : last === '' ? null : last;
+    return { kind: 'commit', did: actor.did, rev: actor.rev, since, timeMs: this.#nowMs, ops };
+  }
+
+  #op(actor: Actor): RepoOp {
+    const random = this.#random;
+    const { collection, rkey } = this.#maker.place(actor.did);
+    if (random.below(4) === 0) return { action: 'delete', collection, rkey, cid: '', json: '' };
+    const json = this.#maker.json(actor.did, collection, rkey, this.#nowMs);
+    // Now and then a writer writes again what is there: a CID depends on nothing but the record.
+    const block = Buffer.from(`${random.below(8) === 0 ? '' : this.#number++}${json}`);
+    const codec = random.below(20) === 0 ? cidCodec.raw : cidCodec.dagCbor;
+    return {
+      action: random.below(5) === 0 ? 'update' : 'create',
+      collection,
+      rkey,
+      cid: cidOfBlock(block, codec).text,
+      json,
+    };
+  }
+
+  #identity(actor: Actor): void {
+    const random = this.#random;
+    const handle = random.below(4) === 0 ? null : pick(random, this.handles);
+    const isStale = random.below(8) === 0;
+    const timeMs = isStale ? this.#nowMs - 50_000 : this.#nowMs;
+    const entry = {
+      kind: 'identity',
+      did: actor.did,
+      handle,
+      verifiedAtMs: this.#nowMs,
+      keysJson: '',
+      servicesJson: '',
+      timeMs,
+    } as const;
+    this.#add(actor, entry);
+  }
+
+  #account(actor: Actor): void {
+    const random = this.#random;
+    const status = pick(random, [
+      '',
+      'deactivated',
+      'suspended',
+      'takendown',
+      'desynchronized',
+      'throttled',
+      'deleted',
+    ]);
+    this.#add(actor, { kind: 'account', did: actor.did, active: status === '', status, timeMs: this.#nowMs });
+    if (status === 'deleted') actor.isDeleted = true;
+  }
+
+  #write(actor: Actor): PrivateWrite {
+    const random = this.#random;
+    const ref = random.below(2) === 0 ? null : `mod-${random.below(3)}`;
+    switch (random.below(6)) {
+      case 0:
+        return { type: 'actor-takedown', ref };
+      case 1:
+        return { type: 'blob-takedown', cid: `blob-${random.below(2)}`, ref };
+      case 2:
+        return { type: 'notification-seen', seenMs: this.#nowMs - random.below(100_000) };
+      case 3:
+        return { type: 'upstream-status', status: pick(random, ['', 'suspended']) };
+      default: {
+        const { collection, rkey } = this.#maker.place(actor.did);
+        // What a verification's takedown does to its news depends on when it comes; see the notices of verifications.
+        const isMarked = collection !== 'app.bsky.graph.verification';
+        return { type: 'record-takedown', collection: isMarked ? collection : 'app.bsky.feed.post', rkey, ref };
+      }
+    }
+  }
+
+  /** A snapshot of the repo, now and then of an old state, with live commits that were held or that overtook it. */
+  #resync(actor: Actor): void {
+    const random = this.#random;
+    const { did } = actor;
+    const timeMs = this.#nowMs;
+    const rev = random.below(4) === 0 && actor.rev !== '' ? actor.rev : this.#nextRev();
+    const isStale = rev === actor.rev;
+    this.#add(actor, { kind: 'resync-begin', did, rev, timeMs });
+    if (random.below(5) === 0) this.#add(actor, this.#commit(actor));
+    const isOvertaken = actor.rev > rev;
+    const opByPath = new Map<string, RepoOp>();
+    for (let count = random.below(12); count > 0; count--) {
+      const op = this.#op(actor);
+      if (op.action !== 'delete') opByPath.set(`${op.collection}/${op.rkey}`, { ...op, action: 'create' });
+    }
+    const ops = isOvertaken ? [] : [...opByPath.values()];
+    const half = random.below(ops.length + 1);
+    this.#add(actor, { kind: 'resync-chunk', did, rev, timeMs, ops: ops.slice(0, half) });
+    if (half < ops.length) this.#add(actor, { kind: 'resync-chunk', did, rev, timeMs, ops: ops.slice(half) });
+    if (random.below(6) !== 0) this.#add(actor, { kind: 'resync-end', did, rev, timeMs });
+    if (!isStale && !isOvertaken) actor.rev = rev;
+  }
+}
+
+/** Makes one history; the same seed gives the same one. */
+export function makeHistory(options: HistoryOptions): History {
+  const maker = new HistoryMaker(options);
+  for (let step = 0; step < options.steps; step++) maker.step();
+  return { entries: maker.entries, dids: maker.dids, handles: maker.handles };
+}

@@ -1,0 +1,245 @@
+/**
+ * What can be read once all has settled, as flat facts: derived from the model's records, threads and claims.
+ *
+ * A fact is a key and a text. `slot-facts.ts` reads the same facts out of slots; the two must be equal.
+ */
+import { type Model, type ModelRecord, type ModelReply, replyRefsOf, uriOf } from './model.ts';
+import {
+  edgeOf,
+  hasImages,
+  hasVideo,
+  mentionsOf,
+  packOf,
+  quoteOf,
+  type Ref,
+  textOfSubject,
+  viaOf,
+} from './model-record.ts';
+
+export type Facts = Map<string, string>;
+
+type NoticeCause = {
+  readonly recipient: string;
+  readonly source: Ref;
+  readonly reason: string;
+  readonly subject: Ref | null;
+  readonly sortMs: number;
+  readonly isTakenDown: boolean;
+};
+
+const postCollection = 'app.bsky.feed.post';
+const actorCountByCollection: Readonly<Record<string, string>> = {
+  [postCollection]: 'posts',
+  'app.bsky.graph.list': 'lists',
+  'app.bsky.feed.generator': 'feeds',
+  'app.bsky.graph.starterpack': 'starterPacks',
+};
+const actorCountByKind: Readonly<Record<string, string>> = {
+  follow: 'follows',
+  like: 'likes',
+  repost: 'reposts',
+  block: 'blocks',
+};
+const recordCountByKind: Readonly<Record<string, string>> = {
+  like: 'likes',
+  repost: 'reposts',
+  quote: 'quotes',
+  reply: 'replies',
+};
+
+class FactWriter {
+  readonly facts: Facts = new Map();
+  readonly #counts = new Map<string, Map<string, number>>();
+
+  put(key: string, value: unknown): void {
+    if (this.facts.has(key)) throw new Error(`two facts with one key: ${key}`);
+    this.facts.set(key, JSON.stringify(value));
+  }
+
+  count(key: string, name: string): void {
+    const counts = this.#counts.get(key) ?? new Map<string, number>();
+    this.#counts.set(key, counts.set(name, (counts.get(name) ?? 0) + 1));
+  }
+
+  finish(): Facts {
+    for (const [key, counts] of this.#counts) this.put(key, Object.fromEntries([...counts].sort()));
+    return this.facts;
+  }
+}
+
+/** Returns everything that must be readable after a history. */
+export function factsOfModel(model: Model): Facts {
+  const writer = new FactWriter();
+  writeActors(model, writer);
+  for (const record of model.records.values()) writeRecord(model, writer, record);
+  writeEdges(model, writer);
+  writeThreads(model, writer);
+  writeNotices(model, writer);
+  return writer.finish();
+}
+
+/** The claim with the greatest (time, DID) holds a handle, unless it was given up. */
+function holderOf(model: Model, handle: string): string | null {
+  let best: { did: string; timeMs: number; isReleased: boolean } | undefined;
+  for (const [did, claim] of model.claims.get(handle) ?? []) {
+    const isBetter =
+      best === undefined || claim.timeMs > best.timeMs || (claim.timeMs === best.timeMs && did > best.did);
+    if (isBetter) best = { did, ...claim };
+  }
+  return best === undefined || best.isReleased ? null : best.did;
+}
+
+function writeActors(model: Model, writer: FactWriter): void {
+  for (const [did, actor] of model.actors) {
+    const handle = actor.handle !== null && holderOf(model, actor.handle) === did ? actor.handle : null;
+    writer.put(`actor ${did}`, { handle, status: actor.status, takedownRef: actor.takedownRef });
+  }
+  for (const handle of model.claims.keys()) {
+    const did = holderOf(model, handle);
+    if (did !== null) writer.put(`handle ${handle}`, did);
+  }
+  for (const [did, repo] of model.repos) if (repo.rev !== '') writer.put(`repo ${did}`, repo.rev);
+  for (const did of model.resyncNeeded) writer.put(`resync ${did}`, true);
+  for (const [did, seenMs] of model.seenMs) writer.put(`seen ${did}`, seenMs);
+  for (const [blob, ref] of model.blobTakedowns) writer.put(`blob ${blob}`, ref);
+}
+
+function writeRecord(model: Model, writer: FactWriter, record: ModelRecord): void {
+  const { did, collection, rkey, cid, json, indexedMs, sortMs, takedownRef } = record;
+  const gateOf = (gate: string): boolean =>
+    model.records.has(uriOf({ did, collection: `app.bsky.feed.${gate}`, rkey }));
+  const isPost = collection === postCollection;
+  const gates = isPost ? (gateOf('threadgate') ? 4 : 0) + (gateOf('postgate') ? 8 : 0) : 0;
+  writer.put(`record ${uriOf(record)}`, { cid, json, indexedMs, sortMs, takedownRef, gates });
+  const count = actorCountByCollection[collection];
+  if (count !== undefined) writer.count(`counts ${did}`, count);
+  if (isPost) writePost(writer, record);
+}
+
+function writePost(writer: FactWriter, post: ModelRecord): void {
+  const refs = replyRefsOf(post);
+  const isOwnThread = refs?.root.did === post.did;
+  const flags =
+    (refs === undefined ? 0 : 1) +
+    (isOwnThread ? 2 : 0) +
+    (hasImages(post.value) ? 4 : 0) +
+    (hasVideo(post.value) ? 8 : 0) +
+    16;
+  writer.put(`feed ${post.did} ${post.sortMs} ${post.collection} ${post.rkey}`, { flags, post: null });
+  const quote = quoteOf(post.value);
+  if (quote !== undefined) writeIncoming(writer, 'quote', post, { did: quote.did, ref: quote });
+  if (refs !== undefined) writeIncoming(writer, 'reply', post, { did: refs.parent.did, ref: refs.parent });
+}
+
+function writeIncoming(
+  writer: FactWriter,
+  kind: string,
+  source: ModelRecord,
+  subject: { did: string; ref: Ref | null },
+): void {
+  writer.put(`in ${kind} ${textOfSubject(subject)} ${source.sortMs} ${source.did} ${source.rkey}`, true);
+  if (kind === 'follow') writer.count(`counts ${subject.did}`, 'followers');
+  const count = recordCountByKind[kind];
+  if (count !== undefined && subject.ref !== null) writer.count(`record-counts ${uriOf(subject.ref)}`, count);
+}
+
+function writeEdges(model: Model, writer: FactWriter): void {
+  for (const [key, line] of model.edges) {
+    const [first, ...waiting] = line;
+    const { kind, subject } = edgeOf(first!)!;
+    writer.put(`edge ${key}`, { sortMs: first!.sortMs, rkey: first!.rkey, waiting: waiting.map(({ rkey }) => rkey) });
+    const count = actorCountByKind[kind];
+    if (count !== undefined) writer.count(`counts ${first!.did}`, count);
+    if (kind !== 'list-block') writeIncoming(writer, kind, first!, subject);
+    if (kind !== 'repost') continue;
+    const isShown = subject.ref!.collection === postCollection && model.records.has(uriOf(subject.ref!));
+    const flags = isShown ? 16 : 0;
+    for (const record of line) {
+      const post = uriOf(subject.ref!);
+      writer.put(`feed ${record.did} ${record.sortMs} ${record.collection} ${record.rkey}`, { flags, post });
+    }
+  }
+}
+
+function writeThreads(model: Model, writer: FactWriter): void {
+  for (const [root, thread] of model.threads) {
+    for (const [reply, { parent, sortMs, deletedMs, isTakenDown }] of thread) {
+      writer.put(`thread ${root} ${reply}`, { parent: uriOf(parent), sortMs, deletedMs, isTakenDown });
+      writer.put(`child ${root} ${uriOf(parent)} ${sortMs} ${reply}`, true);
+    }
+  }
+}
+
+const classByReason: Readonly<Record<string, string>> = { mention: 'post', quote: 'post', reply: 'post' };
+const rankByReason = ['mention', 'quote', 'reply'];
+
+function writeNotices(model: Model, writer: FactWriter): void {
+  const best = new Map<string, NoticeCause>();
+  for (const cause of causesOf(model)) {
+    if (!model.isCompared(cause.recipient, uriOf(cause.source))) continue;
+    const { recipient, sortMs, reason, source } = cause;
+    const key = `notice ${recipient} ${sortMs} ${classByReason[reason] ?? reason} ${uriOf(source)}`;
+    const known = best.get(key);
+    if (known === undefined || rankByReason.indexOf(reason) < rankByReason.indexOf(known.reason)) best.set(key, cause);
+  }
+  for (const [key, { reason, subject, isTakenDown }] of best) {
+    writer.put(key, { reason, subject: subject === null ? null : uriOf(subject), isTakenDown });
+  }
+}
+
+function* causesOf(model: Model): Generator<NoticeCause> {
+  for (const record of model.records.values()) yield* causesOfRecord(record);
+  for (const [first] of model.edges.values()) yield* causesOfEdge(first!);
+  for (const thread of model.threads.values()) {
+    for (const row of thread.values()) if (row.deletedMs === null) yield* causesOfReply(thread, row);
+  }
+  for (const { recipient, source, reason, sortMs } of model.news) {
+    yield { recipient, source, reason, subject: null, sortMs, isTakenDown: false };
+  }
+}
+
+function* causesOfRecord(record: ModelRecord): Generator<NoticeCause> {
+  const isTakenDown = record.takedownRef !== null;
+  const base = { source: record, sortMs: record.sortMs, isTakenDown };
+  if (record.collection === 'app.bsky.actor.profile') {
+    const pack = packOf(record.value);
+    const reason = 'starterpack-joined';
+    if (pack !== undefined) yield { ...base, recipient: pack.did, reason, subject: pack, sortMs: record.indexedMs };
+  }
+  if (record.collection !== postCollection) return;
+  for (const recipient of mentionsOf(record.value)) {
+    if (recipient !== record.did) yield { ...base, recipient, reason: 'mention', subject: null };
+  }
+  const quote = quoteOf(record.value);
+  if (quote !== undefined && quote.did !== record.did)
+    yield { ...base, recipient: quote.did, reason: 'quote', subject: quote };
+}
+
+function* causesOfEdge(record: ModelRecord): Generator<NoticeCause> {
+  const { kind, subject } = edgeOf(record)!;
+  const base = { source: record, sortMs: record.sortMs, isTakenDown: record.takedownRef !== null };
+  if (kind === 'follow') yield { ...base, recipient: subject.did, reason: kind, subject: null };
+  if ((kind !== 'like' && kind !== 'repost') || subject.did === record.did) return;
+  yield { ...base, recipient: subject.did, reason: kind, subject: subject.ref };
+  const via = viaOf(record.value);
+  if (via !== undefined && via.did !== record.did)
+    yield { ...base, recipient: via.did, reason: `${kind}-via-repost`, subject: via };
+}
+
+/** Up to four ancestors within the thread are told, the nearest first and each author once; the walk ends where a parent is unknown. */
+function* causesOfReply(thread: ReadonlyMap<string, ModelReply>, row: ModelReply): Generator<NoticeCause> {
+  const told = new Set([row.reply.did]);
+  let ancestor = row.parent;
+  for (let height = 1; height <= 4; height++) {
+    const isRoot = uriOf(ancestor) === uriOf(row.root);
+    const above = isRoot ? undefined : thread.get(uriOf(ancestor));
+    if (!isRoot && above === undefined) return;
+    const { reply: source, sortMs, isTakenDown } = row;
+    if (!told.has(ancestor.did)) {
+      yield { recipient: ancestor.did, source, reason: 'reply', subject: ancestor, sortMs, isTakenDown };
+      told.add(ancestor.did);
+    }
+    if (above === undefined) return;
+    ancestor = above.parent;
+  }
+}

@@ -1,0 +1,322 @@
+/**
+ * The protocol in plain maps: what a data plane must hold after a history of entries, whoever stores it and in whatever order it travels.
+ *
+ * Owns: what each repo's own entries do, one repo at a time. What follows from all repos together is derived by `model-facts.ts`.
+ * Imports nothing from the slots, so that a mistake there is not made here too.
+ */
+import type { CommitEntry, Entry, IdentityEntry, PrivateWrite, RepoOp } from '../../src/atproto/entry.ts';
+import { edgeOf, parseUri, type Ref, type Value, valueOf } from './model-record.ts';
+
+export type ModelRecord = {
+  readonly did: string;
+  readonly collection: string;
+  readonly rkey: string;
+  readonly cid: string;
+  readonly json: string;
+  readonly value: Value;
+  readonly indexedMs: number;
+  readonly sortMs: number;
+  takedownRef: string | null;
+};
+
+export type ModelActor = {
+  handle: string | null;
+  verifiedMs: number;
+  identityMs: number;
+  accountMs: number;
+  status: string;
+  takedownRef: string | null;
+};
+
+/** A reply as the thread of its claimed root remembers it, deleted or not. */
+export type ModelReply = {
+  readonly root: Ref;
+  readonly parent: Ref;
+  readonly reply: Ref;
+  readonly sortMs: number;
+  readonly deletedMs: number | null;
+  isTakenDown: boolean;
+};
+
+export type ModelNews = {
+  readonly recipient: string;
+  readonly source: ModelRecord;
+  readonly reason: string;
+  readonly sortMs: number;
+};
+
+type Repo = { rev: string; resync: { readonly rev: string; readonly seen: Set<string> } | null };
+type Claim = { readonly timeMs: number; readonly isReleased: boolean };
+
+const yearZeroMs = -62_167_219_200_000;
+const knownStatuses = ['deactivated', 'suspended', 'takendown'];
+
+export function uriOf(ref: Ref): string {
+  return `at://${ref.did}/${ref.collection}/${ref.rkey}`;
+}
+
+export class Model {
+  readonly actors = new Map<string, ModelActor>();
+  readonly repos = new Map<string, Repo>();
+  readonly records = new Map<string, ModelRecord>();
+  /** Records with one subject, by owner, kind and subject: the one that counts, then those that wait. */
+  readonly edges = new Map<string, ModelRecord[]>();
+  /** By the claimed root's URI, then the reply's. */
+  readonly threads = new Map<string, Map<string, ModelReply>>();
+  /** Notifications that stay when their cause goes. */
+  readonly news: ModelNews[] = [];
+  readonly #rootByReplyTime = new Map<string, string>();
+  /** Replies that claimed two roots without a change of their time: two slots then speak of one notice, and either may be heard last. */
+  readonly contested = new Set<string>();
+  readonly claims = new Map<string, Map<string, Claim>>();
+  readonly resyncNeeded = new Set<string>();
+  readonly seenMs = new Map<string, number>();
+  readonly blobTakedowns = new Map<string, string>();
+  /** Whoever was ever deleted: their notifications may have come before or after. */
+  readonly deleted = new Set<string>();
+  readonly #appendMs: number;
+
+  /** `appendMs` is when everything is appended: later than every event. */
+  constructor(appendMs: number) {
+    this.#appendMs = appendMs;
+  }
+
+  apply(entry: Entry): void {
+    switch (entry.kind) {
+      case 'commit':
+        return this.#commit(entry);
+      case 'sync':
+        this.#actor(entry.did);
+        if ((this.repos.get(entry.did)?.rev ?? '') < entry.rev) this.resyncNeeded.add(entry.did);
+        return;
+      case 'identity':
+        return this.#identity(entry);
+      case 'account':
+        return this.#account(entry.did, entry.active, entry.status, entry.timeMs);
+      case 'private':
+        return this.#private(entry.did, entry.write);
+      case 'resync-begin': {
+        this.#actor(entry.did);
+        const repo = this.#repo(entry.did);
+        repo.resync = repo.rev > entry.rev ? null : { rev: entry.rev, seen: new Set() };
+        return;
+      }
+      case 'resync-chunk': {
+        const resync = this.repos.get(entry.did)?.resync;
+        if (resync?.rev !== entry.rev) return;
+        for (const op of entry.ops) this.#op(entry.did, op, entry.timeMs);
+        for (const op of entry.ops) resync.seen.add(`${op.collection}/${op.rkey}`);
+        return;
+      }
+      case 'resync-end':
+        return this.#resyncEnd(entry.did, entry.rev);
+      default:
+        throw new Error(`a history holds no ${entry.kind}`);
+    }
+  }
+
+  /** True for notifications on which all must agree. */
+  readonly isCompared = (recipient: string, sourceUri: string): boolean =>
+    !this.deleted.has(recipient) && !this.contested.has(sourceUri);
+
+  #actor(did: string): ModelActor {
+    let actor = this.actors.get(did);
+    if (actor === undefined) {
+      actor = { handle: null, verifiedMs: 0, identityMs: 0, accountMs: 0, status: '', takedownRef: null };
+      this.actors.set(did, actor);
+    }
+    return actor;
+  }
+
+  #repo(did: string): Repo {
+    let repo = this.repos.get(did);
+    if (repo === undefined) {
+      repo = { rev: '', resync: null };
+      this.repos.set(did, repo);
+    }
+    return repo;
+  }
+
+  #commit(entry: CommitEntry): void {
+    const known = this.repos.get(entry.did);
+    if (known !== undefined && entry.rev <= known.rev) return;
+    this.#actor(entry.did);
+    const isGap = known !== undefined && entry.since !== null && entry.since > known.rev;
+    if (isGap) this.resyncNeeded.add(entry.did);
+    const repo = this.#repo(entry.did);
+    for (const op of entry.ops) {
+      this.#op(entry.did, op, entry.timeMs);
+      repo.resync?.seen.add(`${op.collection}/${op.rkey}`);
+    }
+    repo.rev = entry.rev;
+  }
+
+  #resyncEnd(did: string, rev: string): void {
+    const repo = this.repos.get(did);
+    if (repo?.resync?.rev !== rev) return;
+    for (const record of this.recordsOf(did)) {
+      if (!repo.resync.seen.has(`${record.collection}/${record.rkey}`)) this.#remove(record, this.#appendMs);
+    }
+    repo.rev = repo.rev > rev ? repo.rev : rev;
+    repo.resync = null;
+    this.resyncNeeded.delete(did);
+  }
+
+  /** In the order of their rkeys, in which whole repos are swept: it decides which duplicates make news on their way out. */
+  recordsOf(did: string): ModelRecord[] {
+    const records = [...this.records.values()].filter((record) => record.did === did);
+    return records.sort((a, b) => (orderOf(a.rkey) < orderOf(b.rkey) ? -1 : 1));
+  }
+
+  #identity(entry: IdentityEntry): void {
+    const actor = this.#actor(entry.did);
+    if (entry.timeMs < actor.identityMs) return;
+    if (actor.handle !== null && actor.handle !== entry.handle) this.#release(entry.did, actor);
+    actor.handle = entry.handle;
+    actor.verifiedMs = entry.verifiedAtMs;
+    actor.identityMs = entry.timeMs;
+    if (entry.handle === null) return;
+    const claims = this.claims.get(entry.handle) ?? new Map<string, Claim>();
+    claims.set(entry.did, { timeMs: entry.verifiedAtMs, isReleased: false });
+    this.claims.set(entry.handle, claims);
+  }
+
+  #release(did: string, actor: ModelActor): void {
+    this.claims.get(actor.handle!)!.set(did, { timeMs: actor.verifiedMs, isReleased: true });
+  }
+
+  #account(did: string, active: boolean, status: string, timeMs: number): void {
+    const actor = this.#actor(did);
+    if (timeMs < actor.accountMs) return;
+    actor.accountMs = timeMs;
+    if (active) actor.status = '';
+    else if (knownStatuses.includes(status)) actor.status = status;
+    if (active || status !== 'deleted') return;
+    if (actor.handle !== null) this.#release(did, actor);
+    for (const record of this.recordsOf(did)) if (record.indexedMs <= timeMs) this.#remove(record, timeMs);
+    this.actors.delete(did);
+    this.repos.delete(did);
+    this.resyncNeeded.delete(did);
+    this.deleted.add(did);
+  }
+
+  #private(did: string, write: PrivateWrite): void {
+    const actor = this.actors.get(did);
+    switch (write.type) {
+      case 'actor-takedown':
+        if (actor !== undefined) actor.takedownRef = write.ref;
+        return;
+      case 'upstream-status':
+        if (actor !== undefined) actor.status = write.status;
+        return;
+      case 'record-takedown': {
+        const record = this.records.get(uriOf({ did, collection: write.collection, rkey: write.rkey }));
+        if (record === undefined) return;
+        record.takedownRef = write.ref;
+        this.#threadRow(record, (row) => ({ ...row, isTakenDown: write.ref !== null }));
+        return;
+      }
+      case 'blob-takedown':
+        if (write.ref === null) this.blobTakedowns.delete(`${did} ${write.cid}`);
+        else this.blobTakedowns.set(`${did} ${write.cid}`, write.ref);
+        return;
+      case 'notification-seen':
+        this.seenMs.set(did, Math.max(write.seenMs, this.seenMs.get(did) ?? write.seenMs));
+    }
+  }
+
+  #op(did: string, op: RepoOp, timeMs: number): void {
+    const uri = uriOf({ did, collection: op.collection, rkey: op.rkey });
+    const before = this.records.get(uri);
+    const eventMs = Math.min(timeMs, this.#appendMs);
+    if (op.action === 'delete') {
+      if (before !== undefined) this.#remove(before, eventMs);
+      return;
+    }
+    if (before?.cid === op.cid) return;
+    if (before !== undefined) this.#remove(before, eventMs);
+    const value = valueOf(op.json);
+    const createdMs = typeof value['createdAt'] === 'string' ? Date.parse(value['createdAt']) : Number.NaN;
+    const sortMs = Number.isNaN(createdMs) ? eventMs : Math.max(yearZeroMs, Math.min(createdMs, eventMs));
+    const { collection, rkey, cid, json } = op;
+    const takedownRef = before?.takedownRef ?? null;
+    this.#put({ did, collection, rkey, cid, json, value, indexedMs: eventMs, sortMs, takedownRef });
+  }
+
+  #put(record: ModelRecord): void {
+    this.records.set(uriOf(record), record);
+    this.#threadRow(record, (row) => row);
+    const edge = edgeOf(record);
+    if (edge === undefined) return;
+    const line = this.edges.get(edge.key) ?? [];
+    this.edges.set(edge.key, line);
+    const later = line.findIndex((other, index) => index > 0 && isLater(other, record));
+    if (line.length === 0 || later < 0) line.push(record);
+    else line.splice(later, 0, record);
+    if (line.length === 1) this.#verificationNews(record, 'verified', record.sortMs);
+  }
+
+  #remove(record: ModelRecord, eventMs: number): void {
+    this.records.delete(uriOf(record));
+    this.#threadRow(record, (row) => ({ ...row, deletedMs: eventMs }));
+    const edge = edgeOf(record);
+    if (edge === undefined) return;
+    const line = this.edges.get(edge.key)!;
+    const index = line.indexOf(record);
+    line.splice(index, 1);
+    if (line.length === 0) this.edges.delete(edge.key);
+    if (index > 0) return;
+    this.#verificationNews(record, 'unverified', eventMs);
+    if (line[0] !== undefined) this.#verificationNews(line[0], 'verified', line[0].sortMs);
+  }
+
+  #verificationNews(source: ModelRecord, reason: 'verified' | 'unverified', sortMs: number): void {
+    if (source.collection !== 'app.bsky.graph.verification') return;
+    const recipient = String(source.value['subject']);
+    if (reason === 'verified' && recipient === source.did) return;
+    this.news.push({ recipient, source, reason, sortMs });
+  }
+
+  #threadRow(record: ModelRecord, change: (row: ModelReply) => ModelReply): void {
+    if (record.collection !== 'app.bsky.feed.post') return;
+    const refs = replyRefsOf(record);
+    if (refs === undefined) return;
+    const { root, parent } = refs;
+    const isIndexed = [root, parent, record].every(
+      (ref) => ref.collection === record.collection && ref.rkey.length <= 256,
+    );
+    if (!isIndexed) return;
+    const thread = this.threads.get(uriOf(root)) ?? new Map<string, ModelReply>();
+    this.threads.set(uriOf(root), thread);
+    const isTakenDown = record.takedownRef !== null;
+    const replyTime = `${uriOf(record)} ${record.sortMs}`;
+    const rootBefore = this.#rootByReplyTime.get(replyTime);
+    if (rootBefore !== undefined && rootBefore !== uriOf(root)) this.contested.add(uriOf(record));
+    this.#rootByReplyTime.set(replyTime, uriOf(root));
+    thread.set(
+      uriOf(record),
+      change({ root, parent, reply: record, sortMs: record.sortMs, deletedMs: null, isTakenDown }),
+    );
+  }
+}
+
+/** Returns what a post replies to, when both its references name records. */
+export function replyRefsOf(post: ModelRecord): { root: Ref; parent: Ref } | undefined {
+  const reply = post.value['reply'] as { root?: { uri?: unknown }; parent?: { uri?: unknown } } | undefined;
+  const root = parseUri(reply?.root?.uri);
+  const parent = parseUri(reply?.parent?.uri);
+  return root === undefined || parent === undefined ? undefined : { root, parent };
+}
+
+/** Duplicates take their turn by time; within one millisecond by rkey, TIDs before others and shorter before longer. */
+function isLater(a: ModelRecord, b: ModelRecord): boolean {
+  if (a.indexedMs !== b.indexedMs) return a.indexedMs > b.indexedMs;
+  const [left, right] = [orderOf(a.rkey), orderOf(b.rkey)];
+  return left > right;
+}
+
+function orderOf(rkey: string): string {
+  if (rkey === 'self') return '0';
+  if (/^[234567a-j][234567a-z]{12}$/.test(rkey)) return `1${rkey}`;
+  return `2${String(rkey.length).padStart(4, '0')}${rkey}`;
+}

@@ -1,0 +1,95 @@
+/** Runs seeded histories against the model until a time is up, and says the first seed that fails. */
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import { seededRandom } from '../../src/base/seeded-random.ts';
+import { type FaultCounts, FaultyCluster, slotCounts } from './faulty-cluster.ts';
+import { makeHistory } from './history.ts';
+import { Model } from './model.ts';
+import { factsOfModel } from './model-facts.ts';
+import { differencesOf, factsOfSlots } from './slot-facts.ts';
+
+/** Later than every event of a history. */
+export const appendMs = Date.UTC(2030, 0, 1);
+
+export type SimulationResult = {
+  readonly histories: number;
+  readonly entries: number;
+  readonly facts: number;
+  readonly faults: FaultCounts;
+  /** The first seed whose history was read differently, with the differences; null when all were right. */
+  readonly failure: { readonly seed: number; readonly slots: number; readonly differences: readonly string[] } | null;
+};
+
+export type SimulationOptions = {
+  readonly seed: number;
+  /** Runs seeds from `seed` on until this is over. Units: ms. */
+  readonly durationMs: number;
+  readonly historiesMax: number;
+  readonly steps?: number;
+  /** Runs every history on all of these; by default each on one of 1, 2, 16 and 64 in turn. */
+  readonly slotCounts?: readonly number[];
+};
+
+/** A folder in memory where there is one: what is proved here does not need a disk. */
+function simulationFolder(): string {
+  const shm = statSync('/dev/shm', { throwIfNoEntry: false })?.isDirectory() === true ? '/dev/shm' : tmpdir();
+  return mkdtempSync(join(shm, 'skyshard-simulation-'));
+}
+
+type Run = { readonly seed: number; readonly slots: number; readonly steps: number };
+
+/** Runs one history. Returns how it was read differently from what was meant. */
+async function runHistory(
+  cluster: FaultyCluster,
+  run: Run,
+): Promise<{ entries: number; facts: number; differences: string[] }> {
+  const random = seededRandom(run.seed);
+  const history = makeHistory({ random, name: `s${run.seed}x${run.slots}`, steps: run.steps });
+  const model = new Model(appendMs);
+  for (const entry of history.entries) model.apply(entry);
+  await cluster.settle(history.entries, random);
+  const meant = factsOfModel(model);
+  const found = factsOfSlots(cluster.stateOf, history.dids, history.handles, model.isCompared);
+  return { entries: history.entries.length, facts: meant.size, differences: differencesOf(meant, found) };
+}
+
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const folder = simulationFolder();
+  const clusters = new Map<number, FaultyCluster>();
+  const counts = { histories: 0, entries: 0, facts: 0 };
+  const endMs = systemClock.monotonicMs() + options.durationMs;
+  const chosen = options.slotCounts;
+  try {
+    for (
+      let seed = options.seed;
+      counts.histories < options.historiesMax && systemClock.monotonicMs() < endMs;
+      seed++
+    ) {
+      for (const slots of chosen ?? [slotCounts[seed % slotCounts.length]!]) {
+        const cluster =
+          clusters.get(slots) ?? new FaultyCluster({ slots, path: join(folder, String(slots)), appendMs });
+        clusters.set(slots, cluster);
+        const { entries, facts, differences } = await runHistory(cluster, { seed, slots, steps: options.steps ?? 120 });
+        counts.entries += entries;
+        counts.facts += facts;
+        if (differences.length > 0)
+          return { ...counts, faults: faultsOf(clusters), failure: { seed, slots, differences } };
+      }
+      counts.histories++;
+    }
+    return { ...counts, faults: faultsOf(clusters), failure: null };
+  } finally {
+    for (const cluster of clusters.values()) await cluster[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function faultsOf(clusters: ReadonlyMap<number, FaultyCluster>): FaultCounts {
+  const total: FaultCounts = { lost: 0, repeated: 0, unacknowledged: 0, gaps: 0, rewinds: 0, restarts: 0 };
+  for (const { faults } of clusters.values()) {
+    for (const name of Object.keys(total) as (keyof FaultCounts)[]) total[name] += faults[name];
+  }
+  return total;
+}

@@ -1,0 +1,205 @@
+/** Reads out of slots the facts that `model-facts.ts` derives, by scans of each table, with owners named by their DIDs. */
+import {
+  type RecordRef,
+  readCollection,
+  readDid,
+  readRecordRef,
+  readRkey,
+  recordUri,
+} from '../../src/atproto/compact-key.ts';
+import { edgeOfCode } from '../../src/atproto/effect-codec.ts';
+import { readEntryTime } from '../../src/atproto/entry-time.ts';
+import type { ByteReader } from '../../src/base/bytes.ts';
+import { getActorCounts } from '../../src/slot/actor-counts.ts';
+import { getActor, getNotificationSeen, getRepo } from '../../src/slot/actor-row.ts';
+import { jsonOfRow } from '../../src/slot/applied-record.ts';
+import { readFeedItem } from '../../src/slot/feed-item.ts';
+import { didOfHandle } from '../../src/slot/handle-claim.ts';
+import { collectionOfEdge } from '../../src/slot/incoming-edge.ts';
+import { readNotice } from '../../src/slot/notice.ts';
+import { duplicatesOf, type EdgeSubject, findEdge, readEdgeByTime } from '../../src/slot/outgoing-edge.ts';
+import { getRecordCounts } from '../../src/slot/record-counts.ts';
+import { readRecordRefOfKey } from '../../src/slot/record-key.ts';
+import { getRecordRow, sortMsOf } from '../../src/slot/record-row.ts';
+import { beginKey, beginSlotKey, readKey, type SlotState, tableCode } from '../../src/slot/slot-state.ts';
+import { postUri, readThreadReply } from '../../src/slot/thread-reply.ts';
+import { prefixEnd, type Row } from '../../src/storage/environment.ts';
+import type { Facts } from './model-facts.ts';
+
+const postCollection = 'app.bsky.feed.post';
+
+type Scope = { readonly state: SlotState; readonly owner: number; readonly did: string; readonly facts: Facts };
+
+/** Reads the facts about these DIDs and handles. `stateOf` finds the slot of a key. */
+export function factsOfSlots(
+  stateOf: (key: string) => SlotState,
+  dids: readonly string[],
+  handles: readonly string[],
+  isNoticeCompared: (recipient: string, sourceUri: string) => boolean,
+): Facts {
+  const facts: Facts = new Map();
+  for (const did of dids) {
+    const state = stateOf(did);
+    const owner = state.ownerOf(did);
+    if (owner === undefined) continue;
+    const scope = { state, owner, did, facts };
+    readAccount(scope);
+    readRecords(scope);
+    readEdges(scope);
+    readIncoming(scope);
+    readFeed(scope);
+    readThreads(scope);
+    readNotices(scope, isNoticeCompared);
+  }
+  for (const handle of handles) {
+    const holder = didOfHandle(stateOf(handle), handle);
+    if (holder !== undefined) put(facts, `handle ${handle}`, holder);
+  }
+  return facts;
+}
+
+function put(facts: Facts, key: string, value: unknown): void {
+  if (facts.has(key)) throw new Error(`two rows say the same: ${key}`);
+  facts.set(key, JSON.stringify(value));
+}
+
+function rowsOf(scope: Scope, table: number): Row[] {
+  const prefix = beginKey(scope.owner, table).finish();
+  return [...scope.state.rows.scan({ start: prefix, end: prefixEnd(prefix) })];
+}
+
+function readAccount(scope: Scope): void {
+  const { state, owner, did, facts } = scope;
+  const actor = getActor(state, owner);
+  if (actor !== undefined) {
+    put(facts, `actor ${did}`, { handle: actor.handle, status: actor.upstreamStatus, takedownRef: actor.takedownRef });
+  }
+  const rev = getRepo(state, owner)?.rev ?? '';
+  if (rev !== '') put(facts, `repo ${did}`, rev);
+  const seenMs = getNotificationSeen(state, owner);
+  if (seenMs !== null) put(facts, `seen ${did}`, seenMs);
+  for (const { key, value } of rowsOf(scope, tableCode.blobTakedown))
+    put(facts, `blob ${did} ${readKey(key).text()}`, value.toString());
+  const resync = beginSlotKey(tableCode.resyncNeeded).finish();
+  for (const key of state.rows.scanKeys({ start: resync, end: prefixEnd(resync) })) {
+    if (readDid(readKey(key)) === did) put(facts, `resync ${did}`, true);
+  }
+  const counts = Object.entries(getActorCounts(state, owner)).filter(([, count]) => count > 0);
+  if (counts.length > 0) put(facts, `counts ${did}`, Object.fromEntries(counts.sort()));
+}
+
+function readRecords(scope: Scope): void {
+  const { state, owner, did, facts } = scope;
+  for (const { key } of rowsOf(scope, tableCode.record)) {
+    const ref = readRecordRefOfKey(did, key);
+    const row = getRecordRow(state, owner, ref.collection, ref.rkey)!;
+    const { cid, indexedMs, takedownRef, postFlags: gates } = row;
+    const json = jsonOfRow(state, owner, ref, row);
+    put(facts, `record ${recordUri(ref)}`, { cid, json, indexedMs, sortMs: sortMsOf(row), takedownRef, gates });
+  }
+  for (const { key } of rowsOf(scope, tableCode.recordCounts)) {
+    const ref = readRecordRefOfKey(did, key);
+    const counts = Object.entries(getRecordCounts(state, owner, ref.collection, ref.rkey)).filter(
+      ([, count]) => count > 0,
+    );
+    put(facts, `record-counts ${recordUri(ref)}`, Object.fromEntries(counts.sort()));
+  }
+}
+
+function textOfSubject({ did, ref }: EdgeSubject): string {
+  return ref === null ? did : `${did} ${ref.did}/${ref.collection}/${ref.rkey}`;
+}
+
+function readEdges(scope: Scope): void {
+  const { state, owner, did, facts } = scope;
+  const subjects = new Set<string>();
+  for (const { key, value } of rowsOf(scope, tableCode.edgeByTime)) {
+    const kind = edgeOfCode(readKey(key).u8());
+    const edge = readEdgeByTime(kind, key, value);
+    const first = findEdge(state, owner, kind, edge.subject);
+    if (first?.rkey !== edge.rkey || first.sortMs !== edge.sortMs)
+      throw new Error(`two edges of ${did} to one subject`);
+    const waiting = duplicatesOf(state, owner, kind, edge.subject, 1000);
+    put(facts, `edge ${did} ${kind} ${textOfSubject(edge.subject)}`, { sortMs: edge.sortMs, rkey: edge.rkey, waiting });
+    subjects.add(`${kind} ${textOfSubject(edge.subject)}`);
+  }
+  const bySubject = rowsOf(scope, tableCode.edgeBySubject).length;
+  if (bySubject !== subjects.size)
+    throw new Error(`${did} has ${bySubject} edges by subject and ${subjects.size} by time`);
+}
+
+function readIncoming({ state, owner, did, facts }: Scope): void {
+  const scope = { state, owner, did, facts };
+  for (const { key } of rowsOf(scope, tableCode.incomingActor)) {
+    const reader = readKey(key);
+    const kind = edgeOfCode(reader.u8());
+    const list = kind === 'list-item' ? readRecordRef(reader) : null;
+    put(facts, `in ${kind} ${textOfSubject({ did, ref: list })} ${sourceText(reader)}`, true);
+  }
+  for (const { key } of rowsOf(scope, tableCode.incomingRecord)) {
+    const reader = readKey(key);
+    const ref = { did, collection: readCollection(reader), rkey: readRkey(reader) };
+    const kind = edgeOfCode(reader.u8());
+    if (collectionOfEdge[kind] === undefined) throw new Error(`an edge of kind ${kind} has no collection`);
+    put(facts, `in ${kind} ${textOfSubject({ did, ref })} ${sourceText(reader)}`, true);
+  }
+}
+
+function sourceText(reader: ByteReader): string {
+  const sortMs = readEntryTime(reader);
+  return `${sortMs} ${readDid(reader)} ${readRkey(reader)}`;
+}
+
+function readFeed(scope: Scope): void {
+  for (const { key, value } of rowsOf(scope, tableCode.feed)) {
+    const { sortMs, collection, rkey, flags, post } = readFeedItem(key, value);
+    const fact = { flags, post: post === null ? null : recordUri(post) };
+    put(scope.facts, `feed ${scope.did} ${sortMs} ${collection} ${rkey}`, fact);
+  }
+}
+
+const postReasons = ['mention', 'quote', 'reply'];
+
+function readNotices(scope: Scope, isCompared: (recipient: string, sourceUri: string) => boolean): void {
+  for (const { key, value } of rowsOf(scope, tableCode.notice)) {
+    const { source, reason, subject, sortMs, isTakenDown } = readNotice(key, value, scope.did);
+    if (!isCompared(scope.did, recordUri(source))) continue;
+    const noticeClass = postReasons.includes(reason) ? 'post' : reason;
+    const fact = { reason, subject: subject === null ? null : recordUri(subject), isTakenDown };
+    put(scope.facts, `notice ${scope.did} ${sortMs} ${noticeClass} ${recordUri(source)}`, fact);
+  }
+}
+
+function readThreads(scope: Scope): void {
+  const rootUri = (rkey: string): string => recordUri(postOf(scope.did, rkey));
+  for (const { key, value } of rowsOf(scope, tableCode.threadReply)) {
+    const root = rootUri(readRkey(readKey(key)));
+    const { reply, parent, sortMs, deletedMs, isTakenDown } = readThreadReply(key, value);
+    put(scope.facts, `thread ${root} ${postUri(reply)}`, { parent: postUri(parent), sortMs, deletedMs, isTakenDown });
+  }
+  for (const { key } of rowsOf(scope, tableCode.threadChild)) {
+    const reader = readKey(key);
+    const root = rootUri(readRkey(reader));
+    const parent = postUri({ did: readDid(reader), rkey: readRkey(reader) });
+    const sortMs = readEntryTime(reader);
+    put(
+      scope.facts,
+      `child ${root} ${parent} ${sortMs} ${postUri({ did: readDid(reader), rkey: readRkey(reader) })}`,
+      true,
+    );
+  }
+}
+
+function postOf(did: string, rkey: string): RecordRef {
+  return { did, collection: postCollection, rkey };
+}
+
+/** Returns the first facts in which two readings differ, as lines of text. */
+export function differencesOf(expected: Facts, actual: Facts, limit = 12): string[] {
+  const lines: string[] = [];
+  for (const key of [...new Set([...expected.keys(), ...actual.keys()])].sort()) {
+    if (expected.get(key) === actual.get(key)) continue;
+    lines.push(`${key}\n    meant ${expected.get(key) ?? 'nothing'}\n    found ${actual.get(key) ?? 'nothing'}`);
+  }
+  return lines.length <= limit ? lines : [...lines.slice(0, limit), `and ${lines.length - limit} more`];
+}
