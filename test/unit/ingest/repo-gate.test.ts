@@ -5,7 +5,7 @@ import { RepoGate, type RepoHold } from '../../../src/ingest/repo-gate.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
 import { authorDid, otherDid } from '../atproto/signed-repo.ts';
 
-const revOf = (number: number): string => `3k${String(number).padStart(11, '2')}`;
+const revOf = (number: number): string => `3k${String(number).padStart(11, '0')}`;
 
 function commit(number: number, did = authorDid): CommitEntry {
   return { kind: 'commit', did, rev: revOf(number), since: null, timeMs: number, ops: [] };
