@@ -23,6 +23,7 @@ let network: AtNetwork;
 let official: OfficialPlane;
 /** The reference, and the plane under test when that is official too. */
 const officialPlanes: OfficialPlane[] = [];
+const handleByDid = new Map<string, string>();
 let contest: Contest;
 let seeded: ChurnRecords;
 
@@ -39,6 +40,7 @@ beforeAll(async () => {
     official: planeClient(official),
     other: planeClient(other),
     otherIsOfficial: other.name === 'official',
+    rename: (text) => renameAll(text),
   };
   seeded = await runSeeds(network, { verdicts: contest.otherIsOfficial || !notBuiltYet.verdicts });
 });
@@ -46,6 +48,14 @@ beforeAll(async () => {
 afterAll(async () => {
   await resources[Symbol.asyncDispose]();
 });
+
+/** Puts the seed's labels in place of URIs, and handles in place of DIDs. */
+function renameAll(text: string): string {
+  let renamed = text;
+  for (const [label, { uri }] of seeded.byLabel) renamed = renamed.replaceAll(uri, `<${label}>`);
+  for (const [did, handle] of handleByDid) renamed = renamed.replaceAll(did, handle);
+  return renamed;
+}
 
 /** Asks every row of the table, but for those that are left out by name. */
 function compareAll(
@@ -59,6 +69,10 @@ function compareAll(
     const dids = await network.accountDids();
     for (const plane of officialPlanes) await plane.mendRaces(dids);
     facts = await readFacts(official, readGone());
+    const { actors } = await contest.official.getActors({ dids: [...facts.dids] });
+    for (const [index, { handle }] of actors.entries()) {
+      if (handle !== '') handleByDid.set(facts.dids[index]!, handle.replace('.test', ''));
+    }
   });
   it.each(rows.map((row) => [nameOf(row), row] as const))('%s', async (name, row) => {
     const report = await compareRow(row, facts, contest);

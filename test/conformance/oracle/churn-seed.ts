@@ -107,7 +107,7 @@ async function writePosts(churn: Churn): Promise<void> {
   await post(churn, 'ann gallery', 'ann', { embed: { $type: 'app.bsky.embed.gallery', items } });
   await post(churn, 'ann video', 'ann', { embed: { $type: 'app.bsky.embed.video', video: video.image } });
   const unicode =
-    'snowman \u2603, a family \u{1F468}\u200D\u{1F469}\u200D\u{1F467}, "quotes", \\ and \u0000\u001f\u2028';
+    'snowman \u2603, a family \u{1F468}\u200D\u{1F469}\u200D\u{1F467}, "quotes", \\ and \u0001\u001f\u2028';
   await post(churn, 'ann unicode', 'ann', { text: unicode });
   await writeOddTimes(churn);
   await post(churn, 'cat plain', 'cat');

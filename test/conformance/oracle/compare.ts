@@ -19,7 +19,11 @@ export interface Contest {
   readonly other: DataPlaneClient;
   /** Set when the other is official too, to prove the oracle on itself. */
   readonly otherIsOfficial: boolean;
+  readonly rename: Rename;
 }
+
+/** Replaces DIDs and URIs by the names that the seeds gave them, so that people can read a mismatch. */
+export type Rename = (text: string) => string;
 
 /** What came of one row of the table. */
 export interface RowReport {
@@ -58,7 +62,8 @@ export async function compareRow(row: MethodRow, facts: Facts, contest: Contest)
   const { paging } = row;
   if (paging !== undefined) await compareOddPages(row, requests[0]!, contest, tally);
   const { asked: askedCount, filled: filledCount, refused: refusedCount, mismatches } = tally;
-  return { askedCount, filledCount, refusedCount, mismatches };
+  const readableMismatches = mismatches.map((mismatch) => readable(mismatch, contest.rename));
+  return { askedCount, filledCount, refusedCount, mismatches: readableMismatches };
 }
 
 async function compareOne(
@@ -169,13 +174,29 @@ function compareItems(
 
 function compareValues(row: MethodRow, request: Request, official: unknown, other: unknown, tally: Tally): void {
   if (isDeepStrictEqual(official, other)) return;
+  if (Array.isArray(official) && Array.isArray(other)) {
+    const onlyOfficial = official.filter((item) => !other.some((same) => isDeepStrictEqual(same, item)));
+    const onlyOther = other.filter((item) => !official.some((same) => isDeepStrictEqual(same, item)));
+    if (onlyOfficial.length + onlyOther.length > 0) {
+      tally.mismatches.push(`${describe(row, request, onlyOfficial, onlyOther)}\n  at items that only one of them has`);
+      return;
+    }
+  }
   const { path, a, b } = firstDifference(official, other);
   tally.mismatches.push(`${describe(row, request, a, b)}\n  at ${path}`);
 }
 
 function describe(row: MethodRow, request: Request, official: Outcome | unknown, other: Outcome | unknown): string {
-  const show = (value: unknown): string => (JSON.stringify(value) ?? 'undefined').slice(0, shownCharactersMax);
+  const show = (value: unknown): string => JSON.stringify(value) ?? 'undefined';
   return `${nameOf(row)} ${show(request)}\n  official ${show(official)}\n  other    ${show(other)}`;
+}
+
+/** Cuts the long lines of a description, after the names have made them shorter. */
+function readable(mismatch: string, rename: Rename): string {
+  return rename(mismatch)
+    .split('\n')
+    .map((line) => line.slice(0, shownCharactersMax))
+    .join('\n');
 }
 
 /** Names a row for people. */

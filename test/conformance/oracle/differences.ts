@@ -96,3 +96,12 @@ export function withoutGoneNotices(row: MethodRow, items: readonly unknown[], fa
   if (row.method !== 'getNotifications') return items;
   return items.filter((item) => facts.sortedAtMsByUri.has(String((item as Answer)['uri'])));
 }
+
+/**
+ * Says whether a record is one that the oracle asks for.
+ *
+ * The official plane keeps the bytes of a profile whose rkey is not `self`, though it is nobody's profile; we refuse it.
+ */
+export function isAskedFor(collection: string, rkey: string): boolean {
+  return collection !== 'app.bsky.actor.profile' || rkey === 'self';
+}

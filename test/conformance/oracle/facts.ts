@@ -1,10 +1,12 @@
 import { AtUri } from '@atproto/api';
 import type { OfficialPlane } from '../network/official-plane.ts';
+import { isAskedFor } from './differences.ts';
 
 /** What the official plane holds at one moment, as the source of the oracle's questions. */
 export interface Facts {
   /** Every actor that the official plane has seen, those with most records first. */
   readonly dids: readonly string[];
+  /** Handles of active accounts; whether a host still answers for the others is its own affair. */
   readonly handles: readonly string[];
   /** Well-formed DIDs that nobody has. */
   readonly unknownDids: readonly string[];
@@ -32,29 +34,35 @@ export async function readFacts(official: OfficialPlane, gone: readonly string[]
     .select(['uri', 'json', 'indexedAt'])
     .orderBy('uri')
     .execute();
-  const actors = await official.db.db.selectFrom('actor').select(['did', 'handle']).orderBy('did').execute();
+  const actors = await official.db.db
+    .selectFrom('actor')
+    .select(['did', 'handle', 'upstreamStatus'])
+    .orderBy('did')
+    .execute();
   const urisByCollection = new Map<string, string[]>();
   const sortedAtMsByUri = new Map<string, number>();
   const recordCountByDid = new Map<string, number>();
-  const blobs: { did: string; cid: string }[] = [];
+  const blobs = new Map<string, { did: string; cid: string }>();
   for (const { uri, json, indexedAt } of records) {
-    const { host, collection } = new AtUri(uri);
+    const { host, collection, rkey } = new AtUri(uri);
+    if (!isAskedFor(collection, rkey)) continue;
     const uris = urisByCollection.get(collection) ?? [];
     uris.push(uri);
     urisByCollection.set(collection, uris);
     sortedAtMsByUri.set(uri, sortedAtMs(json, indexedAt));
     recordCountByDid.set(host, (recordCountByDid.get(host) ?? 0) + 1);
-    for (const match of json.matchAll(/"\$link":"([a-z0-9]+)"/g)) blobs.push({ did: host, cid: match[1]! });
+    for (const match of json.matchAll(/"\$link":"([a-z0-9]+)"/g))
+      blobs.set(`${host} ${match[1]}`, { did: host, cid: match[1]! });
   }
   const count = (did: string): number => recordCountByDid.get(did) ?? 0;
   return {
     dids: actors.map(({ did }) => did).sort((a, b) => count(b) - count(a)),
-    handles: actors.flatMap(({ handle }) => (handle === null ? [] : [handle])),
+    handles: actors.flatMap(({ handle, upstreamStatus }) => (handle === null || upstreamStatus ? [] : [handle])),
     unknownDids,
     goneUris: [...gone, `at://${unknownDids[0]}/app.bsky.feed.post/${unknownRkey}`],
     urisByCollection,
     sortedAtMsByUri,
-    blobs,
+    blobs: [...blobs.values()],
   };
 }
 

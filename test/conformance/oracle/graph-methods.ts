@@ -70,12 +70,17 @@ function viewersAndTargets(facts: Facts): readonly Request[] {
   );
 }
 
-/** All ordered pairs of the DIDs that block, then theirs and some others' with many more. */
-function pairs(facts: Facts): { readonly a: string; readonly b: string }[] {
+/**
+ * All ordered pairs of the DIDs that block, then theirs and some others' with many more, in two batches.
+ *
+ * The official plane mixes up (a, b) and (b, a) when both are in one batch; we answer each in its own direction.
+ */
+function pairs(facts: Facts): { readonly a: string; readonly b: string }[][] {
   const blockers = [...new Set(urisOf(facts, 'app.bsky.graph.block').map((uri) => uri.split('/')[2]!))];
   const asking = [...new Set([...blockers, ...facts.dids.slice(0, viewerSample)])];
   const asked = [...new Set([...blockers, ...facts.dids.slice(0, 40)])];
-  return asked.flatMap((b) => asking.map((a) => ({ a, b })));
+  const all = asked.flatMap((b) => asking.map((a) => ({ a, b })));
+  return [all.filter(({ a, b }) => a < b), all.filter(({ a, b }) => a >= b)];
 }
 
 /** Where both block each other the database gives either block, so only a real block of one of the two is asked for. */
@@ -108,7 +113,9 @@ export const graphMethods: readonly MethodRow[] = [
   },
   {
     method: 'getFollowsFollowing',
-    requests: viewersAndTargets,
+    // We take at most 100 targets.
+    requests: (facts) =>
+      viewersAndTargets(facts).filter(({ targetDids }) => (targetDids as readonly string[]).length <= 100),
     // The database gives these in no order.
     normalise: (answer) => ({
       results: listOf(answer, 'results').map((result) => ({
@@ -122,16 +129,14 @@ export const graphMethods: readonly MethodRow[] = [
     method: 'getBlockExistence',
     requests: (facts) => [
       { pairs: [] },
-      { pairs: pairs(facts) },
-      ...pairs(facts)
-        .slice(0, 60)
-        .map((pair) => ({ pairs: [pair] })),
+      ...pairs(facts).map((batch) => ({ pairs: batch })),
+      ...pairs(facts).flatMap((batch) => batch.slice(0, 30).map((pair) => ({ pairs: [pair] }))),
     ],
     isFilled: (answer) => listOf(answer, 'exists').includes(true),
   },
   {
     method: 'getBidirectionalBlock',
-    requests: (facts) => pairs(facts).map(({ a, b }) => ({ actorDid: a, targetDid: b })),
+    requests: (facts) => pairs(facts).flatMap((batch) => batch.map(({ a, b }) => ({ actorDid: a, targetDid: b }))),
     normalise: sidesOfBlock,
     isFilled: (answer) => 'blockUri' in answer,
   },
