@@ -1,4 +1,5 @@
 /** `skyshard up`: a whole cluster on this machine, supervised, until Ctrl-C. */
+import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { readAskerToken } from './access-files.ts';
 import { adminRequest } from './admin-request.ts';
@@ -44,21 +45,25 @@ async function printExamples({ settings, clock, print, log }: CommandContext, ru
   }
 }
 
+/** npm passes a Ctrl-C on that the terminal has sent us already: what comes this soon after the first is the same one. */
+const sameSignalMs = 500;
+
 /** The first signal stops, the second forces. */
-function stopSignals(onForced: () => void): { asked: Promise<string>; isAsked: () => boolean } {
-  let count = 0;
+function stopSignals(clock: Clock, onForced: () => void): { asked: Promise<string>; isAsked: () => boolean } {
+  let firstMs: number | null = null;
   let resolveAsked: (signal: string) => void;
   const asked = new Promise<string>((resolve) => {
     resolveAsked = resolve;
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      count += 1;
-      if (count === 1) resolveAsked(signal);
-      else onForced();
+      if (firstMs === null) {
+        firstMs = clock.monotonicMs();
+        resolveAsked(signal);
+      } else if (clock.monotonicMs() - firstMs > sameSignalMs) onForced();
     });
   }
-  return { asked, isAsked: () => count > 0 };
+  return { asked, isAsked: () => firstMs !== null };
 }
 
 function checkSources(context: CommandContext): void {
@@ -78,7 +83,7 @@ export const runUp: Command = async (context) => {
   // No waiting here: whoever types `up` twice should be told at once.
   const lock = await lockFolder(settings.dataDir, 'up', clock, 0);
   const cluster = new Cluster(context, (name, line) => process.stderr.write(`[${name}] ${line}\n`));
-  const signals = stopSignals(() => {
+  const signals = stopSignals(clock, () => {
     cluster.kill();
     lock.release();
     process.exit(exitCode.forced);
