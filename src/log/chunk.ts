@@ -3,7 +3,7 @@
  *
  * A chunk holds entries for one slot. One from outside holds entries; one from another slot holds effects, each with its mark, and
  * the mark of the effect before the first, by which the target notices a gap. A mark is the source's log position of the entry that
- * caused the effect times 2^16 plus the effect's index within it, so that it does not depend on batches.
+ * caused the effect times 2^20 plus the effect's index within it, so that it does not depend on batches.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
@@ -24,8 +24,8 @@ export type Chunk = {
 const chunkVersion = 1;
 /** A chunk above this is refused. Units: bytes. */
 export const chunkBytesMax = 16 * 2 ** 20;
-/** Effects that one entry may cause. */
-export const effectsPerEntryMax = 2 ** 16;
+/** Effects that one entry may cause. A commit of 200 updates, each of a post with 100 mentions and 200 reposters, causes 121,200. */
+export const effectsPerEntryMax = 2 ** 20;
 
 export function markOf(seq: number, index: number): number {
   return seq * effectsPerEntryMax + index;
@@ -33,11 +33,11 @@ export function markOf(seq: number, index: number): number {
 
 /** Writes a mark in eight bytes whose order is its order. */
 export function writeMark(writer: ByteWriter, mark: number): void {
-  writer.u48(Math.floor(mark / effectsPerEntryMax)).u16(mark % effectsPerEntryMax);
+  writer.u48(Math.floor(mark / 2 ** 16)).u16(mark % 2 ** 16);
 }
 
 export function readMark(reader: ByteReader): number {
-  return markOf(reader.u48(), reader.u16());
+  return reader.u48() * 2 ** 16 + reader.u16();
 }
 
 export function writeChunk(writer: ByteWriter, chunk: Chunk): void {

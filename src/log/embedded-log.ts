@@ -14,8 +14,8 @@ export type LoggedChunk = { readonly firstSeq: number; readonly appendMs: number
 
 /** Bytes of applied entries that a log keeps behind its cursor, for moves and for study. */
 export const logRetainedBytesMax = 256 * 2 ** 10;
-/** Seqs fit six bytes, and marks 53 bits. */
-const seqMax = 2 ** 36;
+/** Marks, which are a seq and 20 bits, fit 53 bits. */
+const seqMax = 2 ** 33;
 
 const keyWriter = new ByteWriter(8);
 
@@ -70,7 +70,7 @@ export class EmbeddedLog {
   /** Appends one chunk inside the current transaction. Returns the seq of its first entry. */
   append(bytes: Uint8Array, entryCount: number, appendMs: number): number {
     const firstSeq = this.#head + 1;
-    invariant(firstSeq + entryCount < seqMax, 'a log stays below 2^36 entries');
+    invariant(firstSeq + entryCount < seqMax, 'a log stays below 2^33 entries');
     const value = Buffer.allocUnsafe(6 + bytes.length);
     value.writeUIntBE(appendMs, 0, 6);
     value.set(bytes, 6);

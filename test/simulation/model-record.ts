@@ -8,7 +8,7 @@ export type ModelEdge = { readonly kind: string; readonly key: string; readonly 
 /** An actor, a record of one, or, for a list item, an actor and the list. */
 export type Subject = { readonly did: string; readonly ref: Ref | null };
 
-export function valueOf(json: string): Value {
+export function parsedValue(json: string): Value {
   return JSON.parse(json) as Value;
 }
 

@@ -5,7 +5,7 @@
  * Imports nothing from the slots, so that a mistake there is not made here too.
  */
 import type { CommitEntry, Entry, IdentityEntry, PrivateWrite, RepoOp } from '../../src/atproto/entry.ts';
-import { edgeOf, parseUri, type Ref, type Value, valueOf } from './model-record.ts';
+import { edgeOf, parsedValue, parseUri, type Ref, type Value } from './model-record.ts';
 
 export type ModelRecord = {
   readonly did: string;
@@ -235,7 +235,7 @@ export class Model {
     }
     if (before?.cid === op.cid) return;
     if (before !== undefined) this.#remove(before, eventMs);
-    const value = valueOf(op.json);
+    const value = parsedValue(op.json);
     const createdMs = typeof value['createdAt'] === 'string' ? Date.parse(value['createdAt']) : Number.NaN;
     const sortMs = Number.isNaN(createdMs) ? eventMs : Math.max(yearZeroMs, Math.min(createdMs, eventMs));
     const { collection, rkey, cid, json } = op;

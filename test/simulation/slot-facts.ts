@@ -9,15 +9,17 @@ import {
 } from '../../src/atproto/compact-key.ts';
 import { edgeOfCode } from '../../src/atproto/effect-codec.ts';
 import { readEntryTime } from '../../src/atproto/entry-time.ts';
-import type { ByteReader } from '../../src/base/bytes.ts';
+import { ByteReader } from '../../src/base/bytes.ts';
 import { getActorCounts } from '../../src/slot/actor-counts.ts';
 import { getActor, getNotificationSeen, getRepo } from '../../src/slot/actor-row.ts';
 import { jsonOfRow } from '../../src/slot/applied-record.ts';
+import { collectionOfEdge } from '../../src/slot/edge-collection.ts';
+import { type EdgeSubject, readSubject } from '../../src/slot/edge-subject.ts';
+import { walkEdges } from '../../src/slot/edge-walk.ts';
 import { readFeedItem } from '../../src/slot/feed-item.ts';
 import { didOfHandle } from '../../src/slot/handle-claim.ts';
-import { collectionOfEdge } from '../../src/slot/incoming-edge.ts';
 import { readNotice } from '../../src/slot/notice.ts';
-import { duplicatesOf, type EdgeSubject, findEdge, readEdgeByTime } from '../../src/slot/outgoing-edge.ts';
+import { duplicatesOf, findEdge } from '../../src/slot/outgoing-edge.ts';
 import { getRecordCounts } from '../../src/slot/record-counts.ts';
 import { readRecordRefOfKey } from '../../src/slot/record-key.ts';
 import { getRecordRow, sortMsOf } from '../../src/slot/record-row.ts';
@@ -94,7 +96,7 @@ function readRecords(scope: Scope): void {
     const ref = readRecordRefOfKey(did, key);
     const row = getRecordRow(state, owner, ref.collection, ref.rkey)!;
     const { cid, indexedMs, takedownRef, postFlags: gates } = row;
-    const json = jsonOfRow(state, owner, ref, row);
+    const json = jsonOfRow(row);
     put(facts, `record ${recordUri(ref)}`, { cid, json, indexedMs, sortMs: sortMsOf(row), takedownRef, gates });
   }
   for (const { key } of rowsOf(scope, tableCode.recordCounts)) {
@@ -106,6 +108,10 @@ function readRecords(scope: Scope): void {
   }
 }
 
+/** Kinds that owners' own records make; quotes and replies are no edges of their author. */
+const outgoingKinds = ['follow', 'like', 'repost', 'block', 'list-item', 'list-block', 'verification'] as const;
+const edgesMax = 1_000_000;
+
 function textOfSubject({ did, ref }: EdgeSubject): string {
   return ref === null ? did : `${did} ${ref.did}/${ref.collection}/${ref.rkey}`;
 }
@@ -113,15 +119,21 @@ function textOfSubject({ did, ref }: EdgeSubject): string {
 function readEdges(scope: Scope): void {
   const { state, owner, did, facts } = scope;
   const subjects = new Set<string>();
-  for (const { key, value } of rowsOf(scope, tableCode.edgeByTime)) {
-    const kind = edgeOfCode(readKey(key).u8());
-    const edge = readEdgeByTime(kind, key, value);
-    const first = findEdge(state, owner, kind, edge.subject);
-    if (first?.rkey !== edge.rkey || first.sortMs !== edge.sortMs)
-      throw new Error(`two edges of ${did} to one subject`);
-    const waiting = duplicatesOf(state, owner, kind, edge.subject, 1000);
-    put(facts, `edge ${did} ${kind} ${textOfSubject(edge.subject)}`, { sortMs: edge.sortMs, rkey: edge.rkey, waiting });
-    subjects.add(`${kind} ${textOfSubject(edge.subject)}`);
+  for (const kind of outgoingKinds) {
+    let last: Buffer | undefined;
+    for (const { key, value } of walkEdges(state, owner, kind, null, edgesMax)) {
+      if (last !== undefined && last.compare(key) <= 0) throw new Error(`the edges of ${did} are out of order`);
+      last = key;
+      const reader = readKey(key);
+      reader.u8();
+      const sortMs = readEntryTime(reader);
+      const rkey = readRkey(reader);
+      const subject = readSubject(new ByteReader(value), kind);
+      if (findEdge(state, owner, kind, subject) !== rkey) throw new Error(`two edges of ${did} to one subject`);
+      const waiting = duplicatesOf(state, owner, kind, subject, 1000);
+      put(facts, `edge ${did} ${kind} ${textOfSubject(subject)}`, { sortMs, rkey, waiting });
+      subjects.add(`${kind} ${textOfSubject(subject)}`);
+    }
   }
   const bySubject = rowsOf(scope, tableCode.edgeBySubject).length;
   if (bySubject !== subjects.size)
