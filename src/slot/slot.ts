@@ -52,8 +52,11 @@ type Source = { generation: number; lastMark: number };
 const metaVersion = 1;
 const metaWriter = new ByteWriter(64);
 const metaKey = (): Buffer => beginSlotKey(tableCode.meta).finish();
-/** Sends that go out within the slot may cause sends in turn; a loop among rules would be a defect. */
-const localEffectsMax = 100_000;
+/**
+ * Effects within the slot may cause more in turn; a loop among rules would be a defect. A commit may hold 200 posts that come after
+ * their replies, each of which makes a thousand replies tell their ancestors anew.
+ */
+const localEffectsMax = 4_000_000;
 
 export class Slot implements AsyncDisposable {
   readonly index: number;
@@ -129,6 +132,9 @@ export class Slot implements AsyncDisposable {
   /** Takes cursor, owners, marks and the log's tail from disk: at open, and after a transaction that was aborted. */
   #load(): void {
     this.#sources.clear();
+    this.#cursor = 0;
+    this.#sentCount = 0;
+    this.#receivedCount = 0;
     const meta = this.state.rows.get(metaKey());
     let nextOwner = 1;
     if (meta !== undefined) {
