@@ -181,11 +181,23 @@ export class EffectSender {
     if (outcome.status === 'gap') return this.#rewind(line, outcome.lastMark);
     reachCrashPoint('effects-before-ack');
     line.isInFlight = false;
-    const item = encodeEntry({ kind: 'delivered', target: line.target, mark: lastMark });
-    writeChunk(this.#writer, { slot: line.source.index, origin: null, items: [item], marks: [] });
-    const chunk = { bytes: this.#writer.finish(), entryCount: 1, settle: () => {} };
-    this.#options.queue().add(line.source.index, chunk, deliveredLingerMs);
+    this.#noteDelivered(line, lastMark);
     if (line.waiting.length > 0 || line.hasMoreOnDisk) this.#wake(line);
+  }
+
+  /** Lets the source trim its outbox; tried until it is in its log, since nothing else would say so again. */
+  #noteDelivered(line: Line, mark: number): void {
+    const item = encodeEntry({ kind: 'delivered', target: line.target, mark });
+    writeChunk(this.#writer, { slot: line.source.index, origin: null, items: [item], marks: [] });
+    const { clock, queue, signal } = this.#options;
+    const settle = (outcome: ChunkOutcome): void => {
+      if (outcome.status !== 'refused') return;
+      void clock.sleep(retryDelayMsMax / 2, signal).then(() => {
+        if (!signal.aborted) this.#noteDelivered(line, mark);
+      });
+    };
+    const chunk = { bytes: this.#writer.finish(), entryCount: 1, settle };
+    queue().add(line.source.index, chunk, deliveredLingerMs);
   }
 
   async #pump(lane: Lane): Promise<void> {
