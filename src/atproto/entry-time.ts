@@ -6,11 +6,12 @@
  */
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 
-const yearZeroMs = 62_167_219_200_000;
+/** What is added to a time before it is written. Units: ms. */
+export const entryTimeBiasMs = 62_167_219_200_000;
 const biasedMax = 2 ** 48 - 1;
 
 function biasedTime(timeMs: number): number {
-  const biased = Math.trunc(timeMs) + yearZeroMs;
+  const biased = Math.trunc(timeMs) + entryTimeBiasMs;
   return biased < 0 ? 0 : biased > biasedMax ? biasedMax : biased;
 }
 
@@ -20,9 +21,9 @@ export function writeEntryTime(writer: ByteWriter, timeMs: number): void {
 
 /** Returns the time as it will be read back. */
 export function storedTime(timeMs: number): number {
-  return biasedTime(timeMs) - yearZeroMs;
+  return biasedTime(timeMs) - entryTimeBiasMs;
 }
 
 export function readEntryTime(reader: ByteReader): number {
-  return reader.u48() - yearZeroMs;
+  return reader.u48() - entryTimeBiasMs;
 }

@@ -12,7 +12,7 @@ const followsMax = 400_000;
 /** So many follows weigh one item for admission: they are forwarded, not answered. */
 const followsPerItem = 20;
 
-/** Returns the pages of whom `did` follows, newest first; none when it is no DID. */
+/** Returns the pages of whom `did` follows, in the order of the slot; none when it is no DID. */
 export async function followsOf(did: string, { fanOut, deadlineMs, admit }: PlanContext): Promise<RawFollows[]> {
   const slot = slotOfDidText(did, fanOut.map.slots);
   if (slot < 0) return [];

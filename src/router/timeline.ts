@@ -33,7 +33,7 @@ export function timelineToken({ sortMs, itemUri }: FeedPlace): string {
 /** Reads a token; null for the first page. Errors: DataPlaneError `InvalidArgument`. */
 export function timelinePlace(token: string): FeedPlace | null {
   if (token === '') return null;
-  const match = /^(\d{1,14})__([A-Za-z0-9_-]{1,4096})$/.exec(token);
+  const match = /^(-?\d{1,15})__([A-Za-z0-9_-]{1,4096})$/.exec(token);
   if (match === null) throw new DataPlaneError('InvalidArgument', 'GetTimelineRequest.cursor: malformed');
   return { sortMs: Number(match[1]), itemUri: Buffer.from(match[2]!, 'base64url').toString('utf8') };
 }

@@ -83,6 +83,11 @@ export class BoundedReader {
     this.#take(bytes);
   }
 
+  /** Steps over a sized value and returns where its content begins; it ends at `position`. */
+  sizedRange(): number {
+    return this.#take(this.varint());
+  }
+
   /** Steps over a sized value. */
   skipSized(): void {
     this.#take(this.varint());

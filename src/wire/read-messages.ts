@@ -5,6 +5,7 @@
  * slots the called node serves; the node answers for each of its slots and in the order asked. Where an answer is said to be
  * protobuf, the router passes it on undecoded.
  */
+import { entryTimeBiasMs, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { BoundedReader } from './bounded-reader.ts';
 
@@ -32,7 +33,9 @@ export const slotCalls = {
   write: 'slot.write',
 } as const;
 
-const version = 1;
+/** Every message begins with it. */
+export const messageVersion = 1;
+const version = messageVersion;
 const writer = new ByteWriter(4096);
 
 function begin(): ByteWriter {
@@ -104,7 +107,7 @@ export function decodeProbeEdges(bytes: Uint8Array): ProbeEdgesRequest {
   return { dids, probes };
 }
 
-/** One page of whom a DID follows, newest first. `after` is '' or the `next` of the page before. */
+/** One page of whom a DID follows, in an order that means nothing but holds from page to page. `after` is '' or the `next` of the page before. */
 export type FollowsOfRequest = { readonly did: string; readonly after: string; readonly limit: number };
 
 /** `next` is '' on the last page. */
@@ -219,7 +222,10 @@ export function beginNewestByAuthors(
 ): void {
   into.u8(version).varint(limit);
   if (before === null) into.u8(0);
-  else into.u8(1).u48(before.sortMs).text(before.itemUri);
+  else {
+    writeEntryTime(into.u8(1), before.sortMs);
+    into.text(before.itemUri);
+  }
   into.varint(authorCount);
 }
 
@@ -231,12 +237,29 @@ export function encodeNewestByAuthors({ before, limit, authors }: NewestByAuthor
   return writer.finish();
 }
 
-/** Reads a NewestByAuthorsRequest. */
-export function decodeNewestByAuthors(bytes: Uint8Array): NewestByAuthorsRequest {
+/** Times as in keys: records may claim years before 1970. Units: ms. */
+function readTime(reader: BoundedReader): number {
+  return reader.u48() - entryTimeBiasMs;
+}
+
+/** A NewestByAuthorsRequest whose authors are still bytes: `count` sized texts from `reader.position` on. */
+export type RawNewestByAuthors = Omit<NewestByAuthorsRequest, 'authors'> & {
+  readonly count: number;
+  readonly reader: BoundedReader;
+};
+
+/** Reads a NewestByAuthorsRequest up to its authors, whom a node looks up without making strings. */
+export function openNewestByAuthors(bytes: Uint8Array): RawNewestByAuthors {
   const reader = open(bytes, slotCalls.newestByAuthors);
   const limit = reader.varint();
-  const before = reader.u8() === 0 ? null : { sortMs: reader.u48(), itemUri: reader.text() };
-  const authors = reader.texts();
+  const before = reader.u8() === 0 ? null : { sortMs: readTime(reader), itemUri: reader.text() };
+  return { before, limit, count: reader.count(), reader };
+}
+
+/** Reads a NewestByAuthorsRequest. */
+export function decodeNewestByAuthors(bytes: Uint8Array): NewestByAuthorsRequest {
+  const { before, limit, count, reader } = openNewestByAuthors(bytes);
+  const authors = Array.from({ length: count }, () => reader.text());
   reader.end();
   return { before, limit, authors };
 }
@@ -245,10 +268,8 @@ export function decodeNewestByAuthors(bytes: Uint8Array): NewestByAuthorsRequest
 export function encodeNewestByAuthorsAnswer(items: NewestByAuthorsAnswer): Buffer {
   const into = begin().varint(items.length);
   for (const { sortMs, itemUri, postUri } of items) {
-    into
-      .u48(sortMs)
-      .text(itemUri)
-      .text(postUri === itemUri ? '' : postUri);
+    writeEntryTime(into, sortMs);
+    into.text(itemUri).text(postUri === itemUri ? '' : postUri);
   }
   return into.finish();
 }
@@ -259,7 +280,7 @@ export function decodeNewestByAuthorsAnswer(bytes: Uint8Array): FeedItem[] {
   const count = reader.count();
   const items: FeedItem[] = new Array(count);
   for (let index = 0; index < count; index++) {
-    const sortMs = reader.u48();
+    const sortMs = readTime(reader);
     const itemUri = reader.text();
     items[index] = { sortMs, itemUri, postUri: reader.text() || itemUri };
   }

@@ -71,7 +71,7 @@ async function bidirectionalBlock(request: Buffer, context: PlanContext): Promis
   return encodeMessage('GetBidirectionalBlockResponse', { blockUri: probes.uri(blocking) || probes.uri(blockedBy) });
 }
 
-/** Whom the viewer follows, then which of those follow each target: known followers, newest follow first. */
+/** Whom the viewer follows, then which of those follow each target: known followers, in no order that means anything. */
 async function followsFollowing(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { actorDid, targetDids } = decodeMessage('GetFollowsFollowingRequest', request);
   refuseOver(followingTargetsMax, targetDids.length, 'GetFollowsFollowingRequest.target_dids');
