@@ -2,17 +2,16 @@
 import { decodeMessage, encodeMessage } from '../proto/codec.ts';
 import { feedPrefix } from '../slot/feed-item.ts';
 import { writeAuthorFeed } from '../slot/read/author-feed.ts';
-import { newestByAuthors } from '../slot/read/newest-by-authors.ts';
+import { newestByAuthors, writeNewestByAuthors } from '../slot/read/newest-by-authors.ts';
 import { ownerOfDid } from '../slot/read/slot-lookup.ts';
 import { claimedRoots, opThreadsOf, threadAround } from '../slot/read/thread-walk.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import {
-  decodeNewestByAuthors,
   decodeTexts,
   decodeThread,
-  encodeNewestByAuthorsAnswer,
   encodeOpThreadsAnswer,
   encodeTexts,
+  openNewestByAuthors,
   slotCalls,
 } from '../wire/read-messages.ts';
 import { prefetching, type RowKey } from './prefetch.ts';
@@ -20,8 +19,11 @@ import type { ReadContext } from './read-context.ts';
 
 /** Where the feeds of the asked authors begin, for those that are not remembered. */
 function* feedStarts({ lookup, feeds }: ReadContext, request: Buffer): Generator<RowKey> {
-  for (const did of decodeNewestByAuthors(request).authors) {
-    if (feeds.has(did)) continue;
+  const { count, reader } = openNewestByAuthors(request);
+  for (let index = 0; index < count; index++) {
+    const start = reader.sizedRange();
+    if (feeds.has(request, start, reader.position)) continue;
+    const did = request.latin1Slice(start, reader.position);
     const state = lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
     if (owner !== undefined) yield { state, key: feedPrefix(owner) };
@@ -32,8 +34,9 @@ function* feedStarts({ lookup, feeds }: ReadContext, request: Buffer): Generator
 export function feedReads(context: ReadContext): Map<string, CallHandler> {
   const { lookup, answer, feeds } = context;
   const readNewest = (request: Buffer): Buffer => {
-    const { before, limit, authors } = decodeNewestByAuthors(request);
-    return encodeNewestByAuthorsAnswer(newestByAuthors(feeds, authors, before, limit));
+    const newest = newestByAuthors(feeds, openNewestByAuthors(request));
+    writeNewestByAuthors(answer.clear(), newest);
+    return answer.copy();
   };
   return new Map<string, CallHandler>([
     [

@@ -28,6 +28,7 @@ import {
   decodeProbeEdges,
   encodeFollowersAmongAnswer,
   encodeTexts,
+  messageVersion,
   probeKind,
   slotCalls,
 } from '../wire/read-messages.ts';
@@ -53,14 +54,12 @@ function followsOf({ lookup }: ReadContext, payload: Uint8Array): Uint8Array {
   const texts = textsWriter.clear();
   const { count, next } = writeFollowedDids(texts, lookup.stateOf(did), did, after, limit);
   // The same bytes as `encodeFollowsOfAnswer` gives, without a string for each DID.
-  const head = new ByteWriter(next.length + 16).u8(followsVersion).text(next).varint(count).finish();
+  const head = new ByteWriter(next.length + 16).u8(messageVersion).text(next).varint(count).finish();
   const answer = Buffer.allocUnsafe(head.length + texts.length);
   head.copy(answer);
   texts.buffer.copy(answer, head.length, 0, texts.length);
   return answer;
 }
-
-const followsVersion = 1;
 
 function followersAmong({ lookup }: ReadContext, payload: Uint8Array): Uint8Array {
   const { subjects, candidates } = decodeFollowersAmong(payload);

@@ -61,6 +61,12 @@ export class AnswerWriter {
     this.varint(value);
   }
 
+  /** Begins a length and its content without a tag, with a guess of one byte for the length. Returns what `end` needs. */
+  beginSized(): number {
+    this.reserve(1);
+    return ++this.length;
+  }
+
   /** Begins a sized field. Returns what `end` needs. `lengthBytes` is the guess. */
   begin(number: number, lengthBytes: 1 | 2): number {
     this.varint(number * 8 + sized);

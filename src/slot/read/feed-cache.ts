@@ -1,136 +1,80 @@
 /**
- * What serving threads remember of authors' newest feed items, for timelines.
+ * What a serving thread remembers of authors' newest feed items, for timelines.
  *
  * A timeline asks hundreds of authors for items newer than most of them have; a look at an array answers that where a range scan costs
- * a hundred times as much. Owns: bounds, and forgetting what a commit touched. Filled from the newest commit only: whoever calls
- * `invalidateFeeds` has refreshed this thread's reads first, so that what is read afterwards is not older than what was forgotten.
+ * a hundred times as much. Owns: bounds (two tables, of which the older is emptied when the younger is full), and forgetting what a
+ * commit touched. Filled from the newest commit only: whoever calls `forget` has refreshed this thread's reads first, so that what is
+ * read afterwards is not older than what was forgotten.
  */
-import { feedFlag, feedPrefix } from '../feed-item.ts';
-import type { SlotState } from '../slot-state.ts';
-import { keyTimeMs, walkFrom, walkRows } from './page.ts';
+import { AuthorTable, itemsPerAuthor } from './author-table.ts';
+import { readFeedRun } from './feed-run.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
-/** Newest items kept for each author. */
-export const feedItemsCached = 24;
-/** Authors remembered by default. One takes about a kilobyte. */
+/** Authors remembered by default. One takes one to three kilobytes. */
 export const authorsCachedDefault = 60_000;
-const timeBytes = 6;
 
-/** A run of one author's feed items, newest first. Items of posts that do not exist are left out. */
-export type FeedRun = {
-  readonly sortMs: Float64Array;
-  /** Keys of the items. */
-  readonly keys: readonly Buffer[];
-  /** Flags, and for a repost its post. */
-  readonly values: readonly Buffer[];
-  /** The key after which the next run begins, or null when there is nothing more. */
-  readonly next: Buffer | null;
-};
-
-/** One author's newest items. */
-export type AuthorFeed = {
-  readonly did: string;
-  readonly state: SlotState;
-  readonly owner: number;
-  readonly run: FeedRun;
-};
-
-const nothing: FeedRun = { sortMs: new Float64Array(0), keys: [], values: [], next: null };
-
-/** Reads up to `limit` rows of an author's feed from `start` (a key, inclusive) downwards, without `after`. */
-export function readFeedRun(
-  state: SlotState,
-  owner: number,
-  start: Buffer | null,
-  after: Buffer | null,
-  limit: number,
-): FeedRun {
-  const newest = walkFrom(feedPrefix(owner), '', '');
-  const walk = start === null ? newest : { prefix: newest.prefix, start, after };
-  const sortMs: number[] = [];
-  const keys: Buffer[] = [];
-  const values: Buffer[] = [];
-  let last: Buffer | null = null;
-  let scanned = 0;
-  for (const { key, value } of walkRows(state.rows, walk, limit)) {
-    scanned++;
-    last = key;
-    if ((value[0]! & feedFlag.postExists) === 0) continue;
-    sortMs.push(keyTimeMs(key, newest.prefix.length));
-    keys.push(key);
-    values.push(value);
-  }
-  if (scanned === 0) return nothing;
-  return { sortMs: Float64Array.from(sortMs), keys, values, next: scanned < limit ? null : last };
-}
-
-/** Where the collection stands in a feed item's key. */
-export const feedKeyCollectionAt = 5 + timeBytes;
-
-function cacheKey(slot: number, owner: number): number {
-  return slot * 2 ** 32 + owner;
-}
-
-/** Remembers authors; two generations, of which the older goes when the younger is full. */
 export class FeedCache {
   readonly #lookup: SlotLookup;
-  readonly #youngMax: number;
-  #young = new Map<string, AuthorFeed>();
-  #old = new Map<string, AuthorFeed>();
-  /** DIDs by slot and owner, for what commits tell. */
-  #didByOwner = new Map<number, string>();
+  #young: AuthorTable;
+  #old: AuthorTable;
 
   constructor(lookup: SlotLookup, authorsMax = authorsCachedDefault) {
     this.#lookup = lookup;
-    this.#youngMax = Math.max(1, Math.floor(authorsMax / 2));
+    const each = Math.max(1, Math.floor(authorsMax / 2));
+    this.#young = new AuthorTable(each);
+    this.#old = new AuthorTable(each);
   }
 
-  /** Returns an author's newest items; undefined for one that its slot does not know. Errors: DataPlaneError `WrongEpoch`. */
-  get(did: string): AuthorFeed | undefined {
-    const young = this.#young.get(did);
-    if (young !== undefined) return young;
-    const feed = this.#old.get(did) ?? this.#read(did);
-    if (feed !== undefined) this.#keep(feed);
-    return feed;
+  /** The table that `placeOf` speaks of. */
+  get table(): AuthorTable {
+    return this.#young;
   }
 
-  /** True when an author is remembered. */
-  has(did: string): boolean {
-    return this.#young.has(did) || this.#old.has(did);
+  /**
+   * Returns where the author at `source[start..end)` stands in `table`, with its newest items; -1 for one that its slot does not know.
+   *
+   * Shape: the next call may replace the table. Errors: DataPlaneError `WrongEpoch`.
+   */
+  placeOf(source: Buffer, start: number, end: number): number {
+    const place = this.#young.placeOf(source, start, end);
+    if (place >= 0 && this.#young.authorAt(place) !== undefined) return place;
+    return this.#fill(source, start, end, place >= 0);
   }
 
-  #read(did: string): AuthorFeed | undefined {
+  #fill(source: Buffer, start: number, end: number, hasPlace: boolean): number {
+    const old = this.#old.placeOf(source, start, end);
+    const remembered = old < 0 || hasPlace ? undefined : this.#old.authorAt(old);
+    const author = remembered ?? this.#read(source.latin1Slice(start, end));
+    if (author === undefined) return -1;
+    if (!hasPlace && this.#young.isFull) {
+      const emptied = this.#old;
+      this.#old = this.#young;
+      this.#young = emptied;
+      emptied.clear();
+    }
+    return this.#young.set(author);
+  }
+
+  #read(did: string) {
     const state = this.#lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
     if (owner === undefined) return undefined;
-    return { did, state, owner, run: readFeedRun(state, owner, null, null, feedItemsCached) };
+    return { did, state, owner, run: readFeedRun(state, owner, null, null, itemsPerAuthor) };
   }
 
-  #keep(feed: AuthorFeed): void {
-    if (this.#young.size >= this.#youngMax) this.#turnGenerations();
-    this.#young.set(feed.did, feed);
-    this.#didByOwner.set(cacheKey(feed.state.index, feed.owner), feed.did);
-  }
-
-  #turnGenerations(): void {
-    this.#old = this.#young;
-    this.#young = new Map();
-    this.#didByOwner = new Map();
-    for (const { did, state, owner } of this.#old.values()) this.#didByOwner.set(cacheKey(state.index, owner), did);
+  /** True when an author's items are remembered. */
+  has(source: Buffer, start: number, end: number): boolean {
+    return [this.#young, this.#old].some((table) => {
+      const place = table.placeOf(source, start, end);
+      return place >= 0 && table.authorAt(place) !== undefined;
+    });
   }
 
   /** Forgets what a commit changed. */
   forget(slot: number, owners: readonly number[]): void {
     for (const owner of owners) {
-      const did = this.#didByOwner.get(cacheKey(slot, owner));
-      if (did === undefined) continue;
-      this.#young.delete(did);
-      this.#old.delete(did);
+      this.#young.forget(slot, owner);
+      this.#old.forget(slot, owner);
     }
-  }
-
-  /** Authors that are remembered. */
-  get size(): number {
-    return this.#young.size + this.#old.size;
   }
 }

@@ -4,7 +4,7 @@
  * A token is `<ms>__<rest of the key in base64url>`, the place of the last item given, so that items of one millisecond are
  * neither lost nor repeated. It never holds `::`, which the AppView refuses.
  */
-import { writeEntryTime } from '../../atproto/entry-time.ts';
+import { entryTimeBiasMs, writeEntryTime } from '../../atproto/entry-time.ts';
 import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { prefixEnd, type Row, type Table } from '../../storage/environment.ts';
@@ -14,7 +14,6 @@ export const pageItemsMax = 1_000;
 /** What stands behind the time in a key is never longer. Units: bytes. */
 const keyRestBytesMax = 1_024;
 const timeBytes = 6;
-const yearZeroMs = 62_167_219_200_000;
 
 const tokenWriter = new ByteWriter(512);
 
@@ -33,7 +32,7 @@ export function refuseToken(place: string): never {
 
 /** Reads the biased six-byte time at `at`. Units: ms. */
 export function keyTimeMs(key: Buffer, at: number): number {
-  return key.readUIntBE(at, timeBytes) - yearZeroMs;
+  return key.readUIntBE(at, timeBytes) - entryTimeBiasMs;
 }
 
 /** Returns the token of the item at `key`, whose time stands behind `prefixLength` bytes. */
