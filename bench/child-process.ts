@@ -21,11 +21,20 @@ export type BenchChild = {
 export async function startChild(
   script: string,
   args: readonly string[],
-  options: { readonly cores?: string; readonly readyMsMax?: number; readonly nodeFlags?: readonly string[] } = {},
+  options: {
+    readonly cores?: string;
+    readonly readyMsMax?: number;
+    readonly nodeFlags?: readonly string[];
+    /** Added to our own environment. */
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<BenchChild> {
   const command = [process.execPath, ...(options.nodeFlags ?? []), script, ...args];
   if (options.cores !== undefined) command.unshift('taskset', '-c', options.cores);
-  const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command[0]!, command.slice(1), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+  });
   let errorText = '';
   child.stderr.on('data', (chunk: Buffer) => {
     errorText = (errorText + chunk.toString()).slice(-4000);

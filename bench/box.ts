@@ -1,0 +1,167 @@
+/**
+ * A one-box skyshard for benches: node processes and a router as an operator starts them, over prepared data.
+ *
+ * Owns: loading a network straight into the slots' logs, once for each network, count of slots and format of the data; later
+ * runs start on the same folders. What is measured are the processes, by their ids.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readMapFile, withRealPorts } from '../src/cli/map-file.ts';
+import { RemoteLog } from '../src/log/remote-log.ts';
+import { parseShardMap } from '../src/shardmap/shard-map.ts';
+import { NodeClient } from '../src/wire/node-client.ts';
+import { benchCacheFolder, cachedFolder } from './bench-cache.ts';
+import { type BenchChild, startChild } from './child-process.ts';
+import { PoolGatherer, type RequestPools } from './request-pools.ts';
+import { type ServingNetworkOptions, servingEntries, servingNetworkVersion } from './serving-network.ts';
+
+const projectDir = join(import.meta.dirname, '..');
+const mainScript = join(projectDir, 'src/cli/main.ts');
+const settleTimeoutMs = 600_000;
+/** What decides the bytes of slots and logs. */
+const formatFolders = ['src/atproto', 'src/log', 'src/slot', 'src/storage'];
+
+/** How to start a box. */
+export type BoxOptions = {
+  readonly network: ServingNetworkOptions;
+  readonly slots: number;
+  readonly nodes: number;
+  readonly nodeFlags?: readonly string[];
+  /** Flags of `skyshard node`. */
+  readonly nodeSettings?: readonly string[];
+  readonly print: (line: string) => void;
+};
+
+/** A box that serves. */
+export type Box = {
+  readonly port: number;
+  readonly pools: RequestPools;
+  /** Process ids by name: `router`, `n0`, `n1`, … */
+  readonly pids: Readonly<Record<string, number>>;
+  readonly dataDir: string;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+function formatHash(): string {
+  const hash = createHash('sha256');
+  for (const folder of formatFolders) {
+    const files = readdirSync(join(projectDir, folder)).filter((file) => file.endsWith('.ts'));
+    for (const file of files.sort()) hash.update(readFileSync(join(projectDir, folder, file)));
+  }
+  return hash.digest('hex').slice(0, 12);
+}
+
+function mapOf(slots: number, nodes: number): object {
+  const perNode = slots / nodes;
+  const names = Array.from({ length: nodes }, (_unused, index) => `n${index}`);
+  return {
+    epoch: 1,
+    slots,
+    nodes: Object.fromEntries(names.map((name) => [name, { host: '127.0.0.1', port: 0 }])),
+    shards: names.map((name, index) => ({
+      name: `s${index}`,
+      primary: name,
+      slots: [`${index * perNode}-${(index + 1) * perNode - 1}`],
+    })),
+  };
+}
+
+/** Starts nodes and a router on a data folder that holds a map. */
+async function startProcesses(
+  dataDir: string,
+  options: BoxOptions,
+): Promise<{ children: BenchChild[]; names: string[] }> {
+  const mapPath = join(dataDir, 'shard-map.json');
+  writeFileSync(mapPath, JSON.stringify(mapOf(options.slots, options.nodes)));
+  const { raw, map } = await withRealPorts(readMapFile(mapPath));
+  writeFileSync(mapPath, JSON.stringify(raw));
+  const shared = ['--data-dir', dataDir, '--map', mapPath, '--log-level', 'error'];
+  const started = { nodeFlags: options.nodeFlags ?? [], env: { UV_THREADPOOL_SIZE: '16' }, readyMsMax: 60_000 };
+  const names = [...map.nodes.keys(), 'router'];
+  const words = (name: string): string[] =>
+    name === 'router'
+      ? ['router', '--router-port', '0', '--http2-port', '0', ...shared]
+      : ['node', name, ...(options.nodeSettings ?? []), ...shared];
+  const outcomes = await Promise.allSettled(names.map((name) => startChild(mainScript, words(name), started)));
+  const children = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed === undefined) return { children, names };
+  await stopAll(children);
+  throw failed.reason;
+}
+
+/** The router goes first, so that no request meets a node that is gone. */
+async function stopAll(children: readonly BenchChild[]): Promise<void> {
+  for (const child of [...children].reverse()) await child[Symbol.asyncDispose]();
+}
+
+function portOf(child: BenchChild): number {
+  return (child.ready as { readonly ports: { readonly port: number } }).ports.port;
+}
+
+/** Appends every entry of the network, then waits until all of it is applied, effects included. */
+async function load(dataDir: string, options: BoxOptions): Promise<void> {
+  mkdirSync(dataDir, { recursive: true });
+  const { children } = await startProcesses(dataDir, options);
+  try {
+    const map = parseShardMap(JSON.parse(readFileSync(join(dataDir, 'shard-map.json'), 'utf8')));
+    const caller = new NodeClient({ map });
+    const log = new RemoteLog({ caller, map: () => map });
+    const failures: unknown[] = [];
+    try {
+      const gatherer = new PoolGatherer();
+      for (const entry of servingEntries(options.network, (kind, key) => gatherer.addExtra(kind, key))) {
+        if (entry.kind === 'commit') gatherer.add(entry);
+        log.append(entry.did, entry).catch((error: unknown) => failures.push(error));
+        await log.ready();
+      }
+      const pools = gatherer.pools(options.network.seed);
+      await settle(portOf(children.at(-1)!));
+      if (failures.length > 0) throw failures[0];
+      writeFileSync(join(dataDir, 'pools.json'), JSON.stringify(pools));
+    } finally {
+      await log[Symbol.asyncDispose]();
+      await caller[Symbol.asyncDispose]();
+    }
+  } finally {
+    await stopAll(children);
+  }
+}
+
+async function settle(port: number): Promise<void> {
+  const answer = await fetch(`http://127.0.0.1:${port}/v1/settle`, {
+    method: 'POST',
+    body: JSON.stringify({ timeoutMs: settleTimeoutMs }),
+  });
+  if (!answer.ok) throw new Error(`settle: ${answer.status} ${await answer.text()}`);
+}
+
+/** Makes sure that a box's data is prepared. Returns its folder. */
+export async function preparedBox(options: BoxOptions): Promise<string> {
+  const { seed, records } = options.network;
+  const name = `box-${seed}-${records}-${options.slots}-${options.nodes}-`;
+  const key = `${name}${servingNetworkVersion}-${formatHash()}`;
+  mkdirSync(benchCacheFolder(), { recursive: true });
+  for (const old of readdirSync(benchCacheFolder())) {
+    if (old.startsWith(name) && old !== key) rmSync(join(benchCacheFolder(), old), { recursive: true, force: true });
+  }
+  return cachedFolder(key, (folder) => {
+    options.print(`loading ${records} records into ${options.slots} slots`);
+    return load(folder, options);
+  });
+}
+
+/** Starts a box over a network, which is loaded first when no earlier run did. */
+export async function startBox(options: BoxOptions): Promise<Box> {
+  const dataDir = await preparedBox(options);
+  const pools = JSON.parse(readFileSync(join(dataDir, 'pools.json'), 'utf8')) as RequestPools;
+  const { children, names } = await startProcesses(dataDir, options);
+  return {
+    port: portOf(children.at(-1)!),
+    pools,
+    pids: Object.fromEntries(names.map((name, index) => [name, children[index]!.pid])),
+    dataDir,
+    [Symbol.asyncDispose]: () => stopAll(children),
+  };
+}

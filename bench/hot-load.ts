@@ -1,0 +1,45 @@
+/** Measures one prepared method against one plane: rate and server CPU at saturation, latencies at half of that. */
+import { systemClock } from '../src/base/clock.ts';
+import type { GrpcLoad } from './grpc-load.ts';
+import type { HotMethod } from './hot-requests.ts';
+import { LatencyRecorder, type Percentiles, runOpenLoop } from './report.ts';
+
+/** How many requests are in flight when a plane is saturated; also the count of connections. */
+export const saturatingInFlight = 48;
+
+/** What a closed loop found. */
+export type Saturation = { readonly count: number; readonly perSecond: number; readonly latency: Percentiles };
+
+/** Keeps every connection busy for a time. Errors: the first request that fails. */
+export async function saturate(load: GrpcLoad, method: HotMethod, durationMs: number): Promise<Saturation> {
+  const { requests } = method;
+  const recorder = new LatencyRecorder();
+  const startMs = systemClock.monotonicMs();
+  const endMs = startMs + durationMs;
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let sentMs = systemClock.monotonicMs(); sentMs < endMs; ) {
+      await load.ask(requests[next++ % requests.length]!);
+      const nowMs = systemClock.monotonicMs();
+      recorder.record(nowMs - sentMs);
+      sentMs = nowMs;
+    }
+  };
+  await Promise.all(Array.from({ length: saturatingInFlight }, worker));
+  const tookMs = systemClock.monotonicMs() - startMs;
+  return { count: recorder.count, perSecond: (recorder.count / tookMs) * 1000, latency: recorder.percentiles() };
+}
+
+/** Sends at a fixed rate, whatever comes back. Errors: Error when a request fails or cannot be sent. */
+export async function openLoop(
+  load: GrpcLoad,
+  method: HotMethod,
+  perSecond: number,
+  durationMs: number,
+): Promise<Percentiles> {
+  const { requests } = method;
+  const send = (index: number): Promise<Buffer> => load.ask(requests[index % requests.length]!);
+  const { failed, unsent, latency } = await runOpenLoop({ perSecond, durationMs, send });
+  if (failed > 0 || unsent > 0) throw new Error(`${method.name}: ${failed} requests failed, ${unsent} were not sent`);
+  return latency;
+}

@@ -1,0 +1,144 @@
+/** The requests of the hot methods, drawn from a network's pools. */
+import { seededRandom } from '../src/base/seeded-random.ts';
+import { decodeMessage, encodeMessage, methodByName } from '../src/proto/codec.ts';
+import type { MessageByName, MessageName, MethodName } from '../src/proto/generated/bsky-service.ts';
+import type { MessageInput } from '../src/proto/schema.ts';
+import { type GrpcLoad, grpcRequest } from './grpc-load.ts';
+import type { RequestPools } from './request-pools.ts';
+
+/** Prepared requests of one method, asked in turn. */
+export type HotMethod = {
+  /** What figures are filed under. */
+  readonly name: string;
+  readonly method: MethodName;
+  readonly requests: readonly Buffer[];
+};
+
+const preparedOfMethod = 1000;
+const pageSize = 50;
+const timelineDeepPage = 10;
+
+type RequestInput<Name extends MessageName> = MessageInput<MessageByName[Name]>;
+
+/** Draws requests. */
+class Drawing {
+  readonly #random;
+  readonly pools: RequestPools;
+
+  constructor(pools: RequestPools, seed: number) {
+    this.pools = pools;
+    this.#random = seededRandom(seed);
+  }
+
+  one(keys: readonly string[]): string {
+    return keys[this.#random.below(keys.length)]!;
+  }
+
+  many(keys: readonly string[], count: number): string[] {
+    return Array.from({ length: count }, () => this.one(keys));
+  }
+
+  method<Name extends MessageName>(
+    name: string,
+    method: MethodName,
+    message: Name,
+    draw: () => RequestInput<Name>,
+  ): HotMethod {
+    const requests = Array.from({ length: preparedOfMethod }, () =>
+      grpcRequest(method, encodeMessage(message, draw())),
+    );
+    return { name, method, requests };
+  }
+}
+
+/** Returns the hot methods; timeline pages behind the first are found by asking the plane at hand, whose page tokens they need. */
+export async function hotMethods(pools: RequestPools, seed: number, load: GrpcLoad): Promise<HotMethod[]> {
+  const draw = new Drawing(pools, seed);
+  const refs = () => draw.many(pools.posts, 25).map((uri) => ({ uri }));
+  const page = { limit: pageSize, cursor: '' } as const;
+  const methods = [
+    draw.method('Ping', 'Ping', 'PingRequest', () => ({})),
+    draw.method('GetPostRecords', 'GetPostRecords', 'GetPostRecordsRequest', () => ({
+      uris: draw.many(pools.posts, 25),
+    })),
+    draw.method('GetActors', 'GetActors', 'GetActorsRequest', () => ({ dids: draw.many(pools.actors, 25) })),
+    draw.method('GetInteractionCounts', 'GetInteractionCounts', 'GetInteractionCountsRequest', () => ({
+      refs: refs(),
+    })),
+    draw.method('GetCountsForUsers', 'GetCountsForUsers', 'GetCountsForUsersRequest', () => ({
+      dids: draw.many(pools.actors, 25),
+    })),
+    draw.method('GetRelationships', 'GetRelationships', 'GetRelationshipsRequest', () => ({
+      actorDid: draw.one(pools.actorsByFollows),
+      targetDids: draw.many(pools.actors, 25),
+    })),
+    draw.method('GetBlockExistence', 'GetBlockExistence', 'GetBlockExistenceRequest', () => ({
+      pairs: draw.many(pools.actors, 25).map((a) => ({ a, b: draw.one(pools.actors) })),
+    })),
+    draw.method('GetAuthorFeed', 'GetAuthorFeed', 'GetAuthorFeedRequest', () => ({
+      actorDid: draw.one(pools.authorsByPosts),
+      ...page,
+    })),
+    draw.method('GetThread', 'GetThread', 'GetThreadRequest', () => ({
+      postUri: draw.one(pools.threads),
+      above: 10,
+      below: 10,
+    })),
+    draw.method('GetNotifications', 'GetNotifications', 'GetNotificationsRequest', () => ({
+      actorDid: draw.one(pools.actorsByNotices),
+      ...page,
+    })),
+    draw.method('GetFollows', 'GetFollows', 'GetFollowsRequest', () => ({
+      actorDid: draw.one(pools.viewers),
+      ...page,
+    })),
+    draw.method('GetFollowers', 'GetFollowers', 'GetFollowersRequest', () => ({
+      actorDid: draw.one(pools.actorsByFollowers),
+      ...page,
+    })),
+    draw.method('GetLikesBySubject', 'GetLikesBySubject', 'GetLikesBySubjectRequest', () => ({
+      subject: { uri: draw.one(pools.postsByLikes) },
+      ...page,
+    })),
+    draw.method('GetFollowsFollowing', 'GetFollowsFollowing', 'GetFollowsFollowingRequest', () => ({
+      actorDid: draw.one(pools.viewers),
+      targetDids: draw.many(pools.actorsByFollowers, 10),
+    })),
+    draw.method('GetTimeline', 'GetTimeline', 'GetTimelineRequest', () => ({
+      actorDid: draw.one(pools.viewers),
+      ...page,
+    })),
+  ];
+  return [...methods, ...(await timelinePages(pools, load))];
+}
+
+async function timelinePages(pools: RequestPools, load: GrpcLoad): Promise<HotMethod[]> {
+  const second: Buffer[] = [];
+  const deep: Buffer[] = [];
+  for (const actorDid of pools.viewers) {
+    let cursor = '';
+    for (let page = 1; page <= timelineDeepPage; page++) {
+      const message = encodeMessage('GetTimelineRequest', { actorDid, limit: pageSize, cursor });
+      const request = grpcRequest('GetTimeline', message);
+      if (page === 2) second.push(request);
+      if (page === timelineDeepPage) deep.push(request);
+      cursor = decodeMessage('GetTimelineResponse', await load.ask(request)).cursor;
+      if (cursor === '') break;
+    }
+  }
+  const pages = [
+    { name: 'GetTimeline_page_2', method: 'GetTimeline', requests: second },
+    { name: 'GetTimeline_page_10', method: 'GetTimeline', requests: deep },
+  ] as const;
+  return pages.filter(({ requests }) => requests.length > 0);
+}
+
+/** Returns an answer as a JSON text in which page tokens, which each plane makes as it likes, are left out. */
+export function comparableAnswer(method: MethodName, answer: Buffer): string {
+  const decoded = decodeMessage(methodByName.get(method)!.response, answer) as unknown as Record<string, unknown>;
+  const { cursor: _cursor, ...rest } = decoded;
+  return JSON.stringify(rest, (_key, value: unknown) => {
+    if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8');
+    return value instanceof Map ? Object.fromEntries(value) : value;
+  });
+}

@@ -1,0 +1,180 @@
+/**
+ * What each stage of ingest costs, in one thread and without sockets: decode, check, encode, apply, commit.
+ *
+ * The slots are real and flushed; effects go from slot to slot in memory. Batches are as large as under full load.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Entry } from '../src/atproto/entry.ts';
+import { encodeEntry } from '../src/atproto/entry-codec.ts';
+import { decodeFirehoseMessage, type FirehoseEvent } from '../src/atproto/firehose-event.ts';
+import { ByteWriter } from '../src/base/bytes.ts';
+import { systemClock } from '../src/base/clock.ts';
+import { keepSoundOps } from '../src/ingest/event-router.ts';
+import { createIngestCounters } from '../src/ingest/ingest-counters.ts';
+import { writeChunk } from '../src/log/chunk.ts';
+import { createRegistry } from '../src/metrics/registry.ts';
+import { slotOf } from '../src/shardmap/slot-of.ts';
+import type { OutboxBatch } from '../src/slot/outbox.ts';
+import { Slot } from '../src/slot/slot.ts';
+import { readFrames } from './data-set-file.ts';
+import type { Figures } from './report.ts';
+
+export type StageOptions = {
+  readonly folder: string;
+  readonly framesPath: string;
+  readonly frames: number;
+  readonly slots: number;
+};
+
+/** Entries of one slot that go into one transaction. */
+const batchEntries = 1000;
+const mapBytes = 16 * 2 ** 30;
+const stageNames = ['decode', 'check', 'encode', 'apply', 'commit'] as const;
+type Stage = (typeof stageNames)[number];
+
+/** Time by stage. Units: milliseconds. */
+class StageTimes {
+  readonly msByStage: Record<Stage, number> = { decode: 0, check: 0, encode: 0, apply: 0, commit: 0 };
+  #sinceMs = 0;
+
+  start(): void {
+    this.#sinceMs = systemClock.monotonicMs();
+  }
+
+  /** Counts the time since the last mark for a stage. */
+  mark(stage: Stage): void {
+    const nowMs = systemClock.monotonicMs();
+    this.msByStage[stage] += nowMs - this.#sinceMs;
+    this.#sinceMs = nowMs;
+  }
+}
+
+/** Slots that send each other their effects by hand. */
+class SlotSet {
+  readonly #slots: Slot[];
+  readonly #chunks: Buffer[][];
+  readonly #writer = new ByteWriter(2 ** 16);
+  readonly #times: StageTimes;
+
+  constructor(folder: string, count: number, times: StageTimes) {
+    this.#times = times;
+    mkdirSync(folder, { recursive: true });
+    this.#slots = Array.from({ length: count }, (_unused, index) =>
+      Slot.open({ index, slots: count, path: join(folder, String(index)), mapBytes }),
+    );
+    this.#chunks = this.#slots.map(() => []);
+    // The outbox is written last before the commit, so its end parts applying from committing.
+    for (const { outbox } of this.#slots) {
+      const flush = outbox.flush.bind(outbox);
+      outbox.flush = () => {
+        const batches = flush();
+        times.mark('apply');
+        return batches;
+      };
+    }
+  }
+
+  add(slot: number, items: readonly Buffer[]): void {
+    writeChunk(this.#writer, { slot, origin: null, items, marks: [] });
+    this.#chunks[slot]!.push(this.#writer.finish());
+  }
+
+  #send(source: Slot, { target, previousMark, items, marks }: OutboxBatch): void {
+    const origin = { slot: source.index, generation: source.generation, previousMark };
+    writeChunk(this.#writer, { slot: target, origin, items, marks });
+    this.#chunks[target]!.push(this.#writer.finish());
+  }
+
+  /** Runs every slot once that has something to do. Returns: whether one had. */
+  runAll(): boolean {
+    let hasRun = false;
+    for (const slot of this.#slots) {
+      const chunks = this.#chunks[slot.index]!.splice(0);
+      if (chunks.length === 0 && !slot.hasUnapplied) continue;
+      hasRun = true;
+      this.#times.start();
+      const { batches } = slot.run(chunks, systemClock.nowMs());
+      this.#times.mark('commit');
+      for (const batch of batches) {
+        this.#send(slot, batch);
+        this.#deliver(slot, batch);
+      }
+    }
+    return hasRun;
+  }
+
+  /** The target's word that it has a batch comes with the source's next entries. */
+  #deliver(source: Slot, { target, lastMark }: OutboxBatch): void {
+    this.add(source.index, [encodeEntry({ kind: 'delivered', target, mark: lastMark })]);
+  }
+
+  async close(): Promise<void> {
+    for (const slot of this.#slots) await slot[Symbol.asyncDispose]();
+  }
+}
+
+type Checked = { readonly entry: Entry | null; readonly did: string; readonly records: number };
+
+const counters = createIngestCounters(createRegistry(systemClock));
+
+function check(event: FirehoseEvent): Checked {
+  if (event.kind === 'identity') {
+    const { did, handle, timeMs } = event;
+    const empty = '{}';
+    const identity = { handle, verifiedAtMs: timeMs, keysJson: empty, servicesJson: empty, timeMs };
+    return { entry: { kind: 'identity', did, ...identity }, did, records: 0 };
+  }
+  if (event.kind !== 'commit') return { entry: null, did: '', records: 0 };
+  const { did, rev, since, timeMs } = event;
+  const ops = keepSoundOps(did, event.ops, event.badOps, counters);
+  return { entry: { kind: 'commit', did, rev, since, timeMs, ops }, did, records: event.ops.length };
+}
+
+/** Reads events a few at a time: reading the file is in no stage. */
+function* batchesOf(options: StageOptions): Generator<Buffer[]> {
+  const batchFrames = batchEntries * Math.min(options.slots, 16);
+  let batch: Buffer[] = [];
+  let left = options.frames;
+  for (const frame of readFrames(options.framesPath)) {
+    if (left-- <= 0) break;
+    batch.push(frame);
+    if (batch.length < batchFrames) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Measures the stages. Units: microseconds a record, of time on the clock. */
+export async function measureStages(options: StageOptions): Promise<Figures> {
+  const { folder, slots } = options;
+  const times = new StageTimes();
+  const set = new SlotSet(folder, slots, times);
+  let records = 0;
+  for (const frames of batchesOf(options)) {
+    times.start();
+    const events = frames.map(decodeFirehoseMessage);
+    times.mark('decode');
+    const checked = events.map((event) => {
+      if (!event.ok) throw new Error(`a generated event is refused: ${event.reason}`);
+      return check(event.value);
+    });
+    times.mark('check');
+    const itemsBySlot = new Map<number, Buffer[]>();
+    for (const { entry, did, records: count } of checked) {
+      if (entry === null) continue;
+      records += count;
+      const slot = slotOf(did, slots);
+      const items = itemsBySlot.get(slot);
+      if (items === undefined) itemsBySlot.set(slot, [encodeEntry(entry)]);
+      else items.push(encodeEntry(entry));
+    }
+    for (const [slot, items] of itemsBySlot) set.add(slot, items);
+    times.mark('encode');
+    set.runAll();
+  }
+  while (set.runAll());
+  await set.close();
+  return Object.fromEntries(stageNames.map((name) => [`${name}_us`, (times.msByStage[name] * 1000) / records]));
+}

@@ -1,0 +1,244 @@
+/**
+ * The whole way of a record: firehose message → decoded → checked → log → applied and flushed, effects of all slots included.
+ *
+ * Real processes, as the command line starts them: an ingest and two nodes. The source streams a file of generated events as fast as
+ * ingest reads, and is not counted. CPU time per record is the figure to compare: records/s suffers from whatever else the machine does.
+ * Options behind `--`: `--records N`, `--slots N` (only that count), `--node-flags "…"` and `--node-words "…"` for experiments.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { systemClock } from '../src/base/clock.ts';
+import { readTruth, writeDataSet } from './data-set-file.ts';
+import { IngestCluster } from './ingest-cluster.ts';
+import { measureStages } from './ingest-stages.ts';
+import type { BenchOptions, BenchResult, Figures } from './report.ts';
+import { bytesPerRecord, diskBytes, liveTables } from './slot-space.ts';
+import { ownBytes, type ThreadTimes, threadTimes, timesBetween } from './thread-meter.ts';
+
+export const question =
+  'How many records a second go from the firehose into the slots, applied and flushed, and what does each cost? (as fast as possible)';
+
+const dataFolder = join(import.meta.dirname, '..', 'data', 'bench');
+const pollMs = 250;
+const runMsMax = 3_600_000;
+const settleMsMax = 600_000;
+const mib = 2 ** 20;
+
+type Plan = { readonly slots: number; readonly records: number };
+
+type Choices = {
+  readonly plans: readonly Plan[];
+  readonly nodeFlags: readonly string[];
+  readonly nodeWords: readonly string[];
+  readonly ingestWords: readonly string[];
+};
+
+function words(text: string | undefined): string[] {
+  return text === undefined ? [] : text.split(' ').filter((word) => word !== '');
+}
+
+function choicesOf({ args, quick }: BenchOptions): Choices {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      records: { type: 'string' },
+      slots: { type: 'string' },
+      'node-flags': { type: 'string' },
+      'node-words': { type: 'string' },
+      'ingest-words': { type: 'string' },
+    },
+  });
+  const few = values.records ?? (quick ? '80000' : '1000000');
+  const many = values.records ?? (quick ? '20000' : '1000000');
+  const plans = [
+    { slots: 16, records: Number(few) },
+    { slots: 1024, records: Number(many) },
+  ];
+  const isOne = values.slots !== undefined;
+  return {
+    plans: isOne ? [{ slots: Number(values.slots), records: Number(few) }] : plans,
+    nodeFlags: words(values['node-flags']),
+    nodeWords: words(values['node-words']),
+    ingestWords: words(values['ingest-words']),
+  };
+}
+
+/** Makes the file of events unless an earlier run has left it. */
+function framesFor(seed: number, records: number, print: (line: string) => void): string {
+  const path = join(dataFolder, `frames-${seed}-${records}.bin`);
+  if (existsSync(path)) return path;
+  mkdirSync(dataFolder, { recursive: true });
+  print(`generating ${records} records`);
+  writeDataSet(path, 'frames', { seed, records, spanMs: 90 * 86_400_000 });
+  return path;
+}
+
+/** Follows the run: how far ingest is, by time, and the memory of the nodes on the way. */
+class Progress {
+  readonly #startMs = systemClock.monotonicMs();
+  readonly #points: { readonly ms: number; readonly seq: number }[] = [{ ms: 0, seq: 0 }];
+  readonly #memory: number[] = [];
+
+  get elapsedMs(): number {
+    return systemClock.monotonicMs() - this.#startMs;
+  }
+
+  add(seq: number, nodeBytes: number): void {
+    this.#points.push({ ms: this.elapsedMs, seq });
+    this.#memory.push(nodeBytes / mib);
+  }
+
+  /** Own memory of all nodes at the start, halfway, at the end, and its highest. Units: MiB. */
+  memory(): Figures {
+    const all = this.#memory;
+    const at = (share: number): number => all[Math.floor((all.length - 1) * share)] ?? 0;
+    return { start_mib: at(0), middle_mib: at(0.5), end_mib: at(1), max_mib: Math.max(0, ...all) };
+  }
+
+  #msAt(seq: number): number {
+    const after = this.#points.findIndex((point) => point.seq >= seq);
+    if (after <= 0) return this.#points.at(-1)!.ms;
+    const [from, to] = [this.#points[after - 1]!, this.#points[after]!];
+    return from.ms + ((to.ms - from.ms) * (seq - from.seq)) / (to.seq - from.seq);
+  }
+
+  /** Records a second for each tenth of the run, in which events stand evenly for records. */
+  tenths(lastSeq: number, records: number): Figures {
+    const rates: Record<string, number> = {};
+    for (let tenth = 1; tenth <= 10; tenth++) {
+      const ms = this.#msAt((lastSeq * tenth) / 10) - (tenth === 1 ? 0 : this.#msAt((lastSeq * (tenth - 1)) / 10));
+      rates[`tenth_${tenth}_records_per_s`] = ms > 0 ? records / 10 / (ms / 1000) : 0;
+    }
+    return rates;
+  }
+}
+
+async function follow(cluster: IngestCluster, lastSeq: number): Promise<Progress> {
+  const progress = new Progress();
+  for (;;) {
+    const { doneSeq, identitiesPending } = await cluster.ingestPlace();
+    progress.add(
+      doneSeq,
+      cluster.nodes.reduce((bytes, node) => bytes + ownBytes(node.pid), 0),
+    );
+    if (doneSeq >= lastSeq && identitiesPending === 0) break;
+    if (progress.elapsedMs > runMsMax) throw new Error(`event ${doneSeq} of ${lastSeq} after ${runMsMax} ms`);
+    await systemClock.sleep(pollMs);
+  }
+  await cluster.settled(settleMsMax);
+  return progress;
+}
+
+function cpuFigures(
+  ingest: ThreadTimes,
+  nodes: readonly ThreadTimes[],
+  records: number,
+): { readonly cpu_us_per_record: number; readonly cpu_us: Figures } {
+  const perRecord = (us: number): number => us / records;
+  const sum = (of: (times: ThreadTimes) => number): number => nodes.reduce((total, times) => total + of(times), 0);
+  const ingestTotal = ingest.main + ingest.apply + ingest.other;
+  const nodesTotal = sum(({ main, apply, other }) => main + apply + other);
+  return {
+    cpu_us_per_record: perRecord(ingestTotal + nodesTotal),
+    cpu_us: {
+      ingest: perRecord(ingestTotal),
+      ingest_main: perRecord(ingest.main),
+      nodes: perRecord(nodesTotal),
+      nodes_serving: perRecord(sum(({ main }) => main)),
+      nodes_apply: perRecord(sum(({ apply }) => apply)),
+      nodes_other: perRecord(sum(({ other }) => other)),
+      kernel_ingest: perRecord(ingest.kernel),
+      kernel_nodes: perRecord(sum(({ kernel }) => kernel)),
+    },
+  };
+}
+
+type Run = { readonly figures: Figures; readonly dataDir: string };
+
+async function measureRun(
+  folder: string,
+  framesPath: string,
+  plan: Plan,
+  choices: Choices,
+  print: (line: string) => void,
+): Promise<Run> {
+  const { items: lastSeq, truth } = readTruth(framesPath);
+  const { records } = truth;
+  const started = await IngestCluster.start({ ...choices, folder, slots: plan.slots, framesPath });
+  try {
+    const cluster = await started.begin();
+    const before = [cluster.ingest, ...cluster.nodes].map(({ pid }) => threadTimes(pid));
+    const progress = await follow(cluster, lastSeq);
+    const elapsedS = progress.elapsedMs / 1000;
+    const [ingest, ...nodes] = [cluster.ingest, ...cluster.nodes].map(({ pid }, index) =>
+      timesBetween(before[index]!, threadTimes(pid)),
+    );
+    const figures = {
+      records,
+      records_per_s: records / elapsedS,
+      elapsed_s: elapsedS,
+      load_average: loadavg()[0]!,
+      ...cpuFigures(ingest!, nodes, records),
+      bytes_per_record: diskBytes(cluster.dataDir) / records,
+      nodes_memory: progress.memory(),
+      by_tenth: progress.tenths(lastSeq, records),
+    };
+    print(
+      `${plan.slots} slots: ${Math.round(figures.records_per_s)} records/s, ` +
+        `${figures.cpu_us_per_record.toFixed(1)} µs of CPU and ${Math.round(figures.bytes_per_record)} bytes a record`,
+    );
+    return { figures, dataDir: cluster.dataDir };
+  } finally {
+    await started.stop();
+  }
+}
+
+/** A few slots stand for all when there is much data, since every row is read. */
+async function spaceOf(dataDir: string, { slots, records }: Plan): Promise<Figures> {
+  const wanted = Math.max(1, Math.min(slots, Math.ceil((slots * 250_000) / records)));
+  const step = Math.floor(slots / wanted);
+  const chosen = Array.from({ length: wanted }, (_unused, index) => index * step);
+  const { bytes } = await liveTables(dataDir, chosen);
+  return bytesPerRecord(bytes, (records * chosen.length) / slots);
+}
+
+/** Runs the bench. */
+export async function run(options: BenchOptions): Promise<BenchResult> {
+  const choices = choicesOf(options);
+  mkdirSync(dataFolder, { recursive: true });
+  const folder = mkdtempSync(join(dataFolder, 'run-'));
+  const figures: Record<string, Figures> = {};
+  try {
+    for (const plan of choices.plans) {
+      const framesPath = framesFor(options.seed, plan.records, options.print);
+      const runFolder = join(folder, String(plan.slots));
+      const measured = await measureRun(runFolder, framesPath, plan, choices, options.print);
+      figures[`slots_${plan.slots}`] = {
+        ...measured.figures,
+        live_bytes_per_record: await spaceOf(measured.dataDir, plan),
+      };
+      rmSync(runFolder, { recursive: true, force: true });
+    }
+    const [first] = choices.plans;
+    const framesPath = framesFor(options.seed, first!.records, options.print);
+    const frames = options.quick ? 20_000 : 200_000;
+    const stages = await measureStages({ folder: join(folder, 'stages'), framesPath, frames, slots: first!.slots });
+    const main = figures[`slots_${first!.slots}`]!;
+    const { records_per_s, cpu_us_per_record, bytes_per_record } = main;
+    const dataSize = choices.plans.map((plan) => `${plan.records} records in ${plan.slots} slots`).join('; ');
+    return {
+      dataSize,
+      figures: {
+        records_per_s: records_per_s!,
+        cpu_us_per_record: cpu_us_per_record!,
+        bytes_per_record: bytes_per_record!,
+        ...figures,
+        stages_us_per_record: stages,
+      },
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

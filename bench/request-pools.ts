@@ -1,0 +1,96 @@
+/** What requests of a bench are drawn from, gathered while a network is made; and the drawing. */
+import type { CommitEntry } from '../src/atproto/entry.ts';
+import { seededRandom } from '../src/base/seeded-random.ts';
+import { subjectOf, uriOfOp } from './serving-network.ts';
+
+/** Keys that requests name. Lists by a count are those with the most first. */
+export type RequestPools = {
+  readonly records: number;
+  readonly posts: readonly string[];
+  readonly actors: readonly string[];
+  readonly viewers: readonly string[];
+  readonly threads: readonly string[];
+  readonly authorsByPosts: readonly string[];
+  readonly actorsByFollows: readonly string[];
+  readonly actorsByFollowers: readonly string[];
+  readonly actorsByNotices: readonly string[];
+  readonly postsByLikes: readonly string[];
+};
+
+/** How many keys are kept. Units: counts. */
+const kept = { posts: 20_000, actors: 5_000, mostMax: 100 } as const;
+
+class Tally {
+  readonly #countByKey = new Map<string, number>();
+
+  add(key: string): void {
+    this.#countByKey.set(key, (this.#countByKey.get(key) ?? 0) + 1);
+  }
+
+  most(): string[] {
+    const sorted = [...this.#countByKey].sort((a, b) => b[1] - a[1]);
+    return sorted.slice(0, kept.mostMax).map(([key]) => key);
+  }
+}
+
+/** Gathers pools from commits. */
+export class PoolGatherer {
+  readonly #posts: string[] = [];
+  readonly #actors: string[] = [];
+  readonly #byPosts = new Tally();
+  readonly #byFollows = new Tally();
+  readonly #byFollowers = new Tally();
+  readonly #byNotices = new Tally();
+  readonly #byLikes = new Tally();
+  readonly #viewers: string[] = [];
+  readonly #threads: string[] = [];
+  #records = 0;
+
+  addExtra(kind: 'viewer' | 'thread', key: string): void {
+    (kind === 'viewer' ? this.#viewers : this.#threads).push(key);
+  }
+
+  add({ did, ops }: CommitEntry): void {
+    for (const op of ops) {
+      this.#records++;
+      switch (op.collection) {
+        case 'app.bsky.actor.profile':
+          this.#actors.push(did);
+          break;
+        case 'app.bsky.feed.post':
+          this.#posts.push(uriOfOp(did, op));
+          this.#byPosts.add(did);
+          break;
+        case 'app.bsky.graph.follow':
+          this.#byFollows.add(did);
+          this.#byFollowers.add(subjectOf(op.json));
+          break;
+        case 'app.bsky.feed.like': {
+          const subject = subjectOf(op.json);
+          this.#byLikes.add(subject);
+          this.#byNotices.add(subject.slice(5, subject.indexOf('/', 5)));
+          break;
+        }
+        default:
+      }
+    }
+  }
+
+  pools(seed: number): RequestPools {
+    const random = seededRandom(seed);
+    const sample = (keys: readonly string[], count: number): string[] =>
+      keys.length <= count ? [...keys] : Array.from({ length: count }, () => keys[random.below(keys.length)]!);
+    return {
+      records: this.#records,
+      posts: sample(this.#posts, kept.posts),
+      actors: sample(this.#actors, kept.actors),
+      viewers: this.#viewers,
+      threads: this.#threads,
+      authorsByPosts: this.#byPosts.most(),
+      actorsByFollows: this.#byFollows.most(),
+      actorsByFollowers: this.#byFollowers.most(),
+      actorsByNotices: this.#byNotices.most(),
+      postsByLikes: this.#byLikes.most(),
+    };
+  }
+}

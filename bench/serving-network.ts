@@ -1,0 +1,159 @@
+/**
+ * The network that the serving benches ask about: the seeded social graph, some readers who follow many, some long threads.
+ *
+ * Only what both planes are asked for is kept: profiles, posts, likes, reposts, follows and blocks, created once and never
+ * deleted, no two for one subject. Both planes then hold the same whatever order their background work takes.
+ */
+import { cidOfBlock } from '../src/atproto/cid.ts';
+import type { CommitEntry, IdentityEntry, RepoOp } from '../src/atproto/entry.ts';
+import { type SeededRandom, seededRandom } from '../src/base/seeded-random.ts';
+import { graphEntries, graphOutputDefaults } from '../src/demo/graph-output.ts';
+import { TidClock } from '../src/demo/tid.ts';
+
+/** A network is fully told by these. */
+export type ServingNetworkOptions = { readonly seed: number; readonly records: number };
+
+/** Raised when the network changes, so that nothing cached from before is used. */
+export const servingNetworkVersion = 1;
+
+/** What is added to the graph. Units: counts. */
+const extra = { viewers: 20, followsOfViewer: 500, threads: 20, repliesOfThread: 45, replyDepthMax: 6 } as const;
+
+type Entry = CommitEntry | IdentityEntry;
+type Ref = { readonly uri: string; readonly cid: string };
+
+const keptCollections = new Set([
+  'app.bsky.actor.profile',
+  'app.bsky.feed.post',
+  'app.bsky.feed.like',
+  'app.bsky.feed.repost',
+  'app.bsky.graph.follow',
+  'app.bsky.graph.block',
+]);
+const pairedCollections = new Set([...keptCollections].slice(2));
+
+/** Returns a record's URI. */
+export function uriOfOp(did: string, op: RepoOp): string {
+  return `at://${did}/${op.collection}/${op.rkey}`;
+}
+
+/** Returns what a like or repost (a URI), or a follow or block (a DID), points at. */
+export function subjectOf(json: string): string {
+  const { subject } = JSON.parse(json) as { subject: string | Ref };
+  return typeof subject === 'string' ? subject : subject.uri;
+}
+
+/** Yields the network's entries, oldest first, and what it added for the requests. */
+export function* servingEntries(
+  options: ServingNetworkOptions,
+  onExtra: (kind: 'viewer' | 'thread', key: string) => void,
+): Generator<Entry, void, undefined> {
+  const actors = Math.max(800, Math.round(options.records / 60));
+  const pairs = new Set<string>();
+  const authors = new Set<string>();
+  const roots: (Ref & { readonly did: string })[] = [];
+  for (const entry of graphEntries({ ...options, actors })) {
+    if (entry.kind === 'identity') {
+      yield entry;
+      continue;
+    }
+    const ops = entry.ops.filter((op) => isKept(entry.did, op, pairs));
+    if (ops.length === 0) continue;
+    authors.add(entry.did);
+    for (const op of ops) {
+      if (op.collection === 'app.bsky.feed.post' && !op.json.includes('"reply":{'))
+        roots.push({ did: entry.did, uri: uriOfOp(entry.did, op), cid: op.cid });
+    }
+    yield { ...entry, ops };
+  }
+  const writer = new ExtraWriter(options);
+  yield* viewerEntries(writer, [...authors], onExtra);
+  yield* threadEntries(writer, [...authors], roots, onExtra);
+}
+
+function isKept(did: string, op: RepoOp, pairs: Set<string>): boolean {
+  if (op.action !== 'create' || !keptCollections.has(op.collection)) return false;
+  if (!pairedCollections.has(op.collection)) return true;
+  const pair = `${did} ${op.collection} ${subjectOf(op.json)}`;
+  if (pairs.has(pair)) return false;
+  pairs.add(pair);
+  return true;
+}
+
+/** Writes records behind the last of the graph, a second apart. */
+class ExtraWriter {
+  readonly random: SeededRandom;
+  readonly #tids = new TidClock(7);
+  #nowMs = graphOutputDefaults.startMs + graphOutputDefaults.spanMs + 60_000;
+
+  constructor({ seed }: ServingNetworkOptions) {
+    this.random = seededRandom(seed + 1);
+  }
+
+  pick<Item>(items: readonly Item[]): Item {
+    return items[this.random.below(items.length)]!;
+  }
+
+  /** Returns a commit of one record; `value` is given its time. */
+  commit(did: string, collection: string, value: object, rkey?: string): CommitEntry {
+    this.#nowMs += 1000;
+    const json = JSON.stringify({ $type: collection, ...value, createdAt: new Date(this.#nowMs).toISOString() });
+    const tid = this.#tids.next(this.#nowMs);
+    const cid = cidOfBlock(Buffer.from(`${did} ${json}`)).text;
+    const op: RepoOp = { action: 'create', collection, rkey: rkey ?? tid, cid, json };
+    return { kind: 'commit', did, rev: this.#tids.next(this.#nowMs), since: null, timeMs: this.#nowMs, ops: [op] };
+  }
+
+  identity(did: string, handle: string): IdentityEntry {
+    this.#nowMs += 1000;
+    return {
+      kind: 'identity',
+      did,
+      handle,
+      verifiedAtMs: this.#nowMs,
+      keysJson: '',
+      servicesJson: '',
+      timeMs: this.#nowMs,
+    };
+  }
+}
+
+function* viewerEntries(
+  writer: ExtraWriter,
+  authors: readonly string[],
+  onExtra: (kind: 'viewer', key: string) => void,
+): Generator<Entry> {
+  for (let index = 0; index < extra.viewers; index++) {
+    const did = `did:plc:${cidOfBlock(Buffer.from(`serving viewer ${index}`)).text.slice(16, 40)}`;
+    onExtra('viewer', did);
+    yield writer.identity(did, `viewer${index}.skyshard.test`);
+    yield writer.commit(did, 'app.bsky.actor.profile', { displayName: `Viewer ${index}` }, 'self');
+    const followed = new Set<string>();
+    const count = Math.min(extra.followsOfViewer, authors.length);
+    while (followed.size < count) followed.add(writer.pick(authors));
+    for (const subject of followed) yield writer.commit(did, 'app.bsky.graph.follow', { subject });
+    for (let post = 0; post < 5; post++) yield writer.commit(did, 'app.bsky.feed.post', { text: `post ${post}` });
+  }
+}
+
+function* threadEntries(
+  writer: ExtraWriter,
+  authors: readonly string[],
+  roots: readonly (Ref & { readonly did: string })[],
+  onExtra: (kind: 'thread', key: string) => void,
+): Generator<Entry> {
+  for (let index = 0; index < extra.threads; index++) {
+    const { did, ...root } = roots[roots.length - 1 - index * 3]!;
+    onExtra('thread', root.uri);
+    const placed: (Ref & { readonly depth: number })[] = [{ ...root, depth: 0 }];
+    for (let reply = 0; reply < extra.repliesOfThread; reply++) {
+      const parents = placed.filter(({ depth }) => depth < extra.replyDepthMax);
+      const { depth, ...parent } = writer.random.next() < 0.3 ? placed[0]! : writer.pick(parents);
+      const author = writer.random.next() < 0.2 ? did : writer.pick(authors);
+      const entry = writer.commit(author, 'app.bsky.feed.post', { text: `reply ${reply}`, reply: { root, parent } });
+      const op = entry.ops[0]!;
+      placed.push({ uri: uriOfOp(author, op), cid: op.cid, depth: depth + 1 });
+      yield entry;
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/** What slots take on disk: their files as the disk counts them, and the live bytes of each table. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { slotPath } from '../src/node/data-folder.ts';
+import { slotTableNames, slotTables, tableCode } from '../src/slot/slot-state.ts';
+import { Environment } from '../src/storage/environment.ts';
+import type { Figures } from './report.ts';
+
+const blockBytes = 512;
+const mapBytes = 16 * 2 ** 30;
+const ownerBytes = 4;
+const firstKey = Buffer.from([0]);
+const endKey = Buffer.alloc(64, 255);
+
+/** Returns the bytes that the files of a folder occupy on the disk. */
+export function diskBytes(folder: string): number {
+  let bytes = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    if (entry.isFile()) bytes += statSync(join(entry.parentPath, entry.name)).blocks * blockBytes;
+  }
+  return bytes;
+}
+
+/**
+ * Sums keys and values of some slots by table. Their node must have stopped.
+ *
+ * Returns: live bytes and rows by table name, log and outbox included.
+ */
+export async function liveTables(
+  dataDir: string,
+  slots: readonly number[],
+): Promise<{ readonly bytes: Readonly<Record<string, number>>; readonly rows: Readonly<Record<string, number>> }> {
+  const nameByCode = new Map<number, string>(Object.entries(tableCode).map(([name, code]) => [code, name]));
+  const bytes: Record<string, number> = {};
+  const rows: Record<string, number> = {};
+  const add = (name: string, size: number): void => {
+    bytes[name] = (bytes[name] ?? 0) + size;
+    rows[name] = (rows[name] ?? 0) + 1;
+  };
+  for (const slot of slots) {
+    const environment = Environment.open({ path: slotPath(dataDir, slot), mapBytes, tables: slotTableNames });
+    try {
+      for (const table of slotTableNames) {
+        for (const { key, value } of environment.table(table).scan({ start: firstKey, end: endKey })) {
+          const name = table === slotTables.state ? nameByCode.get(key[ownerBytes]!) : table;
+          add(name ?? 'unknown', key.length + value.length);
+        }
+      }
+    } finally {
+      await environment.close();
+    }
+  }
+  return { bytes, rows };
+}
+
+/** Returns live bytes a record by table, the largest first. */
+export function bytesPerRecord(bytes: Readonly<Record<string, number>>, records: number): Figures {
+  const byTable = Object.entries(bytes).sort(([, a], [, b]) => b - a);
+  return Object.fromEntries(byTable.map(([name, size]) => [name, size / records]));
+}
