@@ -101,6 +101,11 @@ function parseTid(rkey: string): boolean {
   return true;
 }
 
+/** Returns the time in a timestamp identifier, or undefined for any other key. Units: ms. */
+export function tidMs(rkey: string): number | undefined {
+  return parseTid(rkey) ? (tidHigh * 2 ** 22 + (tidLow >>> 10)) / 1000 : undefined;
+}
+
 /** True for a timestamp identifier, whose order is its time order. */
 export function isTid(rkey: string): boolean {
   return parseTid(rkey);

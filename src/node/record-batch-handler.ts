@@ -112,6 +112,5 @@ function addRecord(answer: AnswerBuffer, state: SlotState, owner: number, refs: 
     answer.addTail(value, start);
     return;
   }
-  const ref = { did: refs.did, collection: refs.collection, rkey: refs.rkey };
-  answer.addTail(Buffer.from(jsonOfRow(state, owner, ref, decodeRecordRow(value))), 0);
+  answer.addTail(Buffer.from(jsonOfRow(decodeRecordRow(value))), 0);
 }

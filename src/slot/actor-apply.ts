@@ -18,7 +18,7 @@ import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { noticeKeyAt, noticePrefix } from './notice.ts';
 import { removeRecord } from './record-apply.ts';
 import { readRecordRefOfKey } from './record-key.ts';
-import { decodeRecordHead, recordPrefix } from './record-row.ts';
+import { indexedMsOf, recordPrefix } from './record-row.ts';
 import { forgetResync } from './repo-apply.ts';
 import type { SlotState } from './slot-state.ts';
 
@@ -114,7 +114,7 @@ function recordsUpTo(state: SlotState, owner: number, did: string, timeMs: numbe
   const prefix = recordPrefix(owner);
   const refs: RecordRef[] = [];
   for (const { key, value } of state.rows.scan({ start: prefix, end: prefixEnd(prefix) })) {
-    if (decodeRecordHead(value).indexedMs <= timeMs) refs.push(readRecordRefOfKey(did, key));
+    if (indexedMsOf(value) <= timeMs) refs.push(readRecordRefOfKey(did, key));
     if (refs.length === chunkRowsMax) break;
   }
   return refs;

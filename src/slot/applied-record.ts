@@ -1,7 +1,7 @@
 /** Stored records as the index functions see them: parsed, with their row and sort time. */
 import type { RecordRef } from '../atproto/compact-key.ts';
-import { edgeRuleByCollection, renderEdgeRecord } from './edge-record.ts';
-import { getEdgeSubject } from './outgoing-edge.ts';
+import { invariant } from '../base/invariant.ts';
+import { renderEdgeRecord } from './edge-record.ts';
 import { encodeRecordRow, getRecordRow, type RecordRow, recordKey, sortMsOf } from './record-row.ts';
 import type { JsonObject } from './record-values.ts';
 import type { SlotState } from './slot-state.ts';
@@ -16,24 +16,21 @@ export type AppliedRecord = {
 };
 
 /** Returns the JSON text of a stored record as it is served. */
-export function jsonOfRow(state: SlotState, owner: number, ref: RecordRef, row: RecordRow): string {
+export function jsonOfRow(row: RecordRow): string {
   if (row.body.form === 'json') return row.body.json;
-  const rule = edgeRuleByCollection.get(ref.collection)!;
-  const subject = getEdgeSubject(state, owner, rule.kind, sortMsOf(row), ref.rkey);
-  const json =
-    subject === undefined ? undefined : renderEdgeRecord(rule.kind, subject, row.body.subjectCid, row.createdMs ?? 0);
-  if (json === undefined) throw new Error(`the edge row of ${ref.did}/${ref.collection}/${ref.rkey} is missing`);
+  const json = renderEdgeRecord(row.body, row.createdMs ?? 0);
+  invariant(json !== undefined, 'a record in edge form has a plain form');
   return json;
 }
 
-function appliedOf(state: SlotState, owner: number, ref: RecordRef, row: RecordRow): AppliedRecord {
-  return { owner, ref, row, value: JSON.parse(jsonOfRow(state, owner, ref, row)) as JsonObject, sortMs: sortMsOf(row) };
+function appliedOf(owner: number, ref: RecordRef, row: RecordRow): AppliedRecord {
+  return { owner, ref, row, value: JSON.parse(jsonOfRow(row)) as JsonObject, sortMs: sortMsOf(row) };
 }
 
 /** Loads a stored record, or undefined. */
 export function loadRecord(state: SlotState, owner: number, ref: RecordRef): AppliedRecord | undefined {
   const row = getRecordRow(state, owner, ref.collection, ref.rkey);
-  return row === undefined ? undefined : appliedOf(state, owner, ref, row);
+  return row === undefined ? undefined : appliedOf(owner, ref, row);
 }
 
 /** Writes a record's row; index functions call it with the form that they settled on. */

@@ -15,6 +15,7 @@ import { applyEdgeEffect } from './incoming-edge.ts';
 import { putNotice, removeNotice, setNoticeTakedown } from './notice.ts';
 import { postCollection, tellReposters } from './post-apply.ts';
 import { setRecordTakedown } from './record-apply.ts';
+import { hasRecord } from './record-row.ts';
 import {
   applyCommit,
   applyResyncBegin,
@@ -23,7 +24,6 @@ import {
   applySync,
   sweepResync,
 } from './repo-apply.ts';
-import { hasRecord } from './record-row.ts';
 import { applyPostExists } from './repost-item.ts';
 import { applyThreadEffect } from './thread-reply.ts';
 

@@ -39,7 +39,8 @@ export function cidBytesOf(cid: string): Buffer | undefined {
   return hasPadding || header.compare(cidScratch, 0, 4) !== 0 ? undefined : cidScratch.subarray(4);
 }
 
-function cidOfDigest(digest: Buffer): string {
+/** Returns the text of the CIDv1 of DAG-CBOR with this SHA-256. */
+export function cidOfDigest(digest: Buffer): string {
   header.copy(cidScratch);
   digest.copy(cidScratch, 4);
   let bits = 0;

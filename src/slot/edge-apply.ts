@@ -4,11 +4,13 @@ import { storedTime } from '../atproto/entry-time.ts';
 import { addToActorCount } from './actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { type EdgeRule, renderEdgeRecord, subjectCidOf, subjectOf, viaOf } from './edge-record.ts';
+import { cidBytesOf } from './cid-bytes.ts';
+import { type EdgeRule, type PlainEdge, plainDigest, subjectCidOf, subjectOf, viaOf } from './edge-record.ts';
+import type { EdgeSubject } from './edge-subject.ts';
+import { isInRkeyOrder } from './edge-walk.ts';
 import { removeFeedItem } from './feed-item.ts';
 import {
   duplicatesOf,
-  type EdgeSubject,
   findEdge,
   type OutgoingEdge,
   putDuplicate,
@@ -16,6 +18,7 @@ import {
   removeDuplicate,
   removeEdge,
 } from './outgoing-edge.ts';
+import type { RecordRow } from './record-row.ts';
 import { putRepostItem } from './repost-item.ts';
 
 function edgeOf(rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): OutgoingEdge {
@@ -36,14 +39,20 @@ export function indexEdgeRecord(context: ApplyContext, rule: EdgeRule, record: A
 /** Makes a record the one edge to its subject. */
 function settleEdge(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): void {
   const { row, owner } = record;
-  putEdge(context.state, owner, edgeOf(rule, record, subject));
-  if (row.body.form === 'json' && row.createdMs !== null) {
-    const subjectCid = subjectCidOf(record.value);
-    const isPlain = renderEdgeRecord(rule.kind, subject, subjectCid, storedTime(row.createdMs)) === row.body.json;
-    if (isPlain) putRecordRow(context.state, record, { ...row, body: { form: 'edge', subjectCid } });
-  }
+  const edge = { kind: rule.kind, subject, subjectCid: subjectCidOf(record.value) };
+  const isPlain = isPlainForm(row, edge);
+  if (isPlain) putRecordRow(context.state, record, { ...row, body: { form: 'edge', ...edge } });
+  const isOrdered = isPlain && isInRkeyOrder(record.sortMs, record.ref.rkey);
+  putEdge(context.state, owner, edgeOf(rule, record, subject), isOrdered);
   if (rule.count !== null) addToActorCount(context.state, owner, rule.count, 1);
   sendEdge(context, rule, record, subject, true);
+}
+
+/** True when the plain form of this edge is the very block that the record's cid names. */
+function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
+  if (row.createdMs === null) return false;
+  const digest = plainDigest(edge, storedTime(row.createdMs));
+  return digest !== undefined && cidBytesOf(row.cid)?.equals(digest) === true;
 }
 
 export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, eventMs: number): void {
@@ -51,7 +60,7 @@ export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record:
   if (subject === undefined) return;
   const { owner, ref } = record;
   if (rule.kind === 'repost') removeFeedItem(context.state, owner, record.sortMs, ref.collection, ref.rkey);
-  if (findEdge(context.state, owner, rule.kind, subject)?.rkey !== ref.rkey) {
+  if (findEdge(context.state, owner, rule.kind, subject) !== ref.rkey) {
     removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, ref.rkey);
     return;
   }
@@ -89,7 +98,7 @@ export function markEdgeTakedown(
   const { ref: source, sortMs } = record;
   const subject = subjectOf(rule, record.value);
   if (!rule.sendsEffect || subject === undefined) return;
-  if (findEdge(context.state, record.owner, rule.kind, subject)?.rkey !== source.rkey) return;
+  if (findEdge(context.state, record.owner, rule.kind, subject) !== source.rkey) return;
   const via = viaOf(record.value);
   const recipients = new Set(via === undefined ? [subject.did] : [subject.did, via.did]);
   for (const recipient of recipients) {

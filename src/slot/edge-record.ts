@@ -4,10 +4,12 @@
  * Owns: which collections these are, what each points at, and the exact JSON text of the plain form. A record whose text is
  * not exactly that keeps its text.
  */
+import { hash } from 'node:crypto';
 import { type RecordRef, recordUri } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/entry.ts';
+import { ByteWriter } from '../base/bytes.ts';
 import type { ActorCountName } from './actor-counts.ts';
-import type { EdgeSubject } from './outgoing-edge.ts';
+import type { EdgeSubject } from './edge-subject.ts';
 import { type JsonObject, objectOf, refOf, textOf } from './record-values.ts';
 
 export type EdgeRule = {
@@ -64,22 +66,53 @@ const plainCollectionByKind: Partial<Record<EdgeKind, string>> = {
   block: 'app.bsky.graph.block',
 };
 
+/** All that a record in its plain form says, but for its createdAt. `subjectCid` is empty where the subject is an actor. */
+export type PlainEdge = { readonly kind: EdgeKind; readonly subject: EdgeSubject; readonly subjectCid: string };
+
+function isoTime(timeMs: number): string | undefined {
+  return Math.abs(timeMs) > 8.64e15 ? undefined : new Date(timeMs).toISOString();
+}
+
 /** Returns the text of the plain form, keys in the order of canonical DAG-CBOR, or undefined for a kind without one. */
-export function renderEdgeRecord(
-  kind: EdgeKind,
-  subject: EdgeSubject,
-  subjectCid: string,
-  createdMs: number,
-): string | undefined {
+export function renderEdgeRecord({ kind, subject, subjectCid }: PlainEdge, createdMs: number): string | undefined {
   const collection = plainCollectionByKind[kind];
-  if (collection === undefined) return undefined;
   const createdAt = isoTime(createdMs);
-  if (createdAt === undefined) return undefined;
+  if (collection === undefined || createdAt === undefined) return undefined;
   const target =
     subject.ref === null ? `"${subject.did}"` : `{"cid":"${subjectCid}","uri":"${recordUri(subject.ref)}"}`;
   return `{"$type":"${collection}","subject":${target},"createdAt":"${createdAt}"}`;
 }
 
-function isoTime(timeMs: number): string | undefined {
-  return Math.abs(timeMs) > 8.64e15 ? undefined : new Date(timeMs).toISOString();
+const blockWriter = new ByteWriter(512);
+
+/** Writes the DAG-CBOR of a text; these are short. */
+function writeText(text: string): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes < 24) blockWriter.u8(0x60 | bytes);
+  else if (bytes < 256) blockWriter.u8(0x78).u8(bytes);
+  else blockWriter.u8(0x79).u16(bytes);
+  if (bytes === text.length) blockWriter.ascii(text);
+  else blockWriter.bytes(Buffer.from(text, 'utf8'));
+}
+
+/** Returns the SHA-256 of the plain form's block, or undefined for a kind without one. */
+export function plainDigest({ kind, subject, subjectCid }: PlainEdge, createdMs: number): Buffer | undefined {
+  const collection = plainCollectionByKind[kind];
+  const createdAt = isoTime(createdMs);
+  if (collection === undefined || createdAt === undefined) return undefined;
+  blockWriter.clear().u8(0xa3);
+  writeText('$type');
+  writeText(collection);
+  writeText('subject');
+  if (subject.ref === null) writeText(subject.did);
+  else {
+    blockWriter.u8(0xa2);
+    writeText('cid');
+    writeText(subjectCid);
+    writeText('uri');
+    writeText(recordUri(subject.ref));
+  }
+  writeText('createdAt');
+  writeText(createdAt);
+  return hash('sha256', blockWriter.finish(), 'buffer');
 }

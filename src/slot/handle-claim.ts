@@ -67,7 +67,6 @@ export function applyHandleLoss(context: ApplyContext, effect: Effect & { readon
   const owner = context.state.ownerOf(effect.did);
   if (owner === undefined) return;
   const actor = getActor(context.state, owner);
-  if (actor === undefined || actor.handle !== effect.handle || actor.handleVerifiedMs > effect.lostVerifiedAtMs)
-    return;
+  if (actor === undefined || actor.handle !== effect.handle || actor.handleVerifiedMs > effect.lostVerifiedAtMs) return;
   putActor(context.state, owner, { ...actor, handle: null });
 }

@@ -27,18 +27,6 @@ import { beginKey, tableCode } from './slot-state.ts';
 
 export type IncomingEdge = { readonly sortMs: number; readonly did: string; readonly rkey: string };
 
-export const collectionOfEdge: Readonly<Record<EdgeKind, string>> = {
-  follow: 'app.bsky.graph.follow',
-  like: 'app.bsky.feed.like',
-  repost: 'app.bsky.feed.repost',
-  quote: 'app.bsky.feed.post',
-  reply: 'app.bsky.feed.post',
-  block: 'app.bsky.graph.block',
-  'list-item': 'app.bsky.graph.listitem',
-  'list-block': 'app.bsky.graph.listblock',
-  verification: 'app.bsky.graph.verification',
-};
-
 export function incomingActorPrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.incomingActor).u8(edgeCode[kind]).finish();
 }

@@ -2,14 +2,18 @@
  * Rows of the record table: (owner, record, collection, rkey) → one record.
  *
  * Value: version, flags, indexedAt, createdAt when there is one, cid, takedown ref when there is one, post flags when set, body.
- * The body is the JSON text as served, or nothing but the subject's cid for likes and reposts, and nothing at all for
- * follows and blocks: these nine in ten are rendered from their edge row wherever that gives back the same text.
+ * The body is the JSON text as served. Follows, likes, reposts and blocks are nine records in ten and all alike: in edge form their body is
+ * the edge's kind, its subject and, for a record, the subject's cid, from which text and cid are worked out again. A record is in edge
+ * form only where that gives back its cid, and so its text.
  */
 import { writeCollection, writeRkey } from '../atproto/compact-key.ts';
+import { edgeCode, edgeOfCode } from '../atproto/effect-codec.ts';
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
-import { cidBytesOf, readCid, writeCid } from './cid-bytes.ts';
+import { cidBytesOf, cidOfDigest, readCid, writeCid } from './cid-bytes.ts';
+import { type PlainEdge, plainDigest } from './edge-record.ts';
+import { readSubject, writeSubject } from './edge-subject.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 export type RecordRow = {
@@ -23,10 +27,8 @@ export type RecordRow = {
   readonly body: RecordBody;
 };
 
-/** `json`: the text as served. `edge`: render it from the edge row; `subjectCid` is empty where the subject is an actor. */
-export type RecordBody =
-  | { readonly form: 'json'; readonly json: string }
-  | { readonly form: 'edge'; readonly subjectCid: string };
+/** `json`: the text as served. `edge`: what it is rendered from. */
+export type RecordBody = { readonly form: 'json'; readonly json: string } | ({ readonly form: 'edge' } & PlainEdge);
 
 export const postFlag = { violatesThreadGate: 1, violatesEmbeddingRules: 2, hasThreadGate: 4, hasPostGate: 8 } as const;
 
@@ -37,61 +39,67 @@ export function sortMsOf(row: Pick<RecordRow, 'indexedMs' | 'createdMs'>): numbe
 
 export const recordVersion = 1;
 /** Bits of a record row's flags; part of the stored format. */
-export const recordFlag = { created: 1, takedown: 2, textCid: 4, postFlags: 8, edgeForm: 16, edgeCid: 32 } as const;
+export const recordFlag = { created: 1, takedown: 2, textCid: 4, postFlags: 8, edgeForm: 16 } as const;
 const valueWriter = new ByteWriter(4096);
 
 export function encodeRecordRow(row: RecordRow): Buffer {
-  const cidBytes = cidBytesOf(row.cid);
   const { body } = row;
-  let flags = row.createdMs === null ? 0 : recordFlag.created;
+  const isEdge = body.form === 'edge';
+  const cidBytes = isEdge ? undefined : cidBytesOf(row.cid);
+  let flags = isEdge ? recordFlag.edgeForm : cidBytes === undefined ? recordFlag.textCid : 0;
+  if (row.createdMs !== null) flags |= recordFlag.created;
   if (row.takedownRef !== null) flags |= recordFlag.takedown;
-  if (cidBytes === undefined) flags |= recordFlag.textCid;
   if (row.postFlags !== 0) flags |= recordFlag.postFlags;
-  if (body.form === 'edge') flags |= recordFlag.edgeForm | (body.subjectCid === '' ? 0 : recordFlag.edgeCid);
   const writer = valueWriter.u8(recordVersion).u8(flags);
   writeEntryTime(writer, row.indexedMs);
   if (row.createdMs !== null) writeEntryTime(writer, row.createdMs);
-  if (cidBytes === undefined) writer.text(row.cid);
-  else writer.bytes(cidBytes);
+  if (cidBytes !== undefined) writer.bytes(cidBytes);
+  else if (!isEdge) writer.text(row.cid);
   if (row.takedownRef !== null) writer.text(row.takedownRef);
   if (row.postFlags !== 0) writer.u8(row.postFlags);
-  if (body.form === 'edge') {
-    if (body.subjectCid !== '') writeCid(writer, body.subjectCid);
-  } else {
-    writer.bytes(Buffer.from(body.json, 'utf8'));
-  }
+  if (isEdge) writePlainEdge(writer, body);
+  else writer.bytes(Buffer.from(body.json, 'utf8'));
   return writer.finish();
 }
 
-/** What stands before the body, with the body left as bytes that alias `value`. */
-export type RecordHead = Omit<RecordRow, 'body'> & {
-  readonly isEdgeForm: boolean;
-  /** JSON text as UTF-8, or, in edge form, the subject's cid as `writeCid` wrote it. */
-  readonly bodyBytes: Buffer;
-};
+function writePlainEdge(writer: ByteWriter, edge: PlainEdge): void {
+  writer.u8(edgeCode[edge.kind]);
+  writeSubject(writer, edge.kind, edge.subject);
+  if (edge.subject.ref !== null) writeCid(writer, edge.subjectCid);
+}
 
-export function decodeRecordHead(value: Buffer): RecordHead {
+/** Reads the body of a row in edge form; the reader stands at its first byte. */
+export function readPlainEdge(reader: ByteReader): PlainEdge {
+  const kind = edgeOfCode(reader.u8());
+  const subject = readSubject(reader, kind);
+  return { kind, subject, subjectCid: subject.ref === null ? '' : readCid(reader, false) };
+}
+
+export function decodeRecordRow(value: Buffer): RecordRow {
   const reader = new ByteReader(value);
   invariant(reader.u8() === recordVersion, 'a record row has a known format version');
   const flags = reader.u8();
+  const isEdge = (flags & recordFlag.edgeForm) !== 0;
   const indexedMs = readEntryTime(reader);
   const createdMs = (flags & recordFlag.created) === 0 ? null : readEntryTime(reader);
-  const cid = (flags & recordFlag.textCid) === 0 ? cidOfDigest(reader) : reader.text();
+  const storedCid = isEdge ? '' : (flags & recordFlag.textCid) === 0 ? readCid(reader, true) : reader.text();
   const takedownRef = (flags & recordFlag.takedown) === 0 ? null : reader.text();
   const postFlags = (flags & recordFlag.postFlags) === 0 ? 0 : reader.u8();
-  return {
-    indexedMs,
-    createdMs,
-    cid,
-    takedownRef,
-    postFlags,
-    isEdgeForm: (flags & recordFlag.edgeForm) !== 0,
-    bodyBytes: reader.rest(),
-  };
+  const head = { indexedMs, createdMs, takedownRef, postFlags };
+  if (!isEdge) return { ...head, cid: storedCid, body: { form: 'json', json: reader.rest().utf8Slice() } };
+  const edge = readPlainEdge(reader);
+  const digest = plainDigest(edge, createdMs ?? 0);
+  invariant(digest !== undefined, 'a record in edge form has a plain form');
+  return { ...head, cid: cidOfDigest(digest), body: { form: 'edge', ...edge } };
 }
 
 const timeBytes = 6;
 const bareDigestBytes = 32;
+
+/** Returns indexedAt of a record's row. Units: ms. */
+export function indexedMsOf(value: Buffer): number {
+  return readEntryTime(new ByteReader(value, 2));
+}
 
 /** Returns where the JSON text begins in a record's row, which ends with it; -1 for a row in edge form. */
 export function recordJsonStart(value: Buffer): number {
@@ -107,17 +115,6 @@ export function recordJsonStart(value: Buffer): number {
   if ((flags & recordFlag.takedown) !== 0) reader.sized();
   if ((flags & recordFlag.postFlags) !== 0) reader.u8();
   return reader.position;
-}
-
-function cidOfDigest(reader: ByteReader): string {
-  return readCid(reader, true);
-}
-
-export function decodeRecordRow(value: Buffer): RecordRow {
-  const { isEdgeForm, bodyBytes, ...head } = decodeRecordHead(value);
-  if (!isEdgeForm) return { ...head, body: { form: 'json', json: bodyBytes.utf8Slice() } };
-  const subjectCid = bodyBytes.length === 0 ? '' : readCid(new ByteReader(bodyBytes), false);
-  return { ...head, body: { form: 'edge', subjectCid } };
 }
 
 export function recordKey(owner: number, collection: string, rkey: string): Buffer {

@@ -3,8 +3,9 @@ import type { RecordRef } from '../atproto/compact-key.ts';
 import type { Effect } from '../atproto/entry.ts';
 import type { AppliedRecord } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
+import type { EdgeSubject } from './edge-subject.ts';
 import { type FeedItem, feedFlag, feedKey, putFeedItem, readFeedItem } from './feed-item.ts';
-import { duplicatesOf, type EdgeSubject, findEdge } from './outgoing-edge.ts';
+import { duplicatesOf, findEdge } from './outgoing-edge.ts';
 import { getRecordRow, hasRecord, sortMsOf } from './record-row.ts';
 import type { SlotState } from './slot-state.ts';
 
@@ -17,7 +18,7 @@ export function putRepostItem(state: SlotState, record: AppliedRecord, subject: 
   const isOwnPost = post.did === ref.did && post.collection === 'app.bsky.feed.post';
   const isOwnAndThere = isOwnPost && hasRecord(state, owner, post.collection, post.rkey);
   const first = findEdge(state, owner, 'repost', subject);
-  const firstItem = first === undefined ? undefined : getItem(state, owner, first.sortMs, first.rkey);
+  const firstItem = first === undefined ? undefined : getItem(state, owner, first);
   const exists = isOwnAndThere || ((firstItem?.flags ?? 0) & feedFlag.postExists) !== 0;
   putFeedItem(state, owner, {
     sortMs,
@@ -28,8 +29,10 @@ export function putRepostItem(state: SlotState, record: AppliedRecord, subject: 
   });
 }
 
-function getItem(state: SlotState, owner: number, sortMs: number, rkey: string): FeedItem | undefined {
-  const key = feedKey(owner, sortMs, repostCollection, rkey);
+function getItem(state: SlotState, owner: number, rkey: string): FeedItem | undefined {
+  const row = getRecordRow(state, owner, repostCollection, rkey);
+  if (row === undefined) return undefined;
+  const key = feedKey(owner, sortMsOf(row), repostCollection, rkey);
   const value = state.rows.get(key);
   return value === undefined ? undefined : readFeedItem(key, value);
 }
@@ -42,8 +45,7 @@ export function applyPostExists(context: ApplyContext, effect: Effect & { readon
   const subject = { did: effect.post.did, ref: effect.post };
   const first = findEdge(state, owner, 'repost', subject);
   if (first === undefined) return;
-  setExists(state, owner, first.sortMs, first.rkey, effect.post, effect.exists);
-  for (const rkey of duplicatesOf(state, owner, 'repost', subject)) {
+  for (const rkey of [first, ...duplicatesOf(state, owner, 'repost', subject)]) {
     const row = getRecordRow(state, owner, repostCollection, rkey);
     if (row !== undefined) setExists(state, owner, sortMsOf(row), rkey, effect.post, effect.exists);
   }

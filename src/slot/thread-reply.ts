@@ -161,7 +161,13 @@ export function applyThreadEffect(context: ApplyContext, effect: Effect & { read
  * Tells the authors of up to four ancestors of a reply, nearest first, each once; a withdrawn reply's notices are withdrawn
  * by the same walk, since rows never leave the index.
  */
-function sendReplyNotices(context: ApplyContext, owner: number, root: RecordRef, row: ThreadReply, present: boolean): void {
+function sendReplyNotices(
+  context: ApplyContext,
+  owner: number,
+  root: RecordRef,
+  row: ThreadReply,
+  present: boolean,
+): void {
   const told = new Set([row.reply.did]);
   const source = { did: row.reply.did, collection: postCollection, rkey: row.reply.rkey };
   let ancestor = row.parent;
@@ -188,7 +194,13 @@ function sendReplyNotices(context: ApplyContext, owner: number, root: RecordRef,
 }
 
 /** A parent that comes after its children, or hangs elsewhere now, changes their way up: what they tell is worked out anew. */
-function noticeDescendants(context: ApplyContext, owner: number, root: RecordRef, parent: PostRef, present: boolean): void {
+function noticeDescendants(
+  context: ApplyContext,
+  owner: number,
+  root: RecordRef,
+  parent: PostRef,
+  present: boolean,
+): void {
   let level: PostRef[] = [parent];
   let left = lateDescendantsMax;
   for (let depth = 1; depth <= noticeHeightMax && level.length > 0; depth++) {

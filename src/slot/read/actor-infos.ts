@@ -72,7 +72,7 @@ function writeSelfRecord(
 ): void {
   const row = selfRow(state, owner, collection);
   if (row === undefined) writeAbsentRecord(into, number);
-  else writeRecord(into, number, state, owner, selfKey, row);
+  else writeRecord(into, number, row);
 }
 
 function writeDeclarations(into: AnswerWriter, state: SlotState, owner: number): void {
@@ -112,7 +112,7 @@ function writeKnownActor(into: AnswerWriter, state: SlotState, owner: number): v
   } else {
     const { hasCreated, createdMs } = view.read(profileRow);
     if (hasCreated) into.timeField(field.createdAt, createdMs);
-    writeRecord(into, field.profile, state, owner, selfKey, profileRow);
+    writeRecord(into, field.profile, profileRow);
   }
   if (state.rows.has(selfKeyOf(owner, labeler))) into.trueField(field.labeler);
   writeSelfRecord(into, field.statusRecord, state, owner, status);

@@ -5,13 +5,15 @@
  */
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import type { EdgeKind } from '../../atproto/entry.ts';
-import { collectionOfEdge, incomingActorPrefix, incomingRecordPrefix } from '../incoming-edge.ts';
+import { collectionOfEdge } from '../edge-collection.ts';
+import { walkEdges } from '../edge-walk.ts';
+import { incomingActorPrefix, incomingRecordPrefix } from '../incoming-edge.ts';
 import { edgeByTimePrefix } from '../outgoing-edge.ts';
 import { hasRecord } from '../record-row.ts';
 import type { SlotState } from '../slot-state.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import { appendDid, appendRecordUri, appendRkey } from './key-text.ts';
-import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys, walkRows } from './page.ts';
+import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';
 
 const itemsField = 1;
@@ -37,7 +39,7 @@ function writeOutgoing(
   const at = walk.prefix.length + timeBytes;
   let last: Buffer | null = null;
   let count = 0;
-  for (const { key, value } of walkRows(state.rows, walk, limit + 1)) {
+  for (const { key, value } of walkEdges(state, owner, kind, walk.after, limit + 1)) {
     if (count++ === limit) {
       into.textField(cursorField, keyToken(last!, walk.prefix.length));
       return;

@@ -1,9 +1,9 @@
 /** A stored record row read in place: where its parts stand, without an object or a string for each. */
+import { entryTimeBiasMs } from '../../atproto/entry-time.ts';
 import { ByteReader } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { recordFlag, recordVersion } from '../record-row.ts';
 
-const yearZeroMs = 62_167_219_200_000;
 const digestBytes = 32;
 
 /** Points at one row; `read` points it at the next. The bytes are the caller's and are not copied. */
@@ -14,7 +14,7 @@ export class RecordView {
   /** Meaningful only with `hasCreated`. */
   createdMs = 0;
   hasCreated = false;
-  /** Where the digest stands, or -1 when the cid is a text. */
+  /** Where the digest stands, or -1 when the cid is a text, or, in edge form, not stored. */
   digestAt = -1;
   cidText = '';
   takedownRef = '';
@@ -39,8 +39,8 @@ export class RecordView {
     this.isEdgeForm = (flags & recordFlag.edgeForm) !== 0;
     this.isTakenDown = (flags & recordFlag.takedown) !== 0;
     if ((flags & (recordFlag.textCid | recordFlag.takedown)) !== 0) return this.#readTexts(at);
-    this.digestAt = at;
-    this.#readTail(at + digestBytes);
+    this.digestAt = this.isEdgeForm ? -1 : at;
+    this.#readTail(this.isEdgeForm ? at : at + digestBytes);
     return this;
   }
 
@@ -48,7 +48,7 @@ export class RecordView {
     const reader = new ByteReader(this.value, at);
     this.digestAt = -1;
     if ((this.flags & recordFlag.textCid) !== 0) this.cidText = reader.text();
-    else {
+    else if (!this.isEdgeForm) {
       this.digestAt = at;
       reader.bytes(digestBytes);
     }
@@ -72,5 +72,5 @@ export class RecordView {
 function timeAt(value: Buffer, at: number): number {
   const high = (value[at]! << 8) | value[at + 1]!;
   const low = ((value[at + 2]! << 24) | (value[at + 3]! << 16) | (value[at + 4]! << 8) | value[at + 5]!) >>> 0;
-  return high * 4294967296 + low - yearZeroMs;
+  return high * 4294967296 + low - entryTimeBiasMs;
 }

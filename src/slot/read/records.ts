@@ -36,7 +36,7 @@ export function writeRecords(
       writeAbsentRecord(into, recordsField);
       flagsOfItems[count++] = 0;
     } else {
-      flagsOfItems[count++] = writeRecord(into, recordsField, finder.state, finder.owner, key, value);
+      flagsOfItems[count++] = writeRecord(into, recordsField, value);
     }
   }
   return count;
