@@ -18,7 +18,11 @@ export type IngestClusterOptions = {
 };
 
 /** Where ingest is. */
-export type IngestPlace = { readonly doneSeq: number; readonly identitiesPending: number };
+export type IngestPlace = {
+  readonly receivedSeq: number;
+  readonly doneSeq: number;
+  readonly identitiesPending: number;
+};
 
 const nodeNames = ['n0', 'n1'] as const;
 const mainPath = join(import.meta.dirname, '..', 'src', 'cli', 'main.ts');
@@ -92,10 +96,18 @@ export class IngestCluster {
 
   async ingestPlace(): Promise<IngestPlace> {
     const status = await ask(`http://127.0.0.1:${portOf(this.ingest)}/v1/status`);
-    const [source] = status['sources'] as { doneSeq: number | null; dropped: Record<string, number> }[];
+    const [source] = status['sources'] as {
+      receivedSeq: number | null;
+      doneSeq: number | null;
+      dropped: Record<string, number>;
+    }[];
     const dropped = Object.entries(source!.dropped);
     if (dropped.length > 0) throw new Error(`ingest dropped events: ${JSON.stringify(dropped)}`);
-    return { doneSeq: source!.doneSeq ?? 0, identitiesPending: status['identitiesPending'] as number };
+    return {
+      receivedSeq: source!.receivedSeq ?? 0,
+      doneSeq: source!.doneSeq ?? 0,
+      identitiesPending: status['identitiesPending'] as number,
+    };
   }
 
   /** Waits until every slot has applied all it holds, effects included. */

@@ -1,50 +1,50 @@
 /**
- * CPU time of the threads of a process by what they are for, and the part that the kernel spent; memory of its own.
+ * CPU time of a process by thread, and the part that the kernel spent; memory of its own.
  *
  * Read from /proc, so Linux only. Time on the processor is exact; the kernel's share comes in steps of a clock tick.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** What a thread is for: the first one runs the sockets, workers are named by who starts them, the rest serve V8 and libuv. */
-export type ThreadUse = 'main' | 'apply' | 'other';
+/** CPU time since the process began, of all threads that still run. Units: microseconds. */
+export type ThreadTimes = { readonly usByThread: ReadonlyMap<number, number>; readonly kernelUs: number };
 
-/** CPU time since the process began. Units: microseconds. */
-export type ThreadTimes = Readonly<Record<ThreadUse, number>> & { readonly kernel: number };
+/** What a process used: its first thread, the busiest of the others, the rest (garbage collection, thread pool). */
+export type UsedTimes = {
+  readonly mainUs: number;
+  readonly busiestUs: number;
+  readonly otherUs: number;
+  readonly kernelUs: number;
+};
 
-/** Units: microseconds of one clock tick of /proc, which is 1/100 s on every Linux that Node supports. */
+/** One clock tick of /proc, which is 1/100 s on every Linux that Node supports. Units: microseconds. */
 const tickUs = 10_000;
 
-function useOf(pid: number, thread: string, name: string): ThreadUse {
-  if (Number(thread) === pid) return 'main';
-  return name.startsWith('skyshard-apply') || name.startsWith('WorkerThread') ? 'apply' : 'other';
-}
-
-/** Reads the CPU time of all threads of a process. Threads that have ended are not counted. */
+/** Reads the CPU time of all threads of a process. */
 export function threadTimes(pid: number): ThreadTimes {
-  const times = { main: 0, apply: 0, other: 0, kernel: 0 };
+  const usByThread = new Map<number, number>();
+  let kernelUs = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     const folder = `/proc/${pid}/task/${thread}`;
     try {
-      const use = useOf(pid, thread, readFileSync(`${folder}/comm`, 'latin1'));
-      times[use] += Number(readFileSync(`${folder}/schedstat`, 'latin1').split(' ')[0]) / 1000;
+      usByThread.set(Number(thread), Number(readFileSync(`${folder}/schedstat`, 'latin1').split(' ')[0]) / 1000);
       // The name may hold spaces, so fields are counted from behind it; system time is the 13th from there.
-      const fields = readFileSync(`${folder}/stat`, 'latin1').split(') ')[1]!.split(' ');
-      times.kernel += Number(fields[12]) * tickUs;
+      kernelUs += Number(readFileSync(`${folder}/stat`, 'latin1').split(') ')[1]!.split(' ')[12]) * tickUs;
     } catch {
       // The thread ended between the listing and the reading.
     }
   }
-  return times;
+  return { usByThread, kernelUs };
 }
 
-/** Returns what a process used between two readings. */
-export function timesBetween(before: ThreadTimes, after: ThreadTimes): ThreadTimes {
-  return {
-    main: after.main - before.main,
-    apply: after.apply - before.apply,
-    other: after.other - before.other,
-    kernel: after.kernel - before.kernel,
-  };
+/** Returns what a process used since an earlier reading. */
+export function usedSince(before: ThreadTimes, pid: number): UsedTimes {
+  const now = threadTimes(pid);
+  const used = [...now.usByThread].map(([thread, us]) => ({ thread, us: us - (before.usByThread.get(thread) ?? 0) }));
+  const mainUs = used.find(({ thread }) => thread === pid)?.us ?? 0;
+  const others = used.filter(({ thread }) => thread !== pid).map(({ us }) => us);
+  const busiestUs = Math.max(0, ...others);
+  const otherUs = others.reduce((total, us) => total + us, 0) - busiestUs;
+  return { mainUs, busiestUs, otherUs, kernelUs: now.kernelUs - before.kernelUs };
 }
 
 /** Memory of a process that is neither of files nor shared: heaps, stacks, buffers. Units: bytes. */
