@@ -53,6 +53,8 @@ export class FaultyCluster implements AsyncDisposable {
   readonly #slots: Slot[];
   readonly #inboxes: Parcel[][];
   readonly #lines = new Map<string, Line>();
+  /** Lines whose source may owe something above the mark that was sent. */
+  readonly #ready = new Set<Line>();
 
   constructor(options: FaultyClusterOptions) {
     this.#options = options;
@@ -84,7 +86,7 @@ export class FaultyCluster implements AsyncDisposable {
       if (idleTurns === 0) continue;
       if (this.#slots.every((slot) => slot.outbox.owedCount === 0)) break;
       // Whatever was lost without leaving a trace is sent again from the outbox.
-      for (const line of this.#lines.values()) line.sentMark = 0;
+      for (const line of this.#lines.values()) this.#rewind(line, 0);
       this.faults.rewinds++;
     }
     const sum = (count: (slot: Slot) => number): number => this.#slots.reduce((total, slot) => total + count(slot), 0);
@@ -112,7 +114,7 @@ export class FaultyCluster implements AsyncDisposable {
 
   /** Does one thing somewhere. Returns false when there is nothing to do anywhere. */
   #turn(random: SeededRandom): boolean {
-    const lines = [...this.#lines.values()].filter((line) => this.#isOwing(line));
+    const lines = [...this.#ready];
     const busy = this.#slots.filter((slot) => slot.hasUnapplied || this.#inboxes[slot.index]!.length > 0);
     const choices = lines.length + busy.length;
     if (choices === 0) return false;
@@ -122,14 +124,25 @@ export class FaultyCluster implements AsyncDisposable {
     return true;
   }
 
-  #isOwing(line: Line): boolean {
-    for (const _batch of this.#slots[line.source]!.outbox.batches(line.target, line.sentMark, 1)) return true;
-    return false;
+  #line(source: number, target: number): Line {
+    const key = `${source}/${target}`;
+    const line = this.#lines.get(key) ?? { source, target, sentMark: 0 };
+    this.#lines.set(key, line);
+    return line;
+  }
+
+  #rewind(line: Line, mark: number): void {
+    line.sentMark = mark;
+    this.#ready.add(line);
   }
 
   #send(line: Line, random: SeededRandom): void {
     const source = this.#slots[line.source]!;
     const batches = [...source.outbox.batches(line.target, line.sentMark, 1 + random.below(4))];
+    if (batches.length === 0) {
+      this.#ready.delete(line);
+      return;
+    }
     const origin = { slot: line.source, generation: source.generation, previousMark: batches[0]!.previousMark };
     const writer = new ByteWriter(1024);
     const items = batches.flatMap((batch) => batch.items);
@@ -160,17 +173,14 @@ export class FaultyCluster implements AsyncDisposable {
       parcels.map((parcel) => parcel.bytes),
       this.#options.appendMs,
     );
-    for (const { target } of result.batches) {
-      const key = `${slot.index}/${target}`;
-      if (!this.#lines.has(key)) this.#lines.set(key, { source: slot.index, target, sentMark: 0 });
-    }
+    for (const { target } of result.batches) this.#ready.add(this.#line(slot.index, target));
     parcels.forEach(({ line, lastMark }, index) => {
       const outcome = result.outcomes[index]!;
       invariant(outcome.status !== 'refused', 'a slot with room refuses nothing');
       if (line === null) return;
       if (outcome.status === 'gap') {
         this.faults.gaps++;
-        line.sentMark = outcome.lastMark;
+        this.#rewind(line, outcome.lastMark);
       } else if (random.below(10) === 0) {
         this.faults.unacknowledged++;
       } else {
@@ -186,7 +196,7 @@ export class FaultyCluster implements AsyncDisposable {
     await this.#slots[index]![Symbol.asyncDispose]();
     this.#slots[index] = this.#open(index);
     this.#inboxes[index] = this.#inboxes[index]!.filter((parcel) => parcel.line === null);
-    for (const line of this.#lines.values()) if (line.source === index) line.sentMark = 0;
+    for (const line of this.#lines.values()) if (line.source === index) this.#rewind(line, 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
