@@ -90,8 +90,10 @@ function parseShard(raw: unknown, index: number, slots: number, nodes: ReadonlyM
   if (!nodes.has(primary)) fail(`${where}.primary`, `no node is named "${primary}"`);
   const replicas = shard['replicas'] ?? [];
   if (!Array.isArray(replicas)) fail(`${where}.replicas`, 'must be an array of node names');
-  if (replicas.length > 0) fail(`${where}.replicas`, 'replicas need a replicated log, which this version does not have; leave it empty');
-  if (!Array.isArray(shard['slots']) || shard['slots'].length === 0) fail(`${where}.slots`, 'must be an array of ranges');
+  if (replicas.length > 0)
+    fail(`${where}.replicas`, 'replicas need a replicated log, which this version does not have; leave it empty');
+  if (!Array.isArray(shard['slots']) || shard['slots'].length === 0)
+    fail(`${where}.slots`, 'must be an array of ranges');
   const indexes = shard['slots'].flatMap((range, at) => slotsOfRange(range, `${where}.slots[${at}]`, slots));
   return { name: asText(shard['name'], `${where}.name`), primary, replicas: [], slots: indexes.sort((a, b) => a - b) };
 }
