@@ -1,12 +1,12 @@
 /** All plans by method. A method without a plan is not built yet. */
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { emptyAnswer, type Plan, planDefaults } from '../plan.ts';
+import { absentPlans } from './absent.ts';
 import { actorPlans } from './actors.ts';
 import { feedPlans } from './feeds.ts';
 import { graphPlans } from './graph.ts';
 import { identityPlans } from './identity.ts';
 import { interactionPlans } from './interactions.ts';
-import { labelPlans } from './labels.ts';
 import { moderationPlans } from './moderation.ts';
 import { notificationPlans } from './notifications.ts';
 import { recordPlans } from './records.ts';
@@ -31,6 +31,6 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...notificationPlans,
     ...moderationPlans,
     ...identityPlans,
-    ...labelPlans,
+    ...absentPlans,
   ].map((plan) => [plan.method, plan]),
 );

@@ -1,0 +1,55 @@
+/**
+ * What nobody can have yet: labels, bookmarks, thread mutes.
+ *
+ * Nothing brings these in, so the true answer is that there are none: empty, or one "no" for each item asked. They are answered
+ * because every view of the AppView asks for them; each becomes a real plan when its data comes in.
+ */
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
+import type { MethodName } from '../../proto/generated/bsky-service.ts';
+import { emptyAnswer, type Plan, planDefaults } from '../plan.ts';
+
+/** Makes a plan whose answer depends on nothing but the items asked, which `items` reads and `place` names. */
+function absentPlan(
+  method: MethodName,
+  place: string,
+  items: (request: Buffer) => readonly string[],
+  answerFor: (items: readonly string[]) => Uint8Array,
+): Plan {
+  return {
+    method,
+    itemsMax: planDefaults.itemsMax,
+    timeoutMs: planDefaults.timeoutMs,
+    isShared: false,
+    run: (request, context) => {
+      const asked = items(request);
+      if (asked.length > planDefaults.itemsMax) {
+        throw new DataPlaneError('ResourceExhausted', `${place}: more than ${planDefaults.itemsMax} items`);
+      }
+      context.admit(asked.length);
+      return answerFor(asked);
+    },
+  };
+}
+
+/** The methods whose data nothing brings in yet. */
+export const absentPlans: readonly Plan[] = [
+  absentPlan(
+    'GetLabels',
+    'GetLabelsRequest.subjects',
+    (request) => decodeMessage('GetLabelsRequest', request).subjects,
+    () => emptyAnswer,
+  ),
+  absentPlan(
+    'GetBookmarksByActorAndSubjects',
+    'GetBookmarksByActorAndSubjectsRequest.uris',
+    (request) => decodeMessage('GetBookmarksByActorAndSubjectsRequest', request).uris,
+    (uris) => encodeMessage('GetBookmarksByActorAndSubjectsResponse', { bookmarks: uris.map(() => ({})) }),
+  ),
+  absentPlan(
+    'GetThreadMutesOnSubjects',
+    'GetThreadMutesOnSubjectsRequest.threadRoots',
+    (request) => decodeMessage('GetThreadMutesOnSubjectsRequest', request).threadRoots,
+    (roots) => encodeMessage('GetThreadMutesOnSubjectsResponse', { muted: roots.map(() => false) }),
+  ),
+];
