@@ -130,6 +130,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   invalidateFeeds = reads.invalidateFeeds;
   const status = (): Promise<object> => nodeStatus(name, map, links);
   registerSlotMetrics(registry, links);
+  const closeSlots = async (): Promise<void> => {
+    await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
+    for (const { environment } of readers.values()) await environment.close();
+  };
   const serving = await startServing({
     host: options.host,
     port: options.port,
@@ -143,11 +147,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     registry,
     onFault: failure.reject,
     clock: options.clock ?? systemClock,
+  }).catch(async (thrown: unknown) => {
+    // Nobody can close what never started to serve.
+    await closeSlots();
+    throw thrown;
   });
   const close = async (): Promise<void> => {
     await serving.close();
-    await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
-    for (const { environment } of readers.values()) await environment.close();
+    await closeSlots();
   };
   return {
     port: serving.port,
