@@ -1,9 +1,9 @@
 /** Runs seeded histories against the model until a time is up, and says the first seed that fails. */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
+import { makeMemoryFolder } from '../support/memory-folder.ts';
 import { type FaultCounts, FaultyCluster, slotCounts } from './faulty-cluster.ts';
 import { makeHistory } from './history.ts';
 import { Model } from './model.ts';
@@ -32,12 +32,6 @@ export type SimulationOptions = {
   readonly slotCounts?: readonly number[];
 };
 
-/** A folder in memory where there is one: what is proved here does not need a disk. */
-function simulationFolder(): string {
-  const shm = statSync('/dev/shm', { throwIfNoEntry: false })?.isDirectory() === true ? '/dev/shm' : tmpdir();
-  return mkdtempSync(join(shm, 'skyshard-simulation-'));
-}
-
 type Run = { readonly seed: number; readonly slots: number; readonly steps: number };
 
 /** Runs one history. Returns how it was read differently from what was meant. */
@@ -56,7 +50,7 @@ async function runHistory(
 }
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
-  const folder = simulationFolder();
+  const folder = makeMemoryFolder('skyshard-simulation-');
   const clusters = new Map<number, FaultyCluster>();
   const counts = { histories: 0, entries: 0, facts: 0 };
   const endMs = systemClock.monotonicMs() + options.durationMs;

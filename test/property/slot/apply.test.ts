@@ -1,0 +1,139 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Entry } from '../../../src/atproto/entry.ts';
+import { encodeEntry } from '../../../src/atproto/entry-codec.ts';
+import { ByteWriter } from '../../../src/base/bytes.ts';
+import { type SeededRandom, seededRandom } from '../../../src/base/seeded-random.ts';
+import { graphEntries } from '../../../src/demo/graph-output.ts';
+import { type Chunk, readChunk, writeChunk } from '../../../src/log/chunk.ts';
+import { slotOf } from '../../../src/shardmap/slot-of.ts';
+import { Slot } from '../../../src/slot/slot.ts';
+import { makeHistory, type OutsideEntry } from '../../simulation/history.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+
+const appendMs = Date.UTC(2030, 0, 1);
+const mapBytes = 2 ** 28;
+const slots = 4;
+let folder = '';
+let opened = 0;
+
+beforeAll(() => {
+  folder = makeMemoryFolder('skyshard-apply-');
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function openSlot(index: number): Slot {
+  return Slot.open({ index, slots, path: join(folder, String(opened++)), mapBytes });
+}
+
+function chunkOf(chunk: Chunk): Buffer {
+  const writer = new ByteWriter(1024);
+  writeChunk(writer, chunk);
+  return writer.finish();
+}
+
+function outsideChunk(slot: number, entries: readonly Entry[]): Buffer {
+  return chunkOf({ slot, origin: null, items: entries.map((entry) => encodeEntry(entry)), marks: [] });
+}
+
+/** Everything that comes to slot 0 of 4 in one history: its own entries, and the effects of the others, in some order of both. */
+async function inputsOf(entries: readonly OutsideEntry[], random: SeededRandom): Promise<Buffer[]> {
+  const inputs: Buffer[] = [];
+  const own = entries.filter((entry) => slotOf(entry.did, slots) === 0);
+  while (own.length > 0) inputs.push(outsideChunk(0, own.splice(0, 1 + random.below(4))));
+  for (let source = 1; source < slots; source++) {
+    await using slot = openSlot(source);
+    const theirs = entries.filter((entry) => slotOf(entry.did, slots) === source);
+    while (theirs.length > 0) slot.run([outsideChunk(source, theirs.splice(0, 1 + random.below(6)))], appendMs);
+    let at = 0;
+    for (const { previousMark, items, marks } of slot.outbox.batches(0)) {
+      at += random.below(inputs.length - at + 1);
+      inputs.splice(at++, 0, chunkOf({ slot: 0, origin: { slot: source, generation: 1, previousMark }, items, marks }));
+    }
+  }
+  return inputs;
+}
+
+type Outcome = { readonly digest: string; readonly owed: string; readonly head: number };
+
+/** What a slot holds, and what it owes to others with its marks, however it is cut into batches. */
+function outcomeOf(slot: Slot): Outcome {
+  const owed = [...slot.outbox.batches()].flatMap(({ target, items, marks }) =>
+    items.map((item, index) => `${target} ${marks[index]} ${Buffer.from(item).toString('hex')}`),
+  );
+  return { digest: slot.digest(), owed: owed.join('\n'), head: slot.head };
+}
+
+async function run(inputs: readonly Buffer[], random: SeededRandom | null): Promise<Outcome> {
+  await using slot = openSlot(0);
+  const waiting = [...inputs];
+  while (waiting.length > 0 || slot.hasUnapplied) {
+    const chunks = waiting.splice(0, random === null ? 1 : 1 + random.below(20));
+    for (const outcome of slot.run(chunks, appendMs).outcomes) expect(outcome.status).toBe('durable');
+  }
+  return outcomeOf(slot);
+}
+
+function historyOf(seed: number): readonly OutsideEntry[] {
+  return makeHistory({ random: seededRandom(seed), name: `p${seed}`, steps: 80 }).entries;
+}
+
+const seeds = fc.integer({ min: 1, max: 2 ** 31 });
+
+describe('apply', () => {
+  it('gives two slots that are fed the same log the same digest, and owes the same effects', async () => {
+    const entries = [...graphEntries({ seed: 5, records: 1_500 })];
+    const inputs = await inputsOf(entries, seededRandom(5));
+    const [first, second] = [await run(inputs, null), await run(inputs, null)];
+    expect(first).toEqual(second);
+    expect(first.owed.length).toBeGreaterThan(10_000);
+  });
+
+  it('does not depend on how chunks are gathered into transactions', async () => {
+    const check = async (seed: number): Promise<void> => {
+      const random = seededRandom(seed);
+      const inputs = await inputsOf(historyOf(seed), random);
+      const alone = await run(inputs, null);
+      expect(await run(inputs, random)).toEqual(alone);
+      expect(await run(inputs, random)).toEqual(alone);
+    };
+    await fc.assert(fc.asyncProperty(seeds, check), { numRuns: 15 });
+    const graph = await inputsOf([...graphEntries({ seed: 6, records: 1_500 })], seededRandom(6));
+    expect(await run(graph, seededRandom(7))).toEqual(await run(graph, null));
+  });
+
+  it('drops effects that it has, alone and as part of what comes again', async () => {
+    const check = async (seed: number): Promise<void> => {
+      const random = seededRandom(seed);
+      const inputs = await inputsOf(historyOf(seed), random);
+      const isEffects = (bytes: Buffer): boolean => readChunk(bytes).origin !== null;
+      const repeated = inputs.flatMap((bytes, index) => {
+        const earlier = inputs.slice(0, index + 1).filter(isEffects);
+        const again = earlier.length === 0 ? [] : [earlier[random.below(earlier.length)]!];
+        return isEffects(bytes) && random.below(2) === 0 ? [bytes, bytes, ...again] : [bytes, ...again];
+      });
+      expect(repeated.length).toBeGreaterThanOrEqual(inputs.length);
+      expect(await run(repeated, random)).toEqual(await run(inputs, null));
+    };
+    await fc.assert(fc.asyncProperty(seeds, check), { numRuns: 15 });
+  });
+
+  it('names its last mark when effects are missing, and takes them from there', async () => {
+    const inputs = await inputsOf([...graphEntries({ seed: 9, records: 2_000 })], seededRandom(9));
+    const fromTwo = inputs.filter((bytes) => readChunk(bytes).origin?.slot === 2);
+    expect(fromTwo.length).toBeGreaterThan(5);
+    await using slot = openSlot(0);
+    slot.run(fromTwo.slice(0, 2), appendMs);
+    const before = outcomeOf(slot);
+    const lastMark = readChunk(fromTwo[1]!).marks.at(-1);
+    expect(slot.run(fromTwo.slice(3), appendMs).outcomes).toEqual(
+      fromTwo.slice(3).map(() => ({ status: 'gap', lastMark })),
+    );
+    expect(outcomeOf(slot)).toEqual(before);
+    slot.run(fromTwo.slice(2), appendMs);
+    expect(outcomeOf(slot)).toEqual(await run(fromTwo, null));
+  });
+});

@@ -1,0 +1,9 @@
+import { mkdtempSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Makes a temporary folder in memory where there is one: what is proved there does not need a disk. */
+export function makeMemoryFolder(prefix: string): string {
+  const isShared = statSync('/dev/shm', { throwIfNoEntry: false })?.isDirectory() === true;
+  return mkdtempSync(join(isShared ? '/dev/shm' : tmpdir(), prefix));
+}
