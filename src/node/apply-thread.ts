@@ -96,10 +96,10 @@ async function main(options: ApplyThreadOptions): Promise<void> {
 }
 
 function postFeeds(slot: Slot): void {
-  const { touchedFeeds } = slot.state;
-  if (touchedFeeds.size === 0) return;
-  post({ type: 'feeds', slot: slot.index, owners: [...touchedFeeds] });
-  touchedFeeds.clear();
+  const { touchedOwners } = slot.state;
+  if (touchedOwners.size === 0) return;
+  post({ type: 'feeds', slot: slot.index, owners: [...touchedOwners] });
+  touchedOwners.clear();
 }
 
 await main(workerData as ApplyThreadOptions);

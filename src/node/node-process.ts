@@ -21,6 +21,7 @@ import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
 
+/** What a node starts with; checked settings, the map apart. */
 export type NodeOptions = {
   readonly name: string;
   /** The parsed JSON of the shard map. */
@@ -118,8 +119,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
   // Commits may be told of before there is anything that remembers feeds.
-  let invalidateFeeds: FeedListener = () => {};
-  const links = await startApplyThreads(options, map, (slot, owners) => invalidateFeeds(slot, owners), failure.reject);
+  let forgetOwners: FeedListener = () => {};
+  const links = await startApplyThreads(options, map, (slot, owners) => forgetOwners(slot, owners), failure.reject);
   const readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
   const reads = createReadHandlers({
     slots: map.slots,
@@ -127,7 +128,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     refreshReads: (slot) => readers.get(slot)?.environment.refreshReads(),
     prefetchReads: options.prefetchReads,
   });
-  invalidateFeeds = reads.invalidateFeeds;
+  forgetOwners = reads.forgetOwners;
   const status = (): Promise<object> => nodeStatus(name, map, links);
   registerSlotMetrics(registry, links);
   const closeSlots = async (): Promise<void> => {

@@ -1,3 +1,4 @@
+import type { ActorCache } from '../slot/read/actor-cache.ts';
 import type { AnswerWriter } from '../slot/read/answer-writer.ts';
 import type { FeedCache } from '../slot/read/feed-cache.ts';
 import type { RowFinder } from '../slot/read/row-finder.ts';
@@ -8,6 +9,7 @@ export type ReadContext = {
   readonly lookup: SlotLookup;
   readonly finder: RowFinder;
   readonly feeds: FeedCache;
+  readonly actors: ActorCache;
   /** One answer at a time: handlers are synchronous. */
   readonly answer: AnswerWriter;
   readonly prefetchReads: boolean;

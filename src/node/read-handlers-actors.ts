@@ -26,10 +26,11 @@ const emptyAnswer = Buffer.alloc(0);
 /** Handles longer than this are in no key. Units: characters. */
 const handleLengthMax = 253;
 
-function* actorKeys({ lookup }: ReadContext, request: Buffer): Generator<RowKey> {
+function* actorKeys({ lookup, actors }: ReadContext, request: Buffer): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'dids');
   while (scanner.next()) {
     if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    if (actors.has(request, scanner.start, scanner.end)) continue;
     const did = request.utf8Slice(scanner.start, scanner.end);
     const state = lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
@@ -61,9 +62,9 @@ function identity({ lookup }: ReadContext, request: Uint8Array): Buffer {
 
 /** The handlers of reads about actors. */
 export function actorReads(context: ReadContext): Map<string, CallHandler> {
-  const { answer, lookup } = context;
+  const { answer, lookup, actors } = context;
   const readInfos = (request: Buffer): Buffer => {
-    writeActorInfos(answer.clear(), lookup, request);
+    writeActorInfos(answer.clear(), actors, request);
     return answer.copy();
   };
   return new Map<string, CallHandler>([

@@ -5,6 +5,8 @@
  * `prefetchReads` the pages of many rows are first read on another thread, for data that is larger than memory.
  */
 
+import { ActorCache } from '../slot/read/actor-cache.ts';
+import { actorInfo } from '../slot/read/actor-infos.ts';
 import { AnswerWriter } from '../slot/read/answer-writer.ts';
 import { FeedCache } from '../slot/read/feed-cache.ts';
 import { RowFinder } from '../slot/read/row-finder.ts';
@@ -17,6 +19,7 @@ import { feedReads } from './read-handlers-feeds.ts';
 import { graphReads } from './read-handlers-graph.ts';
 import { recordReads } from './read-handlers-records.ts';
 
+/** How reads find the slots of this node. */
 export type ReadOptions = {
   /** Slots of the cluster. */
   readonly slots: number;
@@ -26,15 +29,16 @@ export type ReadOptions = {
   readonly refreshReads: (slot: number) => void;
   /** Reads pages on another thread first, in methods that ask for many rows. */
   readonly prefetchReads?: boolean;
-  /** Authors whose newest feed items are remembered. */
-  readonly authorsCached?: number;
+  /** Owners whose info, and as many whose newest feed items, are remembered. */
+  readonly ownersCached?: number;
 };
 
+/** The handlers of all reads, and the one thing that they must be told. */
 export type Reads = {
   /** By method name. */
   readonly handlers: Map<string, CallHandler>;
-  /** Must be called with the owners whose feeds a commit changed, before anything that waits for the commit is answered. */
-  readonly invalidateFeeds: (slot: number, owners: readonly number[]) => void;
+  /** Must be called with the owners whose feeds or infos a commit changed, before anything that waits for the commit is answered. */
+  readonly forgetOwners: (slot: number, owners: readonly number[]) => void;
 };
 
 /** Makes the handlers of all reads. */
@@ -43,7 +47,8 @@ export function createReadHandlers(options: ReadOptions): Reads {
   const context: ReadContext = {
     lookup,
     finder: new RowFinder(lookup),
-    feeds: new FeedCache(lookup, options.authorsCached),
+    feeds: new FeedCache(lookup, options.ownersCached),
+    actors: new ActorCache(lookup, actorInfo, options.ownersCached),
     answer: new AnswerWriter(),
     prefetchReads: options.prefetchReads ?? false,
   };
@@ -55,9 +60,10 @@ export function createReadHandlers(options: ReadOptions): Reads {
   ]);
   return {
     handlers,
-    invalidateFeeds: (slot, owners) => {
+    forgetOwners: (slot, owners) => {
       options.refreshReads(slot);
       context.feeds.forget(slot, owners);
+      context.actors.forget(slot, owners);
     },
   };
 }

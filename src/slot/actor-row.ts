@@ -11,6 +11,7 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
+/** An owner as an account: what its identity and account events, and takedowns, have made of it. */
 export type ActorRow = {
   readonly did: string;
   /** Lower case; null when no handle proves this DID. */
@@ -31,6 +32,7 @@ function actorKey(owner: number): Buffer {
   return beginKey(owner, tableCode.actor).finish();
 }
 
+/** Returns the actor, or undefined for an owner that was only ever pointed at, or whose account is deleted. */
 export function getActor(state: SlotState, owner: number): ActorRow | undefined {
   const value = state.rows.getVolatile(actorKey(owner));
   if (value === undefined) return undefined;
@@ -48,6 +50,7 @@ export function getActor(state: SlotState, owner: number): ActorRow | undefined 
   };
 }
 
+/** Writes the whole row; callers change a field by spreading what they read. */
 export function putActor(state: SlotState, owner: number, row: ActorRow): void {
   valueWriter.u8(actorVersion).u8((row.handle === null ? 0 : 1) | (row.takedownRef === null ? 0 : 2));
   writeDid(valueWriter, row.did);
@@ -58,9 +61,12 @@ export function putActor(state: SlotState, owner: number, row: ActorRow): void {
   writeEntryTime(valueWriter, row.identityMs);
   writeEntryTime(valueWriter, row.accountMs);
   state.rows.put(actorKey(owner), valueWriter.finish());
+  state.touchedOwners.add(owner);
 }
 
+/** Forgets an account: actor, repo and identity. Records, edges and private data have rows of their own and stay. */
 export function removeActor(state: SlotState, owner: number): void {
+  state.touchedOwners.add(owner);
   for (const table of [tableCode.actor, tableCode.repo, tableCode.identity])
     state.rows.remove(beginKey(owner, table).finish());
 }
@@ -88,6 +94,7 @@ export function ensureActor(state: SlotState, owner: number, did: string): Actor
  */
 export type RepoRow = { readonly rev: string; readonly resyncRev: string; readonly deletedMs: number | null };
 
+/** Returns where the repo stands, or undefined before its first commit or snapshot. */
 export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
   const value = state.rows.getVolatile(beginKey(owner, tableCode.repo).finish());
   if (value === undefined) return undefined;
@@ -99,18 +106,22 @@ export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
   };
 }
 
+/** Writes where the repo stands. */
 export function putRepo(state: SlotState, owner: number, row: RepoRow): void {
   valueWriter.text(row.rev).text(row.resyncRev);
   if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
   state.rows.put(beginKey(owner, tableCode.repo).finish(), valueWriter.finish());
 }
 
+/** Forgets where the repo stands, so that its next commit counts as its first. */
 export function removeRepo(state: SlotState, owner: number): void {
   state.rows.remove(beginKey(owner, tableCode.repo).finish());
 }
 
+/** What the DID document said when it was last resolved: JSON objects by fragment id, as GetIdentityByDid serves them. */
 export type IdentityRow = { readonly keysJson: string; readonly servicesJson: string; readonly resolvedMs: number };
 
+/** Returns the keys and services of the DID document, or undefined when none was ever resolved. */
 export function getIdentity(state: SlotState, owner: number): IdentityRow | undefined {
   const value = state.rows.getVolatile(beginKey(owner, tableCode.identity).finish());
   if (value === undefined) return undefined;
@@ -118,6 +129,7 @@ export function getIdentity(state: SlotState, owner: number): IdentityRow | unde
   return { resolvedMs: readEntryTime(reader), keysJson: reader.text(), servicesJson: reader.text() };
 }
 
+/** Replaces what is known of the DID document. */
 export function putIdentity(state: SlotState, owner: number, row: IdentityRow): void {
   writeEntryTime(valueWriter, row.resolvedMs);
   state.rows.put(
@@ -144,10 +156,12 @@ function blobTakedownKey(owner: number, cid: string): Buffer {
   return beginKey(owner, tableCode.blobTakedown).text(cid).finish();
 }
 
+/** Returns the takedown ref of a blob, which may be empty, or undefined while the blob is not taken down. */
 export function getBlobTakedown(state: SlotState, owner: number, cid: string): string | undefined {
   return state.rows.get(blobTakedownKey(owner, cid))?.utf8Slice();
 }
 
+/** Takes a blob down, or with a `ref` of null lifts that. The blob itself need not be known here. */
 export function setBlobTakedown(state: SlotState, owner: number, cid: string, ref: string | null): void {
   if (ref === null) state.rows.remove(blobTakedownKey(owner, cid));
   else state.rows.put(blobTakedownKey(owner, cid), Buffer.from(ref));

@@ -2,6 +2,7 @@
 import type { RecordRef } from '../atproto/compact-key.ts';
 import { invariant } from '../base/invariant.ts';
 import { renderEdgeRecord } from './edge-record.ts';
+import { touchInfo } from './info-record.ts';
 import { encodeRecordRow, getRecordRow, type RecordRow, recordKey, sortMsOf } from './record-row.ts';
 import type { JsonObject } from './record-values.ts';
 import type { SlotState } from './slot-state.ts';
@@ -35,5 +36,6 @@ export function loadRecord(state: SlotState, owner: number, ref: RecordRef): App
 
 /** Writes a record's row; index functions call it with the form that they settled on. */
 export function putRecordRow(state: SlotState, record: AppliedRecord, row: RecordRow): void {
+  touchInfo(state, record.owner, record.ref.collection);
   state.rows.put(recordKey(record.owner, record.ref.collection, record.ref.rkey), encodeRecordRow(row));
 }

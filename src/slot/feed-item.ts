@@ -30,10 +30,12 @@ export type FeedItem = {
 
 const valueWriter = new ByteWriter(128);
 
+/** Returns the prefix of all of an owner's feed items, which ascend by sort time. */
 export function feedPrefix(owner: number): Buffer {
   return beginKey(owner, tableCode.feed).finish();
 }
 
+/** Returns the key of one feed item; between items of one time, collection and rkey decide. */
 export function feedKey(owner: number, sortMs: number, collection: string, rkey: string): Buffer {
   const key = beginKey(owner, tableCode.feed);
   writeEntryTime(key, sortMs);
@@ -42,13 +44,15 @@ export function feedKey(owner: number, sortMs: number, collection: string, rkey:
   return key.finish();
 }
 
+/** Writes a feed item and marks the owner's feed as changed, so that serving threads forget what they remember of it. */
 export function putFeedItem(state: SlotState, owner: number, item: FeedItem): void {
   valueWriter.u8(item.flags);
   if (item.post !== null) writeRecordRef(valueWriter, item.post);
   state.rows.put(feedKey(owner, item.sortMs, item.collection, item.rkey), valueWriter.finish());
-  state.touchedFeeds.add(owner);
+  state.touchedOwners.add(owner);
 }
 
+/** Removes a feed item, if it is there, and marks the owner's feed as changed. */
 export function removeFeedItem(
   state: SlotState,
   owner: number,
@@ -57,7 +61,7 @@ export function removeFeedItem(
   rkey: string,
 ): void {
   state.rows.remove(feedKey(owner, sortMs, collection, rkey));
-  state.touchedFeeds.add(owner);
+  state.touchedOwners.add(owner);
 }
 
 /** Reads one row of a feed scan. */

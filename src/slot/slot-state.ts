@@ -38,6 +38,8 @@ export const tableCode = {
 
 /** Names of the sub-databases of a slot's environment. */
 export const slotTables = { state: 'state', log: 'log', outbox: 'outbox' } as const;
+
+/** Those names as a list, for whoever opens the environment. */
 export const slotTableNames: readonly string[] = Object.values(slotTables);
 
 const keyWriter = new ByteWriter(2048);
@@ -62,8 +64,8 @@ export class SlotState {
   readonly rows: Table;
   readonly #ownerByDid = new Map<string, number>();
   #nextOwner = 0;
-  /** Owners whose author feed was written since this was last taken; what readers remember of them is stale. */
-  readonly touchedFeeds = new Set<number>();
+  /** Owners whose author feed or info was written since this was last taken; what readers remember of them is stale. */
+  readonly touchedOwners = new Set<number>();
 
   constructor(index: number, environment: Environment) {
     this.index = index;

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createReadHandlers } from '../../src/node/read-handlers.ts';
 import { decodeMessage } from '../../src/proto/codec.ts';
 import { feedType } from '../../src/proto/generated/bsky-service.ts';
 import {
@@ -132,6 +133,24 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
       expect(items.every(({ itemUri, postUri }) => itemUri === postUri)).toBe(true);
     }
     expect(await newest([didOf('silent'), didOf('nobody')], 10)).toEqual([]);
+  });
+
+  it('answers the same however few owners it remembers', async () => {
+    const authors = [...'abcdefghijklmnopqrstuvwxyz'].map((letter) => didOf(`author${letter}`));
+    authors.push('did:web:author.example', 'did:plc:short');
+    for (let index = 0; index < 120; index++) network.post(authors[(index * 11) % authors.length]!, `post ${index}`);
+    network.settle();
+    const stateOf = (slot: number) => network.cluster.slots[slot]?.state;
+    const few = createReadHandlers({ slots, stateOf, refreshReads: () => {}, ownersCached: 6 });
+    const request = encodeNewestByAuthors({ before: null, limit: 500, authors });
+    const ask = () => few.handlers.get(slotCalls.newestByAuthors)!(request, { method: '', epoch: 1, deadlineMs: 0 });
+    const expected = Buffer.from(await network.call(slotCalls.newestByAuthors, request));
+    expect(decodeNewestByAuthorsAnswer(expected)).toHaveLength(120);
+    for (let round = 0; round < 3; round++) expect(expected.equals(await ask())).toBe(true);
+    const post = network.post(authors[3]!, 'new');
+    network.cluster.settle();
+    for (const { state, index } of network.cluster.slots) few.forgetOwners(index, [...state.touchedOwners]);
+    expect(decodeNewestByAuthorsAnswer(await ask())[0]!.itemUri).toBe(post.uri);
   });
 
   it('shows in the merged feed what a commit has just changed', async () => {

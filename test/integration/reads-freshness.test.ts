@@ -43,7 +43,7 @@ afterEach(async () => {
 async function write(entry: Entry): Promise<void> {
   writer.postMessage(encodeEntry(entry));
   const [owners] = (await once(writer, 'message')) as [number[]];
-  reads.invalidateFeeds(0, owners);
+  reads.forgetOwners(0, owners);
 }
 
 function read(method: string, payload: Uint8Array): Uint8Array {

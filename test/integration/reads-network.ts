@@ -138,8 +138,8 @@ export class ReadsNetwork implements AsyncDisposable {
   settle(): this {
     this.cluster.settle();
     for (const { state, index } of this.cluster.slots) {
-      this.reads.invalidateFeeds(index, [...state.touchedFeeds]);
-      state.touchedFeeds.clear();
+      this.reads.forgetOwners(index, [...state.touchedOwners]);
+      state.touchedOwners.clear();
     }
     return this;
   }

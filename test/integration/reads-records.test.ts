@@ -188,6 +188,32 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
     });
   });
 
+  it('gives actors as they are after each change, though it remembers them', async () => {
+    network.profile(alice, 'alice.test');
+    network.settle();
+    const info = async () => (await network.ask('GetActorsRequest', { dids: [alice] })).actors[0]!;
+    expect(await info()).toMatchObject({ handle: 'alice.test', takenDown: false, labeler: false, upstreamStatus: '' });
+    network.write(alice, { type: 'actor-takedown', ref: 'REF' });
+    network.settle();
+    expect(await info()).toMatchObject({ takenDown: true, takedownRef: 'REF' });
+    network.write(alice, { type: 'record-takedown', collection: 'app.bsky.actor.profile', rkey: 'self', ref: 'REF-2' });
+    network.write(alice, { type: 'upstream-status', status: 'suspended' });
+    network.settle();
+    expect(await info()).toMatchObject({
+      upstreamStatus: 'suspended',
+      profile: { takenDown: true, takedownRef: 'REF-2' },
+    });
+    const service = network.put(alice, 'app.bsky.labeler.service', { policies: {}, createdAt: network.now }, 'self');
+    network.settle();
+    expect(await info()).toMatchObject({ labeler: true });
+    network.delete(service);
+    network.delete({ uri: `at://${alice}/app.bsky.actor.profile/self` });
+    network.identity(bob, 'alice.test');
+    network.settle();
+    expect(await info()).toMatchObject({ labeler: false, handle: '' });
+    expect(textOf((await info()).profile!.record)).toBe('null');
+  });
+
   it('finds the DID that holds a handle, and the rev, identity and seen time of an actor', async () => {
     network.profile(alice, 'alice.test');
     network.identity(bob, 'bob.test');

@@ -13,8 +13,8 @@ parentPort!.on('message', (item: Uint8Array | null) => {
     return;
   }
   slot.run([bytesOfChunk({ slot: 0, origin: null, items: [item], marks: [] })], appendMs++);
-  const owners = [...slot.state.touchedFeeds];
-  slot.state.touchedFeeds.clear();
+  const owners = [...slot.state.touchedOwners];
+  slot.state.touchedOwners.clear();
   parentPort!.postMessage(owners);
 });
 parentPort!.postMessage('ready');

@@ -19,11 +19,13 @@ function takedownOf(ref: string | null | undefined): Takedown {
   return { takenDown: ref !== null && ref !== undefined && ref !== '', takedownRef: ref ?? '' };
 }
 
+/** Returns the takedown of an actor; one that is unknown here is not taken down. */
 export function actorTakedown(state: SlotState, did: string): Takedown {
   const owner = ownerOfDid(state, did);
   return takedownOf(owner === undefined ? null : getActor(state, owner)?.takedownRef);
 }
 
+/** Returns the takedown of a record; one that is unknown here, or no AT-URI of a record, is not taken down. */
 export function recordTakedown(state: SlotState, uri: string): Takedown {
   const ref = parseRecordUri(uri);
   const owner = ref === undefined ? undefined : ownerOfDid(state, ref.did);

@@ -4,11 +4,11 @@ import { wireType } from '../../proto/message-decoder.ts';
 import { getActor } from '../actor-row.ts';
 import { type JsonObject, objectOf, textOf } from '../record-values.ts';
 import { beginKey, type SlotState, tableCode } from '../slot-state.ts';
-import type { AnswerWriter } from './answer-writer.ts';
+import type { ActorCache } from './actor-cache.ts';
+import { AnswerWriter } from './answer-writer.ts';
 import { writeAbsentRecord, writeRecord } from './record-answer.ts';
 import { RecordView } from './record-view.ts';
 import { type KnownCollection, knownCollection } from './row-finder.ts';
-import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
 const requestField = { dids: 1, ageAssuranceDids: 3 } as const;
 const field = {
@@ -137,19 +137,32 @@ function ageAssuranceDids(request: Buffer): ReadonlySet<string> | null {
   return dids;
 }
 
+const infoWriter = new AnswerWriter();
+
+/** Returns the ActorInfo of a known owner, without what a request asks for besides. */
+export function actorInfo(state: SlotState, owner: number): Buffer {
+  writeKnownActor(infoWriter.clear(), state, owner);
+  return infoWriter.copy();
+}
+
+/** Returns the ActorInfo of an owner that its slot has never heard of. */
+function unknownInfo(): Buffer {
+  writeUnknownActor(infoWriter.clear());
+  return infoWriter.copy();
+}
+
+const unknown = unknownInfo();
+
 /** Writes one ActorInfo for each DID of a request, in order. */
-export function writeActorInfos(into: AnswerWriter, lookup: SlotLookup, request: Buffer): void {
+export function writeActorInfos(into: AnswerWriter, cache: ActorCache, request: Buffer): void {
   const withAgeAssurance = ageAssuranceDids(request);
   const scanner = new FieldScanner(request, 'dids');
   while (scanner.next()) {
     if (scanner.number !== requestField.dids || scanner.wire !== wireType.sized) continue;
-    const did = request.utf8Slice(scanner.start, scanner.end);
-    const state = lookup.stateOf(did);
-    const owner = ownerOfDid(state, did);
+    const info = cache.get(request, scanner.start, scanner.end) ?? unknown;
     const start = into.begin(1, 2);
-    if (owner === undefined) writeUnknownActor(into);
-    else writeKnownActor(into, state, owner);
-    if (withAgeAssurance?.has(did)) writeAgeAssurance(into);
+    into.raw(info);
+    if (withAgeAssurance?.has(request.utf8Slice(scanner.start, scanner.end))) writeAgeAssurance(into);
     into.end(start, 2);
   }
 }

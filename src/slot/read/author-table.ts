@@ -1,12 +1,9 @@
 /**
- * A fixed table from authors to their newest feed items, found by the bytes of a `did:plc` without making strings.
- *
- * Owns: places, which are given out once and never moved; the times of the remembered items in one flat array, so that passing over an
- * author costs a look or two at memory. Refuses: more authors than its size.
+ * Authors with their newest feed items. Their times stand in one flat array, so that passing over an author costs a look or two at memory.
  */
-
 import type { SlotState } from '../slot-state.ts';
 import type { FeedRun } from './feed-run.ts';
+import { PlaceTable } from './place-table.ts';
 
 /** Newest items kept for each author. */
 export const itemsPerAuthor = 24;
@@ -19,120 +16,26 @@ export type KnownAuthor = {
   readonly run: FeedRun;
 };
 
-const plcIdBytes = 24;
-const plcDidBytes = 32;
-const plcHead = Buffer.from('did:plc:', 'latin1');
-
-function isPlc(source: Buffer, start: number, end: number): boolean {
-  if (end - start !== plcDidBytes) return false;
-  for (let index = 0; index < plcHead.length; index++) if (source[start + index] !== plcHead[index]) return false;
-  return true;
-}
-
-function ownerKey(slot: number, owner: number): number {
-  return slot * 2 ** 32 + owner;
-}
-
 /** Authors up to a number that is set once. */
 export class AuthorTable {
-  readonly #max: number;
-  readonly #mask: number;
-  /** Open addressing: place + 1, 0 where nobody stands. */
-  readonly #buckets: Int32Array;
-  readonly #ids: Buffer;
-  readonly #placeByOtherDid = new Map<string, number>();
-  readonly #placeByOwner = new Map<number, number>();
-  readonly #authors: (KnownAuthor | undefined)[] = [];
-  /** Times of each author's items, newest first. Units: ms. */
+  readonly places: PlaceTable<KnownAuthor>;
+  /** Times of each author's items, newest first, by place. Units: ms. */
   readonly times: Float64Array;
-  /** How many of them there are. */
+  /** How many of them there are, by place. */
   readonly counts: Uint8Array;
-  size = 0;
 
   constructor(max: number) {
-    this.#max = max;
-    const buckets = 2 ** Math.ceil(Math.log2(max * 2));
-    this.#mask = buckets - 1;
-    this.#buckets = new Int32Array(buckets);
-    this.#ids = Buffer.alloc(max * plcIdBytes);
+    this.places = new PlaceTable(max);
     this.times = new Float64Array(max * itemsPerAuthor);
     this.counts = new Uint8Array(max);
   }
 
-  get isFull(): boolean {
-    return this.size >= this.#max;
-  }
-
-  #bucketAt(source: Buffer, at: number): number {
-    let hash = 0x811c9dc5;
-    for (let index = at; index < at + plcIdBytes; index += 4) {
-      const word = source[index]! | (source[index + 1]! << 8) | (source[index + 2]! << 16) | (source[index + 3]! << 24);
-      hash = Math.imul(hash ^ word, 0x9e3779b1);
-      hash ^= hash >>> 15;
-    }
-    return hash & this.#mask;
-  }
-
-  #isIdOf(place: number, source: Buffer, at: number): boolean {
-    const own = place * plcIdBytes;
-    for (let index = 0; index < plcIdBytes; index++) if (this.#ids[own + index] !== source[at + index]) return false;
-    return true;
-  }
-
-  /** Returns the place of the DID at `source[start..end)`, or -1. */
-  placeOf(source: Buffer, start: number, end: number): number {
-    if (!isPlc(source, start, end)) return this.#placeByOtherDid.get(source.latin1Slice(start, end)) ?? -1;
-    const at = start + plcHead.length;
-    for (let bucket = this.#bucketAt(source, at); ; bucket = (bucket + 1) & this.#mask) {
-      const place = this.#buckets[bucket]! - 1;
-      if (place < 0 || this.#isIdOf(place, source, at)) return place;
-    }
-  }
-
-  /** Returns the author at a place, or undefined when it was forgotten. */
-  authorAt(place: number): KnownAuthor | undefined {
-    return this.#authors[place];
-  }
-
-  /** Sets what is known of an author, at its place or at a new one. Shape: the table is not full. */
+  /** Sets what is known of an author. Shape: the table is not full, or holds the author. */
   set(author: KnownAuthor): number {
-    const source = Buffer.from(author.did, 'latin1');
-    let place = this.placeOf(source, 0, source.length);
-    if (place < 0) place = this.#newPlace(source, author.did);
-    this.#authors[place] = author;
-    this.#placeByOwner.set(ownerKey(author.state.index, author.owner), place);
-    const { sortMs } = author.run;
-    this.counts[place] = sortMs.length;
-    this.times.set(sortMs, place * itemsPerAuthor);
+    const { did, owner, state, run } = author;
+    const place = this.places.set({ did, slot: state.index, owner }, author);
+    this.counts[place] = run.sortMs.length;
+    this.times.set(run.sortMs, place * itemsPerAuthor);
     return place;
-  }
-
-  #newPlace(source: Buffer, did: string): number {
-    const place = this.size++;
-    if (!isPlc(source, 0, source.length)) {
-      this.#placeByOtherDid.set(did, place);
-      return place;
-    }
-    const at = plcHead.length;
-    source.copy(this.#ids, place * plcIdBytes, at, at + plcIdBytes);
-    let bucket = this.#bucketAt(source, at);
-    while (this.#buckets[bucket] !== 0) bucket = (bucket + 1) & this.#mask;
-    this.#buckets[bucket] = place + 1;
-    return place;
-  }
-
-  /** Forgets the items of an owner; its place stays. */
-  forget(slot: number, owner: number): void {
-    const place = this.#placeByOwner.get(ownerKey(slot, owner));
-    if (place !== undefined) this.#authors[place] = undefined;
-  }
-
-  /** Empties the table. */
-  clear(): void {
-    this.#buckets.fill(0);
-    this.#placeByOtherDid.clear();
-    this.#placeByOwner.clear();
-    this.#authors.length = 0;
-    this.size = 0;
   }
 }

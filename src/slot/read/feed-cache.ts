@@ -36,21 +36,21 @@ export class FeedCache {
    * Shape: the next call may replace the table. Errors: DataPlaneError `WrongEpoch`.
    */
   placeOf(source: Buffer, start: number, end: number): number {
-    const place = this.#young.placeOf(source, start, end);
-    if (place >= 0 && this.#young.authorAt(place) !== undefined) return place;
+    const place = this.#young.places.placeOf(source, start, end);
+    if (place >= 0 && this.#young.places.valueAt(place) !== undefined) return place;
     return this.#fill(source, start, end, place >= 0);
   }
 
   #fill(source: Buffer, start: number, end: number, hasPlace: boolean): number {
-    const old = this.#old.placeOf(source, start, end);
-    const remembered = old < 0 || hasPlace ? undefined : this.#old.authorAt(old);
+    const old = this.#old.places.placeOf(source, start, end);
+    const remembered = old < 0 || hasPlace ? undefined : this.#old.places.valueAt(old);
     const author = remembered ?? this.#read(source.latin1Slice(start, end));
     if (author === undefined) return -1;
-    if (!hasPlace && this.#young.isFull) {
+    if (!hasPlace && this.#young.places.isFull) {
       const emptied = this.#old;
       this.#old = this.#young;
       this.#young = emptied;
-      emptied.clear();
+      emptied.places.clear();
     }
     return this.#young.set(author);
   }
@@ -64,17 +64,17 @@ export class FeedCache {
 
   /** True when an author's items are remembered. */
   has(source: Buffer, start: number, end: number): boolean {
-    return [this.#young, this.#old].some((table) => {
-      const place = table.placeOf(source, start, end);
-      return place >= 0 && table.authorAt(place) !== undefined;
+    return [this.#young, this.#old].some(({ places }) => {
+      const place = places.placeOf(source, start, end);
+      return place >= 0 && places.valueAt(place) !== undefined;
     });
   }
 
   /** Forgets what a commit changed. */
   forget(slot: number, owners: readonly number[]): void {
     for (const owner of owners) {
-      this.#young.forget(slot, owner);
-      this.#old.forget(slot, owner);
+      this.#young.places.forget(slot, owner);
+      this.#old.places.forget(slot, owner);
     }
   }
 }

@@ -82,7 +82,7 @@ function addAuthor(newest: NewestItems, cache: FeedCache, place: number, before:
   if (before !== null) while (position < count && times[base + position]! > before.sortMs) position++;
   // Most authors have nothing new enough, and are passed over without a look at more than their times.
   if (position < count && times[base + position]! < newest.lastMs) return;
-  const author = table.authorAt(place)!;
+  const author = table.places.valueAt(place)!;
   if (before !== null) position = positionAfter(author, before, position);
   const isBeyond = before !== null && position === count && author.run.next !== null;
   if (isBeyond) addItems(newest, author, runAfter(author, before), 0);

@@ -1,0 +1,117 @@
+/**
+ * A fixed table from DIDs to what is remembered of them, found by the bytes of a `did:plc` without making strings.
+ *
+ * Owns: places, which are given out once and never moved, so that others can keep arrays beside the table; what a commit changed is
+ * forgotten by owner. Refuses: more DIDs than its size.
+ */
+const plcIdBytes = 24;
+const plcDidBytes = 32;
+const plcHead = Buffer.from('did:plc:', 'latin1');
+
+function isPlc(source: Buffer, start: number, end: number): boolean {
+  if (end - start !== plcDidBytes) return false;
+  for (let index = 0; index < plcHead.length; index++) if (source[start + index] !== plcHead[index]) return false;
+  return true;
+}
+
+function ownerKey(slot: number, owner: number): number {
+  return slot * 2 ** 32 + owner;
+}
+
+/** One DID and where its owner stands. */
+export type PlacedDid = { readonly did: string; readonly slot: number; readonly owner: number };
+
+/** DIDs up to a number that is set once. */
+export class PlaceTable<Value> {
+  readonly #max: number;
+  readonly #mask: number;
+  /** Open addressing: place + 1, 0 where nobody stands. */
+  readonly #buckets: Int32Array;
+  readonly #ids: Buffer;
+  readonly #placeByOtherDid = new Map<string, number>();
+  readonly #placeByOwner = new Map<number, number>();
+  readonly #values: (Value | undefined)[] = [];
+  size = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+    const buckets = 2 ** Math.ceil(Math.log2(max * 2));
+    this.#mask = buckets - 1;
+    this.#buckets = new Int32Array(buckets);
+    this.#ids = Buffer.alloc(max * plcIdBytes);
+  }
+
+  get isFull(): boolean {
+    return this.size >= this.#max;
+  }
+
+  #bucketAt(source: Buffer, at: number): number {
+    let hash = 0x811c9dc5;
+    for (let index = at; index < at + plcIdBytes; index += 4) {
+      const word = source[index]! | (source[index + 1]! << 8) | (source[index + 2]! << 16) | (source[index + 3]! << 24);
+      hash = Math.imul(hash ^ word, 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    return hash & this.#mask;
+  }
+
+  #isIdOf(place: number, source: Buffer, at: number): boolean {
+    const own = place * plcIdBytes;
+    for (let index = 0; index < plcIdBytes; index++) if (this.#ids[own + index] !== source[at + index]) return false;
+    return true;
+  }
+
+  /** Returns the place of the DID at `source[start..end)`, or -1. */
+  placeOf(source: Buffer, start: number, end: number): number {
+    if (!isPlc(source, start, end)) return this.#placeByOtherDid.get(source.latin1Slice(start, end)) ?? -1;
+    const at = start + plcHead.length;
+    for (let bucket = this.#bucketAt(source, at); ; bucket = (bucket + 1) & this.#mask) {
+      const place = this.#buckets[bucket]! - 1;
+      if (place < 0 || this.#isIdOf(place, source, at)) return place;
+    }
+  }
+
+  /** Returns what is remembered at a place, or undefined when it was forgotten. */
+  valueAt(place: number): Value | undefined {
+    return this.#values[place];
+  }
+
+  /** Sets what is remembered of a DID, at its place or at a new one. Shape: the table is not full. */
+  set({ did, slot, owner }: PlacedDid, value: Value): number {
+    const source = Buffer.from(did, 'latin1');
+    let place = this.placeOf(source, 0, source.length);
+    if (place < 0) place = this.#newPlace(source, did);
+    this.#values[place] = value;
+    this.#placeByOwner.set(ownerKey(slot, owner), place);
+    return place;
+  }
+
+  #newPlace(source: Buffer, did: string): number {
+    const place = this.size++;
+    if (!isPlc(source, 0, source.length)) {
+      this.#placeByOtherDid.set(did, place);
+      return place;
+    }
+    const at = plcHead.length;
+    source.copy(this.#ids, place * plcIdBytes, at, at + plcIdBytes);
+    let bucket = this.#bucketAt(source, at);
+    while (this.#buckets[bucket] !== 0) bucket = (bucket + 1) & this.#mask;
+    this.#buckets[bucket] = place + 1;
+    return place;
+  }
+
+  /** Forgets what is remembered of an owner; its place stays. */
+  forget(slot: number, owner: number): void {
+    const place = this.#placeByOwner.get(ownerKey(slot, owner));
+    if (place !== undefined) this.#values[place] = undefined;
+  }
+
+  /** Empties the table. */
+  clear(): void {
+    this.#buckets.fill(0);
+    this.#placeByOtherDid.clear();
+    this.#placeByOwner.clear();
+    this.#values.length = 0;
+    this.size = 0;
+  }
+}
