@@ -3,7 +3,7 @@
  *
  * A post has one row whatever it does to the recipient (class 0): each slot that has something to say (the author's for mentions,
  * the quoted author's, the root's for replies) sets and clears its own reason, and the highest of mention, quote, reply is shown.
- * Every other reason is a class of its own.
+ * Every other reason is a class of its own. The class also tells the source's collection, so that keys leave it out.
  */
 import {
   type RecordRef,
@@ -37,6 +37,19 @@ const ownClassReasons = [
   'unverified',
 ] as const;
 
+/** The collection that notices of a class come from, by class. */
+const collectionByClass = [
+  'app.bsky.feed.post',
+  'app.bsky.feed.like',
+  'app.bsky.feed.repost',
+  'app.bsky.graph.follow',
+  'app.bsky.feed.like',
+  'app.bsky.feed.repost',
+  'app.bsky.actor.profile',
+  'app.bsky.graph.verification',
+  'app.bsky.graph.verification',
+] as const;
+
 /** `subject` is a record of the recipient, or null where the reason has none. */
 export type Notice = {
   readonly source: RecordRef;
@@ -62,11 +75,11 @@ function noticeKey(owner: number, sortMs: number, noticeClass: number, source: R
   const key = beginKey(owner, tableCode.notice);
   writeEntryTime(key, sortMs);
   writeDid(key.u8(noticeClass), source.did);
-  writeCollection(key, source.collection);
   writeRkey(key, source.rkey);
   return key.finish();
 }
 
+/** Returns the prefix of all of an owner's notices, which ascend by time. */
 export function noticePrefix(owner: number): Buffer {
   return beginKey(owner, tableCode.notice).finish();
 }
@@ -78,54 +91,68 @@ export function noticeKeyAt(owner: number, timeMs: number): Buffer {
   return key.finish();
 }
 
-/** Subjects are the recipient's own records, so only their collection and rkey are kept; its DID is the row's owner. */
-function encodeRow(row: NoticeRow): Buffer {
-  valueWriter
-    .u8(noticeVersion)
-    .u8(row.isTakenDown ? 1 : 0)
-    .u8(row.subjectByReason.size);
-  for (const [reason, subject] of row.subjectByReason) {
-    const noticeClass = classOf(reason);
-    valueWriter.u8(noticeClass === 0 ? 128 + (postReasons as readonly string[]).indexOf(reason) : noticeClass);
-    if (subject === null) {
-      valueWriter.u8(0);
-      continue;
+/** Bits of a row's first byte; the version stands above them. A post's row has a byte like this for each reason instead. */
+const flag = { takenDown: 1, subject: 2 } as const;
+const reasonSubject = 4;
+
+/**
+ * Subjects are the recipient's own records, so only their collection and rkey are kept; its DID is the row's owner. A row of a class of its
+ * own has one reason, which the class tells; a post's row names each.
+ */
+function encodeRow(noticeClass: number, { isTakenDown, subjectByReason }: NoticeRow): Buffer {
+  const head = (noticeVersion << 4) | (isTakenDown ? flag.takenDown : 0);
+  if (noticeClass === 0) {
+    valueWriter.u8(head);
+    for (const [reason, subject] of subjectByReason) {
+      const index = (postReasons as readonly string[]).indexOf(reason);
+      writeSubject(valueWriter.u8(index | (subject === null ? 0 : reasonSubject)), subject);
     }
-    valueWriter.u8(1);
-    writeCollection(valueWriter, subject.collection);
-    writeRkey(valueWriter, subject.rkey);
+    return valueWriter.finish();
   }
+  const [subject = null] = subjectByReason.values();
+  writeSubject(valueWriter.u8(head | (subject === null ? 0 : flag.subject)), subject);
   return valueWriter.finish();
 }
 
-function decodeRow(value: Buffer, recipient: string): NoticeRow {
+function writeSubject(writer: ByteWriter, subject: RecordRef | null): void {
+  if (subject === null) return;
+  writeCollection(writer, subject.collection);
+  writeRkey(writer, subject.rkey);
+}
+
+function decodeRow(noticeClass: number, value: Buffer, recipient: string): NoticeRow {
   const reader = new ByteReader(value);
-  invariant(reader.u8() === noticeVersion, 'a notice row has a known format version');
-  const isTakenDown = reader.u8() === 1;
+  const head = reader.u8();
+  invariant(head >>> 4 === noticeVersion, 'a notice row has a known format version');
+  const isTakenDown = (head & flag.takenDown) !== 0;
+  const readSubject = (): RecordRef => ({ did: recipient, collection: readCollection(reader), rkey: readRkey(reader) });
+  if (noticeClass !== 0) {
+    const reason = ownClassReasons[noticeClass];
+    invariant(reason !== undefined, 'a stored notice class is one that was given out');
+    return { isTakenDown, subjectByReason: new Map([[reason, (head & flag.subject) === 0 ? null : readSubject()]]) };
+  }
   const subjectByReason = new Map<string, RecordRef | null>();
-  for (let left = reader.u8(); left > 0; left--) {
+  while (reader.remaining > 0) {
     const code = reader.u8();
-    const reason = code >= 128 ? postReasons[code - 128] : ownClassReasons[code];
+    const reason = postReasons[code & ~reasonSubject];
     invariant(reason !== undefined, 'a stored notice reason is one that was given out');
-    subjectByReason.set(
-      reason,
-      reader.u8() === 0 ? null : { did: recipient, collection: readCollection(reader), rkey: readRkey(reader) },
-    );
+    subjectByReason.set(reason, (code & reasonSubject) === 0 ? null : readSubject());
   }
   return { isTakenDown, subjectByReason };
 }
 
 /** Sets one reason of one source's notice; doing so again changes nothing. */
 export function putNotice(state: SlotState, owner: number, notice: Notice): void {
-  const key = noticeKey(owner, notice.sortMs, classOf(notice.reason), notice.source);
+  const noticeClass = classOf(notice.reason);
+  const key = noticeKey(owner, notice.sortMs, noticeClass, notice.source);
   const value = state.rows.getVolatile(key);
   const row =
     value === undefined
       ? { isTakenDown: false, subjectByReason: new Map() }
-      : decodeRow(value, notice.subject?.did ?? '');
+      : decodeRow(noticeClass, value, notice.subject?.did ?? '');
   row.subjectByReason.set(notice.reason, notice.subject);
   row.isTakenDown = notice.isTakenDown;
-  state.rows.put(key, encodeRow(inReasonOrder(row)));
+  state.rows.put(key, encodeRow(noticeClass, inReasonOrder(row)));
 }
 
 /** Equal rows have equal bytes, whatever order their reasons came in. */
@@ -139,13 +166,14 @@ function inReasonOrder(row: NoticeRow): NoticeRow {
 
 /** Clears one reason of one source's notice. */
 export function removeNotice(state: SlotState, owner: number, notice: Omit<Notice, 'subject' | 'isTakenDown'>): void {
-  const key = noticeKey(owner, notice.sortMs, classOf(notice.reason), notice.source);
+  const noticeClass = classOf(notice.reason);
+  const key = noticeKey(owner, notice.sortMs, noticeClass, notice.source);
   const value = state.rows.getVolatile(key);
   if (value === undefined) return;
-  const row = decodeRow(value, '');
+  const row = decodeRow(noticeClass, value, '');
   if (!row.subjectByReason.delete(notice.reason)) return;
   if (row.subjectByReason.size === 0) state.rows.remove(key);
-  else state.rows.put(key, encodeRow(row));
+  else state.rows.put(key, encodeRow(noticeClass, row));
 }
 
 /** Marks or unmarks whatever a record notifies of: marked notices stay listed and are not counted as unread. */
@@ -157,13 +185,14 @@ export function setNoticeTakedown(
   isTakenDown: boolean,
 ): void {
   for (let noticeClass = 0; noticeClass < ownClassReasons.length; noticeClass++) {
+    if (collectionByClass[noticeClass] !== source.collection) continue;
     const key = noticeKey(owner, sortMs, noticeClass, source);
     const value = state.rows.getVolatile(key);
     if (value === undefined) continue;
-    const row = decodeRow(value, '');
+    const row = decodeRow(noticeClass, value, '');
     if (row.isTakenDown === isTakenDown) continue;
     row.isTakenDown = isTakenDown;
-    state.rows.put(key, encodeRow(row));
+    state.rows.put(key, encodeRow(noticeClass, row));
   }
 }
 
@@ -171,9 +200,11 @@ export function setNoticeTakedown(
 export function readNotice(key: Buffer, value: Buffer, recipient: string): Notice {
   const reader = readKey(key);
   const sortMs = readEntryTime(reader);
-  reader.u8();
-  const source = { did: readDid(reader), collection: readCollection(reader), rkey: readRkey(reader) };
-  const row = decodeRow(value, recipient);
+  const noticeClass = reader.u8();
+  const collection = collectionByClass[noticeClass];
+  invariant(collection !== undefined, 'a stored notice class is one that was given out');
+  const source = { did: readDid(reader), collection, rkey: readRkey(reader) };
+  const row = decodeRow(noticeClass, value, recipient);
   const [reason, subject] = row.subjectByReason.entries().next().value ?? ['', null];
   return { source, reason, subject, sortMs, isTakenDown: row.isTakenDown };
 }
