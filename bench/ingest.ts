@@ -3,7 +3,8 @@
  *
  * Real processes, as the command line starts them: an ingest and two nodes. The source streams a file of generated events as fast as
  * ingest reads, and is not counted. CPU time per record is the figure to compare: records/s suffers from whatever else the machine does.
- * Options behind `--`: `--records N`, `--slots N` (only that count), `--node-flags "…"` and `--node-words "…"` for experiments.
+ * Options behind `--`: `--records N`, `--slots N` (only that count); for experiments `--no-stages`, `--node-flags="…"` (of Node, for all
+ * processes), `--node-words="…"` and `--ingest-words="…"` (of the command line).
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -35,6 +36,7 @@ type Choices = {
   readonly nodeFlags: readonly string[];
   readonly nodeWords: readonly string[];
   readonly ingestWords: readonly string[];
+  readonly hasStages: boolean;
 };
 
 function words(text: string | undefined): string[] {
@@ -50,6 +52,7 @@ function choicesOf({ args, quick }: BenchOptions): Choices {
       'node-flags': { type: 'string' },
       'node-words': { type: 'string' },
       'ingest-words': { type: 'string' },
+      'no-stages': { type: 'boolean', default: false },
     },
   });
   const few = values.records ?? (quick ? '80000' : '1000000');
@@ -64,6 +67,7 @@ function choicesOf({ args, quick }: BenchOptions): Choices {
     nodeFlags: words(values['node-flags']),
     nodeWords: words(values['node-words']),
     ingestWords: words(values['ingest-words']),
+    hasStages: !values['no-stages'],
   };
 }
 
@@ -233,7 +237,8 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     const [first] = choices.plans;
     const framesPath = framesFor(options.seed, first!.records, options.print);
     const frames = options.quick ? 20_000 : 200_000;
-    const stages = await measureStages({ folder: join(folder, 'stages'), framesPath, frames, slots: first!.slots });
+    const staged = { folder: join(folder, 'stages'), framesPath, frames, slots: first!.slots };
+    const stages = choices.hasStages ? { stages_us_per_record: await measureStages(staged) } : {};
     const main = figures[`slots_${first!.slots}`]!;
     const { records_per_s, cpu_us_per_record, bytes_per_record } = main;
     const dataSize = choices.plans.map((plan) => `${plan.records} records in ${plan.slots} slots`).join('; ');
@@ -244,7 +249,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
         cpu_us_per_record: cpu_us_per_record!,
         bytes_per_record: bytes_per_record!,
         ...figures,
-        stages_us_per_record: stages,
+        ...stages,
       },
     };
   } finally {
