@@ -28,8 +28,8 @@ export class ApplyLink implements AsyncDisposable {
   constructor(options: ApplyLinkOptions) {
     const { onFeeds, onDeath, ...threadOptions } = options;
     this.slots = new Set(options.slots);
-    const { url, execArgv } = applyThreadScript();
-    this.#worker = new Worker(url, { workerData: threadOptions, execArgv, name: 'skyshard-apply' });
+    const { url, ...flags } = applyThreadScript();
+    this.#worker = new Worker(url, { workerData: threadOptions, ...flags, name: 'skyshard-apply' });
     const ready = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<void>();
     this.#ready = ready.promise;

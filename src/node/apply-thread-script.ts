@@ -4,8 +4,9 @@ declare global {
   var skyshardApplyThreadPath: string | undefined;
 }
 
-export function applyThreadScript(): { readonly url: URL | string; readonly execArgv: string[] } {
+/** Returns the script and the flags of its thread. Flags that are not named are the process's own, which may be V8's. */
+export function applyThreadScript(): { readonly url: URL | string; readonly execArgv?: string[] } {
   const bundled = globalThis.skyshardApplyThreadPath;
   if (bundled !== undefined) return { url: bundled, execArgv: [] };
-  return { url: new URL('./apply-thread.ts', import.meta.url), execArgv: [...process.execArgv] };
+  return { url: new URL('./apply-thread.ts', import.meta.url) };
 }
