@@ -23,6 +23,7 @@ let network: AtNetwork;
 let official: OfficialPlane;
 /** The reference, and the plane under test when that is official too. */
 const officialPlanes: OfficialPlane[] = [];
+const everPromoted = new Set<string>();
 const handleByDid = new Map<string, string>();
 let contest: Contest;
 let seeded: ChurnRecords;
@@ -68,7 +69,7 @@ function compareAll(
   beforeAll(async () => {
     const dids = await network.accountDids();
     for (const plane of officialPlanes) await plane.mendRaces(dids);
-    facts = await readFacts(official, readGone());
+    facts = await readFacts(official, readGone(), everPromoted);
     const { actors } = await contest.official.getActors({ dids: [...facts.dids] });
     for (const [index, { handle }] of actors.entries()) {
       if (handle !== '') handleByDid.set(facts.dids[index]!, handle.replace('.test', ''));

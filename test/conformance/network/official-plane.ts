@@ -112,7 +112,8 @@ const recounts = [
     "replyCount" = (select count(*) from post as reply where reply."replyParent" = post_agg.uri
       and reply."violatesThreadGate" is not true)`,
   // It counts the quotes of one version of a post, but lists those of all; the list is what we count.
-  sql`update post_agg set "quoteCount" = (select count(*) from quote where quote.subject = post_agg.uri)`,
+  sql`update post_agg set "quoteCount" = (select count(*) from quote where quote.subject = post_agg.uri)
+    where exists (select 1 from post where post.uri = post_agg.uri)`,
   sql`update profile_agg set
     "followersCount" = (select count(*) from follow where follow."subjectDid" = profile_agg.did),
     "followsCount" = (select count(*) from follow where follow.creator = profile_agg.did),

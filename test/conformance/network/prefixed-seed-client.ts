@@ -73,6 +73,12 @@ export class PrefixedSeedClient extends SeedClient<AtNetwork> {
     >;
   }
 
+  override async reply(...args: Parameters<Client['reply']>): ReturnType<Client['reply']> {
+    // The official plane never tells an author of a reply that it has indexed before the post.
+    await this.network.processAll();
+    return await super.reply(...args);
+  }
+
   override async uploadFile(
     ...[by, filePath, encoding]: Parameters<Client['uploadFile']>
   ): ReturnType<Client['uploadFile']> {

@@ -243,11 +243,12 @@ async function writeDeclarations(churn: Churn): Promise<void> {
   };
   const live = { status: 'app.bsky.actor.status#live', embed, durationMinutes: 30, createdAt: now() };
   await writer.put('cat', 'app.bsky.actor.status', 'self', live);
-  await writer.put('dee', 'app.bsky.labeler.service', 'self', {
-    policies: { labelValues: ['spam'] },
-    createdAt: now(),
-  });
-  await write(churn, 'dee feed', 'dee', 'app.bsky.feed.generator', { did: writer.did('dee'), displayName: 'a feed' });
+  for (const name of ['dee', 'eli'] as const) {
+    const policies = { labelValues: ['spam'] };
+    await writer.put(name, 'app.bsky.labeler.service', 'self', { policies, createdAt: now() });
+    const feed = { did: writer.did(name), displayName: 'a feed' };
+    await write(churn, `${name} feed`, name, 'app.bsky.feed.generator', feed);
+  }
   const claim = { subject: writer.did('ben'), handle: 'ben.test', displayName: 'the ben' };
   await write(churn, 'ann verifies ben', 'ann', 'app.bsky.graph.verification', claim);
   const germ = { version: '1.0.0', currentKey: { $bytes: 'aGVsbG8' } };

@@ -2,13 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DataPlaneClient } from '@atproto/bsky';
 import { ask, type Outcome, type Walk, walk } from './ask.ts';
-import {
-  isSameRefusal,
-  officialWalksLoseItems,
-  withoutGoneNotices,
-  withoutStrangers,
-  withoutUnbuilt,
-} from './differences.ts';
+import { comparableItems, isComparable, isSameRefusal, officialWalksLoseItems, withoutUnbuilt } from './differences.ts';
 import type { Facts } from './facts.ts';
 import type { Answer, MethodRow, Paging, Request } from './method-row.ts';
 import { sortTies } from './sort-ties.ts';
@@ -54,7 +48,7 @@ interface Tally {
 /** Asks all questions of one row. */
 export async function compareRow(row: MethodRow, facts: Facts, contest: Contest): Promise<RowReport> {
   const tally: Tally = { asked: 0, filled: 0, refused: 0, shortWalks: 0, mismatches: [] };
-  const requests = row.requests(facts);
+  const requests = row.requests(facts).filter((request) => isComparable(row, request, facts));
   for (let start = 0; start < requests.length; start += concurrentMax) {
     const some = requests.slice(start, start + concurrentMax);
     await Promise.all(some.map((request) => compareOne(row, request, facts, contest, tally)));
@@ -127,20 +121,23 @@ async function compareWalks(
       continue;
     }
     compareItems(row, asked, reference, other.pages.flat(), facts, tally);
-    if (paging.compare === 'whole') checkPageSizes(row, asked, other, limit, tally);
+    if (paging.compare === 'whole') checkPageSizes(row, paging, asked, other, limit, tally);
   }
 }
 
-/** Every page but the last is full, and only an empty answer has an empty page. */
+/** Every page but the last is full, and only an empty answer has an empty page, where paging does not say otherwise. */
 function checkPageSizes(
   row: MethodRow,
+  paging: Paging,
   request: Request,
   walked: Walk & { ok: true },
   limit: number,
   tally: Tally,
 ): void {
   const sizes = walked.pages.map((page) => page.length);
-  const isRight = sizes.every((size, index) => (index < sizes.length - 1 ? size === limit : size > 0 || index === 0));
+  const isRight = sizes.every((size, index) =>
+    index < sizes.length - 1 ? size === limit : size > 0 || index === 0 || paging.mayEndEmpty === true,
+  );
   if (!isRight) tally.mismatches.push(`${nameOf(row)} ${JSON.stringify(request)}: pages of ${sizes.join(', ')} items`);
 }
 
@@ -166,9 +163,7 @@ function compareItems(
 ): void {
   const timeMs = (item: unknown): number | undefined => facts.sortedAtMsByUri.get(row.paging!.sortUri(item));
   const inOrder = (items: readonly unknown[]): readonly unknown[] =>
-    sortTies(withoutGoneNotices(row, withoutStrangers(row, items, facts), facts), timeMs, (item) =>
-      JSON.stringify(item),
-    );
+    sortTies(comparableItems(row, items, facts), timeMs, (item) => JSON.stringify(item));
   compareValues(row, request, inOrder(official), inOrder(other), tally);
 }
 

@@ -6,7 +6,7 @@
  */
 import type { Outcome } from './ask.ts';
 import type { Facts } from './facts.ts';
-import type { Answer, MethodRow } from './method-row.ts';
+import type { Answer, MethodRow, Request } from './method-row.ts';
 
 /**
  * Codes of ours that stand for a refusal of the official plane.
@@ -50,21 +50,6 @@ function withoutFields(value: unknown, fields: ReadonlySet<string>): unknown {
 }
 
 /**
- * Leaves out what points to an actor that has never been seen.
- *
- * The official plane joins follows with its table of actors, so that the edge appears once the actor does; we keep no
- * row of strangers in the owner's slot and answer the edge at once.
- */
-export function withoutStrangers(row: MethodRow, items: readonly unknown[], facts: Facts): readonly unknown[] {
-  if (row.method !== 'getFollows' && row.method !== 'getFollowers') return items;
-  const known = new Set(facts.dids);
-  return items.filter((item) => {
-    const { actorDid, subjectDid } = item as Answer;
-    return known.has(String(actorDid)) && known.has(String(subjectDid));
-  });
-}
-
-/**
  * Methods whose official pages lose items, so that only the official answer in one page is a reference.
  *
  * Notifications are paged by time alone: what shares the millisecond of a page's last item is never shown.
@@ -87,21 +72,87 @@ export const staleAfterAccountDeletion: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Leaves out notices whose own record is gone.
- *
- * When a duplicate follow takes the place of a deleted one, the official plane keeps the notice of the deleted one. The
- * AppView never shows it, as there is nothing to show.
- */
-export function withoutGoneNotices(row: MethodRow, items: readonly unknown[], facts: Facts): readonly unknown[] {
-  if (row.method !== 'getNotifications') return items;
-  return items.filter((item) => facts.sortedAtMsByUri.has(String((item as Answer)['uri'])));
-}
-
-/**
  * Says whether a record is one that the oracle asks for.
  *
  * The official plane keeps the bytes of a profile whose rkey is not `self`, though it is nobody's profile; we refuse it.
  */
 export function isAskedFor(collection: string, rkey: string): boolean {
   return collection !== 'app.bsky.actor.profile' || rkey === 'self';
+}
+
+/** Says whether the two planes mean to agree on the answer to a request. */
+export function isComparable(row: MethodRow, request: Request, facts: Facts): boolean {
+  switch (row.method) {
+    case 'getThread': {
+      // Below a deleted post the official plane still finds replies; we do not know the root of what is gone. The AppView
+      // shows nothing in either case.
+      const uri = String(request['postUri']);
+      return (
+        !facts.foreignRootUris.has(uri) && (facts.sortedAtMsByUri.has(uri) || facts.unknownDids.includes(didIn(uri)))
+      );
+    }
+    case 'getUnreadNotificationCount':
+      return !facts.disputedDids.has(String(request['actorDid']));
+    case 'getQuotesBySubjectSorted': {
+      // Quotes of a post that never was: the official plane lists them, we wait for the post.
+      const { uri } = (request['subject'] ?? {}) as { readonly uri?: string };
+      return uri === undefined || uri === '' || facts.dids.includes(didIn(uri));
+    }
+    default:
+      return true;
+  }
+}
+
+/** Leaves out the items that one of the planes gives and the other means not to. */
+export function comparableItems(row: MethodRow, items: readonly unknown[], facts: Facts): readonly unknown[] {
+  switch (row.method) {
+    case 'getFollows':
+    case 'getFollowers':
+      return withoutStrangers(items, facts);
+    case 'getNotifications':
+      return withoutDisputedNotices(items, facts);
+    case 'getTimeline':
+      return withoutMissingPosts(items, facts);
+    default:
+      return items;
+  }
+}
+
+/** Removes replies that claim a root which their parent does not have. */
+export function withoutForeignRoots(uris: readonly unknown[], facts: Facts): readonly unknown[] {
+  // The official plane hangs them below their parent; we index a thread by the root that each reply claims.
+  return uris.filter((uri) => !facts.foreignRootUris.has(String(uri)));
+}
+
+/**
+ * The official plane joins follows with its table of actors, so that the edge appears once the actor does; we keep no
+ * row of strangers in the owner's slot and answer the edge at once.
+ */
+function withoutStrangers(items: readonly unknown[], facts: Facts): readonly unknown[] {
+  const known = new Set(facts.dids);
+  return items.filter((item) => {
+    const { actorDid, subjectDid } = item as Answer;
+    return known.has(String(actorDid)) && known.has(String(subjectDid));
+  });
+}
+
+/**
+ * When a duplicate takes the place of a deleted record, the official plane keeps the notice of the deleted one, which
+ * the AppView never shows; we send one for the duplicate. A reply with a foreign root tells nobody here.
+ */
+function withoutDisputedNotices(items: readonly unknown[], facts: Facts): readonly unknown[] {
+  return items.filter((item) => {
+    const uri = String((item as Answer)['uri']);
+    return facts.sortedAtMsByUri.has(uri) && !facts.promotedUris.has(uri) && !facts.foreignRootUris.has(uri);
+  });
+}
+
+/** The official plane lists reposts of posts that do not exist, and gives own items twice to who follows himself. */
+function withoutMissingPosts(items: readonly unknown[], facts: Facts): readonly unknown[] {
+  const existing = items.filter((item) => facts.sortedAtMsByUri.has(String((item as Answer)['uri'])));
+  return [...new Map(existing.map((item) => [JSON.stringify(item), item])).values()];
+}
+
+function didIn(uri: string): string {
+  return uri.split('/')[2] ?? '';
 }

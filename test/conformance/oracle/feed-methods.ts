@@ -1,5 +1,6 @@
 /** Rows of the oracle's table: feeds, timelines, threads and notifications. */
 
+import { withoutForeignRoots } from './differences.ts';
 import { type Facts, urisOf } from './facts.ts';
 import { FeedType } from './feed-type.ts';
 import { type Answer, listOf, type MethodRow, type Paging } from './method-row.ts';
@@ -33,7 +34,11 @@ function everyThird(uris: readonly string[]): readonly string[] {
 }
 
 function sortThread(answer: Answer, facts: Facts): unknown {
-  const uris = sortTies(listOf(answer, 'uris'), (uri) => facts.sortedAtMsByUri.get(String(uri)), String);
+  const uris = sortTies(
+    withoutForeignRoots(listOf(answer, 'uris'), facts),
+    (uri) => facts.sortedAtMsByUri.get(String(uri)),
+    String,
+  );
   return { ...answer, uris };
 }
 
@@ -76,7 +81,12 @@ export const feedMethods: readonly MethodRow[] = [
     method: 'getNotifications',
     variant: 'priority',
     requests: (facts) => eachActor(facts).map((request) => ({ ...request, priority: true })),
-    paging: { field: 'notifications', sortUri: (item) => String((item as Answer)['uri']), compare: 'whole' },
+    paging: {
+      field: 'notifications',
+      sortUri: (item) => String((item as Answer)['uri']),
+      compare: 'whole',
+      mayEndEmpty: true,
+    },
     isFilled: (answer) => listOf(answer, 'notifications').length > 0,
   },
 ];

@@ -21,6 +21,8 @@ export interface Paging {
    * `same limit`: the composition of a page is part of the semantics, so walks are compared limit by limit.
    */
   readonly compare: 'whole' | 'same limit';
+  /** Set where only reading on tells whether another item matches, so that a full last page may be followed by an empty one. */
+  readonly mayEndEmpty?: boolean;
 }
 
 /** One row of the oracle's table: a method, what to ask it, and what of the answers to compare. */
