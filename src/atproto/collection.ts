@@ -26,7 +26,10 @@ export const collectionCodeByNsid = {
   'app.bsky.graph.referencelistoptout': 20,
 } as const;
 
+/** Names one collection that the data plane indexes, as its NSID. */
 export type Collection = keyof typeof collectionCodeByNsid;
+
+/** The one byte that stands for an indexed collection in keys and entries. */
 export type CollectionCode = (typeof collectionCodeByNsid)[Collection];
 
 const codeByNsid: ReadonlyMap<string, CollectionCode> = new Map(Object.entries(collectionCodeByNsid));
@@ -46,6 +49,7 @@ export function collectionOfCode(code: number): Collection | undefined {
   return nsidByCode[code];
 }
 
+/** True for a collection that the data plane keeps; records of any other are counted and left out. */
 export function isIndexedCollection(nsid: string): nsid is Collection {
   return codeByNsid.has(nsid);
 }

@@ -54,6 +54,11 @@ function writePlc(writer: ByteWriter, did: string): boolean {
   return true;
 }
 
+/**
+ * Writes a DID so that no other DID has the same bytes or begins with them.
+ *
+ * Errors: InvariantError above `didLengthMax`, which the edges refuse before it comes to a key.
+ */
 export function writeDid(writer: ByteWriter, did: string): void {
   invariant(did.length <= didLengthMax, 'a DID inside a key is within didLengthMax');
   if (did.length === 32 && did.startsWith('did:plc:') && writePlc(writer, did)) return;
@@ -63,6 +68,7 @@ export function writeDid(writer: ByteWriter, did: string): void {
 const base32Codes = Buffer.from(base32Alphabet, 'latin1');
 const plcScratch = Buffer.from('did:plc:'.padEnd(32, 'a'), 'latin1');
 
+/** Reads what `writeDid` wrote; the text is a copy, so the key may be memory that is used again. */
 export function readDid(reader: ByteReader): string {
   if (reader.u8() === didTag.other) return reader.text();
   const bytes = reader.bytes(15);
@@ -111,6 +117,11 @@ export function isTid(rkey: string): boolean {
   return parseTid(rkey);
 }
 
+/**
+ * Writes a record key; TIDs stay in time order among each other, which the walks of records depend on.
+ *
+ * Errors: InvariantError above `rkeyLengthMax`, which the edges refuse before it comes to a key.
+ */
 export function writeRkey(writer: ByteWriter, rkey: string): void {
   if (parseTid(rkey)) {
     writer.u8(rkeyTag.tid).u32(tidHigh).u32(tidLow);
@@ -121,6 +132,7 @@ export function writeRkey(writer: ByteWriter, rkey: string): void {
   else writer.u8(rkeyTag.other).text(rkey);
 }
 
+/** Reads what `writeRkey` wrote; the text is a copy. */
 export function readRkey(reader: ByteReader): string {
   const tag = reader.u8();
   if (tag === rkeyTag.self) return 'self';
@@ -138,12 +150,18 @@ function tidOfWords(high: number, low: number): string {
   return tidScratch.latin1Slice(0, 13);
 }
 
+/** Writes a collection as its one-byte code; one without a code, in a reference to someone else's record, as its text. */
 export function writeCollection(writer: ByteWriter, collection: string): void {
   const code = collectionCode(collection);
   if (code === undefined) writer.u8(collectionTagOther).text(collection);
   else writer.u8(code);
 }
 
+/**
+ * Reads what `writeCollection` wrote.
+ *
+ * Errors: InvariantError for a code that was never given out, since these bytes are our own.
+ */
 export function readCollection(reader: ByteReader): string {
   const code = reader.u8();
   if (code === collectionTagOther) return reader.text();
@@ -152,12 +170,14 @@ export function readCollection(reader: ByteReader): string {
   return collection;
 }
 
+/** Writes DID, collection and rkey, so that references sort by repo, then by collection, then by rkey. */
 export function writeRecordRef(writer: ByteWriter, ref: RecordRef): void {
   writeDid(writer, ref.did);
   writeCollection(writer, ref.collection);
   writeRkey(writer, ref.rkey);
 }
 
+/** Reads what `writeRecordRef` wrote. */
 export function readRecordRef(reader: ByteReader): RecordRef {
   return { did: readDid(reader), collection: readCollection(reader), rkey: readRkey(reader) };
 }
@@ -177,6 +197,7 @@ export function parseRecordUri(uri: string): RecordRef | undefined {
   return { did, collection, rkey };
 }
 
+/** Returns the AT-URI of a record, which `parseRecordUri` takes apart again. */
 export function recordUri(ref: RecordRef): string {
   return `at://${ref.did}/${ref.collection}/${ref.rkey}`;
 }

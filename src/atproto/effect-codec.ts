@@ -24,6 +24,11 @@ const edgeByCode: readonly (EdgeKind | undefined)[] = (() => {
   return table;
 })();
 
+/**
+ * Returns the edge kind of a stored code.
+ *
+ * Errors: InvariantError for a code that was never given out, since these bytes are our own.
+ */
 export function edgeOfCode(code: number): EdgeKind {
   const kind = edgeByCode[code];
   invariant(kind !== undefined, 'a stored edge code is one that was given out');

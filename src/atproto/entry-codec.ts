@@ -95,6 +95,7 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
   }
 }
 
+/** Returns the bytes of one entry; `writeEntry` spares the copy where a writer is at hand. */
 export function encodeEntry(entry: Entry): Buffer {
   const writer = new ByteWriter();
   writeEntry(writer, entry);

@@ -15,6 +15,7 @@ function biasedTime(timeMs: number): number {
   return biased < 0 ? 0 : biased > biasedMax ? biasedMax : biased;
 }
 
+/** Writes a time; a fraction of a millisecond is cut off, and a time out of range becomes the nearest end. */
 export function writeEntryTime(writer: ByteWriter, timeMs: number): void {
   writer.u48(biasedTime(timeMs));
 }
@@ -24,6 +25,7 @@ export function storedTime(timeMs: number): number {
   return biasedTime(timeMs) - entryTimeBiasMs;
 }
 
+/** Reads what `writeEntryTime` wrote. Units: ms since 1970. */
 export function readEntryTime(reader: ByteReader): number {
   return reader.u48() - entryTimeBiasMs;
 }

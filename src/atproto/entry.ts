@@ -46,6 +46,7 @@ export type IdentityEntry = {
   readonly timeMs: number;
 };
 
+/** An `#account` event: the state of the account at its host. One older than the last applied is dropped. */
 export type AccountEntry = {
   readonly kind: 'account';
   readonly did: string;
@@ -62,6 +63,8 @@ export type ResyncBeginEntry = {
   readonly rev: string;
   readonly timeMs: number;
 };
+
+/** Some records of the snapshot that `resync-begin` with the same rev announced. */
 export type ResyncChunkEntry = {
   readonly kind: 'resync-chunk';
   readonly did: string;
@@ -70,6 +73,8 @@ export type ResyncChunkEntry = {
   /** Every record is `action: 'create'`. */
   readonly ops: readonly RepoOp[];
 };
+
+/** The last of a snapshot: records that none of its chunks named are swept away. */
 export type ResyncEndEntry = {
   readonly kind: 'resync-end';
   readonly did: string;
@@ -79,6 +84,8 @@ export type ResyncEndEntry = {
 
 /** A write that arrives by RPC or from bsync; applied before the caller is answered. */
 export type PrivateEntry = { readonly kind: 'private'; readonly did: string; readonly write: PrivateWrite };
+
+/** What a private entry changes. A `ref` of null lifts the takedown. */
 export type PrivateWrite =
   | { readonly type: 'actor-takedown'; readonly ref: string | null }
   | {
@@ -99,11 +106,18 @@ export type DeliveredEntry = { readonly kind: 'delivered'; readonly target: numb
 
 /** The next chunk of long work of this slot, appended by the slot itself. */
 export type ContinueEntry = { readonly kind: 'continue'; readonly did: string; readonly work: ContinueWork };
+
+/**
+ * What is left of long work and where its next chunk begins.
+ *
+ * `after` is the last key of the chunk before, in hex, or empty. What is newer than the origin (`originMs`, `rev`) is not touched.
+ */
 export type ContinueWork =
   | { readonly type: 'delete-account'; readonly originMs: number }
   | { readonly type: 'resync-sweep'; readonly rev: string; readonly after: string }
   | { readonly type: 'post-exists'; readonly rkey: string; readonly exists: boolean; readonly after: string };
 
+/** One input of a slot, told apart by `kind`. */
 export type Entry =
   | CommitEntry
   | SyncEntry
@@ -117,6 +131,7 @@ export type Entry =
   | DeliveredEntry
   | ContinueEntry;
 
+/** The ways in which one record points at an actor or at another record. */
 export type EdgeKind =
   | 'follow'
   | 'like'

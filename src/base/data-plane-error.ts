@@ -24,6 +24,7 @@ export const grpcStatus = {
   unauthenticated: 16,
 } as const;
 
+/** A status number that we send; the protocol has others that nothing here answers with. */
 export type GrpcStatus = (typeof grpcStatus)[keyof typeof grpcStatus];
 
 type ErrorRow = {
@@ -34,6 +35,11 @@ type ErrorRow = {
   readonly hint: string;
 };
 
+/**
+ * The closed table of operating failures, by code.
+ *
+ * The names are part of what callers and operators see: a code may be added, and is never renamed.
+ */
 export const errorTable = {
   InvalidArgument: {
     grpc: grpcStatus.invalidArgument,
@@ -127,6 +133,7 @@ export const errorTable = {
   },
 } as const satisfies Record<string, ErrorRow>;
 
+/** The stable name of one operating failure, by which code tells failures apart; messages are for people. */
 export type ErrorCode = keyof typeof errorTable;
 
 /** An operating failure that a caller or an operator can act on. */

@@ -27,6 +27,11 @@ export const chunkBytesMax = 16 * 2 ** 20;
 /** Effects that one entry may cause. A commit of 200 updates, each of a post with 100 mentions and 200 reposters, causes 121,200. */
 export const effectsPerEntryMax = 2 ** 20;
 
+/**
+ * Returns the mark of an effect from the log position of its entry and its index among that entry's effects.
+ *
+ * Shape: `index` is below `effectsPerEntryMax`, so that marks ascend as their effects were made.
+ */
 export function markOf(seq: number, index: number): number {
   return seq * effectsPerEntryMax + index;
 }
@@ -36,10 +41,12 @@ export function writeMark(writer: ByteWriter, mark: number): void {
   writer.u48(Math.floor(mark / 2 ** 16)).u16(mark % 2 ** 16);
 }
 
+/** Reads what `writeMark` wrote. */
 export function readMark(reader: ByteReader): number {
   return reader.u48() * 2 ** 16 + reader.u16();
 }
 
+/** Writes one chunk. A chunk with an origin has a mark before each item, so it holds as many marks as items. */
 export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
   writer
     .u8(chunkVersion)
@@ -81,6 +88,7 @@ export function encodeAppend(chunks: readonly Uint8Array[]): Buffer {
   return writer.finish();
 }
 
+/** Reads what `encodeAppend` wrote; the chunks alias `payload`. */
 export function decodeAppend(payload: Uint8Array): Buffer[] {
   const reader = new ByteReader(payload);
   return Array.from({ length: reader.varint() }, () => reader.sized());
@@ -95,6 +103,7 @@ export type ChunkOutcome =
   | { readonly status: 'gap'; readonly lastMark: number }
   | { readonly status: 'refused'; readonly code: string; readonly message: string };
 
+/** Writes the answer of `slot.append`: one outcome for each chunk of the request, in its order. */
 export function encodeOutcomes(outcomes: readonly ChunkOutcome[]): Buffer {
   const writer = new ByteWriter(64);
   writer.varint(outcomes.length);
@@ -106,6 +115,7 @@ export function encodeOutcomes(outcomes: readonly ChunkOutcome[]): Buffer {
   return writer.finish();
 }
 
+/** Reads what `encodeOutcomes` wrote. */
 export function decodeOutcomes(bytes: Uint8Array): ChunkOutcome[] {
   const reader = new ByteReader(bytes);
   return Array.from({ length: reader.varint() }, (): ChunkOutcome => {

@@ -15,6 +15,7 @@ import type { NodeCaller } from '../wire/node-caller.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeChunk } from './chunk.ts';
 import type { LogAppender } from './log-appender.ts';
 
+/** What a RemoteLog reaches the nodes with. `map` is asked for every entry, so that a new map holds from the next one on. */
 export type RemoteLogOptions = {
   readonly caller: NodeCaller;
   readonly map: () => ShardMap;

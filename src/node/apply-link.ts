@@ -9,6 +9,7 @@ import type { ChunkOutcome } from '../log/chunk.ts';
 import type { ApplyThreadOptions, FromApplyThread, SlotStatus, ToApplyThread } from './apply-messages.ts';
 import { applyThreadScript } from './apply-thread-script.ts';
 
+/** What an apply thread starts with, and whom it tells. `onDeath` is not called for an end that was asked for. */
 export type ApplyLinkOptions = ApplyThreadOptions & {
   readonly onFeeds: (slot: number, owners: readonly number[]) => void;
   readonly onDeath: (error: Error) => void;

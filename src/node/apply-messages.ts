@@ -19,6 +19,7 @@ export type ApplyThreadOptions = {
   readonly crashPoint: { readonly point: CrashPoint; readonly nth: number } | null;
 };
 
+/** What the main thread says; a message with an `id` is answered by one with the same id. */
 export type ToApplyThread =
   | { readonly type: 'append'; readonly id: number; readonly chunks: readonly Uint8Array[]; readonly isUrgent: boolean }
   | { readonly type: 'status'; readonly id: number }
@@ -26,6 +27,7 @@ export type ToApplyThread =
   | { readonly type: 'map'; readonly mapJson: unknown }
   | { readonly type: 'close' };
 
+/** What an apply thread says: answers by `id`, and news of its own. */
 export type FromApplyThread =
   | { readonly type: 'ready' }
   | { readonly type: 'appended'; readonly id: number; readonly outcomes: readonly ChunkOutcome[] }

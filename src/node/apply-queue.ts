@@ -11,6 +11,7 @@ import type { OutboxBatch } from '../slot/outbox.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { SlotStatus } from './apply-messages.ts';
 
+/** One chunk that waits to be applied, and whoever waits for it. */
 export type QueuedChunk = {
   readonly bytes: Uint8Array;
   readonly entryCount: number;
@@ -20,6 +21,7 @@ export type QueuedChunk = {
 
 type SlotQueue = { readonly slot: Slot; chunks: QueuedChunk[]; bytes: number; dueMs: number; isFull: boolean };
 
+/** What an ApplyQueue works with. */
 export type ApplyQueueOptions = {
   readonly clock: Clock;
   readonly lingerMs: number;

@@ -32,6 +32,7 @@ type Line = {
 
 type Lane = { readonly node: string; readonly ready: Set<Line>; isSending: boolean; failures: number };
 
+/** What an EffectSender works with. `signal` ends its attempts; what is not delivered by then is still in the outbox. */
 export type EffectSenderOptions = {
   readonly caller: NodeCaller;
   readonly map: () => ShardMap;

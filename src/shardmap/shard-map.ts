@@ -6,7 +6,10 @@
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
+/** Where a node listens. Port 0 stands for any free port, which is chosen when the node is started. */
 export type NodeAddress = { readonly name: string; readonly host: string; readonly port: number };
+
+/** The slots of one replica group, and the nodes that serve them. */
 export type Shard = {
   readonly name: string;
   /** Node name. */
@@ -16,6 +19,7 @@ export type Shard = {
   readonly slots: readonly number[];
 };
 
+/** One checked map: who serves which slot at one epoch. */
 export type ShardMap = {
   /** Rises by one with each change. */
   readonly epoch: number;
@@ -30,6 +34,7 @@ export type ShardMap = {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
 };
 
+/** The most slots that a map may have, since a slot index is two bytes in chunks. */
 export const slotCountMax = 65_536;
 
 function fail(where: string, problem: string): never {

@@ -14,7 +14,11 @@ export const actorCountNames = [
   'reposts',
   'blocks',
 ] as const;
+
+/** The name of one count of an actor. */
 export type ActorCountName = (typeof actorCountNames)[number];
+
+/** All counts of one actor. */
 export type ActorCounts = Readonly<Record<ActorCountName, number>>;
 
 function key(owner: number): Buffer {
@@ -29,10 +33,12 @@ function readCounts(value: Buffer | undefined): Record<ActorCountName, number> {
   return counts;
 }
 
+/** Returns the counts of an owner; all are 0 when nothing was ever counted. */
 export function getActorCounts(state: SlotState, owner: number): ActorCounts {
   return readCounts(state.rows.getVolatile(key(owner)));
 }
 
+/** Adds one to a count, or takes one away. It stays at 0 rather than wrap to four thousand million. */
 export function addToActorCount(state: SlotState, owner: number, name: ActorCountName, change: 1 | -1): void {
   const value = state.rows.get(key(owner)) ?? Buffer.alloc(4 * actorCountNames.length);
   const offset = 4 * actorCountNames.indexOf(name);

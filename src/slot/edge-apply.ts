@@ -25,6 +25,7 @@ function edgeOf(rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): Ou
   return { kind: rule.kind, subject, sortMs: record.sortMs, rkey: record.ref.rkey };
 }
 
+/** Indexes a stored record as an edge: as the one to its subject, or as a duplicate that waits when there is one already. */
 export function indexEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord): void {
   const subject = subjectOf(rule, record.value);
   if (subject === undefined) return;
@@ -55,6 +56,7 @@ function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
   return digest !== undefined && cidBytesOf(row.cid)?.equals(digest) === true;
 }
 
+/** Takes away what `indexEdgeRecord` put; when the one edge goes, the oldest duplicate takes its place. */
 export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, eventMs: number): void {
   const subject = subjectOf(rule, record.value);
   if (subject === undefined) return;

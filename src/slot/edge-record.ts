@@ -12,6 +12,7 @@ import type { ActorCountName } from './actor-counts.ts';
 import type { EdgeSubject } from './edge-subject.ts';
 import { type JsonObject, objectOf, refOf, textOf } from './record-values.ts';
 
+/** What follows from a record of one edge collection. */
 export type EdgeRule = {
   readonly kind: EdgeKind;
   /** False where the subject's slot has no use for the edge. */
@@ -21,6 +22,7 @@ export type EdgeRule = {
   readonly viaReason: string | null;
 };
 
+/** The rule of each collection whose records are edges; other collections have none. */
 export const edgeRuleByCollection: ReadonlyMap<string, EdgeRule> = new Map<string, EdgeRule>([
   ['app.bsky.graph.follow', { kind: 'follow', sendsEffect: true, count: 'follows', viaReason: null }],
   ['app.bsky.feed.like', { kind: 'like', sendsEffect: true, count: 'likes', viaReason: 'like-via-repost' }],

@@ -25,12 +25,15 @@ import { addToRecordCount, type RecordCountName, recordCountsKey } from './recor
 import { hasRecord } from './record-row.ts';
 import { beginKey, tableCode } from './slot-state.ts';
 
+/** Who points here and since when: the source record's sort time, its repo and its rkey. */
 export type IncomingEdge = { readonly sortMs: number; readonly did: string; readonly rkey: string };
 
+/** Returns the prefix of all edges of a kind at an actor, in time order; those of list items are grouped by list first. */
 export function incomingActorPrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.incomingActor).u8(edgeCode[kind]).finish();
 }
 
+/** Returns the prefix of all edges of a kind at one record, in time order. */
 export function incomingRecordPrefix(owner: number, collection: string, rkey: string, kind: EdgeKind): Buffer {
   const key = beginKey(owner, tableCode.incomingRecord);
   writeCollection(key, collection);

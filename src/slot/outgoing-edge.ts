@@ -16,6 +16,7 @@ import { prefixEnd } from '../storage/environment.ts';
 import { type EdgeSubject, writeSubject } from './edge-subject.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
+/** One edge of an owner: what it points at, its place in time, and the record that it comes from. */
 export type OutgoingEdge = {
   readonly kind: EdgeKind;
   readonly subject: EdgeSubject;
@@ -25,10 +26,12 @@ export type OutgoingEdge = {
 
 const valueWriter = new ByteWriter(256);
 
+/** Returns the prefix of an owner's edges of a kind, in time order. Edges that their record gives a place have no row here. */
 export function edgeByTimePrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.edgeByTime).u8(edgeCode[kind]).finish();
 }
 
+/** Returns the key of one edge in time order. */
 export function edgeByTimeKey(owner: number, kind: EdgeKind, sortMs: number, rkey: string): Buffer {
   const key = beginKey(owner, tableCode.edgeByTime).u8(edgeCode[kind]);
   writeEntryTime(key, sortMs);
@@ -36,6 +39,7 @@ export function edgeByTimeKey(owner: number, kind: EdgeKind, sortMs: number, rke
   return key.finish();
 }
 
+/** Returns the prefix of an owner's edges of a kind by subject, which holds every edge that counts. */
 export function edgeBySubjectPrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.edgeBySubject).u8(edgeCode[kind]).finish();
 }
@@ -75,6 +79,7 @@ export function putEdge(state: SlotState, owner: number, edge: OutgoingEdge, isO
   state.rows.put(edgeByTimeKey(owner, edge.kind, edge.sortMs, edge.rkey), valueWriter.finish());
 }
 
+/** Takes an edge away from both tables; without a row in time order there is nothing to remove there. */
 export function removeEdge(state: SlotState, owner: number, edge: OutgoingEdge): void {
   state.rows.remove(edgeBySubjectKey(owner, edge.kind, edge.subject));
   state.rows.remove(edgeByTimeKey(owner, edge.kind, edge.sortMs, edge.rkey));
@@ -82,6 +87,7 @@ export function removeEdge(state: SlotState, owner: number, edge: OutgoingEdge):
 
 const nothing = Buffer.alloc(0);
 
+/** Notes a later record for a subject that has its edge already. `indexedMs` orders those that wait. */
 export function putDuplicate(
   state: SlotState,
   owner: number,
@@ -93,6 +99,7 @@ export function putDuplicate(
   state.rows.put(duplicateKey(owner, kind, subject, indexedMs, rkey), nothing);
 }
 
+/** Takes a record out of those that wait; `indexedMs` is the one that it was put with. */
 export function removeDuplicate(
   state: SlotState,
   owner: number,

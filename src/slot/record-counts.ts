@@ -5,11 +5,16 @@ import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** The order is part of the stored format; append only. */
 export const recordCountNames = ['likes', 'replies', 'reposts', 'quotes', 'bookmarks'] as const;
+
+/** The name of one count of a record. */
 export type RecordCountName = (typeof recordCountNames)[number];
+
+/** All counts of one record. */
 export type RecordCounts = Readonly<Record<RecordCountName, number>>;
 
 const none: RecordCounts = { likes: 0, replies: 0, reposts: 0, quotes: 0, bookmarks: 0 };
 
+/** Returns the key of a record's counts. */
 export function recordCountsKey(owner: number, collection: string, rkey: string): Buffer {
   const key = beginKey(owner, tableCode.recordCounts);
   writeCollection(key, collection);
@@ -17,6 +22,7 @@ export function recordCountsKey(owner: number, collection: string, rkey: string)
   return key.finish();
 }
 
+/** Returns the counts of a record; all are 0 when nothing points at it, whether or not it exists. */
 export function getRecordCounts(state: SlotState, owner: number, collection: string, rkey: string): RecordCounts {
   const value = state.rows.getVolatile(recordCountsKey(owner, collection, rkey));
   if (value === undefined) return none;
@@ -30,6 +36,7 @@ export function getRecordCounts(state: SlotState, owner: number, collection: str
   };
 }
 
+/** Adds one to a count, or takes one away. A row whose counts are all 0 goes, so that equal contents have equal rows. */
 export function addToRecordCount(state: SlotState, key: Buffer, name: RecordCountName, change: 1 | -1): void {
   const value = state.rows.get(key) ?? Buffer.alloc(4 * recordCountNames.length);
   const offset = 4 * recordCountNames.indexOf(name);

@@ -16,6 +16,7 @@ import { type PlainEdge, plainDigest } from './edge-record.ts';
 import { readSubject, writeSubject } from './edge-subject.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
+/** One stored record: what was said, and what became of it here. */
 export type RecordRow = {
   readonly indexedMs: number;
   /** The record's own createdAt, or null when it has none that is a date. */
@@ -30,6 +31,7 @@ export type RecordRow = {
 /** `json`: the text as served. `edge`: what it is rendered from. */
 export type RecordBody = { readonly form: 'json'; readonly json: string } | ({ readonly form: 'edge' } & PlainEdge);
 
+/** Bits of a post's flags: what its gates say of it. Part of the stored format. */
 export const postFlag = { violatesThreadGate: 1, violatesEmbeddingRules: 2, hasThreadGate: 4, hasPostGate: 8 } as const;
 
 /** Sort time: the earlier of createdAt and indexedAt, as the official plane has it. Units: ms. */
@@ -37,11 +39,13 @@ export function sortMsOf(row: Pick<RecordRow, 'indexedMs' | 'createdMs'>): numbe
   return row.createdMs === null ? row.indexedMs : Math.min(row.createdMs, row.indexedMs);
 }
 
+/** The first byte of every record row, checked on read. */
 export const recordVersion = 1;
 /** Bits of a record row's flags; part of the stored format. */
 export const recordFlag = { created: 1, takedown: 2, textCid: 4, postFlags: 8, edgeForm: 16 } as const;
 const valueWriter = new ByteWriter(4096);
 
+/** Returns the bytes of a row; one in edge form leaves out its cid, which the plain form gives back. */
 export function encodeRecordRow(row: RecordRow): Buffer {
   const { body } = row;
   const isEdge = body.form === 'edge';
@@ -75,6 +79,11 @@ export function readPlainEdge(reader: ByteReader): PlainEdge {
   return { kind, subject, subjectCid: subject.ref === null ? '' : readCid(reader, false) };
 }
 
+/**
+ * Reads what `encodeRecordRow` wrote; its texts are copies.
+ *
+ * Errors: InvariantError for an unknown format version.
+ */
 export function decodeRecordRow(value: Buffer): RecordRow {
   const reader = new ByteReader(value);
   invariant(reader.u8() === recordVersion, 'a record row has a known format version');
@@ -117,6 +126,7 @@ export function recordJsonStart(value: Buffer): number {
   return reader.position;
 }
 
+/** Returns the key of one record. Keys of a collection ascend by rkey, which for TIDs is time order. */
 export function recordKey(owner: number, collection: string, rkey: string): Buffer {
   const writer = beginKey(owner, tableCode.record);
   writeCollection(writer, collection);
@@ -131,11 +141,13 @@ export function recordPrefix(owner: number, collection?: string): Buffer {
   return writer.finish();
 }
 
+/** Returns one record of an owner, decoded whole; reads that only pass bytes on use the row as it is. */
 export function getRecordRow(state: SlotState, owner: number, collection: string, rkey: string): RecordRow | undefined {
   const value = state.rows.getVolatile(recordKey(owner, collection, rkey));
   return value === undefined ? undefined : decodeRecordRow(value);
 }
 
+/** True while the record is stored, taken down or not. */
 export function hasRecord(state: SlotState, owner: number, collection: string, rkey: string): boolean {
   return state.rows.has(recordKey(owner, collection, rkey));
 }

@@ -1,12 +1,15 @@
 /** What apply reads out of a record's JSON. Ingest has checked the lexicon; here every field is still taken with care. */
 import { parseRecordUri, type RecordRef } from '../atproto/compact-key.ts';
 
+/** A parsed JSON object, of which nothing more is known. */
 export type JsonObject = { readonly [key: string]: unknown };
 
+/** Returns the value if it is an object, else undefined; an array is none. */
 export function objectOf(value: unknown): JsonObject | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }
 
+/** Returns the value if it is a text, else undefined. */
 export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
@@ -25,8 +28,10 @@ export function createdMsOf(value: JsonObject): number | null {
   return Number.isNaN(parsed) ? null : parsed;
 }
 
+/** The two posts that a reply names: the root of its thread, as it claims, and the post that it answers. */
 export type ReplyRefs = { readonly root: RecordRef; readonly parent: RecordRef };
 
+/** Returns what a post replies to, or undefined when it is no reply or either reference is unusable. */
 export function replyOf(post: JsonObject): ReplyRefs | undefined {
   const reply = objectOf(post['reply']);
   const root = refOf(reply?.['root']);
@@ -64,6 +69,7 @@ function hasGalleryImage(embed: JsonObject): boolean {
   return Array.isArray(items) && items.some((item) => objectOf(item)?.['$type'] === 'app.bsky.embed.gallery#image');
 }
 
+/** True for a post with images, plain or in a gallery, also beside a quote; a video alone does not count. */
 export function hasMedia(post: JsonObject): boolean {
   return embedsOf(post).some((embed) => {
     if (embed['$type'] === 'app.bsky.embed.gallery') return hasGalleryImage(embed);
@@ -72,6 +78,7 @@ export function hasMedia(post: JsonObject): boolean {
   });
 }
 
+/** True for a post with a video, also beside a quote. */
 export function hasVideo(post: JsonObject): boolean {
   return embedsOf(post).some((embed) => embed['$type'] === 'app.bsky.embed.video');
 }

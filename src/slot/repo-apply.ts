@@ -24,6 +24,11 @@ function indexedMsOf(context: ApplyContext, timeMs: number): number {
   return Math.min(timeMs, context.appendMs);
 }
 
+/**
+ * Applies a commit's operations and moves the repo to its rev; a commit at or below that rev changes nothing.
+ *
+ * One whose `since` is above the repo's rev is applied all the same, and the repo is marked for resync for what was missed.
+ */
 export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
@@ -42,6 +47,7 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
   putRepo(state, owner, { rev: entry.rev, resyncRev, deletedMs });
 }
 
+/** Marks the repo for resync unless it already stands at the rev that the event names, or above it. */
 export function applySync(context: ApplyContext, entry: SyncEntry): void {
   const owner = context.state.ensureOwner(entry.did);
   ensureActor(context.state, owner, entry.did);
@@ -82,6 +88,7 @@ function clearSeen(state: SlotState, owner: number): void {
   for (const key of keys) state.rows.remove(key);
 }
 
+/** Begins to read in a snapshot, in place of any that was under way; one that commits have overtaken is passed over. */
 export function applyResyncBegin(context: ApplyContext, entry: ResyncBeginEntry): void {
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
@@ -105,6 +112,7 @@ export function forgetResync(state: SlotState, owner: number, did: string): void
   state.rows.remove(resyncNeededKey(did));
 }
 
+/** Applies some records of the snapshot that is being read in, and notes them as named by it. */
 export function applyResyncChunk(context: ApplyContext, entry: ResyncChunkEntry): void {
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
@@ -117,6 +125,7 @@ export function applyResyncChunk(context: ApplyContext, entry: ResyncChunkEntry)
   }
 }
 
+/** Begins the sweep of what the snapshot did not name; it goes on in entries of its own when there is much. */
 export function applyResyncEnd(context: ApplyContext, entry: ResyncEndEntry): void {
   const owner = context.state.ensureOwner(entry.did);
   if (repoReadingIn(context.state, owner, entry.rev) === undefined) return;

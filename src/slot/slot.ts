@@ -31,6 +31,7 @@ import { applyEffect, applyEntry } from './apply-entry.ts';
 import { Outbox, type OutboxBatch } from './outbox.ts';
 import { beginSlotKey, SlotState, slotTableNames, slotTables, tableCode } from './slot-state.ts';
 
+/** Where a slot lives, and its place among the slots of the cluster. */
 export type SlotOptions = {
   readonly index: number;
   readonly slots: number;

@@ -14,11 +14,13 @@ import { prefixEnd } from '../storage/environment.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
+/** The one collection whose records make threads. */
 export const postCollection = 'app.bsky.feed.post';
 
 /** Posts are keyed by DID and rkey here; replies to other collections are no part of a thread. */
 export type PostRef = { readonly did: string; readonly rkey: string };
 
+/** One reply of a thread, or the tombstone that it left. */
 export type ThreadReply = {
   readonly reply: PostRef;
   readonly parent: PostRef;
@@ -48,10 +50,12 @@ function readPost(reader: ByteReader): PostRef {
   return { did: readDid(reader), rkey: readRkey(reader) };
 }
 
+/** Returns the AT-URI of a post. */
 export function postUri(post: PostRef): string {
   return recordUri({ did: post.did, collection: postCollection, rkey: post.rkey });
 }
 
+/** True when both name one post. */
 export function isSamePost(a: PostRef, b: PostRef): boolean {
   return a.did === b.did && a.rkey === b.rkey;
 }
@@ -110,6 +114,7 @@ export function readThreadReply(key: Buffer, value: Buffer): ThreadReply {
   return decodeReply(readPost(reader), value);
 }
 
+/** Returns one reply of a thread, tombstones included, or undefined when none came yet. */
 export function getThreadReply(
   state: SlotState,
   owner: number,

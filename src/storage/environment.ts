@@ -8,8 +8,10 @@ import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
+/** One row of a scan; its bytes are copies that the caller owns. */
 export type Row = { readonly key: Buffer; readonly value: Buffer };
 
+/** A range of keys and the way through it. */
 export type Scan = {
   /** First key of the range; with `isReverse`, the last one, from which the scan walks down. Inclusive. */
   readonly start: Buffer;
@@ -84,6 +86,7 @@ export class Table {
   }
 }
 
+/** What an environment is opened with; the same for every handle on it. */
 export type EnvironmentOptions = {
   readonly path: string;
   /** Fixed for the life of the process. Units: bytes of address space. */
