@@ -13,7 +13,7 @@ import type { ApplyContext } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-claim.ts';
 import { applyEdgeEffect } from './incoming-edge.ts';
 import { putNotice, removeNotice, setNoticeTakedown } from './notice.ts';
-import { postCollection, tellReposters } from './post-apply.ts';
+import { tellReposters } from './post-apply.ts';
 import { setRecordTakedown } from './record-apply.ts';
 import { hasRecord } from './record-row.ts';
 import {
@@ -25,7 +25,7 @@ import {
   sweepResync,
 } from './repo-apply.ts';
 import { applyPostExists } from './repost-item.ts';
-import { applyThreadEffect } from './thread-reply.ts';
+import { applyThreadEffect, postCollection } from './thread-reply.ts';
 
 /** Applies everything but effects and `delivered`, which need the slot's bookkeeping. */
 export function applyEntry(context: ApplyContext, entry: Exclude<Entry, { kind: 'effect' | 'delivered' }>): void {

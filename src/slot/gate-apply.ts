@@ -1,10 +1,9 @@
 /** Thread gates and post gates: what they say on the post that they are of. Both live in one slot, and share their rkey. */
-
 import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { hasRecord, postFlag } from './record-row.ts';
+import { postCollection } from './thread-reply.ts';
 
-const postCollection = 'app.bsky.feed.post';
 const threadGateCollection = 'app.bsky.feed.threadgate';
 const postGateCollection = 'app.bsky.feed.postgate';
 

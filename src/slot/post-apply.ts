@@ -9,9 +9,9 @@ import { feedFlag, putFeedItem, removeFeedItem } from './feed-item.ts';
 import { gateFlagsOf } from './gate-apply.ts';
 import { incomingRecordPrefix, readIncomingEdge } from './incoming-edge.ts';
 import { hasMedia, hasVideo, mentionsOf, quoteOf, replyOf } from './record-values.ts';
+import { postCollection } from './thread-reply.ts';
 
-export const postCollection = 'app.bsky.feed.post';
-
+/** Puts all that follows from a stored post: feed item, count, effects to those that it names, news to its reposters. */
 export function indexPost(context: ApplyContext, record: AppliedRecord): void {
   const { owner, ref, value, sortMs } = record;
   const gateFlags = gateFlagsOf(context, owner, ref.rkey);
@@ -29,6 +29,7 @@ export function indexPost(context: ApplyContext, record: AppliedRecord): void {
   tellReposters(context, owner, ref.did, ref.rkey, true, '');
 }
 
+/** Takes away what `indexPost` put. `eventMs` is when the post was deleted or replaced, which its thread remembers. */
 export function unindexPost(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
   const { owner, ref, sortMs } = record;
   removeFeedItem(context.state, owner, sortMs, ref.collection, ref.rkey);
