@@ -1,0 +1,187 @@
+/**
+ * Nodes in processes of their own, and the appender that feeds them.
+ *
+ * Owns: ports, folders, starting, killing, and waiting until everything that was sent has been applied everywhere.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CrashPoint } from '../../src/base/crash-point.ts';
+import { RemoteLog } from '../../src/log/remote-log.ts';
+import type { SlotStatus } from '../../src/node/apply-messages.ts';
+import { slotPath } from '../../src/node/data-folder.ts';
+import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { Slot } from '../../src/slot/slot.ts';
+import type { SlotState } from '../../src/slot/slot-state.ts';
+import { NodeClient } from '../../src/wire/node-client.ts';
+import type { NodeChildSettings } from './node-child.ts';
+import { waitFor } from './wait-for.ts';
+
+export type CrashAt = { readonly point: CrashPoint; readonly nth: number };
+
+type RunningChild = {
+  readonly process: ChildProcess;
+  readonly exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  readonly stderr: string[];
+};
+
+const script = join(import.meta.dirname, 'node-child.ts');
+const callTimeoutMs = 10_000;
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (typeof address !== 'object' || address === null) throw new Error('a listening server has an address');
+  return address.port;
+}
+
+export class CrashCluster implements AsyncDisposable {
+  readonly map: ShardMap;
+  readonly log: RemoteLog;
+  readonly client: NodeClient;
+  /** Codes of the attempts that a node refused or did not answer. */
+  readonly retries: string[] = [];
+  slotMapBytes = 2 ** 28;
+  readonly #mapJson: unknown;
+  readonly #dataDir: string;
+  readonly #ports: ReadonlyMap<string, number>;
+  readonly #childByName = new Map<string, RunningChild>();
+
+  private constructor(mapJson: unknown, ports: ReadonlyMap<string, number>, dataDir: string) {
+    this.#mapJson = mapJson;
+    this.#ports = ports;
+    this.#dataDir = dataDir;
+    this.map = parseShardMap(mapJson);
+    this.client = new NodeClient({ map: this.map });
+    this.log = new RemoteLog({
+      caller: this.client,
+      map: () => this.map,
+      lingerMs: 2,
+      onRetry: (_node, error) => void this.retries.push(`${error.code} ${error.message}`),
+    });
+  }
+
+  /** Lays out a cluster of two nodes with half of the slots each; starts nothing. */
+  static async make(slots = 8): Promise<CrashCluster> {
+    const ports = new Map([
+      ['a', await freePort()],
+      ['b', await freePort()],
+    ]);
+    const nodes = Object.fromEntries([...ports].map(([name, port]) => [name, { host: '127.0.0.1', port }]));
+    const shards = [
+      { name: 'first', primary: 'a', slots: [`0-${slots / 2 - 1}`] },
+      { name: 'second', primary: 'b', slots: [`${slots / 2}-${slots - 1}`] },
+    ];
+    return new CrashCluster({ epoch: 1, slots, nodes, shards }, ports, mkdtempSync(join(tmpdir(), 'skyshard-crash-')));
+  }
+
+  dataDirOf(name: string): string {
+    return join(this.#dataDir, name);
+  }
+
+  /** Starts a node and waits until it serves. */
+  async start(name: string, crashPoint: CrashAt | null = null): Promise<void> {
+    const { slotMapBytes } = this;
+    const port = this.#ports.get(name)!;
+    const settings: NodeChildSettings = {
+      name,
+      mapJson: this.#mapJson,
+      dataDir: this.dataDirOf(name),
+      port,
+      slotMapBytes,
+      crashPoint,
+    };
+    const child = spawn(process.execPath, [script, JSON.stringify(settings)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const stderr: string[] = [];
+    child.stderr.on('data', (text: Buffer) => stderr.push(text.toString()));
+    const exit = once(child, 'exit').then(([code, signal]) => ({ code, signal }));
+    this.#childByName.set(name, { process: child, exit, stderr });
+    const isServing = await Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)]);
+    // A point may be reached while the node takes up what it owed before.
+    if (!isServing && crashPoint === null) throw new Error(`node ${name} did not start: ${stderr.join('')}`);
+  }
+
+  /** Resolves when the node has gone by itself. */
+  async exitOf(name: string): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    return await this.#childByName.get(name)!.exit;
+  }
+
+  isRunning(name: string): boolean {
+    const child = this.#childByName.get(name)?.process;
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
+  async stop(name: string, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const child = this.#childByName.get(name);
+    if (child === undefined || !this.isRunning(name)) return;
+    child.process.kill(signal);
+    const { code } = await child.exit;
+    if (signal === 'SIGTERM' && code !== 0)
+      throw new Error(`node ${name} ended with ${code}: ${child.stderr.join('')}`);
+  }
+
+  async statuses(): Promise<SlotStatus[]> {
+    const answers = await Promise.all([...this.#ports.keys()].map((node) => this.status(node)));
+    return answers.flat();
+  }
+
+  async status(node: string): Promise<readonly SlotStatus[]> {
+    const answer = await this.client.call({
+      node,
+      method: 'node.status',
+      payload: Buffer.alloc(0),
+      timeoutMs: callTimeoutMs,
+    });
+    return (JSON.parse(Buffer.from(answer).toString()) as { slots: SlotStatus[] }).slots;
+  }
+
+  /** Resolves when nothing waits anywhere and as many effects were received as were sent, twice in a row. */
+  async settle(withinMs = 60_000): Promise<{ readonly sent: number; readonly received: number }> {
+    let before = '';
+    const sums = await waitFor(
+      'the nodes to settle',
+      async () => {
+        const slots = await this.statuses();
+        const sum = (count: (slot: SlotStatus) => number): number =>
+          slots.reduce((total, slot) => total + count(slot), 0);
+        const [sent, received] = [sum((slot) => slot.sentEffects), sum((slot) => slot.receivedEffects)];
+        const isQuiet = sum((slot) => slot.waiting + slot.outbox) === 0 && sent === received;
+        const now = `${isQuiet} ${sent} ${slots.map((slot) => slot.head).join()}`;
+        const isSettled = isQuiet && now === before;
+        before = now;
+        return isSettled ? { sent, received } : undefined;
+      },
+      withinMs,
+    );
+    return sums;
+  }
+
+  /** Stops both nodes and lends their slots to `work`. */
+  async withSlots<Result>(work: (stateOf: (key: string) => SlotState) => Result): Promise<Result> {
+    for (const name of this.#ports.keys()) await this.stop(name, 'SIGTERM');
+    const count = this.map.slots;
+    const slots = Array.from({ length: count }, (_unused, index) => {
+      const path = slotPath(this.dataDirOf(this.map.primaryBySlot[index]!), index);
+      return Slot.open({ index, slots: count, path, mapBytes: this.slotMapBytes });
+    });
+    try {
+      return work((key) => slots[slotOf(key, count)]!.state);
+    } finally {
+      for (const slot of slots) await slot[Symbol.asyncDispose]();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.log[Symbol.asyncDispose]();
+    await this.client[Symbol.asyncDispose]();
+    for (const name of this.#ports.keys()) await this.stop(name, 'SIGKILL');
+    rmSync(this.#dataDir, { recursive: true, force: true });
+  }
+}

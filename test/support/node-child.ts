@@ -1,0 +1,25 @@
+/** A node in a process of its own, which tests may kill or have kill itself. Its settings are JSON in the first argument. */
+import { createRegistry } from '../../src/metrics/registry.ts';
+import { type NodeOptions, startNode } from '../../src/node/node-process.ts';
+
+export type NodeChildSettings = Pick<NodeOptions, 'name' | 'mapJson' | 'dataDir' | 'port' | 'slotMapBytes'> & {
+  readonly crashPoint: NonNullable<NodeOptions['crashPoint']> | null;
+};
+
+const settings = JSON.parse(process.argv[2]!) as NodeChildSettings;
+const node = await startNode({
+  ...settings,
+  host: '127.0.0.1',
+  lingerMs: 2,
+  applyThreads: 1,
+  prefetchReads: false,
+  adminToken: null,
+  clusterToken: null,
+  registry: createRegistry(),
+});
+node.failed.catch((error: Error) => {
+  console.error(error);
+  process.exit(70);
+});
+process.once('SIGTERM', () => void node.close().then(() => process.exit(0)));
+console.log('serving');
