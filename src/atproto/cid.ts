@@ -8,7 +8,7 @@ import { hash } from 'node:crypto';
 /** Version, codec, hash code, hash length, digest. Units: bytes. */
 export const cidBytes = 36;
 /** The multibase prefix `b` and 58 base32 characters. Units: characters. */
-export const cidTextLength = 59;
+const cidTextLength = 59;
 
 /** What the bytes behind an identifier are: a blob, or a block of the data model. */
 export const cidCodec = { raw: 0x55, dagCbor: 0x71 } as const;

@@ -48,12 +48,12 @@ export function isDid(text: string): boolean {
 }
 
 /** True for a domain name of at least two parts, in either case. */
-export function isHandle(text: string): boolean {
+function isHandle(text: string): boolean {
   return text.length <= 253 && handlePattern.test(text);
 }
 
 /** True for a DID or a handle. */
-export function isAtIdentifier(text: string): boolean {
+function isAtIdentifier(text: string): boolean {
   return text.startsWith('did:') ? isDid(text) : isHandle(text);
 }
 
@@ -61,7 +61,7 @@ export function isAtIdentifier(text: string): boolean {
 const knownNsids = new Set<string>();
 
 /** True for a reversed domain name and a name behind it. */
-export function isNsid(text: string): boolean {
+function isNsid(text: string): boolean {
   if (text.length > 317) return false;
   if (knownNsids.has(text)) return true;
   if (!nsidPattern.test(text)) return false;
@@ -76,7 +76,7 @@ export function isRecordKey(text: string): boolean {
 }
 
 /** True for anything that begins like a URI and has no white space. */
-export function isUri(text: string): boolean {
+function isUri(text: string): boolean {
   return uriPattern.test(text);
 }
 
@@ -96,7 +96,7 @@ function isFragment(text: string): boolean {
 }
 
 /** True for an AT-URI without query and trailing slash; collection, key and fragment may be missing. */
-export function isAtUri(text: string): boolean {
+function isAtUri(text: string): boolean {
   if (text.length > 8192) return false;
   // Nearly all are at://did:plc:…/nsid/tid, which needs no pattern.
   if (text.charCodeAt(37) === 0x2f && text.startsWith('at://') && isPlcAt(text, 5)) {
@@ -191,7 +191,7 @@ function skipExtensions(subtags: readonly string[], from: number): number {
 }
 
 /** True for a well-formed BCP 47 tag whose primary subtag is two or three lower-case letters. */
-export function isLanguage(text: string): boolean {
+function isLanguage(text: string): boolean {
   if (/^[a-z]{2}$/.test(text)) return true;
   if (irregularTags.has(text) || privateUsePattern.test(text)) return true;
   const subtags = text.split('-');
@@ -258,7 +258,7 @@ function isCidV0(text: string): boolean {
 }
 
 /** True for the canonical text of a CID of any kind, since records may name content of other systems. */
-export function isCidText(text: string): boolean {
+function isCidText(text: string): boolean {
   if (parseCid(text) !== undefined) return true;
   if (text.length > 128) return false;
   const digits = base32Pattern.exec(text)?.[1];

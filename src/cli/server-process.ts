@@ -25,7 +25,7 @@ export function failureSwitch(): { readonly failed: Promise<never>; readonly fai
 }
 
 /** Resolves when this process is told to stop: by a signal, or because the `up` that started it is gone. */
-export function stopAsked(): Promise<string> {
+function stopAsked(): Promise<string> {
   return new Promise((resolve) => {
     process.once('SIGINT', () => resolve('SIGINT'));
     process.once('SIGTERM', () => resolve('SIGTERM'));

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
 /** Characters that a token must have, so that it cannot be guessed. */
-export const tokenLengthMin = 16;
+const tokenLengthMin = 16;
 const tokenLengthMax = 4096;
 
 /**

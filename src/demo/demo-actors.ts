@@ -9,7 +9,7 @@ import { powerLawChoice, type RankChoice, scatter } from './skewed-choice.ts';
 import { demoGivenNames, demoSurnames } from './word-lists.ts';
 
 /** Handles end in this; `.test` never resolves on the open network. */
-export const demoHandleSuffix = '.skyshard.test';
+const demoHandleSuffix = '.skyshard.test';
 
 /** What an actor has done that decides create or update. One bit each. */
 export const actorFlag = {

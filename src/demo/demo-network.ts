@@ -36,7 +36,7 @@ export type DemoNetworkOptions = {
 };
 
 /** What a network is when its starter does not say. */
-export const demoNetworkDefaults = {
+const demoNetworkDefaults = {
   seed: 1,
   actors: 150,
   initialRecords: 3000,

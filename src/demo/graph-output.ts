@@ -29,7 +29,7 @@ export type GraphOutputOptions = {
 export const graphOutputDefaults = { startMs: Date.UTC(2025, 0, 1), spanMs: 90 * 86_400_000 } as const;
 
 /** Returns how many actors a number of records implies. */
-export function actorsFor(records: number): number {
+function actorsFor(records: number): number {
   return Math.max(20, Math.round(records / 60));
 }
 

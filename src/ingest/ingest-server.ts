@@ -62,7 +62,7 @@ export type IngestOptions = {
 };
 
 /** Bounds of backfill. Units: repos at once, requests at once and a second to one host, entries held for one repo. */
-export const backfillDefaults = {
+const backfillDefaults = {
   concurrencyMax: 24,
   hostConcurrencyMax: 8,
   hostRequestsPerSecond: 40,
@@ -86,7 +86,7 @@ export type RunningIngest = {
 };
 
 /** Returns the http(s) origin of a source's URL. Errors: DataPlaneError `ConfigInvalid`. */
-export function sourceOrigin(url: string): string {
+function sourceOrigin(url: string): string {
   const parsed = URL.parse(url);
   if (parsed === null || !/^(https?|wss?):$/.test(parsed.protocol)) {
     throw new DataPlaneError('ConfigInvalid', `"${url}" is not an http(s) or ws(s) URL`);

@@ -43,7 +43,7 @@ const repoTimeoutMs = 900_000;
 const listBytesMax = 4_194_304;
 const errorBytesMax = 65_536;
 /** Repos asked for in one page: the most that the protocol allows. */
-export const listPageRepos = 1000;
+const listPageRepos = 1000;
 
 const goneErrors: ReadonlySet<unknown> = new Set([
   'RepoNotFound',

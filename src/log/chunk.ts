@@ -22,8 +22,6 @@ export type Chunk = {
 };
 
 const chunkVersion = 1;
-/** A chunk above this is refused. Units: bytes. */
-export const chunkBytesMax = 16 * 2 ** 20;
 /** Effects that one entry may cause. A commit of 200 updates, each of a post with 100 mentions and 200 reposters, causes 121,200. */
 export const effectsPerEntryMax = 2 ** 20;
 

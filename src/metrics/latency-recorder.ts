@@ -7,7 +7,7 @@
 import { build, type Histogram as HdrHistogram } from 'hdr-histogram-js';
 
 /** The greatest value kept: an hour in µs. */
-export const latencyUnitsMax = 3_600_000_000;
+const latencyUnitsMax = 3_600_000_000;
 /** How long one of the two histograms is written before the other takes over. */
 export const windowMs = 60_000;
 

@@ -36,7 +36,7 @@ const batchBytesMin = 512 * 2 ** 10;
 /** What one transaction takes in at most. Units: bytes. */
 const batchBytesMax = 4 * 2 ** 20;
 /** Past this many effects owed by the thread's slots, entries from outside wait. */
-export const owedEffectsMax = 400_000;
+const owedEffectsMax = 400_000;
 /** How long a slot without room waits before it tries again. Units: ms. */
 const fullRetryMs = 1_000;
 

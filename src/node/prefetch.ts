@@ -8,7 +8,7 @@ import type { ReadContext } from './read-context.ts';
 export type RowKey = { readonly state: SlotState; readonly key: Buffer };
 
 /** Reads the pages of these rows. */
-export async function prefetchRows(keys: Iterable<RowKey>): Promise<void> {
+async function prefetchRows(keys: Iterable<RowKey>): Promise<void> {
   const keysByState = new Map<SlotState, Buffer[]>();
   for (const { state, key } of keys) {
     const known = keysByState.get(state);

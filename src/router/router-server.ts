@@ -29,7 +29,7 @@ export type RouterLimits = AdmissionLimits & {
 };
 
 /** The defaults of all limits. */
-export const routerLimitDefaults: RouterLimits = {
+const routerLimitDefaults: RouterLimits = {
   ...defaultAdmissionLimits,
   bodyBytesMax: 4 * 1024 * 1024,
   arrivingBytesMax: 256 * 1024 * 1024,
@@ -98,7 +98,7 @@ function observer(registry: Registry): (method: string, durationMs: number, code
 type NodeStatus = NodeCounts & { readonly state: 'up' | 'down' };
 
 /** Asks every node for its status. A node that does not answer is part of the answer. */
-export async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeStatus[]> {
+async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeStatus[]> {
   const { fanOut } = router;
   const deadlineMs = clock.monotonicMs() + statusTimeoutMs;
   return Promise.all(

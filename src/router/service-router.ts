@@ -18,7 +18,7 @@ import type { Plan, PlanContext } from './plan.ts';
 /** Requests above this are not compared with others in flight. Units: bytes. */
 const sharedRequestBytesMax = 512;
 /** A caller's deadline beyond this is taken as this. Units: ms. */
-export const timeoutMsMax = 60_000;
+const timeoutMsMax = 60_000;
 
 /** What a router needs to answer. */
 export type ServiceRouterOptions = {

@@ -9,7 +9,7 @@ import { didLengthMax } from '../atproto/compact-key.ts';
 import { slotOf, xxh32 } from '../shardmap/slot-of.ts';
 
 /** Stands for a key that cannot be stored anywhere. */
-export const noSlot = -1;
+const noSlot = -1;
 /** Stands for a key that is not even well-formed. */
 export const malformedKey = -2;
 
@@ -77,7 +77,7 @@ function slotOfUriText(uri: string, slots: number): number {
 }
 
 /** URIs above this are malformed, so that a hostile one costs little. Units: bytes. */
-export const uriBytesMax = 8 * 1024;
+const uriBytesMax = 8 * 1024;
 
 /** Returns the slot of the DID of an AT-URI; noSlot when its authority is a handle, malformedKey when it is no AT-URI. */
 export function slotOfUri(source: Buffer, start: number, end: number, slots: number): number {

@@ -26,12 +26,12 @@ const timelineLimitMax = 1_000;
 const ownItemsMin = 10;
 
 /** Returns the token of a place: its time, then its URI in base64url, so that `::` never appears. */
-export function timelineToken({ sortMs, itemUri }: FeedPlace): string {
+function timelineToken({ sortMs, itemUri }: FeedPlace): string {
   return `${sortMs}__${Buffer.from(itemUri, 'utf8').toString('base64url')}`;
 }
 
 /** Reads a token; null for the first page. Errors: DataPlaneError `InvalidArgument`. */
-export function timelinePlace(token: string): FeedPlace | null {
+function timelinePlace(token: string): FeedPlace | null {
   if (token === '') return null;
   const match = /^(-?\d{1,15})__([A-Za-z0-9_-]{1,4096})$/.exec(token);
   if (match === null) throw new DataPlaneError('InvalidArgument', 'GetTimelineRequest.cursor: malformed');
@@ -43,7 +43,7 @@ function isBefore(a: FeedItem, b: FeedItem): boolean {
 }
 
 /** Merges ordered lists into their first `limit` items. */
-export function mergeFeeds(lists: readonly (readonly FeedItem[])[], limit: number): FeedItem[] {
+function mergeFeeds(lists: readonly (readonly FeedItem[])[], limit: number): FeedItem[] {
   const merged: FeedItem[] = [];
   const next = lists.map(() => 0);
   while (merged.length < limit) {
@@ -90,7 +90,7 @@ async function followedItems(
 }
 
 /** Composes one page of what is followed and what is own; each list holds one item beyond the limit when there are more. */
-export function timelinePage(
+function timelinePage(
   followed: readonly FeedItem[],
   own: readonly FeedItem[],
   limit: number,

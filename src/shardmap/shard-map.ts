@@ -35,7 +35,7 @@ export type ShardMap = {
 };
 
 /** The most slots that a map may have, since a slot index is two bytes in chunks. */
-export const slotCountMax = 65_536;
+const slotCountMax = 65_536;
 
 function fail(where: string, problem: string): never {
   throw new DataPlaneError('ConfigInvalid', `shard map: ${where}: ${problem}`);

@@ -10,7 +10,6 @@ import {
   readCollection,
   readDid,
   readRkey,
-  recordUri,
   writeCollection,
   writeDid,
   writeRkey,
@@ -18,7 +17,6 @@ import {
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
-import { prefixEnd } from '../storage/environment.ts';
 import { hasRecord } from './record-row.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -214,21 +212,5 @@ export function isNoticeShown(state: SlotState, owner: number, notice: Notice): 
   return notice.subject === null || hasRecord(state, owner, notice.subject.collection, notice.subject.rkey);
 }
 
-/** Returns the AT-URI of what a notice is about, or undefined. */
-export function noticeSubjectUri(notice: Notice): string | undefined {
-  return notice.subject === null ? undefined : recordUri(notice.subject);
-}
-
 /** Unread notices that are looked at before the count stops; the count then says at least this many. */
 export const unreadScannedMax = 100_000;
-
-/** Counts the notices after a time that are shown and not taken down. Units of `seenMs`: ms, exclusive. */
-export function countUnread(state: SlotState, owner: number, recipient: string, seenMs: number | null): number {
-  const start = seenMs === null ? noticePrefix(owner) : noticeKeyAt(owner, seenMs + 1);
-  let count = 0;
-  for (const row of state.rows.scan({ start, end: prefixEnd(noticePrefix(owner)), limit: unreadScannedMax })) {
-    const notice = readNotice(row.key, row.value, recipient);
-    if (!notice.isTakenDown && isNoticeShown(state, owner, notice)) count++;
-  }
-  return count;
-}

@@ -32,7 +32,7 @@ export function edgeByTimePrefix(owner: number, kind: EdgeKind): Buffer {
 }
 
 /** Returns the key of one edge in time order. */
-export function edgeByTimeKey(owner: number, kind: EdgeKind, sortMs: number, rkey: string): Buffer {
+function edgeByTimeKey(owner: number, kind: EdgeKind, sortMs: number, rkey: string): Buffer {
   const key = beginKey(owner, tableCode.edgeByTime).u8(edgeCode[kind]);
   writeEntryTime(key, sortMs);
   writeRkey(key, rkey);
@@ -112,7 +112,7 @@ export function removeDuplicate(
 }
 
 /** Duplicates of one subject that are looked at; a repo that holds more is up to no good. */
-export const duplicatesReadMax = 100;
+const duplicatesReadMax = 100;
 
 /** Returns the rkeys of the duplicates that wait, the first indexed first. */
 export function duplicatesOf(

@@ -84,7 +84,7 @@ export function hasVideo(post: JsonObject): boolean {
 }
 
 /** Mentions beyond this send no notification. */
-export const mentionsMax = 100;
+const mentionsMax = 100;
 
 /** Returns the DIDs that a post's facets mention, each once, in order. */
 export function mentionsOf(post: JsonObject): string[] {

@@ -135,7 +135,7 @@ function putThreadReply(state: SlotState, owner: number, rootRkey: string, row: 
 }
 
 /** True when a reply can be part of a thread index: all three are posts with keys of bounded length. */
-export function isThreadable(...posts: readonly RecordRef[]): boolean {
+function isThreadable(...posts: readonly RecordRef[]): boolean {
   return posts.every((post) => post.collection === postCollection && post.rkey.length <= threadRkeyLengthMax);
 }
 

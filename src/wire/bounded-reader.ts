@@ -2,7 +2,7 @@
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 
 /** Items of one list beyond this are refused. */
-export const listItemsMax = 1_000_000;
+const listItemsMax = 1_000_000;
 
 /** Mirrors the writing half in `base/bytes.ts`. Slices alias the source. */
 export class BoundedReader {

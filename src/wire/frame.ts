@@ -37,7 +37,7 @@ export const errorMessageLengthMax = 480;
 export const frameKind = { call: 0, answer: 1, error: 2 } as const;
 
 /** Why a message from a peer was refused; the connection is closed with this as its reason. */
-export const malformedReasons = [
+const malformedReasons = [
   'message is text',
   'message is empty',
   'unknown version',

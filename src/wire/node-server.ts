@@ -36,7 +36,7 @@ export type ServerLimits = {
 };
 
 /** Bounds that suit a node with a few dozen callers. */
-export const serverLimitDefaults: ServerLimits = {
+const serverLimitDefaults: ServerLimits = {
   connectionsMax: 1024,
   callsRunningMax: 32_768,
   unreadBytesMax: 32 * 1024 * 1024,

@@ -11,7 +11,7 @@ import { BoundedReader } from './bounded-reader.ts';
 
 /** Method names of the calls. */
 export const slotCalls = {
-  /** ProbeEdgesRequest → ProbeEdgesAnswer. */
+  /** ProbeEdgesRequest → texts: for each probe the rkey of the owner's record of that kind, or '' when there is none. */
   probeEdges: 'slot.probeEdges',
   /** FollowsOfRequest → FollowsOfAnswer. */
   followsOf: 'slot.followsOf',
@@ -78,9 +78,6 @@ export type EdgeProbe = { readonly owner: number; readonly kind: ProbeKind; read
 
 /** Owners and subjects are indexes into `dids`. Every owner belongs to the called node; subjects need not. */
 export type ProbeEdgesRequest = { readonly dids: readonly string[]; readonly probes: readonly EdgeProbe[] };
-
-/** For each probe the rkey of the record (of the owner, in the collection of the kind), or '' when there is none. */
-export type ProbeEdgesAnswer = readonly string[];
 
 /** Writes a ProbeEdgesRequest. */
 export function encodeProbeEdges({ dids, probes }: ProbeEdgesRequest): Buffer {

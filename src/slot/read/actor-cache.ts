@@ -10,7 +10,7 @@ import { PlaceTable } from './place-table.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
 /** Actors remembered by default. One takes about a kilobyte. */
-export const actorsCachedDefault = 60_000;
+const actorsCachedDefault = 60_000;
 
 /** Makes the bytes of one actor. They must not change afterwards. */
 export type InfoReader = (state: SlotState, owner: number) => Buffer;

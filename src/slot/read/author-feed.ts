@@ -17,7 +17,7 @@ const postCode = collectionCodeByNsid['app.bsky.feed.post'];
 const rowsScannedMax = 20_000;
 
 /** True when a feed of this type shows an item with these flags. */
-export function isInFeed(type: number, flags: number, isPost: boolean): boolean {
+function isInFeed(type: number, flags: number, isPost: boolean): boolean {
   if ((flags & feedFlag.postExists) === 0) return false;
   switch (type) {
     case feedType.POSTS_WITH_MEDIA:

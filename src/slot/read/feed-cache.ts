@@ -11,7 +11,7 @@ import { readFeedRun } from './feed-run.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
 /** Authors remembered by default. One takes one to three kilobytes. */
-export const authorsCachedDefault = 60_000;
+const authorsCachedDefault = 60_000;
 
 export class FeedCache {
   readonly #lookup: SlotLookup;

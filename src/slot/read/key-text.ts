@@ -69,7 +69,7 @@ export function appendRkey(into: AnswerWriter, source: Buffer, at: number): numb
 }
 
 /** Renders the collection that is written at `at`. Returns the position behind it. */
-export function appendCollection(into: AnswerWriter, source: Buffer, at: number): number {
+function appendCollection(into: AnswerWriter, source: Buffer, at: number): number {
   const code = source[at]!;
   if (code === tag.collectionOther) return appendTagged(into, source, at);
   const collection = collectionOfCode(code);

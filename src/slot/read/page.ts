@@ -41,7 +41,7 @@ export function keyToken(key: Buffer, prefixLength: number): string {
 }
 
 /** Returns the key that a token names under `prefix`. Errors: DataPlaneError `InvalidArgument`. */
-export function keyOfToken(token: string, prefix: Buffer, place: string): Buffer {
+function keyOfToken(token: string, prefix: Buffer, place: string): Buffer {
   const match = /^(-?\d{1,15})__([A-Za-z0-9_-]*)$/.exec(token);
   if (match === null) refuseToken(place);
   const rest = Buffer.from(match[2]!, 'base64url');

@@ -22,7 +22,7 @@ import { RecordView } from './record-view.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
 /** Posts of one answer beyond this are left out, the deepest and then the oldest first. */
-export const threadPostsMax = 5_000;
+const threadPostsMax = 5_000;
 /** Replies to one post that are looked at. */
 const childrenReadMax = 5_000;
 
@@ -31,7 +31,7 @@ const view = new RecordView();
 const replyText = Buffer.from('"reply"', 'latin1');
 
 /** Returns the OP thread of a root, root first; none when there is none. */
-export function opThreadOf(state: SlotState, owner: number, root: RecordRef): string[] {
+function opThreadOf(state: SlotState, owner: number, root: RecordRef): string[] {
   if (root.collection !== postCollection) return [];
   prefixWriter.clear().bytes(threadPrefix(owner, root.rkey));
   writeDid(prefixWriter, root.did);
