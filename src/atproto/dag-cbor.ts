@@ -34,7 +34,7 @@ export type DagCborReason =
 /** Limits of one block or message. Units: levels, values and keys, bytes. */
 export const dagCborLimits = { depth: 64, items: 200_000, bytes: 8_388_608 } as const;
 
-/** `canonical` refuses keys that are not sorted; `any` takes them in any order, but each only once. */
+/** What a decoder asks of the keys of a map: `canonical` refuses keys that are not sorted; `any` takes them in any order, but each only once. */
 export type KeyOrder = 'canonical' | 'any';
 
 /** Carries a reason out of the recursion. It never leaves this file. */

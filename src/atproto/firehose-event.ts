@@ -110,7 +110,7 @@ export type FirehoseReason =
   | `frame-${DagCborReason}`
   | CarReason;
 
-/** `seq` of a refused message is what could still be read of it, so that the cursor passes it. */
+/** A decoded message, or why it was refused; `seq` is then what could still be read of it, so that the cursor passes it. */
 export type FirehoseDecoded =
   | { readonly ok: true; readonly value: FirehoseEvent }
   | { readonly ok: false; readonly reason: FirehoseReason; readonly seq: number | null };

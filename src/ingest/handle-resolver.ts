@@ -8,7 +8,7 @@ import { Resolver } from 'node:dns/promises';
 import { ensureValidDid, isValidHandle } from '@atproto/syntax';
 import type { PublicFetch } from './public-fetch.ts';
 
-/** `not-found`: the handle proves nothing now. `unreachable`: the resolver or the DNS could not be asked. */
+/** The DID that a handle names, or why there is none. `not-found`: the handle proves nothing now. `unreachable`: the resolver or the DNS could not be asked. */
 export type HandleResolution =
   | { readonly ok: true; readonly did: string }
   | { readonly ok: false; readonly reason: 'handle-bad' | 'not-found' | 'unreachable' };

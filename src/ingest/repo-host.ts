@@ -8,7 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { type HostLimits, retryAfterMs } from './host-limits.ts';
 import type { FetchOutcome, PublicFetch } from './public-fetch.ts';
 
-/** `gone`: the host says that it will not give this repo. `busy`: it asks to be left alone. */
+/** Why a host gave no answer that can be used. `gone`: it says that it will not give this repo. `busy`: it asks to be left alone. */
 export type HostFailure = {
   readonly ok: false;
   readonly reason: 'gone' | 'busy' | 'unreachable' | 'too-large' | 'answer-bad' | 'refused';

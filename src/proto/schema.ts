@@ -12,7 +12,7 @@ export type FieldType =
   | 'map'
   | 'timestamp';
 
-/** `optional` fields tell an absent value from the default one. */
+/** How often a field may stand in a message; `optional` ones tell an absent value from the default one. */
 export type FieldLabel = 'single' | 'optional' | 'repeated';
 
 /** One field: number, name in the proto file, lower-camel name, type, label, and the name of a message or enum type. */

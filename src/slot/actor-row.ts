@@ -89,6 +89,8 @@ export function ensureActor(state: SlotState, owner: number, did: string): Actor
 }
 
 /**
+ * Where a repo stands.
+ *
  * `rev` is empty before the first commit. `resyncRev` is the rev of a repo snapshot that is being read in, else empty. `deletedMs` is when
  * the account was deleted, while records of before that may still be there.
  */

@@ -19,7 +19,7 @@ import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 /** Bits of an item's flags; part of the stored format. */
 export const feedFlag = { reply: 1, ownThread: 2, media: 4, video: 8, postExists: 16 } as const;
 
-/** `post` is null for the owner's own post. */
+/** One item of an author feed. `post` is null for the owner's own post. */
 export type FeedItem = {
   readonly sortMs: number;
   readonly collection: string;

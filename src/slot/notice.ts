@@ -48,7 +48,7 @@ const collectionByClass = [
   'app.bsky.graph.verification',
 ] as const;
 
-/** `subject` is a record of the recipient, or null where the reason has none. */
+/** One notification as it is shown. `subject` is a record of the recipient, or null where the reason has none. */
 export type Notice = {
   readonly source: RecordRef;
   readonly reason: string;

@@ -28,7 +28,7 @@ export type RecordRow = {
   readonly body: RecordBody;
 };
 
-/** `json`: the text as served. `edge`: what it is rendered from. */
+/** What a row holds of the record itself. `json`: the text as served. `edge`: what it is rendered from. */
 export type RecordBody = { readonly form: 'json'; readonly json: string } | ({ readonly form: 'edge' } & PlainEdge);
 
 /** Bits of a post's flags: what its gates say of it. Part of the stored format. */

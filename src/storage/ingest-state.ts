@@ -24,7 +24,7 @@ export type IdentityCheck = { readonly checkedAtSec: number; readonly hasHandle:
 export type PostponedIdentity = { readonly did: string; readonly attempts: number; readonly dueSec: number };
 
 const repoStates = ['queued', 'done', 'failed', 'gone'] as const;
-/** `gone`: the host says that the repo is deleted or withheld. `failed`: every attempt was used up. */
+/** How far the fetch of a repo has come. `gone`: the host says that the repo is deleted or withheld. `failed`: every attempt was used up. */
 export type RepoState = (typeof repoStates)[number];
 
 /** What is known of one repo's fetch. */

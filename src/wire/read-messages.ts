@@ -107,7 +107,7 @@ export function decodeProbeEdges(bytes: Uint8Array): ProbeEdgesRequest {
 /** One page of whom a DID follows, in an order that means nothing but holds from page to page. `after` is '' or the `next` of the page before. */
 export type FollowsOfRequest = { readonly did: string; readonly after: string; readonly limit: number };
 
-/** `next` is '' on the last page. */
+/** The DIDs of one such page; `next` is '' on the last. */
 export type FollowsOfAnswer = { readonly dids: readonly string[]; readonly next: string };
 
 /** Writes a FollowsOfRequest. */
@@ -204,10 +204,10 @@ export type NewestByAuthorsRequest = {
   readonly authors: readonly string[];
 };
 
-/** `itemUri` is the post's own URI, or the repost's; `postUri` is the post that is shown. */
+/** One item of an author feed. `itemUri` is the post's own URI, or the repost's; `postUri` is the post that is shown. */
 export type FeedItem = FeedPlace & { readonly postUri: string };
 
-/** Ordered as FeedPlace says. Fewer than `limit` items mean that there are no more. */
+/** Items in the order of FeedPlace. Fewer than `limit` items mean that there are no more. */
 export type NewestByAuthorsAnswer = readonly FeedItem[];
 
 /** Writes all of a NewestByAuthorsRequest but its authors, for a router that appends them as bytes. */

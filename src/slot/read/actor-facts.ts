@@ -12,7 +12,7 @@ export function latestRev(state: SlotState, did: string): string {
   return owner === undefined ? '' : (getRepo(state, owner)?.rev ?? '');
 }
 
-/** `takedownRef` is '' when there is none. */
+/** Whether something is taken down, and by which takedown. `takedownRef` is '' when there is none. */
 export type Takedown = { readonly takenDown: boolean; readonly takedownRef: string };
 
 function takedownOf(ref: string | null | undefined): Takedown {
