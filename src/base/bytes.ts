@@ -179,6 +179,12 @@ export class ByteReader {
     return this.bytes(this.varint());
   }
 
+  /** Passes over bytes, which must be there. */
+  skip(length: number): this {
+    this.#take(length);
+    return this;
+  }
+
   text(): string {
     const length = this.varint();
     const start = this.#take(length);

@@ -78,6 +78,40 @@ export function readChunk(bytes: Uint8Array): Chunk {
   return { slot, origin, items, marks };
 }
 
+/** What a queue has to know of a chunk: for which slot, from another slot or from outside, how many entries. */
+export type ChunkHead = { readonly slot: number; readonly isFromSlot: boolean; readonly itemCount: number };
+
+const originBytes = 14;
+const markBytes = 8;
+
+function readHead(reader: ByteReader): ChunkHead {
+  invariant(reader.u8() === chunkVersion, 'a chunk has a known format version');
+  const slot = reader.u16();
+  const isFromSlot = reader.u8() !== 0;
+  if (isFromSlot) reader.skip(originBytes);
+  return { slot, isFromSlot, itemCount: reader.varint() };
+}
+
+/** Reads a chunk's head and none of its items. */
+export function readChunkHead(bytes: Uint8Array): ChunkHead {
+  return readHead(new ByteReader(bytes));
+}
+
+/**
+ * Walks through a chunk, so that whoever reads it later meets no surprise.
+ *
+ * Errors: InvariantError when it is not as long as its fields say.
+ */
+export function checkChunk(bytes: Uint8Array): ChunkHead {
+  const reader = new ByteReader(bytes);
+  const head = readHead(reader);
+  for (let index = 0; index < head.itemCount; index++) {
+    if (head.isFromSlot) reader.skip(markBytes);
+    reader.skip(reader.varint());
+  }
+  return head;
+}
+
 /** Writes the payload of `slot.append`: chunks for slots of one node, each as its own bytes. */
 export function encodeAppend(chunks: readonly Uint8Array[]): Buffer {
   const writer = new ByteWriter(chunks.reduce((bytes, chunk) => bytes + chunk.length + 8, 8));

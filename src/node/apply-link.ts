@@ -5,7 +5,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import type { ChunkOutcome } from '../log/chunk.ts';
+import { invariant } from '../base/invariant.ts';
 import type { ApplyThreadOptions, FromApplyThread, SlotStatus, ToApplyThread } from './apply-messages.ts';
 import { applyThreadScript } from './apply-thread-script.ts';
 
@@ -74,17 +74,16 @@ export class ApplyLink implements AsyncDisposable {
   }
 
   /**
-   * Appends chunks to slots of this thread. `isUrgent` skips the linger.
+   * Appends chunks to slots of this thread. `payload` is that of `slot.append`, checked; it is copied before this returns.
+   * `isUrgent` skips the linger.
    *
-   * Returns: once every chunk is applied and on disk, or refused.
+   * Returns: the answer of `slot.append`, once every chunk is applied and on disk, or refused.
    */
-  async append(chunks: readonly Uint8Array[], isUrgent: boolean): Promise<readonly ChunkOutcome[]> {
-    const copies = chunks.map((chunk) => new Uint8Array(chunk));
-    const answer = await this.#ask(
-      (id) => ({ type: 'append', id, chunks: copies, isUrgent }),
-      copies.map((copy) => copy.buffer),
-    );
-    return answer.type === 'appended' ? answer.outcomes : [];
+  async append(payload: Uint8Array, isUrgent: boolean): Promise<Uint8Array> {
+    const copy = new Uint8Array(payload);
+    const answer = await this.#ask((id) => ({ type: 'append', id, payload: copy, isUrgent }), [copy.buffer]);
+    invariant(answer.type === 'appended', 'an append is answered by its outcomes');
+    return answer.answer;
   }
 
   async status(): Promise<readonly SlotStatus[]> {

@@ -1,6 +1,5 @@
 /** What a node's main thread and its apply threads say to each other. Structured clones; buffers are moved, not copied. */
 import type { CrashPoint } from '../base/crash-point.ts';
-import type { ChunkOutcome } from '../log/chunk.ts';
 
 /** What an apply thread is started with. */
 export type ApplyThreadOptions = {
@@ -21,7 +20,8 @@ export type ApplyThreadOptions = {
 
 /** What the main thread says; a message with an `id` is answered by one with the same id. */
 export type ToApplyThread =
-  | { readonly type: 'append'; readonly id: number; readonly chunks: readonly Uint8Array[]; readonly isUrgent: boolean }
+  /** `payload` is that of `slot.append`, checked. */
+  | { readonly type: 'append'; readonly id: number; readonly payload: Uint8Array; readonly isUrgent: boolean }
   | { readonly type: 'status'; readonly id: number }
   | { readonly type: 'digest'; readonly id: number; readonly slot: number }
   | { readonly type: 'map'; readonly mapJson: unknown }
@@ -30,7 +30,8 @@ export type ToApplyThread =
 /** What an apply thread says: answers by `id`, and news of its own. */
 export type FromApplyThread =
   | { readonly type: 'ready' }
-  | { readonly type: 'appended'; readonly id: number; readonly outcomes: readonly ChunkOutcome[] }
+  /** `answer` is that of `slot.append`. */
+  | { readonly type: 'appended'; readonly id: number; readonly answer: Uint8Array }
   | { readonly type: 'status'; readonly id: number; readonly slots: readonly SlotStatus[] }
   | { readonly type: 'digest'; readonly id: number; readonly seq: number; readonly digest: string }
   /** Owners whose author feeds a commit changed: what serving threads remember of them is stale. */

@@ -43,7 +43,9 @@ const fullRetryMs = 1_000;
 export class ApplyQueue {
   readonly #queueBySlot = new Map<number, SlotQueue>();
   readonly #options: ApplyQueueOptions;
-  #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** When the timer runs; infinite without one, so that only an earlier chunk makes another. */
+  #timerDueMs = Number.POSITIVE_INFINITY;
   #isRunning = false;
   #isClosed = false;
 
@@ -65,8 +67,9 @@ export class ApplyQueue {
     queue.chunks.push(chunk);
     queue.bytes += chunk.bytes.length;
     const dueMs = queue.bytes >= batchBytesMin ? 0 : this.#options.clock.monotonicMs() + withinMs;
-    if (dueMs < queue.dueMs && !queue.isFull) queue.dueMs = dueMs;
-    this.#schedule();
+    if (dueMs >= queue.dueMs || queue.isFull) return;
+    queue.dueMs = dueMs;
+    if (dueMs < this.#timerDueMs) this.#schedule();
   }
 
   has(slotIndex: number): boolean {
@@ -88,7 +91,8 @@ export class ApplyQueue {
     if (this.#isRunning || this.#isClosed) return;
     let nextMs = Number.POSITIVE_INFINITY;
     for (const queue of this.#queueBySlot.values()) nextMs = Math.min(nextMs, queue.dueMs);
-    clearTimeout(this.#timer as NodeJS.Timeout | undefined);
+    clearTimeout(this.#timer);
+    this.#timerDueMs = nextMs;
     if (nextMs === Number.POSITIVE_INFINITY) return;
     const waitMs = nextMs - this.#options.clock.monotonicMs();
     this.#timer = setTimeout(() => void this.#runDue(), Math.max(0, waitMs));
@@ -97,6 +101,7 @@ export class ApplyQueue {
   async #runDue(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
+    this.#timerDueMs = Number.POSITIVE_INFINITY;
     try {
       const nowMs = this.#options.clock.monotonicMs();
       for (const queue of this.#queueBySlot.values()) {
@@ -175,7 +180,7 @@ export class ApplyQueue {
       queue.dueMs = Number.POSITIVE_INFINITY;
     }
     this.#isClosed = true;
-    clearTimeout(this.#timer as NodeJS.Timeout | undefined);
+    clearTimeout(this.#timer);
     for (const queue of this.#queueBySlot.values()) {
       for (const chunk of queue.chunks.splice(0))
         chunk.settle({ status: 'refused', code: 'Unavailable', message: 'the node is stopping' });

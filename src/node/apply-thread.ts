@@ -8,8 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
 import { armCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
-import type { ChunkOutcome } from '../log/chunk.ts';
-import { readChunk } from '../log/chunk.ts';
+import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunkHead } from '../log/chunk.ts';
 import { parseShardMap } from '../shardmap/shard-map.ts';
 import { Slot } from '../slot/slot.ts';
 import { NodeClient } from '../wire/node-client.ts';
@@ -25,6 +24,12 @@ const owingRetryMs = 50;
 
 function post(message: FromApplyThread): void {
   parentPort!.postMessage(message);
+}
+
+function postAppended(id: number, outcomes: readonly ChunkOutcome[]): void {
+  // A copy of its own, since what is cloned or moved is the whole memory behind it.
+  const answer = new Uint8Array(encodeOutcomes(outcomes));
+  parentPort!.postMessage({ type: 'appended', id, answer } satisfies FromApplyThread, [answer.buffer]);
 }
 
 async function main(options: ApplyThreadOptions): Promise<void> {
@@ -47,23 +52,23 @@ async function main(options: ApplyThreadOptions): Promise<void> {
   const sender = new EffectSender({ caller: client, map: () => map, queue: () => queue, clock, signal: stop.signal });
   for (const slot of slots) sender.resume(slot);
 
-  async function append(message: ToApplyThread & { type: 'append' }): Promise<void> {
-    const isOutside = message.chunks.some((bytes) => readChunk(bytes).origin === null);
-    while (isOutside && !message.isUrgent && queue.isOwingTooMuch && !stop.signal.aborted) {
+  async function append({ id, payload, isUrgent }: ToApplyThread & { type: 'append' }): Promise<void> {
+    const chunks = decodeAppend(payload).map((bytes) => ({ bytes, head: readChunkHead(bytes) }));
+    const isOutside = chunks.some(({ head }) => !head.isFromSlot);
+    while (isOutside && !isUrgent && queue.isOwingTooMuch && !stop.signal.aborted) {
       await clock.sleep(owingRetryMs, stop.signal);
     }
-    const outcomes: ChunkOutcome[] = new Array(message.chunks.length);
-    let left = message.chunks.length;
-    message.chunks.forEach((bytes, index) => {
+    const outcomes: ChunkOutcome[] = new Array(chunks.length);
+    let left = chunks.length;
+    if (left === 0) postAppended(id, outcomes);
+    chunks.forEach(({ bytes, head }, index) => {
       const settle = (outcome: ChunkOutcome): void => {
         outcomes[index] = outcome;
         left--;
-        if (left === 0) post({ type: 'appended', id: message.id, outcomes });
+        if (left === 0) postAppended(id, outcomes);
       };
-      const { slot, items } = readChunk(bytes);
-      queue.add(slot, { bytes, entryCount: items.length, settle }, message.isUrgent ? 0 : undefined);
+      queue.add(head.slot, { bytes, entryCount: head.itemCount, settle }, isUrgent ? 0 : undefined);
     });
-    if (message.chunks.length === 0) post({ type: 'appended', id: message.id, outcomes });
   }
 
   async function close(): Promise<void> {

@@ -48,8 +48,12 @@ const lineBatchesRead = 64;
 const callTimeoutMs = 30_000;
 const retryDelayMsMin = 20;
 const retryDelayMsMax = 2_000;
-/** Acknowledgements may wait longer than entries: all that hangs on them is disk space. Units: ms. */
-const deliveredLingerMs = 100;
+/**
+ * Notes of delivery are gathered, and then wait for a commit to go with, longer than entries do: all that hangs on them is disk
+ * space. Units: ms.
+ */
+const notesGatherMs = 50;
+const notesLingerMs = 50;
 
 function bytesOf(batch: OutboxBatch): number {
   let bytes = 32;
@@ -61,6 +65,8 @@ export class EffectSender {
   readonly #options: EffectSenderOptions;
   readonly #lines = new Map<string, Line>();
   readonly #laneByNode = new Map<string, Lane>();
+  /** Marks that targets have reached, by source and target, until they go into the source's log. */
+  readonly #notesBySource = new Map<Slot, Map<number, number>>();
   readonly #writer = new ByteWriter(64 * 1024);
 
   constructor(options: EffectSenderOptions) {
@@ -182,23 +188,35 @@ export class EffectSender {
     if (outcome.status === 'gap') return this.#rewind(line, outcome.lastMark);
     reachCrashPoint('effects-before-ack');
     line.isInFlight = false;
-    this.#noteDelivered(line, lastMark);
+    this.#noteDelivered(line.source, line.target, lastMark);
     if (line.waiting.length > 0 || line.hasMoreOnDisk) this.#wake(line);
   }
 
-  /** Lets the source trim its outbox; tried until it is in its log, since nothing else would say so again. */
-  #noteDelivered(line: Line, mark: number): void {
-    const item = encodeEntry({ kind: 'delivered', target: line.target, mark });
-    writeChunk(this.#writer, { slot: line.source.index, origin: null, items: [item], marks: [] });
+  /** Lets the source trim its outbox; notes of all its targets are gathered, and of each target the last one counts. */
+  #noteDelivered(source: Slot, target: number, mark: number): void {
+    const gathered = this.#notesBySource.get(source);
+    if (gathered !== undefined) return void gathered.set(target, Math.max(mark, gathered.get(target) ?? 0));
+    const notes = new Map([[target, mark]]);
+    this.#notesBySource.set(source, notes);
+    const { clock, signal } = this.#options;
+    void clock.sleep(notesGatherMs, signal).then(() => {
+      this.#notesBySource.delete(source);
+      if (!signal.aborted) this.#appendNotes(source, notes);
+    });
+  }
+
+  /** Tried until the notes are in the source's log, since nothing else would say so again. */
+  #appendNotes(source: Slot, notes: ReadonlyMap<number, number>): void {
+    const items = [...notes].map(([target, mark]) => encodeEntry({ kind: 'delivered', target, mark }));
+    writeChunk(this.#writer, { slot: source.index, origin: null, items, marks: [] });
     const { clock, queue, signal } = this.#options;
     const settle = (outcome: ChunkOutcome): void => {
       if (outcome.status !== 'refused') return;
       void clock.sleep(retryDelayMsMax / 2, signal).then(() => {
-        if (!signal.aborted) this.#noteDelivered(line, mark);
+        if (!signal.aborted) for (const [target, mark] of notes) this.#noteDelivered(source, target, mark);
       });
     };
-    const chunk = { bytes: this.#writer.finish(), entryCount: 1, settle };
-    queue().add(line.source.index, chunk, deliveredLingerMs);
+    queue().add(source.index, { bytes: this.#writer.finish(), entryCount: items.length, settle }, notesLingerMs);
   }
 
   async #pump(lane: Lane): Promise<void> {

@@ -2,7 +2,15 @@
 import { decodeEntry } from '../atproto/entry-codec.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError, type ErrorCode, errorTable } from '../base/data-plane-error.ts';
-import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunk, writeChunk } from '../log/chunk.ts';
+import {
+  type ChunkOutcome,
+  checkChunk,
+  decodeAppend,
+  decodeOutcomes,
+  encodeAppend,
+  encodeOutcomes,
+  writeChunk,
+} from '../log/chunk.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import { decodeWrite, slotCalls } from '../wire/read-messages.ts';
 import type { ApplyLink } from './apply-link.ts';
@@ -32,10 +40,18 @@ export class SlotWrites {
   /** Appends chunks for any of the node's slots; each has its own outcome. */
   async append(payload: Uint8Array): Promise<Uint8Array> {
     const chunks = fromPeer('slot.append', () => decodeAppend(payload));
+    const slots = fromPeer('slot.append', () => chunks.map((bytes) => checkChunk(bytes).slot));
+    const links = new Set(slots.map((slot) => this.#linkBySlot.get(slot)));
+    const [link] = links;
+    // Mostly one thread takes all, and what it is asked and answers can pass as it is.
+    if (links.size === 1 && link !== undefined) return link.append(payload, false);
+    return this.#appendByLink(chunks, slots);
+  }
+
+  async #appendByLink(chunks: readonly Uint8Array[], slots: readonly number[]): Promise<Uint8Array> {
     const outcomes: ChunkOutcome[] = new Array(chunks.length);
     const indexesByLink = new Map<ApplyLink, number[]>();
-    chunks.forEach((bytes, index) => {
-      const { slot } = fromPeer('slot.append', () => readChunk(bytes));
+    slots.forEach((slot, index) => {
       const link = this.#linkBySlot.get(slot);
       if (link === undefined) {
         outcomes[index] = { status: 'refused', code: 'WrongEpoch', message: `slot ${slot} is not served here` };
@@ -47,10 +63,8 @@ export class SlotWrites {
     });
     await Promise.all(
       [...indexesByLink].map(async ([link, indexes]) => {
-        const results = await link.append(
-          indexes.map((index) => chunks[index]!),
-          false,
-        );
+        const answer = await link.append(encodeAppend(indexes.map((index) => chunks[index]!)), false);
+        const results = decodeOutcomes(answer);
         indexes.forEach((index, at) => {
           outcomes[index] = results[at]!;
         });
@@ -70,7 +84,7 @@ export class SlotWrites {
     if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${did} is not served here`);
     const writer = new ByteWriter(entry.length + 32);
     writeChunk(writer, { slot, origin: null, items: [entry], marks: [] });
-    const [outcome] = await link.append([writer.finish()], true);
+    const [outcome] = decodeOutcomes(await link.append(encodeAppend([writer.finish()]), true));
     if (outcome?.status === 'refused') throw new DataPlaneError(asErrorCode(outcome.code), outcome.message);
     this.#readers.get(slot)?.environment.refreshReads();
     return Buffer.alloc(0);
