@@ -40,10 +40,19 @@ export class AnswerWriter {
   /** Writes a non-negative integer within 2^53. */
   varint(value: number): void {
     this.reserve(8);
+    if (value < 0x80) {
+      this.buffer[this.length++] = value;
+      return;
+    }
     let rest = value;
-    while (rest >= 0x80) {
+    // Shifts are faster than divisions, and right once what is left fits 31 bits.
+    while (rest > 0x7fff_ffff) {
       this.buffer[this.length++] = (rest % 0x80) | 0x80;
       rest = Math.floor(rest / 0x80);
+    }
+    while (rest >= 0x80) {
+      this.buffer[this.length++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
     }
     this.buffer[this.length++] = rest;
   }

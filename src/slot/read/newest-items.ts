@@ -38,8 +38,9 @@ export class NewestItems {
 
   /** True when the entry at `a` comes after the one at `b`. */
   #isAfter(a: number, b: number): boolean {
-    const byTime = this.#sortMs[a]! - this.#sortMs[b]!;
-    if (byTime !== 0) return byTime < 0;
+    const timeA = this.#sortMs[a]!;
+    const timeB = this.#sortMs[b]!;
+    if (timeA !== timeB) return timeA < timeB;
     const authorA = this.#authors[a]!;
     const authorB = this.#authors[b]!;
     if (authorA !== authorB) return uriHead(authorA) < uriHead(authorB);
@@ -74,23 +75,22 @@ export class NewestItems {
     this.#turns[at] = this.#turn++;
   }
 
+  /** One field after the other: an array of them all would put each time on the heap. */
   #swap(a: number, b: number): void {
-    const [sortMs, author, run, position, turn] = [
-      this.#sortMs[a]!,
-      this.#authors[a]!,
-      this.#runs[a]!,
-      this.#positions[a]!,
-      this.#turns[a]!,
-    ];
+    const sortMs = this.#sortMs[a]!;
     this.#sortMs[a] = this.#sortMs[b]!;
-    this.#authors[a] = this.#authors[b]!;
-    this.#runs[a] = this.#runs[b]!;
-    this.#positions[a] = this.#positions[b]!;
-    this.#turns[a] = this.#turns[b]!;
     this.#sortMs[b] = sortMs;
+    const author = this.#authors[a]!;
+    this.#authors[a] = this.#authors[b]!;
     this.#authors[b] = author;
+    const run = this.#runs[a]!;
+    this.#runs[a] = this.#runs[b]!;
     this.#runs[b] = run;
+    const position = this.#positions[a]!;
+    this.#positions[a] = this.#positions[b]!;
     this.#positions[b] = position;
+    const turn = this.#turns[a]!;
+    this.#turns[a] = this.#turns[b]!;
     this.#turns[b] = turn;
   }
 
