@@ -1,0 +1,84 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { graphEntries } from '../../src/demo/graph-output.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { freeBytesMin } from '../../src/storage/environment.ts';
+import { decodeTexts, encodeTexts, slotCalls } from '../../src/wire/read-messages.ts';
+import type { OutsideEntry } from '../simulation/history.ts';
+import { CrashCluster } from '../support/crash-cluster.ts';
+import { appendAll, expectMeaning } from '../support/crash-story.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const mebibyte = 2 ** 20;
+
+async function isFull(cluster: CrashCluster, node: string): Promise<boolean> {
+  return (await cluster.status(node)).some((slot) => slot.state === 'full');
+}
+
+/** Reads something that is stored on a node: the root of a post that was appended first. */
+async function expectReads(cluster: CrashCluster, node: string, entries: readonly OutsideEntry[]): Promise<void> {
+  const uris = entries.flatMap((entry) => {
+    if (entry.kind !== 'commit' || cluster.map.primaryBySlot[slotOf(entry.did, cluster.map.slots)] !== node) return [];
+    return entry.ops.flatMap(({ action, collection, rkey, json }) => {
+      const isThreadStart = action === 'create' && collection === 'app.bsky.feed.post' && !json.includes('"reply"');
+      return isThreadStart ? [`at://${entry.did}/${collection}/${rkey}`] : [];
+    });
+  });
+  const payload = encodeTexts(uris.slice(0, 50));
+  const roots = decodeTexts(
+    await cluster.client.call({ node, method: slotCalls.postRoots, payload, timeoutMs: 5_000 }),
+  );
+  expect(roots.filter((root) => root !== '').length).toBeGreaterThan(5);
+}
+
+describe('a node without room', () => {
+  it('says so, serves reads, and loses nothing once its maps are larger', async () => {
+    await using cluster = await CrashCluster.make();
+    const entries = [...graphEntries({ seed: 31, records: 24_000 })];
+    cluster.slotMapBytes = freeBytesMin + mebibyte;
+    await Promise.all([cluster.start('a'), cluster.start('b')]);
+    const appended = appendAll(cluster, entries);
+    await waitFor('node a to be full', () => isFull(cluster, 'a'), 60_000);
+    await waitFor('a refusal to be told', () => cluster.retries.some((retry) => retry.includes('StorageFull')));
+    await expectReads(cluster, 'a', entries);
+    await Promise.all([cluster.stop('a', 'SIGTERM'), cluster.stop('b', 'SIGTERM')]);
+    cluster.slotMapBytes = 2 ** 28;
+    await Promise.all([cluster.start('a'), cluster.start('b')]);
+    await appended;
+    await expectMeaning(cluster, entries);
+  }, 180_000);
+
+  const tmpfs = process.getuid?.() === 0;
+  it.runIf(tmpfs)(
+    'goes on by itself when its disk has room again',
+    async (context) => {
+      await using cluster = await CrashCluster.make();
+      const dataDir = cluster.dataDirOf('a');
+      mkdirSync(dataDir, { recursive: true });
+      try {
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=200m', 'tmpfs', dataDir], { stdio: 'pipe' });
+      } catch {
+        return context.skip('this machine lets nobody mount a tmpfs');
+      }
+      try {
+        const entries = [...graphEntries({ seed: 32, records: 3_000 })];
+        await Promise.all([cluster.start('a'), cluster.start('b')]);
+        await appendAll(cluster, entries.slice(0, 1_000));
+        writeFileSync(join(dataDir, 'filler'), Buffer.alloc(175 * mebibyte));
+        const appended = appendAll(cluster, entries.slice(1_000));
+        await waitFor('node a to be full', () => isFull(cluster, 'a'), 60_000);
+        await expectReads(cluster, 'a', entries);
+        rmSync(join(dataDir, 'filler'));
+        await appended;
+        expect(await isFull(cluster, 'a')).toBe(false);
+        await expectMeaning(cluster, entries);
+      } finally {
+        await cluster.stop('a', 'SIGKILL');
+        execFileSync('umount', ['-l', dataDir]);
+      }
+    },
+    180_000,
+  );
+});

@@ -1,0 +1,54 @@
+/** What crash tests append, and what must be read afterwards. */
+import { expect } from 'vitest';
+import { seededRandom } from '../../src/base/seeded-random.ts';
+import { graphEntries } from '../../src/demo/graph-output.ts';
+import { makeHistory, type OutsideEntry } from '../simulation/history.ts';
+import { Model } from '../simulation/model.ts';
+import { type Facts, factsOfModel } from '../simulation/model-facts.ts';
+import { differencesOf, factsOfSlots } from '../simulation/slot-facts.ts';
+import type { CrashCluster } from './crash-cluster.ts';
+
+/**
+ * Makes entries of a social graph and of a random history.
+ *
+ * Sweeps of repos take the append time as that of their deletions, which only a clock knows; so there are none. All else is the same at any
+ * time.
+ */
+export function storyOf(seed: number, records: number): readonly OutsideEntry[] {
+  const history = makeHistory({ random: seededRandom(seed), name: `c${seed}`, steps: 400 });
+  const isTimeless = (entry: OutsideEntry): boolean => !entry.kind.startsWith('resync');
+  return [...graphEntries({ seed, records }), ...history.entries.filter(isTimeless)];
+}
+
+/** What must be read, and who is in the story. */
+function meaningOf(entries: readonly OutsideEntry[]): { model: Model; facts: Facts; dids: Set<string> } {
+  const model = new Model(Number.MAX_SAFE_INTEGER);
+  for (const entry of entries) model.apply(entry);
+  const dids = new Set(entries.map((entry) => entry.did));
+  return { model, facts: factsOfModel(model), dids };
+}
+
+/** Compares everything that the slots hold with what a run without a crash must hold. */
+export async function expectMeaning(cluster: CrashCluster, entries: readonly OutsideEntry[]): Promise<void> {
+  const { model, facts, dids } = meaningOf(entries);
+  const { sent, received } = await cluster.settle();
+  expect(sent).toBe(received);
+  expect(sent).toBeGreaterThan(100);
+  expect(facts.size).toBeGreaterThan(1_000);
+  const handles = [...model.claims.keys()];
+  // Whoever is only pointed at has rows too.
+  const everyone = new Set(dids);
+  for (const key of facts.keys()) for (const [did] of key.matchAll(/did:[a-z]+:[A-Za-z0-9._:-]+/g)) everyone.add(did);
+  const found = await cluster.withSlots((stateOf) => factsOfSlots(stateOf, [...everyone], handles, model.isCompared));
+  expect(differencesOf(facts, found)).toEqual([]);
+}
+
+/** Appends entries and resolves when all are durable. */
+export async function appendAll(cluster: CrashCluster, entries: readonly OutsideEntry[]): Promise<void> {
+  const appends: Promise<void>[] = [];
+  for (const entry of entries) {
+    await cluster.log.ready();
+    appends.push(cluster.log.append(entry.did, entry));
+  }
+  await Promise.all(appends);
+}

@@ -1,0 +1,123 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { CommitEntry } from '../../../src/atproto/entry.ts';
+import { encodeEntry } from '../../../src/atproto/entry-codec.ts';
+import { ByteWriter } from '../../../src/base/bytes.ts';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import { writeChunk } from '../../../src/log/chunk.ts';
+import { getRecordRow } from '../../../src/slot/record-row.ts';
+import { Slot } from '../../../src/slot/slot.ts';
+import { freeBytesMin } from '../../../src/storage/environment.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+
+const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+const nowMs = Date.UTC(2025, 0, 1);
+const cid = 'bafyreigq4zsipbk5w3uqkbmh2w2633c5tcwudqu5ae3yvwr2hkgw2bkgfe';
+const folders: string[] = [];
+/** What is left beside the room that must stay free. Units: bytes. */
+const slackBytes = 4 * 2 ** 20;
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A commit of posts that fill about this many bytes; each mentions someone in another slot. */
+function commitOf(rev: string, bytes: number): CommitEntry {
+  const mention = { $type: 'app.bsky.richtext.facet#mention', did: 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb' };
+  const ops = Array.from({ length: 10 }, (_unused, index) => ({
+    action: 'create' as const,
+    collection: 'app.bsky.feed.post',
+    rkey: `${rev}-${index}`,
+    cid,
+    json: JSON.stringify({ text: 'x'.repeat(bytes / 10), facets: [{ features: [mention] }] }),
+  }));
+  return { kind: 'commit', did, rev, since: null, timeMs: nowMs, ops };
+}
+
+function chunkOfItems(items: readonly Buffer[]): Buffer {
+  const writer = new ByteWriter(1024);
+  writeChunk(writer, { slot: 0, origin: null, items, marks: [] });
+  return writer.finish();
+}
+
+function chunkOf(entry: CommitEntry): Buffer {
+  return chunkOfItems([encodeEntry(entry)]);
+}
+
+function codeOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (thrown) {
+    return thrown instanceof DataPlaneError ? thrown.code : String(thrown);
+  }
+  return 'none';
+}
+
+function openSlot(path: string, mapBytes: number): Slot {
+  return Slot.open({ index: 0, slots: 2, path: join(path, 'slot'), mapBytes });
+}
+
+function newFolder(): string {
+  const folder = makeMemoryFolder('skyshard-full-');
+  folders.push(folder);
+  return folder;
+}
+
+describe('a slot whose map is full', () => {
+  it('refuses before it writes, keeps what it has, and goes on with a larger map', async () => {
+    const folder = newFolder();
+    const taken: string[] = [];
+    {
+      await using slot = openSlot(folder, freeBytesMin + slackBytes);
+      let code = 'none';
+      for (let number = 0; code === 'none' && number < 100; number++) {
+        const rev = `r${String(number).padStart(3, '0')}`;
+        code = codeOf(() => slot.run([chunkOf(commitOf(rev, 200_000))], nowMs));
+        if (code === 'none') taken.push(rev);
+      }
+      expect(code).toBe('StorageFull');
+      expect(taken.length).toBeGreaterThan(3);
+      const digest = slot.digest();
+      expect(codeOf(() => slot.run([], nowMs))).toBe('StorageFull');
+      expect(slot.digest()).toBe(digest);
+      expect(slot.cursor).toBe(taken.length);
+    }
+    await using slot = openSlot(folder, 2 * freeBytesMin);
+    slot.run([chunkOf(commitOf('s000', 1_000))], nowMs);
+    const owner = slot.state.ownerOf(did)!;
+    for (const rev of [...taken, 's000']) {
+      expect(getRecordRow(slot.state, owner, 'app.bsky.feed.post', `${rev}-9`)?.cid).toBe(cid);
+    }
+    expect(slot.sentCount).toBe(10 * (taken.length + 1));
+  });
+
+  it('lets one transaction end what it began, and refuses the next', async () => {
+    // The library would rather grow the map than abort, so the room that must be free before a transaction is what keeps it within.
+    await using slot = openSlot(newFolder(), freeBytesMin + slackBytes);
+    expect(slot.run([chunkOf(commitOf('r1', 12_000_000))], nowMs).outcomes).toEqual([{ status: 'durable' }]);
+    expect(codeOf(() => slot.run([chunkOf(commitOf('r2', 1_000))], nowMs))).toBe('StorageFull');
+    expect(slot.cursor).toBe(1);
+  });
+});
+
+describe('a slot whose transaction was aborted', () => {
+  it('holds and counts nothing of it, its first one too', async () => {
+    await using slot = openSlot(newFolder(), 2 * freeBytesMin);
+    const digest = slot.digest();
+    const broken = chunkOfItems([encodeEntry(commitOf('r1', 1_000)), Buffer.from([99])]);
+    for (const rev of ['r2', 'r3']) {
+      const before = { cursor: slot.cursor, head: slot.head, sent: slot.sentCount, owed: slot.outbox.owedCount };
+      expect(codeOf(() => slot.run([broken], nowMs))).toMatch(/a known format version/);
+      expect({ cursor: slot.cursor, head: slot.head, sent: slot.sentCount, owed: slot.outbox.owedCount }).toEqual(
+        before,
+      );
+      if (rev === 'r2') expect(slot.digest()).toBe(digest);
+      slot.run([chunkOf(commitOf(rev, 1_000))], nowMs);
+    }
+    expect({ cursor: slot.cursor, head: slot.head, sent: slot.sentCount }).toEqual({ cursor: 2, head: 2, sent: 20 });
+    const [first, second] = [...slot.outbox.batches(1)];
+    expect(first!.previousMark).toBe(0);
+    expect(second!.previousMark).toBe(first!.lastMark);
+  });
+});
