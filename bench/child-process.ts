@@ -12,6 +12,13 @@ export type BenchChild = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
+/** Ends a child when this process ends before the child does, however that comes about short of a SIGKILL. */
+export function endWithUs(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): void {
+  const end = (): void => void child.kill(signal);
+  process.once('exit', end);
+  child.once('exit', () => process.removeListener('exit', end));
+}
+
 /**
  * Starts `node <script> <args>` and waits for its first line of JSON.
  *
@@ -35,6 +42,7 @@ export async function startChild(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
   });
+  endWithUs(child);
   let errorText = '';
   child.stderr.on('data', (chunk: Buffer) => {
     errorText = (errorText + chunk.toString()).slice(-4000);

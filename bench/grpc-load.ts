@@ -4,8 +4,8 @@
  * It speaks to any plane as the official client does with HTTP version 1.1, and reads no more of an answer than its end and its
  * `grpc-status`, which stands in the headers or, in chunked answers, in the trailers.
  */
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { systemClock } from '../src/base/clock.ts';
 
 /** What came back. `message` is the protobuf message, only valid until the next request on the connection. */
 export type GrpcAnswer = { readonly status: number; readonly message: Buffer };
@@ -61,25 +61,47 @@ export function readAnswer(bytes: Buffer): GrpcAnswer | null {
   }
 }
 
-type Waiting = { readonly done: (answer: GrpcAnswer) => void; readonly fail: (error: Error) => void };
+type Waiting = {
+  readonly request: Buffer;
+  readonly sentMs: number;
+  readonly attempt: number;
+  readonly done: (answer: GrpcAnswer) => void;
+  readonly fail: (error: Error) => void;
+};
 
-/** One connection. */
+/** An answer that takes longer is an error. */
+const answerMsMax = 30_000;
+
+/** One connection, opened again when the server has closed it for being idle. */
 class Connection {
-  readonly #socket: Socket;
+  readonly #port: number;
+  #socket: Socket;
   #bytes: Buffer | null = null;
   #waiting: Waiting | null = null;
 
-  constructor(socket: Socket) {
-    this.#socket = socket;
+  constructor(port: number) {
+    this.#port = port;
+    this.#socket = this.#open();
+  }
+
+  #open(): Socket {
+    const socket = connect(this.#port, '127.0.0.1');
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('error', (error) => this.#end(error));
-    socket.on('close', () => this.#end(new Error('the server closed the connection')));
+    socket.on('error', (error) => this.#end(socket, error));
+    socket.on('close', () => this.#end(socket, new Error('the server closed the connection')));
+    return socket;
   }
 
   ask(request: Buffer, done: Waiting['done'], fail: Waiting['fail']): void {
-    this.#waiting = { done, fail };
-    this.#socket.write(request);
+    this.#send({ request, sentMs: systemClock.monotonicMs(), attempt: 0, done, fail });
+  }
+
+  #send(waiting: Waiting): void {
+    this.#waiting = waiting;
+    this.#bytes = null;
+    if (this.#socket.destroyed) this.#socket = this.#open();
+    this.#socket.write(waiting.request);
   }
 
   #read(chunk: Buffer): void {
@@ -92,13 +114,28 @@ class Connection {
     waiting?.done(answer);
   }
 
-  #end(error: Error): void {
+  /** A request that met the server's closing of an idle connection is sent again, once. */
+  #end(socket: Socket, error: Error): void {
+    if (socket !== this.#socket) return;
     const waiting = this.#waiting;
+    if (waiting === null) return;
     this.#waiting = null;
-    waiting?.fail(error);
+    socket.destroy();
+    if (waiting.attempt === 0 && this.#bytes === null) this.#send({ ...waiting, attempt: 1 });
+    else waiting.fail(error);
+  }
+
+  /** Fails what has waited too long. */
+  check(nowMs: number): void {
+    const waiting = this.#waiting;
+    if (waiting === null || nowMs - waiting.sentMs < answerMsMax) return;
+    this.#waiting = null;
+    this.#socket.destroy();
+    waiting.fail(new Error(`no answer within ${answerMsMax} ms`));
   }
 
   close(): void {
+    this.#waiting = null;
     this.#socket.destroy();
   }
 }
@@ -108,17 +145,15 @@ export class GrpcLoad {
   readonly #connections: readonly Connection[];
   readonly #free: Connection[];
   readonly #queue: (() => void)[] = [];
+  readonly #timer: NodeJS.Timeout;
 
-  private constructor(connections: readonly Connection[]) {
-    this.#connections = connections;
-    this.#free = [...connections];
-  }
-
-  /** Opens the connections. */
-  static async open(port: number, count: number): Promise<GrpcLoad> {
-    const sockets = Array.from({ length: count }, () => connect(port, '127.0.0.1'));
-    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
-    return new GrpcLoad(sockets.map((socket) => new Connection(socket)));
+  constructor(port: number, connections: number) {
+    this.#connections = Array.from({ length: connections }, () => new Connection(port));
+    this.#free = [...this.#connections];
+    this.#timer = setInterval(() => {
+      const nowMs = systemClock.monotonicMs();
+      for (const connection of this.#connections) connection.check(nowMs);
+    }, 1000);
   }
 
   /** Sends one request. Errors: Error when its `grpc-status` is not 0, so that no error passes for an answer. */
@@ -137,7 +172,10 @@ export class GrpcLoad {
             else reject(new Error(`grpc-status ${status}`));
             release();
           },
-          reject,
+          (error) => {
+            reject(error);
+            release();
+          },
         );
       };
       if (this.#free.length > 0) send();
@@ -146,6 +184,7 @@ export class GrpcLoad {
   }
 
   close(): void {
+    clearInterval(this.#timer);
     for (const connection of this.#connections) connection.close();
   }
 }

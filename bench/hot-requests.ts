@@ -133,11 +133,12 @@ async function timelinePages(pools: RequestPools, load: GrpcLoad): Promise<HotMe
   return pages.filter(({ requests }) => requests.length > 0);
 }
 
-/** Returns an answer as a JSON text in which page tokens, which each plane makes as it likes, are left out. */
+/** Returns an answer as a JSON text without what each plane does as it likes: page tokens, and the order of followers that are known. */
 export function comparableAnswer(method: MethodName, answer: Buffer): string {
   const decoded = decodeMessage(methodByName.get(method)!.response, answer) as unknown as Record<string, unknown>;
   const { cursor: _cursor, ...rest } = decoded;
-  return JSON.stringify(rest, (_key, value: unknown) => {
+  return JSON.stringify(rest, (key, value: unknown) => {
+    if (key === 'dids' && Array.isArray(value)) return [...value].sort();
     if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8');
     return value instanceof Map ? Object.fromEntries(value) : value;
   });

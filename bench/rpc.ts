@@ -22,7 +22,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const records = Number(options.args[0] ?? (options.quick ? 20_000 : 300_000));
   const network = { seed: options.seed, records };
   const box = await startBox({ network, slots, nodes, print: options.print });
-  const load = await GrpcLoad.open(box.port, saturatingInFlight);
+  const load = new GrpcLoad(box.port, saturatingInFlight);
   try {
     const methods: Record<string, Figures> = {};
     const hot = await hotMethods(box.pools, options.seed, load);

@@ -102,4 +102,6 @@ async function main(): Promise<number> {
   return 0;
 }
 
+// Children are ended by what runs at exit, which a signal alone would skip.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 process.exitCode = await main();
