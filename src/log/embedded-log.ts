@@ -13,7 +13,7 @@ import { type Chunk, readChunk } from './chunk.ts';
 export type LoggedChunk = { readonly firstSeq: number; readonly appendMs: number; readonly chunk: Chunk };
 
 /** Bytes of applied entries that a log keeps behind its cursor, for moves and for study. */
-const logRetainedBytesMax = 256 * 2 ** 10;
+export const logRetainedBytesMax = 64 * 2 ** 10;
 /** Marks, which are a seq and 20 bits, fit 53 bits. */
 const seqMax = 2 ** 33;
 
