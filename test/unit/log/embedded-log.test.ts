@@ -1,0 +1,129 @@
+import { rmSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ByteWriter } from '../../../src/base/bytes.ts';
+import { readChunk, writeChunk } from '../../../src/log/chunk.ts';
+import { EmbeddedLog, logRetainedBytesMax } from '../../../src/log/embedded-log.ts';
+import { Environment } from '../../../src/storage/environment.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+
+const disposals: (() => void | Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const dispose of disposals.splice(0).reverse()) await dispose();
+});
+
+function openEnvironment(path: string): Environment {
+  const environment = Environment.open({ path, mapBytes: 2 ** 28, tables: ['log'] });
+  disposals.push(() => environment.close());
+  return environment;
+}
+
+function newFolder(): string {
+  const folder = makeMemoryFolder('skyshard-log-');
+  disposals.push(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function chunkOf(items: readonly string[]): Buffer {
+  const writer = new ByteWriter(64);
+  writeChunk(writer, { slot: 0, origin: null, items: items.map((item) => Buffer.from(item)), marks: [] });
+  return writer.finish();
+}
+
+/** The texts of all entries above a cursor, each with its seq. */
+function textsAbove(log: EmbeddedLog, cursor: number): string[] {
+  return log
+    .readAbove(cursor)
+    .flatMap(({ firstSeq, chunk }) => chunk.items.map((item, index) => `${firstSeq + index} ${Buffer.from(item)}`));
+}
+
+describe('the embedded log', () => {
+  it('numbers entries from 1, one after the other, whatever their chunks', () => {
+    const environment = openEnvironment(newFolder());
+    const log = new EmbeddedLog(environment.table('log'));
+    expect(log.head).toBe(0);
+    const firsts = environment.transact(() => [
+      log.append(chunkOf(['a', 'b']), 2, 10),
+      log.append(chunkOf(['c']), 1, 11),
+    ]);
+    expect(firsts).toEqual([1, 3]);
+    expect(log.head).toBe(3);
+    expect(textsAbove(log, 0)).toEqual(['1 a', '2 b', '3 c']);
+    expect(log.readAbove(0).map(({ appendMs }) => appendMs)).toEqual([10, 11]);
+  });
+
+  it('reads whole chunks that end above a cursor, and nothing at or below it', () => {
+    const environment = openEnvironment(newFolder());
+    const log = new EmbeddedLog(environment.table('log'));
+    environment.transact(() =>
+      [['a', 'b'], ['c', 'd', 'e'], ['f']].map((items) => log.append(chunkOf(items), items.length, 0)),
+    );
+    expect(textsAbove(log, 2)).toEqual(['3 c', '4 d', '5 e', '6 f']);
+    expect(textsAbove(log, 3)).toEqual(['3 c', '4 d', '5 e', '6 f']);
+    expect(textsAbove(log, 5)).toEqual(['6 f']);
+    expect(textsAbove(log, 6)).toEqual([]);
+  });
+
+  it('trims only what is applied and beyond what is kept, and never its last row', () => {
+    const environment = openEnvironment(newFolder());
+    const log = new EmbeddedLog(environment.table('log'));
+    const large = 'x'.repeat(logRetainedBytesMax / 8);
+    for (let number = 0; number < 20; number++) environment.transact(() => log.append(chunkOf([large]), 1, 0));
+    environment.transact(() => log.trim(0));
+    expect(log.readAbove(0)).toHaveLength(20);
+    environment.transact(() => log.trim(4));
+    expect(log.readAbove(0)[0]!.firstSeq).toBe(5);
+    environment.transact(() => log.trim(20));
+    const kept = log.readAbove(0);
+    expect(kept.length).toBeGreaterThan(4);
+    expect(kept.length).toBeLessThan(9);
+    expect(kept.at(-1)!.firstSeq).toBe(20);
+    environment.transact(() => log.append(chunkOf([large.repeat(16)]), 1, 0));
+    environment.transact(() => log.trim(21));
+    expect(log.readAbove(0).map(({ firstSeq }) => firstSeq)).toEqual([21]);
+    expect(log.head).toBe(21);
+  });
+
+  it('goes on from its head after opening again, and after an aborted append', async () => {
+    const folder = newFolder();
+    {
+      const environment = Environment.open({ path: folder, mapBytes: 2 ** 28, tables: ['log'] });
+      const log = new EmbeddedLog(environment.table('log'));
+      environment.transact(() => log.append(chunkOf(['a', 'b', 'c']), 3, 0));
+      await environment.close();
+    }
+    const environment = openEnvironment(folder);
+    const log = new EmbeddedLog(environment.table('log'));
+    expect(log.head).toBe(3);
+    const abort = (): void =>
+      environment.transact(() => {
+        log.append(chunkOf(['lost']), 1, 0);
+        throw new Error('aborted on purpose');
+      });
+    expect(abort).toThrow('aborted on purpose');
+    log.reload();
+    expect(log.head).toBe(3);
+    expect(environment.transact(() => log.append(chunkOf(['d']), 1, 0))).toBe(4);
+    expect(textsAbove(log, 3)).toEqual(['4 d']);
+    log.atLeast(2);
+    expect(log.head).toBe(4);
+    log.atLeast(9);
+    expect(environment.transact(() => log.append(chunkOf(['e']), 1, 0))).toBe(10);
+  });
+
+  it('keeps a chunk as it came', () => {
+    const environment = openEnvironment(newFolder());
+    const log = new EmbeddedLog(environment.table('log'));
+    const writer = new ByteWriter(64);
+    const chunk = {
+      slot: 7,
+      origin: { slot: 3, generation: 2, previousMark: 5 },
+      items: [Buffer.from('i')],
+      marks: [9],
+    };
+    writeChunk(writer, chunk);
+    const bytes = writer.finish();
+    environment.transact(() => log.append(bytes, 1, 0));
+    expect(log.readAbove(0)[0]!.chunk).toEqual(readChunk(bytes));
+  });
+});

@@ -1,0 +1,173 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Entry, RepoOp } from '../../../src/atproto/entry.ts';
+import { encodeEntry } from '../../../src/atproto/entry-codec.ts';
+import { ByteWriter } from '../../../src/base/bytes.ts';
+import { writeChunk } from '../../../src/log/chunk.ts';
+import { Slot } from '../../../src/slot/slot.ts';
+import type { OutsideEntry } from '../../simulation/history.ts';
+import { tidOf } from '../../simulation/history-record.ts';
+import { Model } from '../../simulation/model.ts';
+import { factsOfModel } from '../../simulation/model-facts.ts';
+import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+
+const appendMs = Date.UTC(2030, 0, 1);
+const startMs = Date.UTC(2024, 0, 1);
+const author = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+const folders: string[] = [];
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function reposterOf(index: number): string {
+  return `did:web:reposter-${index}.example`;
+}
+
+function chunkOf(entries: readonly Entry[]): Buffer {
+  const writer = new ByteWriter(1024);
+  writeChunk(writer, { slot: 0, origin: null, items: entries.map((entry) => encodeEntry(entry)), marks: [] });
+  return writer.finish();
+}
+
+let revs = 0;
+let timeMs = startMs;
+
+function commit(did: string, ops: readonly Partial<RepoOp>[]): OutsideEntry {
+  const whole = ops.map((op) => ({
+    action: 'create' as const,
+    collection: 'app.bsky.feed.post',
+    rkey: '',
+    cid: `c${revs}`,
+    json: '{}',
+    ...op,
+  }));
+  return { kind: 'commit', did, rev: tidOf(++revs), since: null, timeMs: ++timeMs, ops: whole };
+}
+
+function posts(count: number, from = 0): Partial<RepoOp>[] {
+  return Array.from({ length: count }, (_unused, index) => ({
+    rkey: tidOf(from + index),
+    json: `{"text":"${from + index}"}`,
+  }));
+}
+
+/**
+ * Runs entries in a slot, everything in one transaction or each in its own, with the slot closed and opened before each step, or not.
+ * Expects what the model says. Returns in how many transactions the work was done.
+ */
+async function expectMeaning(
+  entries: readonly OutsideEntry[],
+  how: { readonly together: boolean; readonly restarts: boolean },
+): Promise<number> {
+  const folder = makeMemoryFolder('skyshard-long-');
+  folders.push(folder);
+  const open = (): Slot => Slot.open({ index: 0, slots: 1, path: join(folder, 'slot'), mapBytes: 2 ** 28 });
+  let slot = open();
+  const waiting = how.together ? [chunkOf(entries)] : entries.map((entry) => chunkOf([entry]));
+  let runs = 0;
+  for (; waiting.length > 0 || slot.hasUnapplied; runs++) {
+    if (how.restarts) {
+      await slot[Symbol.asyncDispose]();
+      slot = open();
+    }
+    slot.run(waiting.splice(0, 1), appendMs);
+  }
+  const model = new Model(appendMs);
+  for (const entry of entries) model.apply(entry);
+  const meant = factsOfModel(model);
+  const dids = new Set(entries.map((entry) => entry.did));
+  const found = factsOfSlots(() => slot.state, [...dids], [...model.claims.keys()], model.isCompared);
+  await slot[Symbol.asyncDispose]();
+  expect(differencesOf(meant, found)).toEqual([]);
+  return runs;
+}
+
+const ways = [
+  { name: 'in one transaction', together: true, restarts: false },
+  { name: 'entry by entry', together: false, restarts: false },
+  { name: 'with restarts between its parts', together: true, restarts: true },
+];
+
+function identity(handle: string | null): OutsideEntry {
+  const at = ++timeMs;
+  return { kind: 'identity', did: author, handle, verifiedAtMs: at, keysJson: '', servicesJson: '', timeMs: at };
+}
+
+function deletion(): OutsideEntry {
+  return { kind: 'account', did: author, active: false, status: 'deleted', timeMs: ++timeMs };
+}
+
+for (const way of ways) {
+  describe(`work longer than one entry, ${way.name}`, () => {
+    it('deletes an account of 1,000 records', async () => {
+      const story = [identity('a.example'), commit(author, posts(1_000)), deletion()];
+      expect(await expectMeaning(story, way)).toBeGreaterThan(5);
+    });
+
+    it('deletes an account and keeps what one made anew writes meanwhile, the same records too', async () => {
+      const same = posts(450).map((op) => ({ ...op, cid: `same ${op.rkey}` }));
+      const story = (): OutsideEntry[] => [identity('a.example'), commit(author, same), deletion()];
+      const anew = (): OutsideEntry => commit(author, [...same.slice(200, 230), ...posts(30, 5_000)]);
+      await expectMeaning([...story(), anew(), identity('b.example')], way);
+      await expectMeaning([...story(), identity('b.example')], way);
+    });
+
+    it('finds the old records of a deleted account behind 200 new ones', async () => {
+      const statuses = posts(300).map((op) => ({ ...op, collection: 'app.bsky.actor.status' }));
+      await expectMeaning([commit(author, posts(900)), deletion(), commit(author, statuses)], way);
+    });
+
+    it('tells 500 reposters that a post went, came again and went', async () => {
+      const subject = { uri: `at://${author}/app.bsky.feed.post/${tidOf(1)}`, cid: 'c' };
+      const reposts = (): OutsideEntry[] =>
+        Array.from({ length: 500 }, (_unused, index) =>
+          commit(reposterOf(index), [
+            { collection: 'app.bsky.feed.repost', rkey: tidOf(7), json: JSON.stringify({ subject }) },
+          ]),
+        );
+      const write = (): OutsideEntry => commit(author, [{ rkey: tidOf(1), json: '{"text":"t"}' }]);
+      const remove = (): OutsideEntry => commit(author, [{ action: 'delete', rkey: tidOf(1), cid: '', json: '' }]);
+      const undo = (): OutsideEntry[] =>
+        Array.from({ length: 350 }, (_unused, index) =>
+          commit(reposterOf(index), [
+            { action: 'delete', collection: 'app.bsky.feed.repost', rkey: tidOf(7), cid: '', json: '' },
+          ]),
+        );
+      await expectMeaning([write(), ...reposts(), remove()], way);
+      await expectMeaning([write(), ...reposts(), remove(), write()], way);
+      await expectMeaning([write(), ...reposts(), remove(), ...undo(), write()], way);
+    }, 60_000);
+
+    it('sweeps what a snapshot does not name, and leaves what later commits wrote', async () => {
+      const before = commit(author, posts(1_000));
+      const rev = tidOf(++revs);
+      const at = ++timeMs;
+      const snapshot: OutsideEntry[] = [
+        { kind: 'resync-begin', did: author, rev, timeMs: at },
+        {
+          kind: 'resync-chunk',
+          did: author,
+          rev,
+          timeMs: at,
+          ops: posts(50, 20_000).map((op) => ({
+            action: 'create' as const,
+            collection: 'app.bsky.feed.post',
+            rkey: op.rkey!,
+            cid: 'r',
+            json: op.json!,
+          })),
+        },
+        { kind: 'resync-end', did: author, rev, timeMs: at },
+      ];
+      const held = [
+        commit(author, posts(30, 900)),
+        commit(author, posts(30, 30_000)),
+        commit(author, [{ action: 'delete', rkey: tidOf(20_001), cid: '', json: '' }]),
+      ];
+      await expectMeaning([before, ...snapshot, ...held], way);
+    });
+  });
+}
