@@ -6,13 +6,14 @@
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { jsonOfRow } from '../slot/applied-record.ts';
-import { decodeRecordRow, recordJsonStart, recordKey } from '../slot/record-row.ts';
-import type { SlotState } from '../slot/slot-state.ts';
+import { RowFinder } from '../slot/read/row-finder.ts';
+import { SlotLookup } from '../slot/read/slot-lookup.ts';
+import { decodeRecordRow, recordJsonStart } from '../slot/record-row.ts';
+import { type SlotState, tableCode } from '../slot/slot-state.ts';
 import { BoundedReader } from '../wire/bounded-reader.ts';
 import { payloadBytesMax } from '../wire/frame.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { recordBatchItemsMax, recordBatchVersion } from '../wire/record-batch.ts';
-import { OwnerCache, RecordUriReader } from './record-uri-reader.ts';
 
 /** Where the handler finds slots. */
 export type RecordBatchOptions = {
@@ -74,8 +75,7 @@ class AnswerBuffer {
 /** Returns the handler of `recordBatchMethod`. Its answers alias one buffer. */
 export function createRecordBatchHandler(options: RecordBatchOptions): CallHandler {
   const answer = new AnswerBuffer();
-  const refs = new RecordUriReader();
-  const owners = new OwnerCache();
+  const finder = new RowFinder(new SlotLookup(options.slots, options.stateOf));
   return (payload) => {
     const reader = new BoundedReader(payload, 'slot.records', 'InvalidArgument');
     if (reader.u8() !== recordBatchVersion) reader.fail('of another version');
@@ -84,33 +84,25 @@ export function createRecordBatchHandler(options: RecordBatchOptions): CallHandl
       const problem = `${count} URIs in one batch; recordBatchItemsMax is ${recordBatchItemsMax}`;
       throw new DataPlaneError('ResourceExhausted', problem);
     }
+    const { buffer } = reader;
     answer.begin(count);
     for (let index = 0; index < count; index++) {
-      const length = reader.varint();
-      const start = reader.position;
-      reader.skip(length);
-      refs.read(reader.buffer, start, start + length);
-      const slot = refs.didHash & (options.slots - 1);
-      const state = options.stateOf(slot);
-      if (state === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${refs.did} is not served here`);
-      const owner = owners.ownerOf(state, refs);
-      if (owner === 0) answer.addNothing();
-      else addRecord(answer, state, owner, refs);
+      const start = reader.sizedRange();
+      const key = finder.anyKeyOf(buffer, start, reader.position, tableCode.record);
+      if (key !== undefined) addRow(answer, finder.state.rows.getVolatile(key));
+      else if (finder.isUri) answer.addNothing();
+      else reader.fail(`not the AT-URI of a record: ${buffer.utf8Slice(start, reader.position).slice(0, 200)}`);
     }
     return answer.finish();
   };
 }
 
-function addRecord(answer: AnswerBuffer, state: SlotState, owner: number, refs: RecordUriReader): void {
-  const value = state.rows.getVolatile(recordKey(owner, refs.collection, refs.rkey));
-  if (value === undefined) {
+function addRow(answer: AnswerBuffer, row: Buffer | undefined): void {
+  if (row === undefined) {
     answer.addNothing();
     return;
   }
-  const start = recordJsonStart(value);
-  if (start >= 0) {
-    answer.addTail(value, start);
-    return;
-  }
-  answer.addTail(Buffer.from(jsonOfRow(decodeRecordRow(value))), 0);
+  const start = recordJsonStart(row);
+  if (start >= 0) answer.addTail(row, start);
+  else answer.addTail(Buffer.from(jsonOfRow(decodeRecordRow(row))), 0);
 }

@@ -6,6 +6,9 @@ const prime3 = 0xc2b2ae3d;
 const prime4 = 0x27d4eb2f;
 const prime5 = 0x165667b1;
 
+/** Units: bytes of `did:plc:` and 24 letters. */
+const plcDidBytes = 32;
+
 const scratch = Buffer.allocUnsafeSlow(4096);
 
 function rotateLeft(value: number, bits: number): number {
@@ -48,9 +51,27 @@ export function xxh32(source: Buffer, length = source.length): number {
   for (; position < length; position++) {
     hash = Math.imul(rotateLeft((hash + Math.imul(source[position]!, prime5)) | 0, 11), prime1);
   }
-  hash = Math.imul(hash ^ (hash >>> 15), prime2);
+  return finish(hash);
+}
+
+function finish(sum: number): number {
+  let hash = Math.imul(sum ^ (sum >>> 15), prime2);
   hash = Math.imul(hash ^ (hash >>> 13), prime3);
   return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** The first two accumulators behind `did:plc:`, with which every did:plc begins. */
+const plcA = round((prime1 + prime2) | 0, 0x3a646964);
+const plcB = round(prime2 | 0, 0x3a636c70);
+
+/** xxHash32 with seed 0 of a did:plc, whose 24 letters are given as six little-endian words. Returns what `xxh32` does of its text. */
+export function xxh32OfPlc(words: Int32Array): number {
+  const a = round(plcA, words[2]!);
+  const b = round(plcB, words[3]!);
+  const c = round(round(0, words[0]!), words[4]!);
+  const d = round(round(-prime1 | 0, words[1]!), words[5]!);
+  const hash = (rotateLeft(a, 1) + rotateLeft(b, 7) + rotateLeft(c, 12) + rotateLeft(d, 18) + plcDidBytes) | 0;
+  return finish(hash);
 }
 
 /**

@@ -1,18 +1,18 @@
 /**
  * Finds the rows of records (the record itself, its counts) from AT-URIs that are still bytes of a request.
  *
- * Owns: the fast path for `at://did:plc:…/<collection>/<TID or self>`, which makes one string (the DID, by which owners are known).
- * A URI that is no record's AT-URI has no row.
+ * Owns: the fast path for `at://did:plc:…/<collection>/<TID or self>`, which makes no string. A URI that is no record's AT-URI has
+ * no row.
  */
-import { collectionCode } from '../../atproto/collection.ts';
+import { collectionCode, collectionCodeByNsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
 import { beginKey, type SlotState } from '../slot-state.ts';
 import { packTid } from './key-text.ts';
+import { OwnerFinder, plcDidBytes } from './owner-finder.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
 const slash = 47;
 const tidLength = 13;
-const plcDidLength = 32;
 const didStart = 5;
 const uriHead = Buffer.from('at://did:plc:', 'latin1');
 const selfText = Buffer.from('self', 'latin1');
@@ -32,17 +32,31 @@ function isAt(source: Buffer, start: number, text: Buffer): boolean {
   return true;
 }
 
-/** Makes keys of rows; `did`, `owner` and `state` tell of the last one. */
+const knownCollections: readonly KnownCollection[] = Object.keys(collectionCodeByNsid).map(knownCollection);
+
+/** Returns the indexed collection whose name and a slash are at `source[start..]`. */
+function collectionAt(source: Buffer, start: number): KnownCollection | undefined {
+  for (const known of knownCollections) {
+    if (source[start + known.text.length] === slash && isAt(source, start, known.text)) return known;
+  }
+  return undefined;
+}
+
+/** Makes keys of rows; `owner` and `state` tell of the last one. */
 export class RowFinder {
   readonly #lookup: SlotLookup;
+  readonly #owners: OwnerFinder;
   readonly #tidKey = Buffer.alloc(15);
   readonly #selfKey = Buffer.alloc(7);
   #state: SlotState | undefined;
-  did = '';
+  #lastCollection = knownCollections[0]!;
   owner = 0;
+  /** Whether the URI that the last `anyKeyOf` was asked for is the AT-URI of a record. */
+  isUri = true;
 
   constructor(lookup: SlotLookup) {
     this.#lookup = lookup;
+    this.#owners = new OwnerFinder(lookup);
   }
 
   /** State of the slot that holds the last key that was found. */
@@ -64,14 +78,14 @@ export class RowFinder {
     wanted: KnownCollection,
     isAnyCollection: boolean,
   ): Buffer | undefined {
-    const collectionAt = start + didStart + plcDidLength + 1;
-    const rkeyAt = collectionAt + wanted.text.length + 1;
+    const nsidAt = start + didStart + plcDidBytes + 1;
+    const rkeyAt = nsidAt + wanted.text.length + 1;
     const isPlain =
       end > rkeyAt &&
-      source[collectionAt - 1] === slash &&
+      source[nsidAt - 1] === slash &&
       source[rkeyAt - 1] === slash &&
       isAt(source, start, uriHead) &&
-      isAt(source, collectionAt, wanted.text);
+      isAt(source, nsidAt, wanted.text);
     if (!isPlain) return this.#keyOfText(source, start, end, table, wanted, isAnyCollection);
     let key: Buffer;
     if (end - rkeyAt === tidLength && packTid(source, rkeyAt, this.#tidKey, 7)) {
@@ -83,15 +97,39 @@ export class RowFinder {
     } else {
       return this.#keyOfText(source, start, end, table, wanted, isAnyCollection);
     }
-    if (!this.#findOwner(source.latin1Slice(start + didStart, start + didStart + plcDidLength))) return undefined;
-    key.writeUInt32BE(this.owner, 0);
+    const isKnown = this.#owners.find(source, start + didStart);
+    this.#state = this.#owners.state;
+    if (!isKnown) return undefined;
+    const { owner } = this.#owners;
+    this.owner = owner;
+    key[0] = owner >>> 24;
+    key[1] = owner >>> 16;
+    key[2] = owner >>> 8;
+    key[3] = owner;
     key[4] = table;
     key[5] = wanted.code;
     return key;
   }
 
+  /**
+   * Like `keyOf` for a record of any collection: undefined too for a URI that is not the AT-URI of a record, which `isUri` then tells.
+   *
+   * Fast for collections that are indexed, fastest for the one of the call before.
+   */
+  anyKeyOf(source: Buffer, start: number, end: number, table: number): Buffer | undefined {
+    this.isUri = true;
+    const nsidAt = start + didStart + plcDidBytes + 1;
+    const last = this.#lastCollection;
+    if (
+      end <= nsidAt + last.text.length ||
+      source[nsidAt + last.text.length] !== slash ||
+      !isAt(source, nsidAt, last.text)
+    )
+      this.#lastCollection = (nsidAt < end && collectionAt(source, nsidAt)) || last;
+    return this.keyOf(source, start, end, table, this.#lastCollection, true);
+  }
+
   #findOwner(did: string): boolean {
-    this.did = did;
     this.#state = this.#lookup.stateOf(did);
     const owner = ownerOfDid(this.#state, did);
     if (owner === undefined) return false;
@@ -108,6 +146,7 @@ export class RowFinder {
     isAnyCollection: boolean,
   ): Buffer | undefined {
     const ref = parseRecordUri(source.utf8Slice(start, end));
+    this.isUri = ref !== undefined;
     if (ref === undefined || (!isAnyCollection && ref.collection !== wanted.nsid)) return undefined;
     return this.keyOfRef(ref, table);
   }

@@ -20,6 +20,11 @@ export class SlotLookup {
     return this.stateOfSlot(slotOf(key, this.#slots));
   }
 
+  /** Returns the state of the slot of a key by the key's hash. Errors: DataPlaneError `WrongEpoch`. */
+  stateOfHash(hash: number): SlotState {
+    return this.stateOfSlot(hash & (this.#slots - 1));
+  }
+
   stateOfSlot(slot: number): SlotState {
     const state = this.#stateOf(slot);
     if (state === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
