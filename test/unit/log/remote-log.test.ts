@@ -1,0 +1,173 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Entry } from '../../../src/atproto/entry.ts';
+import { decodeEntry } from '../../../src/atproto/entry-codec.ts';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunk } from '../../../src/log/chunk.ts';
+import { RemoteLog, type RemoteLogOptions } from '../../../src/log/remote-log.ts';
+import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
+import { slotOf } from '../../../src/shardmap/slot-of.ts';
+import type { NodeCall, NodeCaller } from '../../../src/wire/node-caller.ts';
+import { waitFor } from '../../support/wait-for.ts';
+
+const map = parseShardMap({
+  epoch: 1,
+  slots: 4,
+  nodes: { a: { host: '127.0.0.1', port: 1 }, b: { host: '127.0.0.1', port: 2 } },
+  shards: [
+    { name: 'first', primary: 'a', slots: ['0-1'] },
+    { name: 'second', primary: 'b', slots: ['2-3'] },
+  ],
+});
+
+type Fault = 'refuse' | 'lose-call' | 'lose-answer' | 'hold';
+
+/** Keeps what is appended to each slot, and fails as it is told: one fault a call. */
+class FaultyNodes implements NodeCaller {
+  readonly revsBySlot = new Map<number, string[]>();
+  readonly calls: { node: string; entryCount: number }[] = [];
+  readonly faults: Fault[] = [];
+  #release: (() => void)[] = [];
+
+  async call({ node, payload }: NodeCall): Promise<Uint8Array> {
+    const fault = this.faults.shift();
+    const chunks = decodeAppend(payload).map((bytes) => readChunk(bytes));
+    this.calls.push({ node, entryCount: chunks.reduce((count, chunk) => count + chunk.items.length, 0) });
+    if (fault === 'hold') await new Promise<void>((resolve) => this.#release.push(resolve));
+    if (fault === 'lose-call') throw new DataPlaneError('Unavailable', 'lost on the way');
+    const outcomes = chunks.map(({ slot, items }, index): ChunkOutcome => {
+      // A refusal concerns the first slot only; the others of the call are taken.
+      if (fault === 'refuse' && index === 0) return { status: 'refused', code: 'StorageFull', message: 'no room' };
+      const revs = this.revsBySlot.get(slot) ?? [];
+      this.revsBySlot.set(slot, revs);
+      for (const item of items) revs.push(revOf(decodeEntry(item)));
+      return { status: 'durable' };
+    });
+    if (fault === 'lose-answer') throw new DataPlaneError('DeadlineExceeded', 'no answer came');
+    return encodeOutcomes(outcomes);
+  }
+
+  get heldCount(): number {
+    return this.#release.length;
+  }
+
+  release(): void {
+    for (const release of this.#release.splice(0)) release();
+  }
+}
+
+function revOf(entry: Entry): string {
+  return entry.kind === 'sync' ? entry.rev : '';
+}
+
+const logs: RemoteLog[] = [];
+
+function openLog(nodes: FaultyNodes, options: Partial<RemoteLogOptions> = {}): RemoteLog {
+  const log = new RemoteLog({ caller: nodes, map: () => map, ...options });
+  logs.push(log);
+  return log;
+}
+
+afterEach(async () => {
+  for (const log of logs.splice(0)) await log[Symbol.asyncDispose]();
+});
+
+/** One DID for each slot. */
+const didBySlot = [0, 1, 2, 3].map((slot) => {
+  for (let number = 0; ; number++)
+    if (slotOf(`did:web:n${number}.example`, 4) === slot) return `did:web:n${number}.example`;
+});
+
+function append(log: RemoteLog, slot: number, rev: string): Promise<void> {
+  const did = didBySlot[slot]!;
+  return log.append(did, { kind: 'sync', did, rev, timeMs: 0 });
+}
+
+/** The first time each rev came, in order. */
+function firstTimes(revs: readonly string[]): string[] {
+  return [...new Set(revs)];
+}
+
+describe('the appender over nodes', () => {
+  it('keeps the order of each slot through refusals, lost calls and lost answers', async () => {
+    const nodes = new FaultyNodes();
+    const retries: string[] = [];
+    const log = openLog(nodes, { onRetry: (_node, { code, message }) => void retries.push(`${code} ${message}`) });
+    nodes.faults.push('refuse', 'lose-call', 'lose-answer', 'refuse', 'lose-answer');
+    const meant = didBySlot.map((): string[] => []);
+    const appends: Promise<void>[] = [];
+    for (let number = 0; number < 200; number++) {
+      const slot = number % 4;
+      const rev = String(number).padStart(4, '0');
+      meant[slot]!.push(rev);
+      appends.push(append(log, slot, rev));
+      if (number % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(appends);
+    expect(nodes.faults).toEqual([]);
+    for (const [slot, revs] of meant.entries()) expect(firstTimes(nodes.revsBySlot.get(slot)!)).toEqual(revs);
+    expect(log.pendingBytes).toBe(0);
+    expect(retries).toContainEqual(expect.stringContaining('StorageFull: no room'));
+    expect(retries).toContainEqual(expect.stringContaining('DeadlineExceeded'));
+  });
+
+  it('has one call a node on its way, and sends what came meanwhile in the next', async () => {
+    const nodes = new FaultyNodes();
+    const log = openLog(nodes);
+    nodes.faults.push('hold');
+    const first = append(log, 0, 'r1');
+    await waitFor('the first call to be held', () => nodes.heldCount === 1);
+    const others = ['r2', 'r3', 'r4'].map((rev) => append(log, 0, rev));
+    const elsewhere = append(log, 2, 'r5');
+    await elsewhere;
+    expect(nodes.calls).toEqual([
+      { node: 'a', entryCount: 1 },
+      { node: 'b', entryCount: 1 },
+    ]);
+    nodes.release();
+    await Promise.all([first, ...others]);
+    expect(nodes.calls.at(-1)).toEqual({ node: 'a', entryCount: 3 });
+  });
+
+  it('makes its callers wait while too much is on its way', async () => {
+    const nodes = new FaultyNodes();
+    const log = openLog(nodes, { pendingBytesMax: 100 });
+    nodes.faults.push('hold');
+    const appends = Array.from({ length: 10 }, (_unused, index) => append(log, 0, `r${index}`));
+    expect(log.pendingBytes).toBeGreaterThan(100);
+    let isReady = false;
+    const ready = log.ready().then(() => {
+      isReady = true;
+    });
+    await waitFor('the call to be held', () => nodes.heldCount === 1);
+    expect(isReady).toBe(false);
+    nodes.release();
+    await Promise.all([...appends, ready]);
+    expect(isReady).toBe(true);
+    await log.ready();
+  });
+
+  it('rejects what is not durable when it is closed, and lets those who wait go', async () => {
+    const nodes = new FaultyNodes();
+    const log = openLog(nodes, { pendingBytesMax: 10 });
+    nodes.faults.push('hold');
+    const codes = ['r1', 'r2'].map((rev) =>
+      append(log, 0, rev).then(
+        () => 'durable',
+        (error: DataPlaneError) => error.code,
+      ),
+    );
+    await waitFor('the call to be held', () => nodes.heldCount === 1);
+    const later = append(log, 0, 'r3').then(
+      () => 'durable',
+      (error: DataPlaneError) => error.code,
+    );
+    const ready = log.ready();
+    await log[Symbol.asyncDispose]();
+    await ready;
+    expect(await later).toBe('Unavailable');
+    nodes.release();
+    // What was on its way when the log closed may still be acknowledged.
+    expect(await Promise.all(codes)).toEqual(['durable', 'durable']);
+    await expect(append(log, 0, 'r4')).rejects.toMatchObject({ code: 'Unavailable' });
+  });
+});
