@@ -69,7 +69,7 @@ const backfillDefaults = {
   heldEntriesMax: repoGateLimits.entriesMax,
 };
 
-/** Bytes in the appender's queue above which the sources are paused until it says that it has room. */
+/** Bytes in the appender's queue from which on the sources are paused until it says that it has room. Its own bound by default. */
 const pendingBytesMax = 8_388_608;
 const closeMsMax = 3000;
 
@@ -180,7 +180,7 @@ function buildParts(options: IngestOptions, ground: Ground): Parts {
     isStillHosted: (did) => isStillHosted({ resolver }, host, did),
   });
   const room = (): Promise<void> | null => {
-    if (appender.pendingBytes > pendingBytesMax) return appender.ready();
+    if (appender.pendingBytes >= pendingBytesMax) return appender.ready();
     return identities.hasRoom ? null : identities.ready();
   };
   const subscriptions = options.sources.map(

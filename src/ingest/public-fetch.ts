@@ -61,6 +61,8 @@ class RefusedAddress extends Error {
 /** Sockets kept open for each host, idle ones included. */
 const socketsPerHostMax = 16;
 const agentOptions = { keepAlive: true, maxSockets: socketsPerHostMax, maxFreeSockets: 2, scheduling: 'lifo' } as const;
+/** Trusted hosts are few and asked all the time: closing a socket between two requests would cost more than keeping it. */
+const trustedOptions = { ...agentOptions, maxFreeSockets: socketsPerHostMax } as const;
 
 /** Sends GET requests under the rules above. */
 export class PublicFetch implements Disposable {
@@ -68,7 +70,7 @@ export class PublicFetch implements Disposable {
   readonly #lookup: AddressLookup;
   // Trusted and strangers' requests never share sockets: one opened without the check must not serve the other.
   readonly #agents = {
-    trusted: { http: new http.Agent(agentOptions), https: new https.Agent(agentOptions) },
+    trusted: { http: new http.Agent(trustedOptions), https: new https.Agent(trustedOptions) },
     strange: { http: new http.Agent(agentOptions), https: new https.Agent(agentOptions) },
   };
 
