@@ -1,0 +1,182 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { encodeEntry } from '../../../src/atproto/entry-codec.ts';
+import { ByteWriter } from '../../../src/base/bytes.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import { type SeededRandom, seededRandom } from '../../../src/base/seeded-random.ts';
+import { graphEntries } from '../../../src/demo/graph-output.ts';
+import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunk, writeChunk } from '../../../src/log/chunk.ts';
+import { ApplyQueue } from '../../../src/node/apply-queue.ts';
+import { EffectSender } from '../../../src/node/effect-sender.ts';
+import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
+import { slotOf } from '../../../src/shardmap/slot-of.ts';
+import { Slot } from '../../../src/slot/slot.ts';
+import type { NodeCall, NodeCaller } from '../../../src/wire/node-caller.ts';
+import type { OutsideEntry } from '../../simulation/history.ts';
+import { Model } from '../../simulation/model.ts';
+import { factsOfModel } from '../../simulation/model-facts.ts';
+import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { waitFor } from '../../support/wait-for.ts';
+
+const slotCount = 4;
+const map = parseShardMap({
+  epoch: 1,
+  slots: slotCount,
+  nodes: { a: { host: '127.0.0.1', port: 1 }, b: { host: '127.0.0.1', port: 2 } },
+  shards: [
+    { name: 'first', primary: 'a', slots: ['0-1'] },
+    { name: 'second', primary: 'b', slots: ['2-3'] },
+  ],
+});
+const closings: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closings.splice(0).reverse()) await close();
+});
+
+type Faults = { lost: number; unanswered: number; refused: number };
+
+/** Two nodes' apply threads in this thread, with a wire between them that fails as the seed says. */
+class TwoQueues implements NodeCaller {
+  readonly faults: Faults = { lost: 0, unanswered: 0, refused: 0 };
+  readonly slots: readonly Slot[];
+  readonly #queueByNode = new Map<string, ApplyQueue>();
+  readonly #random: SeededRandom;
+  readonly #stop = new AbortController();
+
+  constructor(random: SeededRandom) {
+    this.#random = random;
+    const folder = makeMemoryFolder('skyshard-sender-');
+    this.slots = Array.from({ length: slotCount }, (_unused, index) =>
+      Slot.open({ index, slots: slotCount, path: join(folder, String(index)), mapBytes: 2 ** 28 }),
+    );
+    for (const node of ['a', 'b']) this.#startNode(node);
+    closings.push(async () => {
+      this.#stop.abort();
+      for (const queue of this.#queueByNode.values()) await queue.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+  }
+
+  #startNode(node: string): void {
+    const clock = systemClock;
+    const own = this.slots.filter(({ index }) => map.primaryBySlot[index] === node);
+    const queue: ApplyQueue = new ApplyQueue(own, {
+      clock,
+      lingerMs: 1,
+      onBatches: (slot, batches) => sender.send(slot, batches),
+      onCommit: () => {},
+    });
+    const sender = new EffectSender({
+      caller: this,
+      map: () => map,
+      queue: () => queue,
+      clock,
+      signal: this.#stop.signal,
+    });
+    this.#queueByNode.set(node, queue);
+  }
+
+  queueOf(slot: number): ApplyQueue {
+    return this.#queueByNode.get(map.primaryBySlot[slot]!)!;
+  }
+
+  add(slot: number, bytes: Uint8Array): Promise<ChunkOutcome> {
+    const entryCount = readChunk(bytes).items.length;
+    return new Promise((resolve) => this.queueOf(slot).add(slot, { bytes, entryCount, settle: resolve }));
+  }
+
+  async call({ payload }: NodeCall): Promise<Uint8Array> {
+    const draw = this.#random.below(10);
+    const chunks = decodeAppend(payload).map((bytes) => Buffer.from(bytes));
+    if (draw === 0) {
+      this.faults.lost++;
+      throw new DataPlaneError('Unavailable', 'lost on the way');
+    }
+    const outcomes = await Promise.all(
+      chunks.map((bytes): ChunkOutcome | Promise<ChunkOutcome> => {
+        if (this.#random.below(12) > 0) return this.add(readChunk(bytes).slot, bytes);
+        this.faults.refused++;
+        return { status: 'refused', code: 'StorageFull', message: 'no room' };
+      }),
+    );
+    if (draw === 1) {
+      this.faults.unanswered++;
+      throw new DataPlaneError('DeadlineExceeded', 'no answer came');
+    }
+    return encodeOutcomes(outcomes);
+  }
+
+  async settle(): Promise<void> {
+    await waitFor(
+      'all effects to be delivered',
+      () => this.slots.every((slot) => slot.outbox.owedCount === 0 && !slot.hasUnapplied),
+      50_000,
+    );
+    const sum = (count: (slot: Slot) => number): number => this.slots.reduce((total, slot) => total + count(slot), 0);
+    expect(sum((slot) => slot.receivedCount)).toBe(sum((slot) => slot.sentCount));
+  }
+}
+
+function chunkOf(slot: number, entries: readonly OutsideEntry[]): Buffer {
+  const writer = new ByteWriter(1024);
+  writeChunk(writer, { slot, origin: null, items: entries.map((entry) => encodeEntry(entry)), marks: [] });
+  return writer.finish();
+}
+
+function expectMeaning(queues: TwoQueues, entries: readonly OutsideEntry[]): void {
+  const model = new Model(Number.MAX_SAFE_INTEGER);
+  for (const entry of entries) model.apply(entry);
+  const meant = factsOfModel(model);
+  const dids = new Set(entries.map(({ did }) => did));
+  for (const key of meant.keys()) for (const [did] of key.matchAll(/did:plc:[a-z2-7]{24}/g)) dids.add(did);
+  const stateOf = (key: string) => queues.slots[slotOf(key, slotCount)]!.state;
+  const found = factsOfSlots(stateOf, [...dids], [...model.claims.keys()], model.isCompared);
+  expect(differencesOf(meant, found)).toEqual([]);
+}
+
+describe('effects on their way', () => {
+  it('arrive once each over a wire that loses calls and answers, within a node and between nodes', async () => {
+    const queues = new TwoQueues(seededRandom(3));
+    const entries = [...graphEntries({ seed: 41, records: 1_500 })];
+    const waiting = entries.map((entry) => ({ entry, slot: slotOf(entry.did, slotCount) }));
+    // In waves, so that effects take many calls.
+    while (waiting.length > 0) {
+      const wave = waiting.splice(0, 20).map(({ entry, slot }) => queues.add(slot, chunkOf(slot, [entry])));
+      for (const { status } of await Promise.all(wave)) expect(status).toBe('durable');
+    }
+    await queues.settle();
+    for (const [fault, count] of Object.entries(queues.faults)) expect(count, fault).toBeGreaterThan(0);
+    expectMeaning(queues, entries);
+  }, 60_000);
+
+  it('wait on disk when they are more than memory should hold', async () => {
+    const queues = new TwoQueues(seededRandom(4));
+    const [source, target] = [0, 2];
+    const didOf = (slot: number, from: number): string => {
+      for (let number = from; ; number++) {
+        const did = `did:web:n${number}.example`;
+        if (slotOf(did, slotCount) === slot) return did;
+      }
+    };
+    const [did, fan] = [didOf(source, 0), didOf(target, 100)];
+    const entries = Array.from({ length: 400 }, (_unused, number): OutsideEntry => {
+      const ops = Array.from({ length: 40 }, (_other, index) => ({
+        action: 'create' as const,
+        collection: 'app.bsky.feed.like',
+        rkey: `like-${number}-${index}-${'x'.repeat(60)}`,
+        cid: `c${number}`,
+        json: JSON.stringify({ subject: { uri: `at://${fan}/app.bsky.feed.post/p${number}-${index}`, cid: 'c' } }),
+      }));
+      const rev = `r${String(number).padStart(5, '0')}`;
+      return { kind: 'commit', did, rev, since: null, timeMs: 1_700_000_000_000 + number, ops };
+    });
+    await Promise.all(entries.map((entry) => queues.add(source, chunkOf(source, [entry]))));
+    expect(queues.slots[source]!.sentCount).toBe(16_000);
+    await queues.settle();
+    expect(queues.slots[target]!.receivedCount).toBe(16_000);
+  }, 60_000);
+});
