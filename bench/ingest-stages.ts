@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Entry } from '../src/atproto/entry.ts';
-import { encodeEntry } from '../src/atproto/entry-codec.ts';
+import { encodeEntry, writeEntry } from '../src/atproto/entry-codec.ts';
 import { decodeFirehoseMessage, type FirehoseEvent } from '../src/atproto/firehose-event.ts';
 import { ByteWriter } from '../src/base/bytes.ts';
 import { systemClock } from '../src/base/clock.ts';
@@ -121,6 +121,13 @@ class SlotSet {
 
 type Checked = { readonly entry: Entry | null; readonly did: string; readonly records: number };
 
+const entryWriter = new ByteWriter(2 ** 16);
+
+function encode(entry: Entry): Buffer {
+  writeEntry(entryWriter, entry);
+  return entryWriter.finish();
+}
+
 const counters = createIngestCounters(createRegistry(systemClock));
 
 function check(event: FirehoseEvent): Checked {
@@ -172,8 +179,8 @@ export async function measureStages(options: StageOptions): Promise<Figures> {
       records += count;
       const slot = slotOf(did, slots);
       const items = itemsBySlot.get(slot);
-      if (items === undefined) itemsBySlot.set(slot, [encodeEntry(entry)]);
-      else items.push(encodeEntry(entry));
+      if (items === undefined) itemsBySlot.set(slot, [encode(entry)]);
+      else items.push(encode(entry));
     }
     for (const [slot, items] of itemsBySlot) set.add(slot, items);
     times.mark('encode');
