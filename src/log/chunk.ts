@@ -61,6 +61,11 @@ export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
   });
 }
 
+/** Writes one chunk of entries from outside, whose items are at hand as bytes: each behind its length, one after the other. */
+export function writeEntriesChunk(writer: ByteWriter, slot: number, itemCount: number, sizedItems: Uint8Array): void {
+  writer.u8(chunkVersion).u16(slot).u8(0).varint(itemCount).bytes(sizedItems);
+}
+
 /** Reads one chunk; its items alias `bytes`. */
 export function readChunk(bytes: Uint8Array): Chunk {
   const reader = new ByteReader(bytes);

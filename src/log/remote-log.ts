@@ -1,8 +1,8 @@
 /**
  * LogAppender over the nodes of the shard map: what ingest and other writers append with.
  *
- * Owns: order for each slot, batching across slots and nodes, attempts that go on until the entry is durable. One call a node is on its way at
- * a time; what comes meanwhile is the next batch, so batches grow with load. Refuses: nothing; it slows its callers through `ready`.
+ * Owns: order for each slot, batching across slots and nodes, attempts that go on until the entry is durable. What comes while
+ * a call is on its way is the next batch, so batches grow with load. Refuses: nothing; it slows its callers through `ready`.
  */
 import type { Entry } from '../atproto/entry.ts';
 import { writeEntry } from '../atproto/entry-codec.ts';
@@ -12,7 +12,7 @@ import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
-import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeChunk } from './chunk.ts';
+import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeEntriesChunk } from './chunk.ts';
 import type { LogAppender } from './log-appender.ts';
 
 /** What a RemoteLog reaches the nodes with. `map` is asked for every entry, so that a new map holds from the next one on. */
@@ -28,26 +28,47 @@ export type RemoteLogOptions = {
   readonly onRetry?: (node: string, error: DataPlaneError) => void;
 };
 
-type Waiting = {
+/** Entries for one slot that go into the log together. Those who wait for any of them wait for all. */
+type PendingChunk = {
   readonly slot: number;
-  readonly bytes: Buffer;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+  itemCount: number;
+  /** Of the entries alone. */
+  entryBytes: number;
+  /** Takes entries until the chunk is sent or full. */
+  writer: ByteWriter | null;
+  /** Set once it is sent for the first time. */
+  bytes: Buffer | null;
+  isOnItsWay: boolean;
+  readonly durable: PromiseWithResolvers<void>;
 };
-type Lane = { readonly node: string; waiting: Waiting[]; isSending: boolean };
 
-const pendingBytesDefault = 64 * 2 ** 20;
+/**
+ * Slots of one node whose chunks share calls, one call on its way at a time. A call is answered when its last slot has committed; a
+ * node has two lanes, so that one is applied while the other is answered and filled.
+ */
+type Lane = { readonly node: string; readonly chunksBySlot: Map<number, PendingChunk[]>; isSending: boolean };
+
+const lanesPerNode = 2;
+const pendingBytesDefault = 8 * 2 ** 20;
 const callBytesMax = 4 * 2 ** 20;
+/** A chunk of this size is closed, and the slot's next entry begins another. */
+const chunkFullBytes = 2 ** 20;
+const writerBytes = 32 * 2 ** 10;
+const idleWritersMax = 64;
 const callTimeoutMs = 60_000;
 const retryDelayMsMin = 20;
 const retryDelayMsMax = 2_000;
 
+/** The appender of ingest and of whoever else writes from outside the nodes. */
 export class RemoteLog implements LogAppender, AsyncDisposable {
   readonly #options: RemoteLogOptions;
   readonly #clock: Clock;
   readonly #pendingBytesMax: number;
-  readonly #laneByNode = new Map<string, Lane>();
-  readonly #writer = new ByteWriter(64 * 1024);
+  readonly #laneByName = new Map<string, Lane>();
+  /** Holds one entry while it is written. */
+  readonly #entryWriter = new ByteWriter(64 * 1024);
+  readonly #callWriter = new ByteWriter(64 * 1024);
+  readonly #idleWriters: ByteWriter[] = [];
   readonly #stop = new AbortController();
   #pendingBytes = 0;
   #roomWaiters: (() => void)[] = [];
@@ -63,17 +84,20 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   }
 
   append(key: string, entry: Entry): Promise<void> {
+    if (this.#stop.signal.aborted) return Promise.reject(closedError());
     const map = this.#options.map();
-    writeEntry(this.#writer, entry);
-    const bytes = this.#writer.finish();
     const slot = slotOf(key, map.slots);
-    const lane = this.#lane(map.primaryBySlot[slot]!);
-    this.#pendingBytes += bytes.length;
-    return new Promise((resolve, reject) => {
-      if (this.#stop.signal.aborted) return reject(closedError());
-      lane.waiting.push({ slot, bytes, resolve, reject });
-      void this.#pump(lane);
-    });
+    const lane = this.#lane(map.primaryBySlot[slot]!, slot % lanesPerNode);
+    const chunk = this.#openChunk(lane, slot);
+    const before = chunk.writer.length;
+    writeEntry(this.#entryWriter.clear(), entry);
+    chunk.writer.sized(this.#entryWriter.finish());
+    const bytes = chunk.writer.length - before;
+    chunk.itemCount++;
+    chunk.entryBytes += bytes;
+    this.#pendingBytes += bytes;
+    if (!lane.isSending) void this.#pump(lane);
+    return chunk.durable.promise;
   }
 
   ready(): Promise<void> {
@@ -81,67 +105,96 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
-  #lane(node: string): Lane {
-    let lane = this.#laneByNode.get(node);
+  #lane(node: string, number: number): Lane {
+    const name = `${node}/${number}`;
+    let lane = this.#laneByName.get(name);
     if (lane === undefined) {
-      lane = { node, waiting: [], isSending: false };
-      this.#laneByNode.set(node, lane);
+      lane = { node, chunksBySlot: new Map(), isSending: false };
+      this.#laneByName.set(name, lane);
     }
     return lane;
   }
 
+  /** Returns the chunk that takes the slot's next entry. */
+  #openChunk(lane: Lane, slot: number): PendingChunk & { writer: ByteWriter } {
+    let chunks = lane.chunksBySlot.get(slot);
+    if (chunks === undefined) {
+      chunks = [];
+      lane.chunksBySlot.set(slot, chunks);
+    }
+    const last = chunks.at(-1);
+    if (last !== undefined && last.writer !== null && last.entryBytes < chunkFullBytes) {
+      return last as PendingChunk & { writer: ByteWriter };
+    }
+    const writer = this.#idleWriters.pop() ?? new ByteWriter(writerBytes);
+    const durable = Promise.withResolvers<void>();
+    const chunk = { slot, itemCount: 0, entryBytes: 0, writer, bytes: null, isOnItsWay: false, durable };
+    chunks.push(chunk);
+    return chunk;
+  }
+
   async #pump(lane: Lane): Promise<void> {
-    if (lane.isSending) return;
     lane.isSending = true;
     await this.#clock.sleep(this.#options.lingerMs ?? 0, this.#stop.signal);
-    while (lane.waiting.length > 0 && !this.#stop.signal.aborted) {
-      let bytes = 0;
-      let count = 0;
-      while (count < lane.waiting.length && (count === 0 || bytes < callBytesMax))
-        bytes += lane.waiting[count++]!.bytes.length;
-      await this.#deliver(lane.node, lane.waiting.splice(0, count));
+    for (let attempt = 0; lane.chunksBySlot.size > 0 && !this.#stop.signal.aborted; ) {
+      const isAllDurable = await this.#deliver(lane);
+      attempt = isAllDurable ? 0 : attempt + 1;
+      if (isAllDurable) continue;
+      const delayMs = Math.min(retryDelayMsMax, retryDelayMsMin * 2 ** Math.min(attempt - 1, 10));
+      await this.#clock.sleep(delayMs, this.#stop.signal);
     }
     lane.isSending = false;
-    if (this.#stop.signal.aborted) for (const { reject } of lane.waiting.splice(0)) reject(closedError());
+    if (this.#stop.signal.aborted) rejectWaiting(lane);
   }
 
-  /** Sends one batch until all of it is durable. Chunks that a node refused are tried again; those that it took are done. */
-  async #deliver(node: string, batch: readonly Waiting[]): Promise<void> {
-    const bySlot = Map.groupBy(batch, (waiting) => waiting.slot);
-    for (let attempt = 0; bySlot.size > 0; attempt++) {
-      if (this.#stop.signal.aborted) {
-        for (const group of bySlot.values()) for (const { reject } of group) reject(closedError());
-        return;
+  /**
+   * Sends the first chunk of each slot, as far as a call reaches. What the node refused stays first, to be tried again; what it took
+   * is done.
+   */
+  async #deliver(lane: Lane): Promise<boolean> {
+    const sent: PendingChunk[] = [];
+    let bytes = 0;
+    for (const [chunk] of lane.chunksBySlot.values()) {
+      if (chunk === undefined || bytes >= callBytesMax) break;
+      this.#close(chunk);
+      bytes += chunk.bytes!.length;
+      chunk.isOnItsWay = true;
+      sent.push(chunk);
+    }
+    const outcomes = await this.#call(
+      lane.node,
+      sent.map((chunk) => chunk.bytes!),
+    );
+    let durableCount = 0;
+    sent.forEach((chunk, index) => {
+      const { slot } = chunk;
+      chunk.isOnItsWay = false;
+      const chunks = lane.chunksBySlot.get(slot)!;
+      // Behind the others from now on, so that a call that does not reach all slots reaches the rest the next time.
+      lane.chunksBySlot.delete(slot);
+      if (outcomes[index]?.status === 'durable') {
+        chunks.shift();
+        durableCount++;
+        this.#settle(chunk);
       }
-      const slots = [...bySlot.keys()];
-      const outcomes = await this.#call(
-        node,
-        slots.map((slot) => this.#chunkOf(slot, bySlot.get(slot)!)),
-      );
-      slots.forEach((slot, index) => {
-        const outcome = outcomes[index];
-        if (outcome?.status !== 'durable') return;
-        this.#settle(bySlot.get(slot)!);
-        bySlot.delete(slot);
-      });
-      if (bySlot.size > 0)
-        await this.#clock.sleep(
-          Math.min(retryDelayMsMax, retryDelayMsMin * 2 ** Math.min(attempt, 10)),
-          this.#stop.signal,
-        );
-    }
+      if (chunks.length > 0) lane.chunksBySlot.set(slot, chunks);
+    });
+    return durableCount === sent.length;
   }
 
-  #chunkOf(slot: number, group: readonly Waiting[]): Buffer {
-    writeChunk(this.#writer, { slot, origin: null, items: group.map(({ bytes }) => bytes), marks: [] });
-    return this.#writer.finish();
+  /** Gives a chunk its bytes; it takes no more entries. */
+  #close(chunk: PendingChunk): void {
+    if (chunk.writer === null) return;
+    const { slot, itemCount, writer } = chunk;
+    writeEntriesChunk(this.#callWriter.clear(), slot, itemCount, writer.finish());
+    chunk.bytes = this.#callWriter.finish();
+    chunk.writer = null;
+    if (this.#idleWriters.length < idleWritersMax) this.#idleWriters.push(writer);
   }
 
-  #settle(group: readonly Waiting[]): void {
-    for (const { bytes, resolve } of group) {
-      this.#pendingBytes -= bytes.length;
-      resolve();
-    }
+  #settle(chunk: PendingChunk): void {
+    this.#pendingBytes -= chunk.entryBytes;
+    chunk.durable.resolve();
     if (this.#pendingBytes < this.#pendingBytesMax) for (const resume of this.#roomWaiters.splice(0)) resume();
   }
 
@@ -165,8 +218,17 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     for (const resume of this.#roomWaiters.splice(0)) resume();
-    for (const lane of this.#laneByNode.values())
-      for (const { reject } of lane.waiting.splice(0)) reject(closedError());
+    for (const lane of this.#laneByName.values()) rejectWaiting(lane);
+  }
+}
+
+/** Gives up on what a lane holds. What is on its way may still be acknowledged, and is given up when it is not. */
+function rejectWaiting(lane: Lane): void {
+  for (const [slot, chunks] of lane.chunksBySlot) {
+    const onTheirWay = chunks.filter(({ isOnItsWay }) => isOnItsWay);
+    for (const { durable, isOnItsWay } of chunks) if (!isOnItsWay) durable.reject(closedError());
+    if (onTheirWay.length > 0) lane.chunksBySlot.set(slot, onTheirWay);
+    else lane.chunksBySlot.delete(slot);
   }
 }
 

@@ -110,7 +110,7 @@ describe('the appender over nodes', () => {
     expect(retries).toContainEqual(expect.stringContaining('DeadlineExceeded'));
   });
 
-  it('has one call a node on its way, and sends what came meanwhile in the next', async () => {
+  it('has one call a slot on its way, and sends what came meanwhile in the next', async () => {
     const nodes = new FaultyNodes();
     const log = openLog(nodes);
     nodes.faults.push('hold');
@@ -144,6 +144,15 @@ describe('the appender over nodes', () => {
     await Promise.all([...appends, ready]);
     expect(isReady).toBe(true);
     await log.ready();
+  });
+
+  it('keeps calls within their bound when much waits for one slot', async () => {
+    const nodes = new FaultyNodes();
+    const log = openLog(nodes);
+    const revs = Array.from({ length: 120 }, (_unused, index) => `${1000 + index}${'x'.repeat(100_000)}`);
+    await Promise.all(revs.map((rev) => append(log, 0, rev)));
+    expect(nodes.revsBySlot.get(0)).toEqual(revs);
+    expect(Math.max(...nodes.calls.map(({ entryCount }) => entryCount))).toBeLessThanOrEqual(40);
   });
 
   it('rejects what is not durable when it is closed, and lets those who wait go', async () => {
