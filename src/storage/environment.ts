@@ -5,7 +5,7 @@
  * writes outside a transaction and growth past `mapBytes`, since the library would resize the map under readers.
  */
 import { existsSync, mkdirSync, statfsSync } from 'node:fs';
-import { type Database, type DatabaseOptions, open, type RootDatabase, type TransactionFlags } from 'lmdb';
+import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
 /** One row of a scan; its bytes are copies that the caller owns. */
@@ -20,25 +20,6 @@ export type Scan = {
   readonly isReverse?: boolean;
   readonly limit?: number;
 };
-
-/** Keys up to this are copied byte by byte, which takes a third of the time of `set`. Units: bytes. */
-const loopedKeyBytesMax = 32;
-
-/** How the library moves keys between us and its own buffers. */
-const byteKeys = {
-  writeKey(key: Uint8Array, target: Uint8Array, start: number): number {
-    const end = start + key.length;
-    // Past the end of the target `set` throws, by which the library notices that it needs another buffer.
-    if (key.length > loopedKeyBytesMax || end > target.byteLength) target.set(key, start);
-    else for (let index = 0; index < key.length; index++) target[start + index] = key[index]!;
-    return end;
-  },
-  readKey: (source: Uint8Array, start: number, end: number): Uint8Array =>
-    Uint8Array.prototype.slice.call(source, start, end),
-};
-
-/** The library takes a table's own `keyEncoder`; its type declarations know it only of the environment. */
-const tableOptions: DatabaseOptions = { encoding: 'binary', ...{ keyEncoder: byteKeys } };
 
 /** One named sub-database with byte keys and byte values. Rows that it returns are copies. */
 export class Table {
@@ -129,7 +110,7 @@ export class Environment {
     this.mapBytes = options.mapBytes;
     this.#root = root;
     for (const name of options.tables) {
-      this.#tableByName.set(name, new Table(root.openDB(name, tableOptions)));
+      this.#tableByName.set(name, new Table(root.openDB(name, { keyEncoding: 'binary', encoding: 'binary' })));
     }
   }
 
