@@ -1,0 +1,233 @@
+import { rmSync } from 'node:fs';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cidOfBlock } from '../../../src/atproto/cid.ts';
+import { recordUri } from '../../../src/atproto/compact-key.ts';
+import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
+import type { DagValue } from '../../../src/atproto/dag-value.ts';
+import { actorCountNames, addToActorCount, getActorCounts } from '../../../src/slot/actor-counts.ts';
+import {
+  type ActorRow,
+  getActor,
+  getIdentity,
+  getRepo,
+  putActor,
+  putIdentity,
+  putRepo,
+} from '../../../src/slot/actor-row.ts';
+import { cidOfDigest } from '../../../src/slot/cid-bytes.ts';
+import { type PlainEdge, plainDigest, renderEdgeRecord } from '../../../src/slot/edge-record.ts';
+import { feedPrefix, putFeedItem, readFeedItem } from '../../../src/slot/feed-item.ts';
+import { type Notice, noticePrefix, putNotice, readNotice } from '../../../src/slot/notice.ts';
+import {
+  addToRecordCount,
+  getRecordCounts,
+  recordCountNames,
+  recordCountsKey,
+} from '../../../src/slot/record-counts.ts';
+import { readRecordRefOfKey } from '../../../src/slot/record-key.ts';
+import {
+  decodeRecordRow,
+  encodeRecordRow,
+  type RecordRow,
+  recordJsonStart,
+  recordKey,
+} from '../../../src/slot/record-row.ts';
+import { SlotState, slotTableNames } from '../../../src/slot/slot-state.ts';
+import { Environment, prefixEnd, type Row } from '../../../src/storage/environment.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { anyCid, anyDid, anyRef, anyRkey, indexedCollection, indexedRef, storableTime } from './arbitraries.ts';
+
+let folder = '';
+let environment: Environment;
+let state: SlotState;
+let owner = 0;
+
+beforeAll(() => {
+  folder = makeMemoryFolder('skyshard-tables-');
+  environment = Environment.open({ path: folder, mapBytes: 2 ** 28, tables: slotTableNames });
+  state = new SlotState(0, environment);
+  state.resetOwners(1);
+});
+
+afterAll(async () => {
+  await environment.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function rowsUnder(prefix: Buffer): Row[] {
+  return [...state.rows.scan({ start: prefix, end: prefixEnd(prefix) })];
+}
+
+/** Checks a property whose rows belong to a new owner each time, in a transaction. */
+function holdsFor<Value>(any: fc.Arbitrary<Value>, check: (value: Value) => void): void {
+  const run = (value: Value): void => {
+    owner = state.ensureOwner(`did:web:owner-${state.nextOwner}.example`);
+    check(value);
+  };
+  fc.assert(
+    fc.property(any, (value) => environment.transact(() => run(value))),
+    { numRuns: 300 },
+  );
+}
+
+const text = fc.string({ unit: 'grapheme', maxLength: 20 });
+
+describe('rows read back as they were written', () => {
+  it('records, in either form', () => {
+    const head = { indexedMs: storableTime, takedownRef: fc.option(text), postFlags: fc.nat(15) };
+    const inJson: fc.Arbitrary<RecordRow> = fc.record({
+      ...head,
+      createdMs: fc.option(storableTime),
+      cid: anyCid,
+      body: fc.record({ form: fc.constant('json' as const), json: text }),
+    });
+    const edge: fc.Arbitrary<PlainEdge> = fc.oneof(
+      fc.record({
+        kind: fc.constantFrom('follow' as const, 'block' as const),
+        subject: fc.record({ did: anyDid, ref: fc.constant(null) }),
+        subjectCid: fc.constant(''),
+      }),
+      fc.record({
+        kind: fc.constantFrom('like' as const, 'repost' as const),
+        subject: anyRef.map((ref) => ({ did: ref.did, ref })),
+        subjectCid: anyCid,
+      }),
+    );
+    // In edge form the CID is that of what the row is rendered to.
+    const inEdge: fc.Arbitrary<RecordRow> = fc
+      .record({ ...head, createdMs: storableTime, edge })
+      .map(({ edge: plain, ...rest }) => ({
+        ...rest,
+        cid: cidOfDigest(plainDigest(plain, rest.createdMs)!),
+        body: { form: 'edge', ...plain },
+      }));
+    holdsFor(fc.oneof(inJson, inEdge), (value) => {
+      const bytes = encodeRecordRow(value);
+      expect(decodeRecordRow(bytes)).toEqual(value);
+      const { body, createdMs, cid } = value;
+      if (body.form === 'json') return expect(bytes.subarray(recordJsonStart(bytes)).toString()).toBe(body.json);
+      expect(recordJsonStart(bytes)).toBe(-1);
+      const record = JSON.parse(renderEdgeRecord(body, createdMs!)!) as DagValue;
+      expect(cidOfBlock(encodeDagCbor(record)).text).toBe(cid);
+    });
+  });
+
+  it('the keys of records', () => {
+    holdsFor(indexedRef, (ref) => {
+      expect(readRecordRefOfKey(ref.did, recordKey(owner, ref.collection, ref.rkey))).toEqual(ref);
+    });
+  });
+
+  it('actors, identities and repos', () => {
+    const actor: fc.Arbitrary<ActorRow> = fc.record({
+      did: anyDid,
+      handle: fc.option(text),
+      handleVerifiedMs: storableTime,
+      upstreamStatus: text,
+      takedownRef: fc.option(text),
+      identityMs: storableTime,
+      accountMs: storableTime,
+    });
+    const repo = fc.record({ rev: text, resyncRev: text, deletedMs: fc.option(storableTime) });
+    const identity = fc.record({ keysJson: text, servicesJson: text, resolvedMs: storableTime });
+    holdsFor(fc.tuple(actor, repo, identity), ([actorRow, repoRow, identityRow]) => {
+      putActor(state, owner, actorRow);
+      putRepo(state, owner, repoRow);
+      putIdentity(state, owner, identityRow);
+      expect(getActor(state, owner)).toEqual(actorRow);
+      expect(getRepo(state, owner)).toEqual(repoRow);
+      expect(getIdentity(state, owner)).toEqual(identityRow);
+    });
+  });
+
+  it('counts, which never fall below none', () => {
+    const steps = fc.array(
+      fc.tuple(
+        fc.constantFrom(...actorCountNames),
+        fc.constantFrom(...recordCountNames),
+        fc.constantFrom(1 as const, -1 as const),
+      ),
+      { maxLength: 40 },
+    );
+    holdsFor(steps, (changes) => {
+      const meant = new Map<string, number>();
+      const key = recordCountsKey(owner, 'app.bsky.feed.post', 'self');
+      for (const [ofActor, ofRecord, change] of changes) {
+        addToActorCount(state, owner, ofActor, change);
+        addToRecordCount(state, key, ofRecord, change);
+        for (const name of [`actor ${ofActor}`, `record ${ofRecord}`])
+          meant.set(name, Math.max(0, (meant.get(name) ?? 0) + change));
+      }
+      const actorCounts = getActorCounts(state, owner);
+      const recordCounts = getRecordCounts(state, owner, 'app.bsky.feed.post', 'self');
+      for (const name of actorCountNames) expect(actorCounts[name]).toBe(meant.get(`actor ${name}`) ?? 0);
+      for (const name of recordCountNames) expect(recordCounts[name]).toBe(meant.get(`record ${name}`) ?? 0);
+    });
+  });
+});
+
+describe('rows stand in the order meant', () => {
+  it('feed items by time', () => {
+    const item = fc.record({
+      sortMs: storableTime,
+      collection: indexedCollection,
+      rkey: anyRkey,
+      flags: fc.nat(31),
+      post: fc.option(anyRef),
+    });
+    const items = fc.uniqueArray(item, {
+      maxLength: 12,
+      selector: ({ sortMs, collection, rkey }) => `${sortMs} ${collection} ${rkey}`,
+    });
+    holdsFor(items, (written) => {
+      for (const each of written) putFeedItem(state, owner, each);
+      const read = rowsUnder(feedPrefix(owner)).map(({ key, value }) => readFeedItem(key, value));
+      expect(read.map(({ sortMs }) => sortMs)).toEqual(written.map(({ sortMs }) => sortMs).sort((a, b) => a - b));
+      expect(new Set(read.map((each) => JSON.stringify(each)))).toEqual(
+        new Set(written.map((each) => JSON.stringify(each))),
+      );
+    });
+  });
+
+  it('notices by time, one a post with its highest reason', () => {
+    const recipient = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+    const subject = fc.option(indexedRef.map((ref) => ({ ...ref, did: recipient })));
+    const collectionByReason: Readonly<Record<string, string>> = {
+      mention: 'app.bsky.feed.post',
+      quote: 'app.bsky.feed.post',
+      reply: 'app.bsky.feed.post',
+      like: 'app.bsky.feed.like',
+      repost: 'app.bsky.feed.repost',
+      follow: 'app.bsky.graph.follow',
+      'like-via-repost': 'app.bsky.feed.like',
+      verified: 'app.bsky.graph.verification',
+      unverified: 'app.bsky.graph.verification',
+    };
+    const reason = fc.constantFrom(...Object.keys(collectionByReason));
+    const fields = fc.record({ did: anyDid, rkey: anyRkey, reason, subject, sortMs: storableTime });
+    const notice: fc.Arbitrary<Notice> = fields.map(({ did, rkey, ...rest }) => ({
+      ...rest,
+      source: { did, collection: collectionByReason[rest.reason]!, rkey },
+      isTakenDown: false,
+    }));
+    const rank = ['mention', 'quote', 'reply'];
+    holdsFor(fc.array(notice, { maxLength: 12 }), (written) => {
+      const meant = new Map<string, Notice>();
+      for (const each of written) {
+        putNotice(state, owner, each);
+        const key = `${each.sortMs} ${recordUri(each.source)} ${rank.includes(each.reason) ? 'post' : each.reason}`;
+        const known = meant.get(key);
+        if (known === undefined || rank.indexOf(each.reason) <= rank.indexOf(known.reason)) meant.set(key, each);
+      }
+      const read = rowsUnder(noticePrefix(owner)).map(({ key, value }) => readNotice(key, value, recipient));
+      expect(new Set(read.map(textOfNotice))).toEqual(new Set([...meant.values()].map(textOfNotice)));
+      expect(read.map(({ sortMs }) => sortMs)).toEqual(read.map(({ sortMs }) => sortMs).sort((a, b) => a - b));
+    });
+  });
+});
+
+/** One spelling of a notice, whatever the order of its fields. */
+function textOfNotice({ source, reason, subject, sortMs, isTakenDown }: Notice): string {
+  return JSON.stringify([recordUri(source), reason, subject === null ? null : recordUri(subject), sortMs, isTakenDown]);
+}
