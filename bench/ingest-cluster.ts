@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
 import { withRealPorts } from '../src/cli/map-file.ts';
+import { slotPath } from '../src/node/data-folder.ts';
 import { type NodeCounts, settle } from '../src/router/settle.ts';
 import { parseShardMap } from '../src/shardmap/shard-map.ts';
 import { type BenchChild, startChild } from './child-process.ts';
@@ -45,13 +46,13 @@ export class IngestCluster {
   readonly dataDir: string;
   readonly nodes: readonly BenchChild[];
   readonly ingest: BenchChild;
-  readonly #source: BenchChild;
+  readonly #slots: number;
 
-  private constructor(dataDir: string, nodes: readonly BenchChild[], ingest: BenchChild, source: BenchChild) {
+  private constructor(dataDir: string, slots: number, nodes: readonly BenchChild[], ingest: BenchChild) {
     this.dataDir = dataDir;
     this.nodes = nodes;
     this.ingest = ingest;
-    this.#source = source;
+    this.#slots = slots;
   }
 
   /** Starts the nodes and the source; `begin` lets ingest follow it. */
@@ -82,7 +83,7 @@ export class IngestCluster {
       const followed = [`--pds=${url}`, `--plc-url=${url}`, `--handle-resolver=${url}`, '--allow-private-hosts'];
       const words = ['ingest', ...shared, '--ingest-port=0', '--cursor=0', ...followed, ...options.ingestWords];
       const begin = async (): Promise<IngestCluster> =>
-        new IngestCluster(dataDir, nodes, await start(mainPath, words), source);
+        new IngestCluster(dataDir, slots, nodes, await start(mainPath, words));
       return { begin, stop };
     } catch (thrown) {
       await stop();
@@ -90,8 +91,10 @@ export class IngestCluster {
     }
   }
 
-  get sourcePid(): number {
-    return this.#source.pid;
+  /** Where a slot's environment is. */
+  folderOf(slot: number): string {
+    const node = nodeNames[Math.floor((slot * nodeNames.length) / this.#slots)]!;
+    return slotPath(join(this.dataDir, `node-${node}`), slot);
   }
 
   async ingestPlace(): Promise<IngestPlace> {

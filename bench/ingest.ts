@@ -15,7 +15,7 @@ import { readTruth, writeDataSet } from './data-set-file.ts';
 import { IngestCluster } from './ingest-cluster.ts';
 import { measureStages } from './ingest-stages.ts';
 import type { BenchOptions, BenchResult, Figures } from './report.ts';
-import { bytesPerRecord, diskBytes, liveTables } from './slot-space.ts';
+import { bytesPerRecord, diskBytes, liveTables, pagesAndCommits, type SlotFolder } from './slot-space.ts';
 import { ownBytes, threadTimes, type UsedTimes, usedSince } from './thread-meter.ts';
 
 export const question =
@@ -168,7 +168,7 @@ function cpuFigures(
   };
 }
 
-type Run = { readonly figures: Figures; readonly dataDir: string };
+type Run = { readonly figures: Figures; readonly folderOf: SlotFolder };
 
 async function measureRun(
   folder: string,
@@ -202,19 +202,25 @@ async function measureRun(
       `${plan.slots} slots: ${Math.round(figures.records_per_s)} records/s, ` +
         `${figures.cpu_us_per_record.toFixed(1)} µs of CPU and ${Math.round(figures.bytes_per_record)} bytes a record`,
     );
-    return { figures, dataDir: cluster.dataDir };
+    return { figures, folderOf: (slot) => cluster.folderOf(slot) };
   } finally {
     await started.stop();
   }
 }
 
-/** A few slots stand for all when there is much data, since every row is read. */
-async function spaceOf(dataDir: string, { slots, records }: Plan): Promise<Figures> {
+/** What is on disk, by table and by page. A few slots stand for all when there is much data, since every row is read. */
+async function spaceOf(folderOf: SlotFolder, { slots, records }: Plan): Promise<Figures> {
   const wanted = Math.max(1, Math.min(slots, Math.ceil((slots * 250_000) / records)));
   const step = Math.floor(slots / wanted);
   const chosen = Array.from({ length: wanted }, (_unused, index) => index * step);
-  const { bytes } = await liveTables(dataDir, chosen);
-  return bytesPerRecord(bytes, (records * chosen.length) / slots);
+  const { pageBytes, fileBytes, commits } = await pagesAndCommits(folderOf, slots);
+  const { bytes } = await liveTables(folderOf, chosen);
+  const used = Object.values(pageBytes).reduce((total, size) => total + size, 0);
+  return {
+    records_per_commit: records / commits,
+    page_bytes_per_record: { ...bytesPerRecord(pageBytes, records), free: (fileBytes - used) / records },
+    live_bytes_per_record: bytesPerRecord(bytes, (records * chosen.length) / slots),
+  };
 }
 
 /** Runs the bench. */
@@ -230,7 +236,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       const measured = await measureRun(runFolder, framesPath, plan, choices, options.print);
       figures[`slots_${plan.slots}`] = {
         ...measured.figures,
-        live_bytes_per_record: await spaceOf(measured.dataDir, plan),
+        ...(await spaceOf(measured.folderOf, plan)),
       };
       rmSync(runFolder, { recursive: true, force: true });
     }

@@ -1,7 +1,6 @@
 /** What slots take on disk: their files as the disk counts them, and the live bytes of each table. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { slotPath } from '../src/node/data-folder.ts';
 import { slotTableNames, slotTables, tableCode } from '../src/slot/slot-state.ts';
 import { Environment } from '../src/storage/environment.ts';
 import type { Figures } from './report.ts';
@@ -11,6 +10,9 @@ const mapBytes = 16 * 2 ** 30;
 const ownerBytes = 4;
 const firstKey = Buffer.from([0]);
 const endKey = Buffer.alloc(64, 255);
+
+/** Where a slot's environment is. */
+export type SlotFolder = (slot: number) => string;
 
 /** Returns the bytes that the files of a folder occupy on the disk. */
 export function diskBytes(folder: string): number {
@@ -22,12 +24,37 @@ export function diskBytes(folder: string): number {
 }
 
 /**
+ * Sums pages by sub-database and transactions over all slots. Their node must have stopped.
+ *
+ * Returns: what the files hold beyond these pages is free for reuse.
+ */
+export async function pagesAndCommits(
+  folderOf: SlotFolder,
+  slots: number,
+): Promise<{
+  readonly pageBytes: Readonly<Record<string, number>>;
+  readonly fileBytes: number;
+  readonly commits: number;
+}> {
+  const pageBytes: Record<string, number> = Object.fromEntries(slotTableNames.map((table) => [table, 0]));
+  let [fileBytes, commits] = [0, 0];
+  for (let slot = 0; slot < slots; slot++) {
+    const environment = Environment.open({ path: folderOf(slot), mapBytes, tables: slotTableNames });
+    for (const table of slotTableNames) pageBytes[table]! += environment.table(table).pageBytes;
+    fileBytes += environment.usedBytes;
+    commits += environment.commitCount;
+    await environment.close();
+  }
+  return { pageBytes, fileBytes, commits };
+}
+
+/**
  * Sums keys and values of some slots by table. Their node must have stopped.
  *
  * Returns: live bytes and rows by table name, log and outbox included.
  */
 export async function liveTables(
-  dataDir: string,
+  folderOf: SlotFolder,
   slots: readonly number[],
 ): Promise<{ readonly bytes: Readonly<Record<string, number>>; readonly rows: Readonly<Record<string, number>> }> {
   const nameByCode = new Map<number, string>(Object.entries(tableCode).map(([name, code]) => [code, name]));
@@ -38,7 +65,7 @@ export async function liveTables(
     rows[name] = (rows[name] ?? 0) + 1;
   };
   for (const slot of slots) {
-    const environment = Environment.open({ path: slotPath(dataDir, slot), mapBytes, tables: slotTableNames });
+    const environment = Environment.open({ path: folderOf(slot), mapBytes, tables: slotTableNames });
     try {
       for (const table of slotTableNames) {
         for (const { key, value } of environment.table(table).scan({ start: firstKey, end: endKey })) {

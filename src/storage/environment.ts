@@ -84,6 +84,17 @@ export class Table {
   get rowCount(): number {
     return (this.#db.getStats() as { entryCount: number }).entryCount;
   }
+
+  /** Bytes of the pages that hold the table's rows, the room left in them included. */
+  get pageBytes(): number {
+    const stats = this.#db.getStats() as {
+      pageSize: number;
+      treeBranchPageCount: number;
+      treeLeafPageCount: number;
+      overflowPages: number;
+    };
+    return (stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages) * stats.pageSize;
+  }
 }
 
 /** What an environment is opened with; the same for every handle on it. */
@@ -142,6 +153,11 @@ export class Environment {
   get usedBytes(): number {
     const stats = this.#root.getStats() as { lastPageNumber: number; pageSize: number };
     return (stats.lastPageNumber + 1) * stats.pageSize;
+  }
+
+  /** Transactions since the environment was made. */
+  get commitCount(): number {
+    return (this.#root.getStats() as { lastTxnId: number }).lastTxnId;
   }
 
   /**
