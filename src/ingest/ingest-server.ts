@@ -69,8 +69,6 @@ const backfillDefaults = {
   heldEntriesMax: repoGateLimits.entriesMax,
 };
 
-/** Bytes in the appender's queue from which on the sources are paused until it says that it has room. Its own bound by default. */
-const pendingBytesMax = 8_388_608;
 const closeMsMax = 3000;
 
 /** Ingest while it runs. */
@@ -180,7 +178,7 @@ function buildParts(options: IngestOptions, ground: Ground): Parts {
     isStillHosted: (did) => isStillHosted({ resolver }, host, did),
   });
   const room = (): Promise<void> | null => {
-    if (appender.pendingBytes >= pendingBytesMax) return appender.ready();
+    if (!appender.hasRoom) return appender.ready();
     return identities.hasRoom ? null : identities.ready();
   };
   const subscriptions = options.sources.map(

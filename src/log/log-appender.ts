@@ -13,6 +13,8 @@ export interface LogAppender {
    * Returns: once the entry is durable in the slot's log (not: applied). Attempts go on until the appender closes.
    */
   append(key: string, entry: Entry): Promise<void>;
+  /** False while `ready` waits. */
+  readonly hasRoom: boolean;
   /** Resolves when the queue has room. */
   ready(): Promise<void>;
   readonly pendingBytes: number;

@@ -20,7 +20,7 @@ export type RemoteLogOptions = {
   readonly caller: NodeCaller;
   readonly map: () => ShardMap;
   readonly clock?: Clock;
-  /** Past this many bytes that are not yet durable, `ready` waits. */
+  /** From this many bytes on that are not yet durable, `ready` waits; by default it grows with the number of slots. */
   readonly pendingBytesMax?: number;
   /** How long a lone entry waits for company. Units: ms. */
   readonly lingerMs?: number;
@@ -49,7 +49,9 @@ type PendingChunk = {
 type Lane = { readonly node: string; readonly chunksBySlot: Map<number, PendingChunk[]>; isSending: boolean };
 
 const lanesPerNode = 2;
-const pendingBytesDefault = 8 * 2 ** 20;
+/** Enough that calls overlap, and that transactions of a slot are large; more would only make them, and the slots' files, larger. */
+const pendingBytesMin = 8 * 2 ** 20;
+const pendingBytesOfSlot = 32 * 2 ** 10;
 const callBytesMax = 4 * 2 ** 20;
 /** A chunk of this size is closed, and the slot's next entry begins another. */
 const chunkFullBytes = 2 ** 20;
@@ -76,6 +78,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   constructor(options: RemoteLogOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    const pendingBytesDefault = Math.max(pendingBytesMin, options.map().slots * pendingBytesOfSlot);
     this.#pendingBytesMax = options.pendingBytesMax ?? pendingBytesDefault;
   }
 
@@ -100,8 +103,12 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     return chunk.durable.promise;
   }
 
+  get hasRoom(): boolean {
+    return this.#pendingBytes < this.#pendingBytesMax;
+  }
+
   ready(): Promise<void> {
-    if (this.#pendingBytes < this.#pendingBytesMax || this.#stop.signal.aborted) return Promise.resolve();
+    if (this.hasRoom || this.#stop.signal.aborted) return Promise.resolve();
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
@@ -195,7 +202,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   #settle(chunk: PendingChunk): void {
     this.#pendingBytes -= chunk.entryBytes;
     chunk.durable.resolve();
-    if (this.#pendingBytes < this.#pendingBytesMax) for (const resume of this.#roomWaiters.splice(0)) resume();
+    if (this.hasRoom) for (const resume of this.#roomWaiters.splice(0)) resume();
   }
 
   async #call(node: string, chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]> {

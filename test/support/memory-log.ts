@@ -14,6 +14,10 @@ export class MemoryLog implements LogAppender {
   readonly #waiting: Waiting[] = [];
   #roomWaiters: (() => void)[] = [];
 
+  get hasRoom(): boolean {
+    return this.pendingBytes === 0;
+  }
+
   append(key: string, entry: Entry): Promise<void> {
     this.entries.push({ key, entry });
     if (!this.isHeld) return Promise.resolve();
