@@ -23,7 +23,7 @@ describe('kill -9', () => {
   for (const point of crashPoints) {
     it(`at ${point} loses nothing and counts nothing twice`, async () => {
       await crashTwice(point, 11);
-    }, 120_000);
+    }, 240_000);
   }
 
   it('at any moment, again and again, loses nothing and counts nothing twice', async () => {
@@ -47,5 +47,5 @@ describe('kill -9', () => {
     }
     expect(kills).toBeGreaterThan(5);
     await expectMeaning(cluster, entries);
-  }, 180_000);
+  }, 300_000);
 });

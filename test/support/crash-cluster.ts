@@ -10,6 +10,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CrashPoint } from '../../src/base/crash-point.ts';
+import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import type { SlotStatus } from '../../src/node/apply-messages.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
@@ -132,6 +133,23 @@ export class CrashCluster implements AsyncDisposable {
     return answers.flat();
   }
 
+  /** Returns undefined while a node is not reached: it may still be starting, on a machine that is busy. */
+  async #statusesIfReached(): Promise<SlotStatus[] | undefined> {
+    try {
+      return await this.statuses();
+    } catch (thrown) {
+      if (thrown instanceof DataPlaneError && thrown.isRetryable) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** True when the node can be asked and one of its slots is out of room. */
+  async isFull(name: string): Promise<boolean> {
+    const own = this.map.primaryBySlot;
+    const slots = await this.#statusesIfReached();
+    return slots?.some(({ slot, state }) => own[slot] === name && state === 'full') ?? false;
+  }
+
   async status(node: string): Promise<readonly SlotStatus[]> {
     const answer = await this.client.call({
       node,
@@ -148,7 +166,8 @@ export class CrashCluster implements AsyncDisposable {
     const sums = await waitFor(
       'the nodes to settle',
       async () => {
-        const slots = await this.statuses();
+        const slots = await this.#statusesIfReached();
+        if (slots === undefined) return undefined;
         const sum = (count: (slot: SlotStatus) => number): number =>
           slots.reduce((total, slot) => total + count(slot), 0);
         const [sent, received] = [sum((slot) => slot.sentEffects), sum((slot) => slot.receivedEffects)];
