@@ -24,6 +24,7 @@ export type IdentityQueueOptions = {
   readonly counters: IngestCounters;
 };
 
+/** Look-ups at once. */
 const concurrencyMax = 32;
 /** Jobs waiting or running; past it, DIDs that are merely due are left for their next commit, and `ready` waits. */
 const jobsMax = 10_000;
@@ -44,6 +45,9 @@ type Job = {
   readonly waiters: Waiter[];
 };
 
+/** An identity for the log; or none, and that is noted; or no outcome, since the signal came first. */
+type AttemptOutcome = IdentityEntry | 'nothing-found' | 'stopped';
+
 type Waiter = { readonly resolve: () => void; readonly reject: (error: unknown) => void };
 
 function dueSecOf(check: IdentityCheck): number {
@@ -57,7 +61,10 @@ export class IdentityQueue {
   readonly #jobByDid = new Map<string, Job>();
   readonly #waiting: string[] = [];
   readonly #dueSecByDid = new Map<string, number>();
+  /** Jobs that were begun and have not ended. */
   #running = 0;
+  /** Those of them that ask the network. */
+  #resolving = 0;
   #roomWaiters: (() => void)[] = [];
   readonly #stopWaiters: (() => void)[] = [];
 
@@ -124,33 +131,50 @@ export class IdentityQueue {
   }
 
   #startNext(): void {
-    while (this.#running < concurrencyMax && !this.#signal.aborted) {
+    while (this.#resolving < concurrencyMax && !this.#signal.aborted) {
       const did = this.#waiting.shift();
       if (did === undefined) return;
       this.#running++;
+      this.#resolving++;
       void this.#run(did, this.#jobByDid.get(did)!);
     }
   }
 
+  /** Runs a job to its outcome, unless it is asked for again meanwhile: then it waits for another turn. */
   async #run(did: string, job: Job): Promise<void> {
     let failure: unknown = null;
     let isDone = false;
+    job.isAskedAgain = false;
     try {
-      do {
-        job.isAskedAgain = false;
-        isDone = await this.#attempt(did, job);
-      } while (job.isAskedAgain && isDone);
+      const outcome = await this.#attemptInTurn(did, job);
+      // The log may be a while behind: whoever waits for it must not keep others from being resolved.
+      if (typeof outcome === 'object') await this.#store(outcome);
+      isDone = outcome !== 'stopped';
     } catch (error) {
       failure = error;
     }
     this.#running--;
+    if (job.isAskedAgain && isDone) this.#waiting.push(did);
+    else this.#end(did, job, failure, isDone);
+    this.#startNext();
+    if (this.#running === 0) for (const resolve of this.#stopWaiters.splice(0)) resolve();
+  }
+
+  async #attemptInTurn(did: string, job: Job): Promise<AttemptOutcome> {
+    try {
+      return await this.#attempt(did, job);
+    } finally {
+      this.#resolving--;
+      this.#startNext();
+    }
+  }
+
+  #end(did: string, job: Job, failure: unknown, isDone: boolean): void {
     this.#jobByDid.delete(did);
     // A job that was stopped has no outcome, and whoever waits for one must not take it for done.
     if (failure !== null) for (const { reject } of job.waiters) reject(failure);
     else if (isDone) for (const { resolve } of job.waiters) resolve();
     this.#wakeRoom();
-    this.#startNext();
-    if (this.#running === 0) for (const resolve of this.#stopWaiters.splice(0)) resolve();
   }
 
   /** Waits until no job runs; after the signal none begins. */
@@ -165,8 +189,7 @@ export class IdentityQueue {
     for (const resolve of waiters) resolve();
   }
 
-  /** Returns: whether there is an outcome, which there is not when the signal came first. */
-  async #attempt(did: string, job: Job): Promise<boolean> {
+  async #attempt(did: string, job: Job): Promise<AttemptOutcome> {
     const { clock, resolver, counters, random } = this.#options;
     for (let attempt = 0; !this.#signal.aborted; attempt++) {
       const startedMs = clock.nowMs();
@@ -174,31 +197,23 @@ export class IdentityQueue {
       if (resolution.ok && resolution.identity.isHandleCertain) {
         const { handle, keysJson, servicesJson } = resolution.identity;
         counters.identitiesResolved.with(handle === null ? 'without-handle' : 'with-handle').add();
-        await this.#store({
-          kind: 'identity',
-          did,
-          handle,
-          verifiedAtMs: startedMs,
-          keysJson,
-          servicesJson,
-          timeMs: startedMs,
-        });
-        return true;
+        const times = { verifiedAtMs: startedMs, timeMs: startedMs };
+        return { kind: 'identity', did, handle, keysJson, servicesJson, ...times };
       }
       const reason = resolution.ok ? 'handle-unreachable' : resolution.reason;
       counters.identitiesResolved.with(reason).add();
       if (!resolution.ok && !isPassingReason(resolution.reason)) {
         await this.#noteFailure(did);
-        return true;
+        return 'nothing-found';
       }
       if (attempt + 1 >= attemptsMax) {
         if (job.isForced) await this.#postpone(did, job);
         else this.#rememberFailure(did);
-        return true;
+        return 'nothing-found';
       }
       await clock.sleep(retryDelayMs(attemptPolicy, attempt, random), this.#signal);
     }
-    return false;
+    return 'stopped';
   }
 
   async #store(entry: IdentityEntry): Promise<void> {
