@@ -16,7 +16,7 @@ import { changePrivately, changeRepos } from './oracle/stages.ts';
 import { tamperedClient } from './oracle/tampered-client.ts';
 
 const shownMismatchesMax = 4;
-const tamperedRequestsMax = 120;
+const tamperedRequestsMax = 400;
 
 const resources = new ResourceStack();
 let network: AtNetwork;

@@ -83,7 +83,7 @@ async function compareOne(
   if (row.paging === undefined) {
     const normalise = (answer: Answer): unknown => {
       const normal = row.normalise?.(answer, facts, request) ?? answer;
-      return contest.otherIsOfficial ? normal : withoutUnbuilt(normal);
+      return contest.otherIsOfficial ? normal : withoutUnbuilt(row, normal);
     };
     compareValues(row, request, normalise(official.answer), normalise(other.answer), tally);
     return;

@@ -24,22 +24,20 @@ export function isSameRefusal(official: Outcome & { ok: false }, other: Outcome 
 }
 
 /**
- * What the plane under test does not answer yet; empty it as the parts are built.
+ * What the plane under test does not answer yet; set to false as the parts are built.
  *
- * `verdicts`: replies and quotes that a gate forbids. `lists`: blocks and mutes by list.
+ * `verdicts`: replies and quotes that a gate forbids are not seeded. `lists`: what lists block and mute is left out.
  */
 export const notBuiltYet = { verdicts: true, lists: true } as const;
 
-const fieldsByPart = {
-  verdicts: ['violatesThreadGate', 'violatesEmbeddingRules', 'hasThreadGate', 'hasPostGate'],
-  lists: ['mutedByList', 'blockedByList', 'blockingByList'],
-} as const;
+const listFields = new Set(['mutedByList', 'blockedByList', 'blockingByList']);
 
 /** Removes the fields of the parts that are not built yet. */
-export function withoutUnbuilt(value: unknown): unknown {
-  const parts = (['verdicts', 'lists'] as const).filter((part) => notBuiltYet[part]);
-  const fields = new Set<string>(parts.flatMap((part) => fieldsByPart[part]));
-  return fields.size === 0 ? value : withoutFields(value, fields);
+export function withoutUnbuilt(row: MethodRow, answer: unknown): unknown {
+  if (!notBuiltYet.lists) return answer;
+  // Whether a block exists counts those by list, so of this answer only the direct blocks are left.
+  const fields = row.method === 'getBlockExistence' ? new Set([...listFields, 'exists']) : listFields;
+  return withoutFields(answer, fields);
 }
 
 function withoutFields(value: unknown, fields: ReadonlySet<string>): unknown {

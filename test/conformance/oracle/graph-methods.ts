@@ -60,8 +60,14 @@ function byActorAndSubjects(method: MethodName): MethodRow {
   };
 }
 
+/** Those with most records, those who block by list, and a stranger. */
 function viewers(facts: Facts): readonly string[] {
-  return [...facts.dids.slice(0, viewerSample), facts.unknownDids[0]!];
+  const byList = authorsOf(facts, 'app.bsky.graph.listblock');
+  return [...new Set([...facts.dids.slice(0, viewerSample), ...byList]), facts.unknownDids[0]!];
+}
+
+function authorsOf(facts: Facts, collection: string): readonly string[] {
+  return [...new Set(urisOf(facts, collection).map((uri) => uri.split('/')[2]!))];
 }
 
 function viewersAndTargets(facts: Facts): readonly Request[] {
@@ -76,9 +82,9 @@ function viewersAndTargets(facts: Facts): readonly Request[] {
  * The official plane mixes up (a, b) and (b, a) when both are in one batch; we answer each in its own direction.
  */
 function pairs(facts: Facts): { readonly a: string; readonly b: string }[][] {
-  const blockers = [...new Set(urisOf(facts, 'app.bsky.graph.block').map((uri) => uri.split('/')[2]!))];
+  const blockers = [...authorsOf(facts, 'app.bsky.graph.block'), ...authorsOf(facts, 'app.bsky.graph.listblock')];
   const asking = [...new Set([...blockers, ...facts.dids.slice(0, viewerSample)])];
-  const asked = [...new Set([...blockers, ...facts.dids.slice(0, 40)])];
+  const asked = [...new Set([...blockers, ...facts.dids])];
   const all = asked.flatMap((b) => asking.map((a) => ({ a, b })));
   return [all.filter(({ a, b }) => a < b), all.filter(({ a, b }) => a >= b)];
 }
@@ -130,7 +136,7 @@ export const graphMethods: readonly MethodRow[] = [
     requests: (facts) => [
       { pairs: [] },
       ...pairs(facts).map((batch) => ({ pairs: batch })),
-      ...pairs(facts).flatMap((batch) => batch.slice(0, 30).map((pair) => ({ pairs: [pair] }))),
+      ...pairs(facts).flatMap((batch) => batch.slice(0, 60).map((pair) => ({ pairs: [pair] }))),
     ],
     isFilled: (answer) => listOf(answer, 'exists').includes(true),
   },
