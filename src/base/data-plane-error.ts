@@ -69,7 +69,7 @@ export const errorTable = {
     grpc: grpcStatus.resourceExhausted,
     isRetryable: false,
     meaning: 'A named limit was passed: batch size, frame size, or requests in flight.',
-    hint: 'Split the batch or slow down; limits are listed by `skyshard config`.',
+    hint: 'Split the batch or slow down; README.md lists the limits by the names in the message.',
   },
   Unavailable: {
     grpc: grpcStatus.unavailable,
@@ -140,10 +140,13 @@ export type ErrorCode = keyof typeof errorTable;
 export class DataPlaneError extends Error {
   override readonly name = 'DataPlaneError';
   readonly code: ErrorCode;
+  /** The operator's next step: the table's, unless who raised it knows a better one. */
+  readonly hint: string;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
     super(message, options);
     this.code = code;
+    this.hint = options?.hint ?? errorTable[code].hint;
   }
 
   get grpc(): GrpcStatus {

@@ -55,7 +55,8 @@ export async function adminRequest({ url, path, body, token, timeoutMs }: AdminR
       throw new DataPlaneError('DeadlineExceeded', `${url}${path} did not answer in ${timeoutMs} ms`, { cause });
     }
     const why = (cause as { cause?: Error }).cause?.message ?? (cause as Error).message;
-    throw new DataPlaneError('Unavailable', `${url} cannot be reached: ${why}`, { cause });
+    const hint = 'Start it (`skyshard up` starts all), or say where it is by --data-dir or its URL flag.';
+    throw new DataPlaneError('Unavailable', `${url} cannot be reached: ${why}`, { cause, hint });
   }
   if (!response.ok) throw errorOf(response.status, text);
   try {

@@ -1,33 +1,89 @@
 /** `skyshard backfill`: asks ingest to fetch one repo, or every repo of its sources, and shows how far it is. */
+import { ensureValidDid } from '@atproto/syntax';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { RepoStatus, WaitingRepo } from '../ingest/backfill.ts';
 import { type BackfillProgress, ProgressPrinter } from '../ingest/backfill-progress.ts';
 import { readAskerToken } from './access-files.ts';
 import { type AdminRequest, adminRequest } from './admin-request.ts';
-import type { Command } from './command.ts';
+import type { Command, CommandContext } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import { urlOf } from './run-file.ts';
 
 const askTimeoutMs = 30_000;
 const progressEveryMs = 1_000;
+const repoEveryMs = 200;
 
-function isOver(progress: BackfillProgress): boolean {
-  return !progress.isListing && progress.reposQueued === 0 && progress.reposRunning === 0;
+const retryHint = 'None needed: ingest tries again what waits. `skyshard backfill <did>` tries one repo at once.';
+
+function timeText(dueSec: number): string {
+  return new Date(dueSec * 1000).toISOString().replace('.000Z', 'Z');
 }
 
-/** Shows progress until nothing waits. The work is ingest's: ending this command does not end it. */
-export const runBackfill: Command = async ({ settings, operands, print, clock }) => {
-  const [did] = operands;
-  const request: Omit<AdminRequest, 'body'> = {
+function whyText(failure: RepoStatus['lastFailure']): string {
+  return failure === null ? 'the reason is not known any more' : `${failure.reason}: ${failure.message}`;
+}
+
+function requestOf({ settings }: CommandContext): Omit<AdminRequest, 'body'> {
+  return {
     url: urlOf('ingest', settings.ingestUrl, settings.dataDir),
     path: '/v1/backfill',
     token: readAskerToken(settings),
     timeoutMs: askTimeoutMs,
   };
-  const body = did === undefined ? {} : { did };
-  let progress = (await adminRequest({ ...request, body })) as BackfillProgress;
+}
+
+/** Fetches one repo. Returns at its first outcome. Errors: DataPlaneError that says why it was not fetched. */
+async function fetchOne(context: CommandContext, did: string): Promise<void> {
+  const { settings, print, clock } = context;
+  const request = requestOf(context);
+  await adminRequest({ ...request, body: { did } });
+  const path = `${request.path}?did=${encodeURIComponent(did)}`;
+  const look = async (): Promise<RepoStatus> => (await adminRequest({ ...request, path })) as RepoStatus;
+  let repo = await look();
+  if (!settings.json) print(`${did}: asked for\n`);
+  // While an attempt runs, its failure may be known before the time of the next one.
+  while (repo.state === 'queued' && (repo.isRunning || (repo.lastFailure === null && repo.attempts === 0))) {
+    await clock.sleep(repoEveryMs);
+    repo = await look();
+  }
+  if (settings.json) print(`${JSON.stringify(repo)}\n`);
+  const why = whyText(repo.lastFailure);
+  if (repo.state === 'gone') throw new DataPlaneError('NotFound', `${did} has no repo: ${why}`);
+  if (repo.state === 'failed') throw new DataPlaneError('Unavailable', `${did} failed: ${why}`, { hint: 'Ask again.' });
+  if (repo.state === 'queued') {
+    const problem = `${did} was not fetched: ${why}; the next attempt is at ${timeText(repo.dueSec)}`;
+    throw new DataPlaneError('Unavailable', problem, { hint: retryHint });
+  }
+  if (!settings.json) print(`${did}: done, rev ${repo.rev}\n`);
+}
+
+/** True when nothing is left, or only what waits: repos for another attempt, hosts whose list cannot be read. */
+function isOver(progress: BackfillProgress): boolean {
+  const isListed = Object.keys(progress.failingHosts).length >= progress.hostsListing;
+  return isListed && (progress.isWaiting || (progress.reposQueued === 0 && progress.reposRunning === 0));
+}
+
+async function showWaiting(context: CommandContext, reposQueued: number): Promise<void> {
+  const { settings, print } = context;
+  const request = requestOf(context);
+  const answer = await adminRequest({ ...request, path: `${request.path}?list=waiting` });
+  const { repos } = answer as { readonly repos: readonly WaitingRepo[] };
+  if (settings.json) return print(`${JSON.stringify({ waiting: repos })}\n`);
+  for (const { did, dueSec, lastFailure } of repos) {
+    print(`${did} waits until ${timeText(dueSec)}: ${whyText(lastFailure)}\n`);
+  }
+  if (reposQueued > repos.length) print(`and ${reposQueued - repos.length} more\n`);
+}
+
+/** Fetches all repos of the sources. Returns when all have an outcome. Errors: DataPlaneError that says what has none. */
+async function fetchAll(context: CommandContext): Promise<void> {
+  const { settings, print, clock } = context;
+  const request = requestOf(context);
+  let progress = (await adminRequest({ ...request, body: {} })) as BackfillProgress;
+  const isTerminal = process.stdout.isTTY === true;
   const printer = new ProgressPrinter({
     write: print,
-    isTTY: process.stdout.isTTY && !settings.json,
+    form: settings.json ? 'json' : isTerminal ? 'terminal' : 'lines',
     columns: process.stdout.columns,
   });
   printer.show(progress);
@@ -37,11 +93,29 @@ export const runBackfill: Command = async ({ settings, operands, print, clock })
     printer.show(progress);
   }
   printer.end();
-  if (progress.reposFailed > 0) {
-    throw new DataPlaneError(
-      'Unavailable',
-      `${progress.reposFailed} repos could not be fetched; ask again to try them again`,
-    );
+  if (progress.isWaiting) await showWaiting(context, progress.reposQueued);
+  const left = [
+    ...(progress.reposQueued === 0 ? [] : [`${progress.reposQueued} repos wait for another attempt`]),
+    ...(progress.reposFailed === 0 ? [] : [`${progress.reposFailed} repos failed in every attempt`]),
+    ...Object.entries(progress.failingHosts).map(
+      ([host, problem]) => `the repos of ${host} cannot be listed: ${problem}`,
+    ),
+  ];
+  if (left.length > 0) throw new DataPlaneError('Unavailable', left.join('; '), { hint: retryHint });
+}
+
+/** Shows how far it is until nothing but waiting is left. The work is ingest's: ending this command does not end it. */
+export const runBackfill: Command = async (context) => {
+  const [did] = context.operands;
+  if (did === undefined) {
+    await fetchAll(context);
+    return exitCode.done;
   }
+  try {
+    ensureValidDid(did);
+  } catch (cause) {
+    throw new DataPlaneError('InvalidArgument', `"${did.slice(0, 80)}" is not a DID`, { cause });
+  }
+  await fetchOne(context, did);
   return exitCode.done;
 };

@@ -1,5 +1,5 @@
 /** What `skyshard` tells the shell. */
-import { type DataPlaneError, errorTable } from '../base/data-plane-error.ts';
+import type { DataPlaneError } from '../base/data-plane-error.ts';
 
 /** The exit codes; README.md lists them. */
 export const exitCode = {
@@ -21,5 +21,5 @@ export function exitCodeOf(error: DataPlaneError): number {
 
 /** Returns what is printed for an operating error: code, message, and the operator's next step. */
 export function errorText(error: DataPlaneError): string {
-  return `skyshard: ${error.code}: ${error.message}\n  ${errorTable[error.code].hint}\n`;
+  return `skyshard: ${error.code}: ${error.message}\n  ${error.hint}\n`;
 }

@@ -65,8 +65,7 @@ export function readRunFile(dataDir: string): RunFile | null {
 export function urlOf(process: 'router' | 'ingest', given: string | null, dataDir: string): string {
   const url = given ?? readRunFile(dataDir)?.[process].url;
   if (url !== undefined) return url;
-  throw new DataPlaneError(
-    'Unavailable',
-    `nothing runs on ${dataDir} (no run.json); start it or give --${process}-url`,
-  );
+  throw new DataPlaneError('Unavailable', `nothing runs on ${dataDir} (no run.json)`, {
+    hint: `Start it with \`skyshard up\`, or say where it is by --data-dir or --${process}-url.`,
+  });
 }

@@ -79,7 +79,8 @@ export const runStatus: Command = async (context) => {
   }
   if (down.length > 0) {
     const names = down.map((node) => String(node['name'])).join(', ');
-    throw new DataPlaneError('Unavailable', `these nodes do not answer: ${names}`);
+    const hint = 'Look at what these nodes print; `skyshard up` starts a node that ended again by itself.';
+    throw new DataPlaneError('Unavailable', `these nodes do not answer: ${names}`, { hint });
   }
   return exitCode.done;
 };

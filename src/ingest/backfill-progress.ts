@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { RepoTotals } from '../storage/ingest-state.ts';
 
 /** Figures of all repos that were ever asked for. Rates are those of the last minute or so. */
-export type BackfillProgress = {
+export type BackfillFigures = {
   readonly isListing: boolean;
   readonly reposTotal: number;
   readonly reposDone: number;
@@ -16,6 +16,15 @@ export type BackfillProgress = {
   readonly recordsPerS: number;
   /** Null while nothing finishes, or nothing waits. */
   readonly etaMs: number | null;
+};
+
+/** The figures, and what keeps the rest from going on. */
+export type BackfillProgress = BackfillFigures & {
+  /** Nothing runs, and every queued repo waits for its next attempt. */
+  readonly isWaiting: boolean;
+  readonly hostsListing: number;
+  /** Those of them whose list cannot be read for now, and why. */
+  readonly failingHosts: Readonly<Record<string, string>>;
 };
 
 type Sample = { readonly atMs: number; readonly repos: number; readonly records: number };
@@ -52,7 +61,7 @@ export class ProgressMeter {
     this.#records += records;
   }
 
-  progress(totals: RepoTotals, reposRunning: number, isListing: boolean): BackfillProgress {
+  progress(totals: RepoTotals, reposRunning: number, isListing: boolean): BackfillFigures {
     const ended = endedOf(totals);
     const now = this.#sampleOf(totals);
     const first = this.#samples[0]!;
@@ -85,25 +94,38 @@ function durationText(durationMs: number): string {
   return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
 }
 
-/** Renders progress as one line no wider than `columns`. */
-export function progressLine(progress: BackfillProgress, columns: number): string {
+function shareOf(progress: BackfillFigures): number {
   const ended = progress.reposDone + progress.reposGone + progress.reposFailed;
-  const share = progress.reposTotal === 0 ? 0 : ended / progress.reposTotal;
+  return progress.reposTotal === 0 ? 0 : ended / progress.reposTotal;
+}
+
+function progressText(progress: BackfillFigures): string {
+  const ended = progress.reposDone + progress.reposGone + progress.reposFailed;
   const count = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 0 });
   const total = `${count(progress.reposTotal)}${progress.isListing ? '+' : ''}`;
   const eta = progress.etaMs === null ? '' : `, ETA ${durationText(progress.etaMs)}`;
   const problems = progress.reposFailed === 0 ? '' : `, ${count(progress.reposFailed)} failed`;
-  const text = ` ${(share * 100).toFixed(1)}% ${count(ended)}/${total} repos, ${count(progress.recordsPerS)} records/s${eta}${problems}`;
+  const percent = (shareOf(progress) * 100).toFixed(1);
+  return `${percent}% ${count(ended)}/${total} repos, ${count(progress.recordsPerS)} records/s${eta}${problems}`;
+}
+
+/** Renders progress as one line no wider than `columns`. */
+export function progressLine(progress: BackfillFigures, columns: number): string {
+  const text = ` ${progressText(progress)}`;
   const barColumns = Math.min(30, columns - text.length - 2);
   if (barColumns < 5) return text.trim().slice(0, columns);
-  const filled = Math.round(share * barColumns);
+  const filled = Math.round(shareOf(progress) * barColumns);
   return `[${'='.repeat(filled)}${' '.repeat(barColumns - filled)}]${text}`;
 }
 
-/** Where progress is shown; `process.stdout` is one. */
-export type ProgressOutput = { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
+/** Where progress is shown. */
+export type ProgressOutput = {
+  write(text: string): unknown;
+  readonly form: 'terminal' | 'lines' | 'json';
+  readonly columns?: number;
+};
 
-/** Shows progress: one line that is rewritten on a terminal, else one JSON line each time. */
+/** Shows progress: one line that is rewritten on a terminal, else one line or one JSON line each time. */
 export class ProgressPrinter {
   readonly #output: ProgressOutput;
 
@@ -112,16 +134,15 @@ export class ProgressPrinter {
   }
 
   show(progress: BackfillProgress): void {
-    if (this.#output.isTTY !== true) {
-      this.#output.write(`${JSON.stringify(progress)}\n`);
-      return;
-    }
+    const { form } = this.#output;
+    if (form === 'json') return void this.#output.write(`${JSON.stringify(progress)}\n`);
+    if (form === 'lines') return void this.#output.write(`${progressText(progress)}\n`);
     const columns = this.#output.columns ?? 80;
     this.#output.write(`\r\u001b[2K${progressLine(progress, columns - 1)}`);
   }
 
   /** Ends the line, so that what is printed next begins on its own. */
   end(): void {
-    if (this.#output.isTTY === true) this.#output.write('\n');
+    if (this.#output.form === 'terminal') this.#output.write('\n');
   }
 }

@@ -17,6 +17,7 @@ import type { RepoFetch } from './repo-fetch.ts';
 import type { RepoGate } from './repo-gate.ts';
 import type { ListedRepo, RepoHost } from './repo-host.ts';
 import { retryDelayMs } from './retry-delay.ts';
+import { TtlCache } from './ttl-cache.ts';
 
 /** What a backfill works with. */
 export type BackfillOptions = {
@@ -34,6 +35,24 @@ export type BackfillOptions = {
   readonly concurrencyMax: number;
 };
 
+/** Why the last attempt of a repo did not bring it, in code and in words. */
+export type AttemptFailure = { readonly reason: string; readonly message: string };
+
+/** What is known of one repo that was asked for. */
+export type RepoStatus = RepoRow & {
+  readonly isRunning: boolean;
+  /** Null before the first failure since it was asked for, and when that was in an earlier life of this process. */
+  readonly lastFailure: AttemptFailure | null;
+};
+
+/** A queued repo that an attempt did not bring, and when it is tried again. */
+export type WaitingRepo = {
+  readonly did: string;
+  readonly attempts: number;
+  readonly dueSec: number;
+  readonly lastFailure: AttemptFailure | null;
+};
+
 /** Attempts before a repo counts as failed: the last waits add up to about a day. */
 const attemptsMax = 14;
 const repoRetryPolicy = { firstMs: 1000, fastAttempts: 2, maxMs: 21_600_000 } as const;
@@ -42,6 +61,10 @@ const idlePollMs = 1000;
 /** Pause after a repo whose host wants to be left alone, so that a long queue for it is not rewritten at full speed. */
 const parkPauseMs = 50;
 const failurePauseMs = 5000;
+/** Failures are remembered for people who ask; past these bounds the oldest are forgotten. */
+const failuresKept = { ttlMs: 86_400_000, entriesMax: 10_000 } as const;
+/** Attempts to read a host's list after which its failing is told. */
+const listFailuresUntold = 3;
 
 /** Runs the queue and the lists. */
 export class Backfill {
@@ -50,6 +73,8 @@ export class Backfill {
   readonly #running = new Map<string, Promise<void>>();
   readonly #listings = new Map<string, Promise<void>>();
   readonly #meter: ProgressMeter;
+  readonly #failures: TtlCache<AttemptFailure>;
+  readonly #listFailures = new Map<string, string>();
   #wake = new AbortController();
 
   /** Works, once `run` is called, until the signal aborts. */
@@ -57,6 +82,7 @@ export class Backfill {
     this.#options = options;
     this.#signal = signal;
     this.#meter = new ProgressMeter(options.clock, options.state.totals);
+    this.#failures = new TtlCache(options.clock, failuresKept);
     signal.addEventListener('abort', () => this.#wake.abort(), { once: true });
   }
 
@@ -65,12 +91,32 @@ export class Backfill {
   }
 
   get progress(): BackfillProgress {
-    const isListing = this.#listings.size > 0;
-    return this.#meter.progress(this.#options.state.totals, this.#running.size, isListing);
+    const { state } = this.#options;
+    const nextDueSec = state.nextDueSec((did) => this.#running.has(did));
+    return {
+      ...this.#meter.progress(state.totals, this.#running.size, this.#listings.size > 0),
+      isWaiting: this.#running.size === 0 && nextDueSec !== undefined && nextDueSec > this.#nowSec(),
+      hostsListing: this.#listings.size,
+      failingHosts: Object.fromEntries(this.#listFailures),
+    };
   }
 
-  repo(did: string): RepoRow | undefined {
-    return this.#options.state.repo(did);
+  repo(did: string): RepoStatus | undefined {
+    const row = this.#options.state.repo(did);
+    if (row === undefined) return undefined;
+    return { ...row, isRunning: this.#running.has(did), lastFailure: this.#failures.get(did) ?? null };
+  }
+
+  /** Returns at most `limit` queued repos that no attempt brought yet and that wait for another, soonest first. */
+  waitingRepos(limit: number): WaitingRepo[] {
+    return this.#options.state
+      .dueRepos(2 ** 32 - 1, limit, (did) => this.#running.has(did))
+      .map(({ did, row: { attempts, dueSec } }) => ({
+        did,
+        attempts,
+        dueSec,
+        lastFailure: this.#failures.get(did) ?? null,
+      }));
   }
 
   #noteWork(): void {
@@ -81,6 +127,7 @@ export class Backfill {
   /** Asks for one repo, ahead of others. Returns: once the wish is durable. */
   async requestRepo(did: string, host: string | null): Promise<void> {
     this.#noteWork();
+    this.#failures.delete(did);
     await this.#options.state.enqueueRepos([{ did, host, revMin: '', urgency: 'now' }], this.#nowSec());
     this.#wake.abort();
   }
@@ -145,7 +192,9 @@ export class Backfill {
   /** The log or the state could not be written: the repo stays queued, and the disk or the nodes get time to recover. */
   #pauseAfter(error: unknown, did: string): Promise<void> {
     if (error instanceof InvariantError) throw error;
-    this.#options.note('fetching a repo fails', { did, problem: toDataPlaneError(error).message });
+    const { message } = toDataPlaneError(error);
+    this.#failures.set(did, { reason: 'not-written', message });
+    this.#options.note('fetching a repo fails', { did, problem: message });
     return this.#options.clock.sleep(failurePauseMs, this.#signal);
   }
 
@@ -154,6 +203,7 @@ export class Backfill {
     const pausedMs = row.host === null ? 0 : limits.pausedMs(row.host);
     if (pausedMs > 1000) {
       await state.settleRepo(did, (now) => ({ ...now, dueSec: this.#nowSec() + Math.ceil(pausedMs / 1000) }));
+      this.#failures.set(did, { reason: 'busy', message: `${row.host} asked for a pause` });
       return clock.sleep(parkPauseMs, this.#signal);
     }
     const outcome = await fetch.fetch(did, row);
@@ -171,6 +221,7 @@ export class Backfill {
       await state.settleRepo(did, settled, outcome.records);
       return;
     }
+    this.#failures.set(did, { reason: outcome.reason, message: outcome.message });
     if (outcome.reason === 'gone') {
       await state.settleRepo(did, (now) => ({ ...now, state: 'gone', dueSec: this.#nowSec() }));
       return;
@@ -186,7 +237,10 @@ export class Backfill {
   #startListing(origin: string): void {
     const listing = this.#list(origin)
       .catch((error: unknown) => this.#pauseAfter(error, origin))
-      .finally(() => this.#listings.delete(origin));
+      .finally(() => {
+        this.#listings.delete(origin);
+        this.#listFailures.delete(origin);
+      });
     this.#listings.set(origin, listing);
   }
 
@@ -201,10 +255,12 @@ export class Backfill {
       if (this.#signal.aborted) return;
       if (!page.ok) {
         if (failures++ === 0) note('listing repos fails', { host: origin, problem: page.message });
+        if (failures >= listFailuresUntold) this.#listFailures.set(origin, page.message);
         await clock.sleep(retryDelayMs(listRetryPolicy, failures, random), this.#signal);
         continue;
       }
       failures = 0;
+      this.#listFailures.delete(origin);
       await this.#appendInactive(page.repos);
       if (this.#signal.aborted) return;
       const active = page.repos.filter((repo) => repo.active);

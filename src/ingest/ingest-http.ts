@@ -131,7 +131,8 @@ function addRoute(app: TemplatedApp, route: IngestRoute, adminToken: string | nu
       return reply.fail(new DataPlaneError('Unauthenticated', `${route.path} needs the admin token`));
     }
     readBody(response, (bytes) => {
-      if (bytes === null) return reply.fail(new DataPlaneError('ResourceExhausted', 'the body is too large'));
+      if (bytes === null)
+        return reply.fail(new DataPlaneError('ResourceExhausted', `a body above ${bodyBytesMax} bytes (bodyBytesMax)`));
       try {
         void answer(reply, { query, body: parseBody(bytes, route.fields) });
       } catch (thrown) {

@@ -24,6 +24,8 @@ const settleMsDefault = 30_000;
 const settleMsMax = 600_000;
 /** Repos that one request may ask for. */
 const resyncReposMax = 10_000;
+/** Waiting repos that one request shows. */
+const waitingReposShown = 20;
 
 function invalid(message: string): never {
   throw new DataPlaneError('InvalidArgument', message);
@@ -59,7 +61,9 @@ async function askBackfill(options: IngestRoutesOptions, { body }: IngestRequest
   return { json: backfill.progress };
 }
 
+/** `?did=` shows one repo, `?list=waiting` the repos that wait for another attempt, neither the figures of all. */
 function showBackfill({ backfill }: IngestRoutesOptions, { query }: IngestRequest): IngestAnswer {
+  if (query.get('list') === 'waiting') return { json: { repos: backfill.waitingRepos(waitingReposShown) } };
   const did = query.get('did');
   if (did === null) return { json: backfill.progress };
   const row = backfill.repo(didOf(did, 'did'));
@@ -72,7 +76,7 @@ async function askResync({ backfill }: IngestRoutesOptions, { body }: IngestRequ
   const repos = body['repos'];
   if (!Array.isArray(repos)) invalid('repos must be an array');
   if (repos.length > resyncReposMax) {
-    throw new DataPlaneError('ResourceExhausted', `at most ${resyncReposMax} repos in one request`);
+    throw new DataPlaneError('ResourceExhausted', `more than ${resyncReposMax} repos (resyncReposMax)`);
   }
   const wishes = repos.map((repo: unknown, index) => {
     if (typeof repo !== 'object' || repo === null) invalid(`repos[${index}] must be an object`);

@@ -94,7 +94,12 @@ export class RepoFetch {
     const byGiven = givenHost === null ? null : await this.#askHost(givenHost, did);
     if (byGiven?.ok === true || byGiven?.reason === 'busy') return byGiven;
     const resolution = await this.#options.resolver.resolveDid(did, true);
-    if (!resolution.ok) return byGiven ?? { ok: false, reason: 'identity-unknown', message: resolution.reason };
+    if (!resolution.ok) {
+      // The directory of did:plc has the last word on what exists; a web server that finds nothing may be set up wrongly.
+      const isGone = did.startsWith('did:plc:') && resolution.reason === 'not-found';
+      const message = isGone ? 'the PLC directory has no such DID' : resolution.reason;
+      return byGiven ?? { ok: false, reason: isGone ? 'gone' : 'identity-unknown', message };
+    }
     const { pds } = resolution.document;
     if (pds === null) return byGiven ?? { ok: false, reason: 'gone', message: 'the DID document names no host' };
     if (byGiven !== null && pds === givenHost) return byGiven;
@@ -120,7 +125,10 @@ export class RepoFetch {
     let records = 0;
     const appends = [gate.appendSnapshot(did, { kind: 'resync-begin', did, rev, timeMs })];
     for (const chunk of snapshot.chunks(chunkLimits.records)) {
-      if (!chunk.ok) return { ok: false, reason: 'repo-damaged', message: chunk.reason };
+      if (!chunk.ok) {
+        await Promise.all([...appends, this.#withdraw(did, timeMs)]);
+        return { ok: false, reason: 'repo-damaged', message: chunk.reason };
+      }
       if (hold.isVoid) break;
       const { ops, badOps, unindexedRecords } = chunk.value;
       if (unindexedRecords > 0) counters.recordsUnindexed.add(unindexedRecords);
@@ -132,11 +140,19 @@ export class RepoFetch {
       await appender.ready();
       await nextTurn();
     }
-    if (hold.isVoid) return { ok: false, reason: 'overtaken', message: 'too many live commits during the fetch' };
+    if (hold.isVoid) {
+      await Promise.all([...appends, this.#withdraw(did, timeMs)]);
+      return { ok: false, reason: 'overtaken', message: 'too many live commits during the fetch' };
+    }
     // No await between the end and the release: nothing may come between them in the log.
     const ended = gate.appendSnapshot(did, { kind: 'resync-end', did, rev, timeMs });
     hold.release(rev, ended);
     await Promise.all([...appends, ended]);
     return { ok: true, rev, records };
+  }
+
+  /** Tells the slot that the snapshot that was begun will not come to its end: one without a rev reads nothing in. */
+  #withdraw(did: string, timeMs: number): Promise<void> {
+    return this.#options.gate.appendSnapshot(did, { kind: 'resync-begin', did, rev: '', timeMs });
   }
 }

@@ -19,6 +19,9 @@ const progress: BackfillProgress = {
   reposPerS: 100,
   recordsPerS: 12_345.6,
   etaMs: 300_000,
+  isWaiting: false,
+  hostsListing: 1,
+  failingHosts: {},
 };
 
 describe('backfill progress', () => {
@@ -51,16 +54,18 @@ describe('backfill progress', () => {
     for (const columns of [20, 40, 79]) expect(progressLine(progress, columns).length).toBeLessThanOrEqual(columns);
   });
 
-  it('is rewritten in place on a terminal and JSON lines elsewhere', () => {
+  it('is rewritten in place on a terminal, and a line or a JSON line elsewhere', () => {
     const written: string[] = [];
-    const output = { write: (text: string) => written.push(text), isTTY: true, columns: 100 };
-    const terminal = new ProgressPrinter(output);
+    const output = { write: (text: string) => written.push(text), columns: 100 };
+    const terminal = new ProgressPrinter({ ...output, form: 'terminal' });
     terminal.show(progress);
     terminal.end();
     expect(written[0]!.startsWith('\r\u001b[2K[===')).toBe(true);
     expect(written[1]).toBe('\n');
     written.length = 0;
-    new ProgressPrinter({ ...output, isTTY: false }).show(progress);
+    new ProgressPrinter({ ...output, form: 'json' }).show(progress);
     expect(JSON.parse(written[0]!)).toEqual(progress);
+    new ProgressPrinter({ ...output, form: 'lines' }).show(progress);
+    expect(written[1]).toBe('25.0% 10,000/40,000+ repos, 12,346 records/s, ETA 5 min 0 s\n');
   });
 });
