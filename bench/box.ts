@@ -14,7 +14,7 @@ import { NodeClient } from '../src/wire/node-client.ts';
 import { benchCacheFolder, cachedFolder } from './bench-cache.ts';
 import { type BenchChild, startChild } from './child-process.ts';
 import { PoolGatherer, type RequestPools } from './request-pools.ts';
-import { type ServingNetworkOptions, servingEntries, servingNetworkVersion } from './serving-network.ts';
+import { networkKey, type ServingNetworkOptions, servingEntries } from './serving-network.ts';
 
 const projectDir = join(import.meta.dirname, '..');
 const mainScript = join(projectDir, 'src/cli/main.ts');
@@ -28,6 +28,8 @@ export type BoxOptions = {
   readonly slots: number;
   readonly nodes: number;
   readonly nodeFlags?: readonly string[];
+  /** A program that starts the nodes, see startChild. */
+  readonly nodePrefix?: readonly string[];
   /** Flags of `skyshard node`. */
   readonly nodeSettings?: readonly string[];
   readonly print: (line: string) => void;
@@ -83,7 +85,10 @@ async function startProcesses(
     name === 'router'
       ? ['router', '--router-port', '0', '--http2-port', '0', ...shared]
       : ['node', name, ...(options.nodeSettings ?? []), ...shared];
-  const outcomes = await Promise.allSettled(names.map((name) => startChild(mainScript, words(name), started)));
+  const prefixOf = (name: string) => (name === 'router' ? [] : (options.nodePrefix ?? []));
+  const outcomes = await Promise.allSettled(
+    names.map((name) => startChild(mainScript, words(name), { ...started, prefix: prefixOf(name) })),
+  );
   const children = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed === undefined) return { children, names };
@@ -139,16 +144,18 @@ async function settle(port: number): Promise<void> {
 
 /** Makes sure that a box's data is prepared. Returns its folder. */
 export async function preparedBox(options: BoxOptions): Promise<string> {
-  const { seed, records } = options.network;
-  const name = `box-${seed}-${records}-${options.slots}-${options.nodes}-`;
-  const key = `${name}${servingNetworkVersion}-${formatHash()}`;
+  const { records } = options.network;
+  const name = `box-${networkKey(options.network)}-${options.slots}-${options.nodes}-`;
+  const key = `${name}${formatHash()}`;
   mkdirSync(benchCacheFolder(), { recursive: true });
   for (const old of readdirSync(benchCacheFolder())) {
     if (old.startsWith(name) && old !== key) rmSync(join(benchCacheFolder(), old), { recursive: true, force: true });
   }
   return cachedFolder(key, (folder) => {
     options.print(`loading ${records} records into ${options.slots} slots`);
-    return load(folder, options);
+    // Whatever the nodes of this bench are bound by, loading is not.
+    const { nodePrefix: _prefix, nodeSettings: _settings, ...unbound } = options;
+    return load(folder, unbound);
   });
 }
 

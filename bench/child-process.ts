@@ -32,12 +32,15 @@ export async function startChild(
     readonly cores?: string;
     readonly readyMsMax?: number;
     readonly nodeFlags?: readonly string[];
+    /** A program, and its words, that is given the child's command line. */
+    readonly prefix?: readonly string[];
     /** Added to our own environment. */
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<BenchChild> {
   const command = [process.execPath, ...(options.nodeFlags ?? []), script, ...args];
   if (options.cores !== undefined) command.unshift('taskset', '-c', options.cores);
+  command.unshift(...(options.prefix ?? []));
   const child = spawn(command[0]!, command.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },

@@ -7,8 +7,8 @@
 import { connect, type Socket } from 'node:net';
 import { systemClock } from '../src/base/clock.ts';
 
-/** What came back. `message` is the protobuf message, only valid until the next request on the connection. */
-export type GrpcAnswer = { readonly status: number; readonly message: Buffer };
+/** What came back; `problem` is its `grpc-message`. `message` is the protobuf message, only valid until the next request on the connection. */
+export type GrpcAnswer = { readonly status: number; readonly problem: string; readonly message: Buffer };
 
 /** Returns a whole HTTP request for a method. */
 export function grpcRequest(method: string, message: Uint8Array): Buffer {
@@ -24,6 +24,7 @@ export function grpcRequest(method: string, message: Uint8Array): Buffer {
 const headEnd = Buffer.from('\r\n\r\n');
 const lineEnd = Buffer.from('\r\n');
 const statusInHead = /\r\ngrpc-status: *(\d+)/i;
+const problemInHead = /\r\ngrpc-message: *([^\r]*)/i;
 const lengthInHead = /\r\ncontent-length: *(\d+)/i;
 
 function messageOf(body: Buffer): Buffer {
@@ -40,7 +41,8 @@ export function readAnswer(bytes: Buffer): GrpcAnswer | null {
   if (length !== undefined) {
     const bodyEnd = end + 4 + Number(length);
     if (bytes.length < bodyEnd) return null;
-    return { status: Number(status ?? -1), message: messageOf(bytes.subarray(end + 4, bodyEnd)) };
+    const problem = status === '0' ? '' : (problemInHead.exec(head)?.[1] ?? '');
+    return { status: Number(status ?? -1), problem, message: messageOf(bytes.subarray(end + 4, bodyEnd)) };
   }
   const parts: Buffer[] = [];
   for (let at = end + 4; ; ) {
@@ -53,7 +55,8 @@ export function readAnswer(bytes: Buffer): GrpcAnswer | null {
       if (trailersEnd < 0) return null;
       const trailers = bytes.latin1Slice(line, trailersEnd);
       const message = messageOf(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
-      return { status: Number(status ?? statusInHead.exec(trailers)?.[1] ?? -1), message };
+      const problem = problemInHead.exec(trailers)?.[1] ?? '';
+      return { status: Number(status ?? statusInHead.exec(trailers)?.[1] ?? -1), problem, message };
     }
     at = line + 2 + size + 2;
     if (at > bytes.length) return null;
@@ -167,9 +170,9 @@ export class GrpcLoad {
         };
         connection.ask(
           request,
-          ({ status, message }) => {
+          ({ status, problem, message }) => {
             if (status === 0) resolve(message);
-            else reject(new Error(`grpc-status ${status}`));
+            else reject(new Error(`grpc-status ${status} ${problem}`));
             release();
           },
           (error) => {

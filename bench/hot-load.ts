@@ -38,8 +38,17 @@ export async function openLoop(
   durationMs: number,
 ): Promise<Percentiles> {
   const { requests } = method;
-  const send = (index: number): Promise<Buffer> => load.ask(requests[index % requests.length]!);
+  let problem = '';
+  const send = async (index: number): Promise<void> => {
+    try {
+      await load.ask(requests[index % requests.length]!);
+    } catch (error) {
+      problem = (error as Error).message;
+      throw error;
+    }
+  };
   const { failed, unsent, latency } = await runOpenLoop({ perSecond, durationMs, send });
-  if (failed > 0 || unsent > 0) throw new Error(`${method.name}: ${failed} requests failed, ${unsent} were not sent`);
+  if (failed > 0 || unsent > 0)
+    throw new Error(`${method.name}: ${failed} requests failed (${problem}), ${unsent} were not sent`);
   return latency;
 }

@@ -51,65 +51,109 @@ class Drawing {
   }
 }
 
-/** Returns the hot methods; timeline pages behind the first are found by asking the plane at hand, whose page tokens they need. */
-export async function hotMethods(pools: RequestPools, seed: number, load: GrpcLoad): Promise<HotMethod[]> {
+const allNames = [
+  'Ping',
+  'GetPostRecords',
+  'GetActors',
+  'GetInteractionCounts',
+  'GetCountsForUsers',
+  'GetRelationships',
+  'GetBlockExistence',
+  'GetAuthorFeed',
+  'GetThread',
+  'GetNotifications',
+  'GetFollows',
+  'GetFollowers',
+  'GetLikesBySubject',
+  'GetFollowsFollowing',
+  'GetTimeline',
+  'GetTimeline_page_2',
+  'GetTimeline_page_10',
+];
+
+/**
+ * Returns the hot methods, or those that are named.
+ *
+ * Timeline pages behind the first are found by asking the plane at hand, whose page tokens they need.
+ */
+export async function hotMethods(
+  pools: RequestPools,
+  seed: number,
+  load: GrpcLoad,
+  names: readonly string[] = allNames,
+): Promise<HotMethod[]> {
   const draw = new Drawing(pools, seed);
   const refs = () => draw.many(pools.posts, 25).map((uri) => ({ uri }));
   const page = { limit: pageSize, cursor: '' } as const;
-  const methods = [
-    draw.method('Ping', 'Ping', 'PingRequest', () => ({})),
-    draw.method('GetPostRecords', 'GetPostRecords', 'GetPostRecordsRequest', () => ({
-      uris: draw.many(pools.posts, 25),
-    })),
-    draw.method('GetActors', 'GetActors', 'GetActorsRequest', () => ({ dids: draw.many(pools.actors, 25) })),
-    draw.method('GetInteractionCounts', 'GetInteractionCounts', 'GetInteractionCountsRequest', () => ({
-      refs: refs(),
-    })),
-    draw.method('GetCountsForUsers', 'GetCountsForUsers', 'GetCountsForUsersRequest', () => ({
-      dids: draw.many(pools.actors, 25),
-    })),
-    draw.method('GetRelationships', 'GetRelationships', 'GetRelationshipsRequest', () => ({
-      actorDid: draw.one(pools.actorsByFollows),
-      targetDids: draw.many(pools.actors, 25),
-    })),
-    draw.method('GetBlockExistence', 'GetBlockExistence', 'GetBlockExistenceRequest', () => ({
-      pairs: draw.many(pools.actors, 25).map((a) => ({ a, b: draw.one(pools.actors) })),
-    })),
-    draw.method('GetAuthorFeed', 'GetAuthorFeed', 'GetAuthorFeedRequest', () => ({
-      actorDid: draw.one(pools.authorsByPosts),
-      ...page,
-    })),
-    draw.method('GetThread', 'GetThread', 'GetThreadRequest', () => ({
-      postUri: draw.one(pools.threads),
-      above: 10,
-      below: 10,
-    })),
-    draw.method('GetNotifications', 'GetNotifications', 'GetNotificationsRequest', () => ({
-      actorDid: draw.one(pools.actorsByNotices),
-      ...page,
-    })),
-    draw.method('GetFollows', 'GetFollows', 'GetFollowsRequest', () => ({
-      actorDid: draw.one(pools.viewers),
-      ...page,
-    })),
-    draw.method('GetFollowers', 'GetFollowers', 'GetFollowersRequest', () => ({
-      actorDid: draw.one(pools.actorsByFollowers),
-      ...page,
-    })),
-    draw.method('GetLikesBySubject', 'GetLikesBySubject', 'GetLikesBySubjectRequest', () => ({
-      subject: { uri: draw.one(pools.postsByLikes) },
-      ...page,
-    })),
-    draw.method('GetFollowsFollowing', 'GetFollowsFollowing', 'GetFollowsFollowingRequest', () => ({
-      actorDid: draw.one(pools.viewers),
-      targetDids: draw.many(pools.actorsByFollowers, 10),
-    })),
-    draw.method('GetTimeline', 'GetTimeline', 'GetTimelineRequest', () => ({
-      actorDid: draw.one(pools.viewers),
-      ...page,
-    })),
-  ];
-  return [...methods, ...(await timelinePages(pools, load))];
+  const methods: Record<string, () => HotMethod> = {
+    Ping: () => draw.method('Ping', 'Ping', 'PingRequest', () => ({})),
+    GetPostRecords: () =>
+      draw.method('GetPostRecords', 'GetPostRecords', 'GetPostRecordsRequest', () => ({
+        uris: draw.many(pools.posts, 25),
+      })),
+    GetActors: () =>
+      draw.method('GetActors', 'GetActors', 'GetActorsRequest', () => ({ dids: draw.many(pools.actors, 25) })),
+    GetInteractionCounts: () =>
+      draw.method('GetInteractionCounts', 'GetInteractionCounts', 'GetInteractionCountsRequest', () => ({
+        refs: refs(),
+      })),
+    GetCountsForUsers: () =>
+      draw.method('GetCountsForUsers', 'GetCountsForUsers', 'GetCountsForUsersRequest', () => ({
+        dids: draw.many(pools.actors, 25),
+      })),
+    GetRelationships: () =>
+      draw.method('GetRelationships', 'GetRelationships', 'GetRelationshipsRequest', () => ({
+        actorDid: draw.one(pools.actorsByFollows),
+        targetDids: draw.many(pools.actors, 25),
+      })),
+    GetBlockExistence: () =>
+      draw.method('GetBlockExistence', 'GetBlockExistence', 'GetBlockExistenceRequest', () => ({
+        pairs: draw.many(pools.actors, 25).map((a) => ({ a, b: draw.one(pools.actors) })),
+      })),
+    GetAuthorFeed: () =>
+      draw.method('GetAuthorFeed', 'GetAuthorFeed', 'GetAuthorFeedRequest', () => ({
+        actorDid: draw.one(pools.authorsByPosts),
+        ...page,
+      })),
+    GetThread: () =>
+      draw.method('GetThread', 'GetThread', 'GetThreadRequest', () => ({
+        postUri: draw.one(pools.threads),
+        above: 10,
+        below: 10,
+      })),
+    GetNotifications: () =>
+      draw.method('GetNotifications', 'GetNotifications', 'GetNotificationsRequest', () => ({
+        actorDid: draw.one(pools.actorsByNotices),
+        ...page,
+      })),
+    GetFollows: () =>
+      draw.method('GetFollows', 'GetFollows', 'GetFollowsRequest', () => ({
+        actorDid: draw.one(pools.viewers),
+        ...page,
+      })),
+    GetFollowers: () =>
+      draw.method('GetFollowers', 'GetFollowers', 'GetFollowersRequest', () => ({
+        actorDid: draw.one(pools.actorsByFollowers),
+        ...page,
+      })),
+    GetLikesBySubject: () =>
+      draw.method('GetLikesBySubject', 'GetLikesBySubject', 'GetLikesBySubjectRequest', () => ({
+        subject: { uri: draw.one(pools.postsByLikes) },
+        ...page,
+      })),
+    GetFollowsFollowing: () =>
+      draw.method('GetFollowsFollowing', 'GetFollowsFollowing', 'GetFollowsFollowingRequest', () => ({
+        actorDid: draw.one(pools.viewers),
+        targetDids: draw.many(pools.actorsByFollowers, 10),
+      })),
+    GetTimeline: () =>
+      draw.method('GetTimeline', 'GetTimeline', 'GetTimelineRequest', () => ({
+        actorDid: draw.one(pools.viewers),
+        ...page,
+      })),
+  };
+  const drawn = Object.entries(methods).flatMap(([name, make]) => (names.includes(name) ? [make()] : []));
+  return names.includes('GetTimeline_page_2') ? [...drawn, ...(await timelinePages(pools, load))] : drawn;
 }
 
 async function timelinePages(pools: RequestPools, load: GrpcLoad): Promise<HotMethod[]> {

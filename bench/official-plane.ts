@@ -11,7 +11,7 @@ import { type BenchChild, startChild } from './child-process.ts';
 import { OfficialRows } from './official-rows.ts';
 import { type BenchPostgres, initPostgres, postgresPrograms, startPostgres } from './postgres.ts';
 import { cpuUsOfProcess } from './report.ts';
-import { type ServingNetworkOptions, servingEntries, servingNetworkVersion } from './serving-network.ts';
+import { networkKey, type ServingNetworkOptions, servingEntries } from './serving-network.ts';
 
 /** Name of the schema that holds its tables. */
 export const officialSchema = 'bsky';
@@ -52,8 +52,7 @@ export async function startOfficial(
 ): Promise<OfficialPlane> {
   const programs = postgresPrograms();
   if (programs === null) throw new Error('PostgreSQL is not installed');
-  const key = `official-${network.seed}-${network.records}-${servingNetworkVersion}`;
-  const folder = await cachedFolder(key, async (partial) => {
+  const folder = await cachedFolder(`official-${networkKey(network)}`, async (partial) => {
     print(`loading ${network.records} records into PostgreSQL`);
     await prepare(programs, partial, network);
   });

@@ -160,7 +160,11 @@ export async function runOpenLoop(
     }
   };
   while (next < total) {
-    const dueCount = Math.min(total, Math.floor(((systemClock.monotonicMs() - startMs) * options.perSecond) / 1000));
+    // The first request is due at once.
+    const dueCount = Math.min(
+      total,
+      Math.floor(((systemClock.monotonicMs() - startMs) * options.perSecond) / 1000) + 1,
+    );
     for (; next < dueCount; next++) {
       if (inFlight >= inFlightMax) {
         unsent++;

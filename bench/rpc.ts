@@ -20,7 +20,7 @@ const nodes = 2;
 
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const records = Number(options.args[0] ?? (options.quick ? 20_000 : 300_000));
-  const network = { seed: options.seed, records };
+  const network = { kind: 'graph', seed: options.seed, records } as const;
   const box = await startBox({ network, slots, nodes, print: options.print });
   const load = new GrpcLoad(box.port, saturatingInFlight);
   try {

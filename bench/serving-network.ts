@@ -9,12 +9,23 @@ import type { CommitEntry, IdentityEntry, RepoOp } from '../src/atproto/entry.ts
 import { type SeededRandom, seededRandom } from '../src/base/seeded-random.ts';
 import { graphEntries, graphOutputDefaults } from '../src/demo/graph-output.ts';
 import { TidClock } from '../src/demo/tid.ts';
+import { postCommits } from './post-set.ts';
 
 /** A network is fully told by these. */
-export type ServingNetworkOptions = { readonly seed: number; readonly records: number };
+export type ServingNetworkOptions = {
+  readonly seed: number;
+  readonly records: number;
+  /** `graph`: the social graph. `posts`: posts alone, for benches that need many bytes to read. */
+  readonly kind: 'graph' | 'posts';
+};
+
+/** Returns what tells networks apart in names of folders. */
+export function networkKey({ kind, seed, records }: ServingNetworkOptions): string {
+  return `${kind}-${seed}-${records}-${servingNetworkVersion}`;
+}
 
 /** Raised when the network changes, so that nothing cached from before is used. */
-export const servingNetworkVersion = 1;
+const servingNetworkVersion = 1;
 
 /** What is added to the graph. Units: counts. */
 const extra = { viewers: 20, followsOfViewer: 500, threads: 20, repliesOfThread: 45, replyDepthMax: 6 } as const;
@@ -48,6 +59,10 @@ export function* servingEntries(
   options: ServingNetworkOptions,
   onExtra: (kind: 'viewer' | 'thread', key: string) => void,
 ): Generator<Entry, void, undefined> {
+  if (options.kind === 'posts') {
+    yield* postEntries(options, onExtra);
+    return;
+  }
   const actors = Math.max(800, Math.round(options.records / 60));
   const pairs = new Set<string>();
   const authors = new Set<string>();
@@ -69,6 +84,20 @@ export function* servingEntries(
   const writer = new ExtraWriter(options);
   yield* viewerEntries(writer, [...authors], onExtra);
   yield* threadEntries(writer, [...authors], roots, onExtra);
+}
+
+/** Posts of authors who write fifty each, and the viewers who follow them. */
+function* postEntries(
+  options: ServingNetworkOptions,
+  onExtra: (kind: 'viewer', key: string) => void,
+): Generator<Entry, void, undefined> {
+  const authors = new Set<string>();
+  const counts = { seed: options.seed, posts: options.records, authors: Math.ceil(options.records / 50) };
+  for (const entry of postCommits(counts)) {
+    authors.add(entry.did);
+    yield entry;
+  }
+  yield* viewerEntries(new ExtraWriter(options), [...authors], onExtra);
 }
 
 function isKept(did: string, op: RepoOp, pairs: Set<string>): boolean {

@@ -29,7 +29,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   if (missing.length > 0)
     throw new Error(`this bench needs the official plane; prepare it with: ${missing.join(' && ')}`);
   const records = Number(options.args[0] ?? (options.quick ? 5_000 : 300_000));
-  const network = { seed: options.seed, records };
+  const network = { kind: 'graph', seed: options.seed, records } as const;
   const closing: (() => Promise<void> | void)[] = [];
   try {
     const official = await startOfficial(network, options.print);

@@ -1,0 +1,80 @@
+/**
+ * A control group that bounds the memory of some processes, pages of files included, and what their page faults were.
+ *
+ * Version 2 of control groups, or version 1 with its memory controller; making one takes root.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const groupRoot = '/sys/fs/cgroup';
+
+/** A group of processes. */
+export type MemoryBound = {
+  /** A program, and its words, that starts a command inside the group. */
+  readonly prefix: readonly string[];
+  /** Bounds the group from now on. Units: bytes. */
+  limit(bytes: number): void;
+  /** Memory that the group takes now: pages of files, and all else, the kernel's own for it included. Units: bytes. */
+  used(): { readonly pages: number; readonly others: number };
+  /** Removes the group; its processes have ended. */
+  remove(): void;
+};
+
+/** Makes a group, or returns null where that is not allowed. */
+export function createMemoryBound(name: string): MemoryBound | null {
+  const isV2 = existsSync(join(groupRoot, 'cgroup.controllers'));
+  const folder = isV2 ? join(groupRoot, name) : join(groupRoot, 'memory', name);
+  try {
+    if (isV2) writeFileSync(join(groupRoot, 'cgroup.subtree_control'), '+memory');
+    mkdirSync(folder);
+  } catch {
+    return null;
+  }
+  const limitFile = join(folder, isV2 ? 'memory.max' : 'memory.limit_in_bytes');
+  if (!existsSync(limitFile)) {
+    rmdirSync(folder);
+    return null;
+  }
+  return {
+    prefix: ['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', folder],
+    limit: (bytes) => writeFileSync(limitFile, String(Math.round(bytes))),
+    used: () => {
+      const stat = readFileSync(join(folder, 'memory.stat'), 'latin1');
+      const pages = Number((isV2 ? /^file (\d+)/m : /^cache (\d+)/m).exec(stat)?.[1] ?? 0);
+      const all = readFileSync(join(folder, isV2 ? 'memory.current' : 'memory.usage_in_bytes'), 'latin1');
+      return { pages, others: Number(all) - pages };
+    },
+    remove: () => rmdirSync(folder),
+  };
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Returns the bytes on disk of all files below a folder. */
+export function diskBytes(folder: string): number {
+  return filesBelow(folder).reduce((bytes, file) => bytes + statSync(file).blocks * 512, 0);
+}
+
+/** Asks the system to forget the pages of all files below a folder. */
+export function dropPages(folder: string): void {
+  for (const file of filesBelow(folder)) {
+    execFileSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none'], { stdio: 'ignore' });
+  }
+}
+
+/** Page faults that read from the disk: of all threads of a process, and of its first thread, which holds the sockets. */
+export type MajorFaults = { readonly all: number; readonly socketThread: number };
+
+/** Returns the major faults of a process so far. */
+export function majorFaults(pid: number): MajorFaults {
+  const faultsOf = (path: string): number => {
+    const stat = readFileSync(path, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[9]);
+  };
+  return { all: faultsOf(`/proc/${pid}/stat`), socketThread: faultsOf(`/proc/${pid}/task/${pid}/stat`) };
+}
