@@ -56,7 +56,7 @@ export type AccountEntry = {
   readonly timeMs: number;
 };
 
-/** A repo's content from getRepo: begin, chunks, end. It never touches records of a later rev. */
+/** A repo's content from getRepo: begin, chunks, end. It never touches records of a later rev. A begin with an empty rev calls off one that was begun. */
 export type ResyncBeginEntry = {
   readonly kind: 'resync-begin';
   readonly did: string;

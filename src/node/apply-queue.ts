@@ -34,7 +34,7 @@ export type ApplyQueueOptions = {
 /** A slot with this much waiting runs at once. Units: bytes. */
 const batchBytesMin = 512 * 2 ** 10;
 /** What one transaction takes in at most. Units: bytes. */
-const batchBytesMax = 4 * 2 ** 20;
+const batchBytesMax = 2 ** 20;
 /** Past this many effects owed by the thread's slots, entries from outside wait. */
 const owedEffectsMax = 400_000;
 /** How long a slot without room waits before it tries again. Units: ms. */

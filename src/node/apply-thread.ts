@@ -21,6 +21,12 @@ import { EffectSender } from './effect-sender.ts';
 const bufferPoolBytes = 256 * 1024;
 /** How long an outside append waits before it asks again whether effects have been delivered. Units: ms. */
 const owingRetryMs = 50;
+/** After this it is refused, well before its sender gives up and sends it again. Units: ms. */
+const owingWaitMsMax = 20_000;
+
+function owingTooMuch(): ChunkOutcome {
+  return { status: 'refused', code: 'ResourceExhausted', message: 'too many effects wait to be delivered' };
+}
 
 function post(message: FromApplyThread): void {
   parentPort!.postMessage(message);
@@ -55,7 +61,9 @@ async function main(options: ApplyThreadOptions): Promise<void> {
   async function append({ id, payload, isUrgent }: ToApplyThread & { type: 'append' }): Promise<void> {
     const chunks = decodeAppend(payload).map((bytes) => ({ bytes, head: readChunkHead(bytes) }));
     const isOutside = chunks.some(({ head }) => !head.isFromSlot);
+    const giveUpMs = clock.monotonicMs() + owingWaitMsMax;
     while (isOutside && !isUrgent && queue.isOwingTooMuch && !stop.signal.aborted) {
+      if (clock.monotonicMs() > giveUpMs) return postAppended(id, chunks.map(owingTooMuch));
       await clock.sleep(owingRetryMs, stop.signal);
     }
     const outcomes: ChunkOutcome[] = new Array(chunks.length);

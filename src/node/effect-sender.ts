@@ -43,8 +43,7 @@ export type EffectSenderOptions = {
 
 /** Bytes of one append call, and of one line in memory; what is above stays on disk. */
 const callBytesMax = 1024 * 1024;
-const lineBytesMax = 256 * 1024;
-const lineBatchesRead = 64;
+const lineBytesMax = 512 * 1024;
 const callTimeoutMs = 30_000;
 const retryDelayMsMin = 20;
 const retryDelayMsMax = 2_000;
@@ -54,6 +53,10 @@ const retryDelayMsMax = 2_000;
  */
 const notesGatherMs = 50;
 const notesLingerMs = 50;
+
+function nameOf(source: Slot, target: number): string {
+  return `${source.index}/${target}`;
+}
 
 function bytesOf(batch: OutboxBatch): number {
   let bytes = 32;
@@ -102,8 +105,8 @@ export class EffectSender {
   }
 
   #line(source: Slot, target: number): Line {
-    const key = `${source.index}/${target}`;
-    let line = this.#lines.get(key);
+    const name = nameOf(source, target);
+    let line = this.#lines.get(name);
     if (line === undefined) {
       line = {
         source,
@@ -114,7 +117,7 @@ export class EffectSender {
         lastQueuedMark: 0,
         isInFlight: false,
       };
-      this.#lines.set(key, line);
+      this.#lines.set(name, line);
     }
     return line;
   }
@@ -132,17 +135,27 @@ export class EffectSender {
     void this.#pump(lane);
   }
 
-  /** Takes a line's next batches, from memory or from the outbox. */
+  /** Takes a line's next batches, from memory or from the outbox: as many as one call may hold, at least one. */
   #take(line: Line): OutboxBatch[] {
-    if (line.waiting.length === 0 && line.hasMoreOnDisk) {
-      line.waiting = [...line.source.outbox.batches(line.target, line.lastQueuedMark, lineBatchesRead)];
-      line.hasMoreOnDisk = line.waiting.length === lineBatchesRead;
-      line.lastQueuedMark = line.waiting.at(-1)?.lastMark ?? line.lastQueuedMark;
-    }
+    if (line.waiting.length === 0 && line.hasMoreOnDisk) this.#refill(line);
     const taken = line.waiting;
     line.waiting = [];
     line.waitingBytes = 0;
     return taken;
+  }
+
+  #refill(line: Line): void {
+    line.hasMoreOnDisk = false;
+    for (const batch of line.source.outbox.batches(line.target, line.lastQueuedMark)) {
+      const bytes = bytesOf(batch);
+      if (line.waiting.length > 0 && line.waitingBytes + bytes > lineBytesMax) {
+        line.hasMoreOnDisk = true;
+        return;
+      }
+      line.waiting.push(batch);
+      line.waitingBytes += bytes;
+      line.lastQueuedMark = batch.lastMark;
+    }
   }
 
   #chunkOf(line: Line, batches: readonly OutboxBatch[]): Buffer {
@@ -190,6 +203,7 @@ export class EffectSender {
     line.isInFlight = false;
     this.#noteDelivered(line.source, line.target, lastMark);
     if (line.waiting.length > 0 || line.hasMoreOnDisk) this.#wake(line);
+    else this.#lines.delete(nameOf(line.source, line.target));
   }
 
   /** Lets the source trim its outbox; notes of all its targets are gathered, and of each target the last one counts. */

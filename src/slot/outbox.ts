@@ -22,7 +22,10 @@ export type OutboxBatch = {
   readonly marks: readonly number[];
 };
 
-type OpenBatch = { previousMark: number; marks: number[]; items: Buffer[] };
+type OpenBatch = { previousMark: number; marks: number[]; items: Buffer[]; bytes: number };
+
+/** A batch of this size takes no more effects; the next one begins. Units: bytes. */
+const batchFullBytes = 256 * 1024;
 
 const writer = new ByteWriter(4096);
 
@@ -58,7 +61,7 @@ function batchOfRow(key: Buffer, value: Buffer): OutboxBatch {
 export class Outbox {
   readonly #table: Table;
   readonly #state: SlotState;
-  readonly #open = new Map<number, OpenBatch>();
+  readonly #open = new Map<number, OpenBatch[]>();
   /** Last mark ever made for each target. */
   readonly #lastMarkByTarget = new Map<number, number>();
   /** Last marks of the rows in the table, oldest first, for each target that is owed something. */
@@ -105,45 +108,53 @@ export class Outbox {
     return value === undefined ? 0 : readMark(new ByteReader(value));
   }
 
-  /** Adds an effect to the batch that the current transaction will write. Marks ascend. */
+  /** Adds an effect to what the current transaction will write. Marks ascend. */
   add(target: number, mark: number, effect: Effect): void {
-    let batch = this.#open.get(target);
-    if (batch === undefined) {
-      batch = { previousMark: this.#lastMark(target), marks: [], items: [] };
-      this.#open.set(target, batch);
+    const batches = this.#open.get(target) ?? [];
+    if (batches.length === 0) this.#open.set(target, batches);
+    let batch = batches.at(-1);
+    if (batch === undefined || batch.bytes >= batchFullBytes) {
+      batch = { previousMark: this.#lastMark(target), marks: [], items: [], bytes: 0 };
+      batches.push(batch);
     }
     writeEffect(writer, effect);
-    batch.items.push(writer.finish());
+    const item = writer.finish();
+    batch.items.push(item);
     batch.marks.push(mark);
+    batch.bytes += item.length;
     this.#lastMarkByTarget.set(target, mark);
   }
 
   /** Writes the open batches inside the current transaction. Returns them, for sending once the commit is on disk. */
   flush(): OutboxBatch[] {
-    const batches: OutboxBatch[] = [];
-    for (const [target, { previousMark, marks, items }] of this.#open) {
-      const firstMark = marks[0]!;
-      const lastMark = marks.at(-1)!;
-      writeMark(writer, previousMark);
-      writeMark(writer, lastMark);
-      items.forEach((item, index) => {
-        writeMark(writer, marks[index]!);
-        writer.sized(item);
-      });
-      const value = writer.finish();
-      this.#table.put(rowKey(target, firstMark), value);
-      const batch = { target, previousMark, firstMark, lastMark, items, marks };
-      batches.push(batch);
-      this.#owe(batch);
+    const written: OutboxBatch[] = [];
+    for (const [target, batches] of this.#open) {
+      for (const batch of batches) written.push(this.#write(target, batch));
     }
     this.#open.clear();
-    return batches;
+    return written;
+  }
+
+  #write(target: number, { previousMark, marks, items }: OpenBatch): OutboxBatch {
+    const firstMark = marks[0]!;
+    const lastMark = marks.at(-1)!;
+    writeMark(writer, previousMark);
+    writeMark(writer, lastMark);
+    items.forEach((item, index) => {
+      writeMark(writer, marks[index]!);
+      writer.sized(item);
+    });
+    const value = writer.finish();
+    this.#table.put(rowKey(target, firstMark), value);
+    const batch = { target, previousMark, firstMark, lastMark, items, marks };
+    this.#owe(batch);
+    return batch;
   }
 
   /** Removes what the target holds up to `mark` (inclusive), inside the current transaction. */
   trim(target: number, mark: number): void {
-    const prefix = targetPrefix(target);
-    for (const row of [...this.#table.scan({ start: prefix, end: prefixEnd(prefix) })]) {
+    const delivered = { start: targetPrefix(target), end: rowKey(target, mark + 1) };
+    for (const row of [...this.#table.scan(delivered)]) {
       const batch = batchOfRow(row.key, row.value);
       if (batch.lastMark > mark) break;
       this.#table.remove(row.key);
@@ -155,16 +166,21 @@ export class Outbox {
     this.#state.rows.put(deliveredKey(target), writer.finish());
   }
 
-  /** Returns what is owed: to all targets, or to one above a mark (exclusive); at most `limit` batches. */
-  *batches(target?: number, aboveMark = 0, limit = Number.MAX_SAFE_INTEGER): Generator<OutboxBatch> {
-    const start = target === undefined ? targetPrefix(0) : targetPrefix(target);
-    const end = target === undefined ? Buffer.alloc(16, 255) : prefixEnd(start);
-    let left = limit;
+  /** Returns what is owed: to all targets, or to one above a mark (exclusive). */
+  *batches(target?: number, aboveMark = 0): Generator<OutboxBatch> {
+    const start = target === undefined ? targetPrefix(0) : this.#startAbove(target, aboveMark);
+    const end = target === undefined ? Buffer.alloc(16, 255) : prefixEnd(targetPrefix(target));
     for (const row of this.#table.scan({ start, end })) {
       const batch = batchOfRow(row.key, row.value);
-      if (batch.lastMark <= aboveMark) continue;
-      if (left-- <= 0) return;
-      yield batch;
+      if (batch.lastMark > aboveMark) yield batch;
     }
+  }
+
+  /** Returns the key of the batch that a mark lies in, which may reach above it, or where the next one would begin. */
+  #startAbove(target: number, mark: number): Buffer {
+    const key = rowKey(target, mark);
+    const before = this.#table.scanKeys({ start: key, end: targetPrefix(target), isReverse: true, limit: 1 });
+    for (const found of before) return found;
+    return key;
   }
 }

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readEffect } from '../atproto/effect-codec.ts';
-import type { ContinueWork, Effect } from '../atproto/entry.ts';
+import type { ContinueWork, Effect, Entry } from '../atproto/entry.ts';
 import { routingKey } from '../atproto/entry.ts';
 import { decodeEntry, encodeEntry } from '../atproto/entry-codec.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
@@ -16,6 +16,7 @@ import { invariant } from '../base/invariant.ts';
 import {
   type Chunk,
   type ChunkOutcome,
+  type EffectOrigin,
   effectsPerEntryMax,
   markOf,
   readChunk,
@@ -48,6 +49,19 @@ export type RunResult = {
   readonly appliedCount: number;
 };
 
+/** A chunk in the log that is not yet applied, with its entries where they have been read already. */
+type WaitingChunk = LoggedChunk & { readonly decoded?: readonly Entry[] };
+
+/** Reads a chunk's entries; undefined when one cannot be read, as when a peer is of another version. */
+function decodeItems(chunk: Chunk): Entry[] | undefined {
+  try {
+    if (chunk.origin === null) return chunk.items.map(decodeEntry);
+    return chunk.items.map((item) => ({ kind: 'effect', effect: readEffect(new ByteReader(item)) }));
+  } catch {
+    return undefined;
+  }
+}
+
 type Source = { generation: number; lastMark: number };
 
 const metaVersion = 1;
@@ -68,13 +82,15 @@ export class Slot implements AsyncDisposable {
   readonly #log: EmbeddedLog;
   readonly #sources = new Map<number, Source>();
   /** Chunks that are in the log and not yet applied, oldest first. */
-  #unapplied: LoggedChunk[] = [];
+  #unapplied: WaitingChunk[] = [];
   #cursor = 0;
   generation = 1;
   /** Effects ever made for other slots, and ever applied from them. Over all slots both sums are equal once all is delivered. */
   #sentCount = 0;
   #receivedCount = 0;
   #lastEventMs = 0;
+  /** Append time of the last run. */
+  #appendMs = 0;
 
   private constructor(options: SlotOptions, environment: Environment) {
     this.index = options.index;
@@ -184,17 +200,20 @@ export class Slot implements AsyncDisposable {
   /**
    * Appends chunks and applies them, together with what the log still holds, in one transaction.
    *
-   * Shape: each element is one chunk's bytes for this slot. `appendMs` never falls between calls.
+   * Shape: each element is one chunk's bytes for this slot. An `appendMs` below that of an earlier call counts as that one.
    * Returns: when all of it is on disk.
    * Errors: DataPlaneError `StorageFull`, after which nothing of the call is in the slot; InvariantError on a defect.
    */
   run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
+    // Nothing has begun yet, so nothing need be taken from disk again when there is no room.
+    this.#environment.requireRoom();
+    this.#appendMs = Math.max(this.#appendMs, appendMs);
     const cursorBefore = this.#cursor;
     try {
       const result = this.#environment.transact(() => {
         const waiting = this.#unapplied;
         this.#unapplied = [];
-        const outcomes = chunkBytes.map((bytes) => this.#append(bytes, appendMs, waiting));
+        const outcomes = chunkBytes.map((bytes) => this.#append(bytes, this.#appendMs, waiting));
         reachCrashPoint('slot-after-append');
         for (const logged of waiting) this.#applyChunk(logged);
         const batches = this.outbox.flush();
@@ -210,7 +229,7 @@ export class Slot implements AsyncDisposable {
     }
   }
 
-  #append(bytes: Uint8Array, appendMs: number, waiting: LoggedChunk[]): ChunkOutcome {
+  #append(bytes: Uint8Array, appendMs: number, waiting: WaitingChunk[]): ChunkOutcome {
     const chunk = readChunk(bytes);
     invariant(chunk.slot === this.index, 'a chunk is for the slot that takes it');
     if (chunk.origin !== null) {
@@ -223,37 +242,44 @@ export class Slot implements AsyncDisposable {
       if (chunk.marks.length === 0 || chunk.marks.at(-1)! <= lastMark) return { status: 'durable' };
     }
     if (chunk.items.length === 0) return { status: 'durable' };
+    const decoded = decodeItems(chunk);
+    if (decoded === undefined) {
+      return {
+        status: 'refused',
+        code: 'InvalidArgument',
+        message: 'the chunk holds an entry that this version cannot read',
+      };
+    }
     const firstSeq = this.#log.append(bytes, chunk.items.length, appendMs);
-    waiting.push({ firstSeq, appendMs, chunk });
+    waiting.push({ firstSeq, appendMs, chunk, decoded });
     return { status: 'durable' };
   }
 
-  #applyChunk(logged: LoggedChunk): void {
+  #applyChunk(logged: WaitingChunk): void {
     const { chunk, firstSeq, appendMs } = logged;
-    chunk.items.forEach((item, index) => {
+    const items = logged.decoded ?? decodeItems(chunk);
+    invariant(items !== undefined, 'the log holds entries that can be read');
+    items.forEach((item, index) => {
       const seq = firstSeq + index;
       // After a crash the log's first unapplied chunk may begin at or below the cursor.
       if (seq <= this.#cursor) return;
-      if (chunk.origin === null) this.#applyItem(seq, appendMs, item);
-      else this.#applyForeignEffect(seq, appendMs, chunk, index);
+      if (item.kind === 'effect' && chunk.origin !== null) {
+        this.#applyForeignEffect(seq, appendMs, chunk.origin, chunk.marks[index]!, item.effect);
+      } else this.#applyItem(seq, appendMs, item);
       this.#cursor = seq;
     });
   }
 
-  #applyForeignEffect(seq: number, appendMs: number, chunk: Chunk, index: number): void {
-    const origin = chunk.origin!;
-    const mark = chunk.marks[index]!;
+  #applyForeignEffect(seq: number, appendMs: number, origin: EffectOrigin, mark: number, effect: Effect): void {
     const source = this.#source(origin.slot);
     const lastMark = origin.generation === source.generation ? source.lastMark : 0;
     if (origin.generation < source.generation || mark <= lastMark) return;
-    const effect = readEffect(new ByteReader(chunk.items[index]!));
     this.#applyWith(seq, appendMs, (context) => applyEffect(context, effect));
     this.#putSource(origin.slot, { generation: origin.generation, lastMark: mark });
     this.#receivedCount++;
   }
 
-  #applyItem(seq: number, appendMs: number, item: Uint8Array): void {
-    const entry = decodeEntry(item);
+  #applyItem(seq: number, appendMs: number, entry: Entry): void {
     if (entry.kind === 'delivered') return this.outbox.trim(entry.target, entry.mark);
     if ('timeMs' in entry) this.#lastEventMs = entry.timeMs;
     if (entry.kind === 'effect') return this.#applyWith(seq, appendMs, (context) => applyEffect(context, entry.effect));

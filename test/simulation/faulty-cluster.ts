@@ -138,7 +138,7 @@ export class FaultyCluster implements AsyncDisposable {
 
   #send(line: Line, random: SeededRandom): void {
     const source = this.#slots[line.source]!;
-    const batches = [...source.outbox.batches(line.target, line.sentMark, 1 + random.below(4))];
+    const batches = [...source.outbox.batches(line.target, line.sentMark)].slice(0, 1 + random.below(4));
     if (batches.length === 0) {
       this.#ready.delete(line);
       return;

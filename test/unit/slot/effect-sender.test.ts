@@ -42,6 +42,7 @@ type Faults = { lost: number; unanswered: number; refused: number };
 /** Two nodes' apply threads in this thread, with a wire between them that fails as the seed says. */
 class TwoQueues implements NodeCaller {
   readonly faults: Faults = { lost: 0, unanswered: 0, refused: 0 };
+  largestCallBytes = 0;
   readonly slots: readonly Slot[];
   readonly #queueByNode = new Map<string, ApplyQueue>();
   readonly #random: SeededRandom;
@@ -90,6 +91,7 @@ class TwoQueues implements NodeCaller {
   }
 
   async call({ payload }: NodeCall): Promise<Uint8Array> {
+    this.largestCallBytes = Math.max(this.largestCallBytes, payload.length);
     const draw = this.#random.below(10);
     const chunks = decodeAppend(payload).map((bytes) => Buffer.from(bytes));
     if (draw === 0) {
@@ -178,5 +180,8 @@ describe('effects on their way', () => {
     expect(queues.slots[source]!.sentCount).toBe(16_000);
     await queues.settle();
     expect(queues.slots[target]!.receivedCount).toBe(16_000);
+    // Far below what a wire frame may hold, however much one line of effects owes.
+    expect(queues.largestCallBytes).toBeGreaterThan(100_000);
+    expect(queues.largestCallBytes).toBeLessThan(2 ** 21);
   }, 60_000);
 });

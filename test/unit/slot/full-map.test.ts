@@ -105,10 +105,14 @@ describe('a slot whose transaction was aborted', () => {
   it('holds and counts nothing of it, its first one too', async () => {
     await using slot = openSlot(newFolder(), 2 * freeBytesMin);
     const digest = slot.digest();
-    const broken = chunkOfItems([encodeEntry(commitOf('r1', 1_000)), Buffer.from([99])]);
+    const unparsable = commitOf('r8x', 1_000).ops.map((op) => ({ ...op, json: '{' }));
+    const broken = chunkOfItems([
+      encodeEntry(commitOf('r8', 1_000)),
+      encodeEntry({ ...commitOf('r8x', 1_000), ops: unparsable }),
+    ]);
     for (const rev of ['r2', 'r3']) {
       const before = { cursor: slot.cursor, head: slot.head, sent: slot.sentCount, owed: slot.outbox.owedCount };
-      expect(codeOf(() => slot.run([broken], nowMs))).toMatch(/a known format version/);
+      expect(codeOf(() => slot.run([broken], nowMs))).toMatch(/JSON/);
       expect({ cursor: slot.cursor, head: slot.head, sent: slot.sentCount, owed: slot.outbox.owedCount }).toEqual(
         before,
       );
@@ -119,5 +123,19 @@ describe('a slot whose transaction was aborted', () => {
     const [first, second] = [...slot.outbox.batches(1)];
     expect(first!.previousMark).toBe(0);
     expect(second!.previousMark).toBe(first!.lastMark);
+  });
+});
+
+describe('a chunk with an entry that cannot be read', () => {
+  it('is refused whole, and those beside it are taken', async () => {
+    await using slot = openSlot(newFolder(), 2 * freeBytesMin);
+    const unreadable = chunkOfItems([encodeEntry(commitOf('r1', 1_000)), Buffer.from([255, 1, 2, 3, 4])]);
+    const { outcomes } = slot.run([unreadable, chunkOf(commitOf('r2', 1_000))], nowMs);
+    expect(outcomes.map(({ status }) => status)).toEqual(['refused', 'durable']);
+    expect(outcomes[0]).toMatchObject({ code: 'InvalidArgument' });
+    expect({ cursor: slot.cursor, head: slot.head }).toEqual({ cursor: 1, head: 1 });
+    const owner = slot.state.ownerOf(did)!;
+    expect(getRecordRow(slot.state, owner, 'app.bsky.feed.post', 'r1-0')).toBeUndefined();
+    expect(getRecordRow(slot.state, owner, 'app.bsky.feed.post', 'r2-0')?.cid).toBe(cid);
   });
 });
