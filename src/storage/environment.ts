@@ -108,6 +108,11 @@ export type EnvironmentOptions = {
 /** Room that must be left in the map and on the disk before a transaction may begin. Units: bytes. */
 export const freeBytesMin = 32 * 2 ** 20;
 const readersMax = 512;
+/**
+ * A fault brings in the one page that is asked for. Read-ahead brings in thirty-one more, which push others out once the data is larger
+ * than memory. The library's type declarations do not know the option.
+ */
+const noReadAhead: object = { noReadAhead: true };
 const synchronousAbortable = 3;
 
 export class Environment {
@@ -138,6 +143,7 @@ export class Environment {
       noSubdir: false,
       noMemInit: true,
       overlappingSync: false,
+      ...noReadAhead,
     });
     root.readerCheck();
     return new Environment(options, root);
@@ -163,10 +169,9 @@ export class Environment {
   /**
    * Runs `work` in one write transaction, which is on disk when this returns. What `work` throws aborts it whole.
    *
-   * Errors: DataPlaneError `StorageFull` when the map or the disk lacks room, before or during the transaction.
+   * Errors: DataPlaneError `StorageFull` when the disk fills up under it; `requireRoom` is for before.
    */
   transact<T>(work: () => T): T {
-    this.#requireRoom();
     try {
       return this.#root.transactionSync(work, synchronousAbortable as TransactionFlags);
     } catch (thrown) {
@@ -174,12 +179,12 @@ export class Environment {
     }
   }
 
-  #requireRoom(): void {
+  /** Errors: DataPlaneError `StorageFull` when the map or the disk lacks the room that a transaction may need. */
+  requireRoom(): void {
     if (this.usedBytes + freeBytesMin > this.mapBytes) {
       throw new DataPlaneError('StorageFull', `the map of ${this.path} is full (${this.mapBytes} bytes)`);
     }
-    const disk = statfsSync(this.path);
-    if (disk.bavail * disk.bsize < freeBytesMin) {
+    if (freeDiskBytes(this.path) < freeBytesMin) {
       throw new DataPlaneError('StorageFull', `the disk of ${this.path} is full`);
     }
   }
@@ -194,13 +199,20 @@ export class Environment {
   }
 }
 
-/** EIO and ENOSPC are how a full disk shows at commit, MDB_MAP_FULL how a full map does. */
-const fullCodes: ReadonlySet<unknown> = new Set([5, 28, 'ENOSPC', 'EIO', -30792]);
+/** How a full disk shows at commit (ENOSPC, or EIO where LMDB hides it), and how a full map does. */
+const fullCodes: ReadonlySet<unknown> = new Set([28, 'ENOSPC', -30792]);
+const brokenDiskCodes: ReadonlySet<unknown> = new Set([5, 'EIO']);
 
+/** A disk that fails to write while it has room is broken, and nothing that waiting would mend. */
 function asStorageError(thrown: unknown, path: string): unknown {
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-  if (!fullCodes.has(code)) return thrown;
-  return new DataPlaneError('StorageFull', `writing to ${path} failed`, { cause: thrown });
+  const isFull = fullCodes.has(code) || (brokenDiskCodes.has(code) && freeDiskBytes(path) < freeBytesMin);
+  return isFull ? new DataPlaneError('StorageFull', `writing to ${path} failed`, { cause: thrown }) : thrown;
+}
+
+function freeDiskBytes(path: string): number {
+  const disk = statfsSync(path);
+  return disk.bavail * disk.bsize;
 }
 
 /** Returns the first key after all keys that begin with `prefix`. */
