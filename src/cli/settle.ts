@@ -1,4 +1,5 @@
 /** `skyshard settle`: waits until all that has come in is applied everywhere, effects included. */
+import type { Settled } from '../router/settle.ts';
 import { readAskerToken } from './access-files.ts';
 import { adminRequest } from './admin-request.ts';
 import type { Command } from './command.ts';
@@ -10,13 +11,14 @@ const graceMs = 5_000;
 
 /** Asks a router to settle. */
 export const runSettle: Command = async ({ settings, print }) => {
-  const answer = await adminRequest({
+  const answer = (await adminRequest({
     url: urlOf('router', settings.routerUrl, settings.dataDir),
     path: '/v1/settle',
     body: { timeoutMs: settings.timeoutMs },
     token: readAskerToken(settings),
     timeoutMs: settings.timeoutMs + graceMs,
-  });
-  print(settings.json ? `${JSON.stringify(answer)}\n` : 'settled: everything that has come in is applied\n');
+  })) as Settled;
+  const text = `settled by ${answer.by}: everything that had come in is applied\n`;
+  print(settings.json ? `${JSON.stringify(answer)}\n` : text);
   return exitCode.done;
 };

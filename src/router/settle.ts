@@ -27,9 +27,10 @@ export type SlotCounts = {
 /** One node's slots, or why it did not answer. */
 export type NodeCounts = { readonly name: string; readonly error?: string; readonly slots?: readonly SlotCounts[] };
 
-/** Everything was applied: what was counted, and how long it took. */
+/** Everything was applied: how that is known, what was counted, and how long it took. */
 export type Settled = {
   readonly settled: true;
+  readonly by: 'stillness' | 'waves';
   readonly slots: number;
   readonly effects: number;
   readonly elapsedMs: number;
@@ -120,7 +121,8 @@ export async function settle(ask: () => Promise<Round>, timeoutMs: number, clock
     if (isStill || waves.done >= wavesMax) {
       const slots = slotsOf(now);
       const effects = slots.reduce((total, slot) => total + slot.sentEffects, 0);
-      return { settled: true, slots: slots.length, effects, elapsedMs: Math.round(clock.monotonicMs() - startMs) };
+      const elapsedMs = Math.round(clock.monotonicMs() - startMs);
+      return { settled: true, by: isStill ? 'stillness' : 'waves', slots: slots.length, effects, elapsedMs };
     }
     before = isQuiet ? now : undefined;
     if (clock.monotonicMs() - startMs > timeoutMs) {
