@@ -137,6 +137,7 @@ async function load(dataDir: string, options: BoxOptions): Promise<void> {
 async function settle(port: number): Promise<void> {
   const answer = await fetch(`http://127.0.0.1:${port}/v1/settle`, {
     method: 'POST',
+    headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ timeoutMs: settleTimeoutMs }),
   });
   if (!answer.ok) throw new Error(`settle: ${answer.status} ${await answer.text()}`);

@@ -2,7 +2,7 @@
  * The HTTP face of ingest: health, metrics, status, and what operators and nodes ask of it.
  *
  * Owns: reading bounded JSON bodies, tokens, and turning errors into answers. Refuses: POSTs without the token when one
- * is configured, and unknown fields in a body.
+ * is configured, what web pages send when none is, and unknown fields in a body.
  */
 import {
   App,
@@ -11,9 +11,10 @@ import {
   us_listen_socket_close,
   us_socket_local_port,
 } from 'uWebSockets.js';
-import { DataPlaneError, type ErrorCode, errorTable, toDataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import { carriesToken } from '../wire/access-token.ts';
+import { guardOperators } from '../wire/page-guard.ts';
 
 /** One request as a handler sees it. `body` is an empty object for a GET. */
 export type IngestRequest = {
@@ -78,9 +79,9 @@ class Reply {
   }
 
   fail(thrown: unknown): void {
-    const { code, message } = toDataPlaneError(thrown);
+    const { code, message, hint } = toDataPlaneError(thrown);
     const status = httpStatusByCode[code] ?? '500 Internal Server Error';
-    this.send(status, { json: { code, message, hint: errorTable[code].hint } });
+    this.send(status, { json: { code, message, hint } });
   }
 }
 
@@ -126,9 +127,23 @@ function addRoute(app: TemplatedApp, route: IngestRoute, adminToken: string | nu
   app[route.method](route.path, (response, request) => {
     const reply = new Reply(response);
     const query = new URLSearchParams(request.getQuery());
-    if (route.method === 'get') return void answer(reply, { query, body: {} });
+    const header = (name: string): string => request.getHeader(name);
+    if (route.method === 'get') {
+      try {
+        // Even asking makes ingest fetch: an identity is looked up by a GET.
+        if (route.path.startsWith('/v1/')) guardOperators('get', header, adminToken !== null);
+      } catch (thrown) {
+        return reply.fail(thrown);
+      }
+      return void answer(reply, { query, body: {} });
+    }
     if (adminToken !== null && !carriesToken(request.getHeader('authorization'), adminToken)) {
       return reply.fail(new DataPlaneError('Unauthenticated', `${route.path} needs the admin token`));
+    }
+    try {
+      guardOperators('post', header, adminToken !== null);
+    } catch (thrown) {
+      return reply.fail(thrown);
     }
     readBody(response, (bytes) => {
       if (bytes === null)

@@ -5,8 +5,9 @@
  * load balancers may ask without a token; all else needs one wherever a token is configured.
  */
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
-import { DataPlaneError, errorTable, grpcStatus, toDataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, grpcStatus, toDataPlaneError } from '../base/data-plane-error.ts';
 import { carriesToken } from '../wire/access-token.ts';
+import { guardOperators } from '../wire/page-guard.ts';
 
 /** A JSON route: what it answers is printed as JSON, what it throws as an error body. */
 export type JsonRoute = {
@@ -23,7 +24,7 @@ export type EndpointOptions = {
   readonly adminToken: string | null;
   /** Whether the node serves all of its slots. */
   readonly isReady: () => boolean;
-  readonly metricsText: () => string;
+  readonly metricsText: () => Promise<string>;
   readonly routes: readonly JsonRoute[];
 };
 
@@ -56,9 +57,9 @@ function sendJson(response: HttpResponse, status: string, value: object): void {
 }
 
 function sendError(response: HttpResponse, thrown: unknown): void {
-  const { code, message, grpc } = toDataPlaneError(thrown);
+  const { code, message, grpc, hint } = toDataPlaneError(thrown);
   const status = httpStatusByGrpc[grpc] ?? '500 Internal Server Error';
-  sendJson(response, status, { error: code, message, hint: errorTable[code].hint });
+  sendJson(response, status, { error: code, message, hint });
 }
 
 /** A request that is being answered. After the client has gone, its response must not be touched. */
@@ -115,15 +116,29 @@ export function attachEndpoints(app: TemplatedApp, options: EndpointOptions): vo
   });
   app.get('/metrics', (response, request) => {
     if (!mayAsk(request)) return sendError(response, unauthenticated());
-    sendText(response, '200 OK', 'text/plain; version=0.0.4', options.metricsText());
+    void answerMetrics(options.metricsText, new Exchange(response));
   });
   for (const route of options.routes) {
     app[route.verb](route.path, (response, request) => {
       if (!mayAsk(request)) return sendError(response, unauthenticated());
+      try {
+        guardOperators(route.verb, (name) => request.getHeader(name), tokens.length > 0);
+      } catch (thrown) {
+        return sendError(response, thrown);
+      }
       void answerRoute(route, new Exchange(response));
     });
   }
   app.any('/*', (response) => sendError(response, new DataPlaneError('NotFound', 'no such endpoint')));
+}
+
+async function answerMetrics(metricsText: () => Promise<string>, exchange: Exchange): Promise<void> {
+  try {
+    const text = await metricsText();
+    if (!exchange.isGone) sendText(exchange.response, '200 OK', 'text/plain; version=0.0.4', text);
+  } catch (thrown) {
+    if (!exchange.isGone) sendError(exchange.response, thrown);
+  }
 }
 
 async function answerRoute(route: JsonRoute, exchange: Exchange): Promise<void> {

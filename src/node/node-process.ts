@@ -130,7 +130,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   forgetOwners = reads.forgetOwners;
   const status = (): Promise<object> => nodeStatus(name, map, links);
-  registerSlotMetrics(registry, links);
+  const refreshMetrics = registerSlotMetrics(registry, links);
   const closeSlots = async (): Promise<void> => {
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     for (const { environment } of readers.values()) await environment.close();
@@ -146,6 +146,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     isReady: () => true,
     status,
     registry,
+    refreshMetrics,
     onFault: failure.reject,
     clock: options.clock ?? systemClock,
   }).catch(async (thrown: unknown) => {

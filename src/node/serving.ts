@@ -39,6 +39,8 @@ export type ServingOptions = {
   /** More operators' endpoints. */
   readonly routes?: readonly JsonRoute[];
   readonly registry: Registry;
+  /** Takes the readings that must be asked for, before each print of the metrics. */
+  readonly refreshMetrics?: () => Promise<void>;
   /** Called when a handler broke an invariant; its caller has been answered `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
@@ -94,7 +96,10 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     clusterToken: options.clusterToken,
     adminToken: options.adminToken,
     isReady: options.isReady,
-    metricsText: () => options.registry.prometheusText(),
+    metricsText: async () => {
+      await options.refreshMetrics?.();
+      return options.registry.prometheusText();
+    },
     routes: [{ verb: 'get', path: '/v1/status', answer: options.status }, ...(options.routes ?? [])],
   });
   const socket = await listen(app, options.host, options.port);

@@ -4,7 +4,10 @@ import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { SlotStatus } from './apply-messages.ts';
 
-async function slotStatuses(links: readonly ApplyLink[]): Promise<SlotStatus[]> {
+/** What is asked of an apply thread here. */
+type StatusLink = Pick<ApplyLink, 'status'>;
+
+async function slotStatuses(links: readonly StatusLink[]): Promise<SlotStatus[]> {
   const lists = await Promise.all(links.map((link) => link.status()));
   return lists.flat().sort((a, b) => a.slot - b.slot);
 }
@@ -14,21 +17,15 @@ export async function nodeStatus(name: string, map: ShardMap, links: readonly Ap
   return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: await slotStatuses(links) };
 }
 
-/** Registers sums over the node's slots. */
-export function registerSlotMetrics(registry: Registry, links: readonly ApplyLink[]): void {
+/**
+ * Registers sums over the node's slots.
+ *
+ * Returns: a function that asks each apply thread once; the sums are those of its last answer, so it goes before each print.
+ */
+export function registerSlotMetrics(registry: Registry, links: readonly StatusLink[]): () => Promise<void> {
   let latest: readonly SlotStatus[] = [];
-  const refresh = (): readonly SlotStatus[] => {
-    // The text is answered at once from the last statuses; the next scrape sees these.
-    void slotStatuses(links).then(
-      (statuses) => {
-        latest = statuses;
-      },
-      () => {},
-    );
-    return latest;
-  };
   const sum = (field: 'waiting' | 'outbox' | 'bytes' | 'cursor') => () => [
-    { labelValues: [], value: refresh().reduce((total, slot) => total + slot[field], 0) },
+    { labelValues: [], value: latest.reduce((total, slot) => total + slot[field], 0) },
   ];
   registry.readout('gauge', 'skyshard_node_waiting_entries', 'Entries that wait to be applied.', [], sum('waiting'));
   registry.readout(
@@ -47,6 +44,9 @@ export function registerSlotMetrics(registry: Registry, links: readonly ApplyLin
     sum('cursor'),
   );
   registry.readout('gauge', 'skyshard_node_lag_ms', 'Largest lag of any slot.', [], () => [
-    { labelValues: [], value: Math.max(0, ...refresh().map((slot) => slot.lagMs ?? 0)) },
+    { labelValues: [], value: Math.max(0, ...latest.map((slot) => slot.lagMs ?? 0)) },
   ]);
+  return async () => {
+    latest = await slotStatuses(links);
+  };
 }

@@ -14,8 +14,9 @@ import {
   us_listen_socket_close,
   us_socket_local_port,
 } from 'uWebSockets.js';
-import { DataPlaneError, errorTable, toDataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
 import { carriesToken } from '../wire/access-token.ts';
+import { guardOperators } from '../wire/page-guard.ts';
 import { type BodyBound, type BodyRoom, RequestBody } from './request-body.ts';
 import { readHead, replyTo, servicePath, tooLargeReply } from './rpc-endpoint.ts';
 import { httpStatusOf, type RpcReply } from './rpc-protocol.ts';
@@ -134,8 +135,8 @@ class Exchange {
   }
 
   sendError(thrown: unknown, isClosing = false): void {
-    const { code, message } = toDataPlaneError(thrown);
-    const body = JSON.stringify({ error: code, message, hint: errorTable[code].hint });
+    const { code, message, hint } = toDataPlaneError(thrown);
+    const body = JSON.stringify({ error: code, message, hint });
     this.send(httpStatusOf(code), 'application/json', `${body}\n`, isClosing);
   }
 }
@@ -196,6 +197,11 @@ function attachOperators(app: TemplatedApp, options: HttpEdgeOptions): void {
     app[route.verb](route.path, (response, request) => {
       const exchange = new Exchange(response);
       if (!mayAsk(request)) return exchange.sendError(unauthenticated, true);
+      try {
+        guardOperators(route.verb, (name) => request.getHeader(name), options.adminToken !== null);
+      } catch (thrown) {
+        return exchange.sendError(thrown, true);
+      }
       if (route.verb === 'get') return void answerRoute(route, exchange, Buffer.alloc(0));
       exchange.readBody(options.bodyBytesMax, options.room, (body) => {
         if (typeof body !== 'string') return void answerRoute(route, exchange, body);

@@ -314,6 +314,18 @@ describe('the HTTP endpoints', () => {
     await expect(harness.start({ sources })).rejects.toMatchObject({ code: 'ConfigInvalid' });
   });
 
+  it('start nothing for a web page on the same machine when there is no token', async () => {
+    await harness.start();
+    const foreign = { origin: 'https://example.com' };
+    const form = { 'content-type': 'text/plain' };
+    const body = { did: authorDid };
+    expect(await harness.post('/v1/backfill', body, foreign)).toMatchObject({ status: 401 });
+    expect(await harness.post('/v1/backfill', body, form)).toMatchObject({ status: 400 });
+    const image = { 'sec-fetch-site': 'cross-site' };
+    expect(await harness.get(`/v1/identity?did=${authorDid}`, image)).toMatchObject({ status: 401 });
+    expect(await harness.get(`/v1/backfill?did=${authorDid}`)).toMatchObject({ status: 404 });
+  });
+
   it('refuse unknown fields, bad values and a missing token', async () => {
     await harness.start({ adminToken: 'secret' });
     expect(await harness.post('/v1/settle', {})).toMatchObject({ status: 401, body: { code: 'Unauthenticated' } });

@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { createRegistry } from '../../src/metrics/registry.ts';
+import type { SlotStatus } from '../../src/node/apply-messages.ts';
 import { bodyBytesMax } from '../../src/node/endpoints.ts';
 import { type RunningServing, type ServingOptions, startServing } from '../../src/node/serving.ts';
+import { registerSlotMetrics } from '../../src/node/slot-statuses.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -87,11 +89,44 @@ describe('the socket of a node', () => {
     expect(JSON.parse(status.text)).toMatchObject({ error: 'StorageFull', message: 'slot 3 is full' });
     expect((await ask(serving.port, '/v1/nothing')).status).toBe(404);
     const mirror = (body: string): Promise<{ status: number; text: string }> =>
-      ask(serving.port, '/v1/mirror', { method: 'POST', body });
+      ask(serving.port, '/v1/mirror', { method: 'POST', body, headers: { 'content-type': 'application/json' } });
     expect(JSON.parse((await mirror('{"a":[1]}')).text)).toEqual({ body: { a: [1] } });
     expect(JSON.parse((await mirror('')).text)).toEqual({ body: {} });
     expect((await mirror('{"a"')).status).toBe(400);
+    expect((await ask(serving.port, '/v1/mirror', { method: 'POST', body: '{}' })).status).toBe(400);
     expect((await mirror(' '.repeat(bodyBytesMax + 1))).status).toBe(429);
+  });
+
+  it('prints in its metrics what the apply threads say now', async () => {
+    let asks = 0;
+    const link = (slot: number) => ({
+      status: async (): Promise<SlotStatus[]> => {
+        asks++;
+        const counts = { deliveredMark: 0, lastMark: 0, sentEffects: 0, receivedEffects: 0, isContinuing: false };
+        return [
+          {
+            slot,
+            state: 'applying',
+            cursor: 10 * asks,
+            head: 99,
+            waiting: 1,
+            outbox: 0,
+            lagMs: asks,
+            bytes: 4,
+            ...counts,
+          },
+        ];
+      },
+    });
+    const registry = createRegistry();
+    const refreshMetrics = registerSlotMetrics(registry, [link(0), link(1)]);
+    const serving = await start({ registry, refreshMetrics });
+    const { text } = await ask(serving.port, '/metrics');
+    expect(asks).toBe(2);
+    expect(text).toContain('skyshard_node_applied_entries 30\n');
+    expect(text).toContain('skyshard_node_waiting_entries 2\n');
+    expect(text).toContain('skyshard_node_lag_ms 2\n');
+    expect((await ask(serving.port, '/metrics')).text).toContain('skyshard_node_applied_entries 70\n');
   });
 
   it('survives a client that leaves before or while it is answered', async () => {

@@ -289,10 +289,16 @@ describe('operators', () => {
     const route = { verb: 'post', path: '/v1/echo', answer: async (body: unknown) => ({ got: body }) } as const;
     await using other = await startRouter(optionsOf({ adminToken: null, http2Port: null, routes: [route] }));
     const ask = (body: string): Promise<Response> =>
-      fetch(`http://127.0.0.1:${other.port}/v1/echo`, { method: 'POST', body });
+      fetch(`http://127.0.0.1:${other.port}/v1/echo`, { method: 'POST', body, headers: json });
+    const json = { 'content-type': 'application/json' };
     expect(await (await ask('{"a":1}')).json()).toEqual({ got: { a: 1 } });
     expect((await ask('{')).status).toBe(400);
     expect((await ask('x'.repeat(100_001))).status).toBe(429);
+    const url = `http://127.0.0.1:${other.port}/v1/echo`;
+    const plain = await fetch(url, { method: 'POST', body: '{}' });
+    expect([plain.status, await plain.text()]).toEqual([400, expect.stringContaining('application/json')]);
+    const page = await fetch(url, { method: 'POST', body: '{}', headers: { ...json, origin: 'https://example.com' } });
+    expect(page.status).toBe(401);
   });
 
   test('a port that is taken and a host that needs a token are refused', async () => {

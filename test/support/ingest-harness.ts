@@ -58,12 +58,13 @@ export class IngestHarness {
     return subscription.status;
   }
 
-  async get(path: string): Promise<Answered> {
-    return answerOf(await fetch(`http://127.0.0.1:${this.ingest.port}${path}`));
+  async get(path: string, headers: Record<string, string> = {}): Promise<Answered> {
+    return answerOf(await fetch(`http://127.0.0.1:${this.ingest.port}${path}`, { headers }));
   }
 
   async post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answered> {
-    const init = { method: 'POST', body: JSON.stringify(body), headers };
+    const json = { 'content-type': 'application/json' };
+    const init = { method: 'POST', body: JSON.stringify(body), headers: { ...json, ...headers } };
     return answerOf(await fetch(`http://127.0.0.1:${this.ingest.port}${path}`, init));
   }
 
