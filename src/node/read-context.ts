@@ -1,6 +1,7 @@
 import type { ActorCache } from '../slot/read/actor-cache.ts';
 import type { AnswerWriter } from '../slot/read/answer-writer.ts';
 import type { FeedCache } from '../slot/read/feed-cache.ts';
+import type { FollowCache } from '../slot/read/follow-cache.ts';
 import type { RowFinder } from '../slot/read/row-finder.ts';
 import type { SlotLookup } from '../slot/read/slot-lookup.ts';
 
@@ -10,6 +11,7 @@ export type ReadContext = {
   readonly finder: RowFinder;
   readonly feeds: FeedCache;
   readonly actors: ActorCache;
+  readonly follows: FollowCache;
   /** One answer at a time: handlers are synchronous. */
   readonly answer: AnswerWriter;
   readonly prefetchReads: boolean;

@@ -1,4 +1,5 @@
 /** Reads of edges: follows, blocks, likes, reposts, quotes, and the probes behind relationships. */
+import { didLengthMax } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/entry.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -19,16 +20,17 @@ import {
   writeEdgesToSubjects,
   writeFollowedDids,
 } from '../slot/read/edge-probes.ts';
+import { followSubject } from '../slot/read/follow-cache.ts';
 import type { PageRequest } from '../slot/read/page.ts';
 import type { SlotState } from '../slot/slot-state.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import {
-  decodeFollowersAmong,
   decodeFollowsOf,
   decodeProbeEdges,
   encodeFollowersAmongAnswer,
   encodeTexts,
   messageVersion,
+  openFollowersAmong,
   probeKind,
   slotCalls,
 } from '../wire/read-messages.ts';
@@ -61,18 +63,23 @@ function followsOf({ lookup }: ReadContext, payload: Uint8Array): Uint8Array {
   return answer;
 }
 
-function followersAmong({ lookup }: ReadContext, payload: Uint8Array): Uint8Array {
-  const { subjects, candidates } = decodeFollowersAmong(payload);
-  if (subjects.length * candidates.length > probesMax) {
+function followersAmong({ follows }: ReadContext, payload: Uint8Array): Uint8Array {
+  const { subjects, count, reader } = openFollowersAmong(payload);
+  if (subjects.length * count > probesMax) {
     throw new DataPlaneError('ResourceExhausted', `${slotCalls.followersAmong}: more than ${probesMax} probes`);
   }
-  return encodeFollowersAmongAnswer(
-    subjects.map((subject) =>
-      candidates.flatMap((did, index) =>
-        rkeyOfActorEdge(lookup.stateOf(did), did, 'follow', subject) === '' ? [] : [index],
-      ),
-    ),
-  );
+  const found: number[][] = subjects.map(() => []);
+  // What no key can hold is followed by nobody.
+  const asked = subjects.flatMap((did, index) => (did.length > didLengthMax ? [] : [index]));
+  const askedSubjects = asked.map((index) => followSubject(subjects[index]!));
+  for (let candidate = 0; candidate < count; candidate++) {
+    const start = reader.sizedRange();
+    follows.subjectsFollowedBy(reader.buffer, start, reader.position, askedSubjects, (at) => {
+      found[asked[at]!]!.push(candidate);
+    });
+  }
+  reader.end();
+  return encodeFollowersAmongAnswer(found);
 }
 
 type SubjectRequest =

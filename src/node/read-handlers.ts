@@ -9,6 +9,7 @@ import { ActorCache } from '../slot/read/actor-cache.ts';
 import { actorInfo } from '../slot/read/actor-infos.ts';
 import { AnswerWriter } from '../slot/read/answer-writer.ts';
 import { FeedCache } from '../slot/read/feed-cache.ts';
+import { FollowCache } from '../slot/read/follow-cache.ts';
 import { RowFinder } from '../slot/read/row-finder.ts';
 import { SlotLookup } from '../slot/read/slot-lookup.ts';
 import type { SlotState } from '../slot/slot-state.ts';
@@ -29,7 +30,7 @@ export type ReadOptions = {
   readonly refreshReads: (slot: number) => void;
   /** Reads pages on another thread first, in methods that ask for many rows. */
   readonly prefetchReads?: boolean;
-  /** Owners whose info, and as many whose newest feed items, are remembered. */
+  /** Owners whose info, as many whose newest feed items, and as many whose follows are remembered. */
   readonly ownersCached?: number;
 };
 
@@ -37,7 +38,7 @@ export type ReadOptions = {
 export type Reads = {
   /** By method name. */
   readonly handlers: Map<string, CallHandler>;
-  /** Must be called with the owners whose feeds or infos a commit changed, before anything that waits for the commit is answered. */
+  /** Must be called with the owners whose feeds, infos or follows a commit changed, before anything that waits for the commit is answered. */
   readonly forgetOwners: (slot: number, owners: readonly number[]) => void;
 };
 
@@ -49,6 +50,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
     finder: new RowFinder(lookup),
     feeds: new FeedCache(lookup, options.ownersCached),
     actors: new ActorCache(lookup, actorInfo, options.ownersCached),
+    follows: new FollowCache(lookup, options.ownersCached),
     answer: new AnswerWriter(),
     prefetchReads: options.prefetchReads ?? false,
   };
@@ -64,6 +66,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
       options.refreshReads(slot);
       context.feeds.forget(slot, owners);
       context.actors.forget(slot, owners);
+      context.follows.forget(slot, owners);
     },
   };
 }

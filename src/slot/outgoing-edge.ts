@@ -50,6 +50,17 @@ function edgeBySubjectKey(owner: number, kind: EdgeKind, subject: EdgeSubject): 
   return key.finish();
 }
 
+/** Returns what stands behind `edgeBySubjectPrefix` in the key of an edge that points at an actor. */
+export function actorEdgeSubjectKeyRest(kind: EdgeKind, did: string): Buffer {
+  writeSubject(valueWriter, kind, { did, ref: null });
+  return valueWriter.finish();
+}
+
+/** Serving threads remember whom an owner follows, and must hear when that changes. */
+function noteChange(state: SlotState, owner: number, kind: EdgeKind): void {
+  if (kind === 'follow') state.touchedOwners.add(owner);
+}
+
 function duplicatePrefix(owner: number, kind: EdgeKind, subject: EdgeSubject): Buffer {
   const key = beginKey(owner, tableCode.edgeDuplicate).u8(edgeCode[kind]);
   writeSubject(key, kind, subject);
@@ -74,6 +85,7 @@ export function findEdge(state: SlotState, owner: number, kind: EdgeKind, subjec
 export function putEdge(state: SlotState, owner: number, edge: OutgoingEdge, isOrderedByRecord: boolean): void {
   writeRkey(valueWriter, edge.rkey);
   state.rows.put(edgeBySubjectKey(owner, edge.kind, edge.subject), valueWriter.finish());
+  noteChange(state, owner, edge.kind);
   if (isOrderedByRecord) return;
   writeSubject(valueWriter, edge.kind, edge.subject);
   state.rows.put(edgeByTimeKey(owner, edge.kind, edge.sortMs, edge.rkey), valueWriter.finish());
@@ -82,6 +94,7 @@ export function putEdge(state: SlotState, owner: number, edge: OutgoingEdge, isO
 /** Takes an edge away from both tables; without a row in time order there is nothing to remove there. */
 export function removeEdge(state: SlotState, owner: number, edge: OutgoingEdge): void {
   state.rows.remove(edgeBySubjectKey(owner, edge.kind, edge.subject));
+  noteChange(state, owner, edge.kind);
   state.rows.remove(edgeByTimeKey(owner, edge.kind, edge.sortMs, edge.rkey));
 }
 

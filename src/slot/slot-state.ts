@@ -64,7 +64,7 @@ export class SlotState {
   readonly rows: Table;
   readonly #ownerByDid = new Map<string, number>();
   #nextOwner = 0;
-  /** Owners whose author feed or info was written since this was last taken; what readers remember of them is stale. */
+  /** Owners whose author feed, info or follows were written since this was last taken; what readers remember of them is stale. */
   readonly touchedOwners = new Set<number>();
 
   constructor(index: number, environment: Environment) {

@@ -157,6 +157,24 @@ export function encodeFollowersAmong({ subjects, candidates }: FollowersAmongReq
   return writeTexts(writeTexts(begin(), subjects), candidates).finish();
 }
 
+/** Begins a FollowersAmongRequest; `candidateCount` sized texts must follow. */
+export function beginFollowersAmong(into: ByteWriter, subjects: readonly string[], candidateCount: number): void {
+  writeTexts(into.u8(version), subjects).varint(candidateCount);
+}
+
+/** A FollowersAmongRequest whose candidates are still bytes: `count` sized texts from `reader.position` on. */
+export type RawFollowersAmong = {
+  readonly subjects: readonly string[];
+  readonly count: number;
+  readonly reader: BoundedReader;
+};
+
+/** Reads a FollowersAmongRequest up to its candidates. */
+export function openFollowersAmong(bytes: Uint8Array): RawFollowersAmong {
+  const reader = open(bytes, slotCalls.followersAmong);
+  return { subjects: reader.texts(), count: reader.count(), reader };
+}
+
 /** Reads a FollowersAmongRequest. */
 export function decodeFollowersAmong(bytes: Uint8Array): FollowersAmongRequest {
   const reader = open(bytes, slotCalls.followersAmong);

@@ -1,11 +1,12 @@
 /** Follows and blocks. Mutes and lists have their place in the answers and stay empty until they are stored. */
+import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
-import { decodeFollowersAmongAnswer, encodeFollowersAmong, probeKind, slotCalls } from '../../wire/read-messages.ts';
+import { BoundedReader } from '../../wire/bounded-reader.ts';
+import { beginFollowersAmong, decodeFollowersAmongAnswer, probeKind, slotCalls } from '../../wire/read-messages.ts';
 import { EdgeProbes } from '../edge-probes.ts';
-import { followsOf } from '../follows-pages.ts';
+import { followsOf, splitFollows } from '../follows-pages.ts';
 import { oneSlot } from '../one-slot.ts';
-import { groupByOwner } from '../owner-groups.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan.ts';
 
 const { follow, block } = probeKind;
@@ -71,35 +72,49 @@ async function bidirectionalBlock(request: Buffer, context: PlanContext): Promis
   return encodeMessage('GetBidirectionalBlockResponse', { blockUri: probes.uri(blocking) || probes.uri(blockedBy) });
 }
 
+/** Where each of `count` sized texts begins. */
+function startsOfTexts(texts: Buffer, count: number): Int32Array {
+  const reader = new BoundedReader(texts, slotCalls.followsOf);
+  return Int32Array.from({ length: count }, () => {
+    const start = reader.position;
+    reader.skipSized();
+    return start;
+  });
+}
+
 /** Whom the viewer follows, then which of those follow each target: known followers, in no order that means anything. */
 async function followsFollowing(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { actorDid, targetDids } = decodeMessage('GetFollowsFollowingRequest', request);
   refuseOver(followingTargetsMax, targetDids.length, 'GetFollowsFollowingRequest.target_dids');
   if (targetDids.length === 0) return emptyAnswer;
   context.admit(targetDids.length);
-  const follows: string[] = [];
-  for (const { reader, count } of await followsOf(actorDid, context)) {
-    for (let index = 0; index < count; index++) follows.push(reader.text());
-    reader.end();
-  }
-  const groups = groupByOwner(follows, (did) => did, context.fanOut);
-  const questions = groups.map(({ node, texts }) => ({
-    node,
-    payload: encodeFollowersAmong({ subjects: targetDids, candidates: texts }),
-  }));
+  const parts = splitFollows(await followsOf(actorDid, context), '', context);
+  const questions = parts.map(({ node, count, texts }) => {
+    const writer = new ByteWriter(texts.length + 64 * targetDids.length + 64);
+    beginFollowersAmong(writer, targetDids, count);
+    return { node, payload: writer.bytes(texts).finish() };
+  });
   const answers = (await context.fanOut.askAll(slotCalls.followersAmong, questions, context.deadlineMs)).map(
     decodeFollowersAmongAnswer,
   );
+  const starts = parts.map(({ texts, count }) => startsOfTexts(texts, count));
   const results = targetDids.map((targetDid, target) => {
-    const indexes = groups.flatMap((group, at) => {
+    const dids = parts.flatMap(({ texts }, at) => {
       const found = answers[at]![target];
       if (found === undefined)
         throw new DataPlaneError('Internal', `${slotCalls.followersAmong}: a subject is not answered`);
-      return found.map((index) => group.indexes[index]!);
+      return found.map((index) => didAt(texts, starts[at]![index]));
     });
-    return { targetDid, dids: indexes.sort((a, b) => a - b).map((index) => follows[index]!) };
+    return { targetDid, dids };
   });
   return encodeMessage('GetFollowsFollowingResponse', { results });
+}
+
+function didAt(texts: Buffer, start: number | undefined): string {
+  if (start === undefined) throw new DataPlaneError('Internal', `${slotCalls.followersAmong}: no such candidate`);
+  const reader = new BoundedReader(texts, slotCalls.followsOf);
+  reader.position = start;
+  return reader.text();
 }
 
 /** Targets of one GetFollowsFollowing: each is probed with every follow of the viewer. */

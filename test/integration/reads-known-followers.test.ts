@@ -1,0 +1,75 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  decodeFollowersAmongAnswer,
+  encodeFollowersAmong,
+  type FollowersAmongAnswer,
+  slotCalls,
+} from '../../src/wire/read-messages.ts';
+import { didOf, ReadsNetwork } from './reads-network.ts';
+
+const names = 'abcdefghijklmnopqrstuvwxyz'.split('');
+const candidates = [...names.slice(0, 20).map((name) => didOf(`fan${name}`)), 'did:web:fan.example'];
+const subjects = [...names.slice(0, 5).map((name) => didOf(`star${name}`)), 'did:web:star.example'];
+/** More often than it takes until an actor's follows are remembered. */
+const askedTimes = 6;
+
+describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots', ({ slots }) => {
+  let network: ReadsNetwork;
+  beforeEach(() => {
+    network = new ReadsNetwork({ slots });
+  });
+  afterEach(() => network[Symbol.asyncDispose]());
+
+  async function ask(): Promise<FollowersAmongAnswer> {
+    return decodeFollowersAmongAnswer(
+      await network.call(slotCalls.followersAmong, encodeFollowersAmong({ subjects, candidates })),
+    );
+  }
+
+  it('are the same however often they are asked for', async () => {
+    const expected = subjects.map((subject, at) =>
+      candidates.flatMap((candidate, index) => {
+        if ((index * 7 + at * 3) % 4 !== 0) return [];
+        network.follow(candidate, subject);
+        return [index];
+      }),
+    );
+    for (const candidate of candidates) network.follow(candidate, didOf('somebody'));
+    network.settle();
+    for (let asked = 0; asked < askedTimes; asked++) expect(await ask()).toEqual(expected);
+    expect(expected.flat().length).toBeGreaterThan(20);
+  });
+
+  it('change with each follow and unfollow, though they were remembered', async () => {
+    const [first, other] = [candidates[0]!, candidates.at(-1)!];
+    const follow = network.follow(first, subjects[0]!);
+    network.follow(other, subjects[5]!);
+    network.settle();
+    for (let asked = 0; asked < askedTimes; asked++) {
+      expect(await ask()).toEqual([[0], [], [], [], [], [20]]);
+    }
+    network.delete(follow);
+    network.follow(first, subjects[5]!);
+    network.follow(other, subjects[1]!);
+    network.settle();
+    for (let asked = 0; asked < askedTimes; asked++) {
+      expect(await ask()).toEqual([[], [20], [], [], [], [0, 20]]);
+    }
+    network.account(first, false, 'deleted');
+    network.settle();
+    for (let asked = 0; asked < askedTimes; asked++) {
+      expect(await ask()).toEqual([[], [20], [], [], [], [20]]);
+    }
+  });
+
+  it('of a subject that no key can hold are none', async () => {
+    network.follow(candidates[0]!, subjects[0]!);
+    network.settle();
+    const tooLong = `did:web:${'x'.repeat(4000)}`;
+    const answer = await network.call(
+      slotCalls.followersAmong,
+      encodeFollowersAmong({ subjects: [tooLong, subjects[0]!], candidates }),
+    );
+    expect(decodeFollowersAmongAnswer(answer)).toEqual([[], [0]]);
+  });
+});
