@@ -160,13 +160,6 @@ export class IdentityResolver implements Disposable {
     return { ok: true, identity: { ...document, handle, isHandleCertain: isCertain } };
   }
 
-  /** Resolves a handle to an identity whose document exists; the handle need not be the one that the DID claims. */
-  async resolveIdentityOfHandle(handle: string): Promise<IdentityResolution> {
-    const found = await this.resolveHandle(handle);
-    if (found.ok) return this.resolveIdentity(found.did);
-    return { ok: false, reason: found.reason === 'unreachable' ? 'unreachable' : 'not-found' };
-  }
-
   [Symbol.dispose](): void {
     this.#fetch[Symbol.dispose]();
   }

@@ -11,9 +11,6 @@ const latencyUnitsMax = 3_600_000_000;
 /** How long one of the two histograms is written before the other takes over. */
 export const windowMs = 60_000;
 
-/** The quantiles that are printed. */
-export const quantiles = [0.5, 0.9, 0.99, 0.999] as const;
-
 /** What a recorder tells, in the unit of its name. */
 export type LatencySummary = {
   readonly count: number;

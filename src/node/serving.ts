@@ -57,7 +57,7 @@ export type RunningServing = AsyncDisposable & {
 };
 
 /** How long running calls may go on after `close`. Units: milliseconds. */
-export const closeGraceMsDefault = 5000;
+const closeGraceMsDefault = 5000;
 
 /** The socket option of the app by which two processes never share a port; its types lack this form of `listen`. */
 const exclusivePort = 1;

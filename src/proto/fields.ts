@@ -97,17 +97,6 @@ export class FieldScanner {
     this.#position = this.end;
     return true;
   }
-
-  /** Returns the current varint field's value; bits above 2^53 are not exact. */
-  varintValue(): number {
-    let value = 0;
-    let scale = 1;
-    for (let position = this.start; position < this.end; position++) {
-      value += (this.#buffer[position]! & 0x7f) * scale;
-      scale *= 0x80;
-    }
-    return value;
-  }
 }
 
 /** Returns how many bytes a varint takes. */

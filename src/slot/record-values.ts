@@ -40,7 +40,7 @@ export function replyOf(post: JsonObject): ReplyRefs | undefined {
 }
 
 /** Embeds, with a record-with-media taken apart. */
-export function embedsOf(post: JsonObject): JsonObject[] {
+function embedsOf(post: JsonObject): JsonObject[] {
   const embed = objectOf(post['embed']);
   if (embed === undefined) return [];
   if (embed['$type'] !== 'app.bsky.embed.recordWithMedia') return [embed];

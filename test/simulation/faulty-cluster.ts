@@ -15,7 +15,6 @@ import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
 import type { SlotState } from '../../src/slot/slot-state.ts';
 import type { OutsideEntry } from './history.ts';
-import { pick } from './history-record.ts';
 
 type Line = { readonly source: number; readonly target: number; sentMark: number };
 /** A chunk on its way into a slot; one with a line carries effects up to `lastMark`. */
@@ -203,11 +202,6 @@ export class FaultyCluster implements AsyncDisposable {
     for (const slot of this.#slots) await slot[Symbol.asyncDispose]();
     rmSync(this.#options.path, { recursive: true, force: true });
   }
-}
-
-/** Draws one of the slot counts that a simulation compares. */
-export function drawSlotCount(random: SeededRandom): number {
-  return pick(random, slotCounts);
 }
 
 export const slotCounts: readonly number[] = [1, 2, 16, 64];

@@ -11,7 +11,7 @@ import { factsOfModel } from './model-facts.ts';
 import { differencesOf, factsOfSlots } from './slot-facts.ts';
 
 /** Later than every event of a history. */
-export const appendMs = Date.UTC(2030, 0, 1);
+const appendMs = Date.UTC(2030, 0, 1);
 
 export type SimulationResult = {
   readonly histories: number;
