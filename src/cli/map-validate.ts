@@ -1,4 +1,6 @@
 /** `skyshard map validate`: checks the shard map and shows who serves what. */
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import { isLoopback } from '../wire/access-token.ts';
 import type { Command } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import { readMapFile } from './map-file.ts';
@@ -15,6 +17,18 @@ function rangesText(slots: readonly number[]): string {
   return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
 }
 
+/** What would keep a node of a map that is valid in itself from starting. */
+function warningsOf(map: ShardMap): string[] {
+  if (map.clusterTokenFile !== null) return [];
+  return [...map.nodes.values()]
+    .filter(({ host }) => !isLoopback(host))
+    .map(
+      ({ name, host }) =>
+        `node ${name} listens on ${host}, which other machines can reach, and the map has no clusterTokenFile: ` +
+        'it will not start unless --cluster-token-file is given',
+    );
+}
+
 /** Checks the map. */
 export const runMapValidate: Command = async ({ settings, print }) => {
   const { map } = readMapFile(settings.map);
@@ -22,8 +36,10 @@ export const runMapValidate: Command = async ({ settings, print }) => {
     const node = map.nodes.get(shard.primary)!;
     return { shard: shard.name, primary: shard.primary, address: `${node.host}:${node.port}`, slots: shard.slots };
   });
+  const warnings = warningsOf(map);
   if (settings.json) {
-    print(`${JSON.stringify({ epoch: map.epoch, slots: map.slots, nodes: map.nodes.size, shards }, null, 2)}\n`);
+    const { epoch, slots, nodes } = map;
+    print(`${JSON.stringify({ epoch, slots, nodes: nodes.size, shards, warnings }, null, 2)}\n`);
     return exitCode.done;
   }
   print(
@@ -31,5 +47,6 @@ export const runMapValidate: Command = async ({ settings, print }) => {
   );
   const rows = shards.map(({ shard, primary, address, slots }) => [shard, primary, address, rangesText(slots)]);
   print(textTable(['shard', 'primary', 'address', 'slots'], rows));
+  for (const warning of warnings) print(`\nwarning: ${warning}\n`);
   return exitCode.done;
 };

@@ -71,6 +71,9 @@ describe('skyshard backfill of one repo', () => {
     expect(ended).toMatchObject({ code: 2, err: expect.stringContaining('"nonsense" is not a DID') });
     const stopped = await runCommand(['backfill', authorDid, `--data-dir=${emptyFolder}`]);
     expect(stopped).toMatchObject({ code: 1, err: expect.stringContaining('--ingest-url') });
+    const status = await runCommand(['status', '--router-url=http://127.0.0.1:1', `--data-dir=${emptyFolder}`]);
+    expect(status).toMatchObject({ code: 1, err: expect.stringContaining('Start it (`skyshard up`') });
+    expect(status.err).not.toContain('`skyshard status`');
   });
 });
 

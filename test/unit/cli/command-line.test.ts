@@ -62,6 +62,8 @@ describe('an operating error', () => {
       'skyshard: Unavailable: n0 cannot be reached\n  Run `skyshard status` to see which node is down.\n',
     );
     expect(exitCodeOf(error)).toBe(exitCode.failed);
+    const known = new DataPlaneError('Unavailable', 'nothing runs', { hint: 'Start it.' });
+    expect(errorText(known)).toBe('skyshard: Unavailable: nothing runs\n  Start it.\n');
     expect(exitCodeOf(new DataPlaneError('ConfigInvalid', 'x'))).toBe(exitCode.misused);
   });
 });

@@ -7,7 +7,7 @@ import { exitCode } from '../../../src/cli/exit-code.ts';
 import { commandNames, flagOf, settingNames, settingTable } from '../../../src/config/setting-table.ts';
 import { serviceMethods } from '../../../src/proto/generated/bsky-service.ts';
 import { planByMethod } from '../../../src/router/plans/service.ts';
-import { projectRoot } from '../../support/source-scan.ts';
+import { projectFiles, projectRoot, readSource } from '../../support/source-scan.ts';
 
 const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
 const errors = readFileSync(join(projectRoot, 'ops', 'errors.md'), 'utf8');
@@ -41,6 +41,22 @@ describe('README.md', () => {
       expect(rows[index]![1], name).toBe(fallback === false ? 'off' : shown);
       expect(rows[index]![2], name).toBe(commands.join(', '));
     }
+  });
+
+  it('lists limits by names that the source has, and every bench', () => {
+    const code = projectFiles()
+      .filter((path) => path.startsWith('src/') && path.endsWith('.ts'))
+      .map((path) => readSource(path).code)
+      .join('\n');
+    const names = rowsOf(/### Limits\n([\s\S]*?)\n## /.exec(readme)![1]!, /Max\b/).flatMap(([cell]) =>
+      cell!.split(', '),
+    );
+    expect(names.length).toBeGreaterThan(10);
+    for (const name of names) expect(code, name).toMatch(new RegExp(`\\b${name}\\b`));
+    const benches = projectFiles().filter((path) => /^bench\/[a-z-]+\.ts$/.test(path));
+    const declared = benches.filter((path) => /^export const question\b/m.test(readSource(path).code));
+    const listed = rowsOf(/## Benches\n([\s\S]*?)\n## /.exec(readme)![1]!, /^`/).map(([cell]) => cell);
+    expect(listed.sort()).toEqual(declared.map((path) => `\`${path.slice('bench/'.length, -'.ts'.length)}\``).sort());
   });
 
   it('names every command and every exit code', () => {

@@ -2,7 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../src/base/clock.ts';
 import { readMapFile, readMapOrDefault, withRealPorts } from '../../../src/cli/map-file.ts';
+import { runMapValidate } from '../../../src/cli/map-validate.ts';
+import { resolveSettings } from '../../../src/config/settings.ts';
 import { projectRoot } from '../../support/source-scan.ts';
 
 let folder: string;
@@ -20,6 +23,46 @@ function written(text: string): string {
   writeFileSync(path, text);
   return path;
 }
+
+/** Runs `map validate` on a map whose second node listens on `host`. */
+async function validated(host: string, more: object): Promise<{ code: number; out: string }> {
+  const nodes = { a: { host: '127.0.0.1', port: 1 }, b: { host, port: 2 } };
+  const shards = [{ name: 's', primary: 'a', slots: ['0'] }];
+  const map = written(JSON.stringify({ epoch: 7, slots: 1, nodes, shards, ...more }));
+  let out = '';
+  const print = (text: string): void => {
+    out += text;
+  };
+  const resolved = resolveSettings('map validate', { map }, {});
+  const { settings } = resolved;
+  const log = (): void => {};
+  const code = await runMapValidate({
+    settings,
+    resolved,
+    operands: [],
+    environment: {},
+    clock: systemClock,
+    log,
+    print,
+  });
+  return { code, out };
+}
+
+describe('map validate', () => {
+  it('warns of a node that would refuse to start for want of a cluster token', async () => {
+    const { code, out } = await validated('10.0.0.5', {});
+    expect(code).toBe(0);
+    expect(out).toMatch(/warning: node b listens on 10\.0\.0\.5.*no clusterTokenFile/);
+    expect(out).not.toContain('node a');
+  });
+
+  it.each([
+    ['127.0.0.2', {}],
+    ['10.0.0.5', { clusterTokenFile: 'token' }],
+  ])('does not warn of %s with %j', async (host, more) => {
+    expect((await validated(host, more)).out).not.toContain('warning');
+  });
+});
 
 describe('the map file', () => {
   it('at the root of the project is valid and is the one-box default', () => {
