@@ -48,27 +48,39 @@ export class FanOut {
   }
 
   /** Asks several nodes at once. Returns answers in the order of the questions; fails when any is missing, once all have ended. */
-  async askAll(method: string, questions: readonly NodeQuestion[], deadlineMs: number): Promise<Uint8Array[]> {
-    if (questions.length === 1) {
-      const { node, payload } = questions[0]!;
-      return [await this.ask(node, method, payload, deadlineMs)];
+  askAll(method: string, questions: readonly NodeQuestion[], deadlineMs: number): Promise<Uint8Array[]> {
+    const timeoutMs = deadlineMs - this.#clock.monotonicMs();
+    if (timeoutMs <= 0) {
+      return Promise.reject(
+        new DataPlaneError('DeadlineExceeded', `${method}: the deadline passed before nodes were asked`),
+      );
     }
-    const results = await Promise.allSettled(
-      questions.map(({ node, payload }) => this.ask(node, method, payload, deadlineMs)),
-    );
+    const answers = new Array<Uint8Array>(questions.length);
     const failures: DataPlaneError[] = [];
-    const answers: Uint8Array[] = [];
-    for (const result of results) {
-      if (result.status === 'fulfilled') answers.push(result.value);
-      else failures.push(toDataPlaneError(result.reason));
-    }
-    if (failures.length === 0) return answers;
-    const worst =
-      failures.find(({ code }) => code === 'WrongEpoch') ??
-      failures.find(({ isRetryable }) => !isRetryable) ??
-      failures[0]!;
-    if (failures.length === 1) throw worst;
-    throw new DataPlaneError(worst.code, failures.map(({ message }) => message).join('; '), { cause: worst });
+    let left = questions.length;
+    if (left === 0) return Promise.resolve(answers);
+    // One promise a question: this runs for every request that is fanned out.
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        if (--left > 0) return;
+        if (failures.length === 0) resolve(answers);
+        else reject(worstOf(failures));
+      };
+      for (let index = 0; index < questions.length; index++) {
+        const { node, payload } = questions[index]!;
+        const name = this.nodeNames[node]!;
+        this.#caller.call({ node: name, method, payload, timeoutMs }).then(
+          (answer) => {
+            answers[index] = answer;
+            end();
+          },
+          (thrown: unknown) => {
+            failures.push(this.#named(name, toDataPlaneError(thrown)));
+            end();
+          },
+        );
+      }
+    });
   }
 
   #named(node: string, error: DataPlaneError): DataPlaneError {
@@ -78,4 +90,14 @@ export class FanOut {
       cause: error,
     });
   }
+}
+
+/** Returns the failure that says most about what the caller should do, with the messages of all. */
+function worstOf(failures: readonly DataPlaneError[]): DataPlaneError {
+  const worst =
+    failures.find(({ code }) => code === 'WrongEpoch') ??
+    failures.find(({ isRetryable }) => !isRetryable) ??
+    failures[0]!;
+  if (failures.length === 1) return worst;
+  return new DataPlaneError(worst.code, failures.map(({ message }) => message).join('; '), { cause: worst });
 }
