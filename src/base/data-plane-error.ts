@@ -140,13 +140,17 @@ export type ErrorCode = keyof typeof errorTable;
 export class DataPlaneError extends Error {
   override readonly name = 'DataPlaneError';
   readonly code: ErrorCode;
-  /** The operator's next step: the table's, unless who raised it knows a better one. */
-  readonly hint: string;
+  readonly #ownHint: string | undefined;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
     super(message, options);
     this.code = code;
-    this.hint = options?.hint ?? errorTable[code].hint;
+    this.#ownHint = options?.hint;
+  }
+
+  /** The operator's next step: the table's, unless who raised it knows a better one. */
+  get hint(): string {
+    return this.#ownHint ?? errorTable[this.code].hint;
   }
 
   get grpc(): GrpcStatus {
