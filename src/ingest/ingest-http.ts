@@ -115,6 +115,15 @@ function readBody(response: HttpResponse, done: (body: Buffer | null) => void): 
   });
 }
 
+/** Health is for whoever balances load; all else is for operators, and even asking can make ingest fetch. */
+function allow(route: IngestRoute, header: (name: string) => string, adminToken: string | null): void {
+  if (route.path === '/healthz' || route.path === '/readyz') return;
+  if (adminToken !== null && !carriesToken(header('authorization'), adminToken)) {
+    throw new DataPlaneError('Unauthenticated', `${route.path} needs the admin token`);
+  }
+  if (route.path.startsWith('/v1/')) guardOperators(route.method, header, adminToken !== null);
+}
+
 function addRoute(app: TemplatedApp, route: IngestRoute, adminToken: string | null): void {
   const answer = async (reply: Reply, request: IngestRequest): Promise<void> => {
     try {
@@ -128,23 +137,12 @@ function addRoute(app: TemplatedApp, route: IngestRoute, adminToken: string | nu
     const reply = new Reply(response);
     const query = new URLSearchParams(request.getQuery());
     const header = (name: string): string => request.getHeader(name);
-    if (route.method === 'get') {
-      try {
-        // Even asking makes ingest fetch: an identity is looked up by a GET.
-        if (route.path.startsWith('/v1/')) guardOperators('get', header, adminToken !== null);
-      } catch (thrown) {
-        return reply.fail(thrown);
-      }
-      return void answer(reply, { query, body: {} });
-    }
-    if (adminToken !== null && !carriesToken(request.getHeader('authorization'), adminToken)) {
-      return reply.fail(new DataPlaneError('Unauthenticated', `${route.path} needs the admin token`));
-    }
     try {
-      guardOperators('post', header, adminToken !== null);
+      allow(route, header, adminToken);
     } catch (thrown) {
       return reply.fail(thrown);
     }
+    if (route.method === 'get') return void answer(reply, { query, body: {} });
     readBody(response, (bytes) => {
       if (bytes === null)
         return reply.fail(new DataPlaneError('ResourceExhausted', `a body above ${bodyBytesMax} bytes (bodyBytesMax)`));

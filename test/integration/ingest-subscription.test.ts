@@ -331,6 +331,11 @@ describe('the HTTP endpoints', () => {
     expect(await harness.post('/v1/settle', {})).toMatchObject({ status: 401, body: { code: 'Unauthenticated' } });
     const token = { authorization: 'Bearer secret' };
     expect((await harness.post('/v1/settle', {}, token)).status).toBe(200);
+    for (const path of ['/v1/status', '/metrics', '/v1/identity?did=did:plc:aaaaaaaaaaaaaaaaaaaaaaaa']) {
+      expect((await harness.get(path)).status, path).toBe(401);
+    }
+    expect((await harness.get('/v1/status', token)).status).toBe(200);
+    expect((await harness.get('/readyz')).status).toBe(200);
     for (const [path, body] of [
       ['/v1/settle', { until: 3 }],
       ['/v1/settle', { cursors: { nowhere: 3 } }],
