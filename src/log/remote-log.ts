@@ -54,7 +54,7 @@ const pendingBytesMin = 8 * 2 ** 20;
 const pendingBytesOfSlot = 32 * 2 ** 10;
 const callBytesMax = 4 * 2 ** 20;
 /** A chunk of this size is closed, and the slot's next entry begins another. */
-const chunkFullBytes = 2 ** 20;
+const chunkFullBytes = 64 * 2 ** 10;
 const writerBytes = 32 * 2 ** 10;
 const idleWritersMax = 64;
 const callTimeoutMs = 60_000;

@@ -32,9 +32,19 @@ export type ApplyQueueOptions = {
 };
 
 /** A slot with this much waiting runs at once. Units: bytes. */
-const batchBytesMin = 512 * 2 ** 10;
-/** What one transaction takes in at most. Units: bytes. */
+const batchBytesMin = 64 * 2 ** 10;
+/** What one transaction takes in at most, whatever the slot's size. Units: bytes. */
 const batchBytesMax = 2 ** 20;
+/**
+ * A slot's file keeps about twice the pages that one transaction touches as free room. One that takes in this share of the file keeps
+ * that room at a sixth of it, and large slots still commit in large batches.
+ */
+const fileBytesPerBatchByte = 512;
+
+function batchBytesOf(slot: Slot): number {
+  return Math.min(batchBytesMax, Math.max(batchBytesMin, slot.usedBytes / fileBytesPerBatchByte));
+}
+
 /** Past this many effects owed by the thread's slots, entries from outside wait. */
 const owedEffectsMax = 400_000;
 /** How long a slot without room waits before it tries again. Units: ms. */
@@ -120,7 +130,8 @@ export class ApplyQueue {
   #take(queue: SlotQueue): QueuedChunk[] {
     let bytes = 0;
     let count = 0;
-    while (count < queue.chunks.length && (count === 0 || bytes < batchBytesMax))
+    const bytesMax = batchBytesOf(queue.slot);
+    while (count < queue.chunks.length && (count === 0 || bytes < bytesMax))
       bytes += queue.chunks[count++]!.bytes.length;
     queue.bytes -= bytes;
     return queue.chunks.splice(0, count);
