@@ -85,7 +85,10 @@ describe('messages', () => {
         // A lone surrogate has no UTF-8, so the bytes are compared after one passage.
         const once = encodeMessage(name, decodeMessage(name, bytes) as never);
         const text = messageToJson(name, decodeMessage(name, once) as never);
-        expect(messageFromJson(name, text)).toEqual(once);
+        // Maps have no order, and JSON objects put keys that are numbers first.
+        const back = messageFromJson(name, text);
+        expect(back).toHaveLength(once.length);
+        expect(decodeMessage(name, back)).toEqual(decodeMessage(name, once));
       }),
       { numRuns: 300 },
     );
