@@ -6,7 +6,8 @@
 import { Worker } from 'node:worker_threads';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
-import type { ApplyThreadOptions, FromApplyThread, SlotStatus, ToApplyThread } from './apply-messages.ts';
+import type { SlotStatus } from '../wire/slot-status.ts';
+import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { applyThreadScript } from './apply-thread-script.ts';
 
 /** What an apply thread starts with, and whom it tells. `onDeath` is not called for an end that was asked for. */

@@ -1,8 +1,8 @@
 /** What a node tells of its slots: status for operators and settling, sums for dashboards. */
 import type { Registry } from '../metrics/registry.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { SlotStatus } from '../wire/slot-status.ts';
 import type { ApplyLink } from './apply-link.ts';
-import type { SlotStatus } from './apply-messages.ts';
 
 /** What is asked of an apply thread here. */
 type StatusLink = Pick<ApplyLink, 'status'>;

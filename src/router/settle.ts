@@ -9,20 +9,10 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { SlotStatus } from '../wire/slot-status.ts';
 
-/** What settling needs to know of a slot; see the node's status. */
-export type SlotCounts = {
-  readonly slot: number;
-  readonly cursor: number;
-  readonly head: number;
-  readonly waiting: number;
-  readonly outbox: number;
-  readonly deliveredMark: number | null;
-  readonly lastMark: number;
-  readonly isContinuing: boolean;
-  readonly sentEffects: number;
-  readonly receivedEffects: number;
-};
+/** What settling needs to know of a slot. */
+export type SlotCounts = Omit<SlotStatus, 'lagMs' | 'bytes' | 'state'>;
 
 /** One node's slots, or why it did not answer. */
 export type NodeCounts = { readonly name: string; readonly error?: string; readonly slots?: readonly SlotCounts[] };

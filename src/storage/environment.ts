@@ -81,10 +81,6 @@ export class Table {
     return this.#db.prefetch(keys);
   }
 
-  get rowCount(): number {
-    return (this.#db.getStats() as { entryCount: number }).entryCount;
-  }
-
   /** Bytes of the pages that hold the table's rows, the room left in them included. */
   get pageBytes(): number {
     const stats = this.#db.getStats() as {

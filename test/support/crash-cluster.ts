@@ -12,13 +12,13 @@ import { join } from 'node:path';
 import type { CrashPoint } from '../../src/base/crash-point.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
-import type { SlotStatus } from '../../src/node/apply-messages.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
 import type { SlotState } from '../../src/slot/slot-state.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
+import type { SlotStatus } from '../../src/wire/slot-status.ts';
 import type { NodeChildSettings } from './node-child.ts';
 import { waitFor } from './wait-for.ts';
 
