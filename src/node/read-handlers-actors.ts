@@ -62,7 +62,7 @@ function identity({ lookup }: ReadContext, request: Uint8Array): Buffer {
 
 /** The handlers of reads about actors. */
 export function actorReads(context: ReadContext): Map<string, CallHandler> {
-  const { answer, lookup, actors } = context;
+  const { answer, lookup, finder, actors } = context;
   const readInfos = (request: Buffer): Buffer => {
     writeActorInfos(answer.clear(), actors, request);
     return answer.copy();
@@ -73,7 +73,7 @@ export function actorReads(context: ReadContext): Map<string, CallHandler> {
     [
       'bsky.GetCountsForUsers',
       (payload) => {
-        writeCountsForUsers(answer.clear(), lookup, asBuffer(payload));
+        writeCountsForUsers(answer.clear(), finder, asBuffer(payload));
         return answer.copy();
       },
     ],

@@ -1,12 +1,11 @@
 /** Answers of GetInteractionCounts and GetCountsForUsers: packed numbers, one column a count. */
 import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
-import { type ActorCountName, actorCountNames, getActorCounts } from '../actor-counts.ts';
+import { type ActorCountName, actorCountNames } from '../actor-counts.ts';
 import { recordCountNames } from '../record-counts.ts';
-import { tableCode } from '../slot-state.ts';
+import { beginKey, tableCode } from '../slot-state.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import { type KnownCollection, knownCollection, type RowFinder } from './row-finder.ts';
-import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
 /** Response fields of GetInteractionCounts, in the order in which a row holds its counts. */
 const fieldByRecordCount: Readonly<Record<(typeof recordCountNames)[number], number>> = {
@@ -77,35 +76,35 @@ export function writeInteractionCounts(into: AnswerWriter, finder: RowFinder, re
       end = inner.end;
     }
     const key = finder.keyOf(request, start, end, tableCode.recordCounts, post, true);
-    readRecordCounts(key === undefined ? undefined : finder.state.rows.getVolatile(key), count * recordColumnCount);
+    const row = key === undefined ? undefined : finder.state.rows.getVolatile(key);
+    readCounts(row, count * recordColumnCount, recordColumnCount);
     count++;
   }
   if (count === 0) return;
   for (const { number, position } of recordColumns) writeColumn(into, number, count, recordColumnCount, position);
 }
 
-function readRecordCounts(row: Buffer | undefined, base: number): void {
-  for (let position = 0; position < recordColumnCount; position++) {
+/** Takes the numbers of a row over; those that it lacks, as all of a row that is not there, are 0. */
+function readCounts(row: Buffer | undefined, base: number, width: number): void {
+  const known = row === undefined ? 0 : Math.min(width, row.length >>> 2);
+  for (let position = 0; position < known; position++) {
     const at = position * 4;
-    counts[base + position] =
-      row === undefined ? 0 : ((row[at]! << 24) | (row[at + 1]! << 16) | (row[at + 2]! << 8) | row[at + 3]!) >>> 0;
+    counts[base + position] = (row![at]! << 24) | (row![at + 1]! << 16) | (row![at + 2]! << 8) | row![at + 3]!;
   }
+  counts.fill(0, base + known, base + width);
 }
 
 /** Writes the counts of the actors of a request. */
-export function writeCountsForUsers(into: AnswerWriter, lookup: SlotLookup, request: Buffer): void {
+export function writeCountsForUsers(into: AnswerWriter, finder: RowFinder, request: Buffer): void {
   const scanner = new FieldScanner(request, 'dids');
   const width = actorCountNames.length;
   let count = 0;
   while (scanner.next()) {
     if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
     reserveCounts((count + 1) * width);
-    const did = request.utf8Slice(scanner.start, scanner.end);
-    const state = lookup.stateOf(did);
-    const owner = ownerOfDid(state, did);
-    const found = owner === undefined ? undefined : getActorCounts(state, owner);
-    for (let position = 0; position < width; position++)
-      counts[count * width + position] = found?.[actorCountNames[position]!] ?? 0;
+    const isKnown = finder.findOwner(request, scanner.start, scanner.end);
+    const key = isKnown ? beginKey(finder.owner, tableCode.actorCounts).finish() : undefined;
+    readCounts(key === undefined ? undefined : finder.state.rows.getVolatile(key), count * width, width);
     count++;
   }
   if (count === 0) return;

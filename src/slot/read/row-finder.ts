@@ -15,6 +15,7 @@ const slash = 47;
 const tidLength = 13;
 const didStart = 5;
 const uriHead = Buffer.from('at://did:plc:', 'latin1');
+const plcHead = Buffer.from('did:plc:', 'latin1');
 const selfText = Buffer.from('self', 'latin1');
 
 /** A collection as bytes and as code. */
@@ -129,7 +130,18 @@ export class RowFinder {
     return this.keyOf(source, start, end, table, this.#lastCollection, true);
   }
 
-  #findOwner(did: string): boolean {
+  /** Returns whether its slot knows the DID at `source[start..end)`; `owner` and `state` then tell of it. */
+  findOwner(source: Buffer, start: number, end: number): boolean {
+    if (end - start !== plcDidBytes || !isAt(source, start, plcHead)) {
+      return this.#findOwnerOfText(source.utf8Slice(start, end));
+    }
+    const isKnown = this.#owners.find(source, start);
+    this.#state = this.#owners.state;
+    this.owner = this.#owners.owner;
+    return isKnown;
+  }
+
+  #findOwnerOfText(did: string): boolean {
     this.#state = this.#lookup.stateOf(did);
     const owner = ownerOfDid(this.#state, did);
     if (owner === undefined) return false;
@@ -153,7 +165,7 @@ export class RowFinder {
 
   /** Returns the key of a record that is named by its parts. */
   keyOfRef(ref: RecordRef, table: number): Buffer | undefined {
-    if (!this.#findOwner(ref.did)) return undefined;
+    if (!this.#findOwnerOfText(ref.did)) return undefined;
     const key = beginKey(this.owner, table);
     writeCollection(key, ref.collection);
     writeRkey(key, ref.rkey);
