@@ -1,13 +1,12 @@
 /** What slots take on disk: their files as the disk counts them, and the live bytes of each table. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { slotTableNames, slotTables, tableCode } from '../src/slot/slot-state.ts';
+import { slotTableNames, slotTables, tableCode, tableOfKey } from '../src/slot/slot-state.ts';
 import { Environment } from '../src/storage/environment.ts';
 import type { Figures } from './report.ts';
 
 const blockBytes = 512;
 const mapBytes = 16 * 2 ** 30;
-const ownerBytes = 4;
 const firstKey = Buffer.from([0]);
 const endKey = Buffer.alloc(64, 255);
 
@@ -69,7 +68,7 @@ export async function liveTables(
     try {
       for (const table of slotTableNames) {
         for (const { key, value } of environment.table(table).scan({ start: firstKey, end: endKey })) {
-          const name = table === slotTables.state ? nameByCode.get(key[ownerBytes]!) : table;
+          const name = table === slotTables.state ? nameByCode.get(tableOfKey(key)) : table;
           add(name ?? 'unknown', key.length + value.length);
         }
       }

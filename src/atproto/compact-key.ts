@@ -1,7 +1,7 @@
 /**
  * Compact, prefix-free, order-preserving bytes for DIDs, record keys and record references inside storage keys.
  *
- * A `did:plc` is 15 bytes behind a tag, a TID 8 bytes behind a tag, everything else is length-prefixed. One value has
+ * A `did:plc` is 15 bytes behind a tag, a TID the 8 bytes of its number, everything else is length-prefixed. One value has
  * exactly one encoding, so equal keys never depend on spelling.
  */
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
@@ -29,16 +29,22 @@ const base32Values = valuesOf(base32Alphabet);
 const tidValues = valuesOf(tidAlphabet);
 
 const didTag = { plc: 1, other: 2 } as const;
-const rkeyTag = { self: 0, tid: 1, other: 2 } as const;
+/** In a reference, the tag of a did:plc is this and the code of the collection, which is then not written again. */
+const plcRefTag = 0x80;
+/** TIDs of this century are below 2^63, so that they need no tag: their first byte is below these. Later ones are written as text. */
+const rkeyTag = { self: 0x80, other: 0x81 } as const;
+/** The one byte of the record key `self`. */
+export const selfRkeyByte = rkeyTag.self;
 const collectionTagOther = 255;
 
-/** Writes 24 base32 characters as 15 bytes; false, with nothing written, when they are not all lower-case base32. */
-function writePlc(writer: ByteWriter, did: string): boolean {
+/** Writes a tag and 24 base32 characters as 15 bytes; false, with nothing written, for any other DID. */
+function writePlc(writer: ByteWriter, tag: number, did: string): boolean {
+  if (did.length !== 32 || !did.startsWith('did:plc:')) return false;
   for (let index = 8; index < 32; index++) {
     const code = did.charCodeAt(index);
     if (code > 127 || base32Values[code] === 255) return false;
   }
-  writer.u8(didTag.plc);
+  writer.u8(tag);
   for (let index = 8; index < 32; index += 8) {
     let high = 0;
     for (let digit = 0; digit < 4; digit++) high = (high << 5) | base32Values[did.charCodeAt(index + digit)]!;
@@ -61,8 +67,7 @@ function writePlc(writer: ByteWriter, did: string): boolean {
  */
 export function writeDid(writer: ByteWriter, did: string): void {
   invariant(did.length <= didLengthMax, 'a DID inside a key is within didLengthMax');
-  if (did.length === 32 && did.startsWith('did:plc:') && writePlc(writer, did)) return;
-  writer.u8(didTag.other).text(did);
+  if (!writePlc(writer, didTag.plc, did)) writer.u8(didTag.other).text(did);
 }
 
 const base32Codes = Buffer.from(base32Alphabet, 'latin1');
@@ -70,7 +75,10 @@ const plcScratch = Buffer.from('did:plc:'.padEnd(32, 'a'), 'latin1');
 
 /** Reads what `writeDid` wrote; the text is a copy, so the key may be memory that is used again. */
 export function readDid(reader: ByteReader): string {
-  if (reader.u8() === didTag.other) return reader.text();
+  return reader.u8() === didTag.other ? reader.text() : readPlc(reader);
+}
+
+function readPlc(reader: ByteReader): string {
   const bytes = reader.bytes(15);
   let position = 8;
   for (let index = 0; index < 15; index += 5) {
@@ -107,9 +115,14 @@ function parseTid(rkey: string): boolean {
   return true;
 }
 
-/** Returns the time in a timestamp identifier, or undefined for any other key. Units: ms. */
+/** True for a TID that is written as its number. */
+function parseShortTid(rkey: string): boolean {
+  return parseTid(rkey) && tidHigh < 2 ** 31;
+}
+
+/** Returns the time in a timestamp identifier that keys hold as a number, or undefined for any other key. Units: ms. */
 export function tidMs(rkey: string): number | undefined {
-  return parseTid(rkey) ? (tidHigh * 2 ** 22 + (tidLow >>> 10)) / 1000 : undefined;
+  return parseShortTid(rkey) ? (tidHigh * 2 ** 22 + (tidLow >>> 10)) / 1000 : undefined;
 }
 
 /** True for a timestamp identifier, whose order is its time order. */
@@ -123,8 +136,8 @@ export function isTid(rkey: string): boolean {
  * Errors: InvariantError above `rkeyLengthMax`, which the edges refuse before it comes to a key.
  */
 export function writeRkey(writer: ByteWriter, rkey: string): void {
-  if (parseTid(rkey)) {
-    writer.u8(rkeyTag.tid).u32(tidHigh).u32(tidLow);
+  if (parseShortTid(rkey)) {
+    writer.u32(tidHigh).u32(tidLow);
     return;
   }
   invariant(rkey.length <= rkeyLengthMax, 'a record key is within rkeyLengthMax');
@@ -134,10 +147,10 @@ export function writeRkey(writer: ByteWriter, rkey: string): void {
 
 /** Reads what `writeRkey` wrote; the text is a copy. */
 export function readRkey(reader: ByteReader): string {
-  const tag = reader.u8();
-  if (tag === rkeyTag.self) return 'self';
-  if (tag === rkeyTag.other) return reader.text();
-  return tidOfWords(reader.u32(), reader.u32());
+  const tag = reader.peek();
+  if (tag < rkeyTag.self) return tidOfWords(reader.u32(), reader.u32());
+  reader.skip(1);
+  return tag === rkeyTag.self ? 'self' : reader.text();
 }
 
 const tidCodes = Buffer.from(tidAlphabet, 'latin1');
@@ -170,8 +183,13 @@ export function readCollection(reader: ByteReader): string {
   return collection;
 }
 
-/** Writes DID, collection and rkey, so that references sort by repo, then by collection, then by rkey. */
+/** Writes DID, collection and rkey. No reference has the bytes of another or begins with them. */
 export function writeRecordRef(writer: ByteWriter, ref: RecordRef): void {
+  const code = collectionCode(ref.collection);
+  if (code !== undefined && writePlc(writer, plcRefTag | code, ref.did)) {
+    writeRkey(writer, ref.rkey);
+    return;
+  }
   writeDid(writer, ref.did);
   writeCollection(writer, ref.collection);
   writeRkey(writer, ref.rkey);
@@ -179,6 +197,12 @@ export function writeRecordRef(writer: ByteWriter, ref: RecordRef): void {
 
 /** Reads what `writeRecordRef` wrote. */
 export function readRecordRef(reader: ByteReader): RecordRef {
+  const tag = reader.peek();
+  if (tag >= plcRefTag) {
+    const collection = collectionOfCode(reader.u8() & ~plcRefTag);
+    invariant(collection !== undefined, 'a stored collection code is one that was given out');
+    return { did: readPlc(reader), collection, rkey: readRkey(reader) };
+  }
   return { did: readDid(reader), collection: readCollection(reader), rkey: readRkey(reader) };
 }
 

@@ -146,6 +146,13 @@ export class ByteReader {
     return this.#buffer[this.#take(1)]!;
   }
 
+  /** The next byte, which is not passed over. */
+  peek(): number {
+    const next = this.u8();
+    this.#position--;
+    return next;
+  }
+
   u16(): number {
     return this.#buffer.readUInt16BE(this.#take(2));
   }

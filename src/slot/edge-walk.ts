@@ -14,16 +14,14 @@ import type { Row } from '../storage/environment.ts';
 import { collectionOfEdge } from './edge-collection.ts';
 import { edgeByTimePrefix } from './outgoing-edge.ts';
 import { recordFlag } from './record-row.ts';
-import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
 
 /** How far sort time and record key may lie apart for an edge without a row of its own. Units: ms. */
 const driftMsMax = 600_000;
 const timeBytes = 6;
 const yearZeroMs = 62_167_219_200_000;
-/** Owner, table, collection: what stands before the rkey in a record key. */
-const recordPrefixBytes = 6;
-const tidTag = 1;
-const tidBytes = 9;
+/** Key head and collection: what stands before the rkey in a record key. */
+const recordPrefixBytes = keyHeadBytes + 1;
 const keyWriter = new ByteWriter(64);
 
 /** True when the record table gives an edge its place, so that it needs no `edgeByTime` row. */
@@ -34,11 +32,12 @@ export function isInRkeyOrder(sortMs: number, rkey: string): boolean {
 
 /** Where the record walk begins: behind every TID whose edge may sort at or before `timeMs`. */
 function recordStart(owner: number, collection: number, timeMs: number): Buffer {
-  const key = beginKey(owner, tableCode.record).u8(collection).u8(tidTag);
+  const key = beginKey(owner, tableCode.record).u8(collection);
   const micros = Math.max(0, (timeMs + driftMsMax + 1) * 1000);
   const high = Math.floor(micros / 2 ** 22);
-  return high >= 2 ** 32
-    ? key.u32(0xffffffff).u32(0xffffffff).finish()
+  // Other record keys than TIDs stand behind these.
+  return high >= 2 ** 31
+    ? key.u32(0x7fffffff).u32(0xffffffff).finish()
     : key
         .u32(high)
         .u32((micros % 2 ** 22) * 1024)
@@ -53,8 +52,7 @@ function timeAt(bytes: Buffer, at: number): number {
 
 /** Milliseconds of the TID in a record key. */
 function keyMs(key: Buffer): number {
-  const at = recordPrefixBytes + 1;
-  return (key.readUInt32BE(at) * 2 ** 22 + (key.readUInt32BE(at + 4) >>> 10)) / 1000;
+  return (key.readUInt32BE(recordPrefixBytes) * 2 ** 22 + (key.readUInt32BE(recordPrefixBytes + 4) >>> 10)) / 1000;
 }
 
 /** Returns the edge of one record row as an `edgeByTime` row, or undefined when its place is elsewhere. */
@@ -82,10 +80,9 @@ function* walkRecords(
 ): Generator<Held> {
   const collection = collectionCode(collectionOfEdge[kind])!;
   const beforeMs = before === null ? Number.MAX_SAFE_INTEGER : timeAt(before, prefix.length);
-  const end = beginKey(owner, tableCode.record).u8(collection).u8(tidTag).finish();
+  const end = beginKey(owner, tableCode.record).u8(collection).finish();
   const held: Held[] = [];
   for (const row of state.rows.scan({ start: recordStart(owner, collection, beforeMs), end, isReverse: true })) {
-    if (row.key.length !== recordPrefixBytes + tidBytes) continue;
     // What comes later has an earlier key, so nothing later can sort behind this.
     const reachMs = keyMs(row.key) + driftMsMax;
     while (held.length > 0 && held[0]!.sortMs > reachMs) yield held.shift()!;

@@ -64,7 +64,8 @@ function decodeItems(chunk: Chunk): Entry[] | undefined {
 
 type Source = { generation: number; lastMark: number };
 
-const metaVersion = 1;
+/** The version of the layout of all rows of a slot that do not bear one of their own. */
+const metaVersion = 2;
 const metaWriter = new ByteWriter(64);
 const metaKey = (): Buffer => beginSlotKey(tableCode.meta).finish();
 /**

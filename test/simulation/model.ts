@@ -308,7 +308,7 @@ export function replyRefsOf(post: ModelRecord): { root: Ref; parent: Ref } | und
   return root === undefined || parent === undefined ? undefined : { root, parent };
 }
 
-/** Duplicates take their turn by time; within one millisecond by rkey, TIDs before others and shorter before longer. */
+/** Duplicates take their turn by time; within one millisecond by rkey, TIDs of this century before others and shorter before longer. */
 function isLater(a: ModelRecord, b: ModelRecord): boolean {
   if (a.indexedMs !== b.indexedMs) return a.indexedMs > b.indexedMs;
   const [left, right] = [orderOf(a.rkey), orderOf(b.rkey)];
@@ -316,7 +316,7 @@ function isLater(a: ModelRecord, b: ModelRecord): boolean {
 }
 
 function orderOf(rkey: string): string {
-  if (rkey === 'self') return '0';
-  if (/^[234567a-j][234567a-z]{12}$/.test(rkey)) return `1${rkey}`;
+  if (/^[234567ab][234567a-z]{12}$/.test(rkey)) return `0${rkey}`;
+  if (rkey === 'self') return '1';
   return `2${String(rkey.length).padStart(4, '0')}${rkey}`;
 }

@@ -1,9 +1,10 @@
 /** Answers of GetActors: the actor's row with the records that its views are made of. */
+import { selfRkeyByte } from '../../atproto/compact-key.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { getActor } from '../actor-row.ts';
 import { type JsonObject, objectOf, textOf } from '../record-values.ts';
-import { beginKey, type SlotState, tableCode } from '../slot-state.ts';
+import { beginKey, keyHead, keyHeadBytes, type SlotState, tableCode } from '../slot-state.ts';
 import type { ActorCache } from './actor-cache.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import { writeAbsentRecord, writeRecord } from './record-answer.ts';
@@ -40,14 +41,13 @@ const germDeclaration = knownCollection('com.germnetwork.declaration');
 const subscriptionsDefault = 'followers';
 const subscriptionValues: ReadonlySet<string> = new Set(['followers', 'mutuals', 'none']);
 
-const selfKey = Buffer.alloc(7);
+const selfKey = Buffer.alloc(keyHeadBytes + 2, selfRkeyByte);
 const view = new RecordView();
 
 /** Points the shared key at the record `self` of a collection. */
 function selfKeyOf(owner: number, collection: KnownCollection): Buffer {
-  selfKey.writeUInt32BE(owner, 0);
-  selfKey[4] = tableCode.record;
-  selfKey[5] = collection.code;
+  selfKey.writeUInt32BE(keyHead(owner, tableCode.record), 0);
+  selfKey[keyHeadBytes] = collection.code;
   return selfKey;
 }
 

@@ -10,7 +10,7 @@ import { walkEdges } from '../edge-walk.ts';
 import { incomingActorPrefix, incomingRecordPrefix } from '../incoming-edge.ts';
 import { edgeByTimePrefix } from '../outgoing-edge.ts';
 import { hasRecord } from '../record-row.ts';
-import type { SlotState } from '../slot-state.ts';
+import { ownersMax, type SlotState } from '../slot-state.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import { appendDid, appendRecordUri, appendRkey } from './key-text.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys } from './page.ts';
@@ -115,7 +115,7 @@ export function writeFollows(into: AnswerWriter, state: SlotState, did: string, 
 }
 
 /** An owner number that is never given out, so that its pages are empty and its tokens still checked. */
-const noOwner = 0xffff_ffff;
+const noOwner = ownersMax;
 
 /** Writes a page of who follows `did`. */
 export function writeFollowers(into: AnswerWriter, state: SlotState, did: string, page: PageRequest): void {

@@ -1,12 +1,12 @@
 /** Runs of one author's feed, read from its slot. */
 import { feedFlag, feedPrefix } from '../feed-item.ts';
-import type { SlotState } from '../slot-state.ts';
+import { keyHeadBytes, type SlotState } from '../slot-state.ts';
 import { keyTimeMs, walkFrom, walkRows } from './page.ts';
 
 const timeBytes = 6;
 
 /** Where the collection stands in a feed item's key. */
-export const feedKeyCollectionAt = 5 + timeBytes;
+export const feedKeyCollectionAt = keyHeadBytes + timeBytes;
 
 /** A run of one author's feed items, newest first. Items of posts that do not exist are left out. */
 export type FeedRun = {

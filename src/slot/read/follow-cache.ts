@@ -8,7 +8,7 @@
  */
 import { prefixEnd } from '../../storage/environment.ts';
 import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../outgoing-edge.ts';
-import type { SlotState } from '../slot-state.ts';
+import { keyHead, type SlotState, tableCode } from '../slot-state.ts';
 import { PlaceTable } from './place-table.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
@@ -89,7 +89,7 @@ export class FollowCache {
     for (let index = 0; index < subjects.length; index++) {
       const { key, hash } = subjects[index]!;
       if (hashes !== null && !holds(hashes, hash)) continue;
-      key.writeUInt32BE(owner, 0);
+      key.writeUInt32BE(keyHead(owner, tableCode.edgeBySubject), 0);
       if (state.rows.has(key)) found(index);
     }
   }

@@ -14,7 +14,7 @@ const tidValues = new Uint8Array(256).fill(255);
 for (let value = 0; value < 32; value++) tidValues[tidLetters[value]!] = value;
 
 const plcPrefix = Buffer.from('did:plc:', 'latin1');
-const tag = { didPlc: 1, rkeySelf: 0, rkeyTid: 1, collectionOther: 255 } as const;
+const tag = { didOther: 2, plcRef: 0x80, rkeySelf: 0x80, rkeyOther: 0x81, collectionOther: 255 } as const;
 
 /** A sized text behind a tag byte at `at`; returns the position behind it. */
 function appendTagged(into: AnswerWriter, source: Buffer, at: number): number {
@@ -27,7 +27,7 @@ function appendTagged(into: AnswerWriter, source: Buffer, at: number): number {
 
 /** Renders the DID that is written at `at`. Returns the position behind it. */
 export function appendDid(into: AnswerWriter, source: Buffer, at: number): number {
-  if (source[at] !== tag.didPlc) return appendTagged(into, source, at);
+  if (source[at] === tag.didOther) return appendTagged(into, source, at);
   into.reserve(32);
   const { buffer } = into;
   let position = into.length;
@@ -54,9 +54,9 @@ export function appendRkey(into: AnswerWriter, source: Buffer, at: number): numb
     into.ascii('self');
     return at + 1;
   }
-  if (source[at] !== tag.rkeyTid) return appendTagged(into, source, at);
-  const high = source.readUInt32BE(at + 1);
-  const low = source.readUInt32BE(at + 5);
+  if (source[at] === tag.rkeyOther) return appendTagged(into, source, at);
+  const high = source.readUInt32BE(at);
+  const low = source.readUInt32BE(at + 4);
   into.reserve(13);
   const { buffer } = into;
   let position = into.length;
@@ -65,17 +65,21 @@ export function appendRkey(into: AnswerWriter, source: Buffer, at: number): numb
   buffer[position++] = tidLetters[((high & 7) << 2) | (low >>> 30)]!;
   for (let shift = 25; shift >= 0; shift -= 5) buffer[position++] = tidLetters[(low >>> shift) & 31]!;
   into.length = position;
-  return at + 9;
+  return at + 8;
 }
 
 /** Renders the collection that is written at `at`. Returns the position behind it. */
 function appendCollection(into: AnswerWriter, source: Buffer, at: number): number {
   const code = source[at]!;
   if (code === tag.collectionOther) return appendTagged(into, source, at);
+  appendCollectionOfCode(into, code);
+  return at + 1;
+}
+
+function appendCollectionOfCode(into: AnswerWriter, code: number): void {
   const collection = collectionOfCode(code);
   invariant(collection !== undefined, 'a stored collection code is one that was given out');
   into.ascii(collection);
-  return at + 1;
 }
 
 const slash = '/';
@@ -85,6 +89,12 @@ export function appendRecordUri(into: AnswerWriter, source: Buffer, at: number):
   into.ascii('at://');
   const collectionAt = appendDid(into, source, at);
   into.ascii(slash);
+  const first = source[at]!;
+  if (first >= tag.plcRef) {
+    appendCollectionOfCode(into, first - tag.plcRef);
+    into.ascii(slash);
+    return appendRkey(into, source, collectionAt);
+  }
   const rkeyAt = appendCollection(into, source, collectionAt);
   into.ascii(slash);
   return appendRkey(into, source, rkeyAt);
@@ -97,7 +107,7 @@ export function appendRecordUri(into: AnswerWriter, source: Buffer, at: number):
  */
 export function packTid(source: Buffer, start: number, into: Buffer, at: number): boolean {
   let high = tidValues[source[start]!]!;
-  if (high >= 16) return false;
+  if (high >= 8) return false;
   let seen = 0;
   for (let index = 1; index < 6; index++) {
     const value = tidValues[source[start + index]!]!;

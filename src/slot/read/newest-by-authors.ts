@@ -9,6 +9,7 @@ import { collectionCodeByNsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import { type FeedPlace, messageVersion, type RawNewestByAuthors } from '../../wire/read-messages.ts';
 import { feedKey } from '../feed-item.ts';
+import { keyHeadBytes } from '../slot-state.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import { itemsPerAuthor, type KnownAuthor } from './author-table.ts';
 import type { FeedCache } from './feed-cache.ts';
@@ -19,7 +20,7 @@ import { pageItemsMax } from './page.ts';
 
 /** Rows of the first step down an author's feed beyond what is remembered, and of the longest. */
 const rowsPerStep = { first: 8, max: 256 } as const;
-const keyTimeAt = 5;
+const keyTimeAt = keyHeadBytes;
 const postCode = collectionCodeByNsid['app.bsky.feed.post'];
 
 /** Where a page ended, taken apart once for all authors. */

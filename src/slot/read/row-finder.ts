@@ -5,8 +5,8 @@
  * no row.
  */
 import { collectionCode, collectionCodeByNsid } from '../../atproto/collection.ts';
-import { parseRecordUri, type RecordRef, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
-import { beginKey, type SlotState } from '../slot-state.ts';
+import { parseRecordUri, type RecordRef, selfRkeyByte, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
+import { beginKey, keyHead, keyHeadBytes, type SlotState } from '../slot-state.ts';
 import { packTid } from './key-text.ts';
 import { OwnerFinder, plcDidBytes } from './owner-finder.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
@@ -14,6 +14,8 @@ import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 const slash = 47;
 const tidLength = 13;
 const didStart = 5;
+/** Where the rkey stands in a key: behind the collection's code. */
+const rkeyAtOfKey = keyHeadBytes + 1;
 const uriHead = Buffer.from('at://did:plc:', 'latin1');
 const plcHead = Buffer.from('did:plc:', 'latin1');
 const selfText = Buffer.from('self', 'latin1');
@@ -47,8 +49,8 @@ function collectionAt(source: Buffer, start: number): KnownCollection | undefine
 export class RowFinder {
   readonly #lookup: SlotLookup;
   readonly #owners: OwnerFinder;
-  readonly #tidKey = Buffer.alloc(15);
-  readonly #selfKey = Buffer.alloc(7);
+  readonly #tidKey = Buffer.alloc(rkeyAtOfKey + 8);
+  readonly #selfKey = Buffer.alloc(rkeyAtOfKey + 1, selfRkeyByte);
   #state: SlotState | undefined;
   #lastCollection = knownCollections[0]!;
   owner = 0;
@@ -89,12 +91,10 @@ export class RowFinder {
       isAt(source, nsidAt, wanted.text);
     if (!isPlain) return this.#keyOfText(source, start, end, table, wanted, isAnyCollection);
     let key: Buffer;
-    if (end - rkeyAt === tidLength && packTid(source, rkeyAt, this.#tidKey, 7)) {
+    if (end - rkeyAt === tidLength && packTid(source, rkeyAt, this.#tidKey, rkeyAtOfKey)) {
       key = this.#tidKey;
-      key[6] = 1;
     } else if (end - rkeyAt === selfText.length && isAt(source, rkeyAt, selfText)) {
       key = this.#selfKey;
-      key[6] = 0;
     } else {
       return this.#keyOfText(source, start, end, table, wanted, isAnyCollection);
     }
@@ -103,12 +103,12 @@ export class RowFinder {
     if (!isKnown) return undefined;
     const { owner } = this.#owners;
     this.owner = owner;
-    key[0] = owner >>> 24;
-    key[1] = owner >>> 16;
-    key[2] = owner >>> 8;
-    key[3] = owner;
-    key[4] = table;
-    key[5] = wanted.code;
+    const head = keyHead(owner, table);
+    key[0] = head >>> 24;
+    key[1] = head >>> 16;
+    key[2] = head >>> 8;
+    key[3] = head;
+    key[keyHeadBytes] = wanted.code;
     return key;
   }
 

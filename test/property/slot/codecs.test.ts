@@ -104,13 +104,13 @@ describe('compact keys', () => {
     );
   });
 
-  it('keep the order of TIDs and of plc DIDs, at 8 and 15 bytes behind a tag', () => {
+  it('keep the order of TIDs, at 8 bytes, and of plc DIDs, at 15 bytes behind a tag', () => {
     const sign = (order: number): number => Math.sign(order);
     const byText = (a: string, b: string): number => sign(Buffer.compare(Buffer.from(a), Buffer.from(b)));
     fc.assert(
-      fc.property(tid, tid, (a, b) => {
+      fc.property(numberedTid, numberedTid, (a, b) => {
         expect(isTid(a)).toBe(true);
-        expect(bytesOf(writeRkey, a)).toHaveLength(9);
+        expect(bytesOf(writeRkey, a)).toHaveLength(8);
         expect(sign(Buffer.compare(bytesOf(writeRkey, a), bytesOf(writeRkey, b)))).toBe(tidOrder(a, b));
       }),
       runs,
@@ -138,6 +138,9 @@ describe('compact keys', () => {
     );
   });
 });
+
+/** TIDs below 2^63; later ones are written as text. */
+const numberedTid = tid.filter((rkey) => rkey < 'c');
 
 function tidOrder(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
