@@ -1,12 +1,20 @@
-/** The node of bench/keys.ts: fills slots with posts, then serves them read-only. Arguments: folder, posts, authors, seed. */
+/**
+ * The node of bench/keys.ts: fills slots with posts, then serves them read-only. Arguments: folder, posts, authors, seed.
+ *
+ * It answers the batched read under two names: with the memory for records that a node has by default, and with one that holds a small
+ * part of the posts, as where many more are asked for than memory holds. Its status tells of both.
+ */
 import { join } from 'node:path';
 import { encodeEntry } from '../src/atproto/entry-codec.ts';
 import { ByteWriter } from '../src/base/bytes.ts';
+import { settingTable } from '../src/config/setting-table.ts';
 import { writeChunk } from '../src/log/chunk.ts';
 import { createRegistry } from '../src/metrics/registry.ts';
 import { createRecordBatchHandler } from '../src/node/record-batch-handler.ts';
 import { startServing } from '../src/node/serving.ts';
 import { slotOf } from '../src/shardmap/slot-of.ts';
+import { RecordCache } from '../src/slot/read/record-cache.ts';
+import { StoredRecords } from '../src/slot/read/stored-records.ts';
 import { Slot } from '../src/slot/slot.ts';
 import { SlotState, slotTableNames } from '../src/slot/slot-state.ts';
 import { Environment } from '../src/storage/environment.ts';
@@ -43,16 +51,31 @@ await fill();
 const states = Array.from({ length: slots }, (_unused, index) => {
   return new SlotState(index, Environment.open({ path: pathOf(index), mapBytes, tables: slotTableNames }));
 });
+const stateOf = (slot: number): SlotState | undefined => states[slot];
+/** About a tenth of what the posts take in memory. Units: bytes. */
+const smallCacheBytes = Number(posts) * 32;
+const caches = {
+  default: new RecordCache(settingTable.recordCacheMib.default * 2 ** 20),
+  small: new RecordCache(smallCacheBytes),
+};
+const handlerWith = (cache: RecordCache) =>
+  createRecordBatchHandler({ slots, stateOf, records: new StoredRecords(cache) });
 const serving = await startServing({
   host: '127.0.0.1',
   port: 0,
   tls: null,
   clusterToken: null,
   adminToken: null,
-  handlers: new Map([[recordBatchMethod, createRecordBatchHandler({ slots, stateOf: (slot) => states[slot] })]]),
+  handlers: new Map([
+    [recordBatchMethod, handlerWith(caches.default)],
+    [`${recordBatchMethod}.small`, handlerWith(caches.small)],
+  ]),
   epoch: () => 1,
   isReady: () => true,
-  status: async () => ({ slots: states.length }),
+  status: async () => ({
+    default: { hits: caches.default.hitCount, misses: caches.default.missCount },
+    small: { hits: caches.small.hitCount, misses: caches.small.missCount },
+  }),
   registry: createRegistry(),
   onFault: (error) => {
     throw error;

@@ -5,6 +5,9 @@
  * a client that keeps 32 calls in flight on one connection, Redis for 50 keys a command by redis-benchmark with 32 connections, plain and
  * with a pipeline of 4. Redis has its default settings, but for saving, which is off; each serves on one thread. Rates are of the closed
  * loop; since load and server share the machine, the figure to compare is keys for each second of the server's CPU.
+ *
+ * Our node is asked twice: as it is by default, where most records that are asked for are in its memory (`hit_share`), and with a memory
+ * ten times smaller than the records (`beyond_memory`), where most are read from storage.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,6 +32,8 @@ import {
 export const question =
   'How many stored records a second does one serving thread read in batches of 50, and how many does Redis by MGET? (closed loop)';
 
+/** What bench/keys-node.ts answers with its small memory. */
+const smallMemoryMethod = `${recordBatchMethod}.small`;
 const inFlight = 32;
 const preparedBatches = 2000;
 /** Calls before the first turn, and how many seconds they may take. */
@@ -36,6 +41,18 @@ const warmCalls = 10_000;
 const warmRoundsMax = 8;
 /** Each server is measured so many times, one after the other. */
 const turns = 3;
+
+/** Calls `slot.records`, or the same with a small memory for records. */
+type Send = (index: number, isSmall: boolean) => Promise<Uint8Array>;
+
+/** How often the records that were asked for were in memory, by name of the memory. */
+type CacheCount = { readonly hits: number; readonly misses: number };
+type CacheCounts = Readonly<Record<'default' | 'small', CacheCount>>;
+
+function hitShare(before: CacheCount, after: CacheCount): number {
+  const hits = after.hits - before.hits;
+  return hits / (hits + after.misses - before.misses);
+}
 
 type Post = { readonly uri: string; readonly value: Buffer };
 
@@ -62,6 +79,13 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+async function cacheCounts(node: BenchChild): Promise<CacheCounts> {
+  const answer = await fetch(`http://127.0.0.1:${node.ready['port']}/v1/status`);
+  return (await answer.json()) as CacheCounts;
+}
+
+type RunOutcome = { readonly loop: Awaited<ReturnType<typeof runClosedLoop>>; readonly clientCpuUs: number };
 
 /** What was asked of one server over all turns. */
 class Tally {
@@ -102,7 +126,7 @@ async function compare(node: BenchChild, set: readonly Post[], options: BenchOpt
 
 type Sides = {
   readonly node: BenchChild;
-  readonly send: (index: number) => Promise<Uint8Array>;
+  readonly send: Send;
   readonly redis: BenchRedis;
   readonly keys: number;
   readonly options: BenchOptions;
@@ -112,28 +136,42 @@ type Sides = {
 async function takeTurns({ node, send, redis, keys, options }: Sides): Promise<Figures> {
   const turnMs = (options.quick ? 6000 : 30_000) / turns;
   const turnRequests = Math.ceil((options.quick ? 40_000 : 200_000) / turns);
-  const tallies = { ours: new Tally(), clients: new Tally(), plain: new Tally(), pipelined: new Tally() };
+  const tallies = {
+    ours: new Tally(),
+    beyond: new Tally(),
+    clients: new Tally(),
+    plain: new Tally(),
+    pipelined: new Tally(),
+  };
   const askRedis = async (requests: number, pipeline: number, into: Tally): Promise<void> => {
     const meter = startCpuMeter({ redis: redis.pid });
     const rate = await redis.benchMget({ keys, requests, clients: inFlight, pipeline });
     into.add(requests * mgetKeys, (requests / rate) * 1000, meter.stop()['redis']!);
   };
+  const askNode = async (isSmall: boolean, durationMs: number, into: Tally): Promise<RunOutcome> => {
+    const meter = startCpuMeter({ node: node.pid, client: process.pid });
+    const loop = await runClosedLoop({ inFlight, durationMs, send: (index) => send(index, isSmall) });
+    const cpu = meter.stop();
+    into.add(loop.count * mgetKeys, loop.durationMs, cpu['node']!);
+    return { loop, clientCpuUs: cpu['client']! };
+  };
   // Warm is counted in calls, since on a busy machine a node gets little of the processor in a second.
   for (let calls = 0, rounds = 0; calls < warmCalls && rounds < warmRoundsMax; rounds++)
-    calls += (await runClosedLoop({ inFlight, durationMs: 1000, send })).count;
+    calls += (await askNode(false, 1000, new Tally())).loop.count;
+  await askNode(true, 1000, new Tally());
   await askRedis(turnRequests / 4, 1, new Tally());
+  const before = await cacheCounts(node);
   let latency: Percentiles | undefined;
   for (let turn = 0; turn < turns; turn++) {
-    const meter = startCpuMeter({ node: node.pid, client: process.pid });
-    const loop = await runClosedLoop({ inFlight, durationMs: turnMs, send });
-    const cpu = meter.stop();
-    tallies.ours.add(loop.count * mgetKeys, loop.durationMs, cpu['node']!);
-    tallies.clients.add(loop.count * mgetKeys, loop.durationMs, cpu['client']!);
+    const { loop, clientCpuUs } = await askNode(false, turnMs, tallies.ours);
+    tallies.clients.add(loop.count * mgetKeys, loop.durationMs, clientCpuUs);
     latency = loop.latency;
     await askRedis(turnRequests, 1, tallies.plain);
     await askRedis(turnRequests, 4, tallies.pipelined);
+    await askNode(true, turnMs / 2, tallies.beyond);
   }
-  const { ours, clients, plain, pipelined } = tallies;
+  const after = await cacheCounts(node);
+  const { ours, beyond, clients, plain, pipelined } = tallies;
   options.print(`node: ${Math.round(ours.perSecond)} keys/s, ${Math.round(ours.perCpuSecond)} a second of its CPU`);
   options.print(`redis: ${Math.round(plain.perSecond)} keys/s, ${Math.round(plain.perCpuSecond)} a second of its CPU`);
   return {
@@ -141,7 +179,11 @@ async function takeTurns({ node, send, redis, keys, options }: Sides): Promise<F
     keys_per_cpu_s: ours.perCpuSecond,
     cpu_us_per_key: 1e6 / ours.perCpuSecond,
     client_cpu_us_per_key: 1e6 / clients.perCpuSecond,
+    hit_share: hitShare(before.default, after.default),
     ...latency,
+    beyond_memory_keys_per_s: beyond.perSecond,
+    beyond_memory_keys_per_cpu_s: beyond.perCpuSecond,
+    beyond_memory_hit_share: hitShare(before.small, after.small),
     redis_keys_per_s: plain.perSecond,
     redis_keys_per_cpu_s: plain.perCpuSecond,
     redis_cpu_us_per_key: 1e6 / plain.perCpuSecond,
@@ -149,6 +191,8 @@ async function takeTurns({ node, send, redis, keys, options }: Sides): Promise<F
     redis_pipelined_keys_per_cpu_s: pipelined.perCpuSecond,
     ratio: ours.perSecond / plain.perSecond,
     ratio_per_cpu_s: ours.perCpuSecond / plain.perCpuSecond,
+    ratio_beyond_memory: beyond.perSecond / plain.perSecond,
+    ratio_beyond_memory_per_cpu_s: beyond.perCpuSecond / plain.perCpuSecond,
     ratio_pipelined: ours.perSecond / pipelined.perSecond,
     ratio_pipelined_per_cpu_s: ours.perCpuSecond / pipelined.perCpuSecond,
   };
@@ -165,24 +209,23 @@ function openClient(node: BenchChild, seed: number): NodeClient {
 }
 
 /** Prepares batches of random posts and checks the answer of each. Returns what sends one of them. */
-async function prepareBatches(
-  client: NodeClient,
-  set: readonly Post[],
-  seed: number,
-): Promise<(index: number) => Promise<Uint8Array>> {
+async function prepareBatches(client: NodeClient, set: readonly Post[], seed: number): Promise<Send> {
   const random = seededRandom(seed);
   const batches = Array.from({ length: preparedBatches }, () => {
     const indexes = Array.from({ length: mgetKeys }, () => random.below(set.length));
     return { indexes, payload: encodeRecordBatchRequest(indexes.map((index) => set[index]!.uri)) };
   });
-  const send = async (index: number): Promise<Uint8Array> => {
+  const send: Send = async (index, isSmall) => {
     const { payload } = batches[index % preparedBatches]!;
-    return client.call({ node: 'n0', method: recordBatchMethod, payload, timeoutMs: 10_000 });
+    const method = isSmall ? smallMemoryMethod : recordBatchMethod;
+    return client.call({ node: 'n0', method, payload, timeoutMs: 10_000 });
   };
-  for (let index = 0; index < preparedBatches; index++) {
-    const records = decodeRecordBatchAnswer(await send(index));
-    const isRight = batches[index]!.indexes.every((at, position) => records[position]?.equals(set[at]!.value) ?? false);
-    if (!isRight) throw new Error(`batch ${index} was not answered with the stored values`);
+  // The second and third times bring what the memory holds, and answer from it.
+  for (let call = 0; call < 3 * preparedBatches; call++) {
+    const { indexes } = batches[call % preparedBatches]!;
+    const records = decodeRecordBatchAnswer(await send(call, false));
+    const isRight = indexes.every((at, position) => records[position]?.equals(set[at]!.value) ?? false);
+    if (!isRight) throw new Error(`batch ${call} was not answered with the stored values`);
   }
   return send;
 }

@@ -31,6 +31,7 @@ export const runNode: Command = (context) => {
       lingerMs: settings.lingerMs,
       applyThreads: settings.applyThreads,
       prefetchReads: settings.prefetchReads,
+      recordCacheMib: settings.recordCacheMib,
       ...readAccessTokens(settings, map),
       registry,
       clock,

@@ -211,6 +211,15 @@ export const settingTable = {
     commands: ['up', 'node'],
     help: 'read pages on other threads before answering; for data larger than memory',
   },
+  recordCacheMib: {
+    kind: 'integer',
+    default: 64,
+    unit: 'MiB',
+    min: 0,
+    max: 2048,
+    commands: ['up', 'node'],
+    help: 'memory of a node for records that are asked for again and again; 0 = none',
+  },
   routerUrl: {
     kind: 'url',
     default: null,

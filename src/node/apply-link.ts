@@ -6,13 +6,14 @@
 import { Worker } from 'node:worker_threads';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
+import type { SlotChanges } from '../slot/slot-state.ts';
 import type { SlotStatus } from '../wire/slot-status.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { applyThreadScript } from './apply-thread-script.ts';
 
 /** What an apply thread starts with, and whom it tells. `onDeath` is not called for an end that was asked for. */
 export type ApplyLinkOptions = ApplyThreadOptions & {
-  readonly onFeeds: (slot: number, owners: readonly number[]) => void;
+  readonly onChange: (slot: number, changes: SlotChanges) => void;
   readonly onDeath: (error: Error) => void;
 };
 
@@ -28,7 +29,7 @@ export class ApplyLink implements AsyncDisposable {
   #isClosing = false;
 
   constructor(options: ApplyLinkOptions) {
-    const { onFeeds, onDeath, ...threadOptions } = options;
+    const { onChange, onDeath, ...threadOptions } = options;
     this.slots = new Set(options.slots);
     const { url, ...flags } = applyThreadScript();
     this.#worker = new Worker(url, { workerData: threadOptions, ...flags, name: 'skyshard-apply' });
@@ -46,7 +47,7 @@ export class ApplyLink implements AsyncDisposable {
     };
     this.#worker.on('message', (message: FromApplyThread) => {
       if (message.type === 'ready') return ready.resolve();
-      if (message.type === 'feeds') return onFeeds(message.slot, message.owners);
+      if (message.type === 'changed') return onChange(message.slot, message.changes);
       if (message.type === 'closed') return;
       this.#waitingById.get(message.id)?.resolve(message);
       this.#waitingById.delete(message.id);

@@ -1,5 +1,6 @@
 /** What a node's main thread and its apply threads say to each other. Structured clones; buffers are moved, not copied. */
 import type { CrashPoint } from '../base/crash-point.ts';
+import type { SlotChanges } from '../slot/slot-state.ts';
 import type { SlotStatus } from '../wire/slot-status.ts';
 
 /** What an apply thread is started with. */
@@ -35,6 +36,6 @@ export type FromApplyThread =
   | { readonly type: 'appended'; readonly id: number; readonly answer: Uint8Array }
   | { readonly type: 'status'; readonly id: number; readonly slots: readonly SlotStatus[] }
   | { readonly type: 'digest'; readonly id: number; readonly seq: number; readonly digest: string }
-  /** Owners whose author feeds a commit changed: what serving threads remember of them is stale. */
-  | { readonly type: 'feeds'; readonly slot: number; readonly owners: readonly number[] }
+  /** What a commit changed: what serving threads remember of that is stale. */
+  | { readonly type: 'changed'; readonly slot: number; readonly changes: SlotChanges }
   | { readonly type: 'closed' };

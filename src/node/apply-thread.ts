@@ -53,7 +53,7 @@ async function main(options: ApplyThreadOptions): Promise<void> {
     clock,
     lingerMs: options.lingerMs,
     onBatches: (slot, batches) => sender.send(slot, batches),
-    onCommit: postFeeds,
+    onCommit: postChanges,
   });
   const sender = new EffectSender({ caller: client, map: () => map, queue: () => queue, clock, signal: stop.signal });
   for (const slot of slots) sender.resume(slot);
@@ -108,11 +108,9 @@ async function main(options: ApplyThreadOptions): Promise<void> {
   post({ type: 'ready' });
 }
 
-function postFeeds(slot: Slot): void {
-  const { touchedOwners } = slot.state;
-  if (touchedOwners.size === 0) return;
-  post({ type: 'feeds', slot: slot.index, owners: [...touchedOwners] });
-  touchedOwners.clear();
+function postChanges(slot: Slot): void {
+  const changes = slot.state.takeChanges();
+  if (changes.owners.length > 0 || changes.records?.length !== 0) post({ type: 'changed', slot: slot.index, changes });
 }
 
 await main(workerData as ApplyThreadOptions);

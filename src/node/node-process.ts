@@ -10,6 +10,7 @@ import type { CrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { Registry } from '../metrics/registry.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import type { SlotChanges } from '../slot/slot-state.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { encodeTexts, slotCalls } from '../wire/read-messages.ts';
 import { recordBatchMethod } from '../wire/record-batch.ts';
@@ -18,7 +19,7 @@ import { createReadHandlers, type Reads } from './read-handlers.ts';
 import { createRecordBatchHandler } from './record-batch-handler.ts';
 import { startServing } from './serving.ts';
 import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
-import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
+import { nodeStatus, registerRecordCacheMetrics, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
 
 /** What a node starts with; checked settings, the map apart. */
@@ -36,6 +37,8 @@ export type NodeOptions = {
   readonly applyThreads: number;
   /** Reads pages on other threads before it answers, for data that is larger than memory. */
   readonly prefetchReads: boolean;
+  /** Memory for remembered records; 0 remembers none. Units: MiB. */
+  readonly recordCacheMib: number;
   readonly adminToken: string | null;
   readonly clusterToken: string | null;
   readonly registry: Registry;
@@ -53,13 +56,13 @@ export type RunningNode = AsyncDisposable & {
 };
 
 type Fail = (error: Error) => void;
-type FeedListener = (slot: number, owners: readonly number[]) => void;
+type ChangeListener = (slot: number, changes: SlotChanges) => void;
 
 /** Starts the apply threads and waits until each has opened its slots. */
 async function startApplyThreads(
   options: NodeOptions,
   map: ShardMap,
-  onFeeds: FeedListener,
+  onChange: ChangeListener,
   onDeath: Fail,
 ): Promise<ApplyLink[]> {
   const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
@@ -75,7 +78,7 @@ async function startApplyThreads(
         clusterToken: options.clusterToken,
         trustedCertificates,
         crashPoint: options.crashPoint ?? null,
-        onFeeds,
+        onChange,
         onDeath,
       }),
   );
@@ -100,7 +103,7 @@ function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string
     ['slot.append', (payload) => writes.append(payload)],
     [slotCalls.write, (payload) => writes.write(payload)],
     ['slot.digest', (payload) => writes.digest(payload)],
-    [recordBatchMethod, createRecordBatchHandler({ slots, stateOf })],
+    [recordBatchMethod, createRecordBatchHandler({ slots, stateOf, records: reads.records })],
     [slotCalls.reposToResync, () => encodeTexts(reposOf(readers))],
     ['node.status', async () => Buffer.from(JSON.stringify(await status()))],
   ]);
@@ -118,17 +121,19 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
-  // Commits may be told of before there is anything that remembers feeds.
-  let forgetOwners: FeedListener = () => {};
-  const links = await startApplyThreads(options, map, (slot, owners) => forgetOwners(slot, owners), failure.reject);
+  // Commits may be told of before there is anything that remembers what they changed.
+  let forget: ChangeListener = () => {};
+  const links = await startApplyThreads(options, map, (slot, changes) => forget(slot, changes), failure.reject);
   const readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
   const reads = createReadHandlers({
     slots: map.slots,
     stateOf: (slot) => readers.get(slot)?.state,
     refreshReads: (slot) => readers.get(slot)?.environment.refreshReads(),
     prefetchReads: options.prefetchReads,
+    recordCacheBytes: options.recordCacheMib * 2 ** 20,
   });
-  forgetOwners = reads.forgetOwners;
+  forget = reads.forget;
+  registerRecordCacheMetrics(registry, reads.records.cache);
   const status = (): Promise<object> => nodeStatus(name, map, links);
   const refreshMetrics = registerSlotMetrics(registry, links);
   const closeSlots = async (): Promise<void> => {

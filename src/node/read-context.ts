@@ -4,6 +4,7 @@ import type { FeedCache } from '../slot/read/feed-cache.ts';
 import type { FollowCache } from '../slot/read/follow-cache.ts';
 import type { RowFinder } from '../slot/read/row-finder.ts';
 import type { SlotLookup } from '../slot/read/slot-lookup.ts';
+import type { StoredRecords } from '../slot/read/stored-records.ts';
 
 /** What the handlers of one node share. */
 export type ReadContext = {
@@ -12,6 +13,7 @@ export type ReadContext = {
   readonly feeds: FeedCache;
   readonly actors: ActorCache;
   readonly follows: FollowCache;
+  readonly records: StoredRecords;
   /** One answer at a time: handlers are synchronous. */
   readonly answer: AnswerWriter;
   readonly prefetchReads: boolean;

@@ -32,13 +32,18 @@ const collectionByMethod = {
 
 const post = knownCollection('app.bsky.feed.post');
 
-/** Keys of the records that a request's URIs name. */
-function* recordKeys({ finder }: ReadContext, request: Buffer, collection: KnownCollection): Generator<RowKey> {
+/** Keys of the records that a request's URIs name and that are not remembered. */
+function* recordKeys(
+  { finder, records }: ReadContext,
+  request: Buffer,
+  collection: KnownCollection,
+): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'uris');
   while (scanner.next()) {
     if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
     const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection, false);
-    if (key !== undefined) yield { state: finder.state, key: Buffer.from(key) };
+    if (key !== undefined && !records.cache.has(finder.state, key))
+      yield { state: finder.state, key: Buffer.from(key) };
   }
 }
 
@@ -59,12 +64,12 @@ function* countKeys({ finder }: ReadContext, request: Buffer): Generator<RowKey>
 
 /** The handlers of reads by record. */
 export function recordReads(context: ReadContext): Map<string, CallHandler> {
-  const { answer, finder } = context;
+  const { answer, finder, records } = context;
   const handlers = new Map<string, CallHandler>();
   for (const [method, nsid] of Object.entries(collectionByMethod)) {
     const collection = knownCollection(nsid);
     const read = (request: Buffer): Buffer => {
-      writeRecords(answer.clear(), finder, request, collection);
+      writeRecords(answer.clear(), finder, records, request, collection);
       return answer.copy();
     };
     handlers.set(
@@ -73,7 +78,7 @@ export function recordReads(context: ReadContext): Map<string, CallHandler> {
     );
   }
   const readPosts = (request: Buffer): Buffer => {
-    writePostRecords(answer.clear(), finder, request, post);
+    writePostRecords(answer.clear(), finder, records, request, post);
     return answer.copy();
   };
   const readCounts = (request: Buffer): Buffer => {

@@ -10,9 +10,11 @@ import { actorInfo } from '../slot/read/actor-infos.ts';
 import { AnswerWriter } from '../slot/read/answer-writer.ts';
 import { FeedCache } from '../slot/read/feed-cache.ts';
 import { FollowCache } from '../slot/read/follow-cache.ts';
+import { RecordCache } from '../slot/read/record-cache.ts';
 import { RowFinder } from '../slot/read/row-finder.ts';
 import { SlotLookup } from '../slot/read/slot-lookup.ts';
-import type { SlotState } from '../slot/slot-state.ts';
+import { StoredRecords } from '../slot/read/stored-records.ts';
+import type { SlotChanges, SlotState } from '../slot/slot-state.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import type { ReadContext } from './read-context.ts';
 import { actorReads } from './read-handlers-actors.ts';
@@ -32,14 +34,18 @@ export type ReadOptions = {
   readonly prefetchReads?: boolean;
   /** Owners whose info, as many whose newest feed items, and as many whose follows are remembered. */
   readonly ownersCached?: number;
+  /** Memory for remembered records; 0 remembers none. Units: bytes. */
+  readonly recordCacheBytes: number;
 };
 
 /** The handlers of all reads, and the one thing that they must be told. */
 export type Reads = {
   /** By method name. */
   readonly handlers: Map<string, CallHandler>;
-  /** Must be called with the owners whose feeds, infos or follows a commit changed, before anything that waits for the commit is answered. */
-  readonly forgetOwners: (slot: number, owners: readonly number[]) => void;
+  /** The records that these handlers answer with. */
+  readonly records: StoredRecords;
+  /** Must be called with what a commit changed, before anything that waits for the commit is answered. */
+  readonly forget: (slot: number, changes: SlotChanges) => void;
 };
 
 /** Makes the handlers of all reads. */
@@ -51,6 +57,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
     feeds: new FeedCache(lookup, options.ownersCached),
     actors: new ActorCache(lookup, actorInfo, options.ownersCached),
     follows: new FollowCache(lookup, options.ownersCached),
+    records: new StoredRecords(new RecordCache(options.recordCacheBytes)),
     answer: new AnswerWriter(),
     prefetchReads: options.prefetchReads ?? false,
   };
@@ -62,11 +69,13 @@ export function createReadHandlers(options: ReadOptions): Reads {
   ]);
   return {
     handlers,
-    forgetOwners: (slot, owners) => {
+    records: context.records,
+    forget: (slot, changes) => {
       options.refreshReads(slot);
-      context.feeds.forget(slot, owners);
-      context.actors.forget(slot, owners);
-      context.follows.forget(slot, owners);
+      context.feeds.forget(slot, changes.owners);
+      context.actors.forget(slot, changes.owners);
+      context.follows.forget(slot, changes.owners);
+      context.records.cache.forget(slot, changes.records);
     },
   };
 }

@@ -1,13 +1,14 @@
 /**
  * Answers `slot.records`: stored records by AT-URI, JSON only, many a call.
  *
- * Owns: the straight path from a URI's bytes to the stored bytes in the answer: no record is decoded, nothing is kept. Refuses:
+ * Owns: the straight path from a URI's bytes to the remembered or stored bytes in the answer: no record is decoded. Refuses:
  * batches above `recordBatchItemsMax`, slots that this node does not serve, URIs that name no record.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { jsonOfRow } from '../slot/applied-record.ts';
 import { RowFinder } from '../slot/read/row-finder.ts';
 import { SlotLookup } from '../slot/read/slot-lookup.ts';
+import type { StoredRecords } from '../slot/read/stored-records.ts';
 import { decodeRecordRow, recordJsonStart } from '../slot/record-row.ts';
 import { type SlotState, tableCode } from '../slot/slot-state.ts';
 import { BoundedReader } from '../wire/bounded-reader.ts';
@@ -21,6 +22,7 @@ export type RecordBatchOptions = {
   readonly slots: number;
   /** The reading handle of a slot, or undefined when this node does not serve it. */
   readonly stateOf: (slot: number) => SlotState | undefined;
+  readonly records: StoredRecords;
 };
 
 /** The answer under way; it is given up when it grew past what most batches need. */
@@ -43,12 +45,12 @@ class AnswerBuffer {
     this.#bytes[this.#length++] = 0;
   }
 
-  /** Copies `source` from `start` to its end. */
-  addTail(source: Buffer, start: number): void {
-    const length = source.length - start;
+  /** Copies `source` from `start` to `end`. */
+  add(source: Buffer, start: number, end: number): void {
+    const length = end - start;
     this.#reserve(length + varintBytesMax);
     this.#varint(length + 1);
-    source.copy(this.#bytes, this.#length, start, start + length);
+    source.copy(this.#bytes, this.#length, start, end);
     this.#length += length;
   }
 
@@ -75,6 +77,7 @@ class AnswerBuffer {
 /** Returns the handler of `recordBatchMethod`. Its answers alias one buffer. */
 export function createRecordBatchHandler(options: RecordBatchOptions): CallHandler {
   const answer = new AnswerBuffer();
+  const { records } = options;
   const finder = new RowFinder(new SlotLookup(options.slots, options.stateOf));
   return (payload) => {
     const reader = new BoundedReader(payload, 'slot.records', 'InvalidArgument');
@@ -89,7 +92,7 @@ export function createRecordBatchHandler(options: RecordBatchOptions): CallHandl
     for (let index = 0; index < count; index++) {
       const start = reader.sizedRange();
       const key = finder.anyKeyOf(buffer, start, reader.position, tableCode.record);
-      if (key !== undefined) addRow(answer, finder.state.rows.getVolatile(key));
+      if (key !== undefined) addRecord(answer, records, finder.state, key);
       else if (finder.isUri) answer.addNothing();
       else reader.fail(`not the AT-URI of a record: ${buffer.utf8Slice(start, reader.position).slice(0, 200)}`);
     }
@@ -97,12 +100,12 @@ export function createRecordBatchHandler(options: RecordBatchOptions): CallHandl
   };
 }
 
-function addRow(answer: AnswerBuffer, row: Buffer | undefined): void {
-  if (row === undefined) {
-    answer.addNothing();
-    return;
-  }
+function addRecord(answer: AnswerBuffer, records: StoredRecords, state: SlotState, key: Buffer): void {
+  const row = records.fetch(state, key);
+  if (row === null) return answer.add(records.cache.bytes, records.cache.jsonStart, records.cache.jsonEnd);
+  if (row === undefined) return answer.addNothing();
   const start = recordJsonStart(row);
-  if (start >= 0) answer.addTail(row, start);
-  else answer.addTail(Buffer.from(jsonOfRow(decodeRecordRow(row))), 0);
+  if (start >= 0) return answer.add(row, start, row.length);
+  const json = Buffer.from(jsonOfRow(decodeRecordRow(row)));
+  answer.add(json, 0, json.length);
 }

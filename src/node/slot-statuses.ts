@@ -1,6 +1,7 @@
 /** What a node tells of its slots: status for operators and settling, sums for dashboards. */
 import type { Registry } from '../metrics/registry.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { RecordCache } from '../slot/read/record-cache.ts';
 import type { SlotStatus } from '../wire/slot-status.ts';
 import type { ApplyLink } from './apply-link.ts';
 
@@ -15,6 +16,15 @@ async function slotStatuses(links: readonly StatusLink[]): Promise<SlotStatus[]>
 /** Returns the body of `node.status` and of `GET /v1/status`. */
 export async function nodeStatus(name: string, map: ShardMap, links: readonly ApplyLink[]): Promise<object> {
   return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: await slotStatuses(links) };
+}
+
+/** Registers how often a serving thread finds records in its memory, and how much of that it sets aside. */
+export function registerRecordCacheMetrics(registry: Registry, cache: RecordCache): void {
+  const one = (kind: 'gauge' | 'counter', name: string, help: string, read: () => number): void =>
+    registry.readout(kind, `skyshard_node_record_cache_${name}`, help, [], () => [{ labelValues: [], value: read() }]);
+  one('counter', 'hits', 'Reads of records answered from memory.', () => cache.hitCount);
+  one('counter', 'misses', 'Reads of records that went to storage.', () => cache.missCount);
+  one('gauge', 'bytes', 'Memory set aside for records, outside the JavaScript heap.', () => cache.reservedBytes);
 }
 
 /**

@@ -36,6 +36,18 @@ export function loadRecord(state: SlotState, owner: number, ref: RecordRef): App
 
 /** Writes a record's row; index functions call it with the form that they settled on. */
 export function putRecordRow(state: SlotState, record: AppliedRecord, row: RecordRow): void {
-  touchInfo(state, record.owner, record.ref.collection);
-  state.rows.put(recordKey(record.owner, record.ref.collection, record.ref.rkey), encodeRecordRow(row));
+  state.rows.put(changedKey(state, record), encodeRecordRow(row));
+}
+
+/** Removes a record's row. */
+export function removeRecordRow(state: SlotState, record: AppliedRecord): void {
+  state.rows.remove(changedKey(state, record));
+}
+
+/** Returns the key of a record whose row is about to change, and notes that what is remembered of the row is stale then. */
+function changedKey(state: SlotState, { owner, ref }: AppliedRecord): Buffer {
+  const key = recordKey(owner, ref.collection, ref.rkey);
+  touchInfo(state, owner, ref.collection);
+  state.changedRecords.note(key);
+  return key;
 }

@@ -7,14 +7,13 @@
 import type { RecordRef } from '../atproto/compact-key.ts';
 import type { RepoOp } from '../atproto/entry.ts';
 import { type ActorCountName, addToActorCount } from './actor-counts.ts';
-import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
+import { type AppliedRecord, loadRecord, putRecordRow, removeRecordRow } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { indexEdgeRecord, markEdgeTakedown, unindexEdgeRecord } from './edge-apply.ts';
 import { edgeRuleByCollection } from './edge-record.ts';
 import { applyGate } from './gate-apply.ts';
-import { touchInfo } from './info-record.ts';
 import { indexPost, markPostTakedown, unindexPost } from './post-apply.ts';
-import { type RecordRow, recordKey, sortMsOf } from './record-row.ts';
+import { type RecordRow, sortMsOf } from './record-row.ts';
 import { createdMsOf, type JsonObject, refOf } from './record-values.ts';
 
 /**
@@ -62,8 +61,7 @@ export function applyRepoOp(
 /** Deletes a stored record and all that it put elsewhere. */
 export function removeRecord(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
   // The row goes first, so that a duplicate that takes this one's place does not meet it.
-  touchInfo(context.state, record.owner, record.ref.collection);
-  context.state.rows.remove(recordKey(record.owner, record.ref.collection, record.ref.rkey));
+  removeRecordRow(context.state, record);
   unindexRecord(context, record, eventMs);
 }
 

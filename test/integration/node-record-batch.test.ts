@@ -10,6 +10,8 @@ import { tidOf } from '../../src/demo/tid.ts';
 import { writeChunk } from '../../src/log/chunk.ts';
 import { createRecordBatchHandler } from '../../src/node/record-batch-handler.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { RecordCache } from '../../src/slot/read/record-cache.ts';
+import { StoredRecords } from '../../src/slot/read/stored-records.ts';
 import { Slot } from '../../src/slot/slot.ts';
 import {
   decodeRecordBatchAnswer,
@@ -46,7 +48,8 @@ function apply(did: string, op: RepoOp): void {
   opened[slot]!.run([writer.finish()], timeMs);
 }
 
-const handler = createRecordBatchHandler({ slots, stateOf: (slot) => opened[slot]?.state });
+const records = new StoredRecords(new RecordCache(2 ** 20));
+const handler = createRecordBatchHandler({ slots, stateOf: (slot) => opened[slot]?.state, records });
 const context = { method: recordBatchMethod, epoch: 1, deadlineMs: Number.POSITIVE_INFINITY };
 
 async function read(uris: readonly string[]): Promise<(string | null)[]> {
@@ -134,7 +137,7 @@ describe('slot.records', () => {
   });
 
   it('refuses slots that the node does not serve', () => {
-    const none = createRecordBatchHandler({ slots, stateOf: () => undefined });
+    const none = createRecordBatchHandler({ slots, stateOf: () => undefined, records });
     const request = encodeRecordBatchRequest([`at://${alice}/app.bsky.feed.post/3kaaaaaaaaaa2`]);
     expect(() => none(request, context)).toThrow(expect.objectContaining({ code: 'WrongEpoch' }));
   });

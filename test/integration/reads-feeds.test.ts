@@ -141,7 +141,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     for (let index = 0; index < 120; index++) network.post(authors[(index * 11) % authors.length]!, `post ${index}`);
     network.settle();
     const stateOf = (slot: number) => network.cluster.slots[slot]?.state;
-    const few = createReadHandlers({ slots, stateOf, refreshReads: () => {}, ownersCached: 6 });
+    const few = createReadHandlers({ slots, stateOf, refreshReads: () => {}, ownersCached: 6, recordCacheBytes: 0 });
     const request = encodeNewestByAuthors({ before: null, limit: 500, authors });
     const ask = () => few.handlers.get(slotCalls.newestByAuthors)!(request, { method: '', epoch: 1, deadlineMs: 0 });
     const expected = Buffer.from(await network.call(slotCalls.newestByAuthors, request));
@@ -149,7 +149,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     for (let round = 0; round < 3; round++) expect(expected.equals(await ask())).toBe(true);
     const post = network.post(authors[3]!, 'new');
     network.cluster.settle();
-    for (const { state, index } of network.cluster.slots) few.forgetOwners(index, [...state.touchedOwners]);
+    for (const { state, index } of network.cluster.slots) few.forget(index, state.takeChanges());
     expect(decodeNewestByAuthorsAnswer(await ask())[0]!.itemUri).toBe(post.uri);
   });
 

@@ -9,7 +9,7 @@ import { encodeEntry } from '../../src/atproto/entry-codec.ts';
 import { TidClock } from '../../src/demo/tid.ts';
 import { createReadHandlers, type Reads } from '../../src/node/read-handlers.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
-import { SlotState, slotTableNames } from '../../src/slot/slot-state.ts';
+import { type SlotChanges, SlotState, slotTableNames } from '../../src/slot/slot-state.ts';
 import { Environment } from '../../src/storage/environment.ts';
 import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors, slotCalls } from '../../src/wire/read-messages.ts';
 import { cidOfText, didOf, ReadsNetwork } from './reads-network.ts';
@@ -29,7 +29,12 @@ beforeEach(async () => {
   await once(writer, 'message');
   environment = Environment.open({ path: folder, mapBytes, tables: slotTableNames });
   const state = new SlotState(0, environment);
-  reads = createReadHandlers({ slots: 1, stateOf: () => state, refreshReads: () => environment.refreshReads() });
+  reads = createReadHandlers({
+    slots: 1,
+    stateOf: () => state,
+    refreshReads: () => environment.refreshReads(),
+    recordCacheBytes: 2 ** 20,
+  });
 });
 
 afterEach(async () => {
@@ -42,8 +47,8 @@ afterEach(async () => {
 /** Writes in the other thread and, once that is on disk, tells the reads of this one. */
 async function write(entry: Entry): Promise<void> {
   writer.postMessage(encodeEntry(entry));
-  const [owners] = (await once(writer, 'message')) as [number[]];
-  reads.forgetOwners(0, owners);
+  const [changes] = (await once(writer, 'message')) as [SlotChanges];
+  reads.forget(0, changes);
 }
 
 function read(method: string, payload: Uint8Array): Uint8Array {
@@ -105,6 +110,7 @@ it('answers the same with a prefetch as without', async () => {
     stateOf: (slot) => network.cluster.slots[slot]?.state,
     refreshReads: () => {},
     prefetchReads: true,
+    recordCacheBytes: 2 ** 20,
   });
   const uris = [...posts.map(({ uri }) => uri), 'at://did:plc:none/app.bsky.feed.post/x'];
   const asked: [string, Uint8Array][] = [
@@ -127,7 +133,12 @@ it('answers the same with a prefetch as without', async () => {
 });
 
 it('refuses what another node serves', () => {
-  const elsewhere = createReadHandlers({ slots: 1, stateOf: () => undefined, refreshReads: () => {} });
+  const elsewhere = createReadHandlers({
+    slots: 1,
+    stateOf: () => undefined,
+    refreshReads: () => {},
+    recordCacheBytes: 0,
+  });
   const request = encodeMessage('GetPostRecordsRequest', { uris: [`at://${alice}/app.bsky.feed.post/3kaaaaaaaaaaa`] });
   expect(() => elsewhere.handlers.get('bsky.GetPostRecords')!(request, callContext)).toThrow(
     expect.objectContaining({ code: 'WrongEpoch' }),

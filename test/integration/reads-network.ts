@@ -45,6 +45,7 @@ export class ReadsNetwork implements AsyncDisposable {
       stateOf: (slot) => this.cluster.slots[slot]?.state,
       refreshReads: () => {},
       prefetchReads,
+      recordCacheBytes: 2 ** 20,
     });
   }
 
@@ -138,8 +139,7 @@ export class ReadsNetwork implements AsyncDisposable {
   settle(): this {
     this.cluster.settle();
     for (const { state, index } of this.cluster.slots) {
-      this.reads.forgetOwners(index, [...state.touchedOwners]);
-      state.touchedOwners.clear();
+      this.reads.forget(index, state.takeChanges());
     }
     return this;
   }

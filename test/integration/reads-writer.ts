@@ -13,8 +13,6 @@ parentPort!.on('message', (item: Uint8Array | null) => {
     return;
   }
   slot.run([bytesOfChunk({ slot: 0, origin: null, items: [item], marks: [] })], appendMs++);
-  const owners = [...slot.state.touchedOwners];
-  slot.state.touchedOwners.clear();
-  parentPort!.postMessage(owners);
+  parentPort!.postMessage(slot.state.takeChanges());
 });
 parentPort!.postMessage('ready');

@@ -13,6 +13,7 @@ const node = await startNode({
   lingerMs: 2,
   applyThreads: 1,
   prefetchReads: false,
+  recordCacheMib: 8,
   adminToken: null,
   clusterToken: null,
   registry: createRegistry(),

@@ -3,8 +3,9 @@ import { FieldScanner } from '../../proto/fields.ts';
 import { postFlag } from '../record-row.ts';
 import { tableCode } from '../slot-state.ts';
 import type { AnswerWriter } from './answer-writer.ts';
-import { writeAbsentRecord, writeRecord } from './record-answer.ts';
+import { writeAbsentRecord } from './record-answer.ts';
 import type { KnownCollection, RowFinder } from './row-finder.ts';
+import type { StoredRecords } from './stored-records.ts';
 
 const recordsField = 1;
 const metaField = 2;
@@ -18,6 +19,7 @@ let flagsOfItems = new Uint8Array(1024);
 export function writeRecords(
   into: AnswerWriter,
   finder: RowFinder,
+  records: StoredRecords,
   request: Buffer,
   collection: KnownCollection,
 ): number {
@@ -31,13 +33,8 @@ export function writeRecords(
       flagsOfItems = grown;
     }
     const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection, false);
-    const value = key === undefined ? undefined : finder.state.rows.getVolatile(key);
-    if (key === undefined || value === undefined) {
-      writeAbsentRecord(into, recordsField);
-      flagsOfItems[count++] = 0;
-    } else {
-      flagsOfItems[count++] = writeRecord(into, recordsField, value);
-    }
+    if (key === undefined) writeAbsentRecord(into, recordsField);
+    flagsOfItems[count++] = key === undefined ? 0 : records.write(into, recordsField, finder.state, key);
   }
   return count;
 }
@@ -46,10 +43,11 @@ export function writeRecords(
 export function writePostRecords(
   into: AnswerWriter,
   finder: RowFinder,
+  records: StoredRecords,
   request: Buffer,
   collection: KnownCollection,
 ): void {
-  const count = writeRecords(into, finder, request, collection);
+  const count = writeRecords(into, finder, records, request, collection);
   for (let index = 0; index < count; index++) {
     const flags = flagsOfItems[index]!;
     const start = into.begin(metaField, 1);
