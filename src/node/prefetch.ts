@@ -29,6 +29,7 @@ export function prefetching(
     // The payload's memory is the caller's again once this function first waits.
     const request = Buffer.from(payload);
     await prefetchRows(keysOf(request));
-    return read(request);
+    // The answer's memory is used again before whoever waits for it gets to see it.
+    return Buffer.from(read(request));
   };
 }

@@ -5,6 +5,7 @@ import type { FollowCache } from '../slot/read/follow-cache.ts';
 import type { RowFinder } from '../slot/read/row-finder.ts';
 import type { SlotLookup } from '../slot/read/slot-lookup.ts';
 import type { StoredRecords } from '../slot/read/stored-records.ts';
+import type { TimelineFollows } from '../slot/read/timeline-follows.ts';
 
 /** What the handlers of one node share. */
 export type ReadContext = {
@@ -14,6 +15,7 @@ export type ReadContext = {
   readonly actors: ActorCache;
   readonly follows: FollowCache;
   readonly records: StoredRecords;
+  readonly timelines: TimelineFollows;
   /** One answer at a time: handlers are synchronous. */
   readonly answer: AnswerWriter;
   readonly prefetchReads: boolean;

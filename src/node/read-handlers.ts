@@ -14,6 +14,7 @@ import { RecordCache } from '../slot/read/record-cache.ts';
 import { RowFinder } from '../slot/read/row-finder.ts';
 import { SlotLookup } from '../slot/read/slot-lookup.ts';
 import { StoredRecords } from '../slot/read/stored-records.ts';
+import { TimelineFollows } from '../slot/read/timeline-follows.ts';
 import type { SlotChanges, SlotState } from '../slot/slot-state.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import type { ReadContext } from './read-context.ts';
@@ -58,6 +59,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
     actors: new ActorCache(lookup, actorInfo, options.ownersCached),
     follows: new FollowCache(lookup, options.ownersCached),
     records: new StoredRecords(new RecordCache(options.recordCacheBytes)),
+    timelines: new TimelineFollows(lookup, options.ownersCached),
     answer: new AnswerWriter(),
     prefetchReads: options.prefetchReads ?? false,
   };
@@ -76,6 +78,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
       context.actors.forget(slot, changes.owners);
       context.follows.forget(slot, changes.owners);
       context.records.cache.forget(slot, changes.records);
+      context.timelines.forget(slot, changes.owners);
     },
   };
 }

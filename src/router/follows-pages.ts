@@ -12,12 +12,18 @@ const followsMax = 400_000;
 /** So many follows weigh one item for admission: they are forwarded, not answered. */
 const followsPerItem = 20;
 
-/** Returns the pages of whom `did` follows, in the order of the slot; none when it is no DID. */
-export async function followsOf(did: string, { fanOut, deadlineMs, admit }: PlanContext): Promise<RawFollows[]> {
+/** Takes room for follows that a request forwards. Errors: DataPlaneError `ResourceExhausted`. */
+export function admitFollows(count: number, { admit }: PlanContext): void {
+  if (count > 0) admit(Math.ceil(count / followsPerItem));
+}
+
+/** Returns the pages of whom `did` follows behind the token `from`, in the order of the slot; none when it is no DID. */
+export async function followsOf(did: string, context: PlanContext, from = ''): Promise<RawFollows[]> {
+  const { fanOut, deadlineMs } = context;
   const slot = slotOfDidText(did, fanOut.map.slots);
   if (slot < 0) return [];
   const pages: RawFollows[] = [];
-  let after = '';
+  let after = from;
   let count = 0;
   do {
     const payload = encodeFollowsOf({ did, after, limit: followsPageMax });
@@ -27,7 +33,7 @@ export async function followsOf(did: string, { fanOut, deadlineMs, admit }: Plan
     pages.push(page);
     count += page.count;
     if (count > followsMax) throw new DataPlaneError('ResourceExhausted', `${did} follows more than ${followsMax}`);
-    if (page.count > 0) admit(Math.ceil(page.count / followsPerItem));
+    admitFollows(page.count, context);
     after = page.next;
   } while (after !== '');
   return pages;

@@ -10,13 +10,17 @@ import { encodeMessage } from '../proto/codec.ts';
 import type { GetTimelineRequest } from '../proto/generated/bsky-service.ts';
 import {
   beginNewestByAuthors,
-  decodeNewestByAuthorsAnswer,
-  encodeNewestByAuthors,
-  type FeedItem,
+  encodeTimeline,
   type FeedPlace,
-  slotCalls,
-} from '../wire/read-messages.ts';
-import { followsOf, splitFollows } from './follows-pages.ts';
+  type FeedRange,
+  openNewestByAuthorsAnswer,
+  openTimelineAnswer,
+  type RawFeed,
+  type SlotFollows,
+} from '../wire/feed-messages.ts';
+import { slotCalls } from '../wire/read-messages.ts';
+import { mergeFeeds } from './feed-merge.ts';
+import { admitFollows, followsOf, type NodeFollows, splitFollows } from './follows-pages.ts';
 import { emptyAnswer, type PlanContext } from './plan.ts';
 import { slotOfDidText } from './slot-finder.ts';
 
@@ -38,68 +42,55 @@ function timelinePlace(token: string): FeedPlace | null {
   return { sortMs: Number(match[1]), itemUri: Buffer.from(match[2]!, 'base64url').toString('utf8') };
 }
 
-function isBefore(a: FeedItem, b: FeedItem): boolean {
-  return a.sortMs > b.sortMs || (a.sortMs === b.sortMs && a.itemUri > b.itemUri);
-}
-
-/** Merges ordered lists into their first `limit` items. */
-function mergeFeeds(lists: readonly (readonly FeedItem[])[], limit: number): FeedItem[] {
-  const merged: FeedItem[] = [];
-  const next = lists.map(() => 0);
-  while (merged.length < limit) {
-    let best = -1;
-    for (let list = 0; list < lists.length; list++) {
-      const item = lists[list]![next[list]!];
-      if (item === undefined) continue;
-      if (best < 0 || isBefore(item, lists[best]![next[best]!]!)) best = list;
+/** Puts the follows of slots together by the nodes that serve these. */
+function followsByNode(elsewhere: readonly SlotFollows[], nodeBySlot: Uint16Array): NodeFollows[] {
+  const groups = new Map<number, { count: number; texts: Buffer[] }>();
+  for (const { slot, count, texts } of elsewhere) {
+    const node = nodeBySlot[slot];
+    if (node === undefined) throw new DataPlaneError('Internal', `${slotCalls.timeline}: there is no slot ${slot}`);
+    const group = groups.get(node);
+    if (group === undefined) groups.set(node, { count, texts: [texts] });
+    else {
+      group.count += count;
+      group.texts.push(texts);
     }
-    if (best < 0) break;
-    merged.push(lists[best]![next[best]!]!);
-    next[best]!++;
   }
-  return merged;
+  return [...groups].map(([node, { count, texts }]) => ({ node, count, texts: Buffer.concat(texts) }));
 }
 
-async function ownItems(
-  did: string,
-  slot: number,
-  before: FeedPlace | null,
-  limit: number,
+/** Asks the nodes of followed authors. */
+async function feedsElsewhere(
+  follows: readonly NodeFollows[],
+  range: FeedRange,
   { fanOut, deadlineMs }: PlanContext,
-): Promise<FeedItem[]> {
-  const payload = encodeNewestByAuthors({ before, limit, authors: [did] });
-  return decodeNewestByAuthorsAnswer(
-    await fanOut.ask(fanOut.nodeBySlot[slot]!, slotCalls.newestByAuthors, payload, deadlineMs),
-  );
-}
-
-async function followedItems(
-  did: string,
-  before: FeedPlace | null,
-  limit: number,
-  context: PlanContext,
-): Promise<FeedItem[]> {
-  const parts = splitFollows(await followsOf(did, context), did, context);
-  const questions = parts.map(({ node, count, texts }) => {
+): Promise<RawFeed[]> {
+  const questions = follows.map(({ node, count, texts }) => {
     const writer = new ByteWriter(texts.length + 512);
-    beginNewestByAuthors(writer, before, limit, count);
+    beginNewestByAuthors(writer, range, count);
     return { node, payload: writer.bytes(texts).finish() };
   });
-  const answers = await context.fanOut.askAll(slotCalls.newestByAuthors, questions, context.deadlineMs);
-  return mergeFeeds(answers.map(decodeNewestByAuthorsAnswer), limit);
+  return (await fanOut.askAll(slotCalls.newestByAuthors, questions, deadlineMs)).map(openNewestByAuthorsAnswer);
 }
 
-/** Composes one page of what is followed and what is own; each list holds one item beyond the limit when there are more. */
-function timelinePage(
-  followed: readonly FeedItem[],
-  own: readonly FeedItem[],
-  limit: number,
-): { items: FeedItem[]; next: FeedPlace | null } {
-  const ownMax = Math.max(Math.min(limit, ownItemsMin), limit - Math.min(followed.length, limit));
-  const taken = own.slice(0, ownMax);
-  const items = mergeFeeds([followed, taken], limit);
-  const hasMore = followed.length + taken.length > limit || own.length > ownMax;
-  return { items, next: hasMore ? (items.at(-1) ?? null) : null };
+/** The lists of which a page is made; each is as long as the range allows, or complete. */
+type TimelineFeeds = { readonly own: RawFeed; readonly followed: readonly RawFeed[] };
+
+/** Asks the viewer's node, which knows the follows and answers for those that it serves, then the nodes of the others. */
+async function timelineFeeds(
+  did: string,
+  slot: number,
+  range: FeedRange,
+  context: PlanContext,
+): Promise<TimelineFeeds> {
+  const { fanOut, deadlineMs } = context;
+  const payload = encodeTimeline({ did, ...range });
+  const { own, followed, followCount, next, elsewhere } = openTimelineAnswer(
+    await fanOut.ask(fanOut.nodeBySlot[slot]!, slotCalls.timeline, payload, deadlineMs),
+  );
+  admitFollows(followCount, context);
+  const later = next === '' ? [] : splitFollows(await followsOf(did, context, next), did, context);
+  const others = await feedsElsewhere([...followsByNode(elsewhere, fanOut.nodeBySlot), ...later], range, context);
+  return { own, followed: [followed, ...others] };
 }
 
 /** Answers GetTimeline. */
@@ -108,13 +99,14 @@ export async function timelineOf(request: GetTimelineRequest, context: PlanConte
   const limit = Math.min(request.limit, timelineLimitMax);
   const slot = slotOfDidText(request.actorDid, context.fanOut.map.slots);
   if (slot < 0 || limit <= 0) return emptyAnswer;
-  const [followed, own] = await Promise.all([
-    followedItems(request.actorDid, before, limit + 1, context),
-    ownItems(request.actorDid, slot, before, limit + 1, context),
-  ]);
-  const { items, next } = timelinePage(followed, own, limit);
-  return encodeMessage('GetTimelineResponse', {
-    items: items.map(({ itemUri, postUri }) => ({ uri: postUri, repost: itemUri === postUri ? '' : itemUri })),
-    cursor: next === null ? '' : timelineToken(next),
-  });
+  // One item more than the page has room for tells whether another page follows.
+  const { own, followed } = await timelineFeeds(request.actorDid, slot, { before, limit: limit + 1 }, context);
+  const followedCount = followed.reduce((total, { count }) => total + count, 0);
+  const ownMax = Math.max(Math.min(limit, ownItemsMin), limit - followedCount);
+  const ownCount = Math.min(own.count, ownMax);
+  const parts = [...followed.map((feed) => ({ feed, count: feed.count })), { feed: own, count: ownCount }];
+  const { fields, last } = mergeFeeds(parts, limit);
+  const hasMore = followedCount + ownCount > limit || own.count > ownMax;
+  if (!hasMore || last === null) return fields;
+  return Buffer.concat([fields, encodeMessage('GetTimelineResponse', { items: [], cursor: timelineToken(last) })]);
 }

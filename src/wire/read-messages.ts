@@ -5,7 +5,6 @@
  * slots the called node serves; the node answers for each of its slots and in the order asked. Where an answer is said to be
  * protobuf, the router passes it on undecoded.
  */
-import { entryTimeBiasMs, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { BoundedReader } from './bounded-reader.ts';
 
@@ -17,7 +16,9 @@ export const slotCalls = {
   followsOf: 'slot.followsOf',
   /** FollowersAmongRequest → FollowersAmongAnswer. */
   followersAmong: 'slot.followersAmong',
-  /** NewestByAuthorsRequest → NewestByAuthorsAnswer. */
+  /** TimelineRequest, to the viewer's node → TimelineAnswer. */
+  timeline: 'slot.timeline',
+  /** NewestByAuthorsRequest → a list of feed items. */
   newestByAuthors: 'slot.newestByAuthors',
   /** Texts (post URIs) → Texts: the claimed root's URI (its own for a post that is no reply), '' when the post does not exist. */
   postRoots: 'slot.postRoots',
@@ -34,7 +35,7 @@ export const slotCalls = {
 } as const;
 
 /** Every message begins with it. */
-export const messageVersion = 1;
+export const messageVersion = 2;
 const version = messageVersion;
 const writer = new ByteWriter(4096);
 
@@ -42,7 +43,8 @@ function begin(): ByteWriter {
   return writer.clear().u8(version);
 }
 
-function open(bytes: Uint8Array, what: string): BoundedReader {
+/** Begins to read a message of another of our processes. Errors: DataPlaneError `Internal` for another version. */
+export function openMessage(bytes: Uint8Array, what: string): BoundedReader {
   const reader = new BoundedReader(bytes, what);
   const found = reader.u8();
   if (found !== version) reader.fail(`version ${found} is not ${version}: routers and nodes differ`);
@@ -62,7 +64,7 @@ export function encodeTexts(texts: readonly string[]): Buffer {
 
 /** Reads a plain list of texts. */
 export function decodeTexts(bytes: Uint8Array): string[] {
-  const reader = open(bytes, 'texts');
+  const reader = openMessage(bytes, 'texts');
   const texts = reader.texts();
   reader.end();
   return texts;
@@ -88,7 +90,7 @@ export function encodeProbeEdges({ dids, probes }: ProbeEdgesRequest): Buffer {
 
 /** Reads a ProbeEdgesRequest. */
 export function decodeProbeEdges(bytes: Uint8Array): ProbeEdgesRequest {
-  const reader = open(bytes, slotCalls.probeEdges);
+  const reader = openMessage(bytes, slotCalls.probeEdges);
   const dids = reader.texts();
   const count = reader.count();
   const probes: EdgeProbe[] = new Array(count);
@@ -117,7 +119,7 @@ export function encodeFollowsOf({ did, after, limit }: FollowsOfRequest): Buffer
 
 /** Reads a FollowsOfRequest. */
 export function decodeFollowsOf(bytes: Uint8Array): FollowsOfRequest {
-  const reader = open(bytes, slotCalls.followsOf);
+  const reader = openMessage(bytes, slotCalls.followsOf);
   const request = { did: reader.text(), after: reader.text(), limit: reader.varint() };
   reader.end();
   return request;
@@ -133,7 +135,7 @@ export type RawFollows = { readonly next: string; readonly count: number; readon
 
 /** Reads a FollowsOfAnswer up to its list, which a router splits without making strings. */
 export function openFollowsOfAnswer(bytes: Uint8Array): RawFollows {
-  const reader = open(bytes, slotCalls.followsOf);
+  const reader = openMessage(bytes, slotCalls.followsOf);
   const next = reader.text();
   return { next, count: reader.count(), reader };
 }
@@ -171,13 +173,13 @@ export type RawFollowersAmong = {
 
 /** Reads a FollowersAmongRequest up to its candidates. */
 export function openFollowersAmong(bytes: Uint8Array): RawFollowersAmong {
-  const reader = open(bytes, slotCalls.followersAmong);
+  const reader = openMessage(bytes, slotCalls.followersAmong);
   return { subjects: reader.texts(), count: reader.count(), reader };
 }
 
 /** Reads a FollowersAmongRequest. */
 export function decodeFollowersAmong(bytes: Uint8Array): FollowersAmongRequest {
-  const reader = open(bytes, slotCalls.followersAmong);
+  const reader = openMessage(bytes, slotCalls.followersAmong);
   const request = { subjects: reader.texts(), candidates: reader.texts() };
   reader.end();
   return request;
@@ -195,112 +197,12 @@ export function encodeFollowersAmongAnswer(answer: FollowersAmongAnswer): Buffer
 
 /** Reads a FollowersAmongAnswer. */
 export function decodeFollowersAmongAnswer(bytes: Uint8Array): FollowersAmongAnswer {
-  const reader = open(bytes, slotCalls.followersAmong);
+  const reader = openMessage(bytes, slotCalls.followersAmong);
   const answer = Array.from({ length: reader.count() }, () =>
     Array.from({ length: reader.count() }, () => reader.varint()),
   );
   reader.end();
   return answer;
-}
-
-/**
- * A place in a feed that several authors fill: items are ordered by sortMs descending, then by itemUri descending as text.
- *
- * Within one author and one millisecond the node that holds the author may keep another fixed order, as long as it goes on
- * from any place exactly: routers keep the order of each answer and compare URIs only between answers.
- */
-export type FeedPlace = { readonly sortMs: number; readonly itemUri: string };
-
-/**
- * Asks for the newest feed items (posts and reposts) of all `authors` together: the first `limit` after `before`.
- *
- * Every author belongs to the called node. `before` is exclusive; null means from the newest.
- */
-export type NewestByAuthorsRequest = {
-  readonly before: FeedPlace | null;
-  readonly limit: number;
-  readonly authors: readonly string[];
-};
-
-/** One item of an author feed. `itemUri` is the post's own URI, or the repost's; `postUri` is the post that is shown. */
-export type FeedItem = FeedPlace & { readonly postUri: string };
-
-/** Items in the order of FeedPlace. Fewer than `limit` items mean that there are no more. */
-export type NewestByAuthorsAnswer = readonly FeedItem[];
-
-/** Writes all of a NewestByAuthorsRequest but its authors, for a router that appends them as bytes. */
-export function beginNewestByAuthors(
-  into: ByteWriter,
-  before: FeedPlace | null,
-  limit: number,
-  authorCount: number,
-): void {
-  into.u8(version).varint(limit);
-  if (before === null) into.u8(0);
-  else {
-    writeEntryTime(into.u8(1), before.sortMs);
-    into.text(before.itemUri);
-  }
-  into.varint(authorCount);
-}
-
-/** Writes a NewestByAuthorsRequest. */
-export function encodeNewestByAuthors({ before, limit, authors }: NewestByAuthorsRequest): Buffer {
-  writer.clear();
-  beginNewestByAuthors(writer, before, limit, authors.length);
-  for (const author of authors) writer.text(author);
-  return writer.finish();
-}
-
-/** Times as in keys: records may claim years before 1970. Units: ms. */
-function readTime(reader: BoundedReader): number {
-  return reader.u48() - entryTimeBiasMs;
-}
-
-/** A NewestByAuthorsRequest whose authors are still bytes: `count` sized texts from `reader.position` on. */
-export type RawNewestByAuthors = Omit<NewestByAuthorsRequest, 'authors'> & {
-  readonly count: number;
-  readonly reader: BoundedReader;
-};
-
-/** Reads a NewestByAuthorsRequest up to its authors, whom a node looks up without making strings. */
-export function openNewestByAuthors(bytes: Uint8Array): RawNewestByAuthors {
-  const reader = open(bytes, slotCalls.newestByAuthors);
-  const limit = reader.varint();
-  const before = reader.u8() === 0 ? null : { sortMs: readTime(reader), itemUri: reader.text() };
-  return { before, limit, count: reader.count(), reader };
-}
-
-/** Reads a NewestByAuthorsRequest. */
-export function decodeNewestByAuthors(bytes: Uint8Array): NewestByAuthorsRequest {
-  const { before, limit, count, reader } = openNewestByAuthors(bytes);
-  const authors = Array.from({ length: count }, () => reader.text());
-  reader.end();
-  return { before, limit, authors };
-}
-
-/** Writes a NewestByAuthorsAnswer. */
-export function encodeNewestByAuthorsAnswer(items: NewestByAuthorsAnswer): Buffer {
-  const into = begin().varint(items.length);
-  for (const { sortMs, itemUri, postUri } of items) {
-    writeEntryTime(into, sortMs);
-    into.text(itemUri).text(postUri === itemUri ? '' : postUri);
-  }
-  return into.finish();
-}
-
-/** Reads a NewestByAuthorsAnswer. */
-export function decodeNewestByAuthorsAnswer(bytes: Uint8Array): FeedItem[] {
-  const reader = open(bytes, slotCalls.newestByAuthors);
-  const count = reader.count();
-  const items: FeedItem[] = new Array(count);
-  for (let index = 0; index < count; index++) {
-    const sortMs = readTime(reader);
-    const itemUri = reader.text();
-    items[index] = { sortMs, itemUri, postUri: reader.text() || itemUri };
-  }
-  reader.end();
-  return items;
 }
 
 /** For each asked root the URIs of its OP thread, root first; none when no reply of the author continues it. */
@@ -315,7 +217,7 @@ export function encodeOpThreadsAnswer(answer: OpThreadsAnswer): Buffer {
 
 /** Reads an OpThreadsAnswer. */
 export function decodeOpThreadsAnswer(bytes: Uint8Array): OpThreadsAnswer {
-  const reader = open(bytes, slotCalls.opThreads);
+  const reader = openMessage(bytes, slotCalls.opThreads);
   const answer = Array.from({ length: reader.count() }, () => reader.texts());
   reader.end();
   return answer;
@@ -341,7 +243,7 @@ export function encodeThread({ root, anchor, above, below }: ThreadRequest): Buf
 
 /** Reads a ThreadRequest. */
 export function decodeThread(bytes: Uint8Array): ThreadRequest {
-  const reader = open(bytes, slotCalls.thread);
+  const reader = openMessage(bytes, slotCalls.thread);
   const request = { root: reader.text(), anchor: reader.text(), above: reader.varint(), below: reader.varint() };
   reader.end();
   return request;
@@ -357,7 +259,7 @@ export function encodeWrite({ did, entry }: WriteRequest): Buffer {
 
 /** Reads a WriteRequest. `entry` aliases the source. */
 export function decodeWrite(bytes: Uint8Array): WriteRequest {
-  const reader = open(bytes, slotCalls.write);
+  const reader = openMessage(bytes, slotCalls.write);
   const request = { did: reader.text(), entry: reader.sized() };
   reader.end();
   return request;

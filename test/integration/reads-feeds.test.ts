@@ -2,14 +2,22 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createReadHandlers } from '../../src/node/read-handlers.ts';
 import { decodeMessage } from '../../src/proto/codec.ts';
 import { feedType } from '../../src/proto/generated/bsky-service.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { BoundedReader } from '../../src/wire/bounded-reader.ts';
 import {
   decodeNewestByAuthorsAnswer,
+  encodeNewestByAuthors,
+  encodeTimeline,
+  type FeedItem,
+  feedItemAt,
+  openTimelineAnswer,
+  type RawFeed,
+} from '../../src/wire/feed-messages.ts';
+import {
   decodeOpThreadsAnswer,
   decodeTexts,
-  encodeNewestByAuthors,
   encodeTexts,
   encodeThread,
-  type FeedItem,
   slotCalls,
 } from '../../src/wire/read-messages.ts';
 import { didOf, pagesOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
@@ -151,6 +159,73 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     network.cluster.settle();
     for (const { state, index } of network.cluster.slots) few.forget(index, state.takeChanges());
     expect(decodeNewestByAuthorsAnswer(await ask())[0]!.itemUri).toBe(post.uri);
+  });
+
+  function itemsOf(feed: RawFeed): FeedItem[] {
+    return Array.from({ length: feed.count }, (_unused, index) => feedItemAt(feed, index));
+  }
+
+  it('gives a viewer its own items, those of whom it follows here, and whom to ask elsewhere', async () => {
+    const authors = [...'abcdefghijklmnopqrstuvwxyz'].map((letter) => didOf(`author${letter}`));
+    authors.push('did:web:author.example', didOf('silent'));
+    const writers = authors.slice(0, -1);
+    for (let index = 0; index < 120; index++) {
+      // Runs of four posts of one millisecond, so that pages end among equal times.
+      network.timeMs += index % 4 === 0 ? 1 : 0;
+      network.post(writers[(index * 11) % writers.length]!, `post ${index}`);
+    }
+    const own = network.post(alice, 'own');
+    for (const did of [...authors, alice]) network.follow(alice, did);
+    network.settle();
+    const home = slotOf(alice, slots);
+    const half = createReadHandlers({
+      slots,
+      // This node serves the viewer's slot and every other one.
+      stateOf: (slot) => ((slot ^ home) & 1 ? undefined : network.cluster.slots[slot]?.state),
+      refreshReads: () => {},
+      ownersCached: 6,
+      recordCacheBytes: 0,
+    });
+    const ask = async (before: FeedItem | null, limit: number) => {
+      const request = encodeTimeline({ before, limit, did: alice });
+      const context = { method: '', epoch: 1, deadlineMs: 0 };
+      return openTimelineAnswer(Buffer.from(await half.handlers.get(slotCalls.timeline)!(request, context)));
+    };
+    const isHere = (did: string) => ((slotOf(did, slots) ^ home) & 1) === 0;
+    for (const limit of [1, 7, 200]) {
+      const expected = await newest(authors.filter(isHere), limit);
+      const found: FeedItem[] = [];
+      for (;;) {
+        const answer = await ask(found.at(-1) ?? null, limit);
+        const elsewhere = answer.elsewhere.flatMap(({ slot, count, texts }) => {
+          const reader = new BoundedReader(texts, 'follows');
+          const dids = Array.from({ length: count }, () => reader.text());
+          reader.end();
+          expect(dids.every((did) => slotOf(did, slots) === slot)).toBe(true);
+          return dids;
+        });
+        expect(new Set(elsewhere)).toEqual(new Set(authors.filter((did) => !isHere(did))));
+        expect([answer.followCount, answer.next]).toEqual([authors.length, '']);
+        const page = itemsOf(answer.followed);
+        found.push(...page);
+        if (page.length < limit) break;
+      }
+      expect(found).toEqual(expected);
+    }
+    expect(itemsOf((await ask(null, 10)).own).map(({ itemUri }) => itemUri)).toEqual([own.uri]);
+    // What is remembered of the follows and of the authors is forgotten with the commit that changes it.
+    const local = authors.find((did) => isHere(did))!;
+    const follow = network.follow(alice, dave);
+    const post = network.post(local, 'new');
+    network.cluster.settle();
+    for (const { state, index } of network.cluster.slots) half.forget(index, state.takeChanges());
+    const after = await ask(null, 1);
+    expect(itemsOf(after.followed)[0]!.itemUri).toBe(post.uri);
+    expect(after.followCount).toBe(authors.length + 1);
+    network.delete(follow);
+    network.cluster.settle();
+    for (const { state, index } of network.cluster.slots) half.forget(index, state.takeChanges());
+    expect((await ask(null, 1)).followCount).toBe(authors.length);
   });
 
   it('shows in the merged feed what a commit has just changed', async () => {

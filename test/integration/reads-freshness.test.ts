@@ -11,7 +11,8 @@ import { createReadHandlers, type Reads } from '../../src/node/read-handlers.ts'
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { type SlotChanges, SlotState, slotTableNames } from '../../src/slot/slot-state.ts';
 import { Environment } from '../../src/storage/environment.ts';
-import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors, slotCalls } from '../../src/wire/read-messages.ts';
+import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors, encodeTimeline } from '../../src/wire/feed-messages.ts';
+import { slotCalls } from '../../src/wire/read-messages.ts';
 import { cidOfText, didOf, ReadsNetwork } from './reads-network.ts';
 
 const alice = didOf('alice');
@@ -104,6 +105,7 @@ it('answers the same with a prefetch as without', async () => {
     network.post([alice, bob, carol][index % 3]!, `post ${index}`),
   );
   const likes = posts.map((post) => network.like(carol, post));
+  for (const did of [bob, carol]) network.follow(alice, did);
   network.settle();
   const prefetching = createReadHandlers({
     slots: 4,
@@ -122,6 +124,7 @@ it('answers the same with a prefetch as without', async () => {
       slotCalls.newestByAuthors,
       encodeNewestByAuthors({ before: null, limit: 7, authors: [alice, bob, carol, didOf('nobody')] }),
     ],
+    [slotCalls.timeline, encodeTimeline({ before: null, limit: 7, did: alice })],
   ];
   for (const [method, payload] of asked) {
     const awaited = prefetching.handlers.get(method)!(payload, callContext);

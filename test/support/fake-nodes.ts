@@ -4,10 +4,12 @@
  * They refuse keys of slots that they do not serve, as real nodes do, so that every test of a router also tests its routing.
  */
 import { decodeEntry } from '../../src/atproto/entry-codec.ts';
+import { ByteWriter } from '../../src/base/bytes.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
+import * as feeds from '../../src/wire/feed-messages.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
 import * as calls from '../../src/wire/read-messages.ts';
 
@@ -48,7 +50,7 @@ export type FakeNetwork = {
   /** Owner → subject → rkey, by kind. */
   readonly follows: Map<string, Map<string, string>>;
   readonly blocks: Map<string, Map<string, string>>;
-  readonly feeds: Map<string, calls.FeedItem[]>;
+  readonly feeds: Map<string, feeds.FeedItem[]>;
   /** Post → claimed root. */
   readonly roots: Map<string, string>;
   /** Root → OP thread. */
@@ -205,9 +207,32 @@ export class FakeNodes implements NodeCaller {
       );
     },
     'slot.newestByAuthors': (payload, own) => {
-      const { before, limit, authors } = calls.decodeNewestByAuthors(payload);
+      const { before, limit, authors } = feeds.decodeNewestByAuthors(payload);
       own(authors);
-      return calls.encodeNewestByAuthorsAnswer(newestOf(this.network, authors, before, limit));
+      return feeds.encodeNewestByAuthorsAnswer(newestOf(this.network, authors, before, limit));
+    },
+    'slot.timeline': (payload, own) => {
+      const { before, limit, did } = feeds.decodeTimeline(payload);
+      own([did]);
+      // A page of three, so that later pages of follows take part.
+      const all = [...(this.network.follows.get(did)?.keys() ?? [])];
+      const dids = all.slice(0, 3).filter((followed) => followed !== did);
+      const nodeOf = (key: string): string => this.map.primaryBySlot[slotOf(key, this.map.slots)]!;
+      const local = dids.filter((followed) => nodeOf(followed) === nodeOf(did));
+      const elsewhere = dids
+        .filter((followed) => nodeOf(followed) !== nodeOf(did))
+        .map((followed) => ({
+          slot: slotOf(followed, this.map.slots),
+          count: 1,
+          texts: new ByteWriter().text(followed).finish(),
+        }));
+      return feeds.encodeTimelineAnswer({
+        own: newestOf(this.network, [did], before, limit),
+        followed: newestOf(this.network, local, before, limit),
+        followCount: dids.length,
+        next: all.length > 3 ? '3' : '',
+        elsewhere,
+      });
     },
     'slot.postRoots': (payload, own) => {
       const uris = calls.decodeTexts(payload);
@@ -248,10 +273,10 @@ export class FakeNodes implements NodeCaller {
 export function newestOf(
   network: FakeNetwork,
   authors: readonly string[],
-  before: calls.FeedPlace | null,
+  before: feeds.FeedPlace | null,
   limit: number,
-): calls.FeedItem[] {
-  const key = ({ sortMs, itemUri }: calls.FeedPlace): string => `${String(sortMs).padStart(15, '0')} ${itemUri}`;
+): feeds.FeedItem[] {
+  const key = ({ sortMs, itemUri }: feeds.FeedPlace): string => `${String(sortMs).padStart(15, '0')} ${itemUri}`;
   return authors
     .flatMap((author) => network.feeds.get(author) ?? [])
     .filter((item) => before === null || key(item) < key(before))

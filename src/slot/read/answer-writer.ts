@@ -30,6 +30,11 @@ export class AnswerWriter {
     return this;
   }
 
+  /** Returns the answer, which is valid until the next one begins. */
+  view(): Buffer {
+    return this.buffer.subarray(0, this.length);
+  }
+
   /** Returns a copy of the answer. */
   copy(): Buffer {
     const result = Buffer.allocUnsafe(this.length);

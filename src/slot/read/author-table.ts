@@ -11,6 +11,8 @@ export const itemsPerAuthor = 24;
 /** One author as the table knows it. */
 export type KnownAuthor = {
   readonly did: string;
+  /** What its URIs begin with: their order as text is the order of authors. */
+  readonly uriHead: string;
   readonly state: SlotState;
   readonly owner: number;
   readonly run: FeedRun;
@@ -23,11 +25,14 @@ export class AuthorTable {
   readonly times: Float64Array;
   /** How many of them there are, by place. */
   readonly counts: Uint8Array;
+  /** No item of an author is newer, by place: +Infinity while that is not known. Units: ms. */
+  readonly newestMs: Float64Array;
 
   constructor(max: number) {
     this.places = new PlaceTable(max);
     this.times = new Float64Array(max * itemsPerAuthor);
     this.counts = new Uint8Array(max);
+    this.newestMs = new Float64Array(max);
   }
 
   /** Sets what is known of an author. Shape: the table is not full, or holds the author. */
@@ -36,6 +41,13 @@ export class AuthorTable {
     const place = this.places.set({ did, slot: state.index, owner }, author);
     this.counts[place] = run.sortMs.length;
     this.times.set(run.sortMs, place * itemsPerAuthor);
+    this.newestMs[place] = run.sortMs[0] ?? (run.next === null ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY);
     return place;
+  }
+
+  /** Forgets what is known of an author; its place stays. */
+  forget(slot: number, owner: number): void {
+    const place = this.places.forget(slot, owner);
+    if (place >= 0) this.newestMs[place] = Number.POSITIVE_INFINITY;
   }
 }

@@ -17,6 +17,8 @@ export class FeedCache {
   readonly #lookup: SlotLookup;
   #young: AuthorTable;
   #old: AuthorTable;
+  /** Rises whenever `table` is another one, whose places are others. */
+  generation = 0;
 
   constructor(lookup: SlotLookup, authorsMax = authorsCachedDefault) {
     this.#lookup = lookup;
@@ -51,6 +53,7 @@ export class FeedCache {
       this.#old = this.#young;
       this.#young = emptied;
       emptied.places.clear();
+      this.generation++;
     }
     return this.#young.set(author);
   }
@@ -59,7 +62,7 @@ export class FeedCache {
     const state = this.#lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
     if (owner === undefined) return undefined;
-    return { did, state, owner, run: readFeedRun(state, owner, null, null, itemsPerAuthor) };
+    return { did, uriHead: `at://${did}/`, state, owner, run: readFeedRun(state, owner, null, null, itemsPerAuthor) };
   }
 
   /** True when an author's items are remembered. */
@@ -73,8 +76,8 @@ export class FeedCache {
   /** Forgets what a commit changed. */
   forget(slot: number, owners: readonly number[]): void {
     for (const owner of owners) {
-      this.#young.places.forget(slot, owner);
-      this.#old.places.forget(slot, owner);
+      this.#young.forget(slot, owner);
+      this.#old.forget(slot, owner);
     }
   }
 }

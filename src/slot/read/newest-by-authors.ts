@@ -7,7 +7,12 @@
  */
 import { collectionCodeByNsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
-import { type FeedPlace, messageVersion, type RawNewestByAuthors } from '../../wire/read-messages.ts';
+import {
+  type FeedPlace,
+  type FeedRange,
+  type RawNewestByAuthors,
+  timelineItemsField,
+} from '../../wire/feed-messages.ts';
 import { feedKey } from '../feed-item.ts';
 import { keyHeadBytes } from '../slot-state.ts';
 import type { AnswerWriter } from './answer-writer.ts';
@@ -17,37 +22,43 @@ import { type FeedRun, feedKeyCollectionAt, readFeedRun } from './feed-run.ts';
 import { appendRecordUri, appendRkey } from './key-text.ts';
 import { NewestItems } from './newest-items.ts';
 import { pageItemsMax } from './page.ts';
+import type { LocalFollows } from './timeline-follows.ts';
 
 /** Rows of the first step down an author's feed beyond what is remembered, and of the longest. */
 const rowsPerStep = { first: 8, max: 256 } as const;
 const keyTimeAt = keyHeadBytes;
 const postCode = collectionCodeByNsid['app.bsky.feed.post'];
+const [postPath, repostPath] = ['app.bsky.feed.post/', 'app.bsky.feed.repost/'];
+/** Field numbers of TimelineFeedItem. */
+const [itemUriField, itemRepostField] = [1, 3];
 
 /** Where a page ended, taken apart once for all authors. */
 type EndPlace = FeedPlace & { readonly ref: RecordRef | undefined };
 
 /** True when what another author has of the same millisecond comes after the place. */
-function isTieAfter(did: string, before: EndPlace): boolean {
-  return `at://${did}/` < before.itemUri;
+function isTieAfter({ uriHead }: KnownAuthor, before: EndPlace): boolean {
+  return uriHead < before.itemUri;
 }
 
 /** Reads an author's items that come after a place. */
-function runAfter({ did, owner, state }: KnownAuthor, before: EndPlace): FeedRun {
+function runAfter(author: KnownAuthor, before: EndPlace): FeedRun {
+  const { did, owner, state } = author;
   if (before.ref?.did === did) {
     const key = feedKey(owner, before.sortMs, before.ref.collection, before.ref.rkey);
     return readFeedRun(state, owner, key, key, rowsPerStep.first);
   }
   // A bare time stands below every key of its millisecond.
-  const timeMs = isTieAfter(did, before) ? before.sortMs + 1 : before.sortMs;
+  const timeMs = isTieAfter(author, before) ? before.sortMs + 1 : before.sortMs;
   const start = feedKey(owner, timeMs, 'app.bsky.actor.profile', 'self').subarray(0, feedKeyCollectionAt);
   return readFeedRun(state, owner, start, null, rowsPerStep.first);
 }
 
 /** Returns the first position of a run, from one that is not newer than the place, that comes after it. */
-function positionAfter({ did, owner, run }: KnownAuthor, before: EndPlace, from: number): number {
+function positionAfter(author: KnownAuthor, before: EndPlace, from: number): number {
+  const { did, owner, run } = author;
   const { sortMs, keys } = run;
   const { ref } = before;
-  if (ref?.did !== did && isTieAfter(did, before)) return from;
+  if (ref?.did !== did && isTieAfter(author, before)) return from;
   const end = ref?.did === did ? feedKey(owner, before.sortMs, ref.collection, ref.rkey) : null;
   let position = from;
   while (position < sortMs.length && sortMs[position] === before.sortMs) {
@@ -90,35 +101,83 @@ function addAuthor(newest: NewestItems, cache: FeedCache, place: number, before:
   else addItems(newest, author, author.run, position);
 }
 
-/** Returns the first `limit` items of all authors of a request after its place. Errors: DataPlaneError `WrongEpoch`. */
-export function newestByAuthors(cache: FeedCache, { before, limit, count, reader }: RawNewestByAuthors): NewestItems {
-  const newest = new NewestItems(Math.max(0, Math.min(limit, pageItemsMax + 1)));
-  const end = before === null ? null : { ...before, ref: parseRecordUri(before.itemUri) };
+const limitMax = pageItemsMax + 1;
+/** One page at a time: reads are synchronous, and a page is written before the next one begins. */
+const page = new NewestItems(limitMax);
+
+function beginPage({ limit }: FeedRange): NewestItems {
+  return page.begin(Math.max(0, Math.min(limit, limitMax)));
+}
+
+function endPlace({ before }: FeedRange): EndPlace | null {
+  return before === null ? null : { ...before, ref: parseRecordUri(before.itemUri) };
+}
+
+/** Returns the newest items of all authors of a request. Errors: DataPlaneError `WrongEpoch`. */
+export function newestByAuthors(cache: FeedCache, { count, reader, ...range }: RawNewestByAuthors): NewestItems {
+  const newest = beginPage(range);
+  const before = endPlace(range);
   for (let index = 0; index < count; index++) {
     const did = reader.sizedRange();
     const place = cache.placeOf(reader.buffer, did, reader.position);
-    if (place >= 0) addAuthor(newest, cache, place, end);
+    if (place >= 0) addAuthor(newest, cache, place, before);
   }
   reader.end();
-  return newest;
+  return newest.finish();
 }
 
-/** Writes a NewestByAuthorsAnswer, as `decodeNewestByAuthorsAnswer` reads it. */
-export function writeNewestByAuthors(into: AnswerWriter, newest: NewestItems): void {
-  into.varint(messageVersion);
+/** Returns the newest items of one author. Errors: DataPlaneError `WrongEpoch`. */
+export function newestByAuthor(cache: FeedCache, did: string, range: FeedRange): NewestItems {
+  const newest = beginPage(range);
+  const author = Buffer.from(did);
+  const place = cache.placeOf(author, 0, author.length);
+  if (place >= 0) addAuthor(newest, cache, place, endPlace(range));
+  return newest.finish();
+}
+
+/** Returns the newest items of the followed authors of this node, whose places in the cache are looked up once for many timelines. */
+export function newestByFollows(cache: FeedCache, follows: LocalFollows, range: FeedRange): NewestItems {
+  const newest = beginPage(range);
+  const before = endPlace(range);
+  const { texts, starts, ends, places } = follows;
+  for (let index = 0; index < places.length; index++) {
+    if (follows.generation !== cache.generation) {
+      places.fill(-1);
+      follows.generation = cache.generation;
+    }
+    const { table } = cache;
+    let place = places[index]!;
+    // Most authors have nothing new enough, and are passed over with a look at one number.
+    if (place >= 0 && table.newestMs[place]! < newest.lastMs) continue;
+    if (place < 0 || table.places.valueAt(place) === undefined) {
+      place = cache.placeOf(texts, starts[index]!, ends[index]!);
+      if (follows.generation === cache.generation) places[index] = place;
+    }
+    if (place >= 0) addAuthor(newest, cache, place, before);
+  }
+  return newest.finish();
+}
+
+/** Writes a list of feed items, as `feed-messages.ts` describes it. */
+export function writeFeedItems(into: AnswerWriter, newest: NewestItems): void {
   into.varint(newest.size);
-  newest.forEach((author, run, position) => {
+  newest.forEach((_author, run, position) => {
+    into.raw(run.keys[position]!, keyTimeAt, feedKeyCollectionAt);
+  });
+  newest.forEach(({ uriHead }, run, position) => {
     const key = run.keys[position]!;
-    into.raw(key, keyTimeAt, feedKeyCollectionAt);
     const isPost = key[feedKeyCollectionAt] === postCode;
-    const item = into.beginSized();
-    into.ascii('at://');
-    into.ascii(author.did);
-    into.ascii(isPost ? '/app.bsky.feed.post/' : '/app.bsky.feed.repost/');
+    const item = into.begin(timelineItemsField, isPost ? 1 : 2);
+    if (!isPost) {
+      const post = into.begin(itemUriField, 1);
+      appendRecordUri(into, run.values[position]!, 1);
+      into.end(post, 1);
+    }
+    const own = into.begin(isPost ? itemUriField : itemRepostField, 1);
+    into.ascii(uriHead);
+    into.ascii(isPost ? postPath : repostPath);
     appendRkey(into, key, feedKeyCollectionAt + 1);
-    into.end(item, 1);
-    const post = into.beginSized();
-    if (!isPost) appendRecordUri(into, run.values[position]!, 1);
-    into.end(post, 1);
+    into.end(own, 1);
+    into.end(item, isPost ? 1 : 2);
   });
 }

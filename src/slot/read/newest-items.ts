@@ -6,129 +6,124 @@
 import type { KnownAuthor } from './author-table.ts';
 import type { FeedRun } from './feed-run.ts';
 
-/** Takes items and keeps the first `limit` of them. */
+/** Takes items and keeps the first `limit` of them; used for one page after the other. */
 export class NewestItems {
-  readonly #limit: number;
+  /** Entries by their rank while items are put in, and in the page's order once it is finished. */
+  readonly #entries: Int32Array;
   readonly #sortMs: Float64Array;
   readonly #authors: KnownAuthor[];
   readonly #runs: FeedRun[];
   readonly #positions: Int32Array;
   /** Rises with each item that is put in, so that one author's items of one millisecond keep their order. */
   readonly #turns: Int32Array;
+  #limit = 0;
   #turn = 0;
   size = 0;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-    this.#sortMs = new Float64Array(limit);
-    this.#authors = new Array<KnownAuthor>(limit);
-    this.#runs = new Array<FeedRun>(limit);
-    this.#positions = new Int32Array(limit);
-    this.#turns = new Int32Array(limit);
-  }
-
-  get isFull(): boolean {
-    return this.size === this.#limit;
-  }
-
   /** The sort time that an item must at least have to matter. Units: ms. */
-  get lastMs(): number {
-    return this.size === this.#limit ? this.#sortMs[0]! : Number.NEGATIVE_INFINITY;
+  lastMs = Number.NEGATIVE_INFINITY;
+
+  /** `limitMax` bounds the limits of its pages. */
+  constructor(limitMax: number) {
+    this.#entries = new Int32Array(limitMax);
+    this.#sortMs = new Float64Array(limitMax);
+    this.#authors = new Array<KnownAuthor>(limitMax);
+    this.#runs = new Array<FeedRun>(limitMax);
+    this.#positions = new Int32Array(limitMax);
+    this.#turns = new Int32Array(limitMax);
   }
 
-  /** True when the entry at `a` comes after the one at `b`. */
+  /** Begins a page. */
+  begin(limit: number): this {
+    this.#limit = limit;
+    this.#turn = 0;
+    this.size = 0;
+    this.lastMs = limit > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+    return this;
+  }
+
+  /** True when entry `a` comes after entry `b`. */
   #isAfter(a: number, b: number): boolean {
     const timeA = this.#sortMs[a]!;
     const timeB = this.#sortMs[b]!;
     if (timeA !== timeB) return timeA < timeB;
     const authorA = this.#authors[a]!;
     const authorB = this.#authors[b]!;
-    if (authorA !== authorB) return uriHead(authorA) < uriHead(authorB);
+    if (authorA !== authorB) return authorA.uriHead < authorB.uriHead;
     return this.#turns[a]! > this.#turns[b]!;
   }
 
   /** Puts an item in; returns false when it comes after all of a full page. An author's items come newest first. */
   add(author: KnownAuthor, run: FeedRun, position: number): boolean {
-    if (this.#limit === 0) return false;
     const sortMs = run.sortMs[position]!;
     if (this.size < this.#limit) {
-      this.#set(this.size++, sortMs, author, run, position);
-      this.#rise(this.size - 1);
+      const entry = this.size++;
+      this.#set(entry, sortMs, author, run, position);
+      this.#rise(entry);
+      if (this.size === this.#limit) this.lastMs = this.#sortMs[this.#entries[0]!]!;
       return true;
     }
-    const isLater = sortMs < this.#sortMs[0]!;
-    if (
-      isLater ||
-      (sortMs === this.#sortMs[0]! && (author === this.#authors[0]! || uriHead(author) < uriHead(this.#authors[0]!)))
-    )
-      return false;
-    this.#set(0, sortMs, author, run, position);
-    this.#sink(0);
+    if (sortMs < this.lastMs || this.#limit === 0) return false;
+    const last = this.#entries[0]!;
+    const lastAuthor = this.#authors[last]!;
+    if (sortMs === this.lastMs && (author === lastAuthor || author.uriHead < lastAuthor.uriHead)) return false;
+    this.#set(last, sortMs, author, run, position);
+    this.#sink(last, this.size);
+    this.lastMs = this.#sortMs[this.#entries[0]!]!;
     return true;
   }
 
-  #set(at: number, sortMs: number, author: KnownAuthor, run: FeedRun, position: number): void {
-    this.#sortMs[at] = sortMs;
-    this.#authors[at] = author;
-    this.#runs[at] = run;
-    this.#positions[at] = position;
-    this.#turns[at] = this.#turn++;
+  #set(entry: number, sortMs: number, author: KnownAuthor, run: FeedRun, position: number): void {
+    this.#sortMs[entry] = sortMs;
+    this.#authors[entry] = author;
+    this.#runs[entry] = run;
+    this.#positions[entry] = position;
+    this.#turns[entry] = this.#turn++;
   }
 
-  /** One field after the other: an array of them all would put each time on the heap. */
-  #swap(a: number, b: number): void {
-    const sortMs = this.#sortMs[a]!;
-    this.#sortMs[a] = this.#sortMs[b]!;
-    this.#sortMs[b] = sortMs;
-    const author = this.#authors[a]!;
-    this.#authors[a] = this.#authors[b]!;
-    this.#authors[b] = author;
-    const run = this.#runs[a]!;
-    this.#runs[a] = this.#runs[b]!;
-    this.#runs[b] = run;
-    const position = this.#positions[a]!;
-    this.#positions[a] = this.#positions[b]!;
-    this.#positions[b] = position;
-    const turn = this.#turns[a]!;
-    this.#turns[a] = this.#turns[b]!;
-    this.#turns[b] = turn;
-  }
-
-  #rise(from: number): void {
-    let at = from;
+  /** Puts an entry in behind all others. */
+  #rise(entry: number): void {
+    const entries = this.#entries;
+    let at = this.size - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!this.#isAfter(at, parent)) return;
-      this.#swap(at, parent);
+      if (!this.#isAfter(entry, entries[parent]!)) break;
+      entries[at] = entries[parent]!;
       at = parent;
     }
+    entries[at] = entry;
   }
 
-  #sink(from: number): void {
-    let at = from;
+  /** Puts an entry in the place of the top of the first `size`. */
+  #sink(entry: number, size: number): void {
+    const entries = this.#entries;
+    let at = 0;
     for (;;) {
-      const left = at * 2 + 1;
-      if (left >= this.size) return;
-      const right = left + 1;
-      const child = right < this.size && this.#isAfter(right, left) ? right : left;
-      if (!this.#isAfter(child, at)) return;
-      this.#swap(at, child);
+      let child = at * 2 + 1;
+      if (child >= size) break;
+      if (child + 1 < size && this.#isAfter(entries[child + 1]!, entries[child]!)) child++;
+      if (!this.#isAfter(entries[child]!, entry)) break;
+      entries[at] = entries[child]!;
       at = child;
     }
+    entries[at] = entry;
   }
 
-  /** Returns where the items stand, the first of the page first. */
-  #order(): number[] {
-    return Array.from({ length: this.size }, (_unused, at) => at).sort((a, b) => (this.#isAfter(a, b) ? 1 : -1));
+  /** Ends the page: puts what it holds in order. */
+  finish(): this {
+    const entries = this.#entries;
+    for (let size = this.size - 1; size > 0; size--) {
+      const last = entries[0]!;
+      this.#sink(entries[size]!, size);
+      entries[size] = last;
+    }
+    return this;
   }
 
-  /** Calls `write` with each item, the first of the page first. */
+  /** Calls `write` with each item of a finished page, the first one first. */
   forEach(write: (author: KnownAuthor, run: FeedRun, position: number) => void): void {
-    for (const at of this.#order()) write(this.#authors[at]!, this.#runs[at]!, this.#positions[at]!);
+    for (let rank = 0; rank < this.size; rank++) {
+      const entry = this.#entries[rank]!;
+      write(this.#authors[entry]!, this.#runs[entry]!, this.#positions[entry]!);
+    }
   }
-}
-
-/** What all URIs of an author begin with: their order as text is the order of authors. */
-function uriHead(author: KnownAuthor): string {
-  return `${author.did}/`;
 }

@@ -4,7 +4,7 @@
  * Owns: places, which are given out once and never moved, so that others can keep arrays beside the table; what a commit changed is
  * forgotten by owner. Refuses: more DIDs than its size.
  */
-const plcIdBytes = 24;
+const plcIdWords = 6;
 const plcDidBytes = 32;
 const plcHead = Buffer.from('did:plc:', 'latin1');
 
@@ -27,7 +27,10 @@ export class PlaceTable<Value> {
   readonly #mask: number;
   /** Open addressing: place + 1, 0 where nobody stands. */
   readonly #buckets: Int32Array;
-  readonly #ids: Buffer;
+  /** The letters behind `did:plc:` of each place, four to a word. */
+  readonly #ids: Int32Array;
+  /** Those of the DID that is looked for. */
+  readonly #sought = new Int32Array(plcIdWords);
   readonly #placeByOtherDid = new Map<string, number>();
   readonly #placeByOwner = new Map<number, number>();
   readonly #values: (Value | undefined)[] = [];
@@ -38,36 +41,38 @@ export class PlaceTable<Value> {
     const buckets = 2 ** Math.ceil(Math.log2(max * 2));
     this.#mask = buckets - 1;
     this.#buckets = new Int32Array(buckets);
-    this.#ids = Buffer.alloc(max * plcIdBytes);
+    this.#ids = new Int32Array(max * plcIdWords);
   }
 
   get isFull(): boolean {
     return this.size >= this.#max;
   }
 
-  #bucketAt(source: Buffer, at: number): number {
+  /** Takes the letters of the DID at `source[start..]`; returns the bucket where its search begins. */
+  #seek(source: Buffer, start: number): number {
+    const sought = this.#sought;
     let hash = 0x811c9dc5;
-    for (let index = at; index < at + plcIdBytes; index += 4) {
-      const word = source[index]! | (source[index + 1]! << 8) | (source[index + 2]! << 16) | (source[index + 3]! << 24);
+    for (let index = 0, at = start + plcHead.length; index < plcIdWords; index++, at += 4) {
+      const word = source[at]! | (source[at + 1]! << 8) | (source[at + 2]! << 16) | (source[at + 3]! << 24);
+      sought[index] = word;
       hash = Math.imul(hash ^ word, 0x9e3779b1);
       hash ^= hash >>> 15;
     }
     return hash & this.#mask;
   }
 
-  #isIdOf(place: number, source: Buffer, at: number): boolean {
-    const own = place * plcIdBytes;
-    for (let index = 0; index < plcIdBytes; index++) if (this.#ids[own + index] !== source[at + index]) return false;
+  #isSought(place: number): boolean {
+    const own = place * plcIdWords;
+    for (let index = 0; index < plcIdWords; index++) if (this.#ids[own + index] !== this.#sought[index]) return false;
     return true;
   }
 
   /** Returns the place of the DID at `source[start..end)`, or -1. */
   placeOf(source: Buffer, start: number, end: number): number {
     if (!isPlc(source, start, end)) return this.#placeByOtherDid.get(source.latin1Slice(start, end)) ?? -1;
-    const at = start + plcHead.length;
-    for (let bucket = this.#bucketAt(source, at); ; bucket = (bucket + 1) & this.#mask) {
+    for (let bucket = this.#seek(source, start); ; bucket = (bucket + 1) & this.#mask) {
       const place = this.#buckets[bucket]! - 1;
-      if (place < 0 || this.#isIdOf(place, source, at)) return place;
+      if (place < 0 || this.#isSought(place)) return place;
     }
   }
 
@@ -92,18 +97,18 @@ export class PlaceTable<Value> {
       this.#placeByOtherDid.set(did, place);
       return place;
     }
-    const at = plcHead.length;
-    source.copy(this.#ids, place * plcIdBytes, at, at + plcIdBytes);
-    let bucket = this.#bucketAt(source, at);
+    let bucket = this.#seek(source, 0);
+    this.#ids.set(this.#sought, place * plcIdWords);
     while (this.#buckets[bucket] !== 0) bucket = (bucket + 1) & this.#mask;
     this.#buckets[bucket] = place + 1;
     return place;
   }
 
-  /** Forgets what is remembered of an owner; its place stays. */
-  forget(slot: number, owner: number): void {
-    const place = this.#placeByOwner.get(ownerKey(slot, owner));
-    if (place !== undefined) this.#values[place] = undefined;
+  /** Forgets what is remembered of an owner; its place stays and is returned, -1 when there is none. */
+  forget(slot: number, owner: number): number {
+    const place = this.#placeByOwner.get(ownerKey(slot, owner)) ?? -1;
+    if (place >= 0) this.#values[place] = undefined;
+    return place;
   }
 
   /** Empties the table. */

@@ -1,7 +1,7 @@
 /** Which slot of this node answers for a key. */
 import { didLengthMax } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { slotOf } from '../../shardmap/slot-of.ts';
+import { slotOf, xxh32 } from '../../shardmap/slot-of.ts';
 import type { SlotState } from '../slot-state.ts';
 
 /** Finds the states of the slots that this node serves. */
@@ -23,6 +23,16 @@ export class SlotLookup {
   /** Returns the state of the slot of a key by the key's hash. Errors: DataPlaneError `WrongEpoch`. */
   stateOfHash(hash: number): SlotState {
     return this.stateOfSlot(hash & (this.#slots - 1));
+  }
+
+  /** Returns the slot of the key at `source[start..end)`, of whichever node. */
+  slotOfBytes(source: Buffer, start: number, end: number): number {
+    return xxh32(source.subarray(start, end)) & (this.#slots - 1);
+  }
+
+  /** True for a slot of this node. */
+  serves(slot: number): boolean {
+    return this.#stateOf(slot) !== undefined;
   }
 
   stateOfSlot(slot: number): SlotState {

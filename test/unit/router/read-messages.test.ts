@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import * as feeds from '../../../src/wire/feed-messages.ts';
 import * as calls from '../../../src/wire/read-messages.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 200 });
@@ -71,11 +72,41 @@ const codecs: readonly Codec[] = [
   codec(
     'newestByAuthors',
     fc.record({ before: fc.option(place), limit: index, authors: texts }),
-    calls.encodeNewestByAuthors,
-    calls.decodeNewestByAuthors,
+    feeds.encodeNewestByAuthors,
+    feeds.decodeNewestByAuthors,
   ),
-  codec('newestByAuthors answer', fc.array(feedItem), calls.encodeNewestByAuthorsAnswer, (bytes) =>
-    calls.decodeNewestByAuthorsAnswer(bytes),
+  codec('newestByAuthors answer', fc.array(feedItem), feeds.encodeNewestByAuthorsAnswer, (bytes) =>
+    feeds.decodeNewestByAuthorsAnswer(bytes),
+  ),
+  codec(
+    'timeline',
+    fc.record({ before: fc.option(place), limit: index, did: text }),
+    feeds.encodeTimeline,
+    feeds.decodeTimeline,
+  ),
+  codec(
+    'timeline answer',
+    fc.record({
+      own: fc.array(feedItem),
+      followed: fc.array(feedItem),
+      followCount: index,
+      next: text,
+      elsewhere: fc.array(
+        fc.record({ slot: index, count: index, texts: fc.uint8Array().map((bytes) => Buffer.from(bytes)) }),
+      ),
+    }),
+    feeds.encodeTimelineAnswer,
+    (bytes) => {
+      const answer = feeds.openTimelineAnswer(bytes);
+      const itemsOf = (feed: feeds.RawFeed) =>
+        Array.from({ length: feed.count }, (_unused, at) => feeds.feedItemAt(feed, at));
+      return {
+        ...answer,
+        own: itemsOf(answer.own),
+        followed: itemsOf(answer.followed),
+        elsewhere: [...answer.elsewhere],
+      };
+    },
   ),
   codec('opThreads answer', fc.array(texts), calls.encodeOpThreadsAnswer, (bytes) =>
     calls.decodeOpThreadsAnswer(bytes).map((uris) => [...uris]),
@@ -114,7 +145,9 @@ describe.each(codecs)('$name', ({ check, decode }) => {
   });
 
   test('another version is told as such', () => {
-    expect(() => decode(Buffer.from([2, 0, 0]))).toThrow(/version 2 is not 1: routers and nodes differ/);
+    expect(() => decode(Buffer.from([calls.messageVersion + 1, 0, 0]))).toThrow(
+      /version 3 is not 2: routers and nodes differ/,
+    );
   });
 });
 
@@ -127,5 +160,7 @@ test('a probe names only listed DIDs and known kinds', () => {
 });
 
 test('a list that claims more items than it has bytes is refused before any room is made', () => {
-  expect(() => calls.decodeTexts(Buffer.from([1, 255, 255, 63, 0]))).toThrow(/longer than its message/);
+  expect(() => calls.decodeTexts(Buffer.from([calls.messageVersion, 255, 255, 63, 0]))).toThrow(
+    /longer than its message/,
+  );
 });

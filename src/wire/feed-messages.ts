@@ -1,0 +1,213 @@
+/**
+ * The `slot.<name>` calls of timelines: the newest items of many authors, as bytes that a router merges without reading them.
+ *
+ * Owns: places in a feed, lists of feed items, and the two messages that hold them.
+ */
+import { entryTimeBiasMs, writeEntryTime } from '../atproto/entry-time.ts';
+import { ByteWriter } from '../base/bytes.ts';
+import { decodeMessage, encodeMessage } from '../proto/codec.ts';
+import { sizedField } from '../proto/fields.ts';
+import type { BoundedReader } from './bounded-reader.ts';
+import { messageVersion, openMessage, slotCalls } from './read-messages.ts';
+
+/**
+ * A place in a feed that several authors fill: items are ordered by sortMs descending, then by itemUri descending as text.
+ *
+ * Within one author and one millisecond the node that holds the author may keep another fixed order, as long as it goes on
+ * from any place exactly: routers keep the order of each list and compare URIs only between lists.
+ */
+export type FeedPlace = { readonly sortMs: number; readonly itemUri: string };
+
+/** One item of an author feed. `itemUri` is the post's own URI, or the repost's; `postUri` is the post that is shown. */
+export type FeedItem = FeedPlace & { readonly postUri: string };
+
+/** What a page of a feed is asked for: the first `limit` items after `before`, which is exclusive; null means from the newest. */
+export type FeedRange = { readonly before: FeedPlace | null; readonly limit: number };
+
+/** The number of `items` in GetTimelineResponse: lists of items hold such fields, ready to be copied into it. */
+export const timelineItemsField = 1;
+
+/** A list of items as it stands in an answer: where the times are, and where each item's field begins and ends. */
+export type RawFeed = {
+  readonly buffer: Buffer;
+  readonly count: number;
+  /** Sort times in the list's order, as six bytes each. Units: position of the first. */
+  readonly timesAt: number;
+  /** Where the fields begin, and behind them where the last one ends. Units: positions. */
+  readonly fieldStarts: Int32Array;
+};
+
+const timeBytes = 6;
+
+/** Returns the sort time of an item. Units: ms. */
+export function feedTimeMs({ buffer, timesAt }: RawFeed, index: number): number {
+  return buffer.readUIntBE(timesAt + index * timeBytes, timeBytes) - entryTimeBiasMs;
+}
+
+/** Returns an item of a list. */
+export function feedItemAt(feed: RawFeed, index: number): FeedItem {
+  const field = feed.buffer.subarray(feed.fieldStarts[index], feed.fieldStarts[index + 1]);
+  const { uri, repost } = decodeMessage('GetTimelineResponse', field).items[0]!;
+  return { sortMs: feedTimeMs(feed, index), itemUri: repost || uri, postUri: uri };
+}
+
+function readFeed(reader: BoundedReader): RawFeed {
+  const count = reader.count();
+  const timesAt = reader.position;
+  reader.skip(count * timeBytes);
+  const fieldStarts = new Int32Array(count + 1);
+  for (let index = 0; index < count; index++) {
+    fieldStarts[index] = reader.position;
+    if (reader.u8() !== timelineItemsField * 8 + 2) reader.fail('a feed item is no field');
+    reader.skipSized();
+  }
+  fieldStarts[count] = reader.position;
+  return { buffer: reader.buffer, count, timesAt, fieldStarts };
+}
+
+function writeFeed(into: ByteWriter, items: readonly FeedItem[]): void {
+  into.varint(items.length);
+  for (const { sortMs } of items) writeEntryTime(into, sortMs);
+  for (const { itemUri, postUri } of items) {
+    const repost = itemUri === postUri ? '' : itemUri;
+    into.bytes(sizedField(timelineItemsField, encodeMessage('TimelineFeedItem', { uri: postUri, repost })));
+  }
+}
+
+function writeRange(into: ByteWriter, { before, limit }: FeedRange): void {
+  into.u8(messageVersion).varint(limit);
+  if (before === null) into.u8(0);
+  else {
+    writeEntryTime(into.u8(1), before.sortMs);
+    into.text(before.itemUri);
+  }
+}
+
+function readRange(reader: BoundedReader): FeedRange {
+  const limit = reader.varint();
+  const before = reader.u8() === 0 ? null : { sortMs: reader.u48() - entryTimeBiasMs, itemUri: reader.text() };
+  return { before, limit };
+}
+
+/** Asks for the newest feed items (posts and reposts) of all `authors` together. Every author belongs to the called node. */
+export type NewestByAuthorsRequest = FeedRange & { readonly authors: readonly string[] };
+
+/** Writes all of a NewestByAuthorsRequest but its authors: `authorCount` sized texts must follow. */
+export function beginNewestByAuthors(into: ByteWriter, range: FeedRange, authorCount: number): void {
+  writeRange(into, range);
+  into.varint(authorCount);
+}
+
+/** Writes a NewestByAuthorsRequest. */
+export function encodeNewestByAuthors({ authors, ...range }: NewestByAuthorsRequest): Buffer {
+  const into = new ByteWriter();
+  beginNewestByAuthors(into, range, authors.length);
+  for (const author of authors) into.text(author);
+  return into.finish();
+}
+
+/** A NewestByAuthorsRequest whose authors are still bytes: `count` sized texts from `reader.position` on. */
+export type RawNewestByAuthors = FeedRange & { readonly count: number; readonly reader: BoundedReader };
+
+/** Reads a NewestByAuthorsRequest up to its authors, whom a node looks up without making strings. */
+export function openNewestByAuthors(bytes: Uint8Array): RawNewestByAuthors {
+  const reader = openMessage(bytes, slotCalls.newestByAuthors);
+  return { ...readRange(reader), count: reader.count(), reader };
+}
+
+/** Reads a NewestByAuthorsRequest. */
+export function decodeNewestByAuthors(bytes: Uint8Array): NewestByAuthorsRequest {
+  const { before, limit, count, reader } = openNewestByAuthors(bytes);
+  const authors = Array.from({ length: count }, () => reader.text());
+  reader.end();
+  return { before, limit, authors };
+}
+
+/** Writes the answer to a NewestByAuthorsRequest; fewer than `limit` items mean that there are no more. */
+export function encodeNewestByAuthorsAnswer(items: readonly FeedItem[]): Buffer {
+  const into = new ByteWriter().u8(messageVersion);
+  writeFeed(into, items);
+  return into.finish();
+}
+
+/** Opens the answer to a NewestByAuthorsRequest. */
+export function openNewestByAuthorsAnswer(bytes: Uint8Array): RawFeed {
+  const reader = openMessage(bytes, slotCalls.newestByAuthors);
+  const feed = readFeed(reader);
+  reader.end();
+  return feed;
+}
+
+/** Reads the answer to a NewestByAuthorsRequest. */
+export function decodeNewestByAuthorsAnswer(bytes: Uint8Array): FeedItem[] {
+  const feed = openNewestByAuthorsAnswer(bytes);
+  return Array.from({ length: feed.count }, (_unused, index) => feedItemAt(feed, index));
+}
+
+/** Asks the viewer's node for its part of the viewer's timeline, and for whom to ask elsewhere. */
+export type TimelineRequest = FeedRange & { readonly did: string };
+
+/** Writes a TimelineRequest. */
+export function encodeTimeline({ did, ...range }: TimelineRequest): Buffer {
+  const into = new ByteWriter();
+  writeRange(into, range);
+  return into.text(did).finish();
+}
+
+/** Reads a TimelineRequest. */
+export function decodeTimeline(bytes: Uint8Array): TimelineRequest {
+  const reader = openMessage(bytes, slotCalls.timeline);
+  const request = { ...readRange(reader), did: reader.text() };
+  reader.end();
+  return request;
+}
+
+/** Followed DIDs of one slot: `count` sized texts. */
+export type SlotFollows = { readonly slot: number; readonly count: number; readonly texts: Buffer };
+
+/**
+ * The viewer's node's part of a timeline. Shape: `own` and `followed` hold up to `limit` items each, of the viewer and of those whom it follows
+ * and this node serves; `elsewhere` are the other followed DIDs, without the viewer. `followCount` counts all on this page of follows,
+ * and `next` is the token of the following page for FollowsOfRequest, '' when there is none.
+ */
+export type TimelineAnswer<Feed> = {
+  readonly own: Feed;
+  readonly followed: Feed;
+  readonly followCount: number;
+  readonly next: string;
+  readonly elsewhere: readonly SlotFollows[];
+};
+
+/** Writes what stands behind the two lists of a TimelineAnswer. */
+export function writeTimelineFollows(
+  into: ByteWriter,
+  { followCount, next, elsewhere }: Omit<TimelineAnswer<unknown>, 'own' | 'followed'>,
+): void {
+  into.varint(followCount).text(next).varint(elsewhere.length);
+  for (const { slot, count, texts } of elsewhere) into.varint(slot).varint(count).sized(texts);
+}
+
+/** Writes a TimelineAnswer. */
+export function encodeTimelineAnswer(answer: TimelineAnswer<readonly FeedItem[]>): Buffer {
+  const into = new ByteWriter().u8(messageVersion);
+  writeFeed(into, answer.own);
+  writeFeed(into, answer.followed);
+  writeTimelineFollows(into, answer);
+  return into.finish();
+}
+
+/** Reads a TimelineAnswer; its lists and DIDs alias the source. */
+export function openTimelineAnswer(bytes: Uint8Array): TimelineAnswer<RawFeed> {
+  const reader = openMessage(bytes, slotCalls.timeline);
+  const own = readFeed(reader);
+  const followed = readFeed(reader);
+  const followCount = reader.varint();
+  const next = reader.text();
+  const elsewhere = Array.from({ length: reader.count() }, () => ({
+    slot: reader.varint(),
+    count: reader.varint(),
+    texts: reader.sized(),
+  }));
+  reader.end();
+  return { own, followed, followCount, next, elsewhere };
+}
