@@ -27,6 +27,11 @@ const setBytes = setWords * 4;
 const bytesOfSet = 256;
 /** Larger records are read from storage each time. Units: bytes of one entry. */
 const entryBytesMax = 32 * 1024;
+/**
+ * Once the ring is full, one record is kept for so many that are asked for again. Those that are asked for often get in all the same, and
+ * where more records are asked for than there is room, little is spent on bringing in what is pushed out before it is asked for.
+ */
+const askedAgainOfKept = 8;
 /** Positions count up through all laps of the ring; past this the cache begins anew. */
 const positionMax = 2 ** 31 - 1;
 
@@ -64,6 +69,7 @@ export class RecordCache {
   #next = 0;
   /** Positions below this have been overwritten. Never 0, which means none. */
   #oldest = 0;
+  #askedAgainCount = 0;
   readonly #stateBySlot: (SlotState | undefined)[] = [];
 
   /** `bytesMax` is for ring and table together; 0 remembers nothing. */
@@ -92,7 +98,7 @@ export class RecordCache {
       return true;
     }
     this.missCount++;
-    this.isWanted = !this.#noteAsked(hash);
+    this.isWanted = !this.#noteAsked(hash) && this.#isAdmitted();
     return false;
   }
 
@@ -129,6 +135,13 @@ export class RecordCache {
     if (this.#ringUnits === 0) return;
     if (hashes === null) this.#startAnew();
     else for (const hash of hashes) this.#forgetHash(hashIn(slot, hash));
+  }
+
+  /** Once the ring is full, only a share of what is asked for again takes the place of something else. */
+  #isAdmitted(): boolean {
+    if (this.#oldest === 1) return true;
+    this.#askedAgainCount = (this.#askedAgainCount + 1) % askedAgainOfKept;
+    return this.#askedAgainCount === 0;
   }
 
   #forgetHash(hash: number): void {

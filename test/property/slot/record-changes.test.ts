@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../../src/base/seeded-random.ts';
+import { jsonOfRow } from '../../../src/slot/applied-record.ts';
+import { AnswerWriter } from '../../../src/slot/read/answer-writer.ts';
+import { RecordCache } from '../../../src/slot/read/record-cache.ts';
+import { StoredRecords } from '../../../src/slot/read/stored-records.ts';
+import { changedRecordsNamedMax, hashOfRecordKey, RecordChanges } from '../../../src/slot/record-changes.ts';
+import { decodeRecordRow } from '../../../src/slot/record-row.ts';
+import type { Slot } from '../../../src/slot/slot.ts';
+import { type SlotState, tableCode, tableOfKey } from '../../../src/slot/slot-state.ts';
+import { makeHistory } from '../../simulation/history.ts';
+import { SlotCluster } from '../../support/slot-cluster.ts';
+
+/** Every record row of a slot, by its key in hexadecimal. */
+function recordRows({ rows }: SlotState): Map<string, Buffer> {
+  const found = new Map<string, Buffer>();
+  for (const { key, value } of rows.scan({ start: Buffer.from([0]), end: Buffer.alloc(8, 255) })) {
+    if (tableOfKey(key) === tableCode.record) found.set(key.toString('hex'), value);
+  }
+  return found;
+}
+
+/** Keys whose rows differ, in hexadecimal. */
+function changedKeys(before: ReadonlyMap<string, Buffer>, after: ReadonlyMap<string, Buffer>): string[] {
+  return [...new Set([...before.keys(), ...after.keys()])].filter((key) => {
+    const [old, now] = [before.get(key), after.get(key)];
+    return old === undefined || now === undefined || !old.equals(now);
+  });
+}
+
+function answerOf(records: StoredRecords, state: SlotState, key: Buffer): string {
+  const into = new AnswerWriter();
+  const flags = records.write(into, 1, state, key);
+  return `${flags} ${into.copy().toString('hex')}`;
+}
+
+/** The JSON that a batched read answers with; undefined for no record. */
+function jsonOf(records: StoredRecords, state: SlotState, key: Buffer): string | undefined {
+  const row = records.fetch(state, key);
+  const { bytes, jsonStart, jsonEnd } = records.cache;
+  if (row === null) return bytes.utf8Slice(jsonStart, jsonEnd);
+  return row === undefined ? undefined : jsonOfRow(decodeRecordRow(Buffer.copyBytesFrom(row, 0, row.length)));
+}
+
+/** One slot, watched as it changes. */
+class WatchedSlot {
+  readonly state: SlotState;
+  readonly index: number;
+  rows: ReadonlyMap<string, Buffer> = new Map();
+
+  constructor({ state, index }: Slot) {
+    this.state = state;
+    this.index = index;
+  }
+
+  /** Checks that what changed was noted, and passes the notes on. Returns how many rows were changed and removed. */
+  follow(cache: RecordCache): { changed: number; removed: number } {
+    const before = this.rows;
+    this.rows = recordRows(this.state);
+    const { records } = this.state.takeChanges();
+    const noted = new Set(records);
+    const changed = changedKeys(before, this.rows);
+    expect(changed.filter((key) => !noted.has(hashOfRecordKey(Buffer.from(key, 'hex'))))).toEqual([]);
+    cache.forget(this.index, records);
+    const removed = changed.filter((key) => !this.rows.has(key)).length;
+    return { changed: changed.filter((key) => before.has(key)).length - removed, removed };
+  }
+}
+
+describe('changes of records', () => {
+  it('are noted wherever a row is written, so that what is remembered is what is stored', async () => {
+    const counts = { changed: 0, removed: 0 };
+    const remembering = new StoredRecords(new RecordCache(256 * 1024));
+    const plain = new StoredRecords(new RecordCache(0));
+    for (let seed = 1; seed <= 4; seed++) {
+      const cluster = SlotCluster.open({ slots: 2, random: seededRandom(seed) });
+      const watched = cluster.slots.map((slot) => new WatchedSlot(slot));
+      const seenKeys = cluster.slots.map(() => new Set<string>());
+      for (const entry of makeHistory({ random: seededRandom(seed), name: `c${seed}`, steps: 150 }).entries) {
+        cluster.append(entry).settle();
+        for (const slot of watched) {
+          const { changed, removed } = slot.follow(remembering.cache);
+          counts.changed += changed;
+          counts.removed += removed;
+          for (const key of slot.rows.keys()) seenKeys[slot.index]!.add(key);
+          for (const text of seenKeys[slot.index]!) {
+            const key = Buffer.from(text, 'hex');
+            expect(answerOf(remembering, slot.state, key)).toBe(answerOf(plain, slot.state, key));
+            expect(jsonOf(remembering, slot.state, key)).toBe(jsonOf(plain, slot.state, key));
+          }
+        }
+      }
+      await cluster[Symbol.asyncDispose]();
+    }
+    expect(counts.changed).toBeGreaterThan(50);
+    expect(counts.removed).toBeGreaterThan(50);
+    const { hitCount, missCount } = remembering.cache;
+    expect(hitCount).toBeGreaterThan(missCount);
+  }, 120_000);
+
+  it('are too many to name past a bound', () => {
+    const changes = new RecordChanges();
+    const note = (count: number): void => {
+      for (let number = 0; number < count; number++) {
+        const key = Buffer.alloc(8);
+        key.writeUInt32BE(number);
+        changes.note(key);
+        changes.note(key);
+      }
+    };
+    note(changedRecordsNamedMax);
+    expect(changes.take()).toHaveLength(changedRecordsNamedMax);
+    note(changedRecordsNamedMax + 1);
+    expect(changes.take()).toBeNull();
+    note(3);
+    expect(changes.take()).toHaveLength(3);
+    expect(changes.take()).toHaveLength(0);
+  });
+});
