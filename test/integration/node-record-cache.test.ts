@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { cidOfBlock } from '../../src/atproto/cid.ts';
+import type { Entry, RepoOp } from '../../src/atproto/entry.ts';
+import { RemoteLog } from '../../src/log/remote-log.ts';
+import { createRegistry, type Registry } from '../../src/metrics/registry.ts';
+import { type RunningNode, startNode } from '../../src/node/node-process.ts';
+import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
+import { parseShardMap } from '../../src/shardmap/shard-map.ts';
+import { NodeClient } from '../../src/wire/node-client.ts';
+import { decodeRecordBatchAnswer, encodeRecordBatchRequest, recordBatchMethod } from '../../src/wire/record-batch.ts';
+
+const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+const post = { collection: 'app.bsky.feed.post', rkey: '3k2aaaaaaaa22' };
+const uri = `at://${did}/${post.collection}/${post.rkey}`;
+const createdAt = '2026-01-01T00:00:00.000Z';
+
+let folder: string;
+let registry: Registry;
+let node: RunningNode;
+let client: NodeClient;
+let log: RemoteLog;
+
+function mapJson(port: number): object {
+  const shards = [{ name: 's0', primary: 'n0', slots: ['0-3'] }];
+  return { epoch: 1, slots: 4, nodes: { n0: { host: '127.0.0.1', port } }, shards };
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'skyshard-record-cache-'));
+  registry = createRegistry();
+  node = await startNode({
+    name: 'n0',
+    mapJson: mapJson(0),
+    dataDir: folder,
+    host: '127.0.0.1',
+    port: 0,
+    slotMapBytes: 2 ** 28,
+    lingerMs: 1,
+    applyThreads: 1,
+    prefetchReads: false,
+    recordCacheMib: 1,
+    adminToken: null,
+    clusterToken: null,
+    registry,
+  });
+  const map = parseShardMap(mapJson(node.port));
+  client = new NodeClient({ map });
+  log = new RemoteLog({ caller: client, map: () => map, lingerMs: 1 });
+});
+
+afterEach(async () => {
+  await log[Symbol.asyncDispose]();
+  await client[Symbol.asyncDispose]();
+  await node.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+let revNumber = 0;
+
+/** Writes an entry; resolves as any writer's append does, once the entry is applied and on disk. */
+async function write(entry: Entry & { did: string }): Promise<void> {
+  await log.append(entry.did, entry);
+}
+
+async function commit(op: Pick<RepoOp, 'action' | 'collection' | 'rkey'>, record: object | null): Promise<string> {
+  const json = record === null ? '' : JSON.stringify({ $type: op.collection, createdAt, ...record });
+  const cid = record === null ? '' : cidOfBlock(Buffer.from(json)).text;
+  const rev = `3l2aaaaaaa${String.fromCharCode(97 + revNumber++)}22`;
+  const timeMs = Date.UTC(2026, 0, 2);
+  await write({ kind: 'commit', did, rev, since: null, timeMs, ops: [{ ...op, cid, json }] });
+  return json;
+}
+
+async function ask(method: string, payload: Uint8Array): Promise<Uint8Array> {
+  return client.call({ node: 'n0', method, payload, timeoutMs: 10_000 });
+}
+
+/** Returns the post as both reads answer with it, after asking often enough for it to be remembered. */
+async function read() {
+  const request = encodeMessage('GetPostRecordsRequest', { uris: [uri] });
+  for (let time = 0; ; time++) {
+    const [json] = decodeRecordBatchAnswer(await ask(recordBatchMethod, encodeRecordBatchRequest([uri])));
+    const { records, meta } = decodeMessage('GetPostRecordsResponse', await ask('bsky.GetPostRecords', request));
+    const record = records[0]!;
+    const text = Buffer.from(record.record).toString();
+    expect(json === null ? 'null' : json?.toString()).toBe(text);
+    if (time === 2) return { text, takedownRef: record.takedownRef, hasThreadGate: meta[0]!.hasThreadGate };
+  }
+}
+
+function metric(name: string): number {
+  const line = registry
+    .prometheusText()
+    .split('\n')
+    .find((text) => text.startsWith(`skyshard_node_record_cache_${name} `));
+  return Number(line?.split(' ')[1]);
+}
+
+/** Changes something and reads at once; what was there before had been answered from memory. */
+async function readAfter(change: () => Promise<unknown>) {
+  const hits = metric('hits');
+  await read();
+  expect(metric('hits')).toBeGreaterThan(hits);
+  await change();
+  return read();
+}
+
+it('shows updates, gates, takedowns and deletes of remembered records at once', async () => {
+  const first = await commit({ action: 'create', ...post }, { text: 'first' });
+  expect(await read()).toEqual({ text: first, takedownRef: '', hasThreadGate: false });
+  for (let turn = 0; turn < 5; turn++) {
+    let json = '';
+    const update = async () => {
+      json = await commit({ action: 'update', ...post }, { text: `turn ${turn}` });
+    };
+    expect(await readAfter(update)).toMatchObject({ text: json });
+  }
+  const gate = { collection: 'app.bsky.feed.threadgate', rkey: post.rkey };
+  expect(await readAfter(() => commit({ action: 'create', ...gate }, { post: uri }))).toMatchObject({
+    hasThreadGate: true,
+  });
+  expect(await readAfter(() => commit({ action: 'delete', ...gate }, null))).toMatchObject({ hasThreadGate: false });
+  const takedown = (ref: string | null) => () =>
+    write({ kind: 'private', did, write: { type: 'record-takedown', ...post, ref } });
+  expect(await readAfter(takedown('mod-1'))).toMatchObject({ takedownRef: 'mod-1' });
+  expect(await readAfter(takedown(null))).toMatchObject({ takedownRef: '' });
+  expect(await readAfter(() => commit({ action: 'delete', ...post }, null))).toMatchObject({ text: 'null' });
+});
+
+it('shows at once that a deleted account has no records', async () => {
+  await commit({ action: 'create', ...post }, { text: 'there' });
+  await read();
+  const remove = () => write({ kind: 'account', did, active: false, status: 'deleted', timeMs: Date.UTC(2026, 0, 3) });
+  expect(await readAfter(remove)).toMatchObject({ text: 'null' });
+});
+
+it('says how much memory is set aside for records, hits and misses', async () => {
+  await commit({ action: 'create', ...post }, { text: 'there' });
+  await read();
+  expect(metric('bytes')).toBe(2 ** 20);
+  // The second ask brings the record into memory.
+  expect([metric('misses'), metric('hits')]).toEqual([2, 4]);
+});
