@@ -1,7 +1,7 @@
 import type { ActorCache } from '../slot/read/actor-cache.ts';
 import type { AnswerWriter } from '../slot/read/answer-writer.ts';
+import type { EdgeCache } from '../slot/read/edge-cache.ts';
 import type { FeedCache } from '../slot/read/feed-cache.ts';
-import type { FollowCache } from '../slot/read/follow-cache.ts';
 import type { RowFinder } from '../slot/read/row-finder.ts';
 import type { SlotLookup } from '../slot/read/slot-lookup.ts';
 import type { StoredRecords } from '../slot/read/stored-records.ts';
@@ -13,7 +13,7 @@ export type ReadContext = {
   readonly finder: RowFinder;
   readonly feeds: FeedCache;
   readonly actors: ActorCache;
-  readonly follows: FollowCache;
+  readonly edges: EdgeCache;
   readonly records: StoredRecords;
   readonly timelines: TimelineFollows;
   /** One answer at a time: handlers are synchronous. */

@@ -1,10 +1,9 @@
 /** Reads of edges: follows, blocks, likes, reposts, quotes, and the probes behind relationships. */
-import { didLengthMax } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/entry.ts';
 import { ByteWriter } from '../base/bytes.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
 import { decodeMessage } from '../proto/codec.ts';
 import { AnswerWriter } from '../slot/read/answer-writer.ts';
+import type { EdgeCache } from '../slot/read/edge-cache.ts';
 import {
   subjectRef,
   writeActorLikes,
@@ -16,38 +15,18 @@ import {
 import {
   actorSubject,
   recordSubject,
-  rkeyOfActorEdge,
   writeEdgesToSubjects,
   writeFollowedDids,
+  writeFollowersAmong,
+  writeProbed,
 } from '../slot/read/edge-probes.ts';
-import { followSubject } from '../slot/read/follow-cache.ts';
 import type { PageRequest } from '../slot/read/page.ts';
 import type { SlotState } from '../slot/slot-state.ts';
+import type { BoundedReader } from '../wire/bounded-reader.ts';
+import { openFollowersAmong, openProbes } from '../wire/edge-messages.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
-import {
-  decodeFollowsOf,
-  decodeProbeEdges,
-  encodeFollowersAmongAnswer,
-  encodeTexts,
-  messageVersion,
-  openFollowersAmong,
-  probeKind,
-  slotCalls,
-} from '../wire/read-messages.ts';
+import { decodeFollowsOf, messageVersion, slotCalls } from '../wire/read-messages.ts';
 import type { ReadContext } from './read-context.ts';
-
-/** Subjects times candidates of one `slot.followersAmong` beyond this are refused. */
-const probesMax = 2_000_000;
-const kindOfProbe = { [probeKind.follow]: 'follow', [probeKind.block]: 'block' } as const;
-
-function probeEdges({ lookup }: ReadContext, payload: Uint8Array): Uint8Array {
-  const { dids, probes } = decodeProbeEdges(payload);
-  return encodeTexts(
-    probes.map(({ owner, kind, subject }) =>
-      rkeyOfActorEdge(lookup.stateOf(dids[owner]!), dids[owner]!, kindOfProbe[kind], dids[subject]!),
-    ),
-  );
-}
 
 const textsWriter = new AnswerWriter();
 
@@ -63,23 +42,15 @@ function followsOf({ lookup }: ReadContext, payload: Uint8Array): Uint8Array {
   return answer;
 }
 
-function followersAmong({ follows }: ReadContext, payload: Uint8Array): Uint8Array {
-  const { subjects, count, reader } = openFollowersAmong(payload);
-  if (subjects.length * count > probesMax) {
-    throw new DataPlaneError('ResourceExhausted', `${slotCalls.followersAmong}: more than ${probesMax} probes`);
-  }
-  const found: number[][] = subjects.map(() => []);
-  // What no key can hold is followed by nobody.
-  const asked = subjects.flatMap((did, index) => (did.length > didLengthMax ? [] : [index]));
-  const askedSubjects = asked.map((index) => followSubject(subjects[index]!));
-  for (let candidate = 0; candidate < count; candidate++) {
-    const start = reader.sizedRange();
-    follows.subjectsFollowedBy(reader.buffer, start, reader.position, askedSubjects, (at) => {
-      found[asked[at]!]!.push(candidate);
-    });
-  }
-  reader.end();
-  return encodeFollowersAmongAnswer(found);
+/** Answers a call between router and node, whose answer begins with the version of the messages. */
+function answered(
+  { answer, edges }: ReadContext,
+  reader: BoundedReader,
+  write: (into: AnswerWriter, cache: EdgeCache, reader: BoundedReader) => void,
+): Buffer {
+  answer.clear().varint(messageVersion);
+  write(answer, edges, reader);
+  return answer.copy();
 }
 
 type SubjectRequest =
@@ -183,8 +154,8 @@ export function graphReads(context: ReadContext): Map<string, CallHandler> {
     ['bsky.GetLikesBySubjectSorted', bySubject(context, 'GetLikesBySubjectSortedRequest', 'like')],
     ['bsky.GetRepostsBySubject', bySubject(context, 'GetRepostsBySubjectRequest', 'repost')],
     ['bsky.GetQuotesBySubjectSorted', bySubject(context, 'GetQuotesBySubjectSortedRequest', 'quote')],
-    [slotCalls.probeEdges, (payload) => probeEdges(context, payload)],
+    [slotCalls.probeEdges, (payload) => answered(context, openProbes(payload), writeProbed)],
     [slotCalls.followsOf, (payload) => followsOf(context, payload)],
-    [slotCalls.followersAmong, (payload) => followersAmong(context, payload)],
+    [slotCalls.followersAmong, (payload) => answered(context, openFollowersAmong(payload), writeFollowersAmong)],
   ]);
 }

@@ -8,8 +8,8 @@
 import { ActorCache } from '../slot/read/actor-cache.ts';
 import { actorInfo } from '../slot/read/actor-infos.ts';
 import { AnswerWriter } from '../slot/read/answer-writer.ts';
+import { EdgeCache } from '../slot/read/edge-cache.ts';
 import { FeedCache } from '../slot/read/feed-cache.ts';
-import { FollowCache } from '../slot/read/follow-cache.ts';
 import { RecordCache } from '../slot/read/record-cache.ts';
 import { RowFinder } from '../slot/read/row-finder.ts';
 import { SlotLookup } from '../slot/read/slot-lookup.ts';
@@ -33,7 +33,7 @@ export type ReadOptions = {
   readonly refreshReads: (slot: number) => void;
   /** Reads pages on another thread first, in methods that ask for many rows. */
   readonly prefetchReads?: boolean;
-  /** Owners whose info, as many whose newest feed items, and as many whose follows are remembered. */
+  /** Owners whose info, as many whose newest feed items, and as many whose follows and blocks are remembered. */
   readonly ownersCached?: number;
   /** Memory for remembered records; 0 remembers none. Units: bytes. */
   readonly recordCacheBytes: number;
@@ -57,7 +57,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
     finder: new RowFinder(lookup),
     feeds: new FeedCache(lookup, options.ownersCached),
     actors: new ActorCache(lookup, actorInfo, options.ownersCached),
-    follows: new FollowCache(lookup, options.ownersCached),
+    edges: new EdgeCache(lookup, options.ownersCached),
     records: new StoredRecords(new RecordCache(options.recordCacheBytes)),
     timelines: new TimelineFollows(lookup, options.ownersCached),
     answer: new AnswerWriter(),
@@ -76,7 +76,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
       options.refreshReads(slot);
       context.feeds.forget(slot, changes.owners);
       context.actors.forget(slot, changes.owners);
-      context.follows.forget(slot, changes.owners);
+      context.edges.forget(slot, changes.owners);
       context.records.cache.forget(slot, changes.records);
       context.timelines.forget(slot, changes.owners);
     },

@@ -1,82 +1,87 @@
 /**
  * Probes of outgoing edges, each in the slot of the edge's owner, gathered into one message a node.
  *
- * Every relation is asked in its own direction: "does A block B" in A's slot, "does B block A" in B's.
+ * Every relation is asked in its own direction: "does A block B" in A's slot, "does B block A" in B's. DIDs stay bytes of the request.
  */
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import {
-  decodeTexts,
-  type EdgeProbe,
-  encodeProbeEdges,
-  type ProbeKind,
-  probeKind,
-  slotCalls,
-} from '../wire/read-messages.ts';
+import { varintBytes, writeVarint } from '../proto/fields.ts';
+import { wireType } from '../proto/message-decoder.ts';
+import { type EdgeProbe, encodeProbes, openProbesAnswer, probeKind } from '../wire/edge-messages.ts';
+import { slotCalls } from '../wire/read-messages.ts';
 import type { FanOut } from './fan-out.ts';
-import { slotOfDidText } from './slot-finder.ts';
+import { slotOfDid } from './slot-finder.ts';
 
-const collectionOfKind: { readonly [Kind in ProbeKind]: string } = {
-  [probeKind.follow]: 'app.bsky.graph.follow',
-  [probeKind.block]: 'app.bsky.graph.block',
+/** What stands between the DID and the rkey of an edge's URI. */
+const pathByKind: { readonly [kind: number]: Buffer } = {
+  [probeKind.follow]: Buffer.from('/app.bsky.graph.follow/'),
+  [probeKind.block]: Buffer.from('/app.bsky.graph.block/'),
 };
+const uriHead = Buffer.from('at://');
+/** Places for rkeys in each ticket: as many as the greatest kind. */
+const placesPerTicket = Math.max(...Object.values(probeKind));
 
-/** What is asked of one node. `indexOf` gives the place of a DID in `dids` by its id, -1 while it has none. */
+/** What is asked of one node. */
 type NodeProbes = {
   readonly node: number;
-  readonly dids: string[];
-  readonly indexOf: number[];
+  /** Ids of the DIDs that its message lists. */
+  readonly listed: number[];
+  /** Place of a DID in `listed` by its id, -1 while it has none. */
+  readonly placeOf: Int32Array;
   readonly probes: EdgeProbe[];
   /** Where the answers go. */
   readonly tickets: number[];
 };
 
-/** Gathers probes, asks them once, then tells their outcomes by ticket. */
+/** Gathers probes, asks them once, then writes the URIs of the edges that were found, by ticket and kind. */
 export class EdgeProbes {
   readonly #fanOut: FanOut;
-  readonly #batchByNode: (NodeProbes | undefined)[] = [];
-  readonly #idByDid = new Map<string, number>();
-  readonly #dids: string[] = [];
+  readonly #source: Buffer;
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
   /** By the id of a DID; -1 for what is no DID. */
   readonly #nodes: number[] = [];
-  /** By ticket. */
+  readonly #batchByNode: (NodeProbes | undefined)[] = [];
+  /** Ids, by ticket. */
   readonly #owners: number[] = [];
-  readonly #kinds: ProbeKind[] = [];
-  #rkeys: string[] = [];
+  /** By ticket and kind: the answer that holds the rkey and where it stands there; an empty place for no edge. */
+  readonly #answers: Buffer[] = [];
+  #rkeyStarts = new Int32Array(0);
+  #rkeyEnds = new Int32Array(0);
 
-  constructor(fanOut: FanOut) {
+  /** `request` is copied, since it must not be kept. */
+  constructor(fanOut: FanOut, request: Buffer) {
     this.#fanOut = fanOut;
+    this.#source = Buffer.from(request);
   }
 
-  /** Returns the id by which probes name a DID. */
-  did(did: string): number {
-    const known = this.#idByDid.get(did);
-    if (known !== undefined) return known;
-    const id = this.#dids.push(did) - 1;
-    this.#idByDid.set(did, id);
-    const slot = slotOfDidText(did, this.#fanOut.map.slots);
+  /** Returns the id by which probes name the DID at `start..end` of the request. All are named before the first probe. */
+  did(start: number, end: number): number {
+    const slot = slotOfDid(this.#source, start, end, this.#fanOut.map.slots);
     this.#nodes.push(slot < 0 ? -1 : this.#fanOut.nodeBySlot[slot]!);
-    return id;
+    this.#starts.push(start);
+    return this.#ends.push(end) - 1;
   }
 
-  #place(batch: NodeProbes, id: number): number {
-    const { indexOf, dids } = batch;
-    while (indexOf.length <= id) indexOf.push(-1);
-    if (indexOf[id]! < 0) indexOf[id] = dids.push(this.#dids[id]!) - 1;
-    return indexOf[id]!;
+  #place({ placeOf, listed }: NodeProbes, id: number): number {
+    if (placeOf[id]! < 0) placeOf[id] = listed.push(id) - 1;
+    return placeOf[id]!;
   }
 
-  /** Returns the ticket of a probe; owner and subject are ids. What is no DID has no edges, as on the official plane. */
-  add(owner: number, kind: ProbeKind, subject: number): number {
+  /**
+   * Returns the ticket of a probe for edges of some kinds; owner and subject are ids.
+   *
+   * What is no DID has no edges, as on the official plane.
+   */
+  add(owner: number, kinds: number, subject: number): number {
     const ticket = this.#owners.push(owner) - 1;
-    this.#kinds.push(kind);
     const node = this.#nodes[owner]!;
     if (node < 0 || this.#nodes[subject]! < 0) return ticket;
     let batch = this.#batchByNode[node];
     if (batch === undefined) {
-      batch = { node, dids: [], indexOf: [], probes: [], tickets: [] };
+      const placeOf = new Int32Array(this.#nodes.length).fill(-1);
+      batch = { node, listed: [], placeOf, probes: [], tickets: [] };
       this.#batchByNode[node] = batch;
     }
-    batch.probes.push({ owner: this.#place(batch, owner), kind, subject: this.#place(batch, subject) });
+    batch.probes.push({ owner: this.#place(batch, owner), kinds, subject: this.#place(batch, subject) });
     batch.tickets.push(ticket);
     return ticket;
   }
@@ -84,26 +89,61 @@ export class EdgeProbes {
   /** Asks the nodes. */
   async ask(deadlineMs: number): Promise<void> {
     const batches = this.#batchByNode.filter((batch) => batch !== undefined);
-    const questions = batches.map((batch) => ({ node: batch.node, payload: encodeProbeEdges(batch) }));
+    const dids = { source: this.#source, starts: this.#starts, ends: this.#ends };
+    const questions = batches.map(({ node, listed, probes }) => ({
+      node,
+      payload: encodeProbes(dids, listed, probes),
+    }));
     const answers = await this.#fanOut.askAll(slotCalls.probeEdges, questions, deadlineMs);
-    this.#rkeys = new Array<string>(this.#owners.length).fill('');
-    for (let index = 0; index < batches.length; index++) {
-      const { tickets } = batches[index]!;
-      const rkeys = decodeTexts(answers[index]!);
-      if (rkeys.length !== tickets.length) {
-        throw new DataPlaneError(
-          'Internal',
-          `${slotCalls.probeEdges}: ${rkeys.length} answers to ${tickets.length} probes`,
-        );
-      }
-      for (let at = 0; at < tickets.length; at++) this.#rkeys[tickets[at]!] = rkeys[at]!;
-    }
+    const places = this.#owners.length * placesPerTicket;
+    this.#rkeyStarts = new Int32Array(places);
+    this.#rkeyEnds = new Int32Array(places);
+    for (let index = 0; index < batches.length; index++) this.#takeAnswer(batches[index]!, answers[index]!);
   }
 
-  /** Returns the URI of the edge's record, or '' when there is none. */
-  uri(ticket: number): string {
-    const rkey = this.#rkeys[ticket]!;
-    if (rkey === '') return '';
-    return `at://${this.#dids[this.#owners[ticket]!]!}/${collectionOfKind[this.#kinds[ticket]!]}/${rkey}`;
+  /** Errors: DataPlaneError `Internal` when the node answered too few or too many. */
+  #takeAnswer({ probes, tickets }: NodeProbes, answer: Uint8Array): void {
+    const reader = openProbesAnswer(answer);
+    for (let index = 0; index < tickets.length; index++) {
+      const ticket = tickets[index]!;
+      const { kinds } = probes[index]!;
+      for (let kind = 1; kind <= kinds; kind *= 2) {
+        if ((kinds & kind) === 0) continue;
+        const at = ticket * placesPerTicket + kind - 1;
+        this.#rkeyStarts[at] = reader.sizedRange();
+        this.#rkeyEnds[at] = reader.position;
+      }
+      this.#answers[ticket] = reader.buffer;
+    }
+    reader.end();
+  }
+
+  /** Returns the bytes of the URI of the record that makes an edge, 0 when there is none. `kind` is one bit. */
+  uriBytes(ticket: number, kind: number): number {
+    const at = ticket * placesPerTicket + kind - 1;
+    const rkeyBytes = this.#rkeyEnds[at]! - this.#rkeyStarts[at]!;
+    if (rkeyBytes === 0) return 0;
+    const owner = this.#owners[ticket]!;
+    return uriHead.length + this.#ends[owner]! - this.#starts[owner]! + pathByKind[kind]!.length + rkeyBytes;
+  }
+
+  /** Returns the bytes of the field that `writeUriField` writes. */
+  uriFieldBytes(ticket: number, kind: number): number {
+    const bytes = this.uriBytes(ticket, kind);
+    return bytes === 0 ? 0 : 1 + varintBytes(bytes) + bytes;
+  }
+
+  /** Writes the URI as a field, nothing when there is no edge. Returns the position behind it. Shape: `number` is below 16. */
+  writeUriField(into: Buffer, position: number, number: number, ticket: number, kind: number): number {
+    const bytes = this.uriBytes(ticket, kind);
+    if (bytes === 0) return position;
+    const owner = this.#owners[ticket]!;
+    const rkeyAt = ticket * placesPerTicket + kind - 1;
+    let at = writeVarint(into, position, number * 8 + wireType.sized);
+    at = writeVarint(into, at, bytes);
+    at += uriHead.copy(into, at);
+    at += this.#source.copy(into, at, this.#starts[owner]!, this.#ends[owner]!);
+    at += pathByKind[kind]!.copy(into, at);
+    return at + this.#answers[ticket]!.copy(into, at, this.#rkeyStarts[rkeyAt]!, this.#rkeyEnds[rkeyAt]!);
   }
 }

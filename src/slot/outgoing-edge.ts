@@ -56,9 +56,9 @@ export function actorEdgeSubjectKeyRest(kind: EdgeKind, did: string): Buffer {
   return valueWriter.finish();
 }
 
-/** Serving threads remember whom an owner follows, and must hear when that changes. */
+/** Serving threads remember whom an owner follows and blocks, and must hear when that changes. */
 function noteChange(state: SlotState, owner: number, kind: EdgeKind): void {
-  if (kind === 'follow') state.touchedOwners.add(owner);
+  if (kind === 'follow' || kind === 'block') state.touchedOwners.add(owner);
 }
 
 function duplicatePrefix(owner: number, kind: EdgeKind, subject: EdgeSubject): Buffer {

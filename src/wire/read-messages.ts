@@ -10,11 +10,11 @@ import { BoundedReader } from './bounded-reader.ts';
 
 /** Method names of the calls. */
 export const slotCalls = {
-  /** ProbeEdgesRequest → texts: for each probe the rkey of the owner's record of that kind, or '' when there is none. */
+  /** ProbeEdgesRequest → for each probe and each of its kinds the rkey of the owner's record, see edge-messages.ts. */
   probeEdges: 'slot.probeEdges',
   /** FollowsOfRequest → FollowsOfAnswer. */
   followsOf: 'slot.followsOf',
-  /** FollowersAmongRequest → FollowersAmongAnswer. */
+  /** FollowersAmongRequest → FollowersAmongAnswer, see edge-messages.ts. */
   followersAmong: 'slot.followersAmong',
   /** TimelineRequest, to the viewer's node → TimelineAnswer. */
   timeline: 'slot.timeline',
@@ -70,42 +70,6 @@ export function decodeTexts(bytes: Uint8Array): string[] {
   return texts;
 }
 
-/** What a probe looks for among the outgoing edges of its owner. Codes 3 to 5 are kept for mutes and list subscriptions. */
-export const probeKind = { follow: 1, block: 2 } as const;
-/** A code of probeKind. */
-export type ProbeKind = (typeof probeKind)[keyof typeof probeKind];
-
-/** Asks for outgoing edges: does the owner's slot hold an edge of this kind to the subject? */
-export type EdgeProbe = { readonly owner: number; readonly kind: ProbeKind; readonly subject: number };
-
-/** Owners and subjects are indexes into `dids`. Every owner belongs to the called node; subjects need not. */
-export type ProbeEdgesRequest = { readonly dids: readonly string[]; readonly probes: readonly EdgeProbe[] };
-
-/** Writes a ProbeEdgesRequest. */
-export function encodeProbeEdges({ dids, probes }: ProbeEdgesRequest): Buffer {
-  const into = writeTexts(begin(), dids).varint(probes.length);
-  for (const probe of probes) into.varint(probe.owner).u8(probe.kind).varint(probe.subject);
-  return into.finish();
-}
-
-/** Reads a ProbeEdgesRequest. */
-export function decodeProbeEdges(bytes: Uint8Array): ProbeEdgesRequest {
-  const reader = openMessage(bytes, slotCalls.probeEdges);
-  const dids = reader.texts();
-  const count = reader.count();
-  const probes: EdgeProbe[] = new Array(count);
-  for (let index = 0; index < count; index++) {
-    const owner = reader.varint();
-    const kind = reader.u8();
-    const subject = reader.varint();
-    if (owner >= dids.length || subject >= dids.length) reader.fail('a probe names a DID that is not listed');
-    if (kind !== probeKind.follow && kind !== probeKind.block) reader.fail(`kind ${kind} is unknown`);
-    probes[index] = { owner, kind: kind as ProbeKind, subject };
-  }
-  reader.end();
-  return { dids, probes };
-}
-
 /** One page of whom a DID follows, in an order that means nothing but holds from page to page. `after` is '' or the `next` of the page before. */
 export type FollowsOfRequest = { readonly did: string; readonly after: string; readonly limit: number };
 
@@ -146,63 +110,6 @@ export function decodeFollowsOfAnswer(bytes: Uint8Array): FollowsOfAnswer {
   const dids = Array.from({ length: count }, () => reader.text());
   reader.end();
   return { dids, next };
-}
-
-/** Asks which of `candidates` (of the called node) follow each of `subjects` (of any node). */
-export type FollowersAmongRequest = { readonly subjects: readonly string[]; readonly candidates: readonly string[] };
-
-/** For each subject the indexes, ascending, of the candidates that follow it. */
-export type FollowersAmongAnswer = readonly (readonly number[])[];
-
-/** Writes a FollowersAmongRequest. */
-export function encodeFollowersAmong({ subjects, candidates }: FollowersAmongRequest): Buffer {
-  return writeTexts(writeTexts(begin(), subjects), candidates).finish();
-}
-
-/** Begins a FollowersAmongRequest; `candidateCount` sized texts must follow. */
-export function beginFollowersAmong(into: ByteWriter, subjects: readonly string[], candidateCount: number): void {
-  writeTexts(into.u8(version), subjects).varint(candidateCount);
-}
-
-/** A FollowersAmongRequest whose candidates are still bytes: `count` sized texts from `reader.position` on. */
-export type RawFollowersAmong = {
-  readonly subjects: readonly string[];
-  readonly count: number;
-  readonly reader: BoundedReader;
-};
-
-/** Reads a FollowersAmongRequest up to its candidates. */
-export function openFollowersAmong(bytes: Uint8Array): RawFollowersAmong {
-  const reader = openMessage(bytes, slotCalls.followersAmong);
-  return { subjects: reader.texts(), count: reader.count(), reader };
-}
-
-/** Reads a FollowersAmongRequest. */
-export function decodeFollowersAmong(bytes: Uint8Array): FollowersAmongRequest {
-  const reader = openMessage(bytes, slotCalls.followersAmong);
-  const request = { subjects: reader.texts(), candidates: reader.texts() };
-  reader.end();
-  return request;
-}
-
-/** Writes a FollowersAmongAnswer. */
-export function encodeFollowersAmongAnswer(answer: FollowersAmongAnswer): Buffer {
-  const into = begin().varint(answer.length);
-  for (const indexes of answer) {
-    into.varint(indexes.length);
-    for (const index of indexes) into.varint(index);
-  }
-  return into.finish();
-}
-
-/** Reads a FollowersAmongAnswer. */
-export function decodeFollowersAmongAnswer(bytes: Uint8Array): FollowersAmongAnswer {
-  const reader = openMessage(bytes, slotCalls.followersAmong);
-  const answer = Array.from({ length: reader.count() }, () =>
-    Array.from({ length: reader.count() }, () => reader.varint()),
-  );
-  reader.end();
-  return answer;
 }
 
 /** For each asked root the URIs of its OP thread, root first; none when no reply of the author continues it. */

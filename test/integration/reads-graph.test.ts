@@ -1,14 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   decodeFollowersAmongAnswer,
-  decodeFollowsOfAnswer,
-  decodeTexts,
+  decodeProbesAnswer,
   encodeFollowersAmong,
-  encodeFollowsOf,
   encodeProbeEdges,
   probeKind,
-  slotCalls,
-} from '../../src/wire/read-messages.ts';
+} from '../../src/wire/edge-messages.ts';
+import { decodeFollowsOfAnswer, encodeFollowsOf, slotCalls } from '../../src/wire/read-messages.ts';
 import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
 
 const [alice, bob, carol] = [didOf('alice'), didOf('bob'), didOf('carol')];
@@ -160,26 +158,53 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     ]);
   });
 
-  it('probes edges, and tells who among candidates follows whom', async () => {
-    const follow = network.follow(bob, alice);
-    const block = network.block(alice, bob);
+  it('tells who among candidates follows whom', async () => {
+    network.follow(bob, alice);
     network.settle();
-    const dids = [alice, bob, carol];
-    const probes = [
-      { owner: 1, kind: probeKind.follow, subject: 0 },
-      { owner: 0, kind: probeKind.follow, subject: 1 },
-      { owner: 0, kind: probeKind.block, subject: 1 },
-      { owner: 2, kind: probeKind.block, subject: 1 },
-    ];
-    const rkeyOf = ({ uri }: { uri: string }) => uri.split('/').at(-1);
-    expect(decodeTexts(await network.call(slotCalls.probeEdges, encodeProbeEdges({ dids, probes })))).toEqual([
-      rkeyOf(follow),
-      '',
-      rkeyOf(block),
-      '',
-    ]);
     const request = encodeFollowersAmong({ subjects: [alice, carol, 'y'.repeat(3000)], candidates: [carol, bob] });
-    expect(decodeFollowersAmongAnswer(await network.call(slotCalls.followersAmong, request))).toEqual([[1], [], []]);
+    expect(decodeFollowersAmongAnswer(await network.call(slotCalls.followersAmong, request))).toEqual([[bob], [], []]);
+  });
+
+  it('probes edges, however often, and hears of each that comes and goes', async () => {
+    const web = 'did:web:example.com';
+    const dids = [alice, bob, carol, web, `did:web:${'x'.repeat(4000)}`];
+    const { follow, block } = probeKind;
+    const probes = [
+      { owner: 1, kinds: follow, subject: 0 },
+      { owner: 0, kinds: follow | block, subject: 1 },
+      { owner: 2, kinds: block, subject: 1 },
+      { owner: 3, kinds: follow | block, subject: 0 },
+      { owner: 0, kinds: follow | block, subject: 3 },
+      { owner: 0, kinds: follow | block, subject: 4 },
+    ];
+    const rkeyOf = ({ uri }: { uri: string }) => uri.split('/').at(-1)!;
+    const probe = async () =>
+      decodeProbesAnswer(await network.call(slotCalls.probeEdges, encodeProbeEdges({ dids, probes })));
+    /** More often than it takes until an actor's edges are remembered. */
+    const expectAlways = async (rkeys: string[]) => {
+      for (let asked = 0; asked < 5; asked++) expect(await probe()).toEqual([...rkeys, '', '']);
+    };
+    await expectAlways(['', '', '', '', '', '', '', '']);
+    const [bobFollows, aliceBlocks] = [network.follow(bob, alice), network.block(alice, bob)];
+    const [webFollows, aliceFollowsWeb] = [network.follow(web, alice), network.follow(alice, web)];
+    network.settle();
+    const [a, b, c, d] = [bobFollows, aliceBlocks, webFollows, aliceFollowsWeb].map(rkeyOf) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    await expectAlways([a, '', b, '', c, '', d, '']);
+    const carolBlocks = network.block(carol, bob);
+    network.delete(aliceBlocks);
+    network.delete(aliceFollowsWeb);
+    const aliceBlocksWeb = network.block(alice, web);
+    network.settle();
+    await expectAlways([a, '', '', rkeyOf(carolBlocks), c, '', '', rkeyOf(aliceBlocksWeb)]);
+    network.account(bob, false, 'deleted');
+    network.account(carol, false, 'deleted');
+    network.settle();
+    await expectAlways(['', '', '', '', c, '', '', rkeyOf(aliceBlocksWeb)]);
   });
 
   it('gives all that an actor follows in pages', async () => {

@@ -9,6 +9,7 @@ import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
+import * as edges from '../../src/wire/edge-messages.ts';
 import * as feeds from '../../src/wire/feed-messages.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
 import * as calls from '../../src/wire/read-messages.ts';
@@ -138,8 +139,13 @@ export class FakeNodes implements NodeCaller {
     return encodeMessage('GetFollowsResponse', { cursor: owner });
   }
 
-  readonly #edges = (kind: number): Map<string, Map<string, string>> =>
-    kind === calls.probeKind.follow ? this.network.follows : this.network.blocks;
+  readonly #rkeysOf = (kinds: number, owner: string, subject: string): string[] => {
+    const { follows, blocks } = this.network;
+    return [
+      ...((kinds & edges.probeKind.follow) === 0 ? [] : [follows]),
+      ...((kinds & edges.probeKind.block) === 0 ? [] : [blocks]),
+    ].map((table) => table.get(owner)?.get(subject) ?? '');
+  };
 
   readonly #answers: { readonly [method: string]: Answer } = {
     'node.status': () => Buffer.from('{"slots":[]}'),
@@ -178,10 +184,10 @@ export class FakeNodes implements NodeCaller {
       });
     },
     'slot.probeEdges': (payload, own) => {
-      const { dids, probes } = calls.decodeProbeEdges(payload);
+      const { dids, probes } = edges.decodeProbeEdges(payload);
       own(probes.map(({ owner }) => dids[owner]!));
-      return calls.encodeTexts(
-        probes.map(({ owner, kind, subject }) => this.#edges(kind).get(dids[owner]!)?.get(dids[subject]!) ?? ''),
+      return edges.encodeProbesAnswer(
+        probes.flatMap(({ owner, kinds, subject }) => this.#rkeysOf(kinds, dids[owner]!, dids[subject]!)),
       );
     },
     'slot.followsOf': (payload, own) => {
@@ -196,14 +202,12 @@ export class FakeNodes implements NodeCaller {
       });
     },
     'slot.followersAmong': (payload, own) => {
-      const { subjects, candidates } = calls.decodeFollowersAmong(payload);
+      const { subjects, candidates } = edges.decodeFollowersAmong(payload);
       own(candidates);
       const follows = (candidate: string, subject: string): boolean =>
         this.network.follows.get(candidate)?.has(subject) === true;
-      return calls.encodeFollowersAmongAnswer(
-        subjects.map((subject) =>
-          candidates.flatMap((candidate, index) => (follows(candidate, subject) ? [index] : [])),
-        ),
+      return edges.encodeFollowersAmongAnswer(
+        subjects.map((subject) => candidates.filter((candidate) => follows(candidate, subject))),
       );
     },
     'slot.newestByAuthors': (payload, own) => {

@@ -1,14 +1,20 @@
-/** Single edges: does an owner's record point at this subject, and whom does an owner follow. */
+/** Single edges: does an owner's record point at this subject, who of many does, and whom does an owner follow. */
 import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
 import type { EdgeKind } from '../../atproto/entry.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { copyBytes } from '../../proto/fields.ts';
 import { prefixEnd } from '../../storage/environment.ts';
+import type { BoundedReader } from '../../wire/bounded-reader.ts';
+import { followerTag, probeKind, readProbe } from '../../wire/edge-messages.ts';
+import { slotCalls } from '../../wire/read-messages.ts';
 import { collectionOfEdge } from '../edge-collection.ts';
-
 import type { EdgeSubject } from '../edge-subject.ts';
 import { edgeBySubjectPrefix, findEdge } from '../outgoing-edge.ts';
 import type { SlotState } from '../slot-state.ts';
 import type { AnswerWriter } from './answer-writer.ts';
-import { appendDid } from './key-text.ts';
+import { DidList } from './did-list.ts';
+import type { ActorEdgeKind, EdgeCache, KnownActor } from './edge-cache.ts';
+import { appendDid, appendRkey } from './key-text.ts';
 import { refuseToken } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';
 
@@ -17,6 +23,96 @@ export function rkeyOfActorEdge(state: SlotState, did: string, kind: EdgeKind, s
   const owner = ownerOfDid(state, did);
   if (owner === undefined || subjectDid.length > didLengthMax) return '';
   return findEdge(state, owner, kind, { did: subjectDid, ref: null }) ?? '';
+}
+
+/** The DIDs of the message that is being answered. */
+const dids = new DidList();
+const probedKinds: readonly (readonly [number, ActorEdgeKind])[] = [
+  [probeKind.follow, 'follow'],
+  [probeKind.block, 'block'],
+];
+
+/** Writes the rkey of one edge as a sized text, an empty one when there is no edge. */
+function writeRkeyOf(
+  into: AnswerWriter,
+  cache: EdgeCache,
+  actor: KnownActor | undefined,
+  kind: ActorEdgeKind,
+  subject: number,
+): void {
+  const start = into.beginSized();
+  if (actor !== undefined && cache.subjectsOf(actor, kind)?.has(dids, subject) !== false) {
+    const row = cache.rowOf(actor, kind, dids, subject);
+    if (row !== undefined) appendRkey(into, row, 0);
+  }
+  into.end(start, 1);
+}
+
+/** Answers the probes that a reader has come to: rkeys as `openProbesAnswer` describes them. */
+export function writeProbed(into: AnswerWriter, cache: EdgeCache, reader: BoundedReader): void {
+  const { count, source, starts, ends } = dids.read(reader);
+  // Each owner is looked up once, at its first probe.
+  const actors = new Array<KnownActor | null | undefined>(count).fill(null);
+  for (let left = reader.count(); left > 0; left--) {
+    const { owner, kinds, subject } = readProbe(reader, count);
+    if (actors[owner] === null) actors[owner] = cache.ask(source, starts[owner]!, ends[owner]!);
+    for (const [bit, kind] of probedKinds) {
+      if ((kinds & bit) !== 0) writeRkeyOf(into, cache, actors[owner]!, kind, subject);
+    }
+  }
+  reader.end();
+}
+
+/** Subjects times candidates of one question beyond this are refused. */
+const pairsMax = 2_000_000;
+/** Where each candidate that was found stands, its length included; filled and read within one synchronous call. */
+let candidateRanges = new Int32Array(4096);
+
+/** Finds for each subject in `dids` the candidates that follow it, as indexes of `candidateRanges`. */
+function findFollowers(cache: EdgeCache, reader: BoundedReader, candidateCount: number): number[][] {
+  const { buffer } = reader;
+  const subjectCount = dids.count;
+  const found = Array.from({ length: subjectCount }, (): number[] => []);
+  if (candidateRanges.length < 2 * candidateCount) candidateRanges = new Int32Array(4 * candidateCount);
+  for (let candidate = 0; candidate < candidateCount; candidate++) {
+    candidateRanges[2 * candidate] = reader.position;
+    const start = reader.sizedRange();
+    candidateRanges[2 * candidate + 1] = reader.position;
+    const actor = cache.ask(buffer, start, reader.position);
+    if (actor === undefined) continue;
+    const follows = cache.subjectsOf(actor, 'follow');
+    for (let subject = 0; subject < subjectCount; subject++) {
+      const isFollowed =
+        follows === null ? cache.rowOf(actor, 'follow', dids, subject) !== undefined : follows.has(dids, subject);
+      if (isFollowed) found[subject]!.push(candidate);
+    }
+  }
+  return found;
+}
+
+/**
+ * Answers the question who among candidates follows each subject: runs of DIDs as `openFollowersAmongAnswer` describes them.
+ *
+ * Errors: DataPlaneError `ResourceExhausted` for too many pairs.
+ */
+export function writeFollowersAmong(into: AnswerWriter, cache: EdgeCache, reader: BoundedReader): void {
+  dids.read(reader);
+  const candidateCount = reader.count();
+  if (dids.count * candidateCount > pairsMax) {
+    throw new DataPlaneError('ResourceExhausted', `${slotCalls.followersAmong}: more than ${pairsMax} pairs`);
+  }
+  const found = findFollowers(cache, reader, candidateCount);
+  reader.end();
+  for (const candidates of found) {
+    const start = into.beginSized();
+    for (const candidate of candidates) {
+      const [from, end] = [candidateRanges[2 * candidate]!, candidateRanges[2 * candidate + 1]!];
+      into.reserve(1 + end - from);
+      into.buffer[into.length] = followerTag;
+      into.length = copyBytes(into.buffer, into.length + 1, reader.buffer, from, end);
+    }
+    into.end(start, 1);
+  }
 }
 
 /** Writes, for each subject, the URI of the record of `did` that points at it, or ''. */

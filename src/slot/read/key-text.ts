@@ -155,3 +155,33 @@ export function appendCidOfDigest(into: AnswerWriter, source: Buffer, at: number
   buffer[position++] = base32[(bits << (5 - bitCount)) & 31]!;
   into.length = position;
 }
+
+const base32Values = new Uint8Array(256).fill(255);
+for (let value = 0; value < 32; value++) base32Values[base32[value]!] = value;
+
+/**
+ * Reads the 24 letters of a did:plc at `source[start..]` into fifteen bytes at `into[at..]`.
+ *
+ * Returns: false, with nothing said about `into`, when they are not all lower-case base32.
+ */
+export function packPlcLetters(source: Buffer, start: number, into: Buffer, at: number): boolean {
+  let seen = 0;
+  let position = at;
+  for (let from = start; from < start + 24; from += 8) {
+    let high = 0;
+    let low = 0;
+    for (let digit = from; digit < from + 4; digit++) {
+      const highValue = base32Values[source[digit]!]!;
+      const lowValue = base32Values[source[digit + 4]!]!;
+      seen |= highValue | lowValue;
+      high = (high << 5) | highValue;
+      low = (low << 5) | lowValue;
+    }
+    into[position++] = high >>> 12;
+    into[position++] = high >>> 4;
+    into[position++] = (high << 4) | ((low >>> 16) & 15);
+    into[position++] = low >>> 8;
+    into[position++] = low;
+  }
+  return seen < 32;
+}

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import * as edges from '../../../src/wire/edge-messages.ts';
 import * as feeds from '../../../src/wire/feed-messages.ts';
 import * as calls from '../../../src/wire/read-messages.ts';
 
@@ -16,7 +17,7 @@ const probes = fc.array(text, { minLength: 1, maxLength: 10 }).chain((dids) =>
     probes: fc.array(
       fc.record({
         owner: fc.nat({ max: dids.length - 1 }),
-        kind: fc.constantFrom(...Object.values(calls.probeKind)),
+        kinds: fc.integer({ min: 1, max: edges.probeKind.follow | edges.probeKind.block }),
         subject: fc.nat({ max: dids.length - 1 }),
       }),
     ),
@@ -49,7 +50,8 @@ const feedItem = fc.record({
 
 const codecs: readonly Codec[] = [
   codec('texts', texts, calls.encodeTexts, calls.decodeTexts),
-  codec('probeEdges', probes, calls.encodeProbeEdges, calls.decodeProbeEdges),
+  codec('probeEdges', probes, edges.encodeProbeEdges, edges.decodeProbeEdges),
+  codec('probeEdges answer', texts, edges.encodeProbesAnswer, edges.decodeProbesAnswer),
   codec('followsOf', fc.record({ did: text, after: text, limit: index }), calls.encodeFollowsOf, calls.decodeFollowsOf),
   codec(
     'followsOf answer',
@@ -60,14 +62,11 @@ const codecs: readonly Codec[] = [
   codec(
     'followersAmong',
     fc.record({ subjects: texts, candidates: texts }),
-    calls.encodeFollowersAmong,
-    calls.decodeFollowersAmong,
+    edges.encodeFollowersAmong,
+    edges.decodeFollowersAmong,
   ),
-  codec(
-    'followersAmong answer',
-    fc.array(fc.array(index)),
-    calls.encodeFollowersAmongAnswer,
-    calls.decodeFollowersAmongAnswer,
+  codec('followersAmong answer', fc.array(texts), edges.encodeFollowersAmongAnswer, (bytes) =>
+    edges.decodeFollowersAmongAnswer(bytes).map((dids) => [...dids]),
   ),
   codec(
     'newestByAuthors',
@@ -131,7 +130,9 @@ describe.each(codecs)('$name', ({ check, decode }) => {
   });
 
   test('any bytes are a message or the peer’s error', () => {
-    const anyBytes = fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.concat([Buffer.from([1]), bytes]));
+    const anyBytes = fc
+      .uint8Array({ maxLength: 100 })
+      .map((bytes) => Buffer.concat([Buffer.from([calls.messageVersion]), bytes]));
     fc.assert(
       fc.property(anyBytes, (bytes) => {
         try {
@@ -152,11 +153,14 @@ describe.each(codecs)('$name', ({ check, decode }) => {
 });
 
 test('a probe names only listed DIDs and known kinds', () => {
-  const bytes = calls.encodeProbeEdges({
-    dids: ['a'],
-    probes: [{ owner: 0, kind: calls.probeKind.follow, subject: 1 }],
-  });
-  expect(() => calls.decodeProbeEdges(bytes)).toThrow(/not listed/);
+  const probe = { owner: 0, kinds: edges.probeKind.follow, subject: 0 };
+  const decode = (changed: Partial<edges.EdgeProbe>) =>
+    edges.decodeProbeEdges(edges.encodeProbeEdges({ dids: ['a'], probes: [{ ...probe, ...changed }] }));
+  expect(decode({}).probes).toEqual([probe]);
+  expect(() => decode({ subject: 1 })).toThrow(/not listed/);
+  expect(() => decode({ owner: 1 })).toThrow(/not listed/);
+  expect(() => decode({ kinds: 0 })).toThrow(/unknown/);
+  expect(() => decode({ kinds: 4 })).toThrow(/unknown/);
 });
 
 test('a list that claims more items than it has bytes is refused before any room is made', () => {
