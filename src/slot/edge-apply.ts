@@ -5,13 +5,13 @@ import { addToActorCount } from './actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { cidBytesOf } from './cid-bytes.ts';
+import { findEdge, isEdge } from './edge-by-subject.ts';
 import { type EdgeRule, type PlainEdge, plainDigest, subjectCidOf, subjectOf, viaOf } from './edge-record.ts';
 import type { EdgeSubject } from './edge-subject.ts';
 import { isInRkeyOrder } from './edge-walk.ts';
 import { removeFeedItem } from './feed-item.ts';
 import {
   duplicatesOf,
-  findEdge,
   type OutgoingEdge,
   putDuplicate,
   putEdge,
@@ -62,7 +62,7 @@ export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record:
   if (subject === undefined) return;
   const { owner, ref } = record;
   if (rule.kind === 'repost') removeFeedItem(context.state, owner, record.sortMs, ref.collection, ref.rkey);
-  if (findEdge(context.state, owner, rule.kind, subject) !== ref.rkey) {
+  if (!isEdge(context.state, owner, rule.kind, subject, ref.rkey)) {
     removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, ref.rkey);
     return;
   }
@@ -100,7 +100,7 @@ export function markEdgeTakedown(
   const { ref: source, sortMs } = record;
   const subject = subjectOf(rule, record.value);
   if (!rule.sendsEffect || subject === undefined) return;
-  if (findEdge(context.state, record.owner, rule.kind, subject) !== source.rkey) return;
+  if (!isEdge(context.state, record.owner, rule.kind, subject, source.rkey)) return;
   const via = viaOf(record.value);
   const recipients = new Set(via === undefined ? [subject.did] : [subject.did, via.did]);
   for (const recipient of recipients) {

@@ -9,6 +9,11 @@ export type EdgeSubject = { readonly did: string; readonly ref: RecordRef | null
 /** Kinds whose subject is a record; the others point at an actor, `list-item` at both. */
 const recordSubjectKinds: ReadonlySet<EdgeKind> = new Set(['like', 'repost', 'list-block', 'quote', 'reply']);
 
+/** True for a kind whose subject is a record, by which alone it is known. */
+export function hasRecordSubject(kind: EdgeKind): boolean {
+  return recordSubjectKinds.has(kind);
+}
+
 /** Writes a subject: the record, the actor, or, for a list item, first the list and then the actor. */
 export function writeSubject(writer: ByteWriter, kind: EdgeKind, subject: EdgeSubject): void {
   if (subject.ref !== null) writeRecordRef(writer, subject.ref);

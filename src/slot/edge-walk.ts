@@ -13,7 +13,7 @@ import { ByteWriter } from '../base/bytes.ts';
 import type { Row } from '../storage/environment.ts';
 import { collectionOfEdge } from './edge-collection.ts';
 import { edgeByTimePrefix } from './outgoing-edge.ts';
-import { recordFlag } from './record-row.ts';
+import { plainEdgeStart, recordFlag } from './record-row.ts';
 import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
 
 /** How far sort time and record key may lie apart for an edge without a row of its own. Units: ms. */
@@ -62,12 +62,9 @@ function edgeOfRecord(prefix: Buffer, { key, value }: Row): Held | undefined {
   const indexedMs = timeAt(value, 2);
   const sortMs = Math.min(indexedMs, timeAt(value, 2 + timeBytes));
   if (Math.abs(sortMs - keyMs(key)) > driftMsMax) return undefined;
-  let at = 2 + 2 * timeBytes;
-  if ((flags & recordFlag.takedown) !== 0) at += 1 + value[at]!;
   writeEntryTime(keyWriter.bytes(prefix), sortMs);
   keyWriter.bytes(key.subarray(recordPrefixBytes));
-  // Behind the edge's kind stands its subject, as in an `edgeByTime` row.
-  return { key: keyWriter.finish(), value: value.subarray(at + 1), sortMs };
+  return { key: keyWriter.finish(), value: value.subarray(plainEdgeStart(value)), sortMs };
 }
 
 /** Yields the edges that have their place by their record key, newest first. */

@@ -1,11 +1,11 @@
 /**
  * What an owner's records point at: follows, likes, reposts, blocks, list items, list blocks, verifications.
  *
- * (owner, edgeBySubject, kind, subject) → rkey: the probes, and the one edge of a subject that counts.
+ * The one edge of a subject that counts is found in edge-by-subject.ts.
  * (owner, edgeByTime, kind, sort time, rkey) → subject: the order of pages, only for edges that the record table does not already
  * hold in that order; see edge-walk.ts.
  * (owner, edgeDuplicate, kind, subject, indexedAt, rkey) → nothing: later records for the same subject, which wait. Only the
- * first indexed has rows in the other two tables and sends effects; when it goes, the oldest duplicate takes its place.
+ * first indexed is in the other two tables and sends effects; when it goes, the oldest duplicate takes its place.
  */
 import { readRkey, writeRkey } from '../atproto/compact-key.ts';
 import { edgeCode } from '../atproto/effect-codec.ts';
@@ -13,6 +13,7 @@ import type { EdgeKind } from '../atproto/entry.ts';
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { prefixEnd } from '../storage/environment.ts';
+import { putEdgeBySubject, removeEdgeBySubject } from './edge-by-subject.ts';
 import { type EdgeSubject, writeSubject } from './edge-subject.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -39,23 +40,6 @@ function edgeByTimeKey(owner: number, kind: EdgeKind, sortMs: number, rkey: stri
   return key.finish();
 }
 
-/** Returns the prefix of an owner's edges of a kind by subject, which holds every edge that counts. */
-export function edgeBySubjectPrefix(owner: number, kind: EdgeKind): Buffer {
-  return beginKey(owner, tableCode.edgeBySubject).u8(edgeCode[kind]).finish();
-}
-
-function edgeBySubjectKey(owner: number, kind: EdgeKind, subject: EdgeSubject): Buffer {
-  const key = beginKey(owner, tableCode.edgeBySubject).u8(edgeCode[kind]);
-  writeSubject(key, kind, subject);
-  return key.finish();
-}
-
-/** Returns what stands behind `edgeBySubjectPrefix` in the key of an edge that points at an actor. */
-export function actorEdgeSubjectKeyRest(kind: EdgeKind, did: string): Buffer {
-  writeSubject(valueWriter, kind, { did, ref: null });
-  return valueWriter.finish();
-}
-
 /** Serving threads remember whom an owner follows and blocks, and must hear when that changes. */
 function noteChange(state: SlotState, owner: number, kind: EdgeKind): void {
   if (kind === 'follow' || kind === 'block') state.touchedOwners.add(owner);
@@ -75,16 +59,9 @@ function duplicateKey(owner: number, kind: EdgeKind, subject: EdgeSubject, index
   return key.finish();
 }
 
-/** Returns the rkey of the record that is the owner's one edge to a subject. */
-export function findEdge(state: SlotState, owner: number, kind: EdgeKind, subject: EdgeSubject): string | undefined {
-  const value = state.rows.getVolatile(edgeBySubjectKey(owner, kind, subject));
-  return value === undefined ? undefined : readRkey(new ByteReader(value));
-}
-
 /** Makes an edge the one to its subject. `isOrderedByRecord` says that the record table gives it its place in pages. */
 export function putEdge(state: SlotState, owner: number, edge: OutgoingEdge, isOrderedByRecord: boolean): void {
-  writeRkey(valueWriter, edge.rkey);
-  state.rows.put(edgeBySubjectKey(owner, edge.kind, edge.subject), valueWriter.finish());
+  putEdgeBySubject(state, owner, edge.kind, edge.subject, edge.rkey);
   noteChange(state, owner, edge.kind);
   if (isOrderedByRecord) return;
   writeSubject(valueWriter, edge.kind, edge.subject);
@@ -93,7 +70,7 @@ export function putEdge(state: SlotState, owner: number, edge: OutgoingEdge, isO
 
 /** Takes an edge away from both tables; without a row in time order there is nothing to remove there. */
 export function removeEdge(state: SlotState, owner: number, edge: OutgoingEdge): void {
-  state.rows.remove(edgeBySubjectKey(owner, edge.kind, edge.subject));
+  removeEdgeBySubject(state, owner, edge.kind, edge.subject, edge.rkey);
   noteChange(state, owner, edge.kind);
   state.rows.remove(edgeByTimeKey(owner, edge.kind, edge.sortMs, edge.rkey));
 }

@@ -126,6 +126,18 @@ export function recordJsonStart(value: Buffer): number {
   return reader.position;
 }
 
+/** Returns where the subject begins in the row of a record in edge form; -1 for any other row. */
+export function plainEdgeStart(value: Buffer): number {
+  const flags = value[1]!;
+  if ((flags & recordFlag.edgeForm) === 0) return -1;
+  const timesEnd = 2 + ((flags & recordFlag.created) === 0 ? timeBytes : 2 * timeBytes);
+  if ((flags & (recordFlag.takedown | recordFlag.postFlags)) === 0) return timesEnd + 1;
+  const reader = new ByteReader(value, timesEnd);
+  if ((flags & recordFlag.takedown) !== 0) reader.sized();
+  if ((flags & recordFlag.postFlags) !== 0) reader.u8();
+  return reader.position + 1;
+}
+
 /** Returns the key of one record. Keys of a collection ascend by rkey, which for TIDs is time order. */
 export function recordKey(owner: number, collection: string, rkey: string): Buffer {
   const writer = beginKey(owner, tableCode.record);

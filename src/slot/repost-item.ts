@@ -3,9 +3,10 @@ import type { RecordRef } from '../atproto/compact-key.ts';
 import type { Effect } from '../atproto/entry.ts';
 import type { AppliedRecord } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { findEdge } from './edge-by-subject.ts';
 import type { EdgeSubject } from './edge-subject.ts';
 import { type FeedItem, feedFlag, feedKey, putFeedItem, readFeedItem } from './feed-item.ts';
-import { duplicatesOf, findEdge } from './outgoing-edge.ts';
+import { duplicatesOf } from './outgoing-edge.ts';
 import { getRecordRow, hasRecord, sortMsOf } from './record-row.ts';
 import type { SlotState } from './slot-state.ts';
 

@@ -8,7 +8,7 @@
  */
 import { didLengthMax } from '../../atproto/compact-key.ts';
 import { prefixEnd } from '../../storage/environment.ts';
-import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../outgoing-edge.ts';
+import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../edge-by-subject.ts';
 import type { SlotState } from '../slot-state.ts';
 import { type DidList, plcIdBytes } from './did-list.ts';
 import { DidSet, noDids } from './did-set.ts';
