@@ -1,4 +1,4 @@
-/** Indexes records that are edges: the first for a subject counts and sends effects, later ones wait as duplicates. */
+/** Applies records that are edges: the first for a subject counts and sends effects, later ones wait as duplicates. */
 import { recordUri } from '../atproto/compact-key.ts';
 import { storedTime } from '../atproto/entry-time.ts';
 import { addToActorCount } from './actor-counts.ts';
@@ -25,24 +25,25 @@ function edgeOf(rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): Ou
   return { kind: rule.kind, subject, sortMs: record.sortMs, rkey: record.ref.rkey };
 }
 
-/** Indexes a stored record as an edge: as the one to its subject, or as a duplicate that waits when there is one already. */
-export function indexEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord): void {
+/** Puts a record's row and its edge: as the one to its subject, or as a duplicate that waits when there is one already. */
+export function putEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord): void {
   const subject = subjectOf(rule, record.value);
-  if (subject === undefined) return;
+  if (subject === undefined) return putRecordRow(context.state, record, record.row);
   if (rule.kind === 'repost') putRepostItem(context.state, record, subject);
   if (findEdge(context.state, record.owner, rule.kind, subject) !== undefined) {
+    putRecordRow(context.state, record, record.row);
     putDuplicate(context.state, record.owner, rule.kind, subject, record.row.indexedMs, record.ref.rkey);
     return;
   }
   settleEdge(context, rule, record, subject);
 }
 
-/** Makes a record the one edge to its subject. */
+/** Makes a record the one edge to its subject, and puts its row in the form that this gives it. */
 function settleEdge(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): void {
   const { row, owner } = record;
   const edge = { kind: rule.kind, subject, subjectCid: subjectCidOf(record.value) };
   const isPlain = isPlainForm(row, edge);
-  if (isPlain) putRecordRow(context.state, record, { ...row, body: { form: 'edge', ...edge } });
+  putRecordRow(context.state, record, isPlain ? { ...row, body: { form: 'edge', ...edge } } : row);
   const isOrdered = isPlain && isInRkeyOrder(record.sortMs, record.ref.rkey);
   putEdge(context.state, owner, edgeOf(rule, record, subject), isOrdered);
   if (rule.count !== null) addToActorCount(context.state, owner, rule.count, 1);
@@ -56,7 +57,7 @@ function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
   return digest !== undefined && cidBytesOf(row.cid)?.equals(digest) === true;
 }
 
-/** Takes away what `indexEdgeRecord` put; when the one edge goes, the oldest duplicate takes its place. */
+/** Takes away what `putEdgeRecord` put; when the one edge goes, the oldest duplicate takes its place. */
 export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, eventMs: number): void {
   const subject = subjectOf(rule, record.value);
   if (subject === undefined) return;

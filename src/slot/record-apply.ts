@@ -9,7 +9,7 @@ import type { RepoOp } from '../atproto/entry.ts';
 import { type ActorCountName, addToActorCount } from './actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow, removeRecordRow } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { indexEdgeRecord, markEdgeTakedown, unindexEdgeRecord } from './edge-apply.ts';
+import { markEdgeTakedown, putEdgeRecord, unindexEdgeRecord } from './edge-apply.ts';
 import { edgeRuleByCollection } from './edge-record.ts';
 import { applyGate } from './gate-apply.ts';
 import { indexPost, markPostTakedown, unindexPost } from './post-apply.ts';
@@ -52,8 +52,7 @@ export function applyRepoOp(
     body: { form: 'json', json: op.json },
   };
   const record = { owner, ref, row, value, sortMs: sortMsOf(row) };
-  putRecordRow(context.state, record, row);
-  indexRecord(context, record);
+  putRecord(context, record);
   if (row.takedownRef !== null) markTakedown(context, record, true, eventMs);
   return true;
 }
@@ -71,9 +70,14 @@ const countByCollection: ReadonlyMap<string, ActorCountName> = new Map<string, A
   ['app.bsky.graph.starterpack', 'starterPacks'],
 ]);
 
-function indexRecord(context: ApplyContext, record: AppliedRecord): void {
+/**
+ * Puts a record's row and all that follows from it. The row of an edge is written once, in the form that it settles on: the larger form before
+ * it would split pages that then stay half empty.
+ */
+function putRecord(context: ApplyContext, record: AppliedRecord): void {
   const rule = edgeRuleByCollection.get(record.ref.collection);
-  if (rule !== undefined) return indexEdgeRecord(context, rule, record);
+  if (rule !== undefined) return putEdgeRecord(context, rule, record);
+  putRecordRow(context.state, record, record.row);
   const count = countByCollection.get(record.ref.collection);
   if (count !== undefined) addToActorCount(context.state, record.owner, count, 1);
   switch (record.ref.collection) {
