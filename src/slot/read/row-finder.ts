@@ -14,6 +14,7 @@ import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 const slash = 47;
 const tidLength = 13;
 const didStart = 5;
+const nsidStart = didStart + plcDidBytes + 1;
 /** Where the rkey stands in a key: behind the collection's code. */
 const rkeyAtOfKey = keyHeadBytes + 1;
 const uriHead = Buffer.from('at://did:plc:', 'latin1');
@@ -37,12 +38,10 @@ function isAt(source: Buffer, start: number, text: Buffer): boolean {
 
 const knownCollections: readonly KnownCollection[] = Object.keys(collectionCodeByNsid).map(knownCollection);
 
-/** Returns the indexed collection whose name and a slash are at `source[start..]`. */
-function collectionAt(source: Buffer, start: number): KnownCollection | undefined {
-  for (const known of knownCollections) {
-    if (source[start + known.text.length] === slash && isAt(source, start, known.text)) return known;
-  }
-  return undefined;
+/** Whether the name of a collection, and a slash, stand behind where a did:plc ends in the URI at `source[start..end)`. */
+function isOf({ text }: KnownCollection, source: Buffer, start: number, end: number): boolean {
+  const nsidAt = start + nsidStart;
+  return end > nsidAt + text.length && source[nsidAt + text.length] === slash && isAt(source, nsidAt, text);
 }
 
 /** Makes keys of rows; `owner` and `state` tell of the last one. */
@@ -81,15 +80,22 @@ export class RowFinder {
     wanted: KnownCollection,
     isAnyCollection: boolean,
   ): Buffer | undefined {
-    const nsidAt = start + didStart + plcDidBytes + 1;
-    const rkeyAt = nsidAt + wanted.text.length + 1;
-    const isPlain =
-      end > rkeyAt &&
-      source[nsidAt - 1] === slash &&
-      source[rkeyAt - 1] === slash &&
-      isAt(source, start, uriHead) &&
-      isAt(source, nsidAt, wanted.text);
-    if (!isPlain) return this.#keyOfText(source, start, end, table, wanted, isAnyCollection);
+    if (!isOf(wanted, source, start, end)) return this.#keyOfText(source, start, end, table, wanted, isAnyCollection);
+    return this.#keyOfPlain(source, start, end, table, wanted, isAnyCollection);
+  }
+
+  /** Like `keyOf` for a URI that is known to be of the collection `wanted`. */
+  #keyOfPlain(
+    source: Buffer,
+    start: number,
+    end: number,
+    table: number,
+    wanted: KnownCollection,
+    isAnyCollection: boolean,
+  ): Buffer | undefined {
+    const rkeyAt = start + nsidStart + wanted.text.length + 1;
+    if (end <= rkeyAt || source[start + nsidStart - 1] !== slash || !isAt(source, start, uriHead))
+      return this.#keyOfText(source, start, end, table, wanted, isAnyCollection);
     let key: Buffer;
     if (end - rkeyAt === tidLength && packTid(source, rkeyAt, this.#tidKey, rkeyAtOfKey)) {
       key = this.#tidKey;
@@ -119,15 +125,12 @@ export class RowFinder {
    */
   anyKeyOf(source: Buffer, start: number, end: number, table: number): Buffer | undefined {
     this.isUri = true;
-    const nsidAt = start + didStart + plcDidBytes + 1;
-    const last = this.#lastCollection;
-    if (
-      end <= nsidAt + last.text.length ||
-      source[nsidAt + last.text.length] !== slash ||
-      !isAt(source, nsidAt, last.text)
-    )
-      this.#lastCollection = (nsidAt < end && collectionAt(source, nsidAt)) || last;
-    return this.keyOf(source, start, end, table, this.#lastCollection, true);
+    if (!isOf(this.#lastCollection, source, start, end)) {
+      const other = knownCollections.find((known) => isOf(known, source, start, end));
+      if (other === undefined) return this.#keyOfText(source, start, end, table, this.#lastCollection, true);
+      this.#lastCollection = other;
+    }
+    return this.#keyOfPlain(source, start, end, table, this.#lastCollection, true);
   }
 
   /** Returns whether its slot knows the DID at `source[start..end)`; `owner` and `state` then tell of it. */
