@@ -18,7 +18,8 @@ import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { noticeKeyAt, noticePrefix } from './notice.ts';
 import { removeRecord } from './record-apply.ts';
 import { readRecordRefOfKey } from './record-key.ts';
-import { indexedMsOf, recordPrefix } from './record-row.ts';
+import { recordPrefix } from './record-row.ts';
+import { indexedMsOf } from './record-view.ts';
 import { forgetResync } from './repo-apply.ts';
 import type { SlotState } from './slot-state.ts';
 

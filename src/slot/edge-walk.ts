@@ -13,7 +13,7 @@ import { ByteWriter } from '../base/bytes.ts';
 import type { Row } from '../storage/environment.ts';
 import { collectionOfEdge } from './edge-collection.ts';
 import { edgeByTimePrefix } from './outgoing-edge.ts';
-import { plainEdgeStart, recordFlag } from './record-row.ts';
+import { RecordView } from './record-view.ts';
 import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
 
 /** How far sort time and record key may lie apart for an edge without a row of its own. Units: ms. */
@@ -23,6 +23,7 @@ const yearZeroMs = 62_167_219_200_000;
 /** Key head and collection: what stands before the rkey in a record key. */
 const recordPrefixBytes = keyHeadBytes + 1;
 const keyWriter = new ByteWriter(64);
+const view = new RecordView();
 
 /** True when the record table gives an edge its place, so that it needs no `edgeByTime` row. */
 export function isInRkeyOrder(sortMs: number, rkey: string): boolean {
@@ -57,14 +58,12 @@ function keyMs(key: Buffer): number {
 
 /** Returns the edge of one record row as an `edgeByTime` row, or undefined when its place is elsewhere. */
 function edgeOfRecord(prefix: Buffer, { key, value }: Row): Held | undefined {
-  const flags = value[1]!;
-  if ((flags & recordFlag.edgeForm) === 0) return undefined;
-  const indexedMs = timeAt(value, 2);
-  const sortMs = Math.min(indexedMs, timeAt(value, 2 + timeBytes));
+  const { isEdgeForm, sortMs, bodyAt } = view.read(value);
+  if (!isEdgeForm) return undefined;
   if (Math.abs(sortMs - keyMs(key)) > driftMsMax) return undefined;
   writeEntryTime(keyWriter.bytes(prefix), sortMs);
   keyWriter.bytes(key.subarray(recordPrefixBytes));
-  return { key: keyWriter.finish(), value: value.subarray(plainEdgeStart(value)), sortMs };
+  return { key: keyWriter.finish(), value: value.subarray(bodyAt), sortMs };
 }
 
 /** Yields the edges that have their place by their record key, newest first. */

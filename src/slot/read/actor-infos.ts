@@ -4,11 +4,11 @@ import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { getActor } from '../actor-row.ts';
 import { type JsonObject, objectOf, textOf } from '../record-values.ts';
+import { RecordView } from '../record-view.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState, tableCode } from '../slot-state.ts';
 import type { ActorCache } from './actor-cache.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import { writeAbsentRecord, writeRecord } from './record-answer.ts';
-import { RecordView } from './record-view.ts';
 import { type KnownCollection, knownCollection } from './row-finder.ts';
 
 const requestField = { dids: 1, ageAssuranceDids: 3 } as const;

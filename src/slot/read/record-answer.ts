@@ -3,13 +3,12 @@
  *
  * A record that does not exist is the bytes `null`. Records that are stored in edge form are rendered.
  */
-import { ByteReader } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { plainDigest, renderEdgeRecord } from '../edge-record.ts';
 import { readPlainEdge } from '../record-row.ts';
+import { RecordView } from '../record-view.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import { appendCidOfDigest } from './key-text.ts';
-import { RecordView } from './record-view.ts';
 
 const absentText = Buffer.from('null', 'latin1');
 const field = { record: 1, cid: 2, indexedAt: 4, takenDown: 5, createdAt: 6, sortedAt: 7, takedownRef: 8 } as const;
@@ -46,7 +45,7 @@ export function writeRecord(into: AnswerWriter, number: number, value: Buffer): 
 
 /** Text and cid of a record in edge form are worked out from its edge. */
 function writeEdgeForm(into: AnswerWriter, row: RecordView): void {
-  const edge = readPlainEdge(new ByteReader(row.value, row.bodyAt));
+  const edge = readPlainEdge(row);
   const json = renderEdgeRecord(edge, row.createdMs);
   const digest = plainDigest(edge, row.createdMs);
   invariant(json !== undefined && digest !== undefined, 'a record in edge form has a plain form');

@@ -5,6 +5,7 @@ import { prefixEnd } from '../../storage/environment.ts';
 import type { ThreadRequest } from '../../wire/read-messages.ts';
 import { hasRecord, recordKey } from '../record-row.ts';
 import { type JsonObject, replyOf } from '../record-values.ts';
+import { RecordView } from '../record-view.ts';
 import type { SlotState } from '../slot-state.ts';
 import {
   childPrefix,
@@ -18,7 +19,6 @@ import {
   threadPrefix,
 } from '../thread-reply.ts';
 import { type OwnReply, opThreadRepliesMax, resolveOpThread } from './op-thread.ts';
-import { RecordView } from './record-view.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
 /** Posts of one answer beyond this are left out, the deepest and then the oldest first. */

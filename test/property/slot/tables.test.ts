@@ -5,6 +5,7 @@ import { cidOfBlock } from '../../../src/atproto/cid.ts';
 import { recordUri } from '../../../src/atproto/compact-key.ts';
 import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
+import { storedTime } from '../../../src/atproto/entry-time.ts';
 import { actorCountNames, addToActorCount, getActorCounts } from '../../../src/slot/actor-counts.ts';
 import {
   type ActorRow,
@@ -73,12 +74,20 @@ function holdsFor<Value>(any: fc.Arbitrary<Value>, check: (value: Value) => void
 
 const text = fc.string({ unit: 'grapheme', maxLength: 20 });
 
+/** The row of a record that was created so long before it was indexed. */
+function createdBefore(row: RecordRow, beforeMs: number): RecordRow {
+  const createdMs = storedTime(row.indexedMs - beforeMs);
+  const { body } = row;
+  return { ...row, createdMs, cid: body.form === 'edge' ? cidOfDigest(plainDigest(body, createdMs)!) : row.cid };
+}
+
 describe('rows read back as they were written', () => {
   it('records, in either form', () => {
-    const head = { indexedMs: storableTime, takedownRef: fc.option(text), postFlags: fc.nat(15) };
+    const head = { indexedMs: storableTime, takedownRef: fc.option(fc.oneof(text, fc.constant('x'.repeat(200)))) };
     const inJson: fc.Arbitrary<RecordRow> = fc.record({
       ...head,
       createdMs: fc.option(storableTime),
+      postFlags: fc.nat(15),
       cid: anyCid,
       body: fc.record({ form: fc.constant('json' as const), json: text }),
     });
@@ -99,10 +108,14 @@ describe('rows read back as they were written', () => {
       .record({ ...head, createdMs: storableTime, edge })
       .map(({ edge: plain, ...rest }) => ({
         ...rest,
+        postFlags: 0,
         cid: cidOfDigest(plainDigest(plain, rest.createdMs)!),
         body: { form: 'edge', ...plain },
       }));
-    holdsFor(fc.oneof(inJson, inEdge), (value) => {
+    // Most records are indexed within a minute of their creation.
+    const nearby = fc.tuple(fc.oneof(inJson, inEdge), fc.option(fc.integer({ min: -10_000, max: 70_000 })));
+    const row = nearby.map(([value, beforeMs]) => (beforeMs === null ? value : createdBefore(value, beforeMs)));
+    holdsFor(row, (value) => {
       const bytes = encodeRecordRow(value);
       expect(decodeRecordRow(bytes)).toEqual(value);
       const { body, createdMs, cid } = value;
