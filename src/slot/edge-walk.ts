@@ -16,8 +16,13 @@ import { edgeByTimePrefix } from './outgoing-edge.ts';
 import { RecordView } from './record-view.ts';
 import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
 
-/** How far sort time and record key may lie apart for an edge without a row of its own. Units: ms. */
-const driftMsMax = 600_000;
+/**
+ * How far sort time and record key may lie apart for an edge without a row of its own. Units: ms.
+ *
+ * Part of the stored format. A walk reads on for so long behind what it yields, which costs where many edges were made at once; what lies
+ * further apart, which clients with a wrong clock make, costs a row.
+ */
+const driftMsMax = 30_000;
 const timeBytes = 6;
 const yearZeroMs = 62_167_219_200_000;
 /** Key head and collection: what stands before the rkey in a record key. */
@@ -66,29 +71,54 @@ function edgeOfRecord(prefix: Buffer, { key, value }: Row): Held | undefined {
   return { key: keyWriter.finish(), value: value.subarray(bodyAt), sortMs };
 }
 
-/** Yields the edges that have their place by their record key, newest first. */
-function* walkRecords(
-  state: SlotState,
-  owner: number,
-  kind: EdgeKind,
-  prefix: Buffer,
-  before: Buffer | null,
-): Generator<Held> {
-  const collection = collectionCode(collectionOfEdge[kind])!;
-  const beforeMs = before === null ? Number.MAX_SAFE_INTEGER : timeAt(before, prefix.length);
-  const end = beginKey(owner, tableCode.record).u8(collection).finish();
-  const held: Held[] = [];
-  for (const row of state.rows.scan({ start: recordStart(owner, collection, beforeMs), end, isReverse: true })) {
+/** Walks the edges that have their place by their record key, newest first, and reads no further than it must. */
+class RecordWalk {
+  readonly #prefix: Buffer;
+  readonly #before: Buffer | null;
+  readonly #rows: Iterator<Row>;
+  /** Edges that were read and not yet given, newest first. */
+  readonly #held: Held[] = [];
+  /** Nothing that is still unread sorts behind this. Units: ms. */
+  #reachMs = Number.MAX_SAFE_INTEGER;
+  #isRead = false;
+
+  constructor(state: SlotState, owner: number, kind: EdgeKind, before: Buffer | null) {
+    const collection = collectionCode(collectionOfEdge[kind])!;
+    this.#prefix = edgeByTimePrefix(owner, kind);
+    this.#before = before;
+    const beforeMs = before === null ? Number.MAX_SAFE_INTEGER : timeAt(before, this.#prefix.length);
+    const start = recordStart(owner, collection, beforeMs);
+    const end = beginKey(owner, tableCode.record).u8(collection).finish();
+    this.#rows = state.rows.scan({ start, end, isReverse: true })[Symbol.iterator]();
+  }
+
+  /** Returns the next edge if it sorts behind `floor`, the key of another; null asks for any. Undefined when there is none. */
+  next(floor: Buffer | null): Row | undefined {
+    const floorMs = floor === null ? Number.NEGATIVE_INFINITY : timeAt(floor, this.#prefix.length);
+    while (!this.#isRead && this.#reachMs >= Math.max(floorMs, this.#held[0]?.sortMs ?? floorMs)) this.#read();
+    const first = this.#held[0];
+    if (first === undefined || (floor !== null && first.key.compare(floor) < 0)) return undefined;
+    return this.#held.shift();
+  }
+
+  #read(): void {
+    const { done, value: row } = this.#rows.next();
+    this.#isRead = done === true;
+    if (done) return;
     // What comes later has an earlier key, so nothing later can sort behind this.
-    const reachMs = keyMs(row.key) + driftMsMax;
-    while (held.length > 0 && held[0]!.sortMs > reachMs) yield held.shift()!;
-    const edge = edgeOfRecord(prefix, row);
-    if (edge === undefined || (before !== null && edge.key.compare(before) >= 0)) continue;
+    this.#reachMs = keyMs(row.key) + driftMsMax;
+    const edge = edgeOfRecord(this.#prefix, row);
+    if (edge === undefined || (this.#before !== null && edge.key.compare(this.#before) >= 0)) return;
+    const held = this.#held;
     let at = held.length;
     while (at > 0 && held[at - 1]!.key.compare(edge.key) < 0) at--;
     held.splice(at, 0, edge);
   }
-  yield* held;
+
+  /** Frees the walk. */
+  end(): void {
+    this.#rows.return?.();
+  }
 }
 
 /**
@@ -104,22 +134,24 @@ export function* walkEdges(
   limit: number,
 ): Generator<Row> {
   const prefix = edgeByTimePrefix(owner, kind);
-  const records = walkRecords(state, owner, kind, prefix, before);
+  const records = new RecordWalk(state, owner, kind, before);
   const start = before ?? Buffer.concat([prefix, Buffer.alloc(16, 255)]);
   let left = limit;
-  let next = records.next();
-  for (const row of state.rows.scan({ start, end: prefix, isReverse: true })) {
-    if (before?.equals(row.key)) continue;
-    while (!next.done && next.value.key.compare(row.key) > 0) {
+  try {
+    for (const row of state.rows.scan({ start, end: prefix, isReverse: true })) {
+      if (before?.equals(row.key)) continue;
+      for (let next = records.next(row.key); next !== undefined; next = records.next(row.key)) {
+        if (left-- <= 0) return;
+        yield next;
+      }
       if (left-- <= 0) return;
-      yield next.value;
-      next = records.next();
+      yield row;
     }
-    if (left-- <= 0) return;
-    yield row;
-  }
-  for (; !next.done; next = records.next()) {
-    if (left-- <= 0) return;
-    yield next.value;
+    for (let next = records.next(null); next !== undefined; next = records.next(null)) {
+      if (left-- <= 0) return;
+      yield next;
+    }
+  } finally {
+    records.end();
   }
 }
