@@ -12,7 +12,6 @@
  * ring:  slot << 16 | key bytes, message bytes, JSON bytes, post flags << 8 | where the JSON begins, int32 each; key; message
  * ```
  */
-
 import { hashOfRecordKey } from '../record-changes.ts';
 import type { SlotChanges, SlotState } from '../slot-state.ts';
 
@@ -32,8 +31,8 @@ const entryBytesMax = 32 * 1024;
  * where more records are asked for than there is room, little is spent on bringing in what is pushed out before it is asked for.
  */
 const askedAgainOfKept = 8;
-/** Positions count up through all laps of the ring; past this the cache begins anew. */
-const positionMax = 2 ** 31 - 1;
+/** Positions count up through all laps of the ring, which takes 32 GiB of records; past this the cache begins anew. */
+const positionMaxDefault = 2 ** 31 - 1;
 
 /** One record's message, as the cache takes it: where it and the JSON within it stand. */
 export type RecordMessage = {
@@ -62,6 +61,7 @@ export class RecordCache {
   readonly #heads: Int32Array;
   readonly #table: Int32Array;
   readonly #setMask: number;
+  readonly #positionMax: number;
   /** Units: `unitBytes`. */
   readonly #ringUnits: number;
   /** Where this lap of the ring began, and where the next record goes. Units: `unitBytes`, over all laps. */
@@ -72,8 +72,9 @@ export class RecordCache {
   #askedAgainCount = 0;
   readonly #stateBySlot: (SlotState | undefined)[] = [];
 
-  /** `bytesMax` is for ring and table together; 0 remembers nothing. */
-  constructor(bytesMax: number) {
+  /** `bytesMax` is for ring and table together; 0 remembers nothing. A lower `positionMax` is for tests. */
+  constructor(bytesMax: number, positionMax = positionMaxDefault) {
+    this.#positionMax = positionMax;
     const sets = bytesMax < 2 * bytesOfSet ? 0 : 2 ** Math.floor(Math.log2(bytesMax / bytesOfSet));
     this.#ringUnits = Math.floor((bytesMax - sets * setBytes) / unitBytes) * Math.sign(sets);
     this.#table = new Int32Array(sets * setWords);
@@ -236,7 +237,7 @@ export class RecordCache {
     if (this.#next + units > this.#lapStart + this.#ringUnits) {
       this.#lapStart += this.#ringUnits;
       this.#next = this.#lapStart;
-      if (this.#lapStart + 2 * this.#ringUnits > positionMax) this.#startAnew();
+      if (this.#lapStart + 2 * this.#ringUnits > this.#positionMax) this.#startAnew();
     }
     const position = this.#next;
     this.#next += units;

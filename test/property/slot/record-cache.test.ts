@@ -46,9 +46,10 @@ describe('the memory for records', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(600, 2048, 9000, 100_000),
+        fc.constantFrom(3, 5, 1_000_000),
         fc.array(step, { maxLength: 400, size: 'max' }),
-        (bytesMax, steps) => {
-          const cache = new RecordCache(bytesMax);
+        (bytesMax, lapsMax, steps) => {
+          const cache = new RecordCache(bytesMax, lapsMax * Math.ceil(bytesMax / 16));
           const states = Array.from({ length: slotCount }, (_unused, slot) => stateOf(slot));
           const stored = new Map<string, Stored>();
           const kept = new Set<string>();
@@ -63,7 +64,8 @@ describe('the memory for records', () => {
                 seen.hits++;
               } else {
                 if (kept.delete(name)) seen.pushedOut++;
-                if (record === undefined || !cache.isWanted) continue;
+                // Some are kept that are not wanted, so that many are pushed out.
+                if (record === undefined || !(cache.isWanted || number % 2 === 0)) continue;
                 const isKept = cache.keep(states[slot]!, key, messageOf(record));
                 expect(cache.has(states[slot]!, key)).toBe(isKept);
                 if (isKept) expect(found(cache)).toEqual(record);
@@ -125,6 +127,25 @@ describe('the memory for records', () => {
       }
     }
     expect(cache.hitCount).toBeGreaterThan(8000);
+  });
+
+  it('is not misled by a record that looks like the entry of another one', () => {
+    const cache = new RecordCache(2 ** 14);
+    const state = stateOf(0);
+    const victim = Buffer.from('key');
+    cache.keep(state, Buffer.from('one'), messageOf({ text: '', postFlags: 0 }));
+    expect(cache.start).toBe(19);
+    cache.keep(state, victim, messageOf({ text: 'real', postFlags: 0 }));
+    expect(cache.start).toBe(32 + 19);
+    // What the ring holds of the victim, again and again, where the ring's next lap writes over it.
+    const image = Buffer.copyBytesFrom(cache.bytes, 32, 32).toString('latin1').replace('real', 'FAKE');
+    const source = Buffer.from(image.repeat(60), 'latin1');
+    const message = { source, start: 0, end: source.length, jsonStart: 0, jsonEnd: source.length, postFlags: 0 };
+    for (let number = 0; cache.bytes.latin1Slice(32, 64) !== image; number++) {
+      expect(number).toBeLessThan(20);
+      cache.keep(state, Buffer.from(`sixteen bytes ${String(number).padStart(2)}`), message);
+    }
+    expect(cache.find(state, victim)).toBe(false);
   });
 
   it('forgets all when another handle of a slot takes the place of the first', () => {
