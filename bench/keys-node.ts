@@ -2,7 +2,7 @@
  * The node of bench/keys.ts: fills slots with posts, then serves them read-only. Arguments: folder, posts, authors, seed.
  *
  * It answers the batched read under two names: with the memory for records that a node has by default, and with one that holds a small
- * part of the posts, as where many more are asked for than memory holds. Its status tells of both.
+ * part of those asked for, as where many more are asked for than memory holds. Its status tells of both.
  */
 import { join } from 'node:path';
 import { encodeEntry } from '../src/atproto/entry-codec.ts';
@@ -52,8 +52,8 @@ const states = Array.from({ length: slots }, (_unused, index) => {
   return new SlotState(index, Environment.open({ path: pathOf(index), mapBytes, tables: slotTableNames }));
 });
 const stateOf = (slot: number): SlotState | undefined => states[slot];
-/** About a tenth of what the posts take in memory. Units: bytes. */
-const smallCacheBytes = Number(posts) * 32;
+/** About a tenth of what the posts that are asked for take in memory, which are up to a hundred thousand. Units: bytes. */
+const smallCacheBytes = 3 * 2 ** 20;
 const caches = {
   default: new RecordCache(settingTable.recordCacheMib.default * 2 ** 20),
   small: new RecordCache(smallCacheBytes),

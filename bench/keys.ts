@@ -7,7 +7,7 @@
  * loop; since load and server share the machine, the figure to compare is keys for each second of the server's CPU.
  *
  * Our node is asked twice: as it is by default, where most records that are asked for are in its memory (`hit_share`), and with a memory
- * ten times smaller than the records (`beyond_memory`), where most are read from storage.
+ * a tenth of what those records take (`beyond_memory`), where most are read from storage.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
