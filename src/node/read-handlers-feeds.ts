@@ -53,7 +53,13 @@ function* feedStartsOfFollows(context: ReadContext, request: Buffer): Generator<
 }
 
 /** A viewer that its slot does not know has an empty timeline. */
-const noFollows: ViewerFollows = { local: localFollows([]), elsewhere: [], followCount: 0, next: '' };
+const noFollows: ViewerFollows = {
+  local: localFollows([]),
+  elsewhere: [],
+  followCount: 0,
+  isFollowingSelf: false,
+  next: '',
+};
 
 function timeline({ feeds, timelines, answer }: ReadContext, { did, ...range }: TimelineRequest): Buffer {
   const follows = timelines.of(did) ?? noFollows;

@@ -21,6 +21,7 @@ import {
   writeProbed,
 } from '../slot/read/edge-probes.ts';
 import type { PageRequest } from '../slot/read/page.ts';
+import type { ViewerFollows } from '../slot/read/timeline-follows.ts';
 import type { SlotState } from '../slot/slot-state.ts';
 import type { BoundedReader } from '../wire/bounded-reader.ts';
 import { openFollowersAmong, openProbes } from '../wire/edge-messages.ts';
@@ -30,16 +31,28 @@ import type { ReadContext } from './read-context.ts';
 
 const textsWriter = new AnswerWriter();
 
-function followsOf({ lookup }: ReadContext, payload: Uint8Array): Uint8Array {
+function followsOf({ lookup, timelines, answer }: ReadContext, payload: Uint8Array): Uint8Array {
   const { did, after, limit } = decodeFollowsOf(payload);
+  const known = after === '' ? timelines.of(did) : undefined;
+  if (known !== undefined && known.next === '' && known.followCount < limit) return allFollows(answer, did, known);
   const texts = textsWriter.clear();
   const { count, next } = writeFollowedDids(texts, lookup.stateOf(did), did, after, limit);
-  // The same bytes as `encodeFollowsOfAnswer` gives, without a string for each DID.
-  const head = new ByteWriter(next.length + 16).u8(messageVersion).text(next).varint(count).finish();
-  const answer = Buffer.allocUnsafe(head.length + texts.length);
-  head.copy(answer);
-  texts.buffer.copy(answer, head.length, 0, texts.length);
-  return answer;
+  return followsPage(answer, next, count, [texts.view()]);
+}
+
+/** Answers with all that is remembered, in one page. */
+function allFollows(into: AnswerWriter, did: string, known: ViewerFollows): Buffer {
+  const { local, elsewhere, followCount, isFollowingSelf } = known;
+  const self = isFollowingSelf ? [new ByteWriter().text(did).finish()] : [];
+  const parts = [local.texts, ...elsewhere.map(({ texts }) => texts), ...self];
+  return followsPage(into, '', followCount + self.length, parts);
+}
+
+/** The same bytes as `encodeFollowsOfAnswer` gives, without a string for each DID. */
+function followsPage(into: AnswerWriter, next: string, count: number, parts: readonly Buffer[]): Buffer {
+  into.clear().raw(new ByteWriter(next.length + 16).u8(messageVersion).text(next).varint(count).finish());
+  for (const part of parts) into.raw(part);
+  return into.view();
 }
 
 /** Answers a call between router and node, whose answer begins with the version of the messages. */

@@ -207,6 +207,23 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     await expectAlways(['', '', '', '', c, '', '', rkeyOf(aliceBlocksWeb)]);
   });
 
+  it('gives an actor among those that it follows when it follows itself, first and when remembered', async () => {
+    const ask = async () => {
+      const request = encodeFollowsOf({ did: bob, after: '', limit: 50 });
+      return decodeFollowsOfAnswer(await network.call(slotCalls.followsOf, request));
+    };
+    network.follow(bob, alice);
+    const own = network.follow(bob, bob);
+    network.settle();
+    for (const _time of ['read', 'remembered']) {
+      const { dids, next } = await ask();
+      expect({ dids: [...dids].sort(), next }).toEqual({ dids: [alice, bob], next: '' });
+    }
+    network.delete(own);
+    network.settle();
+    expect(await ask()).toEqual({ dids: [alice], next: '' });
+  });
+
   it('gives all that an actor follows in pages', async () => {
     for (const fan of fans) network.follow(bob, fan);
     network.settle();

@@ -35,6 +35,7 @@ export type ViewerFollows = {
   readonly elsewhere: readonly SlotFollows[];
   /** Counts both. */
   readonly followCount: number;
+  readonly isFollowingSelf: boolean;
   /** Token of the follows that come after these, '' when there are none. */
   readonly next: string;
 };
@@ -121,11 +122,15 @@ export class TimelineFollows {
     const local: Buffer[] = [];
     const groups = new Map<number, Group>();
     let followCount = 0;
+    let isFollowingSelf = false;
     for (let index = 0; index < count; index++) {
       const from = reader.position;
       const start = reader.sizedRange();
       const end = reader.position;
-      if (viewer.equals(bytes.subarray(start, end))) continue;
+      if (viewer.equals(bytes.subarray(start, end))) {
+        isFollowingSelf = true;
+        continue;
+      }
       followCount++;
       const slot = this.#lookup.slotOfBytes(bytes, start, end);
       const part = bytes.subarray(from, end);
@@ -137,7 +142,7 @@ export class TimelineFollows {
       count: each,
       texts: Buffer.concat(parts),
     }));
-    return { local: localFollows(local), elsewhere, followCount, next };
+    return { local: localFollows(local), elsewhere, followCount, isFollowingSelf, next };
   }
 
   /** Forgets what a commit changed. */
