@@ -5,11 +5,11 @@
  * batches above `recordBatchItemsMax`, slots that this node does not serve, URIs that name no record.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { jsonOfRow } from '../slot/applied-record.ts';
+import { AnswerWriter } from '../slot/read/answer-writer.ts';
+import { appendRecordJson } from '../slot/read/record-answer.ts';
 import { RowFinder } from '../slot/read/row-finder.ts';
 import { SlotLookup } from '../slot/read/slot-lookup.ts';
 import type { StoredRecords } from '../slot/read/stored-records.ts';
-import { decodeRecordRow, recordJsonStart } from '../slot/record-row.ts';
 import { type SlotState, tableCode } from '../slot/slot-state.ts';
 import { BoundedReader } from '../wire/bounded-reader.ts';
 import { payloadBytesMax } from '../wire/frame.ts';
@@ -74,6 +74,9 @@ class AnswerBuffer {
   }
 }
 
+/** Where a record that is not remembered is rendered. */
+const json = new AnswerWriter();
+
 /** Returns the handler of `recordBatchMethod`. Its answers alias one buffer. */
 export function createRecordBatchHandler(options: RecordBatchOptions): CallHandler {
   const answer = new AnswerBuffer();
@@ -104,8 +107,6 @@ function addRecord(answer: AnswerBuffer, records: StoredRecords, state: SlotStat
   const row = records.fetch(state, key);
   if (row === null) return answer.add(records.cache.bytes, records.cache.jsonStart, records.cache.jsonEnd);
   if (row === undefined) return answer.addNothing();
-  const start = recordJsonStart(row);
-  if (start >= 0) return answer.add(row, start, row.length);
-  const json = Buffer.from(jsonOfRow(decodeRecordRow(row)));
-  answer.add(json, 0, json.length);
+  appendRecordJson(json.clear(), row);
+  answer.add(json.buffer, 0, json.length);
 }

@@ -1,7 +1,7 @@
 /**
  * Rows of the record table: (owner, record, collection, rkey) → one record.
  *
- * Value: the head, which record-view.ts describes, then the body: the JSON text as served. Follows, likes, reposts and blocks are nine
+ * Value: the head, which record-view.ts describes, then the body: the JSON text as served, packed (packed-json.ts). Follows, likes, reposts and blocks are nine
  * records in ten and all alike: in edge form their body is the subject and, for a record, the subject's cid, from which text and cid are worked
  * out again. A record is in edge form only where that gives back its cid, and so its text.
  */
@@ -11,6 +11,7 @@ import { invariant } from '../base/invariant.ts';
 import { cidBytesOf, cidOfDigest } from './cid-bytes.ts';
 import { type PlainEdge, plainDigest } from './edge-record.ts';
 import { readSubject, writeSubject } from './edge-subject.ts';
+import { packJson, unpackedText } from './packed-json.ts';
 import { edgeFormFlags, RecordView, recordFlag, writeRecordHead } from './record-view.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -56,7 +57,7 @@ export function encodeRecordRow(row: RecordRow): Buffer {
   if (!isEdge) writeCidOf(row.cid, digest);
   if (row.takedownRef !== null) valueWriter.text(row.takedownRef);
   if (!isEdge && row.postFlags !== 0) valueWriter.u8(row.postFlags);
-  if (!isEdge) valueWriter.bytes(Buffer.from(body.json, 'utf8'));
+  if (!isEdge) packJson(valueWriter, body.json);
   else {
     writeSubject(valueWriter, body.kind, body.subject);
     if (hasCid) writeCidOf(body.subjectCid, digest);
@@ -98,18 +99,12 @@ export function decodeRecordRow(value: Buffer): RecordRow {
   };
   if (!isEdgeForm) {
     const cid = view.digestAt < 0 ? view.cidText : cidOfDigest(value.subarray(view.digestAt, view.digestAt + 32));
-    return { ...head, cid, body: { form: 'json', json: value.utf8Slice(view.bodyAt, value.length) } };
+    return { ...head, cid, body: { form: 'json', json: unpackedText(value, view.bodyAt, value.length) } };
   }
   const edge = readPlainEdge(view);
   const digest = plainDigest(edge, createdMs);
   invariant(digest !== undefined, 'a record in edge form has a plain form');
   return { ...head, cid: cidOfDigest(digest), body: { form: 'edge', ...edge } };
-}
-
-/** Returns where the JSON text begins in a record's row, which ends with it; -1 for a row in edge form. */
-export function recordJsonStart(value: Buffer): number {
-  const { isEdgeForm, bodyAt } = view.read(value);
-  return isEdgeForm ? -1 : bodyAt;
 }
 
 /** Returns where the subject begins in the row of a record in edge form; -1 for any other row. */

@@ -14,7 +14,7 @@ const digestBytes = 32;
 const timeBytes = 6;
 
 /** The upper two bits of every record row's first byte, checked on read. */
-const rowVersion = 1 << 6;
+const rowVersion = 2 << 6;
 const versionBits = 3 << 6;
 /**
  * Bits of a row's first byte; part of the stored format. `textCid`: the cid, in edge form that of the subject, is a text and no digest. The last

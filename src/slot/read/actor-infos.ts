@@ -3,6 +3,7 @@ import { selfRkeyByte } from '../../atproto/compact-key.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { getActor } from '../actor-row.ts';
+import { unpackedText } from '../packed-json.ts';
 import { type JsonObject, objectOf, textOf } from '../record-values.ts';
 import { RecordView } from '../record-view.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState, tableCode } from '../slot-state.ts';
@@ -59,7 +60,7 @@ function declarationOf(state: SlotState, owner: number, collection: KnownCollect
   const row = selfRow(state, owner, collection);
   if (row === undefined) return undefined;
   const { bodyAt } = view.read(row);
-  return objectOf(JSON.parse(row.utf8Slice(bodyAt, row.length)));
+  return objectOf(JSON.parse(unpackedText(row, bodyAt, row.length)));
 }
 
 /** Writes field `number` as the owner's record `self` of a collection. */

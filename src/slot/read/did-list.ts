@@ -1,6 +1,6 @@
 /** The DIDs of one message: where their bytes are, and the compact form that a did:plc has in keys. */
 import type { BoundedReader } from '../../wire/bounded-reader.ts';
-import { packPlcLetters } from './key-text.ts';
+import { packBase32 } from './key-text.ts';
 
 const plcHead = Buffer.from('did:plc:', 'latin1');
 const plcDidBytes = 32;
@@ -45,7 +45,7 @@ export class DidList {
       const isPlc =
         end - start === plcDidBytes &&
         isPlcHead(buffer, start) &&
-        packPlcLetters(buffer, start + plcHead.length, this.ids, at);
+        packBase32(buffer, start + plcHead.length, end, this.ids, at);
       this.isPlc[index] = isPlc ? 1 : 0;
       if (isPlc) this.hashes[index] = hashOfPlcId(this.ids, at);
     }

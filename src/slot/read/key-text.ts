@@ -9,6 +9,8 @@ import { invariant } from '../../base/invariant.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 
 const base32 = Buffer.from('abcdefghijklmnopqrstuvwxyz234567', 'latin1');
+const base32Values = new Uint8Array(256).fill(255);
+for (let value = 0; value < 32; value++) base32Values[base32[value]!] = value;
 const tidLetters = Buffer.from('234567abcdefghijklmnopqrstuvwxyz', 'latin1');
 const tidValues = new Uint8Array(256).fill(255);
 for (let value = 0; value < 32; value++) tidValues[tidLetters[value]!] = value;
@@ -25,14 +27,11 @@ function appendTagged(into: AnswerWriter, source: Buffer, at: number): number {
   return start + length;
 }
 
-/** Renders the DID that is written at `at`. Returns the position behind it. */
-export function appendDid(into: AnswerWriter, source: Buffer, at: number): number {
-  if (source[at] === tag.didOther) return appendTagged(into, source, at);
-  into.reserve(32);
+/** Renders bytes, whose count is a multiple of five, in base32; the caller has made room. */
+export function appendBase32(into: AnswerWriter, source: Buffer, start: number, end: number): void {
   const { buffer } = into;
   let position = into.length;
-  for (let index = 0; index < 8; index++) buffer[position++] = plcPrefix[index]!;
-  for (let from = at + 1; from < at + 16; from += 5) {
+  for (let from = start; from < end; from += 5) {
     const high = (source[from]! << 12) | (source[from + 1]! << 4) | (source[from + 2]! >>> 4);
     const low = ((source[from + 2]! & 15) << 16) | (source[from + 3]! << 8) | source[from + 4]!;
     buffer[position++] = base32[high >>> 15]!;
@@ -45,6 +44,43 @@ export function appendDid(into: AnswerWriter, source: Buffer, at: number): numbe
     buffer[position++] = base32[low & 31]!;
   }
   into.length = position;
+}
+
+/**
+ * Reads base32 letters, whose count is a multiple of eight, into bytes at `into[at..]`.
+ *
+ * Returns: false, with nothing said about `into`, when they are not all base32.
+ */
+export function packBase32(source: Buffer, start: number, end: number, into: Buffer, at: number): boolean {
+  let seen = 0;
+  for (let from = start, to = at; from < end; from += 8) {
+    let high = 0;
+    let low = 0;
+    for (let digit = 0; digit < 4; digit++) {
+      const left = base32Values[source[from + digit]!]!;
+      const right = base32Values[source[from + 4 + digit]!]!;
+      seen |= left | right;
+      high = (high << 5) | left;
+      low = (low << 5) | right;
+    }
+    into[to++] = high >>> 12;
+    into[to++] = high >>> 4;
+    into[to++] = (high << 4) | (low >>> 16);
+    into[to++] = low >>> 8;
+    into[to++] = low;
+  }
+  return seen <= 31;
+}
+
+/** Renders the DID that is written at `at`. Returns the position behind it. */
+export function appendDid(into: AnswerWriter, source: Buffer, at: number): number {
+  if (source[at] === tag.didOther) return appendTagged(into, source, at);
+  into.reserve(32);
+  const { buffer } = into;
+  let position = into.length;
+  for (let index = 0; index < 8; index++) buffer[position++] = plcPrefix[index]!;
+  into.length = position;
+  appendBase32(into, source, at + 1, at + 16);
   return at + 16;
 }
 
@@ -55,6 +91,12 @@ export function appendRkey(into: AnswerWriter, source: Buffer, at: number): numb
     return at + 1;
   }
   if (source[at] === tag.rkeyOther) return appendTagged(into, source, at);
+  appendTid(into, source, at);
+  return at + 8;
+}
+
+/** Renders the timestamp identifier whose eight bytes are at `at`: 13 characters. */
+export function appendTid(into: AnswerWriter, source: Buffer, at: number): void {
   const high = source.readUInt32BE(at);
   const low = source.readUInt32BE(at + 4);
   into.reserve(13);
@@ -65,7 +107,6 @@ export function appendRkey(into: AnswerWriter, source: Buffer, at: number): numb
   buffer[position++] = tidLetters[((high & 7) << 2) | (low >>> 30)]!;
   for (let shift = 25; shift >= 0; shift -= 5) buffer[position++] = tidLetters[(low >>> shift) & 31]!;
   into.length = position;
-  return at + 8;
 }
 
 /** Renders the collection that is written at `at`. Returns the position behind it. */
@@ -133,55 +174,37 @@ export function packTid(source: Buffer, start: number, into: Buffer, at: number)
   return true;
 }
 
-/** What every DAG-CBOR SHA-256 CIDv1 begins with, before its digest. */
-const cidHead = [0x01, 0x71, 0x12, 0x20] as const;
+/** What every CIDv1 of DAG-CBOR with SHA-256 begins with. */
+export const cidHead = Buffer.from('bafyrei', 'latin1');
+/** What every CIDv1 of a blob's bytes with SHA-256 begins with. */
+export const blobCidHead = Buffer.from('bafkrei', 'latin1');
 
-/** Renders the CIDv1 (DAG-CBOR, SHA-256) whose 32-byte digest is at `at`: 59 characters. */
-export function appendCidOfDigest(into: AnswerWriter, source: Buffer, at: number): void {
+/** Renders the CIDv1 with this head whose 32-byte digest is at `at`: 59 characters. */
+export function appendCidOfDigest(into: AnswerWriter, source: Buffer, at: number, head = cidHead): void {
   into.reserve(59);
-  const { buffer } = into;
   let position = into.length;
-  buffer[position++] = 98;
-  let bits = 0;
-  let bitCount = 0;
-  for (let index = 0; index < 36; index++) {
-    bits = ((bits & 31) << 8) | (index < 4 ? cidHead[index]! : source[at + index - 4]!);
-    bitCount += 8;
-    while (bitCount >= 5) {
-      bitCount -= 5;
-      buffer[position++] = base32[(bits >>> bitCount) & 31]!;
-    }
-  }
-  buffer[position++] = base32[(bits << (5 - bitCount)) & 31]!;
+  for (let index = 0; index < 7; index++) into.buffer[position++] = head[index]!;
+  // The head ends within the letter that holds the first three bits.
+  into.buffer[position++] = base32[source[at]! >>> 5]!;
+  into.buffer[position++] = base32[source[at]! & 31]!;
   into.length = position;
+  appendBase32(into, source, at + 1, at + 31);
+  into.buffer[into.length++] = base32[source[at + 31]! >>> 3]!;
+  into.buffer[into.length++] = base32[(source[at + 31]! & 7) << 2]!;
 }
 
-const base32Values = new Uint8Array(256).fill(255);
-for (let value = 0; value < 32; value++) base32Values[base32[value]!] = value;
-
 /**
- * Reads the 24 letters of a did:plc at `source[start..]` into fifteen bytes at `into[at..]`.
+ * Reads the 52 letters behind the head of a CID into the 32 bytes of its digest at `into[at..]`.
  *
- * Returns: false, with nothing said about `into`, when they are not all lower-case base32.
+ * Returns: false, with nothing said about `into`, when they are not those of a digest.
  */
-export function packPlcLetters(source: Buffer, start: number, into: Buffer, at: number): boolean {
-  let seen = 0;
-  let position = at;
-  for (let from = start; from < start + 24; from += 8) {
-    let high = 0;
-    let low = 0;
-    for (let digit = from; digit < from + 4; digit++) {
-      const highValue = base32Values[source[digit]!]!;
-      const lowValue = base32Values[source[digit + 4]!]!;
-      seen |= highValue | lowValue;
-      high = (high << 5) | highValue;
-      low = (low << 5) | lowValue;
-    }
-    into[position++] = high >>> 12;
-    into[position++] = high >>> 4;
-    into[position++] = (high << 4) | ((low >>> 16) & 15);
-    into[position++] = low >>> 8;
-    into[position++] = low;
-  }
-  return seen < 32;
+export function packDigest(source: Buffer, start: number, into: Buffer, at: number): boolean {
+  const first = base32Values[source[start]!]!;
+  const second = base32Values[source[start + 1]!]!;
+  const last = base32Values[source[start + 51]!]!;
+  const lastButOne = base32Values[source[start + 50]!]!;
+  if (first > 7 || (second | lastButOne | last) > 31 || (last & 3) !== 0) return false;
+  into[at] = (first << 5) | second;
+  into[at + 31] = (lastButOne << 3) | (last >>> 2);
+  return packBase32(source, start + 2, start + 50, into, at + 1);
 }

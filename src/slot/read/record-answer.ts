@@ -1,10 +1,11 @@
 /**
- * Writes `Record` messages: the stored JSON spliced in as it is, its cid, times and takedown.
+ * Writes `Record` messages: the stored JSON unpacked in place, its cid, times and takedown.
  *
  * A record that does not exist is the bytes `null`. Records that are stored in edge form are rendered.
  */
 import { invariant } from '../../base/invariant.ts';
 import { plainDigest, renderEdgeRecord } from '../edge-record.ts';
+import { unpackJson } from '../packed-json.ts';
 import { readPlainEdge } from '../record-row.ts';
 import { RecordView } from '../record-view.ts';
 import type { AnswerWriter } from './answer-writer.ts';
@@ -31,7 +32,9 @@ export function writeRecord(into: AnswerWriter, number: number, value: Buffer): 
   const start = into.begin(number, 2);
   if (row.isEdgeForm) writeEdgeForm(into, row);
   else {
-    into.bytesField(field.record, value, row.bodyAt, value.length);
+    const json = into.begin(field.record, 2);
+    unpackJson(into, value, row.bodyAt, value.length);
+    into.end(json, 2);
     writeCid(into, row);
   }
   into.timeField(field.indexedAt, row.indexedMs);
@@ -41,6 +44,15 @@ export function writeRecord(into: AnswerWriter, number: number, value: Buffer): 
   if (row.isTakenDown) into.optionalTextField(field.takedownRef, row.takedownRef);
   into.end(start, 2);
   return row.postFlags;
+}
+
+/** Appends only the JSON text of the record whose row is `value`. */
+export function appendRecordJson(into: AnswerWriter, value: Buffer): void {
+  const row = view.read(value);
+  if (!row.isEdgeForm) return unpackJson(into, value, row.bodyAt, value.length);
+  const json = renderEdgeRecord(readPlainEdge(row), row.createdMs);
+  invariant(json !== undefined, 'a record in edge form has a plain form');
+  into.raw(Buffer.from(json, 'utf8'));
 }
 
 /** Text and cid of a record in edge form are worked out from its edge. */

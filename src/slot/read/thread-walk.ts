@@ -3,6 +3,7 @@ import { parseRecordUri, type RecordRef, recordUri, writeDid } from '../../atpro
 import { ByteWriter } from '../../base/bytes.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import type { ThreadRequest } from '../../wire/read-messages.ts';
+import { unpackedText } from '../packed-json.ts';
 import { hasRecord, recordKey } from '../record-row.ts';
 import { type JsonObject, replyOf } from '../record-values.ts';
 import { RecordView } from '../record-view.ts';
@@ -28,7 +29,7 @@ const childrenReadMax = 5_000;
 
 const prefixWriter = new ByteWriter(512);
 const view = new RecordView();
-const replyText = Buffer.from('"reply"', 'latin1');
+const replyText = '"reply"';
 
 /** Returns the OP thread of a root, root first; none when there is none. */
 function opThreadOf(state: SlotState, owner: number, root: RecordRef): string[] {
@@ -68,9 +69,9 @@ export function claimedRoots(lookup: SlotLookup, postUris: readonly string[]): s
 }
 
 function rootOfPost(row: Buffer): string | undefined {
-  const body = row.subarray(view.read(row).bodyAt, row.length);
-  if (body.indexOf(replyText) < 0) return undefined;
-  const reply = replyOf(JSON.parse(body.utf8Slice()) as JsonObject);
+  const json = unpackedText(row, view.read(row).bodyAt, row.length);
+  if (!json.includes(replyText)) return undefined;
+  const reply = replyOf(JSON.parse(json) as JsonObject);
   return reply === undefined ? undefined : recordUri(reply.root);
 }
 
