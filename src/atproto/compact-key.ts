@@ -29,8 +29,8 @@ const base32Values = valuesOf(base32Alphabet);
 const tidValues = valuesOf(tidAlphabet);
 
 const didTag = { plc: 1, other: 2 } as const;
-/** In a reference, the tag of a did:plc is this and the code of the collection, which is then not written again. */
-const plcRefTag = 0x80;
+/** A tag below this may stand for something else and, with this added, say as well that a did:plc follows. */
+const plcFollows = 0x80;
 /** TIDs of this century are below 2^63, so that they need no tag: their first byte is below these. Later ones are written as text. */
 const rkeyTag = { self: 0x80, other: 0x81 } as const;
 /** The one byte of the record key `self`. */
@@ -76,6 +76,17 @@ const plcScratch = Buffer.from('did:plc:'.padEnd(32, 'a'), 'latin1');
 /** Reads what `writeDid` wrote; the text is a copy, so the key may be memory that is used again. */
 export function readDid(reader: ByteReader): string {
   return reader.u8() === didTag.other ? reader.text() : readPlc(reader);
+}
+
+/** Writes a byte below 128 and a DID, which for a did:plc share their tag. */
+export function writeTaggedDid(writer: ByteWriter, tag: number, did: string): void {
+  if (!writePlc(writer, plcFollows | tag, did)) writeDid(writer.u8(tag), did);
+}
+
+/** Reads what `writeTaggedDid` wrote. */
+export function readTaggedDid(reader: ByteReader): { readonly tag: number; readonly did: string } {
+  const tag = reader.u8();
+  return tag < plcFollows ? { tag, did: readDid(reader) } : { tag: tag - plcFollows, did: readPlc(reader) };
 }
 
 function readPlc(reader: ByteReader): string {
@@ -186,7 +197,7 @@ export function readCollection(reader: ByteReader): string {
 /** Writes DID, collection and rkey. No reference has the bytes of another or begins with them. */
 export function writeRecordRef(writer: ByteWriter, ref: RecordRef): void {
   const code = collectionCode(ref.collection);
-  if (code !== undefined && writePlc(writer, plcRefTag | code, ref.did)) {
+  if (code !== undefined && writePlc(writer, plcFollows | code, ref.did)) {
     writeRkey(writer, ref.rkey);
     return;
   }
@@ -198,8 +209,8 @@ export function writeRecordRef(writer: ByteWriter, ref: RecordRef): void {
 /** Reads what `writeRecordRef` wrote. */
 export function readRecordRef(reader: ByteReader): RecordRef {
   const tag = reader.peek();
-  if (tag >= plcRefTag) {
-    const collection = collectionOfCode(reader.u8() & ~plcRefTag);
+  if (tag >= plcFollows) {
+    const collection = collectionOfCode(reader.u8() & ~plcFollows);
     invariant(collection !== undefined, 'a stored collection code is one that was given out');
     return { did: readPlc(reader), collection, rkey: readRkey(reader) };
   }

@@ -8,11 +8,11 @@
 import {
   type RecordRef,
   readCollection,
-  readDid,
   readRkey,
+  readTaggedDid,
   writeCollection,
-  writeDid,
   writeRkey,
+  writeTaggedDid,
 } from '../atproto/compact-key.ts';
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
@@ -22,6 +22,7 @@ import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** Reasons of posts, the highest first. The order is part of the stored format. */
 const postReasons = ['mention', 'quote', 'reply'] as const;
+const postCollection = 'app.bsky.feed.post';
 /** Classes of all other reasons; the index is part of the stored format, append only. */
 const ownClassReasons = [
   '',
@@ -59,7 +60,7 @@ export type Notice = {
 
 type NoticeRow = { isTakenDown: boolean; subjectByReason: Map<string, RecordRef | null> };
 
-const noticeVersion = 1;
+const noticeVersion = 2;
 const valueWriter = new ByteWriter(256);
 
 function classOf(reason: string): number {
@@ -72,7 +73,7 @@ function classOf(reason: string): number {
 function noticeKey(owner: number, sortMs: number, noticeClass: number, source: RecordRef): Buffer {
   const key = beginKey(owner, tableCode.notice);
   writeEntryTime(key, sortMs);
-  writeDid(key.u8(noticeClass), source.did);
+  writeTaggedDid(key, noticeClass, source.did);
   writeRkey(key, source.rkey);
   return key.finish();
 }
@@ -90,11 +91,12 @@ export function noticeKeyAt(owner: number, timeMs: number): Buffer {
 }
 
 /** Bits of a row's first byte; the version stands above them. A post's row has a byte like this for each reason instead. */
-const flag = { takenDown: 1, subject: 2 } as const;
-const reasonSubject = 4;
+const flag = { takenDown: 1, subject: 4, subjectIsPost: 8 } as const;
+/** The index of a post's reason stands below the flags. */
+const reasonMask = 3;
 
 /**
- * Subjects are the recipient's own records, so only their collection and rkey are kept; its DID is the row's owner. A row of a class of its
+ * Subjects are the recipient's own records, so only their collection, unless they are posts, and rkey are kept. A row of a class of its
  * own has one reason, which the class tells; a post's row names each.
  */
 function encodeRow(noticeClass: number, { isTakenDown, subjectByReason }: NoticeRow): Buffer {
@@ -103,19 +105,24 @@ function encodeRow(noticeClass: number, { isTakenDown, subjectByReason }: Notice
     valueWriter.u8(head);
     for (const [reason, subject] of subjectByReason) {
       const index = (postReasons as readonly string[]).indexOf(reason);
-      writeSubject(valueWriter.u8(index | (subject === null ? 0 : reasonSubject)), subject);
+      writeSubject(index, subject);
     }
     return valueWriter.finish();
   }
   const [subject = null] = subjectByReason.values();
-  writeSubject(valueWriter.u8(head | (subject === null ? 0 : flag.subject)), subject);
+  writeSubject(head, subject);
   return valueWriter.finish();
 }
 
-function writeSubject(writer: ByteWriter, subject: RecordRef | null): void {
-  if (subject === null) return;
-  writeCollection(writer, subject.collection);
-  writeRkey(writer, subject.rkey);
+function writeSubject(head: number, subject: RecordRef | null): void {
+  if (subject === null) {
+    valueWriter.u8(head);
+    return;
+  }
+  const isPost = subject.collection === postCollection;
+  valueWriter.u8(head | flag.subject | (isPost ? flag.subjectIsPost : 0));
+  if (!isPost) writeCollection(valueWriter, subject.collection);
+  writeRkey(valueWriter, subject.rkey);
 }
 
 function decodeRow(noticeClass: number, value: Buffer, recipient: string): NoticeRow {
@@ -123,18 +130,22 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
   const head = reader.u8();
   invariant(head >>> 4 === noticeVersion, 'a notice row has a known format version');
   const isTakenDown = (head & flag.takenDown) !== 0;
-  const readSubject = (): RecordRef => ({ did: recipient, collection: readCollection(reader), rkey: readRkey(reader) });
+  const readSubject = (flags: number): RecordRef | null => {
+    if ((flags & flag.subject) === 0) return null;
+    const collection = (flags & flag.subjectIsPost) === 0 ? readCollection(reader) : postCollection;
+    return { did: recipient, collection, rkey: readRkey(reader) };
+  };
   if (noticeClass !== 0) {
     const reason = ownClassReasons[noticeClass];
     invariant(reason !== undefined, 'a stored notice class is one that was given out');
-    return { isTakenDown, subjectByReason: new Map([[reason, (head & flag.subject) === 0 ? null : readSubject()]]) };
+    return { isTakenDown, subjectByReason: new Map([[reason, readSubject(head)]]) };
   }
   const subjectByReason = new Map<string, RecordRef | null>();
   while (reader.remaining > 0) {
     const code = reader.u8();
-    const reason = postReasons[code & ~reasonSubject];
+    const reason = postReasons[code & reasonMask];
     invariant(reason !== undefined, 'a stored notice reason is one that was given out');
-    subjectByReason.set(reason, (code & reasonSubject) === 0 ? null : readSubject());
+    subjectByReason.set(reason, readSubject(code));
   }
   return { isTakenDown, subjectByReason };
 }
@@ -198,10 +209,10 @@ export function setNoticeTakedown(
 export function readNotice(key: Buffer, value: Buffer, recipient: string): Notice {
   const reader = readKey(key);
   const sortMs = readEntryTime(reader);
-  const noticeClass = reader.u8();
+  const { tag: noticeClass, did } = readTaggedDid(reader);
   const collection = collectionByClass[noticeClass];
   invariant(collection !== undefined, 'a stored notice class is one that was given out');
-  const source = { did: readDid(reader), collection, rkey: readRkey(reader) };
+  const source = { did, collection, rkey: readRkey(reader) };
   const row = decodeRow(noticeClass, value, recipient);
   const [reason, subject] = row.subjectByReason.entries().next().value ?? ['', null];
   return { source, reason, subject, sortMs, isTakenDown: row.isTakenDown };
