@@ -1,9 +1,8 @@
 /**
- * CIDs inside values: the 32 bytes of the digest for CIDv1 of DAG-CBOR with SHA-256, the text for any other.
+ * CIDs as the 32 bytes of their digest, for CIDv1 of DAG-CBOR with SHA-256; any other is kept as text.
  *
  * Base32 is done here, without a general codec, because it runs once or more for each record written or served.
  */
-import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 const charCodes = Buffer.from(alphabet, 'latin1');
@@ -56,16 +55,4 @@ export function cidOfDigest(digest: Buffer): string {
   }
   textScratch[position] = charCodes[(bits << (5 - bitCount)) & 31]!;
   return textScratch.latin1Slice(0, textLength);
-}
-
-/** Writes one tag byte and the digest, or the text. */
-export function writeCid(writer: ByteWriter, cid: string): void {
-  const bytes = cidBytesOf(cid);
-  if (bytes === undefined) writer.u8(1).text(cid);
-  else writer.u8(0).bytes(bytes);
-}
-
-/** Reads what `writeCid` wrote, or, with `isBareDigest`, 32 bytes without a tag. */
-export function readCid(reader: ByteReader, isBareDigest: boolean): string {
-  return isBareDigest || reader.u8() === 0 ? cidOfDigest(reader.bytes(32)) : reader.text();
 }
