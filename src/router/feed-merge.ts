@@ -7,7 +7,7 @@ export type FeedPart = { readonly feed: RawFeed; readonly count: number };
 /** The merged items as the fields of a GetTimelineResponse, and where the last one stands; null for no items. */
 export type FeedPage = { readonly fields: Buffer; readonly last: FeedPlace | null };
 
-/** One part while it is merged: what is next in it, and since where its items wait to be copied. */
+/** One part while it is merged: which of its items is next, and when that one is. */
 type Head = { readonly feed: RawFeed; readonly count: number; next: number; nextMs: number };
 
 function setNext(head: Head, next: number): void {

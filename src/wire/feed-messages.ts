@@ -5,8 +5,8 @@
  */
 import { entryTimeBiasMs, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteWriter } from '../base/bytes.ts';
-import { decodeMessage, encodeMessage } from '../proto/codec.ts';
-import { sizedField } from '../proto/fields.ts';
+import { encodeMessage } from '../proto/codec.ts';
+import { FieldScanner, sizedField } from '../proto/fields.ts';
 import type { BoundedReader } from './bounded-reader.ts';
 import { messageVersion, openMessage, slotCalls } from './read-messages.ts';
 
@@ -26,6 +26,8 @@ export type FeedRange = { readonly before: FeedPlace | null; readonly limit: num
 
 /** The number of `items` in GetTimelineResponse: lists of items hold such fields, ready to be copied into it. */
 export const timelineItemsField = 1;
+/** Numbers of the texts in one of these, a TimelineFeedItem. */
+export const itemField = { uri: 1, repost: 3 } as const;
 
 /** A list of items as it stands in an answer: where the times are, and where each item's field begins and ends. */
 export type RawFeed = {
@@ -44,10 +46,18 @@ export function feedTimeMs({ buffer, timesAt }: RawFeed, index: number): number 
   return buffer.readUIntBE(timesAt + index * timeBytes, timeBytes) - entryTimeBiasMs;
 }
 
-/** Returns an item of a list. */
+/** Returns an item of a list. Errors: DataPlaneError `Internal` for bytes that are none. */
 export function feedItemAt(feed: RawFeed, index: number): FeedItem {
-  const field = feed.buffer.subarray(feed.fieldStarts[index], feed.fieldStarts[index + 1]);
-  const { uri, repost } = decodeMessage('GetTimelineResponse', field).items[0]!;
+  const [start, end] = [feed.fieldStarts[index], feed.fieldStarts[index + 1]];
+  const field = new FieldScanner(feed.buffer, 'a feed item', start, end, 'Internal');
+  field.next();
+  const texts = new FieldScanner(feed.buffer, 'a feed item', field.start, field.end, 'Internal');
+  let uri = '';
+  let repost = '';
+  while (texts.next()) {
+    if (texts.number === itemField.uri) uri = feed.buffer.utf8Slice(texts.start, texts.end);
+    else if (texts.number === itemField.repost) repost = feed.buffer.utf8Slice(texts.start, texts.end);
+  }
   return { sortMs: feedTimeMs(feed, index), itemUri: repost || uri, postUri: uri };
 }
 

@@ -10,6 +10,7 @@ import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import {
   type FeedPlace,
   type FeedRange,
+  itemField,
   type RawNewestByAuthors,
   timelineItemsField,
 } from '../../wire/feed-messages.ts';
@@ -21,7 +22,7 @@ import type { FeedCache } from './feed-cache.ts';
 import { type FeedRun, feedKeyCollectionAt, readFeedRun } from './feed-run.ts';
 import { appendRecordUri, appendRkey } from './key-text.ts';
 import { NewestItems } from './newest-items.ts';
-import { pageItemsMax } from './page.ts';
+import { keyTimeMs, pageItemsMax } from './page.ts';
 import type { LocalFollows } from './timeline-follows.ts';
 
 /** Rows of the first step down an author's feed beyond what is remembered, and of the longest. */
@@ -29,8 +30,6 @@ const rowsPerStep = { first: 8, max: 256 } as const;
 const keyTimeAt = keyHeadBytes;
 const postCode = collectionCodeByNsid['app.bsky.feed.post'];
 const [postPath, repostPath] = ['app.bsky.feed.post/', 'app.bsky.feed.repost/'];
-/** Field numbers of TimelineFeedItem. */
-const [itemUriField, itemRepostField] = [1, 3];
 
 /** Where a page ended, taken apart once for all authors. */
 type EndPlace = FeedPlace & { readonly ref: RecordRef | undefined };
@@ -76,8 +75,7 @@ function addItems(newest: NewestItems, author: KnownAuthor, run: FeedRun, from: 
   for (;;) {
     for (; position < current.keys.length; position++) if (!newest.add(author, current, position)) return;
     if (current.next === null) return;
-    const lastMs = current.sortMs.at(-1);
-    if (lastMs !== undefined && lastMs < newest.lastMs) return;
+    if (keyTimeMs(current.next, keyTimeAt) < newest.lastMs) return;
     current = readFeedRun(author.state, author.owner, current.next, current.next, stepRows);
     stepRows = Math.min(stepRows * 4, rowsPerStep.max);
     position = 0;
@@ -169,11 +167,11 @@ export function writeFeedItems(into: AnswerWriter, newest: NewestItems): void {
     const isPost = key[feedKeyCollectionAt] === postCode;
     const item = into.begin(timelineItemsField, isPost ? 1 : 2);
     if (!isPost) {
-      const post = into.begin(itemUriField, 1);
+      const post = into.begin(itemField.uri, 1);
       appendRecordUri(into, run.values[position]!, 1);
       into.end(post, 1);
     }
-    const own = into.begin(isPost ? itemUriField : itemRepostField, 1);
+    const own = into.begin(isPost ? itemField.uri : itemField.repost, 1);
     into.ascii(uriHead);
     into.ascii(isPost ? postPath : repostPath);
     appendRkey(into, key, feedKeyCollectionAt + 1);

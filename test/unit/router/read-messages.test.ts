@@ -163,6 +163,13 @@ test('a probe names only listed DIDs and known kinds', () => {
   expect(() => decode({ kinds: 4 })).toThrow(/unknown/);
 });
 
+test('a feed item that is no message is the peer’s error', () => {
+  const bytes = feeds.encodeNewestByAuthorsAnswer([{ sortMs: 1, itemUri: 'a', postUri: 'a' }]);
+  expect(feeds.decodeNewestByAuthorsAnswer(bytes)).toHaveLength(1);
+  bytes[bytes.length - 2] = 200;
+  expect(() => feeds.decodeNewestByAuthorsAnswer(bytes)).toThrow(expect.objectContaining({ code: 'Internal' }));
+});
+
 test('a list that claims more items than it has bytes is refused before any room is made', () => {
   expect(() => calls.decodeTexts(Buffer.from([calls.messageVersion, 255, 255, 63, 0]))).toThrow(
     /longer than its message/,
