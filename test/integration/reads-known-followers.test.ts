@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EdgeCache } from '../../src/slot/read/edge-cache.ts';
+import { SlotLookup } from '../../src/slot/read/slot-lookup.ts';
 import {
   decodeFollowersAmongAnswer,
   encodeFollowersAmong,
@@ -38,6 +40,23 @@ describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots',
     network.settle();
     for (let asked = 0; asked < askedTimes; asked++) expect(await ask()).toEqual(expected);
     expect(expected.flat().length).toBeGreaterThan(20);
+  });
+
+  it('take no more memory than there is for them, whoever is asked about', () => {
+    for (const candidate of candidates) for (const subject of subjects) network.follow(candidate, subject);
+    network.settle();
+    const tableEdges = 20;
+    const lookup = new SlotLookup(slots, (slot) => network.cluster.slots[slot]?.state);
+    const cache = new EdgeCache(lookup, 1000, tableEdges);
+    let remembered = 0;
+    for (let asked = 0; asked < askedTimes; asked++) {
+      for (const candidate of candidates) {
+        const actor = cache.ask(Buffer.from(candidate), 0, candidate.length)!;
+        remembered += cache.subjectsOf(actor, 'follow')?.size ?? 0;
+        expect(cache.edgeCount).toBeLessThanOrEqual(2 * (tableEdges + subjects.length));
+      }
+    }
+    expect(remembered).toBeGreaterThanOrEqual(candidates.length * subjects.length);
   });
 
   it('change with each follow and unfollow, though they were remembered', async () => {

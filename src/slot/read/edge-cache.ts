@@ -11,7 +11,7 @@ import { prefixEnd } from '../../storage/environment.ts';
 import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../edge-by-subject.ts';
 import type { SlotState } from '../slot-state.ts';
 import { type DidList, plcIdBytes } from './did-list.ts';
-import { DidSet, noDids } from './did-set.ts';
+import { type DidSet, didSetOf } from './did-set.ts';
 import { PlaceTable } from './place-table.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
@@ -19,8 +19,8 @@ import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 const actorsCachedDefault = 40_000;
 /** Edges of more than this are not remembered. Units: edges of one actor and kind. */
 const edgesMax = 5_000;
-/** Edges in one table: about 40 MiB. */
-const edgesInTableMax = 2_000_000;
+/** Edges in one of the two tables by default: about 40 MiB. */
+const tableEdgesDefault = 2_000_000;
 /** An actor's edges are read when so many messages have asked about it. */
 const askedMin = 3;
 const plcTag = 1;
@@ -33,7 +33,7 @@ export type KnownActor = {
   readonly state: SlotState;
   readonly owner: number;
   asked: number;
-  /** Whom it points at: undefined while that was not read, null when they are too many. */
+  /** Whom it points at: undefined while that was not read, null when that is not remembered. */
   follow: DidSet | null | undefined;
   block: DidSet | null | undefined;
 };
@@ -43,14 +43,22 @@ export class EdgeCache {
   readonly #lookup: SlotLookup;
   #young: PlaceTable<KnownActor>;
   #old: PlaceTable<KnownActor>;
+  readonly #tableEdges: number;
   #edgesInYoung = 0;
+  #edgesInOld = 0;
   #key: Buffer = Buffer.alloc(0);
 
-  constructor(lookup: SlotLookup, actorsMax = actorsCachedDefault) {
+  constructor(lookup: SlotLookup, actorsMax = actorsCachedDefault, tableEdges = tableEdgesDefault) {
     this.#lookup = lookup;
+    this.#tableEdges = tableEdges;
     const each = Math.max(1, Math.floor(actorsMax / 2));
     this.#young = new PlaceTable(each);
     this.#old = new PlaceTable(each);
+  }
+
+  /** Edges in both tables; forgotten ones count until their table is emptied. */
+  get edgeCount(): number {
+    return this.#edgesInYoung + this.#edgesInOld;
   }
 
   /**
@@ -101,14 +109,8 @@ export class EdgeCache {
       follow: undefined,
       block: undefined,
     };
-    if (!hasPlace && (this.#young.isFull || this.#edgesInYoung > edgesInTableMax)) {
-      const emptied = this.#old;
-      this.#old = this.#young;
-      this.#young = emptied;
-      this.#edgesInYoung = 0;
-      emptied.clear();
-    }
-    this.#edgesInYoung += (known.follow?.size ?? 0) + (known.block?.size ?? 0);
+    if (!hasPlace && this.#young.isFull) this.#turnOver();
+    this.#takeRoom((known.follow?.size ?? 0) + (known.block?.size ?? 0));
     this.#young.set({ did, slot: state.index, owner }, known);
     return known;
   }
@@ -117,8 +119,24 @@ export class EdgeCache {
     const prefix = edgeBySubjectPrefix(owner, kind);
     const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: edgesMax + 1 })];
     if (keys.length > edgesMax) return null;
-    this.#edgesInYoung += keys.length;
-    return keys.length === 0 ? noDids : new DidSet(keys, prefix.length);
+    this.#takeRoom(keys.length);
+    return didSetOf(keys, prefix.length);
+  }
+
+  /** Counts edges that are about to be remembered; where there are too many already, those asked about least lately go first. */
+  #takeRoom(edges: number): void {
+    if (this.#edgesInYoung > this.#tableEdges) this.#turnOver();
+    this.#edgesInYoung += edges;
+  }
+
+  /** Empties the older table, which becomes the younger one. */
+  #turnOver(): void {
+    const emptied = this.#old;
+    this.#old = this.#young;
+    this.#young = emptied;
+    this.#edgesInOld = this.#edgesInYoung;
+    this.#edgesInYoung = 0;
+    emptied.clear();
   }
 
   /** Forgets what a commit changed. */

@@ -102,7 +102,7 @@ export class TimelineFollows {
     if (owner === undefined) return undefined;
     const old = hasPlace ? -1 : this.#old.placeOf(viewer, 0, viewer.length);
     const follows = (old < 0 ? undefined : this.#old.valueAt(old)) ?? this.#read(did, viewer);
-    if (!hasPlace && (this.#young.isFull || this.#youngBytes > this.#tableBytes)) {
+    if ((!hasPlace && this.#young.isFull) || this.#youngBytes > this.#tableBytes) {
       const emptied = this.#old;
       this.#old = this.#young;
       this.#young = emptied;

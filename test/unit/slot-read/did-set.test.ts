@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { writeDid } from '../../../src/atproto/compact-key.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { DidList } from '../../../src/slot/read/did-list.ts';
-import { DidSet } from '../../../src/slot/read/did-set.ts';
+import { type DidSet, didSetOf } from '../../../src/slot/read/did-set.ts';
 import { BoundedReader } from '../../../src/wire/bounded-reader.ts';
 
 const letters = [...'abcdefghijklmnopqrstuvwxyz234567'];
@@ -28,6 +28,13 @@ function keyOf(text: string, head: number): Buffer {
   return key.finish();
 }
 
+function setOf(dids: readonly string[], head = 0): DidSet | null {
+  return didSetOf(
+    dids.map((text) => keyOf(text, head)),
+    head,
+  );
+}
+
 function listOf(dids: readonly string[]): DidList {
   const writer = new ByteWriter().varint(dids.length);
   for (const text of dids) writer.text(text);
@@ -38,10 +45,7 @@ describe('a set of DIDs', () => {
   it('has those of its keys and no others', () => {
     fc.assert(
       fc.property(fc.uniqueArray(did, { maxLength: 300 }), fc.array(did, { maxLength: 100 }), (members, others) => {
-        const set = new DidSet(
-          members.map((member) => keyOf(member, 5)),
-          5,
-        );
+        const set = setOf(members, 5)!;
         const asked = [...members, ...others];
         const list = listOf(asked);
         expect(asked.map((_text, index) => list.text(index))).toEqual(asked);
@@ -51,16 +55,29 @@ describe('a set of DIDs', () => {
     );
   });
 
-  it('holds as many as an actor may follow to be remembered', () => {
-    const members = Array.from({ length: 5000 }, (_unused, index) => {
-      const id = [...index.toString(32)].map((digit) => letters[Number.parseInt(digit, 32)]).join('');
-      return `did:plc:${id.padStart(24, 'a')}`;
+  /** The id of a number: its letters behind those that all begin with, or before those that all end with. */
+  function numbered(count: number, place: (text: string) => string): string[] {
+    return Array.from({ length: count }, (_unused, index) => {
+      const text = [...index.toString(32).padStart(4, '0')]
+        .map((digit) => letters[Number.parseInt(digit, 32)])
+        .join('');
+      return `did:plc:${place(text)}`;
     });
-    const set = new DidSet(
-      members.slice(0, 2500).map((member) => keyOf(member, 0)),
-      0,
-    );
+  }
+
+  it('holds as many as an actor may follow to be remembered', () => {
+    const members = numbered(5000, (text) => text.padEnd(24, 'a'));
+    const set = setOf(members.slice(0, 2500))!;
     const list = listOf(members);
     expect(members.filter((_text, index) => set.has(list, index))).toEqual(members.slice(0, 2500));
+  });
+
+  it('is not made of what would make it slow or large', () => {
+    const alike = numbered(300, (text) => text.padStart(24, 'a'));
+    expect(setOf(alike.slice(0, 200))?.size).toBe(200);
+    expect(setOf(alike)).toBeNull();
+    const webs = Array.from({ length: 300 }, (_unused, index) => `did:web:host${index}.example`);
+    expect(setOf(webs.slice(0, 200))?.size).toBe(200);
+    expect(setOf(webs)).toBeNull();
   });
 });
