@@ -65,7 +65,7 @@ export function actorReads(context: ReadContext): Map<string, CallHandler> {
   const { answer, lookup, finder, actors } = context;
   const readInfos = (request: Buffer): Buffer => {
     writeActorInfos(answer.clear(), actors, request);
-    return answer.copy();
+    return answer.view();
   };
   return new Map<string, CallHandler>([
     ['bsky.GetActors', prefetching(context, readInfos, (request) => actorKeys(context, request))],
@@ -74,7 +74,7 @@ export function actorReads(context: ReadContext): Map<string, CallHandler> {
       'bsky.GetCountsForUsers',
       (payload) => {
         writeCountsForUsers(answer.clear(), finder, asBuffer(payload));
-        return answer.copy();
+        return answer.view();
       },
     ],
     [

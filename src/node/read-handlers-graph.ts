@@ -63,7 +63,7 @@ function answered(
 ): Buffer {
   answer.clear().varint(messageVersion);
   write(answer, edges, reader);
-  return answer.copy();
+  return answer.view();
 }
 
 type SubjectRequest =
@@ -79,7 +79,7 @@ function bySubject({ lookup, answer }: ReadContext, name: SubjectRequest, kind: 
     answer.clear();
     if (subject !== undefined)
       writeEdgeUrisOfSubject(answer, lookup.stateOf(subject.did), subject, kind, request, name);
-    return answer.copy();
+    return answer.view();
   };
 }
 
@@ -99,7 +99,7 @@ function byActor(
     const request = decodeMessage(name, payload);
     answer.clear();
     write(lookup.stateOf(request.actorDid), request.actorDid, request);
-    return answer.copy();
+    return answer.view();
   };
 }
 
@@ -119,7 +119,7 @@ export function graphReads(context: ReadContext): Map<string, CallHandler> {
         kind,
         refs.map(({ uri }) => recordSubject(uri)),
       );
-      return answer.copy();
+      return answer.view();
     };
   };
   return new Map<string, CallHandler>([
@@ -158,7 +158,7 @@ export function graphReads(context: ReadContext): Map<string, CallHandler> {
           'follow',
           targetDids.map(actorSubject),
         );
-        return answer.copy();
+        return answer.view();
       },
     ],
     ['bsky.GetLikesByActorAndSubjects', byActorAndSubjects('GetLikesByActorAndSubjectsRequest', 'like')],

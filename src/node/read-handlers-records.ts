@@ -70,7 +70,7 @@ export function recordReads(context: ReadContext): Map<string, CallHandler> {
     const collection = knownCollection(nsid);
     const read = (request: Buffer): Buffer => {
       writeRecords(answer.clear(), finder, records, request, collection);
-      return answer.copy();
+      return answer.view();
     };
     handlers.set(
       `bsky.${method}`,
@@ -79,11 +79,11 @@ export function recordReads(context: ReadContext): Map<string, CallHandler> {
   }
   const readPosts = (request: Buffer): Buffer => {
     writePostRecords(answer.clear(), finder, records, request, post);
-    return answer.copy();
+    return answer.view();
   };
   const readCounts = (request: Buffer): Buffer => {
     writeInteractionCounts(answer.clear(), finder, request);
-    return answer.copy();
+    return answer.view();
   };
   handlers.set(
     'bsky.GetPostRecords',

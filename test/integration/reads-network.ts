@@ -144,11 +144,12 @@ export class ReadsNetwork implements AsyncDisposable {
     return this;
   }
 
-  /** Calls one handler with bytes. */
+  /** Calls one handler with bytes. Returns a copy of its answer, as a node's caller gets it. */
   async call(method: string, payload: Uint8Array): Promise<Uint8Array> {
     const handler = this.reads.handlers.get(method);
     if (handler === undefined) throw new Error(`no handler of ${method}`);
-    return handler(payload, callContext);
+    const answer = handler(payload, callContext);
+    return answer instanceof Uint8Array ? Buffer.from(answer) : answer;
   }
 
   /** Asks a method of bsky.Service. */
