@@ -137,6 +137,20 @@ it('shows at once that a deleted account has no records', async () => {
   expect(await readAfter(remove)).toMatchObject({ text: 'null' });
 });
 
+it('answers each of many calls of one moment with its own', async () => {
+  const json = await commit({ action: 'create', ...post }, { text: 'there' });
+  const absent = `at://${did}/${post.collection}/3k2bbbbbbbb22`;
+  const askFor = async (uris: string[]) => {
+    const answer = await ask('bsky.GetPostRecords', encodeMessage('GetPostRecordsRequest', { uris }));
+    return decodeMessage('GetPostRecordsResponse', answer).records.map(({ record }) => Buffer.from(record).toString());
+  };
+  const asked = Array.from({ length: 60 }, (_unused, index) =>
+    Array.from({ length: index % 7 }, (_item, item) => (item === index % 3 ? uri : absent)),
+  );
+  const expected = asked.map((uris) => uris.map((each) => (each === uri ? json : 'null')));
+  expect(await Promise.all(asked.map(askFor))).toEqual(expected);
+});
+
 it('says how much memory is set aside for records, hits and misses', async () => {
   await commit({ action: 'create', ...post }, { text: 'there' });
   await read();

@@ -2,6 +2,8 @@ import { expect, it } from 'vitest';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import { createReadHandlers, type Reads } from '../../src/node/read-handlers.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { SlotLookup } from '../../src/slot/read/slot-lookup.ts';
+import { TimelineFollows } from '../../src/slot/read/timeline-follows.ts';
 import { encodeFollowersAmong, encodeProbeEdges, probeKind } from '../../src/wire/edge-messages.ts';
 import { encodeTimeline, type FeedPlace, feedItemAt, openTimelineAnswer } from '../../src/wire/feed-messages.ts';
 import { encodeFollowsOf, slotCalls } from '../../src/wire/read-messages.ts';
@@ -89,4 +91,24 @@ it.each([2, 6, 100])('answers as if nothing were remembered, with room for %i ow
     expectSame(slotCalls.followsOf, encodeFollowsOf({ did: viewer, after: '', limit: 100 }));
     for (const [method, payload] of edgeQuestions([anyOf(actors), anyOf(actors)])) expectSame(method, payload);
   }
+});
+
+it('keeps the follows of viewers within their memory, though the same viewer is read again and again', async () => {
+  await using network = new ReadsNetwork({ slots: 1 });
+  const [viewer, other] = [didOf('viewer'), didOf('other')];
+  for (const did of [viewer, other]) network.follow(did, didOf('somebody'));
+  network.settle();
+  const { state } = network.cluster.slots[0]!;
+  const follows = new TimelineFollows(new SlotLookup(1, () => state), 100, 1);
+  const first = follows.of(other);
+  expect(follows.of(other)).toBe(first);
+  follows.of(viewer);
+  expect(follows.of(other)).toBe(first);
+  follows.of(viewer);
+  for (let time = 0; time < 2; time++) {
+    follows.forget(0, [state.ownerOf(viewer)!]);
+    follows.of(viewer);
+  }
+  expect(follows.of(other)).not.toBe(first);
+  expect(follows.of(other)).toEqual(first);
 });
