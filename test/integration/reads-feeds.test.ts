@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createReadHandlers } from '../../src/node/read-handlers.ts';
 import { decodeMessage } from '../../src/proto/codec.ts';
 import { feedType } from '../../src/proto/generated/bsky-service.ts';
@@ -20,7 +20,7 @@ import {
   encodeThread,
   slotCalls,
 } from '../../src/wire/read-messages.ts';
-import { didOf, pagesOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
+import { cidOfText, didOf, pagesOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob, carol, dave] = [didOf('alice'), didOf('bob'), didOf('carol'), didOf('dave')];
 const image = { $type: 'app.bsky.embed.images', images: [{ alt: '', image: { $type: 'blob' } }] };
@@ -141,6 +141,27 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
       expect(items.every(({ itemUri, postUri }) => itemUri === postUri)).toBe(true);
     }
     expect(await newest([didOf('silent'), didOf('nobody')], 10)).toEqual([]);
+  });
+
+  it('passes over reposts of posts that do not exist when they come too late', async () => {
+    for (let index = 0; index < 300; index++) {
+      network.repost(bob, { uri: `at://${alice}/app.bsky.feed.post/none`, cid: cidOfText('none') });
+    }
+    const posts = Array.from({ length: 5 }, (_unused, index) => network.post(alice, `post ${index}`));
+    network.settle();
+    const { rows } = network.cluster.stateOf(bob);
+    const scan = rows.scan.bind(rows);
+    let rowCount = 0;
+    vi.spyOn(rows, 'scan').mockImplementation(function* (range) {
+      for (const row of scan(range)) {
+        rowCount++;
+        yield row;
+      }
+    });
+    const request = encodeNewestByAuthors({ before: null, limit: 5, authors: [alice, bob] });
+    const items = decodeNewestByAuthorsAnswer(await network.call(slotCalls.newestByAuthors, request));
+    expect(items.map(({ itemUri }) => itemUri)).toEqual(posts.map(({ uri }) => uri).reverse());
+    expect(rowCount).toBeLessThan(60);
   });
 
   it('answers the same however few owners it remembers', async () => {
