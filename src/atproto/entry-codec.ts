@@ -10,7 +10,7 @@ import { readEffect, readNullable, writeEffect, writeNullable } from './effect-c
 import type { ContinueWork, Entry, PrivateWrite, RepoOp } from './entry.ts';
 import { readEntryTime, writeEntryTime } from './entry-time.ts';
 
-const entryVersion = 1;
+const entryVersion = 2;
 
 const actions = ['create', 'update', 'delete'] as const;
 

@@ -21,7 +21,7 @@ export type Chunk = {
   readonly marks: readonly number[];
 };
 
-const chunkVersion = 1;
+const chunkVersion = 2;
 /** Effects that one entry may cause. A commit of 200 updates, each of a post with 100 mentions and 200 reposters, causes 121,200. */
 export const effectsPerEntryMax = 2 ** 20;
 

@@ -18,6 +18,7 @@ import { ByteReader, ByteWriter } from '../../../src/base/bytes.ts';
 import {
   type Chunk,
   type ChunkOutcome,
+  checkChunk,
   decodeAppend,
   decodeOutcomes,
   effectsPerEntryMax,
@@ -198,6 +199,24 @@ const anyOutcome: fc.Arbitrary<ChunkOutcome> = fc.oneof(
   fc.record({ status: fc.constant('gap' as const), lastMark: mark }),
   fc.record({ status: fc.constant('refused' as const), code: fc.string(), message: fc.string({ unit: 'grapheme' }) }),
 );
+
+describe('entries and chunks of version 1, whose record keys have a tag', () => {
+  const plc = [1, ...new Array<number>(15).fill(0)];
+  const tidBehindTag = [1, 0x17, 0, 0, 0, 0, 0, 0, 0];
+
+  it('are refused, since their bytes would be read as other record keys', () => {
+    const times = new Array<number>(6).fill(0);
+    // A commit with one deletion: DID, rev, no `since`, time, count, action, collection, record key.
+    const entry = Buffer.from([1, 1, ...plc, 0, 0, ...times, 1, 2, 3, ...tidBehindTag]);
+    expect(() => decodeEntry(entry)).toThrow('known format version');
+    const effect = [5, 1, ...plc, ...plc, 3, ...tidBehindTag];
+    const originAndPreviousMark = new Array<number>(14).fill(0);
+    const mark = [0, 0, 0, 0, 0, 0, 0, 1];
+    const chunk = Buffer.from([1, 0, 0, 1, ...originAndPreviousMark, 1, ...mark, effect.length, ...effect]);
+    expect(() => checkChunk(chunk)).toThrow('known format version');
+    expect(() => readChunk(chunk)).toThrow('known format version');
+  });
+});
 
 describe('chunks', () => {
   it('read back as they were written, alone and in an append', () => {
