@@ -71,13 +71,54 @@ function edgeOfRecord(prefix: Buffer, { key, value }: Row): Held | undefined {
   return { key: keyWriter.finish(), value: value.subarray(bodyAt), sortMs };
 }
 
+/** Edges in a heap, since a hostile repo may make very many that all may overtake each other. */
+class HeldEdges {
+  readonly #edges: Held[] = [];
+
+  /** The newest. */
+  get first(): Held | undefined {
+    return this.#edges[0];
+  }
+
+  add(edge: Held): void {
+    const edges = this.#edges;
+    let at = edges.length;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      if (edges[above]!.key.compare(edge.key) > 0) break;
+      edges[at] = edges[above]!;
+      at = above;
+    }
+    edges[at] = edge;
+  }
+
+  /** Takes the newest out. */
+  take(): Held | undefined {
+    const edges = this.#edges;
+    const first = edges[0];
+    const last = edges.pop();
+    if (last === undefined || edges.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below >= edges.length) break;
+      if (below + 1 < edges.length && edges[below + 1]!.key.compare(edges[below]!.key) > 0) below++;
+      if (last.key.compare(edges[below]!.key) > 0) break;
+      edges[at] = edges[below]!;
+      at = below;
+    }
+    edges[at] = last;
+    return first;
+  }
+}
+
 /** Walks the edges that have their place by their record key, newest first, and reads no further than it must. */
 class RecordWalk {
   readonly #prefix: Buffer;
   readonly #before: Buffer | null;
   readonly #rows: Iterator<Row>;
-  /** Edges that were read and not yet given, newest first. */
-  readonly #held: Held[] = [];
+  /** Edges that were read and not yet given. */
+  readonly #held = new HeldEdges();
   /** Nothing that is still unread sorts behind this. Units: ms. */
   #reachMs = Number.MAX_SAFE_INTEGER;
   #isRead = false;
@@ -95,10 +136,10 @@ class RecordWalk {
   /** Returns the next edge if it sorts behind `floor`, the key of another; null asks for any. Undefined when there is none. */
   next(floor: Buffer | null): Row | undefined {
     const floorMs = floor === null ? Number.NEGATIVE_INFINITY : timeAt(floor, this.#prefix.length);
-    while (!this.#isRead && this.#reachMs >= Math.max(floorMs, this.#held[0]?.sortMs ?? floorMs)) this.#read();
-    const first = this.#held[0];
+    while (!this.#isRead && this.#reachMs >= Math.max(floorMs, this.#held.first?.sortMs ?? floorMs)) this.#read();
+    const { first } = this.#held;
     if (first === undefined || (floor !== null && first.key.compare(floor) < 0)) return undefined;
-    return this.#held.shift();
+    return this.#held.take();
   }
 
   #read(): void {
@@ -109,10 +150,7 @@ class RecordWalk {
     this.#reachMs = keyMs(row.key) + driftMsMax;
     const edge = edgeOfRecord(this.#prefix, row);
     if (edge === undefined || (this.#before !== null && edge.key.compare(this.#before) >= 0)) return;
-    const held = this.#held;
-    let at = held.length;
-    while (at > 0 && held[at - 1]!.key.compare(edge.key) < 0) at--;
-    held.splice(at, 0, edge);
+    this.#held.add(edge);
   }
 
   /** Frees the walk. */
