@@ -93,6 +93,7 @@ lengthByCode[packedCode.blobCid] = 1 + digestBytes;
 lengthByCode[packedCode.did] = 1 + didBytes;
 lengthByCode[packedCode.time] = 1 + timeBytes;
 lengthByCode[packedCode.tid] = 1 + tidBytes;
+lengthByCode[packedCode.literal] = 2;
 
 function packedLength(at: number): number {
   return lengthByCode[packed[at]!]!;
@@ -185,15 +186,20 @@ function putDigits(buffer: Buffer, end: number, value: number): void {
   for (let at = end - 1, rest = value; rest > 0; rest = (rest / 10) | 0) buffer[at--] = letter.zero + (rest % 10);
 }
 
-/** Appends the JSON text that is packed in `source[start..end)`, with no string and no object on the way. */
+/**
+ * Appends the JSON text that is packed in `source[start..end)`, with no string and no object on the way.
+ *
+ * Errors: InvariantError for a code that was never given out, or that announces more bytes than there are.
+ */
 export function unpackJson(into: AnswerWriter, source: Buffer, start: number, end: number): void {
+  invariant(start <= end, 'packed JSON ends behind its beginning');
   let at = start;
   while (at < end) {
     into.reserve(end - at + expandedMax);
     let runEnd = at;
     while (runEnd < end && isCode[source[runEnd]!] === 0) runEnd++;
     appendRun(into, source, at, runEnd);
-    at = runEnd < end ? unpackCode(into, source, runEnd) : end;
+    at = runEnd < end ? unpackCode(into, source, runEnd, end) : end;
   }
 }
 
@@ -205,14 +211,16 @@ function appendRun(into: AnswerWriter, source: Buffer, start: number, end: numbe
   into.length = length + end - start;
 }
 
-/** Appends what the code at `at` and the bytes behind it stand for. Returns the position behind them. */
-function unpackCode(into: AnswerWriter, source: Buffer, at: number): number {
+/** Appends what the code at `at` and the bytes behind it, up to `end`, stand for. Returns the position behind them. */
+function unpackCode(into: AnswerWriter, source: Buffer, at: number, end: number): number {
   const code = source[at]!;
   const fragment = fragmentByCode[code];
   if (fragment !== undefined) {
     appendRun(into, fragment, 0, fragment.length);
     return at + 1;
   }
+  const next = at + lengthByCode[code]!;
+  invariant(next <= end, 'packed JSON holds all that its codes announce');
   switch (code) {
     case packedCode.cid:
     case packedCode.blobCid:
@@ -232,9 +240,8 @@ function unpackCode(into: AnswerWriter, source: Buffer, at: number): number {
     default:
       invariant(code === packedCode.literal, 'packed JSON holds codes that were given out');
       into.buffer[into.length++] = source[at + 1]!;
-      return at + 2;
   }
-  return at + lengthByCode[code]!;
+  return next;
 }
 
 const text = new AnswerWriter();

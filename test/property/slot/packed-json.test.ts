@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../../src/base/bytes.ts';
+import { InvariantError } from '../../../src/base/invariant.ts';
 import { jsonFragments, packedCode } from '../../../src/slot/json-fragments.ts';
 import { packJson, unpackedText } from '../../../src/slot/packed-json.ts';
 import { anyCid, anyDid, plcDid, tid } from './arbitraries.ts';
@@ -16,6 +17,26 @@ function comesBack(json: string): void {
   // Other bytes before and behind, as in a row of volatile memory.
   const row = Buffer.concat([Buffer.of(0xf5, 0), bytes, Buffer.alloc(64, 0xf5)]);
   expect(unpackedText(row, 2, 2 + bytes.length)).toBe(json);
+}
+
+const restBytesByCode: Readonly<Record<number, number>> = {
+  [packedCode.cid]: 32,
+  [packedCode.blobCid]: 32,
+  [packedCode.did]: 15,
+  [packedCode.time]: 6,
+  [packedCode.tid]: 8,
+  [packedCode.literal]: 1,
+};
+
+/** Where each code that announces bytes stands, and where these end: a row may not end in between. */
+function rests(bytes: Buffer): [number, number][] {
+  const found: [number, number][] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 1 + (restBytesByCode[bytes[at]!] ?? 0);
+    if (end > at + 1) found.push([at, end]);
+    at = end;
+  }
+  return found;
 }
 
 const cid = 'bafyreihdb57fdysx5h35urvxz64ros7zvywshber7id6t6c6fek37jgyfe';
@@ -80,6 +101,51 @@ describe('the JSON of records', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => comesBack(JSON.stringify(value))),
       { numRuns: 500 },
+    );
+  });
+
+  it('comes back wherever it is cut, and with any letter in the place of another', () => {
+    for (const json of [JSON.stringify(reply), JSON.stringify(imagePost)]) {
+      for (let at = 0; at <= json.length; at++) {
+        comesBack(json.slice(0, at));
+        comesBack(json.slice(at));
+        for (const letter of 'Z189z=-') comesBack(json.slice(0, at) + letter + json.slice(at + 1));
+      }
+      comesBack(json.toUpperCase());
+    }
+  });
+
+  it('is refused when it ends within what stands behind a code', () => {
+    const bytes = packed(`${JSON.stringify(reply)}\u0001`);
+    const whole = unpackedText(bytes, 0, bytes.length);
+    let refusedCount = 0;
+    for (let end = 0; end < bytes.length; end++) {
+      const read = (): string => unpackedText(bytes, 0, end);
+      const isCut = rests(bytes).some(([from, to]) => end > from && end < to);
+      if (isCut) expect(read).toThrow(InvariantError);
+      else expect(whole.startsWith(read())).toBe(true);
+      if (isCut) refusedCount++;
+    }
+    expect(refusedCount).toBe(2 * (32 + 15 + 8) + 6 + 1);
+  });
+
+  it('reads no byte behind its end, whatever it holds', () => {
+    const outcomeOf = (bytes: Uint8Array, filler: number): string => {
+      const row = Buffer.concat([bytes, Buffer.alloc(64, filler)]);
+      try {
+        return unpackedText(row, 0, bytes.length);
+      } catch (thrown) {
+        if (thrown instanceof InvariantError) return thrown.message;
+        throw thrown;
+      }
+    };
+    const byte = fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constantFrom(...Object.values(packedCode)));
+    fc.assert(
+      fc.property(fc.array(byte, { maxLength: 60 }), (bytes) => {
+        const source = Uint8Array.from(bytes);
+        expect(outcomeOf(source, 0x41)).toBe(outcomeOf(source, 0xff));
+      }),
+      { numRuns: 2_000 },
     );
   });
 
