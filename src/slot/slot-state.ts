@@ -6,7 +6,7 @@
  */
 import { writeDid } from '../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { invariant } from '../base/invariant.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { Environment, Table } from '../storage/environment.ts';
 import { RecordChanges } from './record-changes.ts';
 
@@ -75,7 +75,7 @@ export function beginSlotKey(table: number): ByteWriter {
 
 /** What commits changed of what serving threads may remember. Shape: can be posted from thread to thread. */
 export type SlotChanges = {
-  /** Owners whose author feed, info or follows were written. */
+  /** Owners whose author feed, info, follows or blocks were written. */
   readonly owners: readonly number[];
   /** Hashes of the keys of record rows that were put or removed; null for more than are named. */
   readonly records: Int32Array | null;
@@ -90,7 +90,7 @@ export class SlotState {
   readonly rows: Table;
   readonly #ownerByDid = new Map<string, number>();
   #nextOwner = 0;
-  /** Owners whose author feed, info or follows were written since this was last taken; what readers remember of them is stale. */
+  /** Owners whose author feed, info, follows or blocks were written since this was last taken; what readers remember of them is stale. */
   readonly touchedOwners = new Set<number>();
   /** Record rows written since this was last taken, likewise. */
   readonly changedRecords = new RecordChanges();
@@ -111,12 +111,17 @@ export class SlotState {
     return owner;
   }
 
-  /** Returns the owner number of a DID, giving out the next one in log order when there is none yet. */
+  /**
+   * Returns the owner number of a DID, giving out the next one in log order when there is none yet.
+   *
+   * Errors: DataPlaneError `StorageFull` when all have been given out.
+   */
   ensureOwner(did: string): number {
     const known = this.ownerOf(did);
     if (known !== undefined) return known;
+    if (this.#nextOwner >= ownersMax)
+      throw new DataPlaneError('StorageFull', `slot ${this.index} has given out all its owner numbers (${ownersMax})`);
     const owner = this.#nextOwner++;
-    invariant(owner < ownersMax, 'a slot has fewer owners than ownersMax');
     const value = Buffer.allocUnsafe(4);
     value.writeUInt32BE(owner);
     this.rows.put(ownerKey(did), value);

@@ -1,0 +1,55 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { encodeEntry } from '../../../src/atproto/entry-codec.ts';
+import { ByteWriter } from '../../../src/base/bytes.ts';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import { writeChunk } from '../../../src/log/chunk.ts';
+import { getActor } from '../../../src/slot/actor-row.ts';
+import { Slot } from '../../../src/slot/slot.ts';
+import { ownersMax } from '../../../src/slot/slot-state.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+
+const nowMs = Date.UTC(2025, 0, 1);
+const [first, last, tooMany] = ['a', 'b', 'c'].map((letter) => `did:plc:${letter.repeat(24)}`) as [
+  string,
+  string,
+  string,
+];
+
+let folder = '';
+let slot: Slot;
+beforeEach(() => {
+  folder = makeMemoryFolder('skyshard-owners-');
+  slot = Slot.open({ index: 0, slots: 1, path: join(folder, 'slot'), mapBytes: 2 ** 26 });
+});
+afterEach(async () => {
+  await slot[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Tells the slot of these accounts, in one transaction. */
+function tellOf(...dids: readonly string[]): void {
+  const items = dids.map((did) => encodeEntry({ kind: 'account', did, active: true, status: '', timeMs: nowMs }));
+  const writer = new ByteWriter(1024);
+  writeChunk(writer, { slot: 0, origin: null, items, marks: [] });
+  slot.run([writer.finish()], nowMs);
+}
+
+it('a slot that has given out its last owner number refuses new accounts, and goes on with those that it knows', () => {
+  tellOf(first);
+  slot.state.resetOwners(ownersMax - 1);
+  tellOf(last);
+  expect(slot.state.ownerOf(last)).toBe(ownersMax - 1);
+  const { cursor } = slot;
+  for (let time = 0; time < 2; time++) {
+    expect(() => tellOf(first, tooMany)).toThrow(
+      expect.objectContaining({ constructor: DataPlaneError, code: 'StorageFull' }),
+    );
+    expect(slot.cursor).toBe(cursor);
+    expect(slot.state.ownerOf(tooMany)).toBeUndefined();
+  }
+  tellOf(first, last);
+  expect(slot.cursor).toBe(cursor + 2);
+  expect(getActor(slot.state, ownersMax - 1)).toBeDefined();
+});
