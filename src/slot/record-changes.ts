@@ -23,7 +23,7 @@ export class RecordChanges {
   /** Notes a row that was put or removed. */
   note(key: Buffer): void {
     const hash = hashOfRecordKey(key);
-    // A new record's row is written again at once when its indexes settle on another form of it.
+    // A post's row is written again at once when the post finds its gates in place.
     if (this.#areTooMany || (this.#count > 0 && this.#hashes[this.#count - 1] === hash)) return;
     if (this.#count === changedRecordsNamedMax) {
       this.#areTooMany = true;

@@ -1,9 +1,9 @@
 /**
  * Rows of the record table: (owner, record, collection, rkey) → one record.
  *
- * Value: the head, which record-view.ts describes, then the body: the JSON text as served, packed (packed-json.ts). Follows, likes, reposts and blocks are nine
- * records in ten and all alike: in edge form their body is the subject and, for a record, the subject's cid, from which text and cid are worked
- * out again. A record is in edge form only where that gives back its cid, and so its text.
+ * Value: the head, which record-view.ts describes, then the body: the JSON text as served, packed (packed-json.ts). Follows, likes, reposts
+ * and blocks are nine records in ten and all alike: in edge form their body is the subject and, for a record, the subject's cid, from which text
+ * and cid are worked out again. A record is in edge form only where that gives back its cid, and so its text.
  */
 import { writeCollection, writeRkey } from '../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
