@@ -38,19 +38,32 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** One step: `subject` null deletes the like; `isPlain` tells whether the record is stored in edge form. */
-type Step = { readonly rkey: number; readonly subject: number | null; readonly isPlain: boolean };
+/** What is done to a like: it is put with the post of this index as its subject, or one of these. `isPlain`: it is stored in edge form. */
+type Step = {
+  readonly rkey: number;
+  readonly change: number | 'delete' | 'take down' | 'put back';
+  readonly isPlain: boolean;
+};
+/** How all likes go in the end: one by one, with their account, or by a snapshot that does not name them. */
+type Ending = 'deletes' | 'account' | 'snapshot';
 
-function commitOf(step: Step, index: number): OutsideEntry {
-  const timeMs = Date.UTC(2024, 0, 1) + index;
-  const base = { collection: 'app.bsky.feed.like', rkey: tidOf(step.rkey) };
+const startMs = Date.UTC(2024, 0, 1);
+const collection = 'app.bsky.feed.like';
+
+function entryOf({ rkey, change, isPlain }: Step, index: number): OutsideEntry {
+  const timeMs = startMs + index;
+  const base = { collection, rkey: tidOf(rkey) };
+  if (change === 'take down' || change === 'put back') {
+    const ref = change === 'take down' ? 'mod' : null;
+    return { kind: 'private', did: liker, write: { type: 'record-takedown', ...base, ref } };
+  }
   const entry = { kind: 'commit' as const, did: liker, rev: tidOf(index + 1), since: null, timeMs };
-  if (step.subject === null) return { ...entry, ops: [{ ...base, action: 'delete', cid: '', json: '' }] };
-  const subject = { cid, uri: recordUri(posts[step.subject]!) };
+  if (change === 'delete') return { ...entry, ops: [{ ...base, action: 'delete', cid: '', json: '' }] };
+  const subject = { cid, uri: recordUri(posts[change]!) };
   const createdAt = new Date(timeMs).toISOString();
-  const record: DagValue = step.isPlain
-    ? { $type: base.collection, subject, createdAt }
-    : { $type: base.collection, extra: index, subject, createdAt };
+  const record: DagValue = isPlain
+    ? { $type: collection, subject, createdAt }
+    : { $type: collection, extra: index, subject, createdAt };
   const { text } = cidOfBlock(encodeDagCbor(record));
   return { ...entry, ops: [{ ...base, action: 'create', cid: text, json: JSON.stringify(record) }] };
 }
@@ -68,20 +81,32 @@ function bySubject({ state }: Slot): { rows: number; marks: number } {
   return { rows: rows.length, marks: rows.filter(({ value }) => value.at(-1) === 0xff).length };
 }
 
-async function playsAsMeant(steps: readonly Step[]): Promise<number> {
+function endOf(ending: Ending, steps: readonly Step[]): OutsideEntry[] {
+  const index = steps.length;
+  const timeMs = startMs + index;
+  if (ending === 'account') return [{ kind: 'account', did: liker, active: false, status: 'deleted', timeMs }];
+  if (ending === 'snapshot') {
+    const snapshot = { did: liker, rev: tidOf(index + 1), timeMs };
+    return [
+      { kind: 'resync-begin', ...snapshot },
+      { kind: 'resync-end', ...snapshot },
+    ];
+  }
+  const rkeys = [...new Set(steps.map(({ rkey }) => rkey))];
+  return rkeys.map((rkey, at) => entryOf({ rkey, change: 'delete', isPlain: true }, index + at));
+}
+
+async function playsAsMeant(steps: readonly Step[], ending: Ending): Promise<number> {
   await using slot = Slot.open({ index: 0, slots: 1, path: join(folder, String(opened++)), mapBytes: 2 ** 26 });
   const model = new Model(appendMs);
   let marksMax = 0;
-  for (const [index, step] of steps.entries()) {
-    const entry = commitOf(step, index);
+  for (const entry of [...steps.map(entryOf), ...endOf(ending, steps)]) {
     model.apply(entry);
     slot.run([chunkOf(entry)], appendMs);
     const found = factsOfSlots(() => slot.state, [liker, author], [], model.isCompared);
     expect(differencesOf(factsOfModel(model), found)).toEqual([]);
     marksMax = Math.max(marksMax, bySubject(slot).marks);
   }
-  const gone = [...new Set(steps.map(({ rkey }) => rkey))].map((rkey) => ({ rkey, subject: null, isPlain: true }));
-  for (const [index, step] of gone.entries()) slot.run([chunkOf(commitOf(step, steps.length + index))], appendMs);
   expect(bySubject(slot)).toEqual({ rows: 0, marks: 0 });
   return marksMax;
 }
@@ -98,13 +123,18 @@ it('these posts have one hash', () => {
 it('likes of posts with one hash come, change and go as the model says', async () => {
   const step: fc.Arbitrary<Step> = fc.record({
     rkey: fc.integer({ min: 1, max: 5 }),
-    subject: fc.option(fc.nat(posts.length - 1), { freq: 3 }),
+    change: fc.oneof(
+      { weight: 6, arbitrary: fc.nat(posts.length - 1) },
+      { weight: 2, arbitrary: fc.constant('delete' as const) },
+      fc.constantFrom('take down' as const, 'put back' as const),
+    ),
     isPlain: fc.boolean(),
   });
+  const ending = fc.constantFrom<Ending>('deletes', 'account', 'snapshot');
   let marksMax = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), async (steps) => {
-      marksMax = Math.max(marksMax, await playsAsMeant(steps));
+    fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), ending, async (steps, end) => {
+      marksMax = Math.max(marksMax, await playsAsMeant(steps, end));
     }),
     { numRuns: 60 },
   );
