@@ -131,12 +131,15 @@ export function decodeAppend(payload: Uint8Array): Buffer[] {
   return Array.from({ length: reader.varint() }, () => reader.sized());
 }
 
+/** In the log and on disk. `batchBytes` is what the slot would take in at once, from now on. */
+export type Durable = { readonly status: 'durable'; readonly batchBytes: number };
+
 /**
  * What became of one chunk: in the log and on disk; refused because it does not follow on the last mark, which is named; or refused
  * for another reason, with the error's code.
  */
 export type ChunkOutcome =
-  | { readonly status: 'durable' }
+  | Durable
   | { readonly status: 'gap'; readonly lastMark: number }
   | { readonly status: 'refused'; readonly code: string; readonly message: string };
 
@@ -145,7 +148,7 @@ export function encodeOutcomes(outcomes: readonly ChunkOutcome[]): Buffer {
   const writer = new ByteWriter(64);
   writer.varint(outcomes.length);
   for (const outcome of outcomes) {
-    if (outcome.status === 'durable') writer.u8(0);
+    if (outcome.status === 'durable') writer.u8(0).varint(outcome.batchBytes);
     else if (outcome.status === 'gap') writeMark(writer.u8(1), outcome.lastMark);
     else writer.u8(2).text(outcome.code).text(outcome.message);
   }
@@ -157,7 +160,7 @@ export function decodeOutcomes(bytes: Uint8Array): ChunkOutcome[] {
   const reader = new ByteReader(bytes);
   return Array.from({ length: reader.varint() }, (): ChunkOutcome => {
     const status = reader.u8();
-    if (status === 0) return { status: 'durable' };
+    if (status === 0) return { status: 'durable', batchBytes: reader.varint() };
     if (status === 1) return { status: 'gap', lastMark: readMark(reader) };
     return { status: 'refused', code: reader.text(), message: reader.text() };
   });

@@ -49,12 +49,14 @@ type PendingChunk = {
 type Lane = { readonly node: string; readonly chunksBySlot: Map<number, PendingChunk[]>; isSending: boolean };
 
 const lanesPerNode = 2;
-/** Enough that calls overlap, and that transactions of a slot are large; more would only make them, and the slots' files, larger. */
-const pendingBytesMin = 8 * 2 ** 20;
+/** Enough that calls overlap, and that large slots get chunks as large as they would take in at once. */
+const pendingBytesMin = 32 * 2 ** 20;
 const pendingBytesOfSlot = 32 * 2 ** 10;
 const callBytesMax = 4 * 2 ** 20;
-/** A chunk of this size is closed, and the slot's next entry begins another. */
-const chunkFullBytes = 64 * 2 ** 10;
+/** Whatever a slot says, a chunk stays below what one call may hold. */
+const chunkBytesMax = 2 * 2 ** 20;
+/** A chunk of this size is closed, and the slot's next entry begins another, until the slot has said what it would take in at once. */
+const chunkBytesDefault = 64 * 2 ** 10;
 const writerBytes = 32 * 2 ** 10;
 const idleWritersMax = 64;
 const callTimeoutMs = 60_000;
@@ -71,6 +73,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   readonly #entryWriter = new ByteWriter(64 * 1024);
   readonly #callWriter = new ByteWriter(64 * 1024);
   readonly #idleWriters: ByteWriter[] = [];
+  /** What slots said that they would take in at once. */
+  readonly #batchBytesBySlot = new Map<number, number>();
   readonly #stop = new AbortController();
   #pendingBytes = 0;
   #roomWaiters: (() => void)[] = [];
@@ -130,7 +134,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
       lane.chunksBySlot.set(slot, chunks);
     }
     const last = chunks.at(-1);
-    if (last !== undefined && last.writer !== null && last.entryBytes < chunkFullBytes) {
+    const fullBytes = this.#batchBytesBySlot.get(slot) ?? chunkBytesDefault;
+    if (last !== undefined && last.writer !== null && last.entryBytes < fullBytes) {
       return last as PendingChunk & { writer: ByteWriter };
     }
     const writer = this.#idleWriters.pop() ?? new ByteWriter(writerBytes);
@@ -179,7 +184,9 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
       const chunks = lane.chunksBySlot.get(slot)!;
       // Behind the others from now on, so that a call that does not reach all slots reaches the rest the next time.
       lane.chunksBySlot.delete(slot);
-      if (outcomes[index]?.status === 'durable') {
+      const outcome = outcomes[index];
+      if (outcome?.status === 'durable') {
+        this.#batchBytesBySlot.set(slot, Math.min(outcome.batchBytes, chunkBytesMax));
         chunks.shift();
         durableCount++;
         this.#settle(chunk);

@@ -19,7 +19,15 @@ export type QueuedChunk = {
   readonly settle: (outcome: ChunkOutcome) => void;
 };
 
-type SlotQueue = { readonly slot: Slot; chunks: QueuedChunk[]; bytes: number; dueMs: number; isFull: boolean };
+type SlotQueue = {
+  readonly slot: Slot;
+  chunks: QueuedChunk[];
+  bytes: number;
+  dueMs: number;
+  isFull: boolean;
+  /** What a transaction takes of late. Units: ms. */
+  runMs: number;
+};
 
 /** What an ApplyQueue works with. */
 export type ApplyQueueOptions = {
@@ -31,19 +39,12 @@ export type ApplyQueueOptions = {
   readonly onCommit: (slot: Slot) => void;
 };
 
-/** A slot with this much waiting runs at once. Units: bytes. */
-const batchBytesMin = 64 * 2 ** 10;
-/** What one transaction takes in at most, whatever the slot's size. Units: bytes. */
-const batchBytesMax = 2 ** 20;
-/**
- * A slot's file keeps about twice the pages that one transaction touches as free room. One that takes in this share of the file keeps
- * that room at a sixth of it, and large slots still commit in large batches.
- */
-const fileBytesPerBatchByte = 512;
-
-function batchBytesOf(slot: Slot): number {
-  return Math.min(batchBytesMax, Math.max(batchBytesMin, slot.usedBytes / fileBytesPerBatchByte));
-}
+/** A transaction takes in a batch from outside, and as much again of effects. Units: batches. */
+const transactionBatches = 2;
+/** Effects wait for so many times what the slot's transactions take of late, so that a busy slot takes in many with each. */
+const effectsWaitRuns = 8;
+/** How fast a long transaction is forgotten, with each that comes after it. */
+const runMsDecay = 0.75;
 
 /** Past this many effects owed by the thread's slots, entries from outside wait. */
 const owedEffectsMax = 400_000;
@@ -63,7 +64,7 @@ export class ApplyQueue {
     this.#options = options;
     for (const slot of slots) {
       const dueMs = slot.hasUnapplied ? 0 : Number.POSITIVE_INFINITY;
-      this.#queueBySlot.set(slot.index, { slot, chunks: [], bytes: 0, dueMs, isFull: false });
+      this.#queueBySlot.set(slot.index, { slot, chunks: [], bytes: 0, dueMs, isFull: false, runMs: 0 });
     }
     this.#schedule();
   }
@@ -76,10 +77,16 @@ export class ApplyQueue {
     }
     queue.chunks.push(chunk);
     queue.bytes += chunk.bytes.length;
-    const dueMs = queue.bytes >= batchBytesMin ? 0 : this.#options.clock.monotonicMs() + withinMs;
+    const dueMs = queue.bytes >= queue.slot.batchBytes ? 0 : this.#options.clock.monotonicMs() + withinMs;
     if (dueMs >= queue.dueMs || queue.isFull) return;
     queue.dueMs = dueMs;
     if (dueMs < this.#timerDueMs) this.#schedule();
+  }
+
+  /** Returns how long effects for a slot of this thread may wait. Units: ms. */
+  effectsLingerMs(slotIndex: number): number {
+    const runMs = this.#queueBySlot.get(slotIndex)?.runMs ?? 0;
+    return Math.max(this.#options.lingerMs, effectsWaitRuns * runMs);
   }
 
   has(slotIndex: number): boolean {
@@ -130,7 +137,7 @@ export class ApplyQueue {
   #take(queue: SlotQueue): QueuedChunk[] {
     let bytes = 0;
     let count = 0;
-    const bytesMax = batchBytesOf(queue.slot);
+    const bytesMax = transactionBatches * queue.slot.batchBytes;
     while (count < queue.chunks.length && (count === 0 || bytes < bytesMax))
       bytes += queue.chunks[count++]!.bytes.length;
     queue.bytes -= bytes;
@@ -140,12 +147,14 @@ export class ApplyQueue {
   #runSlot(queue: SlotQueue): void {
     const taken = this.#take(queue);
     const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
     try {
       const result = queue.slot.run(
         taken.map((chunk) => chunk.bytes),
         clock.nowMs(),
       );
       queue.isFull = false;
+      queue.runMs = Math.max(clock.monotonicMs() - startMs, queue.runMs * runMsDecay);
       const hasMore = queue.chunks.length > 0 || queue.slot.hasUnapplied;
       queue.dueMs = hasMore ? 0 : Number.POSITIVE_INFINITY;
       // What readers remember is stale before anyone hears that the commit is there.

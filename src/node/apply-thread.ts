@@ -75,7 +75,8 @@ async function main(options: ApplyThreadOptions): Promise<void> {
         left--;
         if (left === 0) postAppended(id, outcomes);
       };
-      queue.add(head.slot, { bytes, entryCount: head.itemCount, settle }, isUrgent ? 0 : undefined);
+      const withinMs = isUrgent ? 0 : head.isFromSlot ? queue.effectsLingerMs(head.slot) : undefined;
+      queue.add(head.slot, { bytes, entryCount: head.itemCount, settle }, withinMs);
     });
   }
 

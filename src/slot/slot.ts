@@ -16,6 +16,7 @@ import { invariant } from '../base/invariant.ts';
 import {
   type Chunk,
   type ChunkOutcome,
+  type Durable,
   type EffectOrigin,
   effectsPerEntryMax,
   markOf,
@@ -68,6 +69,14 @@ type Source = { generation: number; lastMark: number };
 const metaVersion = 2;
 const metaWriter = new ByteWriter(64);
 const metaKey = (): Buffer => beginSlotKey(tableCode.meta).finish();
+/** Bounds of what one transaction should take in. Units: bytes. */
+const batchBytesMin = 64 * 2 ** 10;
+const batchBytesMax = 2 ** 20;
+/**
+ * A slot's file keeps about twice the pages that one transaction touches as free room. One that takes in this share of the file keeps
+ * that room at a sixth of it, and large slots commit in large batches.
+ */
+const fileBytesPerBatchByte = 512;
 /**
  * Effects within the slot may cause more in turn; a loop among rules would be a defect. A commit may hold 200 posts that come after
  * their replies, each of which makes a thousand replies tell their ancestors anew.
@@ -132,6 +141,12 @@ export class Slot implements AsyncDisposable {
 
   get usedBytes(): number {
     return this.#environment.usedBytes;
+  }
+
+  /** What the slot should be given at once, so that what its transactions touch stays a small share of its file. Units: bytes. */
+  get batchBytes(): number {
+    const share = Math.floor(this.#environment.usedBytes / fileBytesPerBatchByte);
+    return Math.min(batchBytesMax, Math.max(batchBytesMin, share));
   }
 
   get sentCount(): number {
@@ -230,6 +245,10 @@ export class Slot implements AsyncDisposable {
     }
   }
 
+  #durable(): Durable {
+    return { status: 'durable', batchBytes: this.batchBytes };
+  }
+
   #append(bytes: Uint8Array, appendMs: number, waiting: WaitingChunk[]): ChunkOutcome {
     const chunk = readChunk(bytes);
     invariant(chunk.slot === this.index, 'a chunk is for the slot that takes it');
@@ -238,11 +257,11 @@ export class Slot implements AsyncDisposable {
       const source = this.#source(chunk.origin.slot);
       const isSameLine = chunk.origin.generation === source.generation;
       const lastMark = pending?.chunk.marks.at(-1) ?? (isSameLine ? source.lastMark : 0);
-      if (chunk.origin.generation < source.generation) return { status: 'durable' };
+      if (chunk.origin.generation < source.generation) return this.#durable();
       if (chunk.origin.previousMark > lastMark) return { status: 'gap', lastMark };
-      if (chunk.marks.length === 0 || chunk.marks.at(-1)! <= lastMark) return { status: 'durable' };
+      if (chunk.marks.length === 0 || chunk.marks.at(-1)! <= lastMark) return this.#durable();
     }
-    if (chunk.items.length === 0) return { status: 'durable' };
+    if (chunk.items.length === 0) return this.#durable();
     const decoded = decodeItems(chunk);
     if (decoded === undefined) {
       return {
@@ -253,7 +272,7 @@ export class Slot implements AsyncDisposable {
     }
     const firstSeq = this.#log.append(bytes, chunk.items.length, appendMs);
     waiting.push({ firstSeq, appendMs, chunk, decoded });
-    return { status: 'durable' };
+    return this.#durable();
   }
 
   #applyChunk(logged: WaitingChunk): void {

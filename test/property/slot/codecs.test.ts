@@ -195,7 +195,7 @@ const anyChunk: fc.Arbitrary<Chunk> = fc.oneof(
     .map(({ first, ...chunk }) => ({ ...chunk, marks: chunk.items.map((_item, index) => first + index) })),
 );
 const anyOutcome: fc.Arbitrary<ChunkOutcome> = fc.oneof(
-  fc.constant({ status: 'durable' as const }),
+  fc.constant({ status: 'durable' as const, batchBytes: 65_536 }),
   fc.record({ status: fc.constant('gap' as const), lastMark: mark }),
   fc.record({ status: fc.constant('refused' as const), code: fc.string(), message: fc.string({ unit: 'grapheme' }) }),
 );

@@ -26,6 +26,8 @@ class FaultyNodes implements NodeCaller {
   readonly revsBySlot = new Map<number, string[]>();
   readonly calls: { node: string; entryCount: number }[] = [];
   readonly faults: Fault[] = [];
+  /** What every slot says that it would take in at once. */
+  batchBytes = 65_536;
   #release: (() => void)[] = [];
 
   async call({ node, payload }: NodeCall): Promise<Uint8Array> {
@@ -40,7 +42,7 @@ class FaultyNodes implements NodeCaller {
       const revs = this.revsBySlot.get(slot) ?? [];
       this.revsBySlot.set(slot, revs);
       for (const item of items) revs.push(revOf(decodeEntry(item)));
-      return { status: 'durable' };
+      return { status: 'durable', batchBytes: this.batchBytes };
     });
     if (fault === 'lose-answer') throw new DataPlaneError('DeadlineExceeded', 'no answer came');
     return encodeOutcomes(outcomes);
@@ -88,6 +90,24 @@ function firstTimes(revs: readonly string[]): string[] {
 }
 
 describe('the appender over nodes', () => {
+  it('makes chunks as large as the slot would take in at once', async () => {
+    const nodes = new FaultyNodes();
+    const log = openLog(nodes);
+    const countOfChunk = async (): Promise<number> => {
+      const from = nodes.calls.length;
+      await Promise.all(Array.from({ length: 8_000 }, (_unused, number) => append(log, 0, `rev ${number}`)));
+      return Math.max(...nodes.calls.slice(from).map(({ entryCount }) => entryCount));
+    };
+    const small = await countOfChunk();
+    nodes.batchBytes = 3 * 65_536;
+    await append(log, 0, 'told');
+    const large = await countOfChunk();
+    expect(small).toBeLessThan(3_000);
+    expect(large / small).toBeGreaterThan(2.9);
+    expect(large / small).toBeLessThan(3.1);
+    expect(log.pendingBytes).toBe(0);
+  });
+
   it('keeps the order of each slot through refusals, lost calls and lost answers', async () => {
     const nodes = new FaultyNodes();
     const retries: string[] = [];

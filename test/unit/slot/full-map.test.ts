@@ -95,7 +95,7 @@ describe('a slot whose map is full', () => {
   it('lets one transaction end what it began, and refuses the next', async () => {
     // The library would rather grow the map than abort, so the room that must be free before a transaction is what keeps it within.
     await using slot = openSlot(newFolder(), freeBytesMin + slackBytes);
-    expect(slot.run([chunkOf(commitOf('r1', 12_000_000))], nowMs).outcomes).toEqual([{ status: 'durable' }]);
+    expect(slot.run([chunkOf(commitOf('r1', 12_000_000))], nowMs).outcomes).toMatchObject([{ status: 'durable' }]);
     expect(codeOf(() => slot.run([chunkOf(commitOf('r2', 1_000))], nowMs))).toBe('StorageFull');
     expect(slot.cursor).toBe(1);
   });

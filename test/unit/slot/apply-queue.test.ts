@@ -1,0 +1,60 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { encodeEntry } from '../../../src/atproto/entry-codec.ts';
+import { ByteWriter } from '../../../src/base/bytes.ts';
+import { type Clock, systemClock } from '../../../src/base/clock.ts';
+import { type ChunkOutcome, writeChunk } from '../../../src/log/chunk.ts';
+import { ApplyQueue } from '../../../src/node/apply-queue.ts';
+import { Slot } from '../../../src/slot/slot.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+
+const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+const lingerMs = 4;
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A clock by which each look takes so long. */
+class SlowClock implements Clock {
+  stepMs = 0;
+  #timeMs = 0;
+  readonly nowMs = (): number => Date.UTC(2025, 0, 1);
+  readonly sleep = systemClock.sleep;
+
+  monotonicMs(): number {
+    this.#timeMs += this.stepMs;
+    return this.#timeMs;
+  }
+}
+
+function chunkOf(rev: string): Buffer {
+  const writer = new ByteWriter(256);
+  writeChunk(writer, { slot: 0, origin: null, items: [encodeEntry({ kind: 'sync', did, rev, timeMs: 0 })], marks: [] });
+  return writer.finish();
+}
+
+describe('the queue of a slot', () => {
+  it('lets effects wait as its transactions take, and forgets a long one in time', async () => {
+    const folder = makeMemoryFolder('skyshard-queue-');
+    folders.push(folder);
+    const clock = new SlowClock();
+    const slot = Slot.open({ index: 0, slots: 1, path: join(folder, 'slot'), mapBytes: 2 ** 28 });
+    const queue = new ApplyQueue([slot], { clock, lingerMs, onBatches: () => {}, onCommit: () => {} });
+    const run = (rev: string): Promise<ChunkOutcome> =>
+      new Promise((settle) => queue.add(0, { bytes: chunkOf(rev), entryCount: 1, settle }, 0));
+    expect(queue.effectsLingerMs(0)).toBe(lingerMs);
+    clock.stepMs = 50;
+    expect(await run('r1')).toEqual({ status: 'durable', batchBytes: slot.batchBytes });
+    expect(queue.effectsLingerMs(0)).toBe(400);
+    clock.stepMs = 0;
+    await run('r2');
+    expect(queue.effectsLingerMs(0)).toBe(300);
+    for (let index = 3; queue.effectsLingerMs(0) > lingerMs; index++) {
+      expect(index).toBeLessThan(30);
+      await run(`r${index}`);
+    }
+    await queue.close();
+  });
+});
