@@ -113,17 +113,18 @@ async function load(dataDir: string, options: BoxOptions): Promise<void> {
     const map = parseShardMap(JSON.parse(readFileSync(join(dataDir, 'shard-map.json'), 'utf8')));
     const caller = new NodeClient({ map });
     const log = new RemoteLog({ caller, map: () => map });
-    const failures: unknown[] = [];
+    // Entries of one chunk share a promise.
+    const durable = new Set<Promise<void>>();
     try {
       const gatherer = new PoolGatherer();
       for (const entry of servingEntries(options.network, (kind, key) => gatherer.addExtra(kind, key))) {
         if (entry.kind === 'commit') gatherer.add(entry);
-        log.append(entry.did, entry).catch((error: unknown) => failures.push(error));
+        durable.add(log.append(entry.did, entry));
         await log.ready();
       }
       const pools = gatherer.pools(options.network.seed);
+      await Promise.all(durable);
       await settle(portOf(children.at(-1)!));
-      if (failures.length > 0) throw failures[0];
       writeFileSync(join(dataDir, 'pools.json'), JSON.stringify(pools));
     } finally {
       await log[Symbol.asyncDispose]();
