@@ -48,7 +48,7 @@ function* recordKeys(
 }
 
 /** Keys of the counts of the records that a request's references name. */
-function* countKeys({ finder }: ReadContext, request: Buffer): Generator<RowKey> {
+function* countKeys({ finder, records }: ReadContext, request: Buffer): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'refs');
   const inner = new FieldScanner(request, 'refs', 0, 0);
   while (scanner.next()) {
@@ -57,7 +57,8 @@ function* countKeys({ finder }: ReadContext, request: Buffer): Generator<RowKey>
     while (inner.next()) {
       if (inner.number !== 1 || inner.wire !== wireType.sized) continue;
       const key = finder.keyOf(request, inner.start, inner.end, tableCode.recordCounts, post, true);
-      if (key !== undefined) yield { state: finder.state, key: Buffer.from(key) };
+      if (key !== undefined && !records.cache.has(finder.state, key))
+        yield { state: finder.state, key: Buffer.from(key) };
     }
   }
 }
@@ -82,7 +83,7 @@ export function recordReads(context: ReadContext): Map<string, CallHandler> {
     return answer.view();
   };
   const readCounts = (request: Buffer): Buffer => {
-    writeInteractionCounts(answer.clear(), finder, request);
+    writeInteractionCounts(answer.clear(), finder, records.cache, request);
     return answer.view();
   };
   handlers.set(

@@ -1,5 +1,5 @@
 /**
- * Which record rows commits wrote or removed: what whoever remembers rows must forget.
+ * Which rows of records and of their counts commits wrote or removed: what whoever remembers rows must forget.
  *
  * Owns: one hash a row, by which the row is found again without its key. Rows that are new are noted too, since a look whether there was one
  * before would cost more than a note. Bounded: past `namedMax` it says only that many rows changed.
@@ -9,12 +9,12 @@ import { xxh32 } from '../shardmap/slot-of.ts';
 /** Rows that are named one by one. More in one commit come of long histories that are read in. */
 export const changedRecordsNamedMax = 16_384;
 
-/** Returns the hash by which a record row is named. Two rows may share one; forgetting then forgets both. */
+/** Returns the hash by which a row is named. Two rows may share one; forgetting then forgets both. */
 export function hashOfRecordKey(key: Buffer): number {
   return xxh32(key) | 0;
 }
 
-/** Hashes of record rows written since they were last taken. */
+/** Hashes of rows written since they were last taken. */
 export class RecordChanges {
   #hashes = new Int32Array(16);
   #count = 0;

@@ -36,9 +36,10 @@ export function getRecordCounts(state: SlotState, owner: number, collection: str
   };
 }
 
-/** Adds one to a count, or takes one away. A row whose counts are all 0 goes, so that equal contents have equal rows. */
+/** Adds one to a count, or takes one away; serving threads hear of it. A row whose counts are all 0 goes, so that equal contents have equal rows. */
 export function addToRecordCount(state: SlotState, key: Buffer, name: RecordCountName, change: 1 | -1): void {
   const value = state.rows.get(key) ?? Buffer.alloc(4 * recordCountNames.length);
+  state.changedRecords.note(key);
   const offset = 4 * recordCountNames.indexOf(name);
   value.writeUInt32BE(Math.max(0, value.readUInt32BE(offset) + change), offset);
   if (value.every((byte) => byte === 0)) state.rows.remove(key);

@@ -77,7 +77,7 @@ export function beginSlotKey(table: number): ByteWriter {
 export type SlotChanges = {
   /** Owners whose author feed, info, follows or blocks were written. */
   readonly owners: readonly number[];
-  /** Hashes of the keys of record rows that were put or removed; null for more than are named. */
+  /** Hashes of the keys of rows of records and of their counts that were put or removed; null for more than are named. */
   readonly records: Int32Array | null;
 };
 

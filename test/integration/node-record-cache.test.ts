@@ -130,6 +130,29 @@ it('shows updates, gates, takedowns and deletes of remembered records at once', 
   expect(await readAfter(() => commit({ action: 'delete', ...post }, null))).toMatchObject({ text: 'null' });
 });
 
+it('counts at once what comes and goes after counts were remembered', async () => {
+  await commit({ action: 'create', ...post }, { text: 'liked' });
+  const request = encodeMessage('GetInteractionCountsRequest', { refs: [{ uri, cid: '' }] });
+  const likes = async () => {
+    for (let time = 0; ; time++) {
+      const answer = await ask('bsky.GetInteractionCounts', request);
+      const [count] = decodeMessage('GetInteractionCountsResponse', answer).likes;
+      if (time === 2) return count;
+    }
+  };
+  const like = { collection: 'app.bsky.feed.like', rkey: '3k2cccccccc22' };
+  const subject = { uri, cid: cidOfBlock(Buffer.from('liked')).text };
+  for (let turn = 0; turn < 3; turn++) {
+    expect(await likes()).toBe(0);
+    const hits = metric('hits');
+    expect(await likes()).toBe(0);
+    expect(metric('hits')).toBeGreaterThan(hits);
+    await commit({ action: 'create', ...like }, { subject });
+    expect(await likes()).toBe(1);
+    await commit({ action: 'delete', ...like }, null);
+  }
+});
+
 it('shows at once that a deleted account has no records', async () => {
   await commit({ action: 'create', ...post }, { text: 'there' });
   await read();

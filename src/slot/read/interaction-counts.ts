@@ -3,8 +3,9 @@ import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { type ActorCountName, actorCountNames } from '../actor-counts.ts';
 import { recordCountNames } from '../record-counts.ts';
-import { beginKey, tableCode } from '../slot-state.ts';
+import { beginKey, type SlotState, tableCode } from '../slot-state.ts';
 import type { AnswerWriter } from './answer-writer.ts';
+import type { RecordCache } from './record-cache.ts';
 import { type KnownCollection, knownCollection, type RowFinder } from './row-finder.ts';
 
 /** Response fields of GetInteractionCounts, in the order in which a row holds its counts. */
@@ -59,8 +60,27 @@ function writeColumn(into: AnswerWriter, number: number, count: number, width: n
   into.end(start, 1);
 }
 
+const noRow = Buffer.alloc(0);
+
+/** Takes the counts of the record whose row of counts is `key` over, remembered ones where it can; no row is remembered as an empty one. */
+function takeRecordCounts(state: SlotState, cache: RecordCache, key: Buffer, base: number): void {
+  if (cache.find(state, key)) {
+    readCounts(cache.bytes, cache.start, cache.end, base, recordColumnCount);
+    return;
+  }
+  const source = state.rows.getVolatile(key) ?? noRow;
+  const end = source.length;
+  readCounts(source, 0, end, base, recordColumnCount);
+  if (cache.isWanted) cache.keep(state, key, { source, start: 0, end, jsonStart: 0, jsonEnd: 0, postFlags: 0 });
+}
+
 /** Writes the counts of the records of a request. */
-export function writeInteractionCounts(into: AnswerWriter, finder: RowFinder, request: Buffer): void {
+export function writeInteractionCounts(
+  into: AnswerWriter,
+  finder: RowFinder,
+  cache: RecordCache,
+  request: Buffer,
+): void {
   const scanner = new FieldScanner(request, 'refs');
   const inner = new FieldScanner(request, 'refs', 0, 0);
   let count = 0;
@@ -76,20 +96,21 @@ export function writeInteractionCounts(into: AnswerWriter, finder: RowFinder, re
       end = inner.end;
     }
     const key = finder.keyOf(request, start, end, tableCode.recordCounts, post, true);
-    const row = key === undefined ? undefined : finder.state.rows.getVolatile(key);
-    readCounts(row, count * recordColumnCount, recordColumnCount);
+    const base = count * recordColumnCount;
+    if (key === undefined) counts.fill(0, base, base + recordColumnCount);
+    else takeRecordCounts(finder.state, cache, key, base);
     count++;
   }
   if (count === 0) return;
   for (const { number, position } of recordColumns) writeColumn(into, number, count, recordColumnCount, position);
 }
 
-/** Takes the numbers of a row over; those that it lacks, as all of a row that is not there, are 0. */
-function readCounts(row: Buffer | undefined, base: number, width: number): void {
-  const known = row === undefined ? 0 : Math.min(width, row.length >>> 2);
+/** Takes the numbers of the row at `source[start..end)` over; those that it lacks are 0. */
+function readCounts(source: Buffer, start: number, end: number, base: number, width: number): void {
+  const known = Math.min(width, (end - start) >>> 2);
   for (let position = 0; position < known; position++) {
-    const at = position * 4;
-    counts[base + position] = (row![at]! << 24) | (row![at + 1]! << 16) | (row![at + 2]! << 8) | row![at + 3]!;
+    const at = start + position * 4;
+    counts[base + position] = (source[at]! << 24) | (source[at + 1]! << 16) | (source[at + 2]! << 8) | source[at + 3]!;
   }
   counts.fill(0, base + known, base + width);
 }
@@ -104,7 +125,8 @@ export function writeCountsForUsers(into: AnswerWriter, finder: RowFinder, reque
     reserveCounts((count + 1) * width);
     const isKnown = finder.findOwner(request, scanner.start, scanner.end);
     const key = isKnown ? beginKey(finder.owner, tableCode.actorCounts).finish() : undefined;
-    readCounts(key === undefined ? undefined : finder.state.rows.getVolatile(key), count * width, width);
+    const row = (key === undefined ? undefined : finder.state.rows.getVolatile(key)) ?? noRow;
+    readCounts(row, 0, row.length, count * width, width);
     count++;
   }
   if (count === 0) return;

@@ -1,10 +1,10 @@
 /**
- * What a serving thread remembers of records: the `Record` messages that it answers with, outside the JavaScript heap.
+ * What a serving thread remembers of records, outside the JavaScript heap: the `Record` messages that it answers with, and rows of counts.
  *
  * A read of a stored row costs a walk down a tree of pages, most of it waiting for memory; a hit here costs two places in memory and no
  * object. Owns: one ring of bytes, where each new record takes the place of the oldest, and a table from key hashes to places in it,
  * in sets of four. A record is kept when it is asked for again while its hash still stands in the table, so that one walk through many
- * records does not push out those that are asked for often. Absence is not remembered. Filled from the newest commit only: whoever calls
+ * records does not push out those that are asked for often. Filled from the newest commit only: whoever calls
  * `forget` has refreshed this thread's reads first, so that what is read afterwards is not older than what was forgotten.
  *
  * ```
@@ -44,7 +44,7 @@ export type RecordMessage = {
   readonly postFlags: number;
 };
 
-/** Remembers records by slot and row key. After a `find` or `keep` that returned true the fields say where the record stands. */
+/** Remembers records, and their counts, by slot and row key. After a `find` or `keep` that returned true the fields say where the record stands. */
 export class RecordCache {
   /** Holds the message at `start` to `end`, and its JSON at `jsonStart` to `jsonEnd`. Valid until the next `keep`. */
   readonly bytes: Buffer;

@@ -11,11 +11,11 @@ import { type SlotState, tableCode, tableOfKey } from '../../../src/slot/slot-st
 import { makeHistory } from '../../simulation/history.ts';
 import { SlotCluster } from '../../support/slot-cluster.ts';
 
-/** Every record row of a slot, by its key in hexadecimal. */
-function recordRows({ rows }: SlotState): Map<string, Buffer> {
+/** Every row of a table of a slot, by its key in hexadecimal. */
+function rowsOf({ rows }: SlotState, table: number): Map<string, Buffer> {
   const found = new Map<string, Buffer>();
   for (const { key, value } of rows.scan({ start: Buffer.from([0]), end: Buffer.alloc(8, 255) })) {
-    if (tableOfKey(key) === tableCode.record) found.set(key.toString('hex'), value);
+    if (tableOfKey(key) === table) found.set(key.toString('hex'), value);
   }
   return found;
 }
@@ -47,6 +47,7 @@ class WatchedSlot {
   readonly state: SlotState;
   readonly index: number;
   rows: ReadonlyMap<string, Buffer> = new Map();
+  counts: ReadonlyMap<string, Buffer> = new Map();
 
   constructor({ state, index }: Slot) {
     this.state = state;
@@ -56,11 +57,18 @@ class WatchedSlot {
   /** Checks that what changed was noted, and passes the notes on. Returns how many rows were changed and removed. */
   follow(cache: RecordCache): { changed: number; removed: number } {
     const before = this.rows;
-    this.rows = recordRows(this.state);
+    const countsBefore = this.counts;
+    this.rows = rowsOf(this.state, tableCode.record);
+    this.counts = rowsOf(this.state, tableCode.recordCounts);
     const { records } = this.state.takeChanges();
     const noted = new Set(records);
     const changed = changedKeys(before, this.rows);
-    expect(changed.filter((key) => !noted.has(hashOfRecordKey(Buffer.from(key, 'hex'))))).toEqual([]);
+    // That there are no counts is remembered too, so new rows must be noted.
+    const counted = [
+      ...changedKeys(countsBefore, this.counts),
+      ...[...this.counts.keys()].filter((key) => !countsBefore.has(key)),
+    ];
+    expect([...changed, ...counted].filter((key) => !noted.has(hashOfRecordKey(Buffer.from(key, 'hex'))))).toEqual([]);
     cache.forget(this.index, records);
     const removed = changed.filter((key) => !this.rows.has(key)).length;
     return { changed: changed.filter((key) => before.has(key)).length - removed, removed };
