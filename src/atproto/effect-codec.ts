@@ -2,7 +2,8 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { readDid, readRecordRef, writeDid, writeRecordRef } from './compact-key.ts';
-import type { EdgeKind, Effect } from './entry.ts';
+import type { EdgeKind } from './edge-kind.ts';
+import type { Effect } from './entry.ts';
 import { readEntryTime, writeEntryTime } from './entry-time.ts';
 
 /** Codes of edge kinds in keys and entries; append only. */

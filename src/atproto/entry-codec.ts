@@ -7,8 +7,9 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { readCollection, readDid, readRkey, writeCollection, writeDid, writeRkey } from './compact-key.ts';
 import { readEffect, readNullable, writeEffect, writeNullable } from './effect-codec.ts';
-import type { ContinueWork, Entry, PrivateWrite, RepoOp } from './entry.ts';
+import type { ContinueWork, Entry, PrivateWrite } from './entry.ts';
 import { readEntryTime, writeEntryTime } from './entry-time.ts';
+import type { RepoOp } from './repo-op.ts';
 
 const entryVersion = 2;
 

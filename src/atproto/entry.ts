@@ -5,17 +5,8 @@
  * the entry. Records travel as the JSON text that will be served; ingest has already checked them.
  */
 import type { RecordRef } from './compact-key.ts';
-
-/** One record operation of a commit. `cid` and `json` are empty for a delete. */
-export type RepoOp = {
-  readonly action: 'create' | 'update' | 'delete';
-  readonly collection: string;
-  readonly rkey: string;
-  /** Base32 CIDv1 text. */
-  readonly cid: string;
-  /** The record in the protocol's JSON form ($link, $bytes), keys in the order of the block. */
-  readonly json: string;
-};
+import type { EdgeKind } from './edge-kind.ts';
+import type { RepoOp } from './repo-op.ts';
 
 /** One commit of one repo, in the order of its stream. `timeMs` is the event's own time. */
 export type CommitEntry = {
@@ -130,18 +121,6 @@ export type Entry =
   | EffectEntry
   | DeliveredEntry
   | ContinueEntry;
-
-/** The ways in which one record points at an actor or at another record. */
-export type EdgeKind =
-  | 'follow'
-  | 'like'
-  | 'repost'
-  | 'quote'
-  | 'reply'
-  | 'block'
-  | 'list-item'
-  | 'list-block'
-  | 'verification';
 
 /**
  * An effect, routed to the slot of `toDid(effect)`.

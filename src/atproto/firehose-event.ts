@@ -10,7 +10,7 @@ import { collectionCode } from './collection.ts';
 import { didLengthMax, isTid } from './compact-key.ts';
 import { DagCborReader, type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { ByteString, type DagMap, type DagValue, dagJson, isDagMap } from './dag-value.ts';
-import type { RepoOp } from './entry.ts';
+import type { RepoOp } from './repo-op.ts';
 import { isDatetime, isDid, isRecordKey } from './string-format.ts';
 
 /** An op of an indexed collection. `value` is the decoded record for `checkRecord`, null for a delete. */

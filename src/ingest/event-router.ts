@@ -5,9 +5,9 @@
  * kind of event. Entries of one repo are appended in the order of the stream; a commit is never held up by a look-up.
  */
 import { isIndexedCollection } from '../atproto/collection.ts';
-import type { RepoOp } from '../atproto/entry.ts';
 import type { AccountEvent, BadOp, CommitEvent, DecodedOp, FirehoseEvent } from '../atproto/firehose-event.ts';
 import { checkRecord } from '../atproto/record-rules.ts';
+import type { RepoOp } from '../atproto/repo-op.ts';
 import type { Clock } from '../base/clock.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestCounters } from './ingest-counters.ts';

@@ -4,8 +4,9 @@
  * Owns: the order that leaves neither a gap nor a double. The repo's live entries are held from before the request until
  * the snapshot stands in the log; then those above its rev go on. A hold that passed its bound voids the attempt.
  */
-import type { RepoOp } from '../atproto/entry.ts';
+
 import { openRepoCar, type RepoSnapshot, repoCarLimits } from '../atproto/repo-car.ts';
+import type { RepoOp } from '../atproto/repo-op.ts';
 import type { Clock } from '../base/clock.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import type { RepoRow } from '../storage/ingest-state.ts';

@@ -1,5 +1,5 @@
 /** Reads of edges: follows, blocks, likes, reposts, quotes, and the probes behind relationships. */
-import type { EdgeKind } from '../atproto/entry.ts';
+import type { EdgeKind } from '../atproto/edge-kind.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { decodeMessage } from '../proto/codec.ts';
 import { AnswerWriter } from '../slot/read/answer-writer.ts';

@@ -6,7 +6,8 @@
  */
 import { AtUri, isValidDid, isValidHandle } from '@atproto/syntax';
 import { didLengthMax } from '../atproto/compact-key.ts';
-import { slotOf, xxh32 } from '../shardmap/slot-of.ts';
+import { xxh32 } from '../base/xxh32.ts';
+import { slotOf } from '../shardmap/slot-of.ts';
 
 /** Stands for a key that cannot be stored anywhere. */
 const noSlot = -1;

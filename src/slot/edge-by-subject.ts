@@ -7,10 +7,10 @@
  * the first has gone, says that there are more, which stand behind it: (…, hash, subject) → rkey.
  */
 import { readRkey, writeRkey } from '../atproto/compact-key.ts';
+import type { EdgeKind } from '../atproto/edge-kind.ts';
 import { edgeCode } from '../atproto/effect-codec.ts';
-import type { EdgeKind } from '../atproto/entry.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { xxh32 } from '../shardmap/slot-of.ts';
+import { xxh32 } from '../base/xxh32.ts';
 import { prefixEnd } from '../storage/environment.ts';
 import { jsonOfRow } from './applied-record.ts';
 import { collectionOfEdge } from './edge-collection.ts';

@@ -1,4 +1,4 @@
-import type { EdgeKind } from '../atproto/entry.ts';
+import type { EdgeKind } from '../atproto/edge-kind.ts';
 
 /** The collection whose records make edges of a kind. */
 export const collectionOfEdge: Readonly<Record<EdgeKind, string>> = {

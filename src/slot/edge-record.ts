@@ -6,7 +6,7 @@
  */
 import { hash } from 'node:crypto';
 import { type RecordRef, recordUri } from '../atproto/compact-key.ts';
-import type { EdgeKind } from '../atproto/entry.ts';
+import type { EdgeKind } from '../atproto/edge-kind.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { ActorCountName } from './actor-counts.ts';
 import type { EdgeSubject } from './edge-subject.ts';

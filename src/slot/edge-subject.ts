@@ -1,6 +1,6 @@
 /** What an edge points at, and its bytes in keys and values. */
 import { type RecordRef, readDid, readRecordRef, writeDid, writeRecordRef } from '../atproto/compact-key.ts';
-import type { EdgeKind } from '../atproto/entry.ts';
+import type { EdgeKind } from '../atproto/edge-kind.ts';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 
 /** An actor, a record, or, for a list item, an actor within a list. */

@@ -14,8 +14,9 @@ import {
   writeRecordRef,
   writeRkey,
 } from '../atproto/compact-key.ts';
+import type { EdgeKind } from '../atproto/edge-kind.ts';
 import { edgeCode } from '../atproto/effect-codec.ts';
-import type { EdgeKind, Effect } from '../atproto/entry.ts';
+import type { Effect } from '../atproto/entry.ts';
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader } from '../base/bytes.ts';
 import { type ActorCountName, addToActorCount } from './actor-counts.ts';

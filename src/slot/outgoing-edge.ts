@@ -8,8 +8,8 @@
  * first indexed is in the other two tables and sends effects; when it goes, the oldest duplicate takes its place.
  */
 import { readRkey, writeRkey } from '../atproto/compact-key.ts';
+import type { EdgeKind } from '../atproto/edge-kind.ts';
 import { edgeCode } from '../atproto/effect-codec.ts';
-import type { EdgeKind } from '../atproto/entry.ts';
 import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { prefixEnd } from '../storage/environment.ts';

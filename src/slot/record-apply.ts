@@ -5,7 +5,7 @@
  * record put somewhere is taken away by reading the stored record again, never by memory.
  */
 import type { RecordRef } from '../atproto/compact-key.ts';
-import type { RepoOp } from '../atproto/entry.ts';
+import type { RepoOp } from '../atproto/repo-op.ts';
 import { type ActorCountName, addToActorCount } from './actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow, removeRecordRow } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';

@@ -4,7 +4,7 @@
  * Owns: one hash a row, by which the row is found again without its key. Rows that are new are noted too, since a look whether there was one
  * before would cost more than a note. Bounded: past `namedMax` it says only that many rows changed.
  */
-import { xxh32 } from '../shardmap/slot-of.ts';
+import { xxh32 } from '../base/xxh32.ts';
 
 /** Rows that are named one by one. More in one commit come of long histories that are read in. */
 export const changedRecordsNamedMax = 16_384;

@@ -5,7 +5,7 @@
  * say how long before indexedAt when that is near; the cid's digest or text, which a row in edge form leaves out; the takedown ref
  * when there is one; post flags when set.
  */
-import type { EdgeKind } from '../atproto/entry.ts';
+import type { EdgeKind } from '../atproto/edge-kind.ts';
 import { entryTimeBiasMs, readEntryTime, storedTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, type ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';

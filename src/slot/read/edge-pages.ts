@@ -4,7 +4,7 @@
  * Only the one edge of each subject stands here; later records for the same subject are left out, as on the official plane.
  */
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
-import type { EdgeKind } from '../../atproto/entry.ts';
+import type { EdgeKind } from '../../atproto/edge-kind.ts';
 import { collectionOfEdge } from '../edge-collection.ts';
 import { walkEdges } from '../edge-walk.ts';
 import { incomingActorPrefix, incomingRecordPrefix } from '../incoming-edge.ts';

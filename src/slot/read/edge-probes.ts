@@ -1,6 +1,6 @@
 /** Single edges: does an owner's record point at this subject, who of many does, and whom does an owner follow. */
 import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
-import type { EdgeKind } from '../../atproto/entry.ts';
+import type { EdgeKind } from '../../atproto/edge-kind.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
 import { prefixEnd } from '../../storage/environment.ts';

@@ -4,7 +4,7 @@
  * Owns: a cache of owners by the DID's letters. An owner number never changes while a slot's handle lives, so nothing in it is ever
  * stale; two DIDs share a set of places, where the last one asked for from the slot takes the place of the one before the other.
  */
-import { xxh32OfPlc } from '../../shardmap/slot-of.ts';
+import { xxh32OfPlc } from '../../base/xxh32.ts';
 import type { SlotState } from '../slot-state.ts';
 import type { SlotLookup } from './slot-lookup.ts';
 

@@ -1,7 +1,8 @@
 /** Which slot of this node answers for a key. */
 import { didLengthMax } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { slotOf, xxh32 } from '../../shardmap/slot-of.ts';
+import { xxh32 } from '../../base/xxh32.ts';
+import { slotOf } from '../../shardmap/slot-of.ts';
 import type { SlotState } from '../slot-state.ts';
 
 /** Finds the states of the slots that this node serves. */
