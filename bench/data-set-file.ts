@@ -6,11 +6,11 @@
  * be read after applying it.
  */
 import { closeSync, openSync, readFileSync, readSync, renameSync, writeFileSync, writeSync } from 'node:fs';
-import type { CommitEntry, IdentityEntry } from '../src/atproto/entry.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../src/base/bytes.ts';
 import { EntryMaker, FrameMaker, type GraphOutputOptions, openGraphEvents } from '../src/demo/graph-output.ts';
 import { GroundTruth, type Truth } from '../src/demo/ground-truth.ts';
+import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
 
 /** What a file holds. */
 export type DataSetKind = 'frames' | 'entries';

@@ -5,11 +5,11 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Entry } from '../src/atproto/entry.ts';
-import { encodeEntry, writeEntry } from '../src/atproto/entry-codec.ts';
 import { decodeFirehoseMessage, type FirehoseEvent } from '../src/atproto/firehose-event.ts';
 import { ByteWriter } from '../src/base/bytes.ts';
 import { systemClock } from '../src/base/clock.ts';
+import type { Entry } from '../src/entry/entry.ts';
+import { encodeEntry, writeEntry } from '../src/entry/entry-codec.ts';
 import { keepSoundOps } from '../src/ingest/event-router.ts';
 import { createIngestCounters } from '../src/ingest/ingest-counters.ts';
 import { writeChunk } from '../src/log/chunk.ts';

@@ -5,9 +5,9 @@
  * part of those asked for, as where many more are asked for than memory holds. Its status tells of both.
  */
 import { join } from 'node:path';
-import { encodeEntry } from '../src/atproto/entry-codec.ts';
 import { ByteWriter } from '../src/base/bytes.ts';
 import { settingTable } from '../src/config/setting-table.ts';
+import { encodeEntry } from '../src/entry/entry-codec.ts';
 import { writeChunk } from '../src/log/chunk.ts';
 import { createRegistry } from '../src/metrics/registry.ts';
 import { createRecordBatchHandler } from '../src/node/record-batch-handler.ts';

@@ -5,8 +5,8 @@
  * taken on trust: the bench compares answers of both planes before it measures.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import type { CommitEntry, IdentityEntry } from '../src/atproto/entry.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
+import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
 import { uriOfOp } from './serving-network.ts';
 
 type Ref = { readonly uri: string; readonly cid: string };

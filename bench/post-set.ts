@@ -1,10 +1,10 @@
 /** A seeded set of posts of many authors, for benches that need records and not a whole network. */
 import { createHash } from 'node:crypto';
 import { cidOfBlock } from '../src/atproto/cid.ts';
-import type { CommitEntry } from '../src/atproto/entry.ts';
 import { seededRandom } from '../src/base/seeded-random.ts';
 import { composeText } from '../src/demo/post-text.ts';
 import { tidOf } from '../src/demo/tid.ts';
+import type { CommitEntry } from '../src/entry/entry.ts';
 
 export type PostSetOptions = { readonly seed: number; readonly posts: number; readonly authors: number };
 

@@ -1,6 +1,7 @@
 /** What requests of a bench are drawn from, gathered while a network is made; and the drawing. */
-import type { CommitEntry } from '../src/atproto/entry.ts';
+
 import { seededRandom } from '../src/base/seeded-random.ts';
+import type { CommitEntry } from '../src/entry/entry.ts';
 import { subjectOf, uriOfOp } from './serving-network.ts';
 
 /** Keys that requests name. Lists by a count are those with the most first. */

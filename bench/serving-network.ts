@@ -5,11 +5,11 @@
  * deleted, no two for one subject. Both planes then hold the same whatever order their background work takes.
  */
 import { cidOfBlock } from '../src/atproto/cid.ts';
-import type { CommitEntry, IdentityEntry } from '../src/atproto/entry.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
 import { type SeededRandom, seededRandom } from '../src/base/seeded-random.ts';
 import { graphEntries, graphOutputDefaults } from '../src/demo/graph-output.ts';
 import { TidClock } from '../src/demo/tid.ts';
+import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
 import { postCommits } from './post-set.ts';
 
 /** A network is fully told by these. */

@@ -5,8 +5,8 @@
  * and the tree is a single node over the commit's own records instead of a whole repo's. `DemoNetwork` makes real ones.
  */
 import { Cid, cidOfBlock } from '../atproto/cid.ts';
-import type { CommitEntry, IdentityEntry } from '../atproto/entry.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
+import type { CommitEntry, IdentityEntry } from '../entry/entry.ts';
 import { CborWriter } from './cbor-writer.ts';
 import { type Block, encodeAccountFrame, encodeCar, encodeCommitFrame, encodeIdentityFrame } from './firehose-frame.ts';
 import type { GraphCommit, GraphEvent, GraphOp } from './graph-state.ts';

@@ -5,9 +5,10 @@
  * source says so), one resolution at a time for a DID, the number that run at once, and the attempts. A resolution that
  * the source asked for and that keeps failing is put off durably, so that no cursor waits for a directory that is down.
  */
-import type { IdentityEntry } from '../atproto/entry.ts';
+
 import type { Clock } from '../base/clock.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
+import type { IdentityEntry } from '../entry/entry.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import type { IdentityCheck, IngestState } from '../storage/ingest-state.ts';
 import { type IdentityResolver, isPassingReason } from './identity-resolver.ts';

@@ -4,8 +4,9 @@
  * Owns: the live entries that wait behind a hold, their bound, and their order. When the bound is passed the hold ends
  * by itself: the entries go on in order and the fetch that held them is void, to be made again.
  */
-import type { AccountEntry, CommitEntry, Entry, SyncEntry } from '../atproto/entry.ts';
+
 import { invariant } from '../base/invariant.ts';
+import type { AccountEntry, CommitEntry, Entry, SyncEntry } from '../entry/entry.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 
 /** Entries of one repo that its stream carries. */

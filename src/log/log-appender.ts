@@ -1,4 +1,4 @@
-import type { Entry } from '../atproto/entry.ts';
+import type { Entry } from '../entry/entry.ts';
 
 /**
  * Where ingest and routers put entries: the log of the slot that a key hashes to.

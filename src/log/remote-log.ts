@@ -4,11 +4,12 @@
  * Owns: order for each slot, batching across slots and nodes, attempts that go on until the entry is durable. What comes while
  * a call is on its way is the next batch, so batches grow with load. Refuses: nothing; it slows its callers through `ready`.
  */
-import type { Entry } from '../atproto/entry.ts';
-import { writeEntry } from '../atproto/entry-codec.ts';
+
 import { ByteWriter } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
+import type { Entry } from '../entry/entry.ts';
+import { writeEntry } from '../entry/entry-codec.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';

@@ -5,11 +5,12 @@
  * again. A target that misses something names its last mark, and the pair is sent again from there. Refuses: nothing; effects are always
  * taken.
  */
-import { encodeEntry } from '../atproto/entry-codec.ts';
+
 import { ByteWriter } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
+import { encodeEntry } from '../entry/entry-codec.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeChunk } from '../log/chunk.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { OutboxBatch } from '../slot/outbox.ts';

@@ -1,7 +1,8 @@
 /** The calls that put something into a node's slots: chunks from ingest and other nodes, private writes from routers. */
-import { decodeEntry } from '../atproto/entry-codec.ts';
+
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError, type ErrorCode, errorTable } from '../base/data-plane-error.ts';
+import { decodeEntry } from '../entry/entry-codec.ts';
 import {
   type ChunkOutcome,
   checkChunk,

@@ -1,6 +1,6 @@
 /** Applies identity and account events, takedowns of accounts, and the removal of a whole account. */
 import type { RecordRef } from '../atproto/compact-key.ts';
-import type { AccountEntry, IdentityEntry } from '../atproto/entry.ts';
+import type { AccountEntry, IdentityEntry } from '../entry/entry.ts';
 import { prefixEnd } from '../storage/environment.ts';
 import {
   type ActorRow,

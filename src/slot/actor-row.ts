@@ -6,9 +6,9 @@
  * (owner, notificationSeen) → time. (owner, blobTakedown, cid) → takedown ref.
  */
 import { readDid, writeDid } from '../atproto/compact-key.ts';
-import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
+import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** An owner as an account: what its identity and account events, and takedowns, have made of it. */

@@ -1,4 +1,4 @@
-import type { ContinueWork, Effect } from '../atproto/entry.ts';
+import type { ContinueWork, Effect } from '../entry/entry.ts';
 import type { SlotState } from './slot-state.ts';
 
 /**

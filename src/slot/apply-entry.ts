@@ -1,6 +1,6 @@
 /** Dispatches one log entry, or one effect, to the rule that applies it. */
 import { parseRecordUri } from '../atproto/compact-key.ts';
-import type { ContinueEntry, Effect, Entry, PrivateEntry } from '../atproto/entry.ts';
+import type { ContinueEntry, Effect, Entry, PrivateEntry } from '../entry/entry.ts';
 import {
   applyAccount,
   applyActorTakedown,

@@ -1,6 +1,6 @@
 /** Applies records that are edges: the first for a subject counts and sends effects, later ones wait as duplicates. */
 import { recordUri } from '../atproto/compact-key.ts';
-import { storedTime } from '../atproto/entry-time.ts';
+import { storedTime } from '../base/time-bytes.ts';
 import { addToActorCount } from './actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';

@@ -8,9 +8,9 @@
  */
 import { readRkey, writeRkey } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';
-import { edgeCode } from '../atproto/effect-codec.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { xxh32 } from '../base/xxh32.ts';
+import { edgeCode } from '../entry/effect-codec.ts';
 import { prefixEnd } from '../storage/environment.ts';
 import { jsonOfRow } from './applied-record.ts';
 import { collectionOfEdge } from './edge-collection.ts';

@@ -8,8 +8,8 @@
 import { collectionCode } from '../atproto/collection.ts';
 import { tidMs } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';
-import { writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteWriter } from '../base/bytes.ts';
+import { writeEntryTime } from '../base/time-bytes.ts';
 import type { Row } from '../storage/environment.ts';
 import { collectionOfEdge } from './edge-collection.ts';
 import { edgeByTimePrefix } from './outgoing-edge.ts';

@@ -12,8 +12,8 @@ import {
   writeRecordRef,
   writeRkey,
 } from '../atproto/compact-key.ts';
-import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** Bits of an item's flags; part of the stored format. */

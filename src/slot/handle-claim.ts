@@ -5,9 +5,9 @@
  * win what it would have lost in time.
  */
 import { readDid, writeDid } from '../atproto/compact-key.ts';
-import type { Effect } from '../atproto/entry.ts';
-import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
+import type { Effect } from '../entry/entry.ts';
 import { getActor, putActor } from './actor-row.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { beginSlotKey, type SlotState, tableCode } from './slot-state.ts';

@@ -15,10 +15,10 @@ import {
   writeRkey,
 } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';
-import { edgeCode } from '../atproto/effect-codec.ts';
-import type { Effect } from '../atproto/entry.ts';
-import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader } from '../base/bytes.ts';
+import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
+import { edgeCode } from '../entry/effect-codec.ts';
+import type { Effect } from '../entry/entry.ts';
 import { type ActorCountName, addToActorCount } from './actor-counts.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { putNotice, removeNotice } from './notice.ts';

@@ -14,9 +14,9 @@ import {
   writeRkey,
   writeTaggedDid,
 } from '../atproto/compact-key.ts';
-import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
+import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { hasRecord } from './record-row.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 

@@ -5,9 +5,9 @@
  * the slot's own log says that the target has them. The last mark sent to each target survives as the `delivered` row.
  */
 
-import { writeEffect } from '../atproto/effect-codec.ts';
-import type { Effect } from '../atproto/entry.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { writeEffect } from '../entry/effect-codec.ts';
+import type { Effect } from '../entry/entry.ts';
 import { readMark, writeMark } from '../log/chunk.ts';
 import { prefixEnd, type Table } from '../storage/environment.ts';
 import { beginSlotKey, type SlotState, tableCode } from './slot-state.ts';

@@ -9,9 +9,9 @@
  */
 import { readRkey, writeRkey } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';
-import { edgeCode } from '../atproto/effect-codec.ts';
-import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
+import { edgeCode } from '../entry/effect-codec.ts';
 import { prefixEnd } from '../storage/environment.ts';
 import { putEdgeBySubject, removeEdgeBySubject } from './edge-by-subject.ts';
 import { type EdgeSubject, writeSubject } from './edge-subject.ts';

@@ -6,9 +6,9 @@
  * when there is one; post flags when set.
  */
 import type { EdgeKind } from '../atproto/edge-kind.ts';
-import { entryTimeBiasMs, readEntryTime, storedTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, type ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
+import { entryTimeBiasMs, readEntryTime, storedTime, writeEntryTime } from '../base/time-bytes.ts';
 
 const digestBytes = 32;
 const timeBytes = 6;

@@ -6,7 +6,7 @@
  * end sweeps away what they did not name. (owner, resyncSeen, collection, rkey) → nothing, only while a snapshot is read in.
  */
 import { readDid, writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
-import type { CommitEntry, ResyncBeginEntry, ResyncChunkEntry, ResyncEndEntry, SyncEntry } from '../atproto/entry.ts';
+import type { CommitEntry, ResyncBeginEntry, ResyncChunkEntry, ResyncEndEntry, SyncEntry } from '../entry/entry.ts';
 import { prefixEnd } from '../storage/environment.ts';
 import { ensureActor, getRepo, putRepo, type RepoRow } from './actor-row.ts';
 import { loadRecord } from './applied-record.ts';

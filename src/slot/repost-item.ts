@@ -1,6 +1,6 @@
 /** Feed items of reposts, which show only while their post exists. */
 import type { RecordRef } from '../atproto/compact-key.ts';
-import type { Effect } from '../atproto/entry.ts';
+import type { Effect } from '../entry/entry.ts';
 import type { AppliedRecord } from './applied-record.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { findEdge } from './edge-by-subject.ts';

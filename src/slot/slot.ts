@@ -6,13 +6,13 @@
  * that holds it is on disk: `run` returns only then.
  */
 import { createHash } from 'node:crypto';
-import { readEffect } from '../atproto/effect-codec.ts';
-import type { ContinueWork, Effect, Entry } from '../atproto/entry.ts';
-import { routingKey } from '../atproto/entry.ts';
-import { decodeEntry, encodeEntry } from '../atproto/entry-codec.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
+import { readEffect } from '../entry/effect-codec.ts';
+import type { ContinueWork, Effect, Entry } from '../entry/entry.ts';
+import { routingKey } from '../entry/entry.ts';
+import { decodeEntry, encodeEntry } from '../entry/entry-codec.ts';
 import {
   type Chunk,
   type ChunkOutcome,

@@ -7,9 +7,9 @@
  * independent of their order. Children may come before parents.
  */
 import { type RecordRef, readDid, readRkey, recordUri, writeDid, writeRkey } from '../atproto/compact-key.ts';
-import type { Effect } from '../atproto/entry.ts';
-import { readEntryTime, writeEntryTime } from '../atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
+import type { Effect } from '../entry/entry.ts';
 import { prefixEnd } from '../storage/environment.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';

@@ -3,8 +3,9 @@
  *
  * Owns: places in a feed, lists of feed items, and the two messages that hold them.
  */
-import { entryTimeBiasMs, writeEntryTime } from '../atproto/entry-time.ts';
+
 import { ByteWriter } from '../base/bytes.ts';
+import { entryTimeBiasMs, writeEntryTime } from '../base/time-bytes.ts';
 import { encodeMessage } from '../proto/codec.ts';
 import { FieldScanner, sizedField } from '../proto/fields.ts';
 import type { BoundedReader } from './bounded-reader.ts';

@@ -1,6 +1,6 @@
 import { WriteOpAction } from '@atproto/repo';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { CommitEntry } from '../../src/atproto/entry.ts';
+import type { CommitEntry } from '../../src/entry/entry.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { type Answer, json } from '../support/scripted-network.ts';

@@ -6,10 +6,10 @@
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeEntry } from '../../src/atproto/entry-codec.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { invariant } from '../../src/base/invariant.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
+import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../src/log/chunk.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';

@@ -6,9 +6,9 @@
 import { cidCodec, cidOfBlock } from '../../src/atproto/cid.ts';
 import { encodeDagCbor } from '../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../src/atproto/dag-value.ts';
-import type { CommitEntry, Entry, PrivateWrite } from '../../src/atproto/entry.ts';
 import type { RepoOp } from '../../src/atproto/repo-op.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
+import type { CommitEntry, Entry, PrivateWrite } from '../../src/entry/entry.ts';
 import { pick, RecordMaker, tidOf } from './history-record.ts';
 
 export type OutsideEntry = Exclude<Entry, { kind: 'effect' | 'delivered' | 'continue' }>;

@@ -4,8 +4,9 @@
  * Owns: what each repo's own entries do, one repo at a time. What follows from all repos together is derived by `model-facts.ts`.
  * Imports nothing from the slots, so that a mistake there is not made here too.
  */
-import type { CommitEntry, Entry, IdentityEntry, PrivateWrite } from '../../src/atproto/entry.ts';
+
 import type { RepoOp } from '../../src/atproto/repo-op.ts';
+import type { CommitEntry, Entry, IdentityEntry, PrivateWrite } from '../../src/entry/entry.ts';
 import { edgeOf, parsedValue, parseUri, type Ref, type Value } from './model-record.ts';
 
 export type ModelRecord = {

@@ -7,9 +7,9 @@ import {
   readRkey,
   recordUri,
 } from '../../src/atproto/compact-key.ts';
-import { edgeOfCode } from '../../src/atproto/effect-codec.ts';
-import { readEntryTime } from '../../src/atproto/entry-time.ts';
 import { ByteReader } from '../../src/base/bytes.ts';
+import { readEntryTime } from '../../src/base/time-bytes.ts';
+import { edgeOfCode } from '../../src/entry/effect-codec.ts';
 import { getActorCounts } from '../../src/slot/actor-counts.ts';
 import { getActor, getNotificationSeen, getRepo } from '../../src/slot/actor-row.ts';
 import { jsonOfRow } from '../../src/slot/applied-record.ts';

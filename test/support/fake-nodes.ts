@@ -3,9 +3,10 @@
  *
  * They refuse keys of slots that they do not serve, as real nodes do, so that every test of a router also tests its routing.
  */
-import { decodeEntry } from '../../src/atproto/entry-codec.ts';
+
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
+import { decodeEntry } from '../../src/entry/entry-codec.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';

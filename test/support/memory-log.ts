@@ -1,5 +1,5 @@
 /** A log in memory, whose acknowledgements a test can hold back, make fail, or let stand for a crash. */
-import type { Entry } from '../../src/atproto/entry.ts';
+import type { Entry } from '../../src/entry/entry.ts';
 import type { LogAppender } from '../../src/log/log-appender.ts';
 
 type Waiting = { readonly resolve: () => void; readonly reject: (error: Error) => void };

@@ -7,11 +7,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Entry, routingKey } from '../../src/atproto/entry.ts';
-import { encodeEntry } from '../../src/atproto/entry-codec.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { invariant } from '../../src/base/invariant.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
+import { type Entry, routingKey } from '../../src/entry/entry.ts';
+import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { type Chunk, writeChunk } from '../../src/log/chunk.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import type { OutboxBatch } from '../../src/slot/outbox.ts';

@@ -1,7 +1,7 @@
 /** Takedowns and upstream status: reads and writes of the owner's slot, never shared, so that a caller reads its own write. */
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
-import type { PrivateWrite } from '../../atproto/entry.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { PrivateWrite } from '../../entry/entry.ts';
 import { decodeMessage } from '../../proto/codec.ts';
 import type { MessageByName, MethodName } from '../../proto/generated/bsky-service.ts';
 import { oneSlot } from '../one-slot.ts';

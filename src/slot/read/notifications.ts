@@ -5,8 +5,8 @@
  * millisecond ends: it may hold more than was asked for, so that no notice of a millisecond is lost or given twice.
  */
 import { recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
-import { writeEntryTime } from '../../atproto/entry-time.ts';
 import { ByteWriter } from '../../base/bytes.ts';
+import { writeEntryTime } from '../../base/time-bytes.ts';
 import { encodeMessage } from '../../proto/codec.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { getActor, getNotificationSeen } from '../actor-row.ts';

@@ -4,9 +4,10 @@
  * A token is `<ms>__<rest of the key in base64url>`, the place of the last item given, so that items of one millisecond are
  * neither lost nor repeated. It never holds `::`, which the AppView refuses.
  */
-import { entryTimeBiasMs, writeEntryTime } from '../../atproto/entry-time.ts';
+
 import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { entryTimeBiasMs, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd, type Row, type Table } from '../../storage/environment.ts';
 
 /** A greater limit is taken as this: the token goes on from there. Units: items. */

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { collectionCodeByNsid } from '../../../src/atproto/collection.ts';
 import { didLengthMax, type RecordRef, rkeyLengthMax } from '../../../src/atproto/compact-key.ts';
 import type { EdgeKind } from '../../../src/atproto/edge-kind.ts';
-import type { Effect, Entry } from '../../../src/atproto/entry.ts';
 import type { RepoOp } from '../../../src/atproto/repo-op.ts';
+import type { Effect, Entry } from '../../../src/entry/entry.ts';
 
 const yearZeroMs = Date.parse('0000-01-01T00:00:00.000Z');
 /** The last millisecond that six bytes hold above year 0. */

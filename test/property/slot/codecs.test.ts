@@ -11,10 +11,10 @@ import {
   writeRecordRef,
   writeRkey,
 } from '../../../src/atproto/compact-key.ts';
-import { readEffect, writeEffect } from '../../../src/atproto/effect-codec.ts';
-import { decodeEntry, encodeEntry } from '../../../src/atproto/entry-codec.ts';
-import { readEntryTime, storedTime, writeEntryTime } from '../../../src/atproto/entry-time.ts';
 import { ByteReader, ByteWriter } from '../../../src/base/bytes.ts';
+import { readEntryTime, storedTime, writeEntryTime } from '../../../src/base/time-bytes.ts';
+import { readEffect, writeEffect } from '../../../src/entry/effect-codec.ts';
+import { decodeEntry, encodeEntry } from '../../../src/entry/entry-codec.ts';
 import {
   type Chunk,
   type ChunkOutcome,

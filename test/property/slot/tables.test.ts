@@ -5,7 +5,7 @@ import { cidOfBlock } from '../../../src/atproto/cid.ts';
 import { recordUri } from '../../../src/atproto/compact-key.ts';
 import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
-import { storedTime } from '../../../src/atproto/entry-time.ts';
+import { storedTime } from '../../../src/base/time-bytes.ts';
 import { actorCountNames, addToActorCount, getActorCounts } from '../../../src/slot/actor-counts.ts';
 import {
   type ActorRow,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CommitEntry } from '../../../src/atproto/entry.ts';
+import type { CommitEntry } from '../../../src/entry/entry.ts';
 import { RepoGate, type RepoHold } from '../../../src/ingest/repo-gate.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
 import { authorDid, otherDid } from '../atproto/signed-repo.ts';

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Entry } from '../../../src/atproto/entry.ts';
-import { decodeEntry } from '../../../src/atproto/entry-codec.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import type { Entry } from '../../../src/entry/entry.ts';
+import { decodeEntry } from '../../../src/entry/entry-codec.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunk } from '../../../src/log/chunk.ts';
 import { RemoteLog, type RemoteLogOptions } from '../../../src/log/remote-log.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';

@@ -1,9 +1,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { encodeEntry } from '../../../src/atproto/entry-codec.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
+import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { type ChunkOutcome, writeChunk } from '../../../src/log/chunk.ts';
 import { ApplyQueue } from '../../../src/node/apply-queue.ts';
 import { Slot } from '../../../src/slot/slot.ts';

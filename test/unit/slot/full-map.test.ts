@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { CommitEntry } from '../../../src/atproto/entry.ts';
-import { encodeEntry } from '../../../src/atproto/entry-codec.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import type { CommitEntry } from '../../../src/entry/entry.ts';
+import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../../src/log/chunk.ts';
 import { getRecordRow } from '../../../src/slot/record-row.ts';
 import { Slot } from '../../../src/slot/slot.ts';

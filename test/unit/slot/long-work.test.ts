@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Entry } from '../../../src/atproto/entry.ts';
-import { encodeEntry } from '../../../src/atproto/entry-codec.ts';
 import type { RepoOp } from '../../../src/atproto/repo-op.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
+import type { Entry } from '../../../src/entry/entry.ts';
+import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../../src/log/chunk.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import type { OutsideEntry } from '../../simulation/history.ts';

@@ -1,9 +1,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { encodeEntry } from '../../../src/atproto/entry-codec.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
+import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../../src/log/chunk.ts';
 import { getActor } from '../../../src/slot/actor-row.ts';
 import { Slot } from '../../../src/slot/slot.ts';

@@ -4,7 +4,7 @@
  * Records may claim any year; the bias makes year 0 the smallest. What lies outside is clamped, so that a hostile
  * createdAt still sorts at one of the ends.
  */
-import type { ByteReader, ByteWriter } from '../base/bytes.ts';
+import type { ByteReader, ByteWriter } from './bytes.ts';
 
 /** What is added to a time before it is written. Units: ms. */
 export const entryTimeBiasMs = 62_167_219_200_000;

@@ -4,9 +4,9 @@
  * Owns: the shapes and their bytes. An entry carries all that apply needs, so that apply uses only the slot's state and
  * the entry. Records travel as the JSON text that will be served; ingest has already checked them.
  */
-import type { RecordRef } from './compact-key.ts';
-import type { EdgeKind } from './edge-kind.ts';
-import type { RepoOp } from './repo-op.ts';
+import type { RecordRef } from '../atproto/compact-key.ts';
+import type { EdgeKind } from '../atproto/edge-kind.ts';
+import type { RepoOp } from '../atproto/repo-op.ts';
 
 /** One commit of one repo, in the order of its stream. `timeMs` is the event's own time. */
 export type CommitEntry = {

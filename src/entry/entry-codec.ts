@@ -3,13 +3,14 @@
  *
  * Part of the stored format: tags are append only. The first byte is the format version, checked on read.
  */
+
+import { readCollection, readDid, readRkey, writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
+import type { RepoOp } from '../atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
-import { readCollection, readDid, readRkey, writeCollection, writeDid, writeRkey } from './compact-key.ts';
+import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, writeEffect, writeNullable } from './effect-codec.ts';
 import type { ContinueWork, Entry, PrivateWrite } from './entry.ts';
-import { readEntryTime, writeEntryTime } from './entry-time.ts';
-import type { RepoOp } from './repo-op.ts';
 
 const entryVersion = 2;
 

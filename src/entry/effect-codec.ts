@@ -1,10 +1,11 @@
 /** The bytes of effects, and the codes of edge kinds. Part of the stored format: tags and codes are append only. */
+
+import { readDid, readRecordRef, writeDid, writeRecordRef } from '../atproto/compact-key.ts';
+import type { EdgeKind } from '../atproto/edge-kind.ts';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
-import { readDid, readRecordRef, writeDid, writeRecordRef } from './compact-key.ts';
-import type { EdgeKind } from './edge-kind.ts';
+import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import type { Effect } from './entry.ts';
-import { readEntryTime, writeEntryTime } from './entry-time.ts';
 
 /** Codes of edge kinds in keys and entries; append only. */
 export const edgeCode = {
