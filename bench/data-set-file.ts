@@ -8,9 +8,9 @@
 import { closeSync, openSync, readFileSync, readSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../src/base/bytes.ts';
-import { EntryMaker, FrameMaker, type GraphOutputOptions, openGraphEvents } from '../src/demo/graph-output.ts';
-import { GroundTruth, type Truth } from '../src/demo/ground-truth.ts';
 import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
+import { EntryMaker, FrameMaker, type GraphOutputOptions, openGraphEvents } from './graph-output.ts';
+import { GroundTruth, type Truth } from './ground-truth.ts';
 
 /** What a file holds. */
 export type DataSetKind = 'frames' | 'entries';

@@ -7,9 +7,9 @@
 import { cidOfBlock } from '../src/atproto/cid.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
 import { type SeededRandom, seededRandom } from '../src/base/seeded-random.ts';
-import { graphEntries, graphOutputDefaults } from '../src/demo/graph-output.ts';
 import { TidClock } from '../src/demo/tid.ts';
 import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
+import { graphEntries, graphOutputDefaults } from './graph-output.ts';
 import { postCommits } from './post-set.ts';
 
 /** A network is fully told by these. */

@@ -1,5 +1,5 @@
+import type { AnswerWriter } from '../proto/message-writer.ts';
 import type { ActorCache } from '../slot/read/actor-cache.ts';
-import type { AnswerWriter } from '../slot/read/answer-writer.ts';
 import type { EdgeCache } from '../slot/read/edge-cache.ts';
 import type { FeedCache } from '../slot/read/feed-cache.ts';
 import type { RowFinder } from '../slot/read/row-finder.ts';

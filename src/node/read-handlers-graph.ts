@@ -2,7 +2,7 @@
 import type { EdgeKind } from '../atproto/edge-kind.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { decodeMessage } from '../proto/codec.ts';
-import { AnswerWriter } from '../slot/read/answer-writer.ts';
+import { AnswerWriter } from '../proto/message-writer.ts';
 import type { EdgeCache } from '../slot/read/edge-cache.ts';
 import {
   subjectRef,

@@ -5,9 +5,9 @@
  * `prefetchReads` the pages of many rows are first read on another thread, for data that is larger than memory.
  */
 
+import { AnswerWriter } from '../proto/message-writer.ts';
 import { ActorCache } from '../slot/read/actor-cache.ts';
 import { actorInfo } from '../slot/read/actor-infos.ts';
-import { AnswerWriter } from '../slot/read/answer-writer.ts';
 import { EdgeCache } from '../slot/read/edge-cache.ts';
 import { FeedCache } from '../slot/read/feed-cache.ts';
 import { RecordCache } from '../slot/read/record-cache.ts';

@@ -5,7 +5,7 @@
  * batches above `recordBatchItemsMax`, slots that this node does not serve, URIs that name no record.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { AnswerWriter } from '../slot/read/answer-writer.ts';
+import { AnswerWriter } from '../proto/message-writer.ts';
 import { appendRecordJson } from '../slot/read/record-answer.ts';
 import { RowFinder } from '../slot/read/row-finder.ts';
 import { SlotLookup } from '../slot/read/slot-lookup.ts';

@@ -6,8 +6,8 @@
  */
 import type { ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
+import { AnswerWriter } from '../proto/message-writer.ts';
 import { jsonFragments, packedCode } from './json-fragments.ts';
-import { AnswerWriter } from './read/answer-writer.ts';
 import {
   appendBase32,
   appendCidOfDigest,

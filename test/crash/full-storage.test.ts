@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { graphEntries } from '../../src/demo/graph-output.ts';
+import { graphEntries } from '../../bench/graph-output.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { freeBytesMin } from '../../src/storage/environment.ts';
 import { decodeTexts, encodeTexts, slotCalls } from '../../src/wire/read-messages.ts';

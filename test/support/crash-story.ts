@@ -1,7 +1,7 @@
 /** What crash tests append, and what must be read afterwards. */
 import { expect } from 'vitest';
+import { graphEntries } from '../../bench/graph-output.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
-import { graphEntries } from '../../src/demo/graph-output.ts';
 import { makeHistory, type OutsideEntry } from '../simulation/history.ts';
 import { Model } from '../simulation/model.ts';
 import { type Facts, factsOfModel } from '../simulation/model-facts.ts';

@@ -1,4 +1,4 @@
-/** The schema and types of bsky.Service. Written by src/proto/generate.ts: do not edit. */
+/** The schema and types of bsky.Service. Written by ops/generate-proto-schema.ts: do not edit. */
 
 import type { EnumName, FieldSchema } from '../schema.ts';
 

@@ -2,13 +2,13 @@
 import { selfRkeyByte } from '../../atproto/compact-key.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
+import { AnswerWriter } from '../../proto/message-writer.ts';
 import { getActor } from '../actor-row.ts';
 import { unpackedText } from '../packed-json.ts';
 import { type JsonObject, objectOf, textOf } from '../record-values.ts';
 import { RecordView } from '../record-view.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState, tableCode } from '../slot-state.ts';
 import type { ActorCache } from './actor-cache.ts';
-import { AnswerWriter } from './answer-writer.ts';
 import { writeAbsentRecord, writeRecord } from './record-answer.ts';
 import { type KnownCollection, knownCollection } from './row-finder.ts';
 

@@ -1,9 +1,9 @@
 /** Pages of GetAuthorFeed: an owner's posts and reposts, newest first. Reposts of posts that do not exist are left out. */
 import { collectionCodeByNsid } from '../../atproto/collection.ts';
 import { feedType } from '../../proto/generated/bsky-service.ts';
+import type { AnswerWriter } from '../../proto/message-writer.ts';
 import { feedFlag, feedPrefix } from '../feed-item.ts';
 import type { SlotState } from '../slot-state.ts';
-import type { AnswerWriter } from './answer-writer.ts';
 import { appendRecordUri, appendRkey } from './key-text.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkRows } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';

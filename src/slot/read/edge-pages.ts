@@ -5,13 +5,13 @@
  */
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import type { AnswerWriter } from '../../proto/message-writer.ts';
 import { collectionOfEdge } from '../edge-collection.ts';
 import { walkEdges } from '../edge-walk.ts';
 import { incomingActorPrefix, incomingRecordPrefix } from '../incoming-edge.ts';
 import { edgeByTimePrefix } from '../outgoing-edge.ts';
 import { hasRecord } from '../record-row.ts';
 import { ownersMax, type SlotState } from '../slot-state.ts';
-import type { AnswerWriter } from './answer-writer.ts';
 import { appendDid, appendRecordUri, appendRkey } from './key-text.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';

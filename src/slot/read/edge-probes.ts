@@ -3,6 +3,7 @@ import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-k
 import type { EdgeKind } from '../../atproto/edge-kind.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
+import type { AnswerWriter } from '../../proto/message-writer.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import type { BoundedReader } from '../../wire/bounded-reader.ts';
 import { followerTag, probeKind, readProbe } from '../../wire/edge-messages.ts';
@@ -11,7 +12,6 @@ import { edgeBySubjectPrefix, findEdge } from '../edge-by-subject.ts';
 import { collectionOfEdge } from '../edge-collection.ts';
 import type { EdgeSubject } from '../edge-subject.ts';
 import type { SlotState } from '../slot-state.ts';
-import type { AnswerWriter } from './answer-writer.ts';
 import { DidList } from './did-list.ts';
 import type { ActorEdgeKind, EdgeCache, KnownActor } from './edge-cache.ts';
 import { appendDid, appendRkey } from './key-text.ts';

@@ -6,7 +6,7 @@
 import { collectionOfCode } from '../../atproto/collection.ts';
 import { ByteReader } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
-import type { AnswerWriter } from './answer-writer.ts';
+import type { AnswerWriter } from '../../proto/message-writer.ts';
 
 const base32 = Buffer.from('abcdefghijklmnopqrstuvwxyz234567', 'latin1');
 const base32Values = new Uint8Array(256).fill(255);

@@ -7,6 +7,7 @@
  */
 import { collectionCodeByNsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
+import type { AnswerWriter } from '../../proto/message-writer.ts';
 import {
   type FeedPlace,
   type FeedRange,
@@ -16,7 +17,6 @@ import {
 } from '../../wire/feed-messages.ts';
 import { feedKey } from '../feed-item.ts';
 import { keyHeadBytes } from '../slot-state.ts';
-import type { AnswerWriter } from './answer-writer.ts';
 import { itemsPerAuthor, type KnownAuthor } from './author-table.ts';
 import type { FeedCache } from './feed-cache.ts';
 import { type FeedRun, feedKeyCollectionAt, readFeedRun } from './feed-run.ts';

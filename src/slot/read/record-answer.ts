@@ -4,11 +4,11 @@
  * A record that does not exist is the bytes `null`. Records that are stored in edge form are rendered.
  */
 import { invariant } from '../../base/invariant.ts';
+import type { AnswerWriter } from '../../proto/message-writer.ts';
 import { plainDigest, renderEdgeRecord } from '../edge-record.ts';
 import { unpackJson } from '../packed-json.ts';
 import { readPlainEdge } from '../record-row.ts';
 import { RecordView } from '../record-view.ts';
-import type { AnswerWriter } from './answer-writer.ts';
 import { appendCidOfDigest } from './key-text.ts';
 
 const absentText = Buffer.from('null', 'latin1');

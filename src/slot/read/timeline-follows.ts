@@ -5,9 +5,10 @@
  * bytes (two tables, of which the older is emptied when the younger is full), and forgetting what a commit changed, after this thread's
  * reads were refreshed.
  */
+
+import { AnswerWriter } from '../../proto/message-writer.ts';
 import { BoundedReader } from '../../wire/bounded-reader.ts';
 import type { SlotFollows } from '../../wire/feed-messages.ts';
-import { AnswerWriter } from './answer-writer.ts';
 import { writeFollowedDids } from './edge-probes.ts';
 import { PlaceTable } from './place-table.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
+import { AnswerWriter } from '../../../src/proto/message-writer.ts';
 import { jsonOfRow } from '../../../src/slot/applied-record.ts';
-import { AnswerWriter } from '../../../src/slot/read/answer-writer.ts';
 import { RecordCache } from '../../../src/slot/read/record-cache.ts';
 import { StoredRecords } from '../../../src/slot/read/stored-records.ts';
 import { changedRecordsNamedMax, hashOfRecordKey, RecordChanges } from '../../../src/slot/record-changes.ts';

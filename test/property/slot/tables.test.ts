@@ -6,6 +6,7 @@ import { recordUri } from '../../../src/atproto/compact-key.ts';
 import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
 import { storedTime } from '../../../src/base/time-bytes.ts';
+import { AnswerWriter } from '../../../src/proto/message-writer.ts';
 import { actorCountNames, addToActorCount, getActorCounts } from '../../../src/slot/actor-counts.ts';
 import {
   type ActorRow,
@@ -20,7 +21,6 @@ import { cidOfDigest } from '../../../src/slot/cid-bytes.ts';
 import { type PlainEdge, plainDigest, renderEdgeRecord } from '../../../src/slot/edge-record.ts';
 import { feedPrefix, putFeedItem, readFeedItem } from '../../../src/slot/feed-item.ts';
 import { type Notice, noticePrefix, putNotice, readNotice } from '../../../src/slot/notice.ts';
-import { AnswerWriter } from '../../../src/slot/read/answer-writer.ts';
 import { appendRecordJson } from '../../../src/slot/read/record-answer.ts';
 import {
   addToRecordCount,

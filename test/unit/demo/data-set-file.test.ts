@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readEntries, readFrames, readTruth, writeDataSet } from '../../../bench/data-set-file.ts';
-import { graphEntries, graphFrames } from '../../../src/demo/graph-output.ts';
+import { graphEntries, graphFrames } from '../../../bench/graph-output.ts';
 
 let folder = '';
 

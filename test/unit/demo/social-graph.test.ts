@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { graphEntries, graphFrames, openGraphEvents } from '../../../bench/graph-output.ts';
+import { GroundTruth } from '../../../bench/ground-truth.ts';
 import { decodeDagCbor } from '../../../src/atproto/dag-cbor.ts';
 import { decodeFirehoseMessage } from '../../../src/atproto/firehose-event.ts';
 import { checkRecord } from '../../../src/atproto/record-rules.ts';
-import { graphEntries, graphFrames, openGraphEvents } from '../../../src/demo/graph-output.ts';
 import type { GraphCommit, GraphOp } from '../../../src/demo/graph-state.ts';
-import { GroundTruth } from '../../../src/demo/ground-truth.ts';
 
 const records = 20_000;
 

@@ -1,11 +1,11 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { graphEntries } from '../../../bench/graph-output.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../../../src/base/seeded-random.ts';
-import { graphEntries } from '../../../src/demo/graph-output.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunk, writeChunk } from '../../../src/log/chunk.ts';
 import { ApplyQueue } from '../../../src/node/apply-queue.ts';

@@ -4,10 +4,10 @@
  * Kept beside the generator and without any of the data plane's code, so that checks compare with something that came
  * about another way. Two live records of one actor for one subject count once, as the data plane counts them.
  */
-import { Cid } from '../atproto/cid.ts';
-import type { DagMap } from '../atproto/dag-value.ts';
-import type { DemoActors } from './demo-actors.ts';
-import type { GraphEvent, GraphOp } from './graph-state.ts';
+import { Cid } from '../src/atproto/cid.ts';
+import type { DagMap } from '../src/atproto/dag-value.ts';
+import type { DemoActors } from '../src/demo/demo-actors.ts';
+import type { GraphEvent, GraphOp } from '../src/demo/graph-state.ts';
 
 /** Counts of one actor. */
 export type ActorTruth = {

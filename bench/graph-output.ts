@@ -4,13 +4,19 @@
  * The messages are for benches only. Their blocks, CIDs and CAR are real and well formed, but the signature is not one,
  * and the tree is a single node over the commit's own records instead of a whole repo's. `DemoNetwork` makes real ones.
  */
-import { Cid, cidOfBlock } from '../atproto/cid.ts';
-import type { RepoOp } from '../atproto/repo-op.ts';
-import type { CommitEntry, IdentityEntry } from '../entry/entry.ts';
-import { CborWriter } from './cbor-writer.ts';
-import { type Block, encodeAccountFrame, encodeCar, encodeCommitFrame, encodeIdentityFrame } from './firehose-frame.ts';
-import type { GraphCommit, GraphEvent, GraphOp } from './graph-state.ts';
-import { SocialGraph } from './social-graph.ts';
+import { Cid, cidOfBlock } from '../src/atproto/cid.ts';
+import type { RepoOp } from '../src/atproto/repo-op.ts';
+import { CborWriter } from '../src/demo/cbor-writer.ts';
+import {
+  type Block,
+  encodeAccountFrame,
+  encodeCar,
+  encodeCommitFrame,
+  encodeIdentityFrame,
+} from '../src/demo/firehose-frame.ts';
+import type { GraphCommit, GraphEvent, GraphOp } from '../src/demo/graph-state.ts';
+import { SocialGraph } from '../src/demo/social-graph.ts';
+import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
 
 /** What to generate. */
 export type GraphOutputOptions = {

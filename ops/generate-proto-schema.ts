@@ -1,14 +1,14 @@
 /**
  * Writes `generated/bsky-service.ts` from the descriptors of the official package.
  *
- * Run: `node src/proto/generate.ts <path of @atproto/bsky/dist/proto/bsky_connect.js>`. Owns: the form of the generated
+ * Run: `node ops/generate-proto-schema.ts <path of @atproto/bsky/dist/proto/bsky_connect.js>`. Owns: the form of the generated
  * schema and types. Refuses: descriptor features that the service does not use today (oneofs, groups, message keys), so
  * that a newer service stops here and not in the codec.
  */
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { invariant } from '../base/invariant.ts';
-import type { FieldLabel, FieldSchema, FieldType } from './schema.ts';
+import { invariant } from '../src/base/invariant.ts';
+import type { FieldLabel, FieldSchema, FieldType } from '../src/proto/schema.ts';
 
 type RawEnum = {
   readonly typeName: string;
@@ -155,8 +155,8 @@ function generatedText(service: RawService): string {
   const enums = [...descriptors.enums].sort(([a], [b]) => (a < b ? -1 : 1));
   const local = (name: string): string => `${name[0]!.toLowerCase()}${name.slice(1)}`;
   return [
-    '/** The schema and types of bsky.Service. Written by src/proto/generate.ts: do not edit. */',
-    "import type { EnumName, FieldSchema } from '../schema.ts';",
+    '/** The schema and types of bsky.Service. Written by ops/generate-proto-schema.ts: do not edit. */',
+    "import type { EnumName, FieldSchema } from '../src/schema.ts';",
     '/** Milliseconds since 1970; finer fractions are dropped. */\nexport type TimestampMs = number;',
     ...enums.map(([name, raw]) => enumText(name, raw)),
     ...types,
@@ -178,4 +178,4 @@ function generatedText(service: RawService): string {
 const source = process.argv[2];
 invariant(source !== undefined, 'the path of bsky_connect.js is the only argument');
 const { Service } = (await import(pathToFileURL(source).href)) as { Service: RawService };
-writeFileSync(new URL('./generated/bsky-service.ts', import.meta.url), `${generatedText(Service)}\n`);
+writeFileSync(new URL('../src/proto/generated/bsky-service.ts', import.meta.url), `${generatedText(Service)}\n`);
