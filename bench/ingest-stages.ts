@@ -15,8 +15,8 @@ import { createIngestCounters } from '../src/ingest/ingest-counters.ts';
 import { writeChunk } from '../src/log/chunk.ts';
 import { createRegistry } from '../src/metrics/registry.ts';
 import { slotOf } from '../src/shardmap/slot-of.ts';
-import type { OutboxBatch } from '../src/slot/outbox.ts';
 import { Slot } from '../src/slot/slot.ts';
+import type { OutboxBatch } from '../src/slot/table/outbox.ts';
 import { readFrames } from './data-set-file.ts';
 import type { Figures } from './report.ts';
 

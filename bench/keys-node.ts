@@ -16,7 +16,7 @@ import { slotOf } from '../src/shardmap/slot-of.ts';
 import { RecordCache } from '../src/slot/read/record-cache.ts';
 import { StoredRecords } from '../src/slot/read/stored-records.ts';
 import { Slot } from '../src/slot/slot.ts';
-import { SlotState, slotTableNames } from '../src/slot/slot-state.ts';
+import { SlotState, slotTableNames } from '../src/slot/table/slot-state.ts';
 import { Environment } from '../src/storage/environment.ts';
 import { recordBatchMethod } from '../src/wire/record-batch.ts';
 import { postCommits } from './post-set.ts';

@@ -1,7 +1,7 @@
 /** What slots take on disk: their files as the disk counts them, and the live bytes of each table. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { slotTableNames, slotTables, tableCode, tableOfKey } from '../src/slot/slot-state.ts';
+import { slotTableNames, slotTables, tableCode, tableOfKey } from '../src/slot/table/slot-state.ts';
 import { Environment } from '../src/storage/environment.ts';
 import type { Figures } from './report.ts';
 

@@ -1,6 +1,6 @@
 /** What a node's main thread and its apply threads say to each other. Structured clones; buffers are moved, not copied. */
 import type { CrashPoint } from '../base/crash-point.ts';
-import type { SlotChanges } from '../slot/slot-state.ts';
+import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/slot-status.ts';
 
 /** What an apply thread is started with. */

@@ -7,8 +7,8 @@
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { ChunkOutcome } from '../log/chunk.ts';
-import type { OutboxBatch } from '../slot/outbox.ts';
 import type { Slot } from '../slot/slot.ts';
+import type { OutboxBatch } from '../slot/table/outbox.ts';
 import type { SlotStatus } from '../wire/slot-status.ts';
 
 /** One chunk that waits to be applied, and whoever waits for it. */

@@ -13,8 +13,8 @@ import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { encodeEntry } from '../entry/entry-codec.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeChunk } from '../log/chunk.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import type { OutboxBatch } from '../slot/outbox.ts';
 import type { Slot } from '../slot/slot.ts';
+import type { OutboxBatch } from '../slot/table/outbox.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 

@@ -10,7 +10,7 @@ import type { CrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { Registry } from '../metrics/registry.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
-import type { SlotChanges } from '../slot/slot-state.ts';
+import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { encodeTexts, slotCalls } from '../wire/read-messages.ts';
 import { recordBatchMethod } from '../wire/record-batch.ts';

@@ -1,6 +1,6 @@
 /** Reads rows' pages on another thread before a synchronous read asks for them, so that the serving thread does not wait for the disk. */
 import { asBuffer } from '../proto/fields.ts';
-import type { SlotState } from '../slot/slot-state.ts';
+import type { SlotState } from '../slot/table/slot-state.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import type { ReadContext } from './read-context.ts';
 

@@ -4,7 +4,6 @@ import { parseRecordUri } from '../atproto/compact-key.ts';
 import { decodeMessage, encodeMessage } from '../proto/codec.ts';
 import { asBuffer, FieldScanner } from '../proto/fields.ts';
 import { wireType } from '../proto/message-decoder.ts';
-import { didOfHandle } from '../slot/handle-claim.ts';
 import {
   actorTakedown,
   blobTakedown,
@@ -17,6 +16,7 @@ import { actorInfoKeys, writeActorInfos } from '../slot/read/actor-infos.ts';
 import { writeCountsForUsers } from '../slot/read/interaction-counts.ts';
 import { notificationsAnswer, unreadCount } from '../slot/read/notifications.ts';
 import { ownerOfDid } from '../slot/read/slot-lookup.ts';
+import { didOfHandle } from '../slot/table/handle-claim.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { decodeTexts, slotCalls } from '../wire/read-messages.ts';
 import { prefetching, type RowKey } from './prefetch.ts';

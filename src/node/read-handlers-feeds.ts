@@ -1,12 +1,12 @@
 /** Reads of feeds and threads. */
 import { ByteWriter } from '../base/bytes.ts';
 import { decodeMessage, encodeMessage } from '../proto/codec.ts';
-import { feedPrefix } from '../slot/feed-item.ts';
 import { writeAuthorFeed } from '../slot/read/author-feed.ts';
 import { newestByAuthor, newestByAuthors, newestByFollows, writeFeedItems } from '../slot/read/newest-by-authors.ts';
 import { ownerOfDid } from '../slot/read/slot-lookup.ts';
 import { claimedRoots, opThreadsOf, threadAround } from '../slot/read/thread-walk.ts';
 import { localFollows, type ViewerFollows } from '../slot/read/timeline-follows.ts';
+import { feedPrefix } from '../slot/table/feed-item.ts';
 import {
   decodeTimeline,
   openNewestByAuthors,

@@ -22,7 +22,7 @@ import {
 } from '../slot/read/edge-probes.ts';
 import type { PageRequest } from '../slot/read/page.ts';
 import type { ViewerFollows } from '../slot/read/timeline-follows.ts';
-import type { SlotState } from '../slot/slot-state.ts';
+import type { SlotState } from '../slot/table/slot-state.ts';
 import type { BoundedReader } from '../wire/bounded-reader.ts';
 import { openFollowersAmong, openProbes } from '../wire/edge-messages.ts';
 import type { CallHandler } from '../wire/node-caller.ts';

@@ -4,7 +4,7 @@ import { wireType } from '../proto/message-decoder.ts';
 import { writeInteractionCounts } from '../slot/read/interaction-counts.ts';
 import { writePostRecords, writeRecords } from '../slot/read/records.ts';
 import { type KnownCollection, knownCollection } from '../slot/read/row-finder.ts';
-import { tableCode } from '../slot/slot-state.ts';
+import { tableCode } from '../slot/table/slot-state.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { prefetching, type RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';

@@ -15,7 +15,7 @@ import { RowFinder } from '../slot/read/row-finder.ts';
 import { SlotLookup } from '../slot/read/slot-lookup.ts';
 import { StoredRecords } from '../slot/read/stored-records.ts';
 import { TimelineFollows } from '../slot/read/timeline-follows.ts';
-import type { SlotChanges, SlotState } from '../slot/slot-state.ts';
+import type { SlotChanges, SlotState } from '../slot/table/slot-state.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import type { ReadContext } from './read-context.ts';
 import { actorReads } from './read-handlers-actors.ts';

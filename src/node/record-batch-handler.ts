@@ -10,7 +10,7 @@ import { appendRecordJson } from '../slot/read/record-answer.ts';
 import { RowFinder } from '../slot/read/row-finder.ts';
 import { SlotLookup } from '../slot/read/slot-lookup.ts';
 import type { StoredRecords } from '../slot/read/stored-records.ts';
-import { type SlotState, tableCode } from '../slot/slot-state.ts';
+import { type SlotState, tableCode } from '../slot/table/slot-state.ts';
 import { BoundedReader } from '../wire/bounded-reader.ts';
 import { payloadBytesMax } from '../wire/frame.ts';
 import type { CallHandler } from '../wire/node-caller.ts';

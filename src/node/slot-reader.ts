@@ -1,6 +1,6 @@
 /** The serving thread's own handles on the slots that the apply threads write. */
-import { reposToResync } from '../slot/repo-apply.ts';
-import { SlotState, slotTableNames } from '../slot/slot-state.ts';
+import { reposToResync } from '../slot/apply/repo-apply.ts';
+import { SlotState, slotTableNames } from '../slot/table/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
 import { slotPath } from './data-folder.ts';
 

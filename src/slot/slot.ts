@@ -28,10 +28,10 @@ import {
 import { EmbeddedLog, type LoggedChunk } from '../log/embedded-log.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import { Environment } from '../storage/environment.ts';
-import type { ApplyContext } from './apply-context.ts';
-import { applyEffect, applyEntry } from './apply-entry.ts';
-import { Outbox, type OutboxBatch } from './outbox.ts';
-import { beginSlotKey, SlotState, slotTableNames, slotTables, tableCode } from './slot-state.ts';
+import type { ApplyContext } from './apply/apply-context.ts';
+import { applyEffect, applyEntry } from './apply/apply-entry.ts';
+import { Outbox, type OutboxBatch } from './table/outbox.ts';
+import { beginSlotKey, SlotState, slotTableNames, slotTables, tableCode } from './table/slot-state.ts';
 
 /** Where a slot lives, and its place among the slots of the cluster. */
 export type SlotOptions = {

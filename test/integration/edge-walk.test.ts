@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { walkEdges } from '../../src/slot/edge-walk.ts';
-import type { SlotState } from '../../src/slot/slot-state.ts';
+import { walkEdges } from '../../src/slot/table/edge-walk.ts';
+import type { SlotState } from '../../src/slot/table/slot-state.ts';
 import type { Row, Scan } from '../../src/storage/environment.ts';
 import { didOf, ReadsNetwork } from './reads-network.ts';
 

@@ -9,7 +9,7 @@ import type { Entry } from '../../src/entry/entry.ts';
 import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { createReadHandlers, type Reads } from '../../src/node/read-handlers.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
-import { type SlotChanges, SlotState, slotTableNames } from '../../src/slot/slot-state.ts';
+import { type SlotChanges, SlotState, slotTableNames } from '../../src/slot/table/slot-state.ts';
 import { Environment } from '../../src/storage/environment.ts';
 import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors, encodeTimeline } from '../../src/wire/feed-messages.ts';
 import { slotCalls } from '../../src/wire/read-messages.ts';

@@ -13,7 +13,7 @@ import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../src/log/chunk.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
-import type { SlotState } from '../../src/slot/slot-state.ts';
+import type { SlotState } from '../../src/slot/table/slot-state.ts';
 import type { OutsideEntry } from './history.ts';
 
 type Line = { readonly source: number; readonly target: number; sentMark: number };

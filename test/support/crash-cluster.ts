@@ -16,7 +16,7 @@ import { slotPath } from '../../src/node/data-folder.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
-import type { SlotState } from '../../src/slot/slot-state.ts';
+import type { SlotState } from '../../src/slot/table/slot-state.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import type { SlotStatus } from '../../src/wire/slot-status.ts';
 import type { NodeChildSettings } from './node-child.ts';

@@ -14,9 +14,9 @@ import { type Entry, routingKey } from '../../src/entry/entry.ts';
 import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { type Chunk, writeChunk } from '../../src/log/chunk.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
-import type { OutboxBatch } from '../../src/slot/outbox.ts';
 import { Slot } from '../../src/slot/slot.ts';
-import type { SlotState } from '../../src/slot/slot-state.ts';
+import type { OutboxBatch } from '../../src/slot/table/outbox.ts';
+import type { SlotState } from '../../src/slot/table/slot-state.ts';
 
 /** Every entry that comes from outside has an owner. */
 export type OwnedEntry = Exclude<Entry, { kind: 'delivered' }>;

@@ -5,7 +5,7 @@
  * a commit changed is forgotten, after this thread's reads were refreshed.
  */
 
-import type { SlotState } from '../slot-state.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import { PlaceTable } from './place-table.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 

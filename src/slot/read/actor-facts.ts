@@ -1,9 +1,9 @@
 /** Small facts about one owner: rev, takedowns, identity, handle, when notifications were seen. */
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import { encodeMessage } from '../../proto/codec.ts';
-import { getActor, getBlobTakedown, getIdentity, getNotificationSeen, getRepo } from '../actor-row.ts';
-import { getRecordRow } from '../record-row.ts';
-import type { SlotState } from '../slot-state.ts';
+import { getActor, getBlobTakedown, getIdentity, getNotificationSeen, getRepo } from '../table/actor-row.ts';
+import { getRecordRow } from '../table/record-row.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import { ownerOfDid } from './slot-lookup.ts';
 
 /** Returns the rev of the last commit that is applied here, or ''. */

@@ -2,9 +2,9 @@
 import { collectionCodeByNsid } from '../../atproto/collection.ts';
 import { feedType } from '../../proto/generated/bsky-service.ts';
 import type { AnswerWriter } from '../../proto/message-writer.ts';
-import { feedFlag, feedPrefix } from '../feed-item.ts';
-import type { SlotState } from '../slot-state.ts';
-import { appendRecordUri, appendRkey } from './key-text.ts';
+import { appendRecordUri, appendRkey } from '../packing/key-text.ts';
+import { feedFlag, feedPrefix } from '../table/feed-item.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkRows } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';
 

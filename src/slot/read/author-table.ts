@@ -1,7 +1,7 @@
 /**
  * Authors with their newest feed items. Their times stand in one flat array, so that passing over an author costs a look or two at memory.
  */
-import type { SlotState } from '../slot-state.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import type { FeedRun } from './feed-run.ts';
 import { PlaceTable } from './place-table.ts';
 

@@ -1,6 +1,6 @@
 /** The DIDs of one message: where their bytes are, and the compact form that a did:plc has in keys. */
 import type { BoundedReader } from '../../wire/bounded-reader.ts';
-import { packBase32 } from './key-text.ts';
+import { packBase32 } from '../packing/key-text.ts';
 
 const plcHead = Buffer.from('did:plc:', 'latin1');
 const plcDidBytes = 32;

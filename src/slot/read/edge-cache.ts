@@ -8,8 +8,8 @@
  */
 import { didLengthMax } from '../../atproto/compact-key.ts';
 import { prefixEnd } from '../../storage/environment.ts';
-import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../edge-by-subject.ts';
-import type { SlotState } from '../slot-state.ts';
+import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../table/edge-by-subject.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import { type DidList, plcIdBytes } from './did-list.ts';
 import { type DidSet, didSetOf } from './did-set.ts';
 import { PlaceTable } from './place-table.ts';

@@ -6,13 +6,13 @@
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import type { EdgeKind } from '../../atproto/edge-kind.ts';
 import type { AnswerWriter } from '../../proto/message-writer.ts';
-import { collectionOfEdge } from '../edge-collection.ts';
-import { walkEdges } from '../edge-walk.ts';
-import { incomingActorPrefix, incomingRecordPrefix } from '../incoming-edge.ts';
-import { edgeByTimePrefix } from '../outgoing-edge.ts';
-import { hasRecord } from '../record-row.ts';
-import { ownersMax, type SlotState } from '../slot-state.ts';
-import { appendDid, appendRecordUri, appendRkey } from './key-text.ts';
+import { appendDid, appendRecordUri, appendRkey } from '../packing/key-text.ts';
+import { collectionOfEdge } from '../table/edge-collection.ts';
+import { walkEdges } from '../table/edge-walk.ts';
+import { incomingActorPrefix, incomingRecordPrefix } from '../table/incoming-edge.ts';
+import { edgeByTimePrefix } from '../table/outgoing-edge.ts';
+import { hasRecord } from '../table/record-row.ts';
+import { ownersMax, type SlotState } from '../table/slot-state.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';
 

@@ -8,13 +8,13 @@ import { prefixEnd } from '../../storage/environment.ts';
 import type { BoundedReader } from '../../wire/bounded-reader.ts';
 import { followerTag, probeKind, readProbe } from '../../wire/edge-messages.ts';
 import { slotCalls } from '../../wire/read-messages.ts';
-import { edgeBySubjectPrefix, findEdge } from '../edge-by-subject.ts';
-import { collectionOfEdge } from '../edge-collection.ts';
-import type { EdgeSubject } from '../edge-subject.ts';
-import type { SlotState } from '../slot-state.ts';
+import { appendDid, appendRkey } from '../packing/key-text.ts';
+import { edgeBySubjectPrefix, findEdge } from '../table/edge-by-subject.ts';
+import { collectionOfEdge } from '../table/edge-collection.ts';
+import type { EdgeSubject } from '../table/edge-subject.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import { DidList } from './did-list.ts';
 import type { ActorEdgeKind, EdgeCache, KnownActor } from './edge-cache.ts';
-import { appendDid, appendRkey } from './key-text.ts';
 import { refuseToken } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';
 

@@ -1,6 +1,6 @@
 /** Runs of one author's feed, read from its slot. */
-import { feedFlag, feedPrefix } from '../feed-item.ts';
-import { keyHeadBytes, type SlotState } from '../slot-state.ts';
+import { feedFlag, feedPrefix } from '../table/feed-item.ts';
+import { keyHeadBytes, type SlotState } from '../table/slot-state.ts';
 import { keyTimeMs, walkFrom, walkRows } from './page.ts';
 
 const timeBytes = 6;

@@ -2,9 +2,9 @@
 import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import type { AnswerWriter } from '../../proto/message-writer.ts';
-import { type ActorCountName, actorCountNames } from '../actor-counts.ts';
-import { recordCountNames } from '../record-counts.ts';
-import { beginKey, type SlotState, tableCode } from '../slot-state.ts';
+import { type ActorCountName, actorCountNames } from '../table/actor-counts.ts';
+import { recordCountNames } from '../table/record-counts.ts';
+import { beginKey, type SlotState, tableCode } from '../table/slot-state.ts';
 import type { RecordCache } from './record-cache.ts';
 import { type KnownCollection, knownCollection, type RowFinder } from './row-finder.ts';
 

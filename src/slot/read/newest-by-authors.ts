@@ -15,12 +15,12 @@ import {
   type RawNewestByAuthors,
   timelineItemsField,
 } from '../../wire/feed-messages.ts';
-import { feedKey } from '../feed-item.ts';
-import { keyHeadBytes } from '../slot-state.ts';
+import { appendRecordUri, appendRkey } from '../packing/key-text.ts';
+import { feedKey } from '../table/feed-item.ts';
+import { keyHeadBytes } from '../table/slot-state.ts';
 import { itemsPerAuthor, type KnownAuthor } from './author-table.ts';
 import type { FeedCache } from './feed-cache.ts';
 import { type FeedRun, feedKeyCollectionAt, readFeedRun } from './feed-run.ts';
-import { appendRecordUri, appendRkey } from './key-text.ts';
 import { NewestItems } from './newest-items.ts';
 import { keyTimeMs, pageItemsMax } from './page.ts';
 import type { LocalFollows } from './timeline-follows.ts';

@@ -9,10 +9,17 @@ import { ByteWriter } from '../../base/bytes.ts';
 import { writeEntryTime } from '../../base/time-bytes.ts';
 import { encodeMessage } from '../../proto/codec.ts';
 import { prefixEnd } from '../../storage/environment.ts';
-import { getActor, getNotificationSeen } from '../actor-row.ts';
-import { incomingActorPrefix } from '../incoming-edge.ts';
-import { isNoticeShown, type Notice, noticeKeyAt, noticePrefix, readNotice, unreadScannedMax } from '../notice.ts';
-import type { SlotState } from '../slot-state.ts';
+import { getActor, getNotificationSeen } from '../table/actor-row.ts';
+import { incomingActorPrefix } from '../table/incoming-edge.ts';
+import {
+  isNoticeShown,
+  type Notice,
+  noticeKeyAt,
+  noticePrefix,
+  readNotice,
+  unreadScannedMax,
+} from '../table/notice.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import { rkeyOfActorEdge } from './edge-probes.ts';
 import { type PageRequest, pageLimit, refuseToken } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';

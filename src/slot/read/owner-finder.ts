@@ -5,7 +5,7 @@
  * stale; two DIDs share a set of places, where the last one asked for from the slot takes the place of the one before the other.
  */
 import { xxh32OfPlc } from '../../base/xxh32.ts';
-import type { SlotState } from '../slot-state.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import type { SlotLookup } from './slot-lookup.ts';
 
 /** Units: bytes of `did:plc:` and its letters. */

@@ -5,11 +5,11 @@
  */
 import { invariant } from '../../base/invariant.ts';
 import type { AnswerWriter } from '../../proto/message-writer.ts';
-import { plainDigest, renderEdgeRecord } from '../edge-record.ts';
-import { unpackJson } from '../packed-json.ts';
-import { readPlainEdge } from '../record-row.ts';
-import { RecordView } from '../record-view.ts';
-import { appendCidOfDigest } from './key-text.ts';
+import { appendCidOfDigest } from '../packing/key-text.ts';
+import { unpackJson } from '../packing/packed-json.ts';
+import { plainDigest, renderEdgeRecord } from '../table/edge-record.ts';
+import { readPlainEdge } from '../table/record-row.ts';
+import { RecordView } from '../table/record-view.ts';
 
 const absentText = Buffer.from('null', 'latin1');
 const field = { record: 1, cid: 2, indexedAt: 4, takenDown: 5, createdAt: 6, sortedAt: 7, takedownRef: 8 } as const;

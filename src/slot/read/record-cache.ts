@@ -12,8 +12,8 @@
  * ring:  slot << 16 | key bytes, message bytes, JSON bytes, post flags << 8 | where the JSON begins, int32 each; key; message
  * ```
  */
-import { hashOfRecordKey } from '../record-changes.ts';
-import type { SlotChanges, SlotState } from '../slot-state.ts';
+import { hashOfRecordKey } from '../table/record-changes.ts';
+import type { SlotChanges, SlotState } from '../table/slot-state.ts';
 
 /** Places in the ring are multiples of this. Units: bytes. */
 const unitBytes = 16;

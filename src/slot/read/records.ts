@@ -1,8 +1,8 @@
 /** Answers of the Get…Records methods, and the records that an actor's row carries along. */
 import { FieldScanner } from '../../proto/fields.ts';
 import type { AnswerWriter } from '../../proto/message-writer.ts';
-import { postFlag } from '../record-row.ts';
-import { tableCode } from '../slot-state.ts';
+import { postFlag } from '../table/record-row.ts';
+import { tableCode } from '../table/slot-state.ts';
 import { writeAbsentRecord } from './record-answer.ts';
 import type { KnownCollection, RowFinder } from './row-finder.ts';
 import type { StoredRecords } from './stored-records.ts';

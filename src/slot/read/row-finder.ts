@@ -6,8 +6,8 @@
  */
 import { collectionCode, collectionCodeByNsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, selfRkeyByte, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
-import { beginKey, keyHead, keyHeadBytes, type SlotState } from '../slot-state.ts';
-import { packTid } from './key-text.ts';
+import { packTid } from '../packing/key-text.ts';
+import { beginKey, keyHead, keyHeadBytes, type SlotState } from '../table/slot-state.ts';
 import { OwnerFinder, plcDidBytes } from './owner-finder.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 

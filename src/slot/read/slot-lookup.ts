@@ -3,7 +3,7 @@ import { didLengthMax } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { xxh32 } from '../../base/xxh32.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
-import type { SlotState } from '../slot-state.ts';
+import type { SlotState } from '../table/slot-state.ts';
 
 /** Finds the states of the slots that this node serves. */
 export class SlotLookup {

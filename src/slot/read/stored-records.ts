@@ -1,7 +1,7 @@
 /** Answers with stored records, remembered ones where it can: whole `Record` messages, or only their JSON. */
 
 import { AnswerWriter } from '../../proto/message-writer.ts';
-import type { SlotState } from '../slot-state.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import { writeAbsentRecord, writeRecord } from './record-answer.ts';
 import type { RecordCache } from './record-cache.ts';
 

@@ -3,11 +3,11 @@ import { parseRecordUri, type RecordRef, recordUri, writeDid } from '../../atpro
 import { ByteWriter } from '../../base/bytes.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import type { ThreadRequest } from '../../wire/read-messages.ts';
-import { unpackedText } from '../packed-json.ts';
-import { hasRecord, recordKey } from '../record-row.ts';
-import { type JsonObject, replyOf } from '../record-values.ts';
-import { RecordView } from '../record-view.ts';
-import type { SlotState } from '../slot-state.ts';
+import { unpackedText } from '../packing/packed-json.ts';
+import { hasRecord, recordKey } from '../table/record-row.ts';
+import { type JsonObject, replyOf } from '../table/record-values.ts';
+import { RecordView } from '../table/record-view.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import {
   childPrefix,
   getThreadReply,
@@ -18,7 +18,7 @@ import {
   readChild,
   readThreadReply,
   threadPrefix,
-} from '../thread-reply.ts';
+} from '../table/thread-reply.ts';
 import { type OwnReply, opThreadRepliesMax, resolveOpThread } from './op-thread.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 

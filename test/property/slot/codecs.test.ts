@@ -30,7 +30,7 @@ import {
   writeChunk,
   writeMark,
 } from '../../../src/log/chunk.ts';
-import { cidBytesOf, cidOfDigest } from '../../../src/slot/cid-bytes.ts';
+import { cidBytesOf, cidOfDigest } from '../../../src/slot/packing/cid-bytes.ts';
 import {
   anyCid,
   anyCollection,

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { InvariantError } from '../../../src/base/invariant.ts';
-import { jsonFragments, packedCode } from '../../../src/slot/json-fragments.ts';
-import { packJson, unpackedText } from '../../../src/slot/packed-json.ts';
+import { jsonFragments, packedCode } from '../../../src/slot/packing/json-fragments.ts';
+import { packJson, unpackedText } from '../../../src/slot/packing/packed-json.ts';
 import { anyCid, anyDid, plcDid, tid } from './arbitraries.ts';
 
 function packed(json: string): Buffer {

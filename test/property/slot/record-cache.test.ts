@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { RecordCache } from '../../../src/slot/read/record-cache.ts';
-import { hashOfRecordKey } from '../../../src/slot/record-changes.ts';
-import type { SlotState } from '../../../src/slot/slot-state.ts';
+import { hashOfRecordKey } from '../../../src/slot/table/record-changes.ts';
+import type { SlotState } from '../../../src/slot/table/slot-state.ts';
 import '../../support/property-seed.ts';
 
 /** The cache asks a state for nothing but which slot it is of. */

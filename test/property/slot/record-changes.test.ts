@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { AnswerWriter } from '../../../src/proto/message-writer.ts';
-import { jsonOfRow } from '../../../src/slot/applied-record.ts';
 import { RecordCache } from '../../../src/slot/read/record-cache.ts';
 import { StoredRecords } from '../../../src/slot/read/stored-records.ts';
-import { changedRecordsNamedMax, hashOfRecordKey, RecordChanges } from '../../../src/slot/record-changes.ts';
-import { decodeRecordRow } from '../../../src/slot/record-row.ts';
 import type { Slot } from '../../../src/slot/slot.ts';
-import { type SlotState, tableCode, tableOfKey } from '../../../src/slot/slot-state.ts';
+import { jsonOfRow } from '../../../src/slot/table/applied-record.ts';
+import { changedRecordsNamedMax, hashOfRecordKey, RecordChanges } from '../../../src/slot/table/record-changes.ts';
+import { decodeRecordRow } from '../../../src/slot/table/record-row.ts';
+import { type SlotState, tableCode, tableOfKey } from '../../../src/slot/table/slot-state.ts';
 import { makeHistory } from '../../simulation/history.ts';
 import { SlotCluster } from '../../support/slot-cluster.ts';
 

@@ -7,7 +7,9 @@ import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
 import { storedTime } from '../../../src/base/time-bytes.ts';
 import { AnswerWriter } from '../../../src/proto/message-writer.ts';
-import { actorCountNames, addToActorCount, getActorCounts } from '../../../src/slot/actor-counts.ts';
+import { cidOfDigest } from '../../../src/slot/packing/cid-bytes.ts';
+import { appendRecordJson } from '../../../src/slot/read/record-answer.ts';
+import { actorCountNames, addToActorCount, getActorCounts } from '../../../src/slot/table/actor-counts.ts';
 import {
   type ActorRow,
   getActor,
@@ -16,21 +18,19 @@ import {
   putActor,
   putIdentity,
   putRepo,
-} from '../../../src/slot/actor-row.ts';
-import { cidOfDigest } from '../../../src/slot/cid-bytes.ts';
-import { type PlainEdge, plainDigest, renderEdgeRecord } from '../../../src/slot/edge-record.ts';
-import { feedPrefix, putFeedItem, readFeedItem } from '../../../src/slot/feed-item.ts';
-import { type Notice, noticePrefix, putNotice, readNotice } from '../../../src/slot/notice.ts';
-import { appendRecordJson } from '../../../src/slot/read/record-answer.ts';
+} from '../../../src/slot/table/actor-row.ts';
+import { type PlainEdge, plainDigest, renderEdgeRecord } from '../../../src/slot/table/edge-record.ts';
+import { feedPrefix, putFeedItem, readFeedItem } from '../../../src/slot/table/feed-item.ts';
+import { type Notice, noticePrefix, putNotice, readNotice } from '../../../src/slot/table/notice.ts';
 import {
   addToRecordCount,
   getRecordCounts,
   recordCountNames,
   recordCountsKey,
-} from '../../../src/slot/record-counts.ts';
-import { readRecordRefOfKey } from '../../../src/slot/record-key.ts';
-import { decodeRecordRow, encodeRecordRow, type RecordRow, recordKey } from '../../../src/slot/record-row.ts';
-import { SlotState, slotTableNames } from '../../../src/slot/slot-state.ts';
+} from '../../../src/slot/table/record-counts.ts';
+import { readRecordRefOfKey } from '../../../src/slot/table/record-key.ts';
+import { decodeRecordRow, encodeRecordRow, type RecordRow, recordKey } from '../../../src/slot/table/record-row.ts';
+import { SlotState, slotTableNames } from '../../../src/slot/table/slot-state.ts';
 import { Environment, prefixEnd, type Row } from '../../../src/storage/environment.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { anyCid, anyDid, anyRef, anyRkey, indexedCollection, indexedRef, storableTime } from './arbitraries.ts';

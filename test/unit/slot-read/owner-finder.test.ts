@@ -7,7 +7,7 @@ import { xxh32, xxh32OfPlc } from '../../../src/base/xxh32.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
 import { OwnerFinder } from '../../../src/slot/read/owner-finder.ts';
 import { SlotLookup } from '../../../src/slot/read/slot-lookup.ts';
-import { SlotState, slotTableNames } from '../../../src/slot/slot-state.ts';
+import { SlotState, slotTableNames } from '../../../src/slot/table/slot-state.ts';
 import { Environment } from '../../../src/storage/environment.ts';
 
 const slots = 4;

@@ -6,8 +6,8 @@ import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import type { CommitEntry } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../../src/log/chunk.ts';
-import { getRecordRow } from '../../../src/slot/record-row.ts';
 import { Slot } from '../../../src/slot/slot.ts';
+import { getRecordRow } from '../../../src/slot/table/record-row.ts';
 import { freeBytesMin } from '../../../src/storage/environment.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 

@@ -5,9 +5,9 @@ import { ByteWriter } from '../../../src/base/bytes.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../../src/log/chunk.ts';
-import { getActor } from '../../../src/slot/actor-row.ts';
 import { Slot } from '../../../src/slot/slot.ts';
-import { ownersMax } from '../../../src/slot/slot-state.ts';
+import { getActor } from '../../../src/slot/table/actor-row.ts';
+import { ownersMax } from '../../../src/slot/table/slot-state.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 
 const nowMs = Date.UTC(2025, 0, 1);

@@ -1,0 +1,122 @@
+/** Applies identity and account events, takedowns of accounts, and the removal of a whole account. */
+import type { RecordRef } from '../../atproto/compact-key.ts';
+import type { AccountEntry, IdentityEntry } from '../../entry/entry.ts';
+import { prefixEnd } from '../../storage/environment.ts';
+import {
+  type ActorRow,
+  ensureActor,
+  getActor,
+  getRepo,
+  putActor,
+  putIdentity,
+  putRepo,
+  removeActor,
+  removeRepo,
+} from '../table/actor-row.ts';
+import { loadRecord } from '../table/applied-record.ts';
+import { noticeKeyAt, noticePrefix } from '../table/notice.ts';
+import { readRecordRefOfKey } from '../table/record-key.ts';
+import { recordPrefix } from '../table/record-row.ts';
+import { indexedMsOf } from '../table/record-view.ts';
+import type { SlotState } from '../table/slot-state.ts';
+import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
+import { removeRecord } from './record-apply.ts';
+import { forgetResync } from './repo-apply.ts';
+
+/** Sets handle and document of a DID; an event older than the last is dropped. */
+export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void {
+  const { state } = context;
+  const owner = state.ensureOwner(entry.did);
+  const before = ensureActor(state, owner, entry.did);
+  if (entry.timeMs < before.identityMs) return;
+  const isHandleKept = before.handle === entry.handle;
+  if (before.handle !== null && !isHandleKept) sendClaim(context, before.handle, before, false);
+  const actor = { ...before, handle: entry.handle, handleVerifiedMs: entry.verifiedAtMs, identityMs: entry.timeMs };
+  putActor(state, owner, actor);
+  if (actor.handle !== null) sendClaim(context, actor.handle, actor, true);
+  if (entry.keysJson !== '') {
+    putIdentity(state, owner, {
+      keysJson: entry.keysJson,
+      servicesJson: entry.servicesJson,
+      resolvedMs: entry.verifiedAtMs,
+    });
+  }
+}
+
+/** A release names the time of the claim that it ends, so that it beats just that claim. */
+function sendClaim(context: ApplyContext, handle: string, actor: ActorRow, present: boolean): void {
+  context.send({ type: 'handle-claim', handle, did: actor.did, verifiedAtMs: actor.handleVerifiedMs, present });
+}
+
+/** Statuses that the AppView tells apart; the others say nothing about the account. */
+const knownStatuses: ReadonlySet<string> = new Set(['deactivated', 'suspended', 'takendown']);
+
+/** Sets the account's status; a deleted account loses all that its repo held. */
+export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
+  const { state } = context;
+  const owner = state.ensureOwner(entry.did);
+  const before = ensureActor(state, owner, entry.did);
+  if (entry.timeMs < before.accountMs) return;
+  if (!entry.active && entry.status === 'deleted') {
+    if (before.handle !== null) sendClaim(context, before.handle, before, false);
+    // The account goes at once, so that one made anew does not depend on how far the removal of its records has come.
+    removeActor(state, owner);
+    forgetResync(state, owner, entry.did);
+    putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.timeMs });
+    return deleteAccountChunk(context, entry.did, entry.timeMs);
+  }
+  const isKnown = entry.active || knownStatuses.has(entry.status);
+  const upstreamStatus = entry.active ? '' : entry.status;
+  putActor(state, owner, {
+    ...before,
+    accountMs: entry.timeMs,
+    upstreamStatus: isKnown ? upstreamStatus : before.upstreamStatus,
+  });
+}
+
+/** Sets or clears an actor's takedown. An actor that was never seen has nothing to take down. */
+export function applyActorTakedown(context: ApplyContext, did: string, ref: string | null): void {
+  const owner = context.state.ownerOf(did);
+  const actor = owner === undefined ? undefined : getActor(context.state, owner);
+  if (owner !== undefined && actor !== undefined) putActor(context.state, owner, { ...actor, takedownRef: ref });
+}
+
+/** Sets the status that a moderator of the AppView gave. */
+export function applyUpstreamStatus(context: ApplyContext, did: string, status: string): void {
+  const owner = context.state.ownerOf(did);
+  const actor = owner === undefined ? undefined : getActor(context.state, owner);
+  if (owner !== undefined && actor !== undefined) putActor(context.state, owner, { ...actor, upstreamStatus: status });
+}
+
+/**
+ * Removes one chunk of a deleted account: records that were indexed at or before the deletion, then notifications of that time. What
+ * came later belongs to an account that was made anew.
+ */
+export function deleteAccountChunk(context: ApplyContext, did: string, originMs: number): void {
+  const { state } = context;
+  const owner = state.ownerOf(did);
+  if (owner === undefined) return;
+  const refs = recordsUpTo(state, owner, did, originMs);
+  for (const ref of refs) removeRecord(context, loadRecord(state, owner, ref)!, originMs);
+  const notices = { start: noticePrefix(owner), end: noticeKeyAt(owner, originMs + 1), limit: chunkRowsMax };
+  const noticeKeys = refs.length === chunkRowsMax ? [] : [...state.rows.scanKeys(notices)];
+  for (const key of noticeKeys) state.rows.remove(key);
+  if (refs.length === chunkRowsMax || noticeKeys.length === chunkRowsMax) {
+    return context.continueWith(did, { type: 'delete-account', originMs });
+  }
+  const repo = getRepo(state, owner);
+  if (repo?.deletedMs !== originMs) return;
+  if (repo.rev === '' && repo.resyncRev === '') removeRepo(state, owner);
+  else putRepo(state, owner, { ...repo, deletedMs: null });
+}
+
+/** Returns the first records that were indexed at or before a time, at most one chunk of them. */
+function recordsUpTo(state: SlotState, owner: number, did: string, timeMs: number): RecordRef[] {
+  const prefix = recordPrefix(owner);
+  const refs: RecordRef[] = [];
+  for (const { key, value } of state.rows.scan({ start: prefix, end: prefixEnd(prefix) })) {
+    if (indexedMsOf(value) <= timeMs) refs.push(readRecordRefOfKey(did, key));
+    if (refs.length === chunkRowsMax) break;
+  }
+  return refs;
+}

@@ -1,0 +1,116 @@
+/** Dispatches one log entry, or one effect, to the rule that applies it. */
+import { parseRecordUri } from '../../atproto/compact-key.ts';
+import type { ContinueEntry, Effect, Entry, PrivateEntry } from '../../entry/entry.ts';
+import { putNotificationSeen, setBlobTakedown } from '../table/actor-row.ts';
+import { applyHandleClaim, applyHandleLoss } from '../table/handle-claim.ts';
+import { applyEdgeEffect } from '../table/incoming-edge.ts';
+import { putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
+import { hasRecord } from '../table/record-row.ts';
+import { applyThreadEffect, postCollection } from '../table/thread-reply.ts';
+import {
+  applyAccount,
+  applyActorTakedown,
+  applyIdentity,
+  applyUpstreamStatus,
+  deleteAccountChunk,
+} from './actor-apply.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { tellReposters } from './post-apply.ts';
+import { setRecordTakedown } from './record-apply.ts';
+import {
+  applyCommit,
+  applyResyncBegin,
+  applyResyncChunk,
+  applyResyncEnd,
+  applySync,
+  sweepResync,
+} from './repo-apply.ts';
+import { applyPostExists } from './repost-item.ts';
+
+/** Applies everything but effects and `delivered`, which need the slot's bookkeeping. */
+export function applyEntry(context: ApplyContext, entry: Exclude<Entry, { kind: 'effect' | 'delivered' }>): void {
+  switch (entry.kind) {
+    case 'commit':
+      return applyCommit(context, entry);
+    case 'sync':
+      return applySync(context, entry);
+    case 'identity':
+      return applyIdentity(context, entry);
+    case 'account':
+      return applyAccount(context, entry);
+    case 'resync-begin':
+      return applyResyncBegin(context, entry);
+    case 'resync-chunk':
+      return applyResyncChunk(context, entry);
+    case 'resync-end':
+      return applyResyncEnd(context, entry);
+    case 'private':
+      return applyPrivate(context, entry);
+    case 'continue':
+      return applyContinue(context, entry);
+  }
+}
+
+function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void {
+  const { state } = context;
+  switch (write.type) {
+    case 'actor-takedown':
+      return applyActorTakedown(context, did, write.ref);
+    case 'record-takedown': {
+      const owner = state.ownerOf(did);
+      if (owner === undefined) return;
+      setRecordTakedown(context, owner, { did, collection: write.collection, rkey: write.rkey }, write.ref);
+      return;
+    }
+    case 'blob-takedown':
+      return setBlobTakedown(state, state.ensureOwner(did), write.cid, write.ref);
+    case 'notification-seen':
+      return putNotificationSeen(state, state.ensureOwner(did), write.seenMs);
+    case 'upstream-status':
+      return applyUpstreamStatus(context, did, write.status);
+  }
+}
+
+function applyContinue(context: ApplyContext, { did, work }: ContinueEntry): void {
+  switch (work.type) {
+    case 'delete-account':
+      return deleteAccountChunk(context, did, work.originMs);
+    case 'resync-sweep':
+      return sweepResync(context, did, work.rev, work.after);
+    case 'post-exists': {
+      const owner = context.state.ownerOf(did);
+      // A post that has come or gone since tells its reposters itself; the older news must not overtake it.
+      const isNews = owner !== undefined && hasRecord(context.state, owner, postCollection, work.rkey) === work.exists;
+      if (isNews) tellReposters(context, owner, did, work.rkey, work.exists, work.after);
+    }
+  }
+}
+
+/** Applies one effect to the slot of its routing key. Repeating it changes nothing. */
+export function applyEffect(context: ApplyContext, effect: Effect): void {
+  const { state } = context;
+  switch (effect.type) {
+    case 'edge':
+      return applyEdgeEffect(context, effect);
+    case 'thread':
+      return applyThreadEffect(context, effect);
+    case 'notice': {
+      const owner = state.ensureOwner(effect.recipient);
+      const subject = effect.reasonSubject === null ? null : (parseRecordUri(effect.reasonSubject) ?? null);
+      if (effect.present) putNotice(state, owner, { ...effect, subject });
+      else removeNotice(state, owner, effect);
+      return;
+    }
+    case 'notice-takedown': {
+      const owner = state.ownerOf(effect.recipient);
+      if (owner !== undefined) setNoticeTakedown(state, owner, effect.source, effect.sortMs, effect.isTakenDown);
+      return;
+    }
+    case 'post-exists':
+      return applyPostExists(context, effect);
+    case 'handle-claim':
+      return applyHandleClaim(context, effect);
+    case 'handle-loss':
+      return applyHandleLoss(context, effect);
+  }
+}

@@ -1,0 +1,160 @@
+/** Applies records that are edges: the first for a subject counts and sends effects, later ones wait as duplicates. */
+import { recordUri } from '../../atproto/compact-key.ts';
+import { storedTime } from '../../base/time-bytes.ts';
+import { cidBytesOf } from '../packing/cid-bytes.ts';
+import { addToActorCount } from '../table/actor-counts.ts';
+import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
+import { findEdge, isEdge } from '../table/edge-by-subject.ts';
+import { type EdgeRule, type PlainEdge, plainDigest, subjectCidOf, subjectOf, viaOf } from '../table/edge-record.ts';
+import type { EdgeSubject } from '../table/edge-subject.ts';
+import { isInRkeyOrder } from '../table/edge-walk.ts';
+import { removeFeedItem } from '../table/feed-item.ts';
+import {
+  duplicatesOf,
+  type OutgoingEdge,
+  putDuplicate,
+  putEdge,
+  removeDuplicate,
+  removeEdge,
+} from '../table/outgoing-edge.ts';
+import type { RecordRow } from '../table/record-row.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { putRepostItem } from './repost-item.ts';
+
+function edgeOf(rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): OutgoingEdge {
+  return { kind: rule.kind, subject, sortMs: record.sortMs, rkey: record.ref.rkey };
+}
+
+/** Puts a record's row and its edge: as the one to its subject, or as a duplicate that waits when there is one already. */
+export function putEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord): void {
+  const subject = subjectOf(rule, record.value);
+  if (subject === undefined) return putRecordRow(context.state, record, record.row);
+  if (rule.kind === 'repost') putRepostItem(context.state, record, subject);
+  if (findEdge(context.state, record.owner, rule.kind, subject) !== undefined) {
+    putRecordRow(context.state, record, record.row);
+    putDuplicate(context.state, record.owner, rule.kind, subject, record.row.indexedMs, record.ref.rkey);
+    return;
+  }
+  settleEdge(context, rule, record, subject);
+}
+
+/** Makes a record the one edge to its subject, and puts its row in the form that this gives it. */
+function settleEdge(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): void {
+  const { row, owner } = record;
+  const edge = { kind: rule.kind, subject, subjectCid: subjectCidOf(record.value) };
+  const isPlain = isPlainForm(row, edge);
+  putRecordRow(context.state, record, isPlain ? { ...row, body: { form: 'edge', ...edge } } : row);
+  const isOrdered = isPlain && isInRkeyOrder(record.sortMs, record.ref.rkey);
+  putEdge(context.state, owner, edgeOf(rule, record, subject), isOrdered);
+  if (rule.count !== null) addToActorCount(context.state, owner, rule.count, 1);
+  sendEdge(context, rule, record, subject, true);
+}
+
+/** True when the plain form of this edge is the very block that the record's cid names. */
+function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
+  if (row.createdMs === null) return false;
+  const digest = plainDigest(edge, storedTime(row.createdMs));
+  return digest !== undefined && cidBytesOf(row.cid)?.equals(digest) === true;
+}
+
+/** Takes away what `putEdgeRecord` put; when the one edge goes, the oldest duplicate takes its place. */
+export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, eventMs: number): void {
+  const subject = subjectOf(rule, record.value);
+  if (subject === undefined) return;
+  const { owner, ref } = record;
+  if (rule.kind === 'repost') removeFeedItem(context.state, owner, record.sortMs, ref.collection, ref.rkey);
+  if (!isEdge(context.state, owner, rule.kind, subject, ref.rkey)) {
+    removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, ref.rkey);
+    return;
+  }
+  removeEdge(context.state, owner, edgeOf(rule, record, subject));
+  if (rule.count !== null) addToActorCount(context.state, owner, rule.count, -1);
+  sendEdge(context, rule, record, subject, false);
+  if (rule.kind === 'verification') noticeOfUnverified(context, record, subject, eventMs);
+  promoteDuplicate(context, rule, owner, subject, ref.did, ref.collection);
+}
+
+function promoteDuplicate(
+  context: ApplyContext,
+  rule: EdgeRule,
+  owner: number,
+  subject: EdgeSubject,
+  did: string,
+  collection: string,
+): void {
+  const [rkey] = duplicatesOf(context.state, owner, rule.kind, subject, 1);
+  if (rkey === undefined) return;
+  const record = loadRecord(context.state, owner, { did, collection, rkey });
+  if (record === undefined) return;
+  removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, rkey);
+  settleEdge(context, rule, record, subject);
+  if (record.row.takedownRef !== null) markEdgeTakedown(context, rule, record, true);
+}
+
+/** Marks or unmarks what an edge notified of. A duplicate has told nobody; it is marked when it takes its turn. */
+export function markEdgeTakedown(
+  context: ApplyContext,
+  rule: EdgeRule,
+  record: AppliedRecord,
+  isTakenDown: boolean,
+): void {
+  const { ref: source, sortMs } = record;
+  const subject = subjectOf(rule, record.value);
+  if (!rule.sendsEffect || subject === undefined) return;
+  if (!isEdge(context.state, record.owner, rule.kind, subject, source.rkey)) return;
+  const via = viaOf(record.value);
+  const recipients = new Set(via === undefined ? [subject.did] : [subject.did, via.did]);
+  for (const recipient of recipients) {
+    context.send({ type: 'notice-takedown', recipient, source, isTakenDown, sortMs });
+  }
+}
+
+function sendEdge(
+  context: ApplyContext,
+  rule: EdgeRule,
+  record: AppliedRecord,
+  subject: EdgeSubject,
+  present: boolean,
+): void {
+  const { ref: source, sortMs } = record;
+  if (rule.sendsEffect) {
+    context.send({
+      type: 'edge',
+      edge: rule.kind,
+      present,
+      source,
+      subjectDid: subject.did,
+      subject: subject.ref,
+      sortMs,
+    });
+  }
+  const via = rule.viaReason === null ? undefined : viaOf(record.value);
+  // An own like or repost tells nobody, not even the reposter through whom it came.
+  if (rule.viaReason === null || via === undefined || via.did === source.did || subject.did === source.did) return;
+  const reasonSubject = recordUri(via);
+  context.send({
+    type: 'notice',
+    present,
+    recipient: via.did,
+    source,
+    reason: rule.viaReason,
+    reasonSubject,
+    sortMs,
+    isTakenDown: false,
+  });
+}
+
+/** Being no longer verified is news of its own; the verification's notice stays, as history. */
+function noticeOfUnverified(context: ApplyContext, record: AppliedRecord, subject: EdgeSubject, eventMs: number): void {
+  const { ref: source } = record;
+  context.send({
+    type: 'notice',
+    present: true,
+    recipient: subject.did,
+    source,
+    reason: 'unverified',
+    reasonSubject: null,
+    sortMs: eventMs,
+    isTakenDown: false,
+  });
+}

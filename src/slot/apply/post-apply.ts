@@ -1,0 +1,116 @@
+/** Indexes posts: feed item, counts, thread, quote, mentions, and the reposters that wait for the post. */
+
+import { prefixEnd } from '../../storage/environment.ts';
+import { addToActorCount } from '../table/actor-counts.ts';
+import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
+import { feedFlag, putFeedItem, removeFeedItem } from '../table/feed-item.ts';
+import { incomingRecordPrefix, readIncomingEdge } from '../table/incoming-edge.ts';
+import { hasMedia, hasVideo, mentionsOf, quoteOf, replyOf } from '../table/record-values.ts';
+import { postCollection } from '../table/thread-reply.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { chunkRowsMax } from './apply-context.ts';
+import { gateFlagsOf } from './gate-apply.ts';
+
+/** Puts all that follows from a stored post: feed item, count, effects to those that it names, news to its reposters. */
+export function indexPost(context: ApplyContext, record: AppliedRecord): void {
+  const { owner, ref, value, sortMs } = record;
+  const gateFlags = gateFlagsOf(context, owner, ref.rkey);
+  if (gateFlags !== record.row.postFlags) putRecordRow(context.state, record, { ...record.row, postFlags: gateFlags });
+  const reply = replyOf(value);
+  const flags =
+    (reply === undefined ? 0 : feedFlag.reply) |
+    (reply?.root.did === ref.did ? feedFlag.ownThread : 0) |
+    (hasMedia(value) ? feedFlag.media : 0) |
+    (hasVideo(value) ? feedFlag.video : 0) |
+    feedFlag.postExists;
+  putFeedItem(context.state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, flags, post: null });
+  addToActorCount(context.state, owner, 'posts', 1);
+  sendPostEffects(context, record, true, record.row.indexedMs);
+  tellReposters(context, owner, ref.did, ref.rkey, true, '');
+}
+
+/** Takes away what `indexPost` put. `eventMs` is when the post was deleted or replaced, which its thread remembers. */
+export function unindexPost(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
+  const { owner, ref, sortMs } = record;
+  removeFeedItem(context.state, owner, sortMs, ref.collection, ref.rkey);
+  addToActorCount(context.state, owner, 'posts', -1);
+  sendPostEffects(context, record, false, eventMs);
+  tellReposters(context, owner, ref.did, ref.rkey, false, '');
+}
+
+function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: boolean, eventMs: number): void {
+  const { ref: source, value, sortMs } = record;
+  const isTakenDown = record.row.takedownRef !== null;
+  for (const recipient of mentionsOf(value)) {
+    if (recipient === source.did || recipient.length > 256) continue;
+    context.send({
+      type: 'notice',
+      present,
+      recipient,
+      source,
+      reason: 'mention',
+      reasonSubject: null,
+      sortMs,
+      isTakenDown,
+    });
+  }
+  const quote = quoteOf(value);
+  if (quote !== undefined)
+    context.send({ type: 'edge', edge: 'quote', present, source, subjectDid: quote.did, subject: quote, sortMs });
+  const reply = replyOf(value);
+  if (reply === undefined) return;
+  const { root, parent } = reply;
+  context.send({ type: 'edge', edge: 'reply', present, source, subjectDid: parent.did, subject: parent, sortMs });
+  context.send({ type: 'thread', present, root, parent, reply: source, sortMs, timeMs: eventMs, isTakenDown });
+}
+
+/** Marks or unmarks the notices of a post; those of its reply go through the root's slot, which knows whom it told. */
+export function markPostTakedown(
+  context: ApplyContext,
+  record: AppliedRecord,
+  isTakenDown: boolean,
+  eventMs: number,
+): void {
+  const { ref: source, value, sortMs } = record;
+  const quote = quoteOf(value);
+  const recipients = new Set([...mentionsOf(value), ...(quote === undefined ? [] : [quote.did])]);
+  for (const recipient of recipients) context.send({ type: 'notice-takedown', recipient, source, isTakenDown, sortMs });
+  const reply = replyOf(value);
+  if (reply === undefined) return;
+  context.send({
+    type: 'thread',
+    present: true,
+    root: reply.root,
+    parent: reply.parent,
+    reply: source,
+    sortMs,
+    timeMs: eventMs,
+    isTakenDown,
+  });
+}
+
+/**
+ * Tells those who reposted a post that it came or went, in chunks: `after` is the last key of the chunk before, in hex.
+ */
+export function tellReposters(
+  context: ApplyContext,
+  owner: number,
+  did: string,
+  rkey: string,
+  exists: boolean,
+  after: string,
+): void {
+  const prefix = incomingRecordPrefix(owner, postCollection, rkey, 'repost');
+  const start = after === '' ? prefix : Buffer.concat([Buffer.from(after, 'hex'), Buffer.from([0])]);
+  const post = { did, collection: postCollection, rkey };
+  let last: Buffer | undefined;
+  let count = 0;
+  for (const key of context.state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: chunkRowsMax })) {
+    context.send({ type: 'post-exists', reposter: readIncomingEdge(key, prefix.length).did, post, exists });
+    last = key;
+    count++;
+  }
+  if (last !== undefined && count === chunkRowsMax) {
+    context.continueWith(did, { type: 'post-exists', rkey, exists, after: last.toString('hex') });
+  }
+}

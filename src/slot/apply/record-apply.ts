@@ -1,0 +1,157 @@
+/**
+ * Applies record operations: keeps the record and everything that follows from it.
+ *
+ * Owns: create, update and delete of one record, idempotent by cid; the indexes of its collection; the effects to others. What a
+ * record put somewhere is taken away by reading the stored record again, never by memory.
+ */
+import type { RecordRef } from '../../atproto/compact-key.ts';
+import type { RepoOp } from '../../atproto/repo-op.ts';
+import { type ActorCountName, addToActorCount } from '../table/actor-counts.ts';
+import { type AppliedRecord, loadRecord, putRecordRow, removeRecordRow } from '../table/applied-record.ts';
+import { edgeRuleByCollection } from '../table/edge-record.ts';
+import { type RecordRow, sortMsOf } from '../table/record-row.ts';
+import { createdMsOf, type JsonObject, refOf } from '../table/record-values.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { markEdgeTakedown, putEdgeRecord, unindexEdgeRecord } from './edge-apply.ts';
+import { applyGate } from './gate-apply.ts';
+import { indexPost, markPostTakedown, unindexPost } from './post-apply.ts';
+
+/**
+ * Applies one operation of a repo. `eventMs` becomes indexedAt of what it creates or changes. `deletedMs` is when the account was
+ * deleted, if the removal of what it held then is still under way: such a record counts as gone.
+ *
+ * Returns: true when the state changed.
+ */
+export function applyRepoOp(
+  context: ApplyContext,
+  owner: number,
+  did: string,
+  op: RepoOp,
+  eventMs: number,
+  deletedMs: number | null,
+): boolean {
+  const ref = { did, collection: op.collection, rkey: op.rkey };
+  let before = loadRecord(context.state, owner, ref);
+  if (before !== undefined && deletedMs !== null && before.row.indexedMs <= deletedMs) {
+    removeRecord(context, before, deletedMs);
+    before = undefined;
+  }
+  if (op.action === 'delete') {
+    if (before !== undefined) removeRecord(context, before, eventMs);
+    return before !== undefined;
+  }
+  if (before?.row.cid === op.cid) return false;
+  if (before !== undefined) unindexRecord(context, before, eventMs);
+  const value = JSON.parse(op.json) as JsonObject;
+  const row: RecordRow = {
+    indexedMs: eventMs,
+    createdMs: createdMsOf(value),
+    cid: op.cid,
+    takedownRef: before?.row.takedownRef ?? null,
+    postFlags: before?.row.postFlags ?? 0,
+    body: { form: 'json', json: op.json },
+  };
+  const record = { owner, ref, row, value, sortMs: sortMsOf(row) };
+  putRecord(context, record);
+  if (row.takedownRef !== null) markTakedown(context, record, true, eventMs);
+  return true;
+}
+
+/** Deletes a stored record and all that it put elsewhere. */
+export function removeRecord(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
+  // The row goes first, so that a duplicate that takes this one's place does not meet it.
+  removeRecordRow(context.state, record);
+  unindexRecord(context, record, eventMs);
+}
+
+const countByCollection: ReadonlyMap<string, ActorCountName> = new Map<string, ActorCountName>([
+  ['app.bsky.graph.list', 'lists'],
+  ['app.bsky.feed.generator', 'feeds'],
+  ['app.bsky.graph.starterpack', 'starterPacks'],
+]);
+
+/**
+ * Puts a record's row and all that follows from it. The row of an edge is written once, in the form that it settles on: the larger form before
+ * it would split pages that then stay half empty.
+ */
+function putRecord(context: ApplyContext, record: AppliedRecord): void {
+  const rule = edgeRuleByCollection.get(record.ref.collection);
+  if (rule !== undefined) return putEdgeRecord(context, rule, record);
+  putRecordRow(context.state, record, record.row);
+  const count = countByCollection.get(record.ref.collection);
+  if (count !== undefined) addToActorCount(context.state, record.owner, count, 1);
+  switch (record.ref.collection) {
+    case 'app.bsky.feed.post':
+      return indexPost(context, record);
+    case 'app.bsky.feed.threadgate':
+    case 'app.bsky.feed.postgate':
+      return applyGate(context, record, true);
+    case 'app.bsky.actor.profile':
+      return noticeOfJoin(context, record, true);
+  }
+}
+
+function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
+  const rule = edgeRuleByCollection.get(record.ref.collection);
+  if (rule !== undefined) return unindexEdgeRecord(context, rule, record, eventMs);
+  const count = countByCollection.get(record.ref.collection);
+  if (count !== undefined) addToActorCount(context.state, record.owner, count, -1);
+  switch (record.ref.collection) {
+    case 'app.bsky.feed.post':
+      return unindexPost(context, record, eventMs);
+    case 'app.bsky.feed.threadgate':
+    case 'app.bsky.feed.postgate':
+      return applyGate(context, record, false);
+    case 'app.bsky.actor.profile':
+      return noticeOfJoin(context, record, false);
+  }
+}
+
+/** Returns the starter pack through which the actor of a profile joined. */
+function packOf(profile: AppliedRecord): RecordRef | undefined {
+  return refOf(profile.value['joinedViaStarterPack']);
+}
+
+/** Tells the owner of the starter pack through which an actor joined; the notice sorts by when the profile was indexed. */
+function noticeOfJoin(context: ApplyContext, record: AppliedRecord, present: boolean): void {
+  const pack = packOf(record);
+  if (pack === undefined) return;
+  context.send({
+    type: 'notice',
+    present,
+    recipient: pack.did,
+    source: record.ref,
+    reason: 'starterpack-joined',
+    reasonSubject: `at://${pack.did}/${pack.collection}/${pack.rkey}`,
+    sortMs: record.row.indexedMs,
+    isTakenDown: false,
+  });
+}
+
+/** Sets or clears the takedown of one record. Returns false when there is no such record. */
+export function setRecordTakedown(
+  context: ApplyContext,
+  owner: number,
+  ref: RecordRef,
+  takedownRef: string | null,
+): boolean {
+  const record = loadRecord(context.state, owner, ref);
+  if (record === undefined) return false;
+  if (record.row.takedownRef === takedownRef) return true;
+  putRecordRow(context.state, record, { ...record.row, takedownRef });
+  const marked = { ...record, row: { ...record.row, takedownRef } };
+  markTakedown(context, marked, takedownRef !== null, record.row.indexedMs);
+  return true;
+}
+
+/** Tells every slot that this record notified, so that what is taken down is not counted as unread. */
+function markTakedown(context: ApplyContext, record: AppliedRecord, isTakenDown: boolean, eventMs: number): void {
+  const rule = edgeRuleByCollection.get(record.ref.collection);
+  if (rule !== undefined) markEdgeTakedown(context, rule, record, isTakenDown);
+  const pack = record.ref.collection === 'app.bsky.actor.profile' ? packOf(record) : undefined;
+  if (pack !== undefined) {
+    const { ref: source, row } = record;
+    context.send({ type: 'notice-takedown', recipient: pack.did, source, isTakenDown, sortMs: row.indexedMs });
+  }
+  if (record.ref.collection === 'app.bsky.feed.post') markPostTakedown(context, record, isTakenDown, eventMs);
+}

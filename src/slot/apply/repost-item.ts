@@ -1,0 +1,65 @@
+/** Feed items of reposts, which show only while their post exists. */
+import type { RecordRef } from '../../atproto/compact-key.ts';
+import type { Effect } from '../../entry/entry.ts';
+import type { AppliedRecord } from '../table/applied-record.ts';
+import { findEdge } from '../table/edge-by-subject.ts';
+import type { EdgeSubject } from '../table/edge-subject.ts';
+import { type FeedItem, feedFlag, feedKey, putFeedItem, readFeedItem } from '../table/feed-item.ts';
+import { duplicatesOf } from '../table/outgoing-edge.ts';
+import { getRecordRow, hasRecord, sortMsOf } from '../table/record-row.ts';
+import type { SlotState } from '../table/slot-state.ts';
+import type { ApplyContext } from './apply-context.ts';
+
+const repostCollection = 'app.bsky.feed.repost';
+
+/** Puts the item of a repost. A duplicate repost has an item of its own, which knows what the first one knows. */
+export function putRepostItem(state: SlotState, record: AppliedRecord, subject: EdgeSubject): void {
+  const { owner, ref, sortMs } = record;
+  const post = subject.ref!;
+  const isOwnPost = post.did === ref.did && post.collection === 'app.bsky.feed.post';
+  const isOwnAndThere = isOwnPost && hasRecord(state, owner, post.collection, post.rkey);
+  const first = findEdge(state, owner, 'repost', subject);
+  const firstItem = first === undefined ? undefined : getItem(state, owner, first);
+  const exists = isOwnAndThere || ((firstItem?.flags ?? 0) & feedFlag.postExists) !== 0;
+  putFeedItem(state, owner, {
+    sortMs,
+    collection: ref.collection,
+    rkey: ref.rkey,
+    post,
+    flags: exists ? feedFlag.postExists : 0,
+  });
+}
+
+function getItem(state: SlotState, owner: number, rkey: string): FeedItem | undefined {
+  const row = getRecordRow(state, owner, repostCollection, rkey);
+  if (row === undefined) return undefined;
+  const key = feedKey(owner, sortMsOf(row), repostCollection, rkey);
+  const value = state.rows.get(key);
+  return value === undefined ? undefined : readFeedItem(key, value);
+}
+
+/** Sets on all of a reposter's items of one post whether the post exists. */
+export function applyPostExists(context: ApplyContext, effect: Effect & { readonly type: 'post-exists' }): void {
+  const { state } = context;
+  const owner = state.ownerOf(effect.reposter);
+  if (owner === undefined) return;
+  const subject = { did: effect.post.did, ref: effect.post };
+  const first = findEdge(state, owner, 'repost', subject);
+  if (first === undefined) return;
+  for (const rkey of [first, ...duplicatesOf(state, owner, 'repost', subject)]) {
+    const row = getRecordRow(state, owner, repostCollection, rkey);
+    if (row !== undefined) setExists(state, owner, sortMsOf(row), rkey, effect.post, effect.exists);
+  }
+}
+
+function setExists(
+  state: SlotState,
+  owner: number,
+  sortMs: number,
+  rkey: string,
+  post: RecordRef,
+  exists: boolean,
+): void {
+  const item = { sortMs, collection: repostCollection, rkey, post };
+  putFeedItem(state, owner, { ...item, flags: exists ? feedFlag.postExists : 0 });
+}

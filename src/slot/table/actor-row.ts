@@ -1,0 +1,170 @@
+/**
+ * What is known about an owner as an account.
+ *
+ * (owner, actor) → DID, handle, status, takedown and the times of the last events; its presence means that the actor was seen.
+ * (owner, repo) → rev of the last commit, of a snapshot being read in, time of a deletion under way. (owner, identity) → keys and services of the DID document.
+ * (owner, notificationSeen) → time. (owner, blobTakedown, cid) → takedown ref.
+ */
+import { readDid, writeDid } from '../../atproto/compact-key.ts';
+import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { invariant } from '../../base/invariant.ts';
+import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+
+/** An owner as an account: what its identity and account events, and takedowns, have made of it. */
+export type ActorRow = {
+  readonly did: string;
+  /** Lower case; null when no handle proves this DID. */
+  readonly handle: string | null;
+  readonly handleVerifiedMs: number;
+  /** Empty while active upstream, else deactivated, suspended or takendown. */
+  readonly upstreamStatus: string;
+  readonly takedownRef: string | null;
+  /** Event times of the last identity and account events; older ones are dropped. 0 before the first. */
+  readonly identityMs: number;
+  readonly accountMs: number;
+};
+
+const actorVersion = 1;
+const valueWriter = new ByteWriter(512);
+
+function actorKey(owner: number): Buffer {
+  return beginKey(owner, tableCode.actor).finish();
+}
+
+/** Returns the actor, or undefined for an owner that was only ever pointed at, or whose account is deleted. */
+export function getActor(state: SlotState, owner: number): ActorRow | undefined {
+  const value = state.rows.getVolatile(actorKey(owner));
+  if (value === undefined) return undefined;
+  const reader = new ByteReader(value);
+  invariant(reader.u8() === actorVersion, 'an actor row has a known format version');
+  const flags = reader.u8();
+  return {
+    did: readDid(reader),
+    handle: (flags & 1) === 0 ? null : reader.text(),
+    takedownRef: (flags & 2) === 0 ? null : reader.text(),
+    upstreamStatus: reader.text(),
+    handleVerifiedMs: readEntryTime(reader),
+    identityMs: readEntryTime(reader),
+    accountMs: readEntryTime(reader),
+  };
+}
+
+/** Writes the whole row; callers change a field by spreading what they read. */
+export function putActor(state: SlotState, owner: number, row: ActorRow): void {
+  valueWriter.u8(actorVersion).u8((row.handle === null ? 0 : 1) | (row.takedownRef === null ? 0 : 2));
+  writeDid(valueWriter, row.did);
+  if (row.handle !== null) valueWriter.text(row.handle);
+  if (row.takedownRef !== null) valueWriter.text(row.takedownRef);
+  valueWriter.text(row.upstreamStatus);
+  writeEntryTime(valueWriter, row.handleVerifiedMs);
+  writeEntryTime(valueWriter, row.identityMs);
+  writeEntryTime(valueWriter, row.accountMs);
+  state.rows.put(actorKey(owner), valueWriter.finish());
+  state.touchedOwners.add(owner);
+}
+
+/** Forgets an account: actor, repo and identity. Records, edges and private data have rows of their own and stay. */
+export function removeActor(state: SlotState, owner: number): void {
+  state.touchedOwners.add(owner);
+  for (const table of [tableCode.actor, tableCode.repo, tableCode.identity])
+    state.rows.remove(beginKey(owner, table).finish());
+}
+
+/** Returns the actor, making the row of one that was never seen. */
+export function ensureActor(state: SlotState, owner: number, did: string): ActorRow {
+  const known = getActor(state, owner);
+  if (known !== undefined) return known;
+  const fresh = {
+    did,
+    handle: null,
+    handleVerifiedMs: 0,
+    upstreamStatus: '',
+    takedownRef: null,
+    identityMs: 0,
+    accountMs: 0,
+  };
+  putActor(state, owner, fresh);
+  return fresh;
+}
+
+/**
+ * Where a repo stands.
+ *
+ * `rev` is empty before the first commit. `resyncRev` is the rev of a repo snapshot that is being read in, else empty. `deletedMs` is when
+ * the account was deleted, while records of before that may still be there.
+ */
+export type RepoRow = { readonly rev: string; readonly resyncRev: string; readonly deletedMs: number | null };
+
+/** Returns where the repo stands, or undefined before its first commit or snapshot. */
+export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
+  const value = state.rows.getVolatile(beginKey(owner, tableCode.repo).finish());
+  if (value === undefined) return undefined;
+  const reader = new ByteReader(value);
+  return {
+    rev: reader.text(),
+    resyncRev: reader.text(),
+    deletedMs: reader.remaining === 0 ? null : readEntryTime(reader),
+  };
+}
+
+/** Writes where the repo stands. */
+export function putRepo(state: SlotState, owner: number, row: RepoRow): void {
+  valueWriter.text(row.rev).text(row.resyncRev);
+  if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
+  state.rows.put(beginKey(owner, tableCode.repo).finish(), valueWriter.finish());
+}
+
+/** Forgets where the repo stands, so that its next commit counts as its first. */
+export function removeRepo(state: SlotState, owner: number): void {
+  state.rows.remove(beginKey(owner, tableCode.repo).finish());
+}
+
+/** What the DID document said when it was last resolved: JSON objects by fragment id, as GetIdentityByDid serves them. */
+export type IdentityRow = { readonly keysJson: string; readonly servicesJson: string; readonly resolvedMs: number };
+
+/** Returns the keys and services of the DID document, or undefined when none was ever resolved. */
+export function getIdentity(state: SlotState, owner: number): IdentityRow | undefined {
+  const value = state.rows.getVolatile(beginKey(owner, tableCode.identity).finish());
+  if (value === undefined) return undefined;
+  const reader = new ByteReader(value);
+  return { resolvedMs: readEntryTime(reader), keysJson: reader.text(), servicesJson: reader.text() };
+}
+
+/** Replaces what is known of the DID document. */
+export function putIdentity(state: SlotState, owner: number, row: IdentityRow): void {
+  writeEntryTime(valueWriter, row.resolvedMs);
+  state.rows.put(
+    beginKey(owner, tableCode.identity).finish(),
+    valueWriter.text(row.keysJson).text(row.servicesJson).finish(),
+  );
+}
+
+/** Returns when the owner last saw its notifications, or null if never. Units: ms. */
+export function getNotificationSeen(state: SlotState, owner: number): number | null {
+  const value = state.rows.getVolatile(beginKey(owner, tableCode.notificationSeen).finish());
+  return value === undefined ? null : readEntryTime(new ByteReader(value));
+}
+
+/** Moves the seen time forward; an earlier time changes nothing. */
+export function putNotificationSeen(state: SlotState, owner: number, seenMs: number): void {
+  const known = getNotificationSeen(state, owner);
+  if (known !== null && known >= seenMs) return;
+  writeEntryTime(valueWriter, seenMs);
+  state.rows.put(beginKey(owner, tableCode.notificationSeen).finish(), valueWriter.finish());
+}
+
+function blobTakedownKey(owner: number, cid: string): Buffer {
+  return beginKey(owner, tableCode.blobTakedown).text(cid).finish();
+}
+
+/** Returns the takedown ref of a blob, which may be empty, or undefined while the blob is not taken down. */
+export function getBlobTakedown(state: SlotState, owner: number, cid: string): string | undefined {
+  return state.rows.get(blobTakedownKey(owner, cid))?.utf8Slice();
+}
+
+/** Takes a blob down, or with a `ref` of null lifts that. The blob itself need not be known here. */
+export function setBlobTakedown(state: SlotState, owner: number, cid: string, ref: string | null): void {
+  if (ref === null) state.rows.remove(blobTakedownKey(owner, cid));
+  else state.rows.put(blobTakedownKey(owner, cid), Buffer.from(ref));
+}

@@ -1,0 +1,195 @@
+/**
+ * Pages of an owner's outgoing edges, newest first.
+ *
+ * Record keys made by a PDS are timestamps, and nearly always within minutes of the record's sort time. Such a record in edge form needs no
+ * row of its own to have its place: walking the record table backwards and holding back what may still be overtaken gives the exact order. All
+ * other edges have an `edgeByTime` row; both walks are merged. Callers see the keys of that table either way.
+ */
+import { collectionCode } from '../../atproto/collection.ts';
+import { tidMs } from '../../atproto/compact-key.ts';
+import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import { ByteWriter } from '../../base/bytes.ts';
+import { writeEntryTime } from '../../base/time-bytes.ts';
+import type { Row } from '../../storage/environment.ts';
+import { collectionOfEdge } from './edge-collection.ts';
+import { edgeByTimePrefix } from './outgoing-edge.ts';
+import { RecordView } from './record-view.ts';
+import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
+
+/**
+ * How far sort time and record key may lie apart for an edge without a row of its own. Units: ms.
+ *
+ * Part of the stored format. A walk reads on for so long behind what it yields, which costs where many edges were made at once; what lies
+ * further apart, which clients with a wrong clock make, costs a row.
+ */
+const driftMsMax = 30_000;
+const timeBytes = 6;
+const yearZeroMs = 62_167_219_200_000;
+/** Key head and collection: what stands before the rkey in a record key. */
+const recordPrefixBytes = keyHeadBytes + 1;
+const keyWriter = new ByteWriter(64);
+const view = new RecordView();
+
+/** True when the record table gives an edge its place, so that it needs no `edgeByTime` row. */
+export function isInRkeyOrder(sortMs: number, rkey: string): boolean {
+  const rkeyMs = tidMs(rkey);
+  return rkeyMs !== undefined && Math.abs(sortMs - rkeyMs) <= driftMsMax;
+}
+
+/** Where the record walk begins: behind every TID whose edge may sort at or before `timeMs`. */
+function recordStart(owner: number, collection: number, timeMs: number): Buffer {
+  const key = beginKey(owner, tableCode.record).u8(collection);
+  const micros = Math.max(0, (timeMs + driftMsMax + 1) * 1000);
+  const high = Math.floor(micros / 2 ** 22);
+  // Other record keys than TIDs stand behind these.
+  return high >= 2 ** 31
+    ? key.u32(0x7fffffff).u32(0xffffffff).finish()
+    : key
+        .u32(high)
+        .u32((micros % 2 ** 22) * 1024)
+        .finish();
+}
+
+type Held = Row & { readonly sortMs: number };
+
+function timeAt(bytes: Buffer, at: number): number {
+  return bytes.readUIntBE(at, timeBytes) - yearZeroMs;
+}
+
+/** Milliseconds of the TID in a record key. */
+function keyMs(key: Buffer): number {
+  return (key.readUInt32BE(recordPrefixBytes) * 2 ** 22 + (key.readUInt32BE(recordPrefixBytes + 4) >>> 10)) / 1000;
+}
+
+/** Returns the edge of one record row as an `edgeByTime` row, or undefined when its place is elsewhere. */
+function edgeOfRecord(prefix: Buffer, { key, value }: Row): Held | undefined {
+  const { isEdgeForm, sortMs, bodyAt } = view.read(value);
+  if (!isEdgeForm) return undefined;
+  if (Math.abs(sortMs - keyMs(key)) > driftMsMax) return undefined;
+  writeEntryTime(keyWriter.bytes(prefix), sortMs);
+  keyWriter.bytes(key.subarray(recordPrefixBytes));
+  return { key: keyWriter.finish(), value: value.subarray(bodyAt), sortMs };
+}
+
+/** Edges in a heap, since a hostile repo may make very many that all may overtake each other. */
+class HeldEdges {
+  readonly #edges: Held[] = [];
+
+  /** The newest. */
+  get first(): Held | undefined {
+    return this.#edges[0];
+  }
+
+  add(edge: Held): void {
+    const edges = this.#edges;
+    let at = edges.length;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      if (edges[above]!.key.compare(edge.key) > 0) break;
+      edges[at] = edges[above]!;
+      at = above;
+    }
+    edges[at] = edge;
+  }
+
+  /** Takes the newest out. */
+  take(): Held | undefined {
+    const edges = this.#edges;
+    const first = edges[0];
+    const last = edges.pop();
+    if (last === undefined || edges.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below >= edges.length) break;
+      if (below + 1 < edges.length && edges[below + 1]!.key.compare(edges[below]!.key) > 0) below++;
+      if (last.key.compare(edges[below]!.key) > 0) break;
+      edges[at] = edges[below]!;
+      at = below;
+    }
+    edges[at] = last;
+    return first;
+  }
+}
+
+/** Walks the edges that have their place by their record key, newest first, and reads no further than it must. */
+class RecordWalk {
+  readonly #prefix: Buffer;
+  readonly #before: Buffer | null;
+  readonly #rows: Iterator<Row>;
+  /** Edges that were read and not yet given. */
+  readonly #held = new HeldEdges();
+  /** Nothing that is still unread sorts behind this. Units: ms. */
+  #reachMs = Number.MAX_SAFE_INTEGER;
+  #isRead = false;
+
+  constructor(state: SlotState, owner: number, kind: EdgeKind, before: Buffer | null) {
+    const collection = collectionCode(collectionOfEdge[kind])!;
+    this.#prefix = edgeByTimePrefix(owner, kind);
+    this.#before = before;
+    const beforeMs = before === null ? Number.MAX_SAFE_INTEGER : timeAt(before, this.#prefix.length);
+    const start = recordStart(owner, collection, beforeMs);
+    const end = beginKey(owner, tableCode.record).u8(collection).finish();
+    this.#rows = state.rows.scan({ start, end, isReverse: true })[Symbol.iterator]();
+  }
+
+  /** Returns the next edge if it sorts behind `floor`, the key of another; null asks for any. Undefined when there is none. */
+  next(floor: Buffer | null): Row | undefined {
+    const floorMs = floor === null ? Number.NEGATIVE_INFINITY : timeAt(floor, this.#prefix.length);
+    while (!this.#isRead && this.#reachMs >= Math.max(floorMs, this.#held.first?.sortMs ?? floorMs)) this.#read();
+    const { first } = this.#held;
+    if (first === undefined || (floor !== null && first.key.compare(floor) < 0)) return undefined;
+    return this.#held.take();
+  }
+
+  #read(): void {
+    const { done, value: row } = this.#rows.next();
+    this.#isRead = done === true;
+    if (done) return;
+    // What comes later has an earlier key, so nothing later can sort behind this.
+    this.#reachMs = keyMs(row.key) + driftMsMax;
+    const edge = edgeOfRecord(this.#prefix, row);
+    if (edge === undefined || (this.#before !== null && edge.key.compare(this.#before) >= 0)) return;
+    this.#held.add(edge);
+  }
+
+  /** Frees the walk. */
+  end(): void {
+    this.#rows.return?.();
+  }
+}
+
+/**
+ * Yields an owner's edges of a kind from newest to oldest, at most `limit`, as rows of the `edgeByTime` table.
+ *
+ * Shape: `before` is the key of the last edge of the page before, or null for the newest. A value begins with the subject.
+ */
+export function* walkEdges(
+  state: SlotState,
+  owner: number,
+  kind: EdgeKind,
+  before: Buffer | null,
+  limit: number,
+): Generator<Row> {
+  const prefix = edgeByTimePrefix(owner, kind);
+  const records = new RecordWalk(state, owner, kind, before);
+  const start = before ?? Buffer.concat([prefix, Buffer.alloc(16, 255)]);
+  let left = limit;
+  try {
+    for (const row of state.rows.scan({ start, end: prefix, isReverse: true })) {
+      if (before?.equals(row.key)) continue;
+      for (let next = records.next(row.key); next !== undefined; next = records.next(row.key)) {
+        if (left-- <= 0) return;
+        yield next;
+      }
+      if (left-- <= 0) return;
+      yield row;
+    }
+    for (let next = records.next(null); next !== undefined; next = records.next(null)) {
+      if (left-- <= 0) return;
+      yield next;
+    }
+  } finally {
+    records.end();
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * An owner's author feed: (owner, feed, sort time, collection, rkey) → flags and, for a repost, its post.
+ *
+ * A repost's item shows in the author feed only while its post exists, which the post's slot tells by effects.
+ */
+import {
+  type RecordRef,
+  readCollection,
+  readRecordRef,
+  readRkey,
+  writeCollection,
+  writeRecordRef,
+  writeRkey,
+} from '../../atproto/compact-key.ts';
+import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
+
+/** Bits of an item's flags; part of the stored format. */
+export const feedFlag = { reply: 1, ownThread: 2, media: 4, video: 8, postExists: 16 } as const;
+
+/** One item of an author feed. `post` is null for the owner's own post. */
+export type FeedItem = {
+  readonly sortMs: number;
+  readonly collection: string;
+  readonly rkey: string;
+  readonly flags: number;
+  readonly post: RecordRef | null;
+};
+
+const valueWriter = new ByteWriter(128);
+
+/** Returns the prefix of all of an owner's feed items, which ascend by sort time. */
+export function feedPrefix(owner: number): Buffer {
+  return beginKey(owner, tableCode.feed).finish();
+}
+
+/** Returns the key of one feed item; between items of one time, collection and rkey decide. */
+export function feedKey(owner: number, sortMs: number, collection: string, rkey: string): Buffer {
+  const key = beginKey(owner, tableCode.feed);
+  writeEntryTime(key, sortMs);
+  writeCollection(key, collection);
+  writeRkey(key, rkey);
+  return key.finish();
+}
+
+/** Writes a feed item and marks the owner's feed as changed, so that serving threads forget what they remember of it. */
+export function putFeedItem(state: SlotState, owner: number, item: FeedItem): void {
+  valueWriter.u8(item.flags);
+  if (item.post !== null) writeRecordRef(valueWriter, item.post);
+  state.rows.put(feedKey(owner, item.sortMs, item.collection, item.rkey), valueWriter.finish());
+  state.touchedOwners.add(owner);
+}
+
+/** Removes a feed item, if it is there, and marks the owner's feed as changed. */
+export function removeFeedItem(
+  state: SlotState,
+  owner: number,
+  sortMs: number,
+  collection: string,
+  rkey: string,
+): void {
+  state.rows.remove(feedKey(owner, sortMs, collection, rkey));
+  state.touchedOwners.add(owner);
+}
+
+/** Reads one row of a feed scan. */
+export function readFeedItem(key: Buffer, value: Buffer): FeedItem {
+  const reader = readKey(key);
+  const sortMs = readEntryTime(reader);
+  const collection = readCollection(reader);
+  const rkey = readRkey(reader);
+  const fields = new ByteReader(value);
+  const flags = fields.u8();
+  return { sortMs, collection, rkey, flags, post: fields.remaining === 0 ? null : readRecordRef(fields) };
+}

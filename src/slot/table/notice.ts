@@ -1,0 +1,227 @@
+/**
+ * Notifications: (owner, notice, sort time, class, source record) → flags, reasons with their subjects.
+ *
+ * A post has one row whatever it does to the recipient (class 0): each slot that has something to say (the author's for mentions,
+ * the quoted author's, the root's for replies) sets and clears its own reason, and the highest of mention, quote, reply is shown.
+ * Every other reason is a class of its own. The class also tells the source's collection, so that keys leave it out.
+ */
+import {
+  type RecordRef,
+  readCollection,
+  readRkey,
+  readTaggedDid,
+  writeCollection,
+  writeRkey,
+  writeTaggedDid,
+} from '../../atproto/compact-key.ts';
+import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { invariant } from '../../base/invariant.ts';
+import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { hasRecord } from './record-row.ts';
+import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
+
+/** Reasons of posts, the highest first. The order is part of the stored format. */
+const postReasons = ['mention', 'quote', 'reply'] as const;
+const postCollection = 'app.bsky.feed.post';
+/** Classes of all other reasons; the index is part of the stored format, append only. */
+const ownClassReasons = [
+  '',
+  'like',
+  'repost',
+  'follow',
+  'like-via-repost',
+  'repost-via-repost',
+  'starterpack-joined',
+  'verified',
+  'unverified',
+] as const;
+
+/** The collection that notices of a class come from, by class. */
+const collectionByClass = [
+  'app.bsky.feed.post',
+  'app.bsky.feed.like',
+  'app.bsky.feed.repost',
+  'app.bsky.graph.follow',
+  'app.bsky.feed.like',
+  'app.bsky.feed.repost',
+  'app.bsky.actor.profile',
+  'app.bsky.graph.verification',
+  'app.bsky.graph.verification',
+] as const;
+
+/** One notification as it is shown. `subject` is a record of the recipient, or null where the reason has none. */
+export type Notice = {
+  readonly source: RecordRef;
+  readonly reason: string;
+  readonly subject: RecordRef | null;
+  readonly sortMs: number;
+  readonly isTakenDown: boolean;
+};
+
+type NoticeRow = { isTakenDown: boolean; subjectByReason: Map<string, RecordRef | null> };
+
+const noticeVersion = 2;
+const valueWriter = new ByteWriter(256);
+
+function classOf(reason: string): number {
+  if ((postReasons as readonly string[]).includes(reason)) return 0;
+  const index = (ownClassReasons as readonly string[]).indexOf(reason);
+  invariant(index > 0, 'a notification reason is one that has a class');
+  return index;
+}
+
+function noticeKey(owner: number, sortMs: number, noticeClass: number, source: RecordRef): Buffer {
+  const key = beginKey(owner, tableCode.notice);
+  writeEntryTime(key, sortMs);
+  writeTaggedDid(key, noticeClass, source.did);
+  writeRkey(key, source.rkey);
+  return key.finish();
+}
+
+/** Returns the prefix of all of an owner's notices, which ascend by time. */
+export function noticePrefix(owner: number): Buffer {
+  return beginKey(owner, tableCode.notice).finish();
+}
+
+/** Returns the first key of an owner's notices at or after a time. */
+export function noticeKeyAt(owner: number, timeMs: number): Buffer {
+  const key = beginKey(owner, tableCode.notice);
+  writeEntryTime(key, timeMs);
+  return key.finish();
+}
+
+/** Bits of a row's first byte; the version stands above them. A post's row has a byte like this for each reason instead. */
+const flag = { takenDown: 1, subject: 4, subjectIsPost: 8 } as const;
+/** The index of a post's reason stands below the flags. */
+const reasonMask = 3;
+
+/**
+ * Subjects are the recipient's own records, so only their collection, unless they are posts, and rkey are kept. A row of a class of its
+ * own has one reason, which the class tells; a post's row names each.
+ */
+function encodeRow(noticeClass: number, { isTakenDown, subjectByReason }: NoticeRow): Buffer {
+  const head = (noticeVersion << 4) | (isTakenDown ? flag.takenDown : 0);
+  if (noticeClass === 0) {
+    valueWriter.u8(head);
+    for (const [reason, subject] of subjectByReason) {
+      const index = (postReasons as readonly string[]).indexOf(reason);
+      writeSubject(index, subject);
+    }
+    return valueWriter.finish();
+  }
+  const [subject = null] = subjectByReason.values();
+  writeSubject(head, subject);
+  return valueWriter.finish();
+}
+
+function writeSubject(head: number, subject: RecordRef | null): void {
+  if (subject === null) {
+    valueWriter.u8(head);
+    return;
+  }
+  const isPost = subject.collection === postCollection;
+  valueWriter.u8(head | flag.subject | (isPost ? flag.subjectIsPost : 0));
+  if (!isPost) writeCollection(valueWriter, subject.collection);
+  writeRkey(valueWriter, subject.rkey);
+}
+
+function decodeRow(noticeClass: number, value: Buffer, recipient: string): NoticeRow {
+  const reader = new ByteReader(value);
+  const head = reader.u8();
+  invariant(head >>> 4 === noticeVersion, 'a notice row has a known format version');
+  const isTakenDown = (head & flag.takenDown) !== 0;
+  const readSubject = (flags: number): RecordRef | null => {
+    if ((flags & flag.subject) === 0) return null;
+    const collection = (flags & flag.subjectIsPost) === 0 ? readCollection(reader) : postCollection;
+    return { did: recipient, collection, rkey: readRkey(reader) };
+  };
+  if (noticeClass !== 0) {
+    const reason = ownClassReasons[noticeClass];
+    invariant(reason !== undefined, 'a stored notice class is one that was given out');
+    return { isTakenDown, subjectByReason: new Map([[reason, readSubject(head)]]) };
+  }
+  const subjectByReason = new Map<string, RecordRef | null>();
+  while (reader.remaining > 0) {
+    const code = reader.u8();
+    const reason = postReasons[code & reasonMask];
+    invariant(reason !== undefined, 'a stored notice reason is one that was given out');
+    subjectByReason.set(reason, readSubject(code));
+  }
+  return { isTakenDown, subjectByReason };
+}
+
+/** Sets one reason of one source's notice; doing so again changes nothing. */
+export function putNotice(state: SlotState, owner: number, notice: Notice): void {
+  const noticeClass = classOf(notice.reason);
+  const key = noticeKey(owner, notice.sortMs, noticeClass, notice.source);
+  const value = state.rows.getVolatile(key);
+  const row =
+    value === undefined
+      ? { isTakenDown: false, subjectByReason: new Map() }
+      : decodeRow(noticeClass, value, notice.subject?.did ?? '');
+  row.subjectByReason.set(notice.reason, notice.subject);
+  row.isTakenDown = notice.isTakenDown;
+  state.rows.put(key, encodeRow(noticeClass, inReasonOrder(row)));
+}
+
+/** Equal rows have equal bytes, whatever order their reasons came in. */
+function inReasonOrder(row: NoticeRow): NoticeRow {
+  if (row.subjectByReason.size < 2) return row;
+  const sorted = postReasons.flatMap((reason) =>
+    row.subjectByReason.has(reason) ? [[reason, row.subjectByReason.get(reason) ?? null] as const] : [],
+  );
+  return { isTakenDown: row.isTakenDown, subjectByReason: new Map(sorted) };
+}
+
+/** Clears one reason of one source's notice. */
+export function removeNotice(state: SlotState, owner: number, notice: Omit<Notice, 'subject' | 'isTakenDown'>): void {
+  const noticeClass = classOf(notice.reason);
+  const key = noticeKey(owner, notice.sortMs, noticeClass, notice.source);
+  const value = state.rows.getVolatile(key);
+  if (value === undefined) return;
+  const row = decodeRow(noticeClass, value, '');
+  if (!row.subjectByReason.delete(notice.reason)) return;
+  if (row.subjectByReason.size === 0) state.rows.remove(key);
+  else state.rows.put(key, encodeRow(noticeClass, row));
+}
+
+/** Marks or unmarks whatever a record notifies of: marked notices stay listed and are not counted as unread. */
+export function setNoticeTakedown(
+  state: SlotState,
+  owner: number,
+  source: RecordRef,
+  sortMs: number,
+  isTakenDown: boolean,
+): void {
+  for (let noticeClass = 0; noticeClass < ownClassReasons.length; noticeClass++) {
+    if (collectionByClass[noticeClass] !== source.collection) continue;
+    const key = noticeKey(owner, sortMs, noticeClass, source);
+    const value = state.rows.getVolatile(key);
+    if (value === undefined) continue;
+    const row = decodeRow(noticeClass, value, '');
+    if (row.isTakenDown === isTakenDown) continue;
+    row.isTakenDown = isTakenDown;
+    state.rows.put(key, encodeRow(noticeClass, row));
+  }
+}
+
+/** Reads one row of a notice scan: the reason shown is the highest that is set. */
+export function readNotice(key: Buffer, value: Buffer, recipient: string): Notice {
+  const reader = readKey(key);
+  const sortMs = readEntryTime(reader);
+  const { tag: noticeClass, did } = readTaggedDid(reader);
+  const collection = collectionByClass[noticeClass];
+  invariant(collection !== undefined, 'a stored notice class is one that was given out');
+  const source = { did, collection, rkey: readRkey(reader) };
+  const row = decodeRow(noticeClass, value, recipient);
+  const [reason, subject] = row.subjectByReason.entries().next().value ?? ['', null];
+  return { source, reason, subject, sortMs, isTakenDown: row.isTakenDown };
+}
+
+/** True unless the notice is about a record of the recipient that no longer exists. */
+export function isNoticeShown(state: SlotState, owner: number, notice: Notice): boolean {
+  return notice.subject === null || hasRecord(state, owner, notice.subject.collection, notice.subject.rkey);
+}
+
+/** Unread notices that are looked at before the count stops; the count then says at least this many. */
+export const unreadScannedMax = 100_000;

@@ -1,0 +1,186 @@
+/**
+ * Effects that this slot owes to others: outbox table, (target, first mark) → one batch of effects for one target.
+ *
+ * A batch holds the effects of one apply transaction, so its bounds depend on timing; the effects and their marks do not. Rows go when
+ * the slot's own log says that the target has them. The last mark sent to each target survives as the `delivered` row.
+ */
+
+import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { writeEffect } from '../../entry/effect-codec.ts';
+import type { Effect } from '../../entry/entry.ts';
+import { readMark, writeMark } from '../../log/chunk.ts';
+import { prefixEnd, type Table } from '../../storage/environment.ts';
+import { beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
+
+/** Effects for one target, in mark order. `bytes`: count, then a mark and sized effect each. */
+export type OutboxBatch = {
+  readonly target: number;
+  readonly previousMark: number;
+  readonly firstMark: number;
+  readonly lastMark: number;
+  readonly items: readonly Uint8Array[];
+  readonly marks: readonly number[];
+};
+
+type OpenBatch = { previousMark: number; marks: number[]; items: Buffer[]; bytes: number };
+
+/** A batch of this size takes no more effects; the next one begins. Units: bytes. */
+const batchFullBytes = 256 * 1024;
+
+const writer = new ByteWriter(4096);
+
+function rowKey(target: number, mark: number): Buffer {
+  writeMark(writer.u16(target), mark);
+  return writer.finish();
+}
+
+function targetPrefix(target: number): Buffer {
+  return writer.u16(target).finish();
+}
+
+function deliveredKey(target: number): Buffer {
+  return beginSlotKey(tableCode.delivered).u16(target).finish();
+}
+
+function batchOfRow(key: Buffer, value: Buffer): OutboxBatch {
+  const keyReader = new ByteReader(key);
+  const target = keyReader.u16();
+  const firstMark = readMark(keyReader);
+  const reader = new ByteReader(value);
+  const previousMark = readMark(reader);
+  const lastMark = readMark(reader);
+  const marks: number[] = [];
+  const items: Uint8Array[] = [];
+  while (reader.remaining > 0) {
+    marks.push(readMark(reader));
+    items.push(reader.sized());
+  }
+  return { target, previousMark, firstMark, lastMark, items, marks };
+}
+
+export class Outbox {
+  readonly #table: Table;
+  readonly #state: SlotState;
+  readonly #open = new Map<number, OpenBatch[]>();
+  /** Last mark ever made for each target. */
+  readonly #lastMarkByTarget = new Map<number, number>();
+  /** Last marks of the rows in the table, oldest first, for each target that is owed something. */
+  readonly #owedByTarget = new Map<number, number[]>();
+  /** Effects in the table that no `delivered` entry has covered. */
+  owedCount = 0;
+
+  constructor(table: Table, state: SlotState) {
+    this.#table = table;
+    this.#state = state;
+    this.reload();
+  }
+
+  /** Reads heads and counts anew, after opening and after an aborted transaction. */
+  reload(): void {
+    this.#open.clear();
+    this.#lastMarkByTarget.clear();
+    this.#owedByTarget.clear();
+    this.owedCount = 0;
+    for (const batch of this.batches()) {
+      this.#lastMarkByTarget.set(batch.target, batch.lastMark);
+      this.#owe(batch);
+    }
+  }
+
+  #owe(batch: OutboxBatch): void {
+    this.owedCount += batch.items.length;
+    const owed = this.#owedByTarget.get(batch.target);
+    if (owed === undefined) this.#owedByTarget.set(batch.target, [batch.lastMark]);
+    else owed.push(batch.lastMark);
+  }
+
+  /** Every effect up to this mark (inclusive) is known to be at its target; null when nothing is owed at all. */
+  get deliveredMark(): number | null {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const owed of this.#owedByTarget.values()) oldest = Math.min(oldest, owed[0]!);
+    return oldest === Number.POSITIVE_INFINITY ? null : oldest - 1;
+  }
+
+  #lastMark(target: number): number {
+    const known = this.#lastMarkByTarget.get(target);
+    if (known !== undefined) return known;
+    const value = this.#state.rows.getVolatile(deliveredKey(target));
+    return value === undefined ? 0 : readMark(new ByteReader(value));
+  }
+
+  /** Adds an effect to what the current transaction will write. Marks ascend. */
+  add(target: number, mark: number, effect: Effect): void {
+    const batches = this.#open.get(target) ?? [];
+    if (batches.length === 0) this.#open.set(target, batches);
+    let batch = batches.at(-1);
+    if (batch === undefined || batch.bytes >= batchFullBytes) {
+      batch = { previousMark: this.#lastMark(target), marks: [], items: [], bytes: 0 };
+      batches.push(batch);
+    }
+    writeEffect(writer, effect);
+    const item = writer.finish();
+    batch.items.push(item);
+    batch.marks.push(mark);
+    batch.bytes += item.length;
+    this.#lastMarkByTarget.set(target, mark);
+  }
+
+  /** Writes the open batches inside the current transaction. Returns them, for sending once the commit is on disk. */
+  flush(): OutboxBatch[] {
+    const written: OutboxBatch[] = [];
+    for (const [target, batches] of this.#open) {
+      for (const batch of batches) written.push(this.#write(target, batch));
+    }
+    this.#open.clear();
+    return written;
+  }
+
+  #write(target: number, { previousMark, marks, items }: OpenBatch): OutboxBatch {
+    const firstMark = marks[0]!;
+    const lastMark = marks.at(-1)!;
+    writeMark(writer, previousMark);
+    writeMark(writer, lastMark);
+    items.forEach((item, index) => {
+      writeMark(writer, marks[index]!);
+      writer.sized(item);
+    });
+    const value = writer.finish();
+    this.#table.put(rowKey(target, firstMark), value);
+    const batch = { target, previousMark, firstMark, lastMark, items, marks };
+    this.#owe(batch);
+    return batch;
+  }
+
+  /** Removes what the target holds up to `mark` (inclusive), inside the current transaction. */
+  trim(target: number, mark: number): void {
+    const delivered = { start: targetPrefix(target), end: rowKey(target, mark + 1) };
+    for (const row of [...this.#table.scan(delivered)]) {
+      const batch = batchOfRow(row.key, row.value);
+      if (batch.lastMark > mark) break;
+      this.#table.remove(row.key);
+      this.owedCount -= batch.items.length;
+      this.#owedByTarget.get(target)?.shift();
+    }
+    if (this.#owedByTarget.get(target)?.length === 0) this.#owedByTarget.delete(target);
+    writeMark(writer, mark);
+    this.#state.rows.put(deliveredKey(target), writer.finish());
+  }
+
+  /** Returns what is owed: to all targets, or to one above a mark (exclusive). */
+  *batches(target?: number, aboveMark = 0): Generator<OutboxBatch> {
+    const start = target === undefined ? targetPrefix(0) : this.#startAbove(target, aboveMark);
+    const end = target === undefined ? Buffer.alloc(16, 255) : prefixEnd(targetPrefix(target));
+    for (const row of this.#table.scan({ start, end })) {
+      const batch = batchOfRow(row.key, row.value);
+      if (batch.lastMark > aboveMark) yield batch;
+    }
+  }
+
+  /** Returns the key of the batch that a mark lies in, which may reach above it, or where the next one would begin. */
+  #startAbove(target: number, mark: number): Buffer {
+    const key = rowKey(target, mark);
+    const before = this.#table.scanKeys({ start: key, end: targetPrefix(target), isReverse: true, limit: 1 });
+    for (const found of before) return found;
+    return key;
+  }
+}

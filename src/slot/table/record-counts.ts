@@ -1,0 +1,47 @@
+/** Counts per record: (owner, recordCounts, collection, rkey) → likes, replies, reposts, quotes, bookmarks; 32 bits each. */
+import { writeCollection, writeRkey } from '../../atproto/compact-key.ts';
+import { ByteReader } from '../../base/bytes.ts';
+import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+
+/** The order is part of the stored format; append only. */
+export const recordCountNames = ['likes', 'replies', 'reposts', 'quotes', 'bookmarks'] as const;
+
+/** The name of one count of a record. */
+export type RecordCountName = (typeof recordCountNames)[number];
+
+/** All counts of one record. */
+export type RecordCounts = Readonly<Record<RecordCountName, number>>;
+
+const none: RecordCounts = { likes: 0, replies: 0, reposts: 0, quotes: 0, bookmarks: 0 };
+
+/** Returns the key of a record's counts. */
+export function recordCountsKey(owner: number, collection: string, rkey: string): Buffer {
+  const key = beginKey(owner, tableCode.recordCounts);
+  writeCollection(key, collection);
+  writeRkey(key, rkey);
+  return key.finish();
+}
+
+/** Returns the counts of a record; all are 0 when nothing points at it, whether or not it exists. */
+export function getRecordCounts(state: SlotState, owner: number, collection: string, rkey: string): RecordCounts {
+  const value = state.rows.getVolatile(recordCountsKey(owner, collection, rkey));
+  if (value === undefined) return none;
+  const reader = new ByteReader(value);
+  return {
+    likes: reader.u32(),
+    replies: reader.u32(),
+    reposts: reader.u32(),
+    quotes: reader.u32(),
+    bookmarks: reader.u32(),
+  };
+}
+
+/** Adds one to a count, or takes one away; serving threads hear of it. A row whose counts are all 0 goes, so that equal contents have equal rows. */
+export function addToRecordCount(state: SlotState, key: Buffer, name: RecordCountName, change: 1 | -1): void {
+  const value = state.rows.get(key) ?? Buffer.alloc(4 * recordCountNames.length);
+  state.changedRecords.note(key);
+  const offset = 4 * recordCountNames.indexOf(name);
+  value.writeUInt32BE(Math.max(0, value.readUInt32BE(offset) + change), offset);
+  if (value.every((byte) => byte === 0)) state.rows.remove(key);
+  else state.rows.put(key, value);
+}

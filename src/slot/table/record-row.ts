@@ -1,0 +1,140 @@
+/**
+ * Rows of the record table: (owner, record, collection, rkey) → one record.
+ *
+ * Value: the head, which record-view.ts describes, then the body: the JSON text as served, packed (packed-json.ts). Follows, likes, reposts
+ * and blocks are nine records in ten and all alike: in edge form their body is the subject and, for a record, the subject's cid, from which text
+ * and cid are worked out again. A record is in edge form only where that gives back its cid, and so its text.
+ */
+import { writeCollection, writeRkey } from '../../atproto/compact-key.ts';
+import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { invariant } from '../../base/invariant.ts';
+import { cidBytesOf, cidOfDigest } from '../packing/cid-bytes.ts';
+import { packJson, unpackedText } from '../packing/packed-json.ts';
+import { type PlainEdge, plainDigest } from './edge-record.ts';
+import { readSubject, writeSubject } from './edge-subject.ts';
+import { edgeFormFlags, RecordView, recordFlag, writeRecordHead } from './record-view.ts';
+import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+
+/** One stored record: what was said, and what became of it here. */
+export type RecordRow = {
+  readonly indexedMs: number;
+  /** The record's own createdAt, or null when it has none that is a date. */
+  readonly createdMs: number | null;
+  readonly cid: string;
+  readonly takedownRef: string | null;
+  /** Bits of `postFlag`; 0 for other collections. */
+  readonly postFlags: number;
+  readonly body: RecordBody;
+};
+
+/** What a row holds of the record itself. `json`: the text as served. `edge`: what it is rendered from. */
+export type RecordBody = { readonly form: 'json'; readonly json: string } | ({ readonly form: 'edge' } & PlainEdge);
+
+/** Bits of a post's flags: what its gates say of it. Part of the stored format. */
+export const postFlag = { violatesThreadGate: 1, violatesEmbeddingRules: 2, hasThreadGate: 4, hasPostGate: 8 } as const;
+
+/** Sort time: the earlier of createdAt and indexedAt, as the official plane has it. Units: ms. */
+export function sortMsOf(row: Pick<RecordRow, 'indexedMs' | 'createdMs'>): number {
+  return row.createdMs === null ? row.indexedMs : Math.min(row.createdMs, row.indexedMs);
+}
+
+const valueWriter = new ByteWriter(4096);
+const view = new RecordView();
+
+/** Returns the bytes of a row; one in edge form leaves out its cid, which the plain form gives back. */
+export function encodeRecordRow(row: RecordRow): Buffer {
+  const { body } = row;
+  const isEdge = body.form === 'edge';
+  const digest = isEdge ? subjectDigestOf(body) : cidBytesOf(row.cid);
+  const hasCid = !isEdge || body.subject.ref !== null;
+  invariant(!isEdge || (row.createdMs !== null && row.postFlags === 0), 'an edge has a createdAt and no post flags');
+  let flags = isEdge ? edgeFormFlags(body.kind) : 0;
+  if (!isEdge && row.createdMs !== null) flags |= recordFlag.created;
+  if (!isEdge && row.postFlags !== 0) flags |= recordFlag.postFlags;
+  if (row.takedownRef !== null) flags |= recordFlag.takedown;
+  if (hasCid && digest === undefined) flags |= recordFlag.textCid;
+  writeRecordHead(valueWriter, flags, row.indexedMs, row.createdMs);
+  if (!isEdge) writeCidOf(row.cid, digest);
+  if (row.takedownRef !== null) valueWriter.text(row.takedownRef);
+  if (!isEdge && row.postFlags !== 0) valueWriter.u8(row.postFlags);
+  if (!isEdge) packJson(valueWriter, body.json);
+  else {
+    writeSubject(valueWriter, body.kind, body.subject);
+    if (hasCid) writeCidOf(body.subjectCid, digest);
+  }
+  return valueWriter.finish();
+}
+
+function subjectDigestOf(edge: PlainEdge): Buffer | undefined {
+  return edge.subject.ref === null ? undefined : cidBytesOf(edge.subjectCid);
+}
+
+function writeCidOf(cid: string, digest: Buffer | undefined): void {
+  if (digest === undefined) valueWriter.text(cid);
+  else valueWriter.bytes(digest);
+}
+
+/** Reads the body of a row in edge form. */
+export function readPlainEdge(row: RecordView): PlainEdge {
+  const { kind } = row;
+  const reader = new ByteReader(row.value, row.bodyAt);
+  const subject = readSubject(reader, kind);
+  if (subject.ref === null) return { kind, subject, subjectCid: '' };
+  const isText = (row.flags & recordFlag.textCid) !== 0;
+  return { kind, subject, subjectCid: isText ? reader.text() : cidOfDigest(reader.bytes(32)) };
+}
+
+/**
+ * Reads what `encodeRecordRow` wrote; its texts are copies.
+ *
+ * Errors: InvariantError for an unknown format version.
+ */
+export function decodeRecordRow(value: Buffer): RecordRow {
+  const { indexedMs, createdMs, hasCreated, isTakenDown, takedownRef, postFlags, isEdgeForm } = view.read(value);
+  const head = {
+    indexedMs,
+    createdMs: hasCreated ? createdMs : null,
+    takedownRef: isTakenDown ? takedownRef : null,
+    postFlags,
+  };
+  if (!isEdgeForm) {
+    const cid = view.digestAt < 0 ? view.cidText : cidOfDigest(value.subarray(view.digestAt, view.digestAt + 32));
+    return { ...head, cid, body: { form: 'json', json: unpackedText(value, view.bodyAt, value.length) } };
+  }
+  const edge = readPlainEdge(view);
+  const digest = plainDigest(edge, createdMs);
+  invariant(digest !== undefined, 'a record in edge form has a plain form');
+  return { ...head, cid: cidOfDigest(digest), body: { form: 'edge', ...edge } };
+}
+
+/** Returns where the subject begins in the row of a record in edge form; -1 for any other row. */
+export function plainEdgeStart(value: Buffer): number {
+  const { isEdgeForm, bodyAt } = view.read(value);
+  return isEdgeForm ? bodyAt : -1;
+}
+
+/** Returns the key of one record. Keys of a collection ascend by rkey, which for TIDs is time order. */
+export function recordKey(owner: number, collection: string, rkey: string): Buffer {
+  const writer = beginKey(owner, tableCode.record);
+  writeCollection(writer, collection);
+  writeRkey(writer, rkey);
+  return writer.finish();
+}
+
+/** Returns the prefix of all records of an owner, or of one of its collections. */
+export function recordPrefix(owner: number, collection?: string): Buffer {
+  const writer = beginKey(owner, tableCode.record);
+  if (collection !== undefined) writeCollection(writer, collection);
+  return writer.finish();
+}
+
+/** Returns one record of an owner, decoded whole; reads that only pass bytes on use the row as it is. */
+export function getRecordRow(state: SlotState, owner: number, collection: string, rkey: string): RecordRow | undefined {
+  const value = state.rows.getVolatile(recordKey(owner, collection, rkey));
+  return value === undefined ? undefined : decodeRecordRow(value);
+}
+
+/** True while the record is stored, taken down or not. */
+export function hasRecord(state: SlotState, owner: number, collection: string, rkey: string): boolean {
+  return state.rows.has(recordKey(owner, collection, rkey));
+}

@@ -1,0 +1,103 @@
+/** What apply reads out of a record's JSON. Ingest has checked the lexicon; here every field is still taken with care. */
+import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
+
+/** A parsed JSON object, of which nothing more is known. */
+export type JsonObject = { readonly [key: string]: unknown };
+
+/** Returns the value if it is an object, else undefined; an array is none. */
+export function objectOf(value: unknown): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+}
+
+/** Returns the value if it is a text, else undefined. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Returns the record that a strong reference, or a plain AT-URI, points at. */
+export function refOf(value: unknown): RecordRef | undefined {
+  const uri = textOf(value) ?? textOf(objectOf(value)?.['uri']);
+  return uri === undefined ? undefined : parseRecordUri(uri);
+}
+
+/** Returns createdAt in ms, or null when it is missing or no date. */
+export function createdMsOf(value: JsonObject): number | null {
+  const text = textOf(value['createdAt']);
+  if (text === undefined) return null;
+  const parsed = Date.parse(text);
+  return Number.isNaN(parsed) ? null : parsed;
+}
+
+/** The two posts that a reply names: the root of its thread, as it claims, and the post that it answers. */
+export type ReplyRefs = { readonly root: RecordRef; readonly parent: RecordRef };
+
+/** Returns what a post replies to, or undefined when it is no reply or either reference is unusable. */
+export function replyOf(post: JsonObject): ReplyRefs | undefined {
+  const reply = objectOf(post['reply']);
+  const root = refOf(reply?.['root']);
+  const parent = refOf(reply?.['parent']);
+  return root === undefined || parent === undefined ? undefined : { root, parent };
+}
+
+/** Embeds, with a record-with-media taken apart. */
+function embedsOf(post: JsonObject): JsonObject[] {
+  const embed = objectOf(post['embed']);
+  if (embed === undefined) return [];
+  if (embed['$type'] !== 'app.bsky.embed.recordWithMedia') return [embed];
+  const record = objectOf(embed['record']);
+  const media = objectOf(embed['media']);
+  return [
+    ...(record === undefined ? [] : [{ ...record, $type: 'app.bsky.embed.record' }]),
+    ...(media === undefined ? [] : [media]),
+  ];
+}
+
+const quotableCollection = 'app.bsky.feed.post';
+
+/** Returns the post that a post quotes. */
+export function quoteOf(post: JsonObject): RecordRef | undefined {
+  for (const embed of embedsOf(post)) {
+    if (embed['$type'] !== 'app.bsky.embed.record') continue;
+    const ref = refOf(embed['record']);
+    if (ref?.collection === quotableCollection) return ref;
+  }
+  return undefined;
+}
+
+function hasGalleryImage(embed: JsonObject): boolean {
+  const items = embed['items'];
+  return Array.isArray(items) && items.some((item) => objectOf(item)?.['$type'] === 'app.bsky.embed.gallery#image');
+}
+
+/** True for a post with images, plain or in a gallery, also beside a quote; a video alone does not count. */
+export function hasMedia(post: JsonObject): boolean {
+  return embedsOf(post).some((embed) => {
+    if (embed['$type'] === 'app.bsky.embed.gallery') return hasGalleryImage(embed);
+    const images = embed['images'];
+    return embed['$type'] === 'app.bsky.embed.images' && Array.isArray(images) && images.length > 0;
+  });
+}
+
+/** True for a post with a video, also beside a quote. */
+export function hasVideo(post: JsonObject): boolean {
+  return embedsOf(post).some((embed) => embed['$type'] === 'app.bsky.embed.video');
+}
+
+/** Mentions beyond this send no notification. */
+const mentionsMax = 100;
+
+/** Returns the DIDs that a post's facets mention, each once, in order. */
+export function mentionsOf(post: JsonObject): string[] {
+  const dids = new Set<string>();
+  const facets = Array.isArray(post['facets']) ? post['facets'] : [];
+  for (const facet of facets) {
+    const features = objectOf(facet)?.['features'];
+    if (!Array.isArray(features)) continue;
+    for (const feature of features) {
+      const did = textOf(objectOf(feature)?.['did']);
+      if (did?.startsWith('did:') && objectOf(feature)?.['$type'] === 'app.bsky.richtext.facet#mention') dids.add(did);
+      if (dids.size >= mentionsMax) return [...dids];
+    }
+  }
+  return [...dids];
+}

@@ -1,0 +1,138 @@
+/**
+ * A stored record row read in place: where its parts stand, without an object or a string for each.
+ *
+ * Owns: the layout of what stands before a row's body. Version and flags in one byte; indexedAt; createdAt when there is one, as two bytes that
+ * say how long before indexedAt when that is near; the cid's digest or text, which a row in edge form leaves out; the takedown ref
+ * when there is one; post flags when set.
+ */
+import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import { ByteReader, type ByteWriter } from '../../base/bytes.ts';
+import { invariant } from '../../base/invariant.ts';
+import { entryTimeBiasMs, readEntryTime, storedTime, writeEntryTime } from '../../base/time-bytes.ts';
+
+const digestBytes = 32;
+const timeBytes = 6;
+
+/** The upper two bits of every record row's first byte, checked on read. */
+const rowVersion = 2 << 6;
+const versionBits = 3 << 6;
+/**
+ * Bits of a row's first byte; part of the stored format. `textCid`: the cid, in edge form that of the subject, is a text and no digest. The last
+ * two say something else in edge form: they hold the kind, since every row in edge form has a createdAt and none has post flags.
+ */
+export const recordFlag = { takedown: 1, textCid: 2, nearCreated: 4, edgeForm: 8, created: 16, postFlags: 32 } as const;
+const kindShift = 4;
+const kindMask = 3;
+/** Kinds that have an edge form; the index is part of the stored format. */
+const edgeFormKinds = ['follow', 'like', 'repost', 'block'] as const satisfies readonly EdgeKind[];
+
+/** What stands in two bytes is how much earlier than indexedAt, and this, a record was created. Units: ms. */
+const aheadMsMax = 8_192;
+const nearMsMax = 0xffff;
+
+/** Returns the flags of a row in edge form. */
+export function edgeFormFlags(kind: EdgeKind): number {
+  const index = (edgeFormKinds as readonly EdgeKind[]).indexOf(kind);
+  invariant(index >= 0, 'a row in edge form is of a kind that has one');
+  return recordFlag.edgeForm | (index << kindShift);
+}
+
+/** Writes the first byte and the times of a row. `flags` are all but `nearCreated`. */
+export function writeRecordHead(writer: ByteWriter, flags: number, indexedMs: number, createdMs: number | null): void {
+  const beforeMs = createdMs === null ? -1 : storedTime(indexedMs) - storedTime(createdMs) + aheadMsMax;
+  const isNear = beforeMs >= 0 && beforeMs <= nearMsMax;
+  writer.u8(rowVersion | flags | (isNear ? recordFlag.nearCreated : 0));
+  writeEntryTime(writer, indexedMs);
+  if (isNear) writer.u16(beforeMs);
+  else if (createdMs !== null) writeEntryTime(writer, createdMs);
+}
+
+/** Points at one row; `read` points it at the next. The bytes are the caller's and are not copied. */
+export class RecordView {
+  value: Buffer = Buffer.alloc(0);
+  flags = 0;
+  indexedMs = 0;
+  /** Meaningful only with `hasCreated`. */
+  createdMs = 0;
+  hasCreated = false;
+  /** Where the digest stands, or -1 when the cid is a text, or, in edge form, not stored. */
+  digestAt = -1;
+  cidText = '';
+  takedownRef = '';
+  isTakenDown = false;
+  postFlags = 0;
+  isEdgeForm = false;
+  bodyAt = 0;
+
+  /**
+   * Reads what stands before the body.
+   *
+   * Errors: InvariantError for an unknown format version.
+   */
+  read(value: Buffer): this {
+    const flags = value[0]!;
+    invariant((flags & versionBits) === rowVersion, 'a record row has a known format version');
+    this.value = value;
+    this.flags = flags;
+    this.indexedMs = timeAt(value, 1);
+    this.isEdgeForm = (flags & recordFlag.edgeForm) !== 0;
+    this.isTakenDown = (flags & recordFlag.takedown) !== 0;
+    this.hasCreated = (flags & (recordFlag.created | recordFlag.edgeForm)) !== 0;
+    let at = 1 + timeBytes;
+    if ((flags & recordFlag.nearCreated) !== 0) {
+      this.createdMs = this.indexedMs + aheadMsMax - ((value[at]! << 8) | value[at + 1]!);
+      at += 2;
+    } else if (this.hasCreated) {
+      this.createdMs = timeAt(value, at);
+      at += timeBytes;
+    }
+    this.digestAt = -1;
+    if ((flags & (recordFlag.textCid | recordFlag.takedown)) !== 0) return this.#readTexts(at);
+    if (!this.isEdgeForm) {
+      this.digestAt = at;
+      at += digestBytes;
+    }
+    return this.#readTail(at);
+  }
+
+  #readTexts(at: number): this {
+    const reader = new ByteReader(this.value, at);
+    if (!this.isEdgeForm) {
+      if ((this.flags & recordFlag.textCid) !== 0) this.cidText = reader.text();
+      else {
+        this.digestAt = at;
+        reader.skip(digestBytes);
+      }
+    }
+    if (this.isTakenDown) this.takedownRef = reader.text();
+    return this.#readTail(reader.position);
+  }
+
+  #readTail(at: number): this {
+    const hasPostFlags = !this.isEdgeForm && (this.flags & recordFlag.postFlags) !== 0;
+    this.postFlags = hasPostFlags ? this.value[at]! : 0;
+    this.bodyAt = hasPostFlags ? at + 1 : at;
+    return this;
+  }
+
+  /** The kind of a row in edge form. */
+  get kind(): EdgeKind {
+    return edgeFormKinds[(this.flags >>> kindShift) & kindMask]!;
+  }
+
+  /** The earlier of createdAt and indexedAt. Units: ms. */
+  get sortMs(): number {
+    return this.hasCreated ? Math.min(this.createdMs, this.indexedMs) : this.indexedMs;
+  }
+}
+
+function timeAt(value: Buffer, at: number): number {
+  const high = (value[at]! << 8) | value[at + 1]!;
+  const low = ((value[at + 2]! << 24) | (value[at + 3]! << 16) | (value[at + 4]! << 8) | value[at + 5]!) >>> 0;
+  return high * 4294967296 + low - entryTimeBiasMs;
+}
+
+/** Returns indexedAt of a record's row. Units: ms. */
+export function indexedMsOf(value: Buffer): number {
+  return readEntryTime(new ByteReader(value, 1));
+}

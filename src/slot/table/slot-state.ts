@@ -1,0 +1,164 @@
+/**
+ * The materialised state of one slot as rows of one table, clustered by owner.
+ *
+ * Owns: the table codes, the owner dictionary, and the shared key writer. A key is four bytes that hold the owner's number (27 bits)
+ * and the logical table (5 bits), then that table's own layout, which its own file describes. Owner 0 holds what belongs to the whole slot.
+ */
+import { writeDid } from '../../atproto/compact-key.ts';
+import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { Environment, Table } from '../../storage/environment.ts';
+import { RecordChanges } from './record-changes.ts';
+
+/** Codes of the logical tables in keys, below 32; append only. */
+export const tableCode = {
+  meta: 0x00,
+  ownerByDid: 0x01,
+  handle: 0x02,
+  source: 0x03,
+  delivered: 0x04,
+  resyncNeeded: 0x05,
+  actor: 0x06,
+  repo: 0x07,
+  identity: 0x08,
+  notificationSeen: 0x09,
+  actorCounts: 0x0a,
+  record: 0x0b,
+  resyncSeen: 0x0c,
+  edgeByTime: 0x0d,
+  edgeBySubject: 0x0e,
+  edgeDuplicate: 0x0f,
+  incomingActor: 0x10,
+  recordCounts: 0x11,
+  incomingRecord: 0x12,
+  feed: 0x13,
+  notice: 0x14,
+  threadReply: 0x15,
+  threadChild: 0x16,
+  blobTakedown: 0x17,
+} as const;
+
+/** Names of the sub-databases of a slot's environment. */
+export const slotTables = { state: 'state', log: 'log', outbox: 'outbox' } as const;
+
+/** Those names as a list, for whoever opens the environment. */
+export const slotTableNames: readonly string[] = Object.values(slotTables);
+
+const keyWriter = new ByteWriter(2048);
+const slotWide = 0;
+const tableCodesMax = 32;
+
+/** Owner numbers are below this, which is never given out; a slot of so many owners would be far larger than slots may get. */
+export const ownersMax = 2 ** 27 - 1;
+/** What stands before a table's own layout. */
+export const keyHeadBytes = 4;
+
+/** Returns what a key begins with, as a big-endian number of `keyHeadBytes`. */
+export function keyHead(owner: number, table: number): number {
+  return owner * tableCodesMax + table;
+}
+
+/** Returns the table of a key. */
+export function tableOfKey(key: Buffer): number {
+  return key[keyHeadBytes - 1]! % tableCodesMax;
+}
+
+/** Begins a key; finish it before beginning the next. */
+export function beginKey(owner: number, table: number): ByteWriter {
+  return keyWriter.u32(keyHead(owner, table));
+}
+
+/** Begins the key of a row that belongs to the whole slot. */
+export function beginSlotKey(table: number): ByteWriter {
+  return beginKey(slotWide, table);
+}
+
+/** What commits changed of what serving threads may remember. Shape: can be posted from thread to thread. */
+export type SlotChanges = {
+  /** Owners whose author feed, info, follows or blocks were written. */
+  readonly owners: readonly number[];
+  /** Hashes of the keys of rows of records and of their counts that were put or removed; null for more than are named. */
+  readonly records: Int32Array | null;
+};
+
+/** Owners remembered per slot handle; past it the memory is emptied and filled anew. */
+const ownersCachedMax = 50_000;
+
+/** Reads and writes rows of one slot. Reading handles and the applying one are separate objects in separate threads. */
+export class SlotState {
+  readonly index: number;
+  readonly rows: Table;
+  readonly #ownerByDid = new Map<string, number>();
+  #nextOwner = 0;
+  /** Owners whose author feed, info, follows or blocks were written since this was last taken; what readers remember of them is stale. */
+  readonly touchedOwners = new Set<number>();
+  /** Record rows written since this was last taken, likewise. */
+  readonly changedRecords = new RecordChanges();
+
+  constructor(index: number, environment: Environment) {
+    this.index = index;
+    this.rows = environment.table(slotTables.state);
+  }
+
+  /** Returns the owner number of a DID, or undefined when this slot has never heard of it. */
+  ownerOf(did: string): number | undefined {
+    const cached = this.#ownerByDid.get(did);
+    if (cached !== undefined) return cached;
+    const row = this.rows.getVolatile(ownerKey(did));
+    if (row === undefined) return undefined;
+    const owner = row.readUInt32BE(0);
+    this.#remember(did, owner);
+    return owner;
+  }
+
+  /**
+   * Returns the owner number of a DID, giving out the next one in log order when there is none yet.
+   *
+   * Errors: DataPlaneError `StorageFull` when all have been given out.
+   */
+  ensureOwner(did: string): number {
+    const known = this.ownerOf(did);
+    if (known !== undefined) return known;
+    if (this.#nextOwner >= ownersMax)
+      throw new DataPlaneError('StorageFull', `slot ${this.index} has given out all its owner numbers (${ownersMax})`);
+    const owner = this.#nextOwner++;
+    const value = Buffer.allocUnsafe(4);
+    value.writeUInt32BE(owner);
+    this.rows.put(ownerKey(did), value);
+    this.#remember(did, owner);
+    return owner;
+  }
+
+  #remember(did: string, owner: number): void {
+    if (this.#ownerByDid.size >= ownersCachedMax) this.#ownerByDid.clear();
+    this.#ownerByDid.set(did, owner);
+  }
+
+  /** Returns what was changed since the call before. */
+  takeChanges(): SlotChanges {
+    const owners = [...this.touchedOwners];
+    this.touchedOwners.clear();
+    return { owners, records: this.changedRecords.take() };
+  }
+
+  get nextOwner(): number {
+    return this.#nextOwner;
+  }
+
+  /** Sets what the next new owner gets and forgets what an aborted transaction may have given out. */
+  resetOwners(nextOwner: number): void {
+    this.#ownerByDid.clear();
+    this.#nextOwner = nextOwner;
+  }
+}
+
+function ownerKey(did: string): Buffer {
+  const writer = beginSlotKey(tableCode.ownerByDid);
+  writeDid(writer, did);
+  return writer.finish();
+}
+
+/** Reads a key of the state table from behind its owner and table bytes. */
+export function readKey(key: Buffer): ByteReader {
+  return new ByteReader(key, keyHeadBytes);
+}
