@@ -1,7 +1,7 @@
 /** What a node tells of its slots: status for operators and settling, sums for dashboards. */
 import type { Registry } from '../metrics/registry.ts';
+import type { RecordCache } from '../read/cache/record-cache.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import type { RecordCache } from '../slot/read/record-cache.ts';
 import type { SlotStatus } from '../wire/slot-status.ts';
 import type { ApplyLink } from './apply-link.ts';
 

@@ -9,10 +9,10 @@ import { tidOf } from '../../src/demo/tid.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
 import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../src/log/chunk.ts';
-import { createRecordBatchHandler } from '../../src/node/record-batch-handler.ts';
+import { StoredRecords } from '../../src/read/answer/stored-records.ts';
+import { RecordCache } from '../../src/read/cache/record-cache.ts';
+import { createRecordBatchHandler } from '../../src/read/handler/record-batch-handler.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
-import { RecordCache } from '../../src/slot/read/record-cache.ts';
-import { StoredRecords } from '../../src/slot/read/stored-records.ts';
 import { Slot } from '../../src/slot/slot.ts';
 import {
   decodeRecordBatchAnswer,

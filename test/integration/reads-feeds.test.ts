@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createReadHandlers } from '../../src/node/read-handlers.ts';
 import { decodeMessage } from '../../src/proto/codec.ts';
 import { feedType } from '../../src/proto/generated/bsky-service.ts';
+import { createReadHandlers } from '../../src/read/handler/read-handlers.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { BoundedReader } from '../../src/wire/bounded-reader.ts';
 import {

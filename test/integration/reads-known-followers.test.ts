@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EdgeCache } from '../../src/slot/read/edge-cache.ts';
-import { SlotLookup } from '../../src/slot/read/slot-lookup.ts';
+import { EdgeCache } from '../../src/read/cache/edge-cache.ts';
+import { SlotLookup } from '../../src/read/lookup/slot-lookup.ts';
 import {
   decodeFollowersAmongAnswer,
   encodeFollowersAmong,

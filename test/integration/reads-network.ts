@@ -2,10 +2,10 @@
 import { cidOfBlock } from '../../src/atproto/cid.ts';
 import { TidClock } from '../../src/demo/tid.ts';
 import type { PrivateWrite } from '../../src/entry/entry.ts';
-import { createReadHandlers, type Reads } from '../../src/node/read-handlers.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import type { MessageByName, MessageName } from '../../src/proto/generated/bsky-service.ts';
 import type { MessageInput } from '../../src/proto/schema.ts';
+import { createReadHandlers, type Reads } from '../../src/read/handler/read-handlers.ts';
 import type { CallContext } from '../../src/wire/node-caller.ts';
 import { SlotCluster, type SlotClusterOptions } from '../support/slot-cluster.ts';
 

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { seededRandom } from '../../src/base/seeded-random.ts';
-import { createReadHandlers, type Reads } from '../../src/node/read-handlers.ts';
+import { TimelineFollows } from '../../src/read/cache/timeline-follows.ts';
+import { createReadHandlers, type Reads } from '../../src/read/handler/read-handlers.ts';
+import { SlotLookup } from '../../src/read/lookup/slot-lookup.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
-import { SlotLookup } from '../../src/slot/read/slot-lookup.ts';
-import { TimelineFollows } from '../../src/slot/read/timeline-follows.ts';
 import { encodeFollowersAmong, encodeProbeEdges, probeKind } from '../../src/wire/edge-messages.ts';
 import { encodeTimeline, type FeedPlace, feedItemAt, openTimelineAnswer } from '../../src/wire/feed-messages.ts';
 import { encodeFollowsOf, slotCalls } from '../../src/wire/read-messages.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { AnswerWriter } from '../../../src/proto/message-writer.ts';
-import { RecordCache } from '../../../src/slot/read/record-cache.ts';
-import { StoredRecords } from '../../../src/slot/read/stored-records.ts';
+import { StoredRecords } from '../../../src/read/answer/stored-records.ts';
+import { RecordCache } from '../../../src/read/cache/record-cache.ts';
 import type { Slot } from '../../../src/slot/slot.ts';
 import { jsonOfRow } from '../../../src/slot/table/applied-record.ts';
 import { changedRecordsNamedMax, hashOfRecordKey, RecordChanges } from '../../../src/slot/table/record-changes.ts';

@@ -7,8 +7,8 @@ import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
 import { storedTime } from '../../../src/base/time-bytes.ts';
 import { AnswerWriter } from '../../../src/proto/message-writer.ts';
+import { appendRecordJson } from '../../../src/read/lookup/record-answer.ts';
 import { cidOfDigest } from '../../../src/slot/packing/cid-bytes.ts';
-import { appendRecordJson } from '../../../src/slot/read/record-answer.ts';
 import { actorCountNames, addToActorCount, getActorCounts } from '../../../src/slot/table/actor-counts.ts';
 import {
   type ActorRow,

@@ -1,0 +1,65 @@
+/** Small facts about one owner: rev, takedowns, identity, handle, when notifications were seen. */
+import { parseRecordUri } from '../../atproto/compact-key.ts';
+import { encodeMessage } from '../../proto/codec.ts';
+import { getActor, getBlobTakedown, getIdentity, getNotificationSeen, getRepo } from '../../slot/table/actor-row.ts';
+import { getRecordRow } from '../../slot/table/record-row.ts';
+import type { SlotState } from '../../slot/table/slot-state.ts';
+import { ownerOfDid } from '../lookup/slot-lookup.ts';
+
+/** Returns the rev of the last commit that is applied here, or ''. */
+export function latestRev(state: SlotState, did: string): string {
+  const owner = ownerOfDid(state, did);
+  return owner === undefined ? '' : (getRepo(state, owner)?.rev ?? '');
+}
+
+/** Whether something is taken down, and by which takedown. `takedownRef` is '' when there is none. */
+export type Takedown = { readonly takenDown: boolean; readonly takedownRef: string };
+
+function takedownOf(ref: string | null | undefined): Takedown {
+  return { takenDown: ref !== null && ref !== undefined && ref !== '', takedownRef: ref ?? '' };
+}
+
+/** Returns the takedown of an actor; one that is unknown here is not taken down. */
+export function actorTakedown(state: SlotState, did: string): Takedown {
+  const owner = ownerOfDid(state, did);
+  return takedownOf(owner === undefined ? null : getActor(state, owner)?.takedownRef);
+}
+
+/** Returns the takedown of a record; one that is unknown here, or no AT-URI of a record, is not taken down. */
+export function recordTakedown(state: SlotState, uri: string): Takedown {
+  const ref = parseRecordUri(uri);
+  const owner = ref === undefined ? undefined : ownerOfDid(state, ref.did);
+  return takedownOf(
+    ref === undefined || owner === undefined ? null : getRecordRow(state, owner, ref.collection, ref.rkey)?.takedownRef,
+  );
+}
+
+/** CIDs longer than this are in no key. Units: characters. */
+const cidLengthMax = 512;
+
+/** A blob is taken down by the row's presence. */
+export function blobTakedown(state: SlotState, did: string, cid: string): Takedown {
+  const owner = cid.length > cidLengthMax ? undefined : ownerOfDid(state, did);
+  const ref = owner === undefined ? undefined : getBlobTakedown(state, owner, cid);
+  return { takenDown: ref !== undefined, takedownRef: ref ?? '' };
+}
+
+/** Returns when the owner last saw its notifications, or undefined. Units: ms. */
+export function notificationSeenMs(state: SlotState, did: string): number | undefined {
+  const owner = ownerOfDid(state, did);
+  return owner === undefined ? undefined : (getNotificationSeen(state, owner) ?? undefined);
+}
+
+/** Returns a GetIdentityByDidResponse, or no bytes when no document of this DID is stored. */
+export function identityAnswer(state: SlotState, did: string): Buffer {
+  const owner = ownerOfDid(state, did);
+  const identity = owner === undefined ? undefined : getIdentity(state, owner);
+  if (owner === undefined || identity === undefined) return Buffer.alloc(0);
+  return encodeMessage('GetIdentityByDidResponse', {
+    did,
+    handle: getActor(state, owner)?.handle ?? '',
+    keys: Buffer.from(identity.keysJson),
+    services: Buffer.from(identity.servicesJson),
+    updated: identity.resolvedMs,
+  });
+}

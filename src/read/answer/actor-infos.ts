@@ -1,0 +1,178 @@
+/** Answers of GetActors: the actor's row with the records that its views are made of. */
+import { selfRkeyByte } from '../../atproto/compact-key.ts';
+import { FieldScanner } from '../../proto/fields.ts';
+import { wireType } from '../../proto/message-decoder.ts';
+import { AnswerWriter } from '../../proto/message-writer.ts';
+import { unpackedText } from '../../slot/packing/packed-json.ts';
+import { getActor } from '../../slot/table/actor-row.ts';
+import { type JsonObject, objectOf, textOf } from '../../slot/table/record-values.ts';
+import { RecordView } from '../../slot/table/record-view.ts';
+import { beginKey, keyHead, keyHeadBytes, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
+import type { ActorCache } from '../cache/actor-cache.ts';
+import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
+import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
+
+const requestField = { dids: 1, ageAssuranceDids: 3 } as const;
+const field = {
+  exists: 1,
+  handle: 2,
+  profile: 3,
+  takenDown: 4,
+  takedownRef: 5,
+  labeler: 7,
+  allowIncomingChatsFrom: 8,
+  upstreamStatus: 9,
+  createdAt: 10,
+  statusRecord: 17,
+  allowActivitySubscriptionsFrom: 18,
+  ageAssuranceStatus: 19,
+  germRecord: 21,
+  allowGroupChatInvitesFrom: 22,
+} as const;
+const ageAssuranceField = { status: 1, access: 4 } as const;
+
+const profile = knownCollection('app.bsky.actor.profile');
+const status = knownCollection('app.bsky.actor.status');
+const labeler = knownCollection('app.bsky.labeler.service');
+const notificationDeclaration = knownCollection('app.bsky.notification.declaration');
+const chatDeclaration = knownCollection('chat.bsky.actor.declaration');
+const germDeclaration = knownCollection('com.germnetwork.declaration');
+
+/** Who may subscribe to an actor's activity when its declaration says nothing. */
+const subscriptionsDefault = 'followers';
+const subscriptionValues: ReadonlySet<string> = new Set(['followers', 'mutuals', 'none']);
+
+const selfKey = Buffer.alloc(keyHeadBytes + 2, selfRkeyByte);
+const view = new RecordView();
+
+/** Points the shared key at the record `self` of a collection. */
+function selfKeyOf(owner: number, collection: KnownCollection): Buffer {
+  selfKey.writeUInt32BE(keyHead(owner, tableCode.record), 0);
+  selfKey[keyHeadBytes] = collection.code;
+  return selfKey;
+}
+
+function selfRow(state: SlotState, owner: number, collection: KnownCollection): Buffer | undefined {
+  return state.rows.getVolatile(selfKeyOf(owner, collection));
+}
+
+function declarationOf(state: SlotState, owner: number, collection: KnownCollection): JsonObject | undefined {
+  const row = selfRow(state, owner, collection);
+  if (row === undefined) return undefined;
+  const { bodyAt } = view.read(row);
+  return objectOf(JSON.parse(unpackedText(row, bodyAt, row.length)));
+}
+
+/** Writes field `number` as the owner's record `self` of a collection. */
+function writeSelfRecord(
+  into: AnswerWriter,
+  number: number,
+  state: SlotState,
+  owner: number,
+  collection: KnownCollection,
+): void {
+  const row = selfRow(state, owner, collection);
+  if (row === undefined) writeAbsentRecord(into, number);
+  else writeRecord(into, number, row);
+}
+
+function writeDeclarations(into: AnswerWriter, state: SlotState, owner: number): void {
+  const chat = declarationOf(state, owner, chatDeclaration);
+  into.optionalTextField(field.allowIncomingChatsFrom, textOf(chat?.['allowIncoming']) ?? '');
+  into.optionalTextField(field.allowGroupChatInvitesFrom, textOf(chat?.['allowGroupInvites']) ?? '');
+  const declared = textOf(declarationOf(state, owner, notificationDeclaration)?.['allowSubscriptions']);
+  const isKnown = declared !== undefined && subscriptionValues.has(declared);
+  into.textField(field.allowActivitySubscriptionsFrom, isKnown ? declared : subscriptionsDefault);
+}
+
+function writeActorRow(into: AnswerWriter, state: SlotState, owner: number): void {
+  const actor = getActor(state, owner);
+  if (actor === undefined) return;
+  into.trueField(field.exists);
+  into.optionalTextField(field.handle, actor.handle ?? '');
+  if (actor.takedownRef !== null && actor.takedownRef !== '') {
+    into.trueField(field.takenDown);
+    into.textField(field.takedownRef, actor.takedownRef);
+  }
+  into.optionalTextField(field.upstreamStatus, actor.upstreamStatus);
+}
+
+/** Age assurance is stored by nobody yet, so it is unknown for whomever it is asked of. */
+function writeAgeAssurance(into: AnswerWriter): void {
+  const start = into.begin(field.ageAssuranceStatus, 1);
+  into.textField(ageAssuranceField.status, 'unknown');
+  into.textField(ageAssuranceField.access, 'unknown');
+  into.end(start, 1);
+}
+
+function writeKnownActor(into: AnswerWriter, state: SlotState, owner: number): void {
+  writeActorRow(into, state, owner);
+  const profileRow = selfRow(state, owner, profile);
+  if (profileRow === undefined) {
+    writeAbsentRecord(into, field.profile);
+  } else {
+    const { hasCreated, createdMs } = view.read(profileRow);
+    if (hasCreated) into.timeField(field.createdAt, createdMs);
+    writeRecord(into, field.profile, profileRow);
+  }
+  if (state.rows.has(selfKeyOf(owner, labeler))) into.trueField(field.labeler);
+  writeSelfRecord(into, field.statusRecord, state, owner, status);
+  writeSelfRecord(into, field.germRecord, state, owner, germDeclaration);
+  writeDeclarations(into, state, owner);
+}
+
+function writeUnknownActor(into: AnswerWriter): void {
+  for (const number of [field.profile, field.statusRecord, field.germRecord]) writeAbsentRecord(into, number);
+  into.textField(field.allowActivitySubscriptionsFrom, subscriptionsDefault);
+}
+
+/** Returns the DIDs for which a request asks age assurance, as text. */
+function ageAssuranceDids(request: Buffer): ReadonlySet<string> | null {
+  const scanner = new FieldScanner(request, 'dids');
+  let dids: Set<string> | null = null;
+  while (scanner.next()) {
+    if (scanner.number !== requestField.ageAssuranceDids || scanner.wire !== wireType.sized) continue;
+    dids ??= new Set();
+    dids.add(request.utf8Slice(scanner.start, scanner.end));
+  }
+  return dids;
+}
+
+const infoWriter = new AnswerWriter();
+
+/** Returns the ActorInfo of a known owner, without what a request asks for besides. */
+export function actorInfo(state: SlotState, owner: number): Buffer {
+  writeKnownActor(infoWriter.clear(), state, owner);
+  return infoWriter.copy();
+}
+
+/** Returns the ActorInfo of an owner that its slot has never heard of. */
+function unknownInfo(): Buffer {
+  writeUnknownActor(infoWriter.clear());
+  return infoWriter.copy();
+}
+
+const unknown = unknownInfo();
+
+/** Writes one ActorInfo for each DID of a request, in order. */
+export function writeActorInfos(into: AnswerWriter, cache: ActorCache, request: Buffer): void {
+  const withAgeAssurance = ageAssuranceDids(request);
+  const scanner = new FieldScanner(request, 'dids');
+  while (scanner.next()) {
+    if (scanner.number !== requestField.dids || scanner.wire !== wireType.sized) continue;
+    const info = cache.get(request, scanner.start, scanner.end) ?? unknown;
+    const start = into.begin(1, 2);
+    into.raw(info);
+    if (withAgeAssurance?.has(request.utf8Slice(scanner.start, scanner.end))) writeAgeAssurance(into);
+    into.end(start, 2);
+  }
+}
+
+/** Returns the keys of the rows that an actor's answer is made of. */
+export function actorInfoKeys(owner: number): Buffer[] {
+  const records = [profile, status, labeler, notificationDeclaration, chatDeclaration, germDeclaration];
+  return [
+    beginKey(owner, tableCode.actor).finish(),
+    ...records.map((collection) => Buffer.from(selfKeyOf(owner, collection))),
+  ];
+}

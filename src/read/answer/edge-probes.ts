@@ -1,0 +1,183 @@
+/** Single edges: does an owner's record point at this subject, who of many does, and whom does an owner follow. */
+import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
+import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { copyBytes } from '../../proto/fields.ts';
+import type { AnswerWriter } from '../../proto/message-writer.ts';
+import { appendDid, appendRkey } from '../../slot/packing/key-text.ts';
+import { edgeBySubjectPrefix, findEdge } from '../../slot/table/edge-by-subject.ts';
+import { collectionOfEdge } from '../../slot/table/edge-collection.ts';
+import type { EdgeSubject } from '../../slot/table/edge-subject.ts';
+import type { SlotState } from '../../slot/table/slot-state.ts';
+import { prefixEnd } from '../../storage/environment.ts';
+import type { BoundedReader } from '../../wire/bounded-reader.ts';
+import { followerTag, probeKind, readProbe } from '../../wire/edge-messages.ts';
+import { slotCalls } from '../../wire/read-messages.ts';
+import type { ActorEdgeKind, EdgeCache, KnownActor } from '../cache/edge-cache.ts';
+import { DidList } from '../lookup/did-list.ts';
+import { refuseToken } from '../lookup/page.ts';
+import { ownerOfDid } from '../lookup/slot-lookup.ts';
+
+/** Returns the rkey of the record by which `did` points at an actor, or '' when there is none. */
+export function rkeyOfActorEdge(state: SlotState, did: string, kind: EdgeKind, subjectDid: string): string {
+  const owner = ownerOfDid(state, did);
+  if (owner === undefined || subjectDid.length > didLengthMax) return '';
+  return findEdge(state, owner, kind, { did: subjectDid, ref: null }) ?? '';
+}
+
+/** The DIDs of the message that is being answered. */
+const dids = new DidList();
+const probedKinds: readonly (readonly [number, ActorEdgeKind])[] = [
+  [probeKind.follow, 'follow'],
+  [probeKind.block, 'block'],
+];
+
+/** Writes the rkey of one edge as a sized text, an empty one when there is no edge. */
+function writeRkeyOf(
+  into: AnswerWriter,
+  cache: EdgeCache,
+  actor: KnownActor | undefined,
+  kind: ActorEdgeKind,
+  subject: number,
+): void {
+  const start = into.beginSized();
+  if (actor !== undefined && cache.subjectsOf(actor, kind)?.has(dids, subject) !== false) {
+    const row = cache.rowOf(actor, kind, dids, subject);
+    if (row !== undefined) appendRkey(into, row, 0);
+  }
+  into.end(start, 1);
+}
+
+/** Answers the probes that a reader has come to: rkeys as `openProbesAnswer` describes them. */
+export function writeProbed(into: AnswerWriter, cache: EdgeCache, reader: BoundedReader): void {
+  const { count, source, starts, ends } = dids.read(reader);
+  // Each owner is looked up once, at its first probe.
+  const actors = new Array<KnownActor | null | undefined>(count).fill(null);
+  for (let left = reader.count(); left > 0; left--) {
+    const { owner, kinds, subject } = readProbe(reader, count);
+    if (actors[owner] === null) actors[owner] = cache.ask(source, starts[owner]!, ends[owner]!);
+    for (const [bit, kind] of probedKinds) {
+      if ((kinds & bit) !== 0) writeRkeyOf(into, cache, actors[owner]!, kind, subject);
+    }
+  }
+  reader.end();
+}
+
+/** Subjects times candidates of one question beyond this are refused. */
+const pairsMax = 2_000_000;
+/** Where each candidate that was found stands, its length included; filled and read within one synchronous call. */
+let candidateRanges = new Int32Array(4096);
+
+/** Finds for each subject in `dids` the candidates that follow it, as indexes of `candidateRanges`. */
+function findFollowers(cache: EdgeCache, reader: BoundedReader, candidateCount: number): number[][] {
+  const { buffer } = reader;
+  const subjectCount = dids.count;
+  const found = Array.from({ length: subjectCount }, (): number[] => []);
+  if (candidateRanges.length < 2 * candidateCount) candidateRanges = new Int32Array(4 * candidateCount);
+  for (let candidate = 0; candidate < candidateCount; candidate++) {
+    candidateRanges[2 * candidate] = reader.position;
+    const start = reader.sizedRange();
+    candidateRanges[2 * candidate + 1] = reader.position;
+    const actor = cache.ask(buffer, start, reader.position);
+    if (actor === undefined) continue;
+    const follows = cache.subjectsOf(actor, 'follow');
+    for (let subject = 0; subject < subjectCount; subject++) {
+      const isFollowed =
+        follows === null ? cache.rowOf(actor, 'follow', dids, subject) !== undefined : follows.has(dids, subject);
+      if (isFollowed) found[subject]!.push(candidate);
+    }
+  }
+  return found;
+}
+
+/**
+ * Answers the question who among candidates follows each subject: runs of DIDs as `openFollowersAmongAnswer` describes them.
+ *
+ * Errors: DataPlaneError `ResourceExhausted` for too many pairs.
+ */
+export function writeFollowersAmong(into: AnswerWriter, cache: EdgeCache, reader: BoundedReader): void {
+  dids.read(reader);
+  const candidateCount = reader.count();
+  if (dids.count * candidateCount > pairsMax) {
+    throw new DataPlaneError('ResourceExhausted', `${slotCalls.followersAmong}: more than ${pairsMax} pairs`);
+  }
+  const found = findFollowers(cache, reader, candidateCount);
+  reader.end();
+  for (const candidates of found) {
+    const start = into.beginSized();
+    for (const candidate of candidates) {
+      const [from, end] = [candidateRanges[2 * candidate]!, candidateRanges[2 * candidate + 1]!];
+      into.reserve(1 + end - from);
+      into.buffer[into.length] = followerTag;
+      into.length = copyBytes(into.buffer, into.length + 1, reader.buffer, from, end);
+    }
+    into.end(start, 1);
+  }
+}
+
+/** Writes, for each subject, the URI of the record of `did` that points at it, or ''. */
+export function writeEdgesToSubjects(
+  into: AnswerWriter,
+  state: SlotState,
+  did: string,
+  kind: EdgeKind,
+  subjects: readonly (EdgeSubject | undefined)[],
+): void {
+  const owner = ownerOfDid(state, did);
+  for (const subject of subjects) {
+    const rkey = owner === undefined || subject === undefined ? undefined : findEdge(state, owner, kind, subject);
+    into.textField(1, rkey === undefined ? '' : recordUri({ did, collection: collectionOfEdge[kind], rkey }));
+  }
+}
+
+/** Returns an actor as the subject of an edge, or undefined when none can point at it. */
+export function actorSubject(did: string): EdgeSubject | undefined {
+  return did.length > didLengthMax ? undefined : { did, ref: null };
+}
+
+/** Returns a record as the subject of an edge, or undefined for what is no record's URI. */
+export function recordSubject(uri: string): EdgeSubject | undefined {
+  const ref = parseRecordUri(uri);
+  return ref === undefined ? undefined : { did: ref.did, ref };
+}
+
+/** Follows in one page beyond this are left to the next. */
+const followsPageMax = 50_000;
+
+/** One page of followed DIDs: `count` sized texts in `texts`. `next` is '' on the last page. */
+export type FollowsPage = { readonly count: number; readonly next: string };
+
+/**
+ * Writes the DIDs that `did` follows into `texts` as sized texts, in the order of their keys, which is no order that means anything.
+ *
+ * Errors: DataPlaneError `InvalidArgument` for an `after` that is not the `next` of a page before.
+ */
+export function writeFollowedDids(
+  texts: AnswerWriter,
+  state: SlotState,
+  did: string,
+  after: string,
+  limit: number,
+): FollowsPage {
+  const owner = ownerOfDid(state, did);
+  if (owner === undefined) return { count: 0, next: '' };
+  const prefix = edgeBySubjectPrefix(owner, 'follow');
+  const start = after === '' ? prefix : Buffer.concat([prefix, restOfToken(after), Buffer.from([0])]);
+  const max = Math.min(limit, followsPageMax);
+  let last: Buffer | null = null;
+  let count = 0;
+  for (const key of state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: max + 1 })) {
+    if (count === max) return { count, next: last === null ? '' : last.toString('base64url', prefix.length) };
+    const begun = texts.beginSized();
+    appendDid(texts, key, prefix.length);
+    texts.end(begun, 1);
+    last = key;
+    count++;
+  }
+  return { count, next: '' };
+}
+
+function restOfToken(after: string): Buffer {
+  if (!/^[A-Za-z0-9_-]{1,1024}$/.test(after)) refuseToken('slot.followsOf.after');
+  return Buffer.from(after, 'base64url');
+}

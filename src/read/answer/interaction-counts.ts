@@ -1,0 +1,143 @@
+/** Answers of GetInteractionCounts and GetCountsForUsers: packed numbers, one column a count. */
+import { FieldScanner } from '../../proto/fields.ts';
+import { wireType } from '../../proto/message-decoder.ts';
+import type { AnswerWriter } from '../../proto/message-writer.ts';
+import { type ActorCountName, actorCountNames } from '../../slot/table/actor-counts.ts';
+import { recordCountNames } from '../../slot/table/record-counts.ts';
+import { beginKey, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
+import type { RecordCache } from '../cache/record-cache.ts';
+import { type KnownCollection, knownCollection, type RowFinder } from '../lookup/row-finder.ts';
+
+/** Response fields of GetInteractionCounts, in the order in which a row holds its counts. */
+const fieldByRecordCount: Readonly<Record<(typeof recordCountNames)[number], number>> = {
+  likes: 1,
+  replies: 3,
+  reposts: 2,
+  quotes: 4,
+  bookmarks: 5,
+};
+const recordColumns = recordCountNames
+  .map((name, position) => ({ number: fieldByRecordCount[name], position }))
+  .sort((a, b) => a.number - b.number);
+const recordColumnCount = recordCountNames.length;
+const post: KnownCollection = knownCollection('app.bsky.feed.post');
+
+/** Response fields of GetCountsForUsers; drafts are not stored yet and always 0. */
+const actorColumns: readonly (readonly [number, ActorCountName | null])[] = [
+  [1, 'posts'],
+  [3, 'follows'],
+  [4, 'followers'],
+  [5, 'lists'],
+  [6, 'feeds'],
+  [7, 'starterPacks'],
+  [8, null],
+];
+
+let counts = new Uint32Array(1024);
+
+function reserveCounts(needed: number): void {
+  if (needed <= counts.length) return;
+  const grown = new Uint32Array(Math.max(needed, counts.length * 2));
+  grown.set(counts);
+  counts = grown;
+}
+
+/** Writes column `position` of `count` rows of `width` numbers as a packed field. */
+function writeColumn(into: AnswerWriter, number: number, count: number, width: number, position: number): void {
+  const start = into.begin(number, 1);
+  into.reserve(count * 5);
+  const { buffer } = into;
+  let at = into.length;
+  for (let item = 0; item < count; item++) {
+    let rest = counts[item * width + position]!;
+    while (rest > 0x7f) {
+      buffer[at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    buffer[at++] = rest;
+  }
+  into.length = at;
+  into.end(start, 1);
+}
+
+const noRow = Buffer.alloc(0);
+
+/** Takes the counts of the record whose row of counts is `key` over, remembered ones where it can; no row is remembered as an empty one. */
+function takeRecordCounts(state: SlotState, cache: RecordCache, key: Buffer, base: number): void {
+  if (cache.find(state, key)) {
+    readCounts(cache.bytes, cache.start, cache.end, base, recordColumnCount);
+    return;
+  }
+  const source = state.rows.getVolatile(key) ?? noRow;
+  const end = source.length;
+  readCounts(source, 0, end, base, recordColumnCount);
+  if (cache.isWanted) cache.keep(state, key, { source, start: 0, end, jsonStart: 0, jsonEnd: 0, postFlags: 0 });
+}
+
+/** Writes the counts of the records of a request. */
+export function writeInteractionCounts(
+  into: AnswerWriter,
+  finder: RowFinder,
+  cache: RecordCache,
+  request: Buffer,
+): void {
+  const scanner = new FieldScanner(request, 'refs');
+  const inner = new FieldScanner(request, 'refs', 0, 0);
+  let count = 0;
+  while (scanner.next()) {
+    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    reserveCounts((count + 1) * recordColumnCount);
+    inner.reset(request, scanner.start, scanner.end);
+    let start = scanner.start;
+    let end = start;
+    while (inner.next()) {
+      if (inner.number !== 1 || inner.wire !== wireType.sized) continue;
+      start = inner.start;
+      end = inner.end;
+    }
+    const key = finder.keyOf(request, start, end, tableCode.recordCounts, post, true);
+    const base = count * recordColumnCount;
+    if (key === undefined) counts.fill(0, base, base + recordColumnCount);
+    else takeRecordCounts(finder.state, cache, key, base);
+    count++;
+  }
+  if (count === 0) return;
+  for (const { number, position } of recordColumns) writeColumn(into, number, count, recordColumnCount, position);
+}
+
+/** Takes the numbers of the row at `source[start..end)` over; those that it lacks are 0. */
+function readCounts(source: Buffer, start: number, end: number, base: number, width: number): void {
+  const known = Math.min(width, (end - start) >>> 2);
+  for (let position = 0; position < known; position++) {
+    const at = start + position * 4;
+    counts[base + position] = (source[at]! << 24) | (source[at + 1]! << 16) | (source[at + 2]! << 8) | source[at + 3]!;
+  }
+  counts.fill(0, base + known, base + width);
+}
+
+/** Writes the counts of the actors of a request. */
+export function writeCountsForUsers(into: AnswerWriter, finder: RowFinder, request: Buffer): void {
+  const scanner = new FieldScanner(request, 'dids');
+  const width = actorCountNames.length;
+  let count = 0;
+  while (scanner.next()) {
+    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    reserveCounts((count + 1) * width);
+    const isKnown = finder.findOwner(request, scanner.start, scanner.end);
+    const key = isKnown ? beginKey(finder.owner, tableCode.actorCounts).finish() : undefined;
+    const row = (key === undefined ? undefined : finder.state.rows.getVolatile(key)) ?? noRow;
+    readCounts(row, 0, row.length, count * width, width);
+    count++;
+  }
+  if (count === 0) return;
+  for (const [number, name] of actorColumns) {
+    if (name === null) writeZeroes(into, number, count);
+    else writeColumn(into, number, count, width, actorCountNames.indexOf(name));
+  }
+}
+
+function writeZeroes(into: AnswerWriter, number: number, count: number): void {
+  const start = into.begin(number, 1);
+  into.raw(Buffer.alloc(count));
+  into.end(start, 1);
+}

@@ -1,0 +1,60 @@
+/** Answers of the Get…Records methods, and the records that an actor's row carries along. */
+import { FieldScanner } from '../../proto/fields.ts';
+import type { AnswerWriter } from '../../proto/message-writer.ts';
+import { postFlag } from '../../slot/table/record-row.ts';
+import { tableCode } from '../../slot/table/slot-state.ts';
+import { writeAbsentRecord } from '../lookup/record-answer.ts';
+import type { KnownCollection, RowFinder } from '../lookup/row-finder.ts';
+import type { StoredRecords } from './stored-records.ts';
+
+const recordsField = 1;
+const metaField = 2;
+const urisField = 1;
+const metaFieldOf = { violatesThreadGate: 1, violatesEmbeddingRules: 4, hasPostGate: 5, hasThreadGate: 6 } as const;
+
+/** Items of one request beyond this are refused by the router; a node only guards its memory. */
+let flagsOfItems = new Uint8Array(1024);
+
+/** Writes one Record for each URI of a request, in order. Returns how many there were. */
+export function writeRecords(
+  into: AnswerWriter,
+  finder: RowFinder,
+  records: StoredRecords,
+  request: Buffer,
+  collection: KnownCollection,
+): number {
+  const scanner = new FieldScanner(request, 'uris');
+  let count = 0;
+  while (scanner.next()) {
+    if (scanner.number !== urisField) continue;
+    if (count === flagsOfItems.length) {
+      const grown = new Uint8Array(count * 2);
+      grown.set(flagsOfItems);
+      flagsOfItems = grown;
+    }
+    const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection, false);
+    if (key === undefined) writeAbsentRecord(into, recordsField);
+    flagsOfItems[count++] = key === undefined ? 0 : records.write(into, recordsField, finder.state, key);
+  }
+  return count;
+}
+
+/** Writes the records of a request and, behind them, one PostRecordMeta for each. */
+export function writePostRecords(
+  into: AnswerWriter,
+  finder: RowFinder,
+  records: StoredRecords,
+  request: Buffer,
+  collection: KnownCollection,
+): void {
+  const count = writeRecords(into, finder, records, request, collection);
+  for (let index = 0; index < count; index++) {
+    const flags = flagsOfItems[index]!;
+    const start = into.begin(metaField, 1);
+    if ((flags & postFlag.violatesThreadGate) !== 0) into.trueField(metaFieldOf.violatesThreadGate);
+    if ((flags & postFlag.violatesEmbeddingRules) !== 0) into.trueField(metaFieldOf.violatesEmbeddingRules);
+    if ((flags & postFlag.hasPostGate) !== 0) into.trueField(metaFieldOf.hasPostGate);
+    if ((flags & postFlag.hasThreadGate) !== 0) into.trueField(metaFieldOf.hasThreadGate);
+    into.end(start, 1);
+  }
+}

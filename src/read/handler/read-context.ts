@@ -1,0 +1,22 @@
+import type { AnswerWriter } from '../../proto/message-writer.ts';
+import type { StoredRecords } from '../answer/stored-records.ts';
+import type { ActorCache } from '../cache/actor-cache.ts';
+import type { EdgeCache } from '../cache/edge-cache.ts';
+import type { FeedCache } from '../cache/feed-cache.ts';
+import type { TimelineFollows } from '../cache/timeline-follows.ts';
+import type { RowFinder } from '../lookup/row-finder.ts';
+import type { SlotLookup } from '../lookup/slot-lookup.ts';
+
+/** What the handlers of one node share. */
+export type ReadContext = {
+  readonly lookup: SlotLookup;
+  readonly finder: RowFinder;
+  readonly feeds: FeedCache;
+  readonly actors: ActorCache;
+  readonly edges: EdgeCache;
+  readonly records: StoredRecords;
+  readonly timelines: TimelineFollows;
+  /** One answer at a time: handlers are synchronous. */
+  readonly answer: AnswerWriter;
+  readonly prefetchReads: boolean;
+};

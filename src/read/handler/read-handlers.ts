@@ -1,0 +1,84 @@
+/**
+ * Answers every read that a router asks of a node: `bsky.<Method>` restricted to this node's slots, and the `slot.<name>` calls.
+ *
+ * Handlers are synchronous: a read ends within its event turn, so that its transaction is one commit's state and nothing waits on it. With
+ * `prefetchReads` the pages of many rows are first read on another thread, for data that is larger than memory.
+ */
+
+import { AnswerWriter } from '../../proto/message-writer.ts';
+import type { SlotChanges, SlotState } from '../../slot/table/slot-state.ts';
+import type { CallHandler } from '../../wire/node-caller.ts';
+import { actorInfo } from '../answer/actor-infos.ts';
+import { StoredRecords } from '../answer/stored-records.ts';
+import { ActorCache } from '../cache/actor-cache.ts';
+import { EdgeCache } from '../cache/edge-cache.ts';
+import { FeedCache } from '../cache/feed-cache.ts';
+import { RecordCache } from '../cache/record-cache.ts';
+import { TimelineFollows } from '../cache/timeline-follows.ts';
+import { RowFinder } from '../lookup/row-finder.ts';
+import { SlotLookup } from '../lookup/slot-lookup.ts';
+import { actorReads } from './actor-handlers.ts';
+import { feedReads } from './feed-handlers.ts';
+import { graphReads } from './graph-handlers.ts';
+import type { ReadContext } from './read-context.ts';
+import { recordReads } from './record-handlers.ts';
+
+/** How reads find the slots of this node. */
+export type ReadOptions = {
+  /** Slots of the cluster. */
+  readonly slots: number;
+  /** The read-only state of a slot; undefined for one that this node does not serve. */
+  readonly stateOf: (slot: number) => SlotState | undefined;
+  /** Lets the next read of a slot see the latest commit. */
+  readonly refreshReads: (slot: number) => void;
+  /** Reads pages on another thread first, in methods that ask for many rows. */
+  readonly prefetchReads?: boolean;
+  /** Owners whose info, as many whose newest feed items, and as many whose follows and blocks are remembered. */
+  readonly ownersCached?: number;
+  /** Memory for remembered records; 0 remembers none. Units: bytes. */
+  readonly recordCacheBytes: number;
+};
+
+/** The handlers of all reads, and the one thing that they must be told. */
+export type Reads = {
+  /** By method name. */
+  readonly handlers: Map<string, CallHandler>;
+  /** The records that these handlers answer with. */
+  readonly records: StoredRecords;
+  /** Must be called with what a commit changed, before anything that waits for the commit is answered. */
+  readonly forget: (slot: number, changes: SlotChanges) => void;
+};
+
+/** Makes the handlers of all reads. */
+export function createReadHandlers(options: ReadOptions): Reads {
+  const lookup = new SlotLookup(options.slots, options.stateOf);
+  const context: ReadContext = {
+    lookup,
+    finder: new RowFinder(lookup),
+    feeds: new FeedCache(lookup, options.ownersCached),
+    actors: new ActorCache(lookup, actorInfo, options.ownersCached),
+    edges: new EdgeCache(lookup, options.ownersCached),
+    records: new StoredRecords(new RecordCache(options.recordCacheBytes)),
+    timelines: new TimelineFollows(lookup, options.ownersCached),
+    answer: new AnswerWriter(),
+    prefetchReads: options.prefetchReads ?? false,
+  };
+  const handlers = new Map<string, CallHandler>([
+    ...recordReads(context),
+    ...actorReads(context),
+    ...graphReads(context),
+    ...feedReads(context),
+  ]);
+  return {
+    handlers,
+    records: context.records,
+    forget: (slot, changes) => {
+      options.refreshReads(slot);
+      context.feeds.forget(slot, changes.owners);
+      context.actors.forget(slot, changes.owners);
+      context.edges.forget(slot, changes.owners);
+      context.records.cache.forget(slot, changes.records);
+      context.timelines.forget(slot, changes.owners);
+    },
+  };
+}

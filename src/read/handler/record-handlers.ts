@@ -1,0 +1,98 @@
+/** Reads by record: the Get…Records methods and the counts of records. */
+import { FieldScanner } from '../../proto/fields.ts';
+import { wireType } from '../../proto/message-decoder.ts';
+import { tableCode } from '../../slot/table/slot-state.ts';
+import type { CallHandler } from '../../wire/node-caller.ts';
+import { writeInteractionCounts } from '../answer/interaction-counts.ts';
+import { writePostRecords, writeRecords } from '../answer/records.ts';
+import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
+import { prefetching, type RowKey } from './prefetch.ts';
+import type { ReadContext } from './read-context.ts';
+
+const collectionByMethod = {
+  GetBlockRecords: 'app.bsky.graph.block',
+  GetFeedGeneratorRecords: 'app.bsky.feed.generator',
+  GetFollowRecords: 'app.bsky.graph.follow',
+  GetLikeRecords: 'app.bsky.feed.like',
+  GetListBlockRecords: 'app.bsky.graph.listblock',
+  GetListItemRecords: 'app.bsky.graph.listitem',
+  GetListRecords: 'app.bsky.graph.list',
+  GetProfileRecords: 'app.bsky.actor.profile',
+  GetRepostRecords: 'app.bsky.feed.repost',
+  GetThreadGateRecords: 'app.bsky.feed.threadgate',
+  GetPostgateRecords: 'app.bsky.feed.postgate',
+  GetLabelerRecords: 'app.bsky.labeler.service',
+  GetActorChatDeclarationRecords: 'chat.bsky.actor.declaration',
+  GetNotificationDeclarationRecords: 'app.bsky.notification.declaration',
+  GetGermDeclarationRecords: 'com.germnetwork.declaration',
+  GetStarterPackRecords: 'app.bsky.graph.starterpack',
+  GetVerificationRecords: 'app.bsky.graph.verification',
+  GetStatusRecords: 'app.bsky.actor.status',
+} as const;
+
+const post = knownCollection('app.bsky.feed.post');
+
+/** Keys of the records that a request's URIs name and that are not remembered. */
+function* recordKeys(
+  { finder, records }: ReadContext,
+  request: Buffer,
+  collection: KnownCollection,
+): Generator<RowKey> {
+  const scanner = new FieldScanner(request, 'uris');
+  while (scanner.next()) {
+    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection, false);
+    if (key !== undefined && !records.cache.has(finder.state, key))
+      yield { state: finder.state, key: Buffer.from(key) };
+  }
+}
+
+/** Keys of the counts of the records that a request's references name. */
+function* countKeys({ finder, records }: ReadContext, request: Buffer): Generator<RowKey> {
+  const scanner = new FieldScanner(request, 'refs');
+  const inner = new FieldScanner(request, 'refs', 0, 0);
+  while (scanner.next()) {
+    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    inner.reset(request, scanner.start, scanner.end);
+    while (inner.next()) {
+      if (inner.number !== 1 || inner.wire !== wireType.sized) continue;
+      const key = finder.keyOf(request, inner.start, inner.end, tableCode.recordCounts, post, true);
+      if (key !== undefined && !records.cache.has(finder.state, key))
+        yield { state: finder.state, key: Buffer.from(key) };
+    }
+  }
+}
+
+/** The handlers of reads by record. */
+export function recordReads(context: ReadContext): Map<string, CallHandler> {
+  const { answer, finder, records } = context;
+  const handlers = new Map<string, CallHandler>();
+  for (const [method, nsid] of Object.entries(collectionByMethod)) {
+    const collection = knownCollection(nsid);
+    const read = (request: Buffer): Buffer => {
+      writeRecords(answer.clear(), finder, records, request, collection);
+      return answer.view();
+    };
+    handlers.set(
+      `bsky.${method}`,
+      prefetching(context, read, (request) => recordKeys(context, request, collection)),
+    );
+  }
+  const readPosts = (request: Buffer): Buffer => {
+    writePostRecords(answer.clear(), finder, records, request, post);
+    return answer.view();
+  };
+  const readCounts = (request: Buffer): Buffer => {
+    writeInteractionCounts(answer.clear(), finder, records.cache, request);
+    return answer.view();
+  };
+  handlers.set(
+    'bsky.GetPostRecords',
+    prefetching(context, readPosts, (request) => recordKeys(context, request, post)),
+  );
+  handlers.set(
+    'bsky.GetInteractionCounts',
+    prefetching(context, readCounts, (request) => countKeys(context, request)),
+  );
+  return handlers;
+}

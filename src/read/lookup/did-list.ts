@@ -1,0 +1,67 @@
+/** The DIDs of one message: where their bytes are, and the compact form that a did:plc has in keys. */
+
+import { packBase32 } from '../../slot/packing/key-text.ts';
+import type { BoundedReader } from '../../wire/bounded-reader.ts';
+
+const plcHead = Buffer.from('did:plc:', 'latin1');
+const plcDidBytes = 32;
+/** Units: bytes of a did:plc in a key, behind its tag. */
+export const plcIdBytes = 15;
+
+/** Spreads ids over the buckets of a table: the top bits of what this returns are the ones to take. */
+export function hashOfPlcId(ids: Buffer, at: number): number {
+  const word = ids[at]! | (ids[at + 1]! << 8) | (ids[at + 2]! << 16) | (ids[at + 3]! << 24);
+  return Math.imul(word, 0x9e3779b1);
+}
+
+function isPlcHead(source: Buffer, start: number): boolean {
+  for (let index = 0; index < plcHead.length; index++) if (source[start + index] !== plcHead[index]) return false;
+  return true;
+}
+
+/** A list that is filled anew for each message, and grows to the longest. */
+export class DidList {
+  count = 0;
+  source: Buffer = plcHead;
+  starts = new Int32Array(64);
+  ends = new Int32Array(64);
+  /** True where `ids` holds the compact form. */
+  isPlc = new Uint8Array(64);
+  /** `plcIdBytes` for each DID. */
+  ids: Buffer = Buffer.alloc(64 * plcIdBytes);
+  hashes = new Int32Array(64);
+
+  /** Takes over the list of sized DIDs that comes next. */
+  read(reader: BoundedReader): this {
+    const { buffer } = reader;
+    this.count = reader.count();
+    this.source = buffer;
+    if (this.count > this.starts.length) this.#grow(this.count * 2);
+    for (let index = 0; index < this.count; index++) {
+      const start = reader.sizedRange();
+      const end = reader.position;
+      this.starts[index] = start;
+      this.ends[index] = end;
+      const at = index * plcIdBytes;
+      const isPlc =
+        end - start === plcDidBytes &&
+        isPlcHead(buffer, start) &&
+        packBase32(buffer, start + plcHead.length, end, this.ids, at);
+      this.isPlc[index] = isPlc ? 1 : 0;
+      if (isPlc) this.hashes[index] = hashOfPlcId(this.ids, at);
+    }
+    return this;
+  }
+
+  #grow(size: number): void {
+    this.starts = new Int32Array(size);
+    this.ends = new Int32Array(size);
+    this.isPlc = new Uint8Array(size);
+    this.ids = Buffer.alloc(size * plcIdBytes);
+    this.hashes = new Int32Array(size);
+  }
+
+  text(index: number): string {
+    return this.source.utf8Slice(this.starts[index]!, this.ends[index]!);
+  }
+}

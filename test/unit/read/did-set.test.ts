@@ -1,0 +1,83 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { writeDid } from '../../../src/atproto/compact-key.ts';
+import { ByteWriter } from '../../../src/base/bytes.ts';
+import { type DidSet, didSetOf } from '../../../src/read/cache/did-set.ts';
+import { DidList } from '../../../src/read/lookup/did-list.ts';
+import { BoundedReader } from '../../../src/wire/bounded-reader.ts';
+
+const letters = [...'abcdefghijklmnopqrstuvwxyz234567'];
+const letter = fc.constantFrom(...letters);
+/** Many with a common beginning, which land in the same buckets; and what only looks like a did:plc. */
+const did = fc.oneof(
+  fc.string({ unit: letter, minLength: 24, maxLength: 24 }).map((id) => `did:plc:${id}`),
+  fc.string({ unit: letter, minLength: 4, maxLength: 4 }).map((id) => `did:plc:${id.padStart(24, 'a')}`),
+  fc.string({ unit: letter, minLength: 1, maxLength: 4 }).map((host) => `did:web:${host}.example`),
+  fc.constantFrom(
+    `did:plc:${'1'.repeat(24)}`,
+    `did:plc:${'A'.repeat(24)}`,
+    `did:PLC:${'a'.repeat(24)}`,
+    `did:plc:${'é'.repeat(12)}`,
+    '',
+  ),
+);
+
+function keyOf(text: string, head: number): Buffer {
+  const key = new ByteWriter().bytes(Buffer.alloc(head, 1));
+  writeDid(key, text);
+  return key.finish();
+}
+
+function setOf(dids: readonly string[], head = 0): DidSet | null {
+  return didSetOf(
+    dids.map((text) => keyOf(text, head)),
+    head,
+  );
+}
+
+function listOf(dids: readonly string[]): DidList {
+  const writer = new ByteWriter().varint(dids.length);
+  for (const text of dids) writer.text(text);
+  return new DidList().read(new BoundedReader(writer.finish(), 'dids'));
+}
+
+describe('a set of DIDs', () => {
+  it('has those of its keys and no others', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(did, { maxLength: 300 }), fc.array(did, { maxLength: 100 }), (members, others) => {
+        const set = setOf(members, 5)!;
+        const asked = [...members, ...others];
+        const list = listOf(asked);
+        expect(asked.map((_text, index) => list.text(index))).toEqual(asked);
+        expect(asked.map((_text, index) => set.has(list, index))).toEqual(asked.map((text) => members.includes(text)));
+        expect(set.size).toBe(members.length);
+      }),
+    );
+  });
+
+  /** The id of a number: its letters behind those that all begin with, or before those that all end with. */
+  function numbered(count: number, place: (text: string) => string): string[] {
+    return Array.from({ length: count }, (_unused, index) => {
+      const text = [...index.toString(32).padStart(4, '0')]
+        .map((digit) => letters[Number.parseInt(digit, 32)])
+        .join('');
+      return `did:plc:${place(text)}`;
+    });
+  }
+
+  it('holds as many as an actor may follow to be remembered', () => {
+    const members = numbered(5000, (text) => text.padEnd(24, 'a'));
+    const set = setOf(members.slice(0, 2500))!;
+    const list = listOf(members);
+    expect(members.filter((_text, index) => set.has(list, index))).toEqual(members.slice(0, 2500));
+  });
+
+  it('is not made of what would make it slow or large', () => {
+    const alike = numbered(300, (text) => text.padStart(24, 'a'));
+    expect(setOf(alike.slice(0, 200))?.size).toBe(200);
+    expect(setOf(alike)).toBeNull();
+    const webs = Array.from({ length: 300 }, (_unused, index) => `did:web:host${index}.example`);
+    expect(setOf(webs.slice(0, 200))?.size).toBe(200);
+    expect(setOf(webs)).toBeNull();
+  });
+});
