@@ -11,13 +11,13 @@ import type { Histogram, Registry } from '../metrics/registry.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { isLoopback } from '../wire/access-token.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
-import { type AdmissionLimits, defaultAdmissionLimits } from './admission.ts';
-import { type JsonRoute, type RunningEdge, startHttpEdge } from './http-edge.ts';
-import { startHttp2Edge } from './http2-edge.ts';
-import type { IdentitySource } from './identity-source.ts';
+import { type JsonRoute, type RunningEdge, startHttpEdge } from './edge/http-edge.ts';
+import { startHttp2Edge } from './edge/http2-edge.ts';
+import { BodyRoom } from './edge/request-body.ts';
+import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
+import type { IdentitySource } from './plan/identity-source.ts';
+import { ServiceRouter } from './plan/service-router.ts';
 import { planByMethod } from './plans/service.ts';
-import { BodyRoom } from './request-body.ts';
-import { ServiceRouter } from './service-router.ts';
 import { type NodeCounts, settle } from './settle.ts';
 
 /** Limits of a router. */

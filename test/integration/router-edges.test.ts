@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRegistry } from '../../src/metrics/registry.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
-import { noIdentitySource } from '../../src/router/identity-source.ts';
+import { noIdentitySource } from '../../src/router/plan/identity-source.ts';
 import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
 import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../support/fake-nodes.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';

@@ -7,7 +7,7 @@
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
-import { emptyAnswer, type Plan, planDefaults } from '../plan.ts';
+import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
 
 /** Makes a plan whose answer depends on nothing but the items asked, which `items` reads and `place` names. */
 function absentPlan(

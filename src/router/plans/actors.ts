@@ -1,9 +1,9 @@
 /** Actors: rows by DID, DIDs by handle, and the revision that feeds are read at. */
 import { encodeMessage } from '../../proto/codec.ts';
 import { sizedField } from '../../proto/fields.ts';
-import { byItem } from '../by-item.ts';
-import { oneSlot } from '../one-slot.ts';
-import type { Plan } from '../plan.ts';
+import { byItem } from '../plan/by-item.ts';
+import { oneSlot } from '../plan/one-slot.ts';
+import type { Plan } from '../plan/plan.ts';
 
 const noRecord = { record: Buffer.from('null') };
 

@@ -1,11 +1,11 @@
 /** Feeds and threads. */
 import { decodeMessage } from '../../proto/codec.ts';
 import { encodeThread, slotCalls } from '../../wire/read-messages.ts';
-import { oneSlot } from '../one-slot.ts';
-import { claimedRoots } from '../op-threads.ts';
-import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan.ts';
-import { didOfUri, slotOfDidText } from '../slot-finder.ts';
-import { timelineOf } from '../timeline.ts';
+import { oneSlot } from '../plan/one-slot.ts';
+import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
+import { didOfUri, slotOfDidText } from '../plan/slot-finder.ts';
+import { claimedRoots } from './op-threads.ts';
+import { timelineOf } from './timeline.ts';
 
 /** Generations above or below an anchor are taken as at most this. */
 const generationsMax = 10_000;

@@ -5,10 +5,10 @@ import { wireType } from '../../proto/message-decoder.ts';
 import { BoundedReader } from '../../wire/bounded-reader.ts';
 import { encodeRawFollowersAmong, openFollowersAmongAnswer, probeKind } from '../../wire/edge-messages.ts';
 import { slotCalls } from '../../wire/read-messages.ts';
-import { EdgeProbes } from '../edge-probes.ts';
-import { followsOf, splitFollows } from '../follows-pages.ts';
-import { oneSlot } from '../one-slot.ts';
-import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan.ts';
+import { oneSlot } from '../plan/one-slot.ts';
+import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
+import { EdgeProbes } from './edge-probes.ts';
+import { followsOf, splitFollows } from './follows-pages.ts';
 
 const { follow, block } = probeKind;
 const relationshipField = { blockedBy: 3, blocking: 4, following: 7, followedBy: 8 } as const;

@@ -11,9 +11,9 @@ import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { GetIdentityByDidResponse } from '../../proto/generated/bsky-service.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
 import { encodeTexts, slotCalls } from '../../wire/read-messages.ts';
-import type { ResolvedIdentity } from '../identity-source.ts';
-import { type Plan, type PlanContext, planDefaults } from '../plan.ts';
-import { slotOfDidText } from '../slot-finder.ts';
+import type { ResolvedIdentity } from '../plan/identity-source.ts';
+import { type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
+import { slotOfDidText } from '../plan/slot-finder.ts';
 
 const resolveTimeoutMs = 10_000;
 

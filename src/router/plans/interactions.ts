@@ -1,8 +1,8 @@
 /** Likes, reposts, quotes, and counts. */
-import { byItem } from '../by-item.ts';
-import type { AnswerField } from '../item-merge.ts';
-import { oneSlot } from '../one-slot.ts';
-import type { Plan } from '../plan.ts';
+import { byItem } from '../plan/by-item.ts';
+import type { AnswerField } from '../plan/item-merge.ts';
+import { oneSlot } from '../plan/one-slot.ts';
+import type { Plan } from '../plan/plan.ts';
 
 function packedFields(numbers: readonly number[]): AnswerField[] {
   return numbers.map((number) => ({ number, form: 'packed' }));

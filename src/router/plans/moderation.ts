@@ -4,9 +4,9 @@ import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { PrivateWrite } from '../../entry/entry.ts';
 import { decodeMessage } from '../../proto/codec.ts';
 import type { MessageByName, MethodName } from '../../proto/generated/bsky-service.ts';
-import { oneSlot } from '../one-slot.ts';
-import { type Plan, planDefaults } from '../plan.ts';
-import { writePrivate } from '../private-write.ts';
+import { oneSlot } from '../plan/one-slot.ts';
+import { type Plan, planDefaults } from '../plan/plan.ts';
+import { writePrivate } from '../plan/private-write.ts';
 
 /** The reference that a takedown has when the caller names none. */
 const unnamedTakedown = 'TAKEDOWN';

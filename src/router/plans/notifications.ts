@@ -1,8 +1,8 @@
 /** Notifications: all of an actor's stand in its slot; seen is private data, read as just written. */
 import { decodeMessage } from '../../proto/codec.ts';
-import { oneSlot } from '../one-slot.ts';
-import { emptyAnswer, type Plan, planDefaults } from '../plan.ts';
-import { writePrivate } from '../private-write.ts';
+import { oneSlot } from '../plan/one-slot.ts';
+import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
+import { writePrivate } from '../plan/private-write.ts';
 
 const owner = { number: 1, shape: 'did' } as const;
 

@@ -2,9 +2,9 @@
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { sizedField } from '../../proto/fields.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
-import { askByItem, type ByItemMethod, byItem } from '../by-item.ts';
-import { opThreadsOf } from '../op-threads.ts';
-import { type Plan, type PlanContext, planDefaults } from '../plan.ts';
+import { askByItem, type ByItemMethod, byItem } from '../plan/by-item.ts';
+import { type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
+import { opThreadsOf } from './op-threads.ts';
 
 const absentRecord = sizedField(1, encodeMessage('Record', { record: Buffer.from('null') }));
 const absentMeta = sizedField(2, encodeMessage('PostRecordMeta', {}));

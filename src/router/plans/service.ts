@@ -1,6 +1,6 @@
 /** All plans by method. A method without a plan is not built yet. */
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
-import { emptyAnswer, type Plan, planDefaults } from '../plan.ts';
+import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
 import { absentPlans } from './absent.ts';
 import { actorPlans } from './actors.ts';
 import { feedPlans } from './feeds.ts';

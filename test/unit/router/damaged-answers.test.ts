@@ -3,10 +3,10 @@ import { expect, test } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { encodeMessage } from '../../../src/proto/codec.ts';
-import { defaultAdmissionLimits } from '../../../src/router/admission.ts';
-import { noIdentitySource } from '../../../src/router/identity-source.ts';
+import { defaultAdmissionLimits } from '../../../src/router/plan/admission.ts';
+import { noIdentitySource } from '../../../src/router/plan/identity-source.ts';
+import { ServiceRouter } from '../../../src/router/plan/service-router.ts';
 import { planByMethod } from '../../../src/router/plans/service.ts';
-import { ServiceRouter } from '../../../src/router/service-router.ts';
 import type { NodeCaller } from '../../../src/wire/node-caller.ts';
 import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../../support/fake-nodes.ts';
 

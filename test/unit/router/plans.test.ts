@@ -5,10 +5,10 @@ import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../../src/proto/codec.ts';
 import type { MessageByName, MethodName } from '../../../src/proto/generated/bsky-service.ts';
 import type { MessageInput } from '../../../src/proto/schema.ts';
-import { defaultAdmissionLimits } from '../../../src/router/admission.ts';
-import { type IdentitySource, noIdentitySource } from '../../../src/router/identity-source.ts';
+import { defaultAdmissionLimits } from '../../../src/router/plan/admission.ts';
+import { type IdentitySource, noIdentitySource } from '../../../src/router/plan/identity-source.ts';
+import { ServiceRouter, type ServiceRouterOptions } from '../../../src/router/plan/service-router.ts';
 import { planByMethod } from '../../../src/router/plans/service.ts';
-import { ServiceRouter, type ServiceRouterOptions } from '../../../src/router/service-router.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
 import { countOf, didOf, emptyNetwork, FakeNodes, newestOf, postOf, twoNodeMap } from '../../support/fake-nodes.ts';
 

@@ -1,8 +1,8 @@
 /** Two steps for posts' threads: posts → the roots that they claim → what the roots' slots know. */
-import { decodeOpThreadsAnswer, decodeTexts, encodeTexts, slotCalls } from '../wire/read-messages.ts';
-import { groupByOwner, ungroup } from './owner-groups.ts';
-import type { PlanContext } from './plan.ts';
-import { didOfUri } from './slot-finder.ts';
+import { decodeOpThreadsAnswer, decodeTexts, encodeTexts, slotCalls } from '../../wire/read-messages.ts';
+import { groupByOwner, ungroup } from '../plan/owner-groups.ts';
+import type { PlanContext } from '../plan/plan.ts';
+import { didOfUri } from '../plan/slot-finder.ts';
 
 /** Returns for each post the URI of the root that it claims (its own when it is no reply), '' when it does not exist. */
 export async function claimedRoots(uris: readonly string[], { fanOut, deadlineMs }: PlanContext): Promise<string[]> {

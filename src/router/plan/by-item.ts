@@ -1,5 +1,5 @@
 /** The plan "by item": group by node, one message a node, answers in the order asked. */
-import type { MethodName } from '../proto/generated/bsky-service.ts';
+import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { type AnswerField, mergeItems } from './item-merge.ts';
 import { type ItemField, splitItems } from './item-split.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from './plan.ts';

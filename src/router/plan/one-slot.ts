@@ -1,8 +1,8 @@
 /** The plan "one slot": everything stands with one owner; request and answer pass through as they are. */
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import { FieldScanner } from '../proto/fields.ts';
-import type { MethodName } from '../proto/generated/bsky-service.ts';
-import { wireType } from '../proto/message-decoder.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { FieldScanner } from '../../proto/fields.ts';
+import type { MethodName } from '../../proto/generated/bsky-service.ts';
+import { wireType } from '../../proto/message-decoder.ts';
 import { emptyAnswer, type Plan, planDefaults } from './plan.ts';
 import { slotOfDid, slotOfUri } from './slot-finder.ts';
 

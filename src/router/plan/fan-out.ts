@@ -4,10 +4,10 @@
  * Owns: slot → node by index, what is left of a deadline, and the error when nodes are missing: it names their shards, since
  * a missing node must never read as an empty answer.
  */
-import type { Clock } from '../base/clock.ts';
-import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
-import type { ShardMap } from '../shardmap/shard-map.ts';
-import type { NodeCaller } from '../wire/node-caller.ts';
+import type { Clock } from '../../base/clock.ts';
+import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import type { ShardMap } from '../../shardmap/shard-map.ts';
+import type { NodeCaller } from '../../wire/node-caller.ts';
 
 /** One message to one node. `node` is an index of the fan-out. */
 export type NodeQuestion = { readonly node: number; readonly payload: Uint8Array };

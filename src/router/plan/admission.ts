@@ -4,7 +4,7 @@
  * Owns: how many items are in flight in all and for each caller. Past a limit a request is refused at once with
  * `ResourceExhausted`, which the official client does not repeat.
  */
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
 
 /** Limits of what a router has in flight at one time. Units: items; a request is one, and each thing it asks for one more. */
 export type AdmissionLimits = {

@@ -3,9 +3,9 @@
  *
  * Owns: which item goes to which node, in the order asked. Repeated items are asked repeatedly, so that each is answered.
  */
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import { copyBytes, FieldScanner } from '../proto/fields.ts';
-import { wireType } from '../proto/message-decoder.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { copyBytes, FieldScanner } from '../../proto/fields.ts';
+import { wireType } from '../../proto/message-decoder.ts';
 import type { FanOut, NodeQuestion } from './fan-out.ts';
 import { malformedKey, slotOfDid, slotOfHandle, slotOfUri } from './slot-finder.ts';
 

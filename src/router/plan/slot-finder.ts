@@ -5,9 +5,9 @@
  * `noSlot`: the method answers it as absent or refuses it, as the official plane does.
  */
 import { AtUri, isValidDid, isValidHandle } from '@atproto/syntax';
-import { didLengthMax } from '../atproto/compact-key.ts';
-import { xxh32 } from '../base/xxh32.ts';
-import { slotOf } from '../shardmap/slot-of.ts';
+import { didLengthMax } from '../../atproto/compact-key.ts';
+import { xxh32 } from '../../base/xxh32.ts';
+import { slotOf } from '../../shardmap/slot-of.ts';
 
 /** Stands for a key that cannot be stored anywhere. */
 const noSlot = -1;

@@ -15,12 +15,12 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { ServiceRouter } from '../plan/service-router.ts';
 import type { RunningEdge } from './http-edge.ts';
 import { type BodyBound, type BodyRoom, RequestBody } from './request-body.ts';
 import { type RpcHead, readHead, replyTo, servicePath, tooLargeReply } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
-import type { ServiceRouter } from './service-router.ts';
 
 /** What the edge serves, and where. */
 export type Http2EdgeOptions = {

@@ -1,9 +1,9 @@
 /** Writes that arrive by RPC: to the primary of the owner's slot, answered once applied, so that a caller reads its own write. */
 
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import type { PrivateWrite } from '../entry/entry.ts';
-import { encodeEntry } from '../entry/entry-codec.ts';
-import { encodeWrite, slotCalls } from '../wire/read-messages.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { PrivateWrite } from '../../entry/entry.ts';
+import { encodeEntry } from '../../entry/entry-codec.ts';
+import { encodeWrite, slotCalls } from '../../wire/read-messages.ts';
 import { emptyAnswer, type PlanContext } from './plan.ts';
 import { slotOfDidText } from './slot-finder.ts';
 

@@ -1,5 +1,6 @@
 /** One remote call from body to reply: the same for every edge. */
-import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import type { ServiceRouter } from '../plan/service-router.ts';
 import type { BodyBound } from './request-body.ts';
 import {
   answerReply,
@@ -10,7 +11,6 @@ import {
   requestBytes,
   timeoutMsOf,
 } from './rpc-protocol.ts';
-import type { ServiceRouter } from './service-router.ts';
 
 /** The path under which methods are called. */
 export const servicePath = '/bsky.Service/';

@@ -4,10 +4,10 @@
  * Owns: the page token, the order (newest first, ties by item URI) and the cap on own posts, which is the official plane's:
  * own posts fill what followed authors leave free, and at least ten of them may take part in a page.
  */
-import { ByteWriter } from '../base/bytes.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import { encodeMessage } from '../proto/codec.ts';
-import type { GetTimelineRequest } from '../proto/generated/bsky-service.ts';
+import { ByteWriter } from '../../base/bytes.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { encodeMessage } from '../../proto/codec.ts';
+import type { GetTimelineRequest } from '../../proto/generated/bsky-service.ts';
 import {
   beginNewestByAuthors,
   encodeTimeline,
@@ -17,12 +17,12 @@ import {
   openTimelineAnswer,
   type RawFeed,
   type SlotFollows,
-} from '../wire/feed-messages.ts';
-import { slotCalls } from '../wire/read-messages.ts';
+} from '../../wire/feed-messages.ts';
+import { slotCalls } from '../../wire/read-messages.ts';
+import { emptyAnswer, type PlanContext } from '../plan/plan.ts';
+import { slotOfDidText } from '../plan/slot-finder.ts';
 import { mergeFeeds } from './feed-merge.ts';
 import { admitFollows, followsOf, type NodeFollows, splitFollows } from './follows-pages.ts';
-import { emptyAnswer, type PlanContext } from './plan.ts';
-import { slotOfDidText } from './slot-finder.ts';
 
 /** A greater limit is taken as this: the page token goes on from there. */
 const timelineLimitMax = 1_000;

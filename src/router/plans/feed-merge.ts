@@ -1,5 +1,5 @@
 /** Merges lists of feed items that nodes answered into one page, by copying the items' bytes. */
-import { type FeedPlace, feedItemAt, feedTimeMs, type RawFeed } from '../wire/feed-messages.ts';
+import { type FeedPlace, feedItemAt, feedTimeMs, type RawFeed } from '../../wire/feed-messages.ts';
 
 /** A list, of whose items only the first `count` may take part. */
 export type FeedPart = { readonly feed: RawFeed; readonly count: number };

@@ -1,5 +1,5 @@
 /** Groups texts by the node of their owner, for calls that take texts and answer them one by one. */
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { FanOut } from './fan-out.ts';
 import { slotOfDidText } from './slot-finder.ts';
 

@@ -3,7 +3,7 @@
  *
  * Each topic in `plans/` declares its methods as values of these types, so that plan, merge and limits of a method stand in one place.
  */
-import type { MethodName } from '../proto/generated/bsky-service.ts';
+import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import type { FanOut } from './fan-out.ts';
 import type { IdentitySource } from './identity-source.ts';
 

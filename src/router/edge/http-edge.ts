@@ -14,13 +14,13 @@ import {
   us_listen_socket_close,
   us_socket_local_port,
 } from 'uWebSockets.js';
-import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
-import { carriesToken } from '../wire/access-token.ts';
-import { guardOperators } from '../wire/page-guard.ts';
+import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { carriesToken } from '../../wire/access-token.ts';
+import { guardOperators } from '../../wire/page-guard.ts';
+import type { ServiceRouter } from '../plan/service-router.ts';
 import { type BodyBound, type BodyRoom, RequestBody } from './request-body.ts';
 import { readHead, replyTo, servicePath, tooLargeReply } from './rpc-endpoint.ts';
 import { httpStatusOf, type RpcReply } from './rpc-protocol.ts';
-import type { ServiceRouter } from './service-router.ts';
 
 /** An operators' endpoint: what it returns is printed as JSON, what it throws as an error body. */
 export type JsonRoute = {

@@ -4,10 +4,16 @@
  * Owns: framing, timeouts, and how an error looks in each. Pure: the edges bring bytes and take replies. Refuses: compressed
  * messages, streams of several messages, and content types that are neither protocol.
  */
-import { DataPlaneError, type ErrorCode, errorTable, type GrpcStatus, grpcStatus } from '../base/data-plane-error.ts';
-import { decodeMessage, methodByName } from '../proto/codec.ts';
-import { asBuffer } from '../proto/fields.ts';
-import { messageFromJson, messageToJson } from '../proto/json.ts';
+import {
+  DataPlaneError,
+  type ErrorCode,
+  errorTable,
+  type GrpcStatus,
+  grpcStatus,
+} from '../../base/data-plane-error.ts';
+import { decodeMessage, methodByName } from '../../proto/codec.ts';
+import { asBuffer } from '../../proto/fields.ts';
+import { messageFromJson, messageToJson } from '../../proto/json.ts';
 
 /** What a request speaks. */
 export type RpcProtocol = 'grpc' | 'connect-proto' | 'connect-json';

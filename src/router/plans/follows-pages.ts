@@ -1,9 +1,9 @@
 /** All that an actor follows, page by page, still as bytes. */
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import { copyBytes } from '../proto/fields.ts';
-import { encodeFollowsOf, openFollowsOfAnswer, type RawFollows, slotCalls } from '../wire/read-messages.ts';
-import type { PlanContext } from './plan.ts';
-import { slotOfDid, slotOfDidText } from './slot-finder.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { copyBytes } from '../../proto/fields.ts';
+import { encodeFollowsOf, openFollowsOfAnswer, type RawFollows, slotCalls } from '../../wire/read-messages.ts';
+import type { PlanContext } from '../plan/plan.ts';
+import { slotOfDid, slotOfDidText } from '../plan/slot-finder.ts';
 
 /** One page. Units: DIDs. */
 const followsPageMax = 20_000;

@@ -3,9 +3,9 @@
  *
  * Owns: the check that a node answered each item once in each field. Fields that are not declared are dropped.
  */
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import { asBuffer, copyBytes, FieldScanner, varintBytes, writeVarint } from '../proto/fields.ts';
-import { wireType } from '../proto/message-decoder.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { asBuffer, copyBytes, FieldScanner, varintBytes, writeVarint } from '../../proto/fields.ts';
+import { wireType } from '../../proto/message-decoder.ts';
 import type { ItemSplit } from './item-split.ts';
 
 /** A repeated field of the response with one value an item: messages, texts or bytes; or packed numbers. */

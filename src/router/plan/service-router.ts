@@ -4,12 +4,12 @@
  * Owns: deadlines, admission, the sharing of identical requests in flight, and one repetition under a reloaded map when a
  * node does not serve a slot at our epoch. Holds no data.
  */
-import type { Clock } from '../base/clock.ts';
-import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
-import { InvariantError } from '../base/invariant.ts';
-import { isMethodName } from '../proto/codec.ts';
-import type { ShardMap } from '../shardmap/shard-map.ts';
-import type { NodeCaller } from '../wire/node-caller.ts';
+import type { Clock } from '../../base/clock.ts';
+import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { InvariantError } from '../../base/invariant.ts';
+import { isMethodName } from '../../proto/codec.ts';
+import type { ShardMap } from '../../shardmap/shard-map.ts';
+import type { NodeCaller } from '../../wire/node-caller.ts';
 import { Admission, type AdmissionLimits } from './admission.ts';
 import { FanOut } from './fan-out.ts';
 import type { IdentitySource } from './identity-source.ts';

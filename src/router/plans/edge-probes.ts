@@ -3,12 +3,12 @@
  *
  * Every relation is asked in its own direction: "does A block B" in A's slot, "does B block A" in B's. DIDs stay bytes of the request.
  */
-import { varintBytes, writeVarint } from '../proto/fields.ts';
-import { wireType } from '../proto/message-decoder.ts';
-import { type EdgeProbe, encodeProbes, openProbesAnswer, probeKind } from '../wire/edge-messages.ts';
-import { slotCalls } from '../wire/read-messages.ts';
-import type { FanOut } from './fan-out.ts';
-import { slotOfDid } from './slot-finder.ts';
+import { varintBytes, writeVarint } from '../../proto/fields.ts';
+import { wireType } from '../../proto/message-decoder.ts';
+import { type EdgeProbe, encodeProbes, openProbesAnswer, probeKind } from '../../wire/edge-messages.ts';
+import { slotCalls } from '../../wire/read-messages.ts';
+import type { FanOut } from '../plan/fan-out.ts';
+import { slotOfDid } from '../plan/slot-finder.ts';
 
 /** What stands between the DID and the rkey of an edge's URI. */
 const pathByKind: { readonly [kind: number]: Buffer } = {
