@@ -1,6 +1,7 @@
 /** `skyshard map validate`: checks the shard map and shows who serves what. */
+
+import { isLoopback } from '../config/access-token.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import { isLoopback } from '../wire/access-token.ts';
 import type { Command } from './command.ts';
 import { exitCode } from './exit-code.ts';
 import { readMapFile } from './map-file.ts';

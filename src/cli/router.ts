@@ -1,7 +1,7 @@
 /** `skyshard router`: one router process. */
 
-import { IdentityResolver } from '../ingest/identity-resolver.ts';
-import { LiveIdentitySource } from '../ingest/live-identity.ts';
+import { IdentityResolver } from '../identity/identity-resolver.ts';
+import { LiveIdentitySource } from '../identity/live-identity.ts';
 import { registerProcessMetrics } from '../metrics/process-metrics.ts';
 import { createRegistry } from '../metrics/registry.ts';
 import { startRouter } from '../router/router-server.ts';

@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
+import { TtlCache } from '../identity/ttl-cache.ts';
 import type { HostListing, IngestState, QueuedRepo, RepoRow } from '../storage/ingest-state.ts';
 import { type BackfillProgress, ProgressMeter } from './backfill-progress.ts';
 import type { HostLimits } from './host-limits.ts';
@@ -17,7 +18,6 @@ import type { RepoFetch } from './repo-fetch.ts';
 import type { RepoGate } from './repo-gate.ts';
 import type { ListedRepo, RepoHost } from './repo-host.ts';
 import { retryDelayMs } from './retry-delay.ts';
-import { TtlCache } from './ttl-cache.ts';
 
 /** What a backfill works with. */
 export type BackfillOptions = {

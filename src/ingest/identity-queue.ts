@@ -9,9 +9,9 @@
 import type { Clock } from '../base/clock.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IdentityEntry } from '../entry/entry.ts';
+import { type IdentityResolver, isPassingReason } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import type { IdentityCheck, IngestState } from '../storage/ingest-state.ts';
-import { type IdentityResolver, isPassingReason } from './identity-resolver.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import { retryDelayMs } from './retry-delay.ts';
 

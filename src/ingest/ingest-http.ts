@@ -13,8 +13,8 @@ import {
 } from 'uWebSockets.js';
 import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
-import { carriesToken } from '../wire/access-token.ts';
-import { guardOperators } from '../wire/page-guard.ts';
+import { carriesToken } from '../config/access-token.ts';
+import { guardOperators } from '../http/page-guard.ts';
 
 /** One request as a handler sees it. `body` is an empty object for a GET. */
 export type IngestRequest = {

@@ -2,12 +2,12 @@
 import { ensureValidDid } from '@atproto/syntax';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { IdentityResolver } from '../identity/identity-resolver.ts';
+import { type LiveIdentity, LiveIdentitySource } from '../identity/live-identity.ts';
 import type { Registry } from '../metrics/registry.ts';
 import type { Backfill } from './backfill.ts';
 import type { IdentityQueue } from './identity-queue.ts';
-import type { IdentityResolver } from './identity-resolver.ts';
 import type { IngestAnswer, IngestRequest, IngestRoute } from './ingest-http.ts';
-import { type LiveIdentity, LiveIdentitySource } from './live-identity.ts';
 import type { Subscription } from './subscription.ts';
 
 /** The parts that endpoints show or ask. */

@@ -8,10 +8,10 @@
 import { openRepoCar, type RepoSnapshot, repoCarLimits } from '../atproto/repo-car.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 import type { Clock } from '../base/clock.ts';
+import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import type { RepoRow } from '../storage/ingest-state.ts';
 import { keepSoundOps } from './event-router.ts';
-import type { IdentityResolver } from './identity-resolver.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate, RepoHold } from './repo-gate.ts';
 import type { HostFailure, RepoAnswer, RepoHost } from './repo-host.ts';

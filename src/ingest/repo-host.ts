@@ -5,8 +5,8 @@
  */
 import { didLengthMax } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
+import type { FetchOutcome, PublicFetch } from '../identity/public-fetch.ts';
 import { type HostLimits, retryAfterMs } from './host-limits.ts';
-import type { FetchOutcome, PublicFetch } from './public-fetch.ts';
 
 /** Why a host gave no answer that can be used. `gone`: it says that it will not give this repo. `busy`: it asks to be left alone. */
 export type HostFailure = {

@@ -6,8 +6,8 @@
  */
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js';
 import { DataPlaneError, grpcStatus, toDataPlaneError } from '../base/data-plane-error.ts';
-import { carriesToken } from '../wire/access-token.ts';
-import { guardOperators } from '../wire/page-guard.ts';
+import { carriesToken } from '../config/access-token.ts';
+import { guardOperators } from '../http/page-guard.ts';
 
 /** A JSON route: what it answers is printed as JSON, what it throws as an error body. */
 export type JsonRoute = {

@@ -15,8 +15,8 @@ import {
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
+import { isLoopback } from '../config/access-token.ts';
 import type { Histogram, Registry } from '../metrics/registry.ts';
-import { isLoopback } from '../wire/access-token.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { type ServerLimits, WireServer, type WireServerSnapshot } from '../wire/node-server.ts';
 import { attachEndpoints, type JsonRoute } from './endpoints.ts';

@@ -7,9 +7,9 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
+import { isLoopback } from '../config/access-token.ts';
 import type { Histogram, Registry } from '../metrics/registry.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import { isLoopback } from '../wire/access-token.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { type JsonRoute, type RunningEdge, startHttpEdge } from './edge/http-edge.ts';
 import { startHttp2Edge } from './edge/http2-edge.ts';

@@ -10,7 +10,7 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebS
 import type { Clock } from '../base/clock.ts';
 import { type DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
-import { carriesToken } from './access-token.ts';
+import { carriesToken } from '../config/access-token.ts';
 import {
   FrameBatch,
   FrameReader,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { IdentityResolver } from '../../src/ingest/identity-resolver.ts';
+import { IdentityResolver } from '../../src/identity/identity-resolver.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { didDocument, json } from '../support/scripted-network.ts';

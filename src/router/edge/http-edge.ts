@@ -15,8 +15,8 @@ import {
   us_socket_local_port,
 } from 'uWebSockets.js';
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
-import { carriesToken } from '../../wire/access-token.ts';
-import { guardOperators } from '../../wire/page-guard.ts';
+import { carriesToken } from '../../config/access-token.ts';
+import { guardOperators } from '../../http/page-guard.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import { type BodyBound, type BodyRoom, RequestBody } from './request-body.ts';
 import { readHead, replyTo, servicePath, tooLargeReply } from './rpc-endpoint.ts';

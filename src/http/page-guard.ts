@@ -5,7 +5,7 @@
  * not have it; where none is, the browser's own headers tell such requests apart. Owns: that judgement. Knows nothing of tokens.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { isLoopback } from './access-token.ts';
+import { isLoopback } from '../config/access-token.ts';
 
 /** Reads a header by its lower-case name; '' when it is absent. */
 type HeaderReader = (name: string) => string;

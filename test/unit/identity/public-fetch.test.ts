@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isPublicAddress } from '../../../src/ingest/public-address.ts';
-import { type AddressLookup, type FetchRequest, PublicFetch } from '../../../src/ingest/public-fetch.ts';
+import { isPublicAddress } from '../../../src/identity/public-address.ts';
+import { type AddressLookup, type FetchRequest, PublicFetch } from '../../../src/identity/public-fetch.ts';
 import { ScriptedNetwork } from '../../support/scripted-network.ts';
 
 let network: ScriptedNetwork;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { guardOperators } from '../../../src/wire/page-guard.ts';
+import { guardOperators } from '../../../src/http/page-guard.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
