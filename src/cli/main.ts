@@ -12,22 +12,22 @@ import type { CommandName } from '../config/setting-table.ts';
 import { processEnvironment, resolveSettings } from '../config/settings.ts';
 import type { Command } from './command.ts';
 import { parseCommandLine } from './command-line.ts';
-import { endProcess } from './end-process.ts';
 import { errorText, exitCode, exitCodeOf } from './exit-code.ts';
-import { createProcessLog } from './process-log.ts';
+import { endProcess } from './process/end-process.ts';
+import { createProcessLog } from './process/process-log.ts';
 
 const loadByCommand: Record<CommandName, () => Promise<Command>> = {
-  up: async () => (await import('./up.ts')).runUp,
-  node: async () => (await import('./node.ts')).runNode,
-  router: async () => (await import('./router.ts')).runRouter,
-  ingest: async () => (await import('./ingest.ts')).runIngest,
-  demo: async () => (await import('./demo.ts')).runDemo,
-  status: async () => (await import('./status.ts')).runStatus,
-  get: async () => (await import('./get.ts')).runGet,
-  settle: async () => (await import('./settle.ts')).runSettle,
-  backfill: async () => (await import('./backfill.ts')).runBackfill,
-  'map validate': async () => (await import('./map-validate.ts')).runMapValidate,
-  config: async () => (await import('./config.ts')).runConfig,
+  up: async () => (await import('./command/up.ts')).runUp,
+  node: async () => (await import('./command/node.ts')).runNode,
+  router: async () => (await import('./command/router.ts')).runRouter,
+  ingest: async () => (await import('./command/ingest.ts')).runIngest,
+  demo: async () => (await import('./command/demo.ts')).runDemo,
+  status: async () => (await import('./command/status.ts')).runStatus,
+  get: async () => (await import('./command/get.ts')).runGet,
+  settle: async () => (await import('./command/settle.ts')).runSettle,
+  backfill: async () => (await import('./command/backfill.ts')).runBackfill,
+  'map validate': async () => (await import('./command/map-validate.ts')).runMapValidate,
+  config: async () => (await import('./command/config.ts')).runConfig,
 };
 
 async function run(words: readonly string[]): Promise<number> {

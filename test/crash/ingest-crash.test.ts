@@ -1,7 +1,7 @@
 import { WriteOpAction } from '@atproto/repo';
 import { describe, expect, it } from 'vitest';
 import { adminRequest } from '../../src/cli/admin-request.ts';
-import { readRunFile } from '../../src/cli/run-file.ts';
+import { readRunFile } from '../../src/cli/process/run-file.ts';
 import { TidClock } from '../../src/demo/tid.ts';
 import { clusterFolder, type RunningCluster, removeFolder, startCluster } from '../support/running-cluster.ts';
 import { ScriptedNetwork } from '../support/scripted-network.ts';

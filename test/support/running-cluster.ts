@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type RunFile, readRunFile } from '../../src/cli/run-file.ts';
+import { type RunFile, readRunFile } from '../../src/cli/process/run-file.ts';
 import { projectRoot } from './source-scan.ts';
 import { until } from './until.ts';
 

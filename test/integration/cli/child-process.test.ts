@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
-import { type ChildSpec, SupervisedChild } from '../../../src/cli/child-process.ts';
+import { type ChildSpec, SupervisedChild } from '../../../src/cli/process/child-process.ts';
 import { projectRoot } from '../../support/source-scan.ts';
 import { until } from '../../support/until.ts';
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adminRequest } from '../../../src/cli/admin-request.ts';
-import { readRunFile } from '../../../src/cli/run-file.ts';
+import { readRunFile } from '../../../src/cli/process/run-file.ts';
 import {
   clusterFolder,
   type RunningCluster,

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
+import { runMapValidate } from '../../../src/cli/command/map-validate.ts';
 import { readMapFile, readMapOrDefault, withRealPorts } from '../../../src/cli/map-file.ts';
-import { runMapValidate } from '../../../src/cli/map-validate.ts';
 import { resolveSettings } from '../../../src/config/settings.ts';
 import { projectRoot } from '../../support/source-scan.ts';
 

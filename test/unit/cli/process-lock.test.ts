@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
-import { lockFolder } from '../../../src/cli/process-lock.ts';
+import { lockFolder } from '../../../src/cli/process/process-lock.ts';
 
 let folder: string;
 

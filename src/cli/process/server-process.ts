@@ -1,9 +1,9 @@
 /** The life of a server command: lock its folder, start, tell that it serves, wait to be told to stop, close. */
 import { join } from 'node:path';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { CommandContext } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
 import type { Listening, ReadyMessage } from './child-process.ts';
-import type { CommandContext } from './command.ts';
-import { exitCode } from './exit-code.ts';
 import { lockFolder, lockWaitMsMax } from './process-lock.ts';
 
 /** A server that runs. `failed` rejects when it cannot go on by itself; it may also stay pending or resolve at the end. */

@@ -1,13 +1,13 @@
 /** `skyshard backfill`: asks ingest to fetch one repo, or every repo of its sources, and shows how far it is. */
 import { ensureValidDid } from '@atproto/syntax';
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import type { RepoStatus, WaitingRepo } from '../ingest/backfill.ts';
-import { type BackfillProgress, ProgressPrinter } from '../ingest/backfill-progress.ts';
-import { readAskerToken } from './access-files.ts';
-import { type AdminRequest, adminRequest } from './admin-request.ts';
-import type { Command, CommandContext } from './command.ts';
-import { exitCode } from './exit-code.ts';
-import { urlOf } from './run-file.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { RepoStatus, WaitingRepo } from '../../ingest/backfill.ts';
+import { type BackfillProgress, ProgressPrinter } from '../../ingest/backfill-progress.ts';
+import { readAskerToken } from '../access-files.ts';
+import { type AdminRequest, adminRequest } from '../admin-request.ts';
+import type { Command, CommandContext } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { urlOf } from '../process/run-file.ts';
 
 const askTimeoutMs = 30_000;
 const progressEveryMs = 1_000;

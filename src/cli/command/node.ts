@@ -1,12 +1,12 @@
 /** `skyshard node`: one node of the map. */
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import { registerProcessMetrics } from '../metrics/process-metrics.ts';
-import { createRegistry } from '../metrics/registry.ts';
-import { startNode } from '../node/node-process.ts';
-import { readAccessTokens } from './access-files.ts';
-import type { Command } from './command.ts';
-import { readMapFile } from './map-file.ts';
-import { serve } from './server-process.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
+import { createRegistry } from '../../metrics/registry.ts';
+import { startNode } from '../../node/node-process.ts';
+import { readAccessTokens } from '../access-files.ts';
+import type { Command } from '../command.ts';
+import { readMapFile } from '../map-file.ts';
+import { serve } from '../process/server-process.ts';
 
 /** Starts a node. */
 export const runNode: Command = (context) => {

@@ -6,8 +6,8 @@
  */
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock } from '../base/clock.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { Clock } from '../../base/clock.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
 
 /** A held lock; `release` removes it. */
 export type ProcessLock = { release(): void };

@@ -1,11 +1,11 @@
 /** `skyshard status`: every node and slot, and what ingest follows. */
-import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
-import { readAskerToken } from './access-files.ts';
-import { adminRequest } from './admin-request.ts';
-import type { Command, CommandContext } from './command.ts';
-import { exitCode } from './exit-code.ts';
-import { readRunFile, urlOf } from './run-file.ts';
-import { bytesText, type TableCell, textTable } from './text-table.ts';
+import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { readAskerToken } from '../access-files.ts';
+import { adminRequest } from '../admin-request.ts';
+import type { Command, CommandContext } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { readRunFile, urlOf } from '../process/run-file.ts';
+import { bytesText, type TableCell, textTable } from '../text-table.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

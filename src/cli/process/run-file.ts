@@ -1,7 +1,7 @@
 /** `<data>/run.json`: what runs now and where it listens, for the other commands, scripts and tests. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
 
 /** One listening process. */
 export type RunningProcess = {

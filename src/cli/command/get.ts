@@ -1,11 +1,11 @@
 /** `skyshard get`: what is stored about a record or an account, as the API tier would be told. */
 import { AtUri, ensureValidAtUri, ensureValidDid } from '@atproto/syntax';
-import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
-import type { Command } from './command.ts';
-import { exitCode } from './exit-code.ts';
-import { urlOf } from './run-file.ts';
-import { callService, listOf, type ServiceAddress, type ServiceAnswer } from './service-call.ts';
-import { textTable } from './text-table.ts';
+import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import type { Command } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { urlOf } from '../process/run-file.ts';
+import { callService, listOf, type ServiceAddress, type ServiceAnswer } from '../service-call.ts';
+import { textTable } from '../text-table.ts';
 
 const recordMethodByCollection: Readonly<Record<string, string>> = {
   'app.bsky.actor.profile': 'GetProfileRecords',

@@ -1,13 +1,13 @@
 /** `skyshard ingest`: what reads the outside world into the log. */
-import { startIngest } from '../ingest/ingest-server.ts';
-import { pollResyncs } from '../ingest/resync-poll.ts';
-import { RemoteLog } from '../log/remote-log.ts';
-import { createRegistry } from '../metrics/registry.ts';
-import { NodeClient } from '../wire/node-client.ts';
-import { readAccessTokens, readTrustedCertificates } from './access-files.ts';
-import type { Command } from './command.ts';
-import { readMapFile } from './map-file.ts';
-import { serve } from './server-process.ts';
+import { startIngest } from '../../ingest/ingest-server.ts';
+import { pollResyncs } from '../../ingest/resync-poll.ts';
+import { RemoteLog } from '../../log/remote-log.ts';
+import { createRegistry } from '../../metrics/registry.ts';
+import { NodeClient } from '../../wire/node-client.ts';
+import { readAccessTokens, readTrustedCertificates } from '../access-files.ts';
+import type { Command } from '../command.ts';
+import { readMapFile } from '../map-file.ts';
+import { serve } from '../process/server-process.ts';
 
 /** Starts ingest. */
 export const runIngest: Command = (context) => {

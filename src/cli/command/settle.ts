@@ -1,10 +1,10 @@
 /** `skyshard settle`: waits until all that has come in is applied everywhere, effects included. */
-import type { Settled } from '../router/settle.ts';
-import { readAskerToken } from './access-files.ts';
-import { adminRequest } from './admin-request.ts';
-import type { Command } from './command.ts';
-import { exitCode } from './exit-code.ts';
-import { urlOf } from './run-file.ts';
+import type { Settled } from '../../router/settle.ts';
+import { readAskerToken } from '../access-files.ts';
+import { adminRequest } from '../admin-request.ts';
+import type { Command } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { urlOf } from '../process/run-file.ts';
 
 /** How much longer the HTTP request waits than the router does, so that the router's own answer, which says what waits, comes through. */
 const graceMs = 5_000;

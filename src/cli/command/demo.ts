@@ -1,9 +1,9 @@
 /** `skyshard demo`: the simulated network as a process of its own. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DemoNetworkOptions, type RunningDemoNetwork, startDemoNetwork } from '../demo/demo-network.ts';
-import type { Command } from './command.ts';
-import { serve } from './server-process.ts';
+import { type DemoNetworkOptions, type RunningDemoNetwork, startDemoNetwork } from '../../demo/demo-network.ts';
+import type { Command } from '../command.ts';
+import { serve } from '../process/server-process.ts';
 
 /**
  * Any free port becomes the port of the last run, if that is still free: cursors are kept by URL, and DID documents that were

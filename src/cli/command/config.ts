@@ -6,10 +6,10 @@ import {
   settingNames,
   settingTable,
   variableOf,
-} from '../config/setting-table.ts';
-import type { Command } from './command.ts';
-import { exitCode } from './exit-code.ts';
-import { textTable } from './text-table.ts';
+} from '../../config/setting-table.ts';
+import type { Command } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { textTable } from '../text-table.ts';
 
 function rangeOf(name: SettingName): string {
   const row: SettingRow = settingTable[name];

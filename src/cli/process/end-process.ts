@@ -5,7 +5,7 @@
  * that nobody gives back. A process that must stop because something is broken would then hang, hold its port and its
  * lock, and never be started again.
  */
-import { exitCode } from './exit-code.ts';
+import { exitCode } from '../exit-code.ts';
 
 function hasThreads(): boolean {
   // The type declarations lack both fields. Without the first, a report looks up the names of every open connection.

@@ -5,12 +5,12 @@
  * when it is to settle. Stop: ingest first, so that nothing comes in; then the router; then the nodes, which flush; the demo last.
  */
 import { join, resolve } from 'node:path';
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import { childEnvironment, flagsFor, type Settings } from '../config/settings.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { childEnvironment, flagsFor, type Settings } from '../../config/settings.ts';
+import type { CommandContext } from '../command.ts';
+import { version } from '../command-line.ts';
+import { readMapOrDefault, withRealPorts } from '../map-file.ts';
 import { type ChildSpec, type ChildSurroundings, type Listening, SupervisedChild } from './child-process.ts';
-import type { CommandContext } from './command.ts';
-import { version } from './command-line.ts';
-import { readMapOrDefault, withRealPorts } from './map-file.ts';
 import { type RunFile, type RunningProcess, removeRunFile, writeRunFile, writeWhole } from './run-file.ts';
 import { selfCommand } from './self-command.ts';
 

@@ -1,11 +1,11 @@
 /** `skyshard map validate`: checks the shard map and shows who serves what. */
 
-import { isLoopback } from '../config/access-token.ts';
-import type { ShardMap } from '../shardmap/shard-map.ts';
-import type { Command } from './command.ts';
-import { exitCode } from './exit-code.ts';
-import { readMapFile } from './map-file.ts';
-import { textTable } from './text-table.ts';
+import { isLoopback } from '../../config/access-token.ts';
+import type { ShardMap } from '../../shardmap/shard-map.ts';
+import type { Command } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { readMapFile } from '../map-file.ts';
+import { textTable } from '../text-table.ts';
 
 /** Prints ascending slots as ranges, such as `0-7,12`. */
 function rangesText(slots: readonly number[]): string {

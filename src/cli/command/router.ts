@@ -1,16 +1,16 @@
 /** `skyshard router`: one router process. */
 
-import { IdentityResolver } from '../identity/identity-resolver.ts';
-import { LiveIdentitySource } from '../identity/live-identity.ts';
-import { registerProcessMetrics } from '../metrics/process-metrics.ts';
-import { createRegistry } from '../metrics/registry.ts';
-import { startRouter } from '../router/router-server.ts';
-import { NodeClient } from '../wire/node-client.ts';
-import { readAccessTokens, readTrustedCertificates } from './access-files.ts';
-import { adminRequest } from './admin-request.ts';
-import type { Command } from './command.ts';
-import { readMapFile } from './map-file.ts';
-import { failureSwitch, serve } from './server-process.ts';
+import { IdentityResolver } from '../../identity/identity-resolver.ts';
+import { LiveIdentitySource } from '../../identity/live-identity.ts';
+import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
+import { createRegistry } from '../../metrics/registry.ts';
+import { startRouter } from '../../router/router-server.ts';
+import { NodeClient } from '../../wire/node-client.ts';
+import { readAccessTokens, readTrustedCertificates } from '../access-files.ts';
+import { adminRequest } from '../admin-request.ts';
+import type { Command } from '../command.ts';
+import { readMapFile } from '../map-file.ts';
+import { failureSwitch, serve } from '../process/server-process.ts';
 
 /** How much longer the request waits than ingest does, so that ingest's own answer, which says what waits, comes through. */
 const settleGraceMs = 2_000;
