@@ -6,16 +6,16 @@
  */
 import { Cid, cidOfBlock } from '../src/atproto/cid.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
-import { CborWriter } from '../src/demo/cbor-writer.ts';
+import { CborWriter } from '../src/demo/model/cbor-writer.ts';
+import type { GraphCommit, GraphEvent, GraphOp } from '../src/demo/model/graph-state.ts';
+import { SocialGraph } from '../src/demo/model/social-graph.ts';
 import {
   type Block,
   encodeAccountFrame,
   encodeCar,
   encodeCommitFrame,
   encodeIdentityFrame,
-} from '../src/demo/firehose-frame.ts';
-import type { GraphCommit, GraphEvent, GraphOp } from '../src/demo/graph-state.ts';
-import { SocialGraph } from '../src/demo/social-graph.ts';
+} from '../src/demo/server/firehose-frame.ts';
 import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
 
 /** What to generate. */

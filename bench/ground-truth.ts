@@ -6,8 +6,8 @@
  */
 import { Cid } from '../src/atproto/cid.ts';
 import type { DagMap } from '../src/atproto/dag-value.ts';
-import type { DemoActors } from '../src/demo/demo-actors.ts';
-import type { GraphEvent, GraphOp } from '../src/demo/graph-state.ts';
+import type { DemoActors } from '../src/demo/model/demo-actors.ts';
+import type { GraphEvent, GraphOp } from '../src/demo/model/graph-state.ts';
 
 /** Counts of one actor. */
 export type ActorTruth = {

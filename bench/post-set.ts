@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { cidOfBlock } from '../src/atproto/cid.ts';
 import { seededRandom } from '../src/base/seeded-random.ts';
-import { composeText } from '../src/demo/post-text.ts';
-import { tidOf } from '../src/demo/tid.ts';
+import { composeText } from '../src/demo/model/post-text.ts';
+import { tidOf } from '../src/demo/model/tid.ts';
 import type { CommitEntry } from '../src/entry/entry.ts';
 
 export type PostSetOptions = { readonly seed: number; readonly posts: number; readonly authors: number };

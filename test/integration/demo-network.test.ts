@@ -15,7 +15,11 @@ import { WebSocket } from 'ws';
 import { decodeFirehoseMessage, type FirehoseEvent } from '../../src/atproto/firehose-event.ts';
 import { openRepoCar } from '../../src/atproto/repo-car.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
-import { type DemoNetworkOptions, type RunningDemoNetwork, startDemoNetwork } from '../../src/demo/demo-network.ts';
+import {
+  type DemoNetworkOptions,
+  type RunningDemoNetwork,
+  startDemoNetwork,
+} from '../../src/demo/server/demo-network.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let folder = '';

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cidOfBlock } from '../../src/atproto/cid.ts';
 import type { RepoOp } from '../../src/atproto/repo-op.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
-import { tidOf } from '../../src/demo/tid.ts';
+import { tidOf } from '../../src/demo/model/tid.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
 import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../src/log/chunk.ts';

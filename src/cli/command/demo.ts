@@ -1,7 +1,7 @@
 /** `skyshard demo`: the simulated network as a process of its own. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DemoNetworkOptions, type RunningDemoNetwork, startDemoNetwork } from '../../demo/demo-network.ts';
+import { type DemoNetworkOptions, type RunningDemoNetwork, startDemoNetwork } from '../../demo/server/demo-network.ts';
 import type { Command } from '../command.ts';
 import { serve } from '../process/server-process.ts';
 

@@ -2,8 +2,8 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { FrameBacklog } from '../../../src/demo/frame-backlog.ts';
-import { ItemFile } from '../../../src/demo/item-file.ts';
+import { FrameBacklog } from '../../../src/demo/server/frame-backlog.ts';
+import { ItemFile } from '../../../src/demo/server/item-file.ts';
 
 let folder = '';
 

@@ -5,7 +5,7 @@ import { GroundTruth } from '../../../bench/ground-truth.ts';
 import { decodeDagCbor } from '../../../src/atproto/dag-cbor.ts';
 import { decodeFirehoseMessage } from '../../../src/atproto/firehose-event.ts';
 import { checkRecord } from '../../../src/atproto/record-rules.ts';
-import type { GraphCommit, GraphOp } from '../../../src/demo/graph-state.ts';
+import type { GraphCommit, GraphOp } from '../../../src/demo/model/graph-state.ts';
 
 const records = 20_000;
 

@@ -1,7 +1,7 @@
 import { MemoryBlockstore, MST } from '@atproto/repo';
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
-import { addProofNodes } from '../../../src/demo/tree-proof.ts';
+import { addProofNodes } from '../../../src/demo/server/tree-proof.ts';
 
 test('the nodes of a proof hold all that the library proves a key with', async () => {
   const random = seededRandom(9);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { microsOf, tidOf } from '../../../src/demo/tid.ts';
+import { microsOf, tidOf } from '../../../src/demo/model/tid.ts';
 import { type OwnReply, resolveOpThread, tidTimeMs } from '../../../src/read/answer/op-thread.ts';
 
 const root = 'at://did:plc:op/app.bsky.feed.post/root';

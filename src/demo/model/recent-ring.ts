@@ -1,5 +1,5 @@
 /** The newest things of a stream, bounded: what is older falls out. */
-import type { SeededRandom } from '../base/seeded-random.ts';
+import type { SeededRandom } from '../../base/seeded-random.ts';
 
 /** Keeps the last `capacity` items. */
 export class RecentRing<Item> {

@@ -10,7 +10,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { xxh32 } from '../base/xxh32.ts';
+import { xxh32 } from '../../base/xxh32.ts';
 
 /** Each item stands behind its length and its hash, 4 bytes each. */
 const headBytes = 8;

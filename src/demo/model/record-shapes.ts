@@ -3,9 +3,9 @@
  *
  * Canonical order is shorter keys first, then by byte; the JSON of a record keeps it, as the served JSON does.
  */
-import { cidCodec, cidOfBlock } from '../atproto/cid.ts';
-import type { DagMap, DagValue } from '../atproto/dag-value.ts';
-import type { SeededRandom } from '../base/seeded-random.ts';
+import { cidCodec, cidOfBlock } from '../../atproto/cid.ts';
+import type { DagMap, DagValue } from '../../atproto/dag-value.ts';
+import type { SeededRandom } from '../../base/seeded-random.ts';
 import { type ComposedText, demoUrl, phrase, type TextFacet } from './post-text.ts';
 
 /** A record by its address and version. */

@@ -1,5 +1,5 @@
 /** Skewed random choices: ranks by a power law, lengths with a long tail. */
-import type { SeededRandom } from '../base/seeded-random.ts';
+import type { SeededRandom } from '../../base/seeded-random.ts';
 
 /** Draws an index below its bound; low indexes are drawn more often. */
 export type RankChoice = (random: SeededRandom) => number;

@@ -1,6 +1,6 @@
 /** Finds things in a demo network that make good examples: the liked, the discussed, the followed, the busy. */
-import type { Collection } from '../atproto/collection.ts';
-import type { DagMap } from '../atproto/dag-value.ts';
+import type { Collection } from '../../atproto/collection.ts';
+import type { DagMap } from '../../atproto/dag-value.ts';
 import type { DemoActors } from './demo-actors.ts';
 
 /** DIDs and URIs that are worth asking about. A post is null when there is none. */

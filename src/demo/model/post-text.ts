@@ -1,5 +1,5 @@
 /** Composes texts of posts and profiles: several languages, facets with byte offsets, a long tail of lengths. */
-import type { SeededRandom } from '../base/seeded-random.ts';
+import type { SeededRandom } from '../../base/seeded-random.ts';
 import { longTailed, weightedChoice } from './skewed-choice.ts';
 import { type DemoLanguage, demoEmoji, demoHosts, demoLanguages, demoTopics } from './word-lists.ts';
 

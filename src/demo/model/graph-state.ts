@@ -3,10 +3,10 @@
  *
  * Owns: actors, windows of recent things (all bounded), TIDs, and the queue of events that were drawn and not yet taken.
  */
-import { Cid, cidOfBlock } from '../atproto/cid.ts';
-import type { Collection } from '../atproto/collection.ts';
-import type { DagMap } from '../atproto/dag-value.ts';
-import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
+import { Cid, cidOfBlock } from '../../atproto/cid.ts';
+import type { Collection } from '../../atproto/collection.ts';
+import type { DagMap } from '../../atproto/dag-value.ts';
+import { type SeededRandom, seededRandom } from '../../base/seeded-random.ts';
 import { CborWriter } from './cbor-writer.ts';
 import { actorFlag, DemoActors } from './demo-actors.ts';
 import { RecentPairs, RecentRing } from './recent-ring.ts';

@@ -1,5 +1,5 @@
 /** Encodes messages of `com.atproto.sync.subscribeRepos`: a header and a body, both DAG-CBOR, and the CAR inside a commit. */
-import { CborWriter } from './cbor-writer.ts';
+import { CborWriter } from '../model/cbor-writer.ts';
 
 /** A block and the 36 bytes of its CID. */
 export type Block = { readonly cid: Uint8Array; readonly bytes: Uint8Array };

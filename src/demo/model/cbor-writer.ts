@@ -4,9 +4,9 @@
  * Owns: minimal heads and one growing buffer. The caller gives map keys in canonical order (shorter first, then by
  * byte), which `record` checks for the values it walks.
  */
-import { Cid } from '../atproto/cid.ts';
-import { ByteString, type DagMap, type DagValue } from '../atproto/dag-value.ts';
-import { invariant } from '../base/invariant.ts';
+import { Cid } from '../../atproto/cid.ts';
+import { ByteString, type DagMap, type DagValue } from '../../atproto/dag-value.ts';
+import { invariant } from '../../base/invariant.ts';
 
 const major = { unsigned: 0, negative: 0x20, bytes: 0x40, text: 0x60, array: 0x80, map: 0xa0, tag: 0xc0 } as const;
 

@@ -6,19 +6,19 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Collection } from '../atproto/collection.ts';
-import type { DagMap } from '../atproto/dag-value.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import { CommitGrouping } from './commit-grouping.ts';
-import { actorFlag, type DemoActors } from './demo-actors.ts';
-import { type DemoExamples, ExampleTally } from './demo-examples.ts';
+import type { Collection } from '../../atproto/collection.ts';
+import type { DagMap } from '../../atproto/dag-value.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { CommitGrouping } from '../model/commit-grouping.ts';
+import { actorFlag, type DemoActors } from '../model/demo-actors.ts';
+import { type DemoExamples, ExampleTally } from '../model/demo-examples.ts';
+import { GraphAdoption } from '../model/graph-adoption.ts';
+import type { GraphCommit, GraphEvent } from '../model/graph-state.ts';
+import { SocialGraph } from '../model/social-graph.ts';
 import { DemoJournal, type JournalItem } from './demo-journal.ts';
 import { DemoRepo, decodeRecord, demoKeypair, type RepoWrite, type StoredRecord } from './demo-repo.ts';
 import { encodeAccountFrame, encodeCommitFrame, encodeIdentityFrame, encodeSyncFrame } from './firehose-frame.ts';
 import { FrameBacklog } from './frame-backlog.ts';
-import { GraphAdoption } from './graph-adoption.ts';
-import type { GraphCommit, GraphEvent } from './graph-state.ts';
-import { SocialGraph } from './social-graph.ts';
 
 /** What makes a network. */
 export type DemoWorldOptions = {

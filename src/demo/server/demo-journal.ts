@@ -5,8 +5,8 @@
  * how the file is made small again.
  */
 
-import { cidOfBlock } from '../atproto/cid.ts';
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { cidOfBlock } from '../../atproto/cid.ts';
+import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import type { RepoHead, RepoWrite } from './demo-repo.ts';
 import { ItemFile } from './item-file.ts';
 

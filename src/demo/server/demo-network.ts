@@ -8,10 +8,10 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { type Clock, systemClock } from '../base/clock.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { type Clock, systemClock } from '../../base/clock.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { DemoExamples } from '../model/demo-examples.ts';
 import { answerRequest } from './demo-endpoints.ts';
-import type { DemoExamples } from './demo-examples.ts';
 import { DemoWorld } from './demo-world.ts';
 import { parseCursor, streamRepos } from './repo-stream.ts';
 

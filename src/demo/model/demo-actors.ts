@@ -3,8 +3,8 @@
  *
  * Everything about an actor follows from the seed and its index; only what changes is held.
  */
-import { cidOfBlock } from '../atproto/cid.ts';
-import type { SeededRandom } from '../base/seeded-random.ts';
+import { cidOfBlock } from '../../atproto/cid.ts';
+import type { SeededRandom } from '../../base/seeded-random.ts';
 import { powerLawChoice, type RankChoice, scatter } from './skewed-choice.ts';
 import { demoGivenNames, demoSurnames } from './word-lists.ts';
 

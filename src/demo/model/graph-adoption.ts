@@ -1,7 +1,7 @@
 /** Lets a social graph go on from records that an earlier run made: what is recent can be liked, answered and deleted. */
-import { Cid } from '../atproto/cid.ts';
-import type { Collection } from '../atproto/collection.ts';
-import type { DagMap } from '../atproto/dag-value.ts';
+import { Cid } from '../../atproto/cid.ts';
+import type { Collection } from '../../atproto/collection.ts';
+import type { DagMap } from '../../atproto/dag-value.ts';
 import { actorFlag } from './demo-actors.ts';
 import type { GraphState, RecentPost } from './graph-state.ts';
 import type { StrongRef } from './record-shapes.ts';
