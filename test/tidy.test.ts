@@ -38,6 +38,15 @@ const rankByFolder: Readonly<Record<string, number>> = {
   cli: 9,
 };
 
+/** Within a folder its sub-folders have ranks too; `''` are the files that stand in the folder itself. */
+const rankBySubfolder: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  slot: { packing: 0, table: 1, apply: 2, '': 3 },
+  read: { lookup: 0, cache: 1, answer: 2, handler: 3 },
+  router: { plan: 0, plans: 1, edge: 1, '': 2 },
+  demo: { model: 0, server: 1 },
+  cli: { '': 0, process: 1, command: 2, 'main.ts': 3 },
+};
+
 const forbiddenNames = [
   'index.ts',
   'utils.ts',
@@ -55,6 +64,13 @@ const inSrc = sources.filter(({ path }) => path.startsWith('src/'));
 
 function folderOf(path: string): string {
   return path.split('/')[1]!;
+}
+
+/** Returns the key of a file in its folder's table of sub-folders: its sub-folder, else its own name where the table has that. */
+function subfolderOf(path: string): string {
+  const [, folder, first, rest] = path.split('/');
+  if (rest !== undefined) return first!;
+  return first! in (rankBySubfolder[folder!] ?? {}) ? first! : '';
 }
 
 /** Returns `path:line` for each place where the code matches. */
@@ -84,6 +100,21 @@ describe('the layout of src', () => {
         const isBelow =
           target.startsWith('src/') && rankByFolder[folderOf(target)]! < rankByFolder[folderOf(source.path)]!;
         if (!isInside && !isBelow) wrong.push(`${source.path} imports ${target}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('lets a sub-folder import only itself and those of lower rank', () => {
+    const wrong: string[] = [];
+    for (const source of inSrc.filter(({ path }) => folderOf(path) in rankBySubfolder)) {
+      for (const target of importsOf(source).map((name) => resolveImport(source.path, name))) {
+        if (target === null || !target.startsWith('src/') || folderOf(target) !== folderOf(source.path)) continue;
+        const from = subfolderOf(source.path);
+        const to = subfolderOf(target);
+        const ranks = rankBySubfolder[folderOf(source.path)]!;
+        const isUp = from !== to && !(ranks[to]! < ranks[from]!);
+        if (isUp) wrong.push(`${source.path} imports ${target}`);
       }
     }
     expect(wrong).toEqual([]);

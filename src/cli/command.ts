@@ -1,7 +1,7 @@
 /** What a command of the CLI is given and what it is. */
 import type { Clock } from '../base/clock.ts';
 import type { Environment, ResolvedSettings, Settings } from '../config/settings.ts';
-import type { ProcessLog } from './process/process-log.ts';
+import type { ProcessLog } from './process-log.ts';
 
 /** What every command is given; nothing else of the process is read by commands. */
 export type CommandContext = {

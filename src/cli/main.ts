@@ -14,7 +14,7 @@ import type { Command } from './command.ts';
 import { parseCommandLine } from './command-line.ts';
 import { errorText, exitCode, exitCodeOf } from './exit-code.ts';
 import { endProcess } from './process/end-process.ts';
-import { createProcessLog } from './process/process-log.ts';
+import { createProcessLog } from './process-log.ts';
 
 const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   up: async () => (await import('./command/up.ts')).runUp,

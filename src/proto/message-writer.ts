@@ -9,7 +9,7 @@ const initialBytes = 64 * 1024;
 /** Buffers above this are given back after use. Units: bytes. */
 const keptBytesMax = 4 * 1024 * 1024;
 
-export class AnswerWriter {
+export class MessageWriter {
   /** Valid up to `length`; replaced when it grows, so it must not be kept across calls of `reserve`. */
   buffer = Buffer.allocUnsafeSlow(initialBytes);
   length = 0;

@@ -4,12 +4,12 @@ import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { readAskerToken } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
-import { curlExamples } from '../curl-examples.ts';
 import { exitCode } from '../exit-code.ts';
 import { Cluster } from '../process/cluster.ts';
 import { lockFolder } from '../process/process-lock.ts';
 import type { RunFile } from '../process/run-file.ts';
 import { textTable } from '../text-table.ts';
+import { curlExamples } from './curl-examples.ts';
 
 /** How long the examples of the demo wait for its records to be applied. */
 const demoSettleMsMax = 120_000;

@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import type { ProcessLog } from './process-log.ts';
+import type { ProcessLog } from '../process-log.ts';
 
 /** Where a child listens, by the name of the port (`port`, `http2Port`), as it reported. */
 export type Listening = { readonly host: string; readonly ports: Readonly<Record<string, number>> };

@@ -2,7 +2,7 @@
 import { selfRkeyByte } from '../../atproto/compact-key.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
-import { AnswerWriter } from '../../proto/message-writer.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
 import { unpackedText } from '../../slot/packing/packed-json.ts';
 import { getActor } from '../../slot/table/actor-row.ts';
 import { type JsonObject, objectOf, textOf } from '../../slot/table/record-values.ts';
@@ -65,7 +65,7 @@ function declarationOf(state: SlotState, owner: number, collection: KnownCollect
 
 /** Writes field `number` as the owner's record `self` of a collection. */
 function writeSelfRecord(
-  into: AnswerWriter,
+  into: MessageWriter,
   number: number,
   state: SlotState,
   owner: number,
@@ -76,7 +76,7 @@ function writeSelfRecord(
   else writeRecord(into, number, row);
 }
 
-function writeDeclarations(into: AnswerWriter, state: SlotState, owner: number): void {
+function writeDeclarations(into: MessageWriter, state: SlotState, owner: number): void {
   const chat = declarationOf(state, owner, chatDeclaration);
   into.optionalTextField(field.allowIncomingChatsFrom, textOf(chat?.['allowIncoming']) ?? '');
   into.optionalTextField(field.allowGroupChatInvitesFrom, textOf(chat?.['allowGroupInvites']) ?? '');
@@ -85,7 +85,7 @@ function writeDeclarations(into: AnswerWriter, state: SlotState, owner: number):
   into.textField(field.allowActivitySubscriptionsFrom, isKnown ? declared : subscriptionsDefault);
 }
 
-function writeActorRow(into: AnswerWriter, state: SlotState, owner: number): void {
+function writeActorRow(into: MessageWriter, state: SlotState, owner: number): void {
   const actor = getActor(state, owner);
   if (actor === undefined) return;
   into.trueField(field.exists);
@@ -98,14 +98,14 @@ function writeActorRow(into: AnswerWriter, state: SlotState, owner: number): voi
 }
 
 /** Age assurance is stored by nobody yet, so it is unknown for whomever it is asked of. */
-function writeAgeAssurance(into: AnswerWriter): void {
+function writeAgeAssurance(into: MessageWriter): void {
   const start = into.begin(field.ageAssuranceStatus, 1);
   into.textField(ageAssuranceField.status, 'unknown');
   into.textField(ageAssuranceField.access, 'unknown');
   into.end(start, 1);
 }
 
-function writeKnownActor(into: AnswerWriter, state: SlotState, owner: number): void {
+function writeKnownActor(into: MessageWriter, state: SlotState, owner: number): void {
   writeActorRow(into, state, owner);
   const profileRow = selfRow(state, owner, profile);
   if (profileRow === undefined) {
@@ -121,7 +121,7 @@ function writeKnownActor(into: AnswerWriter, state: SlotState, owner: number): v
   writeDeclarations(into, state, owner);
 }
 
-function writeUnknownActor(into: AnswerWriter): void {
+function writeUnknownActor(into: MessageWriter): void {
   for (const number of [field.profile, field.statusRecord, field.germRecord]) writeAbsentRecord(into, number);
   into.textField(field.allowActivitySubscriptionsFrom, subscriptionsDefault);
 }
@@ -138,7 +138,7 @@ function ageAssuranceDids(request: Buffer): ReadonlySet<string> | null {
   return dids;
 }
 
-const infoWriter = new AnswerWriter();
+const infoWriter = new MessageWriter();
 
 /** Returns the ActorInfo of a known owner, without what a request asks for besides. */
 export function actorInfo(state: SlotState, owner: number): Buffer {
@@ -155,7 +155,7 @@ function unknownInfo(): Buffer {
 const unknown = unknownInfo();
 
 /** Writes one ActorInfo for each DID of a request, in order. */
-export function writeActorInfos(into: AnswerWriter, cache: ActorCache, request: Buffer): void {
+export function writeActorInfos(into: MessageWriter, cache: ActorCache, request: Buffer): void {
   const withAgeAssurance = ageAssuranceDids(request);
   const scanner = new FieldScanner(request, 'dids');
   while (scanner.next()) {

@@ -1,7 +1,7 @@
 /** Pages of GetAuthorFeed: an owner's posts and reposts, newest first. Reposts of posts that do not exist are left out. */
 import { collectionCodeByNsid } from '../../atproto/collection.ts';
 import { feedType } from '../../proto/generated/bsky-service.ts';
-import type { AnswerWriter } from '../../proto/message-writer.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { feedFlag, feedPrefix } from '../../slot/table/feed-item.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
@@ -35,7 +35,7 @@ function isInFeed(type: number, flags: number, isPost: boolean): boolean {
 
 /** Writes a page of the feed of `did`. Errors: DataPlaneError `InvalidArgument` for a malformed token. */
 export function writeAuthorFeed(
-  into: AnswerWriter,
+  into: MessageWriter,
   state: SlotState,
   did: string,
   type: number,

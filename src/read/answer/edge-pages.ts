@@ -5,7 +5,7 @@
  */
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import type { EdgeKind } from '../../atproto/edge-kind.ts';
-import type { AnswerWriter } from '../../proto/message-writer.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendDid, appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { collectionOfEdge } from '../../slot/table/edge-collection.ts';
 import { walkEdges } from '../../slot/table/edge-walk.ts';
@@ -21,11 +21,11 @@ const cursorField = 2;
 const timeBytes = 6;
 
 /** Writes one item from its row. `at` is where the part behind the time begins. */
-type ItemWriter = (into: AnswerWriter, key: Buffer, at: number, value: Buffer) => void;
+type ItemWriter = (into: MessageWriter, key: Buffer, at: number, value: Buffer) => void;
 
 /** Writes a page of one owner's outgoing edges of a kind. */
 function writeOutgoing(
-  into: AnswerWriter,
+  into: MessageWriter,
   state: SlotState,
   owner: number,
   kind: EdgeKind,
@@ -51,12 +51,12 @@ function writeOutgoing(
 
 /** Writes a page of edges that point here. */
 function writeIncoming(
-  into: AnswerWriter,
+  into: MessageWriter,
   state: SlotState,
   prefix: Buffer,
   page: PageRequest,
   place: string,
-  writeItem: (into: AnswerWriter, key: Buffer, at: number) => void,
+  writeItem: (into: MessageWriter, key: Buffer, at: number) => void,
 ): void {
   const limit = pageLimit(page.limit);
   const walk = walkFrom(prefix, page.cursor, `${place}.cursor`);
@@ -75,7 +75,7 @@ function writeIncoming(
 }
 
 /** Renders `at://<did><tail><rkey>` as a string field; the rkey stands at `at`. */
-function writeOwnUri(into: AnswerWriter, number: number, head: string, key: Buffer, at: number): void {
+function writeOwnUri(into: MessageWriter, number: number, head: string, key: Buffer, at: number): void {
   const start = into.begin(number, 1);
   into.ascii(head);
   appendRkey(into, key, at);
@@ -83,7 +83,7 @@ function writeOwnUri(into: AnswerWriter, number: number, head: string, key: Buff
 }
 
 /** Renders the URI of the record that made an incoming edge; its DID and rkey stand at `at`. */
-function writeSourceUri(into: AnswerWriter, number: number, tail: string, key: Buffer, at: number): void {
+function writeSourceUri(into: MessageWriter, number: number, tail: string, key: Buffer, at: number): void {
   const start = into.begin(number, 1);
   into.ascii('at://');
   const rkeyAt = appendDid(into, key, at);
@@ -92,7 +92,7 @@ function writeSourceUri(into: AnswerWriter, number: number, tail: string, key: B
   into.end(start, 1);
 }
 
-function writeDidField(into: AnswerWriter, number: number, source: Buffer, at: number): void {
+function writeDidField(into: MessageWriter, number: number, source: Buffer, at: number): void {
   const start = into.begin(number, 1);
   appendDid(into, source, at);
   into.end(start, 1);
@@ -102,7 +102,7 @@ const followInfo = { uri: 1, actorDid: 2, subjectDid: 3 } as const;
 const likeInfo = { uri: 1, subject: 2 } as const;
 
 /** Writes a page of whom `did` follows. */
-export function writeFollows(into: AnswerWriter, state: SlotState, did: string, page: PageRequest): void {
+export function writeFollows(into: MessageWriter, state: SlotState, did: string, page: PageRequest): void {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const head = `at://${did}/${collectionOfEdge.follow}/`;
   writeOutgoing(into, state, owner, 'follow', page, 'GetFollowsRequest', (_into, key, at, value) => {
@@ -118,7 +118,7 @@ export function writeFollows(into: AnswerWriter, state: SlotState, did: string, 
 const noOwner = ownersMax;
 
 /** Writes a page of who follows `did`. */
-export function writeFollowers(into: AnswerWriter, state: SlotState, did: string, page: PageRequest): void {
+export function writeFollowers(into: MessageWriter, state: SlotState, did: string, page: PageRequest): void {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const tail = `/${collectionOfEdge.follow}/`;
   writeIncoming(into, state, incomingActorPrefix(owner, 'follow'), page, 'GetFollowersRequest', (_into, key, at) => {
@@ -131,7 +131,7 @@ export function writeFollowers(into: AnswerWriter, state: SlotState, did: string
 }
 
 /** Writes a page of the likes of `did`, with what each likes. */
-export function writeActorLikes(into: AnswerWriter, state: SlotState, did: string, page: PageRequest): void {
+export function writeActorLikes(into: MessageWriter, state: SlotState, did: string, page: PageRequest): void {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const head = `at://${did}/${collectionOfEdge.like}/`;
   writeOutgoing(into, state, owner, 'like', page, 'GetActorLikesRequest', (_into, key, at, value) => {
@@ -146,7 +146,7 @@ export function writeActorLikes(into: AnswerWriter, state: SlotState, did: strin
 
 /** Writes a page of the URIs of the records of `did` that make edges of a kind. */
 export function writeOwnEdgeUris(
-  into: AnswerWriter,
+  into: MessageWriter,
   state: SlotState,
   did: string,
   kind: EdgeKind,
@@ -162,7 +162,7 @@ export function writeOwnEdgeUris(
 
 /** Writes a page of the URIs of the records that point at one record. */
 export function writeEdgeUrisOfSubject(
-  into: AnswerWriter,
+  into: MessageWriter,
   state: SlotState,
   subject: RecordRef,
   kind: EdgeKind,

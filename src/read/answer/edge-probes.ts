@@ -1,21 +1,19 @@
-/** Single edges: does an owner's record point at this subject, who of many does, and whom does an owner follow. */
+/** Single edges: does an owner's record point at this subject, and who of many does. */
 import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
 import type { EdgeKind } from '../../atproto/edge-kind.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
-import type { AnswerWriter } from '../../proto/message-writer.ts';
-import { appendDid, appendRkey } from '../../slot/packing/key-text.ts';
-import { edgeBySubjectPrefix, findEdge } from '../../slot/table/edge-by-subject.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
+import { appendRkey } from '../../slot/packing/key-text.ts';
+import { findEdge } from '../../slot/table/edge-by-subject.ts';
 import { collectionOfEdge } from '../../slot/table/edge-collection.ts';
 import type { EdgeSubject } from '../../slot/table/edge-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import { prefixEnd } from '../../storage/environment.ts';
 import type { BoundedReader } from '../../wire/bounded-reader.ts';
 import { followerTag, probeKind, readProbe } from '../../wire/edge-messages.ts';
 import { slotCalls } from '../../wire/read-messages.ts';
 import type { ActorEdgeKind, EdgeCache, KnownActor } from '../cache/edge-cache.ts';
 import { DidList } from '../lookup/did-list.ts';
-import { refuseToken } from '../lookup/page.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 
 /** Returns the rkey of the record by which `did` points at an actor, or '' when there is none. */
@@ -34,7 +32,7 @@ const probedKinds: readonly (readonly [number, ActorEdgeKind])[] = [
 
 /** Writes the rkey of one edge as a sized text, an empty one when there is no edge. */
 function writeRkeyOf(
-  into: AnswerWriter,
+  into: MessageWriter,
   cache: EdgeCache,
   actor: KnownActor | undefined,
   kind: ActorEdgeKind,
@@ -49,7 +47,7 @@ function writeRkeyOf(
 }
 
 /** Answers the probes that a reader has come to: rkeys as `openProbesAnswer` describes them. */
-export function writeProbed(into: AnswerWriter, cache: EdgeCache, reader: BoundedReader): void {
+export function writeProbed(into: MessageWriter, cache: EdgeCache, reader: BoundedReader): void {
   const { count, source, starts, ends } = dids.read(reader);
   // Each owner is looked up once, at its first probe.
   const actors = new Array<KnownActor | null | undefined>(count).fill(null);
@@ -95,7 +93,7 @@ function findFollowers(cache: EdgeCache, reader: BoundedReader, candidateCount: 
  *
  * Errors: DataPlaneError `ResourceExhausted` for too many pairs.
  */
-export function writeFollowersAmong(into: AnswerWriter, cache: EdgeCache, reader: BoundedReader): void {
+export function writeFollowersAmong(into: MessageWriter, cache: EdgeCache, reader: BoundedReader): void {
   dids.read(reader);
   const candidateCount = reader.count();
   if (dids.count * candidateCount > pairsMax) {
@@ -117,7 +115,7 @@ export function writeFollowersAmong(into: AnswerWriter, cache: EdgeCache, reader
 
 /** Writes, for each subject, the URI of the record of `did` that points at it, or ''. */
 export function writeEdgesToSubjects(
-  into: AnswerWriter,
+  into: MessageWriter,
   state: SlotState,
   did: string,
   kind: EdgeKind,
@@ -139,45 +137,4 @@ export function actorSubject(did: string): EdgeSubject | undefined {
 export function recordSubject(uri: string): EdgeSubject | undefined {
   const ref = parseRecordUri(uri);
   return ref === undefined ? undefined : { did: ref.did, ref };
-}
-
-/** Follows in one page beyond this are left to the next. */
-const followsPageMax = 50_000;
-
-/** One page of followed DIDs: `count` sized texts in `texts`. `next` is '' on the last page. */
-export type FollowsPage = { readonly count: number; readonly next: string };
-
-/**
- * Writes the DIDs that `did` follows into `texts` as sized texts, in the order of their keys, which is no order that means anything.
- *
- * Errors: DataPlaneError `InvalidArgument` for an `after` that is not the `next` of a page before.
- */
-export function writeFollowedDids(
-  texts: AnswerWriter,
-  state: SlotState,
-  did: string,
-  after: string,
-  limit: number,
-): FollowsPage {
-  const owner = ownerOfDid(state, did);
-  if (owner === undefined) return { count: 0, next: '' };
-  const prefix = edgeBySubjectPrefix(owner, 'follow');
-  const start = after === '' ? prefix : Buffer.concat([prefix, restOfToken(after), Buffer.from([0])]);
-  const max = Math.min(limit, followsPageMax);
-  let last: Buffer | null = null;
-  let count = 0;
-  for (const key of state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: max + 1 })) {
-    if (count === max) return { count, next: last === null ? '' : last.toString('base64url', prefix.length) };
-    const begun = texts.beginSized();
-    appendDid(texts, key, prefix.length);
-    texts.end(begun, 1);
-    last = key;
-    count++;
-  }
-  return { count, next: '' };
-}
-
-function restOfToken(after: string): Buffer {
-  if (!/^[A-Za-z0-9_-]{1,1024}$/.test(after)) refuseToken('slot.followsOf.after');
-  return Buffer.from(after, 'base64url');
 }

@@ -1,7 +1,7 @@
 /** Answers of GetInteractionCounts and GetCountsForUsers: packed numbers, one column a count. */
 import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
-import type { AnswerWriter } from '../../proto/message-writer.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 import { type ActorCountName, actorCountNames } from '../../slot/table/actor-counts.ts';
 import { recordCountNames } from '../../slot/table/record-counts.ts';
 import { beginKey, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
@@ -43,7 +43,7 @@ function reserveCounts(needed: number): void {
 }
 
 /** Writes column `position` of `count` rows of `width` numbers as a packed field. */
-function writeColumn(into: AnswerWriter, number: number, count: number, width: number, position: number): void {
+function writeColumn(into: MessageWriter, number: number, count: number, width: number, position: number): void {
   const start = into.begin(number, 1);
   into.reserve(count * 5);
   const { buffer } = into;
@@ -76,7 +76,7 @@ function takeRecordCounts(state: SlotState, cache: RecordCache, key: Buffer, bas
 
 /** Writes the counts of the records of a request. */
 export function writeInteractionCounts(
-  into: AnswerWriter,
+  into: MessageWriter,
   finder: RowFinder,
   cache: RecordCache,
   request: Buffer,
@@ -116,7 +116,7 @@ function readCounts(source: Buffer, start: number, end: number, base: number, wi
 }
 
 /** Writes the counts of the actors of a request. */
-export function writeCountsForUsers(into: AnswerWriter, finder: RowFinder, request: Buffer): void {
+export function writeCountsForUsers(into: MessageWriter, finder: RowFinder, request: Buffer): void {
   const scanner = new FieldScanner(request, 'dids');
   const width = actorCountNames.length;
   let count = 0;
@@ -136,7 +136,7 @@ export function writeCountsForUsers(into: AnswerWriter, finder: RowFinder, reque
   }
 }
 
-function writeZeroes(into: AnswerWriter, number: number, count: number): void {
+function writeZeroes(into: MessageWriter, number: number, count: number): void {
   const start = into.begin(number, 1);
   into.raw(Buffer.alloc(count));
   into.end(start, 1);

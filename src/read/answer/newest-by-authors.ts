@@ -7,7 +7,7 @@
  */
 import { collectionCodeByNsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
-import type { AnswerWriter } from '../../proto/message-writer.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { feedKey } from '../../slot/table/feed-item.ts';
 import { keyHeadBytes } from '../../slot/table/slot-state.ts';
@@ -157,7 +157,7 @@ export function newestByFollows(cache: FeedCache, follows: LocalFollows, range: 
 }
 
 /** Writes a list of feed items, as `feed-messages.ts` describes it. */
-export function writeFeedItems(into: AnswerWriter, newest: NewestItems): void {
+export function writeFeedItems(into: MessageWriter, newest: NewestItems): void {
   into.varint(newest.size);
   newest.forEach((_author, run, position) => {
     into.raw(run.keys[position]!, keyTimeAt, feedKeyCollectionAt);

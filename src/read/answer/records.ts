@@ -1,6 +1,6 @@
 /** Answers of the Get…Records methods, and the records that an actor's row carries along. */
 import { FieldScanner } from '../../proto/fields.ts';
-import type { AnswerWriter } from '../../proto/message-writer.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 import { postFlag } from '../../slot/table/record-row.ts';
 import { tableCode } from '../../slot/table/slot-state.ts';
 import { writeAbsentRecord } from '../lookup/record-answer.ts';
@@ -17,7 +17,7 @@ let flagsOfItems = new Uint8Array(1024);
 
 /** Writes one Record for each URI of a request, in order. Returns how many there were. */
 export function writeRecords(
-  into: AnswerWriter,
+  into: MessageWriter,
   finder: RowFinder,
   records: StoredRecords,
   request: Buffer,
@@ -41,7 +41,7 @@ export function writeRecords(
 
 /** Writes the records of a request and, behind them, one PostRecordMeta for each. */
 export function writePostRecords(
-  into: AnswerWriter,
+  into: MessageWriter,
   finder: RowFinder,
   records: StoredRecords,
   request: Buffer,

@@ -1,6 +1,6 @@
 /** Answers with stored records, remembered ones where it can: whole `Record` messages, or only their JSON. */
 
-import { AnswerWriter } from '../../proto/message-writer.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { RecordCache } from '../cache/record-cache.ts';
 import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
@@ -19,14 +19,14 @@ function contentAt(source: Buffer, tagAt: number): { start: number; end: number 
 /** The records of one serving thread. */
 export class StoredRecords {
   readonly cache: RecordCache;
-  readonly #rendered = new AnswerWriter();
+  readonly #rendered = new MessageWriter();
 
   constructor(cache: RecordCache) {
     this.cache = cache;
   }
 
   /** Writes, as field `number`, the record whose row is `key`, absent ones too. Returns its post flags. */
-  write(into: AnswerWriter, number: number, state: SlotState, key: Buffer): number {
+  write(into: MessageWriter, number: number, state: SlotState, key: Buffer): number {
     const { cache } = this;
     if (cache.find(state, key)) {
       into.bytesField(number, cache.bytes, cache.start, cache.end);

@@ -6,10 +6,10 @@
  * reads were refreshed.
  */
 
-import { AnswerWriter } from '../../proto/message-writer.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
 import { BoundedReader } from '../../wire/bounded-reader.ts';
 import type { SlotFollows } from '../../wire/feed-messages.ts';
-import { writeFollowedDids } from '../answer/edge-probes.ts';
+import { writeFollowedDids } from '../lookup/followed-dids.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { PlaceTable } from './did-table.ts';
 
@@ -76,7 +76,7 @@ function bytesOf({ local, elsewhere }: ViewerFollows): number {
 export class TimelineFollows {
   readonly #lookup: SlotLookup;
   readonly #tableBytes: number;
-  readonly #texts = new AnswerWriter();
+  readonly #texts = new MessageWriter();
   #young: PlaceTable<ViewerFollows>;
   #old: PlaceTable<ViewerFollows>;
   #youngBytes = 0;

@@ -2,7 +2,7 @@
 import type { EdgeKind } from '../../atproto/edge-kind.ts';
 import { ByteWriter } from '../../base/bytes.ts';
 import { decodeMessage } from '../../proto/codec.ts';
-import { AnswerWriter } from '../../proto/message-writer.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { BoundedReader } from '../../wire/bounded-reader.ts';
 import { openFollowersAmong, openProbes } from '../../wire/edge-messages.ts';
@@ -20,16 +20,16 @@ import {
   actorSubject,
   recordSubject,
   writeEdgesToSubjects,
-  writeFollowedDids,
   writeFollowersAmong,
   writeProbed,
 } from '../answer/edge-probes.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
 import type { ViewerFollows } from '../cache/timeline-follows.ts';
+import { writeFollowedDids } from '../lookup/followed-dids.ts';
 import type { PageRequest } from '../lookup/page.ts';
 import type { ReadContext } from './read-context.ts';
 
-const textsWriter = new AnswerWriter();
+const textsWriter = new MessageWriter();
 
 function followsOf({ lookup, timelines, answer }: ReadContext, payload: Uint8Array): Uint8Array {
   const { did, after, limit } = decodeFollowsOf(payload);
@@ -41,7 +41,7 @@ function followsOf({ lookup, timelines, answer }: ReadContext, payload: Uint8Arr
 }
 
 /** Answers with all that is remembered, in one page. */
-function allFollows(into: AnswerWriter, did: string, known: ViewerFollows): Buffer {
+function allFollows(into: MessageWriter, did: string, known: ViewerFollows): Buffer {
   const { local, elsewhere, followCount, isFollowingSelf } = known;
   const self = isFollowingSelf ? [new ByteWriter().text(did).finish()] : [];
   const parts = [local.texts, ...elsewhere.map(({ texts }) => texts), ...self];
@@ -49,7 +49,7 @@ function allFollows(into: AnswerWriter, did: string, known: ViewerFollows): Buff
 }
 
 /** The same bytes as `encodeFollowsOfAnswer` gives, without a string for each DID. */
-function followsPage(into: AnswerWriter, next: string, count: number, parts: readonly Buffer[]): Buffer {
+function followsPage(into: MessageWriter, next: string, count: number, parts: readonly Buffer[]): Buffer {
   into.clear().raw(new ByteWriter(next.length + 16).u8(messageVersion).text(next).varint(count).finish());
   for (const part of parts) into.raw(part);
   return into.view();
@@ -59,7 +59,7 @@ function followsPage(into: AnswerWriter, next: string, count: number, parts: rea
 function answered(
   { answer, edges }: ReadContext,
   reader: BoundedReader,
-  write: (into: AnswerWriter, cache: EdgeCache, reader: BoundedReader) => void,
+  write: (into: MessageWriter, cache: EdgeCache, reader: BoundedReader) => void,
 ): Buffer {
   answer.clear().varint(messageVersion);
   write(answer, edges, reader);

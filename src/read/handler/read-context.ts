@@ -1,4 +1,4 @@
-import type { AnswerWriter } from '../../proto/message-writer.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 import type { StoredRecords } from '../answer/stored-records.ts';
 import type { ActorCache } from '../cache/actor-cache.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
@@ -17,6 +17,6 @@ export type ReadContext = {
   readonly records: StoredRecords;
   readonly timelines: TimelineFollows;
   /** One answer at a time: handlers are synchronous. */
-  readonly answer: AnswerWriter;
+  readonly answer: MessageWriter;
   readonly prefetchReads: boolean;
 };

@@ -5,7 +5,7 @@
  * `prefetchReads` the pages of many rows are first read on another thread, for data that is larger than memory.
  */
 
-import { AnswerWriter } from '../../proto/message-writer.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotChanges, SlotState } from '../../slot/table/slot-state.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
 import { actorInfo } from '../answer/actor-infos.ts';
@@ -60,7 +60,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
     edges: new EdgeCache(lookup, options.ownersCached),
     records: new StoredRecords(new RecordCache(options.recordCacheBytes)),
     timelines: new TimelineFollows(lookup, options.ownersCached),
-    answer: new AnswerWriter(),
+    answer: new MessageWriter(),
     prefetchReads: options.prefetchReads ?? false,
   };
   const handlers = new Map<string, CallHandler>([

@@ -5,7 +5,7 @@
  * batches above `recordBatchItemsMax`, slots that this node does not serve, URIs that name no record.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { AnswerWriter } from '../../proto/message-writer.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
 import { type SlotState, tableCode } from '../../slot/table/slot-state.ts';
 import { BoundedReader } from '../../wire/bounded-reader.ts';
 import { payloadBytesMax } from '../../wire/frame.ts';
@@ -75,7 +75,7 @@ class AnswerBuffer {
 }
 
 /** Where a record that is not remembered is rendered. */
-const json = new AnswerWriter();
+const json = new MessageWriter();
 
 /** Returns the handler of `recordBatchMethod`. Its answers alias one buffer. */
 export function createRecordBatchHandler(options: RecordBatchOptions): CallHandler {

@@ -4,7 +4,7 @@
  * A record that does not exist is the bytes `null`. Records that are stored in edge form are rendered.
  */
 import { invariant } from '../../base/invariant.ts';
-import type { AnswerWriter } from '../../proto/message-writer.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendCidOfDigest } from '../../slot/packing/key-text.ts';
 import { unpackJson } from '../../slot/packing/packed-json.ts';
 import { plainDigest, renderEdgeRecord } from '../../slot/table/edge-record.ts';
@@ -16,7 +16,7 @@ const field = { record: 1, cid: 2, indexedAt: 4, takenDown: 5, createdAt: 6, sor
 const view = new RecordView();
 
 /** Writes, as field `number`, the record that does not exist. */
-export function writeAbsentRecord(into: AnswerWriter, number: number): void {
+export function writeAbsentRecord(into: MessageWriter, number: number): void {
   const start = into.begin(number, 1);
   into.bytesField(field.record, absentText);
   into.end(start, 1);
@@ -27,7 +27,7 @@ export function writeAbsentRecord(into: AnswerWriter, number: number): void {
  *
  * Shape: `value` may be volatile; it is read up before any other row. Returns: the record's post flags.
  */
-export function writeRecord(into: AnswerWriter, number: number, value: Buffer): number {
+export function writeRecord(into: MessageWriter, number: number, value: Buffer): number {
   const row = view.read(value);
   const start = into.begin(number, 2);
   if (row.isEdgeForm) writeEdgeForm(into, row);
@@ -47,7 +47,7 @@ export function writeRecord(into: AnswerWriter, number: number, value: Buffer): 
 }
 
 /** Appends only the JSON text of the record whose row is `value`. */
-export function appendRecordJson(into: AnswerWriter, value: Buffer): void {
+export function appendRecordJson(into: MessageWriter, value: Buffer): void {
   const row = view.read(value);
   if (!row.isEdgeForm) return unpackJson(into, value, row.bodyAt, value.length);
   const json = renderEdgeRecord(readPlainEdge(row), row.createdMs);
@@ -56,7 +56,7 @@ export function appendRecordJson(into: AnswerWriter, value: Buffer): void {
 }
 
 /** Text and cid of a record in edge form are worked out from its edge. */
-function writeEdgeForm(into: AnswerWriter, row: RecordView): void {
+function writeEdgeForm(into: MessageWriter, row: RecordView): void {
   const edge = readPlainEdge(row);
   const json = renderEdgeRecord(edge, row.createdMs);
   const digest = plainDigest(edge, row.createdMs);
@@ -67,7 +67,7 @@ function writeEdgeForm(into: AnswerWriter, row: RecordView): void {
   into.end(start, 1);
 }
 
-function writeCid(into: AnswerWriter, row: RecordView): void {
+function writeCid(into: MessageWriter, row: RecordView): void {
   if (row.digestAt < 0) return into.optionalTextField(field.cid, row.cidText);
   const start = into.begin(field.cid, 1);
   appendCidOfDigest(into, row.value, row.digestAt);

@@ -2,11 +2,9 @@
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import type { ContinueEntry, Effect, Entry, PrivateEntry } from '../../entry/entry.ts';
 import { putNotificationSeen, setBlobTakedown } from '../table/actor-row.ts';
-import { applyHandleClaim, applyHandleLoss } from '../table/handle-claim.ts';
-import { applyEdgeEffect } from '../table/incoming-edge.ts';
 import { putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { hasRecord } from '../table/record-row.ts';
-import { applyThreadEffect, postCollection } from '../table/thread-reply.ts';
+import { postCollection } from '../table/thread-reply.ts';
 import {
   applyAccount,
   applyActorTakedown,
@@ -15,6 +13,8 @@ import {
   deleteAccountChunk,
 } from './actor-apply.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
+import { applyEdgeEffect } from './incoming-edge-apply.ts';
 import { tellReposters } from './post-apply.ts';
 import { setRecordTakedown } from './record-apply.ts';
 import {
@@ -26,6 +26,7 @@ import {
   sweepResync,
 } from './repo-apply.ts';
 import { applyPostExists } from './repost-item.ts';
+import { applyThreadEffect } from './thread-apply.ts';
 
 /** Applies everything but effects and `delivered`, which need the slot's bookkeeping. */
 export function applyEntry(context: ApplyContext, entry: Exclude<Entry, { kind: 'effect' | 'delivered' }>): void {

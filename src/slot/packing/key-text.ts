@@ -6,7 +6,7 @@
 import { collectionOfCode } from '../../atproto/collection.ts';
 import { ByteReader } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
-import type { AnswerWriter } from '../../proto/message-writer.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 
 const base32 = Buffer.from('abcdefghijklmnopqrstuvwxyz234567', 'latin1');
 const base32Values = new Uint8Array(256).fill(255);
@@ -19,7 +19,7 @@ const plcPrefix = Buffer.from('did:plc:', 'latin1');
 const tag = { didOther: 2, plcRef: 0x80, rkeySelf: 0x80, rkeyOther: 0x81, collectionOther: 255 } as const;
 
 /** A sized text behind a tag byte at `at`; returns the position behind it. */
-function appendTagged(into: AnswerWriter, source: Buffer, at: number): number {
+function appendTagged(into: MessageWriter, source: Buffer, at: number): number {
   const reader = new ByteReader(source, at + 1);
   const length = reader.varint();
   const start = reader.position;
@@ -28,7 +28,7 @@ function appendTagged(into: AnswerWriter, source: Buffer, at: number): number {
 }
 
 /** Renders bytes, whose count is a multiple of five, in base32; the caller has made room. */
-export function appendBase32(into: AnswerWriter, source: Buffer, start: number, end: number): void {
+export function appendBase32(into: MessageWriter, source: Buffer, start: number, end: number): void {
   const { buffer } = into;
   let position = into.length;
   for (let from = start; from < end; from += 5) {
@@ -73,7 +73,7 @@ export function packBase32(source: Buffer, start: number, end: number, into: Buf
 }
 
 /** Renders the DID that is written at `at`. Returns the position behind it. */
-export function appendDid(into: AnswerWriter, source: Buffer, at: number): number {
+export function appendDid(into: MessageWriter, source: Buffer, at: number): number {
   if (source[at] === tag.didOther) return appendTagged(into, source, at);
   into.reserve(32);
   const { buffer } = into;
@@ -85,7 +85,7 @@ export function appendDid(into: AnswerWriter, source: Buffer, at: number): numbe
 }
 
 /** Renders the record key that is written at `at`. Returns the position behind it. */
-export function appendRkey(into: AnswerWriter, source: Buffer, at: number): number {
+export function appendRkey(into: MessageWriter, source: Buffer, at: number): number {
   if (source[at] === tag.rkeySelf) {
     into.ascii('self');
     return at + 1;
@@ -96,7 +96,7 @@ export function appendRkey(into: AnswerWriter, source: Buffer, at: number): numb
 }
 
 /** Renders the timestamp identifier whose eight bytes are at `at`: 13 characters. */
-export function appendTid(into: AnswerWriter, source: Buffer, at: number): void {
+export function appendTid(into: MessageWriter, source: Buffer, at: number): void {
   const high = source.readUInt32BE(at);
   const low = source.readUInt32BE(at + 4);
   into.reserve(13);
@@ -110,14 +110,14 @@ export function appendTid(into: AnswerWriter, source: Buffer, at: number): void 
 }
 
 /** Renders the collection that is written at `at`. Returns the position behind it. */
-function appendCollection(into: AnswerWriter, source: Buffer, at: number): number {
+function appendCollection(into: MessageWriter, source: Buffer, at: number): number {
   const code = source[at]!;
   if (code === tag.collectionOther) return appendTagged(into, source, at);
   appendCollectionOfCode(into, code);
   return at + 1;
 }
 
-function appendCollectionOfCode(into: AnswerWriter, code: number): void {
+function appendCollectionOfCode(into: MessageWriter, code: number): void {
   const collection = collectionOfCode(code);
   invariant(collection !== undefined, 'a stored collection code is one that was given out');
   into.ascii(collection);
@@ -126,7 +126,7 @@ function appendCollectionOfCode(into: AnswerWriter, code: number): void {
 const slash = '/';
 
 /** Renders the AT-URI of the record reference that is written at `at`. Returns the position behind it. */
-export function appendRecordUri(into: AnswerWriter, source: Buffer, at: number): number {
+export function appendRecordUri(into: MessageWriter, source: Buffer, at: number): number {
   into.ascii('at://');
   const collectionAt = appendDid(into, source, at);
   into.ascii(slash);
@@ -180,7 +180,7 @@ export const cidHead = Buffer.from('bafyrei', 'latin1');
 export const blobCidHead = Buffer.from('bafkrei', 'latin1');
 
 /** Renders the CIDv1 with this head whose 32-byte digest is at `at`: 59 characters. */
-export function appendCidOfDigest(into: AnswerWriter, source: Buffer, at: number, head = cidHead): void {
+export function appendCidOfDigest(into: MessageWriter, source: Buffer, at: number, head = cidHead): void {
   into.reserve(59);
   let position = into.length;
   for (let index = 0; index < 7; index++) into.buffer[position++] = head[index]!;

@@ -6,7 +6,7 @@
  */
 import type { ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
-import { AnswerWriter } from '../../proto/message-writer.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
 import { jsonFragments, packedCode } from './json-fragments.ts';
 import {
   appendBase32,
@@ -166,7 +166,7 @@ function packTime(source: Buffer, at: number, to: number): number {
   return timeLength;
 }
 
-function appendTime(into: AnswerWriter, source: Buffer, at: number): void {
+function appendTime(into: MessageWriter, source: Buffer, at: number): void {
   const { buffer, length: start } = into;
   const high = (source[at]! << 16) | (source[at + 1]! << 8) | source[at + 2]!;
   const low = (source[at + 3]! << 16) | (source[at + 4]! << 8) | source[at + 5]!;
@@ -191,7 +191,7 @@ function putDigits(buffer: Buffer, end: number, value: number): void {
  *
  * Errors: InvariantError for a code that was never given out, or that announces more bytes than there are.
  */
-export function unpackJson(into: AnswerWriter, source: Buffer, start: number, end: number): void {
+export function unpackJson(into: MessageWriter, source: Buffer, start: number, end: number): void {
   invariant(start <= end, 'packed JSON ends behind its beginning');
   let at = start;
   while (at < end) {
@@ -204,7 +204,7 @@ export function unpackJson(into: AnswerWriter, source: Buffer, start: number, en
 }
 
 /** Copies bytes as they are; the caller has made room. Up to a few, a loop is faster than the call that copies. */
-function appendRun(into: AnswerWriter, source: Buffer, start: number, end: number): void {
+function appendRun(into: MessageWriter, source: Buffer, start: number, end: number): void {
   const { buffer, length } = into;
   if (end - start > loopedMax) source.copy(buffer, length, start, end);
   else for (let at = start, to = length; at < end; ) buffer[to++] = source[at++]!;
@@ -212,7 +212,7 @@ function appendRun(into: AnswerWriter, source: Buffer, start: number, end: numbe
 }
 
 /** Appends what the code at `at` and the bytes behind it, up to `end`, stand for. Returns the position behind them. */
-function unpackCode(into: AnswerWriter, source: Buffer, at: number, end: number): number {
+function unpackCode(into: MessageWriter, source: Buffer, at: number, end: number): number {
   const code = source[at]!;
   const fragment = fragmentByCode[code];
   if (fragment !== undefined) {
@@ -244,7 +244,7 @@ function unpackCode(into: AnswerWriter, source: Buffer, at: number, end: number)
   return next;
 }
 
-const text = new AnswerWriter();
+const text = new MessageWriter();
 
 /** Returns the JSON text that is packed in `source[start..end)`. */
 export function unpackedText(source: Buffer, start: number, end: number): string {

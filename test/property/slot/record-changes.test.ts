@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
-import { AnswerWriter } from '../../../src/proto/message-writer.ts';
+import { MessageWriter } from '../../../src/proto/message-writer.ts';
 import { StoredRecords } from '../../../src/read/answer/stored-records.ts';
 import { RecordCache } from '../../../src/read/cache/record-cache.ts';
 import type { Slot } from '../../../src/slot/slot.ts';
@@ -29,7 +29,7 @@ function changedKeys(before: ReadonlyMap<string, Buffer>, after: ReadonlyMap<str
 }
 
 function answerOf(records: StoredRecords, state: SlotState, key: Buffer): string {
-  const into = new AnswerWriter();
+  const into = new MessageWriter();
   const flags = records.write(into, 1, state, key);
   return `${flags} ${into.copy().toString('hex')}`;
 }

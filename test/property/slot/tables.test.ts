@@ -6,7 +6,7 @@ import { recordUri } from '../../../src/atproto/compact-key.ts';
 import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
 import { storedTime } from '../../../src/base/time-bytes.ts';
-import { AnswerWriter } from '../../../src/proto/message-writer.ts';
+import { MessageWriter } from '../../../src/proto/message-writer.ts';
 import { appendRecordJson } from '../../../src/read/lookup/record-answer.ts';
 import { cidOfDigest } from '../../../src/slot/packing/cid-bytes.ts';
 import { actorCountNames, addToActorCount, getActorCounts } from '../../../src/slot/table/actor-counts.ts';
@@ -117,7 +117,7 @@ describe('rows read back as they were written', () => {
       const bytes = encodeRecordRow(value);
       expect(decodeRecordRow(bytes)).toEqual(value);
       const { body, createdMs, cid } = value;
-      const answer = new AnswerWriter();
+      const answer = new MessageWriter();
       appendRecordJson(answer, bytes);
       const json = answer.buffer.utf8Slice(0, answer.length);
       if (body.form === 'json') return expect(json).toBe(body.json);

@@ -3,7 +3,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { parseCommandLine, version } from '../../../src/cli/command-line.ts';
 import { errorText, exitCode, exitCodeOf } from '../../../src/cli/exit-code.ts';
-import { createProcessLog } from '../../../src/cli/process/process-log.ts';
+import { createProcessLog } from '../../../src/cli/process-log.ts';
 import { bytesText, textTable } from '../../../src/cli/text-table.ts';
 import { commandNames, flagOf, settingsOf } from '../../../src/config/setting-table.ts';
 

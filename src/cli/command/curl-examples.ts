@@ -1,8 +1,8 @@
 /** Three curl lines with accounts and posts that exist: what `skyshard up --demo` shows to a newcomer. */
-import { DataPlaneError } from '../base/data-plane-error.ts';
-import { adminRequest } from './admin-request.ts';
-import type { RunFile } from './process/run-file.ts';
-import { callService, listOf, methodPath, numberAt, type ServiceAddress, type ServiceAnswer } from './service-call.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { adminRequest } from '../admin-request.ts';
+import type { RunFile } from '../process/run-file.ts';
+import { callService, listOf, methodPath, numberAt, type ServiceAddress, type ServiceAnswer } from '../service-call.ts';
 
 const timeoutMs = 10_000;
 const actorsMax = 100;

@@ -1,5 +1,5 @@
 /** One line a message on standard error: time, level, message, fields. Whoever supervises adds the name of the process. */
-import type { Clock } from '../../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 
 const levels = ['error', 'warn', 'info', 'debug'] as const;
 

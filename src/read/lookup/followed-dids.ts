@@ -1,0 +1,50 @@
+/** Whom an actor follows, in pages of DIDs. */
+
+import type { MessageWriter } from '../../proto/message-writer.ts';
+import { appendDid } from '../../slot/packing/key-text.ts';
+import { edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
+import type { SlotState } from '../../slot/table/slot-state.ts';
+import { prefixEnd } from '../../storage/environment.ts';
+import { refuseToken } from './page.ts';
+import { ownerOfDid } from './slot-lookup.ts';
+
+/** Follows in one page beyond this are left to the next. */
+const followsPageMax = 50_000;
+
+/** One page of followed DIDs: `count` sized texts in `texts`. `next` is '' on the last page. */
+export type FollowsPage = { readonly count: number; readonly next: string };
+
+/**
+ * Writes the DIDs that `did` follows into `texts` as sized texts, in the order of their keys, which is no order that means anything.
+ *
+ * Errors: DataPlaneError `InvalidArgument` for an `after` that is not the `next` of a page before.
+ */
+export function writeFollowedDids(
+  texts: MessageWriter,
+  state: SlotState,
+  did: string,
+  after: string,
+  limit: number,
+): FollowsPage {
+  const owner = ownerOfDid(state, did);
+  if (owner === undefined) return { count: 0, next: '' };
+  const prefix = edgeBySubjectPrefix(owner, 'follow');
+  const start = after === '' ? prefix : Buffer.concat([prefix, restOfToken(after), Buffer.from([0])]);
+  const max = Math.min(limit, followsPageMax);
+  let last: Buffer | null = null;
+  let count = 0;
+  for (const key of state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: max + 1 })) {
+    if (count === max) return { count, next: last === null ? '' : last.toString('base64url', prefix.length) };
+    const begun = texts.beginSized();
+    appendDid(texts, key, prefix.length);
+    texts.end(begun, 1);
+    last = key;
+    count++;
+  }
+  return { count, next: '' };
+}
+
+function restOfToken(after: string): Buffer {
+  if (!/^[A-Za-z0-9_-]{1,1024}$/.test(after)) refuseToken('slot.followsOf.after');
+  return Buffer.from(after, 'base64url');
+}

@@ -1,0 +1,36 @@
+/** Decides who holds a handle, in the handle's own slot, and takes it from an actor that lost it. */
+import type { Effect } from '../../entry/entry.ts';
+import { getActor, putActor } from '../table/actor-row.ts';
+import { getHandleRow, type HandleRow, putHandleRow } from '../table/handle-claim.ts';
+import type { ApplyContext } from './apply-context.ts';
+
+function isLater(a: HandleRow, b: HandleRow): boolean {
+  return a.verifiedMs > b.verifiedMs || (a.verifiedMs === b.verifiedMs && a.did > b.did);
+}
+
+/** Decides one claim, or the release of one, and tells whoever lost. */
+export function applyHandleClaim(context: ApplyContext, effect: Effect & { readonly type: 'handle-claim' }): void {
+  const { state } = context;
+  const claim = { did: effect.did, verifiedMs: effect.verifiedAtMs, isReleased: !effect.present };
+  const holder = getHandleRow(state, effect.handle);
+  if (holder === undefined || holder.did === claim.did) {
+    if (holder === undefined || !isLater(holder, claim)) putHandleRow(state, effect.handle, claim);
+    return;
+  }
+  const [winner, loser] = isLater(claim, holder) ? [claim, holder] : [holder, claim];
+  if (winner === claim) {
+    if (claim.isReleased) return;
+    putHandleRow(state, effect.handle, claim);
+  }
+  if (loser.isReleased) return;
+  context.send({ type: 'handle-loss', handle: effect.handle, did: loser.did, lostVerifiedAtMs: loser.verifiedMs });
+}
+
+/** Takes a handle from an actor, unless its claim is a later one than that which lost. */
+export function applyHandleLoss(context: ApplyContext, effect: Effect & { readonly type: 'handle-loss' }): void {
+  const owner = context.state.ownerOf(effect.did);
+  if (owner === undefined) return;
+  const actor = getActor(context.state, owner);
+  if (actor === undefined || actor.handle !== effect.handle || actor.handleVerifiedMs > effect.lostVerifiedAtMs) return;
+  putActor(context.state, owner, { ...actor, handle: null });
+}
