@@ -82,7 +82,7 @@ export class ByteWriter {
   }
 
   /** Varint length, then the bytes. */
-  sized(value: Uint8Array): this {
+  lengthDelimited(value: Uint8Array): this {
     return this.varint(value.length).bytes(value);
   }
 
@@ -182,7 +182,7 @@ export class ByteReader {
     return this.#buffer.subarray(start, start + length);
   }
 
-  sized(): Buffer {
+  lengthDelimited(): Buffer {
     return this.bytes(this.varint());
   }
 

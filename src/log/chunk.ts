@@ -57,13 +57,18 @@ export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
   writer.varint(chunk.items.length);
   chunk.items.forEach((item, index) => {
     if (chunk.origin !== null) writeMark(writer, chunk.marks[index]!);
-    writer.sized(item);
+    writer.lengthDelimited(item);
   });
 }
 
 /** Writes one chunk of entries from outside, whose items are at hand as bytes: each behind its length, one after the other. */
-export function writeEntriesChunk(writer: ByteWriter, slot: number, itemCount: number, sizedItems: Uint8Array): void {
-  writer.u8(chunkVersion).u16(slot).u8(0).varint(itemCount).bytes(sizedItems);
+export function writeEntriesChunk(
+  writer: ByteWriter,
+  slot: number,
+  itemCount: number,
+  lengthDelimitedItems: Uint8Array,
+): void {
+  writer.u8(chunkVersion).u16(slot).u8(0).varint(itemCount).bytes(lengthDelimitedItems);
 }
 
 /** Reads one chunk; its items alias `bytes`. */
@@ -78,7 +83,7 @@ export function readChunk(bytes: Uint8Array): Chunk {
   const marks: number[] = [];
   for (let index = 0; index < count; index++) {
     if (origin !== null) marks.push(readMark(reader));
-    items.push(reader.sized());
+    items.push(reader.lengthDelimited());
   }
   return { slot, origin, items, marks };
 }
@@ -121,14 +126,14 @@ export function checkChunk(bytes: Uint8Array): ChunkHead {
 export function encodeAppend(chunks: readonly Uint8Array[]): Buffer {
   const writer = new ByteWriter(chunks.reduce((bytes, chunk) => bytes + chunk.length + 8, 8));
   writer.varint(chunks.length);
-  for (const chunk of chunks) writer.sized(chunk);
+  for (const chunk of chunks) writer.lengthDelimited(chunk);
   return writer.finish();
 }
 
 /** Reads what `encodeAppend` wrote; the chunks alias `payload`. */
 export function decodeAppend(payload: Uint8Array): Buffer[] {
   const reader = new ByteReader(payload);
-  return Array.from({ length: reader.varint() }, () => reader.sized());
+  return Array.from({ length: reader.varint() }, () => reader.lengthDelimited());
 }
 
 /** In the log and on disk. `batchBytes` is what the slot would take in at once, from now on. */

@@ -99,7 +99,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     const chunk = this.#openChunk(lane, slot);
     const before = chunk.writer.length;
     writeEntry(this.#entryWriter.clear(), entry);
-    chunk.writer.sized(this.#entryWriter.finish());
+    chunk.writer.lengthDelimited(this.#entryWriter.finish());
     const bytes = chunk.writer.length - before;
     chunk.itemCount++;
     chunk.entryBytes += bytes;

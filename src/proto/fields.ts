@@ -15,7 +15,7 @@ export function asBuffer(bytes: Uint8Array): Buffer {
 /**
  * Walks over fields one by one; the properties tell about the current one.
  *
- * For a sized field `start` and `end` enclose its content; for the others, the value as written.
+ * For a length-delimited field `start` and `end` enclose its content; for the others, the value as written.
  */
 export class FieldScanner {
   number = 0;
@@ -80,7 +80,7 @@ export class FieldScanner {
     this.number = Math.floor(tag / 8);
     this.wire = tag & 7;
     if (this.number === 0) this.#fail('a field has the number 0');
-    if (this.wire === wireType.sized) {
+    if (this.wire === wireType.lengthDelimited) {
       const length = this.#varint();
       this.start = this.#position;
       this.end = this.start + length;
@@ -132,11 +132,11 @@ export function copyBytes(into: Buffer, position: number, from: Buffer, start: n
   return at;
 }
 
-/** Returns the bytes of one sized field. */
-export function sizedField(number: number, content: Uint8Array): Buffer {
-  const head = varintBytes(number * 8 + wireType.sized) + varintBytes(content.length);
+/** Returns the bytes of one length-delimited field. */
+export function lengthDelimitedField(number: number, content: Uint8Array): Buffer {
+  const head = varintBytes(number * 8 + wireType.lengthDelimited) + varintBytes(content.length);
   const field = Buffer.allocUnsafe(head + content.length);
-  const position = writeVarint(field, writeVarint(field, 0, number * 8 + wireType.sized), content.length);
+  const position = writeVarint(field, writeVarint(field, 0, number * 8 + wireType.lengthDelimited), content.length);
   field.set(content, position);
   return field;
 }

@@ -15,7 +15,7 @@ export const nestingDepthMax = 16;
 export const repeatedCountMax = 200_000;
 
 /** The wire types that the service uses. */
-export const wireType = { varint: 0, fixed64: 1, sized: 2, fixed32: 5 } as const;
+export const wireType = { varint: 0, fixed64: 1, lengthDelimited: 2, fixed32: 5 } as const;
 
 /** A message as an object; its keys are the lower-camel names of the schema. */
 export type AnyMessage = { [key: string]: unknown };
@@ -86,8 +86,8 @@ export class Source {
     return this.buffer.readDoubleLE(start);
   }
 
-  /** Reads a length and returns where the sized value ends. */
-  sizedEnd(): number {
+  /** Reads a length and returns where the length-delimited value ends. */
+  lengthDelimitedEnd(): number {
     let length = 0;
     let scale = 1;
     for (let index = 0; index < 5; index++) {
@@ -111,7 +111,7 @@ export class Source {
   }
 
   text(): string {
-    const end = this.sizedEnd();
+    const end = this.lengthDelimitedEnd();
     const start = this.position;
     this.position = end;
     return this.buffer.utf8Slice(start, end);
@@ -119,7 +119,7 @@ export class Source {
 
   /** Aliases the source. */
   bytes(): Buffer {
-    const end = this.sizedEnd();
+    const end = this.lengthDelimitedEnd();
     const start = this.position;
     this.position = end;
     return this.buffer.subarray(start, end);
@@ -127,7 +127,7 @@ export class Source {
 
   skip(wire: number): void {
     if (wire === wireType.varint) this.bool();
-    else if (wire === wireType.sized) this.position = this.sizedEnd();
+    else if (wire === wireType.lengthDelimited) this.position = this.lengthDelimitedEnd();
     else if (wire === wireType.fixed64) this.take(8);
     else if (wire === wireType.fixed32) this.take(4);
     else this.fail(`wire type ${wire} is not part of the service`);
@@ -135,7 +135,7 @@ export class Source {
 }
 
 function readTimestampMs(source: Source): number {
-  const end = source.sizedEnd();
+  const end = source.lengthDelimitedEnd();
   const outerEnd = source.end;
   source.end = end;
   let seconds = 0;
@@ -153,7 +153,7 @@ function readTimestampMs(source: Source): number {
 }
 
 function readNested(source: Source, decode: Decoder): AnyMessage {
-  const end = source.sizedEnd();
+  const end = source.lengthDelimitedEnd();
   const outerEnd = source.end;
   const place = source.place;
   if (++source.depth > nestingDepthMax) source.fail(`messages nest deeper than ${nestingDepthMax}`);
@@ -173,9 +173,9 @@ function valueReader(
   const [, , , type, , of] = field;
   switch (type) {
     case 'string':
-      return { wire: wireType.sized, read: (source) => source.text() };
+      return { wire: wireType.lengthDelimited, read: (source) => source.text() };
     case 'bytes':
-      return { wire: wireType.sized, read: (source) => source.bytes() };
+      return { wire: wireType.lengthDelimited, read: (source) => source.bytes() };
     case 'bool':
       return { wire: wireType.varint, read: (source) => source.bool() };
     case 'int32':
@@ -186,12 +186,12 @@ function valueReader(
     case 'double':
       return { wire: wireType.fixed64, read: (source) => source.double() };
     case 'timestamp':
-      return { wire: wireType.sized, read: readTimestampMs };
+      return { wire: wireType.lengthDelimited, read: readTimestampMs };
     case 'message':
     case 'map': {
       let decode: Decoder | undefined;
       return {
-        wire: wireType.sized,
+        wire: wireType.lengthDelimited,
         read: (source) => {
           decode ??= decoderOf(of as MessageName);
           return readNested(source, decode);
@@ -217,8 +217,8 @@ function repeatedReader(field: FieldSchema, decoderOf: (name: MessageName) => De
   const { wire, read } = valueReader(field, decoderOf);
   return (source, message, actual) => {
     if (actual === wire) return appendItem(source, message, key, read(source));
-    if (actual !== wireType.sized) source.fail(`wire type ${actual} does not fit`);
-    const end = source.sizedEnd();
+    if (actual !== wireType.lengthDelimited) source.fail(`wire type ${actual} does not fit`);
+    const end = source.lengthDelimitedEnd();
     while (source.position < end) appendItem(source, message, key, read(source));
     if (source.position !== end) source.fail('a packed item passes the end of its list');
   };
@@ -230,8 +230,8 @@ function mapReader(field: FieldSchema, decoderOf: (name: MessageName) => Decoder
   const { read } = valueReader(field, decoderOf);
   const blank = new Source(new Uint8Array([0]));
   return (source, message, actual) => {
-    if (actual !== wireType.sized) source.fail(`wire type ${actual} does not fit`);
-    const end = source.sizedEnd();
+    if (actual !== wireType.lengthDelimited) source.fail(`wire type ${actual} does not fit`);
+    const end = source.lengthDelimitedEnd();
     let name = '';
     let value: unknown;
     while (source.position < end) {

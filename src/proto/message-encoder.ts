@@ -88,8 +88,8 @@ export class Sink {
     this.#placeLength(start, guess, written);
   }
 
-  /** Writes a sized value of unknown length. Returns the bytes that its length took, to be the next guess. */
-  sized(guess: number, write: () => void): number {
+  /** Writes a length-delimited value of unknown length. Returns the bytes that its length took, to be the next guess. */
+  lengthDelimited(guess: number, write: () => void): number {
     this.#reserve(guess);
     const start = this.#length;
     this.#length += guess;
@@ -123,7 +123,7 @@ function writeTimestamp(sink: Sink, value: unknown): void {
   const ms = value as number;
   const seconds = Math.floor(ms / 1000);
   const nanos = Math.round((ms - seconds * 1000) * 1_000_000);
-  sink.sized(1, () => {
+  sink.lengthDelimited(1, () => {
     if (seconds !== 0) {
       sink.uint32(8);
       sink.integer(seconds);
@@ -137,7 +137,9 @@ function writeTimestamp(sink: Sink, value: unknown): void {
 
 function wireTypeOf([, , , type]: FieldSchema): number {
   if (type === 'double') return wireType.fixed64;
-  return type === 'bool' || type === 'int32' || type === 'int64' || type === 'enum' ? wireType.varint : wireType.sized;
+  return type === 'bool' || type === 'int32' || type === 'int64' || type === 'enum'
+    ? wireType.varint
+    : wireType.lengthDelimited;
 }
 
 /** Returns the writer of one value of a field, without its tag. */
@@ -165,14 +167,14 @@ function valueWriter(field: FieldSchema, encoderOf: (name: MessageName) => Encod
       return (sink, value) => {
         encode ??= encoderOf(of as MessageName);
         const inner = encode;
-        guess = sink.sized(guess, () => inner(sink, value as AnyMessage));
+        guess = sink.lengthDelimited(guess, () => inner(sink, value as AnyMessage));
       };
     }
   }
 }
 
 function repeatedWriter(tag: number, wire: number, packedTag: number, write: FieldWriter): FieldWriter {
-  if (wire === wireType.sized) {
+  if (wire === wireType.lengthDelimited) {
     return (sink, value) => {
       for (const item of value as readonly unknown[]) {
         sink.uint32(tag);
@@ -184,7 +186,7 @@ function repeatedWriter(tag: number, wire: number, packedTag: number, write: Fie
     const items = value as readonly unknown[];
     if (items.length === 0) return;
     sink.uint32(packedTag);
-    sink.sized(1, () => {
+    sink.lengthDelimited(1, () => {
       for (const item of items) write(sink, item);
     });
   };
@@ -194,7 +196,7 @@ function mapWriter(tag: number, write: FieldWriter): FieldWriter {
   return (sink, value) => {
     for (const [name, item] of value as ReadonlyMap<string, unknown>) {
       sink.uint32(tag);
-      sink.sized(1, () => {
+      sink.lengthDelimited(1, () => {
         sink.uint32(10);
         sink.text(name);
         sink.uint32(18);
@@ -215,7 +217,7 @@ function fieldWriter(field: FieldSchema, encoderOf: (name: MessageName) => Encod
   const wire = wireTypeOf(field);
   const tag = number * 8 + wire;
   const write = valueWriter(field, encoderOf);
-  if (label === 'repeated') return repeatedWriter(tag, wire, number * 8 + wireType.sized, write);
+  if (label === 'repeated') return repeatedWriter(tag, wire, number * 8 + wireType.lengthDelimited, write);
   if (type === 'map') return mapWriter(tag, write);
   const isAlwaysWritten = label === 'optional' || type === 'message' || type === 'timestamp';
   return (sink, value) => {

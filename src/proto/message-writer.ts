@@ -4,7 +4,7 @@
  * Owns: growth, tags, length prefixes of nested messages. A nested message is begun with a guess of how many bytes its length takes;
  * `end` moves it when the guess was wrong. Strings that stand in keys in compact form are rendered in place by `key-text.ts`.
  */
-const sized = 2;
+const lengthDelimited = 2;
 const initialBytes = 64 * 1024;
 /** Buffers above this are given back after use. Units: bytes. */
 const keptBytesMax = 4 * 1024 * 1024;
@@ -76,20 +76,20 @@ export class MessageWriter {
   }
 
   /** Begins a length and its content without a tag, with a guess of one byte for the length. Returns what `end` needs. */
-  beginSized(): number {
+  beginLengthDelimited(): number {
     this.reserve(1);
     return ++this.length;
   }
 
-  /** Begins a sized field. Returns what `end` needs. `lengthBytes` is the guess. */
+  /** Begins a length-delimited field. Returns what `end` needs. `lengthBytes` is the guess. */
   begin(number: number, lengthBytes: 1 | 2): number {
-    this.varint(number * 8 + sized);
+    this.varint(number * 8 + lengthDelimited);
     this.reserve(lengthBytes);
     this.length += lengthBytes;
     return this.length;
   }
 
-  /** Ends a sized field that was begun with the same guess. */
+  /** Ends a length-delimited field that was begun with the same guess. */
   end(start: number, lengthBytes: 1 | 2): void {
     const content = this.length - start;
     const needed = content < 0x80 ? 1 : content < 0x4000 ? 2 : content < 0x20_0000 ? 3 : 4;
@@ -115,9 +115,9 @@ export class MessageWriter {
     this.length += bytes;
   }
 
-  /** Writes a sized field of bytes, empty ones too. */
+  /** Writes a length-delimited field of bytes, empty ones too. */
   bytesField(number: number, source: Buffer, start = 0, end = source.length): void {
-    this.varint(number * 8 + sized);
+    this.varint(number * 8 + lengthDelimited);
     this.varint(end - start);
     this.raw(source, start, end);
   }
@@ -125,7 +125,7 @@ export class MessageWriter {
   /** Writes a string field, empty ones too: repeated fields keep their place. */
   textField(number: number, text: string): void {
     const bytes = Buffer.byteLength(text);
-    this.varint(number * 8 + sized);
+    this.varint(number * 8 + lengthDelimited);
     this.varint(bytes);
     this.reserve(bytes);
     this.length += this.buffer.utf8Write(text, this.length, bytes);

@@ -55,7 +55,7 @@ export class BoundedReader {
     return count;
   }
 
-  sized(): Buffer {
+  lengthDelimited(): Buffer {
     const length = this.varint();
     const start = this.#take(length);
     return this.buffer.subarray(start, start + length);
@@ -83,13 +83,13 @@ export class BoundedReader {
     this.#take(bytes);
   }
 
-  /** Steps over a sized value and returns where its content begins; it ends at `position`. */
-  sizedRange(): number {
+  /** Steps over a length-delimited value and returns where its content begins; it ends at `position`. */
+  lengthDelimitedRange(): number {
     return this.#take(this.varint());
   }
 
-  /** Steps over a sized value. */
-  skipSized(): void {
+  /** Steps over a length-delimited value. */
+  skipLengthDelimited(): void {
     this.#take(this.varint());
   }
 

@@ -60,7 +60,7 @@ export function readProbe(reader: BoundedReader, didCount: number): EdgeProbe {
   return { owner, kinds, subject };
 }
 
-/** Begins to read a ProbeEdgesRequest: a list of sized DIDs, then a list of probes. */
+/** Begins to read a ProbeEdgesRequest: a list of length-delimited DIDs, then a list of probes. */
 export function openProbes(bytes: Uint8Array): BoundedReader {
   return openMessage(bytes, slotCalls.probeEdges);
 }
@@ -86,7 +86,7 @@ export function decodeProbeEdges(bytes: Uint8Array): ProbeEdgesRequest {
   return { dids, probes };
 }
 
-/** Begins to read the answer to probes: a sized rkey for each probe and, from the lowest bit up, each of its kinds; empty for no edge. */
+/** Begins to read the answer to probes: a length-delimited rkey for each probe and, from the lowest bit up, each of its kinds; empty for no edge. */
 export function openProbesAnswer(bytes: Uint8Array): BoundedReader {
   return openMessage(bytes, slotCalls.probeEdges);
 }
@@ -109,12 +109,12 @@ export function decodeProbesAnswer(bytes: Uint8Array): string[] {
 /** Asks which of `candidates` (of the called node) follow each of `subjects` (of any node). */
 export type FollowersAmongRequest = { readonly subjects: readonly string[]; readonly candidates: readonly string[] };
 
-/** Begins to read a FollowersAmongRequest: a list of sized subjects, then a list of sized candidates. */
+/** Begins to read a FollowersAmongRequest: a list of length-delimited subjects, then a list of length-delimited candidates. */
 export function openFollowersAmong(bytes: Uint8Array): BoundedReader {
   return openMessage(bytes, slotCalls.followersAmong);
 }
 
-/** Writes a FollowersAmongRequest. Subjects are given as a list of sized texts, and candidates likewise. */
+/** Writes a FollowersAmongRequest. Subjects are given as a list of length-delimited texts, and candidates likewise. */
 export function encodeRawFollowersAmong(
   subjects: Buffer,
   subjectCount: number,
@@ -129,7 +129,7 @@ export function encodeRawFollowersAmong(
   return into.subarray(0, copyBytes(into, at, candidates, 0, candidates.length));
 }
 
-function sizedTexts(texts: readonly string[]): Buffer {
+function lengthDelimitedTexts(texts: readonly string[]): Buffer {
   const into = new ByteWriter();
   for (const text of texts) into.text(text);
   return into.finish();
@@ -137,7 +137,12 @@ function sizedTexts(texts: readonly string[]): Buffer {
 
 /** Writes a FollowersAmongRequest. */
 export function encodeFollowersAmong({ subjects, candidates }: FollowersAmongRequest): Buffer {
-  return encodeRawFollowersAmong(sizedTexts(subjects), subjects.length, sizedTexts(candidates), candidates.length);
+  return encodeRawFollowersAmong(
+    lengthDelimitedTexts(subjects),
+    subjects.length,
+    lengthDelimitedTexts(candidates),
+    candidates.length,
+  );
 }
 
 /** Reads a FollowersAmongRequest. */
@@ -154,7 +159,7 @@ export const followerTag = 0x12;
 /** For each subject the candidates that follow it, in the order asked. */
 export type FollowersAmongAnswer = readonly (readonly string[])[];
 
-/** Begins to read a FollowersAmongAnswer: for each subject a sized run of tagged and sized DIDs. */
+/** Begins to read a FollowersAmongAnswer: for each subject a length-delimited run of tagged and length-delimited DIDs. */
 export function openFollowersAmongAnswer(bytes: Uint8Array): BoundedReader {
   return openMessage(bytes, slotCalls.followersAmong);
 }
@@ -165,7 +170,7 @@ export function encodeFollowersAmongAnswer(answer: FollowersAmongAnswer): Buffer
   const run = new ByteWriter();
   for (const dids of answer) {
     for (const did of dids) run.u8(followerTag).text(did);
-    into.sized(run.finish());
+    into.lengthDelimited(run.finish());
   }
   return into.finish();
 }

@@ -7,7 +7,7 @@
 import { ByteWriter } from '../base/bytes.ts';
 import { entryTimeBiasMs, writeEntryTime } from '../base/time-bytes.ts';
 import { encodeMessage } from '../proto/codec.ts';
-import { FieldScanner, sizedField } from '../proto/fields.ts';
+import { FieldScanner, lengthDelimitedField } from '../proto/fields.ts';
 import type { BoundedReader } from './bounded-reader.ts';
 import { messageVersion, openMessage, slotCalls } from './read-messages.ts';
 
@@ -70,7 +70,7 @@ function readFeed(reader: BoundedReader): RawFeed {
   for (let index = 0; index < count; index++) {
     fieldStarts[index] = reader.position;
     if (reader.u8() !== timelineItemsField * 8 + 2) reader.fail('a feed item is no field');
-    reader.skipSized();
+    reader.skipLengthDelimited();
   }
   fieldStarts[count] = reader.position;
   return { buffer: reader.buffer, count, timesAt, fieldStarts };
@@ -81,7 +81,7 @@ function writeFeed(into: ByteWriter, items: readonly FeedItem[]): void {
   for (const { sortMs } of items) writeEntryTime(into, sortMs);
   for (const { itemUri, postUri } of items) {
     const repost = itemUri === postUri ? '' : itemUri;
-    into.bytes(sizedField(timelineItemsField, encodeMessage('TimelineFeedItem', { uri: postUri, repost })));
+    into.bytes(lengthDelimitedField(timelineItemsField, encodeMessage('TimelineFeedItem', { uri: postUri, repost })));
   }
 }
 
@@ -103,7 +103,7 @@ function readRange(reader: BoundedReader): FeedRange {
 /** Asks for the newest feed items (posts and reposts) of all `authors` together. Every author belongs to the called node. */
 export type NewestByAuthorsRequest = FeedRange & { readonly authors: readonly string[] };
 
-/** Writes all of a NewestByAuthorsRequest but its authors: `authorCount` sized texts must follow. */
+/** Writes all of a NewestByAuthorsRequest but its authors: `authorCount` length-delimited texts must follow. */
 export function beginNewestByAuthors(into: ByteWriter, range: FeedRange, authorCount: number): void {
   writeRange(into, range);
   into.varint(authorCount);
@@ -117,7 +117,7 @@ export function encodeNewestByAuthors({ authors, ...range }: NewestByAuthorsRequ
   return into.finish();
 }
 
-/** A NewestByAuthorsRequest whose authors are still bytes: `count` sized texts from `reader.position` on. */
+/** A NewestByAuthorsRequest whose authors are still bytes: `count` length-delimited texts from `reader.position` on. */
 export type RawNewestByAuthors = FeedRange & { readonly count: number; readonly reader: BoundedReader };
 
 /** Reads a NewestByAuthorsRequest up to its authors, whom a node looks up without making strings. */
@@ -173,7 +173,7 @@ export function decodeTimeline(bytes: Uint8Array): TimelineRequest {
   return request;
 }
 
-/** Followed DIDs of one slot: `count` sized texts. */
+/** Followed DIDs of one slot: `count` length-delimited texts. */
 export type SlotFollows = { readonly slot: number; readonly count: number; readonly texts: Buffer };
 
 /**
@@ -195,7 +195,7 @@ export function writeTimelineFollows(
   { followCount, next, elsewhere }: Omit<TimelineAnswer<unknown>, 'own' | 'followed'>,
 ): void {
   into.varint(followCount).text(next).varint(elsewhere.length);
-  for (const { slot, count, texts } of elsewhere) into.varint(slot).varint(count).sized(texts);
+  for (const { slot, count, texts } of elsewhere) into.varint(slot).varint(count).lengthDelimited(texts);
 }
 
 /** Writes a TimelineAnswer. */
@@ -217,7 +217,7 @@ export function openTimelineAnswer(bytes: Uint8Array): TimelineAnswer<RawFeed> {
   const elsewhere = Array.from({ length: reader.count() }, () => ({
     slot: reader.varint(),
     count: reader.varint(),
-    texts: reader.sized(),
+    texts: reader.lengthDelimited(),
   }));
   reader.end();
   return { own, followed, followCount, next, elsewhere };

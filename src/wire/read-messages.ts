@@ -94,7 +94,7 @@ export function encodeFollowsOfAnswer({ dids, next }: FollowsOfAnswer): Buffer {
   return writeTexts(begin().text(next), dids).finish();
 }
 
-/** A FollowsOfAnswer whose DIDs are still bytes: `count` sized texts from `reader.position` on. */
+/** A FollowsOfAnswer whose DIDs are still bytes: `count` length-delimited texts from `reader.position` on. */
 export type RawFollows = { readonly next: string; readonly count: number; readonly reader: BoundedReader };
 
 /** Reads a FollowsOfAnswer up to its list, which a router splits without making strings. */
@@ -161,13 +161,13 @@ export type WriteRequest = { readonly did: string; readonly entry: Uint8Array };
 
 /** Writes a WriteRequest. */
 export function encodeWrite({ did, entry }: WriteRequest): Buffer {
-  return begin().text(did).sized(entry).finish();
+  return begin().text(did).lengthDelimited(entry).finish();
 }
 
 /** Reads a WriteRequest. `entry` aliases the source. */
 export function decodeWrite(bytes: Uint8Array): WriteRequest {
   const reader = openMessage(bytes, slotCalls.write);
-  const request = { did: reader.text(), entry: reader.sized() };
+  const request = { did: reader.text(), entry: reader.lengthDelimited() };
   reader.end();
   return request;
 }

@@ -49,10 +49,10 @@ function encodeItem(item: JournalItem): Buffer {
       .varint(item.handleChanges)
       .finish();
   }
-  writer.text(item.head.rev).sized(item.head.block).varint(item.writes.length);
+  writer.text(item.head.rev).lengthDelimited(item.head.block).varint(item.writes.length);
   for (const write of item.writes) {
     writer.u8(actions.indexOf(write.action)).text(write.path);
-    if (write.block !== null) writer.sized(write.block);
+    if (write.block !== null) writer.lengthDelimited(write.block);
   }
   return writer.finish();
 }
@@ -70,12 +70,12 @@ function decodeItem(bytes: Buffer): JournalItem {
     return { kind: 'actor', actor, seq, timeMs, isActive: reader.u8() === 1, handleChanges: reader.varint() };
   }
   const rev = reader.text();
-  const block = reader.sized();
+  const block = reader.lengthDelimited();
   const writes: RepoWrite[] = [];
   for (let left = reader.varint(); left > 0; left--) {
     const action = actions[reader.u8()]!;
     const path = reader.text();
-    writes.push({ action, path, block: action === 'delete' ? null : reader.sized() });
+    writes.push({ action, path, block: action === 'delete' ? null : reader.lengthDelimited() });
   }
   return { kind: 'commit', actor, seq, timeMs, head: { rev, block, cid: cidOfBlock(block).bytes }, writes };
 }

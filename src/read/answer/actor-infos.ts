@@ -131,7 +131,7 @@ function ageAssuranceDids(request: Buffer): ReadonlySet<string> | null {
   const scanner = new FieldScanner(request, 'dids');
   let dids: Set<string> | null = null;
   while (scanner.next()) {
-    if (scanner.number !== requestField.ageAssuranceDids || scanner.wire !== wireType.sized) continue;
+    if (scanner.number !== requestField.ageAssuranceDids || scanner.wire !== wireType.lengthDelimited) continue;
     dids ??= new Set();
     dids.add(request.utf8Slice(scanner.start, scanner.end));
   }
@@ -159,7 +159,7 @@ export function writeActorInfos(into: MessageWriter, cache: ActorCache, request:
   const withAgeAssurance = ageAssuranceDids(request);
   const scanner = new FieldScanner(request, 'dids');
   while (scanner.next()) {
-    if (scanner.number !== requestField.dids || scanner.wire !== wireType.sized) continue;
+    if (scanner.number !== requestField.dids || scanner.wire !== wireType.lengthDelimited) continue;
     const info = cache.get(request, scanner.start, scanner.end) ?? unknown;
     const start = into.begin(1, 2);
     into.raw(info);

@@ -30,7 +30,7 @@ const probedKinds: readonly (readonly [number, ActorEdgeKind])[] = [
   [probeKind.block, 'block'],
 ];
 
-/** Writes the rkey of one edge as a sized text, an empty one when there is no edge. */
+/** Writes the rkey of one edge as a length-delimited text, an empty one when there is no edge. */
 function writeRkeyOf(
   into: MessageWriter,
   cache: EdgeCache,
@@ -38,7 +38,7 @@ function writeRkeyOf(
   kind: ActorEdgeKind,
   subject: number,
 ): void {
-  const start = into.beginSized();
+  const start = into.beginLengthDelimited();
   if (actor !== undefined && cache.subjectsOf(actor, kind)?.has(dids, subject) !== false) {
     const row = cache.rowOf(actor, kind, dids, subject);
     if (row !== undefined) appendRkey(into, row, 0);
@@ -74,7 +74,7 @@ function findFollowers(cache: EdgeCache, reader: BoundedReader, candidateCount: 
   if (candidateRanges.length < 2 * candidateCount) candidateRanges = new Int32Array(4 * candidateCount);
   for (let candidate = 0; candidate < candidateCount; candidate++) {
     candidateRanges[2 * candidate] = reader.position;
-    const start = reader.sizedRange();
+    const start = reader.lengthDelimitedRange();
     candidateRanges[2 * candidate + 1] = reader.position;
     const actor = cache.ask(buffer, start, reader.position);
     if (actor === undefined) continue;
@@ -102,7 +102,7 @@ export function writeFollowersAmong(into: MessageWriter, cache: EdgeCache, reade
   const found = findFollowers(cache, reader, candidateCount);
   reader.end();
   for (const candidates of found) {
-    const start = into.beginSized();
+    const start = into.beginLengthDelimited();
     for (const candidate of candidates) {
       const [from, end] = [candidateRanges[2 * candidate]!, candidateRanges[2 * candidate + 1]!];
       into.reserve(1 + end - from);

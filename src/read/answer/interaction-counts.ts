@@ -85,13 +85,13 @@ export function writeInteractionCounts(
   const inner = new FieldScanner(request, 'refs', 0, 0);
   let count = 0;
   while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
     reserveCounts((count + 1) * recordColumnCount);
     inner.reset(request, scanner.start, scanner.end);
     let start = scanner.start;
     let end = start;
     while (inner.next()) {
-      if (inner.number !== 1 || inner.wire !== wireType.sized) continue;
+      if (inner.number !== 1 || inner.wire !== wireType.lengthDelimited) continue;
       start = inner.start;
       end = inner.end;
     }
@@ -121,7 +121,7 @@ export function writeCountsForUsers(into: MessageWriter, finder: RowFinder, requ
   const width = actorCountNames.length;
   let count = 0;
   while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
     reserveCounts((count + 1) * width);
     const isKnown = finder.findOwner(request, scanner.start, scanner.end);
     const key = isKnown ? beginKey(finder.owner, tableCode.actorCounts).finish() : undefined;

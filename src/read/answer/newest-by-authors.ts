@@ -116,7 +116,7 @@ export function newestByAuthors(cache: FeedCache, { count, reader, ...range }: R
   const newest = beginPage(range);
   const before = endPlace(range);
   for (let index = 0; index < count; index++) {
-    const did = reader.sizedRange();
+    const did = reader.lengthDelimitedRange();
     const place = cache.placeOf(reader.buffer, did, reader.position);
     if (place >= 0) addAuthor(newest, cache, place, before);
   }

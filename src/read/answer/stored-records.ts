@@ -5,7 +5,7 @@ import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { RecordCache } from '../cache/record-cache.ts';
 import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
 
-/** Returns where the content of a sized field stands whose tag, of one byte, is at `tagAt`. */
+/** Returns where the content of a length-delimited field stands whose tag, of one byte, is at `tagAt`. */
 function contentAt(source: Buffer, tagAt: number): { start: number; end: number } {
   let at = tagAt + 1;
   let length = 0;

@@ -41,7 +41,7 @@ export type ViewerFollows = {
   readonly next: string;
 };
 
-/** Collects sized texts of one slot. */
+/** Collects length-delimited texts of one slot. */
 type Group = { count: number; parts: Buffer[] };
 
 function addTo(groups: Map<number, Group>, slot: number, part: Buffer): void {
@@ -53,14 +53,14 @@ function addTo(groups: Map<number, Group>, slot: number, part: Buffer): void {
   }
 }
 
-/** Returns follows of this node, given as sized texts. */
+/** Returns follows of this node, given as length-delimited texts. */
 export function localFollows(parts: readonly Buffer[]): LocalFollows {
   const texts = Buffer.concat(parts);
   const starts = new Int32Array(parts.length);
   const ends = new Int32Array(parts.length);
   const reader = new BoundedReader(texts, 'follows');
   for (let index = 0; index < parts.length; index++) {
-    starts[index] = reader.sizedRange();
+    starts[index] = reader.lengthDelimitedRange();
     ends[index] = reader.position;
   }
   return { texts, starts, ends, places: new Int32Array(parts.length).fill(-1), generation: -1 };
@@ -126,7 +126,7 @@ export class TimelineFollows {
     let isFollowingSelf = false;
     for (let index = 0; index < count; index++) {
       const from = reader.position;
-      const start = reader.sizedRange();
+      const start = reader.lengthDelimitedRange();
       const end = reader.position;
       if (viewer.equals(bytes.subarray(start, end))) {
         isFollowingSelf = true;

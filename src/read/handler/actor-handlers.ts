@@ -29,7 +29,7 @@ const handleLengthMax = 253;
 function* actorKeys({ lookup, actors }: ReadContext, request: Buffer): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'dids');
   while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
     if (actors.has(request, scanner.start, scanner.end)) continue;
     const did = request.utf8Slice(scanner.start, scanner.end);
     const state = lookup.stateOf(did);

@@ -37,7 +37,7 @@ function* feedStart({ lookup, feeds }: ReadContext, source: Buffer, start: numbe
 function* feedStartsOfAuthors(context: ReadContext, request: Buffer): Generator<RowKey> {
   const { count, reader } = openNewestByAuthors(request);
   for (let index = 0; index < count; index++) {
-    const start = reader.sizedRange();
+    const start = reader.lengthDelimitedRange();
     yield* feedStart(context, reader.buffer, start, reader.position);
   }
 }

@@ -93,7 +93,7 @@ export function createRecordBatchHandler(options: RecordBatchOptions): CallHandl
     const { buffer } = reader;
     answer.begin(count);
     for (let index = 0; index < count; index++) {
-      const start = reader.sizedRange();
+      const start = reader.lengthDelimitedRange();
       const key = finder.anyKeyOf(buffer, start, reader.position, tableCode.record);
       if (key !== undefined) addRecord(answer, records, finder.state, key);
       else if (finder.isUri) answer.addNothing();

@@ -40,7 +40,7 @@ function* recordKeys(
 ): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'uris');
   while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
     const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection, false);
     if (key !== undefined && !records.cache.has(finder.state, key))
       yield { state: finder.state, key: Buffer.from(key) };
@@ -52,10 +52,10 @@ function* countKeys({ finder, records }: ReadContext, request: Buffer): Generato
   const scanner = new FieldScanner(request, 'refs');
   const inner = new FieldScanner(request, 'refs', 0, 0);
   while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
     inner.reset(request, scanner.start, scanner.end);
     while (inner.next()) {
-      if (inner.number !== 1 || inner.wire !== wireType.sized) continue;
+      if (inner.number !== 1 || inner.wire !== wireType.lengthDelimited) continue;
       const key = finder.keyOf(request, inner.start, inner.end, tableCode.recordCounts, post, true);
       if (key !== undefined && !records.cache.has(finder.state, key))
         yield { state: finder.state, key: Buffer.from(key) };

@@ -31,14 +31,14 @@ export class DidList {
   ids: Buffer = Buffer.alloc(64 * plcIdBytes);
   hashes = new Int32Array(64);
 
-  /** Takes over the list of sized DIDs that comes next. */
+  /** Takes over the list of length-delimited DIDs that comes next. */
   read(reader: BoundedReader): this {
     const { buffer } = reader;
     this.count = reader.count();
     this.source = buffer;
     if (this.count > this.starts.length) this.#grow(this.count * 2);
     for (let index = 0; index < this.count; index++) {
-      const start = reader.sizedRange();
+      const start = reader.lengthDelimitedRange();
       const end = reader.position;
       this.starts[index] = start;
       this.ends[index] = end;

@@ -11,11 +11,11 @@ import { ownerOfDid } from './slot-lookup.ts';
 /** Follows in one page beyond this are left to the next. */
 const followsPageMax = 50_000;
 
-/** One page of followed DIDs: `count` sized texts in `texts`. `next` is '' on the last page. */
+/** One page of followed DIDs: `count` length-delimited texts in `texts`. `next` is '' on the last page. */
 export type FollowsPage = { readonly count: number; readonly next: string };
 
 /**
- * Writes the DIDs that `did` follows into `texts` as sized texts, in the order of their keys, which is no order that means anything.
+ * Writes the DIDs that `did` follows into `texts` as length-delimited texts, in the order of their keys, which is no order that means anything.
  *
  * Errors: DataPlaneError `InvalidArgument` for an `after` that is not the `next` of a page before.
  */
@@ -35,7 +35,7 @@ export function writeFollowedDids(
   let count = 0;
   for (const key of state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: max + 1 })) {
     if (count === max) return { count, next: last === null ? '' : last.toString('base64url', prefix.length) };
-    const begun = texts.beginSized();
+    const begun = texts.beginLengthDelimited();
     appendDid(texts, key, prefix.length);
     texts.end(begun, 1);
     last = key;

@@ -10,7 +10,7 @@ import type { ItemSplit } from './item-split.ts';
 
 /** A repeated field of the response with one value an item: messages, texts or bytes; or packed numbers. */
 export type AnswerField =
-  | { readonly number: number; readonly form: 'sized'; readonly absent: Uint8Array }
+  | { readonly number: number; readonly form: 'lengthDelimited'; readonly absent: Uint8Array }
   | { readonly number: number; readonly form: 'packed' };
 
 function mismatch(place: string, question: number, found: number, asked: number): never {
@@ -78,7 +78,7 @@ function locateValues(
     scanner.reset(answer, 0, answer.length);
     while (scanner.next()) {
       const index = fields.findIndex(({ number }) => number === scanner.number);
-      if (index < 0 || scanner.wire !== wireType.sized) continue;
+      if (index < 0 || scanner.wire !== wireType.lengthDelimited) continue;
       if (fields[index]!.form === 'packed') places[index]!.addPacked(question, answer, scanner.start, scanner.end);
       else places[index]!.add(question, scanner.tagStart, scanner.end);
     }
@@ -87,8 +87,8 @@ function locateValues(
   return places;
 }
 
-/** Writes the sized values of one field; neighbours that stand side by side in one answer are copied together. */
-function writeSized(
+/** Writes the length-delimited values of one field; neighbours that stand side by side in one answer are copied together. */
+function writeLengthDelimited(
   into: Buffer,
   position: number,
   split: ItemSplit,
@@ -133,7 +133,7 @@ function writePacked(
   const { questionOf } = split;
   let bytes = split.absentCount;
   for (let value = 0; value < places.starts.length; value++) bytes += places.ends[value]! - places.starts[value]!;
-  let at = writeVarint(into, writeVarint(into, position, number * 8 + wireType.sized), bytes);
+  let at = writeVarint(into, writeVarint(into, position, number * 8 + wireType.lengthDelimited), bytes);
   for (let item = 0; item < questionOf.length; item++) {
     const question = questionOf[item]!;
     if (question < 0) {
@@ -151,7 +151,7 @@ function writePacked(
 /**
  * Merges answers.
  *
- * Shape: `fields` ascend by number; an absent value of a sized field is given with its tag. Errors: DataPlaneError `Internal`
+ * Shape: `fields` ascend by number; an absent value of a length-delimited field is given with its tag. Errors: DataPlaneError `Internal`
  * when a node answered too many or too few.
  */
 export function mergeItems(
@@ -172,7 +172,7 @@ export function mergeItems(
   for (const answer of answers) bytesMax += answer.length;
   for (const field of fields) {
     bytesMax +=
-      field.form === 'sized'
+      field.form === 'lengthDelimited'
         ? field.absent.length * split.absentCount
         : split.absentCount + varintBytes(field.number * 8) + 5;
   }
@@ -183,8 +183,8 @@ export function mergeItems(
     if (places[index]!.isUnfilled()) continue;
     const nextOf = [...bases];
     position =
-      field.form === 'sized'
-        ? writeSized(merged, position, split, answers, places[index]!, nextOf, asBuffer(field.absent))
+      field.form === 'lengthDelimited'
+        ? writeLengthDelimited(merged, position, split, answers, places[index]!, nextOf, asBuffer(field.absent))
         : writePacked(merged, position, field.number, split, answers, places[index]!, nextOf);
   }
   return merged.subarray(0, position);

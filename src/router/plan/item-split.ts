@@ -53,7 +53,7 @@ function uriOfRef(scanner: FieldScanner, request: Buffer, start: number, end: nu
   scanner.reset(request, start, end);
   const range = { start, end: start };
   while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.sized) continue;
+    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
     range.start = scanner.start;
     range.end = scanner.end;
   }
@@ -103,7 +103,7 @@ function locateItems(
       others.push(scanner.tagStart, scanner.end);
       continue;
     }
-    if (scanner.wire !== wireType.sized)
+    if (scanner.wire !== wireType.lengthDelimited)
       throw new DataPlaneError('InvalidArgument', `${field.place}: wire type ${scanner.wire} does not fit`);
     if (count === itemsMax)
       throw new DataPlaneError('ResourceExhausted', `${field.place}: more than ${itemsMax} items`);

@@ -30,7 +30,7 @@ function ownerSlot(
   while (scanner.next()) {
     if (scanner.number === countedField) items++;
     if (scanner.number !== owner.number) continue;
-    if (scanner.wire !== wireType.sized) {
+    if (scanner.wire !== wireType.lengthDelimited) {
       throw new DataPlaneError(
         'InvalidArgument',
         `${method}Request: wire type ${scanner.wire} does not fit field ${owner.number}`,
@@ -45,7 +45,7 @@ function ownerSlot(
   start = 0;
   end = 0;
   while (inner.next()) {
-    if (inner.number !== 1 || inner.wire !== wireType.sized) continue;
+    if (inner.number !== 1 || inner.wire !== wireType.lengthDelimited) continue;
     start = inner.start;
     end = inner.end;
   }
@@ -56,7 +56,7 @@ function ownerSlot(
 function emptyTexts(items: number): Uint8Array {
   if (items === 0) return emptyAnswer;
   const answer = Buffer.alloc(items * 2);
-  for (let index = 0; index < answer.length; index += 2) answer[index] = 8 + wireType.sized;
+  for (let index = 0; index < answer.length; index += 2) answer[index] = 8 + wireType.lengthDelimited;
   return answer;
 }
 

@@ -1,6 +1,6 @@
 /** Actors: rows by DID, DIDs by handle, and the revision that feeds are read at. */
 import { encodeMessage } from '../../proto/codec.ts';
-import { sizedField } from '../../proto/fields.ts';
+import { lengthDelimitedField } from '../../proto/fields.ts';
 import { byItem } from '../plan/by-item.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -8,7 +8,7 @@ import type { Plan } from '../plan/plan.ts';
 const noRecord = { record: Buffer.from('null') };
 
 /** What the official plane answers for a DID that no row has. */
-const absentActor = sizedField(
+const absentActor = lengthDelimitedField(
   1,
   encodeMessage('ActorInfo', {
     profile: noRecord,
@@ -23,12 +23,12 @@ export const actorPlans: readonly Plan[] = [
   byItem({
     method: 'GetActors',
     items: { number: 1, place: 'GetActorsRequest.dids', shape: 'did', malformed: 'absent' },
-    answers: [{ number: 1, form: 'sized', absent: absentActor }],
+    answers: [{ number: 1, form: 'lengthDelimited', absent: absentActor }],
   }),
   byItem({
     method: 'GetDidsByHandles',
     items: { number: 1, place: 'GetDidsByHandlesRequest.handles', shape: 'handle', malformed: 'absent' },
-    answers: [{ number: 1, form: 'sized', absent: sizedField(1, Buffer.alloc(0)) }],
+    answers: [{ number: 1, form: 'lengthDelimited', absent: lengthDelimitedField(1, Buffer.alloc(0)) }],
   }),
   oneSlot({ method: 'GetLatestRev', owner: { number: 1, shape: 'did' }, isShared: false }),
 ];

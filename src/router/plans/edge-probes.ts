@@ -110,7 +110,7 @@ export class EdgeProbes {
       for (let kind = 1; kind <= kinds; kind *= 2) {
         if ((kinds & kind) === 0) continue;
         const at = ticket * placesPerTicket + kind - 1;
-        this.#rkeyStarts[at] = reader.sizedRange();
+        this.#rkeyStarts[at] = reader.lengthDelimitedRange();
         this.#rkeyEnds[at] = reader.position;
       }
       this.#answers[ticket] = reader.buffer;
@@ -139,7 +139,7 @@ export class EdgeProbes {
     if (bytes === 0) return position;
     const owner = this.#owners[ticket]!;
     const rkeyAt = ticket * placesPerTicket + kind - 1;
-    let at = writeVarint(into, position, number * 8 + wireType.sized);
+    let at = writeVarint(into, position, number * 8 + wireType.lengthDelimited);
     at = writeVarint(into, at, bytes);
     at += uriHead.copy(into, at);
     at += this.#source.copy(into, at, this.#starts[owner]!, this.#ends[owner]!);

@@ -39,7 +39,7 @@ export async function followsOf(did: string, context: PlanContext, from = ''): P
   return pages;
 }
 
-/** The followed DIDs of one node, each a sized text. */
+/** The followed DIDs of one node, each a length-delimited text. */
 export type NodeFollows = { readonly node: number; readonly count: number; readonly texts: Buffer };
 
 /** Where each followed DID stands and its node, -1 to leave it out; filled and read within one synchronous call. */
@@ -55,7 +55,7 @@ function locateFollows(page: RawFollows, except: Buffer, exceptSlot: number, { f
   }
   for (let index = 0; index < count; index++) {
     const from = reader.position;
-    reader.skipSized();
+    reader.skipLengthDelimited();
     const end = reader.position;
     // A DID is far shorter than 16 KB, so its length takes one byte or two.
     const start = from + (buffer[from]! < 0x80 ? 1 : 2);

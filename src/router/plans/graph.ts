@@ -1,6 +1,6 @@
 /** Follows and blocks. Mutes and lists have their place in the answers and stay empty until they are stored. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { FieldScanner, sizedField, varintBytes, writeVarint } from '../../proto/fields.ts';
+import { FieldScanner, lengthDelimitedField, varintBytes, writeVarint } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { BoundedReader } from '../../wire/bounded-reader.ts';
 import { encodeRawFollowersAmong, openFollowersAmongAnswer, probeKind } from '../../wire/edge-messages.ts';
@@ -33,15 +33,15 @@ function actorAndTargets(request: Buffer, place: string, start = 0, end = reques
   const targets: Ranges = [];
   while (scanner.next()) {
     if (scanner.number > 2) continue;
-    requireSized(scanner, place);
+    requireLengthDelimited(scanner, place);
     if (scanner.number === 1) actor = [scanner.start, scanner.end];
     else targets.push(scanner.start, scanner.end);
   }
   return [actor, targets];
 }
 
-function requireSized({ number, wire }: FieldScanner, place: string): void {
-  if (wire !== wireType.sized)
+function requireLengthDelimited({ number, wire }: FieldScanner, place: string): void {
+  if (wire !== wireType.lengthDelimited)
     throw new DataPlaneError('InvalidArgument', `${place}: wire type ${wire} does not fit field ${number}`);
 }
 
@@ -92,7 +92,7 @@ function writeMessages(
   const into = Buffer.allocUnsafe(bytes);
   let at = head.copy(into);
   for (let index = 0; index < pairs.length; index++) {
-    at = writeVarint(into, at, number * 8 + wireType.sized);
+    at = writeVarint(into, at, number * 8 + wireType.lengthDelimited);
     at = writeVarint(into, at, messageBytes[index]!);
     if (messageBytes[index] === 0) continue;
     const pair = pairs[index]!;
@@ -107,7 +107,7 @@ async function blockExistence(request: Buffer, context: PlanContext): Promise<Ui
   const ranges: Ranges = [];
   while (scanner.next()) {
     if (scanner.number !== 1) continue;
-    requireSized(scanner, place);
+    requireLengthDelimited(scanner, place);
     const [a, b] = actorAndTargets(request, place, scanner.start, scanner.end);
     ranges.push(a[0]!, a[1]!, b.at(-2) ?? 0, b.at(-1) ?? 0);
   }
@@ -122,7 +122,7 @@ async function blockExistence(request: Buffer, context: PlanContext): Promise<Ui
   const exists = Buffer.from(
     pairs.map(({ there, back }) => (probes.uriBytes(there, block) + probes.uriBytes(back, block) > 0 ? 1 : 0)),
   );
-  return writeMessages(probes, pairs, 2, sizedField(1, exists), [
+  return writeMessages(probes, pairs, 2, lengthDelimitedField(1, exists), [
     { number: blockField.blockedBy, side: 'back', kind: block },
     { number: blockField.blocking, side: 'there', kind: block },
   ]);
@@ -144,11 +144,11 @@ async function bidirectionalBlock(request: Buffer, context: PlanContext): Promis
   return into;
 }
 
-/** Returns the texts at `ranges` as a list of sized texts. */
-function sizedTexts(request: Buffer, ranges: Ranges): Buffer {
+/** Returns the texts at `ranges` as a list of length-delimited texts. */
+function lengthDelimitedTexts(request: Buffer, ranges: Ranges): Buffer {
   const fields: Buffer[] = [];
   for (let at = 0; at < ranges.length; at += 2) {
-    fields.push(sizedField(1, request.subarray(ranges[at], ranges[at + 1])).subarray(1));
+    fields.push(lengthDelimitedField(1, request.subarray(ranges[at], ranges[at + 1])).subarray(1));
   }
   return Buffer.concat(fields);
 }
@@ -160,7 +160,7 @@ async function followsFollowing(request: Buffer, context: PlanContext): Promise<
   refuseOver(followingTargetsMax, count, 'GetFollowsFollowingRequest.target_dids');
   if (count === 0) return emptyAnswer;
   context.admit(count);
-  const subjects = sizedTexts(request, targets);
+  const subjects = lengthDelimitedTexts(request, targets);
   const viewer = request.utf8Slice(actor[0], actor[1]);
   const parts = splitFollows(await followsOf(viewer, context), '', context);
   const questions = parts.map((part) => ({
@@ -173,7 +173,7 @@ async function followsFollowing(request: Buffer, context: PlanContext): Promise<
 
 const didsOfFollowing = { target: 1, result: 1 } as const;
 
-/** Writes a result for each of the sized subjects: its DID, then what each node found, which is written as fields already. */
+/** Writes a result for each of the length-delimited subjects: its DID, then what each node found, which is written as fields already. */
 function mergeFollowers(subjects: Buffer, count: number, found: readonly BoundedReader[]): Buffer {
   const targets = new BoundedReader(subjects, 'targets');
   let bytesMax = subjects.length + count * resultHeadBytesMax;
@@ -182,13 +182,13 @@ function mergeFollowers(subjects: Buffer, count: number, found: readonly Bounded
   let at = 0;
   for (let subject = 0; subject < count; subject++) {
     const from = targets.position;
-    targets.skipSized();
-    const starts = found.map((reader) => reader.sizedRange());
+    targets.skipLengthDelimited();
+    const starts = found.map((reader) => reader.lengthDelimitedRange());
     let bytes = 1 + targets.position - from;
     for (let index = 0; index < found.length; index++) bytes += found[index]!.position - starts[index]!;
-    at = writeVarint(into, at, didsOfFollowing.result * 8 + wireType.sized);
+    at = writeVarint(into, at, didsOfFollowing.result * 8 + wireType.lengthDelimited);
     at = writeVarint(into, at, bytes);
-    at = writeVarint(into, at, didsOfFollowing.target * 8 + wireType.sized);
+    at = writeVarint(into, at, didsOfFollowing.target * 8 + wireType.lengthDelimited);
     at += subjects.copy(into, at, from, targets.position);
     for (let index = 0; index < found.length; index++) {
       const { buffer, position } = found[index]!;

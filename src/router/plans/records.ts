@@ -1,19 +1,19 @@
 /** Records by URI: one slot an item; a record that does not exist is the bytes `null`. */
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
-import { sizedField } from '../../proto/fields.ts';
+import { lengthDelimitedField } from '../../proto/fields.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { askByItem, type ByItemMethod, byItem } from '../plan/by-item.ts';
 import { type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 import { opThreadsOf } from './op-threads.ts';
 
-const absentRecord = sizedField(1, encodeMessage('Record', { record: Buffer.from('null') }));
-const absentMeta = sizedField(2, encodeMessage('PostRecordMeta', {}));
+const absentRecord = lengthDelimitedField(1, encodeMessage('Record', { record: Buffer.from('null') }));
+const absentMeta = lengthDelimitedField(2, encodeMessage('PostRecordMeta', {}));
 
 function recordsMethod(method: MethodName): ByItemMethod {
   return {
     method,
     items: { number: 1, place: `${method}Request.uris`, shape: 'uri', malformed: 'refused' },
-    answers: [{ number: 1, form: 'sized', absent: absentRecord }],
+    answers: [{ number: 1, form: 'lengthDelimited', absent: absentRecord }],
   };
 }
 
@@ -41,8 +41,8 @@ const recordMethods = [
 const postRecords: ByItemMethod = {
   ...recordsMethod('GetPostRecords'),
   answers: [
-    { number: 1, form: 'sized', absent: absentRecord },
-    { number: 2, form: 'sized', absent: absentMeta },
+    { number: 1, form: 'lengthDelimited', absent: absentRecord },
+    { number: 2, form: 'lengthDelimited', absent: absentMeta },
   ],
 };
 

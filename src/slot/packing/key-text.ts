@@ -18,7 +18,7 @@ for (let value = 0; value < 32; value++) tidValues[tidLetters[value]!] = value;
 const plcPrefix = Buffer.from('did:plc:', 'latin1');
 const tag = { didOther: 2, plcRef: 0x80, rkeySelf: 0x80, rkeyOther: 0x81, collectionOther: 255 } as const;
 
-/** A sized text behind a tag byte at `at`; returns the position behind it. */
+/** A length-delimited text behind a tag byte at `at`; returns the position behind it. */
 function appendTagged(into: MessageWriter, source: Buffer, at: number): number {
   const reader = new ByteReader(source, at + 1);
   const length = reader.varint();

@@ -12,7 +12,7 @@ import { readMark, writeMark } from '../../log/chunk.ts';
 import { prefixEnd, type Table } from '../../storage/environment.ts';
 import { beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
 
-/** Effects for one target, in mark order. `bytes`: count, then a mark and sized effect each. */
+/** Effects for one target, in mark order. `bytes`: count, then a mark and length-delimited effect each. */
 export type OutboxBatch = {
   readonly target: number;
   readonly previousMark: number;
@@ -53,7 +53,7 @@ function batchOfRow(key: Buffer, value: Buffer): OutboxBatch {
   const items: Uint8Array[] = [];
   while (reader.remaining > 0) {
     marks.push(readMark(reader));
-    items.push(reader.sized());
+    items.push(reader.lengthDelimited());
   }
   return { target, previousMark, firstMark, lastMark, items, marks };
 }
@@ -142,7 +142,7 @@ export class Outbox {
     writeMark(writer, lastMark);
     items.forEach((item, index) => {
       writeMark(writer, marks[index]!);
-      writer.sized(item);
+      writer.lengthDelimited(item);
     });
     const value = writer.finish();
     this.#table.put(rowKey(target, firstMark), value);
