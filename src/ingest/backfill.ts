@@ -4,6 +4,7 @@
  * Owns: the durable queue's pace (how many at once, when to try again, when to give up), the reading of hosts' lists,
  * and the figures of progress. Everything that was asked for survives a restart.
  */
+import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
@@ -17,7 +18,6 @@ import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoFetch } from './repo-fetch.ts';
 import type { RepoGate } from './repo-gate.ts';
 import type { ListedRepo, RepoHost } from './repo-host.ts';
-import { retryDelayMs } from './retry-delay.ts';
 
 /** What a backfill works with. */
 export type BackfillOptions = {
@@ -55,8 +55,8 @@ export type WaitingRepo = {
 
 /** Attempts before a repo counts as failed: the last waits add up to about a day. */
 const attemptsMax = 14;
-const repoRetryPolicy = { firstMs: 1000, fastAttempts: 2, maxMs: 21_600_000 } as const;
-const listRetryPolicy = { firstMs: 500, fastAttempts: 10, maxMs: 60_000 } as const;
+const repoRetryPolicy = { firstMs: 1000, maxMs: 21_600_000 };
+const listRetryPolicy = { firstMs: 500, maxMs: 60_000, fastFailures: 9 };
 const idlePollMs = 1000;
 /** Pause after a repo whose host wants to be left alone, so that a long queue for it is not rewritten at full speed. */
 const parkPauseMs = 50;
@@ -229,7 +229,7 @@ export class Backfill {
     await state.settleRepo(did, (now) => {
       const attempts = outcome.reason === 'busy' ? now.attempts : now.attempts + 1;
       if (attempts >= attemptsMax) return { ...now, state: 'failed', attempts, dueSec: this.#nowSec() };
-      const delaySec = Math.ceil(retryDelayMs(repoRetryPolicy, attempts, random) / 1000);
+      const delaySec = Math.ceil(backoffMs(repoRetryPolicy, attempts, random) / 1000);
       return { ...now, attempts, dueSec: this.#nowSec() + delaySec };
     });
   }
@@ -256,7 +256,7 @@ export class Backfill {
       if (!page.ok) {
         if (failures++ === 0) note('listing repos fails', { host: origin, problem: page.message });
         if (failures >= listFailuresUntold) this.#listFailures.set(origin, page.message);
-        await clock.sleep(retryDelayMs(listRetryPolicy, failures, random), this.#signal);
+        await clock.sleep(backoffMs(listRetryPolicy, failures, random), this.#signal);
         continue;
       }
       failures = 0;

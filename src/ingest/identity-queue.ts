@@ -6,6 +6,7 @@
  * the source asked for and that keeps failing is put off durably, so that no cursor waits for a directory that is down.
  */
 
+import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IdentityEntry } from '../entry/entry.ts';
@@ -13,7 +14,6 @@ import { type IdentityResolver, isPassingReason } from '../identity/identity-res
 import type { LogAppender } from '../log/log-appender.ts';
 import type { IdentityCheck, IngestState } from '../storage/ingest-state.ts';
 import type { IngestCounters } from './ingest-counters.ts';
-import { retryDelayMs } from './retry-delay.ts';
 
 /** What resolutions are made with. */
 export type IdentityQueueOptions = {
@@ -31,9 +31,10 @@ const concurrencyMax = 32;
 const jobsMax = 10_000;
 const seenDidsMax = 200_000;
 const attemptsMax = 3;
-const attemptPolicy = { firstMs: 250, fastAttempts: 1, maxMs: 2000 } as const;
+const attemptPolicy = { firstMs: 250, maxMs: 2000 };
 const postponedScanMs = 30_000;
 const postponedAttemptsMax = 24;
+const postponedPolicy = { firstMs: 60_000, maxMs: 21_600_000 };
 const daySec = 86_400;
 const hourSec = 3600;
 
@@ -212,7 +213,7 @@ export class IdentityQueue {
         else this.#rememberFailure(did);
         return 'nothing-found';
       }
-      await clock.sleep(retryDelayMs(attemptPolicy, attempt, random), this.#signal);
+      await clock.sleep(backoffMs(attemptPolicy, attempt + 1, random), this.#signal);
     }
     return 'stopped';
   }
@@ -244,7 +245,7 @@ export class IdentityQueue {
       this.#options.counters.identitiesResolved.with('given-up').add();
       return this.#options.state.dropPostponedIdentity(did);
     }
-    const delaySec = Math.min(30 * 2 ** Math.min(attempts, 10), 6 * hourSec);
+    const delaySec = Math.ceil(backoffMs(postponedPolicy, attempts, this.#options.random) / 1000);
     return this.#options.state.postponeIdentity({ did, attempts, dueSec: this.#nowSec() + delaySec });
   }
 

@@ -7,13 +7,13 @@
  */
 import { WebSocket } from 'ws';
 import { decodeFirehoseMessage, type FirehoseEvent } from '../atproto/firehose-event.ts';
+import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IngestState } from '../storage/ingest-state.ts';
 import { DoneTracker } from './done-tracker.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
-import { retryDelayMs } from './retry-delay.ts';
 
 /** What is followed, from where, and where its events go. */
 export type SubscriptionOptions = {
@@ -55,7 +55,7 @@ export type SubscriptionStatus = {
 };
 
 /** Every 200 ms for the first five seconds, since a PDS may come up after us; then doubling. */
-const reconnectPolicy = { firstMs: 200, fastAttempts: 25, maxMs: 15_000 } as const;
+const reconnectPolicy = { firstMs: 200, maxMs: 15_000, fastFailures: 24 };
 /** Above the decoder's own limit, so that a frame past that is counted without losing the connection. */
 const frameBytesMax = 16_777_216;
 const handshakeMsMax = 10_000;
@@ -150,7 +150,7 @@ export class Subscription {
       const wasSound = received > 0 || clock.monotonicMs() - startedMs > 10_000;
       failures = wasSound || this.#oversizedInARow > 0 ? 0 : failures + 1;
       if (failures <= 1) this.#options.note('source lost', { source: name, problem });
-      await clock.sleep(retryDelayMs(reconnectPolicy, failures, random), this.#signal);
+      await clock.sleep(backoffMs(reconnectPolicy, failures, random), this.#signal);
     }
   }
 

@@ -5,9 +5,11 @@
  * a call is on its way is the next batch, so batches grow with load. Refuses: nothing; it slows its callers through `ready`.
  */
 
+import { backoffMs } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
+import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { Entry } from '../entry/entry.ts';
 import { writeEntry } from '../entry/entry-codec.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
@@ -21,6 +23,7 @@ export type RemoteLogOptions = {
   readonly caller: NodeCaller;
   readonly map: () => ShardMap;
   readonly clock?: Clock;
+  readonly random?: SeededRandom;
   /** From this many bytes on that are not yet durable, `ready` waits; by default it grows with the number of slots. */
   readonly pendingBytesMax?: number;
   /** How long a lone entry waits for company. Units: ms. */
@@ -61,13 +64,13 @@ const chunkBytesDefault = 64 * 2 ** 10;
 const writerBytes = 32 * 2 ** 10;
 const idleWritersMax = 64;
 const callTimeoutMs = 60_000;
-const retryDelayMsMin = 20;
-const retryDelayMsMax = 2_000;
+const retryPolicy = { firstMs: 20, maxMs: 2_000 };
 
 /** The appender of ingest and of whoever else writes from outside the nodes. */
 export class RemoteLog implements LogAppender, AsyncDisposable {
   readonly #options: RemoteLogOptions;
   readonly #clock: Clock;
+  readonly #random: SeededRandom;
   readonly #pendingBytesMax: number;
   readonly #laneByName = new Map<string, Lane>();
   /** Holds one entry while it is written. */
@@ -83,6 +86,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   constructor(options: RemoteLogOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? seededRandom(this.#clock.nowMs());
     const pendingBytesDefault = Math.max(pendingBytesMin, options.map().slots * pendingBytesOfSlot);
     this.#pendingBytesMax = options.pendingBytesMax ?? pendingBytesDefault;
   }
@@ -149,12 +153,9 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   async #pump(lane: Lane): Promise<void> {
     lane.isSending = true;
     await this.#clock.sleep(this.#options.lingerMs ?? 0, this.#stop.signal);
-    for (let attempt = 0; lane.chunksBySlot.size > 0 && !this.#stop.signal.aborted; ) {
-      const isAllDurable = await this.#deliver(lane);
-      attempt = isAllDurable ? 0 : attempt + 1;
-      if (isAllDurable) continue;
-      const delayMs = Math.min(retryDelayMsMax, retryDelayMsMin * 2 ** Math.min(attempt - 1, 10));
-      await this.#clock.sleep(delayMs, this.#stop.signal);
+    for (let failures = 0; lane.chunksBySlot.size > 0 && !this.#stop.signal.aborted; ) {
+      failures = (await this.#deliver(lane)) ? 0 : failures + 1;
+      if (failures > 0) await this.#clock.sleep(backoffMs(retryPolicy, failures, this.#random), this.#stop.signal);
     }
     lane.isSending = false;
     if (this.#stop.signal.aborted) rejectWaiting(lane);

@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
 import { armCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
+import { seededRandom } from '../base/seeded-random.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunkHead } from '../log/chunk.ts';
 import { parseShardMap } from '../shardmap/shard-map.ts';
 import { Slot } from '../slot/slot.ts';
@@ -55,7 +56,14 @@ async function main(options: ApplyThreadOptions): Promise<void> {
     onBatches: (slot, batches) => sender.send(slot, batches),
     onCommit: postChanges,
   });
-  const sender = new EffectSender({ caller: client, map: () => map, queue: () => queue, clock, signal: stop.signal });
+  const sender = new EffectSender({
+    caller: client,
+    map: () => map,
+    queue: () => queue,
+    clock,
+    random: seededRandom(clock.nowMs()),
+    signal: stop.signal,
+  });
   for (const slot of slots) sender.resume(slot);
 
   async function append({ id, payload, isUrgent }: ToApplyThread & { type: 'append' }): Promise<void> {

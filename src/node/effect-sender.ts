@@ -6,10 +6,12 @@
  * taken.
  */
 
+import { backoffMs } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
+import type { SeededRandom } from '../base/seeded-random.ts';
 import { encodeEntry } from '../entry/entry-codec.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeChunk } from '../log/chunk.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
@@ -29,6 +31,8 @@ type Line = {
   hasMoreOnDisk: boolean;
   lastQueuedMark: number;
   isInFlight: boolean;
+  /** Times in a row that a target of this thread refused. */
+  failures: number;
 };
 
 type Lane = { readonly node: string; readonly ready: Set<Line>; isSending: boolean; failures: number };
@@ -39,6 +43,7 @@ export type EffectSenderOptions = {
   readonly map: () => ShardMap;
   readonly queue: () => ApplyQueue;
   readonly clock: Clock;
+  readonly random: SeededRandom;
   readonly signal: AbortSignal;
 };
 
@@ -46,14 +51,16 @@ export type EffectSenderOptions = {
 const callBytesMax = 1024 * 1024;
 const lineBytesMax = 512 * 1024;
 const callTimeoutMs = 30_000;
-const retryDelayMsMin = 20;
-const retryDelayMsMax = 2_000;
+const retryPolicy = { firstMs: 40, maxMs: 2_000 };
 /**
  * Notes of delivery are gathered, and then wait for a commit to go with, longer than entries do: all that hangs on them is disk
  * space. Units: ms.
  */
 const notesGatherMs = 50;
 const notesLingerMs = 50;
+
+/** Marks that targets have reached, and how often in a row the source's log has refused to take them. */
+type Notes = { readonly markByTarget: Map<number, number>; failures: number };
 
 function nameOf(source: Slot, target: number): string {
   return `${source.index}/${target}`;
@@ -69,8 +76,8 @@ export class EffectSender {
   readonly #options: EffectSenderOptions;
   readonly #lines = new Map<string, Line>();
   readonly #laneByNode = new Map<string, Lane>();
-  /** Marks that targets have reached, by source and target, until they go into the source's log. */
-  readonly #notesBySource = new Map<Slot, Map<number, number>>();
+  /** What goes into the source's log soon. */
+  readonly #notesBySource = new Map<Slot, Notes>();
   readonly #writer = new ByteWriter(64 * 1024);
 
   constructor(options: EffectSenderOptions) {
@@ -117,6 +124,7 @@ export class EffectSender {
         hasMoreOnDisk: false,
         lastQueuedMark: 0,
         isInFlight: false,
+        failures: 0,
       };
       this.#lines.set(name, line);
     }
@@ -183,7 +191,8 @@ export class EffectSender {
   }
 
   #retryLater(line: Line): void {
-    void this.#options.clock.sleep(retryDelayMsMax / 2, this.#options.signal).then(() => {
+    line.failures++;
+    void this.#retryDelay(line.failures).then(() => {
       if (!this.#options.signal.aborted) this.#rewind(line, 0);
     });
   }
@@ -202,16 +211,21 @@ export class EffectSender {
     if (outcome.status === 'gap') return this.#rewind(line, outcome.lastMark);
     reachCrashPoint('effects-before-ack');
     line.isInFlight = false;
+    line.failures = 0;
     this.#noteDelivered(line.source, line.target, lastMark);
     if (line.waiting.length > 0 || line.hasMoreOnDisk) this.#wake(line);
     else this.#lines.delete(nameOf(line.source, line.target));
   }
 
   /** Lets the source trim its outbox; notes of all its targets are gathered, and of each target the last one counts. */
-  #noteDelivered(source: Slot, target: number, mark: number): void {
+  #noteDelivered(source: Slot, target: number, mark: number, failures = 0): void {
     const gathered = this.#notesBySource.get(source);
-    if (gathered !== undefined) return void gathered.set(target, Math.max(mark, gathered.get(target) ?? 0));
-    const notes = new Map([[target, mark]]);
+    if (gathered !== undefined) {
+      gathered.failures = Math.max(failures, gathered.failures);
+      gathered.markByTarget.set(target, Math.max(mark, gathered.markByTarget.get(target) ?? 0));
+      return;
+    }
+    const notes: Notes = { markByTarget: new Map([[target, mark]]), failures };
     this.#notesBySource.set(source, notes);
     const { clock, signal } = this.#options;
     void clock.sleep(notesGatherMs, signal).then(() => {
@@ -221,14 +235,15 @@ export class EffectSender {
   }
 
   /** Tried until the notes are in the source's log, since nothing else would say so again. */
-  #appendNotes(source: Slot, notes: ReadonlyMap<number, number>): void {
-    const items = [...notes].map(([target, mark]) => encodeEntry({ kind: 'delivered', target, mark }));
+  #appendNotes(source: Slot, { markByTarget, failures }: Notes): void {
+    const items = [...markByTarget].map(([target, mark]) => encodeEntry({ kind: 'delivered', target, mark }));
     writeChunk(this.#writer, { slot: source.index, origin: null, items, marks: [] });
-    const { clock, queue, signal } = this.#options;
+    const { queue, signal } = this.#options;
     const settle = (outcome: ChunkOutcome): void => {
       if (outcome.status !== 'refused') return;
-      void clock.sleep(retryDelayMsMax / 2, signal).then(() => {
-        if (!signal.aborted) for (const [target, mark] of notes) this.#noteDelivered(source, target, mark);
+      void this.#retryDelay(failures + 1).then(() => {
+        if (signal.aborted) return;
+        for (const [target, mark] of markByTarget) this.#noteDelivered(source, target, mark, failures + 1);
       });
     };
     queue().add(source.index, { bytes: this.#writer.finish(), entryCount: items.length, settle }, notesLingerMs);
@@ -269,11 +284,12 @@ export class EffectSender {
     });
     const isRefused = outcomes === undefined || outcomes.some((outcome) => outcome.status === 'refused');
     lane.failures = isRefused ? lane.failures + 1 : 0;
-    if (isRefused) await this.#options.clock.sleep(this.#delayMs(lane), this.#options.signal);
+    if (isRefused) await this.#retryDelay(lane.failures);
   }
 
-  #delayMs(lane: Lane): number {
-    return Math.min(retryDelayMsMax, retryDelayMsMin * 2 ** Math.min(lane.failures, 10));
+  #retryDelay(failures: number): Promise<void> {
+    const { clock, random, signal } = this.#options;
+    return clock.sleep(backoffMs(retryPolicy, failures, random), signal);
   }
 
   /** Returns undefined when the node could not be asked; everything is then sent again from the outbox. */

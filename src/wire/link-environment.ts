@@ -10,8 +10,6 @@ export type LinkLimits = {
   readonly bytesInFlightMax: number;
   /** A call made while the link connects waits no longer than this for it. */
   readonly connectMsMax: number;
-  readonly reconnectMsMin: number;
-  readonly reconnectMsMax: number;
   /** A connection that is silent for so long, pings included, is given up. */
   readonly silenceMsMax: number;
 };
@@ -21,8 +19,6 @@ export const linkLimitDefaults: LinkLimits = {
   callsInFlightMax: 32_768,
   bytesInFlightMax: 128 * 1024 * 1024,
   connectMsMax: 1000,
-  reconnectMsMin: 50,
-  reconnectMsMax: 2000,
   silenceMsMax: 10_000,
 };
 

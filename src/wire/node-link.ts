@@ -6,6 +6,7 @@
  * the loss of the connection. Refuses: calls while the node is known to be down, so that callers fail fast.
  */
 import { WebSocket } from 'ws';
+import { backoffMs } from '../base/backoff.ts';
 import { DataPlaneError, type ErrorCode, errorTable } from '../base/data-plane-error.ts';
 import { Breaker } from './breaker.ts';
 import {
@@ -30,6 +31,7 @@ type WaitingCall = {
 
 /** Deadlines are looked at this often, all calls in one sweep, so that a call costs no timer. Units: milliseconds. */
 const sweepMs = 10;
+const reconnectPolicy = { firstMs: 50, maxMs: 2000 };
 
 const fillZeroMask = (mask: Buffer): void => void mask.fill(0);
 
@@ -222,7 +224,6 @@ export class NodeLink {
 
   /** Gives the connection up, fails what waits, and tries again after a pause that grows. */
   #lose(problem: string): void {
-    const { limits, random } = this.#environment;
     const socket = this.#socket;
     this.#socket = null;
     this.#lastProblem = problem;
@@ -234,9 +235,8 @@ export class NodeLink {
       this.close();
       return;
     }
-    const pauseMs = Math.min(limits.reconnectMsMax, limits.reconnectMsMin * 2 ** Math.min(this.#failuresInRow, 16));
-    this.#failuresInRow++;
-    this.#reconnectTimer = setTimeout(() => this.#connect(), pauseMs * (0.5 + random.next() / 2));
+    const pauseMs = backoffMs(reconnectPolicy, ++this.#failuresInRow, this.#environment.random);
+    this.#reconnectTimer = setTimeout(() => this.#connect(), pauseMs);
     // Only callers keep the process alive, not the wish to reach a node again.
     this.#reconnectTimer.unref();
   }

@@ -8,8 +8,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { backoffMs } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { SeededRandom } from '../../base/seeded-random.ts';
 import type { ProcessLog } from '../process-log.ts';
 
 /** Where a child listens, by the name of the port (`port`, `http2Port`), as it reported. */
@@ -33,6 +35,7 @@ export type ChildSurroundings = {
   readonly command: (words: readonly string[]) => readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly clock: Clock;
+  readonly random: SeededRandom;
   readonly log: ProcessLog;
   /** Takes each line that a child prints. */
   readonly onLine: (name: string, line: string) => void;
@@ -40,9 +43,8 @@ export type ChildSurroundings = {
   readonly onRestarted: () => void;
 };
 
-const backoffMsMin = 200;
-const backoffMsMax = 10_000;
-/** A child that served this long is restarted without delay. */
+const restartPolicy = { firstMs: 200, maxMs: 10_000 };
+/** A child that served this long is restarted as after its first failure. */
 const steadyMs = 60_000;
 
 function isReady(message: unknown): message is ReadyMessage {
@@ -118,16 +120,15 @@ export class SupervisedChild {
   }
 
   async #watch(): Promise<void> {
-    const { clock, log, onRestarted } = this.#around;
-    let backoffMs = backoffMsMin;
-    for (;;) {
+    const { clock, random, log, onRestarted } = this.#around;
+    for (let failures = 1; ; failures++) {
       const startedMs = clock.monotonicMs();
       const how = await this.#ended;
       if (this.#stopping.signal.aborted) return;
-      if (clock.monotonicMs() - startedMs > steadyMs) backoffMs = backoffMsMin;
-      log('error', `${this.#spec.name} ended; it is started again`, { how, afterMs: backoffMs });
-      await clock.sleep(backoffMs, this.#stopping.signal);
-      backoffMs = Math.min(backoffMs * 2, backoffMsMax);
+      if (clock.monotonicMs() - startedMs > steadyMs) failures = 1;
+      const afterMs = Math.round(backoffMs(restartPolicy, failures, random));
+      log('error', `${this.#spec.name} ended; it is started again`, { how, afterMs });
+      await clock.sleep(afterMs, this.#stopping.signal);
       if (this.#stopping.signal.aborted) return;
       try {
         await this.#launch();

@@ -6,6 +6,7 @@
  */
 import { join, resolve } from 'node:path';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { seededRandom } from '../../base/seeded-random.ts';
 import { childEnvironment, flagsFor, type Settings } from '../../config/settings.ts';
 import type { CommandContext } from '../command.ts';
 import { version } from '../command-line.ts';
@@ -86,6 +87,7 @@ export class Cluster implements AsyncDisposable {
       command: selfCommand,
       environment: { UV_THREADPOOL_SIZE: threadPoolSize, ...childEnvironment(context.environment) },
       clock: context.clock,
+      random: seededRandom(context.clock.nowMs()),
       log: context.log,
       onLine,
       onRestarted: () => this.#writeRun(),

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
+import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { type ChildSpec, SupervisedChild } from '../../../src/cli/process/child-process.ts';
 import { projectRoot } from '../../support/source-scan.ts';
 import { until } from '../../support/until.ts';
@@ -18,6 +19,7 @@ function childOf(spec: Partial<ChildSpec>) {
       command: (words) => [process.execPath, '--disable-warning=ExperimentalWarning', script, ...words],
       environment: { PATH: process.env['PATH'] ?? '' },
       clock: systemClock,
+      random: seededRandom(1),
       log: (_level, message) => messages.push(message),
       onLine: (name, line) => lines.push(`${name}: ${line}`),
       onRestarted: () => {

@@ -76,6 +76,7 @@ class TwoQueues implements NodeCaller {
       map: () => map,
       queue: () => queue,
       clock,
+      random: this.#random,
       signal: this.#stop.signal,
     });
     this.#queueByNode.set(node, queue);
