@@ -18,7 +18,7 @@ import { slotOf } from '../src/shardmap/slot-of.ts';
 import { Slot } from '../src/slot/slot.ts';
 import { SlotState, slotTableNames } from '../src/slot/table/slot-state.ts';
 import { Environment } from '../src/storage/environment.ts';
-import { recordBatchMethod } from '../src/wire/record-batch.ts';
+import { nodeCalls } from '../src/wire/node-calls.ts';
 import { postCommits } from './post-set.ts';
 
 const [folder, posts, authors, seed] = process.argv.slice(2) as [string, string, string, string];
@@ -67,8 +67,8 @@ const serving = await startServing({
   clusterToken: null,
   adminToken: null,
   handlers: new Map([
-    [recordBatchMethod, handlerWith(caches.default)],
-    [`${recordBatchMethod}.small`, handlerWith(caches.small)],
+    [nodeCalls.records, handlerWith(caches.default)],
+    [`${nodeCalls.records}.small`, handlerWith(caches.small)],
   ]),
   epoch: () => 1,
   isReady: () => true,

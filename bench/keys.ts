@@ -15,8 +15,9 @@ import { join } from 'node:path';
 import { recordUri } from '../src/atproto/compact-key.ts';
 import { seededRandom } from '../src/base/seeded-random.ts';
 import { parseShardMap } from '../src/shardmap/shard-map.ts';
+import { nodeCalls } from '../src/wire/node-calls.ts';
 import { NodeClient } from '../src/wire/node-client.ts';
-import { decodeRecordBatchAnswer, encodeRecordBatchRequest, recordBatchMethod } from '../src/wire/record-batch.ts';
+import { decodeRecordBatchAnswer, encodeRecordBatchRequest } from '../src/wire/record-batch.ts';
 import { type BenchChild, startChild } from './child-process.ts';
 import { postCommits } from './post-set.ts';
 import { type BenchRedis, mgetKeys, startRedis } from './redis.ts';
@@ -33,7 +34,7 @@ export const question =
   'How many stored records a second does one serving thread read in batches of 50, and how many does Redis by MGET? (closed loop)';
 
 /** What bench/keys-node.ts answers with its small memory. */
-const smallMemoryMethod = `${recordBatchMethod}.small`;
+const smallMemoryMethod = `${nodeCalls.records}.small`;
 const inFlight = 32;
 const preparedBatches = 2000;
 /** Calls before the first turn, and how many seconds they may take. */
@@ -217,7 +218,7 @@ async function prepareBatches(client: NodeClient, set: readonly Post[], seed: nu
   });
   const send: Send = async (index, isSmall) => {
     const { payload } = batches[index % preparedBatches]!;
-    const method = isSmall ? smallMemoryMethod : recordBatchMethod;
+    const method = isSmall ? smallMemoryMethod : nodeCalls.records;
     return client.call({ node: 'n0', method, payload, timeoutMs: 10_000 });
   };
   // The second and third times bring what the memory holds, and answer from it.

@@ -6,8 +6,9 @@
 import type { Clock } from '../base/clock.ts';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import { decodeTexts } from '../wire/message.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
-import { decodeTexts, slotCalls } from '../wire/read-messages.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
 
 /** Whom to ask, and where the answers go. */
 export type ResyncPollOptions = {
@@ -37,7 +38,7 @@ export async function pollResyncs(options: ResyncPollOptions): Promise<void> {
       if (signal.aborted) return;
       try {
         const payload = Buffer.alloc(0);
-        const answer = await caller.call({ node, method: slotCalls.reposToResync, payload, timeoutMs: callTimeoutMs });
+        const answer = await caller.call({ node, method: nodeCalls.reposToResync, payload, timeoutMs: callTimeoutMs });
         for (const did of decodeTexts(answer)) {
           if (askedMsByDid.has(did)) continue;
           askedMsByDid.set(did, nowMs);

@@ -15,6 +15,7 @@ import { writeEntry } from '../entry/entry-codec.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeEntriesChunk } from './chunk.ts';
 import type { LogAppender } from './log-appender.ts';
 
@@ -218,7 +219,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     try {
       const payload = encodeAppend(chunks);
       const outcomes = decodeOutcomes(
-        await this.#options.caller.call({ node, method: 'slot.append', payload, timeoutMs: callTimeoutMs }),
+        await this.#options.caller.call({ node, method: nodeCalls.append, payload, timeoutMs: callTimeoutMs }),
       );
       const refused = outcomes.find((outcome) => outcome.status === 'refused');
       if (refused !== undefined)

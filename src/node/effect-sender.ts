@@ -18,6 +18,7 @@ import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 
 /** One ordered line of effects: from a source slot to a target slot. */
@@ -295,7 +296,12 @@ export class EffectSender {
   /** Returns undefined when the node could not be asked; everything is then sent again from the outbox. */
   async #call(lane: Lane, chunks: readonly Buffer[]): Promise<ChunkOutcome[] | undefined> {
     try {
-      const call = { node: lane.node, method: 'slot.append', payload: encodeAppend(chunks), timeoutMs: callTimeoutMs };
+      const call = {
+        node: lane.node,
+        method: nodeCalls.append,
+        payload: encodeAppend(chunks),
+        timeoutMs: callTimeoutMs,
+      };
       return decodeOutcomes(await this.#options.caller.call(call));
     } catch (thrown) {
       const { code } = toDataPlaneError(thrown);

@@ -13,9 +13,9 @@ import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
+import { encodeTexts } from '../wire/message.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
-import { encodeTexts, slotCalls } from '../wire/read-messages.ts';
-import { recordBatchMethod } from '../wire/record-batch.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
 import { ApplyLink } from './apply-link.ts';
 import { startServing } from './serving.ts';
 import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
@@ -100,12 +100,12 @@ function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string
   const stateOf = (slot: number) => readers.get(slot)?.state;
   return new Map<string, CallHandler>([
     ...reads.handlers,
-    ['slot.append', (payload) => writes.append(payload)],
-    [slotCalls.write, (payload) => writes.write(payload)],
-    ['slot.digest', (payload) => writes.digest(payload)],
-    [recordBatchMethod, createRecordBatchHandler({ slots, stateOf, records: reads.records })],
-    [slotCalls.reposToResync, () => encodeTexts(reposOf(readers))],
-    ['node.status', async () => Buffer.from(JSON.stringify(await status()))],
+    [nodeCalls.append, (payload) => writes.append(payload)],
+    [nodeCalls.write, (payload) => writes.write(payload)],
+    [nodeCalls.digest, (payload) => writes.digest(payload)],
+    [nodeCalls.records, createRecordBatchHandler({ slots, stateOf, records: reads.records })],
+    [nodeCalls.reposToResync, () => encodeTexts(reposOf(readers))],
+    [nodeCalls.status, async () => Buffer.from(JSON.stringify(await status()))],
   ]);
 }
 

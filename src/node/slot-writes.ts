@@ -13,7 +13,7 @@ import {
   writeChunk,
 } from '../log/chunk.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
-import { decodeWrite, slotCalls } from '../wire/read-messages.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { SlotReader } from './slot-reader.ts';
 
@@ -40,8 +40,8 @@ export class SlotWrites {
 
   /** Appends chunks for any of the node's slots; each has its own outcome. */
   async append(payload: Uint8Array): Promise<Uint8Array> {
-    const chunks = fromPeer('slot.append', () => decodeAppend(payload));
-    const slots = fromPeer('slot.append', () => chunks.map((bytes) => checkChunk(bytes).slot));
+    const chunks = fromPeer(nodeCalls.append, () => decodeAppend(payload));
+    const slots = fromPeer(nodeCalls.append, () => chunks.map((bytes) => checkChunk(bytes).slot));
     const links = new Set(slots.map((slot) => this.#linkBySlot.get(slot)));
     const [link] = links;
     // Mostly one thread takes all, and what it is asked and answers can pass as it is.
@@ -75,14 +75,13 @@ export class SlotWrites {
   }
 
   /** Appends one private write and answers once it is applied and this thread's reads see it. */
-  async write(payload: Uint8Array): Promise<Uint8Array> {
-    const { did, entry } = decodeWrite(payload);
-    const decoded = fromPeer(slotCalls.write, () => decodeEntry(entry));
-    if (decoded.kind !== 'private' || decoded.did !== did)
-      throw new DataPlaneError('InvalidArgument', 'slot.write takes private entries of its DID');
-    const slot = slotOf(did, this.#slots);
+  async write(entry: Uint8Array): Promise<Uint8Array> {
+    const decoded = fromPeer(nodeCalls.write, () => decodeEntry(entry));
+    if (decoded.kind !== 'private')
+      throw new DataPlaneError('InvalidArgument', `${nodeCalls.write} takes private entries`);
+    const slot = slotOf(decoded.did, this.#slots);
     const link = this.#linkBySlot.get(slot);
-    if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${did} is not served here`);
+    if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${decoded.did} is not served here`);
     const writer = new ByteWriter(entry.length + 32);
     writeChunk(writer, { slot, origin: null, items: [entry], marks: [] });
     const [outcome] = decodeOutcomes(await link.append(encodeAppend([writer.finish()]), true));

@@ -11,6 +11,7 @@ import { isLoopback } from '../config/access-token.ts';
 import type { Histogram, Registry } from '../metrics/registry.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
 import { type JsonRoute, type RunningEdge, startHttpEdge } from './edge/http-edge.ts';
 import { startHttp2Edge } from './edge/http2-edge.ts';
 import { BodyRoom } from './edge/request-body.ts';
@@ -104,7 +105,7 @@ async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeSt
   return Promise.all(
     fanOut.nodeNames.map(async (name, index): Promise<NodeStatus> => {
       try {
-        const answer = await fanOut.ask(index, 'node.status', Buffer.alloc(0), deadlineMs);
+        const answer = await fanOut.ask(index, nodeCalls.status, Buffer.alloc(0), deadlineMs);
         return { ...(JSON.parse(Buffer.from(answer).toString()) as object), name, state: 'up' };
       } catch (thrown) {
         return { name, state: 'down', error: toDataPlaneError(thrown).message };

@@ -6,10 +6,10 @@
 
 import { ByteWriter } from '../base/bytes.ts';
 import { entryTimeBiasMs, writeEntryTime } from '../base/time-bytes.ts';
-import { encodeMessage } from '../proto/codec.ts';
-import { FieldScanner, lengthDelimitedField } from '../proto/fields.ts';
+import { FieldScanner } from '../proto/fields.ts';
 import type { BoundedReader } from './bounded-reader.ts';
-import { messageVersion, openMessage, slotCalls } from './read-messages.ts';
+import { messageVersion, openMessage } from './message.ts';
+import { nodeCalls } from './node-calls.ts';
 
 /**
  * A place in a feed that several authors fill: items are ordered by sortMs descending, then by itemUri descending as text.
@@ -76,15 +76,6 @@ function readFeed(reader: BoundedReader): RawFeed {
   return { buffer: reader.buffer, count, timesAt, fieldStarts };
 }
 
-function writeFeed(into: ByteWriter, items: readonly FeedItem[]): void {
-  into.varint(items.length);
-  for (const { sortMs } of items) writeEntryTime(into, sortMs);
-  for (const { itemUri, postUri } of items) {
-    const repost = itemUri === postUri ? '' : itemUri;
-    into.bytes(lengthDelimitedField(timelineItemsField, encodeMessage('TimelineFeedItem', { uri: postUri, repost })));
-  }
-}
-
 function writeRange(into: ByteWriter, { before, limit }: FeedRange): void {
   into.u8(messageVersion).varint(limit);
   if (before === null) into.u8(0);
@@ -100,21 +91,10 @@ function readRange(reader: BoundedReader): FeedRange {
   return { before, limit };
 }
 
-/** Asks for the newest feed items (posts and reposts) of all `authors` together. Every author belongs to the called node. */
-export type NewestByAuthorsRequest = FeedRange & { readonly authors: readonly string[] };
-
 /** Writes all of a NewestByAuthorsRequest but its authors: `authorCount` length-delimited texts must follow. */
 export function beginNewestByAuthors(into: ByteWriter, range: FeedRange, authorCount: number): void {
   writeRange(into, range);
   into.varint(authorCount);
-}
-
-/** Writes a NewestByAuthorsRequest. */
-export function encodeNewestByAuthors({ authors, ...range }: NewestByAuthorsRequest): Buffer {
-  const into = new ByteWriter();
-  beginNewestByAuthors(into, range, authors.length);
-  for (const author of authors) into.text(author);
-  return into.finish();
 }
 
 /** A NewestByAuthorsRequest whose authors are still bytes: `count` length-delimited texts from `reader.position` on. */
@@ -122,37 +102,16 @@ export type RawNewestByAuthors = FeedRange & { readonly count: number; readonly 
 
 /** Reads a NewestByAuthorsRequest up to its authors, whom a node looks up without making strings. */
 export function openNewestByAuthors(bytes: Uint8Array): RawNewestByAuthors {
-  const reader = openMessage(bytes, slotCalls.newestByAuthors);
+  const reader = openMessage(bytes, nodeCalls.newestByAuthors);
   return { ...readRange(reader), count: reader.count(), reader };
-}
-
-/** Reads a NewestByAuthorsRequest. */
-export function decodeNewestByAuthors(bytes: Uint8Array): NewestByAuthorsRequest {
-  const { before, limit, count, reader } = openNewestByAuthors(bytes);
-  const authors = Array.from({ length: count }, () => reader.text());
-  reader.end();
-  return { before, limit, authors };
-}
-
-/** Writes the answer to a NewestByAuthorsRequest; fewer than `limit` items mean that there are no more. */
-export function encodeNewestByAuthorsAnswer(items: readonly FeedItem[]): Buffer {
-  const into = new ByteWriter().u8(messageVersion);
-  writeFeed(into, items);
-  return into.finish();
 }
 
 /** Opens the answer to a NewestByAuthorsRequest. */
 export function openNewestByAuthorsAnswer(bytes: Uint8Array): RawFeed {
-  const reader = openMessage(bytes, slotCalls.newestByAuthors);
+  const reader = openMessage(bytes, nodeCalls.newestByAuthors);
   const feed = readFeed(reader);
   reader.end();
   return feed;
-}
-
-/** Reads the answer to a NewestByAuthorsRequest. */
-export function decodeNewestByAuthorsAnswer(bytes: Uint8Array): FeedItem[] {
-  const feed = openNewestByAuthorsAnswer(bytes);
-  return Array.from({ length: feed.count }, (_unused, index) => feedItemAt(feed, index));
 }
 
 /** Asks the viewer's node for its part of the viewer's timeline, and for whom to ask elsewhere. */
@@ -167,7 +126,7 @@ export function encodeTimeline({ did, ...range }: TimelineRequest): Buffer {
 
 /** Reads a TimelineRequest. */
 export function decodeTimeline(bytes: Uint8Array): TimelineRequest {
-  const reader = openMessage(bytes, slotCalls.timeline);
+  const reader = openMessage(bytes, nodeCalls.timeline);
   const request = { ...readRange(reader), did: reader.text() };
   reader.end();
   return request;
@@ -198,18 +157,9 @@ export function writeTimelineFollows(
   for (const { slot, count, texts } of elsewhere) into.varint(slot).varint(count).lengthDelimited(texts);
 }
 
-/** Writes a TimelineAnswer. */
-export function encodeTimelineAnswer(answer: TimelineAnswer<readonly FeedItem[]>): Buffer {
-  const into = new ByteWriter().u8(messageVersion);
-  writeFeed(into, answer.own);
-  writeFeed(into, answer.followed);
-  writeTimelineFollows(into, answer);
-  return into.finish();
-}
-
 /** Reads a TimelineAnswer; its lists and DIDs alias the source. */
 export function openTimelineAnswer(bytes: Uint8Array): TimelineAnswer<RawFeed> {
-  const reader = openMessage(bytes, slotCalls.timeline);
+  const reader = openMessage(bytes, nodeCalls.timeline);
   const own = readFeed(reader);
   const followed = readFeed(reader);
   const followCount = reader.varint();

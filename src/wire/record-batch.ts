@@ -6,14 +6,13 @@
  * answer:  version (1 byte), count (varint), each: 0 when there is none, else length + 1 (varint), JSON text (UTF-8)
  * ```
  *
- * Answers stand in the order asked. A takedown does not hide a record here: this is what is stored.
+ * Answers are in the order asked. A takedown does not hide a record here: this is what is stored.
  */
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { BoundedReader } from './bounded-reader.ts';
+import { nodeCalls } from './node-calls.ts';
 
-/** The method's name on the wire. */
-export const recordBatchMethod = 'slot.records';
 /** The first byte of requests and answers. */
 export const recordBatchVersion = 1;
 /** A larger batch is refused. */
@@ -29,7 +28,7 @@ export function encodeRecordBatchRequest(uris: readonly string[]): Buffer {
 
 /** Reads an answer. Returns one JSON text an item, as bytes that alias the answer, or null for a record that is not stored. */
 export function decodeRecordBatchAnswer(answer: Uint8Array): (Buffer | null)[] {
-  const reader = new BoundedReader(answer, 'slot.records answer');
+  const reader = new BoundedReader(answer, `${nodeCalls.records} answer`);
   if (reader.u8() !== recordBatchVersion) reader.fail('of another version');
   const count = reader.varint();
   if (count > recordBatchItemsMax) throw new DataPlaneError('Internal', `an answer of ${count} records`);

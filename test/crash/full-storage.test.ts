@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { graphEntries } from '../../bench/graph-output.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { freeBytesMin } from '../../src/storage/environment.ts';
-import { decodeTexts, encodeTexts, slotCalls } from '../../src/wire/read-messages.ts';
+import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
 import type { OutsideEntry } from '../simulation/history.ts';
 import { CrashCluster } from '../support/crash-cluster.ts';
 import { appendAll, expectMeaning } from '../support/crash-story.ts';
@@ -24,7 +25,7 @@ async function expectReads(cluster: CrashCluster, node: string, entries: readonl
   });
   const payload = encodeTexts(uris.slice(0, 50));
   const roots = decodeTexts(
-    await cluster.client.call({ node, method: slotCalls.postRoots, payload, timeoutMs: 5_000 }),
+    await cluster.client.call({ node, method: nodeCalls.postRoots, payload, timeoutMs: 5_000 }),
   );
   expect(roots.filter((root) => root !== '').length).toBeGreaterThan(5);
 }

@@ -14,12 +14,8 @@ import { RecordCache } from '../../src/read/cache/record-cache.ts';
 import { createRecordBatchHandler } from '../../src/read/handler/record-batch-handler.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
-import {
-  decodeRecordBatchAnswer,
-  encodeRecordBatchRequest,
-  recordBatchItemsMax,
-  recordBatchMethod,
-} from '../../src/wire/record-batch.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { decodeRecordBatchAnswer, encodeRecordBatchRequest, recordBatchItemsMax } from '../../src/wire/record-batch.ts';
 
 const slots = 4;
 const timeMs = Date.UTC(2025, 5, 1);
@@ -51,7 +47,7 @@ function apply(did: string, op: RepoOp): void {
 
 const records = new StoredRecords(new RecordCache(2 ** 20));
 const handler = createRecordBatchHandler({ slots, stateOf: (slot) => opened[slot]?.state, records });
-const context = { method: recordBatchMethod, epoch: 1, deadlineMs: Number.POSITIVE_INFINITY };
+const context = { method: nodeCalls.records, epoch: 1, deadlineMs: Number.POSITIVE_INFINITY };
 
 async function read(uris: readonly string[]): Promise<(string | null)[]> {
   const answer = await handler(encodeRecordBatchRequest(uris), context);

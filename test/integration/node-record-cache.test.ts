@@ -10,8 +10,9 @@ import { createRegistry, type Registry } from '../../src/metrics/registry.ts';
 import { type RunningNode, startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { parseShardMap } from '../../src/shardmap/shard-map.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
-import { decodeRecordBatchAnswer, encodeRecordBatchRequest, recordBatchMethod } from '../../src/wire/record-batch.ts';
+import { decodeRecordBatchAnswer, encodeRecordBatchRequest } from '../../src/wire/record-batch.ts';
 
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const post = { collection: 'app.bsky.feed.post', rkey: '3k2aaaaaaaa22' };
@@ -83,7 +84,7 @@ async function ask(method: string, payload: Uint8Array): Promise<Uint8Array> {
 async function read() {
   const request = encodeMessage('GetPostRecordsRequest', { uris: [uri] });
   for (let time = 0; ; time++) {
-    const [json] = decodeRecordBatchAnswer(await ask(recordBatchMethod, encodeRecordBatchRequest([uri])));
+    const [json] = decodeRecordBatchAnswer(await ask(nodeCalls.records, encodeRecordBatchRequest([uri])));
     const { records, meta } = decodeMessage('GetPostRecordsResponse', await ask('bsky.GetPostRecords', request));
     const record = records[0]!;
     const text = Buffer.from(record.record).toString();

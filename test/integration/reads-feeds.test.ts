@@ -5,21 +5,16 @@ import { createReadHandlers } from '../../src/read/handler/read-handlers.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { BoundedReader } from '../../src/wire/bounded-reader.ts';
 import {
-  decodeNewestByAuthorsAnswer,
-  encodeNewestByAuthors,
   encodeTimeline,
   type FeedItem,
   feedItemAt,
   openTimelineAnswer,
   type RawFeed,
 } from '../../src/wire/feed-messages.ts';
-import {
-  decodeOpThreadsAnswer,
-  decodeTexts,
-  encodeTexts,
-  encodeThread,
-  slotCalls,
-} from '../../src/wire/read-messages.ts';
+import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { decodeOpThreadsAnswer, encodeThread } from '../../src/wire/thread-messages.ts';
+import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors } from '../support/wire-messages.ts';
 import { cidOfText, didOf, pagesOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob, carol, dave] = [didOf('alice'), didOf('bob'), didOf('carol'), didOf('dave')];
@@ -104,7 +99,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     let before: FeedItem | null = null;
     for (;;) {
       const answer = decodeNewestByAuthorsAnswer(
-        await network.call(slotCalls.newestByAuthors, encodeNewestByAuthors({ before, limit, authors })),
+        await network.call(nodeCalls.newestByAuthors, encodeNewestByAuthors({ before, limit, authors })),
       );
       found.push(...answer);
       if (answer.length < limit) return found;
@@ -159,7 +154,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
       }
     });
     const request = encodeNewestByAuthors({ before: null, limit: 5, authors: [alice, bob] });
-    const items = decodeNewestByAuthorsAnswer(await network.call(slotCalls.newestByAuthors, request));
+    const items = decodeNewestByAuthorsAnswer(await network.call(nodeCalls.newestByAuthors, request));
     expect(items.map(({ itemUri }) => itemUri)).toEqual(posts.map(({ uri }) => uri).reverse());
     expect(rowCount).toBeLessThan(60);
   });
@@ -172,8 +167,8 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     const stateOf = (slot: number) => network.cluster.slots[slot]?.state;
     const few = createReadHandlers({ slots, stateOf, refreshReads: () => {}, ownersCached: 6, recordCacheBytes: 0 });
     const request = encodeNewestByAuthors({ before: null, limit: 500, authors });
-    const ask = () => few.handlers.get(slotCalls.newestByAuthors)!(request, { method: '', epoch: 1, deadlineMs: 0 });
-    const expected = Buffer.from(await network.call(slotCalls.newestByAuthors, request));
+    const ask = () => few.handlers.get(nodeCalls.newestByAuthors)!(request, { method: '', epoch: 1, deadlineMs: 0 });
+    const expected = Buffer.from(await network.call(nodeCalls.newestByAuthors, request));
     expect(decodeNewestByAuthorsAnswer(expected)).toHaveLength(120);
     for (let round = 0; round < 3; round++) expect(expected.equals(await ask())).toBe(true);
     const post = network.post(authors[3]!, 'new');
@@ -214,7 +209,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     const ask = async (before: FeedItem | null, limit: number) => {
       const request = encodeTimeline({ before, limit, did: alice });
       const context = { method: '', epoch: 1, deadlineMs: 0 };
-      return openTimelineAnswer(Buffer.from(await half.handlers.get(slotCalls.timeline)!(request, context)));
+      return openTimelineAnswer(Buffer.from(await half.handlers.get(nodeCalls.timeline)!(request, context)));
     };
     const isHere = (did: string) => ((slotOf(did, slots) ^ home) & 1) === 0;
     const expected = posts
@@ -274,7 +269,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
 
   async function thread(root: StrongRef, anchor: StrongRef, above = 10, below = 10) {
     const answer = await network.call(
-      slotCalls.thread,
+      nodeCalls.thread,
       encodeThread({ root: root.uri, anchor: anchor.uri, above, below }),
     );
     return decodeMessage('GetThreadResponse', answer);
@@ -319,13 +314,13 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     expect((await thread(root, others)).opThread).toEqual(chain(root, first, second, third));
     const roots = decodeTexts(
       await network.call(
-        slotCalls.postRoots,
+        nodeCalls.postRoots,
         encodeTexts([third.uri, plain.uri, `at://${alice}/app.bsky.feed.post/none`, 'x']),
       ),
     );
     expect(roots).toEqual([root.uri, plain.uri, '', '']);
     const ask = async () =>
-      decodeOpThreadsAnswer(await network.call(slotCalls.opThreads, encodeTexts([plain.uri, root.uri, 'x'])));
+      decodeOpThreadsAnswer(await network.call(nodeCalls.opThreads, encodeTexts([plain.uri, root.uri, 'x'])));
     expect(await ask()).toEqual([[], chain(root, first, second, third), []]);
     network.delete(second);
     network.settle();

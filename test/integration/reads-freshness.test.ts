@@ -11,8 +11,9 @@ import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { createReadHandlers, type Reads } from '../../src/read/handler/read-handlers.ts';
 import { type SlotChanges, SlotState, slotTableNames } from '../../src/slot/table/slot-state.ts';
 import { Environment } from '../../src/storage/environment.ts';
-import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors, encodeTimeline } from '../../src/wire/feed-messages.ts';
-import { slotCalls } from '../../src/wire/read-messages.ts';
+import { encodeTimeline } from '../../src/wire/feed-messages.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors } from '../support/wire-messages.ts';
 import { cidOfText, didOf, ReadsNetwork } from './reads-network.ts';
 
 const alice = didOf('alice');
@@ -88,7 +89,7 @@ it('shows a post of another thread in feeds that were remembered, and an actor a
     const op = { action: 'create', collection: 'app.bsky.feed.post', rkey, cid: cidOfText(json), json } as const;
     await write({ kind: 'commit', did: alice, rev, since, timeMs, ops: [op] });
     since = rev;
-    const items = decodeNewestByAuthorsAnswer(read(slotCalls.newestByAuthors, asked));
+    const items = decodeNewestByAuthorsAnswer(read(nodeCalls.newestByAuthors, asked));
     expect(items).toHaveLength(index);
     expect(items[0]!.itemUri).toBe(`at://${alice}/app.bsky.feed.post/${rkey}`);
     const handle = `alice${index}.test`;
@@ -121,10 +122,10 @@ it('answers the same with a prefetch as without', async () => {
     ['bsky.GetInteractionCounts', encodeMessage('GetInteractionCountsRequest', { refs: posts })],
     ['bsky.GetActors', encodeMessage('GetActorsRequest', { dids: [alice, bob, didOf('nobody')] })],
     [
-      slotCalls.newestByAuthors,
+      nodeCalls.newestByAuthors,
       encodeNewestByAuthors({ before: null, limit: 7, authors: [alice, bob, carol, didOf('nobody')] }),
     ],
-    [slotCalls.timeline, encodeTimeline({ before: null, limit: 7, did: alice })],
+    [nodeCalls.timeline, encodeTimeline({ before: null, limit: 7, did: alice })],
   ];
   const awaited = asked.map(([method, payload]) => prefetching.handlers.get(method)!(payload, callContext));
   expect(awaited.every((answer) => answer instanceof Promise)).toBe(true);
@@ -160,7 +161,7 @@ it('orders items of years before 1970, and goes on behind them', async () => {
   let before: { sortMs: number; itemUri: string } | null = null;
   for (;;) {
     const page = encodeNewestByAuthors({ before, limit: 1, authors: [alice] });
-    const [item] = decodeNewestByAuthorsAnswer(await network.call(slotCalls.newestByAuthors, page));
+    const [item] = decodeNewestByAuthorsAnswer(await network.call(nodeCalls.newestByAuthors, page));
     if (item === undefined) break;
     found.push(item.itemUri);
     before = item;

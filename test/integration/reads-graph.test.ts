@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { probeKind } from '../../src/wire/edge-messages.ts';
+import { encodeFollowsOf } from '../../src/wire/follows-messages.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
 import {
   decodeFollowersAmongAnswer,
+  decodeFollowsOfAnswer,
   decodeProbesAnswer,
   encodeFollowersAmong,
   encodeProbeEdges,
-  probeKind,
-} from '../../src/wire/edge-messages.ts';
-import { decodeFollowsOfAnswer, encodeFollowsOf, slotCalls } from '../../src/wire/read-messages.ts';
+} from '../support/wire-messages.ts';
 import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
 
 const [alice, bob, carol] = [didOf('alice'), didOf('bob'), didOf('carol')];
@@ -162,7 +164,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     network.follow(bob, alice);
     network.settle();
     const request = encodeFollowersAmong({ subjects: [alice, carol, 'y'.repeat(3000)], candidates: [carol, bob] });
-    expect(decodeFollowersAmongAnswer(await network.call(slotCalls.followersAmong, request))).toEqual([[bob], [], []]);
+    expect(decodeFollowersAmongAnswer(await network.call(nodeCalls.followersAmong, request))).toEqual([[bob], [], []]);
   });
 
   it('probes edges, however often, and hears of each that comes and goes', async () => {
@@ -179,7 +181,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     ];
     const rkeyOf = ({ uri }: { uri: string }) => uri.split('/').at(-1)!;
     const probe = async () =>
-      decodeProbesAnswer(await network.call(slotCalls.probeEdges, encodeProbeEdges({ dids, probes })));
+      decodeProbesAnswer(await network.call(nodeCalls.probeEdges, encodeProbeEdges({ dids, probes })));
     /** More often than it takes until an actor's edges are remembered. */
     const expectAlways = async (rkeys: string[]) => {
       for (let asked = 0; asked < 5; asked++) expect(await probe()).toEqual([...rkeys, '', '']);
@@ -210,7 +212,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
   it('gives an actor among those that it follows when it follows itself, first and when remembered', async () => {
     const ask = async () => {
       const request = encodeFollowsOf({ did: bob, after: '', limit: 50 });
-      return decodeFollowsOfAnswer(await network.call(slotCalls.followsOf, request));
+      return decodeFollowsOfAnswer(await network.call(nodeCalls.followsOf, request));
     };
     network.follow(bob, alice);
     const own = network.follow(bob, bob);
@@ -230,7 +232,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     for (const limit of [1, 3, 50]) {
       const pages = await pagesOf(async (after) => {
         const { dids, next } = decodeFollowsOfAnswer(
-          await network.call(slotCalls.followsOf, encodeFollowsOf({ did: bob, after, limit })),
+          await network.call(nodeCalls.followsOf, encodeFollowsOf({ did: bob, after, limit })),
         );
         return { items: dids, cursor: next };
       });

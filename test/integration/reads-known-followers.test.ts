@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EdgeCache } from '../../src/read/cache/edge-cache.ts';
 import { SlotLookup } from '../../src/read/lookup/slot-lookup.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
 import {
   decodeFollowersAmongAnswer,
   encodeFollowersAmong,
   type FollowersAmongAnswer,
-} from '../../src/wire/edge-messages.ts';
-import { slotCalls } from '../../src/wire/read-messages.ts';
+} from '../support/wire-messages.ts';
 import { didOf, ReadsNetwork } from './reads-network.ts';
 
 const names = 'abcdefghijklmnopqrstuvwxyz'.split('');
@@ -24,7 +24,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots',
 
   async function ask(): Promise<FollowersAmongAnswer> {
     return decodeFollowersAmongAnswer(
-      await network.call(slotCalls.followersAmong, encodeFollowersAmong({ subjects, candidates })),
+      await network.call(nodeCalls.followersAmong, encodeFollowersAmong({ subjects, candidates })),
     );
   }
 
@@ -86,7 +86,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots',
     network.settle();
     const tooLong = `did:web:${'x'.repeat(4000)}`;
     const answer = await network.call(
-      slotCalls.followersAmong,
+      nodeCalls.followersAmong,
       encodeFollowersAmong({ subjects: [tooLong, subjects[0]!], candidates }),
     );
     expect(decodeFollowersAmongAnswer(answer)).toEqual([[], [candidates[0]]]);

@@ -4,9 +4,11 @@ import { TimelineFollows } from '../../src/read/cache/timeline-follows.ts';
 import { createReadHandlers, type Reads } from '../../src/read/handler/read-handlers.ts';
 import { SlotLookup } from '../../src/read/lookup/slot-lookup.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
-import { encodeFollowersAmong, encodeProbeEdges, probeKind } from '../../src/wire/edge-messages.ts';
+import { probeKind } from '../../src/wire/edge-messages.ts';
 import { encodeTimeline, type FeedPlace, feedItemAt, openTimelineAnswer } from '../../src/wire/feed-messages.ts';
-import { encodeFollowsOf, slotCalls } from '../../src/wire/read-messages.ts';
+import { encodeFollowsOf } from '../../src/wire/follows-messages.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { encodeFollowersAmong, encodeProbeEdges } from '../support/wire-messages.ts';
 import { didOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const slots = 4;
@@ -42,8 +44,8 @@ function edgeQuestions(subjects: readonly string[]): [method: string, payload: B
     })),
   );
   return [
-    [slotCalls.probeEdges, encodeProbeEdges({ dids, probes })],
-    [slotCalls.followersAmong, encodeFollowersAmong({ subjects, candidates: here })],
+    [nodeCalls.probeEdges, encodeProbeEdges({ dids, probes })],
+    [nodeCalls.followersAmong, encodeFollowersAmong({ subjects, candidates: here })],
   ];
 }
 
@@ -77,7 +79,7 @@ it.each([2, 6, 100])('answers as if nothing were remembered, with room for %i ow
   const expectTimeline = (did: string, limit: number): void => {
     let before: FeedPlace | null = null;
     do {
-      const { followed } = openTimelineAnswer(expectSame(slotCalls.timeline, encodeTimeline({ before, limit, did })));
+      const { followed } = openTimelineAnswer(expectSame(nodeCalls.timeline, encodeTimeline({ before, limit, did })));
       before = followed.count < limit ? null : feedItemAt(followed, limit - 1);
     } while (before !== null);
   };
@@ -88,7 +90,7 @@ it.each([2, 6, 100])('answers as if nothing were remembered, with room for %i ow
     fresh = readsOf(network, 1_000);
     const viewer = anyOf(here);
     expectTimeline(viewer, 1 + random.below(9));
-    expectSame(slotCalls.followsOf, encodeFollowsOf({ did: viewer, after: '', limit: 100 }));
+    expectSame(nodeCalls.followsOf, encodeFollowsOf({ did: viewer, after: '', limit: 100 }));
     for (const [method, payload] of edgeQuestions([anyOf(actors), anyOf(actors)])) expectSame(method, payload);
   }
 });

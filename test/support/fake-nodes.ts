@@ -6,14 +6,18 @@
 
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
+import { invariant } from '../../src/base/invariant.ts';
 import { decodeEntry } from '../../src/entry/entry-codec.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import * as edges from '../../src/wire/edge-messages.ts';
 import * as feeds from '../../src/wire/feed-messages.ts';
+import { decodeFollowsOf } from '../../src/wire/follows-messages.ts';
+import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
-import * as calls from '../../src/wire/read-messages.ts';
+import { decodeThread, encodeOpThreadsAnswer } from '../../src/wire/thread-messages.ts';
+import * as messages from './wire-messages.ts';
 
 /** A two-node map of 16 slots. */
 export function twoNodeMap(epoch = 1): ShardMap {
@@ -185,36 +189,36 @@ export class FakeNodes implements NodeCaller {
       });
     },
     'slot.probeEdges': (payload, own) => {
-      const { dids, probes } = edges.decodeProbeEdges(payload);
+      const { dids, probes } = messages.decodeProbeEdges(payload);
       own(probes.map(({ owner }) => dids[owner]!));
-      return edges.encodeProbesAnswer(
+      return messages.encodeProbesAnswer(
         probes.flatMap(({ owner, kinds, subject }) => this.#rkeysOf(kinds, dids[owner]!, dids[subject]!)),
       );
     },
     'slot.followsOf': (payload, own) => {
-      const { did, after } = calls.decodeFollowsOf(payload);
+      const { did, after } = decodeFollowsOf(payload);
       own([did]);
       // Pages of two, so that paging is always exercised.
       const dids = [...(this.network.follows.get(did)?.keys() ?? [])];
       const from = after === '' ? 0 : Number(after);
-      return calls.encodeFollowsOfAnswer({
+      return messages.encodeFollowsOfAnswer({
         dids: dids.slice(from, from + 2),
         next: from + 2 < dids.length ? String(from + 2) : '',
       });
     },
     'slot.followersAmong': (payload, own) => {
-      const { subjects, candidates } = edges.decodeFollowersAmong(payload);
+      const { subjects, candidates } = messages.decodeFollowersAmong(payload);
       own(candidates);
       const follows = (candidate: string, subject: string): boolean =>
         this.network.follows.get(candidate)?.has(subject) === true;
-      return edges.encodeFollowersAmongAnswer(
+      return messages.encodeFollowersAmongAnswer(
         subjects.map((subject) => candidates.filter((candidate) => follows(candidate, subject))),
       );
     },
     'slot.newestByAuthors': (payload, own) => {
-      const { before, limit, authors } = feeds.decodeNewestByAuthors(payload);
+      const { before, limit, authors } = messages.decodeNewestByAuthors(payload);
       own(authors);
-      return feeds.encodeNewestByAuthorsAnswer(newestOf(this.network, authors, before, limit));
+      return messages.encodeNewestByAuthorsAnswer(newestOf(this.network, authors, before, limit));
     },
     'slot.timeline': (payload, own) => {
       const { before, limit, did } = feeds.decodeTimeline(payload);
@@ -231,7 +235,7 @@ export class FakeNodes implements NodeCaller {
           count: 1,
           texts: new ByteWriter().text(followed).finish(),
         }));
-      return feeds.encodeTimelineAnswer({
+      return messages.encodeTimelineAnswer({
         own: newestOf(this.network, [did], before, limit),
         followed: newestOf(this.network, local, before, limit),
         followCount: dids.length,
@@ -240,17 +244,17 @@ export class FakeNodes implements NodeCaller {
       });
     },
     'slot.postRoots': (payload, own) => {
-      const uris = calls.decodeTexts(payload);
+      const uris = decodeTexts(payload);
       own(uris);
-      return calls.encodeTexts(uris.map((uri) => this.network.roots.get(uri) ?? ''));
+      return encodeTexts(uris.map((uri) => this.network.roots.get(uri) ?? ''));
     },
     'slot.opThreads': (payload, own) => {
-      const roots = calls.decodeTexts(payload);
+      const roots = decodeTexts(payload);
       own(roots);
-      return calls.encodeOpThreadsAnswer(roots.map((root) => this.network.opThreads.get(root) ?? []));
+      return encodeOpThreadsAnswer(roots.map((root) => this.network.opThreads.get(root) ?? []));
     },
     'slot.thread': (payload, own) => {
-      const { root, anchor, above, below } = calls.decodeThread(payload);
+      const { root, anchor, above, below } = decodeThread(payload);
       own([root]);
       return encodeMessage('GetThreadResponse', {
         uris: [anchor, root, `${above} ${below}`],
@@ -258,7 +262,7 @@ export class FakeNodes implements NodeCaller {
       });
     },
     'slot.identity': (payload, own) => {
-      const dids = calls.decodeTexts(payload);
+      const dids = decodeTexts(payload);
       own(dids);
       const handle = this.network.identities.get(dids[0]!);
       return handle === undefined
@@ -266,9 +270,10 @@ export class FakeNodes implements NodeCaller {
         : encodeMessage('GetIdentityByDidResponse', { did: dids[0]!, handle });
     },
     'slot.write': (payload, own) => {
-      const { did, entry } = calls.decodeWrite(payload);
-      own([did]);
-      this.writes.push({ did, entry: decodeEntry(Buffer.from(entry)) });
+      const entry = decodeEntry(payload);
+      invariant(entry.kind === 'private', 'a write is a private entry');
+      own([entry.did]);
+      this.writes.push({ did: entry.did, entry });
       return Buffer.alloc(0);
     },
   };

@@ -11,7 +11,7 @@ import type { EdgeSubject } from '../../slot/table/edge-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { BoundedReader } from '../../wire/bounded-reader.ts';
 import { followerTag, probeKind, readProbe } from '../../wire/edge-messages.ts';
-import { slotCalls } from '../../wire/read-messages.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import type { ActorEdgeKind, EdgeCache, KnownActor } from '../cache/edge-cache.ts';
 import { DidList } from '../lookup/did-list.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
@@ -97,7 +97,7 @@ export function writeFollowersAmong(into: MessageWriter, cache: EdgeCache, reade
   dids.read(reader);
   const candidateCount = reader.count();
   if (dids.count * candidateCount > pairsMax) {
-    throw new DataPlaneError('ResourceExhausted', `${slotCalls.followersAmong}: more than ${pairsMax} pairs`);
+    throw new DataPlaneError('ResourceExhausted', `${nodeCalls.followersAmong}: more than ${pairsMax} pairs`);
   }
   const found = findFollowers(cache, reader, candidateCount);
   reader.end();

@@ -18,7 +18,7 @@ import {
   threadPrefix,
 } from '../../slot/table/thread-reply.ts';
 import { prefixEnd } from '../../storage/environment.ts';
-import type { ThreadRequest } from '../../wire/read-messages.ts';
+import type { ThreadRequest } from '../../wire/thread-messages.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { type OwnReply, opThreadRepliesMax, resolveOpThread } from './op-thread.ts';
 

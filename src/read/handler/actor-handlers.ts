@@ -5,8 +5,9 @@ import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { asBuffer, FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { didOfHandle } from '../../slot/table/handle-claim.ts';
+import { decodeTexts } from '../../wire/message.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
-import { decodeTexts, slotCalls } from '../../wire/read-messages.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import {
   actorTakedown,
   blobTakedown,
@@ -100,7 +101,7 @@ export function actorReads(context: ReadContext): Map<string, CallHandler> {
     ],
     ['bsky.GetRecordTakedown', (payload) => recordTakedownAnswer(context, payload)],
     ['bsky.GetLabels', () => emptyAnswer],
-    [slotCalls.identity, (payload) => identity(context, payload)],
+    [nodeCalls.identity, (payload) => identity(context, payload)],
     ...notificationReads(context),
   ]);
 }

@@ -8,15 +8,10 @@ import {
   type TimelineRequest,
   writeTimelineFollows,
 } from '../../wire/feed-messages.ts';
+import { decodeTexts, encodeTexts, messageVersion } from '../../wire/message.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
-import {
-  decodeTexts,
-  decodeThread,
-  encodeOpThreadsAnswer,
-  encodeTexts,
-  messageVersion,
-  slotCalls,
-} from '../../wire/read-messages.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
+import { decodeThread, encodeOpThreadsAnswer } from '../../wire/thread-messages.ts';
 import { writeAuthorFeed } from '../answer/author-feed.ts';
 import { newestByAuthor, newestByAuthors, newestByFollows, writeFeedItems } from '../answer/newest-by-authors.ts';
 import { claimedRoots, opThreadsOf, threadAround } from '../answer/thread-walk.ts';
@@ -91,10 +86,10 @@ export function feedReads(context: ReadContext): Map<string, CallHandler> {
         return answer.view();
       },
     ],
-    [slotCalls.timeline, prefetching(context, readTimeline, (request) => feedStartsOfFollows(context, request))],
-    [slotCalls.newestByAuthors, prefetching(context, readNewest, (request) => feedStartsOfAuthors(context, request))],
-    [slotCalls.postRoots, (payload) => encodeTexts(claimedRoots(lookup, decodeTexts(payload)))],
-    [slotCalls.opThreads, (payload) => encodeOpThreadsAnswer(opThreadsOf(lookup, decodeTexts(payload)))],
-    [slotCalls.thread, (payload) => encodeMessage('GetThreadResponse', threadAround(lookup, decodeThread(payload)))],
+    [nodeCalls.timeline, prefetching(context, readTimeline, (request) => feedStartsOfFollows(context, request))],
+    [nodeCalls.newestByAuthors, prefetching(context, readNewest, (request) => feedStartsOfAuthors(context, request))],
+    [nodeCalls.postRoots, (payload) => encodeTexts(claimedRoots(lookup, decodeTexts(payload)))],
+    [nodeCalls.opThreads, (payload) => encodeOpThreadsAnswer(opThreadsOf(lookup, decodeTexts(payload)))],
+    [nodeCalls.thread, (payload) => encodeMessage('GetThreadResponse', threadAround(lookup, decodeThread(payload)))],
   ]);
 }

@@ -6,8 +6,10 @@ import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { BoundedReader } from '../../wire/bounded-reader.ts';
 import { openFollowersAmong, openProbes } from '../../wire/edge-messages.ts';
+import { decodeFollowsOf } from '../../wire/follows-messages.ts';
+import { messageVersion } from '../../wire/message.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
-import { decodeFollowsOf, messageVersion, slotCalls } from '../../wire/read-messages.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import {
   subjectRef,
   writeActorLikes,
@@ -48,7 +50,7 @@ function allFollows(into: MessageWriter, did: string, known: ViewerFollows): Buf
   return followsPage(into, '', followCount + self.length, parts);
 }
 
-/** The same bytes as `encodeFollowsOfAnswer` gives, without a string for each DID. */
+/** Answers with a page whose DIDs are length-delimited texts already. */
 function followsPage(into: MessageWriter, next: string, count: number, parts: readonly Buffer[]): Buffer {
   into.clear().raw(new ByteWriter(next.length + 16).u8(messageVersion).text(next).varint(count).finish());
   for (const part of parts) into.raw(part);
@@ -167,8 +169,8 @@ export function graphReads(context: ReadContext): Map<string, CallHandler> {
     ['bsky.GetLikesBySubjectSorted', bySubject(context, 'GetLikesBySubjectSortedRequest', 'like')],
     ['bsky.GetRepostsBySubject', bySubject(context, 'GetRepostsBySubjectRequest', 'repost')],
     ['bsky.GetQuotesBySubjectSorted', bySubject(context, 'GetQuotesBySubjectSortedRequest', 'quote')],
-    [slotCalls.probeEdges, (payload) => answered(context, openProbes(payload), writeProbed)],
-    [slotCalls.followsOf, (payload) => followsOf(context, payload)],
-    [slotCalls.followersAmong, (payload) => answered(context, openFollowersAmong(payload), writeFollowersAmong)],
+    [nodeCalls.probeEdges, (payload) => answered(context, openProbes(payload), writeProbed)],
+    [nodeCalls.followsOf, (payload) => followsOf(context, payload)],
+    [nodeCalls.followersAmong, (payload) => answered(context, openFollowersAmong(payload), writeFollowersAmong)],
   ]);
 }

@@ -10,6 +10,7 @@ import { type SlotState, tableCode } from '../../slot/table/slot-state.ts';
 import { BoundedReader } from '../../wire/bounded-reader.ts';
 import { payloadBytesMax } from '../../wire/frame.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import { recordBatchItemsMax, recordBatchVersion } from '../../wire/record-batch.ts';
 import type { StoredRecords } from '../answer/stored-records.ts';
 import { appendRecordJson } from '../lookup/record-answer.ts';
@@ -77,13 +78,13 @@ class AnswerBuffer {
 /** Where a record that is not remembered is rendered. */
 const json = new MessageWriter();
 
-/** Returns the handler of `recordBatchMethod`. Its answers alias one buffer. */
+/** Returns the handler of `slot.records`. Its answers alias one buffer. */
 export function createRecordBatchHandler(options: RecordBatchOptions): CallHandler {
   const answer = new AnswerBuffer();
   const { records } = options;
   const finder = new RowFinder(new SlotLookup(options.slots, options.stateOf));
   return (payload) => {
-    const reader = new BoundedReader(payload, 'slot.records', 'InvalidArgument');
+    const reader = new BoundedReader(payload, nodeCalls.records, 'InvalidArgument');
     if (reader.u8() !== recordBatchVersion) reader.fail('of another version');
     const count = reader.count();
     if (count > recordBatchItemsMax) {

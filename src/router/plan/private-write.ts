@@ -3,7 +3,7 @@
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { PrivateWrite } from '../../entry/entry.ts';
 import { encodeEntry } from '../../entry/entry-codec.ts';
-import { encodeWrite, slotCalls } from '../../wire/read-messages.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import { emptyAnswer, type PlanContext } from './plan.ts';
 import { slotOfDidText } from './slot-finder.ts';
 
@@ -17,7 +17,7 @@ export async function writePrivate(
   const slot = slotOfDidText(did, fanOut.map.slots);
   if (slot < 0)
     throw new DataPlaneError('InvalidArgument', `${place}: ${JSON.stringify(did.slice(0, 80))} is not a DID`);
-  const payload = encodeWrite({ did, entry: encodeEntry({ kind: 'private', did, write }) });
-  await fanOut.ask(fanOut.nodeBySlot[slot]!, slotCalls.write, payload, deadlineMs);
+  const payload = encodeEntry({ kind: 'private', did, write });
+  await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.write, payload, deadlineMs);
   return emptyAnswer;
 }

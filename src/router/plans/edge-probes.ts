@@ -6,7 +6,7 @@
 import { varintBytes, writeVarint } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { type EdgeProbe, encodeProbes, openProbesAnswer, probeKind } from '../../wire/edge-messages.ts';
-import { slotCalls } from '../../wire/read-messages.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import type { FanOut } from '../plan/fan-out.ts';
 import { slotOfDid } from '../plan/slot-finder.ts';
 
@@ -94,7 +94,7 @@ export class EdgeProbes {
       node,
       payload: encodeProbes(dids, listed, probes),
     }));
-    const answers = await this.#fanOut.askAll(slotCalls.probeEdges, questions, deadlineMs);
+    const answers = await this.#fanOut.askAll(nodeCalls.probeEdges, questions, deadlineMs);
     const places = this.#owners.length * placesPerTicket;
     this.#rkeyStarts = new Int32Array(places);
     this.#rkeyEnds = new Int32Array(places);

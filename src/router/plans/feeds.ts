@@ -1,6 +1,7 @@
 /** Feeds and threads. */
 import { decodeMessage } from '../../proto/codec.ts';
-import { encodeThread, slotCalls } from '../../wire/read-messages.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
+import { encodeThread } from '../../wire/thread-messages.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 import { didOfUri, slotOfDidText } from '../plan/slot-finder.ts';
@@ -27,7 +28,7 @@ async function threadOf(request: Buffer, context: PlanContext): Promise<Uint8Arr
   const { fanOut, deadlineMs } = context;
   const slot = slotOfDidText(didOfUri(root)!, fanOut.map.slots);
   const payload = encodeThread({ root, anchor: postUri, above: generations(above), below: generations(below) });
-  return fanOut.ask(fanOut.nodeBySlot[slot]!, slotCalls.thread, payload, deadlineMs);
+  return fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.thread, payload, deadlineMs);
 }
 
 /** The methods about feeds and threads. */

@@ -1,7 +1,8 @@
 /** All that an actor follows, page by page, still as bytes. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
-import { encodeFollowsOf, openFollowsOfAnswer, type RawFollows, slotCalls } from '../../wire/read-messages.ts';
+import { encodeFollowsOf, openFollowsOfAnswer, type RawFollows } from '../../wire/follows-messages.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import type { PlanContext } from '../plan/plan.ts';
 import { slotOfDid, slotOfDidText } from '../plan/slot-finder.ts';
 
@@ -28,7 +29,7 @@ export async function followsOf(did: string, context: PlanContext, from = ''): P
   do {
     const payload = encodeFollowsOf({ did, after, limit: followsPageMax });
     const page = openFollowsOfAnswer(
-      await fanOut.ask(fanOut.nodeBySlot[slot]!, slotCalls.followsOf, payload, deadlineMs),
+      await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.followsOf, payload, deadlineMs),
     );
     pages.push(page);
     count += page.count;

@@ -4,7 +4,7 @@ import { FieldScanner, lengthDelimitedField, varintBytes, writeVarint } from '..
 import { wireType } from '../../proto/message-decoder.ts';
 import { BoundedReader } from '../../wire/bounded-reader.ts';
 import { encodeRawFollowersAmong, openFollowersAmongAnswer, probeKind } from '../../wire/edge-messages.ts';
-import { slotCalls } from '../../wire/read-messages.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 import { EdgeProbes } from './edge-probes.ts';
@@ -167,7 +167,7 @@ async function followsFollowing(request: Buffer, context: PlanContext): Promise<
     node: part.node,
     payload: encodeRawFollowersAmong(subjects, count, part.texts, part.count),
   }));
-  const answers = await context.fanOut.askAll(slotCalls.followersAmong, questions, context.deadlineMs);
+  const answers = await context.fanOut.askAll(nodeCalls.followersAmong, questions, context.deadlineMs);
   return mergeFollowers(subjects, count, answers.map(openFollowersAmongAnswer));
 }
 

@@ -10,7 +10,8 @@ import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { GetIdentityByDidResponse } from '../../proto/generated/bsky-service.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
-import { encodeTexts, slotCalls } from '../../wire/read-messages.ts';
+import { encodeTexts } from '../../wire/message.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import type { ResolvedIdentity } from '../plan/identity-source.ts';
 import { type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 import { slotOfDidText } from '../plan/slot-finder.ts';
@@ -36,7 +37,7 @@ function identityOf(resolved: ResolvedIdentity): Identity {
 async function storedIdentity(did: string, { fanOut, deadlineMs }: PlanContext): Promise<Identity | null> {
   const node = fanOut.nodeBySlot[slotOfDidText(did, fanOut.map.slots)]!;
   try {
-    const answer = await fanOut.ask(node, slotCalls.identity, encodeTexts([did]), deadlineMs);
+    const answer = await fanOut.ask(node, nodeCalls.identity, encodeTexts([did]), deadlineMs);
     return answer.length === 0 ? null : decodeMessage('GetIdentityByDidResponse', answer);
   } catch (thrown) {
     const error = toDataPlaneError(thrown);

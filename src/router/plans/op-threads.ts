@@ -1,5 +1,8 @@
 /** Two steps for posts' threads: posts → the roots that they claim → what the roots' slots know. */
-import { decodeOpThreadsAnswer, decodeTexts, encodeTexts, slotCalls } from '../../wire/read-messages.ts';
+
+import { decodeTexts, encodeTexts } from '../../wire/message.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
+import { decodeOpThreadsAnswer } from '../../wire/thread-messages.ts';
 import { groupByOwner, ungroup } from '../plan/owner-groups.ts';
 import type { PlanContext } from '../plan/plan.ts';
 import { didOfUri } from '../plan/slot-finder.ts';
@@ -8,8 +11,8 @@ import { didOfUri } from '../plan/slot-finder.ts';
 export async function claimedRoots(uris: readonly string[], { fanOut, deadlineMs }: PlanContext): Promise<string[]> {
   const groups = groupByOwner(uris, didOfUri, fanOut);
   const questions = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
-  const answers = await fanOut.askAll(slotCalls.postRoots, questions, deadlineMs);
-  return ungroup(uris.length, groups, answers.map(decodeTexts), '', slotCalls.postRoots);
+  const answers = await fanOut.askAll(nodeCalls.postRoots, questions, deadlineMs);
+  return ungroup(uris.length, groups, answers.map(decodeTexts), '', nodeCalls.postRoots);
 }
 
 /** One root with its OP thread, root first. */
@@ -20,13 +23,13 @@ export async function opThreadsOf(uris: readonly string[], context: PlanContext)
   const roots = [...new Set(await claimedRoots([...new Set(uris)], context))].filter((root) => root !== '');
   const groups = groupByOwner(roots, didOfUri, context.fanOut);
   const questions = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
-  const answers = await context.fanOut.askAll(slotCalls.opThreads, questions, context.deadlineMs);
+  const answers = await context.fanOut.askAll(nodeCalls.opThreads, questions, context.deadlineMs);
   const threads = ungroup<readonly string[]>(
     roots.length,
     groups,
     answers.map(decodeOpThreadsAnswer),
     [],
-    slotCalls.opThreads,
+    nodeCalls.opThreads,
   );
   return roots.flatMap((rootUri, index) => (threads[index]!.length === 0 ? [] : [{ rootUri, uris: threads[index]! }]));
 }

@@ -18,7 +18,7 @@ import {
   type RawFeed,
   type SlotFollows,
 } from '../../wire/feed-messages.ts';
-import { slotCalls } from '../../wire/read-messages.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import { emptyAnswer, type PlanContext } from '../plan/plan.ts';
 import { slotOfDidText } from '../plan/slot-finder.ts';
 import { mergeFeeds } from './feed-merge.ts';
@@ -47,7 +47,7 @@ function followsByNode(elsewhere: readonly SlotFollows[], nodeBySlot: Uint16Arra
   const groups = new Map<number, { count: number; texts: Buffer[] }>();
   for (const { slot, count, texts } of elsewhere) {
     const node = nodeBySlot[slot];
-    if (node === undefined) throw new DataPlaneError('Internal', `${slotCalls.timeline}: there is no slot ${slot}`);
+    if (node === undefined) throw new DataPlaneError('Internal', `${nodeCalls.timeline}: there is no slot ${slot}`);
     const group = groups.get(node);
     if (group === undefined) groups.set(node, { count, texts: [texts] });
     else {
@@ -69,7 +69,7 @@ async function feedsElsewhere(
     beginNewestByAuthors(writer, range, count);
     return { node, payload: writer.bytes(texts).finish() };
   });
-  return (await fanOut.askAll(slotCalls.newestByAuthors, questions, deadlineMs)).map(openNewestByAuthorsAnswer);
+  return (await fanOut.askAll(nodeCalls.newestByAuthors, questions, deadlineMs)).map(openNewestByAuthorsAnswer);
 }
 
 /** The lists of which a page is made; each is as long as the range allows, or complete. */
@@ -85,7 +85,7 @@ async function timelineFeeds(
   const { fanOut, deadlineMs } = context;
   const payload = encodeTimeline({ did, ...range });
   const { own, followed, followCount, next, elsewhere } = openTimelineAnswer(
-    await fanOut.ask(fanOut.nodeBySlot[slot]!, slotCalls.timeline, payload, deadlineMs),
+    await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.timeline, payload, deadlineMs),
   );
   admitFollows(followCount, context);
   const later = next === '' ? [] : splitFollows(await followsOf(did, context, next), did, context);

@@ -1,9 +1,18 @@
+/** The binary messages between routers and nodes: both sides of each agree, and no bytes of a peer do more than fail its call. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import * as edges from '../../../src/wire/edge-messages.ts';
 import * as feeds from '../../../src/wire/feed-messages.ts';
-import * as calls from '../../../src/wire/read-messages.ts';
+import { decodeFollowsOf, encodeFollowsOf } from '../../../src/wire/follows-messages.ts';
+import { decodeTexts, encodeTexts, messageVersion } from '../../../src/wire/message.ts';
+import {
+  decodeOpThreadsAnswer,
+  decodeThread,
+  encodeOpThreadsAnswer,
+  encodeThread,
+} from '../../../src/wire/thread-messages.ts';
+import * as messages from '../../support/wire-messages.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 200 });
 const texts = fc.array(text, { maxLength: 20 });
@@ -49,33 +58,33 @@ const feedItem = fc.record({
 });
 
 const codecs: readonly Codec[] = [
-  codec('texts', texts, calls.encodeTexts, calls.decodeTexts),
-  codec('probeEdges', probes, edges.encodeProbeEdges, edges.decodeProbeEdges),
-  codec('probeEdges answer', texts, edges.encodeProbesAnswer, edges.decodeProbesAnswer),
-  codec('followsOf', fc.record({ did: text, after: text, limit: index }), calls.encodeFollowsOf, calls.decodeFollowsOf),
+  codec('texts', texts, encodeTexts, decodeTexts),
+  codec('probeEdges', probes, messages.encodeProbeEdges, messages.decodeProbeEdges),
+  codec('probeEdges answer', texts, messages.encodeProbesAnswer, messages.decodeProbesAnswer),
+  codec('followsOf', fc.record({ did: text, after: text, limit: index }), encodeFollowsOf, decodeFollowsOf),
   codec(
     'followsOf answer',
     fc.record({ dids: texts, next: text }),
-    calls.encodeFollowsOfAnswer,
-    calls.decodeFollowsOfAnswer,
+    messages.encodeFollowsOfAnswer,
+    messages.decodeFollowsOfAnswer,
   ),
   codec(
     'followersAmong',
     fc.record({ subjects: texts, candidates: texts }),
-    edges.encodeFollowersAmong,
-    edges.decodeFollowersAmong,
+    messages.encodeFollowersAmong,
+    messages.decodeFollowersAmong,
   ),
-  codec('followersAmong answer', fc.array(texts), edges.encodeFollowersAmongAnswer, (bytes) =>
-    edges.decodeFollowersAmongAnswer(bytes).map((dids) => [...dids]),
+  codec('followersAmong answer', fc.array(texts), messages.encodeFollowersAmongAnswer, (bytes) =>
+    messages.decodeFollowersAmongAnswer(bytes).map((dids) => [...dids]),
   ),
   codec(
     'newestByAuthors',
     fc.record({ before: fc.option(place), limit: index, authors: texts }),
-    feeds.encodeNewestByAuthors,
-    feeds.decodeNewestByAuthors,
+    messages.encodeNewestByAuthors,
+    messages.decodeNewestByAuthors,
   ),
-  codec('newestByAuthors answer', fc.array(feedItem), feeds.encodeNewestByAuthorsAnswer, (bytes) =>
-    feeds.decodeNewestByAuthorsAnswer(bytes),
+  codec('newestByAuthors answer', fc.array(feedItem), messages.encodeNewestByAuthorsAnswer, (bytes) =>
+    messages.decodeNewestByAuthorsAnswer(bytes),
   ),
   codec(
     'timeline',
@@ -94,7 +103,7 @@ const codecs: readonly Codec[] = [
         fc.record({ slot: index, count: index, texts: fc.uint8Array().map((bytes) => Buffer.from(bytes)) }),
       ),
     }),
-    feeds.encodeTimelineAnswer,
+    messages.encodeTimelineAnswer,
     (bytes) => {
       const answer = feeds.openTimelineAnswer(bytes);
       const itemsOf = (feed: feeds.RawFeed) =>
@@ -107,21 +116,10 @@ const codecs: readonly Codec[] = [
       };
     },
   ),
-  codec('opThreads answer', fc.array(texts), calls.encodeOpThreadsAnswer, (bytes) =>
-    calls.decodeOpThreadsAnswer(bytes).map((uris) => [...uris]),
+  codec('opThreads answer', fc.array(texts), encodeOpThreadsAnswer, (bytes) =>
+    decodeOpThreadsAnswer(bytes).map((uris) => [...uris]),
   ),
-  codec(
-    'thread',
-    fc.record({ root: text, anchor: text, above: index, below: index }),
-    calls.encodeThread,
-    calls.decodeThread,
-  ),
-  codec(
-    'write',
-    fc.record({ did: text, entry: fc.uint8Array().map((bytes): Uint8Array => Buffer.from(bytes)) }),
-    calls.encodeWrite,
-    (bytes): calls.WriteRequest => calls.decodeWrite(bytes),
-  ),
+  codec('thread', fc.record({ root: text, anchor: text, above: index, below: index }), encodeThread, decodeThread),
 ];
 
 describe.each(codecs)('$name', ({ check, decode }) => {
@@ -132,7 +130,7 @@ describe.each(codecs)('$name', ({ check, decode }) => {
   test('any bytes are a message or the peer’s error', () => {
     const anyBytes = fc
       .uint8Array({ maxLength: 100 })
-      .map((bytes) => Buffer.concat([Buffer.from([calls.messageVersion]), bytes]));
+      .map((bytes) => Buffer.concat([Buffer.from([messageVersion]), bytes]));
     fc.assert(
       fc.property(anyBytes, (bytes) => {
         try {
@@ -146,7 +144,7 @@ describe.each(codecs)('$name', ({ check, decode }) => {
   });
 
   test('another version is told as such', () => {
-    expect(() => decode(Buffer.from([calls.messageVersion + 1, 0, 0]))).toThrow(
+    expect(() => decode(Buffer.from([messageVersion + 1, 0, 0]))).toThrow(
       /version 3 is not 2: routers and nodes differ/,
     );
   });
@@ -155,7 +153,7 @@ describe.each(codecs)('$name', ({ check, decode }) => {
 test('a probe names only listed DIDs and known kinds', () => {
   const probe = { owner: 0, kinds: edges.probeKind.follow, subject: 0 };
   const decode = (changed: Partial<edges.EdgeProbe>) =>
-    edges.decodeProbeEdges(edges.encodeProbeEdges({ dids: ['a'], probes: [{ ...probe, ...changed }] }));
+    messages.decodeProbeEdges(messages.encodeProbeEdges({ dids: ['a'], probes: [{ ...probe, ...changed }] }));
   expect(decode({}).probes).toEqual([probe]);
   expect(() => decode({ subject: 1 })).toThrow(/not listed/);
   expect(() => decode({ owner: 1 })).toThrow(/not listed/);
@@ -164,14 +162,12 @@ test('a probe names only listed DIDs and known kinds', () => {
 });
 
 test('a feed item that is no message is the peer’s error', () => {
-  const bytes = feeds.encodeNewestByAuthorsAnswer([{ sortMs: 1, itemUri: 'a', postUri: 'a' }]);
-  expect(feeds.decodeNewestByAuthorsAnswer(bytes)).toHaveLength(1);
+  const bytes = messages.encodeNewestByAuthorsAnswer([{ sortMs: 1, itemUri: 'a', postUri: 'a' }]);
+  expect(messages.decodeNewestByAuthorsAnswer(bytes)).toHaveLength(1);
   bytes[bytes.length - 2] = 200;
-  expect(() => feeds.decodeNewestByAuthorsAnswer(bytes)).toThrow(expect.objectContaining({ code: 'Internal' }));
+  expect(() => messages.decodeNewestByAuthorsAnswer(bytes)).toThrow(expect.objectContaining({ code: 'Internal' }));
 });
 
 test('a list that claims more items than it has bytes is refused before any room is made', () => {
-  expect(() => calls.decodeTexts(Buffer.from([calls.messageVersion, 255, 255, 63, 0]))).toThrow(
-    /longer than its message/,
-  );
+  expect(() => decodeTexts(Buffer.from([messageVersion, 255, 255, 63, 0]))).toThrow(/longer than its message/);
 });
