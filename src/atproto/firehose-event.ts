@@ -4,6 +4,8 @@
  * Owns: the shapes of its events, their limits and the reasons for refusing one. Nothing here throws on strangers' bytes,
  * and ops of collections that are not indexed cost no record decoding.
  */
+
+import { isValidDid, isValidRecordKey } from '@atproto/syntax';
 import { type CarBlocks, type CarLimits, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
@@ -11,7 +13,7 @@ import { didLengthMax, isTid } from './compact-key.ts';
 import { DagCborReader, type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { ByteString, type DagMap, type DagValue, dagJson, isDagMap } from './dag-value.ts';
 import type { RepoOp } from './repo-op.ts';
-import { isDatetime, isDid, isRecordKey } from './string-format.ts';
+import { isDatetime } from './string-format.ts';
 
 /** An op of an indexed collection. `value` is the decoded record for `checkRecord`, null for a delete. */
 export type DecodedOp = { readonly op: RepoOp; readonly value: DagValue };
@@ -160,7 +162,7 @@ function textOf(body: DagMap, field: string): string {
 
 function didOf(body: DagMap, field: string): string {
   const did = textOf(body, field);
-  return did.length <= didLengthMax && isDid(did) ? did : refuse('did-bad');
+  return did.length <= didLengthMax && isValidDid(did) ? did : refuse('did-bad');
 }
 
 function timeOf(body: DagMap): number {
@@ -209,7 +211,7 @@ function decodeOp(raw: DagValue, blocks: CarBlocks | null, lists: OpLists): void
     return;
   }
   const rkey = path.slice(slash + 1);
-  if (!isRecordKey(rkey)) return void lists.badOps.push({ reason: 'op-path-bad', collection });
+  if (!isValidRecordKey(rkey)) return void lists.badOps.push({ reason: 'op-path-bad', collection });
   if (action === 'delete') {
     lists.ops.push({ op: { action, collection, rkey, cid: '', json: '' }, value: null });
     return;

@@ -4,12 +4,13 @@
  *
  * Source: the schema classes and indexing plugins of @atproto/bsky.
  */
+
+import { isValidDid, isValidRecordKey } from '@atproto/syntax';
 import { type Collection, isIndexedCollection } from './collection.ts';
 import { didLengthMax, parseRecordUri, rkeyLengthMax } from './compact-key.ts';
 import { type DagMap, type DagValue, isDagMap } from './dag-value.ts';
 import { compileLexicon, type LexiconReason } from './lexicon/check.ts';
 import { lexiconDefinitions } from './lexicon/generated/schema.ts';
-import { isDid, isRecordKey } from './string-format.ts';
 
 /** Why a record is not kept. */
 export type RecordReason =
@@ -73,7 +74,7 @@ const isOfOwnList: Rule = (did, _rkey, record) => {
 const optsOutOfList: Rule = (_did, _rkey, record) => {
   const ref = parseRecordUri(String(record['subject']));
   const isList =
-    ref !== undefined && ref.collection === 'app.bsky.graph.list' && isDid(ref.did) && isRecordKey(ref.rkey);
+    ref !== undefined && ref.collection === 'app.bsky.graph.list' && isValidDid(ref.did) && isValidRecordKey(ref.rkey);
   return isList ? undefined : 'opt-out-subject-bad';
 };
 
@@ -118,8 +119,8 @@ const uncheckedCollection = 'chat.bsky.actor.declaration';
 /** Checks one record of the repo of `did`. `value` is as `decodeDagCbor` gives it. */
 export function checkRecord(did: string, collection: string, rkey: string, value: DagValue): RecordCheck {
   if (!isIndexedCollection(collection)) return refusal('collection-not-indexed');
-  if (did.length > didLengthMax || !isDid(did)) return refusal('did-bad');
-  if (!isRecordKey(rkey)) return refusal('rkey-bad');
+  if (did.length > didLengthMax || !isValidDid(did)) return refusal('did-bad');
+  if (!isValidRecordKey(rkey)) return refusal('rkey-bad');
   if (!isDagMap(value)) return refusal('lexicon-not-an-object');
   if (collection !== uncheckedCollection) {
     const fault = lexiconCheckByNsid.get(collection)!(value);

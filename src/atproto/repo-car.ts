@@ -4,6 +4,8 @@
  * Every block that is used is checked against its CID, so all that is yielded hangs off the commit. The commit's
  * signature is not checked here.
  */
+
+import { isValidDid, isValidRecordKey } from '@atproto/syntax';
 import { type CarBlocks, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
@@ -12,7 +14,6 @@ import { type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { ByteString, type DagValue, isDagMap } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
 import { type BadOp, type DecodedOp, decodeRecord } from './firehose-event.ts';
-import { isDid, isRecordKey } from './string-format.ts';
 
 /** Why a repo cannot be read, or not to its end. */
 export type RepoCarReason =
@@ -152,7 +153,7 @@ function addLeaf(blocks: CarBlocks, entry: TreeEntry, chunk: OpenChunk): void {
     return;
   }
   const rkey = entry.key.slice(slash + 1);
-  if (!isRecordKey(rkey)) return void chunk.badOps.push({ reason: 'op-path-bad', collection });
+  if (!isValidRecordKey(rkey)) return void chunk.badOps.push({ reason: 'op-path-bad', collection });
   const record = decodeRecord(blocks, entry.value);
   if ('reason' in record) return void chunk.badOps.push({ reason: record.reason, collection });
   const op = { action: 'create', collection, rkey, cid: entry.value.text, json: record.json } as const;
@@ -192,7 +193,7 @@ export function openRepoCar(car: Uint8Array): Decoded<RepoSnapshot, RepoCarReaso
   if (!isDagMap(commit.value)) return { ok: false, reason: 'commit-malformed' };
   const { did, rev, data, version } = commit.value;
   const isWhole = typeof did === 'string' && typeof rev === 'string' && data instanceof Cid && version === 3;
-  if (!isWhole || did.length > didLengthMax || !isDid(did) || !isTid(rev)) {
+  if (!isWhole || did.length > didLengthMax || !isValidDid(did) || !isTid(rev)) {
     return { ok: false, reason: 'commit-malformed' };
   }
   return {

@@ -2,8 +2,9 @@
  * The string formats of the lexicon language, and of the protocol's own identifiers.
  *
  * @atproto/syntax in its strict mode decides what is valid. In front of it stand fast paths for the
- * common forms: a did:plc, a TID, an NSID seen before, a UTC time with milliseconds, a two-letter
- * language. A property test holds that both agree; `bench/codecs` shows what the paths save.
+ * common forms that cost less than the library's: an AT-URI of a did:plc with a TID, an NSID seen
+ * before, a UTC time with milliseconds, a two-letter language. A property test holds that both
+ * agree; `bench/codecs` shows what the paths save.
  */
 import {
   isAtUriString,
@@ -45,11 +46,6 @@ function isPlcAt(text: string, start: number): boolean {
   return true;
 }
 
-/** True for a DID of any method, at most 2,048 characters long. Keys take shorter ones: `didLengthMax`. */
-export function isDid(text: string): boolean {
-  return (text.length === 32 && isPlcAt(text, 0)) || isValidDid(text);
-}
-
 /** NSIDs found valid. Strangers can fill it only with valid ones, and it is cleared when full. */
 const validNsids = new Set<string>();
 const validNsidsMax = 512;
@@ -60,11 +56,6 @@ function isNsid(text: string): boolean {
   if (validNsids.size >= validNsidsMax) validNsids.clear();
   validNsids.add(text);
   return true;
-}
-
-/** True for a record key of any kind, at most 512 characters long. */
-export function isRecordKey(text: string): boolean {
-  return isTid(text) || isValidRecordKey(text);
 }
 
 /** True for an AT-URI without query and trailing slash; collection, key and fragment may be missing. */
@@ -136,11 +127,11 @@ export const checkByFormat: Readonly<Record<StringFormat, (text: string) => bool
   'at-uri': isAtUri,
   cid: isCidText,
   datetime: isDatetime,
-  did: isDid,
+  did: isValidDid,
   handle: isValidHandle,
   language: isLanguage,
   nsid: isNsid,
-  'record-key': isRecordKey,
+  'record-key': isValidRecordKey,
   tid: isTid,
   uri: isValidUri,
 };

@@ -4,9 +4,8 @@
  * Owns: what counts as well-formed, and the fast path for `did:plc` that makes no strings. A key that no slot can hold is
  * `noSlot`: the method answers it as absent or refuses it, as the official plane does.
  */
-import { AtUri, isValidHandle } from '@atproto/syntax';
+import { AtUri, isValidDid, isValidHandle } from '@atproto/syntax';
 import { didLengthMax } from '../../atproto/compact-key.ts';
-import { isDid } from '../../atproto/string-format.ts';
 import { xxh32 } from '../../base/xxh32.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
 
@@ -59,7 +58,7 @@ function takePlc(source: Buffer, start: number): boolean {
 
 /** Returns the slot of a DID as text, or malformedKey. */
 export function slotOfDidText(did: string, slots: number): number {
-  return did.length <= didLengthMax && isDid(did) ? slotOf(did, slots) : malformedKey;
+  return did.length <= didLengthMax && isValidDid(did) ? slotOf(did, slots) : malformedKey;
 }
 
 /** Returns the slot of the DID at `source[start..end)`, or malformedKey. */
@@ -75,7 +74,7 @@ function slotOfUriText(uri: string, slots: number): number {
   } catch {
     return malformedKey;
   }
-  return uri.startsWith('at://did:') && host.length <= didLengthMax && isDid(host) ? slotOf(host, slots) : noSlot;
+  return uri.startsWith('at://did:') && host.length <= didLengthMax && isValidDid(host) ? slotOf(host, slots) : noSlot;
 }
 
 /** URIs above this are malformed, so that a hostile one costs little. Units: bytes. */
@@ -110,5 +109,5 @@ export function didOfUri(uri: string): string | undefined {
   if (!uri.startsWith('at://did:')) return undefined;
   const end = uri.indexOf('/', 5);
   const did = end < 0 ? uri.slice(5) : uri.slice(5, end);
-  return did.length <= didLengthMax && isDid(did) ? did : undefined;
+  return did.length <= didLengthMax && isValidDid(did) ? did : undefined;
 }
