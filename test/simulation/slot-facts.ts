@@ -17,7 +17,7 @@ import { findEdge } from '../../src/slot/table/edge-by-subject.ts';
 import { collectionOfEdge } from '../../src/slot/table/edge-collection.ts';
 import { type EdgeSubject, readSubject } from '../../src/slot/table/edge-subject.ts';
 import { walkEdges } from '../../src/slot/table/edge-walk.ts';
-import { readFeedItem } from '../../src/slot/table/feed-item.ts';
+import { readFeedRow } from '../../src/slot/table/feed-item.ts';
 import { didOfHandle } from '../../src/slot/table/handle-claim.ts';
 import { readNotice } from '../../src/slot/table/notice.ts';
 import { duplicatesOf } from '../../src/slot/table/outgoing-edge.ts';
@@ -166,7 +166,7 @@ function sourceText(reader: ByteReader): string {
 
 function readFeed(scope: Scope): void {
   for (const { key, value } of rowsOf(scope, tableCode.feed)) {
-    const { sortMs, collection, rkey, flags, post } = readFeedItem(key, value);
+    const { sortMs, collection, rkey, flags, post } = readFeedRow(key, value);
     const fact = { flags, post: post === null ? null : recordUri(post) };
     put(scope.facts, `feed ${scope.did} ${sortMs} ${collection} ${rkey}`, fact);
   }

@@ -8,7 +8,7 @@ import { findEdge, isEdge } from '../table/edge-by-subject.ts';
 import { type EdgeRule, type PlainEdge, plainDigest, subjectCidOf, subjectOf, viaOf } from '../table/edge-record.ts';
 import type { EdgeSubject } from '../table/edge-subject.ts';
 import { isInRkeyOrder } from '../table/edge-walk.ts';
-import { removeFeedItem } from '../table/feed-item.ts';
+import { removeFeedRow } from '../table/feed-item.ts';
 import {
   duplicatesOf,
   type OutgoingEdge,
@@ -62,7 +62,7 @@ export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record:
   const subject = subjectOf(rule, record.value);
   if (subject === undefined) return;
   const { owner, ref } = record;
-  if (rule.kind === 'repost') removeFeedItem(context.state, owner, record.sortMs, ref.collection, ref.rkey);
+  if (rule.kind === 'repost') removeFeedRow(context.state, owner, record.sortMs, ref.collection, ref.rkey);
   if (!isEdge(context.state, owner, rule.kind, subject, ref.rkey)) {
     removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, ref.rkey);
     return;

@@ -3,7 +3,7 @@
 import { prefixEnd } from '../../storage/environment.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
-import { feedFlag, putFeedItem, removeFeedItem } from '../table/feed-item.ts';
+import { feedFlag, putFeedRow, removeFeedRow } from '../table/feed-item.ts';
 import { incomingRecordPrefix, readIncomingEdge } from '../table/incoming-edge.ts';
 import { hasMedia, hasVideo, mentionsOf, quoteOf, replyOf } from '../table/record-values.ts';
 import { postCollection } from '../table/thread-reply.ts';
@@ -23,7 +23,7 @@ export function indexPost(context: ApplyContext, record: AppliedRecord): void {
     (hasMedia(value) ? feedFlag.media : 0) |
     (hasVideo(value) ? feedFlag.video : 0) |
     feedFlag.postExists;
-  putFeedItem(context.state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, flags, post: null });
+  putFeedRow(context.state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, flags, post: null });
   addToActorCount(context.state, owner, 'posts', 1);
   sendPostEffects(context, record, true, record.row.indexedMs);
   tellReposters(context, owner, ref.did, ref.rkey, true, '');
@@ -32,7 +32,7 @@ export function indexPost(context: ApplyContext, record: AppliedRecord): void {
 /** Takes away what `indexPost` put. `eventMs` is when the post was deleted or replaced, which its thread remembers. */
 export function unindexPost(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
   const { owner, ref, sortMs } = record;
-  removeFeedItem(context.state, owner, sortMs, ref.collection, ref.rkey);
+  removeFeedRow(context.state, owner, sortMs, ref.collection, ref.rkey);
   addToActorCount(context.state, owner, 'posts', -1);
   sendPostEffects(context, record, false, eventMs);
   tellReposters(context, owner, ref.did, ref.rkey, false, '');

@@ -4,7 +4,7 @@ import type { Effect } from '../../entry/entry.ts';
 import type { AppliedRecord } from '../table/applied-record.ts';
 import { findEdge } from '../table/edge-by-subject.ts';
 import type { EdgeSubject } from '../table/edge-subject.ts';
-import { type FeedItem, feedFlag, feedKey, putFeedItem, readFeedItem } from '../table/feed-item.ts';
+import { type FeedRow, feedFlag, feedKey, putFeedRow, readFeedRow } from '../table/feed-item.ts';
 import { duplicatesOf } from '../table/outgoing-edge.ts';
 import { getRecordRow, hasRecord, sortMsOf } from '../table/record-row.ts';
 import type { SlotState } from '../table/slot-state.ts';
@@ -21,7 +21,7 @@ export function putRepostItem(state: SlotState, record: AppliedRecord, subject: 
   const first = findEdge(state, owner, 'repost', subject);
   const firstItem = first === undefined ? undefined : getItem(state, owner, first);
   const exists = isOwnAndThere || ((firstItem?.flags ?? 0) & feedFlag.postExists) !== 0;
-  putFeedItem(state, owner, {
+  putFeedRow(state, owner, {
     sortMs,
     collection: ref.collection,
     rkey: ref.rkey,
@@ -30,12 +30,12 @@ export function putRepostItem(state: SlotState, record: AppliedRecord, subject: 
   });
 }
 
-function getItem(state: SlotState, owner: number, rkey: string): FeedItem | undefined {
+function getItem(state: SlotState, owner: number, rkey: string): FeedRow | undefined {
   const row = getRecordRow(state, owner, repostCollection, rkey);
   if (row === undefined) return undefined;
   const key = feedKey(owner, sortMsOf(row), repostCollection, rkey);
   const value = state.rows.get(key);
-  return value === undefined ? undefined : readFeedItem(key, value);
+  return value === undefined ? undefined : readFeedRow(key, value);
 }
 
 /** Sets on all of a reposter's items of one post whether the post exists. */
@@ -61,5 +61,5 @@ function setExists(
   exists: boolean,
 ): void {
   const item = { sortMs, collection: repostCollection, rkey, post };
-  putFeedItem(state, owner, { ...item, flags: exists ? feedFlag.postExists : 0 });
+  putFeedRow(state, owner, { ...item, flags: exists ? feedFlag.postExists : 0 });
 }

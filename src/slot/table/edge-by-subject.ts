@@ -1,10 +1,13 @@
 /**
  * The one edge of each subject that counts, found by its subject.
  *
- * (owner, edgeBySubject, kind, subject) → rkey, where the subject is an actor or an actor in a list. Likes, reposts and list blocks, whose
- * subjects are records, are found by four bytes of hash instead: (owner, edgeBySubject, kind, hash) → rkey. What is found so is checked in
- * the record itself. Of subjects of one owner with the same hash only the first has that row; `othersMark` behind its rkey, or alone once
- * the first has gone, says that there are more, which stand behind it: (…, hash, subject) → rkey.
+ * (owner, edgeBySubject, kind, subject) → rkey, where the subject is an actor or an actor in a list.
+ *
+ * Likes, reposts and list blocks, whose subjects are records, are found by a hash of four bytes:
+ * (owner, edgeBySubject, kind, hash) → rkey, the bucket of that hash. A hit is checked in the record
+ * itself. When subjects of one owner collide, only the first has the bucket's own row. The collision
+ * marker after its rkey, or alone once the first has gone, says that there are more, whose rows
+ * follow: (…, hash, subject) → rkey.
  */
 import { readRkey, writeRkey } from '../../atproto/compact-key.ts';
 import type { EdgeKind } from '../../atproto/edge-kind.ts';
@@ -21,7 +24,7 @@ import type { JsonObject } from './record-values.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** No rkey begins with this byte. */
-const othersMark = 0xff;
+const collisionMarker = 0xff;
 const subjectWriter = new ByteWriter(512);
 const valueWriter = new ByteWriter(64);
 
@@ -30,7 +33,7 @@ export function edgeBySubjectPrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.edgeBySubject).u8(edgeCode[kind]).finish();
 }
 
-/** Returns what stands behind `edgeBySubjectPrefix` in the key of an edge that points at an actor. */
+/** Returns what follows `edgeBySubjectPrefix` in the key of an edge that points at an actor. */
 export function actorEdgeSubjectKeyRest(kind: EdgeKind, did: string): Buffer {
   return subjectBytes(kind, { did, ref: null });
 }
@@ -40,8 +43,8 @@ function subjectBytes(kind: EdgeKind, subject: EdgeSubject): Buffer {
   return subjectWriter.finish();
 }
 
-/** An edge's subject as this table has it: its bytes, and the key of the row that is looked at first. */
-type Place = {
+/** A subject to look up: its bytes, and the key of its bucket. */
+type BucketLookup = {
   readonly state: SlotState;
   readonly owner: number;
   readonly kind: EdgeKind;
@@ -50,7 +53,7 @@ type Place = {
   readonly isHashed: boolean;
 };
 
-function placeOf(state: SlotState, owner: number, kind: EdgeKind, edgeSubject: EdgeSubject): Place {
+function lookupOf(state: SlotState, owner: number, kind: EdgeKind, edgeSubject: EdgeSubject): BucketLookup {
   const subject = subjectBytes(kind, edgeSubject);
   const isHashed = hasRecordSubject(kind);
   const key = beginKey(owner, tableCode.edgeBySubject).u8(edgeCode[kind]);
@@ -60,30 +63,30 @@ function placeOf(state: SlotState, owner: number, kind: EdgeKind, edgeSubject: E
 }
 
 /** The key of a subject that is not the first with its hash. */
-function otherKey({ key, subject }: Place): Buffer {
+function collisionKey({ key, subject }: BucketLookup): Buffer {
   return Buffer.concat([key, subject]);
 }
 
-/** What a row says: the rkey of the edge whose place it is, and whether others stand behind it. */
-type Found = { readonly rkey: string | undefined; readonly hasOthers: boolean };
+/** A bucket's row: the rkey of the first edge with the hash, and whether others collide with it. */
+type BucketEntry = { readonly rkey: string | undefined; readonly hasCollisions: boolean };
 
-function readFound(state: SlotState, key: Buffer): Found | undefined {
+function readEntry(state: SlotState, key: Buffer): BucketEntry | undefined {
   const value = state.rows.getVolatile(key);
   if (value === undefined) return undefined;
   const reader = new ByteReader(value);
-  const rkey = reader.peek() === othersMark ? undefined : readRkey(reader);
-  return { rkey, hasOthers: reader.remaining > 0 };
+  const rkey = reader.peek() === collisionMarker ? undefined : readRkey(reader);
+  return { rkey, hasCollisions: reader.remaining > 0 };
 }
 
-function putFound({ state, key }: Place, { rkey, hasOthers }: Found): void {
+function putEntry({ state, key }: BucketLookup, { rkey, hasCollisions }: BucketEntry): void {
   if (rkey !== undefined) writeRkey(valueWriter, rkey);
-  if (hasOthers) valueWriter.u8(othersMark);
+  if (hasCollisions) valueWriter.u8(collisionMarker);
   if (valueWriter.length > 0) state.rows.put(key, valueWriter.finish());
   else state.rows.remove(key);
 }
 
 /** True when the owner's record of this rkey points at the subject. */
-function pointsAt({ state, owner, kind, subject }: Place, rkey: string): boolean {
+function pointsAt({ state, owner, kind, subject }: BucketLookup, rkey: string): boolean {
   const collection = collectionOfEdge[kind];
   const value = state.rows.getVolatile(recordKey(owner, collection, rkey));
   if (value === undefined) return false;
@@ -99,19 +102,23 @@ function pointsAt({ state, owner, kind, subject }: Place, rkey: string): boolean
 
 /** Returns the rkey of the record that is the owner's one edge to a subject. */
 export function findEdge(state: SlotState, owner: number, kind: EdgeKind, subject: EdgeSubject): string | undefined {
-  const place = placeOf(state, owner, kind, subject);
-  const found = readFound(state, place.key);
-  if (found === undefined || !place.isHashed) return found?.rkey;
-  if (found.rkey !== undefined && pointsAt(place, found.rkey)) return found.rkey;
-  return found.hasOthers ? readFound(state, otherKey(place))?.rkey : undefined;
+  const lookup = lookupOf(state, owner, kind, subject);
+  const entry = readEntry(state, lookup.key);
+  if (entry === undefined || !lookup.isHashed) return entry?.rkey;
+  if (entry.rkey !== undefined && pointsAt(lookup, entry.rkey)) return entry.rkey;
+  return entry.hasCollisions ? readEntry(state, collisionKey(lookup))?.rkey : undefined;
 }
 
-/** True when the record of this rkey, which points at the subject, is the owner's one edge to it. The record need no longer be stored. */
+/**
+ * Says whether the record of this rkey, which points at the subject, is the owner's one edge to it.
+ *
+ * The record need no longer be stored.
+ */
 export function isEdge(state: SlotState, owner: number, kind: EdgeKind, subject: EdgeSubject, rkey: string): boolean {
-  const place = placeOf(state, owner, kind, subject);
-  const found = readFound(state, place.key);
-  if (found === undefined || found.rkey === rkey) return found !== undefined;
-  return found.hasOthers && readFound(state, otherKey(place))?.rkey === rkey;
+  const lookup = lookupOf(state, owner, kind, subject);
+  const entry = readEntry(state, lookup.key);
+  if (entry === undefined || entry.rkey === rkey) return entry !== undefined;
+  return entry.hasCollisions && readEntry(state, collisionKey(lookup))?.rkey === rkey;
 }
 
 /** Makes a record the one edge to its subject, which has none. */
@@ -122,11 +129,11 @@ export function putEdgeBySubject(
   subject: EdgeSubject,
   rkey: string,
 ): void {
-  const place = placeOf(state, owner, kind, subject);
-  const found = place.isHashed ? readFound(state, place.key) : undefined;
-  if (found?.rkey === undefined) return putFound(place, { rkey, hasOthers: found?.hasOthers === true });
-  putFound({ ...place, key: otherKey(place) }, { rkey, hasOthers: false });
-  if (!found.hasOthers) putFound(place, { ...found, hasOthers: true });
+  const lookup = lookupOf(state, owner, kind, subject);
+  const entry = lookup.isHashed ? readEntry(state, lookup.key) : undefined;
+  if (entry?.rkey === undefined) return putEntry(lookup, { rkey, hasCollisions: entry?.hasCollisions === true });
+  putEntry({ ...lookup, key: collisionKey(lookup) }, { rkey, hasCollisions: false });
+  if (!entry.hasCollisions) putEntry(lookup, { ...entry, hasCollisions: true });
 }
 
 /** Takes away the one edge to a subject, which is the record of this rkey. */
@@ -137,12 +144,12 @@ export function removeEdgeBySubject(
   subject: EdgeSubject,
   rkey: string,
 ): void {
-  const place = placeOf(state, owner, kind, subject);
-  const found = readFound(state, place.key);
-  if (found === undefined) return;
-  if (found.rkey === rkey) return putFound(place, { ...found, rkey: undefined });
-  state.rows.remove(otherKey(place));
-  const after = Buffer.concat([place.key, Buffer.from([0])]);
-  const [next] = state.rows.scanKeys({ start: after, end: prefixEnd(place.key), limit: 1 });
-  if (next === undefined) putFound(place, { ...found, hasOthers: false });
+  const lookup = lookupOf(state, owner, kind, subject);
+  const entry = readEntry(state, lookup.key);
+  if (entry === undefined) return;
+  if (entry.rkey === rkey) return putEntry(lookup, { ...entry, rkey: undefined });
+  state.rows.remove(collisionKey(lookup));
+  const after = Buffer.concat([lookup.key, Buffer.from([0])]);
+  const [next] = state.rows.scanKeys({ start: after, end: prefixEnd(lookup.key), limit: 1 });
+  if (next === undefined) putEntry(lookup, { ...entry, hasCollisions: false });
 }

@@ -1,7 +1,7 @@
 /**
  * An owner's author feed: (owner, feed, sort time, collection, rkey) → flags and, for a repost, its post.
  *
- * A repost's item shows in the author feed only while its post exists, which the post's slot tells by effects.
+ * A repost's item shows only while its post exists, which effects of the post's slot say.
  */
 import {
   type RecordRef,
@@ -20,7 +20,7 @@ import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 export const feedFlag = { reply: 1, ownThread: 2, media: 4, video: 8, postExists: 16 } as const;
 
 /** One item of an author feed. `post` is null for the owner's own post. */
-export type FeedItem = {
+export type FeedRow = {
   readonly sortMs: number;
   readonly collection: string;
   readonly rkey: string;
@@ -44,8 +44,8 @@ export function feedKey(owner: number, sortMs: number, collection: string, rkey:
   return key.finish();
 }
 
-/** Writes a feed item and marks the owner's feed as changed, so that serving threads forget what they remember of it. */
-export function putFeedItem(state: SlotState, owner: number, item: FeedItem): void {
+/** Writes a feed item and marks the owner, so that serving threads invalidate its cached feed. */
+export function putFeedRow(state: SlotState, owner: number, item: FeedRow): void {
   valueWriter.u8(item.flags);
   if (item.post !== null) writeRecordRef(valueWriter, item.post);
   state.rows.put(feedKey(owner, item.sortMs, item.collection, item.rkey), valueWriter.finish());
@@ -53,19 +53,13 @@ export function putFeedItem(state: SlotState, owner: number, item: FeedItem): vo
 }
 
 /** Removes a feed item, if it is there, and marks the owner's feed as changed. */
-export function removeFeedItem(
-  state: SlotState,
-  owner: number,
-  sortMs: number,
-  collection: string,
-  rkey: string,
-): void {
+export function removeFeedRow(state: SlotState, owner: number, sortMs: number, collection: string, rkey: string): void {
   state.rows.remove(feedKey(owner, sortMs, collection, rkey));
   state.touchedOwners.add(owner);
 }
 
 /** Reads one row of a feed scan. */
-export function readFeedItem(key: Buffer, value: Buffer): FeedItem {
+export function readFeedRow(key: Buffer, value: Buffer): FeedRow {
   const reader = readKey(key);
   const sortMs = readEntryTime(reader);
   const collection = readCollection(reader);

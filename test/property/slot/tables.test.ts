@@ -20,7 +20,7 @@ import {
   putRepo,
 } from '../../../src/slot/table/actor-row.ts';
 import { type PlainEdge, plainDigest, renderEdgeRecord } from '../../../src/slot/table/edge-record.ts';
-import { feedPrefix, putFeedItem, readFeedItem } from '../../../src/slot/table/feed-item.ts';
+import { feedPrefix, putFeedRow, readFeedRow } from '../../../src/slot/table/feed-item.ts';
 import { type Notice, noticePrefix, putNotice, readNotice } from '../../../src/slot/table/notice.ts';
 import {
   addToRecordCount,
@@ -195,8 +195,8 @@ describe('rows stand in the order meant', () => {
       selector: ({ sortMs, collection, rkey }) => `${sortMs} ${collection} ${rkey}`,
     });
     holdsFor(items, (written) => {
-      for (const each of written) putFeedItem(state, owner, each);
-      const read = rowsUnder(feedPrefix(owner)).map(({ key, value }) => readFeedItem(key, value));
+      for (const each of written) putFeedRow(state, owner, each);
+      const read = rowsUnder(feedPrefix(owner)).map(({ key, value }) => readFeedRow(key, value));
       expect(read.map(({ sortMs }) => sortMs)).toEqual(written.map(({ sortMs }) => sortMs).sort((a, b) => a - b));
       expect(new Set(read.map((each) => JSON.stringify(each)))).toEqual(
         new Set(written.map((each) => JSON.stringify(each))),
