@@ -89,12 +89,6 @@ export const errorTable = {
     meaning: 'The node does not serve this slot at the epoch that the message carries.',
     hint: 'Give routers and nodes the same shard map; `skyshard map validate` prints its epoch.',
   },
-  EffectGap: {
-    grpc: grpcStatus.aborted,
-    isRetryable: true,
-    meaning: 'An effect batch does not continue from the last mark that the target holds.',
-    hint: 'None needed: the sender rewinds to the named mark.',
-  },
   StorageFull: {
     grpc: grpcStatus.resourceExhausted,
     isRetryable: false,

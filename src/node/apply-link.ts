@@ -99,10 +99,6 @@ export class ApplyLink implements AsyncDisposable {
     return answer.type === 'digest' ? { seq: answer.seq, digest: answer.digest } : { seq: 0, digest: '' };
   }
 
-  setMap(mapJson: unknown): void {
-    this.#send({ type: 'map', mapJson });
-  }
-
   /** Applies what is queued, closes the slots, ends the thread. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;

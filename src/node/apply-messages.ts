@@ -26,7 +26,6 @@ export type ToApplyThread =
   | { readonly type: 'append'; readonly id: number; readonly payload: Uint8Array; readonly isUrgent: boolean }
   | { readonly type: 'status'; readonly id: number }
   | { readonly type: 'digest'; readonly id: number; readonly slot: number }
-  | { readonly type: 'map'; readonly mapJson: unknown }
   | { readonly type: 'close' };
 
 /** What an apply thread says: answers by `id`, and news of its own. */

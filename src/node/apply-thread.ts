@@ -42,7 +42,7 @@ function postAppended(id: number, outcomes: readonly ChunkOutcome[]): void {
 async function main(options: ApplyThreadOptions): Promise<void> {
   Buffer.poolSize = bufferPoolBytes;
   if (options.crashPoint !== null) armCrashPoint(options.crashPoint.point, options.crashPoint.nth);
-  let map = parseShardMap(options.mapJson);
+  const map = parseShardMap(options.mapJson);
   const stop = new AbortController();
   const { clusterToken, trustedCertificates: pem } = options;
   const client = new NodeClient({ map, clusterToken, trustedCertificates: pem === null ? null : Buffer.from(pem) });
@@ -107,9 +107,6 @@ async function main(options: ApplyThreadOptions): Promise<void> {
         invariant(slot !== undefined, 'a digest is asked of the thread that applies the slot');
         return post({ type: 'digest', id: message.id, seq: slot.cursor, digest: slot.digest() });
       }
-      case 'map':
-        map = parseShardMap(message.mapJson);
-        return client.setMap(map);
       case 'close':
         return void close();
     }

@@ -50,8 +50,6 @@ export type NodeOptions = {
 export type RunningNode = AsyncDisposable & {
   readonly port: number;
   readonly failed: Promise<void>;
-  /** Uses another map from now on: other nodes' addresses, and the epoch. */
-  setMap(mapJson: unknown): void;
   close(): Promise<void>;
 };
 
@@ -116,7 +114,7 @@ function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { name, dataDir, registry } = options;
-  let map = parseShardMap(options.mapJson);
+  const map = parseShardMap(options.mapJson);
   if (!map.nodes.has(name)) throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}"`);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const failure = Promise.withResolvers<void>();
@@ -166,10 +164,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   return {
     port: serving.port,
     failed: failure.promise,
-    setMap: (mapJson) => {
-      map = parseShardMap(mapJson);
-      for (const link of links) link.setMap(mapJson);
-    },
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -18,7 +18,7 @@ import type { InvariantError } from '../base/invariant.ts';
 import { isLoopback } from '../config/access-token.ts';
 import type { Histogram, Registry } from '../metrics/registry.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
-import { type ServerLimits, WireServer, type WireServerSnapshot } from '../wire/node-server.ts';
+import { WireServer, type WireServerSnapshot } from '../wire/node-server.ts';
 import { attachEndpoints, type JsonRoute } from './endpoints.ts';
 
 /** What a node listens on, and what it answers with. */
@@ -44,7 +44,6 @@ export type ServingOptions = {
   /** Called when a handler broke an invariant; its caller has been answered `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
-  readonly limits?: Partial<ServerLimits>;
 };
 
 /** A node's socket in use. */
@@ -87,7 +86,6 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     clock,
     observe: callObserver(options.registry),
     onFault: options.onFault,
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   registerWireMetrics(options.registry, wire);
   const app = createApp(options);

@@ -18,8 +18,8 @@ export type NodeAddresses = {
 };
 
 /** What a client is made of; all but the map has a default. */
-export type NodeClientOptions<Addresses extends NodeAddresses = NodeAddresses> = {
-  readonly map: Addresses;
+export type NodeClientOptions = {
+  readonly map: NodeAddresses;
   /** Sent in every handshake; null where nodes listen on loopback without one. */
   readonly clusterToken?: string | null;
   /** PEM of the map's certificate when it names one: nothing else is then trusted, and all connections use TLS. */
@@ -36,16 +36,16 @@ export type NodeClientOptions<Addresses extends NodeAddresses = NodeAddresses> =
 const beatMs = 1000;
 
 /** Calls nodes by their names in the map. Errors: see NodeCaller.call. */
-export class NodeClient<Addresses extends NodeAddresses = NodeAddresses> implements NodeCaller, AsyncDisposable {
+export class NodeClient implements NodeCaller, AsyncDisposable {
   readonly #linkByNode = new Map<string, NodeLink>();
   /** Links of addresses that the map has left, while their calls end. */
   readonly #retiring = new Set<NodeLink>();
   readonly #environment: LinkEnvironment;
   readonly #beatTimer: NodeJS.Timeout;
-  #map: Addresses;
+  #map: NodeAddresses;
   #isClosed = false;
 
-  constructor(options: NodeClientOptions<Addresses>) {
+  constructor(options: NodeClientOptions) {
     const clock = options.clock ?? systemClock;
     this.#map = options.map;
     this.#environment = {
@@ -63,11 +63,6 @@ export class NodeClient<Addresses extends NodeAddresses = NodeAddresses> impleme
     this.#beatTimer.unref();
   }
 
-  /** The map whose addresses and epoch calls use now. */
-  get map(): Addresses {
-    return this.#map;
-  }
-
   call(request: NodeCall): Promise<Uint8Array> {
     const link = this.#linkByNode.get(request.node) ?? this.#openLink(request.node);
     if (link === null) return Promise.reject(this.#unknownNode(request.node));
@@ -75,7 +70,7 @@ export class NodeClient<Addresses extends NodeAddresses = NodeAddresses> impleme
   }
 
   /** Uses another map from now on. A node whose address has not changed keeps its connection; others finish their calls. */
-  setMap(map: Addresses): void {
+  setMap(map: NodeAddresses): void {
     this.#map = map;
     for (const [node, link] of this.#linkByNode) {
       const address = map.nodes.get(node);

@@ -123,14 +123,14 @@ describe('calls over the wire', () => {
   it('raise errors with the code and message of the handler', async () => {
     const node = await startNode();
     const client = openClient([node.port]);
-    await expect(call(client, 'fail', 'EffectGap:mark 41')).rejects.toMatchObject({
-      code: 'EffectGap',
+    await expect(call(client, 'fail', 'Aborted:mark 41')).rejects.toMatchObject({
+      code: 'Aborted',
       message: 'mark 41',
     });
     await expect(call(client, 'throw')).rejects.toMatchObject({ code: 'Internal', message: 'a defect' });
     await expect(call(client, 'nothing')).rejects.toMatchObject({ code: 'Unimplemented' });
     await expect(call(client, 'fail', 'NoSuchCode:x')).rejects.toMatchObject({ code: 'Internal' });
-    expect(node.server.snapshot.errorCountByCode).toMatchObject({ EffectGap: 1, Internal: 1, Unimplemented: 1 });
+    expect(node.server.snapshot.errorCountByCode).toMatchObject({ Aborted: 1, Internal: 1, Unimplemented: 1 });
     expect(node.faults).toEqual([]);
   });
 

@@ -23,7 +23,7 @@ export const runIngest: Command = (context) => {
     ]);
     const appender = new RemoteLog({
       caller,
-      map: () => caller.map,
+      map: () => map,
       clock,
       lingerMs: settings.lingerMs,
       onRetry: (node, error) => {
@@ -51,7 +51,7 @@ export const runIngest: Command = (context) => {
     const stop = new AbortController();
     const polling = pollResyncs({
       caller,
-      map: () => caller.map,
+      map: () => map,
       clock,
       requestResync: (did, revMin) => ingest.requestResync(did, revMin),
       note: (message, fields) => log('debug', message, fields),
