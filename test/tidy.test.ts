@@ -42,6 +42,7 @@ const rankByFolder: Readonly<Record<string, number>> = {
 const rankBySubfolder: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   slot: { packing: 0, table: 1, apply: 2, '': 3 },
   read: { lookup: 0, cache: 1, answer: 2, handler: 3 },
+  ingest: { state: 0, '': 1 },
   router: { plan: 0, plans: 1, edge: 1, '': 2 },
   demo: { model: 0, server: 1 },
   cli: { '': 0, process: 1, command: 2, 'main.ts': 3 },

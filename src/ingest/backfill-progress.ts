@@ -1,6 +1,6 @@
 /** How far a backfill is, as plain data, and one line of it for people. */
 import type { Clock } from '../base/clock.ts';
-import type { RepoTotals } from '../storage/ingest-state.ts';
+import type { RepoTotals } from './state/fetch-queue.ts';
 
 /** Figures of all repos that were ever asked for. Rates are those of the last minute or so. */
 export type BackfillFigures = {

@@ -10,7 +10,6 @@ import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { TtlCache } from '../identity/ttl-cache.ts';
-import type { HostListing, IngestState, QueuedRepo, RepoRow } from '../storage/ingest-state.ts';
 import { type BackfillProgress, ProgressMeter } from './backfill-progress.ts';
 import type { HostLimits } from './host-limits.ts';
 import type { IdentityQueue } from './identity-queue.ts';
@@ -18,6 +17,9 @@ import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoFetch } from './repo-fetch.ts';
 import type { RepoGate } from './repo-gate.ts';
 import type { ListedRepo, RepoHost } from './repo-host.ts';
+import type { QueuedRepo, RepoRow } from './state/fetch-queue.ts';
+import type { HostListing } from './state/host-listings.ts';
+import type { IngestState } from './state/ingest-state.ts';
 
 /** What a backfill works with. */
 export type BackfillOptions = {
@@ -81,7 +83,7 @@ export class Backfill {
   constructor(options: BackfillOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
-    this.#meter = new ProgressMeter(options.clock, options.state.totals);
+    this.#meter = new ProgressMeter(options.clock, options.state.fetches.totals);
     this.#failures = new TtlCache(options.clock, failuresKept);
     signal.addEventListener('abort', () => this.#wake.abort(), { once: true });
   }
@@ -92,9 +94,9 @@ export class Backfill {
 
   get progress(): BackfillProgress {
     const { state } = this.#options;
-    const nextDueSec = state.nextDueSec((did) => this.#running.has(did));
+    const nextDueSec = state.fetches.nextDueSec((did) => this.#running.has(did));
     return {
-      ...this.#meter.progress(state.totals, this.#running.size, this.#listings.size > 0),
+      ...this.#meter.progress(state.fetches.totals, this.#running.size, this.#listings.size > 0),
       isWaiting: this.#running.size === 0 && nextDueSec !== undefined && nextDueSec > this.#nowSec(),
       hostsListing: this.#listings.size,
       failingHosts: Object.fromEntries(this.#listFailures),
@@ -102,15 +104,15 @@ export class Backfill {
   }
 
   repo(did: string): RepoStatus | undefined {
-    const row = this.#options.state.repo(did);
+    const row = this.#options.state.fetches.get(did);
     if (row === undefined) return undefined;
     return { ...row, isRunning: this.#running.has(did), lastFailure: this.#failures.get(did) ?? null };
   }
 
   /** Returns at most `limit` queued repos that no attempt brought yet and that wait for another, soonest first. */
   waitingRepos(limit: number): WaitingRepo[] {
-    return this.#options.state
-      .dueRepos(2 ** 32 - 1, limit, (did) => this.#running.has(did))
+    return this.#options.state.fetches
+      .due(2 ** 32 - 1, limit, (did) => this.#running.has(did))
       .map(({ did, row: { attempts, dueSec } }) => ({
         did,
         attempts,
@@ -120,15 +122,16 @@ export class Backfill {
   }
 
   #noteWork(): void {
-    const isIdle = this.#running.size === 0 && this.#listings.size === 0 && this.#options.state.totals.queued === 0;
-    if (isIdle) this.#meter.restart(this.#options.state.totals);
+    const isIdle =
+      this.#running.size === 0 && this.#listings.size === 0 && this.#options.state.fetches.totals.queued === 0;
+    if (isIdle) this.#meter.restart(this.#options.state.fetches.totals);
   }
 
   /** Asks for one repo, ahead of others. Returns: once the wish is durable. */
   async requestRepo(did: string, host: string | null): Promise<void> {
     this.#noteWork();
     this.#failures.delete(did);
-    await this.#options.state.enqueueRepos([{ did, host, revMin: '', urgency: 'now' }], this.#nowSec());
+    await this.#options.state.fetches.request([{ did, host, revMin: '', urgency: 'now' }], this.#nowSec());
     this.#wake.abort();
   }
 
@@ -141,13 +144,13 @@ export class Backfill {
   async requestResyncs(wishes: readonly { readonly did: string; readonly revMin: string }[]): Promise<void> {
     this.#noteWork();
     const requests = wishes.map(({ did, revMin }) => ({ did, revMin, host: null, urgency: 'again' as const }));
-    await this.#options.state.enqueueRepos(requests, this.#nowSec());
+    await this.#options.state.fetches.request(requests, this.#nowSec());
     this.#wake.abort();
   }
 
   /** True when a host's list has been read to its end, or is being read. */
   isListed(origin: string): boolean {
-    const listing = this.#options.state.listing(origin);
+    const listing = this.#options.state.hosts.get(origin);
     return listing !== undefined && listing.state !== 'unasked';
   }
 
@@ -156,13 +159,13 @@ export class Backfill {
     if (this.#listings.has(origin)) return;
     this.#noteWork();
     const state: HostListing = { state: 'listing', pageToken: '', repos: 0 };
-    await this.#options.state.enqueueRepos([], this.#nowSec(), { host: origin, state });
+    await this.#options.state.fetches.request([], this.#nowSec(), { host: origin, state });
     this.#startListing(origin);
   }
 
   /** Works until the signal aborts, then waits for what is under way. */
   async run(): Promise<void> {
-    for (const origin of this.#options.state.unfinishedListings()) this.#startListing(origin);
+    for (const origin of this.#options.state.hosts.unfinished()) this.#startListing(origin);
     while (!this.#signal.aborted) {
       this.#wake = new AbortController();
       if (!this.#startDue()) await this.#options.clock.sleep(idlePollMs, this.#wake.signal);
@@ -176,7 +179,7 @@ export class Backfill {
   #startDue(): boolean {
     const room = this.#options.concurrencyMax - this.#running.size;
     if (room <= 0) return false;
-    const due = this.#options.state.dueRepos(this.#nowSec(), room, (did) => this.#running.has(did));
+    const due = this.#options.state.fetches.due(this.#nowSec(), room, (did) => this.#running.has(did));
     for (const repo of due) {
       const running = this.#attempt(repo)
         .catch((error: unknown) => this.#pauseAfter(error, repo.did))
@@ -202,7 +205,7 @@ export class Backfill {
     const { state, limits, fetch, identities, counters, clock, random } = this.#options;
     const pausedMs = row.host === null ? 0 : limits.pausedMs(row.host);
     if (pausedMs > 1000) {
-      await state.settleRepo(did, (now) => ({ ...now, dueSec: this.#nowSec() + Math.ceil(pausedMs / 1000) }));
+      await state.fetches.storeOutcome(did, (now) => ({ ...now, dueSec: this.#nowSec() + Math.ceil(pausedMs / 1000) }));
       this.#failures.set(did, { reason: 'busy', message: `${row.host} asked for a pause` });
       return clock.sleep(parkPauseMs, this.#signal);
     }
@@ -218,15 +221,15 @@ export class Backfill {
         now.revMin > outcome.rev
           ? { ...now, attempts: now.attempts + 1, rev: outcome.rev, dueSec: this.#nowSec() + 1 }
           : { ...now, state: 'done', rev: outcome.rev, revMin: '', dueSec: this.#nowSec() };
-      await state.settleRepo(did, settled, outcome.records);
+      await state.fetches.storeOutcome(did, settled, outcome.records);
       return;
     }
     this.#failures.set(did, { reason: outcome.reason, message: outcome.message });
     if (outcome.reason === 'gone') {
-      await state.settleRepo(did, (now) => ({ ...now, state: 'gone', dueSec: this.#nowSec() }));
+      await state.fetches.storeOutcome(did, (now) => ({ ...now, state: 'gone', dueSec: this.#nowSec() }));
       return;
     }
-    await state.settleRepo(did, (now) => {
+    await state.fetches.storeOutcome(did, (now) => {
       const attempts = outcome.reason === 'busy' ? now.attempts : now.attempts + 1;
       if (attempts >= attemptsMax) return { ...now, state: 'failed', attempts, dueSec: this.#nowSec() };
       const delaySec = Math.ceil(backoffMs(repoRetryPolicy, attempts, random) / 1000);
@@ -249,7 +252,7 @@ export class Backfill {
     const { state, host, clock, random, note } = this.#options;
     let failures = 0;
     while (!this.#signal.aborted) {
-      const before = state.listing(origin);
+      const before = state.hosts.get(origin);
       if (before === undefined || before.state !== 'listing') return;
       const page = await host.listRepos(origin, before.pageToken);
       if (this.#signal.aborted) return;
@@ -266,7 +269,7 @@ export class Backfill {
       const active = page.repos.filter((repo) => repo.active);
       // A host that gives the same place again would be listed for ever.
       const isLast = page.pageToken === '' || page.pageToken === before.pageToken;
-      await state.enqueueRepos(
+      await state.fetches.request(
         active.map(({ did }) => ({ did, host: origin, revMin: '', urgency: 'missing' as const })),
         this.#nowSec(),
         {

@@ -12,8 +12,9 @@ import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IdentityEntry } from '../entry/entry.ts';
 import { type IdentityResolver, isPassingReason } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
-import type { IdentityCheck, IngestState } from '../storage/ingest-state.ts';
 import type { IngestCounters } from './ingest-counters.ts';
+import type { IdentityCheck } from './state/identity-times.ts';
+import type { IngestState } from './state/ingest-state.ts';
 
 /** What resolutions are made with. */
 export type IdentityQueueOptions = {
@@ -108,7 +109,7 @@ export class IdentityQueue {
     const nowSec = this.#nowSec();
     let dueSec = this.#dueSecByDid.get(did);
     if (dueSec === undefined) {
-      const check = this.#options.state.identityCheck(did);
+      const check = this.#options.state.identities.check(did);
       dueSec = check === undefined ? 0 : dueSecOf(check);
       this.#rememberDue(did, dueSec);
     }
@@ -224,14 +225,14 @@ export class IdentityQueue {
     if (this.#signal.aborted) return;
     const check = { checkedAtSec: Math.floor(entry.timeMs / 1000), hasHandle: entry.handle !== null };
     this.#rememberDue(entry.did, dueSecOf(check));
-    await this.#options.state.noteIdentityCheck(entry.did, check);
+    await this.#options.state.identities.storeCheck(entry.did, check);
   }
 
   /** There surely is no such identity now: what the log holds stays, and it is asked again in an hour. */
   async #noteFailure(did: string): Promise<void> {
     const check = { checkedAtSec: this.#nowSec(), hasHandle: false };
     this.#rememberDue(did, dueSecOf(check));
-    await this.#options.state.noteIdentityCheck(did, check);
+    await this.#options.state.identities.storeCheck(did, check);
   }
 
   #rememberFailure(did: string): void {
@@ -243,17 +244,17 @@ export class IdentityQueue {
     this.#rememberFailure(did);
     if (attempts > postponedAttemptsMax) {
       this.#options.counters.identitiesResolved.with('given-up').add();
-      return this.#options.state.dropPostponedIdentity(did);
+      return this.#options.state.identities.dropPostponed(did);
     }
     const delaySec = Math.ceil(backoffMs(postponedPolicy, attempts, this.#options.random) / 1000);
-    return this.#options.state.postponeIdentity({ did, attempts, dueSec: this.#nowSec() + delaySec });
+    return this.#options.state.identities.postpone({ did, attempts, dueSec: this.#nowSec() + delaySec });
   }
 
   /** Takes up what was put off, as it becomes due, until the signal aborts. */
   async runPostponed(): Promise<void> {
     while (!this.#signal.aborted) {
       const room = Math.max(0, jobsMax / 10 - this.#jobByDid.size);
-      for (const { did, attempts } of this.#options.state.postponedIdentities(this.#nowSec(), room)) {
+      for (const { did, attempts } of this.#options.state.identities.postponed(this.#nowSec(), room)) {
         // A failure leaves it put off, to be taken up again.
         if (!this.#jobByDid.has(did)) this.refresh(did, attempts).catch(() => {});
       }

@@ -14,7 +14,6 @@ import { PublicFetch } from '../identity/public-fetch.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import { registerProcessMetrics } from '../metrics/process-metrics.ts';
 import { createRegistry, type Registry } from '../metrics/registry.ts';
-import { IngestState } from '../storage/ingest-state.ts';
 import { Backfill } from './backfill.ts';
 import { EventRouter } from './event-router.ts';
 import { HostLimits } from './host-limits.ts';
@@ -25,6 +24,7 @@ import { ingestRoutes } from './ingest-routes.ts';
 import { RepoFetch } from './repo-fetch.ts';
 import { RepoGate, repoGateLimits } from './repo-gate.ts';
 import { RepoHost } from './repo-host.ts';
+import { IngestState } from './state/ingest-state.ts';
 import { Subscription } from './subscription.ts';
 
 /** A relay or PDS to follow. */
@@ -150,7 +150,7 @@ function buildParts(options: IngestOptions, ground: Ground): Parts {
     requestsPerSecond: bounds.hostRequestsPerSecond,
   });
   // Hosts in the state were named by the operator: a source, or the host of a backfill.
-  const isTrusted = (origin: string): boolean => origins.has(origin) || state.listing(origin) !== undefined;
+  const isTrusted = (origin: string): boolean => origins.has(origin) || state.hosts.get(origin) !== undefined;
   const host = new RepoHost({ fetch, limits, clock, isTrusted, signal });
   const repoFetch = new RepoFetch({ gate, appender, resolver, host, clock, counters });
   const backfill = new Backfill(

@@ -10,11 +10,11 @@ import type { RepoOp } from '../atproto/repo-op.ts';
 import type { Clock } from '../base/clock.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
-import type { RepoRow } from '../storage/ingest-state.ts';
 import { keepSoundOps } from './event-router.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate, RepoHold } from './repo-gate.ts';
 import type { HostFailure, RepoAnswer, RepoHost } from './repo-host.ts';
+import type { RepoRow } from './state/fetch-queue.ts';
 
 /** What a fetch works with. */
 export type RepoFetchOptions = {

@@ -11,9 +11,9 @@ import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
-import type { IngestState } from '../storage/ingest-state.ts';
 import { DoneTracker } from './done-tracker.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
+import type { IngestState } from './state/ingest-state.ts';
 
 /** What is followed, from where, and where its events go. */
 export type SubscriptionOptions = {
@@ -101,7 +101,7 @@ export class Subscription {
   constructor(options: SubscriptionOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
-    const stored = options.state.cursor(options.name);
+    const stored = options.state.cursors.get(options.name);
     const startSeq = stored?.seq ?? options.startSeq;
     this.#durableSeq = stored?.seq ?? null;
     if (startSeq !== null) this.#tracker = new DoneTracker(startSeq);
@@ -348,7 +348,7 @@ export class Subscription {
     this.#formerTrackers = this.#formerTrackers.filter(({ pendingCount }) => pendingCount > 0);
     const seq = this.#tracker?.done;
     if (seq === undefined || seq === this.#durableSeq || this.#formerTrackers.length > 0) return;
-    await this.#options.state.storeCursor(this.name, { seq, timeMs: Math.max(0, this.#receivedTimeMs) });
+    await this.#options.state.cursors.store(this.name, { seq, timeMs: Math.max(0, this.#receivedTimeMs) });
     this.#durableSeq = seq;
   }
 

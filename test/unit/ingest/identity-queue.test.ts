@@ -6,8 +6,8 @@ import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { IdentityResolver } from '../../../src/identity/identity-resolver.ts';
 import { IdentityQueue } from '../../../src/ingest/identity-queue.ts';
 import { createIngestCounters } from '../../../src/ingest/ingest-counters.ts';
+import { IngestState } from '../../../src/ingest/state/ingest-state.ts';
 import { createRegistry } from '../../../src/metrics/registry.ts';
-import { IngestState } from '../../../src/storage/ingest-state.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
 import { json, ScriptedNetwork } from '../../support/scripted-network.ts';
@@ -81,7 +81,6 @@ describe('an active DID', () => {
     network.register(authorDid, 'author.test');
     network.didByHandle.clear();
     await noteAndDrain(queueOf());
-    await state.flush();
     const later = queueOf();
     clock.advance(hourMs - 1000);
     await noteAndDrain(later);
@@ -113,7 +112,7 @@ describe('a resolution that the source asked for', () => {
     });
     expect(resolutions()).toBe(3);
     expect(log.entries).toEqual([]);
-    expect(state.postponedIdentities(clock.nowMs() / 1000 + 60, 10)).toMatchObject([{ did: authorDid, attempts: 1 }]);
+    expect(state.identities.postponed(clock.nowMs() / 1000 + 60, 10)).toMatchObject([{ did: authorDid, attempts: 1 }]);
 
     isDown = false;
     const running = queue.runPostponed();
@@ -122,9 +121,8 @@ describe('a resolution that the source asked for', () => {
       return log.of('identity').length === 1;
     });
     await queue.drained(never);
-    await state.flush();
     expect(log.of('identity')).toMatchObject([{ did: authorDid, handle: 'author.test' }]);
-    expect(state.postponedIdentities(clock.nowMs() / 1000 + 1e6, 10)).toEqual([]);
+    expect(state.identities.postponed(clock.nowMs() / 1000 + 1e6, 10)).toEqual([]);
     stop.abort();
     await running;
   });

@@ -1,8 +1,12 @@
+/** What ingest keeps on disk: across restarts, through outcomes, and when a write fails. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { IngestState, type RepoRequest } from '../../../src/storage/ingest-state.ts';
+import type { FetchRequest } from '../../../src/ingest/state/fetch-queue.ts';
+import { IngestState } from '../../../src/ingest/state/ingest-state.ts';
+import { freeBytesMin } from '../../../src/storage/environment.ts';
 
 let folder: string;
 let state: IngestState;
@@ -15,12 +19,12 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function reopen(): Promise<void> {
+async function reopen(mapBytes?: number): Promise<void> {
   await state[Symbol.asyncDispose]();
-  state = new IngestState(folder);
+  state = new IngestState(folder, mapBytes);
 }
 
-const wish = (did: string, fields: Partial<RepoRequest> = {}): RepoRequest => ({
+const request = (did: string, fields: Partial<FetchRequest> = {}): FetchRequest => ({
   did,
   host: null,
   revMin: '',
@@ -28,57 +32,145 @@ const wish = (did: string, fields: Partial<RepoRequest> = {}): RepoRequest => ({
   ...fields,
 });
 const nobody = (): boolean => false;
-const dueDids = (nowSec: number): string[] => state.dueRepos(nowSec, 100, nobody).map(({ did }) => did);
+const dueDids = (nowSec: number): string[] => state.fetches.due(nowSec, 100, nobody).map(({ did }) => did);
 
 describe('the state of ingest', () => {
   it('keeps cursors, identity checks, listings and totals over a restart', async () => {
-    await state.storeCursor('https://relay.test', { seq: 2 ** 40, timeMs: 1_700_000_000_000 });
-    await state.noteIdentityCheck('did:web:a.test', { checkedAtSec: 1_700_000_000, hasHandle: true });
+    await state.cursors.store('https://relay.test', { seq: 2 ** 40, timeMs: 1_700_000_000_000 });
+    await state.identities.storeCheck('did:web:a.test', { checkedAtSec: 1_700_000_000, hasHandle: true });
     const listing = { state: 'listing', pageToken: 'page two', repos: 2 } as const;
-    await state.enqueueRepos([wish('did:web:a.test', { host: 'https://pds.test' }), wish('did:web:b.test')], 100, {
-      host: 'https://pds.test',
-      state: listing,
-    });
+    await state.fetches.request(
+      [request('did:web:a.test', { host: 'https://pds.test' }), request('did:web:b.test')],
+      100,
+      {
+        host: 'https://pds.test',
+        state: listing,
+      },
+    );
     await reopen();
-    expect(state.cursor('https://relay.test')).toEqual({ seq: 2 ** 40, timeMs: 1_700_000_000_000 });
-    expect(state.cursor('https://other.test')).toBeUndefined();
-    expect(state.identityCheck('did:web:a.test')).toEqual({ checkedAtSec: 1_700_000_000, hasHandle: true });
-    expect(state.listing('https://pds.test')).toEqual(listing);
-    expect(state.unfinishedListings()).toEqual(['https://pds.test']);
-    expect(state.totals).toEqual({ queued: 2, done: 0, failed: 0, gone: 0, records: 0 });
-    expect(state.repo('did:web:a.test')).toMatchObject({ host: 'https://pds.test', state: 'queued' });
-    expect(state.repo('did:web:b.test')).toMatchObject({ host: null });
+    expect(state.cursors.get('https://relay.test')).toEqual({ seq: 2 ** 40, timeMs: 1_700_000_000_000 });
+    expect(state.cursors.get('https://other.test')).toBeUndefined();
+    expect(state.identities.check('did:web:a.test')).toEqual({ checkedAtSec: 1_700_000_000, hasHandle: true });
+    expect(state.hosts.get('https://pds.test')).toEqual(listing);
+    expect(state.hosts.unfinished()).toEqual(['https://pds.test']);
+    expect(state.fetches.totals).toEqual({ queued: 2, done: 0, failed: 0, gone: 0, records: 0 });
+    expect(state.fetches.get('did:web:a.test')).toMatchObject({ host: 'https://pds.test', state: 'queued' });
+    expect(state.fetches.get('did:web:b.test')).toMatchObject({ host: null });
   });
 
   it('gives due repos earliest first, once each, without those that are skipped', async () => {
-    await state.enqueueRepos([wish('did:web:late.test')], 200);
-    await state.enqueueRepos([wish('did:web:b.test'), wish('did:web:a.test')], 100);
-    await state.enqueueRepos([wish('did:web:a.test')], 100);
+    await state.fetches.request([request('did:web:late.test')], 200);
+    await state.fetches.request([request('did:web:b.test'), request('did:web:a.test')], 100);
+    await state.fetches.request([request('did:web:a.test')], 100);
     expect(dueDids(99)).toEqual([]);
     expect(dueDids(100).sort()).toEqual(['did:web:a.test', 'did:web:b.test']);
     expect(dueDids(200).at(-1)).toBe('did:web:late.test');
-    expect(state.dueRepos(100, 1, (did) => did === 'did:web:a.test')).toMatchObject([{ did: 'did:web:b.test' }]);
+    expect(state.fetches.due(100, 1, (did) => did === 'did:web:a.test')).toMatchObject([{ did: 'did:web:b.test' }]);
   });
 
   it('moves a repo through its outcomes with the totals', async () => {
     const did = 'did:web:a.test';
-    expect(await state.enqueueRepos([wish(did)], 100)).toBe(1);
-    await state.settleRepo(did, (row) => ({ ...row, attempts: 1, dueSec: 150 }));
+    expect(await state.fetches.request([request(did)], 100)).toBe(1);
+    await state.fetches.storeOutcome(did, (row) => ({ ...row, attempts: 1, dueSec: 150 }));
     expect(dueDids(149)).toEqual([]);
     expect(dueDids(150)).toEqual([did]);
-    await state.settleRepo(did, (row) => ({ ...row, state: 'done', rev: '3kabc', dueSec: 160 }), 42);
+    await state.fetches.storeOutcome(did, (row) => ({ ...row, state: 'done', rev: '3kabc', dueSec: 160 }), 42);
     expect(dueDids(1000)).toEqual([]);
-    expect(state.totals).toEqual({ queued: 0, done: 1, failed: 0, gone: 0, records: 42 });
+    expect(state.fetches.totals).toEqual({ queued: 0, done: 1, failed: 0, gone: 0, records: 42 });
     // Already known, so a listing does not bring it back; a slot that misses something does, after a rest.
-    expect(await state.enqueueRepos([wish(did)], 161)).toBe(0);
-    expect(await state.enqueueRepos([wish(did, { urgency: 'again', revMin: '3kabd' })], 161)).toBe(1);
+    expect(await state.fetches.request([request(did)], 161)).toBe(0);
+    expect(await state.fetches.request([request(did, { urgency: 'again', revMin: '3kabd' })], 161)).toBe(1);
     expect(dueDids(169)).toEqual([]);
-    expect(state.repo(did)).toMatchObject({ state: 'queued', rev: '3kabc', revMin: '3kabd', dueSec: 170 });
-    // Wishing again neither hurries it nor lowers what is wanted; an operator hurries it.
-    await state.enqueueRepos([wish(did, { urgency: 'again', revMin: '3kabb' })], 162);
-    expect(state.repo(did)).toMatchObject({ revMin: '3kabd', dueSec: 170 });
-    await state.enqueueRepos([wish(did, { urgency: 'now' })], 162);
+    expect(state.fetches.get(did)).toMatchObject({ state: 'queued', rev: '3kabc', revMin: '3kabd', dueSec: 170 });
+    // Asking again neither hurries it nor lowers what is wanted; an operator hurries it.
+    await state.fetches.request([request(did, { urgency: 'again', revMin: '3kabb' })], 162);
+    expect(state.fetches.get(did)).toMatchObject({ revMin: '3kabd', dueSec: 170 });
+    await state.fetches.request([request(did, { urgency: 'now' })], 162);
     expect(dueDids(162)).toEqual([did]);
-    expect(state.totals).toMatchObject({ queued: 1, done: 0 });
+    expect(state.fetches.totals).toMatchObject({ queued: 1, done: 0 });
   });
+});
+
+describe('a write that fails', () => {
+  it('leaves disk and memory as they were, with all that was to be committed with it', async () => {
+    await state.fetches.request([request('did:web:a.test')], 100);
+    const before = state.fetches.totals;
+    const results = await Promise.allSettled([
+      state.fetches.request([request('did:web:b.test', { host: 'https://pds.test' })], 100),
+      state.fetches.storeOutcome('did:web:a.test', (row) => ({ ...row, state: 'done' }), 42),
+      state.fetches.storeOutcome('did:web:a.test', () => {
+        throw new Error('no outcome');
+      }),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    const expectBefore = (): void => {
+      expect(state.fetches.totals).toEqual(before);
+      expect(state.fetches.get('did:web:a.test')).toMatchObject({ state: 'queued' });
+      expect(state.fetches.get('did:web:b.test')).toBeUndefined();
+      expect(state.hosts.get('https://pds.test')).toBeUndefined();
+    };
+    expectBefore();
+    await reopen();
+    expectBefore();
+    // The number that the new host had for a moment is given out again.
+    await state.fetches.request([request('did:web:c.test', { host: 'https://other.test' })], 100);
+    await reopen();
+    expect(state.fetches.get('did:web:c.test')).toMatchObject({ host: 'https://other.test' });
+    expect(state.fetches.totals).toEqual({ ...before, queued: 2 });
+  });
+
+  it('for want of room in the map says so, still reads, and goes on with a larger map', async () => {
+    await reopen(freeBytesMin + 2 ** 18);
+    await state.cursors.store('https://relay.test', { seq: 7, timeMs: 1 });
+    let known = 0;
+    const fill = async (): Promise<void> => {
+      for (;;) {
+        const dids = Array.from({ length: 500 }, (_unused, index) => `did:web:repo-${known + index}.test`);
+        await state.fetches.request(
+          dids.map((did) => request(did)),
+          100,
+        );
+        known += dids.length;
+      }
+    };
+    await expect(fill()).rejects.toMatchObject({ code: 'StorageFull' });
+    expect(known).toBeGreaterThan(0);
+    expect(state.fetches.totals.queued).toBe(known);
+    await expect(state.cursors.store('https://relay.test', { seq: 8, timeMs: 1 })).rejects.toMatchObject({
+      code: 'StorageFull',
+    });
+    expect(state.cursors.get('https://relay.test')).toEqual({ seq: 7, timeMs: 1 });
+    expect(state.fetches.due(100, 3, nobody)).toHaveLength(3);
+    await reopen();
+    expect(state.fetches.totals.queued).toBe(known);
+    await state.cursors.store('https://relay.test', { seq: 8, timeMs: 1 });
+    expect(state.cursors.get('https://relay.test')).toEqual({ seq: 8, timeMs: 1 });
+  });
+
+  it('since the state is closed says so', async () => {
+    await state[Symbol.asyncDispose]();
+    await expect(state.cursors.store('https://relay.test', { seq: 8, timeMs: 1 })).rejects.toMatchObject({
+      code: 'Unavailable',
+    });
+    state = new IngestState(folder);
+  });
+});
+
+it('opens a folder that was written with other flags of the library', async () => {
+  await state[Symbol.asyncDispose]();
+  rmSync(join(folder, 'data.mdb'));
+  // As it was once written: asynchronous commits that overlap with their flush.
+  const root = open({ path: folder, mapSize: 2 ** 36, maxDbs: 8, keyEncoding: 'binary', encoding: 'binary' });
+  const cursors = root.openDB<Buffer, Buffer>({ name: 'cursors', keyEncoding: 'binary', encoding: 'binary' });
+  const value = Buffer.alloc(13);
+  value.writeUInt8(1, 0);
+  value.writeUIntBE(2 ** 40, 1, 6);
+  value.writeUIntBE(5, 7, 6);
+  await cursors.put(Buffer.from('https://relay.test'), value);
+  await root.close();
+  state = new IngestState(folder);
+  expect(state.cursors.get('https://relay.test')).toEqual({ seq: 2 ** 40, timeMs: 5 });
+  await state.cursors.store('https://relay.test', { seq: 2 ** 41, timeMs: 6 });
+  await reopen();
+  expect(state.cursors.get('https://relay.test')).toEqual({ seq: 2 ** 41, timeMs: 6 });
 });

@@ -1,0 +1,77 @@
+/**
+ * Gathers the writes of ingest's state into synchronous transactions, which are on disk when they return.
+ *
+ * Owns: when commits are made. A commit waits for the disk on the thread that also reads the
+ * sources, so the queue rests after each one for nine times as long as it took: commits take at
+ * most a tenth of the thread, and what is written meanwhile is the next batch.
+ */
+import { type Clock, systemClock } from '../../base/clock.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { Environment } from '../../storage/environment.ts';
+
+type Write = {
+  /** Runs inside the transaction. Returns what to call once that is on disk. */
+  readonly run: () => () => void;
+  readonly reject: (error: unknown) => void;
+};
+
+const restPerCommit = 9;
+
+export class CommitQueue {
+  readonly #environment: Environment;
+  /** Loads from disk again what is also held in memory. */
+  readonly #reload: () => void;
+  readonly #clock: Clock;
+  #writes: Write[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #restUntilMs = 0;
+  #isClosed = false;
+
+  constructor(environment: Environment, reload: () => void, clock: Clock = systemClock) {
+    this.#environment = environment;
+    this.#reload = reload;
+    this.#clock = clock;
+  }
+
+  /**
+   * Runs `work` in the next transaction, after all that was written before it.
+   *
+   * Returns: the result of `work`, once it is on disk.
+   * Errors: DataPlaneError `StorageFull` without room, `Unavailable` after the end; then nothing of
+   * the whole batch is on disk or in memory.
+   */
+  write<Result>(work: () => Result): Promise<Result> {
+    if (this.#isClosed) return Promise.reject(new DataPlaneError('Unavailable', 'the state of ingest is closed'));
+    return new Promise((resolve, reject) => {
+      const run = (): (() => void) => {
+        const result = work();
+        return () => resolve(result);
+      };
+      this.#writes.push({ run, reject });
+      this.#timer ??= setTimeout(() => this.#commit(), Math.max(0, this.#restUntilMs - this.#clock.monotonicMs()));
+    });
+  }
+
+  #commit(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const writes = this.#writes.splice(0);
+    if (writes.length === 0) return;
+    const startMs = this.#clock.monotonicMs();
+    try {
+      this.#environment.requireRoom();
+      for (const resolve of this.#environment.transact(() => writes.map(({ run }) => run()))) resolve();
+    } catch (thrown) {
+      this.#reload();
+      for (const { reject } of writes) reject(thrown);
+    }
+    const endMs = this.#clock.monotonicMs();
+    this.#restUntilMs = endMs + restPerCommit * (endMs - startMs);
+  }
+
+  /** Commits what waits, and takes no more. */
+  close(): void {
+    this.#commit();
+    this.#isClosed = true;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * What ingest must know across restarts: cursors by source, repos to fetch and those fetched, how far
+ * each host's repo list was read, and when a DID was last resolved.
+ *
+ * Owns: one LMDB environment with one writer, the ingest process. Writes are those of the slots:
+ * synchronous transactions that are on disk when they end, or leave disk and memory as they were.
+ * Refuses: values of another version, and writes without room.
+ */
+import { Environment } from '../../storage/environment.ts';
+import { CommitQueue } from './commit-queue.ts';
+import { FetchQueue } from './fetch-queue.ts';
+import { HostListings } from './host-listings.ts';
+import { IdentityTimes } from './identity-times.ts';
+import { SourceCursors } from './source-cursors.ts';
+
+const tables = ['cursors', 'repos', 'queue', 'hosts', 'identities', 'postponed', 'sums'] as const;
+/** Address space reserved for the environment; the file grows only as it is filled. */
+const mapBytesDefault = 2 ** 36;
+
+export class IngestState implements AsyncDisposable {
+  readonly cursors: SourceCursors;
+  readonly fetches: FetchQueue;
+  readonly hosts: HostListings;
+  readonly identities: IdentityTimes;
+  readonly #environment: Environment;
+  readonly #commits: CommitQueue;
+
+  /** Opens, or makes, the state in the folder `path`. */
+  constructor(path: string, mapBytes = mapBytesDefault) {
+    const environment = Environment.open({ path, mapBytes, tables });
+    const table = (name: (typeof tables)[number]) => environment.table(name);
+    this.#environment = environment;
+    this.#commits = new CommitQueue(environment, () => {
+      this.hosts.reload();
+      this.fetches.reload();
+    });
+    this.cursors = new SourceCursors(table('cursors'), this.#commits);
+    this.hosts = new HostListings(table('hosts'));
+    const fetchTables = { repos: table('repos'), queue: table('queue'), sums: table('sums') };
+    this.fetches = new FetchQueue(fetchTables, this.hosts, this.#commits);
+    this.identities = new IdentityTimes(table('identities'), table('postponed'), this.#commits);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#commits.close();
+    await this.#environment.close();
+  }
+}

@@ -1,0 +1,32 @@
+/** How far each source is durable in the log. */
+import type { Table } from '../../storage/environment.ts';
+import type { CommitQueue } from './commit-queue.ts';
+import { beginValue, readValue, textKey } from './state-codec.ts';
+
+/** A position in a source's stream. `seq` is inclusive: everything up to it is durable in the log. */
+export type StoredCursor = { readonly seq: number; readonly timeMs: number };
+
+/** Table `cursors`: name of the source → seq, event time. */
+export class SourceCursors {
+  readonly #table: Table;
+  readonly #commits: CommitQueue;
+
+  constructor(table: Table, commits: CommitQueue) {
+    this.#table = table;
+    this.#commits = commits;
+  }
+
+  /** Returns the last cursor that is on disk. */
+  get(source: string): StoredCursor | undefined {
+    const value = this.#table.get(textKey(source));
+    if (value === undefined) return undefined;
+    const reader = readValue(value);
+    return { seq: reader.u48(), timeMs: reader.u48() };
+  }
+
+  /** Stores a cursor. Returns: once it is on disk. */
+  store(source: string, { seq, timeMs }: StoredCursor): Promise<void> {
+    const value = beginValue().u48(seq).u48(timeMs).finish();
+    return this.#commits.write(() => this.#table.put(textKey(source), value));
+  }
+}
