@@ -181,17 +181,14 @@ export function writeCollection(writer: ByteWriter, collection: string): void {
   else writer.u8(code);
 }
 
-/**
- * Reads what `writeCollection` wrote.
- *
- * Errors: InvariantError for a code that was never given out, since these bytes are our own.
- */
+/** Reads what `writeCollection` wrote. Errors: MalformedBytes for a code that was never given out. */
 export function readCollection(reader: ByteReader): string {
   const code = reader.u8();
-  if (code === collectionTagOther) return reader.text();
-  const collection = collectionOfCode(code);
-  invariant(collection !== undefined, 'a stored collection code is one that was given out');
-  return collection;
+  return code === collectionTagOther ? reader.text() : knownCollection(reader, code);
+}
+
+function knownCollection(reader: ByteReader, code: number): string {
+  return collectionOfCode(code) ?? reader.fail('a collection of an unknown code');
 }
 
 /** Writes DID, collection and rkey. No reference has the bytes of another or begins with them. */
@@ -210,8 +207,7 @@ export function writeRecordRef(writer: ByteWriter, ref: RecordRef): void {
 export function readRecordRef(reader: ByteReader): RecordRef {
   const tag = reader.peek();
   if (tag >= plcFollows) {
-    const collection = collectionOfCode(reader.u8() & ~plcFollows);
-    invariant(collection !== undefined, 'a stored collection code is one that was given out');
+    const collection = knownCollection(reader, reader.u8() & ~plcFollows);
     return { did: readPlc(reader), collection, rkey: readRkey(reader) };
   }
   return { did: readDid(reader), collection: readCollection(reader), rkey: readRkey(reader) };

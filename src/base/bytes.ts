@@ -1,10 +1,10 @@
 /**
  * Cursor-style reading and writing of our own binary formats (keys, values, log entries, frames).
  *
- * Owns: growth, bounds, and byte order (big-endian throughout, so that byte order is number order). Strings are UTF-8
- * behind a varint length. Refuses: reading past the end, which throws InvariantError since these bytes are our own.
+ * Owns: growth, bounds, and byte order: big-endian throughout, so that byte order is number order. Texts are
+ * length-delimited UTF-8. Refuses: reading past the end.
  */
-import { invariant } from './invariant.ts';
+import { InvariantError } from './invariant.ts';
 
 declare global {
   /** Node's own fast paths, which its type declarations leave out. Positions are bytes. */
@@ -117,93 +117,153 @@ export class ByteWriter {
   }
 }
 
-/** Reads what ByteWriter wrote. Slices alias the source: copy what must outlive it. */
-export class ByteReader {
-  readonly #buffer: Buffer;
-  #position: number;
+/** Bytes that are not of the format that they are read as. Of a peer an error of the call; uncaught, our own corruption. */
+export class MalformedBytes extends InvariantError {
+  override readonly name = 'MalformedBytes';
+  /** What was read: a message, a row, an entry. */
+  readonly what: string;
 
-  constructor(source: Uint8Array, position = 0) {
-    this.#buffer = Buffer.isBuffer(source) ? source : Buffer.from(source.buffer, source.byteOffset, source.length);
-    this.#position = position;
+  constructor(what: string, problem: string) {
+    super(`${what}: ${problem}`);
+    this.what = what;
+  }
+}
+
+/** Returns what `decode` returns, or the MalformedBytes that it threw. Any other error passes through. */
+export function tryDecode<Value>(decode: () => Value): Value | MalformedBytes {
+  try {
+    return decode();
+  } catch (thrown) {
+    if (thrown instanceof MalformedBytes) return thrown;
+    throw thrown;
+  }
+}
+
+const listItemsMax = 1_000_000;
+
+/**
+ * Reads what ByteWriter wrote, within bounds. Slices alias the source: copy what must outlive it.
+ *
+ * Errors: MalformedBytes, or what `errorOf` makes of it, where bytes end early or pass a bound.
+ */
+export class ByteReader {
+  readonly buffer: Buffer;
+  position: number;
+  readonly #what: string;
+  readonly #errorOf: ((error: MalformedBytes) => Error) | null;
+
+  /** `what` names the bytes in errors. */
+  constructor(
+    source: Uint8Array,
+    position = 0,
+    what = 'a stored value',
+    errorOf: ((error: MalformedBytes) => Error) | null = null,
+  ) {
+    this.buffer = Buffer.isBuffer(source) ? source : Buffer.from(source.buffer, source.byteOffset, source.length);
+    this.position = position;
+    this.#what = what;
+    this.#errorOf = errorOf;
   }
 
-  get position(): number {
-    return this.#position;
+  fail(problem: string): never {
+    const error = new MalformedBytes(this.#what, problem);
+    throw this.#errorOf === null ? error : this.#errorOf(error);
   }
 
   get remaining(): number {
-    return this.#buffer.length - this.#position;
+    return this.buffer.length - this.position;
   }
 
   #take(bytes: number): number {
-    const start = this.#position;
-    invariant(bytes >= 0 && start + bytes <= this.#buffer.length, 'a stored value is as long as its fields say');
-    this.#position = start + bytes;
+    const start = this.position;
+    if (bytes < 0 || start + bytes > this.buffer.length) this.fail('the bytes end early');
+    this.position = start + bytes;
     return start;
   }
 
   u8(): number {
-    return this.#buffer[this.#take(1)]!;
+    return this.buffer[this.#take(1)]!;
   }
 
-  /** The next byte, which is not passed over. */
+  /** Returns the next byte and stays before it. */
   peek(): number {
     const next = this.u8();
-    this.#position--;
+    this.position--;
     return next;
   }
 
   u16(): number {
-    return this.#buffer.readUInt16BE(this.#take(2));
+    return this.buffer.readUInt16BE(this.#take(2));
   }
 
   u32(): number {
-    return this.#buffer.readUInt32BE(this.#take(4));
+    return this.buffer.readUInt32BE(this.#take(4));
   }
 
   u48(): number {
-    return this.#buffer.readUIntBE(this.#take(6), 6);
+    return this.buffer.readUIntBE(this.#take(6), 6);
   }
 
+  /** Reads an integer within 2^53, of eight bytes at most. */
   varint(): number {
     let value = 0;
-    let scale = 1;
-    for (;;) {
-      const byte = this.#buffer[this.#take(1)]!;
+    for (let scale = 1; scale < 2 ** 56; scale *= 0x80) {
+      const byte = this.u8();
       value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-      scale *= 0x80;
-      invariant(scale < 2 ** 53, 'a varint fits 53 bits');
+      if (byte < 0x80 && value <= Number.MAX_SAFE_INTEGER) return value;
     }
+    return this.fail('a varint is too long');
+  }
+
+  /** Reads how many items follow, of one byte or more each. */
+  count(): number {
+    const count = this.varint();
+    if (count > listItemsMax || count > this.remaining) this.fail('a list is longer than its message');
+    return count;
   }
 
   bytes(length: number): Buffer {
     const start = this.#take(length);
-    return this.#buffer.subarray(start, start + length);
+    return this.buffer.subarray(start, start + length);
   }
 
   lengthDelimited(): Buffer {
     return this.bytes(this.varint());
   }
 
-  /** Passes over bytes, which must be there. */
+  /** Steps over a length-delimited value and returns where its content begins; it ends at `position`. */
+  lengthDelimitedRange(): number {
+    return this.#take(this.varint());
+  }
+
   skip(length: number): this {
     this.#take(length);
     return this;
   }
 
   text(): string {
-    const length = this.varint();
-    const start = this.#take(length);
-    return this.#buffer.utf8Slice(start, start + length);
+    const start = this.lengthDelimitedRange();
+    return this.buffer.utf8Slice(start, this.position);
+  }
+
+  texts(): string[] {
+    const count = this.count();
+    const texts: string[] = new Array(count);
+    for (let index = 0; index < count; index++) texts[index] = this.text();
+    return texts;
   }
 
   ascii(length: number): string {
     const start = this.#take(length);
-    return this.#buffer.latin1Slice(start, start + length);
+    return this.buffer.latin1Slice(start, start + length);
   }
 
   rest(): Buffer {
     return this.bytes(this.remaining);
+  }
+
+  /** Checks that all was read. */
+  end(): void {
+    if (this.position !== this.buffer.length) this.fail('bytes are left over');
   }
 }

@@ -1,6 +1,6 @@
 /** Our own bug or our own corruption: the process must stop. Only `cli/main.ts` and thread entry points catch it. */
 export class InvariantError extends Error {
-  override readonly name = 'InvariantError';
+  override readonly name: string = 'InvariantError';
 }
 
 /**

@@ -3,7 +3,6 @@
 import { readDid, readRecordRef, writeDid, writeRecordRef } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { invariant } from '../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import type { Effect } from './entry.ts';
 
@@ -26,16 +25,13 @@ const edgeByCode: readonly (EdgeKind | undefined)[] = (() => {
   return table;
 })();
 
-/**
- * Returns the edge kind of a stored code.
- *
- * Errors: InvariantError for a code that was never given out, since these bytes are our own.
- */
-export function edgeOfCode(code: number): EdgeKind {
-  const kind = edgeByCode[code];
-  invariant(kind !== undefined, 'a stored edge code is one that was given out');
-  return kind;
+/** Returns the edge kind of a code, or undefined for a code that was never given out. */
+export function edgeOfCode(code: number): EdgeKind | undefined {
+  return edgeByCode[code];
 }
+
+/** A number that is one of those of a table of tags, once a switch has refused all others. */
+export type ValueOf<Table> = Table[keyof Table];
 
 /** Writes a text that may be null. */
 export function writeNullable(writer: ByteWriter, value: string | null): void {
@@ -108,12 +104,12 @@ function writeEdge(writer: ByteWriter, effect: Effect & { type: 'edge' }): void 
 }
 
 function readEdge(reader: ByteReader): Effect {
-  const edge = edgeOfCode(reader.u8());
+  const edge = edgeOfCode(reader.u8()) ?? reader.fail('an edge of an unknown kind');
   const flags = reader.u8();
   const source = readRecordRef(reader);
   const subject = (flags & edgeFlag.hasSubject) === 0 ? null : readRecordRef(reader);
   const subjectDid = (flags & edgeFlag.hasSubjectDid) === 0 ? subject?.did : readDid(reader);
-  invariant(subjectDid !== undefined, 'an edge names the actor that it concerns');
+  if (subjectDid === undefined) return reader.fail('an edge that names no actor');
   return { type: 'edge', edge, present: (flags & 1) === 1, source, subjectDid, subject, sortMs: readEntryTime(reader) };
 }
 
@@ -147,7 +143,8 @@ function readNotice(reader: ByteReader): Effect {
 
 /** Reads one effect that `writeEffect` wrote. */
 export function readEffect(reader: ByteReader): Effect {
-  switch (reader.u8()) {
+  const code = reader.u8() as ValueOf<typeof effectTag>;
+  switch (code) {
     case effectTag.edge:
       return readEdge(reader);
     case effectTag.thread:
@@ -180,6 +177,6 @@ export function readEffect(reader: ByteReader): Effect {
         lostVerifiedAtMs: readEntryTime(reader),
       };
     default:
-      throw new Error('unreachable effect tag');
+      return reader.fail(`an effect of the unknown type ${code satisfies never}`);
   }
 }

@@ -7,9 +7,8 @@
 import { readCollection, readDid, readRkey, writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { invariant } from '../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
-import { readEffect, readNullable, writeEffect, writeNullable } from './effect-codec.ts';
+import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
 import type { ContinueWork, Entry, PrivateWrite } from './entry.ts';
 
 const entryVersion = 2;
@@ -30,8 +29,7 @@ function readOps(reader: ByteReader): RepoOp[] {
   const count = reader.varint();
   const ops: RepoOp[] = [];
   for (let index = 0; index < count; index++) {
-    const action = actions[reader.u8()];
-    invariant(action !== undefined, 'a stored action code is one that was given out');
+    const action = actions[reader.u8()] ?? reader.fail('an op of an unknown action');
     const collection = readCollection(reader);
     const rkey = readRkey(reader);
     const isDelete = action === 'delete';
@@ -108,11 +106,12 @@ function readRepoEntry(reader: ByteReader, kind: 'sync' | 'resync-begin' | 'resy
   return { kind, did: readDid(reader), rev: reader.text(), timeMs: readEntryTime(reader) };
 }
 
-/** Reads one entry that `writeEntry` wrote; its texts are copies. */
+/** Reads one entry that `writeEntry` wrote; its texts are copies. Errors: MalformedBytes. */
 export function decodeEntry(bytes: Uint8Array): Entry {
-  const reader = new ByteReader(bytes);
-  invariant(reader.u8() === entryVersion, 'an entry has a known format version');
-  switch (reader.u8()) {
+  const reader = new ByteReader(bytes, 0, 'an entry');
+  if (reader.u8() !== entryVersion) reader.fail('of an unknown format version');
+  const code = reader.u8() as ValueOf<typeof tag>;
+  switch (code) {
     case tag.commit:
       return {
         kind: 'commit',
@@ -163,7 +162,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     case tag.continue:
       return { kind: 'continue', did: readDid(reader), work: readContinue(reader) };
     default:
-      throw new Error('unreachable entry tag');
+      return reader.fail(`of the unknown kind ${code satisfies never}`);
   }
 }
 
@@ -194,7 +193,8 @@ function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
 }
 
 function readPrivate(reader: ByteReader): PrivateWrite {
-  switch (reader.u8()) {
+  const code = reader.u8() as ValueOf<typeof privateTag>;
+  switch (code) {
     case privateTag['actor-takedown']:
       return { type: 'actor-takedown', ref: readNullable(reader) };
     case privateTag['record-takedown']:
@@ -211,7 +211,7 @@ function readPrivate(reader: ByteReader): PrivateWrite {
     case privateTag['upstream-status']:
       return { type: 'upstream-status', status: reader.text() };
     default:
-      throw new Error('unreachable private write tag');
+      return reader.fail(`a private write of the unknown type ${code satisfies never}`);
   }
 }
 
@@ -229,7 +229,8 @@ function writeContinue(writer: ByteWriter, work: ContinueWork): void {
 }
 
 function readContinue(reader: ByteReader): ContinueWork {
-  switch (reader.u8()) {
+  const code = reader.u8() as ValueOf<typeof continueTag>;
+  switch (code) {
     case continueTag['delete-account']:
       return { type: 'delete-account', originMs: readEntryTime(reader) };
     case continueTag['resync-sweep']:
@@ -237,6 +238,6 @@ function readContinue(reader: ByteReader): ContinueWork {
     case continueTag['post-exists']:
       return { type: 'post-exists', rkey: reader.text(), exists: reader.u8() === 1, after: reader.text() };
     default:
-      throw new Error('unreachable continue tag');
+      return reader.fail(`long work of the unknown type ${code satisfies never}`);
   }
 }

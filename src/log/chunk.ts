@@ -6,7 +6,6 @@
  * caused the effect times 2^20 plus the effect's index within it, so that it does not depend on batches.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { invariant } from '../base/invariant.ts';
 
 /** What apply adds to a target: where the effects come from, and after which mark they follow. */
 export type EffectOrigin = { readonly slot: number; readonly generation: number; readonly previousMark: number };
@@ -71,10 +70,15 @@ export function writeEntriesChunk(
   writer.u8(chunkVersion).u16(slot).u8(0).varint(itemCount).bytes(lengthDelimitedItems);
 }
 
-/** Reads one chunk; its items alias `bytes`. */
+function chunkReader(bytes: Uint8Array): ByteReader {
+  const reader = new ByteReader(bytes, 0, 'a chunk');
+  if (reader.u8() !== chunkVersion) reader.fail('of an unknown format version');
+  return reader;
+}
+
+/** Reads one chunk; its items alias `bytes`. Errors: MalformedBytes. */
 export function readChunk(bytes: Uint8Array): Chunk {
-  const reader = new ByteReader(bytes);
-  invariant(reader.u8() === chunkVersion, 'a chunk has a known format version');
+  const reader = chunkReader(bytes);
   const slot = reader.u16();
   const origin =
     reader.u8() === 0 ? null : { slot: reader.u16(), generation: reader.u32(), previousMark: readMark(reader) };
@@ -95,7 +99,6 @@ const originBytes = 14;
 const markBytes = 8;
 
 function readHead(reader: ByteReader): ChunkHead {
-  invariant(reader.u8() === chunkVersion, 'a chunk has a known format version');
   const slot = reader.u16();
   const isFromSlot = reader.u8() !== 0;
   if (isFromSlot) reader.skip(originBytes);
@@ -104,16 +107,16 @@ function readHead(reader: ByteReader): ChunkHead {
 
 /** Reads a chunk's head and none of its items. */
 export function readChunkHead(bytes: Uint8Array): ChunkHead {
-  return readHead(new ByteReader(bytes));
+  return readHead(chunkReader(bytes));
 }
 
 /**
  * Walks through a chunk, so that whoever reads it later meets no surprise.
  *
- * Errors: InvariantError when it is not as long as its fields say.
+ * Errors: MalformedBytes when it is not as long as its fields say.
  */
 export function checkChunk(bytes: Uint8Array): ChunkHead {
-  const reader = new ByteReader(bytes);
+  const reader = chunkReader(bytes);
   const head = readHead(reader);
   for (let index = 0; index < head.itemCount; index++) {
     if (head.isFromSlot) reader.skip(markBytes);
@@ -130,10 +133,10 @@ export function encodeAppend(chunks: readonly Uint8Array[]): Buffer {
   return writer.finish();
 }
 
-/** Reads what `encodeAppend` wrote; the chunks alias `payload`. */
+/** Reads what `encodeAppend` wrote; the chunks alias `payload`. Errors: MalformedBytes. */
 export function decodeAppend(payload: Uint8Array): Buffer[] {
-  const reader = new ByteReader(payload);
-  return Array.from({ length: reader.varint() }, () => reader.lengthDelimited());
+  const reader = new ByteReader(payload, 0, 'slot.append');
+  return Array.from({ length: reader.count() }, () => reader.lengthDelimited());
 }
 
 /** In the log and on disk. `batchBytes` is what the slot would take in at once, from now on. */
@@ -160,10 +163,10 @@ export function encodeOutcomes(outcomes: readonly ChunkOutcome[]): Buffer {
   return writer.finish();
 }
 
-/** Reads what `encodeOutcomes` wrote. */
+/** Reads what `encodeOutcomes` wrote. Errors: MalformedBytes. */
 export function decodeOutcomes(bytes: Uint8Array): ChunkOutcome[] {
-  const reader = new ByteReader(bytes);
-  return Array.from({ length: reader.varint() }, (): ChunkOutcome => {
+  const reader = new ByteReader(bytes, 0, 'slot.append answer');
+  return Array.from({ length: reader.count() }, (): ChunkOutcome => {
     const status = reader.u8();
     if (status === 0) return { status: 'durable', batchBytes: reader.varint() };
     if (status === 1) return { status: 'gap', lastMark: readMark(reader) };

@@ -14,17 +14,9 @@ import {
 } from '../log/chunk.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import { decodeOfPeer } from '../wire/peer-bytes.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { SlotReader } from './slot-reader.ts';
-
-/** Reads what a peer sent: malformed bytes are its fault, not a broken invariant of ours. */
-function fromPeer<Value>(what: string, read: () => Value): Value {
-  try {
-    return read();
-  } catch (cause) {
-    throw new DataPlaneError('InvalidArgument', `${what}: malformed payload`, { cause });
-  }
-}
 
 /** The calls that put something into slots. */
 export class SlotWrites {
@@ -40,8 +32,8 @@ export class SlotWrites {
 
   /** Appends chunks for any of the node's slots; each has its own outcome. */
   async append(payload: Uint8Array): Promise<Uint8Array> {
-    const chunks = fromPeer(nodeCalls.append, () => decodeAppend(payload));
-    const slots = fromPeer(nodeCalls.append, () => chunks.map((bytes) => checkChunk(bytes).slot));
+    const chunks = decodeOfPeer(nodeCalls.append, () => decodeAppend(payload));
+    const slots = decodeOfPeer(nodeCalls.append, () => chunks.map((bytes) => checkChunk(bytes).slot));
     const links = new Set(slots.map((slot) => this.#linkBySlot.get(slot)));
     const [link] = links;
     // Mostly one thread takes all, and what it is asked and answers can pass as it is.
@@ -76,7 +68,7 @@ export class SlotWrites {
 
   /** Appends one private write and answers once it is applied and this thread's reads see it. */
   async write(entry: Uint8Array): Promise<Uint8Array> {
-    const decoded = fromPeer(nodeCalls.write, () => decodeEntry(entry));
+    const decoded = decodeOfPeer(nodeCalls.write, () => decodeEntry(entry));
     if (decoded.kind !== 'private')
       throw new DataPlaneError('InvalidArgument', `${nodeCalls.write} takes private entries`);
     const slot = slotOf(decoded.did, this.#slots);

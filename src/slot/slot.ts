@@ -6,7 +6,7 @@
  * that holds it is on disk: `run` returns only then.
  */
 import { createHash } from 'node:crypto';
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { ByteReader, ByteWriter, MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
 import { readEffect } from '../entry/effect-codec.ts';
@@ -53,14 +53,10 @@ export type RunResult = {
 /** A chunk in the log that is not yet applied, with its entries where they have been read already. */
 type WaitingChunk = LoggedChunk & { readonly decoded?: readonly Entry[] };
 
-/** Reads a chunk's entries; undefined when one cannot be read, as when a peer is of another version. */
-function decodeItems(chunk: Chunk): Entry[] | undefined {
-  try {
-    if (chunk.origin === null) return chunk.items.map(decodeEntry);
-    return chunk.items.map((item) => ({ kind: 'effect', effect: readEffect(new ByteReader(item)) }));
-  } catch {
-    return undefined;
-  }
+/** Reads a chunk's entries. Errors: MalformedBytes when one cannot be read, as when a peer is of another version. */
+function decodeItems(chunk: Chunk): Entry[] {
+  if (chunk.origin === null) return chunk.items.map(decodeEntry);
+  return chunk.items.map((item) => ({ kind: 'effect', effect: readEffect(new ByteReader(item, 0, 'an effect')) }));
 }
 
 type Source = { generation: number; lastMark: number };
@@ -262,8 +258,8 @@ export class Slot implements AsyncDisposable {
       if (chunk.marks.length === 0 || chunk.marks.at(-1)! <= lastMark) return this.#durable();
     }
     if (chunk.items.length === 0) return this.#durable();
-    const decoded = decodeItems(chunk);
-    if (decoded === undefined) {
+    const decoded = tryDecode(() => decodeItems(chunk));
+    if (decoded instanceof MalformedBytes) {
       return {
         status: 'refused',
         code: 'InvalidArgument',
@@ -278,7 +274,6 @@ export class Slot implements AsyncDisposable {
   #applyChunk(logged: WaitingChunk): void {
     const { chunk, firstSeq, appendMs } = logged;
     const items = logged.decoded ?? decodeItems(chunk);
-    invariant(items !== undefined, 'the log holds entries that can be read');
     items.forEach((item, index) => {
       const seq = firstSeq + index;
       // After a crash the log's first unapplied chunk may begin at or below the cursor.

@@ -3,8 +3,9 @@
  *
  * Routers and nodes write and read them without making strings of the DIDs.
  */
+
+import type { ByteReader } from '../base/bytes.ts';
 import { copyBytes, writeVarint } from '../proto/fields.ts';
-import type { BoundedReader } from './bounded-reader.ts';
 import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
@@ -51,7 +52,7 @@ export function encodeProbes(dids: DidRanges, listed: readonly number[], probes:
 }
 
 /** Reads the probe that comes next. `didCount` is how many DIDs are listed. */
-export function readProbe(reader: BoundedReader, didCount: number): EdgeProbe {
+export function readProbe(reader: ByteReader, didCount: number): EdgeProbe {
   const owner = reader.varint();
   const kinds = reader.u8();
   const subject = reader.varint();
@@ -61,7 +62,7 @@ export function readProbe(reader: BoundedReader, didCount: number): EdgeProbe {
 }
 
 /** Begins to read a ProbeEdgesRequest: a list of length-delimited DIDs, then a list of probes. */
-export function openProbes(bytes: Uint8Array): BoundedReader {
+export function openProbes(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.probeEdges);
 }
 
@@ -70,7 +71,7 @@ export function openProbes(bytes: Uint8Array): BoundedReader {
  *
  * Each probe has one for each of its kinds, from the lowest bit up.
  */
-export function openProbesAnswer(bytes: Uint8Array): BoundedReader {
+export function openProbesAnswer(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.probeEdges);
 }
 
@@ -79,7 +80,7 @@ export function openProbesAnswer(bytes: Uint8Array): BoundedReader {
  *
  * Both are lists of length-delimited texts, the subjects first.
  */
-export function openFollowersAmong(bytes: Uint8Array): BoundedReader {
+export function openFollowersAmong(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.followersAmong);
 }
 
@@ -102,6 +103,6 @@ export function encodeRawFollowersAmong(
 export const followerTag = 0x12;
 
 /** Begins to read a FollowersAmongAnswer: for each subject a length-delimited run of tagged and length-delimited DIDs. */
-export function openFollowersAmongAnswer(bytes: Uint8Array): BoundedReader {
+export function openFollowersAmongAnswer(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.followersAmong);
 }

@@ -4,10 +4,9 @@
  * Owns: places in a feed, lists of feed items, and the two messages that hold them.
  */
 
-import { ByteWriter } from '../base/bytes.ts';
+import { type ByteReader, ByteWriter } from '../base/bytes.ts';
 import { entryTimeBiasMs, writeEntryTime } from '../base/time-bytes.ts';
 import { FieldScanner } from '../proto/fields.ts';
-import type { BoundedReader } from './bounded-reader.ts';
 import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
@@ -62,7 +61,7 @@ export function feedItemAt(feed: RawFeed, index: number): FeedItem {
   return { sortMs: feedTimeMs(feed, index), itemUri: repost || uri, postUri: uri };
 }
 
-function readFeed(reader: BoundedReader): RawFeed {
+function readFeed(reader: ByteReader): RawFeed {
   const count = reader.count();
   const timesAt = reader.position;
   reader.skip(count * timeBytes);
@@ -70,7 +69,7 @@ function readFeed(reader: BoundedReader): RawFeed {
   for (let index = 0; index < count; index++) {
     fieldStarts[index] = reader.position;
     if (reader.u8() !== timelineItemsField * 8 + 2) reader.fail('a feed item is no field');
-    reader.skipLengthDelimited();
+    reader.skip(reader.varint());
   }
   fieldStarts[count] = reader.position;
   return { buffer: reader.buffer, count, timesAt, fieldStarts };
@@ -85,7 +84,7 @@ function writeRange(into: ByteWriter, { before, limit }: FeedRange): void {
   }
 }
 
-function readRange(reader: BoundedReader): FeedRange {
+function readRange(reader: ByteReader): FeedRange {
   const limit = reader.varint();
   const before = reader.u8() === 0 ? null : { sortMs: reader.u48() - entryTimeBiasMs, itemUri: reader.text() };
   return { before, limit };
@@ -98,7 +97,7 @@ export function beginNewestByAuthors(into: ByteWriter, range: FeedRange, authorC
 }
 
 /** A NewestByAuthorsRequest whose authors are still bytes: `count` length-delimited texts from `reader.position` on. */
-export type RawNewestByAuthors = FeedRange & { readonly count: number; readonly reader: BoundedReader };
+export type RawNewestByAuthors = FeedRange & { readonly count: number; readonly reader: ByteReader };
 
 /** Reads a NewestByAuthorsRequest up to its authors, whom a node looks up without making strings. */
 export function openNewestByAuthors(bytes: Uint8Array): RawNewestByAuthors {

@@ -1,5 +1,5 @@
 /** The bytes of `slot.followsOf`: whom a DID follows, page by page. */
-import type { BoundedReader } from './bounded-reader.ts';
+import type { ByteReader } from '../base/bytes.ts';
 import { beginMessage, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
@@ -24,7 +24,7 @@ export function decodeFollowsOf(bytes: Uint8Array): FollowsOfRequest {
 }
 
 /** A page whose DIDs are still bytes: `count` texts from `reader.position` on. `next` is '' on the last page. */
-export type RawFollows = { readonly next: string; readonly count: number; readonly reader: BoundedReader };
+export type RawFollows = { readonly next: string; readonly count: number; readonly reader: ByteReader };
 
 /** Reads a page up to its list, which a router splits without making strings. */
 export function openFollowsOfAnswer(bytes: Uint8Array): RawFollows {

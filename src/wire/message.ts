@@ -3,8 +3,8 @@
  *
  * These are the messages of hot reads. Control messages are CBOR, see control-codec.ts.
  */
-import { ByteWriter } from '../base/bytes.ts';
-import { BoundedReader } from './bounded-reader.ts';
+import { type ByteReader, ByteWriter } from '../base/bytes.ts';
+import { peerReader } from './peer-bytes.ts';
 
 /** Every message begins with it. */
 export const messageVersion = 2;
@@ -16,8 +16,8 @@ export function beginMessage(): ByteWriter {
 }
 
 /** Begins to read a message of another process. Errors: DataPlaneError `Internal` for another version. */
-export function openMessage(bytes: Uint8Array, what: string): BoundedReader {
-  const reader = new BoundedReader(bytes, what);
+export function openMessage(bytes: Uint8Array, what: string): ByteReader {
+  const reader = peerReader(bytes, what);
   const version = reader.u8();
   if (version !== messageVersion) reader.fail(`version ${version} is not ${messageVersion}: routers and nodes differ`);
   return reader;

@@ -10,8 +10,8 @@
  */
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { BoundedReader } from './bounded-reader.ts';
 import { nodeCalls } from './node-calls.ts';
+import { peerReader } from './peer-bytes.ts';
 
 /** The first byte of requests and answers. */
 export const recordBatchVersion = 1;
@@ -28,7 +28,7 @@ export function encodeRecordBatchRequest(uris: readonly string[]): Buffer {
 
 /** Reads an answer. Returns one JSON text an item, as bytes that alias the answer, or null for a record that is not stored. */
 export function decodeRecordBatchAnswer(answer: Uint8Array): (Buffer | null)[] {
-  const reader = new BoundedReader(answer, `${nodeCalls.records} answer`);
+  const reader = peerReader(answer, `${nodeCalls.records} answer`);
   if (reader.u8() !== recordBatchVersion) reader.fail('of another version');
   const count = reader.varint();
   if (count > recordBatchItemsMax) throw new DataPlaneError('Internal', `an answer of ${count} records`);

@@ -3,7 +3,6 @@ import { decodeMessage } from '../../src/proto/codec.ts';
 import { feedType } from '../../src/proto/generated/bsky-service.ts';
 import { createReadHandlers } from '../../src/read/handler/read-handlers.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
-import { BoundedReader } from '../../src/wire/bounded-reader.ts';
 import {
   encodeTimeline,
   type FeedItem,
@@ -13,6 +12,7 @@ import {
 } from '../../src/wire/feed-messages.ts';
 import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { peerReader } from '../../src/wire/peer-bytes.ts';
 import { decodeOpThreadsAnswer, encodeThread } from '../../src/wire/thread-messages.ts';
 import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors } from '../support/wire-messages.ts';
 import { cidOfText, didOf, pagesOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
@@ -220,7 +220,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
       for (;;) {
         const answer = await ask(found.at(-1) ?? null, limit);
         const elsewhere = answer.elsewhere.flatMap(({ slot, count, texts }) => {
-          const reader = new BoundedReader(texts, 'follows');
+          const reader = peerReader(texts, 'follows');
           const dids = Array.from({ length: count }, () => reader.text());
           reader.end();
           expect(dids.every((did) => slotOf(did, slots) === slot)).toBe(true);

@@ -154,7 +154,8 @@ function readIncoming({ state, owner, did, facts }: Scope): void {
     const reader = readKey(key);
     const ref = { did, collection: readCollection(reader), rkey: readRkey(reader) };
     const kind = edgeOfCode(reader.u8());
-    if (collectionOfEdge[kind] === undefined) throw new Error(`an edge of kind ${kind} has no collection`);
+    if (kind === undefined || collectionOfEdge[kind] === undefined)
+      throw new Error(`an edge of kind ${kind} has no collection`);
     put(facts, `in ${kind} ${textOfSubject({ did, ref })} ${sourceText(reader)}`, true);
   }
 }

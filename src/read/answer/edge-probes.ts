@@ -1,6 +1,8 @@
 /** Single edges: does an owner's record point at this subject, and who of many does. */
+
 import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
 import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import type { ByteReader } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
@@ -9,7 +11,6 @@ import { findEdge } from '../../slot/table/edge-by-subject.ts';
 import { collectionOfEdge } from '../../slot/table/edge-collection.ts';
 import type { EdgeSubject } from '../../slot/table/edge-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import type { BoundedReader } from '../../wire/bounded-reader.ts';
 import { followerTag, probeKind, readProbe } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import type { ActorEdgeKind, EdgeCache, KnownActor } from '../cache/edge-cache.ts';
@@ -47,7 +48,7 @@ function writeRkeyOf(
 }
 
 /** Answers the probes that a reader has come to: rkeys as `openProbesAnswer` describes them. */
-export function writeProbed(into: MessageWriter, cache: EdgeCache, reader: BoundedReader): void {
+export function writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader): void {
   const { count, source, starts, ends } = dids.read(reader);
   // Each owner is looked up once, at its first probe.
   const actors = new Array<KnownActor | null | undefined>(count).fill(null);
@@ -67,7 +68,7 @@ const pairsMax = 2_000_000;
 let candidateRanges = new Int32Array(4096);
 
 /** Finds for each subject in `dids` the candidates that follow it, as indexes of `candidateRanges`. */
-function findFollowers(cache: EdgeCache, reader: BoundedReader, candidateCount: number): number[][] {
+function findFollowers(cache: EdgeCache, reader: ByteReader, candidateCount: number): number[][] {
   const { buffer } = reader;
   const subjectCount = dids.count;
   const found = Array.from({ length: subjectCount }, (): number[] => []);
@@ -93,7 +94,7 @@ function findFollowers(cache: EdgeCache, reader: BoundedReader, candidateCount: 
  *
  * Errors: DataPlaneError `ResourceExhausted` for too many pairs.
  */
-export function writeFollowersAmong(into: MessageWriter, cache: EdgeCache, reader: BoundedReader): void {
+export function writeFollowersAmong(into: MessageWriter, cache: EdgeCache, reader: ByteReader): void {
   dids.read(reader);
   const candidateCount = reader.count();
   if (dids.count * candidateCount > pairsMax) {

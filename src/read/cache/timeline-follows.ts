@@ -7,8 +7,8 @@
  */
 
 import { MessageWriter } from '../../proto/message-writer.ts';
-import { BoundedReader } from '../../wire/bounded-reader.ts';
 import type { SlotFollows } from '../../wire/feed-messages.ts';
+import { peerReader } from '../../wire/peer-bytes.ts';
 import { writeFollowedDids } from '../lookup/followed-dids.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { PlaceTable } from './did-table.ts';
@@ -58,7 +58,7 @@ export function localFollows(parts: readonly Buffer[]): LocalFollows {
   const texts = Buffer.concat(parts);
   const starts = new Int32Array(parts.length);
   const ends = new Int32Array(parts.length);
-  const reader = new BoundedReader(texts, 'follows');
+  const reader = peerReader(texts, 'follows');
   for (let index = 0; index < parts.length; index++) {
     starts[index] = reader.lengthDelimitedRange();
     ends[index] = reader.position;
@@ -119,7 +119,7 @@ export class TimelineFollows {
     const texts = this.#texts.clear();
     const { count, next } = writeFollowedDids(texts, this.#lookup.stateOf(did), did, '', followsPageMax);
     const bytes = Buffer.from(texts.buffer.subarray(0, texts.length));
-    const reader = new BoundedReader(bytes, 'follows');
+    const reader = peerReader(bytes, 'follows');
     const local: Buffer[] = [];
     const groups = new Map<number, Group>();
     let followCount = 0;

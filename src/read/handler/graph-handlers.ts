@@ -1,10 +1,9 @@
 /** Reads of edges: follows, blocks, likes, reposts, quotes, and the probes behind relationships. */
 import type { EdgeKind } from '../../atproto/edge-kind.ts';
-import { ByteWriter } from '../../base/bytes.ts';
+import { type ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { decodeMessage } from '../../proto/codec.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import type { BoundedReader } from '../../wire/bounded-reader.ts';
 import { openFollowersAmong, openProbes } from '../../wire/edge-messages.ts';
 import { decodeFollowsOf } from '../../wire/follows-messages.ts';
 import { messageVersion } from '../../wire/message.ts';
@@ -60,8 +59,8 @@ function followsPage(into: MessageWriter, next: string, count: number, parts: re
 /** Answers a call between router and node, whose answer begins with the version of the messages. */
 function answered(
   { answer, edges }: ReadContext,
-  reader: BoundedReader,
-  write: (into: MessageWriter, cache: EdgeCache, reader: BoundedReader) => void,
+  reader: ByteReader,
+  write: (into: MessageWriter, cache: EdgeCache, reader: ByteReader) => void,
 ): Buffer {
   answer.clear().varint(messageVersion);
   write(answer, edges, reader);

@@ -7,10 +7,10 @@
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { type SlotState, tableCode } from '../../slot/table/slot-state.ts';
-import { BoundedReader } from '../../wire/bounded-reader.ts';
 import { payloadBytesMax } from '../../wire/frame.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
+import { peerReader } from '../../wire/peer-bytes.ts';
 import { recordBatchItemsMax, recordBatchVersion } from '../../wire/record-batch.ts';
 import type { StoredRecords } from '../answer/stored-records.ts';
 import { appendRecordJson } from '../lookup/record-answer.ts';
@@ -84,7 +84,7 @@ export function createRecordBatchHandler(options: RecordBatchOptions): CallHandl
   const { records } = options;
   const finder = new RowFinder(new SlotLookup(options.slots, options.stateOf));
   return (payload) => {
-    const reader = new BoundedReader(payload, nodeCalls.records, 'InvalidArgument');
+    const reader = peerReader(payload, nodeCalls.records, 'InvalidArgument');
     if (reader.u8() !== recordBatchVersion) reader.fail('of another version');
     const count = reader.count();
     if (count > recordBatchItemsMax) {

@@ -1,7 +1,7 @@
 /** The DIDs of one message: where their bytes are, and the compact form that a did:plc has in keys. */
 
+import type { ByteReader } from '../../base/bytes.ts';
 import { packBase32 } from '../../slot/packing/key-text.ts';
-import type { BoundedReader } from '../../wire/bounded-reader.ts';
 
 const plcHead = Buffer.from('did:plc:', 'latin1');
 const plcDidBytes = 32;
@@ -32,7 +32,7 @@ export class DidList {
   hashes = new Int32Array(64);
 
   /** Takes over the list of length-delimited DIDs that comes next. */
-  read(reader: BoundedReader): this {
+  read(reader: ByteReader): this {
     const { buffer } = reader;
     this.count = reader.count();
     this.source = buffer;

@@ -56,7 +56,7 @@ function locateFollows(page: RawFollows, except: Buffer, exceptSlot: number, { f
   }
   for (let index = 0; index < count; index++) {
     const from = reader.position;
-    reader.skipLengthDelimited();
+    reader.skip(reader.varint());
     const end = reader.position;
     // A DID is far shorter than 16 KB, so its length takes one byte or two.
     const start = from + (buffer[from]! < 0x80 ? 1 : 2);

@@ -1,10 +1,12 @@
 /** Follows and blocks. Mutes and lists have their place in the answers and stay empty until they are stored. */
+
+import type { ByteReader } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { FieldScanner, lengthDelimitedField, varintBytes, writeVarint } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
-import { BoundedReader } from '../../wire/bounded-reader.ts';
 import { encodeRawFollowersAmong, openFollowersAmongAnswer, probeKind } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
+import { peerReader } from '../../wire/peer-bytes.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 import { EdgeProbes } from './edge-probes.ts';
@@ -174,15 +176,15 @@ async function followsFollowing(request: Buffer, context: PlanContext): Promise<
 const didsOfFollowing = { target: 1, result: 1 } as const;
 
 /** Writes a result for each of the length-delimited subjects: its DID, then what each node found, which is written as fields already. */
-function mergeFollowers(subjects: Buffer, count: number, found: readonly BoundedReader[]): Buffer {
-  const targets = new BoundedReader(subjects, 'targets');
+function mergeFollowers(subjects: Buffer, count: number, found: readonly ByteReader[]): Buffer {
+  const targets = peerReader(subjects, 'targets');
   let bytesMax = subjects.length + count * resultHeadBytesMax;
   for (const { buffer } of found) bytesMax += buffer.length;
   const into = Buffer.allocUnsafe(bytesMax);
   let at = 0;
   for (let subject = 0; subject < count; subject++) {
     const from = targets.position;
-    targets.skipLengthDelimited();
+    targets.skip(targets.varint());
     const starts = found.map((reader) => reader.lengthDelimitedRange());
     let bytes = 1 + targets.position - from;
     for (let index = 0; index < found.length; index++) bytes += found[index]!.position - starts[index]!;

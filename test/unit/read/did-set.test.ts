@@ -4,7 +4,7 @@ import { writeDid } from '../../../src/atproto/compact-key.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { type DidSet, didSetOf } from '../../../src/read/cache/did-set.ts';
 import { DidList } from '../../../src/read/lookup/did-list.ts';
-import { BoundedReader } from '../../../src/wire/bounded-reader.ts';
+import { peerReader } from '../../../src/wire/peer-bytes.ts';
 
 const letters = [...'abcdefghijklmnopqrstuvwxyz234567'];
 const letter = fc.constantFrom(...letters);
@@ -38,7 +38,7 @@ function setOf(dids: readonly string[], head = 0): DidSet | null {
 function listOf(dids: readonly string[]): DidList {
   const writer = new ByteWriter().varint(dids.length);
   for (const text of dids) writer.text(text);
-  return new DidList().read(new BoundedReader(writer.finish(), 'dids'));
+  return new DidList().read(peerReader(writer.finish(), 'dids'));
 }
 
 describe('a set of DIDs', () => {
