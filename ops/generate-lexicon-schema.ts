@@ -9,7 +9,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { collectionCodeByNsid } from '../src/atproto/collection.ts';
+import { indexedCollections } from '../src/atproto/collection.ts';
 
 type Node = Record<string, unknown>;
 /** A schema object of the official package: its fields depend on `type`. */
@@ -90,7 +90,7 @@ function mainOf(nsid: string): Official {
   return at.main;
 }
 
-for (const nsid of Object.keys(collectionCodeByNsid)) define(mainOf(nsid));
+for (const nsid of indexedCollections) define(mainOf(nsid));
 
 const lines = Object.entries(definitions).map(([name, node]) => `  ${JSON.stringify(name)}: ${JSON.stringify(node)},`);
 const text = `/**

@@ -1,47 +1,110 @@
 /**
- * The collections that the data plane indexes, and their one-byte codes in keys.
+ * The collections that the data plane indexes: one row each, from which all else about them is derived.
  *
- * Codes are part of the stored format: append only, never reuse.
+ * A new collection is a row here, its checks in record-rules.ts and, where it is more than its record, an apply rule.
  */
-export const collectionCodeByNsid = {
-  'app.bsky.actor.profile': 1,
-  'app.bsky.actor.status': 2,
-  'app.bsky.feed.post': 3,
-  'app.bsky.feed.like': 4,
-  'app.bsky.feed.repost': 5,
-  'app.bsky.feed.generator': 6,
-  'app.bsky.feed.threadgate': 7,
-  'app.bsky.feed.postgate': 8,
-  'app.bsky.graph.follow': 9,
-  'app.bsky.graph.block': 10,
-  'app.bsky.graph.list': 11,
-  'app.bsky.graph.listitem': 12,
-  'app.bsky.graph.listblock': 13,
-  'app.bsky.graph.starterpack': 14,
-  'app.bsky.graph.verification': 15,
-  'app.bsky.labeler.service': 16,
-  'app.bsky.notification.declaration': 17,
-  'chat.bsky.actor.declaration': 18,
-  'com.germnetwork.declaration': 19,
-  'app.bsky.graph.referencelistoptout': 20,
-} as const;
+import { invariant } from '../base/invariant.ts';
 
-/** Names one collection that the data plane indexes, as its NSID. */
-export type Collection = keyof typeof collectionCodeByNsid;
+/** What there is to know of one indexed collection. */
+type CollectionRow = {
+  readonly nsid: string;
+  /** One byte in keys and entries. Part of the stored format: append only, never reuse. */
+  readonly code: number;
+  /** The method that gives its records by URI, or null. */
+  readonly recordsMethod: string | null;
+  /** True where a record is served as part of its actor's info. */
+  readonly isActorInfo: boolean;
+};
 
-/** The one byte that stands for an indexed collection in keys and entries. */
-export type CollectionCode = (typeof collectionCodeByNsid)[Collection];
+/** All indexed collections, by a short name. */
+export const collections = {
+  profile: { nsid: 'app.bsky.actor.profile', code: 1, recordsMethod: 'GetProfileRecords', isActorInfo: true },
+  status: { nsid: 'app.bsky.actor.status', code: 2, recordsMethod: 'GetStatusRecords', isActorInfo: true },
+  post: { nsid: 'app.bsky.feed.post', code: 3, recordsMethod: 'GetPostRecords', isActorInfo: false },
+  like: { nsid: 'app.bsky.feed.like', code: 4, recordsMethod: 'GetLikeRecords', isActorInfo: false },
+  repost: { nsid: 'app.bsky.feed.repost', code: 5, recordsMethod: 'GetRepostRecords', isActorInfo: false },
+  generator: { nsid: 'app.bsky.feed.generator', code: 6, recordsMethod: 'GetFeedGeneratorRecords', isActorInfo: false },
+  threadGate: { nsid: 'app.bsky.feed.threadgate', code: 7, recordsMethod: 'GetThreadGateRecords', isActorInfo: false },
+  postGate: { nsid: 'app.bsky.feed.postgate', code: 8, recordsMethod: 'GetPostgateRecords', isActorInfo: false },
+  follow: { nsid: 'app.bsky.graph.follow', code: 9, recordsMethod: 'GetFollowRecords', isActorInfo: false },
+  block: { nsid: 'app.bsky.graph.block', code: 10, recordsMethod: 'GetBlockRecords', isActorInfo: false },
+  list: { nsid: 'app.bsky.graph.list', code: 11, recordsMethod: 'GetListRecords', isActorInfo: false },
+  listItem: { nsid: 'app.bsky.graph.listitem', code: 12, recordsMethod: 'GetListItemRecords', isActorInfo: false },
+  listBlock: { nsid: 'app.bsky.graph.listblock', code: 13, recordsMethod: 'GetListBlockRecords', isActorInfo: false },
+  starterPack: {
+    nsid: 'app.bsky.graph.starterpack',
+    code: 14,
+    recordsMethod: 'GetStarterPackRecords',
+    isActorInfo: false,
+  },
+  verification: {
+    nsid: 'app.bsky.graph.verification',
+    code: 15,
+    recordsMethod: 'GetVerificationRecords',
+    isActorInfo: false,
+  },
+  labeler: { nsid: 'app.bsky.labeler.service', code: 16, recordsMethod: 'GetLabelerRecords', isActorInfo: true },
+  notificationDeclaration: {
+    nsid: 'app.bsky.notification.declaration',
+    code: 17,
+    recordsMethod: 'GetNotificationDeclarationRecords',
+    isActorInfo: true,
+  },
+  chatDeclaration: {
+    nsid: 'chat.bsky.actor.declaration',
+    code: 18,
+    recordsMethod: 'GetActorChatDeclarationRecords',
+    isActorInfo: true,
+  },
+  germDeclaration: {
+    nsid: 'com.germnetwork.declaration',
+    code: 19,
+    recordsMethod: 'GetGermDeclarationRecords',
+    isActorInfo: true,
+  },
+  listOptOut: { nsid: 'app.bsky.graph.referencelistoptout', code: 20, recordsMethod: null, isActorInfo: false },
+} as const satisfies Readonly<Record<string, CollectionRow>>;
 
-const codeByNsid: ReadonlyMap<string, CollectionCode> = new Map(Object.entries(collectionCodeByNsid));
+type Rows = typeof collections;
+type Row = Rows[keyof Rows];
+
+/** The NSID of one collection that the data plane indexes. */
+export type Collection = Row['nsid'];
+
+/** The one byte of an indexed collection in keys and entries. */
+export type CollectionCode = Row['code'];
+
+const rows: readonly Row[] = Object.values(collections);
+
+/** NSIDs by short name: `nsid.post`. */
+export const nsid = Object.fromEntries(Object.entries(collections).map(([name, row]) => [name, row.nsid])) as {
+  readonly [Name in keyof Rows]: Rows[Name]['nsid'];
+};
+
+/** The NSIDs of all indexed collections. */
+export const indexedCollections: readonly Collection[] = rows.map((row) => row.nsid);
+
+/** The method that gives records by URI of each collection that has one. */
+export const recordsMethods = rows.filter((row) => row.recordsMethod !== null);
+
+const rowByNsid: ReadonlyMap<string, Row> = new Map(rows.map((row) => [row.nsid, row]));
 const nsidByCode: readonly (Collection | undefined)[] = (() => {
   const table: (Collection | undefined)[] = [];
-  for (const [nsid, code] of codeByNsid) table[code] = nsid as Collection;
+  for (const row of rows) {
+    invariant(table[row.code] === undefined, 'each collection has a code of its own');
+    table[row.code] = row.nsid;
+  }
   return table;
 })();
 
+/** Returns the row of an indexed collection, or undefined for one that the data plane does not keep. */
+export function collectionRow(collection: string): Row | undefined {
+  return rowByNsid.get(collection);
+}
+
 /** Returns the code of an indexed collection, or undefined for one that the data plane does not keep. */
-export function collectionCode(nsid: string): CollectionCode | undefined {
-  return codeByNsid.get(nsid);
+export function collectionCode(collection: string): CollectionCode | undefined {
+  return rowByNsid.get(collection)?.code;
 }
 
 /** Returns the collection of a code, or undefined for a code that was never given out. */
@@ -50,6 +113,6 @@ export function collectionOfCode(code: number): Collection | undefined {
 }
 
 /** True for a collection that the data plane keeps; records of any other are counted and left out. */
-export function isIndexedCollection(nsid: string): nsid is Collection {
-  return codeByNsid.has(nsid);
+export function isIndexedCollection(collection: string): collection is Collection {
+  return rowByNsid.has(collection);
 }

@@ -6,7 +6,7 @@
  */
 
 import { isValidDid, isValidRecordKey } from '@atproto/syntax';
-import { type Collection, isIndexedCollection } from './collection.ts';
+import { type Collection, isIndexedCollection, nsid } from './collection.ts';
 import { didLengthMax, parseRecordUri, rkeyLengthMax } from './compact-key.ts';
 import { type DagMap, type DagValue, isDagMap } from './dag-value.ts';
 import { compileLexicon, type LexiconReason } from './lexicon/check.ts';
@@ -73,8 +73,7 @@ const isOfOwnList: Rule = (did, _rkey, record) => {
 /** An opt-out must name a list by its DID, spelled in the one way that the list's own URI is. */
 const optsOutOfList: Rule = (_did, _rkey, record) => {
   const ref = parseRecordUri(String(record['subject']));
-  const isList =
-    ref !== undefined && ref.collection === 'app.bsky.graph.list' && isValidDid(ref.did) && isValidRecordKey(ref.rkey);
+  const isList = ref !== undefined && ref.collection === nsid.list && isValidDid(ref.did) && isValidRecordKey(ref.rkey);
   return isList ? undefined : 'opt-out-subject-bad';
 };
 
@@ -114,7 +113,7 @@ const ruleByNsid: { readonly [nsid in Collection]?: Rule } = {
 };
 
 /** The official plane takes any object here. */
-const uncheckedCollection = 'chat.bsky.actor.declaration';
+const uncheckedCollection = nsid.chatDeclaration;
 
 /** Checks one record of the repo of `did`. `value` is as `decodeDagCbor` gives it. */
 export function checkRecord(did: string, collection: string, rkey: string, value: DagValue): RecordCheck {

@@ -1,34 +1,10 @@
-/** The bytes of effects, and the codes of edge kinds. Part of the stored format: tags and codes are append only. */
-
+/** The bytes of effects. Part of the stored format: tags are append only. */
 import { readDid, readRecordRef, writeDid, writeRecordRef } from '../atproto/compact-key.ts';
-import type { EdgeKind } from '../atproto/edge-kind.ts';
+import { edgeByKind, edgeOfCode } from '../atproto/edge-kind.ts';
+import { isNoticeReason } from '../atproto/notice-reason.ts';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import type { Effect } from './entry.ts';
-
-/** Codes of edge kinds in keys and entries; append only. */
-export const edgeCode = {
-  follow: 1,
-  like: 2,
-  repost: 3,
-  quote: 4,
-  reply: 5,
-  block: 6,
-  'list-item': 7,
-  'list-block': 8,
-  verification: 9,
-} as const satisfies Record<EdgeKind, number>;
-
-const edgeByCode: readonly (EdgeKind | undefined)[] = (() => {
-  const table: (EdgeKind | undefined)[] = [];
-  for (const [kind, code] of Object.entries(edgeCode)) table[code] = kind as EdgeKind;
-  return table;
-})();
-
-/** Returns the edge kind of a code, or undefined for a code that was never given out. */
-export function edgeOfCode(code: number): EdgeKind | undefined {
-  return edgeByCode[code];
-}
 
 /** A number that is one of those of a table of tags, once a switch has refused all others. */
 export type ValueOf<Table> = Table[keyof Table];
@@ -96,7 +72,7 @@ function writeEdge(writer: ByteWriter, effect: Effect & { type: 'edge' }): void 
   const { subject } = effect;
   const needsDid = subject === null || subject.did !== effect.subjectDid;
   const flags = (effect.present ? edgeFlag.present : 0) | (subject === null ? 0 : edgeFlag.hasSubject);
-  writer.u8(edgeCode[effect.edge]).u8(flags | (needsDid ? edgeFlag.hasSubjectDid : 0));
+  writer.u8(edgeByKind[effect.edge].code).u8(flags | (needsDid ? edgeFlag.hasSubjectDid : 0));
   writeRecordRef(writer, effect.source);
   if (subject !== null) writeRecordRef(writer, subject);
   if (needsDid) writeDid(writer, effect.subjectDid);
@@ -129,13 +105,17 @@ function readThread(reader: ByteReader): Effect {
 
 function readNotice(reader: ByteReader): Effect {
   const flags = reader.u8();
+  const recipient = readDid(reader);
+  const source = readRecordRef(reader);
+  const reason = reader.text();
+  if (!isNoticeReason(reason)) return reader.fail('a notice of an unknown reason');
   return {
     type: 'notice',
     present: (flags & 1) === 1,
     isTakenDown: (flags & 2) === 2,
-    recipient: readDid(reader),
-    source: readRecordRef(reader),
-    reason: reader.text(),
+    recipient,
+    source,
+    reason,
     reasonSubject: readNullable(reader),
     sortMs: readEntryTime(reader),
   };

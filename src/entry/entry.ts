@@ -6,6 +6,7 @@
  */
 import type { RecordRef } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';
+import type { NoticeReason } from '../atproto/notice-reason.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 
 /** One commit of one repo, in the order of its stream. `timeMs` is the event's own time. */
@@ -158,7 +159,7 @@ export type Effect =
       readonly present: boolean;
       readonly recipient: string;
       readonly source: RecordRef;
-      readonly reason: string;
+      readonly reason: NoticeReason;
       /** AT-URI of the recipient's own record that it is about, or null. */
       readonly reasonSubject: string | null;
       readonly sortMs: number;

@@ -3,18 +3,14 @@
  *
  * Routers and nodes write and read them without making strings of the DIDs.
  */
-
+import { allProbeBits } from '../atproto/edge-kind.ts';
 import type { ByteReader } from '../base/bytes.ts';
 import { copyBytes, writeVarint } from '../proto/fields.ts';
 import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
-/** What a probe looks for among the outgoing edges of its owner: bits, so that one probe asks for several. */
-export const probeKind = { follow: 1, block: 2 } as const;
-const allKinds = probeKind.follow | probeKind.block;
-
 /**
- * Asks for outgoing edges: which does the owner's slot hold, of these kinds, to the subject?
+ * Asks for outgoing edges: which does the owner's slot hold, of these kinds, to the subject? `kinds` are bits of `probeBit`.
  *
  * Owner and subject are indexes of a list of DIDs. Every owner belongs to the called node; subjects need not.
  */
@@ -57,7 +53,7 @@ export function readProbe(reader: ByteReader, didCount: number): EdgeProbe {
   const kinds = reader.u8();
   const subject = reader.varint();
   if (owner >= didCount || subject >= didCount) reader.fail('a probe names a DID that is not listed');
-  if (kinds === 0 || kinds > allKinds) reader.fail(`kinds ${kinds} are unknown`);
+  if (kinds === 0 || kinds > allProbeBits) reader.fail(`kinds ${kinds} are unknown`);
   return { owner, kinds, subject };
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { probeKind } from '../../src/wire/edge-messages.ts';
+import { probeBit } from '../../src/atproto/edge-kind.ts';
 import { encodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import {
@@ -170,7 +170,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
   it('probes edges, however often, and hears of each that comes and goes', async () => {
     const web = 'did:web:example.com';
     const dids = [alice, bob, carol, web, `did:web:${'x'.repeat(4000)}`];
-    const { follow, block } = probeKind;
+    const { follow, block } = probeBit;
     const probes = [
       { owner: 1, kinds: follow, subject: 0 },
       { owner: 0, kinds: follow | block, subject: 1 },

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
+import { probeBit } from '../../src/atproto/edge-kind.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import { TimelineFollows } from '../../src/read/cache/timeline-follows.ts';
 import { createReadHandlers, type Reads } from '../../src/read/handler/read-handlers.ts';
 import { SlotLookup } from '../../src/read/lookup/slot-lookup.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
-import { probeKind } from '../../src/wire/edge-messages.ts';
 import { encodeTimeline, type FeedPlace, feedItemAt, openTimelineAnswer } from '../../src/wire/feed-messages.ts';
 import { encodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
@@ -39,7 +39,7 @@ function edgeQuestions(subjects: readonly string[]): [method: string, payload: B
   const probes = here.flatMap((_did, owner) =>
     actors.map((_subject, index) => ({
       owner,
-      kinds: 1 + ((owner + index) % (probeKind.follow | probeKind.block)),
+      kinds: 1 + ((owner + index) % (probeBit.follow | probeBit.block)),
       subject: here.length + index,
     })),
   );

@@ -7,23 +7,20 @@ import {
   readRkey,
   recordUri,
 } from '../../src/atproto/compact-key.ts';
+import { type EdgeSubject, edgeOfCode, readSubject } from '../../src/atproto/edge-kind.ts';
 import { ByteReader } from '../../src/base/bytes.ts';
 import { readEntryTime } from '../../src/base/time-bytes.ts';
-import { edgeOfCode } from '../../src/entry/effect-codec.ts';
 import { getActorCounts } from '../../src/slot/table/actor-counts.ts';
 import { getActor, getNotificationSeen, getRepo } from '../../src/slot/table/actor-row.ts';
 import { jsonOfRow } from '../../src/slot/table/applied-record.ts';
 import { findEdge } from '../../src/slot/table/edge-by-subject.ts';
-import { collectionOfEdge } from '../../src/slot/table/edge-collection.ts';
-import { type EdgeSubject, readSubject } from '../../src/slot/table/edge-subject.ts';
 import { walkEdges } from '../../src/slot/table/edge-walk.ts';
 import { readFeedRow } from '../../src/slot/table/feed-item.ts';
 import { didOfHandle } from '../../src/slot/table/handle-claim.ts';
 import { readNotice } from '../../src/slot/table/notice.ts';
 import { duplicatesOf } from '../../src/slot/table/outgoing-edge.ts';
 import { getRecordCounts } from '../../src/slot/table/record-counts.ts';
-import { readRecordRefOfKey } from '../../src/slot/table/record-key.ts';
-import { getRecordRow, sortMsOf } from '../../src/slot/table/record-row.ts';
+import { getRecordRow, readRecordRefOfKey, sortMsOf } from '../../src/slot/table/record-row.ts';
 import { beginKey, beginSlotKey, readKey, type SlotState, tableCode } from '../../src/slot/table/slot-state.ts';
 import { postUri, readThreadReply } from '../../src/slot/table/thread-reply.ts';
 import { prefixEnd, type Row } from '../../src/storage/environment.ts';
@@ -154,8 +151,6 @@ function readIncoming({ state, owner, did, facts }: Scope): void {
     const reader = readKey(key);
     const ref = { did, collection: readCollection(reader), rkey: readRkey(reader) };
     const kind = edgeOfCode(reader.u8());
-    if (kind === undefined || collectionOfEdge[kind] === undefined)
-      throw new Error(`an edge of kind ${kind} has no collection`);
     put(facts, `in ${kind} ${textOfSubject({ did, ref })} ${sourceText(reader)}`, true);
   }
 }

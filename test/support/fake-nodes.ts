@@ -4,6 +4,7 @@
  * They refuse keys of slots that they do not serve, as real nodes do, so that every test of a router also tests its routing.
  */
 
+import { probeBit } from '../../src/atproto/edge-kind.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { invariant } from '../../src/base/invariant.ts';
@@ -11,7 +12,6 @@ import { decodeEntry } from '../../src/entry/entry-codec.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
-import * as edges from '../../src/wire/edge-messages.ts';
 import * as feeds from '../../src/wire/feed-messages.ts';
 import { decodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
@@ -147,8 +147,8 @@ export class FakeNodes implements NodeCaller {
   readonly #rkeysOf = (kinds: number, owner: string, subject: string): string[] => {
     const { follows, blocks } = this.network;
     return [
-      ...((kinds & edges.probeKind.follow) === 0 ? [] : [follows]),
-      ...((kinds & edges.probeKind.block) === 0 ? [] : [blocks]),
+      ...((kinds & probeBit.follow) === 0 ? [] : [follows]),
+      ...((kinds & probeBit.block) === 0 ? [] : [blocks]),
     ].map((table) => table.get(owner)?.get(subject) ?? '');
   };
 

@@ -1,33 +1,12 @@
 /** `skyshard get`: what is stored about a record or an account, as the API tier would be told. */
 import { AtUri, ensureValidAtUri, ensureValidDid } from '@atproto/syntax';
+import { collectionRow } from '../../atproto/collection.ts';
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { urlOf } from '../process/run-file.ts';
 import { callService, listOf, type ServiceAddress, type ServiceAnswer } from '../service-call.ts';
 import { textTable } from '../text-table.ts';
-
-const recordMethodByCollection: Readonly<Record<string, string>> = {
-  'app.bsky.actor.profile': 'GetProfileRecords',
-  'app.bsky.actor.status': 'GetStatusRecords',
-  'app.bsky.feed.post': 'GetPostRecords',
-  'app.bsky.feed.like': 'GetLikeRecords',
-  'app.bsky.feed.repost': 'GetRepostRecords',
-  'app.bsky.feed.generator': 'GetFeedGeneratorRecords',
-  'app.bsky.feed.threadgate': 'GetThreadGateRecords',
-  'app.bsky.feed.postgate': 'GetPostgateRecords',
-  'app.bsky.graph.follow': 'GetFollowRecords',
-  'app.bsky.graph.block': 'GetBlockRecords',
-  'app.bsky.graph.list': 'GetListRecords',
-  'app.bsky.graph.listitem': 'GetListItemRecords',
-  'app.bsky.graph.listblock': 'GetListBlockRecords',
-  'app.bsky.graph.starterpack': 'GetStarterPackRecords',
-  'app.bsky.graph.verification': 'GetVerificationRecords',
-  'app.bsky.labeler.service': 'GetLabelerRecords',
-  'app.bsky.notification.declaration': 'GetNotificationDeclarationRecords',
-  'chat.bsky.actor.declaration': 'GetActorChatDeclarationRecords',
-  'com.germnetwork.declaration': 'GetGermDeclarationRecords',
-};
 
 /** What was found, by topic. */
 type Found = { readonly [topic: string]: unknown };
@@ -60,8 +39,8 @@ function firstCounts(answer: ServiceAnswer): Found {
 
 async function findRecord(router: ServiceAddress, uri: string): Promise<Found> {
   const { collection } = new AtUri(uri);
-  const method = recordMethodByCollection[collection];
-  if (method === undefined)
+  const method = collectionRow(collection)?.recordsMethod;
+  if (method === undefined || method === null)
     throw new DataPlaneError('InvalidArgument', `${collection} is not a collection that is kept`);
   const answer = await callService(router, method, { uris: [uri] });
   const row = listOf(answer, 'records')[0];

@@ -1,4 +1,5 @@
 /** Answers of GetActors: the actor's row with the records that its views are made of. */
+import { nsid } from '../../atproto/collection.ts';
 import { selfRkeyByte } from '../../atproto/compact-key.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
@@ -31,12 +32,12 @@ const field = {
 } as const;
 const ageAssuranceField = { status: 1, access: 4 } as const;
 
-const profile = knownCollection('app.bsky.actor.profile');
-const status = knownCollection('app.bsky.actor.status');
-const labeler = knownCollection('app.bsky.labeler.service');
-const notificationDeclaration = knownCollection('app.bsky.notification.declaration');
-const chatDeclaration = knownCollection('chat.bsky.actor.declaration');
-const germDeclaration = knownCollection('com.germnetwork.declaration');
+const profile = knownCollection(nsid.profile);
+const status = knownCollection(nsid.status);
+const labeler = knownCollection(nsid.labeler);
+const notificationDeclaration = knownCollection(nsid.notificationDeclaration);
+const chatDeclaration = knownCollection(nsid.chatDeclaration);
+const germDeclaration = knownCollection(nsid.germDeclaration);
 
 /** Who may subscribe to an actor's activity when its declaration says nothing. */
 const subscriptionsDefault = 'followers';

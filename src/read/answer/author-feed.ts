@@ -1,5 +1,5 @@
 /** Pages of GetAuthorFeed: an owner's posts and reposts, newest first. Reposts of posts that do not exist are left out. */
-import { collectionCodeByNsid } from '../../atproto/collection.ts';
+import { collections } from '../../atproto/collection.ts';
 import { feedType } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
@@ -12,7 +12,7 @@ const itemsField = 1;
 const cursorField = 2;
 const itemField = { uri: 1, repost: 3 } as const;
 const timeBytes = 6;
-const postCode = collectionCodeByNsid['app.bsky.feed.post'];
+const postCode = collections.post.code;
 /** Rows looked at for one page; a filter that passes few items gives shorter pages with a token. */
 const rowsScannedMax = 20_000;
 

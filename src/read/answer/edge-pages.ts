@@ -3,11 +3,11 @@
  *
  * Only the one edge of each subject stands here; later records for the same subject are left out, as on the official plane.
  */
+import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
-import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import { type EdgeKind, edgeByKind } from '../../atproto/edge-kind.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendDid, appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
-import { collectionOfEdge } from '../../slot/table/edge-collection.ts';
 import { walkEdges } from '../../slot/table/edge-walk.ts';
 import { incomingActorPrefix, incomingRecordPrefix } from '../../slot/table/incoming-edge.ts';
 import { edgeByTimePrefix } from '../../slot/table/outgoing-edge.ts';
@@ -104,7 +104,7 @@ const likeInfo = { uri: 1, subject: 2 } as const;
 /** Writes a page of whom `did` follows. */
 export function writeFollows(into: MessageWriter, state: SlotState, did: string, page: PageRequest): void {
   const owner = ownerOfDid(state, did) ?? noOwner;
-  const head = `at://${did}/${collectionOfEdge.follow}/`;
+  const head = `at://${did}/${nsid.follow}/`;
   writeOutgoing(into, state, owner, 'follow', page, 'GetFollowsRequest', (_into, key, at, value) => {
     const start = into.begin(itemsField, 2);
     writeOwnUri(into, followInfo.uri, head, key, at);
@@ -120,7 +120,7 @@ const noOwner = ownersMax;
 /** Writes a page of who follows `did`. */
 export function writeFollowers(into: MessageWriter, state: SlotState, did: string, page: PageRequest): void {
   const owner = ownerOfDid(state, did) ?? noOwner;
-  const tail = `/${collectionOfEdge.follow}/`;
+  const tail = `/${nsid.follow}/`;
   writeIncoming(into, state, incomingActorPrefix(owner, 'follow'), page, 'GetFollowersRequest', (_into, key, at) => {
     const start = into.begin(itemsField, 2);
     writeSourceUri(into, followInfo.uri, tail, key, at);
@@ -133,7 +133,7 @@ export function writeFollowers(into: MessageWriter, state: SlotState, did: strin
 /** Writes a page of the likes of `did`, with what each likes. */
 export function writeActorLikes(into: MessageWriter, state: SlotState, did: string, page: PageRequest): void {
   const owner = ownerOfDid(state, did) ?? noOwner;
-  const head = `at://${did}/${collectionOfEdge.like}/`;
+  const head = `at://${did}/${nsid.like}/`;
   writeOutgoing(into, state, owner, 'like', page, 'GetActorLikesRequest', (_into, key, at, value) => {
     const start = into.begin(itemsField, 2);
     writeOwnUri(into, likeInfo.uri, head, key, at);
@@ -154,7 +154,7 @@ export function writeOwnEdgeUris(
   place: string,
 ): void {
   const owner = ownerOfDid(state, did) ?? noOwner;
-  const head = `at://${did}/${collectionOfEdge[kind]}/`;
+  const head = `at://${did}/${edgeByKind[kind].collection}/`;
   writeOutgoing(into, state, owner, kind, page, place, (_into, key, at) =>
     writeOwnUri(into, itemsField, head, key, at),
   );
@@ -173,7 +173,7 @@ export function writeEdgeUrisOfSubject(
   // A post takes its list of quotes with it when it goes; likes and reposts of it stay listed.
   const isGone = kind === 'quote' && !hasRecord(state, owner, subject.collection, subject.rkey);
   const prefix = incomingRecordPrefix(isGone ? noOwner : owner, subject.collection, subject.rkey, kind);
-  const tail = `/${collectionOfEdge[kind]}/`;
+  const tail = `/${edgeByKind[kind].collection}/`;
   writeIncoming(into, state, prefix, page, place, (_into, key, at) => writeSourceUri(into, itemsField, tail, key, at));
 }
 

@@ -1,19 +1,23 @@
 /** Single edges: does an owner's record point at this subject, and who of many does. */
 
 import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
-import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import {
+  type EdgeKind,
+  type EdgeSubject,
+  edgeByKind,
+  type ProbedEdgeKind,
+  probedEdges,
+} from '../../atproto/edge-kind.ts';
 import type { ByteReader } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRkey } from '../../slot/packing/key-text.ts';
 import { findEdge } from '../../slot/table/edge-by-subject.ts';
-import { collectionOfEdge } from '../../slot/table/edge-collection.ts';
-import type { EdgeSubject } from '../../slot/table/edge-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import { followerTag, probeKind, readProbe } from '../../wire/edge-messages.ts';
+import { followerTag, readProbe } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
-import type { ActorEdgeKind, EdgeCache, KnownActor } from '../cache/edge-cache.ts';
+import type { EdgeCache, KnownActor } from '../cache/edge-cache.ts';
 import { DidList } from '../lookup/did-list.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 
@@ -26,17 +30,13 @@ export function rkeyOfActorEdge(state: SlotState, did: string, kind: EdgeKind, s
 
 /** The DIDs of the message that is being answered. */
 const dids = new DidList();
-const probedKinds: readonly (readonly [number, ActorEdgeKind])[] = [
-  [probeKind.follow, 'follow'],
-  [probeKind.block, 'block'],
-];
 
 /** Writes the rkey of one edge as a length-delimited text, an empty one when there is no edge. */
 function writeRkeyOf(
   into: MessageWriter,
   cache: EdgeCache,
   actor: KnownActor | undefined,
-  kind: ActorEdgeKind,
+  kind: ProbedEdgeKind,
   subject: number,
 ): void {
   const start = into.beginLengthDelimited();
@@ -55,8 +55,8 @@ export function writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteR
   for (let left = reader.count(); left > 0; left--) {
     const { owner, kinds, subject } = readProbe(reader, count);
     if (actors[owner] === null) actors[owner] = cache.ask(source, starts[owner]!, ends[owner]!);
-    for (const [bit, kind] of probedKinds) {
-      if ((kinds & bit) !== 0) writeRkeyOf(into, cache, actors[owner]!, kind, subject);
+    for (const { kind, probeBit } of probedEdges) {
+      if ((kinds & probeBit) !== 0) writeRkeyOf(into, cache, actors[owner]!, kind, subject);
     }
   }
   reader.end();
@@ -125,7 +125,7 @@ export function writeEdgesToSubjects(
   const owner = ownerOfDid(state, did);
   for (const subject of subjects) {
     const rkey = owner === undefined || subject === undefined ? undefined : findEdge(state, owner, kind, subject);
-    into.textField(1, rkey === undefined ? '' : recordUri({ did, collection: collectionOfEdge[kind], rkey }));
+    into.textField(1, rkey === undefined ? '' : recordUri({ did, collection: edgeByKind[kind].collection, rkey }));
   }
 }
 

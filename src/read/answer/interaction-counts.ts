@@ -1,4 +1,5 @@
 /** Answers of GetInteractionCounts and GetCountsForUsers: packed numbers, one column a count. */
+import { nsid } from '../../atproto/collection.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
@@ -20,7 +21,7 @@ const recordColumns = recordCountNames
   .map((name, position) => ({ number: fieldByRecordCount[name], position }))
   .sort((a, b) => a.number - b.number);
 const recordColumnCount = recordCountNames.length;
-const post: KnownCollection = knownCollection('app.bsky.feed.post');
+const post: KnownCollection = knownCollection(nsid.post);
 
 /** Response fields of GetCountsForUsers; drafts are not stored yet and always 0. */
 const actorColumns: readonly (readonly [number, ActorCountName | null])[] = [

@@ -5,7 +5,7 @@
  * different authors this is the order of their URIs; within one author and millisecond it is the order of the keys, from which a
  * page goes on exactly.
  */
-import { collectionCodeByNsid } from '../../atproto/collection.ts';
+import { collections, nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
@@ -28,7 +28,7 @@ import { NewestItems } from './newest-items.ts';
 /** Rows of the first step down an author's feed beyond what is remembered, and of the longest. */
 const rowsPerStep = { first: 8, max: 256 } as const;
 const keyTimeAt = keyHeadBytes;
-const postCode = collectionCodeByNsid['app.bsky.feed.post'];
+const postCode = collections.post.code;
 const [postPath, repostPath] = ['app.bsky.feed.post/', 'app.bsky.feed.repost/'];
 
 /** Where a page ended, taken apart once for all authors. */
@@ -48,7 +48,7 @@ function runAfter(author: KnownAuthor, before: EndPlace): FeedRun {
   }
   // A bare time stands below every key of its millisecond.
   const timeMs = isTieAfter(author, before) ? before.sortMs + 1 : before.sortMs;
-  const start = feedKey(owner, timeMs, 'app.bsky.actor.profile', 'self').subarray(0, feedKeyCollectionAt);
+  const start = feedKey(owner, timeMs, nsid.profile, 'self').subarray(0, feedKeyCollectionAt);
   return readFeedRun(state, owner, start, null, rowsPerStep.first);
 }
 

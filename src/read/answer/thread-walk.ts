@@ -1,4 +1,5 @@
 /** Reads threads in the slot of the root that they claim: OP threads, and what stands around one post. */
+import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, recordUri, writeDid } from '../../atproto/compact-key.ts';
 import { ByteWriter } from '../../base/bytes.ts';
 import { unpackedText } from '../../slot/packing/packed-json.ts';
@@ -11,7 +12,6 @@ import {
   getThreadReply,
   isSamePost,
   type PostRef,
-  postCollection,
   postUri,
   readChild,
   readThreadReply,
@@ -33,7 +33,7 @@ const replyText = '"reply"';
 
 /** Returns the OP thread of a root, root first; none when there is none. */
 function opThreadOf(state: SlotState, owner: number, root: RecordRef): string[] {
-  if (root.collection !== postCollection) return [];
+  if (root.collection !== nsid.post) return [];
   prefixWriter.clear().bytes(threadPrefix(owner, root.rkey));
   writeDid(prefixWriter, root.did);
   const prefix = prefixWriter.finish();
@@ -60,7 +60,7 @@ export function opThreadsOf(lookup: SlotLookup, rootUris: readonly string[]): st
 export function claimedRoots(lookup: SlotLookup, postUris: readonly string[]): string[] {
   return postUris.map((uri) => {
     const ref = parseRecordUri(uri);
-    if (ref === undefined || ref.collection !== postCollection) return '';
+    if (ref === undefined || ref.collection !== nsid.post) return '';
     const state = lookup.stateOf(ref.did);
     const owner = ownerOfDid(state, ref.did);
     const row = owner === undefined ? undefined : state.rows.getVolatile(recordKey(owner, ref.collection, ref.rkey));
@@ -82,7 +82,7 @@ export type ThreadAnswer = { readonly uris: readonly string[]; readonly opThread
 type Thread = { readonly state: SlotState; readonly owner: number; readonly root: PostRef };
 
 function isThere({ state, owner, root }: Thread, post: PostRef): boolean {
-  if (isSamePost(post, root)) return hasRecord(state, owner, postCollection, root.rkey);
+  if (isSamePost(post, root)) return hasRecord(state, owner, nsid.post, root.rkey);
   const row = getThreadReply(state, owner, root.rkey, post);
   return row !== undefined && row.deletedMs === null;
 }
@@ -159,7 +159,7 @@ export function threadAround(lookup: SlotLookup, request: ThreadRequest): Thread
   if (root === undefined || anchor === undefined) return { uris: [], opThread: [] };
   const state = lookup.stateOf(root.did);
   const owner = ownerOfDid(state, root.did);
-  if (owner === undefined || root.collection !== postCollection || anchor.collection !== postCollection)
+  if (owner === undefined || root.collection !== nsid.post || anchor.collection !== nsid.post)
     return { uris: [], opThread: [] };
   const thread = { state, owner, root: { did: root.did, rkey: root.rkey } };
   const ancestors = ancestorsOf(thread, anchor, request.above);

@@ -7,6 +7,7 @@
  * reading them costs more than a few probes.
  */
 import { didLengthMax } from '../../atproto/compact-key.ts';
+import type { ProbedEdgeKind } from '../../atproto/edge-kind.ts';
 import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { prefixEnd } from '../../storage/environment.ts';
@@ -25,17 +26,13 @@ const tableEdgesDefault = 2_000_000;
 const askedMin = 3;
 const plcTag = 1;
 
-/** Kinds of edges between actors that are remembered. */
-export type ActorEdgeKind = 'follow' | 'block';
-
 /** One remembered actor. */
 export type KnownActor = {
   readonly state: SlotState;
   readonly owner: number;
   asked: number;
-  /** Whom it points at: undefined while that was not read, null when that is not remembered. */
-  follow: DidSet | null | undefined;
-  block: DidSet | null | undefined;
+  /** Whom it points at by kind: undefined while that was not read, null when that is not remembered. */
+  readonly subjects: { [kind in ProbedEdgeKind]?: DidSet | null };
 };
 
 /** Remembers actors that its slots know. */
@@ -74,13 +71,14 @@ export class EdgeCache {
   }
 
   /** Returns whom an actor points at; null while that is not remembered, and the store must be asked. */
-  subjectsOf(actor: KnownActor, kind: ActorEdgeKind): DidSet | null {
-    if (actor[kind] === undefined && actor.asked >= askedMin) actor[kind] = this.#readSubjects(actor, kind);
-    return actor[kind] ?? null;
+  subjectsOf(actor: KnownActor, kind: ProbedEdgeKind): DidSet | null {
+    const { subjects } = actor;
+    if (subjects[kind] === undefined && actor.asked >= askedMin) subjects[kind] = this.#readSubjects(actor, kind);
+    return subjects[kind] ?? null;
   }
 
   /** Returns the stored row of an actor's edge to a DID of a list. It is overwritten by the next read of any table. */
-  rowOf({ state, owner }: KnownActor, kind: ActorEdgeKind, dids: DidList, index: number): Buffer | undefined {
+  rowOf({ state, owner }: KnownActor, kind: ProbedEdgeKind, dids: DidList, index: number): Buffer | undefined {
     const prefix = edgeBySubjectPrefix(owner, kind);
     if (dids.isPlc[index] === 0) {
       const did = dids.text(index);
@@ -106,16 +104,15 @@ export class EdgeCache {
       state,
       owner,
       asked: 0,
-      follow: undefined,
-      block: undefined,
+      subjects: {},
     };
     if (!hasPlace && this.#young.isFull) this.#turnOver();
-    this.#takeRoom((known.follow?.size ?? 0) + (known.block?.size ?? 0));
+    this.#takeRoom(Object.values(known.subjects).reduce((edges, dids) => edges + (dids?.size ?? 0), 0));
     this.#young.set({ did, slot: state.index, owner }, known);
     return known;
   }
 
-  #readSubjects({ state, owner }: KnownActor, kind: ActorEdgeKind): DidSet | null {
+  #readSubjects({ state, owner }: KnownActor, kind: ProbedEdgeKind): DidSet | null {
     const prefix = edgeBySubjectPrefix(owner, kind);
     const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: edgesMax + 1 })];
     if (keys.length > edgesMax) return null;

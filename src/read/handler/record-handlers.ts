@@ -1,4 +1,5 @@
 /** Reads by record: the Get…Records methods and the counts of records. */
+import { nsid, recordsMethods } from '../../atproto/collection.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { tableCode } from '../../slot/table/slot-state.ts';
@@ -9,28 +10,7 @@ import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
 import { prefetching, type RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
 
-const collectionByMethod = {
-  GetBlockRecords: 'app.bsky.graph.block',
-  GetFeedGeneratorRecords: 'app.bsky.feed.generator',
-  GetFollowRecords: 'app.bsky.graph.follow',
-  GetLikeRecords: 'app.bsky.feed.like',
-  GetListBlockRecords: 'app.bsky.graph.listblock',
-  GetListItemRecords: 'app.bsky.graph.listitem',
-  GetListRecords: 'app.bsky.graph.list',
-  GetProfileRecords: 'app.bsky.actor.profile',
-  GetRepostRecords: 'app.bsky.feed.repost',
-  GetThreadGateRecords: 'app.bsky.feed.threadgate',
-  GetPostgateRecords: 'app.bsky.feed.postgate',
-  GetLabelerRecords: 'app.bsky.labeler.service',
-  GetActorChatDeclarationRecords: 'chat.bsky.actor.declaration',
-  GetNotificationDeclarationRecords: 'app.bsky.notification.declaration',
-  GetGermDeclarationRecords: 'com.germnetwork.declaration',
-  GetStarterPackRecords: 'app.bsky.graph.starterpack',
-  GetVerificationRecords: 'app.bsky.graph.verification',
-  GetStatusRecords: 'app.bsky.actor.status',
-} as const;
-
-const post = knownCollection('app.bsky.feed.post');
+const post = knownCollection(nsid.post);
 
 /** Keys of the records that a request's URIs name and that are not remembered. */
 function* recordKeys(
@@ -67,14 +47,14 @@ function* countKeys({ finder, records }: ReadContext, request: Buffer): Generato
 export function recordReads(context: ReadContext): Map<string, CallHandler> {
   const { answer, finder, records } = context;
   const handlers = new Map<string, CallHandler>();
-  for (const [method, nsid] of Object.entries(collectionByMethod)) {
-    const collection = knownCollection(nsid);
+  for (const row of recordsMethods) {
+    const collection = knownCollection(row.nsid);
     const read = (request: Buffer): Buffer => {
       writeRecords(answer.clear(), finder, records, request, collection);
       return answer.view();
     };
     handlers.set(
-      `bsky.${method}`,
+      `bsky.${row.recordsMethod}`,
       prefetching(context, read, (request) => recordKeys(context, request, collection)),
     );
   }

@@ -4,7 +4,7 @@
  * Owns: the fast path for `at://did:plc:…/<collection>/<TID or self>`, which makes no string. A URI that is no record's AT-URI has
  * no row.
  */
-import { collectionCode, collectionCodeByNsid } from '../../atproto/collection.ts';
+import { type Collection, collectionCode, indexedCollections } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, selfRkeyByte, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
 import { packTid } from '../../slot/packing/key-text.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState } from '../../slot/table/slot-state.ts';
@@ -25,10 +25,8 @@ const selfText = Buffer.from('self', 'latin1');
 export type KnownCollection = { readonly nsid: string; readonly text: Buffer; readonly code: number };
 
 /** Returns what the fast path needs of an indexed collection. */
-export function knownCollection(nsid: string): KnownCollection {
-  const code = collectionCode(nsid);
-  if (code === undefined) throw new Error(`${nsid} has no code`);
-  return { nsid, text: Buffer.from(nsid, 'latin1'), code };
+export function knownCollection(nsid: Collection): KnownCollection {
+  return { nsid, text: Buffer.from(nsid, 'latin1'), code: collectionCode(nsid)! };
 }
 
 function isAt(source: Buffer, start: number, text: Buffer): boolean {
@@ -36,7 +34,7 @@ function isAt(source: Buffer, start: number, text: Buffer): boolean {
   return true;
 }
 
-const knownCollections: readonly KnownCollection[] = Object.keys(collectionCodeByNsid).map(knownCollection);
+const knownCollections: readonly KnownCollection[] = indexedCollections.map(knownCollection);
 
 /** Whether the name of a collection, and a slash, stand behind where a did:plc ends in the URI at `source[start..end)`. */
 function isOf({ text }: KnownCollection, source: Buffer, start: number, end: number): boolean {

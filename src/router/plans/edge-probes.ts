@@ -3,21 +3,21 @@
  *
  * Every relation is asked in its own direction: "does A block B" in A's slot, "does B block A" in B's. DIDs stay bytes of the request.
  */
+import { probedEdges } from '../../atproto/edge-kind.ts';
 import { varintBytes, writeVarint } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
-import { type EdgeProbe, encodeProbes, openProbesAnswer, probeKind } from '../../wire/edge-messages.ts';
+import { type EdgeProbe, encodeProbes, openProbesAnswer } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import type { FanOut } from '../plan/fan-out.ts';
 import { slotOfDid } from '../plan/slot-finder.ts';
 
 /** What stands between the DID and the rkey of an edge's URI. */
-const pathByKind: { readonly [kind: number]: Buffer } = {
-  [probeKind.follow]: Buffer.from('/app.bsky.graph.follow/'),
-  [probeKind.block]: Buffer.from('/app.bsky.graph.block/'),
-};
+const pathByKind: { readonly [bit: number]: Buffer } = Object.fromEntries(
+  probedEdges.map((edge) => [edge.probeBit, Buffer.from(`/${edge.collection}/`)]),
+);
 const uriHead = Buffer.from('at://');
 /** Places for rkeys in each ticket: as many as the greatest kind. */
-const placesPerTicket = Math.max(...Object.values(probeKind));
+const placesPerTicket = Math.max(...probedEdges.map((edge) => edge.probeBit));
 
 /** What is asked of one node. */
 type NodeProbes = {

@@ -1,10 +1,10 @@
 /** Follows and blocks. Mutes and lists have their place in the answers and stay empty until they are stored. */
-
+import { probeBit } from '../../atproto/edge-kind.ts';
 import type { ByteReader } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { FieldScanner, lengthDelimitedField, varintBytes, writeVarint } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
-import { encodeRawFollowersAmong, openFollowersAmongAnswer, probeKind } from '../../wire/edge-messages.ts';
+import { encodeRawFollowersAmong, openFollowersAmongAnswer } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { peerReader } from '../../wire/peer-bytes.ts';
 import { oneSlot } from '../plan/one-slot.ts';
@@ -12,7 +12,7 @@ import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/
 import { EdgeProbes } from './edge-probes.ts';
 import { followsOf, splitFollows } from './follows-pages.ts';
 
-const { follow, block } = probeKind;
+const { follow, block } = probeBit;
 const relationshipField = { blockedBy: 3, blocking: 4, following: 7, followedBy: 8 } as const;
 const blockField = { blockedBy: 1, blocking: 2 } as const;
 

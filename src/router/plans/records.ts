@@ -1,4 +1,5 @@
 /** Records by URI: one slot an item; a record that does not exist is the bytes `null`. */
+import { recordsMethods } from '../../atproto/collection.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { lengthDelimitedField } from '../../proto/fields.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
@@ -17,26 +18,8 @@ function recordsMethod(method: MethodName): ByItemMethod {
   };
 }
 
-const recordMethods = [
-  'GetBlockRecords',
-  'GetFeedGeneratorRecords',
-  'GetFollowRecords',
-  'GetLikeRecords',
-  'GetListBlockRecords',
-  'GetListItemRecords',
-  'GetListRecords',
-  'GetProfileRecords',
-  'GetActorChatDeclarationRecords',
-  'GetNotificationDeclarationRecords',
-  'GetGermDeclarationRecords',
-  'GetStatusRecords',
-  'GetRepostRecords',
-  'GetThreadGateRecords',
-  'GetPostgateRecords',
-  'GetLabelerRecords',
-  'GetStarterPackRecords',
-  'GetVerificationRecords',
-] as const satisfies readonly MethodName[];
+/** GetPostRecords has a plan of its own. */
+const recordMethods = recordsMethods.filter((row) => row.recordsMethod !== 'GetPostRecords');
 
 const postRecords: ByItemMethod = {
   ...recordsMethod('GetPostRecords'),
@@ -63,7 +46,7 @@ async function postRecordsWithOpThreads(request: Buffer, context: PlanContext): 
 
 /** The methods that give records. */
 export const recordPlans: readonly Plan[] = [
-  ...recordMethods.map((method) => byItem(recordsMethod(method))),
+  ...recordMethods.map((row) => byItem(recordsMethod(row.recordsMethod))),
   {
     method: 'GetPostRecords',
     itemsMax: planDefaults.itemsMax,

@@ -15,8 +15,7 @@ import {
 } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
 import { noticeKeyAt, noticePrefix } from '../table/notice.ts';
-import { readRecordRefOfKey } from '../table/record-key.ts';
-import { recordPrefix } from '../table/record-row.ts';
+import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
 import { indexedMsOf } from '../table/record-view.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import { type ApplyContext, chunkRowsMax } from './apply-context.ts';

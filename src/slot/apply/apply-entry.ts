@@ -1,10 +1,10 @@
 /** Dispatches one log entry, or one effect, to the rule that applies it. */
+import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import type { ContinueEntry, Effect, Entry, PrivateEntry } from '../../entry/entry.ts';
 import { putNotificationSeen, setBlobTakedown } from '../table/actor-row.ts';
 import { putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { hasRecord } from '../table/record-row.ts';
-import { postCollection } from '../table/thread-reply.ts';
 import {
   applyAccount,
   applyActorTakedown,
@@ -81,7 +81,7 @@ function applyContinue(context: ApplyContext, { did, work }: ContinueEntry): voi
     case 'post-exists': {
       const owner = context.state.ownerOf(did);
       // A post that has come or gone since tells its reposters itself; the older news must not overtake it.
-      const isNews = owner !== undefined && hasRecord(context.state, owner, postCollection, work.rkey) === work.exists;
+      const isNews = owner !== undefined && hasRecord(context.state, owner, nsid.post, work.rkey) === work.exists;
       if (isNews) tellReposters(context, owner, did, work.rkey, work.exists, work.after);
     }
   }

@@ -1,12 +1,12 @@
 /** Applies records that are edges: the first for a subject counts and sends effects, later ones wait as duplicates. */
 import { recordUri } from '../../atproto/compact-key.ts';
+import type { Edge, EdgeSubject } from '../../atproto/edge-kind.ts';
 import { storedTime } from '../../base/time-bytes.ts';
 import { cidBytesOf } from '../packing/cid-bytes.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
 import { findEdge, isEdge } from '../table/edge-by-subject.ts';
-import { type EdgeRule, type PlainEdge, plainDigest, subjectCidOf, subjectOf, viaOf } from '../table/edge-record.ts';
-import type { EdgeSubject } from '../table/edge-subject.ts';
+import { type PlainEdge, plainDigest, subjectCidOf, subjectOf, viaOf } from '../table/edge-record.ts';
 import { isInRkeyOrder } from '../table/edge-walk.ts';
 import { removeFeedRow } from '../table/feed-item.ts';
 import {
@@ -21,12 +21,12 @@ import type { RecordRow } from '../table/record-row.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { putRepostItem } from './repost-item.ts';
 
-function edgeOf(rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): OutgoingEdge {
+function edgeOf(rule: Edge, record: AppliedRecord, subject: EdgeSubject): OutgoingEdge {
   return { kind: rule.kind, subject, sortMs: record.sortMs, rkey: record.ref.rkey };
 }
 
 /** Puts a record's row and its edge: as the one to its subject, or as a duplicate that waits when there is one already. */
-export function putEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord): void {
+export function putEdgeRecord(context: ApplyContext, rule: Edge, record: AppliedRecord): void {
   const subject = subjectOf(rule, record.value);
   if (subject === undefined) return putRecordRow(context.state, record, record.row);
   if (rule.kind === 'repost') putRepostItem(context.state, record, subject);
@@ -39,14 +39,14 @@ export function putEdgeRecord(context: ApplyContext, rule: EdgeRule, record: App
 }
 
 /** Makes a record the one edge to its subject, and puts its row in the form that this gives it. */
-function settleEdge(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, subject: EdgeSubject): void {
+function settleEdge(context: ApplyContext, rule: Edge, record: AppliedRecord, subject: EdgeSubject): void {
   const { row, owner } = record;
   const edge = { kind: rule.kind, subject, subjectCid: subjectCidOf(record.value) };
   const isPlain = isPlainForm(row, edge);
   putRecordRow(context.state, record, isPlain ? { ...row, body: { form: 'edge', ...edge } } : row);
   const isOrdered = isPlain && isInRkeyOrder(record.sortMs, record.ref.rkey);
   putEdge(context.state, owner, edgeOf(rule, record, subject), isOrdered);
-  if (rule.count !== null) addToActorCount(context.state, owner, rule.count, 1);
+  if (rule.makerCount !== null) addToActorCount(context.state, owner, rule.makerCount, 1);
   sendEdge(context, rule, record, subject, true);
 }
 
@@ -58,7 +58,7 @@ function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
 }
 
 /** Takes away what `putEdgeRecord` put; when the one edge goes, the oldest duplicate takes its place. */
-export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record: AppliedRecord, eventMs: number): void {
+export function unindexEdgeRecord(context: ApplyContext, rule: Edge, record: AppliedRecord, eventMs: number): void {
   const subject = subjectOf(rule, record.value);
   if (subject === undefined) return;
   const { owner, ref } = record;
@@ -68,7 +68,7 @@ export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record:
     return;
   }
   removeEdge(context.state, owner, edgeOf(rule, record, subject));
-  if (rule.count !== null) addToActorCount(context.state, owner, rule.count, -1);
+  if (rule.makerCount !== null) addToActorCount(context.state, owner, rule.makerCount, -1);
   sendEdge(context, rule, record, subject, false);
   if (rule.kind === 'verification') noticeOfUnverified(context, record, subject, eventMs);
   promoteDuplicate(context, rule, owner, subject, ref.did, ref.collection);
@@ -76,7 +76,7 @@ export function unindexEdgeRecord(context: ApplyContext, rule: EdgeRule, record:
 
 function promoteDuplicate(
   context: ApplyContext,
-  rule: EdgeRule,
+  rule: Edge,
   owner: number,
   subject: EdgeSubject,
   did: string,
@@ -92,12 +92,7 @@ function promoteDuplicate(
 }
 
 /** Marks or unmarks what an edge notified of. A duplicate has told nobody; it is marked when it takes its turn. */
-export function markEdgeTakedown(
-  context: ApplyContext,
-  rule: EdgeRule,
-  record: AppliedRecord,
-  isTakenDown: boolean,
-): void {
+export function markEdgeTakedown(context: ApplyContext, rule: Edge, record: AppliedRecord, isTakenDown: boolean): void {
   const { ref: source, sortMs } = record;
   const subject = subjectOf(rule, record.value);
   if (!rule.sendsEffect || subject === undefined) return;
@@ -111,7 +106,7 @@ export function markEdgeTakedown(
 
 function sendEdge(
   context: ApplyContext,
-  rule: EdgeRule,
+  rule: Edge,
   record: AppliedRecord,
   subject: EdgeSubject,
   present: boolean,

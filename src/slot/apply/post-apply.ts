@@ -1,12 +1,12 @@
 /** Indexes posts: feed item, counts, thread, quote, mentions, and the reposters that wait for the post. */
 
+import { nsid } from '../../atproto/collection.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
 import { feedFlag, putFeedRow, removeFeedRow } from '../table/feed-item.ts';
 import { incomingRecordPrefix, readIncomingEdge } from '../table/incoming-edge.ts';
 import { hasMedia, hasVideo, mentionsOf, quoteOf, replyOf } from '../table/record-values.ts';
-import { postCollection } from '../table/thread-reply.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { chunkRowsMax } from './apply-context.ts';
 import { gateFlagsOf } from './gate-apply.ts';
@@ -100,9 +100,9 @@ export function tellReposters(
   exists: boolean,
   after: string,
 ): void {
-  const prefix = incomingRecordPrefix(owner, postCollection, rkey, 'repost');
+  const prefix = incomingRecordPrefix(owner, nsid.post, rkey, 'repost');
   const start = after === '' ? prefix : Buffer.concat([Buffer.from(after, 'hex'), Buffer.from([0])]);
-  const post = { did, collection: postCollection, rkey };
+  const post = { did, collection: nsid.post, rkey };
   let last: Buffer | undefined;
   let count = 0;
   for (const key of context.state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: chunkRowsMax })) {

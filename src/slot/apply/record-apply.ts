@@ -4,11 +4,12 @@
  * Owns: create, update and delete of one record, idempotent by cid; the indexes of its collection; the effects to others. What a
  * record put somewhere is taken away by reading the stored record again, never by memory.
  */
-import type { RecordRef } from '../../atproto/compact-key.ts';
+import { nsid } from '../../atproto/collection.ts';
+import { type RecordRef, recordUri } from '../../atproto/compact-key.ts';
+import { edgeByCollection } from '../../atproto/edge-kind.ts';
 import type { RepoOp } from '../../atproto/repo-op.ts';
 import { type ActorCountName, addToActorCount } from '../table/actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow, removeRecordRow } from '../table/applied-record.ts';
-import { edgeRuleByCollection } from '../table/edge-record.ts';
 import { type RecordRow, sortMsOf } from '../table/record-row.ts';
 import { createdMsOf, type JsonObject, refOf } from '../table/record-values.ts';
 import type { ApplyContext } from './apply-context.ts';
@@ -65,9 +66,9 @@ export function removeRecord(context: ApplyContext, record: AppliedRecord, event
 }
 
 const countByCollection: ReadonlyMap<string, ActorCountName> = new Map<string, ActorCountName>([
-  ['app.bsky.graph.list', 'lists'],
-  ['app.bsky.feed.generator', 'feeds'],
-  ['app.bsky.graph.starterpack', 'starterPacks'],
+  [nsid.list, 'lists'],
+  [nsid.generator, 'feeds'],
+  [nsid.starterPack, 'starterPacks'],
 ]);
 
 /**
@@ -75,34 +76,34 @@ const countByCollection: ReadonlyMap<string, ActorCountName> = new Map<string, A
  * it would split pages that then stay half empty.
  */
 function putRecord(context: ApplyContext, record: AppliedRecord): void {
-  const rule = edgeRuleByCollection.get(record.ref.collection);
+  const rule = edgeByCollection.get(record.ref.collection);
   if (rule !== undefined) return putEdgeRecord(context, rule, record);
   putRecordRow(context.state, record, record.row);
   const count = countByCollection.get(record.ref.collection);
   if (count !== undefined) addToActorCount(context.state, record.owner, count, 1);
   switch (record.ref.collection) {
-    case 'app.bsky.feed.post':
+    case nsid.post:
       return indexPost(context, record);
-    case 'app.bsky.feed.threadgate':
-    case 'app.bsky.feed.postgate':
+    case nsid.threadGate:
+    case nsid.postGate:
       return applyGate(context, record, true);
-    case 'app.bsky.actor.profile':
+    case nsid.profile:
       return noticeOfJoin(context, record, true);
   }
 }
 
 function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
-  const rule = edgeRuleByCollection.get(record.ref.collection);
+  const rule = edgeByCollection.get(record.ref.collection);
   if (rule !== undefined) return unindexEdgeRecord(context, rule, record, eventMs);
   const count = countByCollection.get(record.ref.collection);
   if (count !== undefined) addToActorCount(context.state, record.owner, count, -1);
   switch (record.ref.collection) {
-    case 'app.bsky.feed.post':
+    case nsid.post:
       return unindexPost(context, record, eventMs);
-    case 'app.bsky.feed.threadgate':
-    case 'app.bsky.feed.postgate':
+    case nsid.threadGate:
+    case nsid.postGate:
       return applyGate(context, record, false);
-    case 'app.bsky.actor.profile':
+    case nsid.profile:
       return noticeOfJoin(context, record, false);
   }
 }
@@ -122,7 +123,7 @@ function noticeOfJoin(context: ApplyContext, record: AppliedRecord, present: boo
     recipient: pack.did,
     source: record.ref,
     reason: 'starterpack-joined',
-    reasonSubject: `at://${pack.did}/${pack.collection}/${pack.rkey}`,
+    reasonSubject: recordUri(pack),
     sortMs: record.row.indexedMs,
     isTakenDown: false,
   });
@@ -146,12 +147,12 @@ export function setRecordTakedown(
 
 /** Tells every slot that this record notified, so that what is taken down is not counted as unread. */
 function markTakedown(context: ApplyContext, record: AppliedRecord, isTakenDown: boolean, eventMs: number): void {
-  const rule = edgeRuleByCollection.get(record.ref.collection);
+  const rule = edgeByCollection.get(record.ref.collection);
   if (rule !== undefined) markEdgeTakedown(context, rule, record, isTakenDown);
-  const pack = record.ref.collection === 'app.bsky.actor.profile' ? packOf(record) : undefined;
+  const pack = record.ref.collection === nsid.profile ? packOf(record) : undefined;
   if (pack !== undefined) {
     const { ref: source, row } = record;
     context.send({ type: 'notice-takedown', recipient: pack.did, source, isTakenDown, sortMs: row.indexedMs });
   }
-  if (record.ref.collection === 'app.bsky.feed.post') markPostTakedown(context, record, isTakenDown, eventMs);
+  if (record.ref.collection === nsid.post) markPostTakedown(context, record, isTakenDown, eventMs);
 }

@@ -10,8 +10,7 @@ import type { CommitEntry, ResyncBeginEntry, ResyncChunkEntry, ResyncEndEntry, S
 import { prefixEnd } from '../../storage/environment.ts';
 import { ensureActor, getRepo, putRepo, type RepoRow } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
-import { readRecordRefOfKey } from '../table/record-key.ts';
-import { recordPrefix } from '../table/record-row.ts';
+import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
 import { beginKey, beginSlotKey, readKey, type SlotState, tableCode } from '../table/slot-state.ts';
 import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { applyRepoOp, removeRecord } from './record-apply.ts';

@@ -1,22 +1,21 @@
 /** Feed items of reposts, which show only while their post exists. */
+import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
+import type { EdgeSubject } from '../../atproto/edge-kind.ts';
 import type { Effect } from '../../entry/entry.ts';
 import type { AppliedRecord } from '../table/applied-record.ts';
 import { findEdge } from '../table/edge-by-subject.ts';
-import type { EdgeSubject } from '../table/edge-subject.ts';
 import { type FeedRow, feedFlag, feedKey, putFeedRow, readFeedRow } from '../table/feed-item.ts';
 import { duplicatesOf } from '../table/outgoing-edge.ts';
 import { getRecordRow, hasRecord, sortMsOf } from '../table/record-row.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
 
-const repostCollection = 'app.bsky.feed.repost';
-
 /** Puts the item of a repost. A duplicate repost has an item of its own, which knows what the first one knows. */
 export function putRepostItem(state: SlotState, record: AppliedRecord, subject: EdgeSubject): void {
   const { owner, ref, sortMs } = record;
   const post = subject.ref!;
-  const isOwnPost = post.did === ref.did && post.collection === 'app.bsky.feed.post';
+  const isOwnPost = post.did === ref.did && post.collection === nsid.post;
   const isOwnAndThere = isOwnPost && hasRecord(state, owner, post.collection, post.rkey);
   const first = findEdge(state, owner, 'repost', subject);
   const firstItem = first === undefined ? undefined : getItem(state, owner, first);
@@ -31,9 +30,9 @@ export function putRepostItem(state: SlotState, record: AppliedRecord, subject: 
 }
 
 function getItem(state: SlotState, owner: number, rkey: string): FeedRow | undefined {
-  const row = getRecordRow(state, owner, repostCollection, rkey);
+  const row = getRecordRow(state, owner, nsid.repost, rkey);
   if (row === undefined) return undefined;
-  const key = feedKey(owner, sortMsOf(row), repostCollection, rkey);
+  const key = feedKey(owner, sortMsOf(row), nsid.repost, rkey);
   const value = state.rows.get(key);
   return value === undefined ? undefined : readFeedRow(key, value);
 }
@@ -47,7 +46,7 @@ export function applyPostExists(context: ApplyContext, effect: Effect & { readon
   const first = findEdge(state, owner, 'repost', subject);
   if (first === undefined) return;
   for (const rkey of [first, ...duplicatesOf(state, owner, 'repost', subject)]) {
-    const row = getRecordRow(state, owner, repostCollection, rkey);
+    const row = getRecordRow(state, owner, nsid.repost, rkey);
     if (row !== undefined) setExists(state, owner, sortMsOf(row), rkey, effect.post, effect.exists);
   }
 }
@@ -60,6 +59,6 @@ function setExists(
   post: RecordRef,
   exists: boolean,
 ): void {
-  const item = { sortMs, collection: repostCollection, rkey, post };
+  const item = { sortMs, collection: nsid.repost, rkey, post };
   putFeedRow(state, owner, { ...item, flags: exists ? feedFlag.postExists : 0 });
 }

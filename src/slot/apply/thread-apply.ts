@@ -1,4 +1,5 @@
 /** Applies replies to the index of their thread, and sends the notices that follow from where they hang. */
+import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { Effect } from '../../entry/entry.ts';
 import { prefixEnd } from '../../storage/environment.ts';
@@ -8,7 +9,6 @@ import {
   getThreadReply,
   isSamePost,
   type PostRef,
-  postCollection,
   postUri,
   putThreadReply,
   readChild,
@@ -25,7 +25,7 @@ const lateDescendantsMax = 1_000;
 
 /** True when a reply can be part of a thread index: all three are posts with keys of bounded length. */
 function isThreadable(...posts: readonly RecordRef[]): boolean {
-  return posts.every((post) => post.collection === postCollection && post.rkey.length <= threadRkeyLengthMax);
+  return posts.every((post) => post.collection === nsid.post && post.rkey.length <= threadRkeyLengthMax);
 }
 
 /** Puts, withdraws or marks one reply, and tells those above it. */
@@ -63,7 +63,7 @@ function sendReplyNotices(
   present: boolean,
 ): void {
   const told = new Set([row.reply.did]);
-  const source = { did: row.reply.did, collection: postCollection, rkey: row.reply.rkey };
+  const source = { did: row.reply.did, collection: nsid.post, rkey: row.reply.rkey };
   let ancestor = row.parent;
   for (let height = 1; height <= noticeHeightMax; height++) {
     const isRoot = isSamePost(ancestor, root);

@@ -1,8 +1,8 @@
 /** Stored records as the index functions see them: parsed, with their row and sort time. */
+import { collectionRow } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import { invariant } from '../../base/invariant.ts';
 import { renderEdgeRecord } from './edge-record.ts';
-import { touchInfo } from './info-record.ts';
 import { encodeRecordRow, getRecordRow, type RecordRow, recordKey, sortMsOf } from './record-row.ts';
 import type { JsonObject } from './record-values.ts';
 import type { SlotState } from './slot-state.ts';
@@ -44,10 +44,10 @@ export function removeRecordRow(state: SlotState, record: AppliedRecord): void {
   state.rows.remove(changedKey(state, record));
 }
 
-/** Returns the key of a record whose row is about to change, and notes that what is remembered of the row is stale then. */
+/** Returns the key of a record whose row is about to change; what serving threads cache of it, and of its actor, is then invalid. */
 function changedKey(state: SlotState, { owner, ref }: AppliedRecord): Buffer {
   const key = recordKey(owner, ref.collection, ref.rkey);
-  touchInfo(state, owner, ref.collection);
+  if (collectionRow(ref.collection)?.isActorInfo === true) state.touchedOwners.add(owner);
   state.changedRecords.note(key);
   return key;
 }

@@ -10,15 +10,12 @@
  * follow: (…, hash, subject) → rkey.
  */
 import { readRkey, writeRkey } from '../../atproto/compact-key.ts';
-import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../../atproto/edge-kind.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { xxh32 } from '../../base/xxh32.ts';
-import { edgeCode } from '../../entry/effect-codec.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { jsonOfRow } from './applied-record.ts';
-import { collectionOfEdge } from './edge-collection.ts';
-import { edgeRuleByCollection, subjectOf } from './edge-record.ts';
-import { type EdgeSubject, hasRecordSubject, writeSubject } from './edge-subject.ts';
+import { subjectOf } from './edge-record.ts';
 import { decodeRecordRow, plainEdgeStart, recordKey } from './record-row.ts';
 import type { JsonObject } from './record-values.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
@@ -30,7 +27,7 @@ const valueWriter = new ByteWriter(64);
 
 /** Returns the prefix of an owner's edges of a kind. Those at actors ascend by the actor's key bytes. */
 export function edgeBySubjectPrefix(owner: number, kind: EdgeKind): Buffer {
-  return beginKey(owner, tableCode.edgeBySubject).u8(edgeCode[kind]).finish();
+  return beginKey(owner, tableCode.edgeBySubject).u8(edgeByKind[kind].code).finish();
 }
 
 /** Returns what follows `edgeBySubjectPrefix` in the key of an edge that points at an actor. */
@@ -55,8 +52,8 @@ type BucketLookup = {
 
 function lookupOf(state: SlotState, owner: number, kind: EdgeKind, edgeSubject: EdgeSubject): BucketLookup {
   const subject = subjectBytes(kind, edgeSubject);
-  const isHashed = hasRecordSubject(kind);
-  const key = beginKey(owner, tableCode.edgeBySubject).u8(edgeCode[kind]);
+  const isHashed = edgeByKind[kind].subject === 'record';
+  const key = beginKey(owner, tableCode.edgeBySubject).u8(edgeByKind[kind].code);
   if (isHashed) key.u32(xxh32(subject));
   else key.bytes(subject);
   return { state, owner, kind, subject, key: key.finish(), isHashed };
@@ -87,16 +84,13 @@ function putEntry({ state, key }: BucketLookup, { rkey, hasCollisions }: BucketE
 
 /** True when the owner's record of this rkey points at the subject. */
 function pointsAt({ state, owner, kind, subject }: BucketLookup, rkey: string): boolean {
-  const collection = collectionOfEdge[kind];
-  const value = state.rows.getVolatile(recordKey(owner, collection, rkey));
+  const edge = edgeByKind[kind];
+  const value = state.rows.getVolatile(recordKey(owner, edge.collection, rkey));
   if (value === undefined) return false;
   const start = plainEdgeStart(value);
   // No subject's bytes begin with those of another.
   if (start >= 0) return subject.compare(value, start, Math.min(start + subject.length, value.length)) === 0;
-  const stored = subjectOf(
-    edgeRuleByCollection.get(collection)!,
-    JSON.parse(jsonOfRow(decodeRecordRow(value))) as JsonObject,
-  );
+  const stored = subjectOf(edge, JSON.parse(jsonOfRow(decodeRecordRow(value))) as JsonObject);
   return stored !== undefined && subjectBytes(kind, stored).equals(subject);
 }
 

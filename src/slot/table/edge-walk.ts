@@ -7,11 +7,10 @@
  */
 import { collectionCode } from '../../atproto/collection.ts';
 import { tidMs } from '../../atproto/compact-key.ts';
-import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import { type EdgeKind, edgeByKind } from '../../atproto/edge-kind.ts';
 import { ByteWriter } from '../../base/bytes.ts';
 import { writeEntryTime } from '../../base/time-bytes.ts';
 import type { Row } from '../../storage/environment.ts';
-import { collectionOfEdge } from './edge-collection.ts';
 import { edgeByTimePrefix } from './outgoing-edge.ts';
 import { RecordView } from './record-view.ts';
 import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
@@ -124,7 +123,7 @@ class RecordWalk {
   #isRead = false;
 
   constructor(state: SlotState, owner: number, kind: EdgeKind, before: Buffer | null) {
-    const collection = collectionCode(collectionOfEdge[kind])!;
+    const collection = collectionCode(edgeByKind[kind].collection)!;
     this.#prefix = edgeByTimePrefix(owner, kind);
     this.#before = before;
     const beforeMs = before === null ? Number.MAX_SAFE_INTEGER : timeAt(before, this.#prefix.length);

@@ -14,10 +14,9 @@ import {
   writeRecordRef,
   writeRkey,
 } from '../../atproto/compact-key.ts';
-import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import { type EdgeKind, edgeByKind } from '../../atproto/edge-kind.ts';
 import { ByteReader } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
-import { edgeCode } from '../../entry/effect-codec.ts';
 import type { Effect } from '../../entry/entry.ts';
 import { beginKey, tableCode } from './slot-state.ts';
 
@@ -26,7 +25,7 @@ export type IncomingEdge = { readonly sortMs: number; readonly did: string; read
 
 /** Returns the prefix of all edges of a kind at an actor, in time order; those of list items are grouped by list first. */
 export function incomingActorPrefix(owner: number, kind: EdgeKind): Buffer {
-  return beginKey(owner, tableCode.incomingActor).u8(edgeCode[kind]).finish();
+  return beginKey(owner, tableCode.incomingActor).u8(edgeByKind[kind].code).finish();
 }
 
 /** Returns the prefix of all edges of a kind at one record, in time order. */
@@ -34,7 +33,7 @@ export function incomingRecordPrefix(owner: number, collection: string, rkey: st
   const key = beginKey(owner, tableCode.incomingRecord);
   writeCollection(key, collection);
   writeRkey(key, rkey);
-  return key.u8(edgeCode[kind]).finish();
+  return key.u8(edgeByKind[kind].code).finish();
 }
 
 /** Reads what stands behind a prefix of `prefixLength` bytes in an incoming key. */
@@ -47,8 +46,8 @@ export function readIncomingEdge(key: Buffer, prefixLength: number): IncomingEdg
 export type EdgeEffect = Effect & { readonly type: 'edge' };
 
 function actorEdgeKey(owner: number, effect: EdgeEffect): Buffer {
-  const key = beginKey(owner, tableCode.incomingActor).u8(edgeCode[effect.edge]);
-  if (effect.edge === 'list-item' && effect.subject !== null) writeRecordRef(key, effect.subject);
+  const key = beginKey(owner, tableCode.incomingActor).u8(edgeByKind[effect.edge].code);
+  if (effect.subject !== null) writeRecordRef(key, effect.subject);
   writeEntryTime(key, effect.sortMs);
   writeDid(key, effect.source.did);
   writeRkey(key, effect.source.rkey);
@@ -59,7 +58,7 @@ function recordEdgeKey(owner: number, effect: EdgeEffect, subject: RecordRef): B
   const key = beginKey(owner, tableCode.incomingRecord);
   writeCollection(key, subject.collection);
   writeRkey(key, subject.rkey);
-  key.u8(edgeCode[effect.edge]);
+  key.u8(edgeByKind[effect.edge].code);
   writeEntryTime(key, effect.sortMs);
   writeDid(key, effect.source.did);
   writeRkey(key, effect.source.rkey);
@@ -68,7 +67,7 @@ function recordEdgeKey(owner: number, effect: EdgeEffect, subject: RecordRef): B
 
 /** True where the edge points at a record of the owner; a list item points at the owner itself, within a list. */
 export function isOnRecord(effect: EdgeEffect): effect is EdgeEffect & { readonly subject: RecordRef } {
-  return effect.subject !== null && effect.edge !== 'list-item';
+  return effect.subject !== null && edgeByKind[effect.edge].subject !== 'both';
 }
 
 /** Returns the key of the edge, which is its whole identity. */

@@ -5,6 +5,7 @@
  * the quoted author's, the root's for replies) sets and clears its own reason, and the highest of mention, quote, reply is shown.
  * Every other reason is a class of its own. The class also tells the source's collection, so that keys leave it out.
  */
+import { nsid } from '../../atproto/collection.ts';
 import {
   type RecordRef,
   readCollection,
@@ -14,60 +15,38 @@ import {
   writeRkey,
   writeTaggedDid,
 } from '../../atproto/compact-key.ts';
+import { type NoticeReason, ownRowReasons, postReasons } from '../../atproto/notice-reason.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { hasRecord } from './record-row.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
-/** Reasons of posts, the highest first. The order is part of the stored format. */
-const postReasons = ['mention', 'quote', 'reply'] as const;
-const postCollection = 'app.bsky.feed.post';
-/** Classes of all other reasons; the index is part of the stored format, append only. */
-const ownClassReasons = [
-  '',
-  'like',
-  'repost',
-  'follow',
-  'like-via-repost',
-  'repost-via-repost',
-  'starterpack-joined',
-  'verified',
-  'unverified',
-] as const;
+/** Posts are class 0; every other reason is a class of its own, by its index in the table. */
+const classByReason: ReadonlyMap<NoticeReason, number> = new Map([
+  ...postReasons.map((reason): [NoticeReason, number] => [reason, 0]),
+  ...ownRowReasons.map(({ reason }, index): [NoticeReason, number] => [reason, 1 + index]),
+]);
 
 /** The collection that notices of a class come from, by class. */
-const collectionByClass = [
-  'app.bsky.feed.post',
-  'app.bsky.feed.like',
-  'app.bsky.feed.repost',
-  'app.bsky.graph.follow',
-  'app.bsky.feed.like',
-  'app.bsky.feed.repost',
-  'app.bsky.actor.profile',
-  'app.bsky.graph.verification',
-  'app.bsky.graph.verification',
-] as const;
+const collectionByClass: readonly string[] = [nsid.post, ...ownRowReasons.map(({ collection }) => collection)];
 
 /** One notification as it is shown. `subject` is a record of the recipient, or null where the reason has none. */
 export type Notice = {
   readonly source: RecordRef;
-  readonly reason: string;
+  readonly reason: NoticeReason;
   readonly subject: RecordRef | null;
   readonly sortMs: number;
   readonly isTakenDown: boolean;
 };
 
-type NoticeRow = { isTakenDown: boolean; subjectByReason: Map<string, RecordRef | null> };
+type NoticeRow = { isTakenDown: boolean; subjectByReason: Map<NoticeReason, RecordRef | null> };
 
 const noticeVersion = 2;
 const valueWriter = new ByteWriter(256);
 
-function classOf(reason: string): number {
-  if ((postReasons as readonly string[]).includes(reason)) return 0;
-  const index = (ownClassReasons as readonly string[]).indexOf(reason);
-  invariant(index > 0, 'a notification reason is one that has a class');
-  return index;
+function classOf(reason: NoticeReason): number {
+  return classByReason.get(reason)!;
 }
 
 function noticeKey(owner: number, sortMs: number, noticeClass: number, source: RecordRef): Buffer {
@@ -119,7 +98,7 @@ function writeSubject(head: number, subject: RecordRef | null): void {
     valueWriter.u8(head);
     return;
   }
-  const isPost = subject.collection === postCollection;
+  const isPost = subject.collection === nsid.post;
   valueWriter.u8(head | flag.subject | (isPost ? flag.subjectIsPost : 0));
   if (!isPost) writeCollection(valueWriter, subject.collection);
   writeRkey(valueWriter, subject.rkey);
@@ -132,15 +111,15 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
   const isTakenDown = (head & flag.takenDown) !== 0;
   const readSubject = (flags: number): RecordRef | null => {
     if ((flags & flag.subject) === 0) return null;
-    const collection = (flags & flag.subjectIsPost) === 0 ? readCollection(reader) : postCollection;
+    const collection = (flags & flag.subjectIsPost) === 0 ? readCollection(reader) : nsid.post;
     return { did: recipient, collection, rkey: readRkey(reader) };
   };
   if (noticeClass !== 0) {
-    const reason = ownClassReasons[noticeClass];
+    const reason = ownRowReasons[noticeClass - 1]?.reason;
     invariant(reason !== undefined, 'a stored notice class is one that was given out');
     return { isTakenDown, subjectByReason: new Map([[reason, readSubject(head)]]) };
   }
-  const subjectByReason = new Map<string, RecordRef | null>();
+  const subjectByReason = new Map<NoticeReason, RecordRef | null>();
   while (reader.remaining > 0) {
     const code = reader.u8();
     const reason = postReasons[code & reasonMask];
@@ -193,7 +172,7 @@ export function setNoticeTakedown(
   sortMs: number,
   isTakenDown: boolean,
 ): void {
-  for (let noticeClass = 0; noticeClass < ownClassReasons.length; noticeClass++) {
+  for (let noticeClass = 0; noticeClass < collectionByClass.length; noticeClass++) {
     if (collectionByClass[noticeClass] !== source.collection) continue;
     const key = noticeKey(owner, sortMs, noticeClass, source);
     const value = state.rows.getVolatile(key);
@@ -214,7 +193,9 @@ export function readNotice(key: Buffer, value: Buffer, recipient: string): Notic
   invariant(collection !== undefined, 'a stored notice class is one that was given out');
   const source = { did, collection, rkey: readRkey(reader) };
   const row = decodeRow(noticeClass, value, recipient);
-  const [reason, subject] = row.subjectByReason.entries().next().value ?? ['', null];
+  const [shown] = row.subjectByReason;
+  invariant(shown !== undefined, 'a stored notice has a reason');
+  const [reason, subject] = shown;
   return { source, reason, subject, sortMs, isTakenDown: row.isTakenDown };
 }
 

@@ -8,13 +8,11 @@
  * first indexed is in the other two tables and sends effects; when it goes, the oldest duplicate takes its place.
  */
 import { readRkey, writeRkey } from '../../atproto/compact-key.ts';
-import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../../atproto/edge-kind.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
-import { edgeCode } from '../../entry/effect-codec.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { putEdgeBySubject, removeEdgeBySubject } from './edge-by-subject.ts';
-import { type EdgeSubject, writeSubject } from './edge-subject.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** One edge of an owner: what it points at, its place in time, and the record that it comes from. */
@@ -29,30 +27,30 @@ const valueWriter = new ByteWriter(256);
 
 /** Returns the prefix of an owner's edges of a kind, in time order. Edges that their record gives a place have no row here. */
 export function edgeByTimePrefix(owner: number, kind: EdgeKind): Buffer {
-  return beginKey(owner, tableCode.edgeByTime).u8(edgeCode[kind]).finish();
+  return beginKey(owner, tableCode.edgeByTime).u8(edgeByKind[kind].code).finish();
 }
 
 /** Returns the key of one edge in time order. */
 function edgeByTimeKey(owner: number, kind: EdgeKind, sortMs: number, rkey: string): Buffer {
-  const key = beginKey(owner, tableCode.edgeByTime).u8(edgeCode[kind]);
+  const key = beginKey(owner, tableCode.edgeByTime).u8(edgeByKind[kind].code);
   writeEntryTime(key, sortMs);
   writeRkey(key, rkey);
   return key.finish();
 }
 
-/** Serving threads remember whom an owner follows and blocks, and must hear when that changes. */
+/** Serving threads cache whom an owner points at by edges that can be probed; a change invalidates that. */
 function noteChange(state: SlotState, owner: number, kind: EdgeKind): void {
-  if (kind === 'follow' || kind === 'block') state.touchedOwners.add(owner);
+  if (edgeByKind[kind].probeBit !== null) state.touchedOwners.add(owner);
 }
 
 function duplicatePrefix(owner: number, kind: EdgeKind, subject: EdgeSubject): Buffer {
-  const key = beginKey(owner, tableCode.edgeDuplicate).u8(edgeCode[kind]);
+  const key = beginKey(owner, tableCode.edgeDuplicate).u8(edgeByKind[kind].code);
   writeSubject(key, kind, subject);
   return key.finish();
 }
 
 function duplicateKey(owner: number, kind: EdgeKind, subject: EdgeSubject, indexedMs: number, rkey: string): Buffer {
-  const key = beginKey(owner, tableCode.edgeDuplicate).u8(edgeCode[kind]);
+  const key = beginKey(owner, tableCode.edgeDuplicate).u8(edgeByKind[kind].code);
   writeSubject(key, kind, subject);
   writeEntryTime(key, indexedMs);
   writeRkey(key, rkey);

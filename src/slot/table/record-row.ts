@@ -5,15 +5,15 @@
  * and blocks are nine records in ten and all alike: in edge form their body is the subject and, for a record, the subject's cid, from which text
  * and cid are worked out again. A record is in edge form only where that gives back its cid, and so its text.
  */
-import { writeCollection, writeRkey } from '../../atproto/compact-key.ts';
+import { type RecordRef, readCollection, readRkey, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
+import { readSubject, writeSubject } from '../../atproto/edge-kind.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { cidBytesOf, cidOfDigest } from '../packing/cid-bytes.ts';
 import { packJson, unpackedText } from '../packing/packed-json.ts';
 import { type PlainEdge, plainDigest } from './edge-record.ts';
-import { readSubject, writeSubject } from './edge-subject.ts';
 import { edgeFormFlags, RecordView, recordFlag, writeRecordHead } from './record-view.ts';
-import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** One stored record: what was said, and what became of it here. */
 export type RecordRow = {
@@ -126,6 +126,12 @@ export function recordPrefix(owner: number, collection?: string): Buffer {
   const writer = beginKey(owner, tableCode.record);
   if (collection !== undefined) writeCollection(writer, collection);
   return writer.finish();
+}
+
+/** Reads the collection and rkey out of a key of the record table, or of another with the same layout. */
+export function readRecordRefOfKey(did: string, key: Buffer): RecordRef {
+  const reader = readKey(key);
+  return { did, collection: readCollection(reader), rkey: readRkey(reader) };
 }
 
 /** Returns one record of an owner, decoded whole; reads that only pass bytes on use the row as it is. */

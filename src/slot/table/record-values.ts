@@ -1,4 +1,5 @@
 /** What apply reads out of a record's JSON. Ingest has checked the lexicon; here every field is still taken with care. */
+import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 
 /** A parsed JSON object, of which nothing more is known. */
@@ -52,14 +53,12 @@ function embedsOf(post: JsonObject): JsonObject[] {
   ];
 }
 
-const quotableCollection = 'app.bsky.feed.post';
-
 /** Returns the post that a post quotes. */
 export function quoteOf(post: JsonObject): RecordRef | undefined {
   for (const embed of embedsOf(post)) {
     if (embed['$type'] !== 'app.bsky.embed.record') continue;
     const ref = refOf(embed['record']);
-    if (ref?.collection === quotableCollection) return ref;
+    if (ref?.collection === nsid.post) return ref;
   }
   return undefined;
 }

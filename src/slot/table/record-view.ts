@@ -5,7 +5,7 @@
  * say how long before indexedAt when that is near; the cid's digest or text, which a row in edge form leaves out; the takedown ref
  * when there is one; post flags when set.
  */
-import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import { type EdgeKind, edgeByKind, kindByPlainForm } from '../../atproto/edge-kind.ts';
 import { ByteReader, type ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { entryTimeBiasMs, readEntryTime, storedTime, writeEntryTime } from '../../base/time-bytes.ts';
@@ -23,8 +23,6 @@ const versionBits = 3 << 6;
 export const recordFlag = { takedown: 1, textCid: 2, nearCreated: 4, edgeForm: 8, created: 16, postFlags: 32 } as const;
 const kindShift = 4;
 const kindMask = 3;
-/** Kinds that have an edge form; the index is part of the stored format. */
-const edgeFormKinds = ['follow', 'like', 'repost', 'block'] as const satisfies readonly EdgeKind[];
 
 /** What stands in two bytes is how much earlier than indexedAt, and this, a record was created. Units: ms. */
 const aheadMsMax = 8_192;
@@ -32,9 +30,9 @@ const nearMsMax = 0xffff;
 
 /** Returns the flags of a row in edge form. */
 export function edgeFormFlags(kind: EdgeKind): number {
-  const index = (edgeFormKinds as readonly EdgeKind[]).indexOf(kind);
-  invariant(index >= 0, 'a row in edge form is of a kind that has one');
-  return recordFlag.edgeForm | (index << kindShift);
+  const { plainForm } = edgeByKind[kind];
+  invariant(plainForm !== null && plainForm <= kindMask, 'a row in edge form is of a kind that has one');
+  return recordFlag.edgeForm | (plainForm << kindShift);
 }
 
 /** Writes the first byte and the times of a row. `flags` are all but `nearCreated`. */
@@ -117,7 +115,7 @@ export class RecordView {
 
   /** The kind of a row in edge form. */
   get kind(): EdgeKind {
-    return edgeFormKinds[(this.flags >>> kindShift) & kindMask]!;
+    return kindByPlainForm[(this.flags >>> kindShift) & kindMask]!;
   }
 
   /** The earlier of createdAt and indexedAt. Units: ms. */

@@ -6,13 +6,11 @@
  * Deleted replies stay as tombstones: the OP thread walks through them, and a tombstone keeps the result of late arrivals
  * independent of their order. Children may come before parents.
  */
+import { nsid } from '../../atproto/collection.ts';
 import { readDid, readRkey, recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
-
-/** The one collection whose records make threads. */
-export const postCollection = 'app.bsky.feed.post';
 
 /** Posts are keyed by DID and rkey here; replies to other collections are no part of a thread. */
 export type PostRef = { readonly did: string; readonly rkey: string };
@@ -42,7 +40,7 @@ function readPost(reader: ByteReader): PostRef {
 
 /** Returns the AT-URI of a post. */
 export function postUri(post: PostRef): string {
-  return recordUri({ did: post.did, collection: postCollection, rkey: post.rkey });
+  return recordUri({ did: post.did, collection: nsid.post, rkey: post.rkey });
 }
 
 /** True when both name one post. */

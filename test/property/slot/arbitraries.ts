@@ -1,8 +1,9 @@
 /** Random values of every part of a key or an entry, with the odd ones often. */
 import fc from 'fast-check';
-import { collectionCodeByNsid } from '../../../src/atproto/collection.ts';
+import { indexedCollections } from '../../../src/atproto/collection.ts';
 import { didLengthMax, type RecordRef, rkeyLengthMax } from '../../../src/atproto/compact-key.ts';
 import type { EdgeKind } from '../../../src/atproto/edge-kind.ts';
+import { noticeReasons } from '../../../src/atproto/notice-reason.ts';
 import type { RepoOp } from '../../../src/atproto/repo-op.ts';
 import type { Effect, Entry } from '../../../src/entry/entry.ts';
 
@@ -43,7 +44,7 @@ const edgeRkey = fc.constantFrom(
 );
 export const anyRkey = fc.oneof({ weight: 4, arbitrary: tid }, oddRkey, edgeRkey);
 
-export const indexedCollection = fc.constantFrom(...Object.keys(collectionCodeByNsid));
+export const indexedCollection = fc.constantFrom(...indexedCollections);
 export const anyCollection = fc.oneof(
   { weight: 4, arbitrary: indexedCollection },
   fc.constantFrom('a.b.c', 'com.example.odd', `a.b.${'c'.repeat(300)}`),
@@ -146,7 +147,7 @@ export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
     present: fc.boolean(),
     recipient: anyDid,
     source: anyRef,
-    reason: anyText,
+    reason: fc.constantFrom(...noticeReasons),
     reasonSubject: nullableText,
     sortMs: storableTime,
     isTakenDown: fc.boolean(),

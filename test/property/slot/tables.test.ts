@@ -5,6 +5,7 @@ import { cidOfBlock } from '../../../src/atproto/cid.ts';
 import { recordUri } from '../../../src/atproto/compact-key.ts';
 import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
+import type { NoticeReason } from '../../../src/atproto/notice-reason.ts';
 import { storedTime } from '../../../src/base/time-bytes.ts';
 import { MessageWriter } from '../../../src/proto/message-writer.ts';
 import { appendRecordJson } from '../../../src/read/lookup/record-answer.ts';
@@ -28,8 +29,13 @@ import {
   recordCountNames,
   recordCountsKey,
 } from '../../../src/slot/table/record-counts.ts';
-import { readRecordRefOfKey } from '../../../src/slot/table/record-key.ts';
-import { decodeRecordRow, encodeRecordRow, type RecordRow, recordKey } from '../../../src/slot/table/record-row.ts';
+import {
+  decodeRecordRow,
+  encodeRecordRow,
+  type RecordRow,
+  readRecordRefOfKey,
+  recordKey,
+} from '../../../src/slot/table/record-row.ts';
 import { SlotState, slotTableNames } from '../../../src/slot/table/slot-state.ts';
 import { Environment, prefixEnd, type Row } from '../../../src/storage/environment.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
@@ -207,7 +213,7 @@ describe('rows stand in the order meant', () => {
   it('notices by time, one a post with its highest reason', () => {
     const recipient = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
     const subject = fc.option(indexedRef.map((ref) => ({ ...ref, did: recipient })));
-    const collectionByReason: Readonly<Record<string, string>> = {
+    const collectionByReason: Readonly<Partial<Record<NoticeReason, string>>> = {
       mention: 'app.bsky.feed.post',
       quote: 'app.bsky.feed.post',
       reply: 'app.bsky.feed.post',
@@ -218,7 +224,7 @@ describe('rows stand in the order meant', () => {
       verified: 'app.bsky.graph.verification',
       unverified: 'app.bsky.graph.verification',
     };
-    const reason = fc.constantFrom(...Object.keys(collectionByReason));
+    const reason = fc.constantFrom(...(Object.keys(collectionByReason) as NoticeReason[]));
     const fields = fc.record({ did: anyDid, rkey: anyRkey, reason, subject, sortMs: storableTime });
     const notice: fc.Arbitrary<Notice> = fields.map(({ did, rkey, ...rest }) => ({
       ...rest,

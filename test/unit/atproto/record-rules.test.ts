@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseCid } from '../../../src/atproto/cid.ts';
-import type { collectionCodeByNsid } from '../../../src/atproto/collection.ts';
+import type { Collection } from '../../../src/atproto/collection.ts';
 import { ByteString, type DagMap, type DagValue } from '../../../src/atproto/dag-value.ts';
 import { hasMoreGraphemes } from '../../../src/atproto/lexicon/check.ts';
 import { checkRecord } from '../../../src/atproto/record-rules.ts';
@@ -20,7 +20,7 @@ const blob = {
 const selfRkey = 'self';
 
 /** One record of each collection that is kept, and the key it is kept under. */
-const keptByNsid: Readonly<Record<keyof typeof collectionCodeByNsid, { rkey: string; record: DagMap }>> = {
+const keptByNsid: Readonly<Record<Collection, { rkey: string; record: DagMap }>> = {
   'app.bsky.actor.profile': { rkey: selfRkey, record: { displayName: 'A', avatar: blob, unknownField: [null] } },
   'app.bsky.actor.status': {
     rkey: selfRkey,

@@ -1,8 +1,9 @@
 /** The binary messages between routers and nodes: both sides of each agree, and no bytes of a peer do more than fail its call. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { probeBit } from '../../../src/atproto/edge-kind.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
-import * as edges from '../../../src/wire/edge-messages.ts';
+import type * as edges from '../../../src/wire/edge-messages.ts';
 import * as feeds from '../../../src/wire/feed-messages.ts';
 import { decodeFollowsOf, encodeFollowsOf } from '../../../src/wire/follows-messages.ts';
 import { decodeTexts, encodeTexts, messageVersion } from '../../../src/wire/message.ts';
@@ -26,7 +27,7 @@ const probes = fc.array(text, { minLength: 1, maxLength: 10 }).chain((dids) =>
     probes: fc.array(
       fc.record({
         owner: fc.nat({ max: dids.length - 1 }),
-        kinds: fc.integer({ min: 1, max: edges.probeKind.follow | edges.probeKind.block }),
+        kinds: fc.integer({ min: 1, max: probeBit.follow | probeBit.block }),
         subject: fc.nat({ max: dids.length - 1 }),
       }),
     ),
@@ -151,7 +152,7 @@ describe.each(codecs)('$name', ({ check, decode }) => {
 });
 
 test('a probe names only listed DIDs and known kinds', () => {
-  const probe = { owner: 0, kinds: edges.probeKind.follow, subject: 0 };
+  const probe = { owner: 0, kinds: probeBit.follow, subject: 0 };
   const decode = (changed: Partial<edges.EdgeProbe>) =>
     messages.decodeProbeEdges(messages.encodeProbeEdges({ dids: ['a'], probes: [{ ...probe, ...changed }] }));
   expect(decode({}).probes).toEqual([probe]);
