@@ -27,6 +27,24 @@ export const grpcStatus = {
 /** A status number that we send; the protocol has others that nothing here answers with. */
 export type GrpcStatus = (typeof grpcStatus)[keyof typeof grpcStatus];
 
+/** Connect's name and HTTP status of each gRPC status, as that protocol fixes them. Our JSON endpoints use its HTTP statuses too. */
+export const connectStatus: { readonly [Status in GrpcStatus]: { readonly name: string; readonly http: number } } = {
+  [grpcStatus.ok]: { name: 'ok', http: 200 },
+  [grpcStatus.canceled]: { name: 'canceled', http: 499 },
+  [grpcStatus.unknown]: { name: 'unknown', http: 500 },
+  [grpcStatus.invalidArgument]: { name: 'invalid_argument', http: 400 },
+  [grpcStatus.deadlineExceeded]: { name: 'deadline_exceeded', http: 504 },
+  [grpcStatus.notFound]: { name: 'not_found', http: 404 },
+  [grpcStatus.permissionDenied]: { name: 'permission_denied', http: 403 },
+  [grpcStatus.resourceExhausted]: { name: 'resource_exhausted', http: 429 },
+  [grpcStatus.failedPrecondition]: { name: 'failed_precondition', http: 400 },
+  [grpcStatus.aborted]: { name: 'aborted', http: 409 },
+  [grpcStatus.unimplemented]: { name: 'unimplemented', http: 501 },
+  [grpcStatus.internal]: { name: 'internal', http: 500 },
+  [grpcStatus.unavailable]: { name: 'unavailable', http: 503 },
+  [grpcStatus.unauthenticated]: { name: 'unauthenticated', http: 401 },
+};
+
 type ErrorRow = {
   readonly grpc: GrpcStatus;
   /** True when the same request may succeed on another router or a moment later. */
@@ -151,9 +169,30 @@ export class DataPlaneError extends Error {
     return errorTable[this.code].grpc;
   }
 
+  get httpStatus(): number {
+    return connectStatus[this.grpc].http;
+  }
+
   get isRetryable(): boolean {
     return errorTable[this.code].isRetryable;
   }
+
+  /** Returns an error that says more and keeps code and hint; this one is its cause. */
+  withMessage(message: string): DataPlaneError {
+    return new DataPlaneError(this.code, message, { cause: this, hint: this.hint });
+  }
+}
+
+/** Returns whether a text from another process is a code of the table. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(errorTable, text);
+}
+
+/** Returns the error that another process raised and named by its code. An empty hint means the table's. */
+export function errorFromPeer(peer: string, code: string, message: string, hint = ''): DataPlaneError {
+  const options = hint === '' ? {} : { hint };
+  if (isErrorCode(code)) return new DataPlaneError(code, message, options);
+  return new DataPlaneError('Internal', `${peer} answered with an unknown code "${code}": ${message}`, options);
 }
 
 /** Turns anything thrown into a DataPlaneError; what is not one is `Internal`. */

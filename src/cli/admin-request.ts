@@ -1,5 +1,6 @@
 /** Asking our own processes over HTTP: admin endpoints and `bsky.Service` by Connect JSON. */
-import { DataPlaneError, type ErrorCode, errorTable } from '../base/data-plane-error.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { errorOfBody } from '../http/error-body.ts';
 
 /** One request: a GET, or a POST when there is a body. */
 export type AdminRequest = {
@@ -10,36 +11,11 @@ export type AdminRequest = {
   readonly timeoutMs: number;
 };
 
-const codeByConnectCode: Record<string, ErrorCode> = {
-  invalid_argument: 'InvalidArgument',
-  not_found: 'NotFound',
-  unimplemented: 'Unimplemented',
-  unauthenticated: 'Unauthenticated',
-  resource_exhausted: 'ResourceExhausted',
-  unavailable: 'Unavailable',
-  deadline_exceeded: 'DeadlineExceeded',
-  aborted: 'Aborted',
-  canceled: 'Canceled',
-};
-
-function errorOf(status: number, text: string): DataPlaneError {
-  let body: { code?: unknown; message?: unknown } = {};
-  try {
-    body = JSON.parse(text) as typeof body;
-  } catch {
-    // Not ours, then: what it said is shown as it is.
-  }
-  const message = typeof body.message === 'string' ? body.message : text.slice(0, 500);
-  const code = typeof body.code === 'string' ? body.code : '';
-  if (code in errorTable) return new DataPlaneError(code as ErrorCode, message);
-  const byStatus: ErrorCode = status === 401 ? 'Unauthenticated' : status === 503 ? 'Unavailable' : 'Internal';
-  return new DataPlaneError(codeByConnectCode[code] ?? byStatus, message === '' ? `HTTP status ${status}` : message);
-}
-
 /**
  * Sends one request and returns the JSON of the answer.
  *
- * Errors: DataPlaneError as the process raised it; `Unavailable` when it cannot be reached; `DeadlineExceeded` when the time is over.
+ * Errors: DataPlaneError with the code and the hint that the process raised; `Unavailable` when it
+ * cannot be reached; `DeadlineExceeded` when it does not answer within `timeoutMs`.
  */
 export async function adminRequest({ url, path, body, token, timeoutMs }: AdminRequest): Promise<unknown> {
   const headers: Record<string, string> = { 'content-type': 'application/json' };
@@ -58,7 +34,7 @@ export async function adminRequest({ url, path, body, token, timeoutMs }: AdminR
     const hint = 'Start it (`skyshard up` starts all), or say where it is by --data-dir or its URL flag.';
     throw new DataPlaneError('Unavailable', `${url} cannot be reached: ${why}`, { cause, hint });
   }
-  if (!response.ok) throw errorOf(response.status, text);
+  if (!response.ok) throw errorOfBody(`${url}${path}`, response.status, text);
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import { isLoopback } from '../config/access-token.ts';
+import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import { IdentityResolver, type IdentityResolverOptions } from '../identity/identity-resolver.ts';
 import { PublicFetch } from '../identity/public-fetch.ts';
 import type { LogAppender } from '../log/log-appender.ts';
@@ -19,7 +20,6 @@ import { EventRouter } from './event-router.ts';
 import { HostLimits } from './host-limits.ts';
 import { IdentityQueue } from './identity-queue.ts';
 import { createIngestCounters, type IngestCounters } from './ingest-counters.ts';
-import { listenIngestHttp } from './ingest-http.ts';
 import { ingestRoutes } from './ingest-routes.ts';
 import { RepoFetch } from './repo-fetch.ts';
 import { RepoGate, repoGateLimits } from './repo-gate.ts';
@@ -42,6 +42,8 @@ export type IngestOptions = {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
+  /** Null, the default, speaks plainly. */
+  readonly tls?: TlsFiles | null;
   readonly sources: readonly IngestSource[];
   /** Fetches every repo that the sources list. */
   readonly backfillSources: boolean;
@@ -240,9 +242,17 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   const { state, backfill, subscriptions, identities, resolver, fetch } = parts;
   registerProcessMetrics(registry, ground.clock);
   registerReadouts(registry, parts, options.appender);
-  const { host, port, adminToken } = options;
-  const routes = ingestRoutes({ backfill, subscriptions, identities, resolver, registry, clock: ground.clock });
-  const http = await listenIngestHttp({ host, port, adminToken, routes }).catch(async (error: unknown) => {
+  const { host, port, tls = null, adminToken } = options;
+  const http = await startJsonServer({
+    host,
+    port,
+    tls,
+    tokens: [adminToken],
+    isReady: () => true,
+    metricsText: () => registry.prometheusText(),
+    routes: ingestRoutes({ backfill, subscriptions, identities, resolver, clock: ground.clock }),
+    texts: { ready: 'ready\n', jsonEnd: '' },
+  }).catch(async (error: unknown) => {
     await state[Symbol.asyncDispose]();
     throw error;
   });
@@ -252,7 +262,8 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   }
   const close = async (): Promise<void> => {
     stop.abort();
-    http.close();
+    http.stopListening();
+    await http.close();
     // What is still under way after that is taken in again at the next start; a log that is down must not keep us.
     const deadline = AbortSignal.timeout(closeMsMax);
     await Promise.all(subscriptions.map((subscription) => subscription.settled(null, deadline)));

@@ -8,7 +8,7 @@
 import { backoffMs } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, errorFromPeer, toDataPlaneError } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { Entry } from '../entry/entry.ts';
 import { writeEntry } from '../entry/entry-codec.ts';
@@ -223,7 +223,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
       );
       const refused = outcomes.find((outcome) => outcome.status === 'refused');
       if (refused !== undefined)
-        this.#options.onRetry?.(node, new DataPlaneError('Unavailable', `${refused.code}: ${refused.message}`));
+        this.#options.onRetry?.(node, errorFromPeer(`node ${node}`, refused.code, refused.message));
       return outcomes;
     } catch (thrown) {
       this.#options.onRetry?.(node, toDataPlaneError(thrown));

@@ -1,25 +1,18 @@
 /**
- * A node's socket: the wire and the HTTP endpoints on one uWebSockets app.
+ * A node's socket: the wire and the HTTP endpoints on one port.
  *
- * Owns: listening, TLS, who may reach what, and a close that lets running calls end. Refuses: to listen beyond loopback
- * without a cluster token, since answers show mutes and drafts; a port that is taken.
+ * Owns: a close that lets running calls end. Refuses: to listen beyond loopback without a cluster
+ * token, since answers show mutes and drafts.
  */
-import {
-  App,
-  SSLApp,
-  type TemplatedApp,
-  type us_listen_socket,
-  us_listen_socket_close,
-  us_socket_local_port,
-} from 'uWebSockets.js';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { isLoopback } from '../config/access-token.ts';
+import { getRoute, type JsonRoute } from '../http/json-route.ts';
+import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import type { Histogram, Registry } from '../metrics/registry.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { WireServer, type WireServerSnapshot } from '../wire/node-server.ts';
-import { attachEndpoints, type JsonRoute } from './endpoints.ts';
 
 /** What a node listens on, and what it answers with. */
 export type ServingOptions = {
@@ -27,7 +20,7 @@ export type ServingOptions = {
   /** 0 takes any free port. */
   readonly port: number;
   /** Files of the map's `tls`; null speaks plainly. */
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly tls: TlsFiles | null;
   readonly clusterToken: string | null;
   readonly adminToken: string | null;
   /** By method name; may grow while the node serves. */
@@ -58,15 +51,6 @@ export type RunningServing = AsyncDisposable & {
 /** How long running calls may go on after `close`. Units: milliseconds. */
 const closeGraceMsDefault = 5000;
 
-/** The socket option of the app by which two processes never share a port; its types lack this form of `listen`. */
-const exclusivePort = 1;
-type ListenExclusively = (
-  host: string,
-  port: number,
-  options: number,
-  done: (socket: us_listen_socket | false) => void,
-) => void;
-
 /**
  * Listens and serves.
  *
@@ -88,50 +72,30 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     onFault: options.onFault,
   });
   registerWireMetrics(options.registry, wire);
-  const app = createApp(options);
-  wire.attachTo(app);
-  attachEndpoints(app, {
-    clusterToken: options.clusterToken,
-    adminToken: options.adminToken,
-    isReady: options.isReady,
+  const { host, port, tls, clusterToken, adminToken, isReady, registry } = options;
+  const server = await startJsonServer({
+    host,
+    port,
+    tls,
+    tokens: [clusterToken, adminToken],
+    isReady,
     metricsText: async () => {
       await options.refreshMetrics?.();
-      return options.registry.prometheusText();
+      return registry.prometheusText();
     },
-    routes: [{ verb: 'get', path: '/v1/status', answer: options.status }, ...(options.routes ?? [])],
+    routes: [getRoute('/v1/status', options.status), ...(options.routes ?? [])],
+    attach: (app) => wire.attachTo(app),
   });
-  const socket = await listen(app, options.host, options.port);
-  const port = us_socket_local_port(socket);
   let closing: Promise<void> | null = null;
   const close = (graceMs = closeGraceMsDefault): Promise<void> => {
     closing ??= (async () => {
-      us_listen_socket_close(socket);
+      server.stopListening();
       await wire.stop(graceMs);
-      app.close();
+      await server.close();
     })();
     return closing;
   };
-  return { port, wire: () => wire.snapshot, close, [Symbol.asyncDispose]: () => close() };
-}
-
-function createApp(options: ServingOptions): TemplatedApp {
-  if (options.tls === null) return App();
-  const { certFile, keyFile } = options.tls;
-  try {
-    return SSLApp({ cert_file_name: certFile, key_file_name: keyFile });
-  } catch (cause) {
-    throw new DataPlaneError('ConfigInvalid', `tls: ${certFile} and ${keyFile} do not load`, { cause });
-  }
-}
-
-function listen(app: TemplatedApp, host: string, port: number): Promise<us_listen_socket> {
-  const listenExclusively = app.listen.bind(app) as unknown as ListenExclusively;
-  return new Promise((resolve, reject) => {
-    listenExclusively(host, port, exclusivePort, (socket) => {
-      if (socket !== false) resolve(socket);
-      else reject(new DataPlaneError('ConfigInvalid', `cannot listen on ${host}:${port}; the port may be taken`));
-    });
-  });
+  return { port: server.port, wire: () => wire.snapshot, close, [Symbol.asyncDispose]: () => close() };
 }
 
 /** Returns the recorder of call times; method names are those of handlers, so their number is bounded. */

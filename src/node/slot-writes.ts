@@ -1,7 +1,7 @@
 /** The calls that put something into a node's slots: chunks from ingest and other nodes, private writes from routers. */
 
 import { ByteWriter } from '../base/bytes.ts';
-import { DataPlaneError, type ErrorCode, errorTable } from '../base/data-plane-error.ts';
+import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
 import { decodeEntry } from '../entry/entry-codec.ts';
 import {
   type ChunkOutcome,
@@ -77,7 +77,7 @@ export class SlotWrites {
     const writer = new ByteWriter(entry.length + 32);
     writeChunk(writer, { slot, origin: null, items: [entry], marks: [] });
     const [outcome] = decodeOutcomes(await link.append(encodeAppend([writer.finish()]), true));
-    if (outcome?.status === 'refused') throw new DataPlaneError(asErrorCode(outcome.code), outcome.message);
+    if (outcome?.status === 'refused') throw errorFromPeer('the apply thread', outcome.code, outcome.message);
     this.#readers.get(slot)?.environment.refreshReads();
     return Buffer.alloc(0);
   }
@@ -89,8 +89,4 @@ export class SlotWrites {
     if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
     return Buffer.from(JSON.stringify({ slot, ...(await link.digest(slot)) }));
   }
-}
-
-function asErrorCode(code: string): ErrorCode {
-  return Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'Internal';
 }

@@ -8,13 +8,16 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { isLoopback } from '../config/access-token.ts';
+import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
+import type { RunningServer } from '../http/json-server.ts';
+import { BodyRoom, bodyMsMaxDefault } from '../http/request-body.ts';
+import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { Histogram, Registry } from '../metrics/registry.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
-import { type JsonRoute, type RunningEdge, startHttpEdge } from './edge/http-edge.ts';
+import { startHttpEdge } from './edge/http-edge.ts';
 import { startHttp2Edge } from './edge/http2-edge.ts';
-import { BodyRoom } from './edge/request-body.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
 import type { IdentitySource } from './plan/identity-source.ts';
 import { ServiceRouter } from './plan/service-router.ts';
@@ -51,8 +54,8 @@ export type RouterOptions = {
   readonly limits?: Partial<RouterLimits>;
   /** Reads the map again, and tells the caller, when a node refuses our epoch. */
   readonly reloadMap?: () => Promise<ShardMap>;
-  /** Waits until ingest has put all that came in, or what the body's cursors name, into the logs. Absent where there is no ingest. */
-  readonly settleIngest?: (body: object, timeoutMs: number) => Promise<object>;
+  /** Waits until ingest has put all that came in, or what the cursors name, into the logs. Absent where there is no ingest. */
+  readonly settleIngest?: (body: SettleBody) => Promise<object>;
   /** More operators' endpoints. */
   readonly routes?: readonly JsonRoute[];
   readonly onFault: (error: InvariantError, method: string) => void;
@@ -76,10 +79,6 @@ const drainCheckMs = 5;
 
 /** How long a node may take to tell its status. Units: ms. */
 const statusTimeoutMs = 2_000;
-/** Units: ms. */
-const settleTimeoutMsDefault = 30_000;
-const settleTimeoutMsMax = 600_000;
-
 function observer(registry: Registry): (method: string, durationMs: number, code: ErrorCode | null) => void {
   const durations = registry.histogram('skyshard_router_request_us', 'Time from a request to its answer.', ['method']);
   const errors = registry.counter('skyshard_router_errors_count', 'Requests answered by an error.', ['method', 'code']);
@@ -115,41 +114,22 @@ async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeSt
 }
 
 function statusRoute(router: ServiceRouter, clock: Clock): JsonRoute {
-  return {
-    verb: 'get',
-    path: '/v1/status',
-    answer: async () => ({
-      role: 'router',
-      epoch: router.map.epoch,
-      slots: router.map.slots,
-      itemsInFlight: router.itemsInFlight,
-      nodes: await nodeStatuses(router, clock),
-    }),
-  };
-}
-
-/** The body of `POST /v1/settle`: upstream cursors by source, which ingest waits for, and a deadline. */
-function settleTimeout(body: unknown): number {
-  const timeoutMs =
-    typeof body === 'object' && body !== null && 'timeoutMs' in body ? body.timeoutMs : settleTimeoutMsDefault;
-  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs <= settleTimeoutMsMax)) {
-    throw new DataPlaneError('InvalidArgument', `timeoutMs must be a number from 1 to ${settleTimeoutMsMax}`);
-  }
-  return timeoutMs;
+  return getRoute('/v1/status', async () => ({
+    role: 'router',
+    epoch: router.map.epoch,
+    slots: router.map.slots,
+    itemsInFlight: router.itemsInFlight,
+    nodes: await nodeStatuses(router, clock),
+  }));
 }
 
 function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOptions['settleIngest']): JsonRoute {
-  return {
-    verb: 'post',
-    path: '/v1/settle',
-    answer: async (body) => {
-      const timeoutMs = settleTimeout(body);
-      const startMs = clock.monotonicMs();
-      const ingest = settleIngest === undefined ? {} : await settleIngest(body as object, timeoutMs);
-      const leftMs = timeoutMs - (clock.monotonicMs() - startMs);
-      return { ...(await settle(() => nodeStatuses(router, clock), leftMs, clock)), ingest };
-    },
-  };
+  return postRoute('/v1/settle', settleBody, async (body) => {
+    const startMs = clock.monotonicMs();
+    const ingest = settleIngest === undefined ? {} : await settleIngest(body);
+    const leftMs = body.timeoutMs - (clock.monotonicMs() - startMs);
+    return { ...(await settle(() => nodeStatuses(router, clock), leftMs, clock)), ingest };
+  });
 }
 
 /**
@@ -181,7 +161,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   registry.readout('gauge', 'skyshard_router_items_running', 'Items of requests in flight.', [], () => [
     { labelValues: [], value: router.itemsInFlight },
   ]);
-  const edges: RunningEdge[] = [];
+  const edges: RunningServer[] = [];
   const closeEdges = async (graceMs: number): Promise<void> => {
     for (const edge of edges) edge.stopListening();
     const endMs = clock.monotonicMs() + graceMs;
@@ -197,12 +177,13 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   };
   const room = new BodyRoom(limits.arrivingBytesMax);
   const arrivingBytes = (): number => room.bytes;
-  const shared = { router, host, tls: map.tls, bodyBytesMax: limits.bodyBytesMax, room };
+  const bodies = { bodyBytesMax: limits.bodyBytesMax, bodyMsMax: bodyMsMaxDefault, room };
+  const shared = { router, host, tls: map.tls, limits: bodies };
   try {
     const http = await startHttpEdge({
       ...shared,
       port: options.port,
-      adminToken,
+      tokens: [adminToken],
       isReady: async () => (await nodeStatuses(router, clock)).every(({ error }) => error === undefined),
       metricsText: () => registry.prometheusText(),
       routes: [statusRoute(router, clock), settleRoute(router, clock, options.settleIngest), ...(options.routes ?? [])],

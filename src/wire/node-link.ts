@@ -7,7 +7,7 @@
  */
 import { WebSocket } from 'ws';
 import { backoffMs } from '../base/backoff.ts';
-import { DataPlaneError, type ErrorCode, errorTable } from '../base/data-plane-error.ts';
+import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
 import { Breaker } from './breaker.ts';
 import {
   FrameBatch,
@@ -287,7 +287,7 @@ export class NodeLink {
       this.#waitingById.delete(reader.id);
       this.#bytesInFlight -= call.requestBytes;
       if (reader.kind === frameKind.answer) call.resolve(reader.payload);
-      else call.reject(this.#errorOf(reader.code, reader.message));
+      else call.reject(errorFromPeer(`node ${this.#node}`, reader.code, reader.message));
     }
     if (reader.malformed !== null) {
       this.#refuse(reader.malformed);
@@ -300,11 +300,6 @@ export class NodeLink {
 
   #refuse(reason: MalformedReason): void {
     this.#lose(`it sent a message that is malformed: ${reason}`);
-  }
-
-  #errorOf(code: string, message: string): DataPlaneError {
-    if (Object.hasOwn(errorTable, code)) return new DataPlaneError(code as ErrorCode, message);
-    return new DataPlaneError('Internal', `node ${this.#node} answered with an unknown code "${code}": ${message}`);
   }
 
   readonly #sweep = (): void => {

@@ -287,7 +287,7 @@ describe('the HTTP endpoints', () => {
     await harness.start();
     expect((await harness.get('/healthz')).status).toBe(200);
     expect((await harness.get('/readyz')).status).toBe(200);
-    expect(await harness.get('/nothing')).toMatchObject({ status: 404, body: { code: 'NotFound' } });
+    expect(await harness.get('/nothing')).toMatchObject({ status: 404, body: { error: 'NotFound' } });
     await publishLike(1);
     await harness.settle();
     const { body } = await harness.get('/v1/status');
@@ -302,7 +302,7 @@ describe('the HTTP endpoints', () => {
     await publishLike(1);
     await until(() => harness.status.receivedSeq === 1);
     const answer = await harness.post('/v1/settle', { timeoutMs: 50 });
-    expect(answer).toMatchObject({ status: 504, body: { code: 'DeadlineExceeded' } });
+    expect(answer).toMatchObject({ status: 504, body: { error: 'DeadlineExceeded' } });
     expect(answer.body['message']).toContain('received 1, done 0, 1 pending');
     harness.log.acknowledgeAll();
     expect((await harness.post('/v1/settle', {})).status).toBe(200);
@@ -328,7 +328,7 @@ describe('the HTTP endpoints', () => {
 
   it('refuse unknown fields, bad values and a missing token', async () => {
     await harness.start({ adminToken: 'secret' });
-    expect(await harness.post('/v1/settle', {})).toMatchObject({ status: 401, body: { code: 'Unauthenticated' } });
+    expect(await harness.post('/v1/settle', {})).toMatchObject({ status: 401, body: { error: 'Unauthenticated' } });
     const token = { authorization: 'Bearer secret' };
     expect((await harness.post('/v1/settle', {}, token)).status).toBe(200);
     for (const path of ['/v1/status', '/metrics', '/v1/identity?did=did:plc:aaaaaaaaaaaaaaaaaaaaaaaa']) {
@@ -347,7 +347,7 @@ describe('the HTTP endpoints', () => {
     ] as const) {
       expect(await harness.post(path, body, token), path).toMatchObject({
         status: 400,
-        body: { code: 'InvalidArgument' },
+        body: { error: 'InvalidArgument' },
       });
     }
   });

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
+import { bodyBytesMaxDefault } from '../../src/http/json-server.ts';
 import { createRegistry } from '../../src/metrics/registry.ts';
-import { bodyBytesMax } from '../../src/node/endpoints.ts';
 import { type RunningServing, type ServingOptions, startServing } from '../../src/node/serving.ts';
 import { registerSlotMetrics } from '../../src/node/slot-statuses.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
@@ -94,7 +94,7 @@ describe('the socket of a node', () => {
     expect(JSON.parse((await mirror('')).text)).toEqual({ body: {} });
     expect((await mirror('{"a"')).status).toBe(400);
     expect((await ask(serving.port, '/v1/mirror', { method: 'POST', body: '{}' })).status).toBe(400);
-    expect((await mirror(' '.repeat(bodyBytesMax + 1))).status).toBe(429);
+    expect((await mirror(' '.repeat(bodyBytesMaxDefault + 1))).status).toBe(429);
   });
 
   it('prints in its metrics what the apply threads say now', async () => {

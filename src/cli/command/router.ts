@@ -1,5 +1,6 @@
 /** `skyshard router`: one router process. */
 
+import type { SettleBody } from '../../http/settle-body.ts';
 import { IdentityResolver } from '../../identity/identity-resolver.ts';
 import { LiveIdentitySource } from '../../identity/live-identity.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
@@ -15,12 +16,10 @@ import { failureSwitch, serve } from '../process/server-process.ts';
 /** How much longer the request waits than ingest does, so that ingest's own answer, which says what waits, comes through. */
 const settleGraceMs = 2_000;
 
-/** Returns a function that asks ingest to wait until what came in, or what `cursors` names, is in the logs. */
-function ingestSettler(url: string, token: string | null): (body: object, timeoutMs: number) => Promise<object> {
-  return async (body, timeoutMs) => {
-    const { cursors } = body as { readonly cursors?: unknown };
-    const asked = { timeoutMs, ...(cursors === undefined ? {} : { cursors }) };
-    const request = { url, path: '/v1/settle', body: asked, token, timeoutMs: timeoutMs + settleGraceMs };
+/** Returns a function that asks ingest to wait until what came in, or what the body names, is in the logs. */
+function ingestSettler(url: string, token: string | null): (body: SettleBody) => Promise<object> {
+  return async (body) => {
+    const request = { url, path: '/v1/settle', body, token, timeoutMs: body.timeoutMs + settleGraceMs };
     return (await adminRequest(request)) as object;
   };
 }

@@ -16,10 +16,10 @@ import {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { RunningServer, TlsFiles } from '../../http/json-server.ts';
+import { type BodyBound, type BodyLimits, RequestBody } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
-import type { RunningEdge } from './http-edge.ts';
-import { type BodyBound, type BodyRoom, RequestBody } from './request-body.ts';
-import { type RpcHead, readHead, replyTo, servicePath, tooLargeReply } from './rpc-endpoint.ts';
+import { type RpcHead, readHead, replyTo, servicePath, tooLargeReply, typeRefusal } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
 
 /** What the edge serves, and where. */
@@ -28,9 +28,8 @@ export type Http2EdgeOptions = {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
-  readonly bodyBytesMax: number;
-  readonly room: BodyRoom;
+  readonly tls: TlsFiles | null;
+  readonly limits: BodyLimits;
 };
 
 /** Calls that one connection may have open: the AppView puts all of its calls on one. */
@@ -68,10 +67,10 @@ function sendPlain(stream: ServerHttp2Stream, status: number, text: string): voi
 
 function readBody(
   stream: ServerHttp2Stream,
-  { bodyBytesMax, room }: Http2EdgeOptions,
+  { limits }: Http2EdgeOptions,
   whole: (body: Buffer | BodyBound) => void,
 ): void {
-  const body = new RequestBody(bodyBytesMax, room);
+  const body = new RequestBody(limits);
   stream.on('data', (chunk: Buffer) => {
     if (body.isDropped) return;
     const bound = body.add(chunk);
@@ -99,8 +98,7 @@ function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, op
   const isCall = headers[':method'] === 'POST' && String(headers[':path'] ?? '').startsWith(servicePath);
   const head = isCall ? headOf(headers) : undefined;
   if (head === undefined) {
-    if (isCall)
-      sendPlain(stream, 415, 'content-type must be application/grpc, application/proto or application/json\n');
+    if (isCall) sendPlain(stream, 415, typeRefusal);
     else sendPlain(stream, 404, 'no such endpoint\n');
     return;
   }
@@ -125,7 +123,7 @@ function createHttp2Server({ tls }: Http2EdgeOptions): Http2Server | Http2Secure
 }
 
 /** Listens. Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load. */
-export async function startHttp2Edge(options: Http2EdgeOptions): Promise<RunningEdge> {
+export async function startHttp2Edge(options: Http2EdgeOptions): Promise<RunningServer> {
   const server = createHttp2Server(options);
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => {

@@ -1,7 +1,7 @@
 /** One remote call from body to reply: the same for every edge. */
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { type BodyBound, bodyBoundError } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
-import type { BodyBound } from './request-body.ts';
 import {
   answerReply,
   errorReply,
@@ -14,6 +14,8 @@ import {
 
 /** The path under which methods are called. */
 export const servicePath = '/bsky.Service/';
+/** What a request of another content type is answered with, as plain text. */
+export const typeRefusal = 'content-type must be application/grpc, application/proto or application/json\n';
 /** Callers' names above this are cut. Units: characters. */
 const callerLengthMax = 64;
 
@@ -63,5 +65,5 @@ export async function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer
 
 /** Returns the reply to a body that passed a bound. */
 export function tooLargeReply(head: RpcHead, bound: BodyBound): RpcReply {
-  return errorReply(head.protocol, new DataPlaneError('ResourceExhausted', `the body passes ${bound}`));
+  return errorReply(head.protocol, bodyBoundError(bound));
 }

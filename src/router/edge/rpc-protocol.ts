@@ -4,13 +4,8 @@
  * Owns: framing, timeouts, and how an error looks in each. Pure: the edges bring bytes and take replies. Refuses: compressed
  * messages, streams of several messages, and content types that are neither protocol.
  */
-import {
-  DataPlaneError,
-  type ErrorCode,
-  errorTable,
-  type GrpcStatus,
-  grpcStatus,
-} from '../../base/data-plane-error.ts';
+import { connectStatus, DataPlaneError, type GrpcStatus, grpcStatus } from '../../base/data-plane-error.ts';
+import { errorBodyOf } from '../../http/error-body.ts';
 import { decodeMessage, methodByName } from '../../proto/codec.ts';
 import { asBuffer } from '../../proto/fields.ts';
 import { messageFromJson, messageToJson } from '../../proto/json.ts';
@@ -109,29 +104,6 @@ export function answerReply(protocol: RpcProtocol, method: string, answer: Uint8
   return { httpStatus: 200, contentType: 'application/json', body: Buffer.from(text), grpc: null };
 }
 
-/** Name in Connect and HTTP status, by gRPC status. */
-const connectCodes: { readonly [Status in GrpcStatus]: readonly [name: string, httpStatus: number] } = {
-  0: ['ok', 200],
-  1: ['canceled', 499],
-  2: ['unknown', 500],
-  3: ['invalid_argument', 400],
-  4: ['deadline_exceeded', 504],
-  5: ['not_found', 404],
-  7: ['permission_denied', 403],
-  8: ['resource_exhausted', 429],
-  9: ['failed_precondition', 400],
-  10: ['aborted', 409],
-  12: ['unimplemented', 501],
-  13: ['internal', 500],
-  14: ['unavailable', 503],
-  16: ['unauthenticated', 401],
-};
-
-/** Returns the HTTP status that Connect gives an error code; operators' endpoints use the same. */
-export function httpStatusOf(code: ErrorCode): number {
-  return connectCodes[errorTable[code].grpc][1];
-}
-
 /** Percent-encodes what may not stand in `grpc-message`: all but printable ASCII, and "%" itself. */
 function headerText(text: string): string {
   return Buffer.from(text)
@@ -153,7 +125,8 @@ export function errorReply(protocol: RpcProtocol, error: DataPlaneError): RpcRep
       grpc: { status: error.grpc, message: headerText(message) },
     };
   }
-  const [code, httpStatus] = connectCodes[error.grpc];
-  const body = Buffer.from(`${JSON.stringify({ code, message })}\n`);
+  // Connect's own fields, and beside them ours, since several of our codes share one of Connect's.
+  const { name: code, http: httpStatus } = connectStatus[error.grpc];
+  const body = Buffer.from(`${JSON.stringify({ code, ...errorBodyOf(error), message })}\n`);
   return { httpStatus, contentType: 'application/json', body, grpc: null };
 }

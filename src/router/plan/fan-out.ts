@@ -86,9 +86,7 @@ export class FanOut {
   #named(node: string, error: DataPlaneError): DataPlaneError {
     if (error.code !== 'Unavailable' && error.code !== 'DeadlineExceeded') return error;
     const shards = this.map.shards.filter(({ primary }) => primary === node).map(({ name }) => name);
-    return new DataPlaneError(error.code, `shard ${shards.join(', ')} (node ${node}): ${error.message}`, {
-      cause: error,
-    });
+    return error.withMessage(`shard ${shards.join(', ')} (node ${node}): ${error.message}`);
   }
 }
 
@@ -99,5 +97,5 @@ function worstOf(failures: readonly DataPlaneError[]): DataPlaneError {
     failures.find(({ isRetryable }) => !isRetryable) ??
     failures[0]!;
   if (failures.length === 1) return worst;
-  return new DataPlaneError(worst.code, failures.map(({ message }) => message).join('; '), { cause: worst });
+  return worst.withMessage(failures.map(({ message }) => message).join('; '));
 }

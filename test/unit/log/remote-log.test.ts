@@ -126,7 +126,7 @@ describe('the appender over nodes', () => {
     expect(nodes.faults).toEqual([]);
     for (const [slot, revs] of meant.entries()) expect(firstTimes(nodes.revsBySlot.get(slot)!)).toEqual(revs);
     expect(log.pendingBytes).toBe(0);
-    expect(retries).toContainEqual(expect.stringContaining('StorageFull: no room'));
+    expect(retries).toContainEqual(expect.stringContaining('StorageFull no room'));
     expect(retries).toContainEqual(expect.stringContaining('DeadlineExceeded'));
   });
 

@@ -1,0 +1,187 @@
+/**
+ * The HTTP server of node, router and ingest: health, metrics and operators' JSON endpoints on uWebSockets.
+ *
+ * Owns: listening on a port that no other process has, TLS, tokens, bounds of bodies, and how an error becomes an answer.
+ * Health says nothing but yes or no, so that load balancers may ask without a token; all else needs one where one is configured.
+ */
+import {
+  App,
+  type HttpRequest,
+  type HttpResponse,
+  SSLApp,
+  type TemplatedApp,
+  type us_listen_socket,
+  us_listen_socket_close,
+  us_socket_local_port,
+} from 'uWebSockets.js';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { InvariantError } from '../base/invariant.ts';
+import { carriesToken } from '../config/access-token.ts';
+import { Exchange } from './exchange.ts';
+import { type JsonRoute, parseBody } from './json-route.ts';
+import { guardOperators } from './page-guard.ts';
+import { type BodyLimits, BodyRoom, bodyBoundError, bodyMsMaxDefault } from './request-body.ts';
+
+/** Files of a certificate and its key. */
+export type TlsFiles = { readonly certFile: string; readonly keyFile: string };
+
+/** What a server listens on and answers. */
+export type JsonServerOptions = {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Null speaks plainly. */
+  readonly tls: TlsFiles | null;
+  /** Any one of these is enough; null is one that is not configured. */
+  readonly tokens: readonly (string | null)[];
+  readonly isReady: () => boolean | Promise<boolean>;
+  readonly metricsText: () => string | Promise<string>;
+  readonly routes: readonly JsonRoute[];
+  readonly limits?: Partial<BodyLimits>;
+  /** Adds endpoints of other protocols before the server listens. */
+  readonly attach?: (app: TemplatedApp) => void;
+  /** What a ready `/readyz` says, and what ends the JSON of an answer. */
+  readonly texts?: { readonly ready: string; readonly jsonEnd: string };
+};
+
+/** A listening server. */
+export type RunningServer = {
+  readonly port: number;
+  /** Takes no more connections; those that are open go on. */
+  stopListening(): void;
+  /** Ends every connection. */
+  close(): Promise<void>;
+};
+
+/** Units: bytes of one body. */
+export const bodyBytesMaxDefault = 1024 * 1024;
+/** Units: bytes of all bodies that are arriving. */
+const arrivingBytesMaxDefault = 64 * bodyBytesMaxDefault;
+
+/** The socket option by which two processes never share a port; the app's types lack this form of `listen`. */
+const exclusivePort = 1;
+type ListenExclusively = (
+  host: string,
+  port: number,
+  options: number,
+  done: (socket: us_listen_socket | false) => void,
+) => void;
+
+function createApp(tls: TlsFiles | null): TemplatedApp {
+  if (tls === null) return App();
+  try {
+    return SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
+  } catch (cause) {
+    throw new DataPlaneError('ConfigInvalid', `tls: ${tls.certFile} and ${tls.keyFile} do not load`, { cause });
+  }
+}
+
+function listen(app: TemplatedApp, host: string, port: number): Promise<us_listen_socket> {
+  const listenExclusively = app.listen.bind(app) as unknown as ListenExclusively;
+  return new Promise((resolve, reject) => {
+    listenExclusively(host, port, exclusivePort, (socket) => {
+      if (socket !== false) resolve(socket);
+      else reject(new DataPlaneError('ConfigInvalid', `cannot listen on ${host}:${port}; the port may be taken`));
+    });
+  });
+}
+
+/** Sends the answer that is made, or the error. A broken invariant goes on to the process's own handler, which stops it. */
+async function answerWith(exchange: Exchange, make: () => Promise<void>): Promise<void> {
+  try {
+    await make();
+  } catch (thrown) {
+    exchange.sendError(thrown);
+    if (thrown instanceof InvariantError) throw thrown;
+  }
+}
+
+/** The endpoints of one server. */
+class JsonEndpoints {
+  readonly #options: JsonServerOptions;
+  readonly #tokens: readonly string[];
+  readonly #limits: BodyLimits;
+  readonly #texts: { readonly ready: string; readonly jsonEnd: string };
+
+  constructor(options: JsonServerOptions) {
+    this.#options = options;
+    this.#tokens = options.tokens.filter((token) => token !== null);
+    this.#limits = {
+      bodyBytesMax: bodyBytesMaxDefault,
+      bodyMsMax: bodyMsMaxDefault,
+      room: options.limits?.room ?? new BodyRoom(arrivingBytesMaxDefault),
+      ...options.limits,
+    };
+    this.#texts = options.texts ?? { ready: 'ok\n', jsonEnd: '\n' };
+  }
+
+  attachTo(app: TemplatedApp): void {
+    app.get('/healthz', (response) => new Exchange(response).send(200, 'text/plain', 'ok\n'));
+    app.get('/readyz', (response) => void this.#answerReady(new Exchange(response)));
+    app.get('/metrics', (response, request) => {
+      const exchange = new Exchange(response);
+      if (!this.#mayAsk(request, exchange)) return;
+      void answerWith(exchange, async () =>
+        exchange.send(200, 'text/plain; version=0.0.4', await this.#options.metricsText()),
+      );
+    });
+    for (const route of this.#options.routes) {
+      app[route.verb](route.path, (response, request) => this.#serve(route, response, request));
+    }
+    app.any('/*', (response) =>
+      new Exchange(response).sendError(new DataPlaneError('NotFound', 'no such endpoint'), true),
+    );
+  }
+
+  #mayAsk(request: HttpRequest, exchange: Exchange): boolean {
+    const authorization = request.getHeader('authorization');
+    if (this.#tokens.length === 0 || this.#tokens.some((token) => carriesToken(authorization, token))) return true;
+    exchange.sendError(new DataPlaneError('Unauthenticated', 'a token is needed'), true);
+    return false;
+  }
+
+  async #answerReady(exchange: Exchange): Promise<void> {
+    const isReady = await (async () => this.#options.isReady())().catch(() => false);
+    exchange.send(isReady ? 200 : 503, 'text/plain', isReady ? this.#texts.ready : 'not ready\n');
+  }
+
+  #serve(route: JsonRoute, response: HttpResponse, request: HttpRequest): void {
+    const exchange = new Exchange(response);
+    if (!this.#mayAsk(request, exchange)) return;
+    try {
+      guardOperators(route.verb, (name) => request.getHeader(name), this.#tokens.length > 0);
+    } catch (thrown) {
+      return exchange.sendError(thrown, true);
+    }
+    const query = new URLSearchParams(request.getQuery());
+    const answer = (body: Buffer | null): void =>
+      void answerWith(exchange, async () => {
+        const json = JSON.stringify(await route.answer(body === null ? {} : parseBody(body), query));
+        exchange.send(200, 'application/json', `${json}${this.#texts.jsonEnd}`);
+      });
+    if (route.verb === 'get') return answer(null);
+    exchange.readBody(this.#limits, (body) => {
+      if (typeof body === 'string') exchange.sendError(bodyBoundError(body), true);
+      else answer(body);
+    });
+  }
+}
+
+/**
+ * Listens and serves.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load.
+ */
+export async function startJsonServer(options: JsonServerOptions): Promise<RunningServer> {
+  const app = createApp(options.tls);
+  options.attach?.(app);
+  new JsonEndpoints(options).attachTo(app);
+  const socket = await listen(app, options.host, options.port);
+  return {
+    port: us_socket_local_port(socket),
+    stopListening: () => us_listen_socket_close(socket),
+    close: async () => {
+      app.close();
+    },
+  };
+}
