@@ -15,7 +15,7 @@ import {
   frameKind,
   type MalformedReason,
   messageBytesMax,
-  methodLengthMax,
+  nameBytesMax,
   payloadBytesMax,
   wireSubprotocol,
 } from './frame.ts';
@@ -169,7 +169,7 @@ export class NodeLink {
     if (this.#bytesInFlight + this.#socketBytes + payload.length > limits.bytesInFlightMax) {
       return this.#exhausted(`${this.#bytesInFlight + this.#socketBytes} bytes wait (bytesInFlightMax)`);
     }
-    if (method.length > methodLengthMax) return new DataPlaneError('InvalidArgument', 'the method name is too long');
+    if (method.length > nameBytesMax) return new DataPlaneError('InvalidArgument', 'the method name is too long');
     if (!(timeoutMs > 0)) return this.#timedOut(method);
     if (!this.#breaker.admits(nowMs)) return this.#unavailable('it does not answer (breaker open)');
     return null;
@@ -287,7 +287,7 @@ export class NodeLink {
       this.#waitingById.delete(reader.id);
       this.#bytesInFlight -= call.requestBytes;
       if (reader.kind === frameKind.answer) call.resolve(reader.payload);
-      else call.reject(errorFromPeer(`node ${this.#node}`, reader.code, reader.message));
+      else call.reject(errorFromPeer(`node ${this.#node}`, reader.name, reader.payload.utf8Slice()));
     }
     if (reader.malformed !== null) {
       this.#refuse(reader.malformed);

@@ -221,7 +221,7 @@ export class WireServer {
 
   /** Runs one call. The deadline counts from the arrival of its message, since clocks of machines differ. */
   #run(connection: Connection, frame: FrameReader, receivedMs: number, nowMs: number): void {
-    const { id, method } = frame;
+    const { id, name: method } = frame;
     const deadlineMs = receivedMs + frame.timeoutMs;
     this.#counts.call++;
     const handler = this.#options.handlers.get(method);

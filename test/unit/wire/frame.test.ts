@@ -1,18 +1,20 @@
-import { decode } from 'cbor-x';
+/** Frames: what is written is read, the bytes are as drawn, and whatever a peer sends is a frame or a reason. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  errorMessageLengthMax,
+  errorTextLengthMax,
   FrameBatch,
   FrameReader,
   frameKind,
-  headerBytesMax,
   messageBytesTarget,
+  nameBytesMax,
   payloadBytesMax,
   wireVersion,
 } from '../../../src/wire/frame.ts';
 
 type Read = Record<string, unknown>;
+
+const headerBytes = 18;
 
 function readAll(message: Buffer): { frames: Read[]; malformed: string | null } {
   const reader = new FrameReader();
@@ -22,20 +24,31 @@ function readAll(message: Buffer): { frames: Read[]; malformed: string | null } 
     const { kind, id, epoch } = reader;
     const payload = Buffer.from(reader.payload);
     if (kind === frameKind.call)
-      frames.push({ kind, id, epoch, method: reader.method, timeoutMs: reader.timeoutMs, payload });
+      frames.push({ kind, id, epoch, method: reader.name, timeoutMs: reader.timeoutMs, payload });
     else if (kind === frameKind.answer) frames.push({ kind, id, epoch, payload });
-    else frames.push({ kind, id, epoch, code: reader.code, message: reader.message, payload });
+    else frames.push({ kind, id, epoch, code: reader.name, message: String(payload) });
   }
   return { frames, malformed: reader.malformed };
 }
 
-/** Builds a message of one frame by hand. */
-function messageOf(header: Buffer, payload = Buffer.alloc(0), lengths?: { header?: number; payload?: number }): Buffer {
-  const prefix = Buffer.alloc(7);
-  prefix[0] = wireVersion;
-  prefix.writeUInt16BE(lengths?.header ?? header.length, 1);
-  prefix.writeUInt32BE(lengths?.payload ?? payload.length, 3);
-  return Buffer.concat([prefix, header, payload]);
+type Header = {
+  readonly kind: number;
+  readonly nameBytes?: number;
+  readonly timeoutMs?: number;
+  readonly payloadBytes?: number;
+};
+
+/** Builds a message of one frame by hand: id 5, epoch 6, and as many zeros as `bytes` says after the header. */
+function messageOf({ kind, nameBytes = 0, timeoutMs = 0, payloadBytes = 0 }: Header, bytes = 0): Buffer {
+  const message = Buffer.alloc(1 + headerBytes + bytes);
+  message[0] = wireVersion;
+  message[1] = kind;
+  message[2] = nameBytes;
+  message.writeUInt32BE(5, 3);
+  message.writeUInt32BE(6, 7);
+  message.writeUInt32BE(timeoutMs, 11);
+  message.writeUInt32BE(payloadBytes, 15);
+  return message;
 }
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -49,8 +62,7 @@ const anyFrame = fc.oneof(
     id: u32,
     epoch: u32,
     code: ascii,
-    message: fc.string({ unit: 'grapheme' }).filter((text) => text.length <= errorMessageLengthMax),
-    payload: fc.constant(Buffer.alloc(0)),
+    message: fc.string({ unit: 'grapheme' }).filter((text) => text.length <= errorTextLengthMax),
   }),
 );
 
@@ -73,22 +85,26 @@ describe('frames', () => {
     );
   });
 
-  it('have headers that any CBOR reader understands', () => {
+  it('have the layout that the head of their file draws', () => {
     const batch = new FrameBatch();
-    batch.addCall(70_000, 7, 'bsky.GetPostRecords', 500, Buffer.from('x'));
-    const message = batch.take();
-    const headerBytes = message.readUInt16BE(1);
-    expect(decode(message.subarray(7, 7 + headerBytes))).toEqual([0, 70_000, 7, 'bsky.GetPostRecords', 500]);
+    batch.addCall(70_000, 7, 'slot.append', 500, Buffer.from('x'));
+    batch.addAnswer(0xffff_ffff, 255, Buffer.from('yz'));
     batch.addError(3, 255, 'NotFound', 'nö');
-    const error = batch.take();
-    expect(decode(error.subarray(7, 7 + error.readUInt16BE(1)))).toEqual([2, 3, 255, 'NotFound', 'nö']);
+    expect(batch.take().toString('hex')).toBe(
+      [
+        '02',
+        ...['00', '0b', '00011170', '00000007', '000001f4', '00000001', Buffer.from('slot.appendx').toString('hex')],
+        ...['01', '00', 'ffffffff', '000000ff', '00000000', '00000002', Buffer.from('yz').toString('hex')],
+        ...['02', '08', '00000003', '000000ff', '00000000', '00000003', Buffer.from('NotFoundnö').toString('hex')],
+      ].join(''),
+    );
   });
 
   it('of any bytes at all never throw and stop with a reason', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (random) => {
         const { malformed } = readAll(Buffer.concat([Buffer.from([wireVersion]), random]));
-        if (random.length > 0 && random.length < 6) expect(malformed).toBe('frame is cut off');
+        if (random.length > 0 && random.length < headerBytes) expect(malformed).toBe('frame is cut off');
       }),
       { numRuns: 2000 },
     );
@@ -106,32 +122,36 @@ describe('frames', () => {
         readAll(changed);
       }
       const { malformed } = readAll(message.subarray(0, at));
-      const firstFrameEnd = 7 + message.readUInt16BE(1) + message.readUInt32BE(3);
+      const firstFrameEnd = 1 + headerBytes + message[2]! + message.readUInt32BE(15);
       if (at === 0) expect(malformed).toBe('message is empty');
       else if (at !== 1 && at !== firstFrameEnd) expect(malformed).toBe('frame is cut off');
     }
   });
 
   it('are refused by reason', () => {
-    const header = Buffer.from([0x83, 1, 5, 6]);
-    expect(readAll(messageOf(header)).malformed).toBe(null);
+    const { call, answer, error } = frameKind;
+    const reasonOf = (header: Header, bytes?: number): string | null => readAll(messageOf(header, bytes)).malformed;
+    expect(reasonOf({ kind: answer })).toBe(null);
+    expect(readAll(Buffer.alloc(0)).malformed).toBe('message is empty');
     expect(readAll(Buffer.from([wireVersion + 1, 0])).malformed).toBe('unknown version');
-    expect(readAll(messageOf(header, undefined, { payload: payloadBytesMax + 1 })).malformed).toBe('payload too large');
-    expect(readAll(messageOf(header, undefined, { header: headerBytesMax + 1 })).malformed).toBe('header too large');
-    expect(readAll(messageOf(Buffer.from([0x83, 9, 5, 6]))).malformed).toBe('unknown frame kind');
-    expect(readAll(messageOf(Buffer.from([0x84, 1, 5, 6, 7]))).malformed).toBe('header is not of this protocol');
-    expect(readAll(messageOf(Buffer.from([0x83, 1, 5, 0x81, 0x81]))).malformed).toBe('header is not of this protocol');
-    expect(readAll(messageOf(Buffer.alloc(0))).malformed).toBe('header is not of this protocol');
-    expect(readAll(messageOf(Buffer.from([0x9b, 255, 255, 255, 255, 255, 255, 255, 255]))).malformed).toBe(
-      'header is not of this protocol',
-    );
+    expect(reasonOf({ kind: answer, payloadBytes: payloadBytesMax + 1 })).toBe('payload too large');
+    expect(reasonOf({ kind: answer, payloadBytes: payloadBytesMax })).toBe('frame is cut off');
+    expect(reasonOf({ kind: call, nameBytes: nameBytesMax + 1 })).toBe('name too long');
+    expect(reasonOf({ kind: call, nameBytes: nameBytesMax }, nameBytesMax - 1)).toBe('frame is cut off');
+    expect(reasonOf({ kind: call, nameBytes: nameBytesMax }, nameBytesMax)).toBe(null);
+    expect(reasonOf({ kind: 9 })).toBe('unknown frame kind');
+    expect(reasonOf({ kind: answer, nameBytes: 1 }, 1)).toBe('header does not match its kind');
+    expect(reasonOf({ kind: answer, timeoutMs: 1 })).toBe('header does not match its kind');
+    expect(reasonOf({ kind: error, nameBytes: 1, timeoutMs: 1 }, 1)).toBe('header does not match its kind');
+    expect(reasonOf({ kind: error, payloadBytes: 3 * errorTextLengthMax }, 3 * errorTextLengthMax)).toBe(null);
+    expect(reasonOf({ kind: error, payloadBytes: 3 * errorTextLengthMax + 1 })).toBe('error text too long');
   });
 
   it('carry long error texts cut to the bound', () => {
     const batch = new FrameBatch();
     batch.addError(1, 1, 'Internal', '€'.repeat(5000));
     const [frame] = readAll(batch.take()).frames;
-    expect(frame?.['message']).toBe(`${'€'.repeat(errorMessageLengthMax - 1)}…`);
+    expect(frame?.['message']).toBe(`${'€'.repeat(errorTextLengthMax - 1)}…`);
   });
 
   it('fill a message up to its target, and a larger one goes alone', () => {
