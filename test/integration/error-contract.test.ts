@@ -1,0 +1,192 @@
+/** What one of our processes raises is what another one gets: the code and the hint of every error, for each pair. */
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { DataPlaneError, type ErrorCode, errorTable } from '../../src/base/data-plane-error.ts';
+import { adminRequest } from '../../src/cli/admin-request.ts';
+import { callService } from '../../src/cli/service-call.ts';
+import { getRoute } from '../../src/http/json-route.ts';
+import { encodeOutcomes } from '../../src/log/chunk.ts';
+import { RemoteLog } from '../../src/log/remote-log.ts';
+import { createRegistry } from '../../src/metrics/registry.ts';
+import { startServing } from '../../src/node/serving.ts';
+import { noIdentitySource } from '../../src/router/plan/identity-source.ts';
+import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
+import type { ShardMap } from '../../src/shardmap/shard-map.ts';
+import type { CallHandler } from '../../src/wire/node-caller.ts';
+import { NodeClient } from '../../src/wire/node-client.ts';
+import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
+import { IngestHarness } from '../support/ingest-harness.ts';
+import { runCommand } from '../support/running-cluster.ts';
+import { mapOfPorts } from '../support/wire-node.ts';
+
+const codes = Object.keys(errorTable) as ErrorCode[];
+const timeoutMs = 10_000;
+const noDataDir = join(tmpdir(), 'skyshard-error-contract-nowhere');
+
+const disposals: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const dispose of disposals.splice(0).reverse()) await dispose();
+});
+
+/** An error as it should arrive. */
+type Raised = { readonly code: ErrorCode; readonly hint: string; readonly message: string };
+
+function raised(code: ErrorCode, hint: string = errorTable[code].hint): Raised {
+  return { code, hint, message: `the message of ${code}` };
+}
+
+function throwIt({ code, hint, message }: Raised): never {
+  throw new DataPlaneError(code, message, { hint });
+}
+
+/** Starts a node's socket whose status and whose every call raise the error. */
+async function startNodeThatRaises(error: Raised): Promise<number> {
+  const raise: CallHandler = () => throwIt(error);
+  const serving = await startServing({
+    host: '127.0.0.1',
+    port: 0,
+    tls: null,
+    clusterToken: null,
+    adminToken: null,
+    handlers: new Map([
+      ['bsky.GetActors', raise],
+      ['slot.append', () => encodeOutcomes([{ status: 'refused', code: error.code, message: error.message }])],
+    ]),
+    epoch: () => 1,
+    isReady: () => true,
+    status: async () => throwIt(error),
+    registry: createRegistry(),
+    onFault: (fault) => {
+      throw fault;
+    },
+  });
+  disposals.push(() => serving.close(100));
+  return serving.port;
+}
+
+function clientOf(port: number): { readonly map: ShardMap; readonly caller: NodeClient } {
+  const map = mapOfPorts([port]);
+  const caller = new NodeClient({ map });
+  disposals.push(() => caller[Symbol.asyncDispose]());
+  return { map, caller };
+}
+
+async function startTestRouter(more: Partial<RouterOptions> = {}): Promise<RunningRouter & { readonly url: string }> {
+  const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
+  const router = await startRouter({
+    map: nodes.map,
+    caller: nodes,
+    identity: noIdentitySource,
+    registry: createRegistry(),
+    host: '127.0.0.1',
+    port: 0,
+    http2Port: null,
+    adminToken: null,
+    onFault: (fault) => {
+      throw fault;
+    },
+    ...more,
+  });
+  disposals.push(() => router.close(100));
+  return { ...router, url: `http://127.0.0.1:${router.port}` };
+}
+
+async function startTestIngest(): Promise<{ readonly harness: IngestHarness; readonly url: string }> {
+  const harness = await IngestHarness.create();
+  disposals.push(() => harness.close());
+  await harness.start();
+  return { harness, url: `http://127.0.0.1:${harness.ingest.port}` };
+}
+
+function ask(url: string, path: string, body?: unknown): Promise<unknown> {
+  return adminRequest({ url, path, body, token: null, timeoutMs });
+}
+
+describe('the error that arrives is the one that was raised:', () => {
+  it.each(codes)('%s, from a node to the CLI', async (code) => {
+    const error = raised(code, 'a hint of its own');
+    const port = await startNodeThatRaises(error);
+    await expect(ask(`http://127.0.0.1:${port}`, '/v1/status')).rejects.toMatchObject(error);
+  });
+
+  it.each(codes)("%s, from a router's own endpoint to the CLI", async (code) => {
+    const error = raised(code, 'a hint of its own');
+    const { url } = await startTestRouter({ routes: [getRoute('/v1/raise', () => throwIt(error))] });
+    await expect(ask(url, '/v1/raise')).rejects.toMatchObject(error);
+  });
+
+  it.each(codes)('%s, from a node over the wire to its caller: a router, ingest or another node', async (code) => {
+    const error = raised(code);
+    const { caller } = clientOf(await startNodeThatRaises(error));
+    const call = { node: 'n0', method: 'bsky.GetActors', payload: Buffer.alloc(0), timeoutMs };
+    await expect(caller.call(call)).rejects.toMatchObject(error);
+  });
+
+  it.each(codes)('%s, from a node through a router to the CLI', async (code) => {
+    const error = raised(code);
+    const { url } = await startTestRouter(clientOf(await startNodeThatRaises(error)));
+    const arrived = callService({ url, timeoutMs }, 'GetActors', { dids: [didOf(1)] });
+    await expect(arrived).rejects.toMatchObject({ ...error, message: expect.stringContaining(error.message) });
+  });
+
+  it.each(codes)("%s, from a node's log to the appender of ingest", async (code) => {
+    const error = raised(code);
+    const { map, caller } = clientOf(await startNodeThatRaises(error));
+    const refusal = Promise.withResolvers<DataPlaneError>();
+    const onRetry = (_node: string, refused: DataPlaneError): void => refusal.resolve(refused);
+    const log = new RemoteLog({ caller, map: () => map, lingerMs: 0, onRetry });
+    disposals.push(() => log[Symbol.asyncDispose]());
+    const did = didOf(1);
+    log.append(did, { kind: 'sync', did, rev: 'r', timeMs: 0 }).catch(() => {});
+    expect(await refusal.promise).toMatchObject(error);
+  });
+
+  it.each([
+    ['InvalidArgument', '/v1/settle', { until: 3 }],
+    ['InvalidArgument', '/v1/backfill', { did: 'nobody' }],
+    ['NotFound', '/v1/backfill?did=did:plc:aaaaaaaaaaaaaaaaaaaaaaaa', undefined],
+    ['NotFound', '/v1/nothing', undefined],
+    ['ResourceExhausted', '/v1/resync', { repos: new Array(10_001).fill({ did: didOf(1) }) }],
+  ] as const)('%s, from ingest to the CLI (%s)', async (code, path, body) => {
+    const { url } = await startTestIngest();
+    await expect(ask(url, path, body)).rejects.toMatchObject({ code, hint: errorTable[code].hint });
+  });
+
+  it('DeadlineExceeded, from ingest through a router to the CLI', async () => {
+    const { harness, url } = await startTestIngest();
+    harness.log.isHeld = true;
+    await harness.ingest.requestResync(didOf(1), '');
+    const router = await startTestRouter({ settleIngest: (body) => ask(url, '/v1/settle', body) as Promise<object> });
+    const cursors = { [harness.network.url]: 7 };
+    await expect(ask(router.url, '/v1/settle', { timeoutMs: 50, cursors })).rejects.toMatchObject({
+      code: 'DeadlineExceeded',
+      hint: errorTable.DeadlineExceeded.hint,
+      message: expect.stringContaining('after 50 ms ingest waits for'),
+    });
+  });
+});
+
+describe('skyshard', () => {
+  it('settle that times out prints that, what still waits, and what to do', async () => {
+    const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
+    nodes.down.add('n0');
+    const { url } = await startTestRouter({ map: nodes.map, caller: nodes });
+    const ended = await runCommand(['settle', `--router-url=${url}`, '--timeout-ms=100', `--data-dir=${noDataDir}`]);
+    expect(ended.code).toBe(1);
+    expect(ended.err).toMatch(/^skyshard: DeadlineExceeded: not settled after 100 ms: n0 does not answer/);
+    expect(ended.err).toContain(errorTable.DeadlineExceeded.hint);
+    rmSync(noDataDir, { recursive: true, force: true });
+  });
+
+  it('shows what something else than skyshard answered, with its status', async () => {
+    const { harness } = await startTestIngest();
+    harness.network.responders.set('/v1/status', () => ({ status: 502, body: 'a page of a proxy' }));
+    await expect(ask(harness.network.url, '/v1/status')).rejects.toMatchObject({
+      code: 'Internal',
+      message: expect.stringContaining('HTTP status 502: a page of a proxy'),
+    });
+  });
+});

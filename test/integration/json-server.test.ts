@@ -1,0 +1,118 @@
+/** The HTTP server of node, router and ingest: what it bounds, refuses and shows, whatever its routes are. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
+import { connect as connectTcp } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { afterEach, describe, expect, it } from 'vitest';
+import { objectShape, recordShape, textShape, wholeNumberShape } from '../../src/config/json-shape.ts';
+import { getRoute, postRoute } from '../../src/http/json-route.ts';
+import { type JsonServerOptions, type RunningServer, startJsonServer } from '../../src/http/json-server.ts';
+import { BodyRoom } from '../../src/http/request-body.ts';
+import { IngestHarness } from '../support/ingest-harness.ts';
+import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
+
+const disposals: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const dispose of disposals.splice(0).reverse()) await dispose();
+});
+
+const shape = objectShape({
+  name: textShape,
+  counts: v.optional(recordShape(v.string(), wholeNumberShape(0, 9))),
+  inner: v.optional(v.array(objectShape({ at: wholeNumberShape(1, 3) }))),
+});
+
+async function start(options: Partial<JsonServerOptions> = {}): Promise<RunningServer> {
+  const server = await startJsonServer({
+    host: '127.0.0.1',
+    port: 0,
+    tls: null,
+    tokens: [null],
+    isReady: () => true,
+    metricsText: () => 'metrics\n',
+    routes: [postRoute('/v1/take', shape, (body) => ({ body })), getRoute('/v1/show', (query) => [...query])],
+    ...options,
+  });
+  disposals.push(() => server.close());
+  return server;
+}
+
+async function post(port: number, body: unknown): Promise<{ status: number; json: Record<string, unknown> }> {
+  const headers = { 'content-type': 'application/json' };
+  const init = { method: 'POST', headers, body: JSON.stringify(body) };
+  const response = await fetch(`http://127.0.0.1:${port}/v1/take`, init);
+  return { status: response.status, json: (await response.json()) as Record<string, unknown> };
+}
+
+describe('the body of a POST', () => {
+  it('reaches its route when it has the shape, and a GET gets its query', async () => {
+    const { port } = await start();
+    const body = { name: 'a', counts: { x: 1 }, inner: [{ at: 2 }] };
+    expect(await post(port, body)).toEqual({ status: 200, json: { body } });
+    const shown = await fetch(`http://127.0.0.1:${port}/v1/show?a=1&b=%20`);
+    expect(await shown.text()).toBe('[["a","1"],["b"," "]]\n');
+  });
+
+  it.each([
+    [[], 'top level: must be an object'],
+    [{}, 'name: must be a text that is not empty'],
+    [{ nmae: 'a' }, 'top level: unknown key "nmae" (known: name, counts, inner)'],
+    [{ name: 'a', counts: [] }, 'counts: must be an object'],
+    [{ name: 'a', counts: { x: -1 } }, 'counts.x: must be a whole number from 0 to 9'],
+    [{ name: 'a', inner: [{ at: 1 }, {}] }, 'inner[1].at: must be a whole number from 1 to 3'],
+    [{ name: 'a', inner: [{ at: 1, on: 1 }] }, 'inner[0]: unknown key "on" (known: at)'],
+  ])('that is %j is refused by the name of what is wrong', async (body, message) => {
+    const { port } = await start();
+    expect(await post(port, body)).toMatchObject({ status: 400, json: { error: 'InvalidArgument', message } });
+  });
+
+  it('that is not whole in time is refused, and gives its room back', async () => {
+    const room = new BodyRoom(1000);
+    const { port } = await start({ limits: { bodyMsMax: 50, room } });
+    const socket = connectTcp(port, '127.0.0.1').setNoDelay();
+    const head =
+      'POST /v1/take HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n';
+    socket.write(`${head}{"name":`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(
+      /^HTTP\/1\.1 504 [\s\S]*"DeadlineExceeded","message":"the body passes bodyMsMax"/,
+    );
+    expect(room.bytes).toBe(0);
+    socket.destroy();
+  });
+});
+
+describe('ingest', () => {
+  async function startIngest(): Promise<IngestHarness> {
+    const harness = await IngestHarness.create();
+    disposals.push(() => harness.close());
+    return harness;
+  }
+
+  it('shares its port with no other process', async () => {
+    const { port } = await start();
+    const harness = await startIngest();
+    await expect(harness.start({ port })).rejects.toMatchObject({ code: 'ConfigInvalid', message: /taken/ });
+  });
+
+  it('speaks TLS when it has the files', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'skyshard-ingest-tls-'));
+    disposals.push(() => rmSync(folder, { recursive: true }));
+    const tls = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
+    const { certificate, key } = selfSignedCertificate();
+    writeFileSync(tls.certFile, certificate);
+    writeFileSync(tls.keyFile, key);
+    const harness = await startIngest();
+    await harness.start({ tls });
+    const options = { host: '127.0.0.1', port: harness.ingest.port, path: '/readyz', ca: certificate, agent: false };
+    const request = https.get({ ...options, checkServerIdentity: () => undefined });
+    const [response] = await once(request, 'response');
+    expect(response.statusCode).toBe(200);
+    response.resume();
+    await once(response, 'end');
+  });
+});
