@@ -120,7 +120,7 @@ async function load(dataDir: string, options: BoxOptions): Promise<void> {
       for (const entry of servingEntries(options.network, (kind, key) => gatherer.addExtra(kind, key))) {
         if (entry.kind === 'commit') gatherer.add(entry);
         durable.add(log.append(entry.did, entry));
-        await log.ready();
+        await log.waitForCapacity();
       }
       const pools = gatherer.pools(options.network.seed);
       await Promise.all(durable);

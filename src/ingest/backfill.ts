@@ -1,24 +1,25 @@
 /**
  * Fetches repos: one that was asked for, those that slots found incomplete, or all that a host lists.
  *
- * Owns: the durable queue's pace (how many at once, when to try again, when to give up), the reading of hosts' lists,
- * and the figures of progress. Everything that was asked for survives a restart.
+ * Owns: the pace of the durable queue (how many at once, when to try again, when to give up) and the
+ * figures of progress. Everything that was asked for survives a restart.
  */
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
+import { reachCrashPoint } from '../base/crash-point.ts';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { TtlCache } from '../identity/ttl-cache.ts';
 import { type BackfillProgress, ProgressMeter } from './backfill-progress.ts';
 import type { HostLimits } from './host-limits.ts';
+import { HostLister } from './host-lister.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoFetch } from './repo-fetch.ts';
 import type { RepoGate } from './repo-gate.ts';
-import type { ListedRepo, RepoHost } from './repo-host.ts';
-import type { QueuedRepo, RepoRow } from './state/fetch-queue.ts';
-import type { HostListing } from './state/host-listings.ts';
+import type { RepoHost } from './repo-host.ts';
+import type { FetchRequest, QueuedRepo, RepoRow } from './state/fetch-queue.ts';
 import type { IngestState } from './state/ingest-state.ts';
 
 /** What a backfill works with. */
@@ -58,25 +59,21 @@ export type WaitingRepo = {
 /** Attempts before a repo counts as failed: the last waits add up to about a day. */
 const attemptsMax = 14;
 const repoRetryPolicy = { firstMs: 1000, maxMs: 21_600_000 };
-const listRetryPolicy = { firstMs: 500, maxMs: 60_000, fastFailures: 9 };
 const idlePollMs = 1000;
 /** Pause after a repo whose host wants to be left alone, so that a long queue for it is not rewritten at full speed. */
 const parkPauseMs = 50;
 const failurePauseMs = 5000;
-/** Failures are remembered for people who ask; past these bounds the oldest are forgotten. */
+/** Failures are kept for people who ask; past these bounds the oldest are evicted. */
 const failuresKept = { ttlMs: 86_400_000, entriesMax: 10_000 } as const;
-/** Attempts to read a host's list after which its failing is told. */
-const listFailuresUntold = 3;
 
-/** Runs the queue and the lists. */
+/** Works through the queue. */
 export class Backfill {
   readonly #options: BackfillOptions;
   readonly #signal: AbortSignal;
   readonly #running = new Map<string, Promise<void>>();
-  readonly #listings = new Map<string, Promise<void>>();
+  readonly #lister: HostLister;
   readonly #meter: ProgressMeter;
   readonly #failures: TtlCache<AttemptFailure>;
-  readonly #listFailures = new Map<string, string>();
   #wake = new AbortController();
 
   /** Works, once `run` is called, until the signal aborts. */
@@ -85,6 +82,7 @@ export class Backfill {
     this.#signal = signal;
     this.#meter = new ProgressMeter(options.clock, options.state.fetches.totals);
     this.#failures = new TtlCache(options.clock, failuresKept);
+    this.#lister = new HostLister({ ...options, onRequests: () => this.#wake.abort() }, signal);
     signal.addEventListener('abort', () => this.#wake.abort(), { once: true });
   }
 
@@ -96,10 +94,10 @@ export class Backfill {
     const { state } = this.#options;
     const nextDueSec = state.fetches.nextDueSec((did) => this.#running.has(did));
     return {
-      ...this.#meter.progress(state.fetches.totals, this.#running.size, this.#listings.size > 0),
+      ...this.#meter.progress(state.fetches.totals, this.#running.size, this.#lister.runningCount > 0),
       isWaiting: this.#running.size === 0 && nextDueSec !== undefined && nextDueSec > this.#nowSec(),
-      hostsListing: this.#listings.size,
-      failingHosts: Object.fromEntries(this.#listFailures),
+      hostsListing: this.#lister.runningCount,
+      failingHosts: this.#lister.problems,
     };
   }
 
@@ -121,65 +119,63 @@ export class Backfill {
       }));
   }
 
-  #noteWork(): void {
-    const isIdle =
-      this.#running.size === 0 && this.#listings.size === 0 && this.#options.state.fetches.totals.queued === 0;
-    if (isIdle) this.#meter.restart(this.#options.state.fetches.totals);
+  /** Stores requests. Idle time before them does not count as slow work. */
+  async #request(requests: readonly FetchRequest[]): Promise<void> {
+    this.#restartIdleMeter();
+    await this.#options.state.fetches.request(requests, this.#nowSec());
+    reachCrashPoint('fetch-after-request');
+    this.#wake.abort();
   }
 
-  /** Asks for one repo, ahead of others. Returns: once the wish is durable. */
-  async requestRepo(did: string, host: string | null): Promise<void> {
-    this.#noteWork();
+  #restartIdleMeter(): void {
+    const { totals } = this.#options.state.fetches;
+    if (this.#running.size === 0 && this.#lister.runningCount === 0 && totals.queued === 0) this.#meter.restart(totals);
+  }
+
+  /** Asks for one repo, ahead of others. Returns: once the request is durable. */
+  requestRepo(did: string, host: string | null): Promise<void> {
     this.#failures.delete(did);
-    await this.#options.state.fetches.request([{ did, host, revMin: '', urgency: 'now' }], this.#nowSec());
-    this.#wake.abort();
+    return this.#request([{ did, host, revMin: '', urgency: 'now' }]);
   }
 
   /** Asks for a repo that is known to be incomplete below `revMin` ('' when unknown). Repeating it changes nothing. */
-  async requestResync(did: string, revMin: string): Promise<void> {
-    await this.requestResyncs([{ did, revMin }]);
+  requestResync(did: string, revMin: string): Promise<void> {
+    return this.requestResyncs([{ did, revMin }]);
   }
 
   /** Like `requestResync`, for many repos in one transaction. */
-  async requestResyncs(wishes: readonly { readonly did: string; readonly revMin: string }[]): Promise<void> {
-    this.#noteWork();
-    const requests = wishes.map(({ did, revMin }) => ({ did, revMin, host: null, urgency: 'again' as const }));
-    await this.#options.state.fetches.request(requests, this.#nowSec());
-    this.#wake.abort();
+  requestResyncs(repos: readonly { readonly did: string; readonly revMin: string }[]): Promise<void> {
+    return this.#request(repos.map(({ did, revMin }) => ({ did, revMin, host: null, urgency: 'again' })));
   }
 
-  /** True when a host's list has been read to its end, or is being read. */
+  /** See `HostLister.isListed`. */
   isListed(origin: string): boolean {
-    const listing = this.#options.state.hosts.get(origin);
-    return listing !== undefined && listing.state !== 'unasked';
+    return this.#lister.isListed(origin);
   }
 
-  /** Asks for every repo that a host lists and that has no outcome yet. Returns: once the wish is durable. */
-  async requestHost(origin: string): Promise<void> {
-    if (this.#listings.has(origin)) return;
-    this.#noteWork();
-    const state: HostListing = { state: 'listing', pageToken: '', repos: 0 };
-    await this.#options.state.fetches.request([], this.#nowSec(), { host: origin, state });
-    this.#startListing(origin);
+  /** Asks for every repo that a host lists and that has no outcome yet. Returns: once the request is durable. */
+  requestHost(origin: string): Promise<void> {
+    this.#restartIdleMeter();
+    return this.#lister.request(origin);
   }
 
   /** Works until the signal aborts, then waits for what is under way. */
   async run(): Promise<void> {
-    for (const origin of this.#options.state.hosts.unfinished()) this.#startListing(origin);
+    this.#lister.resume();
     while (!this.#signal.aborted) {
       this.#wake = new AbortController();
       if (!this.#startDue()) await this.#options.clock.sleep(idlePollMs, this.#wake.signal);
       // A repo that cannot be fetched costs one turn of this loop, so it must give others theirs.
       else await new Promise((resolve) => setImmediate(resolve));
     }
-    await Promise.all([...this.#running.values(), ...this.#listings.values()]);
+    await Promise.all([...this.#running.values(), this.#lister.stopped()]);
   }
 
-  /** Starts what is due and has room. Returns: whether it started something. */
+  /** Starts what is due, up to the bound. Returns: whether it started something. */
   #startDue(): boolean {
-    const room = this.#options.concurrencyMax - this.#running.size;
-    if (room <= 0) return false;
-    const due = this.#options.state.fetches.due(this.#nowSec(), room, (did) => this.#running.has(did));
+    const freeCount = this.#options.concurrencyMax - this.#running.size;
+    if (freeCount <= 0) return false;
+    const due = this.#options.state.fetches.due(this.#nowSec(), freeCount, (did) => this.#running.has(did));
     for (const repo of due) {
       const running = this.#attempt(repo)
         .catch((error: unknown) => this.#pauseAfter(error, repo.did))
@@ -213,15 +209,15 @@ export class Backfill {
     if (this.#signal.aborted) return;
     counters.reposFetched.with(outcome.ok ? 'done' : outcome.reason).add();
     if (outcome.ok) {
-      await identities.ready();
+      await identities.waitForCapacity();
       identities.noteActive(did);
       this.#meter.add(outcome.records);
-      // A wish for a later rev that came meanwhile keeps the repo queued.
-      const settled = (now: RepoRow): RepoRow =>
+      // A request for a later rev that came meanwhile keeps the repo queued.
+      const afterFetch = (now: RepoRow): RepoRow =>
         now.revMin > outcome.rev
           ? { ...now, attempts: now.attempts + 1, rev: outcome.rev, dueSec: this.#nowSec() + 1 }
           : { ...now, state: 'done', rev: outcome.rev, revMin: '', dueSec: this.#nowSec() };
-      await state.fetches.storeOutcome(did, settled, outcome.records);
+      await state.fetches.storeOutcome(did, afterFetch, outcome.records);
       return;
     }
     this.#failures.set(did, { reason: outcome.reason, message: outcome.message });
@@ -235,63 +231,5 @@ export class Backfill {
       const delaySec = Math.ceil(backoffMs(repoRetryPolicy, attempts, random) / 1000);
       return { ...now, attempts, dueSec: this.#nowSec() + delaySec };
     });
-  }
-
-  #startListing(origin: string): void {
-    const listing = this.#list(origin)
-      .catch((error: unknown) => this.#pauseAfter(error, origin))
-      .finally(() => {
-        this.#listings.delete(origin);
-        this.#listFailures.delete(origin);
-      });
-    this.#listings.set(origin, listing);
-  }
-
-  /** Reads a host's list from where it was left. A page and its place are stored together. */
-  async #list(origin: string): Promise<void> {
-    const { state, host, clock, random, note } = this.#options;
-    let failures = 0;
-    while (!this.#signal.aborted) {
-      const before = state.hosts.get(origin);
-      if (before === undefined || before.state !== 'listing') return;
-      const page = await host.listRepos(origin, before.pageToken);
-      if (this.#signal.aborted) return;
-      if (!page.ok) {
-        if (failures++ === 0) note('listing repos fails', { host: origin, problem: page.message });
-        if (failures >= listFailuresUntold) this.#listFailures.set(origin, page.message);
-        await clock.sleep(backoffMs(listRetryPolicy, failures, random), this.#signal);
-        continue;
-      }
-      failures = 0;
-      this.#listFailures.delete(origin);
-      await this.#appendInactive(page.repos);
-      if (this.#signal.aborted) return;
-      const active = page.repos.filter((repo) => repo.active);
-      // A host that gives the same place again would be listed for ever.
-      const isLast = page.pageToken === '' || page.pageToken === before.pageToken;
-      await state.fetches.request(
-        active.map(({ did }) => ({ did, host: origin, revMin: '', urgency: 'missing' as const })),
-        this.#nowSec(),
-        {
-          host: origin,
-          state: {
-            state: isLast ? 'listed' : 'listing',
-            pageToken: page.pageToken,
-            repos: before.repos + page.repos.length,
-          },
-        },
-      );
-      this.#wake.abort();
-    }
-  }
-
-  /** Accounts that are not active have no repo to fetch, but their status must be known. */
-  async #appendInactive(repos: readonly ListedRepo[]): Promise<void> {
-    const { gate, clock } = this.#options;
-    const timeMs = clock.nowMs();
-    const kept = repos.filter(({ active, status }) => !active && /^(deactivated|suspended|takendown)$/.test(status));
-    await Promise.all(
-      kept.map(({ did, status }) => gate.append({ kind: 'account', did, active: false, status, timeMs })),
-    );
   }
 }

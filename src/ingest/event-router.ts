@@ -19,7 +19,7 @@ export type EventRouterOptions = {
   readonly identities: IdentityQueue;
   readonly counters: IngestCounters;
   readonly clock: Clock;
-  /** Asks for a repo to be fetched again. Returns: once the wish is durable. */
+  /** Asks for a repo to be fetched again. Returns: once the request is durable. */
   readonly requestResync: (did: string, revMin: string) => Promise<void>;
   /** Asks whether a deleted account is still at home somewhere. */
   readonly isStillHosted: (did: string, source: string) => Promise<boolean>;

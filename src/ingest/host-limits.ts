@@ -63,7 +63,7 @@ export class HostLimits {
       await this.#pace(turns, signal);
       return signal.aborted ? undefined : await task();
     } finally {
-      // A waiter takes this place over, so that `running` stays as it is.
+      // A waiter takes over, so `running` stays as it is.
       const next = turns.waiting.shift();
       if (next === undefined) turns.running--;
       else next();

@@ -1,19 +1,20 @@
 /**
  * Resolves DIDs in the background and puts what was found into the log.
  *
- * Owns: which DIDs are due (never seen; a day after a good check; an hour after one without a handle; at once when the
- * source says so), one resolution at a time for a DID, the number that run at once, and the attempts. A resolution that
- * the source asked for and that keeps failing is put off durably, so that no cursor waits for a directory that is down.
+ * Owns: one resolution at a time for a DID, the number that run at once, and the attempts. A resolution
+ * that the source asked for and that keeps failing is put off durably, so that no cursor waits for a
+ * directory that is down.
  */
-
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
+import { reachCrashPoint } from '../base/crash-point.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IdentityEntry } from '../entry/entry.ts';
 import { type IdentityResolver, isPassingReason } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
+import { IdentitySchedule } from './identity-schedule.ts';
 import type { IngestCounters } from './ingest-counters.ts';
-import type { IdentityCheck } from './state/identity-times.ts';
+import { orAborted } from './or-aborted.ts';
 import type { IngestState } from './state/ingest-state.ts';
 
 /** What resolutions are made with. */
@@ -28,16 +29,16 @@ export type IdentityQueueOptions = {
 
 /** Look-ups at once. */
 const concurrencyMax = 32;
-/** Jobs waiting or running; past it, DIDs that are merely due are left for their next commit, and `ready` waits. */
+/**
+ * Jobs waiting or running. At this bound DIDs that are merely due are left for their next commit, and
+ * `waitForCapacity` waits.
+ */
 const jobsMax = 10_000;
-const seenDidsMax = 200_000;
 const attemptsMax = 3;
 const attemptPolicy = { firstMs: 250, maxMs: 2000 };
 const postponedScanMs = 30_000;
 const postponedAttemptsMax = 24;
 const postponedPolicy = { firstMs: 60_000, maxMs: 21_600_000 };
-const daySec = 86_400;
-const hourSec = 3600;
 
 type Job = {
   /** The source said that something changed. */
@@ -48,14 +49,10 @@ type Job = {
   readonly waiters: Waiter[];
 };
 
-/** An identity for the log; or none, and that is noted; or no outcome, since the signal came first. */
+/** An identity for the log; or none, and that is stored; or no outcome, since the signal came first. */
 type AttemptOutcome = IdentityEntry | 'nothing-found' | 'stopped';
 
 type Waiter = { readonly resolve: () => void; readonly reject: (error: unknown) => void };
-
-function dueSecOf(check: IdentityCheck): number {
-  return check.checkedAtSec + (check.hasHandle ? daySec : hourSec);
-}
 
 /** Runs resolutions. */
 export class IdentityQueue {
@@ -63,18 +60,19 @@ export class IdentityQueue {
   readonly #signal: AbortSignal;
   readonly #jobByDid = new Map<string, Job>();
   readonly #waiting: string[] = [];
-  readonly #dueSecByDid = new Map<string, number>();
+  readonly #schedule: IdentitySchedule;
   /** Jobs that were begun and have not ended. */
   #running = 0;
   /** Those of them that ask the network. */
   #resolving = 0;
-  #roomWaiters: (() => void)[] = [];
+  readonly #capacityWaiters: (() => void)[] = [];
   readonly #stopWaiters: (() => void)[] = [];
 
   /** Runs until the signal aborts. */
   constructor(options: IdentityQueueOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
+    this.#schedule = new IdentitySchedule(options.state.identities);
   }
 
   get pendingCount(): number {
@@ -106,25 +104,8 @@ export class IdentityQueue {
 
   /** Notes that a DID was active, and resolves it in the background when that is due. */
   noteActive(did: string): void {
-    const nowSec = this.#nowSec();
-    let dueSec = this.#dueSecByDid.get(did);
-    if (dueSec === undefined) {
-      const check = this.#options.state.identities.check(did);
-      dueSec = check === undefined ? 0 : dueSecOf(check);
-      this.#rememberDue(did, dueSec);
-    }
-    if (nowSec < dueSec || this.#jobByDid.has(did) || this.#jobByDid.size >= jobsMax) return;
+    if (!this.#schedule.isDue(did, this.#nowSec()) || this.#jobByDid.has(did) || !this.hasCapacity) return;
     this.#add(did, { isForced: false, postponedAttempts: 0, waiters: [] });
-  }
-
-  #rememberDue(did: string, dueSec: number): void {
-    this.#dueSecByDid.delete(did);
-    this.#dueSecByDid.set(did, dueSec);
-    if (this.#dueSecByDid.size <= seenDidsMax) return;
-    for (const oldest of this.#dueSecByDid.keys()) {
-      this.#dueSecByDid.delete(oldest);
-      break;
-    }
   }
 
   #add(did: string, job: Omit<Job, 'isAskedAgain'>): void {
@@ -150,7 +131,7 @@ export class IdentityQueue {
     job.isAskedAgain = false;
     try {
       const outcome = await this.#attemptInTurn(did, job);
-      // The log may be a while behind: whoever waits for it must not keep others from being resolved.
+      // The log may take a while: whoever waits for it must not keep others from being resolved.
       if (typeof outcome === 'object') await this.#store(outcome);
       isDone = outcome !== 'stopped';
     } catch (error) {
@@ -177,7 +158,7 @@ export class IdentityQueue {
     // A job that was stopped has no outcome, and whoever waits for one must not take it for done.
     if (failure !== null) for (const { reject } of job.waiters) reject(failure);
     else if (isDone) for (const { resolve } of job.waiters) resolve();
-    this.#wakeRoom();
+    this.#wakeCapacityWaiters();
   }
 
   /** Waits until no job runs; after the signal none begins. */
@@ -185,11 +166,8 @@ export class IdentityQueue {
     if (this.#running > 0) await new Promise<void>((resolve) => this.#stopWaiters.push(resolve));
   }
 
-  #wakeRoom(): void {
-    if (this.#jobByDid.size >= jobsMax) return;
-    const waiters = this.#roomWaiters;
-    this.#roomWaiters = [];
-    for (const resolve of waiters) resolve();
+  #wakeCapacityWaiters(): void {
+    if (this.hasCapacity) for (const resolve of this.#capacityWaiters.splice(0)) resolve();
   }
 
   async #attempt(did: string, job: Job): Promise<AttemptOutcome> {
@@ -206,12 +184,13 @@ export class IdentityQueue {
       const reason = resolution.ok ? 'handle-unreachable' : resolution.reason;
       counters.identitiesResolved.with(reason).add();
       if (!resolution.ok && !isPassingReason(resolution.reason)) {
-        await this.#noteFailure(did);
+        // There surely is no such identity now: what the log holds stays, and it is asked again in an hour.
+        await this.#schedule.storeCheck(did, { checkedAtSec: this.#nowSec(), hasHandle: false });
         return 'nothing-found';
       }
       if (attempt + 1 >= attemptsMax) {
         if (job.isForced) await this.#postpone(did, job);
-        else this.#rememberFailure(did);
+        else this.#schedule.noteFailure(did, this.#nowSec());
         return 'nothing-found';
       }
       await clock.sleep(backoffMs(attemptPolicy, attempt + 1, random), this.#signal);
@@ -221,27 +200,16 @@ export class IdentityQueue {
 
   async #store(entry: IdentityEntry): Promise<void> {
     await this.#options.appender.append(entry.did, entry);
-    // The state may be closed by then; not knowing of this check costs one look-up more.
+    reachCrashPoint('identity-before-store');
+    // The state may be closed by then; not knowing of this check costs one resolution more.
     if (this.#signal.aborted) return;
     const check = { checkedAtSec: Math.floor(entry.timeMs / 1000), hasHandle: entry.handle !== null };
-    this.#rememberDue(entry.did, dueSecOf(check));
-    await this.#options.state.identities.storeCheck(entry.did, check);
-  }
-
-  /** There surely is no such identity now: what the log holds stays, and it is asked again in an hour. */
-  async #noteFailure(did: string): Promise<void> {
-    const check = { checkedAtSec: this.#nowSec(), hasHandle: false };
-    this.#rememberDue(did, dueSecOf(check));
-    await this.#options.state.identities.storeCheck(did, check);
-  }
-
-  #rememberFailure(did: string): void {
-    this.#rememberDue(did, this.#nowSec() + 300);
+    await this.#schedule.storeCheck(entry.did, check);
   }
 
   async #postpone(did: string, job: Job): Promise<void> {
     const attempts = job.postponedAttempts + 1;
-    this.#rememberFailure(did);
+    this.#schedule.noteFailure(did, this.#nowSec());
     if (attempts > postponedAttemptsMax) {
       this.#options.counters.identitiesResolved.with('given-up').add();
       return this.#options.state.identities.dropPostponed(did);
@@ -253,8 +221,8 @@ export class IdentityQueue {
   /** Takes up what was put off, as it becomes due, until the signal aborts. */
   async runPostponed(): Promise<void> {
     while (!this.#signal.aborted) {
-      const room = Math.max(0, jobsMax / 10 - this.#jobByDid.size);
-      for (const { did, attempts } of this.#options.state.identities.postponed(this.#nowSec(), room)) {
+      const limit = Math.max(0, jobsMax / 10 - this.#jobByDid.size);
+      for (const { did, attempts } of this.#options.state.identities.postponed(this.#nowSec(), limit)) {
         // A failure leaves it put off, to be taken up again.
         if (!this.#jobByDid.has(did)) this.refresh(did, attempts).catch(() => {});
       }
@@ -262,27 +230,21 @@ export class IdentityQueue {
     }
   }
 
-  get hasRoom(): boolean {
+  get hasCapacity(): boolean {
     return this.#jobByDid.size < jobsMax;
   }
 
-  /** Resolves when there is room for another job. */
-  async ready(): Promise<void> {
-    if (this.hasRoom) return;
-    await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
+  /** Resolves when there is capacity for another job. */
+  async waitForCapacity(): Promise<void> {
+    if (!this.hasCapacity) await new Promise<void>((resolve) => this.#capacityWaiters.push(resolve));
   }
 
   /** Waits for the jobs of this moment, or the signal. Returns: whether they ended. */
   async drained(signal: AbortSignal): Promise<boolean> {
     if (this.#jobByDid.size === 0) return true;
-    if (signal.aborted) return false;
     const ended = [...this.#jobByDid.values()].map(
       (job) => new Promise<void>((resolve) => job.waiters.push({ resolve, reject: () => resolve() })),
     );
-    const all = Promise.all(ended);
-    const aborted = new Promise<boolean>((resolve) =>
-      signal.addEventListener('abort', () => resolve(false), { once: true }),
-    );
-    return Promise.race([all.then(() => true), aborted]);
+    return (await orAborted(Promise.all(ended), signal)) !== undefined;
   }
 }

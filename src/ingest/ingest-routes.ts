@@ -102,7 +102,7 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
   }
   const deadline = AbortSignal.timeout(timeoutMs);
   const settled = await Promise.all(
-    subscriptions.map((subscription) => subscription.settled(cursors[subscription.name] ?? null, deadline)),
+    subscriptions.map((subscription) => subscription.waitDurable(cursors[subscription.name] ?? null, deadline)),
   );
   // Events bring resolutions with them, so these are waited for after those.
   const areIdentitiesDone = await identities.drained(deadline);

@@ -35,7 +35,7 @@ export type IngestSource = {
   readonly startSeq: number | null;
 };
 
-/** All that ingest is told at its start. */
+/** What ingest starts with. */
 export type IngestOptions = {
   /** Folder of the durable state; only this process may use it. */
   readonly folder: string;
@@ -79,7 +79,7 @@ export type RunningIngest = {
   readonly subscriptions: readonly Subscription[];
   readonly backfill: Backfill;
   readonly resolver: IdentityResolver;
-  /** Asks for a repo that a slot found incomplete below `revMin` ('' when unknown). Returns: once the wish is durable. */
+  /** Asks for a repo that a slot found incomplete below `revMin` ('' when unknown). Returns: once the request is durable. */
   requestResync(did: string, revMin: string): Promise<void>;
   /** Stops taking in, waits a little for what is under way, and closes the state. */
   close(): Promise<void>;
@@ -104,8 +104,7 @@ type Parts = {
   readonly subscriptions: readonly Subscription[];
 };
 
-/** What all parts share. */
-type Ground = {
+type SharedDeps = {
   readonly clock: Clock;
   readonly random: SeededRandom;
   readonly counters: IngestCounters;
@@ -113,7 +112,7 @@ type Ground = {
   readonly signal: AbortSignal;
 };
 
-function groundOf(options: IngestOptions, registry: Registry, signal: AbortSignal): Ground {
+function sharedDepsOf(options: IngestOptions, registry: Registry, signal: AbortSignal): SharedDeps {
   const clock = options.clock ?? systemClock;
   return {
     clock,
@@ -126,81 +125,62 @@ function groundOf(options: IngestOptions, registry: Registry, signal: AbortSigna
 
 async function isStillHosted(parts: Pick<Parts, 'resolver'>, host: RepoHost, did: string): Promise<boolean> {
   const resolution = await parts.resolver.resolveDid(did, true);
-  // Without a document, or without a host in it, the account is nowhere; when that cannot be told, it is left alone.
+  // Without a document, or without a host in it, the account is nowhere; when that is not known, it is left alone.
   if (!resolution.ok) return resolution.reason === 'unreachable';
   const { pds } = resolution.document;
   return pds !== null && (await host.hasRepo(pds, did)) !== false;
 }
 
-function buildParts(options: IngestOptions, ground: Ground): Parts {
-  const { clock, random, counters, note, signal } = ground;
-  const { appender } = options;
-  mkdirSync(options.folder, { recursive: true, mode: 0o700 });
-  const state = new IngestState(options.folder);
-  const fetch = new PublicFetch({
-    allowPrivateHosts: options.identity.allowPrivateHosts,
-    ...(options.identity.addressLookup === undefined ? {} : { lookup: options.identity.addressLookup }),
+function publicFetchOf({ allowPrivateHosts, addressLookup }: IngestOptions['identity']): PublicFetch {
+  return new PublicFetch({
+    allowPrivateHosts,
+    ...(addressLookup === undefined ? {} : { lookup: addressLookup }),
   });
-  const resolver = new IdentityResolver({ ...options.identity, clock });
-  const identities = new IdentityQueue({ resolver, appender, state, clock, random, counters }, signal);
+}
+
+/** Makes what fetches repos and lists, and what live entries pass on their way to the log. */
+function buildBackfill(options: IngestOptions, deps: SharedDeps, parts: Omit<Parts, 'backfill' | 'subscriptions'>) {
+  const { clock, counters, signal } = deps;
+  const { state, fetch, resolver } = parts;
+  const { appender } = options;
   const bounds = { ...backfillDefaults, ...options.backfill };
   const gate = new RepoGate(appender, { ...repoGateLimits, entriesMax: bounds.heldEntriesMax });
+  const { hostConcurrencyMax, hostRequestsPerSecond: requestsPerSecond, concurrencyMax } = bounds;
+  const limits = new HostLimits({ clock, concurrencyMax: hostConcurrencyMax, requestsPerSecond });
   const origins = new Set(options.sources.map(({ url }) => sourceOrigin(url)));
-  const limits = new HostLimits({
-    clock,
-    concurrencyMax: bounds.hostConcurrencyMax,
-    requestsPerSecond: bounds.hostRequestsPerSecond,
-  });
   // Hosts in the state were named by the operator: a source, or the host of a backfill.
   const isTrusted = (origin: string): boolean => origins.has(origin) || state.hosts.get(origin) !== undefined;
   const host = new RepoHost({ fetch, limits, clock, isTrusted, signal });
   const repoFetch = new RepoFetch({ gate, appender, resolver, host, clock, counters });
-  const backfill = new Backfill(
-    {
-      state,
-      gate,
-      fetch: repoFetch,
-      host,
-      limits,
-      identities,
-      counters,
-      clock,
-      random,
-      note,
-      concurrencyMax: bounds.concurrencyMax,
-    },
-    signal,
-  );
+  const backfill = new Backfill({ ...deps, ...parts, gate, fetch: repoFetch, host, limits, concurrencyMax }, signal);
+  return { backfill, gate, host };
+}
+
+function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
+  const { signal } = deps;
+  const { appender } = options;
+  mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+  const state = new IngestState(options.folder);
+  const fetch = publicFetchOf(options.identity);
+  const resolver = new IdentityResolver({ ...options.identity, clock: deps.clock });
+  const identities = new IdentityQueue({ ...deps, resolver, appender, state }, signal);
+  const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, identities });
   const router = new EventRouter({
+    ...deps,
     gate,
     identities,
-    counters,
-    clock,
     requestResync: (did, revMin) => backfill.requestResync(did, revMin),
     isStillHosted: (did) => isStillHosted({ resolver }, host, did),
   });
-  const room = (): Promise<void> | null => {
-    if (!appender.hasRoom) return appender.ready();
-    return identities.hasRoom ? null : identities.ready();
+  const waitForCapacity = (): Promise<void> | null => {
+    if (!appender.hasCapacity) return appender.waitForCapacity();
+    return identities.hasCapacity ? null : identities.waitForCapacity();
   };
-  const subscriptions = options.sources.map(
-    ({ url, startSeq }) =>
-      new Subscription(
-        {
-          name: sourceOrigin(url),
-          url,
-          startSeq,
-          state,
-          clock,
-          random,
-          counters,
-          route: (event, source) => router.route(event, source),
-          room,
-          note,
-        },
-        signal,
-      ),
-  );
+  const route: EventRouter['route'] = (event, source) => router.route(event, source);
+  const subscriptions = options.sources.map(({ url, startSeq }) => {
+    const name = sourceOrigin(url);
+    return new Subscription({ ...deps, name, url, startSeq, state, route, waitForCapacity }, signal);
+  });
   return { state, fetch, resolver, identities, backfill, subscriptions };
 }
 
@@ -237,10 +217,10 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   for (const { url } of options.sources) sourceOrigin(url);
   const registry = options.registry ?? createRegistry(options.clock);
   const stop = new AbortController();
-  const ground = groundOf(options, registry, stop.signal);
-  const parts = buildParts(options, ground);
+  const shared = sharedDepsOf(options, registry, stop.signal);
+  const parts = buildParts(options, shared);
   const { state, backfill, subscriptions, identities, resolver, fetch } = parts;
-  registerProcessMetrics(registry, ground.clock);
+  registerProcessMetrics(registry, shared.clock);
   registerReadouts(registry, parts, options.appender);
   const { host, port, tls = null, adminToken } = options;
   const http = await startJsonServer({
@@ -250,7 +230,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     tokens: [adminToken],
     isReady: () => true,
     metricsText: () => registry.prometheusText(),
-    routes: ingestRoutes({ backfill, subscriptions, identities, resolver, clock: ground.clock }),
+    routes: ingestRoutes({ backfill, subscriptions, identities, resolver, clock: shared.clock }),
     texts: { ready: 'ready\n', jsonEnd: '' },
   }).catch(async (error: unknown) => {
     await state[Symbol.asyncDispose]();
@@ -266,12 +246,12 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     await http.close();
     // What is still under way after that is taken in again at the next start; a log that is down must not keep us.
     const deadline = AbortSignal.timeout(closeMsMax);
-    await Promise.all(subscriptions.map((subscription) => subscription.settled(null, deadline)));
+    await Promise.all(subscriptions.map((subscription) => subscription.waitDurable(null, deadline)));
     resolver[Symbol.dispose]();
     fetch[Symbol.dispose]();
     const over = new AbortController();
     const stopped = Promise.all([...running, identities.stopped()]).finally(() => over.abort());
-    await Promise.race([stopped, ground.clock.sleep(closeMsMax, over.signal)]);
+    await Promise.race([stopped, shared.clock.sleep(closeMsMax, over.signal)]);
     for (const subscription of subscriptions) await subscription.storeCursor();
     await state[Symbol.asyncDispose]();
   };

@@ -1,13 +1,16 @@
 /**
  * Fetches one repo and puts it into the log as one snapshot, between the live commits before and after it.
  *
- * Owns: the order that leaves neither a gap nor a double. The repo's live entries are held from before the request until
- * the snapshot stands in the log; then those above its rev go on. A hold that passed its bound voids the attempt.
+ * Owns: the order that leaves neither a gap nor a duplicate. The repo's live entries are held from before
+ * the request until the snapshot is in the log; then those above its rev go on. A hold that passed its
+ * bound voids the attempt.
  */
 
 import { openRepoCar, type RepoSnapshot, repoCarLimits } from '../atproto/repo-car.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 import type { Clock } from '../base/clock.ts';
+import { type CrashPoint, reachCrashPoint } from '../base/crash-point.ts';
+import type { Entry } from '../entry/entry.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import { keepSoundOps } from './event-router.ts';
@@ -124,7 +127,9 @@ export class RepoFetch {
     const { did, rev } = snapshot;
     const timeMs = clock.nowMs();
     let records = 0;
-    const appends = [gate.appendSnapshot(did, { kind: 'resync-begin', did, rev, timeMs })];
+    const append = (point: CrashPoint, entry: Entry): Promise<void> =>
+      gate.appendSnapshot(did, entry).then(() => reachCrashPoint(point));
+    const appends = [append('resync-after-begin', { kind: 'resync-begin', did, rev, timeMs })];
     for (const chunk of snapshot.chunks(chunkLimits.records)) {
       if (!chunk.ok) {
         await Promise.all([...appends, this.#withdraw(did, timeMs)]);
@@ -136,9 +141,9 @@ export class RepoFetch {
       const kept = keepSoundOps(did, ops, badOps, counters);
       records += kept.length;
       for (const part of inChunks(kept)) {
-        appends.push(gate.appendSnapshot(did, { kind: 'resync-chunk', did, rev, timeMs, ops: part }));
+        appends.push(append('resync-after-chunk', { kind: 'resync-chunk', did, rev, timeMs, ops: part }));
       }
-      await appender.ready();
+      await appender.waitForCapacity();
       await nextTurn();
     }
     if (hold.isVoid) {
@@ -146,13 +151,13 @@ export class RepoFetch {
       return { ok: false, reason: 'overtaken', message: 'too many live commits during the fetch' };
     }
     // No await between the end and the release: nothing may come between them in the log.
-    const ended = gate.appendSnapshot(did, { kind: 'resync-end', did, rev, timeMs });
+    const ended = append('resync-after-end', { kind: 'resync-end', did, rev, timeMs });
     hold.release(rev, ended);
     await Promise.all([...appends, ended]);
     return { ok: true, rev, records };
   }
 
-  /** Tells the slot that the snapshot that was begun will not come to its end: one without a rev reads nothing in. */
+  /** Cancels the snapshot that was begun: a `resync-begin` without a rev takes nothing in. */
   #withdraw(did: string, timeMs: number): Promise<void> {
     return this.#options.gate.appendSnapshot(did, { kind: 'resync-begin', did, rev: '', timeMs });
   }

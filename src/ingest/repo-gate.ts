@@ -1,7 +1,7 @@
 /**
  * The one door through which a repo's entries reach the log, which can be held shut while a snapshot of it is fetched.
  *
- * Owns: the live entries that wait behind a hold, their bound, and their order. When the bound is passed the hold ends
+ * Owns: the live entries that a hold makes wait, their bound, and their order. When the bound is passed the hold ends
  * by itself: the entries go on in order and the fetch that held them is void, to be made again.
  */
 
@@ -14,13 +14,13 @@ export type RepoEntry = CommitEntry | SyncEntry | AccountEntry;
 
 /** Bounds of what waits. Units: entries of one repo; bytes over all repos. */
 export type RepoGateLimits = { readonly entriesMax: number; readonly bytesMax: number };
-/** The bounds that hold unless told otherwise. */
+/** The default bounds. */
 export const repoGateLimits: RepoGateLimits = { entriesMax: 2000, bytesMax: 67_108_864 };
 
 type HeldEntry = {
   readonly entry: RepoEntry;
   readonly bytes: number;
-  readonly settle: (appended: Promise<void>) => void;
+  readonly resolve: (appended: Promise<void>) => void;
 };
 
 /** A hold on one repo. It ends with `release`, or by itself when it `isVoid`. */
@@ -76,7 +76,7 @@ export class RepoGate {
     const held = hold.held;
     const bytes = approximateBytes(entry);
     const appended = new Promise<void>((resolve) => {
-      held.push({ entry, bytes, settle: resolve });
+      held.push({ entry, bytes, resolve });
     });
     this.#heldBytes += bytes;
     if (held.length > this.#limits.entriesMax || this.#heldBytes > this.#limits.bytesMax) {
@@ -104,10 +104,10 @@ export class RepoGate {
     if (held === null) return;
     hold.held = null;
     this.#holdByDid.delete(did);
-    for (const { entry, bytes, settle } of held) {
+    for (const { entry, bytes, resolve } of held) {
       this.#heldBytes -= bytes;
       const isContained = revHeld !== null && entry.kind !== 'account' && entry.rev <= revHeld;
-      settle(isContained ? snapshot : this.#appender.append(did, entry));
+      resolve(isContained ? snapshot : this.#appender.append(did, entry));
     }
   }
 }

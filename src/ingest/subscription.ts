@@ -1,19 +1,19 @@
 /**
  * Follows one source's `com.atproto.sync.subscribeRepos` for ever.
  *
- * Owns: the connection and its return after every loss, the place in the stream, and the durable cursor, which stands
- * only behind the log's acknowledgement of everything that came before it. Events that are ignored or cannot be read
- * are passed too. The socket is paused while the log has no room.
+ * Owns: the return after every lost connection, what becomes of each message, and when the cursor is
+ * stored. Events that are ignored or cannot be read are passed too.
  */
-import { WebSocket } from 'ws';
 import { decodeFirehoseMessage, type FirehoseEvent } from '../atproto/firehose-event.ts';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
+import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
-import { DoneTracker } from './done-tracker.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
+import { type EndedConnection, holdConnection } from './source-connection.ts';
 import type { IngestState } from './state/ingest-state.ts';
+import { StreamPosition } from './stream-position.ts';
 
 /** What is followed, from where, and where its events go. */
 export type SubscriptionOptions = {
@@ -29,8 +29,8 @@ export type SubscriptionOptions = {
   readonly counters: IngestCounters;
   /** Takes one event. Returns: once all that it causes is durable; null when it causes nothing. */
   readonly route: (event: FirehoseEvent, source: string) => Promise<unknown> | null;
-  /** Null while there is room for more events, else resolves when there is. */
-  readonly room: () => Promise<void> | null;
+  /** Null while there is capacity for more events, else resolves when there is. */
+  readonly waitForCapacity: () => Promise<void> | null;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
   /** How long the source may be silent, answers to pings included. */
   readonly silenceMsMax?: number;
@@ -56,23 +56,10 @@ export type SubscriptionStatus = {
 
 /** Every 200 ms for the first five seconds, since a PDS may come up after us; then doubling. */
 const reconnectPolicy = { firstMs: 200, maxMs: 15_000, fastFailures: 24 };
-/** Above the decoder's own limit, so that a frame past that is counted without losing the connection. */
-const frameBytesMax = 16_777_216;
-const handshakeMsMax = 10_000;
 const storeEveryMs = 250;
 const silenceMsDefault = 60_000;
-
-function streamUrl(origin: string, cursor: number | null): string {
-  const url = new URL('/xrpc/com.atproto.sync.subscribeRepos', origin);
-  url.protocol = url.protocol === 'https:' || url.protocol === 'wss:' ? 'wss:' : 'ws:';
-  if (cursor !== null) url.searchParams.set('cursor', String(cursor));
-  return url.href;
-}
-
-function bytesOf(data: Buffer | ArrayBuffer | Buffer[]): Buffer {
-  if (Buffer.isBuffer(data)) return data;
-  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
-}
+/** How long an event waits that could not be stored for want of room. */
+const fullRetryMs = 1000;
 
 /** One source being followed. */
 export class Subscription {
@@ -81,11 +68,7 @@ export class Subscription {
   readonly #events = new Tally();
   readonly #dropped = new Tally();
   readonly #notices = new Tally();
-  /** Null until the place in the stream is known: a live start learns it from the first event. */
-  #tracker: DoneTracker | null = null;
-  #durableSeq: number | null = null;
-  /** Trackers of earlier runs of numbers: while one has events under way, no later cursor is stored. */
-  #formerTrackers: DoneTracker[] = [];
+  readonly #position: StreamPosition;
   #receivedTimeMs = 0;
   #receivedLagMs = 0;
   #oversizedInARow = 0;
@@ -95,16 +78,12 @@ export class Subscription {
   /** True until the first event of a connection, which shows whether the source heeded our cursor. */
   #isFirstOfConnection = false;
   #isCursorRefused = false;
-  #receivedWaiters: (() => void)[] = [];
 
   /** Follows the source once `run` is called, until the signal aborts. */
   constructor(options: SubscriptionOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
-    const stored = options.state.cursors.get(options.name);
-    const startSeq = stored?.seq ?? options.startSeq;
-    this.#durableSeq = stored?.seq ?? null;
-    if (startSeq !== null) this.#tracker = new DoneTracker(startSeq);
+    this.#position = new StreamPosition(options.name, options.state.cursors, options.startSeq);
   }
 
   get name(): string {
@@ -113,7 +92,7 @@ export class Subscription {
 
   get status(): SubscriptionStatus {
     const { name, url, clock } = this.#options;
-    const pendingEvents = this.#tracker?.pendingCount ?? 0;
+    const { receivedSeq, doneSeq, durableSeq, pendingCount: pendingEvents } = this.#position;
     const waitingMs = Math.max(0, clock.nowMs() - this.#receivedTimeMs);
     return {
       name,
@@ -121,9 +100,9 @@ export class Subscription {
       connected: this.#isConnected,
       attempts: this.#attempts,
       lastProblem: this.#lastProblem,
-      receivedSeq: this.#tracker?.received ?? null,
-      doneSeq: this.#tracker?.done ?? null,
-      durableSeq: this.#durableSeq,
+      receivedSeq,
+      doneSeq,
+      durableSeq,
       pendingEvents,
       lagMs: this.#receivedTimeMs === 0 ? null : pendingEvents === 0 ? this.#receivedLagMs : waitingMs,
       events: this.#events.toJSON(),
@@ -154,77 +133,26 @@ export class Subscription {
     }
   }
 
-  /** Holds one connection from its beginning to its end. */
-  #connectOnce(): Promise<{ received: number; problem: string }> {
-    const cursor = this.#isCursorRefused ? null : (this.#tracker?.received ?? null);
+  async #connectOnce(): Promise<EndedConnection> {
+    const { url, clock, note, silenceMsMax = silenceMsDefault, waitForCapacity } = this.#options;
+    const cursor = this.#isCursorRefused ? null : this.#position.receivedSeq;
     this.#isFirstOfConnection = true;
-    const socket = new WebSocket(streamUrl(this.#options.url, cursor), {
-      handshakeTimeout: handshakeMsMax,
-      maxPayload: frameBytesMax,
-      perMessageDeflate: false,
-      followRedirects: false,
-      headers: { 'user-agent': 'skyshard' },
-    });
-    const stop = (): void => socket.terminate();
-    this.#signal.addEventListener('abort', stop, { once: true });
-    const stopSilenceWatch = this.#watchSilence(socket);
-    let received = 0;
-    let problem = 'closed';
-    return new Promise((resolve) => {
-      socket.on('open', () => {
-        this.#isConnected = true;
-        this.#options.note('source connected', { source: this.name, cursor });
-      });
-      socket.on('message', (data, isBinary) => {
-        received++;
-        this.#oversizedInARow = 0;
-        if (isBinary) this.#take(bytesOf(data));
-        else this.#drop('not-binary');
-        this.#pauseWhileFull(socket);
-      });
-      socket.on('error', (error) => {
-        problem = error.message;
-        // An oversized frame carries an event that we shall never read: the next connection must get past it.
-        if ('code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#skipOversized();
-      });
-      socket.on('close', (code, reason) => {
-        if (problem === 'closed') problem = `closed by the source: ${code} ${reason.toString('utf8').slice(0, 200)}`;
-        this.#isConnected = false;
-        this.#signal.removeEventListener('abort', stop);
-        stopSilenceWatch();
-        resolve({ received, problem });
-      });
-    });
-  }
-
-  /** Pings, and ends a connection on which nothing comes. A paused socket cannot answer and is not silent. */
-  #watchSilence(socket: WebSocket): () => void {
-    const { clock, silenceMsMax = silenceMsDefault } = this.#options;
-    let heardMs = clock.monotonicMs();
-    const heard = (): void => {
-      heardMs = clock.monotonicMs();
+    const onOpen = (): void => {
+      this.#isConnected = true;
+      note('source connected', { source: this.name, cursor });
     };
-    for (const event of ['open', 'message', 'ping', 'pong']) socket.on(event, heard);
-    const ended = new AbortController();
-    const watch = async (): Promise<void> => {
-      while (!ended.signal.aborted) {
-        await clock.sleep(silenceMsMax / 4, ended.signal);
-        if (socket.isPaused) heard();
-        else if (clock.monotonicMs() - heardMs > silenceMsMax) socket.terminate();
-        else if (socket.readyState === WebSocket.OPEN) socket.ping();
-      }
+    const onMessage = (message: Buffer | null): void => {
+      this.#oversizedInARow = 0;
+      if (message === null) this.#drop('not-binary');
+      else this.#take(message);
     };
-    void watch();
-    return () => ended.abort();
-  }
-
-  #pauseWhileFull(socket: WebSocket): void {
-    if (socket.isPaused) return;
-    const room = this.#options.room();
-    if (room === null) return;
-    socket.pause();
-    const resume = (): void => socket.resume();
-    room.then(resume, resume);
+    const onOversized = (): void => this.#skipOversized();
+    const ended = await holdConnection(
+      { url, cursor, clock, silenceMsMax, onOpen, onMessage, onOversized, waitForCapacity },
+      this.#signal,
+    );
+    this.#isConnected = false;
+    return ended;
   }
 
   #drop(reason: string): void {
@@ -264,7 +192,7 @@ export class Subscription {
   #takeError(error: string, message: string): void {
     this.#notices.add(error);
     this.#options.note('source refuses', { source: this.name, error, message });
-    // Its stream ends before our cursor: it is another stream now, and the only place that it surely has is "now".
+    // Its stream ends before our cursor: it is another stream now, and the only position it surely has is "now".
     if (error === 'FutureCursor') this.#isCursorRefused = true;
   }
 
@@ -273,45 +201,38 @@ export class Subscription {
     const isFirst = this.#isFirstOfConnection;
     this.#isFirstOfConnection = false;
     this.#isCursorRefused &&= !isFirst;
-    let tracker = this.#tracker;
-    if (tracker === null || seq <= tracker.received) tracker = this.#placeOf(tracker, seq, isFirst);
+    const cursor = this.#position.receivedSeq;
+    const order = this.#position.admit(seq, isFirst);
+    if (order === 'restarted') {
+      this.#notices.add('stream-restarted');
+      const message = 'the stream begins below our cursor: following it from there';
+      this.#options.note(message, { source: this.name, seq, cursor });
+    }
     const routed = event === null ? null : this.#options.route(event, this.name);
-    if (tracker === null) {
-      // Out of order: it counts, but it does not move the cursor. What it causes is idempotent.
+    if (order === 'out-of-order') {
+      // It counts, but it does not move the cursor. What it causes is idempotent.
+      this.#dropped.add('seq-not-ascending');
       routed?.catch(() => this.#drop('append-failed'));
       return;
     }
-    const followed = tracker;
-    followed.begin(seq);
-    for (const wake of this.#receivedWaiters.splice(0)) wake();
-    if (routed === null) {
-      followed.finish(seq);
-      return;
-    }
-    routed.then(
-      () => followed.finish(seq),
-      // Not done, so the cursor stays before it: a later start takes it again.
-      () => this.#drop('append-failed'),
-    );
+    const run = this.#position.begin(seq);
+    const finish = (): void => run.finish(seq);
+    if (routed === null) finish();
+    else routed.then(finish, (error: unknown) => this.#routeAgain(event!, error, finish));
   }
 
-  /** Finds which run of numbers a seq that does not ascend belongs to; null when it is only out of order. */
-  #placeOf(before: DoneTracker | null, seq: number, isFirst: boolean): DoneTracker | null {
-    if (before !== null && (!isFirst || seq === before.received)) {
-      this.#dropped.add('seq-not-ascending');
-      return null;
+  /** Routes an event again when what it causes could not be stored for want of room. */
+  async #routeAgain(event: FirehoseEvent, error: unknown, finish: () => void): Promise<void> {
+    const isFull = toDataPlaneError(error).code === 'StorageFull';
+    if (isFull) {
+      this.#notices.add('state-full');
+      await this.#options.clock.sleep(fullRetryMs, this.#signal);
     }
-    if (before !== null) {
-      this.#notices.add('stream-restarted');
-      this.#options.note('the stream begins below our cursor: following it from there', {
-        source: this.name,
-        seq,
-        cursor: before.received,
-      });
-      this.#formerTrackers.push(before);
-    }
-    this.#tracker = new DoneTracker(seq - 1);
-    return this.#tracker;
+    // Not done, so the cursor stays before it: a later start takes it again.
+    if (!isFull || this.#signal.aborted) return this.#drop('append-failed');
+    const routed = this.#options.route(event, this.name);
+    if (routed === null) finish();
+    else routed.then(finish, (again: unknown) => this.#routeAgain(event, again, finish));
   }
 
   /**
@@ -322,11 +243,7 @@ export class Subscription {
    */
   #skipOversized(): void {
     this.#drop('frame-too-large');
-    const tracker = this.#tracker;
-    if (tracker === null) return;
-    const seq = tracker.received + 2 ** Math.max(0, this.#oversizedInARow++ - 8);
-    tracker.begin(seq);
-    tracker.finish(seq);
+    this.#position.skip(2 ** Math.max(0, this.#oversizedInARow++ - 8));
   }
 
   async #runStores(): Promise<void> {
@@ -344,28 +261,12 @@ export class Subscription {
   }
 
   /** Stores how far everything is durable. Returns: once that is on disk. */
-  async storeCursor(): Promise<void> {
-    this.#formerTrackers = this.#formerTrackers.filter(({ pendingCount }) => pendingCount > 0);
-    const seq = this.#tracker?.done;
-    if (seq === undefined || seq === this.#durableSeq || this.#formerTrackers.length > 0) return;
-    await this.#options.state.cursors.store(this.name, { seq, timeMs: Math.max(0, this.#receivedTimeMs) });
-    this.#durableSeq = seq;
+  storeCursor(): Promise<void> {
+    return this.#position.storeCursor(Math.max(0, this.#receivedTimeMs));
   }
 
-  /**
-   * Waits until everything up to `seq` (inclusive; null for all that has come in) is durable in the log.
-   *
-   * Returns: whether it is; false when the signal aborted first.
-   */
-  async settled(seq: number | null, signal: AbortSignal): Promise<boolean> {
-    while (seq !== null && (this.#tracker?.received ?? -1) < seq) {
-      if (signal.aborted) return false;
-      await new Promise<void>((resolve) => {
-        this.#receivedWaiters.push(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-    }
-    const tracker = this.#tracker;
-    return tracker === null || tracker.waitDone(seq ?? tracker.received, signal);
+  /** See `StreamPosition.waitDurable`. */
+  waitDurable(seq: number | null, signal: AbortSignal): Promise<boolean> {
+    return this.#position.waitDurable(seq, signal);
   }
 }

@@ -4,7 +4,8 @@ import type { Entry } from '../entry/entry.ts';
  * Where ingest and routers put entries: the log of the slot that a key hashes to.
  *
  * Keeps the order of calls for each slot, batches across slots and nodes, and is bounded: past `pendingBytesMax`,
- * `append` still takes entries but `ready` waits, so a reader that awaits `ready` between events never overruns memory.
+ * `append` still takes entries but `waitForCapacity` waits: a reader that awaits it between events never
+ * overruns memory.
  */
 export interface LogAppender {
   /**
@@ -13,9 +14,9 @@ export interface LogAppender {
    * Returns: once the entry is durable in the slot's log (not: applied). Attempts go on until the appender closes.
    */
   append(key: string, entry: Entry): Promise<void>;
-  /** False while `ready` waits. */
-  readonly hasRoom: boolean;
-  /** Resolves when the queue has room. */
-  ready(): Promise<void>;
+  /** False while `waitForCapacity` waits. */
+  readonly hasCapacity: boolean;
+  /** Resolves when the queue has capacity: the backpressure of the log. */
+  waitForCapacity(): Promise<void>;
   readonly pendingBytes: number;
 }

@@ -2,7 +2,7 @@
  * LogAppender over the nodes of the shard map: what ingest and other writers append with.
  *
  * Owns: order for each slot, batching across slots and nodes, attempts that go on until the entry is durable. What comes while
- * a call is on its way is the next batch, so batches grow with load. Refuses: nothing; it slows its callers through `ready`.
+ * a call is on its way is the next batch, so batches grow with load. Refuses: nothing; it slows its callers through `waitForCapacity`.
  */
 
 import { backoffMs } from '../base/backoff.ts';
@@ -25,7 +25,7 @@ export type RemoteLogOptions = {
   readonly map: () => ShardMap;
   readonly clock?: Clock;
   readonly random?: SeededRandom;
-  /** From this many bytes on that are not yet durable, `ready` waits; by default it grows with the number of slots. */
+  /** From this many bytes on that are not yet durable, `waitForCapacity` waits; by default it grows with the number of slots. */
   readonly pendingBytesMax?: number;
   /** How long a lone entry waits for company. Units: ms. */
   readonly lingerMs?: number;
@@ -82,7 +82,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   readonly #batchBytesBySlot = new Map<number, number>();
   readonly #stop = new AbortController();
   #pendingBytes = 0;
-  #roomWaiters: (() => void)[] = [];
+  #capacityWaiters: (() => void)[] = [];
 
   constructor(options: RemoteLogOptions) {
     this.#options = options;
@@ -113,13 +113,13 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     return chunk.durable.promise;
   }
 
-  get hasRoom(): boolean {
+  get hasCapacity(): boolean {
     return this.#pendingBytes < this.#pendingBytesMax;
   }
 
-  ready(): Promise<void> {
-    if (this.hasRoom || this.#stop.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  waitForCapacity(): Promise<void> {
+    if (this.hasCapacity || this.#stop.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => this.#capacityWaiters.push(resolve));
   }
 
   #lane(node: string, number: number): Lane {
@@ -212,7 +212,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   #settle(chunk: PendingChunk): void {
     this.#pendingBytes -= chunk.entryBytes;
     chunk.durable.resolve();
-    if (this.hasRoom) for (const resume of this.#roomWaiters.splice(0)) resume();
+    if (this.hasCapacity) for (const resume of this.#capacityWaiters.splice(0)) resume();
   }
 
   async #call(node: string, chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]> {
@@ -234,7 +234,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   /** Gives up on what is not yet durable; its sources will send it again. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    for (const resume of this.#roomWaiters.splice(0)) resume();
+    for (const resume of this.#capacityWaiters.splice(0)) resume();
     for (const lane of this.#laneByName.values()) rejectWaiting(lane);
   }
 }

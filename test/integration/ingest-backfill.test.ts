@@ -209,14 +209,14 @@ describe('fetching one repo', () => {
     expect((await harness.get('/metrics')).body['text']).toMatch(/repos_fetched\{outcome="repo-of-another-did"\} 1/);
   });
 
-  it('tries again until the snapshot has the rev that a slot asked for, and asks once for many wishes', async () => {
+  it('tries again until the snapshot has the rev that a slot asked for, and asks once for many requests', async () => {
     const stale = await repo.car();
     const wanted = await commitLike('newer');
     let attempts = 0;
     harness.network.serveRepos(async () => (++attempts === 1 ? { body: stale } : carAnswer()));
     await harness.start({ sources: [] });
-    const wishes = Array.from({ length: 5 }, () => ({ did: authorDid, rev: wanted }));
-    await Promise.all([harness.post('/v1/resync', { repos: wishes }), harness.post('/v1/resync', { repos: wishes })]);
+    const repos = Array.from({ length: 5 }, () => ({ did: authorDid, rev: wanted }));
+    await Promise.all([harness.post('/v1/resync', { repos }), harness.post('/v1/resync', { repos })]);
     await until(backfilled(authorDid));
     expect(attempts).toBe(2);
     expect(harness.log.of('resync-end')).toMatchObject([{ rev: wanted }]);

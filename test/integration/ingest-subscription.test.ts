@@ -147,11 +147,11 @@ describe('following a source', () => {
     await harness.settle();
     harness.log.pendingBytes = 100_000_000;
     await publishLike(2);
-    await until(() => harness.log.readyCalls > 0);
+    await until(() => harness.log.capacityWaits > 0);
     const taken = harness.log.entries.length;
     for (let seq = 3; seq <= 20; seq++) await publishLike(seq);
     expect(harness.log.entries.length).toBe(taken);
-    harness.log.makeRoom();
+    harness.log.addCapacity();
     await harness.settle();
     expect(harness.log.of('commit')).toHaveLength(20);
   });

@@ -47,7 +47,7 @@ export async function expectMeaning(cluster: CrashCluster, entries: readonly Out
 export async function appendAll(cluster: CrashCluster, entries: readonly OutsideEntry[]): Promise<void> {
   const appends: Promise<void>[] = [];
   for (const entry of entries) {
-    await cluster.log.ready();
+    await cluster.log.waitForCapacity();
     appends.push(cluster.log.append(entry.did, entry));
   }
   await Promise.all(appends);

@@ -10,11 +10,11 @@ export class MemoryLog implements LogAppender {
   /** Acknowledgements wait until `acknowledgeAll` while this is true. */
   isHeld = false;
   pendingBytes = 0;
-  readyCalls = 0;
+  capacityWaits = 0;
   readonly #waiting: Waiting[] = [];
-  #roomWaiters: (() => void)[] = [];
+  #capacityWaiters: (() => void)[] = [];
 
-  get hasRoom(): boolean {
+  get hasCapacity(): boolean {
     return this.pendingBytes === 0;
   }
 
@@ -42,15 +42,15 @@ export class MemoryLog implements LogAppender {
     for (const { reject } of this.#waiting.splice(0)) reject(new Error('the log is closed'));
   }
 
-  async ready(): Promise<void> {
-    this.readyCalls++;
-    if (this.pendingBytes > 0) await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
+  async waitForCapacity(): Promise<void> {
+    this.capacityWaits++;
+    if (this.pendingBytes > 0) await new Promise<void>((resolve) => this.#capacityWaiters.push(resolve));
   }
 
-  /** Lets whoever waits for room go on. */
-  makeRoom(): void {
+  /** Lets whoever waits for capacity go on. */
+  addCapacity(): void {
     this.pendingBytes = 0;
-    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    for (const resolve of this.#capacityWaiters.splice(0)) resolve();
   }
 
   of<Kind extends Entry['kind']>(kind: Kind, did?: string): Extract<Entry, { kind: Kind }>[] {

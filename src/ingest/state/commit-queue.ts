@@ -6,6 +6,7 @@
  * most a tenth of the thread, and what is written meanwhile is the next batch.
  */
 import { type Clock, systemClock } from '../../base/clock.ts';
+import { reachCrashPoint } from '../../base/crash-point.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { Environment } from '../../storage/environment.ts';
 
@@ -60,7 +61,12 @@ export class CommitQueue {
     const startMs = this.#clock.monotonicMs();
     try {
       this.#environment.requireRoom();
-      for (const resolve of this.#environment.transact(() => writes.map(({ run }) => run()))) resolve();
+      const resolves = this.#environment.transact(() => {
+        const done = writes.map(({ run }) => run());
+        reachCrashPoint('state-before-commit');
+        return done;
+      });
+      for (const resolve of resolves) resolve();
     } catch (thrown) {
       this.#reload();
       for (const { reject } of writes) reject(thrown);

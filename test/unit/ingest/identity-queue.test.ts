@@ -1,3 +1,5 @@
+/** When DIDs are resolved, what is put off, and that waiting leaves no listener. */
+import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -139,4 +141,15 @@ describe('a resolution that the source asked for', () => {
     await queue.stopped();
     expect(isOver).toBe(false);
   });
+});
+
+it('waiting for the jobs leaves no listener on the signal', async () => {
+  network.register(authorDid, 'author.test');
+  const queue = queueOf();
+  const { signal } = new AbortController();
+  void queue.refresh(authorDid);
+  const waits = [queue.drained(signal), queue.drained(signal)];
+  expect(getEventListeners(signal, 'abort')).toHaveLength(2);
+  expect(await Promise.all(waits)).toEqual([true, true]);
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0);
 });

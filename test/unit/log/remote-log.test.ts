@@ -155,7 +155,7 @@ describe('the appender over nodes', () => {
     const appends = Array.from({ length: 10 }, (_unused, index) => append(log, 0, `r${index}`));
     expect(log.pendingBytes).toBeGreaterThan(100);
     let isReady = false;
-    const ready = log.ready().then(() => {
+    const ready = log.waitForCapacity().then(() => {
       isReady = true;
     });
     await waitFor('the call to be held', () => nodes.heldCount === 1);
@@ -163,7 +163,7 @@ describe('the appender over nodes', () => {
     nodes.release();
     await Promise.all([...appends, ready]);
     expect(isReady).toBe(true);
-    await log.ready();
+    await log.waitForCapacity();
   });
 
   it('keeps calls within their bound when much waits for one slot', async () => {
@@ -190,7 +190,7 @@ describe('the appender over nodes', () => {
       () => 'durable',
       (error: DataPlaneError) => error.code,
     );
-    const ready = log.ready();
+    const ready = log.waitForCapacity();
     await log[Symbol.asyncDispose]();
     await ready;
     expect(await later).toBe('Unavailable');

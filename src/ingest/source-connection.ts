@@ -1,0 +1,107 @@
+/**
+ * One WebSocket connection to a source's `com.atproto.sync.subscribeRepos`, from its beginning to its end.
+ *
+ * Owns: the bounds of handshake, frame and silence, and the pause while there is no capacity.
+ */
+import { WebSocket } from 'ws';
+import type { Clock } from '../base/clock.ts';
+
+/** What is connected to, and who hears what comes. */
+export type SourceConnectionOptions = {
+  /** http(s) or ws(s). */
+  readonly url: string;
+  /** Events after this seq are asked for; null for those from now on. */
+  readonly cursor: number | null;
+  readonly clock: Clock;
+  /** How long the source may be silent, answers to pings included. */
+  readonly silenceMsMax: number;
+  readonly onOpen: () => void;
+  /** Takes one binary message, or null for one that is text. */
+  readonly onMessage: (message: Buffer | null) => void;
+  /** A frame was larger than the socket takes, which ends the connection. */
+  readonly onOversized: () => void;
+  /** Null while there is capacity for more messages, else resolves when there is. */
+  readonly waitForCapacity: () => Promise<void> | null;
+};
+
+/** How a connection went: messages received, and why it ended. */
+export type EndedConnection = { readonly received: number; readonly problem: string };
+
+/** Above the decoder's own limit, so that a frame past that is counted without losing the connection. */
+const frameBytesMax = 16_777_216;
+const handshakeMsMax = 10_000;
+
+function streamUrl(origin: string, cursor: number | null): string {
+  const url = new URL('/xrpc/com.atproto.sync.subscribeRepos', origin);
+  url.protocol = url.protocol === 'https:' || url.protocol === 'wss:' ? 'wss:' : 'ws:';
+  if (cursor !== null) url.searchParams.set('cursor', String(cursor));
+  return url.href;
+}
+
+function bytesOf(data: Buffer | ArrayBuffer | Buffer[]): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
+}
+
+/** Connects and takes messages until the source, a fault or the signal ends it. Returns: its end. */
+export function holdConnection(options: SourceConnectionOptions, signal: AbortSignal): Promise<EndedConnection> {
+  const socket = new WebSocket(streamUrl(options.url, options.cursor), {
+    handshakeTimeout: handshakeMsMax,
+    maxPayload: frameBytesMax,
+    perMessageDeflate: false,
+    followRedirects: false,
+    headers: { 'user-agent': 'skyshard' },
+  });
+  const stop = (): void => socket.terminate();
+  signal.addEventListener('abort', stop, { once: true });
+  const stopSilenceWatch = watchSilence(socket, options);
+  let received = 0;
+  let problem = 'closed';
+  return new Promise((resolve) => {
+    socket.on('open', options.onOpen);
+    socket.on('message', (data, isBinary) => {
+      received++;
+      options.onMessage(isBinary ? bytesOf(data) : null);
+      pauseWithoutCapacity(socket, options);
+    });
+    socket.on('error', (error) => {
+      problem = error.message;
+      if ('code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') options.onOversized();
+    });
+    socket.on('close', (code, reason) => {
+      if (problem === 'closed') problem = `closed by the source: ${code} ${reason.toString('utf8').slice(0, 200)}`;
+      signal.removeEventListener('abort', stop);
+      stopSilenceWatch();
+      resolve({ received, problem });
+    });
+  });
+}
+
+function pauseWithoutCapacity(socket: WebSocket, { waitForCapacity }: SourceConnectionOptions): void {
+  if (socket.isPaused) return;
+  const capacity = waitForCapacity();
+  if (capacity === null) return;
+  socket.pause();
+  const resume = (): void => socket.resume();
+  capacity.then(resume, resume);
+}
+
+/** Pings, and ends a connection on which nothing comes. A paused socket cannot answer and is not silent. */
+function watchSilence(socket: WebSocket, { clock, silenceMsMax }: SourceConnectionOptions): () => void {
+  let heardMs = clock.monotonicMs();
+  const heard = (): void => {
+    heardMs = clock.monotonicMs();
+  };
+  for (const event of ['open', 'message', 'ping', 'pong']) socket.on(event, heard);
+  const ended = new AbortController();
+  const watch = async (): Promise<void> => {
+    while (!ended.signal.aborted) {
+      await clock.sleep(silenceMsMax / 4, ended.signal);
+      if (socket.isPaused) heard();
+      else if (clock.monotonicMs() - heardMs > silenceMsMax) socket.terminate();
+      else if (socket.readyState === WebSocket.OPEN) socket.ping();
+    }
+  };
+  void watch();
+  return () => ended.abort();
+}
