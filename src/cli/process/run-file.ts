@@ -1,30 +1,31 @@
 /** `<data>/run.json`: what runs now and where it listens, for the other commands, scripts and tests. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { readShape, recordShape, textShape } from '../../config/json-shape.ts';
+
+const processShape = v.object({ pid: v.number(), host: textShape, port: v.number(), url: textShape });
+
+const runShape = v.object({
+  version: textShape,
+  /** Of `skyshard up`. */
+  pid: v.number(),
+  startedAt: textShape,
+  /** Path of the map that all processes use, with real ports. */
+  map: textShape,
+  epoch: v.number(),
+  router: v.object({ ...processShape.entries, http2Port: v.number(), http2Url: textShape }),
+  ingest: processShape,
+  nodes: recordShape(textShape, processShape),
+  demo: v.nullable(processShape),
+});
 
 /** One listening process. */
-export type RunningProcess = {
-  readonly pid: number;
-  readonly host: string;
-  readonly port: number;
-  readonly url: string;
-};
+export type RunningProcess = Readonly<v.InferOutput<typeof processShape>>;
 
-/** The whole cluster of one `skyshard up`. */
-export type RunFile = {
-  readonly version: string;
-  /** Of `skyshard up`. */
-  readonly pid: number;
-  readonly startedAt: string;
-  /** Path of the map that all processes use, with real ports. */
-  readonly map: string;
-  readonly epoch: number;
-  readonly router: RunningProcess & { readonly http2Port: number; readonly http2Url: string };
-  readonly ingest: RunningProcess;
-  readonly nodes: Readonly<Record<string, RunningProcess>>;
-  readonly demo: RunningProcess | null;
-};
+/** The whole cluster of one `skyshard up`. A file may hold more, since a newer version may have written it. */
+export type RunFile = Readonly<v.InferOutput<typeof runShape>>;
 
 function pathIn(dataDir: string): string {
   return join(dataDir, 'run.json');
@@ -47,14 +48,27 @@ export function removeRunFile(dataDir: string): void {
   rmSync(pathIn(dataDir), { force: true });
 }
 
-/** Returns the run file of a data folder, or null when nothing is said to run there. */
-export function readRunFile(dataDir: string): RunFile | null {
+function readJson(path: string): unknown {
   try {
-    return JSON.parse(readFileSync(pathIn(dataDir), 'utf8')) as RunFile;
+    return JSON.parse(readFileSync(path, 'utf8'));
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new DataPlaneError('ConfigInvalid', `${pathIn(dataDir)} cannot be read: ${(thrown as Error).message}`);
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new DataPlaneError('ConfigInvalid', `${path} cannot be read: ${(thrown as Error).message}`);
   }
+}
+
+/**
+ * Returns the run file of a data folder, or null when nothing is said to run there.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` naming the file and what is wrong with it.
+ */
+export function readRunFile(dataDir: string): RunFile | null {
+  const path = pathIn(dataDir);
+  const value = readJson(path);
+  if (value === undefined) return null;
+  return readShape(runShape, value, (problem) => {
+    throw new DataPlaneError('ConfigInvalid', `${path}: ${problem}`);
+  });
 }
 
 /**
