@@ -1,10 +1,12 @@
 /**
  * Pages of an owner's outgoing edges, newest first.
  *
- * Record keys made by a PDS are timestamps, and nearly always within minutes of the record's sort time. Such a record in edge form needs no
- * row of its own to have its place: walking the record table backwards and holding back what may still be overtaken gives the exact order. All
- * other edges have an `edgeByTime` row; both walks are merged. Callers see the keys of that table either way.
+ * Record keys made by a PDS are timestamps, nearly always within seconds of the record's sort time.
+ * Such a record in edge form needs no `edgeByTime` row: the record table is walked backwards through
+ * a reorder buffer, which gives the exact order. All other edges have a row; both walks are merged.
+ * Callers see the keys of the `edgeByTime` table either way.
  */
+import TinyQueue from 'tinyqueue';
 import { collectionCode } from '../../atproto/collection.ts';
 import { tidMs } from '../../atproto/compact-key.ts';
 import { type EdgeKind, edgeByKind } from '../../atproto/edge-kind.ts';
@@ -18,29 +20,29 @@ import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.
 /**
  * How far sort time and record key may lie apart for an edge without a row of its own. Units: ms.
  *
- * Part of the stored format. A walk reads on for so long behind what it yields, which costs where many edges were made at once; what lies
- * further apart, which clients with a wrong clock make, costs a row.
+ * Part of the stored format. A walk reads ahead by this much, which costs where many edges were made
+ * at once; edges that lie further apart, from clients with a wrong clock, cost a row.
  */
 const driftMsMax = 30_000;
 const timeBytes = 6;
 const yearZeroMs = 62_167_219_200_000;
-/** Key head and collection: what stands before the rkey in a record key. */
+/** Key head and collection, which come before the rkey in a record key. */
 const recordPrefixBytes = keyHeadBytes + 1;
 const keyWriter = new ByteWriter(64);
 const view = new RecordView();
 
-/** True when the record table gives an edge its place, so that it needs no `edgeByTime` row. */
+/** True when the record table orders an edge, so that it needs no `edgeByTime` row. */
 export function isInRkeyOrder(sortMs: number, rkey: string): boolean {
   const rkeyMs = tidMs(rkey);
   return rkeyMs !== undefined && Math.abs(sortMs - rkeyMs) <= driftMsMax;
 }
 
-/** Where the record walk begins: behind every TID whose edge may sort at or before `timeMs`. */
+/** Where the backward record walk begins: after every TID whose edge may have a time up to `timeMs`. */
 function recordStart(owner: number, collection: number, timeMs: number): Buffer {
   const key = beginKey(owner, tableCode.record).u8(collection);
   const micros = Math.max(0, (timeMs + driftMsMax + 1) * 1000);
   const high = Math.floor(micros / 2 ** 22);
-  // Other record keys than TIDs stand behind these.
+  // Record keys that are no TIDs sort after all that are.
   return high >= 2 ** 31
     ? key.u32(0x7fffffff).u32(0xffffffff).finish()
     : key
@@ -49,7 +51,11 @@ function recordStart(owner: number, collection: number, timeMs: number): Buffer 
         .finish();
 }
 
-type Held = Row & { readonly sortMs: number };
+type TimedEdge = Row & { readonly sortMs: number };
+
+function newestFirst(a: TimedEdge, b: TimedEdge): number {
+  return b.key.compare(a.key);
+}
 
 function timeAt(bytes: Buffer, at: number): number {
   return bytes.readUIntBE(at, timeBytes) - yearZeroMs;
@@ -60,8 +66,8 @@ function keyMs(key: Buffer): number {
   return (key.readUInt32BE(recordPrefixBytes) * 2 ** 22 + (key.readUInt32BE(recordPrefixBytes + 4) >>> 10)) / 1000;
 }
 
-/** Returns the edge of one record row as an `edgeByTime` row, or undefined when its place is elsewhere. */
-function edgeOfRecord(prefix: Buffer, { key, value }: Row): Held | undefined {
+/** Returns the edge of one record row as an `edgeByTime` row, or undefined when it has one of its own. */
+function edgeOfRecord(prefix: Buffer, { key, value }: Row): TimedEdge | undefined {
   const { isEdgeForm, sortMs, bodyAt } = view.read(value);
   if (!isEdgeForm) return undefined;
   if (Math.abs(sortMs - keyMs(key)) > driftMsMax) return undefined;
@@ -70,55 +76,14 @@ function edgeOfRecord(prefix: Buffer, { key, value }: Row): Held | undefined {
   return { key: keyWriter.finish(), value: value.subarray(bodyAt), sortMs };
 }
 
-/** Edges in a heap, since a hostile repo may make very many that all may overtake each other. */
-class HeldEdges {
-  readonly #edges: Held[] = [];
-
-  /** The newest. */
-  get first(): Held | undefined {
-    return this.#edges[0];
-  }
-
-  add(edge: Held): void {
-    const edges = this.#edges;
-    let at = edges.length;
-    while (at > 0) {
-      const above = (at - 1) >> 1;
-      if (edges[above]!.key.compare(edge.key) > 0) break;
-      edges[at] = edges[above]!;
-      at = above;
-    }
-    edges[at] = edge;
-  }
-
-  /** Takes the newest out. */
-  take(): Held | undefined {
-    const edges = this.#edges;
-    const first = edges[0];
-    const last = edges.pop();
-    if (last === undefined || edges.length === 0) return first;
-    let at = 0;
-    for (;;) {
-      let below = 2 * at + 1;
-      if (below >= edges.length) break;
-      if (below + 1 < edges.length && edges[below + 1]!.key.compare(edges[below]!.key) > 0) below++;
-      if (last.key.compare(edges[below]!.key) > 0) break;
-      edges[at] = edges[below]!;
-      at = below;
-    }
-    edges[at] = last;
-    return first;
-  }
-}
-
-/** Walks the edges that have their place by their record key, newest first, and reads no further than it must. */
+/** Walks the edges that have no row of their own, newest first, and reads no further than it must. */
 class RecordWalk {
   readonly #prefix: Buffer;
   readonly #before: Buffer | null;
   readonly #rows: Iterator<Row>;
-  /** Edges that were read and not yet given. */
-  readonly #held = new HeldEdges();
-  /** Nothing that is still unread sorts behind this. Units: ms. */
+  /** A heap, since all edges of a hostile repo may be within the drift of each other. Newest first. */
+  readonly #reorderBuffer = new TinyQueue<TimedEdge>([], newestFirst);
+  /** No edge that is still unread is newer than this. Units: ms. */
   #reachMs = Number.MAX_SAFE_INTEGER;
   #isRead = false;
 
@@ -132,24 +97,25 @@ class RecordWalk {
     this.#rows = state.rows.scan({ start, end, isReverse: true })[Symbol.iterator]();
   }
 
-  /** Returns the next edge if it sorts behind `floor`, the key of another; null asks for any. Undefined when there is none. */
+  /** Returns the next edge if its key is at or above `floor`; null asks for any. */
   next(floor: Buffer | null): Row | undefined {
     const floorMs = floor === null ? Number.NEGATIVE_INFINITY : timeAt(floor, this.#prefix.length);
-    while (!this.#isRead && this.#reachMs >= Math.max(floorMs, this.#held.first?.sortMs ?? floorMs)) this.#read();
-    const { first } = this.#held;
+    const buffer = this.#reorderBuffer;
+    while (!this.#isRead && this.#reachMs >= Math.max(floorMs, buffer.peek()?.sortMs ?? floorMs)) this.#read();
+    const first = buffer.peek();
     if (first === undefined || (floor !== null && first.key.compare(floor) < 0)) return undefined;
-    return this.#held.take();
+    return buffer.pop();
   }
 
   #read(): void {
     const { done, value: row } = this.#rows.next();
     this.#isRead = done === true;
     if (done) return;
-    // What comes later has an earlier key, so nothing later can sort behind this.
+    // What is read later has an earlier key, so it cannot be newer than this.
     this.#reachMs = keyMs(row.key) + driftMsMax;
     const edge = edgeOfRecord(this.#prefix, row);
     if (edge === undefined || (this.#before !== null && edge.key.compare(this.#before) >= 0)) return;
-    this.#held.add(edge);
+    this.#reorderBuffer.push(edge);
   }
 
   /** Frees the walk. */
