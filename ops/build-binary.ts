@@ -32,7 +32,7 @@ const binaryPath = join(outFolder, 'skyshard');
 const sentinel = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
 /** Packages that hold addons, or load code by a path that only the running program knows; they stay whole. */
-const wholePackages = ['lmdb', 'uWebSockets.js', 'cbor-x'];
+const wholePackages = ['lmdb', 'uWebSockets.js'];
 /** Files of those packages that no program reads. */
 const leftOut = /\.(?:d\.[cm]?ts|map|md|cpp|h|c|gyp|markdown)$|^dependencies\//;
 

@@ -6,9 +6,9 @@
 import type { Clock } from '../base/clock.ts';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import { decodeTexts } from '../wire/message.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import { reposToResyncAnswer } from '../wire/repos-to-resync.ts';
 
 /** Whom to ask, and where the answers go. */
 export type ResyncPollOptions = {
@@ -39,7 +39,7 @@ export async function pollResyncs(options: ResyncPollOptions): Promise<void> {
       try {
         const payload = Buffer.alloc(0);
         const answer = await caller.call({ node, method: nodeCalls.reposToResync, payload, timeoutMs: callTimeoutMs });
-        for (const did of decodeTexts(answer)) {
+        for (const did of reposToResyncAnswer.decode(answer)) {
           if (askedMsByDid.has(did)) continue;
           askedMsByDid.set(did, nowMs);
           await options.requestResync(did, '');

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
-import type { SlotStatus } from '../wire/slot-status.ts';
+import type { SlotStatus } from '../wire/node-status.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { applyThreadScript } from './apply-thread-script.ts';
 

@@ -1,7 +1,7 @@
 /** What a node's main thread and its apply threads say to each other. Structured clones; buffers are moved, not copied. */
 import type { CrashPoint } from '../base/crash-point.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
-import type { SlotStatus } from '../wire/slot-status.ts';
+import type { SlotStatus } from '../wire/node-status.ts';
 
 /** What an apply thread is started with. */
 export type ApplyThreadOptions = {

@@ -9,7 +9,7 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { ChunkOutcome } from '../log/chunk.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
-import type { SlotStatus } from '../wire/slot-status.ts';
+import type { SlotStatus } from '../wire/node-status.ts';
 
 /** One chunk that waits to be applied, and whoever waits for it. */
 export type QueuedChunk = {

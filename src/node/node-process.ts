@@ -13,9 +13,10 @@ import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
-import { encodeTexts } from '../wire/message.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
+import { reposToResyncAnswer } from '../wire/repos-to-resync.ts';
 import { ApplyLink } from './apply-link.ts';
 import { startServing } from './serving.ts';
 import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
@@ -89,7 +90,7 @@ type Parts = {
   readonly links: readonly ApplyLink[];
   readonly readers: ReadonlyMap<number, SlotReader>;
   readonly slots: number;
-  readonly status: () => Promise<object>;
+  readonly status: () => Promise<NodeStatus>;
 };
 
 /** Every call that the node answers, by name. */
@@ -102,8 +103,8 @@ function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string
     [nodeCalls.write, (payload) => writes.write(payload)],
     [nodeCalls.digest, (payload) => writes.digest(payload)],
     [nodeCalls.records, createRecordBatchHandler({ slots, stateOf, records: reads.records })],
-    [nodeCalls.reposToResync, () => encodeTexts(reposOf(readers))],
-    [nodeCalls.status, async () => Buffer.from(JSON.stringify(await status()))],
+    [nodeCalls.reposToResync, () => reposToResyncAnswer.encode(reposOf(readers))],
+    [nodeCalls.status, async () => nodeStatusMessage.encode(await status())],
   ]);
 }
 
@@ -132,7 +133,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   forget = reads.forget;
   registerRecordCacheMetrics(registry, reads.records.cache);
-  const status = (): Promise<object> => nodeStatus(name, map, links);
+  const status = (): Promise<NodeStatus> => nodeStatus(name, map, links);
   const refreshMetrics = registerSlotMetrics(registry, links);
   const closeSlots = async (): Promise<void> => {
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));

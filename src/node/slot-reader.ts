@@ -2,6 +2,7 @@
 import { reposToResync } from '../slot/apply/repo-apply.ts';
 import { SlotState, slotTableNames } from '../slot/table/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
+import { resyncReposMax } from '../wire/repos-to-resync.ts';
 import { slotPath } from './data-folder.ts';
 
 export type SlotReader = { readonly environment: Environment; readonly state: SlotState };
@@ -16,9 +17,6 @@ export function openReaders(slots: readonly number[], dataDir: string, mapBytes:
     }),
   );
 }
-
-/** Repos named in one answer; the rest come in the next, when these have been fetched. */
-const resyncReposMax = 1_000;
 
 /** Returns DIDs whose repo needs a resync. */
 export function reposOf(readers: ReadonlyMap<number, SlotReader>): string[] {

@@ -2,7 +2,7 @@
 import type { Registry } from '../metrics/registry.ts';
 import type { RecordCache } from '../read/cache/record-cache.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import type { SlotStatus } from '../wire/slot-status.ts';
+import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
 import type { ApplyLink } from './apply-link.ts';
 
 /** What is asked of an apply thread here. */
@@ -14,7 +14,7 @@ async function slotStatuses(links: readonly StatusLink[]): Promise<SlotStatus[]>
 }
 
 /** Returns the body of `node.status` and of `GET /v1/status`. */
-export async function nodeStatus(name: string, map: ShardMap, links: readonly ApplyLink[]): Promise<object> {
+export async function nodeStatus(name: string, map: ShardMap, links: readonly ApplyLink[]): Promise<NodeStatus> {
   return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: await slotStatuses(links) };
 }
 

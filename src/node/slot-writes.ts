@@ -15,6 +15,7 @@ import {
 import { slotOf } from '../shardmap/slot-of.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { decodeOfPeer } from '../wire/peer-bytes.ts';
+import { digestAnswer, digestRequest } from '../wire/slot-digest.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { SlotReader } from './slot-reader.ts';
 
@@ -82,11 +83,11 @@ export class SlotWrites {
     return Buffer.alloc(0);
   }
 
-  /** Payload: the slot in two bytes. Answers JSON with the slot's seq and digest. */
+  /** Answers with the digest of one slot. */
   async digest(payload: Uint8Array): Promise<Uint8Array> {
-    const slot = Buffer.from(payload).readUInt16BE(0);
+    const { slot } = digestRequest.decode(payload);
     const link = this.#linkBySlot.get(slot);
     if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
-    return Buffer.from(JSON.stringify({ slot, ...(await link.digest(slot)) }));
+    return digestAnswer.encode({ slot, ...(await link.digest(slot)) });
   }
 }

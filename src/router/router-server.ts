@@ -16,6 +16,7 @@ import type { Histogram, Registry } from '../metrics/registry.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import { nodeStatusMessage } from '../wire/node-status.ts';
 import { startHttpEdge } from './edge/http-edge.ts';
 import { startHttp2Edge } from './edge/http2-edge.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
@@ -105,7 +106,7 @@ async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeSt
     fanOut.nodeNames.map(async (name, index): Promise<NodeStatus> => {
       try {
         const answer = await fanOut.ask(index, nodeCalls.status, Buffer.alloc(0), deadlineMs);
-        return { ...(JSON.parse(Buffer.from(answer).toString()) as object), name, state: 'up' };
+        return { ...nodeStatusMessage.decode(answer), name, state: 'up' };
       } catch (thrown) {
         return { name, state: 'down', error: toDataPlaneError(thrown).message };
       }

@@ -9,7 +9,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import type { SlotStatus } from '../wire/slot-status.ts';
+import type { SlotStatus } from '../wire/node-status.ts';
 
 /** What settling needs to know of a slot. */
 export type SlotCounts = Omit<SlotStatus, 'lagMs' | 'bytes' | 'state'>;

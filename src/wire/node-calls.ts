@@ -9,11 +9,11 @@ export const nodeCalls = {
   append: 'slot.append',
   /** One private entry, as `encodeEntry` gives it → no bytes, once the primary has applied it. */
   write: 'slot.write',
-  /** The slot in two bytes → JSON with the slot's seq and digest. */
+  /** A slot → its digest and the seq that it is of, see slot-digest.ts. */
   digest: 'slot.digest',
-  /** No bytes → JSON with the status of the node and of its slots, see slot-status.ts. */
+  /** No bytes → the status of the node and of its slots, see node-status.ts. */
   status: 'node.status',
-  /** No bytes → Texts: DIDs of the node whose repo needs a resync. */
+  /** No bytes → DIDs of the node whose repo needs a resync, see repos-to-resync.ts. */
   reposToResync: 'slot.reposToResync',
   /** AT-URIs → stored records, see record-batch.ts. */
   records: 'slot.records',

@@ -10,7 +10,7 @@ import { createRegistry } from '../../src/metrics/registry.ts';
 import { type RunningServing, type ServingOptions, startServing } from '../../src/node/serving.ts';
 import { registerSlotMetrics } from '../../src/node/slot-statuses.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
-import type { SlotStatus } from '../../src/wire/slot-status.ts';
+import type { SlotStatus } from '../../src/wire/node-status.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { mapOfPorts } from '../support/wire-node.ts';

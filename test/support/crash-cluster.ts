@@ -17,8 +17,9 @@ import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
-import type { SlotStatus } from '../../src/wire/slot-status.ts';
+import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
 import type { NodeChildSettings } from './node-child.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -153,11 +154,11 @@ export class CrashCluster implements AsyncDisposable {
   async status(node: string): Promise<readonly SlotStatus[]> {
     const answer = await this.client.call({
       node,
-      method: 'node.status',
+      method: nodeCalls.status,
       payload: Buffer.alloc(0),
       timeoutMs: callTimeoutMs,
     });
-    return (JSON.parse(Buffer.from(answer).toString()) as { slots: SlotStatus[] }).slots;
+    return nodeStatusMessage.decode(answer).slots;
   }
 
   /** Resolves when nothing waits anywhere and as many effects were received as were sent, twice in a row. */

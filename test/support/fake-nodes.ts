@@ -16,6 +16,7 @@ import * as feeds from '../../src/wire/feed-messages.ts';
 import { decodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
+import { nodeStatusMessage } from '../../src/wire/node-status.ts';
 import { decodeThread, encodeOpThreadsAnswer } from '../../src/wire/thread-messages.ts';
 import * as messages from './wire-messages.ts';
 
@@ -153,7 +154,7 @@ export class FakeNodes implements NodeCaller {
   };
 
   readonly #answers: { readonly [method: string]: Answer } = {
-    'node.status': () => Buffer.from('{"slots":[]}'),
+    'node.status': () => nodeStatusMessage.encode({ role: 'node', name: '', epoch: 1, pid: 1, slots: [] }),
     'bsky.GetInteractionCounts': (payload, own) => {
       const uris = decodeMessage('GetInteractionCountsRequest', payload).refs.map(({ uri }) => uri);
       own(uris);
