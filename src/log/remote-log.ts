@@ -48,12 +48,13 @@ type PendingChunk = {
 };
 
 /**
- * Slots of one node whose chunks share calls, one call on its way at a time. A call is answered when its last slot has committed; a
- * node has two lanes, so that one is applied while the other is answered and filled.
+ * Slots of one node whose chunks share calls, one call on its way at a time. A call is answered when its
+ * last slot has committed; a node has two queues, so that one is applied while the other is answered
+ * and filled.
  */
-type Lane = { readonly node: string; readonly chunksBySlot: Map<number, PendingChunk[]>; isSending: boolean };
+type NodeQueue = { readonly node: string; readonly chunksBySlot: Map<number, PendingChunk[]>; isSending: boolean };
 
-const lanesPerNode = 2;
+const queuesPerNode = 2;
 /** Enough that calls overlap, and that large slots get chunks as large as they would take in at once. */
 const pendingBytesMin = 32 * 2 ** 20;
 const pendingBytesOfSlot = 32 * 2 ** 10;
@@ -73,7 +74,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   readonly #clock: Clock;
   readonly #random: SeededRandom;
   readonly #pendingBytesMax: number;
-  readonly #laneByName = new Map<string, Lane>();
+  readonly #queueByName = new Map<string, NodeQueue>();
   /** Holds one entry while it is written. */
   readonly #entryWriter = new ByteWriter(64 * 1024);
   readonly #callWriter = new ByteWriter(64 * 1024);
@@ -100,8 +101,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     if (this.#stop.signal.aborted) return Promise.reject(closedError());
     const map = this.#options.map();
     const slot = slotOf(key, map.slots);
-    const lane = this.#lane(map.primaryBySlot[slot]!, slot % lanesPerNode);
-    const chunk = this.#openChunk(lane, slot);
+    const queue = this.#queue(map.primaryBySlot[slot]!, slot % queuesPerNode);
+    const chunk = this.#openChunk(queue, slot);
     const before = chunk.writer.length;
     writeEntry(this.#entryWriter.clear(), entry);
     chunk.writer.lengthDelimited(this.#entryWriter.finish());
@@ -109,7 +110,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     chunk.itemCount++;
     chunk.entryBytes += bytes;
     this.#pendingBytes += bytes;
-    if (!lane.isSending) void this.#pump(lane);
+    if (!queue.isSending) void this.#pump(queue);
     return chunk.durable.promise;
   }
 
@@ -122,22 +123,22 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     return new Promise((resolve) => this.#capacityWaiters.push(resolve));
   }
 
-  #lane(node: string, number: number): Lane {
+  #queue(node: string, number: number): NodeQueue {
     const name = `${node}/${number}`;
-    let lane = this.#laneByName.get(name);
-    if (lane === undefined) {
-      lane = { node, chunksBySlot: new Map(), isSending: false };
-      this.#laneByName.set(name, lane);
+    let queue = this.#queueByName.get(name);
+    if (queue === undefined) {
+      queue = { node, chunksBySlot: new Map(), isSending: false };
+      this.#queueByName.set(name, queue);
     }
-    return lane;
+    return queue;
   }
 
   /** Returns the chunk that takes the slot's next entry. */
-  #openChunk(lane: Lane, slot: number): PendingChunk & { writer: ByteWriter } {
-    let chunks = lane.chunksBySlot.get(slot);
+  #openChunk(queue: NodeQueue, slot: number): PendingChunk & { writer: ByteWriter } {
+    let chunks = queue.chunksBySlot.get(slot);
     if (chunks === undefined) {
       chunks = [];
-      lane.chunksBySlot.set(slot, chunks);
+      queue.chunksBySlot.set(slot, chunks);
     }
     const last = chunks.at(-1);
     const fullBytes = this.#batchBytesBySlot.get(slot) ?? chunkBytesDefault;
@@ -151,25 +152,25 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     return chunk;
   }
 
-  async #pump(lane: Lane): Promise<void> {
-    lane.isSending = true;
+  async #pump(queue: NodeQueue): Promise<void> {
+    queue.isSending = true;
     await this.#clock.sleep(this.#options.lingerMs ?? 0, this.#stop.signal);
-    for (let failures = 0; lane.chunksBySlot.size > 0 && !this.#stop.signal.aborted; ) {
-      failures = (await this.#deliver(lane)) ? 0 : failures + 1;
+    for (let failures = 0; queue.chunksBySlot.size > 0 && !this.#stop.signal.aborted; ) {
+      failures = (await this.#deliver(queue)) ? 0 : failures + 1;
       if (failures > 0) await this.#clock.sleep(backoffMs(retryPolicy, failures, this.#random), this.#stop.signal);
     }
-    lane.isSending = false;
-    if (this.#stop.signal.aborted) rejectWaiting(lane);
+    queue.isSending = false;
+    if (this.#stop.signal.aborted) rejectWaiting(queue);
   }
 
   /**
    * Sends the first chunk of each slot, as far as a call reaches. What the node refused stays first, to be tried again; what it took
    * is done.
    */
-  async #deliver(lane: Lane): Promise<boolean> {
+  async #deliver(queue: NodeQueue): Promise<boolean> {
     const sent: PendingChunk[] = [];
     let bytes = 0;
-    for (const [chunk] of lane.chunksBySlot.values()) {
+    for (const [chunk] of queue.chunksBySlot.values()) {
       if (chunk === undefined || bytes >= callBytesMax) break;
       this.#close(chunk);
       bytes += chunk.bytes!.length;
@@ -177,24 +178,24 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
       sent.push(chunk);
     }
     const outcomes = await this.#call(
-      lane.node,
+      queue.node,
       sent.map((chunk) => chunk.bytes!),
     );
     let durableCount = 0;
     sent.forEach((chunk, index) => {
       const { slot } = chunk;
       chunk.isOnItsWay = false;
-      const chunks = lane.chunksBySlot.get(slot)!;
-      // Behind the others from now on, so that a call that does not reach all slots reaches the rest the next time.
-      lane.chunksBySlot.delete(slot);
+      const chunks = queue.chunksBySlot.get(slot)!;
+      // Last from now on, so that a call that does not reach all slots reaches the rest the next time.
+      queue.chunksBySlot.delete(slot);
       const outcome = outcomes[index];
       if (outcome?.status === 'durable') {
         this.#batchBytesBySlot.set(slot, Math.min(outcome.batchBytes, chunkBytesMax));
         chunks.shift();
         durableCount++;
-        this.#settle(chunk);
+        this.#acknowledge(chunk);
       }
-      if (chunks.length > 0) lane.chunksBySlot.set(slot, chunks);
+      if (chunks.length > 0) queue.chunksBySlot.set(slot, chunks);
     });
     return durableCount === sent.length;
   }
@@ -209,7 +210,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     if (this.#idleWriters.length < idleWritersMax) this.#idleWriters.push(writer);
   }
 
-  #settle(chunk: PendingChunk): void {
+  #acknowledge(chunk: PendingChunk): void {
     this.#pendingBytes -= chunk.entryBytes;
     chunk.durable.resolve();
     if (this.hasCapacity) for (const resume of this.#capacityWaiters.splice(0)) resume();
@@ -235,17 +236,17 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     for (const resume of this.#capacityWaiters.splice(0)) resume();
-    for (const lane of this.#laneByName.values()) rejectWaiting(lane);
+    for (const queue of this.#queueByName.values()) rejectWaiting(queue);
   }
 }
 
-/** Gives up on what a lane holds. What is on its way may still be acknowledged, and is given up when it is not. */
-function rejectWaiting(lane: Lane): void {
-  for (const [slot, chunks] of lane.chunksBySlot) {
+/** Gives up on what a queue holds. What is on its way may still be acknowledged, and is given up when it is not. */
+function rejectWaiting(queue: NodeQueue): void {
+  for (const [slot, chunks] of queue.chunksBySlot) {
     const onTheirWay = chunks.filter(({ isOnItsWay }) => isOnItsWay);
     for (const { durable, isOnItsWay } of chunks) if (!isOnItsWay) durable.reject(closedError());
-    if (onTheirWay.length > 0) lane.chunksBySlot.set(slot, onTheirWay);
-    else lane.chunksBySlot.delete(slot);
+    if (onTheirWay.length > 0) queue.chunksBySlot.set(slot, onTheirWay);
+    else queue.chunksBySlot.delete(slot);
   }
 }
 

@@ -16,7 +16,7 @@ export type QueuedChunk = {
   readonly bytes: Uint8Array;
   readonly entryCount: number;
   /** Called once, when the chunk is on disk or refused. */
-  readonly settle: (outcome: ChunkOutcome) => void;
+  readonly onOutcome: (outcome: ChunkOutcome) => void;
 };
 
 type SlotQueue = {
@@ -73,7 +73,11 @@ export class ApplyQueue {
   add(slotIndex: number, chunk: QueuedChunk, withinMs = this.#options.lingerMs): void {
     const queue = this.#queueBySlot.get(slotIndex);
     if (queue === undefined || this.#isClosed) {
-      return chunk.settle({ status: 'refused', code: 'WrongEpoch', message: `slot ${slotIndex} is not applied here` });
+      return chunk.onOutcome({
+        status: 'refused',
+        code: 'WrongEpoch',
+        message: `slot ${slotIndex} is not applied here`,
+      });
     }
     queue.chunks.push(chunk);
     queue.bytes += chunk.bytes.length;
@@ -160,12 +164,12 @@ export class ApplyQueue {
       // What readers remember is stale before anyone hears that the commit is there.
       this.#options.onCommit(queue.slot);
       this.#options.onBatches(queue.slot, result.batches);
-      for (const [index, chunk] of taken.entries()) chunk.settle(result.outcomes[index]!);
+      for (const [index, chunk] of taken.entries()) chunk.onOutcome(result.outcomes[index]!);
     } catch (thrown) {
       if (!(thrown instanceof DataPlaneError) || thrown.code !== 'StorageFull') throw thrown;
       queue.isFull = true;
       queue.dueMs = clock.monotonicMs() + fullRetryMs;
-      for (const chunk of taken) chunk.settle({ status: 'refused', code: thrown.code, message: thrown.message });
+      for (const chunk of taken) chunk.onOutcome({ status: 'refused', code: thrown.code, message: thrown.message });
     }
   }
 
@@ -203,7 +207,7 @@ export class ApplyQueue {
     clearTimeout(this.#timer);
     for (const queue of this.#queueBySlot.values()) {
       for (const chunk of queue.chunks.splice(0))
-        chunk.settle({ status: 'refused', code: 'Unavailable', message: 'the node is stopping' });
+        chunk.onOutcome({ status: 'refused', code: 'Unavailable', message: 'the node is stopping' });
       await queue.slot[Symbol.asyncDispose]();
     }
   }

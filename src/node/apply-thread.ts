@@ -5,7 +5,7 @@
  * other nodes as a client. A broken invariant ends the thread, and with it the node.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { systemClock } from '../base/clock.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
 import { armCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
 import { seededRandom } from '../base/seeded-random.ts';
@@ -17,6 +17,8 @@ import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply
 import { ApplyQueue } from './apply-queue.ts';
 import { slotPath } from './data-folder.ts';
 import { EffectSender } from './effect-sender.ts';
+
+type AppendMessage = ToApplyThread & { type: 'append' };
 
 /** Keys and values are small and short-lived: a larger pool means fewer allocations. Units: bytes. */
 const bufferPoolBytes = 256 * 1024;
@@ -39,7 +41,31 @@ function postAppended(id: number, outcomes: readonly ChunkOutcome[]): void {
   parentPort!.postMessage({ type: 'appended', id, answer } satisfies FromApplyThread, [answer.buffer]);
 }
 
-async function main(options: ApplyThreadOptions): Promise<void> {
+/** Queues the chunks of one append call, and posts their outcomes once all are known. */
+async function append(queue: ApplyQueue, message: AppendMessage, clock: Clock, signal: AbortSignal): Promise<void> {
+  const { id, payload, isUrgent } = message;
+  const chunks = decodeAppend(payload).map((bytes) => ({ bytes, head: readChunkHead(bytes) }));
+  const isOutside = chunks.some(({ head }) => !head.isFromSlot);
+  const giveUpMs = clock.monotonicMs() + owingWaitMsMax;
+  while (isOutside && !isUrgent && queue.isOwingTooMuch && !signal.aborted) {
+    if (clock.monotonicMs() > giveUpMs) return postAppended(id, chunks.map(owingTooMuch));
+    await clock.sleep(owingRetryMs, signal);
+  }
+  const outcomes: ChunkOutcome[] = new Array(chunks.length);
+  let left = chunks.length;
+  if (left === 0) postAppended(id, outcomes);
+  chunks.forEach(({ bytes, head }, index) => {
+    const onOutcome = (outcome: ChunkOutcome): void => {
+      outcomes[index] = outcome;
+      left--;
+      if (left === 0) postAppended(id, outcomes);
+    };
+    const withinMs = isUrgent ? 0 : head.isFromSlot ? queue.effectsLingerMs(head.slot) : undefined;
+    queue.add(head.slot, { bytes, entryCount: head.itemCount, onOutcome }, withinMs);
+  });
+}
+
+function main(options: ApplyThreadOptions): void {
   Buffer.poolSize = bufferPoolBytes;
   if (options.crashPoint !== null) armCrashPoint(options.crashPoint.point, options.crashPoint.nth);
   const map = parseShardMap(options.mapJson);
@@ -66,28 +92,6 @@ async function main(options: ApplyThreadOptions): Promise<void> {
   });
   for (const slot of slots) sender.resume(slot);
 
-  async function append({ id, payload, isUrgent }: ToApplyThread & { type: 'append' }): Promise<void> {
-    const chunks = decodeAppend(payload).map((bytes) => ({ bytes, head: readChunkHead(bytes) }));
-    const isOutside = chunks.some(({ head }) => !head.isFromSlot);
-    const giveUpMs = clock.monotonicMs() + owingWaitMsMax;
-    while (isOutside && !isUrgent && queue.isOwingTooMuch && !stop.signal.aborted) {
-      if (clock.monotonicMs() > giveUpMs) return postAppended(id, chunks.map(owingTooMuch));
-      await clock.sleep(owingRetryMs, stop.signal);
-    }
-    const outcomes: ChunkOutcome[] = new Array(chunks.length);
-    let left = chunks.length;
-    if (left === 0) postAppended(id, outcomes);
-    chunks.forEach(({ bytes, head }, index) => {
-      const settle = (outcome: ChunkOutcome): void => {
-        outcomes[index] = outcome;
-        left--;
-        if (left === 0) postAppended(id, outcomes);
-      };
-      const withinMs = isUrgent ? 0 : head.isFromSlot ? queue.effectsLingerMs(head.slot) : undefined;
-      queue.add(head.slot, { bytes, entryCount: head.itemCount, settle }, withinMs);
-    });
-  }
-
   async function close(): Promise<void> {
     stop.abort();
     await queue.close();
@@ -99,7 +103,7 @@ async function main(options: ApplyThreadOptions): Promise<void> {
   parentPort!.on('message', (message: ToApplyThread) => {
     switch (message.type) {
       case 'append':
-        return void append(message);
+        return void append(queue, message, clock, stop.signal);
       case 'status':
         return post({ type: 'status', id: message.id, slots: queue.status() });
       case 'digest': {
@@ -119,4 +123,4 @@ function postChanges(slot: Slot): void {
   if (changes.owners.length > 0 || changes.records?.length !== 0) post({ type: 'changed', slot: slot.index, changes });
 }
 
-await main(workerData as ApplyThreadOptions);
+main(workerData as ApplyThreadOptions);

@@ -133,13 +133,28 @@ function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOp
   });
 }
 
+function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clock: Clock): ServiceRouter {
+  const { map, caller, identity, registry, onFault, reloadMap } = options;
+  return new ServiceRouter({
+    map,
+    caller,
+    identity,
+    plans: planByMethod,
+    admission,
+    clock,
+    observe: observer(registry),
+    onFault,
+    ...(reloadMap === undefined ? {} : { reloadMap }),
+  });
+}
+
 /**
  * Listens and serves.
  *
  * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without an admin token, and for ports or TLS files that cannot be had.
  */
 export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
-  const { map, caller, identity, registry, host, adminToken } = options;
+  const { map, registry, host, adminToken } = options;
   if (!isLoopback(host) && adminToken === null) {
     throw new DataPlaneError(
       'ConfigInvalid',
@@ -148,17 +163,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   }
   const clock = options.clock ?? systemClock;
   const limits = { ...routerLimitDefaults, ...options.limits };
-  const router = new ServiceRouter({
-    map,
-    caller,
-    identity,
-    plans: planByMethod,
-    admission: limits,
-    clock,
-    observe: observer(registry),
-    onFault: options.onFault,
-    ...(options.reloadMap === undefined ? {} : { reloadMap: options.reloadMap }),
-  });
+  const router = serviceRouterOf(options, limits, clock);
   registry.readout('gauge', 'skyshard_router_items_running', 'Items of requests in flight.', [], () => [
     { labelValues: [], value: router.itemsInFlight },
   ]);

@@ -251,8 +251,8 @@ export class Slot implements AsyncDisposable {
     if (chunk.origin !== null) {
       const pending = waiting.findLast((logged) => logged.chunk.origin?.slot === chunk.origin?.slot);
       const source = this.#source(chunk.origin.slot);
-      const isSameLine = chunk.origin.generation === source.generation;
-      const lastMark = pending?.chunk.marks.at(-1) ?? (isSameLine ? source.lastMark : 0);
+      const isSameGeneration = chunk.origin.generation === source.generation;
+      const lastMark = pending?.chunk.marks.at(-1) ?? (isSameGeneration ? source.lastMark : 0);
       if (chunk.origin.generation < source.generation) return this.#durable();
       if (chunk.origin.previousMark > lastMark) return { status: 'gap', lastMark };
       if (chunk.marks.length === 0 || chunk.marks.at(-1)! <= lastMark) return this.#durable();
@@ -295,7 +295,11 @@ export class Slot implements AsyncDisposable {
   }
 
   #applyItem(seq: number, appendMs: number, entry: Entry): void {
-    if (entry.kind === 'delivered') return this.outbox.trim(entry.target, entry.mark);
+    if (entry.kind === 'delivered') {
+      this.outbox.trim(entry.target, entry.mark);
+      reachCrashPoint('outbox-after-trim');
+      return;
+    }
     if ('timeMs' in entry) this.#lastEventMs = entry.timeMs;
     if (entry.kind === 'effect') return this.#applyWith(seq, appendMs, (context) => applyEffect(context, entry.effect));
     this.#applyWith(seq, appendMs, (context) => applyEntry(context, entry));

@@ -43,7 +43,7 @@ describe('the queue of a slot', () => {
     const slot = Slot.open({ index: 0, slots: 1, path: join(folder, 'slot'), mapBytes: 2 ** 28 });
     const queue = new ApplyQueue([slot], { clock, lingerMs, onBatches: () => {}, onCommit: () => {} });
     const run = (rev: string): Promise<ChunkOutcome> =>
-      new Promise((settle) => queue.add(0, { bytes: chunkOf(rev), entryCount: 1, settle }, 0));
+      new Promise((onOutcome) => queue.add(0, { bytes: chunkOf(rev), entryCount: 1, onOutcome }, 0));
     expect(queue.effectsLingerMs(0)).toBe(lingerMs);
     clock.stepMs = 50;
     expect(await run('r1')).toEqual({ status: 'durable', batchBytes: slot.batchBytes });

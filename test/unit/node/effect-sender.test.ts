@@ -88,7 +88,7 @@ class TwoQueues implements NodeCaller {
 
   add(slot: number, bytes: Uint8Array): Promise<ChunkOutcome> {
     const entryCount = readChunk(bytes).items.length;
-    return new Promise((resolve) => this.queueOf(slot).add(slot, { bytes, entryCount, settle: resolve }));
+    return new Promise((resolve) => this.queueOf(slot).add(slot, { bytes, entryCount, onOutcome: resolve }));
   }
 
   async call({ payload }: NodeCall): Promise<Uint8Array> {
