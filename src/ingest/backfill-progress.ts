@@ -1,4 +1,4 @@
-/** How far a backfill is, as plain data, and one line of it for people. */
+/** How far a backfill is, as plain data. */
 import type { Clock } from '../base/clock.ts';
 import type { RepoTotals } from './state/fetch-queue.ts';
 
@@ -47,7 +47,7 @@ export class ProgressMeter {
     this.#samples = [this.#sampleOf(totals)];
   }
 
-  /** Forgets the past, so that idle time before new work does not count as slow work. */
+  /** Begins a new window, so that idle time before new work does not count as slow work. */
   restart(totals: RepoTotals): void {
     this.#samples = [this.#sampleOf(totals)];
   }
@@ -82,67 +82,5 @@ export class ProgressMeter {
       recordsPerS: Math.max(0, now.records - first.records) / elapsedS,
       etaMs: totals.queued === 0 || reposPerS === 0 ? null : (totals.queued / reposPerS) * 1000,
     };
-  }
-}
-
-function durationText(durationMs: number): string {
-  const seconds = Math.round(durationMs / 1000);
-  const hours = Math.floor(seconds / 3600);
-  const minutes = Math.floor((seconds % 3600) / 60);
-  if (hours >= 48) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
-  if (hours > 0) return `${hours} h ${minutes} min`;
-  return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
-}
-
-function shareOf(progress: BackfillFigures): number {
-  const ended = progress.reposDone + progress.reposGone + progress.reposFailed;
-  return progress.reposTotal === 0 ? 0 : ended / progress.reposTotal;
-}
-
-function progressText(progress: BackfillFigures): string {
-  const ended = progress.reposDone + progress.reposGone + progress.reposFailed;
-  const count = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 0 });
-  const total = `${count(progress.reposTotal)}${progress.isListing ? '+' : ''}`;
-  const eta = progress.etaMs === null ? '' : `, ETA ${durationText(progress.etaMs)}`;
-  const problems = progress.reposFailed === 0 ? '' : `, ${count(progress.reposFailed)} failed`;
-  const percent = (shareOf(progress) * 100).toFixed(1);
-  return `${percent}% ${count(ended)}/${total} repos, ${count(progress.recordsPerS)} records/s${eta}${problems}`;
-}
-
-/** Renders progress as one line no wider than `columns`. */
-export function progressLine(progress: BackfillFigures, columns: number): string {
-  const text = ` ${progressText(progress)}`;
-  const barColumns = Math.min(30, columns - text.length - 2);
-  if (barColumns < 5) return text.trim().slice(0, columns);
-  const filled = Math.round(shareOf(progress) * barColumns);
-  return `[${'='.repeat(filled)}${' '.repeat(barColumns - filled)}]${text}`;
-}
-
-/** Where progress is shown. */
-export type ProgressOutput = {
-  write(text: string): unknown;
-  readonly form: 'terminal' | 'lines' | 'json';
-  readonly columns?: number;
-};
-
-/** Shows progress: one line that is rewritten on a terminal, else one line or one JSON line each time. */
-export class ProgressPrinter {
-  readonly #output: ProgressOutput;
-
-  constructor(output: ProgressOutput) {
-    this.#output = output;
-  }
-
-  show(progress: BackfillProgress): void {
-    const { form } = this.#output;
-    if (form === 'json') return void this.#output.write(`${JSON.stringify(progress)}\n`);
-    if (form === 'lines') return void this.#output.write(`${progressText(progress)}\n`);
-    const columns = this.#output.columns ?? 80;
-    this.#output.write(`\r\u001b[2K${progressLine(progress, columns - 1)}`);
-  }
-
-  /** Ends the line, so that what is printed next begins on its own. */
-  end(): void {
-    if (this.#output.form === 'terminal') this.#output.write('\n');
   }
 }

@@ -2,12 +2,13 @@
 import { ensureValidDid } from '@atproto/syntax';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { RepoStatus, WaitingRepo } from '../../ingest/backfill.ts';
-import { type BackfillProgress, ProgressPrinter } from '../../ingest/backfill-progress.ts';
+import type { BackfillProgress } from '../../ingest/backfill-progress.ts';
 import { readAskerToken } from '../access-files.ts';
 import { type AdminRequest, adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { urlOf } from '../process/run-file.ts';
+import { ProgressPrinter } from '../progress-printer.ts';
 
 const askTimeoutMs = 30_000;
 const progressEveryMs = 1_000;

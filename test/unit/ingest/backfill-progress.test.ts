@@ -1,28 +1,7 @@
+/** The rates of a backfill and what they promise. */
 import { describe, expect, it } from 'vitest';
-import {
-  type BackfillProgress,
-  ProgressMeter,
-  ProgressPrinter,
-  progressLine,
-} from '../../../src/ingest/backfill-progress.ts';
+import { ProgressMeter } from '../../../src/ingest/backfill-progress.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-
-const progress: BackfillProgress = {
-  isListing: true,
-  reposTotal: 40_000,
-  reposDone: 9_990,
-  reposGone: 10,
-  reposFailed: 0,
-  reposQueued: 30_000,
-  reposRunning: 8,
-  recordsTotal: 1_000_000,
-  reposPerS: 100,
-  recordsPerS: 12_345.6,
-  etaMs: 300_000,
-  isWaiting: false,
-  hostsListing: 1,
-  failingHosts: {},
-};
 
 describe('backfill progress', () => {
   it('measures rates over the last minute and how long the rest will take', () => {
@@ -45,27 +24,5 @@ describe('backfill progress', () => {
     clock.advance(1000);
     meter.add(500);
     expect(meter.progress({ ...totals, done: 55 }, 0, false)).toMatchObject({ reposPerS: 5, recordsPerS: 500 });
-  });
-
-  it('is one line with a bar that fits', () => {
-    expect(progressLine(progress, 100)).toBe(
-      '[========                      ] 25.0% 10,000/40,000+ repos, 12,346 records/s, ETA 5 min 0 s',
-    );
-    for (const columns of [20, 40, 79]) expect(progressLine(progress, columns).length).toBeLessThanOrEqual(columns);
-  });
-
-  it('is rewritten in place on a terminal, and a line or a JSON line elsewhere', () => {
-    const written: string[] = [];
-    const output = { write: (text: string) => written.push(text), columns: 100 };
-    const terminal = new ProgressPrinter({ ...output, form: 'terminal' });
-    terminal.show(progress);
-    terminal.end();
-    expect(written[0]!.startsWith('\r\u001b[2K[===')).toBe(true);
-    expect(written[1]).toBe('\n');
-    written.length = 0;
-    new ProgressPrinter({ ...output, form: 'json' }).show(progress);
-    expect(JSON.parse(written[0]!)).toEqual(progress);
-    new ProgressPrinter({ ...output, form: 'lines' }).show(progress);
-    expect(written[1]).toBe('25.0% 10,000/40,000+ repos, 12,346 records/s, ETA 5 min 0 s\n');
   });
 });
