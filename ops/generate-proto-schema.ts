@@ -119,6 +119,12 @@ function propertyText([, , local, type, label, of]: FieldSchema): string {
   return mayBeAbsent ? `  readonly ${local}?: ${text} | undefined;` : `  readonly ${local}: ${text};`;
 }
 
+/** A message without fields has no numbers. */
+function numbersText(name: string, fields: readonly FieldSchema[]): string {
+  const numbers = fields.map(([number, , local]) => `${local}: ${number}`).join(', ');
+  return numbers === '' ? '' : `  ${name}: { ${numbers} },\n`;
+}
+
 function enumText(name: string, { values }: RawEnum): string {
   const prefix = `${name.replace(/(?<=.)([A-Z])/g, '_$1').toUpperCase()}_`;
   const members = values.map(({ no, name: full }) => {
@@ -156,7 +162,7 @@ function generatedText(service: RawService): string {
   const local = (name: string): string => `${name[0]!.toLowerCase()}${name.slice(1)}`;
   return [
     '/** The schema and types of bsky.Service. Written by ops/generate-proto-schema.ts: do not edit. */',
-    "import type { EnumName, FieldSchema } from '../src/schema.ts';",
+    "import type { EnumName, FieldSchema } from '../schema.ts';",
     '/** Milliseconds since 1970; finer fractions are dropped. */\nexport type TimestampMs = number;',
     ...enums.map(([name, raw]) => enumText(name, raw)),
     ...types,
@@ -165,6 +171,7 @@ function generatedText(service: RawService): string {
     `/** Fields of every message, ascending by number: [number, name, JSON name, type, label, name of the type]. */\nexport const fieldsByMessage: Readonly<{ [Name in keyof MessageByName]: readonly FieldSchema[] }> = {\n${names
       .map((name) => `  ${name}: [\n${rows(name)}  ],`)
       .join('\n')}\n};`,
+    `/** Numbers of every message's fields, by their JSON names. */\nexport const fieldNumber = {\n${names.map((name) => numbersText(name, descriptors.messages.get(name)!)).join('')}} as const;`,
     `/** Names of every enum in JSON. */\nexport const namesByEnum: Readonly<{ [name: string]: readonly EnumName[] }> = {\n${enums.map(([name]) => `  ${name}: ${local(name)}Names,`).join('\n')}\n};`,
     `/** Every method: name, request, response. */\nexport const serviceMethods = [\n${methods
       .map((method) => `  ['${method.name}', '${shortName(method.I.typeName)}', '${shortName(method.O.typeName)}'],`)

@@ -5,7 +5,23 @@
  * scanner is set on the slice. Refuses: groups and bytes that end early.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { fieldNumber } from './generated/bsky-service.ts';
 import { wireType } from './message-decoder.ts';
+
+/** A message that has fields. */
+export type NumberedMessage = keyof typeof fieldNumber;
+
+/** The name of one field of a message. */
+export type FieldName<Message extends NumberedMessage> = keyof (typeof fieldNumber)[Message] & string;
+
+/** One field of a message: its number, and what errors call it. */
+export type NamedField = { readonly number: number; readonly place: string };
+
+/** Returns a field of a message by its name. */
+export function fieldOf<Message extends NumberedMessage>(message: Message, field: FieldName<Message>): NamedField {
+  const numbers: Readonly<Record<string, number>> = fieldNumber[message];
+  return { number: numbers[field]!, place: `${message}.${field}` };
+}
 
 /** Returns the bytes as a Buffer over the same memory. */
 export function asBuffer(bytes: Uint8Array): Buffer {
@@ -96,6 +112,24 @@ export class FieldScanner {
     if (this.end > this.#limit) this.#fail('the bytes end early');
     this.#position = this.end;
     return true;
+  }
+
+  /** Moves to the next length-delimited field of this number; false at the end. */
+  nextOf(number: number): boolean {
+    while (this.next()) if (this.number === number && this.wire === wireType.lengthDelimited) return true;
+    return false;
+  }
+
+  /** Moves to the last length-delimited field of this number, which is the one that counts; to an empty range for none. */
+  lastOf(number: number): void {
+    let start = this.#position;
+    let end = start;
+    while (this.nextOf(number)) {
+      start = this.start;
+      end = this.end;
+    }
+    this.start = start;
+    this.end = end;
   }
 }
 

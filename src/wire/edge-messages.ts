@@ -6,6 +6,8 @@
 import { allProbeBits } from '../atproto/edge-kind.ts';
 import type { ByteReader } from '../base/bytes.ts';
 import { copyBytes, writeVarint } from '../proto/fields.ts';
+import { fieldNumber } from '../proto/generated/bsky-service.ts';
+import { wireType } from '../proto/message-decoder.ts';
 import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
@@ -96,7 +98,7 @@ export function encodeRawFollowersAmong(
 }
 
 /** The byte before each DID of a FollowersAmongAnswer: the tag of `FollowsFollowing.dids`, so that a router copies whole runs. */
-export const followerTag = 0x12;
+export const followerTag = fieldNumber.FollowsFollowing.dids * 8 + wireType.lengthDelimited;
 
 /** Begins to read a FollowersAmongAnswer: for each subject a length-delimited run of tagged and length-delimited DIDs. */
 export function openFollowersAmongAnswer(bytes: Uint8Array): ByteReader {

@@ -7,6 +7,8 @@
 import { type ByteReader, ByteWriter } from '../base/bytes.ts';
 import { entryTimeBiasMs, writeEntryTime } from '../base/time-bytes.ts';
 import { FieldScanner } from '../proto/fields.ts';
+import { fieldNumber } from '../proto/generated/bsky-service.ts';
+import { wireType } from '../proto/message-decoder.ts';
 import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
@@ -24,10 +26,9 @@ export type FeedItem = FeedPlace & { readonly postUri: string };
 /** What a page of a feed is asked for: the first `limit` items after `before`, which is exclusive; null means from the newest. */
 export type FeedRange = { readonly before: FeedPlace | null; readonly limit: number };
 
-/** The number of `items` in GetTimelineResponse: lists of items hold such fields, ready to be copied into it. */
-export const timelineItemsField = 1;
-/** Numbers of the texts in one of these, a TimelineFeedItem. */
-export const itemField = { uri: 1, repost: 3 } as const;
+/** Lists of items hold fields of a GetTimelineResponse, ready to be copied into it. */
+const itemTag = fieldNumber.GetTimelineResponse.items * 8 + wireType.lengthDelimited;
+const { uri: uriField, repost: repostField } = fieldNumber.TimelineFeedItem;
 
 /** A list of items as it stands in an answer: where the times are, and where each item's field begins and ends. */
 export type RawFeed = {
@@ -55,8 +56,8 @@ export function feedItemAt(feed: RawFeed, index: number): FeedItem {
   let uri = '';
   let repost = '';
   while (texts.next()) {
-    if (texts.number === itemField.uri) uri = feed.buffer.utf8Slice(texts.start, texts.end);
-    else if (texts.number === itemField.repost) repost = feed.buffer.utf8Slice(texts.start, texts.end);
+    if (texts.number === uriField) uri = feed.buffer.utf8Slice(texts.start, texts.end);
+    else if (texts.number === repostField) repost = feed.buffer.utf8Slice(texts.start, texts.end);
   }
   return { sortMs: feedTimeMs(feed, index), itemUri: repost || uri, postUri: uri };
 }
@@ -68,7 +69,7 @@ function readFeed(reader: ByteReader): RawFeed {
   const fieldStarts = new Int32Array(count + 1);
   for (let index = 0; index < count; index++) {
     fieldStarts[index] = reader.position;
-    if (reader.u8() !== timelineItemsField * 8 + 2) reader.fail('a feed item is no field');
+    if (reader.u8() !== itemTag) reader.fail('a feed item is no field');
     reader.skip(reader.varint());
   }
   fieldStarts[count] = reader.position;

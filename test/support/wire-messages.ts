@@ -1,10 +1,12 @@
 /**
  * The sides of binary messages that only tests take: a node's answers written from texts, a router's requests read into texts.
  */
+
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { writeEntryTime } from '../../src/base/time-bytes.ts';
 import { encodeMessage } from '../../src/proto/codec.ts';
 import { lengthDelimitedField } from '../../src/proto/fields.ts';
+import { fieldNumber } from '../../src/proto/generated/bsky-service.ts';
 import {
   type EdgeProbe,
   encodeProbes,
@@ -24,7 +26,6 @@ import {
   openNewestByAuthors,
   openNewestByAuthorsAnswer,
   type TimelineAnswer,
-  timelineItemsField,
   writeTimelineFollows,
 } from '../../src/wire/feed-messages.ts';
 import { openFollowsOfAnswer } from '../../src/wire/follows-messages.ts';
@@ -129,7 +130,12 @@ function writeFeed(into: ByteWriter, items: readonly FeedItem[]): void {
   for (const { sortMs } of items) writeEntryTime(into, sortMs);
   for (const { itemUri, postUri } of items) {
     const repost = itemUri === postUri ? '' : itemUri;
-    into.bytes(lengthDelimitedField(timelineItemsField, encodeMessage('TimelineFeedItem', { uri: postUri, repost })));
+    into.bytes(
+      lengthDelimitedField(
+        fieldNumber.GetTimelineResponse.items,
+        encodeMessage('TimelineFeedItem', { uri: postUri, repost }),
+      ),
+    );
   }
 }
 

@@ -2,7 +2,7 @@
 import { nsid } from '../../atproto/collection.ts';
 import { selfRkeyByte } from '../../atproto/compact-key.ts';
 import { FieldScanner } from '../../proto/fields.ts';
-import { wireType } from '../../proto/message-decoder.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { unpackedText } from '../../slot/packing/packed-json.ts';
 import { getActor } from '../../slot/table/actor-row.ts';
@@ -13,24 +13,9 @@ import type { ActorCache } from '../cache/actor-cache.ts';
 import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
 import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
 
-const requestField = { dids: 1, ageAssuranceDids: 3 } as const;
-const field = {
-  exists: 1,
-  handle: 2,
-  profile: 3,
-  takenDown: 4,
-  takedownRef: 5,
-  labeler: 7,
-  allowIncomingChatsFrom: 8,
-  upstreamStatus: 9,
-  createdAt: 10,
-  statusRecord: 17,
-  allowActivitySubscriptionsFrom: 18,
-  ageAssuranceStatus: 19,
-  germRecord: 21,
-  allowGroupChatInvitesFrom: 22,
-} as const;
-const ageAssuranceField = { status: 1, access: 4 } as const;
+const { dids, returnAgeAssuranceForDids } = fieldNumber.GetActorsRequest;
+const { actors } = fieldNumber.GetActorsResponse;
+const field = fieldNumber.ActorInfo;
 
 const profile = knownCollection(nsid.profile);
 const status = knownCollection(nsid.status);
@@ -101,8 +86,8 @@ function writeActorRow(into: MessageWriter, state: SlotState, owner: number): vo
 /** Age assurance is stored by nobody yet, so it is unknown for whomever it is asked of. */
 function writeAgeAssurance(into: MessageWriter): void {
   const start = into.begin(field.ageAssuranceStatus, 1);
-  into.textField(ageAssuranceField.status, 'unknown');
-  into.textField(ageAssuranceField.access, 'unknown');
+  into.textField(fieldNumber.AgeAssuranceStatus.status, 'unknown');
+  into.textField(fieldNumber.AgeAssuranceStatus.access, 'unknown');
   into.end(start, 1);
 }
 
@@ -130,13 +115,12 @@ function writeUnknownActor(into: MessageWriter): void {
 /** Returns the DIDs for which a request asks age assurance, as text. */
 function ageAssuranceDids(request: Buffer): ReadonlySet<string> | null {
   const scanner = new FieldScanner(request, 'dids');
-  let dids: Set<string> | null = null;
-  while (scanner.next()) {
-    if (scanner.number !== requestField.ageAssuranceDids || scanner.wire !== wireType.lengthDelimited) continue;
-    dids ??= new Set();
-    dids.add(request.utf8Slice(scanner.start, scanner.end));
+  let asked: Set<string> | null = null;
+  while (scanner.nextOf(returnAgeAssuranceForDids)) {
+    asked ??= new Set();
+    asked.add(request.utf8Slice(scanner.start, scanner.end));
   }
-  return dids;
+  return asked;
 }
 
 const infoWriter = new MessageWriter();
@@ -159,10 +143,9 @@ const unknown = unknownInfo();
 export function writeActorInfos(into: MessageWriter, cache: ActorCache, request: Buffer): void {
   const withAgeAssurance = ageAssuranceDids(request);
   const scanner = new FieldScanner(request, 'dids');
-  while (scanner.next()) {
-    if (scanner.number !== requestField.dids || scanner.wire !== wireType.lengthDelimited) continue;
+  while (scanner.nextOf(dids)) {
     const info = cache.get(request, scanner.start, scanner.end) ?? unknown;
-    const start = into.begin(1, 2);
+    const start = into.begin(actors, 2);
     into.raw(info);
     if (withAgeAssurance?.has(request.utf8Slice(scanner.start, scanner.end))) writeAgeAssurance(into);
     into.end(start, 2);

@@ -1,6 +1,6 @@
 /** Pages of GetAuthorFeed: an owner's posts and reposts, newest first. Reposts of posts that do not exist are left out. */
-import { collections } from '../../atproto/collection.ts';
-import { feedType } from '../../proto/generated/bsky-service.ts';
+import { collections, nsid } from '../../atproto/collection.ts';
+import { feedType, fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { feedFlag, feedPrefix } from '../../slot/table/feed-item.ts';
@@ -8,9 +8,8 @@ import type { SlotState } from '../../slot/table/slot-state.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkRows } from '../lookup/page.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 
-const itemsField = 1;
-const cursorField = 2;
-const itemField = { uri: 1, repost: 3 } as const;
+const { items, cursor } = fieldNumber.GetAuthorFeedResponse;
+const itemField = fieldNumber.AuthorFeedItem;
 const timeBytes = 6;
 const postCode = collections.post.code;
 /** Rows looked at for one page; a filter that passes few items gives shorter pages with a token. */
@@ -46,8 +45,8 @@ export function writeAuthorFeed(
   const walk = walkFrom(feedPrefix(owner), page.cursor, 'GetAuthorFeedRequest.cursor');
   if (limit === 0) return;
   const collectionAt = walk.prefix.length + timeBytes;
-  const postHead = `at://${did}/app.bsky.feed.post/`;
-  const repostHead = `at://${did}/app.bsky.feed.repost/`;
+  const postHead = `at://${did}/${nsid.post}/`;
+  const repostHead = `at://${did}/${nsid.repost}/`;
   let last: Buffer | null = null;
   let count = 0;
   let scanned = 0;
@@ -56,13 +55,13 @@ export function writeAuthorFeed(
     const isPost = key[collectionAt] === postCode;
     const isShown = isInFeed(type, value[0]!, isPost);
     if (count === limit && isShown) {
-      into.textField(cursorField, keyToken(last!, walk.prefix.length));
+      into.textField(cursor, keyToken(last!, walk.prefix.length));
       return;
     }
     last = key;
     if (!isShown) continue;
     count++;
-    const start = into.begin(itemsField, 2);
+    const start = into.begin(items, 2);
     const uri = into.begin(itemField.uri, 1);
     if (isPost) {
       into.ascii(postHead);
@@ -78,5 +77,5 @@ export function writeAuthorFeed(
     }
     into.end(start, 2);
   }
-  if (scanned >= rowsScannedMax) into.textField(cursorField, keyToken(last!, walk.prefix.length));
+  if (scanned >= rowsScannedMax) into.textField(cursor, keyToken(last!, walk.prefix.length));
 }

@@ -1,7 +1,7 @@
 /** Answers of GetInteractionCounts and GetCountsForUsers: packed numbers, one column a count. */
 import { nsid } from '../../atproto/collection.ts';
 import { FieldScanner } from '../../proto/fields.ts';
-import { wireType } from '../../proto/message-decoder.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { type ActorCountName, actorCountNames } from '../../slot/table/actor-counts.ts';
 import { recordCountNames } from '../../slot/table/record-counts.ts';
@@ -9,30 +9,27 @@ import { beginKey, type SlotState, tableCode } from '../../slot/table/slot-state
 import type { RecordCache } from '../cache/record-cache.ts';
 import { type KnownCollection, knownCollection, type RowFinder } from '../lookup/row-finder.ts';
 
-/** Response fields of GetInteractionCounts, in the order in which a row holds its counts. */
-const fieldByRecordCount: Readonly<Record<(typeof recordCountNames)[number], number>> = {
-  likes: 1,
-  replies: 3,
-  reposts: 2,
-  quotes: 4,
-  bookmarks: 5,
-};
+/** Response fields of GetInteractionCounts, with where a row holds each count. */
 const recordColumns = recordCountNames
-  .map((name, position) => ({ number: fieldByRecordCount[name], position }))
+  .map((name, position) => ({ number: fieldNumber.GetInteractionCountsResponse[name], position }))
   .sort((a, b) => a.number - b.number);
 const recordColumnCount = recordCountNames.length;
 const post: KnownCollection = knownCollection(nsid.post);
 
+const userCounts = fieldNumber.GetCountsForUsersResponse;
 /** Response fields of GetCountsForUsers; drafts are not stored yet and always 0. */
 const actorColumns: readonly (readonly [number, ActorCountName | null])[] = [
-  [1, 'posts'],
-  [3, 'follows'],
-  [4, 'followers'],
-  [5, 'lists'],
-  [6, 'feeds'],
-  [7, 'starterPacks'],
-  [8, null],
+  [userCounts.posts, 'posts'],
+  [userCounts.following, 'follows'],
+  [userCounts.followers, 'followers'],
+  [userCounts.lists, 'lists'],
+  [userCounts.feeds, 'feeds'],
+  [userCounts.starterPacks, 'starterPacks'],
+  [userCounts.drafts, null],
 ];
+
+const { refs } = fieldNumber.GetInteractionCountsRequest;
+const { dids } = fieldNumber.GetCountsForUsersRequest;
 
 let counts = new Uint32Array(1024);
 
@@ -85,18 +82,10 @@ export function writeInteractionCounts(
   const scanner = new FieldScanner(request, 'refs');
   const inner = new FieldScanner(request, 'refs', 0, 0);
   let count = 0;
-  while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
+  while (scanner.nextOf(refs)) {
     reserveCounts((count + 1) * recordColumnCount);
-    inner.reset(request, scanner.start, scanner.end);
-    let start = scanner.start;
-    let end = start;
-    while (inner.next()) {
-      if (inner.number !== 1 || inner.wire !== wireType.lengthDelimited) continue;
-      start = inner.start;
-      end = inner.end;
-    }
-    const key = finder.keyOf(request, start, end, tableCode.recordCounts, post, true);
+    inner.reset(request, scanner.start, scanner.end).lastOf(fieldNumber.RecordRef.uri);
+    const key = finder.keyOf(request, inner.start, inner.end, tableCode.recordCounts, post, true);
     const base = count * recordColumnCount;
     if (key === undefined) counts.fill(0, base, base + recordColumnCount);
     else takeRecordCounts(finder.state, cache, key, base);
@@ -121,8 +110,7 @@ export function writeCountsForUsers(into: MessageWriter, finder: RowFinder, requ
   const scanner = new FieldScanner(request, 'dids');
   const width = actorCountNames.length;
   let count = 0;
-  while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
+  while (scanner.nextOf(dids)) {
     reserveCounts((count + 1) * width);
     const isKnown = finder.findOwner(request, scanner.start, scanner.end);
     const key = isKnown ? beginKey(finder.owner, tableCode.actorCounts).finish() : undefined;

@@ -7,17 +7,12 @@
  */
 import { collections, nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { feedKey } from '../../slot/table/feed-item.ts';
 import { keyHeadBytes } from '../../slot/table/slot-state.ts';
-import {
-  type FeedPlace,
-  type FeedRange,
-  itemField,
-  type RawNewestByAuthors,
-  timelineItemsField,
-} from '../../wire/feed-messages.ts';
+import type { FeedPlace, FeedRange, RawNewestByAuthors } from '../../wire/feed-messages.ts';
 import { itemsPerAuthor, type KnownAuthor } from '../cache/author-table.ts';
 import type { FeedCache } from '../cache/feed-cache.ts';
 import type { LocalFollows } from '../cache/timeline-follows.ts';
@@ -28,8 +23,9 @@ import { NewestItems } from './newest-items.ts';
 /** Rows of the first step down an author's feed beyond what is remembered, and of the longest. */
 const rowsPerStep = { first: 8, max: 256 } as const;
 const keyTimeAt = keyHeadBytes;
+const itemField = fieldNumber.TimelineFeedItem;
 const postCode = collections.post.code;
-const [postPath, repostPath] = ['app.bsky.feed.post/', 'app.bsky.feed.repost/'];
+const [postPath, repostPath] = [`${nsid.post}/`, `${nsid.repost}/`];
 
 /** Where a page ended, taken apart once for all authors. */
 type EndPlace = FeedPlace & { readonly ref: RecordRef | undefined };
@@ -165,7 +161,7 @@ export function writeFeedItems(into: MessageWriter, newest: NewestItems): void {
   newest.forEach(({ uriHead }, run, position) => {
     const key = run.keys[position]!;
     const isPost = key[feedKeyCollectionAt] === postCode;
-    const item = into.begin(timelineItemsField, isPost ? 1 : 2);
+    const item = into.begin(fieldNumber.GetTimelineResponse.items, isPost ? 1 : 2);
     if (!isPost) {
       const post = into.begin(itemField.uri, 1);
       appendRecordUri(into, run.values[position]!, 1);

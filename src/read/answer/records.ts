@@ -1,5 +1,6 @@
 /** Answers of the Get…Records methods, and the records that an actor's row carries along. */
 import { FieldScanner } from '../../proto/fields.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { postFlag } from '../../slot/table/record-row.ts';
 import { tableCode } from '../../slot/table/slot-state.ts';
@@ -7,10 +8,9 @@ import { writeAbsentRecord } from '../lookup/record-answer.ts';
 import type { KnownCollection, RowFinder } from '../lookup/row-finder.ts';
 import type { StoredRecords } from './stored-records.ts';
 
-const recordsField = 1;
-const metaField = 2;
-const urisField = 1;
-const metaFieldOf = { violatesThreadGate: 1, violatesEmbeddingRules: 4, hasPostGate: 5, hasThreadGate: 6 } as const;
+const { uris } = fieldNumber.GetPostRecordsRequest;
+const { records: recordsField, meta: metaField } = fieldNumber.GetPostRecordsResponse;
+const metaFieldOf = fieldNumber.PostRecordMeta;
 
 /** Items of one request beyond this are refused by the router; a node only guards its memory. */
 let flagsOfItems = new Uint8Array(1024);
@@ -25,8 +25,7 @@ export function writeRecords(
 ): number {
   const scanner = new FieldScanner(request, 'uris');
   let count = 0;
-  while (scanner.next()) {
-    if (scanner.number !== urisField) continue;
+  while (scanner.nextOf(uris)) {
     if (count === flagsOfItems.length) {
       const grown = new Uint8Array(count * 2);
       grown.set(flagsOfItems);

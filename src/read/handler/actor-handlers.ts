@@ -3,7 +3,7 @@
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { asBuffer, FieldScanner } from '../../proto/fields.ts';
-import { wireType } from '../../proto/message-decoder.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { didOfHandle } from '../../slot/table/handle-claim.ts';
 import { decodeTexts } from '../../wire/message.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
@@ -29,8 +29,7 @@ const handleLengthMax = 253;
 
 function* actorKeys({ lookup, actors }: ReadContext, request: Buffer): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'dids');
-  while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
+  while (scanner.nextOf(fieldNumber.GetActorsRequest.dids)) {
     if (actors.has(request, scanner.start, scanner.end)) continue;
     const did = request.utf8Slice(scanner.start, scanner.end);
     const state = lookup.stateOf(did);

@@ -1,7 +1,7 @@
 /** Reads by record: the Get…Records methods and the counts of records. */
 import { nsid, recordsMethods } from '../../atproto/collection.ts';
 import { FieldScanner } from '../../proto/fields.ts';
-import { wireType } from '../../proto/message-decoder.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { tableCode } from '../../slot/table/slot-state.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
 import { writeInteractionCounts } from '../answer/interaction-counts.ts';
@@ -19,8 +19,7 @@ function* recordKeys(
   collection: KnownCollection,
 ): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'uris');
-  while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
+  while (scanner.nextOf(fieldNumber.GetPostRecordsRequest.uris)) {
     const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection, false);
     if (key !== undefined && !records.cache.has(finder.state, key))
       yield { state: finder.state, key: Buffer.from(key) };
@@ -31,15 +30,11 @@ function* recordKeys(
 function* countKeys({ finder, records }: ReadContext, request: Buffer): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'refs');
   const inner = new FieldScanner(request, 'refs', 0, 0);
-  while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
-    inner.reset(request, scanner.start, scanner.end);
-    while (inner.next()) {
-      if (inner.number !== 1 || inner.wire !== wireType.lengthDelimited) continue;
-      const key = finder.keyOf(request, inner.start, inner.end, tableCode.recordCounts, post, true);
-      if (key !== undefined && !records.cache.has(finder.state, key))
-        yield { state: finder.state, key: Buffer.from(key) };
-    }
+  while (scanner.nextOf(fieldNumber.GetInteractionCountsRequest.refs)) {
+    inner.reset(request, scanner.start, scanner.end).lastOf(fieldNumber.RecordRef.uri);
+    const key = finder.keyOf(request, inner.start, inner.end, tableCode.recordCounts, post, true);
+    if (key !== undefined && !records.cache.has(finder.state, key))
+      yield { state: finder.state, key: Buffer.from(key) };
   }
 }
 

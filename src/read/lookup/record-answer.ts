@@ -4,6 +4,7 @@
  * A record that does not exist is the bytes `null`. Records that are stored in edge form are rendered.
  */
 import { invariant } from '../../base/invariant.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendCidOfDigest } from '../../slot/packing/key-text.ts';
 import { unpackJson } from '../../slot/packing/packed-json.ts';
@@ -12,7 +13,7 @@ import { readPlainEdge } from '../../slot/table/record-row.ts';
 import { RecordView } from '../../slot/table/record-view.ts';
 
 const absentText = Buffer.from('null', 'latin1');
-const field = { record: 1, cid: 2, indexedAt: 4, takenDown: 5, createdAt: 6, sortedAt: 7, takedownRef: 8 } as const;
+const field = fieldNumber.Record;
 const view = new RecordView();
 
 /** Writes, as field `number`, the record that does not exist. */

@@ -15,14 +15,14 @@ export type ByItemMethod = {
 /** Asks the nodes for the items of a request and merges their answers. */
 export async function askByItem(request: Buffer, method: ByItemMethod, context: PlanContext): Promise<Uint8Array> {
   const split = splitItems(request, method.items, context.fanOut, method.itemsMax ?? planDefaults.itemsMax);
-  const itemCount = split.questionOf.length;
+  const itemCount = split.subRequestOf.length;
   if (itemCount === 0) return emptyAnswer;
   context.admit(itemCount);
   const answers =
-    split.questions.length === 0
+    split.subRequests.length === 0
       ? []
-      : await context.fanOut.askAll(`bsky.${method.method}`, split.questions, context.deadlineMs);
-  if (answers.length === 1 && split.absentCount === 0) return answers[0]!;
+      : await context.fanOut.askAll(`bsky.${method.method}`, split.subRequests, context.deadlineMs);
+  if (answers.length === 1 && split.missingCount === 0) return answers[0]!;
   return mergeItems(split, answers, method.answers, method.method);
 }
 

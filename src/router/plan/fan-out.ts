@@ -10,7 +10,7 @@ import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { NodeCaller } from '../../wire/node-caller.ts';
 
 /** One message to one node. `node` is an index of the fan-out. */
-export type NodeQuestion = { readonly node: number; readonly payload: Uint8Array };
+export type SubRequest = { readonly node: number; readonly payload: Uint8Array };
 
 /** The nodes that are primary of some slot, under one map. */
 export class FanOut {
@@ -47,27 +47,27 @@ export class FanOut {
     }
   }
 
-  /** Asks several nodes at once. Returns answers in the order of the questions; fails when any is missing, once all have ended. */
-  askAll(method: string, questions: readonly NodeQuestion[], deadlineMs: number): Promise<Uint8Array[]> {
+  /** Asks several nodes at once. Returns answers in the order of the sub-requests; fails when any is missing, once all have ended. */
+  askAll(method: string, subRequests: readonly SubRequest[], deadlineMs: number): Promise<Uint8Array[]> {
     const timeoutMs = deadlineMs - this.#clock.monotonicMs();
     if (timeoutMs <= 0) {
       return Promise.reject(
         new DataPlaneError('DeadlineExceeded', `${method}: the deadline passed before nodes were asked`),
       );
     }
-    const answers = new Array<Uint8Array>(questions.length);
+    const answers = new Array<Uint8Array>(subRequests.length);
     const failures: DataPlaneError[] = [];
-    let left = questions.length;
+    let left = subRequests.length;
     if (left === 0) return Promise.resolve(answers);
-    // One promise a question: this runs for every request that is fanned out.
+    // One promise a sub-request: this runs for every request that is fanned out.
     return new Promise((resolve, reject) => {
       const end = (): void => {
         if (--left > 0) return;
         if (failures.length === 0) resolve(answers);
         else reject(worstOf(failures));
       };
-      for (let index = 0; index < questions.length; index++) {
-        const { node, payload } = questions[index]!;
+      for (let index = 0; index < subRequests.length; index++) {
+        const { node, payload } = subRequests[index]!;
         const name = this.nodeNames[node]!;
         this.#caller.call({ node: name, method, payload, timeoutMs }).then(
           (answer) => {

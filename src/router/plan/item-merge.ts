@@ -10,149 +10,162 @@ import type { ItemSplit } from './item-split.ts';
 
 /** A repeated field of the response with one value an item: messages, texts or bytes; or packed numbers. */
 export type AnswerField =
-  | { readonly number: number; readonly form: 'lengthDelimited'; readonly absent: Uint8Array }
+  /** `missing` is the field of an item that no node can hold, tag included. */
+  | { readonly number: number; readonly form: 'lengthDelimited'; readonly missing: Uint8Array }
   | { readonly number: number; readonly form: 'packed' };
-
-function mismatch(place: string, question: number, found: number, asked: number): never {
-  throw new DataPlaneError('Internal', `${place}: answer ${question} holds ${found} values for ${asked} items`);
-}
 
 const noBytes = Buffer.alloc(0);
 
-/** Where the values of one answer field stand, node by node. */
-class FieldPlaces {
+/** Where the values of one answer field are, sub-request by sub-request. */
+class FieldValues {
   readonly starts: Int32Array;
   readonly ends: Int32Array;
-  readonly #found: number[];
-  readonly #bases: readonly number[];
+  /** Index of each sub-request's first value. */
+  readonly firsts: readonly number[];
+  readonly #counts: number[];
 
-  constructor(split: ItemSplit, bases: readonly number[]) {
-    const total = split.questionOf.length - split.absentCount;
+  constructor(split: ItemSplit, firsts: readonly number[]) {
+    const total = split.subRequestOf.length - split.missingCount;
     this.starts = new Int32Array(total);
     this.ends = new Int32Array(total);
-    this.#found = split.counts.map(() => 0);
-    this.#bases = bases;
+    this.firsts = firsts;
+    this.#counts = split.counts.map(() => 0);
   }
 
-  add(question: number, start: number, end: number): void {
-    const at = this.#bases[question]! + this.#found[question]!++;
+  add(subRequest: number, start: number, end: number): void {
+    const at = this.firsts[subRequest]! + this.#counts[subRequest]!++;
     this.starts[at] = start;
     this.ends[at] = end;
   }
 
   /** Steps through the varints of a packed list. */
-  addPacked(question: number, answer: Buffer, start: number, end: number): void {
+  addPacked(subRequest: number, answer: Buffer, start: number, end: number): void {
     let from = start;
     for (let position = start; position < end; position++) {
       if (answer[position]! >= 0x80) continue;
-      this.add(question, from, position + 1);
+      this.add(subRequest, from, position + 1);
       from = position + 1;
     }
   }
 
   /** True when nodes were asked and none wrote this field, as proto3 allows for one that they do not fill. */
   isUnfilled(): boolean {
-    return this.starts.length > 0 && this.#found.every((found) => found === 0);
+    return this.starts.length > 0 && this.#counts.every((count) => count === 0);
   }
 
-  check(split: ItemSplit, place: string): void {
+  check({ counts }: ItemSplit, place: string): void {
     if (this.isUnfilled()) return;
-    for (let question = 0; question < split.counts.length; question++) {
-      const found = this.#found[question]!;
-      if (found !== split.counts[question]) mismatch(place, question, found, split.counts[question]!);
+    for (let index = 0; index < counts.length; index++) {
+      const [found, asked] = [this.#counts[index], counts[index]];
+      if (found === asked) continue;
+      throw new DataPlaneError('Internal', `${place}: answer ${index} holds ${found} values for ${asked} items`);
     }
   }
 }
+
+/** One merge: what was asked, what nodes answered, and what is written of the response. */
+type Merge = {
+  readonly split: ItemSplit;
+  readonly answers: readonly Buffer[];
+  readonly into: Buffer;
+  length: number;
+};
 
 function locateValues(
   split: ItemSplit,
   answers: readonly Buffer[],
   fields: readonly AnswerField[],
-  bases: readonly number[],
   place: string,
-): FieldPlaces[] {
-  const places = fields.map(() => new FieldPlaces(split, bases));
+): FieldValues[] {
+  const firsts: number[] = [];
+  let total = 0;
+  for (const count of split.counts) {
+    firsts.push(total);
+    total += count;
+  }
+  const values = fields.map(() => new FieldValues(split, firsts));
   const scanner = new FieldScanner(noBytes, place, 0, 0, 'Internal');
-  for (let question = 0; question < answers.length; question++) {
-    const answer = answers[question]!;
+  for (let subRequest = 0; subRequest < answers.length; subRequest++) {
+    const answer = answers[subRequest]!;
     scanner.reset(answer, 0, answer.length);
     while (scanner.next()) {
       const index = fields.findIndex(({ number }) => number === scanner.number);
       if (index < 0 || scanner.wire !== wireType.lengthDelimited) continue;
-      if (fields[index]!.form === 'packed') places[index]!.addPacked(question, answer, scanner.start, scanner.end);
-      else places[index]!.add(question, scanner.tagStart, scanner.end);
+      if (fields[index]!.form === 'packed') values[index]!.addPacked(subRequest, answer, scanner.start, scanner.end);
+      else values[index]!.add(subRequest, scanner.tagStart, scanner.end);
     }
   }
-  for (const each of places) each.check(split, place);
-  return places;
+  for (const each of values) each.check(split, place);
+  return values;
 }
 
-/** Writes the length-delimited values of one field; neighbours that stand side by side in one answer are copied together. */
-function writeLengthDelimited(
-  into: Buffer,
-  position: number,
-  split: ItemSplit,
-  answers: readonly Buffer[],
-  places: FieldPlaces,
-  nextOf: number[],
-  absent: Buffer,
-): number {
-  const { questionOf } = split;
-  let at = position;
-  for (let item = 0; item < questionOf.length; item++) {
-    const question = questionOf[item]!;
-    if (question < 0) {
-      at = copyBytes(into, at, absent, 0, absent.length);
+/** Writes the values of a length-delimited field; neighbours within one answer are copied together. */
+function writeLengthDelimited(merge: Merge, values: FieldValues, missing: Buffer): void {
+  const { into, answers } = merge;
+  const { subRequestOf } = merge.split;
+  const { starts, ends } = values;
+  const nextOf = [...values.firsts];
+  let at = merge.length;
+  for (let item = 0; item < subRequestOf.length; item++) {
+    const subRequest = subRequestOf[item]!;
+    if (subRequest < 0) {
+      at = copyBytes(into, at, missing, 0, missing.length);
       continue;
     }
-    let value = nextOf[question]!;
-    const start = places.starts[value]!;
+    let value = nextOf[subRequest]!;
+    const start = starts[value]!;
     while (
-      item + 1 < questionOf.length &&
-      questionOf[item + 1] === question &&
-      places.starts[value + 1] === places.ends[value]
+      item + 1 < subRequestOf.length &&
+      subRequestOf[item + 1] === subRequest &&
+      starts[value + 1] === ends[value]
     ) {
       value++;
       item++;
     }
-    at = copyBytes(into, at, answers[question]!, start, places.ends[value]!);
-    nextOf[question] = value + 1;
+    at = copyBytes(into, at, answers[subRequest]!, start, ends[value]!);
+    nextOf[subRequest] = value + 1;
   }
-  return at;
+  merge.length = at;
 }
 
-function writePacked(
-  into: Buffer,
-  position: number,
-  number: number,
-  split: ItemSplit,
-  answers: readonly Buffer[],
-  places: FieldPlaces,
-  nextOf: number[],
-): number {
-  const { questionOf } = split;
-  let bytes = split.absentCount;
-  for (let value = 0; value < places.starts.length; value++) bytes += places.ends[value]! - places.starts[value]!;
-  let at = writeVarint(into, writeVarint(into, position, number * 8 + wireType.lengthDelimited), bytes);
-  for (let item = 0; item < questionOf.length; item++) {
-    const question = questionOf[item]!;
-    if (question < 0) {
+/** Writes the values of a packed field; a missing item counts 0. */
+function writePacked(merge: Merge, values: FieldValues, number: number): void {
+  const { into, answers, split } = merge;
+  const { subRequestOf } = split;
+  const { starts, ends } = values;
+  const nextOf = [...values.firsts];
+  let bytes = split.missingCount;
+  for (let value = 0; value < starts.length; value++) bytes += ends[value]! - starts[value]!;
+  let at = writeVarint(into, writeVarint(into, merge.length, number * 8 + wireType.lengthDelimited), bytes);
+  for (let item = 0; item < subRequestOf.length; item++) {
+    const subRequest = subRequestOf[item]!;
+    if (subRequest < 0) {
       into[at++] = 0;
       continue;
     }
-    const value = nextOf[question]!;
-    nextOf[question] = value + 1;
-    const answer = answers[question]!;
-    for (let from = places.starts[value]!; from < places.ends[value]!; from++) into[at++] = answer[from]!;
+    const value = nextOf[subRequest]!;
+    nextOf[subRequest] = value + 1;
+    const answer = answers[subRequest]!;
+    for (let from = starts[value]!; from < ends[value]!; from++) into[at++] = answer[from]!;
   }
-  return at;
+  merge.length = at;
+}
+
+function mergedBytesMax(answers: readonly Buffer[], fields: readonly AnswerField[], missingCount: number): number {
+  let bytes = 0;
+  for (const answer of answers) bytes += answer.length;
+  for (const field of fields) {
+    const missingBytes = field.form === 'lengthDelimited' ? field.missing.length : 1;
+    bytes += missingBytes * missingCount;
+    if (field.form === 'packed') bytes += varintBytes(field.number * 8) + 5;
+  }
+  return bytes;
 }
 
 /**
  * Merges answers.
  *
- * Shape: `fields` ascend by number; an absent value of a length-delimited field is given with its tag. Errors: DataPlaneError `Internal`
- * when a node answered too many or too few.
+ * Shape: `fields` ascend by number. Errors: DataPlaneError `Internal` when a node answered too many or too few.
  */
 export function mergeItems(
   split: ItemSplit,
@@ -161,31 +174,14 @@ export function mergeItems(
   place: string,
 ): Buffer {
   const answers = rawAnswers.map(asBuffer);
-  const bases: number[] = [];
-  let total = 0;
-  for (const count of split.counts) {
-    bases.push(total);
-    total += count;
-  }
-  const places = locateValues(split, answers, fields, bases, place);
-  let bytesMax = 0;
-  for (const answer of answers) bytesMax += answer.length;
-  for (const field of fields) {
-    bytesMax +=
-      field.form === 'lengthDelimited'
-        ? field.absent.length * split.absentCount
-        : split.absentCount + varintBytes(field.number * 8) + 5;
-  }
-  const merged = Buffer.allocUnsafe(bytesMax);
-  let position = 0;
+  const values = locateValues(split, answers, fields, place);
+  const into = Buffer.allocUnsafe(mergedBytesMax(answers, fields, split.missingCount));
+  const merge: Merge = { split, answers, into, length: 0 };
   for (let index = 0; index < fields.length; index++) {
     const field = fields[index]!;
-    if (places[index]!.isUnfilled()) continue;
-    const nextOf = [...bases];
-    position =
-      field.form === 'lengthDelimited'
-        ? writeLengthDelimited(merged, position, split, answers, places[index]!, nextOf, asBuffer(field.absent))
-        : writePacked(merged, position, field.number, split, answers, places[index]!, nextOf);
+    if (values[index]!.isUnfilled()) continue;
+    if (field.form === 'lengthDelimited') writeLengthDelimited(merge, values[index]!, asBuffer(field.missing));
+    else writePacked(merge, values[index]!, field.number);
   }
-  return merged.subarray(0, position);
+  return into.subarray(0, merge.length);
 }

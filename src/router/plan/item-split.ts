@@ -4,33 +4,31 @@
  * Owns: which item goes to which node, in the order asked. Repeated items are asked repeatedly, so that each is answered.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { copyBytes, FieldScanner } from '../../proto/fields.ts';
+import { copyBytes, FieldScanner, type NamedField } from '../../proto/fields.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
-import type { FanOut, NodeQuestion } from './fan-out.ts';
+import type { FanOut, SubRequest } from './fan-out.ts';
 import { malformedKey, slotOfDid, slotOfHandle, slotOfUri } from './slot-finder.ts';
 
 /** What an item of a request is: a record URI, a RecordRef message, a DID or a handle. */
 export type ItemShape = 'uri' | 'ref' | 'did' | 'handle';
 
 /** The repeated field that holds the items. */
-export type ItemField = {
-  readonly number: number;
-  /** For error messages: `Message.field`. */
-  readonly place: string;
+export type ItemField = NamedField & {
   readonly shape: ItemShape;
-  /** What becomes of a malformed item: an error, as where the official plane throws, or an absent answer. */
-  readonly malformed: 'refused' | 'absent';
+  /** A malformed item is an error, where the official plane throws, or is answered as one that is missing. */
+  readonly malformed: 'refused' | 'missing';
 };
 
 /** A request split by nodes. */
 export type ItemSplit = {
-  /** For each item the index of its question, or -1 when no node can hold it. */
-  readonly questionOf: Int16Array;
-  readonly questions: readonly NodeQuestion[];
-  /** Items of each question. */
+  /** For each item the index of its sub-request, or -1 when no node can hold it. */
+  readonly subRequestOf: Int16Array;
+  readonly subRequests: readonly SubRequest[];
+  /** Items of each sub-request. */
   readonly counts: readonly number[];
-  /** Items that no question asks. */
-  readonly absentCount: number;
+  /** Items that are in no sub-request. */
+  readonly missingCount: number;
 };
 
 /** Where items stand in the request being split; filled and read within one synchronous call. */
@@ -48,26 +46,14 @@ function growScratch(): void {
   nodes = grow(nodes, new Int16Array(nodes.length * 2));
 }
 
-/** Finds the URI of a RecordRef; an empty range when it has none. */
-function uriOfRef(scanner: FieldScanner, request: Buffer, start: number, end: number): { start: number; end: number } {
-  scanner.reset(request, start, end);
-  const range = { start, end: start };
-  while (scanner.next()) {
-    if (scanner.number !== 1 || scanner.wire !== wireType.lengthDelimited) continue;
-    range.start = scanner.start;
-    range.end = scanner.end;
-  }
-  return range;
-}
-
 function slotOfItem(
   request: Buffer,
-  start: number,
-  end: number,
+  scanner: FieldScanner,
   shape: ItemShape,
   inner: FieldScanner,
   slots: number,
 ): number {
+  const { start, end } = scanner;
   switch (shape) {
     case 'uri':
       return slotOfUri(request, start, end, slots);
@@ -75,10 +61,9 @@ function slotOfItem(
       return slotOfDid(request, start, end, slots);
     case 'handle':
       return slotOfHandle(request, start, end, slots);
-    case 'ref': {
-      const uri = uriOfRef(inner, request, start, end);
-      return slotOfUri(request, uri.start, uri.end, slots);
-    }
+    case 'ref':
+      inner.reset(request, start, end).lastOf(fieldNumber.RecordRef.uri);
+      return slotOfUri(request, inner.start, inner.end, slots);
   }
 }
 
@@ -108,7 +93,7 @@ function locateItems(
     if (count === itemsMax)
       throw new DataPlaneError('ResourceExhausted', `${field.place}: more than ${itemsMax} items`);
     if (count === starts.length) growScratch();
-    const slot = slotOfItem(request, scanner.start, scanner.end, field.shape, inner, fanOut.map.slots);
+    const slot = slotOfItem(request, scanner, field.shape, inner, fanOut.map.slots);
     if (slot === malformedKey && field.malformed === 'refused')
       refuseItem(field, count, request, scanner.start, scanner.end);
     starts[count] = scanner.tagStart;
@@ -120,7 +105,7 @@ function locateItems(
 }
 
 /** Copies the items of one node and the other fields into one request. */
-function questionFor(
+function subRequestFor(
   request: Buffer,
   node: number,
   count: number,
@@ -144,40 +129,40 @@ function questionFor(
 }
 
 /**
- * Splits a request. A request whose items all belong to one node becomes that node's question as it is.
+ * Splits a request. A request whose items all belong to one node becomes that node's sub-request as it is.
  *
  * Errors: DataPlaneError `InvalidArgument` naming the item; `ResourceExhausted` past `itemsMax`.
  */
 export function splitItems(request: Buffer, field: ItemField, fanOut: FanOut, itemsMax: number): ItemSplit {
   const { count, others } = locateItems(request, field, fanOut, itemsMax);
-  const questionOf = new Int16Array(count);
-  const questionOfNode = new Int16Array(fanOut.nodeNames.length).fill(-1);
-  const nodeOfQuestion: number[] = [];
+  const subRequestOf = new Int16Array(count);
+  const subRequestOfNode = new Int16Array(fanOut.nodeNames.length).fill(-1);
+  const nodeOfSubRequest: number[] = [];
   const counts: number[] = [];
   const itemBytes: number[] = [];
-  let absentCount = 0;
+  let missingCount = 0;
   for (let item = 0; item < count; item++) {
     const node = nodes[item]!;
     if (node < 0) {
-      questionOf[item] = -1;
-      absentCount++;
+      subRequestOf[item] = -1;
+      missingCount++;
       continue;
     }
-    let question = questionOfNode[node]!;
-    if (question < 0) {
-      question = nodeOfQuestion.push(node) - 1;
-      questionOfNode[node] = question;
+    let subRequest = subRequestOfNode[node]!;
+    if (subRequest < 0) {
+      subRequest = nodeOfSubRequest.push(node) - 1;
+      subRequestOfNode[node] = subRequest;
       counts.push(0);
       itemBytes.push(0);
     }
-    questionOf[item] = question;
-    counts[question] = counts[question]! + 1;
-    itemBytes[question] = itemBytes[question]! + ends[item]! - starts[item]!;
+    subRequestOf[item] = subRequest;
+    counts[subRequest] = counts[subRequest]! + 1;
+    itemBytes[subRequest] = itemBytes[subRequest]! + ends[item]! - starts[item]!;
   }
-  const isWhole = nodeOfQuestion.length === 1 && absentCount === 0;
-  const questions = nodeOfQuestion.map((node, question) => ({
+  const isWhole = nodeOfSubRequest.length === 1 && missingCount === 0;
+  const subRequests = nodeOfSubRequest.map((node, subRequest) => ({
     node,
-    payload: isWhole ? request : questionFor(request, node, count, itemBytes[question]!, others),
+    payload: isWhole ? request : subRequestFor(request, node, count, itemBytes[subRequest]!, others),
   }));
-  return { questionOf, questions, counts, absentCount };
+  return { subRequestOf, subRequests, counts, missingCount };
 }

@@ -1,80 +1,89 @@
 /** The plan "one slot": everything stands with one owner; request and answer pass through as they are. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { FieldScanner } from '../../proto/fields.ts';
-import type { MethodName } from '../../proto/generated/bsky-service.ts';
+import { type FieldName, FieldScanner, fieldOf, type NumberedMessage } from '../../proto/fields.ts';
+import { fieldNumber, type MethodName } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { emptyAnswer, type Plan, planDefaults } from './plan.ts';
 import { slotOfDid, slotOfUri } from './slot-finder.ts';
 
 /** A one-slot method. */
-export type OneSlotMethod = {
-  readonly method: MethodName;
-  /** The field that names the owner: a DID, a record URI, or a RecordRef. */
-  readonly owner: { readonly number: number; readonly shape: 'did' | 'uri' | 'ref' };
-  /** The repeated field that is answered item by item in the texts of response field 1, when the request has one. */
-  readonly countedField?: number;
+export type OneSlotMethod<Method extends SlotMethod> = {
+  readonly method: Method;
+  /** The field of the request that names the owner, and what it holds: a DID unless `shape` says otherwise. */
+  readonly owner: FieldName<`${Method}Request`>;
+  readonly shape?: 'did' | 'uri' | 'ref';
+  /** The repeated field of the request that a repeated text of the response answers item by item. */
+  readonly items?: {
+    readonly request: FieldName<`${Method}Request`>;
+    readonly response: FieldName<`${Method}Response`>;
+  };
   /** False for private data and takedowns, where a caller must read its own write. */
   readonly isShared?: boolean;
 };
 
+/** A method whose request and response have fields. */
+type SlotMethod = {
+  [Method in MethodName]: `${Method}Request` | `${Method}Response` extends NumberedMessage ? Method : never;
+}[MethodName];
+
+/** What is read of a request: the owner and, to be counted, the items. */
+type Fields = {
+  readonly message: string;
+  readonly owner: number;
+  readonly shape: 'did' | 'uri' | 'ref';
+  readonly items: number | null;
+};
+
 /** Returns the slot of the owner that the request names, or a negative number when no slot can hold it. */
-function ownerSlot(
-  request: Buffer,
-  { method, owner, countedField }: OneSlotMethod,
-  slots: number,
-): { slot: number; items: number } {
-  const scanner = new FieldScanner(request, `${method}Request`);
+function ownerSlot(request: Buffer, fields: Fields, slots: number): { slot: number; items: number } {
+  const { message, owner, shape } = fields;
+  const scanner = new FieldScanner(request, message);
   let items = 0;
   let start = 0;
   let end = 0;
   while (scanner.next()) {
-    if (scanner.number === countedField) items++;
-    if (scanner.number !== owner.number) continue;
-    if (scanner.wire !== wireType.lengthDelimited) {
-      throw new DataPlaneError(
-        'InvalidArgument',
-        `${method}Request: wire type ${scanner.wire} does not fit field ${owner.number}`,
-      );
-    }
+    if (scanner.number === fields.items) items++;
+    if (scanner.number !== owner) continue;
+    if (scanner.wire !== wireType.lengthDelimited)
+      throw new DataPlaneError('InvalidArgument', `${message}: wire type ${scanner.wire} does not fit field ${owner}`);
     start = scanner.start;
     end = scanner.end;
   }
-  if (owner.shape === 'did') return { slot: slotOfDid(request, start, end, slots), items };
-  if (owner.shape === 'uri') return { slot: slotOfUri(request, start, end, slots), items };
-  const inner = new FieldScanner(request, `${method}Request`, start, end);
-  start = 0;
-  end = 0;
-  while (inner.next()) {
-    if (inner.number !== 1 || inner.wire !== wireType.lengthDelimited) continue;
-    start = inner.start;
-    end = inner.end;
-  }
-  return { slot: slotOfUri(request, start, end, slots), items };
+  if (shape === 'did') return { slot: slotOfDid(request, start, end, slots), items };
+  if (shape === 'uri') return { slot: slotOfUri(request, start, end, slots), items };
+  scanner.reset(request, start, end).lastOf(fieldNumber.RecordRef.uri);
+  return { slot: slotOfUri(request, scanner.start, scanner.end, slots), items };
 }
 
-/** One empty text in response field 1 for each item. */
-function emptyTexts(items: number): Uint8Array {
-  if (items === 0) return emptyAnswer;
+/** One empty text in field `number` for each item. */
+function emptyTexts(number: number, items: number): Uint8Array {
   const answer = Buffer.alloc(items * 2);
-  for (let index = 0; index < answer.length; index += 2) answer[index] = 8 + wireType.lengthDelimited;
+  for (let index = 0; index < answer.length; index += 2) answer[index] = number * 8 + wireType.lengthDelimited;
   return answer;
 }
 
 /** Declares a one-slot method. An owner that cannot exist has an empty answer, as the official plane gives. */
-export function oneSlot(method: OneSlotMethod): Plan {
-  const itemsMax = planDefaults.itemsMax;
+export function oneSlot<Method extends SlotMethod>(options: OneSlotMethod<Method>): Plan {
+  const { method, owner, shape = 'did', items: counted, isShared = true } = options;
+  const { itemsMax, timeoutMs } = planDefaults;
+  const fields: Fields = {
+    message: `${method}Request`,
+    owner: fieldOf(`${method}Request`, owner).number,
+    shape,
+    items: counted === undefined ? null : fieldOf(`${method}Request`, counted.request).number,
+  };
+  const answerNumber = counted === undefined ? 0 : fieldOf(`${method}Response`, counted.response).number;
   return {
-    method: method.method,
+    method,
     itemsMax,
-    timeoutMs: planDefaults.timeoutMs,
-    isShared: method.isShared ?? true,
+    timeoutMs,
+    isShared,
     run: (request, { fanOut, deadlineMs, admit }) => {
-      const { slot, items } = ownerSlot(request, method, fanOut.map.slots);
-      if (items > itemsMax)
-        throw new DataPlaneError('ResourceExhausted', `${method.method}: more than ${itemsMax} items`);
-      if (slot < 0) return emptyTexts(items);
+      const { slot, items } = ownerSlot(request, fields, fanOut.map.slots);
+      if (items > itemsMax) throw new DataPlaneError('ResourceExhausted', `${method}: more than ${itemsMax} items`);
+      if (slot < 0) return items === 0 ? emptyAnswer : emptyTexts(answerNumber, items);
       if (items > 0) admit(items);
-      return fanOut.ask(fanOut.nodeBySlot[slot]!, `bsky.${method.method}`, request, deadlineMs);
+      return fanOut.ask(fanOut.nodeBySlot[slot]!, `bsky.${method}`, request, deadlineMs);
     },
   };
 }

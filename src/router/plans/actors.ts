@@ -1,6 +1,7 @@
 /** Actors: rows by DID, DIDs by handle, and the revision that feeds are read at. */
 import { encodeMessage } from '../../proto/codec.ts';
-import { lengthDelimitedField } from '../../proto/fields.ts';
+import { fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { byItem } from '../plan/by-item.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -8,8 +9,8 @@ import type { Plan } from '../plan/plan.ts';
 const noRecord = { record: Buffer.from('null') };
 
 /** What the official plane answers for a DID that no row has. */
-const absentActor = lengthDelimitedField(
-  1,
+const missingActor = lengthDelimitedField(
+  fieldNumber.GetActorsResponse.actors,
   encodeMessage('ActorInfo', {
     profile: noRecord,
     statusRecord: noRecord,
@@ -18,17 +19,19 @@ const absentActor = lengthDelimitedField(
   }),
 );
 
+const { dids } = fieldNumber.GetDidsByHandlesResponse;
+
 /** The methods about actors. */
 export const actorPlans: readonly Plan[] = [
   byItem({
     method: 'GetActors',
-    items: { number: 1, place: 'GetActorsRequest.dids', shape: 'did', malformed: 'absent' },
-    answers: [{ number: 1, form: 'lengthDelimited', absent: absentActor }],
+    items: { ...fieldOf('GetActorsRequest', 'dids'), shape: 'did', malformed: 'missing' },
+    answers: [{ number: fieldNumber.GetActorsResponse.actors, form: 'lengthDelimited', missing: missingActor }],
   }),
   byItem({
     method: 'GetDidsByHandles',
-    items: { number: 1, place: 'GetDidsByHandlesRequest.handles', shape: 'handle', malformed: 'absent' },
-    answers: [{ number: 1, form: 'lengthDelimited', absent: lengthDelimitedField(1, Buffer.alloc(0)) }],
+    items: { ...fieldOf('GetDidsByHandlesRequest', 'handles'), shape: 'handle', malformed: 'missing' },
+    answers: [{ number: dids, form: 'lengthDelimited', missing: lengthDelimitedField(dids, Buffer.alloc(0)) }],
   }),
-  oneSlot({ method: 'GetLatestRev', owner: { number: 1, shape: 'did' }, isShared: false }),
+  oneSlot({ method: 'GetLatestRev', owner: 'actorDid', isShared: false }),
 ];

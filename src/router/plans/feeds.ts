@@ -33,7 +33,7 @@ async function threadOf(request: Buffer, context: PlanContext): Promise<Uint8Arr
 
 /** The methods about feeds and threads. */
 export const feedPlans: readonly Plan[] = [
-  oneSlot({ method: 'GetAuthorFeed', owner: { number: 1, shape: 'did' } }),
+  oneSlot({ method: 'GetAuthorFeed', owner: 'actorDid' }),
   {
     method: 'GetTimeline',
     itemsMax: planDefaults.itemsMax,

@@ -1,8 +1,9 @@
-/** Follows and blocks. Mutes and lists have their place in the answers and stay empty until they are stored. */
+/** Follows and blocks. The fields of mutes and lists stay empty until those are stored. */
 import { probeBit } from '../../atproto/edge-kind.ts';
-import type { ByteReader } from '../../base/bytes.ts';
+import { type ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { FieldScanner, lengthDelimitedField, varintBytes, writeVarint } from '../../proto/fields.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { encodeRawFollowersAmong, openFollowersAmongAnswer } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
@@ -13,33 +14,39 @@ import { EdgeProbes } from './edge-probes.ts';
 import { followsOf, splitFollows } from './follows-pages.ts';
 
 const { follow, block } = probeBit;
-const relationshipField = { blockedBy: 3, blocking: 4, following: 7, followedBy: 8 } as const;
-const blockField = { blockedBy: 1, blocking: 2 } as const;
 
 function refuseOver(itemsMax: number, items: number, place: string): void {
   if (items > itemsMax)
     throw new DataPlaneError('ResourceExhausted', `${place}: ${items} items, more than ${itemsMax}`);
 }
 
-/** Where texts stand in a request: start and end by turns. */
+/** Ranges of texts in a request: start and end by turns. */
 type Ranges = number[];
 
-/**
- * Returns where the texts of field 1, the last one of them, and of field 2 stand.
- *
- * Both are texts in all requests about an actor and others, and in a pair.
- */
-function actorAndTargets(request: Buffer, place: string, start = 0, end = request.length): [Ranges, Ranges] {
-  const scanner = new FieldScanner(request, place, start, end);
-  let actor = [0, 0];
+/** Numbers of the two fields of a request, or of a pair, that name an actor and others. */
+type ActorFields = { readonly actor: number; readonly target: number };
+
+/** Returns the ranges of the actor, which is the last one named, and of the targets. */
+function actorAndTargets(scanner: FieldScanner, place: string, { actor, target }: ActorFields): [Ranges, Ranges] {
+  let last = [0, 0];
   const targets: Ranges = [];
   while (scanner.next()) {
-    if (scanner.number > 2) continue;
+    if (scanner.number !== actor && scanner.number !== target) continue;
     requireLengthDelimited(scanner, place);
-    if (scanner.number === 1) actor = [scanner.start, scanner.end];
+    if (scanner.number === actor) last = [scanner.start, scanner.end];
     else targets.push(scanner.start, scanner.end);
   }
-  return [actor, targets];
+  return [last, targets];
+}
+
+/** Reads a request that names an actor and others. */
+function scanActors(
+  request: Buffer,
+  message: 'GetRelationshipsRequest' | 'GetFollowsFollowingRequest' | 'GetBidirectionalBlockRequest',
+): [Ranges, Ranges] {
+  const fields = fieldNumber[message];
+  const target = 'targetDid' in fields ? fields.targetDid : fields.targetDids;
+  return actorAndTargets(new FieldScanner(request, message), message, { actor: fields.actorDid, target });
 }
 
 function requireLengthDelimited({ number, wire }: FieldScanner, place: string): void {
@@ -47,15 +54,15 @@ function requireLengthDelimited({ number, wire }: FieldScanner, place: string): 
     throw new DataPlaneError('InvalidArgument', `${place}: wire type ${wire} does not fit field ${number}`);
 }
 
-/** The tickets of two actors: what the one has to the other, and the way back. */
-type Pair = { readonly there: number; readonly back: number };
+/** The probes of two actors: edges from the first to the second, and in reverse. */
+type Pair = { readonly forward: number; readonly reverse: number };
 
 function addPair(probes: EdgeProbes, a: number, b: number, kinds: number): Pair {
-  return { there: probes.add(a, kinds, b), back: probes.add(b, kinds, a) };
+  return { forward: probes.add(a, kinds, b), reverse: probes.add(b, kinds, a) };
 }
 
 async function relationships(request: Buffer, context: PlanContext): Promise<Uint8Array> {
-  const [actor, targets] = actorAndTargets(request, 'GetRelationshipsRequest');
+  const [actor, targets] = scanActors(request, 'GetRelationshipsRequest');
   const count = targets.length / 2;
   refuseOver(planDefaults.itemsMax, count, 'GetRelationshipsRequest.target_dids');
   if (count === 0) return emptyAnswer;
@@ -65,16 +72,17 @@ async function relationships(request: Buffer, context: PlanContext): Promise<Uin
   for (let at = 0; at < targets.length; at += 2) probes.did(targets[at]!, targets[at + 1]!);
   const pairs = Array.from({ length: count }, (_unused, index) => addPair(probes, me, me + 1 + index, follow | block));
   await probes.ask(context.deadlineMs);
-  return writeMessages(probes, pairs, 1, Buffer.alloc(0), [
-    { number: relationshipField.blockedBy, side: 'back', kind: block },
-    { number: relationshipField.blocking, side: 'there', kind: block },
-    { number: relationshipField.following, side: 'there', kind: follow },
-    { number: relationshipField.followedBy, side: 'back', kind: follow },
+  const fields = fieldNumber.Relationships;
+  return writeMessages(probes, pairs, fieldNumber.GetRelationshipsResponse.relationships, Buffer.alloc(0), [
+    { number: fields.blockedBy, direction: 'reverse', kind: block },
+    { number: fields.blocking, direction: 'forward', kind: block },
+    { number: fields.following, direction: 'forward', kind: follow },
+    { number: fields.followedBy, direction: 'reverse', kind: follow },
   ]);
 }
 
-/** A field of one pair's message: the URI of an edge of a kind, there or back. */
-type PairField = { readonly number: number; readonly side: keyof Pair; readonly kind: number };
+/** A field of one pair's message: the URI of an edge of a kind, in one direction. */
+type PairField = { readonly number: number; readonly direction: keyof Pair; readonly kind: number };
 
 /** Returns `head`, then a message in field `number` for each pair. */
 function writeMessages(
@@ -86,7 +94,7 @@ function writeMessages(
 ): Buffer {
   const messageBytes = pairs.map((pair) => {
     let bytes = 0;
-    for (const { side, kind } of fields) bytes += probes.uriFieldBytes(pair[side], kind);
+    for (const { direction, kind } of fields) bytes += probes.uriFieldBytes(pair[direction], kind);
     return bytes;
   });
   let bytes = head.length;
@@ -98,7 +106,7 @@ function writeMessages(
     at = writeVarint(into, at, messageBytes[index]!);
     if (messageBytes[index] === 0) continue;
     const pair = pairs[index]!;
-    for (const field of fields) at = probes.writeUriField(into, at, field.number, pair[field.side], field.kind);
+    for (const field of fields) at = probes.writeUriField(into, at, field.number, pair[field.direction], field.kind);
   }
   return into;
 }
@@ -107,10 +115,12 @@ async function blockExistence(request: Buffer, context: PlanContext): Promise<Ui
   const place = 'GetBlockExistenceRequest';
   const scanner = new FieldScanner(request, place);
   const ranges: Ranges = [];
+  const pairFields = { actor: fieldNumber.RelationshipPair.a, target: fieldNumber.RelationshipPair.b };
+  const inner = new FieldScanner(request, place, 0, 0);
   while (scanner.next()) {
-    if (scanner.number !== 1) continue;
+    if (scanner.number !== fieldNumber.GetBlockExistenceRequest.pairs) continue;
     requireLengthDelimited(scanner, place);
-    const [a, b] = actorAndTargets(request, place, scanner.start, scanner.end);
+    const [a, b] = actorAndTargets(inner.reset(request, scanner.start, scanner.end), place, pairFields);
     ranges.push(a[0]!, a[1]!, b.at(-2) ?? 0, b.at(-1) ?? 0);
   }
   const count = ranges.length / 4;
@@ -122,16 +132,19 @@ async function blockExistence(request: Buffer, context: PlanContext): Promise<Ui
   const pairs = Array.from({ length: count }, (_unused, index) => addPair(probes, 2 * index, 2 * index + 1, block));
   await probes.ask(context.deadlineMs);
   const exists = Buffer.from(
-    pairs.map(({ there, back }) => (probes.uriBytes(there, block) + probes.uriBytes(back, block) > 0 ? 1 : 0)),
+    pairs.map(({ forward, reverse }) =>
+      probes.uriBytes(forward, block) + probes.uriBytes(reverse, block) > 0 ? 1 : 0,
+    ),
   );
-  return writeMessages(probes, pairs, 2, lengthDelimitedField(1, exists), [
-    { number: blockField.blockedBy, side: 'back', kind: block },
-    { number: blockField.blocking, side: 'there', kind: block },
+  const fields = fieldNumber.GetBlockExistenceResponse;
+  return writeMessages(probes, pairs, fields.blocks, lengthDelimitedField(fields.exists, exists), [
+    { number: fieldNumber.BlockExistence.blockedBy, direction: 'reverse', kind: block },
+    { number: fieldNumber.BlockExistence.blocking, direction: 'forward', kind: block },
   ]);
 }
 
 async function bidirectionalBlock(request: Buffer, context: PlanContext): Promise<Uint8Array> {
-  const [actor, target] = actorAndTargets(request, 'GetBidirectionalBlockRequest');
+  const [actor, target] = scanActors(request, 'GetBidirectionalBlockRequest');
   const probes = new EdgeProbes(context.fanOut, request);
   const pair = addPair(
     probes,
@@ -140,24 +153,22 @@ async function bidirectionalBlock(request: Buffer, context: PlanContext): Promis
     block,
   );
   await probes.ask(context.deadlineMs);
-  const ticket = probes.uriBytes(pair.there, block) > 0 ? pair.there : pair.back;
-  const into = Buffer.allocUnsafe(probes.uriFieldBytes(ticket, block));
-  probes.writeUriField(into, 0, 1, ticket, block);
+  const probe = probes.uriBytes(pair.forward, block) > 0 ? pair.forward : pair.reverse;
+  const into = Buffer.allocUnsafe(probes.uriFieldBytes(probe, block));
+  probes.writeUriField(into, 0, fieldNumber.GetBidirectionalBlockResponse.blockUri, probe, block);
   return into;
 }
 
 /** Returns the texts at `ranges` as a list of length-delimited texts. */
 function lengthDelimitedTexts(request: Buffer, ranges: Ranges): Buffer {
-  const fields: Buffer[] = [];
-  for (let at = 0; at < ranges.length; at += 2) {
-    fields.push(lengthDelimitedField(1, request.subarray(ranges[at], ranges[at + 1])).subarray(1));
-  }
-  return Buffer.concat(fields);
+  const texts = new ByteWriter();
+  for (let at = 0; at < ranges.length; at += 2) texts.lengthDelimited(request.subarray(ranges[at], ranges[at + 1]));
+  return texts.finish();
 }
 
-/** Whom the viewer follows, then which of those follow each target: known followers, in no order that means anything. */
+/** Whom the viewer follows, then which of those follow each target: known followers, in no defined order. */
 async function followsFollowing(request: Buffer, context: PlanContext): Promise<Uint8Array> {
-  const [actor, targets] = actorAndTargets(request, 'GetFollowsFollowingRequest');
+  const [actor, targets] = scanActors(request, 'GetFollowsFollowingRequest');
   const count = targets.length / 2;
   refuseOver(followingTargetsMax, count, 'GetFollowsFollowingRequest.target_dids');
   if (count === 0) return emptyAnswer;
@@ -165,15 +176,16 @@ async function followsFollowing(request: Buffer, context: PlanContext): Promise<
   const subjects = lengthDelimitedTexts(request, targets);
   const viewer = request.utf8Slice(actor[0], actor[1]);
   const parts = splitFollows(await followsOf(viewer, context), '', context);
-  const questions = parts.map((part) => ({
+  const subRequests = parts.map((part) => ({
     node: part.node,
     payload: encodeRawFollowersAmong(subjects, count, part.texts, part.count),
   }));
-  const answers = await context.fanOut.askAll(nodeCalls.followersAmong, questions, context.deadlineMs);
+  const answers = await context.fanOut.askAll(nodeCalls.followersAmong, subRequests, context.deadlineMs);
   return mergeFollowers(subjects, count, answers.map(openFollowersAmongAnswer));
 }
 
-const didsOfFollowing = { target: 1, result: 1 } as const;
+const resultTag = fieldNumber.GetFollowsFollowingResponse.results * 8 + wireType.lengthDelimited;
+const targetTag = fieldNumber.FollowsFollowing.targetDid * 8 + wireType.lengthDelimited;
 
 /** Writes a result for each of the length-delimited subjects: its DID, then what each node found, which is written as fields already. */
 function mergeFollowers(subjects: Buffer, count: number, found: readonly ByteReader[]): Buffer {
@@ -188,9 +200,9 @@ function mergeFollowers(subjects: Buffer, count: number, found: readonly ByteRea
     const starts = found.map((reader) => reader.lengthDelimitedRange());
     let bytes = 1 + targets.position - from;
     for (let index = 0; index < found.length; index++) bytes += found[index]!.position - starts[index]!;
-    at = writeVarint(into, at, didsOfFollowing.result * 8 + wireType.lengthDelimited);
+    at = writeVarint(into, at, resultTag);
     at = writeVarint(into, at, bytes);
-    at = writeVarint(into, at, didsOfFollowing.target * 8 + wireType.lengthDelimited);
+    at = writeVarint(into, at, targetTag);
     at += subjects.copy(into, at, from, targets.position);
     for (let index = 0; index < found.length; index++) {
       const { buffer, position } = found[index]!;
@@ -207,15 +219,14 @@ const resultHeadBytesMax = 8;
 /** Targets of one GetFollowsFollowing: each is probed with every follow of the viewer. */
 const followingTargetsMax = 100;
 
-const byActor = { number: 1, shape: 'did' } as const;
 const limits = { itemsMax: planDefaults.itemsMax, timeoutMs: planDefaults.timeoutMs, isShared: true } as const;
 
 /** The methods about follows and blocks. */
 export const graphPlans: readonly Plan[] = [
-  oneSlot({ method: 'GetFollows', owner: byActor }),
-  oneSlot({ method: 'GetFollowers', owner: byActor }),
-  oneSlot({ method: 'GetActorFollowsActors', owner: byActor, countedField: 2 }),
-  oneSlot({ method: 'GetBlocks', owner: byActor }),
+  oneSlot({ method: 'GetFollows', owner: 'actorDid' }),
+  oneSlot({ method: 'GetFollowers', owner: 'actorDid' }),
+  oneSlot({ method: 'GetActorFollowsActors', owner: 'actorDid', items: { request: 'targetDids', response: 'uris' } }),
+  oneSlot({ method: 'GetBlocks', owner: 'actorDid' }),
   { method: 'GetRelationships', ...limits, run: relationships },
   { method: 'GetBlockExistence', ...limits, run: blockExistence },
   { method: 'GetBidirectionalBlock', ...limits, run: bidirectionalBlock },

@@ -1,35 +1,49 @@
 /** Likes, reposts, quotes, and counts. */
+import { type FieldName, fieldOf } from '../../proto/fields.ts';
 import { byItem } from '../plan/by-item.ts';
 import type { AnswerField } from '../plan/item-merge.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import type { Plan } from '../plan/plan.ts';
 
-function packedFields(numbers: readonly number[]): AnswerField[] {
-  return numbers.map((number) => ({ number, form: 'packed' }));
+function packed<Message extends 'GetInteractionCountsResponse' | 'GetCountsForUsersResponse'>(
+  message: Message,
+  fields: readonly FieldName<Message>[],
+): AnswerField[] {
+  return fields.map((field) => ({ number: fieldOf(message, field).number, form: 'packed' }));
 }
 
-const byActor = { number: 1, shape: 'did' } as const;
-const bySubject = { number: 1, shape: 'ref' } as const;
+/** A page of what points at one record. */
+const bySubject = { owner: 'subject', shape: 'ref' } as const;
+/** Records of one actor, asked for by what they point at. */
+const byActorAndSubjects = { owner: 'actorDid', items: { request: 'refs', response: 'uris' } } as const;
 
 /** The methods about interactions. */
 export const interactionPlans: readonly Plan[] = [
-  oneSlot({ method: 'GetLikesBySubject', owner: bySubject }),
-  oneSlot({ method: 'GetLikesBySubjectSorted', owner: bySubject }),
-  oneSlot({ method: 'GetLikesByActorAndSubjects', owner: byActor, countedField: 2 }),
-  oneSlot({ method: 'GetActorLikes', owner: byActor }),
-  oneSlot({ method: 'GetRepostsBySubject', owner: bySubject }),
-  oneSlot({ method: 'GetRepostsByActorAndSubjects', owner: byActor, countedField: 2 }),
-  oneSlot({ method: 'GetActorReposts', owner: byActor }),
-  oneSlot({ method: 'GetQuotesBySubjectSorted', owner: bySubject }),
+  oneSlot({ method: 'GetLikesBySubject', ...bySubject }),
+  oneSlot({ method: 'GetLikesBySubjectSorted', ...bySubject }),
+  oneSlot({ method: 'GetLikesByActorAndSubjects', ...byActorAndSubjects }),
+  oneSlot({ method: 'GetActorLikes', owner: 'actorDid' }),
+  oneSlot({ method: 'GetRepostsBySubject', ...bySubject }),
+  oneSlot({ method: 'GetRepostsByActorAndSubjects', ...byActorAndSubjects }),
+  oneSlot({ method: 'GetActorReposts', owner: 'actorDid' }),
+  oneSlot({ method: 'GetQuotesBySubjectSorted', ...bySubject }),
   byItem({
     method: 'GetInteractionCounts',
-    items: { number: 1, place: 'GetInteractionCountsRequest.refs', shape: 'ref', malformed: 'absent' },
-    answers: packedFields([1, 2, 3, 4, 5]),
+    items: { ...fieldOf('GetInteractionCountsRequest', 'refs'), shape: 'ref', malformed: 'missing' },
+    answers: packed('GetInteractionCountsResponse', ['likes', 'reposts', 'replies', 'quotes', 'bookmarks']),
   }),
   byItem({
     method: 'GetCountsForUsers',
-    items: { number: 1, place: 'GetCountsForUsersRequest.dids', shape: 'did', malformed: 'absent' },
-    // Field 2 (reposts) is filled by nobody.
-    answers: packedFields([1, 3, 4, 5, 6, 7, 8]),
+    items: { ...fieldOf('GetCountsForUsersRequest', 'dids'), shape: 'did', malformed: 'missing' },
+    // Nobody fills `reposts`.
+    answers: packed('GetCountsForUsersResponse', [
+      'posts',
+      'following',
+      'followers',
+      'lists',
+      'feeds',
+      'starterPacks',
+      'drafts',
+    ]),
   }),
 ];

@@ -56,13 +56,11 @@ function writePlan<Name extends WriteRequest>(
   };
 }
 
-const owner = { number: 1, shape: 'did' } as const;
-
 /** The methods about moderation. */
 export const moderationPlans: readonly Plan[] = [
-  oneSlot({ method: 'GetActorTakedown', owner, isShared: false }),
-  oneSlot({ method: 'GetBlobTakedown', owner, isShared: false }),
-  oneSlot({ method: 'GetRecordTakedown', owner: { number: 1, shape: 'uri' }, isShared: false }),
+  oneSlot({ method: 'GetActorTakedown', owner: 'did', isShared: false }),
+  oneSlot({ method: 'GetBlobTakedown', owner: 'did', isShared: false }),
+  oneSlot({ method: 'GetRecordTakedown', owner: 'recordUri', shape: 'uri', isShared: false }),
   writePlan('TakedownActorRequest', 'did', ({ did, ref }) => ({
     did,
     write: { type: 'actor-takedown', ref: shortText(ref, 'TakedownActorRequest.ref') || unnamedTakedown },

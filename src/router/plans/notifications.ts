@@ -4,13 +4,11 @@ import { oneSlot } from '../plan/one-slot.ts';
 import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
 import { writePrivate } from '../plan/private-write.ts';
 
-const owner = { number: 1, shape: 'did' } as const;
-
 /** The methods about notifications. */
 export const notificationPlans: readonly Plan[] = [
-  oneSlot({ method: 'GetNotifications', owner, isShared: false }),
-  oneSlot({ method: 'GetNotificationSeen', owner, isShared: false }),
-  oneSlot({ method: 'GetUnreadNotificationCount', owner, isShared: false }),
+  oneSlot({ method: 'GetNotifications', owner: 'actorDid', isShared: false }),
+  oneSlot({ method: 'GetNotificationSeen', owner: 'actorDid', isShared: false }),
+  oneSlot({ method: 'GetUnreadNotificationCount', owner: 'actorDid', isShared: false }),
   {
     method: 'UpdateNotificationSeen',
     itemsMax: 1,

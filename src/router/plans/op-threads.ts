@@ -10,8 +10,8 @@ import { didOfUri } from '../plan/slot-finder.ts';
 /** Returns for each post the URI of the root that it claims (its own when it is no reply), '' when it does not exist. */
 export async function claimedRoots(uris: readonly string[], { fanOut, deadlineMs }: PlanContext): Promise<string[]> {
   const groups = groupByOwner(uris, didOfUri, fanOut);
-  const questions = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
-  const answers = await fanOut.askAll(nodeCalls.postRoots, questions, deadlineMs);
+  const subRequests = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
+  const answers = await fanOut.askAll(nodeCalls.postRoots, subRequests, deadlineMs);
   return ungroup(uris.length, groups, answers.map(decodeTexts), '', nodeCalls.postRoots);
 }
 
@@ -22,8 +22,8 @@ export type OpThread = { readonly rootUri: string; readonly uris: readonly strin
 export async function opThreadsOf(uris: readonly string[], context: PlanContext): Promise<OpThread[]> {
   const roots = [...new Set(await claimedRoots([...new Set(uris)], context))].filter((root) => root !== '');
   const groups = groupByOwner(roots, didOfUri, context.fanOut);
-  const questions = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
-  const answers = await context.fanOut.askAll(nodeCalls.opThreads, questions, context.deadlineMs);
+  const subRequests = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
+  const answers = await context.fanOut.askAll(nodeCalls.opThreads, subRequests, context.deadlineMs);
   const threads = ungroup<readonly string[]>(
     roots.length,
     groups,

@@ -1,20 +1,24 @@
 /** Records by URI: one slot an item; a record that does not exist is the bytes `null`. */
 import { recordsMethods } from '../../atproto/collection.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
-import { lengthDelimitedField } from '../../proto/fields.ts';
-import type { MethodName } from '../../proto/generated/bsky-service.ts';
+import { fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { askByItem, type ByItemMethod, byItem } from '../plan/by-item.ts';
 import { type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 import { opThreadsOf } from './op-threads.ts';
 
-const absentRecord = lengthDelimitedField(1, encodeMessage('Record', { record: Buffer.from('null') }));
-const absentMeta = lengthDelimitedField(2, encodeMessage('PostRecordMeta', {}));
+const { records, meta } = fieldNumber.GetPostRecordsResponse;
+const missingRecord = encodeMessage('Record', { record: Buffer.from('null') });
+const missingMeta = lengthDelimitedField(meta, encodeMessage('PostRecordMeta', {}));
 
-function recordsMethod(method: MethodName): ByItemMethod {
+type RecordsMethod = (typeof recordsMethods)[number]['recordsMethod'];
+
+function recordsMethod(method: RecordsMethod): ByItemMethod {
+  const { number } = fieldOf(`${method}Response`, 'records');
   return {
     method,
-    items: { number: 1, place: `${method}Request.uris`, shape: 'uri', malformed: 'refused' },
-    answers: [{ number: 1, form: 'lengthDelimited', absent: absentRecord }],
+    items: { ...fieldOf(`${method}Request`, 'uris'), shape: 'uri', malformed: 'refused' },
+    answers: [{ number, form: 'lengthDelimited', missing: lengthDelimitedField(number, missingRecord) }],
   };
 }
 
@@ -24,24 +28,24 @@ const recordMethods = recordsMethods.filter((row) => row.recordsMethod !== 'GetP
 const postRecords: ByItemMethod = {
   ...recordsMethod('GetPostRecords'),
   answers: [
-    { number: 1, form: 'lengthDelimited', absent: absentRecord },
-    { number: 2, form: 'lengthDelimited', absent: absentMeta },
+    { number: records, form: 'lengthDelimited', missing: lengthDelimitedField(records, missingRecord) },
+    { number: meta, form: 'lengthDelimited', missing: missingMeta },
   ],
 };
 
+/** The tag of a varint field, which is one byte here. */
+const opThreadsTag = fieldNumber.GetPostRecordsRequest.includeOpThreadMetadata * 8;
+
 /** True when the request sets `include_op_thread_metadata`. */
 function asksOpThreads(request: Buffer): boolean {
-  // Tag of field 4 as varint; the full decode runs only when the byte is there at all.
-  return request.includes(32) && decodeMessage('GetPostRecordsRequest', request).includeOpThreadMetadata;
+  // The full decode runs only when the byte is there at all.
+  return request.includes(opThreadsTag) && decodeMessage('GetPostRecordsRequest', request).includeOpThreadMetadata;
 }
 
 async function postRecordsWithOpThreads(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { uris } = decodeMessage('GetPostRecordsRequest', request);
-  const [records, opThreads] = await Promise.all([
-    askByItem(request, postRecords, context),
-    opThreadsOf(uris, context),
-  ]);
-  return Buffer.concat([records, encodeMessage('GetPostRecordsResponse', { opThreads })]);
+  const [answer, opThreads] = await Promise.all([askByItem(request, postRecords, context), opThreadsOf(uris, context)]);
+  return Buffer.concat([answer, encodeMessage('GetPostRecordsResponse', { opThreads })]);
 }
 
 /** The methods that give records. */

@@ -64,12 +64,12 @@ async function feedsElsewhere(
   range: FeedRange,
   { fanOut, deadlineMs }: PlanContext,
 ): Promise<RawFeed[]> {
-  const questions = follows.map(({ node, count, texts }) => {
+  const subRequests = follows.map(({ node, count, texts }) => {
     const writer = new ByteWriter(texts.length + 512);
     beginNewestByAuthors(writer, range, count);
     return { node, payload: writer.bytes(texts).finish() };
   });
-  return (await fanOut.askAll(nodeCalls.newestByAuthors, questions, deadlineMs)).map(openNewestByAuthorsAnswer);
+  return (await fanOut.askAll(nodeCalls.newestByAuthors, subRequests, deadlineMs)).map(openNewestByAuthorsAnswer);
 }
 
 /** The lists of which a page is made; each is as long as the range allows, or complete. */

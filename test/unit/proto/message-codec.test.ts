@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../../src/proto/codec.ts';
-import { fieldsByMessage, type MessageName } from '../../../src/proto/generated/bsky-service.ts';
+import { fieldNumber, fieldsByMessage, type MessageName } from '../../../src/proto/generated/bsky-service.ts';
 import { messageFromJson, messageToJson } from '../../../src/proto/json.ts';
 import { nestingDepthMax, repeatedCountMax } from '../../../src/proto/message-decoder.ts';
 import type { FieldSchema } from '../../../src/proto/schema.ts';
@@ -118,6 +118,15 @@ describe('messages', () => {
     const unpacked = Buffer.from([8, 1, 8, 2, 10, 2, 3, 4]);
     expect(decodeMessage('GetInteractionCountsResponse', unpacked).likes).toEqual([1, 2, 3, 4]);
   });
+});
+
+test('field numbers by name are those of the schema', () => {
+  const numbersOf = (name: MessageName): [string, number][] =>
+    fieldsByMessage[name].map(([no, , local]) => [local, no]);
+  const withFields = names.filter((name) => fieldsByMessage[name].length > 0);
+  expect(fieldNumber).toEqual(
+    Object.fromEntries(withFields.map((name) => [name, Object.fromEntries(numbersOf(name))])),
+  );
 });
 
 describe('malformed messages', () => {
