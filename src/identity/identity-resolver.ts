@@ -4,11 +4,11 @@
  * Owns: the caches of both, with their bounds and ages. Knows nothing of logs or slots, so any process may hold one.
  */
 import { ensureValidDid } from '@atproto/syntax';
+import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type DidDocument, type DidDocumentReason, parseDidDocument } from './did-document.ts';
 import { type HandleResolution, HandleResolver, type TxtLookup } from './handle-resolver.ts';
 import { type AddressLookup, PublicFetch } from './public-fetch.ts';
-import { TtlCache } from './ttl-cache.ts';
 
 /** Where identities are asked for, and how much is kept. */
 export type IdentityResolverOptions = {
@@ -18,8 +18,6 @@ export type IdentityResolverOptions = {
   readonly handleResolverUrl: string | null;
   readonly allowPrivateHosts: boolean;
   readonly timeoutMs?: number;
-  readonly cacheTtlMs?: number;
-  readonly cacheEntriesMax?: number;
   readonly clock?: Clock;
   readonly txtLookup?: TxtLookup;
   readonly addressLookup?: AddressLookup;
@@ -51,7 +49,10 @@ export type IdentityResolution =
   | { readonly ok: false; readonly reason: DidReason };
 
 const documentBytesMax = 262_144;
-const defaults = { timeoutMs: 3000, cacheTtlMs: 3_600_000, cacheEntriesMax: 100_000 } as const;
+const timeoutMsDefault = 3000;
+/** Bounds of each of the two caches. */
+const cacheTtlMs = 3_600_000;
+const cacheEntriesMax = 100_000;
 const documentTypes = 'application/did+ld+json, application/json';
 
 /** True for failures that another attempt may cure. */
@@ -65,13 +66,13 @@ export class IdentityResolver implements Disposable {
   readonly #timeoutMs: number;
   readonly #fetch: PublicFetch;
   readonly #handles: HandleResolver;
-  readonly #documents: TtlCache<DidDocument>;
-  readonly #didByHandle: TtlCache<HandleResolution>;
+  readonly #documents: LRUCache<string, DidDocument>;
+  readonly #didByHandle: LRUCache<string, HandleResolution>;
 
   constructor(options: IdentityResolverOptions) {
     const clock = options.clock ?? systemClock;
     this.#options = options;
-    this.#timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
+    this.#timeoutMs = options.timeoutMs ?? timeoutMsDefault;
     this.#fetch = new PublicFetch({
       allowPrivateHosts: options.allowPrivateHosts,
       ...(options.addressLookup === undefined ? {} : { lookup: options.addressLookup }),
@@ -82,12 +83,10 @@ export class IdentityResolver implements Disposable {
       timeoutMs: this.#timeoutMs,
       ...(options.txtLookup === undefined ? {} : { txtLookup: options.txtLookup }),
     });
-    const bounds = {
-      ttlMs: options.cacheTtlMs ?? defaults.cacheTtlMs,
-      entriesMax: options.cacheEntriesMax ?? defaults.cacheEntriesMax,
-    };
-    this.#documents = new TtlCache(clock, bounds);
-    this.#didByHandle = new TtlCache(clock, bounds);
+    const perf = { now: () => clock.monotonicMs() };
+    const bounds = { max: cacheEntriesMax, ttl: cacheTtlMs, ttlResolution: 0, perf };
+    this.#documents = new LRUCache(bounds);
+    this.#didByHandle = new LRUCache(bounds);
   }
 
   /** Fetches a DID document; `fresh` passes over the cache. */

@@ -4,13 +4,13 @@
  * Owns: the pace of the durable queue (how many at once, when to try again, when to give up) and the
  * figures of progress. Everything that was asked for survives a restart.
  */
+import { LRUCache } from 'lru-cache';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
-import { TtlCache } from '../identity/ttl-cache.ts';
 import { type BackfillProgress, ProgressMeter } from './backfill-progress.ts';
 import type { HostLimits } from './host-limits.ts';
 import { HostLister } from './host-lister.ts';
@@ -64,7 +64,7 @@ const idlePollMs = 1000;
 const parkPauseMs = 50;
 const failurePauseMs = 5000;
 /** Failures are kept for people who ask; past these bounds the oldest are evicted. */
-const failuresKept = { ttlMs: 86_400_000, entriesMax: 10_000 } as const;
+const failuresKept = { ttl: 86_400_000, ttlResolution: 0, max: 10_000 };
 
 /** Works through the queue. */
 export class Backfill {
@@ -73,7 +73,7 @@ export class Backfill {
   readonly #running = new Map<string, Promise<void>>();
   readonly #lister: HostLister;
   readonly #meter: ProgressMeter;
-  readonly #failures: TtlCache<AttemptFailure>;
+  readonly #failures: LRUCache<string, AttemptFailure>;
   #wake = new AbortController();
 
   /** Works, once `run` is called, until the signal aborts. */
@@ -81,7 +81,7 @@ export class Backfill {
     this.#options = options;
     this.#signal = signal;
     this.#meter = new ProgressMeter(options.clock, options.state.fetches.totals);
-    this.#failures = new TtlCache(options.clock, failuresKept);
+    this.#failures = new LRUCache({ ...failuresKept, perf: { now: () => options.clock.monotonicMs() } });
     this.#lister = new HostLister({ ...options, onRequests: () => this.#wake.abort() }, signal);
     signal.addEventListener('abort', () => this.#wake.abort(), { once: true });
   }

@@ -5,6 +5,7 @@
  * that the source asked for and that keeps failing is put off durably, so that no cursor waits for a
  * directory that is down.
  */
+import pLimit from 'p-limit';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
@@ -27,7 +28,7 @@ export type IdentityQueueOptions = {
   readonly counters: IngestCounters;
 };
 
-/** Look-ups at once. */
+/** Resolutions at once. */
 const concurrencyMax = 32;
 /**
  * Jobs waiting or running. At this bound DIDs that are merely due are left for their next commit, and
@@ -59,12 +60,8 @@ export class IdentityQueue {
   readonly #options: IdentityQueueOptions;
   readonly #signal: AbortSignal;
   readonly #jobByDid = new Map<string, Job>();
-  readonly #waiting: string[] = [];
+  readonly #limit = pLimit(concurrencyMax);
   readonly #schedule: IdentitySchedule;
-  /** Jobs that were begun and have not ended. */
-  #running = 0;
-  /** Those of them that ask the network. */
-  #resolving = 0;
   readonly #capacityWaiters: (() => void)[] = [];
   readonly #stopWaiters: (() => void)[] = [];
 
@@ -109,65 +106,41 @@ export class IdentityQueue {
   }
 
   #add(did: string, job: Omit<Job, 'isAskedAgain'>): void {
-    this.#jobByDid.set(did, { ...job, isAskedAgain: false });
-    this.#waiting.push(did);
-    this.#startNext();
+    const added = { ...job, isAskedAgain: false };
+    this.#jobByDid.set(did, added);
+    void this.#run(did, added);
   }
 
-  #startNext(): void {
-    while (this.#resolving < concurrencyMax && !this.#signal.aborted) {
-      const did = this.#waiting.shift();
-      if (did === undefined) return;
-      this.#running++;
-      this.#resolving++;
-      void this.#run(did, this.#jobByDid.get(did)!);
-    }
-  }
-
-  /** Runs a job to its outcome, unless it is asked for again meanwhile: then it waits for another turn. */
+  /** Runs a job to its outcome, and again when it is asked for meanwhile. */
   async #run(did: string, job: Job): Promise<void> {
-    let failure: unknown = null;
-    let isDone = false;
-    job.isAskedAgain = false;
     try {
-      const outcome = await this.#attemptInTurn(did, job);
-      // The log may take a while: whoever waits for it must not keep others from being resolved.
-      if (typeof outcome === 'object') await this.#store(outcome);
-      isDone = outcome !== 'stopped';
+      let outcome: AttemptOutcome;
+      do {
+        outcome = await this.#limit(() => {
+          job.isAskedAgain = false;
+          return this.#attempt(did, job);
+        });
+        // The log may take a while: whoever waits for it must not keep others from being resolved.
+        if (typeof outcome === 'object') await this.#store(outcome);
+      } while (job.isAskedAgain && outcome !== 'stopped');
+      this.#end(did);
+      // A job that was stopped has no outcome, and whoever waits for one must not take it for done.
+      if (outcome !== 'stopped') for (const { resolve } of job.waiters) resolve();
     } catch (error) {
-      failure = error;
-    }
-    this.#running--;
-    if (job.isAskedAgain && isDone) this.#waiting.push(did);
-    else this.#end(did, job, failure, isDone);
-    this.#startNext();
-    if (this.#running === 0) for (const resolve of this.#stopWaiters.splice(0)) resolve();
-  }
-
-  async #attemptInTurn(did: string, job: Job): Promise<AttemptOutcome> {
-    try {
-      return await this.#attempt(did, job);
-    } finally {
-      this.#resolving--;
-      this.#startNext();
+      this.#end(did);
+      for (const { reject } of job.waiters) reject(error);
     }
   }
 
-  #end(did: string, job: Job, failure: unknown, isDone: boolean): void {
+  #end(did: string): void {
     this.#jobByDid.delete(did);
-    // A job that was stopped has no outcome, and whoever waits for one must not take it for done.
-    if (failure !== null) for (const { reject } of job.waiters) reject(failure);
-    else if (isDone) for (const { resolve } of job.waiters) resolve();
-    this.#wakeCapacityWaiters();
-  }
-
-  /** Waits until no job runs; after the signal none begins. */
-  async stopped(): Promise<void> {
-    if (this.#running > 0) await new Promise<void>((resolve) => this.#stopWaiters.push(resolve));
-  }
-
-  #wakeCapacityWaiters(): void {
     if (this.hasCapacity) for (const resolve of this.#capacityWaiters.splice(0)) resolve();
+    if (this.#jobByDid.size === 0) for (const resolve of this.#stopWaiters.splice(0)) resolve();
+  }
+
+  /** Waits until no job is left; once the signal has aborted they end without asking the network. */
+  async stopped(): Promise<void> {
+    if (this.#jobByDid.size > 0) await new Promise<void>((resolve) => this.#stopWaiters.push(resolve));
   }
 
   async #attempt(did: string, job: Job): Promise<AttemptOutcome> {
