@@ -152,17 +152,18 @@ export type ErrorCode = keyof typeof errorTable;
 export class DataPlaneError extends Error {
   override readonly name = 'DataPlaneError';
   readonly code: ErrorCode;
-  readonly #ownHint: string | undefined;
+  /** A better next step than the table's, from who raised it; else ''. */
+  readonly ownHint: string;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
     super(message, options);
     this.code = code;
-    this.#ownHint = options?.hint;
+    this.ownHint = options?.hint ?? '';
   }
 
-  /** The operator's next step: the table's, unless who raised it knows a better one. */
+  /** The operator's next step. */
   get hint(): string {
-    return this.#ownHint ?? errorTable[this.code].hint;
+    return this.ownHint === '' ? errorTable[this.code].hint : this.ownHint;
   }
 
   get grpc(): GrpcStatus {
@@ -179,7 +180,7 @@ export class DataPlaneError extends Error {
 
   /** Returns an error that says more and keeps code and hint; this one is its cause. */
   withMessage(message: string): DataPlaneError {
-    return new DataPlaneError(this.code, message, { cause: this, hint: this.hint });
+    return new DataPlaneError(this.code, message, { cause: this, hint: this.ownHint });
   }
 }
 
@@ -190,9 +191,8 @@ export function isErrorCode(text: string): text is ErrorCode {
 
 /** Returns the error that another process raised and named by its code. An empty hint means the table's. */
 export function errorFromPeer(peer: string, code: string, message: string, hint = ''): DataPlaneError {
-  const options = hint === '' ? {} : { hint };
-  if (isErrorCode(code)) return new DataPlaneError(code, message, options);
-  return new DataPlaneError('Internal', `${peer} answered with an unknown code "${code}": ${message}`, options);
+  if (isErrorCode(code)) return new DataPlaneError(code, message, { hint });
+  return new DataPlaneError('Internal', `${peer} answered with an unknown code "${code}": ${message}`, { hint });
 }
 
 /** Turns anything thrown into a DataPlaneError; what is not one is `Internal`. */

@@ -13,7 +13,8 @@
  *
  *   kind 0, call:   the name is the method
  *   kind 1, answer: no name, timeout 0
- *   kind 2, error:  the name is the code, timeout 0; the payload is the text for people (UTF-8)
+ *   kind 2, error:  the name is the code, timeout 0; the payload is the text for people (UTF-8): the
+ *                   message and, where the error has a hint of its own, a zero byte and the hint
  * ```
  *
  * Owns: these bytes and their bounds. Refuses: any other shape, with a reason. Byte order: big-endian.
@@ -31,11 +32,12 @@ export const nameBytesMax = 96;
 export const payloadBytesMax = 32 * 1024 * 1024;
 /** Frames are gathered into one message up to here; a single larger frame has a message of its own. Units: bytes. */
 export const messageBytesTarget = 64 * 1024;
-/** An error's text is cut to this on the wire. Units: UTF-16 units. */
+/** An error's message and its hint are each cut to this on the wire. Units: UTF-16 units. */
 export const errorTextLengthMax = 480;
 
 const headerBytes = 18;
-const errorTextBytesMax = 3 * errorTextLengthMax;
+/** Units: bytes of the payload of an error. */
+export const errorTextBytesMax = 2 * 3 * errorTextLengthMax + 1;
 
 /** Units: bytes of one message: a full batch, or one frame of the largest size. */
 export const messageBytesMax = 1 + headerBytes + nameBytesMax + payloadBytesMax;
@@ -63,6 +65,16 @@ const initialBytes = 16 * 1024;
 /** A buffer that grew past this for one large frame is given up after it is sent. */
 const reusedBytesMax = 4 * messageBytesTarget;
 const noBytes: Buffer = Buffer.alloc(0);
+
+function cutText(text: string): string {
+  return text.length > errorTextLengthMax ? `${text.slice(0, errorTextLengthMax - 1)}…` : text;
+}
+
+/** Returns the message and the hint in the payload of an error; the hint is '' where it is the table's. */
+export function readErrorText(payload: Buffer): { readonly message: string; readonly hint: string } {
+  const [message = '', hint = ''] = payload.utf8Slice().split('\0', 2);
+  return { message, hint };
+}
 
 /** Gathers frames for one message. A buffer handed out by `take` belongs to the taker until `giveBack`. */
 export class FrameBatch {
@@ -98,9 +110,9 @@ export class FrameBatch {
     this.#payload(payload);
   }
 
-  /** Shape: `code` is ASCII of at most `nameBytesMax`. */
-  addError(id: number, epoch: number, code: string, message: string): void {
-    const text = message.length > errorTextLengthMax ? `${message.slice(0, errorTextLengthMax - 1)}…` : message;
+  /** Shape: `code` is ASCII of at most `nameBytesMax`; `hint` is '' where it is the table's. */
+  addError(id: number, epoch: number, code: string, message: string, hint = ''): void {
+    const text = hint === '' ? cutText(message) : `${cutText(message)}\0${cutText(hint)}`;
     const bytes = Buffer.byteLength(text);
     const start = this.#begin(frameKind.error, code, bytes);
     this.#numbers(start, id, epoch, 0);

@@ -17,6 +17,7 @@ import {
   messageBytesMax,
   nameBytesMax,
   payloadBytesMax,
+  readErrorText,
   wireSubprotocol,
 } from './frame.ts';
 import type { LinkEnvironment, LinkSnapshot, LinkState } from './link-environment.ts';
@@ -287,7 +288,7 @@ export class NodeLink {
       this.#waitingById.delete(reader.id);
       this.#bytesInFlight -= call.requestBytes;
       if (reader.kind === frameKind.answer) call.resolve(reader.payload);
-      else call.reject(errorFromPeer(`node ${this.#node}`, reader.name, reader.payload.utf8Slice()));
+      else call.reject(this.#errorOf(reader));
     }
     if (reader.malformed !== null) {
       this.#refuse(reader.malformed);
@@ -300,6 +301,11 @@ export class NodeLink {
 
   #refuse(reason: MalformedReason): void {
     this.#lose(`it sent a message that is malformed: ${reason}`);
+  }
+
+  #errorOf({ name, payload }: FrameReader): DataPlaneError {
+    const { message, hint } = readErrorText(payload);
+    return errorFromPeer(`node ${this.#node}`, name, message, hint);
   }
 
   readonly #sweep = (): void => {

@@ -289,15 +289,15 @@ export class WireServer {
   #failThrown(connection: Connection, id: number, context: CallContext, startMs: number, thrown: unknown): void {
     const error: DataPlaneError = toDataPlaneError(thrown);
     this.#options.observe?.(context.method, this.#options.clock.monotonicMs() - startMs, error.code);
-    this.#fail(connection, id, error.code, error.message);
+    this.#fail(connection, id, error.code, error.message, error.ownHint);
     if (thrown instanceof InvariantError) this.#options.onFault(thrown, context.method);
   }
 
-  #fail(connection: Connection, id: number, code: ErrorCode, message: string): void {
+  #fail(connection: Connection, id: number, code: ErrorCode, message: string, hint = ''): void {
     this.#errorCountByCode.set(code, (this.#errorCountByCode.get(code) ?? 0) + 1);
     if (connection.socket === null) return;
-    if (connection.batch.isFullFor(message.length * 3)) this.#flush(connection);
-    connection.batch.addError(id, this.#options.epoch(), code, message);
+    if (connection.batch.isFullFor((message.length + hint.length) * 3)) this.#flush(connection);
+    connection.batch.addError(id, this.#options.epoch(), code, message, hint);
   }
 
   #flushSoon(connection: Connection): void {

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  errorTextBytesMax,
   errorTextLengthMax,
   FrameBatch,
   FrameReader,
@@ -143,8 +144,8 @@ describe('frames', () => {
     expect(reasonOf({ kind: answer, nameBytes: 1 }, 1)).toBe('header does not match its kind');
     expect(reasonOf({ kind: answer, timeoutMs: 1 })).toBe('header does not match its kind');
     expect(reasonOf({ kind: error, nameBytes: 1, timeoutMs: 1 }, 1)).toBe('header does not match its kind');
-    expect(reasonOf({ kind: error, payloadBytes: 3 * errorTextLengthMax }, 3 * errorTextLengthMax)).toBe(null);
-    expect(reasonOf({ kind: error, payloadBytes: 3 * errorTextLengthMax + 1 })).toBe('error text too long');
+    expect(reasonOf({ kind: error, payloadBytes: errorTextBytesMax }, errorTextBytesMax)).toBe(null);
+    expect(reasonOf({ kind: error, payloadBytes: errorTextBytesMax + 1 })).toBe('error text too long');
   });
 
   it('carry long error texts cut to the bound', () => {
