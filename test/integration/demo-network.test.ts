@@ -20,7 +20,7 @@ import {
   type RunningDemoNetwork,
   startDemoNetwork,
 } from '../../src/demo/server/demo-network.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { until } from '../support/until.ts';
 
 let folder = '';
 
@@ -87,7 +87,7 @@ class StreamReader implements AsyncDisposable {
 
   /** Waits until the message of this seq has come. */
   async upTo(seq: number): Promise<FirehoseEvent[]> {
-    await waitFor(`message ${seq}`, () => this.events.some((event) => event.seq === seq), 20_000);
+    await until(() => this.events.some((event) => event.seq === seq), 20_000);
     return this.events;
   }
 
@@ -256,7 +256,7 @@ describe('the demo network', () => {
     await using network = await start({ recordsPerSecond: 200, clock: systemClock });
     await using reader = await new StreamReader(network, null).opened();
     const first = network.seq;
-    await waitFor('a hundred live messages', () => reader.events.length > 100, 20_000);
+    await until(() => reader.events.length > 100, 20_000);
     expect(reader.events[0]!.seq!).toBeGreaterThan(first - 50);
     const seqs = reader.events.map((event) => event.seq!);
     expect(seqs).toEqual(seqs.map((_seq, index) => seqs[0]! + index));
@@ -265,7 +265,7 @@ describe('the demo network', () => {
   test('tells a cursor from the future, and closes', async () => {
     await using network = await start({ initialRecords: 20 });
     await using reader = new StreamReader(network, network.seq + 1);
-    await waitFor('the close', () => reader.isClosed);
+    await until(() => reader.isClosed);
     expect(reader.events).toMatchObject([{ kind: 'error', error: 'FutureCursor' }]);
   });
 
@@ -281,7 +281,7 @@ describe('the demo network', () => {
   test('changes handles and deactivates accounts, and says so everywhere', async () => {
     await using network = await start({ accountEvents: 0.2, actors: 60 });
     await using reader = new StreamReader(network, network.seq);
-    await waitFor('a handle change, a deactivation and a reactivation', async () => {
+    await until(async () => {
       await network.emit(50);
       const { events } = reader;
       const accounts = events.filter((event) => event.kind === 'account');

@@ -12,7 +12,7 @@ import { registerSlotMetrics } from '../../src/node/slot-statuses.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
 import type { SlotStatus } from '../../src/wire/node-status.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { until } from '../support/until.ts';
 import { mapOfPorts } from '../support/wire-node.ts';
 
 const disposals: (() => void | Promise<void>)[] = [];
@@ -147,7 +147,7 @@ describe('the socket of a node', () => {
     waiting.write('GET /v1/status HTTP/1.1\r\nhost: a\r\n\r\n');
     const sending = connectTcp(serving.port, '127.0.0.1');
     sending.write('POST /v1/mirror HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nhalf');
-    await waitFor('the request to arrive', () => askedCount === 1);
+    await until(() => askedCount === 1);
     const gone = [once(waiting, 'close'), once(sending, 'close')];
     waiting.destroy();
     sending.destroy();
@@ -169,7 +169,7 @@ describe('the socket of a node', () => {
     });
     const serving = await start({ handlers: new Map([['echo', () => held]]) });
     const answer = echo(openClient(serving.port));
-    await waitFor('the call to arrive', () => serving.wire().callsRunning === 1);
+    await until(() => serving.wire().callsRunning === 1);
     const closing = serving.close(10_000);
     await expect(ask(serving.port, '/healthz')).rejects.toThrow();
     release();
@@ -181,7 +181,7 @@ describe('the socket of a node', () => {
   it('closes in time though a call never ends and a reader never reads', async () => {
     const serving = await start({ handlers: new Map([['echo', () => new Promise(() => {})]]) });
     const answer = echo(openClient(serving.port)).catch((error: DataPlaneError) => error.code);
-    await waitFor('the call to arrive', () => serving.wire().callsRunning === 1);
+    await until(() => serving.wire().callsRunning === 1);
     await serving.close(50);
     expect(await answer).toBe('Unavailable');
   });

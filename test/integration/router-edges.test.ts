@@ -13,7 +13,7 @@ import { noIdentitySource } from '../../src/router/plan/identity-source.ts';
 import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
 import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../support/fake-nodes.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { until } from '../support/until.ts';
 
 const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
 const faults: Error[] = [];
@@ -194,11 +194,11 @@ describe('HTTP/1.1', () => {
       `POST /bsky.Service/GetActors HTTP/1.1\r\nhost: x\r\ncontent-type: application/proto\r\ncontent-length: ${actors.length}\r\n\r\n`,
     );
     socket.write(actors);
-    await waitFor('the nodes are asked', () => nodes.asked.length > before);
+    await until(() => nodes.asked.length > before);
     socket.destroy();
     await once(socket, 'close');
     open.resolve();
-    await waitFor('the request has ended', () => running.router.itemsInFlight === 0);
+    await until(() => running.router.itemsInFlight === 0);
     expect((await send('/bsky.Service/Ping', json)).status).toBe(200);
   });
 
@@ -249,20 +249,20 @@ describe('bodies that are arriving', () => {
       return socket;
     };
     const first = await begin();
-    await waitFor('the first body takes room', () => other.arrivingBytes() === 800);
+    await until(() => other.arrivingBytes() === 800);
     const second = await begin();
     const [answer] = (await once(second, 'data')) as [Buffer];
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 429[\s\S]*the body passes arrivingBytesMax/);
     second.destroy();
     first.destroy();
-    await waitFor('the room is given back', () => other.arrivingBytes() === 0);
+    await until(() => other.arrivingBytes() === 0);
     const session = http2.connect(`http://127.0.0.1:${other.http2Port}`);
     const stream = session.request({ ':method': 'POST', ':path': '/bsky.Service/Ping', ...proto });
     stream.on('error', () => {});
     stream.write(Buffer.alloc(800));
-    await waitFor('the stream takes room', () => other.arrivingBytes() === 800);
+    await until(() => other.arrivingBytes() === 800);
     stream.close(http2.constants.NGHTTP2_CANCEL);
-    await waitFor('the room is given back', () => other.arrivingBytes() === 0);
+    await until(() => other.arrivingBytes() === 0);
     session.destroy();
   });
 });
@@ -370,11 +370,11 @@ describe('HTTP/2', () => {
     const stream = session.request({ ':method': 'POST', ':path': '/bsky.Service/GetActors', ...grpc });
     stream.on('error', () => {});
     stream.end(frame(actors));
-    await waitFor('the nodes are asked', () => nodes.asked.length > before);
+    await until(() => nodes.asked.length > before);
     stream.close(http2.constants.NGHTTP2_CANCEL);
     await once(stream, 'close');
     open.resolve();
-    await waitFor('the request has ended', () => running.router.itemsInFlight === 0);
+    await until(() => running.router.itemsInFlight === 0);
     const socket = connectTcp(running.http2Port!, '127.0.0.1');
     socket.on('error', () => {});
     socket.resume().end(Buffer.alloc(5000, 7));
@@ -397,7 +397,7 @@ describe('closing', () => {
       body: actors,
     });
     const second = send2(session, '/bsky.Service/GetActors', patient, actors);
-    await waitFor('both are in flight', () => other.router.itemsInFlight === 6);
+    await until(() => other.router.itemsInFlight === 6);
     const closing = other.close();
     await expect(fetch(`http://127.0.0.1:${other.port}/healthz`)).rejects.toThrow();
     open.resolve();
@@ -416,7 +416,7 @@ describe('closing', () => {
       body: actors,
     });
     const ended = expect(lost).rejects.toThrow();
-    await waitFor('it is in flight', () => other.router.itemsInFlight > 0);
+    await until(() => other.router.itemsInFlight > 0);
     await other.close(50);
     await ended;
     nodes.gate = Promise.resolve();

@@ -10,7 +10,7 @@ import { breakerPauseMs, timeoutsInRowMax } from '../../src/wire/breaker.ts';
 import { FrameBatch, messageBytesMax, payloadBytesMax, wireSubprotocol, wireVersion } from '../../src/wire/frame.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { until } from '../support/until.ts';
 import { mapOfPorts, startWireNode, type WireNode } from '../support/wire-node.ts';
 
 const disposals: (() => void | Promise<void>)[] = [];
@@ -200,11 +200,7 @@ describe('deadlines', () => {
     expect(new Set(await Promise.all(silent))).toEqual(new Set(['DeadlineExceeded']));
     expect(client.snapshot()['n0']?.isBreakerOpen).toBe(true);
     expect(await codeOf(call(client, 'echo'))).toBe('Unavailable');
-    const answer = await waitFor(
-      'a trial call',
-      () => call(client, 'echo', 'again').catch(() => null),
-      breakerPauseMs * 3,
-    );
+    const answer = await until(() => call(client, 'echo', 'again').catch(() => null), breakerPauseMs * 3);
     expect(String(answer)).toBe('again');
     expect(client.snapshot()['n0']?.isBreakerOpen).toBe(false);
   });
@@ -216,14 +212,14 @@ describe('a node that goes away', () => {
     const client = openClient([first.port]);
     await call(client, 'echo');
     const waiting = Array.from({ length: 100 }, () => codeOf(call(client, 'silent')));
-    await waitFor('the calls to be sent', () => client.snapshot()['n0']!.callsInFlight === 100);
+    await until(() => client.snapshot()['n0']!.callsInFlight === 100);
     await first.kill('SIGKILL');
     expect(new Set(await Promise.all(waiting))).toEqual(new Set(['Unavailable']));
     expect(client.snapshot()['n0']).toMatchObject({ callsInFlight: 0, bytesInFlight: 0 });
     const nextTurn = new Promise((resolve) => setImmediate(resolve, 'still waiting'));
     expect(await Promise.race([codeOf(call(client, 'echo')), nextTurn])).toBe('Unavailable');
     await spawnNode(first.port);
-    const answer = await waitFor('the node to be back', () => call(client, 'echo', 'back').catch(() => null));
+    const answer = await until(() => call(client, 'echo', 'back').catch(() => null));
     expect(String(answer)).toBe('back');
   });
 
@@ -234,7 +230,7 @@ describe('a node that goes away', () => {
     await child.kill('SIGSTOP');
     await expect(call(client, 'echo', '', 20_000)).rejects.toThrow(/silent for/);
     await child.kill('SIGCONT');
-    const answer = await waitFor('the node to go on', () => call(client, 'echo', 'awake').catch(() => null));
+    const answer = await until(() => call(client, 'echo', 'awake').catch(() => null));
     expect(String(answer)).toBe('awake');
   });
 
@@ -266,7 +262,7 @@ describe('a node that goes away', () => {
     client.setMap(mapOfPorts([two.port], 2));
     expect(String(await call(client, 'echo', 'new'))).toBe('new');
     expect(String(await running)).toBe('old');
-    await waitFor('the old connection to close', () => one.server.snapshot.connections === 0);
+    await until(() => one.server.snapshot.connections === 0);
     expect(two.contexts.length).toBe(1);
   });
 
@@ -275,10 +271,10 @@ describe('a node that goes away', () => {
     const client = openClient([node.port]);
     await call(client, 'echo');
     const running = Array.from({ length: 50 }, (_unused, index) => call(client, 'later', `running ${index}`));
-    await waitFor('the calls to arrive', () => node.server.snapshot.callsRunning === 50 || node.contexts.length === 51);
+    await until(() => node.server.snapshot.callsRunning === 50 || node.contexts.length === 51);
     await node.server.stop(5000);
     expect((await Promise.all(running)).length).toBe(50);
-    await waitFor('the goodbye', () => client.snapshot()['n0']?.state !== 'open');
+    await until(() => client.snapshot()['n0']?.state !== 'open');
     await expect(call(client, 'echo')).rejects.toMatchObject({ code: 'Unavailable' });
   });
 });
@@ -303,7 +299,7 @@ describe('bounds of the client', () => {
     await client[Symbol.asyncDispose]();
     expect(await waiting).toBe('Unavailable');
     expect(await codeOf(call(client, 'echo'))).toBe('Unavailable');
-    await waitFor('the connection to close', () => node.server.snapshot.connections === 0);
+    await until(() => node.server.snapshot.connections === 0);
   });
 
   it('give up a server that sends bytes of no protocol', async () => {
@@ -387,7 +383,7 @@ describe('bad peers of a node', () => {
     socket._socket.pause();
     const batch = new FrameBatch();
     let id = 0;
-    await waitFor('calls to be refused', () => {
+    await until(() => {
       batch.addCall(++id, 1, 'sized', 60_000, u32(200_000));
       socket.send(Buffer.from(batch.take()));
       return node.server.snapshot.errorCountByCode['ResourceExhausted'] ?? 0;
@@ -395,7 +391,7 @@ describe('bad peers of a node', () => {
     const ranCount = node.contexts.length;
     batch.addCall(++id, 1, 'sized', 60_000, u32(200_000));
     socket.send(Buffer.from(batch.take()));
-    await waitFor('one more refusal', () => (node.server.snapshot.errorCountByCode['ResourceExhausted'] ?? 0) > 1);
+    await until(() => (node.server.snapshot.errorCountByCode['ResourceExhausted'] ?? 0) > 1);
     expect(node.contexts.length).toBe(ranCount);
     // A single large answer passes the hard bound at once.
     const other = await openRaw(node.port);
@@ -403,7 +399,7 @@ describe('bad peers of a node', () => {
     other._socket.pause();
     batch.addCall(1, 1, 'sized', 60_000, u32(payloadBytesMax));
     other.send(Buffer.from(batch.take()));
-    await waitFor('the slow reader to be closed', () => node.server.snapshot.slowReaderCount === 1);
+    await until(() => node.server.snapshot.slowReaderCount === 1);
     expect(String(await call(openClient([node.port]), 'echo', 'fine'))).toBe('fine');
   });
 

@@ -15,7 +15,7 @@ const { values } = parseArgs({
 const result = await simulate({
   seed: Number(values.seed),
   durationMs: Number(values.minutes) * 60_000,
-  historiesMax: values.histories === undefined ? Number.MAX_SAFE_INTEGER : Number(values.histories),
+  histories: values.histories === undefined ? Number.MAX_SAFE_INTEGER : Number(values.histories),
   steps: Number(values.steps),
   ...(values.slots === undefined ? {} : { slotCounts: values.slots.split(',').map(Number) }),
 });

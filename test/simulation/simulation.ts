@@ -24,9 +24,10 @@ export type SimulationResult = {
 
 export type SimulationOptions = {
   readonly seed: number;
-  /** Runs seeds from `seed` on until this is over. Units: ms. */
-  readonly durationMs: number;
-  readonly historiesMax: number;
+  /** Runs seeds from `seed` on, so many of them. */
+  readonly histories: number;
+  /** Begins no history after this; by default time does not bound the run. Units: ms. */
+  readonly durationMs?: number;
   readonly steps?: number;
   /** Runs every history on all of these; by default each on one of 1, 2, 16 and 64 in turn. */
   readonly slotCounts?: readonly number[];
@@ -53,14 +54,10 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const folder = makeMemoryFolder('skyshard-simulation-');
   const clusters = new Map<number, FaultyCluster>();
   const counts = { histories: 0, entries: 0, facts: 0 };
-  const endMs = systemClock.monotonicMs() + options.durationMs;
+  const endMs = systemClock.monotonicMs() + (options.durationMs ?? Number.POSITIVE_INFINITY);
   const chosen = options.slotCounts;
   try {
-    for (
-      let seed = options.seed;
-      counts.histories < options.historiesMax && systemClock.monotonicMs() < endMs;
-      seed++
-    ) {
+    for (let seed = options.seed; counts.histories < options.histories && systemClock.monotonicMs() < endMs; seed++) {
       for (const slots of chosen ?? [slotCounts[seed % slotCounts.length]!]) {
         const cluster =
           clusters.get(slots) ?? new FaultyCluster({ slots, path: join(folder, String(slots)), appendMs });

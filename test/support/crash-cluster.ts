@@ -21,7 +21,7 @@ import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
 import type { NodeChildSettings } from './node-child.ts';
-import { waitFor } from './wait-for.ts';
+import { until } from './until.ts';
 
 export type CrashAt = { readonly point: CrashPoint; readonly nth: number };
 
@@ -164,22 +164,18 @@ export class CrashCluster implements AsyncDisposable {
   /** Resolves when nothing waits anywhere and as many effects were received as were sent, twice in a row. */
   async settle(withinMs = 60_000): Promise<{ readonly sent: number; readonly received: number }> {
     let before = '';
-    const sums = await waitFor(
-      'the nodes to settle',
-      async () => {
-        const slots = await this.#statusesIfReached();
-        if (slots === undefined) return undefined;
-        const sum = (count: (slot: SlotStatus) => number): number =>
-          slots.reduce((total, slot) => total + count(slot), 0);
-        const [sent, received] = [sum((slot) => slot.sentEffects), sum((slot) => slot.receivedEffects)];
-        const isQuiet = sum((slot) => slot.waiting + slot.outbox) === 0 && sent === received;
-        const now = `${isQuiet} ${sent} ${slots.map((slot) => slot.head).join()}`;
-        const isSettled = isQuiet && now === before;
-        before = now;
-        return isSettled ? { sent, received } : undefined;
-      },
-      withinMs,
-    );
+    const sums = await until(async () => {
+      const slots = await this.#statusesIfReached();
+      if (slots === undefined) return undefined;
+      const sum = (count: (slot: SlotStatus) => number): number =>
+        slots.reduce((total, slot) => total + count(slot), 0);
+      const [sent, received] = [sum((slot) => slot.sentEffects), sum((slot) => slot.receivedEffects)];
+      const isQuiet = sum((slot) => slot.waiting + slot.outbox) === 0 && sent === received;
+      const now = `${isQuiet} ${sent} ${slots.map((slot) => slot.head).join()}`;
+      const isSettled = isQuiet && now === before;
+      before = now;
+      return isSettled ? { sent, received } : undefined;
+    }, withinMs);
     return sums;
   }
 

@@ -1,15 +1,20 @@
 /** Waiting for a condition instead of for time. */
-import { setTimeout as pause } from 'node:timers/promises';
+import { systemClock } from '../../src/base/clock.ts';
 
 /**
- * Resolves when the condition holds; asks again every few milliseconds.
+ * Resolves with the first truthy value of `probe`, which is asked every few milliseconds.
  *
- * Errors: an Error that names the condition when it does not hold within `withinMs`.
+ * Errors: an Error that shows `probe` when none comes within `withinMs`.
  */
-export async function until(condition: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<void> {
-  const deadlineMs = performance.now() + withinMs;
-  while (!(await condition())) {
-    if (performance.now() > deadlineMs) throw new Error(`not so within ${withinMs} ms: ${condition}`);
-    await pause(10);
+export async function until<Value>(
+  probe: () => Value | Promise<Value>,
+  withinMs = 20_000,
+): Promise<NonNullable<Value>> {
+  const endMs = systemClock.monotonicMs() + withinMs;
+  for (;;) {
+    const value = await probe();
+    if (value) return value;
+    if (systemClock.monotonicMs() > endMs) throw new Error(`not so within ${withinMs} ms: ${probe}`);
+    await systemClock.sleep(5);
   }
 }

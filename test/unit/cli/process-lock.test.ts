@@ -1,6 +1,7 @@
+/** Who holds a data folder, and when a lock that was left behind is taken over. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -21,6 +22,17 @@ afterEach(() => {
 function startMarkOf(pid: number): string {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!;
+}
+
+/** Takes the lock: the file then names this process, no other process gets it, and nothing is left after. */
+async function expectTakenOver(): Promise<void> {
+  const lock = await lockFolder(folder, 'up', systemClock, 0);
+  const own = `${process.pid} ${startMarkOf(process.pid)}\n`;
+  expect(readFileSync(join(folder, 'up.pid'), 'utf8')).toBe(own);
+  await expect(lockFolder(folder, 'up', systemClock, 0)).rejects.toMatchObject({ code: 'DataInUse' });
+  expect(readFileSync(join(folder, 'up.pid'), 'utf8')).toBe(own);
+  lock.release();
+  expect(readdirSync(folder)).toEqual([]);
 }
 
 describe('the lock of a data folder', () => {
@@ -44,20 +56,17 @@ describe('the lock of a data folder', () => {
     const dead = spawn(process.execPath, ['-e', '']);
     await once(dead, 'exit');
     writeFileSync(join(folder, 'up.pid'), `${dead.pid} 1\n`);
-    const lock = await lockFolder(folder, 'up', systemClock, 0);
-    expect(readFileSync(join(folder, 'up.pid'), 'utf8')).toMatch(new RegExp(`^${process.pid} \\d+\n$`));
-    lock.release();
-    expect(existsSync(join(folder, 'up.pid'))).toBe(false);
+    await expectTakenOver();
   });
 
   it('is taken over when its pid now belongs to a process that started at another time', async () => {
     writeFileSync(join(folder, 'up.pid'), `${process.ppid} 1\n`);
-    (await lockFolder(folder, 'up', systemClock, 0)).release();
+    await expectTakenOver();
   });
 
   it.each(['', 'garbage', '-1 x', '0'])('is taken over from a file that names no process: "%s"', async (content) => {
     writeFileSync(join(folder, 'up.pid'), content);
-    (await lockFolder(folder, 'up', systemClock, 0)).release();
+    await expectTakenOver();
   });
 
   it('is held apart for each name, and makes the folder', async () => {

@@ -7,7 +7,7 @@ import { RemoteLog, type RemoteLogOptions } from '../../../src/log/remote-log.ts
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
 import type { NodeCall, NodeCaller } from '../../../src/wire/node-caller.ts';
-import { waitFor } from '../../support/wait-for.ts';
+import { until } from '../../support/until.ts';
 
 const map = parseShardMap({
   epoch: 1,
@@ -135,7 +135,7 @@ describe('the appender over nodes', () => {
     const log = openLog(nodes);
     nodes.faults.push('hold');
     const first = append(log, 0, 'r1');
-    await waitFor('the first call to be held', () => nodes.heldCount === 1);
+    await until(() => nodes.heldCount === 1);
     const others = ['r2', 'r3', 'r4'].map((rev) => append(log, 0, rev));
     const elsewhere = append(log, 2, 'r5');
     await elsewhere;
@@ -158,7 +158,7 @@ describe('the appender over nodes', () => {
     const ready = log.waitForCapacity().then(() => {
       isReady = true;
     });
-    await waitFor('the call to be held', () => nodes.heldCount === 1);
+    await until(() => nodes.heldCount === 1);
     expect(isReady).toBe(false);
     nodes.release();
     await Promise.all([...appends, ready]);
@@ -185,7 +185,7 @@ describe('the appender over nodes', () => {
         (error: DataPlaneError) => error.code,
       ),
     );
-    await waitFor('the call to be held', () => nodes.heldCount === 1);
+    await until(() => nodes.heldCount === 1);
     const later = append(log, 0, 'r3').then(
       () => 'durable',
       (error: DataPlaneError) => error.code,

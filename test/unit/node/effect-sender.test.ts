@@ -19,7 +19,7 @@ import { Model } from '../../simulation/model.ts';
 import { factsOfModel } from '../../simulation/model-facts.ts';
 import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
-import { waitFor } from '../../support/wait-for.ts';
+import { until } from '../../support/until.ts';
 
 const slotCount = 4;
 const map = parseShardMap({
@@ -114,11 +114,7 @@ class TwoQueues implements NodeCaller {
   }
 
   async settle(): Promise<void> {
-    await waitFor(
-      'all effects to be delivered',
-      () => this.slots.every((slot) => slot.outbox.owedCount === 0 && !slot.hasUnapplied),
-      50_000,
-    );
+    await until(() => this.slots.every((slot) => slot.outbox.owedCount === 0 && !slot.hasUnapplied), 50_000);
     const sum = (count: (slot: Slot) => number): number => this.slots.reduce((total, slot) => total + count(slot), 0);
     expect(sum((slot) => slot.receivedCount)).toBe(sum((slot) => slot.sentCount));
   }
