@@ -1,5 +1,6 @@
 /** Bearer tokens of the cluster and of operators, and the hosts that may go without one. */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 
 function digestOf(text: string): Buffer {
   return createHash('sha256').update(text).digest();
@@ -14,4 +15,15 @@ export function carriesToken(authorization: string, token: string): boolean {
 /** Returns whether a listening host is reachable from this machine only. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/**
+ * Refuses to listen where other machines can reach a server without its token; `needed` names that token.
+ *
+ * Errors: DataPlaneError `ConfigInvalid`.
+ */
+export function requireTokenBeyondLoopback(host: string, token: string | null, needed: string): void {
+  if (isLoopback(host) || token !== null) return;
+  const problem = `listening on ${host} is reachable from other machines, which needs ${needed}`;
+  throw new DataPlaneError('ConfigInvalid', problem);
 }

@@ -67,12 +67,22 @@ type ListenExclusively = (
   done: (socket: us_listen_socket | false) => void,
 ) => void;
 
+/** Returns the error of TLS files that do not load. */
+export function tlsError({ certFile, keyFile }: TlsFiles, cause: unknown): DataPlaneError {
+  return new DataPlaneError('ConfigInvalid', `tls: ${certFile} and ${keyFile} do not load`, { cause });
+}
+
+/** Returns the error of a port that cannot be had. */
+export function listenError(host: string, port: number, cause?: unknown): DataPlaneError {
+  return new DataPlaneError('ConfigInvalid', `cannot listen on ${host}:${port}; the port may be taken`, { cause });
+}
+
 function createApp(tls: TlsFiles | null): TemplatedApp {
   if (tls === null) return App();
   try {
     return SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
   } catch (cause) {
-    throw new DataPlaneError('ConfigInvalid', `tls: ${tls.certFile} and ${tls.keyFile} do not load`, { cause });
+    throw tlsError(tls, cause);
   }
 }
 
@@ -81,7 +91,7 @@ function listen(app: TemplatedApp, host: string, port: number): Promise<us_liste
   return new Promise((resolve, reject) => {
     listenExclusively(host, port, exclusivePort, (socket) => {
       if (socket !== false) resolve(socket);
-      else reject(new DataPlaneError('ConfigInvalid', `cannot listen on ${host}:${port}; the port may be taken`));
+      else reject(listenError(host, port));
     });
   });
 }

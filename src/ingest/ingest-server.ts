@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
-import { isLoopback } from '../config/access-token.ts';
+import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import { IdentityResolver, type IdentityResolverOptions } from '../identity/identity-resolver.ts';
 import { PublicFetch } from '../identity/public-fetch.ts';
@@ -211,9 +211,7 @@ function registerReadouts(registry: Registry, parts: Parts, appender: LogAppende
  * Errors: DataPlaneError `ConfigInvalid` for a URL or port that will not do, and for a host beyond loopback without a token.
  */
 export async function startIngest(options: IngestOptions): Promise<RunningIngest> {
-  if (options.adminToken === null && !isLoopback(options.host)) {
-    throw new DataPlaneError('ConfigInvalid', `listening on ${options.host} needs an admin token`);
-  }
+  requireTokenBeyondLoopback(options.host, options.adminToken, 'an admin token');
   for (const { url } of options.sources) sourceOrigin(url);
   const registry = options.registry ?? createRegistry(options.clock);
   const stop = new AbortController();

@@ -5,9 +5,8 @@
  * token, since answers show mutes and drafts.
  */
 import { type Clock, systemClock } from '../base/clock.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
-import { isLoopback } from '../config/access-token.ts';
+import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { getRoute, type JsonRoute } from '../http/json-route.ts';
 import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import type { Histogram, Registry } from '../metrics/registry.ts';
@@ -58,10 +57,8 @@ const closeGraceMsDefault = 5000;
  * load, and a port that cannot be had.
  */
 export async function startServing(options: ServingOptions): Promise<RunningServing> {
-  if (!isLoopback(options.host) && options.clusterToken === null) {
-    const problem = 'is reachable from other machines, which needs a cluster token (clusterTokenFile in the shard map)';
-    throw new DataPlaneError('ConfigInvalid', `listening on ${options.host} ${problem}`);
-  }
+  const neededToken = 'a cluster token (clusterTokenFile in the shard map)';
+  requireTokenBeyondLoopback(options.host, options.clusterToken, neededToken);
   const clock = options.clock ?? systemClock;
   const wire = new WireServer({
     handlers: options.handlers,

@@ -5,9 +5,9 @@
  * private data.
  */
 import { type Clock, systemClock } from '../base/clock.ts';
-import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
+import { type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
-import { isLoopback } from '../config/access-token.ts';
+import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
 import type { RunningServer } from '../http/json-server.ts';
 import { BodyRoom, bodyMsMaxDefault } from '../http/request-body.ts';
@@ -96,7 +96,7 @@ function observer(registry: Registry): (method: string, durationMs: number, code
 }
 
 /** What a node said about itself, or why it said nothing. */
-type NodeStatus = NodeCounts & { readonly state: 'up' | 'down' };
+type NodeStatus = NodeCounts & { readonly state: 'up' | 'down'; readonly code?: ErrorCode; readonly hint?: string };
 
 /** Asks every node for its status. A node that does not answer is part of the answer. */
 async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeStatus[]> {
@@ -108,7 +108,8 @@ async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeSt
         const answer = await fanOut.ask(index, nodeCalls.status, Buffer.alloc(0), deadlineMs);
         return { ...nodeStatusMessage.decode(answer), name, state: 'up' };
       } catch (thrown) {
-        return { name, state: 'down', error: toDataPlaneError(thrown).message };
+        const { code, message, hint } = toDataPlaneError(thrown);
+        return { name, state: 'down', error: message, code, hint };
       }
     }),
   );
@@ -155,12 +156,7 @@ function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clo
  */
 export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
   const { map, registry, host, adminToken } = options;
-  if (!isLoopback(host) && adminToken === null) {
-    throw new DataPlaneError(
-      'ConfigInvalid',
-      `listening on ${host} is reachable from other machines, which needs an admin token`,
-    );
-  }
+  requireTokenBeyondLoopback(host, adminToken, 'an admin token');
   const clock = options.clock ?? systemClock;
   const limits = { ...routerLimitDefaults, ...options.limits };
   const router = serviceRouterOf(options, limits, clock);

@@ -2,6 +2,7 @@
 import { AtUri, ensureValidAtUri, ensureValidDid } from '@atproto/syntax';
 import { collectionRow } from '../../atproto/collection.ts';
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { errorBodyOf } from '../../http/error-body.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { urlOf } from '../process/run-file.ts';
@@ -23,8 +24,7 @@ async function orError(answer: Promise<unknown>): Promise<unknown> {
   try {
     return await answer;
   } catch (thrown) {
-    const { code, message } = toDataPlaneError(thrown);
-    return { error: code, message };
+    return errorBodyOf(toDataPlaneError(thrown));
   }
 }
 

@@ -1,5 +1,6 @@
 /** `skyshard status`: every node and slot, and what ingest follows. */
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { errorBodyOf } from '../../http/error-body.ts';
 import { readAskerToken } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
@@ -45,13 +46,14 @@ async function askIngest(context: CommandContext): Promise<Fields | null> {
   try {
     return await ask(context, url);
   } catch (thrown) {
-    const { code, message } = toDataPlaneError(thrown);
-    return { error: code, message };
+    return errorBodyOf(toDataPlaneError(thrown));
   }
 }
 
 function ingestText(ingest: Fields): string {
-  if (typeof ingest['error'] === 'string') return `ingest: ${ingest['error']}: ${ingest['message']}\n`;
+  if (typeof ingest['error'] === 'string') {
+    return `ingest: ${ingest['error']}: ${ingest['message']}\n  ${ingest['hint']}\n`;
+  }
   const rows = fieldsOf(ingest['sources']).map((source) => [
     cell(source['name']),
     source['connected'] === true ? 'connected' : 'connecting',
@@ -72,7 +74,9 @@ export const runStatus: Command = async (context) => {
   if (settings.json) print(`${JSON.stringify({ ...status, ingest }, null, 2)}\n`);
   else {
     print(`epoch ${cell(status['epoch'])}, ${nodes.length} nodes, ${down.length} of them down\n\n`);
-    for (const node of down) print(`${cell(node['name'])} is down: ${cell(node['error'])}\n`);
+    for (const node of down) {
+      print(`${cell(node['name'])} is down: ${cell(node['code'])}: ${cell(node['error'])}\n`);
+    }
     const headings = ['node', 'slot', 'state', 'cursor', 'head', 'waiting', 'outbox', 'lag ms', 'size'];
     print(textTable(headings, nodes.flatMap(slotRows)));
     if (ingest !== null) print(ingestText(ingest));

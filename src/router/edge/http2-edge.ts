@@ -15,8 +15,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { DataPlaneError } from '../../base/data-plane-error.ts';
-import type { RunningServer, TlsFiles } from '../../http/json-server.ts';
+import { listenError, type RunningServer, type TlsFiles, tlsError } from '../../http/json-server.ts';
 import { type BodyBound, type BodyLimits, RequestBody } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import { type RpcHead, readHead, replyTo, servicePath, tooLargeReply, typeRefusal } from './rpc-endpoint.ts';
@@ -118,7 +117,7 @@ function createHttp2Server({ tls }: Http2EdgeOptions): Http2Server | Http2Secure
   try {
     return createSecureServer({ settings, cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) });
   } catch (cause) {
-    throw new DataPlaneError('ConfigInvalid', `tls: ${tls.certFile} and ${tls.keyFile} do not load`, { cause });
+    throw tlsError(tls, cause);
   }
 }
 
@@ -134,10 +133,7 @@ export async function startHttp2Edge(options: Http2EdgeOptions): Promise<Running
   });
   server.on('stream', (stream, headers) => serveStream(stream, headers, options));
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
-      const problem = `cannot listen on ${options.host}:${options.port}; the port may be taken`;
-      reject(new DataPlaneError('ConfigInvalid', problem, { cause }));
-    });
+    server.once('error', (cause) => reject(listenError(options.host, options.port, cause)));
     server.listen(options.port, options.host, resolve);
   });
   const closed = new Promise<void>((resolve) => server.once('close', () => resolve()));

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { errorTable } from '../../../src/base/data-plane-error.ts';
+import { connectStatus, errorTable } from '../../../src/base/data-plane-error.ts';
 import { exitCode } from '../../../src/cli/exit-code.ts';
 import { commandNames, flagOf, settingNames, settingTable } from '../../../src/config/setting-table.ts';
 import { serviceMethods } from '../../../src/proto/generated/bsky-service.ts';
@@ -69,9 +69,10 @@ describe('ops/errors.md', () => {
   it('lists every error code with its gRPC status, whether to try again, its meaning and its next step', () => {
     const rows = rowsOf(errors, /^[A-Z][A-Za-z]+$/);
     expect(rows.map(([code]) => code)).toEqual(Object.keys(errorTable));
-    for (const [code, status, again, meaning, hint] of rows) {
+    for (const [code, status, http, again, meaning, hint] of rows) {
       const row = errorTable[code as keyof typeof errorTable];
       expect(status).toContain(`(${row.grpc})`);
+      expect(Number(http), code).toBe(connectStatus[row.grpc].http);
       expect([again, meaning, hint!.replaceAll('\\|', '|')]).toEqual([
         row.isRetryable ? 'yes' : 'no',
         row.meaning,
