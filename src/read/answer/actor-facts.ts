@@ -1,10 +1,12 @@
 /** Small facts about one owner: rev, takedowns, identity, handle, when notifications were seen. */
 import { parseRecordUri } from '../../atproto/compact-key.ts';
-import { encodeMessage } from '../../proto/codec.ts';
+import type { GetIdentityByDidResponse } from '../../proto/generated/bsky-service.ts';
+import type { MessageInput } from '../../proto/schema.ts';
 import { getActor, getBlobTakedown, getIdentity, getNotificationSeen, getRepo } from '../../slot/table/actor-row.ts';
+import { didOfHandle } from '../../slot/table/handle-claim.ts';
 import { getRecordRow } from '../../slot/table/record-row.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import { ownerOfDid } from '../lookup/slot-lookup.ts';
+import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 
 /** Returns the rev of the last commit that is applied here, or ''. */
 export function latestRev(state: SlotState, did: string): string {
@@ -26,12 +28,21 @@ export function actorTakedown(state: SlotState, did: string): Takedown {
 }
 
 /** Returns the takedown of a record; one that is unknown here, or no AT-URI of a record, is not taken down. */
-export function recordTakedown(state: SlotState, uri: string): Takedown {
+export function recordTakedown(lookup: SlotLookup, uri: string): Takedown {
   const ref = parseRecordUri(uri);
-  const owner = ref === undefined ? undefined : ownerOfDid(state, ref.did);
-  return takedownOf(
-    ref === undefined || owner === undefined ? null : getRecordRow(state, owner, ref.collection, ref.rkey)?.takedownRef,
-  );
+  if (ref === undefined) return takedownOf(null);
+  const state = lookup.stateOf(ref.did);
+  const owner = ownerOfDid(state, ref.did);
+  return takedownOf(owner === undefined ? null : getRecordRow(state, owner, ref.collection, ref.rkey)?.takedownRef);
+}
+
+/** Handles longer than this are in no key. Units: characters. */
+const handleLengthMax = 253;
+
+/** Returns the DID of a handle, or ''. */
+export function didOfAskedHandle(lookup: SlotLookup, asked: string): string {
+  const handle = asked.toLowerCase();
+  return handle.length > handleLengthMax ? '' : (didOfHandle(lookup.stateOf(handle), handle) ?? '');
 }
 
 /** CIDs longer than this are in no key. Units: characters. */
@@ -50,16 +61,16 @@ export function notificationSeenMs(state: SlotState, did: string): number | unde
   return owner === undefined ? undefined : (getNotificationSeen(state, owner) ?? undefined);
 }
 
-/** Returns a GetIdentityByDidResponse, or no bytes when no document of this DID is stored. */
-export function identityAnswer(state: SlotState, did: string): Buffer {
+/** Returns what is stored of a DID's document; nothing when none is. */
+export function storedIdentity(state: SlotState, did: string): MessageInput<GetIdentityByDidResponse> {
   const owner = ownerOfDid(state, did);
   const identity = owner === undefined ? undefined : getIdentity(state, owner);
-  if (owner === undefined || identity === undefined) return Buffer.alloc(0);
-  return encodeMessage('GetIdentityByDidResponse', {
+  if (owner === undefined || identity === undefined) return {};
+  return {
     did,
     handle: getActor(state, owner)?.handle ?? '',
     keys: Buffer.from(identity.keysJson),
     services: Buffer.from(identity.servicesJson),
     updated: identity.resolvedMs,
-  });
+  };
 }

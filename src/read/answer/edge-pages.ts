@@ -1,11 +1,12 @@
 /**
  * Pages of edges, newest first: what an owner's records point at, and what points at an owner or at one of its records.
  *
- * Only the one edge of each subject stands here; later records for the same subject are left out, as on the official plane.
+ * Only the one edge of each subject is listed; later records for the same subject are left out, as on the official plane.
  */
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import { type EdgeKind, edgeByKind } from '../../atproto/edge-kind.ts';
+import { fieldNumber, type MethodName } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendDid, appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { walkEdges } from '../../slot/table/edge-walk.ts';
@@ -16,35 +17,70 @@ import { ownersMax, type SlotState } from '../../slot/table/slot-state.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys } from '../lookup/page.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 
-const itemsField = 1;
-const cursorField = 2;
 const timeBytes = 6;
+const { uri, actorDid, subjectDid } = fieldNumber.FollowInfo;
+const likeField = fieldNumber.LikeInfo;
 
-/** Writes one item from its row. `at` is where the part behind the time begins. */
-type ItemWriter = (into: MessageWriter, key: Buffer, at: number, value: Buffer) => void;
+/** What a method pages: the kind of edges, the numbers of its answer's fields, and what errors call its token. */
+export type EdgePages = {
+  readonly kind: EdgeKind;
+  readonly items: number;
+  readonly cursor: number;
+  readonly place: string;
+};
 
-/** Writes a page of one owner's outgoing edges of a kind. */
+function pagesOf<Items extends string>(
+  method: MethodName,
+  kind: EdgeKind,
+  response: Readonly<Record<Items | 'cursor', number>>,
+  items: Items,
+): EdgePages {
+  return { kind, items: response[items], cursor: response.cursor, place: `${method}Request.cursor` };
+}
+
+/** The methods that page edges. */
+export const edgePages = {
+  GetFollows: pagesOf('GetFollows', 'follow', fieldNumber.GetFollowsResponse, 'follows'),
+  GetFollowers: pagesOf('GetFollowers', 'follow', fieldNumber.GetFollowersResponse, 'followers'),
+  GetBlocks: pagesOf('GetBlocks', 'block', fieldNumber.GetBlocksResponse, 'blockUris'),
+  GetActorLikes: pagesOf('GetActorLikes', 'like', fieldNumber.GetActorLikesResponse, 'likes'),
+  GetActorReposts: pagesOf('GetActorReposts', 'repost', fieldNumber.GetActorRepostsResponse, 'uris'),
+  GetLikesBySubject: pagesOf('GetLikesBySubject', 'like', fieldNumber.GetLikesBySubjectResponse, 'uris'),
+  GetLikesBySubjectSorted: pagesOf(
+    'GetLikesBySubjectSorted',
+    'like',
+    fieldNumber.GetLikesBySubjectSortedResponse,
+    'uris',
+  ),
+  GetRepostsBySubject: pagesOf('GetRepostsBySubject', 'repost', fieldNumber.GetRepostsBySubjectResponse, 'uris'),
+  GetQuotesBySubjectSorted: pagesOf(
+    'GetQuotesBySubjectSorted',
+    'quote',
+    fieldNumber.GetQuotesBySubjectSortedResponse,
+    'uris',
+  ),
+} as const;
+
+/** Writes a page of one owner's outgoing edges. `writeItem` is given where the part of the key after the time begins. */
 function writeOutgoing(
   into: MessageWriter,
-  state: SlotState,
-  owner: number,
-  kind: EdgeKind,
+  { state, owner }: { readonly state: SlotState; readonly owner: number },
+  pages: EdgePages,
   page: PageRequest,
-  place: string,
-  writeItem: ItemWriter,
+  writeItem: (key: Buffer, at: number, value: Buffer) => void,
 ): void {
   const limit = pageLimit(page.limit);
-  const walk = walkFrom(edgeByTimePrefix(owner, kind), page.cursor, `${place}.cursor`);
+  const walk = walkFrom(edgeByTimePrefix(owner, pages.kind), page.cursor, pages.place);
   if (limit === 0) return;
   const at = walk.prefix.length + timeBytes;
   let last: Buffer | null = null;
   let count = 0;
-  for (const { key, value } of walkEdges(state, owner, kind, walk.after, limit + 1)) {
+  for (const { key, value } of walkEdges(state, owner, pages.kind, walk.after, limit + 1)) {
     if (count++ === limit) {
-      into.textField(cursorField, keyToken(last!, walk.prefix.length));
+      into.textField(pages.cursor, keyToken(last!, walk.prefix.length));
       return;
     }
-    writeItem(into, key, at, value);
+    writeItem(key, at, value);
     last = key;
   }
 }
@@ -52,29 +88,28 @@ function writeOutgoing(
 /** Writes a page of edges that point here. */
 function writeIncoming(
   into: MessageWriter,
-  state: SlotState,
-  prefix: Buffer,
+  { state, prefix }: { readonly state: SlotState; readonly prefix: Buffer },
+  pages: EdgePages,
   page: PageRequest,
-  place: string,
-  writeItem: (into: MessageWriter, key: Buffer, at: number) => void,
+  writeItem: (key: Buffer, at: number) => void,
 ): void {
   const limit = pageLimit(page.limit);
-  const walk = walkFrom(prefix, page.cursor, `${place}.cursor`);
+  const walk = walkFrom(prefix, page.cursor, pages.place);
   if (limit === 0) return;
   const at = prefix.length + timeBytes;
   let last: Buffer | null = null;
   let count = 0;
   for (const key of walkKeys(state.rows, walk, limit + 1)) {
     if (count++ === limit) {
-      into.textField(cursorField, keyToken(last!, prefix.length));
+      into.textField(pages.cursor, keyToken(last!, prefix.length));
       return;
     }
-    writeItem(into, key, at);
+    writeItem(key, at);
     last = key;
   }
 }
 
-/** Renders `at://<did><tail><rkey>` as a string field; the rkey stands at `at`. */
+/** Renders `at://<did><tail><rkey>` as a string field; the rkey is at `at`. */
 function writeOwnUri(into: MessageWriter, number: number, head: string, key: Buffer, at: number): void {
   const start = into.begin(number, 1);
   into.ascii(head);
@@ -82,7 +117,7 @@ function writeOwnUri(into: MessageWriter, number: number, head: string, key: Buf
   into.end(start, 1);
 }
 
-/** Renders the URI of the record that made an incoming edge; its DID and rkey stand at `at`. */
+/** Renders the URI of the record that made an incoming edge; its DID and rkey are at `at`. */
 function writeSourceUri(into: MessageWriter, number: number, tail: string, key: Buffer, at: number): void {
   const start = into.begin(number, 1);
   into.ascii('at://');
@@ -98,83 +133,80 @@ function writeDidField(into: MessageWriter, number: number, source: Buffer, at: 
   into.end(start, 1);
 }
 
-const followInfo = { uri: 1, actorDid: 2, subjectDid: 3 } as const;
-const likeInfo = { uri: 1, subject: 2 } as const;
-
-/** Writes a page of whom `did` follows. */
-export function writeFollows(into: MessageWriter, state: SlotState, did: string, page: PageRequest): void {
-  const owner = ownerOfDid(state, did) ?? noOwner;
-  const head = `at://${did}/${nsid.follow}/`;
-  writeOutgoing(into, state, owner, 'follow', page, 'GetFollowsRequest', (_into, key, at, value) => {
-    const start = into.begin(itemsField, 2);
-    writeOwnUri(into, followInfo.uri, head, key, at);
-    into.textField(followInfo.actorDid, did);
-    writeDidField(into, followInfo.subjectDid, value, 0);
-    into.end(start, 2);
-  });
-}
+/** Writes one page of an actor's edges. Errors: DataPlaneError `InvalidArgument` for a malformed token. */
+export type ActorPageWriter = (
+  into: MessageWriter,
+  state: SlotState,
+  did: string,
+  pages: EdgePages,
+  page: PageRequest,
+) => void;
 
 /** An owner number that is never given out, so that its pages are empty and its tokens still checked. */
 const noOwner = ownersMax;
 
-/** Writes a page of who follows `did`. */
-export function writeFollowers(into: MessageWriter, state: SlotState, did: string, page: PageRequest): void {
+/** Writes a page of whom `did` follows. */
+export const writeFollows: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;
-  const tail = `/${nsid.follow}/`;
-  writeIncoming(into, state, incomingActorPrefix(owner, 'follow'), page, 'GetFollowersRequest', (_into, key, at) => {
-    const start = into.begin(itemsField, 2);
-    writeSourceUri(into, followInfo.uri, tail, key, at);
-    writeDidField(into, followInfo.actorDid, key, at);
-    into.textField(followInfo.subjectDid, did);
+  const head = `at://${did}/${nsid.follow}/`;
+  writeOutgoing(into, { state, owner }, pages, page, (key, at, value) => {
+    const start = into.begin(pages.items, 2);
+    writeOwnUri(into, uri, head, key, at);
+    into.textField(actorDid, did);
+    writeDidField(into, subjectDid, value, 0);
     into.end(start, 2);
   });
-}
+};
+
+/** Writes a page of who follows `did`. */
+export const writeFollowers: ActorPageWriter = (into, state, did, pages, page) => {
+  const owner = ownerOfDid(state, did) ?? noOwner;
+  const tail = `/${nsid.follow}/`;
+  writeIncoming(into, { state, prefix: incomingActorPrefix(owner, pages.kind) }, pages, page, (key, at) => {
+    const start = into.begin(pages.items, 2);
+    writeSourceUri(into, uri, tail, key, at);
+    writeDidField(into, actorDid, key, at);
+    into.textField(subjectDid, did);
+    into.end(start, 2);
+  });
+};
 
 /** Writes a page of the likes of `did`, with what each likes. */
-export function writeActorLikes(into: MessageWriter, state: SlotState, did: string, page: PageRequest): void {
+export const writeActorLikes: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const head = `at://${did}/${nsid.like}/`;
-  writeOutgoing(into, state, owner, 'like', page, 'GetActorLikesRequest', (_into, key, at, value) => {
-    const start = into.begin(itemsField, 2);
-    writeOwnUri(into, likeInfo.uri, head, key, at);
-    const subject = into.begin(likeInfo.subject, 1);
+  writeOutgoing(into, { state, owner }, pages, page, (key, at, value) => {
+    const start = into.begin(pages.items, 2);
+    writeOwnUri(into, likeField.uri, head, key, at);
+    const subject = into.begin(likeField.subject, 1);
     appendRecordUri(into, value, 0);
     into.end(subject, 1);
     into.end(start, 2);
   });
-}
+};
 
-/** Writes a page of the URIs of the records of `did` that make edges of a kind. */
-export function writeOwnEdgeUris(
-  into: MessageWriter,
-  state: SlotState,
-  did: string,
-  kind: EdgeKind,
-  page: PageRequest,
-  place: string,
-): void {
+/** Writes a page of the URIs of the records of `did` that make edges. */
+export const writeOwnEdgeUris: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;
-  const head = `at://${did}/${edgeByKind[kind].collection}/`;
-  writeOutgoing(into, state, owner, kind, page, place, (_into, key, at) =>
-    writeOwnUri(into, itemsField, head, key, at),
-  );
-}
+  const head = `at://${did}/${edgeByKind[pages.kind].collection}/`;
+  writeOutgoing(into, { state, owner }, pages, page, (key, at) => writeOwnUri(into, pages.items, head, key, at));
+};
 
 /** Writes a page of the URIs of the records that point at one record. */
 export function writeEdgeUrisOfSubject(
   into: MessageWriter,
   state: SlotState,
   subject: RecordRef,
-  kind: EdgeKind,
+  pages: EdgePages,
   page: PageRequest,
-  place: string,
 ): void {
+  const { kind } = pages;
   const owner = ownerOfDid(state, subject.did) ?? noOwner;
   // A post takes its list of quotes with it when it goes; likes and reposts of it stay listed.
   const isGone = kind === 'quote' && !hasRecord(state, owner, subject.collection, subject.rkey);
   const prefix = incomingRecordPrefix(isGone ? noOwner : owner, subject.collection, subject.rkey, kind);
   const tail = `/${edgeByKind[kind].collection}/`;
-  writeIncoming(into, state, prefix, page, place, (_into, key, at) => writeSourceUri(into, itemsField, tail, key, at));
+  writeIncoming(into, { state, prefix }, pages, page, (key, at) => writeSourceUri(into, pages.items, tail, key, at));
 }
 
 /** Returns the record that a request's subject names; undefined for what is no record. */

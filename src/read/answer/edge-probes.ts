@@ -114,19 +114,19 @@ export function writeFollowersAmong(into: MessageWriter, cache: EdgeCache, reade
   }
 }
 
-/** Writes, for each subject, the URI of the record of `did` that points at it, or ''. */
-export function writeEdgesToSubjects(
-  into: MessageWriter,
+/** Returns, for each subject, the URI of the record of `did` that points at it, or ''. */
+export function urisOfEdges(
   state: SlotState,
   did: string,
   kind: EdgeKind,
   subjects: readonly (EdgeSubject | undefined)[],
-): void {
+): string[] {
   const owner = ownerOfDid(state, did);
-  for (const subject of subjects) {
+  const { collection } = edgeByKind[kind];
+  return subjects.map((subject) => {
     const rkey = owner === undefined || subject === undefined ? undefined : findEdge(state, owner, kind, subject);
-    into.textField(1, rkey === undefined ? '' : recordUri({ did, collection: edgeByKind[kind].collection, rkey }));
-  }
+    return rkey === undefined ? '' : recordUri({ did, collection, rkey });
+  });
 }
 
 /** Returns an actor as the subject of an edge, or undefined when none can point at it. */

@@ -7,7 +7,8 @@
 import { recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import { ByteWriter } from '../../base/bytes.ts';
 import { writeEntryTime } from '../../base/time-bytes.ts';
-import { encodeMessage } from '../../proto/codec.ts';
+import type { GetNotificationsResponse } from '../../proto/generated/bsky-service.ts';
+import type { MessageInput } from '../../proto/schema.ts';
 import { getActor, getNotificationSeen } from '../../slot/table/actor-row.ts';
 import { incomingActorPrefix } from '../../slot/table/incoming-edge.ts';
 import {
@@ -40,10 +41,11 @@ function tokenMs(cursor: string): number | null {
   return timeMs;
 }
 
+/** Whose notices are read. */
+type Recipient = { readonly state: SlotState; readonly owner: number; readonly did: string };
+
 function readPage(
-  state: SlotState,
-  owner: number,
-  did: string,
+  { state, owner, did }: Recipient,
   beforeMs: number | null,
   limit: number,
   onlyPriority: boolean,
@@ -67,14 +69,19 @@ function readPage(
   return { shown, endMs: null };
 }
 
-/** Answers GetNotifications. Errors: DataPlaneError `InvalidArgument` for a token that is no time. */
-export function notificationsAnswer(state: SlotState, did: string, page: PageRequest, onlyPriority: boolean): Buffer {
+/** Returns a page of notifications. Errors: DataPlaneError `InvalidArgument` for a token that is no time. */
+export function notificationsPage(
+  state: SlotState,
+  did: string,
+  page: PageRequest,
+  onlyPriority: boolean,
+): MessageInput<GetNotificationsResponse> {
   const limit = pageLimit(page.limit);
   const beforeMs = tokenMs(page.cursor);
   const owner = ownerOfDid(state, did);
-  if (owner === undefined || limit === 0) return Buffer.alloc(0);
-  const { shown, endMs } = readPage(state, owner, did, beforeMs, limit, onlyPriority);
-  return encodeMessage('GetNotificationsResponse', {
+  if (owner === undefined || limit === 0) return {};
+  const { shown, endMs } = readPage({ state, owner, did }, beforeMs, limit, onlyPriority);
+  return {
     notifications: shown.map(({ notice, isPriority }) => ({
       recipientDid: did,
       uri: recordUri(notice.source),
@@ -84,7 +91,7 @@ export function notificationsAnswer(state: SlotState, did: string, page: PageReq
       priority: isPriority,
     })),
     cursor: endMs === null ? '' : isoTime(endMs),
-  });
+  };
 }
 
 /** Times beyond what ISO texts can tell do not come out of `Date.parse`, but out of clamped keys they may. */

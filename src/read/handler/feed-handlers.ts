@@ -1,15 +1,10 @@
 /** Reads of feeds and threads. */
 import { ByteWriter } from '../../base/bytes.ts';
-import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
+import { encodeMessage } from '../../proto/codec.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 import { feedPrefix } from '../../slot/table/feed-item.ts';
-import {
-  decodeTimeline,
-  openNewestByAuthors,
-  type TimelineRequest,
-  writeTimelineFollows,
-} from '../../wire/feed-messages.ts';
+import { decodeTimeline, openNewestByAuthors, writeTimelineFollows } from '../../wire/feed-messages.ts';
 import { decodeTexts, encodeTexts, messageVersion } from '../../wire/message.ts';
-import type { CallHandler } from '../../wire/node-caller.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { decodeThread, encodeOpThreadsAnswer } from '../../wire/thread-messages.ts';
 import { writeAuthorFeed } from '../answer/author-feed.ts';
@@ -17,8 +12,9 @@ import { newestByAuthor, newestByAuthors, newestByFollows, writeFeedItems } from
 import { claimedRoots, opThreadsOf, threadAround } from '../answer/thread-walk.ts';
 import { localFollows, type ViewerFollows } from '../cache/timeline-follows.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
-import { prefetching, type RowKey } from './prefetch.ts';
+import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
+import { type ReadRow, read, writtenBytes, writtenMessage } from './read-row.ts';
 
 /** Where the feed of the author at `source[start..end)` begins, unless its newest items are remembered. */
 function* feedStart({ lookup, feeds }: ReadContext, source: Buffer, start: number, end: number): Generator<RowKey> {
@@ -56,40 +52,36 @@ const noFollows: ViewerFollows = {
   next: '',
 };
 
-function timeline({ feeds, timelines, answer }: ReadContext, { did, ...range }: TimelineRequest): Buffer {
+function writeTimeline(into: MessageWriter, { feeds, timelines }: ReadContext, request: Buffer): void {
+  const { did, ...range } = decodeTimeline(request);
   const follows = timelines.of(did) ?? noFollows;
-  answer.clear().varint(messageVersion);
-  writeFeedItems(answer, newestByAuthor(feeds, did, range));
-  writeFeedItems(answer, newestByFollows(feeds, follows.local, range));
+  into.varint(messageVersion);
+  writeFeedItems(into, newestByAuthor(feeds, did, range));
+  writeFeedItems(into, newestByFollows(feeds, follows.local, range));
   const rest = new ByteWriter(4096);
   writeTimelineFollows(rest, follows);
-  answer.raw(rest.finish());
-  return answer.view();
+  into.raw(rest.finish());
 }
 
-/** The handlers of reads of feeds and threads. */
-export function feedReads(context: ReadContext): Map<string, CallHandler> {
-  const { lookup, answer, feeds } = context;
-  const readNewest = (request: Buffer): Buffer => {
-    const newest = newestByAuthors(feeds, openNewestByAuthors(request));
-    answer.clear().varint(messageVersion);
-    writeFeedItems(answer, newest);
-    return answer.view();
-  };
-  const readTimeline = (request: Buffer): Buffer => timeline(context, decodeTimeline(request));
-  return new Map<string, CallHandler>([
-    [
-      'bsky.GetAuthorFeed',
-      (payload) => {
-        const request = decodeMessage('GetAuthorFeedRequest', payload);
-        writeAuthorFeed(answer.clear(), lookup.stateOf(request.actorDid), request.actorDid, request.feedType, request);
-        return answer.view();
-      },
-    ],
-    [nodeCalls.timeline, prefetching(context, readTimeline, (request) => feedStartsOfFollows(context, request))],
-    [nodeCalls.newestByAuthors, prefetching(context, readNewest, (request) => feedStartsOfAuthors(context, request))],
-    [nodeCalls.postRoots, (payload) => encodeTexts(claimedRoots(lookup, decodeTexts(payload)))],
-    [nodeCalls.opThreads, (payload) => encodeOpThreadsAnswer(opThreadsOf(lookup, decodeTexts(payload)))],
-    [nodeCalls.thread, (payload) => encodeMessage('GetThreadResponse', threadAround(lookup, decodeThread(payload)))],
-  ]);
+function writeNewestByAuthors(into: MessageWriter, { feeds }: ReadContext, request: Buffer): void {
+  const newest = newestByAuthors(feeds, openNewestByAuthors(request));
+  into.varint(messageVersion);
+  writeFeedItems(into, newest);
 }
+
+/** The reads of feeds and threads. */
+export const feedReads: readonly ReadRow[] = [
+  writtenMessage('GetAuthorFeed', (into, { lookup }, page) =>
+    writeAuthorFeed(into, lookup.stateOf(page.actorDid), page.actorDid, page.feedType, page),
+  ),
+  writtenBytes(nodeCalls.timeline, writeTimeline, feedStartsOfFollows),
+  writtenBytes(nodeCalls.newestByAuthors, writeNewestByAuthors, feedStartsOfAuthors),
+  read(nodeCalls.postRoots, decodeTexts, ({ lookup }, uris) => claimedRoots(lookup, uris), encodeTexts),
+  read(nodeCalls.opThreads, decodeTexts, ({ lookup }, roots) => opThreadsOf(lookup, roots), encodeOpThreadsAnswer),
+  read(
+    nodeCalls.thread,
+    decodeThread,
+    ({ lookup }, request) => threadAround(lookup, request),
+    (thread) => encodeMessage('GetThreadResponse', thread),
+  ),
+];

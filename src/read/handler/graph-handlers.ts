@@ -1,15 +1,15 @@
 /** Reads of edges: follows, blocks, likes, reposts, quotes, and the probes behind relationships. */
-import type { EdgeKind } from '../../atproto/edge-kind.ts';
+import type { EdgeKind, EdgeSubject } from '../../atproto/edge-kind.ts';
 import { type ByteReader, ByteWriter } from '../../base/bytes.ts';
-import { decodeMessage } from '../../proto/codec.ts';
+import { fieldNumber, type MessageByName, type RecordRef } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
-import type { SlotState } from '../../slot/table/slot-state.ts';
 import { openFollowersAmong, openProbes } from '../../wire/edge-messages.ts';
 import { decodeFollowsOf } from '../../wire/follows-messages.ts';
 import { messageVersion } from '../../wire/message.ts';
-import type { CallHandler } from '../../wire/node-caller.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import {
+  type ActorPageWriter,
+  edgePages,
   subjectRef,
   writeActorLikes,
   writeEdgeUrisOfSubject,
@@ -17,159 +17,108 @@ import {
   writeFollows,
   writeOwnEdgeUris,
 } from '../answer/edge-pages.ts';
-import {
-  actorSubject,
-  recordSubject,
-  writeEdgesToSubjects,
-  writeFollowersAmong,
-  writeProbed,
-} from '../answer/edge-probes.ts';
+import { actorSubject, recordSubject, urisOfEdges, writeFollowersAmong, writeProbed } from '../answer/edge-probes.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
 import type { ViewerFollows } from '../cache/timeline-follows.ts';
 import { writeFollowedDids } from '../lookup/followed-dids.ts';
-import type { PageRequest } from '../lookup/page.ts';
 import type { ReadContext } from './read-context.ts';
+import { type ReadRow, writtenBytes, writtenMessage } from './read-row.ts';
 
 const textsWriter = new MessageWriter();
 
-function followsOf({ lookup, timelines, answer }: ReadContext, payload: Uint8Array): Uint8Array {
-  const { did, after, limit } = decodeFollowsOf(payload);
+function writeFollowsOf(into: MessageWriter, { lookup, timelines }: ReadContext, request: Buffer): void {
+  const { did, after, limit } = decodeFollowsOf(request);
   const known = after === '' ? timelines.of(did) : undefined;
-  if (known !== undefined && known.next === '' && known.followCount < limit) return allFollows(answer, did, known);
+  if (known !== undefined && known.next === '' && known.followCount < limit) return writeKnownFollows(into, did, known);
   const texts = textsWriter.clear();
   const { count, next } = writeFollowedDids(texts, lookup.stateOf(did), did, after, limit);
-  return followsPage(answer, next, count, [texts.view()]);
+  writeFollowsPage(into, next, count, [texts.view()]);
 }
 
 /** Answers with all that is remembered, in one page. */
-function allFollows(into: MessageWriter, did: string, known: ViewerFollows): Buffer {
+function writeKnownFollows(into: MessageWriter, did: string, known: ViewerFollows): void {
   const { local, elsewhere, followCount, isFollowingSelf } = known;
   const self = isFollowingSelf ? [new ByteWriter().text(did).finish()] : [];
   const parts = [local.texts, ...elsewhere.map(({ texts }) => texts), ...self];
-  return followsPage(into, '', followCount + self.length, parts);
+  writeFollowsPage(into, '', followCount + self.length, parts);
 }
 
 /** Answers with a page whose DIDs are length-delimited texts already. */
-function followsPage(into: MessageWriter, next: string, count: number, parts: readonly Buffer[]): Buffer {
-  into.clear().raw(new ByteWriter(next.length + 16).u8(messageVersion).text(next).varint(count).finish());
+function writeFollowsPage(into: MessageWriter, next: string, count: number, parts: readonly Buffer[]): void {
+  into.raw(new ByteWriter(next.length + 16).u8(messageVersion).text(next).varint(count).finish());
   for (const part of parts) into.raw(part);
-  return into.view();
 }
 
-/** Answers a call between router and node, whose answer begins with the version of the messages. */
-function answered(
-  { answer, edges }: ReadContext,
-  reader: ByteReader,
+/** A page of one actor's edges. */
+function actorPage(
+  method: 'GetFollows' | 'GetFollowers' | 'GetActorLikes' | 'GetActorReposts' | 'GetBlocks',
+  write: ActorPageWriter,
+): ReadRow {
+  const pages = edgePages[method];
+  return writtenMessage(method, (into, { lookup }, page) =>
+    write(into, lookup.stateOf(page.actorDid), page.actorDid, pages, page),
+  );
+}
+
+/** A page of what points at one record. */
+function subjectPage(
+  method: 'GetLikesBySubject' | 'GetLikesBySubjectSorted' | 'GetRepostsBySubject' | 'GetQuotesBySubjectSorted',
+): ReadRow {
+  const pages = edgePages[method];
+  return writtenMessage(method, (into, { lookup }, page) => {
+    const ref = subjectRef(page.subject);
+    if (ref !== undefined) writeEdgeUrisOfSubject(into, lookup.stateOf(ref.did), ref, pages, page);
+  });
+}
+
+/** The URIs of the records by which an actor points at some others. */
+function actorAndSubjects<Method extends SubjectsMethod>(
+  method: Method,
+  kind: EdgeKind,
+  subjectsOf: (request: MessageByName[`${Method}Request`]) => readonly (EdgeSubject | undefined)[],
+): ReadRow {
+  const { uris } = fieldNumber[`${method}Response`];
+  return writtenMessage(method, (into, { lookup }, request) => {
+    const { actorDid } = request;
+    for (const uri of urisOfEdges(lookup.stateOf(actorDid), actorDid, kind, subjectsOf(request))) {
+      into.textField(uris, uri);
+    }
+  });
+}
+
+type SubjectsMethod = 'GetLikesByActorAndSubjects' | 'GetRepostsByActorAndSubjects' | 'GetActorFollowsActors';
+
+function refsOf({ refs }: { readonly refs: readonly RecordRef[] }): (EdgeSubject | undefined)[] {
+  return refs.map(({ uri }) => recordSubject(uri));
+}
+
+/** A call between router and node, whose answer begins with the version of the messages. */
+function probes(
+  call: string,
+  open: (request: Buffer) => ByteReader,
   write: (into: MessageWriter, cache: EdgeCache, reader: ByteReader) => void,
-): Buffer {
-  answer.clear().varint(messageVersion);
-  write(answer, edges, reader);
-  return answer.view();
+): ReadRow {
+  return writtenBytes(call, (into, { edges }, request) => {
+    into.varint(messageVersion);
+    write(into, edges, open(request));
+  });
 }
 
-type SubjectRequest =
-  | 'GetLikesBySubjectRequest'
-  | 'GetLikesBySubjectSortedRequest'
-  | 'GetRepostsBySubjectRequest'
-  | 'GetQuotesBySubjectSortedRequest';
-
-function bySubject({ lookup, answer }: ReadContext, name: SubjectRequest, kind: EdgeKind): CallHandler {
-  return (payload) => {
-    const request = decodeMessage(name, payload);
-    const subject = subjectRef(request.subject);
-    answer.clear();
-    if (subject !== undefined)
-      writeEdgeUrisOfSubject(answer, lookup.stateOf(subject.did), subject, kind, request, name);
-    return answer.view();
-  };
-}
-
-type ActorRequest =
-  | 'GetFollowsRequest'
-  | 'GetFollowersRequest'
-  | 'GetActorLikesRequest'
-  | 'GetActorRepostsRequest'
-  | 'GetBlocksRequest';
-
-function byActor(
-  { lookup, answer }: ReadContext,
-  name: ActorRequest,
-  write: (state: SlotState, did: string, page: PageRequest) => void,
-): CallHandler {
-  return (payload) => {
-    const request = decodeMessage(name, payload);
-    answer.clear();
-    write(lookup.stateOf(request.actorDid), request.actorDid, request);
-    return answer.view();
-  };
-}
-
-/** The handlers of reads of edges. */
-export function graphReads(context: ReadContext): Map<string, CallHandler> {
-  const { lookup, answer } = context;
-  const byActorAndSubjects = (
-    name: 'GetLikesByActorAndSubjectsRequest' | 'GetRepostsByActorAndSubjectsRequest',
-    kind: EdgeKind,
-  ): CallHandler => {
-    return (payload) => {
-      const { actorDid, refs } = decodeMessage(name, payload);
-      writeEdgesToSubjects(
-        answer.clear(),
-        lookup.stateOf(actorDid),
-        actorDid,
-        kind,
-        refs.map(({ uri }) => recordSubject(uri)),
-      );
-      return answer.view();
-    };
-  };
-  return new Map<string, CallHandler>([
-    [
-      'bsky.GetFollows',
-      byActor(context, 'GetFollowsRequest', (state, did, page) => writeFollows(answer, state, did, page)),
-    ],
-    [
-      'bsky.GetFollowers',
-      byActor(context, 'GetFollowersRequest', (state, did, page) => writeFollowers(answer, state, did, page)),
-    ],
-    [
-      'bsky.GetActorLikes',
-      byActor(context, 'GetActorLikesRequest', (state, did, page) => writeActorLikes(answer, state, did, page)),
-    ],
-    [
-      'bsky.GetActorReposts',
-      byActor(context, 'GetActorRepostsRequest', (state, did, page) =>
-        writeOwnEdgeUris(answer, state, did, 'repost', page, 'GetActorRepostsRequest'),
-      ),
-    ],
-    [
-      'bsky.GetBlocks',
-      byActor(context, 'GetBlocksRequest', (state, did, page) =>
-        writeOwnEdgeUris(answer, state, did, 'block', page, 'GetBlocksRequest'),
-      ),
-    ],
-    [
-      'bsky.GetActorFollowsActors',
-      (payload) => {
-        const { actorDid, targetDids } = decodeMessage('GetActorFollowsActorsRequest', payload);
-        writeEdgesToSubjects(
-          answer.clear(),
-          lookup.stateOf(actorDid),
-          actorDid,
-          'follow',
-          targetDids.map(actorSubject),
-        );
-        return answer.view();
-      },
-    ],
-    ['bsky.GetLikesByActorAndSubjects', byActorAndSubjects('GetLikesByActorAndSubjectsRequest', 'like')],
-    ['bsky.GetRepostsByActorAndSubjects', byActorAndSubjects('GetRepostsByActorAndSubjectsRequest', 'repost')],
-    ['bsky.GetLikesBySubject', bySubject(context, 'GetLikesBySubjectRequest', 'like')],
-    ['bsky.GetLikesBySubjectSorted', bySubject(context, 'GetLikesBySubjectSortedRequest', 'like')],
-    ['bsky.GetRepostsBySubject', bySubject(context, 'GetRepostsBySubjectRequest', 'repost')],
-    ['bsky.GetQuotesBySubjectSorted', bySubject(context, 'GetQuotesBySubjectSortedRequest', 'quote')],
-    [nodeCalls.probeEdges, (payload) => answered(context, openProbes(payload), writeProbed)],
-    [nodeCalls.followsOf, (payload) => followsOf(context, payload)],
-    [nodeCalls.followersAmong, (payload) => answered(context, openFollowersAmong(payload), writeFollowersAmong)],
-  ]);
-}
+/** The reads of edges. */
+export const graphReads: readonly ReadRow[] = [
+  actorPage('GetFollows', writeFollows),
+  actorPage('GetFollowers', writeFollowers),
+  actorPage('GetActorLikes', writeActorLikes),
+  actorPage('GetActorReposts', writeOwnEdgeUris),
+  actorPage('GetBlocks', writeOwnEdgeUris),
+  subjectPage('GetLikesBySubject'),
+  subjectPage('GetLikesBySubjectSorted'),
+  subjectPage('GetRepostsBySubject'),
+  subjectPage('GetQuotesBySubjectSorted'),
+  actorAndSubjects('GetLikesByActorAndSubjects', 'like', refsOf),
+  actorAndSubjects('GetRepostsByActorAndSubjects', 'repost', refsOf),
+  actorAndSubjects('GetActorFollowsActors', 'follow', ({ targetDids }) => targetDids.map(actorSubject)),
+  probes(nodeCalls.probeEdges, openProbes, writeProbed),
+  probes(nodeCalls.followersAmong, openFollowersAmong, writeFollowersAmong),
+  writtenBytes(nodeCalls.followsOf, writeFollowsOf),
+];

@@ -63,12 +63,8 @@ export function createReadHandlers(options: ReadOptions): Reads {
     answer: new MessageWriter(),
     prefetchReads: options.prefetchReads ?? false,
   };
-  const handlers = new Map<string, CallHandler>([
-    ...recordReads(context),
-    ...actorReads(context),
-    ...graphReads(context),
-    ...feedReads(context),
-  ]);
+  const rows = [...recordReads, ...actorReads, ...graphReads, ...feedReads];
+  const handlers = new Map(rows.map(({ call, handlerFor }) => [call, handlerFor(context)]));
   return {
     handlers,
     records: context.records,

@@ -1,14 +1,15 @@
 /** Reads by record: the Get…Records methods and the counts of records. */
 import { nsid, recordsMethods } from '../../atproto/collection.ts';
-import { FieldScanner } from '../../proto/fields.ts';
+import { invariant } from '../../base/invariant.ts';
+import { FieldScanner, fieldOf } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { tableCode } from '../../slot/table/slot-state.ts';
-import type { CallHandler } from '../../wire/node-caller.ts';
 import { writeInteractionCounts } from '../answer/interaction-counts.ts';
 import { writePostRecords, writeRecords } from '../answer/records.ts';
 import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
-import { prefetching, type RowKey } from './prefetch.ts';
+import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
+import { type ReadRow, writtenBytes } from './read-row.ts';
 
 const post = knownCollection(nsid.post);
 
@@ -19,7 +20,7 @@ function* recordKeys(
   collection: KnownCollection,
 ): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'uris');
-  while (scanner.nextOf(fieldNumber.GetPostRecordsRequest.uris)) {
+  while (scanner.nextOf(urisNumber)) {
     const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection, false);
     if (key !== undefined && !records.cache.has(finder.state, key))
       yield { state: finder.state, key: Buffer.from(key) };
@@ -38,36 +39,30 @@ function* countKeys({ finder, records }: ReadContext, request: Buffer): Generato
   }
 }
 
-/** The handlers of reads by record. */
-export function recordReads(context: ReadContext): Map<string, CallHandler> {
-  const { answer, finder, records } = context;
-  const handlers = new Map<string, CallHandler>();
-  for (const row of recordsMethods) {
-    const collection = knownCollection(row.nsid);
-    const read = (request: Buffer): Buffer => {
-      writeRecords(answer.clear(), finder, records, request, collection);
-      return answer.view();
-    };
-    handlers.set(
-      `bsky.${row.recordsMethod}`,
-      prefetching(context, read, (request) => recordKeys(context, request, collection)),
-    );
-  }
-  const readPosts = (request: Buffer): Buffer => {
-    writePostRecords(answer.clear(), finder, records, request, post);
-    return answer.view();
-  };
-  const readCounts = (request: Buffer): Buffer => {
-    writeInteractionCounts(answer.clear(), finder, records.cache, request);
-    return answer.view();
-  };
-  handlers.set(
-    'bsky.GetPostRecords',
-    prefetching(context, readPosts, (request) => recordKeys(context, request, post)),
+const { records: recordsNumber } = fieldNumber.GetPostRecordsResponse;
+const { uris: urisNumber } = fieldNumber.GetPostRecordsRequest;
+
+/** All methods of this kind are read and written with the field numbers of GetPostRecords. */
+function recordsRead({ recordsMethod: method, nsid: collectionNsid }: (typeof recordsMethods)[number]): ReadRow {
+  const hasSameNumbers =
+    fieldOf(`${method}Request`, 'uris').number === urisNumber &&
+    fieldOf(`${method}Response`, 'records').number === recordsNumber;
+  invariant(hasSameNumbers, `${method} has the field numbers of GetPostRecords`);
+  const collection = knownCollection(collectionNsid);
+  const write = method === 'GetPostRecords' ? writePostRecords : writeRecords;
+  return writtenBytes(
+    `bsky.${method}`,
+    (into, { finder, records }, request) => write(into, finder, records, request, collection),
+    (context, request) => recordKeys(context, request, collection),
   );
-  handlers.set(
-    'bsky.GetInteractionCounts',
-    prefetching(context, readCounts, (request) => countKeys(context, request)),
-  );
-  return handlers;
 }
+
+/** The reads by record. */
+export const recordReads: readonly ReadRow[] = [
+  ...recordsMethods.map(recordsRead),
+  writtenBytes(
+    'bsky.GetInteractionCounts',
+    (into, { finder, records }, request) => writeInteractionCounts(into, finder, records.cache, request),
+    countKeys,
+  ),
+];

@@ -1,0 +1,81 @@
+/**
+ * The form of a read that a node answers: a call's name, how its request is decoded, what is run, how the result is encoded.
+ *
+ * A new read is a row in the table of its topic; all it needs besides is the function that its row runs.
+ */
+import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
+import { asBuffer } from '../../proto/fields.ts';
+import type { MessageByName, MessageName, MethodName } from '../../proto/generated/bsky-service.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
+import type { MessageInput } from '../../proto/schema.ts';
+import type { CallHandler } from '../../wire/node-caller.ts';
+import { prefetching, type RowKey } from './prefetch.ts';
+import type { ReadContext } from './read-context.ts';
+
+/** One read, and how its handler is made for the slots of a node. */
+export type ReadRow = { readonly call: string; readonly handlerFor: (context: ReadContext) => CallHandler };
+
+/** A method whose request and response have the names that its own gives. */
+export type PlainMethod = {
+  [Method in MethodName]: `${Method}Request` | `${Method}Response` extends MessageName ? Method : never;
+}[MethodName];
+
+type RequestOf<Method extends PlainMethod> = MessageByName[`${Method}Request`];
+
+/** A read with a decoder, a function and an encoder of its own. */
+export function read<Request, Result>(
+  call: string,
+  decode: (payload: Uint8Array) => Request,
+  run: (context: ReadContext, request: Request) => Result,
+  encode: (result: Result) => Uint8Array,
+): ReadRow {
+  return { call, handlerFor: (context) => (payload) => encode(run(context, decode(payload))) };
+}
+
+/** A method of bsky.Service whose answer is an object. */
+export function readMessage<Method extends PlainMethod>(
+  method: Method,
+  run: (context: ReadContext, request: RequestOf<Method>) => MessageInput<MessageByName[`${Method}Response`]>,
+): ReadRow {
+  return read(
+    `bsky.${method}`,
+    (payload) => decodeMessage(`${method}Request`, payload),
+    run,
+    (result) => encodeMessage(`${method}Response`, result),
+  );
+}
+
+/** A method of bsky.Service whose answer is written field by field. */
+export function writtenMessage<Method extends PlainMethod>(
+  method: Method,
+  write: (into: MessageWriter, context: ReadContext, request: RequestOf<Method>) => void,
+): ReadRow {
+  return read(
+    `bsky.${method}`,
+    (payload) => decodeMessage(`${method}Request`, payload),
+    (context, request) => {
+      write(context.answer.clear(), context, request);
+      return context.answer.view();
+    },
+    (answer) => answer,
+  );
+}
+
+/** A read that needs no object for its request. With `keysOf`, the rows that it names may be prefetched. */
+export function writtenBytes(
+  call: string,
+  write: (into: MessageWriter, context: ReadContext, request: Buffer) => void,
+  keysOf?: (context: ReadContext, request: Buffer) => Iterable<RowKey>,
+): ReadRow {
+  return {
+    call,
+    handlerFor: (context) => {
+      const run = (request: Buffer): Buffer => {
+        write(context.answer.clear(), context, request);
+        return context.answer.view();
+      };
+      if (keysOf === undefined) return (payload) => run(asBuffer(payload));
+      return prefetching(context, run, (request) => keysOf(context, request));
+    },
+  };
+}
