@@ -4,8 +4,8 @@ import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 
 const errorOfCode =
   (code: ErrorCode) =>
-  (cause: MalformedBytes): DataPlaneError =>
-    new DataPlaneError(code, cause.message, { cause });
+  ({ message }: MalformedBytes): DataPlaneError =>
+    new DataPlaneError(code, message);
 const internalError = errorOfCode('Internal');
 
 /**
