@@ -1,9 +1,9 @@
 /** A seeded set of posts of many authors, for benches that need records and not a whole network. */
 import { createHash } from 'node:crypto';
 import { cidOfBlock } from '../src/atproto/cid.ts';
+import { tidOf } from '../src/atproto/tid.ts';
 import { seededRandom } from '../src/base/seeded-random.ts';
 import { composeText } from '../src/demo/model/post-text.ts';
-import { tidOf } from '../src/demo/model/tid.ts';
 import type { CommitEntry } from '../src/entry/entry.ts';
 
 export type PostSetOptions = { readonly seed: number; readonly posts: number; readonly authors: number };

@@ -7,7 +7,7 @@
 import { cidOfBlock } from '../src/atproto/cid.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
 import { type SeededRandom, seededRandom } from '../src/base/seeded-random.ts';
-import { TidClock } from '../src/demo/model/tid.ts';
+import { TidClock } from '../src/demo/model/tid-clock.ts';
 import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
 import { graphEntries, graphOutputDefaults } from './graph-output.ts';
 import { postCommits } from './post-set.ts';

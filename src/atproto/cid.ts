@@ -4,43 +4,68 @@
  * Owns: their 36 bytes, their base32 text, and the check of a block against its identifier.
  */
 import { hash } from 'node:crypto';
+import { base32Letters, base32Values, formatBase32, parseBase32 } from '../base/base32.ts';
+import { copyAscii, isSameBytes } from '../base/bytes.ts';
 
 /** Version, codec, hash code, hash length, digest. Units: bytes. */
 export const cidBytes = 36;
 /** The multibase prefix `b` and 58 base32 characters. Units: characters. */
-const cidTextLength = 59;
+export const cidTextLength = 59;
 
 /** What the bytes behind an identifier are: a blob, or a block of the data model. */
 export const cidCodec = { raw: 0x55, dagCbor: 0x71 } as const;
 
-const alphabet = Buffer.from('abcdefghijklmnopqrstuvwxyz234567', 'latin1');
-const digits = (() => {
-  const table = new Uint8Array(256).fill(255);
-  for (let digit = 0; digit < 32; digit++) table[alphabet[digit]!] = digit;
-  return table;
-})();
+/** What the text of every identifier of a kind begins with; it ends within the letter of the digest's first bits. */
+export const cidHead: Buffer = Buffer.from('bafyrei', 'latin1');
+/** The same for blobs. */
+export const blobCidHead: Buffer = Buffer.from('bafkrei', 'latin1');
+const headLength = cidHead.length;
+/** Units: bytes of a digest. */
+export const cidDigestBytes = 32;
+const digestAt = cidBytes - cidDigestBytes;
 const textScratch = Buffer.alloc(cidTextLength);
 
-/** Writes 36 bytes as base32; the scratch is only read before the function returns. */
-function formatBase32(source: Uint8Array, start: number): string {
-  textScratch[0] = 0x62;
-  let at = 1;
-  const last = start + 35;
-  for (let from = start; from < last; from += 5) {
-    const high = (source[from]! << 12) | (source[from + 1]! << 4) | (source[from + 2]! >>> 4);
-    const low = ((source[from + 2]! & 15) << 16) | (source[from + 3]! << 8) | source[from + 4]!;
-    textScratch[at] = alphabet[high >>> 15]!;
-    textScratch[at + 1] = alphabet[(high >>> 10) & 31]!;
-    textScratch[at + 2] = alphabet[(high >>> 5) & 31]!;
-    textScratch[at + 3] = alphabet[high & 31]!;
-    textScratch[at + 4] = alphabet[low >>> 15]!;
-    textScratch[at + 5] = alphabet[(low >>> 10) & 31]!;
-    textScratch[at + 6] = alphabet[(low >>> 5) & 31]!;
-    textScratch[at + 7] = alphabet[low & 31]!;
-    at += 8;
-  }
-  textScratch[57] = alphabet[source[last]! >>> 3]!;
-  textScratch[58] = alphabet[(source[last]! & 7) << 2]!;
+/** Writes the 59 letters of the identifier with this head and the digest at `source[at..]` to `into[to..]`. */
+export function formatCid(head: Buffer, source: Uint8Array, at: number, into: Uint8Array, to: number): void {
+  for (let index = 0; index < headLength; index++) into[to + index] = head[index]!;
+  const last = at + cidDigestBytes - 1;
+  let position = to + headLength;
+  into[position++] = base32Letters[source[at]! >>> 5]!;
+  into[position++] = base32Letters[source[at]! & 31]!;
+  position = formatBase32(source, at + 1, last, into, position);
+  into[position++] = base32Letters[source[last]! >>> 3]!;
+  into[position] = base32Letters[(source[last]! & 7) << 2]!;
+}
+
+/**
+ * Reads the digest of the identifier whose 59 letters are at `source[at..]`; the caller has compared its head.
+ *
+ * Returns: false, with anything in `into`, when the letters after the head are not the one spelling of a digest.
+ */
+export function parseCidDigest(source: Uint8Array, at: number, into: Uint8Array, to: number): boolean {
+  const start = at + headLength;
+  const first = base32Values[source[start]!]!;
+  const second = base32Values[source[start + 1]!]!;
+  const lastButOne = base32Values[source[start + 50]!]!;
+  const last = base32Values[source[start + 51]!]!;
+  if (first > 7 || (second | lastButOne | last) > 31 || (last & 3) !== 0) return false;
+  into[to] = (first << 5) | second;
+  into[to + 31] = (lastButOne << 3) | (last >>> 2);
+  return parseBase32(source, start + 2, start + 50, into, to + 1);
+}
+
+const digestScratch = Buffer.alloc(cidDigestBytes);
+
+/** Returns the digest of a block's CID in a buffer that the next call overwrites, or undefined for any other text. */
+export function digestOfCid(cid: string): Buffer | undefined {
+  if (cid.length !== cidTextLength || !cid.startsWith('bafyrei')) return undefined;
+  copyAscii(cid, headLength, cidTextLength, textScratch, headLength);
+  return parseCidDigest(textScratch, 0, digestScratch, 0) ? digestScratch : undefined;
+}
+
+/** Returns the text of the CID of a block with this digest at `source[at..]`. */
+export function cidOfDigest(source: Uint8Array, at = 0): string {
+  formatCid(cidHead, source, at, textScratch, 0);
   return textScratch.latin1Slice(0, cidTextLength);
 }
 
@@ -67,7 +92,16 @@ export class Cid {
 
   /** Base32 text. */
   get text(): string {
-    if (this.#text === '') this.#text = formatBase32(this.#source, this.#start);
+    if (this.#text === '') {
+      formatCid(
+        this.codec === cidCodec.raw ? blobCidHead : cidHead,
+        this.#source,
+        this.#start + digestAt,
+        textScratch,
+        0,
+      );
+      this.#text = textScratch.latin1Slice(0, cidTextLength);
+    }
     return this.#text;
   }
 
@@ -80,10 +114,7 @@ export class Cid {
 
   /** True when the 36 bytes at `start` of `other` are this identifier. */
   isAt(other: Uint8Array, start: number): boolean {
-    for (let index = 0; index < cidBytes; index++) {
-      if (other[start + index] !== this.#source[this.#start + index]) return false;
-    }
-    return true;
+    return isSameBytes(other, start, this.#source, this.#start, cidBytes);
   }
 
   /** Gives the protocol's JSON form. */
@@ -101,41 +132,29 @@ export function isCidAt(source: Uint8Array, start: number): boolean {
   );
 }
 
+function headOfKind(codec: number): number[] {
+  return [1, codec, 0x12, 0x20];
+}
+
 /** Reads base32 text. Returns undefined for anything that is not the one spelling of a known kind. */
 export function parseCid(text: string): Cid | undefined {
-  if (text.length !== cidTextLength || text.charCodeAt(0) !== 0x62) return undefined;
+  const codec = text.startsWith('bafyrei') ? cidCodec.dagCbor : text.startsWith('bafkrei') ? cidCodec.raw : 0;
+  if (text.length !== cidTextLength || codec === 0) return undefined;
   const bytes = new Uint8Array(cidBytes);
-  let window = 0;
-  let bits = 0;
-  let at = 0;
-  for (let index = 1; index < cidTextLength; index++) {
-    const code = text.charCodeAt(index);
-    const digit = code < 256 ? digits[code]! : 255;
-    if (digit === 255) return undefined;
-    window = ((window & 127) << 5) | digit;
-    bits += 5;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes[at++] = window >>> bits;
-    }
-  }
-  const hasRest = (window & ((1 << bits) - 1)) !== 0;
-  return hasRest || !isCidAt(bytes, 0) ? undefined : new Cid(bytes);
+  bytes.set(headOfKind(codec));
+  copyAscii(text, headLength, cidTextLength, textScratch, headLength);
+  return parseCidDigest(textScratch, 0, bytes, digestAt) ? new Cid(bytes) : undefined;
 }
 
 /** Returns the identifier of a block, hashing it. */
 export function cidOfBlock(block: Uint8Array, codec: number = cidCodec.dagCbor): Cid {
   const bytes = new Uint8Array(cidBytes);
-  bytes.set([1, codec, 0x12, 0x20]);
-  bytes.set(hash('sha256', block, 'buffer'), 4);
+  bytes.set(headOfKind(codec));
+  bytes.set(hash('sha256', block, 'buffer'), digestAt);
   return new Cid(bytes);
 }
 
 /** True when the sha2-256 of `block` is the digest of the identifier at `start` of `source`. */
 export function isBlockIntact(source: Uint8Array, start: number, block: Uint8Array): boolean {
-  const digest = hash('sha256', block, 'buffer');
-  for (let index = 0; index < 32; index++) {
-    if (digest[index] !== source[start + 4 + index]) return false;
-  }
-  return true;
+  return isSameBytes(hash('sha256', block, 'buffer'), 0, source, start + digestAt, cidDigestBytes);
 }

@@ -7,6 +7,8 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { collectionCode, collectionOfCode } from './collection.ts';
+import { packPlc, plcIdBytes, unpackPlc } from './did-plc.ts';
+import { packTidText, tidBytes, unpackTid } from './tid.ts';
 
 /** One record of one repo: the three parts of an AT-URI. */
 export type RecordRef = { readonly did: string; readonly collection: string; readonly rkey: string };
@@ -16,47 +18,23 @@ export const didLengthMax = 256;
 /** The protocol's own limit for record keys. Units: characters. */
 export const rkeyLengthMax = 512;
 
-const base32Alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
-const tidAlphabet = '234567abcdefghijklmnopqrstuvwxyz';
+/** What precedes a DID: the 15 bytes of a did:plc, or a length-delimited text. */
+export const didTag = { plc: 1, other: 2 } as const;
+/** Added to another tag, which is below it, where the two share a byte: the 15 bytes of a did:plc follow. */
+export const plcFollows = 0x80;
+/** What precedes a record key that is no TID of eight bytes, whose first byte is below these. */
+export const rkeyTag = { self: 0x80, other: 0x81 } as const;
+/** What precedes a collection without a code, as text. */
+export const collectionTagOther = 255;
 
-function valuesOf(alphabet: string): Uint8Array {
-  const values = new Uint8Array(128).fill(255);
-  for (let value = 0; value < alphabet.length; value++) values[alphabet.charCodeAt(value)] = value;
-  return values;
-}
+const plcScratch = Buffer.alloc(1 + plcIdBytes);
+const tidScratch = Buffer.alloc(tidBytes);
 
-const base32Values = valuesOf(base32Alphabet);
-const tidValues = valuesOf(tidAlphabet);
-
-const didTag = { plc: 1, other: 2 } as const;
-/** A tag below this may stand for something else and, with this added, say as well that a did:plc follows. */
-const plcFollows = 0x80;
-/** TIDs of this century are below 2^63, so that they need no tag: their first byte is below these. Later ones are written as text. */
-const rkeyTag = { self: 0x80, other: 0x81 } as const;
-/** The one byte of the record key `self`. */
-export const selfRkeyByte = rkeyTag.self;
-const collectionTagOther = 255;
-
-/** Writes a tag and 24 base32 characters as 15 bytes; false, with nothing written, for any other DID. */
+/** Writes a tag and the 15 bytes of a did:plc; false, with nothing written, for any other DID. */
 function writePlc(writer: ByteWriter, tag: number, did: string): boolean {
-  if (did.length !== 32 || !did.startsWith('did:plc:')) return false;
-  for (let index = 8; index < 32; index++) {
-    const code = did.charCodeAt(index);
-    if (code > 127 || base32Values[code] === 255) return false;
-  }
-  writer.u8(tag);
-  for (let index = 8; index < 32; index += 8) {
-    let high = 0;
-    for (let digit = 0; digit < 4; digit++) high = (high << 5) | base32Values[did.charCodeAt(index + digit)]!;
-    let low = 0;
-    for (let digit = 4; digit < 8; digit++) low = (low << 5) | base32Values[did.charCodeAt(index + digit)]!;
-    writer
-      .u8(high >>> 12)
-      .u8((high >>> 4) & 255)
-      .u8(((high & 15) << 4) | (low >>> 16))
-      .u8((low >>> 8) & 255)
-      .u8(low & 255);
-  }
+  if (!packPlc(did, plcScratch, 1)) return false;
+  plcScratch[0] = tag;
+  writer.bytes(plcScratch);
   return true;
 }
 
@@ -69,9 +47,6 @@ export function writeDid(writer: ByteWriter, did: string): void {
   invariant(did.length <= didLengthMax, 'a DID inside a key is within didLengthMax');
   if (!writePlc(writer, didTag.plc, did)) writer.u8(didTag.other).text(did);
 }
-
-const base32Codes = Buffer.from(base32Alphabet, 'latin1');
-const plcScratch = Buffer.from('did:plc:'.padEnd(32, 'a'), 'latin1');
 
 /** Reads what `writeDid` wrote; the text is a copy, so the key may be memory that is used again. */
 export function readDid(reader: ByteReader): string {
@@ -90,55 +65,9 @@ export function readTaggedDid(reader: ByteReader): { readonly tag: number; reado
 }
 
 function readPlc(reader: ByteReader): string {
-  const bytes = reader.bytes(15);
-  let position = 8;
-  for (let index = 0; index < 15; index += 5) {
-    const high = (bytes[index]! << 12) | (bytes[index + 1]! << 4) | (bytes[index + 2]! >>> 4);
-    const low = ((bytes[index + 2]! & 15) << 16) | (bytes[index + 3]! << 8) | bytes[index + 4]!;
-    for (let shift = 15; shift >= 0; shift -= 5) plcScratch[position++] = base32Codes[(high >>> shift) & 31]!;
-    for (let shift = 15; shift >= 0; shift -= 5) plcScratch[position++] = base32Codes[(low >>> shift) & 31]!;
-  }
-  return plcScratch.latin1Slice(0, 32);
-}
-
-/** The words of the last TID that `parseTid` accepted. */
-let tidHigh = 0;
-let tidLow = 0;
-
-/** Takes 13 characters of five bits each, the first of four, apart into two words; false for anything else. */
-function parseTid(rkey: string): boolean {
-  if (rkey.length !== 13) return false;
-  let high = 0;
-  let low = 0;
-  for (let index = 0; index < 13; index++) {
-    const code = rkey.charCodeAt(index);
-    const value = code > 127 ? 255 : tidValues[code]!;
-    if (value > (index === 0 ? 15 : 31)) return false;
-    if (index < 6) high = high * 32 + value;
-    else if (index > 6) low = low * 32 + value;
-    else {
-      high = high * 8 + (value >>> 2);
-      low = value & 3;
-    }
-  }
-  tidHigh = high;
-  tidLow = low;
-  return true;
-}
-
-/** True for a TID that is written as its number. */
-function parseShortTid(rkey: string): boolean {
-  return parseTid(rkey) && tidHigh < 2 ** 31;
-}
-
-/** Returns the time in a timestamp identifier that keys hold as a number, or undefined for any other key. Units: ms. */
-export function tidMs(rkey: string): number | undefined {
-  return parseShortTid(rkey) ? (tidHigh * 2 ** 22 + (tidLow >>> 10)) / 1000 : undefined;
-}
-
-/** True for a timestamp identifier, whose order is its time order. */
-export function isTid(rkey: string): boolean {
-  return parseTid(rkey);
+  const at = reader.position;
+  reader.skip(plcIdBytes);
+  return unpackPlc(reader.buffer, at);
 }
 
 /**
@@ -147,8 +76,8 @@ export function isTid(rkey: string): boolean {
  * Errors: InvariantError above `rkeyLengthMax`, which the edges refuse before it comes to a key.
  */
 export function writeRkey(writer: ByteWriter, rkey: string): void {
-  if (parseShortTid(rkey)) {
-    writer.u32(tidHigh).u32(tidLow);
+  if (packTidText(rkey, tidScratch, 0)) {
+    writer.bytes(tidScratch);
     return;
   }
   invariant(rkey.length <= rkeyLengthMax, 'a record key is within rkeyLengthMax');
@@ -158,20 +87,14 @@ export function writeRkey(writer: ByteWriter, rkey: string): void {
 
 /** Reads what `writeRkey` wrote; the text is a copy. */
 export function readRkey(reader: ByteReader): string {
+  const at = reader.position;
   const tag = reader.peek();
-  if (tag < rkeyTag.self) return tidOfWords(reader.u32(), reader.u32());
+  if (tag < rkeyTag.self) {
+    reader.skip(tidBytes);
+    return unpackTid(reader.buffer, at);
+  }
   reader.skip(1);
   return tag === rkeyTag.self ? 'self' : reader.text();
-}
-
-const tidCodes = Buffer.from(tidAlphabet, 'latin1');
-const tidScratch = Buffer.alloc(13);
-
-function tidOfWords(high: number, low: number): string {
-  for (let index = 0; index < 6; index++) tidScratch[index] = tidCodes[(high >>> (28 - 5 * index)) & 31]!;
-  tidScratch[6] = tidCodes[((high & 7) << 2) | (low >>> 30)]!;
-  for (let index = 7; index < 13; index++) tidScratch[index] = tidCodes[(low >>> (60 - 5 * index)) & 31]!;
-  return tidScratch.latin1Slice(0, 13);
 }
 
 /** Writes a collection as its one-byte code; one without a code, in a reference to someone else's record, as its text. */

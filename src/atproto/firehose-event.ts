@@ -9,11 +9,12 @@ import { isValidDid, isValidRecordKey } from '@atproto/syntax';
 import { type CarBlocks, type CarLimits, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
-import { didLengthMax, isTid } from './compact-key.ts';
+import { didLengthMax } from './compact-key.ts';
 import { DagCborReader, type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { ByteString, type DagMap, type DagValue, dagJson, isDagMap } from './dag-value.ts';
 import type { RepoOp } from './repo-op.ts';
 import { isDatetime } from './string-format.ts';
+import { isTid } from './tid.ts';
 
 /** An op of an indexed collection. `value` is the decoded record for `checkRecord`, null for a delete. */
 export type DecodedOp = { readonly op: RepoOp; readonly value: DagValue };

@@ -9,11 +9,12 @@ import { isValidDid, isValidRecordKey } from '@atproto/syntax';
 import { type CarBlocks, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
-import { didLengthMax, isTid } from './compact-key.ts';
+import { didLengthMax } from './compact-key.ts';
 import { type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { ByteString, type DagValue, isDagMap } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
 import { type BadOp, type DecodedOp, decodeRecord } from './firehose-event.ts';
+import { isTid } from './tid.ts';
 
 /** Why a repo cannot be read, or not to its end. */
 export type RepoCarReason =

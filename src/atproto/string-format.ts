@@ -19,7 +19,8 @@ import {
 } from '@atproto/syntax';
 import { CID } from 'multiformats/cid';
 import { parseCid } from './cid.ts';
-import { isTid } from './compact-key.ts';
+import { isPlcText } from './did-plc.ts';
+import { isTid } from './tid.ts';
 
 /** Formats by their names in the lexicon language. */
 export type StringFormat =
@@ -34,17 +35,6 @@ export type StringFormat =
   | 'record-key'
   | 'tid'
   | 'uri';
-
-/** True for a `did:plc` as the directory gives them out, at `start` of a text. */
-function isPlcAt(text: string, start: number): boolean {
-  if (!text.startsWith('did:plc:', start)) return false;
-  for (let index = start + 8; index < start + 32; index++) {
-    const code = text.charCodeAt(index);
-    const isBase32 = (code >= 0x61 && code <= 0x7a) || (code >= 0x32 && code <= 0x37);
-    if (!isBase32) return false;
-  }
-  return true;
-}
 
 /** NSIDs found valid. Strangers can fill it only with valid ones, and it is cleared when full. */
 const validNsids = new Set<string>();
@@ -61,7 +51,7 @@ function isNsid(text: string): boolean {
 /** True for an AT-URI without query and trailing slash; collection, key and fragment may be missing. */
 function isAtUri(text: string): boolean {
   // Nearly all are at://did:plc:…/nsid/tid.
-  if (text.charCodeAt(37) === 0x2f && text.startsWith('at://') && isPlcAt(text, 5)) {
+  if (text.charCodeAt(37) === 0x2f && text.startsWith('at://') && isPlcText(text, 5)) {
     const slash = text.indexOf('/', 38);
     if (slash === text.length - 14 && isTid(text.slice(slash + 1)) && isNsid(text.slice(38, slash))) return true;
   }

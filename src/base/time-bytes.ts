@@ -8,7 +8,9 @@ import type { ByteReader, ByteWriter } from './bytes.ts';
 
 /** What is added to a time before it is written. Units: ms. */
 export const entryTimeBiasMs = 62_167_219_200_000;
-const biasedMax = 2 ** 48 - 1;
+/** Units: bytes of a time. */
+export const timeBytes = 6;
+const biasedMax = 2 ** (8 * timeBytes) - 1;
 
 function biasedTime(timeMs: number): number {
   const biased = Math.trunc(timeMs) + entryTimeBiasMs;
@@ -28,4 +30,11 @@ export function storedTime(timeMs: number): number {
 /** Reads what `writeEntryTime` wrote. Units: ms since 1970. */
 export function readEntryTime(reader: ByteReader): number {
   return reader.u48() - entryTimeBiasMs;
+}
+
+/** Reads the time at `source[at..]`. Units: ms since 1970. */
+export function timeAt(source: Uint8Array, at: number): number {
+  const high = (source[at]! << 8) | source[at + 1]!;
+  const low = ((source[at + 2]! << 24) | (source[at + 3]! << 16) | (source[at + 4]! << 8) | source[at + 5]!) >>> 0;
+  return high * 2 ** 32 + low - entryTimeBiasMs;
 }

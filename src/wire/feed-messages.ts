@@ -5,7 +5,7 @@
  */
 
 import { type ByteReader, ByteWriter } from '../base/bytes.ts';
-import { entryTimeBiasMs, writeEntryTime } from '../base/time-bytes.ts';
+import { readEntryTime, timeAt, timeBytes, writeEntryTime } from '../base/time-bytes.ts';
 import { FieldScanner } from '../proto/fields.ts';
 import { fieldNumber } from '../proto/generated/bsky-service.ts';
 import { wireType } from '../proto/message-decoder.ts';
@@ -40,11 +40,9 @@ export type RawFeed = {
   readonly fieldStarts: Int32Array;
 };
 
-const timeBytes = 6;
-
 /** Returns the sort time of an item. Units: ms. */
 export function feedTimeMs({ buffer, timesAt }: RawFeed, index: number): number {
-  return buffer.readUIntBE(timesAt + index * timeBytes, timeBytes) - entryTimeBiasMs;
+  return timeAt(buffer, timesAt + index * timeBytes);
 }
 
 /** Returns an item of a list. Errors: DataPlaneError `Internal` for bytes that are none. */
@@ -87,7 +85,7 @@ function writeRange(into: ByteWriter, { before, limit }: FeedRange): void {
 
 function readRange(reader: ByteReader): FeedRange {
   const limit = reader.varint();
-  const before = reader.u8() === 0 ? null : { sortMs: reader.u48() - entryTimeBiasMs, itemUri: reader.text() };
+  const before = reader.u8() === 0 ? null : { sortMs: readEntryTime(reader), itemUri: reader.text() };
   return { before, limit };
 }
 

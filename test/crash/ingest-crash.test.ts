@@ -2,7 +2,7 @@ import { WriteOpAction } from '@atproto/repo';
 import { describe, expect, it } from 'vitest';
 import { adminRequest } from '../../src/cli/admin-request.ts';
 import { readRunFile } from '../../src/cli/process/run-file.ts';
-import { TidClock } from '../../src/demo/model/tid.ts';
+import { TidClock } from '../../src/demo/model/tid-clock.ts';
 import { clusterFolder, type RunningCluster, removeFolder, startCluster } from '../support/running-cluster.ts';
 import { ScriptedNetwork } from '../support/scripted-network.ts';
 import { until } from '../support/until.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { TidClock } from '../../src/demo/model/tid.ts';
+import { TidClock } from '../../src/demo/model/tid-clock.ts';
 import type { Entry } from '../../src/entry/entry.ts';
 import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';

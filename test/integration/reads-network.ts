@@ -1,6 +1,6 @@
 /** A few actors and what they do, as entries for a cluster of slots, and the node's answers to what is asked about them. */
 import { cidOfBlock } from '../../src/atproto/cid.ts';
-import { TidClock } from '../../src/demo/model/tid.ts';
+import { TidClock } from '../../src/demo/model/tid-clock.ts';
 import type { PrivateWrite } from '../../src/entry/entry.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import type { MessageByName, MessageName } from '../../src/proto/generated/bsky-service.ts';

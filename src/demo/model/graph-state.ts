@@ -11,7 +11,7 @@ import { CborWriter } from './cbor-writer.ts';
 import { actorFlag, DemoActors } from './demo-actors.ts';
 import { RecentPairs, RecentRing } from './recent-ring.ts';
 import { profileRecord, type StrongRef } from './record-shapes.ts';
-import { TidClock } from './tid.ts';
+import { TidClock } from './tid-clock.ts';
 
 /** One record operation, with the block that a commit carries. */
 export type GraphOp = {

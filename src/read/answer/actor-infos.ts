@@ -1,6 +1,6 @@
 /** Answers of GetActors: the actor's row with the records that its views are made of. */
 import { nsid } from '../../atproto/collection.ts';
-import { selfRkeyByte } from '../../atproto/compact-key.ts';
+import { rkeyTag } from '../../atproto/compact-key.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
@@ -28,7 +28,7 @@ const germDeclaration = knownCollection(nsid.germDeclaration);
 const subscriptionsDefault = 'followers';
 const subscriptionValues: ReadonlySet<string> = new Set(['followers', 'mutuals', 'none']);
 
-const selfKey = Buffer.alloc(keyHeadBytes + 2, selfRkeyByte);
+const selfKey = Buffer.alloc(keyHeadBytes + 2, rkeyTag.self);
 const view = new RecordView();
 
 /** Points the shared key at the record `self` of a collection. */

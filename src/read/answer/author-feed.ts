@@ -1,5 +1,7 @@
 /** Pages of GetAuthorFeed: an owner's posts and reposts, newest first. Reposts of posts that do not exist are left out. */
+
 import { collections, nsid } from '../../atproto/collection.ts';
+import { timeBytes } from '../../base/time-bytes.ts';
 import { feedType, fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
@@ -10,7 +12,6 @@ import { ownerOfDid } from '../lookup/slot-lookup.ts';
 
 const { items, cursor } = fieldNumber.GetAuthorFeedResponse;
 const itemField = fieldNumber.AuthorFeedItem;
-const timeBytes = 6;
 const postCode = collections.post.code;
 /** Rows looked at for one page; a filter that passes few items gives shorter pages with a token. */
 const rowsScannedMax = 20_000;

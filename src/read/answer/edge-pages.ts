@@ -3,9 +3,11 @@
  *
  * Only the one edge of each subject is listed; later records for the same subject are left out, as on the official plane.
  */
+
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import { type EdgeKind, edgeByKind } from '../../atproto/edge-kind.ts';
+import { timeBytes } from '../../base/time-bytes.ts';
 import { fieldNumber, type MethodName } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendDid, appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
@@ -17,7 +19,6 @@ import { ownersMax, type SlotState } from '../../slot/table/slot-state.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys } from '../lookup/page.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 
-const timeBytes = 6;
 const { uri, actorDid, subjectDid } = fieldNumber.FollowInfo;
 const likeField = fieldNumber.LikeInfo;
 

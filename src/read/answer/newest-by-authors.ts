@@ -5,8 +5,10 @@
  * different authors this is the order of their URIs; within one author and millisecond it is the order of the keys, from which a
  * page goes on exactly.
  */
+
 import { collections, nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
+import { timeAt } from '../../base/time-bytes.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
@@ -17,7 +19,7 @@ import { itemsPerAuthor, type KnownAuthor } from '../cache/author-table.ts';
 import type { FeedCache } from '../cache/feed-cache.ts';
 import type { LocalFollows } from '../cache/timeline-follows.ts';
 import { type FeedRun, feedKeyCollectionAt, readFeedRun } from '../lookup/feed-run.ts';
-import { keyTimeMs, pageItemsMax } from '../lookup/page.ts';
+import { pageItemsMax } from '../lookup/page.ts';
 import { NewestItems } from './newest-items.ts';
 
 /** Rows of the first step down an author's feed beyond what is remembered, and of the longest. */
@@ -71,7 +73,7 @@ function addItems(newest: NewestItems, author: KnownAuthor, run: FeedRun, from: 
   for (;;) {
     for (; position < current.keys.length; position++) if (!newest.add(author, current, position)) return;
     if (current.next === null) return;
-    if (keyTimeMs(current.next, keyTimeAt) < newest.lastMs) return;
+    if (timeAt(current.next, keyTimeAt) < newest.lastMs) return;
     current = readFeedRun(author.state, author.owner, current.next, current.next, stepRows);
     stepRows = Math.min(stepRows * 4, rowsPerStep.max);
     position = 0;

@@ -5,6 +5,7 @@
  * something of the line lives below it. Where nothing does, its place is free, but only for a reply whose record key says that it was
  * written after the deletion; older siblings never move up. A line of the root alone is no thread.
  */
+import { looseTidMs } from '../../atproto/tid.ts';
 
 /** One reply of the root's author. */
 export type OwnReply = {
@@ -18,23 +19,9 @@ export type OwnReply = {
 /** Replies of the longest line; what a thread holds beyond is left out. */
 export const opThreadRepliesMax = 5_000;
 
-const tidAlphabet = '234567abcdefghijklmnopqrstuvwxyz';
-
-/** Returns the time that a TID tells, or null for another rkey. Units: ms, with fractions. */
-export function tidTimeMs(rkey: string): number | null {
-  if (rkey.length !== 13) return null;
-  let micros = 0;
-  for (let index = 0; index < 11; index++) {
-    const value = tidAlphabet.indexOf(rkey[index]!);
-    if (value < 0) return null;
-    micros = micros * 32 + value;
-  }
-  return micros / 1000;
-}
-
 function isWrittenAfter(reply: OwnReply, timeMs: number): boolean {
-  const writtenMs = tidTimeMs(reply.rkey);
-  return writtenMs !== null && writtenMs > timeMs;
+  const writtenMs = looseTidMs(reply.rkey);
+  return writtenMs !== undefined && writtenMs > timeMs;
 }
 
 function siblingsByParent(replies: readonly OwnReply[]): Map<string, OwnReply[]> {

@@ -4,8 +4,9 @@
  * Owns: about twenty bytes a did:plc: its id, and a place in a table of buckets. Other DIDs are few and kept as texts.
  */
 import { readDid } from '../../atproto/compact-key.ts';
+import { plcIdBytes } from '../../atproto/did-plc.ts';
 import { ByteReader } from '../../base/bytes.ts';
-import { type DidList, hashOfPlcId, plcIdBytes } from '../lookup/did-list.ts';
+import { type DidList, hashOfPlcId } from '../lookup/did-list.ts';
 
 const plcTag = 1;
 const hashBits = 32;

@@ -4,14 +4,13 @@
  * Owns: places, which are given out once and never moved, so that others can keep arrays beside the table; what a commit changed is
  * forgotten by owner. Refuses: more DIDs than its size.
  */
+import { plcDidLength, plcHead } from '../../atproto/did-plc.ts';
+import { hasBytesAt } from '../../base/bytes.ts';
+
 const plcIdWords = 6;
-const plcDidBytes = 32;
-const plcHead = Buffer.from('did:plc:', 'latin1');
 
 function isPlc(source: Buffer, start: number, end: number): boolean {
-  if (end - start !== plcDidBytes) return false;
-  for (let index = 0; index < plcHead.length; index++) if (source[start + index] !== plcHead[index]) return false;
-  return true;
+  return end - start === plcDidLength && hasBytesAt(source, start, plcHead);
 }
 
 function ownerKey(slot: number, owner: number): number {

@@ -6,12 +6,14 @@
  * changed, after this thread's reads were refreshed. An actor's edges are read only when it is asked about again and again, since
  * reading them costs more than a few probes.
  */
+
 import { didLengthMax } from '../../atproto/compact-key.ts';
+import { plcIdBytes } from '../../atproto/did-plc.ts';
 import type { ProbedEdgeKind } from '../../atproto/edge-kind.ts';
 import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { prefixEnd } from '../../storage/environment.ts';
-import { type DidList, plcIdBytes } from '../lookup/did-list.ts';
+import type { DidList } from '../lookup/did-list.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { type DidSet, didSetOf } from './did-set.ts';
 import { PlaceTable } from './did-table.ts';

@@ -1,22 +1,13 @@
 /** The DIDs of one message: where their bytes are, and the compact form that a did:plc has in keys. */
 
-import type { ByteReader } from '../../base/bytes.ts';
-import { packBase32 } from '../../slot/packing/key-text.ts';
-
-const plcHead = Buffer.from('did:plc:', 'latin1');
-const plcDidBytes = 32;
-/** Units: bytes of a did:plc in a key, behind its tag. */
-export const plcIdBytes = 15;
+import { plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
+import { parseBase32 } from '../../base/base32.ts';
+import { type ByteReader, hasBytesAt } from '../../base/bytes.ts';
 
 /** Spreads ids over the buckets of a table: the top bits of what this returns are the ones to take. */
 export function hashOfPlcId(ids: Buffer, at: number): number {
   const word = ids[at]! | (ids[at + 1]! << 8) | (ids[at + 2]! << 16) | (ids[at + 3]! << 24);
   return Math.imul(word, 0x9e3779b1);
-}
-
-function isPlcHead(source: Buffer, start: number): boolean {
-  for (let index = 0; index < plcHead.length; index++) if (source[start + index] !== plcHead[index]) return false;
-  return true;
 }
 
 /** A list that is filled anew for each message, and grows to the longest. */
@@ -44,9 +35,9 @@ export class DidList {
       this.ends[index] = end;
       const at = index * plcIdBytes;
       const isPlc =
-        end - start === plcDidBytes &&
-        isPlcHead(buffer, start) &&
-        packBase32(buffer, start + plcHead.length, end, this.ids, at);
+        end - start === plcDidLength &&
+        hasBytesAt(buffer, start, plcHead) &&
+        parseBase32(buffer, start + plcHead.length, end, this.ids, at);
       this.isPlc[index] = isPlc ? 1 : 0;
       if (isPlc) this.hashes[index] = hashOfPlcId(this.ids, at);
     }

@@ -1,9 +1,8 @@
 /** Runs of one author's feed, read from its slot. */
+import { timeAt, timeBytes } from '../../base/time-bytes.ts';
 import { feedFlag, feedPrefix } from '../../slot/table/feed-item.ts';
 import { keyHeadBytes, type SlotState } from '../../slot/table/slot-state.ts';
-import { keyTimeMs, walkFrom, walkRows } from './page.ts';
-
-const timeBytes = 6;
+import { walkFrom, walkRows } from './page.ts';
 
 /** Where the collection stands in a feed item's key. */
 export const feedKeyCollectionAt = keyHeadBytes + timeBytes;
@@ -39,7 +38,7 @@ export function readFeedRun(
     scanned++;
     last = key;
     if ((value[0]! & feedFlag.postExists) === 0) continue;
-    sortMs.push(keyTimeMs(key, newest.prefix.length));
+    sortMs.push(timeAt(key, newest.prefix.length));
     keys.push(key);
     values.push(value);
   }

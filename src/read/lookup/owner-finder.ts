@@ -4,25 +4,21 @@
  * Owns: a cache of owners by the DID's letters. An owner number never changes while a slot's handle lives, so nothing in it is ever
  * stale; two DIDs share a set of places, where the last one asked for from the slot takes the place of the one before the other.
  */
+import { plcDidLength, plcLetterWords, readPlcLetters } from '../../atproto/did-plc.ts';
 import { xxh32OfPlc } from '../../base/xxh32.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { SlotLookup } from './slot-lookup.ts';
 
-/** Units: bytes of `did:plc:` and its letters. */
-export const plcDidBytes = 32;
-const prefixBytes = 8;
-const letterWords = 6;
-
 /** How many sets of two places the cache has. A power of two: 2^16 make 4 MiB. */
 const setBits = 16;
 /** Of one place: the words of the DID's letters, the owner, the slot plus one. */
-const placeWords = letterWords + 2;
+const placeWords = plcLetterWords + 2;
 
 /** Finds owners; `owner` and `state` tell of the last one that `find` found. */
 export class OwnerFinder {
   readonly #lookup: SlotLookup;
   readonly #places = new Int32Array(2 ** setBits * 2 * placeWords);
-  readonly #letters = new Int32Array(letterWords);
+  readonly #letters = new Int32Array(plcLetterWords);
   readonly #stateBySlot: (SlotState | undefined)[] = [];
   #state: SlotState | undefined;
   owner = 0;
@@ -37,29 +33,27 @@ export class OwnerFinder {
   }
 
   /**
-   * Returns whether the slot of the did:plc at `source[start..start + plcDidBytes)` knows it.
+   * Returns whether the slot of the did:plc at `source[start..start + plcDidLength)` knows it.
    *
    * Shape: all those bytes are there. Errors: DataPlaneError `WrongEpoch`.
    */
   find(source: Buffer, start: number): boolean {
     const letters = this.#letters;
-    for (let word = 0, at = start + prefixBytes; word < letterWords; word++, at += 4) {
-      letters[word] = source[at]! | (source[at + 1]! << 8) | (source[at + 2]! << 16) | (source[at + 3]! << 24);
-    }
+    readPlcLetters(source, start, letters);
     const hash = xxh32OfPlc(letters);
     const state = this.#lookup.stateOfHash(hash);
     this.#state = state;
     if (this.#stateBySlot[state.index] !== state) this.#replace(state);
     const at = (hash >>> (32 - setBits)) * 2 * placeWords;
     if (this.#isAt(at, state)) {
-      this.owner = this.#places[at + letterWords]!;
+      this.owner = this.#places[at + plcLetterWords]!;
       return true;
     }
     if (this.#isAt(at + placeWords, state)) {
-      this.owner = this.#places[at + placeWords + letterWords]!;
+      this.owner = this.#places[at + placeWords + plcLetterWords]!;
       return true;
     }
-    return this.#findStored(state, at, source.latin1Slice(start, start + plcDidBytes));
+    return this.#findStored(state, at, source.latin1Slice(start, start + plcDidLength));
   }
 
   #isAt(at: number, state: SlotState): boolean {
@@ -72,7 +66,7 @@ export class OwnerFinder {
       places[at + 3] === letters[3] &&
       places[at + 4] === letters[4] &&
       places[at + 5] === letters[5] &&
-      places[at + letterWords + 1] === state.index + 1
+      places[at + plcLetterWords + 1] === state.index + 1
     );
   }
 
@@ -83,8 +77,8 @@ export class OwnerFinder {
     const places = this.#places;
     places.copyWithin(at + placeWords, at, at + placeWords);
     places.set(this.#letters, at);
-    places[at + letterWords] = owner;
-    places[at + letterWords + 1] = state.index + 1;
+    places[at + plcLetterWords] = owner;
+    places[at + plcLetterWords + 1] = state.index + 1;
     this.owner = owner;
     return true;
   }

@@ -7,14 +7,13 @@
 
 import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { entryTimeBiasMs, writeEntryTime } from '../../base/time-bytes.ts';
+import { timeAt, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd, type Row, type Table } from '../../storage/environment.ts';
 
 /** A greater limit is taken as this: the token goes on from there. Units: items. */
 export const pageItemsMax = 1_000;
 /** What stands behind the time in a key is never longer. Units: bytes. */
 const keyRestBytesMax = 1_024;
-const timeBytes = 6;
 
 const tokenWriter = new ByteWriter(512);
 
@@ -31,14 +30,9 @@ export function refuseToken(place: string): never {
   throw new DataPlaneError('InvalidArgument', `${place}: malformed page token`);
 }
 
-/** Reads the biased six-byte time at `at`. Units: ms. */
-export function keyTimeMs(key: Buffer, at: number): number {
-  return key.readUIntBE(at, timeBytes) - entryTimeBiasMs;
-}
-
 /** Returns the token of the item at `key`, whose time stands behind `prefixLength` bytes. */
 export function keyToken(key: Buffer, prefixLength: number): string {
-  return `${keyTimeMs(key, prefixLength)}__${key.toString('base64url', prefixLength + timeBytes)}`;
+  return `${timeAt(key, prefixLength)}__${key.toString('base64url', prefixLength + timeBytes)}`;
 }
 
 /** Returns the key that a token names under `prefix`. Errors: DataPlaneError `InvalidArgument`. */

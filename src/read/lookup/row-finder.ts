@@ -4,21 +4,22 @@
  * Owns: the fast path for `at://did:plc:…/<collection>/<TID or self>`, which makes no string. A URI that is no record's AT-URI has
  * no row.
  */
+
 import { type Collection, collectionCode, indexedCollections } from '../../atproto/collection.ts';
-import { parseRecordUri, type RecordRef, selfRkeyByte, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
-import { packTid } from '../../slot/packing/key-text.ts';
+import { parseRecordUri, type RecordRef, rkeyTag, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
+import { plcDidLength, plcHead } from '../../atproto/did-plc.ts';
+import { packTid, tidLength } from '../../atproto/tid.ts';
+import { hasBytesAt } from '../../base/bytes.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState } from '../../slot/table/slot-state.ts';
-import { OwnerFinder, plcDidBytes } from './owner-finder.ts';
+import { OwnerFinder } from './owner-finder.ts';
 import { ownerOfDid, type SlotLookup } from './slot-lookup.ts';
 
 const slash = 47;
-const tidLength = 13;
 const didStart = 5;
-const nsidStart = didStart + plcDidBytes + 1;
+const nsidStart = didStart + plcDidLength + 1;
 /** Where the rkey stands in a key: behind the collection's code. */
 const rkeyAtOfKey = keyHeadBytes + 1;
 const uriHead = Buffer.from('at://did:plc:', 'latin1');
-const plcHead = Buffer.from('did:plc:', 'latin1');
 const selfText = Buffer.from('self', 'latin1');
 
 /** A collection as bytes and as code. */
@@ -29,17 +30,12 @@ export function knownCollection(nsid: Collection): KnownCollection {
   return { nsid, text: Buffer.from(nsid, 'latin1'), code: collectionCode(nsid)! };
 }
 
-function isAt(source: Buffer, start: number, text: Buffer): boolean {
-  for (let index = 0; index < text.length; index++) if (source[start + index] !== text[index]) return false;
-  return true;
-}
-
 const knownCollections: readonly KnownCollection[] = indexedCollections.map(knownCollection);
 
 /** Whether the name of a collection, and a slash, stand behind where a did:plc ends in the URI at `source[start..end)`. */
 function isOf({ text }: KnownCollection, source: Buffer, start: number, end: number): boolean {
   const nsidAt = start + nsidStart;
-  return end > nsidAt + text.length && source[nsidAt + text.length] === slash && isAt(source, nsidAt, text);
+  return end > nsidAt + text.length && source[nsidAt + text.length] === slash && hasBytesAt(source, nsidAt, text);
 }
 
 /** Makes keys of rows; `owner` and `state` tell of the last one. */
@@ -47,7 +43,7 @@ export class RowFinder {
   readonly #lookup: SlotLookup;
   readonly #owners: OwnerFinder;
   readonly #tidKey = Buffer.alloc(rkeyAtOfKey + 8);
-  readonly #selfKey = Buffer.alloc(rkeyAtOfKey + 1, selfRkeyByte);
+  readonly #selfKey = Buffer.alloc(rkeyAtOfKey + 1, rkeyTag.self);
   #state: SlotState | undefined;
   #lastCollection = knownCollections[0]!;
   owner = 0;
@@ -92,12 +88,12 @@ export class RowFinder {
     isAnyCollection: boolean,
   ): Buffer | undefined {
     const rkeyAt = start + nsidStart + wanted.text.length + 1;
-    if (end <= rkeyAt || source[start + nsidStart - 1] !== slash || !isAt(source, start, uriHead))
+    if (end <= rkeyAt || source[start + nsidStart - 1] !== slash || !hasBytesAt(source, start, uriHead))
       return this.#keyOfText(source, start, end, table, wanted, isAnyCollection);
     let key: Buffer;
     if (end - rkeyAt === tidLength && packTid(source, rkeyAt, this.#tidKey, rkeyAtOfKey)) {
       key = this.#tidKey;
-    } else if (end - rkeyAt === selfText.length && isAt(source, rkeyAt, selfText)) {
+    } else if (end - rkeyAt === selfText.length && hasBytesAt(source, rkeyAt, selfText)) {
       key = this.#selfKey;
     } else {
       return this.#keyOfText(source, start, end, table, wanted, isAnyCollection);
@@ -133,7 +129,7 @@ export class RowFinder {
 
   /** Returns whether its slot knows the DID at `source[start..end)`; `owner` and `state` then tell of it. */
   findOwner(source: Buffer, start: number, end: number): boolean {
-    if (end - start !== plcDidBytes || !isAt(source, start, plcHead)) {
+    if (end - start !== plcDidLength || !hasBytesAt(source, start, plcHead)) {
       return this.#findOwnerOfText(source.utf8Slice(start, end));
     }
     const isKnown = this.#owners.find(source, start);

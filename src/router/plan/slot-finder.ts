@@ -6,7 +6,9 @@
  */
 import { AtUri, isValidDid, isValidHandle } from '@atproto/syntax';
 import { didLengthMax } from '../../atproto/compact-key.ts';
-import { xxh32 } from '../../base/xxh32.ts';
+import { isPlcAt, plcDidLength, plcLetterWords, readPlcLetters } from '../../atproto/did-plc.ts';
+import { hasBytesAt } from '../../base/bytes.ts';
+import { xxh32OfPlc } from '../../base/xxh32.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
 
 /** Stands for a key that cannot be stored anywhere. */
@@ -15,17 +17,8 @@ const noSlot = -1;
 export const malformedKey = -2;
 
 const slash = 47;
-const plcDidBytes = 32;
-const plcPrefix = Buffer.from('did:plc:');
-const uriPrefix = Buffer.from('at://did:');
-const scratch = Buffer.allocUnsafeSlow(plcDidBytes);
-
-/** True at the bytes a-z and 2-7. */
-const isBase32: Uint8Array = (() => {
-  const table = new Uint8Array(256);
-  for (const letter of 'abcdefghijklmnopqrstuvwxyz234567') table[letter.charCodeAt(0)] = 1;
-  return table;
-})();
+const uriHead = Buffer.from('at://', 'latin1');
+const letters = new Int32Array(plcLetterWords);
 
 /** True at bytes that may stand behind the authority of a plain record URI. */
 const isPlainPath: Uint8Array = (() => {
@@ -35,25 +28,9 @@ const isPlainPath: Uint8Array = (() => {
   return table;
 })();
 
-function startsWith(source: Buffer, start: number, end: number, prefix: Buffer): boolean {
-  if (end - start < prefix.length) return false;
-  for (let index = 0; index < prefix.length; index++) if (source[start + index] !== prefix[index]) return false;
-  return true;
-}
-
-/** Copies a `did:plc` into the scratch; false when the bytes are not one. */
-function takePlc(source: Buffer, start: number): boolean {
-  for (let index = 0; index < 8; index++) {
-    const byte = source[start + index]!;
-    if (byte !== plcPrefix[index]) return false;
-    scratch[index] = byte;
-  }
-  for (let index = 8; index < plcDidBytes; index++) {
-    const byte = source[start + index]!;
-    if (isBase32[byte] === 0) return false;
-    scratch[index] = byte;
-  }
-  return true;
+function slotOfPlc(source: Buffer, start: number, slots: number): number {
+  readPlcLetters(source, start, letters);
+  return xxh32OfPlc(letters) & (slots - 1);
 }
 
 /** Returns the slot of a DID as text, or malformedKey. */
@@ -63,7 +40,7 @@ export function slotOfDidText(did: string, slots: number): number {
 
 /** Returns the slot of the DID at `source[start..end)`, or malformedKey. */
 export function slotOfDid(source: Buffer, start: number, end: number, slots: number): number {
-  if (end - start === plcDidBytes && takePlc(source, start)) return xxh32(scratch, plcDidBytes) & (slots - 1);
+  if (end - start === plcDidLength && isPlcAt(source, start)) return slotOfPlc(source, start, slots);
   return end - start > didLengthMax ? malformedKey : slotOfDidText(source.utf8Slice(start, end), slots);
 }
 
@@ -82,17 +59,12 @@ const uriBytesMax = 8 * 1024;
 
 /** Returns the slot of the DID of an AT-URI; noSlot when its authority is a handle, malformedKey when it is no AT-URI. */
 export function slotOfUri(source: Buffer, start: number, end: number, slots: number): number {
-  const didStart = start + 5;
-  const didEnd = didStart + plcDidBytes;
-  if (
-    end > didEnd &&
-    source[didEnd] === slash &&
-    startsWith(source, start, end, uriPrefix) &&
-    takePlc(source, didStart)
-  ) {
+  const didStart = start + uriHead.length;
+  const didEnd = didStart + plcDidLength;
+  if (end > didEnd && source[didEnd] === slash && hasBytesAt(source, start, uriHead) && isPlcAt(source, didStart)) {
     let position = didEnd;
     while (position < end && isPlainPath[source[position]!] === 1) position++;
-    if (position === end) return xxh32(scratch, plcDidBytes) & (slots - 1);
+    if (position === end) return slotOfPlc(source, didStart, slots);
   }
   return end - start > uriBytesMax ? malformedKey : slotOfUriText(source.utf8Slice(start, end), slots);
 }

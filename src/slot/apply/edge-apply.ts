@@ -1,8 +1,9 @@
 /** Applies records that are edges: the first for a subject counts and sends effects, later ones wait as duplicates. */
+
+import { digestOfCid } from '../../atproto/cid.ts';
 import { recordUri } from '../../atproto/compact-key.ts';
 import type { Edge, EdgeSubject } from '../../atproto/edge-kind.ts';
 import { storedTime } from '../../base/time-bytes.ts';
-import { cidBytesOf } from '../packing/cid-bytes.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
 import { findEdge, isEdge } from '../table/edge-by-subject.ts';
@@ -54,7 +55,7 @@ function settleEdge(context: ApplyContext, rule: Edge, record: AppliedRecord, su
 function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
   if (row.createdMs === null) return false;
   const digest = plainDigest(edge, storedTime(row.createdMs));
-  return digest !== undefined && cidBytesOf(row.cid)?.equals(digest) === true;
+  return digest !== undefined && digestOfCid(row.cid)?.equals(digest) === true;
 }
 
 /** Takes away what `putEdgeRecord` put; when the one edge goes, the oldest duplicate takes its place. */

@@ -4,20 +4,14 @@
  * Owns: packing, and the one way back, which copies straight into an answer. Whatever has no short form stands as it is, so that any text
  * packs and comes back byte for byte.
  */
-import type { ByteWriter } from '../../base/bytes.ts';
+import { blobCidHead, cidDigestBytes, cidHead, cidTextLength, formatCid, parseCidDigest } from '../../atproto/cid.ts';
+import { formatPlc, plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
+import { formatTid, packTid, tidBytes, tidLength } from '../../atproto/tid.ts';
+import { parseBase32 } from '../../base/base32.ts';
+import { type ByteWriter, hasBytesAt } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { jsonFragments, packedCode } from './json-fragments.ts';
-import {
-  appendBase32,
-  appendCidOfDigest,
-  appendTid,
-  blobCidHead,
-  cidHead,
-  packBase32,
-  packDigest,
-  packTid,
-} from './key-text.ts';
 
 const isCode = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++)
@@ -33,13 +27,6 @@ const fragmentByCode: readonly (Buffer | undefined)[] = Array.from(
 );
 
 const letter = { quote: 34, slash: 47, zero: 48, nine: 57, b: 98, d: 100 } as const;
-const didHead = Buffer.from('did:plc:', 'latin1');
-const didLength = 32;
-const didBytes = 15;
-const cidLength = 59;
-const digestBytes = 32;
-const tidLength = 13;
-const tidBytes = 8;
 const timePattern = Buffer.from('0000-00-00T00:00:00.000Z', 'latin1');
 const timeLength = timePattern.length;
 const timeBytes = 6;
@@ -55,11 +42,6 @@ for (let byte = 0; byte < 256; byte++) {
 }
 
 let packed = Buffer.allocUnsafeSlow(4096);
-
-function isAt(source: Buffer, at: number, text: Buffer): boolean {
-  for (let index = 0; index < text.length; index++) if (source[at + index] !== text[index]) return false;
-  return true;
-}
 
 /** Appends the packed form of a JSON text. */
 export function packJson(writer: ByteWriter, json: string): void {
@@ -88,9 +70,9 @@ export function packJson(writer: ByteWriter, json: string): void {
 
 /** Bytes behind each code, and the code itself. */
 const lengthByCode = new Uint8Array(256).fill(1);
-lengthByCode[packedCode.cid] = 1 + digestBytes;
-lengthByCode[packedCode.blobCid] = 1 + digestBytes;
-lengthByCode[packedCode.did] = 1 + didBytes;
+lengthByCode[packedCode.cid] = 1 + cidDigestBytes;
+lengthByCode[packedCode.blobCid] = 1 + cidDigestBytes;
+lengthByCode[packedCode.did] = 1 + plcIdBytes;
 lengthByCode[packedCode.time] = 1 + timeBytes;
 lengthByCode[packedCode.tid] = 1 + tidBytes;
 lengthByCode[packedCode.literal] = 2;
@@ -102,7 +84,7 @@ function packedLength(at: number): number {
 /** Writes the code of the longest fragment that stands at `at`. Returns the bytes that it stands for, or 0. */
 function packFragment(source: Buffer, at: number, to: number): number {
   for (const { code, bytes } of fragmentsByFirst[source[at]!]!) {
-    if (!isAt(source, at, bytes)) continue;
+    if (!hasBytesAt(source, at, bytes)) continue;
     packed[to] = code;
     return bytes.length;
   }
@@ -112,12 +94,12 @@ function packFragment(source: Buffer, at: number, to: number): number {
 /** Writes the value that begins at `at` to `packed[to..]`, its code before it. Returns the bytes that it stands for, or 0. */
 function packValue(source: Buffer, at: number, byte: number, before: number, to: number): number {
   const left = source.length - at;
-  if (byte === letter.d && left >= didLength && isAt(source, at, didHead)) {
-    if (!packBase32(source, at + didHead.length, at + didLength, packed, to)) return 0;
+  if (byte === letter.d && left >= plcDidLength && hasBytesAt(source, at, plcHead)) {
+    if (!parseBase32(source, at + plcHead.length, at + plcDidLength, packed, to)) return 0;
     packed[to - 1] = packedCode.did;
-    return didLength;
+    return plcDidLength;
   }
-  if (byte === letter.b && left >= cidLength) return packCid(source, at, to);
+  if (byte === letter.b && left >= cidTextLength) return packCid(source, at, to);
   if (before === letter.slash && left >= tidLength && packTid(source, at, packed, to)) {
     packed[to - 1] = packedCode.tid;
     return tidLength;
@@ -128,11 +110,11 @@ function packValue(source: Buffer, at: number, byte: number, before: number, to:
 }
 
 function packCid(source: Buffer, at: number, to: number): number {
-  const isRecord = isAt(source, at, cidHead);
-  if (!isRecord && !isAt(source, at, blobCidHead)) return 0;
-  if (!packDigest(source, at + cidHead.length, packed, to)) return 0;
+  const isRecord = hasBytesAt(source, at, cidHead);
+  if (!isRecord && !hasBytesAt(source, at, blobCidHead)) return 0;
+  if (!parseCidDigest(source, at, packed, to)) return 0;
   packed[to - 1] = isRecord ? packedCode.cid : packedCode.blobCid;
-  return cidLength;
+  return cidTextLength;
 }
 
 /** Where the fields of a time stand, and how many bits each takes: years up to 4095, the rest as far as digits go. */
@@ -224,18 +206,19 @@ function unpackCode(into: MessageWriter, source: Buffer, at: number, end: number
   switch (code) {
     case packedCode.cid:
     case packedCode.blobCid:
-      appendCidOfDigest(into, source, at + 1, code === packedCode.cid ? cidHead : blobCidHead);
+      formatCid(code === packedCode.cid ? cidHead : blobCidHead, source, at + 1, into.buffer, into.length);
+      into.length += cidTextLength;
       break;
     case packedCode.did:
-      didHead.copy(into.buffer, into.length);
-      into.length += didHead.length;
-      appendBase32(into, source, at + 1, at + 1 + didBytes);
+      formatPlc(source, at + 1, into.buffer, into.length);
+      into.length += plcDidLength;
       break;
     case packedCode.time:
       appendTime(into, source, at + 1);
       break;
     case packedCode.tid:
-      appendTid(into, source, at + 1);
+      formatTid(source, at + 1, into.buffer, into.length);
+      into.length += tidLength;
       break;
     default:
       invariant(code === packedCode.literal, 'packed JSON holds codes that were given out');

@@ -8,10 +8,10 @@
  */
 import TinyQueue from 'tinyqueue';
 import { collectionCode } from '../../atproto/collection.ts';
-import { tidMs } from '../../atproto/compact-key.ts';
 import { type EdgeKind, edgeByKind } from '../../atproto/edge-kind.ts';
+import { packedTidMs, packedTidMsEnd, tidMs, writeTid } from '../../atproto/tid.ts';
 import { ByteWriter } from '../../base/bytes.ts';
-import { writeEntryTime } from '../../base/time-bytes.ts';
+import { timeAt, writeEntryTime } from '../../base/time-bytes.ts';
 import type { Row } from '../../storage/environment.ts';
 import { edgeByTimePrefix } from './outgoing-edge.ts';
 import { RecordView } from './record-view.ts';
@@ -24,8 +24,6 @@ import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.
  * at once; edges that lie further apart, from clients with a wrong clock, cost a row.
  */
 const driftMsMax = 30_000;
-const timeBytes = 6;
-const yearZeroMs = 62_167_219_200_000;
 /** Key head and collection, which come before the rkey in a record key. */
 const recordPrefixBytes = keyHeadBytes + 1;
 const keyWriter = new ByteWriter(64);
@@ -34,21 +32,15 @@ const view = new RecordView();
 /** True when the record table orders an edge, so that it needs no `edgeByTime` row. */
 export function isInRkeyOrder(sortMs: number, rkey: string): boolean {
   const rkeyMs = tidMs(rkey);
-  return rkeyMs !== undefined && Math.abs(sortMs - rkeyMs) <= driftMsMax;
+  return rkeyMs !== undefined && rkeyMs < packedTidMsEnd && Math.abs(sortMs - rkeyMs) <= driftMsMax;
 }
 
 /** Where the backward record walk begins: after every TID whose edge may have a time up to `timeMs`. */
 function recordStart(owner: number, collection: number, timeMs: number): Buffer {
   const key = beginKey(owner, tableCode.record).u8(collection);
-  const micros = Math.max(0, (timeMs + driftMsMax + 1) * 1000);
-  const high = Math.floor(micros / 2 ** 22);
   // Record keys that are no TIDs sort after all that are.
-  return high >= 2 ** 31
-    ? key.u32(0x7fffffff).u32(0xffffffff).finish()
-    : key
-        .u32(high)
-        .u32((micros % 2 ** 22) * 1024)
-        .finish();
+  writeTid(key, Math.max(0, (timeMs + driftMsMax + 1) * 1000));
+  return key.finish();
 }
 
 type TimedEdge = Row & { readonly sortMs: number };
@@ -57,20 +49,11 @@ function newestFirst(a: TimedEdge, b: TimedEdge): number {
   return b.key.compare(a.key);
 }
 
-function timeAt(bytes: Buffer, at: number): number {
-  return bytes.readUIntBE(at, timeBytes) - yearZeroMs;
-}
-
-/** Milliseconds of the TID in a record key. */
-function keyMs(key: Buffer): number {
-  return (key.readUInt32BE(recordPrefixBytes) * 2 ** 22 + (key.readUInt32BE(recordPrefixBytes + 4) >>> 10)) / 1000;
-}
-
 /** Returns the edge of one record row as an `edgeByTime` row, or undefined when it has one of its own. */
 function edgeOfRecord(prefix: Buffer, { key, value }: Row): TimedEdge | undefined {
   const { isEdgeForm, sortMs, bodyAt } = view.read(value);
   if (!isEdgeForm) return undefined;
-  if (Math.abs(sortMs - keyMs(key)) > driftMsMax) return undefined;
+  if (Math.abs(sortMs - packedTidMs(key, recordPrefixBytes)) > driftMsMax) return undefined;
   writeEntryTime(keyWriter.bytes(prefix), sortMs);
   keyWriter.bytes(key.subarray(recordPrefixBytes));
   return { key: keyWriter.finish(), value: value.subarray(bodyAt), sortMs };
@@ -112,7 +95,7 @@ class RecordWalk {
     this.#isRead = done === true;
     if (done) return;
     // What is read later has an earlier key, so it cannot be newer than this.
-    this.#reachMs = keyMs(row.key) + driftMsMax;
+    this.#reachMs = packedTidMs(row.key, recordPrefixBytes) + driftMsMax;
     const edge = edgeOfRecord(this.#prefix, row);
     if (edge === undefined || (this.#before !== null && edge.key.compare(this.#before) >= 0)) return;
     this.#reorderBuffer.push(edge);

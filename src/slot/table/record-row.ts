@@ -5,11 +5,11 @@
  * and blocks are nine records in ten and all alike: in edge form their body is the subject and, for a record, the subject's cid, from which text
  * and cid are worked out again. A record is in edge form only where that gives back its cid, and so its text.
  */
+import { cidOfDigest, digestOfCid } from '../../atproto/cid.ts';
 import { type RecordRef, readCollection, readRkey, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
 import { readSubject, writeSubject } from '../../atproto/edge-kind.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
-import { cidBytesOf, cidOfDigest } from '../packing/cid-bytes.ts';
 import { packJson, unpackedText } from '../packing/packed-json.ts';
 import { type PlainEdge, plainDigest } from './edge-record.ts';
 import { edgeFormFlags, RecordView, recordFlag, writeRecordHead } from './record-view.ts';
@@ -45,7 +45,7 @@ const view = new RecordView();
 export function encodeRecordRow(row: RecordRow): Buffer {
   const { body } = row;
   const isEdge = body.form === 'edge';
-  const digest = isEdge ? subjectDigestOf(body) : cidBytesOf(row.cid);
+  const digest = isEdge ? subjectDigestOf(body) : digestOfCid(row.cid);
   const hasCid = !isEdge || body.subject.ref !== null;
   invariant(!isEdge || (row.createdMs !== null && row.postFlags === 0), 'an edge has a createdAt and no post flags');
   let flags = isEdge ? edgeFormFlags(body.kind) : 0;
@@ -66,7 +66,7 @@ export function encodeRecordRow(row: RecordRow): Buffer {
 }
 
 function subjectDigestOf(edge: PlainEdge): Buffer | undefined {
-  return edge.subject.ref === null ? undefined : cidBytesOf(edge.subjectCid);
+  return edge.subject.ref === null ? undefined : digestOfCid(edge.subjectCid);
 }
 
 function writeCidOf(cid: string, digest: Buffer | undefined): void {

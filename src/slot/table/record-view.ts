@@ -8,10 +8,9 @@
 import { type EdgeKind, edgeByKind, kindByPlainForm } from '../../atproto/edge-kind.ts';
 import { ByteReader, type ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
-import { entryTimeBiasMs, readEntryTime, storedTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { storedTime, timeAt, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 
 const digestBytes = 32;
-const timeBytes = 6;
 
 /** The upper two bits of every record row's first byte, checked on read. */
 const rowVersion = 2 << 6;
@@ -124,13 +123,7 @@ export class RecordView {
   }
 }
 
-function timeAt(value: Buffer, at: number): number {
-  const high = (value[at]! << 8) | value[at + 1]!;
-  const low = ((value[at + 2]! << 24) | (value[at + 3]! << 16) | (value[at + 4]! << 8) | value[at + 5]!) >>> 0;
-  return high * 4294967296 + low - entryTimeBiasMs;
-}
-
 /** Returns indexedAt of a record's row. Units: ms. */
 export function indexedMsOf(value: Buffer): number {
-  return readEntryTime(new ByteReader(value, 1));
+  return timeAt(value, 1);
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cidOfDigest, digestOfCid } from '../../../src/atproto/cid.ts';
 import {
-  isTid,
   readCollection,
   readDid,
   readRecordRef,
@@ -11,6 +11,7 @@ import {
   writeRecordRef,
   writeRkey,
 } from '../../../src/atproto/compact-key.ts';
+import { isTid } from '../../../src/atproto/tid.ts';
 import { ByteReader, ByteWriter } from '../../../src/base/bytes.ts';
 import { readEntryTime, storedTime, writeEntryTime } from '../../../src/base/time-bytes.ts';
 import { readEffect, writeEffect } from '../../../src/entry/effect-codec.ts';
@@ -30,7 +31,6 @@ import {
   writeChunk,
   writeMark,
 } from '../../../src/log/chunk.ts';
-import { cidBytesOf, cidOfDigest } from '../../../src/slot/packing/cid-bytes.ts';
 import {
   anyCid,
   anyCollection,
@@ -131,7 +131,7 @@ describe('compact keys', () => {
   it('give back the CIDs that have a digest of records, and refuse others', () => {
     fc.assert(
       fc.property(anyCid, (cid) => {
-        const digest = cidBytesOf(cid);
+        const digest = digestOfCid(cid);
         if (digest !== undefined) expect(cidOfDigest(digest)).toBe(cid);
         expect(digest === undefined).toBe(!/^bafyrei[a-h][a-z2-7]{50}[aeimquy4]$/.test(cid));
       }),

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cidOfBlock } from '../../../src/atproto/cid.ts';
+import { cidOfBlock, cidOfDigest } from '../../../src/atproto/cid.ts';
 import { recordUri } from '../../../src/atproto/compact-key.ts';
 import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
@@ -9,7 +9,6 @@ import type { NoticeReason } from '../../../src/atproto/notice-reason.ts';
 import { storedTime } from '../../../src/base/time-bytes.ts';
 import { MessageWriter } from '../../../src/proto/message-writer.ts';
 import { appendRecordJson } from '../../../src/read/lookup/record-answer.ts';
-import { cidOfDigest } from '../../../src/slot/packing/cid-bytes.ts';
 import { actorCountNames, addToActorCount, getActorCounts } from '../../../src/slot/table/actor-counts.ts';
 import {
   type ActorRow,

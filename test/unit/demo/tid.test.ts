@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { isTid } from '../../../src/atproto/compact-key.ts';
+import { isTid, microsOf, tidOf } from '../../../src/atproto/tid.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
-import { microsOf, TidClock, tidOf } from '../../../src/demo/model/tid.ts';
+import { TidClock } from '../../../src/demo/model/tid-clock.ts';
 
 test('a TID keeps its time, and the order of TIDs is the order of times', () => {
   const random = seededRandom(2);
