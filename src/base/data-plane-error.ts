@@ -1,9 +1,9 @@
 /**
  * The one operating error and its table.
  *
- * Owns: the closed list of error codes with their gRPC status, whether another attempt may help, their meaning, and
- * the operator's next step. Refuses: codes that are not in the table. Our own bugs are `InvariantError`, and bad
- * upstream data is a counted reason; neither belongs here.
+ * Owns: the closed list of error codes with their gRPC status, whether another attempt may help,
+ * their meaning, and the operator's next step. Refuses: codes that are not in the table. Our own
+ * bugs are `InvariantError`, and bad upstream data is a counted reason; neither belongs here.
  */
 
 /** gRPC status numbers, as the protocol fixes them. */
@@ -27,7 +27,7 @@ export const grpcStatus = {
 /** A status number that we send; the protocol has others that nothing here answers with. */
 export type GrpcStatus = (typeof grpcStatus)[keyof typeof grpcStatus];
 
-/** Connect's name and HTTP status of each gRPC status, as that protocol fixes them. Our JSON endpoints use its HTTP statuses too. */
+/** Connect's name and HTTP status of each gRPC status. Our JSON endpoints use the latter too. */
 export const connectStatus: { readonly [Status in GrpcStatus]: { readonly name: string; readonly http: number } } = {
   [grpcStatus.ok]: { name: 'ok', http: 200 },
   [grpcStatus.canceled]: { name: 'canceled', http: 499 },
@@ -145,7 +145,7 @@ export const errorTable = {
   },
 } as const satisfies Record<string, ErrorRow>;
 
-/** The stable name of one operating failure, by which code tells failures apart; messages are for people. */
+/** The stable name of one operating failure. Code compares these; messages are for people. */
 export type ErrorCode = keyof typeof errorTable;
 
 /** An operating failure that a caller or an operator can act on. */
@@ -189,7 +189,7 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(errorTable, text);
 }
 
-/** Returns the error that another process raised and named by its code. An empty hint means the table's. */
+/** Returns the error that another process named by its code. An empty hint means the table's. */
 export function errorFromPeer(peer: string, code: string, message: string, hint = ''): DataPlaneError {
   if (isErrorCode(code)) return new DataPlaneError(code, message, { hint });
   return new DataPlaneError('Internal', `${peer} answered with an unknown code "${code}": ${message}`, { hint });

@@ -16,5 +16,5 @@ export type CommandContext = {
   readonly print: (text: string) => void;
 };
 
-/** Runs to its end; a server ends when it is told to stop. Returns the exit code. */
+/** Runs to its end; a server ends at a signal. Returns the exit code. */
 export type Command = (context: CommandContext) => Promise<number>;

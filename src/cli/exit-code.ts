@@ -1,4 +1,4 @@
-/** What `skyshard` tells the shell. */
+/** The exit codes of `skyshard`, and how it prints an operating error. */
 import type { DataPlaneError } from '../base/data-plane-error.ts';
 
 /** The exit codes; README.md lists them. */
@@ -6,7 +6,7 @@ export const exitCode = {
   done: 0,
   /** An operating failure; the message names its code and the next step. */
   failed: 1,
-  /** The command line, a variable, the map or an argument is wrong. Nothing was started; a restart cannot help. */
+  /** A flag, a variable, the map or an argument is wrong; starting again cannot help. */
   misused: 2,
   /** A broken invariant: a defect of skyshard or damaged data. */
   defect: 70,

@@ -35,15 +35,15 @@ export function readMapFile(path: string): MapFile {
   } catch (cause) {
     throw new DataPlaneError('ConfigInvalid', `shard map ${path}: ${(cause as Error).message}`, { cause });
   }
-  // Checked before it is touched, so that what is wrong is named as it stands in the file.
+  // Checked first, so that an error shows a value as the file has it.
   parseShardMap(raw);
   const absolute = withAbsoluteFiles(raw as Record<string, unknown>, dirname(resolve(path)));
   return { raw: absolute, map: parseShardMap(absolute) };
 }
 
 /**
- * Returns the map of a path, or the one-box map that comes with the program when nobody asked for a map and there is no such file:
- * an executable that was copied to an empty folder starts.
+ * Returns the map of a path, or the one-box map that comes with the program when nobody asked for a
+ * map and there is no such file: an executable that was copied to an empty folder starts.
  */
 export function readMapOrDefault(path: string, isAskedFor: boolean): MapFile {
   if (isAskedFor || existsSync(path)) return readMapFile(path);
@@ -66,8 +66,9 @@ function portOf(server: Server): number {
 }
 
 /**
- * Returns the map with a free port for each node whose port is 0. All nodes need each other's ports before the first of them
- * listens, hence this way round; all are held open together so that no two nodes get the same one.
+ * Returns the map with a free port for each node whose port is 0. All nodes need each other's ports
+ * before the first of them listens, hence this way round; all are held open together so that no two
+ * nodes get the same one.
  */
 export async function withRealPorts(file: MapFile): Promise<MapFile> {
   const held = new Map<string, Server>();

@@ -1,6 +1,6 @@
 /** Plain tables for terminals. */
 
-/** One cell; numbers stand to the right. */
+/** One cell; numbers are aligned to the right. */
 export type TableCell = string | number;
 
 /** Returns rows under headings, columns aligned, two spaces between them, each line ended. */

@@ -6,7 +6,7 @@ function digestOf(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
-/** Returns whether an `authorization` header carries the token. Takes the same time whatever the header holds. */
+/** Returns whether an `authorization` header carries the token, in constant time. */
 export function carriesToken(authorization: string, token: string): boolean {
   const sent = authorization.startsWith('Bearer ') ? authorization.slice(7) : '';
   return timingSafeEqual(digestOf(sent), digestOf(token));
@@ -18,7 +18,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Refuses to listen where other machines can reach a server without its token; `needed` names that token.
+ * Refuses to listen where other machines can reach a server without its token, named by `needed`.
  *
  * Errors: DataPlaneError `ConfigInvalid`.
  */

@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot';
 
-/** Returns the shape of what is an object and no array: the library's own object shapes take arrays too. */
+/** Objects only: the library's own object shapes take arrays too. */
 function plainObject<Input>() {
   return v.custom<Input>(
     (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
@@ -59,7 +59,7 @@ function whereOf(issue: v.BaseIssue<unknown>): string {
   return path.join('').replace(/^\./, '') || 'top level';
 }
 
-/** Checks a value. Returns: what the shape makes of it. `fail` gets the first problem as `where: problem`. */
+/** Returns what the shape makes of a value. `fail` gets the first problem as `where: problem`. */
 export function readShape<Shape extends v.GenericSchema>(
   shape: Shape,
   value: unknown,

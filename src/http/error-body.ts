@@ -1,4 +1,4 @@
-/** The one body of an error over HTTP, `{error: code, message, hint}`: written by every process, read by whoever asked it. */
+/** The body of an error over HTTP, written by every process and read by whoever asked it. */
 import * as v from 'valibot';
 import { DataPlaneError, type ErrorCode, errorFromPeer } from '../base/data-plane-error.ts';
 
@@ -24,7 +24,7 @@ function parsedJson(text: string): unknown {
   }
 }
 
-/** Returns the error that an answer from `peer` carries: code and hint as the process raised them. */
+/** Returns the error that an answer from `peer` carries, with the code and hint of who raised it. */
 export function errorOfBody(peer: string, status: number, text: string): DataPlaneError {
   const body = v.safeParse(errorBody, parsedJson(text));
   if (body.success) return errorFromPeer(peer, body.output.error, body.output.message, body.output.hint);

@@ -22,7 +22,7 @@ export function getRoute(path: string, answer: (query: URLSearchParams) => Promi
   return { verb: 'get', path, answer: (_body, query) => answer(query) };
 }
 
-/** Returns a route that takes a body of one shape; any other is `InvalidArgument`, which names the field. */
+/** Returns a route whose body has a shape; any other is `InvalidArgument` that names the field. */
 export function postRoute<Shape extends v.GenericSchema>(
   path: string,
   shape: Shape,
@@ -31,7 +31,7 @@ export function postRoute<Shape extends v.GenericSchema>(
   return { verb: 'post', path, answer: (body) => answer(readShape(shape, body, refuseRequest)) };
 }
 
-/** Returns the value in a request's body. Errors: DataPlaneError `InvalidArgument` when it is not JSON. */
+/** Returns the JSON of a body. Errors: DataPlaneError `InvalidArgument` when it is none. */
 export function parseBody(body: Buffer): unknown {
   if (body.length === 0) return {};
   try {

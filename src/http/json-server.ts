@@ -1,8 +1,10 @@
 /**
- * The HTTP server of node, router and ingest: health, metrics and operators' JSON endpoints on uWebSockets.
+ * The HTTP server of node, router and ingest: health, metrics and operators' JSON endpoints on
+ * uWebSockets.
  *
- * Owns: listening on a port that no other process has, TLS, tokens, bounds of bodies, and how an error becomes an answer.
- * Health says nothing but yes or no, so that load balancers may ask without a token; all else needs one where one is configured.
+ * Owns: an exclusive port, TLS, tokens, bounds of bodies, and how an error becomes an answer.
+ * Health says nothing but yes or no, so that load balancers may ask without a token; all else needs
+ * one where one is configured.
  */
 import {
   App,
@@ -58,7 +60,7 @@ export const bodyBytesMaxDefault = 1024 * 1024;
 /** Units: bytes of all bodies that are arriving. */
 const arrivingBytesMaxDefault = 64 * bodyBytesMaxDefault;
 
-/** The socket option by which two processes never share a port; the app's types lack this form of `listen`. */
+/** Two processes never share a port; the app's types lack this form of `listen`. */
 const exclusivePort = 1;
 type ListenExclusively = (
   host: string,
@@ -96,7 +98,7 @@ function listen(app: TemplatedApp, host: string, port: number): Promise<us_liste
   });
 }
 
-/** Sends the answer that is made, or the error. A broken invariant goes on to the process's own handler, which stops it. */
+/** Sends the answer or the error. A broken invariant passes on to main, which stops the process. */
 async function answerWith(exchange: Exchange, make: () => Promise<void>): Promise<void> {
   try {
     await make();

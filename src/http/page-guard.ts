@@ -1,8 +1,9 @@
 /**
  * Keeps web pages away from operators' endpoints.
  *
- * A page that someone reads in a browser on this machine can send requests to loopback. Where a token is configured the page does
- * not have it; where none is, the browser's own headers tell such requests apart. Owns: that judgement. Knows nothing of tokens.
+ * A page in a browser on this machine can send requests to loopback. Where a token is configured,
+ * the page does not have it; where none is, the headers that browsers add show where a request
+ * comes from. Owns: that check. Knows nothing of tokens.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { isLoopback } from '../config/access-token.ts';
@@ -22,7 +23,7 @@ function refuse(why: string): never {
 }
 
 /**
- * Refuses what a web page of another origin sent to a server without a token. For every request that does or shows something.
+ * Refuses what a web page of another origin sent to a server without a token.
  *
  * Errors: DataPlaneError `Unauthenticated`.
  */
@@ -30,14 +31,15 @@ function refuseForeignPage(header: HeaderReader): void {
   const host = header('host');
   const origin = header('origin');
   if (origin !== '' && URL.parse(origin)?.host !== host) refuse(`a page of ${origin.slice(0, 200)}`);
-  // Plain loads (images, scripts, forms) may come without an origin, but browsers tell where they come from.
+  // Images, scripts and forms may be loaded without an origin, but browsers name their site.
   const site = header('sec-fetch-site');
   if (site !== '' && site !== 'same-origin' && site !== 'none') refuse('a page of another site');
 }
 
 /**
- * Refuses a POST to a server without a token unless it is sent to a loopback name and by no foreign page: a name that was made to
- * point here after the page was loaded is its own origin for the browser.
+ * Refuses a POST to a server without a token unless it is sent to a loopback name and by no foreign
+ * page. A name that points here only since the page was loaded (DNS rebinding) is that page's own
+ * origin for the browser, hence the check of the name.
  *
  * Errors: DataPlaneError `Unauthenticated`.
  */
@@ -47,7 +49,11 @@ function refuseForeignPost(header: HeaderReader): void {
   if (!isLoopback(hostNameOf(host))) refuse(`the host "${host.slice(0, 200)}"`);
 }
 
-/** Refuses a POST whose body is not said to be JSON: no page can say so without asking first. Errors: DataPlaneError `InvalidArgument`. */
+/**
+ * Refuses a POST whose content type is not JSON: a page cannot send that type without a preflight.
+ *
+ * Errors: DataPlaneError `InvalidArgument`.
+ */
 function requireJson(header: HeaderReader): void {
   const type = header('content-type').split(';', 1)[0]!.trim().toLowerCase();
   if (type !== 'application/json') {
@@ -56,9 +62,10 @@ function requireJson(header: HeaderReader): void {
 }
 
 /**
- * Judges one request to an operators' endpoint, whose token, where one is configured, was checked before.
+ * Checks one request to an operators' endpoint. The caller has checked its token, if there is one.
  *
- * Errors: DataPlaneError `InvalidArgument` for a POST that is not JSON, `Unauthenticated` for what a foreign page sent.
+ * Errors: DataPlaneError `InvalidArgument` for a POST that is not JSON, `Unauthenticated` for what
+ * a foreign page sent.
  */
 export function guardOperators(verb: 'get' | 'post', header: HeaderReader, hasToken: boolean): void {
   if (verb === 'post') requireJson(header);

@@ -1,8 +1,8 @@
 /**
  * Bodies of requests while they arrive: bounded one by one, all together, and in time.
  *
- * A body counts against the shared room from its first chunk until it is whole. Then whoever takes it
- * bounds the work that it asks for.
+ * A body counts against the shared room from its first chunk until it is whole. Then whoever takes
+ * it bounds the work that it asks for.
  */
 
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -65,7 +65,7 @@ export class RequestBody {
     this.#limits = limits;
   }
 
-  /** True once the body was taken or refused, or its sender has gone: what still comes is ignored. */
+  /** True once the body was taken, refused or broken off: what still comes is ignored. */
   get isDropped(): boolean {
     return this.#isDropped;
   }

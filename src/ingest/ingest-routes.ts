@@ -53,7 +53,7 @@ function didOf(query: URLSearchParams): string {
   return readShape(v.object({ did: didShape }), { did: query.get('did') }, refuseRequest).did;
 }
 
-/** `{did}` asks for one repo, with `host` from that host; `{host}` for all of a host; `{}` for all of every source. */
+/** `{did, host}` asks for one repo, `{host}` for all of a host, `{}` for all of every source. */
 async function askBackfill(
   { backfill, subscriptions }: IngestRoutesOptions,
   { did, host }: v.InferOutput<typeof backfillBody>,
@@ -68,7 +68,7 @@ async function askBackfill(
   return backfill.progress;
 }
 
-/** `?did=` shows one repo, `?list=waiting` the repos that wait for another attempt, neither the figures of all. */
+/** `?did=` shows one repo, `?list=waiting` those that are tried again, neither the figures of all. */
 function showBackfill({ backfill }: IngestRoutesOptions, query: URLSearchParams): object {
   if (query.get('list') === 'waiting') return { repos: backfill.waitingRepos(waitingReposShown) };
   if (!query.has('did')) return backfill.progress;

@@ -53,8 +53,8 @@ const closeGraceMsDefault = 5000;
 /**
  * Listens and serves.
  *
- * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without a cluster token, TLS files that do not
- * load, and a port that cannot be had.
+ * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without a cluster token, TLS
+ * files that do not load, and a port that cannot be had.
  */
 export async function startServing(options: ServingOptions): Promise<RunningServing> {
   const neededToken = 'a cluster token (clusterTokenFile in the shard map)';
@@ -95,7 +95,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   return { port: server.port, wire: () => wire.snapshot, close, [Symbol.asyncDispose]: () => close() };
 }
 
-/** Returns the recorder of call times; method names are those of handlers, so their number is bounded. */
+/** Returns the recorder of call times. Methods are those with handlers, so they are few. */
 function callObserver(registry: Registry): (method: string, durationMs: number) => void {
   const family = registry.histogram('skyshard_node_call_us', 'Time that a call took in its handler.', ['method']);
   const histogramByMethod = new Map<string, Histogram>();

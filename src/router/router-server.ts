@@ -1,8 +1,8 @@
 /**
  * The router process without its command line: edges, metrics and status around one ServiceRouter.
  *
- * Owns: what listens and in which order it closes. Refuses: to listen beyond loopback without an admin token, since reads show
- * private data.
+ * Owns: what listens and in which order it closes. Refuses: to listen beyond loopback without an
+ * admin token, since reads show private data.
  */
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
@@ -53,9 +53,9 @@ export type RouterOptions = {
   readonly http2Port: number | null;
   readonly adminToken: string | null;
   readonly limits?: Partial<RouterLimits>;
-  /** Reads the map again, and tells the caller, when a node refuses our epoch. */
+  /** Reads the map again and gives it to the caller, after a node has refused our epoch. */
   readonly reloadMap?: () => Promise<ShardMap>;
-  /** Waits until ingest has put all that came in, or what the cursors name, into the logs. Absent where there is no ingest. */
+  /** Waits until what came in, or what the cursors name, is in the logs. Absent without ingest. */
   readonly settleIngest?: (body: SettleBody) => Promise<object>;
   /** More operators' endpoints. */
   readonly routes?: readonly JsonRoute[];
@@ -70,7 +70,7 @@ export type RunningRouter = AsyncDisposable & {
   readonly router: ServiceRouter;
   /** Bytes of bodies that are arriving now. */
   arrivingBytes(): number;
-  /** Stops listening, lets requests in flight end for up to `graceMs`, then ends every connection. */
+  /** Stops listening, gives requests in flight `graceMs` to end, then ends every connection. */
   close(graceMs?: number): Promise<void>;
 };
 
@@ -78,7 +78,7 @@ export type RunningRouter = AsyncDisposable & {
 const closeGraceMsDefault = 5_000;
 const drainCheckMs = 5;
 
-/** How long a node may take to tell its status. Units: ms. */
+/** How long a node may take to answer for its status. Units: ms. */
 const statusTimeoutMs = 2_000;
 function observer(registry: Registry): (method: string, durationMs: number, code: ErrorCode | null) => void {
   const durations = registry.histogram('skyshard_router_request_us', 'Time from a request to its answer.', ['method']);
@@ -152,7 +152,8 @@ function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clo
 /**
  * Listens and serves.
  *
- * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without an admin token, and for ports or TLS files that cannot be had.
+ * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without an admin token, and for
+ * ports or TLS files that cannot be had.
  */
 export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
   const { map, registry, host, adminToken } = options;

@@ -1,11 +1,13 @@
 /**
  * Waits until all that has come in so far is applied everywhere, effects included.
  *
- * Owns: what "settled" means. A still cluster is settled when two rounds over all slots find nothing waiting, nothing owed, as many effects
- * received as sent, the same counts in both, and every cursor past the first round's heads. A busy one is settled after `wavesMax` waves: in
- * each, every slot applies what its log held when the wave began, and every effect of that reaches its target. Effects cause effects in
- * turn, but no chain is longer than the waves; long work that goes on in entries of its own holds the last wave up. Refuses: to call it settled
- * while a node does not answer.
+ * Owns: what "settled" means. A quiescent cluster is settled when two rounds over all slots find
+ * nothing waiting, nothing owed, as many effects received as sent, the same counts in both, and
+ * every cursor past the first round's heads. A busy one is settled after `wavesMax` waves. In each
+ * wave every slot applies what its log held when the wave began, and every effect of that reaches
+ * its target. Effects cause effects in turn, but no chain is longer than the waves; long work that
+ * continues in entries of its own delays the last wave. Refuses: to call a cluster settled while a
+ * node does not answer.
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -27,7 +29,7 @@ export type Settled = {
 };
 
 const pauseMs = 40;
-/** The longest chain of effects is a thread's reply → notice, or a repost → post exists; one more wave is to spare. */
+/** The longest chains are reply → notice and repost → post exists; one more wave is to spare. */
 const wavesMax = 4;
 
 type Round = readonly NodeCounts[];

@@ -1,4 +1,7 @@
-/** The hash that places every key: `slotOf(key) = xxh32(utf8(key), seed 0) mod slots`. It never changes. */
+/**
+ * The hash that assigns every key to its slot: `slotOf(key) = xxh32(utf8(key), seed 0) mod slots`.
+ * It never changes.
+ */
 
 import { xxh32 } from '../base/xxh32.ts';
 

@@ -1,4 +1,4 @@
-/** `skyshard get`: what is stored about a record or an account, as the API tier would be told. */
+/** `skyshard get`: what is stored about a record or an account, as the API tier gets it. */
 import { AtUri, ensureValidAtUri, ensureValidDid } from '@atproto/syntax';
 import { collectionRow } from '../../atproto/collection.ts';
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
@@ -28,7 +28,7 @@ async function orError(answer: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Counts come as one list a name with one number an item; returns the numbers of the first item. */
+/** Returns the counts of the first item: an answer has one list a name, with a number an item. */
 function firstCounts(answer: ServiceAnswer): Found {
   return Object.fromEntries(
     Object.entries(answer)

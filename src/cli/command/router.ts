@@ -13,10 +13,10 @@ import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { failureSwitch, serve } from '../process/server-process.ts';
 
-/** How much longer the request waits than ingest does, so that ingest's own answer, which says what waits, comes through. */
+/** The request waits longer than ingest, whose own answer says what is late. Units: ms. */
 const settleGraceMs = 2_000;
 
-/** Returns a function that asks ingest to wait until what came in, or what the body names, is in the logs. */
+/** Returns a function that asks ingest to wait until what came in is in the logs. */
 function ingestSettler(url: string, token: string | null): (body: SettleBody) => Promise<object> {
   return async (body) => {
     const request = { url, path: '/v1/settle', body, token, timeoutMs: body.timeoutMs + settleGraceMs };

@@ -6,7 +6,7 @@ import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { urlOf } from '../process/run-file.ts';
 
-/** How much longer the HTTP request waits than the router does, so that the router's own answer, which says what waits, comes through. */
+/** The request waits longer than the router, whose own answer says what is late. Units: ms. */
 const graceMs = 5_000;
 
 /** Asks a router to settle. */

@@ -39,7 +39,7 @@ async function ask(context: CommandContext, url: string): Promise<Fields> {
   return (await adminRequest({ url, path: '/v1/status', token, timeoutMs: settings.timeoutMs })) as Fields;
 }
 
-/** Asks ingest, when the run file names one; its being down is shown and does not hide the nodes. */
+/** Asks ingest, when the run file names one. Its error is shown and does not hide the nodes. */
 async function askIngest(context: CommandContext): Promise<Fields | null> {
   const url = readRunFile(context.settings.dataDir)?.ingest.url;
   if (url === undefined) return null;
@@ -64,7 +64,7 @@ function ingestText(ingest: Fields): string {
   return rows.length === 0 ? '' : `\n${textTable(['source', 'state', 'received', 'durable', 'lag ms'], rows)}`;
 }
 
-/** Shows the state of the cluster. The exit code tells whether every node answered. */
+/** Shows the state of the cluster. Fails when a node does not answer. */
 export const runStatus: Command = async (context) => {
   const { settings, print } = context;
   const status = await ask(context, urlOf('router', settings.routerUrl, settings.dataDir));

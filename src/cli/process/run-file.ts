@@ -1,4 +1,4 @@
-/** `<data>/run.json`: what runs now and where it listens, for the other commands, scripts and tests. */
+/** `<data>/run.json`: what runs and where it listens, for other commands, scripts and tests. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -24,7 +24,7 @@ const runShape = v.object({
 /** One listening process. */
 export type RunningProcess = Readonly<v.InferOutput<typeof processShape>>;
 
-/** The whole cluster of one `skyshard up`. A file may hold more, since a newer version may have written it. */
+/** The cluster of one `skyshard up`. A newer version may have written more into the file. */
 export type RunFile = Readonly<v.InferOutput<typeof runShape>>;
 
 function pathIn(dataDir: string): string {

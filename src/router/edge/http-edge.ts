@@ -1,7 +1,8 @@
 /**
  * The HTTP/1.1 edge on uWebSockets: gRPC and Connect beside the JSON endpoints, on one port.
  *
- * gRPC over HTTP/1.1 needs no trailers: `grpc-status` is a header beside the framed message, and an error is headers only.
+ * gRPC over HTTP/1.1 needs no trailers: `grpc-status` is a header beside the framed message, and an
+ * error is headers only.
  */
 import type { TemplatedApp } from 'uWebSockets.js';
 import { Exchange, statusLine } from '../../http/exchange.ts';
@@ -42,7 +43,11 @@ function attachService(app: TemplatedApp, { router, limits }: HttpEdgeOptions): 
   });
 }
 
-/** Listens. Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load. */
+/**
+ * Listens.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load.
+ */
 export function startHttpEdge(options: HttpEdgeOptions): Promise<RunningServer> {
   return startJsonServer({ ...options, attach: (app) => attachService(app, options) });
 }

@@ -1,8 +1,9 @@
 /**
  * The HTTP/2 edge: gRPC (the AppView's default) and Connect, in cleartext or TLS.
  *
- * uWebSockets speaks no HTTP/2, so this is node:http2 with the same byte handlers: a unary gRPC call is one framed message and
- * trailers. Owns: streams, body bounds. A stream that was reset is never touched.
+ * uWebSockets speaks no HTTP/2, so this is node:http2 with the same byte handlers: a unary gRPC
+ * call is one framed message and trailers. Owns: streams, body bounds. A stream that was reset is
+ * never touched.
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -121,7 +122,11 @@ function createHttp2Server({ tls }: Http2EdgeOptions): Http2Server | Http2Secure
   }
 }
 
-/** Listens. Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load. */
+/**
+ * Listens.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load.
+ */
 export async function startHttp2Edge(options: Http2EdgeOptions): Promise<RunningServer> {
   const server = createHttp2Server(options);
   const sessions = new Set<ServerHttp2Session>();

@@ -41,7 +41,7 @@ export function readHead(method: string, header: HeaderReader): RpcHead | undefi
     method,
     timeoutHeader: header(protocol === 'grpc' ? 'grpc-timeout' : 'connect-timeout-ms'),
     caller: header('x-atlantis-caller').slice(0, callerLengthMax),
-    // gRPC names an encoding also for messages that do not use it: their own flag tells.
+    // gRPC names an encoding also for messages that do not use it; each message has its own flag.
     isCompressed: protocol !== 'grpc' && encoding !== '' && encoding !== 'identity',
   };
 }

@@ -1,8 +1,9 @@
 /**
  * The protocols of remote calls as bytes and headers: gRPC, and Connect unary in protobuf and JSON.
  *
- * Owns: framing, timeouts, and how an error looks in each. Pure: the edges bring bytes and take replies. Refuses: compressed
- * messages, streams of several messages, and content types that are neither protocol.
+ * Owns: framing, timeouts, and how an error looks in each. Pure: the edges bring bytes and take
+ * replies. Refuses: compressed messages, streams of several messages, and content types that are
+ * neither protocol.
  */
 import { connectStatus, DataPlaneError, type GrpcStatus, grpcStatus } from '../../base/data-plane-error.ts';
 import { errorBodyOf } from '../../http/error-body.ts';
@@ -39,7 +40,11 @@ const msByGrpcUnit: ReadonlyMap<string, number> = new Map([
   ['n', 0.000_001],
 ]);
 
-/** Returns the caller's deadline from now in ms, or null. Errors: DataPlaneError `InvalidArgument` naming the header. */
+/**
+ * Returns the caller's deadline from now in ms, or null.
+ *
+ * Errors: DataPlaneError `InvalidArgument` naming the header.
+ */
 export function timeoutMsOf(protocol: RpcProtocol, header: string): number | null {
   if (header === '') return null;
   if (protocol === 'grpc') {
@@ -66,7 +71,11 @@ function unframe(body: Buffer): Buffer {
   return body.subarray(grpcPrefixBytes);
 }
 
-/** Returns the protobuf bytes of a request. Errors: DataPlaneError `InvalidArgument`, `Unimplemented`. */
+/**
+ * Returns the protobuf bytes of a request.
+ *
+ * Errors: DataPlaneError `InvalidArgument`, `Unimplemented`.
+ */
 export function requestBytes(protocol: RpcProtocol, method: string, body: Buffer): Buffer {
   if (protocol === 'grpc') return unframe(body);
   if (protocol === 'connect-proto') return body;
@@ -104,7 +113,7 @@ export function answerReply(protocol: RpcProtocol, method: string, answer: Uint8
   return { httpStatus: 200, contentType: 'application/json', body: Buffer.from(text), grpc: null };
 }
 
-/** Percent-encodes what may not stand in `grpc-message`: all but printable ASCII, and "%" itself. */
+/** Percent-encodes what `grpc-message` may not hold: all but printable ASCII, and "%" itself. */
 function headerText(text: string): string {
   return Buffer.from(text)
     .toString()
