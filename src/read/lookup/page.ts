@@ -1,18 +1,18 @@
 /**
- * Pages of lists that stand in time order in keys: limits, tokens, and the walk from newest to oldest.
+ * Pages of lists that are in time order in keys: limits, tokens, and the walk from newest to oldest.
  *
- * A token is `<ms>__<rest of the key in base64url>`, the place of the last item given, so that items of one millisecond are
- * neither lost nor repeated. It never holds `::`, which the AppView refuses.
+ * The rest of a token is the rest of the last item's key.
  */
 
 import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { timeAt, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
+import { decodePageToken, encodePageToken } from '../../proto/page-token.ts';
 import { prefixEnd, type Row, type Table } from '../../storage/environment.ts';
 
 /** A greater limit is taken as this: the token goes on from there. Units: items. */
 export const pageItemsMax = 1_000;
-/** What stands behind the time in a key is never longer. Units: bytes. */
+/** The rest of a key after its time is never longer. Units: bytes. */
 const keyRestBytesMax = 1_024;
 
 const tokenWriter = new ByteWriter(512);
@@ -30,23 +30,20 @@ export function refuseToken(place: string): never {
   throw new DataPlaneError('InvalidArgument', `${place}: malformed page token`);
 }
 
-/** Returns the token of the item at `key`, whose time stands behind `prefixLength` bytes. */
+/** Returns the token of the item at `key`, whose time follows `prefixLength` bytes. */
 export function keyToken(key: Buffer, prefixLength: number): string {
-  return `${timeAt(key, prefixLength)}__${key.toString('base64url', prefixLength + timeBytes)}`;
+  return encodePageToken(timeAt(key, prefixLength), key, prefixLength + timeBytes);
 }
 
 /** Returns the key that a token names under `prefix`. Errors: DataPlaneError `InvalidArgument`. */
 function keyOfToken(token: string, prefix: Buffer, place: string): Buffer {
-  const match = /^(-?\d{1,15})__([A-Za-z0-9_-]*)$/.exec(token);
-  if (match === null) refuseToken(place);
-  const rest = Buffer.from(match[2]!, 'base64url');
-  if (rest.length > keyRestBytesMax) refuseToken(place);
+  const position = decodePageToken(token, keyRestBytesMax) ?? refuseToken(place);
   tokenWriter.clear().bytes(prefix);
-  writeEntryTime(tokenWriter, Number(match[1]));
-  return tokenWriter.bytes(rest).finish();
+  writeEntryTime(tokenWriter, position.timeMs);
+  return tokenWriter.bytes(position.rest).finish();
 }
 
-/** Where a walk from newest to oldest begins: at the newest, or behind the item that a token names. */
+/** Where a walk from newest to oldest begins: at the newest, or after the item that a token names. */
 export type WalkStart = { readonly prefix: Buffer; readonly start: Buffer; readonly after: Buffer | null };
 
 /** Returns where the page after `cursor` begins among the keys that begin with `prefix`. */

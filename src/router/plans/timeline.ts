@@ -8,6 +8,7 @@ import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { encodeMessage } from '../../proto/codec.ts';
 import type { GetTimelineRequest } from '../../proto/generated/bsky-service.ts';
+import { decodePageToken, encodePageToken } from '../../proto/page-token.ts';
 import {
   beginNewestByAuthors,
   encodeTimeline,
@@ -29,17 +30,16 @@ const timelineLimitMax = 1_000;
 /** Own posts that may take part in a page that followed authors fill. */
 const ownItemsMin = 10;
 
-/** Returns the token of a place: its time, then its URI in base64url, so that `::` never appears. */
-function timelineToken({ sortMs, itemUri }: FeedPlace): string {
-  return `${sortMs}__${Buffer.from(itemUri, 'utf8').toString('base64url')}`;
-}
+/** The rest of a token is the item's URI. Units: bytes. */
+const tokenUriBytesMax = 3_072;
 
 /** Reads a token; null for the first page. Errors: DataPlaneError `InvalidArgument`. */
-function timelinePlace(token: string): FeedPlace | null {
+function decodeCursor(token: string): FeedPlace | null {
   if (token === '') return null;
-  const match = /^(-?\d{1,15})__([A-Za-z0-9_-]{1,4096})$/.exec(token);
-  if (match === null) throw new DataPlaneError('InvalidArgument', 'GetTimelineRequest.cursor: malformed');
-  return { sortMs: Number(match[1]), itemUri: Buffer.from(match[2]!, 'base64url').toString('utf8') };
+  const position = decodePageToken(token, tokenUriBytesMax);
+  if (position === undefined || position.rest.length === 0)
+    throw new DataPlaneError('InvalidArgument', 'GetTimelineRequest.cursor: malformed');
+  return { sortMs: position.timeMs, itemUri: position.rest.toString('utf8') };
 }
 
 /** Puts the follows of slots together by the nodes that serve these. */
@@ -95,11 +95,11 @@ async function timelineFeeds(
 
 /** Answers GetTimeline. */
 export async function timelineOf(request: GetTimelineRequest, context: PlanContext): Promise<Uint8Array> {
-  const before = timelinePlace(request.cursor);
+  const before = decodeCursor(request.cursor);
   const limit = Math.min(request.limit, timelineLimitMax);
   const slot = slotOfDidText(request.actorDid, context.fanOut.map.slots);
   if (slot < 0 || limit <= 0) return emptyAnswer;
-  // One item more than the page has room for tells whether another page follows.
+  // One item more than the page has room for shows whether another page follows.
   const { own, followed } = await timelineFeeds(request.actorDid, slot, { before, limit: limit + 1 }, context);
   const followedCount = followed.reduce((total, { count }) => total + count, 0);
   const ownMax = Math.max(Math.min(limit, ownItemsMin), limit - followedCount);
@@ -108,5 +108,6 @@ export async function timelineOf(request: GetTimelineRequest, context: PlanConte
   const { fields, last } = mergeFeeds(parts, limit);
   const hasMore = followedCount + ownCount > limit || own.count > ownMax;
   if (!hasMore || last === null) return fields;
-  return Buffer.concat([fields, encodeMessage('GetTimelineResponse', { items: [], cursor: timelineToken(last) })]);
+  const cursor = encodePageToken(last.sortMs, Buffer.from(last.itemUri));
+  return Buffer.concat([fields, encodeMessage('GetTimelineResponse', { items: [], cursor })]);
 }
