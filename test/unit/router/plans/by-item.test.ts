@@ -1,0 +1,118 @@
+/** Plans by item: order, what is missing, what is refused. */
+import fc from 'fast-check';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { countOf, didOf, postOf } from '../../../support/fake-nodes.ts';
+import { anyDid, anyUri, malformedUri, RouterPlans, refusal } from '../../../support/router-plans.ts';
+
+let plans: RouterPlans;
+beforeEach(() => {
+  plans = new RouterPlans();
+});
+
+function isKnown(did: string): boolean {
+  return did.startsWith('did:web:') || did.startsWith('did:plc:aaaa') || did === 'did:plc:short';
+}
+
+describe('by item', () => {
+  test('records come back in the order asked, repetitions and absent ones too', async () => {
+    for (let author = 0; author < 41; author += 2)
+      plans.nodes.network.records.set(postOf(author, 'r1'), `{"by":${author}}`);
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyUri, { maxLength: 60 }), async (uris) => {
+        const { records, meta } = await plans.ask('GetPostRecords', { uris });
+        expect(records.map(({ record }) => Buffer.from(record).toString())).toEqual(
+          uris.map((uri) => plans.nodes.network.records.get(uri) ?? 'null'),
+        );
+        expect(records.map(({ cid }) => cid)).toEqual(
+          uris.map((uri) => (uri.startsWith('at://did:') ? `cid of ${uri}` : '')),
+        );
+        expect(meta.map(({ hasMedia }) => hasMedia)).toEqual(
+          uris.map((uri) => uri.startsWith('at://did:') && uri.endsWith('2')),
+        );
+      }),
+    );
+    expect(new Set(plans.nodes.asked.map(({ node }) => node))).toEqual(new Set(['n0', 'n1']));
+  });
+
+  test('counts come back in the order asked, zero for what no slot can hold', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.oneof(anyUri, malformedUri), { maxLength: 60 }), async (uris) => {
+        const counts = await plans.ask('GetInteractionCounts', { refs: uris.map((uri) => ({ uri, cid: 'ignored' })) });
+        const expected = (field: number): number[] =>
+          uris.map((uri) =>
+            uri.startsWith('at://did:plc:aaaa') || uri.startsWith('at://did:web') ? countOf(uri, field) : 0,
+          );
+        expect(counts).toEqual({
+          likes: expected(1),
+          reposts: expected(2),
+          replies: expected(3),
+          quotes: expected(4),
+          bookmarks: expected(5),
+        });
+      }),
+    );
+  });
+
+  test('actors and their counts come back in the order asked', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyDid, { minLength: 1, maxLength: 60 }), async (dids) => {
+        const { actors } = await plans.ask('GetActors', { dids });
+        expect(actors.map(({ handle }) => handle)).toEqual(
+          dids.map((did) => (isKnown(did) ? `${did.slice(-4)}.test` : '')),
+        );
+        const counts = await plans.ask('GetCountsForUsers', { dids });
+        if (dids.some(isKnown)) expect(counts.posts).toEqual(dids.map((did) => (isKnown(did) ? countOf(did, 1) : 0)));
+        expect(counts.reposts).toEqual([]);
+      }),
+    );
+  });
+
+  test('what cannot exist is answered as the official plane answers it', async () => {
+    const { actors } = await plans.ask('GetActors', { dids: ['nonsense'] });
+    expect(actors).toMatchObject([{ exists: false, allowActivitySubscriptionsFrom: 'followers', upstreamStatus: '' }]);
+    expect(Buffer.from(actors[0]!.profile!.record).toString()).toBe('null');
+    expect(plans.nodes.asked).toEqual([]);
+    expect(await plans.ask('GetPostRecords', { uris: [] })).toEqual({ records: [], meta: [], opThreads: [] });
+  });
+
+  test('handles are asked in the slots of their lower case', async () => {
+    const handles = Array.from({ length: 30 }, (_unused, index) => `User${index}.test`);
+    for (const handle of handles) plans.nodes.network.handles.set(handle, `did of ${handle}`);
+    const { dids } = await plans.ask('GetDidsByHandles', { handles: [...handles, 'no handle', handles[3]!] });
+    expect(dids).toEqual([...handles.map((handle) => `did of ${handle}`), '', `did of ${handles[3]}`]);
+  });
+
+  test('malformed URIs of records are refused by name and place', async () => {
+    await fc.assert(
+      fc.asyncProperty(malformedUri, async (uri) => {
+        const error = await refusal(plans.ask('GetLikeRecords', { uris: [postOf(1, 'r'), uri] }));
+        expect(error.code).toBe('InvalidArgument');
+        expect(error.message).toMatch(/^GetLikeRecordsRequest\.uris\[1\]: /);
+      }),
+    );
+  });
+
+  test('too large a batch is ResourceExhausted and asks nobody', async () => {
+    const uris = Array.from({ length: 5001 }, () => postOf(1, 'r'));
+    expect((await refusal(plans.ask('GetPostRecords', { uris }))).code).toBe('ResourceExhausted');
+    expect((await refusal(plans.ask('GetRelationships', { actorDid: didOf(1), targetDids: uris }))).code).toBe(
+      'ResourceExhausted',
+    );
+    expect((await refusal(plans.ask('GetActorFollowsActors', { actorDid: didOf(1), targetDids: uris }))).code).toBe(
+      'ResourceExhausted',
+    );
+    expect(plans.nodes.asked).toEqual([]);
+  });
+
+  test('a missing node fails the whole request and its shard is named', async () => {
+    plans.nodes.down.add('n1');
+    const refs = Array.from({ length: 20 }, (_unused, index) => ({ uri: postOf(index, 'r') }));
+    const error = await refusal(plans.ask('GetInteractionCounts', { refs }));
+    expect(error.code).toBe('Unavailable');
+    expect(error.message).toMatch(/shard s1 \(node n1\)/);
+    plans.nodes.down.add('n0');
+    expect((await refusal(plans.ask('GetInteractionCounts', { refs }))).message).toMatch(
+      /shard s0 .*shard s1|shard s1 .*shard s0/,
+    );
+  });
+});

@@ -1,0 +1,44 @@
+/** Plans of one slot: they go to the owner's node as they are. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { decodeMessage, encodeMessage, methodByName } from '../../../../src/proto/codec.ts';
+import { slotOf } from '../../../../src/shardmap/slot-of.ts';
+import { didOf, postOf } from '../../../support/fake-nodes.ts';
+import { RouterPlans } from '../../../support/router-plans.ts';
+
+let plans: RouterPlans;
+beforeEach(() => {
+  plans = new RouterPlans();
+});
+
+describe('one slot', () => {
+  test.each([
+    ['GetFollows', { actorDid: didOf(3) }],
+    ['GetFollowers', { actorDid: didOf(4) }],
+    ['GetAuthorFeed', { actorDid: didOf(5) }],
+    ['GetNotifications', { actorDid: didOf(6) }],
+    ['GetLatestRev', { actorDid: didOf(7) }],
+    ['GetLikesBySubjectSorted', { subject: { uri: postOf(8, 'r'), cid: 'c' } }],
+    ['GetQuotesBySubjectSorted', { subject: { uri: postOf(9, 'r') } }],
+    ['GetRecordTakedown', { recordUri: postOf(10, 'r') }],
+    ['GetBlobTakedown', { did: didOf(11), cid: 'c' }],
+  ] as const)('%s goes to the slot of its owner, bytes in, bytes out', async (method, request) => {
+    const bytes = encodeMessage(methodByName.get(method)!.request, request as never);
+    const owner = Object.values(request)[0] as string | { uri: string };
+    const text = typeof owner === 'string' ? owner : owner.uri;
+    const answer = await plans.router.handle(method, bytes, { caller: '', timeoutMs: null });
+    expect(decodeMessage('GetFollowsResponse', answer).cursor).toBe(text);
+    const did = text.startsWith('at://') ? text.slice(5, 37) : text;
+    expect(plans.nodes.asked.map(({ node }) => node)).toEqual([plans.nodes.map.primaryBySlot[slotOf(did, 16)]]);
+  });
+
+  test('an owner that cannot exist has an empty answer, item by item where items are asked', async () => {
+    expect(await plans.ask('GetFollows', { actorDid: 'nobody' })).toEqual({ follows: [], cursor: '' });
+    expect(await plans.ask('GetLikesBySubject', {})).toEqual({ uris: [], cursor: '' });
+    expect(await plans.ask('GetLikesByActorAndSubjects', { actorDid: '', refs: [{ uri: 'a' }, { uri: 'b' }] })).toEqual(
+      {
+        uris: ['', ''],
+      },
+    );
+    expect(plans.nodes.asked).toEqual([]);
+  });
+});

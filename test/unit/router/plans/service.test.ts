@@ -1,0 +1,49 @@
+/** What holds for every method: it is answered or Unimplemented, and bytes never break it. */
+import fc from 'fast-check';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { DataPlaneError } from '../../../../src/base/data-plane-error.ts';
+import { encodeMessage, methodByName } from '../../../../src/proto/codec.ts';
+import { planByMethod } from '../../../../src/router/plans/service.ts';
+import { RouterPlans, refusal } from '../../../support/router-plans.ts';
+
+let plans: RouterPlans;
+beforeEach(() => {
+  plans = new RouterPlans();
+});
+
+describe('every method', () => {
+  test('is answered, or Unimplemented', async () => {
+    for (const [method, { request }] of methodByName) {
+      const running = plans.router.handle(method, encodeMessage(request, {}), { caller: '', timeoutMs: null });
+      if (planByMethod.has(method))
+        await running.catch((error) => expect(['InvalidArgument', 'NotFound']).toContain(error.code));
+      else expect((await refusal(running)).code).toBe('Unimplemented');
+    }
+    expect(
+      (await refusal(plans.router.handle('Nonsense', Buffer.alloc(0), { caller: '', timeoutMs: null }))).code,
+    ).toBe('Unimplemented');
+  });
+
+  test('takes any bytes without a defect', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...planByMethod.keys()),
+        fc.uint8Array({ maxLength: 120 }),
+        async (method, bytes) => {
+          await plans.router.handle(method, Buffer.from(bytes), { caller: '', timeoutMs: null }).catch((error) => {
+            expect(error).toBeInstanceOf(DataPlaneError);
+            expect(['InvalidArgument', 'NotFound', 'ResourceExhausted']).toContain(error.code);
+          });
+        },
+      ),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('malformed bytes are refused by the name of the request', async () => {
+    for (const method of ['GetFollows', 'GetPostRecords', 'GetTimeline', 'GetBlockExistence'] as const) {
+      const error = await refusal(plans.router.handle(method, Buffer.from([10, 200]), { caller: '', timeoutMs: null }));
+      expect(error).toMatchObject({ code: 'InvalidArgument', message: expect.stringContaining(`${method}Request`) });
+    }
+  });
+});
