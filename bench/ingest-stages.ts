@@ -3,8 +3,10 @@
  *
  * The slots are real and flushed; effects go from slot to slot in memory. Batches are as large as under full load.
  */
+
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Registry } from 'prom-client';
 import { decodeFirehoseMessage, type FirehoseEvent } from '../src/atproto/firehose-event.ts';
 import { ByteWriter } from '../src/base/bytes.ts';
 import { systemClock } from '../src/base/clock.ts';
@@ -13,7 +15,6 @@ import { encodeEntry, writeEntry } from '../src/entry/entry-codec.ts';
 import { keepSoundOps } from '../src/ingest/event-router.ts';
 import { createIngestCounters } from '../src/ingest/ingest-counters.ts';
 import { writeChunk } from '../src/log/chunk.ts';
-import { createRegistry } from '../src/metrics/registry.ts';
 import { slotOf } from '../src/shardmap/slot-of.ts';
 import { Slot } from '../src/slot/slot.ts';
 import type { OutboxBatch } from '../src/slot/table/outbox.ts';
@@ -128,7 +129,7 @@ function encode(entry: Entry): Buffer {
   return entryWriter.finish();
 }
 
-const counters = createIngestCounters(createRegistry(systemClock));
+const counters = createIngestCounters(new Registry());
 
 function check(event: FirehoseEvent): Checked {
   if (event.kind === 'identity') {

@@ -4,12 +4,13 @@
  * It answers the batched read under two names: with the memory for records that a node has by default, and with one that holds a small
  * part of those asked for, as where many more are asked for than memory holds. Its status tells of both.
  */
+
 import { join } from 'node:path';
+import { Registry } from 'prom-client';
 import { ByteWriter } from '../src/base/bytes.ts';
 import { settingTable } from '../src/config/setting-table.ts';
 import { encodeEntry } from '../src/entry/entry-codec.ts';
 import { writeChunk } from '../src/log/chunk.ts';
-import { createRegistry } from '../src/metrics/registry.ts';
 import { startServing } from '../src/node/serving.ts';
 import { StoredRecords } from '../src/read/answer/stored-records.ts';
 import { RecordCache } from '../src/read/cache/record-cache.ts';
@@ -76,7 +77,7 @@ const serving = await startServing({
     default: { hits: caches.default.hitCount, misses: caches.default.missCount },
     small: { hits: caches.small.hitCount, misses: caches.small.missCount },
   }),
-  registry: createRegistry(),
+  registry: new Registry(),
   onFault: (error) => {
     throw error;
   },

@@ -1,41 +1,36 @@
 /** What ingest counts: everything it takes in, keeps, leaves out and why. */
-import type { Counter, Family, Registry } from '../metrics/registry.ts';
+import type { Registry } from 'prom-client';
+import { type Count, LabelledCounter } from '../metrics/metric.ts';
 
 export type IngestCounters = {
   /** By source and kind. */
-  readonly eventsReceived: Family<Counter>;
-  /** Whole events that were left out, by source and reason. */
-  readonly eventsDropped: Family<Counter>;
+  readonly eventsReceived: LabelledCounter;
+  /** Whole events, by source and reason. */
+  readonly eventsDropped: LabelledCounter;
   /** By collection. */
-  readonly recordsKept: Family<Counter>;
-  /** By collection and reason; collections that are not indexed are together under `other`. */
-  readonly recordsDropped: Family<Counter>;
-  /** Records of collections that are not indexed. */
-  readonly recordsUnindexed: Counter;
+  readonly recordsKept: LabelledCounter;
+  /** By collection and reason; collections that have no index are together under `other`. */
+  readonly recordsDropped: LabelledCounter;
+  readonly recordsUnindexed: Count;
   /** By source and outcome. */
-  readonly connections: Family<Counter>;
+  readonly connections: LabelledCounter;
   /** By outcome. */
-  readonly identitiesResolved: Family<Counter>;
-  /** Attempts to fetch a repo, by outcome. */
-  readonly reposFetched: Family<Counter>;
+  readonly identitiesResolved: LabelledCounter;
+  /** By outcome. */
+  readonly reposFetched: LabelledCounter;
 };
 
 /** Adds ingest's counters to a registry. */
 export function createIngestCounters(registry: Registry): IngestCounters {
-  const counter = (name: string, help: string, labels: readonly string[]): Family<Counter> =>
-    registry.counter(`skyshard_ingest_${name}`, help, labels);
   return {
-    eventsReceived: counter('events_received', 'Events that came in.', ['source', 'kind']),
-    eventsDropped: counter('events_dropped', 'Whole events that were left out.', ['source', 'reason']),
-    recordsKept: counter('records_kept', 'Record operations that went to the log.', ['collection']),
-    recordsDropped: counter('records_dropped', 'Record operations that were left out.', ['collection', 'reason']),
-    recordsUnindexed: registry.counter(
-      'skyshard_ingest_records_unindexed',
-      'Record operations of collections that are not indexed.',
-    ),
-    connections: counter('connections_made', 'Attempts to connect to a source.', ['source', 'outcome']),
-    identitiesResolved: counter('identities_resolved', 'Resolutions of DIDs.', ['outcome']),
-    reposFetched: counter('repos_fetched', 'Attempts to fetch a repo.', ['outcome']),
+    eventsReceived: new LabelledCounter(registry, 'skyshard_events_received_total'),
+    eventsDropped: new LabelledCounter(registry, 'skyshard_events_dropped_total'),
+    recordsKept: new LabelledCounter(registry, 'skyshard_records_kept_total'),
+    recordsDropped: new LabelledCounter(registry, 'skyshard_records_dropped_total'),
+    recordsUnindexed: new LabelledCounter(registry, 'skyshard_records_unindexed_total').with(),
+    connections: new LabelledCounter(registry, 'skyshard_source_connections_total'),
+    identitiesResolved: new LabelledCounter(registry, 'skyshard_identities_resolved_total'),
+    reposFetched: new LabelledCounter(registry, 'skyshard_repos_fetched_total'),
   };
 }
 

@@ -4,7 +4,9 @@
  * Owns: the making of every part, their common end, and the order of that end: stop taking in, wait for what is under
  * way, store the cursors, close the state.
  */
+
 import { mkdirSync } from 'node:fs';
+import { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
@@ -13,8 +15,8 @@ import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import { IdentityResolver, type IdentityResolverOptions } from '../identity/identity-resolver.ts';
 import { PublicFetch } from '../identity/public-fetch.ts';
 import type { LogAppender } from '../log/log-appender.ts';
-import { registerProcessMetrics } from '../metrics/process-metrics.ts';
-import { createRegistry, type Registry } from '../metrics/registry.ts';
+import { registerReadout } from '../metrics/metric.ts';
+import type { MetricName } from '../metrics/metric-table.ts';
 import { Backfill } from './backfill.ts';
 import { EventRouter } from './event-router.ts';
 import { HostLimits } from './host-limits.ts';
@@ -25,7 +27,7 @@ import { RepoFetch } from './repo-fetch.ts';
 import { RepoGate, repoGateLimits } from './repo-gate.ts';
 import { RepoHost } from './repo-host.ts';
 import { IngestState } from './state/ingest-state.ts';
-import { Subscription } from './subscription.ts';
+import { Subscription, type SubscriptionStatus } from './subscription.ts';
 
 /** A relay or PDS to follow. */
 export type IngestSource = {
@@ -185,23 +187,21 @@ function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
 }
 
 function registerReadouts(registry: Registry, parts: Parts, appender: LogAppender): void {
-  const bySource = (name: string, help: string, read: (subscription: Subscription) => number | null): void =>
-    registry.readout('gauge', `skyshard_ingest_${name}`, help, ['source'], () =>
-      parts.subscriptions.flatMap((subscription) => {
-        const value = read(subscription);
-        return value === null ? [] : [{ labelValues: [subscription.name], value }];
+  const bySource = (name: MetricName, read: (status: SubscriptionStatus) => number | null): void =>
+    registerReadout(registry, name, () =>
+      parts.subscriptions.flatMap(({ name: source, status }) => {
+        const value = read(status);
+        return value === null ? [] : [{ labels: { source }, value }];
       }),
     );
-  const one = (name: string, help: string, read: () => number): void =>
-    registry.readout('gauge', `skyshard_ingest_${name}`, help, [], () => [{ labelValues: [], value: read() }]);
-  bySource('cursor_received_seq', 'Newest event taken in.', ({ status }) => status.receivedSeq);
-  bySource('cursor_durable_seq', 'Cursor that a restart goes on from.', ({ status }) => status.durableSeq);
-  bySource('events_pending', 'Events taken in and not yet durable.', ({ status }) => status.pendingEvents);
-  bySource('lag_ms', 'How old the newest event was.', ({ status }) => status.lagMs);
-  bySource('connections_open', '1 while connected.', ({ status }) => (status.connected ? 1 : 0));
-  one('identities_pending', 'Resolutions waiting or running.', () => parts.identities.pendingCount);
-  one('repos_queued', 'Repos waiting to be fetched.', () => parts.backfill.progress.reposQueued);
-  one('log_pending_bytes', 'Entries on their way to the log.', () => appender.pendingBytes);
+  bySource('skyshard_source_received_seq', ({ receivedSeq }) => receivedSeq);
+  bySource('skyshard_source_durable_seq', ({ durableSeq }) => durableSeq);
+  bySource('skyshard_events_pending', ({ pendingEvents }) => pendingEvents);
+  bySource('skyshard_source_lag_seconds', ({ lagMs }) => (lagMs === null ? null : lagMs / 1000));
+  bySource('skyshard_source_connected', ({ connected }) => (connected ? 1 : 0));
+  registerReadout(registry, 'skyshard_identities_pending', () => parts.identities.pendingCount);
+  registerReadout(registry, 'skyshard_repos_queued', () => parts.backfill.progress.reposQueued);
+  registerReadout(registry, 'skyshard_appends_pending_bytes', () => appender.pendingBytes);
 }
 
 /**
@@ -213,12 +213,11 @@ function registerReadouts(registry: Registry, parts: Parts, appender: LogAppende
 export async function startIngest(options: IngestOptions): Promise<RunningIngest> {
   requireTokenBeyondLoopback(options.host, options.adminToken, 'an admin token');
   for (const { url } of options.sources) sourceOrigin(url);
-  const registry = options.registry ?? createRegistry(options.clock);
+  const registry = options.registry ?? new Registry();
   const stop = new AbortController();
   const shared = sharedDepsOf(options, registry, stop.signal);
   const parts = buildParts(options, shared);
   const { state, backfill, subscriptions, identities, resolver, fetch } = parts;
-  registerProcessMetrics(registry, shared.clock);
   registerReadouts(registry, parts, options.appender);
   const { host, port, tls = null, adminToken } = options;
   const http = await startJsonServer({
@@ -227,7 +226,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     tls,
     tokens: [adminToken],
     isReady: () => true,
-    metricsText: () => registry.prometheusText(),
+    metricsText: () => registry.metrics(),
     routes: ingestRoutes({ backfill, subscriptions, identities, resolver, clock: shared.clock }),
     texts: { ready: 'ready\n', jsonEnd: '' },
   }).catch(async (error: unknown) => {

@@ -5,10 +5,10 @@
  * environments and never wait for the apply threads.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
+import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { CrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import type { Registry } from '../metrics/registry.ts';
 import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts';
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
@@ -134,7 +134,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   forget = reads.forget;
   registerRecordCacheMetrics(registry, reads.records.cache);
   const status = (): Promise<NodeStatus> => nodeStatus(name, map, links);
-  const refreshMetrics = registerSlotMetrics(registry, links);
+  registerSlotMetrics(registry, links);
   const closeSlots = async (): Promise<void> => {
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     for (const { environment } of readers.values()) await environment.close();
@@ -150,7 +150,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     isReady: () => true,
     status,
     registry,
-    refreshMetrics,
     onFault: failure.reject,
     clock: options.clock ?? systemClock,
   }).catch(async (thrown: unknown) => {

@@ -4,12 +4,14 @@
  * Owns: a close that lets running calls end. Refuses: to listen beyond loopback without a cluster
  * token, since answers show mutes and drafts.
  */
+import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { getRoute, type JsonRoute } from '../http/json-route.ts';
 import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
-import type { Histogram, Registry } from '../metrics/registry.ts';
+import { DurationSummary, registerReadout } from '../metrics/metric.ts';
+import type { MetricName } from '../metrics/metric-table.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { WireServer, type WireServerSnapshot } from '../wire/node-server.ts';
 
@@ -31,8 +33,6 @@ export type ServingOptions = {
   /** More operators' endpoints. */
   readonly routes?: readonly JsonRoute[];
   readonly registry: Registry;
-  /** Takes the readings that must be asked for, before each print of the metrics. */
-  readonly refreshMetrics?: () => Promise<void>;
   /** Called when a handler broke an invariant; its caller has been answered `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
@@ -60,12 +60,14 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   const neededToken = 'a cluster token (clusterTokenFile in the shard map)';
   requireTokenBeyondLoopback(options.host, options.clusterToken, neededToken);
   const clock = options.clock ?? systemClock;
+  // Method names are those of handlers, so their number is bounded.
+  const durations = new DurationSummary(options.registry, 'skyshard_call_duration_seconds', clock);
   const wire = new WireServer({
     handlers: options.handlers,
     epoch: options.epoch,
     clusterToken: options.clusterToken,
     clock,
-    observe: callObserver(options.registry),
+    observe: (method, durationMs) => durations.with(method).record(durationMs),
     onFault: options.onFault,
   });
   registerWireMetrics(options.registry, wire);
@@ -76,10 +78,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     tls,
     tokens: [clusterToken, adminToken],
     isReady,
-    metricsText: async () => {
-      await options.refreshMetrics?.();
-      return registry.prometheusText();
-    },
+    metricsText: () => registry.metrics(),
     routes: [getRoute('/v1/status', options.status), ...(options.routes ?? [])],
     attach: (app) => wire.attachTo(app),
   });
@@ -95,39 +94,24 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   return { port: server.port, wire: () => wire.snapshot, close, [Symbol.asyncDispose]: () => close() };
 }
 
-/** Returns the recorder of call times. Methods are those with handlers, so they are few. */
-function callObserver(registry: Registry): (method: string, durationMs: number) => void {
-  const family = registry.histogram('skyshard_node_call_us', 'Time that a call took in its handler.', ['method']);
-  const histogramByMethod = new Map<string, Histogram>();
-  return (method, durationMs) => {
-    let histogram = histogramByMethod.get(method);
-    if (histogram === undefined) {
-      histogram = family.with(method);
-      histogramByMethod.set(method, histogram);
-    }
-    histogram.record(durationMs * 1000);
-  };
-}
-
 function registerWireMetrics(registry: Registry, wire: WireServer): void {
-  const one = (kind: 'gauge' | 'counter', name: string, help: string, read: (of: WireServerSnapshot) => number): void =>
-    registry.readout(kind, name, help, [], () => [{ labelValues: [], value: read(wire.snapshot) }]);
+  const one = (name: MetricName, read: (of: WireServerSnapshot) => number): void =>
+    registerReadout(registry, name, () => read(wire.snapshot));
   const byLabel = (
-    name: string,
-    help: string,
+    name: MetricName,
     label: string,
     read: (of: WireServerSnapshot) => Readonly<Record<string, number>>,
   ): void =>
-    registry.readout('counter', name, help, [label], () =>
-      Object.entries(read(wire.snapshot)).map(([value, count]) => ({ labelValues: [value], value: count })),
+    registerReadout(registry, name, () =>
+      Object.entries(read(wire.snapshot)).map(([labelValue, value]) => ({ labels: { [label]: labelValue }, value })),
     );
-  one('gauge', 'skyshard_wire_connections_count', 'Open connections of the wire.', (of) => of.connections);
-  one('gauge', 'skyshard_wire_calls_running', 'Calls whose answers are still worked on.', (of) => of.callsRunning);
-  one('counter', 'skyshard_wire_calls_count', 'Calls that arrived.', (of) => of.callCount);
-  one('counter', 'skyshard_wire_received_bytes', 'Bytes of messages that arrived.', (of) => of.receivedBytes);
-  one('counter', 'skyshard_wire_sent_bytes', 'Bytes of messages that were sent.', (of) => of.sentBytes);
-  one('counter', 'skyshard_wire_handshakes_refused', 'Handshakes that were refused.', (of) => of.refusedHandshakeCount);
-  one('counter', 'skyshard_wire_slow_readers_closed', 'Connections closed unread.', (of) => of.slowReaderCount);
-  byLabel('skyshard_wire_errors_count', 'Calls answered by an error.', 'code', (of) => of.errorCountByCode);
-  byLabel('skyshard_wire_malformed_count', 'Messages refused.', 'reason', (of) => of.malformedCountByReason);
+  one('skyshard_calls_total', (of) => of.callCount);
+  one('skyshard_calls_in_flight', (of) => of.callsRunning);
+  byLabel('skyshard_call_errors_total', 'code', (of) => of.errorCountByCode);
+  one('skyshard_call_connections', (of) => of.connections);
+  one('skyshard_call_received_bytes_total', (of) => of.receivedBytes);
+  one('skyshard_call_sent_bytes_total', (of) => of.sentBytes);
+  one('skyshard_call_handshakes_refused_total', (of) => of.refusedHandshakeCount);
+  byLabel('skyshard_call_malformed_messages_total', 'reason', (of) => of.malformedCountByReason);
+  one('skyshard_call_slow_readers_closed_total', (of) => of.slowReaderCount);
 }

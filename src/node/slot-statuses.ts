@@ -1,5 +1,7 @@
 /** What a node tells of its slots: status for operators and settling, sums for dashboards. */
-import type { Registry } from '../metrics/registry.ts';
+import type { Registry } from 'prom-client';
+import { registerReadout } from '../metrics/metric.ts';
+import type { MetricName } from '../metrics/metric-table.ts';
 import type { RecordCache } from '../read/cache/record-cache.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
@@ -18,45 +20,34 @@ export async function nodeStatus(name: string, map: ShardMap, links: readonly Ap
   return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: await slotStatuses(links) };
 }
 
-/** Registers how often a serving thread finds records in its memory, and how much of that it sets aside. */
+/** Registers how well the record cache of the serving thread does. */
 export function registerRecordCacheMetrics(registry: Registry, cache: RecordCache): void {
-  const one = (kind: 'gauge' | 'counter', name: string, help: string, read: () => number): void =>
-    registry.readout(kind, `skyshard_node_record_cache_${name}`, help, [], () => [{ labelValues: [], value: read() }]);
-  one('counter', 'hits', 'Reads of records answered from memory.', () => cache.hitCount);
-  one('counter', 'misses', 'Reads of records that went to storage.', () => cache.missCount);
-  one('gauge', 'bytes', 'Memory set aside for records, outside the JavaScript heap.', () => cache.reservedBytes);
+  const one = (name: MetricName, read: () => number): void =>
+    registerReadout(registry, name, () => [{ labels: { cache: 'records' }, value: read() }]);
+  one('skyshard_cache_hits_total', () => cache.hitCount);
+  one('skyshard_cache_misses_total', () => cache.missCount);
+  one('skyshard_cache_bytes', () => cache.reservedBytes);
 }
 
-/**
- * Registers sums over the node's slots.
- *
- * Returns: a function that asks each apply thread once; the sums are those of its last answer, so it goes before each print.
- */
-export function registerSlotMetrics(registry: Registry, links: readonly StatusLink[]): () => Promise<void> {
-  let latest: readonly SlotStatus[] = [];
-  const sum = (field: 'waiting' | 'outbox' | 'bytes' | 'cursor') => () => [
-    { labelValues: [], value: latest.reduce((total, slot) => total + slot[field], 0) },
-  ];
-  registry.readout('gauge', 'skyshard_node_waiting_entries', 'Entries that wait to be applied.', [], sum('waiting'));
-  registry.readout(
-    'gauge',
-    'skyshard_node_outbox_effects',
-    'Effects not yet known to be at their target.',
-    [],
-    sum('outbox'),
-  );
-  registry.readout('gauge', 'skyshard_node_slots_bytes', 'Bytes of all slots of this node.', [], sum('bytes'));
-  registry.readout(
-    'counter',
-    'skyshard_node_applied_entries',
-    'Entries applied since the slots were made.',
-    [],
-    sum('cursor'),
-  );
-  registry.readout('gauge', 'skyshard_node_lag_ms', 'Largest lag of any slot.', [], () => [
-    { labelValues: [], value: Math.max(0, ...latest.map((slot) => slot.lagMs ?? 0)) },
-  ]);
-  return async () => {
-    latest = await slotStatuses(links);
+/** Registers sums over the node's slots. Each apply thread is asked once in a scrape. */
+export function registerSlotMetrics(registry: Registry, links: readonly StatusLink[]): void {
+  let asked: Promise<SlotStatus[]> | null = null;
+  // All metrics of a scrape are read in one turn of the event loop, so they share the answer.
+  const statuses = (): Promise<SlotStatus[]> => {
+    asked ??= slotStatuses(links).finally(() => {
+      asked = null;
+    });
+    return asked;
   };
+  const sum = (name: MetricName, field: 'waiting' | 'outbox' | 'bytes' | 'cursor'): void =>
+    registerReadout(registry, name, async () => (await statuses()).reduce((total, slot) => total + slot[field], 0));
+  sum('skyshard_entries_waiting', 'waiting');
+  sum('skyshard_entries_applied_total', 'cursor');
+  sum('skyshard_outbox_effects', 'outbox');
+  sum('skyshard_slots_bytes', 'bytes');
+  registerReadout(
+    registry,
+    'skyshard_apply_lag_seconds',
+    async () => Math.max(0, ...(await statuses()).map(({ lagMs }) => lagMs ?? 0)) / 1000,
+  );
 }

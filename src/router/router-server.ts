@@ -4,6 +4,7 @@
  * Owns: what listens and in which order it closes. Refuses: to listen beyond loopback without an
  * admin token, since reads show private data.
  */
+import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
@@ -12,7 +13,7 @@ import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
 import type { RunningServer } from '../http/json-server.ts';
 import { BodyRoom, bodyMsMaxDefault } from '../http/request-body.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
-import type { Histogram, Registry } from '../metrics/registry.ts';
+import { DurationSummary, LabelledCounter, registerReadout } from '../metrics/metric.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
@@ -80,17 +81,15 @@ const drainCheckMs = 5;
 
 /** How long a node may take to answer for its status. Units: ms. */
 const statusTimeoutMs = 2_000;
-function observer(registry: Registry): (method: string, durationMs: number, code: ErrorCode | null) => void {
-  const durations = registry.histogram('skyshard_router_request_us', 'Time from a request to its answer.', ['method']);
-  const errors = registry.counter('skyshard_router_errors_count', 'Requests answered by an error.', ['method', 'code']);
-  const histogramByMethod = new Map<string, Histogram>();
+
+function observer(
+  registry: Registry,
+  clock: Clock,
+): (method: string, durationMs: number, code: ErrorCode | null) => void {
+  const durations = new DurationSummary(registry, 'skyshard_request_duration_seconds', clock);
+  const errors = new LabelledCounter(registry, 'skyshard_request_errors_total');
   return (method, durationMs, code) => {
-    let histogram = histogramByMethod.get(method);
-    if (histogram === undefined) {
-      histogram = durations.with(method);
-      histogramByMethod.set(method, histogram);
-    }
-    histogram.record(durationMs * 1000);
+    durations.with(method).record(durationMs);
     if (code !== null) errors.with(method, code).add();
   };
 }
@@ -143,7 +142,7 @@ function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clo
     plans: planByMethod,
     admission,
     clock,
-    observe: observer(registry),
+    observe: observer(registry, clock),
     onFault,
     ...(reloadMap === undefined ? {} : { reloadMap }),
   });
@@ -161,9 +160,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const clock = options.clock ?? systemClock;
   const limits = { ...routerLimitDefaults, ...options.limits };
   const router = serviceRouterOf(options, limits, clock);
-  registry.readout('gauge', 'skyshard_router_items_running', 'Items of requests in flight.', [], () => [
-    { labelValues: [], value: router.itemsInFlight },
-  ]);
+  registerReadout(registry, 'skyshard_request_items_in_flight', () => router.itemsInFlight);
   const edges: RunningServer[] = [];
   const closeEdges = async (graceMs: number): Promise<void> => {
     for (const edge of edges) edge.stopListening();
@@ -188,7 +185,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       port: options.port,
       tokens: [adminToken],
       isReady: async () => (await nodeStatuses(router, clock)).every(({ error }) => error === undefined),
-      metricsText: () => registry.prometheusText(),
+      metricsText: () => registry.metrics(),
       routes: [statusRoute(router, clock), settleRoute(router, clock, options.settleIngest), ...(options.routes ?? [])],
     });
     edges.push(http);

@@ -1,7 +1,9 @@
 /** What one of our processes raises is what another one gets: the code and the hint of every error, for each pair. */
+
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DataPlaneError, type ErrorCode, errorTable } from '../../src/base/data-plane-error.ts';
 import { adminRequest } from '../../src/cli/admin-request.ts';
@@ -9,7 +11,6 @@ import { callService } from '../../src/cli/service-call.ts';
 import { getRoute } from '../../src/http/json-route.ts';
 import { encodeOutcomes } from '../../src/log/chunk.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
-import { createRegistry } from '../../src/metrics/registry.ts';
 import { startServing } from '../../src/node/serving.ts';
 import { noIdentitySource } from '../../src/router/plan/identity-source.ts';
 import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
@@ -58,7 +59,7 @@ async function startNodeThatRaises(error: Raised): Promise<number> {
     epoch: () => 1,
     isReady: () => true,
     status: async () => throwIt(error),
-    registry: createRegistry(),
+    registry: new Registry(),
     onFault: (fault) => {
       throw fault;
     },
@@ -80,7 +81,7 @@ async function startTestRouter(more: Partial<RouterOptions> = {}): Promise<Runni
     map: nodes.map,
     caller: nodes,
     identity: noIdentitySource,
-    registry: createRegistry(),
+    registry: new Registry(),
     host: '127.0.0.1',
     port: 0,
     http2Port: null,

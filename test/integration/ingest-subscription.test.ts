@@ -102,9 +102,9 @@ describe('following a source', () => {
     expect(harness.log.of('commit')).toMatchObject([{ rev: repo.rev, ops: [] }]);
     const { body: metrics } = await harness.get('/metrics');
     expect(metrics['text']).toMatch(
-      /skyshard_ingest_records_dropped\{collection="app.bsky.feed.post",reason="lexicon-[a-z-]+"\} 1/,
+      /skyshard_records_dropped_total\{collection="app.bsky.feed.post",reason="lexicon-[a-z-]+"\} 1/,
     );
-    expect(metrics['text']).toMatch(/skyshard_ingest_records_unindexed 1/);
+    expect(metrics['text']).toMatch(/skyshard_records_unindexed_total 1/);
   });
 
   it('goes on after frames that cannot be read, counts them by reason, and the cursor passes them', async () => {

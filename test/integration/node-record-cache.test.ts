@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { cidOfBlock } from '../../src/atproto/cid.ts';
 import type { RepoOp } from '../../src/atproto/repo-op.ts';
 import type { Entry } from '../../src/entry/entry.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
-import { createRegistry, type Registry } from '../../src/metrics/registry.ts';
 import { type RunningNode, startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { parseShardMap } from '../../src/shardmap/shard-map.ts';
@@ -32,7 +32,7 @@ function mapJson(port: number): object {
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'skyshard-record-cache-'));
-  registry = createRegistry();
+  registry = new Registry();
   node = await startNode({
     name: 'n0',
     mapJson: mapJson(0),
@@ -93,19 +93,16 @@ async function read() {
   }
 }
 
-function metric(name: string): number {
-  const line = registry
-    .prometheusText()
-    .split('\n')
-    .find((text) => text.startsWith(`skyshard_node_record_cache_${name} `));
-  return Number(line?.split(' ')[1]);
+async function metric(name: 'hits_total' | 'misses_total' | 'bytes'): Promise<number> {
+  const text = await registry.metrics();
+  return Number(new RegExp(`^skyshard_cache_${name}\\{cache="records"\\} (\\d+)$`, 'm').exec(text)?.[1]);
 }
 
 /** Changes something and reads at once; what was there before had been answered from memory. */
 async function readAfter(change: () => Promise<unknown>) {
-  const hits = metric('hits');
+  const hits = await metric('hits_total');
   await read();
-  expect(metric('hits')).toBeGreaterThan(hits);
+  expect(await metric('hits_total')).toBeGreaterThan(hits);
   await change();
   return read();
 }
@@ -146,9 +143,9 @@ it('counts at once what comes and goes after counts were remembered', async () =
   const subject = { uri, cid: cidOfBlock(Buffer.from('liked')).text };
   for (let turn = 0; turn < 3; turn++) {
     expect(await likes()).toBe(0);
-    const hits = metric('hits');
+    const hits = await metric('hits_total');
     expect(await likes()).toBe(0);
-    expect(metric('hits')).toBeGreaterThan(hits);
+    expect(await metric('hits_total')).toBeGreaterThan(hits);
     await commit({ action: 'create', ...like }, { subject });
     expect(await likes()).toBe(1);
     await commit({ action: 'delete', ...like }, null);
@@ -179,7 +176,7 @@ it('answers each of many calls of one moment with its own', async () => {
 it('says how much memory is set aside for records, hits and misses', async () => {
   await commit({ action: 'create', ...post }, { text: 'there' });
   await read();
-  expect(metric('bytes')).toBe(2 ** 20);
+  expect(await metric('bytes')).toBe(2 ** 20);
   // The second ask brings the record into memory.
-  expect([metric('misses'), metric('hits')]).toEqual([2, 4]);
+  expect([await metric('misses_total'), await metric('hits_total')]).toEqual([2, 4]);
 });

@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { bodyBytesMaxDefault } from '../../src/http/json-server.ts';
-import { createRegistry } from '../../src/metrics/registry.ts';
 import { type RunningServing, type ServingOptions, startServing } from '../../src/node/serving.ts';
 import { registerSlotMetrics } from '../../src/node/slot-statuses.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
@@ -32,7 +32,7 @@ async function start(options: Partial<ServingOptions> = {}): Promise<RunningServ
     epoch: () => 3,
     isReady: () => true,
     status: async () => ({ slots: [] }),
-    registry: createRegistry(),
+    registry: new Registry(),
     onFault: (error) => {
       throw error;
     },
@@ -73,8 +73,8 @@ describe('the socket of a node', () => {
     expect(JSON.parse((await ask(serving.port, '/v1/status')).text)).toEqual({ slots: [] });
     expect(await echo(openClient(serving.port))).toBe('hello');
     const { text } = await ask(serving.port, '/metrics');
-    expect(text).toContain('skyshard_wire_calls_count 1\n');
-    expect(text).toContain('skyshard_node_call_us_count{method="echo"} 1\n');
+    expect(text).toContain('skyshard_calls_total 1\n');
+    expect(text).toContain('skyshard_call_duration_seconds_count{method="echo"} 1\n');
   });
 
   it('answers errors of routes as JSON with code, message and hint', async () => {
@@ -118,15 +118,15 @@ describe('the socket of a node', () => {
         ];
       },
     });
-    const registry = createRegistry();
-    const refreshMetrics = registerSlotMetrics(registry, [link(0), link(1)]);
-    const serving = await start({ registry, refreshMetrics });
+    const registry = new Registry();
+    registerSlotMetrics(registry, [link(0), link(1)]);
+    const serving = await start({ registry });
     const { text } = await ask(serving.port, '/metrics');
     expect(asks).toBe(2);
-    expect(text).toContain('skyshard_node_applied_entries 30\n');
-    expect(text).toContain('skyshard_node_waiting_entries 2\n');
-    expect(text).toContain('skyshard_node_lag_ms 2\n');
-    expect((await ask(serving.port, '/metrics')).text).toContain('skyshard_node_applied_entries 70\n');
+    expect(text).toContain('skyshard_entries_applied_total 30\n');
+    expect(text).toContain('skyshard_entries_waiting 2\n');
+    expect(text).toContain('skyshard_apply_lag_seconds 0.002\n');
+    expect((await ask(serving.port, '/metrics')).text).toContain('skyshard_entries_applied_total 70\n');
   });
 
   it('survives a client that leaves before or while it is answered', async () => {

@@ -6,8 +6,8 @@ import https from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createRegistry } from '../../src/metrics/registry.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { noIdentitySource } from '../../src/router/plan/identity-source.ts';
 import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
@@ -24,7 +24,7 @@ function optionsOf(more: Partial<RouterOptions> = {}): RouterOptions {
     map: nodes.map,
     caller: nodes,
     identity: noIdentitySource,
-    registry: createRegistry(),
+    registry: new Registry(),
     host: '127.0.0.1',
     port: 0,
     http2Port: 0,
@@ -280,7 +280,7 @@ describe('operators', () => {
       nodes: [{ name: 'n0' }, { name: 'n1' }],
     });
     expect((await get('/metrics', { authorization: 'Bearer secret' })).body.toString()).toMatch(
-      /skyshard_router_request_us/,
+      /skyshard_request_duration_seconds/,
     );
     expect((await get('/nothing')).status).toBe(404);
   });

@@ -1,5 +1,5 @@
 /** A node in a process of its own, which tests may kill or have kill itself. Its settings are JSON in the first argument. */
-import { createRegistry } from '../../src/metrics/registry.ts';
+import { Registry } from 'prom-client';
 import { type NodeOptions, startNode } from '../../src/node/node-process.ts';
 
 export type NodeChildSettings = Pick<NodeOptions, 'name' | 'mapJson' | 'dataDir' | 'port' | 'slotMapBytes'> & {
@@ -16,7 +16,7 @@ const node = await startNode({
   recordCacheMib: 8,
   adminToken: null,
   clusterToken: null,
-  registry: createRegistry(),
+  registry: new Registry(),
 });
 node.failed.catch((error: Error) => {
   console.error(error);

@@ -1,9 +1,17 @@
-/** The Debian packages that tests need beside npm's: PostgreSQL and Redis to compare with, a compiler for better-sqlite3. */
+/**
+ * The Debian packages that tests need beside npm's: PostgreSQL and Redis to compare with, promtool to
+ * check metrics with, a compiler for better-sqlite3. None of their services needs to run.
+ */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-type Required = { readonly debianPackage: string; readonly isThere: () => boolean };
+type Required = {
+  readonly debianPackage: string;
+  /** What the package starts by itself where systemd runs; tests start what they need. */
+  readonly service?: string;
+  readonly isThere: () => boolean;
+};
 
 function isOnPath(program: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
@@ -27,8 +35,13 @@ function hasPostgres(): boolean {
 }
 
 const required: readonly Required[] = [
-  { debianPackage: 'postgresql', isThere: hasPostgres },
-  { debianPackage: 'redis-server', isThere: () => isOnPath('redis-server') && isOnPath('redis-benchmark') },
+  { debianPackage: 'postgresql', service: 'postgresql', isThere: hasPostgres },
+  {
+    debianPackage: 'redis-server',
+    service: 'redis-server',
+    isThere: () => isOnPath('redis-server') && isOnPath('redis-benchmark'),
+  },
+  { debianPackage: 'prometheus', service: 'prometheus', isThere: () => isOnPath('promtool') },
   { debianPackage: 'build-essential', isThere: () => isOnPath('make') && isOnPath('g++') },
   { debianPackage: 'python3', isThere: () => isOnPath('python3') },
   { debianPackage: 'git', isThere: () => isOnPath('git') },
@@ -42,17 +55,22 @@ const installMinutesMax = 20;
  * Returns: null when all is there, else the one command that the reader must run first.
  */
 export function installRequiredServers(): string | null {
-  const missing = required.filter(({ isThere }) => !isThere()).map(({ debianPackage }) => debianPackage);
+  const missing = required.filter(({ isThere }) => !isThere());
   if (missing.length === 0) return null;
-  const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing];
+  const packages = missing.map(({ debianPackage }) => debianPackage);
+  const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...packages];
   const isRoot = process.getuid?.() === 0;
   if (!isRoot || !existsSync('/etc/debian_version')) {
     const sudo = isRoot ? '' : 'sudo ';
     return `${sudo}apt-get update && ${sudo}${install.join(' ')}`;
   }
-  console.log(`installing ${missing.join(', ')}`);
-  for (const words of [['apt-get', 'update'], install]) {
-    execFileSync(words[0]!, words.slice(1), {
+  console.log(`installing ${packages.join(', ')}`);
+  const steps = [['apt-get', 'update'], install];
+  const services = missing.flatMap(({ service }) => service ?? []);
+  if (existsSync('/run/systemd/system'))
+    for (const service of services) steps.push(['systemctl', 'disable', '--now', service]);
+  for (const [program, ...words] of steps) {
+    execFileSync(program!, words, {
       stdio: ['ignore', 'ignore', 'inherit'],
       timeout: installMinutesMax * 60_000,
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },

@@ -1,8 +1,10 @@
 /** `skyshard ingest`: what reads the outside world into the log. */
+import { Registry } from 'prom-client';
 import { startIngest } from '../../ingest/ingest-server.ts';
 import { pollResyncs } from '../../ingest/resync-poll.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
-import { createRegistry } from '../../metrics/registry.ts';
+import { LabelledCounter } from '../../metrics/metric.ts';
+import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
 import { NodeClient } from '../../wire/node-client.ts';
 import { readAccessTokens, readTrustedCertificates } from '../access-files.ts';
 import type { Command } from '../command.ts';
@@ -15,12 +17,10 @@ export const runIngest: Command = (context) => {
   return serve(context, 'ingest', async (folder) => {
     const { map } = readMapFile(settings.map);
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
-    const registry = createRegistry(clock);
+    const registry = new Registry();
+    registerProcessMetrics(registry);
     const caller = new NodeClient({ map, clusterToken, trustedCertificates: readTrustedCertificates(map), clock });
-    const retries = registry.counter('skyshard_log_appends_retried_total', 'Appends tried again, by node and code.', [
-      'node',
-      'code',
-    ]);
+    const retries = new LabelledCounter(registry, 'skyshard_appends_retried_total');
     const appender = new RemoteLog({
       caller,
       map: () => map,

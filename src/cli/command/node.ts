@@ -1,7 +1,7 @@
 /** `skyshard node`: one node of the map. */
+import { Registry } from 'prom-client';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
-import { createRegistry } from '../../metrics/registry.ts';
 import { startNode } from '../../node/node-process.ts';
 import { readAccessTokens } from '../access-files.ts';
 import type { Command } from '../command.ts';
@@ -19,8 +19,8 @@ export const runNode: Command = (context) => {
     throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}" (nodes: ${known})`);
   }
   return serve(context, `node-${name}`, async (dataDir) => {
-    const registry = createRegistry(clock);
-    registerProcessMetrics(registry, clock);
+    const registry = new Registry();
+    registerProcessMetrics(registry);
     const node = await startNode({
       name,
       mapJson: raw,

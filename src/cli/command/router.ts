@@ -1,10 +1,10 @@
 /** `skyshard router`: one router process. */
 
+import { Registry } from 'prom-client';
 import type { SettleBody } from '../../http/settle-body.ts';
 import { IdentityResolver } from '../../identity/identity-resolver.ts';
 import { LiveIdentitySource } from '../../identity/live-identity.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
-import { createRegistry } from '../../metrics/registry.ts';
 import { startRouter } from '../../router/router-server.ts';
 import { NodeClient } from '../../wire/node-client.ts';
 import { readAccessTokens, readTrustedCertificates } from '../access-files.ts';
@@ -30,8 +30,8 @@ export const runRouter: Command = (context) => {
   return serve(context, 'router', async () => {
     const { map } = readMapFile(settings.map);
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
-    const registry = createRegistry(clock);
-    registerProcessMetrics(registry, clock);
+    const registry = new Registry();
+    registerProcessMetrics(registry);
     const caller = new NodeClient({ map, clusterToken, trustedCertificates: readTrustedCertificates(map), clock });
     const resolver = new IdentityResolver({
       plcUrl: settings.plcUrl,

@@ -1,15 +1,16 @@
 /** When DIDs are resolved, what is put off, and that waiting leaves no listener. */
+
 import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { IdentityResolver } from '../../../src/identity/identity-resolver.ts';
 import { IdentityQueue } from '../../../src/ingest/identity-queue.ts';
 import { createIngestCounters } from '../../../src/ingest/ingest-counters.ts';
 import { IngestState } from '../../../src/ingest/state/ingest-state.ts';
-import { createRegistry } from '../../../src/metrics/registry.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
 import { json, ScriptedNetwork } from '../../support/scripted-network.ts';
@@ -50,7 +51,7 @@ afterEach(async () => {
 });
 
 function queueOf(): IdentityQueue {
-  const counters = createIngestCounters(createRegistry(clock));
+  const counters = createIngestCounters(new Registry());
   return new IdentityQueue({ resolver, appender: log, state, clock, random: seededRandom(1), counters }, stop.signal);
 }
 

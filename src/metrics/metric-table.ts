@@ -1,0 +1,85 @@
+/**
+ * Every metric of ours, once: `ops/metrics.md` shows this table, and a metric is registered by its name here.
+ *
+ * Names follow Prometheus' conventions: `_total` for counters, base units, labels of few values, never a DID.
+ */
+export type MetricRow = {
+  readonly type: 'counter' | 'gauge' | 'summary';
+  /** The processes that have it. */
+  readonly of: readonly ('node' | 'router' | 'ingest')[];
+  readonly labels: readonly string[];
+  readonly help: string;
+};
+
+function row(type: MetricRow['type'], process: string, labels: string, help: string): MetricRow {
+  const words = (text: string): string[] => (text === '' ? [] : text.split(' '));
+  return { type, of: words(process) as MetricRow['of'][number][], labels: words(labels), help };
+}
+
+const everywhere = 'node router ingest';
+
+export const metricTable = {
+  skyshard_request_duration_seconds: row('summary', 'router', 'method', 'Time from a request to its answer.'),
+  skyshard_request_errors_total: row('counter', 'router', 'method code', 'Requests answered by an error.'),
+  skyshard_request_items_in_flight: row(
+    'gauge',
+    'router',
+    '',
+    'Items of requests in flight, as admission counts them.',
+  ),
+
+  skyshard_call_duration_seconds: row('summary', 'node', 'method', 'Time that a call took in its handler.'),
+  skyshard_calls_total: row('counter', 'node', '', 'Calls that arrived from routers, ingest and other nodes.'),
+  skyshard_calls_in_flight: row('gauge', 'node', '', 'Calls that have no answer yet.'),
+  skyshard_call_errors_total: row('counter', 'node', 'code', 'Calls answered by an error.'),
+  skyshard_call_connections: row('gauge', 'node', '', 'Open connections that carry calls.'),
+  skyshard_call_received_bytes_total: row('counter', 'node', '', 'Bytes of calls that arrived.'),
+  skyshard_call_sent_bytes_total: row('counter', 'node', '', 'Bytes of answers that were sent.'),
+  skyshard_call_handshakes_refused_total: row('counter', 'node', '', 'Handshakes refused: wrong token or version.'),
+  skyshard_call_malformed_messages_total: row('counter', 'node', 'reason', 'Messages refused as malformed.'),
+  skyshard_call_slow_readers_closed_total: row(
+    'counter',
+    'node',
+    '',
+    'Connections closed as their answers were not read.',
+  ),
+
+  skyshard_entries_waiting: row('gauge', 'node', '', 'Log entries that wait to be applied, over all slots.'),
+  skyshard_entries_applied_total: row('counter', 'node', '', 'Log entries applied since the slots were made.'),
+  skyshard_apply_lag_seconds: row('gauge', 'node', '', 'Age of the last applied event in the slot that lags most.'),
+  skyshard_outbox_effects: row('gauge', 'node', '', 'Effects not yet known to be at their target.'),
+  skyshard_slots_bytes: row('gauge', 'node', '', 'Bytes of all slots on disk.'),
+
+  skyshard_cache_hits_total: row('counter', 'node', 'cache', 'Reads that a cache answered.'),
+  skyshard_cache_misses_total: row('counter', 'node', 'cache', 'Reads that went to storage.'),
+  skyshard_cache_bytes: row('gauge', 'node', 'cache', 'Memory that a cache holds.'),
+
+  skyshard_events_received_total: row('counter', 'ingest', 'source kind', 'Events that sources sent.'),
+  skyshard_events_dropped_total: row('counter', 'ingest', 'source reason', 'Whole events that were dropped.'),
+  skyshard_events_pending: row('gauge', 'ingest', 'source', 'Events taken in and not yet durable in the log.'),
+  skyshard_records_kept_total: row('counter', 'ingest', 'collection', 'Record operations that went to the log.'),
+  skyshard_records_dropped_total: row('counter', 'ingest', 'collection reason', 'Record operations that were dropped.'),
+  skyshard_records_unindexed_total: row(
+    'counter',
+    'ingest',
+    '',
+    'Record operations of collections that have no index.',
+  ),
+  skyshard_source_connected: row('gauge', 'ingest', 'source', '1 while connected, else 0.'),
+  skyshard_source_connections_total: row('counter', 'ingest', 'source outcome', 'Connections to a source that ended.'),
+  skyshard_source_received_seq: row('gauge', 'ingest', 'source', 'Newest event taken in.'),
+  skyshard_source_durable_seq: row('gauge', 'ingest', 'source', 'Cursor that a restart goes on from.'),
+  skyshard_source_lag_seconds: row('gauge', 'ingest', 'source', 'Age of the newest event when it came.'),
+  skyshard_identities_pending: row('gauge', 'ingest', '', 'Resolutions of DIDs that wait or run.'),
+  skyshard_identities_resolved_total: row('counter', 'ingest', 'outcome', 'Resolutions of DIDs.'),
+  skyshard_repos_queued: row('gauge', 'ingest', '', 'Repos that wait to be fetched.'),
+  skyshard_repos_fetched_total: row('counter', 'ingest', 'outcome', 'Attempts to fetch a repo.'),
+  skyshard_appends_pending_bytes: row('gauge', 'ingest', '', 'Entries on their way to the log.'),
+  skyshard_appends_retried_total: row('counter', 'ingest', 'node code', 'Appends tried again.'),
+
+  skyshard_page_faults_total: row('counter', everywhere, 'kind', 'Page faults: major ones had to read the disk.'),
+  skyshard_context_switches_total: row('counter', everywhere, 'kind', 'Times that a thread left the CPU.'),
+} as const satisfies Readonly<Record<string, MetricRow>>;
+
+/** What a metric can be registered as. */
+export type MetricName = keyof typeof metricTable;

@@ -1,0 +1,110 @@
+/**
+ * Registers the metrics of `metric-table.ts` with prom-client, and counts for them.
+ *
+ * Nothing here costs more than a look-up and an addition where it counts: prom-client sees the numbers
+ * at a scrape. The registry belongs to whoever starts the process, and is passed in.
+ */
+import {
+  Counter,
+  Gauge,
+  type MetricObjectWithValues,
+  type MetricValueWithName,
+  type Registry,
+  Summary,
+} from 'prom-client';
+import type { Clock } from '../base/clock.ts';
+import { LatencyRecorder } from './latency-recorder.ts';
+import { type MetricName, metricTable } from './metric-table.ts';
+import { type Series, SeriesSet } from './series.ts';
+
+type Readings = Iterable<Series<number>>;
+
+/** Registers a counter or gauge that is read at each scrape: one number, or one for each combination of labels. */
+export function registerReadout(
+  registry: Registry,
+  name: MetricName,
+  read: () => number | Readings | Promise<number | Readings>,
+): void {
+  const { type, help, labels } = metricTable[name];
+  const description = { name, help, labelNames: labels, registers: [registry] };
+  const readings = async (): Promise<Readings> => {
+    const value = await read();
+    return typeof value === 'number' ? [{ labels: {}, value }] : value;
+  };
+  if (type === 'counter') {
+    new Counter({
+      ...description,
+      async collect() {
+        const taken = await readings();
+        this.reset();
+        for (const { labels: of, value } of taken) this.inc(of, value);
+      },
+    });
+  } else {
+    new Gauge({
+      ...description,
+      async collect() {
+        const taken = await readings();
+        this.reset();
+        for (const { labels: of, value } of taken) this.set(of, value);
+      },
+    });
+  }
+}
+
+/** One series of a counter. */
+export class Count {
+  value = 0;
+
+  add(count = 1): void {
+    this.value += count;
+  }
+}
+
+/** A counter; `with` returns the series of the given label values, in the order of the table. */
+export class LabelledCounter {
+  readonly #series: SeriesSet<Count>;
+
+  constructor(registry: Registry, name: MetricName) {
+    this.#series = new SeriesSet(metricTable[name].labels, () => new Count());
+    registerReadout(registry, name, () => this.#readings());
+  }
+
+  *#readings(): Generator<Series<number>> {
+    for (const { labels, value } of this.#series.all()) yield { labels, value: value.value };
+  }
+
+  with(...labelValues: string[]): Count {
+    return this.#series.at(labelValues);
+  }
+}
+
+/** Durations, shown as a summary. The quantiles are HdrHistogram's; count and sum are those since the start. */
+export class DurationSummary extends Summary {
+  readonly #series: SeriesSet<LatencyRecorder>;
+
+  constructor(registry: Registry, name: MetricName, clock: Clock) {
+    const { help, labels } = metricTable[name];
+    super({ name, help, labelNames: [...labels], registers: [registry] });
+    this.#series = new SeriesSet(labels, () => new LatencyRecorder(() => clock.monotonicMs()));
+  }
+
+  /** Returns the recorder of the given label values. */
+  with(...labelValues: string[]): LatencyRecorder {
+    return this.#series.at(labelValues);
+  }
+
+  override async get(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
+    const described = await super.get();
+    const values: MetricValueWithName<string>[] = [];
+    for (const { labels, value } of this.#series.all()) {
+      const { quantiles, sum, count } = value.summary();
+      for (const [quantile, seconds] of quantiles) {
+        values.push({ labels: { ...labels, quantile }, value: seconds, metricName: described.name });
+      }
+      values.push({ labels, value: sum, metricName: `${described.name}_sum` });
+      values.push({ labels, value: count, metricName: `${described.name}_count` });
+    }
+    return { ...described, values };
+  }
+}
