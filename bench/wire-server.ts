@@ -2,7 +2,7 @@
 import { App, us_socket_local_port } from 'uWebSockets.js';
 import { systemClock } from '../src/base/clock.ts';
 import type { CallHandler } from '../src/wire/node-caller.ts';
-import { WireServer } from '../src/wire/node-server.ts';
+import { WireServer } from '../src/wire/wire-server.ts';
 
 const handlers = new Map<string, CallHandler>();
 for (const bytes of [1024, 10_240, 1_048_576]) {

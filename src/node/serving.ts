@@ -13,7 +13,7 @@ import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import { DurationSummary, registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
-import { WireServer, type WireServerSnapshot } from '../wire/node-server.ts';
+import { WireServer, type WireServerSnapshot } from '../wire/wire-server.ts';
 
 /** What a node listens on, and what it answers with. */
 export type ServingOptions = {

@@ -11,7 +11,7 @@ import { DataPlaneError, type ErrorCode } from '../../src/base/data-plane-error.
 import { invariant } from '../../src/base/invariant.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import type { CallContext, CallHandler } from '../../src/wire/node-caller.ts';
-import { WireServer, type WireServerOptions } from '../../src/wire/node-server.ts';
+import { WireServer, type WireServerOptions } from '../../src/wire/wire-server.ts';
 
 export type WireNode = {
   readonly port: number;
