@@ -1,11 +1,11 @@
 /**
- * One WebSocket connection to one node, with the calls that wait on it.
+ * The link to one node: its connection, and the calls on their way.
  *
- * Owns: connecting and reconnecting, the frames of one turn of the event loop going out as one message, deadlines, and
- * the bounds on calls and bytes in flight. Every call ends once: with its answer, the node's error, its deadline, or
- * the loss of the connection. Refuses: calls while the node is known to be down, so that callers fail fast.
+ * Owns: connecting and reconnecting, the frames of one turn of the event loop going out as one message, and the bounds on
+ * calls and bytes in flight. Every call ends once: with its answer, the node's error, its deadline, or the loss of the
+ * connection. Refuses: calls while the node is known to be down, so that callers fail fast.
  */
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { backoffMs } from '../base/backoff.ts';
 import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
 import { Breaker } from './breaker.ts';
@@ -14,27 +14,15 @@ import {
   FrameReader,
   frameKind,
   type MalformedReason,
-  messageBytesMax,
   nameBytesMax,
   payloadBytesMax,
   readErrorText,
-  wireSubprotocol,
 } from './frame.ts';
 import type { LinkEnvironment, LinkSnapshot, LinkState } from './link-environment.ts';
+import { closeLinkSocket, openLinkSocket } from './link-socket.ts';
+import { deadlineExceeded, PendingCalls } from './pending-calls.ts';
 
-type WaitingCall = {
-  readonly resolve: (payload: Uint8Array) => void;
-  readonly reject: (error: DataPlaneError) => void;
-  readonly deadlineMs: number;
-  readonly requestBytes: number;
-  readonly method: string;
-};
-
-/** Deadlines are looked at this often, all calls in one sweep, so that a call costs no timer. Units: milliseconds. */
-const sweepMs = 10;
 const reconnectPolicy = { firstMs: 50, maxMs: 2000 };
-
-const fillZeroMask = (mask: Buffer): void => void mask.fill(0);
 
 /** The calls of this process to one node. */
 export class NodeLink {
@@ -44,21 +32,18 @@ export class NodeLink {
   readonly #breaker = new Breaker();
   readonly #batch = new FrameBatch();
   readonly #reader = new FrameReader();
-  readonly #waitingById = new Map<number, WaitingCall>();
+  readonly #pending: PendingCalls;
   /** Messages made while the link connects. */
   #unsent: Buffer[] = [];
   #state: LinkState = 'idle';
   #socket: WebSocket | null = null;
   #isRetired = false;
   #isFlushDue = false;
-  #nextId = 0;
-  #bytesInFlight = 0;
   #socketBytes = 0;
   #failuresInRow = 0;
   #lastHeardMs = 0;
   #lastPingMs = 0;
   #lastProblem = 'not connected yet';
-  #sweepTimer: NodeJS.Timeout | null = null;
   #reconnectTimer: NodeJS.Timeout | null = null;
   readonly #counts = { connect: 0, call: 0, timeout: 0, lateAnswer: 0, sentMessage: 0, sentBytes: 0, receivedBytes: 0 };
 
@@ -66,6 +51,9 @@ export class NodeLink {
     this.#node = node;
     this.#url = url;
     this.#environment = environment;
+    this.#pending = new PendingCalls(node, environment.clock, (timeoutCount, nowMs) =>
+      this.#swept(timeoutCount, nowMs),
+    );
   }
 
   get url(): string {
@@ -76,8 +64,8 @@ export class NodeLink {
     return {
       state: this.#state,
       isBreakerOpen: this.#breaker.isOpen,
-      callsInFlight: this.#waitingById.size,
-      bytesInFlight: this.#bytesInFlight,
+      callsInFlight: this.#pending.count,
+      bytesInFlight: this.#pending.bytes,
       connectCount: this.#counts.connect,
       callCount: this.#counts.call,
       timeoutCount: this.#counts.timeout,
@@ -94,27 +82,17 @@ export class NodeLink {
     const refusal = this.#refusalOf(method, payload, timeoutMs, nowMs);
     if (refusal !== null) return Promise.reject(refusal);
     if (this.#state === 'idle') this.#connect();
-    do this.#nextId = (this.#nextId + 1) >>> 0;
-    while (this.#waitingById.has(this.#nextId));
-    const id = this.#nextId;
     this.#counts.call++;
-    this.#bytesInFlight += payload.length;
     if (this.#batch.isFullFor(payload.length)) this.#flush();
-    const wireTimeoutMs = Math.min(Math.ceil(timeoutMs), 0xffff_ffff);
-    this.#batch.addCall(id, this.#environment.epoch(), method, wireTimeoutMs, payload);
     if (!this.#isFlushDue) {
       this.#isFlushDue = true;
       setImmediate(this.#flushDue);
     }
-    if (this.#sweepTimer === null) this.#sweepTimer = setTimeout(this.#sweep, sweepMs);
     return new Promise((resolve, reject) => {
-      this.#waitingById.set(id, {
-        resolve,
-        reject,
-        deadlineMs: nowMs + timeoutMs,
-        requestBytes: payload.length,
-        method,
-      });
+      const call = { resolve, reject, method, requestBytes: payload.length, deadlineMs: nowMs + timeoutMs };
+      const id = this.#pending.add(call);
+      const wireTimeoutMs = Math.min(Math.ceil(timeoutMs), 0xffff_ffff);
+      this.#batch.addCall(id, this.#environment.epoch(), method, wireTimeoutMs, payload);
     });
   }
 
@@ -129,15 +107,8 @@ export class NodeLink {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     if (this.#reconnectTimer !== null) clearTimeout(this.#reconnectTimer);
-    if (this.#sweepTimer !== null) clearTimeout(this.#sweepTimer);
-    const socket = this.#socket;
+    if (this.#socket !== null) closeLinkSocket(this.#socket);
     this.#socket = null;
-    socket?.removeAllListeners();
-    // Terminating a socket that still connects raises an error event, which then has nobody to tell.
-    socket?.on('error', () => {});
-    if (socket?.readyState === WebSocket.OPEN) socket.close(1000);
-    else socket?.terminate();
-    setTimeout(() => socket?.terminate(), 100).unref();
     this.#failAll('the link was closed');
   }
 
@@ -164,55 +135,41 @@ export class NodeLink {
     if (payload.length > payloadBytesMax) {
       return this.#exhausted(`${method}: a payload of ${payload.length} bytes; payloadBytesMax is ${payloadBytesMax}`);
     }
-    if (this.#waitingById.size >= limits.callsInFlightMax) {
+    if (this.#pending.count >= limits.callsInFlightMax) {
       return this.#exhausted(`${limits.callsInFlightMax} calls wait (callsInFlightMax)`);
     }
-    if (this.#bytesInFlight + this.#socketBytes + payload.length > limits.bytesInFlightMax) {
-      return this.#exhausted(`${this.#bytesInFlight + this.#socketBytes} bytes wait (bytesInFlightMax)`);
+    const waitingBytes = this.#pending.bytes + this.#socketBytes;
+    if (waitingBytes + payload.length > limits.bytesInFlightMax) {
+      return this.#exhausted(`${waitingBytes} bytes wait (bytesInFlightMax)`);
     }
     if (method.length > nameBytesMax) return new DataPlaneError('InvalidArgument', 'the method name is too long');
-    if (!(timeoutMs > 0)) return this.#timedOut(method);
+    if (!(timeoutMs > 0)) return deadlineExceeded(this.#node, method);
     if (!this.#breaker.admits(nowMs)) return this.#unavailable('it does not answer (breaker open)');
     return null;
   }
 
   #connect(): void {
-    const { clusterToken, trustedCertificates, limits } = this.#environment;
     this.#state = 'connecting';
     this.#counts.connect++;
-    const socket = new WebSocket(this.#url, wireSubprotocol, {
-      headers: clusterToken === null ? {} : { authorization: `Bearer ${clusterToken}` },
-      perMessageDeflate: false,
-      skipUTF8Validation: true,
-      maxPayload: messageBytesMax,
-      handshakeTimeout: limits.connectMsMax,
-      // The mask guards proxies against scripts in browsers. Between our own processes it would only cost a pass over
-      // every byte; a mask of zeros is valid and leaves the bytes as they are.
-      generateMask: fillZeroMask,
-      // Nodes share the map's certificate, so being that certificate (or signed by it) is the whole identity.
-      ...(trustedCertificates === null
-        ? {}
-        : { ca: trustedCertificates, allowPartialTrustChain: true, checkServerIdentity: () => undefined }),
+    // A socket that was given up may still have events on their way.
+    const socket = openLinkSocket(this.#url, this.#environment, {
+      onOpen: () => {
+        if (this.#socket === socket) this.#opened(socket);
+      },
+      onMessage: (data, isBinary) => {
+        if (this.#socket === socket) this.#received(data, isBinary);
+      },
+      onPong: () => {
+        this.#lastHeardMs = this.#environment.clock.monotonicMs();
+      },
+      onClose: (problem) => {
+        if (this.#socket === socket) this.#lose(problem);
+      },
     });
     this.#socket = socket;
-    socket.on('open', () => this.#opened(socket));
-    socket.on('message', (data, isBinary) => this.#received(data as Buffer, isBinary));
-    socket.on('pong', () => {
-      this.#lastHeardMs = this.#environment.clock.monotonicMs();
-    });
-    socket.on('error', (error: Error) => {
-      this.#lastProblem = error.message || (error as NodeJS.ErrnoException).code || 'connection failed';
-    });
-    socket.on('close', (code: number, reason: Buffer) => {
-      if (this.#socket !== socket) return;
-      if (code !== 1006) this.#lastProblem = `closed with ${code} ${reason.toString()}`.trim();
-      else if (this.#state === 'open') this.#lastProblem = 'the connection broke';
-      this.#lose(this.#lastProblem);
-    });
   }
 
   #opened(socket: WebSocket): void {
-    if (this.#socket !== socket) return;
     this.#state = 'open';
     this.#failuresInRow = 0;
     this.#breaker.answered();
@@ -228,7 +185,7 @@ export class NodeLink {
     const socket = this.#socket;
     this.#socket = null;
     this.#lastProblem = problem;
-    if (socket !== null && socket.readyState !== WebSocket.CLOSED) socket.terminate();
+    socket?.terminate();
     this.#socketBytes = 0;
     this.#state = 'down';
     this.#failAll(problem);
@@ -238,7 +195,7 @@ export class NodeLink {
     }
     const pauseMs = backoffMs(reconnectPolicy, ++this.#failuresInRow, this.#environment.random);
     this.#reconnectTimer = setTimeout(() => this.#connect(), pauseMs);
-    // Only callers keep the process alive, not the wish to reach a node again.
+    // Only calls keep the process alive.
     this.#reconnectTimer.unref();
   }
 
@@ -280,13 +237,11 @@ export class NodeLink {
         return;
       }
       if (reader.epoch !== ownEpoch) environment.onOtherEpoch(this.#node, reader.epoch);
-      const call = this.#waitingById.get(reader.id);
+      const call = this.#pending.take(reader.id);
       if (call === undefined) {
         this.#counts.lateAnswer++;
         continue;
       }
-      this.#waitingById.delete(reader.id);
-      this.#bytesInFlight -= call.requestBytes;
       if (reader.kind === frameKind.answer) call.resolve(reader.payload);
       else call.reject(this.#errorOf(reader));
     }
@@ -308,34 +263,21 @@ export class NodeLink {
     return errorFromPeer(`node ${this.#node}`, name, message, hint);
   }
 
-  readonly #sweep = (): void => {
-    this.#sweepTimer = null;
-    const { clock, limits } = this.#environment;
-    const nowMs = clock.monotonicMs();
-    for (const [id, call] of this.#waitingById) {
-      if (call.deadlineMs > nowMs) continue;
-      this.#waitingById.delete(id);
-      this.#bytesInFlight -= call.requestBytes;
-      this.#counts.timeout++;
-      // A deadline that passes while connecting says nothing about how the node answers.
-      if (this.#state === 'open') this.#breaker.timedOut(nowMs);
-      call.reject(this.#timedOut(call.method));
-    }
-    if (this.#waitingById.size > 0) this.#sweepTimer = setTimeout(this.#sweep, Math.min(sweepMs, limits.silenceMsMax));
-    else this.#closeIfIdle();
-  };
+  #swept(timeoutCount: number, nowMs: number): void {
+    this.#counts.timeout += timeoutCount;
+    // A deadline that passes while connecting says nothing about how the node answers.
+    if (this.#state === 'open') for (let index = 0; index < timeoutCount; index++) this.#breaker.timedOut(nowMs);
+    this.#closeIfIdle();
+  }
 
   #failAll(problem: string): void {
-    const waiting = [...this.#waitingById.values()];
-    this.#waitingById.clear();
-    this.#bytesInFlight = 0;
     this.#unsent = [];
     if (this.#batch.frames > 0) this.#batch.take();
-    for (const call of waiting) call.reject(this.#unavailable(problem));
+    for (const call of this.#pending.takeAll()) call.reject(this.#unavailable(problem));
   }
 
   #closeIfIdle(): void {
-    if (this.#isRetired && this.#waitingById.size === 0 && this.#state !== 'closed') this.close();
+    if (this.#isRetired && this.#pending.count === 0 && this.#state !== 'closed') this.close();
   }
 
   #unavailable(problem: string): DataPlaneError {
@@ -344,9 +286,5 @@ export class NodeLink {
 
   #exhausted(problem: string): DataPlaneError {
     return new DataPlaneError('ResourceExhausted', `node ${this.#node}: ${problem}`);
-  }
-
-  #timedOut(method: string): DataPlaneError {
-    return new DataPlaneError('DeadlineExceeded', `node ${this.#node}: ${method}`);
   }
 }
