@@ -4,9 +4,11 @@
  * Owns: the table codes, the owner dictionary, and the shared key writer. A key is four bytes that hold the owner's number (27 bits)
  * and the logical table (5 bits), then that table's own layout, which its own file describes. Owner 0 holds what belongs to the whole slot.
  */
+
 import { writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { invariant } from '../../base/invariant.ts';
 import type { Environment, Table } from '../../storage/environment.ts';
 import { RecordChanges } from './record-changes.ts';
 
@@ -63,8 +65,9 @@ export function tableOfKey(key: Buffer): number {
   return key[keyHeadBytes - 1]! % tableCodesMax;
 }
 
-/** Begins a key; finish it before beginning the next. */
+/** Begins a key in the one writer of all keys: it is finished before the next begins. */
 export function beginKey(owner: number, table: number): ByteWriter {
+  invariant(keyWriter.length === 0, 'a key is finished before the next one begins');
   return keyWriter.u32(keyHead(owner, table));
 }
 
