@@ -1,7 +1,7 @@
 import { WriteOpAction } from '@atproto/repo';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { encodeDagCbor } from '../../src/atproto/dag-cbor-encode.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { encodeDagCbor } from '../support/dag-cbor.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { ScriptedNetwork } from '../support/scripted-network.ts';

@@ -4,11 +4,11 @@
  * Shape: entries of one DID are in their order; times of one DID ascend. Nothing else about a history is regular.
  */
 import { cidCodec, cidOfBlock } from '../../src/atproto/cid.ts';
-import { encodeDagCbor } from '../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../src/atproto/dag-value.ts';
 import type { RepoOp } from '../../src/atproto/repo-op.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
 import type { CommitEntry, Entry, PrivateWrite } from '../../src/entry/entry.ts';
+import { encodeDagCbor } from '../support/dag-cbor.ts';
 import { pick, RecordMaker, tidOf } from './history-record.ts';
 
 export type OutsideEntry = Exclude<Entry, { kind: 'effect' | 'delivered' | 'continue' }>;

@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cidOfBlock } from '../../../src/atproto/cid.ts';
 import { recordUri, writeRecordRef } from '../../../src/atproto/compact-key.ts';
-import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { xxh32 } from '../../../src/base/xxh32.ts';
@@ -18,6 +17,7 @@ import { tidOf } from '../../simulation/history-record.ts';
 import { Model } from '../../simulation/model.ts';
 import { factsOfModel } from '../../simulation/model-facts.ts';
 import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
+import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 
 const appendMs = Date.UTC(2030, 0, 1);

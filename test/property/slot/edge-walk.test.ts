@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cidOfBlock } from '../../../src/atproto/cid.ts';
 import { readDid, readRkey } from '../../../src/atproto/compact-key.ts';
-import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
 import type { RepoOp } from '../../../src/atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../../../src/base/bytes.ts';
@@ -17,6 +16,7 @@ import { edgeByTimePrefix } from '../../../src/slot/table/outgoing-edge.ts';
 import { prefixEnd, type Row } from '../../../src/storage/environment.ts';
 import type { OutsideEntry } from '../../simulation/history.ts';
 import { tidOf } from '../../simulation/history-record.ts';
+import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';

@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cidOfBlock, cidOfDigest } from '../../../src/atproto/cid.ts';
 import { recordUri } from '../../../src/atproto/compact-key.ts';
-import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
 import type { NoticeReason } from '../../../src/atproto/notice-reason.ts';
 import { storedTime } from '../../../src/base/time-bytes.ts';
@@ -37,6 +36,7 @@ import {
 } from '../../../src/slot/table/record-row.ts';
 import { SlotState, slotTableNames } from '../../../src/slot/table/slot-state.ts';
 import { Environment, prefixEnd, type Row } from '../../../src/storage/environment.ts';
+import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { anyCid, anyDid, anyRef, anyRkey, indexedCollection, indexedRef, storableTime } from './arbitraries.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type CarLimits, readCar } from '../../../src/atproto/car.ts';
 import { Cid, cidBytes, cidOfBlock } from '../../../src/atproto/cid.ts';
-import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
+import { encodeDagCbor } from '../../support/dag-cbor.ts';
 
 const limits: CarLimits = { bytes: 1_000_000, blockBytes: 100, blocks: 1000 };
 const root = cidOfBlock(Buffer.from('root'));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Cid, cidCodec, cidOfBlock, isBlockIntact, isCidAt, parseCid } from '../../../src/atproto/cid.ts';
-import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
+import { encodeDagCbor } from '../../support/dag-cbor.ts';
 
 // Source: the empty map and the text "hello world", as ipfs names them.
 const emptyMapCid = 'bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Cid, parseCid } from '../../../src/atproto/cid.ts';
 import { DagCborReader, dagCborLimits, decodeDagCbor } from '../../../src/atproto/dag-cbor.ts';
-import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import { ByteString, type DagMap, dagJson } from '../../../src/atproto/dag-value.ts';
+import { doubleBlock, encodeDagCbor } from '../../support/dag-cbor.ts';
 
 const cidText = 'bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm';
 
@@ -25,12 +25,12 @@ describe('decodeDagCbor', () => {
       j: Number.MIN_SAFE_INTEGER,
       k: [true, false, null],
       l: 'ÅŁ 漢 👨‍👩‍👧',
-      m: 1.5,
       n: '',
       o: {},
     };
     const read = decodeDagCbor(encodeDagCbor(value));
     expect(read).toEqual({ ok: true, value });
+    expect(decodeDagCbor(doubleBlock(1.5))).toEqual({ ok: true, value: 1.5 });
   });
 
   it('gives identifiers as $link and bytes as $bytes without padding in JSON', () => {

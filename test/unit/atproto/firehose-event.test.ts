@@ -1,10 +1,10 @@
 import { WriteOpAction } from '@atproto/repo';
 import { describe, expect, it } from 'vitest';
 import { cidOfBlock } from '../../../src/atproto/cid.ts';
-import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import { ByteString, type DagMap, type DagValue } from '../../../src/atproto/dag-value.ts';
 import { type CommitEvent, decodeFirehoseMessage, firehoseLimits } from '../../../src/atproto/firehose-event.ts';
 import { checkRecord } from '../../../src/atproto/record-rules.ts';
+import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import {
   authorDid,
   commitFrame,

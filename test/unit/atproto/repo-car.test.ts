@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Cid, cidOfBlock } from '../../../src/atproto/cid.ts';
-import { encodeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import { ByteString, type DagMap, type DagValue } from '../../../src/atproto/dag-value.ts';
 import { openRepoCar, type RepoChunk, repoCarLimits } from '../../../src/atproto/repo-car.ts';
+import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import { authorDid, create, likeRecord, postRecord, SignedRepo } from './signed-repo.ts';
 
 const rev = '3kbd6l2y3gk2z';

@@ -11,9 +11,8 @@ import {
   WriteOpAction,
 } from '@atproto/repo';
 import { type Cid, parseCid } from '../../../src/atproto/cid.ts';
-import { writeDagCbor } from '../../../src/atproto/dag-cbor-encode.ts';
 import { ByteString, type DagMap, type DagValue } from '../../../src/atproto/dag-value.ts';
-import { ByteWriter } from '../../../src/base/bytes.ts';
+import { encodeDagCbor } from '../../support/dag-cbor.ts';
 
 export const authorDid = 'did:plc:ewvi7nxzyoun6zhxrhs64oiz';
 export const otherDid = 'did:plc:z72i7hdynmk6r22z27h6tvur';
@@ -123,10 +122,7 @@ export function linkOf(text: string): Cid {
 
 /** One message: its header and its body as two values. */
 export function frameOf(header: DagMap, body: DagValue): Buffer {
-  const writer = new ByteWriter();
-  writeDagCbor(writer, header);
-  writeDagCbor(writer, body);
-  return writer.finish();
+  return Buffer.concat([encodeDagCbor(header), encodeDagCbor(body)]);
 }
 
 export function commitFrame(body: DagMap): Buffer {
