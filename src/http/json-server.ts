@@ -47,7 +47,7 @@ export type JsonServerOptions = {
 };
 
 /** A listening server. */
-export type RunningServer = {
+export type ListeningServer = {
   readonly port: number;
   /** Takes no more connections; those that are open go on. */
   stopListening(): void;
@@ -184,7 +184,7 @@ class JsonEndpoints {
  *
  * Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load.
  */
-export async function startJsonServer(options: JsonServerOptions): Promise<RunningServer> {
+export async function startJsonServer(options: JsonServerOptions): Promise<ListeningServer> {
   const app = createApp(options.tls);
   options.attach?.(app);
   new JsonEndpoints(options).attachTo(app);

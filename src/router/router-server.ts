@@ -10,7 +10,7 @@ import { type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
-import type { RunningServer } from '../http/json-server.ts';
+import type { ListeningServer } from '../http/json-server.ts';
 import { BodyRoom, bodyMsMaxDefault } from '../http/request-body.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import { DurationSummary, LabelledCounter, registerReadout } from '../metrics/metric.ts';
@@ -161,7 +161,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const limits = { ...routerLimitDefaults, ...options.limits };
   const router = serviceRouterOf(options, limits, clock);
   registerReadout(registry, 'skyshard_request_items_in_flight', () => router.itemsInFlight);
-  const edges: RunningServer[] = [];
+  const edges: ListeningServer[] = [];
   const closeEdges = async (graceMs: number): Promise<void> => {
     for (const edge of edges) edge.stopListening();
     const endMs = clock.monotonicMs() + graceMs;

@@ -95,14 +95,8 @@ describe('kill -9 of ingest', () => {
         await until(() => (readRunFile(cluster.dataDir)?.ingest.pid ?? pid) !== pid, timeoutMs);
         pid = readRunFile(cluster.dataDir)!.ingest.pid;
       }
-      const upstream = { [network.url]: frames.length };
-      await adminRequest({
-        url: cluster.run.router.url,
-        path: '/v1/settle',
-        body: { upstream },
-        token: null,
-        timeoutMs,
-      });
+      const body = { cursors: { [network.url]: frames.length } };
+      await adminRequest({ url: cluster.run.router.url, path: '/v1/settle', body, token: null, timeoutMs });
       const refs = posts.map((uri) => ({ uri }));
       const counts = await ask(cluster, 'GetInteractionCounts', { refs });
       expect(counts['likes']).toEqual(likes);

@@ -9,7 +9,7 @@ import * as v from 'valibot';
 import { afterEach, describe, expect, it } from 'vitest';
 import { objectShape, recordShape, textShape, wholeNumberShape } from '../../src/config/json-shape.ts';
 import { getRoute, postRoute } from '../../src/http/json-route.ts';
-import { type JsonServerOptions, type RunningServer, startJsonServer } from '../../src/http/json-server.ts';
+import { type JsonServerOptions, type ListeningServer, startJsonServer } from '../../src/http/json-server.ts';
 import { BodyRoom } from '../../src/http/request-body.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
@@ -26,7 +26,7 @@ const shape = objectShape({
   inner: v.optional(v.array(objectShape({ at: wholeNumberShape(1, 3) }))),
 });
 
-async function start(options: Partial<JsonServerOptions> = {}): Promise<RunningServer> {
+async function start(options: Partial<JsonServerOptions> = {}): Promise<ListeningServer> {
   const server = await startJsonServer({
     host: '127.0.0.1',
     port: 0,

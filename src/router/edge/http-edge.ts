@@ -6,7 +6,7 @@
  */
 import type { TemplatedApp } from 'uWebSockets.js';
 import { Exchange, statusLine } from '../../http/exchange.ts';
-import { type JsonServerOptions, type RunningServer, startJsonServer } from '../../http/json-server.ts';
+import { type JsonServerOptions, type ListeningServer, startJsonServer } from '../../http/json-server.ts';
 import type { BodyLimits } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import { readHead, replyTo, servicePath, tooLargeReply, typeRefusal } from './rpc-endpoint.ts';
@@ -48,6 +48,6 @@ function attachService(app: TemplatedApp, { router, limits }: HttpEdgeOptions): 
  *
  * Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load.
  */
-export function startHttpEdge(options: HttpEdgeOptions): Promise<RunningServer> {
+export function startHttpEdge(options: HttpEdgeOptions): Promise<ListeningServer> {
   return startJsonServer({ ...options, attach: (app) => attachService(app, options) });
 }

@@ -16,7 +16,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { listenError, type RunningServer, type TlsFiles, tlsError } from '../../http/json-server.ts';
+import { type ListeningServer, listenError, type TlsFiles, tlsError } from '../../http/json-server.ts';
 import { type BodyBound, type BodyLimits, RequestBody } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import { type RpcHead, readHead, replyTo, servicePath, tooLargeReply, typeRefusal } from './rpc-endpoint.ts';
@@ -127,7 +127,7 @@ function createHttp2Server({ tls }: Http2EdgeOptions): Http2Server | Http2Secure
  *
  * Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load.
  */
-export async function startHttp2Edge(options: Http2EdgeOptions): Promise<RunningServer> {
+export async function startHttp2Edge(options: Http2EdgeOptions): Promise<ListeningServer> {
   const server = createHttp2Server(options);
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => {
