@@ -1,7 +1,9 @@
 /**
- * The collections that the data plane indexes: one row each, from which all else about them is derived.
+ * The collections that the data plane indexes: one row each, from which all else about them is
+ * derived.
  *
- * A new collection is a row here, its checks in record-rules.ts and, where it is more than its record, an apply rule.
+ * A new collection is a row here, its checks in record-rules.ts and, where it is more than its
+ * record, an apply rule.
  */
 import { invariant } from '../base/invariant.ts';
 
@@ -97,12 +99,17 @@ const nsidByCode: readonly (Collection | undefined)[] = (() => {
   return table;
 })();
 
-/** Returns the row of an indexed collection, or undefined for one that the data plane does not keep. */
+/**
+ * Returns the row of an indexed collection, or undefined for one that the data plane does not keep.
+ */
 export function collectionRow(collection: string): Row | undefined {
   return rowByNsid.get(collection);
 }
 
-/** Returns the code of an indexed collection, or undefined for one that the data plane does not keep. */
+/**
+ * Returns the code of an indexed collection, or undefined for one that the data plane does not
+ * keep.
+ */
 export function collectionCode(collection: string): CollectionCode | undefined {
   return rowByNsid.get(collection)?.code;
 }
@@ -112,7 +119,9 @@ export function collectionOfCode(code: number): Collection | undefined {
   return nsidByCode[code];
 }
 
-/** True for a collection that the data plane keeps; records of any other are counted and left out. */
+/**
+ * True for a collection that the data plane keeps; records of any other are counted and left out.
+ */
 export function isIndexedCollection(collection: string): collection is Collection {
   return rowByNsid.has(collection);
 }

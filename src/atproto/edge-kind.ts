@@ -1,9 +1,9 @@
 /**
- * The kinds of edges, which are the ways in which a record points at an actor or at another record: one row each, from which
- * all else about them is derived.
+ * The kinds of edges, which are the ways in which a record points at an actor or at another record:
+ * one row each, from which all else about them is derived.
  *
- * A new kind is a row here and, where it does more than its row says, an apply rule. Also owns the bytes of what an edge
- * points at.
+ * A new kind is a row here and, where it does more than its row says, an apply rule. Also owns the
+ * bytes of what an edge points at.
  */
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
@@ -23,16 +23,25 @@ type EdgeRow = {
   readonly subject: 'actor' | 'record' | 'both';
   /** False where the subject's slot has no use for the edge. */
   readonly sendsEffect: boolean;
-  /** The count of its maker that it adds to; of the actor that it points at; of the record that it points at. */
+  /**
+   * The count of its maker that it adds to; of the actor that it points at; of the record that it
+   * points at.
+   */
   readonly makerCount: string | null;
   readonly actorCount: string | null;
   readonly recordCount: string | null;
   /** Why the subject's owner is notified, and the author of the repost through which it came. */
   readonly reason: NoticeReason | null;
   readonly viaReason: NoticeReason | null;
-  /** The bit of a probe, for edges between actors that are asked for one by one; serving threads cache those. */
+  /**
+   * The bit of a probe, for edges between actors that are asked for one by one; serving threads
+   * cache those.
+   */
   readonly probeBit: number | null;
-  /** Index of the plain form, for records whose whole text follows from their edge. Two bits of the stored format. */
+  /**
+   * Index of the plain form, for records whose whole text follows from their edge. Two bits of the
+   * stored format.
+   */
   readonly plainForm: number | null;
 };
 
@@ -173,7 +182,9 @@ export function edgeOfCode(code: number): EdgeKind | undefined {
 /** What an edge points at: an actor, a record, or, for a list item, an actor within a list. */
 export type EdgeSubject = { readonly did: string; readonly ref: RecordRef | null };
 
-/** Writes a subject: the record, the actor, or, for a list item, first the list and then the actor. */
+/**
+ * Writes a subject: the record, the actor, or, for a list item, first the list and then the actor.
+ */
 export function writeSubject(writer: ByteWriter, kind: EdgeKind, subject: EdgeSubject): void {
   if (subject.ref !== null) writeRecordRef(writer, subject.ref);
   if (edgeByKind[kind].subject !== 'record') writeDid(writer, subject.did);

@@ -5,10 +5,16 @@
  */
 import { type Collection, nsid } from './collection.ts';
 
-/** Reasons of posts, which share one row, the highest first. The order is part of the stored format: append only. */
+/**
+ * Reasons of posts, which share one row, the highest first. The order is part of the stored format:
+ * append only.
+ */
 export const postReasons = ['mention', 'quote', 'reply'] as const;
 
-/** All other reasons and the collection of the records that cause them. The order is part of the stored format: append only. */
+/**
+ * All other reasons and the collection of the records that cause them. The order is part of the
+ * stored format: append only.
+ */
 export const ownRowReasons = [
   { reason: 'like', collection: nsid.like },
   { reason: 'repost', collection: nsid.repost },

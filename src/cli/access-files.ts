@@ -19,7 +19,7 @@ export function readAccessTokens(settings: Settings, map: ShardMap): AccessToken
 }
 
 /** Returns the token that a command shows: of the flag, else of the map that runs on the data folder. */
-export function readAskerToken(settings: Settings): string | null {
+export function readClientToken(settings: Settings): string | null {
   const mapPath = join(settings.dataDir, 'shard-map.json');
   const path = settings.adminTokenFile ?? (existsSync(mapPath) ? readMapFile(mapPath).map.adminTokenFile : null);
   return readTokenFile(path, 'admin token file');

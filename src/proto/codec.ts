@@ -1,7 +1,8 @@
 /**
  * Messages of bsky.Service: bytes to typed objects and back.
  *
- * Timestamps are numbers of milliseconds since 1970; int64 is a number within 2^53; maps are `Map`s; enums are numbers.
+ * Timestamps are numbers of milliseconds since 1970; int64 is a number within 2^53; maps are
+ * `Map`s; enums are numbers.
  */
 import { type MessageByName, type MessageName, type MethodName, serviceMethods } from './generated/bsky-service.ts';
 import { type AnyMessage, compileDecoder, type Decoder, Source } from './message-decoder.ts';
@@ -33,7 +34,8 @@ function encoderOf(name: MessageName): Encoder {
 /**
  * Reads one message. `bytes` fields alias the source: copy what must outlive it.
  *
- * Errors: DataPlaneError `InvalidArgument` naming `Message.field`; `ResourceExhausted` past repeatedCountMax.
+ * Errors: DataPlaneError `InvalidArgument` naming `Message.field`; `ResourceExhausted` past
+ * repeatedCountMax.
  */
 export function decodeMessage<Name extends MessageName>(name: Name, bytes: Uint8Array): MessageByName[Name] {
   const source = new Source(bytes);

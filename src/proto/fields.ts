@@ -1,8 +1,9 @@
 /**
  * Top-level fields of protobuf bytes, for a router that copies what it does not need to understand.
  *
- * Owns: finding where fields begin and end, and writing tags and lengths. Nested messages are slices, never parsed, unless a
- * scanner is set on the slice. Refuses: groups and bytes that end early.
+ * Owns: finding where fields begin and end, and writing tags and lengths. Nested messages are
+ * slices, never parsed, unless a scanner is set on the slice. Refuses: groups and bytes that end
+ * early.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { fieldNumber } from './generated/bsky-service.ts';
@@ -15,12 +16,12 @@ export type NumberedMessage = keyof typeof fieldNumber;
 export type FieldName<Message extends NumberedMessage> = keyof (typeof fieldNumber)[Message] & string;
 
 /** One field of a message: its number, and what errors call it. */
-export type NamedField = { readonly number: number; readonly place: string };
+export type NamedField = { readonly number: number; readonly path: string };
 
 /** Returns a field of a message by its name. */
 export function fieldOf<Message extends NumberedMessage>(message: Message, field: FieldName<Message>): NamedField {
   const numbers: Readonly<Record<string, number>> = fieldNumber[message];
-  return { number: numbers[field]!, place: `${message}.${field}` };
+  return { number: numbers[field]!, path: `${message}.${field}` };
 }
 
 /** Returns the bytes as a Buffer over the same memory. */
@@ -29,9 +30,10 @@ export function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /**
- * Walks over fields one by one; the properties tell about the current one.
+ * Walks over fields one by one; the properties are those of the current one.
  *
- * For a length-delimited field `start` and `end` enclose its content; for the others, the value as written.
+ * For a length-delimited field `start` and `end` enclose its content; for the others, the value as
+ * written.
  */
 export class FieldScanner {
   number = 0;
@@ -43,20 +45,23 @@ export class FieldScanner {
   #buffer: Buffer;
   #position: number;
   #limit: number;
-  readonly #place: string;
+  readonly #path: string;
   readonly #code: 'InvalidArgument' | 'Internal';
 
-  /** `place` names the message in errors; `code` is `Internal` for what another of our processes wrote. */
+  /**
+   * `path` names the message in errors; `code` is `Internal` for what another of our processes
+   * wrote.
+   */
   constructor(
     buffer: Buffer,
-    place: string,
+    path: string,
     start = 0,
     end = buffer.length,
     code: 'InvalidArgument' | 'Internal' = 'InvalidArgument',
   ) {
     this.#code = code;
     this.#buffer = buffer;
-    this.#place = place;
+    this.#path = path;
     this.#position = start;
     this.#limit = end;
   }
@@ -70,7 +75,7 @@ export class FieldScanner {
   }
 
   #fail(problem: string): never {
-    throw new DataPlaneError(this.#code, `${this.#place}: ${problem}`);
+    throw new DataPlaneError(this.#code, `${this.#path}: ${problem}`);
   }
 
   #varint(): number {
@@ -120,7 +125,10 @@ export class FieldScanner {
     return false;
   }
 
-  /** Moves to the last length-delimited field of this number, which is the one that counts; to an empty range for none. */
+  /**
+   * Moves to the last length-delimited field of this number, which is the one that counts; to an
+   * empty range for none.
+   */
   lastOf(number: number): void {
     let start = this.#position;
     let end = start;
@@ -140,7 +148,7 @@ export function varintBytes(value: number): number {
   return bytes;
 }
 
-/** Writes a varint and returns the position behind it. */
+/** Writes a varint and returns the position after it. */
 export function writeVarint(into: Buffer, position: number, value: number): number {
   let at = position;
   let rest = value;
@@ -155,7 +163,7 @@ export function writeVarint(into: Buffer, position: number, value: number): numb
 /** Below this a loop copies faster than a call. Units: bytes. */
 const loopCopyBytesMax = 48;
 
-/** Copies `from[start..end)` and returns the position behind the copy. */
+/** Copies `from[start..end)` and returns the position after the copy. */
 export function copyBytes(into: Buffer, position: number, from: Buffer, start: number, end: number): number {
   if (end - start > loopCopyBytesMax) {
     from.copy(into, position, start, end);

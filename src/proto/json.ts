@@ -1,8 +1,9 @@
 /**
  * The JSON form of messages, as Connect speaks it and `curl` users type it.
  *
- * Owns: the proto3 mapping: lower-camel names (proto names are read too), base64 bytes, RFC 3339 timestamps, int64 as text,
- * enum names. Unknown keys are refused by name, since a misspelt key would otherwise be silently ignored.
+ * Owns: the proto3 mapping: lower-camel names (proto names are read too), base64 bytes, RFC 3339
+ * timestamps, int64 as text, enum names. Unknown keys are refused by name, since a misspelt key
+ * would otherwise be silently ignored.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { encodeMessage } from './codec.ts';
@@ -12,67 +13,67 @@ import type { FieldSchema, MessageInput } from './schema.ts';
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-function refuse(place: string, problem: string): never {
-  throw new DataPlaneError('InvalidArgument', `${place}: ${problem}`);
+function refuse(path: string, problem: string): never {
+  throw new DataPlaneError('InvalidArgument', `${path}: ${problem}`);
 }
 
-function enumNumber(value: Json, of: string, place: string): number {
+function enumNumber(value: Json, of: string, path: string): number {
   if (typeof value === 'number' && Number.isInteger(value)) return value;
   const known = namesByEnum[of]!.find(([, name]) => name === value);
-  return known?.[0] ?? refuse(place, `must be one of ${namesByEnum[of]!.map(([, name]) => name).join(', ')}`);
+  return known?.[0] ?? refuse(path, `must be one of ${namesByEnum[of]!.map(([, name]) => name).join(', ')}`);
 }
 
-function integer(value: Json, place: string): number {
+function integer(value: Json, path: string): number {
   const parsed = typeof value === 'string' && /^-?\d{1,16}$/.test(value) ? Number(value) : value;
-  if (typeof parsed !== 'number' || !Number.isSafeInteger(parsed)) return refuse(place, 'must be a whole number');
+  if (typeof parsed !== 'number' || !Number.isSafeInteger(parsed)) return refuse(path, 'must be a whole number');
   return parsed;
 }
 
-function int32(value: Json, place: string): number {
-  const parsed = integer(value, place);
-  return parsed === (parsed | 0) ? parsed : refuse(place, 'must be within 32 bits');
+function int32(value: Json, path: string): number {
+  const parsed = integer(value, path);
+  return parsed === (parsed | 0) ? parsed : refuse(path, 'must be within 32 bits');
 }
 
-function double(value: Json, place: string): number {
+function double(value: Json, path: string): number {
   if (typeof value === 'number') return value;
   if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
   const parsed = typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
-  return Number.isNaN(parsed) ? refuse(place, 'must be a number') : parsed;
+  return Number.isNaN(parsed) ? refuse(path, 'must be a number') : parsed;
 }
 
-function bytes(value: Json, place: string): Buffer {
-  if (typeof value !== 'string' || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(value)) return refuse(place, 'must be base64 text');
+function bytes(value: Json, path: string): Buffer {
+  if (typeof value !== 'string' || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(value)) return refuse(path, 'must be base64 text');
   return Buffer.from(value, 'base64');
 }
 
 const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/;
 
-function timestamp(value: Json, place: string): number {
+function timestamp(value: Json, path: string): number {
   const ms = typeof value === 'string' && rfc3339.test(value) ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(ms) ? refuse(place, 'must be an RFC 3339 time') : ms;
+  return Number.isNaN(ms) ? refuse(path, 'must be an RFC 3339 time') : ms;
 }
 
-function one(value: Json, [, , , type, , of]: FieldSchema, place: string, depth: number): unknown {
+function one(value: Json, [, , , type, , of]: FieldSchema, path: string, depth: number): unknown {
   switch (type) {
     case 'string':
-      return typeof value === 'string' ? value : refuse(place, 'must be a text');
+      return typeof value === 'string' ? value : refuse(path, 'must be a text');
     case 'bool':
-      return typeof value === 'boolean' ? value : refuse(place, 'must be true or false');
+      return typeof value === 'boolean' ? value : refuse(path, 'must be true or false');
     case 'int32':
-      return int32(value, place);
+      return int32(value, path);
     case 'int64':
-      return integer(value, place);
+      return integer(value, path);
     case 'double':
-      return double(value, place);
+      return double(value, path);
     case 'bytes':
-      return bytes(value, place);
+      return bytes(value, path);
     case 'enum':
-      return enumNumber(value, of, place);
+      return enumNumber(value, of, path);
     case 'timestamp':
-      return timestamp(value, place);
+      return timestamp(value, path);
     case 'message':
     case 'map':
-      return message(of as MessageName, value, place, depth + 1);
+      return message(of as MessageName, value, path, depth + 1);
   }
 }
 
@@ -80,24 +81,24 @@ function isObject(value: Json): value is { [key: string]: Json } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function field(value: Json, schema: FieldSchema, place: string, depth: number): unknown {
+function field(value: Json, schema: FieldSchema, path: string, depth: number): unknown {
   if (schema[4] === 'repeated') {
-    if (!Array.isArray(value)) return refuse(place, 'must be an array');
-    return value.map((item, index) => one(item, schema, `${place}[${index}]`, depth));
+    if (!Array.isArray(value)) return refuse(path, 'must be an array');
+    return value.map((item, index) => one(item, schema, `${path}[${index}]`, depth));
   }
-  if (schema[3] !== 'map') return one(value, schema, place, depth);
-  if (!isObject(value)) return refuse(place, 'must be an object');
-  return new Map(Object.entries(value).map(([key, item]) => [key, one(item, schema, `${place}.${key}`, depth)]));
+  if (schema[3] !== 'map') return one(value, schema, path, depth);
+  if (!isObject(value)) return refuse(path, 'must be an object');
+  return new Map(Object.entries(value).map(([key, item]) => [key, one(item, schema, `${path}.${key}`, depth)]));
 }
 
-function message(name: MessageName, value: Json, place: string, depth: number): AnyMessage {
-  if (depth > nestingDepthMax) refuse(place, `messages nest deeper than ${nestingDepthMax}`);
-  if (!isObject(value)) refuse(place, 'must be an object');
+function message(name: MessageName, value: Json, path: string, depth: number): AnyMessage {
+  if (depth > nestingDepthMax) refuse(path, `messages nest deeper than ${nestingDepthMax}`);
+  if (!isObject(value)) refuse(path, 'must be an object');
   const result: AnyMessage = {};
   for (const [key, item] of Object.entries(value)) {
     const schema = fieldsByMessage[name].find(([, proto, local]) => key === local || key === proto);
-    if (schema === undefined) refuse(`${place}.${key}`, `${name} has no such field`);
-    if (item !== null) result[schema[2]] = field(item, schema, `${place}.${key}`, depth);
+    if (schema === undefined) refuse(`${path}.${key}`, `${name} has no such field`);
+    if (item !== null) result[schema[2]] = field(item, schema, `${path}.${key}`, depth);
   }
   return result;
 }

@@ -1,8 +1,9 @@
 /**
  * Turns protobuf bytes into plain objects, by closures compiled once for each message type.
  *
- * Owns: bounds (nesting, items of a repeated field) and the naming of what is malformed. Unknown fields are skipped.
- * Refuses: groups, a known field with a foreign wire type, integers beyond 2^53.
+ * Owns: bounds (nesting, items of a repeated field) and the naming of what is malformed. Unknown
+ * fields are skipped. Refuses: groups, a known field with a foreign wire type, integers beyond
+ * 2^53.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
@@ -11,7 +12,10 @@ import type { FieldSchema } from './schema.ts';
 
 /** Messages within messages beyond this are refused. */
 export const nestingDepthMax = 16;
-/** Items of one repeated field beyond this are refused, so that a small body cannot become a huge object. */
+/**
+ * Items of one repeated field beyond this are refused, so that a small body cannot become a huge
+ * object.
+ */
 export const repeatedCountMax = 200_000;
 
 /** The wire types that the service uses. */
@@ -32,7 +36,7 @@ export class Source {
   end: number;
   depth = 0;
   /** `Message.field` that is being read, for error messages. */
-  place = 'message';
+  path = 'message';
 
   constructor(bytes: Uint8Array) {
     this.buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -40,7 +44,7 @@ export class Source {
   }
 
   fail(problem: string): never {
-    throw new DataPlaneError('InvalidArgument', `${this.place}: ${problem}`);
+    throw new DataPlaneError('InvalidArgument', `${this.path}: ${problem}`);
   }
 
   byte(): number {
@@ -155,12 +159,12 @@ function readTimestampMs(source: Source): number {
 function readNested(source: Source, decode: Decoder): AnyMessage {
   const end = source.lengthDelimitedEnd();
   const outerEnd = source.end;
-  const place = source.place;
+  const path = source.path;
   if (++source.depth > nestingDepthMax) source.fail(`messages nest deeper than ${nestingDepthMax}`);
   source.end = end;
   const value = decode(source, end);
   source.end = outerEnd;
-  source.place = place;
+  source.path = path;
   source.depth--;
   return value;
 }
@@ -205,7 +209,7 @@ function appendItem(source: Source, message: AnyMessage, key: string, item: unkn
   const items = message[key] as unknown[];
   if (items === noItems) message[key] = [item];
   else if (items.length >= repeatedCountMax) {
-    throw new DataPlaneError('ResourceExhausted', `${source.place}: more than ${repeatedCountMax} items`);
+    throw new DataPlaneError('ResourceExhausted', `${source.path}: more than ${repeatedCountMax} items`);
   } else items.push(item);
 }
 
@@ -247,7 +251,7 @@ function mapReader(field: FieldSchema, decoderOf: (name: MessageName) => Decoder
     }
     const pairs = message[key] as Map<string, unknown>;
     if (pairs.size >= repeatedCountMax)
-      throw new DataPlaneError('ResourceExhausted', `${source.place}: more than ${repeatedCountMax} items`);
+      throw new DataPlaneError('ResourceExhausted', `${source.path}: more than ${repeatedCountMax} items`);
     pairs.set(name, value);
   };
 }
@@ -273,22 +277,25 @@ function defaultOf([, , , type, label]: FieldSchema): unknown {
 
 const noBytes = Buffer.alloc(0);
 
-/** Compiles the decoder of one message type. `decoderOf` is asked at the first nested message, so cycles are fine. */
+/**
+ * Compiles the decoder of one message type. `decoderOf` is asked at the first nested message, so
+ * cycles are fine.
+ */
 export function compileDecoder(name: MessageName, decoderOf: (name: MessageName) => Decoder): Decoder {
   const fields = fieldsByMessage[name];
   const blank = Object.fromEntries(fields.map((field) => [field[2], defaultOf(field)]));
   const mapKeys = fields.filter((field) => field[3] === 'map').map((field) => field[2]);
   const readers: (FieldReader | undefined)[] = [];
-  const places: string[] = [];
+  const paths: string[] = [];
   for (const field of fields) {
     readers[field[0]] = fieldReader(field, decoderOf);
-    places[field[0]] = `${name}.${field[1]}`;
+    paths[field[0]] = `${name}.${field[1]}`;
   }
   return (source, end) => {
     const message: AnyMessage = { ...blank };
     for (const key of mapKeys) message[key] = new Map();
     while (source.position < end) {
-      source.place = name;
+      source.path = name;
       const tag = source.int32() >>> 0;
       const number = tag >>> 3;
       const read = readers[number];
@@ -297,7 +304,7 @@ export function compileDecoder(name: MessageName, decoderOf: (name: MessageName)
         source.skip(tag & 7);
         continue;
       }
-      source.place = places[number]!;
+      source.path = paths[number]!;
       read(source, message, tag & 7);
     }
     invariant(source.position === end, 'a decoder stops where its message ends');

@@ -1,8 +1,9 @@
 /**
  * Turns plain objects into protobuf bytes, by closures compiled once for each message type.
  *
- * Owns: growth of the output and the choice of what is left out (proto3 defaults). Fields are written ascending by number,
- * repeated numbers packed. A length prefix is guessed from the last one of the same field and moved only when it does not fit.
+ * Owns: growth of the output and the choice of what is left out (proto3 defaults). Fields are
+ * written ascending by number, repeated numbers packed. A length prefix is guessed from the last
+ * one of the same field and moved only when it does not fit.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { fieldsByMessage, type MessageName } from './generated/bsky-service.ts';
@@ -88,7 +89,10 @@ export class Sink {
     this.#placeLength(start, guess, written);
   }
 
-  /** Writes a length-delimited value of unknown length. Returns the bytes that its length took, to be the next guess. */
+  /**
+   * Writes a length-delimited value of unknown length. Returns the bytes that its length took, to
+   * be the next guess.
+   */
   lengthDelimited(guess: number, write: () => void): number {
     this.#reserve(guess);
     const start = this.#length;
@@ -227,7 +231,10 @@ function fieldWriter(field: FieldSchema, encoderOf: (name: MessageName) => Encod
   };
 }
 
-/** Compiles the encoder of one message type. Values must be of the types of the schema; absent fields are left out. */
+/**
+ * Compiles the encoder of one message type. Values must be of the types of the schema; absent
+ * fields are left out.
+ */
 export function compileEncoder(name: MessageName, encoderOf: (name: MessageName) => Encoder): Encoder {
   const writers = fieldsByMessage[name].map((field) => ({
     key: field[2],

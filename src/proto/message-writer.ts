@@ -1,8 +1,9 @@
 /**
  * Writes protobuf answers straight into one growing buffer, without an object for each item.
  *
- * Owns: growth, tags, length prefixes of nested messages. A nested message is begun with a guess of how many bytes its length takes;
- * `end` moves it when the guess was wrong. Strings that stand in keys in compact form are rendered in place by `key-text.ts`.
+ * Owns: growth, tags, length prefixes of nested messages. A nested message is begun with a guess of
+ * how many bytes its length takes; `end` moves it when the guess was wrong. Strings that keys hold
+ * in compact form are rendered in place by `key-text.ts`.
  */
 const lengthDelimited = 2;
 const initialBytes = 64 * 1024;
@@ -10,7 +11,9 @@ const initialBytes = 64 * 1024;
 const keptBytesMax = 4 * 1024 * 1024;
 
 export class MessageWriter {
-  /** Valid up to `length`; replaced when it grows, so it must not be kept across calls of `reserve`. */
+  /**
+   * Valid up to `length`; replaced when it grows, so it must not be kept across calls of `reserve`.
+   */
   buffer = Buffer.allocUnsafeSlow(initialBytes);
   length = 0;
 
@@ -75,7 +78,10 @@ export class MessageWriter {
     this.varint(value);
   }
 
-  /** Begins a length and its content without a tag, with a guess of one byte for the length. Returns what `end` needs. */
+  /**
+   * Begins a length and its content without a tag, with a guess of one byte for the length. Returns
+   * what `end` needs.
+   */
   beginLengthDelimited(): number {
     this.reserve(1);
     return ++this.length;
@@ -122,7 +128,7 @@ export class MessageWriter {
     this.raw(source, start, end);
   }
 
-  /** Writes a string field, empty ones too: repeated fields keep their place. */
+  /** Writes a string field, empty ones too: the items of repeated fields keep their order. */
   textField(number: number, text: string): void {
     const bytes = Buffer.byteLength(text);
     this.varint(number * 8 + lengthDelimited);

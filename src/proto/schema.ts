@@ -1,5 +1,8 @@
 /** The form of the generated schema of bsky.Service. */
-/** What a field holds. `timestamp` is google.protobuf.Timestamp; `map` goes from string to a message. */
+/**
+ * What a field holds. `timestamp` is google.protobuf.Timestamp; `map` goes from string to a
+ * message.
+ */
 export type FieldType =
   | 'string'
   | 'bytes'
@@ -12,10 +15,16 @@ export type FieldType =
   | 'map'
   | 'timestamp';
 
-/** How often a field may stand in a message; `optional` ones tell an absent value from the default one. */
+/**
+ * How often a field may occur in a message; `optional` ones distinguish an absent value from the
+ * default.
+ */
 export type FieldLabel = 'single' | 'optional' | 'repeated';
 
-/** One field: number, name in the proto file, lower-camel name, type, label, and the name of a message or enum type. */
+/**
+ * One field: number, name in the proto file, lower-camel name, type, label, and the name of a
+ * message or enum type.
+ */
 export type FieldSchema = readonly [
   number: number,
   name: string,

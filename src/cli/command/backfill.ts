@@ -3,7 +3,7 @@ import { ensureValidDid } from '@atproto/syntax';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { RepoStatus, WaitingRepo } from '../../ingest/backfill.ts';
 import type { BackfillProgress } from '../../ingest/backfill-progress.ts';
-import { readAskerToken } from '../access-files.ts';
+import { readClientToken } from '../access-files.ts';
 import { type AdminRequest, adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
@@ -28,7 +28,7 @@ function requestOf({ settings }: CommandContext): Omit<AdminRequest, 'body'> {
   return {
     url: urlOf('ingest', settings.ingestUrl, settings.dataDir),
     path: '/v1/backfill',
-    token: readAskerToken(settings),
+    token: readClientToken(settings),
     timeoutMs: askTimeoutMs,
   };
 }

@@ -1,6 +1,6 @@
 /** `skyshard settle`: waits until all that has come in is applied everywhere, effects included. */
 import type { Settled } from '../../router/settle.ts';
-import { readAskerToken } from '../access-files.ts';
+import { readClientToken } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
@@ -15,7 +15,7 @@ export const runSettle: Command = async ({ settings, print }) => {
     url: urlOf('router', settings.routerUrl, settings.dataDir),
     path: '/v1/settle',
     body: { timeoutMs: settings.timeoutMs },
-    token: readAskerToken(settings),
+    token: readClientToken(settings),
     timeoutMs: settings.timeoutMs + graceMs,
   })) as Settled;
   const text = `settled by ${answer.by}: everything that had come in is applied\n`;

@@ -1,7 +1,7 @@
 /** `skyshard status`: every node and slot, and what ingest follows. */
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
 import { errorBodyOf } from '../../http/error-body.ts';
-import { readAskerToken } from '../access-files.ts';
+import { readClientToken } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
@@ -35,7 +35,7 @@ function slotRows(node: Fields): TableCell[][] {
 
 async function ask(context: CommandContext, url: string): Promise<Fields> {
   const { settings } = context;
-  const token = readAskerToken(settings);
+  const token = readClientToken(settings);
   return (await adminRequest({ url, path: '/v1/status', token, timeoutMs: settings.timeoutMs })) as Fields;
 }
 

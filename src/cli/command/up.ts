@@ -1,7 +1,7 @@
 /** `skyshard up`: a whole cluster on this machine, supervised, until Ctrl-C. */
 import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { readAskerToken } from '../access-files.ts';
+import { readClientToken } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
@@ -30,7 +30,7 @@ function listeningText(run: RunFile): string {
 /** Waits until the records of the demo are applied and prints three questions that they answer. */
 async function printExamples({ settings, clock, print, log }: CommandContext, run: RunFile): Promise<void> {
   try {
-    const token = readAskerToken(settings);
+    const token = readClientToken(settings);
     const startedMs = clock.monotonicMs();
     const body = { timeoutMs: demoSettleMsMax };
     await adminRequest({ url: run.router.url, path: '/v1/settle', body, token, timeoutMs: demoSettleMsMax + 5_000 });

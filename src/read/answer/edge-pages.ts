@@ -27,7 +27,7 @@ export type EdgePages = {
   readonly kind: EdgeKind;
   readonly items: number;
   readonly cursor: number;
-  readonly place: string;
+  readonly path: string;
 };
 
 function pagesOf<Items extends string>(
@@ -36,7 +36,7 @@ function pagesOf<Items extends string>(
   response: Readonly<Record<Items | 'cursor', number>>,
   items: Items,
 ): EdgePages {
-  return { kind, items: response[items], cursor: response.cursor, place: `${method}Request.cursor` };
+  return { kind, items: response[items], cursor: response.cursor, path: `${method}Request.cursor` };
 }
 
 /** The methods that page edges. */
@@ -71,7 +71,7 @@ function writeOutgoing(
   writeItem: (key: Buffer, at: number, value: Buffer) => void,
 ): void {
   const limit = pageLimit(page.limit);
-  const walk = walkFrom(edgeByTimePrefix(owner, pages.kind), page.cursor, pages.place);
+  const walk = walkFrom(edgeByTimePrefix(owner, pages.kind), page.cursor, pages.path);
   if (limit === 0) return;
   const at = walk.prefix.length + timeBytes;
   let last: Buffer | null = null;
@@ -95,7 +95,7 @@ function writeIncoming(
   writeItem: (key: Buffer, at: number) => void,
 ): void {
   const limit = pageLimit(page.limit);
-  const walk = walkFrom(prefix, page.cursor, pages.place);
+  const walk = walkFrom(prefix, page.cursor, pages.path);
   if (limit === 0) return;
   const at = prefix.length + timeBytes;
   let last: Buffer | null = null;

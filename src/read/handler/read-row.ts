@@ -1,7 +1,9 @@
 /**
- * The form of a read that a node answers: a call's name, how its request is decoded, what is run, how the result is encoded.
+ * The form of a read that a node answers: a call's name, how its request is decoded, what is run,
+ * how the result is encoded.
  *
- * A new read is a row in the table of its topic; all it needs besides is the function that its row runs.
+ * A new read is a row in the table of its topic; all it needs besides is the function that its row
+ * runs.
  */
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { asBuffer } from '../../proto/fields.ts';
@@ -61,7 +63,10 @@ export function writtenMessage<Method extends PlainMethod>(
   );
 }
 
-/** A read that needs no object for its request. With `keysOf`, the rows that it names may be prefetched. */
+/**
+ * A read that needs no object for its request. With `keysOf`, the rows that it names may be
+ * prefetched.
+ */
 export function writtenBytes(
   call: string,
   write: (into: MessageWriter, context: ReadContext, request: Buffer) => void,

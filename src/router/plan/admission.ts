@@ -1,18 +1,24 @@
 /**
- * Admission by items: a request weighs what it asks for, not one.
+ * Admission counts what a request asks for, not requests.
  *
- * Owns: how many items are in flight in all and for each caller. Past a limit a request is refused at once with
- * `ResourceExhausted`, which the official client does not repeat.
+ * Owns: how many items are in flight in all and for each caller. Past a limit a request is refused
+ * at once with `ResourceExhausted`, which the official client does not repeat.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 
-/** Limits of what a router has in flight at one time. Units: items; a request is one, and each thing it asks for one more. */
+/**
+ * Limits of what a router has in flight at one time. Units: items; a request is one, and each thing
+ * it asks for one more.
+ */
 export type AdmissionLimits = {
   readonly itemsInFlightMax: number;
   readonly itemsInFlightOfCallerMax: number;
 };
 
-/** The defaults: about 400 requests for 100 records each, of which one caller may have three quarters. */
+/**
+ * The defaults: about 400 requests for 100 records each, of which one caller may have three
+ * quarters.
+ */
 export const defaultAdmissionLimits: AdmissionLimits = { itemsInFlightMax: 40_000, itemsInFlightOfCallerMax: 30_000 };
 
 /** What is in flight. */
@@ -29,7 +35,10 @@ export class Admission {
     return this.#items;
   }
 
-  /** Takes room for `items`. Errors: DataPlaneError `ResourceExhausted` naming the limit; then nothing is taken. */
+  /**
+   * Admits `items`. Errors: DataPlaneError `ResourceExhausted` naming the limit; then nothing is
+   * admitted.
+   */
   take(caller: string, items: number): void {
     if (this.#items + items > this.#limits.itemsInFlightMax) {
       throw new DataPlaneError(

@@ -1,8 +1,8 @@
 /**
- * One map's view of the nodes, and asking one or several of them.
+ * The nodes of one map, and requests to one or several of them.
  *
- * Owns: slot → node by index, what is left of a deadline, and the error when nodes are missing: it names their shards, since
- * a missing node must never read as an empty answer.
+ * Owns: slot → node by index, what is left of a deadline, and the error when nodes are missing: it
+ * names their shards, since a missing node must never read as an empty answer.
  */
 import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
@@ -33,7 +33,8 @@ export class FanOut {
   /**
    * Asks one node.
    *
-   * Units: `deadlineMs` is monotonic. Errors: DataPlaneError as the node raised it, naming the shards when it is missing.
+   * Units: `deadlineMs` is monotonic. Errors: DataPlaneError as the node raised it, naming the
+   * shards when it is missing.
    */
   async ask(node: number, method: string, payload: Uint8Array, deadlineMs: number): Promise<Uint8Array> {
     const name = this.nodeNames[node]!;
@@ -47,7 +48,10 @@ export class FanOut {
     }
   }
 
-  /** Asks several nodes at once. Returns answers in the order of the sub-requests; fails when any is missing, once all have ended. */
+  /**
+   * Asks several nodes at once. Returns answers in the order of the sub-requests; fails when any is
+   * missing, once all have ended.
+   */
   askAll(method: string, subRequests: readonly SubRequest[], deadlineMs: number): Promise<Uint8Array[]> {
     const timeoutMs = deadlineMs - this.#clock.monotonicMs();
     if (timeoutMs <= 0) {

@@ -1,14 +1,19 @@
 /**
- * Merges the nodes' answers to a by-item request back into the order asked, by copying slices of their bytes.
+ * Merges the nodes' answers to a by-item request back into the order asked, by copying slices of
+ * their bytes.
  *
- * Owns: the check that a node answered each item once in each field. Fields that are not declared are dropped.
+ * Owns: the check that a node answered each item once in each field. Fields that are not declared
+ * are dropped.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { asBuffer, copyBytes, FieldScanner, varintBytes, writeVarint } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import type { ItemSplit } from './item-split.ts';
 
-/** A repeated field of the response with one value an item: messages, texts or bytes; or packed numbers. */
+/**
+ * A repeated field of the response with one value an item: messages, texts or bytes; or packed
+ * numbers.
+ */
 export type AnswerField =
   /** `missing` is the field of an item that no node can hold, tag included. */
   | { readonly number: number; readonly form: 'lengthDelimited'; readonly missing: Uint8Array }
@@ -48,17 +53,20 @@ class FieldValues {
     }
   }
 
-  /** True when nodes were asked and none wrote this field, as proto3 allows for one that they do not fill. */
+  /**
+   * True when nodes were asked and none wrote this field, as proto3 allows for one that they do not
+   * fill.
+   */
   isUnfilled(): boolean {
     return this.starts.length > 0 && this.#counts.every((count) => count === 0);
   }
 
-  check({ counts }: ItemSplit, place: string): void {
+  check({ counts }: ItemSplit, path: string): void {
     if (this.isUnfilled()) return;
     for (let index = 0; index < counts.length; index++) {
       const [found, asked] = [this.#counts[index], counts[index]];
       if (found === asked) continue;
-      throw new DataPlaneError('Internal', `${place}: answer ${index} holds ${found} values for ${asked} items`);
+      throw new DataPlaneError('Internal', `${path}: answer ${index} holds ${found} values for ${asked} items`);
     }
   }
 }
@@ -75,7 +83,7 @@ function locateValues(
   split: ItemSplit,
   answers: readonly Buffer[],
   fields: readonly AnswerField[],
-  place: string,
+  path: string,
 ): FieldValues[] {
   const firsts: number[] = [];
   let total = 0;
@@ -84,7 +92,7 @@ function locateValues(
     total += count;
   }
   const values = fields.map(() => new FieldValues(split, firsts));
-  const scanner = new FieldScanner(noBytes, place, 0, 0, 'Internal');
+  const scanner = new FieldScanner(noBytes, path, 0, 0, 'Internal');
   for (let subRequest = 0; subRequest < answers.length; subRequest++) {
     const answer = answers[subRequest]!;
     scanner.reset(answer, 0, answer.length);
@@ -95,11 +103,13 @@ function locateValues(
       else values[index]!.add(subRequest, scanner.tagStart, scanner.end);
     }
   }
-  for (const each of values) each.check(split, place);
+  for (const each of values) each.check(split, path);
   return values;
 }
 
-/** Writes the values of a length-delimited field; neighbours within one answer are copied together. */
+/**
+ * Writes the values of a length-delimited field; neighbours within one answer are copied together.
+ */
 function writeLengthDelimited(merge: Merge, values: FieldValues, missing: Buffer): void {
   const { into, answers } = merge;
   const { subRequestOf } = merge.split;
@@ -165,16 +175,17 @@ function mergedBytesMax(answers: readonly Buffer[], fields: readonly AnswerField
 /**
  * Merges answers.
  *
- * Shape: `fields` ascend by number. Errors: DataPlaneError `Internal` when a node answered too many or too few.
+ * Shape: `fields` ascend by number. Errors: DataPlaneError `Internal` when a node answered too many
+ * or too few.
  */
 export function mergeItems(
   split: ItemSplit,
   rawAnswers: readonly Uint8Array[],
   fields: readonly AnswerField[],
-  place: string,
+  path: string,
 ): Buffer {
   const answers = rawAnswers.map(asBuffer);
-  const values = locateValues(split, answers, fields, place);
+  const values = locateValues(split, answers, fields, path);
   const into = Buffer.allocUnsafe(mergedBytesMax(answers, fields, split.missingCount));
   const merge: Merge = { split, answers, into, length: 0 };
   for (let index = 0; index < fields.length; index++) {

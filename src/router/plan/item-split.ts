@@ -1,7 +1,8 @@
 /**
  * Splits a by-item request into one request a node, by copying slices of its bytes.
  *
- * Owns: which item goes to which node, in the order asked. Repeated items are asked repeatedly, so that each is answered.
+ * Owns: which item goes to which node, in the order asked. Repeated items are asked repeatedly, so
+ * that each is answered.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes, FieldScanner, type NamedField } from '../../proto/fields.ts';
@@ -16,7 +17,10 @@ export type ItemShape = 'uri' | 'ref' | 'did' | 'handle';
 /** The repeated field that holds the items. */
 export type ItemField = NamedField & {
   readonly shape: ItemShape;
-  /** A malformed item is an error, where the official plane throws, or is answered as one that is missing. */
+  /**
+   * A malformed item is an error, where the official plane throws, or is answered as one that is
+   * missing.
+   */
   readonly malformed: 'refused' | 'missing';
 };
 
@@ -31,7 +35,9 @@ export type ItemSplit = {
   readonly missingCount: number;
 };
 
-/** Where items stand in the request being split; filled and read within one synchronous call. */
+/**
+ * The ranges and nodes of the items of the request being split; used within one synchronous call.
+ */
 let starts = new Int32Array(1024);
 let ends = new Int32Array(1024);
 let nodes = new Int16Array(1024);
@@ -69,18 +75,21 @@ function slotOfItem(
 
 function refuseItem(field: ItemField, index: number, request: Buffer, start: number, end: number): never {
   const shown = request.utf8Slice(start, Math.min(end, start + 80));
-  throw new DataPlaneError('InvalidArgument', `${field.place}[${index}]: ${JSON.stringify(shown)} is malformed`);
+  throw new DataPlaneError('InvalidArgument', `${field.path}[${index}]: ${JSON.stringify(shown)} is malformed`);
 }
 
-/** Finds the node of every item. Returns how many there are and where the request's other fields stand. */
+/**
+ * Finds the node of every item. Returns how many there are and the ranges of the request's other
+ * fields.
+ */
 function locateItems(
   request: Buffer,
   field: ItemField,
   fanOut: FanOut,
   itemsMax: number,
 ): { count: number; others: number[] } {
-  const scanner = new FieldScanner(request, field.place);
-  const inner = new FieldScanner(request, field.place, 0, 0);
+  const scanner = new FieldScanner(request, field.path);
+  const inner = new FieldScanner(request, field.path, 0, 0);
   const others: number[] = [];
   let count = 0;
   while (scanner.next()) {
@@ -89,9 +98,8 @@ function locateItems(
       continue;
     }
     if (scanner.wire !== wireType.lengthDelimited)
-      throw new DataPlaneError('InvalidArgument', `${field.place}: wire type ${scanner.wire} does not fit`);
-    if (count === itemsMax)
-      throw new DataPlaneError('ResourceExhausted', `${field.place}: more than ${itemsMax} items`);
+      throw new DataPlaneError('InvalidArgument', `${field.path}: wire type ${scanner.wire} does not fit`);
+    if (count === itemsMax) throw new DataPlaneError('ResourceExhausted', `${field.path}: more than ${itemsMax} items`);
     if (count === starts.length) growScratch();
     const slot = slotOfItem(request, scanner, field.shape, inner, fanOut.map.slots);
     if (slot === malformedKey && field.malformed === 'refused')
@@ -129,7 +137,8 @@ function subRequestFor(
 }
 
 /**
- * Splits a request. A request whose items all belong to one node becomes that node's sub-request as it is.
+ * Splits a request. A request whose items all belong to one node becomes that node's sub-request as
+ * it is.
  *
  * Errors: DataPlaneError `InvalidArgument` naming the item; `ResourceExhausted` past `itemsMax`.
  */

@@ -1,4 +1,7 @@
-/** The plan "one slot": everything stands with one owner; request and answer pass through as they are. */
+/**
+ * The plan "one slot": all data is in one owner's slot; request and answer pass through as they
+ * are.
+ */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { type FieldName, FieldScanner, fieldOf, type NumberedMessage } from '../../proto/fields.ts';
 import { fieldNumber, type MethodName } from '../../proto/generated/bsky-service.ts';
@@ -9,10 +12,15 @@ import { slotOfDid, slotOfUri } from './slot-finder.ts';
 /** A one-slot method. */
 export type OneSlotMethod<Method extends SlotMethod> = {
   readonly method: Method;
-  /** The field of the request that names the owner, and what it holds: a DID unless `shape` says otherwise. */
+  /**
+   * The field of the request that names the owner, and what it holds: a DID unless `shape` says
+   * otherwise.
+   */
   readonly owner: FieldName<`${Method}Request`>;
   readonly shape?: 'did' | 'uri' | 'ref';
-  /** The repeated field of the request that a repeated text of the response answers item by item. */
+  /**
+   * The repeated field of the request that a repeated text of the response answers item by item.
+   */
   readonly items?: {
     readonly request: FieldName<`${Method}Request`>;
     readonly response: FieldName<`${Method}Response`>;
@@ -34,7 +42,10 @@ type Fields = {
   readonly items: number | null;
 };
 
-/** Returns the slot of the owner that the request names, or a negative number when no slot can hold it. */
+/**
+ * Returns the slot of the owner that the request names, or a negative number when no slot can hold
+ * it.
+ */
 function ownerSlot(request: Buffer, fields: Fields, slots: number): { slot: number; items: number } {
   const { message, owner, shape } = fields;
   const scanner = new FieldScanner(request, message);
@@ -62,7 +73,10 @@ function emptyTexts(number: number, items: number): Uint8Array {
   return answer;
 }
 
-/** Declares a one-slot method. An owner that cannot exist has an empty answer, as the official plane gives. */
+/**
+ * Declares a one-slot method. An owner that cannot exist has an empty answer, as the official plane
+ * gives.
+ */
 export function oneSlot<Method extends SlotMethod>(options: OneSlotMethod<Method>): Plan {
   const { method, owner, shape = 'did', items: counted, isShared = true } = options;
   const { itemsMax, timeoutMs } = planDefaults;

@@ -1,9 +1,11 @@
-/** Groups texts by the node of their owner, for calls that take texts and answer them one by one. */
+/**
+ * Groups texts by the node of their owner, for calls that take texts and answer them one by one.
+ */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { FanOut } from './fan-out.ts';
 import { slotOfDidText } from './slot-finder.ts';
 
-/** What goes to one node: the texts and where they stood. */
+/** The texts that go to one node, and their indexes in the list. */
 export type OwnerGroup = { readonly node: number; readonly texts: string[]; readonly indexes: number[] };
 
 /** Groups `texts` by the node of `ownerOf(text)`; those without a valid owner are in no group. */
@@ -31,22 +33,22 @@ export function groupByOwner(
   return groups;
 }
 
-/** Puts the groups' answers back in the order of the texts; those in no group get `absent`. */
+/** Puts the groups' answers back in the order of the texts; those in no group get `missing`. */
 export function ungroup<Answer>(
   count: number,
   groups: readonly OwnerGroup[],
   answers: readonly (readonly Answer[])[],
-  absent: Answer,
-  place: string,
+  missing: Answer,
+  path: string,
 ): Answer[] {
-  const result = new Array<Answer>(count).fill(absent);
+  const result = new Array<Answer>(count).fill(missing);
   for (let index = 0; index < groups.length; index++) {
     const { indexes } = groups[index]!;
     const answer = answers[index]!;
     if (answer.length !== indexes.length) {
       throw new DataPlaneError(
         'Internal',
-        `${place}: answer ${index} holds ${answer.length} values for ${indexes.length} keys`,
+        `${path}: answer ${index} holds ${answer.length} values for ${indexes.length} keys`,
       );
     }
     for (let at = 0; at < indexes.length; at++) result[indexes[at]!] = answer[at]!;

@@ -1,7 +1,8 @@
 /**
  * What a method of bsky.Service is to the router: how it is split and merged, and its limits.
  *
- * Each topic in `plans/` declares its methods as values of these types, so that plan, merge and limits of a method stand in one place.
+ * Each topic in `plans/` declares its methods as values of these types, so that a method's plan,
+ * merge and limits are read together.
  */
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import type { FanOut } from './fan-out.ts';
@@ -15,7 +16,7 @@ export interface PlanContext {
   readonly deadlineMs: number;
   /** What is left until the deadline; at least 1. Units: ms. */
   remainingMs(): number;
-  /** Checks the method's own limit and takes room for items. Errors: DataPlaneError `ResourceExhausted`. */
+  /** Admits items. Errors: DataPlaneError `ResourceExhausted`. */
   admit(items: number): void;
 }
 
@@ -26,9 +27,15 @@ export type Plan = {
   readonly itemsMax: number;
   /** The deadline when the caller sets none. Units: ms. */
   readonly timeoutMs: number;
-  /** True when identical requests in flight may share one answer: not for what a caller has just written. */
+  /**
+   * True when identical requests in flight may share one answer: not for what a caller has just
+   * written.
+   */
   readonly isShared: boolean;
-  /** Returns the response's protobuf bytes. The request must not be kept past the first await unless copied. */
+  /**
+   * Returns the response's protobuf bytes. The request must not be kept past the first await unless
+   * copied.
+   */
   readonly run: (request: Buffer, context: PlanContext) => Promise<Uint8Array> | Uint8Array;
 };
 

@@ -1,4 +1,7 @@
-/** Writes that arrive by RPC: to the primary of the owner's slot, answered once applied, so that a caller reads its own write. */
+/**
+ * Writes that arrive by RPC: to the primary of the owner's slot, answered once applied, so that a
+ * caller reads its own write.
+ */
 
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { PrivateWrite } from '../../entry/entry.ts';
@@ -7,16 +10,19 @@ import { nodeCalls } from '../../wire/node-calls.ts';
 import { emptyAnswer, type PlanContext } from './plan.ts';
 import { slotOfDidText } from './slot-finder.ts';
 
-/** Writes one private entry of `did`. Errors: DataPlaneError `InvalidArgument` naming `place` when it is no DID. */
+/**
+ * Writes one private entry of `did`. Errors: DataPlaneError `InvalidArgument` naming `path` when it
+ * is no DID.
+ */
 export async function writePrivate(
   did: string,
-  place: string,
+  path: string,
   write: PrivateWrite,
   { fanOut, deadlineMs }: PlanContext,
 ): Promise<Uint8Array> {
   const slot = slotOfDidText(did, fanOut.map.slots);
   if (slot < 0)
-    throw new DataPlaneError('InvalidArgument', `${place}: ${JSON.stringify(did.slice(0, 80))} is not a DID`);
+    throw new DataPlaneError('InvalidArgument', `${path}: ${JSON.stringify(did.slice(0, 80))} is not a DID`);
   const payload = encodeEntry({ kind: 'private', did, write });
   await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.write, payload, deadlineMs);
   return emptyAnswer;

@@ -1,8 +1,8 @@
 /**
  * Answers methods of bsky.Service, bytes in, bytes out: what every edge calls.
  *
- * Owns: deadlines, admission, the sharing of identical requests in flight, and one repetition under a reloaded map when a
- * node does not serve a slot at our epoch. Holds no data.
+ * Owns: deadlines, admission, coalescing of identical requests in flight, and one repetition under
+ * a reloaded map when a node does not serve a slot at our epoch. Holds no data.
  */
 import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../../base/data-plane-error.ts';
@@ -28,11 +28,14 @@ export type ServiceRouterOptions = {
   readonly plans: ReadonlyMap<string, Plan>;
   readonly admission: AdmissionLimits;
   readonly clock: Clock;
-  /** Reads the map again when a node refuses our epoch; also tells the caller of nodes about it. */
+  /** Reads the map again when a node refuses our epoch; also passes it to the caller of nodes. */
   readonly reloadMap?: () => Promise<ShardMap>;
   /** Called after each request. Must be cheap. */
   readonly observe?: (method: string, durationMs: number, code: ErrorCode | null) => void;
-  /** Called when an invariant broke; the request has been answered `Internal`. The owner decides what stops. */
+  /**
+   * Called when an invariant broke; the request has been answered `Internal`. The owner decides
+   * what stops.
+   */
   readonly onFault: (error: InvariantError, method: string) => void;
 };
 
@@ -44,7 +47,7 @@ export type RequestContext = {
   readonly timeoutMs: number | null;
 };
 
-/** Answers requests under the newest map that it knows. */
+/** Answers requests under the newest map that it has. */
 export class ServiceRouter {
   readonly #options: ServiceRouterOptions;
   readonly #admission: Admission;
@@ -79,7 +82,8 @@ export class ServiceRouter {
   /**
    * Answers one request.
    *
-   * Returns: protobuf bytes that must not be written to, since they may be shared. Errors: DataPlaneError.
+   * Returns: protobuf bytes that must not be written to, since they may be shared. Errors:
+   * DataPlaneError.
    */
   async handle(method: string, request: Buffer, context: RequestContext): Promise<Uint8Array> {
     const startMs = this.#options.clock.monotonicMs();
@@ -106,10 +110,10 @@ export class ServiceRouter {
     if (known !== undefined) return known;
     const running = this.#run(plan, request, context, startMs);
     this.#shared.set(key, running);
-    const forget = (): void => {
+    const end = (): void => {
       this.#shared.delete(key);
     };
-    running.then(forget, forget);
+    running.then(end, end);
     return running;
   }
 
@@ -142,7 +146,9 @@ export class ServiceRouter {
     }
   }
 
-  /** Reads the map again unless someone has since `epoch`; concurrent requests share one reading. */
+  /**
+   * Reads the map again unless someone has since `epoch`; concurrent requests share one reading.
+   */
   #reload(epoch: number, reloadMap: () => Promise<ShardMap>): Promise<void> {
     if (this.#fanOut.map.epoch !== epoch) return Promise.resolve();
     this.#reloading ??= (async () => {

@@ -1,8 +1,9 @@
 /**
  * Finds the slot of a DID, of a record URI or of a handle that is still bytes of a request.
  *
- * Owns: what counts as well-formed, and the fast path for `did:plc` that makes no strings. A key that no slot can hold is
- * `noSlot`: the method answers it as absent or refuses it, as the official plane does.
+ * Owns: what counts as well-formed, and the fast path for `did:plc` that makes no strings. A key
+ * that no slot can hold is `noSlot`: the method answers it as missing or refuses it, as the
+ * official plane does.
  */
 import { AtUri, isValidDid, isValidHandle } from '@atproto/syntax';
 import { didLengthMax } from '../../atproto/compact-key.ts';
@@ -11,16 +12,16 @@ import { hasBytesAt } from '../../base/bytes.ts';
 import { xxh32OfPlc } from '../../base/xxh32.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
 
-/** Stands for a key that cannot be stored anywhere. */
+/** A key that no slot can hold. */
 const noSlot = -1;
-/** Stands for a key that is not even well-formed. */
+/** A key that is not even well-formed. */
 export const malformedKey = -2;
 
 const slash = 47;
 const uriHead = Buffer.from('at://', 'latin1');
 const letters = new Int32Array(plcLetterWords);
 
-/** True at bytes that may stand behind the authority of a plain record URI. */
+/** True at bytes that may follow the authority of a plain record URI. */
 const isPlainPath: Uint8Array = (() => {
   const table = new Uint8Array(256);
   for (let byte = 33; byte < 127; byte++) table[byte] = 1;
@@ -57,7 +58,10 @@ function slotOfUriText(uri: string, slots: number): number {
 /** URIs above this are malformed, so that a hostile one costs little. Units: bytes. */
 const uriBytesMax = 8 * 1024;
 
-/** Returns the slot of the DID of an AT-URI; noSlot when its authority is a handle, malformedKey when it is no AT-URI. */
+/**
+ * Returns the slot of the DID of an AT-URI; noSlot when its authority is a handle, malformedKey
+ * when it is no AT-URI.
+ */
 export function slotOfUri(source: Buffer, start: number, end: number, slots: number): number {
   const didStart = start + uriHead.length;
   const didEnd = didStart + plcDidLength;
@@ -69,7 +73,9 @@ export function slotOfUri(source: Buffer, start: number, end: number, slots: num
   return end - start > uriBytesMax ? malformedKey : slotOfUriText(source.utf8Slice(start, end), slots);
 }
 
-/** Returns the slot of a handle, which is stored in lower case; malformedKey when it is no handle. */
+/**
+ * Returns the slot of a handle, which is stored in lower case; malformedKey when it is no handle.
+ */
 export function slotOfHandle(source: Buffer, start: number, end: number, slots: number): number {
   if (end - start > 253) return malformedKey;
   const handle = source.utf8Slice(start, end).toLowerCase();

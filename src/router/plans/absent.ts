@@ -1,18 +1,21 @@
 /**
- * What nobody can have yet: labels, bookmarks, thread mutes.
+ * Data that nothing brings in yet: labels, bookmarks, thread mutes.
  *
- * Nothing brings these in, so the true answer is that there are none: empty, or one "no" for each item asked. They are answered
- * because every view of the AppView asks for them; each becomes a real plan when its data comes in.
+ * The true answer is that there is none: an empty list, or one "no" for each item asked. Every view
+ * of the AppView asks for them; each becomes a real plan when its data comes in.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
 
-/** Makes a plan whose answer depends on nothing but the items asked, which `items` reads and `place` names. */
+/**
+ * Makes a plan whose answer depends on nothing but the items asked, which `items` reads and `path`
+ * names.
+ */
 function absentPlan(
   method: MethodName,
-  place: string,
+  path: string,
   items: (request: Buffer) => readonly string[],
   answerFor: (items: readonly string[]) => Uint8Array,
 ): Plan {
@@ -24,7 +27,7 @@ function absentPlan(
     run: (request, context) => {
       const asked = items(request);
       if (asked.length > planDefaults.itemsMax) {
-        throw new DataPlaneError('ResourceExhausted', `${place}: more than ${planDefaults.itemsMax} items`);
+        throw new DataPlaneError('ResourceExhausted', `${path}: more than ${planDefaults.itemsMax} items`);
       }
       context.admit(asked.length);
       return answerFor(asked);

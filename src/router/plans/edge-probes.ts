@@ -1,7 +1,8 @@
 /**
  * Probes of outgoing edges, each in the slot of the edge's owner, gathered into one message a node.
  *
- * Every relation is asked in its own direction: "does A block B" in A's slot, "does B block A" in B's. DIDs stay bytes of the request.
+ * Every relation is asked in its own direction: "does A block B" in A's slot, "does B block A" in
+ * B's. DIDs stay bytes of the request.
  */
 import { probedEdges } from '../../atproto/edge-kind.ts';
 import { varintBytes, writeVarint } from '../../proto/fields.ts';
@@ -31,7 +32,10 @@ type NodeProbes = {
   readonly probeIds: number[];
 };
 
-/** Gathers probes, asks them once, then writes the URIs of the edges that were found, by probe and kind. */
+/**
+ * Gathers probes, asks them once, then writes the URIs of the edges that were found, by probe and
+ * kind.
+ */
 export class EdgeProbes {
   readonly #fanOut: FanOut;
   readonly #source: Buffer;
@@ -54,7 +58,10 @@ export class EdgeProbes {
     this.#source = Buffer.from(request);
   }
 
-  /** Returns the id by which probes name the DID at `start..end` of the request. All are named before the first probe. */
+  /**
+   * Returns the id by which probes name the DID at `start..end` of the request. All are added
+   * before the first probe.
+   */
   did(start: number, end: number): number {
     const slot = slotOfDid(this.#source, start, end, this.#fanOut.map.slots);
     this.#nodes.push(slot < 0 ? -1 : this.#fanOut.nodeBySlot[slot]!);
@@ -87,7 +94,7 @@ export class EdgeProbes {
     return probe;
   }
 
-  /** Asks the nodes. */
+  /** Sends the probes to their nodes. */
   async ask(deadlineMs: number): Promise<void> {
     const batches = this.#batchByNode.filter((batch) => batch !== undefined);
     const dids = { source: this.#source, starts: this.#starts, ends: this.#ends };
@@ -119,7 +126,10 @@ export class EdgeProbes {
     reader.end();
   }
 
-  /** Returns the bytes of the URI of the record that makes an edge, 0 when there is none. `kind` is one bit. */
+  /**
+   * Returns the bytes of the URI of the record that makes an edge, 0 when there is none. `kind` is
+   * one bit.
+   */
   uriBytes(probe: number, kind: number): number {
     const at = probe * rkeysPerProbe + kind - 1;
     const rkeyBytes = this.#rkeyEnds[at]! - this.#rkeyStarts[at]!;
@@ -134,7 +144,10 @@ export class EdgeProbes {
     return bytes === 0 ? 0 : 1 + varintBytes(bytes) + bytes;
   }
 
-  /** Writes the URI as a field, nothing when there is no edge. Returns the position behind it. Shape: `number` is below 16. */
+  /**
+   * Writes the URI as a field, nothing when there is no edge. Returns the position after it. Shape:
+   * `number` is below 16.
+   */
   writeUriField(into: Buffer, position: number, number: number, probe: number, kind: number): number {
     const bytes = this.uriBytes(probe, kind);
     if (bytes === 0) return position;

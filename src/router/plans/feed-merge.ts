@@ -4,7 +4,10 @@ import { type FeedPlace, feedItemAt, feedTimeMs, type RawFeed } from '../../wire
 /** A list, of whose items only the first `count` may take part. */
 export type FeedPart = { readonly feed: RawFeed; readonly count: number };
 
-/** The merged items as the fields of a GetTimelineResponse, and where the last one stands; null for no items. */
+/**
+ * The merged items as the fields of a GetTimelineResponse, and the position of the last one; null
+ * for no items.
+ */
 export type FeedPage = { readonly fields: Buffer; readonly last: FeedPlace | null };
 
 /** One part while it is merged: which of its items is next, and when that one is. */

@@ -16,9 +16,10 @@ function generations(asked: number): number {
 }
 
 /**
- * Reads a thread in two steps: the anchor's slot tells the root that it claims, the root's slot holds the thread.
+ * Reads a thread in two steps: the anchor's slot knows the root that it claims, the root's slot
+ * holds the thread.
  *
- * An anchor that does not exist is looked for as its own root: replies to it may be known all the same.
+ * An anchor that does not exist is taken as its own root: replies to it may exist all the same.
  */
 async function threadOf(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { postUri, above, below } = decodeMessage('GetThreadRequest', request);

@@ -10,15 +10,18 @@ import { slotOfDid, slotOfDidText } from '../plan/slot-finder.ts';
 const followsPageMax = 20_000;
 /** More follows than this are refused. Units: DIDs. */
 const followsMax = 400_000;
-/** So many follows weigh one item for admission: they are forwarded, not answered. */
+/** So many follows count as one item for admission: they are forwarded, not answered. */
 const followsPerItem = 20;
 
-/** Takes room for follows that a request forwards. Errors: DataPlaneError `ResourceExhausted`. */
+/** Admits follows that a request forwards. Errors: DataPlaneError `ResourceExhausted`. */
 export function admitFollows(count: number, { admit }: PlanContext): void {
   if (count > 0) admit(Math.ceil(count / followsPerItem));
 }
 
-/** Returns the pages of whom `did` follows behind the token `from`, in the order of the slot; none when it is no DID. */
+/**
+ * Returns the pages of whom `did` follows after the token `from`, in the order of the slot; none
+ * when it is no DID.
+ */
 export async function followsOf(did: string, context: PlanContext, from = ''): Promise<RawFollows[]> {
   const { fanOut, deadlineMs } = context;
   const slot = slotOfDidText(did, fanOut.map.slots);
@@ -43,7 +46,9 @@ export async function followsOf(did: string, context: PlanContext, from = ''): P
 /** The followed DIDs of one node, each a length-delimited text. */
 export type NodeFollows = { readonly node: number; readonly count: number; readonly texts: Buffer };
 
-/** Where each followed DID stands and its node, -1 to leave it out; filled and read within one synchronous call. */
+/**
+ * The end of each followed DID and its node, -1 to leave it out; used within one synchronous call.
+ */
 let scratchEnds = new Int32Array(4096);
 let scratchNodes = new Int16Array(4096);
 
@@ -103,7 +108,10 @@ function addFollows(
   }
 }
 
-/** Splits the pages by node without making strings; `except` (the viewer, who may follow itself) is left out. */
+/**
+ * Splits the pages by node without making strings; `except` (the viewer, who may follow itself) is
+ * left out.
+ */
 export function splitFollows(pages: readonly RawFollows[], except: string, context: PlanContext): NodeFollows[] {
   const exceptBytes = Buffer.from(except);
   const exceptSlot = slotOfDidText(except, context.fanOut.map.slots);

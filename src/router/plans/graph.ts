@@ -15,9 +15,8 @@ import { followsOf, splitFollows } from './follows-pages.ts';
 
 const { follow, block } = probeBit;
 
-function refuseOver(itemsMax: number, items: number, place: string): void {
-  if (items > itemsMax)
-    throw new DataPlaneError('ResourceExhausted', `${place}: ${items} items, more than ${itemsMax}`);
+function refuseOver(itemsMax: number, items: number, path: string): void {
+  if (items > itemsMax) throw new DataPlaneError('ResourceExhausted', `${path}: ${items} items, more than ${itemsMax}`);
 }
 
 /** Ranges of texts in a request: start and end by turns. */
@@ -27,12 +26,12 @@ type Ranges = number[];
 type ActorFields = { readonly actor: number; readonly target: number };
 
 /** Returns the ranges of the actor, which is the last one named, and of the targets. */
-function actorAndTargets(scanner: FieldScanner, place: string, { actor, target }: ActorFields): [Ranges, Ranges] {
+function actorAndTargets(scanner: FieldScanner, path: string, { actor, target }: ActorFields): [Ranges, Ranges] {
   let last = [0, 0];
   const targets: Ranges = [];
   while (scanner.next()) {
     if (scanner.number !== actor && scanner.number !== target) continue;
-    requireLengthDelimited(scanner, place);
+    requireLengthDelimited(scanner, path);
     if (scanner.number === actor) last = [scanner.start, scanner.end];
     else targets.push(scanner.start, scanner.end);
   }
@@ -49,9 +48,9 @@ function scanActors(
   return actorAndTargets(new FieldScanner(request, message), message, { actor: fields.actorDid, target });
 }
 
-function requireLengthDelimited({ number, wire }: FieldScanner, place: string): void {
+function requireLengthDelimited({ number, wire }: FieldScanner, path: string): void {
   if (wire !== wireType.lengthDelimited)
-    throw new DataPlaneError('InvalidArgument', `${place}: wire type ${wire} does not fit field ${number}`);
+    throw new DataPlaneError('InvalidArgument', `${path}: wire type ${wire} does not fit field ${number}`);
 }
 
 /** The probes of two actors: edges from the first to the second, and in reverse. */
@@ -112,19 +111,19 @@ function writeMessages(
 }
 
 async function blockExistence(request: Buffer, context: PlanContext): Promise<Uint8Array> {
-  const place = 'GetBlockExistenceRequest';
-  const scanner = new FieldScanner(request, place);
+  const path = 'GetBlockExistenceRequest';
+  const scanner = new FieldScanner(request, path);
   const ranges: Ranges = [];
   const pairFields = { actor: fieldNumber.RelationshipPair.a, target: fieldNumber.RelationshipPair.b };
-  const inner = new FieldScanner(request, place, 0, 0);
+  const inner = new FieldScanner(request, path, 0, 0);
   while (scanner.next()) {
     if (scanner.number !== fieldNumber.GetBlockExistenceRequest.pairs) continue;
-    requireLengthDelimited(scanner, place);
-    const [a, b] = actorAndTargets(inner.reset(request, scanner.start, scanner.end), place, pairFields);
+    requireLengthDelimited(scanner, path);
+    const [a, b] = actorAndTargets(inner.reset(request, scanner.start, scanner.end), path, pairFields);
     ranges.push(a[0]!, a[1]!, b.at(-2) ?? 0, b.at(-1) ?? 0);
   }
   const count = ranges.length / 4;
-  refuseOver(planDefaults.itemsMax, count, `${place}.pairs`);
+  refuseOver(planDefaults.itemsMax, count, `${path}.pairs`);
   if (count === 0) return emptyAnswer;
   context.admit(count);
   const probes = new EdgeProbes(context.fanOut, request);
@@ -166,7 +165,10 @@ function lengthDelimitedTexts(request: Buffer, ranges: Ranges): Buffer {
   return texts.finish();
 }
 
-/** Whom the viewer follows, then which of those follow each target: known followers, in no defined order. */
+/**
+ * Whom the viewer follows, then which of those follow each target: known followers, in no defined
+ * order.
+ */
 async function followsFollowing(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const [actor, targets] = scanActors(request, 'GetFollowsFollowingRequest');
   const count = targets.length / 2;
@@ -187,7 +189,10 @@ async function followsFollowing(request: Buffer, context: PlanContext): Promise<
 const resultTag = fieldNumber.GetFollowsFollowingResponse.results * 8 + wireType.lengthDelimited;
 const targetTag = fieldNumber.FollowsFollowing.targetDid * 8 + wireType.lengthDelimited;
 
-/** Writes a result for each of the length-delimited subjects: its DID, then what each node found, which is written as fields already. */
+/**
+ * Writes a result for each of the length-delimited subjects: its DID, then what each node found,
+ * which is written as fields already.
+ */
 function mergeFollowers(subjects: Buffer, count: number, found: readonly ByteReader[]): Buffer {
   const targets = peerReader(subjects, 'targets');
   let bytesMax = subjects.length + count * resultHeadBytesMax;

@@ -1,8 +1,8 @@
 /**
  * Identity: what the actor's slot keeps of its DID document, else live resolution.
  *
- * This is on the AppView's auth path, so a stored document that may be stale beats failing, and a node that is missing is
- * made up for by resolving live.
+ * This is on the AppView's auth path, so a stored document that may be stale beats failing. While a
+ * node is missing, identities are resolved live.
  */
 import { isValidDid, isValidHandle } from '@atproto/syntax';
 import { didLengthMax } from '../../atproto/compact-key.ts';
@@ -20,8 +20,8 @@ const resolveTimeoutMs = 10_000;
 
 type Identity = Pick<GetIdentityByDidResponse, 'did' | 'handle' | 'keys' | 'services' | 'updated'>;
 
-function notFound(place: string): never {
-  throw new DataPlaneError('NotFound', `${place}: identity not found`);
+function notFound(path: string): never {
+  throw new DataPlaneError('NotFound', `${path}: identity not found`);
 }
 
 function identityOf(resolved: ResolvedIdentity): Identity {

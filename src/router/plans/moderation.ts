@@ -1,4 +1,7 @@
-/** Takedowns and upstream status: reads and writes of the owner's slot, never shared, so that a caller reads its own write. */
+/**
+ * Takedowns and upstream status: reads and writes of the owner's slot, never shared, so that a
+ * caller reads its own write.
+ */
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { PrivateWrite } from '../../entry/entry.ts';
@@ -18,24 +21,24 @@ type WriteRequest = {
   [Name in keyof MessageByName]: Name extends `${MethodName}Request` ? Name : never;
 }[keyof MessageByName];
 
-function shortText(text: string, place: string): string {
+function shortText(text: string, path: string): string {
   if (text.length > shortTextMax)
-    throw new DataPlaneError('InvalidArgument', `${place}: longer than ${shortTextMax} characters`);
+    throw new DataPlaneError('InvalidArgument', `${path}: longer than ${shortTextMax} characters`);
   return text;
 }
 
-function recordOf(uri: string, place: string): RecordRef {
+function recordOf(uri: string, path: string): RecordRef {
   const ref = parseRecordUri(uri);
   if (ref === undefined)
     throw new DataPlaneError(
       'InvalidArgument',
-      `${place}: ${JSON.stringify(uri.slice(0, 80))} is not a record's AT-URI`,
+      `${path}: ${JSON.stringify(uri.slice(0, 80))} is not a record's AT-URI`,
     );
   return ref;
 }
 
-function cidOf(cid: string, place: string): string {
-  if (!/^[a-zA-Z0-9+/=]{8,256}$/.test(cid)) throw new DataPlaneError('InvalidArgument', `${place}: not a CID`);
+function cidOf(cid: string, path: string): string {
+  if (!/^[a-zA-Z0-9+/=]{8,256}$/.test(cid)) throw new DataPlaneError('InvalidArgument', `${path}: not a CID`);
   return cid;
 }
 

@@ -1,4 +1,7 @@
-/** Notifications: all of an actor's stand in its slot; seen is private data, read as just written. */
+/**
+ * Notifications: all are in the actor's slot; seen is private data, whose writer reads its own
+ * write.
+ */
 import { decodeMessage } from '../../proto/codec.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
@@ -17,8 +20,8 @@ export const notificationPlans: readonly Plan[] = [
     run: (request, context) => {
       const { actorDid, timestamp } = decodeMessage('UpdateNotificationSeenRequest', request);
       if (timestamp === undefined) return emptyAnswer;
-      const place = 'UpdateNotificationSeenRequest.actor_did';
-      return writePrivate(actorDid, place, { type: 'notification-seen', seenMs: timestamp }, context);
+      const path = 'UpdateNotificationSeenRequest.actor_did';
+      return writePrivate(actorDid, path, { type: 'notification-seen', seenMs: timestamp }, context);
     },
   },
 ];

@@ -7,7 +7,10 @@ import { groupByOwner, ungroup } from '../plan/owner-groups.ts';
 import type { PlanContext } from '../plan/plan.ts';
 import { didOfUri } from '../plan/slot-finder.ts';
 
-/** Returns for each post the URI of the root that it claims (its own when it is no reply), '' when it does not exist. */
+/**
+ * Returns for each post the URI of the root that it claims (its own when it is no reply), '' when
+ * it does not exist.
+ */
 export async function claimedRoots(uris: readonly string[], { fanOut, deadlineMs }: PlanContext): Promise<string[]> {
   const groups = groupByOwner(uris, didOfUri, fanOut);
   const subRequests = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));

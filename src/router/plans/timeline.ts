@@ -1,8 +1,9 @@
 /**
  * The timeline: a pull over the followed authors, merged from the nodes that hold them.
  *
- * Owns: the page token, the order (newest first, ties by item URI) and the cap on own posts, which is the official plane's:
- * own posts fill what followed authors leave free, and at least ten of them may take part in a page.
+ * Owns: the page token, the order (newest first, ties by item URI) and the cap on own posts, which
+ * is the official plane's: own posts fill what followed authors leave free, and at least ten of
+ * them may take part in a page.
  */
 import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
@@ -42,7 +43,7 @@ function decodeCursor(token: string): FeedPlace | null {
   return { sortMs: position.timeMs, itemUri: position.rest.toString('utf8') };
 }
 
-/** Puts the follows of slots together by the nodes that serve these. */
+/** Groups the follows of slots by the nodes that serve these. */
 function followsByNode(elsewhere: readonly SlotFollows[], nodeBySlot: Uint16Array): NodeFollows[] {
   const groups = new Map<number, { count: number; texts: Buffer[] }>();
   for (const { slot, count, texts } of elsewhere) {
@@ -75,7 +76,10 @@ async function feedsElsewhere(
 /** The lists of which a page is made; each is as long as the range allows, or complete. */
 type TimelineFeeds = { readonly own: RawFeed; readonly followed: readonly RawFeed[] };
 
-/** Asks the viewer's node, which knows the follows and answers for those that it serves, then the nodes of the others. */
+/**
+ * Asks the viewer's node, which knows the follows and answers for authors that it serves, then the
+ * nodes of the other authors.
+ */
 async function timelineFeeds(
   did: string,
   slot: number,

@@ -41,8 +41,9 @@ function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect):
 }
 
 /**
- * A repost's feed item shows only while its post exists, which this slot knows and the reposter's does not. That it does not exist is
- * said too: an older answer, to a repost that has gone since, may still be on its way. A repost of anything else never shows.
+ * A repost's feed item shows only while its post exists, which this slot knows and the reposter's
+ * does not. That it does not exist is said too: an older answer, to a repost that has gone since,
+ * may still be on its way. A repost of anything else never shows.
  */
 function tellReposter(context: ApplyContext, owner: number, effect: EdgeEffect, post: RecordRef): void {
   if (post.collection !== nsid.post) return;

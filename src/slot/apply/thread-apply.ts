@@ -1,4 +1,7 @@
-/** Applies replies to the index of their thread, and sends the notices that follow from where they hang. */
+/**
+ * Applies replies to the index of their thread, and sends the notices that follow from where they
+ * hang.
+ */
 import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { Effect } from '../../entry/entry.ts';
@@ -16,14 +19,19 @@ import {
 } from '../table/thread-reply.ts';
 import type { ApplyContext } from './apply-context.ts';
 
-/** Parts above this make keys too long; such a reply is kept out of the thread index. Units: characters. */
+/**
+ * Parts above this make keys too long; such a reply is kept out of the thread index. Units:
+ * characters.
+ */
 const threadRkeyLengthMax = 256;
 /** Ancestors that are told of a reply, the parent included. */
 const noticeHeightMax = 4;
 /** Replies below a late parent that are looked at again. */
 const lateDescendantsMax = 1_000;
 
-/** True when a reply can be part of a thread index: all three are posts with keys of bounded length. */
+/**
+ * True when a reply can be part of a thread index: all three are posts with keys of bounded length.
+ */
 function isThreadable(...posts: readonly RecordRef[]): boolean {
   return posts.every((post) => post.collection === nsid.post && post.rkey.length <= threadRkeyLengthMax);
 }
@@ -52,8 +60,8 @@ export function applyThreadEffect(context: ApplyContext, effect: Effect & { read
 }
 
 /**
- * Tells the authors of up to four ancestors of a reply, nearest first, each once; a withdrawn reply's notices are withdrawn
- * by the same walk, since rows never leave the index.
+ * Tells the authors of up to four ancestors of a reply, nearest first, each once; a withdrawn
+ * reply's notices are withdrawn by the same walk, since rows never leave the index.
  */
 function sendReplyNotices(
   context: ApplyContext,
@@ -87,7 +95,10 @@ function sendReplyNotices(
   }
 }
 
-/** A parent that comes after its children, or hangs elsewhere now, changes their way up: what they tell is worked out anew. */
+/**
+ * A parent that comes after its children, or hangs elsewhere now, changes their way up: what they
+ * tell is worked out anew.
+ */
 function noticeDescendants(
   context: ApplyContext,
   owner: number,

@@ -1,9 +1,11 @@
 /**
- * Notifications: (owner, notice, sort time, class, source record) → flags, reasons with their subjects.
+ * Notifications: (owner, notice, sort time, class, source record) → flags, reasons with their
+ * subjects.
  *
- * A post has one row whatever it does to the recipient (class 0): each slot that has something to say (the author's for mentions,
- * the quoted author's, the root's for replies) sets and clears its own reason, and the highest of mention, quote, reply is shown.
- * Every other reason is a class of its own. The class also tells the source's collection, so that keys leave it out.
+ * A post has one row whatever it does to the recipient (class 0): each slot that contributes one
+ * (the author's for mentions, the quoted author's, the root's for replies) sets and clears its own
+ * reason, and the highest of mention, quote, reply is shown. Every other reason is a class of its
+ * own. The class also implies the source's collection, so that keys leave it out.
  */
 import { nsid } from '../../atproto/collection.ts';
 import {
@@ -31,7 +33,10 @@ const classByReason: ReadonlyMap<NoticeReason, number> = new Map([
 /** The collection that notices of a class come from, by class. */
 const collectionByClass: readonly string[] = [nsid.post, ...ownRowReasons.map(({ collection }) => collection)];
 
-/** One notification as it is shown. `subject` is a record of the recipient, or null where the reason has none. */
+/**
+ * One notification as it is shown. `subject` is a record of the recipient, or null where the reason
+ * has none.
+ */
 export type Notice = {
   readonly source: RecordRef;
   readonly reason: NoticeReason;
@@ -69,14 +74,18 @@ export function noticeKeyAt(owner: number, timeMs: number): Buffer {
   return key.finish();
 }
 
-/** Bits of a row's first byte; the version stands above them. A post's row has a byte like this for each reason instead. */
+/**
+ * Bits of a row's first byte; the version is above them. A post's row has a byte like this for each
+ * reason instead.
+ */
 const flag = { takenDown: 1, subject: 4, subjectIsPost: 8 } as const;
-/** The index of a post's reason stands below the flags. */
+/** The index of a post's reason is below the flags. */
 const reasonMask = 3;
 
 /**
- * Subjects are the recipient's own records, so only their collection, unless they are posts, and rkey are kept. A row of a class of its
- * own has one reason, which the class tells; a post's row names each.
+ * Subjects are the recipient's own records, so only their collection, unless they are posts, and
+ * rkey are kept. A row of a class of its own has one reason, which the class implies; a post's row
+ * names each.
  */
 function encodeRow(noticeClass: number, { isTakenDown, subjectByReason }: NoticeRow): Buffer {
   const head = (noticeVersion << 4) | (isTakenDown ? flag.takenDown : 0);
@@ -164,7 +173,10 @@ export function removeNotice(state: SlotState, owner: number, notice: Omit<Notic
   else state.rows.put(key, encodeRow(noticeClass, row));
 }
 
-/** Marks or unmarks whatever a record notifies of: marked notices stay listed and are not counted as unread. */
+/**
+ * Marks or unmarks whatever a record notifies of: marked notices stay listed and are not counted as
+ * unread.
+ */
 export function setNoticeTakedown(
   state: SlotState,
   owner: number,
@@ -204,5 +216,5 @@ export function isNoticeShown(state: SlotState, owner: number, notice: Notice): 
   return notice.subject === null || hasRecord(state, owner, notice.subject.collection, notice.subject.rkey);
 }
 
-/** Unread notices that are looked at before the count stops; the count then says at least this many. */
+/** Unread notices that are counted at most. */
 export const unreadScannedMax = 100_000;
