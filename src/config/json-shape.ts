@@ -28,6 +28,12 @@ export function objectShape<const Entries extends v.ObjectEntries>(entries: Entr
   return v.pipe(plainObject<v.InferInput<typeof shape>>(), shape);
 }
 
+/** Returns the shape of an object that has these keys; others are left out of what it makes. */
+export function openObjectShape<const Entries extends v.ObjectEntries>(entries: Entries) {
+  const shape = v.object(entries);
+  return v.pipe(plainObject<v.InferInput<typeof shape>>(), shape);
+}
+
 /** Returns the shape of an object whose keys are names. */
 export function recordShape<
   const Name extends v.GenericSchema<string, string>,

@@ -1,6 +1,7 @@
 /** The body of an error over HTTP, written by every process and read by whoever asked it. */
 import * as v from 'valibot';
 import { DataPlaneError, type ErrorCode, errorFromPeer } from '../base/data-plane-error.ts';
+import { openObjectShape } from '../config/json-shape.ts';
 
 /** The fields of the body; `error` is the code. */
 export type ErrorBody = { readonly error: ErrorCode; readonly message: string; readonly hint: string };
@@ -10,7 +11,7 @@ export function errorBodyOf({ code, message, hint }: DataPlaneError): ErrorBody 
   return { error: code, message, hint };
 }
 
-const errorBody = v.object({ error: v.string(), message: v.string(), hint: v.string() });
+const errorBody = openObjectShape({ error: v.string(), message: v.string(), hint: v.string() });
 
 /** What an answer of something that is not one of our processes means, by HTTP status. */
 const codeByHttpStatus: Readonly<Record<number, ErrorCode>> = { 401: 'Unauthenticated', 503: 'Unavailable' };

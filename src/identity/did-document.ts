@@ -3,7 +3,9 @@
  *
  * Owns: which documents count as well formed, and the JSON of keys and services that identity answers carry.
  */
+import * as v from 'valibot';
 import type { Decoded } from '../atproto/decoded.ts';
+import { openObjectShape } from '../config/json-shape.ts';
 
 /** What a DID document says, before anything is checked against other sources. */
 export type DidDocument = {
@@ -21,82 +23,75 @@ export type DidDocument = {
 /** Why a document is refused. */
 export type DidDocumentReason = 'document-not-json' | 'document-malformed' | 'document-of-another-did';
 
-type Fields = Readonly<Record<string, unknown>>;
+const methodShape = openObjectShape({
+  id: v.string(),
+  type: v.string(),
+  controller: v.string(),
+  publicKeyMultibase: v.optional(v.string(), ''),
+});
+const serviceShape = openObjectShape({
+  id: v.string(),
+  type: v.string(),
+  serviceEndpoint: v.union([v.string(), openObjectShape({})]),
+});
+const documentShape = openObjectShape({
+  id: v.optional(v.unknown()),
+  alsoKnownAs: v.optional(v.array(v.string()), []),
+  verificationMethod: v.optional(v.array(methodShape), []),
+  service: v.optional(v.array(serviceShape), []),
+});
+type Service = v.InferOutput<typeof serviceShape>;
 
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function hasTexts(value: Fields, keys: readonly string[]): boolean {
-  return keys.every((key) => typeof value[key] === 'string');
-}
-
-/** An absent list is an empty one; anything but a list of sound items spoils the document. */
-function listOf<Item>(value: unknown, isItem: (item: unknown) => item is Item): readonly Item[] | null {
-  if (value === undefined) return [];
-  return Array.isArray(value) && value.every(isItem) ? value : null;
-}
-
-const isText = (item: unknown): item is string => typeof item === 'string';
-const isMethod = (item: unknown): item is Fields =>
-  isObject(item) &&
-  hasTexts(item, ['id', 'type', 'controller']) &&
-  (item['publicKeyMultibase'] === undefined || isText(item['publicKeyMultibase']));
-const isServiceEntry = (item: unknown): item is Fields =>
-  isObject(item) &&
-  hasTexts(item, ['id', 'type']) &&
-  (isText(item['serviceEndpoint']) || isObject(item['serviceEndpoint']));
-
-function fragmentOf(item: Fields): string | undefined {
-  const fragment = (item['id'] as string).split('#')[1];
+function fragmentOf(id: string): string | undefined {
+  const fragment = id.split('#')[1];
   return fragment === '' ? undefined : fragment;
 }
 
 /** Null-prototype, so that a fragment named like a built-in property is only a name. */
-function byFragment(items: readonly Fields[], render: (item: Fields) => unknown): string {
+function byFragment<Item extends { readonly id: string }>(
+  items: readonly Item[],
+  render: (item: Item) => unknown,
+): string {
   const rendered: Record<string, unknown> = Object.create(null);
   for (const item of items) {
-    const fragment = fragmentOf(item);
+    const fragment = fragmentOf(item.id);
     const value = render(item);
     if (fragment !== undefined && value !== undefined) rendered[fragment] = value;
   }
   return JSON.stringify(rendered);
 }
 
-function pdsOf(did: string, services: readonly Fields[]): string | null {
+function pdsOf(did: string, services: readonly Service[]): string | null {
   const found = services.find(({ id }) => id === '#atproto_pds' || id === `${did}#atproto_pds`);
-  const endpoint = found?.['serviceEndpoint'];
-  if (found?.['type'] !== 'AtprotoPersonalDataServer' || !isText(endpoint)) return null;
-  const url = URL.parse(endpoint);
+  if (found?.type !== 'AtprotoPersonalDataServer' || typeof found.serviceEndpoint !== 'string') return null;
+  const url = URL.parse(found.serviceEndpoint);
   return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') ? url.origin : null;
 }
 
-/** Reads a document that was fetched for `did`. */
+/** Reads a document that was fetched for `did`. An absent list is an empty one. */
 export function parseDidDocument(did: string, json: Buffer): Decoded<DidDocument, DidDocumentReason> {
-  let document: unknown;
+  let value: unknown;
   try {
-    document = JSON.parse(json.toString('utf8'));
+    value = JSON.parse(json.toString('utf8'));
   } catch {
     return { ok: false, reason: 'document-not-json' };
   }
-  if (!isObject(document)) return { ok: false, reason: 'document-malformed' };
-  const aliases = listOf(document['alsoKnownAs'], isText);
-  const methods = listOf(document['verificationMethod'], isMethod);
-  const services = listOf(document['service'], isServiceEntry);
-  if (aliases === null || methods === null || services === null) return { ok: false, reason: 'document-malformed' };
-  if (document['id'] !== did) return { ok: false, reason: 'document-of-another-did' };
+  const checked = v.safeParse(documentShape, value, { abortEarly: true });
+  if (!checked.success) return { ok: false, reason: 'document-malformed' };
+  const { id, alsoKnownAs, verificationMethod, service } = checked.output;
+  if (id !== did) return { ok: false, reason: 'document-of-another-did' };
   return {
     ok: true,
     value: {
       did,
-      claimedHandle: aliases.find((alias) => alias.startsWith('at://'))?.slice(5) ?? null,
-      pds: pdsOf(did, services),
-      keysJson: byFragment(methods, (method) => ({
-        Type: method['type'],
-        PublicKeyMultibase: method['publicKeyMultibase'] ?? '',
+      claimedHandle: alsoKnownAs.find((alias) => alias.startsWith('at://'))?.slice(5) ?? null,
+      pds: pdsOf(did, service),
+      keysJson: byFragment(verificationMethod, ({ type, publicKeyMultibase }) => ({
+        Type: type,
+        PublicKeyMultibase: publicKeyMultibase,
       })),
-      servicesJson: byFragment(services, (service) =>
-        isText(service['serviceEndpoint']) ? { Type: service['type'], URL: service['serviceEndpoint'] } : undefined,
+      servicesJson: byFragment(service, ({ type, serviceEndpoint }) =>
+        typeof serviceEndpoint === 'string' ? { Type: type, URL: serviceEndpoint } : undefined,
       ),
     },
   };

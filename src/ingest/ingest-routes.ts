@@ -3,7 +3,7 @@ import { isValidDid } from '@atproto/syntax';
 import * as v from 'valibot';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { objectShape, readShape } from '../config/json-shape.ts';
+import { objectShape, openObjectShape, readShape } from '../config/json-shape.ts';
 import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
@@ -50,7 +50,7 @@ const resyncBody = objectShape({
 });
 
 function didOf(query: URLSearchParams): string {
-  return readShape(v.object({ did: didShape }), { did: query.get('did') }, refuseRequest).did;
+  return readShape(openObjectShape({ did: didShape }), { did: query.get('did') }, refuseRequest).did;
 }
 
 /** `{did, host}` asks for one repo, `{host}` for all of a host, `{}` for all of every source. */

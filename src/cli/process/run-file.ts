@@ -3,11 +3,12 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { readShape, recordShape, textShape } from '../../config/json-shape.ts';
+import { openObjectShape, readShape, recordShape, textShape } from '../../config/json-shape.ts';
 
-const processShape = v.object({ pid: v.number(), host: textShape, port: v.number(), url: textShape });
+const processEntries = { pid: v.number(), host: textShape, port: v.number(), url: textShape };
+const processShape = openObjectShape(processEntries);
 
-const runShape = v.object({
+const runShape = openObjectShape({
   version: textShape,
   /** Of `skyshard up`. */
   pid: v.number(),
@@ -15,7 +16,7 @@ const runShape = v.object({
   /** Path of the map that all processes use, with real ports. */
   map: textShape,
   epoch: v.number(),
-  router: v.object({ ...processShape.entries, http2Port: v.number(), http2Url: textShape }),
+  router: openObjectShape({ ...processEntries, http2Port: v.number(), http2Url: textShape }),
   ingest: processShape,
   nodes: recordShape(textShape, processShape),
   demo: v.nullable(processShape),
