@@ -1,4 +1,7 @@
-/** How long to wait before another attempt: doubling up to a cap, with jitter so that many who failed at once spread out. */
+/**
+ * How long to wait before another attempt: doubling up to a cap, with jitter so that many who
+ * failed at once spread out.
+ */
 import type { SeededRandom } from './seeded-random.ts';
 
 /** The waits of one caller. */
@@ -9,7 +12,7 @@ export type BackoffPolicy = {
   readonly fastFailures?: number;
 };
 
-/** Returns the wait after so many failures in a row (from 1): between half of its nominal length and all of it. */
+/** Returns the wait after so many failures in a row (from 1): half of its nominal length or more. */
 export function backoffMs(policy: BackoffPolicy, failures: number, random: SeededRandom): number {
   const doublings = Math.max(0, failures - (policy.fastFailures ?? 1));
   return Math.min(policy.firstMs * 2 ** Math.min(doublings, 40), policy.maxMs) * (0.5 + random.next() / 2);

@@ -1,7 +1,8 @@
 /**
  * Reads the facts that a data plane needs out of a DID document.
  *
- * Owns: which documents count as well formed, and the JSON of keys and services that identity answers carry.
+ * Owns: which documents count as well formed, and the JSON of keys and services that identity
+ * answers carry.
  */
 import * as v from 'valibot';
 import type { Decoded } from '../atproto/decoded.ts';

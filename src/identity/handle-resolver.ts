@@ -1,14 +1,17 @@
 /**
  * Finds the DID that a handle points to.
  *
- * Two ways: ask an XRPC host that the operator named (a PDS or an AppView), or do as a resolver does: DNS TXT at
- * `_atproto.<handle>` first, then `https://<handle>/.well-known/atproto-did`.
+ * Two ways: ask an XRPC host that the operator named (a PDS or an AppView), or do as a resolver
+ * does: DNS TXT at `_atproto.<handle>` first, then `https://<handle>/.well-known/atproto-did`.
  */
 import { Resolver } from 'node:dns/promises';
 import { ensureValidDid, isValidHandle } from '@atproto/syntax';
 import type { PublicFetch } from './public-fetch.ts';
 
-/** The DID that a handle names, or why there is none. `not-found`: the handle proves nothing now. `unreachable`: the resolver or the DNS could not be asked. */
+/**
+ * The DID that a handle names, or why there is none. `not-found`: the handle proves nothing now.
+ * `unreachable`: the resolver or the DNS could not be asked.
+ */
 export type HandleResolution =
   | { readonly ok: true; readonly did: string }
   | { readonly ok: false; readonly reason: 'handle-bad' | 'not-found' | 'unreachable' };
@@ -69,7 +72,8 @@ export class HandleResolver {
     const byDns = await this.#resolveByDns(handle);
     if (byDns.ok) return byDns;
     const byHttps = await this.#resolveByHttps(handle);
-    // A silent web host proves nothing, so the handle fails; a failing DNS is our own trouble and leaves it open.
+    // A silent web host proves nothing, so the handle fails; a failing DNS is our own trouble and
+    // leaves it open.
     return byHttps.ok ? byHttps : byDns;
   }
 

@@ -1,7 +1,9 @@
 /**
- * Resolves identities: DID documents of did:plc and did:web, handles, and whether the two point at each other.
+ * Resolves identities: DID documents of did:plc and did:web, handles, and whether the two point at
+ * each other.
  *
- * Owns: the caches of both, with their bounds and ages. Knows nothing of logs or slots, so any process may hold one.
+ * Owns: the caches of both, with their bounds and ages. Knows nothing of logs or slots, so any
+ * process may hold one.
  */
 import { ensureValidDid } from '@atproto/syntax';
 import { LRUCache } from 'lru-cache';
@@ -37,7 +39,9 @@ export type Identity = {
   readonly handle: string | null;
   /** False when the handle could not be checked this time, so that `handle: null` says nothing. */
   readonly isHandleCertain: boolean;
-  /** What the document claims, as written and unproven: the handle that GetIdentityBy… answers with. */
+  /**
+   * What the document claims, as written and unproven: the handle that GetIdentityBy… answers with.
+   */
   readonly claimedHandle: string | null;
   readonly pds: string | null;
   readonly keysJson: string;

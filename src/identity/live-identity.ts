@@ -26,7 +26,7 @@ export class LiveIdentitySource {
   /**
    * Returns the identity of a DID, or null when there is none.
    *
-   * Errors: DataPlaneError `Unavailable` when that cannot be told now.
+   * Errors: DataPlaneError `Unavailable` when that is not known now.
    */
   async byDid(did: string, _signal?: AbortSignal): Promise<LiveIdentity | null> {
     return this.#answerOf(did, await this.#resolver.resolveDid(did));

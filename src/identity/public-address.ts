@@ -6,9 +6,11 @@ import ipaddr from 'ipaddr.js';
 const allocatedIpv6 = ipaddr.IPv6.parseCIDR('2000::/3');
 
 /**
- * True when `address`, in text and without brackets, is a public unicast address; false for anything unreadable.
+ * True when `address`, in text and without brackets, is a public unicast address; false for
+ * anything unreadable.
  *
- * Tunnels (6to4, Teredo, NAT64) and IPv4-mapped addresses carry an IPv4 address that nobody has checked: not public.
+ * Tunnels (6to4, Teredo, NAT64) and IPv4-mapped addresses carry an IPv4 address that nobody has
+ * checked: not public.
  */
 export function isPublicAddress(address: string): boolean {
   // The library also reads what a resolver never answers: 127.1, 0x7f000001.

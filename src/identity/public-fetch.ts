@@ -1,9 +1,10 @@
 /**
  * GET requests to hosts that strangers named, and to those that the operator named.
  *
- * Owns: the deadline, the cap on bytes, the redirects, and the rule that strangers' names lead to public addresses only.
- * The check is made on the very address that the socket connects to, so a name that changes its mind between check and
- * connection (DNS rebinding) gains nothing. Refuses: other schemes than https for strangers, credentials in a URL.
+ * Owns: the deadline, the cap on bytes, the redirects, and the rule that strangers' names lead to
+ * public addresses only. The check is made on the very address that the socket connects to, so a
+ * name that changes its mind between check and connection (DNS rebinding) gains nothing. Refuses:
+ * other schemes than https for strangers, credentials in a URL.
  */
 import { type LookupAddress, lookup as systemLookup } from 'node:dns';
 import * as http from 'node:http';
@@ -29,7 +30,10 @@ export type FetchOutcome =
 /** One GET and its bounds. */
 export type FetchRequest = {
   readonly url: string;
-  /** The operator named the host: any address and plain http are allowed, until a redirect leaves its origin. */
+  /**
+   * The operator named the host: any address and plain http are allowed, until a redirect leaves
+   * its origin.
+   */
   readonly isTrusted: boolean;
   readonly accept: string;
   /** For the whole exchange, redirects included. */
@@ -47,7 +51,10 @@ export type AddressLookup = (
 
 /** What strangers’ hosts may be. */
 export type PublicFetchOptions = {
-  /** Lets strangers' hosts be anywhere, and plain http be used with them: for networks on one machine. */
+  /**
+   * Lets strangers' hosts be anywhere, and plain http be used with them: for networks on one
+   * machine.
+   */
   readonly allowPrivateHosts: boolean;
   readonly lookup?: AddressLookup;
 };
@@ -61,14 +68,18 @@ class RefusedAddress extends Error {
 /** Sockets kept open for each host, idle ones included. */
 const socketsPerHostMax = 16;
 const agentOptions = { keepAlive: true, maxSockets: socketsPerHostMax, maxFreeSockets: 2, scheduling: 'lifo' } as const;
-/** Trusted hosts are few and asked all the time: closing a socket between two requests would cost more than keeping it. */
+/**
+ * Trusted hosts are few and asked all the time: closing a socket between two requests would cost
+ * more than keeping it.
+ */
 const trustedOptions = { ...agentOptions, maxFreeSockets: socketsPerHostMax } as const;
 
 /** Sends GET requests under the rules above. */
 export class PublicFetch implements Disposable {
   readonly #allowPrivate: boolean;
   readonly #lookup: AddressLookup;
-  // Trusted and strangers' requests never share sockets: one opened without the check must not serve the other.
+  // Trusted and strangers' requests never share sockets: one opened without the check must not
+  // serve the other.
   readonly #agents = {
     trusted: { http: new http.Agent(trustedOptions), https: new https.Agent(trustedOptions) },
     strange: { http: new http.Agent(agentOptions), https: new https.Agent(agentOptions) },

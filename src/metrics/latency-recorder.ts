@@ -1,9 +1,9 @@
 /**
  * A latency recorder: quantiles of the last minute or two, count and sum since the start.
  *
- * Two HdrHistograms take turns, so that a quantile speaks about now and not about the whole life of the
- * process. Durations are recorded in microseconds to two significant digits, up to an hour; longer ones
- * count as that.
+ * Two HdrHistograms take turns, so that a quantile speaks about now and not about the whole life of
+ * the process. Durations are recorded in microseconds to two significant digits, up to an hour;
+ * longer ones count as that.
  */
 import { build, type Histogram as HdrHistogram } from 'hdr-histogram-js';
 
@@ -50,7 +50,7 @@ export class LatencyRecorder {
     this.#current.recordValue(micros);
   }
 
-  /** Lets the other histogram take over when the window is over; called at each scrape, never while recording. */
+  /** Lets the other histogram take over when the window is over; called at each scrape. */
   #turn(): void {
     const nowMs = this.#monotonicMs();
     if (nowMs - this.#windowStartMs < windowMs) return;

@@ -1,7 +1,9 @@
 /**
- * Every metric of ours, once: `ops/metrics.md` shows this table, and a metric is registered by its name here.
+ * Every metric of ours, once: `ops/metrics.md` shows this table, and a metric is registered by its
+ * name here.
  *
- * Names follow Prometheus' conventions: `_total` for counters, base units, labels of few values, never a DID.
+ * Names follow Prometheus' conventions: `_total` for counters, base units, labels of few values,
+ * never a DID.
  */
 export type MetricRow = {
   readonly type: 'counter' | 'gauge' | 'summary';

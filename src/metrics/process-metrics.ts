@@ -1,11 +1,11 @@
-/** What the operating system and Node say about this process: CPU, memory, page faults, the event loop, collections. */
+/** What the operating system and Node say of this process: CPU, memory, event loop, page faults. */
 import { collectDefaultMetrics, type Registry } from 'prom-client';
 import { registerReadout } from './metric.ts';
 
-/** Gauges of the library whose names end with `_total`; the same numbers are there by type without it. */
+/** Gauges of the library with the suffix of counters; they are sums of gauges that stay. */
 const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
-/** Adds the process metrics to a registry, once in a process: it watches the event loop from here on. */
+/** Adds the process metrics to a registry. From here on the event loop is watched. */
 export function registerProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry });
   for (const name of misnamed) registry.removeSingleMetric(name);

@@ -1,8 +1,9 @@
 /**
  * Entry point of an apply thread: the only writer of its slots.
  *
- * Owns: the slots' environments for writing, the queue, and the sending of effects. It speaks to the node's main thread by messages and to
- * other nodes as a client. A broken invariant ends the thread, and with it the node.
+ * Owns: the slots' environments for writing, the queue, and the sending of effects. It speaks to
+ * the node's main thread by messages and to other nodes as a client. A broken invariant ends the
+ * thread, and with it the node.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -20,9 +21,11 @@ import { EffectSender } from './effect-sender.ts';
 
 type AppendMessage = ToApplyThread & { type: 'append' };
 
-/** Keys and values are small and short-lived: a larger pool means fewer allocations. Units: bytes. */
+/**
+ * Keys and values are small and short-lived: a larger pool means fewer allocations. Units: bytes.
+ */
 const bufferPoolBytes = 256 * 1024;
-/** How long an outside append waits before it asks again whether effects have been delivered. Units: ms. */
+/** How often an outside append asks whether effects have been delivered. Units: ms. */
 const owingRetryMs = 50;
 /** After this it is refused, well before its sender gives up and sends it again. Units: ms. */
 const owingWaitMsMax = 20_000;

@@ -1,10 +1,10 @@
 /**
- * Carries effects from the slots of one apply thread to their targets: at least once, and in order for
- * each pair of slots.
+ * Carries effects from the slots of one apply thread to their targets: at least once, and in order
+ * for each pair of slots.
  *
- * Owns: what is on its way. The outbox on disk is the truth: whatever was lost on the way, or did not fit
- * in memory, is read from there again. A target that misses something names its last mark, and the pair
- * is sent again from there. Refuses: nothing; effects are always taken.
+ * Owns: what is on its way. The outbox on disk is the truth: whatever was lost on the way, or did
+ * not fit in memory, is read from there again. A target that misses something names its last mark,
+ * and the pair is sent again from there. Refuses: nothing; effects are always taken.
  */
 import { backoffMs } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
@@ -39,7 +39,10 @@ type EffectStream = {
 /** Streams to one node that have something to send; one call is on its way at a time. */
 type NodeQueue = { readonly node: string; readonly ready: Set<EffectStream>; isSending: boolean; failures: number };
 
-/** What an EffectSender works with. `signal` ends its attempts; what is not delivered by then is still in the outbox. */
+/**
+ * What an EffectSender works with. `signal` ends its attempts; what is not delivered by then is
+ * still in the outbox.
+ */
 export type EffectSenderOptions = {
   readonly caller: NodeCaller;
   readonly map: () => ShardMap;
@@ -136,7 +139,10 @@ export class EffectSender {
     void this.#pump(nodeQueue);
   }
 
-  /** Takes a stream's next batches, from memory or from the outbox: as many as one call may hold, at least one. */
+  /**
+   * Takes a stream's next batches, from memory or from the outbox: as many as one call may hold, at
+   * least one.
+   */
   #take(stream: EffectStream): OutboxBatch[] {
     if (stream.waiting.length === 0 && stream.hasMoreOnDisk) this.#refill(stream);
     const taken = stream.waiting;
@@ -256,7 +262,10 @@ export class EffectSender {
     return clock.sleep(backoffMs(retryPolicy, failures, random), signal);
   }
 
-  /** Returns undefined when the node could not be asked; everything is then sent again from the outbox. */
+  /**
+   * Returns undefined when the node could not be asked; everything is then sent again from the
+   * outbox.
+   */
   async #call(nodeQueue: NodeQueue, chunks: readonly Buffer[]): Promise<ChunkOutcome[] | undefined> {
     try {
       const call = {

@@ -1,4 +1,4 @@
-/** What a node tells of its slots: status for operators and settling, sums for dashboards. */
+/** What a node shows of its slots: status for operators and settling, sums for dashboards. */
 import type { Registry } from 'prom-client';
 import { registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';

@@ -2,9 +2,9 @@
  * Pages of an owner's outgoing edges, newest first.
  *
  * Record keys made by a PDS are timestamps, nearly always within seconds of the record's sort time.
- * Such a record in edge form needs no `edgeByTime` row: the record table is walked backwards through
- * a reorder buffer, which gives the exact order. All other edges have a row; both walks are merged.
- * Callers see the keys of the `edgeByTime` table either way.
+ * Such a record in edge form needs no `edgeByTime` row: the record table is walked backwards
+ * through a reorder buffer, which gives the exact order. All other edges have a row; both walks are
+ * merged. Callers see the keys of the `edgeByTime` table either way.
  */
 import TinyQueue from 'tinyqueue';
 import { collectionCode } from '../../atproto/collection.ts';
@@ -20,8 +20,8 @@ import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.
 /**
  * How far sort time and record key may lie apart for an edge without a row of its own. Units: ms.
  *
- * Part of the stored format. A walk reads ahead by this much, which costs where many edges were made
- * at once; edges that lie further apart, from clients with a wrong clock, cost a row.
+ * Part of the stored format. A walk reads ahead by this much, which costs where many edges were
+ * made at once; edges that lie further apart, from clients with a wrong clock, cost a row.
  */
 const driftMsMax = 30_000;
 /** Key head and collection, which come before the rkey in a record key. */
@@ -35,7 +35,7 @@ export function isInRkeyOrder(sortMs: number, rkey: string): boolean {
   return rkeyMs !== undefined && rkeyMs < packedTidMsEnd && Math.abs(sortMs - rkeyMs) <= driftMsMax;
 }
 
-/** Where the backward record walk begins: after every TID whose edge may have a time up to `timeMs`. */
+/** The backward record walk begins here: after every TID whose edge may be of `timeMs` or before. */
 function recordStart(owner: number, collection: number, timeMs: number): Buffer {
   const key = beginKey(owner, tableCode.record).u8(collection);
   // Record keys that are no TIDs sort after all that are.
@@ -49,7 +49,7 @@ function newestFirst(a: TimedEdge, b: TimedEdge): number {
   return b.key.compare(a.key);
 }
 
-/** Returns the edge of one record row as an `edgeByTime` row, or undefined when it has one of its own. */
+/** Returns the edge of a record as an `edgeByTime` row; undefined when it has one of its own. */
 function edgeOfRecord(prefix: Buffer, { key, value }: Row): TimedEdge | undefined {
   const { isEdgeForm, sortMs, bodyAt } = view.read(value);
   if (!isEdgeForm) return undefined;
@@ -59,12 +59,14 @@ function edgeOfRecord(prefix: Buffer, { key, value }: Row): TimedEdge | undefine
   return { key: keyWriter.finish(), value: value.subarray(bodyAt), sortMs };
 }
 
-/** Walks the edges that have no row of their own, newest first, and reads no further than it must. */
+/** Walks the edges that have no row of their own, newest first; reads no further than it must. */
 class RecordWalk {
   readonly #prefix: Buffer;
   readonly #before: Buffer | null;
   readonly #rows: Iterator<Row>;
-  /** A heap, since all edges of a hostile repo may be within the drift of each other. Newest first. */
+  /**
+   * A heap, since all edges of a hostile repo may be within the drift of each other. Newest first.
+   */
   readonly #reorderBuffer = new TinyQueue<TimedEdge>([], newestFirst);
   /** No edge that is still unread is newer than this. Units: ms. */
   #reachMs = Number.MAX_SAFE_INTEGER;
@@ -108,9 +110,11 @@ class RecordWalk {
 }
 
 /**
- * Yields an owner's edges of a kind from newest to oldest, at most `limit`, as rows of the `edgeByTime` table.
+ * Yields an owner's edges of a kind from newest to oldest, at most `limit`, as rows of the
+ * `edgeByTime` table.
  *
- * Shape: `before` is the key of the last edge of the page before, or null for the newest. A value begins with the subject.
+ * Shape: `before` is the key of the last edge of the page before, or null for the newest. A value
+ * begins with the subject.
  */
 export function* walkEdges(
   state: SlotState,
