@@ -1,5 +1,5 @@
 /** README.md and ops/ say what the program does; these tests keep them true. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { connectStatus, errorTable } from '../../../src/base/data-plane-error.ts';
@@ -20,6 +20,15 @@ function rowsOf(text: string, firstCell: RegExp): string[][] {
     .map((line) => line.slice(2, -2).split(/ ?(?<!\\)\| /))
     .filter(([first]) => firstCell.test(first!));
 }
+
+describe('ARCHITECTURE.md', () => {
+  it('names files and folders that are there', () => {
+    const text = readFileSync(join(projectRoot, 'ARCHITECTURE.md'), 'utf8');
+    const named = [...text.matchAll(/`((?:src|test|ops|bench)\/[a-z0-9./-]*)`/g)].map(([, path]) => path!);
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((path) => !existsSync(join(projectRoot, path)))).toEqual([]);
+  });
+});
 
 describe('README.md', () => {
   it('lists exactly the methods that are built', () => {
