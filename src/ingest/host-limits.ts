@@ -1,9 +1,11 @@
 /**
  * What we may ask of one host: how many requests at once, how many a second, and until when none.
  *
- * Owns: the turn of each request. A host that answers 429 is left alone until the time that it names.
+ * Owns: the turn of each request. A host that answers 429 is left alone until the time that it
+ * names.
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { Clock } from '../base/clock.ts';
 
 /** The limits, the same for every host. */
@@ -14,10 +16,9 @@ export type HostLimitOptions = {
 };
 
 type HostTurns = {
-  running: number;
+  readonly limit: LimitFunction;
   /** Monotonic time before which no request starts. */
   nextStartMs: number;
-  readonly waiting: (() => void)[];
 };
 
 const hostsMax = 20_000;
@@ -36,38 +37,30 @@ export class HostLimits {
   #turnsOf(host: string): HostTurns {
     const known = this.#turnsByHost.get(host);
     if (known !== undefined) return known;
-    if (this.#turnsByHost.size >= hostsMax) this.#forgetIdle();
-    const turns: HostTurns = { running: 0, nextStartMs: 0, waiting: [] };
+    if (this.#turnsByHost.size >= hostsMax) this.#evictIdle();
+    const turns: HostTurns = { limit: pLimit(this.#options.concurrencyMax), nextStartMs: 0 };
     this.#turnsByHost.set(host, turns);
     return turns;
   }
 
-  #forgetIdle(): void {
+  #evictIdle(): void {
     const nowMs = this.#options.clock.monotonicMs();
-    for (const [host, turns] of this.#turnsByHost) {
-      if (turns.running === 0 && turns.waiting.length === 0 && turns.nextStartMs <= nowMs) {
-        this.#turnsByHost.delete(host);
-      }
+    for (const [host, { limit, nextStartMs }] of this.#turnsByHost) {
+      if (limit.activeCount + limit.pendingCount === 0 && nextStartMs <= nowMs) this.#turnsByHost.delete(host);
     }
   }
 
-  /** Runs `task` when it is this host's turn. Returns: what it returns, or undefined when the signal aborted first. */
-  async run<Result>(host: string, signal: AbortSignal, task: () => Promise<Result>): Promise<Result | undefined> {
+  /**
+   * Runs `task` when it is this host's turn.
+   *
+   * Returns: what it returns, or undefined when the signal aborted first.
+   */
+  run<Result>(host: string, signal: AbortSignal, task: () => Promise<Result>): Promise<Result | undefined> {
     const turns = this.#turnsOf(host);
-    if (turns.running >= this.#options.concurrencyMax) {
-      await new Promise<void>((resolve) => turns.waiting.push(resolve));
-    } else {
-      turns.running++;
-    }
-    try {
+    return turns.limit(async () => {
       await this.#pace(turns, signal);
       return signal.aborted ? undefined : await task();
-    } finally {
-      // A waiter takes over, so `running` stays as it is.
-      const next = turns.waiting.shift();
-      if (next === undefined) turns.running--;
-      else next();
-    }
+    });
   }
 
   async #pace(turns: HostTurns, signal: AbortSignal): Promise<void> {
@@ -85,14 +78,20 @@ export class HostLimits {
     turns.nextStartMs = Math.max(turns.nextStartMs, untilMs);
   }
 
-  /** Returns for how long the host must still be left alone, 0 when it need not. Units: milliseconds. */
+  /**
+   * Returns for how long the host must still be left alone, 0 when it need not. Units:
+   * milliseconds.
+   */
   pausedMs(host: string): number {
     const turns = this.#turnsByHost.get(host);
     return turns === undefined ? 0 : Math.max(0, turns.nextStartMs - this.#options.clock.monotonicMs());
   }
 }
 
-/** Reads from a 429 or 503 answer how long to wait: Retry-After in seconds or as a date, or `ratelimit-reset` in seconds since 1970. */
+/**
+ * Reads from a 429 or 503 answer how long to wait: Retry-After in seconds or as a date, or
+ * `ratelimit-reset` in seconds since 1970.
+ */
 export function retryAfterMs(headers: IncomingHttpHeaders, nowMs: number): number {
   const after = headers['retry-after'];
   if (after !== undefined) {

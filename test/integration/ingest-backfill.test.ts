@@ -206,7 +206,9 @@ describe('fetching one repo', () => {
     await harness.post('/v1/backfill', { did: authorDid });
     await until(backfilled(authorDid), 30_000);
     expect(harness.log.of('resync-end')).toHaveLength(1);
-    expect((await harness.get('/metrics')).body['text']).toMatch(/repos_fetched\{outcome="repo-of-another-did"\} 1/);
+    expect((await harness.get('/metrics')).body['text']).toMatch(
+      /skyshard_repos_fetched_total\{outcome="repo-of-another-did"\} 1/,
+    );
   });
 
   it('tries again until the snapshot has the rev that a slot asked for, and asks once for many requests', async () => {
