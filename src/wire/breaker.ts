@@ -1,8 +1,9 @@
 /**
- * Stops calls to a node that takes them and does not answer, until a single trial call shows that it does again.
+ * Stops calls to a node that takes them and does not answer, until a single trial call shows that
+ * it does again.
  *
- * Owns: the count of consecutive time-outs and the pause. Connection failures are not its matter: a link that is down
- * fails its calls by itself.
+ * Owns: the count of consecutive time-outs and the pause. Connection failures are not its matter: a
+ * link that is down fails its calls by itself.
  */
 
 /** So many calls in a row that ran into their deadline open the breaker. */

@@ -1,10 +1,12 @@
 /**
- * Control messages between our processes: CBOR by cbor-x, in shapes that are declared once. Hot payloads are binary.
+ * Control messages between our processes: CBOR by cbor-x, in shapes that are declared once. Hot
+ * payloads are binary.
  *
- * Owns: the CBOR that is sent (whole numbers of 32 bits, doubles for all others, texts, arrays, maps with texts as keys,
- * true, false, null, undefined) and the bounds that hold before cbor-x sees any bytes. Refuses: every other head (tags,
- * byte strings, 64-bit integers, indefinite lengths), nesting, more items or bytes than a message may have, and values
- * of another shape. This build of cbor-x neither compiles code nor loads its addon.
+ * Owns: the CBOR that is sent (whole numbers of 32 bits, doubles for all others, texts, arrays,
+ * maps with texts as keys, true, false, null, undefined) and the bounds that hold before cbor-x
+ * sees any bytes. Refuses: every other head (tags, byte strings, 64-bit integers, indefinite
+ * lengths), nesting, more items or bytes than a message may have, and values of another shape. This
+ * build of cbor-x neither compiles code nor loads its addon.
  */
 import { Encoder } from 'cbor-x/index-no-eval';
 import type * as v from 'valibot';
@@ -61,7 +63,8 @@ function readArgument(bytes: Uint8Array, at: number, size: number): number {
 /** Walks the heads of one message. Returns what is wrong with it, or null. */
 function problemOf(bytes: Uint8Array, itemCountMax: number): string | null {
   if (bytes.length > controlBytesMax) return `more than ${controlBytesMax} bytes`;
-  // For each open array or map how many items are still to come; those of a map are its keys and values in turn.
+  // For each open array or map how many items are still to come; those of a map are its keys and
+  // values in turn.
   const left = [1];
   const isMap = [false];
   let itemCount = 0;

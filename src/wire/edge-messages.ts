@@ -1,5 +1,6 @@
 /**
- * The bytes of `slot.probeEdges` and `slot.followersAmong`, the two calls about edges between many actors.
+ * The bytes of `slot.probeEdges` and `slot.followersAmong`, the two calls about edges between many
+ * actors.
  *
  * Routers and nodes write and read them without making strings of the DIDs.
  */
@@ -12,9 +13,11 @@ import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
 /**
- * Asks for outgoing edges: which does the owner's slot hold, of these kinds, to the subject? `kinds` are bits of `probeBit`.
+ * Asks for outgoing edges: which does the owner's slot hold, of these kinds, to the subject?
+ * `kinds` are bits of `probeBit`.
  *
- * Owner and subject are indexes of a list of DIDs. Every owner belongs to the called node; subjects need not.
+ * Owner and subject are indexes of a list of DIDs. Every owner belongs to the called node; subjects
+ * need not.
  */
 export type EdgeProbe = { readonly owner: number; readonly kinds: number; readonly subject: number };
 
@@ -28,7 +31,10 @@ export type DidRanges = {
 /** Units: bytes that a varint below 2^35 takes at most. */
 const varintBytesMax = 5;
 
-/** Writes a ProbeEdgesRequest. The probes name DIDs by their index in `listed`, which holds indexes of `dids`. */
+/**
+ * Writes a ProbeEdgesRequest. The probes name DIDs by their index in `listed`, which holds indexes
+ * of `dids`.
+ */
 export function encodeProbes(dids: DidRanges, listed: readonly number[], probes: readonly EdgeProbe[]): Buffer {
   const { source, starts, ends } = dids;
   let bytesMax = 1 + 2 * varintBytesMax + probes.length * (2 * varintBytesMax + 1);
@@ -74,7 +80,8 @@ export function openProbesAnswer(bytes: Uint8Array): ByteReader {
 }
 
 /**
- * Begins to read a FollowersAmongRequest: which of `candidates` (of the called node) follow each of `subjects` (of any)?
+ * Begins to read a FollowersAmongRequest: which of `candidates` (of the called node) follow each of
+ * `subjects` (of any)?
  *
  * Both are lists of length-delimited texts, the subjects first.
  */
@@ -82,7 +89,10 @@ export function openFollowersAmong(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.followersAmong);
 }
 
-/** Writes a FollowersAmongRequest. Subjects are given as a list of length-delimited texts, and candidates likewise. */
+/**
+ * Writes a FollowersAmongRequest. Subjects are given as a list of length-delimited texts, and
+ * candidates likewise.
+ */
 export function encodeRawFollowersAmong(
   subjects: Buffer,
   subjectCount: number,
@@ -97,10 +107,16 @@ export function encodeRawFollowersAmong(
   return into.subarray(0, copyBytes(into, at, candidates, 0, candidates.length));
 }
 
-/** The byte before each DID of a FollowersAmongAnswer: the tag of `FollowsFollowing.dids`, so that a router copies whole runs. */
+/**
+ * The byte before each DID of a FollowersAmongAnswer: the tag of `FollowsFollowing.dids`, so that a
+ * router copies whole runs.
+ */
 export const followerTag = fieldNumber.FollowsFollowing.dids * 8 + wireType.lengthDelimited;
 
-/** Begins to read a FollowersAmongAnswer: for each subject a length-delimited run of tagged and length-delimited DIDs. */
+/**
+ * Begins to read a FollowersAmongAnswer: for each subject a length-delimited run of tagged and
+ * length-delimited DIDs.
+ */
 export function openFollowersAmongAnswer(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.followersAmong);
 }

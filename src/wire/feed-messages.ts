@@ -1,9 +1,7 @@
 /**
- * The `slot.<name>` calls of timelines: the newest items of many authors, as bytes that a router merges without reading them.
- *
- * Owns: places in a feed, lists of feed items, and the two messages that hold them.
+ * The bytes of `slot.timeline` and `slot.newestByAuthors`: the newest items of many authors, as a
+ * router merges them without reading more than their times.
  */
-
 import { type ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, timeAt, timeBytes, writeEntryTime } from '../base/time-bytes.ts';
 import { FieldScanner } from '../proto/fields.ts';
@@ -13,30 +11,35 @@ import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
 /**
- * A place in a feed that several authors fill: items are ordered by sortMs descending, then by itemUri descending as text.
+ * A position in a feed of several authors: items are ordered by sortMs descending, then by itemUri
+ * descending as text.
  *
- * Within one author and one millisecond the node that holds the author may keep another fixed order, as long as it goes on
- * from any place exactly: routers keep the order of each list and compare URIs only between lists.
+ * Within one author and one millisecond a node may use another fixed order, as long as it continues
+ * from every position exactly: routers keep the order of each list and compare URIs only between
+ * lists.
  */
-export type FeedPlace = { readonly sortMs: number; readonly itemUri: string };
+export type FeedPosition = { readonly sortMs: number; readonly itemUri: string };
 
-/** One item of an author feed. `itemUri` is the post's own URI, or the repost's; `postUri` is the post that is shown. */
-export type FeedItem = FeedPlace & { readonly postUri: string };
+/**
+ * One item of an author feed. `itemUri` is the post's own URI, or the repost's; `postUri` is the
+ * post that is shown.
+ */
+export type FeedItem = FeedPosition & { readonly postUri: string };
 
-/** What a page of a feed is asked for: the first `limit` items after `before`, which is exclusive; null means from the newest. */
-export type FeedRange = { readonly before: FeedPlace | null; readonly limit: number };
+/** A page of a feed: the first `limit` items after `before` (exclusive); null begins at the newest. */
+export type FeedRange = { readonly before: FeedPosition | null; readonly limit: number };
 
 /** Lists of items hold fields of a GetTimelineResponse, ready to be copied into it. */
 const itemTag = fieldNumber.GetTimelineResponse.items * 8 + wireType.lengthDelimited;
 const { uri: uriField, repost: repostField } = fieldNumber.TimelineFeedItem;
 
-/** A list of items as it stands in an answer: where the times are, and where each item's field begins and ends. */
+/** A list of items within an answer, which it aliases. */
 export type RawFeed = {
   readonly buffer: Buffer;
   readonly count: number;
   /** Sort times in the list's order, as six bytes each. Units: position of the first. */
   readonly timesAt: number;
-  /** Where the fields begin, and behind them where the last one ends. Units: positions. */
+  /** Where each item's field begins, and last where the last one ends. Units: positions. */
   readonly fieldStarts: Int32Array;
 };
 
@@ -89,16 +92,24 @@ function readRange(reader: ByteReader): FeedRange {
   return { before, limit };
 }
 
-/** Writes all of a NewestByAuthorsRequest but its authors: `authorCount` length-delimited texts must follow. */
+/**
+ * Writes all of a NewestByAuthorsRequest but its authors: `authorCount` length-delimited texts must
+ * follow.
+ */
 export function beginNewestByAuthors(into: ByteWriter, range: FeedRange, authorCount: number): void {
   writeRange(into, range);
   into.varint(authorCount);
 }
 
-/** A NewestByAuthorsRequest whose authors are still bytes: `count` length-delimited texts from `reader.position` on. */
+/**
+ * A NewestByAuthorsRequest whose authors are still bytes: `count` length-delimited texts from
+ * `reader.position` on.
+ */
 export type RawNewestByAuthors = FeedRange & { readonly count: number; readonly reader: ByteReader };
 
-/** Reads a NewestByAuthorsRequest up to its authors, whom a node looks up without making strings. */
+/**
+ * Reads a NewestByAuthorsRequest up to its authors, whom a node looks up without making strings.
+ */
 export function openNewestByAuthors(bytes: Uint8Array): RawNewestByAuthors {
   const reader = openMessage(bytes, nodeCalls.newestByAuthors);
   return { ...readRange(reader), count: reader.count(), reader };
@@ -134,9 +145,11 @@ export function decodeTimeline(bytes: Uint8Array): TimelineRequest {
 export type SlotFollows = { readonly slot: number; readonly count: number; readonly texts: Buffer };
 
 /**
- * The viewer's node's part of a timeline. Shape: `own` and `followed` hold up to `limit` items each, of the viewer and of those whom it follows
- * and this node serves; `elsewhere` are the other followed DIDs, without the viewer. `followCount` counts all on this page of follows,
- * and `next` is the token of the following page for FollowsOfRequest, '' when there is none.
+ * The part of a timeline that the viewer's node knows.
+ *
+ * Shape: `own` holds up to `limit` items of the viewer, `followed` as many of the followed DIDs that
+ * this node serves; `elsewhere` are the other followed DIDs, without the viewer. `followCount`
+ * counts all on this page of follows; `next` is the page token for FollowsOfRequest, '' on the last.
  */
 export type TimelineAnswer<Feed> = {
   readonly own: Feed;
@@ -146,7 +159,7 @@ export type TimelineAnswer<Feed> = {
   readonly elsewhere: readonly SlotFollows[];
 };
 
-/** Writes what stands behind the two lists of a TimelineAnswer. */
+/** Writes the part of a TimelineAnswer after its two lists. */
 export function writeTimelineFollows(
   into: ByteWriter,
   { followCount, next, elsewhere }: Omit<TimelineAnswer<unknown>, 'own' | 'followed'>,

@@ -23,7 +23,10 @@ export function decodeFollowsOf(bytes: Uint8Array): FollowsOfRequest {
   return request;
 }
 
-/** A page whose DIDs are still bytes: `count` texts from `reader.position` on. `next` is '' on the last page. */
+/**
+ * A page whose DIDs are still bytes: `count` texts from `reader.position` on. `next` is '' on the
+ * last page.
+ */
 export type RawFollows = { readonly next: string; readonly count: number; readonly reader: ByteReader };
 
 /** Reads a page up to its list, which a router splits without making strings. */

@@ -1,5 +1,6 @@
 /**
- * The frames between our processes: many in one WebSocket message, each a fixed header, a name and an undecoded payload.
+ * The frames between our processes: many in one WebSocket message, each a fixed header, a name and
+ * an undecoded payload.
  *
  * ```
  * message: version u8, then frames
@@ -17,11 +18,15 @@
  *                   message and, where the error has a hint of its own, a zero byte and the hint
  * ```
  *
- * Owns: these bytes and their bounds. Refuses: any other shape, with a reason. Byte order: big-endian.
+ * Owns: these bytes and their bounds. Refuses: any other shape, with a reason. Byte order:
+ * big-endian.
  */
 import '../base/bytes.ts';
 
-/** The first byte of every message, and part of the WebSocket subprotocol, so that unlike versions never connect. */
+/**
+ * The first byte of every message, and part of the WebSocket subprotocol, so that unlike versions
+ * never connect.
+ */
 export const wireVersion = 2;
 /** The WebSocket subprotocol that both sides must name. */
 export const wireSubprotocol = `skyshard.wire.${wireVersion}`;
@@ -30,7 +35,10 @@ export const wireSubprotocol = `skyshard.wire.${wireVersion}`;
 export const nameBytesMax = 96;
 /** Units: bytes of one frame's payload, request or answer. */
 export const payloadBytesMax = 32 * 1024 * 1024;
-/** Frames are gathered into one message up to here; a single larger frame has a message of its own. Units: bytes. */
+/**
+ * Frames are gathered into one message up to here; a single larger frame has a message of its own.
+ * Units: bytes.
+ */
 export const messageBytesTarget = 64 * 1024;
 /** An error's message and its hint are each cut to this on the wire. Units: UTF-16 units. */
 export const errorTextLengthMax = 480;
@@ -70,13 +78,19 @@ function cutText(text: string): string {
   return text.length > errorTextLengthMax ? `${text.slice(0, errorTextLengthMax - 1)}…` : text;
 }
 
-/** Returns the message and the hint in the payload of an error; the hint is '' where it is the table's. */
+/**
+ * Returns the message and the hint in the payload of an error; the hint is '' where it is the
+ * table's.
+ */
 export function readErrorText(payload: Buffer): { readonly message: string; readonly hint: string } {
   const [message = '', hint = ''] = payload.utf8Slice().split('\0', 2);
   return { message, hint };
 }
 
-/** Gathers frames for one message. A buffer handed out by `take` belongs to the taker until `giveBack`. */
+/**
+ * Gathers frames for one message. A buffer handed out by `take` belongs to the taker until
+ * `giveBack`.
+ */
 export class FrameBatch {
   #buffer: Buffer = Buffer.allocUnsafeSlow(initialBytes);
   #length = 0;
@@ -97,7 +111,9 @@ export class FrameBatch {
     return this.#length > 0 && this.#length + headerBytes + nameBytesMax + payloadBytes > messageBytesTarget;
   }
 
-  /** Shape: `method` is ASCII of at most `nameBytesMax`; `timeoutMs` is a whole number below 2^32. */
+  /**
+   * Shape: `method` is ASCII of at most `nameBytesMax`; `timeoutMs` is a whole number below 2^32.
+   */
   addCall(id: number, epoch: number, method: string, timeoutMs: number, payload: Uint8Array): void {
     const start = this.#begin(frameKind.call, method, payload.length);
     this.#numbers(start, id, epoch, timeoutMs);
@@ -179,7 +195,10 @@ export class FrameBatch {
   }
 }
 
-/** Walks the frames of one message in place: `next` fills the fields, `malformed` says why it stopped early. */
+/**
+ * Walks the frames of one message in place: `next` fills the fields, `malformed` says why it
+ * stopped early.
+ */
 export class FrameReader {
   /** Set when `next` returned false because of the peer's bytes. */
   malformed: MalformedReason | null = null;

@@ -1,4 +1,4 @@
-/** What a link to a node is given, and what it tells of itself. */
+/** What a link to a node is given, and what it reports. */
 import type { Clock } from '../base/clock.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 
@@ -32,7 +32,10 @@ export type LinkEnvironment = {
   /** Called with the epoch of an incoming frame when it is another one. */
   readonly onOtherEpoch: (node: string, epoch: number) => void;
   readonly clusterToken: string | null;
-  /** PEM of the certificates that are trusted, and nothing else is; null when the nodes speak plainly. */
+  /**
+   * PEM of the certificates that are trusted, and nothing else is; null when the nodes speak
+   * plainly.
+   */
   readonly trustedCertificates: Buffer | null;
 };
 

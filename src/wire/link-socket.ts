@@ -27,10 +27,11 @@ export function openLinkSocket(url: string, environment: LinkEnvironment, events
     skipUTF8Validation: true,
     maxPayload: messageBytesMax,
     handshakeTimeout: limits.connectMsMax,
-    // The mask guards proxies against scripts in browsers. Between our own processes it would only cost a pass over
-    // every byte; a mask of zeros is valid and leaves the bytes as they are.
+    // The mask guards proxies against scripts in browsers. Between our own processes it would only
+    // cost a pass over every byte; a mask of zeros is valid and leaves the bytes as they are.
     generateMask: fillZeroMask,
-    // Nodes share the map's certificate, so being that certificate (or signed by it) is the whole identity.
+    // Nodes share the map's certificate, so being that certificate (or signed by it) is the whole
+    // identity.
     ...(trustedCertificates === null
       ? {}
       : { ca: trustedCertificates, allowPartialTrustChain: true, checkServerIdentity: () => undefined }),

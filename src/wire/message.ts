@@ -1,5 +1,6 @@
 /**
- * What the binary messages of `nodeCalls` share: the version byte before each, and the plain list of texts.
+ * What the binary messages of `nodeCalls` share: the version byte before each, and the plain list
+ * of texts.
  *
  * These are the messages of hot reads. Control messages are CBOR, see control-codec.ts.
  */
@@ -15,7 +16,10 @@ export function beginMessage(): ByteWriter {
   return writer.clear().u8(messageVersion);
 }
 
-/** Begins to read a message of another process. Errors: DataPlaneError `Internal` for another version. */
+/**
+ * Begins to read a message of another process. Errors: DataPlaneError `Internal` for another
+ * version.
+ */
 export function openMessage(bytes: Uint8Array, what: string): ByteReader {
   const reader = peerReader(bytes, what);
   const version = reader.u8();

@@ -1,12 +1,16 @@
 /**
  * The one verb between our processes: call a method of a node, bytes in, bytes out.
  *
- * Everything else wraps this: routers add fan-out and merge, the log adds batching, tests add faults.
+ * Everything else wraps this: routers add fan-out and merge, the log adds batching, tests add
+ * faults.
  */
 export type NodeCall = {
   /** A name of the shard map. */
   readonly node: string;
-  /** `bsky.<Method>` with the protobuf request, or one of our own: `slot.append`, `slot.<read>`, `node.<verb>`. */
+  /**
+   * `bsky.<Method>` with the protobuf request, or one of our own: `slot.append`, `slot.<read>`,
+   * `node.<verb>`.
+   */
   readonly method: string;
   readonly payload: Uint8Array;
   /** What is left of the caller's deadline. */
@@ -24,8 +28,9 @@ export interface NodeCaller {
 }
 
 /**
- * How a node answers calls: one handler by method name. The payload lives only until the handler returns or awaits.
- * An answer that is returned, not promised, is copied before any other handler runs, so it may alias a buffer that is used again.
+ * How a node answers calls: one handler by method name. The payload lives only until the handler
+ * returns or awaits. An answer that is returned, not promised, is copied before any other handler
+ * runs, so it may alias a buffer that is used again.
  */
 export type CallHandler = (payload: Uint8Array, context: CallContext) => Promise<Uint8Array> | Uint8Array;
 /** What a handler knows of a call beside its payload. */
@@ -33,6 +38,6 @@ export type CallContext = {
   readonly method: string;
   /** The epoch of the map that the caller used. */
   readonly epoch: number;
-  /** Monotonic time in ms by which the answer is worthless. */
+  /** Nobody waits for the answer any more. Units: ms of the monotonic clock. */
   readonly deadlineMs: number;
 };

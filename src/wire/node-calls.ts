@@ -1,8 +1,10 @@
 /**
- * Every call between our processes, by name; beside these a node answers the methods of `bsky.Service` that it can.
+ * Every call between our processes, by name; beside these a node answers the methods of
+ * `bsky.Service` that it can.
  *
- * A request holds only keys whose slots the called node serves; the node answers for each of its slots and in the order asked.
- * Where an answer is said to be protobuf, the router passes it on undecoded.
+ * A request holds only keys whose slots the called node serves; the node answers for each of its
+ * slots and in the order asked. Where an answer is said to be protobuf, the router passes it on
+ * undecoded.
  */
 export const nodeCalls = {
   /** Chunks for slots of the node → one outcome for each chunk, see log/chunk.ts. */
@@ -17,9 +19,15 @@ export const nodeCalls = {
   reposToResync: 'slot.reposToResync',
   /** AT-URIs → stored records, see record-batch.ts. */
   records: 'slot.records',
-  /** Texts with one DID → protobuf GetIdentityByDidResponse, or no bytes when the slot knows no document. */
+  /**
+   * Texts with one DID → protobuf GetIdentityByDidResponse, or no bytes when the slot knows no
+   * document.
+   */
   identity: 'slot.identity',
-  /** ProbeEdgesRequest → for each probe and each of its kinds the rkey of the owner's record, see edge-messages.ts. */
+  /**
+   * ProbeEdgesRequest → for each probe and each of its kinds the rkey of the owner's record, see
+   * edge-messages.ts.
+   */
   probeEdges: 'slot.probeEdges',
   /** FollowersAmongRequest → FollowersAmongAnswer, see edge-messages.ts. */
   followersAmong: 'slot.followersAmong',
@@ -29,7 +37,10 @@ export const nodeCalls = {
   timeline: 'slot.timeline',
   /** NewestByAuthorsRequest → a list of feed items, see feed-messages.ts. */
   newestByAuthors: 'slot.newestByAuthors',
-  /** Texts (post URIs) → Texts: the claimed root's URI (a root's own), '' when the post does not exist. */
+  /**
+   * Texts (post URIs) → Texts: the claimed root's URI (a root's own), '' when the post does not
+   * exist.
+   */
   postRoots: 'slot.postRoots',
   /** Texts (root URIs) → OpThreadsAnswer, see thread-messages.ts. */
   opThreads: 'slot.opThreads',

@@ -1,8 +1,8 @@
 /**
  * The one client of our own processes: a NodeCaller over one multiplexed WebSocket a node.
  *
- * Owns: one link for each node of the map, made at its first call, and swapping them when the map changes. Refuses:
- * nodes that the map does not name.
+ * Owns: one link for each node of the map, made at its first call, and replaced when a new map
+ * gives the node another address. Refuses: nodes that the map does not name.
  */
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -17,12 +17,15 @@ export type NodeAddresses = {
   readonly nodes: ReadonlyMap<string, { readonly host: string; readonly port: number }>;
 };
 
-/** What a client is made of; all but the map has a default. */
+/** All but the map has a default. */
 export type NodeClientOptions = {
   readonly map: NodeAddresses;
   /** Sent in every handshake; null where nodes listen on loopback without one. */
   readonly clusterToken?: string | null;
-  /** PEM of the map's certificate when it names one: nothing else is then trusted, and all connections use TLS. */
+  /**
+   * PEM of the map's certificate when it names one: nothing else is then trusted, and all
+   * connections use TLS.
+   */
   readonly trustedCertificates?: Buffer | null;
   readonly limits?: Partial<LinkLimits>;
   /** Called when a node answers with another epoch than the map's: the map file has changed. */
@@ -33,15 +36,15 @@ export type NodeClientOptions = {
 };
 
 /** How often links are checked for silence. Units: milliseconds. */
-const beatMs = 1000;
+const silenceCheckMs = 1000;
 
 /** Calls nodes by their names in the map. Errors: see NodeCaller.call. */
 export class NodeClient implements NodeCaller, AsyncDisposable {
   readonly #linkByNode = new Map<string, NodeLink>();
-  /** Links of addresses that the map has left, while their calls end. */
+  /** Links to addresses that the map no longer names, until their calls have ended. */
   readonly #retiring = new Set<NodeLink>();
   readonly #environment: LinkEnvironment;
-  readonly #beatTimer: NodeJS.Timeout;
+  readonly #silenceTimer: NodeJS.Timeout;
   #map: NodeAddresses;
   #isClosed = false;
 
@@ -57,10 +60,10 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
       clusterToken: options.clusterToken ?? null,
       trustedCertificates: options.trustedCertificates ?? null,
     };
-    this.#beatTimer = setInterval(() => {
-      for (const link of this.#linkByNode.values()) link.beat();
-    }, beatMs);
-    this.#beatTimer.unref();
+    this.#silenceTimer = setInterval(() => {
+      for (const link of this.#linkByNode.values()) link.checkSilence();
+    }, silenceCheckMs);
+    this.#silenceTimer.unref();
   }
 
   call(request: NodeCall): Promise<Uint8Array> {
@@ -69,7 +72,7 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
     return link.call(request.method, request.payload, request.timeoutMs);
   }
 
-  /** Uses another map from now on. A node whose address has not changed keeps its connection; others finish their calls. */
+  /** Uses another map from now on. Links to addresses that it does not name finish their calls. */
   setMap(map: NodeAddresses): void {
     this.#map = map;
     for (const [node, link] of this.#linkByNode) {
@@ -87,10 +90,10 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
     return Object.fromEntries([...this.#linkByNode].map(([node, link]) => [node, link.snapshot]));
   }
 
-  /** Fails what waits with `Unavailable` and closes all connections. */
+  /** Fails pending calls with `Unavailable` and closes all connections. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#beatTimer);
+    clearInterval(this.#silenceTimer);
     for (const link of [...this.#linkByNode.values(), ...this.#retiring]) link.close();
     this.#linkByNode.clear();
     this.#retiring.clear();

@@ -1,9 +1,10 @@
 /**
  * The link to one node: its connection, and the calls on their way.
  *
- * Owns: connecting and reconnecting, the frames of one turn of the event loop going out as one message, and the bounds on
- * calls and bytes in flight. Every call ends once: with its answer, the node's error, its deadline, or the loss of the
- * connection. Refuses: calls while the node is known to be down, so that callers fail fast.
+ * Owns: connecting and reconnecting, batching the frames of one turn of the event loop into
+ * one message, and the bounds on calls and bytes in flight. Every call ends once: with its answer, the
+ * node's error, its deadline, or the loss of the connection. Refuses: calls while the node is known
+ * to be down, so that callers fail fast.
  */
 import type { WebSocket } from 'ws';
 import { backoffMs } from '../base/backoff.ts';
@@ -96,13 +97,13 @@ export class NodeLink {
     });
   }
 
-  /** Takes no new calls and closes once the waiting ones have ended: for a node that the map no longer names so. */
+  /** Takes no new calls and closes once the pending ones have ended. */
   retire(): void {
     this.#isRetired = true;
     this.#closeIfIdle();
   }
 
-  /** Fails what waits and closes at once. */
+  /** Fails the pending calls and closes at once. */
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -112,8 +113,8 @@ export class NodeLink {
     this.#failAll('the link was closed');
   }
 
-  /** Checks that the peer still speaks; called about once a second. */
-  beat(): void {
+  /** Pings a silent peer, and gives up one that stays silent; called about once a second. */
+  checkSilence(): void {
     if (this.#state !== 'open' || this.#socket === null) return;
     const { clock, limits } = this.#environment;
     const nowMs = clock.monotonicMs();
@@ -180,7 +181,7 @@ export class NodeLink {
     this.#closeIfIdle();
   }
 
-  /** Gives the connection up, fails what waits, and tries again after a pause that grows. */
+  /** Gives up the connection, fails the pending calls, and reconnects with backoff. */
   #lose(problem: string): void {
     const socket = this.#socket;
     this.#socket = null;

@@ -1,4 +1,7 @@
-/** The answer to `node.status`: routers settle by it, operators read it. Counts of effects are since the slot was made. */
+/**
+ * The answer to `node.status`: routers settle by it, operators read it. Counts of effects are since
+ * the slot was made.
+ */
 import * as v from 'valibot';
 import { wholeNumberShape } from '../config/json-shape.ts';
 import { controlMessage } from './control-codec.ts';

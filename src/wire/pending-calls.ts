@@ -1,8 +1,8 @@
 /**
  * The calls of one link that wait for their answers.
  *
- * Owns: their ids, their deadlines, and the count of their bytes. A call leaves once: by `take`, `takeAll`, or its
- * deadline, which rejects it.
+ * Owns: their ids, their deadlines, and the count of their bytes. A call leaves once: by `take`,
+ * `takeAll`, or its deadline, which rejects it.
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -16,10 +16,10 @@ export type PendingCall = {
   readonly deadlineMs: number;
 };
 
-/** Deadlines are looked at this often, all calls in one sweep, so that a call costs no timer. Units: milliseconds. */
+/** One sweep checks all deadlines, so that a call costs no timer. Units: ms. */
 const sweepMs = 10;
 
-/** See the head of this file. `onSweep` gets how many calls a sweep timed out. */
+/** The pending calls of one node. `onSweep` gets how many calls a sweep timed out. */
 export class PendingCalls {
   readonly #node: string;
   readonly #clock: Clock;

@@ -1,9 +1,10 @@
 /**
- * The call `slot.records`: many stored records by AT-URI in one message, for callers that want nothing but their JSON.
+ * The call `slot.records`: many stored records by AT-URI in one message, for callers that want
+ * nothing but their JSON.
  *
  * ```
- * request: version (1 byte), count (varint), each: length (varint), AT-URI with a DID as authority (ASCII)
- * answer:  version (1 byte), count (varint), each: 0 when there is none, else length + 1 (varint), JSON text (UTF-8)
+ * request: version u8, count (varint), each: length (varint), AT-URI of a DID (ASCII)
+ * answer:  version u8, count (varint), each: 0 for none, else length + 1 (varint), JSON (UTF-8)
  * ```
  *
  * Answers are in the order asked. A takedown does not hide a record here: this is what is stored.
@@ -26,7 +27,10 @@ export function encodeRecordBatchRequest(uris: readonly string[]): Buffer {
   return writer.finish();
 }
 
-/** Reads an answer. Returns one JSON text an item, as bytes that alias the answer, or null for a record that is not stored. */
+/**
+ * Reads an answer. Returns one JSON text an item, as bytes that alias the answer, or null for a
+ * record that is not stored.
+ */
 export function decodeRecordBatchAnswer(answer: Uint8Array): (Buffer | null)[] {
   const reader = peerReader(answer, `${nodeCalls.records} answer`);
   if (reader.u8() !== recordBatchVersion) reader.fail('of another version');

@@ -1,18 +1,18 @@
 /**
- * The node's end of the wire: `/wire` on a uWebSockets app, each call to its handler, answers gathered into messages.
+ * The node's end of the wire: `/wire` on a uWebSockets app, each call to its handler, answers
+ * gathered into messages.
  *
- * Owns: the handshake's checks, dispatch by method name, deadlines, and what may wait for a slow reader. Refuses: unlike
- * versions, callers without the cluster token, malformed messages (the connection closes with the reason), calls past
- * their deadline (not run), calls of a connection that does not read its answers, and, past a second bound, the
- * connection itself.
+ * Owns: the handshake's checks, dispatch by method name, deadlines, and what may wait for a slow
+ * reader. Refuses: unlike versions, callers without the cluster token, malformed messages (the
+ * connection closes with the reason), calls past their deadline (not run), calls of a connection
+ * that does not read its answers, and, past a second bound, the connection itself.
  */
-import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from 'uWebSockets.js';
+import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js';
 import type { Clock } from '../base/clock.ts';
 import { type DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import { carriesToken } from '../config/access-token.ts';
 import {
-  FrameBatch,
   FrameReader,
   frameKind,
   type MalformedReason,
@@ -21,30 +21,9 @@ import {
   wireSubprotocol,
 } from './frame.ts';
 import type { CallContext, CallHandler } from './node-caller.ts';
+import { ServerConnection, type ServerLimits, serverLimitDefaults } from './server-connection.ts';
 
-/** What bounds a node's end of the wire. All have defaults in `serverLimitDefaults`. */
-export type ServerLimits = {
-  readonly connectionsMax: number;
-  /** Calls whose handlers have returned a promise that is still open, over all connections. */
-  readonly callsRunningMax: number;
-  /** Past so many bytes that a connection has not read, its new calls are refused with `ResourceExhausted`. */
-  readonly unreadBytesMax: number;
-  /** Past so many, the connection is closed. */
-  readonly unreadBytesHardMax: number;
-  /** A connection that says nothing for so long is closed; clients ping. Units: seconds. */
-  readonly idleSMax: number;
-};
-
-/** Bounds that suit a node with a few dozen callers. */
-const serverLimitDefaults: ServerLimits = {
-  connectionsMax: 1024,
-  callsRunningMax: 32_768,
-  unreadBytesMax: 32 * 1024 * 1024,
-  unreadBytesHardMax: 128 * 1024 * 1024,
-  idleSMax: 60,
-};
-
-/** What a node's end of the wire is made of. */
+/** All but the limits and `observe` must be given. */
 export type WireServerOptions = {
   readonly handlers: ReadonlyMap<string, CallHandler>;
   /** The epoch of the node's map, which every answer carries. */
@@ -53,17 +32,16 @@ export type WireServerOptions = {
   readonly clusterToken: string | null;
   readonly clock: Clock;
   readonly limits?: Partial<ServerLimits>;
-  /** Called after each call with how long its handler took and how it ended (null = answered). Must be cheap. */
+  /**
+   * Called after each call with how long its handler took and how it ended (null = answered). Must
+   * be cheap.
+   */
   readonly observe?: (method: string, durationMs: number, code: ErrorCode | null) => void;
-  /** Called when a handler broke an invariant; its caller has been answered `Internal`. The owner decides what stops. */
+  /**
+   * Called when a handler broke an invariant; its caller has been answered `Internal`. The owner
+   * decides what stops.
+   */
   readonly onFault: (error: InvariantError, method: string) => void;
-};
-
-type Connection = {
-  readonly batch: FrameBatch;
-  socket: WebSocket<Connection> | null;
-  isFlushDue: boolean;
-  unreadBytes: number;
 };
 
 /** What an operator sees of a node's end of the wire. */
@@ -80,15 +58,18 @@ export type WireServerSnapshot = {
   readonly sentBytes: number;
 };
 
-/** Answers gathered for so long go out, though more calls of the same message wait. Units: milliseconds. */
+/** Answers are sent after this time although more calls of the message wait. Units: ms. */
 const gatherMsMax = 1;
 
-/** Answers the calls of all connections of one node; attach it to an app, stop it before the app closes. */
+/**
+ * Answers the calls of all connections of one node; attach it to an app, stop it before the app
+ * closes.
+ */
 export class WireServer {
   readonly #options: WireServerOptions;
   readonly #limits: ServerLimits;
   readonly #reader = new FrameReader();
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<ServerConnection>();
   readonly #errorCountByCode = new Map<string, number>();
   readonly #malformedCountByReason = new Map<string, number>();
   readonly #counts = { call: 0, refusedHandshake: 0, slowReader: 0, sentMessage: 0, receivedBytes: 0, sentBytes: 0 };
@@ -119,44 +100,46 @@ export class WireServer {
 
   /** Adds `/wire` to an app that does not listen yet. */
   attachTo(app: TemplatedApp): void {
-    app.ws<Connection>('/wire', {
+    app.ws<ServerConnection>('/wire', {
       idleTimeout: this.#limits.idleSMax,
       maxPayloadLength: messageBytesMax,
-      // The bounds are kept here, where refused work is answered; the app itself must never drop an answer silently.
+      // The bounds are kept here, where refused work is answered; the app itself must never drop an
+      // answer silently.
       maxBackpressure: this.#limits.unreadBytesHardMax + messageBytesMax,
       upgrade: (response, request, context) => this.#upgrade(response, request, context),
       open: (socket) => {
         const connection = socket.getUserData();
-        connection.socket = socket;
+        connection.opened(socket);
         this.#connections.add(connection);
       },
       message: (socket, message, isBinary) => this.#received(socket.getUserData(), message, isBinary),
       drain: (socket) => {
-        socket.getUserData().unreadBytes = socket.getBufferedAmount();
+        socket.getUserData().drained(socket);
       },
       close: (socket) => {
         const connection = socket.getUserData();
-        connection.socket = null;
+        connection.closed();
         this.#connections.delete(connection);
         this.#onEnding?.();
       },
     });
   }
 
-  /** Refuses new calls from now on, waits for the running ones, and says goodbye to every connection. */
+  /** Refuses new calls from now on, waits for the running ones, and closes every connection. */
   async stop(timeoutMs: number): Promise<void> {
     this.#isStopping = true;
     const endMs = this.#options.clock.monotonicMs() + timeoutMs;
     await this.#until(() => this.#callsRunning === 0, endMs);
-    for (const connection of this.#connections) {
-      this.#flush(connection);
-      connection.socket?.end(1001, 'the node is stopping');
-    }
-    // A connection closes when its peer has read what it was sent; one that does not read is cut off by the caller.
+    for (const connection of this.#connections) connection.end(1001, 'the node is stopping');
+    // A connection closes when its peer has read what it was sent; one that does not read is cut
+    // off by the caller.
     await this.#until(() => this.#connections.size === 0, endMs);
   }
 
-  /** Waits until `holds` does, which may change when a call or a connection ends, but no longer than to `endMs`. */
+  /**
+   * Waits until `holds` does, which may change when a call or a connection ends, but no longer than
+   * to `endMs`.
+   */
   async #until(holds: () => boolean, endMs: number): Promise<void> {
     const timer = new AbortController();
     this.#onEnding = () => {
@@ -182,13 +165,13 @@ export class WireServer {
       response.writeStatus(refusal[0]).end(refusal[1], true);
       return;
     }
-    const connection: Connection = { batch: new FrameBatch(), socket: null, isFlushDue: false, unreadBytes: 0 };
+    const connection = new ServerConnection(this.#limits, this.#counts);
     const key = request.getHeader('sec-websocket-key');
     const extensions = request.getHeader('sec-websocket-extensions');
     response.upgrade(connection, key, wireSubprotocol, extensions, context);
   }
 
-  #received(connection: Connection, message: ArrayBuffer, isBinary: boolean): void {
+  #received(connection: ServerConnection, message: ArrayBuffer, isBinary: boolean): void {
     this.#counts.receivedBytes += message.byteLength;
     if (!isBinary) {
       this.#refuse(connection, 'message is text');
@@ -200,7 +183,7 @@ export class WireServer {
     const receivedMs = clock.monotonicMs();
     let nowMs = receivedMs;
     let gatheredSinceMs = receivedMs;
-    while (connection.socket !== null && reader.next()) {
+    while (connection.isOpen && reader.next()) {
       if (reader.kind !== frameKind.call) {
         this.#refuse(connection, 'frame goes the wrong way');
         return;
@@ -208,7 +191,7 @@ export class WireServer {
       this.#run(connection, reader, receivedMs, nowMs);
       nowMs = clock.monotonicMs();
       if (nowMs - gatheredSinceMs > gatherMsMax) {
-        this.#flush(connection);
+        connection.flush();
         gatheredSinceMs = nowMs;
       }
     }
@@ -216,11 +199,14 @@ export class WireServer {
       this.#refuse(connection, reader.malformed);
       return;
     }
-    this.#flush(connection);
+    connection.flush();
   }
 
-  /** Runs one call. The deadline counts from the arrival of its message, since clocks of machines differ. */
-  #run(connection: Connection, frame: FrameReader, receivedMs: number, nowMs: number): void {
+  /**
+   * Runs one call. The deadline counts from the arrival of its message, since clocks of machines
+   * differ.
+   */
+  #run(connection: ServerConnection, frame: FrameReader, receivedMs: number, nowMs: number): void {
     const { id, name: method } = frame;
     const deadlineMs = receivedMs + frame.timeoutMs;
     this.#counts.call++;
@@ -248,9 +234,9 @@ export class WireServer {
     }
   }
 
-  #refusalOf(connection: Connection): readonly [code: ErrorCode, message: string] | null {
+  #refusalOf(connection: ServerConnection): readonly [code: ErrorCode, message: string] | null {
     if (this.#isStopping) return ['Unavailable', 'the node is stopping'];
-    if (connection.unreadBytes > this.#limits.unreadBytesMax) {
+    if (connection.isBackpressured) {
       return ['ResourceExhausted', 'answers are not read (unreadBytesMax)'];
     }
     if (this.#callsRunning >= this.#limits.callsRunningMax) {
@@ -259,7 +245,13 @@ export class WireServer {
     return null;
   }
 
-  #runOn(connection: Connection, id: number, context: CallContext, startMs: number, answer: Promise<Uint8Array>): void {
+  #runOn(
+    connection: ServerConnection,
+    id: number,
+    context: CallContext,
+    startMs: number,
+    answer: Promise<Uint8Array>,
+  ): void {
     this.#callsRunning++;
     answer
       .then(
@@ -268,66 +260,36 @@ export class WireServer {
       )
       .finally(() => {
         this.#callsRunning--;
-        this.#flushSoon(connection);
+        connection.flushSoon();
         this.#onEnding?.();
       });
   }
 
-  #answer(connection: Connection, id: number, context: CallContext, startMs: number, payload: Uint8Array): void {
+  #answer(connection: ServerConnection, id: number, context: CallContext, startMs: number, payload: Uint8Array): void {
     const { observe, clock } = this.#options;
     observe?.(context.method, clock.monotonicMs() - startMs, null);
-    if (connection.socket === null) return;
     if (payload.length > payloadBytesMax) {
       const message = `${context.method}: an answer of ${payload.length} bytes; payloadBytesMax is ${payloadBytesMax}`;
       this.#fail(connection, id, 'ResourceExhausted', message);
       return;
     }
-    if (connection.batch.isFullFor(payload.length)) this.#flush(connection);
-    connection.batch.addAnswer(id, this.#options.epoch(), payload);
+    connection.addAnswer(id, this.#options.epoch(), payload);
   }
 
-  #failThrown(connection: Connection, id: number, context: CallContext, startMs: number, thrown: unknown): void {
+  #failThrown(connection: ServerConnection, id: number, context: CallContext, startMs: number, thrown: unknown): void {
     const error: DataPlaneError = toDataPlaneError(thrown);
     this.#options.observe?.(context.method, this.#options.clock.monotonicMs() - startMs, error.code);
     this.#fail(connection, id, error.code, error.message, error.ownHint);
     if (thrown instanceof InvariantError) this.#options.onFault(thrown, context.method);
   }
 
-  #fail(connection: Connection, id: number, code: ErrorCode, message: string, hint = ''): void {
+  #fail(connection: ServerConnection, id: number, code: ErrorCode, message: string, hint = ''): void {
     this.#errorCountByCode.set(code, (this.#errorCountByCode.get(code) ?? 0) + 1);
-    if (connection.socket === null) return;
-    if (connection.batch.isFullFor((message.length + hint.length) * 3)) this.#flush(connection);
-    connection.batch.addError(id, this.#options.epoch(), code, message, hint);
+    connection.addError(id, this.#options.epoch(), code, message, hint);
   }
 
-  #flushSoon(connection: Connection): void {
-    if (connection.isFlushDue) return;
-    connection.isFlushDue = true;
-    setImmediate(() => {
-      connection.isFlushDue = false;
-      this.#flush(connection);
-    });
-  }
-
-  #flush(connection: Connection): void {
-    const { socket, batch } = connection;
-    if (socket === null || batch.frames === 0) return;
-    const message = batch.take();
-    this.#counts.sentMessage++;
-    this.#counts.sentBytes += message.length;
-    // The app copies what the kernel does not take, so the buffer is free again when `send` returns.
-    const outcome = socket.send(message, true, false);
-    batch.giveBack(message);
-    if (outcome === 1) return;
-    connection.unreadBytes = socket.getBufferedAmount();
-    if (outcome === 0 && connection.unreadBytes <= this.#limits.unreadBytesHardMax) return;
-    this.#counts.slowReader++;
-    socket.close();
-  }
-
-  #refuse(connection: Connection, reason: MalformedReason): void {
+  #refuse(connection: ServerConnection, reason: MalformedReason): void {
     this.#malformedCountByReason.set(reason, (this.#malformedCountByReason.get(reason) ?? 0) + 1);
-    this.#flush(connection);
-    connection.socket?.end(1002, reason);
+    connection.end(1002, reason);
   }
 }

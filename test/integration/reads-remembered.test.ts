@@ -5,7 +5,7 @@ import { TimelineFollows } from '../../src/read/cache/timeline-follows.ts';
 import { createReadHandlers, type Reads } from '../../src/read/handler/read-handlers.ts';
 import { SlotLookup } from '../../src/read/lookup/slot-lookup.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
-import { encodeTimeline, type FeedPlace, feedItemAt, openTimelineAnswer } from '../../src/wire/feed-messages.ts';
+import { encodeTimeline, type FeedPosition, feedItemAt, openTimelineAnswer } from '../../src/wire/feed-messages.ts';
 import { encodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { encodeFollowersAmong, encodeProbeEdges } from '../support/wire-messages.ts';
@@ -77,7 +77,7 @@ it.each([2, 6, 100])('answers as if nothing were remembered, with room for %i ow
     return answer;
   };
   const expectTimeline = (did: string, limit: number): void => {
-    let before: FeedPlace | null = null;
+    let before: FeedPosition | null = null;
     do {
       const { followed } = openTimelineAnswer(expectSame(nodeCalls.timeline, encodeTimeline({ before, limit, did })));
       before = followed.count < limit ? null : feedItemAt(followed, limit - 1);

@@ -284,10 +284,10 @@ export class FakeNodes implements NodeCaller {
 export function newestOf(
   network: FakeNetwork,
   authors: readonly string[],
-  before: feeds.FeedPlace | null,
+  before: feeds.FeedPosition | null,
   limit: number,
 ): feeds.FeedItem[] {
-  const key = ({ sortMs, itemUri }: feeds.FeedPlace): string => `${String(sortMs).padStart(15, '0')} ${itemUri}`;
+  const key = ({ sortMs, itemUri }: feeds.FeedPosition): string => `${String(sortMs).padStart(15, '0')} ${itemUri}`;
   return authors
     .flatMap((author) => network.feeds.get(author) ?? [])
     .filter((item) => before === null || key(item) < key(before))

@@ -14,7 +14,7 @@ import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { feedKey } from '../../slot/table/feed-item.ts';
 import { keyHeadBytes } from '../../slot/table/slot-state.ts';
-import type { FeedPlace, FeedRange, RawNewestByAuthors } from '../../wire/feed-messages.ts';
+import type { FeedPosition, FeedRange, RawNewestByAuthors } from '../../wire/feed-messages.ts';
 import { itemsPerAuthor, type KnownAuthor } from '../cache/author-table.ts';
 import type { FeedCache } from '../cache/feed-cache.ts';
 import type { LocalFollows } from '../cache/timeline-follows.ts';
@@ -30,7 +30,7 @@ const postCode = collections.post.code;
 const [postPath, repostPath] = [`${nsid.post}/`, `${nsid.repost}/`];
 
 /** Where a page ended, taken apart once for all authors. */
-type EndPlace = FeedPlace & { readonly ref: RecordRef | undefined };
+type EndPlace = FeedPosition & { readonly ref: RecordRef | undefined };
 
 /** True when what another author has of the same millisecond comes after the place. */
 function isTieAfter({ uriHead }: KnownAuthor, before: EndPlace): boolean {

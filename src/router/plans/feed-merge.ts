@@ -1,5 +1,5 @@
 /** Merges lists of feed items that nodes answered into one page, by copying the items' bytes. */
-import { type FeedPlace, feedItemAt, feedTimeMs, type RawFeed } from '../../wire/feed-messages.ts';
+import { type FeedPosition, feedItemAt, feedTimeMs, type RawFeed } from '../../wire/feed-messages.ts';
 
 /** A list, of whose items only the first `count` may take part. */
 export type FeedPart = { readonly feed: RawFeed; readonly count: number };
@@ -8,7 +8,7 @@ export type FeedPart = { readonly feed: RawFeed; readonly count: number };
  * The merged items as the fields of a GetTimelineResponse, and the position of the last one; null
  * for no items.
  */
-export type FeedPage = { readonly fields: Buffer; readonly last: FeedPlace | null };
+export type FeedPage = { readonly fields: Buffer; readonly last: FeedPosition | null };
 
 /** One part while it is merged: which of its items is next, and when that one is. */
 type Head = { readonly feed: RawFeed; readonly count: number; next: number; nextMs: number };

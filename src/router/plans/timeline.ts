@@ -13,7 +13,7 @@ import { decodePageToken, encodePageToken } from '../../proto/page-token.ts';
 import {
   beginNewestByAuthors,
   encodeTimeline,
-  type FeedPlace,
+  type FeedPosition,
   type FeedRange,
   openNewestByAuthorsAnswer,
   openTimelineAnswer,
@@ -35,7 +35,7 @@ const ownItemsMin = 10;
 const tokenUriBytesMax = 3_072;
 
 /** Reads a token; null for the first page. Errors: DataPlaneError `InvalidArgument`. */
-function decodeCursor(token: string): FeedPlace | null {
+function decodeCursor(token: string): FeedPosition | null {
   if (token === '') return null;
   const position = decodePageToken(token, tokenUriBytesMax);
   if (position === undefined || position.rest.length === 0)
