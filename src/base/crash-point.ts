@@ -4,41 +4,52 @@
  * Off unless a test arms one for this process; reaching an armed point ends the process as a power cut
  * would, with SIGKILL.
  */
-export const crashPoints = [
-  // Node. The transaction was not committed: nothing of it is there, and its sender sends it again.
+
+/** Points of an apply thread. */
+export const nodeCrashPoints = [
+  /** The transaction is not committed: nothing of it is there, and its sender sends it again. */
   'slot-after-append',
-  // The batch is on disk whole, its sender does not know: entries are idempotent, effects known by mark.
+  /** The batch is on disk whole and its sender does not know: what comes again is dropped by rev or mark. */
   'slot-after-commit',
-  // The outbox holds the effects and sends them from there at the next start.
+  /** The outbox holds the effects and sends them at the next start. */
   'effects-before-send',
-  // The target has the effects, the outbox still owes them: the target drops what it has by its mark.
+  /** The target has the effects and the outbox still owes them: what comes again is dropped by its mark. */
   'effects-before-ack',
-  // The ack is not in the source's log: the outbox sends again, and another ack comes.
+  /** The ack is not in the source's log: the outbox sends again, and another ack comes. */
   'delivered-before-append',
-  // The trim was not committed: the ack is in the log or comes again, and the rows go then.
+  /** The trim is not committed: the ack is in the log or comes again, and the rows go then. */
   'outbox-after-trim',
-  // Ingest. The cursor on disk is older than what the log holds: those events come again and change nothing.
+] as const;
+
+/** Points of ingest. */
+export const ingestCrashPoints = [
+  /** The stored cursor is older than the log: those events come again and change nothing. */
   'cursor-before-store',
-  // The cursor is on disk, and the log had acknowledged everything up to it: nothing is missing.
+  /** The log had acknowledged everything up to the stored cursor: nothing is missing. */
   'cursor-after-store',
-  // Nothing of the batch is on disk; who wrote it asks again, or finds the work undone.
+  /** Nothing of the batch is on disk: cursors, requests and outcomes are as they were, and come again. */
   'state-before-commit',
-  // The fetch request is on disk: the repo is fetched although nobody heard that it was accepted.
+  /** The request is on disk: the repo is fetched although nobody heard that it was accepted. */
   'fetch-after-request',
-  // The slot has a resync without an end, which removes nothing; the request is still queued.
+  /** The slot has a resync without an end, which removes nothing; the repo is still queued. */
   'resync-after-begin',
-  // Likewise, with part of the records already replaced; the next fetch begins a resync anew.
+  /** Likewise, with part of the records in place; the next fetch begins a resync anew. */
   'resync-after-chunk',
-  // The slot has the whole snapshot, the queue does not know: the repo is fetched once more.
+  /** The slot has the whole snapshot and the queue does not know: the repo is fetched once more. */
   'resync-after-end',
-  // A page of a host's list was read and not stored: it is read again from the token before it.
+  /** A page of a host's list is not stored: it is read again, from the token before it. */
   'listing-before-store',
-  // The log has the identity, the state does not: the DID is resolved once more.
+  /** The log has the identity and the state does not: the DID is resolved once more. */
   'identity-before-store',
-  // Command line. A new map or run file is beside the old one, which is what everybody still reads.
+] as const;
+
+/** Points of the command line. */
+export const fileCrashPoints = [
+  /** The new map or run file lies beside the old one, which is what everybody still reads. */
   'file-before-replace',
 ] as const;
-export type CrashPoint = (typeof crashPoints)[number];
+
+export type CrashPoint = (typeof nodeCrashPoints | typeof ingestCrashPoints | typeof fileCrashPoints)[number];
 
 let armed: { point: CrashPoint; left: number } | undefined;
 

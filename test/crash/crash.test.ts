@@ -1,5 +1,6 @@
+/** Nodes that are killed, at each of their points and at any moment: nothing is lost and nothing counts twice. */
 import { describe, expect, it } from 'vitest';
-import { type CrashPoint, crashPoints } from '../../src/base/crash-point.ts';
+import { type CrashPoint, nodeCrashPoints } from '../../src/base/crash-point.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import { CrashCluster } from '../support/crash-cluster.ts';
 import { appendAll, expectMeaning, storyOf } from '../support/crash-story.ts';
@@ -20,7 +21,7 @@ async function crashTwice(point: CrashPoint, seed: number): Promise<void> {
 }
 
 describe('kill -9', () => {
-  for (const point of crashPoints) {
+  for (const point of nodeCrashPoints) {
     it(`at ${point} loses nothing and counts nothing twice`, async () => {
       await crashTwice(point, 11);
     }, 240_000);
@@ -34,7 +35,7 @@ describe('kill -9', () => {
     await Promise.all([cluster.start('a'), cluster.start('b')]);
     let kills = 0;
     for (let at = 0; at < entries.length; ) {
-      const count = 1 + random.below(Math.ceil(entries.length / 8));
+      const count = 1 + random.below(Math.ceil(entries.length / 6));
       const appended = appendAll(cluster, entries.slice(at, at + count));
       const name = random.below(2) === 0 ? 'a' : 'b';
       // Some turns of the event loop: the kill meets appends and effects on their way.

@@ -51,13 +51,13 @@ export class CrashCluster implements AsyncDisposable {
   /** Codes of the attempts that a node refused or did not answer. */
   readonly retries: string[] = [];
   slotMapBytes = 2 ** 28;
-  readonly #mapJson: unknown;
+  readonly mapJson: unknown;
   readonly #dataDir: string;
   readonly #ports: ReadonlyMap<string, number>;
   readonly #childByName = new Map<string, RunningChild>();
 
   private constructor(mapJson: unknown, ports: ReadonlyMap<string, number>, dataDir: string) {
-    this.#mapJson = mapJson;
+    this.mapJson = mapJson;
     this.#ports = ports;
     this.#dataDir = dataDir;
     this.map = parseShardMap(mapJson);
@@ -94,7 +94,7 @@ export class CrashCluster implements AsyncDisposable {
     const port = this.#ports.get(name)!;
     const settings: NodeChildSettings = {
       name,
-      mapJson: this.#mapJson,
+      mapJson: this.mapJson,
       dataDir: this.dataDirOf(name),
       port,
       slotMapBytes,

@@ -2,6 +2,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { reachCrashPoint } from '../../base/crash-point.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { openObjectShape, readShape, recordShape, textShape } from '../../config/json-shape.ts';
 
@@ -36,6 +37,7 @@ function pathIn(dataDir: string): string {
 export function writeWhole(path: string, text: string): void {
   const newPath = `${path}.new`;
   writeFileSync(newPath, text);
+  reachCrashPoint('file-before-replace');
   renameSync(newPath, path);
 }
 
