@@ -35,12 +35,15 @@ export const serverLimitDefaults: ServerLimits = {
 /** Counts of all connections of a server together. */
 export type SendCounts = { slowReader: number; sentMessage: number; sentBytes: number };
 
+/** What the app keeps with a socket. It copies the properties, so the connection itself is one. */
+export type ConnectionData = { readonly connection: ServerConnection };
+
 /** A connection, from its handshake on. */
 export class ServerConnection {
   readonly #limits: ServerLimits;
   readonly #counts: SendCounts;
   readonly #batch = new FrameBatch();
-  #socket: WebSocket<ServerConnection> | null = null;
+  #socket: WebSocket<ConnectionData> | null = null;
   #isFlushDue = false;
   #unreadBytes = 0;
 
@@ -58,7 +61,7 @@ export class ServerConnection {
     return this.#unreadBytes > this.#limits.unreadBytesMax;
   }
 
-  opened(socket: WebSocket<ServerConnection>): void {
+  opened(socket: WebSocket<ConnectionData>): void {
     this.#socket = socket;
   }
 
@@ -66,7 +69,7 @@ export class ServerConnection {
     this.#socket = null;
   }
 
-  drained(socket: WebSocket<ServerConnection>): void {
+  drained(socket: WebSocket<ConnectionData>): void {
     this.#unreadBytes = socket.getBufferedAmount();
   }
 

@@ -21,7 +21,7 @@ import {
   wireSubprotocol,
 } from './frame.ts';
 import type { CallContext, CallHandler } from './node-caller.ts';
-import { ServerConnection, type ServerLimits, serverLimitDefaults } from './server-connection.ts';
+import { type ConnectionData, ServerConnection, type ServerLimits, serverLimitDefaults } from './server-connection.ts';
 
 /** All but the limits and `observe` must be given. */
 export type WireServerOptions = {
@@ -100,7 +100,7 @@ export class WireServer {
 
   /** Adds `/wire` to an app that does not listen yet. */
   attachTo(app: TemplatedApp): void {
-    app.ws<ServerConnection>('/wire', {
+    app.ws<ConnectionData>('/wire', {
       idleTimeout: this.#limits.idleSMax,
       maxPayloadLength: messageBytesMax,
       // The bounds are kept here, where refused work is answered; the app itself must never drop an
@@ -108,16 +108,16 @@ export class WireServer {
       maxBackpressure: this.#limits.unreadBytesHardMax + messageBytesMax,
       upgrade: (response, request, context) => this.#upgrade(response, request, context),
       open: (socket) => {
-        const connection = socket.getUserData();
+        const { connection } = socket.getUserData();
         connection.opened(socket);
         this.#connections.add(connection);
       },
-      message: (socket, message, isBinary) => this.#received(socket.getUserData(), message, isBinary),
+      message: (socket, message, isBinary) => this.#received(socket.getUserData().connection, message, isBinary),
       drain: (socket) => {
-        socket.getUserData().drained(socket);
+        socket.getUserData().connection.drained(socket);
       },
       close: (socket) => {
-        const connection = socket.getUserData();
+        const { connection } = socket.getUserData();
         connection.closed();
         this.#connections.delete(connection);
         this.#onEnding?.();
@@ -168,7 +168,7 @@ export class WireServer {
     const connection = new ServerConnection(this.#limits, this.#counts);
     const key = request.getHeader('sec-websocket-key');
     const extensions = request.getHeader('sec-websocket-extensions');
-    response.upgrade(connection, key, wireSubprotocol, extensions, context);
+    response.upgrade<ConnectionData>({ connection }, key, wireSubprotocol, extensions, context);
   }
 
   #received(connection: ServerConnection, message: ArrayBuffer, isBinary: boolean): void {
