@@ -1,8 +1,9 @@
 /**
- * Fetches repos: one that was asked for, those that slots found incomplete, or all that a host lists.
+ * Fetches repos: one that was asked for, those that slots found incomplete, or all that a host
+ * lists.
  *
- * Owns: the pace of the durable queue (how many at once, when to try again, when to give up) and the
- * figures of progress. Everything that was asked for survives a restart.
+ * Owns: the pace of the durable queue (how many at once, when to try again, when to give up) and
+ * the figures of progress. Everything that was asked for survives a restart.
  */
 import { LRUCache } from 'lru-cache';
 import { backoffMs } from '../base/backoff.ts';
@@ -44,7 +45,10 @@ export type AttemptFailure = { readonly reason: string; readonly message: string
 /** What is known of one repo that was asked for. */
 export type RepoStatus = RepoRow & {
   readonly isRunning: boolean;
-  /** Null before the first failure since it was asked for, and when that was in an earlier life of this process. */
+  /**
+   * Null before the first failure since it was asked for, and when that was in an earlier life of
+   * this process.
+   */
   readonly lastFailure: AttemptFailure | null;
 };
 
@@ -60,7 +64,10 @@ export type WaitingRepo = {
 const attemptsMax = 14;
 const repoRetryPolicy = { firstMs: 1000, maxMs: 21_600_000 };
 const idlePollMs = 1000;
-/** Pause after a repo whose host wants to be left alone, so that a long queue for it is not rewritten at full speed. */
+/**
+ * Pause after a repo whose host wants to be left alone, so that a long queue for it is not
+ * rewritten at full speed.
+ */
 const parkPauseMs = 50;
 const failurePauseMs = 5000;
 /** Failures are kept for people who ask; past these bounds the oldest are evicted. */
@@ -107,7 +114,10 @@ export class Backfill {
     return { ...row, isRunning: this.#running.has(did), lastFailure: this.#failures.get(did) ?? null };
   }
 
-  /** Returns at most `limit` queued repos that no attempt brought yet and that wait for another, soonest first. */
+  /**
+   * Returns at most `limit` queued repos that no attempt brought yet and that wait for another,
+   * soonest first.
+   */
   waitingRepos(limit: number): WaitingRepo[] {
     return this.#options.state.fetches
       .due(2 ** 32 - 1, limit, (did) => this.#running.has(did))
@@ -138,7 +148,10 @@ export class Backfill {
     return this.#request([{ did, host, revMin: '', urgency: 'now' }]);
   }
 
-  /** Asks for a repo that is known to be incomplete below `revMin` ('' when unknown). Repeating it changes nothing. */
+  /**
+   * Asks for a repo that is known to be incomplete below `revMin` ('' when unknown). Repeating it
+   * changes nothing.
+   */
   requestResync(did: string, revMin: string): Promise<void> {
     return this.requestResyncs([{ did, revMin }]);
   }
@@ -153,7 +166,10 @@ export class Backfill {
     return this.#lister.isListed(origin);
   }
 
-  /** Asks for every repo that a host lists and that has no outcome yet. Returns: once the request is durable. */
+  /**
+   * Asks for every repo that a host lists and that has no outcome yet. Returns: once the request is
+   * durable.
+   */
   requestHost(origin: string): Promise<void> {
     this.#restartIdleMeter();
     return this.#lister.request(origin);
@@ -188,7 +204,10 @@ export class Backfill {
     return due.length > 0;
   }
 
-  /** The log or the state could not be written: the repo stays queued, and the disk or the nodes get time to recover. */
+  /**
+   * The log or the state could not be written: the repo stays queued, and the disk or the nodes get
+   * time to recover.
+   */
   #pauseAfter(error: unknown, did: string): Promise<void> {
     if (error instanceof InvariantError) throw error;
     const { message } = toDataPlaneError(error);

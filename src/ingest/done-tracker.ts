@@ -1,7 +1,9 @@
 /**
- * Follows a stream's events from receipt until all that they caused is durable, and says how far everything is.
+ * Follows a stream's events from receipt until all that they caused is durable, and says how far
+ * everything is.
  *
- * Owns: the events still under way. They finish in any order; the cursor passes one only when all before it are done.
+ * Owns: the events still under way. They finish in any order; the cursor passes one only when all
+ * before it are done.
  */
 import { invariant } from '../base/invariant.ts';
 
@@ -47,7 +49,10 @@ export class DoneTracker {
     for (const waiter of ready) waiter.resolve();
   }
 
-  /** Waits until everything up to `seq` (inclusive) is received and done, or the signal aborts. Returns: whether it is. */
+  /**
+   * Waits until everything up to `seq` (inclusive) is received and done, or the signal aborts.
+   * Returns: whether it is.
+   */
   async waitDone(seq: number, signal: AbortSignal): Promise<boolean> {
     if (this.done >= seq) return true;
     if (signal.aborted) return false;

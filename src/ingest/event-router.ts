@@ -1,8 +1,9 @@
 /**
  * Turns the events of a repo stream into log entries.
  *
- * Owns: which records are kept (indexed collections, sound by lexicon and cross-field rules) and what becomes of each
- * kind of event. Entries of one repo are appended in the order of the stream; a commit is never held up by a look-up.
+ * Owns: which records are kept (indexed collections, sound by lexicon and cross-field rules) and
+ * what becomes of each kind of event. Entries of one repo are appended in the order of the stream;
+ * a commit is never held up by a look-up.
  */
 import { isIndexedCollection } from '../atproto/collection.ts';
 import type { AccountEvent, BadOp, CommitEvent, DecodedOp, FirehoseEvent } from '../atproto/firehose-event.ts';
@@ -25,7 +26,10 @@ export type EventRouterOptions = {
   readonly isStillHosted: (did: string, source: string) => Promise<boolean>;
 };
 
-/** Statuses that the official data plane keeps for an account that is not active; others leave it as it was. */
+/**
+ * Statuses that the official data plane keeps for an account that is not active; others leave it as
+ * it was.
+ */
 const keptStatuses: ReadonlySet<string> = new Set(['deactivated', 'suspended', 'takendown', 'deleted']);
 
 /** Keeps the ops whose records are sound, and counts the others by collection and reason. */
@@ -94,7 +98,8 @@ export class EventRouter {
     const { did, rev, since } = event;
     if (event.unindexedOps > 0) counters.recordsUnindexed.add(event.unindexedOps);
     identities.noteActive(did);
-    // What a commit leaves out can only be had from the whole repo; its rev must not be passed as if it were complete.
+    // What a commit leaves out can only be had from the whole repo; its rev must not be passed as
+    // if it were complete.
     if (event.isTooBig) return requestResync(did, rev);
     const ops = keepSoundOps(did, event.ops, event.badOps, counters);
     return gate.append({ kind: 'commit', did, rev, since, timeMs: this.#timeOf(event.timeMs), ops });

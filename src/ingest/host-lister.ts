@@ -1,8 +1,8 @@
 /**
  * Reads hosts' lists of repos and asks for every repo that has no outcome yet.
  *
- * Owns: the attempts at each list and the position in it, which is stored in one transaction with the
- * requests of its page; so a restart reads on from there.
+ * Owns: the attempts at each list and the position in it, which is stored in one transaction with
+ * the requests of its page; so a restart reads on from there.
  */
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';

@@ -1,9 +1,9 @@
 /**
  * Resolves DIDs in the background and puts what was found into the log.
  *
- * Owns: one resolution at a time for a DID, the number that run at once, and the attempts. A resolution
- * that the source asked for and that keeps failing is put off durably, so that no cursor waits for a
- * directory that is down.
+ * Owns: one resolution at a time for a DID, the number that run at once, and the attempts. A
+ * resolution that the source asked for and that keeps failing is put off durably, so that no cursor
+ * waits for a directory that is down.
  */
 import pLimit from 'p-limit';
 import { backoffMs } from '../base/backoff.ts';
@@ -31,8 +31,8 @@ export type IdentityQueueOptions = {
 /** Resolutions at once. */
 const concurrencyMax = 32;
 /**
- * Jobs waiting or running. At this bound DIDs that are merely due are left for their next commit, and
- * `waitForCapacity` waits.
+ * Jobs waiting or running. At this bound DIDs that are merely due are left for their next commit,
+ * and `waitForCapacity` waits.
  */
 const jobsMax = 10_000;
 const attemptsMax = 3;
@@ -50,7 +50,9 @@ type Job = {
   readonly waiters: Waiter[];
 };
 
-/** An identity for the log; or none, and that is stored; or no outcome, since the signal came first. */
+/**
+ * An identity for the log; or none, and that is stored; or no outcome, since the signal came first.
+ */
 type AttemptOutcome = IdentityEntry | 'nothing-found' | 'stopped';
 
 type Waiter = { readonly resolve: () => void; readonly reject: (error: unknown) => void };
@@ -83,7 +85,8 @@ export class IdentityQueue {
   /**
    * Resolves a DID because its source said that it changed.
    *
-   * Returns: once the outcome is durable, or durably put off; never when the queue stops before that. Errors: the log's.
+   * Returns: once the outcome is durable, or durably put off; never when the queue stops before
+   * that. Errors: the log's.
    */
   refresh(did: string, postponedAttempts = 0): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -138,7 +141,9 @@ export class IdentityQueue {
     if (this.#jobByDid.size === 0) for (const resolve of this.#stopWaiters.splice(0)) resolve();
   }
 
-  /** Waits until no job is left; once the signal has aborted they end without asking the network. */
+  /**
+   * Waits until no job is left; once the signal has aborted they end without asking the network.
+   */
   async stopped(): Promise<void> {
     if (this.#jobByDid.size > 0) await new Promise<void>((resolve) => this.#stopWaiters.push(resolve));
   }
@@ -157,7 +162,8 @@ export class IdentityQueue {
       const reason = resolution.ok ? 'handle-unreachable' : resolution.reason;
       counters.identitiesResolved.with(reason).add();
       if (!resolution.ok && !isPassingReason(resolution.reason)) {
-        // There surely is no such identity now: what the log holds stays, and it is asked again in an hour.
+        // There surely is no such identity now: what the log holds stays, and it is asked again in
+        // an hour.
         await this.#schedule.storeCheck(did, { checkedAtSec: this.#nowSec(), hasHandle: false });
         return 'nothing-found';
       }

@@ -1,6 +1,6 @@
 /**
- * When each DID is to be resolved again: a day after a check that proved a handle, an hour after one that
- * did not, five minutes after a failure, at once when it was never seen.
+ * When each DID is to be resolved again: a day after a check that proved a handle, an hour after
+ * one that did not, five minutes after a failure, at once when it was never seen.
  *
  * Owns: the cache of due times, an LRU in front of the durable checks. It changes after they do.
  */

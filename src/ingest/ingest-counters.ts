@@ -34,7 +34,9 @@ export function createIngestCounters(registry: Registry): IngestCounters {
   };
 }
 
-/** Counts by name in plain data, for status answers. Names past the bound are counted under `other`. */
+/**
+ * Counts by name in plain data, for status answers. Names past the bound are counted under `other`.
+ */
 export class Tally {
   readonly #counts = new Map<string, number>();
 

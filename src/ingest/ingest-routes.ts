@@ -68,7 +68,9 @@ async function askBackfill(
   return backfill.progress;
 }
 
-/** `?did=` shows one repo, `?list=waiting` those that are tried again, neither the figures of all. */
+/**
+ * `?did=` shows one repo, `?list=waiting` those that are tried again, neither the figures of all.
+ */
 function showBackfill({ backfill }: IngestRoutesOptions, query: URLSearchParams): object {
   if (query.get('list') === 'waiting') return { repos: backfill.waitingRepos(waitingReposShown) };
   if (!query.has('did')) return backfill.progress;

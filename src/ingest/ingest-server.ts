@@ -1,8 +1,8 @@
 /**
  * The ingest process: sources followed, repos fetched, identities resolved, all into the log.
  *
- * Owns: the making of every part, their common end, and the order of that end: stop taking in, wait for what is under
- * way, store the cursors, close the state.
+ * Owns: the making of every part, their common end, and the order of that end: stop taking in, wait
+ * for what is under way, store the cursors, close the state.
  */
 
 import { mkdirSync } from 'node:fs';
@@ -65,7 +65,10 @@ export type IngestOptions = {
   readonly note?: (message: string, fields: Record<string, unknown>) => void;
 };
 
-/** Bounds of backfill. Units: repos at once, requests at once and a second to one host, entries held for one repo. */
+/**
+ * Bounds of backfill. Units: repos at once, requests at once and a second to one host, entries held
+ * for one repo.
+ */
 const backfillDefaults = {
   concurrencyMax: 24,
   hostConcurrencyMax: 8,
@@ -81,7 +84,10 @@ export type RunningIngest = {
   readonly subscriptions: readonly Subscription[];
   readonly backfill: Backfill;
   readonly resolver: IdentityResolver;
-  /** Asks for a repo that a slot found incomplete below `revMin` ('' when unknown). Returns: once the request is durable. */
+  /**
+   * Asks for a repo that a slot found incomplete below `revMin` ('' when unknown). Returns: once
+   * the request is durable.
+   */
   requestResync(did: string, revMin: string): Promise<void>;
   /** Stops taking in, waits a little for what is under way, and closes the state. */
   close(): Promise<void>;
@@ -127,7 +133,8 @@ function sharedDepsOf(options: IngestOptions, registry: Registry, signal: AbortS
 
 async function isStillHosted(parts: Pick<Parts, 'resolver'>, host: RepoHost, did: string): Promise<boolean> {
   const resolution = await parts.resolver.resolveDid(did, true);
-  // Without a document, or without a host in it, the account is nowhere; when that is not known, it is left alone.
+  // Without a document, or without a host in it, the account is nowhere; when that is not known, it
+  // is left alone.
   if (!resolution.ok) return resolution.reason === 'unreachable';
   const { pds } = resolution.document;
   return pds !== null && (await host.hasRepo(pds, did)) !== false;
@@ -208,7 +215,8 @@ function registerReadouts(registry: Registry, parts: Parts, appender: LogAppende
  * Starts ingest.
  *
  * Returns: once it listens; sources may still be out of reach, and are tried until they answer.
- * Errors: DataPlaneError `ConfigInvalid` for a URL or port that will not do, and for a host beyond loopback without a token.
+ * Errors: DataPlaneError `ConfigInvalid` for a URL or port that will not do, and for a host beyond
+ * loopback without a token.
  */
 export async function startIngest(options: IngestOptions): Promise<RunningIngest> {
   requireTokenBeyondLoopback(options.host, options.adminToken, 'an admin token');
@@ -241,7 +249,8 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     stop.abort();
     http.stopListening();
     await http.close();
-    // What is still under way after that is taken in again at the next start; a log that is down must not keep us.
+    // What is still under way after that is taken in again at the next start; a log that is down
+    // must not keep us.
     const deadline = AbortSignal.timeout(closeMsMax);
     await Promise.all(subscriptions.map((subscription) => subscription.waitDurable(null, deadline)));
     resolver[Symbol.dispose]();

@@ -1,9 +1,10 @@
 /**
- * Fetches one repo and puts it into the log as one snapshot, between the live commits before and after it.
+ * Fetches one repo and puts it into the log as one snapshot, between the live commits before and
+ * after it.
  *
- * Owns: the order that leaves neither a gap nor a duplicate. The repo's live entries are held from before
- * the request until the snapshot is in the log; then those above its rev go on. A hold that passed its
- * bound voids the attempt.
+ * Owns: the order that leaves neither a gap nor a duplicate. The repo's live entries are held from
+ * before the request until the snapshot is in the log; then those above its rev go on. A hold that
+ * passed its bound voids the attempt.
  */
 
 import { openRepoCar, type RepoSnapshot, repoCarLimits } from '../atproto/repo-car.ts';
@@ -29,7 +30,10 @@ export type RepoFetchOptions = {
   readonly counters: IngestCounters;
 };
 
-/** Why an attempt did not end with the repo in the log. `overtaken`: too many live commits came while it ran. */
+/**
+ * Why an attempt did not end with the repo in the log. `overtaken`: too many live commits came
+ * while it ran.
+ */
 export type FetchFailureReason =
   | HostFailure['reason']
   | 'identity-unknown'
@@ -93,13 +97,16 @@ export class RepoFetch {
     }
   }
 
-  /** Asks the given host first, which spares a look-up, then the one that the DID document names. */
+  /**
+   * Asks the given host first, which spares a look-up, then the one that the DID document names.
+   */
   async #ask(did: string, givenHost: string | null): Promise<RepoAnswer | (FetchedRepo & { ok: false })> {
     const byGiven = givenHost === null ? null : await this.#askHost(givenHost, did);
     if (byGiven?.ok === true || byGiven?.reason === 'busy') return byGiven;
     const resolution = await this.#options.resolver.resolveDid(did, true);
     if (!resolution.ok) {
-      // The directory of did:plc has the last word on what exists; a web server that finds nothing may be set up wrongly.
+      // The directory of did:plc has the last word on what exists; a web server that finds nothing
+      // may be set up wrongly.
       const isGone = did.startsWith('did:plc:') && resolution.reason === 'not-found';
       const message = isGone ? 'the PLC directory has no such DID' : resolution.reason;
       return byGiven ?? { ok: false, reason: isGone ? 'gone' : 'identity-unknown', message };

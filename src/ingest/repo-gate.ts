@@ -1,8 +1,10 @@
 /**
- * The one door through which a repo's entries reach the log, which can be held shut while a snapshot of it is fetched.
+ * The one door through which a repo's entries reach the log, which can be held shut while a
+ * snapshot of it is fetched.
  *
- * Owns: the live entries that a hold makes wait, their bound, and their order. When the bound is passed the hold ends
- * by itself: the entries go on in order and the fetch that held them is void, to be made again.
+ * Owns: the live entries that a hold makes wait, their bound, and their order. When the bound is
+ * passed the hold ends by itself: the entries go on in order and the fetch that held them is void,
+ * to be made again.
  */
 
 import { invariant } from '../base/invariant.ts';
@@ -25,11 +27,14 @@ type HeldEntry = {
 
 /** A hold on one repo. It ends with `release`, or by itself when it `isVoid`. */
 export type RepoHold = {
-  /** True when the bound was passed: live entries went on, and what is being fetched must be fetched again. */
+  /**
+   * True when the bound was passed: live entries went on, and what is being fetched must be fetched
+   * again.
+   */
   readonly isVoid: boolean;
   /**
-   * Lets the waiting entries go on, in order, without those that a snapshot at `revHeld` (inclusive) already contains;
-   * null for none. `snapshot` is the append that they rely on.
+   * Lets the waiting entries go on, in order, without those that a snapshot at `revHeld`
+   * (inclusive) already contains; null for none. `snapshot` is the append that they rely on.
    */
   release(revHeld: string | null, snapshot: Promise<void>): void;
 };
@@ -69,7 +74,10 @@ export class RepoGate {
     return this.#heldBytes;
   }
 
-  /** Appends an entry in its repo's order. Returns: once it, or a snapshot that contains it, is durable. */
+  /**
+   * Appends an entry in its repo's order. Returns: once it, or a snapshot that contains it, is
+   * durable.
+   */
   append(entry: RepoEntry): Promise<void> {
     const hold = this.#holdByDid.get(entry.did);
     if (hold === undefined || hold.held === null) return this.#appender.append(entry.did, entry);

@@ -1,14 +1,18 @@
 /**
  * Asks hosts for repos: a repo's CAR, a host's list of repos, and whether a host still has a repo.
  *
- * Owns: the reading of their answers into what can be acted on, and the host's limits around every request.
+ * Owns: the reading of their answers into what can be acted on, and the host's limits around every
+ * request.
  */
 import { didLengthMax } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
 import type { FetchOutcome, PublicFetch } from '../identity/public-fetch.ts';
 import { type HostLimits, retryAfterMs } from './host-limits.ts';
 
-/** Why a host gave no answer that can be used. `gone`: it says that it will not give this repo. `busy`: it asks to be left alone. */
+/**
+ * Why a host gave no answer that can be used. `gone`: it says that it will not give this repo.
+ * `busy`: it asks to be left alone.
+ */
 export type HostFailure = {
   readonly ok: false;
   readonly reason: 'gone' | 'busy' | 'unreachable' | 'too-large' | 'answer-bad' | 'refused';
@@ -144,7 +148,9 @@ export class RepoHost {
   }
 }
 
-/** An item that cannot be read is left out: the host's stream or a later listing may bring the repo. */
+/**
+ * An item that cannot be read is left out: the host's stream or a later listing may bring the repo.
+ */
 function listedRepoOf(item: unknown): ListedRepo[] {
   if (typeof item !== 'object' || item === null) return [];
   const { did, rev, active, status } = item as Readonly<Record<string, unknown>>;

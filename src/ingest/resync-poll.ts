@@ -1,7 +1,9 @@
 /**
- * Fetches again the repos that slots found incomplete: a commit that does not follow on what they hold, or a `#sync`.
+ * Fetches again the repos that slots found incomplete: a commit that does not follow on what they
+ * hold, or a `#sync`.
  *
- * Slots cannot ask by themselves, since apply uses no network; they note the DID, and this asks them from time to time.
+ * Slots cannot ask by themselves, since apply uses no network; they note the DID, and this asks
+ * them from time to time.
  */
 import type { Clock } from '../base/clock.ts';
 import { toDataPlaneError } from '../base/data-plane-error.ts';

@@ -1,5 +1,6 @@
 /**
- * One WebSocket connection to a source's `com.atproto.sync.subscribeRepos`, from its beginning to its end.
+ * One WebSocket connection to a source's `com.atproto.sync.subscribeRepos`, from its beginning to
+ * its end.
  *
  * Owns: the bounds of handshake, frame and silence, and the pause while there is no capacity.
  */
@@ -27,7 +28,10 @@ export type SourceConnectionOptions = {
 /** How a connection went: messages received, and why it ended. */
 export type EndedConnection = { readonly received: number; readonly problem: string };
 
-/** Above the decoder's own limit, so that a frame past that is counted without losing the connection. */
+/**
+ * Above the decoder's own limit, so that a frame past that is counted without losing the
+ * connection.
+ */
 const frameBytesMax = 16_777_216;
 const handshakeMsMax = 10_000;
 
@@ -43,7 +47,9 @@ function bytesOf(data: Buffer | ArrayBuffer | Buffer[]): Buffer {
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
 }
 
-/** Connects and takes messages until the source, a fault or the signal ends it. Returns: its end. */
+/**
+ * Connects and takes messages until the source, a fault or the signal ends it. Returns: its end.
+ */
 export function holdConnection(options: SourceConnectionOptions, signal: AbortSignal): Promise<EndedConnection> {
   const socket = new WebSocket(streamUrl(options.url, options.cursor), {
     handshakeTimeout: handshakeMsMax,
@@ -86,7 +92,10 @@ function pauseWithoutCapacity(socket: WebSocket, { waitForCapacity }: SourceConn
   capacity.then(resume, resume);
 }
 
-/** Pings, and ends a connection on which nothing comes. A paused socket cannot answer and is not silent. */
+/**
+ * Pings, and ends a connection on which nothing comes. A paused socket cannot answer and is not
+ * silent.
+ */
 function watchSilence(socket: WebSocket, { clock, silenceMsMax }: SourceConnectionOptions): () => void {
   let heardMs = clock.monotonicMs();
   const heard = (): void => {

@@ -1,9 +1,10 @@
 /**
  * How far one source's stream is: received, done, and on disk as the cursor.
  *
- * Owns: the run of sequence numbers that is followed, and the durable cursor, which passes an event only
- * when the log has acknowledged everything up to it. A stream that begins again below our cursor is a run
- * of its own, whose cursor is not stored while events of an earlier run are under way.
+ * Owns: the run of sequence numbers that is followed, and the durable cursor, which passes an event
+ * only when the log has acknowledged everything up to it. A stream that begins again below our
+ * cursor is a run of its own, whose cursor is not stored while events of an earlier run are under
+ * way.
  */
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { DoneTracker } from './done-tracker.ts';
@@ -85,7 +86,8 @@ export class StreamPosition {
   }
 
   /**
-   * Waits until everything up to `seq` (inclusive; null for all that has come in) is durable in the log.
+   * Waits until everything up to `seq` (inclusive; null for all that has come in) is durable in the
+   * log.
    *
    * Returns: whether it is; false when the signal aborted first.
    */

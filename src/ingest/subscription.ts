@@ -1,8 +1,8 @@
 /**
  * Follows one source's `com.atproto.sync.subscribeRepos` for ever.
  *
- * Owns: the return after every lost connection, what becomes of each message, and when the cursor is
- * stored. Events that are ignored or cannot be read are passed too.
+ * Owns: the return after every lost connection, what becomes of each message, and when the cursor
+ * is stored. Events that are ignored or cannot be read are passed too.
  */
 import { decodeFirehoseMessage, type FirehoseEvent } from '../atproto/firehose-event.ts';
 import { backoffMs } from '../base/backoff.ts';
@@ -21,7 +21,9 @@ export type SubscriptionOptions = {
   readonly name: string;
   /** Origin of a relay or PDS: http(s) or ws(s). */
   readonly url: string;
-  /** Where to begin when no cursor is stored: a seq (exclusive, 0 = the beginning), or null for now. */
+  /**
+   * Where to begin when no cursor is stored: a seq (exclusive, 0 = the beginning), or null for now.
+   */
   readonly startSeq: number | null;
   readonly state: IngestState;
   readonly clock: Clock;
@@ -47,7 +49,9 @@ export type SubscriptionStatus = {
   readonly doneSeq: number | null;
   readonly durableSeq: number | null;
   readonly pendingEvents: number;
-  /** How old the newest event was when it came in; while events are under way, how old it is now. */
+  /**
+   * How old the newest event was when it came in; while events are under way, how old it is now.
+   */
   readonly lagMs: number | null;
   readonly events: Record<string, number>;
   readonly dropped: Record<string, number>;
@@ -75,7 +79,9 @@ export class Subscription {
   #isConnected = false;
   #attempts = 0;
   #lastProblem: string | null = null;
-  /** True until the first event of a connection, which shows whether the source heeded our cursor. */
+  /**
+   * True until the first event of a connection, which shows whether the source heeded our cursor.
+   */
   #isFirstOfConnection = false;
   #isCursorRefused = false;
 
@@ -192,7 +198,8 @@ export class Subscription {
   #takeError(error: string, message: string): void {
     this.#notices.add(error);
     this.#options.note('source refuses', { source: this.name, error, message });
-    // Its stream ends before our cursor: it is another stream now, and the only position it surely has is "now".
+    // Its stream ends before our cursor: it is another stream now, and the only position it surely
+    // has is "now".
     if (error === 'FutureCursor') this.#isCursorRefused = true;
   }
 
@@ -236,10 +243,11 @@ export class Subscription {
   }
 
   /**
-   * Steps over an event whose frame the socket refused; without that the same frame would end every connection.
+   * Steps over an event whose frame the socket refused; without that the same frame would end every
+   * connection.
    *
-   * It is the next event after all that was received, at a number that is not known: one further at a time loses
-   * nothing, and after a few tries larger steps are the lesser harm.
+   * It is the next event after all that was received, at a number that is not known: one further at
+   * a time loses nothing, and after a few tries larger steps are the lesser harm.
    */
   #skipOversized(): void {
     this.#drop('frame-too-large');

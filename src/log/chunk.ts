@@ -1,9 +1,10 @@
 /**
  * Chunks: the unit in which entries travel, are stored in the log, and are acknowledged.
  *
- * A chunk holds entries for one slot. One from outside holds entries; one from another slot holds effects, each with its mark, and
- * the mark of the effect before the first, by which the target notices a gap. A mark is the source's log position of the entry that
- * caused the effect times 2^20 plus the effect's index within it, so that it does not depend on batches.
+ * A chunk holds entries for one slot. One from outside holds entries; one from another slot holds
+ * effects, each with its mark, and the mark of the effect before the first, by which the target
+ * notices a gap. A mark is the source's log position of the entry that caused the effect times 2^20
+ * plus the effect's index within it, so that it does not depend on batches.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 
@@ -21,11 +22,15 @@ export type Chunk = {
 };
 
 const chunkVersion = 2;
-/** Effects that one entry may cause. A commit of 200 updates, each of a post with 100 mentions and 200 reposters, causes 121,200. */
+/**
+ * Effects that one entry may cause. A commit of 200 updates, each of a post with 100 mentions and
+ * 200 reposters, causes 121,200.
+ */
 export const effectsPerEntryMax = 2 ** 20;
 
 /**
- * Returns the mark of an effect from the log position of its entry and its index among that entry's effects.
+ * Returns the mark of an effect from the log position of its entry and its index among that entry's
+ * effects.
  *
  * Shape: `index` is below `effectsPerEntryMax`, so that marks ascend as their effects were made.
  */
@@ -43,7 +48,10 @@ export function readMark(reader: ByteReader): number {
   return reader.u48() * 2 ** 16 + reader.u16();
 }
 
-/** Writes one chunk. A chunk with an origin has a mark before each item, so it holds as many marks as items. */
+/**
+ * Writes one chunk. A chunk with an origin has a mark before each item, so it holds as many marks
+ * as items.
+ */
 export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
   writer
     .u8(chunkVersion)
@@ -60,7 +68,10 @@ export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
   });
 }
 
-/** Writes one chunk of entries from outside, whose items are at hand as bytes: each behind its length, one after the other. */
+/**
+ * Writes one chunk of entries from outside, whose items are at hand as bytes: each behind its
+ * length, one after the other.
+ */
 export function writeEntriesChunk(
   writer: ByteWriter,
   slot: number,
@@ -92,7 +103,10 @@ export function readChunk(bytes: Uint8Array): Chunk {
   return { slot, origin, items, marks };
 }
 
-/** What a queue has to know of a chunk: for which slot, from another slot or from outside, how many entries. */
+/**
+ * What a queue has to know of a chunk: for which slot, from another slot or from outside, how many
+ * entries.
+ */
 export type ChunkHead = { readonly slot: number; readonly isFromSlot: boolean; readonly itemCount: number };
 
 const originBytes = 14;
@@ -143,8 +157,8 @@ export function decodeAppend(payload: Uint8Array): Buffer[] {
 export type Durable = { readonly status: 'durable'; readonly batchBytes: number };
 
 /**
- * What became of one chunk: in the log and on disk; refused because it does not follow on the last mark, which is named; or refused
- * for another reason, with the error's code.
+ * What became of one chunk: in the log and on disk; refused because it does not follow on the last
+ * mark, which is named; or refused for another reason, with the error's code.
  */
 export type ChunkOutcome =
   | Durable

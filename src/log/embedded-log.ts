@@ -1,8 +1,10 @@
 /**
- * The log of one slot as a table of the slot's own environment: seq of a chunk's first entry → append time and chunk.
+ * The log of one slot as a table of the slot's own environment: seq of a chunk's first entry →
+ * append time and chunk.
  *
- * Owns: positions, reading from a position, trimming. Every write happens inside the transaction of whoever applies, so that append and
- * apply share one commit. Refuses: nothing but positions that do not ascend.
+ * Owns: positions, reading from a position, trimming. Every write happens inside the transaction of
+ * whoever applies, so that append and apply share one commit. Refuses: nothing but positions that
+ * do not ascend.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
@@ -91,7 +93,10 @@ export class EmbeddedLog {
     return chunks;
   }
 
-  /** Drops the oldest applied rows beyond what is retained, inside the current transaction. `cursor` is inclusive. */
+  /**
+   * Drops the oldest applied rows beyond what is retained, inside the current transaction. `cursor`
+   * is inclusive.
+   */
   trim(cursor: number): void {
     let dropped = 0;
     while (this.#retainedBytes > logRetainedBytesMax) {

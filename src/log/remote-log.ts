@@ -1,8 +1,9 @@
 /**
  * LogAppender over the nodes of the shard map: what ingest and other writers append with.
  *
- * Owns: order for each slot, batching across slots and nodes, attempts that go on until the entry is durable. What comes while
- * a call is on its way is the next batch, so batches grow with load. Refuses: nothing; it slows its callers through `waitForCapacity`.
+ * Owns: order for each slot, batching across slots and nodes, attempts that go on until the entry
+ * is durable. What comes while a call is on its way is the next batch, so batches grow with load.
+ * Refuses: nothing; it slows its callers through `waitForCapacity`.
  */
 
 import { backoffMs } from '../base/backoff.ts';
@@ -19,13 +20,19 @@ import { nodeCalls } from '../wire/node-calls.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeEntriesChunk } from './chunk.ts';
 import type { LogAppender } from './log-appender.ts';
 
-/** What a RemoteLog reaches the nodes with. `map` is asked for every entry, so that a new map holds from the next one on. */
+/**
+ * What a RemoteLog reaches the nodes with. `map` is asked for every entry, so that a new map holds
+ * from the next one on.
+ */
 export type RemoteLogOptions = {
   readonly caller: NodeCaller;
   readonly map: () => ShardMap;
   readonly clock?: Clock;
   readonly random?: SeededRandom;
-  /** From this many bytes on that are not yet durable, `waitForCapacity` waits; by default it grows with the number of slots. */
+  /**
+   * From this many bytes on that are not yet durable, `waitForCapacity` waits; by default it grows
+   * with the number of slots.
+   */
   readonly pendingBytesMax?: number;
   /** How long a lone entry waits for company. Units: ms. */
   readonly lingerMs?: number;
@@ -33,7 +40,9 @@ export type RemoteLogOptions = {
   readonly onRetry?: (node: string, error: DataPlaneError) => void;
 };
 
-/** Entries for one slot that go into the log together. Those who wait for any of them wait for all. */
+/**
+ * Entries for one slot that go into the log together. Those who wait for any of them wait for all.
+ */
 type PendingChunk = {
   readonly slot: number;
   itemCount: number;
@@ -48,20 +57,26 @@ type PendingChunk = {
 };
 
 /**
- * Slots of one node whose chunks share calls, one call on its way at a time. A call is answered when its
- * last slot has committed; a node has two queues, so that one is applied while the other is answered
- * and filled.
+ * Slots of one node whose chunks share calls, one call on its way at a time. A call is answered
+ * when its last slot has committed; a node has two queues, so that one is applied while the other
+ * is answered and filled.
  */
 type NodeQueue = { readonly node: string; readonly chunksBySlot: Map<number, PendingChunk[]>; isSending: boolean };
 
 const queuesPerNode = 2;
-/** Enough that calls overlap, and that large slots get chunks as large as they would take in at once. */
+/**
+ * Enough that calls overlap, and that large slots get chunks as large as they would take in at
+ * once.
+ */
 const pendingBytesMin = 32 * 2 ** 20;
 const pendingBytesOfSlot = 32 * 2 ** 10;
 const callBytesMax = 4 * 2 ** 20;
 /** Whatever a slot says, a chunk stays below what one call may hold. */
 const chunkBytesMax = 2 * 2 ** 20;
-/** A chunk of this size is closed, and the slot's next entry begins another, until the slot has said what it would take in at once. */
+/**
+ * A chunk of this size is closed, and the slot's next entry begins another, until the slot has said
+ * what it would take in at once.
+ */
 const chunkBytesDefault = 64 * 2 ** 10;
 const writerBytes = 32 * 2 ** 10;
 const idleWritersMax = 64;
@@ -164,8 +179,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   }
 
   /**
-   * Sends the first chunk of each slot, as far as a call reaches. What the node refused stays first, to be tried again; what it took
-   * is done.
+   * Sends the first chunk of each slot, as far as a call reaches. What the node refused stays
+   * first, to be tried again; what it took is done.
    */
   async #deliver(queue: NodeQueue): Promise<boolean> {
     const sent: PendingChunk[] = [];
@@ -186,7 +201,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
       const { slot } = chunk;
       chunk.isOnItsWay = false;
       const chunks = queue.chunksBySlot.get(slot)!;
-      // Last from now on, so that a call that does not reach all slots reaches the rest the next time.
+      // Last from now on, so that a call that does not reach all slots reaches the rest the next
+      // time.
       queue.chunksBySlot.delete(slot);
       const outcome = outcomes[index];
       if (outcome?.status === 'durable') {
@@ -240,7 +256,10 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   }
 }
 
-/** Gives up on what a queue holds. What is on its way may still be acknowledged, and is given up when it is not. */
+/**
+ * Gives up on what a queue holds. What is on its way may still be acknowledged, and is given up
+ * when it is not.
+ */
 function rejectWaiting(queue: NodeQueue): void {
   for (const [slot, chunks] of queue.chunksBySlot) {
     const onTheirWay = chunks.filter(({ isOnItsWay }) => isOnItsWay);

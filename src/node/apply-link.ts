@@ -1,7 +1,7 @@
 /**
  * The main thread's side of one apply thread: requests by id over the message port.
  *
- * Owns: the worker's life. When the thread dies, everything that waits fails and `onDeath` is told: a node without its writer must stop.
+ * Owns: the worker's life. When the thread dies, everything that waits fails and `onDeath` is called: a node without its writer must stop.
  */
 import { Worker } from 'node:worker_threads';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -11,7 +11,7 @@ import type { SlotStatus } from '../wire/node-status.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { applyThreadScript } from './apply-thread-script.ts';
 
-/** What an apply thread starts with, and whom it tells. `onDeath` is not called for an end that was asked for. */
+/** What an apply thread starts with, and whom it calls. `onDeath` is not called for an end that was asked for. */
 export type ApplyLinkOptions = ApplyThreadOptions & {
   readonly onChange: (slot: number, changes: SlotChanges) => void;
   readonly onDeath: (error: Error) => void;

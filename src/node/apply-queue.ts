@@ -1,8 +1,10 @@
 /**
- * Feeds the slots of one apply thread: gathers chunks, decides when a slot runs, answers when they are durable.
+ * Feeds the slots of one apply thread: gathers chunks, decides when a slot runs, answers when they
+ * are durable.
  *
- * Owns: batching and fairness. A slot runs when its oldest chunk has waited for the linger, when it has a full batch, or when someone waits
- * for it; under load slots take turns, so batches grow by themselves. Refuses: outside entries while too many effects are owed.
+ * Owns: batching and fairness. A slot runs when its oldest chunk has waited for the linger, when it
+ * has a full batch, or when someone waits for it; under load slots take turns, so batches grow by
+ * themselves. Refuses: outside entries while too many effects are owed.
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -41,7 +43,10 @@ export type ApplyQueueOptions = {
 
 /** A transaction takes in a batch from outside, and as much again of effects. Units: batches. */
 const transactionBatches = 2;
-/** Effects wait for so many times what the slot's transactions take of late, so that a busy slot takes in many with each. */
+/**
+ * Effects wait for so many times what the slot's transactions take of late, so that a busy slot
+ * takes in many with each.
+ */
 const effectsWaitRuns = 8;
 /** How fast a long transaction is forgotten, with each that comes after it. */
 const runMsDecay = 0.75;
@@ -128,7 +133,8 @@ export class ApplyQueue {
       for (const queue of this.#queueBySlot.values()) {
         if (queue.dueMs > nowMs || this.#isClosed) continue;
         this.#runSlot(queue);
-        // Messages come in between slots, so that those whose turn is next fill their batches meanwhile.
+        // Messages come in between slots, so that those whose turn is next fill their batches
+        // meanwhile.
         await new Promise((resolve) => setImmediate(resolve));
       }
     } finally {

@@ -1,8 +1,9 @@
 /**
  * One LMDB environment and its tables: the only door to `lmdb`.
  *
- * Owns: opening with one fixed set of options, synchronous durable transactions, plain byte tables, sizes. Refuses:
- * writes outside a transaction and growth past `mapBytes`, since the library would resize the map under readers.
+ * Owns: opening with one fixed set of options, synchronous durable transactions, plain byte tables,
+ * sizes. Refuses: writes outside a transaction and growth past `mapBytes`, since the library would
+ * resize the map under readers.
  */
 import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
@@ -13,7 +14,10 @@ export type Row = { readonly key: Buffer; readonly value: Buffer };
 
 /** A range of keys and the way through it. */
 export type Scan = {
-  /** First key of the range; with `isReverse`, the last one, from which the scan walks down. Inclusive. */
+  /**
+   * First key of the range; with `isReverse`, the last one, from which the scan walks down.
+   * Inclusive.
+   */
   readonly start: Buffer;
   /** Where to stop. Exclusive. */
   readonly end: Buffer;
@@ -36,8 +40,8 @@ export class Table {
   /**
    * Like `get`, but the bytes are overwritten by the next read of any table of this thread.
    *
-   * Its `length` is right, but the memory behind it is longer: `copy`, `subarray`, `set`, `Buffer.from` and the slices
-   * to text need an explicit end.
+   * Its `length` is right, but the memory behind it is longer: `copy`, `subarray`, `set`,
+   * `Buffer.from` and the slices to text need an explicit end.
    */
   getVolatile(key: Buffer): Buffer | undefined {
     return this.#db.getBinaryFast(key);
@@ -76,7 +80,10 @@ export class Table {
     });
   }
 
-  /** Reads the pages of these keys on another thread, so that the gets that follow do not wait for the disk. */
+  /**
+   * Reads the pages of these keys on another thread, so that the gets that follow do not wait for
+   * the disk.
+   */
   prefetch(keys: Buffer[]): Promise<void> {
     return this.#db.prefetch(keys);
   }
@@ -101,12 +108,15 @@ export type EnvironmentOptions = {
   readonly tables: readonly string[];
 };
 
-/** Room that must be left in the map and on the disk before a transaction may begin. Units: bytes. */
+/**
+ * Room that must be left in the map and on the disk before a transaction may begin. Units: bytes.
+ */
 export const freeBytesMin = 32 * 2 ** 20;
 const readersMax = 512;
 /**
- * A fault brings in the one page that is asked for. Read-ahead brings in thirty-one more, which push others out once the data is larger
- * than memory. The library's type declarations do not know the option.
+ * A fault brings in the one page that is asked for. Read-ahead brings in thirty-one more, which
+ * push others out once the data is larger than memory. The library's type declarations do not know
+ * the option.
  */
 const noReadAhead: object = { noReadAhead: true };
 const synchronousAbortable = 3;
@@ -126,7 +136,10 @@ export class Environment {
     }
   }
 
-  /** Opens, or makes, the environment in the folder `path`. Stale readers of killed processes are cleared. */
+  /**
+   * Opens, or makes, the environment in the folder `path`. Stale readers of killed processes are
+   * cleared.
+   */
   static open(options: EnvironmentOptions): Environment {
     if (!existsSync(options.path)) mkdirSync(options.path, { recursive: true, mode: 0o700 });
     const root = open<Buffer, Buffer>({
@@ -163,9 +176,11 @@ export class Environment {
   }
 
   /**
-   * Runs `work` in one write transaction, which is on disk when this returns. What `work` throws aborts it whole.
+   * Runs `work` in one write transaction, which is on disk when this returns. What `work` throws
+   * aborts it whole.
    *
-   * Errors: DataPlaneError `StorageFull` when the disk fills up under it; `requireRoom` is for before.
+   * Errors: DataPlaneError `StorageFull` when the disk fills up under it; `requireRoom` is for
+   * before.
    */
   transact<T>(work: () => T): T {
     try {
@@ -175,7 +190,10 @@ export class Environment {
     }
   }
 
-  /** Errors: DataPlaneError `StorageFull` when the map or the disk lacks the room that a transaction may need. */
+  /**
+   * Errors: DataPlaneError `StorageFull` when the map or the disk lacks the room that a transaction
+   * may need.
+   */
   requireRoom(): void {
     if (this.usedBytes + freeBytesMin > this.mapBytes) {
       throw new DataPlaneError('StorageFull', `the map of ${this.path} is full (${this.mapBytes} bytes)`);
@@ -195,7 +213,9 @@ export class Environment {
   }
 }
 
-/** How a full disk shows at commit (ENOSPC, or EIO where LMDB hides it), and how a full map does. */
+/**
+ * How a full disk shows at commit (ENOSPC, or EIO where LMDB hides it), and how a full map does.
+ */
 const fullCodes: ReadonlySet<unknown> = new Set([28, 'ENOSPC', -30792]);
 const brokenDiskCodes: ReadonlySet<unknown> = new Set([5, 'EIO']);
 

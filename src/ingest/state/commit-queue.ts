@@ -1,5 +1,6 @@
 /**
- * Gathers the writes of ingest's state into synchronous transactions, which are on disk when they return.
+ * Gathers the writes of ingest's state into synchronous transactions, which are on disk when they
+ * return.
  *
  * Owns: when commits are made. A commit waits for the disk on the thread that also reads the
  * sources, so the queue rests after each one for nine times as long as it took: commits take at

@@ -1,8 +1,8 @@
 /**
  * Which repos are to be fetched, when, and what became of those that were.
  *
- * Owns: how a request changes what is known of a repo, and the totals. The totals, and the hosts that
- * rows name, are also in memory; `reload` is due when a transaction is aborted.
+ * Owns: how a request changes what is known of a repo, and the totals. The totals, and the hosts
+ * that rows name, are also in memory; `reload` is due when a transaction is aborted.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
@@ -37,8 +37,8 @@ export type RepoRow = {
 export type QueuedRepo = { readonly did: string; readonly row: RepoRow };
 
 /**
- * Asks for a repo to be fetched. `missing`: unless an outcome is known. `again`: whatever the outcome
- * was, but not at once after it. `now`: ahead of any wait.
+ * Asks for a repo to be fetched. `missing`: unless an outcome is known. `again`: whatever the
+ * outcome was, but not at once after it. `now`: ahead of any wait.
  */
 export type FetchRequest = {
   readonly did: string;
@@ -193,7 +193,9 @@ export class FetchQueue {
     return found;
   }
 
-  /** Returns when the earliest queued repo is due, undefined without one. Units: seconds since 1970. */
+  /**
+   * Returns when the earliest queued repo is due, undefined without one. Units: seconds since 1970.
+   */
   nextDueSec(skip: (did: string) => boolean): number | undefined {
     for (const key of this.#tables.queue.scanKeys(everyKey)) {
       if (!skip(readDid(new ByteReader(key, 4)))) return new ByteReader(key).u32();

@@ -1,4 +1,6 @@
-/** How far each host's list of repos was read, and the number by which rows of repos name a host. */
+/**
+ * How far each host's list of repos was read, and the number by which rows of repos name a host.
+ */
 import { invariant } from '../../base/invariant.ts';
 import type { Table } from '../../storage/environment.ts';
 import { beginValue, everyKey, readValue, textKey } from './state-codec.ts';
@@ -16,7 +18,8 @@ type Host = { readonly number: number; readonly listing: HostListing };
 const unasked: HostListing = { state: 'unasked', pageToken: '', repos: 0 };
 
 /**
- * Table `hosts`: origin → number, state, repos so far, page token; all of it also in memory, since hosts are few.
+ * Table `hosts`: origin → number, state, repos so far, page token; all of it also in memory, since
+ * hosts are few.
  *
  * `put` and `numberOf` run inside a transaction; `reload` is due when one is aborted.
  */

@@ -11,7 +11,9 @@ export type IdentityCheck = { readonly checkedAtSec: number; readonly hasHandle:
 /** A DID whose resolution was asked for and has failed so far. */
 export type PostponedIdentity = { readonly did: string; readonly attempts: number; readonly dueSec: number };
 
-/** Tables `identities`: DID → last check, and `postponed`: DID → when it is due, attempts so far. */
+/**
+ * Tables `identities`: DID → last check, and `postponed`: DID → when it is due, attempts so far.
+ */
 export class IdentityTimes {
   readonly #checks: Table;
   readonly #postponed: Table;

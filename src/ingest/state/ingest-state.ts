@@ -1,6 +1,6 @@
 /**
- * What ingest must know across restarts: cursors by source, repos to fetch and those fetched, how far
- * each host's repo list was read, and when a DID was last resolved.
+ * What ingest must know across restarts: cursors by source, repos to fetch and those fetched, how
+ * far each host's repo list was read, and when a DID was last resolved.
  *
  * Owns: one LMDB environment with one writer, the ingest process. Writes are those of the slots:
  * synchronous transactions that are on disk when they end, or leave disk and memory as they were.

@@ -3,7 +3,9 @@ import type { Table } from '../../storage/environment.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { beginValue, readValue, textKey } from './state-codec.ts';
 
-/** A position in a source's stream. `seq` is inclusive: everything up to it is durable in the log. */
+/**
+ * A position in a source's stream. `seq` is inclusive: everything up to it is durable in the log.
+ */
 export type StoredCursor = { readonly seq: number; readonly timeMs: number };
 
 /** Table `cursors`: name of the source → seq, event time. */

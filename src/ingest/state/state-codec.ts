@@ -1,4 +1,7 @@
-/** What the tables of ingest's state have in common: the version byte that opens each value, and their keys. */
+/**
+ * What the tables of ingest's state have in common: the version byte that opens each value, and
+ * their keys.
+ */
 import { writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
@@ -26,7 +29,9 @@ export function beginValue(): ByteWriter {
   return new ByteWriter(48).u8(valueVersion);
 }
 
-/** Returns a reader after the version byte. Errors: InvariantError for a version that is not known. */
+/**
+ * Returns a reader after the version byte. Errors: InvariantError for a version that is not known.
+ */
 export function readValue(value: Buffer): ByteReader {
   const reader = new ByteReader(value);
   invariant(reader.u8() === valueVersion, 'a value of the ingest state has a known version');
