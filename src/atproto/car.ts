@@ -3,6 +3,7 @@
  *
  * A block's hash is checked when the block is used: most blocks of a commit are tree nodes that nobody reads.
  */
+import { readVarint, varintEnd } from '../base/varint.ts';
 import { Cid, cidBytes, isBlockIntact, isCidAt } from './cid.ts';
 import { DagCborReader } from './dag-cbor.ts';
 import { type DagValue, isDagMap } from './dag-value.ts';
@@ -106,21 +107,11 @@ function rootOf(header: DagValue): Decoded<Cid, CarReason> {
   return root instanceof Cid ? { ok: true, value: root } : { ok: false, reason: 'car-root-missing' };
 }
 
-/** The last varint's end; the one thing that `varintAt` returns beside the number. */
-let varintEnd = 0;
+const varintBytesMax = 4;
 
-/** Reads an unsigned LEB128 number of at most 28 bits. Returns -1 when it is longer or cut off. */
+/** Reads a number of at most 28 bits. Returns a negative one when it is longer or cut off. */
 function varintAt(source: Buffer, start: number): number {
-  let value = 0;
-  for (let index = 0; index < 4 && start + index < source.length; index++) {
-    const byte = source[start + index]!;
-    value |= (byte & 127) << (index * 7);
-    if (byte < 128) {
-      varintEnd = start + index + 1;
-      return value;
-    }
-  }
-  return -1;
+  return readVarint(source, start, Math.min(source.length, start + varintBytesMax));
 }
 
 /**
@@ -135,7 +126,7 @@ export function readCar(bytes: Uint8Array, limits: CarLimits): Decoded<CarBlocks
   const source = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const headerBytes = varintAt(source, 0);
   if (headerBytes <= 0 || headerBytes > headerBytesMax) return { ok: false, reason: 'car-header-bad' };
-  const headerStart = varintEnd;
+  const headerStart = varintEnd();
   if (headerStart + headerBytes > source.length) return { ok: false, reason: 'car-truncated' };
   const reader = new DagCborReader(source, headerStart, headerStart + headerBytes, 'any');
   const header = reader.next();
@@ -151,7 +142,7 @@ function readBlocks(source: Buffer, from: number, root: Cid, limits: CarLimits):
     const length = varintAt(source, position);
     if (length < cidBytes) return { ok: false, reason: length < 0 ? 'car-truncated' : 'car-block-malformed' };
     if (length > limits.blockBytes + cidBytes) return { ok: false, reason: 'car-block-too-large' };
-    const start = varintEnd;
+    const start = varintEnd();
     position = start + length;
     if (position > source.length) return { ok: false, reason: 'car-truncated' };
     if (!isCidAt(source, start)) continue;

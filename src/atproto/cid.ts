@@ -132,24 +132,28 @@ export function isCidAt(source: Uint8Array, start: number): boolean {
   );
 }
 
-function headOfKind(codec: number): number[] {
-  return [1, codec, 0x12, 0x20];
+/** Returns the bytes of an identifier whose digest is still to be written. */
+function withoutDigest(codec: number): Uint8Array {
+  const bytes = new Uint8Array(cidBytes);
+  bytes[0] = 1;
+  bytes[1] = codec;
+  bytes[2] = 0x12;
+  bytes[3] = 0x20;
+  return bytes;
 }
 
 /** Reads base32 text. Returns undefined for anything that is not the one spelling of a known kind. */
 export function parseCid(text: string): Cid | undefined {
   const codec = text.startsWith('bafyrei') ? cidCodec.dagCbor : text.startsWith('bafkrei') ? cidCodec.raw : 0;
   if (text.length !== cidTextLength || codec === 0) return undefined;
-  const bytes = new Uint8Array(cidBytes);
-  bytes.set(headOfKind(codec));
+  const bytes = withoutDigest(codec);
   copyAscii(text, headLength, cidTextLength, textScratch, headLength);
   return parseCidDigest(textScratch, 0, bytes, digestAt) ? new Cid(bytes) : undefined;
 }
 
 /** Returns the identifier of a block, hashing it. */
 export function cidOfBlock(block: Uint8Array, codec: number = cidCodec.dagCbor): Cid {
-  const bytes = new Uint8Array(cidBytes);
-  bytes.set(headOfKind(codec));
+  const bytes = withoutDigest(codec);
   bytes.set(hash('sha256', block, 'buffer'), digestAt);
   return new Cid(bytes);
 }

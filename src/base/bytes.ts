@@ -5,6 +5,7 @@
  * length-delimited UTF-8. Refuses: reading past the end.
  */
 import { InvariantError } from './invariant.ts';
+import { readVarint, varintBytes, varintEnd, varintFault, writeVarint } from './varint.ts';
 
 declare global {
   /** Node's own fast paths, which its type declarations leave out. Positions are bytes. */
@@ -16,103 +17,130 @@ declare global {
   }
 }
 
-/** Grows as it is written; `finish` copies out what was written and starts anew. */
+/** Larger buffers are given up by `clear`. Units: bytes. */
+const keptBytesMax = 4 * 1024 * 1024;
+const textLengthBytesMax = 5;
+
+/** A buffer that grows as it is written. */
 export class ByteWriter {
-  #buffer: Buffer;
-  #length = 0;
+  /** Valid up to `length`; replaced when it grows, so it must not be kept across calls of `reserve`. */
+  buffer: Buffer;
+  length = 0;
+  readonly #initialBytes: number;
 
   constructor(initialBytes = 256) {
-    this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
+    this.#initialBytes = initialBytes;
+    this.buffer = Buffer.allocUnsafeSlow(initialBytes);
   }
 
-  get length(): number {
-    return this.#length;
-  }
-
-  #reserve(bytes: number): void {
-    const needed = this.#length + bytes;
-    if (needed <= this.#buffer.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
-    this.#buffer.copy(grown, 0, 0, this.#length);
-    this.#buffer = grown;
+  /** Makes room for this many more bytes. */
+  reserve(bytes: number): void {
+    const needed = this.length + bytes;
+    if (needed <= this.buffer.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2));
+    this.buffer.copy(grown, 0, 0, this.length);
+    this.buffer = grown;
   }
 
   u8(value: number): this {
-    this.#reserve(1);
-    this.#buffer[this.#length++] = value;
+    this.reserve(1);
+    this.buffer[this.length++] = value;
     return this;
   }
 
   u16(value: number): this {
-    this.#reserve(2);
-    this.#buffer[this.#length++] = value >>> 8;
-    this.#buffer[this.#length++] = value;
+    this.reserve(2);
+    this.buffer[this.length++] = value >>> 8;
+    this.buffer[this.length++] = value;
     return this;
   }
 
   u32(value: number): this {
-    this.#reserve(4);
-    this.#length = this.#buffer.writeUInt32BE(value >>> 0, this.#length);
+    this.reserve(4);
+    this.length = this.buffer.writeUInt32BE(value >>> 0, this.length);
     return this;
   }
 
   /** Six bytes: enough for milliseconds and for log positions (2^48). */
   u48(value: number): this {
-    this.#reserve(6);
-    this.#length = this.#buffer.writeUIntBE(value, this.#length, 6);
+    this.reserve(6);
+    this.length = this.buffer.writeUIntBE(value, this.length, 6);
     return this;
   }
 
+  /** A whole number below 2^53. */
   varint(value: number): this {
-    this.#reserve(8);
-    let rest = value;
-    while (rest >= 0x80) {
-      this.#buffer[this.#length++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
-    this.#buffer[this.#length++] = rest;
+    this.reserve(8);
+    if (value < 0x80) this.buffer[this.length++] = value;
+    else this.length = writeVarint(this.buffer, this.length, value);
     return this;
   }
 
   bytes(value: Uint8Array): this {
-    this.#reserve(value.length);
-    this.#buffer.set(value, this.#length);
-    this.#length += value.length;
+    this.reserve(value.length);
+    this.buffer.set(value, this.length);
+    this.length += value.length;
     return this;
   }
 
-  /** Varint length, then the bytes. */
+  /** The bytes `source[start..end)`. */
+  raw(source: Buffer, start = 0, end = source.length): this {
+    const bytes = end - start;
+    this.reserve(bytes);
+    source.copy(this.buffer, this.length, start, end);
+    this.length += bytes;
+    return this;
+  }
+
   lengthDelimited(value: Uint8Array): this {
     return this.varint(value.length).bytes(value);
   }
 
-  /** Varint length, then UTF-8. */
+  /** Length-delimited UTF-8. */
   text(value: string): this {
-    const bytes = Buffer.byteLength(value);
-    this.varint(bytes);
-    this.#reserve(bytes);
-    this.#length += this.#buffer.write(value, this.#length, bytes, 'utf8');
+    const { length } = value;
+    this.reserve(length * 3 + textLengthBytesMax);
+    // Most texts are ASCII: guessing the length is faster than asking for it first.
+    const guess = varintBytes(length);
+    const start = this.length + guess;
+    const bytes = this.buffer.utf8Write(value, start, length * 3);
+    const needed = varintBytes(bytes);
+    if (needed !== guess) this.buffer.copyWithin(start + needed - guess, start, start + bytes);
+    this.length = writeVarint(this.buffer, this.length, bytes) + bytes;
+    return this;
+  }
+
+  /** UTF-8 of `bytes` bytes, without a length. */
+  utf8(value: string, bytes: number): this {
+    this.reserve(bytes);
+    this.length += this.buffer.utf8Write(value, this.length, bytes);
     return this;
   }
 
   /** ASCII without a length; the caller knows it to be ASCII. */
   ascii(value: string): this {
-    this.#reserve(value.length);
-    this.#length += this.#buffer.latin1Write(value, this.#length, value.length);
+    this.reserve(value.length);
+    this.length += this.buffer.latin1Write(value, this.length, value.length);
     return this;
   }
 
-  /** Forgets what was written. */
+  /** Discards what was written. */
   clear(): this {
-    this.#length = 0;
+    this.length = 0;
+    if (this.buffer.length > keptBytesMax) this.buffer = Buffer.allocUnsafeSlow(this.#initialBytes);
     return this;
+  }
+
+  /** Returns what was written, which is valid until the next write. */
+  view(): Buffer {
+    return this.buffer.subarray(0, this.length);
   }
 
   /** Returns a copy of what was written and empties the writer. */
   finish(): Buffer {
-    const result = Buffer.allocUnsafe(this.#length);
-    this.#buffer.copy(result, 0, 0, this.#length);
-    this.#length = 0;
+    const result = Buffer.allocUnsafe(this.length);
+    this.buffer.copy(result, 0, 0, this.length);
+    this.length = 0;
     return result;
   }
 }
@@ -223,15 +251,13 @@ export class ByteReader {
     return this.buffer.readUIntBE(this.#take(6), 6);
   }
 
-  /** Reads an integer within 2^53, of eight bytes at most. */
+  /** Reads a whole number within 2^53. */
   varint(): number {
-    let value = 0;
-    for (let scale = 1; scale < 2 ** 56; scale *= 0x80) {
-      const byte = this.u8();
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80 && value <= Number.MAX_SAFE_INTEGER) return value;
-    }
-    return this.fail('a varint is too long');
+    const value = readVarint(this.buffer, this.position, this.buffer.length);
+    if (value < 0 || value > Number.MAX_SAFE_INTEGER)
+      this.fail(value === varintFault.cut ? 'the bytes end early' : 'a varint is too long');
+    this.position = varintEnd();
+    return value;
   }
 
   /** Reads how many items follow, of one byte or more each. */

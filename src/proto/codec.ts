@@ -6,12 +6,13 @@
  */
 import { type MessageByName, type MessageName, type MethodName, serviceMethods } from './generated/bsky-service.ts';
 import { type AnyMessage, compileDecoder, type Decoder, Source } from './message-decoder.ts';
-import { compileEncoder, type Encoder, Sink } from './message-encoder.ts';
+import { compileEncoder, type Encoder } from './message-encoder.ts';
+import { MessageWriter } from './message-writer.ts';
 import type { MessageInput } from './schema.ts';
 
 const decoders = new Map<MessageName, Decoder>();
 const encoders = new Map<MessageName, Encoder>();
-const sink = new Sink();
+const writer = new MessageWriter();
 
 function decoderOf(name: MessageName): Decoder {
   let decoder = decoders.get(name);
@@ -44,9 +45,8 @@ export function decodeMessage<Name extends MessageName>(name: Name, bytes: Uint8
 
 /** Writes one message. Returns bytes that the caller owns. */
 export function encodeMessage<Name extends MessageName>(name: Name, value: MessageInput<MessageByName[Name]>): Buffer {
-  sink.reset();
-  encoderOf(name)(sink, value as unknown as AnyMessage);
-  return sink.copy();
+  encoderOf(name)(writer.clear(), value as unknown as AnyMessage);
+  return writer.finish();
 }
 
 /** The request and response types of a method. */

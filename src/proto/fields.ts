@@ -6,6 +6,7 @@
  * early.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { readVarint, varintBytes, varintEnd, varintFault, writeVarint } from '../base/varint.ts';
 import { fieldNumber } from './generated/bsky-service.ts';
 import { wireType } from './message-decoder.ts';
 
@@ -79,25 +80,24 @@ export class FieldScanner {
   }
 
   #varint(): number {
-    let value = 0;
-    let scale = 1;
-    for (let index = 0; index < 10; index++) {
-      if (this.#position >= this.#limit) this.#fail('the bytes end early');
-      const byte = this.#buffer[this.#position++]!;
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-      scale *= 0x80;
+    const first = this.#position < this.#limit ? this.#buffer[this.#position]! : 0x80;
+    if (first < 0x80) {
+      this.#position++;
+      return first;
     }
-    return this.#fail('a varint is longer than ten bytes');
+    const value = readVarint(this.#buffer, this.#position, this.#limit);
+    if (value < 0) {
+      this.#fail(value === varintFault.cut ? 'the bytes end early' : 'a varint is longer than ten bytes');
+    }
+    this.#position = varintEnd();
+    return value;
   }
 
   /** Moves to the next field; false at the end. */
   next(): boolean {
     if (this.#position >= this.#limit) return false;
     this.tagStart = this.#position;
-    const first = this.#buffer[this.#position]!;
-    const tag = first < 0x80 ? first : this.#varint();
-    if (first < 0x80) this.#position++;
+    const tag = this.#varint();
     this.number = Math.floor(tag / 8);
     this.wire = tag & 7;
     if (this.number === 0) this.#fail('a field has the number 0');
@@ -139,25 +139,6 @@ export class FieldScanner {
     this.start = start;
     this.end = end;
   }
-}
-
-/** Returns how many bytes a varint takes. */
-export function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
-  return bytes;
-}
-
-/** Writes a varint and returns the position after it. */
-export function writeVarint(into: Buffer, position: number, value: number): number {
-  let at = position;
-  let rest = value;
-  while (rest >= 0x80) {
-    into[at++] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
-  }
-  into[at++] = rest;
-  return at;
 }
 
 /** Below this a loop copies faster than a call. Units: bytes. */

@@ -37,6 +37,9 @@ export class Source {
   depth = 0;
   /** `Message.field` that is being read, for error messages. */
   path = 'message';
+  /** The words of the last varint. */
+  #low = 0;
+  #high = 0;
 
   constructor(bytes: Uint8Array) {
     this.buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -52,37 +55,36 @@ export class Source {
     return this.buffer[this.position++]!;
   }
 
-  /** Reads a varint and keeps its low 32 bits, as int32, bool and enum do. */
-  int32(): number {
-    let value = 0;
+  /** Reads a varint of 64 bits into its two words. */
+  #varint(): void {
+    this.#low = 0;
+    this.#high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
       const byte = this.byte();
-      if (shift < 32) value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
+      const bits = byte & 0x7f;
+      if (shift < 32) this.#low |= bits << shift;
+      if (shift === 28) this.#high = bits >>> 4;
+      else if (shift > 28) this.#high |= bits << (shift - 32);
+      if (byte < 0x80) return;
     }
-    return this.fail('a varint is longer than ten bytes');
+    this.fail('a varint is longer than ten bytes');
+  }
+
+  /** Reads a varint and takes its low 32 bits, as int32 and enum do. */
+  int32(): number {
+    this.#varint();
+    return this.#low;
   }
 
   bool(): boolean {
-    let bits = 0;
-    for (let index = 0; index < 10; index++) {
-      const byte = this.byte();
-      bits |= byte & 0x7f;
-      if (byte < 0x80) return bits !== 0;
-    }
-    return this.fail('a varint is longer than ten bytes');
+    this.#varint();
+    return (this.#low | this.#high) !== 0;
   }
 
   int64(): number {
-    let value = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = this.byte();
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte >= 0x80) continue;
-      const result = Number(BigInt.asIntN(64, value));
-      return Number.isSafeInteger(result) ? result : this.fail('an integer is beyond 2^53');
-    }
-    return this.fail('a varint is longer than ten bytes');
+    this.#varint();
+    const value = this.#high * 2 ** 32 + (this.#low >>> 0);
+    return Number.isSafeInteger(value) ? value : this.fail('an integer is beyond 2^53');
   }
 
   double(): number {
@@ -92,19 +94,11 @@ export class Source {
 
   /** Reads a length and returns where the length-delimited value ends. */
   lengthDelimitedEnd(): number {
-    let length = 0;
-    let scale = 1;
-    for (let index = 0; index < 5; index++) {
-      const byte = this.byte();
-      length += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        const end = this.position + length;
-        if (end > this.end) this.fail('the bytes end early');
-        return end;
-      }
-      scale *= 0x80;
-    }
-    return this.fail('a length is too great');
+    this.#varint();
+    if (this.#high !== 0) this.fail('a length is too great');
+    const end = this.position + (this.#low >>> 0);
+    if (end > this.end) this.fail('the bytes end early');
+    return end;
   }
 
   take(bytes: number): number {

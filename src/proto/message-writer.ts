@@ -1,68 +1,19 @@
 /**
- * Writes protobuf answers straight into one growing buffer, without an object for each item.
+ * Writes protobuf into one growing buffer, without an object for each item.
  *
- * Owns: growth, tags, length prefixes of nested messages. A nested message is begun with a guess of
- * how many bytes its length takes; `end` moves it when the guess was wrong. Strings that keys hold
- * in compact form are rendered in place by `key-text.ts`.
+ * Owns: tags and length prefixes. A nested message is begun with a guess of how many bytes its length
+ * takes; `end` moves the message when the guess was wrong. Strings that keys hold in compact form are
+ * rendered in place by `key-text.ts`.
  */
-const lengthDelimited = 2;
-const initialBytes = 64 * 1024;
-/** Buffers above this are given back after use. Units: bytes. */
-const keptBytesMax = 4 * 1024 * 1024;
+import { ByteWriter } from '../base/bytes.ts';
+import { varintBytes, writeVarint } from '../base/varint.ts';
+import { wireType } from './message-decoder.ts';
 
-export class MessageWriter {
-  /**
-   * Valid up to `length`; replaced when it grows, so it must not be kept across calls of `reserve`.
-   */
-  buffer = Buffer.allocUnsafeSlow(initialBytes);
-  length = 0;
+const { lengthDelimited } = wireType;
 
-  /** Makes room for this many more bytes. */
-  reserve(bytes: number): void {
-    const needed = this.length + bytes;
-    if (needed <= this.buffer.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2));
-    this.buffer.copy(grown, 0, 0, this.length);
-    this.buffer = grown;
-  }
-
-  /** Starts an answer. */
-  clear(): this {
-    this.length = 0;
-    if (this.buffer.length > keptBytesMax) this.buffer = Buffer.allocUnsafeSlow(initialBytes);
-    return this;
-  }
-
-  /** Returns the answer, which is valid until the next one begins. */
-  view(): Buffer {
-    return this.buffer.subarray(0, this.length);
-  }
-
-  /** Returns a copy of the answer. */
-  copy(): Buffer {
-    const result = Buffer.allocUnsafe(this.length);
-    this.buffer.copy(result, 0, 0, this.length);
-    return result;
-  }
-
-  /** Writes a non-negative integer within 2^53. */
-  varint(value: number): void {
-    this.reserve(8);
-    if (value < 0x80) {
-      this.buffer[this.length++] = value;
-      return;
-    }
-    let rest = value;
-    // Shifts are faster than divisions, and right once what is left fits 31 bits.
-    while (rest > 0x7fff_ffff) {
-      this.buffer[this.length++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
-    while (rest >= 0x80) {
-      this.buffer[this.length++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    this.buffer[this.length++] = rest;
+export class MessageWriter extends ByteWriter {
+  constructor(initialBytes = 64 * 1024) {
+    super(initialBytes);
   }
 
   /** Writes a field that holds true. */
@@ -78,47 +29,30 @@ export class MessageWriter {
     this.varint(value);
   }
 
-  /**
-   * Begins a length and its content without a tag, with a guess of one byte for the length. Returns
-   * what `end` needs.
-   */
-  beginLengthDelimited(): number {
-    this.reserve(1);
-    return ++this.length;
-  }
-
-  /** Begins a length-delimited field. Returns what `end` needs. `lengthBytes` is the guess. */
-  begin(number: number, lengthBytes: 1 | 2): number {
-    this.varint(number * 8 + lengthDelimited);
+  /** Begins a length and its content, with a guess of how many bytes the length takes. Returns what `end` needs. */
+  beginLengthDelimited(lengthBytes = 1): number {
     this.reserve(lengthBytes);
     this.length += lengthBytes;
     return this.length;
   }
 
-  /** Ends a length-delimited field that was begun with the same guess. */
-  end(start: number, lengthBytes: 1 | 2): void {
+  /** Begins a length-delimited field. Returns what `end` needs. `lengthBytes` is the guess. */
+  begin(number: number, lengthBytes: number): number {
+    this.varint(number * 8 + lengthDelimited);
+    return this.beginLengthDelimited(lengthBytes);
+  }
+
+  /** Ends what was begun with the same guess. Returns how many bytes the length took, to be the next guess. */
+  end(start: number, lengthBytes: number): number {
     const content = this.length - start;
-    const needed = content < 0x80 ? 1 : content < 0x4000 ? 2 : content < 0x20_0000 ? 3 : 4;
+    const needed = content < 0x80 ? 1 : varintBytes(content);
     if (needed !== lengthBytes) {
-      this.reserve(4);
+      this.reserve(needed);
       this.buffer.copyWithin(start + needed - lengthBytes, start, this.length);
       this.length += needed - lengthBytes;
     }
-    let at = start - lengthBytes;
-    let rest = content;
-    while (rest >= 0x80) {
-      this.buffer[at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    this.buffer[at] = rest;
-  }
-
-  /** Copies bytes as they are. */
-  raw(source: Buffer, start = 0, end = source.length): void {
-    const bytes = end - start;
-    this.reserve(bytes);
-    source.copy(this.buffer, this.length, start, end);
-    this.length += bytes;
+    writeVarint(this.buffer, start - lengthBytes, content);
+    return needed;
   }
 
   /** Writes a length-delimited field of bytes, empty ones too. */
@@ -130,11 +64,8 @@ export class MessageWriter {
 
   /** Writes a string field, empty ones too: the items of repeated fields keep their order. */
   textField(number: number, text: string): void {
-    const bytes = Buffer.byteLength(text);
     this.varint(number * 8 + lengthDelimited);
-    this.varint(bytes);
-    this.reserve(bytes);
-    this.length += this.buffer.utf8Write(text, this.length, bytes);
+    this.text(text);
   }
 
   /** Writes a string field; the default is left out. */
@@ -142,28 +73,38 @@ export class MessageWriter {
     if (text !== '') this.textField(number, text);
   }
 
-  /** Writes ASCII without tag and length. */
-  ascii(text: string): void {
-    this.reserve(text.length);
-    this.length += this.buffer.latin1Write(text, this.length, text.length);
-  }
-
   /** Writes a google.protobuf.Timestamp field. Units: ms since 1970. */
   timeField(number: number, timeMs: number): void {
-    this.reserve(32);
+    this.varint(number * 8 + lengthDelimited);
+    this.timestamp(timeMs);
+  }
+
+  /** Writes a google.protobuf.Timestamp with its length. Units: ms since 1970. */
+  timestamp(timeMs: number): void {
     const seconds = Math.floor(timeMs / 1000);
-    const start = this.begin(number, 1);
-    if (seconds < 0) this.#negative(seconds);
-    else this.numberField(1, seconds);
-    this.numberField(2, (timeMs - seconds * 1000) * 1_000_000);
+    const start = this.beginLengthDelimited();
+    if (seconds !== 0) {
+      this.varint(8);
+      this.int64(seconds);
+    }
+    this.numberField(2, Math.round((timeMs - seconds * 1000) * 1_000_000));
     this.end(start, 1);
   }
 
-  /** Two's complement in ten bytes, as int64 has negative numbers. */
-  #negative(seconds: number): void {
-    this.varint(8);
-    let rest = BigInt.asUintN(64, BigInt(seconds));
+  /** Writes a whole number as int32 and int64 are: a negative one as two's complement in ten bytes. */
+  int64(value: number): void {
+    if (value >= 0) {
+      this.varint(value);
+      return;
+    }
+    this.reserve(10);
+    let rest = BigInt.asUintN(64, BigInt(value));
     for (; rest >= 0x80n; rest >>= 7n) this.buffer[this.length++] = Number(rest & 0x7fn) | 0x80;
     this.buffer[this.length++] = Number(rest);
+  }
+
+  double(value: number): void {
+    this.reserve(8);
+    this.length = this.buffer.writeDoubleLE(value, this.length);
   }
 }

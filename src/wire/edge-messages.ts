@@ -6,7 +6,8 @@
  */
 import { allProbeBits } from '../atproto/edge-kind.ts';
 import type { ByteReader } from '../base/bytes.ts';
-import { copyBytes, writeVarint } from '../proto/fields.ts';
+import { writeVarint } from '../base/varint.ts';
+import { copyBytes } from '../proto/fields.ts';
 import { fieldNumber } from '../proto/generated/bsky-service.ts';
 import { wireType } from '../proto/message-decoder.ts';
 import { messageVersion, openMessage } from './message.ts';

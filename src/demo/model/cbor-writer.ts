@@ -1,47 +1,35 @@
 /**
  * Writes DAG-CBOR piece by piece, for the demo's records, commits and frames.
  *
- * Owns: minimal heads and one growing buffer. The caller gives map keys in canonical order (shorter first, then by
+ * Owns: minimal heads. The caller gives map keys in canonical order (shorter first, then by
  * byte), which `record` checks for the values it walks.
  */
+
 import { Cid } from '../../atproto/cid.ts';
 import { ByteString, type DagMap, type DagValue } from '../../atproto/dag-value.ts';
+import { ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 
 const major = { unsigned: 0, negative: 0x20, bytes: 0x40, text: 0x60, array: 0x80, map: 0xa0, tag: 0xc0 } as const;
 
 export class CborWriter {
-  #buffer: Buffer;
-  #length = 0;
+  readonly #out: ByteWriter;
 
   constructor(initialBytes = 4096) {
-    this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
-  }
-
-  #reserve(bytes: number): void {
-    if (this.#length + bytes <= this.#buffer.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.#length + bytes, this.#buffer.length * 2));
-    this.#buffer.copy(grown, 0, 0, this.#length);
-    this.#buffer = grown;
+    this.#out = new ByteWriter(initialBytes);
   }
 
   #head(kind: number, value: number): void {
-    this.#reserve(9);
-    if (value < 24) {
-      this.#buffer[this.#length++] = kind | value;
-    } else if (value < 0x100) {
-      this.#buffer[this.#length++] = kind | 24;
-      this.#buffer[this.#length++] = value;
-    } else if (value < 0x10000) {
-      this.#buffer[this.#length++] = kind | 25;
-      this.#length = this.#buffer.writeUInt16BE(value, this.#length);
-    } else if (value < 0x1_0000_0000) {
-      this.#buffer[this.#length++] = kind | 26;
-      this.#length = this.#buffer.writeUInt32BE(value, this.#length);
-    } else {
-      this.#buffer[this.#length++] = kind | 27;
-      this.#length = this.#buffer.writeUInt32BE(Math.floor(value / 2 ** 32), this.#length);
-      this.#length = this.#buffer.writeUInt32BE(value % 2 ** 32, this.#length);
+    if (value < 24) this.#out.u8(kind | value);
+    else if (value < 0x100) this.#out.u8(kind | 24).u8(value);
+    else if (value < 0x10000) this.#out.u8(kind | 25).u16(value);
+    else if (value < 0x1_0000_0000) this.#out.u8(kind | 26).u32(value);
+    else {
+      const high = Math.floor(value / 2 ** 32);
+      this.#out
+        .u8(kind | 27)
+        .u32(high)
+        .u32(value % 2 ** 32);
     }
   }
 
@@ -60,10 +48,8 @@ export class CborWriter {
   text(value: string): this {
     const bytes = Buffer.byteLength(value);
     this.#head(major.text, bytes);
-    this.#reserve(bytes);
-    if (bytes === value.length) this.#buffer.latin1Write(value, this.#length, bytes);
-    else this.#buffer.utf8Write(value, this.#length, bytes);
-    this.#length += bytes;
+    if (bytes === value.length) this.#out.ascii(value);
+    else this.#out.utf8(value, bytes);
     return this;
   }
 
@@ -72,11 +58,15 @@ export class CborWriter {
     return this.raw(value);
   }
 
+  /** An unsigned LEB128 number, as CAR has before its blocks. */
+  varint(value: number): this {
+    this.#out.varint(value);
+    return this;
+  }
+
   /** Copies bytes that are CBOR already. */
   raw(value: Uint8Array): this {
-    this.#reserve(value.length);
-    this.#buffer.set(value, this.#length);
-    this.#length += value.length;
+    this.#out.bytes(value);
     return this;
   }
 
@@ -88,14 +78,12 @@ export class CborWriter {
   }
 
   boolean(value: boolean): this {
-    this.#reserve(1);
-    this.#buffer[this.#length++] = value ? 0xf5 : 0xf4;
+    this.#out.u8(value ? 0xf5 : 0xf4);
     return this;
   }
 
   null(): this {
-    this.#reserve(1);
-    this.#buffer[this.#length++] = 0xf6;
+    this.#out.u8(0xf6);
     return this;
   }
 
@@ -103,16 +91,15 @@ export class CborWriter {
   link(cid: Uint8Array): this {
     this.#head(major.tag, 42);
     this.#head(major.bytes, cid.length + 1);
-    this.#reserve(1);
-    this.#buffer[this.#length++] = 0;
-    return this.raw(cid);
+    this.#out.u8(0).bytes(cid);
+    return this;
   }
 
   linkOrNull(cid: Uint8Array | null): this {
     return cid === null ? this.null() : this.link(cid);
   }
 
-  /** Writes a whole record value. Shape: its keys stand in canonical order. */
+  /** Writes a whole record value. Shape: its keys are in canonical order. */
   record(value: DagValue): this {
     if (typeof value === 'string') return this.text(value);
     if (typeof value === 'number') return this.integer(value);
@@ -135,7 +122,7 @@ export class CborWriter {
     for (const key of keys) {
       invariant(
         key.length > last.length || (key.length === last.length && key > last),
-        'keys of a record stand in canonical order',
+        'keys of a record are in canonical order',
       );
       last = key;
       this.text(key).record(value[key]!);
@@ -145,8 +132,6 @@ export class CborWriter {
 
   /** Returns a copy of what was written and empties the writer. */
   finish(): Buffer {
-    const result = Buffer.from(this.#buffer.subarray(0, this.#length));
-    this.#length = 0;
-    return result;
+    return this.#out.finish();
   }
 }

@@ -29,24 +29,14 @@ export type CommitFrame = {
 const writer = new CborWriter(65_536);
 const carWriter = new CborWriter(65_536);
 
-const varintScratch = Buffer.allocUnsafe(8);
-
-function varint(value: number): Buffer {
-  let length = 0;
-  let rest = value;
-  for (; rest >= 0x80; rest >>>= 7) varintScratch[length++] = (rest & 0x7f) | 0x80;
-  varintScratch[length++] = rest;
-  return varintScratch.subarray(0, length);
-}
-
 const carHeaderBytes = 58;
 
 /** Returns a CAR v1 with one root. */
 export function encodeCar(root: Uint8Array, blocks: Iterable<Block>): Buffer {
-  carWriter.raw(varint(carHeaderBytes)).map(2).text('roots').array(1).link(root).text('version').integer(1);
+  carWriter.varint(carHeaderBytes).map(2).text('roots').array(1).link(root).text('version').integer(1);
   for (const block of blocks) {
     carWriter
-      .raw(varint(block.cid.length + block.bytes.length))
+      .varint(block.cid.length + block.bytes.length)
       .raw(block.cid)
       .raw(block.bytes);
   }

@@ -128,13 +128,13 @@ const infoWriter = new MessageWriter();
 /** Returns the ActorInfo of a known owner, without what a request asks for besides. */
 export function actorInfo(state: SlotState, owner: number): Buffer {
   writeKnownActor(infoWriter.clear(), state, owner);
-  return infoWriter.copy();
+  return infoWriter.finish();
 }
 
 /** Returns the ActorInfo of an owner that its slot has never heard of. */
 function unknownInfo(): Buffer {
   writeUnknownActor(infoWriter.clear());
-  return infoWriter.copy();
+  return infoWriter.finish();
 }
 
 const unknown = unknownInfo();

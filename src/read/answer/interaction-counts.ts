@@ -1,5 +1,7 @@
 /** Answers of GetInteractionCounts and GetCountsForUsers: packed numbers, one column a count. */
+
 import { nsid } from '../../atproto/collection.ts';
+import { writeVarint } from '../../base/varint.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
@@ -47,12 +49,7 @@ function writeColumn(into: MessageWriter, number: number, count: number, width: 
   const { buffer } = into;
   let at = into.length;
   for (let item = 0; item < count; item++) {
-    let rest = counts[item * width + position]!;
-    while (rest > 0x7f) {
-      buffer[at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    buffer[at++] = rest;
+    at = writeVarint(buffer, at, counts[item * width + position]!);
   }
   into.length = at;
   into.end(start, 1);

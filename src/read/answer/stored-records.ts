@@ -1,5 +1,6 @@
 /** Answers with stored records, remembered ones where it can: whole `Record` messages, or only their JSON. */
 
+import { readVarint, varintEnd } from '../../base/varint.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { RecordCache } from '../cache/record-cache.ts';
@@ -7,13 +8,9 @@ import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
 
 /** Returns where the content of a length-delimited field stands whose tag, of one byte, is at `tagAt`. */
 function contentAt(source: Buffer, tagAt: number): { start: number; end: number } {
-  let at = tagAt + 1;
-  let length = 0;
-  for (let shift = 0; ; shift += 7) {
-    const byte = source[at++]!;
-    length |= (byte & 0x7f) << shift;
-    if (byte < 0x80) return { start: at, end: at + length };
-  }
+  const length = readVarint(source, tagAt + 1, source.length);
+  const start = varintEnd();
+  return { start, end: start + length };
 }
 
 /** The records of one serving thread. */

@@ -4,6 +4,7 @@
  * Owns: the straight path from a URI's bytes to the remembered or stored bytes in the answer: no record is decoded. Refuses:
  * batches above `recordBatchItemsMax`, slots that this node does not serve, URIs that name no record.
  */
+import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { type SlotState, tableCode } from '../../slot/table/slot-state.ts';
@@ -26,61 +27,12 @@ export type RecordBatchOptions = {
   readonly records: StoredRecords;
 };
 
-/** The answer under way; it is given up when it grew past what most batches need. */
-const answerBytesKeptMax = 1024 * 1024;
-const varintBytesMax = 8;
-
-class AnswerBuffer {
-  #bytes = Buffer.allocUnsafeSlow(64 * 1024);
-  #length = 0;
-
-  begin(count: number): void {
-    if (this.#bytes.length > answerBytesKeptMax) this.#bytes = Buffer.allocUnsafeSlow(64 * 1024);
-    this.#bytes[0] = recordBatchVersion;
-    this.#length = 1;
-    this.#varint(count);
-  }
-
-  addNothing(): void {
-    this.#reserve(varintBytesMax);
-    this.#bytes[this.#length++] = 0;
-  }
-
-  /** Copies `source` from `start` to `end`. */
-  add(source: Buffer, start: number, end: number): void {
-    const length = end - start;
-    this.#reserve(length + varintBytesMax);
-    this.#varint(length + 1);
-    source.copy(this.#bytes, this.#length, start, end);
-    this.#length += length;
-  }
-
-  finish(): Buffer {
-    return this.#bytes.subarray(0, this.#length);
-  }
-
-  #reserve(more: number): void {
-    const needed = this.#length + more;
-    if (needed <= this.#bytes.length) return;
-    if (needed > payloadBytesMax) throw new DataPlaneError('ResourceExhausted', 'the answer passes payloadBytesMax');
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
-    this.#bytes.copy(grown, 0, 0, this.#length);
-    this.#bytes = grown;
-  }
-
-  #varint(value: number): void {
-    let rest = value;
-    for (; rest >= 0x80; rest >>>= 7) this.#bytes[this.#length++] = (rest & 0x7f) | 0x80;
-    this.#bytes[this.#length++] = rest;
-  }
-}
-
 /** Where a record that is not remembered is rendered. */
 const json = new MessageWriter();
 
 /** Returns the handler of `slot.records`. Its answers alias one buffer. */
 export function createRecordBatchHandler(options: RecordBatchOptions): CallHandler {
-  const answer = new AnswerBuffer();
+  const answer = new ByteWriter(64 * 1024);
   const { records } = options;
   const finder = new RowFinder(new SlotLookup(options.slots, options.stateOf));
   return (payload) => {
@@ -92,22 +44,28 @@ export function createRecordBatchHandler(options: RecordBatchOptions): CallHandl
       throw new DataPlaneError('ResourceExhausted', problem);
     }
     const { buffer } = reader;
-    answer.begin(count);
+    answer.clear().u8(recordBatchVersion).varint(count);
     for (let index = 0; index < count; index++) {
       const start = reader.lengthDelimitedRange();
       const key = finder.anyKeyOf(buffer, start, reader.position, tableCode.record);
       if (key !== undefined) addRecord(answer, records, finder.state, key);
-      else if (finder.isUri) answer.addNothing();
+      else if (finder.isUri) answer.u8(0);
       else reader.fail(`not the AT-URI of a record: ${buffer.utf8Slice(start, reader.position).slice(0, 200)}`);
     }
-    return answer.finish();
+    return answer.view();
   };
 }
 
-function addRecord(answer: AnswerBuffer, records: StoredRecords, state: SlotState, key: Buffer): void {
+function addRecord(answer: ByteWriter, records: StoredRecords, state: SlotState, key: Buffer): void {
   const row = records.fetch(state, key);
-  if (row === null) return answer.add(records.cache.bytes, records.cache.jsonStart, records.cache.jsonEnd);
-  if (row === undefined) return answer.addNothing();
+  if (row === null) return addJson(answer, records.cache.bytes, records.cache.jsonStart, records.cache.jsonEnd);
+  if (row === undefined) return void answer.u8(0);
   appendRecordJson(json.clear(), row);
-  answer.add(json.buffer, 0, json.length);
+  addJson(answer, json.buffer, 0, json.length);
+}
+
+function addJson(answer: ByteWriter, source: Buffer, start: number, end: number): void {
+  if (answer.length + end - start > payloadBytesMax)
+    throw new DataPlaneError('ResourceExhausted', 'the answer passes payloadBytesMax');
+  answer.varint(end - start + 1).raw(source, start, end);
 }

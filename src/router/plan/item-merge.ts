@@ -6,7 +6,8 @@
  * are dropped.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { asBuffer, copyBytes, FieldScanner, varintBytes, writeVarint } from '../../proto/fields.ts';
+import { varintBytes, writeVarint } from '../../base/varint.ts';
+import { asBuffer, copyBytes, FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import type { ItemSplit } from './item-split.ts';
 

@@ -5,7 +5,7 @@
  * B's. DIDs stay bytes of the request.
  */
 import { probedEdges } from '../../atproto/edge-kind.ts';
-import { varintBytes, writeVarint } from '../../proto/fields.ts';
+import { varintBytes, writeVarint } from '../../base/varint.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { type EdgeProbe, encodeProbes, openProbesAnswer } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';

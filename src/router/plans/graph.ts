@@ -2,7 +2,8 @@
 import { probeBit } from '../../atproto/edge-kind.ts';
 import { type ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { FieldScanner, lengthDelimitedField, varintBytes, writeVarint } from '../../proto/fields.ts';
+import { varintBytes, writeVarint } from '../../base/varint.ts';
+import { FieldScanner, lengthDelimitedField } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { encodeRawFollowersAmong, openFollowersAmongAnswer } from '../../wire/edge-messages.ts';

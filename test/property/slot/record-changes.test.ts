@@ -31,7 +31,7 @@ function changedKeys(before: ReadonlyMap<string, Buffer>, after: ReadonlyMap<str
 function answerOf(records: StoredRecords, state: SlotState, key: Buffer): string {
   const into = new MessageWriter();
   const flags = records.write(into, 1, state, key);
-  return `${flags} ${into.copy().toString('hex')}`;
+  return `${flags} ${into.finish().toString('hex')}`;
 }
 
 /** The JSON that a batched read answers with; undefined for no record. */

@@ -1,0 +1,60 @@
+/** Unsigned LEB128, the varints of our own formats, of protobuf and of CAR: seven bits a byte, the low ones first. */
+
+/** Returns how many bytes a whole number below 2^53 takes. */
+export function varintBytes(value: number): number {
+  if (value < 0x80) return 1;
+  if (value < 0x4000) return 2;
+  if (value < 0x20_0000) return 3;
+  let bytes = 4;
+  for (let rest = Math.floor(value / 0x1000_0000); rest > 0; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
+}
+
+/** Writes a whole number below 2^53 to `into[at..]`. Returns the position after it. */
+export function writeVarint(into: Uint8Array, at: number, value: number): number {
+  let position = at;
+  let rest = value;
+  // Shifts are faster than divisions, and right once what is left fits 31 bits.
+  while (rest > 0x7fff_ffff) {
+    into[position++] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+  }
+  while (rest >= 0x80) {
+    into[position++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  into[position++] = rest;
+  return position;
+}
+
+/** What `readVarint` returns in place of a number. */
+export const varintFault = { cut: -1, long: -2 } as const;
+const bytesMax = 10;
+
+let endOfLast = 0;
+
+/** Returns the position after the number that `readVarint` returned last. */
+export function varintEnd(): number {
+  return endOfLast;
+}
+
+/**
+ * Reads the number at `source[at..]`, which ends before `limit`; `varintEnd` then says where.
+ *
+ * Returns: a `varintFault` when the bytes end early or are more than ten. Above 2^53 the number is not exact.
+ */
+export function readVarint(source: Uint8Array, at: number, limit: number): number {
+  let value = 0;
+  let scale = 1;
+  for (let position = at; position < limit; ) {
+    const byte = source[position++]!;
+    value += (byte & 0x7f) * scale;
+    if (byte < 0x80) {
+      endOfLast = position;
+      return value;
+    }
+    if (position - at === bytesMax) return varintFault.long;
+    scale *= 0x80;
+  }
+  return varintFault.cut;
+}
