@@ -1,4 +1,6 @@
-/** Applies identity and account events, takedowns of accounts, and the removal of a whole account. */
+/**
+ * Applies identity and account events, takedowns of accounts, and the removal of a whole account.
+ */
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { AccountEntry, IdentityEntry } from '../../entry/entry.ts';
 import { prefixEnd } from '../../storage/environment.ts';
@@ -47,7 +49,7 @@ function sendClaim(context: ApplyContext, handle: string, actor: ActorRow, prese
   context.send({ type: 'handle-claim', handle, did: actor.did, verifiedAtMs: actor.handleVerifiedMs, present });
 }
 
-/** Statuses that the AppView tells apart; the others say nothing about the account. */
+/** Statuses that the AppView distinguishes; the others say nothing about the account. */
 const knownStatuses: ReadonlySet<string> = new Set(['deactivated', 'suspended', 'takendown']);
 
 /** Sets the account's status; a deleted account loses all that its repo held. */
@@ -58,7 +60,7 @@ export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
   if (entry.timeMs < before.accountMs) return;
   if (!entry.active && entry.status === 'deleted') {
     if (before.handle !== null) sendClaim(context, before.handle, before, false);
-    // The account goes at once, so that one made anew does not depend on how far the removal of its records has come.
+    // The account goes at once, so that a new one does not depend on the removal of its records.
     removeActor(state, owner);
     forgetResync(state, owner, entry.did);
     putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.timeMs });
@@ -88,8 +90,8 @@ export function applyUpstreamStatus(context: ApplyContext, did: string, status: 
 }
 
 /**
- * Removes one chunk of a deleted account: records that were indexed at or before the deletion, then notifications of that time. What
- * came later belongs to an account that was made anew.
+ * Removes one chunk of a deleted account: records that were indexed at or before the deletion, then
+ * notifications of that time. What came later belongs to a new account.
  */
 export function deleteAccountChunk(context: ApplyContext, did: string, originMs: number): void {
   const { state } = context;

@@ -15,7 +15,7 @@ import {
 import type { ApplyContext } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
 import { applyEdgeEffect } from './incoming-edge-apply.ts';
-import { tellReposters } from './post-apply.ts';
+import { sendPostExists } from './post-apply.ts';
 import { setRecordTakedown } from './record-apply.ts';
 import {
   applyCommit,
@@ -80,9 +80,10 @@ function applyContinue(context: ApplyContext, { did, work }: ContinueEntry): voi
       return sweepResync(context, did, work.rev, work.after);
     case 'post-exists': {
       const owner = context.state.ownerOf(did);
-      // A post that has come or gone since tells its reposters itself; the older news must not overtake it.
-      const isNews = owner !== undefined && hasRecord(context.state, owner, nsid.post, work.rkey) === work.exists;
-      if (isNews) tellReposters(context, owner, did, work.rkey, work.exists, work.after);
+      // A post that has come or gone since has sent effects of its own, which older ones must not
+      // overtake.
+      const isCurrent = owner !== undefined && hasRecord(context.state, owner, nsid.post, work.rkey) === work.exists;
+      if (isCurrent) sendPostExists(context, owner, { did, rkey: work.rkey }, work.exists, work.after);
     }
   }
 }

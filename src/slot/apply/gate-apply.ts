@@ -1,4 +1,7 @@
-/** Thread gates and post gates: what they say on the post that they are of. Both live in one slot, and share their rkey. */
+/**
+ * Thread gates and post gates: their flags on their post, which is in the same slot and has the
+ * same rkey.
+ */
 import { nsid } from '../../atproto/collection.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
 import { hasRecord, postFlag } from '../table/record-row.ts';
@@ -17,7 +20,7 @@ export function applyGate(context: ApplyContext, gate: AppliedRecord, present: b
   if (postFlags !== post.row.postFlags) putRecordRow(context.state, post, { ...post.row, postFlags });
 }
 
-/** Returns the flags of the gates that a new post finds in place. */
+/** Returns the flags of the gates that a new post has already. */
 export function gateFlagsOf(context: ApplyContext, owner: number, rkey: string): number {
   const threadGate = hasRecord(context.state, owner, nsid.threadGate, rkey) ? postFlag.hasThreadGate : 0;
   return threadGate | (hasRecord(context.state, owner, nsid.postGate, rkey) ? postFlag.hasPostGate : 0);

@@ -1,4 +1,6 @@
-/** Decides who holds a handle, in the handle's own slot, and takes it from an actor that lost it. */
+/**
+ * Decides who holds a handle, in the handle's own slot, and takes it from an actor that lost it.
+ */
 import type { Effect } from '../../entry/entry.ts';
 import { getActor, putActor } from '../table/actor-row.ts';
 import { getHandleRow, type HandleRow, putHandleRow } from '../table/handle-claim.ts';
@@ -8,7 +10,7 @@ function isLater(a: HandleRow, b: HandleRow): boolean {
   return a.verifiedMs > b.verifiedMs || (a.verifiedMs === b.verifiedMs && a.did > b.did);
 }
 
-/** Decides one claim, or the release of one, and tells whoever lost. */
+/** Decides one claim, or the release of one, and sends the loss to whoever lost. */
 export function applyHandleClaim(context: ApplyContext, effect: Effect & { readonly type: 'handle-claim' }): void {
   const { state } = context;
   const claim = { did: effect.did, verifiedMs: effect.verifiedAtMs, isReleased: !effect.present };

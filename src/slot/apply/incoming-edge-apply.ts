@@ -28,7 +28,7 @@ export function applyEdgeEffect(context: ApplyContext, effect: EdgeEffect): void
   }
   noticeOfEdge(context, owner, effect);
   if (effect.edge === 'repost' && effect.present && effect.subject !== null)
-    tellReposter(context, owner, effect, effect.subject);
+    answerReposter(context, owner, effect, effect.subject);
 }
 
 function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect): void {
@@ -42,10 +42,10 @@ function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect):
 
 /**
  * A repost's feed item shows only while its post exists, which this slot knows and the reposter's
- * does not. That it does not exist is said too: an older answer, to a repost that has gone since,
- * may still be on its way. A repost of anything else never shows.
+ * does not. That it does not exist is answered too: an older answer, to a repost that has gone
+ * since, may still be on its way. A repost of anything else never shows.
  */
-function tellReposter(context: ApplyContext, owner: number, effect: EdgeEffect, post: RecordRef): void {
+function answerReposter(context: ApplyContext, owner: number, effect: EdgeEffect, post: RecordRef): void {
   if (post.collection !== nsid.post) return;
   const exists = hasRecord(context.state, owner, post.collection, post.rkey);
   context.send({ type: 'post-exists', reposter: effect.source.did, post, exists });

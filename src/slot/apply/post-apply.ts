@@ -1,4 +1,6 @@
-/** Indexes posts: feed item, counts, thread, quote, mentions, and the reposters that wait for the post. */
+/**
+ * Indexes posts: feed item, counts, thread, quote, mentions, and the feed items of their reposters.
+ */
 
 import { nsid } from '../../atproto/collection.ts';
 import { prefixEnd } from '../../storage/environment.ts';
@@ -7,11 +9,14 @@ import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
 import { feedFlag, putFeedRow, removeFeedRow } from '../table/feed-item.ts';
 import { incomingRecordPrefix, readIncomingEdge } from '../table/incoming-edge.ts';
 import { hasMedia, hasVideo, mentionsOf, quoteOf, replyOf } from '../table/record-values.ts';
-import type { ApplyContext } from './apply-context.ts';
-import { chunkRowsMax } from './apply-context.ts';
+import type { PostRef } from '../table/thread-reply.ts';
+import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { gateFlagsOf } from './gate-apply.ts';
 
-/** Puts all that follows from a stored post: feed item, count, effects to those that it names, news to its reposters. */
+/**
+ * Puts all that follows from a stored post: feed item, count, effects to those that it names and to
+ * its reposters.
+ */
 export function indexPost(context: ApplyContext, record: AppliedRecord): void {
   const { owner, ref, value, sortMs } = record;
   const gateFlags = gateFlagsOf(context, owner, ref.rkey);
@@ -26,16 +31,19 @@ export function indexPost(context: ApplyContext, record: AppliedRecord): void {
   putFeedRow(context.state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, flags, post: null });
   addToActorCount(context.state, owner, 'posts', 1);
   sendPostEffects(context, record, true, record.row.indexedMs);
-  tellReposters(context, owner, ref.did, ref.rkey, true, '');
+  sendPostExists(context, owner, ref, true);
 }
 
-/** Takes away what `indexPost` put. `eventMs` is when the post was deleted or replaced, which its thread remembers. */
+/**
+ * Takes away what `indexPost` put. `eventMs` is when the post was deleted or replaced, which its
+ * thread keeps.
+ */
 export function unindexPost(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
   const { owner, ref, sortMs } = record;
   removeFeedRow(context.state, owner, sortMs, ref.collection, ref.rkey);
   addToActorCount(context.state, owner, 'posts', -1);
   sendPostEffects(context, record, false, eventMs);
-  tellReposters(context, owner, ref.did, ref.rkey, false, '');
+  sendPostExists(context, owner, ref, false);
 }
 
 function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: boolean, eventMs: number): void {
@@ -64,7 +72,10 @@ function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: 
   context.send({ type: 'thread', present, root, parent, reply: source, sortMs, timeMs: eventMs, isTakenDown });
 }
 
-/** Marks or unmarks the notices of a post; those of its reply go through the root's slot, which knows whom it told. */
+/**
+ * Marks or unmarks the notices of a post; those of its reply go through the root's slot, which sent
+ * them.
+ */
 export function markPostTakedown(
   context: ApplyContext,
   record: AppliedRecord,
@@ -90,15 +101,15 @@ export function markPostTakedown(
 }
 
 /**
- * Tells those who reposted a post that it came or went, in chunks: `after` is the last key of the chunk before, in hex.
+ * Tells the slots of those who reposted a post that it came or went, in chunks: `after` is the last
+ * key of the chunk before, in hex.
  */
-export function tellReposters(
+export function sendPostExists(
   context: ApplyContext,
   owner: number,
-  did: string,
-  rkey: string,
+  { did, rkey }: PostRef,
   exists: boolean,
-  after: string,
+  after = '',
 ): void {
   const prefix = incomingRecordPrefix(owner, nsid.post, rkey, 'repost');
   const start = after === '' ? prefix : Buffer.concat([Buffer.from(after, 'hex'), Buffer.from([0])]);

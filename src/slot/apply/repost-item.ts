@@ -1,6 +1,5 @@
 /** Feed items of reposts, which show only while their post exists. */
 import { nsid } from '../../atproto/collection.ts';
-import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { EdgeSubject } from '../../atproto/edge-kind.ts';
 import type { Effect } from '../../entry/entry.ts';
 import type { AppliedRecord } from '../table/applied-record.ts';
@@ -11,7 +10,10 @@ import { getRecordRow, hasRecord, sortMsOf } from '../table/record-row.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
 
-/** Puts the item of a repost. A duplicate repost has an item of its own, which knows what the first one knows. */
+/**
+ * Puts the item of a repost. A duplicate repost has an item of its own, with what is known for the
+ * first.
+ */
 export function putRepostItem(state: SlotState, record: AppliedRecord, subject: EdgeSubject): void {
   const { owner, ref, sortMs } = record;
   const post = subject.ref!;
@@ -47,18 +49,8 @@ export function applyPostExists(context: ApplyContext, effect: Effect & { readon
   if (first === undefined) return;
   for (const rkey of [first, ...duplicatesOf(state, owner, 'repost', subject)]) {
     const row = getRecordRow(state, owner, nsid.repost, rkey);
-    if (row !== undefined) setExists(state, owner, sortMsOf(row), rkey, effect.post, effect.exists);
+    if (row === undefined) continue;
+    const flags = effect.exists ? feedFlag.postExists : 0;
+    putFeedRow(state, owner, { sortMs: sortMsOf(row), collection: nsid.repost, rkey, post: effect.post, flags });
   }
-}
-
-function setExists(
-  state: SlotState,
-  owner: number,
-  sortMs: number,
-  rkey: string,
-  post: RecordRef,
-  exists: boolean,
-): void {
-  const item = { sortMs, collection: nsid.repost, rkey, post };
-  putFeedRow(state, owner, { ...item, flags: exists ? feedFlag.postExists : 0 });
 }

@@ -1,6 +1,6 @@
 /**
- * Applies replies to the index of their thread, and sends the notices that follow from where they
- * hang.
+ * Applies replies to the index of their thread, and sends the notices that follow from their
+ * ancestors.
  */
 import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
@@ -24,7 +24,7 @@ import type { ApplyContext } from './apply-context.ts';
  * characters.
  */
 const threadRkeyLengthMax = 256;
-/** Ancestors that are told of a reply, the parent included. */
+/** Ancestors that are notified of a reply, the parent included. */
 const noticeHeightMax = 4;
 /** Replies below a late parent that are looked at again. */
 const lateDescendantsMax = 1_000;
@@ -36,7 +36,7 @@ function isThreadable(...posts: readonly RecordRef[]): boolean {
   return posts.every((post) => post.collection === nsid.post && post.rkey.length <= threadRkeyLengthMax);
 }
 
-/** Puts, withdraws or marks one reply, and tells those above it. */
+/** Puts, withdraws or marks one reply, and notifies its ancestors. */
 export function applyThreadEffect(context: ApplyContext, effect: Effect & { readonly type: 'thread' }): void {
   if (!isThreadable(effect.root, effect.parent, effect.reply)) return;
   const { state } = context;
@@ -51,7 +51,7 @@ export function applyThreadEffect(context: ApplyContext, effect: Effect & { read
   };
   if (before === undefined && !effect.present) return;
   const isMoved = before !== undefined && !isSamePost(before.parent, row.parent);
-  // Those below told the ancestors on the old way up; they take that back before the way changes.
+  // Descendants have notified the old ancestors; that is withdrawn before the parent changes.
   if (isMoved) noticeDescendants(context, owner, effect.root, row.reply, false);
   if (before !== undefined) state.rows.remove(childKey(owner, effect.root.rkey, before));
   putThreadReply(state, owner, effect.root.rkey, row);
@@ -60,7 +60,7 @@ export function applyThreadEffect(context: ApplyContext, effect: Effect & { read
 }
 
 /**
- * Tells the authors of up to four ancestors of a reply, nearest first, each once; a withdrawn
+ * Notifies the authors of up to four ancestors of a reply, nearest first, each once; a withdrawn
  * reply's notices are withdrawn by the same walk, since rows never leave the index.
  */
 function sendReplyNotices(
@@ -70,15 +70,15 @@ function sendReplyNotices(
   row: ThreadReply,
   present: boolean,
 ): void {
-  const told = new Set([row.reply.did]);
+  const notified = new Set([row.reply.did]);
   const source = { did: row.reply.did, collection: nsid.post, rkey: row.reply.rkey };
   let ancestor = row.parent;
   for (let height = 1; height <= noticeHeightMax; height++) {
     const isRoot = isSamePost(ancestor, root);
     const above = isRoot ? undefined : getThreadReply(context.state, owner, root.rkey, ancestor);
     if (!isRoot && above === undefined) return;
-    if (!told.has(ancestor.did)) {
-      told.add(ancestor.did);
+    if (!notified.has(ancestor.did)) {
+      notified.add(ancestor.did);
       context.send({
         type: 'notice',
         present,
@@ -96,8 +96,8 @@ function sendReplyNotices(
 }
 
 /**
- * A parent that comes after its children, or hangs elsewhere now, changes their way up: what they
- * tell is worked out anew.
+ * A parent that comes after its children, or has another parent now, changes their ancestors: their
+ * notices are sent, or withdrawn, again.
  */
 function noticeDescendants(
   context: ApplyContext,
