@@ -1,8 +1,8 @@
-/** Asking our own processes over HTTP: admin endpoints and `bsky.Service` by Connect JSON. */
+/** HTTP requests to our own processes: admin endpoints, and `bsky.Service` by Connect JSON. */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { errorOfBody } from '../http/error-body.ts';
 
-/** One request: a GET, or a POST when there is a body. */
+/** A GET, or a POST when there is a body. */
 export type AdminRequest = {
   readonly url: string;
   readonly path: string;

@@ -16,7 +16,6 @@ import {
 } from '../config/setting-table.ts';
 import type { GivenFlags } from '../config/settings.ts';
 
-/** The version of skyshard. */
 export const version: string = packageJson.version;
 
 type CommandRow = { readonly operands?: readonly string[]; readonly summary: string };
@@ -38,19 +37,17 @@ const commandTable: Record<CommandName, CommandRow> = {
   config: { summary: 'show every setting, its value and where it came from' },
 };
 
-/** What was asked for on the command line. */
 export type CommandLine = {
   readonly command: CommandName;
   readonly operands: readonly string[];
   readonly flags: GivenFlags;
 };
 
-/** What the parser made of it: a command to run, or text to print and the code to exit with. */
 export type ParsedCommandLine =
   | { readonly kind: 'run'; readonly line: CommandLine }
   | { readonly kind: 'text'; readonly text: string; readonly isMisuse: boolean };
 
-const placeholderByKind = {
+const argumentNameByKind = {
   integer: 'n',
   text: 'text',
   path: 'path',
@@ -69,20 +66,20 @@ function optionOf(name: SettingName): Option {
     variableOf(name),
   ];
   const help = `${row.help} (${notes.filter((note) => note !== null).join('; ')})`;
-  const option = new Option(`${flagOf(name)} <${placeholderByKind[row.kind]}>`, help);
+  const option = new Option(`${flagOf(name)} <${argumentNameByKind[row.kind]}>`, help);
   if (row.kind !== 'urls') return option;
   return option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
 }
 
-function addCommand(parent: CommanderCommand, name: CommandName, onRun: (line: CommandLine) => void): void {
+function addCommand(program: CommanderCommand, name: CommandName, onRun: (line: CommandLine) => void): void {
   const words = name.split(' ');
-  const holder =
+  const parent =
     words.length === 1
-      ? parent
-      : (parent.commands.find((known) => known.name() === words[0]) ??
-        parent.command(words[0]!).description('work on the shard map'));
+      ? program
+      : (program.commands.find((known) => known.name() === words[0]) ??
+        program.command(words[0]!).description('work on the shard map'));
   const row = commandTable[name];
-  const command = holder.command(words.at(-1)!).description(row.summary).allowExcessArguments(false);
+  const command = parent.command(words.at(-1)!).description(row.summary).allowExcessArguments(false);
   for (const operand of row.operands ?? []) command.argument(operand);
   for (const setting of settingsOf(name)) command.addOption(optionOf(setting));
   command.action(() => onRun({ command: name, operands: command.args, flags: command.opts<GivenFlags>() }));

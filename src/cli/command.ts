@@ -1,13 +1,13 @@
-/** What a command of the CLI is given and what it is. */
+/** The type of a CLI command, and what it is given. */
 import type { Clock } from '../base/clock.ts';
 import type { Environment, ResolvedSettings, Settings } from '../config/settings.ts';
 import type { ProcessLog } from './process-log.ts';
 
-/** What every command is given; nothing else of the process is read by commands. */
+/** Everything of the process that a command may use. */
 export type CommandContext = {
   readonly settings: Settings;
   readonly resolved: ResolvedSettings;
-  /** The positional arguments, checked for number by the parser. */
+  /** The positional arguments; the parser has checked their number. */
   readonly operands: readonly string[];
   readonly environment: Environment;
   readonly clock: Clock;

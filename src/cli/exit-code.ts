@@ -1,7 +1,6 @@
-/** The exit codes of `skyshard`, and how it prints an operating error. */
+/** The exit codes of `skyshard`, which README.md lists, and the text of an operating error. */
 import type { DataPlaneError } from '../base/data-plane-error.ts';
 
-/** The exit codes; README.md lists them. */
 export const exitCode = {
   done: 0,
   /** An operating failure; the message names its code and the next step. */
@@ -10,7 +9,7 @@ export const exitCode = {
   misused: 2,
   /** A broken invariant: a defect of skyshard or damaged data. */
   defect: 70,
-  /** A second Ctrl-C ended everything at once. */
+  /** A second Ctrl-C killed everything. */
   forced: 130,
 } as const;
 

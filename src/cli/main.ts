@@ -2,8 +2,8 @@
 /**
  * The program: reads the command line, runs one command, exits with its code.
  *
- * Commands are loaded when they are asked for, so that `skyshard status` loads neither LMDB nor uWebSockets. Broken invariants
- * end here and nowhere else: the process says what does not hold and stops.
+ * Loads only the command that runs, so `skyshard status` loads neither LMDB nor uWebSockets. Broken
+ * invariants are caught here and nowhere else: the process prints what does not hold and stops.
  */
 import { systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -51,7 +51,7 @@ async function run(words: readonly string[]): Promise<number> {
   });
 }
 
-/** Prints what went wrong. Returns the exit code. */
+/** Prints the error. Returns the exit code. */
 function report(thrown: unknown): number {
   if (thrown instanceof DataPlaneError) {
     process.stderr.write(errorText(thrown));
@@ -66,6 +66,6 @@ function report(thrown: unknown): number {
 process.on('uncaughtException', (thrown) => endProcess(report(thrown)));
 process.on('unhandledRejection', (thrown) => endProcess(report(thrown)));
 
-// The exit is explicit: what a closed server still holds (idle sockets, timers) must not keep the process.
-// It is no top-level await because the single executable runs this file as CommonJS.
+// The exit is explicit: idle sockets and timers of a closed server must not keep the process.
+// Not a top-level await, since the single executable runs this file as CommonJS.
 void run(process.argv.slice(2)).catch(report).then(endProcess);

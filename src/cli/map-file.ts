@@ -1,4 +1,4 @@
-/** Reading the shard map's file, and giving real ports to nodes whose port is 0. */
+/** Reads the shard map's file, and gives real ports to nodes whose port is 0. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { dirname, resolve } from 'node:path';
@@ -6,10 +6,10 @@ import oneBoxMap from '../../shard-map.json' with { type: 'json' };
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
 
-/** A map as the file holds it, and as it was checked. */
+/** `raw` is the JSON of the file, with absolute paths. */
 export type MapFile = { readonly raw: Record<string, unknown>; readonly map: ShardMap };
 
-/** Files that the map names are found from the map's own folder, wherever a copy of it goes. */
+/** Resolves file names against the map's folder, so that a copy of the map elsewhere finds them. */
 function withAbsoluteFiles(raw: Record<string, unknown>, folder: string): Record<string, unknown> {
   const absolute = (holder: Record<string, unknown>): Record<string, unknown> =>
     Object.fromEntries(
@@ -26,7 +26,7 @@ function withAbsoluteFiles(raw: Record<string, unknown>, folder: string): Record
  * Reads and checks a map file.
  *
  * Returns: the map, with the files that it names as absolute paths.
- * Errors: DataPlaneError `ConfigInvalid` naming the file, and the key and what it must be.
+ * Errors: DataPlaneError `ConfigInvalid` naming the file or key, and what it must be.
  */
 export function readMapFile(path: string): MapFile {
   let raw: unknown;
@@ -35,15 +35,15 @@ export function readMapFile(path: string): MapFile {
   } catch (cause) {
     throw new DataPlaneError('ConfigInvalid', `shard map ${path}: ${(cause as Error).message}`, { cause });
   }
-  // Checked first, so that an error shows a value as the file has it.
+  // Checked before paths change, so that an error shows a value as the file has it.
   parseShardMap(raw);
   const absolute = withAbsoluteFiles(raw as Record<string, unknown>, dirname(resolve(path)));
   return { raw: absolute, map: parseShardMap(absolute) };
 }
 
 /**
- * Returns the map of a path, or the one-box map that comes with the program when nobody asked for a
- * map and there is no such file: an executable that was copied to an empty folder starts.
+ * Reads a map file, or returns the built-in one-box map when no map was asked for and the file is
+ * absent: an executable that is copied to an empty folder starts.
  */
 export function readMapOrDefault(path: string, isAskedFor: boolean): MapFile {
   if (isAskedFor || existsSync(path)) return readMapFile(path);
@@ -66,9 +66,8 @@ function portOf(server: Server): number {
 }
 
 /**
- * Returns the map with a free port for each node whose port is 0. All nodes need each other's ports
- * before the first of them listens, hence this way round; all are held open together so that no two
- * nodes get the same one.
+ * Returns the map with a free port for each node whose port is 0, since nodes need each other's
+ * ports before they listen. All are held open together, so that no two nodes get the same one.
  */
 export async function withRealPorts(file: MapFile): Promise<MapFile> {
   const held = new Map<string, Server>();

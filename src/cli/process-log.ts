@@ -1,12 +1,11 @@
-/** One line a message on standard error: time, level, message, fields. Whoever supervises adds the name of the process. */
+/** Logs one line per message: time, level, message, fields. The supervisor adds the process. */
 import type { Clock } from '../base/clock.ts';
 
+/** The most severe first. */
 const levels = ['error', 'warn', 'info', 'debug'] as const;
 
-/** How severe a message is, the most severe first. */
 export type LogLevel = (typeof levels)[number];
 
-/** Takes one message with its fields. */
 export type ProcessLog = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
 function fieldText(value: unknown): string {
@@ -19,7 +18,7 @@ export function createProcessLog(least: LogLevel, clock: Clock, write: (line: st
   return (level, message, fields = {}) => {
     if (levels.indexOf(level) > levels.indexOf(least)) return;
     const parts = Object.entries(fields).map(([name, value]) => ` ${name}=${fieldText(value)}`);
-    // A message may quote what a stranger sent: line breaks and control characters must not forge other lines.
+    // A message may quote untrusted input, whose control characters must not forge other lines.
     const printable = message.replace(/\p{Cc}/gu, ' ');
     write(`${new Date(clock.nowMs()).toISOString()} ${level} ${printable}${parts.join('')}\n`);
   };

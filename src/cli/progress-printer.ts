@@ -1,4 +1,4 @@
-/** Shows how far a backfill is: a progress bar on a terminal, lines or JSON elsewhere. */
+/** Shows the progress of a backfill: a bar on a terminal, lines or JSON elsewhere. */
 import type { BackfillFigures, BackfillProgress } from '../ingest/backfill-progress.ts';
 
 function durationText(durationMs: number): string {
@@ -34,14 +34,13 @@ export function progressLine(progress: BackfillFigures, columns: number): string
   return `[${'='.repeat(filled)}${' '.repeat(barColumns - filled)}]${text}`;
 }
 
-/** Where progress is shown. */
 export type ProgressOutput = {
   write(text: string): unknown;
   readonly form: 'terminal' | 'lines' | 'json';
   readonly columns?: number;
 };
 
-/** Shows progress: one line that is rewritten on a terminal, else one line or one JSON line each time. */
+/** Rewrites one line on a terminal, else writes one line of text or JSON each time. */
 export class ProgressPrinter {
   readonly #output: ProgressOutput;
 
@@ -57,7 +56,7 @@ export class ProgressPrinter {
     this.#output.write(`\r\u001b[2K${progressLine(progress, columns - 1)}`);
   }
 
-  /** Ends the line, so that what is printed next begins on its own. */
+  /** Ends the line, so that the next output begins on its own. */
   end(): void {
     if (this.#output.form === 'terminal') this.#output.write('\n');
   }

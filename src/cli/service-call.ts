@@ -1,7 +1,6 @@
 /** Calls of `bsky.Service` by Connect JSON, as a router answers them to curl. */
 import { adminRequest } from './admin-request.ts';
 
-/** Where and how long to ask. */
 export type ServiceAddress = { readonly url: string; readonly timeoutMs: number };
 
 /** The fields of a JSON answer; absent ones have their default. */
@@ -30,7 +29,7 @@ export function listOf(answer: ServiceAnswer, field: string): readonly ServiceAn
   return Array.isArray(value) ? (value as ServiceAnswer[]) : [];
 }
 
-/** Returns a number out of a list of numbers, 0 when it is not there. */
+/** Returns a number of a list field, 0 when it is absent. */
 export function numberAt(answer: ServiceAnswer, field: string, index: number): number {
   const value = answer[field];
   return Array.isArray(value) && typeof value[index] === 'number' ? value[index] : 0;

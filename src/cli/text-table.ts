@@ -1,9 +1,9 @@
 /** Plain tables for terminals. */
 
-/** One cell; numbers are aligned to the right. */
+/** Numbers are aligned to the right. */
 export type TableCell = string | number;
 
-/** Returns rows under headings, columns aligned, two spaces between them, each line ended. */
+/** Formats rows under headings: aligned columns, two spaces apart, each line ended. */
 export function textTable(headings: readonly string[], rows: readonly (readonly TableCell[])[]): string {
   const widths = headings.map((heading, column) =>
     Math.max(heading.length, ...rows.map((row) => String(row[column] ?? '').length)),
@@ -20,7 +20,7 @@ export function textTable(headings: readonly string[], rows: readonly (readonly 
   return `${[headings, ...rows].map(lineOf).join('\n')}\n`;
 }
 
-/** Returns bytes as people read them, such as `3.2 GiB`. */
+/** Formats bytes for people, such as `3.2 GiB`. */
 export function bytesText(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;

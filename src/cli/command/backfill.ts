@@ -1,4 +1,4 @@
-/** `skyshard backfill`: asks ingest to fetch one repo, or every repo of its sources, and shows how far it is. */
+/** `skyshard backfill`: has ingest fetch one repo, or all of its sources, and shows progress. */
 import { ensureValidDid } from '@atproto/syntax';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { RepoStatus, WaitingRepo } from '../../ingest/backfill.ts';
@@ -33,19 +33,19 @@ function requestOf({ settings }: CommandContext): Omit<AdminRequest, 'body'> {
   };
 }
 
-/** Fetches one repo. Returns at its first outcome. Errors: DataPlaneError that says why it was not fetched. */
+/** Fetches one repo, up to its first outcome. Errors: DataPlaneError with the reason. */
 async function fetchOne(context: CommandContext, did: string): Promise<void> {
   const { settings, print, clock } = context;
   const request = requestOf(context);
   await adminRequest({ ...request, body: { did } });
   const path = `${request.path}?did=${encodeURIComponent(did)}`;
-  const look = async (): Promise<RepoStatus> => (await adminRequest({ ...request, path })) as RepoStatus;
-  let repo = await look();
+  const poll = async (): Promise<RepoStatus> => (await adminRequest({ ...request, path })) as RepoStatus;
+  let repo = await poll();
   if (!settings.json) print(`${did}: asked for\n`);
-  // While an attempt runs, its failure may be known before the time of the next one.
+  // A running attempt may record its failure before the due time of the next one.
   while (repo.state === 'queued' && (repo.isRunning || (repo.lastFailure === null && repo.attempts === 0))) {
     await clock.sleep(repoEveryMs);
-    repo = await look();
+    repo = await poll();
   }
   if (settings.json) print(`${JSON.stringify(repo)}\n`);
   const why = whyText(repo.lastFailure);
@@ -58,7 +58,7 @@ async function fetchOne(context: CommandContext, did: string): Promise<void> {
   if (!settings.json) print(`${did}: done, rev ${repo.rev}\n`);
 }
 
-/** True when nothing is left, or only what waits: repos for another attempt, hosts whose list cannot be read. */
+/** True when nothing but retries is left: of repos, and of hosts whose list cannot be read. */
 function isOver(progress: BackfillProgress): boolean {
   const isListed = Object.keys(progress.failingHosts).length >= progress.hostsListing;
   return isListed && (progress.isWaiting || (progress.reposQueued === 0 && progress.reposRunning === 0));
@@ -76,7 +76,7 @@ async function showWaiting(context: CommandContext, reposQueued: number): Promis
   if (reposQueued > repos.length) print(`and ${reposQueued - repos.length} more\n`);
 }
 
-/** Fetches all repos of the sources. Returns when all have an outcome. Errors: DataPlaneError that says what has none. */
+/** Fetches all repos of the sources. Errors: DataPlaneError naming those that have no outcome. */
 async function fetchAll(context: CommandContext): Promise<void> {
   const { settings, print, clock } = context;
   const request = requestOf(context);
@@ -105,7 +105,7 @@ async function fetchAll(context: CommandContext): Promise<void> {
   if (left.length > 0) throw new DataPlaneError('Unavailable', left.join('; '), { hint: retryHint });
 }
 
-/** Shows how far it is until nothing but waiting is left. The work is ingest's: ending this command does not end it. */
+/** Shows progress until only retries are left. Ingest does the work, and goes on if this ends. */
 export const runBackfill: Command = async (context) => {
   const [did] = context.operands;
   if (did === undefined) {

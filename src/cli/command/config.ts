@@ -23,7 +23,6 @@ function valueText(value: unknown): string {
   return Array.isArray(value) ? value.join(',') || '-' : String(value);
 }
 
-/** Prints the table of settings. */
 export const runConfig: Command = async ({ resolved, settings, print }) => {
   const rows = settingNames.map((name) => ({
     name,

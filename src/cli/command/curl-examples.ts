@@ -1,4 +1,4 @@
-/** Three curl lines with accounts and posts that exist: what `skyshard up --demo` shows to a newcomer. */
+/** Curl commands about accounts and posts that exist, which `skyshard up --demo` prints. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { adminRequest } from '../admin-request.ts';
 import type { RunFile } from '../process/run-file.ts';
@@ -31,7 +31,7 @@ async function popularActor(router: ServiceAddress, demoUrl: string): Promise<st
   return did;
 }
 
-/** Returns the post of an account that has the most likes and replies. */
+/** Returns the account's post with the most likes and replies; a reply counts as ten likes. */
 async function popularPost(router: ServiceAddress, actorDid: string): Promise<string> {
   const feed = await callService(router, 'GetAuthorFeed', { actorDid, limit: postsMax });
   const uris = listOf(feed, 'items').map((item) => textOf(item, 'uri'));
@@ -45,7 +45,7 @@ function curlLine(url: string, method: string, request: object): string {
   return `curl -s ${url}${methodPath(method)} -H 'content-type: application/json' -d '${JSON.stringify(request)}'`;
 }
 
-/** Returns three curl lines: an account, its timeline, the thread of its best-known post. */
+/** Returns curl commands for an account, its timeline and a thread; none without the demo. */
 export async function curlExamples(run: RunFile): Promise<string[]> {
   if (run.demo === null) return [];
   const router = { url: run.router.url, timeoutMs };

@@ -5,10 +5,7 @@ import { type DemoNetworkOptions, type RunningDemoNetwork, startDemoNetwork } fr
 import type { Command } from '../command.ts';
 import { serve } from '../process/server-process.ts';
 
-/**
- * Any free port becomes the port of the last run, if that is still free: cursors are kept by URL, and DID documents that were
- * resolved name it.
- */
+/** Prefers the port of the last run to any free one: stored cursors and DID documents name it. */
 async function startOnSamePort(options: DemoNetworkOptions): Promise<RunningDemoNetwork> {
   const path = join(options.dataDir, 'port');
   const lastPort = options.port === 0 && existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
@@ -23,7 +20,6 @@ async function startOnSamePort(options: DemoNetworkOptions): Promise<RunningDemo
   return network;
 }
 
-/** Starts the simulated network. */
 export const runDemo: Command = (context) => {
   const { settings, clock } = context;
   return serve(context, 'demo', async (dataDir) => {

@@ -9,7 +9,6 @@ import { urlOf } from '../process/run-file.ts';
 import { callService, listOf, type ServiceAddress, type ServiceAnswer } from '../service-call.ts';
 import { textTable } from '../text-table.ts';
 
-/** What was found, by topic. */
 type Found = { readonly [topic: string]: unknown };
 
 /** Returns the JSON inside a `Record`, or null for a record that does not exist. */
@@ -19,7 +18,7 @@ function recordValue(record: ServiceAnswer | undefined): unknown {
   return JSON.parse(Buffer.from(base64, 'base64').toString('utf8'));
 }
 
-/** A question that is not built, or that fails, must not hide the answers to the others. */
+/** Returns the error of a request that fails, so that it does not hide the other answers. */
 async function orError(answer: Promise<unknown>): Promise<unknown> {
   try {
     return await answer;
@@ -28,7 +27,7 @@ async function orError(answer: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Returns the counts of the first item: an answer has one list a name, with a number an item. */
+/** Returns the first item's counts: an answer holds, by name, a list with one number per item. */
 function firstCounts(answer: ServiceAnswer): Found {
   return Object.fromEntries(
     Object.entries(answer)
@@ -78,7 +77,6 @@ function checkOperand(operand: string): 'record' | 'account' {
   return kind;
 }
 
-/** Shows a record or an account. */
 export const runGet: Command = async ({ settings, operands, print }) => {
   const operand = operands[0]!;
   const kind = checkOperand(operand);

@@ -1,4 +1,4 @@
-/** `skyshard ingest`: what reads the outside world into the log. */
+/** `skyshard ingest`: reads its sources into the log. */
 import { Registry } from 'prom-client';
 import { startIngest } from '../../ingest/ingest-server.ts';
 import { pollResyncs } from '../../ingest/resync-poll.ts';
@@ -11,7 +11,6 @@ import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { serve } from '../process/server-process.ts';
 
-/** Starts ingest. */
 export const runIngest: Command = (context) => {
   const { settings, clock, log } = context;
   return serve(context, 'ingest', async (folder) => {

@@ -1,5 +1,4 @@
-/** `skyshard map validate`: checks the shard map and shows who serves what. */
-
+/** `skyshard map validate`: checks the shard map and shows which node serves what. */
 import { isLoopback } from '../../config/access-token.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { Command } from '../command.ts';
@@ -7,7 +6,7 @@ import { exitCode } from '../exit-code.ts';
 import { readMapFile } from '../map-file.ts';
 import { textTable } from '../text-table.ts';
 
-/** Prints ascending slots as ranges, such as `0-7,12`. */
+/** Formats ascending slots as ranges, such as `0-7,12`. */
 function rangesText(slots: readonly number[]): string {
   const ranges: [number, number][] = [];
   for (const slot of slots) {
@@ -18,7 +17,7 @@ function rangesText(slots: readonly number[]): string {
   return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
 }
 
-/** What would keep a node of a map that is valid in itself from starting. */
+/** Returns what would keep a node from starting although the map itself is valid. */
 function warningsOf(map: ShardMap): string[] {
   if (map.clusterTokenFile !== null) return [];
   return [...map.nodes.values()]
@@ -30,7 +29,6 @@ function warningsOf(map: ShardMap): string[] {
     );
 }
 
-/** Checks the map. */
 export const runMapValidate: Command = async ({ settings, print }) => {
   const { map } = readMapFile(settings.map);
   const shards = map.shards.map((shard) => {

@@ -8,7 +8,6 @@ import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { serve } from '../process/server-process.ts';
 
-/** Starts a node. */
 export const runNode: Command = (context) => {
   const { settings, clock, operands } = context;
   const name = operands[0]!;

@@ -1,5 +1,4 @@
 /** `skyshard router`: one router process. */
-
 import { Registry } from 'prom-client';
 import type { SettleBody } from '../../http/settle-body.ts';
 import { IdentityResolver } from '../../identity/identity-resolver.ts';
@@ -13,10 +12,10 @@ import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { failureSwitch, serve } from '../process/server-process.ts';
 
-/** The request waits longer than ingest, whose own answer says what is late. Units: ms. */
+/** Time beyond that of ingest, whose own answer says what is late. */
 const settleGraceMs = 2_000;
 
-/** Returns a function that asks ingest to wait until what came in is in the logs. */
+/** Returns a function that has ingest wait until everything it received is in the logs. */
 function ingestSettler(url: string, token: string | null): (body: SettleBody) => Promise<object> {
   return async (body) => {
     const request = { url, path: '/v1/settle', body, token, timeoutMs: body.timeoutMs + settleGraceMs };
@@ -24,7 +23,6 @@ function ingestSettler(url: string, token: string | null): (body: SettleBody) =>
   };
 }
 
-/** Starts a router. */
 export const runRouter: Command = (context) => {
   const { settings, clock } = context;
   return serve(context, 'router', async () => {

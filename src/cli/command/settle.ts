@@ -1,4 +1,4 @@
-/** `skyshard settle`: waits until all that has come in is applied everywhere, effects included. */
+/** `skyshard settle`: waits until everything received is applied everywhere, effects included. */
 import type { Settled } from '../../router/settle.ts';
 import { readClientToken } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
@@ -6,10 +6,9 @@ import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { urlOf } from '../process/run-file.ts';
 
-/** The request waits longer than the router, whose own answer says what is late. Units: ms. */
+/** Time beyond that of the router, whose own answer says what is late. */
 const graceMs = 5_000;
 
-/** Asks a router to settle. */
 export const runSettle: Command = async ({ settings, print }) => {
   const answer = (await adminRequest({
     url: urlOf('router', settings.routerUrl, settings.dataDir),

@@ -1,4 +1,4 @@
-/** `skyshard status`: every node and slot, and what ingest follows. */
+/** `skyshard status`: every node and slot, and the sources of ingest. */
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
 import { errorBodyOf } from '../../http/error-body.ts';
 import { readClientToken } from '../access-files.ts';
@@ -39,7 +39,7 @@ async function ask(context: CommandContext, url: string): Promise<Fields> {
   return (await adminRequest({ url, path: '/v1/status', token, timeoutMs: settings.timeoutMs })) as Fields;
 }
 
-/** Asks ingest, when the run file names one. Its error is shown and does not hide the nodes. */
+/** Asks the ingest of the run file, if any. An error is its status, and does not hide the nodes. */
 async function askIngest(context: CommandContext): Promise<Fields | null> {
   const url = readRunFile(context.settings.dataDir)?.ingest.url;
   if (url === undefined) return null;

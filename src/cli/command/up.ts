@@ -11,7 +11,7 @@ import type { RunFile } from '../process/run-file.ts';
 import { textTable } from '../text-table.ts';
 import { curlExamples } from './curl-examples.ts';
 
-/** How long the examples of the demo wait for its records to be applied. */
+/** How long the examples wait for the demo's records to be applied. */
 const demoSettleMsMax = 120_000;
 
 function listeningText(run: RunFile): string {
@@ -27,7 +27,7 @@ function listeningText(run: RunFile): string {
   return textTable(['process', 'address', 'serves', 'pid'], rows);
 }
 
-/** Waits until the records of the demo are applied and prints three questions that they answer. */
+/** Waits until the demo's records are applied, then prints requests that they answer. */
 async function printExamples({ settings, clock, print, log }: CommandContext, run: RunFile): Promise<void> {
   try {
     const token = readClientToken(settings);
@@ -40,15 +40,15 @@ async function printExamples({ settings, clock, print, log }: CommandContext, ru
     print(`\nTry:\n${(await curlExamples(run)).map((line) => `  ${line}\n`).join('')}\nCtrl-C stops everything.\n`);
   } catch (thrown) {
     if (!(thrown instanceof DataPlaneError)) throw thrown;
-    // The cluster serves all the same, so this is said and not fatal.
+    // The cluster serves without examples too.
     log('warn', `no examples: ${thrown.message}`, { code: thrown.code });
   }
 }
 
-/** npm passes a Ctrl-C on that the terminal has sent us already: what comes this soon after the first is the same one. */
+/** npm forwards the Ctrl-C that the terminal also sends us: a signal this soon is the same one. */
 const sameSignalMs = 500;
 
-/** The first signal stops, the second forces. */
+/** The first signal stops, the second kills. */
 function stopSignals(clock: Clock, onForced: () => void): { asked: Promise<string>; isAsked: () => boolean } {
   let firstMs: number | null = null;
   let resolveAsked: (signal: string) => void;
@@ -76,11 +76,10 @@ function checkSources(context: CommandContext): void {
   }
 }
 
-/** Starts a cluster and runs it until it is told to stop. */
 export const runUp: Command = async (context) => {
   const { settings, clock, log, print } = context;
   checkSources(context);
-  // No waiting here: whoever types `up` twice should be told at once.
+  // No wait for the lock: a second `up` fails at once.
   const lock = await lockFolder(settings.dataDir, 'up', clock, 0);
   const cluster = new Cluster(context, (name, line) => process.stderr.write(`[${name}] ${line}\n`));
   const signals = stopSignals(clock, () => {

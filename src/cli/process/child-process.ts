@@ -1,10 +1,10 @@
 /**
- * One supervised child: another process of skyshard, started, waited for, restarted, stopped.
+ * One supervised child process of skyshard: started, awaited, restarted, stopped.
  *
- * Owns: the child's life and its backoff. A child that was ready once and ends unasked is started again, with the ports that it had,
- * for as long as `up` runs; a child that never became ready fails the start. Children sit in process groups of their own, so that
- * Ctrl-C in a terminal reaches `up` alone and the order of stopping is ours; they stop by themselves when the channel to
- * `up` breaks.
+ * Owns: the child's life and its backoff. A child that was ready once and exits unasked is
+ * restarted on the same ports for as long as `up` runs; one that never became ready fails the
+ * start. Each child has its own process group, so that Ctrl-C in a terminal reaches `up` alone,
+ * which stops children in order; they stop by themselves when the channel to `up` breaks.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -20,7 +20,6 @@ export type Listening = { readonly host: string; readonly ports: Readonly<Record
 /** What a child sends on its channel once it serves. */
 export type ReadyMessage = { readonly type: 'ready'; readonly listening: Listening };
 
-/** How to run one child. */
 export type ChildSpec = {
   readonly name: string;
   /** Command and flags; `before` is where it listened last, which a restart keeps. */
@@ -29,9 +28,8 @@ export type ChildSpec = {
   readonly stopMsMax: number;
 };
 
-/** What children are given by `up`. */
-export type ChildSurroundings = {
-  /** Returns the program and its words that run skyshard with the given words. */
+export type SupervisorContext = {
+  /** Returns the program and its arguments that run skyshard with these arguments. */
   readonly command: (words: readonly string[]) => readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly clock: Clock;
@@ -44,26 +42,26 @@ export type ChildSurroundings = {
 };
 
 const restartPolicy = { firstMs: 200, maxMs: 10_000 };
-/** A child that served this long is restarted as after its first failure. */
+/** A child that served this long is restarted as if after its first failure. */
 const steadyMs = 60_000;
 
 function isReady(message: unknown): message is ReadyMessage {
   return typeof message === 'object' && message !== null && (message as { type?: unknown }).type === 'ready';
 }
 
-/** Starts children and keeps one of a kind running. */
+/** Runs one child process, restarting it whenever it exits, until it is stopped. */
 export class SupervisedChild {
   readonly #spec: ChildSpec;
-  readonly #around: ChildSurroundings;
+  readonly #context: SupervisorContext;
   readonly #stopping = new AbortController();
   #process: ChildProcess | null = null;
   #ended: Promise<string> = Promise.resolve('never started');
   #listening: Listening | null = null;
   #watching: Promise<void> = Promise.resolve();
 
-  constructor(spec: ChildSpec, around: ChildSurroundings) {
+  constructor(spec: ChildSpec, context: SupervisorContext) {
     this.#spec = spec;
-    this.#around = around;
+    this.#context = context;
   }
 
   /** Where the child listens; known once `start` has resolved. */
@@ -77,9 +75,9 @@ export class SupervisedChild {
   }
 
   /**
-   * Starts the child and waits until it serves; from then on it is restarted when it ends.
+   * Starts the child and waits until it serves; from then on it is restarted when it exits.
    *
-   * Errors: DataPlaneError `Unavailable` when it ends, or the time is over, before it serves.
+   * Errors: DataPlaneError `Unavailable` when it exits or times out before it serves.
    */
   async start(): Promise<void> {
     await this.#launch();
@@ -88,15 +86,15 @@ export class SupervisedChild {
 
   async #launch(): Promise<void> {
     const { name, words, readyMsMax } = this.#spec;
-    const [program, ...programWords] = this.#around.command(words(this.#listening));
+    const [program, ...programWords] = this.#context.command(words(this.#listening));
     const child = spawn(program!, programWords, {
       detached: true,
-      env: { ...this.#around.environment },
+      env: { ...this.#context.environment },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.#process = child;
     for (const stream of [child.stdout!, child.stderr!]) {
-      createInterface({ input: stream }).on('line', (line) => this.#around.onLine(name, line));
+      createInterface({ input: stream }).on('line', (line) => this.#context.onLine(name, line));
     }
     this.#ended = new Promise((resolve) => {
       child.once('error', (error) => resolve(error.message));
@@ -109,7 +107,7 @@ export class SupervisedChild {
     const outcome = await Promise.race([
       ready,
       this.#ended,
-      this.#around.clock.sleep(readyMsMax, giveUp.signal).then(() => `not ready after ${readyMsMax} ms`),
+      this.#context.clock.sleep(readyMsMax, giveUp.signal).then(() => `not ready after ${readyMsMax} ms`),
     ]);
     giveUp.abort();
     if (typeof outcome === 'string') {
@@ -120,7 +118,7 @@ export class SupervisedChild {
   }
 
   async #watch(): Promise<void> {
-    const { clock, random, log, onRestarted } = this.#around;
+    const { clock, random, log, onRestarted } = this.#context;
     for (let failures = 1; ; failures++) {
       const startedMs = clock.monotonicMs();
       const how = await this.#ended;
@@ -144,14 +142,14 @@ export class SupervisedChild {
     if (this.#process?.exitCode === null && this.#process.signalCode === null) this.#process.kill(signal);
   }
 
-  /** Asks the child to stop, waits, and ends it by force when its time is over. Not started again. */
+  /** Asks the child to stop, and kills it after `stopMsMax`. It is not restarted. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#signal('SIGTERM');
     const waited = new AbortController();
-    const late = this.#around.clock.sleep(this.#spec.stopMsMax, waited.signal).then(() => 'late');
+    const late = this.#context.clock.sleep(this.#spec.stopMsMax, waited.signal).then(() => 'late');
     if ((await Promise.race([this.#ended, late])) === 'late') {
-      this.#around.log('warn', `${this.#spec.name} did not stop in time and is killed`, {
+      this.#context.log('warn', `${this.#spec.name} did not stop in time and is killed`, {
         stopMsMax: this.#spec.stopMsMax,
       });
       this.kill();
@@ -161,7 +159,7 @@ export class SupervisedChild {
     await this.#watching;
   }
 
-  /** Ends the child at once. */
+  /** Kills the child at once. */
   kill(): void {
     this.#stopping.abort();
     this.#signal('SIGKILL');

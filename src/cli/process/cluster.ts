@@ -1,26 +1,28 @@
 /**
- * The processes of one `skyshard up`: which there are, with which flags, in which order they start and stop.
+ * The processes of one `skyshard up`: their flags, and the order in which they start and stop.
  *
- * Start: demo and nodes together, then ingest, which appends to them from its first event, then the router, which asks ingest
- * when it is to settle. Stop: ingest first, so that nothing comes in; then the router; then the nodes, which flush; the demo last.
+ * Start: the demo, then the nodes together, then ingest, which appends to them from its first
+ * event, then the router, which asks ingest when it settles. Stop: ingest first, so that nothing
+ * comes in; then the router; then the nodes, which flush; the demo last.
  */
 import { join, resolve } from 'node:path';
+import { isSea } from 'node:sea';
+import { fileURLToPath } from 'node:url';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { seededRandom } from '../../base/seeded-random.ts';
 import { childEnvironment, flagsFor, type Settings } from '../../config/settings.ts';
 import type { CommandContext } from '../command.ts';
 import { version } from '../command-line.ts';
 import { readMapOrDefault, withRealPorts } from '../map-file.ts';
-import { type ChildSpec, type ChildSurroundings, type Listening, SupervisedChild } from './child-process.ts';
+import { type ChildSpec, type Listening, SupervisedChild, type SupervisorContext } from './child-process.ts';
 import { type RunFile, type RunningProcess, removeRunFile, writeRunFile, writeWhole } from './run-file.ts';
-import { selfCommand } from './self-command.ts';
 
 const readyMsMax = 60_000;
 const stopMsMax = { ingest: 15_000, router: 15_000, node: 60_000, demo: 5_000 } as const;
-/** LMDB's flushes wait in this pool; with Node's four threads, sixteen slots would queue behind each other. */
+/** LMDB's flushes block threads of this pool: with Node's four, sixteen slots would queue. */
 const threadPoolSize = '16';
 
-/** The port a child should take: the one that it had, else the one that was asked for. */
+/** Flags for a child's ports: those that it had before a restart, else those of the settings. */
 function portFlags(
   settings: { readonly [flag: string]: number },
   before: Listening | null,
@@ -40,8 +42,8 @@ function runningProcess(child: SupervisedChild): RunningProcess {
   return { pid: child.pid, host, port, url: urlFor(host, port) };
 }
 
-/** Settings of the children: paths made absolute, and the map with real ports. */
-function settledPaths(settings: Settings, mapPath: string): Settings {
+/** Settings of the children: absolute paths, and the map with real ports. */
+function absolutePaths(settings: Settings, mapPath: string): Settings {
   const absolute = (path: string | null): string | null => (path === null ? null : resolve(path));
   return {
     ...settings,
@@ -52,7 +54,7 @@ function settledPaths(settings: Settings, mapPath: string): Settings {
   };
 }
 
-/** Settings that make everything follow the simulated network at `url`, which is its own directory and resolver. */
+/** Settings that follow the simulated network at `url`, which is its own directory and resolver. */
 function followDemo(settings: Settings, url: string): Settings {
   return {
     ...settings,
@@ -64,10 +66,16 @@ function followDemo(settings: Settings, url: string): Settings {
   };
 }
 
+/** Returns the command that runs this program again: the executable, or its source under Node. */
+function selfCommand(words: readonly string[]): string[] {
+  if (isSea()) return [process.execPath, ...words];
+  return [process.execPath, ...process.execArgv, fileURLToPath(new URL('../main.ts', import.meta.url)), ...words];
+}
+
 /** Owns the child processes of a cluster on this machine. */
 export class Cluster implements AsyncDisposable {
   readonly #context: CommandContext;
-  readonly #around: ChildSurroundings;
+  readonly #supervisorContext: SupervisorContext;
   readonly #startedAt: string;
   readonly #mapPath: string;
   #epoch = 0;
@@ -83,7 +91,7 @@ export class Cluster implements AsyncDisposable {
     this.#context = context;
     this.#mapPath = join(resolve(context.settings.dataDir), 'shard-map.json');
     this.#startedAt = new Date(context.clock.nowMs()).toISOString();
-    this.#around = {
+    this.#supervisorContext = {
       command: selfCommand,
       environment: { UV_THREADPOOL_SIZE: threadPoolSize, ...childEnvironment(context.environment) },
       clock: context.clock,
@@ -95,15 +103,15 @@ export class Cluster implements AsyncDisposable {
   }
 
   #child(name: string, kind: keyof typeof stopMsMax, words: ChildSpec['words']): SupervisedChild {
-    // A stop may come in the middle of a start: from then on nothing new is started.
+    // A stop may come in the middle of a start; nothing may start after it.
     if (this.#isStopping) throw new DataPlaneError('Aborted', 'stopped while starting');
-    return new SupervisedChild({ name, words, readyMsMax, stopMsMax: stopMsMax[kind] }, this.#around);
+    return new SupervisedChild({ name, words, readyMsMax, stopMsMax: stopMsMax[kind] }, this.#supervisorContext);
   }
 
   /**
    * Starts everything and waits until all of it serves.
    *
-   * Errors: DataPlaneError of the first process that does not start; the caller stops what has started.
+   * Errors: DataPlaneError of the first process that does not start; the caller stops the others.
    */
   start(): Promise<RunFile> {
     this.#starting = this.#startAll();
@@ -115,7 +123,7 @@ export class Cluster implements AsyncDisposable {
     const { raw, map } = await withRealPorts(readMapOrDefault(settings.map, resolved.sourceByName.map !== 'default'));
     this.#epoch = map.epoch;
     writeWhole(this.#mapPath, `${JSON.stringify(raw, null, 2)}\n`);
-    const own = settledPaths(settings, this.#mapPath);
+    const own = absolutePaths(settings, this.#mapPath);
     const followed = settings.demo ? followDemo(own, await this.#startDemo(own)) : own;
     log('debug', 'starting the nodes', { count: map.nodes.size, epoch: map.epoch });
     for (const name of map.nodes.keys()) {
@@ -179,7 +187,7 @@ export class Cluster implements AsyncDisposable {
     this.#isStopping = true;
     await this.#stopAll();
     const started = await this.#starting?.catch((thrown: unknown) => thrown);
-    // What a start that was under way had made since then.
+    // Stops what a start under way has launched since then.
     if (started instanceof Error) await this.#stopAll();
     removeRunFile(this.#context.settings.dataDir);
   }
@@ -191,7 +199,7 @@ export class Cluster implements AsyncDisposable {
     await this.#demo?.stop();
   }
 
-  /** Ends every process at once; what is not flushed is read again from the log at the next start. */
+  /** Kills every process; what is not flushed is read from the log again at the next start. */
   kill(): void {
     for (const child of [this.#ingest, this.#router, ...this.#nodes.values(), this.#demo]) child?.kill();
   }

@@ -1,25 +1,24 @@
 /**
- * One process a data folder: a pid file that is checked for being stale.
+ * One process per data folder: a pid file that is checked for being stale.
  *
- * LMDB permits two writing processes, and our files must never meet them. A holder is known by its pid and its start time, so
- * that a pid that was given out again does not keep a dead holder's lock alive.
+ * LMDB permits two writing processes, but our files do not. A holder is identified by its pid and
+ * its start time, so that a reused pid does not keep a dead holder's lock alive.
  */
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 
-/** A held lock; `release` removes it. */
 export type ProcessLock = { release(): void };
 
-/** How long a start waits for a holder that is just stopping. */
+/** How long a start waits for a holder that is stopping. */
 export const lockWaitMsMax = 10_000;
 const attemptPauseMs = 100;
 
-/** Returns what tells two processes of one pid apart, or an empty text where the system does not say. */
+/** Returns the start time, which distinguishes processes of one pid, or '' where it is unknown. */
 function startMarkOf(pid: number): string {
   try {
-    // The command in parentheses may hold spaces, so fields are counted behind it; the 20th there is the start time in ticks.
+    // The command in parentheses may hold spaces, so count after it: the start time is 20th.
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
   } catch {
@@ -44,7 +43,7 @@ function readText(path: string): string | null {
   }
 }
 
-/** Returns the pid in a lock file when that process still runs. */
+/** Returns the pid in a lock file when that process still runs, else null. */
 function holderOf(content: string): number | null {
   const [pidText, startMark] = content.trim().split(' ');
   const pid = Number(pidText);
@@ -56,7 +55,7 @@ function tryLock(path: string, content: string): number | null {
   const ownPath = `${path}.${process.pid}`;
   writeFileSync(ownPath, content);
   try {
-    // A link appears whole or not at all, so that nobody reads a lock file that is half written.
+    // A link is atomic, so nobody reads a half-written lock file.
     linkSync(ownPath, path);
     return null;
   } catch (thrown) {
@@ -71,7 +70,7 @@ function tryLock(path: string, content: string): number | null {
   return tryLock(path, content);
 }
 
-/** Moves a stale lock away; when another process was quicker and what moved is its fresh lock, it is put back. */
+/** Removes a stale lock, but puts it back when it turns out to be another process's fresh one. */
 function removeStale(path: string, staleContent: string): void {
   const movedPath = `${path}.stale.${process.pid}`;
   try {
@@ -85,7 +84,7 @@ function removeStale(path: string, staleContent: string): void {
 }
 
 /**
- * Takes the lock `<folder>/<name>.pid`, waiting a little for a holder that is just stopping.
+ * Takes the lock `<folder>/<name>.pid`, waiting up to `waitMs` for a holder that is stopping.
  *
  * Errors: DataPlaneError `DataInUse` naming the folder and the pid.
  */

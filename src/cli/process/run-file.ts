@@ -23,17 +23,16 @@ const runShape = openObjectShape({
   demo: v.nullable(processShape),
 });
 
-/** One listening process. */
 export type RunningProcess = Readonly<v.InferOutput<typeof processShape>>;
 
-/** The cluster of one `skyshard up`. A newer version may have written more into the file. */
+/** A newer version may have written more keys into the file. */
 export type RunFile = Readonly<v.InferOutput<typeof runShape>>;
 
 function pathIn(dataDir: string): string {
   return join(dataDir, 'run.json');
 }
 
-/** Writes a file so that readers see the old or the new content, never a part. */
+/** Replaces a file atomically: readers see the old or the new content, never a part. */
 export function writeWhole(path: string, text: string): void {
   const newPath = `${path}.new`;
   writeFileSync(newPath, text);
@@ -61,7 +60,7 @@ function readJson(path: string): unknown {
 }
 
 /**
- * Returns the run file of a data folder, or null when nothing is said to run there.
+ * Returns the run file of a data folder, or null when there is none.
  *
  * Errors: DataPlaneError `ConfigInvalid` naming the file and what is wrong with it.
  */
@@ -77,7 +76,7 @@ export function readRunFile(dataDir: string): RunFile | null {
 /**
  * Returns the address of a running process: the given URL, else the one in the run file.
  *
- * Errors: DataPlaneError `Unavailable` when neither is there.
+ * Errors: DataPlaneError `Unavailable` when there is neither.
  */
 export function urlOf(process: 'router' | 'ingest', given: string | null, dataDir: string): string {
   const url = given ?? readRunFile(dataDir)?.[process].url;

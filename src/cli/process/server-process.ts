@@ -1,4 +1,4 @@
-/** The life of a server command: lock its folder, start, tell that it serves, wait to be told to stop, close. */
+/** The life of a server command: lock its folder, start, report ready, wait for a stop, close. */
 import { join } from 'node:path';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { CommandContext } from '../command.ts';
@@ -6,25 +6,25 @@ import { exitCode } from '../exit-code.ts';
 import type { Listening, ReadyMessage } from './child-process.ts';
 import { lockFolder, lockWaitMsMax } from './process-lock.ts';
 
-/** A server that runs. `failed` rejects when it cannot go on by itself; it may also stay pending or resolve at the end. */
+/** `failed` rejects when the server cannot go on; it may stay pending, or resolve at the end. */
 export type RunningServer = {
   readonly listening: Listening;
   readonly failed?: Promise<void>;
   close(): Promise<void>;
 };
 
-/** Returns a promise for `RunningServer.failed` and what rejects it: a broken invariant ends the process through here. */
+/** Returns a promise for `RunningServer.failed`, and the function that rejects it. */
 export function failureSwitch(): { readonly failed: Promise<never>; readonly fail: (error: Error) => void } {
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject;
   });
-  // It may be rejected before anybody waits for it.
+  // It may reject before anyone awaits it.
   failed.catch(() => {});
   return { failed, fail: (error) => fail(error) };
 }
 
-/** Resolves when this process is told to stop: by a signal, or because the `up` that started it is gone. */
+/** Resolves on a signal to stop, or when the `up` that started this process is gone. */
 function stopAsked(): Promise<string> {
   return new Promise((resolve) => {
     process.once('SIGINT', () => resolve('SIGINT'));
@@ -33,7 +33,7 @@ function stopAsked(): Promise<string> {
   });
 }
 
-/** How long a server may take to close; shorter than the patience of `up`, which would kill it without a word. */
+/** How long a server may take to close: less than `up` waits for a node before it kills it. */
 const closeMsMax = 45_000;
 
 async function closeInTime(server: RunningServer, name: string, { clock }: CommandContext): Promise<void> {
@@ -44,7 +44,7 @@ async function closeInTime(server: RunningServer, name: string, { clock }: Comma
   if (isLate) throw new DataPlaneError('DeadlineExceeded', `${name} did not close in ${closeMsMax} ms`);
 }
 
-/** Runs a server to its end. `name` is the name of its folder below the data folder, which it alone uses. */
+/** Runs a server to its end. `name` is its folder below the data folder, which it alone uses. */
 export async function serve(
   context: CommandContext,
   name: string,
@@ -58,7 +58,7 @@ export async function serve(
     const ready: ReadyMessage = { type: 'ready', listening: server.listening };
     if (process.send !== undefined) process.send(ready);
     else print(`${JSON.stringify({ event: 'ready', name, pid: process.pid, ...server.listening })}\n`);
-    // A server that ends without failing was closed by someone; only its rejection matters here.
+    // Only the rejection matters: a server that ends without failing was closed on purpose.
     const failed = (server.failed ?? asked).then(() => asked);
     log('info', `${name} stops`, { because: await Promise.race([asked, failed]) });
     await closeInTime(server, name, context);

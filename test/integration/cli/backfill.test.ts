@@ -1,3 +1,4 @@
+/** `skyshard backfill` against a running ingest: when it ends, what it prints, its exit code. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +50,7 @@ describe('skyshard backfill of one repo', () => {
     expect(JSON.parse(printed.out)).toMatchObject({ did: authorDid, state: 'done', lastFailure: null });
   });
 
-  it('ends at the first failure, says why, and that it is tried again', async () => {
+  it('ends at the first failure, and prints the reason and the time of the retry', async () => {
     expect(await backfill(otherDid)).toMatchObject({
       code: 1,
       err: expect.stringMatching(
@@ -58,7 +59,7 @@ describe('skyshard backfill of one repo', () => {
     });
   });
 
-  it('ends for a DID that nobody knows: what the directory does not have is gone', async () => {
+  it('ends for an unknown DID: one that the directory lacks is gone', async () => {
     const ended = await backfill(unknownDid);
     expect(ended).toMatchObject({ code: 1, err: expect.stringContaining('the PLC directory has no such DID') });
     expect((await harness.get(`/v1/backfill?did=${unknownDid}`)).body).toMatchObject({ state: 'gone' });
@@ -66,7 +67,7 @@ describe('skyshard backfill of one repo', () => {
     expect(unresolved).toMatchObject({ code: 1, err: expect.stringContaining('identity-unknown') });
   });
 
-  it('refuses what is not a DID before it looks for anything that runs', async () => {
+  it('refuses what is not a DID before it looks for a running ingest', async () => {
     const ended = await runCommand(['backfill', 'nonsense', `--data-dir=${emptyFolder}`]);
     expect(ended).toMatchObject({ code: 2, err: expect.stringContaining('"nonsense" is not a DID') });
     const stopped = await runCommand(['backfill', authorDid, `--data-dir=${emptyFolder}`]);
@@ -78,7 +79,7 @@ describe('skyshard backfill of one repo', () => {
 });
 
 describe('skyshard backfill of all repos', () => {
-  it('ends when only repos that wait for another attempt are left, and names them', async () => {
+  it('ends when only repos that wait for a retry are left, and names them', async () => {
     serveList([authorDid, otherDid]);
     const ended = await backfill();
     expect(ended).toMatchObject({ code: 1, err: expect.stringContaining('1 repos wait for another attempt') });
@@ -87,14 +88,14 @@ describe('skyshard backfill of all repos', () => {
     expect((await harness.get('/v1/backfill')).body).toMatchObject({ reposDone: 1, reposGone: 0, reposQueued: 1 });
   });
 
-  it('ends with success when all are there', async () => {
+  it('succeeds when all repos are in the log', async () => {
     serveList([authorDid]);
     const ended = await backfill('--json');
     expect(ended, ended.err).toMatchObject({ code: 0 });
     expect(JSON.parse(ended.out.trim().split('\n').at(-1)!)).toMatchObject({ reposDone: 1, reposQueued: 0 });
   });
 
-  it('ends when the list of repos cannot be had', async () => {
+  it('fails when the list of repos cannot be read', async () => {
     harness.network.responders.set(listReposPath, () => ({ status: 500, body: 'broken' }));
     const ended = await backfill();
     expect(ended).toMatchObject({ code: 1, err: expect.stringContaining('cannot be listed') });

@@ -1,3 +1,4 @@
+/** The single executable starts anywhere, with nothing installed, and serves. */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +20,7 @@ beforeAll(() => {
   folder = clusterFolder();
   home = mkdtempSync(join(tmpdir(), 'skyshard-home-'));
   program = [join(folder, 'skyshard')];
-  // As an operator would: one file copied to another place.
+  // One file copied elsewhere, as an operator would.
   copyFileSync(join(projectRoot, 'dist', 'skyshard'), program[0]!);
 }, 180_000);
 
@@ -29,7 +30,7 @@ afterAll(() => {
 });
 
 describe('the single executable', () => {
-  it('unpacks itself once, into a folder that is its user’s alone', async () => {
+  it('unpacks itself once, into a folder that only its user can read', async () => {
     const first = await runCommand(['--version'], { HOME: home, PATH: '' }, program);
     expect(first).toMatchObject({ code: 0, out: `${version}\n` });
     const cache = join(home, '.cache', 'skyshard');

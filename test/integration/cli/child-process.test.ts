@@ -1,3 +1,4 @@
+/** A supervised child: its start, its restart on the same ports, its stop by request or force. */
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
@@ -48,14 +49,14 @@ afterEach(async () => {
 });
 
 describe('a supervised child', () => {
-  it('is ready when it says where it listens, and its lines are passed on', async () => {
+  it('is ready when it reports where it listens, and its lines are passed on', async () => {
     const { child, lines } = childOf({ words: () => ['--port=4567'] });
     await child.start();
     expect(child.listening).toEqual({ host: '127.0.0.1', ports: { port: 4567 } });
     await until(() => lines.includes('scripted: serving --port=4567'));
   });
 
-  it('that ends before it serves fails the start and is not started again', async () => {
+  it('that exits before it serves fails the start and is not restarted', async () => {
     const { child, lines, messages } = childOf({ words: () => ['--exit=3'] });
     await expect(child.start()).rejects.toThrow('scripted did not start: exit code 3');
     await until(() => lines.includes('scripted: cannot start'));
@@ -63,13 +64,13 @@ describe('a supervised child', () => {
     expect(messages).toEqual([]);
   });
 
-  it('that says nothing fails the start and is killed', async () => {
+  it('that never reports ready fails the start and is killed', async () => {
     const { child } = childOf({ words: () => ['--never-ready'], readyMsMax: 300 });
     await expect(child.start()).rejects.toThrow('not ready after 300 ms');
     await until(() => !isAlive(child.pid));
   });
 
-  it('that is killed is started again with the port that it had', async () => {
+  it('that is killed is restarted on the port that it had', async () => {
     const { child, lines, messages, restarts } = childOf({
       words: (before) => (before === null ? ['--port=4568'] : [`--port=${before.ports['port']}`, '--again']),
     });
@@ -82,7 +83,7 @@ describe('a supervised child', () => {
     expect(messages).toEqual(['scripted ended; it is started again', 'scripted serves again']);
   });
 
-  it('stops when it is asked to and stays stopped', async () => {
+  it('stops on request and stays stopped', async () => {
     const { child, restarts } = childOf({});
     await child.start();
     await child.stop();
@@ -90,7 +91,7 @@ describe('a supervised child', () => {
     expect(restarts()).toBe(0);
   });
 
-  it('that does not stop in its time is killed, and that is said', async () => {
+  it('that does not stop in time is killed, which is logged', async () => {
     const { child, messages } = childOf({ words: () => ['--stubborn'], stopMsMax: 300 });
     await child.start();
     await child.stop();

@@ -1,3 +1,4 @@
+/** `skyshard up`: a whole cluster starts, serves, survives killed processes, stops and resumes. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -52,7 +53,7 @@ function appliedOf(status: Status): number {
 }
 
 describe('skyshard up', () => {
-  it('tells in run.json and on the screen where everything listens', () => {
+  it('reports in run.json and on the screen where everything listens', () => {
     const { run, printed } = cluster;
     const ports = [run.router.port, run.router.http2Port, run.ingest.port, run.demo!.port];
     for (const { port } of Object.values(run.nodes)) ports.push(port);
@@ -80,7 +81,7 @@ describe('skyshard up', () => {
     }
   });
 
-  it('is asked by the other commands without being told where it is', async () => {
+  it('is found by the other commands through the data folder', async () => {
     const status = await runCommand(['status', `--data-dir=${cluster.dataDir}`, '--json']);
     expect(status.code, status.err).toBe(0);
     expect((JSON.parse(status.out) as Status).nodes.map(({ name, state }) => [name, state])).toEqual([
@@ -99,7 +100,7 @@ describe('skyshard up', () => {
     expect(second).toMatchObject({ code: 1, err: expect.stringContaining(`process ${cluster.run.pid} uses it`) });
   });
 
-  it('starts a killed node again on its port, and nothing is lost', async () => {
+  it('restarts a killed node on its port, and nothing is lost', async () => {
     await settle(cluster);
     const before = appliedOf(await statusOf(cluster));
     const { pid, port } = cluster.run.nodes['n1']!;
@@ -112,7 +113,7 @@ describe('skyshard up', () => {
     expect(cluster.printed.err).toContain('n1 ended; it is started again how="signal SIGKILL"');
   });
 
-  it('stops cleanly, and goes on from its cursor when it is started again', async () => {
+  it('stops cleanly, and goes on from its cursor after a restart', async () => {
     await settle(cluster);
     const before = appliedOf(await statusOf(cluster));
     expect(await cluster.stop()).toBe(0);
@@ -126,8 +127,8 @@ describe('skyshard up', () => {
   });
 });
 
-describe('skyshard up, ended by force,', () => {
-  it('leaves no process behind, and starts again at once', async () => {
+describe('skyshard up, killed,', () => {
+  it('leaves no running process, and can be restarted at once', async () => {
     const ownFolder = clusterFolder();
     const first = await startCluster(ownFolder, demo);
     const { run } = first;

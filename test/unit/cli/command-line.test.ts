@@ -1,3 +1,4 @@
+/** What the CLI parses and refuses, and what it prints: help, errors, log lines, tables. */
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
@@ -69,7 +70,7 @@ describe('an operating error', () => {
 });
 
 describe('the process log', () => {
-  it('prints one line a message, at or above its level, and lets nobody forge another', () => {
+  it('prints one line per message at or above its level, and no content forges another', () => {
     const lines: string[] = [];
     const log = createProcessLog('warn', { ...systemClock, nowMs: () => 0 }, (line) => lines.push(line));
     log('info', 'not printed');

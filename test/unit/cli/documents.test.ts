@@ -1,4 +1,4 @@
-/** README.md and ops/ say what the program does; these tests keep them true. */
+/** README.md, ARCHITECTURE.md and ops/ agree with the source. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -22,7 +22,7 @@ function rowsOf(text: string, firstCell: RegExp): string[][] {
 }
 
 describe('ARCHITECTURE.md', () => {
-  it('names files and folders that are there', () => {
+  it('names files and folders that exist', () => {
     const text = readFileSync(join(projectRoot, 'ARCHITECTURE.md'), 'utf8');
     const named = [...text.matchAll(/`((?:src|test|ops|bench)\/[a-z0-9./-]*)`/g)].map(([, path]) => path!);
     expect(named.length).toBeGreaterThan(10);
@@ -75,7 +75,7 @@ describe('README.md', () => {
 });
 
 describe('ops/errors.md', () => {
-  it('lists every error code with its gRPC status, whether to try again, its meaning and its next step', () => {
+  it('lists every error code with its gRPC status, whether a retry may help, its meaning and its next step', () => {
     const rows = rowsOf(errors, /^[A-Z][A-Za-z]+$/);
     expect(rows.map(([code]) => code)).toEqual(Object.keys(errorTable));
     for (const [code, status, http, again, meaning, hint] of rows) {

@@ -1,3 +1,4 @@
+/** The shard map's file: which ones are refused, the default, and real ports for port 0. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +50,7 @@ async function validated(host: string, more: object): Promise<{ code: number; ou
 }
 
 describe('map validate', () => {
-  it('warns of a node that would refuse to start for want of a cluster token', async () => {
+  it('warns about a node that would not start without a cluster token', async () => {
     const { code, out } = await validated('10.0.0.5', {});
     expect(code).toBe(0);
     expect(out).toMatch(/warning: node b listens on 10\.0\.0\.5.*no clusterTokenFile/);
@@ -59,7 +60,7 @@ describe('map validate', () => {
   it.each([
     ['127.0.0.2', {}],
     ['10.0.0.5', { clusterTokenFile: 'token' }],
-  ])('does not warn of %s with %j', async (host, more) => {
+  ])('does not warn about %s with %j', async (host, more) => {
     expect((await validated(host, more)).out).not.toContain('warning');
   });
 });
@@ -83,11 +84,11 @@ describe('the map file', () => {
     expect(() => readMapFile(written(text))).toThrow(expected);
   });
 
-  it('that is not there is refused by name', () => {
+  it('that is absent is refused by name', () => {
     expect(() => readMapFile(join(folder, 'none.json'))).toThrow(/shard map .*none\.json/);
   });
 
-  it('that nobody asked for and that is not there is the one-box default', () => {
+  it('that is absent and was not asked for is the one-box default', () => {
     const path = join(folder, 'shard-map.json');
     expect(readMapOrDefault(path, false).map.slots).toBe(16);
     expect(() => readMapOrDefault(path, true)).toThrow('shard map');

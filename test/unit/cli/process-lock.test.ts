@@ -1,4 +1,4 @@
-/** Who holds a data folder, and when a lock that was left behind is taken over. */
+/** Who holds the lock of a data folder, and when a stale lock is taken over. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,13 +18,13 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The start time of a process in ticks, as Linux tells it. */
+/** The start time of a process in ticks, from Linux. */
 function startMarkOf(pid: number): string {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!;
 }
 
-/** Takes the lock: the file then names this process, no other process gets it, and nothing is left after. */
+/** Takes the lock, which then names this process and refuses others, and releases it. */
 async function expectTakenOver(): Promise<void> {
   const lock = await lockFolder(folder, 'up', systemClock, 0);
   const own = `${process.pid} ${startMarkOf(process.pid)}\n`;
@@ -69,7 +69,7 @@ describe('the lock of a data folder', () => {
     await expectTakenOver();
   });
 
-  it('is held apart for each name, and makes the folder', async () => {
+  it('is separate for each name, and creates the folder', async () => {
     const below = join(folder, 'new');
     const one = await lockFolder(below, 'node-n0', systemClock, 0);
     const two = await lockFolder(below, 'node-n1', systemClock, 0);

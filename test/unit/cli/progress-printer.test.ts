@@ -1,4 +1,4 @@
-/** How the progress of a backfill looks. */
+/** The progress of a backfill on a terminal, in lines and as JSON. */
 import { describe, expect, it } from 'vitest';
 import { ProgressPrinter, progressLine } from '../../../src/cli/progress-printer.ts';
 import type { BackfillProgress } from '../../../src/ingest/backfill-progress.ts';
@@ -28,7 +28,7 @@ describe('backfill progress', () => {
     for (const columns of [20, 40, 79]) expect(progressLine(progress, columns).length).toBeLessThanOrEqual(columns);
   });
 
-  it('is rewritten in place on a terminal, and a line or a JSON line elsewhere', () => {
+  it('rewrites its line on a terminal, and is a line of text or JSON elsewhere', () => {
     const written: string[] = [];
     const output = { write: (text: string) => written.push(text), columns: 100 };
     const terminal = new ProgressPrinter({ ...output, form: 'terminal' });

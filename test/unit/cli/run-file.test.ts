@@ -1,4 +1,4 @@
-/** The run file: what it holds is checked before a command trusts it. */
+/** The run file is checked before a command trusts it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ const run: RunFile = {
 };
 
 describe('the run file', () => {
-  it('is read as it was written, also when a newer version wrote more', () => {
+  it('is read as it was written, even when a newer version wrote more', () => {
     writeRunFile(folder, run);
     expect(readRunFile(folder)).toEqual(run);
     writeFileSync(join(folder, 'run.json'), JSON.stringify({ ...run, search: listening }));
@@ -37,7 +37,7 @@ describe('the run file', () => {
     expect(urlOf('router', null, folder)).toBe(listening.url);
   });
 
-  it('that is not there is null', () => {
+  it('that is absent is null', () => {
     expect(readRunFile(folder)).toBeNull();
   });
 
