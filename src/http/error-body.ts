@@ -1,31 +1,30 @@
-/** The body of an error over HTTP, written by every process and read by whoever asked it. */
+/** The body of an error over HTTP: every process writes it, and its clients read it. */
 import * as v from 'valibot';
 import { DataPlaneError, type ErrorCode, errorFromPeer } from '../base/data-plane-error.ts';
 import { openObjectShape } from '../config/json-shape.ts';
 
-/** The fields of the body; `error` is the code. */
 export type ErrorBody = { readonly error: ErrorCode; readonly message: string; readonly hint: string };
 
-/** Returns the body that carries an error. */
+/** Returns the body of an error. */
 export function errorBodyOf({ code, message, hint }: DataPlaneError): ErrorBody {
   return { error: code, message, hint };
 }
 
 const errorBody = openObjectShape({ error: v.string(), message: v.string(), hint: v.string() });
 
-/** What an answer of something that is not one of our processes means, by HTTP status. */
+/** The code for an answer that does not come from one of our processes, by HTTP status. */
 const codeByHttpStatus: Readonly<Record<number, ErrorCode>> = { 401: 'Unauthenticated', 503: 'Unavailable' };
 
 function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Not one of our processes, then: a proxy's page, for example.
+    // Not one of our processes, but a proxy's page, for example.
     return null;
   }
 }
 
-/** Returns the error that an answer from `peer` carries, with the code and hint of who raised it. */
+/** Returns the error in an answer from `peer`, with the code and the hint that the peer gave it. */
 export function errorOfBody(peer: string, status: number, text: string): DataPlaneError {
   const body = v.safeParse(errorBody, parsedJson(text));
   if (body.success) return errorFromPeer(peer, body.output.error, body.output.message, body.output.hint);

@@ -1,28 +1,28 @@
-/** Operators' endpoints as data: verb, path, the shape of the body, and what answers. */
+/** Operators' endpoints as data: verb, path, the shape of the body, and the handler. */
 import type * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { readShape } from '../config/json-shape.ts';
 
-/** An operators' endpoint: what it returns is printed as JSON, what it throws as the error body. */
+/** An operators' endpoint. Its result is sent as JSON, what it throws as the error body. */
 export type JsonRoute = {
   readonly verb: 'get' | 'post';
   /** Begins with `/v1/`. */
   readonly path: string;
-  /** `body` is the parsed JSON of a POST, `{}` when it is empty and for a GET. */
+  /** `body` is the parsed JSON of a POST; `{}` for a GET or an empty body. */
   readonly answer: (body: unknown, query: URLSearchParams) => Promise<object> | object;
 };
 
-/** Throws the error of a request that says something wrong. */
+/** Throws DataPlaneError `InvalidArgument`. */
 export function refuseRequest(problem: string): never {
   throw new DataPlaneError('InvalidArgument', problem);
 }
 
-/** Returns a route that shows something. */
+/** Returns the route of a GET. */
 export function getRoute(path: string, answer: (query: URLSearchParams) => Promise<object> | object): JsonRoute {
   return { verb: 'get', path, answer: (_body, query) => answer(query) };
 }
 
-/** Returns a route whose body has a shape; any other is `InvalidArgument` that names the field. */
+/** Returns the route of a POST; a body of another shape is `InvalidArgument`, naming the field. */
 export function postRoute<Shape extends v.GenericSchema>(
   path: string,
   shape: Shape,
@@ -31,7 +31,7 @@ export function postRoute<Shape extends v.GenericSchema>(
   return { verb: 'post', path, answer: (body) => answer(readShape(shape, body, refuseRequest)) };
 }
 
-/** Returns the JSON of a body. Errors: DataPlaneError `InvalidArgument` when it is none. */
+/** Parses a JSON body; an empty one is `{}`. Errors: DataPlaneError `InvalidArgument`. */
 export function parseBody(body: Buffer): unknown {
   if (body.length === 0) return {};
   try {

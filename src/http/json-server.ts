@@ -1,10 +1,8 @@
 /**
- * The HTTP server of node, router and ingest: health, metrics and operators' JSON endpoints on
- * uWebSockets.
+ * The HTTP server of node, router and ingest: health, metrics and JSON endpoints for operators.
  *
- * Owns: an exclusive port, TLS, tokens, bounds of bodies, and how an error becomes an answer.
- * Health says nothing but yes or no, so that load balancers may ask without a token; all else needs
- * one where one is configured.
+ * Owns: an exclusive port, TLS, tokens, limits on bodies, and how an error becomes an answer. Load
+ * balancers may ask for health without a token; all else needs one where one is configured.
  */
 import {
   App,
@@ -22,34 +20,31 @@ import { carriesToken } from '../config/access-token.ts';
 import { Exchange } from './exchange.ts';
 import { type JsonRoute, parseBody } from './json-route.ts';
 import { guardOperators } from './page-guard.ts';
-import { type BodyLimits, BodyRoom, bodyBoundError, bodyMsMaxDefault } from './request-body.ts';
+import { BodyBudget, type BodyLimits, bodyBoundError, bodyMsMaxDefault } from './request-body.ts';
 
-/** Files of a certificate and its key. */
 export type TlsFiles = { readonly certFile: string; readonly keyFile: string };
 
-/** What a server listens on and answers. */
 export type JsonServerOptions = {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Null speaks plainly. */
+  /** Null serves cleartext. */
   readonly tls: TlsFiles | null;
-  /** Any one of these is enough; null is one that is not configured. */
+  /** A request needs any one of these; null is one that is not configured, and none admits all. */
   readonly tokens: readonly (string | null)[];
   readonly isReady: () => boolean | Promise<boolean>;
   readonly metricsText: () => string | Promise<string>;
   readonly routes: readonly JsonRoute[];
   readonly limits?: Partial<BodyLimits>;
-  /** Adds endpoints of other protocols before the server listens. */
+  /** Adds endpoints of other protocols; called before the server listens. */
   readonly attach?: (app: TemplatedApp) => void;
-  /** What a ready `/readyz` says, and what ends the JSON of an answer. */
+  /** The body of `/readyz` when ready, and what follows the JSON of an answer. */
   readonly texts?: { readonly ready: string; readonly jsonEnd: string };
 };
 
-/** A listening server. */
 export type ListeningServer = {
   readonly port: number;
-  /** Takes no more connections; those that are open go on. */
+  /** Accepts no more connections; open ones continue. */
   stopListening(): void;
   /** Ends every connection. */
   close(): Promise<void>;
@@ -60,7 +55,7 @@ export const bodyBytesMaxDefault = 1024 * 1024;
 /** Units: bytes of all bodies that are arriving. */
 const arrivingBytesMaxDefault = 64 * bodyBytesMaxDefault;
 
-/** Two processes never share a port; the app's types lack this form of `listen`. */
+/** Keeps two processes from sharing a port; the types of uWebSockets lack this form of `listen`. */
 const exclusivePort = 1;
 type ListenExclusively = (
   host: string,
@@ -69,12 +64,12 @@ type ListenExclusively = (
   done: (socket: us_listen_socket | false) => void,
 ) => void;
 
-/** Returns the error of TLS files that do not load. */
+/** Returns the error for TLS files that do not load. */
 export function tlsError({ certFile, keyFile }: TlsFiles, cause: unknown): DataPlaneError {
   return new DataPlaneError('ConfigInvalid', `tls: ${certFile} and ${keyFile} do not load`, { cause });
 }
 
-/** Returns the error of a port that cannot be had. */
+/** Returns the error for a port that cannot be bound. */
 export function listenError(host: string, port: number, cause?: unknown): DataPlaneError {
   return new DataPlaneError('ConfigInvalid', `cannot listen on ${host}:${port}; the port may be taken`, { cause });
 }
@@ -98,7 +93,7 @@ function listen(app: TemplatedApp, host: string, port: number): Promise<us_liste
   });
 }
 
-/** Sends the answer or the error. A broken invariant passes on to main, which stops the process. */
+/** Sends the answer or the error. Rethrows an InvariantError, so that main stops the process. */
 async function answerWith(exchange: Exchange, make: () => Promise<void>): Promise<void> {
   try {
     await make();
@@ -108,7 +103,6 @@ async function answerWith(exchange: Exchange, make: () => Promise<void>): Promis
   }
 }
 
-/** The endpoints of one server. */
 class JsonEndpoints {
   readonly #options: JsonServerOptions;
   readonly #tokens: readonly string[];
@@ -121,7 +115,7 @@ class JsonEndpoints {
     this.#limits = {
       bodyBytesMax: bodyBytesMaxDefault,
       bodyMsMax: bodyMsMaxDefault,
-      room: options.limits?.room ?? new BodyRoom(arrivingBytesMaxDefault),
+      budget: options.limits?.budget ?? new BodyBudget(arrivingBytesMaxDefault),
       ...options.limits,
     };
     this.#texts = options.texts ?? { ready: 'ok\n', jsonEnd: '\n' };
@@ -179,11 +173,7 @@ class JsonEndpoints {
   }
 }
 
-/**
- * Listens and serves.
- *
- * Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load.
- */
+/** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
 export async function startJsonServer(options: JsonServerOptions): Promise<ListeningServer> {
   const app = createApp(options.tls);
   options.attach?.(app);

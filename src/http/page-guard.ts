@@ -3,7 +3,7 @@
  *
  * A page in a browser on this machine can send requests to loopback. Where a token is configured,
  * the page does not have it; where none is, the headers that browsers add show where a request
- * comes from. Owns: that check. Knows nothing of tokens.
+ * comes from. The caller checks tokens.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { isLoopback } from '../config/access-token.ts';
@@ -23,7 +23,7 @@ function refuse(why: string): never {
 }
 
 /**
- * Refuses what a web page of another origin sent to a server without a token.
+ * Refuses a request from a web page of another origin to a server without a token.
  *
  * Errors: DataPlaneError `Unauthenticated`.
  */
@@ -31,15 +31,15 @@ function refuseForeignPage(header: HeaderReader): void {
   const host = header('host');
   const origin = header('origin');
   if (origin !== '' && URL.parse(origin)?.host !== host) refuse(`a page of ${origin.slice(0, 200)}`);
-  // Images, scripts and forms may be loaded without an origin, but browsers name their site.
+  // Images, scripts and forms may come without an origin, but browsers send `sec-fetch-site`.
   const site = header('sec-fetch-site');
   if (site !== '' && site !== 'same-origin' && site !== 'none') refuse('a page of another site');
 }
 
 /**
- * Refuses a POST to a server without a token unless it is sent to a loopback name and by no foreign
- * page. A name that points here only since the page was loaded (DNS rebinding) is that page's own
- * origin for the browser, hence the check of the name.
+ * Refuses a POST to a server without a token if a foreign page sent it or its host is not a
+ * loopback name. The name is checked because of DNS rebinding: to the browser, a name that points
+ * here only since the page was loaded is still that page's own origin.
  *
  * Errors: DataPlaneError `Unauthenticated`.
  */
@@ -62,10 +62,10 @@ function requireJson(header: HeaderReader): void {
 }
 
 /**
- * Checks one request to an operators' endpoint. The caller has checked its token, if there is one.
+ * Checks a request to an operators' endpoint, whose token, if configured, the caller has checked.
  *
- * Errors: DataPlaneError `InvalidArgument` for a POST that is not JSON, `Unauthenticated` for what
- * a foreign page sent.
+ * Errors: DataPlaneError `InvalidArgument` for a POST that is not JSON; `Unauthenticated` for a
+ * request from a foreign page.
  */
 export function guardOperators(verb: 'get' | 'post', header: HeaderReader, hasToken: boolean): void {
   if (verb === 'post') requireJson(header);

@@ -1,14 +1,13 @@
 /**
- * Bodies of requests while they arrive: bounded one by one, all together, and in time.
+ * Bodies of requests while they arrive, with limits on the size of each and of all, and on time.
  *
- * A body counts against the shared room from its first chunk until it is whole. Then whoever takes
- * it bounds the work that it asks for.
+ * A body counts against the shared budget from its first chunk until it is complete. From then on,
+ * admission limits the work that it asks for.
  */
-
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
-/** Room for all bodies that are arriving. Units: bytes. */
-export class BodyRoom {
+/** The memory that all arriving bodies together may take. Units: bytes. */
+export class BodyBudget {
   readonly #bytesMax: number;
   #bytes = 0;
 
@@ -20,7 +19,7 @@ export class BodyRoom {
     return this.#bytes;
   }
 
-  /** Takes room; false, with nothing taken, when there is not enough. */
+  /** Takes bytes; false, with nothing taken, when too few are left. */
   take(bytes: number): boolean {
     if (this.#bytes + bytes > this.#bytesMax) return false;
     this.#bytes += bytes;
@@ -32,28 +31,26 @@ export class BodyRoom {
   }
 }
 
-/** What bounds the bodies of a server. */
 export type BodyLimits = {
   /** Units: bytes of one body. */
   readonly bodyBytesMax: number;
   /** From a body's first chunk to its last. Units: ms. */
   readonly bodyMsMax: number;
-  readonly room: BodyRoom;
+  readonly budget: BodyBudget;
 };
 
-/** Long enough for the largest body over a slow network. Units: ms. */
+/** Enough for the largest body over a slow network. Units: ms. */
 export const bodyMsMaxDefault = 30_000;
 
-/** A bound that a body can pass. */
 export type BodyBound = 'bodyBytesMax' | 'arrivingBytesMax' | 'bodyMsMax';
 
-/** Returns the error that a body which passes a bound is answered with. */
+/** Returns the error for a body that exceeds a bound. */
 export function bodyBoundError(bound: BodyBound): DataPlaneError {
   const code = bound === 'bodyMsMax' ? 'DeadlineExceeded' : 'ResourceExhausted';
   return new DataPlaneError(code, `the body passes ${bound}`);
 }
 
-/** One body that is arriving. */
+/** The chunks of one arriving body. */
 export class RequestBody {
   readonly #limits: BodyLimits;
   #chunks: Buffer[] = [];
@@ -65,16 +62,16 @@ export class RequestBody {
     this.#limits = limits;
   }
 
-  /** True once the body was taken, refused or broken off: what still comes is ignored. */
+  /** True once the body was taken, refused or aborted; later chunks are ignored. */
   get isDropped(): boolean {
     return this.#isDropped;
   }
 
-  /** Adds a chunk, which the body owns from now on. Returns the bound that it passes, or null. */
+  /** Adds a chunk and takes ownership of it. Returns the bound that it exceeds, or null. */
   add(chunk: Buffer): BodyBound | null {
-    const { bodyBytesMax, room } = this.#limits;
+    const { bodyBytesMax, budget } = this.#limits;
     const isTooLarge = this.#bytes + chunk.length > bodyBytesMax;
-    if (isTooLarge || !room.take(chunk.length)) {
+    if (isTooLarge || !budget.take(chunk.length)) {
       this.drop();
       return isTooLarge ? 'bodyBytesMax' : 'arrivingBytesMax';
     }
@@ -83,7 +80,7 @@ export class RequestBody {
     return null;
   }
 
-  /** Drops the body and calls `late` unless it is whole in time. Only the first call counts. */
+  /** Drops the body and calls `late` unless it completes in time. Only the first call counts. */
   expectRest(late: (bound: BodyBound) => void): void {
     this.#timer ??= setTimeout(() => {
       this.drop();
@@ -91,18 +88,17 @@ export class RequestBody {
     }, this.#limits.bodyMsMax);
   }
 
-  /** Returns the whole body and releases its room. */
+  /** Returns the complete body and releases its budget. */
   take(): Buffer {
     const chunks = this.#chunks;
     this.drop();
     return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
   }
 
-  /** Releases what has come. */
   drop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#isDropped = true;
-    this.#limits.room.release(this.#bytes);
+    this.#limits.budget.release(this.#bytes);
     this.#bytes = 0;
     this.#chunks = [];
   }

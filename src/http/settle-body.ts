@@ -1,4 +1,4 @@
-/** The body of `POST /v1/settle`, which a router takes and hands on to ingest. */
+/** The body of `POST /v1/settle`, which a router takes and passes on to ingest. */
 import * as v from 'valibot';
 import { objectShape, recordShape, wholeNumberShape } from '../config/json-shape.ts';
 
@@ -6,7 +6,7 @@ const timeoutMsDefault = 30_000;
 const timeoutMsMax = 600_000;
 const timeoutMessage = `must be a number from 1 to ${timeoutMsMax}`;
 
-/** How long to wait, and for what: cursors by source; without them for all that has come in. */
+/** `cursors` holds the sequence number to wait for by source; absent means all received events. */
 export const settleBody = objectShape({
   cursors: v.optional(recordShape(v.string(), wholeNumberShape(0, Number.MAX_SAFE_INTEGER))),
   timeoutMs: v.optional(
@@ -15,5 +15,4 @@ export const settleBody = objectShape({
   ),
 });
 
-/** What a settle waits for. */
 export type SettleBody = v.InferOutput<typeof settleBody>;

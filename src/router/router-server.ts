@@ -11,7 +11,7 @@ import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
 import type { ListeningServer } from '../http/json-server.ts';
-import { BodyRoom, bodyMsMaxDefault } from '../http/request-body.ts';
+import { BodyBudget, bodyMsMaxDefault } from '../http/request-body.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import { DurationSummary, LabelledCounter, registerReadout } from '../metrics/metric.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
@@ -175,9 +175,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     closing ??= closeEdges(graceMs);
     return closing;
   };
-  const room = new BodyRoom(limits.arrivingBytesMax);
-  const arrivingBytes = (): number => room.bytes;
-  const bodies = { bodyBytesMax: limits.bodyBytesMax, bodyMsMax: bodyMsMaxDefault, room };
+  const budget = new BodyBudget(limits.arrivingBytesMax);
+  const arrivingBytes = (): number => budget.bytes;
+  const bodies = { bodyBytesMax: limits.bodyBytesMax, bodyMsMax: bodyMsMaxDefault, budget };
   const shared = { router, host, tls: map.tls, limits: bodies };
   try {
     const http = await startHttpEdge({

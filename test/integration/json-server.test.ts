@@ -10,7 +10,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { objectShape, recordShape, textShape, wholeNumberShape } from '../../src/config/json-shape.ts';
 import { getRoute, postRoute } from '../../src/http/json-route.ts';
 import { type JsonServerOptions, type ListeningServer, startJsonServer } from '../../src/http/json-server.ts';
-import { BodyRoom } from '../../src/http/request-body.ts';
+import { BodyBudget } from '../../src/http/request-body.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
 
@@ -70,9 +70,9 @@ describe('the body of a POST', () => {
     expect(await post(port, body)).toMatchObject({ status: 400, json: { error: 'InvalidArgument', message } });
   });
 
-  it('that is not whole in time is refused, and gives its room back', async () => {
-    const room = new BodyRoom(1000);
-    const { port } = await start({ limits: { bodyMsMax: 50, room } });
+  it('that is not whole in time is refused, and releases its budget', async () => {
+    const budget = new BodyBudget(1000);
+    const { port } = await start({ limits: { bodyMsMax: 50, budget } });
     const socket = connectTcp(port, '127.0.0.1').setNoDelay();
     const head =
       'POST /v1/take HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n';
@@ -81,7 +81,7 @@ describe('the body of a POST', () => {
     expect(answer.toString()).toMatch(
       /^HTTP\/1\.1 504 [\s\S]*"DeadlineExceeded","message":"the body passes bodyMsMax"/,
     );
-    expect(room.bytes).toBe(0);
+    expect(budget.bytes).toBe(0);
     socket.destroy();
   });
 });

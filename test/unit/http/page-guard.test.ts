@@ -1,3 +1,4 @@
+/** Web pages cannot use operators' endpoints: which requests are refused without a token. */
 import { describe, expect, it } from 'vitest';
 import { guardOperators } from '../../../src/http/page-guard.ts';
 
@@ -39,7 +40,7 @@ describe("operators' endpoints without a token", () => {
     expect(codeOf('post', headers)).toBe(expected);
   });
 
-  it('refuse a GET of another site, and answer one that no page sent', () => {
+  it('refuse a GET from a page of another site, and answer one that no page sent', () => {
     expect(codeOf('get', { host: 'a' })).toBeNull();
     expect(codeOf('get', { ...local, 'sec-fetch-site': 'same-site' })).toBe('Unauthenticated');
     expect(codeOf('get', { ...local, origin: 'https://example.com' })).toBe('Unauthenticated');
@@ -47,7 +48,7 @@ describe("operators' endpoints without a token", () => {
 });
 
 describe("operators' endpoints with a token", () => {
-  it('leave it to the token who asks, and still want JSON', () => {
+  it('accept any host and origin, but only JSON', () => {
     expect(codeOf('post', { ...local, host: 'ingest.example', origin: 'https://example.com' }, true)).toBeNull();
     expect(codeOf('post', { host: 'ingest.example' }, true)).toBe('InvalidArgument');
   });
