@@ -1,5 +1,5 @@
 /**
- * Messages of bsky.Service: bytes to typed objects and back.
+ * Decodes and encodes messages of bsky.Service.
  *
  * Timestamps are numbers of milliseconds since 1970; int64 is a number within 2^53; maps are
  * `Map`s; enums are numbers.
@@ -33,31 +33,29 @@ function encoderOf(name: MessageName): Encoder {
 }
 
 /**
- * Reads one message. `bytes` fields alias the source: copy what must outlive it.
+ * Decodes a message. Fields of type `bytes` alias the source: copy what must outlive it.
  *
- * Errors: DataPlaneError `InvalidArgument` naming `Message.field`; `ResourceExhausted` past
- * repeatedCountMax.
+ * Errors: DataPlaneError `InvalidArgument` naming `Message.field`; `ResourceExhausted` for more
+ * items than repeatedCountMax.
  */
 export function decodeMessage<Name extends MessageName>(name: Name, bytes: Uint8Array): MessageByName[Name] {
   const source = new Source(bytes);
   return decoderOf(name)(source, source.end) as unknown as MessageByName[Name];
 }
 
-/** Writes one message. Returns bytes that the caller owns. */
+/** Encodes a message. The caller owns the bytes. */
 export function encodeMessage<Name extends MessageName>(name: Name, value: MessageInput<MessageByName[Name]>): Buffer {
   encoderOf(name)(writer.clear(), value as unknown as AnyMessage);
   return writer.finish();
 }
 
-/** The request and response types of a method. */
 export type MethodMessages = { readonly request: MessageName; readonly response: MessageName };
 
-/** Every method of bsky.Service by its name. */
 export const methodByName: ReadonlyMap<string, MethodMessages> = new Map(
   serviceMethods.map(([name, request, response]) => [name, { request, response }]),
 );
 
-/** True for a name of bsky.Service. */
+/** True for the name of a method of bsky.Service. */
 export function isMethodName(name: string): name is MethodName {
   return methodByName.has(name);
 }

@@ -1,40 +1,37 @@
 /**
- * Top-level fields of protobuf bytes, for a router that copies what it does not need to understand.
+ * Top-level fields of protobuf bytes, for a router that copies slices without decoding them.
  *
- * Owns: finding where fields begin and end, and writing tags and lengths. Nested messages are
- * slices, never parsed, unless a scanner is set on the slice. Refuses: groups and bytes that end
- * early.
+ * Owns: finding where fields begin and end, and writing tags and lengths. A nested message is a
+ * slice, parsed only if a scanner is set on it. Refuses: groups and bytes that end early.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { readVarint, varintBytes, varintEnd, varintFault, writeVarint } from '../base/varint.ts';
 import { fieldNumber } from './generated/bsky-service.ts';
 import { wireType } from './message-decoder.ts';
 
-/** A message that has fields. */
+/** The name of a message that has fields. */
 export type NumberedMessage = keyof typeof fieldNumber;
 
-/** The name of one field of a message. */
 export type FieldName<Message extends NumberedMessage> = keyof (typeof fieldNumber)[Message] & string;
 
-/** One field of a message: its number, and what errors call it. */
+/** A field of a message; errors call it by its path. */
 export type NamedField = { readonly number: number; readonly path: string };
 
-/** Returns a field of a message by its name. */
+/** Returns the number and the path of a field. */
 export function fieldOf<Message extends NumberedMessage>(message: Message, field: FieldName<Message>): NamedField {
   const numbers: Readonly<Record<string, number>> = fieldNumber[message];
   return { number: numbers[field]!, path: `${message}.${field}` };
 }
 
-/** Returns the bytes as a Buffer over the same memory. */
+/** Returns a Buffer over the same memory. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /**
- * Walks over fields one by one; the properties are those of the current one.
+ * Walks over fields one by one; the properties are those of the current field.
  *
- * For a length-delimited field `start` and `end` enclose its content; for the others, the value as
- * written.
+ * `start` and `end` enclose the encoded value, for a length-delimited field without its length.
  */
 export class FieldScanner {
   number = 0;
@@ -49,10 +46,7 @@ export class FieldScanner {
   readonly #path: string;
   readonly #code: 'InvalidArgument' | 'Internal';
 
-  /**
-   * `path` names the message in errors; `code` is `Internal` for what another of our processes
-   * wrote.
-   */
+  /** `path` names the message in errors; `code` is `Internal` for bytes from our own processes. */
   constructor(
     buffer: Buffer,
     path: string,
@@ -125,10 +119,7 @@ export class FieldScanner {
     return false;
   }
 
-  /**
-   * Moves to the last length-delimited field of this number, which is the one that counts; to an
-   * empty range for none.
-   */
+  /** Moves to the last length-delimited field of this number, which wins, or to an empty range. */
   lastOf(number: number): void {
     let start = this.#position;
     let end = start;
@@ -141,7 +132,7 @@ export class FieldScanner {
   }
 }
 
-/** Below this a loop copies faster than a call. Units: bytes. */
+/** Up to this a loop copies faster than a call. Units: bytes. */
 const loopCopyBytesMax = 48;
 
 /** Copies `from[start..end)` and returns the position after the copy. */
@@ -155,7 +146,7 @@ export function copyBytes(into: Buffer, position: number, from: Buffer, start: n
   return at;
 }
 
-/** Returns the bytes of one length-delimited field. */
+/** Encodes a length-delimited field. */
 export function lengthDelimitedField(number: number, content: Uint8Array): Buffer {
   const head = varintBytes(number * 8 + wireType.lengthDelimited) + varintBytes(content.length);
   const field = Buffer.allocUnsafe(head + content.length);

@@ -1,8 +1,8 @@
 /**
- * The JSON form of messages, as Connect speaks it and `curl` users type it.
+ * Messages as JSON, which Connect speaks and `curl` users type.
  *
  * Owns: the proto3 mapping: lower-camel names (proto names are read too), base64 bytes, RFC 3339
- * timestamps, int64 as text, enum names. Unknown keys are refused by name, since a misspelt key
+ * timestamps, int64 as a string, enum names. Unknown keys are refused by name, since a misspelt key
  * would otherwise be silently ignored.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -104,7 +104,7 @@ function message(name: MessageName, value: Json, path: string, depth: number): A
 }
 
 /**
- * Reads a message's JSON text and returns its protobuf bytes. An empty text is the empty message.
+ * Converts JSON to protobuf bytes. Empty text is the empty message.
  *
  * Errors: DataPlaneError `InvalidArgument` naming the field.
  */
@@ -162,7 +162,7 @@ function toJson(name: MessageName, value: AnyMessage): Json {
   return result;
 }
 
-/** Returns a message as JSON text; defaults are left out. */
+/** Returns a message as JSON; defaults are left out. */
 export function messageToJson<Name extends MessageName>(name: Name, value: MessageByName[Name]): string {
   return JSON.stringify(toJson(name, value as unknown as AnyMessage));
 }

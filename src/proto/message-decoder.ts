@@ -1,41 +1,36 @@
 /**
- * Turns protobuf bytes into plain objects, by closures compiled once for each message type.
+ * Turns protobuf bytes into plain objects, with closures compiled once for each message type.
  *
- * Owns: bounds (nesting, items of a repeated field) and the naming of what is malformed. Unknown
- * fields are skipped. Refuses: groups, a known field with a foreign wire type, integers beyond
- * 2^53.
+ * Owns: limits (nesting, items of a repeated field) and the field path in errors. Unknown fields
+ * are skipped. Refuses: groups, a known field of another wire type, integers beyond 2^53.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { fieldsByMessage, type MessageName } from './generated/bsky-service.ts';
 import type { FieldSchema } from './schema.ts';
 
-/** Messages within messages beyond this are refused. */
+/** Messages that nest deeper are refused. */
 export const nestingDepthMax = 16;
-/**
- * Items of one repeated field beyond this are refused, so that a small body cannot become a huge
- * object.
- */
+/** The most items of a repeated field, so that a small body cannot become a huge object. */
 export const repeatedCountMax = 200_000;
 
-/** The wire types that the service uses. */
 export const wireType = { varint: 0, fixed64: 1, lengthDelimited: 2, fixed32: 5 } as const;
 
-/** A message as an object; its keys are the lower-camel names of the schema. */
+/** A message whose keys are the lower-camel names of the schema. */
 export type AnyMessage = { [key: string]: unknown };
 
-/** Reads one message that ends at `end` of the source. */
+/** Decodes a message that ends at `end` of the source. */
 export type Decoder = (source: Source, end: number) => AnyMessage;
 type FieldReader = (source: Source, message: AnyMessage, wire: number) => void;
 type ValueReader = (source: Source) => unknown;
 
-/** A position in the bytes of one request, with the limit of what is being read. */
+/** The bytes of a message, the position in them, and the end of the message that is being read. */
 export class Source {
   readonly buffer: Buffer;
   position = 0;
   end: number;
   depth = 0;
-  /** `Message.field` that is being read, for error messages. */
+  /** The `Message.field` that is being read, for error messages. */
   path = 'message';
   /** The words of the last varint. */
   #low = 0;
@@ -92,7 +87,7 @@ export class Source {
     return this.buffer.readDoubleLE(start);
   }
 
-  /** Reads a length and returns where the length-delimited value ends. */
+  /** Reads a length and returns the end of the value after it. */
   lengthDelimitedEnd(): number {
     this.#varint();
     if (this.#high !== 0) this.fail('a length is too great');
@@ -163,7 +158,7 @@ function readNested(source: Source, decode: Decoder): AnyMessage {
   return value;
 }
 
-/** Returns the reader of one value of a field and its wire type. */
+/** Returns the wire type of a field and the function that reads one value. */
 function valueReader(
   field: FieldSchema,
   decoderOf: (name: MessageName) => Decoder,
@@ -207,7 +202,7 @@ function appendItem(source: Source, message: AnyMessage, key: string, item: unkn
   } else items.push(item);
 }
 
-/** Stands in objects for "no items"; frozen, since it is shared. */
+/** The value of repeated fields without items; frozen, since all messages share it. */
 const noItems: readonly unknown[] = Object.freeze([]);
 
 function repeatedReader(field: FieldSchema, decoderOf: (name: MessageName) => Decoder): FieldReader {
@@ -222,7 +217,7 @@ function repeatedReader(field: FieldSchema, decoderOf: (name: MessageName) => De
   };
 }
 
-/** A map travels as repeated pairs: key is field 1, value field 2. */
+/** A map is encoded as repeated pairs: the key is field 1, the value field 2. */
 function mapReader(field: FieldSchema, decoderOf: (name: MessageName) => Decoder): FieldReader {
   const key = field[2];
   const { read } = valueReader(field, decoderOf);
@@ -271,10 +266,7 @@ function defaultOf([, , , type, label]: FieldSchema): unknown {
 
 const noBytes = Buffer.alloc(0);
 
-/**
- * Compiles the decoder of one message type. `decoderOf` is asked at the first nested message, so
- * cycles are fine.
- */
+/** Compiles a decoder. Nested ones are compiled on first use, so message types may be recursive. */
 export function compileDecoder(name: MessageName, decoderOf: (name: MessageName) => Decoder): Decoder {
   const fields = fieldsByMessage[name];
   const blank = Object.fromEntries(fields.map((field) => [field[2], defaultOf(field)]));

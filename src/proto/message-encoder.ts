@@ -1,9 +1,8 @@
 /**
- * Turns plain objects into protobuf bytes, by closures compiled once for each message type.
+ * Turns plain objects into protobuf bytes, with closures compiled once for each message type.
  *
- * Owns: the choice of what is left out (proto3 defaults). Fields are written ascending by number,
- * repeated numbers packed. A length prefix is guessed from the last one of the same field and moved
- * only when it does not fit.
+ * Fields are written in ascending order, repeated numbers packed, proto3 defaults not at all. The
+ * bytes reserved for a length are those of the field's last one; content moves if it does not fit.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { fieldsByMessage, type MessageName } from './generated/bsky-service.ts';
@@ -11,7 +10,6 @@ import { type AnyMessage, wireType } from './message-decoder.ts';
 import type { MessageWriter } from './message-writer.ts';
 import type { FieldSchema } from './schema.ts';
 
-/** Writes the fields of one message. */
 export type Encoder = (into: MessageWriter, message: AnyMessage) => void;
 type FieldWriter = (into: MessageWriter, value: unknown) => void;
 
@@ -22,7 +20,7 @@ function wireTypeOf([, , , type]: FieldSchema): number {
     : wireType.lengthDelimited;
 }
 
-/** Returns the writer of one value of a field, without its tag. */
+/** Returns the function that writes one value of a field, without its tag. */
 function valueWriter(field: FieldSchema, encoderOf: (name: MessageName) => Encoder): FieldWriter {
   const [, , , type, , of] = field;
   switch (type) {
@@ -108,10 +106,7 @@ function fieldWriter(field: FieldSchema, encoderOf: (name: MessageName) => Encod
   };
 }
 
-/**
- * Compiles the encoder of one message type. Values must be of the types of the schema; absent
- * fields are left out.
- */
+/** Compiles an encoder. Values must have the types of the schema; absent fields are left out. */
 export function compileEncoder(name: MessageName, encoderOf: (name: MessageName) => Encoder): Encoder {
   const writers = fieldsByMessage[name].map((field) => ({
     key: field[2],

@@ -1,9 +1,8 @@
 /**
  * Writes protobuf into one growing buffer, without an object for each item.
  *
- * Owns: tags and length prefixes. A nested message is begun with a guess of how many bytes its length
- * takes; `end` moves the message when the guess was wrong. Strings that keys hold in compact form are
- * rendered in place by `key-text.ts`.
+ * Owns: tags and length prefixes. A nested message begins with a guess of the bytes that its length
+ * takes; `end` moves the content if the guess was wrong.
  */
 import { ByteWriter } from '../base/bytes.ts';
 import { varintBytes, writeVarint } from '../base/varint.ts';
@@ -16,7 +15,7 @@ export class MessageWriter extends ByteWriter {
     super(initialBytes);
   }
 
-  /** Writes a field that holds true. */
+  /** Writes a boolean field that is true. */
   trueField(number: number): void {
     this.varint(number * 8);
     this.varint(1);
@@ -29,20 +28,20 @@ export class MessageWriter extends ByteWriter {
     this.varint(value);
   }
 
-  /** Begins a length and its content, with a guess of how many bytes the length takes. Returns what `end` needs. */
+  /** Begins a length and its content; `lengthBytes` is a guess. Returns the start, for `end`. */
   beginLengthDelimited(lengthBytes = 1): number {
     this.reserve(lengthBytes);
     this.length += lengthBytes;
     return this.length;
   }
 
-  /** Begins a length-delimited field. Returns what `end` needs. `lengthBytes` is the guess. */
+  /** Begins a length-delimited field; `lengthBytes` is a guess. Returns the start, for `end`. */
   begin(number: number, lengthBytes: number): number {
     this.varint(number * 8 + lengthDelimited);
     return this.beginLengthDelimited(lengthBytes);
   }
 
-  /** Ends what was begun with the same guess. Returns how many bytes the length took, to be the next guess. */
+  /** Ends content that began with the same guess. Returns the bytes of its length, the next guess. */
   end(start: number, lengthBytes: number): number {
     const content = this.length - start;
     const needed = content < 0x80 ? 1 : varintBytes(content);
@@ -55,14 +54,14 @@ export class MessageWriter extends ByteWriter {
     return needed;
   }
 
-  /** Writes a length-delimited field of bytes, empty ones too. */
+  /** Writes a bytes field, even if empty. */
   bytesField(number: number, source: Buffer, start = 0, end = source.length): void {
     this.varint(number * 8 + lengthDelimited);
     this.varint(end - start);
     this.raw(source, start, end);
   }
 
-  /** Writes a string field, empty ones too: the items of repeated fields keep their order. */
+  /** Writes a string field, even if empty, as the items of repeated fields need. */
   textField(number: number, text: string): void {
     this.varint(number * 8 + lengthDelimited);
     this.text(text);
@@ -91,7 +90,7 @@ export class MessageWriter extends ByteWriter {
     this.end(start, 1);
   }
 
-  /** Writes a whole number as int32 and int64 are: a negative one as two's complement in ten bytes. */
+  /** Writes an int32 or int64; a negative one is two's complement in ten bytes. */
   int64(value: number): void {
     if (value >= 0) {
       this.varint(value);

@@ -1,8 +1,6 @@
-/** The form of the generated schema of bsky.Service. */
-/**
- * What a field holds. `timestamp` is google.protobuf.Timestamp; `map` goes from string to a
- * message.
- */
+/** The types of the generated schema of bsky.Service. */
+
+/** `timestamp` is google.protobuf.Timestamp; a `map` has strings as keys and messages as values. */
 export type FieldType =
   | 'string'
   | 'bytes'
@@ -15,16 +13,10 @@ export type FieldType =
   | 'map'
   | 'timestamp';
 
-/**
- * How often a field may occur in a message; `optional` ones distinguish an absent value from the
- * default.
- */
+/** An `optional` field distinguishes an absent value from the default. */
 export type FieldLabel = 'single' | 'optional' | 'repeated';
 
-/**
- * One field: number, name in the proto file, lower-camel name, type, label, and the name of a
- * message or enum type.
- */
+/** `name` is that of the proto file, `local` is lower-camel; `of` is a message or enum type or ''. */
 export type FieldSchema = readonly [
   number: number,
   name: string,
@@ -34,10 +26,9 @@ export type FieldSchema = readonly [
   of: string,
 ];
 
-/** One enum value: number and full name. */
 export type EnumName = readonly [number: number, name: string];
 
-/** What may be encoded as a message: every field may be left out, which means its default. */
+/** A message to encode; a field that is left out has its default. */
 export type MessageInput<T> = T extends string | number | boolean | Uint8Array | undefined
   ? T
   : T extends ReadonlyMap<infer K, infer V>

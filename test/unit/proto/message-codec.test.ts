@@ -1,3 +1,4 @@
+/** Messages survive encoding, as protobuf and as JSON, and malformed ones are refused by name. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
@@ -46,7 +47,7 @@ function anyFieldOf(field: FieldSchema, depth: number): fc.Arbitrary<unknown> {
   return mayBeAbsent ? fc.option(one, { nil: undefined }) : one;
 }
 
-/** Any value of a message type, as decoding gives it. */
+/** Any value of a message type, as the decoder returns it. */
 function anyMessageOf(name: MessageName, depth = 0): fc.Arbitrary<object> {
   return fc.record(Object.fromEntries(fieldsByMessage[name].map((field) => [field[2], anyFieldOf(field, depth)])));
 }
@@ -78,11 +79,11 @@ describe('messages', () => {
     );
   });
 
-  test('JSON says the same as the bytes', () => {
+  test('JSON holds the same values as the bytes', () => {
     fc.assert(
       fc.property(anyMessage, ({ name, value }) => {
         const bytes = encodeMessage(name, value as never);
-        // A lone surrogate has no UTF-8, so the bytes are compared after one passage.
+        // A lone surrogate has no UTF-8, so the bytes are compared after one round trip.
         const once = encodeMessage(name, decodeMessage(name, bytes) as never);
         const text = messageToJson(name, decodeMessage(name, once) as never);
         // Maps have no order, and JSON objects put keys that are numbers first.
@@ -108,13 +109,13 @@ describe('messages', () => {
     expect(encodeMessage('Record', { cid: '', takenDown: false, tags: [] })).toHaveLength(0);
   });
 
-  test('unknown fields are skipped', () => {
+  test('decoding skips unknown fields', () => {
     const known = encodeMessage('GetLatestRevResponse', { rev: 'abc' });
     const unknown = Buffer.from([0x78, 5, 0x7a, 2, 1, 2, 0x7d, 1, 2, 3, 4, 0x79, 1, 2, 3, 4, 5, 6, 7, 8]);
     expect(decodeMessage('GetLatestRevResponse', Buffer.concat([unknown, known, unknown])).rev).toBe('abc');
   });
 
-  test('numbers are read packed and unpacked', () => {
+  test('repeated numbers are read packed and unpacked', () => {
     const unpacked = Buffer.from([8, 1, 8, 2, 10, 2, 3, 4]);
     expect(decodeMessage('GetInteractionCountsResponse', unpacked).likes).toEqual([1, 2, 3, 4]);
   });
@@ -130,7 +131,7 @@ test('field numbers by name are those of the schema', () => {
 });
 
 describe('malformed messages', () => {
-  test('any bytes are a message or InvalidArgument', () => {
+  test('random bytes decode or are refused with InvalidArgument', () => {
     fc.assert(
       fc.property(fc.constantFrom(...names), fc.uint8Array({ maxLength: 200 }), (name, bytes) => {
         try {
@@ -144,7 +145,7 @@ describe('malformed messages', () => {
     );
   });
 
-  test('every cut of a message is a message or an error that names a field', () => {
+  test('every truncated message is an error that names the message', () => {
     const whole = encodeMessage('GetActorsResponse', {
       actors: [
         {
@@ -202,7 +203,7 @@ describe('malformed messages', () => {
     expect(problemOf(() => messageFromJson('GetFollowsRequest', text)).message).toMatch(problem);
   });
 
-  test('JSON takes both spellings of a name, base64, times and enum names', () => {
+  test('JSON accepts both spellings of a name, base64, times and enum names', () => {
     expect(
       decodeMessage('GetFollowsRequest', messageFromJson('GetFollowsRequest', '{"actor_did":"a","limit":"7"}')),
     ).toMatchObject({ actorDid: 'a', limit: 7 });
