@@ -1,5 +1,5 @@
 /** Finds things in a demo network that make good examples: the liked, the discussed, the followed, the busy. */
-import type { Collection } from '../../atproto/collection.ts';
+import { type Collection, nsid } from '../../atproto/collection.ts';
 import type { DagMap } from '../../atproto/dag-value.ts';
 import type { DemoActors } from './demo-actors.ts';
 
@@ -43,13 +43,13 @@ export class ExampleTally {
   readonly #posts = new Set<string>();
 
   observe(actor: number, uri: string, collection: Collection, value: DagMap): void {
-    if (collection === 'app.bsky.feed.post') {
+    if (collection === nsid.post) {
       this.#posts.add(uri);
       const reply = value['reply'] as { readonly root: { readonly uri: string } } | undefined;
       if (reply !== undefined) this.#replies.add(reply.root.uri);
-    } else if (collection === 'app.bsky.feed.like') {
+    } else if (collection === nsid.like) {
       this.#likes.add((value['subject'] as { readonly uri: string }).uri);
-    } else if (collection === 'app.bsky.graph.follow') {
+    } else if (collection === nsid.follow) {
       this.#followers.add(String(value['subject']));
       this.#follows.add(actor);
     }

@@ -1,6 +1,6 @@
 /** Lets a social graph go on from records that an earlier run made: what is recent can be liked, answered and deleted. */
 import { Cid } from '../../atproto/cid.ts';
-import type { Collection } from '../../atproto/collection.ts';
+import { type Collection, nsid } from '../../atproto/collection.ts';
 import type { DagMap } from '../../atproto/dag-value.ts';
 import { actorFlag } from './demo-actors.ts';
 import type { GraphState, RecentPost } from './graph-state.ts';
@@ -16,11 +16,11 @@ export type AdoptedRecord = {
 };
 
 const flagByCollection: Partial<Record<Collection, number>> = {
-  'app.bsky.actor.profile': actorFlag.profile,
-  'app.bsky.actor.status': actorFlag.status,
-  'app.bsky.labeler.service': actorFlag.labeler,
-  'app.bsky.notification.declaration': actorFlag.notificationDeclaration,
-  'chat.bsky.actor.declaration': actorFlag.chatDeclaration,
+  [nsid.profile]: actorFlag.profile,
+  [nsid.status]: actorFlag.status,
+  [nsid.labeler]: actorFlag.labeler,
+  [nsid.notificationDeclaration]: actorFlag.notificationDeclaration,
+  [nsid.chatDeclaration]: actorFlag.chatDeclaration,
 };
 
 /** Takes records in, oldest first. */
@@ -43,12 +43,12 @@ export class GraphAdoption {
     }
     const uri = `at://${this.#graph.actors.did(actor)}/${collection}/${rkey}`;
     const ref = { uri, cid: new Cid(record.cid).text };
-    if (collection === 'app.bsky.feed.post') {
+    if (collection === nsid.post) {
       this.#adoptPost(record, ref);
       return;
     }
-    if (collection === 'app.bsky.graph.list') this.#graph.lists.add({ ...ref, actor });
-    else if (collection === 'app.bsky.feed.generator') this.#graph.feeds.add(ref);
+    if (collection === nsid.list) this.#graph.lists.add({ ...ref, actor });
+    else if (collection === nsid.generator) this.#graph.feeds.add(ref);
     else if (!isGateOrPack(collection)) {
       this.#adoptPointer(record, ref);
       this.#graph.records.add({ actor, collection, rkey, value, post: null, isAlive: true });
@@ -64,20 +64,20 @@ export class GraphAdoption {
     const depth = reply === undefined ? 0 : (parent?.depth ?? 0) + 1;
     const post = this.#graph.addPost({ ...ref, actor, rkey, root, rootActor, depth });
     this.#postByUri.set(ref.uri, post);
-    this.#graph.records.add({ actor, collection: 'app.bsky.feed.post', rkey, value, post, isAlive: true });
+    this.#graph.records.add({ actor, collection: nsid.post, rkey, value, post, isAlive: true });
   }
 
   /** Notes whom and what a record points at, so that it is not done again. */
   #adoptPointer(record: AdoptedRecord, ref: StrongRef): void {
     const { actor, collection, value } = record;
     const subject = value['subject'];
-    if (collection === 'app.bsky.graph.follow' || collection === 'app.bsky.graph.block') {
+    if (collection === nsid.follow || collection === nsid.block) {
       const other = this.#actorByDid.get(String(subject));
       if (other !== undefined) this.#graph.subjects.add(actor, other);
-    } else if (collection === 'app.bsky.feed.like' || collection === 'app.bsky.feed.repost') {
+    } else if (collection === nsid.like || collection === nsid.repost) {
       const post = this.#postByUri.get((subject as StrongRef).uri);
       if (post === undefined) return;
-      const isLike = collection === 'app.bsky.feed.like';
+      const isLike = collection === nsid.like;
       (isLike ? this.#graph.liked : this.#graph.reposted).add(actor, post.number);
       this.#graph.engaged.add(post);
       if (!isLike) this.#graph.reposts.add({ ...ref, post });
@@ -86,9 +86,5 @@ export class GraphAdoption {
 }
 
 function isGateOrPack(collection: Collection): boolean {
-  return (
-    collection === 'app.bsky.feed.threadgate' ||
-    collection === 'app.bsky.feed.postgate' ||
-    collection === 'app.bsky.graph.starterpack'
-  );
+  return collection === nsid.threadGate || collection === nsid.postGate || collection === nsid.starterPack;
 }

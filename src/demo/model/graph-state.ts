@@ -4,7 +4,7 @@
  * Owns: actors, windows of recent things (all bounded), TIDs, and the queue of events that were drawn and not yet taken.
  */
 import { Cid, cidOfBlock } from '../../atproto/cid.ts';
-import type { Collection } from '../../atproto/collection.ts';
+import { type Collection, nsid } from '../../atproto/collection.ts';
 import type { DagMap } from '../../atproto/dag-value.ts';
 import { type SeededRandom, seededRandom } from '../../base/seeded-random.ts';
 import { CborWriter } from './cbor-writer.ts';
@@ -245,7 +245,7 @@ export class GraphState {
 
   putProfile(actor: number): void {
     const value = profileRecord(this.random, this.actors.displayName(actor), this.createdAt());
-    this.commitSelf(actor, 'app.bsky.actor.profile', actorFlag.profile, value);
+    this.commitSelf(actor, nsid.profile, actorFlag.profile, value);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Draws posts: roots, replies that make deep and shallow threads, quotes, gates that come with a post. */
 
+import { nsid } from '../../atproto/collection.ts';
 import type { GraphOp, GraphState, RecentPost } from './graph-state.ts';
 import { composeText, type Mention } from './post-text.ts';
 import { type PostEmbed, postRecord, threadgateRecord } from './record-shapes.ts';
@@ -55,7 +56,7 @@ export function drawPostCommit(graph: GraphState): void {
     embed: isReply ? drawReplyEmbed(random) : drawRootEmbed(random),
     createdAt: graph.createdAt(),
   });
-  const op = graph.write('app.bsky.feed.post', graph.nextRkey(), value);
+  const op = graph.write(nsid.post, graph.nextRkey(), value);
   const post = graph.publish(author, op, isReply ? parent : null);
   const ops: GraphOp[] = [op];
   if (!isReply && random.next() < 0.005) ops.push(gateOf(graph, post));
@@ -65,5 +66,5 @@ export function drawPostCommit(graph: GraphState): void {
 function gateOf(graph: GraphState, post: RecentPost): GraphOp {
   post.hasGate = true;
   const value = threadgateRecord(post.uri, ['mentionRule', 'followingRule'], graph.createdAt());
-  return graph.write('app.bsky.feed.threadgate', post.rkey, value);
+  return graph.write(nsid.threadGate, post.rkey, value);
 }

@@ -1,4 +1,5 @@
 /** Draws the collections that make up less than a hundredth of the network. */
+import { nsid } from '../../atproto/collection.ts';
 import { actorFlag } from './demo-actors.ts';
 import type { GraphOp, GraphState } from './graph-state.ts';
 import {
@@ -74,7 +75,7 @@ function addOfAnyActor(graph: GraphState, kind: Exclude<RareKind, 'list-item' | 
 }
 
 function addList(graph: GraphState, actor: number): void {
-  const collection = 'app.bsky.graph.list';
+  const collection = nsid.list;
   const value = listRecord(graph.random, drawPurpose(graph.random), graph.createdAt());
   const op = graph.write(collection, graph.nextRkey(), value);
   graph.lists.add({ ...graph.strongRef(actor, op), actor });
@@ -85,13 +86,13 @@ function addListItem(graph: GraphState): void {
   const list = graph.lists.any(graph.random);
   if (list === undefined || !graph.enter(list.actor)) return;
   const subject = graph.actors.did(graph.actors.drawPopular(graph.random));
-  graph.commitRecord(list.actor, 'app.bsky.graph.listitem', listItemRecord(list.uri, subject, graph.createdAt()));
+  graph.commitRecord(list.actor, nsid.listItem, listItemRecord(list.uri, subject, graph.createdAt()));
 }
 
 function addListBlock(graph: GraphState, actor: number): void {
   const list = graph.lists.any(graph.random);
   if (list === undefined || list.actor === actor) return;
-  const collection = 'app.bsky.graph.listblock';
+  const collection = nsid.listBlock;
   graph.commitRecord(actor, collection, subjectRecord(collection, list.uri, graph.createdAt()));
 }
 
@@ -121,7 +122,7 @@ function addGenerator(graph: GraphState, actor: number): void {
   // Feed generators may have keys that are words; so has every third.
   const rkey = graph.random.below(3) === 0 ? `feed-${graph.random.below(1_000_000)}` : graph.nextRkey();
   const service = 'did:web:feeds.example.com';
-  const op = graph.write('app.bsky.feed.generator', rkey, generatorRecord(graph.random, service, graph.createdAt()));
+  const op = graph.write(nsid.generator, rkey, generatorRecord(graph.random, service, graph.createdAt()));
   graph.feeds.add(graph.strongRef(actor, op));
   graph.commit(actor, [op]);
 }
@@ -129,21 +130,17 @@ function addGenerator(graph: GraphState, actor: number): void {
 /** A starter pack comes with its list and the list's first items, in one commit. */
 function addStarterPack(graph: GraphState, actor: number): void {
   const createdAt = graph.createdAt();
-  const list = graph.write(
-    'app.bsky.graph.list',
-    graph.nextRkey(),
-    listRecord(graph.random, 'referencelist', createdAt),
-  );
+  const list = graph.write(nsid.list, graph.nextRkey(), listRecord(graph.random, 'referencelist', createdAt));
   const { uri } = graph.strongRef(actor, list);
   const ops: GraphOp[] = [list];
   const subjects = new Set(Array.from({ length: 7 }, () => graph.actors.drawPopular(graph.random)));
   for (const subject of subjects) {
     const value = listItemRecord(uri, graph.actors.did(subject), createdAt);
-    ops.push(graph.write('app.bsky.graph.listitem', graph.nextRkey(), value));
+    ops.push(graph.write(nsid.listItem, graph.nextRkey(), value));
   }
   const feed = graph.feeds.any(graph.random);
   const pack = starterPackRecord(graph.random, uri, feed?.uri ?? null, createdAt);
-  ops.push(graph.write('app.bsky.graph.starterpack', graph.nextRkey(), pack));
+  ops.push(graph.write(nsid.starterPack, graph.nextRkey(), pack));
   graph.commit(actor, ops);
 }
 
@@ -159,7 +156,7 @@ function addVerification(graph: GraphState): void {
     actors.displayName(subject),
     graph.createdAt(),
   );
-  graph.commitRecord(verifier, 'app.bsky.graph.verification', value);
+  graph.commitRecord(verifier, nsid.verification, value);
 }
 
 function putSelfRecord(
@@ -170,14 +167,14 @@ function putSelfRecord(
   const { random } = graph;
   if (kind === 'status') {
     const value = statusRecord(random, graph.createdAt());
-    graph.commitSelf(actor, 'app.bsky.actor.status', actorFlag.status, value);
+    graph.commitSelf(actor, nsid.status, actorFlag.status, value);
   } else if (kind === 'labeler') {
-    graph.commitSelf(actor, 'app.bsky.labeler.service', actorFlag.labeler, labelerRecord(graph.createdAt()));
+    graph.commitSelf(actor, nsid.labeler, actorFlag.labeler, labelerRecord(graph.createdAt()));
   } else if (kind === 'notification-declaration') {
     const value = notificationDeclarationRecord((['followers', 'mutuals', 'none'] as const)[random.below(3)]!);
-    graph.commitSelf(actor, 'app.bsky.notification.declaration', actorFlag.notificationDeclaration, value);
+    graph.commitSelf(actor, nsid.notificationDeclaration, actorFlag.notificationDeclaration, value);
   } else {
     const value = chatDeclarationRecord((['all', 'following', 'none'] as const)[random.below(3)]!);
-    graph.commitSelf(actor, 'chat.bsky.actor.declaration', actorFlag.chatDeclaration, value);
+    graph.commitSelf(actor, nsid.chatDeclaration, actorFlag.chatDeclaration, value);
   }
 }

@@ -3,7 +3,9 @@
  *
  * Canonical order is shorter keys first, then by byte; the JSON of a record keeps it, as the served JSON does.
  */
+
 import { cidCodec, cidOfBlock } from '../../atproto/cid.ts';
+import { nsid } from '../../atproto/collection.ts';
 import type { DagMap, DagValue } from '../../atproto/dag-value.ts';
 import type { SeededRandom } from '../../base/seeded-random.ts';
 import { type ComposedText, demoUrl, phrase, type TextFacet } from './post-text.ts';
@@ -92,7 +94,7 @@ export type PostParts = {
 export function postRecord(random: SeededRandom, parts: PostParts): DagMap {
   const { composed, reply, createdAt } = parts;
   const embed = embedOf(random, parts.embed, parts.quoted);
-  const record: DagMap = { text: composed.text, $type: 'app.bsky.feed.post' };
+  const record: DagMap = { text: composed.text, $type: nsid.post };
   if (embed !== null) record['embed'] = embed;
   if (composed.lang !== null) record['langs'] = [composed.lang];
   if (reply !== null) record['reply'] = { root: strongRef(reply.root), parent: strongRef(reply.parent) };
@@ -103,7 +105,7 @@ export function postRecord(random: SeededRandom, parts: PostParts): DagMap {
 
 /** A like or a repost; `via` is the repost that led there. */
 export function engagementRecord(
-  $type: 'app.bsky.feed.like' | 'app.bsky.feed.repost',
+  $type: typeof nsid.like | typeof nsid.repost,
   subject: StrongRef,
   via: StrongRef | null,
   createdAt: string,
@@ -114,7 +116,7 @@ export function engagementRecord(
 
 /** A follow, a block, or a subscription to a block list, whose subject is a URI. */
 export function subjectRecord(
-  $type: 'app.bsky.graph.follow' | 'app.bsky.graph.block' | 'app.bsky.graph.listblock',
+  $type: typeof nsid.follow | typeof nsid.block | typeof nsid.listBlock,
   subject: string,
   createdAt: string,
 ): DagMap {
@@ -123,7 +125,7 @@ export function subjectRecord(
 
 /** Returns a profile; avatar, banner and description come and go by chance. */
 export function profileRecord(random: SeededRandom, displayName: string, createdAt: string): DagMap {
-  const record: DagMap = { $type: 'app.bsky.actor.profile' };
+  const record: DagMap = { $type: nsid.profile };
   if (random.next() < 0.8) record['avatar'] = blob(random, 'image/jpeg', 900_000);
   if (random.next() < 0.3) record['banner'] = blob(random, 'image/png', 900_000);
   record['createdAt'] = createdAt;
@@ -135,7 +137,7 @@ export function profileRecord(random: SeededRandom, displayName: string, created
 /** Returns the status of someone who is live for a while. */
 export function statusRecord(random: SeededRandom, createdAt: string): DagMap {
   return {
-    $type: 'app.bsky.actor.status',
+    $type: nsid.status,
     embed: external(random),
     status: 'app.bsky.actor.status#live',
     createdAt,
@@ -147,7 +149,7 @@ export function statusRecord(random: SeededRandom, createdAt: string): DagMap {
 export function generatorRecord(random: SeededRandom, serviceDid: string, createdAt: string): DagMap {
   return {
     did: serviceDid,
-    $type: 'app.bsky.feed.generator',
+    $type: nsid.generator,
     createdAt,
     description: phrase(random, 60),
     displayName: phrase(random, 8).slice(0, 20),
@@ -159,7 +161,7 @@ export type ReplyRule = 'mentionRule' | 'followerRule' | 'followingRule' | { rea
 
 /** Returns a gate that decides who may reply to `post`. */
 export function threadgateRecord(post: string, allow: readonly ReplyRule[] | null, createdAt: string): DagMap {
-  const $type = 'app.bsky.feed.threadgate';
+  const $type = nsid.threadGate;
   if (allow === null) return { post, $type, createdAt };
   const rules: DagValue[] = allow.map((rule) =>
     typeof rule === 'string' ? { $type: `${$type}#${rule}` } : { list: rule.list, $type: `${$type}#listRule` },
@@ -169,7 +171,7 @@ export function threadgateRecord(post: string, allow: readonly ReplyRule[] | nul
 
 /** Returns a gate that forbids quoting `post`. */
 export function postgateRecord(post: string, createdAt: string): DagMap {
-  const $type = 'app.bsky.feed.postgate';
+  const $type = nsid.postGate;
   return { post, $type, createdAt, embeddingRules: [{ $type: `${$type}#disableRule` }] };
 }
 
@@ -180,7 +182,7 @@ export type ListPurpose = 'modlist' | 'curatelist' | 'referencelist';
 export function listRecord(random: SeededRandom, purpose: ListPurpose, createdAt: string): DagMap {
   return {
     name: phrase(random, 12).slice(0, 20),
-    $type: 'app.bsky.graph.list',
+    $type: nsid.list,
     purpose: `app.bsky.graph.defs#${purpose}`,
     createdAt,
     description: phrase(random, 40),
@@ -189,33 +191,33 @@ export function listRecord(random: SeededRandom, purpose: ListPurpose, createdAt
 
 /** Returns the membership of `subject` in a list of the same author. */
 export function listItemRecord(list: string, subject: string, createdAt: string): DagMap {
-  return { list, $type: 'app.bsky.graph.listitem', subject, createdAt };
+  return { list, $type: nsid.listItem, subject, createdAt };
 }
 
 /** Returns a starter pack over a list of the same author, with one feed or none. */
 export function starterPackRecord(random: SeededRandom, list: string, feed: string | null, createdAt: string): DagMap {
   const name = phrase(random, 12).slice(0, 20);
-  const $type = 'app.bsky.graph.starterpack';
+  const $type = nsid.starterPack;
   if (feed === null) return { list, name, $type, createdAt };
   return { list, name, $type, feeds: [{ uri: feed }], createdAt };
 }
 
 /** Returns a verification, which holds while the subject keeps handle and name. */
 export function verificationRecord(subject: string, handle: string, displayName: string, createdAt: string): DagMap {
-  return { $type: 'app.bsky.graph.verification', handle, subject, createdAt, displayName };
+  return { $type: nsid.verification, handle, subject, createdAt, displayName };
 }
 
 /** Returns a labeler with two labels. */
 export function labelerRecord(createdAt: string): DagMap {
-  return { $type: 'app.bsky.labeler.service', policies: { labelValues: ['spam', 'rude'] }, createdAt };
+  return { $type: nsid.labeler, policies: { labelValues: ['spam', 'rude'] }, createdAt };
 }
 
 /** Returns who may subscribe to the author's activity. */
 export function notificationDeclarationRecord(allow: 'followers' | 'mutuals' | 'none'): DagMap {
-  return { $type: 'app.bsky.notification.declaration', allowSubscriptions: allow };
+  return { $type: nsid.notificationDeclaration, allowSubscriptions: allow };
 }
 
 /** Returns who may write to the author. */
 export function chatDeclarationRecord(allow: 'all' | 'following' | 'none'): DagMap {
-  return { $type: 'chat.bsky.actor.declaration', allowIncoming: allow };
+  return { $type: nsid.chatDeclaration, allowIncoming: allow };
 }

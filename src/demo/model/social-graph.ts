@@ -4,6 +4,7 @@
  * Owns: the order of events and the mix of their kinds. Memory is bounded by the number of actors and by the windows of
  * `GraphState`, so ten million records stream through. The same options and times give the same bytes.
  */
+import { nsid } from '../../atproto/collection.ts';
 import { actorFlag } from './demo-actors.ts';
 import { type GraphEvent, GraphState, type SocialGraphOptions } from './graph-state.ts';
 import { drawPostCommit } from './post-drawing.ts';
@@ -90,7 +91,7 @@ function drawLike(graph: GraphState): void {
   const post = via?.post ?? graph.drawPost();
   if (!post?.isAlive || !graph.liked.add(actor, post.number) || !graph.enter(actor)) return;
   graph.engaged.add(post);
-  const collection = 'app.bsky.feed.like';
+  const collection = nsid.like;
   graph.commitRecord(actor, collection, engagementRecord(collection, post, via ?? null, graph.createdAt()));
 }
 
@@ -99,12 +100,12 @@ function drawRepost(graph: GraphState): void {
   const post = graph.drawPost();
   if (!post?.isAlive || !graph.reposted.add(actor, post.number) || !graph.enter(actor)) return;
   graph.engaged.add(post);
-  const collection = 'app.bsky.feed.repost';
+  const collection = nsid.repost;
   const op = graph.commitRecord(actor, collection, engagementRecord(collection, post, null, graph.createdAt()));
   graph.reposts.add({ ...graph.strongRef(actor, op), post });
 }
 
-function drawSubject(graph: GraphState, collection: 'app.bsky.graph.follow' | 'app.bsky.graph.block'): void {
+function drawSubject(graph: GraphState, collection: typeof nsid.follow | typeof nsid.block): void {
   const actor = graph.actors.drawActive(graph.random);
   const subject = graph.actors.drawPopular(graph.random);
   if (subject === actor) return;
@@ -128,11 +129,11 @@ function drawProfileEdit(graph: GraphState): void {
 
 const drawOfKind = {
   like: drawLike,
-  follow: (graph: GraphState) => drawSubject(graph, 'app.bsky.graph.follow'),
+  follow: (graph: GraphState) => drawSubject(graph, nsid.follow),
   post: drawPostCommit,
   repost: drawRepost,
   delete: drawDelete,
-  block: (graph: GraphState) => drawSubject(graph, 'app.bsky.graph.block'),
+  block: (graph: GraphState) => drawSubject(graph, nsid.block),
   rare: drawRareCommit,
   profile: drawProfileEdit,
 } as const;
