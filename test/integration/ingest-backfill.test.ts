@@ -255,6 +255,20 @@ describe('fetching all repos of a host', () => {
     });
   }
 
+  it('reads a page of the list again whose statuses could not be written', async () => {
+    const repos = [{ did: otherDid, head: 'x', rev: 'x', active: false, status: 'suspended' }];
+    harness.network.responders.set(listReposPath, () => json({ repos }));
+    harness.log.isHeld = true;
+    await harness.start({ backfillSources: true });
+    await until(() => harness.log.waitingCount > 0);
+    harness.log.isHeld = false;
+    harness.log.fail();
+    await until(async () => (await harness.get('/v1/backfill')).body['isListing'] === false);
+    expect(harness.log.of('account')).toHaveLength(2);
+    expect(harness.ingest.backfill.isListed(harness.network.url)).toBe(true);
+    expect(harness.network.requestCount(listReposPath)).toBe(2);
+  });
+
   it('reads the list page by page, obeys 429, notes inactive accounts, and reports progress', async () => {
     const cars = await manyRepos(12);
     serveList([...cars.keys()], 5);

@@ -1,6 +1,7 @@
 import { WriteOpAction } from '@atproto/repo';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { encodeDagCbor } from '../support/dag-cbor.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { MemoryLog } from '../support/memory-log.ts';
@@ -195,6 +196,18 @@ describe('the cursor', () => {
     await until(() => harness.status.receivedSeq === 2);
     expect(harness.status.doneSeq).toBe(0);
     expect(harness.status.dropped).toMatchObject({ 'append-failed': 1 });
+  });
+
+  it('takes an event again for which there was no room', async () => {
+    harness.log.isHeld = true;
+    await harness.start();
+    await publishLike(1);
+    await until(() => harness.log.waitingCount > 0);
+    harness.log.isHeld = false;
+    harness.log.fail(new DataPlaneError('StorageFull', 'no room'));
+    await until(() => harness.status.doneSeq === 1);
+    expect(harness.status.notices).toMatchObject({ 'state-full': 1 });
+    expect(harness.status.dropped).toEqual({});
   });
 
   it('goes on within the process from what was received, without a double, when the connection is cut', async () => {

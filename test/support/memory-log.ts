@@ -38,8 +38,8 @@ export class MemoryLog implements LogAppender {
     for (const { resolve } of this.#waiting.splice(index, 1)) resolve();
   }
 
-  fail(): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(new Error('the log is closed'));
+  fail(error = new Error('the log is closed')): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 
   async waitForCapacity(): Promise<void> {
