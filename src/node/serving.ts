@@ -8,7 +8,7 @@ import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
-import { getRoute, type JsonRoute } from '../http/json-route.ts';
+import { getRoute } from '../http/json-route.ts';
 import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import { DurationSummary, registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
@@ -30,8 +30,6 @@ export type ServingOptions = {
   readonly isReady: () => boolean;
   /** The body of `GET /v1/status`. */
   readonly status: () => Promise<object>;
-  /** More operators' endpoints. */
-  readonly routes?: readonly JsonRoute[];
   readonly registry: Registry;
   /** Called when a handler broke an invariant; its caller has been answered `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
@@ -79,7 +77,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     tokens: [clusterToken, adminToken],
     isReady,
     metricsText: () => registry.metrics(),
-    routes: [getRoute('/v1/status', options.status), ...(options.routes ?? [])],
+    routes: [getRoute('/v1/status', options.status)],
     attach: (app) => wire.attachTo(app),
   });
   let closing: Promise<void> | null = null;

@@ -26,7 +26,9 @@ export type FeedPosition = { readonly sortMs: number; readonly itemUri: string }
  */
 export type FeedItem = FeedPosition & { readonly postUri: string };
 
-/** A page of a feed: the first `limit` items after `before` (exclusive); null begins at the newest. */
+/**
+ * A page of a feed: the first `limit` items after `before` (exclusive); null begins at the newest.
+ */
 export type FeedRange = { readonly before: FeedPosition | null; readonly limit: number };
 
 /** Lists of items hold fields of a GetTimelineResponse, ready to be copied into it. */
@@ -147,9 +149,10 @@ export type SlotFollows = { readonly slot: number; readonly count: number; reado
 /**
  * The part of a timeline that the viewer's node knows.
  *
- * Shape: `own` holds up to `limit` items of the viewer, `followed` as many of the followed DIDs that
- * this node serves; `elsewhere` are the other followed DIDs, without the viewer. `followCount`
- * counts all on this page of follows; `next` is the page token for FollowsOfRequest, '' on the last.
+ * Shape: `own` holds up to `limit` items of the viewer, `followed` as many of the followed DIDs
+ * that this node serves; `elsewhere` are the other followed DIDs, without the viewer. `followCount`
+ * counts all on this page of follows; `next` is the page token for FollowsOfRequest, '' on the
+ * last.
  */
 export type TimelineAnswer<Feed> = {
   readonly own: Feed;

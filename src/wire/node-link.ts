@@ -1,8 +1,8 @@
 /**
  * The link to one node: its connection, and the calls on their way.
  *
- * Owns: connecting and reconnecting, batching the frames of one turn of the event loop into
- * one message, and the bounds on calls and bytes in flight. Every call ends once: with its answer, the
+ * Owns: connecting and reconnecting, batching the frames of one turn of the event loop into one
+ * message, and the bounds on calls and bytes in flight. Every call ends once: with its answer, the
  * node's error, its deadline, or the loss of the connection. Refuses: calls while the node is known
  * to be down, so that callers fail fast.
  */

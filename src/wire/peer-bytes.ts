@@ -1,4 +1,6 @@
-/** Turns malformed bytes of a peer into an error of the call: the peer is at fault, not our storage. */
+/**
+ * Turns malformed bytes of a peer into an error of the call: the peer is at fault, not our storage.
+ */
 import { ByteReader, MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 

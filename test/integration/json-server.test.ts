@@ -8,11 +8,17 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterEach, describe, expect, it } from 'vitest';
 import { objectShape, recordShape, textShape, wholeNumberShape } from '../../src/config/json-shape.ts';
-import { getRoute, postRoute } from '../../src/http/json-route.ts';
-import { type JsonServerOptions, type ListeningServer, startJsonServer } from '../../src/http/json-server.ts';
+import { getRoute, type JsonRoute, postRoute } from '../../src/http/json-route.ts';
+import {
+  bodyBytesMaxDefault,
+  type JsonServerOptions,
+  type ListeningServer,
+  startJsonServer,
+} from '../../src/http/json-server.ts';
 import { BodyBudget } from '../../src/http/request-body.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
+import { until } from '../support/until.ts';
 
 const disposals: (() => unknown)[] = [];
 
@@ -25,6 +31,8 @@ const shape = objectShape({
   counts: v.optional(recordShape(v.string(), wholeNumberShape(0, 9))),
   inner: v.optional(v.array(objectShape({ at: wholeNumberShape(1, 3) }))),
 });
+
+const mirrorRoute: JsonRoute = { verb: 'post', path: '/v1/mirror', answer: async (body) => ({ body }) };
 
 async function start(options: Partial<JsonServerOptions> = {}): Promise<ListeningServer> {
   const server = await startJsonServer({
@@ -68,6 +76,30 @@ describe('the body of a POST', () => {
   ])('that is %j is refused by the name of what is wrong', async (body, message) => {
     const { port } = await start();
     expect(await post(port, body)).toMatchObject({ status: 400, json: { error: 'InvalidArgument', message } });
+  });
+
+  it('is JSON, says so, and is no longer than bodyBytesMax; none is an empty object', async () => {
+    const { port } = await start({ routes: [mirrorRoute] });
+    const headers = { 'content-type': 'application/json' };
+    const mirror = (init: RequestInit): Promise<Response> =>
+      fetch(`http://127.0.0.1:${port}/v1/mirror`, { method: 'POST', ...init });
+    expect(await (await mirror({ headers, body: '{"a":[1]}' })).json()).toEqual({ body: { a: [1] } });
+    expect(await (await mirror({ headers, body: '' })).json()).toEqual({ body: {} });
+    expect((await mirror({ headers, body: '{"a"' })).status).toBe(400);
+    expect((await mirror({ body: '{}' })).status).toBe(400);
+    expect((await mirror({ headers, body: ' '.repeat(bodyBytesMaxDefault + 1) })).status).toBe(429);
+  });
+
+  it('may end with its client in the middle', async () => {
+    const budget = new BodyBudget(1000);
+    const { port } = await start({ routes: [mirrorRoute], limits: { budget } });
+    const sending = connectTcp(port, '127.0.0.1');
+    const head = 'POST /v1/mirror HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n';
+    sending.write(`${head}content-length: 100\r\n\r\nhalf`);
+    await until(() => budget.bytes > 0);
+    sending.destroy();
+    await until(() => budget.bytes === 0);
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
   });
 
   it('that is not whole in time is refused, and releases its budget', async () => {

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
-import { bodyBytesMaxDefault } from '../../src/http/json-server.ts';
 import { type RunningServing, type ServingOptions, startServing } from '../../src/node/serving.ts';
 import { registerSlotMetrics } from '../../src/node/slot-statuses.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
@@ -82,19 +81,11 @@ describe('the socket of a node', () => {
       status: async () => {
         throw new DataPlaneError('StorageFull', 'slot 3 is full');
       },
-      routes: [{ verb: 'post', path: '/v1/mirror', answer: async (body) => ({ body }) }],
     });
     const status = await ask(serving.port, '/v1/status');
     expect(status.status).toBe(429);
     expect(JSON.parse(status.text)).toMatchObject({ error: 'StorageFull', message: 'slot 3 is full' });
     expect((await ask(serving.port, '/v1/nothing')).status).toBe(404);
-    const mirror = (body: string): Promise<{ status: number; text: string }> =>
-      ask(serving.port, '/v1/mirror', { method: 'POST', body, headers: { 'content-type': 'application/json' } });
-    expect(JSON.parse((await mirror('{"a":[1]}')).text)).toEqual({ body: { a: [1] } });
-    expect(JSON.parse((await mirror('')).text)).toEqual({ body: {} });
-    expect((await mirror('{"a"')).status).toBe(400);
-    expect((await ask(serving.port, '/v1/mirror', { method: 'POST', body: '{}' })).status).toBe(400);
-    expect((await mirror(' '.repeat(bodyBytesMaxDefault + 1))).status).toBe(429);
   });
 
   it('prints in its metrics what the apply threads say now', async () => {
@@ -129,7 +120,7 @@ describe('the socket of a node', () => {
     expect((await ask(serving.port, '/metrics')).text).toContain('skyshard_entries_applied_total 70\n');
   });
 
-  it('survives a client that leaves before or while it is answered', async () => {
+  it('survives a client that leaves while it is answered', async () => {
     let release = (): void => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -141,17 +132,13 @@ describe('the socket of a node', () => {
         await held;
         return {};
       },
-      routes: [{ verb: 'post', path: '/v1/mirror', answer: async () => ({}) }],
     });
     const waiting = connectTcp(serving.port, '127.0.0.1');
     waiting.write('GET /v1/status HTTP/1.1\r\nhost: a\r\n\r\n');
-    const sending = connectTcp(serving.port, '127.0.0.1');
-    sending.write('POST /v1/mirror HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nhalf');
     await until(() => askedCount === 1);
-    const gone = [once(waiting, 'close'), once(sending, 'close')];
+    const gone = once(waiting, 'close');
     waiting.destroy();
-    sending.destroy();
-    await Promise.all(gone);
+    await gone;
     expect((await ask(serving.port, '/healthz')).status).toBe(200);
     release();
     expect((await ask(serving.port, '/v1/status')).status).toBe(200);

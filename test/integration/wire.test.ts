@@ -1,3 +1,7 @@
+/**
+ * The wire between two processes: what calls promise when peers are slow, gone, silent or
+ * malicious.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';

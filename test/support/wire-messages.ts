@@ -1,5 +1,6 @@
 /**
- * The sides of binary messages that only tests take: a node's answers written from texts, a router's requests read into texts.
+ * The sides of binary messages that only tests take: a node's answers written from texts, a
+ * router's requests read into texts.
  */
 
 import { ByteWriter } from '../../src/base/bytes.ts';
@@ -155,7 +156,10 @@ export function decodeNewestByAuthors(bytes: Uint8Array): NewestByAuthorsRequest
   return { before, limit, authors };
 }
 
-/** Writes the answer to a NewestByAuthorsRequest; fewer than `limit` items mean that there are no more. */
+/**
+ * Writes the answer to a NewestByAuthorsRequest; fewer than `limit` items mean that there are no
+ * more.
+ */
 export function encodeNewestByAuthorsAnswer(items: readonly FeedItem[]): Buffer {
   const into = new ByteWriter().u8(messageVersion);
   writeFeed(into, items);
@@ -177,7 +181,10 @@ export function encodeTimelineAnswer(answer: TimelineAnswer<readonly FeedItem[]>
   return into.finish();
 }
 
-/** Asks for the newest feed items (posts and reposts) of all `authors` together. Every author belongs to the called node. */
+/**
+ * Asks for the newest feed items (posts and reposts) of all `authors` together. Every author
+ * belongs to the called node.
+ */
 export type NewestByAuthorsRequest = FeedRange & { readonly authors: readonly string[] };
 
 /** The DIDs of one page of follows; `next` is '' on the last. */

@@ -1,9 +1,11 @@
 /**
- * A node's end of the wire for tests, in this process or, run as a script, in one of its own that tests may kill.
+ * A node's end of the wire for tests, in this process or, run as a script, in one of its own that
+ * tests may kill.
  *
- * Methods: `echo` returns its payload; `sized` as many bytes as the payload's u32 says; `fail` throws the code and message
- * named in its payload; `silent` never answers; `later` echoes after a turn of the event loop;
- * `block` holds the thread for the payload's u32 in ms; `ran` lists the methods that were run.
+ * Methods: `echo` returns its payload; `sized` as many bytes as the payload's u32 says; `fail`
+ * throws the code and message named in its payload; `silent` never answers; `later` echoes after a
+ * turn of the event loop; `block` holds the thread for the payload's u32 in ms; `ran` lists the
+ * methods that were run.
  */
 import { App, type us_listen_socket, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js';
 import { systemClock } from '../../src/base/clock.ts';

@@ -1,3 +1,4 @@
+/** When calls stop going to a node that does not answer, and when they go again. */
 import { expect, it } from 'vitest';
 import { Breaker, breakerPauseMs, timeoutsInRowMax } from '../../../src/wire/breaker.ts';
 

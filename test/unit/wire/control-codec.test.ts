@@ -1,4 +1,7 @@
-/** Control messages: what is sent is read, and bytes of a peer are refused before anything is made of them. */
+/**
+ * Control messages: what is sent is read, and bytes of a peer are refused before anything is made
+ * of them.
+ */
 import { Encoder } from 'cbor-x';
 import fc from 'fast-check';
 import * as v from 'valibot';

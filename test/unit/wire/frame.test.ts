@@ -1,4 +1,7 @@
-/** Frames: what is written is read, the bytes are as drawn, and whatever a peer sends is a frame or a reason. */
+/**
+ * Frames: what is written is read, the bytes are as drawn, and whatever a peer sends is a frame or
+ * a reason.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -39,7 +42,10 @@ type Header = {
   readonly payloadBytes?: number;
 };
 
-/** Builds a message of one frame by hand: id 5, epoch 6, and as many zeros as `bytes` says after the header. */
+/**
+ * Builds a message of one frame by hand: id 5, epoch 6, and as many zeros as `bytes` says after the
+ * header.
+ */
 function messageOf({ kind, nameBytes = 0, timeoutMs = 0, payloadBytes = 0 }: Header, bytes = 0): Buffer {
   const message = Buffer.alloc(1 + headerBytes + bytes);
   message[0] = wireVersion;

@@ -1,4 +1,7 @@
-/** The binary messages between routers and nodes: both sides of each agree, and no bytes of a peer do more than fail its call. */
+/**
+ * The binary messages between routers and nodes: both sides of each agree, and no bytes of a peer
+ * do more than fail its call.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { probeBit } from '../../../src/atproto/edge-kind.ts';
