@@ -14,7 +14,9 @@ export function latestRev(state: SlotState, did: string): string {
   return owner === undefined ? '' : (getRepo(state, owner)?.rev ?? '');
 }
 
-/** Whether something is taken down, and by which takedown. `takedownRef` is '' when there is none. */
+/**
+ * Whether something is taken down, and by which takedown. `takedownRef` is '' when there is none.
+ */
 export type Takedown = { readonly takenDown: boolean; readonly takedownRef: string };
 
 function takedownOf(ref: string | null | undefined): Takedown {
@@ -27,7 +29,10 @@ export function actorTakedown(state: SlotState, did: string): Takedown {
   return takedownOf(owner === undefined ? null : getActor(state, owner)?.takedownRef);
 }
 
-/** Returns the takedown of a record; one that is unknown here, or no AT-URI of a record, is not taken down. */
+/**
+ * Returns the takedown of a record; one that is unknown here, or no AT-URI of a record, is not
+ * taken down.
+ */
 export function recordTakedown(lookup: SlotLookup, uri: string): Takedown {
   const ref = parseRecordUri(uri);
   if (ref === undefined) return takedownOf(null);

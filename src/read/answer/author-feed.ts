@@ -1,4 +1,7 @@
-/** Pages of GetAuthorFeed: an owner's posts and reposts, newest first. Reposts of posts that do not exist are left out. */
+/**
+ * Pages of GetAuthorFeed: an owner's posts and reposts, newest first. Reposts of posts that do not
+ * exist are left out.
+ */
 
 import { collections, nsid } from '../../atproto/collection.ts';
 import { timeBytes } from '../../base/time-bytes.ts';
@@ -33,7 +36,10 @@ function isInFeed(type: number, flags: number, isPost: boolean): boolean {
   }
 }
 
-/** Writes a page of the feed of `did`. Errors: DataPlaneError `InvalidArgument` for a malformed token. */
+/**
+ * Writes a page of the feed of `did`. Errors: DataPlaneError `InvalidArgument` for a malformed
+ * token.
+ */
 export function writeAuthorFeed(
   into: MessageWriter,
   state: SlotState,

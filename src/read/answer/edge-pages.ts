@@ -1,7 +1,9 @@
 /**
- * Pages of edges, newest first: what an owner's records point at, and what points at an owner or at one of its records.
+ * Pages of edges, newest first: what an owner's records point at, and what points at an owner or at
+ * one of its records.
  *
- * Only the one edge of each subject is listed; later records for the same subject are left out, as on the official plane.
+ * Only the one edge of each subject is listed; later records for the same subject are left out, as
+ * on the official plane.
  */
 
 import { nsid } from '../../atproto/collection.ts';
@@ -22,7 +24,10 @@ import { ownerOfDid } from '../lookup/slot-lookup.ts';
 const { uri, actorDid, subjectDid } = fieldNumber.FollowInfo;
 const likeField = fieldNumber.LikeInfo;
 
-/** What a method pages: the kind of edges, the numbers of its answer's fields, and what errors call its token. */
+/**
+ * What a method pages: the kind of edges, the numbers of its answer's fields, and what errors call
+ * its token.
+ */
 export type EdgePages = {
   readonly kind: EdgeKind;
   readonly items: number;
@@ -62,7 +67,10 @@ export const edgePages = {
   ),
 } as const;
 
-/** Writes a page of one owner's outgoing edges. `writeItem` is given where the part of the key after the time begins. */
+/**
+ * Writes a page of one owner's outgoing edges. `writeItem` is given where the part of the key after
+ * the time begins.
+ */
 function writeOutgoing(
   into: MessageWriter,
   { state, owner }: { readonly state: SlotState; readonly owner: number },
@@ -134,7 +142,10 @@ function writeDidField(into: MessageWriter, number: number, source: Buffer, at: 
   into.end(start, 1);
 }
 
-/** Writes one page of an actor's edges. Errors: DataPlaneError `InvalidArgument` for a malformed token. */
+/**
+ * Writes one page of an actor's edges. Errors: DataPlaneError `InvalidArgument` for a malformed
+ * token.
+ */
 export type ActorPageWriter = (
   into: MessageWriter,
   state: SlotState,
@@ -143,7 +154,10 @@ export type ActorPageWriter = (
   page: PageRequest,
 ) => void;
 
-/** An owner number that is never given out, so that its pages are empty and its tokens still checked. */
+/**
+ * An owner number that is never given out, so that its pages are empty and its tokens still
+ * checked.
+ */
 const noOwner = ownersMax;
 
 /** Writes a page of whom `did` follows. */

@@ -1,8 +1,9 @@
 /**
  * Notifications: pages by time, and the count of what is unread.
  *
- * The AppView makes the first token itself and re-parses ours as dates, so a token is a bare ISO time. A page therefore ends where a
- * millisecond ends: it may hold more than was asked for, so that no notice of a millisecond is lost or given twice.
+ * The AppView makes the first token itself and re-parses ours as dates, so a token is a bare ISO
+ * time. A page therefore ends where a millisecond ends: it may hold more than was asked for, so
+ * that no notice of a millisecond is lost or given twice.
  */
 import { recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import { ByteWriter } from '../../base/bytes.ts';
@@ -25,7 +26,10 @@ import { type PageRequest, pageLimit, refuseToken } from '../lookup/page.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import { rkeyOfActorEdge } from './edge-probes.ts';
 
-/** Notices of the millisecond in which a page ends that are still added to it; more of one millisecond are no people's doing. */
+/**
+ * Notices of the millisecond in which a page ends that are added beyond its limit. People do not
+ * make more of them in one millisecond.
+ */
 const tiesMax = 2_000;
 /** Notices looked at for one page; a filter that passes few gives shorter pages with a token. */
 const scannedMax = 20_000;
@@ -69,7 +73,10 @@ function readPage(
   return { shown, endMs: null };
 }
 
-/** Returns a page of notifications. Errors: DataPlaneError `InvalidArgument` for a token that is no time. */
+/**
+ * Returns a page of notifications. Errors: DataPlaneError `InvalidArgument` for a token that is no
+ * time.
+ */
 export function notificationsPage(
   state: SlotState,
   did: string,
@@ -94,14 +101,17 @@ export function notificationsPage(
   };
 }
 
-/** Times beyond what ISO texts can tell do not come out of `Date.parse`, but out of clamped keys they may. */
+/** Keys can hold times that ISO texts cannot; those are clamped. */
 function isoTime(timeMs: number): string {
   return new Date(Math.max(-8.64e15, Math.min(timeMs, 8.64e15))).toISOString();
 }
 
 const edgeWriter = new ByteWriter(256);
 
-/** True unless the record of a notice is known to be gone: `verified` and `unverified` outlive theirs. */
+/**
+ * True unless the record of a notice is known to be gone: `verified` and `unverified` outlive
+ * theirs.
+ */
 function isSourceThere(state: SlotState, owner: number, { reason, source, sortMs }: Notice): boolean {
   if (reason === 'unverified') return false;
   if (reason !== 'verified') return true;
@@ -115,8 +125,8 @@ function isSourceThere(state: SlotState, owner: number, { reason, source, sortMs
 /**
  * Counts the notices after the time at which the owner last looked.
  *
- * Counted are those whose record exists and is not taken down, even where the record that they are about is gone. An owner that was never
- * seen, or is taken down, has none.
+ * Counted are those whose record exists and is not taken down, even where the record that they are
+ * about is gone. An owner that was never seen, or is taken down, has none.
  */
 export function unreadCount(state: SlotState, did: string): number {
   const owner = ownerOfDid(state, did);

@@ -38,7 +38,7 @@ export function writeRecords(
   return count;
 }
 
-/** Writes the records of a request and, behind them, one PostRecordMeta for each. */
+/** Writes the records of a request and, after them, one PostRecordMeta for each. */
 export function writePostRecords(
   into: MessageWriter,
   finder: RowFinder,

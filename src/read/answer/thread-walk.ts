@@ -1,4 +1,6 @@
-/** Reads threads in the slot of the root that they claim: OP threads, and what stands around one post. */
+/**
+ * Reads threads in the slot of the root that they claim: OP threads, and the posts around one post.
+ */
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, recordUri, writeDid } from '../../atproto/compact-key.ts';
 import { ByteWriter } from '../../base/bytes.ts';
@@ -56,7 +58,10 @@ export function opThreadsOf(lookup: SlotLookup, rootUris: readonly string[]): st
   });
 }
 
-/** Returns the URI of the root that each post claims, its own when it is no reply, '' when it does not exist. */
+/**
+ * Returns the URI of the root that each post claims, its own when it is no reply, '' when it does
+ * not exist.
+ */
 export function claimedRoots(lookup: SlotLookup, postUris: readonly string[]): string[] {
   return postUris.map((uri) => {
     const ref = parseRecordUri(uri);
@@ -151,7 +156,8 @@ function descendantsOf(thread: Thread, anchor: PostRef, below: number, postsMax:
 /**
  * Reads a thread around its anchor.
  *
- * An anchor that does not exist has no ancestors and is not listed itself; what hangs below it is. Errors: DataPlaneError `WrongEpoch`.
+ * An anchor that does not exist has no ancestors and is not listed itself; what hangs below it is.
+ * Errors: DataPlaneError `WrongEpoch`.
  */
 export function threadAround(lookup: SlotLookup, request: ThreadRequest): ThreadAnswer {
   const root = parseRecordUri(request.root);

@@ -1,5 +1,6 @@
 /**
- * Pages of lists that are in time order in keys: limits, tokens, and the walk from newest to oldest.
+ * Pages of lists that are in time order in keys: limits, tokens, and the walk from newest to
+ * oldest.
  *
  * The rest of a token is the rest of the last item's key.
  */
@@ -43,7 +44,9 @@ function keyOfToken(token: string, prefix: Buffer, place: string): Buffer {
   return tokenWriter.bytes(position.rest).finish();
 }
 
-/** Where a walk from newest to oldest begins: at the newest, or after the item that a token names. */
+/**
+ * Where a walk from newest to oldest begins: at the newest, or after the item that a token names.
+ */
 export type WalkStart = { readonly prefix: Buffer; readonly start: Buffer; readonly after: Buffer | null };
 
 /** Returns where the page after `cursor` begins among the keys that begin with `prefix`. */

@@ -1,7 +1,8 @@
 /**
  * Writes `Record` messages: the stored JSON unpacked in place, its cid, times and takedown.
  *
- * A record that does not exist is the bytes `null`. Records that are stored in edge form are rendered.
+ * A record that does not exist is the bytes `null`. Records that are stored in edge form are
+ * rendered.
  */
 import { invariant } from '../../base/invariant.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
@@ -26,7 +27,8 @@ export function writeAbsentRecord(into: MessageWriter, number: number): void {
 /**
  * Writes, as field `number`, the record whose row is `value`.
  *
- * Shape: `value` may be volatile; it is read up before any other row. Returns: the record's post flags.
+ * Shape: `value` may be volatile; it is read up before any other row. Returns: the record's post
+ * flags.
  */
 export function writeRecord(into: MessageWriter, number: number, value: Buffer): number {
   const row = view.read(value);

@@ -1,8 +1,10 @@
 /**
  * What is known about an owner as an account.
  *
- * (owner, actor) → DID, handle, status, takedown and the times of the last events; its presence means that the actor was seen.
- * (owner, repo) → rev of the last commit, of a snapshot being read in, time of a deletion under way. (owner, identity) → keys and services of the DID document.
+ * (owner, actor) → DID, handle, status, takedown and the times of the last events; its presence
+ * means that the actor was seen.
+ * (owner, repo) → rev of the last commit, of a snapshot being read in, time of a deletion under
+ * way. (owner, identity) → keys and services of the DID document.
  * (owner, notificationSeen) → time. (owner, blobTakedown, cid) → takedown ref.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
@@ -20,7 +22,10 @@ export type ActorRow = {
   /** Empty while active upstream, else deactivated, suspended or takendown. */
   readonly upstreamStatus: string;
   readonly takedownRef: string | null;
-  /** Event times of the last identity and account events; older ones are dropped. 0 before the first. */
+  /**
+   * Event times of the last identity and account events; older ones are dropped. 0 before the
+   * first.
+   */
   readonly identityMs: number;
   readonly accountMs: number;
 };
@@ -32,7 +37,10 @@ function actorKey(owner: number): Buffer {
   return beginKey(owner, tableCode.actor).finish();
 }
 
-/** Returns the actor, or undefined for an owner that was only ever pointed at, or whose account is deleted. */
+/**
+ * Returns the actor, or undefined for an owner that was only ever pointed at, or whose account is
+ * deleted.
+ */
 export function getActor(state: SlotState, owner: number): ActorRow | undefined {
   const value = state.rows.getVolatile(actorKey(owner));
   if (value === undefined) return undefined;
@@ -64,7 +72,10 @@ export function putActor(state: SlotState, owner: number, row: ActorRow): void {
   state.touchedOwners.add(owner);
 }
 
-/** Forgets an account: actor, repo and identity. Records, edges and private data have rows of their own and stay. */
+/**
+ * Removes an account: actor, repo and identity. Records, edges and private data have rows of their
+ * own and stay.
+ */
 export function removeActor(state: SlotState, owner: number): void {
   state.touchedOwners.add(owner);
   for (const table of [tableCode.actor, tableCode.repo, tableCode.identity])
@@ -89,14 +100,15 @@ export function ensureActor(state: SlotState, owner: number, did: string): Actor
 }
 
 /**
- * Where a repo stands.
+ * How far a repo is applied.
  *
- * `rev` is empty before the first commit. `resyncRev` is the rev of a repo snapshot that is being read in, else empty. `deletedMs` is when
- * the account was deleted, while records of before that may still be there.
+ * `rev` is empty before the first commit. `resyncRev` is the rev of a repo snapshot that is being
+ * read in, else empty. `deletedMs` is when the account was deleted, while records of before that
+ * may still be there.
  */
 export type RepoRow = { readonly rev: string; readonly resyncRev: string; readonly deletedMs: number | null };
 
-/** Returns where the repo stands, or undefined before its first commit or snapshot. */
+/** Returns how far the repo is applied, or undefined before its first commit or snapshot. */
 export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
   const value = state.rows.getVolatile(beginKey(owner, tableCode.repo).finish());
   if (value === undefined) return undefined;
@@ -108,19 +120,22 @@ export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
   };
 }
 
-/** Writes where the repo stands. */
+/** Writes how far the repo is applied. */
 export function putRepo(state: SlotState, owner: number, row: RepoRow): void {
   valueWriter.text(row.rev).text(row.resyncRev);
   if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
   state.rows.put(beginKey(owner, tableCode.repo).finish(), valueWriter.finish());
 }
 
-/** Forgets where the repo stands, so that its next commit counts as its first. */
+/** Removes the repo's row, so that its next commit counts as its first. */
 export function removeRepo(state: SlotState, owner: number): void {
   state.rows.remove(beginKey(owner, tableCode.repo).finish());
 }
 
-/** What the DID document said when it was last resolved: JSON objects by fragment id, as GetIdentityByDid serves them. */
+/**
+ * What the DID document said when it was last resolved: JSON objects by fragment id, as
+ * GetIdentityByDid serves them.
+ */
 export type IdentityRow = { readonly keysJson: string; readonly servicesJson: string; readonly resolvedMs: number };
 
 /** Returns the keys and services of the DID document, or undefined when none was ever resolved. */
@@ -158,12 +173,17 @@ function blobTakedownKey(owner: number, cid: string): Buffer {
   return beginKey(owner, tableCode.blobTakedown).text(cid).finish();
 }
 
-/** Returns the takedown ref of a blob, which may be empty, or undefined while the blob is not taken down. */
+/**
+ * Returns the takedown ref of a blob, which may be empty, or undefined while the blob is not taken
+ * down.
+ */
 export function getBlobTakedown(state: SlotState, owner: number, cid: string): string | undefined {
   return state.rows.get(blobTakedownKey(owner, cid))?.utf8Slice();
 }
 
-/** Takes a blob down, or with a `ref` of null lifts that. The blob itself need not be known here. */
+/**
+ * Takes a blob down, or with a `ref` of null lifts that. The blob itself need not be known here.
+ */
 export function setBlobTakedown(state: SlotState, owner: number, cid: string, ref: string | null): void {
   if (ref === null) state.rows.remove(blobTakedownKey(owner, cid));
   else state.rows.put(blobTakedownKey(owner, cid), Buffer.from(ref));

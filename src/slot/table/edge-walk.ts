@@ -35,7 +35,9 @@ export function isInRkeyOrder(sortMs: number, rkey: string): boolean {
   return rkeyMs !== undefined && rkeyMs < packedTidMsEnd && Math.abs(sortMs - rkeyMs) <= driftMsMax;
 }
 
-/** The backward record walk begins here: after every TID whose edge may be of `timeMs` or before. */
+/**
+ * The backward record walk begins here: after every TID whose edge may be of `timeMs` or before.
+ */
 function recordStart(owner: number, collection: number, timeMs: number): Buffer {
   const key = beginKey(owner, tableCode.record).u8(collection);
   // Record keys that are no TIDs sort after all that are.

@@ -1,5 +1,6 @@
 /**
- * An owner's author feed: (owner, feed, sort time, collection, rkey) → flags and, for a repost, its post.
+ * An owner's author feed: (owner, feed, sort time, collection, rkey) → flags and, for a repost, its
+ * post.
  *
  * A repost's item shows only while its post exists, which effects of the post's slot say.
  */

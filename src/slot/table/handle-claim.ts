@@ -1,8 +1,9 @@
 /**
- * Who holds a handle: (slot-wide, handle, handle) → verification time, DID, released or not. In the handle's own slot.
+ * Who holds a handle: (slot-wide, handle, handle) → verification time, DID, released or not. In the
+ * handle's own slot.
  *
- * The claim with the greatest (time, DID) holds. A released claim stays as a row, so that an older claim that arrives late does not
- * win what it would have lost in time.
+ * The claim with the greatest (time, DID) holds. A released claim stays as a row, so that an older
+ * claim that arrives late does not win what it would have lost in time.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';

@@ -1,9 +1,10 @@
 /**
  * What others' records point at: an owner, or one of its records. Written by effects only.
  *
- * (owner, incomingActor, kind, [list,] sort time, source DID, source rkey) → nothing: followers, blockers, lists it is on,
- * verifiers. (owner, incomingRecord, collection, rkey, kind, sort time, source DID, source rkey) → nothing: likes, reposts, quotes
- * and replies of a record. The key is the edge's whole identity, so putting or taking it away twice changes nothing.
+ * (owner, incomingActor, kind, [list,] sort time, source DID, source rkey) → nothing: followers,
+ * blockers, lists it is on, verifiers. (owner, incomingRecord, collection, rkey, kind, sort time,
+ * source DID, source rkey) → nothing: likes, reposts, quotes and replies of a record. The key is
+ * the edge's whole identity, so putting or taking it away twice changes nothing.
  */
 import {
   type RecordRef,
@@ -23,7 +24,10 @@ import { beginKey, tableCode } from './slot-state.ts';
 /** Who points here and since when: the source record's sort time, its repo and its rkey. */
 export type IncomingEdge = { readonly sortMs: number; readonly did: string; readonly rkey: string };
 
-/** Returns the prefix of all edges of a kind at an actor, in time order; those of list items are grouped by list first. */
+/**
+ * Returns the prefix of all edges of a kind at an actor, in time order; those of list items are
+ * grouped by list first.
+ */
 export function incomingActorPrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.incomingActor).u8(edgeByKind[kind].code).finish();
 }
@@ -36,7 +40,7 @@ export function incomingRecordPrefix(owner: number, collection: string, rkey: st
   return key.u8(edgeByKind[kind].code).finish();
 }
 
-/** Reads what stands behind a prefix of `prefixLength` bytes in an incoming key. */
+/** Reads the rest of an incoming key after a prefix of `prefixLength` bytes. */
 export function readIncomingEdge(key: Buffer, prefixLength: number): IncomingEdge {
   const reader = new ByteReader(key, prefixLength);
   return { sortMs: readEntryTime(reader), did: readDid(reader), rkey: readRkey(reader) };
@@ -65,7 +69,10 @@ function recordEdgeKey(owner: number, effect: EdgeEffect, subject: RecordRef): B
   return key.finish();
 }
 
-/** True where the edge points at a record of the owner; a list item points at the owner itself, within a list. */
+/**
+ * True where the edge points at a record of the owner; a list item points at the owner itself,
+ * within a list.
+ */
 export function isOnRecord(effect: EdgeEffect): effect is EdgeEffect & { readonly subject: RecordRef } {
   return effect.subject !== null && edgeByKind[effect.edge].subject !== 'both';
 }

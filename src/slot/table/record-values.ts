@@ -1,4 +1,7 @@
-/** What apply reads out of a record's JSON. Ingest has checked the lexicon; here every field is still taken with care. */
+/**
+ * What apply reads out of a record's JSON. Ingest has checked the lexicon; here every field is
+ * still taken with care.
+ */
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 
@@ -29,10 +32,15 @@ export function createdMsOf(value: JsonObject): number | null {
   return Number.isNaN(parsed) ? null : parsed;
 }
 
-/** The two posts that a reply names: the root of its thread, as it claims, and the post that it answers. */
+/**
+ * The two posts that a reply names: the root of its thread, as it claims, and the post that it
+ * answers.
+ */
 export type ReplyRefs = { readonly root: RecordRef; readonly parent: RecordRef };
 
-/** Returns what a post replies to, or undefined when it is no reply or either reference is unusable. */
+/**
+ * Returns what a post replies to, or undefined when it is no reply or either reference is unusable.
+ */
 export function replyOf(post: JsonObject): ReplyRefs | undefined {
   const reply = objectOf(post['reply']);
   const root = refOf(reply?.['root']);
@@ -68,7 +76,10 @@ function hasGalleryImage(embed: JsonObject): boolean {
   return Array.isArray(items) && items.some((item) => objectOf(item)?.['$type'] === 'app.bsky.embed.gallery#image');
 }
 
-/** True for a post with images, plain or in a gallery, also beside a quote; a video alone does not count. */
+/**
+ * True for a post with images, plain or in a gallery, also beside a quote; a video alone does not
+ * count.
+ */
 export function hasMedia(post: JsonObject): boolean {
   return embedsOf(post).some((embed) => {
     if (embed['$type'] === 'app.bsky.embed.gallery') return hasGalleryImage(embed);

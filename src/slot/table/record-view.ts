@@ -1,9 +1,11 @@
 /**
- * A stored record row read in place: where its parts stand, without an object or a string for each.
+ * A stored record row read in place: the positions of its parts, without an object or a string for
+ * each.
  *
- * Owns: the layout of what stands before a row's body. Version and flags in one byte; indexedAt; createdAt when there is one, as two bytes that
- * say how long before indexedAt when that is near; the cid's digest or text, which a row in edge form leaves out; the takedown ref
- * when there is one; post flags when set.
+ * Owns: the layout of a row's head, before its body. Version and flags in one byte; indexedAt;
+ * createdAt when there is one, as two bytes that say how long before indexedAt when that is near;
+ * the cid's digest or text, which a row in edge form leaves out; the takedown ref when there is
+ * one; post flags when set.
  */
 import { type EdgeKind, edgeByKind, kindByPlainForm } from '../../atproto/edge-kind.ts';
 import { ByteReader, type ByteWriter } from '../../base/bytes.ts';
@@ -16,14 +18,15 @@ const digestBytes = 32;
 const rowVersion = 2 << 6;
 const versionBits = 3 << 6;
 /**
- * Bits of a row's first byte; part of the stored format. `textCid`: the cid, in edge form that of the subject, is a text and no digest. The last
- * two say something else in edge form: they hold the kind, since every row in edge form has a createdAt and none has post flags.
+ * Bits of a row's first byte; part of the stored format. `textCid`: the cid, in edge form that of
+ * the subject, is a text and no digest. The last two say something else in edge form: they hold the
+ * kind, since every row in edge form has a createdAt and none has post flags.
  */
 export const recordFlag = { takedown: 1, textCid: 2, nearCreated: 4, edgeForm: 8, created: 16, postFlags: 32 } as const;
 const kindShift = 4;
 const kindMask = 3;
 
-/** What stands in two bytes is how much earlier than indexedAt, and this, a record was created. Units: ms. */
+/** Two bytes hold how much earlier than indexedAt, plus this, a record was created. Units: ms. */
 const aheadMsMax = 8_192;
 const nearMsMax = 0xffff;
 
@@ -44,7 +47,9 @@ export function writeRecordHead(writer: ByteWriter, flags: number, indexedMs: nu
   else if (createdMs !== null) writeEntryTime(writer, createdMs);
 }
 
-/** Points at one row; `read` points it at the next. The bytes are the caller's and are not copied. */
+/**
+ * Points at one row; `read` points it at the next. The bytes are the caller's and are not copied.
+ */
 export class RecordView {
   value: Buffer = Buffer.alloc(0);
   flags = 0;
@@ -52,7 +57,7 @@ export class RecordView {
   /** Meaningful only with `hasCreated`. */
   createdMs = 0;
   hasCreated = false;
-  /** Where the digest stands, or -1 when the cid is a text, or, in edge form, not stored. */
+  /** The position of the digest, or -1 when the cid is a text, or, in edge form, not stored. */
   digestAt = -1;
   cidText = '';
   takedownRef = '';
@@ -62,7 +67,7 @@ export class RecordView {
   bodyAt = 0;
 
   /**
-   * Reads what stands before the body.
+   * Reads the head.
    *
    * Errors: InvariantError for an unknown format version.
    */

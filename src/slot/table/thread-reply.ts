@@ -1,10 +1,11 @@
 /**
- * The index of the threads that an owner started, by the root that each reply claims. Written by effects only.
+ * The index of the threads that an owner started, by the root that each reply claims. Written by
+ * effects only.
  *
  * (owner, threadReply, root rkey, reply DID, reply rkey) → flags, parent, sort time, deletion time.
- * (owner, threadChild, root rkey, parent DID, parent rkey, sort time, reply DID, reply rkey) → nothing.
- * Deleted replies stay as tombstones: the OP thread walks through them, and a tombstone keeps the result of late arrivals
- * independent of their order. Children may come before parents.
+ * (owner, threadChild, root rkey, parent DID, parent rkey, sort time, reply DID, reply rkey) →
+ * nothing. Deleted replies stay as tombstones: the OP thread walks through them, and a tombstone
+ * keeps the result of late arrivals independent of their order. Children may come before parents.
  */
 import { nsid } from '../../atproto/collection.ts';
 import { readDid, readRkey, recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
@@ -114,7 +115,7 @@ export function getThreadReply(
   return value === undefined ? undefined : decodeReply(reply, value);
 }
 
-/** Stores a reply, and its place among the children of its parent. */
+/** Stores a reply, also as a child of its parent. */
 export function putThreadReply(state: SlotState, owner: number, rootRkey: string, row: ThreadReply): void {
   valueWriter.u8((row.deletedMs === null ? 0 : flag.deleted) | (row.isTakenDown ? flag.takenDown : 0));
   writePost(valueWriter, row.parent);
