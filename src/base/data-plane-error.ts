@@ -5,6 +5,7 @@
  * their meaning, and the operator's next step. Refuses: codes that are not in the table. Our own
  * bugs are `InvariantError`, and bad upstream data is a counted reason; neither belongs here.
  */
+import { InvariantError } from './invariant.ts';
 
 /** gRPC status numbers, as the protocol fixes them. */
 export const grpcStatus = {
@@ -195,9 +196,19 @@ export function errorFromPeer(peer: string, code: string, message: string, hint 
   return new DataPlaneError('Internal', `${peer} answered with an unknown code "${code}": ${message}`, { hint });
 }
 
-/** Turns anything thrown into a DataPlaneError; what is not one is `Internal`. */
+/** Turns anything thrown into a DataPlaneError, to be answered with; what is not one is `Internal`. */
 export function toDataPlaneError(thrown: unknown): DataPlaneError {
   if (thrown instanceof DataPlaneError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new DataPlaneError('Internal', message, { cause: thrown });
+}
+
+/**
+ * Turns what was thrown into a DataPlaneError, for whoever handles operating failures and goes on.
+ *
+ * Errors: throws a broken invariant again, since nobody may go on after one.
+ */
+export function operatingFailure(thrown: unknown): DataPlaneError {
+  if (thrown instanceof InvariantError) throw thrown;
+  return toDataPlaneError(thrown);
 }

@@ -9,8 +9,7 @@ import { LRUCache } from 'lru-cache';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
-import { toDataPlaneError } from '../base/data-plane-error.ts';
-import { InvariantError } from '../base/invariant.ts';
+import { operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { type BackfillProgress, ProgressMeter } from './backfill-progress.ts';
 import type { HostLimits } from './host-limits.ts';
@@ -209,8 +208,7 @@ export class Backfill {
    * time to recover.
    */
   #pauseAfter(error: unknown, did: string): Promise<void> {
-    if (error instanceof InvariantError) throw error;
-    const { message } = toDataPlaneError(error);
+    const { message } = operatingFailure(error);
     this.#failures.set(did, { reason: 'not-written', message });
     this.#options.note('fetching a repo fails', { did, problem: message });
     return this.#options.clock.sleep(failurePauseMs, this.#signal);

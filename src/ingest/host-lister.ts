@@ -7,8 +7,7 @@
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
-import { toDataPlaneError } from '../base/data-plane-error.ts';
-import { InvariantError } from '../base/invariant.ts';
+import { operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { RepoGate } from './repo-gate.ts';
 import type { ListedRepo, RepoHost } from './repo-host.ts';
@@ -117,8 +116,7 @@ export class HostLister {
       await this.#store(origin, page.repos, listing);
     } catch (error) {
       // The log or the state could not be written: the page is read again.
-      if (error instanceof InvariantError) throw error;
-      return toDataPlaneError(error).message;
+      return operatingFailure(error).message;
     }
     this.#options.onRequests();
     return null;

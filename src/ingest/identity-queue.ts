@@ -5,10 +5,12 @@
  * resolution that the source asked for and that keeps failing is put off durably, so that no cursor
  * waits for a directory that is down.
  */
+
 import pLimit from 'p-limit';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
+import { operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IdentityEntry } from '../entry/entry.ts';
 import { type IdentityResolver, isPassingReason } from '../identity/identity-resolver.ts';
@@ -203,7 +205,8 @@ export class IdentityQueue {
       const limit = Math.max(0, jobsMax / 10 - this.#jobByDid.size);
       for (const { did, attempts } of this.#options.state.identities.postponed(this.#nowSec(), limit)) {
         // A failure leaves it put off, to be taken up again.
-        if (!this.#jobByDid.has(did)) this.refresh(did, attempts).catch(() => {});
+        if (!this.#jobByDid.has(did))
+          this.refresh(did, attempts).catch((error: unknown) => void operatingFailure(error));
       }
       await this.#options.clock.sleep(postponedScanMs, this.#signal);
     }

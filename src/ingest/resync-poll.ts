@@ -6,7 +6,7 @@
  * them from time to time.
  */
 import type { Clock } from '../base/clock.ts';
-import { toDataPlaneError } from '../base/data-plane-error.ts';
+import { operatingFailure } from '../base/data-plane-error.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
@@ -47,7 +47,7 @@ export async function pollResyncs(options: ResyncPollOptions): Promise<void> {
           await options.requestResync(did, '');
         }
       } catch (thrown) {
-        options.note('a node did not name its incomplete repos', { node, error: toDataPlaneError(thrown).message });
+        options.note('a node did not name its incomplete repos', { node, error: operatingFailure(thrown).message });
       }
     }
   }

@@ -7,7 +7,7 @@
 import { decodeFirehoseMessage, type FirehoseEvent } from '../atproto/firehose-event.ts';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
-import { toDataPlaneError } from '../base/data-plane-error.ts';
+import { operatingFailure } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
@@ -219,7 +219,10 @@ export class Subscription {
     if (order === 'out-of-order') {
       // It counts, but it does not move the cursor. What it causes is idempotent.
       this.#dropped.add('seq-not-ascending');
-      routed?.catch(() => this.#drop('append-failed'));
+      routed?.catch((error: unknown) => {
+        operatingFailure(error);
+        this.#drop('append-failed');
+      });
       return;
     }
     const run = this.#position.begin(seq);
@@ -230,7 +233,7 @@ export class Subscription {
 
   /** Routes an event again when what it causes could not be stored for want of room. */
   async #routeAgain(event: FirehoseEvent, error: unknown, finish: () => void): Promise<void> {
-    const isFull = toDataPlaneError(error).code === 'StorageFull';
+    const isFull = operatingFailure(error).code === 'StorageFull';
     if (isFull) {
       this.#notices.add('state-full');
       await this.#options.clock.sleep(fullRetryMs, this.#signal);

@@ -9,7 +9,7 @@
 import { backoffMs } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { DataPlaneError, errorFromPeer, toDataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { Entry } from '../entry/entry.ts';
 import { writeEntry } from '../entry/entry-codec.ts';
@@ -17,6 +17,7 @@ import type { ShardMap } from '../shardmap/shard-map.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import { decodeOfPeer } from '../wire/peer-bytes.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeEntriesChunk } from './chunk.ts';
 import type { LogAppender } from './log-appender.ts';
 
@@ -235,15 +236,15 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   async #call(node: string, chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]> {
     try {
       const payload = encodeAppend(chunks);
-      const outcomes = decodeOutcomes(
-        await this.#options.caller.call({ node, method: nodeCalls.append, payload, timeoutMs: callTimeoutMs }),
-      );
+      const call = { node, method: nodeCalls.append, payload, timeoutMs: callTimeoutMs };
+      const answer = await this.#options.caller.call(call);
+      const outcomes = decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer));
       const refused = outcomes.find((outcome) => outcome.status === 'refused');
       if (refused !== undefined)
         this.#options.onRetry?.(node, errorFromPeer(`node ${node}`, refused.code, refused.message));
       return outcomes;
     } catch (thrown) {
-      this.#options.onRetry?.(node, toDataPlaneError(thrown));
+      this.#options.onRetry?.(node, operatingFailure(thrown));
       return [];
     }
   }

@@ -6,11 +6,12 @@
  * not fit in memory, is read from there again. A target that misses something names its last mark,
  * and the pair is sent again from there. Refuses: nothing; effects are always taken.
  */
+
 import { backoffMs } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
-import { toDataPlaneError } from '../base/data-plane-error.ts';
+import { operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeChunk } from '../log/chunk.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
@@ -18,6 +19,7 @@ import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import { decodeOfPeer } from '../wire/peer-bytes.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 import { DeliveryAcks } from './delivery-acks.ts';
 
@@ -274,9 +276,10 @@ export class EffectSender {
         payload: encodeAppend(chunks),
         timeoutMs: callTimeoutMs,
       };
-      return decodeOutcomes(await this.#options.caller.call(call));
+      const answer = await this.#options.caller.call(call);
+      return decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer));
     } catch (thrown) {
-      const { code } = toDataPlaneError(thrown);
+      const { code } = operatingFailure(thrown);
       if (code === 'Internal') throw thrown;
       return undefined;
     }

@@ -6,7 +6,7 @@
  */
 import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
+import { type ErrorCode, operatingFailure } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
@@ -107,7 +107,7 @@ async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeSt
         const answer = await fanOut.ask(index, nodeCalls.status, Buffer.alloc(0), deadlineMs);
         return { ...nodeStatusMessage.decode(answer), name, state: 'up' };
       } catch (thrown) {
-        const { code, message, hint } = toDataPlaneError(thrown);
+        const { code, message, hint } = operatingFailure(thrown);
         return { name, state: 'down', error: message, code, hint };
       }
     }),

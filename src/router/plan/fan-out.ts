@@ -4,8 +4,10 @@
  * Owns: slot → node by index, what is left of a deadline, and the error when nodes are missing: it
  * names their shards, since a missing node must never read as an empty answer.
  */
+
 import type { Clock } from '../../base/clock.ts';
-import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { InvariantError } from '../../base/invariant.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { NodeCaller } from '../../wire/node-caller.ts';
 
@@ -44,7 +46,7 @@ export class FanOut {
     try {
       return await this.#caller.call({ node: name, method, payload, timeoutMs });
     } catch (thrown) {
-      throw this.#named(name, toDataPlaneError(thrown));
+      throw this.#named(name, operatingFailure(thrown));
     }
   }
 
@@ -79,6 +81,7 @@ export class FanOut {
             end();
           },
           (thrown: unknown) => {
+            if (thrown instanceof InvariantError) return reject(thrown);
             failures.push(this.#named(name, toDataPlaneError(thrown)));
             end();
           },

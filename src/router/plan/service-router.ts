@@ -5,7 +5,7 @@
  * a reloaded map when a node does not serve a slot at our epoch. Holds no data.
  */
 import type { Clock } from '../../base/clock.ts';
-import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { DataPlaneError, type ErrorCode, operatingFailure, toDataPlaneError } from '../../base/data-plane-error.ts';
 import { InvariantError } from '../../base/invariant.ts';
 import { isMethodName } from '../../proto/codec.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
@@ -137,7 +137,7 @@ export class ServiceRouter {
       try {
         return await plan.run(request, planContext());
       } catch (thrown) {
-        if (toDataPlaneError(thrown).code !== 'WrongEpoch' || this.#options.reloadMap === undefined) throw thrown;
+        if (operatingFailure(thrown).code !== 'WrongEpoch' || this.#options.reloadMap === undefined) throw thrown;
         await this.#reload(epoch, this.#options.reloadMap);
         return await plan.run(request, planContext());
       }

@@ -6,7 +6,7 @@
  */
 import { isValidDid, isValidHandle } from '@atproto/syntax';
 import { didLengthMax } from '../../atproto/compact-key.ts';
-import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { GetIdentityByDidResponse } from '../../proto/generated/bsky-service.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
@@ -40,7 +40,7 @@ async function storedIdentity(did: string, { fanOut, deadlineMs }: PlanContext):
     const answer = await fanOut.ask(node, nodeCalls.identity, encodeTexts([did]), deadlineMs);
     return answer.length === 0 ? null : decodeMessage('GetIdentityByDidResponse', answer);
   } catch (thrown) {
-    const error = toDataPlaneError(thrown);
+    const error = operatingFailure(thrown);
     if (error.code !== 'Unavailable') throw error;
     return null;
   }
@@ -53,7 +53,7 @@ async function storedDidOfHandle(handle: string, { fanOut, deadlineMs }: PlanCon
     const answer = await fanOut.ask(node, 'bsky.GetDidsByHandles', request, deadlineMs);
     return decodeMessage('GetDidsByHandlesResponse', answer).dids[0] ?? '';
   } catch (thrown) {
-    const error = toDataPlaneError(thrown);
+    const error = operatingFailure(thrown);
     if (error.code !== 'Unavailable') throw error;
     return '';
   }

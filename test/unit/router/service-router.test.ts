@@ -176,6 +176,24 @@ describe('nodes that answer wrongly', () => {
     await expect(router.handle('Ping', Buffer.alloc(0), anyone)).rejects.toMatchObject({ code: 'Internal' });
     expect(faults).toEqual(['Ping: broken invariant: a plan']);
   });
+
+  test('a broken invariant below a plan is reported to the owner too, however the plan asks nodes', async () => {
+    const faults: string[] = [];
+    const router = routerOf({
+      caller: {
+        call: async () => {
+          throw new InvariantError('broken invariant: a call');
+        },
+      },
+      onFault: (error, method) => faults.push(`${method}: ${error.message}`),
+    });
+    const byItem = encodeMessage('GetActorsRequest', { dids: ['did:web:a.example', 'did:web:b.example'] });
+    const identity = encodeMessage('GetIdentityByDidRequest', { did: 'did:web:a.example' });
+    await expect(router.handle('GetActors', byItem, anyone)).rejects.toMatchObject({ code: 'Internal' });
+    await expect(router.handle('GetIdentityByDid', identity, anyone)).rejects.toMatchObject({ code: 'Internal' });
+    const message = 'broken invariant: a call';
+    expect(faults).toEqual([`GetActors: ${message}`, `GetIdentityByDid: ${message}`]);
+  });
 });
 
 function broken(): never {
