@@ -1,3 +1,4 @@
+/** The demo network speaks the protocol, survives restarts and torn files, and stays bounded. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,7 +31,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Wall time stands still, so that the same seed gives the same network. */
+/** A constant wall time, so that the same seed gives the same network. */
 const frozenClock: Clock = { ...systemClock, nowMs: () => Date.UTC(2026, 2, 1) };
 
 function start(options: Partial<DemoNetworkOptions> = {}): Promise<RunningDemoNetwork> {
@@ -38,7 +39,7 @@ function start(options: Partial<DemoNetworkOptions> = {}): Promise<RunningDemoNe
   return startDemoNetwork({ ...small, dataDir: join(folder, 'demo'), ...options });
 }
 
-/** The header of a `#commit` message: two keys and their values. */
+/** The header of a `#commit` message has two keys and their values. */
 const commitHeaderBytes = 15;
 type CommitBody = {
   readonly blocks: Uint8Array;
@@ -85,7 +86,7 @@ class StreamReader implements AsyncDisposable {
     return this;
   }
 
-  /** Waits until the message of this seq has come. */
+  /** Waits for the message of this seq. */
   async upTo(seq: number): Promise<FirehoseEvent[]> {
     await until(() => this.events.some((event) => event.seq === seq), 20_000);
     return this.events;
@@ -120,7 +121,7 @@ async function signingKey(network: RunningDemoNetwork, did: string): Promise<str
   return `did:key:${body.verificationMethod[0]!.publicKeyMultibase}`;
 }
 
-/** Repos as the stream alone says, checking that each commit goes on from the one before it. */
+/** Repos according to the stream alone, checking that each commit follows the one before. */
 class StreamModel {
   readonly recordsByDid = new Map<string, Map<string, string>>();
   readonly revByDid = new Map<string, string>();
@@ -153,7 +154,7 @@ class StreamModel {
   }
 }
 
-/** Checks every active repo of the network against what the stream said, and its signature and tree. */
+/** Checks every active repo of the network, its signature and tree, against the stream. */
 async function expectReposLike(model: StreamModel, network: RunningDemoNetwork): Promise<number> {
   const { body } = await getJson<RepoList>(network, '/xrpc/com.atproto.sync.listRepos?limit=1000');
   let records = 0;
@@ -182,7 +183,7 @@ async function expectReposLike(model: StreamModel, network: RunningDemoNetwork):
 }
 
 describe('the demo network', () => {
-  test('tells by its stream exactly what its repos hold, signed and proven', async () => {
+  test('streams exactly what its repos hold, signed and proven', async () => {
     await using network = await start();
     await network.emit(200);
     await using reader = new StreamReader(network, 0);
@@ -194,7 +195,7 @@ describe('the demo network', () => {
     expect(records).toBeLessThanOrEqual(network.records);
   });
 
-  test('proves each op of a commit by the blocks that come with it', async () => {
+  test('proves each op of a commit by the blocks in it', async () => {
     await using network = await start();
     await using reader = new StreamReader(network, 0);
     const events = await reader.upTo(network.seq);
@@ -223,7 +224,7 @@ describe('the demo network', () => {
     expect(digests[0]).toBe(digests[1]);
   });
 
-  test('goes on after a restart: same repos, higher seqs, no gap for a subscriber that comes back', async () => {
+  test('goes on after a restart: same repos, higher seqs, no gap for a returning subscriber', async () => {
     const model = new StreamModel();
     let dids: string[] = [];
     {
@@ -262,14 +263,14 @@ describe('the demo network', () => {
     expect(seqs).toEqual(seqs.map((_seq, index) => seqs[0]! + index));
   });
 
-  test('tells a cursor from the future, and closes', async () => {
+  test('reports a cursor from the future, and closes', async () => {
     await using network = await start({ initialRecords: 20 });
     await using reader = new StreamReader(network, network.seq + 1);
     await until(() => reader.isClosed);
     expect(reader.events).toMatchObject([{ kind: 'error', error: 'FutureCursor' }]);
   });
 
-  test('tells a cursor that is too old, and goes on with the oldest message', async () => {
+  test('reports a cursor that is too old, and goes on from the oldest message', async () => {
     await using network = await start({ backlogBytesMax: 100_000 });
     await using reader = new StreamReader(network, 0);
     const events = await reader.upTo(network.seq);
@@ -278,7 +279,7 @@ describe('the demo network', () => {
     expect(events[1]!.seq).toBe(network.world.backlog.oldestSeq);
   });
 
-  test('changes handles and deactivates accounts, and says so everywhere', async () => {
+  test('changes handles and deactivates accounts, in the stream and in every answer', async () => {
     await using network = await start({ accountEvents: 0.2, actors: 60 });
     await using reader = new StreamReader(network, network.seq);
     await until(async () => {
@@ -318,7 +319,7 @@ describe('the demo network', () => {
     }
   });
 
-  test('does not grow past its bound, and stays true to its stream', async () => {
+  test('does not grow past its bound, and still agrees with its stream', async () => {
     await using network = await start({ recordsMax: 320 });
     await network.emit(300);
     expect(network.records).toBeLessThanOrEqual(320 + 20);
@@ -328,7 +329,7 @@ describe('the demo network', () => {
     await expectReposLike(model, network);
   });
 
-  test('keeps its folder small by writing the journal anew, and goes on from that', async () => {
+  test('keeps its folder small by compacting the journal, and goes on from it', async () => {
     const path = join(folder, 'demo', 'journal');
     const sizes: number[] = [];
     const model = new StreamModel();
@@ -343,11 +344,11 @@ describe('the demo network', () => {
       await expectReposLike(model, network);
     }
     expect(sizes.some((size, index) => size < (sizes[index - 1] ?? 0))).toBe(true);
-    // Three runs without a rewriting end at 438,000 bytes.
+    // Three runs without compaction end at 438,000 bytes.
     expect(Math.max(...sizes)).toBeLessThan(300_000);
   });
 
-  test('heals by a later commit when a crash tore messages off its stream', async () => {
+  test('reveals by a later commit that a crash lost messages of its stream', async () => {
     const model = new StreamModel();
     {
       await using network = await start();
@@ -360,18 +361,18 @@ describe('the demo network', () => {
     expect(lost).toBeGreaterThan(2);
     await network.emit(200);
     await using reader = new StreamReader(network, 0);
-    const behind = new Set<string>();
+    const stale = new Set<string>();
     for (const event of await reader.upTo(network.seq)) {
       if (event.kind !== 'commit') continue;
-      if (event.since !== (model.revByDid.get(event.did) ?? null)) behind.add(event.did);
+      if (event.since !== (model.revByDid.get(event.did) ?? null)) stale.add(event.did);
       model.revByDid.set(event.did, event.rev);
     }
-    expect(behind.size).toBeGreaterThan(0);
-    expect(behind.size).toBeLessThanOrEqual(lost);
-    for (const did of behind) expect((await getRepo(network, did)).length).toBeGreaterThan(100);
+    expect(stale.size).toBeGreaterThan(0);
+    expect(stale.size).toBeLessThanOrEqual(lost);
+    for (const did of stale) expect((await getRepo(network, did)).length).toBeGreaterThan(100);
   });
 
-  test('says that its port is taken, and leaves the folder free', async () => {
+  test('reports that its port is taken, and leaves the folder free', async () => {
     await using first = await start();
     const options = { dataDir: join(folder, 'other'), port: first.port };
     await expect(start(options)).rejects.toMatchObject({ code: 'ConfigInvalid' });
@@ -395,7 +396,7 @@ describe('the demo network', () => {
     }
   });
 
-  test('answers strangers and nonsense with errors', async () => {
+  test('answers unknown DIDs, methods and invalid parameters with errors', async () => {
     await using network = await start({ initialRecords: 20 });
     const cases: [string, number, object][] = [
       ['/xrpc/com.atproto.sync.getRepo', 400, { error: 'InvalidRequest' }],

@@ -1,10 +1,9 @@
 /**
  * Writes DAG-CBOR piece by piece, for the demo's records, commits and frames.
  *
- * Owns: minimal heads. The caller gives map keys in canonical order (shorter first, then by
- * byte), which `record` checks for the values it walks.
+ * Owns: minimal heads. The caller gives map keys in canonical order (shorter first, then by byte),
+ * which `record` checks for the values it walks.
  */
-
 import { Cid } from '../../atproto/cid.ts';
 import { ByteString, type DagMap, type DagValue } from '../../atproto/dag-value.ts';
 import { ByteWriter } from '../../base/bytes.ts';
@@ -58,13 +57,13 @@ export class CborWriter {
     return this.raw(value);
   }
 
-  /** An unsigned LEB128 number, as CAR has before its blocks. */
+  /** Writes an unsigned LEB128 number, as CAR has before its blocks. */
   varint(value: number): this {
     this.#out.varint(value);
     return this;
   }
 
-  /** Copies bytes that are CBOR already. */
+  /** Copies bytes that already are CBOR. */
   raw(value: Uint8Array): this {
     this.#out.bytes(value);
     return this;
@@ -130,7 +129,7 @@ export class CborWriter {
     return this;
   }
 
-  /** Returns a copy of what was written and empties the writer. */
+  /** Returns a copy of the output and empties the writer. */
   finish(): Buffer {
     return this.#out.finish();
   }

@@ -1,17 +1,17 @@
 /**
  * The actors of a demo network: DIDs, handles, names, and how active and how popular each is.
  *
- * Everything about an actor follows from the seed and its index; only what changes is held.
+ * Everything about an actor follows from the seed and its index; only what changes is stored.
  */
 import { cidOfBlock } from '../../atproto/cid.ts';
 import type { SeededRandom } from '../../base/seeded-random.ts';
 import { powerLawChoice, type RankChoice, scatter } from './skewed-choice.ts';
 import { demoGivenNames, demoSurnames } from './word-lists.ts';
 
-/** Handles end in this; `.test` never resolves on the open network. */
+/** `.test` never resolves on the open network. */
 const demoHandleSuffix = '.skyshard.test';
 
-/** What an actor has done that decides create or update. One bit each. */
+/** What an actor has done, which decides between create and update. One bit each. */
 export const actorFlag = {
   joined: 1,
   inactive: 2,
@@ -27,7 +27,7 @@ export class DemoActors {
   readonly #seed: number;
   readonly #dids: (string | undefined)[];
   readonly #flags: Uint8Array;
-  /** How often the handle was changed, for those whose was. */
+  /** How often a handle was changed, for actors that changed theirs. */
   readonly #handleChanges = new Map<number, number>();
   readonly #popular: RankChoice;
   readonly #active: RankChoice;
@@ -71,12 +71,11 @@ export class DemoActors {
     return this.#handleChanges.get(actor) ?? 0;
   }
 
-  /** Sets how often the handle was changed, which decides what it is. */
   setHandleChanges(actor: number, changes: number): void {
     this.#handleChanges.set(actor, changes);
   }
 
-  /** Gives the actor another handle, which is returned. */
+  /** Gives the actor another handle, and returns it. */
   changeHandle(actor: number): string {
     this.#handleChanges.set(actor, (this.#handleChanges.get(actor) ?? 0) + 1);
     return this.handle(actor);
@@ -96,12 +95,12 @@ export class DemoActors {
     return this.#popular(random);
   }
 
-  /** Draws someone to do something; the active are other people than the popular. */
+  /** Draws someone to act; the active are not the popular. */
   drawActive(random: SeededRandom): number {
     return this.#actorOfActiveRank(this.#active(random));
   }
 
-  /** Draws an author: the popular write more than their activity alone would say. */
+  /** Draws an author: the popular write more than their activity alone suggests. */
   drawAuthor(random: SeededRandom): number {
     return random.next() < 0.35 ? this.#popular(random) : this.drawActive(random);
   }

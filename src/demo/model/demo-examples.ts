@@ -1,9 +1,9 @@
-/** Finds things in a demo network that make good examples: the liked, the discussed, the followed, the busy. */
+/** Finds good examples in a demo network: the liked, the discussed, the followed, the busy. */
 import { type Collection, nsid } from '../../atproto/collection.ts';
 import type { DagMap } from '../../atproto/dag-value.ts';
 import type { DemoActors } from './demo-actors.ts';
 
-/** DIDs and URIs that are worth asking about. A post is null when there is none. */
+/** A post is null when there is none. */
 export type DemoExamples = {
   readonly popularDid: string;
   readonly popularHandle: string;
@@ -21,7 +21,7 @@ class TopCount<Key> {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
   }
 
-  /** Returns the key that was added most often among those that `accepts` takes. */
+  /** Returns the accepted key that was added most often. */
   top(accepts: (key: Key) => boolean): Key | undefined {
     let best: Key | undefined;
     let bestCount = 0;
@@ -34,7 +34,7 @@ class TopCount<Key> {
   }
 }
 
-/** Counts what records point at, to find the examples among them. */
+/** Counts the subjects of records, to find the examples among them. */
 export class ExampleTally {
   readonly #likes = new TopCount<string>();
   readonly #replies = new TopCount<string>();

@@ -1,4 +1,4 @@
-/** Lets a social graph go on from records that an earlier run made: what is recent can be liked, answered and deleted. */
+/** Continues a social graph from an earlier run: its records can be liked, answered, deleted. */
 import { Cid } from '../../atproto/cid.ts';
 import { type Collection, nsid } from '../../atproto/collection.ts';
 import type { DagMap } from '../../atproto/dag-value.ts';
@@ -6,7 +6,6 @@ import { actorFlag } from './demo-actors.ts';
 import type { GraphState, RecentPost } from './graph-state.ts';
 import type { StrongRef } from './record-shapes.ts';
 
-/** A record that exists. */
 export type AdoptedRecord = {
   readonly actor: number;
   readonly collection: Collection;
@@ -23,7 +22,7 @@ const flagByCollection: Partial<Record<Collection, number>> = {
   [nsid.chatDeclaration]: actorFlag.chatDeclaration,
 };
 
-/** Takes records in, oldest first. */
+/** Feeds records of an earlier run to a graph, oldest first. */
 export class GraphAdoption {
   readonly #graph: GraphState;
   readonly #actorByDid = new Map<string, number>();
@@ -67,7 +66,7 @@ export class GraphAdoption {
     this.#graph.records.add({ actor, collection: nsid.post, rkey, value, post, isAlive: true });
   }
 
-  /** Notes whom and what a record points at, so that it is not done again. */
+  /** Marks what a record points at, so that nobody follows, blocks, likes or reposts it twice. */
   #adoptPointer(record: AdoptedRecord, ref: StrongRef): void {
     const { actor, collection, value } = record;
     const subject = value['subject'];

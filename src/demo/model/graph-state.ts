@@ -1,7 +1,7 @@
 /**
  * The state that the demo's social graph draws from, and the ways to write to it.
  *
- * Owns: actors, windows of recent things (all bounded), TIDs, and the queue of events that were drawn and not yet taken.
+ * Owns: actors, windows of recent things (all bounded), TIDs, and the queue of drawn events.
  */
 import { Cid, cidOfBlock } from '../../atproto/cid.ts';
 import { type Collection, nsid } from '../../atproto/collection.ts';
@@ -18,16 +18,16 @@ export type GraphOp = {
   readonly action: 'create' | 'update' | 'delete';
   readonly collection: Collection;
   readonly rkey: string;
-  /** Null for a delete, as are `cid` and `block`. `JSON.stringify` gives the JSON that is served. */
+  /** Null for a delete, like `cid` and `block`. `JSON.stringify` gives the served JSON. */
   readonly value: DagMap | null;
   /** 36 bytes. */
   readonly cid: Uint8Array | null;
   readonly block: Buffer | null;
-  /** What a delete removes; null for the rest. */
+  /** The value that a delete removes, else null. */
   readonly removed: DagMap | null;
 };
 
-/** One event of the network. `actor` is an index for `DemoActors`. */
+/** `actor` is an index for `DemoActors`. */
 export type GraphEvent =
   | { readonly kind: 'join'; readonly actor: number; readonly timeMs: number }
   | { readonly kind: 'handle'; readonly actor: number; readonly timeMs: number; readonly handle: string }
@@ -47,7 +47,7 @@ export type GraphCommit = {
 export type RecentPost = StrongRef & {
   readonly actor: number;
   readonly rkey: string;
-  /** A number of its own, for `RecentPairs`. */
+  /** Unique among recent posts, for `RecentPairs`. */
   readonly number: number;
   readonly root: StrongRef;
   readonly rootActor: number;
@@ -67,18 +67,17 @@ export type RecentRecord = {
   isAlive: boolean;
 };
 
-/** Options of the model. */
 export type SocialGraphOptions = {
   /** Decides who the actors are. */
   readonly seed: number;
-  /** Decides what they do; the same as `seed` unless a network goes on after a pause. */
+  /** Decides what they do; differs from `seed` when a network goes on after a pause. */
   readonly choiceSeed?: number;
   readonly actors: number;
   /** Share of events that change a handle or an account's state; 0 leaves them out. */
   readonly accountEvents?: number;
 };
 
-/** How many recent things the model remembers. Units: counts. */
+/** Capacities of the rings of recent things, in items. */
 const window = {
   posts: 8192,
   engaged: 4096,
@@ -121,12 +120,12 @@ export class GraphState {
     return this.#nowMs;
   }
 
-  /** Sets the time of what is drawn from now on. Times must not fall. */
+  /** Sets the time of the next draws, which must not fall. */
   moveTo(timeMs: number): void {
     this.#nowMs = timeMs;
   }
 
-  /** Makes sure that keys and revs from now on are above one that was given out before. */
+  /** Makes all later keys and revs sort above this TID. */
   passTid(tid: string): void {
     this.#tids.pass(tid);
   }
@@ -135,12 +134,12 @@ export class GraphState {
     this.#pending.push(event);
   }
 
-  /** Returns the oldest event that was drawn and not taken. */
+  /** Removes and returns the oldest drawn event. */
   take(): GraphEvent | undefined {
     return this.#pending.shift();
   }
 
-  /** Returns whether the actor can act now. Someone who has not joined does so first. */
+  /** Returns whether the actor can act now. An actor that has not joined joins first. */
   enter(actor: number): boolean {
     if (this.actors.has(actor, actorFlag.inactive)) return false;
     if (!this.actors.has(actor, actorFlag.joined)) this.join(actor);
@@ -156,7 +155,7 @@ export class GraphState {
 
   createdAt(): string {
     const chance = this.random.next();
-    // Clients set this field as they like: some write late, a few have a fast clock.
+    // Clients set this field freely: some write late, a few have a fast clock.
     if (chance < 0.03) return isoTime(this.#nowMs - this.random.below(3_600_000));
     if (chance < 0.033) return isoTime(this.#nowMs + this.random.below(86_400_000));
     return isoTime(this.#nowMs);
@@ -166,15 +165,15 @@ export class GraphState {
     return this.#tids.next(this.#nowMs);
   }
 
-  /** Returns an op that writes a record: its block and CID are made here. */
+  /** Returns an op that writes a record, with its block and CID. */
   write(collection: Collection, rkey: string, value: DagMap, isUpdate = false): GraphOp {
     const block = this.#writer.record(value).finish();
     const cid = cidOfBlock(block).bytes;
     return { action: isUpdate ? 'update' : 'create', collection, rkey, value, cid, block, removed: null };
   }
 
-  /** Lets a later event delete the record; those with a fixed key are only ever edited. */
-  letBeDeleted(actor: number, op: GraphOp, post: RecentPost | null): void {
+  /** Makes a record available for later deletion; those with a fixed key are only ever edited. */
+  addDeletable(actor: number, op: GraphOp, post: RecentPost | null): void {
     this.records.add({ actor, collection: op.collection, rkey: op.rkey, value: op.value!, post, isAlive: true });
   }
 
@@ -182,27 +181,27 @@ export class GraphState {
     return { uri: `at://${this.actors.did(actor)}/${op.collection}/${op.rkey}`, cid: new Cid(op.cid!).text };
   }
 
-  /** Ends one commit. Its rev is above the keys of its records. */
+  /** Emits one commit, whose rev is above the keys of its records. */
   commit(actor: number, ops: readonly GraphOp[]): void {
     this.#pending.push({ kind: 'commit', actor, timeMs: this.#nowMs, rev: this.nextRkey(), ops });
   }
 
-  /** Writes one record under a new key, in a commit of its own. */
+  /** Writes one record under a new key, in its own commit. */
   commitRecord(actor: number, collection: Collection, value: DagMap): GraphOp {
     const op = this.write(collection, this.nextRkey(), value);
-    this.letBeDeleted(actor, op, null);
+    this.addDeletable(actor, op, null);
     this.commit(actor, [op]);
     return op;
   }
 
-  /** Writes a record whose key is `self`, over the one before it if there is one. */
+  /** Writes the record with the key `self`, over an existing one. */
   commitSelf(actor: number, collection: Collection, flag: number, value: DagMap): void {
     const op = this.write(collection, 'self', value, this.actors.has(actor, flag));
     this.actors.set(actor, flag, true);
     this.commit(actor, [op]);
   }
 
-  /** Makes a written post one that others can find. */
+  /** Makes a written post visible to others. */
   publish(actor: number, op: GraphOp, parent: RecentPost | null): RecentPost {
     const ref = this.strongRef(actor, op);
     const post = this.addPost({
@@ -213,11 +212,10 @@ export class GraphState {
       rootActor: parent === null ? actor : parent.rootActor,
       depth: parent === null ? 0 : parent.depth + 1,
     });
-    this.letBeDeleted(actor, op, post);
+    this.addDeletable(actor, op, post);
     return post;
   }
 
-  /** Adds a post to the recent ones. */
   addPost(known: Omit<RecentPost, 'number' | 'appeal' | 'isAlive' | 'hasGate'>): RecentPost {
     const post: RecentPost = {
       ...known,
@@ -231,7 +229,7 @@ export class GraphState {
     return post;
   }
 
-  /** Draws a post to react to: what others reacted to just now, else something new, the more appealing of two. */
+  /** Draws a post to react to: a recently engaged one, else the more appealing of two new ones. */
   drawPost(): RecentPost | undefined {
     if (this.random.next() < 0.62) {
       const hot = this.engaged.any(this.random);
@@ -251,7 +249,7 @@ export class GraphState {
 
 const isoCache = { timeMs: Number.NaN, text: '' };
 
-/** Returns a time as records spell it. Many events share a millisecond or ask twice, so the last one is kept. */
+/** Formats a time as records do. Many events share a millisecond, so the last one is cached. */
 function isoTime(timeMs: number): string {
   if (timeMs !== isoCache.timeMs) {
     isoCache.timeMs = timeMs;

@@ -1,5 +1,4 @@
-/** Draws posts: roots, replies that make deep and shallow threads, quotes, gates that come with a post. */
-
+/** Draws posts: roots, replies in deep and shallow threads, quotes, and their thread gates. */
 import { nsid } from '../../atproto/collection.ts';
 import type { GraphOp, GraphState, RecentPost } from './graph-state.ts';
 import { composeText, type Mention } from './post-text.ts';
@@ -9,7 +8,7 @@ import { weightedChoice } from './skewed-choice.ts';
 const replyShare = 0.42;
 const quoteShare = 0.05;
 const mentionShare = 0.05;
-/** Threads do not grow below this. */
+/** Threads grow no deeper than this. */
 const depthMax = 400;
 
 const drawRootEmbed = weightedChoice<PostEmbed>([
@@ -25,7 +24,7 @@ const drawReplyEmbed = weightedChoice<PostEmbed>([
   ['external', 1],
 ]);
 
-/** Draws what is answered: half the time a reply, and of those the newest, so that some threads run deep. */
+/** Draws a parent: half the time a reply, mostly a new one, so that some threads run deep. */
 function drawParent(graph: GraphState): RecentPost | undefined {
   if (graph.random.next() < 0.5) {
     const reply = graph.replies.newer(graph.random);
@@ -40,11 +39,11 @@ function drawMention(graph: GraphState): Mention | null {
   return { did: graph.actors.did(actor), handle: graph.actors.handle(actor) };
 }
 
-/** Appends one post, sometimes with its thread gate in the same commit. */
+/** Emits one post, sometimes with its thread gate in the same commit. */
 export function drawPostCommit(graph: GraphState): void {
   const { random, actors } = graph;
   const parent = random.next() < replyShare ? drawParent(graph) : undefined;
-  // Whoever began a thread answers in it more than others do.
+  // The author of a thread answers in it more than others do.
   const author = parent !== undefined && random.next() < 0.25 ? parent.rootActor : actors.drawAuthor(random);
   const quoted = random.next() < quoteShare ? graph.drawPost() : undefined;
   if (!graph.enter(author)) return;

@@ -1,9 +1,9 @@
-/** Composes texts of posts and profiles: several languages, facets with byte offsets, a long tail of lengths. */
+/** Composes demo texts: several languages, facets with byte offsets, a long tail of lengths. */
 import type { SeededRandom } from '../../base/seeded-random.ts';
 import { longTailed, weightedChoice } from './skewed-choice.ts';
 import { type DemoLanguage, demoEmoji, demoHosts, demoLanguages, demoTopics } from './word-lists.ts';
 
-/** A stretch of the text. Units: UTF-8 bytes, end excluded. */
+/** Units: UTF-8 bytes, end excluded. */
 export type TextFacet = {
   readonly byteStart: number;
   readonly byteEnd: number;
@@ -13,14 +13,13 @@ export type TextFacet = {
     | { readonly type: 'tag'; readonly tag: string };
 };
 
-/** The text of one post. `lang` is null when the post names no language. */
+/** `lang` is null when the post names no language. */
 export type ComposedText = {
   readonly text: string;
   readonly lang: string | null;
   readonly facets: readonly TextFacet[];
 };
 
-/** Someone to mention in a text. */
 export type Mention = { readonly did: string; readonly handle: string };
 
 const chooseLanguage = weightedChoice(demoLanguages.map((language) => [language, language.weight] as const));
@@ -37,17 +36,17 @@ export function phrase(random: SeededRandom, characters: number): string {
   return words(random, chooseLanguage(random), characters);
 }
 
-/** Returns an address on a host that never resolves to anyone. */
+/** Returns an address on a reserved host, which belongs to no one. */
 export function demoUrl(random: SeededRandom): string {
   const host = demoHosts[random.below(demoHosts.length)]!;
   const topic = demoTopics[random.below(demoTopics.length)]!;
   return `https://${host}/${topic}/${random.below(1_000_000).toString(36)}`;
 }
 
-/** Composes one post's text. `mention` is worked in when given. Stays below 300 graphemes. */
+/** Composes one post's text. Appends `mention` if any. Stays below 300 graphemes. */
 export function composeText(random: SeededRandom, mention: Mention | null): ComposedText {
   const language = chooseLanguage(random);
-  // Scripts without spaces say more with a character.
+  // Scripts without spaces say more per character.
   const scale = language.joiner === '' ? 0.5 : 1;
   const length = Math.min(220, longTailed(random, 48, 0.75)) * scale;
   let text = words(random, language, length) + (random.next() < 0.5 ? language.end : '');

@@ -1,4 +1,4 @@
-/** Draws the collections that make up less than a hundredth of the network. */
+/** Draws records of the collections that make up less than a hundredth of the network. */
 import { nsid } from '../../atproto/collection.ts';
 import { actorFlag } from './demo-actors.ts';
 import type { GraphOp, GraphState } from './graph-state.ts';
@@ -42,7 +42,7 @@ const drawPurpose = weightedChoice<ListPurpose>([
   ['modlist', 40],
 ]);
 
-/** Appends one commit of a rare collection, or nothing when what it needs is not there yet. */
+/** Emits one commit of a rare collection, or nothing when what it needs does not exist yet. */
 export function drawRareCommit(graph: GraphState): void {
   const kind = drawRareKind(graph.random);
   if (kind === 'list-item') addListItem(graph);
@@ -119,7 +119,7 @@ function drawReplyRules(graph: GraphState, actor: number): ReplyRule[] | null {
 }
 
 function addGenerator(graph: GraphState, actor: number): void {
-  // Feed generators may have keys that are words; so has every third.
+  // Keys of feed generators may be words; every third is.
   const rkey = graph.random.below(3) === 0 ? `feed-${graph.random.below(1_000_000)}` : graph.nextRkey();
   const service = 'did:web:feeds.example.com';
   const op = graph.write(nsid.generator, rkey, generatorRecord(graph.random, service, graph.createdAt()));

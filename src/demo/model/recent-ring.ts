@@ -1,7 +1,7 @@
-/** The newest things of a stream, bounded: what is older falls out. */
+/** Bounded windows on a stream: its newest items, and the pairs seen recently. */
 import type { SeededRandom } from '../../base/seeded-random.ts';
 
-/** Keeps the last `capacity` items. */
+/** Holds the last `capacity` items. */
 export class RecentRing<Item> {
   readonly #items: Item[] = [];
   readonly #capacity: number;
@@ -21,12 +21,12 @@ export class RecentRing<Item> {
     this.#added++;
   }
 
-  /** Returns any item with equal chance, or undefined when there is none. */
+  /** Returns a uniformly random item, or undefined when there is none. */
   any(random: SeededRandom): Item | undefined {
     return this.#items[random.below(this.#items.length)];
   }
 
-  /** Returns an item, the newest far more often than the oldest. */
+  /** Returns a random item, the newest far more often than the oldest. */
   newer(random: SeededRandom): Item | undefined {
     const length = this.#items.length;
     if (length === 0) return undefined;
@@ -35,7 +35,7 @@ export class RecentRing<Item> {
   }
 }
 
-/** Remembers which pairs were seen lately, in fixed memory. It may forget one, and it never invents one in practice. */
+/** A lossy set of recent pairs in fixed memory: it may lose pairs, and in practice invents none. */
 export class RecentPairs {
   readonly #prints: Float64Array;
 
@@ -44,13 +44,13 @@ export class RecentPairs {
     this.#prints = new Float64Array(capacity);
   }
 
-  /** Notes the pair. Returns false when it was noted before. */
+  /** Adds the pair. Returns false when it was already present. */
   add(first: number, second: number): boolean {
     const print = first * 2 ** 27 + second + 1;
     const mixed = Math.imul(first ^ 0x9e3779b1, 0x85ebca77) ^ Math.imul(second + 0x7f4a7c15, 0xc2b2ae3d);
-    const place = (mixed ^ (mixed >>> 15)) & (this.#prints.length - 1);
-    if (this.#prints[place] === print) return false;
-    this.#prints[place] = print;
+    const index = (mixed ^ (mixed >>> 15)) & (this.#prints.length - 1);
+    if (this.#prints[index] === print) return false;
+    this.#prints[index] = print;
     return true;
   }
 }

@@ -1,7 +1,6 @@
 /**
- * Builds the records of the demo, each valid by its lexicon, keys in DAG-CBOR's canonical order.
- *
- * Canonical order is shorter keys first, then by byte; the JSON of a record keeps it, as the served JSON does.
+ * Builds the records of the demo, each valid by its lexicon, keys in DAG-CBOR's canonical order
+ * (shorter first, then by byte), which the served JSON keeps.
  */
 
 import { cidCodec, cidOfBlock } from '../../atproto/cid.ts';
@@ -10,14 +9,13 @@ import type { DagMap, DagValue } from '../../atproto/dag-value.ts';
 import type { SeededRandom } from '../../base/seeded-random.ts';
 import { type ComposedText, demoUrl, phrase, type TextFacet } from './post-text.ts';
 
-/** A record by its address and version. */
 export type StrongRef = { readonly uri: string; readonly cid: string };
 
 function strongRef(ref: StrongRef): DagMap {
   return { cid: ref.cid, uri: ref.uri };
 }
 
-/** Returns a blob of a size and a name that no server holds: the demo network serves no blobs. */
+/** Returns a reference to a random blob that no server holds: the demo network serves no blobs. */
 function blob(random: SeededRandom, mimeType: string, bytesMax: number): DagMap {
   const seed = Buffer.allocUnsafe(8);
   seed.writeUInt32BE(random.below(2 ** 32), 0);
@@ -54,7 +52,6 @@ function external(random: SeededRandom): DagMap {
   };
 }
 
-/** What hangs below a post's text. */
 export type PostEmbed = 'none' | 'images' | 'video' | 'external';
 
 function media(random: SeededRandom, embed: PostEmbed): DagMap | null {
@@ -81,7 +78,6 @@ function facetOf(facet: TextFacet): DagMap {
   return { index: { byteEnd: facet.byteEnd, byteStart: facet.byteStart }, features: [written] };
 }
 
-/** What a post is made of. */
 export type PostParts = {
   readonly composed: ComposedText;
   readonly reply: { readonly root: StrongRef; readonly parent: StrongRef } | null;
@@ -90,7 +86,7 @@ export type PostParts = {
   readonly createdAt: string;
 };
 
-/** Returns a post: root, reply or quote by what its parts name. */
+/** Returns a post, which is a root, a reply or a quote depending on its parts. */
 export function postRecord(random: SeededRandom, parts: PostParts): DagMap {
   const { composed, reply, createdAt } = parts;
   const embed = embedOf(random, parts.embed, parts.quoted);
@@ -103,7 +99,7 @@ export function postRecord(random: SeededRandom, parts: PostParts): DagMap {
   return record;
 }
 
-/** A like or a repost; `via` is the repost that led there. */
+/** Returns a like or a repost; `via` is the repost that led to it. */
 export function engagementRecord(
   $type: typeof nsid.like | typeof nsid.repost,
   subject: StrongRef,
@@ -114,7 +110,7 @@ export function engagementRecord(
   return { via: strongRef(via), $type, subject: strongRef(subject), createdAt };
 }
 
-/** A follow, a block, or a subscription to a block list, whose subject is a URI. */
+/** Returns a follow, a block, or a subscription to a block list, whose subject is a URI. */
 export function subjectRecord(
   $type: typeof nsid.follow | typeof nsid.block | typeof nsid.listBlock,
   subject: string,
@@ -123,7 +119,7 @@ export function subjectRecord(
   return { $type, subject, createdAt };
 }
 
-/** Returns a profile; avatar, banner and description come and go by chance. */
+/** Returns a profile; avatar, banner and description are there by chance. */
 export function profileRecord(random: SeededRandom, displayName: string, createdAt: string): DagMap {
   const record: DagMap = { $type: nsid.profile };
   if (random.next() < 0.8) record['avatar'] = blob(random, 'image/jpeg', 900_000);
@@ -156,10 +152,10 @@ export function generatorRecord(random: SeededRandom, serviceDid: string, create
   };
 }
 
-/** Who may reply: rule types of a thread gate, a list by its URI, or null for everyone. */
+/** Rule types of a thread gate, or a list by its URI. */
 export type ReplyRule = 'mentionRule' | 'followerRule' | 'followingRule' | { readonly list: string };
 
-/** Returns a gate that decides who may reply to `post`. */
+/** Returns a gate on replies to `post`: null allows everyone, no rule nobody. */
 export function threadgateRecord(post: string, allow: readonly ReplyRule[] | null, createdAt: string): DagMap {
   const $type = nsid.threadGate;
   if (allow === null) return { post, $type, createdAt };
@@ -175,10 +171,9 @@ export function postgateRecord(post: string, createdAt: string): DagMap {
   return { post, $type, createdAt, embeddingRules: [{ $type: `${$type}#disableRule` }] };
 }
 
-/** What a list is for. */
 export type ListPurpose = 'modlist' | 'curatelist' | 'referencelist';
 
-/** Returns a list; whom it names is said by list items. */
+/** Returns a list; its members are list items. */
 export function listRecord(random: SeededRandom, purpose: ListPurpose, createdAt: string): DagMap {
   return {
     name: phrase(random, 12).slice(0, 20),

@@ -15,29 +15,28 @@ export function powerLawChoice(count: number, exponent: number): RankChoice {
   return (random) => Math.min(count - 1, Math.floor((1 + random.next() * span) ** (1 / power)) - 1);
 }
 
-/** Returns a fixed order of `count` things that has nothing to do with their index: rank in, index out. */
+/** Returns a fixed permutation of `count` indexes, unrelated to their order: rank in, index out. */
 export function scatter(count: number, seed: number): (rank: number) => number {
   const prime = 2_147_483_629;
   const offset = seed % count;
   if (count >= prime) return (rank) => rank;
   return (rank) => {
-    // The product passes 2^53 for large counts, so it is taken apart into two exact ones.
+    // The product passes 2^53 for large counts, so it is split into two exact ones.
     const high = ((Math.floor(rank / 65_536) * prime) % count) * 65_536;
     return (high + (rank % 65_536) * prime + offset) % count;
   };
 }
 
-/** Draws a number near `median` with a tail to the right (a log-normal distribution of the given spread). */
+/** Draws a number near `median` from a log-normal distribution of the given spread. */
 export function longTailed(random: SeededRandom, median: number, spread: number): number {
-  // Twelve uniform draws would be truer to a normal distribution; three are near enough and quick.
+  // Twelve uniform draws would be closer to a normal distribution; three are close enough.
   const bell = (random.next() + random.next() + random.next() - 1.5) * 2;
   return median * Math.exp(bell * spread);
 }
 
-/** One of many, with a weight each. */
 export type Weighted<Choice> = readonly (readonly [Choice, number])[];
 
-/** Returns a choice by weight. */
+/** Returns a random choice in proportion to the weights. */
 export function weightedChoice<Choice>(table: Weighted<Choice>): (random: SeededRandom) => Choice {
   const total = table.reduce((sum, [, weight]) => sum + weight, 0);
   const last = table[table.length - 1]![0];

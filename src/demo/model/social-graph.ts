@@ -1,8 +1,8 @@
 /**
- * A seeded model of a social network, as a stream: who writes, likes, follows and deletes what, and when.
+ * A seeded model of a social network, as a stream of events: who writes, likes or deletes what.
  *
- * Owns: the order of events and the mix of their kinds. Memory is bounded by the number of actors and by the windows of
- * `GraphState`, so ten million records stream through. The same options and times give the same bytes.
+ * Owns: the order of events and the mix of their kinds. Memory is bounded by the count of actors
+ * and the windows of `GraphState`. The same options and times give the same bytes.
  */
 import { nsid } from '../../atproto/collection.ts';
 import { actorFlag } from './demo-actors.ts';
@@ -39,7 +39,7 @@ export class SocialGraph {
     this.#accountEvents = options.accountEvents ?? 0;
   }
 
-  /** Returns the next event, which happens at `timeMs`; times must not fall. */
+  /** Returns the next event, at `timeMs`; times must not fall. */
   next(timeMs: number): GraphEvent {
     this.state.moveTo(timeMs);
     for (;;) {
@@ -49,7 +49,7 @@ export class SocialGraph {
     }
   }
 
-  /** Returns the next event that was already drawn, without drawing more. */
+  /** Returns the next event that was already drawn, if any. */
   take(): GraphEvent | undefined {
     return this.state.take();
   }
@@ -76,7 +76,7 @@ export class SocialGraph {
       this.state.emit({ kind: 'handle', actor, timeMs, handle: actors.changeHandle(actor) });
       return true;
     }
-    // The most popular stay, so that examples that were printed go on working.
+    // The most popular stay, so that printed examples keep working.
     if (actor < 8 || inactive.length * 20 >= actors.count) return false;
     actors.set(actor, actorFlag.inactive, true);
     inactive.push(actor);

@@ -1,6 +1,6 @@
 import { microsOf, tidOf } from '../../atproto/tid.ts';
 
-/** Gives out TIDs that ascend, near the times asked for. */
+/** Issues ascending TIDs near the times asked for. */
 export class TidClock {
   #lastMicros = 0;
   readonly #clock: number;
@@ -9,13 +9,13 @@ export class TidClock {
     this.#clock = clock & 1023;
   }
 
-  /** Returns a TID above all that were given out before, at `timeMs` or as soon after it as that allows. */
+  /** Returns a TID above all issued before: at `timeMs`, or as soon after it as possible. */
   next(timeMs: number): string {
     this.#lastMicros = Math.max(this.#lastMicros + 1, timeMs * 1000);
     return tidOf(this.#lastMicros, this.#clock);
   }
 
-  /** Makes sure that all TIDs from now on are above this one. */
+  /** Makes all later TIDs sort above this one. */
   pass(tid: string): void {
     this.#lastMicros = Math.max(this.#lastMicros, microsOf(tid));
   }

@@ -1,6 +1,6 @@
-/** Words that demo texts are made of, by language. Ours, chosen to be harmless and of everyday lengths. */
+/** Words of demo texts by language: our own choice, harmless and of everyday lengths. */
 
-/** A language as posts name it, how often it is drawn, and how its words are joined. */
+/** `lang` as posts name it, the weight of its draws, and how words are joined and sentences end. */
 export type DemoLanguage = {
   readonly lang: string;
   readonly weight: number;
@@ -51,21 +51,18 @@ export const demoLanguages: readonly DemoLanguage[] = [
   { lang: 'ko', weight: 3, joiner: ' ', end: '', words: split(korean) },
 ];
 
-/** Words for tags and paths. */
 export const demoTopics: readonly string[] = split(`art science birds cats dogs music books film gardening cooking
 photography space weather trains maps knitting running football chess history poetry linguistics typography webdev rust
 databases astronomy ceramics bread coffee tea hiking cycling sailing theatre comics indiegames pixelart museums`);
 
-/** Hosts that links lead to; all are reserved names that belong to no one. */
+/** Hosts of links: reserved names that belong to no one. */
 export const demoHosts: readonly string[] = split(`news.example.com blog.example.org photos.example.net
 archive.example.org video.example.com recipes.example.net maps.example.org papers.example.edu`);
 
-/** First halves of display names, and handles. */
 export const demoGivenNames: readonly string[] = split(`amara bela chidi dana elif farid greta hana ines jonas kaito
 leila mateo nadia oskar priya quinn rosa sami tomas uma viktor wanda ximena yusuf zora alba bruno clara diego emeka
 freya goran hilde ivan jamila klara luca mina noor`);
 
-/** Second halves of display names. */
 export const demoSurnames: readonly string[] = split(`abe berg costa diaz eriksen fofana garcia hansen ito jansen
 kaya lopez moreau novak okafor petrov quiroga rossi sato tanaka ueda vega weber xu yilmaz zhang`);
 

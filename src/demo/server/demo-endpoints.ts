@@ -1,9 +1,9 @@
-/** Answers the demo network's HTTP requests: a PDS's sync and identity methods, and a PLC directory. */
+/** HTTP answers of the demo network: a PDS's sync and identity methods, and a PLC directory. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { headCidText } from './demo-repo.ts';
 import type { DemoWorld } from './demo-world.ts';
 
-/** An answer. JSON unless `body` is bytes. */
+/** JSON unless `body` is bytes or text. */
 type Answer = { readonly status: number; readonly body: object | Buffer | string };
 
 const listReposLimitMax = 1000;
@@ -12,7 +12,7 @@ function failed(status: number, error: string, message: string): Answer {
   return { status, body: { error, message } };
 }
 
-/** The actor that a `did` parameter names, or the answer that says why there is none. */
+/** Returns the actor that the `did` parameter names, or the error answer. */
 function actorOf(world: DemoWorld, params: URLSearchParams, needsActive: boolean): number | Answer {
   const did = params.get('did');
   if (did === null) return failed(400, 'InvalidRequest', 'the parameter "did" is missing');
@@ -65,14 +65,14 @@ function getRepoStatus(world: DemoWorld, params: URLSearchParams): Answer {
   return { status: 200, body: head === null ? { did, active: true } : { did, active: true, rev: head.rev } };
 }
 
-/** The actor that has this handle now; a handle that was given up proves nothing. */
-function actorOfPresentHandle(world: DemoWorld, handle: string): number | undefined {
+/** Returns the actor with this handle now; a former handle resolves to nobody. */
+function actorOfCurrentHandle(world: DemoWorld, handle: string): number | undefined {
   const actor = world.actorOfHandle(handle.toLowerCase());
   return actor !== undefined && world.actors.handle(actor) === handle.toLowerCase() ? actor : undefined;
 }
 
 function resolveHandle(world: DemoWorld, params: URLSearchParams): Answer {
-  const actor = actorOfPresentHandle(world, params.get('handle') ?? '');
+  const actor = actorOfCurrentHandle(world, params.get('handle') ?? '');
   if (actor === undefined) return failed(400, 'InvalidRequest', 'Unable to resolve handle');
   return { status: 200, body: { did: world.actors.did(actor) } };
 }
@@ -114,30 +114,30 @@ async function didDocument(world: DemoWorld, did: string, url: string): Promise<
   };
 }
 
-/** Returns the text that proves the handle in the Host header, as `/.well-known/atproto-did` does. */
+/** Returns the DID that `/.well-known/atproto-did` gives for the handle in the Host header. */
 function wellKnownDid(world: DemoWorld, host: string): Answer {
-  const actor = actorOfPresentHandle(world, host.replace(/:\d+$/, ''));
+  const actor = actorOfCurrentHandle(world, host.replace(/:\d+$/, ''));
   return actor === undefined ? { status: 404, body: 'no such handle' } : { status: 200, body: world.actors.did(actor) };
 }
 
 async function answerOf(world: DemoWorld, request: IncomingMessage, url: string): Promise<Answer> {
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return failed(405, 'InvalidRequest', 'only GET is answered');
-  const asked = new URL(request.url ?? '/', 'http://demo.invalid');
-  if (asked.pathname.startsWith('/xrpc/')) {
-    const method = methods.get(asked.pathname.slice('/xrpc/'.length));
+  const target = new URL(request.url ?? '/', 'http://demo.invalid');
+  if (target.pathname.startsWith('/xrpc/')) {
+    const method = methods.get(target.pathname.slice('/xrpc/'.length));
     return method === undefined
       ? failed(501, 'MethodNotImplemented', 'the demo network does not have this method')
-      : method(world, asked.searchParams);
+      : method(world, target.searchParams);
   }
-  if (asked.pathname === '/examples') return { status: 200, body: world.examples() };
-  if (asked.pathname === '/.well-known/atproto-did') return wellKnownDid(world, request.headers.host ?? '');
-  const path = asked.pathname.slice(1).replaceAll(/%3A/gi, ':');
+  if (target.pathname === '/examples') return { status: 200, body: world.examples() };
+  if (target.pathname === '/.well-known/atproto-did') return wellKnownDid(world, request.headers.host ?? '');
+  const path = target.pathname.slice(1).replaceAll(/%3A/gi, ':');
   if (path.startsWith('did:')) return didDocument(world, path, url);
   return failed(404, 'NotFound', 'this is the demo network of skyshard: a PDS and a PLC directory');
 }
 
-/** Answers one request. `url` is where this server is reached. */
+/** Answers one request. `url` is the address of this server. */
 export async function answerRequest(
   world: DemoWorld,
   request: IncomingMessage,

@@ -1,19 +1,18 @@
 /**
- * What the demo network must not forget: every commit's head and writes, and every change of an account.
+ * The demo network's durable state: each commit's head and writes, and each change of an account.
  *
- * Owns: one file of items whose replay gives the repos back. A repo may appear again with all of its records; that is
- * how the file is made small again.
+ * Owns: one file of items, whose replay restores the repos. Compaction rewrites each repo as one
+ * commit of all its records.
  */
-
 import { cidOfBlock } from '../../atproto/cid.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import type { RepoHead, RepoWrite } from './demo-repo.ts';
 import { ItemFile } from './item-file.ts';
 
-/** What identifies a network; a folder belongs to one. */
+/** A folder belongs to one network. */
 export type NetworkIdentity = { readonly seed: number; readonly actors: number };
 
-/** One thing to remember. `seq` is the last that was given out with it. */
+/** `seq` is the last one issued so far. */
 export type JournalItem =
   | ({ readonly kind: 'network' } & NetworkIdentity)
   | {
@@ -83,17 +82,17 @@ function decodeItem(bytes: Buffer): JournalItem {
 export class DemoJournal implements Disposable {
   readonly #path: string;
   #file: ItemFile;
-  /** Size after the last rewriting. Units: bytes. */
-  #bytesWhenSmall: number;
+  /** Size after the last compaction, or at opening. */
+  #compactBytes: number;
 
   readonly #slackBytes: number;
 
-  /** Opens a journal, handing over what it holds, in order. It is large when it grew by `slackBytes` and by its size. */
+  /** Opens a journal, passing its items to `take` in order. Growth by `slackBytes` is tolerated. */
   constructor(path: string, slackBytes: number, take: (item: JournalItem) => void) {
     this.#path = path;
     this.#slackBytes = slackBytes;
     this.#file = ItemFile.open(path, (bytes) => take(decodeItem(bytes)));
-    this.#bytesWhenSmall = this.#file.bytes;
+    this.#compactBytes = this.#file.bytes;
   }
 
   get isEmpty(): boolean {
@@ -104,12 +103,12 @@ export class DemoJournal implements Disposable {
     this.#file.append(encodeItem(item));
   }
 
-  /** True when much of the file is likely to be out of date. */
+  /** True when much of the file is likely to be garbage. */
   get isLarge(): boolean {
-    return this.#file.bytes > 2 * this.#bytesWhenSmall + this.#slackBytes;
+    return this.#file.bytes > 2 * this.#compactBytes + this.#slackBytes;
   }
 
-  /** Puts items in place of all that was written, whole or not at all. */
+  /** Replaces the file atomically by one of these items. */
   rewrite(items: Iterable<JournalItem>): void {
     const encoded = function* (): Generator<Buffer, void, undefined> {
       for (const item of items) yield encodeItem(item);
@@ -117,7 +116,7 @@ export class DemoJournal implements Disposable {
     const file = ItemFile.replace(this.#path, encoded());
     this.#file.close();
     this.#file = file;
-    this.#bytesWhenSmall = file.bytes;
+    this.#compactBytes = file.bytes;
   }
 
   [Symbol.dispose](): void {

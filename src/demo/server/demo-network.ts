@@ -1,7 +1,7 @@
 /**
- * A small simulated network on one port, speaking the real protocol: relay, PDS and PLC directory at once.
+ * A small simulated network on one port: relay, PDS and PLC directory with the real protocol.
  *
- * Owns: the server, and the pace at which things happen. What happens is `DemoWorld`'s.
+ * Owns: the server and the pace of events. `DemoWorld` decides what happens.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -15,14 +15,13 @@ import { answerRequest } from './demo-endpoints.ts';
 import { DemoWorld } from './demo-world.ts';
 import { parseCursor, streamRepos } from './repo-stream.ts';
 
-/** How a demo network is started. */
 export type DemoNetworkOptions = {
   readonly dataDir: string;
   readonly seed?: number;
   readonly actors?: number;
-  /** Records that exist when it opens for the first time. */
+  /** Records that exist when it first opens. */
   readonly initialRecords?: number;
-  /** How fast it goes on; 0 stands still. */
+  /** 0 emits nothing by itself. */
   readonly recordsPerSecond?: number;
   readonly host?: string;
   /** 0 takes any free port. */
@@ -35,7 +34,6 @@ export type DemoNetworkOptions = {
   readonly clock?: Clock;
 };
 
-/** What a network is when its starter does not say. */
 const demoNetworkDefaults = {
   seed: 1,
   actors: 150,
@@ -44,20 +42,18 @@ const demoNetworkDefaults = {
   host: '127.0.0.1',
   port: 0,
   accountEvents: 0.004,
-  /** Past this, each commit also deletes an old record, so that a demo left running does not grow for ever. */
+  /** Past this, each commit also deletes an old record, so that the demo stops growing. */
   recordsMax: 100_000,
   backlogBytesMax: 128 * 2 ** 20,
   journalSlackBytes: 64 * 2 ** 20,
   initialSpanMs: 3 * 86_400_000,
 } as const;
 
-/** A running demo network. */
 export interface RunningDemoNetwork extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
-  /** Where relay, PDS and PLC directory are: all the same. */
+  /** The address of relay, PDS and PLC directory alike. */
   readonly url: string;
-  /** What is worth asking about. */
   readonly examples: DemoExamples;
   /** The seq of the last message. */
   readonly seq: number;
@@ -65,7 +61,7 @@ export interface RunningDemoNetwork extends AsyncDisposable {
   readonly world: DemoWorld;
   /** Rejects when the network can no longer go on; resolves when it is closed. */
   readonly finished: Promise<void>;
-  /** Lets things happen now until at least this many records were written or deleted. */
+  /** Emits events until at least this many records were written or deleted. */
   emit(records: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -100,9 +96,9 @@ class DemoServer implements AsyncDisposable {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const asked = new URL(request.url ?? '/', 'http://demo.invalid');
-    const cursor = parseCursor(asked.searchParams.get('cursor'));
-    if (asked.pathname !== streamPath || cursor === undefined) {
+    const target = new URL(request.url ?? '/', 'http://demo.invalid');
+    const cursor = parseCursor(target.searchParams.get('cursor'));
+    if (target.pathname !== streamPath || cursor === undefined) {
       socket.on('error', () => socket.destroy());
       socket.end(`HTTP/1.1 ${cursor === undefined ? '400 Bad Request' : '404 Not Found'}\r\nconnection: close\r\n\r\n`);
       return;
@@ -116,10 +112,10 @@ class DemoServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    // A subscriber that does not answer the close is cut off with the sockets below.
-    const patience = setTimeout(() => this.#terminate(), 1000);
+    // A subscriber that does not answer the close is terminated.
+    const timer = setTimeout(() => this.#terminate(), 1000);
     await Promise.allSettled(this.#streams);
-    clearTimeout(patience);
+    clearTimeout(timer);
     this.#terminate();
     this.#http.closeAllConnections();
     this.#http.close();
@@ -131,7 +127,7 @@ class DemoServer implements AsyncDisposable {
   }
 }
 
-/** Lets records happen at an even pace until `signal` aborts. A pause of the machine is not caught up with. */
+/** Emits records at an even pace until `signal` aborts, without catching up after a pause. */
 async function runLive(emit: (records: number) => Promise<void>, perSecond: number, clock: Clock, signal: AbortSignal) {
   let due = 0;
   let lastMs = clock.monotonicMs();
@@ -147,7 +143,7 @@ async function runLive(emit: (records: number) => Promise<void>, perSecond: numb
 }
 
 /**
- * Starts a demo network, which goes on where the folder's network stopped.
+ * Starts a demo network, resuming the one in the folder.
  *
  * Returns: once its first records exist and it listens.
  * Errors: DataPlaneError `ConfigInvalid` when the folder holds the network of another seed or size.
@@ -167,7 +163,7 @@ export async function startDemoNetwork(options: DemoNetworkOptions): Promise<Run
     });
   }
   const stop = new AbortController();
-  // One thing happens at a time, whoever asks for it.
+  // Events are emitted one at a time, whoever asks for them.
   let turn: Promise<void> = Promise.resolve();
   const emit = (records: number): Promise<void> => {
     const emitted = turn.then(async () => {
@@ -180,7 +176,7 @@ export async function startDemoNetwork(options: DemoNetworkOptions): Promise<Run
     recordsPerSecond > 0
       ? runLive(emit, recordsPerSecond, clock, stop.signal)
       : once(stop.signal, 'abort').then(() => undefined);
-  // Whoever waits for the end sees the failure; without a waiter it must not end the process unseen by close.
+  // Awaiters of `finished` see the failure; without one, it must not end the process before close.
   finished.catch(() => stop.abort());
   const closeOnce = async (): Promise<void> => {
     stop.abort();

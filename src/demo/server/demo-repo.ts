@@ -1,8 +1,8 @@
 /**
- * One repo of the demo network: a real Merkle search tree and commits that are really signed.
+ * One repo of the demo network: a real Merkle search tree and commits with real signatures.
  *
- * Owns: the repo's blocks, its head, and the order of work on it (one thing at a time, since reading a tree waits
- * between blocks). The tree is built when it is first needed, so that reopening many repos is quick.
+ * Owns: the repo's blocks, its head, and the order of work on it: one operation at a time, since
+ * reading a tree awaits its blocks. The tree is built on first use, so that repos reopen quickly.
  */
 import { Secp256k1Keypair } from '@atproto/crypto';
 import { cborToLex, DataDiff, getFullRepo, MemoryBlockstore, MST, signCommit } from '@atproto/repo';
@@ -13,10 +13,10 @@ import { CborWriter } from '../model/cbor-writer.ts';
 import { type Block, encodeCar, type FrameOp } from './firehose-frame.ts';
 import { addProofNodes } from './tree-proof.ts';
 
-/** The CIDs of the repo library, which are another class than ours. */
+/** CIDs of the repo library, which are not our class. */
 type RepoCid = Awaited<ReturnType<MST['getPointer']>>;
 
-/** One write. `block` is null for a delete. */
+/** `block` is null for a delete. */
 export type RepoWrite = {
   readonly action: 'create' | 'update' | 'delete';
   readonly path: string;
@@ -26,12 +26,12 @@ export type RepoWrite = {
 /** The signed commit at the top of a repo. CIDs are 36 bytes. */
 export type RepoHead = { readonly rev: string; readonly cid: Uint8Array; readonly block: Uint8Array };
 
-/** A commit as the firehose tells it. */
+/** A commit as the firehose sends it. */
 export type SignedCommit = {
   readonly head: RepoHead;
   readonly since: string | null;
   readonly prevData: Uint8Array | null;
-  /** The commit, the tree nodes that prove the ops, and the records that are new. */
+  /** The commit, the tree nodes that prove the ops, and the new records. */
   readonly car: Buffer;
   readonly ops: readonly FrameOp[];
 };
@@ -42,12 +42,11 @@ function repoCidOf(cid: Uint8Array): RepoCid {
   return cborToLex(writer.link(cid).finish()) as RepoCid;
 }
 
-/** Returns the signing key of an actor, which follows from the seed. Demo only: anyone can work it out. */
+/** Returns an actor's signing key, derived from the seed. Demo only: anyone can compute it. */
 export function demoKeypair(seed: number, actor: number): Promise<Secp256k1Keypair> {
   return Secp256k1Keypair.import(cidOfBlock(Buffer.from(`skyshard demo key ${seed} ${actor}`)).bytes.slice(4));
 }
 
-/** A record as it is kept: its version and its bytes. */
 export type StoredRecord = { readonly cid: Uint8Array; readonly block: Uint8Array };
 
 export class DemoRepo {
@@ -61,7 +60,7 @@ export class DemoRepo {
   readonly #storage = new MemoryBlockstore();
   #work: Promise<unknown> = Promise.resolve();
 
-  /** Shape: `openKeypair` is asked once, when the key is first needed: making one costs a millisecond. */
+  /** `openKeypair` is called once, when the key is first needed, as it takes a millisecond. */
   constructor(did: string, openKeypair: () => Promise<Secp256k1Keypair>) {
     this.did = did;
     this.#openKeypair = openKeypair;
@@ -81,7 +80,7 @@ export class DemoRepo {
     return this.#keypair;
   }
 
-  /** Takes over a commit that was made before. Must come before any work on the repo. */
+  /** Applies a commit of an earlier run. Must come before any other work on the repo. */
   restore(head: RepoHead, writes: readonly RepoWrite[]): void {
     invariant(this.#tree === null, 'a repo is restored before it is used');
     for (const { path, block } of writes) {
@@ -91,7 +90,7 @@ export class DemoRepo {
     this.#head = head;
   }
 
-  /** Runs work on the repo after all that was asked for before. */
+  /** Runs work on the repo after all earlier work. */
   #exclusive<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = this.#work.then(work);
     this.#work = result.catch(() => undefined);
@@ -114,21 +113,20 @@ export class DemoRepo {
   }
 
   /**
-   * Signs one commit over writes. A write that the repo cannot take (a create of what is there, an update or a delete
-   * of what is not) is left out.
+   * Signs one commit: creates and updates upsert, and deletes of absent records are skipped.
    *
    * Shape: `rev` is above the head's.
-   * Returns: the commit, or null when nothing was left to write.
+   * Returns: the commit, or null when nothing is left to write.
    */
   commit(rev: string, writes: readonly RepoWrite[]): Promise<SignedCommit | null> {
     return this.#exclusive(() => this.#commit(rev, writes));
   }
 
-  async #commit(rev: string, asked: readonly RepoWrite[]): Promise<SignedCommit | null> {
+  async #commit(rev: string, writes: readonly RepoWrite[]): Promise<SignedCommit | null> {
     const before = await this.#openTree();
     const since = this.#head?.rev ?? null;
     invariant(since === null || since < rev, 'revs of a repo ascend');
-    const { tree, ops, blocks: leaves } = await this.#applyWrites(before, asked);
+    const { tree, ops, blocks: leaves } = await this.#applyWrites(before, writes);
     if (ops.length === 0) return null;
     const prevData = this.#head === null ? null : (await before.getPointer()).bytes;
     const data = await tree.getPointer();
@@ -146,7 +144,7 @@ export class DemoRepo {
     return { head, since, prevData, car, ops };
   }
 
-  /** Returns the tree's blocks that a commit carries: all new ones, and those that its ops are proven by. */
+  /** Returns the tree blocks that a commit carries: the new ones, and those that prove its ops. */
   async #proof(tree: MST, diff: DataDiff, ops: readonly FrameOp[]): Promise<Block[]> {
     const nodes = new Set<MST>();
     for (const op of ops) await addProofNodes(tree, op.path, nodes);
@@ -164,12 +162,12 @@ export class DemoRepo {
 
   async #applyWrites(
     before: MST,
-    asked: readonly RepoWrite[],
+    writes: readonly RepoWrite[],
   ): Promise<{ tree: MST; ops: FrameOp[]; blocks: Block[] }> {
     let tree = before;
     const ops: FrameOp[] = [];
     const blocks: Block[] = [];
-    for (const { path, block } of asked) {
+    for (const { path, block } of writes) {
       const prev = this.records.get(path)?.cid ?? null;
       if (block === null) {
         if (prev === null) continue;
@@ -195,7 +193,7 @@ export class DemoRepo {
     await this.#storage.putBlock(repoCidOf(head.cid), head.block);
   }
 
-  /** Returns the whole repo as a CAR, or null for a repo without a commit. */
+  /** Returns the whole repo as a CAR, or null before its first commit. */
   export(): Promise<Buffer | null> {
     return this.#exclusive(async () => {
       if (this.#head === null) return null;
@@ -206,7 +204,7 @@ export class DemoRepo {
     });
   }
 
-  /** Returns a CAR that holds the head's commit alone, or null for a repo without one. */
+  /** Returns a CAR of the head's commit alone, or null before the first. */
   headCar(): Buffer | null {
     if (this.#head === null) return null;
     return encodeCar(this.#head.cid, [{ cid: this.#head.cid, bytes: this.#head.block }]);
@@ -218,7 +216,7 @@ export function headCidText(head: RepoHead): string {
   return new Cid(head.cid).text;
 }
 
-/** Decodes a record block of our own making. */
+/** Decodes a record block that we wrote. */
 export function decodeRecord(block: Uint8Array): Readonly<Record<string, unknown>> {
   const decoded = decodeDagCbor(block);
   invariant(decoded.ok, 'a block of the demo decodes');

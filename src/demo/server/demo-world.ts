@@ -1,8 +1,8 @@
 /**
- * The demo network without its server: actors, their repos, and the stream of messages about them, kept in a folder.
+ * The demo network without its server: actors, repos and stream of messages, stored in a folder.
  *
- * Owns: seqs, and the order journal, then backlog, then subscribers: a killed process forgets at most a message that
- * nobody has seen, which the next commit's `since` then shows.
+ * Owns: seqs, and the order journal, then backlog, then subscribers: a killed process loses at most
+ * a message that nobody has seen, which the next commit's `since` reveals.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,33 +20,31 @@ import { DemoRepo, decodeRecord, demoKeypair, type RepoWrite, type StoredRecord 
 import { encodeAccountFrame, encodeCommitFrame, encodeIdentityFrame, encodeSyncFrame } from './firehose-frame.ts';
 import { FrameBacklog } from './frame-backlog.ts';
 
-/** What makes a network. */
 export type DemoWorldOptions = {
   readonly seed: number;
   readonly actors: number;
   /** Records that exist before the network opens. */
   readonly initialRecords: number;
-  /** How long ago the first of them was written. Units: milliseconds. */
+  /** How long ago the first of them was written. */
   readonly initialSpanMs: number;
-  /** Share of events that are about accounts and handles. */
+  /** Share of events about accounts and handles. */
   readonly accountEvents: number;
   readonly dataDir: string;
   /** Past this many records, each commit also deletes an old one. */
   readonly recordsMax: number;
-  /** Messages that are kept for subscribers. Units: bytes. */
+  /** Bounds the messages that are kept for subscribers. */
   readonly backlogBytesMax: number;
-  /** How much the journal may grow, besides doubling, before it is written anew. Units: bytes. */
+  /** How much the journal may grow, besides doubling, before it is compacted. */
   readonly journalSlackBytes: number;
 };
 
-/** How many of the newest records an earlier run's network is understood from. */
+/** How many of the newest records a graph continues from after a restart. */
 const adoptedRecordsMax = 20_000;
 
-/** Commits of the first records that are made together, by actor. */
+/** Initial commits that are joined by actor at a time. */
 const groupedCommits = 600;
 
-/** A record with its address, as it lies in a repo. */
-type PlacedRecord = StoredRecord & { readonly actor: number; readonly collection: Collection; readonly rkey: string };
+type RepoRecord = StoredRecord & { readonly actor: number; readonly collection: Collection; readonly rkey: string };
 
 function toWrites(event: GraphCommit): RepoWrite[] {
   return event.ops.map((op) => ({ action: op.action, path: `${op.collection}/${op.rkey}`, block: op.block }));
@@ -83,12 +81,12 @@ export class DemoWorld implements Disposable {
     }
   }
 
-  /** Opens the network of a folder, making it and its first records when there is none. */
+  /** Opens the network of a folder, creating it and its initial records when there is none. */
   static async open(options: DemoWorldOptions, nowMs: number): Promise<DemoWorld> {
     const world = new DemoWorld(options);
     if (world.#journal.isEmpty) {
       world.#journal.append({ kind: 'network', seed: options.seed, actors: options.actors });
-    } else world.#goOn();
+    } else world.#resumeGraph();
     await world.#load(nowMs);
     return world;
   }
@@ -106,7 +104,7 @@ export class DemoWorld implements Disposable {
     return this.#records;
   }
 
-  /** Returns what is worth asking about, as far as it was known when the network opened. */
+  /** Returns good examples, as known when the network opened. */
   examples(): DemoExamples {
     return this.#examples.examples(this.actors);
   }
@@ -149,11 +147,11 @@ export class DemoWorld implements Disposable {
     this.#records += repo.records.size;
   }
 
-  /** Makes the graph understand what an earlier run left. */
-  #goOn(): void {
+  /** Continues the graph from the state of an earlier run. */
+  #resumeGraph(): void {
     const before = this.actors;
     const { seed, actors, accountEvents } = this.#options;
-    // Other choices than the run before made, or everything would happen again.
+    // Other choices than the earlier run made, or all events would repeat.
     this.#graph = new SocialGraph({ seed, actors, accountEvents, choiceSeed: (seed ^ (this.#seq * 0x9e3779b1)) >>> 0 });
     for (const { head } of this.#repos) if (head !== null) this.#graph.state.passTid(head.rev);
     for (let actor = 0; actor < actors; actor++) {
@@ -171,10 +169,10 @@ export class DemoWorld implements Disposable {
     }
   }
 
-  /** Returns the newest records of all repos, oldest first; records with a fixed key come before all others. */
-  #newestRecords(): PlacedRecord[] {
-    const fixed: PlacedRecord[] = [];
-    const timed: PlacedRecord[] = [];
+  /** Returns all records with a fixed key, then the newest others, oldest first. */
+  #newestRecords(): RepoRecord[] {
+    const fixed: RepoRecord[] = [];
+    const timed: RepoRecord[] = [];
     for (const [actor, repo] of this.#repos.entries()) {
       for (const [path, stored] of repo.records) {
         const slash = path.indexOf('/');
@@ -187,10 +185,10 @@ export class DemoWorld implements Disposable {
     return [...fixed, ...timed.slice(-adoptedRecordsMax)];
   }
 
-  /** Writes what is missing of the first records, up to now. */
+  /** Writes those initial records that are missing, up to now. */
   async #load(nowMs: number): Promise<void> {
     const { initialRecords, initialSpanMs, actors } = this.#options;
-    // Deletes take some away again, so a network that was loaded whole has a little less.
+    // Deletes remove some, so a fully loaded network has slightly fewer.
     const missing = this.#records < initialRecords * 0.9 ? initialRecords - this.#records : 0;
     const startMs = Math.max(this.#lastMs, nowMs - initialSpanMs);
     const spanMs = Math.max(0, nowMs - startMs);
@@ -229,9 +227,9 @@ export class DemoWorld implements Disposable {
   }
 
   /**
-   * Lets the next thing happen.
+   * Emits the next event.
    *
-   * Returns: how many records it wrote or deleted; 0 for what is about an account.
+   * Returns: how many records it wrote or deleted; 0 for an account event.
    */
   emit(nowMs: number): Promise<number> {
     return this.#play(this.#graph.next(Math.max(nowMs, this.#lastMs)));
@@ -244,13 +242,13 @@ export class DemoWorld implements Disposable {
       case 'commit':
         return this.#playCommit(event);
       case 'join':
-        this.#rememberActor(event.actor);
+        this.#journalActor(event.actor);
         this.#sendIdentity(event.actor);
         this.#sendAccount(event.actor, null);
         return 0;
       case 'handle':
         this.#actorByHandle.set(event.handle, event.actor);
-        this.#rememberActor(event.actor);
+        this.#journalActor(event.actor);
         this.#sendIdentity(event.actor);
         return 0;
       case 'account':
@@ -280,10 +278,10 @@ export class DemoWorld implements Disposable {
   }
 
   #playAccount(actor: number, active: boolean): void {
-    this.#rememberActor(actor);
+    this.#journalActor(actor);
     this.#sendAccount(actor, active ? null : 'deactivated');
     if (!active) return;
-    // As a PDS does for an account that comes back: who it is, and what its repo is now.
+    // As a PDS does for an account that comes back: its identity, and the state of its repo.
     this.#sendIdentity(actor);
     const repo = this.repo(actor);
     const car = repo.headCar();
@@ -312,11 +310,11 @@ export class DemoWorld implements Disposable {
     return { kind: 'actor', actor, seq: this.#seq, timeMs: this.#lastMs, isActive, handleChanges };
   }
 
-  #rememberActor(actor: number): void {
+  #journalActor(actor: number): void {
     this.#journal.append(this.#actorItem(actor));
   }
 
-  /** Yields what a small journal of the present state holds. */
+  /** Yields the items of a compact journal of the current state. */
   *#journalItems(): Generator<JournalItem, void, undefined> {
     const { seed, actors } = this.#options;
     yield { kind: 'network', seed, actors };
@@ -334,7 +332,7 @@ export class DemoWorld implements Disposable {
   }
 }
 
-/** Returns deletes of as many old records as `writes` adds, leaving alone what has a fixed key or is written anyway. */
+/** Returns a delete of an old record per write, but none of fixed keys or written paths. */
 function oldestDeletes(repo: DemoRepo, writes: readonly RepoWrite[]): RepoWrite[] {
   const paths = new Set(writes.map((write) => write.path));
   const deletes: RepoWrite[] = [];

@@ -1,10 +1,10 @@
-/** Encodes messages of `com.atproto.sync.subscribeRepos`: a header and a body, both DAG-CBOR, and the CAR inside a commit. */
+/** Encodes `com.atproto.sync.subscribeRepos` messages in DAG-CBOR, and the CARs of commits. */
 import { CborWriter } from '../model/cbor-writer.ts';
 
 /** A block and the 36 bytes of its CID. */
 export type Block = { readonly cid: Uint8Array; readonly bytes: Uint8Array };
 
-/** One op as a commit message names it. `prev` is the version that an update or a delete replaces, when known. */
+/** `prev` is the version that an update or a delete replaces, when known. */
 export type FrameOp = {
   readonly action: 'create' | 'update' | 'delete';
   readonly path: string;
@@ -12,7 +12,7 @@ export type FrameOp = {
   readonly prev: Uint8Array | null;
 };
 
-/** What a commit message says. CIDs are 36 bytes. */
+/** CIDs are 36 bytes. */
 export type CommitFrame = {
   readonly seq: number;
   readonly did: string;
@@ -67,7 +67,6 @@ export function encodeCommitFrame(frame: CommitFrame): Buffer {
   return writer.finish();
 }
 
-/** What all messages about an account say. */
 export type AccountFrame = { readonly seq: number; readonly did: string; readonly time: string };
 
 /** Returns a `#identity` message. */

@@ -1,13 +1,12 @@
 /**
  * The newest messages of the demo's firehose, on disk and in memory, bounded in bytes.
  *
- * Two files take turns: when the newer is full, the older one is dropped. So between half and all of `bytesMax` is kept.
+ * When the newer of two files is full, the older is dropped: half to all of `bytesMax` is kept.
  */
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { ItemFile } from './item-file.ts';
 
-/** One message and its place in the stream. */
 export type BacklogFrame = { readonly seq: number; readonly bytes: Buffer };
 
 type Half = { file: ItemFile; frames: BacklogFrame[] };
@@ -23,7 +22,7 @@ export class FrameBacklog implements Disposable {
   #frames: BacklogFrame[];
   readonly #waiting = new Set<() => void>();
 
-  /** Opens what a folder holds. Units: `bytesMax` in bytes of both files together. */
+  /** Opens the backlog in a folder. `bytesMax` bounds both files together. */
   constructor(folder: string, bytesMax: number) {
     this.#folder = folder;
     this.#halfBytesMax = bytesMax / 2;
@@ -40,7 +39,7 @@ export class FrameBacklog implements Disposable {
     return { file, frames };
   }
 
-  /** The lowest seq that is kept, or null when nothing is. */
+  /** The lowest kept seq, or null when there is none. */
   get oldestSeq(): number | null {
     return this.#frames[0]?.seq ?? null;
   }
@@ -59,14 +58,14 @@ export class FrameBacklog implements Disposable {
     const kept = { seq: frame.seq, bytes: item.subarray(seqBytes) };
     this.#newer.frames.push(kept);
     this.#frames.push(kept);
-    if (this.#newer.file.bytes >= this.#halfBytesMax) this.#turn();
+    if (this.#newer.file.bytes >= this.#halfBytesMax) this.#rotate();
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();
   }
 
-  #turn(): void {
+  #rotate(): void {
     this.#older.file.close();
-    // The open file keeps its place when its name changes.
+    // The open file stays valid under its new name.
     renameSync(join(this.#folder, 'frames-newer'), join(this.#folder, 'frames-older'));
     this.#older = this.#newer;
     this.#newer = this.#open('frames-newer');
@@ -85,7 +84,7 @@ export class FrameBacklog implements Disposable {
     return this.#frames.slice(low, low + limit);
   }
 
-  /** Resolves when a message above `seq` is there, or `signal` aborts. */
+  /** Resolves when there is a message above `seq`, or `signal` aborts. */
   waitFor(seq: number, signal: AbortSignal): Promise<void> {
     if (this.newestSeq > seq || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {

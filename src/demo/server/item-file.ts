@@ -1,4 +1,4 @@
-/** An append-only file of items that survives a killed process: what was torn off at its end is cut away on opening. */
+/** An append-only file of items that survives a killed process: opening it cuts off a torn end. */
 import {
   closeSync,
   existsSync,
@@ -12,9 +12,9 @@ import {
 } from 'node:fs';
 import { xxh32 } from '../../base/xxh32.ts';
 
-/** Each item stands behind its length and its hash, 4 bytes each. */
+/** Each item follows its length and its hash, 4 bytes each. */
 const headBytes = 8;
-/** A longer item is taken for a torn one. Units: bytes. */
+/** A greater length means a torn item. */
 const itemBytesMax = 2 ** 28;
 
 function writeFully(file: number, bytes: Uint8Array, position: number): void {
@@ -31,7 +31,7 @@ function framed(item: Buffer): Buffer {
   return bytes;
 }
 
-/** Reads exactly `length` bytes, or null when the file ends before. */
+/** Reads exactly `length` bytes, or null when the file ends earlier. */
 function readExactly(file: number, position: number, length: number): Buffer | null {
   const bytes = Buffer.allocUnsafeSlow(length);
   for (let read = 0; read < length; ) {
@@ -51,7 +51,7 @@ export class ItemFile {
     this.#bytes = bytes;
   }
 
-  /** Opens or makes the file, handing each whole item to `take` in order. */
+  /** Opens or creates the file, passing each whole item to `take` in order. */
   static open(path: string, take: (item: Buffer) => void): ItemFile {
     const file = openSync(path, existsSync(path) ? 'r+' : 'w+');
     const size = fstatSync(file).size;
@@ -69,7 +69,7 @@ export class ItemFile {
     return new ItemFile(file, position);
   }
 
-  /** Writes a new file in place of whatever has this name, all of it or nothing. */
+  /** Replaces the file of this name atomically. */
   static replace(path: string, items: Iterable<Buffer>): ItemFile {
     const partPath = `${path}.part`;
     if (existsSync(partPath)) unlinkSync(partPath);

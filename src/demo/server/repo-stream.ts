@@ -1,16 +1,16 @@
-/** Serves `com.atproto.sync.subscribeRepos` from the backlog: each subscriber reads at its own pace, nothing is queued for it. */
+/** Serves `com.atproto.sync.subscribeRepos` from the backlog; nothing is queued per subscriber. */
 import { once } from 'node:events';
 import type { WebSocket } from 'ws';
 import { encodeErrorFrame, encodeInfoFrame } from './firehose-frame.ts';
 import type { FrameBacklog } from './frame-backlog.ts';
 
-/** Messages sent between two looks at whether the subscriber keeps up. */
+/** Messages sent between two waits for the subscriber. */
 const sendBatch = 64;
-/** A subscriber that takes longer for one batch is let go. Units: milliseconds. */
+/** A subscriber that takes longer for one batch is dropped. */
 const sendTimeoutMs = 60_000;
 const closeCode = { normal: 1000, policy: 1008 } as const;
 
-/** Reads the `cursor` parameter. Returns null when there is none, undefined when it is not a whole number. */
+/** Reads the `cursor` parameter. Returns null when absent, undefined when invalid. */
 export function parseCursor(text: string | null): number | null | undefined {
   if (text === null) return null;
   if (!/^\d{1,16}$/.test(text)) return undefined;
@@ -18,7 +18,7 @@ export function parseCursor(text: string | null): number | null | undefined {
   return Number.isSafeInteger(cursor) ? cursor : undefined;
 }
 
-/** Sends and resolves once the bytes are handed to the system; false when the subscriber went away or is too slow. */
+/** Resolves once the system has the bytes; false when the subscriber is gone or too slow. */
 function send(socket: WebSocket, bytes: Uint8Array): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
@@ -38,9 +38,9 @@ async function refuse(socket: WebSocket, error: string, message: string): Promis
 }
 
 /**
- * Sends all messages above `cursor`, then new ones as they come, until the subscriber goes or `signal` aborts.
+ * Sends all messages above `cursor`, then new ones, until the subscriber leaves or `signal` aborts.
  *
- * Shape: a null cursor starts with what comes next. `cursor` is exclusive.
+ * Shape: `cursor` is exclusive; null starts with the next message.
  */
 export async function streamRepos(
   socket: WebSocket,
@@ -68,7 +68,7 @@ export async function streamRepos(
       await backlog.waitFor(seq, stop);
       continue;
     }
-    // A crash may leave a gap between two messages, but a whole dropped file means that the subscriber was too slow.
+    // A crash may leave a gap in seqs, but a dropped file means that the subscriber was too slow.
     if (seq + 1 < (backlog.oldestSeq ?? 0)) {
       return refuse(
         socket,

@@ -1,7 +1,7 @@
-/** Finds the tree nodes that a commit must carry, so that each of its ops can be proven and undone without the repo. */
+/** Finds the tree nodes by which the ops of a commit can be proven and undone without the repo. */
 import type { MST, NodeEntry } from '@atproto/repo';
 
-/** Adds the nodes along one edge of a tree: where the key next to its neighbour lies. */
+/** Adds the nodes along one edge of a tree, to the neighbour of a key. */
 async function addEdge(tree: MST, side: 'first' | 'last', nodes: Set<MST>): Promise<void> {
   for (let node: MST | null = tree; node !== null; ) {
     nodes.add(node);
@@ -14,8 +14,8 @@ async function addEdge(tree: MST, side: 'first' | 'last', nodes: Set<MST>): Prom
 /**
  * Adds the nodes that prove a key's value or absence, with the keys to its left and right.
  *
- * The library's own walk serializes each node it passes, once for each op and direction; all nodes of a commit are
- * collected here first, since signing many ops together is what makes the first records quick.
+ * The library's walk serializes each node that it passes, per op and direction. Here the nodes of a
+ * commit are collected first, which makes signing many ops together fast.
  */
 export async function addProofNodes(tree: MST, key: string, nodes: Set<MST>): Promise<void> {
   for (let node: MST | null = tree; node !== null; ) {

@@ -1,3 +1,4 @@
+/** Data set files of the benches read back what was generated, and other files are refused. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +16,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const options = { seed: 4, records: 12_000 };
 
-test('a file of frames gives back what the generator made, over several chunks', () => {
+test('a file of frames reads back as generated, over several chunks', () => {
   const path = join(folder, 'frames');
   const written = writeDataSet(path, 'frames', options);
   const made = [...graphFrames(options)];
@@ -26,13 +27,13 @@ test('a file of frames gives back what the generator made, over several chunks',
   expect(readTruth(path)).toEqual({ options, items: made.length, truth: written.truth });
 });
 
-test('a file of entries gives back what the generator made', () => {
+test('a file of entries reads back as generated', () => {
   const path = join(folder, 'entries');
   writeDataSet(path, 'entries', options);
   expect([...readEntries(path)]).toEqual([...graphEntries(options)]);
 });
 
-test('a file of another kind, another version or a torn one is refused', () => {
+test('a torn file, or one of another kind or version, is refused', () => {
   const path = join(folder, 'frames');
   writeDataSet(path, 'frames', { seed: 4, records: 100 });
   expect(() => [...readEntries(path)]).toThrow('does not hold entries');

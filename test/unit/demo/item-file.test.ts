@@ -1,3 +1,4 @@
+/** Item files and the backlog in them: what a reopening restores, and how torn files heal. */
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,14 +27,14 @@ function writeItems(path: string, items: readonly string[]): void {
 }
 
 describe('an item file', () => {
-  test('gives back what was appended, over several openings', () => {
+  test('reads back what was appended, over several openings', () => {
     const path = join(folder, 'items');
     writeItems(path, ['one', 'two']);
     writeItems(path, ['', 'three']);
     expect(itemsOf(path)).toEqual(['one', 'two', '', 'three']);
   });
 
-  test('cuts away what was torn off, wherever the tear is, and goes on behind it', () => {
+  test('cuts off a torn item, wherever the tear is, and goes on after the last whole one', () => {
     const path = join(folder, 'items');
     writeItems(path, ['one', 'two']);
     const whole = readFileSync(path);
@@ -44,7 +45,7 @@ describe('an item file', () => {
     }
   });
 
-  test('cuts away garbage behind the last item', () => {
+  test('cuts off garbage after the last item', () => {
     const path = join(folder, 'items');
     writeItems(path, ['one']);
     appendFileSync(path, Buffer.alloc(64, 255));
@@ -56,7 +57,7 @@ describe('an item file', () => {
 describe('the backlog', () => {
   const frame = (seq: number) => ({ seq, bytes: Buffer.alloc(100, seq & 255) });
 
-  test('keeps the newest messages within its bytes, and again after reopening', () => {
+  test('keeps the newest messages within its bound of bytes, also after reopening', () => {
     const backlog = new FrameBacklog(folder, 4000);
     for (let seq = 1; seq <= 200; seq++) backlog.append(frame(seq));
     const oldest = backlog.oldestSeq!;
@@ -72,7 +73,7 @@ describe('the backlog', () => {
     again[Symbol.dispose]();
   });
 
-  test('wakes whoever waits for the next message', async () => {
+  test('notifies waiters of the next message', async () => {
     const backlog = new FrameBacklog(folder, 4000);
     const waited = backlog.waitFor(0, AbortSignal.timeout(10_000)).then(() => backlog.newestSeq);
     backlog.append(frame(1));

@@ -1,3 +1,4 @@
+/** The social graph: reproducible, valid, and close to the real network in mix and skew. */
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { graphEntries, graphFrames, openGraphEvents } from '../../../bench/graph-output.ts';
@@ -30,7 +31,7 @@ function opsOf(commits: readonly { commit: GraphCommit }[], collection: string, 
   );
 }
 
-/** Share of all that the most frequent tenth has. */
+/** Returns the share of all occurrences that the most frequent tenth of keys has. */
 function shareOfTopTenth(keys: readonly string[]): number {
   const counts = new Map<string, number>();
   for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -43,7 +44,7 @@ describe('the social graph', () => {
   const commits = commitsOf(1);
   const total = commits.reduce((sum, { commit }) => sum + commit.ops.length, 0);
 
-  test('gives the same bytes for the same seed, and others for another', () => {
+  test('gives the same bytes for the same seed, and different ones for another', () => {
     const options = { records: 3000, accountEvents: 0.01 };
     const digest = digestOf(graphFrames({ ...options, seed: 7 }));
     expect(digestOf(graphFrames({ ...options, seed: 7 }))).toBe(digest);
@@ -124,7 +125,7 @@ describe('the social graph', () => {
     expect(deepest).toBeGreaterThan(8);
   });
 
-  test('gives facets byte offsets that cut out what they mark', () => {
+  test('gives facets the byte offsets of the text that they mark', () => {
     let links = 0;
     for (const op of opsOf(commits, 'app.bsky.feed.post')) {
       const facets = (op.value!['facets'] ?? []) as {
@@ -162,7 +163,7 @@ describe('the social graph', () => {
     expect(deleted).toBeGreaterThan(100);
   });
 
-  test('gives each repo revs and keys that ascend', () => {
+  test('gives each repo ascending revs', () => {
     const lastRev = new Map<string, string>();
     for (const entry of graphEntries({ seed: 3, records: 5000 })) {
       if (entry.kind !== 'commit') continue;

@@ -1,9 +1,10 @@
+/** The proof nodes of a commit cover those of the protocol library. */
 import { MemoryBlockstore, MST } from '@atproto/repo';
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { addProofNodes } from '../../../src/demo/server/tree-proof.ts';
 
-test('the nodes of a proof hold all that the library proves a key with', async () => {
+test('the nodes of a proof include all that the library uses', async () => {
   const random = seededRandom(9);
   const storage = new MemoryBlockstore();
   const value = await (await MST.create(storage)).getPointer();
