@@ -18,7 +18,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Refuses to listen where other machines can reach a server without its token, named by `needed`.
+ * Refuses to listen beyond this machine without a token, which the error describes as `needed`.
  *
  * Errors: DataPlaneError `ConfigInvalid`.
  */

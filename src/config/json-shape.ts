@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot';
 
-/** Objects only: the library's own object shapes take arrays too. */
+/** The library's own object shapes also accept arrays. */
 function plainObject<Input>() {
   return v.custom<Input>(
     (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
@@ -13,7 +13,7 @@ function plainObject<Input>() {
   );
 }
 
-/** Returns the text of a shape, which says what a value must be. */
+/** Returns the message of a shape, which says what a value must be. */
 function requirementOf(shape: object | undefined): string {
   const { message } = (shape ?? {}) as { readonly message?: unknown };
   return typeof message === 'string' ? message : 'is missing';
@@ -28,13 +28,13 @@ export function objectShape<const Entries extends v.ObjectEntries>(entries: Entr
   return v.pipe(plainObject<v.InferInput<typeof shape>>(), shape);
 }
 
-/** Returns the shape of an object that has these keys; others are left out of what it makes. */
+/** Returns the shape of an object that has these keys; others are dropped. */
 export function openObjectShape<const Entries extends v.ObjectEntries>(entries: Entries) {
   const shape = v.object(entries);
   return v.pipe(plainObject<v.InferInput<typeof shape>>(), shape);
 }
 
-/** Returns the shape of an object whose keys are names. */
+/** Returns the shape of an object whose keys have one shape and values another. */
 export function recordShape<
   const Name extends v.GenericSchema<string, string>,
   const Value extends v.GenericSchema<unknown, unknown>,
@@ -50,7 +50,6 @@ export function wholeNumberShape(min: number, max: number) {
 }
 
 const textMessage = 'must be a text that is not empty';
-/** The shape of a text that is not empty. */
 export const textShape = v.pipe(v.string(textMessage), v.minLength(1, textMessage));
 
 function isUnknownKey(issue: v.BaseIssue<unknown>): boolean {
@@ -65,7 +64,7 @@ function whereOf(issue: v.BaseIssue<unknown>): string {
   return path.join('').replace(/^\./, '') || 'top level';
 }
 
-/** Returns what the shape makes of a value. `fail` gets the first problem as `where: problem`. */
+/** Returns the checked value. `fail` gets the first problem, as `path: problem`. */
 export function readShape<Shape extends v.GenericSchema>(
   shape: Shape,
   value: unknown,
@@ -73,7 +72,7 @@ export function readShape<Shape extends v.GenericSchema>(
 ): v.InferOutput<Shape> {
   const result = v.safeParse(shape, value);
   if (result.success) return result.output;
-  // A key that nobody knows is often a misspelt one, of which something else is then missing.
+  // An unknown key is often a misspelt one, whose intended key is then missing.
   const issue = result.issues.find(isUnknownKey) ?? result.issues[0];
   return fail(`${whereOf(issue)}: ${issue.message}`);
 }

@@ -12,7 +12,7 @@ export function nearestName(given: string, known: readonly string[]): string | n
   return best;
 }
 
-/** Returns how many characters must be changed, added or removed to turn one text into the other. */
+/** Returns how many characters must be changed, added or removed between two texts. */
 function editDistance(from: string, to: string): number {
   let previous = Array.from({ length: to.length + 1 }, (_unused, index) => index);
   for (let row = 1; row <= from.length; row++) {

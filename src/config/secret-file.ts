@@ -2,15 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
-/** Characters that a token must have, so that it cannot be guessed. */
+/** Shorter tokens could be guessed. */
 const tokenLengthMin = 16;
 const tokenLengthMax = 4096;
 
 /**
  * Returns the token in a file without the white space around it, or null when no file is named.
  *
- * Errors: DataPlaneError `ConfigInvalid` when the file cannot be read or what it holds cannot be a token. The message never
- * holds the token.
+ * Errors: DataPlaneError `ConfigInvalid`, without the token, when the file holds no valid one.
  */
 export function readTokenFile(path: string | null, name: string): string | null {
   if (path === null) return null;

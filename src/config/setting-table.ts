@@ -1,11 +1,11 @@
 /**
  * Every setting of skyshard: one row each, and nowhere else.
  *
- * Owns: names, defaults, units, ranges, and which commands take a setting. A setting `dataDir` is the flag `--data-dir` and
- * the variable `SKYSHARD_DATA_DIR`. Secrets are never values: a setting names the file that holds one.
+ * Owns: names, defaults, units, ranges, and which commands take a setting. The setting `dataDir` is
+ * the flag `--data-dir` and the variable `SKYSHARD_DATA_DIR`. A secret is never a value: a setting
+ * names the file that holds it.
  */
 
-/** The commands of the CLI. */
 export const commandNames = [
   'up',
   'node',
@@ -20,12 +20,10 @@ export const commandNames = [
   'config',
 ] as const;
 
-/** One command of the CLI. */
 export type CommandName = (typeof commandNames)[number];
 
 type Shared = { readonly commands: readonly CommandName[]; readonly help: string };
 
-/** One row of the table. `unit` and the range say what an integer means; `schemes` what a URL may begin with. */
 export type SettingRow = Shared &
   (
     | {
@@ -43,17 +41,17 @@ export type SettingRow = Shared &
   );
 
 const servers = ['up', 'node', 'router', 'ingest', 'demo'] as const;
-const askers = ['status', 'get', 'settle', 'backfill'] as const;
+const clients = ['status', 'get', 'settle', 'backfill'] as const;
 const port = { kind: 'integer', unit: 'port', min: 0, max: 65_535 } as const;
 const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
 const webSchemes = ['http:', 'https:'];
 
-/** The table. Order is the order of `--help` and `skyshard config`. */
+/** In the order of `--help` and `skyshard config`. */
 export const settingTable = {
   dataDir: {
     kind: 'path',
     default: './data',
-    commands: [...servers, ...askers],
+    commands: [...servers, ...clients],
     help: 'folder of all state; each process writes below its own name in it',
   },
   map: {
@@ -252,7 +250,7 @@ export const settingTable = {
   adminTokenFile: {
     kind: 'path',
     default: null,
-    commands: ['up', 'node', 'router', 'ingest', ...askers],
+    commands: ['up', 'node', 'router', 'ingest', ...clients],
     help: 'file with the token of admin and write endpoints; absent = the one that the map names',
   },
   clusterTokenFile: {
@@ -270,10 +268,8 @@ export const settingTable = {
   },
 } as const satisfies Record<string, SettingRow>;
 
-/** The name of a setting. */
 export type SettingName = keyof typeof settingTable;
 
-/** The names, in the order of the table. */
 export const settingNames = Object.keys(settingTable) as SettingName[];
 
 /** Returns the flag of a setting, such as `--data-dir`. */

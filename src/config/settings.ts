@@ -1,9 +1,9 @@
 /**
  * Flags and variables in, one frozen object of checked values out.
  *
- * Owns: precedence (flag over variable over default) and the checks of each kind. Refuses: an unknown `SKYSHARD_` variable by
- * name, with the nearest known one, and any value outside its row's range. Unknown flags are refused by the CLI parser, which
- * is built from the same table.
+ * Owns: precedence (flag over variable over default) and the checks of each kind. Refuses: an
+ * unknown `SKYSHARD_` variable, suggesting the nearest known one, and any value outside its row's
+ * range. The CLI parser, which is built from the same table, refuses unknown flags.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { nearestName } from './nearest-name.ts';
@@ -29,30 +29,27 @@ type ValueOf<Row> = Row extends { kind: 'integer' }
         ? Choice
         : Nullable<Row, string>;
 
-/** Every setting with its checked value. A command reads only those that its rows name. */
+/** A command may read only the settings whose rows name it. */
 export type Settings = { readonly [Name in SettingName]: ValueOf<(typeof settingTable)[Name]> };
 
-/** Where a value came from. */
 export type SettingSource = 'flag' | 'variable' | 'default';
 
-/** The values and where each came from. */
 export type ResolvedSettings = {
   readonly settings: Settings;
   readonly sourceByName: Readonly<Record<SettingName, SettingSource>>;
 };
 
-/** What a command line gave: a text, several texts for a repeated flag, or true for a switch. */
+/** A text, several texts for a repeated flag, or true for a switch. */
 export type GivenFlags = Readonly<Partial<Record<SettingName, string | readonly string[] | boolean>>>;
 
-/** The variables that settings are read from. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Returns the environment of this process; the only place that reads it. */
+/** Returns the environment of this process, and is its only reader. */
 export function processEnvironment(): Environment {
   return process.env;
 }
 
-/** Returns the environment for a child process: ours without settings, which a child gets as flags. */
+/** Returns the environment for a child process: ours without settings, which it gets as flags. */
 export function childEnvironment(environment: Environment): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
@@ -115,7 +112,7 @@ function refuseUnknownVariables(environment: Environment): void {
   }
 }
 
-/** A variable holds several URLs with commas between them. */
+/** Splits a variable that holds several URLs at its commas. */
 function variableParts(row: SettingRow, text: string): string | readonly string[] {
   return row.kind === 'urls' ? text.split(',').filter((part) => part !== '') : text;
 }
@@ -123,7 +120,8 @@ function variableParts(row: SettingRow, text: string): string | readonly string[
 /**
  * Returns the settings of a command.
  *
- * Variables of settings that the command does not take are checked too, but only by name: one environment serves all commands.
+ * One environment serves all commands, so a variable that the command does not take is checked only
+ * by name.
  * Errors: DataPlaneError `ConfigInvalid` naming the flag or variable and what it must be.
  */
 export function resolveSettings(command: CommandName, flags: GivenFlags, environment: Environment): ResolvedSettings {
@@ -153,7 +151,7 @@ export function resolveSettings(command: CommandName, flags: GivenFlags, environ
   });
 }
 
-/** Returns the flags that give another process of ours the same settings, for those that it takes. */
+/** Returns flags that pass on the settings that the command takes to another of our processes. */
 export function flagsFor(command: CommandName, settings: Settings): string[] {
   const flags: string[] = [];
   for (const name of settingsOf(command)) {

@@ -1,14 +1,13 @@
 /**
- * A latency recorder: quantiles of the last minute or two, count and sum since the start.
+ * Records latencies: quantiles of the last minute or two, count and sum since the start.
  *
- * Two HdrHistograms take turns, so that a quantile speaks about now and not about the whole life of
- * the process. Durations are recorded in microseconds to two significant digits, up to an hour;
- * longer ones count as that.
+ * Two HdrHistograms alternate, so that quantiles describe the recent past and not the whole life of
+ * the process. Durations are recorded in microseconds to two significant digits, capped at an hour.
  */
 import { build, type Histogram as HdrHistogram } from 'hdr-histogram-js';
 
 const hourMicros = 3_600_000_000;
-/** How long one of the two histograms is written before the other takes over. */
+/** How long one of the two histograms is written before the other. */
 export const windowMs = 60_000;
 const quantilesShown = [0.5, 0.9, 0.99, 0.999] as const;
 
@@ -42,7 +41,7 @@ export class LatencyRecorder {
     this.#windowStartMs = monotonicMs();
   }
 
-  /** Records one duration; it is rounded to microseconds, and negative ones count as 0. */
+  /** Records one duration, rounded to microseconds; negative ones count as 0. */
   record(durationMs: number): void {
     const micros = durationMs > 0 ? Math.min(Math.round(durationMs * 1000), hourMicros) : 0;
     this.#count += 1;
@@ -50,8 +49,8 @@ export class LatencyRecorder {
     this.#current.recordValue(micros);
   }
 
-  /** Lets the other histogram take over when the window is over; called at each scrape. */
-  #turn(): void {
+  /** Switches histograms when the window is over. Called at each scrape. */
+  #rotate(): void {
     const nowMs = this.#monotonicMs();
     if (nowMs - this.#windowStartMs < windowMs) return;
     const reused = this.#previous ?? emptyHistogram();
@@ -66,7 +65,7 @@ export class LatencyRecorder {
     const both = emptyHistogram();
     both.add(this.#current);
     if (this.#previous !== null) both.add(this.#previous);
-    this.#turn();
+    this.#rotate();
     const quantiles = new Map<number, number>();
     for (const quantile of quantilesShown) quantiles.set(quantile, both.getValueAtPercentile(quantile * 100) / 1e6);
     quantiles.set(1, both.totalCount === 0 ? 0 : both.maxValue / 1e6);

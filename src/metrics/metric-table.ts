@@ -1,13 +1,11 @@
 /**
- * Every metric of ours, once: `ops/metrics.md` shows this table, and a metric is registered by its
- * name here.
+ * Every metric of ours, once: `ops/metrics.md` shows this table, and registration is by name.
  *
  * Names follow Prometheus' conventions: `_total` for counters, base units, labels of few values,
  * never a DID.
  */
 export type MetricRow = {
   readonly type: 'counter' | 'gauge' | 'summary';
-  /** The processes that have it. */
   readonly of: readonly ('node' | 'router' | 'ingest')[];
   readonly labels: readonly string[];
   readonly help: string;
@@ -83,5 +81,4 @@ export const metricTable = {
   skyshard_context_switches_total: row('counter', everywhere, 'kind', 'Times that a thread left the CPU.'),
 } as const satisfies Readonly<Record<string, MetricRow>>;
 
-/** What a metric can be registered as. */
 export type MetricName = keyof typeof metricTable;

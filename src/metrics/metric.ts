@@ -1,8 +1,8 @@
 /**
  * Registers the metrics of `metric-table.ts` with prom-client, and counts for them.
  *
- * Nothing here costs more than a look-up and an addition where it counts: prom-client sees the
- * numbers at a scrape. The registry belongs to whoever starts the process, and is passed in.
+ * Counting costs a look-up and an addition: prom-client sees the numbers only at a scrape. The
+ * registry is passed in by its owner, which starts the process.
  */
 import {
   Counter,
@@ -19,10 +19,7 @@ import { type Series, SeriesSet } from './series.ts';
 
 type Readings = Iterable<Series<number>>;
 
-/**
- * Registers a counter or gauge that is read at each scrape: one number, or one for each combination
- * of labels.
- */
+/** Registers a counter or gauge that is read at each scrape: one number, or one per series. */
 export function registerReadout(
   registry: Registry,
   name: MetricName,
@@ -82,10 +79,7 @@ export class LabelledCounter {
   }
 }
 
-/**
- * Durations, shown as a summary. The quantiles are HdrHistogram's; count and sum are those since
- * the start.
- */
+/** A summary of durations, with HdrHistogram's quantiles, and count and sum since the start. */
 export class DurationSummary extends Summary {
   readonly #series: SeriesSet<LatencyRecorder>;
 

@@ -1,11 +1,11 @@
-/** What the operating system and Node say of this process: CPU, memory, event loop, page faults. */
+/** Metrics of this process from the system and Node: CPU, memory, event loop, page faults. */
 import { collectDefaultMetrics, type Registry } from 'prom-client';
 import { registerReadout } from './metric.ts';
 
-/** Gauges of the library with the suffix of counters; they are sums of gauges that stay. */
+/** Library gauges named like counters; each is the sum of a gauge that stays. */
 const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
-/** Adds the process metrics to a registry. From here on the event loop is watched. */
+/** Adds the process metrics to a registry. From here on the event loop is measured. */
 export function registerProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry });
   for (const name of misnamed) registry.removeSingleMetric(name);

@@ -1,22 +1,20 @@
 /**
- * The bounded set of series of one metric: one for each combination of label values.
+ * The bounded set of series of one metric: one per combination of label values.
  *
- * A value that a stranger chooses (a collection, a host) can never grow a metric without end: past
- * `seriesCountMax` combinations, everything new is counted under `other`.
+ * Some label values come from outside (a collection, a host), and must not grow a metric without
+ * end: past `seriesCountMax` combinations, new ones are counted as `other`.
  */
 import { invariant } from '../base/invariant.ts';
 
-/** Combinations of label values that one metric keeps apart. */
+/** Combinations of label values per metric. */
 export const seriesCountMax = 512;
 const labelValueLengthMax = 128;
 const overflowValue = 'other';
 
-/** Label values by label name. */
 export type Labels = Readonly<Record<string, string>>;
-/** One combination of label values and what is counted for it. */
 export type Series<Value> = { readonly labels: Labels; readonly value: Value };
 
-/** Holds a value for each combination of label values, made on first use. */
+/** Holds a value per combination of label values, created on first use. */
 export class SeriesSet<Value> {
   readonly #labelNames: readonly string[];
   readonly #create: () => Value;

@@ -1,14 +1,14 @@
 /**
  * The static shard map: slot → shard → nodes, with its epoch.
  *
- * Owns: the shape, its checks, and who serves a slot. Refuses: unknown keys, gaps or overlaps of
- * slots, names that do not resolve, and a replica without a replicated log. Pure: it reads no file.
+ * Owns: the shape, its checks, and who serves a slot. Refuses: unknown keys, gaps or overlaps
+ * of slots, unknown node names, and replicas. Pure: it reads no file.
  */
 import * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { objectShape, readShape, recordShape, textShape, wholeNumberShape } from '../config/json-shape.ts';
 
-/** Where a node listens. Port 0 takes any free port, which is chosen when the node is started. */
+/** Where a node listens. Port 0 means any free port, chosen when the node starts. */
 export type NodeAddress = { readonly name: string; readonly host: string; readonly port: number };
 
 /** The slots of one replica group, and the nodes that serve them. */
@@ -21,7 +21,6 @@ export type Shard = {
   readonly slots: readonly number[];
 };
 
-/** One checked map: who serves which slot at one epoch. */
 export type ShardMap = {
   /** Rises by one with each change. */
   readonly epoch: number;
@@ -36,7 +35,7 @@ export type ShardMap = {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
 };
 
-/** The most slots that a map may have, since a slot index is two bytes in chunks. */
+/** A slot index takes two bytes in chunks. */
 const slotCountMax = 65_536;
 
 const nodeNameShape = v.pipe(
@@ -76,7 +75,6 @@ function refuse(problem: string): never {
   throw new DataPlaneError('ConfigInvalid', `shard map: ${problem}`);
 }
 
-/** Returns the slot indexes of a range. */
 function slotsOfRange(range: string, where: string, slots: number): number[] {
   const [first = 0, last = first] = range.split('-').map(Number);
   if (first > last || last >= slots) {

@@ -1,15 +1,11 @@
-/**
- * The hash that assigns every key to its slot: `slotOf(key) = xxh32(utf8(key), seed 0) mod slots`.
- * It never changes.
- */
-
+/** Assigns every key to its slot: `xxh32(utf8(key), seed 0) mod slots`, which never changes. */
 import { xxh32 } from '../base/xxh32.ts';
 
 const scratch = Buffer.allocUnsafeSlow(4096);
 
 /**
- * Returns the slot of a key: the DID for everything with an owner, the lower-case handle for the handle table,
- * `cluster` for tables without an owner.
+ * Returns the slot of a key: the DID for everything with an owner, the lower-case handle for the
+ * handle table, `cluster` for tables without an owner.
  *
  * Shape: `slots` is a power of two. Units: a slot index from 0.
  */

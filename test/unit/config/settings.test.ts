@@ -1,3 +1,4 @@
+/** Settings: precedence of flags, variables and defaults, and what is refused by name. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,7 +51,7 @@ describe('settings', () => {
     expect(Object.isFrozen(settings)).toBe(true);
   });
 
-  it('take several URLs, repeated or with commas in a variable', () => {
+  it('take several URLs, as repeated flags or separated by commas in a variable', () => {
     expect(resolveSettings('up', { pds: ['http://a', 'http://b/'] }, {}).settings.pds).toEqual([
       'http://a',
       'http://b',
@@ -89,7 +90,7 @@ describe('settings', () => {
     );
   });
 
-  it('survive the way to a child process as flags', () => {
+  it('reach a child process as flags', () => {
     const given = { relay: ['wss://a', 'wss://b'], cursor: '0', allowPrivateHosts: true, lingerMs: '9' } as const;
     const { settings } = resolveSettings('up', given, {});
     const flags = flagsFor('ingest', settings);
@@ -100,7 +101,7 @@ describe('settings', () => {
     expect(flags.join(' ')).not.toContain('--demo');
   });
 
-  it('do not reach a child process as variables as well', () => {
+  it('do not also reach a child process as variables', () => {
     expect(childEnvironment({ PATH: '/bin', SKYSHARD_MAP: 'x', NONE: undefined })).toEqual({ PATH: '/bin' });
   });
 

@@ -1,4 +1,4 @@
-/** What is counted here is what prom-client shows, under the names of the table alone. */
+/** Counted values reach prom-client unchanged, under the names of the table alone. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
@@ -39,7 +39,7 @@ describe('a registry', () => {
     expect(await linesOf(registry)).toHaveLength(2);
   });
 
-  it('refuses a name that it has', () => {
+  it('refuses a name twice', () => {
     const registry = new Registry();
     registerReadout(registry, 'skyshard_calls_total', () => 1);
     expect(() => new LabelledCounter(registry, 'skyshard_calls_total')).toThrow('already been registered');
@@ -101,7 +101,7 @@ describe('a registry', () => {
   });
 });
 
-it('a recorder keeps a duration out of range at the bound instead of failing', () => {
+it('a recorder clamps a duration out of range', () => {
   const recorder = new LatencyRecorder(() => 0);
   for (const durationMs of [-5, 1e15, 0.0004]) recorder.record(durationMs);
   expect(recorder.summary()).toMatchObject({ count: 3, sum: 3600 });

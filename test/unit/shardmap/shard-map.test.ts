@@ -1,4 +1,4 @@
-/** The shard map's checks: what is wrong is named by its key, and what it must be. */
+/** The shard map's checks: an error names the key and what it must be. */
 import { describe, expect, it } from 'vitest';
 import { parseShardMap, slotsOfNode } from '../../../src/shardmap/shard-map.ts';
 
@@ -15,7 +15,7 @@ function withShard(fields: object): object {
 }
 
 describe('a shard map', () => {
-  it('says who serves which slot', () => {
+  it('maps each slot to the node that serves it', () => {
     const parsed = parseShardMap(map);
     expect(parsed).toMatchObject({ epoch: 7, slots: 4, adminTokenFile: 'token', clusterTokenFile: null, tls: null });
     expect(parsed.primaryBySlot).toEqual(['a', 'a', 'a', 'b']);
@@ -46,7 +46,7 @@ describe('a shard map', () => {
     [withShard({ slots: ['0'] }), 'shards: slot 1 is in no shard'],
     [withShard({ name: 't' }), 'shards: two shards are named "t"'],
   ])('that holds %j is refused by name', (value, problem) => {
-    // JSON has no undefined: an absent key is what is meant.
+    // JSON has no undefined, so those keys become absent.
     const json: unknown = JSON.parse(JSON.stringify(value));
     expect(() => parseShardMap(json)).toThrow(`shard map: ${problem}`);
   });
