@@ -1,0 +1,82 @@
+/** The control calls of a running node: status, digest, repos to resync, and private writes. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { encodeEntry } from '../../src/entry/entry-codec.ts';
+import { type RunningNode, startNode } from '../../src/node/node-process.ts';
+import { parseShardMap } from '../../src/shardmap/shard-map.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { NodeClient } from '../../src/wire/node-client.ts';
+import { nodeStatusMessage } from '../../src/wire/node-status.ts';
+import { reposToResyncAnswer } from '../../src/wire/repos-to-resync.ts';
+import { digestAnswer, digestRequest } from '../../src/wire/slot-digest.ts';
+
+const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+const slots = 4;
+const slot = slotOf(did, slots);
+
+let folder: string;
+let node: RunningNode;
+let client: NodeClient;
+
+function mapJson(port: number): object {
+  const shards = [{ name: 's0', primary: 'n0', slots: [`0-${slots - 1}`] }];
+  return { epoch: 1, slots, nodes: { n0: { host: '127.0.0.1', port } }, shards };
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'skyshard-control-calls-'));
+  node = await startNode({
+    name: 'n0',
+    mapJson: mapJson(0),
+    dataDir: folder,
+    host: '127.0.0.1',
+    port: 0,
+    slotMapBytes: 2 ** 28,
+    lingerMs: 1,
+    applyThreads: 2,
+    prefetchReads: false,
+    recordCacheMib: 1,
+    adminToken: null,
+    clusterToken: null,
+    registry: new Registry(),
+  });
+  client = new NodeClient({ map: parseShardMap(mapJson(node.port)) });
+});
+
+afterAll(async () => {
+  await client[Symbol.asyncDispose]();
+  await node.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const nothing = Buffer.alloc(0);
+const ask = (method: string, payload: Uint8Array): Promise<Uint8Array> =>
+  client.call({ node: 'n0', method, payload, timeoutMs: 10_000 });
+
+it('write one private entry, which is applied when they are answered', async () => {
+  const digestOf = async () => digestAnswer.decode(await ask(nodeCalls.digest, digestRequest.encode({ slot })));
+  const before = await digestOf();
+  const takedown = encodeEntry({ kind: 'private', did, write: { type: 'actor-takedown', ref: 'ref-1' } });
+  expect((await ask(nodeCalls.write, takedown)).length).toBe(0);
+  const after = await digestOf();
+  expect(after).toMatchObject({ slot, seq: before.seq + 1 });
+  expect(after.digest).not.toBe(before.digest);
+  const status = nodeStatusMessage.decode(await ask(nodeCalls.status, nothing));
+  expect(status).toMatchObject({ role: 'node', name: 'n0', epoch: 1, pid: process.pid });
+  expect(status.slots.map(({ slot: index }) => index)).toEqual([0, 1, 2, 3]);
+  expect(status.slots[slot]).toMatchObject({ cursor: after.seq, head: after.seq, waiting: 0, state: 'applying' });
+  expect(reposToResyncAnswer.decode(await ask(nodeCalls.reposToResync, nothing))).toEqual([]);
+});
+
+it('refuse what is no private entry, what is malformed, and slots of others', async () => {
+  const delivered = encodeEntry({ kind: 'delivered', target: 1, mark: 1 });
+  await expect(ask(nodeCalls.write, delivered)).rejects.toMatchObject({ code: 'InvalidArgument' });
+  await expect(ask(nodeCalls.write, Buffer.from([255, 255]))).rejects.toMatchObject({ code: 'InvalidArgument' });
+  await expect(ask(nodeCalls.digest, Buffer.from([0x81]))).rejects.toMatchObject({ code: 'Internal' });
+  const elsewhere = digestRequest.encode({ slot: slots });
+  await expect(ask(nodeCalls.digest, elsewhere)).rejects.toMatchObject({ code: 'WrongEpoch' });
+});
