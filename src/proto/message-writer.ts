@@ -41,7 +41,7 @@ export class MessageWriter extends ByteWriter {
     return this.beginLengthDelimited(lengthBytes);
   }
 
-  /** Ends content that began with the same guess. Returns the bytes of its length, the next guess. */
+  /** Ends content that began with the same guess. Returns its length's bytes: the next guess. */
   end(start: number, lengthBytes: number): number {
     const content = this.length - start;
     const needed = content < 0x80 ? 1 : varintBytes(content);

@@ -16,7 +16,7 @@ export type FieldType =
 /** An `optional` field distinguishes an absent value from the default. */
 export type FieldLabel = 'single' | 'optional' | 'repeated';
 
-/** `name` is that of the proto file, `local` is lower-camel; `of` is a message or enum type or ''. */
+/** `name` is that of the proto file, `local` lower-camel; `of` is a message or enum type or ''. */
 export type FieldSchema = readonly [
   number: number,
   name: string,

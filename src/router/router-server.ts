@@ -1,8 +1,8 @@
 /**
  * The router process without its command line: edges, metrics and status around one ServiceRouter.
  *
- * Owns: what listens and in which order it closes. Refuses: to listen beyond loopback without an
- * admin token, since reads show private data.
+ * Owns: the edges and their graceful end. Refuses: to listen beyond loopback without an admin
+ * token, since reads show private data.
  */
 import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -26,7 +26,6 @@ import { ServiceRouter } from './plan/service-router.ts';
 import { planByMethod } from './plans/service.ts';
 import { type NodeCounts, settle } from './settle.ts';
 
-/** Limits of a router. */
 export type RouterLimits = AdmissionLimits & {
   /** Units: bytes of one request's body. */
   readonly bodyBytesMax: number;
@@ -34,52 +33,45 @@ export type RouterLimits = AdmissionLimits & {
   readonly arrivingBytesMax: number;
 };
 
-/** The defaults of all limits. */
 const routerLimitDefaults: RouterLimits = {
   ...defaultAdmissionLimits,
   bodyBytesMax: 4 * 1024 * 1024,
   arrivingBytesMax: 256 * 1024 * 1024,
 };
 
-/** How a router is started. */
 export type RouterOptions = {
   readonly map: ShardMap;
   readonly caller: NodeCaller;
   readonly identity: IdentitySource;
   readonly registry: Registry;
   readonly host: string;
-  /** HTTP/1.1: gRPC, Connect, operators. 0 takes any free port. */
+  /** HTTP/1.1 for gRPC, Connect and operators. 0 takes any free port. */
   readonly port: number;
-  /** gRPC and Connect over HTTP/2. 0 takes any free port; null leaves it out. */
+  /** HTTP/2 for gRPC and Connect. 0 takes any free port; null serves none. */
   readonly http2Port: number | null;
   readonly adminToken: string | null;
   readonly limits?: Partial<RouterLimits>;
-  /** Reads the map again and gives it to the caller, after a node has refused our epoch. */
+  /** Reads the map again after a node refuses our epoch, and gives it to `caller`. */
   readonly reloadMap?: () => Promise<ShardMap>;
-  /** Waits until what came in, or what the cursors name, is in the logs. Absent without ingest. */
+  /** Waits until received events, or those up to the cursors, are logged. Absent without ingest. */
   readonly settleIngest?: (body: SettleBody) => Promise<object>;
-  /** More operators' endpoints. */
   readonly routes?: readonly JsonRoute[];
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
 };
 
-/** A router that listens. */
 export type RunningRouter = AsyncDisposable & {
   readonly port: number;
   readonly http2Port: number | null;
   readonly router: ServiceRouter;
-  /** Bytes of bodies that are arriving now. */
+  /** The bytes of bodies that are arriving. */
   arrivingBytes(): number;
-  /** Stops listening, gives requests in flight `graceMs` to end, then ends every connection. */
+  /** Stops listening, waits up to `graceMs` for requests in flight, then ends every connection. */
   close(graceMs?: number): Promise<void>;
 };
 
-/** How long requests may go on after `close`, and how often that is looked at. Units: ms. */
 const closeGraceMsDefault = 5_000;
 const drainCheckMs = 5;
-
-/** How long a node may take to answer for its status. Units: ms. */
 const statusTimeoutMs = 2_000;
 
 function observer(
@@ -94,10 +86,10 @@ function observer(
   };
 }
 
-/** What a node said about itself, or why it said nothing. */
+/** The status of a node, or the error that it answered. */
 type NodeStatus = NodeCounts & { readonly state: 'up' | 'down'; readonly code?: ErrorCode; readonly hint?: string };
 
-/** Asks every node for its status. A node that does not answer is part of the answer. */
+/** Asks every node for its status; one that does not answer is reported as `down`. */
 async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeStatus[]> {
   const { fanOut } = router;
   const deadlineMs = clock.monotonicMs() + statusTimeoutMs;
@@ -149,10 +141,10 @@ function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clo
 }
 
 /**
- * Listens and serves.
+ * Listens.
  *
- * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without an admin token, and for
- * ports or TLS files that cannot be had.
+ * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without an admin token, a port
+ * that is taken, or bad TLS files.
  */
 export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
   const { map, registry, host, adminToken } = options;
@@ -165,7 +157,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const closeEdges = async (graceMs: number): Promise<void> => {
     for (const edge of edges) edge.stopListening();
     const endMs = clock.monotonicMs() + graceMs;
-    // One turn at least, so that answers that are ready have been written.
+    // At least once, so that ready answers are written.
     do await clock.sleep(drainCheckMs);
     while (router.itemsInFlight > 0 && clock.monotonicMs() < endMs);
     await Promise.all(edges.map((edge) => edge.close()));

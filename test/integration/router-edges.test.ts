@@ -1,3 +1,4 @@
+/** The edges over real sockets: gRPC, Connect, operators' endpoints, limits, TLS, and closing. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -37,7 +38,7 @@ function optionsOf(more: Partial<RouterOptions> = {}): RouterOptions {
 
 type Reply = { readonly status: number; readonly headers: { readonly [name: string]: unknown }; readonly body: Buffer };
 
-/** Sends one request over HTTP/1.1. A body that is a list goes in chunks. */
+/** Sends a request over HTTP/1.1, a list of buffers in chunks. */
 function send(
   path: string,
   headers: http.OutgoingHttpHeaders,
@@ -60,7 +61,7 @@ function send(
   });
 }
 
-/** Sends one request over HTTP/2; trailers are among the headers. */
+/** Sends a request over HTTP/2; the reply's headers include trailers. */
 async function send2(
   session: http2.ClientHttp2Session,
   path: string,
@@ -104,7 +105,7 @@ afterAll(async () => {
 });
 
 describe('HTTP/1.1', () => {
-  test('gRPC answers a chunked request with its status beside the framed message', async () => {
+  test('gRPC answers a chunked request with a framed message and the status as a header', async () => {
     const whole = frame(actors);
     const reply = await send('/bsky.Service/GetActors', grpc, [
       whole.subarray(0, 3),
@@ -152,13 +153,13 @@ describe('HTTP/1.1', () => {
 
   test.each([
     ['not JSON', 'GetActors', json, Buffer.from('{'), 400, 'invalid_argument'],
-    ['bytes that are no message', 'GetActors', proto, Buffer.from([10, 200]), 400, 'invalid_argument'],
+    ['malformed bytes', 'GetActors', proto, Buffer.from([10, 200]), 400, 'invalid_argument'],
     ['an unknown method', 'Nonsense', json, Buffer.from('{}'), 501, 'unimplemented'],
     ['a method that is not built', 'GetListFeed', proto, Buffer.alloc(0), 501, 'unimplemented'],
-    ['nobody of that name', 'GetIdentityByDid', json, Buffer.from('{"did":"did:plc:x"}'), 404, 'not_found'],
+    ['an unknown identity', 'GetIdentityByDid', json, Buffer.from('{"did":"did:plc:x"}'), 404, 'not_found'],
     ['a bad timeout', 'Ping', { ...json, 'connect-timeout-ms': '1h' }, Buffer.from('{}'), 400, 'invalid_argument'],
     ['compression', 'Ping', { ...proto, 'content-encoding': 'gzip' }, Buffer.from('x'), 501, 'unimplemented'],
-  ])('Connect tells of %s', async (_what, method, headers, body, status, code) => {
+  ])('Connect reports %s', async (_what, method, headers, body, status, code) => {
     const reply = await send(`/bsky.Service/${method}`, headers, body);
     expect(reply.status).toBe(status);
     expect(JSON.parse(reply.body.toString())).toMatchObject({ code, message: expect.stringMatching(/./) });
@@ -169,7 +170,7 @@ describe('HTTP/1.1', () => {
     ['a length that lies', Buffer.from([0, 0, 0, 1, 0, 1, 2]), '3'],
     ['two messages', Buffer.concat([frame(actors), frame(actors)]), '3'],
     ['a compressed message', frame(actors, 1), '12'],
-    ['a body beyond the bound', frame(Buffer.alloc(100_001)), '8'],
+    ['a body that is too large', frame(Buffer.alloc(100_001)), '8'],
   ])('gRPC refuses %s', async (_what, body, status) => {
     expect((await send('/bsky.Service/GetActors', grpc, body)).headers['grpc-status']).toBe(status);
   });
@@ -185,7 +186,7 @@ describe('HTTP/1.1', () => {
     expect((await send('/readyz', {}, undefined, 'GET')).status).toBe(200);
   });
 
-  test('a client that goes away while its answer is made does no harm', async () => {
+  test('a client that disconnects before its answer does no harm', async () => {
     const open = Promise.withResolvers<void>();
     nodes.gate = open.promise;
     const before = nodes.asked.length;
@@ -202,7 +203,7 @@ describe('HTTP/1.1', () => {
     expect((await send('/bsky.Service/Ping', json)).status).toBe(200);
   });
 
-  test('a client that goes away amid its body does no harm', async () => {
+  test('a client that disconnects within its body does no harm', async () => {
     const socket = connectTcp(running.port, '127.0.0.1');
     socket.write(
       'POST /bsky.Service/GetActors HTTP/1.1\r\nhost: x\r\ncontent-type: application/proto\r\ncontent-length: 1000\r\n\r\nabc',
@@ -237,8 +238,8 @@ describe('HTTP/1.1', () => {
   });
 });
 
-describe('bodies that are arriving', () => {
-  test('are bounded all together, and give their room back when they end or break off', async () => {
+describe('arriving bodies', () => {
+  test('share a limit, and release their bytes when they end or are aborted', async () => {
     await using other = await startRouter(optionsOf({ limits: { bodyBytesMax: 1000, arrivingBytesMax: 1500 } }));
     const begin = async (): Promise<Socket> => {
       const socket = connectTcp(other.port, '127.0.0.1').setNoDelay();
@@ -268,7 +269,7 @@ describe('bodies that are arriving', () => {
 });
 
 describe('operators', () => {
-  test('health needs no token, the rest does', async () => {
+  test('need a token for everything but health', async () => {
     const get = (path: string, headers = {}): Promise<Reply> => send(path, headers, undefined, 'GET');
     expect((await get('/healthz')).body.toString()).toBe('ok\n');
     expect((await get('/metrics')).status).toBe(401);
@@ -285,7 +286,7 @@ describe('operators', () => {
     expect((await get('/nothing')).status).toBe(404);
   });
 
-  test('routes can be added', async () => {
+  test('have the routes that the options add', async () => {
     const route = { verb: 'post', path: '/v1/echo', answer: async (body: unknown) => ({ got: body }) } as const;
     await using other = await startRouter(optionsOf({ adminToken: null, http2Port: null, routes: [route] }));
     const ask = (body: string): Promise<Response> =>
@@ -301,7 +302,7 @@ describe('operators', () => {
     expect(page.status).toBe(401);
   });
 
-  test('a port that is taken and a host that needs a token are refused', async () => {
+  test('get ConfigInvalid for a port that is taken or a host that needs a token', async () => {
     await expect(startRouter(optionsOf({ port: running.port }))).rejects.toMatchObject({ code: 'ConfigInvalid' });
     await expect(startRouter(optionsOf({ http2Port: running.http2Port }))).rejects.toMatchObject({
       code: 'ConfigInvalid',
@@ -331,7 +332,7 @@ describe('HTTP/2', () => {
     expect(refused.body).toHaveLength(0);
   });
 
-  test('Connect is spoken too', async () => {
+  test('Connect is answered, other types and paths are refused', async () => {
     expect(handlesOf((await send2(session, '/bsky.Service/GetActors', proto, actors)).body)).toEqual([
       'aaab.test',
       'aaac.test',
@@ -343,7 +344,7 @@ describe('HTTP/2', () => {
     );
   });
 
-  test('a body beyond the bound is ResourceExhausted', async () => {
+  test('a body that is too large is ResourceExhausted', async () => {
     const reply = await send2(session, '/bsky.Service/GetActors', grpc, frame(Buffer.alloc(200_000)));
     expect(reply.headers['grpc-status']).toBe('8');
   });
@@ -363,7 +364,7 @@ describe('HTTP/2', () => {
     expect(cids).toEqual(Array.from({ length: 400 }, (_unused, index) => `cid of ${postOf(index, 'r')}`));
   });
 
-  test('a stream that is reset and a connection that speaks nonsense do no harm', async () => {
+  test('a stream that is reset and a connection that sends garbage do no harm', async () => {
     const open = Promise.withResolvers<void>();
     nodes.gate = open.promise;
     const before = nodes.asked.length;
@@ -384,11 +385,11 @@ describe('HTTP/2', () => {
 });
 
 describe('closing', () => {
-  test('lets requests in flight end and takes no more', async () => {
+  test('lets requests in flight end and accepts no more', async () => {
     const open = Promise.withResolvers<void>();
     nodes.gate = open.promise;
     const other = await startRouter(optionsOf());
-    // A deadline of its own keeps a request from sharing another's answer.
+    // Requests with a timeout are not coalesced.
     const patient = { ...proto, 'connect-timeout-ms': '30000' };
     const session = http2.connect(`http://127.0.0.1:${other.http2Port}`);
     const first = fetch(`http://127.0.0.1:${other.port}/bsky.Service/GetActors`, {
@@ -407,7 +408,7 @@ describe('closing', () => {
     expect(session.destroyed || session.closed).toBe(true);
   });
 
-  test('does not wait longer than the grace', async () => {
+  test('does not wait longer than the grace period', async () => {
     nodes.gate = new Promise(() => {});
     const other = await startRouter(optionsOf({ http2Port: null }));
     const lost = fetch(`http://127.0.0.1:${other.port}/bsky.Service/GetActors`, {
@@ -424,7 +425,7 @@ describe('closing', () => {
 });
 
 describe('TLS', () => {
-  test('both edges speak it when the map names its files', async () => {
+  test('is used by both edges if the map names its files', async () => {
     const { certificate, key } = selfSignedCertificate();
     const folder = mkdtempSync(join(tmpdir(), 'router-edges-'));
     const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
@@ -449,7 +450,7 @@ describe('TLS', () => {
     expect(status).toBe(200);
   });
 
-  test('files that do not load are refused', async () => {
+  test('with files that do not load is ConfigInvalid', async () => {
     const map = { ...nodes.map, tls: { certFile: '/nowhere/c', keyFile: '/nowhere/k' } };
     await expect(startRouter(optionsOf({ map }))).rejects.toMatchObject({ code: 'ConfigInvalid' });
   });

@@ -1,9 +1,9 @@
 /**
- * Nodes that hold a small network in memory, behind the NodeCaller that routers use.
+ * A NodeCaller for routers whose nodes hold a small network in memory.
  *
- * They refuse keys of slots that they do not serve, as real nodes do, so that every test of a router also tests its routing.
+ * They refuse keys of slots that they do not serve, as real nodes do, so that every test of a
+ * router also tests its routing.
  */
-
 import { probeBit } from '../../src/atproto/edge-kind.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
@@ -33,7 +33,7 @@ export function twoNodeMap(epoch = 1): ShardMap {
   });
 }
 
-/** Returns a `did:plc` that is told by its number. */
+/** Returns the `did:plc` of a number. */
 export function didOf(number: number): string {
   const digits = 'abcdefghijklmnopqrstuvwxyz234567';
   let text = '';
@@ -46,15 +46,15 @@ export function postOf(author: number, rkey: string): string {
   return `at://${didOf(author)}/app.bsky.feed.post/${rkey}`;
 }
 
-/** A number that stands for a count of a key. */
+/** Returns an arbitrary but fixed count for a key. */
 export function countOf(key: string, field: number): number {
   return (slotOf(`${key} ${field}`, 65_536) % 1000) * (field % 2 === 0 ? 1 : 300);
 }
 
-/** What the nodes hold together. */
+/** The data of all nodes. */
 export type FakeNetwork = {
   readonly records: Map<string, string>;
-  /** Owner → subject → rkey, by kind. */
+  /** Owner → subject → rkey. */
   readonly follows: Map<string, Map<string, string>>;
   readonly blocks: Map<string, Map<string, string>>;
   readonly feeds: Map<string, feeds.FeedItem[]>;
@@ -66,7 +66,7 @@ export type FakeNetwork = {
   readonly identities: Map<string, string>;
 };
 
-/** Returns a network with nobody in it. */
+/** Returns a network without data. */
 export function emptyNetwork(): FakeNetwork {
   return {
     records: new Map(),
@@ -86,7 +86,7 @@ function ownerOf(key: string): string {
 
 type Answer = (payload: Uint8Array, own: (keys: readonly string[]) => void) => Uint8Array;
 
-/** The fake nodes. `asked` lists every call; nodes in `down` cannot be reached. */
+/** Fake nodes: `asked` lists every call; nodes in `down` cannot be reached. */
 export class FakeNodes implements NodeCaller {
   readonly network: FakeNetwork;
   readonly asked: { readonly node: string; readonly method: string; readonly timeoutMs: number }[] = [];
@@ -131,7 +131,7 @@ export class FakeNodes implements NodeCaller {
     return encodeMessage('GetPostRecordsResponse', { records, meta });
   }
 
-  /** One-slot methods: the owner is checked and shown in the answer's cursor or in its first texts. */
+  /** Answers a one-slot method with its owner as the cursor. */
   #echo(method: string, payload: Uint8Array, own: (keys: readonly string[]) => void): Uint8Array {
     const names = methodByName.get(method.slice('bsky.'.length))!;
     const request = decodeMessage(names.request, payload) as {
@@ -199,7 +199,7 @@ export class FakeNodes implements NodeCaller {
     'slot.followsOf': (payload, own) => {
       const { did, after } = decodeFollowsOf(payload);
       own([did]);
-      // Pages of two, so that paging is always exercised.
+      // Pages of two, so that tests cover paging.
       const dids = [...(this.network.follows.get(did)?.keys() ?? [])];
       const from = after === '' ? 0 : Number(after);
       return messages.encodeFollowsOfAnswer({
@@ -224,7 +224,7 @@ export class FakeNodes implements NodeCaller {
     'slot.timeline': (payload, own) => {
       const { before, limit, did } = feeds.decodeTimeline(payload);
       own([did]);
-      // A page of three, so that later pages of follows take part.
+      // A page of three, so that tests cover later pages of follows.
       const all = [...(this.network.follows.get(did)?.keys() ?? [])];
       const dids = all.slice(0, 3).filter((followed) => followed !== did);
       const nodeOf = (key: string): string => this.map.primaryBySlot[slotOf(key, this.map.slots)]!;
@@ -280,7 +280,7 @@ export class FakeNodes implements NodeCaller {
   };
 }
 
-/** Returns the first `limit` items of the authors after `before`, by looking at all of them. */
+/** Returns the first `limit` items of the authors after `before`, by sorting all. */
 export function newestOf(
   network: FakeNetwork,
   authors: readonly string[],

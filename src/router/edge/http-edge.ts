@@ -1,8 +1,7 @@
 /**
- * The HTTP/1.1 edge on uWebSockets: gRPC and Connect beside the JSON endpoints, on one port.
+ * The HTTP/1.1 edge on uWebSockets: gRPC, Connect and the JSON endpoints on one port.
  *
- * gRPC over HTTP/1.1 needs no trailers: `grpc-status` is a header beside the framed message, and an
- * error is headers only.
+ * gRPC over HTTP/1.1 has no trailers here: `grpc-status` is a header, and an error is headers only.
  */
 import type { TemplatedApp } from 'uWebSockets.js';
 import { Exchange, statusLine } from '../../http/exchange.ts';
@@ -12,7 +11,6 @@ import type { ServiceRouter } from '../plan/service-router.ts';
 import { readHead, replyTo, servicePath, tooLargeReply, typeRefusal } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
 
-/** What the edge serves, and where. */
 export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach' | 'texts'> & {
   readonly router: ServiceRouter;
   readonly limits: BodyLimits;
@@ -43,11 +41,7 @@ function attachService(app: TemplatedApp, { router, limits }: HttpEdgeOptions): 
   });
 }
 
-/**
- * Listens.
- *
- * Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load.
- */
+/** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
 export function startHttpEdge(options: HttpEdgeOptions): Promise<ListeningServer> {
   return startJsonServer({ ...options, attach: (app) => attachService(app, options) });
 }

@@ -1,9 +1,8 @@
 /**
  * The HTTP/2 edge: gRPC (the AppView's default) and Connect, in cleartext or TLS.
  *
- * uWebSockets speaks no HTTP/2, so this is node:http2 with the same byte handlers: a unary gRPC
- * call is one framed message and trailers. Owns: streams, body bounds. A stream that was reset is
- * never touched.
+ * uWebSockets has no HTTP/2, so this is node:http2. A unary gRPC call is one framed message and
+ * trailers. Owns: streams and limits on bodies. Never writes to a stream that was reset.
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -22,7 +21,6 @@ import type { ServiceRouter } from '../plan/service-router.ts';
 import { type RpcHead, readHead, replyTo, servicePath, tooLargeReply, typeRefusal } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
 
-/** What the edge serves, and where. */
 export type Http2EdgeOptions = {
   readonly router: ServiceRouter;
   readonly host: string;
@@ -32,9 +30,9 @@ export type Http2EdgeOptions = {
   readonly limits: BodyLimits;
 };
 
-/** Calls that one connection may have open: the AppView puts all of its calls on one. */
+/** Open calls of one connection; the AppView makes all of its calls on one. */
 const streamsOfConnectionMax = 10_000;
-/** What may be under way unread in one stream, and in all of a connection. Units: bytes. */
+/** Unread bytes in flight of one stream, and of a whole connection. */
 const streamWindowBytes = 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
 
@@ -68,16 +66,16 @@ function sendPlain(stream: ServerHttp2Stream, status: number, text: string): voi
 function readBody(
   stream: ServerHttp2Stream,
   { limits }: Http2EdgeOptions,
-  whole: (body: Buffer | BodyBound) => void,
+  done: (body: Buffer | BodyBound) => void,
 ): void {
   const body = new RequestBody(limits);
   stream.on('data', (chunk: Buffer) => {
     if (body.isDropped) return;
     const bound = body.add(chunk);
-    if (bound !== null) whole(bound);
+    if (bound !== null) done(bound);
   });
   stream.on('end', () => {
-    if (!body.isDropped) whole(body.take());
+    if (!body.isDropped) done(body.take());
   });
   stream.on('close', () => {
     if (!body.isDropped) body.drop();
@@ -93,7 +91,7 @@ function headOf(headers: IncomingHttpHeaders): RpcHead | undefined {
 }
 
 function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: Http2EdgeOptions): void {
-  // A reset or a broken connection ends the stream; the call goes on and its reply is dropped.
+  // After a reset or a broken connection the call continues, and its reply is dropped.
   stream.on('error', () => {});
   const isCall = headers[':method'] === 'POST' && String(headers[':path'] ?? '').startsWith(servicePath);
   const head = isCall ? headOf(headers) : undefined;
@@ -122,11 +120,7 @@ function createHttp2Server({ tls }: Http2EdgeOptions): Http2Server | Http2Secure
   }
 }
 
-/**
- * Listens.
- *
- * Errors: DataPlaneError `ConfigInvalid` when the port cannot be had or TLS files do not load.
- */
+/** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
 export async function startHttp2Edge(options: Http2EdgeOptions): Promise<ListeningServer> {
   const server = createHttp2Server(options);
   const sessions = new Set<ServerHttp2Session>();
@@ -146,7 +140,7 @@ export async function startHttp2Edge(options: Http2EdgeOptions): Promise<Listeni
     port: (server.address() as AddressInfo).port,
     stopListening: () => {
       server.close();
-      // Peers learn that no new stream is taken; open ones end.
+      // Sends GOAWAY: no new streams, while open ones end.
       for (const session of sessions) session.close();
     },
     close: async () => {

@@ -1,4 +1,4 @@
-/** One remote call from body to reply: the same for every edge. */
+/** One remote call from headers and body to reply, the same on every edge. */
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
 import { type BodyBound, bodyBoundError } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
@@ -12,14 +12,13 @@ import {
   timeoutMsOf,
 } from './rpc-protocol.ts';
 
-/** The path under which methods are called. */
 export const servicePath = '/bsky.Service/';
-/** What a request of another content type is answered with, as plain text. */
+/** The plain text that answers a request of another content type. */
 export const typeRefusal = 'content-type must be application/grpc, application/proto or application/json\n';
-/** Callers' names above this are cut. Units: characters. */
+/** Longer names of callers are truncated. Units: characters. */
 const callerLengthMax = 64;
 
-/** What an edge has read of a request before its body. */
+/** What an edge reads of a request before its body. */
 export type RpcHead = {
   readonly protocol: RpcProtocol;
   readonly method: string;
@@ -28,10 +27,10 @@ export type RpcHead = {
   readonly isCompressed: boolean;
 };
 
-/** Reads headers by name; '' for one that is absent. */
+/** Returns a header, or '' if it is absent. */
 export type HeaderReader = (name: string) => string;
 
-/** Returns the head of a call, or undefined when the content type is not ours. */
+/** Returns the head of a call, or undefined for another content type. */
 export function readHead(method: string, header: HeaderReader): RpcHead | undefined {
   const protocol = protocolOf(header('content-type'));
   if (protocol === undefined) return undefined;
@@ -41,7 +40,7 @@ export function readHead(method: string, header: HeaderReader): RpcHead | undefi
     method,
     timeoutHeader: header(protocol === 'grpc' ? 'grpc-timeout' : 'connect-timeout-ms'),
     caller: header('x-atlantis-caller').slice(0, callerLengthMax),
-    // gRPC names an encoding also for messages that do not use it; each message has its own flag.
+    // gRPC may name an encoding that no message uses: each message has a flag of its own.
     isCompressed: protocol !== 'grpc' && encoding !== '' && encoding !== 'identity',
   };
 }
@@ -63,7 +62,7 @@ export async function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer
   }
 }
 
-/** Returns the reply to a body that passed a bound. */
+/** Returns the reply to a body that exceeds a bound. */
 export function tooLargeReply(head: RpcHead, bound: BodyBound): RpcReply {
   return errorReply(head.protocol, bodyBoundError(bound));
 }

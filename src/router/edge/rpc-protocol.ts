@@ -1,9 +1,8 @@
 /**
  * The protocols of remote calls as bytes and headers: gRPC, and Connect unary in protobuf and JSON.
  *
- * Owns: framing, timeouts, and how an error looks in each. Pure: the edges bring bytes and take
- * replies. Refuses: compressed messages, streams of several messages, and content types that are
- * neither protocol.
+ * Owns: framing, timeouts, and the form of errors in each; does no I/O. Refuses: compressed
+ * messages, streams of several messages, and other content types.
  */
 import { connectStatus, DataPlaneError, type GrpcStatus, grpcStatus } from '../../base/data-plane-error.ts';
 import { errorBodyOf } from '../../http/error-body.ts';
@@ -11,10 +10,9 @@ import { decodeMessage, methodByName } from '../../proto/codec.ts';
 import { asBuffer } from '../../proto/fields.ts';
 import { messageFromJson, messageToJson } from '../../proto/json.ts';
 
-/** What a request speaks. */
 export type RpcProtocol = 'grpc' | 'connect-proto' | 'connect-json';
 
-/** Returns what a content type names, or undefined when it is not ours. */
+/** Returns the protocol that a content type names, or undefined for another type. */
 export function protocolOf(contentType: string): RpcProtocol | undefined {
   const end = contentType.indexOf(';');
   const type = end < 0 ? contentType : contentType.slice(0, end).trimEnd();
@@ -40,11 +38,7 @@ const msByGrpcUnit: ReadonlyMap<string, number> = new Map([
   ['n', 0.000_001],
 ]);
 
-/**
- * Returns the caller's deadline from now in ms, or null.
- *
- * Errors: DataPlaneError `InvalidArgument` naming the header.
- */
+/** Returns the caller's timeout in ms, or null. Errors: `InvalidArgument` naming the header. */
 export function timeoutMsOf(protocol: RpcProtocol, header: string): number | null {
   if (header === '') return null;
   if (protocol === 'grpc') {
@@ -57,7 +51,7 @@ export function timeoutMsOf(protocol: RpcProtocol, header: string): number | nul
   return Number(header);
 }
 
-/** The five bytes before a gRPC message: compressed or not, and its length. */
+/** A gRPC message follows a flag for compression and a length of four bytes. */
 const grpcPrefixBytes = 5;
 
 function unframe(body: Buffer): Buffer {
@@ -71,11 +65,7 @@ function unframe(body: Buffer): Buffer {
   return body.subarray(grpcPrefixBytes);
 }
 
-/**
- * Returns the protobuf bytes of a request.
- *
- * Errors: DataPlaneError `InvalidArgument`, `Unimplemented`.
- */
+/** Returns the protobuf bytes of a request. Errors: `InvalidArgument`, `Unimplemented`. */
 export function requestBytes(protocol: RpcProtocol, method: string, body: Buffer): Buffer {
   if (protocol === 'grpc') return unframe(body);
   if (protocol === 'connect-proto') return body;
@@ -85,19 +75,19 @@ export function requestBytes(protocol: RpcProtocol, method: string, body: Buffer
   return messageFromJson(messages.request, body.toString('utf8'));
 }
 
-/** One response, whatever carries it. */
+/** A response, independent of the edge that sends it. */
 export type RpcReply = {
   readonly httpStatus: number;
   readonly contentType: string;
   readonly body: Buffer;
-  /** `grpc-status` and `grpc-message`, for gRPC: trailers where there are such, else headers. */
+  /** `grpc-status` and `grpc-message`: trailers over HTTP/2, else headers. Null for Connect. */
   readonly grpc: { readonly status: GrpcStatus; readonly message: string } | null;
 };
 
 const noBody = Buffer.alloc(0);
 const grpcOk = { status: grpcStatus.ok, message: '' } as const;
 
-/** Returns the reply that carries an answer. */
+/** Frames an answer. */
 export function answerReply(protocol: RpcProtocol, method: string, answer: Uint8Array): RpcReply {
   if (protocol === 'grpc') {
     const body = Buffer.allocUnsafe(grpcPrefixBytes + answer.length);
@@ -113,17 +103,17 @@ export function answerReply(protocol: RpcProtocol, method: string, answer: Uint8
   return { httpStatus: 200, contentType: 'application/json', body: Buffer.from(text), grpc: null };
 }
 
-/** Percent-encodes what `grpc-message` may not hold: all but printable ASCII, and "%" itself. */
+/** Percent-encodes what `grpc-message` may not contain: "%", and all but printable ASCII. */
 function headerText(text: string): string {
   return Buffer.from(text)
     .toString()
     .replace(/[^ -$&-~]+/g, encodeURIComponent);
 }
 
-/** Error messages are cut to this, so that headers stay small. Units: characters. */
+/** Longer error messages are truncated, so that headers stay small. Units: characters. */
 const messageLengthMax = 1024;
 
-/** Returns the reply that carries an error. */
+/** Frames an error. */
 export function errorReply(protocol: RpcProtocol, error: DataPlaneError): RpcReply {
   const message = error.message.slice(0, messageLengthMax);
   if (protocol === 'grpc') {
@@ -134,7 +124,7 @@ export function errorReply(protocol: RpcProtocol, error: DataPlaneError): RpcRep
       grpc: { status: error.grpc, message: headerText(message) },
     };
   }
-  // Connect's own fields, and beside them ours, since several of our codes share one of Connect's.
+  // Connect's fields and ours, since several of our codes share one of Connect's.
   const { name: code, http: httpStatus } = connectStatus[error.grpc];
   const body = Buffer.from(`${JSON.stringify({ code, ...errorBodyOf(error), message })}\n`);
   return { httpStatus, contentType: 'application/json', body, grpc: null };

@@ -1,27 +1,21 @@
 /**
- * Admission counts what a request asks for, not requests.
+ * Admission by items in flight: of all requests, and of each caller's.
  *
- * Owns: how many items are in flight in all and for each caller. Past a limit a request is refused
- * at once with `ResourceExhausted`, which the official client does not repeat.
+ * A request over a limit is refused at once with `ResourceExhausted`, which the official client
+ * does not retry.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 
-/**
- * Limits of what a router has in flight at one time. Units: items; a request is one, and each thing
- * it asks for one more.
- */
+/** Units: items. A request counts as one, and each key in it as one more. */
 export type AdmissionLimits = {
   readonly itemsInFlightMax: number;
   readonly itemsInFlightOfCallerMax: number;
 };
 
-/**
- * The defaults: about 400 requests for 100 records each, of which one caller may have three
- * quarters.
- */
+/** About 400 requests for 100 records each, of which one caller may have three quarters. */
 export const defaultAdmissionLimits: AdmissionLimits = { itemsInFlightMax: 40_000, itemsInFlightOfCallerMax: 30_000 };
 
-/** What is in flight. */
+/** Counts the items in flight. */
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #itemsByCaller = new Map<string, number>();
@@ -35,10 +29,7 @@ export class Admission {
     return this.#items;
   }
 
-  /**
-   * Admits `items`. Errors: DataPlaneError `ResourceExhausted` naming the limit; then nothing is
-   * admitted.
-   */
+  /** Admits all items or, past a limit, none. Errors: `ResourceExhausted` naming the limit. */
   take(caller: string, items: number): void {
     if (this.#items + items > this.#limits.itemsInFlightMax) {
       throw new DataPlaneError(
@@ -55,7 +46,6 @@ export class Admission {
     this.#itemsByCaller.set(caller, ofCaller);
   }
 
-  /** Gives back what was taken. */
   release(caller: string, items: number): void {
     this.#items -= items;
     const left = (this.#itemsByCaller.get(caller) ?? 0) - items;

@@ -1,10 +1,9 @@
-/** The plan "by item": group by node, one message a node, answers in the order asked. */
+/** The plan "by item": one request to each node, whose answers are merged in the order asked. */
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { type AnswerField, mergeItems } from './item-merge.ts';
 import { type ItemField, splitItems } from './item-split.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from './plan.ts';
 
-/** A by-item method. */
 export type ByItemMethod = {
   readonly method: MethodName;
   readonly items: ItemField;
@@ -12,7 +11,7 @@ export type ByItemMethod = {
   readonly itemsMax?: number;
 };
 
-/** Asks the nodes for the items of a request and merges their answers. */
+/** Asks the nodes for a request's items and merges their answers. */
 export async function askByItem(request: Buffer, method: ByItemMethod, context: PlanContext): Promise<Uint8Array> {
   const split = splitItems(request, method.items, context.fanOut, method.itemsMax ?? planDefaults.itemsMax);
   const itemCount = split.subRequestOf.length;

@@ -1,8 +1,8 @@
 /**
- * The nodes of one map, and requests to one or several of them.
+ * Requests to one or several nodes of a map.
  *
- * Owns: slot → node by index, what is left of a deadline, and the error when nodes are missing: it
- * names their shards, since a missing node must never read as an empty answer.
+ * Owns: the node of each slot, what is left of a deadline, and the error when nodes are missing. It
+ * names their shards; a missing node must never look like an empty answer.
  */
 
 import type { Clock } from '../../base/clock.ts';
@@ -11,13 +11,13 @@ import { InvariantError } from '../../base/invariant.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { NodeCaller } from '../../wire/node-caller.ts';
 
-/** One message to one node. `node` is an index of the fan-out. */
+/** A message to one node, which is an index in `FanOut.nodeNames`. */
 export type SubRequest = { readonly node: number; readonly payload: Uint8Array };
 
-/** The nodes that are primary of some slot, under one map. */
+/** The nodes that are primary for some slot of one map. */
 export class FanOut {
   readonly map: ShardMap;
-  /** Node index by slot. */
+  /** Holds indexes in `nodeNames`. */
   readonly nodeBySlot: Uint16Array;
   readonly nodeNames: readonly string[];
   readonly #caller: NodeCaller;
@@ -35,8 +35,8 @@ export class FanOut {
   /**
    * Asks one node.
    *
-   * Units: `deadlineMs` is monotonic. Errors: DataPlaneError as the node raised it, naming the
-   * shards when it is missing.
+   * Units: `deadlineMs` is monotonic. Errors: DataPlaneError as the node raised it; for a missing
+   * node it names the shards.
    */
   async ask(node: number, method: string, payload: Uint8Array, deadlineMs: number): Promise<Uint8Array> {
     const name = this.nodeNames[node]!;
@@ -50,10 +50,7 @@ export class FanOut {
     }
   }
 
-  /**
-   * Asks several nodes at once. Returns answers in the order of the sub-requests; fails when any is
-   * missing, once all have ended.
-   */
+  /** Asks several nodes at once and waits for all. Returns answers in the order of sub-requests. */
   askAll(method: string, subRequests: readonly SubRequest[], deadlineMs: number): Promise<Uint8Array[]> {
     const timeoutMs = deadlineMs - this.#clock.monotonicMs();
     if (timeoutMs <= 0) {
@@ -65,7 +62,7 @@ export class FanOut {
     const failures: DataPlaneError[] = [];
     let left = subRequests.length;
     if (left === 0) return Promise.resolve(answers);
-    // One promise a sub-request: this runs for every request that is fanned out.
+    // Hot: one promise for each sub-request, without Promise.allSettled and its result objects.
     return new Promise((resolve, reject) => {
       const end = (): void => {
         if (--left > 0) return;
@@ -97,7 +94,7 @@ export class FanOut {
   }
 }
 
-/** Returns the failure that says most about what the caller should do, with the messages of all. */
+/** Returns the error that best tells the caller what to do, with the messages of all. */
 function worstOf(failures: readonly DataPlaneError[]): DataPlaneError {
   const worst =
     failures.find(({ code }) => code === 'WrongEpoch') ??

@@ -1,10 +1,7 @@
-/**
- * A DID document and its handle as resolved from outside: what GetIdentityBy… answers when no slot
- * knows it.
- */
+/** A DID document and its handle, resolved live for GetIdentityBy… when no slot holds them. */
 export type ResolvedIdentity = {
   readonly did: string;
-  /** Lower-case handle that the document claims, or ''. */
+  /** The handle that the document claims, in lower case, or ''. */
   readonly handle: string;
   /** JSON objects by fragment id. */
   readonly keysJson: string;
@@ -12,16 +9,13 @@ export type ResolvedIdentity = {
   readonly updatedMs: number;
 };
 
-/**
- * Resolves live; null when there is no such identity. Errors: DataPlaneError `Unavailable` when
- * that is unknown at the moment.
- */
+/** Returns null if there is no such identity. Errors: `Unavailable` if that cannot be known now. */
 export interface IdentitySource {
   byDid(did: string, signal: AbortSignal): Promise<ResolvedIdentity | null>;
   byHandle(handle: string, signal: AbortSignal): Promise<ResolvedIdentity | null>;
 }
 
-/** Knows nobody: for a router that answers only what its slots hold. */
+/** Resolves nothing, for a router that answers only what its slots hold. */
 export const noIdentitySource: IdentitySource = {
   byDid: async () => null,
   byHandle: async () => null,

@@ -1,9 +1,7 @@
 /**
- * Merges the nodes' answers to a by-item request back into the order asked, by copying slices of
- * their bytes.
+ * Merges nodes' answers to a by-item request in the order asked, by copying slices of their bytes.
  *
- * Owns: the check that a node answered each item once in each field. Fields that are not declared
- * are dropped.
+ * Owns: the check that a node answered each item once in each field. Drops undeclared fields.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { varintBytes, writeVarint } from '../../base/varint.ts';
@@ -11,10 +9,7 @@ import { asBuffer, copyBytes, FieldScanner } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import type { ItemSplit } from './item-split.ts';
 
-/**
- * A repeated field of the response with one value an item: messages, texts or bytes; or packed
- * numbers.
- */
+/** A repeated field of the response with one value for each item. */
 export type AnswerField =
   /** `missing` is the field of an item that no node can hold, tag included. */
   | { readonly number: number; readonly form: 'lengthDelimited'; readonly missing: Uint8Array }
@@ -22,11 +17,11 @@ export type AnswerField =
 
 const noBytes = Buffer.alloc(0);
 
-/** Where the values of one answer field are, sub-request by sub-request. */
+/** The ranges of one answer field's values, in the order of the sub-requests. */
 class FieldValues {
   readonly starts: Int32Array;
   readonly ends: Int32Array;
-  /** Index of each sub-request's first value. */
+  /** The index of each sub-request's first value. */
   readonly firsts: readonly number[];
   readonly #counts: number[];
 
@@ -44,7 +39,7 @@ class FieldValues {
     this.ends[at] = end;
   }
 
-  /** Steps through the varints of a packed list. */
+  /** Adds the varints of a packed list. */
   addPacked(subRequest: number, answer: Buffer, start: number, end: number): void {
     let from = start;
     for (let position = start; position < end; position++) {
@@ -54,10 +49,7 @@ class FieldValues {
     }
   }
 
-  /**
-   * True when nodes were asked and none wrote this field, as proto3 allows for one that they do not
-   * fill.
-   */
+  /** True when nodes were asked and none wrote this field. */
   isUnfilled(): boolean {
     return this.starts.length > 0 && this.#counts.every((count) => count === 0);
   }
@@ -72,7 +64,7 @@ class FieldValues {
   }
 }
 
-/** One merge: what was asked, what nodes answered, and what is written of the response. */
+/** A merge in progress; `into` holds the response up to `length`. */
 type Merge = {
   readonly split: ItemSplit;
   readonly answers: readonly Buffer[];
@@ -108,9 +100,7 @@ function locateValues(
   return values;
 }
 
-/**
- * Writes the values of a length-delimited field; neighbours within one answer are copied together.
- */
+/** Writes the values of a length-delimited field; adjacent ones of one answer in a single copy. */
 function writeLengthDelimited(merge: Merge, values: FieldValues, missing: Buffer): void {
   const { into, answers } = merge;
   const { subRequestOf } = merge.split;
@@ -139,7 +129,7 @@ function writeLengthDelimited(merge: Merge, values: FieldValues, missing: Buffer
   merge.length = at;
 }
 
-/** Writes the values of a packed field; a missing item counts 0. */
+/** Writes the values of a packed field; 0 for a missing item. */
 function writePacked(merge: Merge, values: FieldValues, number: number): void {
   const { into, answers, split } = merge;
   const { subRequestOf } = split;
@@ -176,8 +166,8 @@ function mergedBytesMax(answers: readonly Buffer[], fields: readonly AnswerField
 /**
  * Merges answers.
  *
- * Shape: `fields` ascend by number. Errors: DataPlaneError `Internal` when a node answered too many
- * or too few.
+ * Shape: `fields` ascend by number. Errors: DataPlaneError `Internal` if a node gave too many or
+ * too few values.
  */
 export function mergeItems(
   split: ItemSplit,

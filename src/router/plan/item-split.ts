@@ -1,8 +1,7 @@
 /**
- * Splits a by-item request into one request a node, by copying slices of its bytes.
+ * Splits a by-item request into one request for each node, by copying slices of its bytes.
  *
- * Owns: which item goes to which node, in the order asked. Repeated items are asked repeatedly, so
- * that each is answered.
+ * Owns: which item goes to which node, in the order asked. Items that occur twice are asked twice.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes, FieldScanner, type NamedField } from '../../proto/fields.ts';
@@ -11,33 +10,27 @@ import { wireType } from '../../proto/message-decoder.ts';
 import type { FanOut, SubRequest } from './fan-out.ts';
 import { malformedKey, slotOfDid, slotOfHandle, slotOfUri } from './slot-finder.ts';
 
-/** What an item of a request is: a record URI, a RecordRef message, a DID or a handle. */
+/** A record URI, a RecordRef message, a DID or a handle. */
 export type ItemShape = 'uri' | 'ref' | 'did' | 'handle';
 
 /** The repeated field that holds the items. */
 export type ItemField = NamedField & {
   readonly shape: ItemShape;
-  /**
-   * A malformed item is an error, where the official plane throws, or is answered as one that is
-   * missing.
-   */
+  /** A malformed item is an error where the official plane throws; elsewhere it is missing. */
   readonly malformed: 'refused' | 'missing';
 };
 
-/** A request split by nodes. */
 export type ItemSplit = {
-  /** For each item the index of its sub-request, or -1 when no node can hold it. */
+  /** By item: the index of its sub-request, or -1 if no node can hold it. */
   readonly subRequestOf: Int16Array;
   readonly subRequests: readonly SubRequest[];
-  /** Items of each sub-request. */
+  /** By sub-request: how many items it has. */
   readonly counts: readonly number[];
   /** Items that are in no sub-request. */
   readonly missingCount: number;
 };
 
-/**
- * The ranges and nodes of the items of the request being split; used within one synchronous call.
- */
+/** Scratch for one synchronous call: the ranges of a request's items, and their nodes. */
 let starts = new Int32Array(1024);
 let ends = new Int32Array(1024);
 let nodes = new Int16Array(1024);
@@ -78,10 +71,7 @@ function refuseItem(field: ItemField, index: number, request: Buffer, start: num
   throw new DataPlaneError('InvalidArgument', `${field.path}[${index}]: ${JSON.stringify(shown)} is malformed`);
 }
 
-/**
- * Finds the node of every item. Returns how many there are and the ranges of the request's other
- * fields.
- */
+/** Finds the node of every item. Returns the number of items and the ranges of other fields. */
 function locateItems(
   request: Buffer,
   field: ItemField,
@@ -112,7 +102,7 @@ function locateItems(
   return { count, others };
 }
 
-/** Copies the items of one node and the other fields into one request. */
+/** Copies the items of one node, and the other fields, into a request. */
 function subRequestFor(
   request: Buffer,
   node: number,
@@ -137,8 +127,7 @@ function subRequestFor(
 }
 
 /**
- * Splits a request. A request whose items all belong to one node becomes that node's sub-request as
- * it is.
+ * Splits a request. If all items belong to one node, its sub-request is the request, not a copy.
  *
  * Errors: DataPlaneError `InvalidArgument` naming the item; `ResourceExhausted` past `itemsMax`.
  */

@@ -1,7 +1,4 @@
-/**
- * The plan "one slot": all data is in one owner's slot; request and answer pass through as they
- * are.
- */
+/** The plan "one slot": all data is in the owner's slot; bytes pass through unchanged. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { type FieldName, FieldScanner, fieldOf, type NumberedMessage } from '../../proto/fields.ts';
 import { fieldNumber, type MethodName } from '../../proto/generated/bsky-service.ts';
@@ -9,23 +6,17 @@ import { wireType } from '../../proto/message-decoder.ts';
 import { emptyAnswer, type Plan, planDefaults } from './plan.ts';
 import { slotOfDid, slotOfUri } from './slot-finder.ts';
 
-/** A one-slot method. */
 export type OneSlotMethod<Method extends SlotMethod> = {
   readonly method: Method;
-  /**
-   * The field of the request that names the owner, and what it holds: a DID unless `shape` says
-   * otherwise.
-   */
+  /** The field of the request that names the owner; `shape` says how, and is a DID if absent. */
   readonly owner: FieldName<`${Method}Request`>;
   readonly shape?: 'did' | 'uri' | 'ref';
-  /**
-   * The repeated field of the request that a repeated text of the response answers item by item.
-   */
+  /** A repeated field of the request, and the repeated text of the response that answers it. */
   readonly items?: {
     readonly request: FieldName<`${Method}Request`>;
     readonly response: FieldName<`${Method}Response`>;
   };
-  /** False for private data and takedowns, where a caller must read its own write. */
+  /** False for private data and takedowns: a caller must see its own write. */
   readonly isShared?: boolean;
 };
 
@@ -34,7 +25,7 @@ type SlotMethod = {
   [Method in MethodName]: `${Method}Request` | `${Method}Response` extends NumberedMessage ? Method : never;
 }[MethodName];
 
-/** What is read of a request: the owner and, to be counted, the items. */
+/** The fields of a request that are read: the owner and, to count them, the items. */
 type Fields = {
   readonly message: string;
   readonly owner: number;
@@ -42,10 +33,7 @@ type Fields = {
   readonly items: number | null;
 };
 
-/**
- * Returns the slot of the owner that the request names, or a negative number when no slot can hold
- * it.
- */
+/** Returns the slot of the request's owner, negative if no slot can hold it, and counts items. */
 function ownerSlot(request: Buffer, fields: Fields, slots: number): { slot: number; items: number } {
   const { message, owner, shape } = fields;
   const scanner = new FieldScanner(request, message);
@@ -66,17 +54,14 @@ function ownerSlot(request: Buffer, fields: Fields, slots: number): { slot: numb
   return { slot: slotOfUri(request, scanner.start, scanner.end, slots), items };
 }
 
-/** One empty text in field `number` for each item. */
+/** Returns an answer with one empty text in field `number` for each item. */
 function emptyTexts(number: number, items: number): Uint8Array {
   const answer = Buffer.alloc(items * 2);
   for (let index = 0; index < answer.length; index += 2) answer[index] = number * 8 + wireType.lengthDelimited;
   return answer;
 }
 
-/**
- * Declares a one-slot method. An owner that cannot exist has an empty answer, as the official plane
- * gives.
- */
+/** Declares a one-slot method. An invalid owner has an empty answer, as in the official plane. */
 export function oneSlot<Method extends SlotMethod>(options: OneSlotMethod<Method>): Plan {
   const { method, owner, shape = 'did', items: counted, isShared = true } = options;
   const { itemsMax, timeoutMs } = planDefaults;

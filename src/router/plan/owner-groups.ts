@@ -1,6 +1,4 @@
-/**
- * Groups texts by the node of their owner, for calls that take texts and answer them one by one.
- */
+/** Groups texts by the node of their owner, for calls that answer each text. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { FanOut } from './fan-out.ts';
 import { slotOfDidText } from './slot-finder.ts';
@@ -8,7 +6,7 @@ import { slotOfDidText } from './slot-finder.ts';
 /** The texts that go to one node, and their indexes in the list. */
 export type OwnerGroup = { readonly node: number; readonly texts: string[]; readonly indexes: number[] };
 
-/** Groups `texts` by the node of `ownerOf(text)`; those without a valid owner are in no group. */
+/** Groups texts by the node of their owner; a text without a valid owner is in no group. */
 export function groupByOwner(
   texts: readonly string[],
   ownerOf: (text: string) => string | undefined,
@@ -33,7 +31,7 @@ export function groupByOwner(
   return groups;
 }
 
-/** Puts the groups' answers back in the order of the texts; those in no group get `missing`. */
+/** Returns the groups' answers in the order of the texts; `missing` for a text in no group. */
 export function ungroup<Answer>(
   count: number,
   groups: readonly OwnerGroup[],

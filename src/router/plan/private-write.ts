@@ -1,8 +1,4 @@
-/**
- * Writes that arrive by RPC: to the primary of the owner's slot, answered once applied, so that a
- * caller reads its own write.
- */
-
+/** Writes by RPC: the primary of the owner's slot answers once applied, so callers see them. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { PrivateWrite } from '../../entry/entry.ts';
 import { encodeEntry } from '../../entry/entry-codec.ts';
@@ -10,10 +6,7 @@ import { nodeCalls } from '../../wire/node-calls.ts';
 import { emptyAnswer, type PlanContext } from './plan.ts';
 import { slotOfDidText } from './slot-finder.ts';
 
-/**
- * Writes one private entry of `did`. Errors: DataPlaneError `InvalidArgument` naming `path` when it
- * is no DID.
- */
+/** Writes a private entry of `did`. Errors: `InvalidArgument` naming `path` if it is no DID. */
 export async function writePrivate(
   did: string,
   path: string,

@@ -1,8 +1,8 @@
 /**
- * Answers methods of bsky.Service, bytes in, bytes out: what every edge calls.
+ * Answers methods of bsky.Service for the edges, bytes in, bytes out.
  *
- * Owns: deadlines, admission, coalescing of identical requests in flight, and one repetition under
- * a reloaded map when a node does not serve a slot at our epoch. Holds no data.
+ * Owns: deadlines, admission, coalescing of identical requests in flight, and one retry with a
+ * reloaded map after a node refuses our epoch.
  */
 import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError, type ErrorCode, operatingFailure, toDataPlaneError } from '../../base/data-plane-error.ts';
@@ -15,12 +15,11 @@ import { FanOut } from './fan-out.ts';
 import type { IdentitySource } from './identity-source.ts';
 import type { Plan, PlanContext } from './plan.ts';
 
-/** Requests above this are not compared with others in flight. Units: bytes. */
+/** Larger requests are not coalesced. Units: bytes. */
 const sharedRequestBytesMax = 512;
-/** A caller's deadline beyond this is taken as this. Units: ms. */
+/** A caller's longer timeout is cut to this. Units: ms. */
 const timeoutMsMax = 60_000;
 
-/** What a router needs to answer. */
 export type ServiceRouterOptions = {
   readonly map: ShardMap;
   readonly caller: NodeCaller;
@@ -28,26 +27,22 @@ export type ServiceRouterOptions = {
   readonly plans: ReadonlyMap<string, Plan>;
   readonly admission: AdmissionLimits;
   readonly clock: Clock;
-  /** Reads the map again when a node refuses our epoch; also passes it to the caller of nodes. */
+  /** Reads the map again after a node refuses our epoch, and gives it to `caller`. */
   readonly reloadMap?: () => Promise<ShardMap>;
-  /** Called after each request. Must be cheap. */
+  /** Called after each request, so it must be cheap. */
   readonly observe?: (method: string, durationMs: number, code: ErrorCode | null) => void;
-  /**
-   * Called when an invariant broke; the request has been answered `Internal`. The owner decides
-   * what stops.
-   */
+  /** Called when an invariant breaks, which the request's caller sees as `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
 };
 
-/** Who asks, and for how long. */
 export type RequestContext = {
   /** `x-atlantis-caller`, or ''. */
   readonly caller: string;
-  /** What the caller allows; null when it says nothing. */
+  /** The caller's timeout, or null. */
   readonly timeoutMs: number | null;
 };
 
-/** Answers requests under the newest map that it has. */
+/** Answers requests with the newest map that it has. */
 export class ServiceRouter {
   readonly #options: ServiceRouterOptions;
   readonly #admission: Admission;
@@ -65,7 +60,7 @@ export class ServiceRouter {
     return this.#fanOut.map;
   }
 
-  /** Nodes by index, for what asks them all. */
+  /** For requests to all nodes. */
   get fanOut(): FanOut {
     return this.#fanOut;
   }
@@ -74,17 +69,12 @@ export class ServiceRouter {
     return this.#admission.itemsInFlight;
   }
 
-  /** Takes another map; requests in flight end under the one before. */
+  /** Replaces the map; requests in flight finish with the previous one. */
   useMap(map: ShardMap): void {
     this.#fanOut = new FanOut(map, this.#options.caller, this.#options.clock);
   }
 
-  /**
-   * Answers one request.
-   *
-   * Returns: protobuf bytes that must not be written to, since they may be shared. Errors:
-   * DataPlaneError.
-   */
+  /** Answers a request with bytes that may be shared, so are read-only. Errors: DataPlaneError. */
   async handle(method: string, request: Buffer, context: RequestContext): Promise<Uint8Array> {
     const startMs = this.#options.clock.monotonicMs();
     try {
@@ -106,8 +96,8 @@ export class ServiceRouter {
     const isShareable = plan.isShared && context.timeoutMs === null && request.length <= sharedRequestBytesMax;
     if (!isShareable) return this.#run(plan, request, context, startMs);
     const key = `${plan.method} ${request.latin1Slice()}`;
-    const known = this.#shared.get(key);
-    if (known !== undefined) return known;
+    const inFlight = this.#shared.get(key);
+    if (inFlight !== undefined) return inFlight;
     const running = this.#run(plan, request, context, startMs);
     this.#shared.set(key, running);
     const end = (): void => {
@@ -146,9 +136,7 @@ export class ServiceRouter {
     }
   }
 
-  /**
-   * Reads the map again unless someone has since `epoch`; concurrent requests share one reading.
-   */
+  /** Reloads the map unless it changed since `epoch`; concurrent requests share one reload. */
   #reload(epoch: number, reloadMap: () => Promise<ShardMap>): Promise<void> {
     if (this.#fanOut.map.epoch !== epoch) return Promise.resolve();
     this.#reloading ??= (async () => {

@@ -1,9 +1,8 @@
 /**
- * Finds the slot of a DID, of a record URI or of a handle that is still bytes of a request.
+ * Finds the slot of a DID, a record URI or a handle in the bytes of a request.
  *
- * Owns: what counts as well-formed, and the fast path for `did:plc` that makes no strings. A key
- * that no slot can hold is `noSlot`: the method answers it as missing or refuses it, as the
- * official plane does.
+ * Owns: what is well-formed, and the fast path for `did:plc`, which makes no strings. A method
+ * answers a key without a slot as missing or refuses it, as the official plane does.
  */
 import { AtUri, isValidDid, isValidHandle } from '@atproto/syntax';
 import { didLengthMax } from '../../atproto/compact-key.ts';
@@ -12,16 +11,15 @@ import { hasBytesAt } from '../../base/bytes.ts';
 import { xxh32OfPlc } from '../../base/xxh32.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
 
-/** A key that no slot can hold. */
+/** A well-formed key that no slot can hold. */
 const noSlot = -1;
-/** A key that is not even well-formed. */
 export const malformedKey = -2;
 
 const slash = 47;
 const uriHead = Buffer.from('at://', 'latin1');
 const letters = new Int32Array(plcLetterWords);
 
-/** True at bytes that may follow the authority of a plain record URI. */
+/** 1 for bytes that may follow the authority of a plain record URI. */
 const isPlainPath: Uint8Array = (() => {
   const table = new Uint8Array(256);
   for (let byte = 33; byte < 127; byte++) table[byte] = 1;
@@ -34,7 +32,7 @@ function slotOfPlc(source: Buffer, start: number, slots: number): number {
   return xxh32OfPlc(letters) & (slots - 1);
 }
 
-/** Returns the slot of a DID as text, or malformedKey. */
+/** Returns the slot of a DID, or malformedKey. */
 export function slotOfDidText(did: string, slots: number): number {
   return did.length <= didLengthMax && isValidDid(did) ? slotOf(did, slots) : malformedKey;
 }
@@ -55,13 +53,10 @@ function slotOfUriText(uri: string, slots: number): number {
   return uri.startsWith('at://did:') && host.length <= didLengthMax && isValidDid(host) ? slotOf(host, slots) : noSlot;
 }
 
-/** URIs above this are malformed, so that a hostile one costs little. Units: bytes. */
+/** Longer URIs are malformed, so that a hostile one costs little. Units: bytes. */
 const uriBytesMax = 8 * 1024;
 
-/**
- * Returns the slot of the DID of an AT-URI; noSlot when its authority is a handle, malformedKey
- * when it is no AT-URI.
- */
+/** Returns the slot of an AT-URI's DID; noSlot if it names a handle, malformedKey if no AT-URI. */
 export function slotOfUri(source: Buffer, start: number, end: number, slots: number): number {
   const didStart = start + uriHead.length;
   const didEnd = didStart + plcDidLength;
@@ -73,16 +68,14 @@ export function slotOfUri(source: Buffer, start: number, end: number, slots: num
   return end - start > uriBytesMax ? malformedKey : slotOfUriText(source.utf8Slice(start, end), slots);
 }
 
-/**
- * Returns the slot of a handle, which is stored in lower case; malformedKey when it is no handle.
- */
+/** Returns the slot of a handle in lower case, as handles are stored, or malformedKey. */
 export function slotOfHandle(source: Buffer, start: number, end: number, slots: number): number {
   if (end - start > 253) return malformedKey;
   const handle = source.utf8Slice(start, end).toLowerCase();
   return isValidHandle(handle) ? slotOf(handle, slots) : malformedKey;
 }
 
-/** Returns the DID of an AT-URI as text, or undefined when it has none. */
+/** Returns the DID of an AT-URI, or undefined if it has none. */
 export function didOfUri(uri: string): string | undefined {
   if (!uri.startsWith('at://did:')) return undefined;
   const end = uri.indexOf('/', 5);

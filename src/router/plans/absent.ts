@@ -1,18 +1,14 @@
 /**
- * Data that nothing brings in yet: labels, bookmarks, thread mutes.
+ * Methods whose data is not ingested yet: labels, bookmarks, thread mutes.
  *
- * The true answer is that there is none: an empty list, or one "no" for each item asked. Every view
- * of the AppView asks for them; each becomes a real plan when its data comes in.
+ * Every view of the AppView asks for them, so each is answered as for a network without such data.
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
 
-/**
- * Makes a plan whose answer depends on nothing but the items asked, which `items` reads and `path`
- * names.
- */
+/** Returns a plan that answers from the request's items alone; `path` names them in errors. */
 function absentPlan(
   method: MethodName,
   path: string,
@@ -35,7 +31,6 @@ function absentPlan(
   };
 }
 
-/** The methods whose data nothing brings in yet. */
 export const absentPlans: readonly Plan[] = [
   absentPlan(
     'GetLabels',

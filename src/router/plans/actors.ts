@@ -1,4 +1,4 @@
-/** Actors: rows by DID, DIDs by handle, and the revision that feeds are read at. */
+/** Actors: rows by DID, DIDs by handle, and an actor's latest revision. */
 import { encodeMessage } from '../../proto/codec.ts';
 import { fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
@@ -8,7 +8,7 @@ import type { Plan } from '../plan/plan.ts';
 
 const noRecord = { record: Buffer.from('null') };
 
-/** What the official plane answers for a DID that no row has. */
+/** The official plane's answer for a DID without a row. */
 const missingActor = lengthDelimitedField(
   fieldNumber.GetActorsResponse.actors,
   encodeMessage('ActorInfo', {
@@ -21,7 +21,6 @@ const missingActor = lengthDelimitedField(
 
 const { dids } = fieldNumber.GetDidsByHandlesResponse;
 
-/** The methods about actors. */
 export const actorPlans: readonly Plan[] = [
   byItem({
     method: 'GetActors',

@@ -1,8 +1,7 @@
 /**
- * Probes of outgoing edges, each in the slot of the edge's owner, gathered into one message a node.
+ * Probes of outgoing edges, each in the slot of the edge's owner, in one message for each node.
  *
- * Every relation is asked in its own direction: "does A block B" in A's slot, "does B block A" in
- * B's. DIDs stay bytes of the request.
+ * "Does A block B" is asked in A's slot, "does B block A" in B's. DIDs stay bytes of the request.
  */
 import { probedEdges } from '../../atproto/edge-kind.ts';
 import { varintBytes, writeVarint } from '../../base/varint.ts';
@@ -12,56 +11,49 @@ import { nodeCalls } from '../../wire/node-calls.ts';
 import type { FanOut } from '../plan/fan-out.ts';
 import { slotOfDid } from '../plan/slot-finder.ts';
 
-/** The part of an edge's URI between the DID and the rkey. */
+/** The part of an edge's URI between DID and rkey. */
 const pathByKind: { readonly [bit: number]: Buffer } = Object.fromEntries(
   probedEdges.map((edge) => [edge.probeBit, Buffer.from(`/${edge.collection}/`)]),
 );
 const uriHead = Buffer.from('at://');
-/** Rkeys that a probe has room for: as many as its greatest bit. */
+/** Entries for rkeys of each probe; a kind's is at its bit - 1, so some stay empty. */
 const rkeysPerProbe = Math.max(...probedEdges.map((edge) => edge.probeBit));
 
-/** What is asked of one node. */
+/** The message to one node. */
 type NodeProbes = {
   readonly node: number;
-  /** Ids of the DIDs that its message lists. */
+  /** The ids of the DIDs that the message lists. */
   readonly listed: number[];
-  /** Index of a DID in `listed` by its id, -1 while it has none. */
+  /** By id of a DID: its index in `listed`, or -1. */
   readonly indexOf: Int32Array;
   readonly probes: EdgeProbe[];
-  /** Ids of these probes. */
   readonly probeIds: number[];
 };
 
-/**
- * Gathers probes, asks them once, then writes the URIs of the edges that were found, by probe and
- * kind.
- */
+/** Collects DIDs, then probes; sends them once; then writes the URIs of the edges found. */
 export class EdgeProbes {
   readonly #fanOut: FanOut;
   readonly #source: Buffer;
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
-  /** By the id of a DID; -1 for what is no DID. */
+  /** By id of a DID; -1 for a malformed one. */
   readonly #nodes: number[] = [];
   readonly #batchByNode: (NodeProbes | undefined)[] = [];
-  /** Ids of DIDs, by probe. */
+  /** By probe: the id of a DID. */
   readonly #owners: number[] = [];
   /** By probe: the answer that holds its rkeys. */
   readonly #answers: Buffer[] = [];
-  /** By probe and kind: the range of the rkey in that answer, empty for no edge. */
+  /** By probe and kind: the range of the rkey in that answer, empty without an edge. */
   #rkeyStarts = new Int32Array(0);
   #rkeyEnds = new Int32Array(0);
 
-  /** `request` is copied, since it must not be kept. */
+  /** Copies `request`, whose memory is not ours to keep. */
   constructor(fanOut: FanOut, request: Buffer) {
     this.#fanOut = fanOut;
     this.#source = Buffer.from(request);
   }
 
-  /**
-   * Returns the id by which probes name the DID at `start..end` of the request. All are added
-   * before the first probe.
-   */
+  /** Adds the DID at `start..end` of the request; all precede the first probe. Returns its id. */
   did(start: number, end: number): number {
     const slot = slotOfDid(this.#source, start, end, this.#fanOut.map.slots);
     this.#nodes.push(slot < 0 ? -1 : this.#fanOut.nodeBySlot[slot]!);
@@ -74,11 +66,7 @@ export class EdgeProbes {
     return indexOf[id]!;
   }
 
-  /**
-   * Adds a probe for edges of some kinds between two DIDs, and returns its id.
-   *
-   * What is no DID has no edges, as on the official plane.
-   */
+  /** Adds a probe and returns its id. A malformed DID has no edges, as on the official plane. */
   add(owner: number, kinds: number, subject: number): number {
     const probe = this.#owners.push(owner) - 1;
     const node = this.#nodes[owner]!;
@@ -94,7 +82,6 @@ export class EdgeProbes {
     return probe;
   }
 
-  /** Sends the probes to their nodes. */
   async ask(deadlineMs: number): Promise<void> {
     const batches = this.#batchByNode.filter((batch) => batch !== undefined);
     const dids = { source: this.#source, starts: this.#starts, ends: this.#ends };
@@ -109,7 +96,7 @@ export class EdgeProbes {
     for (let index = 0; index < batches.length; index++) this.#takeAnswer(batches[index]!, answers[index]!);
   }
 
-  /** Errors: DataPlaneError `Internal` when the node answered too few or too many. */
+  /** Errors: DataPlaneError `Internal` if the node answered too few or too many. */
   #takeAnswer({ probes, probeIds }: NodeProbes, answer: Uint8Array): void {
     const reader = openProbesAnswer(answer);
     for (let index = 0; index < probeIds.length; index++) {
@@ -126,10 +113,7 @@ export class EdgeProbes {
     reader.end();
   }
 
-  /**
-   * Returns the bytes of the URI of the record that makes an edge, 0 when there is none. `kind` is
-   * one bit.
-   */
+  /** Returns the length of the URI of an edge's record, or 0 without an edge. `kind` is one bit. */
   uriBytes(probe: number, kind: number): number {
     const at = probe * rkeysPerProbe + kind - 1;
     const rkeyBytes = this.#rkeyEnds[at]! - this.#rkeyStarts[at]!;
@@ -138,16 +122,13 @@ export class EdgeProbes {
     return uriHead.length + this.#ends[owner]! - this.#starts[owner]! + pathByKind[kind]!.length + rkeyBytes;
   }
 
-  /** Returns the bytes of the field that `writeUriField` writes. */
+  /** Returns the length of the field that `writeUriField` writes. */
   uriFieldBytes(probe: number, kind: number): number {
     const bytes = this.uriBytes(probe, kind);
     return bytes === 0 ? 0 : 1 + varintBytes(bytes) + bytes;
   }
 
-  /**
-   * Writes the URI as a field, nothing when there is no edge. Returns the position after it. Shape:
-   * `number` is below 16.
-   */
+  /** Writes the URI, if any, as a field whose number is below 16. Returns the position after it. */
   writeUriField(into: Buffer, position: number, number: number, probe: number, kind: number): number {
     const bytes = this.uriBytes(probe, kind);
     if (bytes === 0) return position;

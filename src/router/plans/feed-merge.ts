@@ -1,16 +1,13 @@
-/** Merges lists of feed items that nodes answered into one page, by copying the items' bytes. */
+/** Merges nodes' lists of feed items into a page, by copying the items' bytes. */
 import { type FeedPosition, feedItemAt, feedTimeMs, type RawFeed } from '../../wire/feed-messages.ts';
 
-/** A list, of whose items only the first `count` may take part. */
+/** A list, of which only the first `count` items take part. */
 export type FeedPart = { readonly feed: RawFeed; readonly count: number };
 
-/**
- * The merged items as the fields of a GetTimelineResponse, and the position of the last one; null
- * for no items.
- */
+/** Items as fields of a GetTimelineResponse; `last` is the position of the last, null if none. */
 export type FeedPage = { readonly fields: Buffer; readonly last: FeedPosition | null };
 
-/** One part while it is merged: which of its items is next, and when that one is. */
+/** A list being merged, with the index and the time of its next item. */
 type Head = { readonly feed: RawFeed; readonly count: number; next: number; nextMs: number };
 
 function setNext(head: Head, next: number): void {
@@ -18,7 +15,7 @@ function setNext(head: Head, next: number): void {
   head.nextMs = next < head.count ? feedTimeMs(head.feed, next) : Number.NEGATIVE_INFINITY;
 }
 
-/** Only items of one millisecond are compared by URI, which takes reading them. */
+/** Decodes items to compare their URIs only if their times are equal. */
 function isBefore(a: Head, b: Head): boolean {
   if (a.nextMs !== b.nextMs) return a.nextMs > b.nextMs;
   return feedItemAt(a.feed, a.next).itemUri > feedItemAt(b.feed, b.next).itemUri;

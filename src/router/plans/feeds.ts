@@ -8,18 +8,16 @@ import { didOfUri, slotOfDidText } from '../plan/slot-finder.ts';
 import { claimedRoots } from './op-threads.ts';
 import { timelineOf } from './timeline.ts';
 
-/** Generations above or below an anchor are taken as at most this. */
-const generationsMax = 10_000;
+const threadDepthMax = 10_000;
 
-function generations(asked: number): number {
-  return Math.max(0, Math.min(asked, generationsMax));
+function threadDepth(asked: number): number {
+  return Math.max(0, Math.min(asked, threadDepthMax));
 }
 
 /**
- * Reads a thread in two steps: the anchor's slot knows the root that it claims, the root's slot
- * holds the thread.
+ * Reads a thread in two steps: the anchor's slot knows the root, the root's slot holds the thread.
  *
- * An anchor that does not exist is taken as its own root: replies to it may exist all the same.
+ * An anchor that does not exist counts as its own root, since replies to it may exist.
  */
 async function threadOf(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { postUri, above, below } = decodeMessage('GetThreadRequest', request);
@@ -28,11 +26,10 @@ async function threadOf(request: Buffer, context: PlanContext): Promise<Uint8Arr
   const root = claimed !== undefined && didOfUri(claimed) !== undefined ? claimed : postUri;
   const { fanOut, deadlineMs } = context;
   const slot = slotOfDidText(didOfUri(root)!, fanOut.map.slots);
-  const payload = encodeThread({ root, anchor: postUri, above: generations(above), below: generations(below) });
+  const payload = encodeThread({ root, anchor: postUri, above: threadDepth(above), below: threadDepth(below) });
   return fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.thread, payload, deadlineMs);
 }
 
-/** The methods about feeds and threads. */
 export const feedPlans: readonly Plan[] = [
   oneSlot({ method: 'GetAuthorFeed', owner: 'actorDid' }),
   {

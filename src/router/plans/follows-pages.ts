@@ -1,4 +1,4 @@
-/** All that an actor follows, page by page, still as bytes. */
+/** Everyone that an actor follows, in pages of bytes. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
 import { encodeFollowsOf, openFollowsOfAnswer, type RawFollows } from '../../wire/follows-messages.ts';
@@ -6,22 +6,18 @@ import { nodeCalls } from '../../wire/node-calls.ts';
 import type { PlanContext } from '../plan/plan.ts';
 import { slotOfDid, slotOfDidText } from '../plan/slot-finder.ts';
 
-/** One page. Units: DIDs. */
 const followsPageMax = 20_000;
-/** More follows than this are refused. Units: DIDs. */
+/** Actors with more follows are refused. */
 const followsMax = 400_000;
-/** So many follows count as one item for admission: they are forwarded, not answered. */
+/** Follows are forwarded, not answered, so this many count as one item for admission. */
 const followsPerItem = 20;
 
-/** Admits follows that a request forwards. Errors: DataPlaneError `ResourceExhausted`. */
+/** Admits the follows that a request forwards. Errors: DataPlaneError `ResourceExhausted`. */
 export function admitFollows(count: number, { admit }: PlanContext): void {
   if (count > 0) admit(Math.ceil(count / followsPerItem));
 }
 
-/**
- * Returns the pages of whom `did` follows after the token `from`, in the order of the slot; none
- * when it is no DID.
- */
+/** Returns the pages after the token `from` in the slot's order; none if `did` is no DID. */
 export async function followsOf(did: string, context: PlanContext, from = ''): Promise<RawFollows[]> {
   const { fanOut, deadlineMs } = context;
   const slot = slotOfDidText(did, fanOut.map.slots);
@@ -43,12 +39,10 @@ export async function followsOf(did: string, context: PlanContext, from = ''): P
   return pages;
 }
 
-/** The followed DIDs of one node, each a length-delimited text. */
+/** The followed DIDs whose slots a node serves, each a length-delimited text. */
 export type NodeFollows = { readonly node: number; readonly count: number; readonly texts: Buffer };
 
-/**
- * The end of each followed DID and its node, -1 to leave it out; used within one synchronous call.
- */
+/** Scratch for one synchronous call: the end of each followed DID, and its node, -1 for none. */
 let scratchEnds = new Int32Array(4096);
 let scratchNodes = new Int16Array(4096);
 
@@ -63,7 +57,7 @@ function locateFollows(page: RawFollows, except: Buffer, exceptSlot: number, { f
     const from = reader.position;
     reader.skip(reader.varint());
     const end = reader.position;
-    // A DID is far shorter than 16 KB, so its length takes one byte or two.
+    // A DID is far shorter than 16 KiB, so its length takes one byte or two.
     const start = from + (buffer[from]! < 0x80 ? 1 : 2);
     const slot = slotOfDid(buffer, start, end, fanOut.map.slots);
     const isExcepted = slot === exceptSlot && buffer.subarray(start, end).equals(except);
@@ -75,7 +69,7 @@ function locateFollows(page: RawFollows, except: Buffer, exceptSlot: number, { f
 
 type Part = { readonly node: number; count: number; bytes: number; texts: Buffer };
 
-/** Adds the DIDs of a located page to the parts, neighbours of one node in one copy. */
+/** Adds the DIDs of a located page to the parts; adjacent ones of one node in a single copy. */
 function addFollows(
   { reader: { buffer }, count }: RawFollows,
   firstAt: number,
@@ -108,10 +102,7 @@ function addFollows(
   }
 }
 
-/**
- * Splits the pages by node without making strings; `except` (the viewer, who may follow itself) is
- * left out.
- */
+/** Splits the pages by node, without strings; leaves out `except`, who may follow itself. */
 export function splitFollows(pages: readonly RawFollows[], except: string, context: PlanContext): NodeFollows[] {
   const exceptBytes = Buffer.from(except);
   const exceptSlot = slotOfDidText(except, context.fanOut.map.slots);

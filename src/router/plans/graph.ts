@@ -1,4 +1,4 @@
-/** Follows and blocks. The fields of mutes and lists stay empty until those are stored. */
+/** Follows and blocks. The fields of mutes and lists are empty, since those are not stored. */
 import { probeBit } from '../../atproto/edge-kind.ts';
 import { type ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
@@ -20,13 +20,13 @@ function refuseOver(itemsMax: number, items: number, path: string): void {
   if (items > itemsMax) throw new DataPlaneError('ResourceExhausted', `${path}: ${items} items, more than ${itemsMax}`);
 }
 
-/** Ranges of texts in a request: start and end by turns. */
+/** Ranges of texts in a request, as alternating starts and ends. */
 type Ranges = number[];
 
-/** Numbers of the two fields of a request, or of a pair, that name an actor and others. */
+/** The numbers of the two fields that name an actor and others. */
 type ActorFields = { readonly actor: number; readonly target: number };
 
-/** Returns the ranges of the actor, which is the last one named, and of the targets. */
+/** Returns the range of the actor, of which the last one wins, and those of the targets. */
 function actorAndTargets(scanner: FieldScanner, path: string, { actor, target }: ActorFields): [Ranges, Ranges] {
   let last = [0, 0];
   const targets: Ranges = [];
@@ -39,7 +39,6 @@ function actorAndTargets(scanner: FieldScanner, path: string, { actor, target }:
   return [last, targets];
 }
 
-/** Reads a request that names an actor and others. */
 function scanActors(
   request: Buffer,
   message: 'GetRelationshipsRequest' | 'GetFollowsFollowingRequest' | 'GetBidirectionalBlockRequest',
@@ -54,7 +53,7 @@ function requireLengthDelimited({ number, wire }: FieldScanner, path: string): v
     throw new DataPlaneError('InvalidArgument', `${path}: wire type ${wire} does not fit field ${number}`);
 }
 
-/** The probes of two actors: edges from the first to the second, and in reverse. */
+/** The ids of the probes from one actor to another, and in reverse. */
 type Pair = { readonly forward: number; readonly reverse: number };
 
 function addPair(probes: EdgeProbes, a: number, b: number, kinds: number): Pair {
@@ -68,9 +67,10 @@ async function relationships(request: Buffer, context: PlanContext): Promise<Uin
   if (count === 0) return emptyAnswer;
   context.admit(count);
   const probes = new EdgeProbes(context.fanOut, request);
-  const me = probes.did(actor[0]!, actor[1]!);
+  const actorId = probes.did(actor[0]!, actor[1]!);
   for (let at = 0; at < targets.length; at += 2) probes.did(targets[at]!, targets[at + 1]!);
-  const pairs = Array.from({ length: count }, (_unused, index) => addPair(probes, me, me + 1 + index, follow | block));
+  const kinds = follow | block;
+  const pairs = Array.from({ length: count }, (_unused, index) => addPair(probes, actorId, actorId + 1 + index, kinds));
   await probes.ask(context.deadlineMs);
   const fields = fieldNumber.Relationships;
   return writeMessages(probes, pairs, fieldNumber.GetRelationshipsResponse.relationships, Buffer.alloc(0), [
@@ -81,10 +81,10 @@ async function relationships(request: Buffer, context: PlanContext): Promise<Uin
   ]);
 }
 
-/** A field of one pair's message: the URI of an edge of a kind, in one direction. */
+/** A field of a pair's message: the URI of one kind of edge in one direction. */
 type PairField = { readonly number: number; readonly direction: keyof Pair; readonly kind: number };
 
-/** Returns `head`, then a message in field `number` for each pair. */
+/** Returns `head`, followed by a message in field `number` for each pair. */
 function writeMessages(
   probes: EdgeProbes,
   pairs: readonly Pair[],
@@ -159,17 +159,14 @@ async function bidirectionalBlock(request: Buffer, context: PlanContext): Promis
   return into;
 }
 
-/** Returns the texts at `ranges` as a list of length-delimited texts. */
+/** Copies the texts at `ranges`, each length-delimited. */
 function lengthDelimitedTexts(request: Buffer, ranges: Ranges): Buffer {
   const texts = new ByteWriter();
   for (let at = 0; at < ranges.length; at += 2) texts.lengthDelimited(request.subarray(ranges[at], ranges[at + 1]));
   return texts.finish();
 }
 
-/**
- * Whom the viewer follows, then which of those follow each target: known followers, in no defined
- * order.
- */
+/** Asks whom the viewer follows, then who of them follows each target, in no defined order. */
 async function followsFollowing(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const [actor, targets] = scanActors(request, 'GetFollowsFollowingRequest');
   const count = targets.length / 2;
@@ -190,10 +187,7 @@ async function followsFollowing(request: Buffer, context: PlanContext): Promise<
 const resultTag = fieldNumber.GetFollowsFollowingResponse.results * 8 + wireType.lengthDelimited;
 const targetTag = fieldNumber.FollowsFollowing.targetDid * 8 + wireType.lengthDelimited;
 
-/**
- * Writes a result for each of the length-delimited subjects: its DID, then what each node found,
- * which is written as fields already.
- */
+/** Writes a result for each subject: its DID, then the fields with which each node answered. */
 function mergeFollowers(subjects: Buffer, count: number, found: readonly ByteReader[]): Buffer {
   const targets = peerReader(subjects, 'targets');
   let bytesMax = subjects.length + count * resultHeadBytesMax;
@@ -219,15 +213,14 @@ function mergeFollowers(subjects: Buffer, count: number, found: readonly ByteRea
   return into.subarray(0, at);
 }
 
-/** Units: bytes of the tags and the length before a target. */
+/** The bytes of the tags and the length before a target. */
 const resultHeadBytesMax = 8;
 
-/** Targets of one GetFollowsFollowing: each is probed with every follow of the viewer. */
+/** Few, since every follow of the viewer is probed for each target of a GetFollowsFollowing. */
 const followingTargetsMax = 100;
 
 const limits = { itemsMax: planDefaults.itemsMax, timeoutMs: planDefaults.timeoutMs, isShared: true } as const;
 
-/** The methods about follows and blocks. */
 export const graphPlans: readonly Plan[] = [
   oneSlot({ method: 'GetFollows', owner: 'actorDid' }),
   oneSlot({ method: 'GetFollowers', owner: 'actorDid' }),

@@ -1,8 +1,8 @@
 /**
- * Identity: what the actor's slot keeps of its DID document, else live resolution.
+ * Identity: the DID document stored in the actor's slot, else live resolution.
  *
- * This is on the AppView's auth path, so a stored document that may be stale beats failing. While a
- * node is missing, identities are resolved live.
+ * This is on the AppView's auth path, so a stored document that may be stale beats failing, and
+ * while a node is missing, its identities are resolved live.
  */
 import { isValidDid, isValidHandle } from '@atproto/syntax';
 import { didLengthMax } from '../../atproto/compact-key.ts';
@@ -88,7 +88,6 @@ async function byHandle(request: Buffer, context: PlanContext): Promise<Uint8Arr
 
 const limits = { itemsMax: 1, timeoutMs: resolveTimeoutMs + planDefaults.timeoutMs, isShared: false } as const;
 
-/** The methods about identity. */
 export const identityPlans: readonly Plan[] = [
   { method: 'GetIdentityByDid', ...limits, run: byDid },
   { method: 'GetIdentityByHandle', ...limits, run: byHandle },

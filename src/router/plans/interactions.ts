@@ -12,12 +12,11 @@ function packed<Message extends 'GetInteractionCountsResponse' | 'GetCountsForUs
   return fields.map((field) => ({ number: fieldOf(message, field).number, form: 'packed' }));
 }
 
-/** A page of what points at one record. */
+/** A page of the records that refer to a record. */
 const bySubject = { owner: 'subject', shape: 'ref' } as const;
-/** Records of one actor, asked for by what they point at. */
+/** Records of one actor, by the records that they refer to. */
 const byActorAndSubjects = { owner: 'actorDid', items: { request: 'refs', response: 'uris' } } as const;
 
-/** The methods about interactions. */
 export const interactionPlans: readonly Plan[] = [
   oneSlot({ method: 'GetLikesBySubject', ...bySubject }),
   oneSlot({ method: 'GetLikesBySubjectSorted', ...bySubject }),
@@ -35,7 +34,7 @@ export const interactionPlans: readonly Plan[] = [
   byItem({
     method: 'GetCountsForUsers',
     items: { ...fieldOf('GetCountsForUsersRequest', 'dids'), shape: 'did', malformed: 'missing' },
-    // Nobody fills `reposts`.
+    // No node fills `reposts`.
     answers: packed('GetCountsForUsersResponse', [
       'posts',
       'following',

@@ -1,7 +1,4 @@
-/**
- * Takedowns and upstream status: reads and writes of the owner's slot, never shared, so that a
- * caller reads its own write.
- */
+/** Takedowns and upstream status in the owner's slot; never shared, so callers see their writes. */
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { PrivateWrite } from '../../entry/entry.ts';
@@ -11,9 +8,9 @@ import { oneSlot } from '../plan/one-slot.ts';
 import { type Plan, planDefaults } from '../plan/plan.ts';
 import { writePrivate } from '../plan/private-write.ts';
 
-/** The reference that a takedown has when the caller names none. */
+/** The reference of a takedown for which the caller gives none. */
 const unnamedTakedown = 'TAKEDOWN';
-/** References, statuses and CIDs above this are refused. Units: characters. */
+/** Longer references and statuses are refused. Units: characters. */
 const shortTextMax = 1024;
 
 type Target = { readonly did: string; readonly write: PrivateWrite };
@@ -59,7 +56,6 @@ function writePlan<Name extends WriteRequest>(
   };
 }
 
-/** The methods about moderation. */
 export const moderationPlans: readonly Plan[] = [
   oneSlot({ method: 'GetActorTakedown', owner: 'did', isShared: false }),
   oneSlot({ method: 'GetBlobTakedown', owner: 'did', isShared: false }),

@@ -1,13 +1,9 @@
-/**
- * Notifications: all are in the actor's slot; seen is private data, whose writer reads its own
- * write.
- */
+/** Notifications: all are in the actor's slot; never shared, so callers see their writes. */
 import { decodeMessage } from '../../proto/codec.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
 import { writePrivate } from '../plan/private-write.ts';
 
-/** The methods about notifications. */
 export const notificationPlans: readonly Plan[] = [
   oneSlot({ method: 'GetNotifications', owner: 'actorDid', isShared: false }),
   oneSlot({ method: 'GetNotificationSeen', owner: 'actorDid', isShared: false }),

@@ -1,5 +1,4 @@
-/** Two steps for posts' threads: posts → the roots that they claim → what the roots' slots know. */
-
+/** Posts' threads in two steps: posts → the roots that they claim → the threads in those slots. */
 import { decodeTexts, encodeTexts } from '../../wire/message.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { decodeOpThreadsAnswer } from '../../wire/thread-messages.ts';
@@ -7,10 +6,7 @@ import { groupByOwner, ungroup } from '../plan/owner-groups.ts';
 import type { PlanContext } from '../plan/plan.ts';
 import { didOfUri } from '../plan/slot-finder.ts';
 
-/**
- * Returns for each post the URI of the root that it claims (its own when it is no reply), '' when
- * it does not exist.
- */
+/** Returns the root that each post claims: itself if it is no reply, '' if it does not exist. */
 export async function claimedRoots(uris: readonly string[], { fanOut, deadlineMs }: PlanContext): Promise<string[]> {
   const groups = groupByOwner(uris, didOfUri, fanOut);
   const subRequests = groups.map(({ node, texts }) => ({ node, payload: encodeTexts(texts) }));
@@ -18,10 +14,10 @@ export async function claimedRoots(uris: readonly string[], { fanOut, deadlineMs
   return ungroup(uris.length, groups, answers.map(decodeTexts), '', nodeCalls.postRoots);
 }
 
-/** One root with its OP thread, root first. */
+/** `uris` begins with the root. */
 export type OpThread = { readonly rootUri: string; readonly uris: readonly string[] };
 
-/** Returns the OP threads of the posts' roots, each root once, only those that have one. */
+/** Returns the OP threads of the posts' roots, each once; roots without one are left out. */
 export async function opThreadsOf(uris: readonly string[], context: PlanContext): Promise<OpThread[]> {
   const roots = [...new Set(await claimedRoots([...new Set(uris)], context))].filter((root) => root !== '');
   const groups = groupByOwner(roots, didOfUri, context.fanOut);

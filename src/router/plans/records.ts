@@ -1,4 +1,4 @@
-/** Records by URI: one slot an item; a record that does not exist is the bytes `null`. */
+/** Records by URI. A record that does not exist is the text `null`. */
 import { recordsMethods } from '../../atproto/collection.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
@@ -22,7 +22,6 @@ function recordsMethod(method: RecordsMethod): ByItemMethod {
   };
 }
 
-/** GetPostRecords has a plan of its own. */
 const recordMethods = recordsMethods.filter((row) => row.recordsMethod !== 'GetPostRecords');
 
 const postRecords: ByItemMethod = {
@@ -33,12 +32,11 @@ const postRecords: ByItemMethod = {
   ],
 };
 
-/** The tag of a varint field, which is one byte here. */
+/** The one-byte tag of a varint field. */
 const opThreadsTag = fieldNumber.GetPostRecordsRequest.includeOpThreadMetadata * 8;
 
-/** True when the request sets `include_op_thread_metadata`. */
 function asksOpThreads(request: Buffer): boolean {
-  // The full decode runs only when the byte is there at all.
+  // Decodes the request only if the byte of the tag occurs in it.
   return request.includes(opThreadsTag) && decodeMessage('GetPostRecordsRequest', request).includeOpThreadMetadata;
 }
 
@@ -48,7 +46,6 @@ async function postRecordsWithOpThreads(request: Buffer, context: PlanContext): 
   return Buffer.concat([answer, encodeMessage('GetPostRecordsResponse', { opThreads })]);
 }
 
-/** The methods that give records. */
 export const recordPlans: readonly Plan[] = [
   ...recordMethods.map((row) => byItem(recordsMethod(row.recordsMethod))),
   {

@@ -1,4 +1,4 @@
-/** All plans by method. A method without a plan is not built yet. */
+/** The plans of all methods. A method without a plan is not built yet. */
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
 import { absentPlans } from './absent.ts';
@@ -19,7 +19,6 @@ const ping: Plan = {
   run: () => emptyAnswer,
 };
 
-/** Every built method. */
 export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>(
   [
     ping,

@@ -1,9 +1,8 @@
 /**
- * The timeline: a pull over the followed authors, merged from the nodes that hold them.
+ * The timeline: the newest posts of followed authors, merged from the nodes that hold them.
  *
- * Owns: the page token, the order (newest first, ties by item URI) and the cap on own posts, which
- * is the official plane's: own posts fill what followed authors leave free, and at least ten of
- * them may take part in a page.
+ * Owns: the page token, the order (newest first, ties by item URI) and the official plane's cap on
+ * own posts: they fill what followed authors leave free of a page, but ten may always take part.
  */
 import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
@@ -26,15 +25,14 @@ import { slotOfDidText } from '../plan/slot-finder.ts';
 import { mergeFeeds } from './feed-merge.ts';
 import { admitFollows, followsOf, type NodeFollows, splitFollows } from './follows-pages.ts';
 
-/** A greater limit is taken as this: the page token goes on from there. */
+/** A higher limit is cut to this, and the page token continues from there. */
 const timelineLimitMax = 1_000;
-/** Own posts that may take part in a page that followed authors fill. */
+/** Own posts that may take part in a page that followed authors could fill. */
 const ownItemsMin = 10;
-
-/** The rest of a token is the item's URI. Units: bytes. */
+/** The rest of a page token is the item's URI. */
 const tokenUriBytesMax = 3_072;
 
-/** Reads a token; null for the first page. Errors: DataPlaneError `InvalidArgument`. */
+/** Decodes a token; null for the first page. Errors: DataPlaneError `InvalidArgument`. */
 function decodeCursor(token: string): FeedPosition | null {
   if (token === '') return null;
   const position = decodePageToken(token, tokenUriBytesMax);
@@ -43,7 +41,7 @@ function decodeCursor(token: string): FeedPosition | null {
   return { sortMs: position.timeMs, itemUri: position.rest.toString('utf8') };
 }
 
-/** Groups the follows of slots by the nodes that serve these. */
+/** Groups the follows of slots by node. */
 function followsByNode(elsewhere: readonly SlotFollows[], nodeBySlot: Uint16Array): NodeFollows[] {
   const groups = new Map<number, { count: number; texts: Buffer[] }>();
   for (const { slot, count, texts } of elsewhere) {
@@ -59,7 +57,6 @@ function followsByNode(elsewhere: readonly SlotFollows[], nodeBySlot: Uint16Arra
   return [...groups].map(([node, { count, texts }]) => ({ node, count, texts: Buffer.concat(texts) }));
 }
 
-/** Asks the nodes of followed authors. */
 async function feedsElsewhere(
   follows: readonly NodeFollows[],
   range: FeedRange,
@@ -73,13 +70,10 @@ async function feedsElsewhere(
   return (await fanOut.askAll(nodeCalls.newestByAuthors, subRequests, deadlineMs)).map(openNewestByAuthorsAnswer);
 }
 
-/** The lists of which a page is made; each is as long as the range allows, or complete. */
+/** The lists that make a page; each is as long as the range allows, or complete. */
 type TimelineFeeds = { readonly own: RawFeed; readonly followed: readonly RawFeed[] };
 
-/**
- * Asks the viewer's node, which knows the follows and answers for authors that it serves, then the
- * nodes of the other authors.
- */
+/** Asks the viewer's node, which knows the follows and serves some authors, then the others. */
 async function timelineFeeds(
   did: string,
   slot: number,
@@ -97,13 +91,13 @@ async function timelineFeeds(
   return { own, followed: [followed, ...others] };
 }
 
-/** Answers GetTimeline. */
+/** Returns a GetTimelineResponse. Errors: DataPlaneError `InvalidArgument` for a bad cursor. */
 export async function timelineOf(request: GetTimelineRequest, context: PlanContext): Promise<Uint8Array> {
   const before = decodeCursor(request.cursor);
   const limit = Math.min(request.limit, timelineLimitMax);
   const slot = slotOfDidText(request.actorDid, context.fanOut.map.slots);
   if (slot < 0 || limit <= 0) return emptyAnswer;
-  // One item more than the page has room for shows whether another page follows.
+  // One item more than the limit shows whether there is a next page.
   const { own, followed } = await timelineFeeds(request.actorDid, slot, { before, limit: limit + 1 }, context);
   const followedCount = followed.reduce((total, { count }) => total + count, 0);
   const ownMax = Math.max(Math.min(limit, ownItemsMin), limit - followedCount);

@@ -1,3 +1,4 @@
+/** Requests through a router: changed maps, coalescing, admission, deadlines, bad answers. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
@@ -48,8 +49,8 @@ beforeEach(() => {
   nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
 });
 
-describe('a map that has changed', () => {
-  test('is read once, and the request asked again', async () => {
+describe('a changed map', () => {
+  test('is reloaded once, and the request is retried', async () => {
     nodes.map = exchangedMap(2);
     let reads = 0;
     const router = routerOf({
@@ -68,7 +69,7 @@ describe('a map that has changed', () => {
     expect([reads, router.map.epoch]).toEqual([1, 2]);
   });
 
-  test('that does not help is an error that may be tried elsewhere', async () => {
+  test('fails with a retryable error if the reloaded map does not help', async () => {
     nodes.map = exchangedMap(2);
     const router = routerOf({ reloadMap: async () => twoNodeMap() });
     await expect(router.handle('GetInteractionCounts', counts, anyone)).rejects.toMatchObject({
@@ -80,7 +81,7 @@ describe('a map that has changed', () => {
 });
 
 describe('requests in flight', () => {
-  test('that are identical share one question, but not what a caller may have just written', async () => {
+  test('that are identical are coalesced, but not those whose data a caller may have written', async () => {
     const router = routerOf();
     await Promise.all([1, 2, 3].map(() => router.handle('GetFollows', follows, anyone)));
     expect(nodes.asked).toHaveLength(1);
@@ -91,7 +92,7 @@ describe('requests in flight', () => {
     expect(nodes.asked).toHaveLength(5);
   });
 
-  test('that fail, fail for all who share and for nobody after', async () => {
+  test('that fail, fail for all callers who share them and for none later', async () => {
     const router = routerOf();
     nodes.down.add('n0').add('n1');
     const results = await Promise.allSettled([1, 2].map(() => router.handle('GetFollows', follows, anyone)));
@@ -100,7 +101,7 @@ describe('requests in flight', () => {
     expect(await router.handle('GetFollows', follows, anyone)).toBeTruthy();
   });
 
-  test('are counted in items, in all and by caller, and given back however they end', async () => {
+  test('are admitted by items, in total and by caller, until they end or fail', async () => {
     const open = Promise.withResolvers<void>();
     nodes.gate = open.promise;
     const router = routerOf({ admission: { itemsInFlightMax: 50, itemsInFlightOfCallerMax: 25 } });
@@ -128,14 +129,14 @@ describe('requests in flight', () => {
 });
 
 describe('deadlines', () => {
-  test('nodes get what is left of the caller’s, else of the method’s', async () => {
+  test("pass to nodes as what is left of the caller's, else of the method's", async () => {
     const router = routerOf({ clock: new ManualClock() });
     await router.handle('GetFollows', follows, { caller: '', timeoutMs: 700 });
     await router.handle('GetFollows', follows, anyone);
     expect(nodes.asked.map(({ timeoutMs }) => timeoutMs)).toEqual([700, 5000]);
   });
 
-  test('that have passed ask nobody', async () => {
+  test('that have passed ask no node', async () => {
     await expect(routerOf().handle('GetFollows', follows, { caller: '', timeoutMs: 0 })).rejects.toMatchObject({
       code: 'DeadlineExceeded',
     });
@@ -143,8 +144,8 @@ describe('deadlines', () => {
   });
 });
 
-describe('nodes that answer wrongly', () => {
-  test('too few values are a defect of the node, named, and no answer', async () => {
+describe('answers of nodes', () => {
+  test('with too few values cause Internal, naming the method', async () => {
     const router = routerOf({
       caller: { call: async () => encodeMessage('GetInteractionCountsResponse', { likes: [1] }) },
     });
@@ -154,7 +155,7 @@ describe('nodes that answer wrongly', () => {
     });
   });
 
-  test('cut or unlike slot answers are errors, not crashes', async () => {
+  test('with truncated or malformed bytes cause errors, not crashes', async () => {
     const timeline = encodeMessage('GetTimelineRequest', { actorDid: didOf(1), limit: 5 });
     for (const answer of [Buffer.alloc(0), Buffer.from([9]), Buffer.from([1, 255, 255]), Buffer.from([1, 0, 200])]) {
       const router = routerOf({ caller: { call: async () => answer } });
@@ -162,7 +163,7 @@ describe('nodes that answer wrongly', () => {
     }
   });
 
-  test('a broken invariant is told to the owner and answered Internal', async () => {
+  test('a broken invariant is reported to the owner and answered Internal', async () => {
     const faults: string[] = [];
     const router = routerOf({
       caller: {

@@ -1,8 +1,9 @@
+/** When `settle` ends: for a quiescent cluster, for a busy one, and at its deadline. */
 import { describe, expect, it } from 'vitest';
 import { type NodeCounts, type SlotCounts, settle } from '../../../src/router/settle.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
-const still: SlotCounts = {
+const idle: SlotCounts = {
   slot: 0,
   cursor: 10,
   head: 10,
@@ -15,48 +16,48 @@ const still: SlotCounts = {
   receivedEffects: 3,
 };
 
-/** A clock whose sleeps move it on. */
+/** A clock that sleeping advances. */
 class SleepingClock extends ManualClock {
   override async sleep(durationMs: number): Promise<void> {
     this.advance(durationMs);
   }
 }
 
-function settleOver(roundOf: (index: number) => readonly NodeCounts[], timeoutMs = 10_000) {
+function settleWith(pollOf: (index: number) => readonly NodeCounts[], timeoutMs = 10_000) {
   let index = 0;
-  return settle(async () => roundOf(index++), timeoutMs, new SleepingClock());
+  return settle(async () => pollOf(index++), timeoutMs, new SleepingClock());
 }
 
-/** One slot into which so many entries a round come, of which the newest always waits. */
-function busyRound(index: number): SlotCounts {
+/** A slot that receives entries all the time, of which the newest always wait. */
+function busySlot(index: number): SlotCounts {
   const cursor = 10 * index;
-  return { ...still, cursor, head: cursor + 5, waiting: 5, deliveredMark: cursor, lastMark: cursor, outbox: 1 };
+  return { ...idle, cursor, head: cursor + 5, waiting: 5, deliveredMark: cursor, lastMark: cursor, outbox: 1 };
 }
 
 describe('settling', () => {
-  it('of a still cluster takes two quiet rounds, and says that it was by stillness', async () => {
-    const answer = await settleOver(() => [{ name: 'n0', slots: [still] }]);
+  it('takes two polls of a quiescent cluster, and reports stillness', async () => {
+    const answer = await settleWith(() => [{ name: 'n0', slots: [idle] }]);
     expect(answer).toMatchObject({ settled: true, by: 'stillness', slots: 1, effects: 3 });
   });
 
-  it('of a cluster that never rests goes by waves, and says so', async () => {
-    const answer = await settleOver((index) => [{ name: 'n0', slots: [busyRound(index)] }]);
+  it('ends for a cluster that is never quiescent, and reports waves', async () => {
+    const answer = await settleWith((index) => [{ name: 'n0', slots: [busySlot(index)] }]);
     expect(answer).toMatchObject({ settled: true, by: 'waves' });
   });
 
-  it('waits for long work before the last wave ends', async () => {
-    let rounds = 0;
-    await settleOver((index) => {
-      rounds = index;
-      return [{ name: 'n0', slots: [{ ...busyRound(index), isContinuing: index < 60 }] }];
+  it('waits for long work before the last round ends', async () => {
+    let polls = 0;
+    await settleWith((index) => {
+      polls = index;
+      return [{ name: 'n0', slots: [{ ...busySlot(index), isContinuing: index < 60 }] }];
     });
-    expect(rounds).toBeGreaterThanOrEqual(60);
+    expect(polls).toBeGreaterThanOrEqual(60);
   });
 
-  it('fails at its deadline and says what waits', async () => {
-    const stuck = { ...still, head: 12, waiting: 2 };
+  it('fails at its deadline, naming what is in flight', async () => {
+    const stuck = { ...idle, head: 12, waiting: 2 };
     const dead: NodeCounts = { name: 'n1', error: 'cannot be reached' };
-    await expect(settleOver(() => [{ name: 'n0', slots: [stuck] }, dead], 500)).rejects.toMatchObject({
+    await expect(settleWith(() => [{ name: 'n0', slots: [stuck] }, dead], 500)).rejects.toMatchObject({
       code: 'DeadlineExceeded',
       message: expect.stringMatching(/slot 0 on n0: 2 entries wait; n1 does not answer: cannot be reached/),
     });

@@ -1,4 +1,4 @@
-/** Plans by item: order, what is missing, what is refused. */
+/** By-item plans: answers in the order asked, missing items, and refused ones. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { countOf, didOf, postOf } from '../../../support/fake-nodes.ts';
@@ -14,7 +14,7 @@ function isKnown(did: string): boolean {
 }
 
 describe('by item', () => {
-  test('records come back in the order asked, repetitions and absent ones too', async () => {
+  test('records come back in the order asked, including repeated and missing ones', async () => {
     for (let author = 0; author < 41; author += 2)
       plans.nodes.network.records.set(postOf(author, 'r1'), `{"by":${author}}`);
     await fc.assert(
@@ -34,7 +34,7 @@ describe('by item', () => {
     expect(new Set(plans.nodes.asked.map(({ node }) => node))).toEqual(new Set(['n0', 'n1']));
   });
 
-  test('counts come back in the order asked, zero for what no slot can hold', async () => {
+  test('counts come back in the order asked, zero for malformed URIs', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.oneof(anyUri, malformedUri), { maxLength: 60 }), async (uris) => {
         const counts = await plans.ask('GetInteractionCounts', { refs: uris.map((uri) => ({ uri, cid: 'ignored' })) });
@@ -67,7 +67,7 @@ describe('by item', () => {
     );
   });
 
-  test('what cannot exist is answered as the official plane answers it', async () => {
+  test('a malformed DID has the answer of the official plane, and no items an empty one', async () => {
     const { actors } = await plans.ask('GetActors', { dids: ['nonsense'] });
     expect(actors).toMatchObject([{ exists: false, allowActivitySubscriptionsFrom: 'followers', upstreamStatus: '' }]);
     expect(Buffer.from(actors[0]!.profile!.record).toString()).toBe('null');
@@ -75,14 +75,14 @@ describe('by item', () => {
     expect(await plans.ask('GetPostRecords', { uris: [] })).toEqual({ records: [], meta: [], opThreads: [] });
   });
 
-  test('handles are asked in the slots of their lower case', async () => {
+  test('handles are looked up in lower case', async () => {
     const handles = Array.from({ length: 30 }, (_unused, index) => `User${index}.test`);
     for (const handle of handles) plans.nodes.network.handles.set(handle, `did of ${handle}`);
     const { dids } = await plans.ask('GetDidsByHandles', { handles: [...handles, 'no handle', handles[3]!] });
     expect(dids).toEqual([...handles.map((handle) => `did of ${handle}`), '', `did of ${handles[3]}`]);
   });
 
-  test('malformed URIs of records are refused by name and place', async () => {
+  test('malformed record URIs are refused by field name and index', async () => {
     await fc.assert(
       fc.asyncProperty(malformedUri, async (uri) => {
         const error = await refusal(plans.ask('GetLikeRecords', { uris: [postOf(1, 'r'), uri] }));
@@ -92,7 +92,7 @@ describe('by item', () => {
     );
   });
 
-  test('too large a batch is ResourceExhausted and asks nobody', async () => {
+  test('a batch that is too large is ResourceExhausted, and no node is asked', async () => {
     const uris = Array.from({ length: 5001 }, () => postOf(1, 'r'));
     expect((await refusal(plans.ask('GetPostRecords', { uris }))).code).toBe('ResourceExhausted');
     expect((await refusal(plans.ask('GetRelationships', { actorDid: didOf(1), targetDids: uris }))).code).toBe(
@@ -104,7 +104,7 @@ describe('by item', () => {
     expect(plans.nodes.asked).toEqual([]);
   });
 
-  test('a missing node fails the whole request and its shard is named', async () => {
+  test('a missing node fails the whole request with the name of its shard', async () => {
     plans.nodes.down.add('n1');
     const refs = Array.from({ length: 20 }, (_unused, index) => ({ uri: postOf(index, 'r') }));
     const error = await refusal(plans.ask('GetInteractionCounts', { refs }));

@@ -19,7 +19,7 @@ describe('timeline', () => {
     },
   );
 
-  test('the pages together are every followed item once, newest first', async () => {
+  test('all pages together hold every followed item once, newest first', async () => {
     await fc.assert(
       fc.asyncProperty(anyItems, fc.integer({ min: 1, max: 7 }), async (items, limit) => {
         const authors = [1, 2, 3, 4, 5, 6, 7, 8].map(didOf);
@@ -73,7 +73,7 @@ describe('timeline', () => {
     }
   });
 
-  test('no limit, no viewer: nothing', async () => {
+  test('without a positive limit or a valid viewer it is empty', async () => {
     for (const request of [
       { actorDid: didOf(0), limit: 0 },
       { actorDid: didOf(0), limit: -5 },
@@ -85,7 +85,7 @@ describe('timeline', () => {
 });
 
 describe('threads', () => {
-  test('a thread is read where its claimed root stands', async () => {
+  test("a thread is read in its claimed root's slot", async () => {
     plans.nodes.network.roots.set(postOf(1, 'reply'), postOf(2, 'root'));
     plans.nodes.network.opThreads.set(postOf(2, 'root'), [postOf(2, 'root'), postOf(2, 'next')]);
     const { uris, opThread } = await plans.ask('GetThread', { postUri: postOf(1, 'reply'), above: 80, below: -3 });
@@ -104,7 +104,7 @@ describe('threads', () => {
     expect(await plans.ask('GetThread', { postUri: 'nonsense' })).toEqual({ uris: [], opThread: [] });
   });
 
-  test('posts bring the OP threads of their roots when asked, each root once', async () => {
+  test('posts come with the OP threads of their roots if asked for, each root once', async () => {
     const root = postOf(2, 'root');
     plans.nodes.network.roots.set(root, root).set(postOf(1, 'a'), root).set(postOf(3, 'b'), postOf(4, 'lonely'));
     plans.nodes.network.opThreads.set(root, [root, postOf(2, 'next')]);

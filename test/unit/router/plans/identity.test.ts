@@ -1,4 +1,4 @@
-/** Identity: stored first, live next. */
+/** Identities come from slots first, then from live resolution. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { IdentitySource } from '../../../../src/router/plan/identity-source.ts';
 import { didOf } from '../../../support/fake-nodes.ts';
@@ -38,7 +38,7 @@ describe('identity', () => {
     expect((await refusal(plans.ask('GetIdentityByHandle', { handle: 'no one' }, withLive))).code).toBe('NotFound');
   });
 
-  test('a missing node is made up for by resolving live', async () => {
+  test('while a node is missing, identities are resolved live', async () => {
     plans.nodes.down.add('n0').add('n1');
     expect((await plans.ask('GetIdentityByDid', { did: didOf(9) }, plans.routerOf({ identity: live }))).handle).toBe(
       'live.test',

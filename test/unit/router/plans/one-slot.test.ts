@@ -1,4 +1,4 @@
-/** Plans of one slot: they go to the owner's node as they are. */
+/** One-slot plans pass requests to the owner's node unchanged. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { decodeMessage, encodeMessage, methodByName } from '../../../../src/proto/codec.ts';
 import { slotOf } from '../../../../src/shardmap/slot-of.ts';
@@ -21,7 +21,7 @@ describe('one slot', () => {
     ['GetQuotesBySubjectSorted', { subject: { uri: postOf(9, 'r') } }],
     ['GetRecordTakedown', { recordUri: postOf(10, 'r') }],
     ['GetBlobTakedown', { did: didOf(11), cid: 'c' }],
-  ] as const)('%s goes to the slot of its owner, bytes in, bytes out', async (method, request) => {
+  ] as const)('%s goes to the slot of its owner unchanged', async (method, request) => {
     const bytes = encodeMessage(methodByName.get(method)!.request, request as never);
     const owner = Object.values(request)[0] as string | { uri: string };
     const text = typeof owner === 'string' ? owner : owner.uri;
@@ -31,7 +31,7 @@ describe('one slot', () => {
     expect(plans.nodes.asked.map(({ node }) => node)).toEqual([plans.nodes.map.primaryBySlot[slotOf(did, 16)]]);
   });
 
-  test('an owner that cannot exist has an empty answer, item by item where items are asked', async () => {
+  test('a malformed owner has an empty answer, with an empty text for each item', async () => {
     expect(await plans.ask('GetFollows', { actorDid: 'nobody' })).toEqual({ follows: [], cursor: '' });
     expect(await plans.ask('GetLikesBySubject', {})).toEqual({ uris: [], cursor: '' });
     expect(await plans.ask('GetLikesByActorAndSubjects', { actorDid: '', refs: [{ uri: 'a' }, { uri: 'b' }] })).toEqual(

@@ -1,4 +1,4 @@
-/** Relations: each is asked in its own direction. */
+/** Relations between actors are those of the edges, each in its own direction. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { didOf } from '../../../support/fake-nodes.ts';
@@ -25,7 +25,7 @@ describe('relations', () => {
   const uri = (has: boolean, from: number, to: number, collection: string): string =>
     has ? `at://${didOf(from)}/${collection}/k${from}-${to}` : '';
 
-  test('each relation is told in its own direction', async () => {
+  test('each relation is reported in its own direction', async () => {
     await fc.assert(
       fc.asyncProperty(
         anyEdges,
@@ -48,31 +48,31 @@ describe('relations', () => {
               blockedBy: uri(has(plans.nodes.network.blocks, target, 0), target, 0, 'app.bsky.graph.block'),
             })),
           );
-          // Both directions of one pair in one request are each told as asked.
+          // Both directions of a pair may occur in one request.
           const pairs = targets.flatMap((target) => [
             { a: didOf(1), b: didOf(target) },
             { a: didOf(target), b: didOf(1) },
           ]);
           const { exists, blocks: found } = await plans.ask('GetBlockExistence', { pairs });
           targets.forEach((target, index) => {
-            const there = uri(has(plans.nodes.network.blocks, 1, target), 1, target, 'app.bsky.graph.block');
-            const back = uri(has(plans.nodes.network.blocks, target, 1), target, 1, 'app.bsky.graph.block');
-            expect(found[2 * index]).toMatchObject({ blocking: there, blockedBy: back });
-            expect(found[2 * index + 1]).toMatchObject({ blocking: back, blockedBy: there });
-            expect(exists[2 * index]).toBe(there !== '' || back !== '');
+            const forward = uri(has(plans.nodes.network.blocks, 1, target), 1, target, 'app.bsky.graph.block');
+            const reverse = uri(has(plans.nodes.network.blocks, target, 1), target, 1, 'app.bsky.graph.block');
+            expect(found[2 * index]).toMatchObject({ blocking: forward, blockedBy: reverse });
+            expect(found[2 * index + 1]).toMatchObject({ blocking: reverse, blockedBy: forward });
+            expect(exists[2 * index]).toBe(forward !== '' || reverse !== '');
             expect(exists[2 * index + 1]).toBe(exists[2 * index]);
           });
           const either = await plans.ask('GetBidirectionalBlock', { actorDid: didOf(2), targetDid: didOf(3) });
-          const there = uri(has(plans.nodes.network.blocks, 2, 3), 2, 3, 'app.bsky.graph.block');
+          const forward = uri(has(plans.nodes.network.blocks, 2, 3), 2, 3, 'app.bsky.graph.block');
           expect(either.blockUri).toBe(
-            there || uri(has(plans.nodes.network.blocks, 3, 2), 3, 2, 'app.bsky.graph.block'),
+            forward || uri(has(plans.nodes.network.blocks, 3, 2), 3, 2, 'app.bsky.graph.block'),
           );
         },
       ),
     );
   });
 
-  test('known followers are those the viewer follows that follow the target', async () => {
+  test('known followers are those whom the viewer follows and who follow the target', async () => {
     await fc.assert(
       fc.asyncProperty(
         anyEdges,
@@ -95,7 +95,7 @@ describe('relations', () => {
     );
   });
 
-  test('what is no DID has no relations', async () => {
+  test('a malformed DID has no relations', async () => {
     const { relationships } = await plans.ask('GetRelationships', {
       actorDid: didOf(1),
       targetDids: ['', 'x', didOf(2)],

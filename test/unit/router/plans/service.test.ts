@@ -1,4 +1,4 @@
-/** What holds for every method: it is answered or Unimplemented, and bytes never break it. */
+/** Every method is answered or Unimplemented, whatever bytes it gets. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DataPlaneError } from '../../../../src/base/data-plane-error.ts';
@@ -24,7 +24,7 @@ describe('every method', () => {
     ).toBe('Unimplemented');
   });
 
-  test('takes any bytes without a defect', async () => {
+  test('answers random bytes or refuses them', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...planByMethod.keys()),
@@ -40,7 +40,7 @@ describe('every method', () => {
     );
   });
 
-  test('malformed bytes are refused by the name of the request', async () => {
+  test('refuses malformed bytes by the name of the request', async () => {
     for (const method of ['GetFollows', 'GetPostRecords', 'GetTimeline', 'GetBlockExistence'] as const) {
       const error = await refusal(plans.router.handle(method, Buffer.from([10, 200]), { caller: '', timeoutMs: null }));
       expect(error).toMatchObject({ code: 'InvalidArgument', message: expect.stringContaining(`${method}Request`) });

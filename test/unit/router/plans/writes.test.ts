@@ -1,4 +1,4 @@
-/** Writes by RPC: the private entries that they become. */
+/** Writes by RPC become private entries of their owners. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { didOf, postOf } from '../../../support/fake-nodes.ts';
 import { RouterPlans, refusal } from '../../../support/router-plans.ts';
@@ -53,10 +53,10 @@ describe('writes', () => {
       { actorDid: didOf(1), upstreamStatus: 'x'.repeat(2000) },
       'UpdateActorUpstreamStatusRequest.upstream_status',
     ],
-  ] as const)('%s refuses bad input by name', async (method, request, place) => {
+  ] as const)('%s refuses bad input by name', async (method, request, path) => {
     expect(await refusal(plans.ask(method, request as never))).toMatchObject({
       code: 'InvalidArgument',
-      message: expect.stringContaining(place),
+      message: expect.stringContaining(path),
     });
     expect(plans.nodes.writes).toEqual([]);
   });
