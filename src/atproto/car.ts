@@ -1,7 +1,9 @@
 /**
- * Reads a CAR v1 that strangers wrote: finds its blocks without copying them, and checks those that are asked for.
+ * Reads a CAR v1 that strangers wrote: finds its blocks without copying them, and checks those that
+ * are asked for.
  *
- * A block's hash is checked when the block is used: most blocks of a commit are tree nodes that nobody reads.
+ * A block's hash is checked when the block is used: most blocks of a commit are tree nodes that
+ * nobody reads.
  */
 import { readVarint, varintEnd } from '../base/varint.ts';
 import { Cid, cidBytes, isBlockIntact, isCidAt } from './cid.ts';
@@ -27,7 +29,9 @@ export type CarLimits = { readonly bytes: number; readonly blockBytes: number; r
 const headerBytesMax = 4096;
 /** A scan is as fast as a table up to here. */
 const scanBlocksMax = 24;
-/** Honest digests never crowd so; whoever writes colliding ones is refused instead of served slowly. */
+/**
+ * Honest digests never crowd so; whoever writes colliding ones is refused instead of served slowly.
+ */
 const probesMax = 256;
 
 /** The blocks of one CAR, by identifier. Aliases the source. */
@@ -82,7 +86,9 @@ export class CarBlocks {
   }
 }
 
-/** Builds an open-addressed table of block index + 1 by digest prefix; undefined when it is crowded. */
+/**
+ * Builds an open-addressed table of block index + 1 by digest prefix; undefined when it is crowded.
+ */
 function buildTable(source: Buffer, starts: readonly number[]): Int32Array | undefined {
   let slots = 64;
   while (slots < starts.length * 2) slots *= 2;
@@ -117,7 +123,8 @@ function varintAt(source: Buffer, start: number): number {
 /**
  * Reads the header and the bounds of every block.
  *
- * Blocks whose identifiers are of unknown kinds are passed over: nothing that we decode can point to them.
+ * Blocks whose identifiers are of unknown kinds are passed over: nothing that we decode can point
+ * to them.
  *
  * Shape: `bytes` must stay unchanged while the blocks are in use.
  */

@@ -1,5 +1,6 @@
 /**
- * Content identifiers: CIDv1 with sha2-256 over dag-cbor or raw bytes, the two that the protocol knows.
+ * Content identifiers: CIDv1 with sha2-256 over dag-cbor or raw bytes, the two that the protocol
+ * knows.
  *
  * Owns: their 36 bytes, their base32 text, and the check of a block against its identifier.
  */
@@ -12,10 +13,13 @@ export const cidBytes = 36;
 /** The multibase prefix `b` and 58 base32 characters. Units: characters. */
 export const cidTextLength = 59;
 
-/** What the bytes behind an identifier are: a blob, or a block of the data model. */
+/** What an identifier names: a blob, or a block of the data model. */
 export const cidCodec = { raw: 0x55, dagCbor: 0x71 } as const;
 
-/** What the text of every identifier of a kind begins with; it ends within the letter of the digest's first bits. */
+/**
+ * What the text of every identifier of a kind begins with; it ends within the letter of the
+ * digest's first bits.
+ */
 export const cidHead: Buffer = Buffer.from('bafyrei', 'latin1');
 /** The same for blobs. */
 export const blobCidHead: Buffer = Buffer.from('bafkrei', 'latin1');
@@ -25,7 +29,10 @@ export const cidDigestBytes = 32;
 const digestAt = cidBytes - cidDigestBytes;
 const textScratch = Buffer.alloc(cidTextLength);
 
-/** Writes the 59 letters of the identifier with this head and the digest at `source[at..]` to `into[to..]`. */
+/**
+ * Writes the 59 letters of the identifier with this head and the digest at `source[at..]` to
+ * `into[to..]`.
+ */
 export function formatCid(head: Buffer, source: Uint8Array, at: number, into: Uint8Array, to: number): void {
   for (let index = 0; index < headLength; index++) into[to + index] = head[index]!;
   const last = at + cidDigestBytes - 1;
@@ -38,9 +45,11 @@ export function formatCid(head: Buffer, source: Uint8Array, at: number, into: Ui
 }
 
 /**
- * Reads the digest of the identifier whose 59 letters are at `source[at..]`; the caller has compared its head.
+ * Reads the digest of the identifier whose 59 letters are at `source[at..]`; the caller has
+ * compared its head.
  *
- * Returns: false, with anything in `into`, when the letters after the head are not the one spelling of a digest.
+ * Returns: false, with anything in `into`, when the letters after the head are not the one spelling
+ * of a digest.
  */
 export function parseCidDigest(source: Uint8Array, at: number, into: Uint8Array, to: number): boolean {
   const start = at + headLength;
@@ -56,7 +65,10 @@ export function parseCidDigest(source: Uint8Array, at: number, into: Uint8Array,
 
 const digestScratch = Buffer.alloc(cidDigestBytes);
 
-/** Returns the digest of a block's CID in a buffer that the next call overwrites, or undefined for any other text. */
+/**
+ * Returns the digest of a block's CID in a buffer that the next call overwrites, or undefined for
+ * any other text.
+ */
 export function digestOfCid(cid: string): Buffer | undefined {
   if (cid.length !== cidTextLength || !cid.startsWith('bafyrei')) return undefined;
   copyAscii(cid, headLength, cidTextLength, textScratch, headLength);
@@ -69,7 +81,10 @@ export function cidOfDigest(source: Uint8Array, at = 0): string {
   return textScratch.latin1Slice(0, cidTextLength);
 }
 
-/** One content identifier. It aliases the bytes that it was decoded from, until its text is asked for. */
+/**
+ * One content identifier. It aliases the bytes that it was decoded from, until its text is asked
+ * for.
+ */
 export class Cid {
   readonly #source: Uint8Array;
   readonly #start: number;
@@ -123,7 +138,7 @@ export class Cid {
   }
 }
 
-/** True when an identifier of a kind that the protocol knows stands at `start`. */
+/** True when there is an identifier of a kind that the protocol knows at `start`. */
 export function isCidAt(source: Uint8Array, start: number): boolean {
   if (start + cidBytes > source.length || source[start] !== 1) return false;
   const codec = source[start + 1];
@@ -142,7 +157,9 @@ function withoutDigest(codec: number): Uint8Array {
   return bytes;
 }
 
-/** Reads base32 text. Returns undefined for anything that is not the one spelling of a known kind. */
+/**
+ * Reads base32 text. Returns undefined for anything that is not the one spelling of a known kind.
+ */
 export function parseCid(text: string): Cid | undefined {
   const codec = text.startsWith('bafyrei') ? cidCodec.dagCbor : text.startsWith('bafkrei') ? cidCodec.raw : 0;
   if (text.length !== cidTextLength || codec === 0) return undefined;

@@ -1,8 +1,9 @@
 /**
- * Compact, prefix-free, order-preserving bytes for DIDs, record keys and record references inside storage keys.
+ * Compact, prefix-free, order-preserving bytes for DIDs, record keys and record references inside
+ * storage keys.
  *
- * A `did:plc` is 15 bytes behind a tag, a TID the 8 bytes of its number, everything else is length-prefixed. One value has
- * exactly one encoding, so equal keys never depend on spelling.
+ * A `did:plc` is 15 bytes after a tag, a TID the 8 bytes of its number, everything else is
+ * length-prefixed. One value has exactly one encoding, so equal keys never depend on spelling.
  */
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
@@ -13,14 +14,20 @@ import { packTidText, tidBytes, unpackTid } from './tid.ts';
 /** One record of one repo: the three parts of an AT-URI. */
 export type RecordRef = { readonly did: string; readonly collection: string; readonly rkey: string };
 
-/** DIDs above this are refused at the edges, so that every key stays below LMDB's key limit. Units: characters. */
+/**
+ * DIDs above this are refused at the edges, so that every key stays below LMDB's key limit. Units:
+ * characters.
+ */
 export const didLengthMax = 256;
 /** The protocol's own limit for record keys. Units: characters. */
 export const rkeyLengthMax = 512;
 
 /** What precedes a DID: the 15 bytes of a did:plc, or a length-delimited text. */
 export const didTag = { plc: 1, other: 2 } as const;
-/** Added to another tag, which is below it, where the two share a byte: the 15 bytes of a did:plc follow. */
+/**
+ * Added to another tag, which is below it, where the two share a byte: the 15 bytes of a did:plc
+ * follow.
+ */
 export const plcFollows = 0x80;
 /** What precedes a record key that is no TID of eight bytes, whose first byte is below these. */
 export const rkeyTag = { self: 0x80, other: 0x81 } as const;
@@ -71,7 +78,8 @@ function readPlc(reader: ByteReader): string {
 }
 
 /**
- * Writes a record key; TIDs stay in time order among each other, which the walks of records depend on.
+ * Writes a record key; TIDs stay in time order among each other, which the walks of records depend
+ * on.
  *
  * Errors: InvariantError above `rkeyLengthMax`, which the edges refuse before it comes to a key.
  */
@@ -97,14 +105,19 @@ export function readRkey(reader: ByteReader): string {
   return tag === rkeyTag.self ? 'self' : reader.text();
 }
 
-/** Writes a collection as its one-byte code; one without a code, in a reference to someone else's record, as its text. */
+/**
+ * Writes a collection as its one-byte code; one without a code, in a reference to someone else's
+ * record, as its text.
+ */
 export function writeCollection(writer: ByteWriter, collection: string): void {
   const code = collectionCode(collection);
   if (code === undefined) writer.u8(collectionTagOther).text(collection);
   else writer.u8(code);
 }
 
-/** Reads what `writeCollection` wrote. Errors: MalformedBytes for a code that was never given out. */
+/**
+ * Reads what `writeCollection` wrote. Errors: MalformedBytes for a code that was never given out.
+ */
 export function readCollection(reader: ByteReader): string {
   const code = reader.u8();
   return code === collectionTagOther ? reader.text() : knownCollection(reader, code);
@@ -136,7 +149,10 @@ export function readRecordRef(reader: ByteReader): RecordRef {
   return { did: readDid(reader), collection: readCollection(reader), rkey: readRkey(reader) };
 }
 
-/** Splits `at://did/collection/rkey`. Returns undefined for anything else, handles as authority included. */
+/**
+ * Splits `at://did/collection/rkey`. Returns undefined for anything else, handles as authority
+ * included.
+ */
 export function parseRecordUri(uri: string): RecordRef | undefined {
   if (!uri.startsWith('at://did:')) return undefined;
   const first = uri.indexOf('/', 5);

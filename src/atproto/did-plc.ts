@@ -1,4 +1,7 @@
-/** The common kind of DID, as the directory gives them out: `did:plc:` and 24 letters of base32, or 15 bytes. */
+/**
+ * The common kind of DID, as the directory gives them out: `did:plc:` and 24 letters of base32, or
+ * 15 bytes.
+ */
 import { base32Values, formatBase32, parseBase32 } from '../base/base32.ts';
 import { copyAscii } from '../base/bytes.ts';
 
@@ -15,7 +18,10 @@ export const plcLetterWords = 6;
 
 const scratch = Buffer.from(plcHead.latin1Slice().padEnd(plcDidLength, 'a'), 'latin1');
 
-/** True when there is a did:plc at `source[at..]`, whatever follows it; at least 32 bytes must be there. */
+/**
+ * True when there is a did:plc at `source[at..]`, whatever follows it; at least 32 bytes must be
+ * there.
+ */
 export function isPlcAt(source: Uint8Array, at: number): boolean {
   for (let index = 0; index < headLength; index++) if (source[at + index] !== plcHead[index]) return false;
   for (let index = headLength; index < plcDidLength; index++) if (base32Values[source[at + index]!]! > 31) return false;
@@ -29,7 +35,10 @@ export function isPlcText(text: string, start: number): boolean {
   return isPlcAt(scratch, 0);
 }
 
-/** Writes the 15 bytes of a DID to `into[at..]`; false, with anything in `into`, for any but a did:plc. */
+/**
+ * Writes the 15 bytes of a DID to `into[at..]`; false, with anything in `into`, for any but a
+ * did:plc.
+ */
 export function packPlc(did: string, into: Uint8Array, at: number): boolean {
   if (did.length !== plcDidLength || !did.startsWith('did:plc:')) return false;
   copyAscii(did, headLength, plcDidLength, scratch, headLength);
@@ -42,7 +51,9 @@ export function unpackPlc(source: Uint8Array, at: number): string {
   return scratch.latin1Slice(0, plcDidLength);
 }
 
-/** Writes the text of the did:plc whose 15 bytes are at `source[at..]` to `into[to..]`: 32 bytes. */
+/**
+ * Writes the text of the did:plc whose 15 bytes are at `source[at..]` to `into[to..]`: 32 bytes.
+ */
 export function formatPlc(source: Uint8Array, at: number, into: Uint8Array, to: number): void {
   for (let index = 0; index < headLength; index++) into[to + index] = plcHead[index]!;
   formatBase32(source, at, at + plcIdBytes, into, to + headLength);

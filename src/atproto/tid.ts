@@ -1,8 +1,10 @@
 /**
- * Timestamp identifiers: 64 bits as 13 letters of five, whose order is their time order, or as eight bytes.
+ * Timestamp identifiers: 64 bits as 13 letters of five, whose order is their time order, or as
+ * eight bytes.
  *
- * The upper 54 bits are microseconds since 1970, the lower ten a clock number. Eight bytes are written
- * only of those below 2^63 (times before 2255): their first byte is below 0x80, which keys rely on.
+ * The upper 54 bits are microseconds since 1970, the lower ten a clock number. Eight bytes are
+ * written only of those below 2^63 (times before 2255): their first byte is below 0x80, which keys
+ * rely on.
  */
 import { type ByteWriter, copyAscii } from '../base/bytes.ts';
 
@@ -61,14 +63,16 @@ export function isTid(text: string): boolean {
   return parseText(text);
 }
 
-/** Returns the time of a TID, or undefined for another text. Units: ms since 1970, with fractions. */
+/**
+ * Returns the time of a TID, or undefined for another text. Units: ms since 1970, with fractions.
+ */
 export function tidMs(text: string): number | undefined {
   return parseText(text) ? wordsMs() : undefined;
 }
 
 /**
- * Returns the time in the first 11 of 13 letters, whatever the other two are, as the official plane reads a record key;
- * undefined for any other text. Units: ms since 1970, with fractions.
+ * Returns the time in the first 11 of 13 letters, whatever the other two are, as the official plane
+ * reads a record key; undefined for any other text. Units: ms since 1970, with fractions.
  */
 export function looseTidMs(text: string): number | undefined {
   if (text.length !== tidLength) return undefined;
@@ -82,14 +86,20 @@ export function looseTidMs(text: string): number | undefined {
   return micros / 1000;
 }
 
-/** Returns the time of the TID whose eight bytes are at `source[at..]`. Units: ms since 1970, with fractions. */
+/**
+ * Returns the time of the TID whose eight bytes are at `source[at..]`. Units: ms since 1970, with
+ * fractions.
+ */
 export function packedTidMs(source: Buffer, at: number): number {
   high = source.readUInt32BE(at);
   low = source.readUInt32BE(at + 4);
   return wordsMs();
 }
 
-/** Writes the eight bytes of the TID in letters at `source[at..]` to `into[to..]`; false when it has none. */
+/**
+ * Writes the eight bytes of the TID in letters at `source[at..]` to `into[to..]`; false when it has
+ * none.
+ */
 export function packTid(source: Uint8Array, at: number, into: Uint8Array, to: number): boolean {
   if (!parseWords(source, at) || high >= 2 ** 31) return false;
   into[to] = high >>> 24;
@@ -129,14 +139,20 @@ export function unpackTid(source: Buffer, at: number): string {
   return scratch.latin1Slice(0, tidLength);
 }
 
-/** Writes the eight bytes of the first TID of a time, or of the last TID with eight bytes if that is before. Units: microseconds. */
+/**
+ * Writes the eight bytes of the first TID of a time, or of the last TID with eight bytes if that is
+ * before. Units: microseconds.
+ */
 export function writeTid(writer: ByteWriter, micros: number): void {
   const above = Math.floor(micros / 2 ** 22);
   if (above >= 2 ** 31) writer.u32(0x7fff_ffff).u32(0xffff_ffff);
   else writer.u32(above).u32((micros % 2 ** 22) * 1024);
 }
 
-/** Returns the TID of a time. Units: microseconds since 1970, below 2^53. Shape: `clock` is below 1024. */
+/**
+ * Returns the TID of a time. Units: microseconds since 1970, below 2^53. Shape: `clock` is below
+ * 1024.
+ */
 export function tidOf(micros: number, clock: number): string {
   formatWords(Math.floor(micros / 2 ** 22), ((micros % 2 ** 22) * 1024 + clock) >>> 0, scratch, 0);
   return scratch.latin1Slice(0, tidLength);

@@ -12,7 +12,9 @@ export type BackoffPolicy = {
   readonly fastFailures?: number;
 };
 
-/** Returns the wait after so many failures in a row (from 1): half of its nominal length or more. */
+/**
+ * Returns the wait after so many failures in a row (from 1): half of its nominal length or more.
+ */
 export function backoffMs(policy: BackoffPolicy, failures: number, random: SeededRandom): number {
   const doublings = Math.max(0, failures - (policy.fastFailures ?? 1));
   return Math.min(policy.firstMs * 2 ** Math.min(doublings, 40), policy.maxMs) * (0.5 + random.next() / 2);

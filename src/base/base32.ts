@@ -1,4 +1,7 @@
-/** Base32 of RFC 4648 in lower case and without padding, between bytes: the one alphabet of CIDs and of did:plc. */
+/**
+ * Base32 of RFC 4648 in lower case and without padding, between bytes: the one alphabet of CIDs and
+ * of did:plc.
+ */
 
 /** The letters by their value. */
 export const base32Letters: Buffer = Buffer.from('abcdefghijklmnopqrstuvwxyz234567', 'latin1');

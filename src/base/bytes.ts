@@ -1,8 +1,8 @@
 /**
  * Cursor-style reading and writing of our own binary formats (keys, values, log entries, frames).
  *
- * Owns: growth, bounds, and byte order: big-endian throughout, so that byte order is number order. Texts are
- * length-delimited UTF-8. Refuses: reading past the end.
+ * Owns: growth, bounds, and byte order: big-endian throughout, so that byte order is number order.
+ * Texts are length-delimited UTF-8. Refuses: reading past the end.
  */
 import { InvariantError } from './invariant.ts';
 import { readVarint, varintBytes, varintEnd, varintFault, writeVarint } from './varint.ts';
@@ -23,7 +23,9 @@ const textLengthBytesMax = 5;
 
 /** A buffer that grows as it is written. */
 export class ByteWriter {
-  /** Valid up to `length`; replaced when it grows, so it must not be kept across calls of `reserve`. */
+  /**
+   * Valid up to `length`; replaced when it grows, so it must not be kept across calls of `reserve`.
+   */
   buffer: Buffer;
   length = 0;
   readonly #initialBytes: number;
@@ -145,7 +147,10 @@ export class ByteWriter {
   }
 }
 
-/** True when the bytes at `a[aAt..]` and `b[bAt..]` are the same. For few bytes a loop is faster than a native call. */
+/**
+ * True when the bytes at `a[aAt..]` and `b[bAt..]` are the same. For few bytes a loop is faster
+ * than a native call.
+ */
 export function isSameBytes(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, bytes: number): boolean {
   for (let index = 0; index < bytes; index++) if (a[aAt + index] !== b[bAt + index]) return false;
   return true;
@@ -164,7 +169,10 @@ export function copyAscii(text: string, start: number, end: number, into: Uint8A
   }
 }
 
-/** Bytes that are not of the format that they are read as. Of a peer an error of the call; uncaught, our own corruption. */
+/**
+ * Bytes that are not of the format that they are read as. Of a peer an error of the call; uncaught,
+ * our own corruption.
+ */
 export class MalformedBytes extends InvariantError {
   override readonly name = 'MalformedBytes';
   /** What was read: a message, a row, an entry. */
@@ -176,7 +184,10 @@ export class MalformedBytes extends InvariantError {
   }
 }
 
-/** Returns what `decode` returns, or the MalformedBytes that it threw. Any other error passes through. */
+/**
+ * Returns what `decode` returns, or the MalformedBytes that it threw. Any other error passes
+ * through.
+ */
 export function tryDecode<Value>(decode: () => Value): Value | MalformedBytes {
   try {
     return decode();
@@ -276,7 +287,10 @@ export class ByteReader {
     return this.bytes(this.varint());
   }
 
-  /** Steps over a length-delimited value and returns where its content begins; it ends at `position`. */
+  /**
+   * Steps over a length-delimited value and returns where its content begins; it ends at
+   * `position`.
+   */
   lengthDelimitedRange(): number {
     return this.#take(this.varint());
   }

@@ -1,4 +1,7 @@
-/** Time and sleep, passed in so that tests own them. Nothing outside `base/` reads the clock directly. */
+/**
+ * Time and sleep, passed in so that tests own them. Nothing outside `base/` reads the clock
+ * directly.
+ */
 export interface Clock {
   /** Wall time in milliseconds since 1970. */
   nowMs(): number;

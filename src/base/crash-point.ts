@@ -1,19 +1,25 @@
 /**
  * Named points at which a crash test kills the process, each with what holds after a restart.
  *
- * Off unless a test arms one for this process; reaching an armed point ends the process as a power cut
- * would, with SIGKILL.
+ * Off unless a test arms one for this process; reaching an armed point ends the process as a power
+ * cut would, with SIGKILL.
  */
 
 /** Points of an apply thread. */
 export const nodeCrashPoints = [
   /** The transaction is not committed: nothing of it is there, and its sender sends it again. */
   'slot-after-append',
-  /** The batch is on disk whole and its sender does not know: what comes again is dropped by rev or mark. */
+  /**
+   * The batch is on disk whole and its sender does not know: what comes again is dropped by rev or
+   * mark.
+   */
   'slot-after-commit',
   /** The outbox holds the effects and sends them at the next start. */
   'effects-before-send',
-  /** The target has the effects and the outbox still owes them: what comes again is dropped by its mark. */
+  /**
+   * The target has the effects and the outbox still owes them: what comes again is dropped by its
+   * mark.
+   */
   'effects-before-ack',
   /** The ack is not in the source's log: the outbox sends again, and another ack comes. */
   'delivered-before-append',
@@ -27,7 +33,10 @@ export const ingestCrashPoints = [
   'cursor-before-store',
   /** The log had acknowledged everything up to the stored cursor: nothing is missing. */
   'cursor-after-store',
-  /** Nothing of the batch is on disk: cursors, requests and outcomes are as they were, and come again. */
+  /**
+   * Nothing of the batch is on disk: cursors, requests and outcomes are as they were, and come
+   * again.
+   */
   'state-before-commit',
   /** The request is on disk: the repo is fetched although nobody heard that it was accepted. */
   'fetch-after-request',

@@ -196,7 +196,9 @@ export function errorFromPeer(peer: string, code: string, message: string, hint 
   return new DataPlaneError('Internal', `${peer} answered with an unknown code "${code}": ${message}`, { hint });
 }
 
-/** Turns anything thrown into a DataPlaneError, to be answered with; what is not one is `Internal`. */
+/**
+ * Turns anything thrown into a DataPlaneError, to be answered with; what is not one is `Internal`.
+ */
 export function toDataPlaneError(thrown: unknown): DataPlaneError {
   if (thrown instanceof DataPlaneError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);

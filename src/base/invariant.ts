@@ -1,4 +1,7 @@
-/** Our own bug or our own corruption: the process must stop. Only `cli/main.ts` and thread entry points catch it. */
+/**
+ * Our own bug or our own corruption: the process must stop. Only `cli/main.ts` and thread entry
+ * points catch it.
+ */
 export class InvariantError extends Error {
   override readonly name: string = 'InvariantError';
 }

@@ -1,4 +1,7 @@
-/** A small deterministic generator (mulberry32) for simulations, data generators and jitter. Not for secrets. */
+/**
+ * A small deterministic generator (mulberry32) for simulations, data generators and jitter. Not for
+ * secrets.
+ */
 export type SeededRandom = {
   /** Uniform in [0, 1). */
   next(): number;

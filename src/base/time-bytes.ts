@@ -1,8 +1,8 @@
 /**
  * Times in keys, values and entries: milliseconds, six bytes, ascending with time.
  *
- * Records may claim any year; the bias makes year 0 the smallest. What lies outside is clamped, so that a hostile
- * createdAt still sorts at one of the ends.
+ * Records may claim any year; the bias makes year 0 the smallest. What lies outside is clamped, so
+ * that a hostile createdAt still sorts at one of the ends.
  */
 import type { ByteReader, ByteWriter } from './bytes.ts';
 
@@ -17,7 +17,10 @@ function biasedTime(timeMs: number): number {
   return biased < 0 ? 0 : biased > biasedMax ? biasedMax : biased;
 }
 
-/** Writes a time; a fraction of a millisecond is cut off, and a time out of range becomes the nearest end. */
+/**
+ * Writes a time; a fraction of a millisecond is cut off, and a time out of range becomes the
+ * nearest end.
+ */
 export function writeEntryTime(writer: ByteWriter, timeMs: number): void {
   writer.u48(biasedTime(timeMs));
 }

@@ -1,4 +1,7 @@
-/** Unsigned LEB128, the varints of our own formats, of protobuf and of CAR: seven bits a byte, the low ones first. */
+/**
+ * Unsigned LEB128, the varints of our own formats, of protobuf and of CAR: seven bits a byte, the
+ * low ones first.
+ */
 
 /** Returns how many bytes a whole number below 2^53 takes. */
 export function varintBytes(value: number): number {
@@ -41,7 +44,8 @@ export function varintEnd(): number {
 /**
  * Reads the number at `source[at..]`, which ends before `limit`; `varintEnd` then says where.
  *
- * Returns: a `varintFault` when the bytes end early or are more than ten. Above 2^53 the number is not exact.
+ * Returns: a `varintFault` when the bytes end early or are more than ten. Above 2^53 the number is
+ * not exact.
  */
 export function readVarint(source: Uint8Array, at: number, limit: number): number {
   let value = 0;

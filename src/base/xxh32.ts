@@ -23,7 +23,10 @@ function lane(source: Buffer, position: number): number {
   );
 }
 
-/** xxHash32 with seed 0 of `length` bytes. Returns an unsigned 32-bit integer. Source: the xxHash specification. */
+/**
+ * xxHash32 with seed 0 of `length` bytes. Returns an unsigned 32-bit integer. Source: the xxHash
+ * specification.
+ */
 export function xxh32(source: Buffer, length = source.length): number {
   let position = 0;
   let hash: number;
@@ -58,11 +61,14 @@ function finish(sum: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** The first two accumulators behind `did:plc:`, with which every did:plc begins. */
+/** The first two accumulators after `did:plc:`, with which every did:plc begins. */
 const plcA = round((prime1 + prime2) | 0, 0x3a646964);
 const plcB = round(prime2 | 0, 0x3a636c70);
 
-/** xxHash32 with seed 0 of a did:plc, whose 24 letters are given as six little-endian words. Returns what `xxh32` does of its text. */
+/**
+ * xxHash32 with seed 0 of a did:plc, whose 24 letters are given as six little-endian words. Returns
+ * what `xxh32` does of its text.
+ */
 export function xxh32OfPlc(words: Int32Array): number {
   const a = round(plcA, words[2]!);
   const b = round(plcB, words[3]!);

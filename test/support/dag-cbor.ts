@@ -1,4 +1,6 @@
-/** Canonical DAG-CBOR of values as our decoder gives them, written by the protocol's own library. */
+/**
+ * Canonical DAG-CBOR of values as our decoder gives them, written by the protocol's own library.
+ */
 import { decode, encode, type LexValue } from '@atproto/lex-cbor';
 import { Cid } from '../../src/atproto/cid.ts';
 import { ByteString, type DagValue } from '../../src/atproto/dag-value.ts';
@@ -13,7 +15,10 @@ function lexValueOf(value: DagValue): LexValue {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, lexValueOf(inner)]));
 }
 
-/** Encodes one value as a block. The library refuses numbers with fractions: `doubleBlock` has those. */
+/**
+ * Encodes one value as a block. The library refuses numbers with fractions: `doubleBlock` has
+ * those.
+ */
 export function encodeDagCbor(value: DagValue): Buffer {
   return Buffer.from(encode(lexValueOf(value)));
 }

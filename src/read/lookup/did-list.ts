@@ -1,10 +1,14 @@
-/** The DIDs of one message: where their bytes are, and the compact form that a did:plc has in keys. */
+/**
+ * The DIDs of one message: where their bytes are, and the compact form that a did:plc has in keys.
+ */
 
 import { plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
 import { parseBase32 } from '../../base/base32.ts';
 import { type ByteReader, hasBytesAt } from '../../base/bytes.ts';
 
-/** Spreads ids over the buckets of a table: the top bits of what this returns are the ones to take. */
+/**
+ * Spreads ids over the buckets of a table: the top bits of what this returns are the ones to take.
+ */
 export function hashOfPlcId(ids: Buffer, at: number): number {
   const word = ids[at]! | (ids[at + 1]! << 8) | (ids[at + 2]! << 16) | (ids[at + 3]! << 24);
   return Math.imul(word, 0x9e3779b1);

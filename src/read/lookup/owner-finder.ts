@@ -1,8 +1,10 @@
 /**
- * Finds the owner numbers of did:plc DIDs that are still bytes of a request, without making strings of them.
+ * Finds the owner numbers of did:plc DIDs that are still bytes of a request, without making strings
+ * of them.
  *
- * Owns: a cache of owners by the DID's letters. An owner number never changes while a slot's handle lives, so nothing in it is ever
- * stale; two DIDs share a set of places, where the last one asked for from the slot takes the place of the one before the other.
+ * Owns: a cache of owners by the DID's letters. An owner number never changes while a slot's handle
+ * lives, so nothing in it is ever stale; two DIDs share a set of places, where the last one asked
+ * for from the slot takes the place of the one before the other.
  */
 import { plcDidLength, plcLetterWords, readPlcLetters } from '../../atproto/did-plc.ts';
 import { xxh32OfPlc } from '../../base/xxh32.ts';

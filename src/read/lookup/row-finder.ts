@@ -1,8 +1,9 @@
 /**
- * Finds the rows of records (the record itself, its counts) from AT-URIs that are still bytes of a request.
+ * Finds the rows of records (the record itself, its counts) from AT-URIs that are still bytes of a
+ * request.
  *
- * Owns: the fast path for `at://did:plc:…/<collection>/<TID or self>`, which makes no string. A URI that is no record's AT-URI has
- * no row.
+ * Owns: the fast path for `at://did:plc:…/<collection>/<TID or self>`, which makes no string. A URI
+ * that is no record's AT-URI has no row.
  */
 
 import { type Collection, collectionCode, indexedCollections } from '../../atproto/collection.ts';
@@ -32,7 +33,10 @@ export function knownCollection(nsid: Collection): KnownCollection {
 
 const knownCollections: readonly KnownCollection[] = indexedCollections.map(knownCollection);
 
-/** Whether the name of a collection, and a slash, stand behind where a did:plc ends in the URI at `source[start..end)`. */
+/**
+ * Whether the name of a collection, and a slash, stand behind where a did:plc ends in the URI at
+ * `source[start..end)`.
+ */
 function isOf({ text }: KnownCollection, source: Buffer, start: number, end: number): boolean {
   const nsidAt = start + nsidStart;
   return end > nsidAt + text.length && source[nsidAt + text.length] === slash && hasBytesAt(source, nsidAt, text);
@@ -61,10 +65,11 @@ export class RowFinder {
   }
 
   /**
-   * Returns the key in `table` of the record that `source[start..end)` names, or undefined when there cannot be one.
+   * Returns the key in `table` of the record that `source[start..end)` names, or undefined when
+   * there cannot be one.
    *
-   * `wanted` is the collection that it must be of; with `isAnyCollection` it is only the one most asked for. The key is overwritten
-   * by the next call. Errors: DataPlaneError `WrongEpoch`.
+   * `wanted` is the collection that it must be of; with `isAnyCollection` it is only the one most
+   * asked for. The key is overwritten by the next call. Errors: DataPlaneError `WrongEpoch`.
    */
   keyOf(
     source: Buffer,
@@ -113,7 +118,8 @@ export class RowFinder {
   }
 
   /**
-   * Like `keyOf` for a record of any collection: undefined too for a URI that is not the AT-URI of a record, which `isUri` then tells.
+   * Like `keyOf` for a record of any collection: undefined too for a URI that is not the AT-URI of
+   * a record, which `isUri` then tells.
    *
    * Fast for collections that are indexed, fastest for the one of the call before.
    */
@@ -127,7 +133,10 @@ export class RowFinder {
     return this.#keyOfPlain(source, start, end, table, this.#lastCollection, true);
   }
 
-  /** Returns whether its slot knows the DID at `source[start..end)`; `owner` and `state` then tell of it. */
+  /**
+   * Returns whether its slot knows the DID at `source[start..end)`; `owner` and `state` then tell
+   * of it.
+   */
   findOwner(source: Buffer, start: number, end: number): boolean {
     if (end - start !== plcDidLength || !hasBytesAt(source, start, plcHead)) {
       return this.#findOwnerOfText(source.utf8Slice(start, end));

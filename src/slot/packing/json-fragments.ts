@@ -1,11 +1,16 @@
 /**
- * The fragments that packed JSON has a byte for. Part of the stored format: a change of text or code is a new version of record rows.
+ * The fragments that packed JSON has a byte for. Part of the stored format: a change of text or
+ * code is a new version of record rows.
  *
- * Chosen for records as canonical DAG-CBOR orders their keys (shorter keys first), which ingest keeps. The bytes never occur in UTF-8 text
- * that is JSON: controls are escaped there, and 0xc0, 0xc1 and those from 0xf5 on stand in no UTF-8.
+ * Chosen for records as canonical DAG-CBOR orders their keys (shorter keys first), which ingest
+ * keeps. The bytes never occur in UTF-8 text that is JSON: controls are escaped there, and 0xc0,
+ * 0xc1 and those from 0xf5 on occur in no UTF-8.
  */
 
-/** Bytes that are followed by a value of fixed length, or, for `literal`, by one byte that stands for itself. */
+/**
+ * Bytes that are followed by a value of fixed length, or, for `literal`, by one byte that stands
+ * for itself.
+ */
 export const packedCode = { cid: 0xf5, blobCid: 0xf6, did: 0xf7, time: 0xf8, tid: 0xf9, literal: 0xff } as const;
 
 const post = '","$type":"app.bsky.feed.post",';

@@ -1,7 +1,8 @@
 /**
  * Renders DIDs, record keys and CIDs from their compact bytes into an answer.
  *
- * The bytes are those of `atproto/compact-key.ts`; this is the way without strings, for answers of many items.
+ * The bytes are those of `atproto/compact-key.ts`; this is the way without strings, for answers of
+ * many items.
  */
 import { cidHead, cidTextLength, formatCid } from '../../atproto/cid.ts';
 import { collectionOfCode } from '../../atproto/collection.ts';
@@ -12,7 +13,7 @@ import { ByteReader } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 
-/** A length-delimited text behind a tag byte at `at`; returns the position behind it. */
+/** A length-delimited text after a tag byte at `at`; returns the position after it. */
 function appendTagged(into: MessageWriter, source: Buffer, at: number): number {
   const reader = new ByteReader(source, at + 1);
   const length = reader.varint();
@@ -21,7 +22,7 @@ function appendTagged(into: MessageWriter, source: Buffer, at: number): number {
   return start + length;
 }
 
-/** Renders the DID that is written at `at`. Returns the position behind it. */
+/** Renders the DID that is written at `at`. Returns the position after it. */
 export function appendDid(into: MessageWriter, source: Buffer, at: number): number {
   if (source[at] === didTag.other) return appendTagged(into, source, at);
   into.reserve(plcDidLength);
@@ -30,7 +31,7 @@ export function appendDid(into: MessageWriter, source: Buffer, at: number): numb
   return at + 1 + plcIdBytes;
 }
 
-/** Renders the record key that is written at `at`. Returns the position behind it. */
+/** Renders the record key that is written at `at`. Returns the position after it. */
 export function appendRkey(into: MessageWriter, source: Buffer, at: number): number {
   if (source[at] === rkeyTag.self) {
     into.ascii('self');
@@ -43,7 +44,7 @@ export function appendRkey(into: MessageWriter, source: Buffer, at: number): num
   return at + tidBytes;
 }
 
-/** Renders the collection that is written at `at`. Returns the position behind it. */
+/** Renders the collection that is written at `at`. Returns the position after it. */
 function appendCollection(into: MessageWriter, source: Buffer, at: number): number {
   const code = source[at]!;
   if (code === collectionTagOther) return appendTagged(into, source, at);
@@ -59,7 +60,10 @@ function appendCollectionOfCode(into: MessageWriter, code: number): void {
 
 const slash = '/';
 
-/** Renders the AT-URI of the record reference that is written at `at`. Returns the position behind it. */
+/**
+ * Renders the AT-URI of the record reference that is written at `at`. Returns the position after
+ * it.
+ */
 export function appendRecordUri(into: MessageWriter, source: Buffer, at: number): number {
   into.ascii('at://');
   const collectionAt = appendDid(into, source, at);

@@ -1,8 +1,9 @@
 /**
- * JSON texts of records as they are stored: common fragments as one byte, CIDs, DIDs, TIDs and times as their numbers behind one.
+ * JSON texts of records as they are stored: common fragments as one byte, CIDs, DIDs, TIDs and
+ * times as their numbers after one.
  *
- * Owns: packing, and the one way back, which copies straight into an answer. Whatever has no short form stands as it is, so that any text
- * packs and comes back byte for byte.
+ * Owns: packing, and the one way back, which copies straight into an answer. Whatever has no short
+ * form is kept as it is, so that any text packs and comes back byte for byte.
  */
 import { blobCidHead, cidDigestBytes, cidHead, cidTextLength, formatCid, parseCidDigest } from '../../atproto/cid.ts';
 import { formatPlc, plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
@@ -34,7 +35,10 @@ const timeBytes = 6;
 const expandedMax = 128;
 const loopedMax = 24;
 
-/** 1 for the bytes with which a fragment, a CID, a DID or a time begins; a TID is looked for only behind a slash. */
+/**
+ * 1 for the bytes with which a fragment, a CID, a DID or a time begins; a TID is looked for only
+ * after a slash.
+ */
 const beginsForm = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++) {
   const isDigit = byte >= letter.zero && byte <= letter.nine;
@@ -68,7 +72,7 @@ export function packJson(writer: ByteWriter, json: string): void {
   writer.bytes(packed.subarray(0, length));
 }
 
-/** Bytes behind each code, and the code itself. */
+/** Bytes after each code, and the code itself. */
 const lengthByCode = new Uint8Array(256).fill(1);
 lengthByCode[packedCode.cid] = 1 + cidDigestBytes;
 lengthByCode[packedCode.blobCid] = 1 + cidDigestBytes;
@@ -81,7 +85,10 @@ function packedLength(at: number): number {
   return lengthByCode[packed[at]!]!;
 }
 
-/** Writes the code of the longest fragment that stands at `at`. Returns the bytes that it stands for, or 0. */
+/**
+ * Writes the code of the longest fragment at `at`. Returns the bytes that it stands
+ * for, or 0.
+ */
 function packFragment(source: Buffer, at: number, to: number): number {
   for (const { code, bytes } of fragmentsByFirst[source[at]!]!) {
     if (!hasBytesAt(source, at, bytes)) continue;
@@ -91,7 +98,10 @@ function packFragment(source: Buffer, at: number, to: number): number {
   return 0;
 }
 
-/** Writes the value that begins at `at` to `packed[to..]`, its code before it. Returns the bytes that it stands for, or 0. */
+/**
+ * Writes the value that begins at `at` to `packed[to..]`, its code before it. Returns the bytes
+ * that it stands for, or 0.
+ */
 function packValue(source: Buffer, at: number, byte: number, before: number, to: number): number {
   const left = source.length - at;
   if (byte === letter.d && left >= plcDidLength && hasBytesAt(source, at, plcHead)) {
@@ -117,7 +127,10 @@ function packCid(source: Buffer, at: number, to: number): number {
   return cidTextLength;
 }
 
-/** Where the fields of a time stand, and how many bits each takes: years up to 4095, the rest as far as digits go. */
+/**
+ * Where the fields of a time are, and how many bits each takes: years up to 4095, the rest as far
+ * as digits go.
+ */
 const timeFields = [
   { at: 0, digits: 4, bits: 12 },
   { at: 5, digits: 2, bits: 4 },
@@ -128,7 +141,10 @@ const timeFields = [
   { at: 20, digits: 3, bits: 10 },
 ] as const;
 
-/** Packs a time in the one form that most records have; whether there is such a time does not matter. */
+/**
+ * Packs a time in the one form that most records have; whether there is such a time does not
+ * matter.
+ */
 function packTime(source: Buffer, at: number, to: number): number {
   for (let index = 0; index < timeLength; index++) {
     const byte = source[at + index]!;
@@ -163,18 +179,20 @@ function appendTime(into: MessageWriter, source: Buffer, at: number): void {
   into.length = start + timeLength;
 }
 
-/** Puts the digits of a number so that they end before `end`; zeros stand there already. */
+/** Puts the digits of a number so that they end before `end`; zeros are there already. */
 function putDigits(buffer: Buffer, end: number, value: number): void {
   for (let at = end - 1, rest = value; rest > 0; rest = (rest / 10) | 0) buffer[at--] = letter.zero + (rest % 10);
 }
 
 /**
- * Appends the JSON text that is packed in `source[start..end)`, with no string and no object on the way.
+ * Appends the JSON text that is packed in `source[start..end)`, with no string and no object on the
+ * way.
  *
- * Errors: InvariantError for a code that was never given out, or that announces more bytes than there are.
+ * Errors: InvariantError for a code that was never given out, or that announces more bytes than
+ * there are.
  */
 export function unpackJson(into: MessageWriter, source: Buffer, start: number, end: number): void {
-  invariant(start <= end, 'packed JSON ends behind its beginning');
+  invariant(start <= end, 'packed JSON ends after its beginning');
   let at = start;
   while (at < end) {
     into.reserve(end - at + expandedMax);
@@ -185,7 +203,10 @@ export function unpackJson(into: MessageWriter, source: Buffer, start: number, e
   }
 }
 
-/** Copies bytes as they are; the caller has made room. Up to a few, a loop is faster than the call that copies. */
+/**
+ * Copies bytes as they are; the caller has made room. Up to a few, a loop is faster than the call
+ * that copies.
+ */
 function appendRun(into: MessageWriter, source: Buffer, start: number, end: number): void {
   const { buffer, length } = into;
   if (end - start > loopedMax) source.copy(buffer, length, start, end);
@@ -193,7 +214,10 @@ function appendRun(into: MessageWriter, source: Buffer, start: number, end: numb
   into.length = length + end - start;
 }
 
-/** Appends what the code at `at` and the bytes behind it, up to `end`, stand for. Returns the position behind them. */
+/**
+ * Appends what the code at `at` and the bytes after it, up to `end`, stand for. Returns the
+ * position after them.
+ */
 function unpackCode(into: MessageWriter, source: Buffer, at: number, end: number): number {
   const code = source[at]!;
   const fragment = fragmentByCode[code];
