@@ -1,9 +1,8 @@
-/** Folders of prepared data that benches keep between runs, below the system's folder for temporary files. */
+/** Folders of prepared data that benches keep between runs, in the system's temporary folder. */
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Returns where benches keep prepared data. */
 export function benchCacheFolder(): string {
   return join(tmpdir(), 'skyshard-bench');
 }
@@ -14,7 +13,7 @@ export function preparedFolder(key: string): string | null {
   return existsSync(folder) ? folder : null;
 }
 
-/** Returns the folder of a key. `prepare` fills it when there is none yet; a folder has its name only when it is whole. */
+/** Returns the folder of a key. `prepare` fills it when absent; a partial one has no name. */
 export async function cachedFolder(key: string, prepare: (folder: string) => Promise<void>): Promise<string> {
   const ready = preparedFolder(key);
   if (ready !== null) return ready;

@@ -1,8 +1,8 @@
 /**
- * A one-box skyshard for benches: node processes and a router as an operator starts them, over prepared data.
+ * A one-box skyshard for benches: nodes and router as an operator starts them, on prepared data.
  *
- * Owns: loading a network straight into the slots' logs, once for each network, count of slots and format of the data; later
- * runs start on the same folders. What is measured are the processes, by their ids.
+ * Owns: loading a network straight into the slots' logs, once per network, slot count and data
+ * format; later runs start on the same folders. Benches measure the processes, by their ids.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,23 +19,21 @@ import { networkKey, type ServingNetworkOptions, servingEntries } from './servin
 const projectDir = join(import.meta.dirname, '..');
 const mainScript = join(projectDir, 'src/cli/main.ts');
 const settleTimeoutMs = 600_000;
-/** What decides the bytes of slots and logs. */
+/** Sources that decide the bytes of slots and logs. */
 const formatFolders = ['src/atproto', 'src/log', 'src/slot', 'src/storage'];
 
-/** How to start a box. */
 export type BoxOptions = {
   readonly network: ServingNetworkOptions;
   readonly slots: number;
   readonly nodes: number;
   readonly nodeFlags?: readonly string[];
-  /** A program that starts the nodes, see startChild. */
+  /** A program that starts the nodes; see `startChild`. */
   readonly nodePrefix?: readonly string[];
   /** Flags of `skyshard node`. */
   readonly nodeSettings?: readonly string[];
   readonly print: (line: string) => void;
 };
 
-/** A box that serves. */
 export type Box = {
   readonly port: number;
   readonly pools: RequestPools;
@@ -96,7 +94,7 @@ async function startProcesses(
   throw failed.reason;
 }
 
-/** The router goes first, so that no request meets a node that is gone. */
+/** Stops the router first, so that no request meets a stopped node. */
 async function stopAll(children: readonly BenchChild[]): Promise<void> {
   for (const child of [...children].reverse()) await child[Symbol.asyncDispose]();
 }
@@ -105,7 +103,7 @@ function portOf(child: BenchChild): number {
   return (child.ready as { readonly ports: { readonly port: number } }).ports.port;
 }
 
-/** Appends every entry of the network, then waits until all of it is applied, effects included. */
+/** Appends every entry of the network, and waits until all are applied, effects included. */
 async function load(dataDir: string, options: BoxOptions): Promise<void> {
   mkdirSync(dataDir, { recursive: true });
   const { children } = await startProcesses(dataDir, options);
@@ -144,7 +142,7 @@ async function settle(port: number): Promise<void> {
   if (!answer.ok) throw new Error(`settle: ${answer.status} ${await answer.text()}`);
 }
 
-/** Makes sure that a box's data is prepared. Returns its folder. */
+/** Prepares a box's data unless an earlier run did. Returns its folder. */
 export async function preparedBox(options: BoxOptions): Promise<string> {
   const { records } = options.network;
   const name = `box-${networkKey(options.network)}-${options.slots}-${options.nodes}-`;
@@ -155,13 +153,13 @@ export async function preparedBox(options: BoxOptions): Promise<string> {
   }
   return cachedFolder(key, (folder) => {
     options.print(`loading ${records} records into ${options.slots} slots`);
-    // Whatever the nodes of this bench are bound by, loading is not.
+    // Loading is not bound by what this bench binds its nodes by.
     const { nodePrefix: _prefix, nodeSettings: _settings, ...unbound } = options;
     return load(folder, unbound);
   });
 }
 
-/** Starts a box over a network, which is loaded first when no earlier run did. */
+/** Starts a box over a network, which is loaded first unless an earlier run did. */
 export async function startBox(options: BoxOptions): Promise<Box> {
   const dataDir = await preparedBox(options);
   const pools = JSON.parse(readFileSync(join(dataDir, 'pools.json'), 'utf8')) as RequestPools;

@@ -1,10 +1,10 @@
-/** Child processes of benches: started from a script beside the bench, ready when they print one JSON line. */
+/** Child processes of benches: started from a script, ready when they print one JSON line. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { systemClock } from '../src/base/clock.ts';
 
-/** A started child: its pid, the JSON object of its first line, its output, and its end. */
+/** `ready` is the JSON object of the child's first line. */
 export type BenchChild = {
   readonly pid: number;
   readonly ready: Readonly<Record<string, unknown>>;
@@ -12,7 +12,7 @@ export type BenchChild = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-/** Ends a child when this process ends before the child does, however that comes about short of a SIGKILL. */
+/** Ends the child when this process ends first, unless that is by SIGKILL. */
 export function endWithUs(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): void {
   const end = (): void => void child.kill(signal);
   process.once('exit', end);
@@ -22,8 +22,8 @@ export function endWithUs(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM
 /**
  * Starts `node <script> <args>` and waits for its first line of JSON.
  *
- * Shape: with `cores`, the child runs on those processors only (taskset).
- * Errors: a child that ends or stays silent for `readyMsMax` throws, with what it wrote to stderr.
+ * Shape: with `cores`, the child runs only on those processors (taskset).
+ * Errors: Error with the child's stderr, when it exits or prints nothing for `readyMsMax`.
  */
 export async function startChild(
   script: string,
@@ -32,9 +32,9 @@ export async function startChild(
     readonly cores?: string;
     readonly readyMsMax?: number;
     readonly nodeFlags?: readonly string[];
-    /** A program, and its words, that is given the child's command line. */
+    /** A program and its arguments, which gets the child's command line appended. */
     readonly prefix?: readonly string[];
-    /** Added to our own environment. */
+    /** Added to our environment. */
     readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<BenchChild> {

@@ -1,9 +1,9 @@
 /**
- * Codecs of ours on hot paths beside the libraries that would replace them, in one process and in turns.
+ * Our codecs on hot paths against the libraries that could replace them, alternating in one
+ * process.
  *
  * Each pair must give the same result before it is measured. Closed loop, one thread.
  */
-
 import { decode as lexDecode, encode as lexEncode } from '@atproto/lex-cbor';
 import { isAtUriString, isValidDatetime, isValidNsid, parseLanguageString } from '@atproto/syntax';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
@@ -20,7 +20,7 @@ import type { BenchOptions, BenchResult, Figure } from './report.ts';
 
 export const question = 'What do our own codecs cost beside the libraries that would replace them? (closed loop)';
 
-/** One comparison: what runs, how many items a run handles, and a check that both sides agree. */
+/** `items` is how many items one run handles. */
 type Pair = {
   readonly name: string;
   readonly items: number;
@@ -42,7 +42,7 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
-/** Measures both sides in turns, after a warm-up. */
+/** Measures both sides alternately, after a warm-up. */
 function measure(pair: Pair, roundMs: number): Figure {
   cpuUsOf(pair.ours, 200);
   const times = Math.max(20, Math.round((roundMs * 1000) / Math.max(0.1, cpuUsOf(pair.ours, 200))));

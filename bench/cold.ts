@@ -1,10 +1,12 @@
 /**
- * Reads of data that is larger than memory: latencies of GetPostRecords and GetTimeline, and beside them of calls that read nothing.
+ * Latencies of GetPostRecords and GetTimeline on data larger than memory, and of calls without
+ * reads.
  *
- * The nodes run in a control group. Once they are warm, its memory is bounded to what they use themselves and a quarter of the data, so that
- * three pages in four must come from the disk; nodes read with --prefetch-reads. Ping is answered by the router; GetLabels goes through
- * the same nodes' socket threads and reads no row, so it shows whether cold reads hold those threads up. Open loop. Without root
- * nothing can be bounded: the pages are only dropped before, and the figures say so.
+ * The nodes run in a control group. Once they are warm, its memory is bounded to their own use plus
+ * a quarter of the data, so that three pages in four must come from the disk; nodes read with
+ * --prefetch-reads. The router answers Ping itself. GetLabels passes the nodes' socket threads and
+ * reads no row, so it shows whether cold reads block those threads. Open loop. Without root nothing
+ * can be bounded: pages are only dropped beforehand, and the figures say so.
  *
  * Arguments: the count of posts to serve.
  */
@@ -22,13 +24,13 @@ export const question =
 
 const slots = 16;
 const nodes = 2;
-/** Data in units of the memory that is left for its pages. */
+/** Size of the data, in units of the memory left for its pages. */
 const dataPerPageMemory = 4;
-/** Page tables, socket buffers and what a heap grows by later, a node. Units: bytes. */
+/** Page tables, socket buffers and later heap growth of one node. */
 const slackBytes = 8 * 2 ** 20;
-/** The same for all nodes together, once they have run under the bound. Units: bytes. */
+/** The same for all nodes together, once they have run under the bound. */
 const settledSlackBytes = 4 * 2 ** 20;
-/** Asked of each method. Units: requests a second. */
+/** Rate of each method. */
 const perSecond = { GetPostRecords: 100, GetTimeline: 40, Ping: 50, GetLabels: 50 } as const;
 
 export async function run(options: BenchOptions): Promise<BenchResult> {
@@ -39,7 +41,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     network: { kind: 'posts', seed: options.seed, records } as const,
     slots,
     nodes,
-    // A young generation that does not grow keeps what the nodes use themselves still, so that the rest is for pages.
+    // A fixed young generation keeps the nodes' own memory constant, so that the rest is for pages.
     nodeFlags: ['--max-semi-space-size=2'],
     nodeSettings: ['--prefetch-reads'],
     nodePrefix: bound?.prefix ?? [],
@@ -59,7 +61,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       const pageBytes = dataBytes / dataPerPageMemory;
       bound?.limit(ownBytes + pageBytes);
       if (bound === null) dropPages(box.dataDir);
-      // Under the bound the nodes settle on what they really need; what they leave over would go to pages.
+      // Under the bound the nodes shrink to what they need; what they free would hold pages.
       for (const method of methods) await saturate(load, method, 500);
       const settled = bound?.used();
       if (settled !== undefined && settled.pages > pageBytes)

@@ -1,9 +1,9 @@
 /**
- * Files of generated data: made once, read back far faster than they are generated, so that no bench times a generator.
+ * Files of generated data, which read far faster than it is generated: no bench times a generator.
  *
- * Shape: 8 bytes `SKYDATA` and the version; 1 byte kind (1 frames, 2 entries); then items, each a 4-byte length and its
- * bytes. A frame is the firehose message itself. Beside the file, `<file>.truth.json` says what was made and what must
- * be read after applying it.
+ * Shape: 8 bytes `SKYDATA` and the version; 1 byte kind (1 frames, 2 entries); then items, each
+ * length-delimited by 4 bytes. A frame is the firehose message itself. `<file>.truth.json` holds
+ * the options, and what must be read after applying the file.
  */
 import { closeSync, openSync, readFileSync, readSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
@@ -12,7 +12,6 @@ import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
 import { EntryMaker, FrameMaker, type GraphOutputOptions, openGraphEvents } from './graph-output.ts';
 import { GroundTruth, type Truth } from './ground-truth.ts';
 
-/** What a file holds. */
 export type DataSetKind = 'frames' | 'entries';
 
 const magic = Buffer.from('SKYDATA\x01', 'latin1');
@@ -21,10 +20,8 @@ const headBytes = 9;
 const chunkBytes = 4 * 2 ** 20;
 const actions = ['create', 'update', 'delete'] as const;
 
-/** Log entries that a generated file holds. */
 export type DataSetEntry = CommitEntry | IdentityEntry;
 
-/** What `<file>.truth.json` says. */
 export type DataSetTruth = { readonly options: GraphOutputOptions; readonly items: number; readonly truth: Truth };
 
 function writeEntry(writer: ByteWriter, entry: DataSetEntry): void {
@@ -70,7 +67,7 @@ function readEntry(bytes: Buffer): DataSetEntry {
   return { kind: 'commit', did, rev, since: since === '' ? null : since, timeMs, ops };
 }
 
-/** Writes items behind their lengths, in large writes. */
+/** Writes length-delimited items, in large writes. */
 class ItemFile {
   readonly #file: number;
   readonly #writer = new ByteWriter(chunkBytes + 65_536);
@@ -102,11 +99,10 @@ class ItemFile {
   }
 }
 
-/** What was written. */
 export type WrittenDataSet = { readonly items: number; readonly bytes: number; readonly truth: Truth };
 
 /**
- * Generates a data set into a file, and its truth beside it. The file has its name only when it is whole.
+ * Generates a data set into a file, and its truth next to it. Only a whole file gets its name.
  *
  * Returns: counts, and what must be true after applying all of it.
  */
@@ -170,12 +166,10 @@ function* readItems(path: string, kind: DataSetKind): Generator<Buffer, void, un
   }
 }
 
-/** Yields the firehose messages of a file, in order. */
 export function readFrames(path: string): Generator<Buffer, void, undefined> {
   return readItems(path, 'frames');
 }
 
-/** Yields the log entries of a file, in order. */
 export function* readEntries(path: string): Generator<DataSetEntry, void, undefined> {
   for (const item of readItems(path, 'entries')) yield readEntry(item);
 }

@@ -1,7 +1,6 @@
 /**
- * Generates a seeded data set into a file for the benches.
- *
- * `node bench/generate.ts --out data/1m.frames --kind frames --records 1000000 [--actors N] [--seed 1] [--days 90]`
+ * Generates a seeded data set into a file for the benches: `node bench/generate.ts --out <file>
+ * --kind frames|entries --records N [--actors N] [--seed 1] [--days 90]`.
  */
 import { parseArgs } from 'node:util';
 import { systemClock } from '../src/base/clock.ts';

@@ -1,8 +1,9 @@
 /**
- * Turns the social graph into what benches feed on: log entries, or firehose messages.
+ * Turns the social graph into the input of benches: log entries, or firehose messages.
  *
- * The messages are for benches only. Their blocks, CIDs and CAR are real and well formed, but the signature is not one,
- * and the tree is a single node over the commit's own records instead of a whole repo's. `DemoNetwork` makes real ones.
+ * The messages are for benches only. Their blocks, CIDs and CAR are real and well formed, but the
+ * signature is not, and the tree is a single node over the commit's records instead of a whole
+ * repo's. The demo network makes real ones.
  */
 import { Cid, cidOfBlock } from '../src/atproto/cid.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
@@ -18,21 +19,20 @@ import {
 } from '../src/demo/server/firehose-frame.ts';
 import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
 
-/** What to generate. */
 export type GraphOutputOptions = {
   readonly seed: number;
   /** Record operations, deletes included; the last commit may go a little over. */
   readonly records: number;
-  /** By default one for 60 records. */
+  /** By default one per 60 records. */
   readonly actors?: number;
-  /** Units: milliseconds since 1970; of the first event. */
+  /** Time of the first event. Units: milliseconds since 1970. */
   readonly startMs?: number;
-  /** Simulated time from the first event to the last. Units: milliseconds. */
+  /** Simulated time from the first event to the last. */
   readonly spanMs?: number;
   readonly accountEvents?: number;
 };
 
-/** When generated data happened, unless said otherwise. Units: milliseconds. */
+/** Times of generated data, unless given. */
 export const graphOutputDefaults = { startMs: Date.UTC(2025, 0, 1), spanMs: 90 * 86_400_000 } as const;
 
 /** Returns how many actors a number of records implies. */
@@ -40,7 +40,7 @@ function actorsFor(records: number): number {
   return Math.max(20, Math.round(records / 60));
 }
 
-/** Opens a graph and yields its events, evenly over the simulated span, until the records are reached. */
+/** Opens a graph; yields its events, evenly over the simulated span, until it has the records. */
 export function openGraphEvents(options: GraphOutputOptions): {
   readonly graph: SocialGraph;
   readonly events: Generator<GraphEvent, void, undefined>;
@@ -69,7 +69,7 @@ function repoOp(op: GraphOp): RepoOp {
   };
 }
 
-/** Makes log entries of events. Account changes are left out. */
+/** Turns events into log entries, without account changes. */
 export class EntryMaker {
   readonly #graph: SocialGraph;
   readonly #revs: (string | undefined)[] = [];
@@ -97,7 +97,7 @@ function identityEntry(did: string, handle: string, timeMs: number): IdentityEnt
   return { kind: 'identity', did, handle, verifiedAtMs: timeMs, keysJson, servicesJson, timeMs };
 }
 
-/** Yields log entries: one commit for each commit, one identity for each join and change of handle. */
+/** Yields log entries: a commit for each commit, an identity for each join and change of handle. */
 export function* graphEntries(options: GraphOutputOptions): Generator<CommitEntry | IdentityEntry, void, undefined> {
   const { graph, events } = openGraphEvents(options);
   const maker = new EntryMaker(graph);
@@ -107,7 +107,7 @@ export function* graphEntries(options: GraphOutputOptions): Generator<CommitEntr
   }
 }
 
-/** Makes firehose messages of events, seqs ascending from 1. For benches only: see the head of this file. */
+/** Turns events into firehose messages, seqs ascending from 1. */
 export class FrameMaker {
   readonly #graph: SocialGraph;
   readonly #revs: (string | undefined)[] = [];
@@ -154,7 +154,7 @@ export class FrameMaker {
     return { cid: cidOfBlock(bytes).bytes, bytes };
   }
 
-  /** One node over the records that the commit writes. */
+  /** Encodes one tree node over the records of the commit. */
   #treeNode(ops: readonly GraphOp[]): Buffer {
     const leaves = ops.flatMap((op) => (op.cid === null ? [] : [{ key: `${op.collection}/${op.rkey}`, cid: op.cid }]));
     leaves.sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -180,10 +180,9 @@ export class FrameMaker {
   }
 }
 
-/** Stands where the signature would: as long as one, and false. */
+/** Not a signature, but as long as one. */
 const noSignature = Buffer.alloc(64, 7);
 
-/** Yields firehose messages. For benches only: see the head of this file. */
 export function* graphFrames(options: GraphOutputOptions): Generator<Buffer, void, undefined> {
   const { graph, events } = openGraphEvents(options);
   const maker = new FrameMaker(graph);

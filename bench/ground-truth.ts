@@ -1,15 +1,14 @@
 /**
- * What must be true after a stream of events was applied: counts for a sample of actors and posts.
+ * What must be true after a stream of events is applied: counts for a sample of actors and posts.
  *
- * Kept beside the generator and without any of the data plane's code, so that checks compare with something that came
- * about another way. Two live records of one actor for one subject count once, as the data plane counts them.
+ * Uses none of the data plane's code, so that checks compare with an independent result. Two live
+ * records of one actor for one subject count once, as in the data plane.
  */
 import { Cid } from '../src/atproto/cid.ts';
 import type { DagMap } from '../src/atproto/dag-value.ts';
 import type { DemoActors } from '../src/demo/model/demo-actors.ts';
 import type { GraphEvent, GraphOp } from '../src/demo/model/graph-state.ts';
 
-/** Counts of one actor. */
 export type ActorTruth = {
   readonly did: string;
   readonly handle: string;
@@ -17,7 +16,7 @@ export type ActorTruth = {
   readonly follows: number;
   readonly posts: number;
 };
-/** Counts of one post that still exists. */
+/** Counts of a post that still exists. */
 export type PostTruth = {
   readonly uri: string;
   readonly cid: string;
@@ -25,7 +24,6 @@ export type PostTruth = {
   readonly reposts: number;
   readonly replies: number;
 };
-/** What is expected of a data set. */
 export type Truth = {
   readonly records: number;
   readonly byCollection: Readonly<Record<string, number>>;
@@ -33,10 +31,10 @@ export type Truth = {
   readonly posts: readonly PostTruth[];
 };
 
-/** How much is sampled. Units: counts. */
+/** Sizes of the samples. */
 const sample = { popularActors: 32, otherActors: 96, posts: 2000 } as const;
 
-/** Live records by who made them. */
+/** Counts live records by actor. */
 class Tally {
   readonly #liveByActor = new Map<number, number>();
 
@@ -57,7 +55,7 @@ type PostTallies = {
   readonly likes: Tally;
   readonly reposts: Tally;
   replies: number;
-  /** A gate makes some replies not count, which this sample does not work out. */
+  /** Some replies may violate a gate and not count, which this sample does not compute. */
   hasGate: boolean;
 };
 
@@ -71,7 +69,7 @@ export class GroundTruth {
   #postsSeen = 0;
   #records = 0;
 
-  /** Shape: `records` is about how many will come, so that sampled posts spread over all of them. */
+  /** Shape: `records` is about how many will come, over which the sampled posts spread. */
   constructor(actors: DemoActors, records: number) {
     this.#actors = actors;
     this.#postEvery = Math.max(1, Math.floor((records * 0.15) / sample.posts));
@@ -138,13 +136,12 @@ export class GroundTruth {
       this.#posts.delete(uri);
       return;
     }
-    // Replies are not sampled: a gate on their thread's root decides about what hangs below them.
+    // Replies are not sampled: a gate on their root decides about the replies below them.
     if (reply !== undefined || this.#postsSeen++ % this.#postEvery !== 0) return;
     const cid = new Cid(op.cid!).text;
     this.#posts.set(uri, { cid, likes: new Tally(), reposts: new Tally(), replies: 0, hasGate: false });
   }
 
-  /** Returns the counts as they stand. */
   truth(): Truth {
     const actors = [...this.#tallies].map(([actor, tallies]) => ({
       did: this.#actors.did(actor),

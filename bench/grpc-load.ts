@@ -1,16 +1,16 @@
 /**
- * A cheap client of gRPC over HTTP/1.1 for benches: raw sockets, requests made beforehand, one in flight a connection.
+ * A cheap gRPC client over HTTP/1.1 for benches: raw sockets, prepared requests, one in flight per
+ * connection.
  *
- * It speaks to any plane as the official client does with HTTP version 1.1, and reads no more of an answer than its end and its
- * `grpc-status`, which stands in the headers or, in chunked answers, in the trailers.
+ * It speaks as the official client does with HTTP/1.1, and reads only the end of an answer and its
+ * `grpc-status`, which is in the headers or, in chunked answers, in the trailers.
  */
 import { connect, type Socket } from 'node:net';
 import { systemClock } from '../src/base/clock.ts';
 
-/** What came back; `problem` is its `grpc-message`. `message` is the protobuf message, only valid until the next request on the connection. */
+/** `problem` is the `grpc-message`; `message` is valid until the next request on the connection. */
 export type GrpcAnswer = { readonly status: number; readonly problem: string; readonly message: Buffer };
 
-/** Returns a whole HTTP request for a method. */
 export function grpcRequest(method: string, message: Uint8Array): Buffer {
   const body = Buffer.alloc(5 + message.length);
   body.writeUInt32BE(message.length, 1);
@@ -31,7 +31,7 @@ function messageOf(body: Buffer): Buffer {
   return body.length < 5 ? body.subarray(0, 0) : body.subarray(5, 5 + body.readUInt32BE(1));
 }
 
-/** Returns the answer that `bytes` begin with, or null while it is not whole. */
+/** Returns the answer that `bytes` begin with, or null while it is incomplete. */
 export function readAnswer(bytes: Buffer): GrpcAnswer | null {
   const end = bytes.indexOf(headEnd);
   if (end < 0) return null;
@@ -75,7 +75,7 @@ type Waiting = {
 /** An answer that takes longer is an error. */
 const answerMsMax = 30_000;
 
-/** One connection, opened again when the server has closed it for being idle. */
+/** One connection, reopened when the server has closed it for being idle. */
 class Connection {
   readonly #port: number;
   #socket: Socket;
@@ -117,7 +117,7 @@ class Connection {
     waiting?.done(answer);
   }
 
-  /** A request that met the server's closing of an idle connection is sent again, once. */
+  /** Retries once a request that met the server's closing of an idle connection. */
   #end(socket: Socket, error: Error): void {
     if (socket !== this.#socket) return;
     const waiting = this.#waiting;
@@ -128,7 +128,7 @@ class Connection {
     else waiting.fail(error);
   }
 
-  /** Fails what has waited too long. */
+  /** Fails a request that has waited too long. */
   check(nowMs: number): void {
     const waiting = this.#waiting;
     if (waiting === null || nowMs - waiting.sentMs < answerMsMax) return;
@@ -143,7 +143,7 @@ class Connection {
   }
 }
 
-/** Some connections to one server; a request waits for one that is free. */
+/** A pool of connections to one server; a request waits for a free one. */
 export class GrpcLoad {
   readonly #connections: readonly Connection[];
   readonly #free: Connection[];
@@ -159,7 +159,7 @@ export class GrpcLoad {
     }, 1000);
   }
 
-  /** Sends one request. Errors: Error when its `grpc-status` is not 0, so that no error passes for an answer. */
+  /** Sends one request. Errors: Error when its `grpc-status` is not 0. */
   ask(request: Buffer): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const send = (): void => {

@@ -1,13 +1,12 @@
-/** Measures one prepared method against one plane: rate and server CPU at saturation, latencies at half of that. */
+/** Measures a prepared method on a plane: rate and server CPU at saturation, latencies at half. */
 import { systemClock } from '../src/base/clock.ts';
 import type { GrpcLoad } from './grpc-load.ts';
 import type { HotMethod } from './hot-requests.ts';
 import { LatencyRecorder, type Percentiles, runOpenLoop } from './report.ts';
 
-/** How many requests are in flight when a plane is saturated; also the count of connections. */
+/** Requests in flight at saturation; also the count of connections. */
 export const saturatingInFlight = 48;
 
-/** What a closed loop found. */
 export type Saturation = { readonly count: number; readonly perSecond: number; readonly latency: Percentiles };
 
 /** Keeps every connection busy for a time. Errors: the first request that fails. */
@@ -30,7 +29,7 @@ export async function saturate(load: GrpcLoad, method: HotMethod, durationMs: nu
   return { count: recorder.count, perSecond: (recorder.count / tookMs) * 1000, latency: recorder.percentiles() };
 }
 
-/** Sends at a fixed rate, whatever comes back. Errors: Error when a request fails or cannot be sent. */
+/** Sends at a fixed rate, in an open loop. Errors: Error when a request fails or cannot be sent. */
 export async function openLoop(
   load: GrpcLoad,
   method: HotMethod,

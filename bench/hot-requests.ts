@@ -6,9 +6,9 @@ import type { MessageInput } from '../src/proto/schema.ts';
 import { type GrpcLoad, grpcRequest } from './grpc-load.ts';
 import type { RequestPools } from './request-pools.ts';
 
-/** Prepared requests of one method, asked in turn. */
+/** Prepared requests of one method, which are sent in turn. */
 export type HotMethod = {
-  /** What figures are filed under. */
+  /** The name of the figures. */
   readonly name: string;
   readonly method: MethodName;
   readonly requests: readonly Buffer[];
@@ -20,7 +20,6 @@ const timelineDeepPage = 10;
 
 type RequestInput<Name extends MessageName> = MessageInput<MessageByName[Name]>;
 
-/** Draws requests. */
 class Drawing {
   readonly #random;
   readonly pools: RequestPools;
@@ -72,9 +71,8 @@ const allNames = [
 ];
 
 /**
- * Returns the hot methods, or those that are named.
- *
- * Timeline pages behind the first are found by asking the plane at hand, whose page tokens they need.
+ * Returns the hot methods, or the named ones. Later timeline pages come from asking the plane,
+ * whose page tokens they need.
  */
 export async function hotMethods(
   pools: RequestPools,
@@ -177,7 +175,7 @@ async function timelinePages(pools: RequestPools, load: GrpcLoad): Promise<HotMe
   return pages.filter(({ requests }) => requests.length > 0);
 }
 
-/** Returns an answer as a JSON text without what each plane does as it likes: page tokens, and the order of followers that are known. */
+/** Returns an answer as JSON without what planes choose freely: page tokens, follower order. */
 export function comparableAnswer(method: MethodName, answer: Buffer): string {
   const decoded = decodeMessage(methodByName.get(method)!.response, answer) as unknown as Record<string, unknown>;
   const { cursor: _cursor, ...rest } = decoded;

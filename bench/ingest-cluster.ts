@@ -1,4 +1,4 @@
-/** The processes that bench/ingest.ts measures: two nodes and an ingest, as the command line starts them, and their source. */
+/** The processes that bench/ingest.ts measures, started by the command line, and their source. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
@@ -18,8 +18,7 @@ export type IngestClusterOptions = {
   readonly nodeFlags: readonly string[];
 };
 
-/** Where ingest is. */
-export type IngestPlace = {
+export type IngestProgress = {
   readonly receivedSeq: number;
   readonly doneSeq: number;
   readonly identitiesPending: number;
@@ -41,7 +40,6 @@ function portOf(child: BenchChild): number {
   return ports?.port ?? port!;
 }
 
-/** The running processes, by name. */
 export class IngestCluster {
   readonly dataDir: string;
   readonly nodes: readonly BenchChild[];
@@ -66,7 +64,7 @@ export class IngestCluster {
     };
     const start = async (script: string, words: readonly string[]): Promise<BenchChild> => {
       const child = await startChild(script, words, { readyMsMax, nodeFlags });
-      // A full pipe would stop a child that has something to say.
+      // A full pipe would block a child that prints.
       child.process.stdout?.resume();
       started.push(child);
       return child;
@@ -91,13 +89,12 @@ export class IngestCluster {
     }
   }
 
-  /** Where a slot's environment is. */
   folderOf(slot: number): string {
     const node = nodeNames[Math.floor((slot * nodeNames.length) / this.#slots)]!;
     return slotPath(join(this.dataDir, `node-${node}`), slot);
   }
 
-  async ingestPlace(): Promise<IngestPlace> {
+  async ingestProgress(): Promise<IngestProgress> {
     const status = await ask(`http://127.0.0.1:${portOf(this.ingest)}/v1/status`);
     const [source] = status['sources'] as {
       receivedSeq: number | null;
@@ -113,7 +110,7 @@ export class IngestCluster {
     };
   }
 
-  /** Waits until every slot has applied all it holds, effects included. */
+  /** Waits until every slot has applied its whole log, effects included. */
   async settled(timeoutMs: number): Promise<void> {
     const round = (): Promise<NodeCounts[]> =>
       Promise.all(

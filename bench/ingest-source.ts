@@ -1,23 +1,22 @@
 /**
- * The network of bench/ingest.ts in one process: a stream of generated events, a PLC directory, a handle resolver.
- *
- * It sends as fast as it is read and holds nothing back but what the socket has no room for. Arguments: the file of frames.
+ * The network of bench/ingest.ts in one process: a stream of generated events, a PLC directory, a
+ * handle resolver. It sends as fast as it is read. Arguments: the file of frames.
  */
 import { App, us_listen_socket_close, us_socket_local_port, type WebSocket } from 'uWebSockets.js';
 import { decodeFirehoseMessage } from '../src/atproto/firehose-event.ts';
 import { readFrames } from './data-set-file.ts';
 
 const path = process.argv[2]!;
-/** What may wait in one socket. Units: bytes. */
+/** High watermark of one socket's buffer. */
 const unsentBytesMax = 4 * 2 ** 20;
 const identityMark = Buffer.from('#identity');
-/** The mark stands in the header of a message, which is this short. Units: bytes. */
+/** The mark is in the header of a message, which is this short. */
 const headerBytesMax = 32;
 
 const handleByDid = new Map<string, string>();
 const didByHandle = new Map<string, string>();
 
-/** Learns who is called what from the events themselves, before they are sent. */
+/** Learns handles from the events themselves, before they are sent. */
 function learn(frame: Buffer): void {
   if (frame.subarray(0, headerBytesMax).indexOf(identityMark) < 0) return;
   const decoded = decodeFirehoseMessage(frame);

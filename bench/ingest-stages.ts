@@ -1,7 +1,7 @@
 /**
- * What each stage of ingest costs, in one thread and without sockets: decode, check, encode, apply, commit.
+ * The cost of each stage of ingest in one thread: decode, check, encode, apply, commit.
  *
- * The slots are real and flushed; effects go from slot to slot in memory. Batches are as large as under full load.
+ * The slots are real and flushed; effects go from slot to slot in memory. Batches are full.
  */
 
 import { mkdirSync } from 'node:fs';
@@ -28,7 +28,7 @@ export type StageOptions = {
   readonly slots: number;
 };
 
-/** Entries of one slot that go into one transaction. */
+/** Entries of one slot per transaction. */
 const batchEntries = 1000;
 const mapBytes = 16 * 2 ** 30;
 const stageNames = ['decode', 'check', 'encode', 'apply', 'commit'] as const;
@@ -48,7 +48,7 @@ class StageTimes {
     this.#sinceUs = cpuUsNow();
   }
 
-  /** Counts the time since the last mark for a stage. */
+  /** Attributes the time since the last mark to a stage. */
   mark(stage: Stage): void {
     const nowUs = cpuUsNow();
     this.usByStage[stage] += nowUs - this.#sinceUs;
@@ -56,7 +56,7 @@ class StageTimes {
   }
 }
 
-/** Slots that send each other their effects by hand. */
+/** Slots whose effects are delivered by direct calls. */
 class SlotSet {
   readonly #slots: Slot[];
   readonly #chunks: Buffer[][];
@@ -70,7 +70,7 @@ class SlotSet {
       Slot.open({ index, slots: count, path: join(folder, String(index)), mapBytes }),
     );
     this.#chunks = this.#slots.map(() => []);
-    // The outbox is written last before the commit, so its end parts applying from committing.
+    // The outbox is written last before the commit, so its end separates the two stages.
     for (const { outbox } of this.#slots) {
       const flush = outbox.flush.bind(outbox);
       outbox.flush = () => {
@@ -92,7 +92,7 @@ class SlotSet {
     this.#chunks[target]!.push(this.#writer.finish());
   }
 
-  /** Runs every slot once that has something to do. Returns: whether one had. */
+  /** Runs every slot that has work once. Returns: whether one had. */
   runAll(): boolean {
     let hasRun = false;
     for (const slot of this.#slots) {
@@ -110,7 +110,7 @@ class SlotSet {
     return hasRun;
   }
 
-  /** The target's word that it has a batch comes with the source's next entries. */
+  /** The target's acknowledgement of a batch comes with the source's next entries. */
   #deliver(source: Slot, { target, lastMark }: OutboxBatch): void {
     this.add(source.index, [encodeEntry({ kind: 'delivered', target, mark: lastMark })]);
   }
@@ -144,7 +144,7 @@ function check(event: FirehoseEvent): Checked {
   return { entry: { kind: 'commit', did, rev, since, timeMs, ops }, did, records: event.ops.length };
 }
 
-/** Reads events a few at a time: reading the file is in no stage. */
+/** Reads events in batches, as reading the file belongs to no stage. */
 function* batchesOf(options: StageOptions): Generator<Buffer[]> {
   const batchFrames = batchEntries * Math.min(options.slots, 16);
   let batch: Buffer[] = [];

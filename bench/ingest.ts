@@ -1,10 +1,14 @@
 /**
- * The whole way of a record: firehose message → decoded → checked → log → applied and flushed, effects of all slots included.
+ * The whole path of a record: firehose message → decoded → checked → log → applied and flushed,
+ * effects of all slots included.
  *
- * Real processes, as the command line starts them: an ingest and two nodes. The source streams a file of generated events as fast as
- * ingest reads, and is not counted. CPU time per record is the figure to compare: records/s suffers from whatever else the machine does.
- * Options behind `--`: `--records N`, `--slots N` (only that count); for experiments `--no-stages`, `--node-flags="…"` (of Node, for all
- * processes), `--node-words="…"` and `--ingest-words="…"` (of the command line).
+ * Real processes, as the command line starts them: an ingest and two nodes. The source streams a
+ * file of generated events as fast as ingest reads, and is not counted. Compare the CPU time per
+ * record: records/s suffers from other load on the machine.
+ *
+ * Options after `--`: `--records N`, `--slots N` (only that count); for experiments `--no-stages`,
+ * `--node-flags="…"` (of Node, for all processes), `--node-words="…"` and `--ingest-words="…"` (of
+ * the command line).
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -25,7 +29,7 @@ const dataFolder = join(import.meta.dirname, '..', 'data', 'bench');
 const pollMs = 250;
 const runMsMax = 3_600_000;
 const settleMsMax = 600_000;
-/** Below this, what is read and not yet applied would be most of a tenth. */
+/** Below this, events that are read but not yet applied would be most of a tenth. */
 const tenthsRecordsMin = 500_000;
 const mib = 2 ** 20;
 
@@ -71,7 +75,7 @@ function choicesOf({ args, quick }: BenchOptions): Choices {
   };
 }
 
-/** Makes the file of events unless an earlier run has left it. */
+/** Generates the file of events unless an earlier run did. */
 function framesFor(seed: number, records: number, print: (line: string) => void): string {
   const path = join(dataFolder, `frames-${seed}-${records}.bin`);
   if (existsSync(path)) return path;
@@ -81,7 +85,7 @@ function framesFor(seed: number, records: number, print: (line: string) => void)
   return path;
 }
 
-/** Follows the run: how far ingest is, by time, and the memory of the nodes on the way. */
+/** The progress of ingest over time, and the memory of the nodes. */
 class Progress {
   readonly #startMs = systemClock.monotonicMs();
   readonly #points: { readonly ms: number; readonly seq: number }[] = [{ ms: 0, seq: 0 }];
@@ -91,19 +95,19 @@ class Progress {
     return systemClock.monotonicMs() - this.#startMs;
   }
 
-  /** Counts everything as done now; until then the last events count as under way. */
+  /** Counts everything as done now; before, the last events count as in flight. */
   end(lastSeq: number): void {
     this.#points.push({ ms: this.elapsedMs, seq: lastSeq });
   }
 
-  /** Notes how far ingest has read. What it has read and is not yet applied is bounded, and soon little beside the whole. */
+  /** Records how far ingest has read: events that are read but not applied are bounded and few. */
   add(seq: number, nodeBytes: number): void {
     if (seq <= this.#points.at(-1)!.seq) return;
     this.#points.push({ ms: this.elapsedMs, seq: seq - 1 });
     this.#memory.push(nodeBytes / mib);
   }
 
-  /** Own memory of all nodes at the start, halfway, at the end, and its highest. Units: MiB. */
+  /** Private memory of all nodes at the start, halfway, at the end, and its maximum. */
   memory(): Figures {
     const all = this.#memory;
     const at = (share: number): number => all[Math.floor((all.length - 1) * share)] ?? 0;
@@ -117,7 +121,7 @@ class Progress {
     return from.ms + ((to.ms - from.ms) * (seq - from.seq)) / (to.seq - from.seq);
   }
 
-  /** Records a second for each tenth of the run, in which events stand evenly for records. */
+  /** Records per second for each tenth of the run, assuming equally many records per event. */
   tenths(lastSeq: number, records: number): Figures {
     const rates: Record<string, number> = {};
     for (let tenth = 1; tenth <= 10; tenth++) {
@@ -131,7 +135,7 @@ class Progress {
 async function follow(cluster: IngestCluster, lastSeq: number): Promise<Progress> {
   const progress = new Progress();
   for (;;) {
-    const { receivedSeq, doneSeq, identitiesPending } = await cluster.ingestPlace();
+    const { receivedSeq, doneSeq, identitiesPending } = await cluster.ingestProgress();
     progress.add(
       receivedSeq,
       cluster.nodes.reduce((bytes, node) => bytes + ownBytes(node.pid), 0),
@@ -208,7 +212,7 @@ async function measureRun(
   }
 }
 
-/** What is on disk, by table and by page. A few slots stand for all when there is much data, since every row is read. */
+/** Disk use by table and by page. With much data a few slots are sampled, as every row is read. */
 async function spaceOf(folderOf: SlotFolder, { slots, records }: Plan): Promise<Figures> {
   const wanted = Math.max(1, Math.min(slots, Math.ceil((slots * 250_000) / records)));
   const step = Math.floor(slots / wanted);
@@ -223,7 +227,6 @@ async function spaceOf(folderOf: SlotFolder, { slots, records }: Plan): Promise<
   };
 }
 
-/** Runs the bench. */
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const choices = choicesOf(options);
   mkdirSync(dataFolder, { recursive: true });

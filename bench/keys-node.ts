@@ -1,8 +1,9 @@
 /**
- * The node of bench/keys.ts: fills slots with posts, then serves them read-only. Arguments: folder, posts, authors, seed.
+ * The node of bench/keys.ts: fills slots with posts, then serves them read-only. Arguments: folder,
+ * posts, authors, seed.
  *
- * It answers the batched read under two names: with the memory for records that a node has by default, and with one that holds a small
- * part of those asked for, as where many more are asked for than memory holds. Its status tells of both.
+ * It answers the batched read under two names: with a node's default record cache, and with one
+ * that holds only a small part of the requested records. Its status reports on both.
  */
 
 import { join } from 'node:path';
@@ -53,7 +54,7 @@ const states = Array.from({ length: slots }, (_unused, index) => {
   return new SlotState(index, Environment.open({ path: pathOf(index), mapBytes, tables: slotTableNames }));
 });
 const stateOf = (slot: number): SlotState | undefined => states[slot];
-/** About a tenth of what the posts that are asked for take in memory, which are up to a hundred thousand. Units: bytes. */
+/** About a tenth of the memory of the requested posts, which are up to a hundred thousand. */
 const smallCacheBytes = 3 * 2 ** 20;
 const caches = {
   default: new RecordCache(settingTable.recordCacheMib.default * 2 ** 20),

@@ -1,13 +1,15 @@
 /**
- * Batched reads of stored records over a node's WebSocket, beside MGET of a Redis that holds the same values.
+ * Batched reads of records over a node's WebSocket, against MGET of a Redis with the same values.
  *
- * Both are asked over loopback, in turns of a few seconds so that what else the machine does falls on both: ours for 50 AT-URIs a call by
- * a client that keeps 32 calls in flight on one connection, Redis for 50 keys a command by redis-benchmark with 32 connections, plain and
- * with a pipeline of 4. Redis has its default settings, but for saving, which is off; each serves on one thread. Rates are of the closed
- * loop; since load and server share the machine, the figure to compare is keys for each second of the server's CPU.
+ * Both are asked over loopback, alternating every few seconds, so that other load on the machine
+ * affects both. A client asks ours for 50 AT-URIs per call, with 32 calls in flight on one
+ * connection; redis-benchmark asks Redis for 50 keys per command on 32 connections, plain and with
+ * a pipeline of 4. Redis has its default settings except that saving is off; each serves on one
+ * thread. Closed loop. Since load and server share the machine, compare the keys per second of
+ * server CPU.
  *
- * Our node is asked twice: as it is by default, where most records that are asked for are in its memory (`hit_share`), and with a memory
- * a tenth of what those records take (`beyond_memory`), where most are read from storage.
+ * Our node is asked twice: with its default record cache, which most requests hit (`hit_share`),
+ * and with a cache a tenth the size of the records (`beyond_memory`), which most requests miss.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,20 +35,19 @@ import {
 export const question =
   'How many stored records a second does one serving thread read in batches of 50, and how many does Redis by MGET? (closed loop)';
 
-/** What bench/keys-node.ts answers with its small memory. */
-const smallMemoryMethod = `${nodeCalls.records}.small`;
+/** The method of bench/keys-node.ts with the small cache. */
+const smallCacheMethod = `${nodeCalls.records}.small`;
 const inFlight = 32;
 const preparedBatches = 2000;
-/** Calls before the first turn, and how many seconds they may take. */
+/** Calls before the first turn, and how many rounds of seconds they may take. */
 const warmCalls = 10_000;
 const warmRoundsMax = 8;
-/** Each server is measured so many times, one after the other. */
+/** How often each server is measured, alternating with the other. */
 const turns = 3;
 
-/** Calls `slot.records`, or the same with a small memory for records. */
+/** Calls `slot.records`, or the same with the small cache. */
 type Send = (index: number, isSmall: boolean) => Promise<Uint8Array>;
 
-/** How often the records that were asked for were in memory, by name of the memory. */
 type CacheCount = { readonly hits: number; readonly misses: number };
 type CacheCounts = Readonly<Record<'default' | 'small', CacheCount>>;
 
@@ -88,7 +89,7 @@ async function cacheCounts(node: BenchChild): Promise<CacheCounts> {
 
 type RunOutcome = { readonly loop: Awaited<ReturnType<typeof runClosedLoop>>; readonly clientCpuUs: number };
 
-/** What was asked of one server over all turns. */
+/** The keys, time and CPU of one server over all turns. */
 class Tally {
   #keys = 0;
   #ms = 0;
@@ -156,7 +157,7 @@ async function takeTurns({ node, send, redis, keys, options }: Sides): Promise<F
     into.add(loop.count * mgetKeys, loop.durationMs, cpu['node']!);
     return { loop, clientCpuUs: cpu['client']! };
   };
-  // Warm is counted in calls, since on a busy machine a node gets little of the processor in a second.
+  // Warm-up is counted in calls, since on a busy machine a node gets little CPU in a second.
   for (let calls = 0, rounds = 0; calls < warmCalls && rounds < warmRoundsMax; rounds++)
     calls += (await askNode(false, 1000, new Tally())).loop.count;
   await askNode(true, 1000, new Tally());
@@ -209,7 +210,7 @@ function openClient(node: BenchChild, seed: number): NodeClient {
   return new NodeClient({ map, seed });
 }
 
-/** Prepares batches of random posts and checks the answer of each. Returns what sends one of them. */
+/** Prepares batches of random posts and checks each answer. Returns a function that sends one. */
 async function prepareBatches(client: NodeClient, set: readonly Post[], seed: number): Promise<Send> {
   const random = seededRandom(seed);
   const batches = Array.from({ length: preparedBatches }, () => {
@@ -218,10 +219,10 @@ async function prepareBatches(client: NodeClient, set: readonly Post[], seed: nu
   });
   const send: Send = async (index, isSmall) => {
     const { payload } = batches[index % preparedBatches]!;
-    const method = isSmall ? smallMemoryMethod : nodeCalls.records;
+    const method = isSmall ? smallCacheMethod : nodeCalls.records;
     return client.call({ node: 'n0', method, payload, timeoutMs: 10_000 });
   };
-  // The second and third times bring what the memory holds, and answer from it.
+  // The second and third calls of a batch fill the cache and hit it.
   for (let call = 0; call < 3 * preparedBatches; call++) {
     const { indexes } = batches[call % preparedBatches]!;
     const records = decodeRecordBatchAnswer(await send(call, false));

@@ -1,7 +1,7 @@
 /**
- * A control group that bounds the memory of some processes, pages of files included, and what their page faults were.
+ * A control group that bounds the memory of processes, file pages included, and counts page faults.
  *
- * Version 2 of control groups, or version 1 with its memory controller; making one takes root.
+ * Uses control groups of version 2, or of version 1 with the memory controller. Needs root.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
@@ -9,19 +9,18 @@ import { join } from 'node:path';
 
 const groupRoot = '/sys/fs/cgroup';
 
-/** A group of processes. */
 export type MemoryBound = {
-  /** A program, and its words, that starts a command inside the group. */
+  /** A program and its arguments that start a command inside the group. */
   readonly prefix: readonly string[];
   /** Bounds the group from now on. Units: bytes. */
   limit(bytes: number): void;
-  /** Memory that the group takes now: pages of files, and all else, the kernel's own for it included. Units: bytes. */
+  /** Memory in use: file pages, and all else, including the kernel's for it. Units: bytes. */
   used(): { readonly pages: number; readonly others: number };
-  /** Removes the group; its processes have ended. */
+  /** Removes the group, whose processes have ended. */
   remove(): void;
 };
 
-/** Makes a group, or returns null where that is not allowed. */
+/** Creates a group, or returns null where that is not allowed. */
 export function createMemoryBound(name: string): MemoryBound | null {
   const isV2 = existsSync(join(groupRoot, 'cgroup.controllers'));
   const folder = isV2 ? join(groupRoot, name) : join(groupRoot, 'memory', name);
@@ -60,17 +59,16 @@ export function diskBytes(folder: string): number {
   return filesBelow(folder).reduce((bytes, file) => bytes + statSync(file).blocks * 512, 0);
 }
 
-/** Asks the system to forget the pages of all files below a folder. */
+/** Makes the system drop the cached pages of all files below a folder. */
 export function dropPages(folder: string): void {
   for (const file of filesBelow(folder)) {
     execFileSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none'], { stdio: 'ignore' });
   }
 }
 
-/** Page faults that read from the disk: of all threads of a process, and of its first thread, which holds the sockets. */
+/** Page faults that read from the disk: of all threads, and of the first, which has the sockets. */
 export type MajorFaults = { readonly all: number; readonly socketThread: number };
 
-/** Returns the major faults of a process so far. */
 export function majorFaults(pid: number): MajorFaults {
   const faultsOf = (path: string): number => {
     const stat = readFileSync(path, 'latin1');

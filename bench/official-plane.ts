@@ -1,7 +1,8 @@
 /**
- * The official data plane on PostgreSQL over a prepared network, as benches compare with it.
+ * The official data plane on PostgreSQL over a prepared network, for comparison.
  *
- * Its packages are those of the conformance tests, its PostgreSQL is Debian's; a bench says what to prepare when one is missing.
+ * Its packages are those of the conformance tests, its PostgreSQL is Debian's; a bench says what is
+ * missing.
  */
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -13,18 +14,15 @@ import { type BenchPostgres, initPostgres, postgresPrograms, startPostgres } fro
 import { cpuUsOfProcess } from './report.ts';
 import { networkKey, type ServingNetworkOptions, servingEntries } from './serving-network.ts';
 
-/** Name of the schema that holds its tables. */
 export const officialSchema = 'bsky';
 
 const conformanceDir = join(import.meta.dirname, '..', 'test', 'conformance');
 const serverScript = join(import.meta.dirname, 'official-server.ts');
 
-/** Returns the module of the official package. */
 export function officialPackage(): string {
   return join(conformanceDir, 'node_modules', '@atproto', 'bsky', 'dist', 'index.js');
 }
 
-/** The official plane, serving. */
 export type OfficialPlane = {
   readonly port: number;
   /** CPU time of its server and of PostgreSQL so far. Units: microseconds. */
@@ -32,7 +30,7 @@ export type OfficialPlane = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-/** Returns what must be installed before this bench can run; empty when nothing is missing. */
+/** Returns what must be installed before this bench can run, or an empty list. */
 export function missingForOfficial(): string[] {
   const missing: string[] = [];
   if (!existsSync(officialPackage())) missing.push('node test/conformance/prepare.ts');
@@ -45,7 +43,7 @@ async function migrate(url: string): Promise<void> {
   if (child.process.exitCode === null) await once(child.process, 'exit');
 }
 
-/** Starts the official plane; its tables are filled first when no earlier run did. */
+/** Starts the official plane, filling its tables first unless an earlier run did. */
 export async function startOfficial(
   network: ServingNetworkOptions,
   print: (line: string) => void,

@@ -1,8 +1,8 @@
 /**
- * The rows that the official plane's tables hold once it has indexed a network, written as SQL for a bulk load.
+ * The rows of the official plane's tables after it has indexed a network, as SQL for a bulk load.
  *
- * Its own indexing takes two milliseconds a record; this takes the same rows straight to the tables. That they are the same is not
- * taken on trust: the bench compares answers of both planes before it measures.
+ * Its own indexing takes two milliseconds per record; this writes the same rows directly. The bench
+ * compares the answers of both planes before it measures, which shows that the rows are the same.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
@@ -35,7 +35,6 @@ type RecordValue = {
   readonly banner?: Blob;
 };
 
-/** One record with what its rows share. */
 type Indexed = {
   readonly uri: string;
   readonly did: string;
@@ -45,8 +44,8 @@ type Indexed = {
 };
 type Cell = string | number | null;
 
-/** Ancestors of a reply that are told of it. */
-const toldAncestorsMax = 4;
+/** Ancestors of a reply whose authors are notified. */
+const notifiedAncestorsMax = 4;
 
 const columnsByTable = {
   record: 'uri cid did json indexedAt',
@@ -85,7 +84,6 @@ function linkOf(blob: Blob | undefined): string | null {
   return blob?.ref.$link ?? null;
 }
 
-/** Counts by key and kind. */
 class Counts {
   readonly #byKey = new Map<string, number[]>();
 
@@ -100,7 +98,7 @@ class Counts {
   }
 }
 
-/** Takes a network's entries in order and gives the SQL that fills the tables. */
+/** Turns a network's entries, in order, into the SQL that fills the tables. */
 export class OfficialRows {
   readonly #rows = new Map<TableName, string[]>();
   readonly #postCounts = new Counts();
@@ -203,7 +201,7 @@ export class OfficialRows {
     this.#postNotices(record, quoted);
   }
 
-  /** Returns the URI of the post that is quoted. */
+  /** Returns the URI of the quoted post. */
   #embed(record: Indexed, embed: Embed | undefined): string | null {
     if (embed === undefined) return null;
     const { uri, op, value, at } = record;
@@ -223,25 +221,24 @@ export class OfficialRows {
     return quoted.uri;
   }
 
-  /** A post tells each DID once: those that it mentions, the one that it quotes, those above it in the thread. */
+  /** Notifies each DID once: the mentioned, the quoted author, the authors above. */
   #postNotices(record: Indexed, quoted: string | null): void {
-    const told = new Set([record.did]);
-    const tell = (did: string, reason: string, subject: string | null): void => {
-      if (told.has(did)) return;
-      told.add(did);
+    const notified = new Set([record.did]);
+    const notify = (did: string, reason: string, subject: string | null): void => {
+      if (notified.has(did)) return;
+      notified.add(did);
       this.#notice(record, did, reason, subject);
     };
     for (const { features } of record.value.facets ?? [])
-      for (const { did } of features) if (did !== undefined) tell(did, 'mention', null);
-    if (quoted !== null) tell(didOf(quoted), 'quote', quoted);
+      for (const { did } of features) if (did !== undefined) notify(did, 'mention', null);
+    if (quoted !== null) notify(didOf(quoted), 'quote', quoted);
     let ancestor = this.#parentOf.get(record.uri);
-    for (let height = 1; height <= toldAncestorsMax && ancestor !== undefined; height++) {
-      tell(didOf(ancestor), 'reply', ancestor);
+    for (let height = 1; height <= notifiedAncestorsMax && ancestor !== undefined; height++) {
+      notify(didOf(ancestor), 'reply', ancestor);
       ancestor = this.#parentOf.get(ancestor);
     }
   }
 
-  /** Writes the SQL. */
   write(path: string, schema: string): void {
     for (const row of this.#postCounts.rows()) this.#row('post_agg', row);
     for (const row of this.#actorCounts.rows()) this.#row('profile_agg', row);

@@ -1,7 +1,6 @@
 /**
- * The official data plane as a process of its own. Arguments: PostgreSQL's URL, and `migrate` to create the tables and end.
- *
- * The official packages are those that the conformance tests install; nothing else here depends on them.
+ * The official data plane as its own process, with the packages that the conformance tests install.
+ * Arguments: PostgreSQL's URL, and `migrate` to create the tables and exit.
  */
 
 import { once } from 'node:events';

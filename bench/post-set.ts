@@ -1,4 +1,4 @@
-/** A seeded set of posts of many authors, for benches that need records and not a whole network. */
+/** A seeded set of posts by many authors, for benches that need records but no whole network. */
 import { createHash } from 'node:crypto';
 import { cidOfBlock } from '../src/atproto/cid.ts';
 import { tidOf } from '../src/atproto/tid.ts';
@@ -11,7 +11,6 @@ export type PostSetOptions = { readonly seed: number; readonly posts: number; re
 const startMs = Date.UTC(2025, 0, 1);
 const stepMs = 500;
 
-/** Returns the DID of an author by index. */
 export function authorDid(seed: number, index: number): string {
   const digest = createHash('sha256').update(`author ${seed} ${index}`).digest();
   let name = '';
@@ -19,7 +18,7 @@ export function authorDid(seed: number, index: number): string {
   return `did:plc:${name}`;
 }
 
-/** Yields one commit a post, oldest first; authors take turns at random. */
+/** Yields one commit per post, oldest first, by random authors. */
 export function* postCommits(options: PostSetOptions): Generator<CommitEntry, void, undefined> {
   const random = seededRandom(options.seed);
   const dids = Array.from({ length: options.authors }, (_unused, index) => authorDid(options.seed, index));

@@ -1,8 +1,8 @@
 /**
- * A PostgreSQL server on a data folder that benches keep, for the official plane.
+ * A PostgreSQL server for the official plane, on a data folder that benches keep.
  *
- * It refuses to run as root, so as root it runs as the user `postgres` (or `nobody`), who then owns the folder. It is never flushed, which
- * only makes it faster; its shared buffers hold all of the data.
+ * It refuses to run as root, so then it runs as the user `postgres` (or `nobody`), who owns the
+ * folder. It never flushes, which only makes it faster; its shared buffers hold all of the data.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,11 +15,10 @@ import { endWithUs } from './child-process.ts';
 const debianRoot = '/usr/lib/postgresql';
 const startMsMax = 30_000;
 
-/** A running server. `cpuUs` is the CPU time of all its processes so far, those that have ended included. */
+/** `cpuUs` is the CPU time of all processes so far, including those that have ended. */
 export type BenchPostgres = {
   readonly url: string;
   cpuUs(): number;
-  /** Runs a file of SQL. */
   runFile(path: string): void;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -55,7 +54,7 @@ async function freePort(): Promise<number> {
 
 const tickUs = 10_000;
 
-/** Returns the CPU time of a process, with that of its ended children when asked. Units: microseconds. */
+/** Returns the CPU time of a process, optionally with that of its ended children. */
 function statCpuUs(pid: number, withEnded: boolean): number {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -74,7 +73,6 @@ function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').filter(Boolean).map(Number);
 }
 
-/** Makes an empty data folder. */
 export function initPostgres(programs: string, dataDir: string): void {
   const user = ownUser();
   mkdirSync(dataDir, { recursive: true });
@@ -86,7 +84,7 @@ export function initPostgres(programs: string, dataDir: string): void {
   execFileSync(join(programs, 'initdb'), args, { stdio: 'pipe', cwd: dataDir, ...user });
 }
 
-/** Starts a server on a data folder. Errors: Error with its output when it does not come up in time. */
+/** Starts a server on a data folder. Errors: Error with its output when it is not up in time. */
 export async function startPostgres(programs: string, dataDir: string): Promise<BenchPostgres> {
   const port = await freePort();
   const settings = {

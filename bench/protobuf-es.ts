@@ -1,4 +1,4 @@
-/** The messages of bsky.Service for @bufbuild/protobuf, made from our generated schema, to measure beside our own codec. */
+/** The messages of bsky.Service for @bufbuild/protobuf, built from our generated schema. */
 import { create, createFileRegistry, type DescMessage } from '@bufbuild/protobuf';
 import {
   type DescriptorProto,
@@ -13,7 +13,7 @@ import {
 import { fieldsByMessage } from '../src/proto/generated/bsky-service.ts';
 import type { FieldSchema, FieldType } from '../src/proto/schema.ts';
 
-/** Enums are read as the int32 that they are on the wire. */
+/** Enums are read as int32, which they are on the wire. */
 const typeByField: Readonly<Record<Exclude<FieldType, 'map'>, FieldDescriptorProto_Type>> = {
   string: FieldDescriptorProto_Type.STRING,
   bytes: FieldDescriptorProto_Type.BYTES,
@@ -76,7 +76,7 @@ function describeMessage(name: string, fields: readonly FieldSchema[]): Descript
   });
 }
 
-/** Returns the library's description of a message by its name, `GetActorsResponse` for one. */
+/** Returns the library's description of a message by name, such as `GetActorsResponse`. */
 export function protobufEsMessages(): (name: string) => DescMessage {
   const file = create(FileDescriptorProtoSchema, {
     name: 'bsky.proto',

@@ -1,4 +1,4 @@
-/** A Redis server of one's own for comparison: started on a free loopback port, filled, asked by redis-benchmark, ended. */
+/** A private Redis server for comparison: on a free loopback port, asked by redis-benchmark. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -42,7 +42,7 @@ async function connectWithin(port: number, timeoutMs: number): Promise<Socket> {
   }
 }
 
-/** Starts `redis-server` without persistence. Errors: throws when Debian's package redis-server is not installed. */
+/** Starts `redis-server` without persistence. Errors: Error when redis-server is missing. */
 export async function startRedis(): Promise<BenchRedis> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'skyshard-redis-'));

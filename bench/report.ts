@@ -1,5 +1,5 @@
 /**
- * What every bench shares: the machine's description, latency percentiles, CPU time of processes, an open-loop driver.
+ * What benches share: machine description, latency percentiles, CPU time, load drivers.
  *
  * Figures are named with their unit last (`keys_per_s`, `cpu_us_per_record`, `p99_ms`).
  */
@@ -8,27 +8,25 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import * as hdr from 'hdr-histogram-js';
 import { systemClock } from '../src/base/clock.ts';
 
-/** A figure, or a table of figures by name. */
+/** A figure, or figures by name. */
 export type Figure = number | string | boolean | null | { readonly [name: string]: Figure };
 export type Figures = { readonly [name: string]: Figure };
 
-/** What the runner hands to a bench. */
 export type BenchOptions = {
   /** Small data and short phases: the whole bench ends within 45 s. */
   readonly quick: boolean;
   readonly seed: number;
-  /** How long all measured phases together may take. Units: seconds. */
+  /** How long all measured phases together may take. */
   readonly budgetS: number;
-  /** What followed the runner's own flags on the command line. */
+  /** The arguments after the runner's own flags. */
   readonly args: readonly string[];
   /** Prints one line for people. */
   readonly print: (line: string) => void;
 };
 
-/** What a bench hands back: its figures and the size of the data that they were measured on. */
 export type BenchResult = { readonly dataSize: string; readonly figures: Figures };
 
-/** Returns what the figures depend on and cannot be chosen: processor, cores, memory, Node version. */
+/** Returns the properties of the machine that figures depend on. */
 export function describeMachine(): { cpu: string; cores: number; memory_gib: number; node: string } {
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -45,7 +43,7 @@ export type Percentiles = {
   readonly max_ms: number;
 };
 
-/** Gathers latencies in an HDR histogram. Units: milliseconds in, milliseconds out, 1 µs apart. */
+/** Records latencies in an HDR histogram with a resolution of 1 µs. Units: milliseconds. */
 export class LatencyRecorder {
   readonly #histogram = hdr.build({
     lowestDiscernibleValue: 1,
@@ -69,24 +67,20 @@ export class LatencyRecorder {
   }
 }
 
-/**
- * Returns the CPU time that all threads of a process have used.
- *
- * Units: microseconds. Threads that have ended are not counted: compare two readings of a settled process.
- */
+/** Returns the CPU time of a process's living threads. Units: microseconds. */
 export function cpuUsOfProcess(pid: number): number {
   let nanoseconds = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     try {
       nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
     } catch {
-      // The thread ended between the listing and the reading.
+      // The thread ended after the listing.
     }
   }
   return nanoseconds / 1000;
 }
 
-/** Measures the CPU time of some processes, by name, from now until `stop` is called. Units: microseconds. */
+/** Measures the CPU time of processes by name, until `stop` is called. Units: microseconds. */
 export function startCpuMeter(pidByName: Readonly<Record<string, number>>): { stop(): Record<string, number> } {
   const read = (): Record<string, number> =>
     Object.fromEntries(Object.entries(pidByName).map(([name, pid]) => [name, cpuUsOfProcess(pid)]));
@@ -100,13 +94,13 @@ export function startCpuMeter(pidByName: Readonly<Record<string, number>>): { st
 }
 
 export type ClosedLoopOptions = {
-  /** How many requests are in flight at any moment. */
+  /** Requests in flight at any time. */
   readonly inFlight: number;
   readonly durationMs: number;
   readonly send: (index: number) => Promise<unknown>;
 };
 
-/** Keeps a fixed number of requests in flight: finds the highest rate; its latencies are those of a full house. */
+/** Keeps a fixed number of requests in flight: the highest rate, and latencies at saturation. */
 export async function runClosedLoop(
   options: ClosedLoopOptions,
 ): Promise<{ count: number; durationMs: number; latency: Percentiles }> {
@@ -129,15 +123,15 @@ export async function runClosedLoop(
 export type OpenLoopOptions = {
   readonly perSecond: number;
   readonly durationMs: number;
-  /** Requests that are due while so many wait are counted as `unsent`, so that memory stays bounded. */
+  /** Requests due while so many wait count as `unsent`, which bounds memory. */
   readonly inFlightMax?: number;
   readonly send: (index: number) => Promise<unknown>;
 };
 
 /**
- * Sends at fixed times, whether or not earlier answers have come; latency counts from the time a request was due.
+ * Sends at fixed times, whether or not earlier answers have come; latency counts from the due time.
  *
- * Returns: failed requests are counted apart and are in no percentile.
+ * Returns: failed requests are counted separately and are in no percentile.
  */
 export async function runOpenLoop(
   options: OpenLoopOptions,

@@ -1,10 +1,10 @@
-/** What requests of a bench are drawn from, gathered while a network is made; and the drawing. */
+/** Pools from which requests of a bench are drawn, gathered from the generated network. */
 
 import { seededRandom } from '../src/base/seeded-random.ts';
 import type { CommitEntry } from '../src/entry/entry.ts';
 import { subjectOf, uriOfOp } from './serving-network.ts';
 
-/** Keys that requests name. Lists by a count are those with the most first. */
+/** Keys in requests. The lists by a count begin with the highest. */
 export type RequestPools = {
   readonly records: number;
   readonly posts: readonly string[];
@@ -18,7 +18,7 @@ export type RequestPools = {
   readonly postsByLikes: readonly string[];
 };
 
-/** How many keys are kept. Units: counts. */
+/** How many keys each pool keeps. */
 const kept = { posts: 20_000, actors: 5_000, mostMax: 100 } as const;
 
 class Tally {
@@ -34,7 +34,6 @@ class Tally {
   }
 }
 
-/** Gathers pools from commits. */
 export class PoolGatherer {
   readonly #posts: string[] = [];
   readonly #actors: string[] = [];

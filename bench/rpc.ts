@@ -1,8 +1,9 @@
 /**
- * Every hot method through router and nodes, over gRPC and HTTP/1.1 as the official client speaks it.
+ * Every hot method through router and nodes, over gRPC on HTTP/1.1 like the official client.
  *
- * The load comes from one process on the same machine, so the rate at saturation shares its cores with the load; server CPU a
- * request does not. Latencies are of an open loop at half the saturated rate, and count from when a request was due.
+ * The load comes from one process on the same machine, whose cores the servers share at saturation;
+ * server CPU per request is not affected. Latencies are of an open loop at half the saturated rate,
+ * and count from the due time of a request.
  *
  * Arguments: the count of records to serve.
  */

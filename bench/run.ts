@@ -1,8 +1,9 @@
 /**
- * The bench runner: `npm run bench -- <name> [--quick] [--json] [--seed N] [--record] [-- <arguments of the bench>]`.
+ * The bench runner: `npm run bench -- <name> [--quick] [--json] [--seed N] [--record] [-- <args>]`.
  *
- * A bench is a file `bench/<name>.ts` that exports `question` (one line) and `run(options)`. The runner prints machine and
- * seed before, data size and figures after. With --json the last line is one JSON object; --record adds it to RESULTS.md.
+ * A bench is a file `bench/<name>.ts` that exports `question` (one line) and `run(options)`. The
+ * runner prints machine and seed before, data size and figures after. With --json the last line is
+ * one JSON object; --record adds it to RESULTS.md.
  */
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -39,7 +40,7 @@ function* figureLines(figures: Figures, path = ''): Generator<string> {
   }
 }
 
-/** Rounds to four significant digits at most three places behind the point, so that figures read well. */
+/** Rounds to four significant digits and at most three decimals, so that figures read well. */
 function rounded(figures: Figures): Figures {
   const roundOne = (figure: Figures[string]): Figures[string] => {
     if (typeof figure === 'number')
@@ -102,6 +103,6 @@ async function main(): Promise<number> {
   return 0;
 }
 
-// Children are ended by what runs at exit, which a signal alone would skip.
+// Exit handlers end the children, which a signal alone would skip.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 process.exitCode = await main();

@@ -1,8 +1,9 @@
 /**
- * The network that the serving benches ask about: the seeded social graph, some readers who follow many, some long threads.
+ * The network of the serving benches: the seeded social graph, readers of many, and long threads.
  *
- * Only what both planes are asked for is kept: profiles, posts, likes, reposts, follows and blocks, created once and never
- * deleted, no two for one subject. Both planes then hold the same whatever order their background work takes.
+ * It has only what both planes are asked for: profiles, posts, likes, reposts, follows and blocks,
+ * created once and never deleted, no two for one subject. Both planes then agree, whatever the
+ * order of their background work.
  */
 import { cidOfBlock } from '../src/atproto/cid.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
@@ -12,7 +13,7 @@ import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
 import { graphEntries, graphOutputDefaults } from './graph-output.ts';
 import { postCommits } from './post-set.ts';
 
-/** A network is fully told by these. */
+/** These determine a network. */
 export type ServingNetworkOptions = {
   readonly seed: number;
   readonly records: number;
@@ -20,15 +21,15 @@ export type ServingNetworkOptions = {
   readonly kind: 'graph' | 'posts';
 };
 
-/** Returns what tells networks apart in names of folders. */
+/** Returns the name of the network in folder names. */
 export function networkKey({ kind, seed, records }: ServingNetworkOptions): string {
   return `${kind}-${seed}-${records}-${servingNetworkVersion}`;
 }
 
-/** Raised when the network changes, so that nothing cached from before is used. */
+/** Raised when the network changes, so that no cached older one is used. */
 const servingNetworkVersion = 1;
 
-/** What is added to the graph. Units: counts. */
+/** Additions to the graph. */
 const extra = { viewers: 20, followsOfViewer: 500, threads: 20, repliesOfThread: 45, replyDepthMax: 6 } as const;
 
 type Entry = CommitEntry | IdentityEntry;
@@ -44,18 +45,17 @@ const keptCollections = new Set([
 ]);
 const pairedCollections = new Set([...keptCollections].slice(2));
 
-/** Returns a record's URI. */
 export function uriOfOp(did: string, op: RepoOp): string {
   return `at://${did}/${op.collection}/${op.rkey}`;
 }
 
-/** Returns what a like or repost (a URI), or a follow or block (a DID), points at. */
+/** Returns what a like or repost (a URI), or a follow or block (a DID), refers to. */
 export function subjectOf(json: string): string {
   const { subject } = JSON.parse(json) as { subject: string | Ref };
   return typeof subject === 'string' ? subject : subject.uri;
 }
 
-/** Yields the network's entries, oldest first, and what it added for the requests. */
+/** Yields the network's entries, oldest first, and reports additions that requests can use. */
 export function* servingEntries(
   options: ServingNetworkOptions,
   onExtra: (kind: 'viewer' | 'thread', key: string) => void,
@@ -87,7 +87,7 @@ export function* servingEntries(
   yield* threadEntries(writer, [...authors], roots, onExtra);
 }
 
-/** Posts of authors who write fifty each, and the viewers who follow them. */
+/** Yields fifty posts each of many authors, and the viewers who follow them. */
 function* postEntries(
   options: ServingNetworkOptions,
   onExtra: (kind: 'viewer', key: string) => void,
@@ -110,7 +110,7 @@ function isKept(did: string, op: RepoOp, pairs: Set<string>): boolean {
   return true;
 }
 
-/** Writes records behind the last of the graph, a second apart. */
+/** Writes records after the last of the graph, a second apart. */
 class ExtraWriter {
   readonly random: SeededRandom;
   readonly #tids = new TidClock(7);
@@ -124,7 +124,7 @@ class ExtraWriter {
     return items[this.random.below(items.length)]!;
   }
 
-  /** Returns a commit of one record; `value` is given its time. */
+  /** Returns a commit of one record, setting the time in `value`. */
   commit(did: string, collection: string, value: object, rkey?: string): CommitEntry {
     this.#nowMs += 1000;
     const json = JSON.stringify({ $type: collection, ...value, createdAt: new Date(this.#nowMs).toISOString() });

@@ -1,4 +1,4 @@
-/** What slots take on disk: their files as the disk counts them, and the live bytes of each table. */
+/** Disk use of slots: their files as the disk counts them, and the live bytes of each table. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { slotTableNames, slotTables, tableCode, tableOfKey } from '../src/slot/table/slot-state.ts';
@@ -10,10 +10,10 @@ const mapBytes = 16 * 2 ** 30;
 const firstKey = Buffer.from([0]);
 const endKey = Buffer.alloc(64, 255);
 
-/** Where a slot's environment is. */
+/** Returns the folder of a slot's environment. */
 export type SlotFolder = (slot: number) => string;
 
-/** Returns the bytes that the files of a folder occupy on the disk. */
+/** Returns the disk use of the files in a folder. */
 export function diskBytes(folder: string): number {
   let bytes = 0;
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
@@ -79,7 +79,7 @@ export async function liveTables(
   return { bytes, rows };
 }
 
-/** Returns live bytes a record by table, the largest first. */
+/** Returns live bytes per record by table, the largest first. */
 export function bytesPerRecord(bytes: Readonly<Record<string, number>>, records: number): Figures {
   const byTable = Object.entries(bytes).sort(([, a], [, b]) => b - a);
   return Object.fromEntries(byTable.map(([name, size]) => [name, size / records]));

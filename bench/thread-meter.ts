@@ -1,14 +1,14 @@
 /**
- * CPU time of a process by thread, and the part that the kernel spent; memory of its own.
+ * CPU time of a process by thread, the kernel's part of it, and private memory.
  *
- * Read from /proc, so Linux only. Time on the processor is exact; the kernel's share comes in steps of a clock tick.
+ * Linux only, from /proc. CPU time is exact; the kernel's share has the resolution of a clock tick.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** CPU time since the process began, of all threads that still run. Units: microseconds. */
+/** CPU time since the process began, of all living threads. Units: microseconds. */
 export type ThreadTimes = { readonly usByThread: ReadonlyMap<number, number>; readonly kernelUs: number };
 
-/** What a process used: its first thread, the busiest of the others, the rest (garbage collection, thread pool). */
+/** CPU time of the first thread, the busiest other, and the rest (GC, thread pool). */
 export type UsedTimes = {
   readonly mainUs: number;
   readonly busiestUs: number;
@@ -16,7 +16,7 @@ export type UsedTimes = {
   readonly kernelUs: number;
 };
 
-/** One clock tick of /proc, which is 1/100 s on every Linux that Node supports. Units: microseconds. */
+/** One clock tick of /proc, 1/100 s on every Linux that Node supports. */
 const tickUs = 10_000;
 
 /** Reads the CPU time of all threads of a process. */
@@ -27,16 +27,16 @@ export function threadTimes(pid: number): ThreadTimes {
     const folder = `/proc/${pid}/task/${thread}`;
     try {
       usByThread.set(Number(thread), Number(readFileSync(`${folder}/schedstat`, 'latin1').split(' ')[0]) / 1000);
-      // The name may hold spaces, so fields are counted from behind it; system time is the 13th from there.
+      // The name may hold spaces, so count fields from after it: system time is the 13th.
       kernelUs += Number(readFileSync(`${folder}/stat`, 'latin1').split(') ')[1]!.split(' ')[12]) * tickUs;
     } catch {
-      // The thread ended between the listing and the reading.
+      // The thread ended after the listing.
     }
   }
   return { usByThread, kernelUs };
 }
 
-/** Returns what a process used since an earlier reading. */
+/** Returns the CPU time since an earlier reading. */
 export function usedSince(before: ThreadTimes, pid: number): UsedTimes {
   const now = threadTimes(pid);
   const used = [...now.usByThread].map(([thread, us]) => ({ thread, us: us - (before.usByThread.get(thread) ?? 0) }));
@@ -47,7 +47,7 @@ export function usedSince(before: ThreadTimes, pid: number): UsedTimes {
   return { mainUs, busiestUs, otherUs, kernelUs: now.kernelUs - before.kernelUs };
 }
 
-/** Memory of a process that is neither of files nor shared: heaps, stacks, buffers. Units: bytes. */
+/** Private memory of a process (heaps, stacks, buffers), without files. Units: bytes. */
 export function ownBytes(pid: number): number {
   const match = /^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
   return Number(match?.[1] ?? 0) * 1024;

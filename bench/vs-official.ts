@@ -1,8 +1,9 @@
 /**
- * The hot methods against ours and against the official plane on PostgreSQL: same data, same requests, same client, same run.
+ * The hot methods on our plane and the official one: same data, requests, client and run.
  *
- * Before anything is timed, a sample of requests is asked of both and the bench fails where answers differ. Rounds alternate between the planes, so that
- * what else the machine does falls on both. Ratios are ours to theirs in requests a second, and theirs to ours in server CPU.
+ * Before timing, a sample of requests is sent to both, and the bench fails where answers differ.
+ * Rounds alternate between the planes, so that other load on the machine affects both. Ratios are
+ * ours to theirs in requests per second, and theirs to ours in server CPU.
  *
  * Arguments: the count of records to serve.
  */
@@ -21,7 +22,7 @@ const nodes = 2;
 const rounds = 2;
 const comparedRequests = 40;
 
-/** One plane as this bench sees it. `cpuUs` is all of its processes' CPU time so far. */
+/** `cpuUs` is the CPU time of all the plane's processes so far. */
 type Plane = { readonly load: GrpcLoad; readonly methods: readonly HotMethod[]; cpuUs(): number };
 
 export async function run(options: BenchOptions): Promise<BenchResult> {

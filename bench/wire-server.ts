@@ -1,4 +1,4 @@
-/** The other process of bench/wire.ts: answers `bench.<bytes>` at once and `bench.async.<bytes>` by a promise. */
+/** The server of bench/wire.ts: answers `bench.<bytes>` at once, `bench.async.<bytes>` later. */
 import { App, us_socket_local_port } from 'uWebSockets.js';
 import { systemClock } from '../src/base/clock.ts';
 import type { CallHandler } from '../src/wire/node-caller.ts';

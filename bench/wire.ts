@@ -1,4 +1,4 @@
-/** Calls of one process to another over the wire, both on loopback, with nothing behind them. */
+/** Calls between two processes over the wire on loopback, to handlers that do nothing. */
 import { join } from 'node:path';
 import { parseShardMap } from '../src/shardmap/shard-map.ts';
 import { NodeClient } from '../src/wire/node-client.ts';

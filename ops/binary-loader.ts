@@ -1,8 +1,8 @@
 /**
- * The first file that the single executable runs: unpacks the program into a private folder and runs it from there.
+ * The first file that the single executable runs: unpacks the program and runs it.
  *
- * Owns: that folder, one for each build (named by the hash of the archive), readable by its owner only. Refuses: a folder that
- * someone else owns or may write to, since code is loaded from it.
+ * Owns: the folder of the program, one per build (named by the hash of the archive), which only its
+ * owner can read. Refuses: a folder that others own or can write to, since code is loaded from it.
  */
 import {
   closeSync,
@@ -38,7 +38,7 @@ function privateParent(): string {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       if (isPrivate(folder)) return folder;
     } catch {
-      // Read-only or somebody else's: the next one.
+      // Read-only or not ours: try the next one.
     }
   }
   throw new Error(
@@ -68,7 +68,7 @@ function unpack(folder: string): void {
   }
 }
 
-/** Returns the folder of the unpacked program; of several processes that start at once, one wins the rename. */
+/** Returns the program's folder; of several processes that unpack at once, one wins the rename. */
 function programFolder(): string {
   const parent = privateParent();
   const folder = join(parent, getAsset('hash', 'utf8'));

@@ -1,9 +1,10 @@
 /**
- * `npm run build:binary`: one executable, `dist/skyshard`, that needs neither Node nor npm on the machine that it is copied to.
+ * `npm run build:binary`: one executable, `dist/skyshard`, that needs neither Node nor npm to run.
  *
- * Node's own single-executable support runs one CommonJS file and keeps assets. Native addons cannot be loaded from an asset, and
- * worker threads want files. So the assets are the bundled program and the few packages that hold addons, packed into one archive;
- * the CommonJS file (`binary-loader.ts`) unpacks it once into a private folder and runs the program from there.
+ * Node's single-executable support runs one CommonJS file and stores assets, but native addons and
+ * worker threads need files. So the asset is an archive of the bundled program and the few packages
+ * with addons; the CommonJS file (`binary-loader.ts`) unpacks it once and runs the program from
+ * there.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -28,17 +29,17 @@ const root = join(import.meta.dirname, '..');
 const outFolder = join(root, 'dist');
 const bundleFolder = join(outFolder, 'bundle');
 const binaryPath = join(outFolder, 'skyshard');
-/** The text that Node looks for in its own binary to see whether an application was put in. */
+/** The text in Node's own binary that marks whether it holds an application. */
 const sentinel = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
-/** Packages that hold addons, or load code by a path that only the running program knows; they stay whole. */
+/** Packages that hold addons, or load code by a path known only at run time: not bundled. */
 const wholePackages = ['lmdb', 'uWebSockets.js'];
-/** Files of those packages that no program reads. */
+/** Files of those packages that the program never reads. */
 const leftOut = /\.(?:d\.[cm]?ts|map|md|cpp|h|c|gyp|markdown)$|^dependencies\//;
 
 type PackedFile = { readonly path: string; readonly bytes: Buffer };
 
-/** Worker threads are started from files, which become entries of the bundle: found here by how their URL is spelled. */
+/** Collects the files of worker threads by their URLs in the source, as entries of the bundle. */
 function workerEntries(found: Map<string, string>): Plugin {
   return {
     name: 'worker-entries',
@@ -57,7 +58,7 @@ function workerEntries(found: Map<string, string>): Plugin {
   };
 }
 
-/** Bundles the program; a second pass adds the worker entries that the first one found, until no new ones turn up. */
+/** Bundles the program, again with the worker entries that it found, until no new ones turn up. */
 async function bundleProgram(): Promise<void> {
   const workers = new Map<string, string>();
   for (;;) {
@@ -66,7 +67,7 @@ async function bundleProgram(): Promise<void> {
       cwd: root,
       input: { main: join(root, 'src', 'cli', 'main.ts'), ...Object.fromEntries(workers) },
       platform: 'node',
-      // A dependency evaluates a text of its own; nothing of ours is in it.
+      // A dependency evaluates its own text, which holds nothing of ours.
       checks: { eval: false },
       external: (name) => wholePackages.some((whole) => name === whole || name.startsWith(`${whole}/`)),
       plugins: [workerEntries(workers)],
@@ -95,7 +96,7 @@ function filesBelow(folder: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** Returns the folders of a package and of all that it needs, optional packages that are installed among them. */
+/** Returns the folders of packages and all that they need, including installed optional ones. */
 function packageFolders(names: readonly string[]): Map<string, string> {
   const folders = new Map<string, string>();
   const visit = (name: string, from: string): void => {
@@ -119,7 +120,7 @@ function findPackage(name: string, from: string): string | null {
   }
 }
 
-/** Returns whether an addon is for this machine and this Node; packages ship one for each. */
+/** Returns whether an addon is for this machine and this Node; packages ship several. */
 function isForThisMachine(path: string): boolean {
   const name = basename(path);
   if (!name.endsWith('.node')) return true;
@@ -143,7 +144,7 @@ function collectFiles(): PackedFile[] {
   return packed;
 }
 
-/** The archive: a length, a JSON list of [path, bytes], then the files one after the other; all compressed. */
+/** Packs an archive: a length, a JSON list of [path, bytes], then the files; all compressed. */
 function packArchive(files: readonly PackedFile[]): Buffer {
   const index = Buffer.from(JSON.stringify(files.map(({ path, bytes }) => [path, bytes.length])));
   const length = Buffer.alloc(4);

@@ -3,8 +3,8 @@
  *
  * Run: node ops/generate-lexicon-schema.ts <folder of @atproto/bsky>
  *
- * Only definitions that the indexed collections can reach are written, in the order in which they are reached. A kind of
- * schema that none of them used so far is refused here, until lexicon-definition.ts and check.ts know it.
+ * Writes only definitions that the indexed collections can reach, in the order in which they are
+ * reached. Refuses a kind of schema that lexicon-definition.ts and check.ts do not know.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -94,8 +94,8 @@ for (const nsid of indexedCollections) define(mainOf(nsid));
 
 const lines = Object.entries(definitions).map(([name, node]) => `  ${JSON.stringify(name)}: ${JSON.stringify(node)},`);
 const text = `/**
- * The lexicon definitions that the indexed collections can reach, as data. Written by ops/generate-lexicon-schema.ts;
- * change that, not this.
+ * The lexicon definitions that the indexed collections can reach, as data. Written by
+ * ops/generate-lexicon-schema.ts; change that, not this.
  *
  * Source: the lexicons of @atproto/bsky ${version}.
  */

@@ -1,9 +1,10 @@
 /**
  * Writes `generated/bsky-service.ts` from the descriptors of the official package.
  *
- * Run: `node ops/generate-proto-schema.ts <path of @atproto/bsky/dist/proto/bsky_connect.js>`. Owns: the form of the generated
- * schema and types. Refuses: descriptor features that the service does not use today (oneofs, groups, message keys), so
- * that a newer service stops here and not in the codec.
+ * Run: `node ops/generate-proto-schema.ts <path of @atproto/bsky/dist/proto/bsky_connect.js>`.
+ * Owns: the form of the generated schema and types. Refuses: descriptor features that the service
+ * does not use today (oneofs, groups, message keys), so that a newer service fails here and not in
+ * the codec.
  */
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * The lexicon definitions that the indexed collections can reach, as data. Written by ops/generate-lexicon-schema.ts;
- * change that, not this.
+ * The lexicon definitions that the indexed collections can reach, as data. Written by
+ * ops/generate-lexicon-schema.ts; change that, not this.
  *
  * Source: the lexicons of @atproto/bsky 0.0.280.
  */
