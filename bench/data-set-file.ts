@@ -37,7 +37,12 @@ function writeEntry(writer: ByteWriter, entry: DataSetEntry): void {
   writer.u8(0).text(entry.did).u48(entry.timeMs).text(entry.rev);
   writer.text(entry.since ?? '').varint(entry.ops.length);
   for (const op of entry.ops) {
-    writer.u8(actions.indexOf(op.action)).text(op.collection).text(op.rkey).text(op.cid).text(op.json);
+    writer
+      .u8(actions.indexOf(op.action))
+      .text(op.collection)
+      .text(op.rkey)
+      .lengthDelimited(op.cid)
+      .lengthDelimited(op.block);
   }
 }
 
@@ -60,8 +65,8 @@ function readEntry(bytes: Buffer): DataSetEntry {
       action,
       collection: reader.text(),
       rkey: reader.text(),
-      cid: reader.text(),
-      json: reader.text(),
+      cid: reader.lengthDelimited(),
+      block: reader.lengthDelimited(),
     };
   }
   return { kind: 'commit', did, rev, since: since === '' ? null : since, timeMs, ops };

@@ -5,8 +5,8 @@
  * signature is not, and the tree is a single node over the commit's records instead of a whole
  * repo's. The demo network makes real ones.
  */
-import { Cid, cidOfBlock } from '../src/atproto/cid.ts';
-import type { RepoOp } from '../src/atproto/repo-op.ts';
+import { cidOfBlock } from '../src/atproto/cid.ts';
+import { deleteOp, type RepoOp } from '../src/atproto/repo-op.ts';
 import { CborWriter } from '../src/demo/model/cbor-writer.ts';
 import type { GraphCommit, GraphEvent, GraphOp } from '../src/demo/model/graph-state.ts';
 import { SocialGraph } from '../src/demo/model/social-graph.ts';
@@ -60,13 +60,9 @@ export function openGraphEvents(options: GraphOutputOptions): {
 }
 
 function repoOp(op: GraphOp): RepoOp {
-  return {
-    action: op.action,
-    collection: op.collection,
-    rkey: op.rkey,
-    cid: op.cid === null ? '' : new Cid(op.cid).text,
-    json: op.value === null ? '' : JSON.stringify(op.value),
-  };
+  const { action, collection, rkey, cid, block } = op;
+  if (cid === null || block === null) return deleteOp(collection, rkey);
+  return { action, collection, rkey, cid: Buffer.from(cid), block: Buffer.from(block) };
 }
 
 /** Turns events into log entries, without account changes. */

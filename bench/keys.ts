@@ -20,6 +20,7 @@ import { parseShardMap } from '../src/shardmap/shard-map.ts';
 import { nodeCalls } from '../src/wire/node-calls.ts';
 import { NodeClient } from '../src/wire/node-client.ts';
 import { decodeRecordBatchAnswer, encodeRecordBatchRequest } from '../src/wire/record-batch.ts';
+import { jsonOfOp } from '../test/support/record-op.ts';
 import { type BenchChild, startChild } from './child-process.ts';
 import { postCommits } from './post-set.ts';
 import { type BenchRedis, mgetKeys, startRedis } from './redis.ts';
@@ -68,8 +69,9 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     try {
       const set: Post[] = [];
       for (const { did, ops } of postCommits({ seed: options.seed, posts, authors })) {
-        const { collection, rkey, json } = ops[0]!;
-        set.push({ uri: recordUri({ did, collection, rkey }), value: Buffer.from(json) });
+        const [op] = ops;
+        const { collection, rkey } = op!;
+        set.push({ uri: recordUri({ did, collection, rkey }), value: Buffer.from(jsonOfOp(op!)) });
       }
       const valueBytes = set.reduce((bytes, post) => bytes + post.value.length, 0) / posts;
       const figures = await compare(node, set, options);

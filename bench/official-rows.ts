@@ -5,8 +5,9 @@
  * compares the answers of both planes before it measures, which shows that the rows are the same.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import type { RepoOp } from '../src/atproto/repo-op.ts';
+import { Cid } from '../src/atproto/cid.ts';
 import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
+import { jsonOfOp } from '../test/support/record-op.ts';
 import { uriOfOp } from './serving-network.ts';
 
 type Ref = { readonly uri: string; readonly cid: string };
@@ -38,7 +39,8 @@ type RecordValue = {
 type Indexed = {
   readonly uri: string;
   readonly did: string;
-  readonly op: RepoOp;
+  readonly collection: string;
+  readonly cid: string;
   readonly value: RecordValue;
   readonly at: string;
 };
@@ -114,9 +116,11 @@ export class OfficialRows {
     }
     for (const op of entry.ops) {
       const uri = uriOfOp(entry.did, op);
-      this.#revs.set(entry.did, { rev: entry.rev, cid: op.cid });
-      this.#row('record', [uri, op.cid, entry.did, op.json, at]);
-      this.#record({ uri, did: entry.did, op, value: JSON.parse(op.json) as RecordValue, at });
+      const [cid, json] = [new Cid(op.cid).text, jsonOfOp(op)];
+      this.#revs.set(entry.did, { rev: entry.rev, cid });
+      this.#row('record', [uri, cid, entry.did, json, at]);
+      const { collection } = op;
+      this.#record({ uri, did: entry.did, collection, cid, value: JSON.parse(json) as RecordValue, at });
     }
   }
 
@@ -127,7 +131,7 @@ export class OfficialRows {
   }
 
   #record(record: Indexed): void {
-    switch (record.op.collection) {
+    switch (record.collection) {
       case 'app.bsky.actor.profile':
         return this.#profile(record);
       case 'app.bsky.feed.post':
@@ -142,17 +146,17 @@ export class OfficialRows {
         this.#row('actor_block', this.#edge(record));
         return;
       default:
-        throw new Error(`${record.op.collection} is not of this network`);
+        throw new Error(`${record.collection} is not of this network`);
     }
   }
 
-  #profile({ uri, did, op, value, at }: Indexed): void {
+  #profile({ uri, did, cid, value, at }: Indexed): void {
     const texts = [value.displayName ?? null, value.description ?? null];
-    this.#row('profile', [uri, op.cid, did, ...texts, linkOf(value.avatar), linkOf(value.banner), at, value.createdAt]);
+    this.#row('profile', [uri, cid, did, ...texts, linkOf(value.avatar), linkOf(value.banner), at, value.createdAt]);
   }
 
-  #edge({ uri, did, op, value, at }: Indexed): Cell[] {
-    return [uri, op.cid, did, value.subject as string, value.createdAt, at];
+  #edge({ uri, did, cid, value, at }: Indexed): Cell[] {
+    return [uri, cid, did, value.subject as string, value.createdAt, at];
   }
 
   #sortAt({ value, at }: Indexed): string {
@@ -160,7 +164,7 @@ export class OfficialRows {
   }
 
   #notice(record: Indexed, did: string, reason: string, subject: string | null): void {
-    this.#row('notification', [did, record.uri, record.op.cid, record.did, reason, subject, this.#sortAt(record)]);
+    this.#row('notification', [did, record.uri, record.cid, record.did, reason, subject, this.#sortAt(record)]);
   }
 
   #follow(record: Indexed): void {
@@ -172,12 +176,12 @@ export class OfficialRows {
   }
 
   #engagement(kind: 'like' | 'repost', record: Indexed): void {
-    const { uri, did, op, value, at } = record;
+    const { uri, did, cid, value, at } = record;
     const subject = value.subject as Ref;
     const via = [value.via?.uri ?? null, value.via?.cid ?? null];
-    this.#row(kind, [uri, op.cid, did, subject.uri, subject.cid, value.createdAt, at, ...via]);
+    this.#row(kind, [uri, cid, did, subject.uri, subject.cid, value.createdAt, at, ...via]);
     this.#postCounts.add(subject.uri, kind === 'like' ? 0 : 2, 4);
-    if (kind === 'repost') this.#row('feed_item', [uri, op.cid, 'repost', subject.uri, did, this.#sortAt(record)]);
+    if (kind === 'repost') this.#row('feed_item', [uri, cid, 'repost', subject.uri, did, this.#sortAt(record)]);
     if (didOf(subject.uri) === did) return;
     this.#notice(record, didOf(subject.uri), kind, subject.uri);
     if (value.via !== undefined && didOf(value.via.uri) !== did)
@@ -185,12 +189,12 @@ export class OfficialRows {
   }
 
   #post(record: Indexed): void {
-    const { uri, did, op, value, at } = record;
+    const { uri, did, cid, value, at } = record;
     const { root, parent } = value.reply ?? {};
     const refs = [root?.uri ?? null, root?.cid ?? null, parent?.uri ?? null, parent?.cid ?? null];
     const langs = value.langs === undefined || value.langs.length === 0 ? null : JSON.stringify(value.langs);
-    this.#row('post', [uri, op.cid, did, value.text ?? '', ...refs, value.createdAt, at, langs]);
-    this.#row('feed_item', [uri, op.cid, 'post', uri, did, this.#sortAt(record)]);
+    this.#row('post', [uri, cid, did, value.text ?? '', ...refs, value.createdAt, at, langs]);
+    this.#row('feed_item', [uri, cid, 'post', uri, did, this.#sortAt(record)]);
     this.#actorCounts.add(did, 2, 3);
     if (root !== undefined && parent !== undefined) {
       this.#parentOf.set(uri, parent.uri);
@@ -204,7 +208,7 @@ export class OfficialRows {
   /** Returns the URI of the quoted post. */
   #embed(record: Indexed, embed: Embed | undefined): string | null {
     if (embed === undefined) return null;
-    const { uri, op, value, at } = record;
+    const { uri, cid, value, at } = record;
     if (embed.media !== undefined) this.#embed(record, embed.media);
     for (const [index, { alt, image }] of (embed.images ?? []).entries())
       this.#row('post_embed_image', [uri, index, linkOf(image), alt]);
@@ -216,7 +220,7 @@ export class OfficialRows {
     const quoted = embed.record?.record ?? embed.record;
     if (quoted === undefined) return null;
     this.#row('post_embed_record', [uri, quoted.uri, quoted.cid]);
-    this.#row('quote', [uri, op.cid, quoted.uri, quoted.cid, value.createdAt, at]);
+    this.#row('quote', [uri, cid, quoted.uri, quoted.cid, value.createdAt, at]);
     this.#postCounts.add(quoted.uri, 3, 4);
     return quoted.uri;
   }

@@ -1,10 +1,10 @@
 /** A seeded set of posts by many authors, for benches that need records but no whole network. */
 import { createHash } from 'node:crypto';
-import { cidOfBlock } from '../src/atproto/cid.ts';
 import { tidOf } from '../src/atproto/tid.ts';
 import { seededRandom } from '../src/base/seeded-random.ts';
 import { composeText } from '../src/demo/model/post-text.ts';
 import type { CommitEntry } from '../src/entry/entry.ts';
+import { recordOp } from '../test/support/record-op.ts';
 
 export type PostSetOptions = { readonly seed: number; readonly posts: number; readonly authors: number };
 
@@ -27,15 +27,8 @@ export function* postCommits(options: PostSetOptions): Generator<CommitEntry, vo
     const { text, lang } = composeText(random, null);
     const langs = lang === null ? {} : { langs: [lang] };
     const post = { text, $type: 'app.bsky.feed.post', ...langs, createdAt: new Date(timeMs).toISOString() };
-    const json = JSON.stringify(post);
     const rkey = tidOf(timeMs * 1000, 1);
-    const op = {
-      action: 'create',
-      collection: 'app.bsky.feed.post',
-      rkey,
-      cid: cidOfBlock(Buffer.from(json)).text,
-      json,
-    } as const;
+    const op = recordOp({ collection: 'app.bsky.feed.post', rkey }, post);
     yield { kind: 'commit', did: dids[random.below(dids.length)]!, rev: rkey, since: null, timeMs, ops: [op] };
   }
 }

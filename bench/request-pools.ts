@@ -63,10 +63,10 @@ export class PoolGatherer {
           break;
         case 'app.bsky.graph.follow':
           this.#byFollows.add(did);
-          this.#byFollowers.add(subjectOf(op.json));
+          this.#byFollowers.add(subjectOf(op));
           break;
         case 'app.bsky.feed.like': {
-          const subject = subjectOf(op.json);
+          const subject = subjectOf(op);
           this.#byLikes.add(subject);
           this.#byNotices.add(subject.slice(5, subject.indexOf('/', 5)));
           break;

@@ -5,11 +5,12 @@
  * created once and never deleted, no two for one subject. Both planes then agree, whatever the
  * order of their background work.
  */
-import { cidOfBlock } from '../src/atproto/cid.ts';
+import { Cid, cidOfBlock } from '../src/atproto/cid.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
 import { type SeededRandom, seededRandom } from '../src/base/seeded-random.ts';
 import { TidClock } from '../src/demo/model/tid-clock.ts';
 import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
+import { jsonOfOp, recordOp } from '../test/support/record-op.ts';
 import { graphEntries, graphOutputDefaults } from './graph-output.ts';
 import { postCommits } from './post-set.ts';
 
@@ -50,8 +51,8 @@ export function uriOfOp(did: string, op: RepoOp): string {
 }
 
 /** Returns what a like or repost (a URI), or a follow or block (a DID), refers to. */
-export function subjectOf(json: string): string {
-  const { subject } = JSON.parse(json) as { subject: string | Ref };
+export function subjectOf(op: RepoOp): string {
+  const { subject } = JSON.parse(jsonOfOp(op)) as { subject: string | Ref };
   return typeof subject === 'string' ? subject : subject.uri;
 }
 
@@ -77,8 +78,8 @@ export function* servingEntries(
     if (ops.length === 0) continue;
     authors.add(entry.did);
     for (const op of ops) {
-      if (op.collection === 'app.bsky.feed.post' && !op.json.includes('"reply":{'))
-        roots.push({ did: entry.did, uri: uriOfOp(entry.did, op), cid: op.cid });
+      if (op.collection === 'app.bsky.feed.post' && !jsonOfOp(op).includes('"reply":{'))
+        roots.push({ did: entry.did, uri: uriOfOp(entry.did, op), cid: new Cid(op.cid).text });
     }
     yield { ...entry, ops };
   }
@@ -104,7 +105,7 @@ function* postEntries(
 function isKept(did: string, op: RepoOp, pairs: Set<string>): boolean {
   if (op.action !== 'create' || !keptCollections.has(op.collection)) return false;
   if (!pairedCollections.has(op.collection)) return true;
-  const pair = `${did} ${op.collection} ${subjectOf(op.json)}`;
+  const pair = `${did} ${op.collection} ${subjectOf(op)}`;
   if (pairs.has(pair)) return false;
   pairs.add(pair);
   return true;
@@ -127,10 +128,9 @@ class ExtraWriter {
   /** Returns a commit of one record, setting the time in `value`. */
   commit(did: string, collection: string, value: object, rkey?: string): CommitEntry {
     this.#nowMs += 1000;
-    const json = JSON.stringify({ $type: collection, ...value, createdAt: new Date(this.#nowMs).toISOString() });
+    const record = { $type: collection, ...value, createdAt: new Date(this.#nowMs).toISOString() };
     const tid = this.#tids.next(this.#nowMs);
-    const cid = cidOfBlock(Buffer.from(`${did} ${json}`)).text;
-    const op: RepoOp = { action: 'create', collection, rkey: rkey ?? tid, cid, json };
+    const op = recordOp({ collection, rkey: rkey ?? tid }, record);
     return { kind: 'commit', did, rev: this.#tids.next(this.#nowMs), since: null, timeMs: this.#nowMs, ops: [op] };
   }
 
@@ -182,7 +182,7 @@ function* threadEntries(
       const author = writer.random.next() < 0.2 ? did : writer.pick(authors);
       const entry = writer.commit(author, 'app.bsky.feed.post', { text: `reply ${reply}`, reply: { root, parent } });
       const op = entry.ops[0]!;
-      placed.push({ uri: uriOfOp(author, op), cid: op.cid, depth: depth + 1 });
+      placed.push({ uri: uriOfOp(author, op), cid: new Cid(op.cid).text, depth: depth + 1 });
       yield entry;
     }
   }

@@ -168,6 +168,22 @@ export function parseCid(text: string): Cid | undefined {
   return parseCidDigest(textScratch, 0, bytes, digestAt) ? new Cid(bytes) : undefined;
 }
 
+const recordHead = Buffer.from([1, cidCodec.dagCbor, 0x12, 0x20]);
+
+/** Returns the digest within the 36 bytes of the CID of a DAG-CBOR block; undefined for the CID of anything else. */
+export function recordDigestOf(cid: Uint8Array): Uint8Array | undefined {
+  for (let index = 0; index < recordHead.length; index++) if (cid[index] !== recordHead[index]) return undefined;
+  return cid.subarray(recordHead.length);
+}
+
+/** Returns the 36 bytes of the CID of the DAG-CBOR block with this SHA-256. */
+export function recordCidOf(digest: Uint8Array): Uint8Array {
+  const cid = Buffer.allocUnsafe(cidBytes);
+  cid.set(recordHead);
+  cid.set(digest, recordHead.length);
+  return cid;
+}
+
 /** Returns the identifier of a block, hashing it. */
 export function cidOfBlock(block: Uint8Array, codec: number = cidCodec.dagCbor): Cid {
   const bytes = withoutDigest(codec);

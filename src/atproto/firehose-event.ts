@@ -11,8 +11,8 @@ import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
 import { didLengthMax } from './compact-key.ts';
 import { DagCborReader, type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
-import { ByteString, type DagMap, type DagValue, dagJson, isDagMap } from './dag-value.ts';
-import type { RepoOp } from './repo-op.ts';
+import { ByteString, type DagMap, type DagValue, isDagMap } from './dag-value.ts';
+import { deleteOp, type RepoOp } from './repo-op.ts';
 import { isDatetime } from './string-format.ts';
 import { isTid } from './tid.ts';
 
@@ -186,16 +186,17 @@ function sinceOf(body: DagMap): string | null {
 export function decodeRecord(
   blocks: CarBlocks,
   cid: Cid,
-): { readonly reason: OpReason } | { readonly value: DagMap; readonly json: string } {
+): { readonly reason: OpReason } | { readonly value: DagMap; readonly block: Uint8Array } {
   const block = blocks.find(cid);
   if (block < 0) return { reason: 'op-block-missing' };
   const start = blocks.startOf(block);
   const end = blocks.endOf(block);
   if (end - start > firehoseLimits.recordBytes) return { reason: 'record-too-large' };
   if (!blocks.isIntact(block)) return { reason: 'op-block-hash-wrong' };
-  const read = decodeDagCbor(blocks.source.subarray(start, end));
+  const bytes = blocks.source.subarray(start, end);
+  const read = decodeDagCbor(bytes);
   if (!read.ok) return { reason: `record-${read.reason}` };
-  return isDagMap(read.value) ? { value: read.value, json: dagJson(read.value) } : { reason: 'record-not-an-object' };
+  return isDagMap(read.value) ? { value: read.value, block: bytes } : { reason: 'record-not-an-object' };
 }
 
 /** The ops of one commit while they are being sorted. */
@@ -214,7 +215,7 @@ function decodeOp(raw: DagValue, blocks: CarBlocks | null, lists: OpLists): void
   const rkey = path.slice(slash + 1);
   if (!isValidRecordKey(rkey)) return void lists.badOps.push({ reason: 'op-path-bad', collection });
   if (action === 'delete') {
-    lists.ops.push({ op: { action, collection, rkey, cid: '', json: '' }, value: null });
+    lists.ops.push({ op: deleteOp(collection, rkey), value: null });
     return;
   }
   if (action !== 'create' && action !== 'update') {
@@ -224,7 +225,7 @@ function decodeOp(raw: DagValue, blocks: CarBlocks | null, lists: OpLists): void
   if (!(cid instanceof Cid)) return void lists.badOps.push({ reason: 'op-cid-missing', collection });
   const record = blocks === null ? { reason: 'op-block-missing' as const } : decodeRecord(blocks, cid);
   if ('reason' in record) return void lists.badOps.push({ reason: record.reason, collection });
-  lists.ops.push({ op: { action, collection, rkey, cid: cid.text, json: record.json }, value: record.value });
+  lists.ops.push({ op: { action, collection, rkey, cid: cid.bytes, block: record.block }, value: record.value });
 }
 
 /** True when an op of the list needs a block, so that a commit of deletes or of foreign records costs no CAR. */

@@ -157,7 +157,7 @@ function addLeaf(blocks: CarBlocks, entry: TreeEntry, chunk: OpenChunk): void {
   if (!isValidRecordKey(rkey)) return void chunk.badOps.push({ reason: 'op-path-bad', collection });
   const record = decodeRecord(blocks, entry.value);
   if ('reason' in record) return void chunk.badOps.push({ reason: record.reason, collection });
-  const op = { action: 'create', collection, rkey, cid: entry.value.text, json: record.json } as const;
+  const op = { action: 'create', collection, rkey, cid: entry.value.bytes, block: record.block } as const;
   chunk.ops.push({ op, value: record.value });
 }
 

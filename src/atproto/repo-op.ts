@@ -1,10 +1,17 @@
-/** One record operation of a commit. `cid` and `json` are empty for a delete. */
+/** One record operation of a commit. */
 export type RepoOp = {
   readonly action: 'create' | 'update' | 'delete';
   readonly collection: string;
   readonly rkey: string;
-  /** Base32 CIDv1 text. */
-  readonly cid: string;
-  /** The record in the protocol's JSON form ($link, $bytes), keys in the order of the block. */
-  readonly json: string;
+  /** The 36 bytes of the record's CID; empty for a delete. */
+  readonly cid: Uint8Array;
+  /** The record's DAG-CBOR block, whose hash is the CID's; empty for a delete. */
+  readonly block: Uint8Array;
 };
+
+const noBytes: Uint8Array = Buffer.alloc(0);
+
+/** Returns the deletion of a record. */
+export function deleteOp(collection: string, rkey: string): RepoOp {
+  return { action: 'delete', collection, rkey, cid: noBytes, block: noBytes };
+}

@@ -4,14 +4,15 @@
  * Part of the stored format: tags are append only. The first byte is the format version, checked on read.
  */
 
+import { cidBytes, isCidAt } from '../atproto/cid.ts';
 import { readCollection, readDid, readRkey, writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
-import type { RepoOp } from '../atproto/repo-op.ts';
+import { deleteOp, type RepoOp } from '../atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
 import type { ContinueWork, Entry, PrivateWrite } from './entry.ts';
 
-const entryVersion = 2;
+const entryVersion = 3;
 
 const actions = ['create', 'update', 'delete'] as const;
 
@@ -21,7 +22,7 @@ function writeOps(writer: ByteWriter, ops: readonly RepoOp[]): void {
     writer.u8(actions.indexOf(op.action));
     writeCollection(writer, op.collection);
     writeRkey(writer, op.rkey);
-    if (op.action !== 'delete') writer.text(op.cid).text(op.json);
+    if (op.action !== 'delete') writer.bytes(op.cid).lengthDelimited(op.block);
   }
 }
 
@@ -32,8 +33,13 @@ function readOps(reader: ByteReader): RepoOp[] {
     const action = actions[reader.u8()] ?? reader.fail('an op of an unknown action');
     const collection = readCollection(reader);
     const rkey = readRkey(reader);
-    const isDelete = action === 'delete';
-    ops.push({ action, collection, rkey, cid: isDelete ? '' : reader.text(), json: isDelete ? '' : reader.text() });
+    if (action === 'delete') {
+      ops.push(deleteOp(collection, rkey));
+      continue;
+    }
+    const cid = reader.bytes(cidBytes);
+    if (!isCidAt(cid, 0)) reader.fail('an op whose CID is none');
+    ops.push({ action, collection, rkey, cid, block: reader.lengthDelimited() });
   }
   return ops;
 }
@@ -106,7 +112,7 @@ function readRepoEntry(reader: ByteReader, kind: 'sync' | 'resync-begin' | 'resy
   return { kind, did: readDid(reader), rev: reader.text(), timeMs: readEntryTime(reader) };
 }
 
-/** Reads one entry that `writeEntry` wrote; its texts are copies. Errors: MalformedBytes. */
+/** Reads one entry that `writeEntry` wrote. Texts are copies; blocks and CIDs alias `bytes`. Errors: MalformedBytes. */
 export function decodeEntry(bytes: Uint8Array): Entry {
   const reader = new ByteReader(bytes, 0, 'an entry');
   if (reader.u8() !== entryVersion) reader.fail('of an unknown format version');

@@ -2,7 +2,7 @@
  * The entries of a slot's log: everything that can change a slot, and nothing else.
  *
  * Owns: the shapes and their bytes. An entry carries all that apply needs, so that apply uses only the slot's state and
- * the entry. Records travel as the JSON text that will be served; ingest has already checked them.
+ * the entry. Records travel as the blocks that ingest has checked.
  */
 import type { RecordRef } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';

@@ -59,11 +59,11 @@ function* inChunks(ops: readonly RepoOp[]): Generator<readonly RepoOp[]> {
   let start = 0;
   let bytes = 0;
   for (const [index, op] of ops.entries()) {
-    bytes += op.json.length;
+    bytes += op.block.length;
     if (bytes <= chunkLimits.bytes || index === start) continue;
     yield ops.slice(start, index);
     start = index;
-    bytes = op.json.length;
+    bytes = op.block.length;
   }
   if (start < ops.length) yield ops.slice(start);
 }

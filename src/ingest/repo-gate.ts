@@ -41,7 +41,14 @@ export type RepoHold = {
 
 function approximateBytes(entry: RepoEntry): number {
   if (entry.kind !== 'commit') return 200;
-  return entry.ops.reduce((sum, op) => sum + 200 + op.json.length, 300);
+  return entry.ops.reduce((sum, op) => sum + 200 + op.block.length, 300);
+}
+
+/** Returns the entry with memory of its own: its blocks are small parts of a message that would live as long as they do. */
+function detached(entry: RepoEntry): RepoEntry {
+  if (entry.kind !== 'commit') return entry;
+  const ops = entry.ops.map((op) => ({ ...op, cid: Buffer.from(op.cid), block: Buffer.from(op.block) }));
+  return { ...entry, ops };
 }
 
 class Hold implements RepoHold {
@@ -84,7 +91,7 @@ export class RepoGate {
     const held = hold.held;
     const bytes = approximateBytes(entry);
     const appended = new Promise<void>((resolve) => {
-      held.push({ entry, bytes, resolve });
+      held.push({ entry: detached(entry), bytes, resolve });
     });
     this.#heldBytes += bytes;
     if (held.length > this.#limits.entriesMax || this.#heldBytes > this.#limits.bytesMax) {

@@ -100,6 +100,7 @@ export function readChunk(bytes: Uint8Array): Chunk {
     if (origin !== null) marks.push(readMark(reader));
     items.push(reader.lengthDelimited());
   }
+  reader.end();
   return { slot, origin, items, marks };
 }
 
@@ -110,33 +111,14 @@ export function readChunk(bytes: Uint8Array): Chunk {
 export type ChunkHead = { readonly slot: number; readonly isFromSlot: boolean; readonly itemCount: number };
 
 const originBytes = 14;
-const markBytes = 8;
 
-function readHead(reader: ByteReader): ChunkHead {
+/** Reads a chunk's head and none of its items, which only the slot reads. Errors: MalformedBytes. */
+export function readChunkHead(bytes: Uint8Array): ChunkHead {
+  const reader = chunkReader(bytes);
   const slot = reader.u16();
   const isFromSlot = reader.u8() !== 0;
   if (isFromSlot) reader.skip(originBytes);
   return { slot, isFromSlot, itemCount: reader.varint() };
-}
-
-/** Reads a chunk's head and none of its items. */
-export function readChunkHead(bytes: Uint8Array): ChunkHead {
-  return readHead(chunkReader(bytes));
-}
-
-/**
- * Walks through a chunk, so that whoever reads it later meets no surprise.
- *
- * Errors: MalformedBytes when it is not as long as its fields say.
- */
-export function checkChunk(bytes: Uint8Array): ChunkHead {
-  const reader = chunkReader(bytes);
-  const head = readHead(reader);
-  for (let index = 0; index < head.itemCount; index++) {
-    if (head.isFromSlot) reader.skip(markBytes);
-    reader.skip(reader.varint());
-  }
-  return head;
 }
 
 /** Writes the payload of `slot.append`: chunks for slots of one node, each as its own bytes. */
@@ -144,7 +126,7 @@ export function encodeAppend(chunks: readonly Uint8Array[]): Buffer {
   const writer = new ByteWriter(chunks.reduce((bytes, chunk) => bytes + chunk.length + 8, 8));
   writer.varint(chunks.length);
   for (const chunk of chunks) writer.lengthDelimited(chunk);
-  return writer.finish();
+  return writer.view();
 }
 
 /** Reads what `encodeAppend` wrote; the chunks alias `payload`. Errors: MalformedBytes. */

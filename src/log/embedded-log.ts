@@ -8,8 +8,8 @@
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
-import type { Table } from '../storage/environment.ts';
-import { type Chunk, readChunk } from './chunk.ts';
+import type { Row, Table } from '../storage/environment.ts';
+import { type Chunk, readChunk, readChunkHead } from './chunk.ts';
 
 /** A chunk in the log: its entries have the seqs `firstSeq` to `firstSeq + items.length - 1`. */
 export type LoggedChunk = { readonly firstSeq: number; readonly appendMs: number; readonly chunk: Chunk };
@@ -28,7 +28,14 @@ function seqKey(seq: number): Buffer {
 const firstKey = seqKey(0);
 const endKey = seqKey(2 ** 48 - 1);
 
-function chunkOfRow(key: Buffer, value: Buffer): LoggedChunk {
+/** Behind the append time the chunk begins. */
+const chunkStart = 6;
+
+function lastSeqOfRow({ key, value }: Row): number {
+  return new ByteReader(key).u48() + readChunkHead(value.subarray(chunkStart)).itemCount - 1;
+}
+
+function chunkOfRow({ key, value }: Row): LoggedChunk {
   const reader = new ByteReader(value);
   const appendMs = reader.u48();
   return { firstSeq: new ByteReader(key).u48(), appendMs, chunk: readChunk(reader.rest()) };
@@ -50,13 +57,12 @@ export class EmbeddedLog {
   reload(): void {
     this.#rows = [];
     this.#retainedBytes = 0;
-    let last: LoggedChunk | undefined;
+    this.#head = 0;
     for (const row of this.#table.scan({ start: firstKey, end: endKey })) {
       this.#rows.push({ seq: new ByteReader(row.key).u48(), bytes: row.value.length });
       this.#retainedBytes += row.value.length;
-      last = chunkOfRow(row.key, row.value);
+      this.#head = lastSeqOfRow(row);
     }
-    this.#head = last === undefined ? 0 : last.firstSeq + last.chunk.items.length - 1;
   }
 
   /** Seq of the last entry; 0 when the log is empty and always was. */
@@ -73,9 +79,9 @@ export class EmbeddedLog {
   append(bytes: Uint8Array, entryCount: number, appendMs: number): number {
     const firstSeq = this.#head + 1;
     invariant(firstSeq + entryCount < seqMax, 'a log stays below 2^33 entries');
-    const value = Buffer.allocUnsafe(6 + bytes.length);
+    const value = Buffer.allocUnsafe(chunkStart + bytes.length);
     value.writeUIntBE(appendMs, 0, 6);
-    value.set(bytes, 6);
+    value.set(bytes, chunkStart);
     this.#table.put(seqKey(firstSeq), value);
     this.#rows.push({ seq: firstSeq, bytes: value.length });
     this.#retainedBytes += value.length;
@@ -87,8 +93,7 @@ export class EmbeddedLog {
   readAbove(cursor: number): LoggedChunk[] {
     const chunks: LoggedChunk[] = [];
     for (const row of this.#table.scan({ start: firstKey, end: endKey })) {
-      const logged = chunkOfRow(row.key, row.value);
-      if (logged.firstSeq + logged.chunk.items.length - 1 > cursor) chunks.push(logged);
+      if (lastSeqOfRow(row) > cursor) chunks.push(chunkOfRow(row));
     }
     return chunks;
   }

@@ -121,7 +121,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     const chunk = this.#openChunk(queue, slot);
     const before = chunk.writer.length;
     writeEntry(this.#entryWriter.clear(), entry);
-    chunk.writer.lengthDelimited(this.#entryWriter.finish());
+    chunk.writer.lengthDelimited(this.#entryWriter.view());
     const bytes = chunk.writer.length - before;
     chunk.itemCount++;
     chunk.entryBytes += bytes;
@@ -221,7 +221,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   #close(chunk: PendingChunk): void {
     if (chunk.writer === null) return;
     const { slot, itemCount, writer } = chunk;
-    writeEntriesChunk(this.#callWriter.clear(), slot, itemCount, writer.finish());
+    writeEntriesChunk(this.#callWriter.clear(), slot, itemCount, writer.view());
+    writer.clear();
     chunk.bytes = this.#callWriter.finish();
     chunk.writer = null;
     if (this.#idleWriters.length < idleWritersMax) this.#idleWriters.push(writer);

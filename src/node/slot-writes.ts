@@ -5,11 +5,11 @@ import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
 import { decodeEntry } from '../entry/entry-codec.ts';
 import {
   type ChunkOutcome,
-  checkChunk,
   decodeAppend,
   decodeOutcomes,
   encodeAppend,
   encodeOutcomes,
+  readChunkHead,
   writeChunk,
 } from '../log/chunk.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
@@ -34,7 +34,7 @@ export class SlotWrites {
   /** Appends chunks for any of the node's slots; each has its own outcome. */
   async append(payload: Uint8Array): Promise<Uint8Array> {
     const chunks = decodeOfPeer(nodeCalls.append, () => decodeAppend(payload));
-    const slots = decodeOfPeer(nodeCalls.append, () => chunks.map((bytes) => checkChunk(bytes).slot));
+    const slots = decodeOfPeer(nodeCalls.append, () => chunks.map((bytes) => readChunkHead(bytes).slot));
     const links = new Set(slots.map((slot) => this.#linkBySlot.get(slot)));
     const [link] = links;
     // Mostly one thread takes all, and what it is asked and answers can pass as it is.

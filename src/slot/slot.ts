@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import { ByteReader, ByteWriter, MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { readEffect } from '../entry/effect-codec.ts';
 import type { ContinueWork, Effect, Entry } from '../entry/entry.ts';
@@ -50,13 +51,29 @@ export type RunResult = {
   readonly appliedCount: number;
 };
 
-/** A chunk in the log that is not yet applied, with its entries where they have been read already. */
-type WaitingChunk = LoggedChunk & { readonly decoded?: readonly Entry[] };
+/** A chunk in the log that is not yet applied, and its entries, which are read once. */
+type WaitingChunk = LoggedChunk & { readonly entries: readonly Entry[] };
 
 /** Reads a chunk's entries. Errors: MalformedBytes when one cannot be read, as when a peer is of another version. */
 function decodeItems(chunk: Chunk): Entry[] {
   if (chunk.origin === null) return chunk.items.map(decodeEntry);
   return chunk.items.map((item) => ({ kind: 'effect', effect: readEffect(new ByteReader(item, 0, 'an effect')) }));
+}
+
+const oldLogHint =
+  'start the version that wrote this folder once more, so that it applies its log, or ingest into an empty folder';
+
+/** Errors: DataPlaneError when the chunk was appended by a version whose entries this one cannot read. */
+function withEntries(slot: number, logged: LoggedChunk): WaitingChunk {
+  const entries = tryDecode(() => decodeItems(logged.chunk));
+  if (!(entries instanceof MalformedBytes)) return { ...logged, entries };
+  const what = `the log of slot ${slot} waits to be applied and holds what this version cannot read`;
+  throw new DataPlaneError('Internal', `${what}: ${entries.message}; ${oldLogHint}`, { hint: oldLogHint });
+}
+
+/** Why a chunk is refused whole: nothing of it can be counted on. */
+function malformed({ message }: MalformedBytes): ChunkOutcome {
+  return { status: 'refused', code: 'InvalidArgument', message: `a chunk that this version cannot read: ${message}` };
 }
 
 type Source = { generation: number; lastMark: number };
@@ -97,12 +114,23 @@ export class Slot implements AsyncDisposable {
   #lastEventMs = 0;
   /** Append time of the last run. */
   #appendMs = 0;
+  /** The entry that is being applied: its seq, its effects for other slots so far, and those for this one. */
+  #seq = 0;
+  #sentOfEntry = 0;
+  readonly #localEffects: Effect[] = [];
+  readonly #context: ApplyContext & { appendMs: number };
 
   private constructor(options: SlotOptions, environment: Environment) {
     this.index = options.index;
     this.#slots = options.slots;
     this.#environment = environment;
     this.state = new SlotState(options.index, environment);
+    this.#context = {
+      state: this.state,
+      appendMs: 0,
+      send: (effect) => this.#send(effect),
+      continueWith: (did, work) => this.#continueWith(did, work),
+    };
     this.#log = new EmbeddedLog(environment.table(slotTables.log));
     this.outbox = new Outbox(environment.table(slotTables.outbox), this.state);
     this.#load();
@@ -161,6 +189,7 @@ export class Slot implements AsyncDisposable {
   /** Takes cursor, owners, marks and the log's tail from disk: at open, and after a transaction that was aborted. */
   #load(): void {
     this.#sources.clear();
+    this.#localEffects.length = 0;
     this.#cursor = 0;
     this.#sentCount = 0;
     this.#receivedCount = 0;
@@ -184,7 +213,7 @@ export class Slot implements AsyncDisposable {
     this.#log.reload();
     this.#log.atLeast(this.#cursor);
     this.outbox.reload();
-    this.#unapplied = this.#log.readAbove(this.#cursor);
+    this.#unapplied = this.#log.readAbove(this.#cursor).map((logged) => withEntries(this.index, logged));
   }
 
   #putMeta(): void {
@@ -203,9 +232,10 @@ export class Slot implements AsyncDisposable {
     return source;
   }
 
-  #putSource(slot: number, source: Source): void {
-    this.#sources.set(slot, source);
-    writeMark(metaWriter.u32(source.generation), source.lastMark);
+  /** Writes how far the effects of a source have been applied, once for all those of a chunk. */
+  #putSource(slot: number): void {
+    const { generation, lastMark } = this.#source(slot);
+    writeMark(metaWriter.u32(generation), lastMark);
     this.state.rows.put(beginSlotKey(tableCode.source).u16(slot).finish(), metaWriter.finish());
   }
 
@@ -246,7 +276,8 @@ export class Slot implements AsyncDisposable {
   }
 
   #append(bytes: Uint8Array, appendMs: number, waiting: WaitingChunk[]): ChunkOutcome {
-    const chunk = readChunk(bytes);
+    const chunk = tryDecode(() => readChunk(bytes));
+    if (chunk instanceof MalformedBytes) return malformed(chunk);
     invariant(chunk.slot === this.index, 'a chunk is for the slot that takes it');
     if (chunk.origin !== null) {
       const pending = waiting.findLast((logged) => logged.chunk.origin?.slot === chunk.origin?.slot);
@@ -258,23 +289,17 @@ export class Slot implements AsyncDisposable {
       if (chunk.marks.length === 0 || chunk.marks.at(-1)! <= lastMark) return this.#durable();
     }
     if (chunk.items.length === 0) return this.#durable();
-    const decoded = tryDecode(() => decodeItems(chunk));
-    if (decoded instanceof MalformedBytes) {
-      return {
-        status: 'refused',
-        code: 'InvalidArgument',
-        message: 'the chunk holds an entry that this version cannot read',
-      };
-    }
+    const entries = tryDecode(() => decodeItems(chunk));
+    if (entries instanceof MalformedBytes) return malformed(entries);
     const firstSeq = this.#log.append(bytes, chunk.items.length, appendMs);
-    waiting.push({ firstSeq, appendMs, chunk, decoded });
+    waiting.push({ firstSeq, appendMs, chunk, entries });
     return this.#durable();
   }
 
   #applyChunk(logged: WaitingChunk): void {
-    const { chunk, firstSeq, appendMs } = logged;
-    const items = logged.decoded ?? decodeItems(chunk);
-    items.forEach((item, index) => {
+    const { chunk, firstSeq, appendMs, entries } = logged;
+    const source = chunk.origin === null ? undefined : this.#source(chunk.origin.slot);
+    entries.forEach((item, index) => {
       const seq = firstSeq + index;
       // After a crash the log's first unapplied chunk may begin at or below the cursor.
       if (seq <= this.#cursor) return;
@@ -283,14 +308,16 @@ export class Slot implements AsyncDisposable {
       } else this.#applyItem(seq, appendMs, item);
       this.#cursor = seq;
     });
+    if (chunk.origin !== null && this.#source(chunk.origin.slot) !== source) this.#putSource(chunk.origin.slot);
   }
 
   #applyForeignEffect(seq: number, appendMs: number, origin: EffectOrigin, mark: number, effect: Effect): void {
     const source = this.#source(origin.slot);
     const lastMark = origin.generation === source.generation ? source.lastMark : 0;
     if (origin.generation < source.generation || mark <= lastMark) return;
-    this.#applyWith(seq, appendMs, (context) => applyEffect(context, effect));
-    this.#putSource(origin.slot, { generation: origin.generation, lastMark: mark });
+    applyEffect(this.#begin(seq, appendMs), effect);
+    this.#applyLocalEffects();
+    this.#sources.set(origin.slot, { generation: origin.generation, lastMark: mark });
     this.#receivedCount++;
   }
 
@@ -301,43 +328,48 @@ export class Slot implements AsyncDisposable {
       return;
     }
     if ('timeMs' in entry) this.#lastEventMs = entry.timeMs;
-    if (entry.kind === 'effect') return this.#applyWith(seq, appendMs, (context) => applyEffect(context, entry.effect));
-    this.#applyWith(seq, appendMs, (context) => applyEntry(context, entry));
+    if (entry.kind === 'effect') applyEffect(this.#begin(seq, appendMs), entry.effect);
+    else applyEntry(this.#begin(seq, appendMs), entry);
+    this.#applyLocalEffects();
   }
 
-  /** Runs one rule; effects to this slot are applied at once, in the order in which they were sent. */
-  #applyWith(seq: number, appendMs: number, rule: (context: ApplyContext) => void): void {
-    const local: Effect[] = [];
-    let sentCount = 0;
-    const context: ApplyContext = {
-      state: this.state,
-      appendMs,
-      send: (effect) => {
-        const target = slotOf(routingKey(effect), this.#slots);
-        if (target === this.index) {
-          local.push(effect);
-          return;
-        }
-        invariant(sentCount < effectsPerEntryMax, 'an entry sends fewer effects than its marks can number');
-        this.outbox.add(target, markOf(seq, sentCount++), effect);
-        this.#sentCount++;
-      },
-      continueWith: (did, work) => this.#continueWith(did, work, appendMs),
-    };
-    rule(context);
-    for (let index = 0; index < local.length; index++) {
-      invariant(index < localEffectsMax, 'effects within a slot come to an end');
-      applyEffect(context, local[index]!);
+  /** Turns to the next entry. Returns what its rule may use. */
+  #begin(seq: number, appendMs: number): ApplyContext {
+    this.#seq = seq;
+    this.#sentOfEntry = 0;
+    this.#context.appendMs = appendMs;
+    return this.#context;
+  }
+
+  #send(effect: Effect): void {
+    const target = slotOf(routingKey(effect), this.#slots);
+    if (target === this.index) {
+      this.#localEffects.push(effect);
+      return;
     }
+    invariant(this.#sentOfEntry < effectsPerEntryMax, 'an entry sends fewer effects than its marks can number');
+    this.outbox.add(target, markOf(this.#seq, this.#sentOfEntry++), effect);
+    this.#sentCount++;
   }
 
-  #continueWith(did: string, work: ContinueWork, appendMs: number): void {
-    const item = encodeEntry({ kind: 'continue', did, work });
+  /** Applies the effects of an entry to its own slot, and what they cause here in turn, in the order in which they were sent. */
+  #applyLocalEffects(): void {
+    for (let index = 0; index < this.#localEffects.length; index++) {
+      invariant(index < localEffectsMax, 'effects within a slot come to an end');
+      applyEffect(this.#context, this.#localEffects[index]!);
+    }
+    this.#localEffects.length = 0;
+  }
+
+  #continueWith(did: string, work: ContinueWork): void {
+    const { appendMs } = this.#context;
+    const entry = { kind: 'continue', did, work } as const;
+    const item = encodeEntry(entry);
     const chunk: Chunk = { slot: this.index, origin: null, items: [item], marks: [] };
     const writer = new ByteWriter(item.length + 32);
     writeChunk(writer, chunk);
     const firstSeq = this.#log.append(writer.finish(), 1, appendMs);
-    this.#unapplied.push({ firstSeq, appendMs, chunk });
+    this.#unapplied.push({ firstSeq, appendMs, chunk, entries: [entry] });
   }
 
   /** Hashes all rows of the state: equal for replicas at one seq. Units: hex SHA-256. */

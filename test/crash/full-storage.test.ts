@@ -11,6 +11,7 @@ import { nodeCalls } from '../../src/wire/node-calls.ts';
 import type { OutsideEntry } from '../simulation/history.ts';
 import { CrashCluster } from '../support/crash-cluster.ts';
 import { appendAll, expectMeaning } from '../support/crash-story.ts';
+import { jsonOfOp } from '../support/record-op.ts';
 import { until } from '../support/until.ts';
 
 const mebibyte = 2 ** 20;
@@ -19,8 +20,10 @@ const mebibyte = 2 ** 20;
 async function expectReads(cluster: CrashCluster, node: string, entries: readonly OutsideEntry[]): Promise<void> {
   const uris = entries.flatMap((entry) => {
     if (entry.kind !== 'commit' || cluster.map.primaryBySlot[slotOf(entry.did, cluster.map.slots)] !== node) return [];
-    return entry.ops.flatMap(({ action, collection, rkey, json }) => {
-      const isThreadStart = action === 'create' && collection === 'app.bsky.feed.post' && !json.includes('"reply"');
+    return entry.ops.flatMap((op) => {
+      const { action, collection, rkey } = op;
+      const isPost = action === 'create' && collection === 'app.bsky.feed.post';
+      const isThreadStart = isPost && !jsonOfOp(op).includes('"reply"');
       return isThreadStart ? [`at://${entry.did}/${collection}/${rkey}`] : [];
     });
   });

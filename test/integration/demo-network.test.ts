@@ -13,6 +13,7 @@ import {
 } from '@atproto/repo';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { Cid } from '../../src/atproto/cid.ts';
 import { decodeFirehoseMessage, type FirehoseEvent } from '../../src/atproto/firehose-event.ts';
 import { openRepoCar } from '../../src/atproto/repo-car.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
@@ -148,7 +149,7 @@ class StreamModel {
       if (op.action === 'delete') expect(records.delete(path)).toBe(true);
       else {
         expect(records.has(path)).toBe(op.action === 'update');
-        records.set(path, op.cid);
+        records.set(path, new Cid(op.cid).text);
       }
     }
   }

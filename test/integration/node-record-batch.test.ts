@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cidOfBlock } from '../../src/atproto/cid.ts';
-import type { RepoOp } from '../../src/atproto/repo-op.ts';
+import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import { tidOf } from '../../src/atproto/tid.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
@@ -16,6 +16,7 @@ import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { decodeRecordBatchAnswer, encodeRecordBatchRequest, recordBatchItemsMax } from '../../src/wire/record-batch.ts';
+import { jsonOfOp, recordOp } from '../support/record-op.ts';
 
 const slots = 4;
 const timeMs = Date.UTC(2025, 5, 1);
@@ -30,9 +31,8 @@ const jsonByUri = new Map<string, string>();
 let revCount = 0;
 
 function put(did: string, collection: string, rkey: string, record: object): void {
-  const json = JSON.stringify(record);
-  const op: RepoOp = { action: 'create', collection, rkey, cid: cidOfBlock(Buffer.from(json)).text, json };
-  jsonByUri.set(`at://${did}/${collection}/${rkey}`, json);
+  const op = recordOp({ collection, rkey }, record);
+  jsonByUri.set(`at://${did}/${collection}/${rkey}`, jsonOfOp(op));
   apply(did, op);
 }
 
@@ -104,7 +104,7 @@ describe('slot.records', () => {
     expect(await read([uri])).toEqual([null]);
     put(did, 'app.bsky.feed.post', '3kcccccccccc2', { text: 'late', $type: 'app.bsky.feed.post', createdAt });
     expect(await read([uri])).toEqual([jsonByUri.get(uri)]);
-    apply(did, { action: 'delete', collection: 'app.bsky.feed.post', rkey: '3kcccccccccc2', cid: '', json: '' });
+    apply(did, deleteOp('app.bsky.feed.post', '3kcccccccccc2'));
     expect(await read([uri])).toEqual([null]);
   });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { cidOfBlock } from '../../src/atproto/cid.ts';
-import type { RepoOp } from '../../src/atproto/repo-op.ts';
+import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import type { Entry } from '../../src/entry/entry.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { type RunningNode, startNode } from '../../src/node/node-process.ts';
@@ -13,6 +13,7 @@ import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { decodeRecordBatchAnswer, encodeRecordBatchRequest } from '../../src/wire/record-batch.ts';
+import { jsonOfOp, type OpPath, recordOp } from '../support/record-op.ts';
 
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const post = { collection: 'app.bsky.feed.post', rkey: '3k2aaaaaaaa22' };
@@ -67,13 +68,16 @@ async function write(entry: Entry & { did: string }): Promise<void> {
   await log.append(entry.did, entry);
 }
 
-async function commit(op: Pick<RepoOp, 'action' | 'collection' | 'rkey'>, record: object | null): Promise<string> {
-  const json = record === null ? '' : JSON.stringify({ $type: op.collection, createdAt, ...record });
-  const cid = record === null ? '' : cidOfBlock(Buffer.from(json)).text;
+async function commit(path: OpPath & Pick<RepoOp, 'action'>, record: object | null): Promise<string> {
+  const { collection, rkey, action } = path;
+  const op =
+    record === null || action === 'delete'
+      ? deleteOp(collection, rkey)
+      : recordOp(path, { $type: collection, createdAt, ...record }, action);
   const rev = `3l2aaaaaaa${String.fromCharCode(97 + revNumber++)}22`;
   const timeMs = Date.UTC(2026, 0, 2);
-  await write({ kind: 'commit', did, rev, since: null, timeMs, ops: [{ ...op, cid, json }] });
-  return json;
+  await write({ kind: 'commit', did, rev, since: null, timeMs, ops: [op] });
+  return record === null ? '' : jsonOfOp(op);
 }
 
 async function ask(method: string, payload: Uint8Array): Promise<Uint8Array> {

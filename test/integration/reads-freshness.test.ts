@@ -13,8 +13,9 @@ import { type SlotChanges, SlotState, slotTableNames } from '../../src/slot/tabl
 import { Environment } from '../../src/storage/environment.ts';
 import { encodeTimeline } from '../../src/wire/feed-messages.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { recordOp } from '../support/record-op.ts';
 import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors } from '../support/wire-messages.ts';
-import { cidOfText, didOf, ReadsNetwork } from './reads-network.ts';
+import { didOf, ReadsNetwork } from './reads-network.ts';
 
 const alice = didOf('alice');
 const mapBytes = 2 ** 28;
@@ -81,12 +82,9 @@ it('shows a post of another thread in feeds that were remembered, and an actor a
   for (let index = 1; index <= 30; index++) {
     const timeMs = Date.UTC(2025, 0, 1) + index;
     const [rkey, rev] = [tids.next(timeMs), tids.next(timeMs)];
-    const json = JSON.stringify({
-      $type: 'app.bsky.feed.post',
-      text: `${index}`,
-      createdAt: new Date(timeMs).toISOString(),
-    });
-    const op = { action: 'create', collection: 'app.bsky.feed.post', rkey, cid: cidOfText(json), json } as const;
+    const collection = 'app.bsky.feed.post';
+    const record = { $type: collection, text: `${index}`, createdAt: new Date(timeMs).toISOString() };
+    const op = recordOp({ collection, rkey }, record);
     await write({ kind: 'commit', did: alice, rev, since, timeMs, ops: [op] });
     since = rev;
     const items = decodeNewestByAuthorsAnswer(read(nodeCalls.newestByAuthors, asked));

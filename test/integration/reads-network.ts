@@ -1,5 +1,6 @@
 /** A few actors and what they do, as entries for a cluster of slots, and the node's answers to what is asked about them. */
-import { cidOfBlock } from '../../src/atproto/cid.ts';
+import { Cid, cidOfBlock } from '../../src/atproto/cid.ts';
+import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import { TidClock } from '../../src/demo/model/tid-clock.ts';
 import type { PrivateWrite } from '../../src/entry/entry.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
@@ -7,6 +8,7 @@ import type { MessageByName, MessageName } from '../../src/proto/generated/bsky-
 import type { MessageInput } from '../../src/proto/schema.ts';
 import { createReadHandlers, type Reads } from '../../src/read/handler/read-handlers.ts';
 import type { CallContext } from '../../src/wire/node-caller.ts';
+import { recordOp } from '../support/record-op.ts';
 import { SlotCluster, type SlotClusterOptions } from '../support/slot-cluster.ts';
 
 const callContext: CallContext = { method: '', epoch: 1, deadlineMs: Number.MAX_SAFE_INTEGER };
@@ -56,21 +58,17 @@ export class ReadsNetwork implements AsyncDisposable {
 
   /** Puts a record into a repo; its rkey is a TID of now unless given. */
   put(did: string, collection: string, record: object, rkey = this.#tids.next(this.timeMs)): StrongRef {
-    const json = JSON.stringify({ $type: collection, ...record });
-    const cid = cidOfText(`${did}/${rkey}/${json}`);
-    this.#commit(did, { action: 'create', collection, rkey, cid, json });
-    return { uri: `at://${did}/${collection}/${rkey}`, cid };
+    const op = recordOp({ collection, rkey }, { $type: collection, ...record });
+    this.#commit(did, op);
+    return { uri: `at://${did}/${collection}/${rkey}`, cid: new Cid(op.cid).text };
   }
 
   delete({ uri }: { readonly uri: string }): void {
     const [did, collection, rkey] = uri.slice(5).split('/') as [string, string, string];
-    this.#commit(did, { action: 'delete', collection, rkey, cid: '', json: '' });
+    this.#commit(did, deleteOp(collection, rkey));
   }
 
-  #commit(
-    did: string,
-    op: { action: 'create' | 'delete'; collection: string; rkey: string; cid: string; json: string },
-  ): void {
+  #commit(did: string, op: RepoOp): void {
     const rev = this.#revs.next(this.timeMs);
     const since = this.#revByDid.get(did) ?? null;
     this.#revByDid.set(did, rev);

@@ -122,16 +122,13 @@ export class RecordMaker {
     return draw < 17 ? iso(nowMs + 86_400_000) : pick(this.#random, odd);
   }
 
-  /** Draws a record's text. The usual ones have the usual order of keys. */
-  json(did: string, collection: string, rkey: string, nowMs: number): string {
+  /** Draws a record. */
+  record(did: string, collection: string, rkey: string, nowMs: number): Json {
     const createdAt = this.#createdAt(nowMs);
     const body = this.#body(did, collection, rkey);
     const isUsual = this.#random.below(10) > 0;
-    return JSON.stringify(
-      isUsual
-        ? { $type: collection, ...body, createdAt }
-        : { createdAt, ...body, extra: [1, '\u2028é'], $type: collection },
-    );
+    const record = { $type: collection, ...body, createdAt };
+    return isUsual ? record : { ...record, extra: [1, '\u2028é'] };
   }
 
   #body(did: string, collection: string, rkey: string): Json {

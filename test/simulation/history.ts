@@ -3,12 +3,11 @@
  *
  * Shape: entries of one DID are in their order; times of one DID ascend. Nothing else about a history is regular.
  */
-import { cidCodec, cidOfBlock } from '../../src/atproto/cid.ts';
-import type { DagValue } from '../../src/atproto/dag-value.ts';
-import type { RepoOp } from '../../src/atproto/repo-op.ts';
+import { cidCodec } from '../../src/atproto/cid.ts';
+import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
 import type { CommitEntry, Entry, PrivateWrite } from '../../src/entry/entry.ts';
-import { encodeDagCbor } from '../support/dag-cbor.ts';
+import { recordOp } from '../support/record-op.ts';
 import { pick, RecordMaker, tidOf } from './history-record.ts';
 
 export type OutsideEntry = Exclude<Entry, { kind: 'effect' | 'delivered' | 'continue' }>;
@@ -100,18 +99,11 @@ class HistoryMaker {
   #op(actor: Actor): RepoOp {
     const random = this.#random;
     const { collection, rkey } = this.#maker.place(actor.did);
-    if (random.below(4) === 0) return { action: 'delete', collection, rkey, cid: '', json: '' };
-    const json = this.#maker.json(actor.did, collection, rkey, this.#nowMs);
+    if (random.below(4) === 0) return deleteOp(collection, rkey);
+    const record = this.#maker.record(actor.did, collection, rkey, this.#nowMs);
     // Some records have a CID that no record should have.
     const codec = random.below(20) === 0 ? cidCodec.raw : cidCodec.dagCbor;
-    const cid = cidOfBlock(encodeDagCbor(JSON.parse(json) as DagValue), codec).text;
-    return {
-      action: random.below(5) === 0 ? 'update' : 'create',
-      collection,
-      rkey,
-      cid,
-      json,
-    };
+    return recordOp({ collection, rkey }, record, random.below(5) === 0 ? 'update' : 'create', codec);
   }
 
   #identity(actor: Actor): void {

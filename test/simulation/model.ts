@@ -5,8 +5,10 @@
  * Imports nothing from the slots, so that a mistake there is not made here too.
  */
 
+import { Cid } from '../../src/atproto/cid.ts';
 import type { RepoOp } from '../../src/atproto/repo-op.ts';
 import type { CommitEntry, Entry, IdentityEntry, PrivateWrite } from '../../src/entry/entry.ts';
+import { jsonOfOp } from '../support/record-op.ts';
 import { edgeOf, parsedValue, parseUri, type Ref, type Value } from './model-record.ts';
 
 export type ModelRecord = {
@@ -235,12 +237,14 @@ export class Model {
       if (before !== undefined) this.#remove(before, eventMs);
       return;
     }
-    if (before?.cid === op.cid) return;
+    const cid = new Cid(op.cid).text;
+    if (before?.cid === cid) return;
     if (before !== undefined) this.#remove(before, eventMs);
-    const value = parsedValue(op.json);
+    const json = jsonOfOp(op);
+    const value = parsedValue(json);
     const createdMs = typeof value['createdAt'] === 'string' ? Date.parse(value['createdAt']) : Number.NaN;
     const sortMs = Number.isNaN(createdMs) ? eventMs : Math.max(yearZeroMs, Math.min(createdMs, eventMs));
-    const { collection, rkey, cid, json } = op;
+    const { collection, rkey } = op;
     const takedownRef = before?.takedownRef ?? null;
     this.#put({ did, collection, rkey, cid, json, value, indexedMs: eventMs, sortMs, takedownRef });
   }

@@ -1,4 +1,5 @@
 /** Reads out of slots the facts that `model-facts.ts` derives, by scans of each table, with owners named by their DIDs. */
+import { Cid } from '../../src/atproto/cid.ts';
 import {
   type RecordRef,
   readCollection,
@@ -93,7 +94,8 @@ function readRecords(scope: Scope): void {
   for (const { key } of rowsOf(scope, tableCode.record)) {
     const ref = readRecordRefOfKey(did, key);
     const row = getRecordRow(state, owner, ref.collection, ref.rkey)!;
-    const { cid, indexedMs, takedownRef, postFlags: gates } = row;
+    const { indexedMs, takedownRef, postFlags: gates } = row;
+    const cid = new Cid(row.cid).text;
     const json = jsonOfRow(row);
     put(facts, `record ${recordUri(ref)}`, { cid, json, indexedMs, sortMs: sortMsOf(row), takedownRef, gates });
   }

@@ -1,20 +1,20 @@
 /** Applies records that are edges: the first for a subject counts and sends effects, later ones wait as duplicates. */
-
-import { digestOfCid } from '../../atproto/cid.ts';
+import { recordDigestOf } from '../../atproto/cid.ts';
 import { recordUri } from '../../atproto/compact-key.ts';
 import type { Edge, EdgeSubject } from '../../atproto/edge-kind.ts';
+import { invariant } from '../../base/invariant.ts';
 import { storedTime } from '../../base/time-bytes.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
-import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
-import { findEdge, isEdge } from '../table/edge-by-subject.ts';
-import { type PlainEdge, plainDigest, subjectCidOf, subjectOf, viaOf } from '../table/edge-record.ts';
+import { type AppliedRecord, jsonOfRow, loadRecord, putRecordRow } from '../table/applied-record.ts';
+import { claimEdge, isEdge } from '../table/edge-by-subject.ts';
+import { type EdgeFacts, type PlainEdge, plainDigest } from '../table/edge-record.ts';
 import { isInRkeyOrder } from '../table/edge-walk.ts';
 import { removeFeedRow } from '../table/feed-item.ts';
 import {
   duplicatesOf,
   type OutgoingEdge,
   putDuplicate,
-  putEdge,
+  putEdgeInTime,
   removeDuplicate,
   removeEdge,
 } from '../table/outgoing-edge.ts';
@@ -28,39 +28,40 @@ function edgeOf(rule: Edge, record: AppliedRecord, subject: EdgeSubject): Outgoi
 
 /** Puts a record's row and its edge: as the one to its subject, or as a duplicate that waits when there is one already. */
 export function putEdgeRecord(context: ApplyContext, rule: Edge, record: AppliedRecord): void {
-  const subject = subjectOf(rule, record.value);
-  if (subject === undefined) return putRecordRow(context.state, record, record.row);
-  if (rule.kind === 'repost') putRepostItem(context.state, record, subject);
-  if (findEdge(context.state, record.owner, rule.kind, subject) !== undefined) {
-    putRecordRow(context.state, record, record.row);
-    putDuplicate(context.state, record.owner, rule.kind, subject, record.row.indexedMs, record.ref.rkey);
-    return;
+  const { edge, owner, row, ref } = record;
+  if (edge === undefined) return putRecordRow(context.state, record, row);
+  if (rule.kind === 'repost') putRepostItem(context.state, record, edge.subject);
+  if (claimEdge(context.state, owner, rule.kind, edge.subject, ref.rkey)) {
+    return settleEdge(context, rule, record, edge);
   }
-  settleEdge(context, rule, record, subject);
+  putRecordRow(context.state, record, { ...row, body: { form: 'json', json: jsonOfRow(row) } });
+  putDuplicate(context.state, owner, rule.kind, edge.subject, row.indexedMs, ref.rkey);
 }
 
-/** Makes a record the one edge to its subject, and puts its row in the form that this gives it. */
-function settleEdge(context: ApplyContext, rule: Edge, record: AppliedRecord, subject: EdgeSubject): void {
+/** Puts the row of a record that has become the one edge to its subject, in the form that this gives it, and all that follows. */
+function settleEdge(context: ApplyContext, rule: Edge, record: AppliedRecord, facts: EdgeFacts): void {
   const { row, owner } = record;
-  const edge = { kind: rule.kind, subject, subjectCid: subjectCidOf(record.value) };
-  const isPlain = isPlainForm(row, edge);
+  const { subject, subjectCid } = facts;
+  const edge = { kind: rule.kind, subject, subjectCid };
+  const isPlain = row.body.form === 'edge' || (facts.via === undefined && isPlainForm(row, edge));
   putRecordRow(context.state, record, isPlain ? { ...row, body: { form: 'edge', ...edge } } : row);
   const isOrdered = isPlain && isInRkeyOrder(record.sortMs, record.ref.rkey);
-  putEdge(context.state, owner, edgeOf(rule, record, subject), isOrdered);
+  putEdgeInTime(context.state, owner, edgeOf(rule, record, subject), isOrdered);
   if (rule.makerCount !== null) addToActorCount(context.state, owner, rule.makerCount, 1);
   sendEdge(context, rule, record, subject, true);
 }
 
-/** True when the plain form of this edge is the very block that the record's cid names. */
+/** True when the plain form of this edge is the very block that the record's cid names; asked where that block is not at hand. */
 function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
   if (row.createdMs === null) return false;
   const digest = plainDigest(edge, storedTime(row.createdMs));
-  return digest !== undefined && digestOfCid(row.cid)?.equals(digest) === true;
+  const own = recordDigestOf(row.cid);
+  return digest !== undefined && own !== undefined && digest.equals(own);
 }
 
 /** Takes away what `putEdgeRecord` put; when the one edge goes, the oldest duplicate takes its place. */
 export function unindexEdgeRecord(context: ApplyContext, rule: Edge, record: AppliedRecord, eventMs: number): void {
-  const subject = subjectOf(rule, record.value);
+  const subject = record.edge?.subject;
   if (subject === undefined) return;
   const { owner, ref } = record;
   if (rule.kind === 'repost') removeFeedRow(context.state, owner, record.sortMs, ref.collection, ref.rkey);
@@ -88,17 +89,21 @@ function promoteDuplicate(
   const record = loadRecord(context.state, owner, { did, collection, rkey });
   if (record === undefined) return;
   removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, rkey);
-  settleEdge(context, rule, record, subject);
+  invariant(
+    record.edge !== undefined && claimEdge(context.state, owner, rule.kind, subject, rkey),
+    'a duplicate has a subject, and takes its turn once the one edge to that has gone',
+  );
+  settleEdge(context, rule, record, record.edge);
   if (record.row.takedownRef !== null) markEdgeTakedown(context, rule, record, true);
 }
 
 /** Marks or unmarks what an edge notified of. A duplicate has told nobody; it is marked when it takes its turn. */
 export function markEdgeTakedown(context: ApplyContext, rule: Edge, record: AppliedRecord, isTakenDown: boolean): void {
   const { ref: source, sortMs } = record;
-  const subject = subjectOf(rule, record.value);
+  const subject = record.edge?.subject;
   if (!rule.sendsEffect || subject === undefined) return;
   if (!isEdge(context.state, record.owner, rule.kind, subject, source.rkey)) return;
-  const via = viaOf(record.value);
+  const via = record.edge?.via;
   const recipients = new Set(via === undefined ? [subject.did] : [subject.did, via.did]);
   for (const recipient of recipients) {
     context.send({ type: 'notice-takedown', recipient, source, isTakenDown, sortMs });
@@ -124,7 +129,7 @@ function sendEdge(
       sortMs,
     });
   }
-  const via = rule.viaReason === null ? undefined : viaOf(record.value);
+  const via = record.edge?.via;
   // An own like or repost tells nobody, not even the reposter through whom it came.
   if (rule.viaReason === null || via === undefined || via.did === source.did || subject.did === source.did) return;
   const reasonSubject = recordUri(via);

@@ -4,33 +4,42 @@
  * Owns: create, update and delete of one record, idempotent by cid; the indexes of its collection; the effects to others. What a
  * record put somewhere is taken away by reading the stored record again, never by memory.
  */
+import { recordDigestOf } from '../../atproto/cid.ts';
 import { nsid } from '../../atproto/collection.ts';
 import { type RecordRef, recordUri } from '../../atproto/compact-key.ts';
+import { decodeDagCbor } from '../../atproto/dag-cbor.ts';
+import { dagJson, isDagMap } from '../../atproto/dag-value.ts';
 import { edgeByCollection } from '../../atproto/edge-kind.ts';
 import type { RepoOp } from '../../atproto/repo-op.ts';
+import { invariant } from '../../base/invariant.ts';
 import { type ActorCountName, addToActorCount } from '../table/actor-counts.ts';
-import { type AppliedRecord, loadRecord, putRecordRow, removeRecordRow } from '../table/applied-record.ts';
-import { type RecordRow, sortMsOf } from '../table/record-row.ts';
-import { createdMsOf, type JsonObject, refOf } from '../table/record-values.ts';
+import {
+  type AppliedRecord,
+  appliedRecord,
+  loadRecord,
+  putRecordRow,
+  removeRecordRow,
+} from '../table/applied-record.ts';
+import { readPlainBlock } from '../table/plain-block.ts';
+import type { RecordRow } from '../table/record-row.ts';
+import { createdMsOf, refOf } from '../table/record-values.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { markEdgeTakedown, putEdgeRecord, unindexEdgeRecord } from './edge-apply.ts';
 import { applyGate } from './gate-apply.ts';
 import { indexPost, markPostTakedown, unindexPost } from './post-apply.ts';
 
 /**
- * Applies one operation of a repo. `eventMs` becomes indexedAt of what it creates or changes. `deletedMs` is when the account was
+ * Applies one operation of a repo. `indexedMs` is that of what it creates or changes. `deletedMs` is when the account was
  * deleted, if the removal of what it held then is still under way: such a record counts as gone.
- *
- * Returns: true when the state changed.
  */
 export function applyRepoOp(
   context: ApplyContext,
   owner: number,
   did: string,
   op: RepoOp,
-  eventMs: number,
+  indexedMs: number,
   deletedMs: number | null,
-): boolean {
+): void {
   const ref = { did, collection: op.collection, rkey: op.rkey };
   let before = loadRecord(context.state, owner, ref);
   if (before !== undefined && deletedMs !== null && before.row.indexedMs <= deletedMs) {
@@ -38,24 +47,36 @@ export function applyRepoOp(
     before = undefined;
   }
   if (op.action === 'delete') {
-    if (before !== undefined) removeRecord(context, before, eventMs);
-    return before !== undefined;
+    if (before !== undefined) removeRecord(context, before, indexedMs);
+    return;
   }
-  if (before?.row.cid === op.cid) return false;
-  if (before !== undefined) unindexRecord(context, before, eventMs);
-  const value = JSON.parse(op.json) as JsonObject;
-  const row: RecordRow = {
-    indexedMs: eventMs,
-    createdMs: createdMsOf(value),
-    cid: op.cid,
-    takedownRef: before?.row.takedownRef ?? null,
-    postFlags: before?.row.postFlags ?? 0,
-    body: { form: 'json', json: op.json },
-  };
-  const record = { owner, ref, row, value, sortMs: sortMsOf(row) };
+  if (before !== undefined && Buffer.compare(before.row.cid, op.cid) === 0) return;
+  if (before !== undefined) unindexRecord(context, before, indexedMs);
+  const record = recordOf(owner, ref, op, indexedMs, before?.row);
   putRecord(context, record);
-  if (row.takedownRef !== null) markTakedown(context, record, true, eventMs);
-  return true;
+  if (record.row.takedownRef !== null) markTakedown(context, record, true, indexedMs);
+}
+
+/** Reads what an operation writes. What was said of the record that it replaces holds of the new one. */
+function recordOf(
+  owner: number,
+  ref: RecordRef,
+  op: RepoOp,
+  indexedMs: number,
+  before: RecordRow | undefined,
+): AppliedRecord {
+  const head = { indexedMs, cid: op.cid, takedownRef: before?.takedownRef ?? null, postFlags: before?.postFlags ?? 0 };
+  const rule = edgeByCollection.get(op.collection);
+  const plain = rule === undefined || recordDigestOf(op.cid) === undefined ? undefined : readPlainBlock(rule, op.block);
+  if (plain !== undefined) {
+    const { edge, createdMs } = plain;
+    return appliedRecord(owner, ref, { ...head, createdMs, body: { form: 'edge', ...edge } }, null);
+  }
+  const read = decodeDagCbor(op.block);
+  invariant(read.ok && isDagMap(read.value), 'the block of an op holds a record');
+  const { value } = read;
+  const body = { form: 'json', json: dagJson(value) } as const;
+  return appliedRecord(owner, ref, { ...head, createdMs: createdMsOf(value), body }, value);
 }
 
 /** Deletes a stored record and all that it put elsewhere. */
@@ -129,20 +150,18 @@ function noticeOfJoin(context: ApplyContext, record: AppliedRecord, present: boo
   });
 }
 
-/** Sets or clears the takedown of one record. Returns false when there is no such record. */
+/** Sets or clears the takedown of one record, if there is such a record. */
 export function setRecordTakedown(
   context: ApplyContext,
   owner: number,
   ref: RecordRef,
   takedownRef: string | null,
-): boolean {
+): void {
   const record = loadRecord(context.state, owner, ref);
-  if (record === undefined) return false;
-  if (record.row.takedownRef === takedownRef) return true;
+  if (record === undefined || record.row.takedownRef === takedownRef) return;
   putRecordRow(context.state, record, { ...record.row, takedownRef });
   const marked = { ...record, row: { ...record.row, takedownRef } };
   markTakedown(context, marked, takedownRef !== null, record.row.indexedMs);
-  return true;
 }
 
 /** Tells every slot that this record notified, so that what is taken down is not counted as unread. */

@@ -19,8 +19,8 @@ const nothing = Buffer.alloc(0);
 const freshRepo: RepoRow = { rev: '', resyncRev: '', deletedMs: null };
 
 /** indexedAt is the event's own time, but never later than the append. */
-function indexedMsOf(context: ApplyContext, timeMs: number): number {
-  return Math.min(timeMs, context.appendMs);
+function clampedToAppend(context: ApplyContext, eventMs: number): number {
+  return Math.min(eventMs, context.appendMs);
 }
 
 /**
@@ -33,10 +33,11 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
   const owner = state.ensureOwner(entry.did);
   const repo = getRepo(state, owner);
   if (repo !== undefined && entry.rev <= repo.rev) return;
-  ensureActor(state, owner, entry.did);
+  // A repo has a rev only once its actor has a row, and loses it with that.
   const isKnown = repo !== undefined && (repo.rev !== '' || repo.resyncRev !== '');
+  if (!isKnown) ensureActor(state, owner, entry.did);
   if (isKnown && entry.since !== null && entry.since > repo.rev) markForResync(state, entry.did);
-  const indexedMs = indexedMsOf(context, entry.timeMs);
+  const indexedMs = clampedToAppend(context, entry.timeMs);
   const { resyncRev, deletedMs } = repo ?? freshRepo;
   for (const op of entry.ops) {
     applyRepoOp(context, owner, entry.did, op, indexedMs, deletedMs);
@@ -117,7 +118,7 @@ export function applyResyncChunk(context: ApplyContext, entry: ResyncChunkEntry)
   const owner = state.ensureOwner(entry.did);
   const repo = repoReadingIn(state, owner, entry.rev);
   if (repo === undefined) return;
-  const indexedMs = indexedMsOf(context, entry.timeMs);
+  const indexedMs = clampedToAppend(context, entry.timeMs);
   for (const op of entry.ops) {
     applyRepoOp(context, owner, entry.did, op, indexedMs, repo.deletedMs);
     state.rows.put(seenKey(owner, op.collection, op.rkey), nothing);

@@ -38,10 +38,16 @@ export function getActorCounts(state: SlotState, owner: number): ActorCounts {
   return readCounts(state.rows.getVolatile(key(owner)));
 }
 
+/** Holds a row while it is changed: values of fixed length need no memory of their own. */
+const row = Buffer.allocUnsafeSlow(4 * actorCountNames.length);
+
 /** Adds one to a count, or takes one away. It stays at 0 rather than wrap to four thousand million. */
 export function addToActorCount(state: SlotState, owner: number, name: ActorCountName, change: 1 | -1): void {
-  const value = state.rows.get(key(owner)) ?? Buffer.alloc(4 * actorCountNames.length);
+  const rowKey = key(owner);
+  const value = state.rows.getVolatile(rowKey);
+  row.fill(0);
+  value?.copy(row, 0, 0, value.length);
   const offset = 4 * actorCountNames.indexOf(name);
-  value.writeUInt32BE(Math.max(0, value.readUInt32BE(offset) + change), offset);
-  state.rows.put(key(owner), value);
+  row.writeUInt32BE(Math.max(0, row.readUInt32BE(offset) + change), offset);
+  state.rows.put(rowKey, row);
 }

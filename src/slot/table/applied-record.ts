@@ -1,8 +1,9 @@
 /** Stored records as the index functions see them: parsed, with their row and sort time. */
 import { collectionRow } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
+import { edgeByCollection } from '../../atproto/edge-kind.ts';
 import { invariant } from '../../base/invariant.ts';
-import { renderEdgeRecord } from './edge-record.ts';
+import { type EdgeFacts, edgeFactsOf, renderEdgeRecord } from './edge-record.ts';
 import { encodeRecordRow, getRecordRow, type RecordRow, recordKey, sortMsOf } from './record-row.ts';
 import type { JsonObject } from './record-values.ts';
 import type { SlotState } from './slot-state.ts';
@@ -12,7 +13,10 @@ export type AppliedRecord = {
   readonly owner: number;
   readonly ref: RecordRef;
   readonly row: RecordRow;
+  /** What the record says; empty for one in edge form, of which `edge` says all. */
   readonly value: JsonObject;
+  /** What an edge record points at, and how; undefined for other records and where that cannot be keyed. */
+  readonly edge: EdgeFacts | undefined;
   readonly sortMs: number;
 };
 
@@ -24,14 +28,26 @@ export function jsonOfRow(row: RecordRow): string {
   return json;
 }
 
-function appliedOf(owner: number, ref: RecordRef, row: RecordRow): AppliedRecord {
-  return { owner, ref, row, value: JSON.parse(jsonOfRow(row)) as JsonObject, sortMs: sortMsOf(row) };
+const nothing: JsonObject = {};
+
+/** Returns a record as its indexes see it; `value` is what a body of JSON says. */
+export function appliedRecord(owner: number, ref: RecordRef, row: RecordRow, value: JsonObject | null): AppliedRecord {
+  const { body } = row;
+  const rule = edgeByCollection.get(ref.collection);
+  if (value === null) {
+    invariant(body.form === 'edge', 'a record has a value or is in edge form');
+    return { owner, ref, row, value: nothing, edge: { ...body, via: undefined }, sortMs: sortMsOf(row) };
+  }
+  const edge = rule === undefined ? undefined : edgeFactsOf(rule, value);
+  return { owner, ref, row, value, edge, sortMs: sortMsOf(row) };
 }
 
 /** Loads a stored record, or undefined. */
 export function loadRecord(state: SlotState, owner: number, ref: RecordRef): AppliedRecord | undefined {
   const row = getRecordRow(state, owner, ref.collection, ref.rkey);
-  return row === undefined ? undefined : appliedOf(owner, ref, row);
+  if (row === undefined) return undefined;
+  const { body } = row;
+  return appliedRecord(owner, ref, row, body.form === 'edge' ? null : (JSON.parse(body.json) as JsonObject));
 }
 
 /** Writes a record's row; index functions call it with the form that they settled on. */

@@ -115,19 +115,26 @@ export function isEdge(state: SlotState, owner: number, kind: EdgeKind, subject:
   return entry.hasCollisions && readEntry(state, collisionKey(lookup))?.rkey === rkey;
 }
 
-/** Makes a record the one edge to its subject, which has none. */
-export function putEdgeBySubject(
+/** Makes a record the owner's one edge to a subject. Returns false, with nothing changed, when another one is that. */
+export function claimEdge(
   state: SlotState,
   owner: number,
   kind: EdgeKind,
   subject: EdgeSubject,
   rkey: string,
-): void {
+): boolean {
   const lookup = lookupOf(state, owner, kind, subject);
-  const entry = lookup.isHashed ? readEntry(state, lookup.key) : undefined;
-  if (entry?.rkey === undefined) return putEntry(lookup, { rkey, hasCollisions: entry?.hasCollisions === true });
-  putEntry({ ...lookup, key: collisionKey(lookup) }, { rkey, hasCollisions: false });
+  const entry = readEntry(state, lookup.key);
+  if (entry?.rkey !== undefined && (!lookup.isHashed || pointsAt(lookup, entry.rkey))) return false;
+  const collision = entry === undefined ? lookup : { ...lookup, key: collisionKey(lookup) };
+  if (entry?.hasCollisions === true && readEntry(state, collision.key) !== undefined) return false;
+  if (entry?.rkey === undefined) {
+    putEntry(lookup, { rkey, hasCollisions: entry?.hasCollisions === true });
+    return true;
+  }
+  putEntry(collision, { rkey, hasCollisions: false });
   if (!entry.hasCollisions) putEntry(lookup, { ...entry, hasCollisions: true });
+  return true;
 }
 
 /** Takes away the one edge to a subject, which is the record of this rkey. */

@@ -9,31 +9,36 @@ import { type Edge, type EdgeKind, type EdgeSubject, edgeByKind } from '../../at
 import { ByteWriter } from '../../base/bytes.ts';
 import { type JsonObject, objectOf, refOf, textOf } from './record-values.ts';
 
-function isDid(value: unknown): value is string {
+/** True for a DID that fits keys. */
+export function isKeyedDid(value: unknown): value is string {
   return typeof value === 'string' && value.startsWith('did:') && value.length <= 256;
 }
 
-/** Returns what a record points at, or undefined when that cannot be keyed; it is then kept without an edge. */
+/** What an edge record says: what it points at, the cid of that ('' for an actor), and the repost through which it came. */
+export type EdgeFacts = {
+  readonly subject: EdgeSubject;
+  readonly subjectCid: string;
+  readonly via: RecordRef | undefined;
+};
+
+/** Returns what a record says, or undefined when its subject cannot be keyed; it is then kept without an edge. */
+export function edgeFactsOf(edge: Edge, value: JsonObject): EdgeFacts | undefined {
+  const subject = subjectOf(edge, value);
+  if (subject === undefined) return undefined;
+  return { subject, subjectCid: textOf(objectOf(value['subject'])?.['cid']) ?? '', via: refOf(value['via']) };
+}
+
+/** Returns what a record points at, or undefined when that cannot be keyed. */
 export function subjectOf(edge: Edge, value: JsonObject): EdgeSubject | undefined {
   const subject = value['subject'];
   if (edge.subject === 'record') {
     const ref = refOf(subject);
     return ref === undefined ? undefined : { did: ref.did, ref };
   }
-  if (!isDid(subject)) return undefined;
+  if (!isKeyedDid(subject)) return undefined;
   if (edge.subject === 'actor') return { did: subject, ref: null };
   const list = refOf(value['list']);
   return list === undefined ? undefined : { did: subject, ref: list };
-}
-
-/** Returns the cid of the strong reference of a like or repost, or '' where the subject is an actor. */
-export function subjectCidOf(value: JsonObject): string {
-  return textOf(objectOf(value['subject'])?.['cid']) ?? '';
-}
-
-/** Returns the repost through which a like or repost came. */
-export function viaOf(value: JsonObject): RecordRef | undefined {
-  return refOf(value['via']);
 }
 
 /** All that a record in its plain form says, but for its createdAt. `subjectCid` is empty where the subject is an actor. */

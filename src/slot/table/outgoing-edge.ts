@@ -12,7 +12,7 @@ import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../..
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd } from '../../storage/environment.ts';
-import { putEdgeBySubject, removeEdgeBySubject } from './edge-by-subject.ts';
+import { removeEdgeBySubject } from './edge-by-subject.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** One edge of an owner: what it points at, its place in time, and the record that it comes from. */
@@ -57,9 +57,8 @@ function duplicateKey(owner: number, kind: EdgeKind, subject: EdgeSubject, index
   return key.finish();
 }
 
-/** Makes an edge the one to its subject. `isOrderedByRecord` says that the record table gives it its place in pages. */
-export function putEdge(state: SlotState, owner: number, edge: OutgoingEdge, isOrderedByRecord: boolean): void {
-  putEdgeBySubject(state, owner, edge.kind, edge.subject, edge.rkey);
+/** Gives an edge, which `claimEdge` made the one to its subject, its turn in pages, unless the record table does that. */
+export function putEdgeInTime(state: SlotState, owner: number, edge: OutgoingEdge, isOrderedByRecord: boolean): void {
   noteChange(state, owner, edge.kind);
   if (isOrderedByRecord) return;
   writeSubject(valueWriter, edge.kind, edge.subject);

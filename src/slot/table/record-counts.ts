@@ -36,12 +36,18 @@ export function getRecordCounts(state: SlotState, owner: number, collection: str
   };
 }
 
+/** Holds a row while it is changed: values of fixed length need no memory of their own. */
+const row = Buffer.allocUnsafeSlow(4 * recordCountNames.length);
+const noCounts = Buffer.alloc(row.length);
+
 /** Adds one to a count, or takes one away; serving threads hear of it. A row whose counts are all 0 goes, so that equal contents have equal rows. */
 export function addToRecordCount(state: SlotState, key: Buffer, name: RecordCountName, change: 1 | -1): void {
-  const value = state.rows.get(key) ?? Buffer.alloc(4 * recordCountNames.length);
+  const value = state.rows.getVolatile(key);
+  row.fill(0);
+  value?.copy(row, 0, 0, value.length);
   state.changedRecords.note(key);
   const offset = 4 * recordCountNames.indexOf(name);
-  value.writeUInt32BE(Math.max(0, value.readUInt32BE(offset) + change), offset);
-  if (value.every((byte) => byte === 0)) state.rows.remove(key);
-  else state.rows.put(key, value);
+  row.writeUInt32BE(Math.max(0, row.readUInt32BE(offset) + change), offset);
+  if (row.equals(noCounts)) state.rows.remove(key);
+  else state.rows.put(key, row);
 }

@@ -5,7 +5,7 @@
  * and blocks are nine records in ten and all alike: in edge form their body is the subject and, for a record, the subject's cid, from which text
  * and cid are worked out again. A record is in edge form only where that gives back its cid, and so its text.
  */
-import { cidOfDigest, digestOfCid } from '../../atproto/cid.ts';
+import { Cid, cidOfDigest, digestOfCid, parseCid, recordCidOf, recordDigestOf } from '../../atproto/cid.ts';
 import { type RecordRef, readCollection, readRkey, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
 import { readSubject, writeSubject } from '../../atproto/edge-kind.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
@@ -20,7 +20,8 @@ export type RecordRow = {
   readonly indexedMs: number;
   /** The record's own createdAt, or null when it has none that is a date. */
   readonly createdMs: number | null;
-  readonly cid: string;
+  /** The 36 bytes of its CID. */
+  readonly cid: Uint8Array;
   readonly takedownRef: string | null;
   /** Bits of `postFlag`; 0 for other collections. */
   readonly postFlags: number;
@@ -45,7 +46,7 @@ const view = new RecordView();
 export function encodeRecordRow(row: RecordRow): Buffer {
   const { body } = row;
   const isEdge = body.form === 'edge';
-  const digest = isEdge ? subjectDigestOf(body) : digestOfCid(row.cid);
+  const digest = isEdge ? subjectDigestOf(body) : recordDigestOf(row.cid);
   const hasCid = !isEdge || body.subject.ref !== null;
   invariant(!isEdge || (row.createdMs !== null && row.postFlags === 0), 'an edge has a createdAt and no post flags');
   let flags = isEdge ? edgeFormFlags(body.kind) : 0;
@@ -54,13 +55,13 @@ export function encodeRecordRow(row: RecordRow): Buffer {
   if (row.takedownRef !== null) flags |= recordFlag.takedown;
   if (hasCid && digest === undefined) flags |= recordFlag.textCid;
   writeRecordHead(valueWriter, flags, row.indexedMs, row.createdMs);
-  if (!isEdge) writeCidOf(row.cid, digest);
+  if (!isEdge) writeCidOf(() => new Cid(row.cid).text, digest);
   if (row.takedownRef !== null) valueWriter.text(row.takedownRef);
   if (!isEdge && row.postFlags !== 0) valueWriter.u8(row.postFlags);
   if (!isEdge) packJson(valueWriter, body.json);
   else {
     writeSubject(valueWriter, body.kind, body.subject);
-    if (hasCid) writeCidOf(body.subjectCid, digest);
+    if (hasCid) writeCidOf(() => body.subjectCid, digest);
   }
   return valueWriter.finish();
 }
@@ -69,8 +70,8 @@ function subjectDigestOf(edge: PlainEdge): Buffer | undefined {
   return edge.subject.ref === null ? undefined : digestOfCid(edge.subjectCid);
 }
 
-function writeCidOf(cid: string, digest: Buffer | undefined): void {
-  if (digest === undefined) valueWriter.text(cid);
+function writeCidOf(text: () => string, digest: Uint8Array | undefined): void {
+  if (digest === undefined) valueWriter.text(text());
   else valueWriter.bytes(digest);
 }
 
@@ -98,13 +99,19 @@ export function decodeRecordRow(value: Buffer): RecordRow {
     postFlags,
   };
   if (!isEdgeForm) {
-    const cid = view.digestAt < 0 ? view.cidText : cidOfDigest(value.subarray(view.digestAt, view.digestAt + 32));
-    return { ...head, cid, body: { form: 'json', json: unpackedText(value, view.bodyAt, value.length) } };
+    return { ...head, cid: cidOf(view), body: { form: 'json', json: unpackedText(value, view.bodyAt, value.length) } };
   }
   const edge = readPlainEdge(view);
   const digest = plainDigest(edge, createdMs);
   invariant(digest !== undefined, 'a record in edge form has a plain form');
-  return { ...head, cid: cidOfDigest(digest), body: { form: 'edge', ...edge } };
+  return { ...head, cid: recordCidOf(digest), body: { form: 'edge', ...edge } };
+}
+
+function cidOf({ value, digestAt, cidText }: RecordView): Uint8Array {
+  if (digestAt >= 0) return recordCidOf(value.subarray(digestAt, digestAt + 32));
+  const cid = parseCid(cidText);
+  invariant(cid !== undefined, 'a stored CID can be read');
+  return cid.bytes;
 }
 
 /** Returns where the subject begins in the row of a record in edge form; -1 for any other row. */

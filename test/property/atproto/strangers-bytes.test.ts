@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readCar } from '../../../src/atproto/car.ts';
-import { cidCodec, cidOfBlock, parseCid } from '../../../src/atproto/cid.ts';
+import { Cid, cidCodec, cidOfBlock, parseCid } from '../../../src/atproto/cid.ts';
 import { indexedCollections } from '../../../src/atproto/collection.ts';
 import { decodeDagCbor } from '../../../src/atproto/dag-cbor.ts';
 import { ByteString, type DagMap, type DagValue, dagJson } from '../../../src/atproto/dag-value.ts';
@@ -130,7 +130,7 @@ describe('messages of the firehose', () => {
     if (event.kind !== 'commit') return true;
     return event.ops.every(({ op, value }) => {
       checkRecord(event.did, op.collection, op.rkey, value);
-      return op.action === 'delete' || cidOfBlock(encodeDagCbor(value)).text === op.cid;
+      return op.action === 'delete' || cidOfBlock(encodeDagCbor(value)).text === new Cid(op.cid).text;
     });
   }
 

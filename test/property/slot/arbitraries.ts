@@ -4,7 +4,7 @@ import { indexedCollections } from '../../../src/atproto/collection.ts';
 import { didLengthMax, type RecordRef, rkeyLengthMax } from '../../../src/atproto/compact-key.ts';
 import type { EdgeKind } from '../../../src/atproto/edge-kind.ts';
 import { noticeReasons } from '../../../src/atproto/notice-reason.ts';
-import type { RepoOp } from '../../../src/atproto/repo-op.ts';
+import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
 import type { Effect, Entry } from '../../../src/entry/entry.ts';
 
 const yearZeroMs = Date.parse('0000-01-01T00:00:00.000Z');
@@ -84,21 +84,20 @@ function base32Of(bytes: readonly number[]): string {
   return `b${groups.map((group) => 'abcdefghijklmnopqrstuvwxyz234567'[Number.parseInt(group.padEnd(5, '0'), 2)]).join('')}`;
 }
 
+/** The 36 bytes of CIDs, of records and of anything else. */
+export const anyCidBytes = fc
+  .tuple(fc.constantFrom(0x71, 0x55), fc.uint8Array({ minLength: 32, maxLength: 32 }))
+  .map(([codec, digest]) => Buffer.from([0x01, codec, 0x12, 0x20, ...digest]));
+
 const writtenOp: fc.Arbitrary<RepoOp> = fc.record({
   action: fc.constantFrom('create', 'update'),
   collection: anyCollection,
   rkey: anyRkey,
-  cid: anyCid,
-  json: anyText,
+  cid: anyCidBytes,
+  block: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
 });
-const deleteOp: fc.Arbitrary<RepoOp> = fc.record({
-  action: fc.constant('delete'),
-  collection: anyCollection,
-  rkey: anyRkey,
-  cid: fc.constant(''),
-  json: fc.constant(''),
-});
-const ops = fc.array(fc.oneof(writtenOp, deleteOp), { maxLength: 5 });
+const anyDeletion = fc.tuple(anyCollection, anyRkey).map(([collection, rkey]) => deleteOp(collection, rkey));
+const ops = fc.array(fc.oneof(writtenOp, anyDeletion), { maxLength: 5 });
 const nullableText = fc.option(anyText);
 
 const edgeKinds: readonly EdgeKind[] = [

@@ -19,7 +19,6 @@ import { decodeEntry, encodeEntry } from '../../../src/entry/entry-codec.ts';
 import {
   type Chunk,
   type ChunkOutcome,
-  checkChunk,
   decodeAppend,
   decodeOutcomes,
   effectsPerEntryMax,
@@ -27,6 +26,7 @@ import {
   encodeOutcomes,
   markOf,
   readChunk,
+  readChunkHead,
   readMark,
   writeChunk,
   writeMark,
@@ -213,7 +213,7 @@ describe('entries and chunks of version 1, whose record keys have a tag', () => 
     const originAndPreviousMark = new Array<number>(14).fill(0);
     const mark = [0, 0, 0, 0, 0, 0, 0, 1];
     const chunk = Buffer.from([1, 0, 0, 1, ...originAndPreviousMark, 1, ...mark, effect.length, ...effect]);
-    expect(() => checkChunk(chunk)).toThrow('known format version');
+    expect(() => readChunkHead(chunk)).toThrow('known format version');
     expect(() => readChunk(chunk)).toThrow('known format version');
   });
 });

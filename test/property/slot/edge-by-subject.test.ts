@@ -2,9 +2,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { cidOfBlock } from '../../../src/atproto/cid.ts';
 import { recordUri, writeRecordRef } from '../../../src/atproto/compact-key.ts';
-import type { DagValue } from '../../../src/atproto/dag-value.ts';
+import { deleteOp } from '../../../src/atproto/repo-op.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { xxh32 } from '../../../src/base/xxh32.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
@@ -17,8 +16,8 @@ import { tidOf } from '../../simulation/history-record.ts';
 import { Model } from '../../simulation/model.ts';
 import { factsOfModel } from '../../simulation/model-facts.ts';
 import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
-import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { recordOp } from '../../support/record-op.ts';
 
 const appendMs = Date.UTC(2030, 0, 1);
 const liker = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
@@ -58,14 +57,13 @@ function entryOf({ rkey, change, isPlain }: Step, index: number): OutsideEntry {
     return { kind: 'private', did: liker, write: { type: 'record-takedown', ...base, ref } };
   }
   const entry = { kind: 'commit' as const, did: liker, rev: tidOf(index + 1), since: null, timeMs };
-  if (change === 'delete') return { ...entry, ops: [{ ...base, action: 'delete', cid: '', json: '' }] };
+  if (change === 'delete') return { ...entry, ops: [deleteOp(base.collection, base.rkey)] };
   const subject = { cid, uri: recordUri(posts[change]!) };
   const createdAt = new Date(timeMs).toISOString();
-  const record: DagValue = isPlain
+  const record = isPlain
     ? { $type: collection, subject, createdAt }
     : { $type: collection, extra: index, subject, createdAt };
-  const { text } = cidOfBlock(encodeDagCbor(record));
-  return { ...entry, ops: [{ ...base, action: 'create', cid: text, json: JSON.stringify(record) }] };
+  return { ...entry, ops: [recordOp(base, record)] };
 }
 
 function chunkOf(entry: OutsideEntry): Buffer {

@@ -2,10 +2,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { cidOfBlock } from '../../../src/atproto/cid.ts';
 import { readDid, readRkey } from '../../../src/atproto/compact-key.ts';
-import type { DagValue } from '../../../src/atproto/dag-value.ts';
-import type { RepoOp } from '../../../src/atproto/repo-op.ts';
+import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../../../src/base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../../src/base/time-bytes.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
@@ -16,8 +14,8 @@ import { edgeByTimePrefix } from '../../../src/slot/table/outgoing-edge.ts';
 import { prefixEnd, type Row } from '../../../src/storage/environment.ts';
 import type { OutsideEntry } from '../../simulation/history.ts';
 import { tidOf } from '../../simulation/history-record.ts';
-import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { recordOp } from '../../support/record-op.ts';
 
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const collection = 'app.bsky.graph.follow';
@@ -71,16 +69,8 @@ function followOf({ createdMs, driftMicros, clock, isPlain, rkey }: Drawn, numbe
 
 function opOf({ createdMs, isPlain }: Drawn, { rkey, subject }: Follow): RepoOp {
   const createdAt = new Date(createdMs).toISOString();
-  const record: DagValue = isPlain
-    ? { $type: collection, subject, createdAt }
-    : { $type: collection, extra: 1, subject, createdAt };
-  return {
-    action: 'create',
-    collection,
-    rkey,
-    cid: cidOfBlock(encodeDagCbor(record)).text,
-    json: JSON.stringify(record),
-  };
+  const record = { $type: collection, subject, createdAt };
+  return recordOp({ collection, rkey }, isPlain ? record : { ...record, extra: 1 });
 }
 
 function run(slot: Slot, entry: OutsideEntry): void {
@@ -192,13 +182,7 @@ it('pages of edges hold each edge once and in order, wherever these have their p
         if (one.fate === 'taken down') run(slot, { kind: 'private', did, write });
       }
       const gone = fated.filter(({ one }) => one.fate === 'goes');
-      const ops = gone.map(({ follow: { rkey } }) => ({
-        action: 'delete' as const,
-        collection,
-        rkey,
-        cid: '',
-        json: '',
-      }));
+      const ops = gone.map(({ follow: { rkey } }) => deleteOp(collection, rkey));
       run(slot, { ...commit, rev: tidOf(2), ops });
       check(fated.filter(({ one }) => one.fate !== 'goes').map(({ follow }) => follow));
     }),

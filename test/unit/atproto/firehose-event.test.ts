@@ -1,10 +1,12 @@
 import { WriteOpAction } from '@atproto/repo';
 import { describe, expect, it } from 'vitest';
-import { cidOfBlock } from '../../../src/atproto/cid.ts';
+import { Cid, cidOfBlock } from '../../../src/atproto/cid.ts';
 import { ByteString, type DagMap, type DagValue } from '../../../src/atproto/dag-value.ts';
 import { type CommitEvent, decodeFirehoseMessage, firehoseLimits } from '../../../src/atproto/firehose-event.ts';
 import { checkRecord } from '../../../src/atproto/record-rules.ts';
+import { deleteOp } from '../../../src/atproto/repo-op.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
+import { jsonOfOp } from '../../support/record-op.ts';
 import {
   authorDid,
   commitFrame,
@@ -80,10 +82,11 @@ describe('a commit', () => {
       ['create', 'app.bsky.feed.like', tid],
       ['create', 'app.bsky.feed.post', tid],
     ]);
-    expect(JSON.parse(event.ops[0]!.op.json)).toEqual(likeRecord());
-    expect(JSON.parse(event.ops[1]!.op.json)).toEqual(postRecord());
+    expect(JSON.parse(jsonOfOp(event.ops[0]!.op))).toEqual(likeRecord());
+    expect(JSON.parse(jsonOfOp(event.ops[1]!.op))).toEqual(postRecord());
     for (const { op, value } of event.ops) {
-      expect(op.cid).toBe(cidOfBlock(encodeDagCbor(value)).text);
+      expect(new Cid(op.cid).text).toBe(cidOfBlock(encodeDagCbor(value)).text);
+      expect(encodeDagCbor(value).equals(op.block)).toBe(true);
       expect(checkRecord(event.did, op.collection, op.rkey, value)).toEqual({ ok: true });
     }
   });
@@ -100,11 +103,11 @@ describe('a commit', () => {
     );
     const event = commitOf(commitFrame(body));
     expect(event.ops[0]).toEqual({
-      op: { action: 'delete', collection: 'app.bsky.feed.like', rkey: tid, cid: '', json: '' },
+      op: deleteOp('app.bsky.feed.like', tid),
       value: null,
     });
     expect(event.ops[1]!.op.action).toBe('update');
-    expect(JSON.parse(event.ops[1]!.op.json).text).toBe('changed');
+    expect(JSON.parse(jsonOfOp(event.ops[1]!.op)).text).toBe('changed');
   });
 
   it('about collections that are not indexed is counted without reading its blocks', () => {
@@ -150,7 +153,7 @@ describe('a commit', () => {
       ),
     );
     expect(event.badOps.map((bad) => bad.reason)).toEqual(ops.map(([, reason]) => reason));
-    expect(event.ops.map(({ op }) => op.cid)).toEqual([cid.text]);
+    expect(event.ops.map(({ op }) => new Cid(op.cid).text)).toEqual([cid.text]);
   });
 
   it.each<[string, DagMap]>([

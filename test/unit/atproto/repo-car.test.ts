@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { type Cid, cidOfBlock } from '../../../src/atproto/cid.ts';
+import { Cid, cidOfBlock } from '../../../src/atproto/cid.ts';
 import { ByteString, type DagMap, type DagValue } from '../../../src/atproto/dag-value.ts';
 import { openRepoCar, type RepoChunk, repoCarLimits } from '../../../src/atproto/repo-car.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
+import { jsonOfOp } from '../../support/record-op.ts';
 import { authorDid, create, likeRecord, postRecord, SignedRepo } from './signed-repo.ts';
 
 const rev = '3kbd6l2y3gk2z';
@@ -78,8 +79,8 @@ describe('openRepoCar', () => {
     expect(chunks.reduce((sum, chunk) => sum + chunk.unindexedRecords, 0)).toBe(1);
     expect(chunks.flatMap((chunk) => chunk.badOps)).toEqual([]);
     const post = chunks.flatMap((chunk) => chunk.ops).find(({ op }) => op.rkey === rkeyOf(5))!;
-    expect(JSON.parse(post.op.json)).toEqual(postRecord('post 5'));
-    expect(post.op.cid).toBe(cidOfBlock(encodeDagCbor(post.value)).text);
+    expect(JSON.parse(jsonOfOp(post.op))).toEqual(postRecord('post 5'));
+    expect(new Cid(post.op.cid).text).toBe(cidOfBlock(encodeDagCbor(post.value)).text);
   });
 
   it('yields nothing for an empty repo', async () => {

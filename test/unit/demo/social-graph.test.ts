@@ -7,6 +7,7 @@ import { decodeDagCbor } from '../../../src/atproto/dag-cbor.ts';
 import { decodeFirehoseMessage } from '../../../src/atproto/firehose-event.ts';
 import { checkRecord } from '../../../src/atproto/record-rules.ts';
 import type { GraphCommit, GraphOp } from '../../../src/demo/model/graph-state.ts';
+import { jsonOfOp } from '../../support/record-op.ts';
 
 const records = 20_000;
 
@@ -215,7 +216,7 @@ describe('the ground truth', () => {
       for (const op of entry.ops) {
         const uri = `at://${entry.did}/${op.collection}/${op.rkey}`;
         if (op.action === 'delete') live.delete(uri);
-        else live.set(uri, { did: entry.did, collection: op.collection, value: JSON.parse(op.json) });
+        else live.set(uri, { did: entry.did, collection: op.collection, value: JSON.parse(jsonOfOp(op)) });
       }
     }
     const all = [...live.values()];

@@ -19,6 +19,7 @@ import { Model } from '../../simulation/model.ts';
 import { factsOfModel } from '../../simulation/model-facts.ts';
 import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { recordOp } from '../../support/record-op.ts';
 import { until } from '../../support/until.ts';
 
 const slotCount = 4;
@@ -163,13 +164,10 @@ describe('effects on their way', () => {
     };
     const [did, fan] = [didOf(source, 0), didOf(target, 100)];
     const entries = Array.from({ length: 400 }, (_unused, number): OutsideEntry => {
-      const ops = Array.from({ length: 40 }, (_other, index) => ({
-        action: 'create' as const,
-        collection: 'app.bsky.feed.like',
-        rkey: `like-${number}-${index}-${'x'.repeat(60)}`,
-        cid: `c${number}`,
-        json: JSON.stringify({ subject: { uri: `at://${fan}/app.bsky.feed.post/p${number}-${index}`, cid: 'c' } }),
-      }));
+      const ops = Array.from({ length: 40 }, (_other, index) => {
+        const path = { collection: 'app.bsky.feed.like', rkey: `like-${number}-${index}-${'x'.repeat(60)}` };
+        return recordOp(path, { subject: { uri: `at://${fan}/app.bsky.feed.post/p${number}-${index}`, cid: 'c' } });
+      });
       const rev = `r${String(number).padStart(5, '0')}`;
       return { kind: 'commit', did, rev, since: null, timeMs: 1_700_000_000_000 + number, ops };
     });

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { RepoOp } from '../../../src/atproto/repo-op.ts';
+import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import type { Entry } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
@@ -13,6 +13,7 @@ import { Model } from '../../simulation/model.ts';
 import { factsOfModel } from '../../simulation/model-facts.ts';
 import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { recordOp } from '../../support/record-op.ts';
 
 const appendMs = Date.UTC(2030, 0, 1);
 const startMs = Date.UTC(2024, 0, 1);
@@ -36,22 +37,30 @@ function chunkOf(entries: readonly Entry[]): Buffer {
 let revs = 0;
 let timeMs = startMs;
 
-function commit(did: string, ops: readonly Partial<RepoOp>[]): OutsideEntry {
-  const whole = ops.map((op) => ({
-    action: 'create' as const,
-    collection: 'app.bsky.feed.post',
-    rkey: '',
-    cid: `c${revs}`,
-    json: '{}',
-    ...op,
-  }));
-  return { kind: 'commit', did, rev: tidOf(++revs), since: null, timeMs: ++timeMs, ops: whole };
+/** A record to write; without one, a deletion. Each commit writes other blocks, unless the record is `isSame` wherever it is written. */
+type Write = {
+  readonly collection?: string;
+  readonly rkey: string;
+  readonly record?: object;
+  readonly isSame?: boolean;
+};
+
+function opsOf(writes: readonly Write[]): RepoOp[] {
+  return writes.map(({ collection = 'app.bsky.feed.post', rkey, record, isSame = false }) => {
+    if (record === undefined) return deleteOp(collection, rkey);
+    return recordOp({ collection, rkey }, isSame ? record : { ...record, commit: revs });
+  });
 }
 
-function posts(count: number, from = 0): Partial<RepoOp>[] {
+function commit(did: string, writes: readonly Write[]): OutsideEntry {
+  const ops = opsOf(writes);
+  return { kind: 'commit', did, rev: tidOf(++revs), since: null, timeMs: ++timeMs, ops };
+}
+
+function posts(count: number, from = 0): (Write & { readonly record: object })[] {
   return Array.from({ length: count }, (_unused, index) => ({
     rkey: tidOf(from + index),
-    json: `{"text":"${from + index}"}`,
+    record: { text: `${from + index}` },
   }));
 }
 
@@ -109,7 +118,7 @@ for (const way of ways) {
     });
 
     it('deletes an account and keeps what one made anew writes meanwhile, the same records too', async () => {
-      const same = posts(450).map((op) => ({ ...op, cid: `same ${op.rkey}` }));
+      const same = posts(450).map((write) => ({ ...write, isSame: true }));
       const story = (): OutsideEntry[] => [identity('a.example'), commit(author, same), deletion()];
       const anew = (): OutsideEntry => commit(author, [...same.slice(200, 230), ...posts(30, 5_000)]);
       await expectMeaning([...story(), anew(), identity('b.example')], way);
@@ -117,7 +126,7 @@ for (const way of ways) {
     });
 
     it('finds the old records of a deleted account behind 200 new ones', async () => {
-      const statuses = posts(300).map((op) => ({ ...op, collection: 'app.bsky.actor.status' }));
+      const statuses = posts(300).map((write) => ({ ...write, collection: 'app.bsky.actor.status' }));
       await expectMeaning([commit(author, posts(900)), deletion(), commit(author, statuses)], way);
     });
 
@@ -125,17 +134,13 @@ for (const way of ways) {
       const subject = { uri: `at://${author}/app.bsky.feed.post/${tidOf(1)}`, cid: 'c' };
       const reposts = (): OutsideEntry[] =>
         Array.from({ length: 500 }, (_unused, index) =>
-          commit(reposterOf(index), [
-            { collection: 'app.bsky.feed.repost', rkey: tidOf(7), json: JSON.stringify({ subject }) },
-          ]),
+          commit(reposterOf(index), [{ collection: 'app.bsky.feed.repost', rkey: tidOf(7), record: { subject } }]),
         );
-      const write = (): OutsideEntry => commit(author, [{ rkey: tidOf(1), json: '{"text":"t"}' }]);
-      const remove = (): OutsideEntry => commit(author, [{ action: 'delete', rkey: tidOf(1), cid: '', json: '' }]);
+      const write = (): OutsideEntry => commit(author, [{ rkey: tidOf(1), record: { text: 't' } }]);
+      const remove = (): OutsideEntry => commit(author, [{ rkey: tidOf(1) }]);
       const undo = (): OutsideEntry[] =>
         Array.from({ length: 350 }, (_unused, index) =>
-          commit(reposterOf(index), [
-            { action: 'delete', collection: 'app.bsky.feed.repost', rkey: tidOf(7), cid: '', json: '' },
-          ]),
+          commit(reposterOf(index), [{ collection: 'app.bsky.feed.repost', rkey: tidOf(7) }]),
         );
       await expectMeaning([write(), ...reposts(), remove()], way);
       await expectMeaning([write(), ...reposts(), remove(), write()], way);
@@ -153,20 +158,14 @@ for (const way of ways) {
           did: author,
           rev,
           timeMs: at,
-          ops: posts(50, 20_000).map((op) => ({
-            action: 'create' as const,
-            collection: 'app.bsky.feed.post',
-            rkey: op.rkey!,
-            cid: 'r',
-            json: op.json!,
-          })),
+          ops: opsOf(posts(50, 20_000)),
         },
         { kind: 'resync-end', did: author, rev, timeMs: at },
       ];
       const held = [
         commit(author, posts(30, 900)),
         commit(author, posts(30, 30_000)),
-        commit(author, [{ action: 'delete', rkey: tidOf(20_001), cid: '', json: '' }]),
+        commit(author, [{ rkey: tidOf(20_001) }]),
       ];
       await expectMeaning([before, ...snapshot, ...held], way);
     });

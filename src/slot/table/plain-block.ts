@@ -1,0 +1,136 @@
+/**
+ * Reads the block of an edge record in its plain form, without an object on the way.
+ *
+ * Nine records in ten are such: `$type`, subject and createdAt in canonical order, ASCII, createdAt with milliseconds in
+ * UTC. What is read here is the plain form to the byte; any other block is undefined, and is read as every record is.
+ */
+import { parseRecordUri } from '../../atproto/compact-key.ts';
+import { type Edge, type EdgeKind, edgeByCollection } from '../../atproto/edge-kind.ts';
+import { isKeyedDid, type PlainEdge } from './edge-record.ts';
+
+/** What a block in plain form says. */
+export type PlainRecord = { readonly edge: PlainEdge; readonly createdMs: number };
+
+function textHead(bytes: number): number[] {
+  return bytes < 24 ? [0x60 | bytes] : [0x78, bytes];
+}
+
+function textItem(text: string): Buffer {
+  return Buffer.from([...textHead(text.length), ...Buffer.from(text, 'latin1')]);
+}
+
+const cidKey = Buffer.concat([Buffer.from([0xa2]), textItem('cid')]);
+const uriKey = textItem('uri');
+const timeTextBytes = 24;
+const createdAtKey = Buffer.concat([textItem('createdAt'), Buffer.from(textHead(timeTextBytes))]);
+
+/** What stands before the subject, by kind. */
+const headByKind = new Map<EdgeKind, Buffer>();
+for (const { kind, collection, plainForm } of edgeByCollection.values()) {
+  if (plainForm === null) continue;
+  const head = [Buffer.from([0xa3]), textItem('$type'), textItem(collection), textItem('subject')];
+  headByKind.set(kind, Buffer.concat(head));
+}
+
+/** Where the last text or time that was read ends. */
+let end = 0;
+
+function isAt(block: Buffer, at: number, expected: Buffer): boolean {
+  for (let index = 0; index < expected.length; index++) if (block[at + index] !== expected[index]) return false;
+  return true;
+}
+
+/** Reads an ASCII text of less than 64 KiB whose head is at `at`. */
+function textAt(block: Buffer, at: number): string | undefined {
+  const head = block[at]!;
+  let start = at + 1;
+  let length = head - 0x60;
+  if (head === 0x78) {
+    length = block[start++]!;
+    if (!(length >= 24)) return undefined;
+  } else if (head === 0x79) {
+    length = (block[start]! << 8) | block[start + 1]!;
+    start += 2;
+    if (!(length >= 256)) return undefined;
+  } else if (!(length >= 0 && length < 24)) return undefined;
+  end = start + length;
+  if (end > block.length) return undefined;
+  for (let index = start; index < end; index++) if (block[index]! >= 0x80) return undefined;
+  return block.latin1Slice(start, end);
+}
+
+/** Reads digits; at least 10,000 when one of them is none. */
+function digitsAt(block: Buffer, at: number, count: number): number {
+  let value = 0;
+  for (let index = at; index < at + count; index++) {
+    const digit = block[index]! - 48;
+    value = digit >= 0 && digit <= 9 ? value * 10 + digit : 1_000_000;
+  }
+  return value;
+}
+
+const punctuation = [
+  [4, 45],
+  [7, 45],
+  [10, 84],
+  [13, 58],
+  [16, 58],
+  [19, 46],
+  [23, 90],
+] as const;
+const daysByMonth = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
+
+function daysOf(year: number, month: number): number {
+  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  return month === 2 && isLeap ? 29 : (daysByMonth[month - 1] ?? 0);
+}
+
+/** Reads a time as Date writes it, of the years that all stored times can hold; NaN for any other. Units: ms. */
+function timeAt(block: Buffer, at: number): number {
+  for (const [offset, code] of punctuation) if (block[at + offset] !== code) return Number.NaN;
+  const year = digitsAt(block, at, 4);
+  const month = digitsAt(block, at + 5, 2);
+  const day = digitsAt(block, at + 8, 2);
+  const hour = digitsAt(block, at + 11, 2);
+  const minute = digitsAt(block, at + 14, 2);
+  const second = digitsAt(block, at + 17, 2);
+  const millisecond = digitsAt(block, at + 20, 3);
+  const isTime =
+    year >= 1970 &&
+    year < 8000 &&
+    day >= 1 &&
+    day <= daysOf(year, month) &&
+    hour < 24 &&
+    minute < 60 &&
+    second < 60 &&
+    millisecond < 1000;
+  return isTime ? Date.UTC(year, month - 1, day, hour, minute, second, millisecond) : Number.NaN;
+}
+
+function recordEdgeAt(kind: EdgeKind, block: Buffer, at: number): PlainEdge | undefined {
+  if (!isAt(block, at, cidKey)) return undefined;
+  const subjectCid = textAt(block, at + cidKey.length);
+  if (subjectCid === undefined || !isAt(block, end, uriKey)) return undefined;
+  const uri = textAt(block, end + uriKey.length);
+  const ref = uri === undefined ? undefined : parseRecordUri(uri);
+  return ref === undefined ? undefined : { kind, subject: { did: ref.did, ref }, subjectCid };
+}
+
+function actorEdgeAt(kind: EdgeKind, block: Buffer, at: number): PlainEdge | undefined {
+  const did = textAt(block, at);
+  return isKeyedDid(did) ? { kind, subject: { did, ref: null }, subjectCid: '' } : undefined;
+}
+
+/** Reads the block of a record of an edge kind; undefined when the kind has no plain form or the block is not in it. */
+export function readPlainBlock({ kind, subject }: Edge, block: Uint8Array): PlainRecord | undefined {
+  const head = headByKind.get(kind);
+  const bytes = Buffer.isBuffer(block) ? block : Buffer.from(block.buffer, block.byteOffset, block.length);
+  if (head === undefined || !isAt(bytes, 0, head)) return undefined;
+  const edgeAt = subject === 'record' ? recordEdgeAt : actorEdgeAt;
+  const edge = edgeAt(kind, bytes, head.length);
+  if (edge === undefined || !isAt(bytes, end, createdAtKey)) return undefined;
+  const timeStart = end + createdAtKey.length;
+  if (bytes.length !== timeStart + timeTextBytes) return undefined;
+  const createdMs = timeAt(bytes, timeStart);
+  return Number.isNaN(createdMs) ? undefined : { edge, createdMs };
+}
