@@ -1,25 +1,23 @@
 /**
- * One LMDB environment and its tables: the only door to `lmdb`.
+ * One LMDB environment and its tables. The only importer of `lmdb`.
  *
- * Owns: opening with one fixed set of options, synchronous durable transactions, plain byte tables,
- * sizes. Refuses: writes outside a transaction and growth past `mapBytes`, since the library would
- * resize the map under readers.
+ * Owns: the options of every open, synchronous durable transactions, plain byte tables, sizes.
+ * Refuses: writes outside a transaction, and growth past `mapBytes`, since the library would resize
+ * the map under readers.
  */
 import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
-/** One row of a scan; its bytes are copies that the caller owns. */
+/** Copies, owned by the caller. */
 export type Row = { readonly key: Buffer; readonly value: Buffer };
 
-/** A range of keys and the way through it. */
 export type Scan = {
   /**
-   * First key of the range; with `isReverse`, the last one, from which the scan walks down.
-   * Inclusive.
+   * Inclusive. The first key of the range; with `isReverse` the last one, where the scan starts.
    */
   readonly start: Buffer;
-  /** Where to stop. Exclusive. */
+  /** Exclusive. */
   readonly end: Buffer;
   readonly isReverse?: boolean;
   readonly limit?: number;
@@ -38,10 +36,10 @@ export class Table {
   }
 
   /**
-   * Like `get`, but the bytes are overwritten by the next read of any table of this thread.
+   * Like `get`, but the next read of any table on this thread overwrites the bytes.
    *
-   * Its `length` is right, but the memory behind it is longer: `copy`, `subarray`, `set`,
-   * `Buffer.from` and the slices to text need an explicit end.
+   * Its `length` is right, but the underlying memory is longer: `copy`, `subarray`, `set`,
+   * `Buffer.from` and slices to text need an explicit end.
    */
   getVolatile(key: Buffer): Buffer | undefined {
     return this.#db.getBinaryFast(key);
@@ -52,7 +50,7 @@ export class Table {
   }
 
   put(key: Buffer, value: Buffer): void {
-    // Inside a transaction it is done when it returns.
+    // Complete on return when inside a transaction.
     void this.#db.put(key, value);
   }
 
@@ -80,15 +78,12 @@ export class Table {
     });
   }
 
-  /**
-   * Reads the pages of these keys on another thread, so that the gets that follow do not wait for
-   * the disk.
-   */
+  /** Reads the pages of these keys on another thread, so that later gets do not wait for disk. */
   prefetch(keys: Buffer[]): Promise<void> {
     return this.#db.prefetch(keys);
   }
 
-  /** Bytes of the pages that hold the table's rows, the room left in them included. */
+  /** Bytes of the pages that hold the table's rows, including unused space in them. */
   get pageBytes(): number {
     const stats = this.#db.getStats() as {
       pageSize: number;
@@ -100,7 +95,6 @@ export class Table {
   }
 }
 
-/** What an environment is opened with; the same for every handle on it. */
 export type EnvironmentOptions = {
   readonly path: string;
   /** Fixed for the life of the process. Units: bytes of address space. */
@@ -108,15 +102,12 @@ export type EnvironmentOptions = {
   readonly tables: readonly string[];
 };
 
-/**
- * Room that must be left in the map and on the disk before a transaction may begin. Units: bytes.
- */
+/** Free bytes that the map and the disk must have before a transaction begins. */
 export const freeBytesMin = 32 * 2 ** 20;
 const readersMax = 512;
 /**
- * A fault brings in the one page that is asked for. Read-ahead brings in thirty-one more, which
- * push others out once the data is larger than memory. The library's type declarations do not know
- * the option.
+ * A page fault loads one page. Read-ahead loads 31 more, which evict useful pages once the data
+ * exceeds memory. The library's type declarations lack the option.
  */
 const noReadAhead: object = { noReadAhead: true };
 const synchronousAbortable = 3;
@@ -137,8 +128,7 @@ export class Environment {
   }
 
   /**
-   * Opens, or makes, the environment in the folder `path`. Stale readers of killed processes are
-   * cleared.
+   * Opens or creates the environment in the folder `path`, and clears readers of dead processes.
    */
   static open(options: EnvironmentOptions): Environment {
     if (!existsSync(options.path)) mkdirSync(options.path, { recursive: true, mode: 0o700 });
@@ -164,23 +154,22 @@ export class Environment {
     return table;
   }
 
-  /** Bytes of the file that hold pages in use or free for reuse. */
+  /** Bytes of pages in the file, whether in use or free for reuse. */
   get usedBytes(): number {
     const stats = this.#root.getStats() as { lastPageNumber: number; pageSize: number };
     return (stats.lastPageNumber + 1) * stats.pageSize;
   }
 
-  /** Transactions since the environment was made. */
+  /** Transactions since the environment was created. */
   get commitCount(): number {
     return (this.#root.getStats() as { lastTxnId: number }).lastTxnId;
   }
 
   /**
-   * Runs `work` in one write transaction, which is on disk when this returns. What `work` throws
-   * aborts it whole.
+   * Runs `work` in one write transaction, durable on return. An exception in `work` aborts it.
    *
-   * Errors: DataPlaneError `StorageFull` when the disk fills up under it; `requireRoom` is for
-   * before.
+   * Errors: DataPlaneError `StorageFull` when the disk fills up meanwhile; call `requireRoom`
+   * first.
    */
   transact<T>(work: () => T): T {
     try {
@@ -190,10 +179,7 @@ export class Environment {
     }
   }
 
-  /**
-   * Errors: DataPlaneError `StorageFull` when the map or the disk lacks the room that a transaction
-   * may need.
-   */
+  /** Errors: DataPlaneError `StorageFull` when map or disk has less than `freeBytesMin` left. */
   requireRoom(): void {
     if (this.usedBytes + freeBytesMin > this.mapBytes) {
       throw new DataPlaneError('StorageFull', `the map of ${this.path} is full (${this.mapBytes} bytes)`);
@@ -203,7 +189,7 @@ export class Environment {
     }
   }
 
-  /** Lets this thread's next read see the latest commit of another thread at once. */
+  /** Lets this thread's next read see commits of other threads at once. */
   refreshReads(): void {
     this.#root.resetReadTxn();
   }
@@ -213,13 +199,11 @@ export class Environment {
   }
 }
 
-/**
- * How a full disk shows at commit (ENOSPC, or EIO where LMDB hides it), and how a full map does.
- */
+/** The disk is full at commit (ENOSPC, or EIO where LMDB hides it), or the map is. */
 const fullCodes: ReadonlySet<unknown> = new Set([28, 'ENOSPC', -30792]);
 const brokenDiskCodes: ReadonlySet<unknown> = new Set([5, 'EIO']);
 
-/** A disk that fails to write while it has room is broken, and nothing that waiting would mend. */
+/** EIO while the disk has room means a broken disk, which waiting would not fix. */
 function asStorageError(thrown: unknown, path: string): unknown {
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
   const isFull = fullCodes.has(code) || (brokenDiskCodes.has(code) && freeDiskBytes(path) < freeBytesMin);
