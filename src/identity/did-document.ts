@@ -1,19 +1,18 @@
 /**
- * Reads the facts that a data plane needs out of a DID document.
+ * Reads the facts that a data plane needs from a DID document.
  *
- * Owns: which documents count as well formed, and the JSON of keys and services that identity
- * answers carry.
+ * Owns: which documents are well formed, and the JSON of keys and services in identity answers.
  */
 import * as v from 'valibot';
 import type { Decoded } from '../atproto/decoded.ts';
 import { openObjectShape } from '../config/json-shape.ts';
 
-/** What a DID document says, before anything is checked against other sources. */
+/** What a DID document claims, before any check against other sources. */
 export type DidDocument = {
   readonly did: string;
-  /** The first at:// alias without its scheme, as written; null when there is none. */
+  /** The first at:// alias without its scheme, as written; null without one. */
   readonly claimedHandle: string | null;
-  /** Origin of its personal data server, or null. */
+  /** Origin of the personal data server, or null. */
   readonly pds: string | null;
   /** `{"<fragment>":{"Type":…,"PublicKeyMultibase":…}}` */
   readonly keysJson: string;
@@ -69,7 +68,7 @@ function pdsOf(did: string, services: readonly Service[]): string | null {
   return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') ? url.origin : null;
 }
 
-/** Reads a document that was fetched for `did`. An absent list is an empty one. */
+/** Reads a document that was fetched for `did`. An absent list counts as empty. */
 export function parseDidDocument(did: string, json: Buffer): Decoded<DidDocument, DidDocumentReason> {
   let value: unknown;
   try {

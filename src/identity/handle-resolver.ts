@@ -1,16 +1,16 @@
 /**
  * Finds the DID that a handle points to.
  *
- * Two ways: ask an XRPC host that the operator named (a PDS or an AppView), or do as a resolver
- * does: DNS TXT at `_atproto.<handle>` first, then `https://<handle>/.well-known/atproto-did`.
+ * Either asks an XRPC host that the operator named (a PDS or an AppView), or resolves it itself:
+ * DNS TXT at `_atproto.<handle>` first, then `https://<handle>/.well-known/atproto-did`.
  */
 import { Resolver } from 'node:dns/promises';
 import { ensureValidDid, isValidHandle } from '@atproto/syntax';
 import type { PublicFetch } from './public-fetch.ts';
 
 /**
- * The DID that a handle names, or why there is none. `not-found`: the handle proves nothing now.
- * `unreachable`: the resolver or the DNS could not be asked.
+ * The DID of a handle, or why there is none. `not-found`: the handle proves nothing now.
+ * `unreachable`: the resolver or DNS did not respond.
  */
 export type HandleResolution =
   | { readonly ok: true; readonly did: string }
@@ -19,7 +19,6 @@ export type HandleResolution =
 /** Looks up TXT records; rejects with the error codes of node:dns. */
 export type TxtLookup = (name: string) => Promise<string[][]>;
 
-/** How handles are resolved. */
 export type HandleResolverOptions = {
   readonly fetch: PublicFetch;
   /** An XRPC origin that alone decides; null for DNS and https. */
@@ -29,7 +28,7 @@ export type HandleResolverOptions = {
 };
 
 const answerBytesMax = 4096;
-/** DNS answers that mean "there is no such record", unlike a timeout or a failing server. */
+/** DNS errors that mean "no such record", unlike a timeout or a failing server. */
 const absentCodes: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA', 'ENONAME']);
 
 const notFound: HandleResolution = { ok: false, reason: 'not-found' };
@@ -54,7 +53,7 @@ function didOfJson(body: Buffer): string {
   }
 }
 
-/** Resolves handles; keeps nothing. */
+/** Resolves handles, without a cache. */
 export class HandleResolver {
   readonly #options: HandleResolverOptions;
   readonly #txtLookup: TxtLookup;
@@ -65,15 +64,14 @@ export class HandleResolver {
     this.#txtLookup = options.txtLookup ?? ((name) => dns.resolveTxt(name));
   }
 
-  /** Shape: `handle` in lower case. */
+  /** Shape: `handle` is in lower case. */
   async resolve(handle: string): Promise<HandleResolution> {
     if (!isValidHandle(handle)) return { ok: false, reason: 'handle-bad' };
     if (this.#options.resolverUrl !== null) return this.#resolveByXrpc(this.#options.resolverUrl, handle);
     const byDns = await this.#resolveByDns(handle);
     if (byDns.ok) return byDns;
     const byHttps = await this.#resolveByHttps(handle);
-    // A silent web host proves nothing, so the handle fails; a failing DNS is our own trouble and
-    // leaves it open.
+    // A silent web host proves nothing: not found. A failing DNS may be our fault: unknown.
     return byHttps.ok ? byHttps : byDns;
   }
 
@@ -97,7 +95,7 @@ export class HandleResolver {
     try {
       const texts = (await this.#txtLookup(`_atproto.${handle}`)).map((parts) => parts.join(''));
       const claims = texts.filter((text) => text.startsWith('did='));
-      // More than one claim proves none of them.
+      // More than one claim proves nothing.
       return claims.length === 1 ? resolutionOf(claims[0]!.slice('did='.length)) : notFound;
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;

@@ -1,9 +1,8 @@
 /**
- * Resolves identities: DID documents of did:plc and did:web, handles, and whether the two point at
- * each other.
+ * Resolves identities: DID documents of did:plc and did:web, handles, and whether both agree.
  *
- * Owns: the caches of both, with their bounds and ages. Knows nothing of logs or slots, so any
- * process may hold one.
+ * Owns: the caches of both, bounded in size and age. Knows nothing of logs or slots, so any process
+ * may use one.
  */
 import { ensureValidDid } from '@atproto/syntax';
 import { LRUCache } from 'lru-cache';
@@ -12,11 +11,10 @@ import { type DidDocument, type DidDocumentReason, parseDidDocument } from './di
 import { type HandleResolution, HandleResolver, type TxtLookup } from './handle-resolver.ts';
 import { type AddressLookup, PublicFetch } from './public-fetch.ts';
 
-/** Where identities are asked for, and how much is kept. */
 export type IdentityResolverOptions = {
   /** Origin of the PLC directory. */
   readonly plcUrl: string;
-  /** Origin that answers com.atproto.identity.resolveHandle, or null for DNS and https. */
+  /** Origin that serves com.atproto.identity.resolveHandle, or null for DNS and https. */
   readonly handleResolverUrl: string | null;
   readonly allowPrivateHosts: boolean;
   readonly timeoutMs?: number;
@@ -25,42 +23,38 @@ export type IdentityResolverOptions = {
   readonly addressLookup?: AddressLookup;
 };
 
-/** Why a DID did not resolve. Only `unreachable` may pass by itself. */
+/** Why a DID did not resolve. Only `unreachable` is transient. */
 export type DidReason = 'did-bad' | 'did-method-unknown' | 'not-found' | 'unreachable' | DidDocumentReason;
-/** A document, or why there is none. */
 export type DidResolution =
   | { readonly ok: true; readonly document: DidDocument }
   | { readonly ok: false; readonly reason: DidReason };
 
-/** A DID with what it proves, as GetIdentityByDid and GetIdentityByHandle answer. */
+/** A DID with what it proves, as GetIdentityByDid and GetIdentityByHandle return it. */
 export type Identity = {
   readonly did: string;
-  /** Lower-case handle, proven in both directions, or null. */
+  /** In lower case and proven in both directions, or null. */
   readonly handle: string | null;
-  /** False when the handle could not be checked this time, so that `handle: null` says nothing. */
+  /** False when the handle could not be checked this time, so `handle: null` proves nothing. */
   readonly isHandleCertain: boolean;
-  /**
-   * What the document claims, as written and unproven: the handle that GetIdentityBy… answers with.
-   */
+  /** What the document claims, as written and unproven: the handle that GetIdentityBy… returns. */
   readonly claimedHandle: string | null;
   readonly pds: string | null;
   readonly keysJson: string;
   readonly servicesJson: string;
 };
-/** An identity, or why there is none. */
 export type IdentityResolution =
   | { readonly ok: true; readonly identity: Identity }
   | { readonly ok: false; readonly reason: DidReason };
 
 const documentBytesMax = 262_144;
 const timeoutMsDefault = 3000;
-/** Bounds of each of the two caches. */
+/** Limits of each of the two caches. */
 const cacheTtlMs = 3_600_000;
 const cacheEntriesMax = 100_000;
 const documentTypes = 'application/did+ld+json, application/json';
 
-/** True for failures that another attempt may cure. */
-export function isPassingReason(reason: DidReason): boolean {
+/** True for failures that a retry may cure. */
+export function isTransientReason(reason: DidReason): boolean {
   return reason === 'unreachable';
 }
 
@@ -93,7 +87,7 @@ export class IdentityResolver implements Disposable {
     this.#didByHandle = new LRUCache(bounds);
   }
 
-  /** Fetches a DID document; `fresh` passes over the cache. */
+  /** Fetches a DID document; `fresh` bypasses the cache. */
   async resolveDid(did: string, fresh = false): Promise<DidResolution> {
     const cached = fresh ? undefined : this.#documents.get(did);
     if (cached !== undefined) return { ok: true, document: cached };
@@ -107,8 +101,8 @@ export class IdentityResolver implements Disposable {
       redirectsMax: 0,
     });
     if (!answer.ok) {
-      const isPassing = answer.reason === 'unreachable' || answer.reason === 'deadline';
-      return { ok: false, reason: isPassing ? 'unreachable' : 'not-found' };
+      const isTransient = answer.reason === 'unreachable' || answer.reason === 'deadline';
+      return { ok: false, reason: isTransient ? 'unreachable' : 'not-found' };
     }
     if (answer.status !== 200) {
       this.#documents.delete(did);
@@ -131,7 +125,7 @@ export class IdentityResolver implements Disposable {
       return { ok: true, url: new URL(`/${encodeURIComponent(did)}`, this.#options.plcUrl).href, isTrusted: true };
     }
     if (!did.startsWith('did:web:')) return { ok: false, reason: 'did-method-unknown' };
-    // Paths in a did:web are not part of atproto; a port is, written as %3A.
+    // atproto allows no paths in a did:web; it allows a port, written as %3A.
     const host = did.slice('did:web:'.length);
     if (!/^[a-zA-Z0-9.-]+(%3[aA]\d{1,5})?$/.test(host)) return { ok: false, reason: 'did-bad' };
     const authority = host.replace(/%3a/i, ':');
@@ -139,7 +133,7 @@ export class IdentityResolver implements Disposable {
     return { ok: true, url: `${isLocal ? 'http' : 'https'}://${authority}/.well-known/did.json`, isTrusted: false };
   }
 
-  /** Finds the DID of a handle, without asking that DID whether it agrees. */
+  /** Finds the DID of a handle, without checking that the DID claims it. */
   async resolveHandle(handle: string, fresh = false): Promise<HandleResolution> {
     const key = handle.toLowerCase();
     const cached = fresh ? undefined : this.#didByHandle.get(key);

@@ -1,9 +1,8 @@
-/** Identities resolved live, in the form that GetIdentityByDid and GetIdentityByHandle answer. */
+/** Identities resolved on request, in the form of GetIdentityByDid and GetIdentityByHandle. */
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { type DidResolution, type IdentityResolver, isPassingReason } from './identity-resolver.ts';
+import { type DidResolution, type IdentityResolver, isTransientReason } from './identity-resolver.ts';
 
-/** What an identity request is answered with. */
 export type LiveIdentity = {
   readonly did: string;
   /** The handle that the DID document claims, as written, or ''. */
@@ -26,7 +25,7 @@ export class LiveIdentitySource {
   /**
    * Returns the identity of a DID, or null when there is none.
    *
-   * Errors: DataPlaneError `Unavailable` when that is not known now.
+   * Errors: DataPlaneError `Unavailable` when it cannot be resolved now.
    */
   async byDid(did: string, _signal?: AbortSignal): Promise<LiveIdentity | null> {
     return this.#answerOf(did, await this.#resolver.resolveDid(did));
@@ -45,7 +44,7 @@ export class LiveIdentitySource {
       const { claimedHandle, keysJson, servicesJson } = resolution.document;
       return { did, handle: claimedHandle ?? '', keysJson, servicesJson, updatedMs: this.#clock.nowMs() };
     }
-    if (!isPassingReason(resolution.reason)) return null;
+    if (!isTransientReason(resolution.reason)) return null;
     throw new DataPlaneError('Unavailable', `the document of ${did} cannot be had now`);
   }
 }

@@ -1,10 +1,10 @@
 /**
- * GET requests to hosts that strangers named, and to those that the operator named.
+ * GET requests to hosts that the operator named (trusted) and to hosts that others named.
  *
- * Owns: the deadline, the cap on bytes, the redirects, and the rule that strangers' names lead to
- * public addresses only. The check is made on the very address that the socket connects to, so a
- * name that changes its mind between check and connection (DNS rebinding) gains nothing. Refuses:
- * other schemes than https for strangers, credentials in a URL.
+ * Owns: the deadline, the byte limit, redirects, and the rule that untrusted names lead only to
+ * public addresses. The check applies to the address that the socket connects to, so a name that
+ * changes between check and connection (DNS rebinding) gains nothing. Refuses: schemes other than
+ * https for untrusted hosts, credentials in a URL.
  */
 import { type LookupAddress, lookup as systemLookup } from 'node:dns';
 import * as http from 'node:http';
@@ -12,7 +12,7 @@ import * as https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { isPublicAddress } from './public-address.ts';
 
-/** Why a fetch gave no answer. An answer with an error status is an answer. */
+/** Why a fetch got no answer. An answer with an error status is still an answer. */
 export type FetchReason =
   | 'url-bad'
   | 'scheme-not-allowed'
@@ -22,17 +22,14 @@ export type FetchReason =
   | 'deadline'
   | 'unreachable';
 
-/** An answer, whatever its status, or why there is none. */
 export type FetchOutcome =
   | { readonly ok: true; readonly status: number; readonly headers: http.IncomingHttpHeaders; readonly body: Buffer }
   | { readonly ok: false; readonly reason: FetchReason; readonly message: string };
 
-/** One GET and its bounds. */
 export type FetchRequest = {
   readonly url: string;
   /**
-   * The operator named the host: any address and plain http are allowed, until a redirect leaves
-   * its origin.
+   * The operator named the host: any address and plain http, until a redirect to another origin.
    */
   readonly isTrusted: boolean;
   readonly accept: string;
@@ -43,18 +40,13 @@ export type FetchRequest = {
   readonly signal?: AbortSignal;
 };
 
-/** Resolves a name to all its addresses. */
 export type AddressLookup = (
   host: string,
   done: (error: NodeJS.ErrnoException | null, addresses: readonly LookupAddress[]) => void,
 ) => void;
 
-/** What strangers’ hosts may be. */
 export type PublicFetchOptions = {
-  /**
-   * Lets strangers' hosts be anywhere, and plain http be used with them: for networks on one
-   * machine.
-   */
+  /** Allows private addresses and plain http for untrusted hosts: for networks on one machine. */
   readonly allowPrivateHosts: boolean;
   readonly lookup?: AddressLookup;
 };
@@ -65,24 +57,19 @@ class RefusedAddress extends Error {
   override readonly name = 'RefusedAddress';
 }
 
-/** Sockets kept open for each host, idle ones included. */
+/** Open sockets of one host, idle ones included. */
 const socketsPerHostMax = 16;
 const agentOptions = { keepAlive: true, maxSockets: socketsPerHostMax, maxFreeSockets: 2, scheduling: 'lifo' } as const;
-/**
- * Trusted hosts are few and asked all the time: closing a socket between two requests would cost
- * more than keeping it.
- */
+/** Trusted hosts are few and busy: reopening sockets would cost more than keeping them. */
 const trustedOptions = { ...agentOptions, maxFreeSockets: socketsPerHostMax } as const;
 
-/** Sends GET requests under the rules above. */
 export class PublicFetch implements Disposable {
   readonly #allowPrivate: boolean;
   readonly #lookup: AddressLookup;
-  // Trusted and strangers' requests never share sockets: one opened without the check must not
-  // serve the other.
+  // Never shared: a socket opened without the check must not serve untrusted requests.
   readonly #agents = {
     trusted: { http: new http.Agent(trustedOptions), https: new https.Agent(trustedOptions) },
-    strange: { http: new http.Agent(agentOptions), https: new https.Agent(agentOptions) },
+    untrusted: { http: new http.Agent(agentOptions), https: new https.Agent(agentOptions) },
   };
 
   constructor(options: PublicFetchOptions) {
@@ -90,7 +77,7 @@ export class PublicFetch implements Disposable {
     this.#lookup = options.lookup ?? lookupAll;
   }
 
-  /** Fetches one URL. Never throws on what the other side does. */
+  /** Fetches one URL. Never throws because of what the host does. */
   async get(request: FetchRequest): Promise<FetchOutcome> {
     const deadline = AbortSignal.timeout(request.timeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([deadline, request.signal]);
@@ -123,7 +110,7 @@ export class PublicFetch implements Disposable {
       return { ok: false, reason: 'scheme-not-allowed', message: target.protocol };
     }
     const host = target.hostname.replace(/^\[|\]$/g, '');
-    // A literal address never reaches the look-up, so it is checked here.
+    // A literal address never reaches the lookup, so it is checked here.
     if (!isOpen && isIP(host) !== 0 && !isPublicAddress(host)) {
       return { ok: false, reason: 'address-not-public', message: host };
     }
@@ -142,7 +129,7 @@ export class PublicFetch implements Disposable {
   };
 
   #getOnce(target: URL, isTrusted: boolean, request: FetchRequest, signal: AbortSignal): Promise<FetchOutcome> {
-    const agents = isTrusted ? this.#agents.trusted : this.#agents.strange;
+    const agents = isTrusted ? this.#agents.trusted : this.#agents.untrusted;
     const isPlain = target.protocol === 'http:';
     const options: https.RequestOptions = {
       agent: isPlain ? agents.http : agents.https,

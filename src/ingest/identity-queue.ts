@@ -1,9 +1,9 @@
 /**
- * Resolves DIDs in the background and puts what was found into the log.
+ * Resolves DIDs in the background and appends the identities to the log.
  *
- * Owns: one resolution at a time for a DID, the number that run at once, and the attempts. A
- * resolution that the source asked for and that keeps failing is put off durably, so that no cursor
- * waits for a directory that is down.
+ * Owns: one resolution at a time per DID, the concurrency, and retries. A resolution that the
+ * source asked for and that keeps failing is postponed durably, so that no cursor waits for a
+ * directory that is down.
  */
 
 import pLimit from 'p-limit';
@@ -13,14 +13,13 @@ import { reachCrashPoint } from '../base/crash-point.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IdentityEntry } from '../entry/entry.ts';
-import { type IdentityResolver, isPassingReason } from '../identity/identity-resolver.ts';
+import { type IdentityResolver, isTransientReason } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import { IdentitySchedule } from './identity-schedule.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import { orAborted } from './or-aborted.ts';
 import type { IngestState } from './state/ingest-state.ts';
 
-/** What resolutions are made with. */
 export type IdentityQueueOptions = {
   readonly resolver: IdentityResolver;
   readonly appender: LogAppender;
@@ -32,10 +31,7 @@ export type IdentityQueueOptions = {
 
 /** Resolutions at once. */
 const concurrencyMax = 32;
-/**
- * Jobs waiting or running. At this bound DIDs that are merely due are left for their next commit,
- * and `waitForCapacity` waits.
- */
+/** Jobs waiting or running. At this limit due DIDs are skipped, and `waitForCapacity` waits. */
 const jobsMax = 10_000;
 const attemptsMax = 3;
 const attemptPolicy = { firstMs: 250, maxMs: 2000 };
@@ -44,22 +40,19 @@ const postponedAttemptsMax = 24;
 const postponedPolicy = { firstMs: 60_000, maxMs: 21_600_000 };
 
 type Job = {
-  /** The source said that something changed. */
+  /** The source reported a change. */
   isForced: boolean;
-  /** Asked for again while running: what is being read may be older than the change. */
+  /** Requested again while running: the document being read may predate the change. */
   isAskedAgain: boolean;
   readonly postponedAttempts: number;
   readonly waiters: Waiter[];
 };
 
-/**
- * An identity for the log; or none, and that is stored; or no outcome, since the signal came first.
- */
+/** An identity for the log; none, which is already stored; or no outcome after an abort. */
 type AttemptOutcome = IdentityEntry | 'nothing-found' | 'stopped';
 
 type Waiter = { readonly resolve: () => void; readonly reject: (error: unknown) => void };
 
-/** Runs resolutions. */
 export class IdentityQueue {
   readonly #options: IdentityQueueOptions;
   readonly #signal: AbortSignal;
@@ -85,10 +78,10 @@ export class IdentityQueue {
   }
 
   /**
-   * Resolves a DID because its source said that it changed.
+   * Resolves a DID because its source reported a change.
    *
-   * Returns: once the outcome is durable, or durably put off; never when the queue stops before
-   * that. Errors: the log's.
+   * Returns: once the outcome or its postponement is durable; never when the queue stops first.
+   * Errors: the log's.
    */
   refresh(did: string, postponedAttempts = 0): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -104,7 +97,7 @@ export class IdentityQueue {
     });
   }
 
-  /** Notes that a DID was active, and resolves it in the background when that is due. */
+  /** Records activity of a DID, and resolves it in the background when that is due. */
   noteActive(did: string): void {
     if (!this.#schedule.isDue(did, this.#nowSec()) || this.#jobByDid.has(did) || !this.hasCapacity) return;
     this.#add(did, { isForced: false, postponedAttempts: 0, waiters: [] });
@@ -116,7 +109,7 @@ export class IdentityQueue {
     void this.#run(did, added);
   }
 
-  /** Runs a job to its outcome, and again when it is asked for meanwhile. */
+  /** Runs a job to its outcome, and again if it was requested meanwhile. */
   async #run(did: string, job: Job): Promise<void> {
     try {
       let outcome: AttemptOutcome;
@@ -125,11 +118,11 @@ export class IdentityQueue {
           job.isAskedAgain = false;
           return this.#attempt(did, job);
         });
-        // The log may take a while: whoever waits for it must not keep others from being resolved.
+        // The log may take a while, which must not block other resolutions.
         if (typeof outcome === 'object') await this.#store(outcome);
       } while (job.isAskedAgain && outcome !== 'stopped');
       this.#end(did);
-      // A job that was stopped has no outcome, and whoever waits for one must not take it for done.
+      // A stopped job has no outcome, so its waiters must not take it for done.
       if (outcome !== 'stopped') for (const { resolve } of job.waiters) resolve();
     } catch (error) {
       this.#end(did);
@@ -143,9 +136,7 @@ export class IdentityQueue {
     if (this.#jobByDid.size === 0) for (const resolve of this.#stopWaiters.splice(0)) resolve();
   }
 
-  /**
-   * Waits until no job is left; once the signal has aborted they end without asking the network.
-   */
+  /** Waits until no job is left. After the signal aborts, jobs end without network requests. */
   async stopped(): Promise<void> {
     if (this.#jobByDid.size > 0) await new Promise<void>((resolve) => this.#stopWaiters.push(resolve));
   }
@@ -163,9 +154,8 @@ export class IdentityQueue {
       }
       const reason = resolution.ok ? 'handle-unreachable' : resolution.reason;
       counters.identitiesResolved.with(reason).add();
-      if (!resolution.ok && !isPassingReason(resolution.reason)) {
-        // There surely is no such identity now: what the log holds stays, and it is asked again in
-        // an hour.
+      if (!resolution.ok && !isTransientReason(resolution.reason)) {
+        // The identity certainly does not exist now: the log keeps what it has for another hour.
         await this.#schedule.storeCheck(did, { checkedAtSec: this.#nowSec(), hasHandle: false });
         return 'nothing-found';
       }
@@ -182,7 +172,7 @@ export class IdentityQueue {
   async #store(entry: IdentityEntry): Promise<void> {
     await this.#options.appender.append(entry.did, entry);
     reachCrashPoint('identity-before-store');
-    // The state may be closed by then; not knowing of this check costs one resolution more.
+    // The state may be closed by then; losing this check costs one more resolution.
     if (this.#signal.aborted) return;
     const check = { checkedAtSec: Math.floor(entry.timeMs / 1000), hasHandle: entry.handle !== null };
     await this.#schedule.storeCheck(entry.did, check);
@@ -199,12 +189,12 @@ export class IdentityQueue {
     return this.#options.state.identities.postpone({ did, attempts, dueSec: this.#nowSec() + delaySec });
   }
 
-  /** Takes up what was put off, as it becomes due, until the signal aborts. */
+  /** Retries postponed resolutions as they become due, until the signal aborts. */
   async runPostponed(): Promise<void> {
     while (!this.#signal.aborted) {
       const limit = Math.max(0, jobsMax / 10 - this.#jobByDid.size);
       for (const { did, attempts } of this.#options.state.identities.postponed(this.#nowSec(), limit)) {
-        // A failure leaves it put off, to be taken up again.
+        // After a failure it stays postponed and is retried.
         if (!this.#jobByDid.has(did))
           this.refresh(did, attempts).catch((error: unknown) => void operatingFailure(error));
       }
@@ -221,7 +211,7 @@ export class IdentityQueue {
     if (!this.hasCapacity) await new Promise<void>((resolve) => this.#capacityWaiters.push(resolve));
   }
 
-  /** Waits for the jobs of this moment, or the signal. Returns: whether they ended. */
+  /** Waits for the jobs that exist now, or the signal. Returns: whether they finished. */
   async drained(signal: AbortSignal): Promise<boolean> {
     if (this.#jobByDid.size === 0) return true;
     const ended = [...this.#jobByDid.values()].map(
