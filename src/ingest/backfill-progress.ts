@@ -1,8 +1,8 @@
-/** How far a backfill is, as plain data. */
+/** How far a backfill has come, as plain data. */
 import type { Clock } from '../base/clock.ts';
 import type { RepoTotals } from './state/fetch-queue.ts';
 
-/** Figures of all repos that were ever asked for. Rates are those of the last minute or so. */
+/** Covers all repos ever requested. Rates are averages over about the last minute. */
 export type BackfillFigures = {
   readonly isListing: boolean;
   readonly reposTotal: number;
@@ -14,16 +14,15 @@ export type BackfillFigures = {
   readonly recordsTotal: number;
   readonly reposPerS: number;
   readonly recordsPerS: number;
-  /** Null while nothing finishes, or nothing waits. */
+  /** Null while nothing finishes or nothing is queued. */
   readonly etaMs: number | null;
 };
 
-/** The figures, and what keeps the rest from going on. */
 export type BackfillProgress = BackfillFigures & {
   /** Nothing runs, and every queued repo waits for its next attempt. */
   readonly isWaiting: boolean;
   readonly hostsListing: number;
-  /** Those of them whose list cannot be read for now, and why. */
+  /** Hosts whose list cannot be read for now, and why. */
   readonly failingHosts: Readonly<Record<string, string>>;
 };
 
@@ -47,7 +46,7 @@ export class ProgressMeter {
     this.#samples = [this.#sampleOf(totals)];
   }
 
-  /** Begins a new window, so that idle time before new work does not count as slow work. */
+  /** Starts a new window, so that idle time before new work does not count as slow work. */
   restart(totals: RepoTotals): void {
     this.#samples = [this.#sampleOf(totals)];
   }
@@ -56,7 +55,7 @@ export class ProgressMeter {
     return { atMs: this.#clock.monotonicMs(), repos: endedOf(totals), records: this.#records };
   }
 
-  /** Counts the records of a repo that has just ended. */
+  /** Counts the records of a repo that has just finished. */
   add(records: number): void {
     this.#records += records;
   }

@@ -1,9 +1,8 @@
 /**
- * Fetches repos: one that was asked for, those that slots found incomplete, or all that a host
- * lists.
+ * Fetches repos: single ones on request, those that slots found incomplete, and all of a host.
  *
- * Owns: the pace of the durable queue (how many at once, when to try again, when to give up) and
- * the figures of progress. Everything that was asked for survives a restart.
+ * Owns: the pace of the durable queue (concurrency, retries, when to give up) and the progress
+ * figures. Requests survive a restart.
  */
 import { LRUCache } from 'lru-cache';
 import { backoffMs } from '../base/backoff.ts';
@@ -22,7 +21,6 @@ import type { RepoHost } from './repo-host.ts';
 import type { FetchRequest, QueuedRepo, RepoRow } from './state/fetch-queue.ts';
 import type { IngestState } from './state/ingest-state.ts';
 
-/** What a backfill works with. */
 export type BackfillOptions = {
   readonly state: IngestState;
   readonly gate: RepoGate;
@@ -38,20 +36,16 @@ export type BackfillOptions = {
   readonly concurrencyMax: number;
 };
 
-/** Why the last attempt of a repo did not bring it, in code and in words. */
+/** Why the last attempt failed, as a code and in words. */
 export type AttemptFailure = { readonly reason: string; readonly message: string };
 
-/** What is known of one repo that was asked for. */
 export type RepoStatus = RepoRow & {
   readonly isRunning: boolean;
-  /**
-   * Null before the first failure since it was asked for, and when that was in an earlier life of
-   * this process.
-   */
+  /** Null before the first failure since the request; lost when this process restarts. */
   readonly lastFailure: AttemptFailure | null;
 };
 
-/** A queued repo that an attempt did not bring, and when it is tried again. */
+/** A queued repo that an attempt failed to fetch, and when the next attempt is due. */
 export type WaitingRepo = {
   readonly did: string;
   readonly attempts: number;
@@ -59,20 +53,16 @@ export type WaitingRepo = {
   readonly lastFailure: AttemptFailure | null;
 };
 
-/** Attempts before a repo counts as failed: the last waits add up to about a day. */
+/** A repo counts as failed after this many attempts; their delays add up to about a day. */
 const attemptsMax = 14;
 const repoRetryPolicy = { firstMs: 1000, maxMs: 21_600_000 };
 const idlePollMs = 1000;
-/**
- * Pause after a repo whose host wants to be left alone, so that a long queue for it is not
- * rewritten at full speed.
- */
+/** Pause after a repo of a paused host, so a long queue for it is not rewritten at full speed. */
 const parkPauseMs = 50;
 const failurePauseMs = 5000;
-/** Failures are kept for people who ask; past these bounds the oldest are evicted. */
+/** Failures are kept for status requests; beyond these limits the oldest are evicted. */
 const failuresKept = { ttl: 86_400_000, ttlResolution: 0, max: 10_000 };
 
-/** Works through the queue. */
 export class Backfill {
   readonly #options: BackfillOptions;
   readonly #signal: AbortSignal;
@@ -113,10 +103,7 @@ export class Backfill {
     return { ...row, isRunning: this.#running.has(did), lastFailure: this.#failures.get(did) ?? null };
   }
 
-  /**
-   * Returns at most `limit` queued repos that no attempt brought yet and that wait for another,
-   * soonest first.
-   */
+  /** Returns at most `limit` queued repos that wait for their next attempt, soonest first. */
   waitingRepos(limit: number): WaitingRepo[] {
     return this.#options.state.fetches
       .due(2 ** 32 - 1, limit, (did) => this.#running.has(did))
@@ -141,15 +128,14 @@ export class Backfill {
     if (this.#running.size === 0 && this.#lister.runningCount === 0 && totals.queued === 0) this.#meter.restart(totals);
   }
 
-  /** Asks for one repo, ahead of others. Returns: once the request is durable. */
+  /** Requests one repo, ahead of others. Returns: once the request is durable. */
   requestRepo(did: string, host: string | null): Promise<void> {
     this.#failures.delete(did);
     return this.#request([{ did, host, revMin: '', urgency: 'now' }]);
   }
 
   /**
-   * Asks for a repo that is known to be incomplete below `revMin` ('' when unknown). Repeating it
-   * changes nothing.
+   * Requests a repo that is known to be incomplete below `revMin` ('' when unknown). Idempotent.
    */
   requestResync(did: string, revMin: string): Promise<void> {
     return this.requestResyncs([{ did, revMin }]);
@@ -165,28 +151,25 @@ export class Backfill {
     return this.#lister.isListed(origin);
   }
 
-  /**
-   * Asks for every repo that a host lists and that has no outcome yet. Returns: once the request is
-   * durable.
-   */
+  /** Requests all listed repos of a host without an outcome. Returns: once that is durable. */
   requestHost(origin: string): Promise<void> {
     this.#restartIdleMeter();
     return this.#lister.request(origin);
   }
 
-  /** Works until the signal aborts, then waits for what is under way. */
+  /** Works until the signal aborts, then waits for running attempts. */
   async run(): Promise<void> {
     this.#lister.resume();
     while (!this.#signal.aborted) {
       this.#wake = new AbortController();
       if (!this.#startDue()) await this.#options.clock.sleep(idlePollMs, this.#wake.signal);
-      // A repo that cannot be fetched costs one turn of this loop, so it must give others theirs.
+      // Yields, so that a run of repos that cannot be fetched does not block the event loop.
       else await new Promise((resolve) => setImmediate(resolve));
     }
     await Promise.all([...this.#running.values(), this.#lister.stopped()]);
   }
 
-  /** Starts what is due, up to the bound. Returns: whether it started something. */
+  /** Starts due repos up to the concurrency limit. Returns: whether any started. */
   #startDue(): boolean {
     const freeCount = this.#options.concurrencyMax - this.#running.size;
     if (freeCount <= 0) return false;
@@ -203,10 +186,7 @@ export class Backfill {
     return due.length > 0;
   }
 
-  /**
-   * The log or the state could not be written: the repo stays queued, and the disk or the nodes get
-   * time to recover.
-   */
+  /** Writing the log or the state failed: the repo stays queued while disk or nodes recover. */
   #pauseAfter(error: unknown, did: string): Promise<void> {
     const { message } = operatingFailure(error);
     this.#failures.set(did, { reason: 'not-written', message });
@@ -229,7 +209,7 @@ export class Backfill {
       await identities.waitForCapacity();
       identities.noteActive(did);
       this.#meter.add(outcome.records);
-      // A request for a later rev that came meanwhile keeps the repo queued.
+      // A request for a later rev in the meantime keeps the repo queued.
       const afterFetch = (now: RepoRow): RepoRow =>
         now.revMin > outcome.rev
           ? { ...now, attempts: now.attempts + 1, rev: outcome.rev, dueSec: this.#nowSec() + 1 }

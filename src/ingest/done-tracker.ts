@@ -1,25 +1,23 @@
 /**
- * Follows a stream's events from receipt until all that they caused is durable, and says how far
- * everything is.
+ * Tracks a stream's events from receipt until everything they cause is durable.
  *
- * Owns: the events still under way. They finish in any order; the cursor passes one only when all
- * before it are done.
+ * Owns: the unfinished events. They finish in any order; the cursor passes one only when all before
+ * it are done.
  */
 import { invariant } from '../base/invariant.ts';
 
-/** Tracks one ascending run of sequence numbers. */
 export class DoneTracker {
-  /** In ascending order, since `begin` only ascends and a Set keeps the order of insertion. */
+  /** Ascending, since `begin` only ascends and a Set keeps insertion order. */
   readonly #pending = new Set<number>();
   #received: number;
   #waiters: { readonly seq: number; readonly resolve: () => void }[] = [];
 
-  /** Everything up to `start` (inclusive) is taken as received and done. */
+  /** Everything up to `start` (inclusive) counts as received and done. */
   constructor(start: number) {
     this.#received = start;
   }
 
-  /** Highest seq that has been received (inclusive). */
+  /** Highest seq received (inclusive). */
   get received(): number {
     return this.#received;
   }
@@ -50,8 +48,8 @@ export class DoneTracker {
   }
 
   /**
-   * Waits until everything up to `seq` (inclusive) is received and done, or the signal aborts.
-   * Returns: whether it is.
+   * Waits until everything up to `seq` (inclusive) is received and done. Returns: false when the
+   * signal aborted first.
    */
   async waitDone(seq: number, signal: AbortSignal): Promise<boolean> {
     if (this.done >= seq) return true;

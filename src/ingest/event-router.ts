@@ -1,9 +1,9 @@
 /**
  * Turns the events of a repo stream into log entries.
  *
- * Owns: which records are kept (indexed collections, sound by lexicon and cross-field rules) and
- * what becomes of each kind of event. Entries of one repo are appended in the order of the stream;
- * a commit is never held up by a look-up.
+ * Owns: which records are kept (indexed collections, valid by lexicon and cross-field rules) and
+ * the handling of each kind of event. Entries of one repo are appended in stream order; a commit
+ * never waits for a lookup.
  */
 import { isIndexedCollection } from '../atproto/collection.ts';
 import type { AccountEvent, BadOp, CommitEvent, DecodedOp, FirehoseEvent } from '../atproto/firehose-event.ts';
@@ -14,25 +14,21 @@ import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate } from './repo-gate.ts';
 
-/** Where events lead, and what is asked on the way. */
 export type EventRouterOptions = {
   readonly gate: RepoGate;
   readonly identities: IdentityQueue;
   readonly counters: IngestCounters;
   readonly clock: Clock;
-  /** Asks for a repo to be fetched again. Returns: once the request is durable. */
+  /** Requests another fetch of a repo. Returns: once the request is durable. */
   readonly requestResync: (did: string, revMin: string) => Promise<void>;
-  /** Asks whether a deleted account is still at home somewhere. */
+  /** Checks whether some host still has a deleted account. */
   readonly isStillHosted: (did: string, source: string) => Promise<boolean>;
 };
 
-/**
- * Statuses that the official data plane keeps for an account that is not active; others leave it as
- * it was.
- */
+/** Statuses that the official data plane stores for an inactive account; it ignores others. */
 const keptStatuses: ReadonlySet<string> = new Set(['deactivated', 'suspended', 'takendown', 'deleted']);
 
-/** Keeps the ops whose records are sound, and counts the others by collection and reason. */
+/** Keeps the ops whose records are valid, and counts the others by collection and reason. */
 export function keepSoundOps(
   did: string,
   ops: readonly DecodedOp[],
@@ -55,7 +51,6 @@ export function keepSoundOps(
   return kept;
 }
 
-/** Routes events. */
 export class EventRouter {
   readonly #options: EventRouterOptions;
 
@@ -64,9 +59,9 @@ export class EventRouter {
   }
 
   /**
-   * Takes one event of `source`.
+   * Routes one event of `source`.
    *
-   * Returns: once all that it causes is durable; null when it causes nothing.
+   * Returns: once everything it causes is durable; null when it causes nothing.
    */
   route(event: FirehoseEvent, source: string): Promise<unknown> | null {
     switch (event.kind) {
@@ -98,8 +93,7 @@ export class EventRouter {
     const { did, rev, since } = event;
     if (event.unindexedOps > 0) counters.recordsUnindexed.add(event.unindexedOps);
     identities.noteActive(did);
-    // What a commit leaves out can only be had from the whole repo; its rev must not be passed as
-    // if it were complete.
+    // Only the whole repo has what a commit leaves out, so its rev must not advance as if complete.
     if (event.isTooBig) return requestResync(did, rev);
     const ops = keepSoundOps(did, event.ops, event.badOps, counters);
     return gate.append({ kind: 'commit', did, rev, since, timeMs: this.#timeOf(event.timeMs), ops });
@@ -117,7 +111,7 @@ export class EventRouter {
     return this.#options.gate.append({ kind: 'account', did, active, status, timeMs });
   }
 
-  /** An account that moved is deleted at its old host and lives on at its new one. */
+  /** An account that moved is deleted at its old host and exists at its new one. */
   async #routeDeletion(did: string, timeMs: number, source: string): Promise<void> {
     if (await this.#options.isStillHosted(did, source)) {
       this.#options.counters.eventsDropped.with(source, 'account-still-hosted').add();

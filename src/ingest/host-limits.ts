@@ -1,7 +1,7 @@
 /**
- * What we may ask of one host: how many requests at once, how many a second, and until when none.
+ * Limits on the requests to one host: concurrency, rate, and pauses.
  *
- * Owns: the turn of each request. A host that answers 429 is left alone until the time that it
+ * Owns: when each request may start. A host that answers 429 gets no request until the time that it
  * names.
  */
 import type { IncomingHttpHeaders } from 'node:http';
@@ -15,7 +15,7 @@ export type HostLimitOptions = {
   readonly requestsPerSecond: number;
 };
 
-type HostTurns = {
+type HostState = {
   readonly limit: LimitFunction;
   /** Monotonic time before which no request starts. */
   nextStartMs: number;
@@ -25,66 +25,62 @@ const hostsMax = 20_000;
 const pauseDefaultMs = 30_000;
 const pauseMaxMs = 900_000;
 
-/** Gives turns, host by host. */
 export class HostLimits {
   readonly #options: HostLimitOptions;
-  readonly #turnsByHost = new Map<string, HostTurns>();
+  readonly #stateByHost = new Map<string, HostState>();
 
   constructor(options: HostLimitOptions) {
     this.#options = options;
   }
 
-  #turnsOf(host: string): HostTurns {
-    const known = this.#turnsByHost.get(host);
+  #stateOf(host: string): HostState {
+    const known = this.#stateByHost.get(host);
     if (known !== undefined) return known;
-    if (this.#turnsByHost.size >= hostsMax) this.#evictIdle();
-    const turns: HostTurns = { limit: pLimit(this.#options.concurrencyMax), nextStartMs: 0 };
-    this.#turnsByHost.set(host, turns);
-    return turns;
+    if (this.#stateByHost.size >= hostsMax) this.#evictIdle();
+    const state: HostState = { limit: pLimit(this.#options.concurrencyMax), nextStartMs: 0 };
+    this.#stateByHost.set(host, state);
+    return state;
   }
 
   #evictIdle(): void {
     const nowMs = this.#options.clock.monotonicMs();
-    for (const [host, { limit, nextStartMs }] of this.#turnsByHost) {
-      if (limit.activeCount + limit.pendingCount === 0 && nextStartMs <= nowMs) this.#turnsByHost.delete(host);
+    for (const [host, { limit, nextStartMs }] of this.#stateByHost) {
+      if (limit.activeCount + limit.pendingCount === 0 && nextStartMs <= nowMs) this.#stateByHost.delete(host);
     }
   }
 
   /**
-   * Runs `task` when it is this host's turn.
+   * Runs `task` when the host's limits allow it.
    *
-   * Returns: what it returns, or undefined when the signal aborted first.
+   * Returns: its result, or undefined when the signal aborted first.
    */
   run<Result>(host: string, signal: AbortSignal, task: () => Promise<Result>): Promise<Result | undefined> {
-    const turns = this.#turnsOf(host);
-    return turns.limit(async () => {
-      await this.#pace(turns, signal);
+    const state = this.#stateOf(host);
+    return state.limit(async () => {
+      await this.#pace(state, signal);
       return signal.aborted ? undefined : await task();
     });
   }
 
-  async #pace(turns: HostTurns, signal: AbortSignal): Promise<void> {
+  async #pace(state: HostState, signal: AbortSignal): Promise<void> {
     const { clock, requestsPerSecond } = this.#options;
-    const startMs = Math.max(clock.monotonicMs(), turns.nextStartMs);
-    turns.nextStartMs = startMs + 1000 / requestsPerSecond;
+    const startMs = Math.max(clock.monotonicMs(), state.nextStartMs);
+    state.nextStartMs = startMs + 1000 / requestsPerSecond;
     const waitMs = startMs - clock.monotonicMs();
     if (waitMs > 0) await clock.sleep(waitMs, signal);
   }
 
-  /** Leaves a host alone for a while. Units: milliseconds from now. */
+  /** Starts no request to a host for this long. */
   pause(host: string, durationMs: number): void {
-    const turns = this.#turnsOf(host);
+    const state = this.#stateOf(host);
     const untilMs = this.#options.clock.monotonicMs() + Math.min(durationMs, pauseMaxMs);
-    turns.nextStartMs = Math.max(turns.nextStartMs, untilMs);
+    state.nextStartMs = Math.max(state.nextStartMs, untilMs);
   }
 
-  /**
-   * Returns for how long the host must still be left alone, 0 when it need not. Units:
-   * milliseconds.
-   */
+  /** Returns how long the host is still paused, 0 when it is not. */
   pausedMs(host: string): number {
-    const turns = this.#turnsByHost.get(host);
-    return turns === undefined ? 0 : Math.max(0, turns.nextStartMs - this.#options.clock.monotonicMs());
+    const state = this.#stateByHost.get(host);
+    return state === undefined ? 0 : Math.max(0, state.nextStartMs - this.#options.clock.monotonicMs());
   }
 }
 

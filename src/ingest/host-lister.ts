@@ -1,8 +1,8 @@
 /**
- * Reads hosts' lists of repos and asks for every repo that has no outcome yet.
+ * Reads hosts' lists of repos and requests every repo that has no outcome yet.
  *
- * Owns: the attempts at each list and the position in it, which is stored in one transaction with
- * the requests of its page; so a restart reads on from there.
+ * Owns: retries of each list and the position in it, stored in one transaction with the requests of
+ * its page, so a restart continues there.
  */
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
@@ -14,7 +14,6 @@ import type { ListedRepo, RepoHost } from './repo-host.ts';
 import type { HostListing } from './state/host-listings.ts';
 import type { IngestState } from './state/ingest-state.ts';
 
-/** What lists are read with, and who hears of a page's requests. */
 export type HostListerOptions = {
   readonly state: IngestState;
   readonly gate: RepoGate;
@@ -26,7 +25,7 @@ export type HostListerOptions = {
 };
 
 const retryPolicy = { firstMs: 500, maxMs: 60_000, fastFailures: 9 };
-/** Failures in a row after which a list is shown as failing. */
+/** Consecutive failures after which a list is reported as failing. */
 const failuresBeforeReport = 3;
 
 export class HostLister {
@@ -49,13 +48,13 @@ export class HostLister {
     return Object.fromEntries(this.#problems);
   }
 
-  /** True when a host's list has been read to its end, or is being read. */
+  /** True when a host's list is being read or has been read to its end. */
   isListed(origin: string): boolean {
     const listing = this.#options.state.hosts.get(origin);
     return listing !== undefined && listing.state !== 'unasked';
   }
 
-  /** Reads a host's list from its beginning. Returns: once the request is durable. */
+  /** Reads a host's list from its start. Returns: once the request is durable. */
   async request(origin: string): Promise<void> {
     if (this.#running.has(origin)) return;
     const state: HostListing = { state: 'listing', pageToken: '', repos: 0 };
@@ -63,12 +62,12 @@ export class HostLister {
     this.#start(origin);
   }
 
-  /** Reads on where the process before this one stopped. */
+  /** Continues where the last process stopped. */
   resume(): void {
     for (const origin of this.#options.state.hosts.unfinished()) this.#start(origin);
   }
 
-  /** Waits for what is under way when the signal has aborted. */
+  /** Waits for running work after the signal has aborted. */
   async stopped(): Promise<void> {
     await Promise.all(this.#running.values());
   }
@@ -101,14 +100,14 @@ export class HostLister {
     }
   }
 
-  /** Reads one page and stores its requests. Returns: why it could not, or null. */
+  /** Reads one page and stores its requests. Returns: why it failed, or null. */
   async #readPage(origin: string, before: HostListing): Promise<string | null> {
     const page = await this.#options.host.listRepos(origin, before.pageToken);
     if (!page.ok) return page.message;
     try {
       await this.#appendInactive(page.repos);
       if (this.#signal.aborted) return null;
-      // A host that gives the same token again would be listed for ever.
+      // A host that returns the same token again would be listed forever.
       const isLast = page.pageToken === '' || page.pageToken === before.pageToken;
       const repos = before.repos + page.repos.length;
       const listing = { state: isLast ? 'listed' : 'listing', pageToken: page.pageToken, repos } as const;
@@ -131,7 +130,7 @@ export class HostLister {
     return state.fetches.request(requests, nowSec, { host: origin, state: listing });
   }
 
-  /** Accounts that are not active have no repo to fetch, but their status must be known. */
+  /** Inactive accounts have no repo to fetch, but their status must be known. */
   async #appendInactive(repos: readonly ListedRepo[]): Promise<void> {
     const { gate, clock } = this.#options;
     const timeMs = clock.nowMs();

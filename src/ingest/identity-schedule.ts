@@ -1,8 +1,8 @@
 /**
- * When each DID is to be resolved again: a day after a check that proved a handle, an hour after
- * one that did not, five minutes after a failure, at once when it was never seen.
+ * When each DID is resolved again: a day after a check that proved a handle, an hour after one that
+ * did not, five minutes after a failure, at once when unknown.
  *
- * Owns: the cache of due times, an LRU in front of the durable checks. It changes after they do.
+ * Owns: an LRU cache of due times over the durable checks, updated after them.
  */
 import { LRUCache } from 'lru-cache';
 import type { IdentityCheck, IdentityTimes } from './state/identity-times.ts';
@@ -34,13 +34,13 @@ export class IdentitySchedule {
     return nowSec >= dueSec;
   }
 
-  /** Stores that a DID was resolved. Returns: once on disk. */
+  /** Stores that a DID was resolved. Returns: once durable. */
   async storeCheck(did: string, check: IdentityCheck): Promise<void> {
     await this.#times.storeCheck(did, check);
     this.#dueSecByDid.set(did, dueSecOf(check));
   }
 
-  /** A resolution failed for now, which only this process need know. */
+  /** A resolution failed for now, which only this process needs to know. */
   noteFailure(did: string, nowSec: number): void {
     this.#dueSecByDid.set(did, nowSec + failureSec);
   }

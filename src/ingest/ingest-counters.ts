@@ -1,4 +1,4 @@
-/** What ingest counts: everything it takes in, keeps, leaves out and why. */
+/** What ingest counts: everything it receives, keeps and drops, and why. */
 import type { Registry } from 'prom-client';
 import { type Count, LabelledCounter } from '../metrics/metric.ts';
 
@@ -9,7 +9,7 @@ export type IngestCounters = {
   readonly eventsDropped: LabelledCounter;
   /** By collection. */
   readonly recordsKept: LabelledCounter;
-  /** By collection and reason; collections that have no index are together under `other`. */
+  /** By collection and reason; collections without an index count as `other`. */
   readonly recordsDropped: LabelledCounter;
   readonly recordsUnindexed: Count;
   /** By source and outcome. */
@@ -34,9 +34,7 @@ export function createIngestCounters(registry: Registry): IngestCounters {
   };
 }
 
-/**
- * Counts by name in plain data, for status answers. Names past the bound are counted under `other`.
- */
+/** Counts by name as plain data, for status answers. Names beyond the limit count as `other`. */
 export class Tally {
   readonly #counts = new Map<string, number>();
 

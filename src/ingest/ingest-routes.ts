@@ -1,4 +1,4 @@
-/** The operators' endpoints of ingest: what each takes, does and answers. */
+/** The operators' endpoints of ingest: their requests, effects and answers. */
 import { isValidDid } from '@atproto/syntax';
 import * as v from 'valibot';
 import type { Clock } from '../base/clock.ts';
@@ -12,7 +12,6 @@ import type { Backfill } from './backfill.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { Subscription } from './subscription.ts';
 
-/** The parts that endpoints show or ask. */
 export type IngestRoutesOptions = {
   readonly backfill: Backfill;
   readonly subscriptions: readonly Subscription[];
@@ -21,10 +20,10 @@ export type IngestRoutesOptions = {
   readonly clock: Clock;
 };
 
-/** Repos that one request may ask for. */
+/** Repos in one request. */
 const resyncReposMax = 10_000;
 const didLengthMax = 512;
-/** Waiting repos that one request shows. */
+/** Waiting repos in one answer. */
 const waitingReposShown = 20;
 
 const didShape = v.pipe(
@@ -53,7 +52,7 @@ function didOf(query: URLSearchParams): string {
   return readShape(openObjectShape({ did: didShape }), { did: query.get('did') }, refuseRequest).did;
 }
 
-/** `{did, host}` asks for one repo, `{host}` for all of a host, `{}` for all of every source. */
+/** `{did, host}` requests one repo, `{host}` all of a host, `{}` all of every source. */
 async function askBackfill(
   { backfill, subscriptions }: IngestRoutesOptions,
   { did, host }: v.InferOutput<typeof backfillBody>,
@@ -68,9 +67,7 @@ async function askBackfill(
   return backfill.progress;
 }
 
-/**
- * `?did=` shows one repo, `?list=waiting` those that are tried again, neither the figures of all.
- */
+/** `?did=` shows one repo, `?list=waiting` the repos that are retried, neither the totals. */
 function showBackfill({ backfill }: IngestRoutesOptions, query: URLSearchParams): object {
   if (query.get('list') === 'waiting') return { repos: backfill.waitingRepos(waitingReposShown) };
   if (!query.has('did')) return backfill.progress;
@@ -80,7 +77,7 @@ function showBackfill({ backfill }: IngestRoutesOptions, query: URLSearchParams)
   return { did, ...row };
 }
 
-/** `{repos:[{did,rev}]}`, where `rev` is the least that will do and may be absent. */
+/** `{repos:[{did,rev}]}`, where `rev` is the lowest acceptable one and may be absent. */
 async function askResync(
   { backfill }: IngestRoutesOptions,
   { repos }: v.InferOutput<typeof resyncBody>,
@@ -92,7 +89,7 @@ async function askResync(
   return { accepted: repos.length };
 }
 
-/** Waits until everything up to the cursors, or all that has come in, is durable in the log. */
+/** Waits until everything up to the cursors, or all received so far, is durable in the log. */
 async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<object> {
   const { subscriptions, identities } = options;
   const { cursors = {}, timeoutMs } = body;
@@ -106,7 +103,7 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
   const settled = await Promise.all(
     subscriptions.map((subscription) => subscription.waitDurable(cursors[subscription.name] ?? null, deadline)),
   );
-  // Events bring resolutions with them, so these are waited for after those.
+  // Waited for last, since events start resolutions.
   const areIdentitiesDone = await identities.drained(deadline);
   const late = subscriptions.flatMap(({ status }, index) =>
     settled[index] === true

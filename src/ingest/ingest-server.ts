@@ -1,8 +1,8 @@
 /**
- * The ingest process: sources followed, repos fetched, identities resolved, all into the log.
+ * The ingest process: follows sources, fetches repos, resolves identities, all into the log.
  *
- * Owns: the making of every part, their common end, and the order of that end: stop taking in, wait
- * for what is under way, store the cursors, close the state.
+ * Owns: the construction of all parts, and the order of shutdown: stop receiving, wait for
+ * unfinished work, store the cursors, close the state.
  */
 
 import { mkdirSync } from 'node:fs';
@@ -29,46 +29,41 @@ import { RepoHost } from './repo-host.ts';
 import { IngestState } from './state/ingest-state.ts';
 import { Subscription, type SubscriptionStatus } from './subscription.ts';
 
-/** A relay or PDS to follow. */
 export type IngestSource = {
   /** http(s) or ws(s). */
   readonly url: string;
-  /** Where to begin when no cursor is stored (0 = the beginning); null for now. */
+  /** Where to start when no cursor is stored (0 = the beginning); null for now. */
   readonly startSeq: number | null;
 };
 
-/** What ingest starts with. */
 export type IngestOptions = {
-  /** Folder of the durable state; only this process may use it. */
+  /** Folder of the durable state, used by this process alone. */
   readonly folder: string;
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
-  /** Null, the default, speaks plainly. */
+  /** Null, the default, means no TLS. */
   readonly tls?: TlsFiles | null;
   readonly sources: readonly IngestSource[];
   /** Fetches every repo that the sources list. */
   readonly backfillSources: boolean;
-  /** The log; not closed by ingest. */
+  /** The log, which ingest does not close. */
   readonly appender: LogAppender;
   readonly identity: Pick<
     IdentityResolverOptions,
     'plcUrl' | 'handleResolverUrl' | 'allowPrivateHosts' | 'timeoutMs' | 'txtLookup' | 'addressLookup'
   >;
   readonly adminToken: string | null;
-  /** Bounds of backfill; see `backfillDefaults`. */
+  /** Limits of backfill; see `backfillDefaults`. */
   readonly backfill?: Partial<typeof backfillDefaults>;
   readonly registry?: Registry;
   readonly clock?: Clock;
   readonly random?: SeededRandom;
-  /** Hears what an operator wants to know. */
+  /** Logs what an operator wants to know. */
   readonly note?: (message: string, fields: Record<string, unknown>) => void;
 };
 
-/**
- * Bounds of backfill. Units: repos at once, requests at once and a second to one host, entries held
- * for one repo.
- */
+/** Units: repos at once, requests at once and per second to one host, entries held for one repo. */
 const backfillDefaults = {
   concurrencyMax: 24,
   hostConcurrencyMax: 8,
@@ -78,18 +73,18 @@ const backfillDefaults = {
 
 const closeMsMax = 3000;
 
-/** Ingest while it runs. */
 export type RunningIngest = {
   readonly port: number;
   readonly subscriptions: readonly Subscription[];
   readonly backfill: Backfill;
   readonly resolver: IdentityResolver;
   /**
-   * Asks for a repo that a slot found incomplete below `revMin` ('' when unknown). Returns: once
-   * the request is durable.
+   * Requests a repo that a slot found incomplete below `revMin` ('' when unknown).
+   *
+   * Returns: once the request is durable.
    */
   requestResync(did: string, revMin: string): Promise<void>;
-  /** Stops taking in, waits a little for what is under way, and closes the state. */
+  /** Stops receiving, waits briefly for unfinished work, and closes the state. */
   close(): Promise<void>;
 };
 
@@ -133,8 +128,7 @@ function sharedDepsOf(options: IngestOptions, registry: Registry, signal: AbortS
 
 async function isStillHosted(parts: Pick<Parts, 'resolver'>, host: RepoHost, did: string): Promise<boolean> {
   const resolution = await parts.resolver.resolveDid(did, true);
-  // Without a document, or without a host in it, the account is nowhere; when that is not known, it
-  // is left alone.
+  // Without a document, or a host in it, nobody hosts the account. If unknown, keep it.
   if (!resolution.ok) return resolution.reason === 'unreachable';
   const { pds } = resolution.document;
   return pds !== null && (await host.hasRepo(pds, did)) !== false;
@@ -147,7 +141,7 @@ function publicFetchOf({ allowPrivateHosts, addressLookup }: IngestOptions['iden
   });
 }
 
-/** Makes what fetches repos and lists, and what live entries pass on their way to the log. */
+/** Creates the backfill, its host client, and the gate that live entries pass to the log. */
 function buildBackfill(options: IngestOptions, deps: SharedDeps, parts: Omit<Parts, 'backfill' | 'subscriptions'>) {
   const { clock, counters, signal } = deps;
   const { state, fetch, resolver } = parts;
@@ -157,7 +151,7 @@ function buildBackfill(options: IngestOptions, deps: SharedDeps, parts: Omit<Par
   const { hostConcurrencyMax, hostRequestsPerSecond: requestsPerSecond, concurrencyMax } = bounds;
   const limits = new HostLimits({ clock, concurrencyMax: hostConcurrencyMax, requestsPerSecond });
   const origins = new Set(options.sources.map(({ url }) => sourceOrigin(url)));
-  // Hosts in the state were named by the operator: a source, or the host of a backfill.
+  // The operator named the hosts in the state: as a source, or for a backfill.
   const isTrusted = (origin: string): boolean => origins.has(origin) || state.hosts.get(origin) !== undefined;
   const host = new RepoHost({ fetch, limits, clock, isTrusted, signal });
   const repoFetch = new RepoFetch({ gate, appender, resolver, host, clock, counters });
@@ -214,9 +208,9 @@ function registerReadouts(registry: Registry, parts: Parts, appender: LogAppende
 /**
  * Starts ingest.
  *
- * Returns: once it listens; sources may still be out of reach, and are tried until they answer.
- * Errors: DataPlaneError `ConfigInvalid` for a URL or port that will not do, and for a host beyond
- * loopback without a token.
+ * Returns: once it listens; sources that are unreachable are retried until they answer. Errors:
+ * DataPlaneError `ConfigInvalid` for an invalid URL or port, and for a host beyond loopback without
+ * a token.
  */
 export async function startIngest(options: IngestOptions): Promise<RunningIngest> {
   requireTokenBeyondLoopback(options.host, options.adminToken, 'an admin token');
@@ -249,8 +243,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     stop.abort();
     http.stopListening();
     await http.close();
-    // What is still under way after that is taken in again at the next start; a log that is down
-    // must not keep us.
+    // Unfinished events are received again at the next start; a log that is down must not block.
     const deadline = AbortSignal.timeout(closeMsMax);
     await Promise.all(subscriptions.map((subscription) => subscription.waitDurable(null, deadline)));
     resolver[Symbol.dispose]();

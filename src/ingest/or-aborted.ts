@@ -1,5 +1,5 @@
 /**
- * Waits for a promise, or for a signal; the listener on the signal goes with the wait.
+ * Waits for a promise or a signal, and leaves no listener on the signal.
  *
  * Returns: the promise's value, or undefined when the signal aborted first. Errors: the promise's.
  */

@@ -1,10 +1,10 @@
 /**
- * Fetches one repo and puts it into the log as one snapshot, between the live commits before and
+ * Fetches one repo and appends it to the log as one snapshot, between the live commits before and
  * after it.
  *
  * Owns: the order that leaves neither a gap nor a duplicate. The repo's live entries are held from
- * before the request until the snapshot is in the log; then those above its rev go on. A hold that
- * passed its bound voids the attempt.
+ * before the request until the snapshot is in the log; then those above its rev follow. A hold that
+ * exceeds its limit voids the attempt.
  */
 
 import { openRepoCar, type RepoSnapshot, repoCarLimits } from '../atproto/repo-car.ts';
@@ -20,7 +20,6 @@ import type { RepoGate, RepoHold } from './repo-gate.ts';
 import type { HostFailure, RepoAnswer, RepoHost } from './repo-host.ts';
 import type { RepoRow } from './state/fetch-queue.ts';
 
-/** What a fetch works with. */
 export type RepoFetchOptions = {
   readonly gate: RepoGate;
   readonly appender: LogAppender;
@@ -30,10 +29,7 @@ export type RepoFetchOptions = {
   readonly counters: IngestCounters;
 };
 
-/**
- * Why an attempt did not end with the repo in the log. `overtaken`: too many live commits came
- * while it ran.
- */
+/** Why an attempt failed. `overtaken`: too many live commits arrived while it ran. */
 export type FetchFailureReason =
   | HostFailure['reason']
   | 'identity-unknown'
@@ -41,14 +37,13 @@ export type FetchFailureReason =
   | 'stale'
   | 'repo-of-another-did'
   | 'repo-damaged';
-/** The outcome of one attempt. */
 export type FetchedRepo =
   | { readonly ok: true; readonly rev: string; readonly records: number }
   | { readonly ok: false; readonly reason: FetchFailureReason; readonly message: string };
 
-/** Bounds of one chunk entry. Units: records; bytes of JSON. */
+/** Limits of one chunk entry. Units: records; bytes of JSON. */
 const chunkLimits = { records: 256, bytes: 524_288 } as const;
-/** Above this a repo is fetched alone, since it is held in memory whole. */
+/** Larger repos are fetched one at a time, since each is held in memory whole. */
 const largeRepoBytes = 67_108_864;
 
 function nextTurn(): Promise<void> {
@@ -68,7 +63,6 @@ function* inChunks(ops: readonly RepoOp[]): Generator<readonly RepoOp[]> {
   if (start < ops.length) yield ops.slice(start);
 }
 
-/** Fetches repos, each in one attempt. */
 export class RepoFetch {
   readonly #options: RepoFetchOptions;
   #largeTurn: Promise<unknown> = Promise.resolve();
@@ -77,7 +71,7 @@ export class RepoFetch {
     this.#options = options;
   }
 
-  /** Makes one attempt. `row` names the host to ask first and the least rev that will do. */
+  /** Makes one attempt. `row` names the host to ask first and the lowest acceptable rev. */
   async fetch(did: string, row: RepoRow): Promise<FetchedRepo> {
     const hold = this.#options.gate.hold(did);
     try {
@@ -92,21 +86,18 @@ export class RepoFetch {
       }
       return await this.#append(snapshot, hold);
     } finally {
-      // After a failure what was held goes on as it came; after success this does nothing.
+      // After a failure the held entries follow unchanged; after success this does nothing.
       hold.release(null, Promise.resolve());
     }
   }
 
-  /**
-   * Asks the given host first, which spares a look-up, then the one that the DID document names.
-   */
+  /** Asks the given host first, which saves a lookup, then the one in the DID document. */
   async #ask(did: string, givenHost: string | null): Promise<RepoAnswer | (FetchedRepo & { ok: false })> {
     const byGiven = givenHost === null ? null : await this.#askHost(givenHost, did);
     if (byGiven?.ok === true || byGiven?.reason === 'busy') return byGiven;
     const resolution = await this.#options.resolver.resolveDid(did, true);
     if (!resolution.ok) {
-      // The directory of did:plc has the last word on what exists; a web server that finds nothing
-      // may be set up wrongly.
+      // The did:plc directory is authoritative; a did:web server may be misconfigured.
       const isGone = did.startsWith('did:plc:') && resolution.reason === 'not-found';
       const message = isGone ? 'the PLC directory has no such DID' : resolution.reason;
       return byGiven ?? { ok: false, reason: isGone ? 'gone' : 'identity-unknown', message };
@@ -115,7 +106,7 @@ export class RepoFetch {
     if (pds === null) return byGiven ?? { ok: false, reason: 'gone', message: 'the DID document names no host' };
     if (byGiven !== null && pds === givenHost) return byGiven;
     const byDocument = await this.#askHost(pds, did);
-    // A host that could not be asked leaves open whether the repo is gone.
+    // A host that did not respond leaves open whether the repo is gone.
     return !byDocument.ok && byGiven?.reason !== 'gone' && byDocument.reason === 'gone'
       ? (byGiven ?? byDocument)
       : byDocument;
@@ -164,7 +155,7 @@ export class RepoFetch {
     return { ok: true, rev, records };
   }
 
-  /** Cancels the snapshot that was begun: a `resync-begin` without a rev takes nothing in. */
+  /** Cancels the snapshot: a `resync-begin` with an empty rev matches no chunk or end. */
   #withdraw(did: string, timeMs: number): Promise<void> {
     return this.#options.gate.appendSnapshot(did, { kind: 'resync-begin', did, rev: '', timeMs });
   }

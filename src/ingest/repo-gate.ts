@@ -1,22 +1,18 @@
 /**
- * The one door through which a repo's entries reach the log, which can be held shut while a
- * snapshot of it is fetched.
+ * The only path of a repo's entries into the log; it can hold them while a snapshot is fetched.
  *
- * Owns: the live entries that a hold makes wait, their bound, and their order. When the bound is
- * passed the hold ends by itself: the entries go on in order and the fetch that held them is void,
- * to be made again.
+ * Owns: the live entries that a hold queues, their limit, and their order. Beyond the limit the
+ * hold ends by itself: the entries follow in order, and the fetch is void and must be repeated.
  */
 
 import { invariant } from '../base/invariant.ts';
 import type { AccountEntry, CommitEntry, Entry, SyncEntry } from '../entry/entry.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 
-/** Entries of one repo that its stream carries. */
 export type RepoEntry = CommitEntry | SyncEntry | AccountEntry;
 
-/** Bounds of what waits. Units: entries of one repo; bytes over all repos. */
+/** Units: entries of one repo; bytes over all repos. */
 export type RepoGateLimits = { readonly entriesMax: number; readonly bytesMax: number };
-/** The default bounds. */
 export const repoGateLimits: RepoGateLimits = { entriesMax: 2000, bytesMax: 67_108_864 };
 
 type HeldEntry = {
@@ -27,14 +23,11 @@ type HeldEntry = {
 
 /** A hold on one repo. It ends with `release`, or by itself when it `isVoid`. */
 export type RepoHold = {
-  /**
-   * True when the bound was passed: live entries went on, and what is being fetched must be fetched
-   * again.
-   */
+  /** True after the limit was exceeded: live entries went out, so the fetch must be repeated. */
   readonly isVoid: boolean;
   /**
-   * Lets the waiting entries go on, in order, without those that a snapshot at `revHeld`
-   * (inclusive) already contains; null for none. `snapshot` is the append that they rely on.
+   * Appends the held entries in order, without those that a snapshot at `revHeld` (inclusive; null
+   * for none) contains. Those resolve with `snapshot`, its append.
    */
   release(revHeld: string | null, snapshot: Promise<void>): void;
 };
@@ -65,7 +58,6 @@ class Hold implements RepoHold {
   }
 }
 
-/** Appends repo entries, or holds them. */
 export class RepoGate {
   readonly #appender: LogAppender;
   readonly #limits: RepoGateLimits;
@@ -82,8 +74,9 @@ export class RepoGate {
   }
 
   /**
-   * Appends an entry in its repo's order. Returns: once it, or a snapshot that contains it, is
-   * durable.
+   * Appends an entry in its repo's order.
+   *
+   * Returns: once it, or a snapshot that contains it, is durable.
    */
   append(entry: RepoEntry): Promise<void> {
     const hold = this.#holdByDid.get(entry.did);
@@ -101,12 +94,12 @@ export class RepoGate {
     return appended;
   }
 
-  /** Appends part of a snapshot, past the hold. */
+  /** Appends part of a snapshot, bypassing the hold. */
   appendSnapshot(did: string, entry: Entry): Promise<void> {
     return this.#appender.append(did, entry);
   }
 
-  /** Makes the live entries of a repo wait from now on. One hold a repo at a time. */
+  /** Holds the live entries of a repo from now on. At most one hold per repo. */
   hold(did: string): RepoHold {
     invariant(!this.#holdByDid.has(did), 'a repo is held once at a time');
     const hold = new Hold((ended, revHeld, snapshot) => this.#end(did, ended, revHeld, snapshot));

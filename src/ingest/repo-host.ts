@@ -1,38 +1,30 @@
 /**
- * Asks hosts for repos: a repo's CAR, a host's list of repos, and whether a host still has a repo.
+ * Asks hosts for a repo's CAR, for their list of repos, and whether they still have a repo.
  *
- * Owns: the reading of their answers into what can be acted on, and the host's limits around every
- * request.
+ * Owns: the interpretation of their answers, and the host's limits around every request.
  */
 import { didLengthMax } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
 import type { FetchOutcome, PublicFetch } from '../identity/public-fetch.ts';
 import { type HostLimits, retryAfterMs } from './host-limits.ts';
 
-/**
- * Why a host gave no answer that can be used. `gone`: it says that it will not give this repo.
- * `busy`: it asks to be left alone.
- */
+/** `gone`: the repo is deleted or withheld. `busy`: the host asks for a pause. */
 export type HostFailure = {
   readonly ok: false;
   readonly reason: 'gone' | 'busy' | 'unreachable' | 'too-large' | 'answer-bad' | 'refused';
   readonly message: string;
 };
-/** A repo, or why it was not given. */
 export type RepoAnswer = { readonly ok: true; readonly car: Buffer } | HostFailure;
-/** One repo of a host’s list. */
 export type ListedRepo = {
   readonly did: string;
   readonly rev: string;
   readonly active: boolean;
   readonly status: string;
 };
-/** One page of that list, or why it was not given. */
 export type RepoPage =
   | { readonly ok: true; readonly repos: readonly ListedRepo[]; readonly pageToken: string }
   | HostFailure;
 
-/** What requests are made with. */
 export type RepoHostOptions = {
   readonly fetch: PublicFetch;
   readonly limits: HostLimits;
@@ -46,7 +38,7 @@ const listTimeoutMs = 60_000;
 const repoTimeoutMs = 900_000;
 const listBytesMax = 4_194_304;
 const errorBytesMax = 65_536;
-/** Repos asked for in one page: the most that the protocol allows. */
+/** Repos in one page: the most that the protocol allows. */
 const listPageRepos = 1000;
 
 const goneErrors: ReadonlySet<unknown> = new Set([
@@ -72,7 +64,6 @@ function parseJson(body: Buffer): Readonly<Record<string, unknown>> | null {
 
 const stoppedFailure: HostFailure = { ok: false, reason: 'unreachable', message: 'stopped' };
 
-/** Sends the requests. */
 export class RepoHost {
   readonly #options: RepoHostOptions;
 
@@ -113,7 +104,7 @@ export class RepoHost {
     return { ok: false, reason: 'answer-bad', message: `${origin} answers ${outcome.status}` };
   }
 
-  /** Fetches a whole repo, unless it is larger than `bytesMax`. */
+  /** Fetches a whole repo of at most `bytesMax`. */
   async getRepo(origin: string, did: string, bytesMax: number): Promise<RepoAnswer> {
     const path = `/xrpc/com.atproto.sync.getRepo?did=${encodeURIComponent(did)}`;
     const outcome = await this.#get(origin, path, 'application/vnd.ipld.car', repoTimeoutMs, bytesMax);
@@ -136,7 +127,7 @@ export class RepoHost {
     return { ok: true, repos: listed.flatMap(listedRepoOf), pageToken: typeof next === 'string' ? next : '' };
   }
 
-  /** Asks whether a host has a repo. Returns: null when it could not be found out. */
+  /** Asks whether a host has a repo. Returns: null when that is unknown. */
   async hasRepo(origin: string, did: string): Promise<boolean | null> {
     const path = `/xrpc/com.atproto.sync.getLatestCommit?did=${encodeURIComponent(did)}`;
     const outcome = await this.#get(origin, path, 'application/json', 10_000, errorBytesMax);
@@ -148,9 +139,7 @@ export class RepoHost {
   }
 }
 
-/**
- * An item that cannot be read is left out: the host's stream or a later listing may bring the repo.
- */
+/** Skips an unreadable item: the host's stream or a later listing may bring the repo. */
 function listedRepoOf(item: unknown): ListedRepo[] {
   if (typeof item !== 'object' || item === null) return [];
   const { did, rev, active, status } = item as Readonly<Record<string, unknown>>;

@@ -1,9 +1,9 @@
 /**
- * Fetches again the repos that slots found incomplete: a commit that does not follow on what they
- * hold, or a `#sync`.
+ * Fetches again the repos that slots found incomplete: after a commit that does not follow the one
+ * they hold, or a `#sync`.
  *
- * Slots cannot ask by themselves, since apply uses no network; they note the DID, and this asks
- * them from time to time.
+ * Slots cannot request repos, since apply uses no network; they record the DID, and this polls
+ * them.
  */
 import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
@@ -12,7 +12,6 @@ import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { reposToResyncAnswer } from '../wire/repos-to-resync.ts';
 
-/** Whom to ask, and where the answers go. */
 export type ResyncPollOptions = {
   readonly caller: NodeCaller;
   readonly map: () => ShardMap;
@@ -22,13 +21,12 @@ export type ResyncPollOptions = {
   readonly signal: AbortSignal;
 };
 
-/** Units: ms. */
 const pollMs = 5_000;
 const callTimeoutMs = 5_000;
-/** A repo is not asked for again before this, while its fetch is under way. Units: ms. */
+/** A repo is not requested again within this time, while its fetch runs. */
 const repeatMs = 60_000;
 
-/** Polls until the signal aborts. A node that does not answer is asked again next time. */
+/** Polls until the signal aborts. A node that does not answer is polled again next time. */
 export async function pollResyncs(options: ResyncPollOptions): Promise<void> {
   const { caller, map, clock, signal } = options;
   const askedMsByDid = new Map<string, number>();

@@ -1,37 +1,31 @@
 /**
- * One WebSocket connection to a source's `com.atproto.sync.subscribeRepos`, from its beginning to
- * its end.
+ * One WebSocket connection to a source's `com.atproto.sync.subscribeRepos`, from open to close.
  *
- * Owns: the bounds of handshake, frame and silence, and the pause while there is no capacity.
+ * Owns: the limits on handshake, frame and silence, and the pause while there is no capacity.
  */
 import { WebSocket } from 'ws';
 import type { Clock } from '../base/clock.ts';
 
-/** What is connected to, and who hears what comes. */
 export type SourceConnectionOptions = {
   /** http(s) or ws(s). */
   readonly url: string;
-  /** Events after this seq are asked for; null for those from now on. */
+  /** Requests events after this seq; null for those from now on. */
   readonly cursor: number | null;
   readonly clock: Clock;
-  /** How long the source may be silent, answers to pings included. */
+  /** How long the source may send nothing, not even pongs. */
   readonly silenceMsMax: number;
   readonly onOpen: () => void;
-  /** Takes one binary message, or null for one that is text. */
+  /** Receives one binary message, or null for a text message. */
   readonly onMessage: (message: Buffer | null) => void;
-  /** A frame was larger than the socket takes, which ends the connection. */
+  /** A frame exceeded the socket's limit, which ends the connection. */
   readonly onOversized: () => void;
-  /** Null while there is capacity for more messages, else resolves when there is. */
+  /** Null while there is capacity for more messages; else resolves when there is. */
   readonly waitForCapacity: () => Promise<void> | null;
 };
 
-/** How a connection went: messages received, and why it ended. */
 export type EndedConnection = { readonly received: number; readonly problem: string };
 
-/**
- * Above the decoder's own limit, so that a frame past that is counted without losing the
- * connection.
- */
+/** Above the decoder's own limit, so most oversized frames do not end the connection. */
 const frameBytesMax = 16_777_216;
 const handshakeMsMax = 10_000;
 
@@ -47,9 +41,7 @@ function bytesOf(data: Buffer | ArrayBuffer | Buffer[]): Buffer {
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
 }
 
-/**
- * Connects and takes messages until the source, a fault or the signal ends it. Returns: its end.
- */
+/** Connects and receives messages until the source, a fault or the signal ends it. */
 export function holdConnection(options: SourceConnectionOptions, signal: AbortSignal): Promise<EndedConnection> {
   const socket = new WebSocket(streamUrl(options.url, options.cursor), {
     handshakeTimeout: handshakeMsMax,
@@ -93,8 +85,7 @@ function pauseWithoutCapacity(socket: WebSocket, { waitForCapacity }: SourceConn
 }
 
 /**
- * Pings, and ends a connection on which nothing comes. A paused socket cannot answer and is not
- * silent.
+ * Pings, and ends a connection that is silent. A paused socket cannot answer and does not count.
  */
 function watchSilence(socket: WebSocket, { clock, silenceMsMax }: SourceConnectionOptions): () => void {
   let heardMs = clock.monotonicMs();

@@ -1,29 +1,28 @@
 /**
- * How far one source's stream is: received, done, and on disk as the cursor.
+ * How far one source's stream has come: received, done, and durable as the cursor.
  *
- * Owns: the run of sequence numbers that is followed, and the durable cursor, which passes an event
- * only when the log has acknowledged everything up to it. A stream that begins again below our
- * cursor is a run of its own, whose cursor is not stored while events of an earlier run are under
- * way.
+ * Owns: the current run of sequence numbers, and the durable cursor, which passes an event only
+ * when the log has acknowledged everything up to it. A stream that restarts below our cursor is a
+ * new run, whose cursor is not stored while events of an earlier run are unfinished.
  */
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { DoneTracker } from './done-tracker.ts';
 import { orAborted } from './or-aborted.ts';
 import type { SourceCursors } from './state/source-cursors.ts';
 
-/** How a seq relates to those before it. `restarted`: the stream begins again below our cursor. */
+/** How a seq relates to earlier ones. `restarted`: the stream starts again below our cursor. */
 export type SeqOrder = 'ascending' | 'restarted' | 'out-of-order';
 
 export class StreamPosition {
   readonly #name: string;
   readonly #cursors: SourceCursors;
-  /** Null until the position is known: a live start learns it from the first event. */
+  /** Null until the position is known: a live start takes it from the first event. */
   #run: DoneTracker | null = null;
   #formerRuns: DoneTracker[] = [];
   #durableSeq: number | null;
   #receivedWaiters: (() => void)[] = [];
 
-  /** `startSeq` (exclusive) holds when no cursor of the source `name` is stored; null for now. */
+  /** `startSeq` (exclusive) applies when no cursor of the source `name` is stored; null for now. */
   constructor(name: string, cursors: SourceCursors, startSeq: number | null) {
     this.#name = name;
     this.#cursors = cursors;
@@ -49,7 +48,7 @@ export class StreamPosition {
     return this.#run?.pendingCount ?? 0;
   }
 
-  /** Says where a seq belongs. After `restarted` the run that begins with it is followed. */
+  /** Classifies a seq. After `restarted`, the run that starts with it is current. */
   admit(seq: number, isFirstOfConnection: boolean): SeqOrder {
     const run = this.#run;
     if (run !== null && seq > run.received) return 'ascending';
@@ -59,7 +58,7 @@ export class StreamPosition {
     return run === null ? 'ascending' : 'restarted';
   }
 
-  /** Takes an admitted seq as received. Returns the run in which it is to be finished. */
+  /** Marks an admitted seq as received. Returns the run in which to finish it. */
   begin(seq: number): DoneTracker {
     const run = this.#run!;
     run.begin(seq);
@@ -67,14 +66,14 @@ export class StreamPosition {
     return run;
   }
 
-  /** Takes the next `count` numbers as received and done. */
+  /** Marks the next `count` numbers as received and done. */
   skip(count: number): void {
     if (this.#run === null) return;
     const seq = this.#run.received + count;
     this.begin(seq).finish(seq);
   }
 
-  /** Stores how far everything is durable. Returns: once that is on disk. */
+  /** Stores up to where everything is done. Returns: once durable. */
   async storeCursor(timeMs: number): Promise<void> {
     this.#formerRuns = this.#formerRuns.filter(({ pendingCount }) => pendingCount > 0);
     const seq = this.doneSeq;
@@ -86,10 +85,10 @@ export class StreamPosition {
   }
 
   /**
-   * Waits until everything up to `seq` (inclusive; null for all that has come in) is durable in the
+   * Waits until everything up to `seq` (inclusive; null for all received so far) is durable in the
    * log.
    *
-   * Returns: whether it is; false when the signal aborted first.
+   * Returns: false when the signal aborted first.
    */
   async waitDurable(seq: number | null, signal: AbortSignal): Promise<boolean> {
     while (seq !== null && (this.receivedSeq ?? -1) < seq) {

@@ -1,8 +1,8 @@
 /**
- * Follows one source's `com.atproto.sync.subscribeRepos` for ever.
+ * Follows one source's `com.atproto.sync.subscribeRepos` until stopped.
  *
- * Owns: the return after every lost connection, what becomes of each message, and when the cursor
- * is stored. Events that are ignored or cannot be read are passed too.
+ * Owns: reconnecting, the handling of each message, and when the cursor is stored. The cursor also
+ * passes events that are ignored or cannot be read.
  */
 import { decodeFirehoseMessage, type FirehoseEvent } from '../atproto/firehose-event.ts';
 import { backoffMs } from '../base/backoff.ts';
@@ -15,30 +15,29 @@ import { type EndedConnection, holdConnection } from './source-connection.ts';
 import type { IngestState } from './state/ingest-state.ts';
 import { StreamPosition } from './stream-position.ts';
 
-/** What is followed, from where, and where its events go. */
 export type SubscriptionOptions = {
-  /** Names the source in cursors, counters and status; stays the same across restarts. */
+  /** Identifies the source in cursors, counters and status; must not change across restarts. */
   readonly name: string;
   /** Origin of a relay or PDS: http(s) or ws(s). */
   readonly url: string;
   /**
-   * Where to begin when no cursor is stored: a seq (exclusive, 0 = the beginning), or null for now.
+   * Where to start when no cursor is stored: a seq (exclusive, 0 = the beginning), or null for now.
    */
   readonly startSeq: number | null;
   readonly state: IngestState;
   readonly clock: Clock;
   readonly random: SeededRandom;
   readonly counters: IngestCounters;
-  /** Takes one event. Returns: once all that it causes is durable; null when it causes nothing. */
+  /** Routes one event. Returns: once its effects are durable; null when it has none. */
   readonly route: (event: FirehoseEvent, source: string) => Promise<unknown> | null;
-  /** Null while there is capacity for more events, else resolves when there is. */
+  /** Null while there is capacity for more events; else resolves when there is. */
   readonly waitForCapacity: () => Promise<void> | null;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
-  /** How long the source may be silent, answers to pings included. */
+  /** How long the source may send nothing, not even pongs. */
   readonly silenceMsMax?: number;
 };
 
-/** What a source looks like from here. Cursors are inclusive; null before the first event. */
+/** Cursors are inclusive; null before the first event. */
 export type SubscriptionStatus = {
   readonly name: string;
   readonly url: string;
@@ -49,23 +48,20 @@ export type SubscriptionStatus = {
   readonly doneSeq: number | null;
   readonly durableSeq: number | null;
   readonly pendingEvents: number;
-  /**
-   * How old the newest event was when it came in; while events are under way, how old it is now.
-   */
+  /** Age of the newest event on arrival; while events are unfinished, its age now. */
   readonly lagMs: number | null;
   readonly events: Record<string, number>;
   readonly dropped: Record<string, number>;
   readonly notices: Record<string, number>;
 };
 
-/** Every 200 ms for the first five seconds, since a PDS may come up after us; then doubling. */
+/** Every 200 ms for the first five seconds, since a PDS may start after us; then doubling. */
 const reconnectPolicy = { firstMs: 200, maxMs: 15_000, fastFailures: 24 };
 const storeEveryMs = 250;
 const silenceMsDefault = 60_000;
-/** How long an event waits that could not be stored for want of room. */
+/** Delay before retrying an event that did not fit. */
 const fullRetryMs = 1000;
 
-/** One source being followed. */
 export class Subscription {
   readonly #options: SubscriptionOptions;
   readonly #signal: AbortSignal;
@@ -79,9 +75,7 @@ export class Subscription {
   #isConnected = false;
   #attempts = 0;
   #lastProblem: string | null = null;
-  /**
-   * True until the first event of a connection, which shows whether the source heeded our cursor.
-   */
+  /** True until the first event of a connection, which shows whether the source used our cursor. */
   #isFirstOfConnection = false;
   #isCursorRefused = false;
 
@@ -117,7 +111,7 @@ export class Subscription {
     };
   }
 
-  /** Runs until the signal aborts. What is still under way then is for the caller to wait for. */
+  /** Runs until the signal aborts. The caller waits for events that are unfinished then. */
   async run(): Promise<void> {
     await Promise.all([this.#runConnections(), this.#runStores()]);
   }
@@ -198,12 +192,11 @@ export class Subscription {
   #takeError(error: string, message: string): void {
     this.#notices.add(error);
     this.#options.note('source refuses', { source: this.name, error, message });
-    // Its stream ends before our cursor: it is another stream now, and the only position it surely
-    // has is "now".
+    // The source's stream ends before our cursor: it is a new stream, known only at "now".
     if (error === 'FutureCursor') this.#isCursorRefused = true;
   }
 
-  /** Routes an event, null for one that causes nothing, and follows it until it is done. */
+  /** Routes an event (null for one without effects) and tracks it until it is done. */
   #track(seq: number, event: FirehoseEvent | null): void {
     const isFirst = this.#isFirstOfConnection;
     this.#isFirstOfConnection = false;
@@ -217,7 +210,7 @@ export class Subscription {
     }
     const routed = event === null ? null : this.#options.route(event, this.name);
     if (order === 'out-of-order') {
-      // It counts, but it does not move the cursor. What it causes is idempotent.
+      // It is counted, but does not move the cursor. Its effects are idempotent.
       this.#dropped.add('seq-not-ascending');
       routed?.catch((error: unknown) => {
         operatingFailure(error);
@@ -231,14 +224,14 @@ export class Subscription {
     else routed.then(finish, (error: unknown) => this.#routeAgain(event!, error, finish));
   }
 
-  /** Routes an event again when what it causes could not be stored for want of room. */
+  /** Routes an event again when its effects could not be stored because storage was full. */
   async #routeAgain(event: FirehoseEvent, error: unknown, finish: () => void): Promise<void> {
     const isFull = operatingFailure(error).code === 'StorageFull';
     if (isFull) {
       this.#notices.add('state-full');
       await this.#options.clock.sleep(fullRetryMs, this.#signal);
     }
-    // Not done, so the cursor stays before it: a later start takes it again.
+    // Unfinished, so the cursor stays before it and the next start receives it again.
     if (!isFull || this.#signal.aborted) return this.#drop('append-failed');
     const routed = this.#options.route(event, this.name);
     if (routed === null) finish();
@@ -246,11 +239,10 @@ export class Subscription {
   }
 
   /**
-   * Steps over an event whose frame the socket refused; without that the same frame would end every
-   * connection.
+   * Skips an event whose frame the socket refused; else the same frame would end every connection.
    *
-   * It is the next event after all that was received, at a number that is not known: one further at
-   * a time loses nothing, and after a few tries larger steps are the lesser harm.
+   * Its seq is unknown, but follows everything received. Single steps lose nothing; after a few
+   * tries larger steps are the lesser harm.
    */
   #skipOversized(): void {
     this.#drop('frame-too-large');
@@ -264,14 +256,14 @@ export class Subscription {
         await this.storeCursor();
       } catch (error) {
         if (error instanceof InvariantError) throw error;
-        // A full disk, say: the cursor stays where it was and is tried again with the next one.
+        // For example a full disk. The cursor stays unchanged until the next attempt.
         this.#notices.add('cursor-not-stored');
         this.#options.note('storing the cursor fails', { source: this.name, problem: String(error) });
       }
     }
   }
 
-  /** Stores how far everything is durable. Returns: once that is on disk. */
+  /** Stores up to where everything is done. Returns: once durable. */
   storeCursor(): Promise<void> {
     return this.#position.storeCursor(Math.max(0, this.#receivedTimeMs));
   }

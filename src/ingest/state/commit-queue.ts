@@ -1,10 +1,9 @@
 /**
- * Gathers the writes of ingest's state into synchronous transactions, which are on disk when they
- * return.
+ * Batches the writes of ingest's state into synchronous transactions, durable on return.
  *
- * Owns: when commits are made. A commit waits for the disk on the thread that also reads the
- * sources, so the queue rests after each one for nine times as long as it took: commits take at
- * most a tenth of the thread, and what is written meanwhile is the next batch.
+ * Owns: when commits happen. A commit waits for the disk on the thread that also reads the sources,
+ * so the queue rests nine times as long as each commit took: commits take at most a tenth of the
+ * thread, and writes that arrive meanwhile form the next batch.
  */
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { reachCrashPoint } from '../../base/crash-point.ts';
@@ -12,7 +11,7 @@ import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { Environment } from '../../storage/environment.ts';
 
 type Write = {
-  /** Runs inside the transaction. Returns what to call once that is on disk. */
+  /** Runs inside the transaction. Returns what to call once it is durable. */
   readonly run: () => () => void;
   readonly reject: (error: unknown) => void;
 };
@@ -21,7 +20,7 @@ const restPerCommit = 9;
 
 export class CommitQueue {
   readonly #environment: Environment;
-  /** Loads from disk again what is also held in memory. */
+  /** Reloads from disk what is also held in memory. */
   readonly #reload: () => void;
   readonly #clock: Clock;
   #writes: Write[] = [];
@@ -36,10 +35,10 @@ export class CommitQueue {
   }
 
   /**
-   * Runs `work` in the next transaction, after all that was written before it.
+   * Runs `work` in the next transaction, after all earlier writes.
    *
-   * Returns: the result of `work`, once it is on disk.
-   * Errors: DataPlaneError `StorageFull` without room, `Unavailable` after the end; then nothing of
+   * Returns: the result of `work`, once durable.
+   * Errors: DataPlaneError `StorageFull` without room, `Unavailable` after `close`; then nothing of
    * the whole batch is on disk or in memory.
    */
   write<Result>(work: () => Result): Promise<Result> {
@@ -76,7 +75,7 @@ export class CommitQueue {
     this.#restUntilMs = endMs + restPerCommit * (endMs - startMs);
   }
 
-  /** Commits what waits, and takes no more. */
+  /** Commits what is queued, and accepts no more. */
   close(): void {
     this.#commit();
     this.#isClosed = true;

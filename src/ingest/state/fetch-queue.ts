@@ -1,8 +1,8 @@
 /**
- * Which repos are to be fetched, when, and what became of those that were.
+ * Which repos are to be fetched, when, and the outcome of finished fetches.
  *
- * Owns: how a request changes what is known of a repo, and the totals. The totals, and the hosts
- * that rows name, are also in memory; `reload` is due when a transaction is aborted.
+ * Owns: how a request changes a repo's row, and the totals. The totals, and the hosts that rows
+ * name, are also in memory; call `reload` after an aborted transaction.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
@@ -13,17 +13,13 @@ import type { HostListing, HostListings } from './host-listings.ts';
 import { beginValue, didKey, everyKey, readValue, textKey, valueVersion } from './state-codec.ts';
 
 const repoStates = ['queued', 'done', 'failed', 'gone'] as const;
-/**
- * How far the fetch of a repo has come. `gone`: the host says that the repo is deleted or withheld.
- * `failed`: every attempt was used up.
- */
+/** `gone`: the host says the repo is deleted or withheld. `failed`: all attempts were used up. */
 export type RepoState = (typeof repoStates)[number];
 
-/** What is known of one repo's fetch. */
 export type RepoRow = {
   readonly state: RepoState;
   readonly attempts: number;
-  /** While queued, from when the next attempt may start; else, when the last one ended. */
+  /** While queued, the earliest time of the next attempt; else when the last one ended. */
   readonly dueSec: number;
   /** Rev of the snapshot that the log holds; empty before the first. */
   readonly rev: string;
@@ -33,12 +29,12 @@ export type RepoRow = {
   readonly host: string | null;
 };
 
-/** A repo whose turn has come. */
+/** A repo that is due. */
 export type QueuedRepo = { readonly did: string; readonly row: RepoRow };
 
 /**
- * Asks for a repo to be fetched. `missing`: unless an outcome is known. `again`: whatever the
- * outcome was, but not at once after it. `now`: ahead of any wait.
+ * When to fetch a repo. `missing`: only without a known outcome. `again`: whatever the outcome, but
+ * not right after it. `now`: without any delay.
  */
 export type FetchRequest = {
   readonly did: string;
@@ -47,10 +43,9 @@ export type FetchRequest = {
   readonly urgency: 'missing' | 'again' | 'now';
 };
 
-/** How long after an outcome a repo is left alone when it is asked for again. Units: seconds. */
+/** Delay of a repeated fetch after an outcome. Units: seconds. */
 const againSec: Readonly<Record<RepoState, number>> = { queued: 0, done: 10, failed: 3600, gone: 3600 };
 
-/** Sums over all repos. */
 export type RepoTotals = {
   readonly queued: number;
   readonly done: number;
@@ -69,7 +64,6 @@ function queueKey(dueSec: number, did: string): Buffer {
   return writer.finish();
 }
 
-/** The tables of a FetchQueue. */
 export type FetchTables = {
   /** DID → row. */
   readonly repos: Table;
@@ -119,7 +113,7 @@ export class FetchQueue {
   /**
    * Queues repos, in one transaction with the position in the host's list that they came from.
    *
-   * Returns: how many were not queued before, once on disk.
+   * Returns: how many were not queued before, once durable.
    */
   request(
     requests: readonly FetchRequest[],
@@ -166,7 +160,7 @@ export class FetchQueue {
     sums.put(totalsKey, sum.u48(totals.records).finish());
   }
 
-  /** Stores the outcome of an attempt. Returns: the row as stored, once on disk. */
+  /** Stores the outcome of an attempt. Returns: the row as stored, once durable. */
   storeOutcome(did: string, change: (row: RepoRow) => RepoRow, records = 0): Promise<RepoRow> {
     return this.#commits.write(() => {
       const before = this.get(did);
@@ -177,7 +171,7 @@ export class FetchQueue {
     });
   }
 
-  /** Returns queued repos that are due, earliest first, leaving out those that `skip` names. */
+  /** Returns queued repos that are due, earliest first, without those that `skip` matches. */
   due(nowSec: number, limit: number, skip: (did: string) => boolean): QueuedRepo[] {
     const found: QueuedRepo[] = [];
     const end = Buffer.alloc(4);
@@ -193,9 +187,7 @@ export class FetchQueue {
     return found;
   }
 
-  /**
-   * Returns when the earliest queued repo is due, undefined without one. Units: seconds since 1970.
-   */
+  /** Returns when the earliest queued repo is due (seconds since 1970), if any. */
   nextDueSec(skip: (did: string) => boolean): number | undefined {
     for (const key of this.#tables.queue.scanKeys(everyKey)) {
       if (!skip(readDid(new ByteReader(key, 4)))) return new ByteReader(key).u32();

@@ -1,12 +1,10 @@
-/**
- * How far each host's list of repos was read, and the number by which rows of repos name a host.
- */
+/** How far each host's repo list was read, and the number by which rows of repos name a host. */
 import { invariant } from '../../base/invariant.ts';
 import type { Table } from '../../storage/environment.ts';
 import { beginValue, everyKey, readValue, textKey } from './state-codec.ts';
 
 const listingStates = ['unasked', 'listing', 'listed'] as const;
-/** How far a host's list of repos was read. `unasked`: the host is only named by repos. */
+/** How far a host's repo list was read. `unasked`: only repos name the host. */
 export type HostListing = {
   readonly state: (typeof listingStates)[number];
   readonly pageToken: string;
@@ -18,10 +16,9 @@ type Host = { readonly number: number; readonly listing: HostListing };
 const unasked: HostListing = { state: 'unasked', pageToken: '', repos: 0 };
 
 /**
- * Table `hosts`: origin → number, state, repos so far, page token; all of it also in memory, since
- * hosts are few.
+ * Table `hosts`: origin → number, state, repos so far, page token. Also held in memory.
  *
- * `put` and `numberOf` run inside a transaction; `reload` is due when one is aborted.
+ * `put` and `numberOf` run inside a transaction; call `reload` after an aborted one.
  */
 export class HostListings {
   readonly #table: Table;
@@ -53,7 +50,7 @@ export class HostListings {
     return this.#hostByOrigin.get(origin)?.listing;
   }
 
-  /** Returns the hosts whose list has been begun and not read to its end. */
+  /** Returns the hosts whose list was started but not read to its end. */
   unfinished(): string[] {
     return [...this.#hostByOrigin].flatMap(([origin, { listing }]) => (listing.state === 'listing' ? [origin] : []));
   }

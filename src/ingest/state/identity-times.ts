@@ -1,19 +1,16 @@
-/** When DIDs were resolved, and which resolutions are to be tried again. */
+/** When DIDs were resolved, and which resolutions to retry. */
 import { readDid } from '../../atproto/compact-key.ts';
 import { ByteReader } from '../../base/bytes.ts';
 import type { Table } from '../../storage/environment.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { beginValue, didKey, everyKey, readValue } from './state-codec.ts';
 
-/** When a DID was last resolved, and whether a handle proved it. */
 export type IdentityCheck = { readonly checkedAtSec: number; readonly hasHandle: boolean };
 
-/** A DID whose resolution was asked for and has failed so far. */
+/** A DID whose requested resolution has failed so far. */
 export type PostponedIdentity = { readonly did: string; readonly attempts: number; readonly dueSec: number };
 
-/**
- * Tables `identities`: DID → last check, and `postponed`: DID → when it is due, attempts so far.
- */
+/** Tables `identities`: DID → last check, and `postponed`: DID → due time, attempts so far. */
 export class IdentityTimes {
   readonly #checks: Table;
   readonly #postponed: Table;
@@ -32,7 +29,7 @@ export class IdentityTimes {
     return { checkedAtSec: reader.u32(), hasHandle: reader.u8() === 1 };
   }
 
-  /** Stores when a DID was resolved, which ends its being postponed. Returns: once on disk. */
+  /** Stores when a DID was resolved, which cancels a postponement. Returns: once durable. */
   storeCheck(did: string, check: IdentityCheck): Promise<void> {
     const key = didKey(did);
     const value = beginValue()
@@ -45,13 +42,13 @@ export class IdentityTimes {
     });
   }
 
-  /** Puts a resolution off to a later time. Returns: once on disk. */
+  /** Postpones a resolution. Returns: once durable. */
   postpone({ did, dueSec, attempts }: PostponedIdentity): Promise<void> {
     const value = beginValue().u32(dueSec).u8(Math.min(attempts, 255)).finish();
     return this.#commits.write(() => this.#postponed.put(didKey(did), value));
   }
 
-  /** Gives a resolution up. Returns: once on disk. */
+  /** Gives up a resolution. Returns: once durable. */
   dropPostponed(did: string): Promise<void> {
     return this.#commits.write(() => this.#postponed.remove(didKey(did)));
   }

@@ -1,9 +1,9 @@
 /**
- * What ingest must know across restarts: cursors by source, repos to fetch and those fetched, how
- * far each host's repo list was read, and when a DID was last resolved.
+ * What ingest keeps across restarts: cursors by source, repos to fetch and fetched ones, how far
+ * each host's repo list was read, and when each DID was last resolved.
  *
- * Owns: one LMDB environment with one writer, the ingest process. Writes are those of the slots:
- * synchronous transactions that are on disk when they end, or leave disk and memory as they were.
+ * Owns: one LMDB environment with one writer, the ingest process. Writes work as in slots:
+ * synchronous transactions that are durable when they end, or leave disk and memory unchanged.
  * Refuses: values of another version, and writes without room.
  */
 import { Environment } from '../../storage/environment.ts';
@@ -25,7 +25,7 @@ export class IngestState implements AsyncDisposable {
   readonly #environment: Environment;
   readonly #commits: CommitQueue;
 
-  /** Opens, or makes, the state in the folder `path`. */
+  /** Opens or creates the state in the folder `path`. */
   constructor(path: string, mapBytes = mapBytesDefault) {
     const environment = Environment.open({ path, mapBytes, tables });
     const table = (name: (typeof tables)[number]) => environment.table(name);

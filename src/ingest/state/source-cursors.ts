@@ -3,9 +3,7 @@ import type { Table } from '../../storage/environment.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { beginValue, readValue, textKey } from './state-codec.ts';
 
-/**
- * A position in a source's stream. `seq` is inclusive: everything up to it is durable in the log.
- */
+/** `seq` is inclusive: everything up to it is durable in the log. */
 export type StoredCursor = { readonly seq: number; readonly timeMs: number };
 
 /** Table `cursors`: name of the source → seq, event time. */
@@ -18,7 +16,7 @@ export class SourceCursors {
     this.#commits = commits;
   }
 
-  /** Returns the last cursor that is on disk. */
+  /** Returns the last durable cursor. */
   get(source: string): StoredCursor | undefined {
     const value = this.#table.get(textKey(source));
     if (value === undefined) return undefined;
@@ -26,7 +24,7 @@ export class SourceCursors {
     return { seq: reader.u48(), timeMs: reader.u48() };
   }
 
-  /** Stores a cursor. Returns: once it is on disk. */
+  /** Stores a cursor. Returns: once durable. */
   store(source: string, { seq, timeMs }: StoredCursor): Promise<void> {
     const value = beginValue().u48(seq).u48(timeMs).finish();
     return this.#commits.write(() => this.#table.put(textKey(source), value));

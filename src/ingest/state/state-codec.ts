@@ -1,7 +1,4 @@
-/**
- * What the tables of ingest's state have in common: the version byte that opens each value, and
- * their keys.
- */
+/** The keys of ingest's tables, and the version byte that starts each value. */
 import { writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
@@ -19,7 +16,7 @@ export function didKey(did: string): Buffer {
   return writer.finish();
 }
 
-/** Returns the key of a row that a name or an origin has. */
+/** Returns the key of a row about a name or an origin. */
 export function textKey(text: string): Buffer {
   return Buffer.from(text, 'utf8');
 }
@@ -29,9 +26,7 @@ export function beginValue(): ByteWriter {
   return new ByteWriter(48).u8(valueVersion);
 }
 
-/**
- * Returns a reader after the version byte. Errors: InvariantError for a version that is not known.
- */
+/** Returns a reader after the version byte. Errors: InvariantError for an unknown version. */
 export function readValue(value: Buffer): ByteReader {
   const reader = new ByteReader(value);
   invariant(reader.u8() === valueVersion, 'a value of the ingest state has a known version');
