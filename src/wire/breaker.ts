@@ -1,27 +1,24 @@
 /**
- * Stops calls to a node that takes them and does not answer, until a single trial call shows that
- * it does again.
+ * A circuit breaker for a node that accepts calls but does not answer them.
  *
- * Owns: the count of consecutive time-outs and the pause. Connection failures are not its matter: a
- * link that is down fails its calls by itself.
+ * Owns: the count of consecutive timeouts and the pause. Ignores connection failures, since a link
+ * that is down fails its calls itself.
  */
 
-/** So many calls in a row that ran into their deadline open the breaker. */
+/** This many timeouts in a row open the breaker. */
 export const timeoutsInRowMax = 32;
-/** How long an open breaker refuses before it lets one trial call through. Units: milliseconds. */
 export const breakerPauseMs = 1000;
 
-/** Closed until time-outs come in a row; open, it admits one trial a pause. */
+/** An open breaker admits one trial call per pause, and an answer closes it. */
 export class Breaker {
   #timeoutsInRow = 0;
-  /** Monotonic time at which a trial may go; 0 while the breaker is closed. */
+  /** The time of the next trial call, 0 while closed. Units: monotonic ms. */
   #pausedUntilMs = 0;
 
   get isOpen(): boolean {
     return this.#pausedUntilMs > 0;
   }
 
-  /** Returns whether a call may go now. An open breaker admits one trial a pause. */
   admits(nowMs: number): boolean {
     if (this.#pausedUntilMs === 0) return true;
     if (nowMs < this.#pausedUntilMs) return false;
@@ -29,7 +26,7 @@ export class Breaker {
     return true;
   }
 
-  /** Any answer, an error included, shows that the node is alive. */
+  /** Any answer, even an error, shows that the node is alive. */
   answered(): void {
     this.#timeoutsInRow = 0;
     this.#pausedUntilMs = 0;

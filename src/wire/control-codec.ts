@@ -1,34 +1,32 @@
 /**
- * Control messages between our processes: CBOR by cbor-x, in shapes that are declared once. Hot
- * payloads are binary.
+ * Control messages between our processes: CBOR in declared shapes. Hot payloads are binary instead.
  *
- * Owns: the CBOR that is sent (whole numbers of 32 bits, doubles for all others, texts, arrays,
- * maps with texts as keys, true, false, null, undefined) and the bounds that hold before cbor-x
- * sees any bytes. Refuses: every other head (tags, byte strings, 64-bit integers, indefinite
- * lengths), nesting, more items or bytes than a message may have, and values of another shape. This
- * build of cbor-x neither compiles code nor loads its addon.
+ * Owns: the CBOR that is sent (32-bit integers, doubles for other numbers, strings, arrays, maps
+ * with string keys, true, false, null, undefined) and the limits checked before cbor-x sees any
+ * bytes. Refuses: every other head (tags, byte strings, 64-bit integers, indefinite lengths), deep
+ * nesting, too many items or bytes, and values of another shape. This build of cbor-x neither
+ * compiles code nor loads its addon.
  */
 import { Encoder } from 'cbor-x/index-no-eval';
 import type * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { readShape } from '../config/json-shape.ts';
 
-/** One kind of message. `decode` throws DataPlaneError `Internal` for whatever is not of it. */
+/** A kind of message. `decode` throws DataPlaneError `Internal` for anything else. */
 export type ControlMessage<Shape extends v.GenericSchema> = {
   encode(value: v.InferInput<Shape>): Buffer;
   decode(bytes: Uint8Array): v.InferOutput<Shape>;
 };
 
-/** Units: bytes of one control message. */
 export const controlBytesMax = 16 * 1024 * 1024;
-/** A message is at depth 0, what it holds at depth 1. */
+/** The message is at depth 0, its items are at depth 1. */
 export const controlDepthMax = 8;
-/** A map is one item, each of its keys and values another. */
+/** A map, each of its keys, and each of its values is an item. */
 const itemCountMaxDefault = 8192;
 
 const codec = new Encoder({ useRecords: false, mapsAsObjects: true });
 
-/** Declares a kind of message. `name` is the call's, for errors. */
+/** Declares a kind of message; errors name it by `name`, that of the call. */
 export function controlMessage<const Shape extends v.GenericSchema>(
   name: string,
   shape: Shape,
@@ -47,7 +45,7 @@ export function controlMessage<const Shape extends v.GenericSchema>(
   };
 }
 
-/** Returns how many bytes a head's argument has; -1 when heads of this kind are never sent. */
+/** Returns the bytes of a head's argument, or -1 for a head that is never sent. */
 function argumentBytes(major: number, info: number): number {
   if (major === 7) return info >= 20 && info <= 23 ? 0 : info === 27 ? 8 : -1;
   if (major === 2 || major === 6 || info > 26) return -1;
@@ -60,11 +58,10 @@ function readArgument(bytes: Uint8Array, at: number, size: number): number {
   return value;
 }
 
-/** Walks the heads of one message. Returns what is wrong with it, or null. */
+/** Checks the heads of a message. Returns what is wrong, or null. */
 function problemOf(bytes: Uint8Array, itemCountMax: number): string | null {
   if (bytes.length > controlBytesMax) return `more than ${controlBytesMax} bytes`;
-  // For each open array or map how many items are still to come; those of a map are its keys and
-  // values in turn.
+  // By depth: the items left in the open array or map; keys and values of a map alternate.
   const left = [1];
   const isMap = [false];
   let itemCount = 0;

@@ -1,9 +1,4 @@
-/**
- * The bytes of `slot.probeEdges` and `slot.followersAmong`, the two calls about edges between many
- * actors.
- *
- * Routers and nodes write and read them without making strings of the DIDs.
- */
+/** The bytes of `slot.probeEdges` and `slot.followersAmong`, whose DIDs never become strings. */
 import { allProbeBits } from '../atproto/edge-kind.ts';
 import type { ByteReader } from '../base/bytes.ts';
 import { writeVarint } from '../base/varint.ts';
@@ -14,28 +9,24 @@ import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
 /**
- * Asks for outgoing edges: which does the owner's slot hold, of these kinds, to the subject?
- * `kinds` are bits of `probeBit`.
+ * Asks which edges from owner to subject exist, of the kinds whose bits of `probeBit` are set.
  *
- * Owner and subject are indexes of a list of DIDs. Every owner belongs to the called node; subjects
- * need not.
+ * Owner and subject are indexes in a list of DIDs. Owners belong to the called node; subjects need
+ * not.
  */
 export type EdgeProbe = { readonly owner: number; readonly kinds: number; readonly subject: number };
 
-/** DIDs that are bytes of `source`: the one with index `i` is `starts[i]..ends[i]`. */
+/** DIDs within `source`: the one with index `i` is `starts[i]..ends[i]`. */
 export type DidRanges = {
   readonly source: Buffer;
   readonly starts: readonly number[];
   readonly ends: readonly number[];
 };
 
-/** Units: bytes that a varint below 2^35 takes at most. */
+/** Units: bytes of a varint below 2^35. */
 const varintBytesMax = 5;
 
-/**
- * Writes a ProbeEdgesRequest. The probes name DIDs by their index in `listed`, which holds indexes
- * of `dids`.
- */
+/** Writes a ProbeEdgesRequest. Probes hold indexes in `listed`, which holds indexes in `dids`. */
 export function encodeProbes(dids: DidRanges, listed: readonly number[], probes: readonly EdgeProbe[]): Buffer {
   const { source, starts, ends } = dids;
   let bytesMax = 1 + 2 * varintBytesMax + probes.length * (2 * varintBytesMax + 1);
@@ -56,7 +47,7 @@ export function encodeProbes(dids: DidRanges, listed: readonly number[], probes:
   return into.subarray(0, at);
 }
 
-/** Reads the probe that comes next. `didCount` is how many DIDs are listed. */
+/** Reads the next probe of a request that lists `didCount` DIDs. */
 export function readProbe(reader: ByteReader, didCount: number): EdgeProbe {
   const owner = reader.varint();
   const kinds = reader.u8();
@@ -66,13 +57,13 @@ export function readProbe(reader: ByteReader, didCount: number): EdgeProbe {
   return { owner, kinds, subject };
 }
 
-/** Begins to read a ProbeEdgesRequest: a list of length-delimited DIDs, then a list of probes. */
+/** Opens a ProbeEdgesRequest: a list of length-delimited DIDs, then a list of probes. */
 export function openProbes(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.probeEdges);
 }
 
 /**
- * Begins to read the answer to probes: length-delimited rkeys, empty for no edge.
+ * Opens the answer to probes: length-delimited rkeys, empty without an edge.
  *
  * Each probe has one for each of its kinds, from the lowest bit up.
  */
@@ -81,19 +72,15 @@ export function openProbesAnswer(bytes: Uint8Array): ByteReader {
 }
 
 /**
- * Begins to read a FollowersAmongRequest: which of `candidates` (of the called node) follow each of
- * `subjects` (of any)?
+ * Opens a FollowersAmongRequest: which of the candidates follow each of the subjects?
  *
- * Both are lists of length-delimited texts, the subjects first.
+ * Both are lists of length-delimited texts, subjects first. Candidates belong to the called node.
  */
 export function openFollowersAmong(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.followersAmong);
 }
 
-/**
- * Writes a FollowersAmongRequest. Subjects are given as a list of length-delimited texts, and
- * candidates likewise.
- */
+/** Writes a FollowersAmongRequest. Subjects and candidates are length-delimited texts. */
 export function encodeRawFollowersAmong(
   subjects: Buffer,
   subjectCount: number,
@@ -108,16 +95,10 @@ export function encodeRawFollowersAmong(
   return into.subarray(0, copyBytes(into, at, candidates, 0, candidates.length));
 }
 
-/**
- * The byte before each DID of a FollowersAmongAnswer: the tag of `FollowsFollowing.dids`, so that a
- * router copies whole runs.
- */
+/** Precedes each DID of a FollowersAmongAnswer, so that a router copies whole runs of fields. */
 export const followerTag = fieldNumber.FollowsFollowing.dids * 8 + wireType.lengthDelimited;
 
-/**
- * Begins to read a FollowersAmongAnswer: for each subject a length-delimited run of tagged and
- * length-delimited DIDs.
- */
+/** Opens a FollowersAmongAnswer: for each subject a length-delimited run of `dids` fields. */
 export function openFollowersAmongAnswer(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.followersAmong);
 }

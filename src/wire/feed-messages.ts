@@ -1,6 +1,6 @@
 /**
- * The bytes of `slot.timeline` and `slot.newestByAuthors`: the newest items of many authors, as a
- * router merges them without reading more than their times.
+ * The bytes of `slot.timeline` and `slot.newestByAuthors`: the newest items of many authors, which
+ * a router merges by their times without decoding them.
  */
 import { type ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, timeAt, timeBytes, writeEntryTime } from '../base/time-bytes.ts';
@@ -11,37 +11,30 @@ import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
 /**
- * A position in a feed of several authors: items are ordered by sortMs descending, then by itemUri
- * descending as text.
+ * A position in a feed of several authors, which is ordered by sortMs, then by itemUri, descending.
  *
- * Within one author and one millisecond a node may use another fixed order, as long as it continues
- * from every position exactly: routers keep the order of each list and compare URIs only between
- * lists.
+ * Within one author and millisecond a node may use another fixed order, if it can continue from
+ * every position: routers keep the order of each list and compare URIs only between lists.
  */
 export type FeedPosition = { readonly sortMs: number; readonly itemUri: string };
 
-/**
- * One item of an author feed. `itemUri` is the post's own URI, or the repost's; `postUri` is the
- * post that is shown.
- */
+/** `itemUri` is the URI of the post or of the repost; `postUri` that of the post shown. */
 export type FeedItem = FeedPosition & { readonly postUri: string };
 
-/**
- * A page of a feed: the first `limit` items after `before` (exclusive); null begins at the newest.
- */
+/** The first `limit` items after `before`, exclusive; null begins at the newest. */
 export type FeedRange = { readonly before: FeedPosition | null; readonly limit: number };
 
-/** Lists of items hold fields of a GetTimelineResponse, ready to be copied into it. */
+/** Items are encoded as fields of a GetTimelineResponse, so that a router only copies them. */
 const itemTag = fieldNumber.GetTimelineResponse.items * 8 + wireType.lengthDelimited;
 const { uri: uriField, repost: repostField } = fieldNumber.TimelineFeedItem;
 
-/** A list of items within an answer, which it aliases. */
+/** A list of items that aliases an answer. */
 export type RawFeed = {
   readonly buffer: Buffer;
   readonly count: number;
-  /** Sort times in the list's order, as six bytes each. Units: position of the first. */
+  /** The position of the sort times, six bytes each, in the order of the items. */
   readonly timesAt: number;
-  /** Where each item's field begins, and last where the last one ends. Units: positions. */
+  /** The position of each item's field, and the end of the last one. */
   readonly fieldStarts: Int32Array;
 };
 
@@ -50,7 +43,7 @@ export function feedTimeMs({ buffer, timesAt }: RawFeed, index: number): number 
   return timeAt(buffer, timesAt + index * timeBytes);
 }
 
-/** Returns an item of a list. Errors: DataPlaneError `Internal` for bytes that are none. */
+/** Decodes an item of a list. Errors: DataPlaneError `Internal` if it is malformed. */
 export function feedItemAt(feed: RawFeed, index: number): FeedItem {
   const [start, end] = [feed.fieldStarts[index], feed.fieldStarts[index + 1]];
   const field = new FieldScanner(feed.buffer, 'a feed item', start, end, 'Internal');
@@ -94,24 +87,16 @@ function readRange(reader: ByteReader): FeedRange {
   return { before, limit };
 }
 
-/**
- * Writes all of a NewestByAuthorsRequest but its authors: `authorCount` length-delimited texts must
- * follow.
- */
+/** Begins a NewestByAuthorsRequest; `authorCount` length-delimited texts must follow. */
 export function beginNewestByAuthors(into: ByteWriter, range: FeedRange, authorCount: number): void {
   writeRange(into, range);
   into.varint(authorCount);
 }
 
-/**
- * A NewestByAuthorsRequest whose authors are still bytes: `count` length-delimited texts from
- * `reader.position` on.
- */
+/** The authors are `count` length-delimited texts at `reader.position`. */
 export type RawNewestByAuthors = FeedRange & { readonly count: number; readonly reader: ByteReader };
 
-/**
- * Reads a NewestByAuthorsRequest up to its authors, whom a node looks up without making strings.
- */
+/** Opens a NewestByAuthorsRequest, whose authors a node looks up without making strings. */
 export function openNewestByAuthors(bytes: Uint8Array): RawNewestByAuthors {
   const reader = openMessage(bytes, nodeCalls.newestByAuthors);
   return { ...readRange(reader), count: reader.count(), reader };
@@ -125,7 +110,7 @@ export function openNewestByAuthorsAnswer(bytes: Uint8Array): RawFeed {
   return feed;
 }
 
-/** Asks the viewer's node for its part of the viewer's timeline, and for whom to ask elsewhere. */
+/** Asks the viewer's node for its part of the timeline, and for the authors on other nodes. */
 export type TimelineRequest = FeedRange & { readonly did: string };
 
 /** Writes a TimelineRequest. */
@@ -143,16 +128,15 @@ export function decodeTimeline(bytes: Uint8Array): TimelineRequest {
   return request;
 }
 
-/** Followed DIDs of one slot: `count` length-delimited texts. */
+/** The followed DIDs of a slot: `count` length-delimited texts. */
 export type SlotFollows = { readonly slot: number; readonly count: number; readonly texts: Buffer };
 
 /**
- * The part of a timeline that the viewer's node knows.
+ * The part of a timeline that the viewer's node holds.
  *
- * Shape: `own` holds up to `limit` items of the viewer, `followed` as many of the followed DIDs
- * that this node serves; `elsewhere` are the other followed DIDs, without the viewer. `followCount`
- * counts all on this page of follows; `next` is the page token for FollowsOfRequest, '' on the
- * last.
+ * Shape: `own` has up to `limit` items of the viewer, `followed` up to `limit` of the followed DIDs
+ * on this node; `elsewhere` are the other ones, without the viewer. `followCount` counts this page
+ * of follows; `next` is the page token for FollowsOfRequest, '' on the last page.
  */
 export type TimelineAnswer<Feed> = {
   readonly own: Feed;
@@ -162,7 +146,7 @@ export type TimelineAnswer<Feed> = {
   readonly elsewhere: readonly SlotFollows[];
 };
 
-/** Writes the part of a TimelineAnswer after its two lists. */
+/** Writes the part of a TimelineAnswer that follows its two lists. */
 export function writeTimelineFollows(
   into: ByteWriter,
   { followCount, next, elsewhere }: Omit<TimelineAnswer<unknown>, 'own' | 'followed'>,

@@ -1,13 +1,9 @@
-/** The bytes of `slot.followsOf`: whom a DID follows, page by page. */
+/** The bytes of `slot.followsOf`: pages of the DIDs that a DID follows. */
 import type { ByteReader } from '../base/bytes.ts';
 import { beginMessage, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
-/**
- * One page of whom a DID follows, in an order that means nothing but holds from page to page.
- *
- * `after` is '' or the `next` of the page before.
- */
+/** The order is arbitrary but stable; `after` is '' or the `next` of the previous page. */
 export type FollowsOfRequest = { readonly did: string; readonly after: string; readonly limit: number };
 
 /** Writes a FollowsOfRequest. */
@@ -23,13 +19,10 @@ export function decodeFollowsOf(bytes: Uint8Array): FollowsOfRequest {
   return request;
 }
 
-/**
- * A page whose DIDs are still bytes: `count` texts from `reader.position` on. `next` is '' on the
- * last page.
- */
+/** The DIDs are `count` texts at `reader.position`; `next` is '' on the last page. */
 export type RawFollows = { readonly next: string; readonly count: number; readonly reader: ByteReader };
 
-/** Reads a page up to its list, which a router splits without making strings. */
+/** Opens a page, whose DIDs a router splits without making strings. */
 export function openFollowsOfAnswer(bytes: Uint8Array): RawFollows {
   const reader = openMessage(bytes, nodeCalls.followsOf);
   const next = reader.text();

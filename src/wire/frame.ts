@@ -1,6 +1,6 @@
 /**
- * The frames between our processes: many in one WebSocket message, each a fixed header, a name and
- * an undecoded payload.
+ * The frames between our processes: several in a WebSocket message, each with a fixed header, a
+ * name and an opaque payload.
  *
  * ```
  * message: version u8, then frames
@@ -14,46 +14,35 @@
  *
  *   kind 0, call:   the name is the method
  *   kind 1, answer: no name, timeout 0
- *   kind 2, error:  the name is the code, timeout 0; the payload is the text for people (UTF-8): the
- *                   message and, where the error has a hint of its own, a zero byte and the hint
+ *   kind 2, error:  the name is the code, timeout 0; the payload is UTF-8 text: the message and, if
+ *                   the error has a hint of its own, a zero byte and the hint
  * ```
  *
- * Owns: these bytes and their bounds. Refuses: any other shape, with a reason. Byte order:
- * big-endian.
+ * Owns: these bytes and their limits. Refuses: any other shape, with a reason. Big-endian.
  */
 import '../base/bytes.ts';
 
-/**
- * The first byte of every message, and part of the WebSocket subprotocol, so that unlike versions
- * never connect.
- */
+/** The first byte of a message, and part of the subprotocol, so that versions never mix. */
 export const wireVersion = 2;
-/** The WebSocket subprotocol that both sides must name. */
 export const wireSubprotocol = `skyshard.wire.${wireVersion}`;
 
-/** Units: bytes of a method's name or of an error's code, which are ASCII. */
+/** Of a method's name or an error's code, which are ASCII. */
 export const nameBytesMax = 96;
-/** Units: bytes of one frame's payload, request or answer. */
 export const payloadBytesMax = 32 * 1024 * 1024;
-/**
- * Frames are gathered into one message up to here; a single larger frame has a message of its own.
- * Units: bytes.
- */
+/** Frames are batched into a message up to this; a larger frame has a message of its own. */
 export const messageBytesTarget = 64 * 1024;
-/** An error's message and its hint are each cut to this on the wire. Units: UTF-16 units. */
+/** Longer messages and hints of errors are truncated. Units: UTF-16 code units. */
 export const errorTextLengthMax = 480;
 
 const headerBytes = 18;
-/** Units: bytes of the payload of an error. */
 export const errorTextBytesMax = 2 * 3 * errorTextLengthMax + 1;
 
-/** Units: bytes of one message: a full batch, or one frame of the largest size. */
+/** The size of a message with one frame of the largest size. */
 export const messageBytesMax = 1 + headerBytes + nameBytesMax + payloadBytesMax;
 
-/** The first field of every frame. */
 export const frameKind = { call: 0, answer: 1, error: 2 } as const;
 
-/** Why a message from a peer was refused; the connection is closed with this as its reason. */
+/** A connection that sends a malformed message is closed with one of these as the reason. */
 const malformedReasons = [
   'message is text',
   'message is empty',
@@ -66,38 +55,31 @@ const malformedReasons = [
   'header does not match its kind',
   'frame goes the wrong way',
 ] as const;
-/** One of `malformedReasons`. */
 export type MalformedReason = (typeof malformedReasons)[number];
 
 const initialBytes = 16 * 1024;
-/** A buffer that grew past this for one large frame is given up after it is sent. */
+/** A buffer that a large frame made larger is not reused. */
 const reusedBytesMax = 4 * messageBytesTarget;
 const noBytes: Buffer = Buffer.alloc(0);
 
-function cutText(text: string): string {
+function truncated(text: string): string {
   return text.length > errorTextLengthMax ? `${text.slice(0, errorTextLengthMax - 1)}…` : text;
 }
 
-/**
- * Returns the message and the hint in the payload of an error; the hint is '' where it is the
- * table's.
- */
+/** Decodes the payload of an error; `hint` is '' if it is the one in the table of errors. */
 export function readErrorText(payload: Buffer): { readonly message: string; readonly hint: string } {
   const [message = '', hint = ''] = payload.utf8Slice().split('\0', 2);
   return { message, hint };
 }
 
-/**
- * Gathers frames for one message. A buffer handed out by `take` belongs to the taker until
- * `giveBack`.
- */
+/** Batches frames into a message. The caller owns what `take` returns, until `recycle`. */
 export class FrameBatch {
   #buffer: Buffer = Buffer.allocUnsafeSlow(initialBytes);
   #length = 0;
   #frames = 0;
   #spare: Buffer | null = null;
 
-  /** Units: bytes gathered so far. */
+  /** Units: bytes. */
   get length(): number {
     return this.#length;
   }
@@ -106,14 +88,12 @@ export class FrameBatch {
     return this.#frames;
   }
 
-  /** Returns whether a frame with this payload should go into the next message. */
+  /** True if a frame with this payload belongs in the next message. */
   isFullFor(payloadBytes: number): boolean {
     return this.#length > 0 && this.#length + headerBytes + nameBytesMax + payloadBytes > messageBytesTarget;
   }
 
-  /**
-   * Shape: `method` is ASCII of at most `nameBytesMax`; `timeoutMs` is a whole number below 2^32.
-   */
+  /** Shape: `method` is ASCII of at most `nameBytesMax`; `timeoutMs` is an integer below 2^32. */
   addCall(id: number, epoch: number, method: string, timeoutMs: number, payload: Uint8Array): void {
     const start = this.#begin(frameKind.call, method, payload.length);
     this.#numbers(start, id, epoch, timeoutMs);
@@ -126,9 +106,9 @@ export class FrameBatch {
     this.#payload(payload);
   }
 
-  /** Shape: `code` is ASCII of at most `nameBytesMax`; `hint` is '' where it is the table's. */
+  /** Shape: `code` is ASCII of at most `nameBytesMax`; `hint` is '' for the one in the table. */
   addError(id: number, epoch: number, code: string, message: string, hint = ''): void {
-    const text = hint === '' ? cutText(message) : `${cutText(message)}\0${cutText(hint)}`;
+    const text = hint === '' ? truncated(message) : `${truncated(message)}\0${truncated(hint)}`;
     const bytes = Buffer.byteLength(text);
     const start = this.#begin(frameKind.error, code, bytes);
     this.#numbers(start, id, epoch, 0);
@@ -137,7 +117,7 @@ export class FrameBatch {
     this.#frames++;
   }
 
-  /** Returns the message gathered so far and starts the next one in another buffer. */
+  /** Returns the message, and begins the next one in another buffer. */
   take(): Buffer {
     const message = this.#buffer.subarray(0, this.#length);
     this.#buffer = this.#spare ?? Buffer.allocUnsafeSlow(initialBytes);
@@ -147,13 +127,13 @@ export class FrameBatch {
     return message;
   }
 
-  /** Takes back the buffer of a message that has been sent, for a later message. */
-  giveBack(message: Buffer): void {
+  /** Reuses the buffer of a message that was sent. */
+  recycle(message: Buffer): void {
     if (this.#spare !== null || message.buffer.byteLength > reusedBytesMax) return;
     this.#spare = Buffer.from(message.buffer, 0, message.buffer.byteLength);
   }
 
-  /** Writes a header but its numbers, and the name. Returns the position of the header. */
+  /** Writes a header without its numbers, and the name. Returns the header's position. */
   #begin(kind: number, name: string, payloadBytes: number): number {
     const needed = this.#length + 1 + headerBytes + name.length + payloadBytes;
     if (needed > this.#buffer.length) this.#grow(needed);
@@ -196,26 +176,26 @@ export class FrameBatch {
 }
 
 /**
- * Walks the frames of one message in place: `next` fills the fields, `malformed` says why it
- * stopped early.
+ * Reads the frames of a message without copies: `next` sets the fields, and `malformed` if it must
+ * stop early.
  */
 export class FrameReader {
-  /** Set when `next` returned false because of the peer's bytes. */
+  /** Why `next` returned false before the end, else null. */
   malformed: MalformedReason | null = null;
   kind = 0;
   id = 0;
   epoch = 0;
-  /** Method of a call, code of an error. */
+  /** The method of a call, the code of an error. */
   name = '';
-  /** Of a call. Units: milliseconds from the sending. */
+  /** Counts from when the call was sent. */
   timeoutMs = 0;
-  /** Of an error its text. Aliases the message. */
+  /** Aliases the message. */
   payload: Buffer = noBytes;
 
   #source: Buffer = noBytes;
   #position = 0;
 
-  /** Starts on a message, which must stay unchanged while its frames are read. */
+  /** Begins a message, which must not change while its frames are read. */
   start(message: Buffer): void {
     this.#source = message;
     this.#position = 1;
@@ -224,7 +204,7 @@ export class FrameReader {
     else if (message[0] !== wireVersion) this.malformed = 'unknown version';
   }
 
-  /** Steps to the next frame. Returns false at the end and at the first malformed byte. */
+  /** Moves to the next frame; false at the end or at a malformed one. */
   next(): boolean {
     const source = this.#source;
     const at = this.#position;

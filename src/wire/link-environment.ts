@@ -1,20 +1,19 @@
-/** What a link to a node is given, and what it reports. */
+/** The limits and the surroundings of a link to a node, and its snapshot for operators. */
 import type { Clock } from '../base/clock.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 
-/** What bounds a link. All have defaults in `linkLimitDefaults`. */
 export type LinkLimits = {
   /** Calls that wait for their answers. */
   readonly callsInFlightMax: number;
-  /** Request payloads of calls that wait, and bytes that the socket has not taken yet. */
+  /** Of the requests that wait for their answers, and of the socket's send buffer. */
   readonly bytesInFlightMax: number;
-  /** A call made while the link connects waits no longer than this for it. */
+  /** How long a call waits for the link to connect. */
   readonly connectMsMax: number;
-  /** A connection that is silent for so long, pings included, is given up. */
+  /** A connection that is silent for longer, despite pings, is dropped. */
   readonly silenceMsMax: number;
 };
 
-/** Bounds that suit routers, nodes and ingest alike. */
+/** Suits routers, nodes and ingest. */
 export const linkLimitDefaults: LinkLimits = {
   callsInFlightMax: 32_768,
   bytesInFlightMax: 128 * 1024 * 1024,
@@ -22,28 +21,24 @@ export const linkLimitDefaults: LinkLimits = {
   silenceMsMax: 10_000,
 };
 
-/** What all links of a client share. */
+/** Shared by all links of a client. */
 export type LinkEnvironment = {
   readonly clock: Clock;
   readonly random: SeededRandom;
   readonly limits: LinkLimits;
   /** The epoch that outgoing frames carry. */
   readonly epoch: () => number;
-  /** Called with the epoch of an incoming frame when it is another one. */
+  /** Called for an incoming frame of another epoch. */
   readonly onOtherEpoch: (node: string, epoch: number) => void;
   readonly clusterToken: string | null;
-  /**
-   * PEM of the certificates that are trusted, and nothing else is; null when the nodes speak
-   * plainly.
-   */
+  /** PEM of the only certificates that are trusted; null for cleartext. */
   readonly trustedCertificates: Buffer | null;
 };
 
 const linkStates = ['idle', 'connecting', 'open', 'down', 'closed'] as const;
-/** Where a link is between its first call and its close; `down` fails calls at once. */
+/** A link is `idle` until its first call; one that is `down` fails calls at once. */
 export type LinkState = (typeof linkStates)[number];
 
-/** What an operator sees of a link. */
 export type LinkSnapshot = {
   readonly state: LinkState;
   readonly isBreakerOpen: boolean;

@@ -1,9 +1,9 @@
-/** The WebSocket of a link: how it is opened, and what became of it in words for operators. */
+/** Opens and closes the WebSocket of a link, and describes its problems for operators. */
 import { WebSocket } from 'ws';
 import { messageBytesMax, wireSubprotocol } from './frame.ts';
 import type { LinkEnvironment } from './link-environment.ts';
 
-/** What a link is called for. After `onClose`, which comes once, nothing else comes. */
+/** `onClose` comes once, and is the last event. */
 export type LinkSocketEvents = {
   readonly onOpen: () => void;
   readonly onMessage: (data: Buffer, isBinary: boolean) => void;
@@ -11,14 +11,14 @@ export type LinkSocketEvents = {
   readonly onClose: (problem: string) => void;
 };
 
-/** Units: UTF-16 units of a node's refusal that are shown. */
+/** Longer refusals of a node are truncated. Units: characters. */
 const refusalLengthMax = 200;
-/** A peer has so long to answer a close. Units: milliseconds. */
+/** How long a peer may take to answer a close. */
 const closeGraceMs = 100;
 
 const fillZeroMask = (mask: Buffer): void => void mask.fill(0);
 
-/** Begins to connect. */
+/** Begins to connect; `events` report the outcome. */
 export function openLinkSocket(url: string, environment: LinkEnvironment, events: LinkSocketEvents): WebSocket {
   const { clusterToken, trustedCertificates, limits } = environment;
   const socket = new WebSocket(url, wireSubprotocol, {
@@ -27,11 +27,10 @@ export function openLinkSocket(url: string, environment: LinkEnvironment, events
     skipUTF8Validation: true,
     maxPayload: messageBytesMax,
     handshakeTimeout: limits.connectMsMax,
-    // The mask guards proxies against scripts in browsers. Between our own processes it would only
-    // cost a pass over every byte; a mask of zeros is valid and leaves the bytes as they are.
+    // The mask protects proxies from scripts in browsers. Between our processes it would only cost
+    // a pass over every byte; a mask of zeros is valid and changes nothing.
     generateMask: fillZeroMask,
-    // Nodes share the map's certificate, so being that certificate (or signed by it) is the whole
-    // identity.
+    // All nodes share the map's certificate, which is therefore their only identity.
     ...(trustedCertificates === null
       ? {}
       : { ca: trustedCertificates, allowPartialTrustChain: true, checkServerIdentity: () => undefined }),
@@ -41,7 +40,7 @@ export function openLinkSocket(url: string, environment: LinkEnvironment, events
   socket.on('open', events.onOpen);
   socket.on('message', (data, isBinary) => events.onMessage(data as Buffer, isBinary));
   socket.on('pong', events.onPong);
-  // The node says which token or version it wants.
+  // The node's body says which token or version it needs.
   socket.on('unexpected-response', (_request, response) => {
     response.once('readable', () => {
       const text = String(response.read() ?? '').slice(0, refusalLengthMax);
@@ -58,10 +57,10 @@ export function openLinkSocket(url: string, environment: LinkEnvironment, events
   return socket;
 }
 
-/** Closes a socket in any state; none of its events come any more. */
+/** Closes a socket in any state; no events come after this. */
 export function closeLinkSocket(socket: WebSocket): void {
   socket.removeAllListeners();
-  // Terminating a socket that still connects raises an error event.
+  // Terminating a socket that is connecting emits an error.
   socket.on('error', () => {});
   if (socket.readyState !== WebSocket.OPEN) return socket.terminate();
   socket.close(1000);

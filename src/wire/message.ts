@@ -1,25 +1,21 @@
 /**
- * What the binary messages of `nodeCalls` share: the version byte before each, and the plain list
- * of texts.
+ * The binary messages of hot reads: the version byte, and lists of texts.
  *
- * These are the messages of hot reads. Control messages are CBOR, see control-codec.ts.
+ * Control messages are CBOR, see control-codec.ts.
  */
 import { type ByteReader, ByteWriter } from '../base/bytes.ts';
 import { peerReader } from './peer-bytes.ts';
 
-/** Every message begins with it. */
+/** The first byte of every message. */
 export const messageVersion = 2;
 const writer = new ByteWriter(4096);
 
-/** Begins a message in a writer that the next `beginMessage` uses again. */
+/** Begins a message in a writer that the next `beginMessage` reuses. */
 export function beginMessage(): ByteWriter {
   return writer.clear().u8(messageVersion);
 }
 
-/**
- * Begins to read a message of another process. Errors: DataPlaneError `Internal` for another
- * version.
- */
+/** Opens a message of another process. Errors: DataPlaneError `Internal` for another version. */
 export function openMessage(bytes: Uint8Array, what: string): ByteReader {
   const reader = peerReader(bytes, what);
   const version = reader.u8();

@@ -1,19 +1,12 @@
-/**
- * The one verb between our processes: call a method of a node, bytes in, bytes out.
- *
- * Everything else wraps this: routers add fan-out and merge, the log adds batching, tests add
- * faults.
- */
+/** The one verb between our processes: call a method of a node, bytes in, bytes out. */
+
 export type NodeCall = {
-  /** A name of the shard map. */
+  /** A name in the shard map. */
   readonly node: string;
-  /**
-   * `bsky.<Method>` with the protobuf request, or one of our own: `slot.append`, `slot.<read>`,
-   * `node.<verb>`.
-   */
+  /** `bsky.<Method>` with a protobuf request, or one of `nodeCalls`. */
   readonly method: string;
   readonly payload: Uint8Array;
-  /** What is left of the caller's deadline. */
+  /** The time until the caller's deadline. */
   readonly timeoutMs: number;
 };
 
@@ -21,23 +14,21 @@ export interface NodeCaller {
   /**
    * Returns the answer's payload, which the caller owns.
    *
-   * Errors: DataPlaneError as the node raised it; `Unavailable` when the node cannot be reached;
-   * `DeadlineExceeded` after `timeoutMs`; `ResourceExhausted` when too many calls wait.
+   * Errors: DataPlaneError as the node raised it; `Unavailable` if the node cannot be reached;
+   * `DeadlineExceeded` after `timeoutMs`; `ResourceExhausted` if too much is in flight.
    */
   call(request: NodeCall): Promise<Uint8Array>;
 }
 
 /**
- * How a node answers calls: one handler by method name. The payload lives only until the handler
- * returns or awaits. An answer that is returned, not promised, is copied before any other handler
- * runs, so it may alias a buffer that is used again.
+ * Answers the calls of one method. The payload is valid until the handler returns or awaits. A
+ * synchronous answer is copied before any other handler runs, so it may alias a reused buffer.
  */
 export type CallHandler = (payload: Uint8Array, context: CallContext) => Promise<Uint8Array> | Uint8Array;
-/** What a handler knows of a call beside its payload. */
 export type CallContext = {
   readonly method: string;
   /** The epoch of the map that the caller used. */
   readonly epoch: number;
-  /** Nobody waits for the answer any more. Units: ms of the monotonic clock. */
+  /** The caller stops waiting at this time. Units: monotonic ms. */
   readonly deadlineMs: number;
 };

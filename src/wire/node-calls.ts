@@ -1,33 +1,25 @@
 /**
- * Every call between our processes, by name; beside these a node answers the methods of
- * `bsky.Service` that it can.
+ * The names of calls between our processes; a node also answers methods of `bsky.Service`.
  *
- * A request holds only keys whose slots the called node serves; the node answers for each of its
- * slots and in the order asked. Where an answer is said to be protobuf, the router passes it on
- * undecoded.
+ * A request holds only keys whose slots the called node serves, and is answered in the order asked.
+ * A router passes on protobuf answers without decoding them.
  */
 export const nodeCalls = {
-  /** Chunks for slots of the node → one outcome for each chunk, see log/chunk.ts. */
+  /** Chunks for slots of the node → an outcome for each chunk, see log/chunk.ts. */
   append: 'slot.append',
-  /** One private entry, as `encodeEntry` gives it → no bytes, once the primary has applied it. */
+  /** A private entry from `encodeEntry` → no bytes, once the primary has applied it. */
   write: 'slot.write',
-  /** A slot → its digest and the seq that it is of, see slot-digest.ts. */
+  /** A slot → its digest and the seq up to which that is, see slot-digest.ts. */
   digest: 'slot.digest',
   /** No bytes → the status of the node and of its slots, see node-status.ts. */
   status: 'node.status',
-  /** No bytes → DIDs of the node whose repo needs a resync, see repos-to-resync.ts. */
+  /** No bytes → DIDs of the node whose repos need a resync, see repos-to-resync.ts. */
   reposToResync: 'slot.reposToResync',
   /** AT-URIs → stored records, see record-batch.ts. */
   records: 'slot.records',
-  /**
-   * Texts with one DID → protobuf GetIdentityByDidResponse, or no bytes when the slot knows no
-   * document.
-   */
+  /** Texts with one DID → protobuf GetIdentityByDidResponse, or no bytes without a document. */
   identity: 'slot.identity',
-  /**
-   * ProbeEdgesRequest → for each probe and each of its kinds the rkey of the owner's record, see
-   * edge-messages.ts.
-   */
+  /** ProbeEdgesRequest → an rkey for each kind of each probe, see edge-messages.ts. */
   probeEdges: 'slot.probeEdges',
   /** FollowersAmongRequest → FollowersAmongAnswer, see edge-messages.ts. */
   followersAmong: 'slot.followersAmong',
@@ -37,10 +29,7 @@ export const nodeCalls = {
   timeline: 'slot.timeline',
   /** NewestByAuthorsRequest → a list of feed items, see feed-messages.ts. */
   newestByAuthors: 'slot.newestByAuthors',
-  /**
-   * Texts (post URIs) → Texts: the claimed root's URI (a root's own), '' when the post does not
-   * exist.
-   */
+  /** Texts (post URIs) → Texts: the root that each claims, '' if the post does not exist. */
   postRoots: 'slot.postRoots',
   /** Texts (root URIs) → OpThreadsAnswer, see thread-messages.ts. */
   opThreads: 'slot.opThreads',

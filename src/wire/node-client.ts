@@ -1,8 +1,8 @@
 /**
- * The one client of our own processes: a NodeCaller over one multiplexed WebSocket a node.
+ * The NodeCaller of our processes, over one multiplexed WebSocket for each node.
  *
- * Owns: one link for each node of the map, made at its first call, and replaced when a new map
- * gives the node another address. Refuses: nodes that the map does not name.
+ * Owns: a link to each node of the map, made at the first call, and replaced when a new map gives
+ * the node another address. Refuses: nodes that the map does not name.
  */
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -11,34 +11,29 @@ import { type LinkEnvironment, type LinkLimits, type LinkSnapshot, linkLimitDefa
 import type { NodeCall, NodeCaller } from './node-caller.ts';
 import { NodeLink } from './node-link.ts';
 
-/** What the client takes from a shard map: its epoch, and where each node listens, by name. */
+/** The part of a shard map that the client needs. */
 export type NodeAddresses = {
   readonly epoch: number;
   readonly nodes: ReadonlyMap<string, { readonly host: string; readonly port: number }>;
 };
 
-/** All but the map has a default. */
 export type NodeClientOptions = {
   readonly map: NodeAddresses;
-  /** Sent in every handshake; null where nodes listen on loopback without one. */
+  /** Sent in every handshake; null for nodes on loopback without one. */
   readonly clusterToken?: string | null;
-  /**
-   * PEM of the map's certificate when it names one: nothing else is then trusted, and all
-   * connections use TLS.
-   */
+  /** PEM of the map's certificate, which alone is trusted; null for cleartext. */
   readonly trustedCertificates?: Buffer | null;
   readonly limits?: Partial<LinkLimits>;
-  /** Called when a node answers with another epoch than the map's: the map file has changed. */
+  /** Called when a node answers with another epoch: the map file has changed. */
   readonly onOtherEpoch?: (node: string, epoch: number) => void;
   readonly clock?: Clock;
-  /** Of the jitter between attempts to connect. */
+  /** For the jitter between attempts to connect. */
   readonly seed?: number;
 };
 
-/** How often links are checked for silence. Units: milliseconds. */
 const silenceCheckMs = 1000;
 
-/** Calls nodes by their names in the map. Errors: see NodeCaller.call. */
+/** Calls nodes by their names in the map. */
 export class NodeClient implements NodeCaller, AsyncDisposable {
   readonly #linkByNode = new Map<string, NodeLink>();
   /** Links to addresses that the map no longer names, until their calls have ended. */
@@ -72,7 +67,7 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
     return link.call(request.method, request.payload, request.timeoutMs);
   }
 
-  /** Uses another map from now on. Links to addresses that it does not name finish their calls. */
+  /** Replaces the map. Links to addresses that it does not name finish their calls. */
   setMap(map: NodeAddresses): void {
     this.#map = map;
     for (const [node, link] of this.#linkByNode) {
@@ -85,7 +80,7 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
     for (const link of this.#retiring) if (link.snapshot.state === 'closed') this.#retiring.delete(link);
   }
 
-  /** Returns what is known of each node that has been called. */
+  /** Returns the state of each node that has been called. */
   snapshot(): Record<string, LinkSnapshot> {
     return Object.fromEntries([...this.#linkByNode].map(([node, link]) => [node, link.snapshot]));
   }

@@ -1,8 +1,8 @@
 /**
- * The link to one node: its connection, and the calls on their way.
+ * The link to one node: its connection, and the calls in flight.
  *
  * Owns: connecting and reconnecting, batching the frames of one turn of the event loop into one
- * message, and the bounds on calls and bytes in flight. Every call ends once: with its answer, the
+ * message, and the limits on calls and bytes in flight. Every call ends once: with its answer, the
  * node's error, its deadline, or the loss of the connection. Refuses: calls while the node is known
  * to be down, so that callers fail fast.
  */
@@ -25,7 +25,7 @@ import { deadlineExceeded, PendingCalls } from './pending-calls.ts';
 
 const reconnectPolicy = { firstMs: 50, maxMs: 2000 };
 
-/** The calls of this process to one node. */
+/** The calls from this process to one node. */
 export class NodeLink {
   readonly #node: string;
   readonly #url: string;
@@ -34,7 +34,7 @@ export class NodeLink {
   readonly #batch = new FrameBatch();
   readonly #reader = new FrameReader();
   readonly #pending: PendingCalls;
-  /** Messages made while the link connects. */
+  /** Messages that wait for the link to connect. */
   #unsent: Buffer[] = [];
   #state: LinkState = 'idle';
   #socket: WebSocket | null = null;
@@ -97,13 +97,13 @@ export class NodeLink {
     });
   }
 
-  /** Takes no new calls and closes once the pending ones have ended. */
+  /** Refuses new calls, and closes once the pending ones have ended. */
   retire(): void {
     this.#isRetired = true;
     this.#closeIfIdle();
   }
 
-  /** Fails the pending calls and closes at once. */
+  /** Closes at once, and fails the pending calls. */
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -113,7 +113,7 @@ export class NodeLink {
     this.#failAll('the link was closed');
   }
 
-  /** Pings a silent peer, and gives up one that stays silent; called about once a second. */
+  /** Pings a silent peer, and drops one that stays silent. Called about once a second. */
   checkSilence(): void {
     if (this.#state !== 'open' || this.#socket === null) return;
     const { clock, limits } = this.#environment;
@@ -152,7 +152,7 @@ export class NodeLink {
   #connect(): void {
     this.#state = 'connecting';
     this.#counts.connect++;
-    // A socket that was given up may still have events on their way.
+    // A socket that was dropped may still emit events.
     const socket = openLinkSocket(this.#url, this.#environment, {
       onOpen: () => {
         if (this.#socket === socket) this.#opened(socket);
@@ -181,7 +181,7 @@ export class NodeLink {
     this.#closeIfIdle();
   }
 
-  /** Gives up the connection, fails the pending calls, and reconnects with backoff. */
+  /** Drops the connection, fails the pending calls, and reconnects with backoff. */
   #lose(problem: string): void {
     const socket = this.#socket;
     this.#socket = null;
@@ -196,7 +196,7 @@ export class NodeLink {
     }
     const pauseMs = backoffMs(reconnectPolicy, ++this.#failuresInRow, this.#environment.random);
     this.#reconnectTimer = setTimeout(() => this.#connect(), pauseMs);
-    // Only calls keep the process alive.
+    // Only pending calls keep the process alive.
     this.#reconnectTimer.unref();
   }
 
@@ -216,7 +216,7 @@ export class NodeLink {
     this.#counts.sentMessage++;
     this.#counts.sentBytes += message.length;
     socket.send(message, (error) => {
-      if (error === undefined || error === null) this.#batch.giveBack(message);
+      if (error === undefined || error === null) this.#batch.recycle(message);
     });
     this.#socketBytes = socket.bufferedAmount;
   }
@@ -266,7 +266,7 @@ export class NodeLink {
 
   #swept(timeoutCount: number, nowMs: number): void {
     this.#counts.timeout += timeoutCount;
-    // A deadline that passes while connecting says nothing about how the node answers.
+    // A timeout while connecting does not show that the node fails to answer.
     if (this.#state === 'open') for (let index = 0; index < timeoutCount; index++) this.#breaker.timedOut(nowMs);
     this.#closeIfIdle();
   }

@@ -1,7 +1,4 @@
-/**
- * The answer to `node.status`: routers settle by it, operators read it. Counts of effects are since
- * the slot was made.
- */
+/** The answer to `node.status`. Effects are counted since the slot was created. */
 import * as v from 'valibot';
 import { wholeNumberShape } from '../config/json-shape.ts';
 import { controlMessage } from './control-codec.ts';
@@ -11,25 +8,25 @@ const count = wholeNumberShape(0, Number.MAX_SAFE_INTEGER);
 
 const slotStatus = v.object({
   slot: count,
-  /** Last seq applied and durable; inclusive. */
+  /** The last seq applied and durable, inclusive. */
   cursor: count,
-  /** Last seq in the log; inclusive. */
+  /** The last seq in the log, inclusive. */
   head: count,
   /** Entries that wait to be applied, in memory or in the log. */
   waiting: count,
   outbox: count,
-  /** Effects up to this mark (inclusive) are at their targets; null when none is owed. */
+  /** Effects up to this mark, inclusive, are delivered; null if none is in flight. */
   deliveredMark: v.nullable(count),
-  /** No effect of an entry up to `cursor` has a greater mark. */
+  /** No effect of an entry up to `cursor` has a higher mark. */
   lastMark: count,
-  /** True while long work of the slot goes on in entries of its own. */
+  /** True while long work of the slot continues in entries of its own. */
   isContinuing: v.boolean(),
   sentEffects: count,
   receivedEffects: count,
-  /** Now minus the event time of the last entry applied; null before the first. */
+  /** The age of the last applied event; null before the first. */
   lagMs: v.nullable(v.number()),
   bytes: count,
-  /** `full` while writes are refused for lack of room. */
+  /** `full` while writes are refused for lack of storage. */
   state: v.picklist(['applying', 'full']),
 });
 
@@ -41,12 +38,10 @@ const nodeStatus = v.object({
   slots: v.array(slotStatus),
 });
 
-/** One slot as operators see it. */
 export type SlotStatus = Readonly<v.InferOutput<typeof slotStatus>>;
-/** One node and its slots, in the order of the slots. */
+/** A node's slots are in ascending order. */
 export type NodeStatus = Readonly<v.InferOutput<typeof nodeStatus>>;
 
 /** Enough for a node that has all slots of the largest map. */
 const itemCountMax = 2 ** 21;
-/** The answer's bytes. */
 export const nodeStatusMessage = controlMessage(nodeCalls.status, nodeStatus, itemCountMax);

@@ -1,6 +1,4 @@
-/**
- * Turns malformed bytes of a peer into an error of the call: the peer is at fault, not our storage.
- */
+/** Turns malformed bytes of a peer into an error of the call, since our storage is not at fault. */
 import { ByteReader, MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 
@@ -11,19 +9,16 @@ const errorOfCode =
 const internalError = errorOfCode('Internal');
 
 /**
- * Opens bytes of a peer; `what` names them in errors.
+ * Opens bytes of a peer, which errors call `what`.
  *
- * Errors: reading throws DataPlaneError `code`, which is `InvalidArgument` for bytes from outside
- * the cluster.
+ * Errors: reading throws DataPlaneError `code`: `InvalidArgument` for bytes from outside the
+ * cluster.
  */
 export function peerReader(source: Uint8Array, what: string, code: ErrorCode = 'Internal'): ByteReader {
   return new ByteReader(source, 0, what, code === 'Internal' ? internalError : errorOfCode(code));
 }
 
-/**
- * Runs a decoder of a stored format over bytes of a peer. Errors: DataPlaneError `InvalidArgument`
- * when they are malformed.
- */
+/** Decodes bytes of a peer in a stored format. Errors: `InvalidArgument` if they are malformed. */
 export function decodeOfPeer<Value>(what: string, decode: () => Value): Value {
   const decoded = tryDecode(decode);
   if (!(decoded instanceof MalformedBytes)) return decoded;

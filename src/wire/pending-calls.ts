@@ -1,13 +1,13 @@
 /**
  * The calls of one link that wait for their answers.
  *
- * Owns: their ids, their deadlines, and the count of their bytes. A call leaves once: by `take`,
- * `takeAll`, or its deadline, which rejects it.
+ * Owns: their ids, their deadlines, and the count of their bytes. A call is removed once: by
+ * `take`, by `takeAll`, or by its deadline, which rejects it.
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
-/** A call that was sent, or waits for its link to open. */
+/** A call that was sent, or that waits for its link to open. */
 export type PendingCall = {
   readonly resolve: (payload: Uint8Array) => void;
   readonly reject: (error: DataPlaneError) => void;
@@ -16,10 +16,10 @@ export type PendingCall = {
   readonly deadlineMs: number;
 };
 
-/** One sweep checks all deadlines, so that a call costs no timer. Units: ms. */
+/** A sweep checks all deadlines, so that a call needs no timer of its own. */
 const sweepMs = 10;
 
-/** The pending calls of one node. `onSweep` gets how many calls a sweep timed out. */
+/** `onSweep` gets the number of calls that a sweep timed out. */
 export class PendingCalls {
   readonly #node: string;
   readonly #clock: Clock;
@@ -54,7 +54,7 @@ export class PendingCalls {
     return this.#lastId;
   }
 
-  /** Removes and returns a call; undefined when it has left already. */
+  /** Removes and returns a call; undefined if it was removed before. */
   take(id: number): PendingCall | undefined {
     const call = this.#callById.get(id);
     if (call === undefined) return undefined;
@@ -86,7 +86,7 @@ export class PendingCalls {
   };
 }
 
-/** Returns the error of a call that had no time, or no more of it. */
+/** Returns the error of a call whose deadline has passed. */
 export function deadlineExceeded(node: string, method: string): DataPlaneError {
   return new DataPlaneError('DeadlineExceeded', `node ${node}: ${method}`);
 }

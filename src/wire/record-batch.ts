@@ -1,13 +1,12 @@
 /**
- * The call `slot.records`: many stored records by AT-URI in one message, for callers that want
- * nothing but their JSON.
+ * The call `slot.records`: stored records by AT-URI, for callers that need only their JSON.
  *
  * ```
  * request: version u8, count (varint), each: length (varint), AT-URI of a DID (ASCII)
  * answer:  version u8, count (varint), each: 0 for none, else length + 1 (varint), JSON (UTF-8)
  * ```
  *
- * Answers are in the order asked. A takedown does not hide a record here: this is what is stored.
+ * Answers are in the order asked. A takedown does not hide a stored record here.
  */
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -19,7 +18,7 @@ export const recordBatchVersion = 1;
 /** A larger batch is refused. */
 export const recordBatchItemsMax = 5000;
 
-/** Writes a request. */
+/** Encodes a request. */
 export function encodeRecordBatchRequest(uris: readonly string[]): Buffer {
   const writer = new ByteWriter(uris.length * 80 + 8);
   writer.u8(recordBatchVersion).varint(uris.length);
@@ -27,10 +26,7 @@ export function encodeRecordBatchRequest(uris: readonly string[]): Buffer {
   return writer.finish();
 }
 
-/**
- * Reads an answer. Returns one JSON text an item, as bytes that alias the answer, or null for a
- * record that is not stored.
- */
+/** Decodes an answer into JSON that aliases it, or null for a record that is not stored. */
 export function decodeRecordBatchAnswer(answer: Uint8Array): (Buffer | null)[] {
   const reader = peerReader(answer, `${nodeCalls.records} answer`);
   if (reader.u8() !== recordBatchVersion) reader.fail('of another version');

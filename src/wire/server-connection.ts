@@ -1,29 +1,25 @@
 /**
- * One caller's connection as the node sees it.
+ * A node's end of one caller's connection.
  *
- * Owns: gathering answers into messages, and the count of what the caller has not read. Refuses: a
- * caller that reads so slowly that the hard bound is passed; its connection is closed.
+ * Owns: batching answers into messages, and the count of bytes that the caller has not read.
+ * Refuses: a caller that reads too slowly, by closing its connection at the hard limit.
  */
 import type { WebSocket } from 'uWebSockets.js';
 import { errorTextBytesMax, FrameBatch } from './frame.ts';
 
-/** What bounds a node's end of the wire. All have defaults in `serverLimitDefaults`. */
 export type ServerLimits = {
   readonly connectionsMax: number;
-  /** Calls whose handlers have returned a promise that is still open, over all connections. */
+  /** Asynchronous calls of all connections. */
   readonly callsRunningMax: number;
-  /**
-   * Past so many bytes that a connection has not read, its new calls are refused with
-   * `ResourceExhausted`.
-   */
+  /** New calls of a connection with more unread bytes are refused with `ResourceExhausted`. */
   readonly unreadBytesMax: number;
-  /** Past so many, the connection is closed. */
+  /** A connection with more unread bytes is closed. */
   readonly unreadBytesHardMax: number;
-  /** A connection that says nothing for so long is closed; clients ping. Units: seconds. */
+  /** A connection that is silent for longer is closed; clients ping. Units: seconds. */
   readonly idleSMax: number;
 };
 
-/** Bounds that suit a node with a few dozen callers. */
+/** Suits a node with a few dozen callers. */
 export const serverLimitDefaults: ServerLimits = {
   connectionsMax: 1024,
   callsRunningMax: 32_768,
@@ -32,13 +28,13 @@ export const serverLimitDefaults: ServerLimits = {
   idleSMax: 60,
 };
 
-/** Counts of all connections of a server together. */
+/** Totals of all connections of a server. */
 export type SendCounts = { slowReader: number; sentMessage: number; sentBytes: number };
 
-/** What the app keeps with a socket. It copies the properties, so the connection itself is one. */
+/** A property of its own, since uWebSockets copies the properties of a socket's user data. */
 export type ConnectionData = { readonly connection: ServerConnection };
 
-/** A connection, from its handshake on. */
+/** A connection, from its handshake to its end. */
 export class ServerConnection {
   readonly #limits: ServerLimits;
   readonly #counts: SendCounts;
@@ -56,7 +52,7 @@ export class ServerConnection {
     return this.#socket !== null;
   }
 
-  /** True while the caller must read answers before it may ask for more. */
+  /** True while the caller must read answers before it may call again. */
   get isBackpressured(): boolean {
     return this.#unreadBytes > this.#limits.unreadBytesMax;
   }
@@ -86,7 +82,7 @@ export class ServerConnection {
     this.#batch.addError(id, epoch, code, message, hint);
   }
 
-  /** Sends what was gathered, at the end of this turn of the event loop. */
+  /** Sends the batch at the end of this turn of the event loop. */
   flushSoon(): void {
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
@@ -102,10 +98,9 @@ export class ServerConnection {
     const message = this.#batch.take();
     this.#counts.sentMessage++;
     this.#counts.sentBytes += message.length;
-    // The app copies what the kernel does not take, so the buffer is free again when `send`
-    // returns.
+    // uWebSockets copies what the kernel does not take, so the buffer is free after `send`.
     const outcome = socket.send(message, true, false);
-    this.#batch.giveBack(message);
+    this.#batch.recycle(message);
     if (outcome === 1) return;
     this.#unreadBytes = socket.getBufferedAmount();
     if (outcome === 0 && this.#unreadBytes <= this.#limits.unreadBytesHardMax) return;
@@ -113,7 +108,7 @@ export class ServerConnection {
     socket.close();
   }
 
-  /** Sends what was gathered, and then closes with a reason. */
+  /** Sends the batch, then closes with a reason. */
   end(code: number, reason: string): void {
     this.flush();
     this.#socket?.end(code, reason);

@@ -2,10 +2,7 @@
 import { beginMessage, openMessage, writeTexts } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
-/**
- * For each asked root the URIs of its OP thread, root first; none when no reply of the author
- * continues it.
- */
+/** For each root the URIs of its OP thread, root first; none if its author did not continue it. */
 export type OpThreadsAnswer = readonly (readonly string[])[];
 
 /** Writes an OpThreadsAnswer. */
@@ -26,9 +23,8 @@ export function decodeOpThreadsAnswer(bytes: Uint8Array): OpThreadsAnswer {
 /**
  * Asks for a thread around `anchor`, in the slot of the root that it claims.
  *
- * `above` and `below` are how many generations to give beside the anchor. Answer: the anchor and
- * its ancestors nearest first, then descendants newest first, only posts that exist; and the OP
- * thread of the root.
+ * `above` and `below` limit the depth. Answer: the anchor and its ancestors, nearest first, then
+ * descendants, newest first, all of them existing posts; and the OP thread of the root.
  */
 export type ThreadRequest = {
   readonly root: string;

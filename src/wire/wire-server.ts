@@ -1,11 +1,9 @@
 /**
- * The node's end of the wire: `/wire` on a uWebSockets app, each call to its handler, answers
- * gathered into messages.
+ * A node's end of the wire: `/wire` on a uWebSockets app, where handlers answer calls.
  *
- * Owns: the handshake's checks, dispatch by method name, deadlines, and what may wait for a slow
- * reader. Refuses: unlike versions, callers without the cluster token, malformed messages (the
- * connection closes with the reason), calls past their deadline (not run), calls of a connection
- * that does not read its answers, and, past a second bound, the connection itself.
+ * Owns: the checks of the handshake, dispatch by method name, deadlines, and backpressure. Refuses:
+ * other versions, callers without the cluster token, malformed messages (the connection closes with
+ * the reason), calls past their deadline, and calls of a connection that does not read its answers.
  */
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js';
 import type { Clock } from '../base/clock.ts';
@@ -23,28 +21,20 @@ import {
 import type { CallContext, CallHandler } from './node-caller.ts';
 import { type ConnectionData, ServerConnection, type ServerLimits, serverLimitDefaults } from './server-connection.ts';
 
-/** All but the limits and `observe` must be given. */
 export type WireServerOptions = {
   readonly handlers: ReadonlyMap<string, CallHandler>;
   /** The epoch of the node's map, which every answer carries. */
   readonly epoch: () => number;
-  /** Needed in every handshake; null where only loopback can reach the node. */
+  /** Required in every handshake; null if only loopback can reach the node. */
   readonly clusterToken: string | null;
   readonly clock: Clock;
   readonly limits?: Partial<ServerLimits>;
-  /**
-   * Called after each call with how long its handler took and how it ended (null = answered). Must
-   * be cheap.
-   */
+  /** Called after each call; `code` is null if it was answered. Must be cheap. */
   readonly observe?: (method: string, durationMs: number, code: ErrorCode | null) => void;
-  /**
-   * Called when a handler broke an invariant; its caller has been answered `Internal`. The owner
-   * decides what stops.
-   */
+  /** Called when a handler breaks an invariant, which its caller sees as `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
 };
 
-/** What an operator sees of a node's end of the wire. */
 export type WireServerSnapshot = {
   readonly connections: number;
   readonly callsRunning: number;
@@ -58,13 +48,10 @@ export type WireServerSnapshot = {
   readonly sentBytes: number;
 };
 
-/** Answers are sent after this time although more calls of the message wait. Units: ms. */
-const gatherMsMax = 1;
+/** Answers are sent after this time even if more calls of the message wait. */
+const batchMsMax = 1;
 
-/**
- * Answers the calls of all connections of one node; attach it to an app, stop it before the app
- * closes.
- */
+/** Answers the calls of all connections of a node. Stop it before the app closes. */
 export class WireServer {
   readonly #options: WireServerOptions;
   readonly #limits: ServerLimits;
@@ -75,7 +62,7 @@ export class WireServer {
   readonly #counts = { call: 0, refusedHandshake: 0, slowReader: 0, sentMessage: 0, receivedBytes: 0, sentBytes: 0 };
   #callsRunning = 0;
   #isStopping = false;
-  /** While stopping: called when a call or a connection has ended. */
+  /** While stopping: called when a call or a connection ends. */
   #onEnding: (() => void) | null = null;
 
   constructor(options: WireServerOptions) {
@@ -103,8 +90,7 @@ export class WireServer {
     app.ws<ConnectionData>('/wire', {
       idleTimeout: this.#limits.idleSMax,
       maxPayloadLength: messageBytesMax,
-      // The bounds are kept here, where refused work is answered; the app itself must never drop an
-      // answer silently.
+      // We enforce the limits ourselves and answer refused calls; the app must not drop answers.
       maxBackpressure: this.#limits.unreadBytesHardMax + messageBytesMax,
       upgrade: (response, request, context) => this.#upgrade(response, request, context),
       open: (socket) => {
@@ -125,21 +111,17 @@ export class WireServer {
     });
   }
 
-  /** Refuses new calls from now on, waits for the running ones, and closes every connection. */
+  /** Refuses new calls, waits for the running ones, and closes every connection. */
   async stop(timeoutMs: number): Promise<void> {
     this.#isStopping = true;
     const endMs = this.#options.clock.monotonicMs() + timeoutMs;
     await this.#until(() => this.#callsRunning === 0, endMs);
     for (const connection of this.#connections) connection.end(1001, 'the node is stopping');
-    // A connection closes when its peer has read what it was sent; one that does not read is cut
-    // off by the caller.
+    // A connection closes once its peer has read everything; the caller cuts off one that does not.
     await this.#until(() => this.#connections.size === 0, endMs);
   }
 
-  /**
-   * Waits until `holds` does, which may change when a call or a connection ends, but no longer than
-   * to `endMs`.
-   */
+  /** Waits until `endMs` for `holds`, which may change when a call or a connection ends. */
   async #until(holds: () => boolean, endMs: number): Promise<void> {
     const timer = new AbortController();
     this.#onEnding = () => {
@@ -182,7 +164,7 @@ export class WireServer {
     reader.start(Buffer.from(message));
     const receivedMs = clock.monotonicMs();
     let nowMs = receivedMs;
-    let gatheredSinceMs = receivedMs;
+    let batchStartMs = receivedMs;
     while (connection.isOpen && reader.next()) {
       if (reader.kind !== frameKind.call) {
         this.#refuse(connection, 'frame goes the wrong way');
@@ -190,9 +172,9 @@ export class WireServer {
       }
       this.#run(connection, reader, receivedMs, nowMs);
       nowMs = clock.monotonicMs();
-      if (nowMs - gatheredSinceMs > gatherMsMax) {
+      if (nowMs - batchStartMs > batchMsMax) {
         connection.flush();
-        gatheredSinceMs = nowMs;
+        batchStartMs = nowMs;
       }
     }
     if (reader.malformed !== null) {
@@ -202,10 +184,7 @@ export class WireServer {
     connection.flush();
   }
 
-  /**
-   * Runs one call. The deadline counts from the arrival of its message, since clocks of machines
-   * differ.
-   */
+  /** Runs a call. Its timeout counts from the arrival of the message, since clocks differ. */
   #run(connection: ServerConnection, frame: FrameReader, receivedMs: number, nowMs: number): void {
     const { id, name: method } = frame;
     const deadlineMs = receivedMs + frame.timeoutMs;
@@ -228,7 +207,7 @@ export class WireServer {
     try {
       const answer = handler(frame.payload, context);
       if (answer instanceof Uint8Array) this.#answer(connection, id, context, nowMs, answer);
-      else this.#runOn(connection, id, context, nowMs, answer);
+      else this.#runAsync(connection, id, context, nowMs, answer);
     } catch (thrown) {
       this.#failThrown(connection, id, context, nowMs, thrown);
     }
@@ -245,7 +224,7 @@ export class WireServer {
     return null;
   }
 
-  #runOn(
+  #runAsync(
     connection: ServerConnection,
     id: number,
     context: CallContext,

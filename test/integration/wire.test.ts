@@ -1,5 +1,5 @@
 /**
- * The wire between two processes: what calls promise when peers are slow, gone, silent or
+ * Calls over the wire: batching, deadlines, limits, and peers that are slow, gone, silent or
  * malicious.
  */
 import { spawn } from 'node:child_process';
@@ -61,7 +61,7 @@ async function codeOf(promise: Promise<unknown>): Promise<ErrorCode> {
   throw new Error('the call was answered');
 }
 
-/** Starts a node in a process of its own. */
+/** Starts a node in its own process. */
 async function spawnNode(port = 0): Promise<{ port: number; kill: (signal: NodeJS.Signals) => Promise<void> }> {
   const script = join(import.meta.dirname, '../support/wire-node.ts');
   const child = spawn(process.execPath, [script, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -78,7 +78,7 @@ async function spawnNode(port = 0): Promise<{ port: number; kill: (signal: NodeJ
   return { port: JSON.parse(String(line)).port, kill };
 }
 
-/** Speaks to `/wire` without our client. */
+/** Connects to `/wire` without our client. */
 async function openRaw(port: number): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/wire`, wireSubprotocol);
   disposals.push(() => socket.terminate());
@@ -111,15 +111,15 @@ describe('calls over the wire', () => {
       expect(answer.length).toBe(bytes);
       expect(answer[0]! + answer[bytes - 1]!).toBe(10);
     }
-    const mixed = await Promise.all([call(client, 'sized', u32(5_000_000)), call(client, 'echo', 'small')]);
+    const mixed = await Promise.all([call(client, 'fill', u32(5_000_000)), call(client, 'echo', 'small')]);
     expect([mixed[0].length, String(mixed[1])]).toEqual([5_000_000, 'small']);
   });
 
-  it('refuse payloads above the bound at either end, and go on', async () => {
+  it('refuse payloads above the limit at either end, and continue', async () => {
     const node = await startNode();
     const client = openClient([node.port]);
     expect(await codeOf(call(client, 'echo', Buffer.alloc(payloadBytesMax + 1)))).toBe('ResourceExhausted');
-    expect(await codeOf(call(client, 'sized', u32(payloadBytesMax + 1)))).toBe('ResourceExhausted');
+    expect(await codeOf(call(client, 'fill', u32(payloadBytesMax + 1)))).toBe('ResourceExhausted');
     expect(String(await call(client, 'echo', 'fine'))).toBe('fine');
     expect(client.snapshot()['n0']?.connectCount).toBe(1);
   });
@@ -145,7 +145,7 @@ describe('calls over the wire', () => {
     expect(node.faults).toEqual([{ method: 'break', message: 'broken invariant: a test may break this' }]);
   });
 
-  it('carry the epoch there and back', async () => {
+  it('carry the epoch in both directions', async () => {
     const node = await startNode({ epoch: () => 9 });
     const seen: [string, number][] = [];
     const client = openClient([node.port], {
@@ -164,7 +164,7 @@ describe('calls over the wire', () => {
 });
 
 describe('deadlines', () => {
-  it('end a call that is not answered, and a late answer is dropped', async () => {
+  it('end calls that are not answered', async () => {
     const node = await startNode();
     const clock = new ManualClock();
     const client = openClient([node.port], { clock });
@@ -182,7 +182,7 @@ describe('deadlines', () => {
     expect(client.snapshot()['n0']).toMatchObject({ timeoutCount: 2, callsInFlight: 0 });
   });
 
-  it('keep the node from running what nobody waits for any more', async () => {
+  it('keep the node from running calls whose callers no longer wait, and late answers are dropped', async () => {
     const child = await spawnNode();
     const client = openClient([child.port]);
     await call(client, 'echo');
@@ -196,7 +196,7 @@ describe('deadlines', () => {
     expect(JSON.parse(String(await call(client, 'ran')))).toEqual(['echo', 'block', 'echo', 'ran']);
   });
 
-  it('open the breaker when a node takes calls and never answers, until it does again', async () => {
+  it('open the breaker when a node accepts calls without answering, until it answers again', async () => {
     const node = await startNode();
     const client = openClient([node.port]);
     await call(client, 'echo');
@@ -210,8 +210,8 @@ describe('deadlines', () => {
   });
 });
 
-describe('a node that goes away', () => {
-  it('fails its calls as Unavailable when it is killed, and serves them after it is back', async () => {
+describe('a node that disappears', () => {
+  it('fails its calls as Unavailable when it is killed, and serves them once it is back', async () => {
     const first = await spawnNode();
     const client = openClient([first.port]);
     await call(client, 'echo');
@@ -227,7 +227,7 @@ describe('a node that goes away', () => {
     expect(String(answer)).toBe('back');
   });
 
-  it('is given up when it stays silent, pings included', async () => {
+  it('is disconnected if it stays silent, even to pings', async () => {
     const child = await spawnNode();
     const client = openClient([child.port], { limits: { silenceMsMax: 800 } });
     await call(client, 'echo');
@@ -238,7 +238,7 @@ describe('a node that goes away', () => {
     expect(String(answer)).toBe('awake');
   });
 
-  it('keeps an idle connection alive by pings', async () => {
+  it('keeps an idle connection alive by answering pings', async () => {
     const node = await startNode();
     const client = openClient([node.port], { limits: { silenceMsMax: 1500 } });
     await call(client, 'echo');
@@ -247,7 +247,7 @@ describe('a node that goes away', () => {
     expect(client.snapshot()['n0']).toMatchObject({ state: 'open', connectCount: 1 });
   });
 
-  it('is Unavailable by name when it was never there, and when the map does not name it', async () => {
+  it('is Unavailable by name if it never ran, or if the map does not name it', async () => {
     const node = await startNode();
     node.close();
     const client = openClient([node.port]);
@@ -270,7 +270,7 @@ describe('a node that goes away', () => {
     expect(two.contexts.length).toBe(1);
   });
 
-  it('answers what runs before it stops, refuses the rest, and says goodbye', async () => {
+  it('answers running calls before it stops, and refuses others', async () => {
     const node = await startNode();
     const client = openClient([node.port]);
     await call(client, 'echo');
@@ -283,8 +283,8 @@ describe('a node that goes away', () => {
   });
 });
 
-describe('bounds of the client', () => {
-  it('refuse calls and bytes above them while others wait', async () => {
+describe('the client', () => {
+  it('refuses calls and bytes above its limits while others wait', async () => {
     const node = await startNode();
     const client = openClient([node.port], { limits: { callsInFlightMax: 10, bytesInFlightMax: 1000 } });
     const waiting = Array.from({ length: 10 }, () => codeOf(call(client, 'silent', '', 200)));
@@ -296,7 +296,7 @@ describe('bounds of the client', () => {
     await big;
   });
 
-  it('fail everything that waits when it is disposed, and all that comes after', async () => {
+  it('fails pending calls when it is disposed, and all later ones', async () => {
     const node = await startNode();
     const client = openClient([node.port]);
     const waiting = codeOf(call(client, 'silent'));
@@ -306,7 +306,7 @@ describe('bounds of the client', () => {
     await until(() => node.server.snapshot.connections === 0);
   });
 
-  it('give up a server that sends bytes of no protocol', async () => {
+  it('disconnects a server that sends malformed bytes', async () => {
     const server = new WebSocketServer({ host: '127.0.0.1', port: 0, handleProtocols: () => wireSubprotocol });
     disposals.push(() => server.close());
     server.on('connection', (socket) => socket.on('message', () => socket.send(Buffer.alloc(40, 0xff))));
@@ -320,7 +320,7 @@ describe('bounds of the client', () => {
 });
 
 describe('bad peers of a node', () => {
-  it('are closed with a reason, counted, and harm nobody else', async () => {
+  it('are closed with a reason, counted, and do not affect others', async () => {
     const node = await startNode();
     const client = openClient([node.port]);
     await call(client, 'echo');
@@ -339,8 +339,8 @@ describe('bad peers of a node', () => {
       const socket = await openRaw(node.port);
       const closed = once(socket, 'close');
       socket.send(message);
-      const [code, said] = await closed;
-      expect([code, String(said)]).toEqual([1002, reason]);
+      const [code, closeReason] = await closed;
+      expect([code, String(closeReason)]).toEqual([1002, reason]);
     }
     expect(node.server.snapshot.malformedCountByReason).toEqual({
       'unknown version': 2,
@@ -353,7 +353,7 @@ describe('bad peers of a node', () => {
     expect(String(await call(client, 'echo', 'unharmed'))).toBe('unharmed');
   });
 
-  it('that send a message above the bound are cut off', async () => {
+  it('that send a message above the limit are cut off', async () => {
     const node = await startNode();
     const socket = await openRaw(node.port);
     const closed = once(socket, 'close');
@@ -364,7 +364,7 @@ describe('bad peers of a node', () => {
     expect(String(await call(client, 'echo', 'fine'))).toBe('fine');
   });
 
-  it('that send garbage in place of HTTP or WebSocket do not stop the node', async () => {
+  it('that send garbage instead of HTTP or WebSocket do not stop the node', async () => {
     const node = await startNode();
     const garbage = connectTcp(node.port, '127.0.0.1');
     garbage.on('error', () => {});
@@ -374,7 +374,7 @@ describe('bad peers of a node', () => {
     const raw = await openRaw(node.port);
     const rawClosed = once(raw, 'close');
     raw.on('error', () => {});
-    // @ts-expect-error The socket beneath is not part of the declared surface.
+    // @ts-expect-error The underlying socket is not in the types.
     raw._socket.write(Buffer.alloc(4096, 0xee));
     await rawClosed;
     expect(String(await call(openClient([node.port]), 'echo', 'fine'))).toBe('fine');
@@ -383,31 +383,31 @@ describe('bad peers of a node', () => {
   it('that do not read their answers are refused new work, then closed', async () => {
     const node = await startNode({ limits: { unreadBytesMax: 2_000_000, unreadBytesHardMax: 16_000_000 } });
     const socket = await openRaw(node.port);
-    // @ts-expect-error The socket beneath is not part of the declared surface.
+    // @ts-expect-error The underlying socket is not in the types.
     socket._socket.pause();
     const batch = new FrameBatch();
     let id = 0;
     await until(() => {
-      batch.addCall(++id, 1, 'sized', 60_000, u32(200_000));
+      batch.addCall(++id, 1, 'fill', 60_000, u32(200_000));
       socket.send(Buffer.from(batch.take()));
       return node.server.snapshot.errorCountByCode['ResourceExhausted'] ?? 0;
     });
     const ranCount = node.contexts.length;
-    batch.addCall(++id, 1, 'sized', 60_000, u32(200_000));
+    batch.addCall(++id, 1, 'fill', 60_000, u32(200_000));
     socket.send(Buffer.from(batch.take()));
     await until(() => (node.server.snapshot.errorCountByCode['ResourceExhausted'] ?? 0) > 1);
     expect(node.contexts.length).toBe(ranCount);
-    // A single large answer passes the hard bound at once.
+    // A single large answer exceeds the hard limit at once.
     const other = await openRaw(node.port);
-    // @ts-expect-error The socket beneath is not part of the declared surface.
+    // @ts-expect-error The underlying socket is not in the types.
     other._socket.pause();
-    batch.addCall(1, 1, 'sized', 60_000, u32(payloadBytesMax));
+    batch.addCall(1, 1, 'fill', 60_000, u32(payloadBytesMax));
     other.send(Buffer.from(batch.take()));
     await until(() => node.server.snapshot.slowReaderCount === 1);
     expect(String(await call(openClient([node.port]), 'echo', 'fine'))).toBe('fine');
   });
 
-  it('without the token or with another version are refused in the handshake', async () => {
+  it('without the token or of another version are refused in the handshake', async () => {
     const node = await startNode({ clusterToken: 'secret' });
     const without = openClient([node.port]);
     await expect(call(without, 'echo')).rejects.toMatchObject({
@@ -427,7 +427,7 @@ describe('bad peers of a node', () => {
     expect(node.server.snapshot.refusedHandshakeCount).toBeGreaterThanOrEqual(3);
   });
 
-  it('of another version are named to whoever calls them', async () => {
+  it('of another version are reported to their callers', async () => {
     const text = 'the WebSocket subprotocol must be skyshard.wire.99';
     const newer = createServer((socket) => {
       socket.end(`HTTP/1.1 400 Bad Request\r\ncontent-length: ${text.length}\r\nconnection: close\r\n\r\n${text}`);
@@ -440,7 +440,7 @@ describe('bad peers of a node', () => {
     });
   });
 
-  it('beyond the number of connections are refused', async () => {
+  it('above the limit on connections are refused', async () => {
     const node = await startNode({ limits: { connectionsMax: 2 } });
     await openRaw(node.port);
     await openRaw(node.port);

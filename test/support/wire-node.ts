@@ -1,11 +1,10 @@
 /**
- * A node's end of the wire for tests, in this process or, run as a script, in one of its own that
- * tests may kill.
+ * A node's end of the wire for tests; run as a script, it is a process that tests may kill.
  *
- * Methods: `echo` returns its payload; `sized` as many bytes as the payload's u32 says; `fail`
+ * Methods: `echo` returns its payload; `fill` as many bytes as the payload's u32 says; `fail`
  * throws the code and message named in its payload; `silent` never answers; `later` echoes after a
- * turn of the event loop; `block` holds the thread for the payload's u32 in ms; `ran` lists the
- * methods that were run.
+ * turn of the event loop; `block` blocks the thread for the payload's u32 in ms; `ran` lists the
+ * methods that ran.
  */
 import { App, type us_listen_socket, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js';
 import { systemClock } from '../../src/base/clock.ts';
@@ -18,17 +17,17 @@ import { WireServer, type WireServerOptions } from '../../src/wire/wire-server.t
 export type WireNode = {
   readonly port: number;
   readonly server: WireServer;
-  /** Contexts of the calls that ran. */
+  /** Of the calls that ran. */
   readonly contexts: CallContext[];
   readonly faults: { method: string; message: string }[];
-  /** Stops listening and cuts every connection. */
+  /** Stops listening and ends every connection. */
   close(): void;
 };
 
 function testHandlers(contexts: CallContext[]): Map<string, CallHandler> {
   const handlers: Record<string, CallHandler> = {
     echo: (payload) => Buffer.copyBytesFrom(payload),
-    sized: (payload) => Buffer.alloc(Buffer.from(payload).readUInt32BE(0), 7),
+    fill: (payload) => Buffer.alloc(Buffer.from(payload).readUInt32BE(0), 7),
     fail: (payload) => {
       const [code, message] = Buffer.from(payload).toString().split(':');
       throw new DataPlaneError(code as ErrorCode, message ?? '');
@@ -39,9 +38,9 @@ function testHandlers(contexts: CallContext[]): Map<string, CallHandler> {
     },
     silent: () => new Promise(() => {}),
     later: async (payload) => {
-      const kept = Buffer.copyBytesFrom(payload);
+      const copy = Buffer.copyBytesFrom(payload);
       await new Promise((resolve) => setImmediate(resolve));
-      return kept;
+      return copy;
     },
     ran: () => Buffer.from(JSON.stringify(contexts.map((context) => context.method))),
     block: (payload) => {
@@ -59,7 +58,7 @@ function testHandlers(contexts: CallContext[]): Map<string, CallHandler> {
   return new Map(Object.entries(handlers).map(([name, handler]) => [name, recorded(handler)]));
 }
 
-/** Starts one on a free port, or on `port`. */
+/** Starts a node on `port`, or on a free one. */
 export async function startWireNode(
   options: Partial<WireServerOptions> & { readonly port?: number } = {},
 ): Promise<WireNode> {
@@ -89,7 +88,7 @@ export async function startWireNode(
   return { port, server, contexts, faults, close };
 }
 
-/** A map of one slot whose nodes n0, n1, … listen on these ports. */
+/** Returns a map of one slot whose nodes n0, n1, … listen on these ports. */
 export function mapOfPorts(ports: readonly number[], epoch = 1): ShardMap {
   const nodes = Object.fromEntries(ports.map((port, index) => [`n${index}`, { host: '127.0.0.1', port }]));
   return parseShardMap({ epoch, slots: 1, nodes, shards: [{ name: 's0', primary: 'n0', slots: ['0'] }] });

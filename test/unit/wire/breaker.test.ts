@@ -1,4 +1,4 @@
-/** When calls stop going to a node that does not answer, and when they go again. */
+/** When the breaker opens, admits a trial call, and closes. */
 import { expect, it } from 'vitest';
 import { Breaker, breakerPauseMs, timeoutsInRowMax } from '../../../src/wire/breaker.ts';
 
@@ -8,7 +8,7 @@ function openedAt(nowMs: number): Breaker {
   return breaker;
 }
 
-it('stays closed below the number of time-outs in a row, and an answer starts the count anew', () => {
+it('stays closed below the limit on timeouts in a row, which an answer resets', () => {
   const breaker = new Breaker();
   for (let round = 0; round < 3; round++) {
     for (let count = 1; count < timeoutsInRowMax; count++) breaker.timedOut(100);
@@ -18,7 +18,7 @@ it('stays closed below the number of time-outs in a row, and an answer starts th
   expect(breaker.isOpen).toBe(false);
 });
 
-it('refuses while open and lets one trial through after the pause', () => {
+it('refuses calls while open, and admits one trial after the pause', () => {
   const breaker = openedAt(100);
   expect(breaker.isOpen).toBe(true);
   expect(breaker.admits(101)).toBe(false);
@@ -26,7 +26,7 @@ it('refuses while open and lets one trial through after the pause', () => {
   expect(breaker.admits(100 + breakerPauseMs)).toBe(false);
 });
 
-it('goes on refusing when the trial times out, and closes when it is answered', () => {
+it('stays open if the trial times out, and closes if it is answered', () => {
   const breaker = openedAt(100);
   const trialMs = 100 + breakerPauseMs;
   expect(breaker.admits(trialMs)).toBe(true);

@@ -1,7 +1,4 @@
-/**
- * Control messages: what is sent is read, and bytes of a peer are refused before anything is made
- * of them.
- */
+/** Control messages survive encoding, and malformed ones are refused before cbor-x sees them. */
 import { Encoder } from 'cbor-x';
 import fc from 'fast-check';
 import * as v from 'valibot';
@@ -12,7 +9,7 @@ import { nodeStatusMessage, type SlotStatus } from '../../../src/wire/node-statu
 import { reposToResyncAnswer, resyncReposMax } from '../../../src/wire/repos-to-resync.ts';
 import { digestAnswer, digestRequest } from '../../../src/wire/slot-digest.ts';
 
-/** Takes every value, so that only the bounds refuse. */
+/** Accepts every value, so that only the limits refuse. */
 const anything = controlMessage('a test', v.unknown());
 
 function problemOf(decode: () => unknown): string {
@@ -23,14 +20,14 @@ function problemOf(decode: () => unknown): string {
     expect((thrown as DataPlaneError).code).toBe('Internal');
     return (thrown as DataPlaneError).message;
   }
-  throw new Error('the bytes were taken');
+  throw new Error('the bytes were accepted');
 }
 
 function problemOfHex(hex: string): string {
   return problemOf(() => anything.decode(Buffer.from(hex, 'hex')));
 }
 
-/** Counts how deep a value is nested and how many items it has, as the bounds do. */
+/** Returns the depth of a value and the number of its items, as the limits count them. */
 function measure(value: unknown): { depth: number; items: number } {
   if (typeof value !== 'object' || value === null) return { depth: 0, items: 1 };
   const inner = (Array.isArray(value) ? value : Object.entries(value).flat()).map(measure);
@@ -66,7 +63,7 @@ const nodeStatus = fc.record({
 const anyJson = fc.jsonValue({ maxDepth: 6 }).filter((value) => !JSON.stringify(value).includes('__proto__'));
 
 describe('control messages', () => {
-  it('are read as they were written', () => {
+  it('survive encoding', () => {
     fc.assert(
       fc.property(nodeStatus, (status) => {
         expect(nodeStatusMessage.decode(nodeStatusMessage.encode(status))).toEqual(status);
@@ -82,14 +79,14 @@ describe('control messages', () => {
     expect(digestAnswer.decode(digestAnswer.encode(answer))).toEqual(answer);
   });
 
-  it('hold a node of all slots of the largest map', () => {
+  it('can hold the status of a node with all slots of the largest map', () => {
     const [slot] = fc.sample(slotStatus, { numRuns: 1, seed: 1 });
     const slots = Array.from({ length: 65_536 }, (_unused, index) => ({ ...slot!, slot: index }));
     const status = { role: 'node' as const, name: 'n0', epoch: 1, pid: 1, slots };
     expect(nodeStatusMessage.decode(nodeStatusMessage.encode(status)).slots.length).toBe(65_536);
   });
 
-  it('of another shape are refused with the place of the problem', () => {
+  it('of another shape are refused with the path of the problem', () => {
     const status = { role: 'node', name: 'n0', epoch: 1, pid: 1, slots: [{ slot: -1 }] };
     expect(problemOf(() => nodeStatusMessage.decode(anything.encode(status)))).toMatch(/^node\.status: slots\[0\]\./);
     expect(problemOf(() => digestRequest.decode(anything.encode([])))).toMatch(/^slot\.digest: /);
@@ -97,7 +94,7 @@ describe('control messages', () => {
     expect(problemOf(() => reposToResyncAnswer.decode(anything.encode(tooMany)))).toMatch(/^slot\.reposToResync: /);
   });
 
-  it('of any bytes at all are a value or an error of the call', () => {
+  it('made of random bytes are a value or an error of the call', () => {
     const decode = (bytes: Uint8Array): void => {
       for (const message of [anything, nodeStatusMessage]) {
         try {
@@ -109,7 +106,7 @@ describe('control messages', () => {
       }
     };
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), decode), { numRuns: 3000 });
-    // Bytes that begin as a message does reach deeper.
+    // Bytes that begin like a message get further.
     const damaged = fc.tuple(nodeStatus, fc.nat(), fc.nat({ max: 255 })).map(([status, at, value]) => {
       const bytes = Buffer.from(nodeStatusMessage.encode(status));
       bytes[at % bytes.length] = value;
@@ -118,7 +115,7 @@ describe('control messages', () => {
     fc.assert(fc.property(damaged, decode), { numRuns: 1000 });
   });
 
-  it('that are cut off or have bytes left over are refused', () => {
+  it('that are truncated or have bytes left over are refused', () => {
     fc.assert(
       fc.property(anyJson, fc.nat(), (value, cut) => {
         const bytes = anything.encode(value);
@@ -128,7 +125,7 @@ describe('control messages', () => {
     );
   });
 
-  it('are refused beyond their depth, their items and their bytes', () => {
+  it('are refused above the limits on depth, items and bytes', () => {
     const nested = (depth: number): Buffer => Buffer.concat([Buffer.alloc(depth, 0x81), Buffer.from([0])]);
     expect(measure(anything.decode(nested(controlDepthMax))).depth).toBe(controlDepthMax);
     expect(problemOf(() => anything.decode(nested(controlDepthMax + 1)))).toMatch(/nested deeper/);
@@ -144,12 +141,12 @@ describe('control messages', () => {
     expect(problemOf(() => anything.decode(Buffer.alloc(controlBytesMax + 1)))).toMatch(/more than \d+ bytes/);
   });
 
-  it('that claim lengths which they do not have are refused before any room is made', () => {
+  it('that claim more than their length are refused before memory is allocated', () => {
     for (const hex of ['9affffffff', 'baffffffff', '7affffffff', '9a00ffffff00', '81baffffffff6000'])
       expect(problemOfHex(hex), hex).toMatch(/the bytes end early/);
   });
 
-  it('hold no tag, byte string, 64-bit integer, indefinite length or key that is no text', () => {
+  it('with a tag, byte string, 64-bit integer, indefinite length or key that is no text are refused', () => {
     const refused = ['c074', 'd9dfff80', 'd81c80', 'd8400100', '4100', '1b0000000000000001', '3b0000000000000001'];
     for (const hex of [
       ...refused,
@@ -170,7 +167,7 @@ describe('control messages', () => {
     expect(problemOf(() => anything.decode(withRecords))).toMatch(/begins nothing that is sent/);
   });
 
-  it('set no prototype', () => {
+  it('cannot set a prototype', () => {
     const decoded = anything.decode(Buffer.from(`a1695f5f70726f746f5f5fa1616101`, 'hex'));
     expect(Object.getPrototypeOf(decoded)).toBe(Object.prototype);
     expect((decoded as { a?: number }).a).toBe(undefined);

@@ -1,7 +1,4 @@
-/**
- * Frames: what is written is read, the bytes are as drawn, and whatever a peer sends is a frame or
- * a reason.
- */
+/** Frames survive encoding in the documented layout, and malformed ones are refused by reason. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -42,10 +39,7 @@ type Header = {
   readonly payloadBytes?: number;
 };
 
-/**
- * Builds a message of one frame by hand: id 5, epoch 6, and as many zeros as `bytes` says after the
- * header.
- */
+/** Builds a message of one frame with id 5, epoch 6, and `bytes` zeros after the header. */
 function messageOf({ kind, nameBytes = 0, timeoutMs = 0, payloadBytes = 0 }: Header, bytes = 0): Buffer {
   const message = Buffer.alloc(1 + headerBytes + bytes);
   message[0] = wireVersion;
@@ -80,7 +74,7 @@ function add(batch: FrameBatch, frame: typeof anyFrame extends fc.Arbitrary<infe
 }
 
 describe('frames', () => {
-  it('are read as they were written, many in one message', () => {
+  it('survive encoding, many in one message', () => {
     fc.assert(
       fc.property(fc.array(anyFrame, { maxLength: 20 }), (frames) => {
         const batch = new FrameBatch();
@@ -92,7 +86,7 @@ describe('frames', () => {
     );
   });
 
-  it('have the layout that the head of their file draws', () => {
+  it('have the layout that frame.ts documents', () => {
     const batch = new FrameBatch();
     batch.addCall(70_000, 7, 'slot.append', 500, Buffer.from('x'));
     batch.addAnswer(0xffff_ffff, 255, Buffer.from('yz'));
@@ -107,7 +101,7 @@ describe('frames', () => {
     );
   });
 
-  it('of any bytes at all never throw and stop with a reason', () => {
+  it('made of random bytes stop with a reason and never throw', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (random) => {
         const { malformed } = readAll(Buffer.concat([Buffer.from([wireVersion]), random]));
@@ -117,7 +111,7 @@ describe('frames', () => {
     );
   });
 
-  it('with one byte changed or cut off never throw', () => {
+  it('that are truncated or have one byte changed never throw', () => {
     const batch = new FrameBatch();
     batch.addCall(1, 2, 'slot.append', 1000, Buffer.alloc(40, 3));
     batch.addError(4, 2, 'Aborted', 'late');
@@ -154,14 +148,14 @@ describe('frames', () => {
     expect(reasonOf({ kind: error, payloadBytes: errorTextBytesMax + 1 })).toBe('error text too long');
   });
 
-  it('carry long error texts cut to the bound', () => {
+  it('truncate long error texts', () => {
     const batch = new FrameBatch();
     batch.addError(1, 1, 'Internal', '€'.repeat(5000));
     const [frame] = readAll(batch.take()).frames;
     expect(frame?.['message']).toBe(`${'€'.repeat(errorTextLengthMax - 1)}…`);
   });
 
-  it('fill a message up to its target, and a larger one goes alone', () => {
+  it('fill a message up to its target size, and a larger one has its own', () => {
     const batch = new FrameBatch();
     expect(batch.isFullFor(payloadBytesMax)).toBe(false);
     batch.addAnswer(1, 1, Buffer.alloc(1000));
@@ -169,14 +163,14 @@ describe('frames', () => {
     expect(batch.isFullFor(messageBytesTarget)).toBe(true);
   });
 
-  it('in a buffer given back do not change a message that is still held', () => {
+  it('in a recycled buffer do not change another message', () => {
     const batch = new FrameBatch();
     batch.addAnswer(1, 1, Buffer.from('first'));
     const first = batch.take();
     batch.addAnswer(2, 1, Buffer.from('second'));
     expect(readAll(first).frames[0]).toMatchObject({ id: 1, payload: Buffer.from('first') });
     const second = batch.take();
-    batch.giveBack(first);
+    batch.recycle(first);
     batch.addAnswer(3, 1, Buffer.from('third'));
     batch.take();
     batch.addAnswer(4, 1, Buffer.from('fourth'));

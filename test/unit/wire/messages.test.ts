@@ -1,7 +1,4 @@
-/**
- * The binary messages between routers and nodes: both sides of each agree, and no bytes of a peer
- * do more than fail its call.
- */
+/** Binary messages of routers and nodes survive encoding; malformed ones fail only the call. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { probeBit } from '../../../src/atproto/edge-kind.ts';
@@ -22,7 +19,7 @@ const text = fc.string({ unit: 'grapheme', maxLength: 200 });
 const texts = fc.array(text, { maxLength: 20 });
 const index = fc.nat({ max: 1_000_000 });
 const timeMs = fc.nat({ max: 2 ** 47 });
-const place = fc.record({ sortMs: timeMs, itemUri: text });
+const position = fc.record({ sortMs: timeMs, itemUri: text });
 
 const probes = fc.array(text, { minLength: 1, maxLength: 10 }).chain((dids) =>
   fc.record({
@@ -83,7 +80,7 @@ const codecs: readonly Codec[] = [
   ),
   codec(
     'newestByAuthors',
-    fc.record({ before: fc.option(place), limit: index, authors: texts }),
+    fc.record({ before: fc.option(position), limit: index, authors: texts }),
     messages.encodeNewestByAuthors,
     messages.decodeNewestByAuthors,
   ),
@@ -92,7 +89,7 @@ const codecs: readonly Codec[] = [
   ),
   codec(
     'timeline',
-    fc.record({ before: fc.option(place), limit: index, did: text }),
+    fc.record({ before: fc.option(position), limit: index, did: text }),
     feeds.encodeTimeline,
     feeds.decodeTimeline,
   ),
@@ -131,7 +128,7 @@ describe.each(codecs)('$name', ({ check, decode }) => {
     fc.assert(check);
   });
 
-  test('any bytes are a message or the peer’s error', () => {
+  test('random bytes are a message or an error of the call', () => {
     const anyBytes = fc
       .uint8Array({ maxLength: 100 })
       .map((bytes) => Buffer.concat([Buffer.from([messageVersion]), bytes]));
@@ -147,7 +144,7 @@ describe.each(codecs)('$name', ({ check, decode }) => {
     );
   });
 
-  test('another version is told as such', () => {
+  test('another version is reported as such', () => {
     expect(() => decode(Buffer.from([messageVersion + 1, 0, 0]))).toThrow(
       /version 3 is not 2: routers and nodes differ/,
     );
@@ -165,13 +162,13 @@ test('a probe names only listed DIDs and known kinds', () => {
   expect(() => decode({ kinds: 4 })).toThrow(/unknown/);
 });
 
-test('a feed item that is no message is the peer’s error', () => {
+test('a malformed feed item is an error of the call', () => {
   const bytes = messages.encodeNewestByAuthorsAnswer([{ sortMs: 1, itemUri: 'a', postUri: 'a' }]);
   expect(messages.decodeNewestByAuthorsAnswer(bytes)).toHaveLength(1);
   bytes[bytes.length - 2] = 200;
   expect(() => messages.decodeNewestByAuthorsAnswer(bytes)).toThrow(expect.objectContaining({ code: 'Internal' }));
 });
 
-test('a list that claims more items than it has bytes is refused before any room is made', () => {
+test('a list that claims more items than it has bytes is refused before memory is allocated', () => {
   expect(() => decodeTexts(Buffer.from([messageVersion, 255, 255, 63, 0]))).toThrow(/longer than its message/);
 });

@@ -1,4 +1,4 @@
-/** Malformed bytes: whose fault they are, and that nothing else passes for them. */
+/** Malformed bytes of storage are corruption, those of a peer an error of its call. */
 import { describe, expect, it } from 'vitest';
 import { ByteReader, ByteWriter, MalformedBytes, tryDecode } from '../../../src/base/bytes.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
@@ -18,14 +18,14 @@ function thrownBy(run: () => unknown): unknown {
 }
 
 describe('malformed bytes', () => {
-  it('of our own storage are corruption, and say what was read', () => {
+  it('of our storage are corruption, and the error names what was read', () => {
     const thrown = thrownBy(() => new ByteReader(cut, 0, 'a row').text());
     expect(thrown).toBeInstanceOf(MalformedBytes);
     expect(thrown).toBeInstanceOf(InvariantError);
     expect(thrown).toMatchObject({ what: 'a row', message: 'a row: the bytes end early' });
   });
 
-  it('of a peer are an error of the call, with the code of whoever reads them', () => {
+  it("of a peer are an error of the call, with the reader's code", () => {
     for (const [reader, code] of [
       [peerReader(cut, 'a message'), 'Internal'],
       [peerReader(cut, 'a message', 'InvalidArgument'), 'InvalidArgument'],
@@ -39,7 +39,7 @@ describe('malformed bytes', () => {
     expect((thrown as Error).cause).toMatchObject({ message: 'an entry: of the unknown kind 99' });
   });
 
-  it('are all that a decode of strange bytes catches: a broken invariant and a bug pass through', () => {
+  it('are all that tryDecode catches: broken invariants and bugs pass through', () => {
     const broken = (): never => {
       invariant(false, 'two and two is four');
     };
@@ -52,7 +52,7 @@ describe('malformed bytes', () => {
     expect(thrownBy(() => decodeOfPeer('slot.write', bug))).toBeInstanceOf(TypeError);
   });
 
-  it('are varints beyond 2^53, and lists of more items than bytes', () => {
+  it('include varints beyond 2^53, and lists with more items than bytes', () => {
     const written = new ByteWriter().varint(Number.MAX_SAFE_INTEGER).finish();
     expect(new ByteReader(written).varint()).toBe(Number.MAX_SAFE_INTEGER);
     const tooGreat = Buffer.from('ffffffffffffff7f', 'hex');
