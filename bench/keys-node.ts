@@ -16,6 +16,8 @@ import { startServing } from '../src/node/serving.ts';
 import { StoredRecords } from '../src/read/answer/stored-records.ts';
 import { RecordCache } from '../src/read/cache/record-cache.ts';
 import { createRecordBatchHandler } from '../src/read/handler/record-batch-handler.ts';
+import { RowFinder } from '../src/read/lookup/row-finder.ts';
+import { SlotLookup } from '../src/read/lookup/slot-lookup.ts';
 import { slotOf } from '../src/shardmap/slot-of.ts';
 import { Slot } from '../src/slot/slot.ts';
 import { SlotState, slotTableNames } from '../src/slot/table/slot-state.ts';
@@ -61,7 +63,10 @@ const caches = {
   small: new RecordCache(smallCacheBytes),
 };
 const handlerWith = (cache: RecordCache) =>
-  createRecordBatchHandler({ slots, stateOf, records: new StoredRecords(cache) });
+  createRecordBatchHandler({
+    finder: new RowFinder(new SlotLookup(slots, stateOf)),
+    records: new StoredRecords(cache),
+  });
 const serving = await startServing({
   host: '127.0.0.1',
   port: 0,
@@ -75,8 +80,8 @@ const serving = await startServing({
   epoch: () => 1,
   isReady: () => true,
   status: async () => ({
-    default: { hits: caches.default.hitCount, misses: caches.default.missCount },
-    small: { hits: caches.small.hitCount, misses: caches.small.missCount },
+    default: { hits: caches.default.hits, misses: caches.default.misses },
+    small: { hits: caches.small.hits, misses: caches.small.misses },
   }),
   registry: new Registry(),
   onFault: (error) => {

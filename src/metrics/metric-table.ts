@@ -52,7 +52,9 @@ export const metricTable = {
 
   skyshard_cache_hits_total: row('counter', 'node', 'cache', 'Reads that a cache answered.'),
   skyshard_cache_misses_total: row('counter', 'node', 'cache', 'Reads that went to storage.'),
-  skyshard_cache_bytes: row('gauge', 'node', 'cache', 'Memory that a cache holds.'),
+  skyshard_cache_evictions_total: row('counter', 'node', 'cache', 'Entries that left for want of room.'),
+  skyshard_cache_bytes: row('gauge', 'node', 'cache', 'Bytes that the entries of a cache take.'),
+  skyshard_cache_capacity_bytes: row('gauge', 'node', 'cache', 'Bytes that the entries of a cache may take.'),
 
   skyshard_events_received_total: row('counter', 'ingest', 'source kind', 'Events that sources sent.'),
   skyshard_events_dropped_total: row('counter', 'ingest', 'source reason', 'Whole events that were dropped.'),

@@ -18,9 +18,10 @@ import { nodeCalls } from '../wire/node-calls.ts';
 import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
 import { reposToResyncAnswer } from '../wire/repos-to-resync.ts';
 import { ApplyLink } from './apply-link.ts';
+import { registerCacheMetrics } from './cache-metrics.ts';
 import { startServing } from './serving.ts';
 import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
-import { nodeStatus, registerRecordCacheMetrics, registerSlotMetrics } from './slot-statuses.ts';
+import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
 
 /** What a node starts with; checked settings, the map apart. */
@@ -38,7 +39,7 @@ export type NodeOptions = {
   readonly applyThreads: number;
   /** Reads pages on other threads before it answers, for data that is larger than memory. */
   readonly prefetchReads: boolean;
-  /** Memory for remembered records; 0 remembers none. Units: MiB. */
+  /** Capacity of the cache of records; 0 caches none. Units: MiB. */
   readonly recordCacheMib: number;
   readonly adminToken: string | null;
   readonly clusterToken: string | null;
@@ -96,13 +97,12 @@ type Parts = {
 /** Every call that the node answers, by name. */
 function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string, CallHandler> {
   const writes = new SlotWrites(links, readers, slots);
-  const stateOf = (slot: number) => readers.get(slot)?.state;
   return new Map<string, CallHandler>([
     ...reads.handlers,
     [nodeCalls.append, (payload) => writes.append(payload)],
     [nodeCalls.write, (payload) => writes.write(payload)],
     [nodeCalls.digest, (payload) => writes.digest(payload)],
-    [nodeCalls.records, createRecordBatchHandler({ slots, stateOf, records: reads.records })],
+    [nodeCalls.records, createRecordBatchHandler(reads)],
     [nodeCalls.reposToResync, () => reposToResyncAnswer.encode(reposOf(readers))],
     [nodeCalls.status, async () => nodeStatusMessage.encode(await status())],
   ]);
@@ -120,9 +120,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
-  // Commits may be told of before there is anything that remembers what they changed.
-  let forget: ChangeListener = () => {};
-  const links = await startApplyThreads(options, map, (slot, changes) => forget(slot, changes), failure.reject);
+  // Commits can arrive before the caches exist.
+  let invalidate: ChangeListener = () => {};
+  const links = await startApplyThreads(options, map, (slot, changes) => invalidate(slot, changes), failure.reject);
   const readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
   const reads = createReadHandlers({
     slots: map.slots,
@@ -131,8 +131,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     prefetchReads: options.prefetchReads,
     recordCacheBytes: options.recordCacheMib * 2 ** 20,
   });
-  forget = reads.forget;
-  registerRecordCacheMetrics(registry, reads.records.cache);
+  invalidate = reads.invalidate;
+  registerCacheMetrics(registry, reads.cacheByName);
   const status = (): Promise<NodeStatus> => nodeStatus(name, map, links);
   registerSlotMetrics(registry, links);
   const closeSlots = async (): Promise<void> => {

@@ -2,7 +2,6 @@
 import type { Registry } from 'prom-client';
 import { registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
-import type { RecordCache } from '../read/cache/record-cache.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
 import type { ApplyLink } from './apply-link.ts';
@@ -18,15 +17,6 @@ async function slotStatuses(links: readonly StatusLink[]): Promise<SlotStatus[]>
 /** Returns the body of `node.status` and of `GET /v1/status`. */
 export async function nodeStatus(name: string, map: ShardMap, links: readonly ApplyLink[]): Promise<NodeStatus> {
   return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: await slotStatuses(links) };
-}
-
-/** Registers how well the record cache of the serving thread does. */
-export function registerRecordCacheMetrics(registry: Registry, cache: RecordCache): void {
-  const one = (name: MetricName, read: () => number): void =>
-    registerReadout(registry, name, () => [{ labels: { cache: 'records' }, value: read() }]);
-  one('skyshard_cache_hits_total', () => cache.hitCount);
-  one('skyshard_cache_misses_total', () => cache.missCount);
-  one('skyshard_cache_bytes', () => cache.reservedBytes);
 }
 
 /** Registers sums over the node's slots. Each apply thread is asked once in a scrape. */

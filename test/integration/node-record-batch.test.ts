@@ -12,6 +12,8 @@ import { writeChunk } from '../../src/log/chunk.ts';
 import { StoredRecords } from '../../src/read/answer/stored-records.ts';
 import { RecordCache } from '../../src/read/cache/record-cache.ts';
 import { createRecordBatchHandler } from '../../src/read/handler/record-batch-handler.ts';
+import { RowFinder } from '../../src/read/lookup/row-finder.ts';
+import { SlotLookup } from '../../src/read/lookup/slot-lookup.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
@@ -46,7 +48,10 @@ function apply(did: string, op: RepoOp): void {
 }
 
 const records = new StoredRecords(new RecordCache(2 ** 20));
-const handler = createRecordBatchHandler({ slots, stateOf: (slot) => opened[slot]?.state, records });
+const handler = createRecordBatchHandler({
+  finder: new RowFinder(new SlotLookup(slots, (slot) => opened[slot]?.state)),
+  records,
+});
 const context = { method: nodeCalls.records, epoch: 1, deadlineMs: Number.POSITIVE_INFINITY };
 
 async function read(uris: readonly string[]): Promise<(string | null)[]> {
@@ -134,7 +139,7 @@ describe('slot.records', () => {
   });
 
   it('refuses slots that the node does not serve', () => {
-    const none = createRecordBatchHandler({ slots, stateOf: () => undefined, records });
+    const none = createRecordBatchHandler({ finder: new RowFinder(new SlotLookup(slots, () => undefined)), records });
     const request = encodeRecordBatchRequest([`at://${alice}/app.bsky.feed.post/3kaaaaaaaaaa2`]);
     expect(() => none(request, context)).toThrow(expect.objectContaining({ code: 'WrongEpoch' }));
   });

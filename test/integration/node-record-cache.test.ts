@@ -10,10 +10,12 @@ import { RemoteLog } from '../../src/log/remote-log.ts';
 import { type RunningNode, startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { parseShardMap } from '../../src/shardmap/shard-map.ts';
+import { encodeTimeline } from '../../src/wire/feed-messages.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { decodeRecordBatchAnswer, encodeRecordBatchRequest } from '../../src/wire/record-batch.ts';
 import { jsonOfOp, type OpPath, recordOp } from '../support/record-op.ts';
+import { encodeFollowersAmong } from '../support/wire-messages.ts';
 
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const post = { collection: 'app.bsky.feed.post', rkey: '3k2aaaaaaaa22' };
@@ -84,7 +86,7 @@ async function ask(method: string, payload: Uint8Array): Promise<Uint8Array> {
   return client.call({ node: 'n0', method, payload, timeoutMs: 10_000 });
 }
 
-/** Returns the post as both reads answer with it, after asking often enough for it to be remembered. */
+/** Returns the post as both reads answer with it, after asking often enough for it to be cached. */
 async function read() {
   const request = encodeMessage('GetPostRecordsRequest', { uris: [uri] });
   for (let time = 0; ; time++) {
@@ -97,12 +99,13 @@ async function read() {
   }
 }
 
-async function metric(name: 'hits_total' | 'misses_total' | 'bytes'): Promise<number> {
+/** Reads a series of a cache from the node's metrics. */
+async function metric(name: string, cache = 'records'): Promise<number> {
   const text = await registry.metrics();
-  return Number(new RegExp(`^skyshard_cache_${name}\\{cache="records"\\} (\\d+)$`, 'm').exec(text)?.[1]);
+  return Number(new RegExp(`^skyshard_cache_${name}\\{cache="${cache}"\\} (\\d+)$`, 'm').exec(text)?.[1]);
 }
 
-/** Changes something and reads at once; what was there before had been answered from memory. */
+/** Changes something and reads at once; what was there before had been answered from the cache. */
 async function readAfter(change: () => Promise<unknown>) {
   const hits = await metric('hits_total');
   await read();
@@ -111,7 +114,7 @@ async function readAfter(change: () => Promise<unknown>) {
   return read();
 }
 
-it('shows updates, gates, takedowns and deletes of remembered records at once', async () => {
+it('shows updates, gates, takedowns and deletes of cached records at once', async () => {
   const first = await commit({ action: 'create', ...post }, { text: 'first' });
   expect(await read()).toEqual({ text: first, takedownRef: '', hasThreadGate: false });
   for (let turn = 0; turn < 5; turn++) {
@@ -133,7 +136,7 @@ it('shows updates, gates, takedowns and deletes of remembered records at once', 
   expect(await readAfter(() => commit({ action: 'delete', ...post }, null))).toMatchObject({ text: 'null' });
 });
 
-it('counts at once what comes and goes after counts were remembered', async () => {
+it('counts at once what comes and goes after counts were cached', async () => {
   await commit({ action: 'create', ...post }, { text: 'liked' });
   const request = encodeMessage('GetInteractionCountsRequest', { refs: [{ uri, cid: '' }] });
   const likes = async () => {
@@ -177,10 +180,33 @@ it('answers each of many calls of one moment with its own', async () => {
   expect(await Promise.all(asked.map(askFor))).toEqual(expected);
 });
 
-it('says how much memory is set aside for records, hits and misses', async () => {
+it('counts hits and misses of records, and their bytes', async () => {
   await commit({ action: 'create', ...post }, { text: 'there' });
   await read();
-  expect(await metric('bytes')).toBe(2 ** 20);
-  // The second ask brings the record into memory.
+  expect(await metric('capacity_bytes')).toBe(2 ** 20);
+  expect(await metric('bytes')).toBeLessThan(2 ** 20);
+  // The second ask caches the record.
   expect([await metric('misses_total'), await metric('hits_total')]).toEqual([2, 4]);
+});
+
+it('shows hits and misses of every cache', async () => {
+  await commit({ action: 'create', ...post }, { text: 'there' });
+  await commit({ action: 'create', collection: 'app.bsky.graph.follow', rkey: '3k2dddddddd22' }, { subject: did });
+  const questions: Record<string, [method: string, payload: Uint8Array]> = {
+    actors: ['bsky.GetActors', encodeMessage('GetActorsRequest', { dids: [did] })],
+    edges: [nodeCalls.followersAmong, encodeFollowersAmong({ subjects: [did], candidates: [did] })],
+    feeds: [nodeCalls.timeline, encodeTimeline({ before: null, limit: 10, did })],
+    follows: [nodeCalls.timeline, encodeTimeline({ before: null, limit: 10, did })],
+    owners: ['bsky.GetCountsForUsers', encodeMessage('GetCountsForUsersRequest', { dids: [did] })],
+    records: ['bsky.GetPostRecords', encodeMessage('GetPostRecordsRequest', { uris: [uri] })],
+  };
+  for (const [cache, [method, payload]] of Object.entries(questions)) {
+    const hits = await metric('hits_total', cache);
+    for (let time = 0; time < 3; time++) await ask(method, payload);
+    expect(await metric('hits_total', cache), cache).toBeGreaterThan(hits);
+    expect(await metric('misses_total', cache), cache).toBeGreaterThan(0);
+    expect(await metric('evictions_total', cache), cache).toBe(0);
+    expect(await metric('bytes', cache), cache).toBeGreaterThan(0);
+    expect(await metric('capacity_bytes', cache), cache).toBeGreaterThanOrEqual(await metric('bytes', cache));
+  }
 });

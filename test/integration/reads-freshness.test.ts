@@ -47,11 +47,11 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Writes in the other thread and, once that is on disk, tells the reads of this one. */
+/** Writes in the other thread and, once that is on disk, invalidates the caches of this one. */
 async function write(entry: Entry): Promise<void> {
   writer.postMessage(encodeEntry(entry));
   const [changes] = (await once(writer, 'message')) as [SlotChanges];
-  reads.forget(0, changes);
+  reads.invalidate(0, changes);
 }
 
 function read(method: string, payload: Uint8Array): Uint8Array {
@@ -72,7 +72,7 @@ it('shows a private write of another thread to the very next read', async () => 
   }
 });
 
-it('shows a post of another thread in feeds that were remembered, and an actor as it now is', async () => {
+it('shows a post of another thread in feeds that were cached, and an actor as it now is', async () => {
   const tids = new TidClock(1);
   const asked = encodeNewestByAuthors({ before: null, limit: 100, authors: [alice] });
   const handleOf = () =>

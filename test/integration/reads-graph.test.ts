@@ -182,7 +182,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     const rkeyOf = ({ uri }: { uri: string }) => uri.split('/').at(-1)!;
     const probe = async () =>
       decodeProbesAnswer(await network.call(nodeCalls.probeEdges, encodeProbeEdges({ dids, probes })));
-    /** More often than it takes until an actor's edges are remembered. */
+    /** More often than it takes until an actor's edges are cached. */
     const expectAlways = async (rkeys: string[]) => {
       for (let asked = 0; asked < 5; asked++) expect(await probe()).toEqual([...rkeys, '', '']);
     };
@@ -209,7 +209,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     await expectAlways(['', '', '', '', c, '', '', rkeyOf(aliceBlocksWeb)]);
   });
 
-  it('gives an actor among those that it follows when it follows itself, first and when remembered', async () => {
+  it('gives an actor among those that it follows when it follows itself, first and when cached', async () => {
     const ask = async () => {
       const request = encodeFollowsOf({ did: bob, after: '', limit: 50 });
       return decodeFollowsOfAnswer(await network.call(nodeCalls.followsOf, request));
@@ -217,7 +217,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     network.follow(bob, alice);
     const own = network.follow(bob, bob);
     network.settle();
-    for (const _time of ['read', 'remembered']) {
+    for (const _time of ['read', 'cached']) {
       const { dids, next } = await ask();
       expect({ dids: [...dids].sort(), next }).toEqual({ dids: [alice, bob], next: '' });
     }

@@ -133,11 +133,11 @@ export class ReadsNetwork implements AsyncDisposable {
     return this.put(did, 'app.bsky.graph.block', { subject, createdAt: this.now });
   }
 
-  /** Applies everything, and tells the reads what feeds it touched, as a node's apply threads do. */
+  /** Applies everything and invalidates what it changed, as a node's apply threads do. */
   settle(): this {
     this.cluster.settle();
     for (const { state, index } of this.cluster.slots) {
-      this.reads.forget(index, state.takeChanges());
+      this.reads.invalidate(index, state.takeChanges());
     }
     return this;
   }

@@ -112,7 +112,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
     });
   });
 
-  it('counts likes, reposts, replies and quotes once a subject, and forgets what is deleted', async () => {
+  it('counts likes, reposts, replies and quotes once a subject, and not what is deleted', async () => {
     const post = network.post(alice, 'one');
     const other = network.post(alice, 'two');
     const like = network.like(bob, post);
@@ -188,7 +188,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
     });
   });
 
-  it('gives actors as they are after each change, though it remembers them', async () => {
+  it('gives actors as they are after each change, though it caches them', async () => {
     network.profile(alice, 'alice.test');
     network.settle();
     const info = async () => (await network.ask('GetActorsRequest', { dids: [alice] })).actors[0]!;

@@ -17,7 +17,7 @@ import { findEdge } from '../../slot/table/edge-by-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { followerTag, readProbe } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
-import type { EdgeCache, KnownActor } from '../cache/edge-cache.ts';
+import type { CachedActor, EdgeCache } from '../cache/edge-cache.ts';
 import { DidList } from '../lookup/did-list.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 
@@ -35,7 +35,7 @@ const dids = new DidList();
 function writeRkeyOf(
   into: MessageWriter,
   cache: EdgeCache,
-  actor: KnownActor | undefined,
+  actor: CachedActor | undefined,
   kind: ProbedEdgeKind,
   subject: number,
 ): void {
@@ -51,10 +51,10 @@ function writeRkeyOf(
 export function writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader): void {
   const { count, source, starts, ends } = dids.read(reader);
   // Each owner is looked up once, at its first probe.
-  const actors = new Array<KnownActor | null | undefined>(count).fill(null);
+  const actors = new Array<CachedActor | null | undefined>(count).fill(null);
   for (let left = reader.count(); left > 0; left--) {
     const { owner, kinds, subject } = readProbe(reader, count);
-    if (actors[owner] === null) actors[owner] = cache.ask(source, starts[owner]!, ends[owner]!);
+    if (actors[owner] === null) actors[owner] = cache.get(source, starts[owner]!, ends[owner]!);
     for (const { kind, probeBit } of probedEdges) {
       if ((kinds & probeBit) !== 0) writeRkeyOf(into, cache, actors[owner]!, kind, subject);
     }
@@ -77,7 +77,7 @@ function findFollowers(cache: EdgeCache, reader: ByteReader, candidateCount: num
     candidateRanges[2 * candidate] = reader.position;
     const start = reader.lengthDelimitedRange();
     candidateRanges[2 * candidate + 1] = reader.position;
-    const actor = cache.ask(buffer, start, reader.position);
+    const actor = cache.get(buffer, start, reader.position);
     if (actor === undefined) continue;
     const follows = cache.subjectsOf(actor, 'follow');
     for (let subject = 0; subject < subjectCount; subject++) {

@@ -57,16 +57,14 @@ function writeColumn(into: MessageWriter, number: number, count: number, width: 
 
 const noRow = Buffer.alloc(0);
 
-/** Takes the counts of the record whose row of counts is `key` over, remembered ones where it can; no row is remembered as an empty one. */
-function takeRecordCounts(state: SlotState, cache: RecordCache, key: Buffer, base: number): void {
-  if (cache.find(state, key)) {
-    readCounts(cache.bytes, cache.start, cache.end, base, recordColumnCount);
-    return;
-  }
+/** Loads the counts of the record whose row of counts is `key`. That there is no row is cached as an empty one. */
+function loadRecordCounts(state: SlotState, cache: RecordCache, key: Buffer, base: number): void {
+  const hit = cache.get(state, key);
+  if (hit !== undefined) return loadCounts(hit.source, hit.start, hit.end, base, recordColumnCount);
   const source = state.rows.getVolatile(key) ?? noRow;
   const end = source.length;
-  readCounts(source, 0, end, base, recordColumnCount);
-  if (cache.isWanted) cache.keep(state, key, { source, start: 0, end, jsonStart: 0, jsonEnd: 0, postFlags: 0 });
+  loadCounts(source, 0, end, base, recordColumnCount);
+  if (cache.shouldAdmit) cache.set(state, key, { source, start: 0, end, jsonStart: 0, jsonEnd: 0, postFlags: 0 });
 }
 
 /** Writes the counts of the records of a request. */
@@ -85,15 +83,15 @@ export function writeInteractionCounts(
     const key = finder.keyOf(request, inner.start, inner.end, tableCode.recordCounts, post, true);
     const base = count * recordColumnCount;
     if (key === undefined) counts.fill(0, base, base + recordColumnCount);
-    else takeRecordCounts(finder.state, cache, key, base);
+    else loadRecordCounts(finder.state, cache, key, base);
     count++;
   }
   if (count === 0) return;
   for (const { number, position } of recordColumns) writeColumn(into, number, count, recordColumnCount, position);
 }
 
-/** Takes the numbers of the row at `source[start..end)` over; those that it lacks are 0. */
-function readCounts(source: Buffer, start: number, end: number, base: number, width: number): void {
+/** Loads the numbers of the row at `source[start..end)`; those that it lacks are 0. */
+function loadCounts(source: Buffer, start: number, end: number, base: number, width: number): void {
   const known = Math.min(width, (end - start) >>> 2);
   for (let position = 0; position < known; position++) {
     const at = start + position * 4;
@@ -112,7 +110,7 @@ export function writeCountsForUsers(into: MessageWriter, finder: RowFinder, requ
     const isKnown = finder.findOwner(request, scanner.start, scanner.end);
     const key = isKnown ? beginKey(finder.owner, tableCode.actorCounts).finish() : undefined;
     const row = (key === undefined ? undefined : finder.state.rows.getVolatile(key)) ?? noRow;
-    readCounts(row, 0, row.length, count * width, width);
+    loadCounts(row, 0, row.length, count * width, width);
     count++;
   }
   if (count === 0) return;

@@ -1,23 +1,23 @@
 /**
- * A page's candidates from many authors: a heap whose top is the last of the newest items so far.
+ * The newest items of many authors: a top-K heap whose root is the last of the newest K so far.
  *
  * Order: sort time descending, then the author's URIs descending as text, then the author's own order.
  */
-import type { KnownAuthor } from '../cache/author-table.ts';
+import type { CachedAuthor } from '../cache/feed-cache.ts';
 import type { FeedRun } from '../lookup/feed-run.ts';
 
-/** Takes items and keeps the first `limit` of them; used for one page after the other. */
+/** Keeps the first `limit` of the items that are added; used for one page after the other. */
 export class NewestItems {
-  /** Entries by their rank while items are put in, and in the page's order once it is finished. */
+  /** Entries in heap order while items are added, in the page's order once it is finished. */
   readonly #entries: Int32Array;
   readonly #sortMs: Float64Array;
-  readonly #authors: KnownAuthor[];
+  readonly #authors: CachedAuthor[];
   readonly #runs: FeedRun[];
   readonly #positions: Int32Array;
-  /** Rises with each item that is put in, so that one author's items of one millisecond keep their order. */
-  readonly #turns: Int32Array;
+  /** By the order of adding, so that one author's items of one millisecond keep their order. */
+  readonly #sequences: Int32Array;
   #limit = 0;
-  #turn = 0;
+  #sequence = 0;
   size = 0;
   /** The sort time that an item must at least have to matter. Units: ms. */
   lastMs = Number.NEGATIVE_INFINITY;
@@ -26,16 +26,16 @@ export class NewestItems {
   constructor(limitMax: number) {
     this.#entries = new Int32Array(limitMax);
     this.#sortMs = new Float64Array(limitMax);
-    this.#authors = new Array<KnownAuthor>(limitMax);
+    this.#authors = new Array<CachedAuthor>(limitMax);
     this.#runs = new Array<FeedRun>(limitMax);
     this.#positions = new Int32Array(limitMax);
-    this.#turns = new Int32Array(limitMax);
+    this.#sequences = new Int32Array(limitMax);
   }
 
   /** Begins a page. */
   begin(limit: number): this {
     this.#limit = limit;
-    this.#turn = 0;
+    this.#sequence = 0;
     this.size = 0;
     this.lastMs = limit > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     return this;
@@ -49,16 +49,16 @@ export class NewestItems {
     const authorA = this.#authors[a]!;
     const authorB = this.#authors[b]!;
     if (authorA !== authorB) return authorA.uriHead < authorB.uriHead;
-    return this.#turns[a]! > this.#turns[b]!;
+    return this.#sequences[a]! > this.#sequences[b]!;
   }
 
-  /** Puts an item in; returns false when it comes after all of a full page. An author's items come newest first. */
-  add(author: KnownAuthor, run: FeedRun, position: number): boolean {
+  /** Adds an item, an author's newest first. Returns false when it comes after all of a full page. */
+  add(author: CachedAuthor, run: FeedRun, position: number): boolean {
     const sortMs = run.sortMs[position]!;
     if (this.size < this.#limit) {
       const entry = this.size++;
       this.#set(entry, sortMs, author, run, position);
-      this.#rise(entry);
+      this.#siftUp(entry);
       if (this.size === this.#limit) this.lastMs = this.#sortMs[this.#entries[0]!]!;
       return true;
     }
@@ -67,21 +67,21 @@ export class NewestItems {
     const lastAuthor = this.#authors[last]!;
     if (sortMs === this.lastMs && (author === lastAuthor || author.uriHead < lastAuthor.uriHead)) return false;
     this.#set(last, sortMs, author, run, position);
-    this.#sink(last, this.size);
+    this.#siftDown(last, this.size);
     this.lastMs = this.#sortMs[this.#entries[0]!]!;
     return true;
   }
 
-  #set(entry: number, sortMs: number, author: KnownAuthor, run: FeedRun, position: number): void {
+  #set(entry: number, sortMs: number, author: CachedAuthor, run: FeedRun, position: number): void {
     this.#sortMs[entry] = sortMs;
     this.#authors[entry] = author;
     this.#runs[entry] = run;
     this.#positions[entry] = position;
-    this.#turns[entry] = this.#turn++;
+    this.#sequences[entry] = this.#sequence++;
   }
 
-  /** Puts an entry in behind all others. */
-  #rise(entry: number): void {
+  /** Adds an entry at the end of the heap and moves it up to where it belongs. */
+  #siftUp(entry: number): void {
     const entries = this.#entries;
     let at = this.size - 1;
     while (at > 0) {
@@ -93,8 +93,8 @@ export class NewestItems {
     entries[at] = entry;
   }
 
-  /** Puts an entry in the place of the top of the first `size`. */
-  #sink(entry: number, size: number): void {
+  /** Replaces the root of the first `size` entries and moves the new one down to where it belongs. */
+  #siftDown(entry: number, size: number): void {
     const entries = this.#entries;
     let at = 0;
     for (;;) {
@@ -108,19 +108,19 @@ export class NewestItems {
     entries[at] = entry;
   }
 
-  /** Ends the page: puts what it holds in order. */
+  /** Sorts the page (a heapsort). */
   finish(): this {
     const entries = this.#entries;
     for (let size = this.size - 1; size > 0; size--) {
       const last = entries[0]!;
-      this.#sink(entries[size]!, size);
+      this.#siftDown(entries[size]!, size);
       entries[size] = last;
     }
     return this;
   }
 
   /** Calls `write` with each item of a finished page, the first one first. */
-  forEach(write: (author: KnownAuthor, run: FeedRun, position: number) => void): void {
+  forEach(write: (author: CachedAuthor, run: FeedRun, position: number) => void): void {
     for (let rank = 0; rank < this.size; rank++) {
       const entry = this.#entries[rank]!;
       write(this.#authors[entry]!, this.#runs[entry]!, this.#positions[entry]!);

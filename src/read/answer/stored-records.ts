@@ -1,12 +1,12 @@
-/** Answers with stored records, remembered ones where it can: whole `Record` messages, or only their JSON. */
+/** Answers with stored records, cached ones where it can: whole `Record` messages, or only their JSON. */
 
 import { readVarint, varintEnd } from '../../base/varint.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import type { RecordCache } from '../cache/record-cache.ts';
-import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
+import type { RecordCache, RecordMessage } from '../cache/record-cache.ts';
+import { appendRecordJson, writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
 
-/** Returns where the content of a length-delimited field stands whose tag, of one byte, is at `tagAt`. */
+/** Returns the range of the content of a length-delimited field whose tag, of one byte, is at `tagAt`. */
 function contentAt(source: Buffer, tagAt: number): { start: number; end: number } {
   const length = readVarint(source, tagAt + 1, source.length);
   const start = varintEnd();
@@ -24,10 +24,10 @@ export class StoredRecords {
 
   /** Writes, as field `number`, the record whose row is `key`, absent ones too. Returns its post flags. */
   write(into: MessageWriter, number: number, state: SlotState, key: Buffer): number {
-    const { cache } = this;
-    if (cache.find(state, key)) {
-      into.bytesField(number, cache.bytes, cache.start, cache.end);
-      return cache.postFlags;
+    const hit = this.cache.get(state, key);
+    if (hit !== undefined) {
+      into.bytesField(number, hit.source, hit.start, hit.end);
+      return hit.postFlags;
     }
     const row = state.rows.getVolatile(key);
     if (row === undefined) {
@@ -36,29 +36,34 @@ export class StoredRecords {
     }
     const start = into.length;
     const postFlags = writeRecord(into, number, row);
-    if (cache.isWanted) this.#keep(state, key, into.buffer, start, postFlags);
+    if (this.cache.shouldAdmit) this.#set(state, key, into.buffer, start, postFlags);
     return postFlags;
   }
 
   /**
-   * Brings the record whose row is `key` into `cache`, whose fields then say where it stands, when it is there or ought to be.
+   * Returns a message that holds the JSON of the record whose row is `key`; undefined for no record.
    *
-   * Returns: the stored row, as volatile as any, when the cache does not hold the record; undefined for none; null when it does.
+   * Shape: valid until the next call; only `source` and the range of the JSON are meaningful.
    */
-  fetch(state: SlotState, key: Buffer): Buffer | undefined | null {
-    const { cache } = this;
-    if (cache.find(state, key)) return null;
+  readJson(state: SlotState, key: Buffer): RecordMessage | undefined {
+    const hit = this.cache.get(state, key);
+    if (hit !== undefined) return hit;
     const row = state.rows.getVolatile(key);
-    if (row === undefined || !cache.isWanted) return row;
+    if (row === undefined) return undefined;
     const into = this.#rendered.clear();
-    const postFlags = writeRecord(into, 1, row);
-    return this.#keep(state, key, into.buffer, 0, postFlags) ? null : row;
+    if (this.cache.shouldAdmit) {
+      const postFlags = writeRecord(into, 1, row);
+      return this.#set(state, key, into.buffer, 0, postFlags);
+    }
+    appendRecordJson(into, row);
+    return { source: into.buffer, start: 0, end: into.length, jsonStart: 0, jsonEnd: into.length, postFlags: 0 };
   }
 
-  /** Remembers the record that was written as the field at `tagAt`; its JSON is the first field of its message. */
-  #keep(state: SlotState, key: Buffer, source: Buffer, tagAt: number, postFlags: number): boolean {
+  /** Caches the record that was written as the field at `tagAt`; its JSON is the first field of its message. */
+  #set(state: SlotState, key: Buffer, source: Buffer, tagAt: number, postFlags: number): RecordMessage {
     const { start, end } = contentAt(source, tagAt);
     const json = contentAt(source, start);
-    return this.cache.keep(state, key, { source, start, end, jsonStart: json.start, jsonEnd: json.end, postFlags });
+    const message = { source, start, end, jsonStart: json.start, jsonEnd: json.end, postFlags };
+    return this.cache.set(state, key, message) ?? message;
   }
 }

@@ -1,8 +1,8 @@
 /**
- * A fixed table from DIDs to what is remembered of them, found by the bytes of a `did:plc` without making strings.
+ * A table of values by DID, looked up with the bytes of a `did:plc` and without making a string.
  *
- * Owns: places, which are given out once and never moved, so that others can keep arrays beside the table; what a commit changed is
- * forgotten by owner. Refuses: more DIDs than its size.
+ * Open addressing with linear probing. An index, once given out, belongs to its DID until `clear`, so
+ * that a client can keep arrays beside the table. Refuses: more DIDs than its capacity.
  */
 import { plcDidLength, plcHead } from '../../atproto/did-plc.ts';
 import { hasBytesAt } from '../../base/bytes.ts';
@@ -13,41 +13,45 @@ function isPlc(source: Buffer, start: number, end: number): boolean {
   return end - start === plcDidLength && hasBytesAt(source, start, plcHead);
 }
 
-function ownerKey(slot: number, owner: number): number {
-  return slot * 2 ** 32 + owner;
-}
+/** What is stored for one DID: its value, whose it is (see `ownerKey`), and the bytes accounted for it. */
+export type DidEntry<Value> = { readonly value: Value; readonly ownerKey: number; readonly bytes: number };
 
-/** One DID and where its owner stands. */
-export type PlacedDid = { readonly did: string; readonly slot: number; readonly owner: number };
-
-/** DIDs up to a number that is set once. */
-export class PlaceTable<Value> {
-  readonly #max: number;
+/** Values of up to `didsMax` DIDs, with the sum of their bytes. */
+export class DidTable<Value> {
+  readonly #didsMax: number;
   readonly #mask: number;
-  /** Open addressing: place + 1, 0 where nobody stands. */
+  /** Index + 1 of the DID in each bucket, 0 in an empty one. At most half of them are taken. */
   readonly #buckets: Int32Array;
-  /** The letters behind `did:plc:` of each place, four to a word. */
+  /** The characters after `did:plc:` by index, four to a word. */
   readonly #ids: Int32Array;
-  /** Those of the DID that is looked for. */
+  /** Those of the DID that is looked up. */
   readonly #sought = new Int32Array(plcIdWords);
-  readonly #placeByOtherDid = new Map<string, number>();
-  readonly #placeByOwner = new Map<number, number>();
+  readonly #ownerKeys: Float64Array;
+  readonly #bytes: Int32Array;
+  readonly #indexByOtherDid = new Map<string, number>();
+  readonly #indexByOwnerKey = new Map<number, number>();
   readonly #values: (Value | undefined)[] = [];
-  size = 0;
+  #didCount = 0;
+  /** Counts values; a DID whose value was removed has an index and no value. */
+  count = 0;
+  bytes = 0;
 
-  constructor(max: number) {
-    this.#max = max;
-    const buckets = 2 ** Math.ceil(Math.log2(max * 2));
+  constructor(didsMax: number) {
+    this.#didsMax = didsMax;
+    const buckets = 2 ** Math.ceil(Math.log2(didsMax * 2));
     this.#mask = buckets - 1;
     this.#buckets = new Int32Array(buckets);
-    this.#ids = new Int32Array(max * plcIdWords);
+    this.#ids = new Int32Array(didsMax * plcIdWords);
+    this.#ownerKeys = new Float64Array(didsMax);
+    this.#bytes = new Int32Array(didsMax);
   }
 
+  /** True when every index is given out. */
   get isFull(): boolean {
-    return this.size >= this.#max;
+    return this.#didCount >= this.#didsMax;
   }
 
-  /** Takes the letters of the DID at `source[start..]`; returns the bucket where its search begins. */
+  /** Loads the DID at `source[start..]` into `#sought`; returns the bucket where its search begins. */
   #seek(source: Buffer, start: number): number {
     const sought = this.#sought;
     let hash = 0x811c9dc5;
@@ -60,62 +64,76 @@ export class PlaceTable<Value> {
     return hash & this.#mask;
   }
 
-  #isSought(place: number): boolean {
-    const own = place * plcIdWords;
-    for (let index = 0; index < plcIdWords; index++) if (this.#ids[own + index] !== this.#sought[index]) return false;
+  #isSought(index: number): boolean {
+    const own = index * plcIdWords;
+    for (let word = 0; word < plcIdWords; word++) if (this.#ids[own + word] !== this.#sought[word]) return false;
     return true;
   }
 
-  /** Returns the place of the DID at `source[start..end)`, or -1. */
-  placeOf(source: Buffer, start: number, end: number): number {
-    if (!isPlc(source, start, end)) return this.#placeByOtherDid.get(source.latin1Slice(start, end)) ?? -1;
+  /** Returns the index of the DID at `source[start..end)`, or -1. */
+  indexOf(source: Buffer, start: number, end: number): number {
+    if (!isPlc(source, start, end)) return this.#indexByOtherDid.get(source.latin1Slice(start, end)) ?? -1;
     for (let bucket = this.#seek(source, start); ; bucket = (bucket + 1) & this.#mask) {
-      const place = this.#buckets[bucket]! - 1;
-      if (place < 0 || this.#isSought(place)) return place;
+      const index = this.#buckets[bucket]! - 1;
+      if (index < 0 || this.#isSought(index)) return index;
     }
   }
 
-  /** Returns what is remembered at a place, or undefined when it was forgotten. */
-  valueAt(place: number): Value | undefined {
-    return this.#values[place];
-  }
-
-  /** Sets what is remembered of a DID, at its place or at a new one. Shape: the table is not full. */
-  set({ did, slot, owner }: PlacedDid, value: Value): number {
-    const source = Buffer.from(did, 'latin1');
-    let place = this.placeOf(source, 0, source.length);
-    if (place < 0) place = this.#newPlace(source, did);
-    this.#values[place] = value;
-    this.#placeByOwner.set(ownerKey(slot, owner), place);
-    return place;
-  }
-
-  #newPlace(source: Buffer, did: string): number {
-    const place = this.size++;
-    if (!isPlc(source, 0, source.length)) {
-      this.#placeByOtherDid.set(did, place);
-      return place;
+  /** Returns the index of the DID at `source[start..end)`, a new one unless it has one. Shape: not full. */
+  add(source: Buffer, start: number, end: number): number {
+    const known = this.indexOf(source, start, end);
+    if (known >= 0) return known;
+    const index = this.#didCount++;
+    if (!isPlc(source, start, end)) {
+      this.#indexByOtherDid.set(source.latin1Slice(start, end), index);
+      return index;
     }
-    let bucket = this.#seek(source, 0);
-    this.#ids.set(this.#sought, place * plcIdWords);
+    let bucket = this.#seek(source, start);
+    this.#ids.set(this.#sought, index * plcIdWords);
     while (this.#buckets[bucket] !== 0) bucket = (bucket + 1) & this.#mask;
-    this.#buckets[bucket] = place + 1;
-    return place;
+    this.#buckets[bucket] = index + 1;
+    return index;
   }
 
-  /** Forgets what is remembered of an owner; its place stays and is returned, -1 when there is none. */
-  forget(slot: number, owner: number): number {
-    const place = this.#placeByOwner.get(ownerKey(slot, owner)) ?? -1;
-    if (place >= 0) this.#values[place] = undefined;
-    return place;
+  /** Returns the value at an index; undefined for one that was removed. */
+  valueAt(index: number): Value | undefined {
+    return this.#values[index];
   }
 
-  /** Empties the table. */
+  /** Stores a value at an index that `add` returned. */
+  put(index: number, { value, ownerKey, bytes }: DidEntry<Value>): void {
+    this.remove(index);
+    this.#values[index] = value;
+    this.#ownerKeys[index] = ownerKey;
+    this.#indexByOwnerKey.set(ownerKey, index);
+    this.#bytes[index] = bytes;
+    this.bytes += bytes;
+    this.count++;
+  }
+
+  /** Removes the value at an index and returns its entry; undefined when there is none, as for -1. */
+  remove(index: number): DidEntry<Value> | undefined {
+    const value = index < 0 ? undefined : this.#values[index];
+    if (value === undefined) return undefined;
+    const bytes = this.#bytes[index]!;
+    this.#values[index] = undefined;
+    this.bytes -= bytes;
+    this.count--;
+    return { value, ownerKey: this.#ownerKeys[index]!, bytes };
+  }
+
+  /** Returns the index of an owner's DID, or -1. */
+  indexOfOwner(ownerKey: number): number {
+    return this.#indexByOwnerKey.get(ownerKey) ?? -1;
+  }
+
   clear(): void {
     this.#buckets.fill(0);
-    this.#placeByOtherDid.clear();
-    this.#placeByOwner.clear();
+    this.#indexByOtherDid.clear();
+    this.#indexByOwnerKey.clear();
     this.#values.length = 0;
-    this.size = 0;
+    this.#didCount = 0;
+    this.count = 0;
+    this.bytes = 0;
   }
 }

@@ -1,84 +1,82 @@
 /**
- * What a serving thread remembers of authors' newest feed items, for timelines.
+ * The newest feed items of authors, for timelines.
  *
- * A timeline asks hundreds of authors for items newer than most of them have; a look at an array answers that where a range scan costs
- * a hundred times as much. Owns: bounds (two tables, of which the older is emptied when the younger is full), and forgetting what a
- * commit touched. Filled from the newest commit only: whoever calls `forget` has refreshed this thread's reads first, so that what is
- * read afterwards is not older than what was forgotten.
+ * A timeline asks hundreds of authors for items that are newer than most of them have. A look at an
+ * array answers that, where a range scan costs a hundred times as much: the times of the authors of the
+ * hot generation are in flat arrays by cache index.
  */
-
-import { readFeedRun } from '../lookup/feed-run.ts';
+import type { SlotState } from '../../slot/table/slot-state.ts';
+import { type FeedRun, readFeedRun } from '../lookup/feed-run.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
-import { AuthorTable, itemsPerAuthor } from './author-table.ts';
+import { GenerationalCache } from './generational-cache.ts';
 
-/** Authors remembered by default. One takes one to three kilobytes. */
-const authorsCachedDefault = 60_000;
+/** Newest items cached for each author. */
+export const itemsPerAuthor = 24;
+const capacityBytesDefault = 128 * 2 ** 20;
+/** Objects and strings of an author with its run, without items; its part of the flat arrays. */
+const authorBytes = 720;
+/** An item's time and offsets, without its key and value. */
+const itemBytes = 44;
+
+export type CachedAuthor = {
+  readonly did: string;
+  /** What its URIs begin with: their order as text is the order of authors. */
+  readonly uriHead: string;
+  readonly state: SlotState;
+  readonly owner: number;
+  readonly run: FeedRun;
+};
 
 export class FeedCache {
   readonly #lookup: SlotLookup;
-  #young: AuthorTable;
-  #old: AuthorTable;
-  /** Rises whenever `table` is another one, whose places are others. */
-  generation = 0;
+  readonly cache: GenerationalCache<CachedAuthor>;
+  /** Times of each author's items, newest first, by index times `itemsPerAuthor`. Units: ms. */
+  readonly times: Float64Array;
+  /** How many of them there are, by index. */
+  readonly counts: Uint8Array;
+  /** No item of an author is newer, by index: +Infinity while that is not known. Units: ms. */
+  readonly newestMs: Float64Array;
 
-  constructor(lookup: SlotLookup, authorsMax = authorsCachedDefault) {
+  constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
     this.#lookup = lookup;
-    const each = Math.max(1, Math.floor(authorsMax / 2));
-    this.#young = new AuthorTable(each);
-    this.#old = new AuthorTable(each);
-  }
-
-  /** The table that `placeOf` speaks of. */
-  get table(): AuthorTable {
-    return this.#young;
+    this.cache = new GenerationalCache({
+      capacityBytes,
+      valueBytesMin: authorBytes,
+      // `itemsPerAuthor` bounds them.
+      entryBytesMax: Number.POSITIVE_INFINITY,
+      onSet: (index, author) => this.#setTimes(index, author.run),
+      onInvalidate: (index) => {
+        this.newestMs[index] = Number.POSITIVE_INFINITY;
+      },
+    });
+    this.times = new Float64Array(this.cache.entriesMax * itemsPerAuthor);
+    this.counts = new Uint8Array(this.cache.entriesMax);
+    this.newestMs = new Float64Array(this.cache.entriesMax);
   }
 
   /**
-   * Returns where the author at `source[start..end)` stands in `table`, with its newest items; -1 for one that its slot does not know.
+   * Returns the index of the author at `source[start..end)`; -1 for one that its slot does not know.
    *
-   * Shape: the next call may replace the table. Errors: DataPlaneError `WrongEpoch`.
+   * Shape: valid until the next call, which may begin another generation. Errors: DataPlaneError `WrongEpoch`.
    */
-  placeOf(source: Buffer, start: number, end: number): number {
-    const place = this.#young.places.placeOf(source, start, end);
-    if (place >= 0 && this.#young.places.valueAt(place) !== undefined) return place;
-    return this.#fill(source, start, end, place >= 0);
+  indexOf(source: Buffer, start: number, end: number): number {
+    const index = this.cache.indexOf(source, start, end);
+    return index >= 0 ? index : this.#fill(source.latin1Slice(start, end));
   }
 
-  #fill(source: Buffer, start: number, end: number, hasPlace: boolean): number {
-    const old = this.#old.places.placeOf(source, start, end);
-    const remembered = old < 0 || hasPlace ? undefined : this.#old.places.valueAt(old);
-    const author = remembered ?? this.#read(source.latin1Slice(start, end));
-    if (author === undefined) return -1;
-    if (!hasPlace && this.#young.places.isFull) {
-      const emptied = this.#old;
-      this.#old = this.#young;
-      this.#young = emptied;
-      emptied.places.clear();
-      this.generation++;
-    }
-    return this.#young.set(author);
-  }
-
-  #read(did: string) {
+  #fill(did: string): number {
     const state = this.#lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
-    if (owner === undefined) return undefined;
-    return { did, uriHead: `at://${did}/`, state, owner, run: readFeedRun(state, owner, null, null, itemsPerAuthor) };
+    if (owner === undefined) return -1;
+    const run = readFeedRun(state, owner, null, null, itemsPerAuthor);
+    const bytes = authorBytes + run.bytes.length + itemBytes * run.sortMs.length;
+    const author = { did, uriHead: `at://${did}/`, state, owner, run };
+    return this.cache.set({ did, slot: state.index, owner }, author, bytes);
   }
 
-  /** True when an author's items are remembered. */
-  has(source: Buffer, start: number, end: number): boolean {
-    return [this.#young, this.#old].some(({ places }) => {
-      const place = places.placeOf(source, start, end);
-      return place >= 0 && places.valueAt(place) !== undefined;
-    });
-  }
-
-  /** Forgets what a commit changed. */
-  forget(slot: number, owners: readonly number[]): void {
-    for (const owner of owners) {
-      this.#young.forget(slot, owner);
-      this.#old.forget(slot, owner);
-    }
+  #setTimes(index: number, { sortMs, next }: FeedRun): void {
+    this.counts[index] = sortMs.length;
+    this.times.set(sortMs, index * itemsPerAuthor);
+    this.newestMs[index] = sortMs[0] ?? (next === null ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY);
   }
 }

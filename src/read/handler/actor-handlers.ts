@@ -25,7 +25,7 @@ import { type ReadRow, read, readMessage, writtenBytes } from './read-row.ts';
 function* actorKeys({ lookup, actors }: ReadContext, request: Buffer): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'dids');
   while (scanner.nextOf(fieldNumber.GetActorsRequest.dids)) {
-    if (actors.has(request, scanner.start, scanner.end)) continue;
+    if (actors.cache.has(request, scanner.start, scanner.end)) continue;
     const did = request.utf8Slice(scanner.start, scanner.end);
     const state = lookup.stateOf(did);
     const owner = ownerOfDid(state, did);

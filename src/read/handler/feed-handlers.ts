@@ -8,17 +8,17 @@ import { decodeTexts, encodeTexts, messageVersion } from '../../wire/message.ts'
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { decodeThread, encodeOpThreadsAnswer } from '../../wire/thread-messages.ts';
 import { writeAuthorFeed } from '../answer/author-feed.ts';
-import { newestByAuthor, newestByAuthors, newestByFollows, writeFeedItems } from '../answer/newest-by-authors.ts';
+import { newestByAuthor, newestByAuthors, newestByList, writeFeedItems } from '../answer/newest-by-authors.ts';
 import { claimedRoots, opThreadsOf, threadAround } from '../answer/thread-walk.ts';
-import { localFollows, type ViewerFollows } from '../cache/timeline-follows.ts';
+import { authorListOf, type CachedFollows } from '../cache/follow-cache.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
 import { type ReadRow, read, writtenBytes, writtenMessage } from './read-row.ts';
 
-/** Where the feed of the author at `source[start..end)` begins, unless its newest items are remembered. */
+/** The key at which the feed of the author at `source[start..end)` begins, unless its items are cached. */
 function* feedStart({ lookup, feeds }: ReadContext, source: Buffer, start: number, end: number): Generator<RowKey> {
-  if (feeds.has(source, start, end)) return;
+  if (feeds.cache.has(source, start, end)) return;
   const did = source.latin1Slice(start, end);
   const state = lookup.stateOf(did);
   const owner = ownerOfDid(state, did);
@@ -37,29 +37,29 @@ function* feedStartsOfFollows(context: ReadContext, request: Buffer): Generator<
   const { did } = decodeTimeline(request);
   const viewer = Buffer.from(did);
   yield* feedStart(context, viewer, 0, viewer.length);
-  const follows = context.timelines.of(did);
+  const follows = context.follows.get(did);
   if (follows === undefined) return;
   const { texts, starts, ends } = follows.local;
   for (let index = 0; index < starts.length; index++) yield* feedStart(context, texts, starts[index]!, ends[index]!);
 }
 
 /** A viewer that its slot does not know has an empty timeline. */
-const noFollows: ViewerFollows = {
-  local: localFollows([]),
+const noFollows: CachedFollows = {
+  local: authorListOf([]),
   elsewhere: [],
   followCount: 0,
   isFollowingSelf: false,
   next: '',
 };
 
-function writeTimeline(into: MessageWriter, { feeds, timelines }: ReadContext, request: Buffer): void {
+function writeTimeline(into: MessageWriter, { feeds, follows }: ReadContext, request: Buffer): void {
   const { did, ...range } = decodeTimeline(request);
-  const follows = timelines.of(did) ?? noFollows;
+  const followed = follows.get(did) ?? noFollows;
   into.varint(messageVersion);
   writeFeedItems(into, newestByAuthor(feeds, did, range));
-  writeFeedItems(into, newestByFollows(feeds, follows.local, range));
+  writeFeedItems(into, newestByList(feeds, followed.local, range));
   const rest = new ByteWriter(4096);
-  writeTimelineFollows(rest, follows);
+  writeTimelineFollows(rest, followed);
   into.raw(rest.finish());
 }
 

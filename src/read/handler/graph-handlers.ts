@@ -19,25 +19,26 @@ import {
 } from '../answer/edge-pages.ts';
 import { actorSubject, recordSubject, urisOfEdges, writeFollowersAmong, writeProbed } from '../answer/edge-probes.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
-import type { ViewerFollows } from '../cache/timeline-follows.ts';
+import type { CachedFollows } from '../cache/follow-cache.ts';
 import { writeFollowedDids } from '../lookup/followed-dids.ts';
 import type { ReadContext } from './read-context.ts';
 import { type ReadRow, writtenBytes, writtenMessage } from './read-row.ts';
 
 const textsWriter = new MessageWriter();
 
-function writeFollowsOf(into: MessageWriter, { lookup, timelines }: ReadContext, request: Buffer): void {
+function writeFollowsOf(into: MessageWriter, { lookup, follows }: ReadContext, request: Buffer): void {
   const { did, after, limit } = decodeFollowsOf(request);
-  const known = after === '' ? timelines.of(did) : undefined;
-  if (known !== undefined && known.next === '' && known.followCount < limit) return writeKnownFollows(into, did, known);
+  const cached = after === '' ? follows.get(did) : undefined;
+  if (cached !== undefined && cached.next === '' && cached.followCount < limit)
+    return writeAllFollows(into, did, cached);
   const texts = textsWriter.clear();
   const { count, next } = writeFollowedDids(texts, lookup.stateOf(did), did, after, limit);
   writeFollowsPage(into, next, count, [texts.view()]);
 }
 
-/** Answers with all that is remembered, in one page. */
-function writeKnownFollows(into: MessageWriter, did: string, known: ViewerFollows): void {
-  const { local, elsewhere, followCount, isFollowingSelf } = known;
+/** Answers with all follows of a viewer, in one page. */
+function writeAllFollows(into: MessageWriter, did: string, cached: CachedFollows): void {
+  const { local, elsewhere, followCount, isFollowingSelf } = cached;
   const self = isFollowingSelf ? [new ByteWriter().text(did).finish()] : [];
   const parts = [local.texts, ...elsewhere.map(({ texts }) => texts), ...self];
   writeFollowsPage(into, '', followCount + self.length, parts);

@@ -3,7 +3,7 @@ import type { StoredRecords } from '../answer/stored-records.ts';
 import type { ActorCache } from '../cache/actor-cache.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
 import type { FeedCache } from '../cache/feed-cache.ts';
-import type { TimelineFollows } from '../cache/timeline-follows.ts';
+import type { FollowCache } from '../cache/follow-cache.ts';
 import type { RowFinder } from '../lookup/row-finder.ts';
 import type { SlotLookup } from '../lookup/slot-lookup.ts';
 
@@ -15,7 +15,7 @@ export type ReadContext = {
   readonly actors: ActorCache;
   readonly edges: EdgeCache;
   readonly records: StoredRecords;
-  readonly timelines: TimelineFollows;
+  readonly follows: FollowCache;
   /** One answer at a time: handlers are synchronous. */
   readonly answer: MessageWriter;
   readonly prefetchReads: boolean;

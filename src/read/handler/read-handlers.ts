@@ -11,10 +11,11 @@ import type { CallHandler } from '../../wire/node-caller.ts';
 import { actorInfo } from '../answer/actor-infos.ts';
 import { StoredRecords } from '../answer/stored-records.ts';
 import { ActorCache } from '../cache/actor-cache.ts';
+import type { CacheStats } from '../cache/cache-stats.ts';
 import { EdgeCache } from '../cache/edge-cache.ts';
 import { FeedCache } from '../cache/feed-cache.ts';
+import { FollowCache } from '../cache/follow-cache.ts';
 import { RecordCache } from '../cache/record-cache.ts';
-import { TimelineFollows } from '../cache/timeline-follows.ts';
 import { RowFinder } from '../lookup/row-finder.ts';
 import { SlotLookup } from '../lookup/slot-lookup.ts';
 import { actorReads } from './actor-handlers.ts';
@@ -33,20 +34,21 @@ export type ReadOptions = {
   readonly refreshReads: (slot: number) => void;
   /** Reads pages on another thread first, in methods that ask for many rows. */
   readonly prefetchReads?: boolean;
-  /** Owners whose info, as many whose newest feed items, and as many whose follows and blocks are remembered. */
-  readonly ownersCached?: number;
-  /** Memory for remembered records; 0 remembers none. Units: bytes. */
+  /** Capacity of each cache by DID, unless each has its own default. */
+  readonly didCacheBytes?: number;
+  /** Capacity of the cache of records; 0 caches none. */
   readonly recordCacheBytes: number;
 };
 
-/** The handlers of all reads, and the one thing that they must be told. */
+/** The handlers of all reads, with their caches. */
 export type Reads = {
   /** By method name. */
   readonly handlers: Map<string, CallHandler>;
-  /** The records that these handlers answer with. */
+  readonly finder: RowFinder;
   readonly records: StoredRecords;
+  readonly cacheByName: Readonly<Record<string, CacheStats>>;
   /** Must be called with what a commit changed, before anything that waits for the commit is answered. */
-  readonly forget: (slot: number, changes: SlotChanges) => void;
+  readonly invalidate: (slot: number, changes: SlotChanges) => void;
 };
 
 /** Makes the handlers of all reads. */
@@ -55,26 +57,27 @@ export function createReadHandlers(options: ReadOptions): Reads {
   const context: ReadContext = {
     lookup,
     finder: new RowFinder(lookup),
-    feeds: new FeedCache(lookup, options.ownersCached),
-    actors: new ActorCache(lookup, actorInfo, options.ownersCached),
-    edges: new EdgeCache(lookup, options.ownersCached),
+    feeds: new FeedCache(lookup, options.didCacheBytes),
+    actors: new ActorCache(lookup, actorInfo, options.didCacheBytes),
+    edges: new EdgeCache(lookup, options.didCacheBytes),
     records: new StoredRecords(new RecordCache(options.recordCacheBytes)),
-    timelines: new TimelineFollows(lookup, options.ownersCached),
+    follows: new FollowCache(lookup, options.didCacheBytes),
     answer: new MessageWriter(),
     prefetchReads: options.prefetchReads ?? false,
   };
   const rows = [...recordReads, ...actorReads, ...graphReads, ...feedReads];
   const handlers = new Map(rows.map(({ call, handlerFor }) => [call, handlerFor(context)]));
+  const { finder, feeds, actors, edges, records, follows } = context;
+  const didCaches = { feeds: feeds.cache, actors: actors.cache, edges: edges.cache, follows: follows.cache };
   return {
     handlers,
-    records: context.records,
-    forget: (slot, changes) => {
+    finder,
+    records,
+    cacheByName: { ...didCaches, records: records.cache, owners: finder.owners },
+    invalidate: (slot, changes) => {
       options.refreshReads(slot);
-      context.feeds.forget(slot, changes.owners);
-      context.actors.forget(slot, changes.owners);
-      context.edges.forget(slot, changes.owners);
-      context.records.cache.forget(slot, changes.records);
-      context.timelines.forget(slot, changes.owners);
+      for (const cache of Object.values(didCaches)) cache.invalidate(slot, changes.owners);
+      records.cache.invalidate(slot, changes.records);
     },
   };
 }

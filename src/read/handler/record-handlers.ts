@@ -13,7 +13,7 @@ import { type ReadRow, writtenBytes } from './read-row.ts';
 
 const post = knownCollection(nsid.post);
 
-/** Keys of the records that a request's URIs name and that are not remembered. */
+/** Keys of the records that a request's URIs name and that are not cached. */
 function* recordKeys(
   { finder, records }: ReadContext,
   request: Buffer,

@@ -1,35 +1,43 @@
 /**
- * Finds the owner numbers of did:plc DIDs that are still bytes of a request, without making strings
- * of them.
+ * Finds the owner numbers of did:plc DIDs that are still bytes of a request, without making strings.
  *
- * Owns: a cache of owners by the DID's letters. An owner number never changes while a slot's handle
- * lives, so nothing in it is ever stale; two DIDs share a set of places, where the last one asked
- * for from the slot takes the place of the one before the other.
+ * Owns: a cache of owners by the DID's characters, two-way set associative, where a miss evicts the older
+ * of its set. It needs no invalidation: an owner number never changes while a slot's handle lives.
  */
 import { plcDidLength, plcLetterWords, readPlcLetters } from '../../atproto/did-plc.ts';
 import { xxh32OfPlc } from '../../base/xxh32.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { SlotLookup } from './slot-lookup.ts';
 
-/** How many sets of two places the cache has. A power of two: 2^16 make 4 MiB. */
+/** Log2 of the number of sets: 2^16 sets make 4 MiB. */
 const setBits = 16;
-/** Of one place: the words of the DID's letters, the owner, the slot plus one. */
-const placeWords = plcLetterWords + 2;
+/** Of one way: the words of the DID's characters, the owner, the slot plus one (0 in an empty way). */
+const wayWords = plcLetterWords + 2;
+const slotWord = plcLetterWords + 1;
+const wayBytes = 4 * wayWords;
 
-/** Finds owners; `owner` and `state` tell of the last one that `find` found. */
+/** Finds owners; `owner` and `state` are those of the last one that `find` found. */
 export class OwnerFinder {
   readonly #lookup: SlotLookup;
-  readonly #places = new Int32Array(2 ** setBits * 2 * placeWords);
+  readonly #ways = new Int32Array(2 ** setBits * 2 * wayWords);
   readonly #letters = new Int32Array(plcLetterWords);
   readonly #stateBySlot: (SlotState | undefined)[] = [];
   #state: SlotState | undefined;
   owner = 0;
+  hits = 0;
+  misses = 0;
+  evictions = 0;
+  bytes = 0;
 
   constructor(lookup: SlotLookup) {
     this.#lookup = lookup;
   }
 
-  /** State of the slot of the DID that was asked for last. */
+  get capacityBytes(): number {
+    return this.#ways.byteLength;
+  }
+
+  /** State of the slot of the last DID that was looked up. */
   get state(): SlotState {
     return this.#state!;
   }
@@ -46,48 +54,48 @@ export class OwnerFinder {
     const state = this.#lookup.stateOfHash(hash);
     this.#state = state;
     if (this.#stateBySlot[state.index] !== state) this.#replace(state);
-    const at = (hash >>> (32 - setBits)) * 2 * placeWords;
-    if (this.#isAt(at, state)) {
-      this.owner = this.#places[at + plcLetterWords]!;
-      return true;
-    }
-    if (this.#isAt(at + placeWords, state)) {
-      this.owner = this.#places[at + placeWords + plcLetterWords]!;
-      return true;
-    }
-    return this.#findStored(state, at, source.latin1Slice(start, start + plcDidLength));
+    const at = (hash >>> (32 - setBits)) * 2 * wayWords;
+    const way = this.#isAt(at, state) ? at : this.#isAt(at + wayWords, state) ? at + wayWords : -1;
+    if (way < 0) return this.#findStored(state, at, source.latin1Slice(start, start + plcDidLength));
+    this.hits++;
+    this.owner = this.#ways[way + plcLetterWords]!;
+    return true;
   }
 
   #isAt(at: number, state: SlotState): boolean {
-    const places = this.#places;
+    const ways = this.#ways;
     const letters = this.#letters;
     return (
-      places[at] === letters[0] &&
-      places[at + 1] === letters[1] &&
-      places[at + 2] === letters[2] &&
-      places[at + 3] === letters[3] &&
-      places[at + 4] === letters[4] &&
-      places[at + 5] === letters[5] &&
-      places[at + plcLetterWords + 1] === state.index + 1
+      ways[at] === letters[0] &&
+      ways[at + 1] === letters[1] &&
+      ways[at + 2] === letters[2] &&
+      ways[at + 3] === letters[3] &&
+      ways[at + 4] === letters[4] &&
+      ways[at + 5] === letters[5] &&
+      ways[at + slotWord] === state.index + 1
     );
   }
 
-  /** An unknown DID is not remembered: it may become known. */
+  /** An unknown DID is not cached: it may become known. */
   #findStored(state: SlotState, at: number, did: string): boolean {
+    this.misses++;
     const owner = state.ownerOf(did);
     if (owner === undefined) return false;
-    const places = this.#places;
-    places.copyWithin(at + placeWords, at, at + placeWords);
-    places.set(this.#letters, at);
-    places[at + plcLetterWords] = owner;
-    places[at + plcLetterWords + 1] = state.index + 1;
+    const ways = this.#ways;
+    if (ways[at + wayWords + slotWord] === 0) this.bytes += wayBytes;
+    else this.evictions++;
+    ways.copyWithin(at + wayWords, at, at + wayWords);
+    ways.set(this.#letters, at);
+    ways[at + plcLetterWords] = owner;
+    ways[at + slotWord] = state.index + 1;
     this.owner = owner;
     return true;
   }
 
-  /** Another handle of a slot may stand for another copy of it, with other numbers. */
+  /** Another handle of a slot may be of another copy of it, with other owner numbers. */
   #replace(state: SlotState): void {
     this.#stateBySlot[state.index] = state;
-    this.#places.fill(0);
+    this.#ways.fill(0);
+    this.bytes = 0;
   }
 }

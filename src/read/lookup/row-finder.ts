@@ -45,7 +45,7 @@ function isOf({ text }: KnownCollection, source: Buffer, start: number, end: num
 /** Makes keys of rows; `owner` and `state` tell of the last one. */
 export class RowFinder {
   readonly #lookup: SlotLookup;
-  readonly #owners: OwnerFinder;
+  readonly owners: OwnerFinder;
   readonly #tidKey = Buffer.alloc(rkeyAtOfKey + 8);
   readonly #selfKey = Buffer.alloc(rkeyAtOfKey + 1, rkeyTag.self);
   #state: SlotState | undefined;
@@ -56,7 +56,7 @@ export class RowFinder {
 
   constructor(lookup: SlotLookup) {
     this.#lookup = lookup;
-    this.#owners = new OwnerFinder(lookup);
+    this.owners = new OwnerFinder(lookup);
   }
 
   /** State of the slot that holds the last key that was found. */
@@ -103,10 +103,10 @@ export class RowFinder {
     } else {
       return this.#keyOfText(source, start, end, table, wanted, isAnyCollection);
     }
-    const isKnown = this.#owners.find(source, start + didStart);
-    this.#state = this.#owners.state;
+    const isKnown = this.owners.find(source, start + didStart);
+    this.#state = this.owners.state;
     if (!isKnown) return undefined;
-    const { owner } = this.#owners;
+    const { owner } = this.owners;
     this.owner = owner;
     const head = keyHead(owner, table);
     key[0] = head >>> 24;
@@ -141,9 +141,9 @@ export class RowFinder {
     if (end - start !== plcDidLength || !hasBytesAt(source, start, plcHead)) {
       return this.#findOwnerOfText(source.utf8Slice(start, end));
     }
-    const isKnown = this.#owners.find(source, start);
-    this.#state = this.#owners.state;
-    this.owner = this.#owners.owner;
+    const isKnown = this.owners.find(source, start);
+    this.#state = this.owners.state;
+    this.owner = this.owners.owner;
     return isKnown;
   }
 

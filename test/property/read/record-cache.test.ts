@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
-import { RecordCache } from '../../../src/read/cache/record-cache.ts';
+import { RecordCache, type RecordMessage } from '../../../src/read/cache/record-cache.ts';
 import { hashOfRecordKey } from '../../../src/slot/table/record-changes.ts';
 import type { SlotState } from '../../../src/slot/table/slot-state.ts';
 import '../../support/property-seed.ts';
@@ -22,11 +22,11 @@ function keyOf(number: number): Buffer {
   return Buffer.concat([Buffer.from('key'), Buffer.alloc(number % 7, 7), Buffer.from(number % 2 ? [number] : [])]);
 }
 
-/** Returns what the cache found, checked to be consistent in itself. */
-function found(cache: RecordCache): Stored {
-  const text = cache.bytes.toString('utf8', cache.jsonStart, cache.jsonEnd);
-  expect(cache.bytes.toString('utf8', cache.start, cache.end)).toBe(`ab${text}yz`);
-  return { text, postFlags: cache.postFlags };
+/** Returns what a hit holds, checked to be consistent in itself. */
+function storedOf({ source, start, end, jsonStart, jsonEnd, postFlags }: RecordMessage): Stored {
+  const text = source.toString('utf8', jsonStart, jsonEnd);
+  expect(source.toString('utf8', start, end)).toBe(`ab${text}yz`);
+  return { text, postFlags };
 }
 
 const slotCount = 3;
@@ -40,9 +40,9 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('writeMany' as const), ...place }) },
 );
 
-describe('the memory for records', () => {
-  it('finds what is stored now, or nothing, whatever is written, pushed out and forgotten', () => {
-    const seen = { hits: 0, kept: 0, pushedOut: 0, tooLarge: 0, forgotten: 0 };
+describe('the cache of records', () => {
+  it('finds what is stored now, or nothing, whatever is written, evicted and invalidated', () => {
+    const seen = { hits: 0, set: 0, evicted: 0, tooLarge: 0, invalidated: 0 };
     fc.assert(
       fc.property(
         fc.constantFrom(600, 2048, 9000, 100_000),
@@ -52,26 +52,31 @@ describe('the memory for records', () => {
           const cache = new RecordCache(bytesMax, lapsMax * Math.ceil(bytesMax / 16));
           const states = Array.from({ length: slotCount }, (_unused, slot) => stateOf(slot));
           const stored = new Map<string, Stored>();
-          const kept = new Set<string>();
+          const cached = new Set<string>();
           let version = 0;
+          let setCount = 0;
           for (const { type, slot, number, ...more } of steps) {
             const key = keyOf(number);
             const name = `${slot}/${key.toString('hex')}`;
             if (type === 'ask') {
               const record = stored.get(name);
-              if (cache.find(states[slot]!, key)) {
-                expect(found(cache)).toEqual(record);
+              const hit = cache.get(states[slot]!, key);
+              if (hit !== undefined) {
+                expect(storedOf(hit)).toEqual(record);
                 seen.hits++;
               } else {
-                if (kept.delete(name)) seen.pushedOut++;
-                // Some are kept that are not wanted, so that many are pushed out.
-                if (record === undefined || !(cache.isWanted || number % 2 === 0)) continue;
-                const isKept = cache.keep(states[slot]!, key, messageOf(record));
-                expect(cache.has(states[slot]!, key)).toBe(isKept);
-                if (isKept) expect(found(cache)).toEqual(record);
-                if (isKept) kept.add(name);
-                seen[isKept ? 'kept' : 'tooLarge']++;
+                if (cached.delete(name)) seen.evicted++;
+                // Some are set that should not be admitted, so that many are evicted.
+                if (record === undefined || !(cache.shouldAdmit || number % 2 === 0)) continue;
+                const set = cache.set(states[slot]!, key, messageOf(record));
+                expect(cache.has(states[slot]!, key)).toBe(set !== undefined);
+                if (set !== undefined) expect(storedOf(set)).toEqual(record);
+                if (set !== undefined) setCount++;
+                if (set !== undefined) cached.add(name);
+                seen[set !== undefined ? 'set' : 'tooLarge']++;
               }
+              expect(cache.bytes).toBeLessThanOrEqual(cache.capacityBytes);
+              expect(cache.evictions).toBeLessThanOrEqual(setCount);
               continue;
             }
             if (type === 'remove') stored.delete(name);
@@ -79,9 +84,9 @@ describe('the memory for records', () => {
               const length = 'length' in more ? more.length : 1;
               stored.set(name, { text: String(version++).padEnd(length, '-'), postFlags: version % 16 });
             }
-            if (kept.delete(name)) seen.forgotten++;
-            if (type === 'writeMany') kept.clear();
-            cache.forget(slot, type === 'writeMany' ? null : Int32Array.of(hashOfRecordKey(key)));
+            if (cached.delete(name)) seen.invalidated++;
+            if (type === 'writeMany') cached.clear();
+            cache.invalidate(slot, type === 'writeMany' ? null : Int32Array.of(hashOfRecordKey(key)));
             expect(cache.has(states[slot]!, key)).toBe(false);
           }
         },
@@ -95,21 +100,21 @@ describe('the memory for records', () => {
     const cache = new RecordCache(2 ** 20);
     const [one, other] = keysOfOneHash();
     const state = stateOf(0);
-    expect([cache.find(state, one), cache.find(state, one)]).toEqual([false, false]);
-    cache.keep(state, one, messageOf({ text: 'one', postFlags: 1 }));
-    expect(cache.find(state, other)).toBe(false);
-    expect(cache.find(state, one)).toBe(true);
-    cache.forget(0, Int32Array.of(hashOfRecordKey(other)));
-    expect(cache.find(state, one)).toBe(false);
+    expect([cache.get(state, one), cache.get(state, one)]).toEqual([undefined, undefined]);
+    cache.set(state, one, messageOf({ text: 'one', postFlags: 1 }));
+    expect(cache.get(state, other)).toBeUndefined();
+    expect(cache.get(state, one)).toBeDefined();
+    cache.invalidate(0, Int32Array.of(hashOfRecordKey(other)));
+    expect(cache.get(state, one)).toBeUndefined();
   });
 
-  it('keeps what is asked for twice, and nothing for a walk through many', () => {
+  it('admits what is asked for twice, and nothing for a walk through many', () => {
     const cache = new RecordCache(2 ** 20);
     const state = stateOf(5);
     const keys = Array.from({ length: 1000 }, (_unused, number) => Buffer.from(`row ${number}`));
     const ask = (key: Buffer): void => {
-      if (cache.find(state, key) || !cache.isWanted) return;
-      cache.keep(state, key, messageOf({ text: key.toString(), postFlags: 0 }));
+      if (cache.get(state, key) !== undefined || !cache.shouldAdmit) return;
+      cache.set(state, key, messageOf({ text: key.toString(), postFlags: 0 }));
     };
     keys.forEach(ask);
     expect(keys.some((key) => cache.has(state, key))).toBe(false);
@@ -122,47 +127,64 @@ describe('the memory for records', () => {
     const state = stateOf(0);
     for (let turn = 0; turn < 20_000; turn++) {
       const key = Buffer.from(turn % 2 === 0 ? `hot ${turn % 16}` : `cold ${turn % 4001}`);
-      if (!cache.find(state, key) && cache.isWanted) {
-        cache.keep(state, key, messageOf({ text: 'x'.repeat(300), postFlags: 0 }));
+      if (cache.get(state, key) === undefined && cache.shouldAdmit) {
+        cache.set(state, key, messageOf({ text: 'x'.repeat(300), postFlags: 0 }));
       }
     }
-    expect(cache.hitCount).toBeGreaterThan(8000);
+    expect(cache.hits).toBeGreaterThan(8000);
+  });
+
+  it('counts every entry that the ring overwrites, and none that was invalidated', () => {
+    const cache = new RecordCache(8 * 1024);
+    const state = stateOf(0);
+    const keys = Array.from({ length: 500 }, (_unused, number) => Buffer.from(`row ${number}`));
+    for (const [number, key] of keys.entries()) {
+      cache.set(state, key, messageOf({ text: 'x'.repeat((number * 37) % 300), postFlags: 0 }));
+      if (number % 10 === 9) cache.invalidate(0, Int32Array.of(hashOfRecordKey(key)));
+    }
+    // One walk past the end leaves none of these, whatever their set holds.
+    for (let number = 0; number < 100; number++) {
+      cache.set(state, Buffer.from(`last ${number}`), messageOf({ text: 'x'.repeat(300), postFlags: 0 }));
+    }
+    const left = Math.floor((cache.bytes - 1024) / 336);
+    expect(cache.evictions).toBeGreaterThanOrEqual(450 + 100 - left - 1);
+    expect(cache.evictions).toBeLessThanOrEqual(450 + 100 - left + 1);
   });
 
   it('is not misled by a record that looks like the entry of another one', () => {
     const cache = new RecordCache(2 ** 14);
     const state = stateOf(0);
     const victim = Buffer.from('key');
-    cache.keep(state, Buffer.from('one'), messageOf({ text: '', postFlags: 0 }));
-    expect(cache.start).toBe(19);
-    cache.keep(state, victim, messageOf({ text: 'real', postFlags: 0 }));
-    expect(cache.start).toBe(32 + 19);
+    expect(cache.set(state, Buffer.from('one'), messageOf({ text: '', postFlags: 0 }))!.start).toBe(19);
+    const hit = cache.set(state, victim, messageOf({ text: 'real', postFlags: 0 }))!;
+    expect(hit.start).toBe(32 + 19);
+    const ring = hit.source;
     // What the ring holds of the victim, again and again, where the ring's next lap writes over it.
-    const image = Buffer.copyBytesFrom(cache.bytes, 32, 32).toString('latin1').replace('real', 'FAKE');
+    const image = Buffer.copyBytesFrom(ring, 32, 32).toString('latin1').replace('real', 'FAKE');
     const source = Buffer.from(image.repeat(60), 'latin1');
     const message = { source, start: 0, end: source.length, jsonStart: 0, jsonEnd: source.length, postFlags: 0 };
-    for (let number = 0; cache.bytes.latin1Slice(32, 64) !== image; number++) {
+    for (let number = 0; ring.latin1Slice(32, 64) !== image; number++) {
       expect(number).toBeLessThan(20);
-      cache.keep(state, Buffer.from(`sixteen bytes ${String(number).padStart(2)}`), message);
+      cache.set(state, Buffer.from(`sixteen bytes ${String(number).padStart(2)}`), message);
     }
-    expect(cache.find(state, victim)).toBe(false);
+    expect(cache.get(state, victim)).toBeUndefined();
   });
 
-  it('forgets all when another handle of a slot takes the place of the first', () => {
+  it('drops all when another handle of a slot replaces the first', () => {
     const cache = new RecordCache(2 ** 16);
     const [first, second, key] = [stateOf(1), stateOf(1), Buffer.from('key')];
-    cache.keep(first, key, messageOf({ text: 'text', postFlags: 0 }));
-    expect(cache.find(first, key)).toBe(true);
-    expect(cache.find(second, key)).toBe(false);
+    cache.set(first, key, messageOf({ text: 'text', postFlags: 0 }));
+    expect(cache.get(first, key)).toBeDefined();
+    expect(cache.get(second, key)).toBeUndefined();
   });
 
-  it('remembers nothing when it is given no memory', () => {
+  it('caches nothing when it is given no memory', () => {
     const cache = new RecordCache(0);
     const [state, key] = [stateOf(0), Buffer.from('key')];
-    expect(cache.keep(state, key, messageOf({ text: 'text', postFlags: 0 }))).toBe(false);
-    expect([cache.find(state, key), cache.find(state, key), cache.isWanted]).toEqual([false, false, false]);
-    cache.forget(0, Int32Array.of(hashOfRecordKey(key)));
-    expect(cache.reservedBytes).toBe(0);
+    expect(cache.set(state, key, messageOf({ text: 'text', postFlags: 0 }))).toBeUndefined();
+    expect([cache.get(state, key), cache.get(state, key), cache.shouldAdmit]).toEqual([undefined, undefined, false]);
+    cache.invalidate(0, Int32Array.of(hashOfRecordKey(key)));
+    expect([cache.bytes, cache.capacityBytes]).toEqual([0, 0]);
   });
 });
 

@@ -4,9 +4,7 @@ import { MessageWriter } from '../../../src/proto/message-writer.ts';
 import { StoredRecords } from '../../../src/read/answer/stored-records.ts';
 import { RecordCache } from '../../../src/read/cache/record-cache.ts';
 import type { Slot } from '../../../src/slot/slot.ts';
-import { jsonOfRow } from '../../../src/slot/table/applied-record.ts';
 import { changedRecordsNamedMax, hashOfRecordKey, RecordChanges } from '../../../src/slot/table/record-changes.ts';
-import { decodeRecordRow } from '../../../src/slot/table/record-row.ts';
 import { type SlotState, tableCode, tableOfKey } from '../../../src/slot/table/slot-state.ts';
 import { makeHistory } from '../../simulation/history.ts';
 import { SlotCluster } from '../../support/slot-cluster.ts';
@@ -36,10 +34,8 @@ function answerOf(records: StoredRecords, state: SlotState, key: Buffer): string
 
 /** The JSON that a batched read answers with; undefined for no record. */
 function jsonOf(records: StoredRecords, state: SlotState, key: Buffer): string | undefined {
-  const row = records.fetch(state, key);
-  const { bytes, jsonStart, jsonEnd } = records.cache;
-  if (row === null) return bytes.utf8Slice(jsonStart, jsonEnd);
-  return row === undefined ? undefined : jsonOfRow(decodeRecordRow(Buffer.copyBytesFrom(row, 0, row.length)));
+  const record = records.readJson(state, key);
+  return record?.source.utf8Slice(record.jsonStart, record.jsonEnd);
 }
 
 /** One slot, watched as it changes. */
@@ -63,22 +59,22 @@ class WatchedSlot {
     const { records } = this.state.takeChanges();
     const noted = new Set(records);
     const changed = changedKeys(before, this.rows);
-    // That there are no counts is remembered too, so new rows must be noted.
+    // That there are no counts is cached too, so new rows must be noted.
     const counted = [
       ...changedKeys(countsBefore, this.counts),
       ...[...this.counts.keys()].filter((key) => !countsBefore.has(key)),
     ];
     expect([...changed, ...counted].filter((key) => !noted.has(hashOfRecordKey(Buffer.from(key, 'hex'))))).toEqual([]);
-    cache.forget(this.index, records);
+    cache.invalidate(this.index, records);
     const removed = changed.filter((key) => !this.rows.has(key)).length;
     return { changed: changed.filter((key) => before.has(key)).length - removed, removed };
   }
 }
 
 describe('changes of records', () => {
-  it('are noted wherever a row is written, so that what is remembered is what is stored', async () => {
+  it('are noted wherever a row is written, so that what is cached is what is stored', async () => {
     const counts = { changed: 0, removed: 0 };
-    const remembering = new StoredRecords(new RecordCache(256 * 1024));
+    const cached = new StoredRecords(new RecordCache(256 * 1024));
     const plain = new StoredRecords(new RecordCache(0));
     for (let seed = 1; seed <= 4; seed++) {
       const cluster = SlotCluster.open({ slots: 2, random: seededRandom(seed) });
@@ -87,14 +83,14 @@ describe('changes of records', () => {
       for (const entry of makeHistory({ random: seededRandom(seed), name: `c${seed}`, steps: 150 }).entries) {
         cluster.append(entry).settle();
         for (const slot of watched) {
-          const { changed, removed } = slot.follow(remembering.cache);
+          const { changed, removed } = slot.follow(cached.cache);
           counts.changed += changed;
           counts.removed += removed;
           for (const key of slot.rows.keys()) seenKeys[slot.index]!.add(key);
           for (const text of seenKeys[slot.index]!) {
             const key = Buffer.from(text, 'hex');
-            expect(answerOf(remembering, slot.state, key)).toBe(answerOf(plain, slot.state, key));
-            expect(jsonOf(remembering, slot.state, key)).toBe(jsonOf(plain, slot.state, key));
+            expect(answerOf(cached, slot.state, key)).toBe(answerOf(plain, slot.state, key));
+            expect(jsonOf(cached, slot.state, key)).toBe(jsonOf(plain, slot.state, key));
           }
         }
       }
@@ -102,8 +98,7 @@ describe('changes of records', () => {
     }
     expect(counts.changed).toBeGreaterThan(50);
     expect(counts.removed).toBeGreaterThan(50);
-    const { hitCount, missCount } = remembering.cache;
-    expect(hitCount).toBeGreaterThan(missCount);
+    expect(cached.cache.hits).toBeGreaterThan(cached.cache.misses);
   }, 120_000);
 
   it('are too many to name past a bound', () => {

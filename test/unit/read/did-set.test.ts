@@ -65,7 +65,7 @@ describe('a set of DIDs', () => {
     });
   }
 
-  it('holds as many as an actor may follow to be remembered', () => {
+  it('holds as many as an actor may follow to be cached', () => {
     const members = numbered(5000, (text) => text.padEnd(24, 'a'));
     const set = setOf(members.slice(0, 2500))!;
     const list = listOf(members);

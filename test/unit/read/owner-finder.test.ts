@@ -49,7 +49,7 @@ describe('finding owners by bytes', () => {
     }
   });
 
-  it('finds the owners that the slots gave out, the first time and again, with more of them than a set has places', () => {
+  it('finds the owners that the slots gave out, the first time and again, with more of them than a set has ways', () => {
     const dids = Array.from({ length: 40_000 }, newDid);
     const ownerByDid = new Map<string, number>();
     for (let slot = 0; slot < slots; slot++) {
@@ -80,7 +80,7 @@ describe('finding owners by bytes', () => {
     expect(find(did)).toEqual({ slot, owner: 77_777 });
   });
 
-  it('forgets what it knew from a handle of a slot that was replaced, and refuses a slot that went away', async () => {
+  it('drops the owners of a handle of a slot that was replaced, and refuses a slot that went away', async () => {
     const did = newDid();
     const slot = slotOf(did, slots);
     const giveOwner = (environment: Environment, owner: number): SlotState => {

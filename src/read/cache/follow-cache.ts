@@ -1,0 +1,129 @@
+/**
+ * Whom viewers follow, for their timelines: split into those whom this node serves and the others.
+ *
+ * Viewers ask for timelines often, and reading and hashing hundreds of follows costs more than the rest
+ * of the answer.
+ */
+import { MessageWriter } from '../../proto/message-writer.ts';
+import type { SlotFollows } from '../../wire/feed-messages.ts';
+import { peerReader } from '../../wire/peer-bytes.ts';
+import { writeFollowedDids } from '../lookup/followed-dids.ts';
+import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
+import { GenerationalCache } from './generational-cache.ts';
+
+/** About eight thousand viewers with 500 follows each. */
+const capacityBytesDefault = 128 * 2 ** 20;
+/** Follows beyond this are left to later calls. Units: DIDs. */
+const followsPageMax = 20_000;
+/** The objects of a viewer, without what grows with its follows. */
+const viewerBytes = 1536;
+/** The objects of the follows in one slot of another node. */
+const groupBytes = 192;
+
+/** Authors of this node: DIDs at `texts[starts[i]..ends[i])`, and their indexes in a FeedCache. */
+export type AuthorList = {
+  readonly texts: Buffer;
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  /** Valid in `generation` of the FeedCache; -1 for unknown ones. */
+  readonly indexes: Int32Array;
+  generation: number;
+};
+
+/** Whom a viewer follows, the viewer left out. */
+export type CachedFollows = {
+  readonly local: AuthorList;
+  readonly elsewhere: readonly SlotFollows[];
+  /** Counts both. */
+  readonly followCount: number;
+  readonly isFollowingSelf: boolean;
+  /** Token of the follows that come after these, '' when there are none. */
+  readonly next: string;
+};
+
+/** Collects length-delimited texts of one slot. */
+type Group = { count: number; parts: Buffer[] };
+
+function addTo(groups: Map<number, Group>, slot: number, part: Buffer): void {
+  const group = groups.get(slot);
+  if (group === undefined) groups.set(slot, { count: 1, parts: [part] });
+  else {
+    group.count++;
+    group.parts.push(part);
+  }
+}
+
+/** Returns a list of authors that are given as length-delimited DIDs. */
+export function authorListOf(parts: readonly Buffer[]): AuthorList {
+  const texts = Buffer.concat(parts);
+  const starts = new Int32Array(parts.length);
+  const ends = new Int32Array(parts.length);
+  const reader = peerReader(texts, 'follows');
+  for (let index = 0; index < parts.length; index++) {
+    starts[index] = reader.lengthDelimitedRange();
+    ends[index] = reader.position;
+  }
+  return { texts, starts, ends, indexes: new Int32Array(parts.length).fill(-1), generation: -1 };
+}
+
+function bytesOf({ local, elsewhere }: CachedFollows): number {
+  const own = viewerBytes + local.texts.length + 12 * local.starts.length;
+  return elsewhere.reduce((total, { texts }) => total + groupBytes + texts.length, own);
+}
+
+export class FollowCache {
+  readonly #lookup: SlotLookup;
+  readonly #texts = new MessageWriter();
+  readonly cache: GenerationalCache<CachedFollows>;
+
+  constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
+    this.#lookup = lookup;
+    this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: viewerBytes });
+  }
+
+  /** Returns whom a viewer of this node follows; undefined for one that its slot does not know. Errors: DataPlaneError `WrongEpoch`. */
+  get(did: string): CachedFollows | undefined {
+    const viewer = Buffer.from(did);
+    return this.cache.get(viewer, 0, viewer.length) ?? this.#fill(did, viewer);
+  }
+
+  #fill(did: string, viewer: Buffer): CachedFollows | undefined {
+    const state = this.#lookup.stateOf(did);
+    const owner = ownerOfDid(state, did);
+    if (owner === undefined) return undefined;
+    const follows = this.#read(did, viewer);
+    this.cache.set({ did, slot: state.index, owner }, follows, bytesOf(follows));
+    return follows;
+  }
+
+  #read(did: string, viewer: Buffer): CachedFollows {
+    const texts = this.#texts.clear();
+    const { count, next } = writeFollowedDids(texts, this.#lookup.stateOf(did), did, '', followsPageMax);
+    const bytes = Buffer.from(texts.buffer.subarray(0, texts.length));
+    const reader = peerReader(bytes, 'follows');
+    const local: Buffer[] = [];
+    const groups = new Map<number, Group>();
+    let followCount = 0;
+    let isFollowingSelf = false;
+    for (let index = 0; index < count; index++) {
+      const from = reader.position;
+      const start = reader.lengthDelimitedRange();
+      const end = reader.position;
+      if (viewer.equals(bytes.subarray(start, end))) {
+        isFollowingSelf = true;
+        continue;
+      }
+      followCount++;
+      const slot = this.#lookup.slotOfBytes(bytes, start, end);
+      const part = bytes.subarray(from, end);
+      if (this.#lookup.serves(slot)) local.push(part);
+      else addTo(groups, slot, part);
+    }
+    const elsewhere = [...groups].map(([slot, { count: each, parts }]) => ({
+      slot,
+      count: each,
+      texts: Buffer.concat(parts),
+    }));
+    return { local: authorListOf(local), elsewhere, followCount, isFollowingSelf, next };
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The cache by DID of a serving thread, bounded in bytes and looked up with the bytes of a request.
+ *
+ * Policy: two generations, a cheap stand-in for LRU that writes nothing on a hit. Entries are set in
+ * the hot generation. When that holds half of the capacity it becomes the cold one, and what is left in
+ * the cold one is evicted. A hit in the cold generation moves the entry to the hot one.
+ *
+ * Coherence: whoever calls `invalidate` has refreshed this thread's reads first, so that whatever is
+ * read and set afterwards is not older than what was invalidated.
+ */
+import type { CacheStats } from './cache-stats.ts';
+import { DidTable } from './did-table.ts';
+
+/** What the table itself takes for one DID. */
+export const indexBytes = 128;
+/** Entries above this share of the capacity are left out, lest one of them evict all others. */
+const largestShare = 1 / 16;
+
+/** An owner and its DID. */
+export type DidOwner = { readonly did: string; readonly slot: number; readonly owner: number };
+
+export type GenerationalCacheOptions<Value> = {
+  readonly capacityBytes: number;
+  /** No value takes less; bounds the size of the tables. */
+  readonly valueBytesMin: number;
+  /** Infinity for a client whose values have a bound of their own, so that each of them gets an index. */
+  readonly entryBytesMax?: number;
+  /** Called when a value gets an index in the hot generation, for clients with arrays by index. */
+  readonly onSet?: (index: number, value: Value) => void;
+  /** Called when the value at an index in the hot generation is invalidated. */
+  readonly onInvalidate?: (index: number) => void;
+};
+
+/** An owner as a number, exact below 2^53. */
+function ownerKeyOf(slot: number, owner: number): number {
+  return slot * 2 ** 32 + owner;
+}
+
+export class GenerationalCache<Value> implements CacheStats {
+  readonly capacityBytes: number;
+  /** Indexes are below this. */
+  readonly entriesMax: number;
+  readonly #generationBytesMax: number;
+  readonly #entryBytesMax: number;
+  readonly #onSet: ((index: number, value: Value) => void) | undefined;
+  readonly #onInvalidate: ((index: number) => void) | undefined;
+  #hot: DidTable<Value>;
+  #cold: DidTable<Value>;
+  hits = 0;
+  misses = 0;
+  evictions = 0;
+  /** Counts swaps of the generations. An index is valid only in the generation that it was returned in. */
+  generation = 0;
+
+  constructor(options: GenerationalCacheOptions<Value>) {
+    this.capacityBytes = options.capacityBytes;
+    this.#generationBytesMax = options.capacityBytes / 2;
+    this.#entryBytesMax = options.entryBytesMax ?? options.capacityBytes * largestShare;
+    this.entriesMax = Math.max(1, Math.floor(this.#generationBytesMax / (indexBytes + options.valueBytesMin)));
+    this.#onSet = options.onSet;
+    this.#onInvalidate = options.onInvalidate;
+    this.#hot = new DidTable(this.entriesMax);
+    this.#cold = new DidTable(this.entriesMax);
+  }
+
+  get bytes(): number {
+    return this.#hot.bytes + this.#cold.bytes;
+  }
+
+  /** Returns the value of the DID at `source[start..end)`, or undefined. */
+  get(source: Buffer, start: number, end: number): Value | undefined {
+    const index = this.indexOf(source, start, end);
+    return index < 0 ? undefined : this.#hot.valueAt(index);
+  }
+
+  /** Returns the index of the value of the DID at `source[start..end)`, or -1. May swap the generations. */
+  indexOf(source: Buffer, start: number, end: number): number {
+    const index = this.#hot.indexOf(source, start, end);
+    if (index < 0 || this.#hot.valueAt(index) === undefined) return this.#promote(source, start, end);
+    this.hits++;
+    return index;
+  }
+
+  /** Returns the value at an index of this generation; undefined for one that was invalidated. */
+  valueAt(index: number): Value | undefined {
+    return this.#hot.valueAt(index);
+  }
+
+  /** True when the DID has a value. Counts neither as a hit nor as a miss. */
+  has(source: Buffer, start: number, end: number): boolean {
+    return this.#hasIn(this.#hot, source, start, end) || this.#hasIn(this.#cold, source, start, end);
+  }
+
+  #hasIn(table: DidTable<Value>, source: Buffer, start: number, end: number): boolean {
+    const index = table.indexOf(source, start, end);
+    return index >= 0 && table.valueAt(index) !== undefined;
+  }
+
+  /** Moves an entry from the cold generation to the hot one. Returns its index, or -1. */
+  #promote(source: Buffer, start: number, end: number): number {
+    const coldIndex = this.#cold.indexOf(source, start, end);
+    const entry = coldIndex < 0 ? undefined : this.#cold.remove(coldIndex);
+    if (entry === undefined) {
+      this.misses++;
+      return -1;
+    }
+    this.hits++;
+    this.#makeRoom(this.#hot.indexOf(source, start, end) < 0, entry.bytes);
+    const index = this.#hot.add(source, start, end);
+    this.#hot.put(index, entry);
+    this.#onSet?.(index, entry.value);
+    return index;
+  }
+
+  /** True when a value of so many bytes is not too large to be cached. */
+  admits(valueBytes: number): boolean {
+    return indexBytes + valueBytes <= this.#entryBytesMax;
+  }
+
+  /** Sets the value of a DID. Returns its index, or -1 for one that is too large and was left out. */
+  set({ did, slot, owner }: DidOwner, value: Value, valueBytes: number): number {
+    const source = Buffer.from(did, 'latin1');
+    const known = this.#hot.indexOf(source, 0, source.length);
+    this.#hot.remove(known);
+    this.#cold.remove(this.#cold.indexOf(source, 0, source.length));
+    if (!this.admits(valueBytes)) return -1;
+    const bytes = indexBytes + valueBytes;
+    this.#makeRoom(known < 0, bytes);
+    const index = this.#hot.add(source, 0, source.length);
+    this.#hot.put(index, { value, ownerKey: ownerKeyOf(slot, owner), bytes });
+    this.#onSet?.(index, value);
+    return index;
+  }
+
+  /** Swaps the generations when the hot one has no room for an entry. */
+  #makeRoom(isNew: boolean, bytes: number): void {
+    const hot = this.#hot;
+    const isOver = hot.count > 0 && hot.bytes + bytes > this.#generationBytesMax;
+    if (!isOver && !(isNew && hot.isFull)) return;
+    this.#hot = this.#cold;
+    this.#cold = hot;
+    this.evictions += this.#hot.count;
+    this.#hot.clear();
+    this.generation++;
+  }
+
+  /** Removes the values of these owners of a slot. */
+  invalidate(slot: number, owners: readonly number[]): void {
+    for (const owner of owners) {
+      const ownerKey = ownerKeyOf(slot, owner);
+      this.#cold.remove(this.#cold.indexOfOwner(ownerKey));
+      const index = this.#hot.indexOfOwner(ownerKey);
+      if (index >= 0 && this.#hot.remove(index) !== undefined) this.#onInvalidate?.(index);
+    }
+  }
+}
