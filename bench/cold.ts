@@ -53,7 +53,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     const box = await startBox(boxOptions);
     const load = new GrpcLoad(box.port, saturatingInFlight);
     try {
-      const methods = await askedMethods(box, options.seed, load);
+      const methods = await coldMethods(box, options.seed, load);
       for (const method of methods) await saturate(load, method, options.quick ? 700 : 3_000);
       const pids = Object.entries(box.pids).flatMap(([name, pid]) => (name === 'router' ? [] : [pid]));
       const dataBytes = pids.reduce((bytes, _pid, index) => bytes + diskBytes(join(box.dataDir, `node-n${index}`)), 0);
@@ -87,7 +87,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   }
 }
 
-async function askedMethods(box: Box, seed: number, load: GrpcLoad): Promise<HotMethod[]> {
+async function coldMethods(box: Box, seed: number, load: GrpcLoad): Promise<HotMethod[]> {
   const subjects = box.pools.actors.slice(0, 8);
   const labels = grpcRequest('GetLabels', encodeMessage('GetLabelsRequest', { subjects, issuers: [] }));
   return [

@@ -175,14 +175,14 @@ function* threadEntries(
   for (let index = 0; index < extra.threads; index++) {
     const { did, ...root } = roots[roots.length - 1 - index * 3]!;
     onExtra('thread', root.uri);
-    const placed: (Ref & { readonly depth: number })[] = [{ ...root, depth: 0 }];
+    const posts: (Ref & { readonly depth: number })[] = [{ ...root, depth: 0 }];
     for (let reply = 0; reply < extra.repliesOfThread; reply++) {
-      const parents = placed.filter(({ depth }) => depth < extra.replyDepthMax);
-      const { depth, ...parent } = writer.random.next() < 0.3 ? placed[0]! : writer.pick(parents);
+      const parents = posts.filter(({ depth }) => depth < extra.replyDepthMax);
+      const { depth, ...parent } = writer.random.next() < 0.3 ? posts[0]! : writer.pick(parents);
       const author = writer.random.next() < 0.2 ? did : writer.pick(authors);
       const entry = writer.commit(author, 'app.bsky.feed.post', { text: `reply ${reply}`, reply: { root, parent } });
       const op = entry.ops[0]!;
-      placed.push({ uri: uriOfOp(author, op), cid: new Cid(op.cid).text, depth: depth + 1 });
+      posts.push({ uri: uriOfOp(author, op), cid: new Cid(op.cid).text, depth: depth + 1 });
       yield entry;
     }
   }

@@ -45,8 +45,8 @@ export function readMapFile(path: string): MapFile {
  * Reads a map file, or returns the built-in one-box map when no map was asked for and the file is
  * absent: an executable that is copied to an empty folder starts.
  */
-export function readMapOrDefault(path: string, isAskedFor: boolean): MapFile {
-  if (isAskedFor || existsSync(path)) return readMapFile(path);
+export function readMapOrDefault(path: string, isExplicit: boolean): MapFile {
+  if (isExplicit || existsSync(path)) return readMapFile(path);
   return { raw: oneBoxMap, map: parseShardMap(oneBoxMap) };
 }
 

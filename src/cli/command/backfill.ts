@@ -10,7 +10,7 @@ import { exitCode } from '../exit-code.ts';
 import { urlOf } from '../process/run-file.ts';
 import { ProgressPrinter } from '../progress-printer.ts';
 
-const askTimeoutMs = 30_000;
+const requestTimeoutMs = 30_000;
 const progressEveryMs = 1_000;
 const repoEveryMs = 200;
 
@@ -29,7 +29,7 @@ function requestOf({ settings }: CommandContext): Omit<AdminRequest, 'body'> {
     url: urlOf('ingest', settings.ingestUrl, settings.dataDir),
     path: '/v1/backfill',
     token: readClientToken(settings),
-    timeoutMs: askTimeoutMs,
+    timeoutMs: requestTimeoutMs,
   };
 }
 

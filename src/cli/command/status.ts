@@ -33,18 +33,18 @@ function slotRows(node: Fields): TableCell[][] {
   ]);
 }
 
-async function ask(context: CommandContext, url: string): Promise<Fields> {
+async function fetchStatus(context: CommandContext, url: string): Promise<Fields> {
   const { settings } = context;
   const token = readClientToken(settings);
   return (await adminRequest({ url, path: '/v1/status', token, timeoutMs: settings.timeoutMs })) as Fields;
 }
 
 /** Asks the ingest of the run file, if any. An error is its status, and does not hide the nodes. */
-async function askIngest(context: CommandContext): Promise<Fields | null> {
+async function fetchIngestStatus(context: CommandContext): Promise<Fields | null> {
   const url = readRunFile(context.settings.dataDir)?.ingest.url;
   if (url === undefined) return null;
   try {
-    return await ask(context, url);
+    return await fetchStatus(context, url);
   } catch (thrown) {
     return errorBodyOf(toDataPlaneError(thrown));
   }
@@ -67,8 +67,8 @@ function ingestText(ingest: Fields): string {
 /** Shows the state of the cluster. Fails when a node does not answer. */
 export const runStatus: Command = async (context) => {
   const { settings, print } = context;
-  const status = await ask(context, urlOf('router', settings.routerUrl, settings.dataDir));
-  const ingest = await askIngest(context);
+  const status = await fetchStatus(context, urlOf('router', settings.routerUrl, settings.dataDir));
+  const ingest = await fetchIngestStatus(context);
   const nodes = fieldsOf(status['nodes']);
   const down = nodes.filter((node) => node['state'] === 'down');
   if (settings.json) print(`${JSON.stringify({ ...status, ingest }, null, 2)}\n`);

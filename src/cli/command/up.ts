@@ -49,21 +49,21 @@ async function printExamples({ settings, clock, print, log }: CommandContext, ru
 const sameSignalMs = 500;
 
 /** The first signal stops, the second kills. */
-function stopSignals(clock: Clock, onForced: () => void): { asked: Promise<string>; isAsked: () => boolean } {
+function stopSignals(clock: Clock, onForced: () => void): { requested: Promise<string>; isRequested: () => boolean } {
   let firstMs: number | null = null;
-  let resolveAsked: (signal: string) => void;
-  const asked = new Promise<string>((resolve) => {
-    resolveAsked = resolve;
+  let resolveRequested: (signal: string) => void;
+  const requested = new Promise<string>((resolve) => {
+    resolveRequested = resolve;
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       if (firstMs === null) {
         firstMs = clock.monotonicMs();
-        resolveAsked(signal);
+        resolveRequested(signal);
       } else if (clock.monotonicMs() - firstMs > sameSignalMs) onForced();
     });
   }
-  return { asked, isAsked: () => firstMs !== null };
+  return { requested, isRequested: () => firstMs !== null };
 }
 
 function checkSources(context: CommandContext): void {
@@ -88,15 +88,15 @@ export const runUp: Command = async (context) => {
     process.exit(exitCode.forced);
   });
   try {
-    const run = await Promise.race([cluster.start(), signals.asked]);
+    const run = await Promise.race([cluster.start(), signals.requested]);
     if (typeof run === 'string') return exitCode.done;
     print(`${listeningText(run)}\nskyshard is up: router ${run.router.url}\n`);
-    if (settings.demo) await Promise.race([printExamples(context, run), signals.asked]);
-    log('info', 'stopping; again to force', { because: await signals.asked });
+    if (settings.demo) await Promise.race([printExamples(context, run), signals.requested]);
+    log('info', 'stopping; again to force', { because: await signals.requested });
     return exitCode.done;
   } finally {
     await cluster[Symbol.asyncDispose]();
     lock.release();
-    if (signals.isAsked()) print('skyshard has stopped\n');
+    if (signals.isRequested()) print('skyshard has stopped\n');
   }
 };

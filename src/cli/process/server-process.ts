@@ -25,7 +25,7 @@ export function failureSwitch(): { readonly failed: Promise<never>; readonly fai
 }
 
 /** Resolves on a signal to stop, or when the `up` that started this process is gone. */
-function stopAsked(): Promise<string> {
+function stopRequested(): Promise<string> {
   return new Promise((resolve) => {
     process.once('SIGINT', () => resolve('SIGINT'));
     process.once('SIGTERM', () => resolve('SIGTERM'));
@@ -51,7 +51,7 @@ export async function serve(
   start: (folder: string) => Promise<RunningServer>,
 ): Promise<number> {
   const { settings, clock, log, print } = context;
-  const asked = stopAsked();
+  const requested = stopRequested();
   const lock = await lockFolder(settings.dataDir, name, clock, lockWaitMsMax);
   try {
     const server = await start(join(settings.dataDir, name));
@@ -59,8 +59,8 @@ export async function serve(
     if (process.send !== undefined) process.send(ready);
     else print(`${JSON.stringify({ event: 'ready', name, pid: process.pid, ...server.listening })}\n`);
     // Only the rejection matters: a server that ends without failing was closed on purpose.
-    const failed = (server.failed ?? asked).then(() => asked);
-    log('info', `${name} stops`, { because: await Promise.race([asked, failed]) });
+    const failed = (server.failed ?? requested).then(() => requested);
+    log('info', `${name} stops`, { because: await Promise.race([requested, failed]) });
     await closeInTime(server, name, context);
   } finally {
     lock.release();
