@@ -20,7 +20,7 @@ const projectDir = join(import.meta.dirname, '..');
 const mainScript = join(projectDir, 'src/cli/main.ts');
 const settleTimeoutMs = 600_000;
 /** Sources that decide the bytes of slots and logs. */
-const formatFolders = ['src/atproto', 'src/log', 'src/slot', 'src/storage'];
+const formatFolders = ['src/atproto', 'src/entry', 'src/log', 'src/slot', 'src/storage'];
 
 export type BoxOptions = {
   readonly network: ServingNetworkOptions;
@@ -46,8 +46,9 @@ export type Box = {
 function formatHash(): string {
   const hash = createHash('sha256');
   for (const folder of formatFolders) {
-    const files = readdirSync(join(projectDir, folder)).filter((file) => file.endsWith('.ts'));
-    for (const file of files.sort()) hash.update(readFileSync(join(projectDir, folder, file)));
+    const files = readdirSync(join(projectDir, folder), { recursive: true, encoding: 'utf8' });
+    for (const file of files.filter((name) => name.endsWith('.ts')).sort())
+      hash.update(readFileSync(join(projectDir, folder, file)));
   }
   return hash.digest('hex').slice(0, 12);
 }
