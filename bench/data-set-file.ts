@@ -14,7 +14,7 @@ import { GroundTruth, type Truth } from './ground-truth.ts';
 
 export type DataSetKind = 'frames' | 'entries';
 
-const magic = Buffer.from('SKYDATA\x01', 'latin1');
+const magic = Buffer.from('SKYDATA\x02', 'latin1');
 const kindCode = { frames: 1, entries: 2 } as const;
 const headBytes = 9;
 const chunkBytes = 4 * 2 ** 20;

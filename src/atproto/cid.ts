@@ -170,7 +170,7 @@ export function parseCid(text: string): Cid | undefined {
 
 const recordHead = Buffer.from([1, cidCodec.dagCbor, 0x12, 0x20]);
 
-/** Returns the digest within the 36 bytes of the CID of a DAG-CBOR block; undefined for the CID of anything else. */
+/** Returns the digest in the 36 bytes of a DAG-CBOR block's CID; undefined for any other CID. */
 export function recordDigestOf(cid: Uint8Array): Uint8Array | undefined {
   for (let index = 0; index < recordHead.length; index++) if (cid[index] !== recordHead[index]) return undefined;
   return cid.subarray(recordHead.length);

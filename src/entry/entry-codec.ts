@@ -112,7 +112,11 @@ function readRepoEntry(reader: ByteReader, kind: 'sync' | 'resync-begin' | 'resy
   return { kind, did: readDid(reader), rev: reader.text(), timeMs: readEntryTime(reader) };
 }
 
-/** Reads one entry that `writeEntry` wrote. Texts are copies; blocks and CIDs alias `bytes`. Errors: MalformedBytes. */
+/**
+ * Reads one entry that `writeEntry` wrote. Texts are copies; blocks and CIDs alias `bytes`.
+ *
+ * Errors: MalformedBytes.
+ */
 export function decodeEntry(bytes: Uint8Array): Entry {
   const reader = new ByteReader(bytes, 0, 'an entry');
   if (reader.u8() !== entryVersion) reader.fail('of an unknown format version');

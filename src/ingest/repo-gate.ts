@@ -37,7 +37,7 @@ function approximateBytes(entry: RepoEntry): number {
   return entry.ops.reduce((sum, op) => sum + 200 + op.block.length, 300);
 }
 
-/** Returns the entry with memory of its own: its blocks are small parts of a message that would live as long as they do. */
+/** Copies a waiting entry's blocks, which would keep their whole message in memory. */
 function detached(entry: RepoEntry): RepoEntry {
   if (entry.kind !== 'commit') return entry;
   const ops = entry.ops.map((op) => ({ ...op, cid: Buffer.from(op.cid), block: Buffer.from(op.block) }));

@@ -112,7 +112,7 @@ export type ChunkHead = { readonly slot: number; readonly isFromSlot: boolean; r
 
 const originBytes = 14;
 
-/** Reads a chunk's head and none of its items, which only the slot reads. Errors: MalformedBytes. */
+/** Reads a chunk's head; only the slot reads its items. Errors: MalformedBytes. */
 export function readChunkHead(bytes: Uint8Array): ChunkHead {
   const reader = chunkReader(bytes);
   const slot = reader.u16();

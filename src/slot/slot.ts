@@ -63,7 +63,7 @@ function decodeItems(chunk: Chunk): Entry[] {
 const oldLogHint =
   'start the version that wrote this folder once more, so that it applies its log, or ingest into an empty folder';
 
-/** Errors: DataPlaneError when the chunk was appended by a version whose entries this one cannot read. */
+/** Errors: DataPlaneError when the entries are of a version that this one cannot read. */
 function withEntries(slot: number, logged: LoggedChunk): WaitingChunk {
   const entries = tryDecode(() => decodeItems(logged.chunk));
   if (!(entries instanceof MalformedBytes)) return { ...logged, entries };
@@ -114,7 +114,7 @@ export class Slot implements AsyncDisposable {
   #lastEventMs = 0;
   /** Append time of the last run. */
   #appendMs = 0;
-  /** The entry that is being applied: its seq, its effects for other slots so far, and those for this one. */
+  /** Of the entry being applied: its seq, the count of effects sent, the effects on this slot. */
   #seq = 0;
   #sentOfEntry = 0;
   readonly #localEffects: Effect[] = [];
@@ -352,7 +352,7 @@ export class Slot implements AsyncDisposable {
     this.#sentCount++;
   }
 
-  /** Applies the effects of an entry to its own slot, and what they cause here in turn, in the order in which they were sent. */
+  /** Applies an entry's effects on its own slot, and theirs in turn, in the order of sending. */
   #applyLocalEffects(): void {
     for (let index = 0; index < this.#localEffects.length; index++) {
       invariant(index < localEffectsMax, 'effects within a slot come to an end');

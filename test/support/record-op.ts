@@ -8,7 +8,7 @@ import { encodeDagCbor } from './dag-cbor.ts';
 /** Where an op writes. */
 export type OpPath = Pick<RepoOp, 'collection' | 'rkey'>;
 
-/** Returns an op that writes a record. What JSON leaves out, such as an undefined field, is left out of the block too. */
+/** Returns an op that writes a record, without fields that are undefined. */
 export function recordOp(
   { collection, rkey }: OpPath,
   record: object,

@@ -38,7 +38,7 @@ export function putEdgeRecord(context: ApplyContext, rule: Edge, record: Applied
   putDuplicate(context.state, owner, rule.kind, edge.subject, row.indexedMs, ref.rkey);
 }
 
-/** Puts the row of a record that has become the one edge to its subject, in the form that this gives it, and all that follows. */
+/** Writes the row of a record that is now the one edge to its subject, and all that follows. */
 function settleEdge(context: ApplyContext, rule: Edge, record: AppliedRecord, facts: EdgeFacts): void {
   const { row, owner } = record;
   const { subject, subjectCid } = facts;
@@ -51,7 +51,7 @@ function settleEdge(context: ApplyContext, rule: Edge, record: AppliedRecord, fa
   sendEdge(context, rule, record, subject, true);
 }
 
-/** True when the plain form of this edge is the very block that the record's cid names; asked where that block is not at hand. */
+/** True when the plain form of an edge has the record's cid, for records whose block is gone. */
 function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
   if (row.createdMs === null) return false;
   const digest = plainDigest(edge, storedTime(row.createdMs));

@@ -29,8 +29,10 @@ import { applyGate } from './gate-apply.ts';
 import { indexPost, markPostTakedown, unindexPost } from './post-apply.ts';
 
 /**
- * Applies one operation of a repo. `indexedMs` is that of what it creates or changes. `deletedMs` is when the account was
- * deleted, if the removal of what it held then is still under way: such a record counts as gone.
+ * Applies one operation of a repo. What it creates or changes is indexed at `indexedMs`.
+ *
+ * `deletedMs` is when the account was deleted, while its records of before are being removed: these
+ * count as gone.
  */
 export function applyRepoOp(
   context: ApplyContext,
@@ -57,7 +59,7 @@ export function applyRepoOp(
   if (record.row.takedownRef !== null) markTakedown(context, record, true, indexedMs);
 }
 
-/** Reads what an operation writes. What was said of the record that it replaces holds of the new one. */
+/** Decodes the record of an operation, which inherits takedown and post flags from `before`. */
 function recordOf(
   owner: number,
   ref: RecordRef,

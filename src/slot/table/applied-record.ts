@@ -15,7 +15,7 @@ export type AppliedRecord = {
   readonly row: RecordRow;
   /** What the record says; empty for one in edge form, of which `edge` says all. */
   readonly value: JsonObject;
-  /** What an edge record points at, and how; undefined for other records and where that cannot be keyed. */
+  /** What an edge record points at; undefined for other records and for subjects without a key. */
   readonly edge: EdgeFacts | undefined;
   readonly sortMs: number;
 };

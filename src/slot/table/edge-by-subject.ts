@@ -115,7 +115,7 @@ export function isEdge(state: SlotState, owner: number, kind: EdgeKind, subject:
   return entry.hasCollisions && readEntry(state, collisionKey(lookup))?.rkey === rkey;
 }
 
-/** Makes a record the owner's one edge to a subject. Returns false, with nothing changed, when another one is that. */
+/** Makes a record the owner's one edge to a subject. Returns false when another one is. */
 export function claimEdge(
   state: SlotState,
   owner: number,

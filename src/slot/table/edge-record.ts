@@ -14,14 +14,14 @@ export function isKeyedDid(value: unknown): value is string {
   return typeof value === 'string' && value.startsWith('did:') && value.length <= 256;
 }
 
-/** What an edge record says: what it points at, the cid of that ('' for an actor), and the repost through which it came. */
+/** What an edge record points at, its cid ('' for an actor), and the repost that led there. */
 export type EdgeFacts = {
   readonly subject: EdgeSubject;
   readonly subjectCid: string;
   readonly via: RecordRef | undefined;
 };
 
-/** Returns what a record says, or undefined when its subject cannot be keyed; it is then kept without an edge. */
+/** Reads an edge record; undefined when its subject cannot be keyed: it then makes no edge. */
 export function edgeFactsOf(edge: Edge, value: JsonObject): EdgeFacts | undefined {
   const subject = subjectOf(edge, value);
   if (subject === undefined) return undefined;

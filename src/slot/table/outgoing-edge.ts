@@ -57,7 +57,7 @@ function duplicateKey(owner: number, kind: EdgeKind, subject: EdgeSubject, index
   return key.finish();
 }
 
-/** Gives an edge, which `claimEdge` made the one to its subject, its turn in pages, unless the record table does that. */
+/** Puts an edge that `claimEdge` took into time order, unless the record table gives that order. */
 export function putEdgeInTime(state: SlotState, owner: number, edge: OutgoingEdge, isOrderedByRecord: boolean): void {
   noteChange(state, owner, edge.kind);
   if (isOrderedByRecord) return;

@@ -1,8 +1,9 @@
 /**
  * Reads the block of an edge record in its plain form, without an object on the way.
  *
- * Nine records in ten are such: `$type`, subject and createdAt in canonical order, ASCII, createdAt with milliseconds in
- * UTC. What is read here is the plain form to the byte; any other block is undefined, and is read as every record is.
+ * Nine records in ten are in it: `$type`, subject and createdAt in canonical order, all ASCII,
+ * createdAt with milliseconds in UTC. What is read is the plain form to the byte; any other block
+ * gives undefined and is decoded as every record is.
  */
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import { type Edge, type EdgeKind, edgeByCollection } from '../../atproto/edge-kind.ts';
@@ -85,7 +86,7 @@ function daysOf(year: number, month: number): number {
   return month === 2 && isLeap ? 29 : (daysByMonth[month - 1] ?? 0);
 }
 
-/** Reads a time as Date writes it, of the years that all stored times can hold; NaN for any other. Units: ms. */
+/** Reads a time in the form of `toISOString`, from 1970 to 7999; NaN for any other. Units: ms. */
 function timeAt(block: Buffer, at: number): number {
   for (const [offset, code] of punctuation) if (block[at + offset] !== code) return Number.NaN;
   const year = digitsAt(block, at, 4);
@@ -121,7 +122,7 @@ function actorEdgeAt(kind: EdgeKind, block: Buffer, at: number): PlainEdge | und
   return isKeyedDid(did) ? { kind, subject: { did, ref: null }, subjectCid: '' } : undefined;
 }
 
-/** Reads the block of a record of an edge kind; undefined when the kind has no plain form or the block is not in it. */
+/** Reads a block of an edge's collection; undefined when it is not in the kind's plain form. */
 export function readPlainBlock({ kind, subject }: Edge, block: Uint8Array): PlainRecord | undefined {
   const head = headByKind.get(kind);
   const bytes = Buffer.isBuffer(block) ? block : Buffer.from(block.buffer, block.byteOffset, block.length);

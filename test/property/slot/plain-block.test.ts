@@ -1,4 +1,4 @@
-/** Reading the blocks of edge records without decoding them: what it gives is the plain form to the byte, or nothing. */
+/** Reading blocks of edge records without decoding gives the plain form to the byte, or nothing. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cidOfBlock, recordCidOf } from '../../../src/atproto/cid.ts';

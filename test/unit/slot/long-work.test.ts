@@ -37,7 +37,7 @@ function chunkOf(entries: readonly Entry[]): Buffer {
 let revs = 0;
 let timeMs = startMs;
 
-/** A record to write; without one, a deletion. Each commit writes other blocks, unless the record is `isSame` wherever it is written. */
+/** A record to write, or a deletion. Each commit writes other blocks, except with `isSame`. */
 type Write = {
   readonly collection?: string;
   readonly rkey: string;
