@@ -1,3 +1,4 @@
+/** A fetched repo enters the log without gap or duplicate; hosts are fetched within limits. */
 import { WriteOpAction } from '@atproto/repo';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CommitEntry } from '../../src/entry/entry.ts';
@@ -45,7 +46,7 @@ async function carAnswer(): Promise<Answer> {
 const backfilled = (did: string) => async (): Promise<boolean> =>
   (await harness.get(`/v1/backfill?did=${did}`)).body['state'] === 'done';
 
-/** What a slot would hold: the records after all entries, by the rules of revs. */
+/** The records that a slot would hold after all entries, by the rules of revs. */
 function recordsOf(log: MemoryLog, did: string): string[] {
   const revByPath = new Map<string, string>();
   let rev = '';
@@ -75,7 +76,7 @@ function recordsOf(log: MemoryLog, did: string): string[] {
 }
 
 describe('fetching one repo', () => {
-  it('puts a whole snapshot into the log and resolves the identity', async () => {
+  it('appends a whole snapshot to the log and resolves the identity', async () => {
     harness.network.serveRepos(carAnswer);
     await harness.start();
     expect((await harness.post('/v1/backfill', { did: authorDid })).status).toBe(200);
@@ -89,13 +90,13 @@ describe('fetching one repo', () => {
     await until(() => harness.log.of('identity', authorDid).length === 1);
   });
 
-  it('leaves no gap and no double between the snapshot and live commits', async () => {
+  it('leaves neither gap nor duplicate between the snapshot and live commits', async () => {
     let openGate = (): void => {};
     const gate = new Promise<void>((resolve) => {
       openGate = resolve;
     });
     harness.network.serveRepos(async () => {
-      // The snapshot is taken in the middle of the live commits, and arrives after all of them.
+      // Taken in the middle of the live commits, and received after all of them.
       const answer = await carAnswer();
       await commitLike('after-snapshot');
       const removal = await repo.commit(++seq, {
@@ -112,7 +113,7 @@ describe('fetching one repo', () => {
     await harness.settle();
     await harness.post('/v1/backfill', { did: authorDid });
     await until(() => harness.status.receivedSeq === 3);
-    // Held, so neither in the log nor behind the cursor.
+    // Held, so not in the log, and the cursor stays before them.
     expect(harness.log.of('commit', authorDid).map(({ rev }) => rev)).toEqual([before]);
     expect(harness.status.doneSeq).toBe(1);
     openGate();
@@ -134,7 +135,7 @@ describe('fetching one repo', () => {
     expect(harness.status).toMatchObject({ doneSeq: 3, pendingEvents: 0 });
   });
 
-  it('leaves out held commits that the snapshot contains, and a later account event keeps its place', async () => {
+  it('drops held commits that the snapshot contains, and keeps the order of a later account event', async () => {
     let asked = false;
     harness.network.serveRepos(async () => {
       asked = true;
@@ -158,7 +159,7 @@ describe('fetching one repo', () => {
     expect(harness.status.doneSeq).toBe(2);
   });
 
-  it('begins again when more live commits come than can be held', async () => {
+  it('starts over when more live commits arrive than can be held', async () => {
     let attempts = 0;
     harness.network.serveRepos(async () => {
       attempts++;
@@ -178,7 +179,7 @@ describe('fetching one repo', () => {
     expect(recordsOf(harness.log, authorDid)).toHaveLength(6);
   });
 
-  it('lets held commits go on when the fetch fails, and tries again', async () => {
+  it('appends held commits when the fetch fails, and retries', async () => {
     let attempts = 0;
     harness.network.serveRepos(async () => {
       attempts++;
@@ -194,7 +195,7 @@ describe('fetching one repo', () => {
     expect(attempts).toBe(2);
   });
 
-  it('never ends a resync whose CAR is damaged or of another repo', async () => {
+  it('never completes a resync whose CAR is damaged or of another repo', async () => {
     const whole = await repo.car();
     const answers = [
       whole.subarray(0, whole.length - 30),
@@ -211,7 +212,7 @@ describe('fetching one repo', () => {
     );
   });
 
-  it('tries again until the snapshot has the rev that a slot asked for, and asks once for many requests', async () => {
+  it('retries until the snapshot has the rev that a slot needs, and coalesces requests', async () => {
     const stale = await repo.car();
     const wanted = await commitLike('newer');
     let attempts = 0;
@@ -224,7 +225,7 @@ describe('fetching one repo', () => {
     expect(harness.log.of('resync-end')).toMatchObject([{ rev: wanted }]);
   });
 
-  it('notes a repo that its host no longer gives', async () => {
+  it('marks a repo as gone that its host withholds', async () => {
     harness.network.serveRepos(() => json({ error: 'RepoTakendown', message: 'x' }, 400));
     await harness.start();
     await harness.post('/v1/backfill', { did: authorDid });
@@ -255,7 +256,7 @@ describe('fetching all repos of a host', () => {
     });
   }
 
-  it('reads a page of the list again whose statuses could not be written', async () => {
+  it('rereads a page of the list whose statuses could not be written', async () => {
     const repos = [{ did: otherDid, head: 'x', rev: 'x', active: false, status: 'suspended' }];
     harness.network.responders.set(listReposPath, () => json({ repos }));
     harness.log.isHeld = true;
@@ -269,7 +270,7 @@ describe('fetching all repos of a host', () => {
     expect(harness.network.requestCount(listReposPath)).toBe(2);
   });
 
-  it('reads the list page by page, obeys 429, notes inactive accounts, and reports progress', async () => {
+  it('reads the list page by page, obeys 429, stores inactive accounts, and reports progress', async () => {
     const cars = await manyRepos(12);
     serveList([...cars.keys()], 5);
     const original = harness.network.responders.get(listReposPath)!;
@@ -297,7 +298,7 @@ describe('fetching all repos of a host', () => {
     expect(body['recordsPerS']).toBeGreaterThan(0);
   });
 
-  it('never asks a host for more repos at once than its limit', async () => {
+  it('never exceeds the limit of concurrent requests to a host', async () => {
     const cars = await manyRepos(20);
     serveList([...cars.keys()], 100);
     let running = 0;
@@ -314,11 +315,11 @@ describe('fetching all repos of a host', () => {
     expect(most).toBeLessThanOrEqual(3);
   });
 
-  it('goes on after a restart without fetching again what is done', async () => {
+  it('continues after a restart without refetching finished repos', async () => {
     const cars = await manyRepos(10);
     serveList([...cars.keys()], 4);
     let served = 0;
-    // The first life gets four repos and then silence.
+    // The first process gets four repos, then silence.
     harness.network.serveRepos((did) => (served++ < 4 ? { body: cars.get(did)! } : new Promise<Answer>(() => {})));
     await harness.start({ backfillSources: true });
     await until(async () => (await harness.get('/v1/backfill')).body['reposDone'] === 4);
@@ -337,7 +338,7 @@ describe('fetching all repos of a host', () => {
 });
 
 describe('live commits of a repo', () => {
-  it('pass through untouched while other repos are fetched', async () => {
+  it('are not held while other repos are fetched', async () => {
     harness.network.serveRepos(() => new Promise<Answer>(() => {}));
     await harness.start();
     await harness.post('/v1/backfill', { did: otherDid });

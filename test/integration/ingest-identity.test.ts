@@ -1,3 +1,4 @@
+/** Identities are proven in both directions, in time order, and never block the cursor. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { IdentityResolver } from '../../src/identity/identity-resolver.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
@@ -46,7 +47,7 @@ describe('identities', () => {
   it('are proven in both directions, in lower case, with the time of the proof', async () => {
     harness.network.documents.set(authorDid, didDocument(authorDid, 'Author.TEST', harness.network.url));
     harness.network.didByHandle.set('author.test', authorDid);
-    // Claims a handle that points to someone else.
+    // Claims a handle that points to another DID.
     harness.network.documents.set(otherDid, didDocument(otherDid, 'author.test', harness.network.url));
     const before = Date.now();
     await harness.start();
@@ -60,7 +61,7 @@ describe('identities', () => {
     expect(harness.log.of('identity', otherDid)).toMatchObject([{ handle: null }]);
   });
 
-  it('follow a handle from one DID to another, the later proof with the later time', async () => {
+  it('follow a handle from one DID to another; the later proof has the later time', async () => {
     harness.network.register(authorDid, 'shared.test');
     await harness.start();
     publishIdentity(authorDid);
@@ -77,7 +78,7 @@ describe('identities', () => {
     expect(harness.log.of('identity', authorDid).at(-1)).toMatchObject({ handle: null });
   });
 
-  it('of a DID are resolved at its first commit, once, and not again after a restart', async () => {
+  it('are resolved once, at the first commit of a DID, and not again after a restart', async () => {
     harness.network.register(authorDid, 'author.test');
     const repo = await SignedRepo.start();
     await harness.start();
@@ -96,7 +97,7 @@ describe('identities', () => {
     expect(harness.network.requestCount(`/${encodeURIComponent(authorDid)}`)).toBe(1);
   });
 
-  it('that cannot be resolved leave the commit standing', async () => {
+  it('do not affect the commit when they cannot be resolved', async () => {
     const repo = await SignedRepo.start();
     await harness.start();
     await publishCommit(repo, 'a');
@@ -106,7 +107,7 @@ describe('identities', () => {
     await until(() => harness.status.durableSeq === 1);
   });
 
-  it('that change while they are resolved are resolved again', async () => {
+  it('are resolved again when they change during resolution', async () => {
     let asked = 0;
     let openGate = (): void => {};
     const gate = new Promise<void>((resolve) => {
@@ -132,7 +133,7 @@ describe('identities', () => {
     expect(asked).toBe(2);
   });
 
-  it('are put off durably while the directory is down, so that the cursor goes on', async () => {
+  it('are postponed durably while the directory is down, so that the cursor advances', async () => {
     harness.network.responders.set(`/${encodeURIComponent(authorDid)}`, () => ({ status: 500, body: '' }));
     await harness.start();
     publishIdentity(authorDid);
@@ -142,7 +143,7 @@ describe('identities', () => {
     expect(harness.log.of('account', otherDid)).toHaveLength(1);
   });
 
-  it('keep what is known while the handle resolver is down', async () => {
+  it('stay as they are while the handle resolver is down', async () => {
     harness.network.register(authorDid, 'author.test');
     harness.network.responders.set('/xrpc/com.atproto.identity.resolveHandle', () => ({ status: 502, body: '' }));
     await harness.start();
@@ -153,7 +154,7 @@ describe('identities', () => {
 });
 
 describe('account events', () => {
-  it('drop statuses that are not kept, and tell active from inactive', async () => {
+  it('drop statuses that are not kept, and distinguish active from inactive', async () => {
     await harness.start();
     publishAccount(authorDid, false, 'takendown');
     publishAccount(authorDid, false, 'throttled');
@@ -196,7 +197,7 @@ describe('the identity endpoint', () => {
 });
 
 describe('the resolver', () => {
-  it('reads DNS first, takes exactly one claim, and falls back to the web', async () => {
+  it('reads DNS first, accepts exactly one claim, and falls back to https', async () => {
     const texts: Record<string, string[][]> = {
       '_atproto.dns.example': [['other text'], ['did=', authorDid]],
       '_atproto.twice.example': [[`did=${authorDid}`], [`did=${otherDid}`]],
@@ -212,7 +213,7 @@ describe('the resolver', () => {
         if (found === undefined) throw Object.assign(new Error('x'), { code: 'ENOTFOUND' });
         return found;
       },
-      // The web host of every handle is inside, where strangers may not lead us.
+      // Every handle has a private web host, which untrusted names must not reach.
       addressLookup: (_host, done) => done(null, [{ address: '127.0.0.1', family: 4 }]),
     });
     expect(await resolver.resolveHandle('dns.example')).toEqual({ ok: true, did: authorDid });
@@ -223,7 +224,7 @@ describe('the resolver', () => {
     resolver[Symbol.dispose]();
   });
 
-  it('resolves did:web only at public hosts, and at localhost only when that is allowed', async () => {
+  it('resolves did:web only at public hosts, and at localhost only when allowed', async () => {
     const did = `did:web:localhost%3A${harness.network.port}`;
     harness.network.responders.set('/.well-known/did.json', () =>
       json(didDocument(did, 'web.test', harness.network.url)),

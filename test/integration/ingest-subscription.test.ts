@@ -1,3 +1,4 @@
+/** Events of a source reach the log once and in order; the cursor never passes unfinished ones. */
 import { WriteOpAction } from '@atproto/repo';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
@@ -40,7 +41,7 @@ async function publishLike(seq: number): Promise<string> {
 const revsInLog = (): string[] => harness.log.of('commit').map(({ rev }) => rev);
 
 describe('following a source', () => {
-  it('turns commits, sync, account and identity events into entries in order, with the event’s own time', async () => {
+  it('turns commit, sync, account and identity events into ordered entries with their own time', async () => {
     await harness.start();
     const body = await repo.commit(
       1,
@@ -81,7 +82,7 @@ describe('following a source', () => {
     });
   });
 
-  it('gives an event from the future the time of now', async () => {
+  it('clamps the time of an event from the future to now', async () => {
     const nowMs = Date.UTC(2026, 0, 1);
     await harness.start({ clock: { ...systemClock, nowMs: () => nowMs } });
     const body = await repo.commit(1, create('app.bsky.feed.like', '3kbd6l2y3gk2a', likeRecord()));
@@ -90,7 +91,7 @@ describe('following a source', () => {
     expect(harness.log.of('commit')).toMatchObject([{ timeMs: nowMs }]);
   });
 
-  it('keeps records out that break their lexicon, and commits of collections that are not indexed advance the rev', async () => {
+  it('drops records that break their lexicon; commits without indexed collections advance the rev', async () => {
     await harness.start();
     const broken = { $type: 'app.bsky.feed.post', text: 'x'.repeat(5000), createdAt: time };
     const body = await repo.commit(
@@ -108,7 +109,7 @@ describe('following a source', () => {
     expect(metrics['text']).toMatch(/skyshard_records_unindexed_total 1/);
   });
 
-  it('goes on after frames that cannot be read, counts them by reason, and the cursor passes them', async () => {
+  it('continues after unreadable frames, counts them by reason, and the cursor passes them', async () => {
     await harness.start();
     await until(() => harness.network.openCount === 1);
     await publishLike(1);
@@ -130,7 +131,7 @@ describe('following a source', () => {
     expect(harness.network.connections).toHaveLength(1);
   });
 
-  it('gets past a frame that is too large for the socket, and loses nothing after it', async () => {
+  it('skips a frame that is too large for the socket, and loses nothing after it', async () => {
     await harness.start();
     await publishLike(1);
     harness.network.publish(2, Buffer.alloc(17_000_000, 1));
@@ -158,12 +159,12 @@ describe('following a source', () => {
 });
 
 describe('the cursor', () => {
-  it('is durable only behind the acknowledgement of everything before it', async () => {
+  it('is stored only after everything up to it is acknowledged', async () => {
     harness.log.isHeld = true;
     await harness.start();
     for (let seq = 1; seq <= 5; seq++) await publishLike(seq);
     await until(() => harness.log.of('commit').length === 5);
-    // All but the first: the cursor has to stay before it.
+    // All but the first: the cursor must stay before it.
     const others = harness.log.waitingCount - 1;
     for (let index = 0; index < others; index++) harness.log.acknowledge(1);
     expect(harness.status).toMatchObject({ receivedSeq: 5, doneSeq: 0 });
@@ -198,7 +199,7 @@ describe('the cursor', () => {
     expect(harness.status.dropped).toMatchObject({ 'append-failed': 1 });
   });
 
-  it('takes an event again for which there was no room', async () => {
+  it('waits for an event that is retried after storage was full', async () => {
     harness.log.isHeld = true;
     await harness.start();
     await publishLike(1);
@@ -210,7 +211,7 @@ describe('the cursor', () => {
     expect(harness.status.dropped).toEqual({});
   });
 
-  it('goes on within the process from what was received, without a double, when the connection is cut', async () => {
+  it('makes a cut connection resume from the last received event, without a duplicate', async () => {
     await harness.start();
     for (let seq = 1; seq <= 3; seq++) await publishLike(seq);
     await harness.settle();
@@ -222,14 +223,14 @@ describe('the cursor', () => {
     expect(harness.network.connections.map(({ cursor }) => cursor)).toEqual([0, 3]);
   });
 
-  it('from the future makes it follow from now, says so, and the cursor follows the new stream', async () => {
+  it('from the future makes ingest follow from now, says so, and then follows the new stream', async () => {
     for (let seq = 100; seq <= 101; seq++) await publishLike(seq);
     await harness.start();
     await harness.settle();
     await until(() => harness.status.durableSeq === 101);
     await harness.stop();
 
-    // The source lost its past and counts from one again.
+    // The source lost its past and restarts at one.
     harness.network.backlog = [];
     await publishLike(1);
     harness.log = new MemoryLog();
@@ -251,7 +252,7 @@ describe('the cursor', () => {
     expect(harness.log.of('commit')).toHaveLength(1);
   });
 
-  it('that is older than the source keeps is counted as a notice', async () => {
+  it('that is older than the source retains is counted as a notice', async () => {
     harness.network.onConnect = ({ socket }) => {
       socket.send(frameOf({ op: 1, t: '#info' }, { name: 'OutdatedCursor', message: 'Possibly missing events' }));
     };
@@ -262,7 +263,7 @@ describe('the cursor', () => {
     expect(harness.status.receivedSeq).toBe(50);
   });
 
-  it('does not move for an event whose number does not ascend, which still counts', async () => {
+  it('does not move for an event whose seq does not ascend, which is still counted', async () => {
     await harness.start();
     await publishLike(7);
     await publishLike(3);
@@ -273,8 +274,8 @@ describe('the cursor', () => {
   });
 });
 
-describe('a source that is not there yet', () => {
-  it('is tried fast until it comes up', async () => {
+describe('a source that is not up yet', () => {
+  it('is retried fast until it comes up', async () => {
     const port = harness.network.port;
     const url = harness.network.url;
     await harness.network.close();
@@ -295,7 +296,7 @@ describe('a source that is not there yet', () => {
 });
 
 describe('the HTTP endpoints', () => {
-  it('answer health, status and what they do not know', async () => {
+  it('answer health, status and unknown paths', async () => {
     await harness.start();
     expect((await harness.get('/healthz')).status).toBe(200);
     expect((await harness.get('/readyz')).status).toBe(200);
@@ -308,7 +309,7 @@ describe('the HTTP endpoints', () => {
     ]);
   });
 
-  it('settle fails at its deadline and says what waits', async () => {
+  it('settle fails at its deadline and names what is unfinished', async () => {
     harness.log.isHeld = true;
     await harness.start();
     await publishLike(1);
@@ -320,13 +321,13 @@ describe('the HTTP endpoints', () => {
     expect((await harness.post('/v1/settle', {})).status).toBe(200);
   });
 
-  it('are not opened beyond loopback without a token, nor for a source that is no URL', async () => {
+  it('do not start beyond loopback without a token, nor with a source that is no URL', async () => {
     await expect(harness.start({ host: '0.0.0.0' })).rejects.toMatchObject({ code: 'ConfigInvalid' });
     const sources = [{ url: 'gopher://relay.test', startSeq: null }];
     await expect(harness.start({ sources })).rejects.toMatchObject({ code: 'ConfigInvalid' });
   });
 
-  it('start nothing for a web page on the same machine when there is no token', async () => {
+  it('refuse web pages on the same machine when there is no token', async () => {
     await harness.start();
     const foreign = { origin: 'https://example.com' };
     const form = { 'content-type': 'text/plain' };

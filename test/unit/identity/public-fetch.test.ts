@@ -1,3 +1,4 @@
+/** Untrusted URLs lead only to public addresses; every fetch has bounds. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isPublicAddress } from '../../../src/identity/public-address.ts';
 import { type AddressLookup, type FetchRequest, PublicFetch } from '../../../src/identity/public-fetch.ts';
@@ -48,19 +49,19 @@ describe('public addresses', () => {
     'ff02::1',
     'localhost',
     '',
-  ])('leave out %s', (address) => {
+  ])('exclude %s', (address) => {
     expect(isPublicAddress(address)).toBe(false);
   });
 
   it.each(['8.8.8.8', '1.1.1.1', '172.32.0.1', '100.128.0.1', '2606:4700::1111', '2a00:1450::1'])(
-    'hold %s',
+    'include %s',
     (address) => {
       expect(isPublicAddress(address)).toBe(true);
     },
   );
 });
 
-describe('a fetch of a stranger’s URL', () => {
+describe('a fetch of an untrusted URL', () => {
   const fetch = new PublicFetch({ allowPrivateHosts: false });
   afterAll(() => fetch[Symbol.dispose]());
 
@@ -68,7 +69,7 @@ describe('a fetch of a stranger’s URL', () => {
     ['https://127.0.0.1/', 'address-not-public'],
     ['https://[::1]/', 'address-not-public'],
     ['https://[::ffff:10.0.0.1]/', 'address-not-public'],
-    // Other spellings of loopback, which URL parsing makes plain.
+    // Other spellings of loopback, which URL parsing normalizes.
     ['https://2130706433/', 'address-not-public'],
     ['https://0x7f.1/', 'address-not-public'],
     ['https://localhost/', 'address-not-public'],
@@ -87,8 +88,8 @@ describe('a fetch of a stranger’s URL', () => {
     guarded[Symbol.dispose]();
   });
 
-  it('asks for the address once, so that a name cannot change between the check and the connection', async () => {
-    // Public for the check, loopback afterwards: the loopback server must never hear of it.
+  it('resolves the name once, so it cannot change between the check and the connection', async () => {
+    // Public for the check, loopback afterwards: the loopback server must get no request.
     const answers = [
       { address: '192.0.0.9', family: 4 },
       { address: '8.8.8.8', family: 4 },
@@ -134,14 +135,14 @@ describe('a fetch of a trusted URL', () => {
     expect(await fetch.get(request(`${network.url}/loop`, trusted))).toMatchObject({ reason: 'too-many-redirects' });
   });
 
-  it('is cut at the byte cap, whether the length is told or not', async () => {
-    network.responders.set('/told', () => ({ headers: { 'content-length': '5000' }, body: Buffer.alloc(5000) }));
-    network.responders.set('/untold', () => ({
+  it('is cut at the byte limit, with or without a content-length', async () => {
+    network.responders.set('/declared', () => ({ headers: { 'content-length': '5000' }, body: Buffer.alloc(5000) }));
+    network.responders.set('/undeclared', () => ({
       headers: { 'transfer-encoding': 'chunked' },
       body: Buffer.alloc(5000),
     }));
-    expect(await fetch.get(request(`${network.url}/told`, trusted))).toMatchObject({ reason: 'too-large' });
-    expect(await fetch.get(request(`${network.url}/untold`, trusted))).toMatchObject({ reason: 'too-large' });
+    expect(await fetch.get(request(`${network.url}/declared`, trusted))).toMatchObject({ reason: 'too-large' });
+    expect(await fetch.get(request(`${network.url}/undeclared`, trusted))).toMatchObject({ reason: 'too-large' });
   });
 
   it('ends at its deadline', async () => {

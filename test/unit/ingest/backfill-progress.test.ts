@@ -1,10 +1,10 @@
-/** The rates of a backfill and what they promise. */
+/** Rates and the remaining time of a backfill. */
 import { describe, expect, it } from 'vitest';
 import { ProgressMeter } from '../../../src/ingest/backfill-progress.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
 describe('backfill progress', () => {
-  it('measures rates over the last minute and how long the rest will take', () => {
+  it('measures rates over the last minute and estimates the remaining time', () => {
     const clock = new ManualClock();
     const totals = { queued: 100, done: 50, failed: 0, gone: 0, records: 5000 };
     const meter = new ProgressMeter(clock, totals);

@@ -1,3 +1,4 @@
+/** The done cursor never passes an unfinished event, whatever the order of finishing. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DoneTracker } from '../../../src/ingest/done-tracker.ts';
@@ -5,7 +6,7 @@ import { DoneTracker } from '../../../src/ingest/done-tracker.ts';
 const never = new AbortController().signal;
 
 describe('the done tracker', () => {
-  it('stands before the first event that is under way, whatever finishes after it', () => {
+  it('stays before the first unfinished event, whatever finishes after it', () => {
     const tracker = new DoneTracker(10);
     for (const seq of [11, 15, 20]) tracker.begin(seq);
     expect(tracker.done).toBe(10);
@@ -17,7 +18,7 @@ describe('the done tracker', () => {
     expect(tracker.pendingCount).toBe(0);
   });
 
-  it('never passes an event under way and ends at the last, for any order of finishing', () => {
+  it('never passes an unfinished event and ends at the last, for any order of finishing', () => {
     const runs = fc.uniqueArray(fc.nat(1000), { minLength: 1, maxLength: 40 }).chain((seqs) => {
       const ascending = [...seqs].sort((a, b) => a - b);
       return fc.record({
@@ -39,7 +40,7 @@ describe('the done tracker', () => {
     );
   });
 
-  it('wakes who waits for a seq when all up to it is done, and not before', async () => {
+  it('resolves a wait for a seq when everything up to it is done, and not before', async () => {
     const tracker = new DoneTracker(0);
     tracker.begin(1);
     tracker.begin(2);
@@ -55,7 +56,7 @@ describe('the done tracker', () => {
     expect(await waiting).toBe(true);
   });
 
-  it('gives up waiting when the signal aborts', async () => {
+  it('stops waiting when the signal aborts', async () => {
     const tracker = new DoneTracker(0);
     tracker.begin(1);
     const abort = new AbortController();

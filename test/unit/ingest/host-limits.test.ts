@@ -1,3 +1,4 @@
+/** Concurrency, rate and pauses of requests, each host for itself. */
 import { describe, expect, it } from 'vitest';
 import { HostLimits, retryAfterMs } from '../../../src/ingest/host-limits.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -6,7 +7,7 @@ import { until } from '../../support/until.ts';
 const never = new AbortController().signal;
 
 describe('host limits', () => {
-  it('run at most so many requests of one host at once, and hosts do not wait for each other', async () => {
+  it('bound the concurrent requests to one host, and hosts do not wait for each other', async () => {
     const limits = new HostLimits({ clock: new ManualClock(), concurrencyMax: 2, requestsPerSecond: 1e9 });
     const open: (() => void)[] = [];
     const started: string[] = [];
@@ -25,7 +26,7 @@ describe('host limits', () => {
     expect(await other).toBe('other');
   });
 
-  it('start so many a second, and none while a host is to be left alone', async () => {
+  it('bound the requests per second, and start none while a host is paused', async () => {
     const clock = new ManualClock();
     const limits = new HostLimits({ clock, concurrencyMax: 10, requestsPerSecond: 10 });
     const startedMs: number[] = [];
@@ -53,7 +54,7 @@ describe('host limits', () => {
     expect(startedMs[3]).toBe(5200);
   });
 
-  it('read how long to wait from either header, in seconds or as a date', () => {
+  it('read the pause from either header, in seconds or as a date', () => {
     const nowMs = Date.UTC(2024, 0, 1);
     expect(retryAfterMs({ 'retry-after': '7' }, nowMs)).toBe(7000);
     expect(retryAfterMs({ 'retry-after': 'Mon, 01 Jan 2024 00:01:00 GMT' }, nowMs)).toBe(60_000);

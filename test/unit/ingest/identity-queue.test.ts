@@ -1,5 +1,4 @@
-/** When DIDs are resolved, what is put off, and that waiting leaves no listener. */
-
+/** When DIDs are resolved, what is postponed, and that waiting leaves no listener. */
 import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -80,7 +79,7 @@ describe('an active DID', () => {
     ]);
   });
 
-  it('without a proven handle is resolved again after an hour, also by a queue that starts anew', async () => {
+  it('without a proven handle is resolved again after an hour, also by a new queue', async () => {
     network.register(authorDid, 'author.test');
     network.didByHandle.clear();
     await noteAndDrain(queueOf());
@@ -95,7 +94,7 @@ describe('an active DID', () => {
 });
 
 describe('a resolution that the source asked for', () => {
-  it('is put off while the directory is down and made when it is up again', async () => {
+  it('is postponed while the directory is down and made when it is up again', async () => {
     let isDown = true;
     network.register(authorDid, 'author.test');
     const document = network.documents.get(authorDid);
@@ -144,7 +143,7 @@ describe('a resolution that the source asked for', () => {
   });
 });
 
-it('waiting for the jobs leaves no listener on the signal', async () => {
+it('waiting for jobs leaves no listener on the signal', async () => {
   network.register(authorDid, 'author.test');
   const queue = queueOf();
   const { signal } = new AbortController();

@@ -35,7 +35,7 @@ const nobody = (): boolean => false;
 const dueDids = (nowSec: number): string[] => state.fetches.due(nowSec, 100, nobody).map(({ did }) => did);
 
 describe('the state of ingest', () => {
-  it('keeps cursors, identity checks, listings and totals over a restart', async () => {
+  it('keeps cursors, identity checks, listings and totals across a restart', async () => {
     await state.cursors.store('https://relay.test', { seq: 2 ** 40, timeMs: 1_700_000_000_000 });
     await state.identities.storeCheck('did:web:a.test', { checkedAtSec: 1_700_000_000, hasHandle: true });
     const listing = { state: 'listing', pageToken: 'page two', repos: 2 } as const;
@@ -58,7 +58,7 @@ describe('the state of ingest', () => {
     expect(state.fetches.get('did:web:b.test')).toMatchObject({ host: null });
   });
 
-  it('gives due repos earliest first, once each, without those that are skipped', async () => {
+  it('returns due repos earliest first, once each, without skipped ones', async () => {
     await state.fetches.request([request('did:web:late.test')], 200);
     await state.fetches.request([request('did:web:b.test'), request('did:web:a.test')], 100);
     await state.fetches.request([request('did:web:a.test')], 100);
@@ -68,7 +68,7 @@ describe('the state of ingest', () => {
     expect(state.fetches.due(100, 1, (did) => did === 'did:web:a.test')).toMatchObject([{ did: 'did:web:b.test' }]);
   });
 
-  it('moves a repo through its outcomes with the totals', async () => {
+  it('updates the totals with each outcome of a repo', async () => {
     const did = 'did:web:a.test';
     expect(await state.fetches.request([request(did)], 100)).toBe(1);
     await state.fetches.storeOutcome(did, (row) => ({ ...row, attempts: 1, dueSec: 150 }));
@@ -77,12 +77,12 @@ describe('the state of ingest', () => {
     await state.fetches.storeOutcome(did, (row) => ({ ...row, state: 'done', rev: '3kabc', dueSec: 160 }), 42);
     expect(dueDids(1000)).toEqual([]);
     expect(state.fetches.totals).toEqual({ queued: 0, done: 1, failed: 0, gone: 0, records: 42 });
-    // Already known, so a listing does not bring it back; a slot that misses something does, after a rest.
+    // Known, so a listing does not queue it; a slot that misses something does, after a delay.
     expect(await state.fetches.request([request(did)], 161)).toBe(0);
     expect(await state.fetches.request([request(did, { urgency: 'again', revMin: '3kabd' })], 161)).toBe(1);
     expect(dueDids(169)).toEqual([]);
     expect(state.fetches.get(did)).toMatchObject({ state: 'queued', rev: '3kabc', revMin: '3kabd', dueSec: 170 });
-    // Asking again neither hurries it nor lowers what is wanted; an operator hurries it.
+    // A repeat neither hastens it nor lowers `revMin`; an operator hastens it.
     await state.fetches.request([request(did, { urgency: 'again', revMin: '3kabb' })], 162);
     expect(state.fetches.get(did)).toMatchObject({ revMin: '3kabd', dueSec: 170 });
     await state.fetches.request([request(did, { urgency: 'now' })], 162);
@@ -92,7 +92,7 @@ describe('the state of ingest', () => {
 });
 
 describe('a write that fails', () => {
-  it('leaves disk and memory as they were, with all that was to be committed with it', async () => {
+  it('leaves disk and memory unchanged, and its whole batch fails', async () => {
     await state.fetches.request([request('did:web:a.test')], 100);
     const before = state.fetches.totals;
     const results = await Promise.allSettled([
@@ -112,14 +112,14 @@ describe('a write that fails', () => {
     expectBefore();
     await reopen();
     expectBefore();
-    // The number that the new host had for a moment is given out again.
+    // The number that the new host briefly had is reused.
     await state.fetches.request([request('did:web:c.test', { host: 'https://other.test' })], 100);
     await reopen();
     expect(state.fetches.get('did:web:c.test')).toMatchObject({ host: 'https://other.test' });
     expect(state.fetches.totals).toEqual({ ...before, queued: 2 });
   });
 
-  it('for want of room in the map says so, still reads, and goes on with a larger map', async () => {
+  it('because the map is full says so; reads work, and writes work again with a larger map', async () => {
     await reopen(freeBytesMin + 2 ** 18);
     await state.cursors.store('https://relay.test', { seq: 7, timeMs: 1 });
     let known = 0;
@@ -147,7 +147,7 @@ describe('a write that fails', () => {
     expect(state.cursors.get('https://relay.test')).toEqual({ seq: 8, timeMs: 1 });
   });
 
-  it('since the state is closed says so', async () => {
+  it('because the state is closed says so', async () => {
     await state[Symbol.asyncDispose]();
     await expect(state.cursors.store('https://relay.test', { seq: 8, timeMs: 1 })).rejects.toMatchObject({
       code: 'Unavailable',
@@ -156,10 +156,10 @@ describe('a write that fails', () => {
   });
 });
 
-it('opens a folder that was written with other flags of the library', async () => {
+it('opens a folder that was written with other flags of LMDB', async () => {
   await state[Symbol.asyncDispose]();
   rmSync(join(folder, 'data.mdb'));
-  // As it was once written: asynchronous commits that overlap with their flush.
+  // Asynchronous commits that overlap with their flush.
   const root = open({ path: folder, mapSize: 2 ** 36, maxDbs: 8, keyEncoding: 'binary', encoding: 'binary' });
   const cursors = root.openDB<Buffer, Buffer>({ name: 'cursors', keyEncoding: 'binary', encoding: 'binary' });
   const value = Buffer.alloc(13);

@@ -1,3 +1,4 @@
+/** A repo's entries reach the log once and in order, held or not. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CommitEntry } from '../../../src/entry/entry.ts';
@@ -25,7 +26,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe('the gate of a repo', () => {
-  it('brings every commit to the log once and in order, or leaves it to a snapshot that contains it', async () => {
+  it('appends every commit once and in order, unless a snapshot contains it', async () => {
     let succeeded = 0;
     let voided = 0;
     await fc.assert(
@@ -48,7 +49,7 @@ describe('the gate of a repo', () => {
             hold = null;
           }
           if (one.type === 'succeed' && hold !== null) {
-            // A snapshot is at least as new as what was live before the hold, and may be newer than what is live now.
+            // At least as new as what was live before the hold; maybe newer than what is live now.
             const rev = heldFrom + one.lead;
             if (hold.isVoid) voided++;
             else {
@@ -74,7 +75,7 @@ describe('the gate of a repo', () => {
           const isContained = snapshots.some((rev) => number <= rev);
           expect(revs.includes(revOf(number)) || isContained, `commit ${number}`).toBe(true);
         }
-        // What the snapshot does not contain comes after it.
+        // Commits that the snapshot lacks follow it.
         const story = log.storyOf(authorDid);
         for (const rev of snapshots) {
           const end = story.indexOf(`resync-end ${revOf(rev)}`);
@@ -89,7 +90,7 @@ describe('the gate of a repo', () => {
     expect(voided).toBeGreaterThan(0);
   });
 
-  it('holds one repo and no other, and settles what a snapshot contains only when the snapshot is durable', async () => {
+  it('holds only its repo, and resolves contained entries only when the snapshot is durable', async () => {
     const log = new MemoryLog();
     const gate = new RepoGate(log);
     const hold = gate.hold(authorDid);

@@ -1,4 +1,4 @@
-/** How far a stream is, and that waiting for it leaves nothing on the signal. */
+/** How far a stream has come, and that waiting for it leaves no listener. */
 import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ afterEach(async () => {
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('waiting for a seq', () => {
-  it('leaves one listener on the signal however many events come, and none afterwards', async () => {
+  it('leaves one listener on the signal however many events arrive, and none afterwards', async () => {
     const position = new StreamPosition(source, state.cursors, 0);
     const { signal } = new AbortController();
     const listenerCount = (): number => getEventListeners(signal, 'abort').length;
@@ -40,7 +40,7 @@ describe('waiting for a seq', () => {
     expect(listenerCount()).toBe(0);
   });
 
-  it('ends with the signal, and leaves nothing there', async () => {
+  it('ends when the signal aborts, and leaves no listener', async () => {
     const position = new StreamPosition(source, state.cursors, 0);
     const stop = new AbortController();
     const waiting = position.waitDurable(5, stop.signal);
@@ -51,7 +51,7 @@ describe('waiting for a seq', () => {
 });
 
 describe('the cursor', () => {
-  it('is stored only as far as every event is done, and not while an earlier run has events under way', async () => {
+  it('is stored only up to where every event is done, and not while an earlier run is unfinished', async () => {
     const position = new StreamPosition(source, state.cursors, 10);
     position.admit(11, true);
     const first = position.begin(11);
