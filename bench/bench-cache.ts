@@ -13,7 +13,7 @@ export function preparedFolder(key: string): string | null {
   return existsSync(folder) ? folder : null;
 }
 
-/** Returns the folder of a key. `prepare` fills it when absent; a partial one has no name. */
+/** Returns the folder of a key. `prepare` fills a new one, which is named once it is whole. */
 export async function cachedFolder(key: string, prepare: (folder: string) => Promise<void>): Promise<string> {
   const ready = preparedFolder(key);
   if (ready !== null) return ready;

@@ -154,7 +154,7 @@ export async function preparedBox(options: BoxOptions): Promise<string> {
   }
   return cachedFolder(key, (folder) => {
     options.print(`loading ${records} records into ${options.slots} slots`);
-    // Loading is not bound by what this bench binds its nodes by.
+    // Loading runs without the limits that this bench puts on its nodes.
     const { nodePrefix: _prefix, nodeSettings: _settings, ...unbound } = options;
     return load(folder, unbound);
   });

@@ -1,6 +1,5 @@
 /**
- * Our codecs on hot paths against the libraries that could replace them, alternating in one
- * process.
+ * Our codecs on hot paths against libraries that could replace them, alternating in one process.
  *
  * Each pair must give the same result before it is measured. Closed loop, one thread.
  */

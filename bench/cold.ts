@@ -1,6 +1,5 @@
 /**
- * Latencies of GetPostRecords and GetTimeline on data larger than memory, and of calls without
- * reads.
+ * Latencies of reads of data larger than memory, and of calls without reads at the same time.
  *
  * The nodes run in a control group. Once they are warm, its memory is bounded to their own use plus
  * a quarter of the data, so that three pages in four must come from the disk; nodes read with

@@ -1,6 +1,5 @@
 /**
- * A cheap gRPC client over HTTP/1.1 for benches: raw sockets, prepared requests, one in flight per
- * connection.
+ * A cheap gRPC client over HTTP/1.1: raw sockets, prepared requests, one in flight per connection.
  *
  * It speaks as the official client does with HTTP/1.1, and reads only the end of an answer and its
  * `grpc-status`, which is in the headers or, in chunked answers, in the trailers.

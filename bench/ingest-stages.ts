@@ -159,7 +159,7 @@ function* batchesOf(options: StageOptions): Generator<Buffer[]> {
   if (batch.length > 0) yield batch;
 }
 
-/** Measures the stages. Units: microseconds of CPU a record. */
+/** Measures the stages. Units: microseconds of CPU per record. */
 export async function measureStages(options: StageOptions): Promise<Figures> {
   const { folder, slots } = options;
   const times = new StageTimes();

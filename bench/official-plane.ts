@@ -1,8 +1,7 @@
 /**
  * The official data plane on PostgreSQL over a prepared network, for comparison.
  *
- * Its packages are those of the conformance tests, its PostgreSQL is Debian's; a bench says what is
- * missing.
+ * Its packages are those of the conformance tests, and its PostgreSQL is Debian's.
  */
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

@@ -25,7 +25,7 @@ export function diskBytes(folder: string): number {
 /**
  * Sums pages by sub-database and transactions over all slots. Their node must have stopped.
  *
- * Returns: what the files hold beyond these pages is free for reuse.
+ * Returns: counts; file space beyond these pages is free for reuse.
  */
 export async function pagesAndCommits(
   folderOf: SlotFolder,

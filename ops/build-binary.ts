@@ -3,8 +3,7 @@
  *
  * Node's single-executable support runs one CommonJS file and stores assets, but native addons and
  * worker threads need files. So the asset is an archive of the bundled program and the few packages
- * with addons; the CommonJS file (`binary-loader.ts`) unpacks it once and runs the program from
- * there.
+ * with addons; the CommonJS file (`binary-loader.ts`) unpacks it once and runs the program.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

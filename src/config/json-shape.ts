@@ -56,7 +56,7 @@ function isUnknownKey(issue: v.BaseIssue<unknown>): boolean {
   return issue.type === 'strict_object' && issue.expected === 'never';
 }
 
-/** Returns where a value is, such as `shards[0].slots`. */
+/** Returns the path of a value, such as `shards[0].slots`. */
 function whereOf(issue: v.BaseIssue<unknown>): string {
   const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`));
   // An unknown key is a problem of the object that holds it.

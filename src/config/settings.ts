@@ -120,8 +120,7 @@ function variableParts(row: SettingRow, text: string): string | readonly string[
 /**
  * Returns the settings of a command.
  *
- * One environment serves all commands, so a variable that the command does not take is checked only
- * by name.
+ * One environment serves all commands, so variables of other commands are checked only by name.
  * Errors: DataPlaneError `ConfigInvalid` naming the flag or variable and what it must be.
  */
 export function resolveSettings(command: CommandName, flags: GivenFlags, environment: Environment): ResolvedSettings {

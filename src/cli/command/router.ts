@@ -12,7 +12,7 @@ import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { failureSwitch, serve } from '../process/server-process.ts';
 
-/** Time beyond that of ingest, whose own answer says what is late. */
+/** Beyond ingest's own timeout, so that its answer, which says what is late, comes first. */
 const settleGraceMs = 2_000;
 
 /** Returns a function that has ingest wait until everything it received is in the logs. */

@@ -6,7 +6,7 @@ import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { urlOf } from '../process/run-file.ts';
 
-/** Time beyond that of the router, whose own answer says what is late. */
+/** Beyond the router's own timeout, so that its answer, which says what is late, comes first. */
 const graceMs = 5_000;
 
 export const runSettle: Command = async ({ settings, print }) => {

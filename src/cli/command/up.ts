@@ -27,7 +27,7 @@ function listeningText(run: RunFile): string {
   return textTable(['process', 'address', 'serves', 'pid'], rows);
 }
 
-/** Waits until the demo's records are applied, then prints requests that they answer. */
+/** Waits until the demo's records are applied, then prints requests about them. */
 async function printExamples({ settings, clock, print, log }: CommandContext, run: RunFile): Promise<void> {
   try {
     const token = readClientToken(settings);

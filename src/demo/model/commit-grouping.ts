@@ -1,4 +1,4 @@
-/** Joins close commits of one actor, since signing and proving cost far more than writing. */
+/** Joins consecutive commits of one actor, since signing and proving cost far more than writing. */
 import type { GraphCommit } from './graph-state.ts';
 
 /** About how many ops a joined commit holds at most. */

@@ -46,7 +46,7 @@ export class DemoActors {
   did(actor: number): string {
     let did = this.#dids[actor];
     if (did === undefined) {
-      // Any 24 base32 characters of a hash do; a CID's text is made of them.
+      // Any 24 base32 characters of a hash will do; those of a CID's text are at hand.
       did = `did:plc:${cidOfBlock(Buffer.from(`skyshard demo actor ${this.#seed} ${actor}`)).text.slice(16, 40)}`;
       this.#dids[actor] = did;
     }
@@ -105,7 +105,7 @@ export class DemoActors {
     return random.next() < 0.35 ? this.#popular(random) : this.drawActive(random);
   }
 
-  /** Returns how much a post of this author appeals, before chance: between 0 and 1. */
+  /** Returns how appealing this author's posts are, before chance: between 0 and 1. */
   appeal(actor: number): number {
     return (actor + 1) ** -0.5;
   }

@@ -7,7 +7,7 @@ import type { DemoActors } from './demo-actors.ts';
 export type DemoExamples = {
   readonly popularDid: string;
   readonly popularHandle: string;
-  /** Someone who follows many. */
+  /** An account that follows many. */
   readonly readerDid: string;
   readonly likedPostUri: string | null;
   /** The root of a thread with many replies. */

@@ -99,7 +99,7 @@ export class GraphState {
   readonly feeds = new RecentRing<StrongRef>(window.feeds);
   readonly records = new RecentRing<RecentRecord>(window.records);
   readonly inactive: number[] = [];
-  /** Who follows or blocks whom; nobody blocks whom they follow. */
+  /** Follows and blocks together, so that nobody blocks an account that they follow. */
   readonly subjects: RecentPairs;
   readonly liked = new RecentPairs(2 ** 18);
   readonly reposted = new RecentPairs(2 ** 16);

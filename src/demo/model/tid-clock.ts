@@ -1,6 +1,6 @@
 import { microsOf, tidOf } from '../../atproto/tid.ts';
 
-/** Issues ascending TIDs near the times asked for. */
+/** Issues ascending TIDs near the requested times. */
 export class TidClock {
   #lastMicros = 0;
   readonly #clock: number;

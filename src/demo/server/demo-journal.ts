@@ -108,7 +108,7 @@ export class DemoJournal implements Disposable {
     return this.#file.bytes > 2 * this.#compactBytes + this.#slackBytes;
   }
 
-  /** Replaces the file atomically by one of these items. */
+  /** Atomically replaces the file by one with these items. */
   rewrite(items: Iterable<JournalItem>): void {
     const encoded = function* (): Generator<Buffer, void, undefined> {
       for (const item of items) yield encodeItem(item);
