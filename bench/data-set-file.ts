@@ -1,7 +1,7 @@
 /**
  * Files of generated data, which read far faster than it is generated: no bench times a generator.
  *
- * Shape: 8 bytes `SKYDATA` and the version; 1 byte kind (1 frames, 2 entries); then items, each
+ * Shape: 8 bytes `SKYDATA` and the version; 1 byte kind (1 frames, 3 entries); then items, each
  * length-delimited by 4 bytes. A frame is the firehose message itself. `<file>.truth.json` holds
  * the options, and what must be read after applying the file.
  */
@@ -14,8 +14,8 @@ import { GroundTruth, type Truth } from './ground-truth.ts';
 
 export type DataSetKind = 'frames' | 'entries';
 
-const magic = Buffer.from('SKYDATA\x02', 'latin1');
-const kindCode = { frames: 1, entries: 2 } as const;
+const magic = Buffer.from('SKYDATA\x01', 'latin1');
+const kindCode = { frames: 1, entries: 3 } as const;
 const headBytes = 9;
 const chunkBytes = 4 * 2 ** 20;
 const actions = ['create', 'update', 'delete'] as const;

@@ -39,6 +39,6 @@ test('a torn file, or one of another kind or version, is refused', () => {
   expect(() => [...readEntries(path)]).toThrow('does not hold entries');
   writeFileSync(path, readFileSync(path).subarray(0, -1));
   expect(() => [...readFrames(path)]).toThrow('ends inside an item');
-  writeFileSync(path, 'SKYDATA\x03 of a later version');
+  writeFileSync(path, 'SKYDATA\x02 of a later version');
   expect(() => [...readFrames(path)]).toThrow('not a data set of this version');
 });
