@@ -1,4 +1,4 @@
-/** The bytes of effects. Part of the stored format: tags are append only. */
+/** The bytes of effects. Tags are part of the stored format: append only. */
 import { readDid, readRecordRef, writeDid, writeRecordRef } from '../atproto/compact-key.ts';
 import { edgeByKind, edgeOfCode } from '../atproto/edge-kind.ts';
 import { isNoticeReason } from '../atproto/notice-reason.ts';
@@ -6,10 +6,10 @@ import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import type { Effect } from './entry.ts';
 
-/** A number that is one of those of a table of tags, once a switch has refused all others. */
+/** A tag of a table; code that was read is one only once a switch has refused all others. */
 export type ValueOf<Table> = Table[keyof Table];
 
-/** Writes a text that may be null. */
+/** Writes a string that may be null. */
 export function writeNullable(writer: ByteWriter, value: string | null): void {
   if (value === null) writer.u8(0);
   else writer.u8(1).text(value);
@@ -30,7 +30,7 @@ const effectTag = {
   'handle-loss': 7,
 } as const;
 
-/** Appends one effect to `writer`. */
+/** Appends one effect; `readEffect` reads it. */
 export function writeEffect(writer: ByteWriter, effect: Effect): void {
   writer.u8(effectTag[effect.type]);
   switch (effect.type) {
@@ -86,7 +86,8 @@ function readEdge(reader: ByteReader): Effect {
   const subject = (flags & edgeFlag.hasSubject) === 0 ? null : readRecordRef(reader);
   const subjectDid = (flags & edgeFlag.hasSubjectDid) === 0 ? subject?.did : readDid(reader);
   if (subjectDid === undefined) return reader.fail('an edge that names no actor');
-  return { type: 'edge', edge, present: (flags & 1) === 1, source, subjectDid, subject, sortMs: readEntryTime(reader) };
+  const present = (flags & edgeFlag.present) !== 0;
+  return { type: 'edge', edge, present, source, subjectDid, subject, sortMs: readEntryTime(reader) };
 }
 
 function readThread(reader: ByteReader): Effect {
@@ -121,7 +122,7 @@ function readNotice(reader: ByteReader): Effect {
   };
 }
 
-/** Reads one effect that `writeEffect` wrote. */
+/** Reads one effect. Errors: MalformedBytes. */
 export function readEffect(reader: ByteReader): Effect {
   const code = reader.u8() as ValueOf<typeof effectTag>;
   switch (code) {

@@ -1,16 +1,14 @@
 /**
- * The bytes of log entries and effects.
- *
- * Part of the stored format: tags are append only. The first byte is the format version, checked on read.
+ * The bytes of log entries. Tags are part of the stored format: append only. The first byte is the
+ * format version, checked on read.
  */
-
 import { cidBytes, isCidAt } from '../atproto/cid.ts';
 import { readCollection, readDid, readRkey, writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
 import { deleteOp, type RepoOp } from '../atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
-import type { ContinueWork, Entry, PrivateWrite } from './entry.ts';
+import type { ContinueWork, Entry, PrivateWrite, RepoEntry } from './entry.ts';
 
 const entryVersion = 3;
 
@@ -38,7 +36,7 @@ function readOps(reader: ByteReader): RepoOp[] {
       continue;
     }
     const cid = reader.bytes(cidBytes);
-    if (!isCidAt(cid, 0)) reader.fail('an op whose CID is none');
+    if (!isCidAt(cid, 0)) reader.fail('an op with a malformed CID');
     ops.push({ action, collection, rkey, cid, block: reader.lengthDelimited() });
   }
   return ops;
@@ -58,12 +56,12 @@ const tag = {
   continue: 11,
 } as const satisfies Record<Entry['kind'], number>;
 
-/** Appends one entry to `writer`. */
+/** Appends one entry; `decodeEntry` reads it. */
 export function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.u8(entryVersion).u8(tag[entry.kind]);
+  if ('did' in entry) writeDid(writer, entry.did);
   switch (entry.kind) {
     case 'commit':
-      writeDid(writer, entry.did);
       writer.text(entry.rev);
       writeNullable(writer, entry.since);
       writeEntryTime(writer, entry.timeMs);
@@ -71,24 +69,19 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
     case 'sync':
     case 'resync-begin':
     case 'resync-end':
-      writeDid(writer, entry.did);
       return writeEntryTime(writer.text(entry.rev), entry.timeMs);
     case 'resync-chunk':
-      writeDid(writer, entry.did);
       writeEntryTime(writer.text(entry.rev), entry.timeMs);
       return writeOps(writer, entry.ops);
     case 'identity':
-      writeDid(writer, entry.did);
       writeNullable(writer, entry.handle);
       writeEntryTime(writer, entry.verifiedAtMs);
       writer.text(entry.keysJson).text(entry.servicesJson);
       return writeEntryTime(writer, entry.timeMs);
     case 'account':
-      writeDid(writer, entry.did);
       writer.u8(entry.active ? 1 : 0).text(entry.status);
       return writeEntryTime(writer, entry.timeMs);
     case 'private':
-      writeDid(writer, entry.did);
       return writePrivate(writer, entry.write);
     case 'effect':
       return writeEffect(writer, entry.effect);
@@ -96,27 +89,22 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
       writer.u16(entry.target).varint(entry.mark);
       return;
     case 'continue':
-      writeDid(writer, entry.did);
       return writeContinue(writer, entry.work);
   }
 }
 
-/** Returns the bytes of one entry; `writeEntry` spares the copy where a writer is at hand. */
+/** Returns a copy of one entry's bytes; `writeEntry` writes in place. */
 export function encodeEntry(entry: Entry): Buffer {
   const writer = new ByteWriter();
   writeEntry(writer, entry);
   return writer.finish();
 }
 
-function readRepoEntry(reader: ByteReader, kind: 'sync' | 'resync-begin' | 'resync-end'): Entry {
+function readRepoEntry<Kind extends string>(reader: ByteReader, kind: Kind): RepoEntry<Kind> {
   return { kind, did: readDid(reader), rev: reader.text(), timeMs: readEntryTime(reader) };
 }
 
-/**
- * Reads one entry that `writeEntry` wrote. Texts are copies; blocks and CIDs alias `bytes`.
- *
- * Errors: MalformedBytes.
- */
+/** Reads one entry. Strings are copies; blocks and CIDs alias `bytes`. Errors: MalformedBytes. */
 export function decodeEntry(bytes: Uint8Array): Entry {
   const reader = new ByteReader(bytes, 0, 'an entry');
   if (reader.u8() !== entryVersion) reader.fail('of an unknown format version');
@@ -154,13 +142,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     case tag['resync-begin']:
       return readRepoEntry(reader, 'resync-begin');
     case tag['resync-chunk']:
-      return {
-        kind: 'resync-chunk',
-        did: readDid(reader),
-        rev: reader.text(),
-        timeMs: readEntryTime(reader),
-        ops: readOps(reader),
-      };
+      return { ...readRepoEntry(reader, 'resync-chunk'), ops: readOps(reader) };
     case tag['resync-end']:
       return readRepoEntry(reader, 'resync-end');
     case tag.private:

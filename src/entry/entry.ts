@@ -1,27 +1,27 @@
 /**
  * The entries of a slot's log: everything that can change a slot, and nothing else.
  *
- * Owns: the shapes and their bytes. An entry carries all that apply needs, so that apply uses only the slot's state and
- * the entry. Records travel as the blocks that ingest has checked.
+ * An entry carries all that apply needs, so that apply uses only the slot's state and the entry.
+ * Records travel as the blocks that ingest has checked.
  */
 import type { RecordRef } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';
 import type { NoticeReason } from '../atproto/notice-reason.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 
-/** One commit of one repo, in the order of its stream. `timeMs` is the event's own time. */
-export type CommitEntry = {
-  readonly kind: 'commit';
+/** A repo at a rev. `timeMs` is the event's own time. */
+export type RepoEntry<Kind extends string> = {
+  readonly kind: Kind;
   readonly did: string;
   readonly rev: string;
-  /** The rev before it as the event claims it; null when the event names none. */
-  readonly since: string | null;
   readonly timeMs: number;
-  readonly ops: readonly RepoOp[];
 };
 
-/** A `#sync` event: the repo's state was replaced; the slot marks it for resync when it is behind `rev`. */
-export type SyncEntry = { readonly kind: 'sync'; readonly did: string; readonly rev: string; readonly timeMs: number };
+/** One commit, in stream order. `since` is the previous rev, if the event names one. */
+export type CommitEntry = RepoEntry<'commit'> & { readonly since: string | null; readonly ops: readonly RepoOp[] };
+
+/** The repo's state was replaced; a slot whose rev is older marks the repo for resync. */
+export type SyncEntry = RepoEntry<'sync'>;
 
 /** The outcome of resolving a DID, checked in both directions. */
 export type IdentityEntry = {
@@ -31,48 +31,34 @@ export type IdentityEntry = {
   readonly handle: string | null;
   /** When the handle was verified; decides contention for a handle. */
   readonly verifiedAtMs: number;
-  /** JSON objects by fragment id as GetIdentityBy… returns them; empty string when the document was not resolved. */
+  /** JSON objects by fragment id as GetIdentityBy… returns them; empty when nothing was resolved. */
   readonly keysJson: string;
   readonly servicesJson: string;
   /** The event's time; an event older than the last from the same source is dropped. */
   readonly timeMs: number;
 };
 
-/** An `#account` event: the state of the account at its host. One older than the last applied is dropped. */
+/** The state of an account at its host. One older than the last applied is dropped. */
 export type AccountEntry = {
   readonly kind: 'account';
   readonly did: string;
   readonly active: boolean;
-  /** Empty when active, else deactivated, suspended, takendown, deleted, desynchronized or throttled. */
+  /** Empty when active, else deactivated, suspended, takendown, deleted or one that is ignored. */
   readonly status: string;
   readonly timeMs: number;
 };
 
-/** A repo's content from getRepo: begin, chunks, end. It never touches records of a later rev. A begin with an empty rev calls off one that was begun. */
-export type ResyncBeginEntry = {
-  readonly kind: 'resync-begin';
-  readonly did: string;
-  readonly rev: string;
-  readonly timeMs: number;
-};
+/**
+ * A repo's snapshot from getRepo comes as begin, chunks, end. It never touches records of a later
+ * rev. A begin with an empty rev cancels the snapshot that is in progress.
+ */
+export type ResyncBeginEntry = RepoEntry<'resync-begin'>;
 
-/** Some records of the snapshot that `resync-begin` with the same rev announced. */
-export type ResyncChunkEntry = {
-  readonly kind: 'resync-chunk';
-  readonly did: string;
-  readonly rev: string;
-  readonly timeMs: number;
-  /** Every record is `action: 'create'`. */
-  readonly ops: readonly RepoOp[];
-};
+/** Some records of the snapshot that the begin of the same rev announced; each op is a `create`. */
+export type ResyncChunkEntry = RepoEntry<'resync-chunk'> & { readonly ops: readonly RepoOp[] };
 
-/** The last of a snapshot: records that none of its chunks named are swept away. */
-export type ResyncEndEntry = {
-  readonly kind: 'resync-end';
-  readonly did: string;
-  readonly rev: string;
-  readonly timeMs: number;
-};
+/** The end of a snapshot: records that none of its chunks named are removed. */
+export type ResyncEndEntry = RepoEntry<'resync-end'>;
 
 /** A write that arrives by RPC or from bsync; applied before the caller is answered. */
 export type PrivateEntry = { readonly kind: 'private'; readonly did: string; readonly write: PrivateWrite };
@@ -93,23 +79,21 @@ export type PrivateWrite =
 /** What one slot's apply sends to another slot. Absolute: repeating it changes nothing. */
 export type EffectEntry = { readonly kind: 'effect'; readonly effect: Effect };
 
-/** The primary notes that `target` holds all of this slot's effects up to `mark`, so that the outbox can be trimmed. */
+/** `target` holds all of this slot's effects up to `mark`, so the outbox can be trimmed. */
 export type DeliveredEntry = { readonly kind: 'delivered'; readonly target: number; readonly mark: number };
 
-/** The next chunk of long work of this slot, appended by the slot itself. */
+/** The next chunk of long work, appended by the slot itself. */
 export type ContinueEntry = { readonly kind: 'continue'; readonly did: string; readonly work: ContinueWork };
 
 /**
- * What is left of long work and where its next chunk begins.
- *
- * `after` is the last key of the chunk before, in hex, or empty. What is newer than the origin (`originMs`, `rev`) is not touched.
+ * The rest of long work. `after` is the last key of the previous chunk, in hex, or empty. Nothing
+ * newer than the origin (`originMs`, `rev`) is touched.
  */
 export type ContinueWork =
   | { readonly type: 'delete-account'; readonly originMs: number }
   | { readonly type: 'resync-sweep'; readonly rev: string; readonly after: string }
   | { readonly type: 'post-exists'; readonly rkey: string; readonly exists: boolean; readonly after: string };
 
-/** One input of a slot, told apart by `kind`. */
 export type Entry =
   | CommitEntry
   | SyncEntry
@@ -124,14 +108,15 @@ export type Entry =
   | ContinueEntry;
 
 /**
- * An effect, routed to the slot of `toDid(effect)`.
+ * An effect, routed to the slot of its `routingKey`.
  *
- * `edge`: record `source` points (or, when not present, no longer points) at `subjectDid` or at its record `subject`. For a
- * list item `subject` is the list and `subjectDid` the listed actor.
- * `sortMs` is the source record's sort time and, with the source, the edge's identity: a withdrawal repeats it.
- * `thread`: a reply hangs (or hung) in the thread whose root it claims. `notice`: a notification for `recipient`.
- * `post-exists`: tells a reposter's slot whether the post behind its feed items exists.
- * `handle-claim`/`handle-loss`: contention for a handle, decided in the handle's slot.
+ * `edge`: record `source` points (or, when not present, no longer points) at `subjectDid` or at
+ * its record `subject`. For a list item `subject` is the list and `subjectDid` the listed actor.
+ * `sortMs`, the source record's sort time, is part of the edge's identity: a withdrawal repeats it.
+ * `thread`: a reply belongs (or belonged) to the thread whose root it claims.
+ * `notice`: a notification for `recipient`.
+ * `post-exists`: whether the post of a reposter's feed items exists.
+ * `handle-claim`, `handle-loss`: contention for a handle, decided in the handle's slot.
  */
 export type Effect =
   | {
@@ -185,11 +170,11 @@ export type Effect =
       readonly type: 'handle-loss';
       readonly handle: string;
       readonly did: string;
-      /** Time of the claim that lost; a later claim of the same actor is not touched. */
+      /** Time of the claim that lost; a later claim of the same actor stays. */
       readonly lostVerifiedAtMs: number;
     };
 
-/** Returns the routing key of an entry from outside or of an effect: a DID, or a handle for a handle claim. */
+/** Returns the key whose hash is the effect's slot: a DID, or the handle of a handle claim. */
 export function routingKey(effect: Effect): string {
   switch (effect.type) {
     case 'edge':
