@@ -1,19 +1,17 @@
 /**
- * How long to wait before another attempt: doubling up to a cap, with jitter so that many who
- * failed at once spread out.
+ * Delays between retries: doubling up to a limit, with jitter to spread out simultaneous failures.
  */
 import type { SeededRandom } from './seeded-random.ts';
 
-/** The waits of one caller. */
 export type BackoffPolicy = {
   readonly firstMs: number;
   readonly maxMs: number;
-  /** Failures whose wait is `firstMs` before the doubling begins; 1 by default. */
+  /** Failures that wait `firstMs` before the doubling starts; 1 by default. */
   readonly fastFailures?: number;
 };
 
 /**
- * Returns the wait after so many failures in a row (from 1): half of its nominal length or more.
+ * Returns the delay after this many failures in a row (from 1), half of its nominal length or more.
  */
 export function backoffMs(policy: BackoffPolicy, failures: number, random: SeededRandom): number {
   const doublings = Math.max(0, failures - (policy.fastFailures ?? 1));

@@ -1,12 +1,9 @@
-/**
- * Base32 of RFC 4648 in lower case and without padding, between bytes: the one alphabet of CIDs and
- * of did:plc.
- */
+/** Base32 of RFC 4648, lower case and unpadded, between bytes. The alphabet of CIDs and did:plc. */
 
-/** The letters by their value. */
+/** Letters by value. */
 export const base32Letters: Buffer = Buffer.from('abcdefghijklmnopqrstuvwxyz234567', 'latin1');
 
-/** The values of letters by their byte; above 31 for what is no letter. */
+/** Values by letter byte; above 31 for bytes that are not letters. */
 export const base32Values: Uint8Array = new Uint8Array(256).fill(255);
 for (let value = 0; value < 32; value++) base32Values[base32Letters[value]!] = value;
 
@@ -35,7 +32,7 @@ export function formatBase32(source: Uint8Array, start: number, end: number, int
 /**
  * Reads `source[start..end)`, a multiple of eight letters, into bytes at `into[at..]`.
  *
- * Returns: false, with anything in `into`, when they are not all letters.
+ * Returns: false, with undefined bytes in `into`, when some are not letters.
  */
 export function parseBase32(source: Uint8Array, start: number, end: number, into: Uint8Array, at: number): boolean {
   let seen = 0;

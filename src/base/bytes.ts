@@ -1,14 +1,14 @@
 /**
  * Cursor-style reading and writing of our own binary formats (keys, values, log entries, frames).
  *
- * Owns: growth, bounds, and byte order: big-endian throughout, so that byte order is number order.
- * Texts are length-delimited UTF-8. Refuses: reading past the end.
+ * Owns: growth, bounds, and byte order: big-endian, so that byte order is numeric order. Texts are
+ * length-delimited UTF-8. Refuses: reading past the end.
  */
 import { InvariantError } from './invariant.ts';
 import { readVarint, varintBytes, varintEnd, varintFault, writeVarint } from './varint.ts';
 
 declare global {
-  /** Node's own fast paths, which its type declarations leave out. Positions are bytes. */
+  /** Node's own fast paths, missing from its type declarations. Positions are bytes. */
   interface Buffer {
     latin1Slice(start?: number, end?: number): string;
     utf8Slice(start?: number, end?: number): string;
@@ -17,15 +17,13 @@ declare global {
   }
 }
 
-/** Larger buffers are given up by `clear`. Units: bytes. */
+/** `clear` releases larger buffers. */
 const keptBytesMax = 4 * 1024 * 1024;
 const textLengthBytesMax = 5;
 
 /** A buffer that grows as it is written. */
 export class ByteWriter {
-  /**
-   * Valid up to `length`; replaced when it grows, so it must not be kept across calls of `reserve`.
-   */
+  /** Valid up to `length`. Growth replaces it, so do not keep it across calls of `reserve`. */
   buffer: Buffer;
   length = 0;
   readonly #initialBytes: number;
@@ -35,7 +33,7 @@ export class ByteWriter {
     this.buffer = Buffer.allocUnsafeSlow(initialBytes);
   }
 
-  /** Makes room for this many more bytes. */
+  /** Ensures capacity for this many more bytes. */
   reserve(bytes: number): void {
     const needed = this.length + bytes;
     if (needed <= this.buffer.length) return;
@@ -63,7 +61,7 @@ export class ByteWriter {
     return this;
   }
 
-  /** Six bytes: enough for milliseconds and for log positions (2^48). */
+  /** Six bytes: enough for milliseconds and log positions (below 2^48). */
   u48(value: number): this {
     this.reserve(6);
     this.length = this.buffer.writeUIntBE(value, this.length, 6);
@@ -102,7 +100,7 @@ export class ByteWriter {
   text(value: string): this {
     const { length } = value;
     this.reserve(length * 3 + textLengthBytesMax);
-    // Most texts are ASCII: guessing the length is faster than asking for it first.
+    // Most texts are ASCII: guessing the byte length is faster than computing it first.
     const guess = varintBytes(length);
     const start = this.length + guess;
     const bytes = this.buffer.utf8Write(value, start, length * 3);
@@ -119,26 +117,26 @@ export class ByteWriter {
     return this;
   }
 
-  /** ASCII without a length; the caller knows it to be ASCII. */
+  /** Without a length. The caller guarantees ASCII. */
   ascii(value: string): this {
     this.reserve(value.length);
     this.length += this.buffer.latin1Write(value, this.length, value.length);
     return this;
   }
 
-  /** Discards what was written. */
+  /** Discards the content. */
   clear(): this {
     this.length = 0;
     if (this.buffer.length > keptBytesMax) this.buffer = Buffer.allocUnsafeSlow(this.#initialBytes);
     return this;
   }
 
-  /** Returns what was written, which is valid until the next write. */
+  /** Returns the content, valid until the next write. */
   view(): Buffer {
     return this.buffer.subarray(0, this.length);
   }
 
-  /** Returns a copy of what was written and empties the writer. */
+  /** Returns a copy of the content and empties the writer. */
   finish(): Buffer {
     const result = Buffer.allocUnsafe(this.length);
     this.buffer.copy(result, 0, 0, this.length);
@@ -147,10 +145,7 @@ export class ByteWriter {
   }
 }
 
-/**
- * True when the bytes at `a[aAt..]` and `b[bAt..]` are the same. For few bytes a loop is faster
- * than a native call.
- */
+/** True when the bytes at `a[aAt..]` and `b[bAt..]` are equal. Fast for few bytes. */
 export function isSameBytes(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, bytes: number): boolean {
   for (let index = 0; index < bytes; index++) if (a[aAt + index] !== b[bAt + index]) return false;
   return true;
@@ -161,7 +156,7 @@ export function hasBytesAt(source: Uint8Array, at: number, bytes: Uint8Array): b
   return isSameBytes(source, at, bytes, 0, bytes.length);
 }
 
-/** Copies the characters `text[start..end)` to `into[at..]`; one that is not ASCII becomes 0. */
+/** Copies the characters `text[start..end)` to `into[at..]`; non-ASCII ones become 0. */
 export function copyAscii(text: string, start: number, end: number, into: Uint8Array, at: number): void {
   for (let from = start, to = at; from < end; from++) {
     const code = text.charCodeAt(from);
@@ -169,13 +164,10 @@ export function copyAscii(text: string, start: number, end: number, into: Uint8A
   }
 }
 
-/**
- * Bytes that are not of the format that they are read as. Of a peer an error of the call; uncaught,
- * our own corruption.
- */
+/** Bytes that do not match their format. From a peer it fails the call; else we are corrupt. */
 export class MalformedBytes extends InvariantError {
   override readonly name = 'MalformedBytes';
-  /** What was read: a message, a row, an entry. */
+  /** The kind of value: a message, a row, an entry. */
   readonly what: string;
 
   constructor(what: string, problem: string) {
@@ -184,10 +176,7 @@ export class MalformedBytes extends InvariantError {
   }
 }
 
-/**
- * Returns what `decode` returns, or the MalformedBytes that it threw. Any other error passes
- * through.
- */
+/** Returns the result of `decode`, or the MalformedBytes that it threw. Rethrows other errors. */
 export function tryDecode<Value>(decode: () => Value): Value | MalformedBytes {
   try {
     return decode();
@@ -202,7 +191,7 @@ const listItemsMax = 1_000_000;
 /**
  * Reads what ByteWriter wrote, within bounds. Slices alias the source: copy what must outlive it.
  *
- * Errors: MalformedBytes, or what `errorOf` makes of it, where bytes end early or pass a bound.
+ * Errors: MalformedBytes, or what `errorOf` makes of it, when bytes end early or exceed a limit.
  */
 export class ByteReader {
   readonly buffer: Buffer;
@@ -243,7 +232,7 @@ export class ByteReader {
     return this.buffer[this.#take(1)]!;
   }
 
-  /** Returns the next byte and stays before it. */
+  /** Returns the next byte without advancing. */
   peek(): number {
     const next = this.u8();
     this.position--;
@@ -262,7 +251,7 @@ export class ByteReader {
     return this.buffer.readUIntBE(this.#take(6), 6);
   }
 
-  /** Reads a whole number within 2^53. */
+  /** Reads a whole number below 2^53. */
   varint(): number {
     const value = readVarint(this.buffer, this.position, this.buffer.length);
     if (value < 0 || value > Number.MAX_SAFE_INTEGER)
@@ -271,7 +260,7 @@ export class ByteReader {
     return value;
   }
 
-  /** Reads how many items follow, of one byte or more each. */
+  /** Reads the number of items that follow, of at least one byte each. */
   count(): number {
     const count = this.varint();
     if (count > listItemsMax || count > this.remaining) this.fail('a list is longer than its message');
@@ -287,10 +276,7 @@ export class ByteReader {
     return this.bytes(this.varint());
   }
 
-  /**
-   * Steps over a length-delimited value and returns where its content begins; it ends at
-   * `position`.
-   */
+  /** Skips a length-delimited value. Returns where its content starts; it ends at `position`. */
   lengthDelimitedRange(): number {
     return this.#take(this.varint());
   }
@@ -321,7 +307,7 @@ export class ByteReader {
     return this.bytes(this.remaining);
   }
 
-  /** Checks that all was read. */
+  /** Checks that everything was read. */
   end(): void {
     if (this.position !== this.buffer.length) this.fail('bytes are left over');
   }

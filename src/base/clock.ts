@@ -1,17 +1,14 @@
-/**
- * Time and sleep, passed in so that tests own them. Nothing outside `base/` reads the clock
- * directly.
- */
+/** Time and sleep, injected so that tests control them. Only `base/` reads the clock directly. */
 export interface Clock {
-  /** Wall time in milliseconds since 1970. */
+  /** Milliseconds since 1970. */
   nowMs(): number;
-  /** Monotonic time in milliseconds, for durations. */
+  /** For durations. */
   monotonicMs(): number;
   /** Resolves after `durationMs`, or at once when `signal` aborts. */
   sleep(durationMs: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** The clock of the machine, for processes; tests pass their own. */
+/** The machine's clock, for processes; tests pass their own. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),

@@ -1,60 +1,52 @@
 /**
  * Named points at which a crash test kills the process, each with what holds after a restart.
  *
- * Off unless a test arms one for this process; reaching an armed point ends the process as a power
- * cut would, with SIGKILL.
+ * Off unless a test arms one for this process. An armed point ends the process with SIGKILL, like a
+ * power cut.
  */
 
-/** Points of an apply thread. */
 export const nodeCrashPoints = [
-  /** The transaction is not committed: nothing of it is there, and its sender sends it again. */
+  /** The transaction is not committed: none of it is visible, and its sender resends it. */
   'slot-after-append',
-  /**
-   * The batch is on disk whole and its sender does not know: what comes again is dropped by rev or
-   * mark.
-   */
+  /** The batch is committed, unknown to its sender: the resent batch is dropped by rev or mark. */
   'slot-after-commit',
-  /** The outbox holds the effects and sends them at the next start. */
+  /** The outbox holds the effects and sends them after the next start. */
   'effects-before-send',
   /**
-   * The target has the effects and the outbox still owes them: what comes again is dropped by its
-   * mark.
+   * The target has the effects, but the outbox still does: the target drops resent ones by mark.
    */
   'effects-before-ack',
-  /** The ack is not in the source's log: the outbox sends again, and another ack comes. */
+  /** The ack is not in the source's log: the outbox resends, and another ack follows. */
   'delivered-before-append',
-  /** The trim is not committed: the ack is in the log or comes again, and the rows go then. */
+  /** The trim is not committed: the ack is in the log or resent, and the rows are deleted then. */
   'outbox-after-trim',
 ] as const;
 
-/** Points of ingest. */
 export const ingestCrashPoints = [
-  /** The stored cursor is older than the log: those events come again and change nothing. */
+  /**
+   * The stored cursor is older than the log: those events are received again and change nothing.
+   */
   'cursor-before-store',
   /** The log had acknowledged everything up to the stored cursor: nothing is missing. */
   'cursor-after-store',
-  /**
-   * Nothing of the batch is on disk: cursors, requests and outcomes are as they were, and come
-   * again.
-   */
+  /** Nothing of the batch is durable: cursors, requests and outcomes are unchanged, and recur. */
   'state-before-commit',
-  /** The request is on disk: the repo is fetched although nobody heard that it was accepted. */
+  /** The request is durable: the repo is fetched, although the caller got no answer. */
   'fetch-after-request',
   /** The slot has a resync without an end, which removes nothing; the repo is still queued. */
   'resync-after-begin',
-  /** Likewise, with part of the records in place; the next fetch begins a resync anew. */
+  /** Likewise, with part of the records applied; the next fetch begins a new resync. */
   'resync-after-chunk',
-  /** The slot has the whole snapshot and the queue does not know: the repo is fetched once more. */
+  /** The slot has the whole snapshot, but the queue does not know: the repo is fetched again. */
   'resync-after-end',
-  /** A page of a host's list is not stored: it is read again, from the token before it. */
+  /** A page of a host's list is not stored: it is read again, from the previous token. */
   'listing-before-store',
-  /** The log has the identity and the state does not: the DID is resolved once more. */
+  /** The log has the identity, but the state does not: the DID is resolved again. */
   'identity-before-store',
 ] as const;
 
-/** Points of the command line. */
 export const fileCrashPoints = [
-  /** The new map or run file lies beside the old one, which is what everybody still reads. */
+  /** The new map or run file is next to the old one, which is still the one that is read. */
   'file-before-replace',
 ] as const;
 
@@ -62,7 +54,7 @@ export type CrashPoint = (typeof nodeCrashPoints | typeof ingestCrashPoints | ty
 
 let armed: { point: CrashPoint; left: number } | undefined;
 
-/** Arms one point: the process dies when it is reached for the `nth` time, counted from 1. */
+/** Arms one point: the process dies when it reaches it for the `nth` time, counted from 1. */
 export function armCrashPoint(point: CrashPoint, nth: number): void {
   armed = { point, left: nth };
 }

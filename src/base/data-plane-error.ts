@@ -1,13 +1,13 @@
 /**
- * The one operating error and its table.
+ * The only operating error, and its table.
  *
- * Owns: the closed list of error codes with their gRPC status, whether another attempt may help,
- * their meaning, and the operator's next step. Refuses: codes that are not in the table. Our own
- * bugs are `InvariantError`, and bad upstream data is a counted reason; neither belongs here.
+ * Owns: the closed list of error codes with their gRPC status, whether a retry may help, their
+ * meaning, and the operator's next step. Our own bugs are `InvariantError`, and bad upstream data
+ * is a counted reason; neither belongs here.
  */
 import { InvariantError } from './invariant.ts';
 
-/** gRPC status numbers, as the protocol fixes them. */
+/** gRPC status numbers, as the protocol defines them. */
 export const grpcStatus = {
   ok: 0,
   canceled: 1,
@@ -25,10 +25,12 @@ export const grpcStatus = {
   unauthenticated: 16,
 } as const;
 
-/** A status number that we send; the protocol has others that nothing here answers with. */
+/** The status numbers that we send; the protocol has more. */
 export type GrpcStatus = (typeof grpcStatus)[keyof typeof grpcStatus];
 
-/** Connect's name and HTTP status of each gRPC status. Our JSON endpoints use the latter too. */
+/**
+ * Connect's name and HTTP status of each gRPC status. Our JSON endpoints use the HTTP status too.
+ */
 export const connectStatus: { readonly [Status in GrpcStatus]: { readonly name: string; readonly http: number } } = {
   [grpcStatus.ok]: { name: 'ok', http: 200 },
   [grpcStatus.canceled]: { name: 'canceled', http: 499 },
@@ -57,7 +59,7 @@ type ErrorRow = {
 /**
  * The closed table of operating failures, by code.
  *
- * The names are part of what callers and operators see: a code may be added, and is never renamed.
+ * Callers and operators see the names: codes may be added, but never renamed.
  */
 export const errorTable = {
   InvalidArgument: {
@@ -153,7 +155,7 @@ export type ErrorCode = keyof typeof errorTable;
 export class DataPlaneError extends Error {
   override readonly name = 'DataPlaneError';
   readonly code: ErrorCode;
-  /** A better next step than the table's, from who raised it; else ''. */
+  /** A better next step than the table's, from the code that raised it; else ''. */
   readonly ownHint: string;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
@@ -179,7 +181,7 @@ export class DataPlaneError extends Error {
     return errorTable[this.code].isRetryable;
   }
 
-  /** Returns an error that says more and keeps code and hint; this one is its cause. */
+  /** Returns an error with another message, the same code and hint, and this error as its cause. */
   withMessage(message: string): DataPlaneError {
     return new DataPlaneError(this.code, message, { cause: this, hint: this.ownHint });
   }
@@ -196,9 +198,7 @@ export function errorFromPeer(peer: string, code: string, message: string, hint 
   return new DataPlaneError('Internal', `${peer} answered with an unknown code "${code}": ${message}`, { hint });
 }
 
-/**
- * Turns anything thrown into a DataPlaneError, to be answered with; what is not one is `Internal`.
- */
+/** Turns anything thrown into a DataPlaneError for an answer; other errors become `Internal`. */
 export function toDataPlaneError(thrown: unknown): DataPlaneError {
   if (thrown instanceof DataPlaneError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
@@ -206,9 +206,9 @@ export function toDataPlaneError(thrown: unknown): DataPlaneError {
 }
 
 /**
- * Turns what was thrown into a DataPlaneError, for whoever handles operating failures and goes on.
+ * Turns what was thrown into a DataPlaneError, for handlers of operating failures that continue.
  *
- * Errors: throws a broken invariant again, since nobody may go on after one.
+ * Errors: rethrows a broken invariant, since nothing may continue after one.
  */
 export function operatingFailure(thrown: unknown): DataPlaneError {
   if (thrown instanceof InvariantError) throw thrown;

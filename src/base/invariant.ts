@@ -1,15 +1,14 @@
 /**
- * Our own bug or our own corruption: the process must stop. Only `cli/main.ts` and thread entry
- * points catch it.
+ * Our own bug or corruption: the process must stop. Only `cli/main.ts` and thread entries catch it.
  */
 export class InvariantError extends Error {
   override readonly name: string = 'InvariantError';
 }
 
 /**
- * States what must hold. On in production.
+ * Asserts what must hold, in production too.
  *
- * Errors: InvariantError carrying `holds` when the condition is false.
+ * Errors: InvariantError with the message `holds` when the condition is false.
  */
 export function invariant(condition: unknown, holds: string): asserts condition {
   if (!condition) throw new InvariantError(`broken invariant: ${holds}`);

@@ -1,7 +1,4 @@
-/**
- * A small deterministic generator (mulberry32) for simulations, data generators and jitter. Not for
- * secrets.
- */
+/** A small deterministic generator (mulberry32) for simulations and jitter. Not for secrets. */
 export type SeededRandom = {
   /** Uniform in [0, 1). */
   next(): number;
@@ -9,7 +6,7 @@ export type SeededRandom = {
   below(bound: number): number;
 };
 
-/** Returns a generator whose sequence depends on `seed` (a 32-bit integer) and on nothing else. */
+/** Returns a generator that depends on nothing but `seed` (a 32-bit integer). */
 export function seededRandom(seed: number): SeededRandom {
   let state = seed >>> 0;
   const next = (): number => {

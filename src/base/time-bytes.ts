@@ -1,14 +1,13 @@
 /**
- * Times in keys, values and entries: milliseconds, six bytes, ascending with time.
+ * Times in keys, values and entries: milliseconds in six bytes, ascending with time.
  *
- * Records may claim any year; the bias makes year 0 the smallest. What lies outside is clamped, so
- * that a hostile createdAt still sorts at one of the ends.
+ * Records may claim any year; the bias makes year 0 the smallest. Times out of range are clamped,
+ * so a hostile createdAt still sorts at one of the ends.
  */
 import type { ByteReader, ByteWriter } from './bytes.ts';
 
-/** What is added to a time before it is written. Units: ms. */
+/** Added to a time before it is written. */
 export const entryTimeBiasMs = 62_167_219_200_000;
-/** Units: bytes of a time. */
 export const timeBytes = 6;
 const biasedMax = 2 ** (8 * timeBytes) - 1;
 
@@ -17,10 +16,7 @@ function biasedTime(timeMs: number): number {
   return biased < 0 ? 0 : biased > biasedMax ? biasedMax : biased;
 }
 
-/**
- * Writes a time; a fraction of a millisecond is cut off, and a time out of range becomes the
- * nearest end.
- */
+/** Writes a time, truncated to a whole millisecond and clamped to the range. */
 export function writeEntryTime(writer: ByteWriter, timeMs: number): void {
   writer.u48(biasedTime(timeMs));
 }

@@ -1,9 +1,8 @@
 /**
- * Unsigned LEB128, the varints of our own formats, of protobuf and of CAR: seven bits a byte, the
- * low ones first.
+ * Unsigned LEB128, as in our own formats, protobuf and CAR: seven bits per byte, low ones first.
  */
 
-/** Returns how many bytes a whole number below 2^53 takes. */
+/** Returns the encoded length of a whole number below 2^53. */
 export function varintBytes(value: number): number {
   if (value < 0x80) return 1;
   if (value < 0x4000) return 2;
@@ -17,7 +16,7 @@ export function varintBytes(value: number): number {
 export function writeVarint(into: Uint8Array, at: number, value: number): number {
   let position = at;
   let rest = value;
-  // Shifts are faster than divisions, and right once what is left fits 31 bits.
+  // Shifts are faster than divisions, and exact once the rest fits in 31 bits.
   while (rest > 0x7fff_ffff) {
     into[position++] = (rest % 0x80) | 0x80;
     rest = Math.floor(rest / 0x80);
@@ -30,7 +29,7 @@ export function writeVarint(into: Uint8Array, at: number, value: number): number
   return position;
 }
 
-/** What `readVarint` returns in place of a number. */
+/** What `readVarint` returns instead of a number. */
 export const varintFault = { cut: -1, long: -2 } as const;
 const bytesMax = 10;
 
@@ -42,10 +41,9 @@ export function varintEnd(): number {
 }
 
 /**
- * Reads the number at `source[at..]`, which ends before `limit`; `varintEnd` then says where.
+ * Reads the number at `source[at..]`, which ends before `limit`; then see `varintEnd`.
  *
- * Returns: a `varintFault` when the bytes end early or are more than ten. Above 2^53 the number is
- * not exact.
+ * Returns: a `varintFault` when the bytes end early or are more than ten. Inexact above 2^53.
  */
 export function readVarint(source: Uint8Array, at: number, limit: number): number {
   let value = 0;

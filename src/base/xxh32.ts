@@ -6,7 +6,7 @@ const prime3 = 0xc2b2ae3d;
 const prime4 = 0x27d4eb2f;
 const prime5 = 0x165667b1;
 
-/** Units: bytes of `did:plc:` and 24 letters. */
+/** Length of `did:plc:` and 24 letters. */
 const plcDidBytes = 32;
 
 function rotateLeft(value: number, bits: number): number {
@@ -24,8 +24,7 @@ function lane(source: Buffer, position: number): number {
 }
 
 /**
- * xxHash32 with seed 0 of `length` bytes. Returns an unsigned 32-bit integer. Source: the xxHash
- * specification.
+ * xxHash32 with seed 0 of `length` bytes, as an unsigned integer. Source: the xxHash specification.
  */
 export function xxh32(source: Buffer, length = source.length): number {
   let position = 0;
@@ -61,13 +60,14 @@ function finish(sum: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** The first two accumulators after `did:plc:`, with which every did:plc begins. */
+/** The first two accumulators after `did:plc:`, the prefix of every did:plc. */
 const plcA = round((prime1 + prime2) | 0, 0x3a646964);
 const plcB = round(prime2 | 0, 0x3a636c70);
 
 /**
- * xxHash32 with seed 0 of a did:plc, whose 24 letters are given as six little-endian words. Returns
- * what `xxh32` does of its text.
+ * xxHash32 with seed 0 of a did:plc, whose 24 letters are given as six little-endian words.
+ *
+ * Returns: the same as `xxh32` of its text.
  */
 export function xxh32OfPlc(words: Int32Array): number {
   const a = round(plcA, words[2]!);
