@@ -5,15 +5,19 @@ import { type DemoNetworkOptions, type RunningDemoNetwork, startDemoNetwork } fr
 import type { Command } from '../command.ts';
 import { serve } from '../process/server-process.ts';
 
-/** Prefers the port of the last run to any free one: stored cursors and DID documents name it. */
-async function startOnSamePort(options: DemoNetworkOptions): Promise<RunningDemoNetwork> {
+/**
+ * Starts on the port of the last run, which stored cursors and DID documents name; on any free one
+ * when another process has taken it since.
+ */
+export async function startOnSamePort(options: DemoNetworkOptions): Promise<RunningDemoNetwork> {
   const path = join(options.dataDir, 'port');
   const lastPort = options.port === 0 && existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
   let network: RunningDemoNetwork;
   try {
     network = await startDemoNetwork(lastPort > 0 ? { ...options, port: lastPort } : options);
   } catch (thrown) {
-    if (lastPort === 0 || (thrown as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw thrown;
+    const cause = (thrown as Error).cause as NodeJS.ErrnoException | undefined;
+    if (lastPort === 0 || cause?.code !== 'EADDRINUSE') throw thrown;
     network = await startDemoNetwork(options);
   }
   writeFileSync(path, `${network.port}\n`);
