@@ -1,7 +1,7 @@
 /**
  * Nodes in processes of their own, and the appender that feeds them.
  *
- * Owns: ports, folders, starting, killing, and waiting until everything that was sent has been applied everywhere.
+ * Owns: ports, folders, starting, killing, and waiting until everything sent is applied everywhere.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -48,7 +48,7 @@ export class CrashCluster implements AsyncDisposable {
   readonly map: ShardMap;
   readonly log: RemoteLog;
   readonly client: NodeClient;
-  /** Codes of the attempts that a node refused or did not answer. */
+  /** Error codes of attempts that a node refused or did not answer. */
   readonly retries: string[] = [];
   slotMapBytes = 2 ** 28;
   readonly mapJson: unknown;
@@ -70,7 +70,7 @@ export class CrashCluster implements AsyncDisposable {
     });
   }
 
-  /** Lays out a cluster of two nodes with half of the slots each; starts nothing. */
+  /** Lays out a cluster of two nodes with half of the slots each, but starts neither. */
   static async make(slots = 8): Promise<CrashCluster> {
     const ports = new Map([
       ['a', await freePort()],
@@ -106,11 +106,11 @@ export class CrashCluster implements AsyncDisposable {
     const exit = once(child, 'exit').then(([code, signal]) => ({ code, signal }));
     this.#childByName.set(name, { process: child, exit, stderr });
     const isServing = await Promise.race([once(child.stdout, 'data').then(() => true), exit.then(() => false)]);
-    // A point may be reached while the node takes up what it owed before.
+    // The node may reach its crash point while it resumes effects that it owed.
     if (!isServing && crashPoint === null) throw new Error(`node ${name} did not start: ${stderr.join('')}`);
   }
 
-  /** Resolves when the node has gone by itself. */
+  /** Resolves when the node has ended by itself. */
   async exitOf(name: string): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     return await this.#childByName.get(name)!.exit;
   }
@@ -134,7 +134,9 @@ export class CrashCluster implements AsyncDisposable {
     return answers.flat();
   }
 
-  /** Returns undefined while a node is not reached: it may still be starting, on a machine that is busy. */
+  /**
+   * Returns undefined while a node cannot be reached; on a busy machine it may still be starting.
+   */
   async #statusesIfReached(): Promise<SlotStatus[] | undefined> {
     try {
       return await this.statuses();
@@ -144,7 +146,7 @@ export class CrashCluster implements AsyncDisposable {
     }
   }
 
-  /** True when the node can be asked and one of its slots is out of room. */
+  /** True when the node answers and one of its slots is full. */
   async isFull(name: string): Promise<boolean> {
     const own = this.map.primaryBySlot;
     const slots = await this.#statusesIfReached();
@@ -161,7 +163,7 @@ export class CrashCluster implements AsyncDisposable {
     return nodeStatusMessage.decode(answer).slots;
   }
 
-  /** Resolves when nothing waits anywhere and as many effects were received as were sent, twice in a row. */
+  /** Resolves when two polls in a row find nothing waiting and every sent effect received. */
   async settle(withinMs = 60_000): Promise<{ readonly sent: number; readonly received: number }> {
     let before = '';
     const sums = await until(async () => {

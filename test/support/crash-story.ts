@@ -1,4 +1,4 @@
-/** What crash tests append, and what must be read afterwards. */
+/** What crash tests append, and what must be readable afterwards. */
 import { expect } from 'vitest';
 import { graphEntries } from '../../bench/graph-output.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
@@ -11,8 +11,8 @@ import type { CrashCluster } from './crash-cluster.ts';
 /**
  * Makes entries of a social graph and of a random history.
  *
- * Sweeps of repos take the append time as that of their deletions, which only a clock knows; so there are none. All else is the same at any
- * time.
+ * Leaves resyncs out: their sweeps delete at the append time, which would make the result depend on
+ * the clock.
  */
 export function storyOf(seed: number, records: number): readonly OutsideEntry[] {
   const history = makeHistory({ random: seededRandom(seed), name: `c${seed}`, steps: 400 });
@@ -20,7 +20,7 @@ export function storyOf(seed: number, records: number): readonly OutsideEntry[] 
   return [...graphEntries({ seed, records }), ...history.entries.filter(isTimeless)];
 }
 
-/** What must be read, and who is in the story. */
+/** The facts that must be readable, and the authors of the entries. */
 function meaningOf(entries: readonly OutsideEntry[]): { model: Model; facts: Facts; dids: Set<string> } {
   const model = new Model(Number.MAX_SAFE_INTEGER);
   for (const entry of entries) model.apply(entry);
@@ -28,7 +28,7 @@ function meaningOf(entries: readonly OutsideEntry[]): { model: Model; facts: Fac
   return { model, facts: factsOfModel(model), dids };
 }
 
-/** Compares everything that the slots hold with what a run without a crash must hold. */
+/** Compares everything that the slots hold with what a run without crashes would hold. */
 export async function expectMeaning(cluster: CrashCluster, entries: readonly OutsideEntry[]): Promise<void> {
   const { model, facts, dids } = meaningOf(entries);
   const { sent, received } = await cluster.settle();
@@ -36,7 +36,7 @@ export async function expectMeaning(cluster: CrashCluster, entries: readonly Out
   expect(sent).toBeGreaterThan(100);
   expect(facts.size).toBeGreaterThan(1_000);
   const handles = [...model.claims.keys()];
-  // Whoever is only pointed at has rows too.
+  // Actors that are only pointed at have rows too.
   const everyone = new Set(dids);
   for (const key of facts.keys()) for (const [did] of key.matchAll(/did:[a-z]+:[A-Za-z0-9._:-]+/g)) everyone.add(did);
   const found = await cluster.withSlots((stateOf) => factsOfSlots(stateOf, [...everyone], handles, model.isCompared));

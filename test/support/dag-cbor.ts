@@ -1,6 +1,4 @@
-/**
- * Canonical DAG-CBOR of values as our decoder gives them, written by the protocol's own library.
- */
+/** Canonical DAG-CBOR of values as our decoder returns them, encoded by the protocol's library. */
 import { decode, encode, type LexValue } from '@atproto/lex-cbor';
 import { Cid } from '../../src/atproto/cid.ts';
 import { ByteString, type DagValue } from '../../src/atproto/dag-value.ts';
@@ -15,15 +13,12 @@ function lexValueOf(value: DagValue): LexValue {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, lexValueOf(inner)]));
 }
 
-/**
- * Encodes one value as a block. The library refuses numbers with fractions: `doubleBlock` has
- * those.
- */
+/** Encodes one value as a block. The library refuses fractions; use `doubleBlock` for those. */
 export function encodeDagCbor(value: DagValue): Buffer {
   return Buffer.from(encode(lexValueOf(value)));
 }
 
-/** Encodes a number as a double, as no record holds any but the data model has them. */
+/** Encodes a number as a double: the data model has doubles, though no record holds one. */
 export function doubleBlock(value: number): Buffer {
   const block = Buffer.alloc(9, 0xfb);
   block.writeDoubleBE(value, 1);

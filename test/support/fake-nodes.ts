@@ -1,8 +1,8 @@
 /**
  * A NodeCaller for routers whose nodes hold a small network in memory.
  *
- * They refuse keys of slots that they do not serve, as real nodes do, so that every test of a
- * router also tests its routing.
+ * Like real nodes they refuse keys of slots that they do not serve, so every test of a router also
+ * tests its routing.
  */
 import { probeBit } from '../../src/atproto/edge-kind.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
@@ -46,7 +46,7 @@ export function postOf(author: number, rkey: string): string {
   return `at://${didOf(author)}/app.bsky.feed.post/${rkey}`;
 }
 
-/** Returns an arbitrary but fixed count for a key. */
+/** Returns an arbitrary count that is always the same for a key. */
 export function countOf(key: string, field: number): number {
   return (slotOf(`${key} ${field}`, 65_536) % 1000) * (field % 2 === 0 ? 1 : 300);
 }
@@ -86,13 +86,13 @@ function ownerOf(key: string): string {
 
 type Answer = (payload: Uint8Array, own: (keys: readonly string[]) => void) => Uint8Array;
 
-/** Fake nodes: `asked` lists every call; nodes in `down` cannot be reached. */
+/** `asked` lists every call; nodes in `down` cannot be reached. */
 export class FakeNodes implements NodeCaller {
   readonly network: FakeNetwork;
   readonly asked: { readonly node: string; readonly method: string; readonly timeoutMs: number }[] = [];
   readonly down = new Set<string>();
   readonly writes: { readonly did: string; readonly entry: unknown }[] = [];
-  /** Answers wait for this. */
+  /** Answers wait for this promise. */
   gate: Promise<void> = Promise.resolve();
   map: ShardMap;
 
@@ -280,7 +280,7 @@ export class FakeNodes implements NodeCaller {
   };
 }
 
-/** Returns the first `limit` items of the authors after `before`, by sorting all. */
+/** Returns the first `limit` items of the authors after `before`, found by sorting them all. */
 export function newestOf(
   network: FakeNetwork,
   authors: readonly string[],

@@ -1,4 +1,6 @@
-/** Ingest in a process of its own over the nodes of a map, which kills itself at a point. Its settings are JSON in the first argument. */
+/**
+ * Ingest in its own process, which kills itself at a crash point; its settings are JSON in argv.
+ */
 import { armCrashPoint, type CrashPoint } from '../../src/base/crash-point.ts';
 import { startIngest } from '../../src/ingest/ingest-server.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';

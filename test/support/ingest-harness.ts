@@ -1,4 +1,4 @@
-/** An ingest process in this one, over a log in memory and a scripted network. */
+/** Ingest inside the test process, over a log in memory and a scripted network. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -68,7 +68,7 @@ export class IngestHarness {
     return answerOf(await fetch(`http://127.0.0.1:${this.ingest.port}${path}`, init));
   }
 
-  /** Waits until all that the network has published is in the log. */
+  /** Waits until everything that the network has published is in the log. */
   async settle(): Promise<Answered> {
     const seq = this.network.backlog.at(-1)?.seq ?? 0;
     return this.post('/v1/settle', { cursors: { [this.network.url]: seq }, timeoutMs: 15_000 });

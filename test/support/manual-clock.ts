@@ -1,4 +1,4 @@
-/** A clock that stands still until the test moves it. */
+/** A clock that advances only when the test moves it. */
 import type { Clock } from '../../src/base/clock.ts';
 
 type Sleeper = { readonly atMs: number; readonly wake: () => void };
@@ -31,7 +31,7 @@ export class ManualClock implements Clock {
     return this.#sleepers.length;
   }
 
-  /** Moves the time on and wakes who has slept long enough. */
+  /** Advances the time and wakes the sleepers that are due. */
   advance(durationMs: number): void {
     this.#timeMs += durationMs;
     const awake = this.#sleepers.filter(({ atMs }) => atMs <= this.#timeMs);

@@ -1,13 +1,13 @@
-/** A log in memory, whose acknowledgements a test can hold back, make fail, or let stand for a crash. */
+/** A log in memory whose acknowledgements a test can hold back, fail, or drop as in a crash. */
 import type { Entry } from '../../src/entry/entry.ts';
 import type { LogAppender } from '../../src/log/log-appender.ts';
 
 type Waiting = { readonly resolve: () => void; readonly reject: (error: Error) => void };
 
-/** Keeps every entry in the order of its append. */
+/** Keeps all entries in append order. */
 export class MemoryLog implements LogAppender {
   readonly entries: { readonly key: string; readonly entry: Entry }[] = [];
-  /** Acknowledgements wait until `acknowledgeAll` while this is true. */
+  /** While true, acknowledgements wait for `acknowledgeAll`. */
   isHeld = false;
   pendingBytes = 0;
   capacityWaits = 0;
@@ -33,7 +33,7 @@ export class MemoryLog implements LogAppender {
     for (const { resolve } of this.#waiting.splice(0)) resolve();
   }
 
-  /** Acknowledges one append, by its place among those that wait. */
+  /** Acknowledges one append, by its index among those that wait. */
   acknowledge(index: number): void {
     for (const { resolve } of this.#waiting.splice(index, 1)) resolve();
   }
@@ -47,7 +47,7 @@ export class MemoryLog implements LogAppender {
     if (this.pendingBytes > 0) await new Promise<void>((resolve) => this.#capacityWaiters.push(resolve));
   }
 
-  /** Lets whoever waits for capacity go on. */
+  /** Resolves all waits for capacity. */
   addCapacity(): void {
     this.pendingBytes = 0;
     for (const resolve of this.#capacityWaiters.splice(0)) resolve();
@@ -59,7 +59,7 @@ export class MemoryLog implements LogAppender {
     );
   }
 
-  /** The kinds of a DID's entries in order, with revs. */
+  /** The kinds of a DID's entries, in order, with their revs. */
   storyOf(did: string): string[] {
     return this.entries.flatMap(({ key, entry }) =>
       key === did ? ['rev' in entry ? `${entry.kind} ${entry.rev}` : entry.kind] : [],

@@ -1,4 +1,4 @@
-/** A node in a process of its own, which tests may kill or have kill itself. Its settings are JSON in the first argument. */
+/** A node in its own process, for tests to kill; its settings are JSON in argv. */
 import { Registry } from 'prom-client';
 import { type NodeOptions, startNode } from '../../src/node/node-process.ts';
 

@@ -1,7 +1,8 @@
 /**
- * The seed of every property test, so that a run of the tests on one commit has one outcome.
+ * The seed of every property test, fixed so that the tests of a commit always have the same
+ * outcome.
  *
- * `SKYSHARD_TEST_SEED=N` takes another; fast-check prints seed and path of what fails.
+ * `SKYSHARD_TEST_SEED=N` sets another; fast-check prints the seed and path of a failure.
  */
 import fc from 'fast-check';
 

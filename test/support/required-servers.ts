@@ -1,6 +1,6 @@
 /**
- * The Debian packages that tests need beside npm's: PostgreSQL and Redis to compare with, promtool to
- * check metrics with, a compiler for better-sqlite3. None of their services needs to run.
+ * The Debian packages that tests need besides npm's: PostgreSQL and Redis for comparison, promtool
+ * for metrics, a compiler for better-sqlite3. None of their services needs to run.
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path';
 
 type Required = {
   readonly debianPackage: string;
-  /** What the package starts by itself where systemd runs; tests start what they need. */
+  /** What the package starts under systemd, which is not needed: tests start their own servers. */
   readonly service?: string;
   readonly isThere: () => boolean;
 };
@@ -24,7 +24,7 @@ function isOnPath(program: string): boolean {
   });
 }
 
-/** Debian keeps PostgreSQL's programs out of PATH, in a folder a version. */
+/** Debian keeps PostgreSQL's programs out of PATH, in one folder per version. */
 function hasPostgres(): boolean {
   const versions = '/usr/lib/postgresql';
   if (isOnPath('initdb') && isOnPath('postgres')) return true;
@@ -50,9 +50,9 @@ const required: readonly Required[] = [
 const installMinutesMax = 20;
 
 /**
- * Makes sure that the servers are there: installs what is missing when this is root on Debian.
+ * Installs the packages that are missing, when run as root on Debian.
  *
- * Returns: null when all is there, else the one command that the reader must run first.
+ * Returns: null when nothing is missing any more, else the command that the reader must run first.
  */
 export function installRequiredServers(): string | null {
   const missing = required.filter(({ isThere }) => !isThere());

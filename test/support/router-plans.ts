@@ -1,4 +1,4 @@
-/** A router over two fake nodes, asked by the messages of bsky.Service. */
+/** A router over two fake nodes, called with messages of bsky.Service. */
 import fc from 'fast-check';
 import { systemClock } from '../../src/base/clock.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
@@ -14,7 +14,6 @@ import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from './fake-nodes
 type Request<Name extends MethodName> = MessageByName[`${Name}Request` & keyof MessageByName];
 type Response<Name extends MethodName> = MessageByName[`${Name}Response` & keyof MessageByName];
 
-/** The nodes, and a router that asks them. */
 export class RouterPlans {
   readonly nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
   readonly router = this.routerOf();
@@ -47,7 +46,7 @@ export class RouterPlans {
   }
 }
 
-/** Returns the error of what must fail. */
+/** Returns the error of a request that must fail. */
 export async function refusal(running: Promise<unknown>): Promise<DataPlaneError> {
   try {
     await running;
@@ -58,7 +57,7 @@ export async function refusal(running: Promise<unknown>): Promise<DataPlaneError
   throw new Error('nothing was refused');
 }
 
-/** DIDs of both nodes, foreign ones and nonsense, with repetitions. */
+/** DIDs of both nodes, unknown ones and malformed ones, with repetitions. */
 export const anyDid = fc.oneof(
   { weight: 6, arbitrary: fc.integer({ min: 0, max: 40 }).map(didOf) },
   {
@@ -73,7 +72,7 @@ export const anyDid = fc.oneof(
     ),
   },
 );
-/** URIs of both nodes, and of what no node holds. */
+/** URIs of both nodes, and of records that no node holds. */
 export const anyUri = fc.oneof(
   {
     weight: 6,
@@ -86,5 +85,4 @@ export const anyUri = fc.oneof(
     arbitrary: fc.constantFrom('at://alice.test/app.bsky.feed.post/1', 'at://did:web:example.com/app.bsky.feed.post/1'),
   },
 );
-/** What is no AT-URI. */
 export const malformedUri = fc.constantFrom('', 'https://a.b/c', 'at://', 'at://did:plc:x y/a/b', 'nonsense uri');

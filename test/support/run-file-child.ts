@@ -1,4 +1,4 @@
-/** Writes two run files into the folder of its first argument; dies in the middle of the second. */
+/** Writes two run files into the folder given in argv, and dies in the middle of the second. */
 import { armCrashPoint } from '../../src/base/crash-point.ts';
 import { writeRunFile } from '../../src/cli/process/run-file.ts';
 

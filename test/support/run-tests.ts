@@ -1,10 +1,11 @@
 /**
- * `npm test`: everything that must hold, in one run.
+ * `npm test`: all checks in one run.
  *
  *     node test/support/run-tests.ts [--skip-conformance] [name of a step]...
  *
- * Installs the servers that tests need, then: types, lint, the tests of this package, and the conformance tests, which are a
- * package of their own. Every step runs even when one before it failed. The last line is `N passed, N failed`.
+ * Installs the servers that tests need, then runs types, lint, the tests of this package, and the
+ * conformance tests, a separate package. A failed step does not stop the ones after it. The last
+ * line is `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -39,7 +40,7 @@ const steps: readonly Step[] = [
   },
 ];
 
-/** The part of vitest's JSON report that is counted. */
+/** The part of vitest's JSON report that we count. */
 type VitestReport = {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
@@ -72,7 +73,7 @@ function runStep({ name, words, cwd, minutesMax }: Step, folder: string): Outcom
     timeout: minutesMax * 60_000,
   });
   const outcome = countReport(report) ?? { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1 };
-  // A run that fails without a failed test (an unhandled error, a time-out) is a failure all the same.
+  // A run may also fail without a failed test: by an unhandled error or a time-out.
   if (status !== 0 && outcome.failed === 0) outcome.failed = 1;
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
   console.log(

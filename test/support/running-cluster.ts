@@ -1,4 +1,4 @@
-/** A `skyshard up` for tests: a process of its own, on free ports, in a folder of its own. */
+/** `skyshard up` for tests, in its own process and folder, on free ports. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,15 +11,14 @@ import { until } from './until.ts';
 const mainPath = join(projectRoot, 'src', 'cli', 'main.ts');
 const freePorts = ['--router-port=0', '--http2-port=0', '--ingest-port=0', '--demo-port=0'];
 
-/** What one run of the program printed and how it ended. */
 export type Ended = { readonly code: number | null; readonly out: string; readonly err: string };
 
-/** The program to run: the source under this Node, unless a test names another. */
+/** The program to run: the source under this Node, unless a test passes another. */
 export type Program = readonly string[];
 
 const sourceProgram: Program = [process.execPath, mainPath];
 
-/** Runs one command to its end. */
+/** Runs one command and waits for its end. */
 export async function runCommand(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
@@ -45,16 +44,15 @@ function collect(child: ChildProcess): { out: string; err: string } {
   return printed;
 }
 
-/** A running cluster. */
 export type RunningCluster = {
   readonly dataDir: string;
   readonly run: RunFile;
   readonly printed: { readonly out: string; readonly err: string };
-  /** Asks it to stop and waits. Returns: its exit code. */
+  /** Sends a stop request. Returns: the exit code, once the process has ended. */
   stop(): Promise<number | null>;
 };
 
-/** Makes an empty folder with a map of two nodes on free ports. The caller removes it. */
+/** Makes a folder with a map of two nodes on free ports; the caller removes it. */
 export function clusterFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'skyshard-up-'));
   const address = { host: '127.0.0.1', port: 0 };

@@ -1,5 +1,5 @@
 /**
- * A child process for tests of supervision: says that it serves, and ends as its flags tell.
+ * A child process for tests of supervision: reports that it serves, and ends as its flags say.
  *
  * Flags: `--port=n`, `--never-ready`, `--exit=code` before serving, `--stubborn` ignores SIGTERM.
  */

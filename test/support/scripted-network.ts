@@ -1,13 +1,13 @@
 /**
- * One server that plays a relay, a PDS, a PLC directory and a handle resolver by script: it sends what the test says,
- * drops connections, refuses and lies.
+ * One server that acts as relay, PDS, PLC directory and handle resolver by script: it sends what
+ * the test says, drops connections, refuses and lies.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { frameOf } from '../unit/atproto/signed-repo.ts';
 
-/** What a path answers with; a function may wait, and may leave the request unanswered by never resolving. */
+/** A path's answer; a function may delay it, or never resolve and so leave the request open. */
 export type Answer = {
   readonly status?: number;
   readonly headers?: Record<string, string>;
@@ -27,11 +27,11 @@ export class ScriptedNetwork {
   port = 0;
   readonly connections: Connection[] = [];
   readonly requests: string[] = [];
-  /** Replayed to whoever comes with a cursor. */
+  /** Replayed to subscribers that pass a cursor. */
   backlog: { readonly seq: number; readonly frame: Buffer }[] = [];
-  /** Takes the place of the replay when set. */
+  /** Replaces the replay when set. */
   onConnect: ((connection: Connection) => void) | null = null;
-  /** By path, before the built-in answers. */
+  /** By path; these override the built-in answers. */
   readonly responders = new Map<string, Responder>();
   readonly documents = new Map<string, unknown>();
   readonly didByHandle = new Map<string, string>();
@@ -83,7 +83,7 @@ export class ScriptedNetwork {
     for (const { socket } of this.connections) if (socket.readyState === socket.OPEN) socket.send(frame);
   }
 
-  /** Cuts every connection without a goodbye. */
+  /** Cuts every connection without a close frame. */
   cut(): void {
     for (const { socket } of this.connections) socket.terminate();
   }
@@ -115,13 +115,13 @@ export class ScriptedNetwork {
     return this.requests.filter((request) => request.startsWith(path)).length;
   }
 
-  /** Makes a DID known, with a handle that agrees, at this host. */
+  /** Registers a DID at this host, with a handle that resolves back to it. */
   register(did: string, handle: string): void {
     this.documents.set(did, didDocument(did, handle, this.url));
     this.didByHandle.set(handle, did);
   }
 
-  /** Serves a repo by getRepo. */
+  /** Serves a repo through getRepo. */
   serveRepos(carOf: (did: string) => Answer | Promise<Answer>): void {
     this.responders.set('/xrpc/com.atproto.sync.getRepo', (query) => carOf(query.get('did') ?? ''));
   }

@@ -1,4 +1,4 @@
-/** Makes a self-signed certificate for tests, so that they need no tool for it: just enough of X.509 and DER. */
+/** Makes self-signed certificates without a tool: just enough of X.509 and DER for tests. */
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { systemClock } from '../../src/base/clock.ts';
 
@@ -32,7 +32,7 @@ function pem(label: string, content: Buffer): string {
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
 }
 
-/** Returns certificate and key as PEM texts. Valid from yesterday to tomorrow. */
+/** Returns certificate and key as PEM, valid from yesterday to tomorrow. */
 export function selfSignedCertificate(commonName = 'skyshard'): { certificate: string; key: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const dayMs = 86_400_000;

@@ -1,8 +1,8 @@
 /**
- * All slots of a cluster in one process: entries go in, effects travel between slots until nothing is left to send.
+ * All slots of a cluster in one process: effects travel until no slot owes another any.
  *
- * Real slots on real files; only the wire is left out. With `random`, the order in which different sources' effects reach their
- * targets is drawn instead of fixed, which must not change what is read after settling.
+ * Real slots on real files, only without the wire. `random` draws the order in which effects of
+ * different sources arrive, which must not change what is read once the cluster has settled.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,16 +18,16 @@ import { Slot } from '../../src/slot/slot.ts';
 import type { OutboxBatch } from '../../src/slot/table/outbox.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
 
-/** Every entry that comes from outside has an owner. */
+/** Entries from outside all have an owner. */
 export type OwnedEntry = Exclude<Entry, { kind: 'delivered' }>;
 
 export type SlotClusterOptions = {
   /** A power of two. */
   readonly slots: number;
-  /** Folder of the slots; by default a temporary one, which goes with the cluster. */
+  /** Folder of the slots; by default a temporary one, removed with the cluster. */
   readonly path?: string;
   readonly mapBytes?: number;
-  /** Entries that one transaction takes at most. */
+  /** The most entries that one transaction takes. */
   readonly entriesPerChunk?: number;
   /** Draws the order in which slots run and batches arrive. */
   readonly random?: SeededRandom;
@@ -51,7 +51,7 @@ export class SlotCluster implements AsyncDisposable {
   readonly #random: SeededRandom | null;
   readonly #waiting: Entry[][];
   readonly #parcels: Parcel[] = [];
-  /** Append time of the next run; never falls. Units: ms. */
+  /** Append time of the next run; never decreases. Units: ms. */
   nowMs = Date.UTC(2025, 0, 1);
 
   private constructor(slots: readonly Slot[], path: string, options: SlotClusterOptions) {
@@ -97,7 +97,7 @@ export class SlotCluster implements AsyncDisposable {
     return this;
   }
 
-  /** Appends and applies everything that waits, and delivers effects, until no slot owes another anything. */
+  /** Applies what waits and delivers effects until no slot owes another any. */
   settle(): this {
     for (;;) {
       const busy = this.#busySlots();
@@ -125,7 +125,7 @@ export class SlotCluster implements AsyncDisposable {
     );
   }
 
-  /** Batches of one source for one target keep their order; the rest may be drawn. */
+  /** Batches of one source for one target keep their order; the rest is drawn. */
   #nextParcel(): Parcel {
     const drawn = this.#parcels[this.#below(this.#parcels.length)]!;
     const isSameLine = ({ source, batch }: Parcel): boolean =>

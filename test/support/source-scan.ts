@@ -1,21 +1,19 @@
-/** Reads TypeScript sources for the checks of `test/tidy.test.ts`: what is code, what is comment, who imports whom. */
+/** Scans TypeScript sources for the checks of `test/tidy.test.ts`: code, comments, imports. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-/** The root of the project. */
 export const projectRoot = normalize(join(import.meta.dirname, '..', '..'));
 
-/** One source file. */
 export type SourceFile = {
-  /** From the root of the project, with `/`. */
+  /** Relative to the root of the project, with `/`. */
   readonly path: string;
   readonly text: string;
-  /** The text with the inside of comments, strings, templates and regular expressions blanked; same length, same lines. */
+  /** `text` with the insides of comments, strings, templates and patterns blanked; as long. */
   readonly code: string;
 };
 
-/** Returns the files that git tracks or would track, so that what is ignored is not checked. */
+/** Returns the files that git tracks or would track; ignored ones are not checked. */
 export function projectFiles(): string[] {
   const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
     cwd: projectRoot,
@@ -34,7 +32,7 @@ export function scanSource(path: string, text: string): SourceFile {
   return { path, text, code: blankNonCode(text) };
 }
 
-/** A slash begins a regular expression where an operand is expected, which the character before it tells. */
+/** Judges by what precedes a slash whether it begins a regular expression. */
 function isOperandExpected(before: string): boolean {
   const trimmed = before.trimEnd();
   return (
@@ -44,7 +42,7 @@ function isOperandExpected(before: string): boolean {
   );
 }
 
-/** Returns the position behind a string or regular expression that begins at `start`. */
+/** Returns the position after the string or regular expression that begins at `start`. */
 function endOfQuoted(text: string, start: number): number {
   const quote = text[start]!;
   let isInClass = false;
@@ -59,10 +57,10 @@ function endOfQuoted(text: string, start: number): number {
   return text.length;
 }
 
-/** Blanks what is not code. Expressions inside template literals stay, as they are code. */
+/** Blanks all but code, which includes the expressions inside template literals. */
 function blankNonCode(text: string): string {
   let code = '';
-  /** Open braces inside each template expression that we are in. */
+  /** The number of open braces in each enclosing template expression. */
   const templateDepths: number[] = [];
   const blank = (from: number, to: number): void => {
     code += text.slice(from, to).replace(/[^\n]/g, ' ');
@@ -113,10 +111,10 @@ function blankNonCode(text: string): string {
   return code;
 }
 
-/** Returns the module names that a file imports, re-exports or loads later, as they are spelled. */
+/** Returns the module names, as spelled, that a file imports, re-exports or loads dynamically. */
 export function importsOf(source: SourceFile): string[] {
   const found: string[] = [];
-  // The keyword must be code; the name between the quotes is blank there and is read from the text.
+  // The keyword must be code; the quoted name is blank there, so it is read from the text.
   for (const match of source.code.matchAll(/(?<![.\w])(?:from|import\s*\(?)\s*(['"])/g)) {
     const start = match.index + match[0].length;
     found.push(source.text.slice(start, source.text.indexOf(match[1]!, start)));

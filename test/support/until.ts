@@ -1,10 +1,10 @@
-/** Waiting for a condition instead of for time. */
+/** Waits for conditions instead of fixed times. */
 import { systemClock } from '../../src/base/clock.ts';
 
 /**
- * Resolves with the first truthy value of `probe`, which is asked every few milliseconds.
+ * Resolves with the first truthy value of `probe`, which is called every few milliseconds.
  *
- * Errors: an Error that shows `probe` when none comes within `withinMs`.
+ * Errors: an Error that shows `probe` when there is none within `withinMs`.
  */
 export async function until<Value>(
   probe: () => Value | Promise<Value>,

@@ -1,6 +1,6 @@
 /**
- * The sides of binary messages that only tests take: a node's answers written from texts, a
- * router's requests read into texts.
+ * The side of binary messages that only tests need: writing a node's answers from texts, reading a
+ * router's requests into texts.
  */
 
 import { ByteWriter } from '../../src/base/bytes.ts';
@@ -32,10 +32,8 @@ import {
 import { openFollowsOfAnswer } from '../../src/wire/follows-messages.ts';
 import { beginMessage, messageVersion, writeTexts } from '../../src/wire/message.ts';
 
-/** A ProbeEdgesRequest with texts. */
 export type ProbeEdgesRequest = { readonly dids: readonly string[]; readonly probes: readonly EdgeProbe[] };
 
-/** Writes a ProbeEdgesRequest. */
 export function encodeProbeEdges({ dids, probes }: ProbeEdgesRequest): Buffer {
   const texts = dids.map((did) => Buffer.from(did));
   const ends: number[] = [];
@@ -44,7 +42,6 @@ export function encodeProbeEdges({ dids, probes }: ProbeEdgesRequest): Buffer {
   return encodeProbes({ source: Buffer.concat(texts), starts, ends }, [...dids.keys()], probes);
 }
 
-/** Reads a ProbeEdgesRequest. */
 export function decodeProbeEdges(bytes: Uint8Array): ProbeEdgesRequest {
   const reader = openProbes(bytes);
   const dids = reader.texts();
@@ -53,14 +50,12 @@ export function decodeProbeEdges(bytes: Uint8Array): ProbeEdgesRequest {
   return { dids, probes };
 }
 
-/** Writes the answer to probes. */
 export function encodeProbesAnswer(rkeys: readonly string[]): Buffer {
   const into = new ByteWriter().u8(messageVersion);
   for (const rkey of rkeys) into.text(rkey);
   return into.finish();
 }
 
-/** Reads the answer to probes. */
 export function decodeProbesAnswer(bytes: Uint8Array): string[] {
   const reader = openProbesAnswer(bytes);
   const rkeys: string[] = [];
@@ -77,7 +72,6 @@ function lengthDelimitedTexts(texts: readonly string[]): Buffer {
   return into.finish();
 }
 
-/** Writes a FollowersAmongRequest. */
 export function encodeFollowersAmong({ subjects, candidates }: FollowersAmongRequest): Buffer {
   return encodeRawFollowersAmong(
     lengthDelimitedTexts(subjects),
@@ -87,7 +81,6 @@ export function encodeFollowersAmong({ subjects, candidates }: FollowersAmongReq
   );
 }
 
-/** Reads a FollowersAmongRequest. */
 export function decodeFollowersAmong(bytes: Uint8Array): FollowersAmongRequest {
   const reader = openFollowersAmong(bytes);
   const request = { subjects: reader.texts(), candidates: reader.texts() };
@@ -98,7 +91,6 @@ export function decodeFollowersAmong(bytes: Uint8Array): FollowersAmongRequest {
 /** For each subject the candidates that follow it, in the order asked. */
 export type FollowersAmongAnswer = readonly (readonly string[])[];
 
-/** Writes a FollowersAmongAnswer. */
 export function encodeFollowersAmongAnswer(answer: FollowersAmongAnswer): Buffer {
   const into = new ByteWriter().u8(messageVersion);
   const run = new ByteWriter();
@@ -109,7 +101,6 @@ export function encodeFollowersAmongAnswer(answer: FollowersAmongAnswer): Buffer
   return into.finish();
 }
 
-/** Reads a FollowersAmongAnswer. */
 export function decodeFollowersAmongAnswer(bytes: Uint8Array): FollowersAmongAnswer {
   const reader = openFollowersAmongAnswer(bytes);
   const answer: string[][] = [];
@@ -140,7 +131,6 @@ function writeFeed(into: ByteWriter, items: readonly FeedItem[]): void {
   }
 }
 
-/** Writes a NewestByAuthorsRequest. */
 export function encodeNewestByAuthors({ authors, ...range }: NewestByAuthorsRequest): Buffer {
   const into = new ByteWriter();
   beginNewestByAuthors(into, range, authors.length);
@@ -148,7 +138,6 @@ export function encodeNewestByAuthors({ authors, ...range }: NewestByAuthorsRequ
   return into.finish();
 }
 
-/** Reads a NewestByAuthorsRequest. */
 export function decodeNewestByAuthors(bytes: Uint8Array): NewestByAuthorsRequest {
   const { before, limit, count, reader } = openNewestByAuthors(bytes);
   const authors = Array.from({ length: count }, () => reader.text());
@@ -172,7 +161,6 @@ export function decodeNewestByAuthorsAnswer(bytes: Uint8Array): FeedItem[] {
   return Array.from({ length: feed.count }, (_unused, index) => feedItemAt(feed, index));
 }
 
-/** Writes a TimelineAnswer. */
 export function encodeTimelineAnswer(answer: TimelineAnswer<readonly FeedItem[]>): Buffer {
   const into = new ByteWriter().u8(messageVersion);
   writeFeed(into, answer.own);
