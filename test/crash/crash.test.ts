@@ -1,11 +1,11 @@
-/** Nodes that are killed, at each of their points and at any moment: nothing is lost and nothing counts twice. */
+/** Nodes killed at each crash point and at any moment lose nothing and count nothing twice. */
 import { describe, expect, it } from 'vitest';
 import { type CrashPoint, nodeCrashPoints } from '../../src/base/crash-point.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import { CrashCluster } from '../support/crash-cluster.ts';
 import { appendAll, expectMeaning, storyOf } from '../support/crash-story.ts';
 
-/** Runs a story while node a kills itself at a point, and again at its next start. */
+/** Appends a story while node a kills itself at a point, and again after its restart. */
 async function crashTwice(point: CrashPoint, seed: number): Promise<void> {
   await using cluster = await CrashCluster.make();
   const entries = storyOf(seed, 400);
@@ -27,7 +27,7 @@ describe('kill -9', () => {
     }, 240_000);
   }
 
-  it('at any moment, again and again, loses nothing and counts nothing twice', async () => {
+  it('at random moments loses nothing and counts nothing twice', async () => {
     const seed = 23;
     const random = seededRandom(seed);
     await using cluster = await CrashCluster.make();
@@ -38,7 +38,7 @@ describe('kill -9', () => {
       const count = 1 + random.below(Math.ceil(entries.length / 6));
       const appended = appendAll(cluster, entries.slice(at, at + count));
       const name = random.below(2) === 0 ? 'a' : 'b';
-      // Some turns of the event loop: the kill meets appends and effects on their way.
+      // After some turns of the event loop, so that appends and effects are in flight.
       for (let turns = random.below(200); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
       await cluster.stop(name, 'SIGKILL');
       kills++;

@@ -1,4 +1,6 @@
-/** A node whose maps or disk are full: it says so, reads go on, and nothing is lost once there is room. */
+/**
+ * A node whose map or disk is full reports it, serves reads, and loses nothing once there is room.
+ */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +18,7 @@ import { until } from '../support/until.ts';
 
 const mebibyte = 2 ** 20;
 
-/** Reads something that is stored on a node: the root of a post that was appended first. */
+/** Reads the root of the first post of a node, which is stored. */
 async function expectReads(cluster: CrashCluster, node: string, entries: readonly OutsideEntry[]): Promise<void> {
   const uris = entries.flatMap((entry) => {
     if (entry.kind !== 'commit' || cluster.map.primaryBySlot[slotOf(entry.did, cluster.map.slots)] !== node) return [];
@@ -34,7 +36,7 @@ async function expectReads(cluster: CrashCluster, node: string, entries: readonl
   expect(roots.filter((root) => root !== '').length).toBeGreaterThan(5);
 }
 
-/** Mounts a disk of 200 MiB on a folder. Returns: why that cannot be done here, or null. */
+/** Mounts a disk of 200 MiB on a folder. Returns: why that is impossible here, or null. */
 function mountSmallDisk(folder: string): string | null {
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=200m', 'tmpfs', folder], { stdio: 'pipe' });
@@ -45,7 +47,7 @@ function mountSmallDisk(folder: string): string | null {
 }
 
 describe('a node without room', () => {
-  it('says so, serves reads, and loses nothing once its maps are larger', async () => {
+  it('reports it, serves reads, and loses nothing once its maps are larger', async () => {
     await using cluster = await CrashCluster.make();
     const entries = [...graphEntries({ seed: 31, records: 24_000 })];
     cluster.slotMapBytes = freeBytesMin + mebibyte;
@@ -61,7 +63,7 @@ describe('a node without room', () => {
     await expectMeaning(cluster, entries);
   }, 300_000);
 
-  it('goes on by itself when its disk has room again', async (context) => {
+  it('resumes by itself once its disk has room again', async (context) => {
     await using cluster = await CrashCluster.make();
     const dataDir = cluster.dataDirOf('a');
     mkdirSync(dataDir, { recursive: true });

@@ -1,3 +1,4 @@
+/** Ingest killed at any moment resumes from its cursor, loses nothing and counts nothing twice. */
 import { WriteOpAction } from '@atproto/repo';
 import { describe, expect, it } from 'vitest';
 import { adminRequest } from '../../src/cli/admin-request.ts';
@@ -15,11 +16,11 @@ const commits = { posts: 200, killsAt: [70, 180, 300] } as const;
 type Story = {
   readonly frames: { readonly seq: number; readonly frame: Buffer }[];
   readonly posts: readonly string[];
-  /** By post, in the order of `posts`. */
+  /** One count per post, in the order of `posts`. */
   readonly likes: readonly number[];
 };
 
-/** One account posts, the other likes each post; every third like is taken back three posts later. */
+/** One account posts, another likes each post; every third like is undone three posts later. */
 async function makeStory(): Promise<Story> {
   const tids = new TidClock(1);
   const [author, reader] = [await SignedRepo.start(authorDid), await SignedRepo.start(otherDid)];
@@ -65,7 +66,7 @@ async function ask(cluster: RunningCluster, method: string, request: object): Pr
 }
 
 describe('kill -9 of ingest', () => {
-  it('in the middle of the stream, again and again, loses nothing and counts nothing twice', async () => {
+  it('in the middle of the stream loses nothing and counts nothing twice', async () => {
     const { frames, posts, likes } = await makeStory();
     const network = await ScriptedNetwork.start();
     network.register(authorDid, 'author.test');
@@ -73,7 +74,7 @@ describe('kill -9 of ingest', () => {
     const folder = clusterFolder();
     const killsLeft: number[] = [...commits.killsAt];
     let isKillDue = false;
-    // Each life gets the stream up to the next kill, which meets the last frames on their way.
+    // Each life gets the stream up to the next kill, so that the last frames are in flight.
     network.onConnect = ({ cursor, socket }) => {
       for (const { seq, frame } of frames) {
         if (seq > (cursor ?? 0)) socket.send(frame);
@@ -106,7 +107,7 @@ describe('kill -9 of ingest', () => {
         items: { uri: string }[];
       };
       expect(items.map(({ uri }) => uri)).toEqual([...posts].reverse());
-      // Each new life began behind what the one before had stored, and not before the last kill but one.
+      // Each life resumed from the stored cursor, which is later than the last kill but one.
       const cursors = network.connections.map(({ cursor }) => cursor ?? 0);
       expect(cursors).toEqual([...cursors].sort((a, b) => a - b));
       expect(

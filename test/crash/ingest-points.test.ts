@@ -1,4 +1,6 @@
-/** Ingest that is killed at each of its points, and a file that is being replaced: what holds after the next start. */
+/**
+ * Ingest killed at each crash point resumes; a file whose writer is killed keeps its old content.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -17,11 +19,13 @@ import { until } from '../support/until.ts';
 import { authorDid, commitFrame, create, likeRecord, otherDid, SignedRepo } from '../unit/atproto/signed-repo.ts';
 
 const supportFolder = join(import.meta.dirname, '..', 'support');
-/** Likes that only a fetch of the repo brings, in more than one chunk; and those that the stream brings. */
-const counts = { old: 300, live: 40 } as const;
+/**
+ * Likes that only a fetch of the repo has, more than one chunk of them, and those of the stream.
+ */
+const counts = { fetched: 300, live: 40 } as const;
 const like = 'app.bsky.feed.like';
 
-/** The account of one point: its repo and the frames that the stream carries of it. */
+/** The account of one crash point: its repo and its frames in the stream. */
 type Account = {
   readonly did: string;
   readonly handle: string;
@@ -34,7 +38,7 @@ async function makeAccount(point: CrashPoint, number: number): Promise<Account> 
   const did = `${authorDid.slice(0, -1)}${'abcdefghijklmnop'[number]}`;
   const tids = new TidClock(1);
   const nextRkey = (): string => tids.next(Date.UTC(2024, 4, 6));
-  // One like for each subject, so that each is an edge of its own.
+  // One like per subject, so that each is a separate edge.
   const likeOf = (index: number): ReturnType<typeof create> => {
     const uri = `at://${otherDid}/app.bsky.feed.post/${number}x${index}`;
     const record = likeRecord();
@@ -42,11 +46,11 @@ async function makeAccount(point: CrashPoint, number: number): Promise<Account> 
   };
   const repo = await SignedRepo.start(
     did,
-    Array.from({ length: counts.old }, (_unused, index) => likeOf(index)),
+    Array.from({ length: counts.fetched }, (_unused, index) => likeOf(index)),
   );
   const frames: { seq: number; frame: Buffer }[] = [];
   for (let seq = 1; seq <= counts.live; seq++) {
-    frames.push({ seq, frame: commitFrame(await repo.commit(seq, likeOf(counts.old + seq))) });
+    frames.push({ seq, frame: commitFrame(await repo.commit(seq, likeOf(counts.fetched + seq))) });
   }
   return { did, handle: `${point}.test`, frames, car: await repo.car(), rev: repo.rev };
 }
@@ -79,7 +83,7 @@ function serve({ did, handle, frames, car, rev }: Account): void {
 
 type Ingest = {
   readonly exit: Promise<unknown[]>;
-  /** Null when it died first. */
+  /** Null when the process died first. */
   readonly url: string | null;
   kill(signal: NodeJS.Signals): void;
 };
@@ -103,10 +107,10 @@ async function answerOf(ingest: Ingest, path: string, body?: object): Promise<Re
   return response?.status === 200 ? ((await response.json()) as Record<string, unknown>) : null;
 }
 
-/** Asks for the repo as an operator would, which a process that is killed may not live to answer. */
+/** Requests the repo as an operator would; the process may be killed before it answers. */
 const askForRepo = (ingest: Ingest, did: string): Promise<unknown> => answerOf(ingest, '/v1/backfill', { did });
 
-/** Waits until all that was asked for has come, and stops ingest. */
+/** Waits until everything requested has arrived, then stops ingest. */
 async function finish(ingest: Ingest, did: string): Promise<void> {
   await until(async () => (await answerOf(ingest, `/v1/backfill?did=${did}`))?.['state'] === 'done', 60_000);
   await until(async () => {
@@ -120,7 +124,7 @@ async function finish(ingest: Ingest, did: string): Promise<void> {
 }
 
 function expectMeaning(facts: Facts, { did, handle, rev }: Account, number: number): void {
-  const total = counts.old + counts.live;
+  const total = counts.fetched + counts.live;
   expect(facts.get(`repo ${did}`), handle).toBe(JSON.stringify(rev));
   expect(facts.get(`counts ${did}`), handle).toBe(JSON.stringify({ likes: total }));
   expect(facts.get(`handle ${handle}`)).toBe(JSON.stringify(did));
@@ -140,7 +144,7 @@ describe('ingest', () => {
   const accounts: Account[] = [];
 
   for (const [number, point] of ingestCrashPoints.entries()) {
-    it(`killed at ${point} goes on at the next start`, async () => {
+    it(`killed at ${point} resumes at the next start`, async () => {
       const account = await makeAccount(point, number);
       serve(account);
       const first = await startIngest({ point, nth: 1 });
@@ -155,7 +159,7 @@ describe('ingest', () => {
     }, 240_000);
   }
 
-  it('left nothing out and counted nothing twice', async () => {
+  it('lost nothing and counted nothing twice', async () => {
     expect(accounts).toHaveLength(ingestCrashPoints.length);
     await cluster.settle();
     const dids = [otherDid, ...accounts.map(({ did }) => did)];
@@ -169,7 +173,7 @@ describe('ingest', () => {
 
 describe('a file', () => {
   for (const point of fileCrashPoints) {
-    it(`whose writer is killed at ${point} is the old one, and can be replaced`, async () => {
+    it(`whose writer is killed at ${point} keeps its old content and can be replaced`, async () => {
       const script = join(supportFolder, 'run-file-child.ts');
       const child = (): Promise<unknown[]> => once(spawn(process.execPath, [script, folder]), 'exit');
       expect(await child()).toEqual([null, 'SIGKILL']);
