@@ -1,4 +1,4 @@
-/** The shape of the source, held by a test: ranks, cycles, names, forbidden words, docstrings. Biome holds lengths, default exports and `any`. */
+/** Holds the source to its ranks, names, docstrings and forbidden words. Biome checks the rest. */
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ import {
   type SourceFile,
 } from './support/source-scan.ts';
 
-/** The one drawing of the architecture: a folder of `src/` imports only folders of lower rank. */
+/** The architecture: a folder of `src/` imports only folders of lower rank. */
 const rankByFolder: Readonly<Record<string, number>> = {
   base: 0,
   atproto: 1,
@@ -38,7 +38,7 @@ const rankByFolder: Readonly<Record<string, number>> = {
   cli: 9,
 };
 
-/** Within a folder its sub-folders have ranks too; `''` are the files that stand in the folder itself. */
+/** Ranks of the sub-folders of a folder; `''` is the files of the folder itself. */
 const rankBySubfolder: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   slot: { packing: 0, table: 1, apply: 2, '': 3 },
   read: { lookup: 0, cache: 1, answer: 2, handler: 3 },
@@ -67,15 +67,15 @@ function folderOf(path: string): string {
   return path.split('/')[1]!;
 }
 
-/** Returns the key of a file in its folder's table of sub-folders: its sub-folder, else its own name where the table has that. */
+/** Returns a file's key in its folder's ranks: its sub-folder, or its own name if listed there. */
 function subfolderOf(path: string): string {
   const [, folder, first, rest] = path.split('/');
   if (rest !== undefined) return first!;
   return first! in (rankBySubfolder[folder!] ?? {}) ? first! : '';
 }
 
-/** Returns `path:line` for each place where the code matches. */
-function placesOf(checked: readonly SourceFile[], pattern: RegExp): string[] {
+/** Returns `path:line` of each match in the code. */
+function linesOf(checked: readonly SourceFile[], pattern: RegExp): string[] {
   return checked.flatMap(({ path, code }) =>
     [...code.matchAll(new RegExp(pattern, 'g'))].map((match) => `${path}:${lineAt(code, match.index)}`),
   );
@@ -165,14 +165,14 @@ describe('names', () => {
 
   it('of types do not end in a role', () => {
     const roles = /\b(?:class|type|interface) [A-Z]\w*(?:Manager|Helper|Utils?)\b/;
-    expect(placesOf(inSrc, roles)).toEqual([]);
+    expect(linesOf(inSrc, roles)).toEqual([]);
   });
 });
 
 describe('forbidden in src', () => {
   it('export * and export default', () => {
     expect(
-      placesOf(
+      linesOf(
         sources.filter(({ path }) => !path.endsWith('.config.ts')),
         /\bexport\s+(?:\*|default\b)/,
       ),
@@ -180,11 +180,11 @@ describe('forbidden in src', () => {
   });
 
   it('as any', () => {
-    expect(placesOf(sources, /\bas any\b/)).toEqual([]);
+    expect(linesOf(sources, /\bas any\b/)).toEqual([]);
   });
 
   it('the environment outside config', () => {
-    expect(placesOf(except(['config']), /\bprocess\s*(?:\.|\[)\s*(?:env\b|'\s*'\])/)).toEqual([]);
+    expect(linesOf(except(['config']), /\bprocess\s*(?:\.|\[)\s*(?:env\b|'\s*'\])/)).toEqual([]);
   });
 
   it('lmdb outside storage', () => {
@@ -194,7 +194,7 @@ describe('forbidden in src', () => {
 
   it('clock and random outside base', () => {
     const pattern = /\bDate\.now\b|\bnew Date\(\s*\)|\bMath\.random\b|\bperformance\.now\b|\bprocess\.hrtime\b/;
-    expect(placesOf(except(['base']), pattern)).toEqual([]);
+    expect(linesOf(except(['base']), pattern)).toEqual([]);
   });
 
   it('packages that are for development, and test or bench code', () => {
@@ -227,17 +227,17 @@ describe('size', () => {
 });
 
 describe('docstrings', () => {
-  it('stand before every exported function and class, or at the head of the file named after it', () => {
+  it('precede every exported function and class, or head the file named after it', () => {
     const wrong = inSrc.flatMap(({ path, text, code }) => {
       const exports = [...code.matchAll(/^export (?:async |abstract )*(?:function\*?|class) (\w+)/gm)];
       const undocumented = exports.filter((match) => {
         const before = text.slice(0, match.index).trimEnd();
         const ownLine = text.slice(before.lastIndexOf('\n') + 1, before.length);
         if (before.endsWith('*/')) return !before.slice(before.lastIndexOf('/*')).startsWith('/**');
-        // The header of a file speaks about the thing that the file is named after.
+        // The header of a file documents what the file is named after.
         if (text.startsWith('/**') && match[1]!.toLowerCase() === basename(path, '.ts').replaceAll('-', ''))
           return false;
-        // Several overloads of one function share the docstring of the first.
+        // Overloads share the docstring of the first.
         return !ownLine.startsWith(`export function ${match[1]}(`);
       });
       return undocumented.map((match) => `${path}:${lineAt(code, match.index)} ${match[1]}`);

@@ -1,3 +1,4 @@
+/** A DidSet answers exactly for the DIDs that it was built from. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { writeDid } from '../../../src/atproto/compact-key.ts';
@@ -8,7 +9,7 @@ import { peerReader } from '../../../src/wire/peer-bytes.ts';
 
 const letters = [...'abcdefghijklmnopqrstuvwxyz234567'];
 const letter = fc.constantFrom(...letters);
-/** Many with a common beginning, which land in the same buckets; and what only looks like a did:plc. */
+/** Many that share a prefix and so a bucket, and some that only look like a did:plc. */
 const did = fc.oneof(
   fc.string({ unit: letter, minLength: 24, maxLength: 24 }).map((id) => `did:plc:${id}`),
   fc.string({ unit: letter, minLength: 4, maxLength: 4 }).map((id) => `did:plc:${id.padStart(24, 'a')}`),
@@ -42,7 +43,7 @@ function listOf(dids: readonly string[]): DidList {
 }
 
 describe('a set of DIDs', () => {
-  it('has those of its keys and no others', () => {
+  it('has its DIDs and no others', () => {
     fc.assert(
       fc.property(fc.uniqueArray(did, { maxLength: 300 }), fc.array(did, { maxLength: 100 }), (members, others) => {
         const set = setOf(members, 5)!;
@@ -55,24 +56,24 @@ describe('a set of DIDs', () => {
     );
   });
 
-  /** The id of a number: its letters behind those that all begin with, or before those that all end with. */
-  function numbered(count: number, place: (text: string) => string): string[] {
+  /** Returns DIDs that differ only in a number, which `idOf` puts first or last in the id. */
+  function numbered(count: number, idOf: (text: string) => string): string[] {
     return Array.from({ length: count }, (_unused, index) => {
       const text = [...index.toString(32).padStart(4, '0')]
         .map((digit) => letters[Number.parseInt(digit, 32)])
         .join('');
-      return `did:plc:${place(text)}`;
+      return `did:plc:${idOf(text)}`;
     });
   }
 
-  it('holds as many as an actor may follow to be cached', () => {
+  it('holds as many as a cached actor may follow', () => {
     const members = numbered(5000, (text) => text.padEnd(24, 'a'));
     const set = setOf(members.slice(0, 2500))!;
     const list = listOf(members);
     expect(members.filter((_text, index) => set.has(list, index))).toEqual(members.slice(0, 2500));
   });
 
-  it('is not made of what would make it slow or large', () => {
+  it('is not built from DIDs that would make it slow or large', () => {
     const alike = numbered(300, (text) => text.padStart(24, 'a'));
     expect(setOf(alike.slice(0, 200))?.size).toBe(200);
     expect(setOf(alike)).toBeNull();

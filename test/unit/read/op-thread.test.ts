@@ -1,3 +1,4 @@
+/** The OP thread follows the author's own replies, whatever order they arrive in. */
 import { describe, expect, it } from 'vitest';
 import { looseTidMs, microsOf, tidOf } from '../../../src/atproto/tid.ts';
 import { type OwnReply, resolveOpThread } from '../../../src/read/answer/op-thread.ts';
@@ -11,18 +12,18 @@ function reply(timeMs: number, parentUri: string, deletedMs: number | null = nul
 }
 
 describe('the OP thread', () => {
-  it('is nothing without a reply', () => {
+  it('is empty without a reply', () => {
     expect(resolveOpThread(root, [])).toEqual([]);
     expect(resolveOpThread(root, [reply(2_000, 'at://did:plc:other/app.bsky.feed.post/x')])).toEqual([]);
   });
 
-  it('follows the oldest reply at each step, whatever order they come in', () => {
+  it('follows the oldest reply at each step, in whatever order they arrive', () => {
     const replies = [reply(4_000, uriAt(2_000)), reply(3_000, root), reply(2_000, root), reply(5_000, uriAt(3_000))];
     expect(resolveOpThread(root, replies)).toEqual([root, uriAt(2_000), uriAt(4_000)]);
     expect(resolveOpThread(root, replies.reverse())).toEqual([root, uriAt(2_000), uriAt(4_000)]);
   });
 
-  it('keeps a deleted reply while something lives below it', () => {
+  it('keeps a deleted reply while a reply below it exists', () => {
     const replies = [reply(2_000, root, 9_000), reply(3_000, uriAt(2_000)), reply(2_500, root)];
     expect(resolveOpThread(root, replies)).toEqual([root, uriAt(2_000), uriAt(3_000)]);
   });
@@ -32,7 +33,7 @@ describe('the OP thread', () => {
     expect(resolveOpThread(root, replies)).toEqual([root, uriAt(2_000)]);
   });
 
-  it('gives a vacated place only to a reply written after the deletion', () => {
+  it('replaces a deleted reply only by one written after the deletion', () => {
     const deleted = reply(2_000, root, 5_000);
     expect(resolveOpThread(root, [deleted, reply(4_000, root)])).toEqual([]);
     expect(resolveOpThread(root, [deleted, reply(4_000, root), reply(6_000, root)])).toEqual([root, uriAt(6_000)]);
@@ -40,20 +41,20 @@ describe('the OP thread', () => {
     expect(resolveOpThread(root, latestDeletion)).toEqual([root, uriAt(8_000)]);
   });
 
-  it('gives a vacated place to no reply whose key is not a TID', () => {
+  it('replaces a deleted reply by none whose key is not a TID', () => {
     const odd = { uri: 'at://did:plc:op/app.bsky.feed.post/zzz', rkey: 'zzz', parentUri: root, deletedMs: null };
     expect(resolveOpThread(root, [odd])).toEqual([root, odd.uri]);
     expect(resolveOpThread(root, [reply(2_000, root, 3_000), odd])).toEqual([]);
   });
 
-  it('is nothing when replies hang in a circle', () => {
+  it('is empty when replies form a circle', () => {
     const a = reply(2_000, root);
     const b = { ...reply(3_000, uriAt(2_000)) };
     const c = { uri: root, rkey: 'root', parentUri: b.uri, deletedMs: null };
     expect(resolveOpThread(root, [a, b, c])).toEqual([]);
   });
 
-  it('walks a line of thousands', () => {
+  it('walks a chain of thousands', () => {
     const replies = Array.from({ length: 5_000 }, (_unused, index) =>
       reply(index + 1, index === 0 ? root : uriAt(index)),
     );

@@ -1,3 +1,4 @@
+/** OwnerFinder agrees with the owner tables of the slots and never outlives a slot handle. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +50,7 @@ describe('finding owners by bytes', () => {
     }
   });
 
-  it('finds the owners that the slots gave out, the first time and again, with more of them than a set has ways', () => {
+  it('finds the owners of the slots, the first time and again, with more of them than one set of the cache holds', () => {
     const dids = Array.from({ length: 40_000 }, newDid);
     const ownerByDid = new Map<string, number>();
     for (let slot = 0; slot < slots; slot++) {
@@ -69,7 +70,7 @@ describe('finding owners by bytes', () => {
     }
   });
 
-  it('does not know a stranger, and knows it when the slot does', () => {
+  it('does not find an unknown DID until its slot has it', () => {
     const did = newDid();
     const slot = slotOf(did, slots);
     expect(find(did)).toBeUndefined();
@@ -80,7 +81,7 @@ describe('finding owners by bytes', () => {
     expect(find(did)).toEqual({ slot, owner: 77_777 });
   });
 
-  it('drops the owners of a handle of a slot that was replaced, and refuses a slot that went away', async () => {
+  it('drops owners of a replaced slot handle, and refuses a slot that is gone', async () => {
     const did = newDid();
     const slot = slotOf(did, slots);
     const giveOwner = (environment: Environment, owner: number): SlotState => {

@@ -1,3 +1,4 @@
+/** A slot without room, an aborted transaction and an unreadable chunk leave the slot as it was. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -17,14 +18,14 @@ import { recordOp } from '../../support/record-op.ts';
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const nowMs = Date.UTC(2025, 0, 1);
 const folders: string[] = [];
-/** What is left beside the room that must stay free. Units: bytes. */
+/** What is left besides the room that must stay free. Units: bytes. */
 const slackBytes = 4 * 2 ** 20;
 
 afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-/** A commit of posts that fill about this many bytes; each mentions someone in another slot. */
+/** A commit of posts of about this many bytes, each of which mentions an actor of another slot. */
 function commitOf(rev: string, bytes: number): CommitEntry {
   const mention = { $type: 'app.bsky.richtext.facet#mention', did: 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb' };
   const record = { text: 'x'.repeat(bytes / 10), facets: [{ features: [mention] }] };
@@ -64,7 +65,7 @@ function newFolder(): string {
 }
 
 describe('a slot whose map is full', () => {
-  it('refuses before it writes, keeps what it has, and goes on with a larger map', async () => {
+  it('refuses before it writes, keeps what it has, and resumes with a larger map', async () => {
     const folder = newFolder();
     const taken: string[] = [];
     {
@@ -91,8 +92,9 @@ describe('a slot whose map is full', () => {
     expect(slot.sentCount).toBe(10 * (taken.length + 1));
   });
 
-  it('lets one transaction end what it began, and refuses the next', async () => {
-    // The library would rather grow the map than abort, so the room that must be free before a transaction is what keeps it within.
+  it('lets a transaction that has begun end, and refuses the next', async () => {
+    // The library grows the map rather than abort; only the free room required beforehand prevents
+    // it.
     await using slot = openSlot(newFolder(), freeBytesMin + slackBytes);
     expect(slot.run([chunkOf(commitOf('r1', 12_000_000))], nowMs).outcomes).toMatchObject([{ status: 'durable' }]);
     expect(codeOf(() => slot.run([chunkOf(commitOf('r2', 1_000))], nowMs))).toBe('StorageFull');
@@ -101,7 +103,7 @@ describe('a slot whose map is full', () => {
 });
 
 describe('a slot whose transaction was aborted', () => {
-  it('holds and counts nothing of it, its first one too', async () => {
+  it('holds and counts nothing of it, even of its first', async () => {
     await using slot = openSlot(newFolder(), 2 * freeBytesMin);
     const digest = slot.digest();
     const unparsable = commitOf('r8x', 1_000).ops.map((op) => ({ ...op, block: op.block.subarray(1) }));
@@ -143,7 +145,7 @@ describe('a log that another version wrote', () => {
 });
 
 describe('a chunk with an entry that cannot be read', () => {
-  it('is refused whole, and those beside it are taken', async () => {
+  it('is refused whole, and other chunks of its call are taken', async () => {
     await using slot = openSlot(newFolder(), 2 * freeBytesMin);
     const unreadable = chunkOfItems([encodeEntry(commitOf('r1', 1_000)), Buffer.from([255, 1, 2, 3, 4])]);
     const { outcomes } = slot.run([unreadable, chunkOf(commitOf('r2', 1_000))], nowMs);

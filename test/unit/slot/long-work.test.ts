@@ -1,3 +1,4 @@
+/** Work longer than one entry ends alike in one transaction, in many, and across restarts. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -65,8 +66,8 @@ function posts(count: number, from = 0): (Write & { readonly record: object })[]
 }
 
 /**
- * Runs entries in a slot, everything in one transaction or each in its own, with the slot closed and opened before each step, or not.
- * Expects what the model says. Returns in how many transactions the work was done.
+ * Runs entries in a slot, in one transaction or one each, reopening the slot before each step or
+ * not, and compares it with the model. Returns how many transactions the work took.
  */
 async function expectMeaning(
   entries: readonly OutsideEntry[],
@@ -117,7 +118,7 @@ for (const way of ways) {
       expect(await expectMeaning(story, way)).toBeGreaterThan(5);
     });
 
-    it('deletes an account and keeps what one made anew writes meanwhile, the same records too', async () => {
+    it('deletes an account and keeps what its successor writes meanwhile, even the same records', async () => {
       const same = posts(450).map((write) => ({ ...write, isSame: true }));
       const story = (): OutsideEntry[] => [identity('a.example'), commit(author, same), deletion()];
       const anew = (): OutsideEntry => commit(author, [...same.slice(200, 230), ...posts(30, 5_000)]);
@@ -125,12 +126,12 @@ for (const way of ways) {
       await expectMeaning([...story(), identity('b.example')], way);
     });
 
-    it('finds the old records of a deleted account behind 200 new ones', async () => {
+    it('finds the old records of a deleted account after 200 new ones', async () => {
       const statuses = posts(300).map((write) => ({ ...write, collection: 'app.bsky.actor.status' }));
       await expectMeaning([commit(author, posts(900)), deletion(), commit(author, statuses)], way);
     });
 
-    it('tells 500 reposters that a post went, came again and went', async () => {
+    it('notifies 500 reposters when a post goes, returns and goes again', async () => {
       const subject = { uri: `at://${author}/app.bsky.feed.post/${tidOf(1)}`, cid: 'c' };
       const reposts = (): OutsideEntry[] =>
         Array.from({ length: 500 }, (_unused, index) =>
@@ -147,7 +148,7 @@ for (const way of ways) {
       await expectMeaning([write(), ...reposts(), remove(), ...undo(), write()], way);
     }, 60_000);
 
-    it('sweeps what a snapshot does not name, and leaves what later commits wrote', async () => {
+    it('sweeps what a snapshot does not name, except what later commits wrote', async () => {
       const before = commit(author, posts(1_000));
       const rev = tidOf(++revs);
       const at = ++timeMs;

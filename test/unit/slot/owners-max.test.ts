@@ -1,3 +1,4 @@
+/** A slot never gives out more owner numbers than its keys can hold. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -28,28 +29,28 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Tells the slot of these accounts, in one transaction. */
-function tellOf(...dids: readonly string[]): void {
+/** Sends events of these accounts to the slot, in one transaction. */
+function sendEventsOf(...dids: readonly string[]): void {
   const items = dids.map((did) => encodeEntry({ kind: 'account', did, active: true, status: '', timeMs: nowMs }));
   const writer = new ByteWriter(1024);
   writeChunk(writer, { slot: 0, origin: null, items, marks: [] });
   slot.run([writer.finish()], nowMs);
 }
 
-it('a slot that has given out its last owner number refuses new accounts, and goes on with those that it knows', () => {
-  tellOf(first);
+it('a slot that has used its last owner number refuses new accounts and still serves its own', () => {
+  sendEventsOf(first);
   slot.state.resetOwners(ownersMax - 1);
-  tellOf(last);
+  sendEventsOf(last);
   expect(slot.state.ownerOf(last)).toBe(ownersMax - 1);
   const { cursor } = slot;
   for (let time = 0; time < 2; time++) {
-    expect(() => tellOf(first, tooMany)).toThrow(
+    expect(() => sendEventsOf(first, tooMany)).toThrow(
       expect.objectContaining({ constructor: DataPlaneError, code: 'StorageFull' }),
     );
     expect(slot.cursor).toBe(cursor);
     expect(slot.state.ownerOf(tooMany)).toBeUndefined();
   }
-  tellOf(first, last);
+  sendEventsOf(first, last);
   expect(slot.cursor).toBe(cursor + 2);
   expect(getActor(slot.state, ownersMax - 1)).toBeDefined();
 });

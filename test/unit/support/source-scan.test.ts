@@ -1,3 +1,4 @@
+/** The source scan separates code from comments and strings, and finds every import. */
 import { describe, expect, it } from 'vitest';
 import { importsOf, resolveImport, scanSource } from '../../support/source-scan.ts';
 
@@ -16,14 +17,14 @@ describe('the scan of a source', () => {
     expect(code.split('\n')).toHaveLength(2);
   });
 
-  it('finds its way out of nested templates and divisions', () => {
+  it('handles nested templates and divisions', () => {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the text is code for the scan
     expect(codeOf('`a ${`b ${{ c: 1 }} d`} e`; as any').trim()).toMatch(/as any$/);
     expect(codeOf("const half = total / 2; const x = 'y' / 3; as any")).toContain('as any');
     expect(codeOf('return /[\'"]/.test(a) && (b as any)')).toContain('b as any');
   });
 
-  it('finds imports of every form and nothing that only looks like one', () => {
+  it('finds imports of every form, and none that only looks like one', () => {
     const text = [
       "import { a } from './a.ts';",
       "import type { B } from '../wire/b.ts';",
