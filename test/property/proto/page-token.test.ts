@@ -1,4 +1,4 @@
-/** Page tokens: what is encoded is read back, within the limit, and nothing else is. */
+/** Page tokens decode to what was encoded, within the limit; any other text is refused. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decodePageToken, encodePageToken } from '../../../src/proto/page-token.ts';
@@ -6,7 +6,7 @@ import { decodePageToken, encodePageToken } from '../../../src/proto/page-token.
 const times = fc.integer({ min: -62_167_219_200_000, max: 253_402_300_799_999 });
 const rests = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes));
 
-test('a token gives back its time and its rest, and never holds what the AppView refuses', () => {
+test('a token decodes to its time and rest, and holds nothing that the AppView refuses', () => {
   fc.assert(
     fc.property(times, rests, fc.nat(), (timeMs, bytes, from) => {
       const start = from % (bytes.length + 1);
@@ -27,7 +27,7 @@ test('a rest above the limit is refused, one at the limit is not', () => {
   );
 });
 
-test('any text is a position within the limit or refused', () => {
+test('any text decodes to a position within the limit, or is refused', () => {
   const alike = fc.stringMatching(/^-?\d{0,17}_{0,3}[A-Za-z0-9_:+/=-]{0,40}$/);
   fc.assert(
     fc.property(fc.oneof(fc.string(), alike), (token) => {

@@ -1,3 +1,4 @@
+/** The record cache answers with what is stored or not at all, within its bytes. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
@@ -6,23 +7,23 @@ import { hashOfRecordKey } from '../../../src/slot/table/record-changes.ts';
 import type { SlotState } from '../../../src/slot/table/slot-state.ts';
 import '../../support/property-seed.ts';
 
-/** The cache asks a state for nothing but which slot it is of. */
+/** The cache reads nothing of a state but its slot. */
 const stateOf = (index: number): SlotState => ({ index }) as SlotState;
 
 type Stored = { readonly text: string; readonly postFlags: number };
 
-/** A message with something before and something behind its JSON. */
+/** A message with bytes before and after its JSON. */
 function messageOf({ text, postFlags }: Stored) {
   const source = Buffer.from(`..ab${text}yz..`);
   return { source, start: 2, end: source.length - 2, jsonStart: 4, jsonEnd: source.length - 4, postFlags };
 }
 
 function keyOf(number: number): Buffer {
-  // Some keys are the beginning of others.
+  // Some keys are prefixes of others.
   return Buffer.concat([Buffer.from('key'), Buffer.alloc(number % 7, 7), Buffer.from(number % 2 ? [number] : [])]);
 }
 
-/** Returns what a hit holds, checked to be consistent in itself. */
+/** Returns the record that the cache found, after a check that its message is intact. */
 function storedOf({ source, start, end, jsonStart, jsonEnd, postFlags }: RecordMessage): Stored {
   const text = source.toString('utf8', jsonStart, jsonEnd);
   expect(source.toString('utf8', start, end)).toBe(`ab${text}yz`);
@@ -31,16 +32,19 @@ function storedOf({ source, start, end, jsonStart, jsonEnd, postFlags }: RecordM
 
 const slotCount = 3;
 const keyCount = 60;
-const place = { slot: fc.nat(slotCount - 1), number: fc.nat(keyCount - 1) };
+const target = { slot: fc.nat(slotCount - 1), number: fc.nat(keyCount - 1) };
 const step = fc.oneof(
-  { weight: 60, arbitrary: fc.record({ type: fc.constant('ask' as const), ...place }) },
-  { weight: 20, arbitrary: fc.record({ type: fc.constant('write' as const), ...place, length: fc.nat(400) }) },
-  { weight: 5, arbitrary: fc.record({ type: fc.constant('write' as const), ...place, length: fc.constant(40_000) }) },
-  { weight: 5, arbitrary: fc.record({ type: fc.constant('remove' as const), ...place }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('writeMany' as const), ...place }) },
+  { weight: 60, arbitrary: fc.record({ type: fc.constant('ask' as const), ...target }) },
+  { weight: 20, arbitrary: fc.record({ type: fc.constant('write' as const), ...target, length: fc.nat(400) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ type: fc.constant('write' as const), ...target, length: fc.constant(40_000) }),
+  },
+  { weight: 5, arbitrary: fc.record({ type: fc.constant('remove' as const), ...target }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('writeMany' as const), ...target }) },
 );
 
-describe('the cache of records', () => {
+describe('the record cache', () => {
   it('finds what is stored now, or nothing, whatever is written, evicted and invalidated', () => {
     const seen = { hits: 0, set: 0, evicted: 0, tooLarge: 0, invalidated: 0 };
     fc.assert(
@@ -96,7 +100,7 @@ describe('the cache of records', () => {
     expect(Object.entries(seen).filter(([, count]) => count < 20)).toEqual([]);
   });
 
-  it('tells records apart whose keys have one hash', () => {
+  it('distinguishes records whose keys share a hash', () => {
     const cache = new RecordCache(2 ** 20);
     const [one, other] = keysOfOneHash();
     const state = stateOf(0);
@@ -108,7 +112,7 @@ describe('the cache of records', () => {
     expect(cache.get(state, one)).toBeUndefined();
   });
 
-  it('admits what is asked for twice, and nothing for a walk through many', () => {
+  it('admits what is asked for twice, and nothing of one scan', () => {
     const cache = new RecordCache(2 ** 20);
     const state = stateOf(5);
     const keys = Array.from({ length: 1000 }, (_unused, number) => Buffer.from(`row ${number}`));
@@ -122,7 +126,7 @@ describe('the cache of records', () => {
     expect(keys.filter((key) => cache.has(state, key)).length).toBeGreaterThan(950);
   });
 
-  it('lets what is asked for often stay while far more is asked for than it holds', () => {
+  it('keeps hot records while far more are asked for than it holds', () => {
     const cache = new RecordCache(64 * 1024);
     const state = stateOf(0);
     for (let turn = 0; turn < 20_000; turn++) {
@@ -159,7 +163,7 @@ describe('the cache of records', () => {
     const hit = cache.set(state, victim, messageOf({ text: 'real', postFlags: 0 }))!;
     expect(hit.start).toBe(32 + 19);
     const ring = hit.source;
-    // What the ring holds of the victim, again and again, where the ring's next lap writes over it.
+    // Copies of the victim's bytes in the ring, laid where the next lap overwrites the victim.
     const image = Buffer.copyBytesFrom(ring, 32, 32).toString('latin1').replace('real', 'FAKE');
     const source = Buffer.from(image.repeat(60), 'latin1');
     const message = { source, start: 0, end: source.length, jsonStart: 0, jsonEnd: source.length, postFlags: 0 };
@@ -170,7 +174,7 @@ describe('the cache of records', () => {
     expect(cache.get(state, victim)).toBeUndefined();
   });
 
-  it('drops all when another handle of a slot replaces the first', () => {
+  it('drops everything of a slot when its handle is replaced', () => {
     const cache = new RecordCache(2 ** 16);
     const [first, second, key] = [stateOf(1), stateOf(1), Buffer.from('key')];
     cache.set(first, key, messageOf({ text: 'text', postFlags: 0 }));
@@ -178,7 +182,7 @@ describe('the cache of records', () => {
     expect(cache.get(second, key)).toBeUndefined();
   });
 
-  it('caches nothing when it is given no memory', () => {
+  it('caches nothing without memory', () => {
     const cache = new RecordCache(0);
     const [state, key] = [stateOf(0), Buffer.from('key')];
     expect(cache.set(state, key, messageOf({ text: 'text', postFlags: 0 }))).toBeUndefined();
@@ -188,7 +192,7 @@ describe('the cache of records', () => {
   });
 });
 
-/** Two keys among so many have one hash of 32 bits, nearly surely. */
+/** Among so many keys two almost surely share a hash of 32 bits. */
 function keysOfOneHash(): [Buffer, Buffer] {
   const keyByHash = new Map<number, Buffer>();
   const random = seededRandom(1);

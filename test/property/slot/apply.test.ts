@@ -1,3 +1,4 @@
+/** The state of a slot depends on its log alone, however the log is cut into transactions. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -39,7 +40,9 @@ function outsideChunk(slot: number, entries: readonly Entry[]): Buffer {
   return chunkOf({ slot, origin: null, items: entries.map((entry) => encodeEntry(entry)), marks: [] });
 }
 
-/** Everything that comes to slot 0 of 4 in one history: its own entries, and the effects of the others, in some order of both. */
+/**
+ * The input of slot 0 of 4: its own entries and the effects of other slots, interleaved at random.
+ */
 async function inputsOf(entries: readonly OutsideEntry[], random: SeededRandom): Promise<Buffer[]> {
   const inputs: Buffer[] = [];
   const own = entries.filter((entry) => slotOf(entry.did, slots) === 0);
@@ -59,7 +62,7 @@ async function inputsOf(entries: readonly OutsideEntry[], random: SeededRandom):
 
 type Outcome = { readonly digest: string; readonly owed: string; readonly head: number };
 
-/** What a slot holds, and what it owes to others with its marks, however it is cut into batches. */
+/** A slot's digest, and its owed effects with their marks, independent of their batches. */
 function outcomeOf(slot: Slot): Outcome {
   const owed = [...slot.outbox.batches()].flatMap(({ target, items, marks }) =>
     items.map((item, index) => `${target} ${marks[index]} ${Buffer.from(item).toString('hex')}`),
@@ -84,7 +87,7 @@ function historyOf(seed: number): readonly OutsideEntry[] {
 const seeds = fc.integer({ min: 1, max: 2 ** 31 });
 
 describe('apply', () => {
-  it('gives two slots that are fed the same log the same digest, and owes the same effects', async () => {
+  it('gives the same digest and owes the same effects for the same log', async () => {
     const entries = [...graphEntries({ seed: 5, records: 1_500 })];
     const inputs = await inputsOf(entries, seededRandom(5));
     const [first, second] = [await run(inputs, null), await run(inputs, null)];
@@ -92,7 +95,7 @@ describe('apply', () => {
     expect(first.owed.length).toBeGreaterThan(10_000);
   });
 
-  it('does not depend on how chunks are gathered into transactions', async () => {
+  it('does not depend on how transactions batch chunks', async () => {
     const check = async (seed: number): Promise<void> => {
       const random = seededRandom(seed);
       const inputs = await inputsOf(historyOf(seed), random);
@@ -105,7 +108,7 @@ describe('apply', () => {
     expect(await run(graph, seededRandom(7))).toEqual(await run(graph, null));
   });
 
-  it('drops effects that it has, alone and as part of what comes again', async () => {
+  it('drops effects that it has, alone or among new ones', async () => {
     const check = async (seed: number): Promise<void> => {
       const random = seededRandom(seed);
       const inputs = await inputsOf(historyOf(seed), random);
@@ -121,7 +124,7 @@ describe('apply', () => {
     await fc.assert(fc.asyncProperty(seeds, check), { numRuns: 15 });
   });
 
-  it('names its last mark when effects are missing, and takes them from there', async () => {
+  it('refuses a gap by its last mark, and resumes from there', async () => {
     const inputs = await inputsOf([...graphEntries({ seed: 9, records: 2_000 })], seededRandom(9));
     const fromTwo = inputs.filter((bytes) => readChunk(bytes).origin?.slot === 2);
     expect(fromTwo.length).toBeGreaterThan(5);

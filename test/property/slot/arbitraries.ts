@@ -1,4 +1,4 @@
-/** Random values of every part of a key or an entry, with the odd ones often. */
+/** Random values of every part of a key or an entry, often odd ones. */
 import fc from 'fast-check';
 import { indexedCollections } from '../../../src/atproto/collection.ts';
 import { didLengthMax, type RecordRef, rkeyLengthMax } from '../../../src/atproto/compact-key.ts';
@@ -8,7 +8,7 @@ import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
 import type { Effect, Entry } from '../../../src/entry/entry.ts';
 
 const yearZeroMs = Date.parse('0000-01-01T00:00:00.000Z');
-/** The last millisecond that six bytes hold above year 0. */
+/** The last millisecond that six bytes can hold when they count from year 0. */
 export const timeMsMax = yearZeroMs + 2 ** 48 - 1;
 
 const base32Letter = fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz234567');
@@ -56,7 +56,7 @@ export const indexedRef: fc.Arbitrary<RecordRef> = fc.record({
   rkey: anyRkey,
 });
 
-/** Times that six bytes hold, from year 0 on, negative ones too. */
+/** Times that six bytes can hold, from year 0 on and so partly negative. */
 export const storableTime = fc.oneof(
   fc.integer({ min: yearZeroMs, max: timeMsMax }),
   fc.integer({ min: -5, max: 5 }),

@@ -1,3 +1,4 @@
+/** Stored keys, entries and chunks have one encoding, sort as their fields do, and read back. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cidOfDigest, digestOfCid } from '../../../src/atproto/cid.ts';
@@ -51,7 +52,7 @@ function bytesOf<Value>(write: (writer: ByteWriter, value: Value) => void, value
   return writer.finish();
 }
 
-/** Reads a value back and checks that nothing is left of its bytes. */
+/** Reads a value back and checks that this consumes all bytes. */
 function readBack<Value>(bytes: Buffer, read: (reader: ByteReader) => Value): Value {
   const reader = new ByteReader(bytes);
   const value = read(reader);
@@ -63,7 +64,6 @@ function isPrefix(a: Buffer, b: Buffer): boolean {
   return a.length <= b.length && b.subarray(0, a.length).equals(a);
 }
 
-/** Checks a property of one random value. */
 function holdsFor<Value>(any: fc.Arbitrary<Value>, numRuns: number, check: (value: Value) => void): void {
   fc.assert(
     fc.property(any, (value) => void check(value)),
@@ -85,7 +85,7 @@ describe('compact keys', () => {
       holdsFor(any, 2_000, (value) => expect(readBack(bytesOf(write, value), read)).toBe(value));
     });
 
-    it(`never make ${name} the beginning of another`, () => {
+    it(`never make ${name} a prefix of another`, () => {
       const differ = ([a, b]: readonly [string, string]): boolean => a !== b;
       holdsFor(fc.tuple(any, any).filter(differ), 2_000, ([a, b]) => {
         expect(isPrefix(bytesOf(write, a), bytesOf(write, b))).toBe(false);
@@ -93,7 +93,7 @@ describe('compact keys', () => {
     });
   }
 
-  it('read back a record reference, and never make one the beginning of another', () => {
+  it('read back a record reference, and never make one a prefix of another', () => {
     fc.assert(
       fc.property(anyRef, anyRef, (a, b) => {
         const bytes = bytesOf(writeRecordRef, a);
@@ -105,7 +105,7 @@ describe('compact keys', () => {
     );
   });
 
-  it('keep the order of TIDs, at 8 bytes, and of plc DIDs, at 15 bytes behind a tag', () => {
+  it('keep the order of TIDs, at 8 bytes, and of plc DIDs, at 15 bytes after a tag', () => {
     const sign = (order: number): number => Math.sign(order);
     const byText = (a: string, b: string): number => sign(Buffer.compare(Buffer.from(a), Buffer.from(b)));
     fc.assert(
@@ -116,7 +116,7 @@ describe('compact keys', () => {
       }),
       runs,
     );
-    // The base32 alphabet of plc puts digits behind letters; the bytes keep its own order of digits.
+    // The base32 alphabet of plc sorts digits after letters; the bytes sort as the alphabet does.
     fc.assert(
       fc.property(plcDid, plcDid, (a, b) => {
         expect(bytesOf(writeDid, a)).toHaveLength(16);
@@ -128,7 +128,7 @@ describe('compact keys', () => {
     );
   });
 
-  it('give back the CIDs that have a digest of records, and refuse others', () => {
+  it('read back the CIDs of records, and refuse others', () => {
     fc.assert(
       fc.property(anyCid, (cid) => {
         const digest = digestOfCid(cid);
@@ -140,7 +140,7 @@ describe('compact keys', () => {
   });
 });
 
-/** TIDs below 2^63; later ones are written as text. */
+/** TIDs below 2^63; greater ones are written as text. */
 const numberedTid = tid.filter((rkey) => rkey < 'c');
 
 function tidOrder(a: string, b: string): number {
@@ -159,7 +159,7 @@ describe('times in keys', () => {
     );
   });
 
-  it('put what six bytes do not hold at the ends, and say so', () => {
+  it('clamp times that six bytes cannot hold, and report it', () => {
     for (const timeMs of [-8.64e15, 8.64e15, Date.parse('9999-12-31T23:59:59.999Z'), timeMsMax + 1, 0.7, -0.7]) {
       expect(readBack(bytesOf(writeEntryTime, timeMs), readEntryTime)).toBe(storedTime(timeMs));
     }
@@ -206,7 +206,8 @@ describe('entries and chunks of version 1, whose record keys have a tag', () => 
 
   it('are refused, since their bytes would be read as other record keys', () => {
     const times = new Array<number>(6).fill(0);
-    // A commit with one deletion: DID, rev, no `since`, time, count, action, collection, record key.
+    // A commit with one deletion: DID, rev, no `since`, time, count, action, collection, record
+    // key.
     const entry = Buffer.from([1, 1, ...plc, 0, 0, ...times, 1, 2, 3, ...tidBehindTag]);
     expect(() => decodeEntry(entry)).toThrow('known format version');
     const effect = [5, 1, ...plc, ...plc, 3, ...tidBehindTag];
@@ -231,7 +232,7 @@ describe('chunks', () => {
     );
   });
 
-  it('read back what became of them', () => {
+  it('read back their outcomes', () => {
     holdsFor(fc.array(anyOutcome), 500, (outcomes) =>
       expect(decodeOutcomes(encodeOutcomes(outcomes))).toEqual(outcomes),
     );

@@ -1,3 +1,4 @@
+/** Likes are found by subject even when subjects share a hash. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -23,7 +24,7 @@ const appendMs = Date.UTC(2030, 0, 1);
 const liker = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const author = 'did:plc:collidingsubjectsofhashe';
 const post = (rkey: string) => ({ did: author, collection: 'app.bsky.feed.post', rkey });
-/** Three posts whose references have one hash, found by search, and one of another hash. */
+/** Three posts whose references share a hash, found by search, and one with another hash. */
 const collidingPosts = ['3k222gdor72vs', '3k2233s7rceki', '3k22eg4ywxsdb'].map(post);
 const posts = [...collidingPosts, post(tidOf(1))];
 const cid = 'bafyreihdb57fdysx5h35urvxz64ros7zvywshber7id6t6c6fek37jgyfe';
@@ -37,13 +38,13 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What is done to a like: it is put with the post of this index as its subject, or one of these. `isPlain`: it is stored in edge form. */
+/** `change`: the index of the post to like, or what to do instead. `isPlain`: stored in edge form. */
 type Step = {
   readonly rkey: number;
   readonly change: number | 'delete' | 'take down' | 'put back';
   readonly isPlain: boolean;
 };
-/** How all likes go in the end: one by one, with their account, or by a snapshot that does not name them. */
+/** How all likes end: deleted one by one, with their account, or by a snapshot without them. */
 type Ending = 'deletes' | 'account' | 'snapshot';
 
 const startMs = Date.UTC(2024, 0, 1);
@@ -109,7 +110,7 @@ async function playsAsMeant(steps: readonly Step[], ending: Ending): Promise<num
   return marksMax;
 }
 
-it('these posts have one hash', () => {
+it('these posts share a hash', () => {
   const hashes = collidingPosts.map((ref) => {
     const writer = new ByteWriter();
     writeRecordRef(writer, ref);
@@ -118,7 +119,7 @@ it('these posts have one hash', () => {
   expect(new Set(hashes).size).toBe(1);
 });
 
-it('likes of posts with one hash come, change and go as the model says', async () => {
+it('likes of posts that share a hash come, change and go as the model says', async () => {
   const step: fc.Arbitrary<Step> = fc.record({
     rkey: fc.integer({ min: 1, max: 5 }),
     change: fc.oneof(

@@ -1,3 +1,4 @@
+/** Pages of outgoing edges hold each edge once and in order, whatever the keys of their records. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -32,7 +33,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A follow as it is drawn. `driftMicros`: how far the time in its key lies from its sort time. */
+/** A random follow. `driftMicros`: the distance of the time in its key from its sort time. */
 type Drawn = {
   readonly createdMs: number;
   readonly driftMicros: number;
@@ -79,7 +80,7 @@ function run(slot: Slot, entry: OutsideEntry): void {
   slot.run([writer.finish()], indexedMs + 1);
 }
 
-/** TIDs first, then `self`, then other keys, the shorter ones first. */
+/** Sorts TIDs first, then `self`, then other keys, shorter ones first. */
 function orderOf(rkey: string): string {
   if (/^[234567ab][234567a-z]{12}$/.test(rkey)) return `0${rkey}`;
   return rkey === 'self' ? '1' : `2${String(rkey.length).padStart(4, '0')}${rkey}`;
@@ -98,7 +99,7 @@ function textOfRow({ key, value }: Row, prefixLength: number): string {
   return `${readEntryTime(reader)} ${readRkey(reader)} ${readDid(new ByteReader(value))}`;
 }
 
-/** Everything behind `before`, read page by page. */
+/** All edges after `before`, read page by page. */
 function pagesOf({ state }: Slot, size: number, before: Buffer | null = null): string[] {
   const owner = state.ownerOf(did)!;
   const prefix = edgeByTimePrefix(owner, 'follow');
@@ -116,7 +117,7 @@ function ownRows({ state }: Slot): number {
   return [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix) })].length;
 }
 
-/** The key of a page token that names no edge. */
+/** The key of a page token that matches no edge. */
 function keyAt({ state }: Slot, timeMs: number, rest: number): Buffer {
   const writer = new ByteWriter().bytes(edgeByTimePrefix(state.ownerOf(did)!, 'follow'));
   writeEntryTime(writer, timeMs);
@@ -124,7 +125,7 @@ function keyAt({ state }: Slot, timeMs: number, rest: number): Buffer {
 }
 
 const drawn: fc.Arbitrary<Drawn> = fc.record({
-  // Many at once, some within the reach of each other, some later than they were indexed.
+  // Many at once: some near each other in time, some later than they were indexed.
   createdMs: fc.oneof(
     fc.integer({ min: startMs, max: startMs + 3 }),
     fc.integer({ min: startMs, max: startMs + 3 * driftMsMax }),
@@ -142,7 +143,7 @@ const drawn: fc.Arbitrary<Drawn> = fc.record({
   fate: fc.constantFrom('stays', 'goes', 'taken down'),
 });
 
-it('pages of edges hold each edge once and in order, wherever these have their place', async () => {
+it('pages of edges hold each edge once and in order, whatever the keys of their records', async () => {
   const seen = { own: 0, byRecord: 0 };
   const history = fc.record({
     all: fc.array(drawn, { maxLength: 40, size: 'max' }),
@@ -165,9 +166,9 @@ it('pages of edges hold each edge once and in order, wherever these have their p
         const expected = inPageOrder(follows).map(textOf);
         expect(pagesOf(slot, size)).toEqual(expected);
         expect(pagesOf(slot, 1_000)).toEqual(expected);
-        const behind = keyAt(slot, ...token);
+        const after = keyAt(slot, ...token);
         const [timeMs] = token;
-        const older = pagesOf(slot, size, behind);
+        const older = pagesOf(slot, size, after);
         expect(older).toEqual(expected.slice(expected.length - older.length));
         expect(older.every((text) => Number(text.split(' ')[0]) <= timeMs)).toBe(true);
         expect(older.length).toBeGreaterThanOrEqual(follows.filter(({ sortMs }) => sortMs < timeMs).length);

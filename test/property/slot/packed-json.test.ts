@@ -1,3 +1,4 @@
+/** Packed JSON unpacks to the same bytes, or is refused. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../../src/base/bytes.ts';
@@ -14,7 +15,7 @@ function packed(json: string): Buffer {
 
 function comesBack(json: string): void {
   const bytes = packed(json);
-  // Other bytes before and behind, as in a row of volatile memory.
+  // Surrounded by other bytes, as a row in volatile memory is.
   const row = Buffer.concat([Buffer.of(0xf5, 0), bytes, Buffer.alloc(64, 0xf5)]);
   expect(unpackedText(row, 2, 2 + bytes.length)).toBe(json);
 }
@@ -28,7 +29,7 @@ const restBytesByCode: Readonly<Record<number, number>> = {
   [packedCode.literal]: 1,
 };
 
-/** Where each code that announces bytes stands, and where these end: a row may not end in between. */
+/** Each code that announces bytes, with their end: a row must not end between the two. */
 function rests(bytes: Buffer): [number, number][] {
   const found: [number, number][] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -62,7 +63,7 @@ const imagePost = {
 };
 
 describe('the JSON of records', () => {
-  it('packs short and comes back byte for byte', () => {
+  it('gets shorter and unpacks to the same bytes', () => {
     const sizes = [plainPost, reply, imagePost].map((post) => {
       const json = JSON.stringify(post);
       comesBack(json);
@@ -71,7 +72,7 @@ describe('the JSON of records', () => {
     expect(sizes).toEqual([22, 135, 68]);
   });
 
-  it('comes back whatever it is made of', () => {
+  it('unpacks to the same bytes, whatever it is made of', () => {
     const nearly = fc.constantFrom(
       cid.slice(0, 58),
       `${cid.slice(0, 58)}f`,
@@ -104,7 +105,7 @@ describe('the JSON of records', () => {
     );
   });
 
-  it('comes back wherever it is cut, and with any letter in the place of another', () => {
+  it('unpacks wherever it is cut, and with any letter replaced', () => {
     for (const json of [JSON.stringify(reply), JSON.stringify(imagePost)]) {
       for (let at = 0; at <= json.length; at++) {
         comesBack(json.slice(0, at));
@@ -115,7 +116,7 @@ describe('the JSON of records', () => {
     }
   });
 
-  it('is refused when it ends within what stands behind a code', () => {
+  it('is refused when it ends within the bytes of a code', () => {
     const bytes = packed(`${JSON.stringify(reply)}\u0001`);
     const whole = unpackedText(bytes, 0, bytes.length);
     let refusedCount = 0;
@@ -129,7 +130,7 @@ describe('the JSON of records', () => {
     expect(refusedCount).toBe(2 * (32 + 15 + 8) + 6 + 1);
   });
 
-  it('reads no byte behind its end, whatever it holds', () => {
+  it('reads no byte after its end, whatever it holds', () => {
     const outcomeOf = (bytes: Uint8Array, filler: number): string => {
       const row = Buffer.concat([bytes, Buffer.alloc(64, filler)]);
       try {
@@ -154,7 +155,7 @@ describe('the JSON of records', () => {
     comesBack('\u0001'.repeat(100_000));
   });
 
-  it('has one fragment a code, of which none is a byte of a value or of UTF-8', () => {
+  it('has one fragment per code, and no code is a byte of a value or of UTF-8', () => {
     const codes = [...jsonFragments.map(({ code }) => code), ...Object.values(packedCode)];
     expect(new Set(codes).size).toBe(codes.length);
     for (const code of codes) expect(code < 0x20 || code === 0xc0 || code === 0xc1 || code >= 0xf5).toBe(true);

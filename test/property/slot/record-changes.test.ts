@@ -1,3 +1,4 @@
+/** A commit names every record that it changed, so that no cached record is stale. */
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { MessageWriter } from '../../../src/proto/message-writer.ts';
@@ -9,7 +10,7 @@ import { type SlotState, tableCode, tableOfKey } from '../../../src/slot/table/s
 import { makeHistory } from '../../simulation/history.ts';
 import { SlotCluster } from '../../support/slot-cluster.ts';
 
-/** Every row of a table of a slot, by its key in hexadecimal. */
+/** All rows of a table, by key in hexadecimal. */
 function rowsOf({ rows }: SlotState, table: number): Map<string, Buffer> {
   const found = new Map<string, Buffer>();
   for (const { key, value } of rows.scan({ start: Buffer.from([0]), end: Buffer.alloc(8, 255) })) {
@@ -38,7 +39,7 @@ function jsonOf(records: StoredRecords, state: SlotState, key: Buffer): string |
   return record?.source.utf8Slice(record.jsonStart, record.jsonEnd);
 }
 
-/** One slot, watched as it changes. */
+/** A slot whose record rows are compared after each commit. */
 class WatchedSlot {
   readonly state: SlotState;
   readonly index: number;
@@ -50,7 +51,9 @@ class WatchedSlot {
     this.index = index;
   }
 
-  /** Checks that what changed was noted, and passes the notes on. Returns how many rows were changed and removed. */
+  /**
+   * Checks that all changes were noted and invalidates them. Returns how many rows changed or went.
+   */
   follow(cache: RecordCache): { changed: number; removed: number } {
     const before = this.rows;
     const countsBefore = this.counts;
@@ -59,7 +62,7 @@ class WatchedSlot {
     const { records } = this.state.takeChanges();
     const noted = new Set(records);
     const changed = changedKeys(before, this.rows);
-    // That there are no counts is cached too, so new rows must be noted.
+    // The absence of counts is cached too, so new rows must be noted.
     const counted = [
       ...changedKeys(countsBefore, this.counts),
       ...[...this.counts.keys()].filter((key) => !countsBefore.has(key)),
@@ -72,7 +75,7 @@ class WatchedSlot {
 }
 
 describe('changes of records', () => {
-  it('are noted wherever a row is written, so that what is cached is what is stored', async () => {
+  it('are noted wherever a row is written, so that no cached record is stale', async () => {
     const counts = { changed: 0, removed: 0 };
     const cached = new StoredRecords(new RecordCache(256 * 1024));
     const plain = new StoredRecords(new RecordCache(0));
@@ -101,7 +104,7 @@ describe('changes of records', () => {
     expect(cached.cache.hits).toBeGreaterThan(cached.cache.misses);
   }, 120_000);
 
-  it('are too many to name past a bound', () => {
+  it('are not named individually past a bound', () => {
     const changes = new RecordChanges();
     const note = (count: number): void => {
       for (let number = 0; number < count; number++) {

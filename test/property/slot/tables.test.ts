@@ -1,3 +1,4 @@
+/** Rows of the tables read back as written and sort as intended. */
 import { rmSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -70,7 +71,7 @@ function rowsUnder(prefix: Buffer): Row[] {
   return [...state.rows.scan({ start: prefix, end: prefixEnd(prefix) })];
 }
 
-/** Checks a property whose rows belong to a new owner each time, in a transaction. */
+/** Checks a property in a transaction, with a new owner for each value. */
 function holdsFor<Value>(any: fc.Arbitrary<Value>, check: (value: Value) => void): void {
   const run = (value: Value): void => {
     owner = state.ensureOwner(`did:web:owner-${state.nextOwner}.example`);
@@ -84,7 +85,7 @@ function holdsFor<Value>(any: fc.Arbitrary<Value>, check: (value: Value) => void
 
 const text = fc.string({ unit: 'grapheme', maxLength: 20 });
 
-/** The row of a record that was created so long before it was indexed. */
+/** Returns the row with a creation time `beforeMs` before its indexing. */
 function createdBefore(row: RecordRow, beforeMs: number): RecordRow {
   const createdMs = storedTime(row.indexedMs - beforeMs);
   const { body } = row;
@@ -113,7 +114,7 @@ describe('rows read back as they were written', () => {
         subjectCid: anyCid,
       }),
     );
-    // In edge form the CID is that of what the row is rendered to.
+    // The CID of the edge form is that of its rendered record.
     const inEdge: fc.Arbitrary<RecordRow> = fc
       .record({ ...head, createdMs: storableTime, edge })
       .map(({ edge: plain, ...rest }) => ({
@@ -122,7 +123,7 @@ describe('rows read back as they were written', () => {
         cid: recordCidOf(plainDigest(plain, rest.createdMs)!),
         body: { form: 'edge', ...plain },
       }));
-    // Most records are indexed within a minute of their creation. What is stored short ends at these limits.
+    // Most records are indexed within a minute of creation; the short form ends at these limits.
     const limits = fc.constantFrom(-8_193, -8_192, 57_343, 57_344);
     const nearMs = fc.oneof(fc.integer({ min: -10_000, max: 70_000 }), limits);
     const nearby = fc.tuple(fc.oneof(inJson, inEdge), fc.option(nearMs));
@@ -170,7 +171,7 @@ describe('rows read back as they were written', () => {
     });
   });
 
-  it('counts, which never fall below none', () => {
+  it('counts, which never fall below zero', () => {
     const steps = fc.array(
       fc.tuple(
         fc.constantFrom(...actorCountNames),
@@ -196,7 +197,7 @@ describe('rows read back as they were written', () => {
   });
 });
 
-describe('rows stand in the order meant', () => {
+describe('rows sort as intended', () => {
   it('feed items by time', () => {
     const item = fc.record({
       sortMs: storableTime,
@@ -219,7 +220,7 @@ describe('rows stand in the order meant', () => {
     });
   });
 
-  it('notices by time, one a post with its highest reason', () => {
+  it('notices by time, one per post with its highest reason', () => {
     const recipient = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
     const subject = fc.option(indexedRef.map((ref) => ({ ...ref, did: recipient })));
     const collectionByReason: Readonly<Partial<Record<NoticeReason, string>>> = {
@@ -256,7 +257,7 @@ describe('rows stand in the order meant', () => {
   });
 });
 
-/** One spelling of a notice, whatever the order of its fields. */
+/** Renders a notice independently of the order of its fields. */
 function textOfNotice({ source, reason, subject, sortMs, isTakenDown }: Notice): string {
   return JSON.stringify([recordUri(source), reason, subject === null ? null : recordUri(subject), sortMs, isTakenDown]);
 }
