@@ -1,3 +1,4 @@
+/** Caches of any capacity leave every answer unchanged and stay within their bytes. */
 import { expect, it } from 'vitest';
 import { probeBit } from '../../src/atproto/edge-kind.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
@@ -19,7 +20,7 @@ const here = actors.filter(isHere);
 const steps = 150;
 const context = { method: '', epoch: 1, deadlineMs: 0 };
 
-/** The reads of a node that serves every other slot. */
+/** Reads of a node that serves every other slot. */
 function readsOf(network: ReadsNetwork, didCacheBytes: number): Reads {
   return createReadHandlers({
     slots,
@@ -34,7 +35,7 @@ function answerOf(reads: Reads, method: string, payload: Buffer): Buffer {
   return Buffer.from(reads.handlers.get(method)!(payload, context) as Uint8Array);
 }
 
-/** All about follows and blocks between these actors, as a node that serves the owners is asked. */
+/** Every question about follows and blocks between these actors, as nodes receive them. */
 function edgeQuestions(subjects: readonly string[]): [method: string, payload: Buffer][] {
   const dids = [...here, ...actors];
   const probes = here.flatMap((_did, owner) =>
@@ -70,7 +71,7 @@ it.each([3_000, 9_000, 2 ** 20])(
       else if (what < 88 && posts.length > 0) network.delete(posts.splice(random.below(posts.length), 1)[0]!);
       else if (what < 98 && records.length > 0) network.delete(records.splice(random.below(records.length), 1)[0]!);
       else network.account(by, false, 'deleted');
-      // Some of what follows each other is of one millisecond.
+      // Some consecutive records share a millisecond.
       if (random.below(3) > 0) network.timeMs = timeMs;
     };
     let fresh = cached;
@@ -109,7 +110,7 @@ it.each([3_000, 9_000, 2 ** 20])(
   },
 );
 
-it('keeps the follows of viewers within their memory, though the same viewer is read again and again', async () => {
+it('keeps the follows of viewers within their memory when one viewer is read repeatedly', async () => {
   await using network = new ReadsNetwork({ slots: 1 });
   const [viewer, other] = [didOf('viewer'), didOf('other')];
   for (const did of [viewer, other]) network.follow(did, didOf('somebody'));

@@ -1,3 +1,4 @@
+/** Reads of author feeds, merged feeds and threads over slots with effects applied. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { decodeMessage } from '../../src/proto/codec.ts';
 import { feedType } from '../../src/proto/generated/bsky-service.ts';
@@ -37,7 +38,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     return pages.flat().map(({ uri, repost }) => (repost === '' ? uri : `${repost} of ${uri}`));
   }
 
-  it('shows posts, replies, media, video and own threads as each type of author feed wants', async () => {
+  it('shows posts, replies, media, video and own threads as each type of author feed requires', async () => {
     const first = network.post(alice, 'first');
     const withImage = network.post(alice, 'image', { embed: image });
     const withVideo = network.post(alice, 'video', { embed: video });
@@ -75,7 +76,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     expect(await authorFeed(didOf('nobody'))).toEqual([]);
   });
 
-  it('leaves reposts out while their post does not exist', async () => {
+  it('leaves out reposts while their post does not exist', async () => {
     const post = network.post(alice, 'one');
     const repost = network.repost(bob, post);
     const again = network.repost(bob, post);
@@ -93,7 +94,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     expect(await authorFeed(carol)).toEqual([]);
   });
 
-  /** Pages through the newest items of authors as a router does. */
+  /** Reads all newest items of authors, page by page, as a router does. */
   async function newest(authors: readonly string[], limit: number): Promise<FeedItem[]> {
     const found: FeedItem[] = [];
     let before: FeedItem | null = null;
@@ -113,7 +114,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     const posts: { ref: StrongRef; timeMs: number }[] = [];
     const start = network.timeMs;
     for (let index = 0; index < 200; index++) {
-      // Runs of five posts of one millisecond, by one author or by several.
+      // Runs of five posts in one millisecond, by one author or several.
       const timeMs = start + Math.floor(index / 5);
       network.timeMs = timeMs;
       posts.push({
@@ -138,7 +139,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     expect(await newest([didOf('silent'), didOf('nobody')], 10)).toEqual([]);
   });
 
-  it('passes over reposts of posts that do not exist when they come too late', async () => {
+  it('skips reposts of missing posts that turn up too late', async () => {
     for (let index = 0; index < 300; index++) {
       network.repost(bob, { uri: `at://${alice}/app.bsky.feed.post/none`, cid: cidOfText('none') });
     }
@@ -187,14 +188,15 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     return Array.from({ length: feed.count }, (_unused, index) => feedItemAt(feed, index));
   }
 
-  it('gives a viewer its own items, those of whom it follows here, and whom to ask elsewhere', async () => {
+  it('returns the items of the viewer and of the follows of this node, and names the others', async () => {
     const authors = [...'abcdefghijklmnopqrstuvwxyz'].map((letter) => didOf(`author${letter}`));
     authors.push('did:web:author.example', didOf('silent'));
     const writers = authors.slice(0, -1);
     const posts: { did: string; timeMs: number; uri: string }[] = [];
     const startMs = network.timeMs;
     for (let index = 0; index < 120; index++) {
-      // Runs of four posts of one millisecond, by one author or by several, so that pages end among equal times.
+      // Runs of four posts in one millisecond, by one author or several, so that pages end within
+      // runs.
       const timeMs = startMs + Math.floor(index / 4);
       network.timeMs = timeMs;
       const did = writers[(index % 3 === 0 ? 0 : index * 11) % writers.length]!;
@@ -256,7 +258,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     expect((await ask(null, 1)).followCount).toBe(authors.length);
   });
 
-  it('shows in the merged feed what a commit has just changed', async () => {
+  it('shows the latest commit in the merged feed', async () => {
     const post = network.post(alice, 'one');
     network.settle();
     expect((await newest([alice, bob], 10)).map(({ itemUri }) => itemUri)).toEqual([post.uri]);
@@ -281,7 +283,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     return decodeMessage('GetThreadResponse', answer);
   }
 
-  it('reads threads upwards and downwards, within limits, through what exists', async () => {
+  it('reads threads up and down, within limits, through existing posts', async () => {
     const root = network.post(alice, 'root');
     const a = network.reply(bob, 'a', root);
     const b = network.reply(carol, 'b', root);
@@ -308,7 +310,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     expect((await thread(root, { uri: `at://${bob}/app.bsky.feed.post/none`, cid: '' })).uris).toEqual([]);
   });
 
-  it('gives the OP thread of roots, and the roots that posts claim', async () => {
+  it('returns the OP threads of roots, and the roots that posts claim', async () => {
     const root = network.post(alice, 'root');
     const first = network.reply(alice, '1', root);
     const others = network.reply(bob, 'between', root);

@@ -1,3 +1,4 @@
+/** A read after a commit of another thread sees it, whatever was cached before. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -63,9 +64,9 @@ function seenMs(): number | undefined {
   return decodeMessage('GetNotificationSeenResponse', read('bsky.GetNotificationSeen', request)).timestamp;
 }
 
-it('shows a private write of another thread to the very next read', async () => {
+it('shows a private write of another thread to the next read', async () => {
   for (let index = 1; index <= 50; index++) {
-    // The read before opens this thread's transaction on the state without the write.
+    // This read leaves open a read transaction that predates the write.
     expect(seenMs()).toBe(index === 1 ? undefined : index - 1);
     await write({ kind: 'private', did: alice, write: { type: 'notification-seen', seenMs: index } });
     expect(seenMs()).toBe(index);
@@ -127,7 +128,7 @@ it('answers the same with a prefetch as without', async () => {
   ];
   const awaited = asked.map(([method, payload]) => prefetching.handlers.get(method)!(payload, callContext));
   expect(awaited.every((answer) => answer instanceof Promise)).toBe(true);
-  // All are under way at once, as on a node, and none may be overwritten by the next.
+  // All run at once, as on a node, and none may be overwritten by the next.
   const answers = await Promise.all(awaited);
   for (const [index, [method, payload]] of asked.entries()) {
     const answer = answers[index]!;
@@ -149,7 +150,7 @@ it('refuses what another node serves', () => {
   );
 });
 
-it('orders items of years before 1970, and goes on behind them', async () => {
+it('orders items of years before 1970, and pages past them', async () => {
   await using network = new ReadsNetwork({ slots: 1 });
   const posts = ['1969-12-31T23:59:59.500Z', '0500-01-01T00:00:00.000Z', '1800-06-01T00:00:00.000Z'].map((createdAt) =>
     network.put(alice, 'app.bsky.feed.post', { text: 'old', createdAt }),

@@ -1,3 +1,4 @@
+/** Reads of edges: pages, probes and lists, complete and in order. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { probeBit } from '../../src/atproto/edge-kind.ts';
 import { encodeFollowsOf } from '../../src/wire/follows-messages.ts';
@@ -26,7 +27,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     it('lists followers newest first, none lost among equal times', async () => {
       const at = network.timeMs;
       const follows = fans.map((fan, index) => {
-        // Three fans of one millisecond each.
+        // Three follows per millisecond.
         network.timeMs = at + Math.floor(index / 3);
         return network.follow(fan, alice);
       });
@@ -53,7 +54,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
       expect(indexes).toEqual([...indexes].sort((a, b) => b - a));
     });
 
-    it('lists follows, blocks, likes and reposts of an actor newest first, one a subject', async () => {
+    it('lists follows, blocks, likes and reposts of an actor newest first, one per subject', async () => {
       const post = network.post(alice, 'one');
       const posts = fans.map((fan) => network.post(fan, 'x'));
       const follows = fans.map((fan) => network.follow(bob, fan));
@@ -122,13 +123,13 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
       expect(await read('GetQuotesBySubjectSortedRequest')).toEqual(newestFirst(quotes));
       network.delete(post);
       network.settle();
-      // A post that goes takes its quotes' list with it; likes and reposts of it stay listed.
+      // Deleting a post removes its list of quotes, but not those of likes and reposts.
       expect(await read('GetQuotesBySubjectSortedRequest')).toEqual([]);
       expect(await read('GetLikesBySubjectSortedRequest')).toEqual(left);
     });
   });
 
-  it('finds the records that point from one actor at given subjects', async () => {
+  it('finds the records by which one actor points at given subjects', async () => {
     const post = network.post(alice, 'one');
     const other = network.post(alice, 'two');
     const like = network.like(bob, post);
@@ -160,14 +161,14 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     ]);
   });
 
-  it('tells who among candidates follows whom', async () => {
+  it('finds which candidates follow which subjects', async () => {
     network.follow(bob, alice);
     network.settle();
     const request = encodeFollowersAmong({ subjects: [alice, carol, 'y'.repeat(3000)], candidates: [carol, bob] });
     expect(decodeFollowersAmongAnswer(await network.call(nodeCalls.followersAmong, request))).toEqual([[bob], [], []]);
   });
 
-  it('probes edges, however often, and hears of each that comes and goes', async () => {
+  it('probes edges, cached or not, and sees each that comes and goes', async () => {
     const web = 'did:web:example.com';
     const dids = [alice, bob, carol, web, `did:web:${'x'.repeat(4000)}`];
     const { follow, block } = probeBit;
@@ -226,7 +227,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     expect(await ask()).toEqual({ dids: [alice], next: '' });
   });
 
-  it('gives all that an actor follows in pages', async () => {
+  it('returns all follows of an actor in pages', async () => {
     for (const fan of fans) network.follow(bob, fan);
     network.settle();
     for (const limit of [1, 3, 50]) {
@@ -242,7 +243,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('edges over $slots slots', ({ slots 
     }
   });
 
-  it('gives nothing and no token for a limit of 0, and refuses malformed tokens', async () => {
+  it('returns no item and no token for a limit of 0, and refuses malformed tokens', async () => {
     network.follow(bob, alice);
     network.settle();
     expect(await network.ask('GetFollowersRequest', { actorDid: alice, limit: 0 })).toEqual({

@@ -1,3 +1,4 @@
+/** Known followers are the same with and without caches, and fit in their memory. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EdgeCache } from '../../src/read/cache/edge-cache.ts';
 import { SlotLookup } from '../../src/read/lookup/slot-lookup.ts';
@@ -28,7 +29,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots',
     );
   }
 
-  it('are the same however often they are asked for', async () => {
+  it('are the same, cached or not', async () => {
     const expected = subjects.map((subject, at) =>
       candidates.filter((candidate, index) => {
         const isFollower = (index * 7 + at * 3) % 4 === 0;
@@ -42,7 +43,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots',
     expect(expected.flat().length).toBeGreaterThan(20);
   });
 
-  it('take no more memory than there is for them, whoever is asked about', () => {
+  it('fit in the memory of their cache, whoever is asked about', () => {
     for (const candidate of candidates) for (const subject of subjects) network.follow(candidate, subject);
     network.settle();
     const capacityBytes = 40_000;
@@ -82,7 +83,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots',
     }
   });
 
-  it('of a subject that no key can hold are none', async () => {
+  it('are none for a subject that is too long for a key', async () => {
     network.follow(candidates[0]!, subjects[0]!);
     network.settle();
     const tooLong = `did:web:${'x'.repeat(4000)}`;

@@ -1,3 +1,4 @@
+/** Notifications: which are listed and counted, in which order, page by page. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Notification } from '../../src/proto/generated/bsky-service.ts';
 import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
@@ -25,7 +26,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('notifications over $slots slots', (
     return (await network.ask('GetUnreadNotificationCountRequest', { actorDid: did })).count;
   }
 
-  it('lists what others do, newest first, and nothing of one’s own', async () => {
+  it('lists actions of others, newest first, and none of one’s own', async () => {
     const post = network.post(alice, 'one');
     network.like(alice, post);
     const like = network.like(bob, post);
@@ -49,7 +50,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('notifications over $slots slots', (
     expect(await unread(alice)).toBe(5);
   });
 
-  it('keeps one notice a post, the highest reason, as reasons come and go', async () => {
+  it('keeps one notice per post, with the highest reason, as reasons come and go', async () => {
     const post = network.post(alice, 'one');
     const facets = [
       { index: { byteStart: 0, byteEnd: 1 }, features: [{ $type: 'app.bsky.richtext.facet#mention', did: alice }] },
@@ -95,7 +96,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('notifications over $slots slots', (
     expect(await unread(didOf('nobody'))).toBe(0);
   });
 
-  it('tells whom the recipient follows, and lists only those when asked', async () => {
+  it('marks authors that the recipient follows, and lists only those on request', async () => {
     const post = network.post(alice, 'one');
     network.follow(alice, carol);
     const byBob = network.like(bob, post);
@@ -124,12 +125,13 @@ describe.each([{ slots: 1 }, { slots: 8 }])('notifications over $slots slots', (
       expect(new Set(found)).toEqual(new Set(likes));
     }
     const { notifications, cursor } = await network.ask('GetNotificationsRequest', { actorDid: alice, limit: 3 });
-    // Likes 28 and 29 share the newest millisecond, 24 to 27 the one before it, in which the page ends.
+    // Likes 28 and 29 share the newest millisecond, 24 to 27 the one before it, in which the page
+    // ends.
     expect(notifications).toHaveLength(6);
     expect(Date.parse(cursor)).toBe(notifications.at(-1)!.timestamp);
   });
 
-  it('begins before a time that the AppView names, and refuses what is none', async () => {
+  it('starts before the time in the cursor, and refuses what is no time', async () => {
     const post = network.post(alice, 'one');
     const like = network.like(bob, post);
     const cursor = network.now;

@@ -1,3 +1,4 @@
+/** Reads of records, counts, actors and takedowns by item, in the order asked. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { didOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
@@ -15,7 +16,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
   });
   afterEach(() => network[Symbol.asyncDispose]());
 
-  it('gives posts with their text, cid and times, absent ones as null, in the order asked', async () => {
+  it('returns posts with their text, cid and times, absent ones as null, in the order asked', async () => {
     const createdAt = new Date(network.timeMs - 5_000).toISOString();
     const indexedAt = network.timeMs;
     const post = network.put(alice, 'app.bsky.feed.post', { text: 'héllo 🦋', createdAt });
@@ -44,7 +45,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
     expect(JSON.parse(textOf(records[0]!.record))).toMatchObject({ text: 'odd key' });
   });
 
-  it('gives likes, reposts, follows and blocks back as they were written', async () => {
+  it('returns likes, reposts, follows and blocks as they were written', async () => {
     const post = network.post(alice, 'one');
     const like = network.like(bob, post);
     const repost = network.repost(bob, post, { via: { uri: 'at://did:plc:x/app.bsky.feed.repost/1', cid: post.cid } });
@@ -67,7 +68,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
     expect(await ask('GetBlockRecordsRequest', block)).toMatchObject({ subject: carol });
   });
 
-  it('gives nothing of another collection and nothing that was deleted', async () => {
+  it('returns nothing of another collection and nothing deleted', async () => {
     const post = network.post(alice, 'one');
     const gone = network.post(alice, 'two');
     network.delete(gone);
@@ -78,7 +79,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
     expect(textOf(lists[0]!.record)).toBe('null');
   });
 
-  it('tells which records and blobs and actors are taken down, and by which reference', async () => {
+  it('reports which records, blobs and actors are taken down, and by which reference', async () => {
     const post = network.post(alice, 'one');
     network.profile(bob, 'bob.test');
     const [, , rkey] = post.uri.slice(5).split('/') as [string, string, string];
@@ -134,7 +135,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
     network.delete(like);
     network.delete(repost);
     network.settle();
-    // Bob's second like takes the place of the first.
+    // Bob's second like replaces the first.
     expect(await ask()).toMatchObject({ likes: [0, 2, 0], reposts: [0, 0, 0] });
     expect(await network.ask('GetCountsForUsersRequest', { dids: [didOf('nobody'), alice, bob] })).toMatchObject({
       posts: [0, 2, 2],
@@ -144,7 +145,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
     });
   });
 
-  it('gives actors with their records and defaults, unknown ones too', async () => {
+  it('returns actors with their records, and defaults for unknown ones', async () => {
     const profile = network.profile(alice, 'alice.test');
     network.put(
       alice,
@@ -214,7 +215,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
     expect(textOf((await info()).profile!.record)).toBe('null');
   });
 
-  it('finds the DID that holds a handle, and the rev, identity and seen time of an actor', async () => {
+  it('finds the DID of a handle, and the rev, identity and seen time of an actor', async () => {
     network.profile(alice, 'alice.test');
     network.identity(bob, 'bob.test');
     network.settle();
