@@ -1,57 +1,46 @@
 /**
- * Chunks: the unit in which entries travel, are stored in the log, and are acknowledged.
+ * Chunks: the unit in which entries are sent, logged and acknowledged.
  *
- * A chunk holds entries for one slot. One from outside holds entries; one from another slot holds
- * effects, each with its mark, and the mark of the effect before the first, by which the target
- * notices a gap. A mark is the source's log position of the entry that caused the effect times 2^20
- * plus the effect's index within it, so that it does not depend on batches.
+ * A chunk is for one slot. One from outside holds entries; one from another slot holds effects,
+ * each with its mark, and the mark of the effect before them, by which the target detects a gap. A
+ * mark is the seq of the entry that caused the effect times 2^20 plus the effect's index within
+ * that entry, so it does not depend on batches.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 
-/** What apply adds to a target: where the effects come from, and after which mark they follow. */
+/** The slot whose effects these are, and the mark of the effect before them. */
 export type EffectOrigin = { readonly slot: number; readonly generation: number; readonly previousMark: number };
 
 export type Chunk = {
   readonly slot: number;
   /** Null for entries from outside. */
   readonly origin: EffectOrigin | null;
-  /** Each item's bytes: an entry, or an effect. */
+  /** Encoded entries or effects. */
   readonly items: readonly Uint8Array[];
-  /** One mark an item, ascending, for effects; empty otherwise. */
+  /** For effects one ascending mark for each item, else empty. */
   readonly marks: readonly number[];
 };
 
 const chunkVersion = 2;
-/**
- * Effects that one entry may cause. A commit of 200 updates, each of a post with 100 mentions and
- * 200 reposters, causes 121,200.
- */
+/** 200 updates of posts with 100 mentions and 200 reposters, in one commit, cause 121,200. */
 export const effectsPerEntryMax = 2 ** 20;
 
-/**
- * Returns the mark of an effect from the log position of its entry and its index among that entry's
- * effects.
- *
- * Shape: `index` is below `effectsPerEntryMax`, so that marks ascend as their effects were made.
- */
+/** Returns an effect's mark; `index` is below `effectsPerEntryMax`, so that marks ascend. */
 export function markOf(seq: number, index: number): number {
   return seq * effectsPerEntryMax + index;
 }
 
-/** Writes a mark in eight bytes whose order is its order. */
+/** Writes a mark in eight bytes that sort like the mark. */
 export function writeMark(writer: ByteWriter, mark: number): void {
   writer.u48(Math.floor(mark / 2 ** 16)).u16(mark % 2 ** 16);
 }
 
-/** Reads what `writeMark` wrote. */
+/** Reads a mark. */
 export function readMark(reader: ByteReader): number {
   return reader.u48() * 2 ** 16 + reader.u16();
 }
 
-/**
- * Writes one chunk. A chunk with an origin has a mark before each item, so it holds as many marks
- * as items.
- */
+/** Writes a chunk; with an origin, it has a mark before each item. */
 export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
   writer
     .u8(chunkVersion)
@@ -68,10 +57,7 @@ export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
   });
 }
 
-/**
- * Writes one chunk of entries from outside, whose items are at hand as bytes: each behind its
- * length, one after the other.
- */
+/** Writes a chunk of entries from outside, whose items are encoded and length-delimited. */
 export function writeEntriesChunk(
   writer: ByteWriter,
   slot: number,
@@ -87,7 +73,7 @@ function chunkReader(bytes: Uint8Array): ByteReader {
   return reader;
 }
 
-/** Reads one chunk; its items alias `bytes`. Errors: MalformedBytes. */
+/** Reads a chunk; its items alias `bytes`. Errors: MalformedBytes. */
 export function readChunk(bytes: Uint8Array): Chunk {
   const reader = chunkReader(bytes);
   const slot = reader.u16();
@@ -104,15 +90,12 @@ export function readChunk(bytes: Uint8Array): Chunk {
   return { slot, origin, items, marks };
 }
 
-/**
- * What a queue has to know of a chunk: for which slot, from another slot or from outside, how many
- * entries.
- */
+/** What a queue needs to know of a chunk. */
 export type ChunkHead = { readonly slot: number; readonly isFromSlot: boolean; readonly itemCount: number };
 
 const originBytes = 14;
 
-/** Reads a chunk's head; only the slot reads its items. Errors: MalformedBytes. */
+/** Reads a chunk's head, but none of its items. Errors: MalformedBytes. */
 export function readChunkHead(bytes: Uint8Array): ChunkHead {
   const reader = chunkReader(bytes);
   const slot = reader.u16();
@@ -121,7 +104,7 @@ export function readChunkHead(bytes: Uint8Array): ChunkHead {
   return { slot, isFromSlot, itemCount: reader.varint() };
 }
 
-/** Writes the payload of `slot.append`: chunks for slots of one node, each as its own bytes. */
+/** Encodes the payload of `slot.append`: encoded chunks for slots of one node. */
 export function encodeAppend(chunks: readonly Uint8Array[]): Buffer {
   const writer = new ByteWriter(chunks.reduce((bytes, chunk) => bytes + chunk.length + 8, 8));
   writer.varint(chunks.length);
@@ -129,25 +112,22 @@ export function encodeAppend(chunks: readonly Uint8Array[]): Buffer {
   return writer.view();
 }
 
-/** Reads what `encodeAppend` wrote; the chunks alias `payload`. Errors: MalformedBytes. */
+/** Decodes the payload of `slot.append`; the chunks alias it. Errors: MalformedBytes. */
 export function decodeAppend(payload: Uint8Array): Buffer[] {
   const reader = new ByteReader(payload, 0, 'slot.append');
   return Array.from({ length: reader.count() }, () => reader.lengthDelimited());
 }
 
-/** In the log and on disk. `batchBytes` is what the slot would take in at once, from now on. */
+/** In the log and on disk. `batchBytes` is the size of the slot's batches from now on. */
 export type Durable = { readonly status: 'durable'; readonly batchBytes: number };
 
-/**
- * What became of one chunk: in the log and on disk; refused because it does not follow on the last
- * mark, which is named; or refused for another reason, with the error's code.
- */
+/** A `gap` means that the chunk does not follow the target's last mark. */
 export type ChunkOutcome =
   | Durable
   | { readonly status: 'gap'; readonly lastMark: number }
   | { readonly status: 'refused'; readonly code: string; readonly message: string };
 
-/** Writes the answer of `slot.append`: one outcome for each chunk of the request, in its order. */
+/** Encodes the answer of `slot.append`: one outcome for each chunk, in the order of the request. */
 export function encodeOutcomes(outcomes: readonly ChunkOutcome[]): Buffer {
   const writer = new ByteWriter(64);
   writer.varint(outcomes.length);
@@ -159,7 +139,7 @@ export function encodeOutcomes(outcomes: readonly ChunkOutcome[]): Buffer {
   return writer.finish();
 }
 
-/** Reads what `encodeOutcomes` wrote. Errors: MalformedBytes. */
+/** Decodes the answer of `slot.append`. Errors: MalformedBytes. */
 export function decodeOutcomes(bytes: Uint8Array): ChunkOutcome[] {
   const reader = new ByteReader(bytes, 0, 'slot.append answer');
   return Array.from({ length: reader.count() }, (): ChunkOutcome => {

@@ -1,22 +1,21 @@
 /**
- * The log of one slot as a table of the slot's own environment: seq of a chunk's first entry →
- * append time and chunk.
+ * The log of one slot in a table of the slot's environment: seq of a chunk's first entry → append
+ * time and chunk.
  *
- * Owns: positions, reading from a position, trimming. Every write happens inside the transaction of
- * whoever applies, so that append and apply share one commit. Refuses: nothing but positions that
- * do not ascend.
+ * Owns: sequence numbers and trimming. Writes happen in the transaction that applies, so that
+ * append and apply commit together.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import type { Row, Table } from '../storage/environment.ts';
 import { type Chunk, readChunk, readChunkHead } from './chunk.ts';
 
-/** A chunk in the log: its entries have the seqs `firstSeq` to `firstSeq + items.length - 1`. */
+/** The entries have the seqs `firstSeq` to `firstSeq + items.length - 1`. */
 export type LoggedChunk = { readonly firstSeq: number; readonly appendMs: number; readonly chunk: Chunk };
 
-/** Bytes of applied entries that a log keeps behind its cursor, for moves and for study. */
+/** Applied entries that a log retains for moves and for debugging. */
 export const logRetainedBytesMax = 64 * 2 ** 10;
-/** Marks, which are a seq and 20 bits, fit 53 bits. */
+/** A mark is a seq and 20 bits, and fits in 53 bits. */
 const seqMax = 2 ** 33;
 
 const keyWriter = new ByteWriter(8);
@@ -28,7 +27,7 @@ function seqKey(seq: number): Buffer {
 const firstKey = seqKey(0);
 const endKey = seqKey(2 ** 48 - 1);
 
-/** Behind the append time the chunk begins. */
+/** The chunk follows the append time. */
 const chunkStart = 6;
 
 function lastSeqOfRow({ key, value }: Row): number {
@@ -43,7 +42,7 @@ function chunkOfRow({ key, value }: Row): LoggedChunk {
 
 export class EmbeddedLog {
   readonly #table: Table;
-  /** Rows in the table, oldest first: what trimming needs to know. */
+  /** The rows of the table, oldest first, for trimming. */
   #rows: { seq: number; bytes: number }[] = [];
   #retainedBytes = 0;
   #head = 0;
@@ -53,7 +52,7 @@ export class EmbeddedLog {
     this.reload();
   }
 
-  /** Reads positions and sizes anew, after opening and after an aborted transaction. */
+  /** Reads the rows again; needed after an aborted transaction. */
   reload(): void {
     this.#rows = [];
     this.#retainedBytes = 0;
@@ -65,17 +64,17 @@ export class EmbeddedLog {
     }
   }
 
-  /** Seq of the last entry; 0 when the log is empty and always was. */
+  /** The seq of the last entry; 0 if there never was one. */
   get head(): number {
     return this.#head;
   }
 
-  /** Raises the head to a cursor whose entries have all been trimmed. */
+  /** Raises the head to a cursor whose entries were all trimmed. */
   atLeast(seq: number): void {
     this.#head = Math.max(this.#head, seq);
   }
 
-  /** Appends one chunk inside the current transaction. Returns the seq of its first entry. */
+  /** Appends a chunk in the current transaction. Returns the seq of its first entry. */
   append(bytes: Uint8Array, entryCount: number, appendMs: number): number {
     const firstSeq = this.#head + 1;
     invariant(firstSeq + entryCount < seqMax, 'a log stays below 2^33 entries');
@@ -89,7 +88,7 @@ export class EmbeddedLog {
     return firstSeq;
   }
 
-  /** Returns the chunks that hold entries above `cursor` (exclusive). */
+  /** Returns the chunks with entries above `cursor`, exclusive. */
   readAbove(cursor: number): LoggedChunk[] {
     const chunks: LoggedChunk[] = [];
     for (const row of this.#table.scan({ start: firstKey, end: endKey })) {
@@ -98,10 +97,7 @@ export class EmbeddedLog {
     return chunks;
   }
 
-  /**
-   * Drops the oldest applied rows beyond what is retained, inside the current transaction. `cursor`
-   * is inclusive.
-   */
+  /** Removes old rows up to `cursor`, inclusive, above `logRetainedBytesMax`. */
   trim(cursor: number): void {
     let dropped = 0;
     while (this.#retainedBytes > logRetainedBytesMax) {

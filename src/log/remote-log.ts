@@ -1,11 +1,10 @@
 /**
- * LogAppender over the nodes of the shard map: what ingest and other writers append with.
+ * A LogAppender over the nodes of the shard map, for writers outside the nodes.
  *
- * Owns: order for each slot, batching across slots and nodes, attempts that go on until the entry
- * is durable. What comes while a call is on its way is the next batch, so batches grow with load.
- * Refuses: nothing; it slows its callers through `waitForCapacity`.
+ * Owns: order for each slot, batching across slots and nodes, and retries until entries are
+ * durable. Entries that arrive while a call is in flight are the next batch, so batches grow with
+ * load.
  */
-
 import { backoffMs } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -21,81 +20,66 @@ import { decodeOfPeer } from '../wire/peer-bytes.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeEntriesChunk } from './chunk.ts';
 import type { LogAppender } from './log-appender.ts';
 
-/**
- * What a RemoteLog reaches the nodes with. `map` is asked for every entry, so that a new map holds
- * from the next one on.
- */
 export type RemoteLogOptions = {
   readonly caller: NodeCaller;
+  /** Called for every entry, so that a new map applies from the next one. */
   readonly map: () => ShardMap;
   readonly clock?: Clock;
   readonly random?: SeededRandom;
-  /**
-   * From this many bytes on that are not yet durable, `waitForCapacity` waits; by default it grows
-   * with the number of slots.
-   */
+  /** The capacity in bytes that are not durable; by default it grows with the number of slots. */
   readonly pendingBytesMax?: number;
-  /** How long a lone entry waits for company. Units: ms. */
+  /** How long a lone entry waits to be batched with others. Units: ms. */
   readonly lingerMs?: number;
-  /** Called when a node refuses or fails, once for each attempt. */
+  /** Called after each attempt that a node refuses or fails. */
   readonly onRetry?: (node: string, error: DataPlaneError) => void;
 };
 
-/**
- * Entries for one slot that go into the log together. Those who wait for any of them wait for all.
- */
+/** Entries for one slot that are appended together, and acknowledged together. */
 type PendingChunk = {
   readonly slot: number;
   itemCount: number;
-  /** Of the entries alone. */
   entryBytes: number;
-  /** Takes entries until the chunk is sent or full. */
+  /** Null once the chunk is sealed. */
   writer: ByteWriter | null;
-  /** Set once it is sent for the first time. */
+  /** The encoded chunk; null until it is sealed. */
   bytes: Buffer | null;
-  isOnItsWay: boolean;
+  isInFlight: boolean;
   readonly durable: PromiseWithResolvers<void>;
 };
 
 /**
- * Slots of one node whose chunks share calls, one call on its way at a time. A call is answered
- * when its last slot has committed; a node has two queues, so that one is applied while the other
- * is answered and filled.
+ * Slots of one node whose chunks share calls, one call in flight at a time. A call is answered once
+ * its last slot has committed; a node has two queues, so that one is applied while the other is
+ * answered and filled.
  */
 type NodeQueue = { readonly node: string; readonly chunksBySlot: Map<number, PendingChunk[]>; isSending: boolean };
 
 const queuesPerNode = 2;
-/**
- * Enough that calls overlap, and that large slots get chunks as large as they would take in at
- * once.
- */
+/** Enough that calls overlap, and that large slots get chunks as large as their batches. */
 const pendingBytesMin = 32 * 2 ** 20;
 const pendingBytesOfSlot = 32 * 2 ** 10;
 const callBytesMax = 4 * 2 ** 20;
-/** Whatever a slot says, a chunk stays below what one call may hold. */
+/** Keeps a chunk below the size of a call, whatever its slot's batch size. */
 const chunkBytesMax = 2 * 2 ** 20;
-/**
- * A chunk of this size is closed, and the slot's next entry begins another, until the slot has said
- * what it would take in at once.
- */
+/** A chunk of this size takes no more entries, unless its slot has reported a batch size. */
 const chunkBytesDefault = 64 * 2 ** 10;
 const writerBytes = 32 * 2 ** 10;
 const idleWritersMax = 64;
 const callTimeoutMs = 60_000;
 const retryPolicy = { firstMs: 20, maxMs: 2_000 };
 
-/** The appender of ingest and of whoever else writes from outside the nodes. */
+/** Appends entries to the logs of slots on any node. */
 export class RemoteLog implements LogAppender, AsyncDisposable {
   readonly #options: RemoteLogOptions;
   readonly #clock: Clock;
   readonly #random: SeededRandom;
   readonly #pendingBytesMax: number;
   readonly #queueByName = new Map<string, NodeQueue>();
-  /** Holds one entry while it is written. */
+  /** Encodes one entry at a time. */
   readonly #entryWriter = new ByteWriter(64 * 1024);
   readonly #callWriter = new ByteWriter(64 * 1024);
   readonly #idleWriters: ByteWriter[] = [];
-  /** What slots said that they would take in at once. */
+  /** As reported by the slots. */
   readonly #batchBytesBySlot = new Map<number, number>();
   readonly #stop = new AbortController();
   #pendingBytes = 0;
@@ -149,7 +133,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     return queue;
   }
 
-  /** Returns the chunk that takes the slot's next entry. */
+  /** Returns the chunk for the slot's next entry. */
   #openChunk(queue: NodeQueue, slot: number): PendingChunk & { writer: ByteWriter } {
     let chunks = queue.chunksBySlot.get(slot);
     if (chunks === undefined) {
@@ -163,7 +147,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     }
     const writer = this.#idleWriters.pop() ?? new ByteWriter(writerBytes);
     const durable = Promise.withResolvers<void>();
-    const chunk = { slot, itemCount: 0, entryBytes: 0, writer, bytes: null, isOnItsWay: false, durable };
+    const chunk = { slot, itemCount: 0, entryBytes: 0, writer, bytes: null, isInFlight: false, durable };
     chunks.push(chunk);
     return chunk;
   }
@@ -179,18 +163,15 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     if (this.#stop.signal.aborted) rejectWaiting(queue);
   }
 
-  /**
-   * Sends the first chunk of each slot, as far as a call reaches. What the node refused stays
-   * first, to be tried again; what it took is done.
-   */
+  /** Sends the first chunks of slots, up to the size of a call. Refused ones stay first. */
   async #deliver(queue: NodeQueue): Promise<boolean> {
     const sent: PendingChunk[] = [];
     let bytes = 0;
     for (const [chunk] of queue.chunksBySlot.values()) {
       if (chunk === undefined || bytes >= callBytesMax) break;
-      this.#close(chunk);
+      this.#seal(chunk);
       bytes += chunk.bytes!.length;
-      chunk.isOnItsWay = true;
+      chunk.isInFlight = true;
       sent.push(chunk);
     }
     const outcomes = await this.#call(
@@ -200,10 +181,9 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     let durableCount = 0;
     sent.forEach((chunk, index) => {
       const { slot } = chunk;
-      chunk.isOnItsWay = false;
+      chunk.isInFlight = false;
       const chunks = queue.chunksBySlot.get(slot)!;
-      // Last from now on, so that a call that does not reach all slots reaches the rest the next
-      // time.
+      // Moves the slot to the end, so that slots for which a call is too small come next.
       queue.chunksBySlot.delete(slot);
       const outcome = outcomes[index];
       if (outcome?.status === 'durable') {
@@ -217,8 +197,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     return durableCount === sent.length;
   }
 
-  /** Gives a chunk its bytes; it takes no more entries. */
-  #close(chunk: PendingChunk): void {
+  /** Encodes a chunk, which takes no more entries. */
+  #seal(chunk: PendingChunk): void {
     if (chunk.writer === null) return;
     const { slot, itemCount, writer } = chunk;
     writeEntriesChunk(this.#callWriter.clear(), slot, itemCount, writer.view());
@@ -250,7 +230,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     }
   }
 
-  /** Gives up on what is not yet durable; its sources will send it again. */
+  /** Rejects entries that are not durable, which their sources will send again. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     for (const resume of this.#capacityWaiters.splice(0)) resume();
@@ -258,15 +238,12 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   }
 }
 
-/**
- * Gives up on what a queue holds. What is on its way may still be acknowledged, and is given up
- * when it is not.
- */
+/** Rejects chunks that are not in flight; the others may still be acknowledged. */
 function rejectWaiting(queue: NodeQueue): void {
   for (const [slot, chunks] of queue.chunksBySlot) {
-    const onTheirWay = chunks.filter(({ isOnItsWay }) => isOnItsWay);
-    for (const { durable, isOnItsWay } of chunks) if (!isOnItsWay) durable.reject(closedError());
-    if (onTheirWay.length > 0) queue.chunksBySlot.set(slot, onTheirWay);
+    const inFlight = chunks.filter(({ isInFlight }) => isInFlight);
+    for (const { durable, isInFlight } of chunks) if (!isInFlight) durable.reject(closedError());
+    if (inFlight.length > 0) queue.chunksBySlot.set(slot, inFlight);
     else queue.chunksBySlot.delete(slot);
   }
 }

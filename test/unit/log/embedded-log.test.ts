@@ -1,3 +1,4 @@
+/** The log of a slot: sequence numbers, reading above a cursor, trimming, and reopening. */
 import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../../src/base/bytes.ts';
@@ -30,7 +31,7 @@ function chunkOf(items: readonly string[]): Buffer {
   return writer.finish();
 }
 
-/** The texts of all entries above a cursor, each with its seq. */
+/** Returns the seqs and the texts of all entries above a cursor. */
 function textsAbove(log: EmbeddedLog, cursor: number): string[] {
   return log
     .readAbove(cursor)
@@ -38,7 +39,7 @@ function textsAbove(log: EmbeddedLog, cursor: number): string[] {
 }
 
 describe('the embedded log', () => {
-  it('numbers entries from 1, one after the other, whatever their chunks', () => {
+  it('numbers entries from 1 without gaps, across chunks', () => {
     const environment = openEnvironment(newFolder());
     const log = new EmbeddedLog(environment.table('log'));
     expect(log.head).toBe(0);
@@ -52,7 +53,7 @@ describe('the embedded log', () => {
     expect(log.readAbove(0).map(({ appendMs }) => appendMs)).toEqual([10, 11]);
   });
 
-  it('reads whole chunks that end above a cursor, and nothing at or below it', () => {
+  it('reads the whole chunks that end above a cursor', () => {
     const environment = openEnvironment(newFolder());
     const log = new EmbeddedLog(environment.table('log'));
     environment.transact(() =>
@@ -64,7 +65,7 @@ describe('the embedded log', () => {
     expect(textsAbove(log, 6)).toEqual([]);
   });
 
-  it('trims only what is applied and beyond what is kept, and never its last row', () => {
+  it('trims only applied rows above the retained bytes, and never its last row', () => {
     const environment = openEnvironment(newFolder());
     const log = new EmbeddedLog(environment.table('log'));
     const large = 'x'.repeat(logRetainedBytesMax / 8);
@@ -74,17 +75,17 @@ describe('the embedded log', () => {
     environment.transact(() => log.trim(4));
     expect(log.readAbove(0)[0]!.firstSeq).toBe(5);
     environment.transact(() => log.trim(20));
-    const kept = log.readAbove(0);
-    expect(kept.length).toBeGreaterThan(4);
-    expect(kept.length).toBeLessThan(9);
-    expect(kept.at(-1)!.firstSeq).toBe(20);
+    const retained = log.readAbove(0);
+    expect(retained.length).toBeGreaterThan(4);
+    expect(retained.length).toBeLessThan(9);
+    expect(retained.at(-1)!.firstSeq).toBe(20);
     environment.transact(() => log.append(chunkOf([large.repeat(16)]), 1, 0));
     environment.transact(() => log.trim(21));
     expect(log.readAbove(0).map(({ firstSeq }) => firstSeq)).toEqual([21]);
     expect(log.head).toBe(21);
   });
 
-  it('goes on from its head after opening again, and after an aborted append', async () => {
+  it('continues from its head after reopening, and after an aborted append', async () => {
     const folder = newFolder();
     {
       const environment = Environment.open({ path: folder, mapBytes: 2 ** 28, tables: ['log'] });
@@ -111,7 +112,7 @@ describe('the embedded log', () => {
     expect(environment.transact(() => log.append(chunkOf(['e']), 1, 0))).toBe(10);
   });
 
-  it('keeps a chunk as it came', () => {
+  it('stores a chunk unchanged', () => {
     const environment = openEnvironment(newFolder());
     const log = new EmbeddedLog(environment.table('log'));
     const writer = new ByteWriter(64);

@@ -1,3 +1,4 @@
+/** The remote log: chunk sizes, order through faults, backpressure, and closing. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import type { Entry } from '../../../src/entry/entry.ts';
@@ -21,12 +22,12 @@ const map = parseShardMap({
 
 type Fault = 'refuse' | 'lose-call' | 'lose-answer' | 'hold';
 
-/** Keeps what is appended to each slot, and fails as it is told: one fault a call. */
+/** Records what is appended to each slot, and applies one of `faults` to each call. */
 class FaultyNodes implements NodeCaller {
   readonly revsBySlot = new Map<number, string[]>();
   readonly calls: { node: string; entryCount: number }[] = [];
   readonly faults: Fault[] = [];
-  /** What every slot says that it would take in at once. */
+  /** Reported by every slot. */
   batchBytes = 65_536;
   #release: (() => void)[] = [];
 
@@ -37,7 +38,7 @@ class FaultyNodes implements NodeCaller {
     if (fault === 'hold') await new Promise<void>((resolve) => this.#release.push(resolve));
     if (fault === 'lose-call') throw new DataPlaneError('Unavailable', 'lost on the way');
     const outcomes = chunks.map(({ slot, items }, index): ChunkOutcome => {
-      // A refusal concerns the first slot only; the others of the call are taken.
+      // Only the first slot of a call is refused.
       if (fault === 'refuse' && index === 0) return { status: 'refused', code: 'StorageFull', message: 'no room' };
       const revs = this.revsBySlot.get(slot) ?? [];
       this.revsBySlot.set(slot, revs);
@@ -73,7 +74,7 @@ afterEach(async () => {
   for (const log of logs.splice(0)) await log[Symbol.asyncDispose]();
 });
 
-/** One DID for each slot. */
+/** A DID for each slot. */
 const didBySlot = [0, 1, 2, 3].map((slot) => {
   for (let number = 0; ; number++)
     if (slotOf(`did:web:n${number}.example`, 4) === slot) return `did:web:n${number}.example`;
@@ -84,13 +85,13 @@ function append(log: RemoteLog, slot: number, rev: string): Promise<void> {
   return log.append(did, { kind: 'sync', did, rev, timeMs: 0 });
 }
 
-/** The first time each rev came, in order. */
+/** Returns the revs in the order of their first appends. */
 function firstTimes(revs: readonly string[]): string[] {
   return [...new Set(revs)];
 }
 
-describe('the appender over nodes', () => {
-  it('makes chunks as large as the slot would take in at once', async () => {
+describe('the remote log', () => {
+  it('makes chunks as large as the batches of their slots', async () => {
     const nodes = new FaultyNodes();
     const log = openLog(nodes);
     const countOfChunk = async (): Promise<number> => {
@@ -100,7 +101,7 @@ describe('the appender over nodes', () => {
     };
     const small = await countOfChunk();
     nodes.batchBytes = 3 * 65_536;
-    await append(log, 0, 'told');
+    await append(log, 0, 'reported');
     const large = await countOfChunk();
     expect(small).toBeLessThan(3_000);
     expect(large / small).toBeGreaterThan(2.9);
@@ -130,7 +131,7 @@ describe('the appender over nodes', () => {
     expect(retries).toContainEqual(expect.stringContaining('DeadlineExceeded'));
   });
 
-  it('has one call a slot on its way, and sends what came meanwhile in the next', async () => {
+  it('has one call for each slot in flight, and sends later entries in the next', async () => {
     const nodes = new FaultyNodes();
     const log = openLog(nodes);
     nodes.faults.push('hold');
@@ -148,7 +149,7 @@ describe('the appender over nodes', () => {
     expect(nodes.calls.at(-1)).toEqual({ node: 'a', entryCount: 3 });
   });
 
-  it('makes its callers wait while too much is on its way', async () => {
+  it('makes its callers wait while too much is in flight', async () => {
     const nodes = new FaultyNodes();
     const log = openLog(nodes, { pendingBytesMax: 100 });
     nodes.faults.push('hold');
@@ -166,7 +167,7 @@ describe('the appender over nodes', () => {
     await log.waitForCapacity();
   });
 
-  it('keeps calls within their bound when much waits for one slot', async () => {
+  it('limits the size of calls when many entries wait for one slot', async () => {
     const nodes = new FaultyNodes();
     const log = openLog(nodes);
     const revs = Array.from({ length: 120 }, (_unused, index) => `${1000 + index}${'x'.repeat(100_000)}`);
@@ -175,7 +176,7 @@ describe('the appender over nodes', () => {
     expect(Math.max(...nodes.calls.map(({ entryCount }) => entryCount))).toBeLessThanOrEqual(40);
   });
 
-  it('rejects what is not durable when it is closed, and lets those who wait go', async () => {
+  it('rejects entries that are not durable when it is closed, and resumes waiting callers', async () => {
     const nodes = new FaultyNodes();
     const log = openLog(nodes, { pendingBytesMax: 10 });
     nodes.faults.push('hold');
@@ -195,7 +196,7 @@ describe('the appender over nodes', () => {
     await ready;
     expect(await later).toBe('Unavailable');
     nodes.release();
-    // What was on its way when the log closed may still be acknowledged.
+    // Entries in flight when the log closed may still be acknowledged.
     expect(await Promise.all(codes)).toEqual(['durable', 'durable']);
     await expect(append(log, 0, 'r4')).rejects.toMatchObject({ code: 'Unavailable' });
   });
