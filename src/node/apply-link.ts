@@ -1,7 +1,8 @@
 /**
- * The main thread's side of one apply thread: requests by id over the message port.
+ * The main thread's end of one apply thread: requests by id over the message port.
  *
- * Owns: the worker's life. When the thread dies, everything that waits fails and `onDeath` is called: a node without its writer must stop.
+ * Owns: the worker. When it dies, all pending requests fail and `onDeath` is called, since a node
+ * without its writer must stop.
  */
 import { Worker } from 'node:worker_threads';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -11,7 +12,7 @@ import type { SlotStatus } from '../wire/node-status.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { applyThreadScript } from './apply-thread-script.ts';
 
-/** What an apply thread starts with, and whom it calls. `onDeath` is not called for an end that was asked for. */
+/** `onDeath` is not called for an end that was requested. */
 export type ApplyLinkOptions = ApplyThreadOptions & {
   readonly onChange: (slot: number, changes: SlotChanges) => void;
   readonly onDeath: (error: Error) => void;
@@ -57,7 +58,7 @@ export class ApplyLink implements AsyncDisposable {
     this.#ready.catch(() => {});
   }
 
-  /** Resolves when the thread has opened its slots. */
+  /** Resolves once the thread has opened its slots. */
   ready(): Promise<void> {
     return this.#ready;
   }
@@ -76,10 +77,10 @@ export class ApplyLink implements AsyncDisposable {
   }
 
   /**
-   * Appends chunks to slots of this thread. `payload` is that of `slot.append`, checked; it is copied before this returns.
-   * `isUrgent` skips the linger.
+   * Appends chunks to slots of this thread. `payload` is the checked one of `slot.append`, and is
+   * copied before this returns. `isUrgent` skips the linger.
    *
-   * Returns: the answer of `slot.append`, once every chunk is applied and on disk, or refused.
+   * Returns: the answer of `slot.append`, once every chunk is applied and durable, or refused.
    */
   async append(payload: Uint8Array, isUrgent: boolean): Promise<Uint8Array> {
     const copy = new Uint8Array(payload);
@@ -93,13 +94,13 @@ export class ApplyLink implements AsyncDisposable {
     return answer.type === 'status' ? answer.slots : [];
   }
 
-  /** Returns the digest of one slot and the seq that it is of. */
+  /** Returns the digest of a slot and the last seq that it covers. */
   async digest(slot: number): Promise<{ seq: number; digest: string }> {
     const answer = await this.#ask((id) => ({ type: 'digest', id, slot }));
     return answer.type === 'digest' ? { seq: answer.seq, digest: answer.digest } : { seq: 0, digest: '' };
   }
 
-  /** Applies what is queued, closes the slots, ends the thread. */
+  /** Applies queued chunks, closes the slots, and ends the thread. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
     this.#send({ type: 'close' });

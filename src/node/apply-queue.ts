@@ -1,10 +1,8 @@
 /**
- * Feeds the slots of one apply thread: gathers chunks, decides when a slot runs, answers when they
- * are durable.
+ * Queues chunks for the slots of one apply thread, and runs the slots.
  *
  * Owns: batching and fairness. A slot runs when its oldest chunk has waited for the linger, when it
- * has a full batch, or when someone waits for it; under load slots take turns, so batches grow by
- * themselves. Refuses: outside entries while too many effects are owed.
+ * has a full batch, or when a chunk is urgent; under load slots take turns, so that batches grow.
  */
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
@@ -13,11 +11,10 @@ import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
 
-/** One chunk that waits to be applied, and whoever waits for it. */
 export type QueuedChunk = {
   readonly bytes: Uint8Array;
   readonly entryCount: number;
-  /** Called once, when the chunk is on disk or refused. */
+  /** Called once, when the chunk is durable or refused. */
   readonly onOutcome: (outcome: ChunkOutcome) => void;
 };
 
@@ -27,40 +24,36 @@ type SlotQueue = {
   bytes: number;
   dueMs: number;
   isFull: boolean;
-  /** What a transaction takes of late. Units: ms. */
+  /** The duration of recent transactions. */
   runMs: number;
 };
 
-/** What an ApplyQueue works with. */
 export type ApplyQueueOptions = {
   readonly clock: Clock;
   readonly lingerMs: number;
-  /** Called after each commit with the effects that may now leave the slot. */
+  /** Called after each commit with the effects that may now be sent. */
   readonly onBatches: (slot: Slot, batches: readonly OutboxBatch[]) => void;
   /** Called after each commit. */
   readonly onCommit: (slot: Slot) => void;
 };
 
-/** A transaction takes in a batch from outside, and as much again of effects. Units: batches. */
+/** A transaction takes a batch from outside and one of effects. */
 const transactionBatches = 2;
-/**
- * Effects wait for so many times what the slot's transactions take of late, so that a busy slot
- * takes in many with each.
- */
-const effectsWaitRuns = 8;
-/** How fast a long transaction is forgotten, with each that comes after it. */
+/** Effects wait for the time of this many transactions, so that a busy slot takes many at once. */
+const effectsLingerRuns = 8;
+/** The factor by which `runMs` decays with each transaction. */
 const runMsDecay = 0.75;
 
-/** Past this many effects owed by the thread's slots, entries from outside wait. */
-const owedEffectsMax = 400_000;
-/** How long a slot without room waits before it tries again. Units: ms. */
+/** Above this many undelivered effects of the thread's slots, entries from outside wait. */
+const undeliveredEffectsMax = 400_000;
+/** How long a slot whose storage is full waits before it retries. */
 const fullRetryMs = 1_000;
 
 export class ApplyQueue {
   readonly #queueBySlot = new Map<number, SlotQueue>();
   readonly #options: ApplyQueueOptions;
   #timer: NodeJS.Timeout | undefined;
-  /** When the timer runs; infinite without one, so that only an earlier chunk makes another. */
+  /** When the timer fires; infinite without a timer. An earlier chunk replaces it. */
   #timerDueMs = Number.POSITIVE_INFINITY;
   #isRunning = false;
   #isClosed = false;
@@ -74,7 +67,7 @@ export class ApplyQueue {
     this.#schedule();
   }
 
-  /** Queues one chunk for a slot of this thread; it runs within `withinMs`. */
+  /** Queues a chunk for a slot of this thread, which runs within `withinMs`. */
   add(slotIndex: number, chunk: QueuedChunk, withinMs = this.#options.lingerMs): void {
     const queue = this.#queueBySlot.get(slotIndex);
     if (queue === undefined || this.#isClosed) {
@@ -95,22 +88,18 @@ export class ApplyQueue {
   /** Returns how long effects for a slot of this thread may wait. Units: ms. */
   effectsLingerMs(slotIndex: number): number {
     const runMs = this.#queueBySlot.get(slotIndex)?.runMs ?? 0;
-    return Math.max(this.#options.lingerMs, effectsWaitRuns * runMs);
+    return Math.max(this.#options.lingerMs, effectsLingerRuns * runMs);
   }
 
   has(slotIndex: number): boolean {
     return this.#queueBySlot.has(slotIndex);
   }
 
-  get owedEffects(): number {
-    let owed = 0;
-    for (const { slot } of this.#queueBySlot.values()) owed += slot.outbox.owedCount;
-    return owed;
-  }
-
   /** True while entries from outside must wait for effects to be delivered. */
-  get isOwingTooMuch(): boolean {
-    return this.owedEffects > owedEffectsMax;
+  get isBackpressured(): boolean {
+    let undelivered = 0;
+    for (const { slot } of this.#queueBySlot.values()) undelivered += slot.outbox.owedCount;
+    return undelivered > undeliveredEffectsMax;
   }
 
   #schedule(): void {
@@ -133,8 +122,7 @@ export class ApplyQueue {
       for (const queue of this.#queueBySlot.values()) {
         if (queue.dueMs > nowMs || this.#isClosed) continue;
         this.#runSlot(queue);
-        // Messages come in between slots, so that those whose turn is next fill their batches
-        // meanwhile.
+        // Messages are received between slots, so that the next slots fill their batches.
         await new Promise((resolve) => setImmediate(resolve));
       }
     } finally {
@@ -143,7 +131,7 @@ export class ApplyQueue {
     this.#schedule();
   }
 
-  /** Takes what fits one transaction. */
+  /** Removes and returns the chunks of the next transaction. */
   #take(queue: SlotQueue): QueuedChunk[] {
     let bytes = 0;
     let count = 0;
@@ -167,7 +155,7 @@ export class ApplyQueue {
       queue.runMs = Math.max(clock.monotonicMs() - startMs, queue.runMs * runMsDecay);
       const hasMore = queue.chunks.length > 0 || queue.slot.hasUnapplied;
       queue.dueMs = hasMore ? 0 : Number.POSITIVE_INFINITY;
-      // What readers remember is stale before anyone hears that the commit is there.
+      // Caches are invalidated before anyone hears of the commit.
       this.#options.onCommit(queue.slot);
       this.#options.onBatches(queue.slot, result.batches);
       for (const [index, chunk] of taken.entries()) chunk.onOutcome(result.outcomes[index]!);
@@ -202,7 +190,7 @@ export class ApplyQueue {
     return this.#queueBySlot.get(slotIndex)?.slot;
   }
 
-  /** Applies what is queued, then stops. */
+  /** Applies queued chunks, then stops. */
   async close(): Promise<void> {
     while (this.#isRunning) await new Promise((resolve) => setImmediate(resolve));
     for (const queue of this.#queueBySlot.values()) {

@@ -1,10 +1,10 @@
-/** Where the apply thread's code is: a source file beside this one, or, in the single executable, a bundle that it names. */
+/** Locates the apply thread's code: a source file, or a bundle in the single executable. */
 declare global {
-  /** Set by the single executable's start code; the path of the bundled apply thread. */
+  /** The path of the bundled apply thread, which the single executable sets when it starts. */
   var skyshardApplyThreadPath: string | undefined;
 }
 
-/** Returns the script and the flags of its thread. Flags that are not named are the process's own, which may be V8's. */
+/** Returns the script and its thread's flags; without flags, the thread has the process's own. */
 export function applyThreadScript(): { readonly url: URL | string; readonly execArgv?: string[] } {
   const bundled = globalThis.skyshardApplyThreadPath;
   if (bundled !== undefined) return { url: bundled, execArgv: [] };

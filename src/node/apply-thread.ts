@@ -1,9 +1,8 @@
 /**
- * Entry point of an apply thread: the only writer of its slots.
+ * Entry point of an apply thread, the only writer of its slots.
  *
- * Owns: the slots' environments for writing, the queue, and the sending of effects. It speaks to
- * the node's main thread by messages and to other nodes as a client. A broken invariant ends the
- * thread, and with it the node.
+ * Owns: the slots' environments for writing, the queue, and the sending of effects. A broken
+ * invariant ends the thread, and with it the node.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -21,16 +20,14 @@ import { EffectSender } from './effect-sender.ts';
 
 type AppendMessage = ToApplyThread & { type: 'append' };
 
-/**
- * Keys and values are small and short-lived: a larger pool means fewer allocations. Units: bytes.
- */
+/** Keys and values are small and short-lived, so a larger pool means fewer allocations. */
 const bufferPoolBytes = 256 * 1024;
-/** How often an outside append asks whether effects have been delivered. Units: ms. */
-const owingRetryMs = 50;
-/** After this it is refused, well before its sender gives up and sends it again. Units: ms. */
-const owingWaitMsMax = 20_000;
+/** How often an append from outside checks whether backpressure has ended. */
+const backpressureCheckMs = 50;
+/** Such an append is refused after this, well before its sender times out and sends it again. */
+const backpressureMsMax = 20_000;
 
-function owingTooMuch(): ChunkOutcome {
+function backpressureOutcome(): ChunkOutcome {
   return { status: 'refused', code: 'ResourceExhausted', message: 'too many effects wait to be delivered' };
 }
 
@@ -39,20 +36,20 @@ function post(message: FromApplyThread): void {
 }
 
 function postAppended(id: number, outcomes: readonly ChunkOutcome[]): void {
-  // A copy of its own, since what is cloned or moved is the whole memory behind it.
+  // Copied, since a message moves the whole underlying buffer.
   const answer = new Uint8Array(encodeOutcomes(outcomes));
   parentPort!.postMessage({ type: 'appended', id, answer } satisfies FromApplyThread, [answer.buffer]);
 }
 
-/** Queues the chunks of one append call, and posts their outcomes once all are known. */
+/** Queues the chunks of an append call, and posts their outcomes once all are known. */
 async function append(queue: ApplyQueue, message: AppendMessage, clock: Clock, signal: AbortSignal): Promise<void> {
   const { id, payload, isUrgent } = message;
   const chunks = decodeAppend(payload).map((bytes) => ({ bytes, head: readChunkHead(bytes) }));
   const isOutside = chunks.some(({ head }) => !head.isFromSlot);
-  const giveUpMs = clock.monotonicMs() + owingWaitMsMax;
-  while (isOutside && !isUrgent && queue.isOwingTooMuch && !signal.aborted) {
-    if (clock.monotonicMs() > giveUpMs) return postAppended(id, chunks.map(owingTooMuch));
-    await clock.sleep(owingRetryMs, signal);
+  const giveUpMs = clock.monotonicMs() + backpressureMsMax;
+  while (isOutside && !isUrgent && queue.isBackpressured && !signal.aborted) {
+    if (clock.monotonicMs() > giveUpMs) return postAppended(id, chunks.map(backpressureOutcome));
+    await clock.sleep(backpressureCheckMs, signal);
   }
   const outcomes: ChunkOutcome[] = new Array(chunks.length);
   let left = chunks.length;

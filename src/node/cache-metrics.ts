@@ -3,7 +3,7 @@ import { registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import type { CacheStats } from '../read/cache/cache-stats.ts';
 
-/** Registers what the caches of a serving thread count, one series for each. */
+/** Registers the metrics of a serving thread's caches, with one series for each cache. */
 export function registerCacheMetrics(registry: Registry, cacheByName: Readonly<Record<string, CacheStats>>): void {
   const one = (name: MetricName, field: keyof CacheStats): void =>
     registerReadout(registry, name, () =>

@@ -1,7 +1,7 @@
-/** Where a node keeps what. */
+/** The layout of a node's data folder. */
 import { join } from 'node:path';
 
-/** Returns the folder of one slot's environment. */
+/** Returns the folder of a slot's environment. */
 export function slotPath(dataDir: string, slot: number): string {
   return join(dataDir, 'slots', String(slot).padStart(5, '0'));
 }

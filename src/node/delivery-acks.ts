@@ -1,8 +1,8 @@
 /**
- * Delivery acks: entries in a source slot's own log that say how far a target has its effects.
+ * Delivery acks: entries in a source slot's own log, saying up to which mark a target has effects.
  *
- * Owns: their gathering, so that one commit takes many, and their attempts. An ack lets the source trim
- * its outbox; until then it owes the effects, and would send them again after a restart.
+ * Owns: batching, so that one commit takes many, and retries. An ack lets the source trim its
+ * outbox; after a restart it sends effects without one again.
  */
 import { ByteWriter } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
@@ -12,7 +12,7 @@ import { type ChunkOutcome, writeChunk } from '../log/chunk.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { ApplyQueue } from './apply-queue.ts';
 
-/** Where acks go. `retryDelay` waits before another attempt after so many failures in a row. */
+/** `retryDelay` waits before the next attempt, given the number of failures in a row. */
 export type DeliveryAcksOptions = {
   readonly queue: () => ApplyQueue;
   readonly clock: Clock;
@@ -20,44 +20,41 @@ export type DeliveryAcksOptions = {
   readonly retryDelay: (failures: number) => Promise<void>;
 };
 
-/** Acks of one source that wait. Of each target the greatest mark counts. */
-type WaitingAcks = { readonly markByTarget: Map<number, number>; failures: number };
+/** The pending acks of a source, of which each target needs only the highest mark. */
+type PendingAcks = { readonly markByTarget: Map<number, number>; failures: number };
 
-/**
- * Acks are gathered, and then wait for a commit to go with, longer than entries do: all that depends on
- * them is disk space.
- */
-const gatherMs = 50;
+/** Acks wait longer than entries for a batch and for a commit, since they only free disk space. */
+const batchMs = 50;
 const lingerMs = 50;
 
 export class DeliveryAcks {
   readonly #options: DeliveryAcksOptions;
-  readonly #waitingBySource = new Map<Slot, WaitingAcks>();
+  readonly #pendingBySource = new Map<Slot, PendingAcks>();
   readonly #writer = new ByteWriter(4096);
 
   constructor(options: DeliveryAcksOptions) {
     this.#options = options;
   }
 
-  /** Notes that `target` has the effects of `source` up to `mark`. `failures`: how often its log refused that. */
+  /** Acknowledges effects of `source` at `target` up to `mark`, after `failures` refusals. */
   add(source: Slot, target: number, mark: number, failures = 0): void {
-    const waiting = this.#waitingBySource.get(source);
-    if (waiting !== undefined) {
-      waiting.failures = Math.max(failures, waiting.failures);
-      waiting.markByTarget.set(target, Math.max(mark, waiting.markByTarget.get(target) ?? 0));
+    const pending = this.#pendingBySource.get(source);
+    if (pending !== undefined) {
+      pending.failures = Math.max(failures, pending.failures);
+      pending.markByTarget.set(target, Math.max(mark, pending.markByTarget.get(target) ?? 0));
       return;
     }
-    const acks: WaitingAcks = { markByTarget: new Map([[target, mark]]), failures };
-    this.#waitingBySource.set(source, acks);
+    const acks: PendingAcks = { markByTarget: new Map([[target, mark]]), failures };
+    this.#pendingBySource.set(source, acks);
     const { clock, signal } = this.#options;
-    void clock.sleep(gatherMs, signal).then(() => {
-      this.#waitingBySource.delete(source);
+    void clock.sleep(batchMs, signal).then(() => {
+      this.#pendingBySource.delete(source);
       if (!signal.aborted) this.#append(source, acks);
     });
   }
 
-  /** Tried until the acks are in the source's log, since nothing else would say so again. */
-  #append(source: Slot, { markByTarget, failures }: WaitingAcks): void {
+  /** Retries until the acks are in the source's log, since nothing else would repeat them. */
+  #append(source: Slot, { markByTarget, failures }: PendingAcks): void {
     reachCrashPoint('delivered-before-append');
     const items = [...markByTarget].map(([target, mark]) => encodeEntry({ kind: 'delivered', target, mark }));
     writeChunk(this.#writer, { slot: source.index, origin: null, items, marks: [] });

@@ -1,12 +1,11 @@
 /**
- * Carries effects from the slots of one apply thread to their targets: at least once, and in order
+ * Sends effects from the slots of one apply thread to their targets: at least once, and in order
  * for each pair of slots.
  *
- * Owns: what is on its way. The outbox on disk is the truth: whatever was lost on the way, or did
- * not fit in memory, is read from there again. A target that misses something names its last mark,
- * and the pair is sent again from there. Refuses: nothing; effects are always taken.
+ * Owns: effects in flight. The outbox on disk is the source of truth: effects that were lost, or
+ * did not fit in memory, are read from there. A target that detects a gap answers with its last
+ * mark, from which the pair is sent again.
  */
-
 import { backoffMs } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
@@ -27,24 +26,21 @@ import { DeliveryAcks } from './delivery-acks.ts';
 type EffectStream = {
   readonly source: Slot;
   readonly target: number;
-  /** Batches that wait in memory, oldest first. */
+  /** Batches in memory, oldest first. */
   waiting: OutboxBatch[];
   waitingBytes: number;
   /** True when the outbox holds batches above `lastQueuedMark` that are not in memory. */
   hasMoreOnDisk: boolean;
   lastQueuedMark: number;
   isInFlight: boolean;
-  /** Times in a row that a target of this thread refused. */
+  /** How often in a row a target of this thread refused. */
   failures: number;
 };
 
-/** Streams to one node that have something to send; one call is on its way at a time. */
+/** Streams to one node that have something to send; one call is in flight at a time. */
 type NodeQueue = { readonly node: string; readonly ready: Set<EffectStream>; isSending: boolean; failures: number };
 
-/**
- * What an EffectSender works with. `signal` ends its attempts; what is not delivered by then is
- * still in the outbox.
- */
+/** `signal` ends all attempts; undelivered effects stay in the outbox. */
 export type EffectSenderOptions = {
   readonly caller: NodeCaller;
   readonly map: () => ShardMap;
@@ -54,11 +50,12 @@ export type EffectSenderOptions = {
   readonly signal: AbortSignal;
 };
 
-/** Bytes of one append call, and of one stream in memory; what is above stays on disk. */
 const callBytesMax = 1024 * 1024;
+/** Of a stream in memory; further batches stay on disk. */
 const streamBytesMax = 512 * 1024;
 const callTimeoutMs = 30_000;
 const retryPolicy = { firstMs: 40, maxMs: 2_000 };
+
 function nameOf(source: Slot, target: number): string {
   return `${source.index}/${target}`;
 }
@@ -81,7 +78,7 @@ export class EffectSender {
     this.#acks = new DeliveryAcks({ ...options, retryDelay: (failures) => this.#retryDelay(failures) });
   }
 
-  /** Takes up what a slot owed before this process began. */
+  /** Sends what a slot's outbox holds from before this process began. */
   resume(source: Slot): void {
     const targets = new Set<number>();
     for (const batch of source.outbox.batches()) targets.add(batch.target);
@@ -92,7 +89,7 @@ export class EffectSender {
     }
   }
 
-  /** Takes the effects of a commit that is on disk. */
+  /** Sends the effects of a durable commit. */
   send(source: Slot, batches: readonly OutboxBatch[]): void {
     if (batches.length > 0) reachCrashPoint('effects-before-send');
     for (const batch of batches) {
@@ -130,7 +127,7 @@ export class EffectSender {
 
   #wake(stream: EffectStream): void {
     if (stream.isInFlight) return;
-    if (this.#options.queue().has(stream.target)) return this.#deliverHere(stream);
+    if (this.#options.queue().has(stream.target)) return this.#deliverLocally(stream);
     const node = this.#options.map().primaryBySlot[stream.target]!;
     let nodeQueue = this.#queueByNode.get(node);
     if (nodeQueue === undefined) {
@@ -141,10 +138,7 @@ export class EffectSender {
     void this.#pump(nodeQueue);
   }
 
-  /**
-   * Takes a stream's next batches, from memory or from the outbox: as many as one call may hold, at
-   * least one.
-   */
+  /** Removes and returns a stream's next batches, read from the outbox if none are in memory. */
   #take(stream: EffectStream): OutboxBatch[] {
     if (stream.waiting.length === 0 && stream.hasMoreOnDisk) this.#refill(stream);
     const taken = stream.waiting;
@@ -181,8 +175,8 @@ export class EffectSender {
     return this.#writer.finish();
   }
 
-  /** A target of the same thread needs no call. */
-  #deliverHere(stream: EffectStream): void {
+  /** Delivers to a target of this thread, which needs no call. */
+  #deliverLocally(stream: EffectStream): void {
     const batches = this.#take(stream);
     if (batches.length === 0) return;
     stream.isInFlight = true;
@@ -201,7 +195,7 @@ export class EffectSender {
     });
   }
 
-  /** Drops what is in memory and goes on from the outbox above `mark`. */
+  /** Drops the batches in memory, and continues from the outbox above `mark`. */
   #rewind(stream: EffectStream, mark: number): void {
     stream.waiting = [];
     stream.waitingBytes = 0;
@@ -225,7 +219,7 @@ export class EffectSender {
     if (nodeQueue.isSending) return;
     nodeQueue.isSending = true;
     while (nodeQueue.ready.size > 0 && !this.#options.signal.aborted) {
-      // One turn of the event loop, so that slots that commit together share a call.
+      // Waits for one turn of the event loop, so that slots that commit together share a call.
       await new Promise((resolve) => setImmediate(resolve));
       await this.#sendCall(nodeQueue);
     }
@@ -264,10 +258,7 @@ export class EffectSender {
     return clock.sleep(backoffMs(retryPolicy, failures, random), signal);
   }
 
-  /**
-   * Returns undefined when the node could not be asked; everything is then sent again from the
-   * outbox.
-   */
+  /** Returns undefined for a failed call, after which everything is sent again from the outbox. */
   async #call(nodeQueue: NodeQueue, chunks: readonly Buffer[]): Promise<ChunkOutcome[] | undefined> {
     try {
       const call = {

@@ -1,8 +1,8 @@
 /**
  * One node: serves the slots that the shard map gives it.
  *
- * Owns: the apply threads, the read handles of the serving thread, and the calls that write. Reads use their own handles on the same
- * environments and never wait for the apply threads.
+ * Owns: the apply threads, the read handles of the serving thread, and the calls that write. Reads
+ * have their own handles on the same environments and never wait for the apply threads.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import type { Registry } from 'prom-client';
@@ -24,7 +24,7 @@ import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
 
-/** What a node starts with; checked settings, the map apart. */
+/** Settings are checked, the map is not. */
 export type NodeOptions = {
   readonly name: string;
   /** The parsed JSON of the shard map. */
@@ -35,7 +35,7 @@ export type NodeOptions = {
   readonly port: number;
   readonly slotMapBytes: number;
   readonly lingerMs: number;
-  /** Apply threads; the node's slots are dealt out among them. */
+  /** The node's slots are distributed over this many apply threads. */
   readonly applyThreads: number;
   /** Reads pages on other threads before it answers, for data that is larger than memory. */
   readonly prefetchReads: boolean;
@@ -48,7 +48,7 @@ export type NodeOptions = {
   readonly clock?: Clock;
 };
 
-/** A node that serves. `failed` rejects when it cannot go on. */
+/** `failed` rejects when the node cannot continue. */
 export type RunningNode = AsyncDisposable & {
   readonly port: number;
   readonly failed: Promise<void>;
@@ -58,7 +58,7 @@ export type RunningNode = AsyncDisposable & {
 type Fail = (error: Error) => void;
 type ChangeListener = (slot: number, changes: SlotChanges) => void;
 
-/** Starts the apply threads and waits until each has opened its slots. */
+/** Starts the apply threads, and waits until each has opened its slots. */
 async function startApplyThreads(
   options: NodeOptions,
   map: ShardMap,
@@ -66,10 +66,9 @@ async function startApplyThreads(
   onDeath: Fail,
 ): Promise<ApplyLink[]> {
   const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
-  const links = dealOut(slotsOfNode(map, options.name), options.applyThreads).map(
+  const links = distribute(slotsOfNode(map, options.name), options.applyThreads).map(
     (slots) =>
       new ApplyLink({
-        nodeName: options.name,
         mapJson: options.mapJson,
         slots,
         dataDir: options.dataDir,
@@ -94,7 +93,7 @@ type Parts = {
   readonly status: () => Promise<NodeStatus>;
 };
 
-/** Every call that the node answers, by name. */
+/** Returns the handlers of all calls, by name. */
 function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string, CallHandler> {
   const writes = new SlotWrites(links, readers, slots);
   return new Map<string, CallHandler>([
@@ -111,7 +110,7 @@ function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string
 /**
  * Opens the node's slots and serves them.
  *
- * Errors: DataPlaneError `ConfigInvalid` when the map does not name the node or the port cannot be had.
+ * Errors: DataPlaneError `ConfigInvalid` if the map does not name the node or the port is taken.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { name, dataDir, registry } = options;
@@ -153,7 +152,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     onFault: failure.reject,
     clock: options.clock ?? systemClock,
   }).catch(async (thrown: unknown) => {
-    // Nobody can close what never started to serve.
+    // The caller gets no node to close.
     await closeSlots();
     throw thrown;
   });
@@ -169,7 +168,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   };
 }
 
-function dealOut(slots: readonly number[], threads: number): number[][] {
+function distribute(slots: readonly number[], threads: number): number[][] {
   const count = Math.max(1, Math.min(threads, slots.length));
   return Array.from({ length: count }, (_unused, thread) => slots.filter((_slot, index) => index % count === thread));
 }

@@ -1,8 +1,8 @@
 /**
  * A node's socket: the wire and the HTTP endpoints on one port.
  *
- * Owns: a close that lets running calls end. Refuses: to listen beyond loopback without a cluster
- * token, since answers show mutes and drafts.
+ * Owns: a graceful close. Refuses: to listen beyond loopback without a cluster token, since answers
+ * show mutes and drafts.
  */
 import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -15,50 +15,46 @@ import type { MetricName } from '../metrics/metric-table.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { WireServer, type WireServerSnapshot } from '../wire/wire-server.ts';
 
-/** What a node listens on, and what it answers with. */
 export type ServingOptions = {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Files of the map's `tls`; null speaks plainly. */
+  /** Files of the map's `tls`; null serves cleartext. */
   readonly tls: TlsFiles | null;
   readonly clusterToken: string | null;
   readonly adminToken: string | null;
-  /** By method name; may grow while the node serves. */
+  /** By method name. */
   readonly handlers: ReadonlyMap<string, CallHandler>;
   readonly epoch: () => number;
   readonly isReady: () => boolean;
   /** The body of `GET /v1/status`. */
   readonly status: () => Promise<object>;
   readonly registry: Registry;
-  /** Called when a handler broke an invariant; its caller has been answered `Internal`. */
+  /** Called when a handler breaks an invariant, which its caller sees as `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
 };
 
-/** A node's socket in use. */
 export type RunningServing = AsyncDisposable & {
-  /** The port that is listened on, also when any was asked for. */
   readonly port: number;
   readonly wire: () => WireServerSnapshot;
-  /** Stops listening, lets running calls end for up to `graceMs`, then closes every connection. */
+  /** Stops listening, waits up to `graceMs` for running calls, then closes every connection. */
   close(graceMs?: number): Promise<void>;
 };
 
-/** How long running calls may go on after `close`. Units: milliseconds. */
 const closeGraceMsDefault = 5000;
 
 /**
- * Listens and serves.
+ * Listens.
  *
- * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without a cluster token, TLS
- * files that do not load, and a port that cannot be had.
+ * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without a cluster token, bad
+ * TLS files, or a port that is taken.
  */
 export async function startServing(options: ServingOptions): Promise<RunningServing> {
   const neededToken = 'a cluster token (clusterTokenFile in the shard map)';
   requireTokenBeyondLoopback(options.host, options.clusterToken, neededToken);
   const clock = options.clock ?? systemClock;
-  // Method names are those of handlers, so their number is bounded.
+  // The label is the name of a handler, so its cardinality is bounded.
   const durations = new DurationSummary(options.registry, 'skyshard_call_duration_seconds', clock);
   const wire = new WireServer({
     handlers: options.handlers,

@@ -1,4 +1,4 @@
-/** The serving thread's own handles on the slots that the apply threads write. */
+/** The serving thread's handles on the slots that apply threads write. */
 import { reposToResync } from '../slot/apply/repo-apply.ts';
 import { SlotState, slotTableNames } from '../slot/table/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
@@ -7,7 +7,7 @@ import { slotPath } from './data-folder.ts';
 
 export type SlotReader = { readonly environment: Environment; readonly state: SlotState };
 
-/** Opens read handles of slots that exist. */
+/** Opens read handles on slots, whose environments must exist. */
 export function openReaders(slots: readonly number[], dataDir: string, mapBytes: number): Map<number, SlotReader> {
   return new Map(
     slots.map((slot) => {
@@ -18,7 +18,7 @@ export function openReaders(slots: readonly number[], dataDir: string, mapBytes:
   );
 }
 
-/** Returns DIDs whose repo needs a resync. */
+/** Returns up to `resyncReposMax` DIDs whose repos need a resync. */
 export function reposOf(readers: ReadonlyMap<number, SlotReader>): string[] {
   const dids: string[] = [];
   for (const { state } of readers.values()) {

@@ -1,4 +1,4 @@
-/** What a node shows of its slots: status for operators and settling, sums for dashboards. */
+/** The status of a node's slots, and metrics that sum it. */
 import type { Registry } from 'prom-client';
 import { registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
@@ -6,7 +6,6 @@ import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeStatus, SlotStatus } from '../wire/node-status.ts';
 import type { ApplyLink } from './apply-link.ts';
 
-/** What is asked of an apply thread here. */
 type StatusLink = Pick<ApplyLink, 'status'>;
 
 async function slotStatuses(links: readonly StatusLink[]): Promise<SlotStatus[]> {
@@ -19,10 +18,10 @@ export async function nodeStatus(name: string, map: ShardMap, links: readonly Ap
   return { role: 'node', name, epoch: map.epoch, pid: process.pid, slots: await slotStatuses(links) };
 }
 
-/** Registers sums over the node's slots. Each apply thread is asked once in a scrape. */
+/** Registers sums over the node's slots. Each apply thread is asked once for each scrape. */
 export function registerSlotMetrics(registry: Registry, links: readonly StatusLink[]): void {
   let asked: Promise<SlotStatus[]> | null = null;
-  // All metrics of a scrape are read in one turn of the event loop, so they share the answer.
+  // All metrics of a scrape are read in one turn of the event loop, so they share one answer.
   const statuses = (): Promise<SlotStatus[]> => {
     asked ??= slotStatuses(links).finally(() => {
       asked = null;

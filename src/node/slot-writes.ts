@@ -1,5 +1,4 @@
-/** The calls that put something into a node's slots: chunks from ingest and other nodes, private writes from routers. */
-
+/** The calls that write to slots: chunks from ingest and nodes, private writes from routers. */
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
 import { decodeEntry } from '../entry/entry-codec.ts';
@@ -19,7 +18,7 @@ import { digestAnswer, digestRequest } from '../wire/slot-digest.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { SlotReader } from './slot-reader.ts';
 
-/** The calls that put something into slots. */
+/** Routes writes to the apply threads of their slots. */
 export class SlotWrites {
   readonly #linkBySlot = new Map<number, ApplyLink>();
   readonly #readers: ReadonlyMap<number, SlotReader>;
@@ -31,13 +30,13 @@ export class SlotWrites {
     for (const link of links) for (const slot of link.slots) this.#linkBySlot.set(slot, link);
   }
 
-  /** Appends chunks for any of the node's slots; each has its own outcome. */
+  /** Appends chunks to any of the node's slots; each has an outcome of its own. */
   async append(payload: Uint8Array): Promise<Uint8Array> {
     const chunks = decodeOfPeer(nodeCalls.append, () => decodeAppend(payload));
     const slots = decodeOfPeer(nodeCalls.append, () => chunks.map((bytes) => readChunkHead(bytes).slot));
     const links = new Set(slots.map((slot) => this.#linkBySlot.get(slot)));
     const [link] = links;
-    // Mostly one thread takes all, and what it is asked and answers can pass as it is.
+    // Usually one thread takes all chunks, so request and answer pass through unchanged.
     if (links.size === 1 && link !== undefined) return link.append(payload, false);
     return this.#appendByLink(chunks, slots);
   }
@@ -67,7 +66,7 @@ export class SlotWrites {
     return encodeOutcomes(outcomes);
   }
 
-  /** Appends one private write and answers once it is applied and this thread's reads see it. */
+  /** Appends a private write, and answers once it is applied and this thread's reads see it. */
   async write(entry: Uint8Array): Promise<Uint8Array> {
     const decoded = decodeOfPeer(nodeCalls.write, () => decodeEntry(entry));
     if (decoded.kind !== 'private')
@@ -83,7 +82,7 @@ export class SlotWrites {
     return Buffer.alloc(0);
   }
 
-  /** Answers with the digest of one slot. */
+  /** Answers with the digest of a slot. */
   async digest(payload: Uint8Array): Promise<Uint8Array> {
     const { slot } = digestRequest.decode(payload);
     const link = this.#linkBySlot.get(slot);

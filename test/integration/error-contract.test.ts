@@ -1,5 +1,4 @@
-/** What one of our processes raises is what another one gets: the code and the hint of every error, for each pair. */
-
+/** An error keeps its code and its hint from any of our processes to any other, and to the CLI. */
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,7 +42,7 @@ function throwIt({ code, hint, message }: Raised): never {
   throw new DataPlaneError(code, message, { hint });
 }
 
-/** Starts a node's socket whose status and whose every call raise the error. */
+/** Starts a node's socket whose status and calls raise the error. */
 async function startNodeThatRaises(error: Raised): Promise<number> {
   const raise: CallHandler = () => throwIt(error);
   const serving = await startServing({
@@ -134,7 +133,7 @@ describe('the error that arrives is the one that was raised:', () => {
   });
 
   it.each(codes)("%s, from a node's log to the appender of ingest", async (code) => {
-    // Refusals within an answer carry no hint: nothing in a slot raises an error with a hint of its own.
+    // Refusals within an answer have no hint, since no error in a slot has one of its own.
     const error = raised(code, errorTable[code].hint);
     const { map, caller } = clientOf(await startNodeThatRaises(error));
     const refusal = Promise.withResolvers<DataPlaneError>();
@@ -172,7 +171,7 @@ describe('the error that arrives is the one that was raised:', () => {
 });
 
 describe('skyshard', () => {
-  it('settle that times out prints that, what still waits, and what to do', async () => {
+  it('settle prints its timeout, what still waits, and a hint', async () => {
     const nodes = new FakeNodes(twoNodeMap(), emptyNetwork());
     nodes.down.add('n0');
     const { url } = await startTestRouter({ map: nodes.map, caller: nodes });
@@ -183,7 +182,7 @@ describe('skyshard', () => {
     rmSync(noDataDir, { recursive: true, force: true });
   });
 
-  it('shows what something else than skyshard answered, with its status', async () => {
+  it('shows the answer of another server with its status', async () => {
     const { harness } = await startTestIngest();
     harness.network.responders.set('/v1/status', () => ({ status: 502, body: 'a page of a proxy' }));
     await expect(ask(harness.network.url, '/v1/status')).rejects.toMatchObject({

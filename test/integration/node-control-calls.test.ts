@@ -57,7 +57,7 @@ const nothing = Buffer.alloc(0);
 const ask = (method: string, payload: Uint8Array): Promise<Uint8Array> =>
   client.call({ node: 'n0', method, payload, timeoutMs: 10_000 });
 
-it('write one private entry, which is applied when they are answered', async () => {
+it('slot.write answers once its private entry is applied', async () => {
   const digestOf = async () => digestAnswer.decode(await ask(nodeCalls.digest, digestRequest.encode({ slot })));
   const before = await digestOf();
   const takedown = encodeEntry({ kind: 'private', did, write: { type: 'actor-takedown', ref: 'ref-1' } });
@@ -72,7 +72,7 @@ it('write one private entry, which is applied when they are answered', async () 
   expect(reposToResyncAnswer.decode(await ask(nodeCalls.reposToResync, nothing))).toEqual([]);
 });
 
-it('refuse what is no private entry, what is malformed, and slots of others', async () => {
+it('other entries, malformed bytes and slots of other nodes are refused', async () => {
   const delivered = encodeEntry({ kind: 'delivered', target: 1, mark: 1 });
   await expect(ask(nodeCalls.write, delivered)).rejects.toMatchObject({ code: 'InvalidArgument' });
   await expect(ask(nodeCalls.write, Buffer.from([255, 255]))).rejects.toMatchObject({ code: 'InvalidArgument' });

@@ -1,3 +1,4 @@
+/** `slot.records` returns stored records by URI, and refuses malformed or foreign ones. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,7 +82,7 @@ afterAll(async () => {
 });
 
 describe('slot.records', () => {
-  it('answers every stored record with the bytes that were put, in the order asked', async () => {
+  it('answers with the bytes of every stored record, in the order asked', async () => {
     const uris = [...jsonByUri.keys()];
     expect(uris.length).toBe(12);
     expect(await read(uris)).toEqual([...jsonByUri.values()]);
@@ -89,7 +90,7 @@ describe('slot.records', () => {
     expect(await read([uris[3]!, uris[3]!])).toEqual([jsonByUri.get(uris[3]!), jsonByUri.get(uris[3]!)]);
   });
 
-  it('answers null for records, collections and owners that are not stored', async () => {
+  it('answers null for records that are not stored, whatever part of the URI is unknown', async () => {
     const known = `at://${alice}/app.bsky.feed.post/3kaaaaaaaaaa2`;
     const answers = await read([
       `at://${alice}/app.bsky.feed.post/3kaaaaaaaaaaz`,
@@ -103,7 +104,7 @@ describe('slot.records', () => {
     expect(answers).toEqual([null, null, null, null, null, null, jsonByUri.get(known)]);
   });
 
-  it('sees an owner and a record that came after it was first asked', async () => {
+  it('sees an owner and a record that are stored after the first request for them', async () => {
     const did = 'did:plc:cccccccccccccccccccccccc';
     const uri = `at://${did}/app.bsky.feed.post/3kcccccccccc2`;
     expect(await read([uri])).toEqual([null]);
@@ -113,7 +114,7 @@ describe('slot.records', () => {
     expect(await read([uri])).toEqual([null]);
   });
 
-  it('refuses what is no AT-URI of a record', () => {
+  it('refuses anything but AT-URIs of records', () => {
     const bad = ['', 'x', 'at://', `at://${alice}`, `at://${alice}/`, `at://${alice}/app.bsky.feed.post`];
     bad.push(`at://${alice}/app.bsky.feed.post/`, `at://${alice}//a`, `at://${alice}/a/b/c`, `at://${alice}/a/b#c`);
     bad.push('at://alice.test/app.bsky.feed.post/3kaaaaaaaaaa2', `https://${alice}/a/b`);
@@ -124,7 +125,7 @@ describe('slot.records', () => {
     }
   });
 
-  it('refuses requests that are too large, cut off or of another version', () => {
+  it('refuses requests that are too large, truncated or of another version', () => {
     const uri = `at://${alice}/app.bsky.feed.post/3kaaaaaaaaaa2`;
     const tooMany = encodeRecordBatchRequest(new Array<string>(recordBatchItemsMax + 1).fill(uri));
     expect(() => handler(tooMany, context)).toThrow(expect.objectContaining({ code: 'ResourceExhausted' }));

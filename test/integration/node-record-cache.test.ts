@@ -1,3 +1,4 @@
+/** A running node's reads show every change at once, although they are cached. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,7 +66,7 @@ afterEach(async () => {
 
 let revNumber = 0;
 
-/** Writes an entry; resolves as any writer's append does, once the entry is applied and on disk. */
+/** Appends an entry as any writer does; resolves once it is applied and durable. */
 async function write(entry: Entry & { did: string }): Promise<void> {
   await log.append(entry.did, entry);
 }
@@ -136,7 +137,7 @@ it('shows updates, gates, takedowns and deletes of cached records at once', asyn
   expect(await readAfter(() => commit({ action: 'delete', ...post }, null))).toMatchObject({ text: 'null' });
 });
 
-it('counts at once what comes and goes after counts were cached', async () => {
+it('updates counts that were cached at once', async () => {
   await commit({ action: 'create', ...post }, { text: 'liked' });
   const request = encodeMessage('GetInteractionCountsRequest', { refs: [{ uri, cid: '' }] });
   const likes = async () => {
@@ -166,7 +167,7 @@ it('shows at once that a deleted account has no records', async () => {
   expect(await readAfter(remove)).toMatchObject({ text: 'null' });
 });
 
-it('answers each of many calls of one moment with its own', async () => {
+it('answers each of many concurrent calls with its own records', async () => {
   const json = await commit({ action: 'create', ...post }, { text: 'there' });
   const absent = `at://${did}/${post.collection}/3k2bbbbbbbb22`;
   const askFor = async (uris: string[]) => {

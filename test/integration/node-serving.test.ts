@@ -1,3 +1,4 @@
+/** A node's socket: endpoints and the wire on one port, tokens, TLS, and closing. */
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
@@ -76,7 +77,7 @@ describe('the socket of a node', () => {
     expect(text).toContain('skyshard_call_duration_seconds_count{method="echo"} 1\n');
   });
 
-  it('answers errors of routes as JSON with code, message and hint', async () => {
+  it('answers errors as JSON with their code, message and hint', async () => {
     const serving = await start({
       status: async () => {
         throw new DataPlaneError('StorageFull', 'slot 3 is full');
@@ -88,7 +89,7 @@ describe('the socket of a node', () => {
     expect((await ask(serving.port, '/v1/nothing')).status).toBe(404);
   });
 
-  it('prints in its metrics what the apply threads say now', async () => {
+  it('sums the current status of the apply threads in its metrics', async () => {
     let asks = 0;
     const link = (slot: number) => ({
       status: async (): Promise<SlotStatus[]> => {
@@ -120,7 +121,7 @@ describe('the socket of a node', () => {
     expect((await ask(serving.port, '/metrics')).text).toContain('skyshard_entries_applied_total 70\n');
   });
 
-  it('survives a client that leaves while it is answered', async () => {
+  it('survives a client that disconnects before its answer', async () => {
     let release = (): void => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -165,7 +166,7 @@ describe('the socket of a node', () => {
     await serving.close();
   });
 
-  it('closes in time though a call never ends and a reader never reads', async () => {
+  it('closes in time although a call never ends', async () => {
     const serving = await start({ handlers: new Map([['echo', () => new Promise(() => {})]]) });
     const answer = echo(openClient(serving.port)).catch((error: DataPlaneError) => error.code);
     await until(() => serving.wire().callsRunning === 1);
@@ -174,14 +175,14 @@ describe('the socket of a node', () => {
   });
 });
 
-describe('who may ask', () => {
-  it('listening beyond loopback without a cluster token is refused', async () => {
+describe('tokens', () => {
+  it('are needed to listen beyond loopback', async () => {
     await expect(start({ host: '0.0.0.0' })).rejects.toMatchObject({ code: 'ConfigInvalid', message: /cluster token/ });
     const serving = await start({ host: '0.0.0.0', clusterToken: 'c' });
     expect(serving.port).toBeGreaterThan(0);
   });
 
-  it('with tokens, all but health needs one of them, and the wire needs the cluster token', async () => {
+  it('are needed for everything but health, and the wire needs the cluster token', async () => {
     const serving = await start({ clusterToken: 'cluster', adminToken: 'admin' });
     for (const path of ['/v1/status', '/metrics']) {
       expect((await ask(serving.port, path)).status).toBe(401);
@@ -207,7 +208,7 @@ describe('TLS', () => {
     return { certFile, keyFile };
   }
 
-  it('carries the wire between holders of the certificate, and no others', async () => {
+  it('carries the wire only between holders of the certificate', async () => {
     const tls = makeCertificate();
     const serving = await start({ tls });
     const trusted = openClient(serving.port, { trustedCertificates: readFileSync(tls.certFile) });
@@ -217,7 +218,7 @@ describe('TLS', () => {
     await expect(echo(openClient(serving.port))).rejects.toMatchObject({ code: 'Unavailable' });
   });
 
-  it('with files that do not load is refused', async () => {
+  it('with files that do not load is ConfigInvalid', async () => {
     const tls = makeCertificate();
     writeFileSync(tls.certFile, 'not a certificate');
     await expect(start({ tls })).rejects.toMatchObject({ code: 'ConfigInvalid', message: /cert\.pem/ });

@@ -1,3 +1,4 @@
+/** How long effects may wait in the queue of an apply thread. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -16,7 +17,7 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-/** A clock by which each look takes so long. */
+/** A clock that each reading advances by `stepMs`. */
 class SlowClock implements Clock {
   stepMs = 0;
   #timeMs = 0;
@@ -36,7 +37,7 @@ function chunkOf(rev: string): Buffer {
 }
 
 describe('the queue of a slot', () => {
-  it('lets effects wait as its transactions take, and forgets a long one in time', async () => {
+  it('lets effects linger in proportion to recent transactions', async () => {
     const folder = makeMemoryFolder('skyshard-queue-');
     folders.push(folder);
     const clock = new SlowClock();

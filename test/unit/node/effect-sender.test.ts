@@ -1,3 +1,4 @@
+/** Effects are applied exactly once, whatever the wire between two nodes loses. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -40,7 +41,7 @@ afterEach(async () => {
 
 type Faults = { lost: number; unanswered: number; refused: number };
 
-/** Two nodes' apply threads in this thread, with a wire between them that fails as the seed says. */
+/** The queues of two nodes in this thread, with a wire between them that fails by the seed. */
 class TwoQueues implements NodeCaller {
   readonly faults: Faults = { lost: 0, unanswered: 0, refused: 0 };
   largestCallBytes = 0;
@@ -138,22 +139,22 @@ function expectMeaning(queues: TwoQueues, entries: readonly OutsideEntry[]): voi
   expect(differencesOf(meant, found)).toEqual([]);
 }
 
-describe('effects on their way', () => {
-  it('arrive once each over a wire that loses calls and answers, within a node and between nodes', async () => {
+describe('effects', () => {
+  it('are applied once each, within a node and over a wire that loses calls and answers', async () => {
     const queues = new TwoQueues(seededRandom(3));
     const entries = [...graphEntries({ seed: 41, records: 1_500 })];
     const waiting = entries.map((entry) => ({ entry, slot: slotOf(entry.did, slotCount) }));
-    // In waves, so that effects take many calls.
+    // In batches, so that effects take many calls.
     while (waiting.length > 0) {
-      const wave = waiting.splice(0, 20).map(({ entry, slot }) => queues.add(slot, chunkOf(slot, [entry])));
-      for (const { status } of await Promise.all(wave)) expect(status).toBe('durable');
+      const batch = waiting.splice(0, 20).map(({ entry, slot }) => queues.add(slot, chunkOf(slot, [entry])));
+      for (const { status } of await Promise.all(batch)) expect(status).toBe('durable');
     }
     await queues.settle();
     for (const [fault, count] of Object.entries(queues.faults)) expect(count, fault).toBeGreaterThan(0);
     expectMeaning(queues, entries);
   }, 60_000);
 
-  it('wait on disk when they are more than memory should hold', async () => {
+  it('wait on disk when they exceed the limit on memory', async () => {
     const queues = new TwoQueues(seededRandom(4));
     const [source, target] = [0, 2];
     const didOf = (slot: number, from: number): string => {
@@ -175,7 +176,7 @@ describe('effects on their way', () => {
     expect(queues.slots[source]!.sentCount).toBe(16_000);
     await queues.settle();
     expect(queues.slots[target]!.receivedCount).toBe(16_000);
-    // Far below what a wire frame may hold, however much one line of effects owes.
+    // Far below the limit of a wire frame, however many effects of one stream are undelivered.
     expect(queues.largestCallBytes).toBeGreaterThan(100_000);
     expect(queues.largestCallBytes).toBeLessThan(2 ** 21);
   }, 60_000);
