@@ -5,6 +5,7 @@
  * A `did:plc` is 15 bytes after a tag, a TID the 8 bytes of its number, everything else is
  * length-prefixed. One value has exactly one encoding, so equal keys never depend on spelling.
  */
+import { isValidDid } from '@atproto/syntax';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { collectionCode, collectionOfCode } from './collection.ts';
@@ -14,13 +15,15 @@ import { packTidText, tidBytes, unpackTid } from './tid.ts';
 /** One record of one repo: the three parts of an AT-URI. */
 export type RecordRef = { readonly did: string; readonly collection: string; readonly rkey: string };
 
-/**
- * DIDs above this are refused at the edges, so that every key stays below LMDB's key limit. Units:
- * characters.
- */
+/** Longer DIDs are refused at the edges, so that keys fit LMDB's limit. Units: characters. */
 export const didLengthMax = 256;
 /** The protocol's own limit for record keys. Units: characters. */
 export const rkeyLengthMax = 512;
+
+/** True for a valid DID that keys can hold: the test of every DID that comes from outside. */
+export function isKeyableDid(did: string): boolean {
+  return did.length <= didLengthMax && isValidDid(did);
+}
 
 /** What precedes a DID: the 15 bytes of a did:plc, or a length-delimited text. */
 export const didTag = { plc: 1, other: 2 } as const;

@@ -5,11 +5,11 @@
  * and ops of collections that are not indexed cost no record decoding.
  */
 
-import { isValidDid, isValidRecordKey } from '@atproto/syntax';
+import { isValidRecordKey } from '@atproto/syntax';
 import { type CarBlocks, type CarLimits, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
-import { didLengthMax } from './compact-key.ts';
+import { isKeyableDid } from './compact-key.ts';
 import { DagCborReader, type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { ByteString, type DagMap, type DagValue, isDagMap } from './dag-value.ts';
 import { deleteOp, type RepoOp } from './repo-op.ts';
@@ -163,7 +163,7 @@ function textOf(body: DagMap, field: string): string {
 
 function didOf(body: DagMap, field: string): string {
   const did = textOf(body, field);
-  return did.length <= didLengthMax && isValidDid(did) ? did : refuse('did-bad');
+  return isKeyableDid(did) ? did : refuse('did-bad');
 }
 
 function timeOf(body: DagMap): number {

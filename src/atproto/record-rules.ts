@@ -5,9 +5,9 @@
  * Source: the schema classes and indexing plugins of @atproto/bsky.
  */
 
-import { isValidDid, isValidRecordKey } from '@atproto/syntax';
+import { isValidRecordKey } from '@atproto/syntax';
 import { type Collection, isIndexedCollection, nsid } from './collection.ts';
-import { didLengthMax, parseRecordUri, rkeyLengthMax } from './compact-key.ts';
+import { didLengthMax, isKeyableDid, parseRecordUri, rkeyLengthMax } from './compact-key.ts';
 import { type DagMap, type DagValue, isDagMap } from './dag-value.ts';
 import { compileLexicon, type LexiconReason } from './lexicon/check.ts';
 import { lexiconDefinitions } from './lexicon/generated/schema.ts';
@@ -73,7 +73,8 @@ const isOfOwnList: Rule = (did, _rkey, record) => {
 /** An opt-out must name a list by its DID, spelled in the one way that the list's own URI is. */
 const optsOutOfList: Rule = (_did, _rkey, record) => {
   const ref = parseRecordUri(String(record['subject']));
-  const isList = ref !== undefined && ref.collection === nsid.list && isValidDid(ref.did) && isValidRecordKey(ref.rkey);
+  const isList =
+    ref !== undefined && ref.collection === nsid.list && isKeyableDid(ref.did) && isValidRecordKey(ref.rkey);
   return isList ? undefined : 'opt-out-subject-bad';
 };
 
@@ -118,7 +119,7 @@ const uncheckedCollection = nsid.chatDeclaration;
 /** Checks one record of the repo of `did`. `value` is as `decodeDagCbor` gives it. */
 export function checkRecord(did: string, collection: string, rkey: string, value: DagValue): RecordCheck {
   if (!isIndexedCollection(collection)) return refusal('collection-not-indexed');
-  if (did.length > didLengthMax || !isValidDid(did)) return refusal('did-bad');
+  if (!isKeyableDid(did)) return refusal('did-bad');
   if (!isValidRecordKey(rkey)) return refusal('rkey-bad');
   if (!isDagMap(value)) return refusal('lexicon-not-an-object');
   if (collection !== uncheckedCollection) {

@@ -5,11 +5,11 @@
  * signature is not checked here.
  */
 
-import { isValidDid, isValidRecordKey } from '@atproto/syntax';
+import { isValidRecordKey } from '@atproto/syntax';
 import { type CarBlocks, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
-import { didLengthMax } from './compact-key.ts';
+import { isKeyableDid } from './compact-key.ts';
 import { type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { ByteString, type DagValue, isDagMap } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
@@ -194,7 +194,7 @@ export function openRepoCar(car: Uint8Array): Decoded<RepoSnapshot, RepoCarReaso
   if (!isDagMap(commit.value)) return { ok: false, reason: 'commit-malformed' };
   const { did, rev, data, version } = commit.value;
   const isWhole = typeof did === 'string' && typeof rev === 'string' && data instanceof Cid && version === 3;
-  if (!isWhole || did.length > didLengthMax || !isValidDid(did) || !isTid(rev)) {
+  if (!isWhole || !isKeyableDid(did) || !isTid(rev)) {
     return { ok: false, reason: 'commit-malformed' };
   }
   return {

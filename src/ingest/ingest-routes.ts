@@ -1,6 +1,6 @@
 /** The operators' endpoints of ingest: their requests, effects and answers. */
-import { isValidDid } from '@atproto/syntax';
 import * as v from 'valibot';
+import { isKeyableDid } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { objectShape, openObjectShape, readShape } from '../config/json-shape.ts';
@@ -22,14 +22,12 @@ export type IngestRoutesOptions = {
 
 /** Repos in one request. */
 const resyncReposMax = 10_000;
-const didLengthMax = 512;
 /** Waiting repos in one answer. */
 const waitingReposShown = 20;
 
 const didShape = v.pipe(
   v.string('must be a DID'),
-  v.maxLength(didLengthMax, 'must be a DID'),
-  v.check(isValidDid, ({ input }) => `must be a DID, not "${input.slice(0, 80)}"`),
+  v.check(isKeyableDid, ({ input }) => `must be a DID, not "${input.slice(0, 80)}"`),
 );
 const originMessage = 'must be an http(s) URL';
 const originShape = v.pipe(

@@ -3,7 +3,7 @@
  *
  * Owns: the interpretation of their answers, and the host's limits around every request.
  */
-import { didLengthMax } from '../atproto/compact-key.ts';
+import { isKeyableDid } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
 import type { FetchOutcome, PublicFetch } from '../identity/public-fetch.ts';
 import { type HostLimits, retryAfterMs } from './host-limits.ts';
@@ -143,7 +143,7 @@ export class RepoHost {
 function listedRepoOf(item: unknown): ListedRepo[] {
   if (typeof item !== 'object' || item === null) return [];
   const { did, rev, active, status } = item as Readonly<Record<string, unknown>>;
-  if (typeof did !== 'string' || !did.startsWith('did:') || did.length > didLengthMax) return [];
+  if (typeof did !== 'string' || !isKeyableDid(did)) return [];
   return [
     {
       did,

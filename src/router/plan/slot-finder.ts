@@ -4,8 +4,8 @@
  * Owns: what is well-formed, and the fast path for `did:plc`, which makes no strings. A method
  * answers a key without a slot as missing or refuses it, as the official plane does.
  */
-import { AtUri, isValidDid, isValidHandle } from '@atproto/syntax';
-import { didLengthMax } from '../../atproto/compact-key.ts';
+import { AtUri, isValidHandle } from '@atproto/syntax';
+import { didLengthMax, isKeyableDid } from '../../atproto/compact-key.ts';
 import { isPlcAt, plcDidLength, plcLetterWords, readPlcLetters } from '../../atproto/did-plc.ts';
 import { hasBytesAt } from '../../base/bytes.ts';
 import { xxh32OfPlc } from '../../base/xxh32.ts';
@@ -34,7 +34,7 @@ function slotOfPlc(source: Buffer, start: number, slots: number): number {
 
 /** Returns the slot of a DID, or malformedKey. */
 export function slotOfDidText(did: string, slots: number): number {
-  return did.length <= didLengthMax && isValidDid(did) ? slotOf(did, slots) : malformedKey;
+  return isKeyableDid(did) ? slotOf(did, slots) : malformedKey;
 }
 
 /** Returns the slot of the DID at `source[start..end)`, or malformedKey. */
@@ -50,7 +50,7 @@ function slotOfUriText(uri: string, slots: number): number {
   } catch {
     return malformedKey;
   }
-  return uri.startsWith('at://did:') && host.length <= didLengthMax && isValidDid(host) ? slotOf(host, slots) : noSlot;
+  return uri.startsWith('at://did:') && isKeyableDid(host) ? slotOf(host, slots) : noSlot;
 }
 
 /** Longer URIs are malformed, so that a hostile one costs little. Units: bytes. */
@@ -80,5 +80,5 @@ export function didOfUri(uri: string): string | undefined {
   if (!uri.startsWith('at://did:')) return undefined;
   const end = uri.indexOf('/', 5);
   const did = end < 0 ? uri.slice(5) : uri.slice(5, end);
-  return did.length <= didLengthMax && isValidDid(did) ? did : undefined;
+  return isKeyableDid(did) ? did : undefined;
 }

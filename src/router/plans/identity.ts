@@ -4,8 +4,8 @@
  * This is on the AppView's auth path, so a stored document that may be stale beats failing, and
  * while a node is missing, its identities are resolved live.
  */
-import { isValidDid, isValidHandle } from '@atproto/syntax';
-import { didLengthMax } from '../../atproto/compact-key.ts';
+import { isValidHandle } from '@atproto/syntax';
+import { isKeyableDid } from '../../atproto/compact-key.ts';
 import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { GetIdentityByDidResponse } from '../../proto/generated/bsky-service.ts';
@@ -61,7 +61,7 @@ async function storedDidOfHandle(handle: string, { fanOut, deadlineMs }: PlanCon
 
 async function byDid(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { did } = decodeMessage('GetIdentityByDidRequest', request);
-  if (did.length > didLengthMax || !isValidDid(did)) notFound('GetIdentityByDidRequest.did');
+  if (!isKeyableDid(did)) notFound('GetIdentityByDidRequest.did');
   const stored = await storedIdentity(did, context);
   if (stored !== null) return encodeMessage('GetIdentityByDidResponse', stored);
   const resolved = await context.identity.byDid(
