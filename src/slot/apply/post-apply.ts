@@ -50,7 +50,7 @@ function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: 
   const { ref: source, value, sortMs } = record;
   const isTakenDown = record.row.takedownRef !== null;
   for (const recipient of mentionsOf(value)) {
-    if (recipient === source.did || recipient.length > 256) continue;
+    if (recipient === source.did) continue;
     context.send({
       type: 'notice',
       present,

@@ -4,15 +4,10 @@
  * Owns: the exact JSON text of the plain form and its block. A record whose text is not exactly that keeps its text.
  */
 import { hash } from 'node:crypto';
-import { type RecordRef, recordUri } from '../../atproto/compact-key.ts';
+import { isKeyableDid, type RecordRef, recordUri } from '../../atproto/compact-key.ts';
 import { type Edge, type EdgeKind, type EdgeSubject, edgeByKind } from '../../atproto/edge-kind.ts';
 import { ByteWriter } from '../../base/bytes.ts';
 import { type JsonObject, objectOf, refOf, textOf } from './record-values.ts';
-
-/** True for a DID that fits keys. */
-export function isKeyedDid(value: unknown): value is string {
-  return typeof value === 'string' && value.startsWith('did:') && value.length <= 256;
-}
 
 /** What an edge record points at, its cid ('' for an actor), and the repost that led there. */
 export type EdgeFacts = {
@@ -35,7 +30,7 @@ export function subjectOf(edge: Edge, value: JsonObject): EdgeSubject | undefine
     const ref = refOf(subject);
     return ref === undefined ? undefined : { did: ref.did, ref };
   }
-  if (!isKeyedDid(subject)) return undefined;
+  if (typeof subject !== 'string' || !isKeyableDid(subject)) return undefined;
   if (edge.subject === 'actor') return { did: subject, ref: null };
   const list = refOf(value['list']);
   return list === undefined ? undefined : { did: subject, ref: list };

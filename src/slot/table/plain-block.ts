@@ -5,9 +5,9 @@
  * createdAt with milliseconds in UTC. What is read is the plain form to the byte; any other block
  * gives undefined and is decoded as every record is.
  */
-import { parseRecordUri } from '../../atproto/compact-key.ts';
+import { isKeyableDid, parseRecordUri } from '../../atproto/compact-key.ts';
 import { type Edge, type EdgeKind, edgeByCollection } from '../../atproto/edge-kind.ts';
-import { isKeyedDid, type PlainEdge } from './edge-record.ts';
+import type { PlainEdge } from './edge-record.ts';
 
 /** What a block in plain form says. */
 export type PlainRecord = { readonly edge: PlainEdge; readonly createdMs: number };
@@ -119,7 +119,7 @@ function recordEdgeAt(kind: EdgeKind, block: Buffer, at: number): PlainEdge | un
 
 function actorEdgeAt(kind: EdgeKind, block: Buffer, at: number): PlainEdge | undefined {
   const did = textAt(block, at);
-  return isKeyedDid(did) ? { kind, subject: { did, ref: null }, subjectCid: '' } : undefined;
+  return did !== undefined && isKeyableDid(did) ? { kind, subject: { did, ref: null }, subjectCid: '' } : undefined;
 }
 
 /** Reads a block of an edge's collection; undefined when it is not in the kind's plain form. */

@@ -3,7 +3,7 @@
  * still taken with care.
  */
 import { nsid } from '../../atproto/collection.ts';
-import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
+import { isKeyableDid, parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 
 /** A parsed JSON object, of which nothing more is known. */
 export type JsonObject = { readonly [key: string]: unknown };
@@ -93,10 +93,10 @@ export function hasVideo(post: JsonObject): boolean {
   return embedsOf(post).some((embed) => embed['$type'] === 'app.bsky.embed.video');
 }
 
-/** Mentions beyond this send no notification. */
+/** Further mentions send no notification. */
 const mentionsMax = 100;
 
-/** Returns the DIDs that a post's facets mention, each once, in order. */
+/** Returns the DIDs that a post's facets mention and keys can hold, each once, in order. */
 export function mentionsOf(post: JsonObject): string[] {
   const dids = new Set<string>();
   const facets = Array.isArray(post['facets']) ? post['facets'] : [];
@@ -104,8 +104,8 @@ export function mentionsOf(post: JsonObject): string[] {
     const features = objectOf(facet)?.['features'];
     if (!Array.isArray(features)) continue;
     for (const feature of features) {
-      const did = textOf(objectOf(feature)?.['did']);
-      if (did?.startsWith('did:') && objectOf(feature)?.['$type'] === 'app.bsky.richtext.facet#mention') dids.add(did);
+      const { $type, did } = objectOf(feature) ?? {};
+      if ($type === 'app.bsky.richtext.facet#mention' && typeof did === 'string' && isKeyableDid(did)) dids.add(did);
       if (dids.size >= mentionsMax) return [...dids];
     }
   }
