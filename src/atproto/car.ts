@@ -1,9 +1,6 @@
 /**
- * Reads a CAR v1 that strangers wrote: finds its blocks without copying them, and checks those that
- * are asked for.
- *
- * A block's hash is checked when the block is used: most blocks of a commit are tree nodes that
- * nobody reads.
+ * Reads an untrusted CAR v1: finds its blocks without copying, and checks a block's hash on use,
+ * since most blocks of a commit are tree nodes that nobody reads.
  */
 import { readVarint, varintEnd } from '../base/varint.ts';
 import { Cid, cidBytes, isBlockIntact, isCidAt } from './cid.ts';
@@ -11,7 +8,6 @@ import { DagCborReader } from './dag-cbor.ts';
 import { type DagValue, isDagMap } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
 
-/** Why bytes are not a CAR v1 that we read. */
 export type CarReason =
   | 'car-too-large'
   | 'car-truncated'
@@ -27,18 +23,16 @@ export type CarReason =
 export type CarLimits = { readonly bytes: number; readonly blockBytes: number; readonly blocks: number };
 
 const headerBytesMax = 4096;
-/** A scan is as fast as a table up to here. */
+/** Up to this count a scan is as fast as a table. */
 const scanBlocksMax = 24;
-/**
- * Honest digests never crowd so; whoever writes colliding ones is refused instead of served slowly.
- */
+/** Honest digests never collide this often; input with crafted collisions is refused. */
 const probesMax = 256;
 
 /** The blocks of one CAR, by identifier. Aliases the source. */
 export class CarBlocks {
   readonly source: Buffer;
   readonly root: Cid;
-  /** Where each block's identifier begins, ascending; the block's bytes follow it. */
+  /** Where each block's identifier starts, ascending; the block's bytes follow it. */
   readonly #starts: readonly number[];
   readonly #ends: readonly number[];
   readonly #table: Int32Array | undefined;
@@ -55,7 +49,7 @@ export class CarBlocks {
     return this.#starts.length;
   }
 
-  /** Returns the index of a block, or -1 when the CAR does not hold it. */
+  /** Returns the index of a block, or -1 when the CAR lacks it. */
   find(cid: Cid): number {
     if (this.#table === undefined) {
       for (let block = 0; block < this.#starts.length; block++) {
@@ -70,7 +64,7 @@ export class CarBlocks {
     }
   }
 
-  /** Where the bytes of a block begin. */
+  /** Where the bytes of a block start. */
   startOf(block: number): number {
     return this.#starts[block]! + cidBytes;
   }
@@ -79,16 +73,14 @@ export class CarBlocks {
     return this.#ends[block]!;
   }
 
-  /** True when the block's bytes have the hash that its identifier names. */
+  /** True when the block's bytes match the hash in its identifier. */
   isIntact(block: number): boolean {
     const start = this.#starts[block]!;
     return isBlockIntact(this.source, start, this.source.subarray(start + cidBytes, this.#ends[block]));
   }
 }
 
-/**
- * Builds an open-addressed table of block index + 1 by digest prefix; undefined when it is crowded.
- */
+/** Builds a hash table of block index + 1 by digest prefix; undefined beyond `probesMax`. */
 function buildTable(source: Buffer, starts: readonly number[]): Int32Array | undefined {
   let slots = 64;
   while (slots < starts.length * 2) slots *= 2;
@@ -115,7 +107,7 @@ function rootOf(header: DagValue): Decoded<Cid, CarReason> {
 
 const varintBytesMax = 4;
 
-/** Reads a number of at most 28 bits. Returns a negative one when it is longer or cut off. */
+/** Reads a number of at most 28 bits. Returns a negative one when it is longer or truncated. */
 function varintAt(source: Buffer, start: number): number {
   return readVarint(source, start, Math.min(source.length, start + varintBytesMax));
 }
@@ -123,10 +115,9 @@ function varintAt(source: Buffer, start: number): number {
 /**
  * Reads the header and the bounds of every block.
  *
- * Blocks whose identifiers are of unknown kinds are passed over: nothing that we decode can point
- * to them.
+ * Skips blocks with unknown kinds of identifiers: nothing that we decode can point to them.
  *
- * Shape: `bytes` must stay unchanged while the blocks are in use.
+ * Shape: `bytes` must not change while the blocks are in use.
  */
 export function readCar(bytes: Uint8Array, limits: CarLimits): Decoded<CarBlocks, CarReason> {
   if (bytes.length > limits.bytes) return { ok: false, reason: 'car-too-large' };

@@ -1,6 +1,5 @@
 /**
- * Content identifiers: CIDv1 with sha2-256 over dag-cbor or raw bytes, the two that the protocol
- * knows.
+ * Content identifiers: CIDv1 with sha2-256 of dag-cbor or raw bytes, the two kinds in the protocol.
  *
  * Owns: their 36 bytes, their base32 text, and the check of a block against its identifier.
  */
@@ -8,31 +7,24 @@ import { hash } from 'node:crypto';
 import { base32Letters, base32Values, formatBase32, parseBase32 } from '../base/base32.ts';
 import { copyAscii, isSameBytes } from '../base/bytes.ts';
 
-/** Version, codec, hash code, hash length, digest. Units: bytes. */
+/** Version, codec, hash code, hash length, digest. */
 export const cidBytes = 36;
-/** The multibase prefix `b` and 58 base32 characters. Units: characters. */
+/** The multibase prefix `b` and 58 base32 characters. */
 export const cidTextLength = 59;
 
-/** What an identifier names: a blob, or a block of the data model. */
+/** The kind of content: a blob, or a block of the data model. */
 export const cidCodec = { raw: 0x55, dagCbor: 0x71 } as const;
 
-/**
- * What the text of every identifier of a kind begins with; it ends within the letter of the
- * digest's first bits.
- */
+/** The prefix of all block CIDs. The next letter has two zero bits, then digest bits. */
 export const cidHead: Buffer = Buffer.from('bafyrei', 'latin1');
 /** The same for blobs. */
 export const blobCidHead: Buffer = Buffer.from('bafkrei', 'latin1');
 const headLength = cidHead.length;
-/** Units: bytes of a digest. */
 export const cidDigestBytes = 32;
 const digestAt = cidBytes - cidDigestBytes;
 const textScratch = Buffer.alloc(cidTextLength);
 
-/**
- * Writes the 59 letters of the identifier with this head and the digest at `source[at..]` to
- * `into[to..]`.
- */
+/** Writes the 59 letters of the CID with this head and digest to `into[to..]`. */
 export function formatCid(head: Buffer, source: Uint8Array, at: number, into: Uint8Array, to: number): void {
   for (let index = 0; index < headLength; index++) into[to + index] = head[index]!;
   const last = at + cidDigestBytes - 1;
@@ -45,11 +37,9 @@ export function formatCid(head: Buffer, source: Uint8Array, at: number, into: Ui
 }
 
 /**
- * Reads the digest of the identifier whose 59 letters are at `source[at..]`; the caller has
- * compared its head.
+ * Reads the digest of the CID whose 59 letters are at `source[at..]` and whose head was checked.
  *
- * Returns: false, with anything in `into`, when the letters after the head are not the one spelling
- * of a digest.
+ * Returns: false, with undefined bytes in `into`, when the rest is not a canonical digest.
  */
 export function parseCidDigest(source: Uint8Array, at: number, into: Uint8Array, to: number): boolean {
   const start = at + headLength;
@@ -66,8 +56,9 @@ export function parseCidDigest(source: Uint8Array, at: number, into: Uint8Array,
 const digestScratch = Buffer.alloc(cidDigestBytes);
 
 /**
- * Returns the digest of a block's CID in a buffer that the next call overwrites, or undefined for
- * any other text.
+ * Returns the digest in the text of a block's CID, undefined for any other text.
+ *
+ * The next call overwrites the buffer.
  */
 export function digestOfCid(cid: string): Buffer | undefined {
   if (cid.length !== cidTextLength || !cid.startsWith('bafyrei')) return undefined;
@@ -81,10 +72,7 @@ export function cidOfDigest(source: Uint8Array, at = 0): string {
   return textScratch.latin1Slice(0, cidTextLength);
 }
 
-/**
- * One content identifier. It aliases the bytes that it was decoded from, until its text is asked
- * for.
- */
+/** One content identifier. It aliases the bytes that it was decoded from, until `text` is read. */
 export class Cid {
   readonly #source: Uint8Array;
   readonly #start: number;
@@ -120,7 +108,7 @@ export class Cid {
     return this.#text;
   }
 
-  /** The first four bytes of the digest, for tables. Units: an unsigned 32-bit integer. */
+  /** The first four bytes of the digest as an unsigned integer, for hash tables. */
   get digestPrefix(): number {
     const at = this.#start + 4;
     const source = this.#source;
@@ -132,13 +120,13 @@ export class Cid {
     return isSameBytes(other, start, this.#source, this.#start, cidBytes);
   }
 
-  /** Gives the protocol's JSON form. */
+  /** The protocol's JSON form. */
   toJSON(): { $link: string } {
     return { $link: this.text };
   }
 }
 
-/** True when there is an identifier of a kind that the protocol knows at `start`. */
+/** True when a CID of a kind in the protocol is at `start`. */
 export function isCidAt(source: Uint8Array, start: number): boolean {
   if (start + cidBytes > source.length || source[start] !== 1) return false;
   const codec = source[start + 1];
@@ -147,7 +135,7 @@ export function isCidAt(source: Uint8Array, start: number): boolean {
   );
 }
 
-/** Returns the bytes of an identifier whose digest is still to be written. */
+/** Returns the bytes of a CID with an empty digest. */
 function withoutDigest(codec: number): Uint8Array {
   const bytes = new Uint8Array(cidBytes);
   bytes[0] = 1;
@@ -157,9 +145,7 @@ function withoutDigest(codec: number): Uint8Array {
   return bytes;
 }
 
-/**
- * Reads base32 text. Returns undefined for anything that is not the one spelling of a known kind.
- */
+/** Reads base32 text. Returns undefined for anything but the canonical text of a known kind. */
 export function parseCid(text: string): Cid | undefined {
   const codec = text.startsWith('bafyrei') ? cidCodec.dagCbor : text.startsWith('bafkrei') ? cidCodec.raw : 0;
   if (text.length !== cidTextLength || codec === 0) return undefined;
@@ -184,14 +170,14 @@ export function recordCidOf(digest: Uint8Array): Uint8Array {
   return cid;
 }
 
-/** Returns the identifier of a block, hashing it. */
+/** Hashes a block. Returns its CID. */
 export function cidOfBlock(block: Uint8Array, codec: number = cidCodec.dagCbor): Cid {
   const bytes = withoutDigest(codec);
   bytes.set(hash('sha256', block, 'buffer'), digestAt);
   return new Cid(bytes);
 }
 
-/** True when the sha2-256 of `block` is the digest of the identifier at `start` of `source`. */
+/** True when the sha2-256 of `block` is the digest of the CID at `start` of `source`. */
 export function isBlockIntact(source: Uint8Array, start: number, block: Uint8Array): boolean {
   return isSameBytes(hash('sha256', block, 'buffer'), 0, source, start + digestAt, cidDigestBytes);
 }

@@ -1,20 +1,18 @@
 /**
- * The collections that the data plane indexes: one row each, from which all else about them is
- * derived.
+ * The collections that the data plane indexes: one row each, from which all other facts derive.
  *
- * A new collection is a row here, its checks in record-rules.ts and, where it is more than its
+ * A new collection needs a row here, its checks in record-rules.ts and, if it is more than a
  * record, an apply rule.
  */
 import { invariant } from '../base/invariant.ts';
 
-/** What there is to know of one indexed collection. */
 type CollectionRow = {
   readonly nsid: string;
   /** One byte in keys and entries. Part of the stored format: append only, never reuse. */
   readonly code: number;
-  /** The method that gives its records by URI, or null. */
+  /** The method that returns its records by URI, or null. */
   readonly recordsMethod: string | null;
-  /** True where a record is served as part of its actor's info. */
+  /** True where a record is returned as part of its actor's info. */
   readonly isActorInfo: boolean;
 };
 
@@ -70,10 +68,8 @@ export const collections = {
 type Rows = typeof collections;
 type Row = Rows[keyof Rows];
 
-/** The NSID of one collection that the data plane indexes. */
 export type Collection = Row['nsid'];
 
-/** The one byte of an indexed collection in keys and entries. */
 export type CollectionCode = Row['code'];
 
 const rows: readonly Row[] = Object.values(collections);
@@ -83,10 +79,9 @@ export const nsid = Object.fromEntries(Object.entries(collections).map(([name, r
   readonly [Name in keyof Rows]: Rows[Name]['nsid'];
 };
 
-/** The NSIDs of all indexed collections. */
 export const indexedCollections: readonly Collection[] = rows.map((row) => row.nsid);
 
-/** The method that gives records by URI of each collection that has one. */
+/** The methods that return records by URI, one for each collection that has one. */
 export const recordsMethods = rows.filter((row) => row.recordsMethod !== null);
 
 const rowByNsid: ReadonlyMap<string, Row> = new Map(rows.map((row) => [row.nsid, row]));
@@ -99,29 +94,22 @@ const nsidByCode: readonly (Collection | undefined)[] = (() => {
   return table;
 })();
 
-/**
- * Returns the row of an indexed collection, or undefined for one that the data plane does not keep.
- */
+/** Returns the row of an indexed collection, or undefined for any other. */
 export function collectionRow(collection: string): Row | undefined {
   return rowByNsid.get(collection);
 }
 
-/**
- * Returns the code of an indexed collection, or undefined for one that the data plane does not
- * keep.
- */
+/** Returns the code of an indexed collection, or undefined for any other. */
 export function collectionCode(collection: string): CollectionCode | undefined {
   return rowByNsid.get(collection)?.code;
 }
 
-/** Returns the collection of a code, or undefined for a code that was never given out. */
+/** Returns the collection of a code, or undefined for an unassigned code. */
 export function collectionOfCode(code: number): Collection | undefined {
   return nsidByCode[code];
 }
 
-/**
- * True for a collection that the data plane keeps; records of any other are counted and left out.
- */
+/** True for an indexed collection; records of any other are counted and dropped. */
 export function isIndexedCollection(collection: string): collection is Collection {
   return rowByNsid.has(collection);
 }

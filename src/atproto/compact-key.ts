@@ -1,9 +1,8 @@
 /**
- * Compact, prefix-free, order-preserving bytes for DIDs, record keys and record references inside
- * storage keys.
+ * Compact, prefix-free, order-preserving bytes for DIDs, rkeys and record refs in storage keys.
  *
- * A `did:plc` is 15 bytes after a tag, a TID the 8 bytes of its number, everything else is
- * length-prefixed. One value has exactly one encoding, so equal keys never depend on spelling.
+ * A `did:plc` is a tag and 15 bytes, a TID the 8 bytes of its number, everything else is
+ * length-prefixed. Each value has exactly one encoding, so equal keys never depend on spelling.
  */
 import { isValidDid } from '@atproto/syntax';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
@@ -12,7 +11,7 @@ import { collectionCode, collectionOfCode } from './collection.ts';
 import { packPlc, plcIdBytes, unpackPlc } from './did-plc.ts';
 import { packTidText, tidBytes, unpackTid } from './tid.ts';
 
-/** One record of one repo: the three parts of an AT-URI. */
+/** The parts of an AT-URI. */
 export type RecordRef = { readonly did: string; readonly collection: string; readonly rkey: string };
 
 /** Longer DIDs are refused at the edges, so that keys fit LMDB's limit. Units: characters. */
@@ -20,27 +19,24 @@ export const didLengthMax = 256;
 /** The protocol's own limit for record keys. Units: characters. */
 export const rkeyLengthMax = 512;
 
-/** True for a valid DID that keys can hold: the test of every DID that comes from outside. */
+/** True for a valid DID that fits keys. Checks every DID from outside. */
 export function isKeyableDid(did: string): boolean {
   return did.length <= didLengthMax && isValidDid(did);
 }
 
-/** What precedes a DID: the 15 bytes of a did:plc, or a length-delimited text. */
+/** Precedes a DID: the 15 bytes of a did:plc, or a length-delimited text. */
 export const didTag = { plc: 1, other: 2 } as const;
-/**
- * Added to another tag, which is below it, where the two share a byte: the 15 bytes of a did:plc
- * follow.
- */
+/** Added to another tag, which is below it, in the same byte: 15 bytes of a did:plc follow. */
 export const plcFollows = 0x80;
-/** What precedes a record key that is no TID of eight bytes, whose first byte is below these. */
+/** Precedes a record key that is not a TID. The first byte of an eight-byte TID is below these. */
 export const rkeyTag = { self: 0x80, other: 0x81 } as const;
-/** What precedes a collection without a code, as text. */
+/** Precedes the text of a collection without a code. */
 export const collectionTagOther = 255;
 
 const plcScratch = Buffer.alloc(1 + plcIdBytes);
 const tidScratch = Buffer.alloc(tidBytes);
 
-/** Writes a tag and the 15 bytes of a did:plc; false, with nothing written, for any other DID. */
+/** Writes a tag and the 15 bytes of a did:plc; writes nothing for any other DID. */
 function writePlc(writer: ByteWriter, tag: number, did: string): boolean {
   if (!packPlc(did, plcScratch, 1)) return false;
   plcScratch[0] = tag;
@@ -49,21 +45,21 @@ function writePlc(writer: ByteWriter, tag: number, did: string): boolean {
 }
 
 /**
- * Writes a DID so that no other DID has the same bytes or begins with them.
+ * Writes a DID so that the bytes of no other DID equal or start with these.
  *
- * Errors: InvariantError above `didLengthMax`, which the edges refuse before it comes to a key.
+ * Errors: InvariantError above `didLengthMax`, which the edges refuse.
  */
 export function writeDid(writer: ByteWriter, did: string): void {
   invariant(did.length <= didLengthMax, 'a DID inside a key is within didLengthMax');
   if (!writePlc(writer, didTag.plc, did)) writer.u8(didTag.other).text(did);
 }
 
-/** Reads what `writeDid` wrote; the text is a copy, so the key may be memory that is used again. */
+/** Reads what `writeDid` wrote. The text is a copy, so the key's memory may be reused. */
 export function readDid(reader: ByteReader): string {
   return reader.u8() === didTag.other ? reader.text() : readPlc(reader);
 }
 
-/** Writes a byte below 128 and a DID, which for a did:plc share their tag. */
+/** Writes a byte below 128 and a DID; for a did:plc both share one byte. */
 export function writeTaggedDid(writer: ByteWriter, tag: number, did: string): void {
   if (!writePlc(writer, plcFollows | tag, did)) writeDid(writer.u8(tag), did);
 }
@@ -81,10 +77,9 @@ function readPlc(reader: ByteReader): string {
 }
 
 /**
- * Writes a record key; TIDs stay in time order among each other, which the walks of records depend
- * on.
+ * Writes a record key. TIDs stay in time order, which walks of records depend on.
  *
- * Errors: InvariantError above `rkeyLengthMax`, which the edges refuse before it comes to a key.
+ * Errors: InvariantError above `rkeyLengthMax`, which the edges refuse.
  */
 export function writeRkey(writer: ByteWriter, rkey: string): void {
   if (packTidText(rkey, tidScratch, 0)) {
@@ -96,7 +91,7 @@ export function writeRkey(writer: ByteWriter, rkey: string): void {
   else writer.u8(rkeyTag.other).text(rkey);
 }
 
-/** Reads what `writeRkey` wrote; the text is a copy. */
+/** Reads what `writeRkey` wrote. The text is a copy. */
 export function readRkey(reader: ByteReader): string {
   const at = reader.position;
   const tag = reader.peek();
@@ -108,19 +103,14 @@ export function readRkey(reader: ByteReader): string {
   return tag === rkeyTag.self ? 'self' : reader.text();
 }
 
-/**
- * Writes a collection as its one-byte code; one without a code, in a reference to someone else's
- * record, as its text.
- */
+/** Writes a collection as its one-byte code, or as text (in references) when it has none. */
 export function writeCollection(writer: ByteWriter, collection: string): void {
   const code = collectionCode(collection);
   if (code === undefined) writer.u8(collectionTagOther).text(collection);
   else writer.u8(code);
 }
 
-/**
- * Reads what `writeCollection` wrote. Errors: MalformedBytes for a code that was never given out.
- */
+/** Reads what `writeCollection` wrote. Errors: MalformedBytes for an unassigned code. */
 export function readCollection(reader: ByteReader): string {
   const code = reader.u8();
   return code === collectionTagOther ? reader.text() : knownCollection(reader, code);
@@ -130,7 +120,7 @@ function knownCollection(reader: ByteReader, code: number): string {
   return collectionOfCode(code) ?? reader.fail('a collection of an unknown code');
 }
 
-/** Writes DID, collection and rkey. No reference has the bytes of another or begins with them. */
+/** Writes DID, collection and rkey. The bytes of no other reference equal or start with these. */
 export function writeRecordRef(writer: ByteWriter, ref: RecordRef): void {
   const code = collectionCode(ref.collection);
   if (code !== undefined && writePlc(writer, plcFollows | code, ref.did)) {
@@ -152,10 +142,7 @@ export function readRecordRef(reader: ByteReader): RecordRef {
   return { did: readDid(reader), collection: readCollection(reader), rkey: readRkey(reader) };
 }
 
-/**
- * Splits `at://did/collection/rkey`. Returns undefined for anything else, handles as authority
- * included.
- */
+/** Splits `at://did/collection/rkey`. Returns undefined for anything else, such as a handle. */
 export function parseRecordUri(uri: string): RecordRef | undefined {
   if (!uri.startsWith('at://did:')) return undefined;
   const first = uri.indexOf('/', 5);
@@ -170,7 +157,7 @@ export function parseRecordUri(uri: string): RecordRef | undefined {
   return { did, collection, rkey };
 }
 
-/** Returns the AT-URI of a record, which `parseRecordUri` takes apart again. */
+/** Returns the AT-URI of a record, the inverse of `parseRecordUri`. */
 export function recordUri(ref: RecordRef): string {
   return `at://${ref.did}/${ref.collection}/${ref.rkey}`;
 }

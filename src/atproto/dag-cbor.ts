@@ -1,15 +1,15 @@
 /**
- * Strict, bounded DAG-CBOR for bytes that strangers wrote.
+ * Strict, bounded DAG-CBOR for untrusted bytes.
  *
- * Owns: the limits, the canonical form (minimal heads, sorted keys, no indefinite lengths, tag 42 only, 64-bit floats
- * only) and the reasons for refusing. Depth is bounded before it is recursed into, so no input can exhaust the stack.
+ * Owns: the limits, the canonical form (minimal heads, sorted keys, no indefinite lengths, only tag
+ * 42, only 64-bit floats) and the reasons for refusal. Depth is checked before each recursion, so
+ * no input can exhaust the stack.
  */
 import { isUtf8 } from 'node:buffer';
 import { Cid, cidBytes, isCidAt } from './cid.ts';
 import { ByteString, type DagMap, type DagValue } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
 
-/** Why bytes are not DAG-CBOR of the protocol's data model. */
 export type DagCborReason =
   | 'truncated'
   | 'trailing-bytes'
@@ -34,7 +34,7 @@ export type DagCborReason =
 /** Limits of one block or message. Units: levels, values and keys, bytes. */
 export const dagCborLimits = { depth: 64, items: 200_000, bytes: 8_388_608 } as const;
 
-/** What a decoder asks of the keys of a map: `canonical` refuses keys that are not sorted; `any` takes them in any order, but each only once. */
+/** Order of map keys: `canonical` requires sorted keys; `any` only forbids duplicates. */
 export type KeyOrder = 'canonical' | 'any';
 
 /** Carries a reason out of the recursion. It never leaves this file. */
@@ -50,7 +50,7 @@ function refuse(reason: DagCborReason): never {
   throw new DagCborFault(reason);
 }
 
-/** Runs one decoding and turns its fault into a reason. Anything else thrown is our bug and passes through. */
+/** Turns a decoder's fault into a reason. Any other exception is our bug and passes through. */
 function guard<Value>(decode: () => Value): Decoded<Value, DagCborReason> {
   try {
     return { ok: true, value: decode() };
@@ -61,11 +61,11 @@ function guard<Value>(decode: () => Value): Decoded<Value, DagCborReason> {
 }
 
 const keyCacheSlots = 2048;
-/** Keys of at most this many bytes are remembered. */
+/** Longer keys bypass the cache. */
 const keyCacheBytes = 32;
 const keyCache: (string | undefined)[] = new Array(keyCacheSlots).fill(undefined);
 
-/** Reads values one after another. Byte strings and identifiers alias the source. */
+/** Reads consecutive values. Byte strings and CIDs alias the source. */
 export class DagCborReader {
   readonly #source: Buffer;
   readonly #end: number;
@@ -88,7 +88,6 @@ export class DagCborReader {
     return this.#position >= this.#end;
   }
 
-  /** Reads the next value. */
   next(): Decoded<DagValue, DagCborReason> {
     return guard(() => this.#value(0));
   }
@@ -96,8 +95,8 @@ export class DagCborReader {
   /**
    * Reads the next value, a map, into `target`.
    *
-   * Returns: undefined, or the reason of the fault; entries before it are in `target` all the same. A value that is not
-   * a map is `key-not-text`.
+   * Returns: undefined, or the reason of the fault; `target` has the entries before it even then. A
+   * value that is not a map is `key-not-text`.
    */
   nextMapInto(target: DagMap): DagCborReason | undefined {
     const read = guard(() => {
@@ -113,7 +112,7 @@ export class DagCborReader {
     return this.#source[this.#position++]!;
   }
 
-  /** Skips `bytes` and returns where they began. */
+  /** Skips `bytes` and returns where they started. */
   #take(bytes: number): number {
     const start = this.#position;
     if (bytes > this.#end - start) refuse('truncated');
@@ -121,7 +120,7 @@ export class DagCborReader {
     return start;
   }
 
-  /** Reads the argument of a head. Returns: at most 2^53 - 1, spelled as short as it can be. */
+  /** Reads the argument of a head. Returns: at most 2^53 - 1, from its shortest encoding. */
   #argument(info: number): number {
     if (info < 24) return info;
     if (info === 24) {
@@ -146,7 +145,7 @@ export class DagCborReader {
     return refuse(info === 31 ? 'length-indefinite' : 'head-reserved');
   }
 
-  /** Reads a count of things that take at least `bytesEach`, so that a lying count costs nothing. */
+  /** Reads a count of items of at least `bytesEach`, so that a false count costs nothing. */
   #count(info: number, bytesEach: number): number {
     const count = this.#argument(info);
     if (count * bytesEach > this.#end - this.#position) refuse('truncated');
@@ -203,7 +202,7 @@ export class DagCborReader {
       const key = this.#key(length);
       const comesLater =
         length > previousLength || (length === previousLength && this.#compare(previousStart, start, length) < 0);
-      // While keys ascend none can come twice; from the first that does not, each is looked up.
+      // Ascending keys cannot repeat; from the first unsorted one, each is looked up.
       if (!comesLater || !isSorted) {
         if (Object.hasOwn(target, key)) refuse('key-duplicate');
         if (this.#keyOrder === 'canonical') refuse('keys-not-sorted');
@@ -224,7 +223,7 @@ export class DagCborReader {
     return 0;
   }
 
-  /** Reads a key through a small cache, since a few hundred keys are nearly all that there are. */
+  /** Reads a key through a small cache, since nearly all keys are from a set of a few hundred. */
   #key(length: number): string {
     if (length === 0 || length > keyCacheBytes) return this.#keyText(length);
     const start = this.#take(length);
@@ -240,7 +239,7 @@ export class DagCborReader {
     }
     this.#position = start;
     const key = this.#keyText(length);
-    // Only ASCII keys are remembered: their characters are their bytes, which the comparison above relies on.
+    // Only ASCII keys are cached: the comparison above needs characters to equal bytes.
     if (key.length === length) keyCache[slot] = key;
     return key;
   }
@@ -261,7 +260,7 @@ export class DagCborReader {
       if (index === stop) return source.latin1Slice(start, stop);
     }
     const text = source.utf8Slice(start, stop);
-    // Bytes that are not UTF-8 become U+FFFD; only a text that has one needs the full check.
+    // Invalid UTF-8 becomes U+FFFD; only a text that contains one needs the full check.
     if (text.includes('\ufffd') && !isUtf8(source.subarray(start, stop))) refuse('text-not-utf8');
     return text;
   }
@@ -272,7 +271,7 @@ export class DagCborReader {
     if (head >>> 5 !== 2) refuse('cid-bad');
     const length = this.#argument(head & 31);
     const start = this.#take(length);
-    // A zero byte, the multibase prefix of plain bytes, stands before the identifier.
+    // A zero byte, the multibase prefix of plain bytes, precedes the CID.
     if (length !== cidBytes + 1 || this.#source[start] !== 0 || !isCidAt(this.#source, start + 1)) refuse('cid-bad');
     return new Cid(this.#source, start + 1);
   }
@@ -291,7 +290,7 @@ export class DagCborReader {
 /**
  * Decodes one block that must be a single value.
  *
- * Shape: byte strings and identifiers of the value alias `source`.
+ * Shape: byte strings and CIDs of the value alias `source`.
  */
 export function decodeDagCbor(source: Uint8Array, keyOrder: KeyOrder = 'canonical'): Decoded<DagValue, DagCborReason> {
   if (source.length > dagCborLimits.bytes) return { ok: false, reason: 'too-large' };

@@ -1,7 +1,8 @@
 /**
  * Values of the protocol's data model, as decoded from DAG-CBOR, and their JSON text.
  *
- * `Cid` and `ByteString` are classes with `toJSON`, so that plain JSON.stringify gives the protocol's `$link` and `$bytes`.
+ * `Cid` and `ByteString` have `toJSON`, so JSON.stringify writes the protocol's `$link` and
+ * `$bytes`.
  */
 import { Cid } from './cid.ts';
 
@@ -13,7 +14,7 @@ export class ByteString {
     this.bytes = bytes;
   }
 
-  /** Gives the protocol's JSON form: base64 without padding. */
+  /** The protocol's JSON form: base64 without padding. */
   toJSON(): { $bytes: string } {
     const base64 = Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length).toString('base64');
     return { $bytes: base64.replace(/=+$/, '') };
@@ -21,10 +22,10 @@ export class ByteString {
 }
 
 export type DagValue = null | boolean | number | string | Cid | ByteString | DagValue[] | DagMap;
-/** Keys are in the order of the block, but for keys that are decimal integers, which JavaScript puts first. */
+/** Keys are in block order, except that JavaScript puts decimal integers first. */
 export type DagMap = { [key: string]: DagValue };
 
-/** True for a map; false for lists, identifiers and byte strings, which are objects too. */
+/** True for a map; false for lists, CIDs and byte strings, which are objects too. */
 export function isDagMap(value: DagValue | undefined): value is DagMap {
   return (
     typeof value === 'object' &&

@@ -1,4 +1,4 @@
-/** What every decoder of strangers' bytes returns: a value, or a reason from a closed union. Never an exception. */
+/** The result of decoding untrusted bytes: a value or a reason, never an exception. */
 export type Decoded<Value, Reason extends string> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly reason: Reason };

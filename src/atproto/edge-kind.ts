@@ -1,9 +1,9 @@
 /**
- * The kinds of edges, which are the ways in which a record points at an actor or at another record:
- * one row each, from which all else about them is derived.
+ * The kinds of edges, the ways in which a record points at an actor or at another record: one row
+ * each, from which all other facts derive.
  *
- * A new kind is a row here and, where it does more than its row says, an apply rule. Also owns the
- * bytes of what an edge points at.
+ * A new kind needs a row here and, where it does more than its row says, an apply rule. Also owns
+ * the bytes of an edge's subject.
  */
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
@@ -11,41 +11,31 @@ import { type Collection, nsid } from './collection.ts';
 import { type RecordRef, readDid, readRecordRef, writeDid, writeRecordRef } from './compact-key.ts';
 import type { NoticeReason } from './notice-reason.ts';
 
-/** What there is to know of one kind. */
 type EdgeRow = {
   readonly kind: string;
   /** One byte in keys and entries. Part of the stored format: append only, never reuse. */
   readonly code: number;
   readonly collection: Collection;
-  /** True where a record is this edge and nothing else; posts have edges beside their text. */
+  /** True where a record is only this edge; posts have edges in addition to their text. */
   readonly isWholeRecord: boolean;
-  /** What it points at. `both`: an actor within a list. */
+  /** `both`: an actor in a list. */
   readonly subject: 'actor' | 'record' | 'both';
-  /** False where the subject's slot has no use for the edge. */
+  /** False where the subject's slot does not use the edge. */
   readonly sendsEffect: boolean;
-  /**
-   * The count of its maker that it adds to; of the actor that it points at; of the record that it
-   * points at.
-   */
+  /** The counts that it increments: of its maker, of its subject actor, of its subject record. */
   readonly makerCount: string | null;
   readonly actorCount: string | null;
   readonly recordCount: string | null;
-  /** Why the subject's owner is notified, and the author of the repost through which it came. */
+  /** Why the subject's owner is notified; and the author of the repost that led to the edge. */
   readonly reason: NoticeReason | null;
   readonly viaReason: NoticeReason | null;
-  /**
-   * The bit of a probe, for edges between actors that are asked for one by one; serving threads
-   * cache those.
-   */
+  /** The bit of a probe, for singly read edges between actors. Serving threads cache it. */
   readonly probeBit: number | null;
-  /**
-   * Index of the plain form, for records whose whole text follows from their edge. Two bits of the
-   * stored format.
-   */
+  /** Index of the plain form, for records whose text derives from their edge. Two stored bits. */
   readonly plainForm: number | null;
 };
 
-/** What holds of a kind whose row says nothing else. */
+/** The defaults of a row. */
 const usual = {
   isWholeRecord: true,
   sendsEffect: true,
@@ -105,7 +95,7 @@ const rows = [
     recordCount: 'quotes',
     reason: 'quote',
   },
-  // A reply's notices are sent by its thread, whose index knows the ancestors.
+  // A reply's notifications are sent by its thread, whose index knows the ancestors.
   {
     ...usual,
     kind: 'reply',
@@ -130,32 +120,27 @@ const rows = [
   { ...usual, kind: 'verification', code: 9, collection: nsid.verification, subject: 'actor', reason: 'verified' },
 ] as const satisfies readonly EdgeRow[];
 
-/** One row of the table. */
 export type Edge = (typeof rows)[number];
 
-/** The kind of an edge. */
 export type EdgeKind = Edge['kind'];
 
 /** A kind of edge between actors that can be probed. */
 export type ProbedEdgeKind = Extract<Edge, { readonly probeBit: number }>['kind'];
 
-/** The rows by kind. */
 export const edgeByKind = Object.fromEntries(rows.map((row) => [row.kind, row])) as Readonly<Record<EdgeKind, Edge>>;
 
-/** The rows of collections whose records are edges and nothing else. */
+/** The rows of collections whose records are only edges. */
 export const edgeByCollection: ReadonlyMap<string, Edge> = new Map(
   rows.filter((row) => row.isWholeRecord).map((row) => [row.collection, row]),
 );
 
-/** The rows of kinds that can be probed, from the lowest bit up. */
+/** Rows of kinds that can be probed, lowest bit first. */
 export const probedEdges = rows.filter((row) => row.probeBit !== null);
 
-/** The bits of a probe by kind. */
 export const probeBit = Object.fromEntries(probedEdges.map((row) => [row.kind, row.probeBit])) as Readonly<
   Record<ProbedEdgeKind, number>
 >;
 
-/** All bits of a probe. */
 export const allProbeBits = probedEdges.reduce((bits, row) => bits | row.probeBit, 0);
 
 function byNumber(column: 'code' | 'plainForm'): readonly (EdgeKind | undefined)[] {
@@ -171,20 +156,17 @@ function byNumber(column: 'code' | 'plainForm'): readonly (EdgeKind | undefined)
 
 const kindByCode = byNumber('code');
 
-/** The kinds that have a plain form, by its index. */
 export const kindByPlainForm = byNumber('plainForm');
 
-/** Returns the edge kind of a code, or undefined for a code that was never given out. */
+/** Returns the edge kind of a code, or undefined for an unassigned code. */
 export function edgeOfCode(code: number): EdgeKind | undefined {
   return kindByCode[code];
 }
 
-/** What an edge points at: an actor, a record, or, for a list item, an actor within a list. */
+/** An actor, a record, or, for a list item, an actor in a list. */
 export type EdgeSubject = { readonly did: string; readonly ref: RecordRef | null };
 
-/**
- * Writes a subject: the record, the actor, or, for a list item, first the list and then the actor.
- */
+/** Writes a subject: the record, the actor, or, for a list item, the list and then the actor. */
 export function writeSubject(writer: ByteWriter, kind: EdgeKind, subject: EdgeSubject): void {
   if (subject.ref !== null) writeRecordRef(writer, subject.ref);
   if (edgeByKind[kind].subject !== 'record') writeDid(writer, subject.did);

@@ -1,8 +1,8 @@
 /**
  * Decodes one message of `com.atproto.sync.subscribeRepos`.
  *
- * Owns: the shapes of its events, their limits and the reasons for refusing one. Nothing here throws on strangers' bytes,
- * and ops of collections that are not indexed cost no record decoding.
+ * Owns: the shapes of its events, their limits and the reasons for refusal. Untrusted bytes never
+ * cause an exception, and ops of collections that are not indexed cost no record decoding.
  */
 
 import { isValidRecordKey } from '@atproto/syntax';
@@ -16,10 +16,10 @@ import { deleteOp, type RepoOp } from './repo-op.ts';
 import { isDatetime } from './string-format.ts';
 import { isTid } from './tid.ts';
 
-/** An op of an indexed collection. `value` is the decoded record for `checkRecord`, null for a delete. */
+/** An op of an indexed collection. `value` is its record for `checkRecord`, null for a delete. */
 export type DecodedOp = { readonly op: RepoOp; readonly value: DagValue };
 
-/** Why one op of an otherwise good commit or repo is left out. */
+/** Why one op of an otherwise valid commit or repo is dropped. */
 export type OpReason =
   | 'op-malformed'
   | 'op-path-bad'
@@ -31,10 +31,9 @@ export type OpReason =
   | 'record-not-an-object'
   | `record-${DagCborReason}`;
 
-/** An op that is left out. `collection` is empty when the path could not be read; it may be one that is not indexed. */
+/** A dropped op. `collection` is empty when the path is unreadable, and may have no index. */
 export type BadOp = { readonly reason: OpReason; readonly collection: string };
 
-/** A change of one repo. */
 export type CommitEvent = {
   readonly kind: 'commit';
   readonly seq: number;
@@ -43,15 +42,15 @@ export type CommitEvent = {
   readonly since: string | null;
   readonly timeMs: number;
   readonly commitCid: string;
-  /** The sender left ops or blocks out: the repo has to be fetched, and `ops` is not the whole commit. */
+  /** The sender left out ops or blocks: the repo must be fetched, since `ops` is incomplete. */
   readonly isTooBig: boolean;
-  /** Ops of indexed collections, in the order of the event. */
+  /** Ops of indexed collections, in event order. */
   readonly ops: readonly DecodedOp[];
   readonly badOps: readonly BadOp[];
   /** Ops that were not decoded, since their collection is not indexed. */
   readonly unindexedOps: number;
 };
-/** The repo is now at `rev`, whatever came before; its content has to be fetched. */
+/** The repo is now at `rev`, whatever came before; its content must be fetched. */
 export type SyncEvent = {
   readonly kind: 'sync';
   readonly seq: number;
@@ -59,28 +58,27 @@ export type SyncEvent = {
   readonly rev: string;
   readonly timeMs: number;
 };
-/** The DID document or the handle may have changed; both have to be resolved again. */
+/** The DID document or the handle may have changed; both must be resolved again. */
 export type IdentityEvent = {
   readonly kind: 'identity';
   readonly seq: number;
   readonly did: string;
   readonly timeMs: number;
-  /** What the sender believes; not verified. */
+  /** As the sender believes; not verified. */
   readonly handle: string | null;
 };
-/** The account's state at the sender. */
 export type AccountEvent = {
   readonly kind: 'account';
   readonly seq: number;
   readonly did: string;
   readonly timeMs: number;
   readonly active: boolean;
-  /** Empty when the event names none. */
+  /** Empty when the event has none. */
   readonly status: string;
 };
-/** Word from the stream itself, such as a cursor that is older than what it keeps. */
+/** A notice about the stream itself, such as a cursor older than what it retains. */
 export type InfoEvent = { readonly kind: 'info'; readonly seq: null; readonly name: string; readonly message: string };
-/** The stream's own error frame; the sender closes after it. */
+/** The stream's own error frame; the sender then closes. */
 export type ErrorEvent = {
   readonly kind: 'error';
   readonly seq: null;
@@ -113,12 +111,12 @@ export type FirehoseReason =
   | `frame-${DagCborReason}`
   | CarReason;
 
-/** A decoded message, or why it was refused; `seq` is then what could still be read of it, so that the cursor passes it. */
+/** `seq` is what could be read of a refused message, so that the cursor passes it. */
 export type FirehoseDecoded =
   | { readonly ok: true; readonly value: FirehoseEvent }
   | { readonly ok: false; readonly reason: FirehoseReason; readonly seq: number | null };
 
-/** Limits of one message. Units: bytes, counts. Source: the lexicon of subscribeRepos for blocks and ops. */
+/** Units: bytes, counts. Source: the lexicon of subscribeRepos for blocks and ops. */
 export const firehoseLimits = {
   frameBytes: 5_242_880,
   blocksBytes: 2_000_000,
@@ -133,7 +131,7 @@ const carLimits: CarLimits = {
   blocks: firehoseLimits.blocks,
 };
 
-/** Carries a reason for refusing the whole message up to the one function that returns it. */
+/** Carries a reason for refusing the whole message up to the function that returns it. */
 class MessageFault {
   readonly reason: FirehoseReason;
 
@@ -146,7 +144,7 @@ function refuse(reason: FirehoseReason): never {
   throw new MessageFault(reason);
 }
 
-/** Reads a position of the stream, or null when there is none. */
+/** Reads a seq, or null without one. */
 function seqOf(body: DagMap): number | null {
   const { seq } = body;
   return typeof seq === 'number' && Number.isSafeInteger(seq) && seq >= 0 ? seq : null;
@@ -199,7 +197,7 @@ export function decodeRecord(
   return isDagMap(read.value) ? { value: read.value, block: bytes } : { reason: 'record-not-an-object' };
 }
 
-/** The ops of one commit while they are being sorted. */
+/** The ops of one commit as they are sorted. */
 type OpLists = { readonly ops: DecodedOp[]; readonly badOps: BadOp[]; unindexedOps: number };
 
 function decodeOp(raw: DagValue, blocks: CarBlocks | null, lists: OpLists): void {
@@ -228,7 +226,7 @@ function decodeOp(raw: DagValue, blocks: CarBlocks | null, lists: OpLists): void
   lists.ops.push({ op: { action, collection, rkey, cid: cid.bytes, block: record.block }, value: record.value });
 }
 
-/** True when an op of the list needs a block, so that a commit of deletes or of foreign records costs no CAR. */
+/** True when an op needs a block: commits without indexed records skip reading the CAR. */
 function needsBlocks(ops: readonly DagValue[]): boolean {
   for (const op of ops) {
     if (!isDagMap(op) || op['action'] === 'delete') continue;
@@ -252,7 +250,7 @@ function decodeCommit(body: DagMap): CommitEvent {
     blocks = car.ok ? car.value : refuse(car.reason);
   }
   const lists: OpLists = { ops: [], badOps: [], unindexedOps: 0 };
-  // A commit that is too big has to be fetched whole, so what it does carry is not looked at.
+  // A commit that is too big must be fetched whole, so its partial content is ignored.
   if (!isTooBig) for (const raw of rawOps) decodeOp(raw, blocks, lists);
   return {
     kind: 'commit',
@@ -337,7 +335,7 @@ function decodeFrame(reader: DagCborReader, body: DagMap): FirehoseEvent {
 /**
  * Decodes one binary message.
  *
- * Shape: decoded records alias `message`; it must stay unchanged while they are in use.
+ * Shape: decoded records alias `message`, which must not change while they are in use.
  */
 export function decodeFirehoseMessage(message: Uint8Array): FirehoseDecoded {
   if (message.length > firehoseLimits.frameBytes) return { ok: false, reason: 'frame-too-large', seq: null };

@@ -1,20 +1,14 @@
 /**
  * The reasons of notifications, as the AppView knows them: one row each.
  *
- * A new reason is a row here and the apply rule that sends it.
+ * A new reason needs a row here and the apply rule that sends it.
  */
 import { type Collection, nsid } from './collection.ts';
 
-/**
- * Reasons of posts, which share one row, the highest first. The order is part of the stored format:
- * append only.
- */
+/** Reasons of posts, which share one row, highest first. The order is stored: append only. */
 export const postReasons = ['mention', 'quote', 'reply'] as const;
 
-/**
- * All other reasons and the collection of the records that cause them. The order is part of the
- * stored format: append only.
- */
+/** All other reasons and the collections of their records. The order is stored: append only. */
 export const ownRowReasons = [
   { reason: 'like', collection: nsid.like },
   { reason: 'repost', collection: nsid.repost },
@@ -26,10 +20,8 @@ export const ownRowReasons = [
   { reason: 'unverified', collection: nsid.verification },
 ] as const satisfies readonly { readonly reason: string; readonly collection: Collection }[];
 
-/** Why somebody is notified. */
 export type NoticeReason = (typeof postReasons)[number] | (typeof ownRowReasons)[number]['reason'];
 
-/** All reasons. */
 export const noticeReasons: readonly NoticeReason[] = [...postReasons, ...ownRowReasons.map(({ reason }) => reason)];
 
 const knownReasons: ReadonlySet<string> = new Set(noticeReasons);

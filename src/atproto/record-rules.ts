@@ -1,6 +1,6 @@
 /**
- * Says whether a record is one that the data plane keeps: valid by its lexicon, and by the rules between its fields, its
- * key and its author that the official data plane applies.
+ * Decides whether the data plane keeps a record: it must be valid by its lexicon and by the
+ * official data plane's rules between its fields, its key and its author.
  *
  * Source: the schema classes and indexing plugins of @atproto/bsky.
  */
@@ -12,7 +12,7 @@ import { type DagMap, type DagValue, isDagMap } from './dag-value.ts';
 import { compileLexicon, type LexiconReason } from './lexicon/check.ts';
 import { lexiconDefinitions } from './lexicon/generated/schema.ts';
 
-/** Why a record is not kept. */
+/** Why a record is dropped. */
 export type RecordReason =
   | `lexicon-${LexiconReason}`
   | 'collection-not-indexed'
@@ -24,14 +24,13 @@ export type RecordReason =
   | 'opt-out-subject-bad'
   | 'subject-unkeyable';
 
-/** The answer about one record. */
 export type RecordCheck = { readonly ok: true } | { readonly ok: false; readonly reason: RecordReason };
 
 const kept: RecordCheck = { ok: true };
 const lexiconCheckByNsid = compileLexicon(lexiconDefinitions);
 const refusalByReason = new Map<RecordReason, RecordCheck>();
 
-/** Returns the one object of a reason, since strangers decide how many refusals there are. */
+/** Returns one shared object per reason, since untrusted input sets the number of refusals. */
 function refusal(reason: RecordReason): RecordCheck {
   let check = refusalByReason.get(reason);
   if (check === undefined) {
@@ -41,15 +40,15 @@ function refusal(reason: RecordReason): RecordCheck {
   return check;
 }
 
-/** Authority and key of an AT-URI that its lexicon has accepted, without its fragment. */
+/** Authority and key of an AT-URI that its lexicon accepted, without its fragment. */
 function authorityAndRkey(uri: string): { authority: string; rkey: string } {
   const [authority = '', , rkey = ''] = uri.slice('at://'.length).split('#', 1)[0]!.split('/');
   return { authority, rkey };
 }
 
-/** True when what an edge points at fits the keys of the slots: a DID, or an AT-URI of a record or of a repo. */
+/** True when an edge's subject fits storage keys: a DID, or an AT-URI of a record or of a repo. */
 function isKeyable(subject: DagValue | undefined): boolean {
-  // Most subjects are shorter than any part of them may be.
+  // Most subjects are shorter than the limit of any of their parts.
   if (typeof subject !== 'string' || subject.length <= Math.min(didLengthMax, rkeyLengthMax)) return true;
   if (!subject.startsWith('at://')) return subject.length <= didLengthMax;
   const { authority, rkey } = authorityAndRkey(subject);
@@ -70,7 +69,7 @@ const isOfOwnList: Rule = (did, _rkey, record) => {
   return subjectFits(did, _rkey, record);
 };
 
-/** An opt-out must name a list by its DID, spelled in the one way that the list's own URI is. */
+/** An opt-out must name a list by its DID, in the canonical spelling of the list's own URI. */
 const optsOutOfList: Rule = (_did, _rkey, record) => {
   const ref = parseRecordUri(String(record['subject']));
   const isList =
@@ -113,10 +112,10 @@ const ruleByNsid: { readonly [nsid in Collection]?: Rule } = {
   [nsid.post]: replyFits,
 };
 
-/** The official plane takes any object here. */
+/** The official plane accepts any object here. */
 const uncheckedCollection = nsid.chatDeclaration;
 
-/** Checks one record of the repo of `did`. `value` is as `decodeDagCbor` gives it. */
+/** Checks one record of the repo of `did`. `value` comes from `decodeDagCbor`. */
 export function checkRecord(did: string, collection: string, rkey: string, value: DagValue): RecordCheck {
   if (!isIndexedCollection(collection)) return refusal('collection-not-indexed');
   if (!isKeyableDid(did)) return refusal('did-bad');

@@ -1,7 +1,8 @@
 /**
- * Reads a repo as getRepo gives it: a CAR whose root is the signed commit, over the Merkle search tree of its records.
+ * Reads a repo as getRepo returns it: a CAR whose root is the signed commit, over the Merkle search
+ * tree of its records.
  *
- * Every block that is used is checked against its CID, so all that is yielded hangs off the commit. The commit's
+ * Every block is checked against its CID on use, so all records derive from the commit, whose
  * signature is not checked here.
  */
 
@@ -31,7 +32,7 @@ export type RepoCarReason =
   | `commit-${DagCborReason}`
   | `tree-${DagCborReason}`;
 
-/** Some of a repo's records, in key order; every op is a create. Records of collections that are not indexed are only counted. */
+/** Some records of a repo, in key order; each op is a create. Unindexed ones are only counted. */
 export type RepoChunk = {
   readonly ops: readonly DecodedOp[];
   readonly badOps: readonly BadOp[];
@@ -45,14 +46,14 @@ export type RepoSnapshot = {
   /** Base32 CIDv1 text. */
   readonly commitCid: string;
   /**
-   * Walks the tree. Each step costs at most `chunkRecords` records, so that a caller can breathe between steps.
+   * Walks the tree, at most `chunkRecords` records per step, so that a caller can yield in between.
    *
-   * Returns: chunks; a failure is the last step and means that what came before is true but not the whole repo.
+   * Returns: chunks. A failure is the last step: earlier chunks are valid, but not the whole repo.
    */
   chunks(chunkRecords: number): Generator<Decoded<RepoChunk, RepoCarReason>, void, undefined>;
 };
 
-/** Limits of one repo. Units: bytes, counts. */
+/** Units: bytes, counts. */
 export const repoCarLimits = {
   bytes: 2 ** 30,
   blocks: 8_000_000,
@@ -102,13 +103,14 @@ function readNode(blocks: CarBlocks, cid: Cid): Decoded<TreeNode, RepoCarReason>
   return { ok: true, value: { left, entries } };
 }
 
-/** Where the walk is within one node: `next` counts entries; -1 stands for the subtree left of the first. */
+/** Position of the walk in one node: the index of the next entry. */
 type Frame = { readonly node: TreeNode; next: number };
 
 /**
- * Walks a tree in key order, one leaf a step, on a stack of its own.
+ * Walks a tree in key order, one leaf per step, with an explicit stack.
  *
- * Keys must ascend over the whole walk, so a tree that shares or repeats subtrees ends at its first repeated key.
+ * Keys must ascend over the whole walk, so a tree that shares or repeats subtrees ends at its first
+ * repeated key.
  */
 function* walkTree(blocks: CarBlocks, root: Cid): Generator<Decoded<TreeEntry, RepoCarReason>, void, undefined> {
   const stack: Frame[] = [];
@@ -119,7 +121,7 @@ function* walkTree(blocks: CarBlocks, root: Cid): Generator<Decoded<TreeEntry, R
   for (;;) {
     if (pending !== null) {
       if (stack.length >= repoCarLimits.treeDepth) return yield { ok: false, reason: 'tree-too-deep' };
-      // An honest walk meets each block once; without this, shared empty nodes could keep it busy for hours.
+      // An honest walk reads each block once; shared empty nodes could otherwise take hours.
       if (++nodes > blocks.count) return yield { ok: false, reason: 'tree-too-large' };
       const read = readNode(blocks, pending);
       if (!read.ok) return yield read;
@@ -142,7 +144,7 @@ function* walkTree(blocks: CarBlocks, root: Cid): Generator<Decoded<TreeEntry, R
   }
 }
 
-/** A chunk while it is being filled. */
+/** A chunk being filled. */
 type OpenChunk = { ops: DecodedOp[]; badOps: BadOp[]; unindexedRecords: number };
 
 function addLeaf(blocks: CarBlocks, entry: TreeEntry, chunk: OpenChunk): void {
@@ -180,7 +182,7 @@ function* chunksOf(
 /**
  * Opens a getRepo CAR: finds its blocks and checks its commit.
  *
- * Shape: `car` must stay unchanged while the snapshot is in use.
+ * Shape: `car` must not change while the snapshot is in use.
  */
 export function openRepoCar(car: Uint8Array): Decoded<RepoSnapshot, RepoCarReason> {
   const read = readCar(car, repoCarLimits);

@@ -1,10 +1,9 @@
 /**
  * The string formats of the lexicon language, and of the protocol's own identifiers.
  *
- * @atproto/syntax in its strict mode decides what is valid. In front of it stand fast paths for the
- * common forms that cost less than the library's: an AT-URI of a did:plc with a TID, an NSID seen
- * before, a UTC time with milliseconds, a two-letter language. A property test holds that both
- * agree; `bench/codecs` shows what the paths save.
+ * @atproto/syntax in strict mode decides what is valid. Common forms take cheaper fast paths first:
+ * an AT-URI of a did:plc with a TID, a cached NSID, a UTC time with milliseconds, a two-letter
+ * language. A property test holds that both agree; `bench/codecs` shows what the paths save.
  */
 import {
   isAtUriString,
@@ -36,7 +35,7 @@ export type StringFormat =
   | 'tid'
   | 'uri';
 
-/** NSIDs found valid. Strangers can fill it only with valid ones, and it is cleared when full. */
+/** Cache of valid NSIDs, cleared when full. Untrusted input can only add valid ones. */
 const validNsids = new Set<string>();
 const validNsidsMax = 512;
 
@@ -48,7 +47,7 @@ function isNsid(text: string): boolean {
   return true;
 }
 
-/** True for an AT-URI without query and trailing slash; collection, key and fragment may be missing. */
+/** True for an AT-URI without query and trailing slash; the parts after the DID are optional. */
 function isAtUri(text: string): boolean {
   // Nearly all are at://did:plc:…/nsid/tid.
   if (text.charCodeAt(37) === 0x2f && text.startsWith('at://') && isPlcText(text, 5)) {
@@ -65,7 +64,7 @@ function twoDigits(text: string, at: number): number {
   return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : 1000;
 }
 
-/** True for `YYYY-MM-DDTHH:MM:SS.mmmZ` within the first 28 days of a month, which needs no calendar. */
+/** True for `YYYY-MM-DDTHH:MM:SS.mmmZ` up to day 28 of a month, which needs no calendar. */
 function isPlainDatetime(text: string): boolean {
   return (
     text.length === 24 &&
@@ -88,7 +87,7 @@ function isPlainDatetime(text: string): boolean {
   );
 }
 
-/** True for an RFC 3339 time with a zone, in the years 0 to 9999 of UTC. A zone of -00:00 is refused. */
+/** True for an RFC 3339 time with a zone other than -00:00, in the years 0 to 9999 of UTC. */
 export function isDatetime(text: string): boolean {
   return isPlainDatetime(text) || isValidDatetime(text);
 }
@@ -100,7 +99,7 @@ function isLanguage(text: string): boolean {
 /** Longer texts are refused unread. Units: characters. */
 const cidLengthMax = 128;
 
-/** True for the canonical text of a CID of any kind, since records may name content of other systems. */
+/** True for the canonical text of any kind of CID, since records may link to other systems. */
 function isCidText(text: string): boolean {
   if (parseCid(text) !== undefined) return true;
   if (text.length > cidLengthMax) return false;

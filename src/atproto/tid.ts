@@ -1,10 +1,9 @@
 /**
- * Timestamp identifiers: 64 bits as 13 letters of five, whose order is their time order, or as
- * eight bytes.
+ * Timestamp identifiers: 64 bits as 13 base32 letters, sorted by time, or as eight bytes.
  *
- * The upper 54 bits are microseconds since 1970, the lower ten a clock number. Eight bytes are
- * written only of those below 2^63 (times before 2255): their first byte is below 0x80, which keys
- * rely on.
+ * The upper 54 bits are microseconds since 1970, the lower ten a clock number. Only those below
+ * 2^63 (times before 2255) have an eight-byte form: its first byte is below 0x80, which keys rely
+ * on.
  */
 import { type ByteWriter, copyAscii } from '../base/bytes.ts';
 
@@ -14,9 +13,8 @@ for (let value = 0; value < 32; value++) values[letters[value]!] = value;
 
 /** Units: characters. */
 export const tidLength = 13;
-/** Units: bytes of the number. */
 export const tidBytes = 8;
-/** Later ones have no form of eight bytes. Units: ms since 1970. */
+/** Later ones have no eight-byte form. Units: ms since 1970. */
 export const packedTidMsEnd = 2 ** 53 / 1000;
 
 const scratch = Buffer.alloc(tidLength);
@@ -25,7 +23,7 @@ const scratch = Buffer.alloc(tidLength);
 let high = 0;
 let low = 0;
 
-/** Takes the letters at `source[at..]` apart into the two words; false when they are not a TID. */
+/** Splits the letters at `source[at..]` into the two words; false when they are not a TID. */
 function parseWords(source: Uint8Array, at: number): boolean {
   const first = values[source[at]!]!;
   if (first > 15) return false;
@@ -63,9 +61,7 @@ export function isTid(text: string): boolean {
   return parseText(text);
 }
 
-/**
- * Returns the time of a TID, or undefined for another text. Units: ms since 1970, with fractions.
- */
+/** Returns the time of a TID in fractional ms since 1970, or undefined for another text. */
 export function tidMs(text: string): number | undefined {
   return parseText(text) ? wordsMs() : undefined;
 }
@@ -86,20 +82,14 @@ export function looseTidMs(text: string): number | undefined {
   return micros / 1000;
 }
 
-/**
- * Returns the time of the TID whose eight bytes are at `source[at..]`. Units: ms since 1970, with
- * fractions.
- */
+/** Returns the time of the packed TID at `source[at..]` in fractional ms since 1970. */
 export function packedTidMs(source: Buffer, at: number): number {
   high = source.readUInt32BE(at);
   low = source.readUInt32BE(at + 4);
   return wordsMs();
 }
 
-/**
- * Writes the eight bytes of the TID in letters at `source[at..]` to `into[to..]`; false when it has
- * none.
- */
+/** Writes the eight bytes of the TID in letters at `source[at..]`; false when it has none. */
 export function packTid(source: Uint8Array, at: number, into: Uint8Array, to: number): boolean {
   if (!parseWords(source, at) || high >= 2 ** 31) return false;
   into[to] = high >>> 24;
@@ -113,7 +103,7 @@ export function packTid(source: Uint8Array, at: number, into: Uint8Array, to: nu
   return true;
 }
 
-/** Like `packTid` for a text. */
+/** Like `packTid`, for a text. */
 export function packTidText(text: string, into: Uint8Array, to: number): boolean {
   if (text.length !== tidLength) return false;
   copyAscii(text, 0, tidLength, scratch, 0);
@@ -128,31 +118,25 @@ function formatWords(above: number, below: number, into: Uint8Array, at: number)
   for (let shift = 25; shift >= 0; shift -= 5) into[position++] = letters[(below >>> shift) & 31]!;
 }
 
-/** Writes the 13 letters of the TID whose eight bytes are at `source[at..]` to `into[to..]`. */
+/** Writes the 13 letters of the packed TID at `source[at..]` to `into[to..]`. */
 export function formatTid(source: Buffer, at: number, into: Uint8Array, to: number): void {
   formatWords(source.readUInt32BE(at), source.readUInt32BE(at + 4), into, to);
 }
 
-/** Returns the TID whose eight bytes are at `source[at..]`. */
+/** Returns the text of the packed TID at `source[at..]`. */
 export function unpackTid(source: Buffer, at: number): string {
   formatTid(source, at, scratch, 0);
   return scratch.latin1Slice(0, tidLength);
 }
 
-/**
- * Writes the eight bytes of the first TID of a time, or of the last TID with eight bytes if that is
- * before. Units: microseconds.
- */
+/** Writes the eight bytes of the first TID at `micros`, clamped to the last packable TID. */
 export function writeTid(writer: ByteWriter, micros: number): void {
   const above = Math.floor(micros / 2 ** 22);
   if (above >= 2 ** 31) writer.u32(0x7fff_ffff).u32(0xffff_ffff);
   else writer.u32(above).u32((micros % 2 ** 22) * 1024);
 }
 
-/**
- * Returns the TID of a time. Units: microseconds since 1970, below 2^53. Shape: `clock` is below
- * 1024.
- */
+/** Returns the TID at `micros` since 1970 (below 2^53) with a `clock` below 1024. */
 export function tidOf(micros: number, clock: number): string {
   formatWords(Math.floor(micros / 2 ** 22), ((micros % 2 ** 22) * 1024 + clock) >>> 0, scratch, 0);
   return scratch.latin1Slice(0, tidLength);

@@ -1,15 +1,15 @@
 /**
- * Compiles lexicon definitions into checks, once at start.
+ * Compiles lexicon definitions into checks, once at startup.
  *
- * The checks accept and refuse as the official schema classes do in strict mode: unknown fields pass, an open union takes
- * types that it does not know, and blobs must be of the present form.
+ * The checks accept and refuse as the official schema classes do in strict mode: unknown fields
+ * pass, an open union accepts unknown types, and blobs must have the current form.
  */
 import { Cid, cidCodec } from '../cid.ts';
 import { ByteString, type DagMap, type DagValue, isDagMap } from '../dag-value.ts';
 import { checkByFormat } from '../string-format.ts';
 import type { LexiconBlob, LexiconDefinitions, LexiconFields, LexiconNode, LexiconText } from './lexicon-definition.ts';
 
-/** Why a value does not fit its lexicon. */
+/** Why a value does not match its lexicon. */
 export type LexiconReason =
   | 'not-an-object'
   | 'type-wrong'
@@ -26,16 +26,16 @@ export type LexiconReason =
   | 'union-untyped'
   | 'union-closed';
 
-/** Returns null for a value that fits. */
+/** Returns null for a value that matches. */
 export type LexiconCheck = (value: DagValue | undefined) => LexiconReason | null;
 type MapCheck = (value: DagMap) => LexiconReason | null;
 
 const segmenter = new Intl.Segmenter();
 
-/** True when `text` has more than `max` grapheme clusters. Counts no further than it must. */
+/** True when `text` has more than `max` grapheme clusters. Stops counting beyond `max`. */
 export function hasMoreGraphemes(text: string, max: number): boolean {
   if (text.length <= max) return false;
-  // Where all is ASCII, only a line break of two characters is less than one grapheme a character.
+  // In ASCII, only CR LF makes one grapheme of two characters.
   let isPlain = true;
   for (let index = 0; index < text.length && isPlain; index++) {
     const code = text.charCodeAt(index);
@@ -52,7 +52,7 @@ function checkText(node: LexiconText): LexiconCheck {
   const hasFormat = node.format === undefined ? () => true : checkByFormat[node.format];
   return (value) => {
     if (typeof value !== 'string') return 'kind-wrong';
-    // A text has at least one byte and at most three for each UTF-16 unit, so most need no count.
+    // UTF-8 takes one to three bytes per UTF-16 unit, so most texts need no byte count.
     if (value.length < minLength && Buffer.byteLength(value) < minLength) return 'too-short';
     if (value.length * 3 > maxLength && Buffer.byteLength(value) > maxLength) return 'too-long';
     if (value.length > maxGraphemes && hasMoreGraphemes(value, maxGraphemes)) return 'too-many-graphemes';
@@ -85,7 +85,7 @@ function checkBlob(node: LexiconBlob): LexiconCheck {
   };
 }
 
-/** Compiles the fields of one object. Fields that the lexicon does not name are not looked at. */
+/** Compiles the fields of one object. Fields that the lexicon does not name are ignored. */
 function checkFields(fields: LexiconFields, compile: (node: LexiconNode) => LexiconCheck): MapCheck {
   const rules = Object.entries(fields).map(([field, node]) => ({
     field,
@@ -109,7 +109,7 @@ function checkFields(fields: LexiconFields, compile: (node: LexiconNode) => Lexi
 /** Compiles all definitions. Returns the check of every record by its NSID. */
 export function compileLexicon(definitions: LexiconDefinitions): ReadonlyMap<string, LexiconCheck> {
   const checkByName = new Map<string, MapCheck>();
-  // Definitions may point to each other in any order, so names are looked up when a value is checked.
+  // Definitions may refer to each other in any order, so names are resolved on each check.
   const compile = (node: LexiconNode): LexiconCheck => compileNode(node, checkByName, compile);
   for (const [name, definition] of Object.entries(definitions)) {
     checkByName.set(name, checkFields(definition.fields, compile));

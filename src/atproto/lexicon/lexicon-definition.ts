@@ -1,9 +1,8 @@
 /** Lexicon definitions as data: what the generator writes and `compileLexicon` reads. */
 import type { StringFormat } from '../string-format.ts';
 
-/** What one field or list item must be. */
 export type LexiconNode = LexiconKind & {
-  /** The field may be missing. */
+  /** The field may be absent. */
   readonly isOptional?: boolean;
 };
 
@@ -15,12 +14,11 @@ export type LexiconKind =
   | LexiconBlob
   | { readonly kind: 'boolean' }
   | { readonly kind: 'array'; readonly items: LexiconNode; readonly minLength?: number; readonly maxLength?: number }
-  /** An object of a named definition; its `$type` may be missing, but not another one. */
+  /** An object of a named definition; its `$type` may be absent, but not another one. */
   | { readonly kind: 'named'; readonly name: string }
-  /** An object that names its definition. An open union takes names that it does not know. */
+  /** An object that names its definition. An open union accepts unknown names. */
   | { readonly kind: 'union'; readonly isClosed: boolean; readonly names: readonly string[] };
 
-/** A text, perhaps of a format. */
 export type LexiconText = {
   readonly kind: 'string';
   readonly format?: StringFormat;
@@ -28,7 +26,7 @@ export type LexiconText = {
   readonly maxLength?: number;
   readonly maxGraphemes?: number;
 };
-/** A reference to an uploaded file. `accept` holds MIME types, with an asterisk for any subtype. */
+/** A reference to an uploaded file. `accept` holds MIME types, with `*` for any subtype. */
 export type LexiconBlob = { readonly kind: 'blob'; readonly accept?: readonly string[]; readonly maxSize?: number };
 
 /** Fields that are checked; others pass. */
