@@ -1,6 +1,4 @@
-/**
- * Delays between retries: doubling up to a limit, with jitter to spread out simultaneous failures.
- */
+/** Delays between retries: doubling up to a limit, with jitter against simultaneous retries. */
 import type { SeededRandom } from './seeded-random.ts';
 
 export type BackoffPolicy = {
@@ -10,9 +8,7 @@ export type BackoffPolicy = {
   readonly fastFailures?: number;
 };
 
-/**
- * Returns the delay after this many failures in a row (from 1), half of its nominal length or more.
- */
+/** Returns the delay after this many failures in a row (from 1): 50-100% of the nominal one. */
 export function backoffMs(policy: BackoffPolicy, failures: number, random: SeededRandom): number {
   const doublings = Math.max(0, failures - (policy.fastFailures ?? 1));
   return Math.min(policy.firstMs * 2 ** Math.min(doublings, 40), policy.maxMs) * (0.5 + random.next() / 2);

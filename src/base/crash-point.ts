@@ -12,9 +12,7 @@ export const nodeCrashPoints = [
   'slot-after-commit',
   /** The outbox holds the effects and sends them after the next start. */
   'effects-before-send',
-  /**
-   * The target has the effects, but the outbox still does: the target drops resent ones by mark.
-   */
+  /** The target has the effects, and so has the outbox: resent ones are dropped by mark. */
   'effects-before-ack',
   /** The ack is not in the source's log: the outbox resends, and another ack follows. */
   'delivered-before-append',
@@ -23,9 +21,7 @@ export const nodeCrashPoints = [
 ] as const;
 
 export const ingestCrashPoints = [
-  /**
-   * The stored cursor is older than the log: those events are received again and change nothing.
-   */
+  /** The stored cursor is older than the log: events are received again and change nothing. */
   'cursor-before-store',
   /** The log had acknowledged everything up to the stored cursor: nothing is missing. */
   'cursor-after-store',

@@ -28,9 +28,7 @@ export const grpcStatus = {
 /** The status numbers that we send; the protocol has more. */
 export type GrpcStatus = (typeof grpcStatus)[keyof typeof grpcStatus];
 
-/**
- * Connect's name and HTTP status of each gRPC status. Our JSON endpoints use the HTTP status too.
- */
+/** Connect's name and HTTP status of each gRPC status. Our JSON endpoints use the latter too. */
 export const connectStatus: { readonly [Status in GrpcStatus]: { readonly name: string; readonly http: number } } = {
   [grpcStatus.ok]: { name: 'ok', http: 200 },
   [grpcStatus.canceled]: { name: 'canceled', http: 499 },

@@ -1,6 +1,4 @@
-/**
- * Our own bug or corruption: the process must stop. Only `cli/main.ts` and thread entries catch it.
- */
+/** Our own bug or corruption: the process must stop. Only `cli/main.ts` and threads catch it. */
 export class InvariantError extends Error {
   override readonly name: string = 'InvariantError';
 }

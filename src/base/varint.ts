@@ -1,6 +1,4 @@
-/**
- * Unsigned LEB128, as in our own formats, protobuf and CAR: seven bits per byte, low ones first.
- */
+/** Unsigned LEB128, as in our own formats, protobuf and CAR: seven bits per byte, low first. */
 
 /** Returns the encoded length of a whole number below 2^53. */
 export function varintBytes(value: number): number {

@@ -23,9 +23,7 @@ function lane(source: Buffer, position: number): number {
   );
 }
 
-/**
- * xxHash32 with seed 0 of `length` bytes, as an unsigned integer. Source: the xxHash specification.
- */
+/** xxHash32 with seed 0 of `length` bytes, unsigned. Source: the xxHash specification. */
 export function xxh32(source: Buffer, length = source.length): number {
   let position = 0;
   let hash: number;

@@ -1,7 +1,4 @@
-/**
- * The bytes of log entries. Tags are part of the stored format: append only. The first byte is the
- * format version, checked on read.
- */
+/** The bytes of log entries: format version, tag, fields. Tags are stored: append only. */
 import { cidBytes, isCidAt } from '../atproto/cid.ts';
 import { readCollection, readDid, readRkey, writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
 import { deleteOp, type RepoOp } from '../atproto/repo-op.ts';

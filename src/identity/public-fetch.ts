@@ -28,9 +28,7 @@ export type FetchOutcome =
 
 export type FetchRequest = {
   readonly url: string;
-  /**
-   * The operator named the host: any address and plain http, until a redirect to another origin.
-   */
+  /** The operator named the host: any address and plain http, until redirected elsewhere. */
   readonly isTrusted: boolean;
   readonly accept: string;
   /** For the whole exchange, redirects included. */

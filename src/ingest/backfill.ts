@@ -134,9 +134,7 @@ export class Backfill {
     return this.#request([{ did, host, revMin: '', urgency: 'now' }]);
   }
 
-  /**
-   * Requests a repo that is known to be incomplete below `revMin` ('' when unknown). Idempotent.
-   */
+  /** Requests a repo that is incomplete below `revMin` ('' when unknown). Idempotent. */
   requestResync(did: string, revMin: string): Promise<void> {
     return this.requestResyncs([{ did, revMin }]);
   }

@@ -84,10 +84,7 @@ export class HostLimits {
   }
 }
 
-/**
- * Reads from a 429 or 503 answer how long to wait: Retry-After in seconds or as a date, or
- * `ratelimit-reset` in seconds since 1970.
- */
+/** Reads the delay from a 429 or 503: Retry-After or, in seconds since 1970, `ratelimit-reset`. */
 export function retryAfterMs(headers: IncomingHttpHeaders, nowMs: number): number {
   const after = headers['retry-after'];
   if (after !== undefined) {

@@ -9,14 +9,14 @@ import { invariant } from '../base/invariant.ts';
 import type { AccountEntry, CommitEntry, Entry, SyncEntry } from '../entry/entry.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 
-export type RepoEntry = CommitEntry | SyncEntry | AccountEntry;
+export type LiveEntry = CommitEntry | SyncEntry | AccountEntry;
 
 /** Units: entries of one repo; bytes over all repos. */
 export type RepoGateLimits = { readonly entriesMax: number; readonly bytesMax: number };
 export const repoGateLimits: RepoGateLimits = { entriesMax: 2000, bytesMax: 67_108_864 };
 
 type HeldEntry = {
-  readonly entry: RepoEntry;
+  readonly entry: LiveEntry;
   readonly bytes: number;
   readonly resolve: (appended: Promise<void>) => void;
 };
@@ -32,13 +32,13 @@ export type RepoHold = {
   release(revHeld: string | null, snapshot: Promise<void>): void;
 };
 
-function approximateBytes(entry: RepoEntry): number {
+function approximateBytes(entry: LiveEntry): number {
   if (entry.kind !== 'commit') return 200;
   return entry.ops.reduce((sum, op) => sum + 200 + op.block.length, 300);
 }
 
 /** Copies a waiting entry's blocks, which would keep their whole message in memory. */
-function detached(entry: RepoEntry): RepoEntry {
+function detached(entry: LiveEntry): LiveEntry {
   if (entry.kind !== 'commit') return entry;
   const ops = entry.ops.map((op) => ({ ...op, cid: Buffer.from(op.cid), block: Buffer.from(op.block) }));
   return { ...entry, ops };
@@ -78,7 +78,7 @@ export class RepoGate {
    *
    * Returns: once it, or a snapshot that contains it, is durable.
    */
-  append(entry: RepoEntry): Promise<void> {
+  append(entry: LiveEntry): Promise<void> {
     const hold = this.#holdByDid.get(entry.did);
     if (hold === undefined || hold.held === null) return this.#appender.append(entry.did, entry);
     const held = hold.held;

@@ -84,9 +84,7 @@ function pauseWithoutCapacity(socket: WebSocket, { waitForCapacity }: SourceConn
   capacity.then(resume, resume);
 }
 
-/**
- * Pings, and ends a connection that is silent. A paused socket cannot answer and does not count.
- */
+/** Pings, and ends a silent connection. A paused socket cannot answer and does not count. */
 function watchSilence(socket: WebSocket, { clock, silenceMsMax }: SourceConnectionOptions): () => void {
   let heardMs = clock.monotonicMs();
   const heard = (): void => {

@@ -20,9 +20,7 @@ export type SubscriptionOptions = {
   readonly name: string;
   /** Origin of a relay or PDS: http(s) or ws(s). */
   readonly url: string;
-  /**
-   * Where to start when no cursor is stored: a seq (exclusive, 0 = the beginning), or null for now.
-   */
+  /** Where to start without a stored cursor: a seq (exclusive, 0 = the beginning); null for now. */
   readonly startSeq: number | null;
   readonly state: IngestState;
   readonly clock: Clock;

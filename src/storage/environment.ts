@@ -13,9 +13,7 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 export type Row = { readonly key: Buffer; readonly value: Buffer };
 
 export type Scan = {
-  /**
-   * Inclusive. The first key of the range; with `isReverse` the last one, where the scan starts.
-   */
+  /** Inclusive. First key of the range; with `isReverse` the last one, where the scan starts. */
   readonly start: Buffer;
   /** Exclusive. */
   readonly end: Buffer;
@@ -127,9 +125,7 @@ export class Environment {
     }
   }
 
-  /**
-   * Opens or creates the environment in the folder `path`, and clears readers of dead processes.
-   */
+  /** Opens or creates the environment in the folder `path`, and clears stale readers. */
   static open(options: EnvironmentOptions): Environment {
     if (!existsSync(options.path)) mkdirSync(options.path, { recursive: true, mode: 0o700 });
     const root = open<Buffer, Buffer>({
