@@ -56,7 +56,7 @@ export class Exchange {
     this.#response.cork(() => write(this.#response));
   }
 
-  /** `isClosing` also ends the connection, which a request needs whose body is not read. */
+  /** `isClosing` also ends the connection: needed when the request's body is not read. */
   send(status: number, contentType: string, body: Buffer | string, isClosing = false): void {
     this.answer((response) => {
       response.writeStatus(statusLine(status)).writeHeader('content-type', contentType).end(body, isClosing);

@@ -30,7 +30,7 @@ export type JsonServerOptions = {
   readonly port: number;
   /** Null serves cleartext. */
   readonly tls: TlsFiles | null;
-  /** A request needs any one of these; null is one that is not configured, and none admits all. */
+  /** Any one admits a request; null is not configured. Without any, all requests are admitted. */
   readonly tokens: readonly (string | null)[];
   readonly isReady: () => boolean | Promise<boolean>;
   readonly metricsText: () => string | Promise<string>;

@@ -29,7 +29,7 @@ export function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /**
- * Walks over fields one by one; the properties are those of the current field.
+ * Walks over the fields of a message; the properties are those of the current field.
  *
  * `start` and `end` enclose the encoded value, for a length-delimited field without its length.
  */

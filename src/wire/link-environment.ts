@@ -1,4 +1,4 @@
-/** The limits and the surroundings of a link to a node, and its snapshot for operators. */
+/** What links to nodes share: their limits, dependencies, states, and snapshots for operators. */
 import type { Clock } from '../base/clock.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 

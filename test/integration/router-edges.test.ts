@@ -152,14 +152,14 @@ describe('HTTP/1.1', () => {
   });
 
   test.each([
-    ['not JSON', 'GetActors', json, Buffer.from('{'), 400, 'invalid_argument'],
-    ['malformed bytes', 'GetActors', proto, Buffer.from([10, 200]), 400, 'invalid_argument'],
-    ['an unknown method', 'Nonsense', json, Buffer.from('{}'), 501, 'unimplemented'],
-    ['a method that is not built', 'GetListFeed', proto, Buffer.alloc(0), 501, 'unimplemented'],
-    ['an unknown identity', 'GetIdentityByDid', json, Buffer.from('{"did":"did:plc:x"}'), 404, 'not_found'],
-    ['a bad timeout', 'Ping', { ...json, 'connect-timeout-ms': '1h' }, Buffer.from('{}'), 400, 'invalid_argument'],
-    ['compression', 'Ping', { ...proto, 'content-encoding': 'gzip' }, Buffer.from('x'), 501, 'unimplemented'],
-  ])('Connect reports %s', async (_what, method, headers, body, status, code) => {
+    ['not JSON', 'GetActors', json, Buffer.from('{'), [400, 'invalid_argument']],
+    ['malformed bytes', 'GetActors', proto, Buffer.from([10, 200]), [400, 'invalid_argument']],
+    ['an unknown method', 'Nonsense', json, Buffer.from('{}'), [501, 'unimplemented']],
+    ['a method that is not built', 'GetListFeed', proto, Buffer.alloc(0), [501, 'unimplemented']],
+    ['an unknown identity', 'GetIdentityByDid', json, Buffer.from('{"did":"did:plc:x"}'), [404, 'not_found']],
+    ['a bad timeout', 'Ping', { ...json, 'connect-timeout-ms': '1h' }, Buffer.from('{}'), [400, 'invalid_argument']],
+    ['compression', 'Ping', { ...proto, 'content-encoding': 'gzip' }, Buffer.from('x'), [501, 'unimplemented']],
+  ] as const)('Connect reports %s', async (_what, method, headers, body, [status, code]) => {
     const reply = await send(`/bsky.Service/${method}`, headers, body);
     expect(reply.status).toBe(status);
     expect(JSON.parse(reply.body.toString())).toMatchObject({ code, message: expect.stringMatching(/./) });

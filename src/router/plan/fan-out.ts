@@ -1,8 +1,8 @@
 /**
  * Requests to one or several nodes of a map.
  *
- * Owns: the node of each slot, what is left of a deadline, and the error when nodes are missing. It
- * names their shards; a missing node must never look like an empty answer.
+ * Owns: the node of each slot, what is left of a deadline, and the error when nodes are missing: it
+ * names their shards, since a missing node must never look like an empty answer.
  */
 
 import type { Clock } from '../../base/clock.ts';
@@ -94,7 +94,7 @@ export class FanOut {
   }
 }
 
-/** Returns the error that best tells the caller what to do, with the messages of all. */
+/** Returns the error on which the caller should act, with the messages of all. */
 function worstOf(failures: readonly DataPlaneError[]): DataPlaneError {
   const worst =
     failures.find(({ code }) => code === 'WrongEpoch') ??

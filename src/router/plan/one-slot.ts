@@ -8,7 +8,7 @@ import { slotOfDid, slotOfUri } from './slot-finder.ts';
 
 export type OneSlotMethod<Method extends SlotMethod> = {
   readonly method: Method;
-  /** The field of the request that names the owner; `shape` says how, and is a DID if absent. */
+  /** The field of the request that names the owner, as a DID unless `shape` says otherwise. */
   readonly owner: FieldName<`${Method}Request`>;
   readonly shape?: 'did' | 'uri' | 'ref';
   /** A repeated field of the request, and the repeated text of the response that answers it. */

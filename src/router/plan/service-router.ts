@@ -85,9 +85,9 @@ export class ServiceRouter {
       return answer;
     } catch (thrown) {
       const error = toDataPlaneError(thrown);
-      const known = isMethodName(method) ? method : 'unknown';
-      if (thrown instanceof InvariantError) this.#options.onFault(thrown, known);
-      this.#options.observe?.(known, this.#options.clock.monotonicMs() - startMs, error.code);
+      const label = isMethodName(method) ? method : 'unknown';
+      if (thrown instanceof InvariantError) this.#options.onFault(thrown, label);
+      this.#options.observe?.(label, this.#options.clock.monotonicMs() - startMs, error.code);
       throw error;
     }
   }

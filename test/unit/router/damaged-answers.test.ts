@@ -48,41 +48,38 @@ const damage = fc.oneof(
   }),
 );
 
-test.each(asked)(
-  '%s: a damaged answer of a node ends as an answer, Internal or WrongEpoch',
-  async (method, request) => {
-    await fc.assert(
-      fc.asyncProperty(damage, fc.nat({ max: 3 }), async (damaged, which) => {
-        let calls = 0;
-        const caller: NodeCaller = {
-          call: async (call) => {
-            const answer = Buffer.from(await nodes.call(call));
-            return calls++ === which && answer.length > 0 ? damaged(answer) : answer;
-          },
-        };
-        const router = new ServiceRouter({
-          map: nodes.map,
-          caller,
-          identity: noIdentitySource,
-          plans: planByMethod,
-          admission: defaultAdmissionLimits,
-          clock: systemClock,
-          onFault: (error) => {
-            throw error;
-          },
-        });
-        try {
-          await router.handle(method, request, { caller: '', timeoutMs: null });
-        } catch (thrown) {
-          expect(thrown).toBeInstanceOf(DataPlaneError);
-          // The slot of a changed DID may be on another node, or there may be none.
-          expect(['Internal', 'WrongEpoch']).toContain((thrown as DataPlaneError).code);
-          // A defect of ours would have another cause than malformed bytes.
-          const { cause } = thrown as DataPlaneError;
-          if (cause !== undefined) expect(cause).toBeInstanceOf(MalformedBytes);
-        }
-      }),
-      { numRuns: 300 },
-    );
-  },
-);
+test.each(asked)('%s: a damaged answer of a node is answered, Internal or WrongEpoch', async (method, request) => {
+  await fc.assert(
+    fc.asyncProperty(damage, fc.nat({ max: 3 }), async (damaged, which) => {
+      let calls = 0;
+      const caller: NodeCaller = {
+        call: async (call) => {
+          const answer = Buffer.from(await nodes.call(call));
+          return calls++ === which && answer.length > 0 ? damaged(answer) : answer;
+        },
+      };
+      const router = new ServiceRouter({
+        map: nodes.map,
+        caller,
+        identity: noIdentitySource,
+        plans: planByMethod,
+        admission: defaultAdmissionLimits,
+        clock: systemClock,
+        onFault: (error) => {
+          throw error;
+        },
+      });
+      try {
+        await router.handle(method, request, { caller: '', timeoutMs: null });
+      } catch (thrown) {
+        expect(thrown).toBeInstanceOf(DataPlaneError);
+        // The slot of a changed DID may be on another node, or there may be none.
+        expect(['Internal', 'WrongEpoch']).toContain((thrown as DataPlaneError).code);
+        // A defect of ours would have another cause than malformed bytes.
+        const { cause } = thrown as DataPlaneError;
+        if (cause !== undefined) expect(cause).toBeInstanceOf(MalformedBytes);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
