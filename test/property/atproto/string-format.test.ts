@@ -1,4 +1,4 @@
-/** The fast paths in front of @atproto/syntax: whatever the text, they say what the library says. */
+/** The fast paths before @atproto/syntax agree with it on any text. */
 import {
   isAtUriString,
   isValidAtIdentifier,
@@ -16,7 +16,7 @@ import { CID } from 'multiformats/cid';
 import { describe, expect, it } from 'vitest';
 import { checkByFormat, type StringFormat } from '../../../src/atproto/string-format.ts';
 
-/** Runs a property that is not asynchronous; the seed of a failure is in its message. */
+/** Runs a synchronous property; the message of a failure has its seed. */
 const assertHolds: <Values>(property: fc.IProperty<Values>, parameters?: fc.Parameters<Values>) => void = fc.assert;
 
 function isCanonicalCid(text: string): boolean {
@@ -61,7 +61,7 @@ const seeds = [
   'https://example.com/a?b',
 ];
 
-/** Texts near the valid ones: a few characters changed, left out, doubled or added. */
+/** Nearly valid texts: a few characters changed, removed, doubled or added. */
 const texts = fc
   .tuple(
     fc.constantFrom(...seeds),

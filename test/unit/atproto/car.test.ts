@@ -1,3 +1,4 @@
+/** Blocks of an untrusted CAR are found, checked on use, and bounded. */
 import { describe, expect, it } from 'vitest';
 import { type CarLimits, readCar } from '../../../src/atproto/car.ts';
 import { Cid, cidBytes, cidOfBlock } from '../../../src/atproto/cid.ts';
@@ -17,8 +18,8 @@ function sectionOf(block: Uint8Array): Buffer {
   return Buffer.concat([cidOfBlock(block).bytes, block]);
 }
 
-/** A section whose identifier names a digest that nobody computed. */
-function lyingSection(digestEnd: number): Buffer {
+/** A section whose CID has a made-up digest. */
+function forgedSection(digestEnd: number): Buffer {
   const section = Buffer.alloc(cidBytes);
   section.set([1, 0x71, 0x12, 0x20]);
   section.writeUInt32BE(digestEnd, cidBytes - 4);
@@ -26,7 +27,7 @@ function lyingSection(digestEnd: number): Buffer {
 }
 
 describe('readCar', () => {
-  it('finds blocks, the empty one too, and tells those that it does not hold', () => {
+  it('finds blocks, even an empty one, and reports absent ones', () => {
     const blocks = [Buffer.alloc(0), Buffer.from('a'), Buffer.alloc(100, 1)];
     const read = readCar(carOf(...blocks.map(sectionOf)), limits);
     if (!read.ok) throw new Error(read.reason);
@@ -39,13 +40,13 @@ describe('readCar', () => {
     expect(read.value.find(root)).toBe(-1);
   });
 
-  it('passes over blocks whose identifiers are of other kinds', () => {
+  it('skips blocks with CIDs of other kinds', () => {
     const other = Buffer.concat([Buffer.from([1, 0x70, 0x12, 0x20]), Buffer.alloc(32), Buffer.from('dag-pb')]);
     const read = readCar(carOf(other, sectionOf(Buffer.from('a'))), limits);
     expect(read.ok && read.value.count).toBe(1);
   });
 
-  it('sees that a block is not what its identifier names', () => {
+  it('detects a block that does not match its CID', () => {
     const section = sectionOf(Buffer.from('a'));
     section[cidBytes] = 0x62;
     const read = readCar(carOf(section), limits);
@@ -53,12 +54,12 @@ describe('readCar', () => {
     expect(read.value.isIntact(read.value.find(cidOfBlock(Buffer.from('a'))))).toBe(false);
   });
 
-  it('refuses a file of identifiers that were made to crowd one place of its table', () => {
-    const sections = Array.from({ length: 600 }, (_unused, index) => lyingSection(index));
+  it('refuses a file of CIDs that are crafted to collide in its table', () => {
+    const sections = Array.from({ length: 600 }, (_unused, index) => forgedSection(index));
     expect(readCar(carOf(...sections), limits)).toEqual({ ok: false, reason: 'car-index-crowded' });
     const few = readCar(carOf(...sections.slice(0, 200)), limits);
     if (!few.ok) throw new Error(few.reason);
-    expect(few.value.find(new Cid(lyingSection(199)))).toBe(199);
+    expect(few.value.find(new Cid(forgedSection(199)))).toBe(199);
   });
 
   it.each<[string, Buffer]>([

@@ -1,18 +1,19 @@
+/** CIDs of the two kinds in the protocol have one canonical text and match their blocks. */
 import { describe, expect, it } from 'vitest';
 import { Cid, cidCodec, cidOfBlock, isBlockIntact, isCidAt, parseCid } from '../../../src/atproto/cid.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
 
-// Source: the empty map and the text "hello world", as ipfs names them.
+// Source: the CIDs that ipfs gives to the empty map and the text "hello world".
 const emptyMapCid = 'bafyreigbtj4x7ip5legnfznufuopl4sg4knzc2cof6duas4b3q2fy6swua';
 const helloCid = 'bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e';
 
 describe('Cid', () => {
-  it('names blocks as other implementations do', () => {
+  it('computes the same CIDs as other implementations', () => {
     expect(cidOfBlock(encodeDagCbor({})).text).toBe(emptyMapCid);
     expect(cidOfBlock(Buffer.from('hello world'), cidCodec.raw).text).toBe(helloCid);
   });
 
-  it('gives back the text that it was read from', () => {
+  it('returns the text that it was read from', () => {
     for (const text of [emptyMapCid, helloCid]) expect(parseCid(text)?.text).toBe(text);
   });
 
@@ -41,7 +42,7 @@ describe('Cid', () => {
     expect(parseCid(text)).toBeUndefined();
   });
 
-  it('tells a block from one that is a bit different', () => {
+  it('detects a block that differs by one bit', () => {
     const block = Buffer.from('hello world');
     const cid = parseCid(helloCid)!;
     expect(isBlockIntact(cid.bytes, 0, block)).toBe(true);

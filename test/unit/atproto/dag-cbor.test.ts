@@ -1,3 +1,4 @@
+/** DAG-CBOR is decoded only in canonical form and within limits. */
 import { describe, expect, it } from 'vitest';
 import { Cid, parseCid } from '../../../src/atproto/cid.ts';
 import { DagCborReader, dagCborLimits, decodeDagCbor } from '../../../src/atproto/dag-cbor.ts';
@@ -11,7 +12,7 @@ function decodeHex(hex: string) {
 }
 
 describe('decodeDagCbor', () => {
-  it('reads every kind of value that the data model has', () => {
+  it('reads every kind of value in the data model', () => {
     const value: DagMap = {
       a: 0,
       b: -1,
@@ -33,7 +34,7 @@ describe('decodeDagCbor', () => {
     expect(decodeDagCbor(doubleBlock(1.5))).toEqual({ ok: true, value: 1.5 });
   });
 
-  it('gives identifiers as $link and bytes as $bytes without padding in JSON', () => {
+  it('writes CIDs as $link and bytes as $bytes without padding in JSON', () => {
     const value = { link: parseCid(cidText)!, bytes: new ByteString(Buffer.from([1, 2])) };
     const read = decodeDagCbor(encodeDagCbor(value));
     if (!read.ok) throw new Error(read.reason);
@@ -86,11 +87,11 @@ describe('decodeDagCbor', () => {
     expect(decodeHex(hex)).toEqual({ ok: false, reason });
   });
 
-  it('takes a replacement character that was really written', () => {
+  it('accepts a replacement character that is part of the text', () => {
     expect(decodeHex('63 efbfbd')).toEqual({ ok: true, value: '\ufffd' });
   });
 
-  it('takes the deepest nest that is allowed, and refuses one more and 10,000 more without exhausting the stack', () => {
+  it('accepts the maximal depth, and refuses 1 and 10,000 more without exhausting the stack', () => {
     const nest = (depth: number) => decodeDagCbor(Buffer.concat([Buffer.alloc(depth, 0x81), Buffer.from([0])]));
     expect(nest(dagCborLimits.depth).ok).toBe(true);
     expect(nest(dagCborLimits.depth + 1)).toEqual({ ok: false, reason: 'too-deep' });
@@ -107,14 +108,14 @@ describe('decodeDagCbor', () => {
     expect(decodeDagCbor(Buffer.alloc(dagCborLimits.bytes + 1))).toEqual({ ok: false, reason: 'too-large' });
   });
 
-  it('takes unsorted keys when it is told to, but none twice', () => {
+  it('accepts unsorted keys when asked to, but no duplicates', () => {
     const unsorted = Buffer.from('a3616201616102616303', 'hex');
     expect(decodeDagCbor(unsorted, 'any')).toEqual({ ok: true, value: { b: 1, a: 2, c: 3 } });
     const twice = Buffer.from('a3616201616102616203', 'hex');
     expect(decodeDagCbor(twice, 'any')).toEqual({ ok: false, reason: 'key-duplicate' });
   });
 
-  it('tells keys of one hash slot and one length apart', () => {
+  it('distinguishes cached keys of one hash slot and one length', () => {
     for (let index = 0; index < 20_000; index++) {
       const key = `k${index}`;
       expect(Object.keys((decodeDagCbor(encodeDagCbor({ [key]: 1 })) as { value: DagMap }).value)).toEqual([key]);
@@ -122,7 +123,7 @@ describe('decodeDagCbor', () => {
     expect(decodeDagCbor(encodeDagCbor({ clé: 1, ключ: 2 }))).toEqual({ ok: true, value: { clé: 1, ключ: 2 } });
   });
 
-  it('keeps the entries of a map that stand before its fault', () => {
+  it('keeps the entries of a map before its fault', () => {
     const target: DagMap = {};
     const reader = new DagCborReader(Buffer.from('a3 61 61 01 61 62 02 61 63 ff'.replaceAll(' ', ''), 'hex'));
     expect(reader.nextMapInto(target)).toBe('length-indefinite');

@@ -1,3 +1,4 @@
+/** Messages of the firehose decode to events, or are refused with a reason and their seq. */
 import { WriteOpAction } from '@atproto/repo';
 import { describe, expect, it } from 'vitest';
 import { Cid, cidOfBlock } from '../../../src/atproto/cid.ts';
@@ -58,7 +59,7 @@ function bodyOf(block: Uint8Array, fields: DagMap = {}): DagMap {
 const block = encodeDagCbor(postRecord() as DagMap);
 
 describe('a commit', () => {
-  it('that the protocol library signed gives its ops with the JSON of their records', async () => {
+  it('by the protocol library decodes to its ops with the JSON of their records', async () => {
     const repo = await SignedRepo.start();
     const since = repo.rev;
     const body = await repo.commit(
@@ -91,7 +92,7 @@ describe('a commit', () => {
     }
   });
 
-  it('that deletes and updates gives no record for the delete', async () => {
+  it('of a delete and an update has no record for the delete', async () => {
     const repo = await SignedRepo.start(authorDid, [
       create('app.bsky.feed.like', tid, likeRecord()),
       create('app.bsky.feed.post', tid, postRecord()),
@@ -110,18 +111,18 @@ describe('a commit', () => {
     expect(JSON.parse(jsonOfOp(event.ops[1]!.op)).text).toBe('changed');
   });
 
-  it('about collections that are not indexed is counted without reading its blocks', () => {
+  it('of unindexed collections is counted without reading its blocks', () => {
     const ops = [{ cid: cidOfBlock(block), path: `com.example.thing/${tid}`, action: 'create' }];
     const event = commitOf(commitFrame(bodyOf(block, { ops, blocks: new ByteString(Buffer.from('not a CAR')) })));
     expect(event).toMatchObject({ ops: [], badOps: [], unindexedOps: 1, seq: 7 });
   });
 
-  it('that is too big keeps its rev and seq, and none of its ops', () => {
+  it('that is too big keeps its rev and seq, but no ops', () => {
     const event = commitOf(commitFrame(bodyOf(block, { tooBig: true, blocks: new ByteString(Buffer.alloc(0)) })));
     expect(event).toMatchObject({ isTooBig: true, rev: tid, seq: 7, ops: [] });
   });
 
-  it('keeps its good ops when another is bad, and says why it is', () => {
+  it('keeps its valid ops when another is bad, with the reason', () => {
     const cid = cidOfBlock(block);
     const path = `app.bsky.feed.post/${tid}`;
     const list = encodeDagCbor([1]);
@@ -190,7 +191,7 @@ describe('a commit', () => {
 describe('a record', () => {
   const cid = cidOfBlock(block);
 
-  it('of 2 MB refuses its commit, and one that fits the message is left out alone', () => {
+  it('of 2 MB fails its commit; a smaller one that is too large is dropped alone', () => {
     const huge = encodeDagCbor({ text: 'x'.repeat(2_000_000) });
     expect(decodeFirehoseMessage(commitFrame(bodyOf(huge)))).toEqual({ ok: false, reason: 'blocks-too-large', seq: 7 });
     const large = encodeDagCbor({ text: 'x'.repeat(1_900_000) });
@@ -199,7 +200,7 @@ describe('a record', () => {
     ]);
   });
 
-  it('that is nested 10,000 deep is left out alone', () => {
+  it('that is nested 10,000 deep is dropped alone', () => {
     const nested = Buffer.concat([Buffer.from('a16161', 'hex'), Buffer.alloc(10_000, 0x81), Buffer.from([0])]);
     const ops = [
       { cid: cidOfBlock(nested), path: `app.bsky.feed.post/${tid}`, action: 'create' },
@@ -248,7 +249,7 @@ describe('other messages', () => {
     expect(decodeFirehoseMessage(frameOf({ op: 1, t }, body))).toEqual({ ok: true, value });
   });
 
-  it('the error frame of the stream is decoded', () => {
+  it('include the error frame of the stream', () => {
     const frame = frameOf({ op: -1 }, { error: 'FutureCursor', message: 'later' });
     expect(decodeFirehoseMessage(frame)).toEqual({
       ok: true,
@@ -269,7 +270,7 @@ describe('other messages', () => {
     expect(decodeFirehoseMessage(frame)).toEqual({ ok: false, reason, seq });
   });
 
-  it('a nest 10,000 deep in the body is refused and the seq before it is kept', () => {
+  it('are refused when nested 10,000 deep, and keep the seq before that', () => {
     const header = encodeDagCbor({ op: 1, t: '#commit' });
     const nest = Buffer.alloc(10_000, 0x81);
     const body = Buffer.concat([Buffer.from('a263736571056474696d65', 'hex'), nest]);

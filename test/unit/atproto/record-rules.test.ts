@@ -1,3 +1,4 @@
+/** Records are kept or refused as by the official data plane. */
 import { describe, expect, it } from 'vitest';
 import { parseCid } from '../../../src/atproto/cid.ts';
 import type { Collection } from '../../../src/atproto/collection.ts';
@@ -19,7 +20,7 @@ const blob = {
 };
 const selfRkey = 'self';
 
-/** One record of each collection that is kept, and the key it is kept under. */
+/** One valid record of each indexed collection, with its key. */
 const keptByNsid: Readonly<Record<Collection, { rkey: string; record: DagMap }>> = {
   'app.bsky.actor.profile': { rkey: selfRkey, record: { displayName: 'A', avatar: blob, unknownField: [null] } },
   'app.bsky.actor.status': {
@@ -80,12 +81,12 @@ function postWith(embed: DagValue): ReturnType<typeof check> {
 }
 
 describe('checkRecord', () => {
-  it.each(Object.keys(keptByNsid) as Nsid[])('keeps a good record of %s', (nsid) => {
+  it.each(Object.keys(keptByNsid) as Nsid[])('keeps a valid record of %s', (nsid) => {
     expect(check(nsid)).toEqual({ ok: true });
   });
 
   it.each(Object.keys(keptByNsid).filter((nsid) => !nsid.startsWith('chat.')) as Nsid[])(
-    'refuses a record of %s of another type, or without one, or that is no object',
+    'refuses a record of %s with another or no type, or that is no object',
     (nsid) => {
       expect(check(nsid, { $type: 'com.example.thing' })).toEqual({ ok: false, reason: 'lexicon-type-wrong' });
       expect(check(nsid, { $type: undefined })).toEqual({ ok: false, reason: 'lexicon-type-wrong' });
@@ -154,13 +155,13 @@ describe('checkRecord', () => {
   });
 
   it.each(Object.keys(keptByNsid).filter((nsid) => keptByNsid[nsid as Nsid].rkey === selfRkey) as Nsid[])(
-    'keeps %s under the key self only',
+    'keeps %s only under the key self',
     (nsid) => {
       expect(check(nsid, {}, tid)).toEqual({ ok: false, reason: 'rkey-not-self' });
     },
   );
 
-  it('refuses what has no place in the keyspace', () => {
+  it('refuses what does not fit storage keys', () => {
     const { record, rkey } = keptByNsid['app.bsky.feed.like'];
     const like = { $type: 'app.bsky.feed.like', ...record };
     expect(checkRecord(did, 'com.example.thing', rkey, like)).toEqual({ ok: false, reason: 'collection-not-indexed' });
@@ -173,7 +174,7 @@ describe('checkRecord', () => {
     expect(checkRecord(did, 'app.bsky.feed.like', '..', like)).toEqual({ ok: false, reason: 'rkey-bad' });
   });
 
-  it('looks into the members of a union that it knows and passes those that it does not', () => {
+  it('checks known members of a union and accepts unknown ones', () => {
     const image = { image: blob, alt: '' };
     expect(postWith({ $type: 'app.bsky.embed.images', images: [image] })).toEqual({ ok: true });
     expect(postWith({ $type: 'com.example.embed', images: 5 })).toEqual({ ok: true });
@@ -189,7 +190,7 @@ describe('checkRecord', () => {
     expect(postWith(withMedia)).toEqual({ ok: false, reason: 'lexicon-field-missing' });
   });
 
-  it('takes a text of as many graphemes as are allowed, however many bytes they have within the limit', () => {
+  it('accepts a text of the maximal graphemes, with any bytes within their limit', () => {
     expect(check('app.bsky.feed.post', { text: 'x'.repeat(300) })).toEqual({ ok: true });
     expect(check('app.bsky.feed.post', { text: 'e\u0301'.repeat(300) })).toEqual({ ok: true });
     expect(check('app.bsky.feed.post', { text: '\r\n'.repeat(300) })).toEqual({ ok: true });
@@ -197,7 +198,7 @@ describe('checkRecord', () => {
 });
 
 describe('hasMoreGraphemes', () => {
-  it('counts clusters, not units', () => {
+  it('counts clusters, not UTF-16 units', () => {
     expect(hasMoreGraphemes('👨‍👩‍👧👨‍👩‍👧', 2)).toBe(false);
     expect(hasMoreGraphemes('👨‍👩‍👧👨‍👩‍👧', 1)).toBe(true);
     expect(hasMoreGraphemes('\r\n\r\n', 2)).toBe(false);

@@ -1,3 +1,4 @@
+/** A repo CAR yields every record under its commit, or the reason where the walk ended. */
 import { describe, expect, it } from 'vitest';
 import { Cid, cidOfBlock } from '../../../src/atproto/cid.ts';
 import { ByteString, type DagMap, type DagValue } from '../../../src/atproto/dag-value.ts';
@@ -25,7 +26,7 @@ function chunksOf(car: Uint8Array, chunkRecords: number): RepoChunk[] {
   });
 }
 
-/** Blocks by hand, so that a tree can be wrong where a library's is right. */
+/** Handmade blocks, so that a tree can be wrong where a library's is right. */
 class HandMadeCar {
   readonly #blocks: Buffer[] = [];
 
@@ -63,7 +64,7 @@ function faultOf(car: Uint8Array): string {
 }
 
 describe('openRepoCar', () => {
-  it('yields every record of a repo that the protocol library wrote, in key order', async () => {
+  it('yields every record of a repo by the protocol library, in key order', async () => {
     const writes = Array.from({ length: 500 }, (_unused, index) =>
       index % 5 === 0
         ? create('app.bsky.feed.post', rkeyOf(index), postRecord(`post ${index}`))
@@ -88,7 +89,7 @@ describe('openRepoCar', () => {
     expect(chunksOf(await repo.car(), 10)).toEqual([]);
   });
 
-  it('goes on behind a record that is missing or broken, and says so', () => {
+  it('continues after a missing or broken record, and reports it', () => {
     const car = new HandMadeCar();
     const good = car.add({ $type: 'app.bsky.feed.post', text: '' });
     const list = car.add([1]);
@@ -152,10 +153,10 @@ describe('openRepoCar', () => {
     expect(faultOf(make(new HandMadeCar()))).toBe(reason);
   });
 
-  it('ends the walk at a tree block that does not have its hash', async () => {
+  it('ends the walk at a tree block whose hash is wrong', async () => {
     const repo = await SignedRepo.start(authorDid, [create('app.bsky.feed.like', rev, likeRecord())]);
     const car = await repo.car();
-    // The key of the only entry stands in the tree's block and nowhere else.
+    // Only the tree's block contains the key of the only entry.
     car[car.indexOf('app.bsky.feed.like/') + 1] = 0x71;
     expect(faultOf(car)).toBe('tree-block-hash-wrong');
   });

@@ -1,4 +1,4 @@
-/** Signed repos, commit frames and repo CARs, made with the protocol's own library, and frames with chosen faults. */
+/** Signed repos, commit frames and CARs of the protocol's own library; frames with chosen faults. */
 import { Secp256k1Keypair } from '@atproto/crypto';
 import {
   blocksToCarFile,
@@ -45,7 +45,7 @@ export function create(collection: RecordCreateOp['collection'], rkey: string, r
   return { action: WriteOpAction.Create, collection, rkey, record };
 }
 
-/** A repo in memory whose commits can be taken as frames. */
+/** A repo in memory that returns its commits as frames. */
 export class SignedRepo {
   #repo: Repo;
   readonly #keypair: Secp256k1Keypair;
@@ -106,7 +106,7 @@ export class SignedRepo {
     };
   }
 
-  /** The whole repo as getRepo gives it. */
+  /** The whole repo as getRepo returns it. */
   async car(): Promise<Buffer> {
     const chunks: Uint8Array[] = [];
     for await (const chunk of getFullRepo(this.#repo.storage as MemoryBlockstore, this.#repo.cid)) chunks.push(chunk);

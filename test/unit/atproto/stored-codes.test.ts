@@ -1,4 +1,4 @@
-/** The codes that are on disk: these lists only ever grow at their end. */
+/** Stored codes: these lists only ever grow at their end. */
 import { expect, test } from 'vitest';
 import { collections, nsid } from '../../../src/atproto/collection.ts';
 import {
@@ -43,7 +43,7 @@ test('edge kinds keep their codes and the index of their plain form', () => {
   expect(kindByPlainForm).toEqual(['follow', 'like', 'repost', 'block']);
 });
 
-test('a collection makes whole edges of one kind, and only actors are probed', () => {
+test('a collection has whole edges of one kind, and only actors are probed', () => {
   const whole = Object.values(edgeByKind).filter((edge) => edge.isWholeRecord);
   expect(edgeByCollection.size).toBe(whole.length);
   expect(edgeByCollection.has(nsid.post)).toBe(false);

@@ -1,3 +1,4 @@
+/** Each format accepts and refuses the same texts as the official validators. */
 import { describe, expect, it } from 'vitest';
 import { checkByFormat, type StringFormat } from '../../../src/atproto/string-format.ts';
 

@@ -1,23 +1,23 @@
-/** The waits between attempts: doubling, capped, and never longer than their nominal length. */
+/** Delays between retries: doubling, capped, and never longer than their nominal length. */
 import { expect, it } from 'vitest';
 import { backoffMs } from '../../../src/base/backoff.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 
 const longest = { next: () => 1, below: () => 0 };
 
-it('doubles with each failure up to the cap', () => {
+it('doubles with each failure up to the maximum', () => {
   const policy = { firstMs: 100, maxMs: 1000 };
   expect([1, 2, 3, 4, 5, 1e6].map((failures) => backoffMs(policy, failures, longest))).toEqual([
     100, 200, 400, 800, 1000, 1000,
   ]);
 });
 
-it('begins to double after the fast failures', () => {
+it('starts to double after the fast failures', () => {
   const policy = { firstMs: 100, maxMs: 1000, fastFailures: 3 };
   expect([0, 1, 3, 4, 5].map((failures) => backoffMs(policy, failures, longest))).toEqual([100, 100, 100, 200, 400]);
 });
 
-it('spreads between half of the nominal wait and all of it', () => {
+it('spreads between half of the nominal delay and all of it', () => {
   const random = seededRandom(1);
   const waits = Array.from({ length: 1000 }, () => backoffMs({ firstMs: 100, maxMs: 1000 }, 1, random));
   expect(Math.min(...waits)).toBeGreaterThanOrEqual(50);

@@ -1,4 +1,4 @@
-/** Whatever bytes come, a decoder answers: with a value that can be written again, or with a reason. */
+/** Every decoder answers any bytes with a value that can be written again, or with a reason. */
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readCar } from '../../../src/atproto/car.ts';
@@ -13,7 +13,7 @@ import { checkByFormat } from '../../../src/atproto/string-format.ts';
 import { doubleBlock, encodeDagCbor } from '../../support/dag-cbor.ts';
 import { authorDid, commitFrame, create, likeRecord, postRecord, SignedRepo } from '../../unit/atproto/signed-repo.ts';
 
-/** Runs a property that is not asynchronous; the seed of a failure is in its message. */
+/** Runs a synchronous property; the message of a failure has its seed. */
 const assertHolds: <Values>(property: fc.IProperty<Values>, parameters?: fc.Parameters<Values>) => void = fc.assert;
 
 const cids = fc.uint8Array({ minLength: 0, maxLength: 8 }).map((block) => cidOfBlock(block));
@@ -32,7 +32,7 @@ const { value: values } = fc.letrec<{ value: DagValue }>((tie) => ({
   ),
 }));
 
-/** Changes, cuts or lengthens bytes as a broken or lying sender would. */
+/** Changes, cuts or lengthens bytes, as a broken or malicious sender would. */
 const faults = fc.array(fc.record({ at: fc.nat(), byte: fc.nat(255), kind: fc.constantFrom('set', 'cut', 'insert') }), {
   minLength: 1,
   maxLength: 4,
@@ -57,7 +57,7 @@ describe('DAG-CBOR', () => {
         const read = decodeDagCbor(bytes);
         if (!read.ok) throw new Error(read.reason);
         expect(encodeDagCbor(read.value)).toEqual(bytes);
-        // Keys come back in the order of the block, so JSON is compared as values.
+        // Keys are in block order, so JSON is compared as values.
         expect(JSON.parse(dagJson(read.value))).toEqual(JSON.parse(dagJson(value)));
       }),
     );
@@ -71,7 +71,7 @@ describe('DAG-CBOR', () => {
     );
   });
 
-  it('accepts of any bytes only those that are the one encoding of their value', () => {
+  it('accepts only the canonical encoding of a value', () => {
     let accepted = 0;
     assertHolds(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.tuple(values, faults)), (source) => {
@@ -79,7 +79,7 @@ describe('DAG-CBOR', () => {
         const read = decodeDagCbor(bytes);
         if (!read.ok) return;
         accepted++;
-        // A whole number may also be written as a float, which the data model cannot tell apart.
+        // A whole number may also be a float, which the data model does not distinguish.
         if (!bytes.includes(0xfb)) expect(encodeDagCbor(read.value)).toEqual(Buffer.from(bytes));
       }),
       { numRuns: 5000 },
@@ -89,7 +89,7 @@ describe('DAG-CBOR', () => {
 });
 
 describe('CIDs', () => {
-  it('have one text each, which gives the same bytes back', () => {
+  it('have one text each, which decodes to the same bytes', () => {
     assertHolds(
       fc.property(fc.uint8Array(), fc.constantFrom(cidCodec.raw, cidCodec.dagCbor), (block, codec) => {
         const cid = cidOfBlock(block, codec);
@@ -99,7 +99,7 @@ describe('CIDs', () => {
     );
   });
 
-  it('are never read from a text that is a second spelling', () => {
+  it('are never read from a non-canonical text', () => {
     const digit = fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz234567');
     assertHolds(
       fc.property(cids, fc.nat(57), digit, (cid, at, character) => {
@@ -134,7 +134,7 @@ describe('messages of the firehose', () => {
     });
   }
 
-  it('are refused with a reason or decoded to what their identifiers name, whatever is broken in them', () => {
+  it('are refused with a reason or match their CIDs, whatever is broken in them', () => {
     const seen = new Set<string>();
     assertHolds(
       fc.property(fc.nat(1), faults, (index, list) => {
@@ -148,7 +148,7 @@ describe('messages of the firehose', () => {
     expect(seen.size).toBeGreaterThan(5);
   });
 
-  it('are refused at every length that is too short', () => {
+  it('are refused at every shorter length', () => {
     for (const frame of frames) {
       for (let length = 0; length < frame.length; length++) {
         expect(decodeFirehoseMessage(frame.subarray(0, length)).ok).toBe(false);
@@ -190,7 +190,7 @@ describe('messages of the firehose', () => {
     }
   });
 
-  it('and CARs of many blocks give every block back', () => {
+  it('and CARs of many blocks return every block', () => {
     assertHolds(
       fc.property(fc.integer({ min: 0, max: 200 }), fc.nat(), (count, salt) => {
         const blocks = Array.from({ length: count }, (_unused, index) => encodeDagCbor([salt, index]));
@@ -240,7 +240,7 @@ describe('checks', () => {
     );
   });
 
-  it('of formats answer for any text in time that grows with its length only', () => {
+  it('of formats answer for any text, however long and repetitive', () => {
     const texts = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 100 }),
       fc
