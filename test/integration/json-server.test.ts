@@ -1,4 +1,4 @@
-/** The HTTP server of node, router and ingest: what it bounds, refuses and shows, whatever its routes are. */
+/** The HTTP server of node, router and ingest: bodies and their limits, exclusive ports, TLS. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
@@ -57,7 +57,7 @@ async function post(port: number, body: unknown): Promise<{ status: number; json
 }
 
 describe('the body of a POST', () => {
-  it('reaches its route when it has the shape, and a GET gets its query', async () => {
+  it('reaches its route if it has the right shape, and a GET gets its query', async () => {
     const { port } = await start();
     const body = { name: 'a', counts: { x: 1 }, inner: [{ at: 2 }] };
     expect(await post(port, body)).toEqual({ status: 200, json: { body } });
@@ -73,12 +73,12 @@ describe('the body of a POST', () => {
     [{ name: 'a', counts: { x: -1 } }, 'counts.x: must be a whole number from 0 to 9'],
     [{ name: 'a', inner: [{ at: 1 }, {}] }, 'inner[1].at: must be a whole number from 1 to 3'],
     [{ name: 'a', inner: [{ at: 1, on: 1 }] }, 'inner[0]: unknown key "on" (known: at)'],
-  ])('that is %j is refused by the name of what is wrong', async (body, message) => {
+  ])('that is %j is refused with the path of the problem', async (body, message) => {
     const { port } = await start();
     expect(await post(port, body)).toMatchObject({ status: 400, json: { error: 'InvalidArgument', message } });
   });
 
-  it('is JSON, says so, and is no longer than bodyBytesMax; none is an empty object', async () => {
+  it('must be JSON by its type and its bytes, within bodyBytesMax; none is an empty object', async () => {
     const { port } = await start({ routes: [mirrorRoute] });
     const headers = { 'content-type': 'application/json' };
     const mirror = (init: RequestInit): Promise<Response> =>
@@ -90,7 +90,7 @@ describe('the body of a POST', () => {
     expect((await mirror({ headers, body: ' '.repeat(bodyBytesMaxDefault + 1) })).status).toBe(429);
   });
 
-  it('may end with its client in the middle', async () => {
+  it('releases its budget if its client disconnects', async () => {
     const budget = new BodyBudget(1000);
     const { port } = await start({ routes: [mirrorRoute], limits: { budget } });
     const sending = connectTcp(port, '127.0.0.1');
@@ -102,7 +102,7 @@ describe('the body of a POST', () => {
     expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
   });
 
-  it('that is not whole in time is refused, and releases its budget', async () => {
+  it('that is not complete in time is refused, and releases its budget', async () => {
     const budget = new BodyBudget(1000);
     const { port } = await start({ limits: { bodyMsMax: 50, budget } });
     const socket = connectTcp(port, '127.0.0.1').setNoDelay();
@@ -131,7 +131,7 @@ describe('ingest', () => {
     await expect(harness.start({ port })).rejects.toMatchObject({ code: 'ConfigInvalid', message: /taken/ });
   });
 
-  it('speaks TLS when it has the files', async () => {
+  it('serves TLS if it has the files', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'skyshard-ingest-tls-'));
     disposals.push(() => rmSync(folder, { recursive: true }));
     const tls = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
