@@ -1,4 +1,4 @@
-/** Tells public internet addresses from all others. */
+/** Distinguishes public internet addresses from all others. */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 

@@ -51,7 +51,7 @@ export class HostLister {
   /** True when a host's list is being read or has been read to its end. */
   isListed(origin: string): boolean {
     const listing = this.#options.state.hosts.get(origin);
-    return listing !== undefined && listing.state !== 'unasked';
+    return listing !== undefined && listing.state !== 'unlisted';
   }
 
   /** Reads a host's list from its start. Returns: once the request is durable. */

@@ -43,7 +43,7 @@ type Job = {
   /** The source reported a change. */
   isForced: boolean;
   /** Requested again while running: the document being read may predate the change. */
-  isAskedAgain: boolean;
+  isRequestedAgain: boolean;
   readonly postponedAttempts: number;
   readonly waiters: Waiter[];
 };
@@ -92,7 +92,7 @@ export class IdentityQueue {
         return;
       }
       job.isForced = true;
-      job.isAskedAgain = true;
+      job.isRequestedAgain = true;
       job.waiters.push(waiter);
     });
   }
@@ -103,8 +103,8 @@ export class IdentityQueue {
     this.#add(did, { isForced: false, postponedAttempts: 0, waiters: [] });
   }
 
-  #add(did: string, job: Omit<Job, 'isAskedAgain'>): void {
-    const added = { ...job, isAskedAgain: false };
+  #add(did: string, job: Omit<Job, 'isRequestedAgain'>): void {
+    const added = { ...job, isRequestedAgain: false };
     this.#jobByDid.set(did, added);
     void this.#run(did, added);
   }
@@ -115,12 +115,12 @@ export class IdentityQueue {
       let outcome: AttemptOutcome;
       do {
         outcome = await this.#limit(() => {
-          job.isAskedAgain = false;
+          job.isRequestedAgain = false;
           return this.#attempt(did, job);
         });
         // The log may take a while, which must not block other resolutions.
         if (typeof outcome === 'object') await this.#store(outcome);
-      } while (job.isAskedAgain && outcome !== 'stopped');
+      } while (job.isRequestedAgain && outcome !== 'stopped');
       this.#end(did);
       // A stopped job has no outcome, so its waiters must not take it for done.
       if (outcome !== 'stopped') for (const { resolve } of job.waiters) resolve();

@@ -51,7 +51,7 @@ function didOf(query: URLSearchParams): string {
 }
 
 /** `{did, host}` requests one repo, `{host}` all of a host, `{}` all of every source. */
-async function askBackfill(
+async function requestBackfill(
   { backfill, subscriptions }: IngestRoutesOptions,
   { did, host }: v.InferOutput<typeof backfillBody>,
 ): Promise<object> {
@@ -76,7 +76,7 @@ function showBackfill({ backfill }: IngestRoutesOptions, query: URLSearchParams)
 }
 
 /** `{repos:[{did,rev}]}`, where `rev` is the lowest acceptable one and may be absent. */
-async function askResync(
+async function requestResyncs(
   { backfill }: IngestRoutesOptions,
   { repos }: v.InferOutput<typeof resyncBody>,
 ): Promise<object> {
@@ -145,8 +145,8 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
     })),
     getRoute('/v1/backfill', (query) => showBackfill(options, query)),
     getRoute('/v1/identity', (query) => showIdentity(options, query)),
-    postRoute('/v1/backfill', backfillBody, (body) => askBackfill(options, body)),
-    postRoute('/v1/resync', resyncBody, (body) => askResync(options, body)),
+    postRoute('/v1/backfill', backfillBody, (body) => requestBackfill(options, body)),
+    postRoute('/v1/resync', resyncBody, (body) => requestResyncs(options, body)),
     postRoute('/v1/settle', settleBody, (body) => settle(options, body)),
   ];
 }

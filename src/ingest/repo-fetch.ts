@@ -75,7 +75,7 @@ export class RepoFetch {
   async fetch(did: string, row: RepoRow): Promise<FetchedRepo> {
     const hold = this.#options.gate.hold(did);
     try {
-      const answer = await this.#ask(did, row.host);
+      const answer = await this.#fetchRepo(did, row.host);
       if (!answer.ok) return answer;
       const opened = openRepoCar(answer.car);
       if (!opened.ok) return { ok: false, reason: 'repo-damaged', message: opened.reason };
@@ -92,8 +92,8 @@ export class RepoFetch {
   }
 
   /** Asks the given host first, which saves a lookup, then the one in the DID document. */
-  async #ask(did: string, givenHost: string | null): Promise<RepoAnswer | (FetchedRepo & { ok: false })> {
-    const byGiven = givenHost === null ? null : await this.#askHost(givenHost, did);
+  async #fetchRepo(did: string, givenHost: string | null): Promise<RepoAnswer | (FetchedRepo & { ok: false })> {
+    const byGiven = givenHost === null ? null : await this.#fetchFrom(givenHost, did);
     if (byGiven?.ok === true || byGiven?.reason === 'busy') return byGiven;
     const resolution = await this.#options.resolver.resolveDid(did, true);
     if (!resolution.ok) {
@@ -105,14 +105,14 @@ export class RepoFetch {
     const { pds } = resolution.document;
     if (pds === null) return byGiven ?? { ok: false, reason: 'gone', message: 'the DID document names no host' };
     if (byGiven !== null && pds === givenHost) return byGiven;
-    const byDocument = await this.#askHost(pds, did);
+    const byDocument = await this.#fetchFrom(pds, did);
     // A host that did not respond leaves open whether the repo is gone.
     return !byDocument.ok && byGiven?.reason !== 'gone' && byDocument.reason === 'gone'
       ? (byGiven ?? byDocument)
       : byDocument;
   }
 
-  async #askHost(origin: string, did: string): Promise<RepoAnswer> {
+  async #fetchFrom(origin: string, did: string): Promise<RepoAnswer> {
     const answer = await this.#options.host.getRepo(origin, did, largeRepoBytes);
     if (answer.ok || answer.reason !== 'too-large') return answer;
     const alone = this.#largeTurn.then(() => this.#options.host.getRepo(origin, did, repoCarLimits.bytes));

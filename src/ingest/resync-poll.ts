@@ -29,19 +29,19 @@ const repeatMs = 60_000;
 /** Polls until the signal aborts. A node that does not answer is polled again next time. */
 export async function pollResyncs(options: ResyncPollOptions): Promise<void> {
   const { caller, map, clock, signal } = options;
-  const askedMsByDid = new Map<string, number>();
+  const requestedMsByDid = new Map<string, number>();
   while (!signal.aborted) {
     await clock.sleep(pollMs, signal);
     const nowMs = clock.monotonicMs();
-    for (const [did, askedMs] of askedMsByDid) if (nowMs - askedMs > repeatMs) askedMsByDid.delete(did);
+    for (const [did, requestedMs] of requestedMsByDid) if (nowMs - requestedMs > repeatMs) requestedMsByDid.delete(did);
     for (const node of map().nodes.keys()) {
       if (signal.aborted) return;
       try {
         const payload = Buffer.alloc(0);
         const answer = await caller.call({ node, method: nodeCalls.reposToResync, payload, timeoutMs: callTimeoutMs });
         for (const did of reposToResyncAnswer.decode(answer)) {
-          if (askedMsByDid.has(did)) continue;
-          askedMsByDid.set(did, nowMs);
+          if (requestedMsByDid.has(did)) continue;
+          requestedMsByDid.set(did, nowMs);
           await options.requestResync(did, '');
         }
       } catch (thrown) {

@@ -86,17 +86,17 @@ function pauseWithoutCapacity(socket: WebSocket, { waitForCapacity }: SourceConn
 
 /** Pings, and ends a silent connection. A paused socket cannot answer and does not count. */
 function watchSilence(socket: WebSocket, { clock, silenceMsMax }: SourceConnectionOptions): () => void {
-  let heardMs = clock.monotonicMs();
-  const heard = (): void => {
-    heardMs = clock.monotonicMs();
+  let activeMs = clock.monotonicMs();
+  const markActive = (): void => {
+    activeMs = clock.monotonicMs();
   };
-  for (const event of ['open', 'message', 'ping', 'pong']) socket.on(event, heard);
+  for (const event of ['open', 'message', 'ping', 'pong']) socket.on(event, markActive);
   const ended = new AbortController();
   const watch = async (): Promise<void> => {
     while (!ended.signal.aborted) {
       await clock.sleep(silenceMsMax / 4, ended.signal);
-      if (socket.isPaused) heard();
-      else if (clock.monotonicMs() - heardMs > silenceMsMax) socket.terminate();
+      if (socket.isPaused) markActive();
+      else if (clock.monotonicMs() - activeMs > silenceMsMax) socket.terminate();
       else if (socket.readyState === WebSocket.OPEN) socket.ping();
     }
   };

@@ -3,8 +3,8 @@ import { invariant } from '../../base/invariant.ts';
 import type { Table } from '../../storage/environment.ts';
 import { beginValue, everyKey, readValue, textKey } from './state-codec.ts';
 
-const listingStates = ['unasked', 'listing', 'listed'] as const;
-/** How far a host's repo list was read. `unasked`: only repos name the host. */
+const listingStates = ['unlisted', 'listing', 'listed'] as const;
+/** How far a host's repo list was read. `unlisted`: only repos name the host. */
 export type HostListing = {
   readonly state: (typeof listingStates)[number];
   readonly pageToken: string;
@@ -13,7 +13,7 @@ export type HostListing = {
 
 type Host = { readonly number: number; readonly listing: HostListing };
 
-const unasked: HostListing = { state: 'unasked', pageToken: '', repos: 0 };
+const unlisted: HostListing = { state: 'unlisted', pageToken: '', repos: 0 };
 
 /**
  * Table `hosts`: origin → number, state, repos so far, page token. Also held in memory.
@@ -58,7 +58,7 @@ export class HostListings {
   /** Returns the number of a host, 0 for none; a new host gets the next one. */
   numberOf(origin: string | null): number {
     if (origin === null) return 0;
-    return this.#hostByOrigin.get(origin)?.number ?? this.put(origin, unasked);
+    return this.#hostByOrigin.get(origin)?.number ?? this.put(origin, unlisted);
   }
 
   originOf(number: number): string | null {

@@ -49,7 +49,7 @@ describe('the gate of a repo', () => {
             hold = null;
           }
           if (one.type === 'succeed' && hold !== null) {
-            // At least as new as what was live before the hold; maybe newer than what is live now.
+            // At least as new as the commits before the hold; maybe newer than the latest.
             const rev = heldFrom + one.lead;
             if (hold.isVoid) voided++;
             else {
