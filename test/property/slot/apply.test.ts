@@ -6,11 +6,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { graphEntries } from '../../../bench/graph-output.ts';
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { type SeededRandom, seededRandom } from '../../../src/base/seeded-random.ts';
-import type { Entry } from '../../../src/entry/entry.ts';
+import { writeEffect } from '../../../src/entry/effect-codec.ts';
+import type { Effect, Entry } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { type Chunk, readChunk, writeChunk } from '../../../src/log/chunk.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
 import { Slot } from '../../../src/slot/slot.ts';
+import { getRecordCounts } from '../../../src/slot/table/record-counts.ts';
 import { makeHistory, type OutsideEntry } from '../../simulation/history.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 
@@ -138,5 +140,49 @@ describe('apply', () => {
     expect(outcomeOf(slot)).toEqual(before);
     slot.run(fromTwo.slice(2), appendMs);
     expect(outcomeOf(slot)).toEqual(await run(fromTwo, null));
+  });
+});
+
+describe('effects of one source', () => {
+  const subjectDid = Array.from({ length: 100 }, (_unused, number) => `did:web:n${number}.example`).find(
+    (did) => slotOf(did, slots) === 0,
+  )!;
+  const subject = { did: subjectDid, collection: 'app.bsky.feed.post', rkey: 'post' };
+
+  function like(rkey: string, present: boolean): Effect {
+    const source = { did: 'did:web:liker.example', collection: 'app.bsky.feed.like', rkey };
+    return { type: 'edge', edge: 'like', present, source, subjectDid, subject, sortMs: appendMs };
+  }
+
+  /** Sends effects under the marks from `firstMark` on; all before it are taken as sent. */
+  function send(slot: Slot, firstMark: number, effects: readonly Effect[]): void {
+    const items = effects.map((effect) => {
+      const writer = new ByteWriter(256);
+      writeEffect(writer, effect);
+      return writer.finish();
+    });
+    const origin = { slot: 1, generation: 1, previousMark: firstMark - 1 };
+    const marks = items.map((_item, index) => firstMark + index);
+    const { outcomes } = slot.run([chunkOf({ slot: 0, origin, items, marks })], appendMs);
+    expect(outcomes.map(({ status }) => status)).toEqual(['durable']);
+  }
+
+  function likesIn({ state }: Slot): number {
+    return getRecordCounts(state, state.ownerOf(subjectDid)!, subject.collection, subject.rkey).likes;
+  }
+
+  it('put or remove an edge once, however often they are sent under new marks', async () => {
+    await using slot = openSlot(0);
+    send(slot, 1, [like('a', true), like('a', true), like('b', true)]);
+    expect(likesIn(slot)).toBe(2);
+    send(slot, 4, [like('a', false), like('a', false)]);
+    expect(likesIn(slot)).toBe(1);
+  });
+
+  it('are applied once when a chunk repeats some of an earlier one', async () => {
+    await using slot = openSlot(0);
+    send(slot, 1, [like('a', true), like('a', false)]);
+    send(slot, 1, [like('a', true), like('a', false), like('b', true)]);
+    expect([slot.receivedCount, likesIn(slot)]).toEqual([3, 1]);
   });
 });
