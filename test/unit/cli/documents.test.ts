@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { fileCrashPoints, ingestCrashPoints, nodeCrashPoints } from '../../../src/base/crash-point.ts';
 import { connectStatus, errorTable } from '../../../src/base/data-plane-error.ts';
 import { exitCode } from '../../../src/cli/exit-code.ts';
 import { commandNames, flagOf, settingNames, settingTable } from '../../../src/config/setting-table.ts';
@@ -9,8 +10,8 @@ import { serviceMethods } from '../../../src/proto/generated/bsky-service.ts';
 import { planByMethod } from '../../../src/router/plans/service.ts';
 import { projectFiles, projectRoot, readSource } from '../../support/source-scan.ts';
 
-const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
-const errors = readFileSync(join(projectRoot, 'ops', 'errors.md'), 'utf8');
+const textOf = (path: string): string => readFileSync(join(projectRoot, path), 'utf8');
+const readme = textOf('README.md');
 
 /** Returns the cells of every table row in a text whose first cell matches. */
 function rowsOf(text: string, firstCell: RegExp): string[][] {
@@ -21,12 +22,33 @@ function rowsOf(text: string, firstCell: RegExp): string[][] {
     .filter(([first]) => firstCell.test(first!));
 }
 
-describe('ARCHITECTURE.md', () => {
-  it('names files and folders that exist', () => {
-    const text = readFileSync(join(projectRoot, 'ARCHITECTURE.md'), 'utf8');
-    const named = [...text.matchAll(/`((?:src|test|ops|bench)\/[a-z0-9./-]*)`/g)].map(([, path]) => path!);
-    expect(named.length).toBeGreaterThan(10);
-    expect(named.filter((path) => !existsSync(join(projectRoot, path)))).toEqual([]);
+const documents = ['README.md', 'ARCHITECTURE.md', ...projectFiles().filter((path) => /^ops\/[^/]*\.md$/.test(path))];
+
+describe('documents', () => {
+  it.each(documents)('%s: every path in backticks exists', (document) => {
+    const named = textOf(document).matchAll(/`((?:src|test|ops|bench)\/[\w./-]*)`/g);
+    const isThere = (path: string): boolean => [path, `${path}.ts`].some((each) => existsSync(join(projectRoot, each)));
+    expect([...named].map(([, path]) => path!).filter((path) => !isThere(path))).toEqual([]);
+  });
+});
+
+describe('ops/invariants.md', () => {
+  const invariants = textOf('ops/invariants.md');
+
+  it('numbers its rows, each with code and a test', () => {
+    const rows = rowsOf(invariants, /^\d+$/);
+    expect(rows.map(([number]) => Number(number))).toEqual(rows.map((_row, index) => index + 1));
+    for (const [number, , code, test] of rows) {
+      expect(code, number).toMatch(/^`src\//);
+      expect(test, number).toMatch(/^`test\/.*\.test\.ts`$/);
+    }
+  });
+
+  it('lists the crash points with the file of each', () => {
+    const rows = rowsOf(invariants, /^`[a-z-]+`$/);
+    const points = [...nodeCrashPoints, ...ingestCrashPoints, ...fileCrashPoints];
+    expect(rows.map(([point]) => point)).toEqual(points.map((point) => `\`${point}\``));
+    for (const [point, file] of rows) expect(textOf(file!.slice(1, -1))).toContain(`'${point!.slice(1, -1)}'`);
   });
 });
 
@@ -76,7 +98,7 @@ describe('README.md', () => {
 
 describe('ops/errors.md', () => {
   it('lists every error code with its gRPC status, whether a retry may help, its meaning and its next step', () => {
-    const rows = rowsOf(errors, /^[A-Z][A-Za-z]+$/);
+    const rows = rowsOf(textOf('ops/errors.md'), /^[A-Z][A-Za-z]+$/);
     expect(rows.map(([code]) => code)).toEqual(Object.keys(errorTable));
     for (const [code, status, http, again, meaning, hint] of rows) {
       const row = errorTable[code as keyof typeof errorTable];
