@@ -26,7 +26,7 @@ type EdgeRow = {
   readonly makerCount: string | null;
   readonly actorCount: string | null;
   readonly recordCount: string | null;
-  /** Why the subject's owner is notified; and the author of the repost that led to the edge. */
+  /** Why the subject's owner is notified, and the author of the repost that led to it. */
   readonly reason: NoticeReason | null;
   readonly viaReason: NoticeReason | null;
   /** The bit of a probe, for singly read edges between actors. Serving threads cache it. */
