@@ -103,7 +103,7 @@ describe('the gate of a repo', () => {
     log.isHeld = true;
     const end = gate.appendSnapshot(authorDid, { kind: 'resync-end', did: authorDid, rev: revOf(1), timeMs: 0 });
     hold.release(revOf(1), end);
-    await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
     expect(isSettled).toBe(false);
     log.acknowledgeAll();
     await contained;

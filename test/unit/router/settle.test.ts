@@ -40,6 +40,19 @@ describe('settling', () => {
     expect(answer).toMatchObject({ settled: true, by: 'stillness', slots: 1, effects: 3 });
   });
 
+  it.each([
+    ['entries wait at the second', { head: 11, waiting: 1 }],
+    ['counts change between them', { sentEffects: 4, receivedEffects: 4 }],
+    ['a cursor is below the first heads', { cursor: 9, head: 9 }],
+  ])('does not end after two polls when %s', async (_why, second) => {
+    let polls = 0;
+    await settleWith((index) => {
+      polls = index + 1;
+      return [{ name: 'n0', slots: [index === 1 ? { ...idle, ...second } : idle] }];
+    });
+    expect(polls).toBeGreaterThan(2);
+  });
+
   it('ends for a cluster that is never quiescent, and reports waves', async () => {
     const answer = await settleWith((index) => [{ name: 'n0', slots: [busySlot(index)] }]);
     expect(answer).toMatchObject({ settled: true, by: 'waves' });
