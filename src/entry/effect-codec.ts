@@ -4,7 +4,7 @@ import { edgeByKind, edgeOfCode } from '../atproto/edge-kind.ts';
 import { isNoticeReason } from '../atproto/notice-reason.ts';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
-import type { Effect } from './entry.ts';
+import type { Effect, EffectOf } from './entry.ts';
 
 /** A tag of a table; code that was read is one only once a switch has refused all others. */
 export type ValueOf<Table> = Table[keyof Table];
@@ -68,7 +68,7 @@ export function writeEffect(writer: ByteWriter, effect: Effect): void {
 
 const edgeFlag = { present: 1, hasSubject: 2, hasSubjectDid: 4 } as const;
 
-function writeEdge(writer: ByteWriter, effect: Effect & { type: 'edge' }): void {
+function writeEdge(writer: ByteWriter, effect: EffectOf<'edge'>): void {
   const { subject } = effect;
   const needsDid = subject === null || subject.did !== effect.subjectDid;
   const flags = (effect.present ? edgeFlag.present : 0) | (subject === null ? 0 : edgeFlag.hasSubject);

@@ -174,6 +174,8 @@ export type Effect =
       readonly lostVerifiedAtMs: number;
     };
 
+export type EffectOf<Type extends Effect['type']> = Extract<Effect, { readonly type: Type }>;
+
 /** Returns the key whose hash is the effect's slot: a DID, or the handle of a handle claim. */
 export function routingKey(effect: Effect): string {
   switch (effect.type) {

@@ -211,6 +211,11 @@ function freeDiskBytes(path: string): number {
   return disk.bavail * disk.bsize;
 }
 
+/** Returns the first key after `key`. */
+export function keyAfter(key: Buffer): Buffer {
+  return Buffer.concat([key, Buffer.from([0])]);
+}
+
 /** Returns the first key after all keys that begin with `prefix`. */
 export function prefixEnd(prefix: Buffer): Buffer {
   const end = Buffer.from(prefix);

@@ -1,6 +1,4 @@
-/**
- * Applies identity and account events, takedowns of accounts, and the removal of a whole account.
- */
+/** Applies identity and account events, takedowns of accounts, and the removal of an account. */
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { AccountEntry, IdentityEntry } from '../../entry/entry.ts';
 import { prefixEnd } from '../../storage/environment.ts';
@@ -22,9 +20,9 @@ import { indexedMsOf } from '../table/record-view.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { removeRecord } from './record-apply.ts';
-import { forgetResync } from './repo-apply.ts';
+import { cancelResync } from './repo-apply.ts';
 
-/** Sets handle and document of a DID; an event older than the last is dropped. */
+/** Sets the handle and document of a DID; an event older than the last is dropped. */
 export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void {
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
@@ -44,15 +42,15 @@ export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void
   }
 }
 
-/** A release names the time of the claim that it ends, so that it beats just that claim. */
+/** A release carries the time of the claim that it ends, so that it beats only that claim. */
 function sendClaim(context: ApplyContext, handle: string, actor: ActorRow, present: boolean): void {
   context.send({ type: 'handle-claim', handle, did: actor.did, verifiedAtMs: actor.handleVerifiedMs, present });
 }
 
-/** Statuses that the AppView distinguishes; the others say nothing about the account. */
+/** Statuses that the AppView distinguishes; others leave the known status. */
 const knownStatuses: ReadonlySet<string> = new Set(['deactivated', 'suspended', 'takendown']);
 
-/** Sets the account's status; a deleted account loses all that its repo held. */
+/** Sets the account's status; a deleted account loses all that its repo contained. */
 export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
@@ -60,9 +58,9 @@ export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
   if (entry.timeMs < before.accountMs) return;
   if (!entry.active && entry.status === 'deleted') {
     if (before.handle !== null) sendClaim(context, before.handle, before, false);
-    // The account goes at once, so that a new one does not depend on the removal of its records.
+    // The actor is removed at once, so that a new account need not wait for the old one's records.
     removeActor(state, owner);
-    forgetResync(state, owner, entry.did);
+    cancelResync(state, owner, entry.did);
     putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.timeMs });
     return deleteAccountChunk(context, entry.did, entry.timeMs);
   }
@@ -75,23 +73,16 @@ export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
   });
 }
 
-/** Sets or clears an actor's takedown. An actor that was never seen has nothing to take down. */
-export function applyActorTakedown(context: ApplyContext, did: string, ref: string | null): void {
-  const owner = context.state.ownerOf(did);
-  const actor = owner === undefined ? undefined : getActor(context.state, owner);
-  if (owner !== undefined && actor !== undefined) putActor(context.state, owner, { ...actor, takedownRef: ref });
-}
-
-/** Sets the status that a moderator of the AppView gave. */
-export function applyUpstreamStatus(context: ApplyContext, did: string, status: string): void {
-  const owner = context.state.ownerOf(did);
-  const actor = owner === undefined ? undefined : getActor(context.state, owner);
-  if (owner !== undefined && actor !== undefined) putActor(context.state, owner, { ...actor, upstreamStatus: status });
+/** Changes the row of an actor, if this slot has one. */
+export function changeActor({ state }: ApplyContext, did: string, change: Partial<ActorRow>): void {
+  const owner = state.ownerOf(did);
+  const actor = owner === undefined ? undefined : getActor(state, owner);
+  if (owner !== undefined && actor !== undefined) putActor(state, owner, { ...actor, ...change });
 }
 
 /**
  * Removes one chunk of a deleted account: records that were indexed at or before the deletion, then
- * notifications of that time. What came later belongs to a new account.
+ * notices that are as old. Anything newer belongs to a new account.
  */
 export function deleteAccountChunk(context: ApplyContext, did: string, originMs: number): void {
   const { state } = context;
@@ -111,7 +102,7 @@ export function deleteAccountChunk(context: ApplyContext, did: string, originMs:
   else putRepo(state, owner, { ...repo, deletedMs: null });
 }
 
-/** Returns the first records that were indexed at or before a time, at most one chunk of them. */
+/** Returns the first records that were indexed at or before a time, at most one chunk. */
 function recordsUpTo(state: SlotState, owner: number, did: string, timeMs: number): RecordRef[] {
   const prefix = recordPrefix(owner);
   const refs: RecordRef[] = [];

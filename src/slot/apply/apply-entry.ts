@@ -5,13 +5,7 @@ import type { ContinueEntry, Effect, Entry, PrivateEntry } from '../../entry/ent
 import { putNotificationSeen, setBlobTakedown } from '../table/actor-row.ts';
 import { putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { hasRecord } from '../table/record-row.ts';
-import {
-  applyAccount,
-  applyActorTakedown,
-  applyIdentity,
-  applyUpstreamStatus,
-  deleteAccountChunk,
-} from './actor-apply.ts';
+import { applyAccount, applyIdentity, changeActor, deleteAccountChunk } from './actor-apply.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
 import { applyEdgeEffect } from './incoming-edge-apply.ts';
@@ -28,7 +22,7 @@ import {
 import { applyPostExists } from './repost-item.ts';
 import { applyThreadEffect } from './thread-apply.ts';
 
-/** Applies everything but effects and `delivered`, which need the slot's bookkeeping. */
+/** Applies one entry other than an effect or `delivered`, which need the slot's bookkeeping. */
 export function applyEntry(context: ApplyContext, entry: Exclude<Entry, { kind: 'effect' | 'delivered' }>): void {
   switch (entry.kind) {
     case 'commit':
@@ -56,11 +50,11 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
   const { state } = context;
   switch (write.type) {
     case 'actor-takedown':
-      return applyActorTakedown(context, did, write.ref);
+      return changeActor(context, did, { takedownRef: write.ref });
     case 'record-takedown': {
       const owner = state.ownerOf(did);
-      if (owner === undefined) return;
-      setRecordTakedown(context, owner, { did, collection: write.collection, rkey: write.rkey }, write.ref);
+      const { collection, rkey, ref } = write;
+      if (owner !== undefined) setRecordTakedown(context, owner, { did, collection, rkey }, ref);
       return;
     }
     case 'blob-takedown':
@@ -68,7 +62,7 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
     case 'notification-seen':
       return putNotificationSeen(state, state.ensureOwner(did), write.seenMs);
     case 'upstream-status':
-      return applyUpstreamStatus(context, did, write.status);
+      return changeActor(context, did, { upstreamStatus: write.status });
   }
 }
 
@@ -80,15 +74,14 @@ function applyContinue(context: ApplyContext, { did, work }: ContinueEntry): voi
       return sweepResync(context, did, work.rev, work.after);
     case 'post-exists': {
       const owner = context.state.ownerOf(did);
-      // A post that has come or gone since has sent effects of its own, which older ones must not
-      // overtake.
+      // A post that changed since has sent effects of its own, which these must not overwrite.
       const isCurrent = owner !== undefined && hasRecord(context.state, owner, nsid.post, work.rkey) === work.exists;
       if (isCurrent) sendPostExists(context, owner, { did, rkey: work.rkey }, work.exists, work.after);
     }
   }
 }
 
-/** Applies one effect to the slot of its routing key. Repeating it changes nothing. */
+/** Applies one effect in the slot of its routing key. Repeating it changes nothing. */
 export function applyEffect(context: ApplyContext, effect: Effect): void {
   const { state } = context;
   switch (effect.type) {

@@ -1,4 +1,4 @@
-/** Applies records that are edges: the first for a subject counts and sends effects, later ones wait as duplicates. */
+/** Applies records that are edges: only the first for a subject counts; others are duplicates. */
 import { recordDigestOf } from '../../atproto/cid.ts';
 import { recordUri } from '../../atproto/compact-key.ts';
 import type { Edge, EdgeSubject } from '../../atproto/edge-kind.ts';
@@ -26,20 +26,20 @@ function edgeOf(rule: Edge, record: AppliedRecord, subject: EdgeSubject): Outgoi
   return { kind: rule.kind, subject, sortMs: record.sortMs, rkey: record.ref.rkey };
 }
 
-/** Puts a record's row and its edge: as the one to its subject, or as a duplicate that waits when there is one already. */
+/** Puts a record's row and its edge: as the owner's one edge to the subject, or as a duplicate. */
 export function putEdgeRecord(context: ApplyContext, rule: Edge, record: AppliedRecord): void {
   const { edge, owner, row, ref } = record;
   if (edge === undefined) return putRecordRow(context.state, record, row);
   if (rule.kind === 'repost') putRepostItem(context.state, record, edge.subject);
   if (claimEdge(context.state, owner, rule.kind, edge.subject, ref.rkey)) {
-    return settleEdge(context, rule, record, edge);
+    return putClaimedEdge(context, rule, record, edge);
   }
   putRecordRow(context.state, record, { ...row, body: { form: 'json', json: jsonOfRow(row) } });
-  putDuplicate(context.state, owner, rule.kind, edge.subject, row.indexedMs, ref.rkey);
+  putDuplicate(context.state, owner, edgeOf(rule, record, edge.subject), row.indexedMs);
 }
 
-/** Writes the row of a record that is now the one edge to its subject, and all that follows. */
-function settleEdge(context: ApplyContext, rule: Edge, record: AppliedRecord, facts: EdgeFacts): void {
+/** Puts the row of a record that has become the one edge to its subject, and all that follows. */
+function putClaimedEdge(context: ApplyContext, rule: Edge, record: AppliedRecord, facts: EdgeFacts): void {
   const { row, owner } = record;
   const { subject, subjectCid } = facts;
   const edge = { kind: rule.kind, subject, subjectCid };
@@ -51,7 +51,7 @@ function settleEdge(context: ApplyContext, rule: Edge, record: AppliedRecord, fa
   sendEdge(context, rule, record, subject, true);
 }
 
-/** True when the plain form of an edge has the record's cid, for records whose block is gone. */
+/** True when the record's cid is that of the plain form; for where the block is not at hand. */
 function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
   if (row.createdMs === null) return false;
   const digest = plainDigest(edge, storedTime(row.createdMs));
@@ -59,45 +59,42 @@ function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
   return digest !== undefined && own !== undefined && digest.equals(own);
 }
 
-/** Takes away what `putEdgeRecord` put; when the one edge goes, the oldest duplicate takes its place. */
+/** Removes what `putEdgeRecord` put; when the one edge goes, the oldest duplicate replaces it. */
 export function unindexEdgeRecord(context: ApplyContext, rule: Edge, record: AppliedRecord, eventMs: number): void {
   const subject = record.edge?.subject;
   if (subject === undefined) return;
   const { owner, ref } = record;
   if (rule.kind === 'repost') removeFeedRow(context.state, owner, record.sortMs, ref.collection, ref.rkey);
+  const edge = edgeOf(rule, record, subject);
   if (!isEdge(context.state, owner, rule.kind, subject, ref.rkey)) {
-    removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, ref.rkey);
-    return;
+    return removeDuplicate(context.state, owner, edge, record.row.indexedMs);
   }
-  removeEdge(context.state, owner, edgeOf(rule, record, subject));
+  removeEdge(context.state, owner, edge);
   if (rule.makerCount !== null) addToActorCount(context.state, owner, rule.makerCount, -1);
   sendEdge(context, rule, record, subject, false);
-  if (rule.kind === 'verification') noticeOfUnverified(context, record, subject, eventMs);
-  promoteDuplicate(context, rule, owner, subject, ref.did, ref.collection);
+  if (rule.kind === 'verification') sendUnverified(context, record, subject, eventMs);
+  promoteDuplicate(context, rule, record, subject);
 }
 
 function promoteDuplicate(
   context: ApplyContext,
   rule: Edge,
-  owner: number,
+  { owner, ref }: AppliedRecord,
   subject: EdgeSubject,
-  did: string,
-  collection: string,
 ): void {
   const [rkey] = duplicatesOf(context.state, owner, rule.kind, subject, 1);
-  if (rkey === undefined) return;
-  const record = loadRecord(context.state, owner, { did, collection, rkey });
-  if (record === undefined) return;
-  removeDuplicate(context.state, owner, rule.kind, subject, record.row.indexedMs, rkey);
+  const record = rkey === undefined ? undefined : loadRecord(context.state, owner, { ...ref, rkey });
+  if (rkey === undefined || record === undefined) return;
+  removeDuplicate(context.state, owner, edgeOf(rule, record, subject), record.row.indexedMs);
   invariant(
     record.edge !== undefined && claimEdge(context.state, owner, rule.kind, subject, rkey),
-    'a duplicate has a subject, and takes its turn once the one edge to that has gone',
+    'a duplicate has a subject, and claims it once the one edge to it is removed',
   );
-  settleEdge(context, rule, record, record.edge);
+  putClaimedEdge(context, rule, record, record.edge);
   if (record.row.takedownRef !== null) markEdgeTakedown(context, rule, record, true);
 }
 
-/** Marks or unmarks what an edge notified of. A duplicate has told nobody; it is marked when it takes its turn. */
+/** Marks or unmarks the notices of an edge. A duplicate has none until it is promoted. */
 export function markEdgeTakedown(context: ApplyContext, rule: Edge, record: AppliedRecord, isTakenDown: boolean): void {
   const { ref: source, sortMs } = record;
   const subject = record.edge?.subject;
@@ -114,45 +111,33 @@ function sendEdge(
   context: ApplyContext,
   rule: Edge,
   record: AppliedRecord,
-  subject: EdgeSubject,
+  { did: subjectDid, ref: subject }: EdgeSubject,
   present: boolean,
 ): void {
   const { ref: source, sortMs } = record;
-  if (rule.sendsEffect) {
-    context.send({
-      type: 'edge',
-      edge: rule.kind,
-      present,
-      source,
-      subjectDid: subject.did,
-      subject: subject.ref,
-      sortMs,
-    });
-  }
+  if (rule.sendsEffect) context.send({ type: 'edge', edge: rule.kind, present, source, subjectDid, subject, sortMs });
   const via = record.edge?.via;
-  // An own like or repost tells nobody, not even the reposter through whom it came.
-  if (rule.viaReason === null || via === undefined || via.did === source.did || subject.did === source.did) return;
-  const reasonSubject = recordUri(via);
+  // One's own like or repost notifies nobody, not even the reposter through whom it came.
+  if (rule.viaReason === null || via === undefined || via.did === source.did || subjectDid === source.did) return;
   context.send({
     type: 'notice',
     present,
     recipient: via.did,
     source,
     reason: rule.viaReason,
-    reasonSubject,
+    reasonSubject: recordUri(via),
     sortMs,
     isTakenDown: false,
   });
 }
 
-/** Being no longer verified is news of its own; the verification's notice stays, as history. */
-function noticeOfUnverified(context: ApplyContext, record: AppliedRecord, subject: EdgeSubject, eventMs: number): void {
-  const { ref: source } = record;
+/** The end of a verification is a notice of its own; that of its beginning stays, as history. */
+function sendUnverified(context: ApplyContext, record: AppliedRecord, subject: EdgeSubject, eventMs: number): void {
   context.send({
     type: 'notice',
     present: true,
     recipient: subject.did,
-    source,
+    source: record.ref,
     reason: 'unverified',
     reasonSubject: null,
     sortMs: eventMs,

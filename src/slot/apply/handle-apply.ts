@@ -1,7 +1,5 @@
-/**
- * Decides who holds a handle, in the handle's own slot, and takes it from an actor that lost it.
- */
-import type { Effect } from '../../entry/entry.ts';
+/** Decides who holds a handle, in its own slot, and takes it from an actor that lost it. */
+import type { EffectOf } from '../../entry/entry.ts';
 import { getActor, putActor } from '../table/actor-row.ts';
 import { getHandleRow, type HandleRow, putHandleRow } from '../table/handle-claim.ts';
 import type { ApplyContext } from './apply-context.ts';
@@ -10,8 +8,8 @@ function isLater(a: HandleRow, b: HandleRow): boolean {
   return a.verifiedMs > b.verifiedMs || (a.verifiedMs === b.verifiedMs && a.did > b.did);
 }
 
-/** Decides one claim, or the release of one, and sends the loss to whoever lost. */
-export function applyHandleClaim(context: ApplyContext, effect: Effect & { readonly type: 'handle-claim' }): void {
+/** Decides one claim, or the release of one, and notifies the loser's slot. */
+export function applyHandleClaim(context: ApplyContext, effect: EffectOf<'handle-claim'>): void {
   const { state } = context;
   const claim = { did: effect.did, verifiedMs: effect.verifiedAtMs, isReleased: !effect.present };
   const holder = getHandleRow(state, effect.handle);
@@ -28,8 +26,8 @@ export function applyHandleClaim(context: ApplyContext, effect: Effect & { reado
   context.send({ type: 'handle-loss', handle: effect.handle, did: loser.did, lostVerifiedAtMs: loser.verifiedMs });
 }
 
-/** Takes a handle from an actor, unless its claim is a later one than that which lost. */
-export function applyHandleLoss(context: ApplyContext, effect: Effect & { readonly type: 'handle-loss' }): void {
+/** Takes a handle from an actor, unless the actor has claimed it again since. */
+export function applyHandleLoss(context: ApplyContext, effect: EffectOf<'handle-loss'>): void {
   const owner = context.state.ownerOf(effect.did);
   if (owner === undefined) return;
   const actor = getActor(context.state, owner);

@@ -1,4 +1,4 @@
-/** Applies edges that others' records make: the row, its count, its notification. */
+/** Applies edges that others' records make: row, count, notice. */
 import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import { edgeByKind } from '../../atproto/edge-kind.ts';
@@ -7,17 +7,16 @@ import { type EdgeEffect, incomingEdgeKey, isOnRecord } from '../table/incoming-
 import { putNotice, removeNotice } from '../table/notice.ts';
 import { addToRecordCount, recordCountsKey } from '../table/record-counts.ts';
 import { hasRecord } from '../table/record-row.ts';
+import { emptyValue } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
 
-const nothing = Buffer.alloc(0);
-
-/** Puts or takes away one incoming edge, with its count and its notification. */
+/** Puts or removes one incoming edge, its count and its notice. */
 export function applyEdgeEffect(context: ApplyContext, effect: EdgeEffect): void {
   const { state } = context;
   const owner = state.ensureOwner(effect.subjectDid);
   const key = incomingEdgeKey(owner, effect);
   if (state.rows.has(key) === effect.present) return;
-  if (effect.present) state.rows.put(key, nothing);
+  if (effect.present) state.rows.put(key, emptyValue);
   else state.rows.remove(key);
   const change = effect.present ? 1 : -1;
   const { actorCount, recordCount } = edgeByKind[effect.edge];
@@ -41,9 +40,8 @@ function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect):
 }
 
 /**
- * A repost's feed item shows only while its post exists, which this slot knows and the reposter's
- * does not. That it does not exist is answered too: an older answer, to a repost that has gone
- * since, may still be on its way. A repost of anything else never shows.
+ * A repost's feed item shows only while its post exists, which only this slot knows. A missing post
+ * is reported too: an older report, for a repost that was deleted since, may still be on its way.
  */
 function answerReposter(context: ApplyContext, owner: number, effect: EdgeEffect, post: RecordRef): void {
   if (post.collection !== nsid.post) return;

@@ -1,9 +1,6 @@
-/**
- * Indexes posts: feed item, counts, thread, quote, mentions, and the feed items of their reposters.
- */
-
+/** Indexes posts: feed item, counts, thread, quote, mentions, and the feed items of reposters. */
 import { nsid } from '../../atproto/collection.ts';
-import { prefixEnd } from '../../storage/environment.ts';
+import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
 import { feedFlag, putFeedRow, removeFeedRow } from '../table/feed-item.ts';
@@ -13,10 +10,7 @@ import type { PostRef } from '../table/thread-reply.ts';
 import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
 import { gateFlagsOf } from './gate-apply.ts';
 
-/**
- * Puts all that follows from a stored post: feed item, count, effects to those that it names and to
- * its reposters.
- */
+/** Puts all that follows from a stored post. */
 export function indexPost(context: ApplyContext, record: AppliedRecord): void {
   const { owner, ref, value, sortMs } = record;
   const gateFlags = gateFlagsOf(context, owner, ref.rkey);
@@ -34,10 +28,7 @@ export function indexPost(context: ApplyContext, record: AppliedRecord): void {
   sendPostExists(context, owner, ref, true);
 }
 
-/**
- * Takes away what `indexPost` put. `eventMs` is when the post was deleted or replaced, which its
- * thread keeps.
- */
+/** Removes what `indexPost` put; `eventMs` is when the post was deleted or replaced. */
 export function unindexPost(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
   const { owner, ref, sortMs } = record;
   removeFeedRow(context.state, owner, sortMs, ref.collection, ref.rkey);
@@ -72,15 +63,12 @@ function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: 
   context.send({ type: 'thread', present, root, parent, reply: source, sortMs, timeMs: eventMs, isTakenDown });
 }
 
-/**
- * Marks or unmarks the notices of a post; those of its reply go through the root's slot, which sent
- * them.
- */
+/** Marks or unmarks the notices of a post; the root's slot does so for those of a reply. */
 export function markPostTakedown(
   context: ApplyContext,
   record: AppliedRecord,
   isTakenDown: boolean,
-  eventMs: number,
+  timeMs: number,
 ): void {
   const { ref: source, value, sortMs } = record;
   const quote = quoteOf(value);
@@ -88,21 +76,13 @@ export function markPostTakedown(
   for (const recipient of recipients) context.send({ type: 'notice-takedown', recipient, source, isTakenDown, sortMs });
   const reply = replyOf(value);
   if (reply === undefined) return;
-  context.send({
-    type: 'thread',
-    present: true,
-    root: reply.root,
-    parent: reply.parent,
-    reply: source,
-    sortMs,
-    timeMs: eventMs,
-    isTakenDown,
-  });
+  const { root, parent } = reply;
+  context.send({ type: 'thread', present: true, root, parent, reply: source, sortMs, timeMs, isTakenDown });
 }
 
 /**
- * Tells the slots of those who reposted a post that it came or went, in chunks: `after` is the last
- * key of the chunk before, in hex.
+ * Notifies the slots of a post's reposters that it now exists, or no longer does. It does so in
+ * chunks: `after` is the last key of the previous chunk, in hex.
  */
 export function sendPostExists(
   context: ApplyContext,
@@ -112,16 +92,14 @@ export function sendPostExists(
   after = '',
 ): void {
   const prefix = incomingRecordPrefix(owner, nsid.post, rkey, 'repost');
-  const start = after === '' ? prefix : Buffer.concat([Buffer.from(after, 'hex'), Buffer.from([0])]);
+  const start = after === '' ? prefix : keyAfter(Buffer.from(after, 'hex'));
   const post = { did, collection: nsid.post, rkey };
-  let last: Buffer | undefined;
-  let count = 0;
-  for (const key of context.state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: chunkRowsMax })) {
+  const keys = [...context.state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: chunkRowsMax })];
+  for (const key of keys) {
     context.send({ type: 'post-exists', reposter: readIncomingEdge(key, prefix.length).did, post, exists });
-    last = key;
-    count++;
   }
-  if (last !== undefined && count === chunkRowsMax) {
+  const last = keys.at(-1);
+  if (last !== undefined && keys.length === chunkRowsMax) {
     context.continueWith(did, { type: 'post-exists', rkey, exists, after: last.toString('hex') });
   }
 }

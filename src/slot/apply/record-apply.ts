@@ -1,8 +1,7 @@
 /**
- * Applies record operations: keeps the record and everything that follows from it.
+ * Applies record operations: the record, the indexes of its collection, the effects to others.
  *
- * Owns: create, update and delete of one record, idempotent by cid; the indexes of its collection; the effects to others. What a
- * record put somewhere is taken away by reading the stored record again, never by memory.
+ * Idempotent by cid. What a record put elsewhere is removed by reading the stored record again.
  */
 import { recordDigestOf } from '../../atproto/cid.ts';
 import { nsid } from '../../atproto/collection.ts';
@@ -29,19 +28,19 @@ import { applyGate } from './gate-apply.ts';
 import { indexPost, markPostTakedown, unindexPost } from './post-apply.ts';
 
 /**
- * Applies one operation of a repo. What it creates or changes is indexed at `indexedMs`.
- *
- * `deletedMs` is when the account was deleted, while its records of before are being removed: these
- * count as gone.
+ * The repo that an entry changes, at `indexedMs`. `deletedMs` is when the account was deleted,
+ * while its earlier records are still being removed: these count as gone.
  */
-export function applyRepoOp(
-  context: ApplyContext,
-  owner: number,
-  did: string,
-  op: RepoOp,
-  indexedMs: number,
-  deletedMs: number | null,
-): void {
+type RepoTarget = {
+  readonly owner: number;
+  readonly did: string;
+  readonly indexedMs: number;
+  readonly deletedMs: number | null;
+};
+
+/** Applies one operation of a repo. */
+export function applyRepoOp(context: ApplyContext, target: RepoTarget, op: RepoOp): void {
+  const { owner, did, indexedMs, deletedMs } = target;
   const ref = { did, collection: op.collection, rkey: op.rkey };
   let before = loadRecord(context.state, owner, ref);
   if (before !== undefined && deletedMs !== null && before.row.indexedMs <= deletedMs) {
@@ -54,19 +53,14 @@ export function applyRepoOp(
   }
   if (before !== undefined && Buffer.compare(before.row.cid, op.cid) === 0) return;
   if (before !== undefined) unindexRecord(context, before, indexedMs);
-  const record = recordOf(owner, ref, op, indexedMs, before?.row);
+  const record = recordOf(target, ref, op, before?.row);
   putRecord(context, record);
   if (record.row.takedownRef !== null) markTakedown(context, record, true, indexedMs);
 }
 
 /** Decodes the record of an operation, which inherits takedown and post flags from `before`. */
-function recordOf(
-  owner: number,
-  ref: RecordRef,
-  op: RepoOp,
-  indexedMs: number,
-  before: RecordRow | undefined,
-): AppliedRecord {
+function recordOf(target: RepoTarget, ref: RecordRef, op: RepoOp, before: RecordRow | undefined): AppliedRecord {
+  const { owner, indexedMs } = target;
   const head = { indexedMs, cid: op.cid, takedownRef: before?.takedownRef ?? null, postFlags: before?.postFlags ?? 0 };
   const rule = edgeByCollection.get(op.collection);
   const plain = rule === undefined || recordDigestOf(op.cid) === undefined ? undefined : readPlainBlock(rule, op.block);
@@ -81,9 +75,9 @@ function recordOf(
   return appliedRecord(owner, ref, { ...head, createdMs: createdMsOf(value), body }, value);
 }
 
-/** Deletes a stored record and all that it put elsewhere. */
+/** Deletes a stored record and everything that it put elsewhere. */
 export function removeRecord(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
-  // The row goes first, so that a duplicate that takes this one's place does not meet it.
+  // The row goes first, so that a duplicate that replaces it does not find it.
   removeRecordRow(context.state, record);
   unindexRecord(context, record, eventMs);
 }
@@ -95,8 +89,8 @@ const countByCollection: ReadonlyMap<string, ActorCountName> = new Map<string, A
 ]);
 
 /**
- * Puts a record's row and all that follows from it. The row of an edge is written once, in the form that it settles on: the larger form before
- * it would split pages that then stay half empty.
+ * Puts a record's row and all that follows from it. The row of an edge is written once, in its
+ * final form: the larger form first would split pages that then stay half empty.
  */
 function putRecord(context: ApplyContext, record: AppliedRecord): void {
   const rule = edgeByCollection.get(record.ref.collection);
@@ -111,7 +105,7 @@ function putRecord(context: ApplyContext, record: AppliedRecord): void {
     case nsid.postGate:
       return applyGate(context, record, true);
     case nsid.profile:
-      return noticeOfJoin(context, record, true);
+      return sendJoin(context, record, true);
   }
 }
 
@@ -127,7 +121,7 @@ function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: nu
     case nsid.postGate:
       return applyGate(context, record, false);
     case nsid.profile:
-      return noticeOfJoin(context, record, false);
+      return sendJoin(context, record, false);
   }
 }
 
@@ -136,8 +130,8 @@ function packOf(profile: AppliedRecord): RecordRef | undefined {
   return refOf(profile.value['joinedViaStarterPack']);
 }
 
-/** Tells the owner of the starter pack through which an actor joined; the notice sorts by when the profile was indexed. */
-function noticeOfJoin(context: ApplyContext, record: AppliedRecord, present: boolean): void {
+/** Notifies the starter pack's owner; the notice sorts by when the profile was indexed. */
+function sendJoin(context: ApplyContext, record: AppliedRecord, present: boolean): void {
   const pack = packOf(record);
   if (pack === undefined) return;
   context.send({
@@ -152,7 +146,7 @@ function noticeOfJoin(context: ApplyContext, record: AppliedRecord, present: boo
   });
 }
 
-/** Sets or clears the takedown of one record, if there is such a record. */
+/** Sets or clears the takedown of one record, if it exists. */
 export function setRecordTakedown(
   context: ApplyContext,
   owner: number,
@@ -161,12 +155,12 @@ export function setRecordTakedown(
 ): void {
   const record = loadRecord(context.state, owner, ref);
   if (record === undefined || record.row.takedownRef === takedownRef) return;
-  putRecordRow(context.state, record, { ...record.row, takedownRef });
   const marked = { ...record, row: { ...record.row, takedownRef } };
+  putRecordRow(context.state, record, marked.row);
   markTakedown(context, marked, takedownRef !== null, record.row.indexedMs);
 }
 
-/** Tells every slot that this record notified, so that what is taken down is not counted as unread. */
+/** Marks or unmarks every notice of a record: one that is taken down is not counted as unread. */
 function markTakedown(context: ApplyContext, record: AppliedRecord, isTakenDown: boolean, eventMs: number): void {
   const rule = edgeByCollection.get(record.ref.collection);
   if (rule !== undefined) markEdgeTakedown(context, rule, record, isTakenDown);

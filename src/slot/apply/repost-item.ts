@@ -1,7 +1,7 @@
-/** Feed items of reposts, which show only while their post exists. */
+/** Feed items of reposts, which are shown only while their post exists. */
 import { nsid } from '../../atproto/collection.ts';
 import type { EdgeSubject } from '../../atproto/edge-kind.ts';
-import type { Effect } from '../../entry/entry.ts';
+import type { EffectOf } from '../../entry/entry.ts';
 import type { AppliedRecord } from '../table/applied-record.ts';
 import { findEdge } from '../table/edge-by-subject.ts';
 import { type FeedRow, feedFlag, feedKey, putFeedRow, readFeedRow } from '../table/feed-item.ts';
@@ -10,10 +10,7 @@ import { getRecordRow, hasRecord, sortMsOf } from '../table/record-row.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
 
-/**
- * Puts the item of a repost. A duplicate repost has an item of its own, with what is known for the
- * first.
- */
+/** Puts the item of a repost. A duplicate has its own, which starts as that of the first does. */
 export function putRepostItem(state: SlotState, record: AppliedRecord, subject: EdgeSubject): void {
   const { owner, ref, sortMs } = record;
   const post = subject.ref!;
@@ -22,13 +19,8 @@ export function putRepostItem(state: SlotState, record: AppliedRecord, subject: 
   const first = findEdge(state, owner, 'repost', subject);
   const firstItem = first === undefined ? undefined : getItem(state, owner, first);
   const exists = isOwnAndThere || ((firstItem?.flags ?? 0) & feedFlag.postExists) !== 0;
-  putFeedRow(state, owner, {
-    sortMs,
-    collection: ref.collection,
-    rkey: ref.rkey,
-    post,
-    flags: exists ? feedFlag.postExists : 0,
-  });
+  const flags = exists ? feedFlag.postExists : 0;
+  putFeedRow(state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, post, flags });
 }
 
 function getItem(state: SlotState, owner: number, rkey: string): FeedRow | undefined {
@@ -39,8 +31,8 @@ function getItem(state: SlotState, owner: number, rkey: string): FeedRow | undef
   return value === undefined ? undefined : readFeedRow(key, value);
 }
 
-/** Sets on all of a reposter's items of one post whether the post exists. */
-export function applyPostExists(context: ApplyContext, effect: Effect & { readonly type: 'post-exists' }): void {
+/** Notes in all of a reposter's items of one post whether the post exists. */
+export function applyPostExists(context: ApplyContext, effect: EffectOf<'post-exists'>): void {
   const { state } = context;
   const owner = state.ownerOf(effect.reposter);
   if (owner === undefined) return;

@@ -1,10 +1,7 @@
-/**
- * Applies replies to the index of their thread, and sends the notices that follow from their
- * ancestors.
- */
+/** Applies replies to the index of their thread, and notifies the authors of their ancestors. */
 import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
-import type { Effect } from '../../entry/entry.ts';
+import type { EffectOf } from '../../entry/entry.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import {
   childKey,
@@ -19,29 +16,28 @@ import {
 } from '../table/thread-reply.ts';
 import type { ApplyContext } from './apply-context.ts';
 
-/**
- * Parts above this make keys too long; such a reply is kept out of the thread index. Units:
- * characters.
- */
+/** A longer rkey makes keys too long; such a reply is left out of the index. Units: characters. */
 const threadRkeyLengthMax = 256;
-/** Ancestors that are notified of a reply, the parent included. */
+/** Ancestors that are notified of a reply, including the parent. */
 const noticeHeightMax = 4;
-/** Replies below a late parent that are looked at again. */
+/** Replies below a late parent whose ancestors are notified again. */
 const lateDescendantsMax = 1_000;
 
-/**
- * True when a reply can be part of a thread index: all three are posts with keys of bounded length.
- */
 function isThreadable(...posts: readonly RecordRef[]): boolean {
   return posts.every((post) => post.collection === nsid.post && post.rkey.length <= threadRkeyLengthMax);
 }
 
+/** A thread by its root, in the root's slot. */
+type Thread = { readonly owner: number; readonly root: RecordRef };
+
 /** Puts, withdraws or marks one reply, and notifies its ancestors. */
-export function applyThreadEffect(context: ApplyContext, effect: Effect & { readonly type: 'thread' }): void {
+export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'thread'>): void {
   if (!isThreadable(effect.root, effect.parent, effect.reply)) return;
   const { state } = context;
-  const owner = state.ensureOwner(effect.root.did);
-  const before = getThreadReply(state, owner, effect.root.rkey, effect.reply);
+  const { root } = effect;
+  const owner = state.ensureOwner(root.did);
+  const thread = { owner, root };
+  const before = getThreadReply(state, owner, root.rkey, effect.reply);
   const row: ThreadReply = {
     reply: effect.reply,
     parent: effect.parent,
@@ -51,25 +47,19 @@ export function applyThreadEffect(context: ApplyContext, effect: Effect & { read
   };
   if (before === undefined && !effect.present) return;
   const isMoved = before !== undefined && !isSamePost(before.parent, row.parent);
-  // Descendants have notified the old ancestors; that is withdrawn before the parent changes.
-  if (isMoved) noticeDescendants(context, owner, effect.root, row.reply, false);
-  if (before !== undefined) state.rows.remove(childKey(owner, effect.root.rkey, before));
-  putThreadReply(state, owner, effect.root.rkey, row);
-  sendReplyNotices(context, owner, effect.root, row, effect.present);
-  if (before === undefined || isMoved) noticeDescendants(context, owner, effect.root, row.reply, true);
+  // Notices of descendants to the old ancestors are withdrawn before the parent changes.
+  if (isMoved) sendDescendantNotices(context, thread, row.reply, false);
+  if (before !== undefined) state.rows.remove(childKey(owner, root.rkey, before));
+  putThreadReply(state, owner, root.rkey, row);
+  sendReplyNotices(context, thread, row, effect.present);
+  if (before === undefined || isMoved) sendDescendantNotices(context, thread, row.reply, true);
 }
 
 /**
- * Notifies the authors of up to four ancestors of a reply, nearest first, each once; a withdrawn
- * reply's notices are withdrawn by the same walk, since rows never leave the index.
+ * Notifies the authors of up to four ancestors of a reply, nearest first, each once. The same walk
+ * withdraws the notices of a withdrawn reply, since rows never leave the index.
  */
-function sendReplyNotices(
-  context: ApplyContext,
-  owner: number,
-  root: RecordRef,
-  row: ThreadReply,
-  present: boolean,
-): void {
+function sendReplyNotices(context: ApplyContext, { owner, root }: Thread, row: ThreadReply, present: boolean): void {
   const notified = new Set([row.reply.did]);
   const source = { did: row.reply.did, collection: nsid.post, rkey: row.reply.rkey };
   let ancestor = row.parent;
@@ -95,17 +85,9 @@ function sendReplyNotices(
   }
 }
 
-/**
- * A parent that comes after its children, or has another parent now, changes their ancestors: their
- * notices are sent, or withdrawn, again.
- */
-function noticeDescendants(
-  context: ApplyContext,
-  owner: number,
-  root: RecordRef,
-  parent: PostRef,
-  present: boolean,
-): void {
+/** Sends or withdraws the notices of replies below a post that came after them, or has moved. */
+function sendDescendantNotices(context: ApplyContext, thread: Thread, parent: PostRef, present: boolean): void {
+  const { owner, root } = thread;
   let level: PostRef[] = [parent];
   let left = lateDescendantsMax;
   for (let depth = 1; depth <= noticeHeightMax && level.length > 0; depth++) {
@@ -120,7 +102,7 @@ function noticeDescendants(
     }
     for (const post of below) {
       const row = getThreadReply(context.state, owner, root.rkey, post);
-      if (row !== undefined && row.deletedMs === null) sendReplyNotices(context, owner, root, row, present);
+      if (row !== undefined && row.deletedMs === null) sendReplyNotices(context, thread, row, present);
     }
     level = below;
   }

@@ -1,11 +1,12 @@
 /**
- * What an owner's records point at: follows, likes, reposts, blocks, list items, list blocks, verifications.
+ * What an owner's records point at: follows, likes, reposts, blocks, list items and so on.
  *
  * The one edge of a subject that counts is found in edge-by-subject.ts.
- * (owner, edgeByTime, kind, sort time, rkey) → subject: the order of pages, only for edges that the record table does not already
- * hold in that order; see edge-walk.ts.
- * (owner, edgeDuplicate, kind, subject, indexedAt, rkey) → nothing: later records for the same subject, which wait. Only the
- * first indexed is in the other two tables and sends effects; when it goes, the oldest duplicate takes its place.
+ * (owner, edgeByTime, kind, sort time, rkey) → subject: the order of pages, only for edges that the
+ * record table does not hold in that order; see edge-walk.ts.
+ * (owner, edgeDuplicate, kind, subject, indexedAt, rkey) → nothing: later records for the same
+ * subject. Only the first indexed is in the other two tables and sends effects; when it is removed,
+ * the oldest duplicate replaces it.
  */
 import { readRkey, writeRkey } from '../../atproto/compact-key.ts';
 import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../../atproto/edge-kind.ts';
@@ -13,9 +14,8 @@ import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { removeEdgeBySubject } from './edge-by-subject.ts';
-import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, emptyValue, type SlotState, tableCode } from './slot-state.ts';
 
-/** One edge of an owner: what it points at, its place in time, and the record that it comes from. */
 export type OutgoingEdge = {
   readonly kind: EdgeKind;
   readonly subject: EdgeSubject;
@@ -25,12 +25,11 @@ export type OutgoingEdge = {
 
 const valueWriter = new ByteWriter(256);
 
-/** Returns the prefix of an owner's edges of a kind, in time order. Edges that their record gives a place have no row here. */
+/** Returns the prefix of an owner's edges of a kind that have a row, in time order. */
 export function edgeByTimePrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.edgeByTime).u8(edgeByKind[kind].code).finish();
 }
 
-/** Returns the key of one edge in time order. */
 function edgeByTimeKey(owner: number, kind: EdgeKind, sortMs: number, rkey: string): Buffer {
   const key = beginKey(owner, tableCode.edgeByTime).u8(edgeByKind[kind].code);
   writeEntryTime(key, sortMs);
@@ -38,20 +37,19 @@ function edgeByTimeKey(owner: number, kind: EdgeKind, sortMs: number, rkey: stri
   return key.finish();
 }
 
-/** Serving threads cache whom an owner points at by edges that can be probed; a change invalidates that. */
+/** Serving threads cache an owner's edges that can be probed; a change invalidates them. */
 function noteChange(state: SlotState, owner: number, kind: EdgeKind): void {
   if (edgeByKind[kind].probeBit !== null) state.touchedOwners.add(owner);
 }
 
-function duplicatePrefix(owner: number, kind: EdgeKind, subject: EdgeSubject): Buffer {
+function beginDuplicateKey(owner: number, kind: EdgeKind, subject: EdgeSubject): ByteWriter {
   const key = beginKey(owner, tableCode.edgeDuplicate).u8(edgeByKind[kind].code);
   writeSubject(key, kind, subject);
-  return key.finish();
+  return key;
 }
 
-function duplicateKey(owner: number, kind: EdgeKind, subject: EdgeSubject, indexedMs: number, rkey: string): Buffer {
-  const key = beginKey(owner, tableCode.edgeDuplicate).u8(edgeByKind[kind].code);
-  writeSubject(key, kind, subject);
+function duplicateKey(owner: number, { kind, subject, rkey }: OutgoingEdge, indexedMs: number): Buffer {
+  const key = beginDuplicateKey(owner, kind, subject);
   writeEntryTime(key, indexedMs);
   writeRkey(key, rkey);
   return key.finish();
@@ -65,43 +63,27 @@ export function putEdgeInTime(state: SlotState, owner: number, edge: OutgoingEdg
   state.rows.put(edgeByTimeKey(owner, edge.kind, edge.sortMs, edge.rkey), valueWriter.finish());
 }
 
-/** Takes an edge away from both tables; without a row in time order there is nothing to remove there. */
+/** Removes an edge from both tables. */
 export function removeEdge(state: SlotState, owner: number, edge: OutgoingEdge): void {
   removeEdgeBySubject(state, owner, edge.kind, edge.subject, edge.rkey);
   noteChange(state, owner, edge.kind);
   state.rows.remove(edgeByTimeKey(owner, edge.kind, edge.sortMs, edge.rkey));
 }
 
-const nothing = Buffer.alloc(0);
-
-/** Notes a later record for a subject that has its edge already. `indexedMs` orders those that wait. */
-export function putDuplicate(
-  state: SlotState,
-  owner: number,
-  kind: EdgeKind,
-  subject: EdgeSubject,
-  indexedMs: number,
-  rkey: string,
-): void {
-  state.rows.put(duplicateKey(owner, kind, subject, indexedMs, rkey), nothing);
+/** Puts an edge whose subject already has one; `indexedMs` orders the duplicates of a subject. */
+export function putDuplicate(state: SlotState, owner: number, edge: OutgoingEdge, indexedMs: number): void {
+  state.rows.put(duplicateKey(owner, edge, indexedMs), emptyValue);
 }
 
-/** Takes a record out of those that wait; `indexedMs` is the one that it was put with. */
-export function removeDuplicate(
-  state: SlotState,
-  owner: number,
-  kind: EdgeKind,
-  subject: EdgeSubject,
-  indexedMs: number,
-  rkey: string,
-): void {
-  state.rows.remove(duplicateKey(owner, kind, subject, indexedMs, rkey));
+/** Removes a duplicate that was put with the same `indexedMs`. */
+export function removeDuplicate(state: SlotState, owner: number, edge: OutgoingEdge, indexedMs: number): void {
+  state.rows.remove(duplicateKey(owner, edge, indexedMs));
 }
 
-/** Duplicates of one subject that are looked at; a repo that holds more is up to no good. */
+/** Duplicates of one subject that are read; only a hostile repo has more. */
 const duplicatesReadMax = 100;
 
-/** Returns the rkeys of the duplicates that wait, the first indexed first. */
+/** Returns the rkeys of a subject's duplicates, the first indexed first. */
 export function duplicatesOf(
   state: SlotState,
   owner: number,
@@ -109,7 +91,7 @@ export function duplicatesOf(
   subject: EdgeSubject,
   limit = duplicatesReadMax,
 ): string[] {
-  const start = duplicatePrefix(owner, kind, subject);
+  const start = beginDuplicateKey(owner, kind, subject).finish();
   const rkeys: string[] = [];
   for (const key of state.rows.scanKeys({ start, end: prefixEnd(start), limit })) {
     const reader = new ByteReader(key, start.length);

@@ -5,7 +5,7 @@
  * and the logical table (5 bits), then that table's own layout, which its own file describes. Owner 0 holds what belongs to the whole slot.
  */
 
-import { writeDid } from '../../atproto/compact-key.ts';
+import { writeCollection, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { invariant } from '../../base/invariant.ts';
@@ -71,10 +71,21 @@ export function beginKey(owner: number, table: number): ByteWriter {
   return keyWriter.u32(keyHead(owner, table));
 }
 
+/** Begins the key of a row about one record of an owner. */
+export function beginRecordKey(owner: number, table: number, collection: string, rkey: string): ByteWriter {
+  const key = beginKey(owner, table);
+  writeCollection(key, collection);
+  writeRkey(key, rkey);
+  return key;
+}
+
 /** Begins the key of a row that belongs to the whole slot. */
 export function beginSlotKey(table: number): ByteWriter {
   return beginKey(slotWide, table);
 }
+
+/** The value of rows whose key says all. */
+export const emptyValue = Buffer.alloc(0);
 
 /** What commits changed of what serving threads may remember. Shape: can be posted from thread to thread. */
 export type SlotChanges = {
