@@ -1,6 +1,4 @@
-/**
- * A node whose map or disk is full reports it, serves reads, and loses nothing once there is room.
- */
+/** A node whose map or disk is full reports it, serves reads, and loses nothing. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,4 @@
-/**
- * Ingest killed at each crash point resumes; a file whose writer is killed keeps its old content.
- */
+/** Ingest killed at each crash point resumes; a file with a killed writer stays as it was. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,9 +17,7 @@ import { until } from '../support/until.ts';
 import { authorDid, commitFrame, create, likeRecord, otherDid, SignedRepo } from '../unit/atproto/signed-repo.ts';
 
 const supportFolder = join(import.meta.dirname, '..', 'support');
-/**
- * Likes that only a fetch of the repo has, more than one chunk of them, and those of the stream.
- */
+/** Likes that only a fetch of the repo has, more than a chunk, and likes of the stream. */
 const counts = { fetched: 300, live: 40 } as const;
 const like = 'app.bsky.feed.like';
 

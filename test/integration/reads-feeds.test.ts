@@ -195,8 +195,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('feeds over $slots slots', ({ slots 
     const posts: { did: string; timeMs: number; uri: string }[] = [];
     const startMs = network.timeMs;
     for (let index = 0; index < 120; index++) {
-      // Runs of four posts in one millisecond, by one author or several, so that pages end within
-      // runs.
+      // Runs of four posts in one millisecond, by one or several authors: pages end within runs.
       const timeMs = startMs + Math.floor(index / 4);
       network.timeMs = timeMs;
       const did = writers[(index % 3 === 0 ? 0 : index * 11) % writers.length]!;

@@ -125,8 +125,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('notifications over $slots slots', (
       expect(new Set(found)).toEqual(new Set(likes));
     }
     const { notifications, cursor } = await network.ask('GetNotificationsRequest', { actorDid: alice, limit: 3 });
-    // Likes 28 and 29 share the newest millisecond, 24 to 27 the one before it, in which the page
-    // ends.
+    // Likes 28 and 29 share the newest millisecond; the page ends within that of 24 to 27.
     expect(notifications).toHaveLength(6);
     expect(Date.parse(cursor)).toBe(notifications.at(-1)!.timestamp);
   });

@@ -1,8 +1,9 @@
 /**
- * Slots in one process whose effects travel over a bad network: permuted, delayed, repeated, lost and sent again, after restarts too.
+ * Slots in one process whose effects are reordered, delayed, repeated, lost and resent, and which
+ * restart.
  *
- * Owns: every choice of order, drawn from one seed. Real slots on real files; the sender's side of the protocol is played here. Entries
- * of one slot keep their order, as the log's appenders keep it; all else is free.
+ * Owns: every choice of order, drawn from one seed. The slots are real, on real files; this plays
+ * the senders. Entries of one slot keep their order, as appenders keep it; all else is free.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,11 +17,11 @@ import { Slot } from '../../src/slot/slot.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
 import type { OutsideEntry } from './history.ts';
 
-type Line = { readonly source: number; readonly target: number; sentMark: number };
-/** A chunk on its way into a slot; one with a line carries effects up to `lastMark`. */
-type Parcel = { readonly bytes: Uint8Array; readonly line: Line | null; readonly lastMark: number };
+type Stream = { readonly source: number; readonly target: number; sentMark: number };
+/** A chunk in flight; one with a stream carries effects up to `lastMark`. */
+type Parcel = { readonly bytes: Uint8Array; readonly stream: Stream | null; readonly lastMark: number };
 
-/** What the network did, so that a test can assert that it did it. */
+/** How often each fault occurred, so that a test can require it. */
 export type FaultCounts = {
   lost: number;
   repeated: number;
@@ -33,7 +34,7 @@ export type FaultCounts = {
 export type FaultyClusterOptions = {
   readonly slots: number;
   readonly path: string;
-  /** When everything is appended. Units: ms. */
+  /** The append time of all entries. Units: ms. */
   readonly appendMs: number;
   readonly mapBytes?: number;
 };
@@ -51,9 +52,9 @@ export class FaultyCluster implements AsyncDisposable {
   readonly #options: FaultyClusterOptions;
   readonly #slots: Slot[];
   readonly #inboxes: Parcel[][];
-  readonly #lines = new Map<string, Line>();
-  /** Lines whose source may owe something above the mark that was sent. */
-  readonly #ready = new Set<Line>();
+  readonly #streams = new Map<string, Stream>();
+  /** Streams whose source may owe effects above the mark that was sent. */
+  readonly #ready = new Set<Stream>();
 
   constructor(options: FaultyClusterOptions) {
     this.#options = options;
@@ -73,7 +74,7 @@ export class FaultyCluster implements AsyncDisposable {
 
   readonly stateOf = (key: string): SlotState => this.#slots[slotOf(key, this.#slots.length)]!.state;
 
-  /** Applies a history, delivering effects through every fault until no slot owes another anything. */
+  /** Applies a history and delivers effects, with faults, until no slot owes another any. */
   async settle(entries: readonly OutsideEntry[], random: SeededRandom): Promise<void> {
     this.#cut(entries, random);
     let idleTurns = 0;
@@ -84,8 +85,8 @@ export class FaultyCluster implements AsyncDisposable {
       idleTurns = isBusy ? 0 : idleTurns + 1;
       if (idleTurns === 0) continue;
       if (this.#slots.every((slot) => slot.outbox.owedCount === 0)) break;
-      // Whatever was lost without leaving a trace is sent again from the outbox.
-      for (const line of this.#lines.values()) this.#rewind(line, 0);
+      // What was lost without a trace is resent from the outbox.
+      for (const stream of this.#streams.values()) this.#rewind(stream, 0);
       this.faults.rewinds++;
     }
     const sum = (count: (slot: Slot) => number): number => this.#slots.reduce((total, slot) => total + count(slot), 0);
@@ -93,7 +94,7 @@ export class FaultyCluster implements AsyncDisposable {
     invariant(sent === received, `${sent} effects were sent and ${received} received`);
   }
 
-  /** Cuts each slot's entries into chunks of any size. */
+  /** Cuts each slot's entries into chunks of random sizes. */
   #cut(entries: readonly OutsideEntry[], random: SeededRandom): void {
     const itemsBySlot = new Map<number, Buffer[]>();
     for (const entry of entries) {
@@ -106,48 +107,48 @@ export class FaultyCluster implements AsyncDisposable {
     for (const [slot, items] of itemsBySlot) {
       while (items.length > 0) {
         const bytes = chunkBytes(slot, items.splice(0, 1 + random.below(chunkItemsMax)));
-        this.#inboxes[slot]!.push({ bytes, line: null, lastMark: 0 });
+        this.#inboxes[slot]!.push({ bytes, stream: null, lastMark: 0 });
       }
     }
   }
 
-  /** Does one thing somewhere. Returns false when there is nothing to do anywhere. */
+  /** Takes one random step. Returns false when nothing is left to do. */
   #turn(random: SeededRandom): boolean {
-    const lines = [...this.#ready];
+    const streams = [...this.#ready];
     const busy = this.#slots.filter((slot) => slot.hasUnapplied || this.#inboxes[slot.index]!.length > 0);
-    const choices = lines.length + busy.length;
+    const choices = streams.length + busy.length;
     if (choices === 0) return false;
     const choice = random.below(choices);
-    if (choice < lines.length) this.#send(lines[choice]!, random);
-    else this.#run(busy[choice - lines.length]!, random);
+    if (choice < streams.length) this.#send(streams[choice]!, random);
+    else this.#run(busy[choice - streams.length]!, random);
     return true;
   }
 
-  #line(source: number, target: number): Line {
+  #stream(source: number, target: number): Stream {
     const key = `${source}/${target}`;
-    const line = this.#lines.get(key) ?? { source, target, sentMark: 0 };
-    this.#lines.set(key, line);
-    return line;
+    const stream = this.#streams.get(key) ?? { source, target, sentMark: 0 };
+    this.#streams.set(key, stream);
+    return stream;
   }
 
-  #rewind(line: Line, mark: number): void {
-    line.sentMark = mark;
-    this.#ready.add(line);
+  #rewind(stream: Stream, mark: number): void {
+    stream.sentMark = mark;
+    this.#ready.add(stream);
   }
 
-  #send(line: Line, random: SeededRandom): void {
-    const source = this.#slots[line.source]!;
-    const batches = [...source.outbox.batches(line.target, line.sentMark)].slice(0, 1 + random.below(4));
+  #send(stream: Stream, random: SeededRandom): void {
+    const source = this.#slots[stream.source]!;
+    const batches = [...source.outbox.batches(stream.target, stream.sentMark)].slice(0, 1 + random.below(4));
     if (batches.length === 0) {
-      this.#ready.delete(line);
+      this.#ready.delete(stream);
       return;
     }
-    const origin = { slot: line.source, generation: source.generation, previousMark: batches[0]!.previousMark };
+    const origin = { slot: stream.source, generation: source.generation, previousMark: batches[0]!.previousMark };
     const writer = new ByteWriter(1024);
     const items = batches.flatMap((batch) => batch.items);
-    writeChunk(writer, { slot: line.target, origin, items, marks: batches.flatMap((batch) => batch.marks) });
-    const parcel = { bytes: writer.finish(), line, lastMark: batches.at(-1)!.lastMark };
-    line.sentMark = parcel.lastMark;
+    writeChunk(writer, { slot: stream.target, origin, items, marks: batches.flatMap((batch) => batch.marks) });
+    const parcel = { bytes: writer.finish(), stream, lastMark: batches.at(-1)!.lastMark };
+    stream.sentMark = parcel.lastMark;
     const draw = random.below(10);
     if (draw === 0) {
       this.faults.lost++;
@@ -159,9 +160,9 @@ export class FaultyCluster implements AsyncDisposable {
     this.#post(parcel, random);
   }
 
-  /** Puts effects anywhere among what waits. */
+  /** Inserts effects at a random index of the inbox. */
   #post(parcel: Parcel, random: SeededRandom): void {
-    const inbox = this.#inboxes[parcel.line!.target]!;
+    const inbox = this.#inboxes[parcel.stream!.target]!;
     inbox.splice(random.below(inbox.length + 1), 0, parcel);
   }
 
@@ -172,30 +173,30 @@ export class FaultyCluster implements AsyncDisposable {
       parcels.map((parcel) => parcel.bytes),
       this.#options.appendMs,
     );
-    for (const { target } of result.batches) this.#ready.add(this.#line(slot.index, target));
-    parcels.forEach(({ line, lastMark }, index) => {
+    for (const { target } of result.batches) this.#ready.add(this.#stream(slot.index, target));
+    parcels.forEach(({ stream, lastMark }, index) => {
       const outcome = result.outcomes[index]!;
       invariant(outcome.status !== 'refused', 'a slot with room refuses nothing');
-      if (line === null) return;
+      if (stream === null) return;
       if (outcome.status === 'gap') {
         this.faults.gaps++;
-        this.#rewind(line, outcome.lastMark);
+        this.#rewind(stream, outcome.lastMark);
       } else if (random.below(10) === 0) {
         this.faults.unacknowledged++;
       } else {
-        const item = encodeEntry({ kind: 'delivered', target: line.target, mark: lastMark });
-        this.#inboxes[line.source]!.push({ bytes: chunkBytes(line.source, [item]), line: null, lastMark: 0 });
+        const item = encodeEntry({ kind: 'delivered', target: stream.target, mark: lastMark });
+        this.#inboxes[stream.source]!.push({ bytes: chunkBytes(stream.source, [item]), stream: null, lastMark: 0 });
       }
     });
   }
 
-  /** Closes and opens one slot. Whatever was on its way to it is lost; its entries' senders send them again. */
+  /** Reopens a slot. What was in flight to it is lost; senders of entries send them again. */
   async #restart(index: number): Promise<void> {
     this.faults.restarts++;
     await this.#slots[index]![Symbol.asyncDispose]();
     this.#slots[index] = this.#open(index);
-    this.#inboxes[index] = this.#inboxes[index]!.filter((parcel) => parcel.line === null);
-    for (const line of this.#lines.values()) if (line.source === index) this.#rewind(line, 0);
+    this.#inboxes[index] = this.#inboxes[index]!.filter((parcel) => parcel.stream === null);
+    for (const stream of this.#streams.values()) if (stream.source === index) this.#rewind(stream, 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-/** Records for histories: references to what exists, to what does not, to themselves, and to nothing at all. */
+/** Records for histories, which refer to existing or missing records, to themselves, or to none. */
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
 
 /** Returns a TID that ascends with `number`. */
@@ -57,11 +57,11 @@ export class RecordMaker {
     this.#dids = dids;
   }
 
-  /** Draws where a repo writes next. Few places, so that it writes there again. */
-  place(did: string): { collection: string; rkey: string } {
+  /** Draws the record that a repo writes next, out of few, so that it is written again. */
+  nextKey(did: string): { collection: string; rkey: string } {
     const collection = pick(this.#random, collections);
     const isSelf = collection === 'app.bsky.actor.profile' || collection === 'app.bsky.labeler.service';
-    // Some repos are busy enough to hold many duplicates.
+    // Some repos are so busy that they hold many duplicates.
     const spread = this.#dids.indexOf(did) === 0 ? 40 : 6;
     const rkey =
       this.#random.below(8) === 0 ? pick(this.#random, sharedRkeys) : tidOf(1000 + this.#random.below(spread));
@@ -163,7 +163,7 @@ export class RecordMaker {
     const own = { cid: 'c', uri: `at://${did}/app.bsky.feed.post/${rkey}` };
     const post: { [key: string]: unknown } = { text: `t${random.below(3)}` };
     if (random.below(5) < 3) {
-      // Few roots, so that threads grow; a parent may be anything, itself too.
+      // Few roots, so that threads grow; a parent may be anything, even the reply itself.
       const root = {
         cid: 'c',
         uri: `at://${this.#dids[random.below(2)]}/app.bsky.feed.post/${tidOf(1000 + random.below(2))}`,

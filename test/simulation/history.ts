@@ -1,7 +1,8 @@
 /**
- * Seeded random histories: what a few repos do to each other, with everything that the protocol lets them do wrong.
+ * Seeded random histories of a few repos that refer to each other and do wrong all that the
+ * protocol lets them.
  *
- * Shape: entries of one DID are in their order; times of one DID ascend. Nothing else about a history is regular.
+ * Shape: entries of a DID are in order and their times ascend; nothing else is regular.
  */
 import { cidCodec } from '../../src/atproto/cid.ts';
 import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
@@ -20,7 +21,7 @@ export type History = {
 
 export type HistoryOptions = {
   readonly random: SeededRandom;
-  /** Makes DIDs and handles that no other history has. */
+  /** Makes DIDs and handles unique to this history. */
   readonly name: string;
   readonly steps: number;
 };
@@ -70,7 +71,7 @@ class HistoryMaker {
     if (draw < 91) return this.#account(actor);
     if (draw < 93) return this.#add(actor, { kind: 'sync', did: actor.did, rev: this.#nextRev(), timeMs: this.#nowMs });
     if (draw < 96) return this.#resync(actor);
-    // A sender that did not hear of its success sends the last few entries again.
+    // A sender that missed the acknowledgement sends the last few entries again.
     for (const entry of actor.past.slice(-1 - random.below(6))) this.entries.push(entry);
   }
 
@@ -98,10 +99,10 @@ class HistoryMaker {
 
   #op(actor: Actor): RepoOp {
     const random = this.#random;
-    const { collection, rkey } = this.#maker.place(actor.did);
+    const { collection, rkey } = this.#maker.nextKey(actor.did);
     if (random.below(4) === 0) return deleteOp(collection, rkey);
     const record = this.#maker.record(actor.did, collection, rkey, this.#nowMs);
-    // Some records have a CID that no record should have.
+    // Some records have a CID that no valid record has.
     const codec = random.below(20) === 0 ? cidCodec.raw : cidCodec.dagCbor;
     return recordOp({ collection, rkey }, record, random.below(5) === 0 ? 'update' : 'create', codec);
   }
@@ -151,15 +152,15 @@ class HistoryMaker {
       case 3:
         return { type: 'upstream-status', status: pick(random, ['', 'suspended']) };
       default: {
-        const { collection, rkey } = this.#maker.place(actor.did);
-        // What a verification's takedown does to its news depends on when it comes; see the notices of verifications.
+        const { collection, rkey } = this.#maker.nextKey(actor.did);
+        // How a takedown changes a verification's notice depends on when it arrives.
         const isMarked = collection !== 'app.bsky.graph.verification';
         return { type: 'record-takedown', collection: isMarked ? collection : 'app.bsky.feed.post', rkey, ref };
       }
     }
   }
 
-  /** A snapshot of the repo, now and then of an old state, with live commits that were held or that overtook it. */
+  /** A snapshot of the repo, sometimes outdated, with live commits held or ahead of it. */
   #resync(actor: Actor): void {
     const random = this.#random;
     const { did } = actor;
@@ -183,7 +184,7 @@ class HistoryMaker {
   }
 }
 
-/** Makes one history; the same seed gives the same one. */
+/** Makes a history; the same seed gives the same one. */
 export function makeHistory(options: HistoryOptions): History {
   const maker = new HistoryMaker(options);
   for (let step = 0; step < options.steps; step++) maker.step();

@@ -1,7 +1,8 @@
 /**
- * What can be read once all has settled, as flat facts: derived from the model's records, threads and claims.
+ * Everything readable after settling, as flat facts derived from the model's records, threads,
+ * claims.
  *
- * A fact is a key and a text. `slot-facts.ts` reads the same facts out of slots; the two must be equal.
+ * A fact is a key and a text. `slot-facts.ts` reads the same facts from slots; both must be equal.
  */
 import { type Model, type ModelRecord, type ModelReply, replyRefsOf, uriOf } from './model.ts';
 import {
@@ -78,7 +79,7 @@ export function factsOfModel(model: Model): Facts {
   return writer.finish();
 }
 
-/** The claim with the greatest (time, DID) holds a handle, unless it was given up. */
+/** The claim with the greatest (time, DID) holds a handle, unless it was released. */
 function holderOf(model: Model, handle: string): string | null {
   let best: { did: string; timeMs: number; isReleased: boolean } | undefined;
   for (const [did, claim] of model.claims.get(handle) ?? []) {
@@ -226,18 +227,18 @@ function* causesOfEdge(record: ModelRecord): Generator<NoticeCause> {
     yield { ...base, recipient: via.did, reason: `${kind}-via-repost`, subject: via };
 }
 
-/** Up to four ancestors within the thread are told, the nearest first and each author once; the walk ends where a parent is unknown. */
+/** Notifies the nearest four ancestors in the thread, each author once, up to an unknown parent. */
 function* causesOfReply(thread: ReadonlyMap<string, ModelReply>, row: ModelReply): Generator<NoticeCause> {
-  const told = new Set([row.reply.did]);
+  const notified = new Set([row.reply.did]);
   let ancestor = row.parent;
   for (let height = 1; height <= 4; height++) {
     const isRoot = uriOf(ancestor) === uriOf(row.root);
     const above = isRoot ? undefined : thread.get(uriOf(ancestor));
     if (!isRoot && above === undefined) return;
     const { reply: source, sortMs, isTakenDown } = row;
-    if (!told.has(ancestor.did)) {
+    if (!notified.has(ancestor.did)) {
       yield { recipient: ancestor.did, source, reason: 'reply', subject: ancestor, sortMs, isTakenDown };
-      told.add(ancestor.did);
+      notified.add(ancestor.did);
     }
     if (above === undefined) return;
     ancestor = above.parent;

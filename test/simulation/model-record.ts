@@ -1,11 +1,11 @@
-/** Records as the model reads them: references, edges, mentions, media. Written apart from the slots' own reading, on purpose. */
+/** Records as the model reads them, implemented independently of the slots on purpose. */
 
 export type Ref = { readonly did: string; readonly collection: string; readonly rkey: string };
 export type Value = { readonly [key: string]: unknown };
 
 type Owned = { readonly did: string; readonly collection: string; readonly value: Value };
 export type ModelEdge = { readonly kind: string; readonly key: string; readonly subject: Subject };
-/** An actor, a record of one, or, for a list item, an actor and the list. */
+/** An actor, one of its records, or, for a list item, an actor and the list. */
 export type Subject = { readonly did: string; readonly ref: Ref | null };
 
 export function parsedValue(json: string): Value {
@@ -51,14 +51,14 @@ function subjectOf(kind: string, value: Value): Subject | undefined {
   return ref === undefined ? undefined : { did, ref };
 }
 
-/** Writes a subject as text, one spelling for one subject. */
+/** Renders a subject as text, the same for the same subject. */
 export function textOfSubject(subject: Subject): string {
   return subject.ref === null
     ? subject.did
     : `${subject.did} ${subject.ref.did}/${subject.ref.collection}/${subject.ref.rkey}`;
 }
 
-/** Returns what an edge record points at, or undefined for other records and for those that point at nothing. */
+/** Returns the subject of an edge record, or undefined when the record has none. */
 export function edgeOf(record: Owned): ModelEdge | undefined {
   const kind = kindByCollection[record.collection];
   if (kind === undefined) return undefined;
@@ -106,7 +106,7 @@ export function hasVideo(post: Value): boolean {
   return embedsOf(post).some(({ $type }) => $type === 'app.bsky.embed.video');
 }
 
-/** Returns whom a post mentions, each once. */
+/** Returns the DIDs that a post mentions, each once. */
 export function mentionsOf(post: Value): string[] {
   const facets = (post['facets'] ?? []) as readonly {
     readonly features: readonly { readonly $type: string; readonly did?: string }[];

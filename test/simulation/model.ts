@@ -1,8 +1,8 @@
 /**
- * The protocol in plain maps: what a data plane must hold after a history of entries, whoever stores it and in whatever order it travels.
+ * The protocol in plain maps: what any data plane must hold after a history of entries.
  *
- * Owns: what each repo's own entries do, one repo at a time. What follows from all repos together is derived by `model-facts.ts`.
- * Imports nothing from the slots, so that a mistake there is not made here too.
+ * Owns: the effect of each repo's own entries. `model-facts.ts` derives what follows from all
+ * repos. Imports nothing from the slots, so as not to share their mistakes.
  */
 
 import { Cid } from '../../src/atproto/cid.ts';
@@ -32,7 +32,7 @@ export type ModelActor = {
   takedownRef: string | null;
 };
 
-/** A reply as the thread of its claimed root remembers it, deleted or not. */
+/** A reply in the thread of its claimed root, deleted or not. */
 export type ModelReply = {
   readonly root: Ref;
   readonly parent: Ref;
@@ -63,24 +63,24 @@ export class Model {
   readonly actors = new Map<string, ModelActor>();
   readonly repos = new Map<string, Repo>();
   readonly records = new Map<string, ModelRecord>();
-  /** Records with one subject, by owner, kind and subject: the one that counts, then those that wait. */
+  /** Records by owner, kind and subject: the one that counts, then its duplicates in order. */
   readonly edges = new Map<string, ModelRecord[]>();
-  /** By the claimed root's URI, then the reply's. */
+  /** By URI of the claimed root, then of the reply. */
   readonly threads = new Map<string, Map<string, ModelReply>>();
-  /** Notifications that stay when their cause goes. */
+  /** Notifications that outlive their cause. */
   readonly news: ModelNews[] = [];
   readonly #rootByReplyTime = new Map<string, string>();
-  /** Replies that claimed two roots without a change of their time: two slots then speak of one notice, and either may be heard last. */
+  /** Replies that claimed two roots at one time: two slots then write one notice, in any order. */
   readonly contested = new Set<string>();
   readonly claims = new Map<string, Map<string, Claim>>();
   readonly resyncNeeded = new Set<string>();
   readonly seenMs = new Map<string, number>();
   readonly blobTakedowns = new Map<string, string>();
-  /** Whoever was ever deleted: their notifications may have come before or after. */
+  /** Actors that were ever deleted: their notifications may have arrived before or after that. */
   readonly deleted = new Set<string>();
   readonly #appendMs: number;
 
-  /** `appendMs` is when everything is appended: later than every event. */
+  /** `appendMs` is the append time of all entries, later than every event. */
   constructor(appendMs: number) {
     this.#appendMs = appendMs;
   }
@@ -119,7 +119,7 @@ export class Model {
     }
   }
 
-  /** True for notifications on which all must agree. */
+  /** True for facts that do not depend on the order of arrival. */
   readonly isCompared = (recipient: string, sourceUri: string): boolean =>
     !this.deleted.has(recipient) && !this.contested.has(sourceUri);
 
@@ -166,7 +166,7 @@ export class Model {
     this.resyncNeeded.delete(did);
   }
 
-  /** In the order of their rkeys, in which whole repos are swept: it decides which duplicates make news on their way out. */
+  /** In rkey order, the order of sweeps: it decides which duplicates notify on their way out. */
   recordsOf(did: string): ModelRecord[] {
     const records = [...this.records.values()].filter((record) => record.did === did);
     return records.sort((a, b) => (orderOf(a.rkey) < orderOf(b.rkey) ? -1 : 1));
@@ -306,7 +306,7 @@ export class Model {
   }
 }
 
-/** Returns what a post replies to, when both its references name records. */
+/** Returns the root and parent of a reply, if both references name records. */
 export function replyRefsOf(post: ModelRecord): { root: Ref; parent: Ref } | undefined {
   const reply = post.value['reply'] as { root?: { uri?: unknown }; parent?: { uri?: unknown } } | undefined;
   const root = parseUri(reply?.root?.uri);
@@ -314,7 +314,7 @@ export function replyRefsOf(post: ModelRecord): { root: Ref; parent: Ref } | und
   return root === undefined || parent === undefined ? undefined : { root, parent };
 }
 
-/** Duplicates take their turn by time; within one millisecond by rkey, TIDs of this century before others and shorter before longer. */
+/** Orders duplicates by time, then by rkey: TIDs first, then shorter keys. */
 function isLater(a: ModelRecord, b: ModelRecord): boolean {
   if (a.indexedMs !== b.indexedMs) return a.indexedMs > b.indexedMs;
   const [left, right] = [orderOf(a.rkey), orderOf(b.rkey)];

@@ -1,4 +1,4 @@
-/** The long lane of the simulation: `npm run simulate -- --seed N --minutes M [--histories H] [--slots 1,2,16,64] [--steps S]`. */
+/** `npm run simulate -- --seed N --minutes M [--histories H] [--slots 1,2,16,64] [--steps S]` */
 import { parseArgs } from 'node:util';
 import { simulate } from './simulation.ts';
 

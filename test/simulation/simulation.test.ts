@@ -1,15 +1,17 @@
-/** Many histories over a bad network, each read as the model says: a fixed number, however long that takes. */
+/** Slots whose effects travel over a bad network hold what the model says. */
 import { describe, expect, it } from 'vitest';
 import { type SimulationResult, simulate } from './simulation.ts';
 
 /** Fails with the seed that `npm run simulate -- --seed N --histories 1` runs again. */
 function expectAgreement({ failure }: SimulationResult): void {
   if (failure === null) return;
-  expect.fail(`seed ${failure.seed} with ${failure.slots} slots is read otherwise:\n${failure.differences.join('\n')}`);
+  expect.fail(
+    `seed ${failure.seed} with ${failure.slots} slots differs from the model:\n${failure.differences.join('\n')}`,
+  );
 }
 
 describe('slots whose effects travel over a bad network', () => {
-  it('read as the model says, whatever their count, the batches, and the order of arrival', async () => {
+  it('match the model, whatever the slot count, the batches and the order of arrival', async () => {
     const result = await simulate({ seed: 1, histories: 150 });
     expectAgreement(result);
     console.log(`seeds from 1: ${JSON.stringify(result)}`);
@@ -18,14 +20,14 @@ describe('slots whose effects travel over a bad network', () => {
     for (const [fault, count] of Object.entries(result.faults)) expect(count, fault).toBeGreaterThan(0);
   }, 600_000);
 
-  it('read the same history alike with 1, 2, 16 and 64 slots', async () => {
+  it('match it for the same histories with 1, 2, 16 and 64 slots', async () => {
     const result = await simulate({ seed: 70_000, histories: 20, slotCounts: [1, 2, 16, 64] });
     expectAgreement(result);
     expect(result.histories).toBe(20);
     expect(result.entries).toBeGreaterThan(4_000);
   }, 300_000);
 
-  it('read long histories alike', async () => {
+  it('match it after long histories', async () => {
     const options = { seed: 90_000, histories: 5, steps: 1_500, slotCounts: [4] };
     const result = await simulate(options);
     expectAgreement(result);

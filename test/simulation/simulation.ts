@@ -1,4 +1,4 @@
-/** Runs seeded histories against the model until a time is up, and says the first seed that fails. */
+/** Compares seeded histories with the model, and reports the first seed that fails. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
@@ -18,24 +18,24 @@ export type SimulationResult = {
   readonly entries: number;
   readonly facts: number;
   readonly faults: FaultCounts;
-  /** The first seed whose history was read differently, with the differences; null when all were right. */
+  /** The first seed that differs from the model, with the differences; null when all match. */
   readonly failure: { readonly seed: number; readonly slots: number; readonly differences: readonly string[] } | null;
 };
 
 export type SimulationOptions = {
   readonly seed: number;
-  /** Runs seeds from `seed` on, so many of them. */
+  /** Number of seeds, from `seed` on. */
   readonly histories: number;
-  /** Begins no history after this; by default time does not bound the run. Units: ms. */
+  /** Starts no history after this; by default unlimited. Units: ms. */
   readonly durationMs?: number;
   readonly steps?: number;
-  /** Runs every history on all of these; by default each on one of 1, 2, 16 and 64 in turn. */
+  /** Runs every history on all of these; by default each on one of 1, 2, 16, 64 in turn. */
   readonly slotCounts?: readonly number[];
 };
 
 type Run = { readonly seed: number; readonly slots: number; readonly steps: number };
 
-/** Runs one history. Returns how it was read differently from what was meant. */
+/** Runs one history. Returns its differences from the model. */
 async function runHistory(
   cluster: FaultyCluster,
   run: Run,

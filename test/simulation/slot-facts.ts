@@ -1,4 +1,4 @@
-/** Reads out of slots the facts that `model-facts.ts` derives, by scans of each table, with owners named by their DIDs. */
+/** Reads the facts of `model-facts.ts` from the tables of slots, with owners named by DID. */
 import { Cid } from '../../src/atproto/cid.ts';
 import {
   type RecordRef,
@@ -31,7 +31,7 @@ const postCollection = 'app.bsky.feed.post';
 
 type Scope = { readonly state: SlotState; readonly owner: number; readonly did: string; readonly facts: Facts };
 
-/** Reads the facts about these DIDs and handles. `stateOf` finds the slot of a key. */
+/** Reads the facts about these DIDs and handles. `stateOf` returns the slot of a key. */
 export function factsOfSlots(
   stateOf: (key: string) => SlotState,
   dids: readonly string[],
@@ -108,7 +108,7 @@ function readRecords(scope: Scope): void {
   }
 }
 
-/** Kinds that owners' own records make; quotes and replies are no edges of their author. */
+/** Kinds made by whole records; quotes and replies are no edges of their author. */
 const outgoingKinds = ['follow', 'like', 'repost', 'block', 'list-item', 'list-block', 'verification'] as const;
 const edgesMax = 1_000_000;
 
@@ -135,7 +135,7 @@ function readEdges(scope: Scope): void {
       subjects.add(`${kind} ${textOfSubject(subject)}`);
     }
   }
-  // A row that only says that others stand behind it is no edge.
+  // A row that only marks that others follow it is no edge.
   const bySubject = rowsOf(scope, tableCode.edgeBySubject).filter(({ value }) => value[0] !== 0xff).length;
   if (bySubject !== subjects.size)
     throw new Error(`${did} has ${bySubject} edges by subject and ${subjects.size} by time`);
@@ -206,7 +206,7 @@ function postOf(did: string, rkey: string): RecordRef {
   return { did, collection: postCollection, rkey };
 }
 
-/** Returns the first facts in which two readings differ, as lines of text. */
+/** Returns the first facts that differ, as lines of text. */
 export function differencesOf(expected: Facts, actual: Facts, limit = 12): string[] {
   const lines: string[] = [];
   for (const key of [...new Set([...expected.keys(), ...actual.keys()])].sort()) {

@@ -134,9 +134,7 @@ export class CrashCluster implements AsyncDisposable {
     return answers.flat();
   }
 
-  /**
-   * Returns undefined while a node cannot be reached; on a busy machine it may still be starting.
-   */
+  /** Returns undefined while a node cannot be reached; it may still be starting. */
   async #statusesIfReached(): Promise<SlotStatus[] | undefined> {
     try {
       return await this.statuses();

@@ -1,6 +1,4 @@
-/**
- * Ingest in its own process, which kills itself at a crash point; its settings are JSON in argv.
- */
+/** Ingest in its own process, killed at a crash point; its settings are JSON in argv. */
 import { armCrashPoint, type CrashPoint } from '../../src/base/crash-point.ts';
 import { startIngest } from '../../src/ingest/ingest-server.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';

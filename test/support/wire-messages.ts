@@ -1,6 +1,6 @@
 /**
- * The side of binary messages that only tests need: writing a node's answers from texts, reading a
- * router's requests into texts.
+ * The sides of binary messages that only tests need: writing a node's answers and reading a
+ * router's requests, as texts.
  */
 
 import { ByteWriter } from '../../src/base/bytes.ts';
@@ -145,10 +145,7 @@ export function decodeNewestByAuthors(bytes: Uint8Array): NewestByAuthorsRequest
   return { before, limit, authors };
 }
 
-/**
- * Writes the answer to a NewestByAuthorsRequest; fewer than `limit` items mean that there are no
- * more.
- */
+/** Writes the answer; fewer than `limit` items mean that there are no more. */
 export function encodeNewestByAuthorsAnswer(items: readonly FeedItem[]): Buffer {
   const into = new ByteWriter().u8(messageVersion);
   writeFeed(into, items);
@@ -169,10 +166,7 @@ export function encodeTimelineAnswer(answer: TimelineAnswer<readonly FeedItem[]>
   return into.finish();
 }
 
-/**
- * Asks for the newest feed items (posts and reposts) of all `authors` together. Every author
- * belongs to the called node.
- */
+/** Asks for the newest feed items of `authors`, who all belong to the called node. */
 export type NewestByAuthorsRequest = FeedRange & { readonly authors: readonly string[] };
 
 /** The DIDs of one page of follows; `next` is '' on the last. */

@@ -42,9 +42,7 @@ function outsideChunk(slot: number, entries: readonly Entry[]): Buffer {
   return chunkOf({ slot, origin: null, items: entries.map((entry) => encodeEntry(entry)), marks: [] });
 }
 
-/**
- * The input of slot 0 of 4: its own entries and the effects of other slots, interleaved at random.
- */
+/** The input of slot 0 of 4: its entries and effects of other slots, shuffled together. */
 async function inputsOf(entries: readonly OutsideEntry[], random: SeededRandom): Promise<Buffer[]> {
   const inputs: Buffer[] = [];
   const own = entries.filter((entry) => slotOf(entry.did, slots) === 0);

@@ -206,8 +206,7 @@ describe('entries and chunks of version 1, whose record keys have a tag', () => 
 
   it('are refused, since their bytes would be read as other record keys', () => {
     const times = new Array<number>(6).fill(0);
-    // A commit with one deletion: DID, rev, no `since`, time, count, action, collection, record
-    // key.
+    // A commit with a deletion: DID, rev, no `since`, time, count, action, collection, rkey.
     const entry = Buffer.from([1, 1, ...plc, 0, 0, ...times, 1, 2, 3, ...tidBehindTag]);
     expect(() => decodeEntry(entry)).toThrow('known format version');
     const effect = [5, 1, ...plc, ...plc, 3, ...tidBehindTag];

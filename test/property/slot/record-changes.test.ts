@@ -51,9 +51,7 @@ class WatchedSlot {
     this.index = index;
   }
 
-  /**
-   * Checks that all changes were noted and invalidates them. Returns how many rows changed or went.
-   */
+  /** Checks that all changes were noted, and invalidates them. Returns their numbers. */
   follow(cache: RecordCache): { changed: number; removed: number } {
     const before = this.rows;
     const countsBefore = this.counts;

@@ -93,8 +93,7 @@ describe('a slot whose map is full', () => {
   });
 
   it('lets a transaction that has begun end, and refuses the next', async () => {
-    // The library grows the map rather than abort; only the free room required beforehand prevents
-    // it.
+    // The library grows the map rather than abort; the room required beforehand prevents it.
     await using slot = openSlot(newFolder(), freeBytesMin + slackBytes);
     expect(slot.run([chunkOf(commitOf('r1', 12_000_000))], nowMs).outcomes).toMatchObject([{ status: 'durable' }]);
     expect(codeOf(() => slot.run([chunkOf(commitOf('r2', 1_000))], nowMs))).toBe('StorageFull');
