@@ -1,4 +1,4 @@
-/** An unmodified official AppView in front of our data plane, over both HTTP versions. */
+/** An unmodified official AppView works on our data plane, over both HTTP versions. */
 import { afterAll, beforeAll, describe, inject } from 'vitest';
 import { AppViewReader } from './appview/app-view-reader.ts';
 import { accountTests, blockTests, notificationTests, takedownTests } from './appview/change-tests.ts';

@@ -10,7 +10,7 @@ declare module 'vitest' {
   }
 }
 
-/** Starts the one PostgreSQL server that all test files share; vitest calls the returned function at the end. */
+/** Starts the PostgreSQL server of all test files. Returns: its stop, which vitest calls. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const postgres = await startPostgres();
   project.provide('postgresUrl', postgres.url);

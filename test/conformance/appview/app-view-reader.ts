@@ -2,12 +2,11 @@ import { type AtpAgent, XRPCError } from '@atproto/api';
 import type { AppView } from '../network/app-view.ts';
 import { didOf, type Member, type Scenario } from './scenario.ts';
 
-/** Parameters of a query. */
 export type Params = Readonly<Record<string, unknown>>;
 
 const pagesMax = 200;
 
-/** Asks an AppView as a member of the scenario, or as nobody, straight and not through the PDS. */
+/** Queries an AppView directly, not through the PDS, as a member of the scenario or as nobody. */
 export class AppViewReader {
   readonly #appView: AppView;
   readonly #scenario: Scenario;
@@ -17,7 +16,7 @@ export class AppViewReader {
     this.#scenario = scenario;
   }
 
-  /** Sends a query. Shape: Output is the method's OutputSchema in `@atproto/api`. */
+  /** Sends a query. Shape: `Output` is the method's OutputSchema in `@atproto/api`. */
   async query<Output>(method: string, params: Params, viewer?: Member): Promise<Output> {
     const headers = await this.#headers(method, viewer);
     const known = this.#appView.planeErrors.length;
@@ -31,7 +30,7 @@ export class AppViewReader {
     }
   }
 
-  /** Calls a procedure in the name of a member. */
+  /** Calls a procedure as a member. */
   async procedure(method: string, input: Params, viewer: Member): Promise<void> {
     const headers = await this.#headers(method, viewer);
     await this.#agent.call(method, {}, input, { encoding: 'application/json', headers });
@@ -48,7 +47,7 @@ export class AppViewReader {
     return response.data as Output;
   }
 
-  /** Sends a query that must be refused, and gives the name of the error. */
+  /** Sends a query that must be refused. Returns: the name of the error. */
   async refusal(method: string, params: Params, viewer?: Member): Promise<string> {
     try {
       await this.query(method, params, viewer);
@@ -59,7 +58,7 @@ export class AppViewReader {
     throw new Error(`${method} was answered, and should have been refused`);
   }
 
-  /** Walks all pages of a query and gives the items of one field. */
+  /** Returns the items of one field from all pages of a query. */
   async all<Item>(method: string, params: Params, field: string, viewer?: Member): Promise<Item[]> {
     const items: Item[] = [];
     let cursor: string | undefined;

@@ -1,4 +1,4 @@
-/** Blocks, notifications, and what changes later: handles, accounts, profiles, takedowns. */
+/** Blocks, notifications, and changes of handles, accounts, profiles and takedowns. */
 import type {
   AppBskyActorDefs,
   AppBskyFeedDefs,
@@ -44,7 +44,7 @@ export function blockTests(subject: TestSubject): void {
       expect(thread).toMatchObject({ blocked: true, uri: params.uri });
     });
 
-    it('between others hide a reply from everybody', async () => {
+    it('between others hide replies from everybody', async () => {
       const { reader, scenario } = subject;
       const params = { uri: uriOf(scenario, 'bob hello') };
       const method = 'app.bsky.feed.getPostThread';
@@ -56,7 +56,7 @@ export function blockTests(subject: TestSubject): void {
   });
 }
 
-/** Declares the tests of notifications; they mark alice's as seen. */
+/** Declares the tests of notifications, which mark alice's as seen. */
 export function notificationTests(subject: TestSubject): void {
   const list = (viewer: Member, limit: number): Promise<Notification[]> =>
     subject.reader.all<Notification>('app.bsky.notification.listNotifications', { limit }, 'notifications', viewer);
@@ -66,7 +66,7 @@ export function notificationTests(subject: TestSubject): void {
   };
 
   describe('notifications', () => {
-    it('tell of replies, likes, reposts, quotes, mentions and follows, the newest first', async () => {
+    it('list replies, likes, reposts, quotes, mentions and follows, newest first', async () => {
       const { scenario } = subject;
       const seen = (await list('alice', 50)).map((notice) => [notice.reason, notice.author.did] as const);
       const did = (member: Member): string => didOf(scenario, member);
@@ -84,7 +84,7 @@ export function notificationTests(subject: TestSubject): void {
       expect((await list('alice', 1)).map((notice) => notice.uri)).toHaveLength(seen.length);
     });
 
-    it('name what they are about', async () => {
+    it('name their subjects', async () => {
       const { scenario } = subject;
       const about = new Map((await list('alice', 50)).map((notice) => [notice.reason, notice.reasonSubject]));
       expect(about.get('repost')).toBe(uriOf(scenario, 'alice hello'));
@@ -128,8 +128,8 @@ export function accountTests(subject: TestSubject): void {
       const resolve = 'com.atproto.identity.resolveHandle';
       const resolved = await reader.query<ComAtprotoIdentityResolveHandle.OutputSchema>(resolve, { handle });
       expect(resolved.did).toBe(carol);
-      const old = `${scenario.seed.prefix}carol.test`;
-      expect(await reader.refusal('app.bsky.actor.getProfile', { actor: old })).toBe('InvalidRequest');
+      const former = `${scenario.seed.prefix}carol.test`;
+      expect(await reader.refusal('app.bsky.actor.getProfile', { actor: former })).toBe('InvalidRequest');
     });
 
     it('disappear while they are deactivated, and come back', async () => {
@@ -152,7 +152,7 @@ export function accountTests(subject: TestSubject): void {
       expect(await followersOfBob()).toContain(dan);
     });
 
-    it('read through their PDS, which asks the AppView in their name', async () => {
+    it('read through their PDS, which queries the AppView for them', async () => {
       const { scenario } = subject;
       const bob = didOf(scenario, 'bob');
       const headers = { ...scenario.seed.getHeaders(bob), 'atproto-proxy': `${subject.appViewDid}#bsky_appview` };
@@ -162,7 +162,7 @@ export function accountTests(subject: TestSubject): void {
   });
 }
 
-/** Declares the tests of takedowns; everything is restored at the end. */
+/** Declares the tests of takedowns, which restore everything at the end. */
 export function takedownTests(subject: TestSubject): void {
   const setTakedown = (target: Record<string, unknown>, applied: boolean): Promise<void> => {
     const takedown = applied ? { applied, ref: 'ref-1' } : { applied };
@@ -208,14 +208,14 @@ export function takedownTests(subject: TestSubject): void {
       expect(await shownPosts('alice hello')).toBe(1);
     });
 
-    it('of a blob are remembered, and can be undone', async () => {
+    it('of a blob are stored, and can be undone', async () => {
       const { scenario } = subject;
       const did = didOf(scenario, 'bob');
       const blob = scenario.seed.profiles[did]!.avatar.cid;
       const target = { $type: 'com.atproto.admin.defs#repoBlobRef', did, cid: blob };
       expect((await status({ did, blob })).takedown).toMatchObject({ applied: false });
       await setTakedown(target, true);
-      // The AppView shows this word for whatever reference a blob has.
+      // The AppView shows this word, whatever the reference of the blob's takedown.
       expect((await status({ did, blob })).takedown).toMatchObject({ applied: true, ref: 'TAKEDOWN' });
       await setTakedown(target, false);
       expect((await status({ did, blob })).takedown).toMatchObject({ applied: false });

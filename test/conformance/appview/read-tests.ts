@@ -1,4 +1,4 @@
-/** What the AppView shows of the scenario: profiles, feeds, threads, posts and the graph. */
+/** Reads of the scenario through the AppView: profiles, feeds, threads, posts and the graph. */
 import type {
   AppBskyActorDefs,
   AppBskyActorGetProfiles,
@@ -18,7 +18,7 @@ type Profile = AppBskyActorDefs.ProfileViewDetailed;
 /** Declares the tests of profiles. */
 export function profileTests(subject: TestSubject): void {
   describe('profiles', () => {
-    it('show counts, names and what the viewer has to do with them', async () => {
+    it('show counts, names and relations to the viewer', async () => {
       const { reader, scenario } = subject;
       const actor = didOf(scenario, 'alice');
       const seen = await reader.query<Profile>('app.bsky.actor.getProfile', { actor }, 'bob');
@@ -29,7 +29,7 @@ export function profileTests(subject: TestSubject): void {
         description: 'I am alice',
         followersCount: 2,
         followsCount: 3,
-        // hello, picture, film and two replies.
+        // Hello, picture, film and two replies.
         postsCount: 5,
       });
       expect(seen.viewer?.following).toMatch(new RegExp(`^at://${didOf(scenario, 'bob')}/app.bsky.graph.follow/`));
@@ -49,7 +49,7 @@ export function profileTests(subject: TestSubject): void {
       expect(refusal).toBe('InvalidRequest');
     });
 
-    it('come in the order asked for, without unknown ones', async () => {
+    it('come in the order asked, without unknown ones', async () => {
       const { reader, scenario } = subject;
       const [carol, alice] = [didOf(scenario, 'carol'), didOf(scenario, 'alice')];
       const params = { actors: [carol, 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb', alice] };
@@ -59,7 +59,7 @@ export function profileTests(subject: TestSubject): void {
         'dan',
       );
       expect(seen.profiles.map((profile) => profile.did)).toEqual([carol, alice]);
-      // dan follows carol no more.
+      // dan has unfollowed carol.
       expect(seen.profiles[0]?.viewer?.following).toBeUndefined();
     });
   });
@@ -75,25 +75,25 @@ export function feedTests(subject: TestSubject): void {
   const uris = (...names: (PostName | RepostName)[]): string[] => names.map((name) => uriOf(subject.scenario, name));
 
   describe('author feeds', () => {
-    it('hold posts, replies and reposts, the newest first', async () => {
+    it('hold posts, replies and reposts, newest first', async () => {
       expect(await feedOf('alice')).toEqual(
         uris('alice answers bob', 'alice thread', 'alice film', 'alice picture', 'alice hello'),
       );
       expect(await feedOf('dan')).toEqual(uris('dan reposts alice', 'dan mentions'));
     });
 
-    it('leave out replies when asked to', async () => {
+    it('leave out replies on request', async () => {
       const seen = await feedOf('alice', 'posts_no_replies');
       expect(seen).toEqual(uris('alice film', 'alice picture', 'alice hello'));
     });
 
-    it('hold only what has media, or only what has video', async () => {
+    it('hold only posts with media, or only with video', async () => {
       expect(await feedOf('alice', 'posts_with_media')).toEqual(uris('alice picture'));
       expect(await feedOf('alice', 'posts_with_video')).toEqual(uris('alice film'));
     });
 
-    it('hold the author threads without answers to others', async () => {
-      // On one page, since the AppView drops a reply whose parent is on another page.
+    it('hold the author’s threads without replies to others', async () => {
+      // In one page, since the AppView drops replies whose parent is on another.
       const seen = await feedOf('alice', 'posts_and_author_threads', 50);
       expect(seen).toEqual(uris('alice thread', 'alice film', 'alice picture', 'alice hello'));
     });
@@ -105,7 +105,7 @@ export function feedTests(subject: TestSubject): void {
   });
 
   describe('timelines', () => {
-    it('hold what the followed and the viewer wrote, the newest first, on pages of any size', async () => {
+    it('hold posts of the viewer and its follows, newest first, in pages of any size', async () => {
       const { reader } = subject;
       const timeline = (limit: number): Promise<FeedItem[]> =>
         reader.all<FeedItem>('app.bsky.feed.getTimeline', { limit }, 'feed', 'dan');
@@ -116,7 +116,7 @@ export function feedTests(subject: TestSubject): void {
       expect((await timeline(2)).map(uriOfItem)).toEqual(whole);
     });
 
-    it('tell who reposted', async () => {
+    it('name the reposters', async () => {
       const { reader, scenario } = subject;
       const items = await reader.all<FeedItem>('app.bsky.feed.getTimeline', { limit: 50 }, 'feed', 'alice');
       const repost = items.find((item) => uriOfItem(item) === uriOf(scenario, 'dan reposts alice'));
@@ -126,7 +126,7 @@ export function feedTests(subject: TestSubject): void {
   });
 }
 
-/** Names a feed item by the repost, or by the post when it is no repost. */
+/** Returns the URI of the repost of a feed item, else of its post. */
 function uriOfItem(item: FeedItem): string {
   const reason = item.reason as AppBskyFeedDefs.ReasonRepost | undefined;
   return reason?.uri ?? item.post.uri;
@@ -182,7 +182,7 @@ export function threadTests(subject: TestSubject): void {
   });
 
   describe('posts', () => {
-    it('come with counts and with what the viewer did to them', async () => {
+    it('have counts, and the likes and reposts of the viewer', async () => {
       const { reader, scenario } = subject;
       const names = ['alice hello', 'bob gone', 'bob hello'] as const;
       const params = { uris: names.map((name) => uriOf(scenario, name)) };
@@ -209,7 +209,7 @@ export function graphTests(subject: TestSubject): void {
   const did = (member: Member): string => didOf(subject.scenario, member);
 
   describe('the graph', () => {
-    it('lists followers and follows, the newest first', async () => {
+    it('lists followers and follows, newest first', async () => {
       const followers = await dids('app.bsky.graph.getFollowers', { actor: did('alice') }, 'followers');
       expect(followers).toEqual([did('carol'), did('bob')]);
       const follows = await dids('app.bsky.graph.getFollows', { actor: did('alice') }, 'follows', 'bob');
@@ -217,14 +217,14 @@ export function graphTests(subject: TestSubject): void {
       expect(await dids('app.bsky.graph.getFollows', { actor: did('dan') }, 'follows')).toEqual([did('bob')]);
     });
 
-    it('lists the followers that the viewer knows', async () => {
-      // The AppView shows the first five and pages no further.
+    it('lists the followers that the viewer follows', async () => {
+      // The AppView shows only the first five.
       const params = { actor: did('bob'), limit: 50 };
       const known = await dids('app.bsky.graph.getKnownFollowers', params, 'followers', 'alice');
       expect(new Set(known)).toEqual(new Set([did('carol'), did('dan')]));
     });
 
-    it('tells the relationships between actors', async () => {
+    it('has the relationships between actors', async () => {
       const { reader } = subject;
       const params = { actor: did('bob'), others: [did('alice'), did('dan'), did('eve')] };
       const method = 'app.bsky.graph.getRelationships';
@@ -249,7 +249,7 @@ export function graphTests(subject: TestSubject): void {
       expect(quotes.map((quote) => quote.uri)).toEqual([uriOf(scenario, 'carol quotes')]);
     });
 
-    it('are listed by their author, who alone may see them and not those of deleted posts', async () => {
+    it('are listed for their author only, without those of deleted posts', async () => {
       const { reader, scenario } = subject;
       const params = { actor: did('alice'), limit: 1 };
       const liked = await reader.all<FeedItem>('app.bsky.feed.getActorLikes', params, 'feed', 'alice');

@@ -1,23 +1,20 @@
-/** The small community whose life the AppView tests follow. */
+/** The small community of the AppView tests. */
 import type { AtNetwork } from '../network/at-network.ts';
 import { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
 
-/** The members of the community. */
 export const members = ['alice', 'bob', 'carol', 'dan', 'eve'] as const;
 
-/** One member of the community. */
 export type Member = (typeof members)[number];
 
 type Ref = Awaited<ReturnType<PrefixedSeedClient['repost']>>;
 
-/** Everything that the tests need to know about what was written. */
+/** What the tests need to know of the records that were written. */
 export interface Scenario {
   readonly seed: PrefixedSeedClient;
-  /** Posts, replies and reposts by the name that the scenario gave them. */
+  /** Posts, replies and reposts by their name in the scenario. */
   readonly refs: Readonly<Record<PostName | RepostName, Ref>>;
 }
 
-/** The posts of the scenario. */
 export type PostName =
   | 'alice hello'
   | 'alice picture'
@@ -34,20 +31,19 @@ export type PostName =
   | 'eve hello'
   | 'eve answers bob';
 
-/** The reposts of the scenario. */
 export type RepostName = 'dan reposts alice' | 'carol reposts bob';
 
-/** Gives the DID of a member. */
+/** Returns the DID of a member. */
 export function didOf(scenario: Scenario, member: Member): `did:plc:${string}` {
   return scenario.seed.dids[member] as `did:plc:${string}`;
 }
 
-/** Gives the AT-URI of a post or repost. */
+/** Returns the AT-URI of a post or repost. */
 export function uriOf(scenario: Scenario, name: PostName | RepostName): string {
   return scenario.refs[name].uriStr;
 }
 
-/** Writes the scenario at the PDS; the plane has settled when it returns. */
+/** Writes the scenario at the PDS. Returns: once the plane has settled. */
 export async function writeScenario(network: AtNetwork, prefix: string): Promise<Scenario> {
   const seed = new PrefixedSeedClient(network, prefix);
   for (const name of members) {

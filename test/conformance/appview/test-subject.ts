@@ -2,7 +2,7 @@ import type { AtNetwork } from '../network/at-network.ts';
 import type { AppViewReader } from './app-view-reader.ts';
 import type { Scenario } from './scenario.ts';
 
-/** What the tests look at; filled before the first test runs. */
+/** What the tests read; filled before the first of them runs. */
 export interface TestSubject {
   network: AtNetwork;
   scenario: Scenario;

@@ -1,4 +1,4 @@
-/** The official AppView, unmodified, in front of any data plane. */
+/** The unmodified official AppView on any data plane. */
 import { AtpAgent } from '@atproto/api';
 import { BskyAppView, type DataPlaneClient, ServerConfig } from '@atproto/bsky';
 import { ADMIN_PASSWORD } from '@atproto/dev-env';
@@ -8,19 +8,18 @@ import type { HttpVersion, Plane } from './plane.ts';
 const feedGenDeadlineMs = 5000;
 const threadParentsMax = 50;
 
-/** A running AppView. */
 export interface AppView extends AsyncDisposable {
   readonly did: string;
   readonly url: string;
-  /** Speaks to the AppView as nobody. */
+  /** A client without an account. */
   readonly agent: AtpAgent;
-  /** What the data plane refused to this AppView, each with the method's name; the AppView itself says only "internal". */
+  /** Refusals by the data plane, with method names; the AppView itself only says "internal". */
   readonly planeErrors: readonly string[];
-  /** The header that the AppView's admin methods ask for. */
+  /** The header that the AppView's admin methods require. */
   readonly adminHeaders: { readonly authorization: string };
 }
 
-/** Starts the official AppView so that it asks this plane over this HTTP version. */
+/** Starts the official AppView with this plane over this HTTP version. */
 export async function startAppView(
   network: AtNetwork,
   identity: AppViewIdentity,
@@ -70,7 +69,7 @@ export async function startAppView(
   };
 }
 
-/** Wraps every method of the AppView's client so that errors are remembered; they are thrown on unchanged. */
+/** Wraps all methods of the AppView's client to record errors, which are rethrown unchanged. */
 function recordPlaneErrors(client: DataPlaneClient): readonly string[] {
   const errors: string[] = [];
   const methods = client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;

@@ -1,8 +1,8 @@
 /**
  * The official AT network without a data plane: PLC, one PDS and bsync, in this process.
  *
- * Planes join it later. `processAll` waits until every plane that joined has applied all that the PDS has emitted;
- * the official seeds call it where the order of two repos matters.
+ * Planes join later. `processAll` waits until every joined plane has applied all that the PDS has
+ * emitted; the official seeds call it where the order of two repos matters.
  */
 
 import { Secp256k1Keypair } from '@atproto/crypto';
@@ -12,12 +12,12 @@ import { Client as PlcClient } from '@did-plc/lib';
 import { freePort } from './free-port.ts';
 import { type Plane, planeClient } from './plane.ts';
 
-/** The key that the AppView shows to bsync. */
+/** The key by which the AppView authenticates to bsync. */
 export const bsyncApiKey = 'bsync-api-key';
 
 const accountsMax = 1000;
 
-/** An AppView's place in the network, fixed before the AppView itself is started. */
+/** An AppView's address and identity, fixed before it starts. */
 export interface AppViewIdentity {
   readonly did: string;
   readonly port: number;
@@ -25,16 +25,15 @@ export interface AppViewIdentity {
   readonly signingKey: Secp256k1Keypair;
 }
 
-/** What one network needs. */
 export interface AtNetworkOptions {
   readonly postgresUrl: string;
-  /** bsync keeps its tables in a schema of this name. */
+  /** Schema of bsync's tables. */
   readonly bsyncSchema: string;
-  /** How many AppViews the PDS shall know; the first one is its own. */
+  /** Number of AppViews that the PDS knows; the first one is its own. */
   readonly appViewCount: number;
 }
 
-/** PLC, PDS and bsync, and the planes that read from them. */
+/** PLC, PDS, bsync and the planes that read from them. */
 export class AtNetwork extends TestNetworkNoAppView {
   readonly bsync: TestBsync;
   readonly appViews: readonly AppViewIdentity[];
@@ -66,10 +65,10 @@ export class AtNetwork extends TestNetworkNoAppView {
     return new AtNetwork(plc, pds, bsync, appViews);
   }
 
-  /** Lets a plane take part in `processAll` and hear of notification-seen from bsync. */
+  /** Adds a plane to `processAll` and to bsync's notification-seen. */
   join(plane: Plane): void {
     this.#planes.push(plane);
-    // bsync declares its own build of the same generated client, so the types differ in name only.
+    // bsync has its own build of the same generated client, so the types differ in name only.
     const clients = this.bsync.ctx.dataplaneClients as unknown[];
     clients.push(planeClient(plane));
   }
@@ -82,7 +81,7 @@ export class AtNetwork extends TestNetworkNoAppView {
     await Promise.all(this.#planes.map((plane) => plane.settle(lastSeq)));
   }
 
-  /** Gives the DIDs of all accounts of the PDS. */
+  /** Returns the DIDs of all accounts of the PDS. */
   async accountDids(): Promise<readonly string[]> {
     const { data } = await this.pds.getAgent().com.atproto.sync.listRepos({ limit: accountsMax });
     if (data.cursor !== undefined && data.repos.length >= accountsMax)
@@ -90,7 +89,7 @@ export class AtNetwork extends TestNetworkNoAppView {
     return data.repos.map(({ did }) => did);
   }
 
-  /** Makes the header with which a user of our PDS speaks to an AppView directly. */
+  /** Makes the header by which a user of the PDS authenticates to an AppView directly. */
   async serviceHeaders(did: string, lxm: string, audience: string): Promise<{ readonly authorization: string }> {
     const keypair = await this.pds.ctx.actorStore.keypair(did);
     const jwt = await createServiceJwt({ iss: did, aud: audience, lxm, keypair });

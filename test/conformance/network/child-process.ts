@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 
 /**
- * Ends one child that we started, first politely.
+ * Stops a child that we started, by force after a grace period.
  *
- * Returns: once the process is gone; it is killed when it outlives the grace time.
+ * Returns: once the process is gone.
  */
 export async function endProcess(child: ChildProcess, signal: 'SIGINT' | 'SIGTERM', graceMs: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
@@ -14,7 +14,7 @@ export async function endProcess(child: ChildProcess, signal: 'SIGINT' | 'SIGTER
   clearTimeout(killer);
 }
 
-/** Keeps the last part of a child's output, to be shown when it fails. */
+/** Keeps the end of a child's output, to show when it fails. */
 export function keepOutput(child: ChildProcess, charactersMax = 8000): () => string {
   let kept = '';
   const keep = (chunk: Buffer): void => {

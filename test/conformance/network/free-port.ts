@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 
-/** Finds a port of the loopback interface that nobody listens on at the moment. */
+/** Finds a loopback port on which nobody listens now. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   return await new Promise<number>((resolve, reject) => {

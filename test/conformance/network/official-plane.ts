@@ -1,7 +1,8 @@
 /**
  * The official data plane on PostgreSQL, in this process.
  *
- * It listens for HTTP/1.1 only; the AppView's default is HTTP/2, so a second listener serves the same routes there.
+ * It serves HTTP/1.1 only; the AppView defaults to HTTP/2, so a second listener serves the same
+ * routes over that.
  */
 import http2 from 'node:http2';
 import { join } from 'node:path';
@@ -18,16 +19,15 @@ import { waitUntil } from './wait-until.ts';
 const settleDeadlineMs = 60_000;
 const poolSize = 10;
 
-/** What one official plane needs. */
 export interface OfficialPlaneOptions {
   readonly pds: TestPds;
   readonly plcUrl: string;
   readonly postgresUrl: string;
-  /** Each plane keeps its tables in a schema of its own. */
+  /** Schema of this plane's tables. */
   readonly schema: string;
 }
 
-/** The official data plane: reads the PDS from its first event and answers `bsky.Service`. */
+/** Reads the PDS from its first event and answers `bsky.Service`. */
 export class OfficialPlane implements Plane {
   readonly name = 'official';
   readonly db: Database;
@@ -50,7 +50,7 @@ export class OfficialPlane implements Plane {
     this.#subscription = subscription;
   }
 
-  /** Creates the tables, starts both listeners and begins to read the firehose. */
+  /** Creates the tables, starts both listeners and follows the firehose. */
   static async start(options: OfficialPlaneOptions): Promise<OfficialPlane> {
     const settings = { url: options.postgresUrl, schema: options.schema };
     const migrations = new Database(settings);
@@ -76,17 +76,17 @@ export class OfficialPlane implements Plane {
       await this.#subscription.processAll();
       return (this.#subscription.getCursor() ?? -1) >= lastSeq;
     });
-    // The last event may have queued counts in the background after the check of the cursor began.
+    // The last event may have queued counts in the background after the cursor was checked.
     await this.#subscription.processAll();
   }
 
   /**
-   * Mends what the official plane loses when two repos change at once, so that it can serve as a reference.
+   * Repairs what the official plane loses to races, so that it can serve as a reference.
    *
-   * Its counts are taken inside concurrent transactions and the last writer wins; and an actor whose PLC look-up fails
-   * while the machine is busy stays unknown until its next commit.
+   * It counts inside concurrent transactions, of which the last writer wins, and an actor whose PLC
+   * look-up fails on a busy machine stays unknown until its next commit.
    *
-   * Shape: dids are the accounts of the PDS. Returns: once every count of an existing post or actor is the true one.
+   * Shape: `dids` are the accounts of the PDS. Returns: once all counts are true.
    */
   async mendRaces(dids: readonly string[]): Promise<void> {
     const known = await this.db.db.selectFrom('actor').select('did').execute();
@@ -111,7 +111,7 @@ const recounts = [
     "repostCount" = (select count(*) from repost where repost.subject = post_agg.uri),
     "replyCount" = (select count(*) from post as reply where reply."replyParent" = post_agg.uri
       and reply."violatesThreadGate" is not true)`,
-  // It counts the quotes of one version of a post, but lists those of all; the list is what we count.
+  // It counts quotes of one version of a post, but lists those of all; we count the list.
   sql`update post_agg set "quoteCount" = (select count(*) from quote where quote.subject = post_agg.uri)
     where exists (select 1 from post where post.uri = post_agg.uri)`,
   sql`update profile_agg set
@@ -123,7 +123,7 @@ const recounts = [
 type CreateRoutes = (db: Database, idResolver: DataPlaneServer['idResolver']) => (router: ConnectRouter) => void;
 
 async function listenHttp2(db: Database, server: DataPlaneServer, port: number): Promise<http2.Http2Server> {
-  // The package exports only an HTTP/1.1 server; its routes are the same for both.
+  // The package exports only an HTTP/1.1 server; the routes are the same.
   const path = join(import.meta.dirname, '..', 'node_modules/@atproto/bsky/dist/data-plane/server/routes/index.js');
   const routes = (await import(pathToFileURL(path).href)) as { readonly default: CreateRoutes };
   const sessions = new Set<http2.ServerHttp2Session>();

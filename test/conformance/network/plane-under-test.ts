@@ -4,7 +4,7 @@ import { OfficialPlane } from './official-plane.ts';
 import type { Plane } from './plane.ts';
 import { SkyshardPlane } from './skyshard-plane.ts';
 
-/** Starts the plane that this run tests and lets it join the network. */
+/** Starts the plane under test and joins it to the network. */
 export async function startPlaneUnderTest(network: AtNetwork, schema: string): Promise<Plane> {
   const plcUrl = network.plc.url;
   const plane =

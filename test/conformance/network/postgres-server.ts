@@ -1,8 +1,8 @@
 /**
- * One PostgreSQL server in a folder of its own, for the official data plane and for bsync.
+ * One PostgreSQL server in its own folder, for the official data plane and bsync.
  *
- * PostgreSQL refuses to run as root, so as root it is started under the `postgres` user (or `nobody`).
- * It listens on loopback only, keeps nothing, and is never flushed: its data lives as long as one test run.
+ * It refuses to run as root, so root starts it as the user `postgres` or `nobody`. It listens on
+ * loopback only, and is never flushed: its data lasts as long as a test run.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ const startDeadlineMs = 60_000;
 const stopGraceMs = 20_000;
 const debianRoot = '/usr/lib/postgresql';
 
-/** A running PostgreSQL server and the URL of its one database. */
+/** A running server and the URL of its one database. */
 export interface PostgresServer extends AsyncDisposable {
   readonly url: string;
 }
@@ -30,7 +30,7 @@ interface SystemUser {
 /**
  * Starts an empty PostgreSQL server.
  *
- * Errors: rejects when no `postgres` and `initdb` are installed, or when the server does not come up in time.
+ * Errors: rejects without `postgres` and `initdb`, or when the server does not start in time.
  */
 export async function startPostgres(): Promise<PostgresServer> {
   const binDir = findBinDir();
@@ -109,7 +109,7 @@ function systemUser(): SystemUser | undefined {
       const id = (flag: string): number => Number(execFileSync('id', [flag, name], { stdio: 'pipe' }).toString());
       return { uid: id('-u'), gid: id('-g') };
     } catch {
-      // No such user here: the next name is tried, and the throw below tells when none is left.
+      // No such user: the next name is tried, and the throw below reports that none is left.
     }
   }
   throw new Error('PostgreSQL refuses to run as root and there is no user postgres or nobody');

@@ -1,8 +1,8 @@
 /**
  * The official seed client with two changes that let every seed run on one network.
  *
- * Handles get a prefix, because many seeds create an `alice.test`; and images are made here, because the published
- * package lacks the pictures that the seeds upload.
+ * Handles get a prefix, because many seeds create an `alice.test`; and images are made here,
+ * because the published package lacks those that the seeds upload.
  */
 import { RecordRef, SeedClient } from '@atproto/dev-env';
 import type { AtNetwork } from './at-network.ts';
@@ -10,14 +10,14 @@ import type { AtNetwork } from './at-network.ts';
 type Client = SeedClient<AtNetwork>;
 type Handle = Parameters<Client['createAccount']>[1]['handle'];
 
-// The first bytes of a JPEG and of an MP4 file; whoever looks at the type of a blob looks no further than this.
+// The first bytes of a JPEG and an MP4 file, all that decides the type of a blob.
 const jpeg = Uint8Array.of(
   ...[0xff, 0xd8, 0xff, 0xe0, 0x00, 0x10, 0x4a, 0x46, 0x49, 0x46, 0x00, 0x01, 0x01, 0x00, 0x00, 0x01],
   ...[0x00, 0x01, 0x00, 0x00, 0xff, 0xd9],
 );
 const mp4 = new TextEncoder().encode('\0\0\0\x18ftypmp42\0\0\0\0mp42isom');
 
-/** Creates accounts and records at the network's PDS and remembers them by name. */
+/** Creates accounts and records at the network's PDS, and keeps them by name. */
 export class PrefixedSeedClient extends SeedClient<AtNetwork> {
   readonly prefix: string;
   #lastCreated: Promise<void> = Promise.resolve();
@@ -33,7 +33,7 @@ export class PrefixedSeedClient extends SeedClient<AtNetwork> {
     const handle = `${this.prefix}${params.handle}` as Handle;
     const create = (): ReturnType<Client['createAccount']> =>
       super.createAccount(shortName, { ...params, handle, email: `${this.prefix}${params.email}` });
-    // One after another, because the hashing of fifty passwords at once starves the look-ups of the planes.
+    // One by one, because hashing fifty passwords at once starves the look-ups of the planes.
     const created = this.#lastCreated.then(create);
     this.#lastCreated = created.then(
       () => undefined,
@@ -67,14 +67,14 @@ export class PrefixedSeedClient extends SeedClient<AtNetwork> {
       ref: new RecordRef(uri, cid),
     };
     this.profiles[by] = profile;
-    // Left out when absent, as exactOptionalPropertyTypes asks.
+    // Left out when absent, as exactOptionalPropertyTypes requires.
     return { ...profile, ...(joinedViaStarterPack === undefined ? {} : { joinedViaStarterPack }) } as Awaited<
       ReturnType<Client['createProfile']>
     >;
   }
 
   override async reply(...args: Parameters<Client['reply']>): ReturnType<Client['reply']> {
-    // The official plane never tells an author of a reply that it has indexed before the post.
+    // The official plane never notifies an author of a reply indexed before the post.
     await this.network.processAll();
     return await super.reply(...args);
   }

@@ -1,14 +1,14 @@
-/** Holds what was started, to be stopped in the opposite order; Node 22 has no `AsyncDisposableStack`. */
+/** Stops resources in reverse order of their start; Node 22 has no `AsyncDisposableStack`. */
 export class ResourceStack implements AsyncDisposable {
   readonly #stops: (() => PromiseLike<void> | void)[] = [];
 
-  /** Takes over a resource and gives it back. */
+  /** Takes ownership of a resource. Returns: the same resource. */
   use<T extends AsyncDisposable>(resource: T): T {
     this.#stops.push(() => resource[Symbol.asyncDispose]());
     return resource;
   }
 
-  /** Remembers how to stop something. */
+  /** Adds a function that stops something. */
   defer(stop: () => PromiseLike<void> | void): void {
     this.#stops.push(stop);
   }
@@ -16,7 +16,7 @@ export class ResourceStack implements AsyncDisposable {
   /**
    * Stops everything, the last started first.
    *
-   * Errors: throws after all have been stopped, with every error that came up.
+   * Errors: throws all errors, after all have been stopped.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     const errors: unknown[] = [];

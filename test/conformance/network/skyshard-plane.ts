@@ -1,4 +1,4 @@
-/** skyshard as an operator starts it: `skyshard up` as a child process, with ports and data of its own. */
+/** skyshard as operators start it: `skyshard up` in a child process, with its own data. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,12 +12,12 @@ const startDeadlineMs = 60_000;
 const settleDeadlineMs = 60_000;
 const stopGraceMs = 20_000;
 
-/** The part of `<data>/run.json` that tests read. */
+/** The part of `<data>/run.json` that tests need. */
 interface RunFile {
   readonly router: { readonly url: string; readonly http2Url: string };
 }
 
-/** A running skyshard cluster of two nodes that follows the PDS from its first event. */
+/** A cluster of two nodes that follows the PDS from its first event. */
 export class SkyshardPlane implements Plane {
   readonly name = 'skyshard';
   readonly #child: ChildProcess;
@@ -34,7 +34,7 @@ export class SkyshardPlane implements Plane {
     this.#output = output;
   }
 
-  /** Starts the cluster; it may start before the PDS does. */
+  /** Starts the cluster, which may happen before the PDS starts. */
   static async start(surroundings: PlaneSurroundings): Promise<SkyshardPlane> {
     const folder = mkdtempSync(join(tmpdir(), 'skyshard-conformance-'));
     const dataDir = join(folder, 'data');

@@ -2,14 +2,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const pollEveryMs = 20;
 
-/** Thrown by a condition that can never come true any more. */
+/** Thrown by a condition that can no longer come true. */
 export class Hopeless extends Error {}
 
 /**
- * Asks again and again until the condition gives a value.
+ * Polls a condition.
  *
- * Returns: the first value that is neither undefined nor false.
- * Errors: rejects at once when the condition throws `Hopeless`, else at the deadline, naming what was waited for and the last error of the condition.
+ * Returns: its first value that is neither undefined nor false.
+ * Errors: rejects at once when it throws `Hopeless`, else at the deadline, naming what was awaited
+ * and the condition's last error.
  */
 export async function waitUntil<T>(
   what: string,

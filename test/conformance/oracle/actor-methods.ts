@@ -88,7 +88,7 @@ export const actorMethods: readonly MethodRow[] = [
       { subjects: facts.dids.slice(0, 5), issuers: [] },
     ],
     isFilled: (answer) => listOf(answer, 'labels').length > 0,
-    // No labeler takes part.
+    // The network has no labeler.
     mayBeEmpty: 'always',
   },
   { method: 'ping', requests: () => [{}], isFilled: () => true },

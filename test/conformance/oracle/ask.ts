@@ -3,7 +3,7 @@ import type { Message } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Answer, MethodName, Request } from './method-row.ts';
 
-/** An answer, or the code with which the plane refused. */
+/** An answer, or the code of a refusal. */
 export type Outcome =
   | { readonly ok: true; readonly answer: Answer }
   | { readonly ok: false; readonly code: string; readonly message: string };
@@ -14,12 +14,12 @@ export type Walk =
   | { readonly ok: false; readonly code: string; readonly message: string };
 
 const pagesMax = 2000;
-// Fields of type bytes that hold JSON text; everything else in bytes stays as base64.
+// Fields of type bytes that hold JSON; other bytes stay base64.
 const jsonFields = new Set(['record', 'keys', 'services']);
 
 type UntypedCall = (request: Request) => Promise<Message>;
 
-/** Sends one request and gives the answer in protobuf's JSON form. */
+/** Sends one request. Returns the answer in protobuf's JSON form. */
 export async function ask(client: DataPlaneClient, method: MethodName, request: Request): Promise<Outcome> {
   const call = client[method] as unknown as UntypedCall;
   try {
@@ -34,7 +34,7 @@ export async function ask(client: DataPlaneClient, method: MethodName, request: 
 /**
  * Walks all pages of a request.
  *
- * Errors: throws when a page exceeds its limit, when a token comes twice, or when the walk does not end.
+ * Errors: throws when a page exceeds its limit, a token repeats, or the walk does not end.
  */
 export async function walk(
   client: DataPlaneClient,

@@ -1,9 +1,9 @@
 /**
- * A seed for the corners that the official seeds leave out: odd times, every kind of embed, duplicates, likes of things
- * that do not exist, replies with a wrong root, invalid records.
+ * A seed for cases that the official seeds leave out: odd times, every kind of embed, duplicates,
+ * likes of missing records, replies with a wrong root, invalid records.
  *
- * Where the official plane's answer depends on which repo it indexes first, the seed settles in between; what is left is
- * the same on every run but for DIDs, rkeys and the times that the PDS writes.
+ * Where the official plane's answer depends on which repo it indexes first, the seed settles in
+ * between, so that runs differ only in DIDs, rkeys and times that the PDS writes.
  */
 import type { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
 import { RecordWriter, type StoredRecord } from './record-writer.ts';
@@ -13,10 +13,10 @@ const missingDid = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const missingCid = 'bafyreidfcsgyxkbkrrwcmuyqkqjjgpxzdzxntzfcdvxlhzlxqjijbhjzwy';
 const postCollection = 'app.bsky.feed.post';
 
-/** What the seed leaves behind for the stages after it. */
+/** What later stages need of the seed. */
 export interface ChurnRecords {
   readonly writer: RecordWriter;
-  /** By the label that the seed gave each record. */
+  /** By label of the record in the seed. */
   readonly byLabel: ReadonlyMap<string, StoredRecord>;
   /** DIDs and URIs that were never on the network. */
   readonly missing: { readonly did: string; readonly postUri: string };
@@ -52,7 +52,7 @@ export async function churnSeed(seed: PrefixedSeedClient): Promise<ChurnRecords>
   return { writer: churn.writer, byLabel: churn.byLabel, missing };
 }
 
-/** Finds a record of the seed by the label that the seed gave it. */
+/** Returns a record of the seed by its label. */
 export function labelled(byLabel: ReadonlyMap<string, StoredRecord>, label: string): StoredRecord {
   const record = byLabel.get(label);
   if (record === undefined) throw new Error(`the seed has no record ${label}`);
@@ -88,7 +88,7 @@ async function writeProfiles(churn: Churn): Promise<void> {
       name === 'ben' ? ['self-label'] : undefined,
     );
   }
-  // A profile without createdAt and one whose createdAt is no date.
+  // One profile without createdAt, and one whose createdAt is no date.
   await churn.writer.put('eli', 'app.bsky.actor.profile', 'self', { displayName: 'eli' });
   await churn.writer.put('fay', 'app.bsky.actor.profile', 'self', { displayName: 'fay', createdAt: 'yesterday' });
 }
@@ -177,7 +177,7 @@ async function writeDeepReplies(churn: Churn): Promise<void> {
     await churn.writer.settle();
     parentLabel = label;
   }
-  // A whole thread by one author, whose parts no other repo can come between.
+  // A whole thread by one author, with no posts of other repos in between.
   const own = labelled(churn.byLabel, 'dee plain');
   await post(churn, 'dee own 1', 'dee', { reply: { root: own, parent: own } });
   await post(churn, 'dee own 2', 'dee', { reply: { root: own, parent: labelled(churn.byLabel, 'dee own 1') } });

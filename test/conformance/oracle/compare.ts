@@ -1,4 +1,4 @@
-/** Asks two planes the same questions and says where their answers differ. */
+/** Sends two planes the same requests and reports where their answers differ. */
 import { isDeepStrictEqual } from 'node:util';
 import type { DataPlaneClient } from '@atproto/bsky';
 import { ask, type Outcome, type Walk, walk } from './ask.ts';
@@ -7,19 +7,18 @@ import type { Facts } from './facts.ts';
 import type { Answer, MethodRow, Paging, Request } from './method-row.ts';
 import { sortTies } from './sort-ties.ts';
 
-/** The two planes: the official one is the reference. */
+/** The two planes; the official one is the reference. */
 export interface Contest {
   readonly official: DataPlaneClient;
   readonly other: DataPlaneClient;
-  /** Set when the other is official too, to prove the oracle on itself. */
+  /** Set when the other is official too, to check the oracle itself. */
   readonly otherIsOfficial: boolean;
   readonly rename: Rename;
 }
 
-/** Replaces DIDs and URIs by the names that the seeds gave them, so that people can read a mismatch. */
+/** Replaces DIDs and URIs by their names in the seeds, for readable mismatches. */
 export type Rename = (text: string) => string;
 
-/** What came of one row of the table. */
 export interface RowReport {
   readonly askedCount: number;
   readonly filledCount: number;
@@ -30,7 +29,7 @@ export interface RowReport {
 
 const wholeLimit = 1000;
 const shortLimits = [50, 3, 1] as const;
-/** Walks with short pages are long; so many of a row's requests with data are walked. */
+/** How many of a row's requests are walked with short pages, which takes long. */
 const shortWalksMax = 10;
 const shortWalkItemsMax = 90;
 const badTokens = ['bad', '!!!', ' '] as const;
@@ -45,28 +44,31 @@ interface Tally {
   readonly mismatches: string[];
 }
 
-/** Asks all questions of one row. */
+/** What the comparisons of one row share. */
+interface Comparison {
+  readonly row: MethodRow;
+  readonly facts: Facts;
+  readonly contest: Contest;
+  readonly tally: Tally;
+}
+
+/** Compares the answers to all requests of one row. */
 export async function compareRow(row: MethodRow, facts: Facts, contest: Contest): Promise<RowReport> {
   const tally: Tally = { asked: 0, filled: 0, refused: 0, shortWalks: 0, mismatches: [] };
+  const comparison: Comparison = { row, facts, contest, tally };
   const requests = row.requests(facts).filter((request) => isComparable(row, request, facts));
   for (let start = 0; start < requests.length; start += concurrentMax) {
     const some = requests.slice(start, start + concurrentMax);
-    await Promise.all(some.map((request) => compareOne(row, request, facts, contest, tally)));
+    await Promise.all(some.map((request) => compareOne(comparison, request)));
   }
-  const { paging } = row;
-  if (paging !== undefined) await compareOddPages(row, requests[0]!, contest, tally);
+  if (row.paging !== undefined) await compareOddPages(comparison, requests[0]!);
   const { asked: askedCount, filled: filledCount, refused: refusedCount, mismatches } = tally;
   const readableMismatches = mismatches.map((mismatch) => readable(mismatch, contest.rename));
   return { askedCount, filledCount, refusedCount, mismatches: readableMismatches };
 }
 
-async function compareOne(
-  row: MethodRow,
-  request: Request,
-  facts: Facts,
-  contest: Contest,
-  tally: Tally,
-): Promise<void> {
+async function compareOne(comparison: Comparison, request: Request): Promise<void> {
+  const { row, facts, contest, tally } = comparison;
   tally.asked += 1;
   const full = row.paging === undefined ? request : { ...request, limit: wholeLimit };
   const [official, other] = await Promise.all([
@@ -85,24 +87,22 @@ async function compareOne(
       const normal = row.normalise?.(answer, facts, request) ?? answer;
       return contest.otherIsOfficial ? normal : withoutUnbuilt(row, normal);
     };
-    compareValues(row, request, normalise(official.answer), normalise(other.answer), tally);
+    compareValues(comparison, request, normalise(official.answer), normalise(other.answer));
     return;
   }
   const itemsOf = (answer: Answer): readonly unknown[] => (answer[row.paging!.field] ?? []) as unknown[];
   const reference = itemsOf(official.answer);
-  compareItems(row, { ...request, limit: wholeLimit }, reference, itemsOf(other.answer), facts, tally);
-  if (reference.length > 0) await compareWalks(row, row.paging, request, reference, facts, contest, tally);
+  compareItems(comparison, { ...request, limit: wholeLimit }, reference, itemsOf(other.answer));
+  if (reference.length > 0) await compareWalks(comparison, row.paging, request, reference);
 }
 
 async function compareWalks(
-  row: MethodRow,
+  comparison: Comparison,
   paging: Paging,
   request: Request,
   whole: readonly unknown[],
-  facts: Facts,
-  contest: Contest,
-  tally: Tally,
 ): Promise<void> {
+  const { row, contest, tally } = comparison;
   if (contest.otherIsOfficial && officialWalksLoseItems.has(row.method)) return;
   const [usual, ...shorter] = shortLimits;
   const short = tally.shortWalks < shortWalksMax && whole.length <= shortWalkItemsMax;
@@ -120,33 +120,32 @@ async function compareWalks(
       tally.mismatches.push(describe(row, asked, reference, other));
       continue;
     }
-    compareItems(row, asked, reference, other.pages.flat(), facts, tally);
-    if (paging.compare === 'whole') checkPageSizes(row, paging, asked, other, limit, tally);
+    compareItems(comparison, asked, reference, other.pages.flat());
+    if (paging.compare === 'whole') checkPageSizes(comparison, asked, other, limit);
   }
 }
 
-/** Every page but the last is full, and only an empty answer has an empty page, where paging does not say otherwise. */
+/** Pages but the last are full; only an empty answer has an empty page, except `mayEndEmpty`. */
 function checkPageSizes(
-  row: MethodRow,
-  paging: Paging,
+  { row, tally }: Comparison,
   request: Request,
   walked: Walk & { ok: true },
   limit: number,
-  tally: Tally,
 ): void {
   const sizes = walked.pages.map((page) => page.length);
   const isRight = sizes.every((size, index) =>
-    index < sizes.length - 1 ? size === limit : size > 0 || index === 0 || paging.mayEndEmpty === true,
+    index < sizes.length - 1 ? size === limit : size > 0 || index === 0 || row.paging?.mayEndEmpty === true,
   );
   if (!isRight) tally.mismatches.push(`${nameOf(row)} ${JSON.stringify(request)}: pages of ${sizes.join(', ')} items`);
 }
 
-async function compareOddPages(row: MethodRow, request: Request, contest: Contest, tally: Tally): Promise<void> {
+async function compareOddPages(comparison: Comparison, request: Request): Promise<void> {
+  const { row, contest, tally } = comparison;
   const odd = [{ ...request, limit: 0 }, ...badTokens.map((cursor) => ({ ...request, limit: 5, cursor }))];
   for (const asked of odd) {
     const official = await ask(contest.official, row.method, asked);
     const other = await ask(contest.other, row.method, asked);
-    if (official.ok && other.ok) compareValues(row, asked, official.answer, other.answer, tally);
+    if (official.ok && other.ok) compareValues(comparison, asked, official.answer, other.answer);
     else if (official.ok || other.ok || !isSameRefusal(official, other)) {
       tally.mismatches.push(describe(row, asked, official, other));
     }
@@ -154,20 +153,19 @@ async function compareOddPages(row: MethodRow, request: Request, contest: Contes
 }
 
 function compareItems(
-  row: MethodRow,
+  comparison: Comparison,
   request: Request,
   official: readonly unknown[],
   other: readonly unknown[],
-  facts: Facts,
-  tally: Tally,
 ): void {
+  const { row, facts } = comparison;
   const timeMs = (item: unknown): number | undefined => facts.sortedAtMsByUri.get(row.paging!.sortUri(item));
   const inOrder = (items: readonly unknown[]): readonly unknown[] =>
     sortTies(comparableItems(row, items, facts), timeMs, (item) => JSON.stringify(item));
-  compareValues(row, request, inOrder(official), inOrder(other), tally);
+  compareValues(comparison, request, inOrder(official), inOrder(other));
 }
 
-function compareValues(row: MethodRow, request: Request, official: unknown, other: unknown, tally: Tally): void {
+function compareValues({ row, tally }: Comparison, request: Request, official: unknown, other: unknown): void {
   if (isDeepStrictEqual(official, other)) return;
   if (Array.isArray(official) && Array.isArray(other)) {
     const onlyOfficial = official.filter((item) => !other.some((same) => isDeepStrictEqual(same, item)));
@@ -186,7 +184,7 @@ function describe(row: MethodRow, request: Request, official: Outcome | unknown,
   return `${nameOf(row)} ${show(request)}\n  official ${show(official)}\n  other    ${show(other)}`;
 }
 
-/** Cuts the long lines of a description, after the names have made them shorter. */
+/** Renames, then cuts lines that are still long. */
 function readable(mismatch: string, rename: Rename): string {
   return rename(mismatch)
     .split('\n')
@@ -194,7 +192,7 @@ function readable(mismatch: string, rename: Rename): string {
     .join('\n');
 }
 
-/** Names a row for people. */
+/** Returns a row's name for reports. */
 export function nameOf(row: MethodRow): string {
   return row.variant === undefined ? row.method : `${row.method} (${row.variant})`;
 }

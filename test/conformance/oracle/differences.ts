@@ -1,41 +1,42 @@
 /**
- * The differences from the official plane that are meant, each with its reason. Everything else is a failure.
+ * The intended differences from the official plane, with their reasons; any other is a failure.
  *
- * Besides these: page tokens are never compared (ours are spelled differently, and the oracle only follows them), and
- * items of one millisecond may come in any order (`sort-ties.ts`).
+ * Two more: page tokens differ, so they are followed and never compared, and items of one
+ * millisecond may come in any order (`sort-ties.ts`).
  */
 import type { Outcome } from './ask.ts';
 import type { Facts } from './facts.ts';
 import type { Answer, MethodRow, Request } from './method-row.ts';
 
 /**
- * Codes of ours that stand for a refusal of the official plane.
+ * Our codes that count as equal to a refusal of the official plane.
  *
- * A malformed AT-URI or page token makes the official plane fail with `Internal`; ours says whose fault it is, with the
- * code that the AppView turns into a client error.
+ * A malformed AT-URI or page token is `Internal` on the official plane. Our code blames the
+ * request, and the AppView turns it into a client error.
  */
 const refusalsByOfficialCode: Readonly<Record<string, readonly string[]>> = {
   Internal: ['Internal', 'InvalidArgument'],
 };
 
-/** Says whether our refusal may stand for the official one. */
+/** True when our refusal counts as equal to the official one. */
 export function isSameRefusal(official: Outcome & { ok: false }, other: Outcome & { ok: false }): boolean {
   return (refusalsByOfficialCode[official.code] ?? [official.code]).includes(other.code);
 }
 
 /**
- * What the plane under test does not answer yet; set to false as the parts are built.
+ * What the plane under test does not answer yet; set to false once built.
  *
- * `verdicts`: replies and quotes that a gate forbids are not seeded. `lists`: what lists block and mute is left out.
+ * `verdicts`: replies and quotes that gates forbid are not seeded. `lists`: blocks and mutes by
+ * list are not compared.
  */
 export const notBuiltYet = { verdicts: true, lists: true } as const;
 
 const listFields = new Set(['mutedByList', 'blockedByList', 'blockingByList']);
 
-/** Removes the fields of the parts that are not built yet. */
+/** Removes the fields of unbuilt parts. */
 export function withoutUnbuilt(row: MethodRow, answer: unknown): unknown {
   if (!notBuiltYet.lists) return answer;
-  // Whether a block exists counts those by list, so of this answer only the direct blocks are left.
+  // `exists` includes blocks by list, so only the direct blocks are compared.
   const fields = row.method === 'getBlockExistence' ? new Set([...listFields, 'exists']) : listFields;
   return withoutFields(answer, fields);
 }
@@ -48,17 +49,17 @@ function withoutFields(value: unknown, fields: ReadonlySet<string>): unknown {
 }
 
 /**
- * Methods whose official pages lose items, so that only the official answer in one page is a reference.
+ * Methods whose official pages lose items, so that only one whole page is a reference.
  *
- * Notifications are paged by time alone: what shares the millisecond of a page's last item is never shown.
+ * Notifications are paged by time alone: items in the millisecond of a page's last item get lost.
  */
 export const officialWalksLoseItems: ReadonlySet<string> = new Set(['getNotifications']);
 
 /**
- * Rows that are not compared once an account is deleted, since the official plane leaves traces of it.
+ * Rows that are not compared once an account is deleted, as the official plane keeps traces of it.
  *
- * It deletes the account's records but neither recounts what they counted for nor removes their feed items, quotes and
- * places in OP threads; we take back every effect.
+ * It deletes the account's records, but neither recounts their subjects nor removes their feed
+ * items, quotes and posts in OP threads; we undo every effect.
  */
 export const staleAfterAccountDeletion: ReadonlySet<string> = new Set([
   'getCountsForUsers',
@@ -70,20 +71,21 @@ export const staleAfterAccountDeletion: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Says whether a record is one that the oracle asks for.
+ * True for records that the oracle requests.
  *
- * The official plane keeps the bytes of a profile whose rkey is not `self`, though it is nobody's profile; we refuse it.
+ * The official plane stores profiles whose rkey is not `self`, although nobody uses them; we refuse
+ * them.
  */
 export function isAskedFor(collection: string, rkey: string): boolean {
   return collection !== 'app.bsky.actor.profile' || rkey === 'self';
 }
 
-/** Says whether the two planes mean to agree on the answer to a request. */
+/** True when both planes should give the same answer to a request. */
 export function isComparable(row: MethodRow, request: Request, facts: Facts): boolean {
   switch (row.method) {
     case 'getThread': {
-      // Below a deleted post the official plane still finds replies; we do not know the root of what is gone. The AppView
-      // shows nothing in either case.
+      // The official plane still finds replies below a deleted post; we no longer know its root.
+      // The AppView shows nothing in either case.
       const uri = String(request['postUri']);
       return (
         !facts.foreignRootUris.has(uri) && (facts.sortedAtMsByUri.has(uri) || facts.unknownDids.includes(didIn(uri)))
@@ -92,7 +94,7 @@ export function isComparable(row: MethodRow, request: Request, facts: Facts): bo
     case 'getUnreadNotificationCount':
       return !facts.disputedDids.has(String(request['actorDid']));
     case 'getQuotesBySubjectSorted': {
-      // Quotes of a post that never was: the official plane lists them, we wait for the post.
+      // The official plane lists quotes of a post that never existed; we wait for the post.
       const { uri } = (request['subject'] ?? {}) as { readonly uri?: string };
       return uri === undefined || uri === '' || facts.dids.includes(didIn(uri));
     }
@@ -101,7 +103,7 @@ export function isComparable(row: MethodRow, request: Request, facts: Facts): bo
   }
 }
 
-/** Leaves out the items that one of the planes gives and the other means not to. */
+/** Removes items that only one of the planes is meant to return. */
 export function comparableItems(row: MethodRow, items: readonly unknown[], facts: Facts): readonly unknown[] {
   switch (row.method) {
     case 'getFollows':
@@ -116,15 +118,15 @@ export function comparableItems(row: MethodRow, items: readonly unknown[], facts
   }
 }
 
-/** Removes replies that claim a root which their parent does not have. */
+/** Removes replies whose root differs from that of their parent. */
 export function withoutForeignRoots(uris: readonly unknown[], facts: Facts): readonly unknown[] {
-  // The official plane hangs them below their parent; we index a thread by the root that each reply claims.
+  // The official plane shows them below their parent; we index replies by the root that they claim.
   return uris.filter((uri) => !facts.foreignRootUris.has(String(uri)));
 }
 
 /**
- * The official plane joins follows with its table of actors, so that the edge appears once the actor does; we keep no
- * row of strangers in the owner's slot and answer the edge at once.
+ * The official plane hides follows of actors that it has not seen; we keep no actors of other slots
+ * and return such follows at once.
  */
 function withoutStrangers(items: readonly unknown[], facts: Facts): readonly unknown[] {
   const known = new Set(facts.dids);
@@ -135,8 +137,8 @@ function withoutStrangers(items: readonly unknown[], facts: Facts): readonly unk
 }
 
 /**
- * When a duplicate takes the place of a deleted record, the official plane keeps the notice of the deleted one, which
- * the AppView never shows; we send one for the duplicate. A reply with a foreign root tells nobody here.
+ * When a duplicate replaces a deleted record, the official plane keeps the old notice, which the
+ * AppView never shows; we notify of the duplicate. Our replies with a foreign root notify nobody.
  */
 function withoutDisputedNotices(items: readonly unknown[], facts: Facts): readonly unknown[] {
   return items.filter((item) => {
@@ -145,7 +147,7 @@ function withoutDisputedNotices(items: readonly unknown[], facts: Facts): readon
   });
 }
 
-/** The official plane lists reposts of posts that do not exist, and gives own items twice to who follows himself. */
+/** Official timelines have reposts of missing posts, and own items twice for self-followers. */
 function withoutMissingPosts(items: readonly unknown[], facts: Facts): readonly unknown[] {
   const existing = items.filter((item) => facts.sortedAtMsByUri.has(String((item as Answer)['uri'])));
   return [...new Map(existing.map((item) => [JSON.stringify(item), item])).values()];

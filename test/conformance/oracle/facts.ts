@@ -2,27 +2,27 @@ import { AtUri } from '@atproto/api';
 import type { OfficialPlane } from '../network/official-plane.ts';
 import { isAskedFor } from './differences.ts';
 
-/** What the official plane holds at one moment, as the source of the oracle's questions. */
+/** What the official plane holds at one moment, the source of the oracle's requests. */
 export interface Facts {
-  /** Every actor that the official plane has seen, those with most records first. */
+  /** All actors that the official plane has seen, those with the most records first. */
   readonly dids: readonly string[];
-  /** Handles of active accounts; whether a host still answers for the others is its own affair. */
+  /** Handles of active accounts; hosts need not answer for the others. */
   readonly handles: readonly string[];
-  /** Well-formed DIDs that nobody has. */
+  /** Well-formed DIDs of nobody. */
   readonly unknownDids: readonly string[];
-  /** URIs of records that are gone or never were. */
+  /** URIs of records that are gone or never existed. */
   readonly goneUris: readonly string[];
-  /** Every record, by collection. */
+  /** All records, by collection. */
   readonly urisByCollection: ReadonlyMap<string, readonly string[]>;
-  /** The time that feeds and lists are sorted by, in milliseconds, by record URI. */
+  /** Sort time in feeds and lists, by record URI. Units: ms. */
   readonly sortedAtMsByUri: ReadonlyMap<string, number>;
-  /** Replies that claim a root which their parent does not have, and replies below them. */
+  /** Replies whose root differs from that of their parent, and replies below them. */
   readonly foreignRootUris: ReadonlySet<string>;
-  /** Records that were duplicates of one that is gone, the oldest of which has taken its place. */
+  /** Former duplicates of a deleted record; the oldest has replaced it. */
   readonly promotedUris: ReadonlySet<string>;
-  /** Who gets a notice from one plane and none from the other, for a reason that is meant. */
+  /** Actors whose notices intentionally differ between the planes. */
   readonly disputedDids: ReadonlySet<string>;
-  /** (did, cid) of blobs whose takedown may be asked for. */
+  /** (did, cid) of blobs whose takedown may be requested. */
   readonly blobs: readonly { readonly did: string; readonly cid: string }[];
 }
 
@@ -32,8 +32,9 @@ const unknownRkey = '3kzzzzzzzzzzz';
 /**
  * Reads the facts from the tables of the official plane.
  *
- * Shape: gone holds URIs that the test itself has deleted or made up; they are asked for like any other. everPromoted
- * collects the promoted duplicates of all rounds, since the official plane forgets them when it deletes the account.
+ * Shape: `gone` holds URIs that the test deleted or made up; they are requested too.
+ * `everPromoted` collects promoted duplicates of all rounds, which the official plane drops with
+ * their account.
  */
 export async function readFacts(
   official: OfficialPlane,
@@ -99,7 +100,7 @@ async function readDisputes({ db }: OfficialPlane, everPromoted: Set<string>): P
   return { foreignRootUris, promotedUris: everPromoted, disputedDids };
 }
 
-/** Gives all records of a collection. */
+/** Returns all records of a collection. */
 export function urisOf(facts: Facts, collection: string): readonly string[] {
   return facts.urisByCollection.get(collection) ?? [];
 }

@@ -8,7 +8,7 @@ import { sortTies } from './sort-ties.ts';
 
 const postCollection = 'app.bsky.feed.post';
 
-/** A feed item stands at the time of the repost, or of the post when it is no repost. */
+/** A feed item is sorted by the time of its repost, else of its post. */
 const feedPaging: Paging = {
   field: 'items',
   sortUri: (item) => String((item as Answer)['repost'] ?? (item as Answer)['uri']),

@@ -36,7 +36,7 @@ function bySubject(method: MethodName): MethodRow {
     method,
     requests: (facts) => [
       ...[...urisOf(facts, postCollection), ...facts.goneUris].map((uri) => ({ subject: { uri } })),
-      // Likes of things that are no posts.
+      // Likes of records other than posts.
       ...[...urisOf(facts, 'app.bsky.feed.like').slice(0, 30)].map((uri) => ({ subject: { uri } })),
       { subject: { uri: '' } },
       {},
@@ -60,7 +60,7 @@ function byActorAndSubjects(method: MethodName): MethodRow {
   };
 }
 
-/** Those with most records, those who block by list, and a stranger. */
+/** Actors with the most records, actors that block by list, and an unknown DID. */
 function viewers(facts: Facts): readonly string[] {
   const byList = authorsOf(facts, 'app.bsky.graph.listblock');
   return [...new Set([...facts.dids.slice(0, viewerSample), ...byList]), facts.unknownDids[0]!];
@@ -77,9 +77,9 @@ function viewersAndTargets(facts: Facts): readonly Request[] {
 }
 
 /**
- * All ordered pairs of the DIDs that block, then theirs and some others' with many more, in two batches.
+ * Pairs of blockers and some other actors with all actors, in two batches.
  *
- * The official plane mixes up (a, b) and (b, a) when both are in one batch; we answer each in its own direction.
+ * The official plane confuses (a, b) and (b, a) within one batch; we distinguish them.
  */
 function pairs(facts: Facts): { readonly a: string; readonly b: string }[][] {
   const blockers = [...authorsOf(facts, 'app.bsky.graph.block'), ...authorsOf(facts, 'app.bsky.graph.listblock')];
@@ -89,7 +89,7 @@ function pairs(facts: Facts): { readonly a: string; readonly b: string }[][] {
   return [all.filter(({ a, b }) => a < b), all.filter(({ a, b }) => a >= b)];
 }
 
-/** Where both block each other the database gives either block, so only a real block of one of the two is asked for. */
+/** Of a mutual block the database returns either one, so any real one counts as equal. */
 function sidesOfBlock(answer: Answer, facts: Facts, request: Request): unknown {
   const { blockUri } = answer;
   if (typeof blockUri !== 'string') return answer;
@@ -119,10 +119,10 @@ export const graphMethods: readonly MethodRow[] = [
   },
   {
     method: 'getFollowsFollowing',
-    // We take at most 100 targets.
+    // Our limit is 100 targets.
     requests: (facts) =>
       viewersAndTargets(facts).filter(({ targetDids }) => (targetDids as readonly string[]).length <= 100),
-    // The database gives these in no order.
+    // The database returns these in no order.
     normalise: (answer) => ({
       results: listOf(answer, 'results').map((result) => ({
         ...(result as Answer),

@@ -5,9 +5,9 @@ import { RecordWriter, type StoredRecord } from './record-writer.ts';
 const names = ['una', 'vic', 'wes', 'xia', 'yan', 'zed'] as const;
 const postCollection = 'app.bsky.feed.post';
 
-/** Which parts of the seed shall be written. */
+/** Which parts of the seed to write. */
 export interface ListSeedParts {
-  /** Replies and quotes that a gate forbids, and gates that ask for more than the gate itself says. */
+  /** Gates with rules, and replies and quotes that they forbid. */
   readonly verdicts: boolean;
 }
 
@@ -56,7 +56,7 @@ async function writeLists(writer: RecordWriter): Promise<Lists> {
 }
 
 async function writeListUses(writer: RecordWriter, lists: Lists): Promise<void> {
-  // An item for someone else's list does not count.
+  // An item in someone else's list does not count.
   const foreign = { subject: writer.did('zed'), list: lists.moderation.uri, createdAt: now() };
   await writer.create('vic', 'app.bsky.graph.listitem', foreign);
   await writer.create('xia', 'app.bsky.graph.listblock', { subject: lists.moderation.uri, createdAt: now() });
@@ -78,7 +78,7 @@ async function writeGates(writer: RecordWriter, lists: Lists, parts: ListSeedPar
   const embeddingRules = [{ $type: 'app.bsky.feed.postgate#disableRule' }];
   const postGate = { post: root.uri, createdAt: now(), ...(parts.verdicts ? { embeddingRules } : {}) };
   await writer.create('una', 'app.bsky.feed.postgate', postGate, rkey);
-  // Gates whose rkey or author is not that of their post.
+  // Gates whose rkey or author differs from that of their post.
   await writer.create('una', 'app.bsky.feed.threadgate', { post: root.uri, createdAt: now() });
   await writer.create('vic', 'app.bsky.feed.postgate', { post: root.uri, createdAt: now() }, rkey);
   await writer.create('una', 'app.bsky.graph.follow', { subject: writer.did('wes'), createdAt: now() });

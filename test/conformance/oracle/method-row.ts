@@ -1,7 +1,7 @@
 import type { DataPlaneClient } from '@atproto/bsky';
 import type { Facts } from './facts.ts';
 
-/** A method of `bsky.Service` by the name that the generated client gives it. */
+/** A method of `bsky.Service`, as named in the generated client. */
 export type MethodName = Extract<keyof DataPlaneClient, string>;
 
 /** The message of a request, as plain fields. */
@@ -14,35 +14,35 @@ export type Answer = Readonly<Record<string, unknown>>;
 export interface Paging {
   /** The repeated field that holds the items. */
   readonly field: string;
-  /** The record whose time decides an item's place; items of equal times may come in any order. */
+  /** The record by whose time an item is sorted; items of equal times may be in any order. */
   readonly sortUri: (item: unknown) => string;
   /**
-   * `whole`: every walk must give the items that the official plane gives in one page.
-   * `same limit`: the composition of a page is part of the semantics, so walks are compared limit by limit.
+   * `whole`: every walk must return what the official plane returns in one page. `same limit`: the
+   * limit changes what is returned, so walks are compared limit by limit.
    */
   readonly compare: 'whole' | 'same limit';
-  /** Set where only reading on tells whether another item matches, so that a full last page may be followed by an empty one. */
+  /** Set where only the next page shows whether more items match, so that it may be empty. */
   readonly mayEndEmpty?: boolean;
 }
 
-/** One row of the oracle's table: a method, what to ask it, and what of the answers to compare. */
+/** A row of the oracle's table: a method, its requests, and what to compare. */
 export interface MethodRow {
   readonly method: MethodName;
-  /** Tells rows of one method apart. */
+  /** Distinguishes rows of one method. */
   readonly variant?: string;
   readonly requests: (facts: Facts) => readonly Request[];
   readonly paging?: Paging;
-  /** Brings an answer into the form that must be equal on both planes. */
+  /** Reduces an answer to what must be equal on both planes. */
   readonly normalise?: (answer: Answer, facts: Facts, request: Request) => unknown;
-  /** Says whether an answer holds data; at least one answer of the row must. */
+  /** True when an answer holds data; at least one answer of the row must. */
   readonly isFilled: (answer: Answer) => boolean;
-  /** For methods that answer nothing before the private writes are made, or never. */
+  /** For methods that answer nothing before the private writes, or never. */
   readonly mayBeEmpty?: 'before private writes' | 'always';
 }
 
 const batchSize = 25;
 
-/** Asks for nothing, one, all in pages of 25, all at once with repeats, and unknown ones among known ones. */
+/** Batches of none, one, unknown, 25 each, all with repeats, and unknown ones among known ones. */
 export function batches(known: readonly string[], unknown: readonly string[]): (readonly string[])[] {
   const chunks: (readonly string[])[] = [];
   for (let start = 0; start < known.length; start += batchSize) chunks.push(known.slice(start, start + batchSize));
@@ -51,7 +51,7 @@ export function batches(known: readonly string[], unknown: readonly string[]): (
   return [[], known.slice(0, 1), unknown, ...chunks, [...known, ...some], mixed];
 }
 
-/** Says whether some entry of a repeated field is neither empty, zero nor absent. */
+/** True when an entry of a repeated field is neither empty, zero nor absent. */
 export function someOf(field: string): (answer: Answer) => boolean {
   return (answer) => {
     const values = answer[field];
@@ -59,7 +59,7 @@ export function someOf(field: string): (answer: Answer) => boolean {
   };
 }
 
-/** Gives a repeated field of an answer, empty when absent. */
+/** Returns a repeated field of an answer, empty when absent. */
 export function listOf(answer: Answer, field: string): readonly unknown[] {
   const values = answer[field];
   return Array.isArray(values) ? values : [];

@@ -4,5 +4,5 @@ import { graphMethods } from './graph-methods.ts';
 import type { MethodRow } from './method-row.ts';
 import { recordMethods } from './record-methods.ts';
 
-/** Every method that both planes are asked. To compare another method, add a row to the list of its topic. */
+/** All compared methods. To compare another, add a row to the list of its topic. */
 export const methodTable: readonly MethodRow[] = [...recordMethods, ...actorMethods, ...graphMethods, ...feedMethods];

@@ -51,14 +51,14 @@ function recordRow(method: MethodName, collection: string): MethodRow {
   };
 }
 
-/** URIs of another collection are answered as records that do not exist. */
+/** URIs of another collection are answered as missing records. */
 function otherCollections(facts: Facts, collection: string): readonly Request[] {
   const others = [...facts.urisByCollection].filter(([name]) => name !== collection);
   return others.slice(0, 3).map(([, uris]) => ({ uris: uris.slice(0, 2) }));
 }
 
 function sortOpThreads(answer: Answer): unknown {
-  // The database gives roots in no order; the uris of one thread are in order.
+  // The database returns roots in no order; the URIs of one thread are in order.
   const rootUri = (thread: unknown): string => String((thread as Answer)['rootUri']);
   const opThreads = [...listOf(answer, 'opThreads')].sort((a, b) => (rootUri(a) < rootUri(b) ? -1 : 1));
   return { ...answer, opThreads };

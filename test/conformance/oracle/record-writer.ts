@@ -6,13 +6,13 @@ export interface StoredRecord {
   readonly cid: string;
 }
 
-/** Any record body; `$type` is filled in by the PDS from the collection. */
+/** A record without `$type`, which the PDS adds. */
 export type RecordBody = Readonly<Record<string, unknown>>;
 
 /**
- * Writes raw records at the PDS in the name of seeded accounts.
+ * Writes raw records at the PDS as seeded accounts.
  *
- * The PDS is told not to check records, so that also such records reach the firehose as a data plane must refuse.
+ * The PDS does not validate them, so that records that a data plane must refuse reach the firehose.
  */
 export class RecordWriter {
   readonly #seed: PrefixedSeedClient;
@@ -21,19 +21,19 @@ export class RecordWriter {
     this.#seed = seed;
   }
 
-  /** Gives the DID of a seeded account. */
+  /** Returns the DID of a seeded account. */
   did(name: string): string {
     const did = this.#seed.dids[name];
     if (did === undefined) throw new Error(`no account is called ${name}`);
     return did;
   }
 
-  /** Waits until every plane has applied what was written so far. */
+  /** Waits until all planes have applied what was written so far. */
   async settle(): Promise<void> {
     await this.#seed.network.processAll();
   }
 
-  /** Creates a record, under the given rkey or one that the PDS chooses. */
+  /** Creates a record under the given rkey, else one chosen by the PDS. */
   async create(by: string, collection: string, body: RecordBody, rkey?: string): Promise<StoredRecord> {
     const record = { $type: collection, ...body };
     const input = { repo: this.did(by), collection, record, validate: false, ...(rkey === undefined ? {} : { rkey }) };
@@ -57,7 +57,7 @@ export class RecordWriter {
     await this.#seed.agent.com.atproto.repo.deleteRecord({ repo: this.did(name), collection, rkey }, this.#as(name));
   }
 
-  /** Gives an account another handle. */
+  /** Changes the handle of an account. */
   async changeHandle(name: string, handle: string): Promise<void> {
     await this.#seed.agent.com.atproto.identity.updateHandle({ handle: handle as `${string}.test` }, this.#as(name));
   }
@@ -67,12 +67,12 @@ export class RecordWriter {
     await this.#seed.agent.com.atproto.server.deactivateAccount({}, this.#as(name));
   }
 
-  /** Brings a deactivated account back. */
+  /** Reactivates an account. */
   async activate(name: string): Promise<void> {
     await this.#seed.agent.com.atproto.server.activateAccount(undefined, { headers: this.#as(name).headers });
   }
 
-  /** Deletes an account for good, as an administrator of the PDS. */
+  /** Deletes an account, as an administrator of the PDS. */
   async deleteAccount(name: string): Promise<void> {
     const { pds } = this.#seed.network;
     const options = { headers: pds.adminAuthHeaders(), encoding: 'application/json' } as const;

@@ -9,7 +9,7 @@ const bulkUsersMax = 40;
 
 type Seed = (client: PrefixedSeedClient) => Promise<unknown>;
 
-// The seeds are typed for a network with the official AppView inside, but use no more of it than `processAll`.
+// The seeds' type is a network with the official AppView, of which they only use `processAll`.
 const threads = seedThreadV2 as unknown as Readonly<Record<string, Seed>>;
 const threadSeeds = ['simple', 'long', 'deep', 'branchingFactor', 'sort', 'bumpOpAndViewer', 'bumpFollows'] as const;
 
@@ -20,7 +20,7 @@ const seedsByPrefix: Readonly<Record<string, Seed>> = {
   'f-': followsSeed as unknown as Seed,
 };
 
-/** Fills the network; every plane that joined it has settled when this returns. */
+/** Fills the network. Returns: once every joined plane has settled. */
 export async function runSeeds(network: AtNetwork, parts: ListSeedParts): Promise<ChurnRecords> {
   for (const [prefix, seed] of Object.entries(seedsByPrefix)) await seed(new PrefixedSeedClient(network, prefix));
   await usersBulkSeed(new PrefixedSeedClient(network, ''), bulkUsersMax);

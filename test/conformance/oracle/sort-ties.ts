@@ -1,9 +1,8 @@
 /**
- * Sorts items that follow each other with equal times, and nothing else.
+ * Sorts only runs of items with equal times: planes may order the items of one millisecond
+ * differently, but any other difference in order must stay visible.
  *
- * Two planes may order the items of one millisecond differently; any other difference in order stays visible.
- *
- * Shape: an item without a time never counts as equal to its neighbour.
+ * Shape: an item without a time ends a run.
  */
 export function sortTies<T>(
   items: readonly T[],

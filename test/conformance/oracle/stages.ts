@@ -1,4 +1,4 @@
-/** The changes that the oracle makes between its rounds of questions. */
+/** The changes that the oracle makes between its rounds. */
 import type { DataPlaneClient } from '@atproto/bsky';
 import { Timestamp } from '@bufbuild/protobuf';
 import { type ChurnRecords, labelled } from './churn-seed.ts';
@@ -6,7 +6,7 @@ import { type Facts, urisOf } from './facts.ts';
 
 const postCollection = 'app.bsky.feed.post';
 
-/** Labels of the records that go; what refers to them stays. */
+/** Labels of the records to delete; what refers to them stays. */
 const deletedLabels = [
   'cat likes ann',
   'cat likes via ben',
@@ -27,9 +27,9 @@ const deletedLabels = [
 ] as const;
 
 /**
- * Deletes, updates, changes a handle, deactivates one account and one for a moment.
+ * Deletes and updates records, changes a handle, deactivates an account, and another temporarily.
  *
- * Returns: the URIs that are gone; every plane has settled.
+ * Returns: the URIs of deleted records, once every plane has settled.
  */
 export async function changeRepos(seeded: ChurnRecords): Promise<readonly string[]> {
   const { writer, byLabel } = seeded;
@@ -47,7 +47,7 @@ export async function changeRepos(seeded: ChurnRecords): Promise<readonly string
     createdAt,
   });
   await writer.put('ben', 'app.bsky.notification.declaration', 'self', { allowSubscriptions: 'none' });
-  // Comes back under the key that it had.
+  // Created again under its former key.
   const again = labelled(byLabel, 'ben past').uri;
   await writer.create('ben', postCollection, { text: 'again', createdAt }, again.split('/')[4]!);
   await writer.settle();
@@ -63,7 +63,7 @@ async function changeAccounts({ writer }: ChurnRecords): Promise<void> {
   await writer.activate('fay');
 }
 
-/** Takes down an actor, a record and a blob, gives back some of it, and marks notifications as seen, on each plane. */
+/** On each plane: takes down an actor, a record and a blob, restores some, marks notices seen. */
 export async function changePrivately(facts: Facts, planes: readonly DataPlaneClient[]): Promise<void> {
   const [first, second, third] = facts.dids;
   const posts = urisOf(facts, postCollection);

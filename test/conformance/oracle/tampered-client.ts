@@ -3,9 +3,9 @@ import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from './method-row.ts';
 
 /**
- * Makes a client whose answers are wrong in one place each, to prove that the oracle would notice.
+ * Makes a client whose answers have one error each, to prove that the oracle notices it.
  *
- * Refusals and empty answers pass unchanged. Page tokens are left alone, since they are followed and not compared.
+ * Refusals, empty answers and page tokens, which are followed and not compared, pass unchanged.
  */
 export function tamperedClient(client: DataPlaneClient): DataPlaneClient {
   return new Proxy(client, {
