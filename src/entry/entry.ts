@@ -31,7 +31,7 @@ export type IdentityEntry = {
   readonly handle: string | null;
   /** When the handle was verified; decides contention for a handle. */
   readonly verifiedAtMs: number;
-  /** JSON objects by fragment id as GetIdentityBy… returns them; empty when nothing was resolved. */
+  /** JSON objects by fragment id as GetIdentityBy… returns them; empty when unresolved. */
   readonly keysJson: string;
   readonly servicesJson: string;
   /** The event's time; an event older than the last from the same source is dropped. */
@@ -110,8 +110,8 @@ export type Entry =
 /**
  * An effect, routed to the slot of its `routingKey`.
  *
- * `edge`: record `source` points (or, when not present, no longer points) at `subjectDid` or at
- * its record `subject`. For a list item `subject` is the list and `subjectDid` the listed actor.
+ * `edge`: record `source` points (or, when not present, no longer points) at `subjectDid` or at its
+ * record `subject`. For a list item `subject` is the list and `subjectDid` the listed actor.
  * `sortMs`, the source record's sort time, is part of the edge's identity: a withdrawal repeats it.
  * `thread`: a reply belongs (or belonged) to the thread whose root it claims.
  * `notice`: a notification for `recipient`.

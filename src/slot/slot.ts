@@ -1,9 +1,9 @@
 /**
  * One slot: a deterministic state machine over its log.
  *
- * Owns: the one transaction in which entries are appended, applied, and their effects and cursor written; the dedup of effects by mark;
- * the digest. Refuses: effects that would leave a gap, and to run in more than one thread. Nothing leaves a slot before the commit
- * that holds it is on disk: `run` returns only then.
+ * Owns the one transaction in which entries are appended and applied, and their effects and cursor
+ * written; the dedup of effects by mark; the digest. Refuses effects that would leave a gap. Runs
+ * in one thread only. `run` returns once its commit is on disk: nothing leaves a slot earlier.
  */
 import { createHash } from 'node:crypto';
 import { ByteReader, ByteWriter, MalformedBytes, tryDecode } from '../base/bytes.ts';
@@ -34,7 +34,7 @@ import { applyEffect, applyEntry } from './apply/apply-entry.ts';
 import { Outbox, type OutboxBatch } from './table/outbox.ts';
 import { beginSlotKey, SlotState, slotTableNames, slotTables, tableCode } from './table/slot-state.ts';
 
-/** Where a slot lives, and its place among the slots of the cluster. */
+/** `index` is the slot's own among `slots`, the slots of the cluster. */
 export type SlotOptions = {
   readonly index: number;
   readonly slots: number;
@@ -42,19 +42,18 @@ export type SlotOptions = {
   readonly mapBytes: number;
 };
 
-/** What one transaction did. */
 export type RunResult = {
-  /** One outcome for each chunk that was passed in, in order. */
+  /** One for each chunk that was passed in, in order. */
   readonly outcomes: readonly ChunkOutcome[];
   /** Effects for other slots, which may be sent now. */
   readonly batches: readonly OutboxBatch[];
   readonly appliedCount: number;
 };
 
-/** A chunk in the log that is not yet applied, and its entries, which are read once. */
+/** A chunk in the log that is not yet applied, and its entries, which are decoded once. */
 type WaitingChunk = LoggedChunk & { readonly entries: readonly Entry[] };
 
-/** Reads a chunk's entries. Errors: MalformedBytes when one cannot be read, as when a peer is of another version. */
+/** Errors: MalformedBytes, as for a chunk from a peer of another version. */
 function decodeItems(chunk: Chunk): Entry[] {
   if (chunk.origin === null) return chunk.items.map(decodeEntry);
   return chunk.items.map((item) => ({ kind: 'effect', effect: readEffect(new ByteReader(item, 0, 'an effect')) }));
@@ -71,28 +70,28 @@ function withEntries(slot: number, logged: LoggedChunk): WaitingChunk {
   throw new DataPlaneError('Internal', `${what}: ${entries.message}; ${oldLogHint}`, { hint: oldLogHint });
 }
 
-/** Why a chunk is refused whole: nothing of it can be counted on. */
+/** The whole chunk is refused, since no part of it can be trusted. */
 function malformed({ message }: MalformedBytes): ChunkOutcome {
   return { status: 'refused', code: 'InvalidArgument', message: `a chunk that this version cannot read: ${message}` };
 }
 
 type Source = { generation: number; lastMark: number };
 
-/** The version of the layout of all rows of a slot that do not bear one of their own. */
+/** The version of the layout of all rows that have none of their own. */
 const metaVersion = 2;
 const metaWriter = new ByteWriter(64);
 const metaKey = (): Buffer => beginSlotKey(tableCode.meta).finish();
-/** Bounds of what one transaction should take in. Units: bytes. */
+/** Bounds of the recommended input of one transaction. Units: bytes. */
 const batchBytesMin = 64 * 2 ** 10;
 const batchBytesMax = 2 ** 20;
 /**
- * A slot's file keeps about twice the pages that one transaction touches as free room. One that takes in this share of the file keeps
- * that room at a sixth of it, and large slots commit in large batches.
+ * A slot's file keeps about twice the pages of one transaction free. With batches of this share of
+ * the file that is a sixth of it, and large slots commit in large batches.
  */
 const fileBytesPerBatchByte = 512;
 /**
- * Effects within the slot may cause more in turn; a loop among rules would be a defect. A commit may hold 200 posts that come after
- * their replies, each of which makes a thousand replies tell their ancestors anew.
+ * Local effects may cause others; a loop among rules would be a defect. A commit may hold 200 posts
+ * that come after their replies, of which a thousand each notify their ancestors again.
  */
 const localEffectsMax = 4_000_000;
 
@@ -108,7 +107,7 @@ export class Slot implements AsyncDisposable {
   #unapplied: WaitingChunk[] = [];
   #cursor = 0;
   generation = 1;
-  /** Effects ever made for other slots, and ever applied from them. Over all slots both sums are equal once all is delivered. */
+  /** Effects ever made for other slots, and applied from them: equal in sum once all arrived. */
   #sentCount = 0;
   #receivedCount = 0;
   #lastEventMs = 0;
@@ -137,23 +136,21 @@ export class Slot implements AsyncDisposable {
   }
 
   static open(options: SlotOptions): Slot {
-    return new Slot(
-      options,
-      Environment.open({ path: options.path, mapBytes: options.mapBytes, tables: slotTableNames }),
-    );
+    const { path, mapBytes } = options;
+    return new Slot(options, Environment.open({ path, mapBytes, tables: slotTableNames }));
   }
 
-  /** Last seq applied and durable; inclusive. */
+  /** The last seq that is applied and durable; inclusive. */
   get cursor(): number {
     return this.#cursor;
   }
 
-  /** Last seq in the log; inclusive. */
+  /** The last seq in the log; inclusive. */
   get head(): number {
     return this.#log.head;
   }
 
-  /** True when the log holds entries that wait to be applied. */
+  /** True when the log holds entries that are not yet applied. */
   get hasUnapplied(): boolean {
     return this.#unapplied.length > 0;
   }
@@ -167,7 +164,7 @@ export class Slot implements AsyncDisposable {
     return this.#environment.usedBytes;
   }
 
-  /** What the slot should be given at once, so that what its transactions touch stays a small share of its file. Units: bytes. */
+  /** Recommended input of one `run`: a small share of the slot's file. Units: bytes. */
   get batchBytes(): number {
     const share = Math.floor(this.#environment.usedBytes / fileBytesPerBatchByte);
     return Math.min(batchBytesMax, Math.max(batchBytesMin, share));
@@ -181,12 +178,12 @@ export class Slot implements AsyncDisposable {
     return this.#receivedCount;
   }
 
-  /** Event time of the last entry from outside that was applied since the slot was opened; 0 before the first. Units: ms. */
+  /** Event time of the last entry from outside since opening; 0 before the first. Units: ms. */
   get lastEventMs(): number {
     return this.#lastEventMs;
   }
 
-  /** Takes cursor, owners, marks and the log's tail from disk: at open, and after a transaction that was aborted. */
+  /** Reads cursor, owners, marks and the log's tail, at open and after an aborted transaction. */
   #load(): void {
     this.#sources.clear();
     this.#localEffects.length = 0;
@@ -232,7 +229,7 @@ export class Slot implements AsyncDisposable {
     return source;
   }
 
-  /** Writes how far the effects of a source have been applied, once for all those of a chunk. */
+  /** Writes how far the effects of a source are applied, once for all effects of a chunk. */
   #putSource(slot: number): void {
     const { generation, lastMark } = this.#source(slot);
     writeMark(metaWriter.u32(generation), lastMark);
@@ -242,12 +239,14 @@ export class Slot implements AsyncDisposable {
   /**
    * Appends chunks and applies them, together with what the log still holds, in one transaction.
    *
-   * Shape: each element is one chunk's bytes for this slot. An `appendMs` below that of an earlier call counts as that one.
+   * Shape: each element is one chunk's bytes for this slot. An `appendMs` below an earlier one
+   * counts as that.
    * Returns: when all of it is on disk.
-   * Errors: DataPlaneError `StorageFull`, after which nothing of the call is in the slot; InvariantError on a defect.
+   * Errors: DataPlaneError `StorageFull`, after which the slot is as before; InvariantError on a
+   * defect.
    */
   run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
-    // Nothing has begun yet, so nothing need be taken from disk again when there is no room.
+    // Nothing has begun yet, so this failure needs no reload.
     this.#environment.requireRoom();
     this.#appendMs = Math.max(this.#appendMs, appendMs);
     const cursorBefore = this.#cursor;
@@ -333,7 +332,7 @@ export class Slot implements AsyncDisposable {
     this.#applyLocalEffects();
   }
 
-  /** Turns to the next entry. Returns what its rule may use. */
+  /** Starts an entry. Returns what its rule may use. */
   #begin(seq: number, appendMs: number): ApplyContext {
     this.#seq = seq;
     this.#sentOfEntry = 0;
@@ -352,7 +351,7 @@ export class Slot implements AsyncDisposable {
     this.#sentCount++;
   }
 
-  /** Applies an entry's effects on its own slot, and theirs in turn, in the order of sending. */
+  /** Applies effects on this slot, and those that they cause here, in the order they were sent. */
   #applyLocalEffects(): void {
     for (let index = 0; index < this.#localEffects.length; index++) {
       invariant(index < localEffectsMax, 'effects within a slot come to an end');

@@ -98,7 +98,7 @@ export function applyEffect(context: ApplyContext, effect: Effect): void {
     }
     case 'notice-takedown': {
       const owner = state.ownerOf(effect.recipient);
-      if (owner !== undefined) setNoticeTakedown(state, owner, effect.source, effect.sortMs, effect.isTakenDown);
+      if (owner !== undefined) setNoticeTakedown(state, owner, effect);
       return;
     }
     case 'post-exists':

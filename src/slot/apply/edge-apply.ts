@@ -28,25 +28,30 @@ function edgeOf(rule: Edge, record: AppliedRecord, subject: EdgeSubject): Outgoi
 
 /** Puts a record's row and its edge: as the owner's one edge to the subject, or as a duplicate. */
 export function putEdgeRecord(context: ApplyContext, rule: Edge, record: AppliedRecord): void {
-  const { edge, owner, row, ref } = record;
-  if (edge === undefined) return putRecordRow(context.state, record, row);
-  if (rule.kind === 'repost') putRepostItem(context.state, record, edge.subject);
-  if (claimEdge(context.state, owner, rule.kind, edge.subject, ref.rkey)) {
-    return putClaimedEdge(context, rule, record, edge);
-  }
+  const { edge: facts, owner, row } = record;
+  if (facts === undefined) return putRecordRow(context.state, record, row);
+  if (rule.kind === 'repost') putRepostItem(context.state, record, facts.subject);
+  const edge = edgeOf(rule, record, facts.subject);
+  if (claimEdge(context.state, owner, edge)) return putClaimedEdge(context, rule, record, facts, edge);
   putRecordRow(context.state, record, { ...row, body: { form: 'json', json: jsonOfRow(row) } });
-  putDuplicate(context.state, owner, edgeOf(rule, record, edge.subject), row.indexedMs);
+  putDuplicate(context.state, owner, edge, row.indexedMs);
 }
 
 /** Puts the row of a record that has become the one edge to its subject, and all that follows. */
-function putClaimedEdge(context: ApplyContext, rule: Edge, record: AppliedRecord, facts: EdgeFacts): void {
+function putClaimedEdge(
+  context: ApplyContext,
+  rule: Edge,
+  record: AppliedRecord,
+  facts: EdgeFacts,
+  edge: OutgoingEdge,
+): void {
   const { row, owner } = record;
   const { subject, subjectCid } = facts;
-  const edge = { kind: rule.kind, subject, subjectCid };
-  const isPlain = row.body.form === 'edge' || (facts.via === undefined && isPlainForm(row, edge));
-  putRecordRow(context.state, record, isPlain ? { ...row, body: { form: 'edge', ...edge } } : row);
+  const plain = { kind: rule.kind, subject, subjectCid };
+  const isPlain = row.body.form === 'edge' || (facts.via === undefined && isPlainForm(row, plain));
+  putRecordRow(context.state, record, isPlain ? { ...row, body: { form: 'edge', ...plain } } : row);
   const isOrdered = isPlain && isInRkeyOrder(record.sortMs, record.ref.rkey);
-  putEdgeInTime(context.state, owner, edgeOf(rule, record, subject), isOrdered);
+  putEdgeInTime(context.state, owner, edge, isOrdered);
   if (rule.makerCount !== null) addToActorCount(context.state, owner, rule.makerCount, 1);
   sendEdge(context, rule, record, subject, true);
 }
@@ -66,7 +71,7 @@ export function unindexEdgeRecord(context: ApplyContext, rule: Edge, record: App
   const { owner, ref } = record;
   if (rule.kind === 'repost') removeFeedRow(context.state, owner, record.sortMs, ref.collection, ref.rkey);
   const edge = edgeOf(rule, record, subject);
-  if (!isEdge(context.state, owner, rule.kind, subject, ref.rkey)) {
+  if (!isEdge(context.state, owner, edge)) {
     return removeDuplicate(context.state, owner, edge, record.row.indexedMs);
   }
   removeEdge(context.state, owner, edge);
@@ -85,12 +90,11 @@ function promoteDuplicate(
   const [rkey] = duplicatesOf(context.state, owner, rule.kind, subject, 1);
   const record = rkey === undefined ? undefined : loadRecord(context.state, owner, { ...ref, rkey });
   if (rkey === undefined || record === undefined) return;
-  removeDuplicate(context.state, owner, edgeOf(rule, record, subject), record.row.indexedMs);
-  invariant(
-    record.edge !== undefined && claimEdge(context.state, owner, rule.kind, subject, rkey),
-    'a duplicate has a subject, and claims it once the one edge to it is removed',
-  );
-  putClaimedEdge(context, rule, record, record.edge);
+  const edge = edgeOf(rule, record, subject);
+  removeDuplicate(context.state, owner, edge, record.row.indexedMs);
+  const isClaimed = claimEdge(context.state, owner, edge);
+  invariant(record.edge !== undefined && isClaimed, 'a duplicate claims its subject once the one edge is removed');
+  putClaimedEdge(context, rule, record, record.edge, edge);
   if (record.row.takedownRef !== null) markEdgeTakedown(context, rule, record, true);
 }
 
@@ -99,7 +103,7 @@ export function markEdgeTakedown(context: ApplyContext, rule: Edge, record: Appl
   const { ref: source, sortMs } = record;
   const subject = record.edge?.subject;
   if (!rule.sendsEffect || subject === undefined) return;
-  if (!isEdge(context.state, record.owner, rule.kind, subject, source.rkey)) return;
+  if (!isEdge(context.state, record.owner, edgeOf(rule, record, subject))) return;
   const via = record.edge?.via;
   const recipients = new Set(via === undefined ? [subject.did] : [subject.did, via.did]);
   for (const recipient of recipients) {

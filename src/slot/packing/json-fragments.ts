@@ -3,14 +3,10 @@
  * code is a new version of record rows.
  *
  * Chosen for records as canonical DAG-CBOR orders their keys (shorter keys first), which ingest
- * keeps. The bytes never occur in UTF-8 text that is JSON: controls are escaped there, and 0xc0,
- * 0xc1 and those from 0xf5 on occur in no UTF-8.
+ * keeps. The bytes never occur in JSON as UTF-8: it escapes controls, and UTF-8 has no 0xc0, 0xc1
+ * or 0xf5 and above.
  */
-
-/**
- * Bytes that are followed by a value of fixed length, or, for `literal`, by one byte that stands
- * for itself.
- */
+/** Bytes before a value of fixed length or, for `literal`, before one byte that stays itself. */
 export const packedCode = { cid: 0xf5, blobCid: 0xf6, did: 0xf7, time: 0xf8, tid: 0xf9, literal: 0xff } as const;
 
 const post = '","$type":"app.bsky.feed.post",';
@@ -62,10 +58,8 @@ const highFragments = [
   [0xfe, '"$type":"app.bsky.'],
 ] as const;
 
-/** A fragment and the byte that stands for it. */
 export type JsonFragment = { readonly code: number; readonly bytes: Buffer };
 
-/** All fragments. */
 export const jsonFragments: readonly JsonFragment[] = [
   ...lowFragments.map((text, code) => ({ code, bytes: Buffer.from(text, 'latin1') })),
   ...highFragments.map(([code, text]) => ({ code, bytes: Buffer.from(text, 'latin1') })),

@@ -1,8 +1,6 @@
 /**
- * Renders DIDs, record keys and CIDs from their compact bytes into an answer.
- *
- * The bytes are those of `atproto/compact-key.ts`; this is the way without strings, for answers of
- * many items.
+ * Renders DIDs, record keys and CIDs from the bytes of `atproto/compact-key.ts` into an answer,
+ * without strings, for answers of many items.
  */
 import { cidHead, cidTextLength, formatCid } from '../../atproto/cid.ts';
 import { collectionOfCode } from '../../atproto/collection.ts';
@@ -13,7 +11,7 @@ import { ByteReader } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 
-/** A length-delimited text after a tag byte at `at`; returns the position after it. */
+/** Renders a length-delimited string after a tag byte at `at`. Returns the position after it. */
 function appendTagged(into: MessageWriter, source: Buffer, at: number): number {
   const reader = new ByteReader(source, at + 1);
   const length = reader.varint();
@@ -22,7 +20,7 @@ function appendTagged(into: MessageWriter, source: Buffer, at: number): number {
   return start + length;
 }
 
-/** Renders the DID that is written at `at`. Returns the position after it. */
+/** Renders the DID at `at`. Returns the position after it. */
 export function appendDid(into: MessageWriter, source: Buffer, at: number): number {
   if (source[at] === didTag.other) return appendTagged(into, source, at);
   into.reserve(plcDidLength);
@@ -31,7 +29,7 @@ export function appendDid(into: MessageWriter, source: Buffer, at: number): numb
   return at + 1 + plcIdBytes;
 }
 
-/** Renders the record key that is written at `at`. Returns the position after it. */
+/** Renders the record key at `at`. Returns the position after it. */
 export function appendRkey(into: MessageWriter, source: Buffer, at: number): number {
   if (source[at] === rkeyTag.self) {
     into.ascii('self');
@@ -44,7 +42,7 @@ export function appendRkey(into: MessageWriter, source: Buffer, at: number): num
   return at + tidBytes;
 }
 
-/** Renders the collection that is written at `at`. Returns the position after it. */
+/** Renders the collection at `at`. Returns the position after it. */
 function appendCollection(into: MessageWriter, source: Buffer, at: number): number {
   const code = source[at]!;
   if (code === collectionTagOther) return appendTagged(into, source, at);
@@ -60,10 +58,7 @@ function appendCollectionOfCode(into: MessageWriter, code: number): void {
 
 const slash = '/';
 
-/**
- * Renders the AT-URI of the record reference that is written at `at`. Returns the position after
- * it.
- */
+/** Renders the AT-URI of the record reference at `at`. Returns the position after it. */
 export function appendRecordUri(into: MessageWriter, source: Buffer, at: number): number {
   into.ascii('at://');
   const collectionAt = appendDid(into, source, at);

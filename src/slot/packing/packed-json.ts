@@ -2,8 +2,8 @@
  * JSON texts of records as they are stored: common fragments as one byte, CIDs, DIDs, TIDs and
  * times as their numbers after one.
  *
- * Owns: packing, and the one way back, which copies straight into an answer. Whatever has no short
- * form is kept as it is, so that any text packs and comes back byte for byte.
+ * Owns packing, and unpacking straight into an answer. Whatever has no short form stays as it is,
+ * so any text packs and comes back byte for byte.
  */
 import { blobCidHead, cidDigestBytes, cidHead, cidTextLength, formatCid, parseCidDigest } from '../../atproto/cid.ts';
 import { formatPlc, plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
@@ -31,14 +31,11 @@ const letter = { quote: 34, slash: 47, zero: 48, nine: 57, b: 98, d: 100 } as co
 const timePattern = Buffer.from('0000-00-00T00:00:00.000Z', 'latin1');
 const timeLength = timePattern.length;
 const timeBytes = 6;
-/** No code expands to more than this, so that room for one is asked for once. Units: bytes. */
+/** No code expands to more than this, so room for one is reserved once. Units: bytes. */
 const expandedMax = 128;
 const loopedMax = 24;
 
-/**
- * 1 for the bytes with which a fragment, a CID, a DID or a time begins; a TID is looked for only
- * after a slash.
- */
+/** 1 for bytes that may begin a fragment, CID, DID or time; a TID is tried only after a slash. */
 const beginsForm = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++) {
   const isDigit = byte >= letter.zero && byte <= letter.nine;
@@ -72,7 +69,7 @@ export function packJson(writer: ByteWriter, json: string): void {
   writer.bytes(packed.subarray(0, length));
 }
 
-/** Bytes after each code, and the code itself. */
+/** Length of a code and its bytes. */
 const lengthByCode = new Uint8Array(256).fill(1);
 lengthByCode[packedCode.cid] = 1 + cidDigestBytes;
 lengthByCode[packedCode.blobCid] = 1 + cidDigestBytes;
@@ -85,10 +82,7 @@ function packedLength(at: number): number {
   return lengthByCode[packed[at]!]!;
 }
 
-/**
- * Writes the code of the longest fragment at `at`. Returns the bytes that it stands
- * for, or 0.
- */
+/** Writes the code of the longest fragment at `at`. Returns the bytes that it covers, or 0. */
 function packFragment(source: Buffer, at: number, to: number): number {
   for (const { code, bytes } of fragmentsByFirst[source[at]!]!) {
     if (!hasBytesAt(source, at, bytes)) continue;
@@ -98,10 +92,7 @@ function packFragment(source: Buffer, at: number, to: number): number {
   return 0;
 }
 
-/**
- * Writes the value that begins at `at` to `packed[to..]`, its code before it. Returns the bytes
- * that it stands for, or 0.
- */
+/** Writes the value at `at` to `packed[to..]` after its code. Returns the bytes it covers, or 0. */
 function packValue(source: Buffer, at: number, byte: number, before: number, to: number): number {
   const left = source.length - at;
   if (byte === letter.d && left >= plcDidLength && hasBytesAt(source, at, plcHead)) {
@@ -127,10 +118,7 @@ function packCid(source: Buffer, at: number, to: number): number {
   return cidTextLength;
 }
 
-/**
- * Where the fields of a time are, and how many bits each takes: years up to 4095, the rest as far
- * as digits go.
- */
+/** Positions and bits of a time's fields: years up to 4095, the rest as far as digits go. */
 const timeFields = [
   { at: 0, digits: 4, bits: 12 },
   { at: 5, digits: 2, bits: 4 },
@@ -141,10 +129,7 @@ const timeFields = [
   { at: 20, digits: 3, bits: 10 },
 ] as const;
 
-/**
- * Packs a time in the one form that most records have; whether there is such a time does not
- * matter.
- */
+/** Packs a time in the form that most records have, whether or not there is such a time. */
 function packTime(source: Buffer, at: number, to: number): number {
   for (let index = 0; index < timeLength; index++) {
     const byte = source[at + index]!;
@@ -185,11 +170,10 @@ function putDigits(buffer: Buffer, end: number, value: number): void {
 }
 
 /**
- * Appends the JSON text that is packed in `source[start..end)`, with no string and no object on the
- * way.
+ * Appends the JSON text that is packed in `source[start..end)`, without a string or object in
+ * between.
  *
- * Errors: InvariantError for a code that was never given out, or that announces more bytes than
- * there are.
+ * Errors: InvariantError for an unknown code, or one that needs more bytes than there are.
  */
 export function unpackJson(into: MessageWriter, source: Buffer, start: number, end: number): void {
   invariant(start <= end, 'packed JSON ends after its beginning');
@@ -203,10 +187,7 @@ export function unpackJson(into: MessageWriter, source: Buffer, start: number, e
   }
 }
 
-/**
- * Copies bytes as they are; the caller has made room. Up to a few, a loop is faster than the call
- * that copies.
- */
+/** Copies bytes into reserved room. Up to a few, a loop is faster than the call that copies. */
 function appendRun(into: MessageWriter, source: Buffer, start: number, end: number): void {
   const { buffer, length } = into;
   if (end - start > loopedMax) source.copy(buffer, length, start, end);
@@ -214,10 +195,7 @@ function appendRun(into: MessageWriter, source: Buffer, start: number, end: numb
   into.length = length + end - start;
 }
 
-/**
- * Appends what the code at `at` and the bytes after it, up to `end`, stand for. Returns the
- * position after them.
- */
+/** Appends what a code at `at` and its bytes, up to `end`, expand to. Returns where they end. */
 function unpackCode(into: MessageWriter, source: Buffer, at: number, end: number): number {
   const code = source[at]!;
   const fragment = fragmentByCode[code];

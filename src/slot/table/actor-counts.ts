@@ -1,4 +1,4 @@
-/** Counts per actor: (owner, actorCounts) → one 32-bit number each, in the order of `actorCountNames`. */
+/** Counts per actor: (owner, actorCounts) → 32-bit numbers in the order of `actorCountNames`. */
 import { ByteReader } from '../../base/bytes.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -15,10 +15,8 @@ export const actorCountNames = [
   'blocks',
 ] as const;
 
-/** The name of one count of an actor. */
 export type ActorCountName = (typeof actorCountNames)[number];
 
-/** All counts of one actor. */
 export type ActorCounts = Readonly<Record<ActorCountName, number>>;
 
 function key(owner: number): Buffer {
@@ -38,10 +36,10 @@ export function getActorCounts(state: SlotState, owner: number): ActorCounts {
   return readCounts(state.rows.getVolatile(key(owner)));
 }
 
-/** Holds a row while it is changed: values of fixed length need no memory of their own. */
+/** Shared by all changes: a value of fixed length needs no allocation. */
 const row = Buffer.allocUnsafeSlow(4 * actorCountNames.length);
 
-/** Adds one to a count, or takes one away. It stays at 0 rather than wrap to four thousand million. */
+/** Adds to a count, which stays at 0 rather than wrap to the greatest 32-bit number. */
 export function addToActorCount(state: SlotState, owner: number, name: ActorCountName, change: 1 | -1): void {
   const rowKey = key(owner);
   const value = state.rows.getVolatile(rowKey);

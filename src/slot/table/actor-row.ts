@@ -1,10 +1,11 @@
 /**
  * What is known about an owner as an account.
  *
- * (owner, actor) → DID, handle, status, takedown and the times of the last events; its presence
- * means that the actor was seen.
- * (owner, repo) → rev of the last commit, of a snapshot being read in, time of a deletion under
- * way. (owner, identity) → keys and services of the DID document.
+ * (owner, actor) → DID, handle, status, takedown and the times of the last events, once the actor
+ * was seen.
+ * (owner, repo) → rev of the last commit, rev of a snapshot being applied, time of a deletion in
+ * progress.
+ * (owner, identity) → keys and services of the DID document.
  * (owner, notificationSeen) → time. (owner, blobTakedown, cid) → takedown ref.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
@@ -13,7 +14,6 @@ import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
-/** An owner as an account: what its identity and account events, and takedowns, have made of it. */
 export type ActorRow = {
   readonly did: string;
   /** Lower case; null when no handle proves this DID. */
@@ -22,10 +22,7 @@ export type ActorRow = {
   /** Empty while active upstream, else deactivated, suspended or takendown. */
   readonly upstreamStatus: string;
   readonly takedownRef: string | null;
-  /**
-   * Event times of the last identity and account events; older ones are dropped. 0 before the
-   * first.
-   */
+  /** Times of the last events, 0 before the first; older events are dropped. */
   readonly identityMs: number;
   readonly accountMs: number;
 };
@@ -37,10 +34,7 @@ function actorKey(owner: number): Buffer {
   return beginKey(owner, tableCode.actor).finish();
 }
 
-/**
- * Returns the actor, or undefined for an owner that was only ever pointed at, or whose account is
- * deleted.
- */
+/** Returns the actor; undefined for an owner never seen itself, or whose account is deleted. */
 export function getActor(state: SlotState, owner: number): ActorRow | undefined {
   const value = state.rows.getVolatile(actorKey(owner));
   if (value === undefined) return undefined;
@@ -72,17 +66,14 @@ export function putActor(state: SlotState, owner: number, row: ActorRow): void {
   state.touchedOwners.add(owner);
 }
 
-/**
- * Removes an account: actor, repo and identity. Records, edges and private data have rows of their
- * own and stay.
- */
+/** Removes an account: actor, repo and identity. Records, edges and private data stay. */
 export function removeActor(state: SlotState, owner: number): void {
   state.touchedOwners.add(owner);
   for (const table of [tableCode.actor, tableCode.repo, tableCode.identity])
     state.rows.remove(beginKey(owner, table).finish());
 }
 
-/** Returns the actor, making the row of one that was never seen. */
+/** Returns the actor, creating the row of one that was never seen. */
 export function ensureActor(state: SlotState, owner: number, did: string): ActorRow {
   const known = getActor(state, owner);
   if (known !== undefined) return known;
@@ -100,11 +91,8 @@ export function ensureActor(state: SlotState, owner: number, did: string): Actor
 }
 
 /**
- * How far a repo is applied.
- *
- * `rev` is empty before the first commit. `resyncRev` is the rev of a repo snapshot that is being
- * read in, else empty. `deletedMs` is when the account was deleted, while records of before that
- * may still be there.
+ * How far a repo is applied. `rev` is empty before the first commit, `resyncRev` while no snapshot
+ * is being applied. `deletedMs` is when the account was deleted, while earlier records may remain.
  */
 export type RepoRow = { readonly rev: string; readonly resyncRev: string; readonly deletedMs: number | null };
 
@@ -120,7 +108,7 @@ export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
   };
 }
 
-/** Writes how far the repo is applied. */
+/** Stores how far the repo is applied. */
 export function putRepo(state: SlotState, owner: number, row: RepoRow): void {
   valueWriter.text(row.rev).text(row.resyncRev);
   if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
@@ -132,13 +120,10 @@ export function removeRepo(state: SlotState, owner: number): void {
   state.rows.remove(beginKey(owner, tableCode.repo).finish());
 }
 
-/**
- * What the DID document said when it was last resolved: JSON objects by fragment id, as
- * GetIdentityByDid serves them.
- */
+/** The DID document when it was last resolved: JSON objects by fragment id, as they are served. */
 export type IdentityRow = { readonly keysJson: string; readonly servicesJson: string; readonly resolvedMs: number };
 
-/** Returns the keys and services of the DID document, or undefined when none was ever resolved. */
+/** Returns the keys and services of the DID document; undefined when none was ever resolved. */
 export function getIdentity(state: SlotState, owner: number): IdentityRow | undefined {
   const value = state.rows.getVolatile(beginKey(owner, tableCode.identity).finish());
   if (value === undefined) return undefined;
@@ -146,13 +131,11 @@ export function getIdentity(state: SlotState, owner: number): IdentityRow | unde
   return { resolvedMs: readEntryTime(reader), keysJson: reader.text(), servicesJson: reader.text() };
 }
 
-/** Replaces what is known of the DID document. */
+/** Replaces the keys and services of the DID document. */
 export function putIdentity(state: SlotState, owner: number, row: IdentityRow): void {
   writeEntryTime(valueWriter, row.resolvedMs);
-  state.rows.put(
-    beginKey(owner, tableCode.identity).finish(),
-    valueWriter.text(row.keysJson).text(row.servicesJson).finish(),
-  );
+  valueWriter.text(row.keysJson).text(row.servicesJson);
+  state.rows.put(beginKey(owner, tableCode.identity).finish(), valueWriter.finish());
 }
 
 /** Returns when the owner last saw its notifications, or null if never. Units: ms. */
@@ -173,17 +156,12 @@ function blobTakedownKey(owner: number, cid: string): Buffer {
   return beginKey(owner, tableCode.blobTakedown).text(cid).finish();
 }
 
-/**
- * Returns the takedown ref of a blob, which may be empty, or undefined while the blob is not taken
- * down.
- */
+/** Returns the takedown ref of a blob, which may be empty; undefined when it is not taken down. */
 export function getBlobTakedown(state: SlotState, owner: number, cid: string): string | undefined {
   return state.rows.get(blobTakedownKey(owner, cid))?.utf8Slice();
 }
 
-/**
- * Takes a blob down, or with a `ref` of null lifts that. The blob itself need not be known here.
- */
+/** Takes a blob down or, with a `ref` of null, lifts the takedown. The blob need not be known. */
 export function setBlobTakedown(state: SlotState, owner: number, cid: string, ref: string | null): void {
   if (ref === null) state.rows.remove(blobTakedownKey(owner, cid));
   else state.rows.put(blobTakedownKey(owner, cid), Buffer.from(ref));

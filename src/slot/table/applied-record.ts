@@ -8,14 +8,13 @@ import { encodeRecordRow, getRecordRow, type RecordRow, recordKey, sortMsOf } fr
 import type { JsonObject } from './record-values.ts';
 import type { SlotState } from './slot-state.ts';
 
-/** One record as its indexes see it. */
 export type AppliedRecord = {
   readonly owner: number;
   readonly ref: RecordRef;
   readonly row: RecordRow;
-  /** What the record says; empty for one in edge form, of which `edge` says all. */
+  /** The record's fields; empty in edge form, of which `edge` says all. */
   readonly value: JsonObject;
-  /** What an edge record points at; undefined for other records and for subjects without a key. */
+  /** What an edge record points at; undefined for other records and where that cannot be keyed. */
   readonly edge: EdgeFacts | undefined;
   readonly sortMs: number;
 };
@@ -30,7 +29,7 @@ export function jsonOfRow(row: RecordRow): string {
 
 const nothing: JsonObject = {};
 
-/** Returns a record as its indexes see it; `value` is what a body of JSON says. */
+/** Returns a record as its indexes see it; `value` is null for a row in edge form. */
 export function appliedRecord(owner: number, ref: RecordRef, row: RecordRow, value: JsonObject | null): AppliedRecord {
   const { body } = row;
   const rule = edgeByCollection.get(ref.collection);
@@ -50,17 +49,17 @@ export function loadRecord(state: SlotState, owner: number, ref: RecordRef): App
   return appliedRecord(owner, ref, row, body.form === 'edge' ? null : (JSON.parse(body.json) as JsonObject));
 }
 
-/** Writes a record's row; index functions call it with the form that they settled on. */
+/** Writes a record's row and invalidates what is cached of it. */
 export function putRecordRow(state: SlotState, record: AppliedRecord, row: RecordRow): void {
   state.rows.put(changedKey(state, record), encodeRecordRow(row));
 }
 
-/** Removes a record's row. */
+/** Removes a record's row and invalidates what is cached of it. */
 export function removeRecordRow(state: SlotState, record: AppliedRecord): void {
   state.rows.remove(changedKey(state, record));
 }
 
-/** Returns the key of a record whose row is about to change; what serving threads cache of it, and of its actor, is then invalid. */
+/** Returns the key of a row that changes, and notes that caches of it and its actor are stale. */
 function changedKey(state: SlotState, { owner, ref }: AppliedRecord): Buffer {
   const key = recordKey(owner, ref.collection, ref.rkey);
   if (collectionRow(ref.collection)?.isActorInfo === true) state.touchedOwners.add(owner);

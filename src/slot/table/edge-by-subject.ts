@@ -1,36 +1,38 @@
 /**
  * The one edge of each subject that counts, found by its subject.
  *
- * (owner, edgeBySubject, kind, subject) → rkey, where the subject is an actor or an actor in a list.
+ * (owner, edgeBySubject, kind, subject) → rkey, for edges at an actor or at an actor in a list.
  *
  * Likes, reposts and list blocks, whose subjects are records, are found by a hash of four bytes:
- * (owner, edgeBySubject, kind, hash) → rkey, the bucket of that hash. A hit is checked in the record
- * itself. When subjects of one owner collide, only the first has the bucket's own row. The collision
- * marker after its rkey, or alone once the first has gone, says that there are more, whose rows
- * follow: (…, hash, subject) → rkey.
+ * (owner, edgeBySubject, kind, hash) → rkey, the bucket of that hash. A hit is checked in the
+ * record itself. When subjects of one owner collide, only the first has the bucket's own row. The
+ * collision marker after its rkey, or alone once the first is removed, says that there are more,
+ * whose rows follow: (…, hash, subject) → rkey.
  */
 import { readRkey, writeRkey } from '../../atproto/compact-key.ts';
 import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../../atproto/edge-kind.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { xxh32 } from '../../base/xxh32.ts';
-import { prefixEnd } from '../../storage/environment.ts';
+import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { jsonOfRow } from './applied-record.ts';
 import { subjectOf } from './edge-record.ts';
 import { decodeRecordRow, plainEdgeStart, recordKey } from './record-row.ts';
 import type { JsonObject } from './record-values.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
+export type SubjectEdge = { readonly kind: EdgeKind; readonly subject: EdgeSubject; readonly rkey: string };
+
 /** No rkey begins with this byte. */
 const collisionMarker = 0xff;
 const subjectWriter = new ByteWriter(512);
 const valueWriter = new ByteWriter(64);
 
-/** Returns the prefix of an owner's edges of a kind. Those at actors ascend by the actor's key bytes. */
+/** Returns the prefix of an owner's edges of a kind; those at actors ascend by the actor's key. */
 export function edgeBySubjectPrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.edgeBySubject).u8(edgeByKind[kind].code).finish();
 }
 
-/** Returns what follows `edgeBySubjectPrefix` in the key of an edge that points at an actor. */
+/** Returns what follows `edgeBySubjectPrefix` in the key of an edge at an actor. */
 export function actorEdgeSubjectKeyRest(kind: EdgeKind, did: string): Buffer {
   return subjectBytes(kind, { did, ref: null });
 }
@@ -64,7 +66,7 @@ function collisionKey({ key, subject }: BucketLookup): Buffer {
   return Buffer.concat([key, subject]);
 }
 
-/** A bucket's row: the rkey of the first edge with the hash, and whether others collide with it. */
+/** The rkey of the first edge with the hash, and whether others collide with it. */
 type BucketEntry = { readonly rkey: string | undefined; readonly hasCollisions: boolean };
 
 function readEntry(state: SlotState, key: Buffer): BucketEntry | undefined {
@@ -103,26 +105,16 @@ export function findEdge(state: SlotState, owner: number, kind: EdgeKind, subjec
   return entry.hasCollisions ? readEntry(state, collisionKey(lookup))?.rkey : undefined;
 }
 
-/**
- * Says whether the record of this rkey, which points at the subject, is the owner's one edge to it.
- *
- * The record need no longer be stored.
- */
-export function isEdge(state: SlotState, owner: number, kind: EdgeKind, subject: EdgeSubject, rkey: string): boolean {
+/** True when a record is the owner's one edge to its subject; it need no longer be stored. */
+export function isEdge(state: SlotState, owner: number, { kind, subject, rkey }: SubjectEdge): boolean {
   const lookup = lookupOf(state, owner, kind, subject);
   const entry = readEntry(state, lookup.key);
   if (entry === undefined || entry.rkey === rkey) return entry !== undefined;
   return entry.hasCollisions && readEntry(state, collisionKey(lookup))?.rkey === rkey;
 }
 
-/** Makes a record the owner's one edge to a subject. Returns false when another one is. */
-export function claimEdge(
-  state: SlotState,
-  owner: number,
-  kind: EdgeKind,
-  subject: EdgeSubject,
-  rkey: string,
-): boolean {
+/** Makes a record the owner's one edge to its subject; false when another one is that already. */
+export function claimEdge(state: SlotState, owner: number, { kind, subject, rkey }: SubjectEdge): boolean {
   const lookup = lookupOf(state, owner, kind, subject);
   const entry = readEntry(state, lookup.key);
   if (entry?.rkey !== undefined && (!lookup.isHashed || pointsAt(lookup, entry.rkey))) return false;
@@ -137,20 +129,13 @@ export function claimEdge(
   return true;
 }
 
-/** Takes away the one edge to a subject, which is the record of this rkey. */
-export function removeEdgeBySubject(
-  state: SlotState,
-  owner: number,
-  kind: EdgeKind,
-  subject: EdgeSubject,
-  rkey: string,
-): void {
+/** Removes the one edge to a subject. */
+export function removeEdgeBySubject(state: SlotState, owner: number, { kind, subject, rkey }: SubjectEdge): void {
   const lookup = lookupOf(state, owner, kind, subject);
   const entry = readEntry(state, lookup.key);
   if (entry === undefined) return;
   if (entry.rkey === rkey) return putEntry(lookup, { ...entry, rkey: undefined });
   state.rows.remove(collisionKey(lookup));
-  const after = Buffer.concat([lookup.key, Buffer.from([0])]);
-  const [next] = state.rows.scanKeys({ start: after, end: prefixEnd(lookup.key), limit: 1 });
+  const [next] = state.rows.scanKeys({ start: keyAfter(lookup.key), end: prefixEnd(lookup.key), limit: 1 });
   if (next === undefined) putEntry(lookup, { ...entry, hasCollisions: false });
 }

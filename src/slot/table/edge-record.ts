@@ -1,7 +1,7 @@
 /**
  * Records whose whole meaning is an edge: what each points at, and its plain form.
  *
- * Owns: the exact JSON text of the plain form and its block. A record whose text is not exactly that keeps its text.
+ * Owns the exact JSON text of the plain form and its block. Any other record keeps its text.
  */
 import { hash } from 'node:crypto';
 import { isKeyableDid, type RecordRef, recordUri } from '../../atproto/compact-key.ts';
@@ -9,14 +9,14 @@ import { type Edge, type EdgeKind, type EdgeSubject, edgeByKind } from '../../at
 import { ByteWriter } from '../../base/bytes.ts';
 import { type JsonObject, objectOf, refOf, textOf } from './record-values.ts';
 
-/** What an edge record points at, its cid ('' for an actor), and the repost that led there. */
+/** What an edge record says. `subjectCid` is '' for an actor; `via` is the repost before it. */
 export type EdgeFacts = {
   readonly subject: EdgeSubject;
   readonly subjectCid: string;
   readonly via: RecordRef | undefined;
 };
 
-/** Reads an edge record; undefined when its subject cannot be keyed: it then makes no edge. */
+/** Returns what a record says; undefined when its subject cannot be keyed: it is no edge then. */
 export function edgeFactsOf(edge: Edge, value: JsonObject): EdgeFacts | undefined {
   const subject = subjectOf(edge, value);
   if (subject === undefined) return undefined;
@@ -36,14 +36,14 @@ export function subjectOf(edge: Edge, value: JsonObject): EdgeSubject | undefine
   return list === undefined ? undefined : { did: subject, ref: list };
 }
 
-/** All that a record in its plain form says, but for its createdAt. `subjectCid` is empty where the subject is an actor. */
+/** All that a record in plain form says, except its createdAt. */
 export type PlainEdge = { readonly kind: EdgeKind; readonly subject: EdgeSubject; readonly subjectCid: string };
 
 function isoTime(timeMs: number): string | undefined {
   return Math.abs(timeMs) > 8.64e15 ? undefined : new Date(timeMs).toISOString();
 }
 
-/** Returns the text of the plain form, keys in the order of canonical DAG-CBOR, or undefined for a kind without one. */
+/** Returns the plain form's text, keys in DAG-CBOR order; undefined for a kind without one. */
 export function renderEdgeRecord({ kind, subject, subjectCid }: PlainEdge, createdMs: number): string | undefined {
   const { collection, plainForm } = edgeByKind[kind];
   const createdAt = isoTime(createdMs);
@@ -55,7 +55,7 @@ export function renderEdgeRecord({ kind, subject, subjectCid }: PlainEdge, creat
 
 const blockWriter = new ByteWriter(512);
 
-/** Writes the DAG-CBOR of a text; these are short. */
+/** Writes the DAG-CBOR of a string below 64 KiB. */
 function writeText(text: string): void {
   const bytes = Buffer.byteLength(text);
   if (bytes < 24) blockWriter.u8(0x60 | bytes);

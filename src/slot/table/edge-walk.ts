@@ -18,13 +18,13 @@ import { RecordView } from './record-view.ts';
 import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
 
 /**
- * How far sort time and record key may lie apart for an edge without a row of its own. Units: ms.
+ * How far sort time and record key may differ for an edge without a row of its own. Units: ms.
  *
- * Part of the stored format. A walk reads ahead by this much, which costs where many edges were
- * made at once; edges that lie further apart, from clients with a wrong clock, cost a row.
+ * Part of the stored format. A walk reads this much ahead, which is costly where many edges were
+ * made at once; edges with a larger drift, from clients with a wrong clock, cost a row.
  */
 const driftMsMax = 30_000;
-/** Key head and collection, which come before the rkey in a record key. */
+/** Key head and collection, which precede the rkey in a record key. */
 const recordPrefixBytes = keyHeadBytes + 1;
 const keyWriter = new ByteWriter(64);
 const view = new RecordView();
@@ -35,9 +35,7 @@ export function isInRkeyOrder(sortMs: number, rkey: string): boolean {
   return rkeyMs !== undefined && rkeyMs < packedTidMsEnd && Math.abs(sortMs - rkeyMs) <= driftMsMax;
 }
 
-/**
- * The backward record walk begins here: after every TID whose edge may be of `timeMs` or before.
- */
+/** The backward walk begins here: after every TID whose edge may be of `timeMs` or before. */
 function recordStart(owner: number, collection: number, timeMs: number): Buffer {
   const key = beginKey(owner, tableCode.record).u8(collection);
   // Record keys that are no TIDs sort after all that are.
@@ -66,9 +64,7 @@ class RecordWalk {
   readonly #prefix: Buffer;
   readonly #before: Buffer | null;
   readonly #rows: Iterator<Row>;
-  /**
-   * A heap, since all edges of a hostile repo may be within the drift of each other. Newest first.
-   */
+  /** A heap, newest first, since all edges of a hostile repo may be within the drift. */
   readonly #reorderBuffer = new TinyQueue<TimedEdge>([], newestFirst);
   /** No edge that is still unread is newer than this. Units: ms. */
   #reachMs = Number.MAX_SAFE_INTEGER;
@@ -112,11 +108,9 @@ class RecordWalk {
 }
 
 /**
- * Yields an owner's edges of a kind from newest to oldest, at most `limit`, as rows of the
- * `edgeByTime` table.
- *
- * Shape: `before` is the key of the last edge of the page before, or null for the newest. A value
- * begins with the subject.
+ * Yields at most `limit` edges of an owner, newest first, as rows of the `edgeByTime` table whose
+ * value begins with the subject. `before` is the key of the previous page's last edge; null for the
+ * first page.
  */
 export function* walkEdges(
   state: SlotState,

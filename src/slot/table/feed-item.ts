@@ -2,7 +2,7 @@
  * An owner's author feed: (owner, feed, sort time, collection, rkey) → flags and, for a repost, its
  * post.
  *
- * A repost's item shows only while its post exists, which effects of the post's slot say.
+ * A repost's item is shown only while its post exists, as effects of the post's slot report.
  */
 import {
   type RecordRef,
@@ -20,7 +20,7 @@ import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 /** Bits of an item's flags; part of the stored format. */
 export const feedFlag = { reply: 1, ownThread: 2, media: 4, video: 8, postExists: 16 } as const;
 
-/** One item of an author feed. `post` is null for the owner's own post. */
+/** `post` is null for the owner's own post. */
 export type FeedRow = {
   readonly sortMs: number;
   readonly collection: string;
@@ -36,7 +36,7 @@ export function feedPrefix(owner: number): Buffer {
   return beginKey(owner, tableCode.feed).finish();
 }
 
-/** Returns the key of one feed item; between items of one time, collection and rkey decide. */
+/** Returns the key of one feed item; collection and rkey order items of the same time. */
 export function feedKey(owner: number, sortMs: number, collection: string, rkey: string): Buffer {
   const key = beginKey(owner, tableCode.feed);
   writeEntryTime(key, sortMs);
@@ -45,7 +45,7 @@ export function feedKey(owner: number, sortMs: number, collection: string, rkey:
   return key.finish();
 }
 
-/** Writes a feed item and marks the owner, so that serving threads invalidate its cached feed. */
+/** Writes a feed item, and notes that the owner's cached feed is stale. */
 export function putFeedRow(state: SlotState, owner: number, item: FeedRow): void {
   valueWriter.u8(item.flags);
   if (item.post !== null) writeRecordRef(valueWriter, item.post);
@@ -53,7 +53,7 @@ export function putFeedRow(state: SlotState, owner: number, item: FeedRow): void
   state.touchedOwners.add(owner);
 }
 
-/** Removes a feed item, if it is there, and marks the owner's feed as changed. */
+/** Removes a feed item, and notes that the owner's cached feed is stale. */
 export function removeFeedRow(state: SlotState, owner: number, sortMs: number, collection: string, rkey: string): void {
   state.rows.remove(feedKey(owner, sortMs, collection, rkey));
   state.touchedOwners.add(owner);

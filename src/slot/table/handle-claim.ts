@@ -1,16 +1,16 @@
 /**
- * Who holds a handle: (slot-wide, handle, handle) → verification time, DID, released or not. In the
- * handle's own slot.
+ * Who holds a handle, in its own slot: (slot-wide, handle, handle) → verification time, DID,
+ * released or not.
  *
  * The claim with the greatest (time, DID) holds. A released claim stays as a row, so that an older
- * claim that arrives late does not win what it would have lost in time.
+ * claim that arrives late does not win.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
 
-/** One claim of a handle; a released one only holds off claims that are older. */
+/** One claim of a handle; a released one only rejects older claims. */
 export type HandleRow = { readonly did: string; readonly verifiedMs: number; readonly isReleased: boolean };
 
 const valueWriter = new ByteWriter(300);

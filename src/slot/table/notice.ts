@@ -2,10 +2,10 @@
  * Notifications: (owner, notice, sort time, class, source record) → flags, reasons with their
  * subjects.
  *
- * A post has one row whatever it does to the recipient (class 0): each slot that contributes one
- * (the author's for mentions, the quoted author's, the root's for replies) sets and clears its own
- * reason, and the highest of mention, quote, reply is shown. Every other reason is a class of its
- * own. The class also implies the source's collection, so that keys leave it out.
+ * A post has one row whatever its relation to the recipient (class 0): each slot that contributes a
+ * reason (the author's for mentions, the quoted author's, the root's for replies) sets and clears
+ * its own, and the highest of mention, quote, reply is shown. Every other reason is a class of its
+ * own. The class also implies the source's collection, so keys omit it.
  */
 import { nsid } from '../../atproto/collection.ts';
 import {
@@ -21,6 +21,7 @@ import { type NoticeReason, ownRowReasons, postReasons } from '../../atproto/not
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import type { EffectOf } from '../../entry/entry.ts';
 import { hasRecord } from './record-row.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -30,13 +31,9 @@ const classByReason: ReadonlyMap<NoticeReason, number> = new Map([
   ...ownRowReasons.map(({ reason }, index): [NoticeReason, number] => [reason, 1 + index]),
 ]);
 
-/** The collection that notices of a class come from, by class. */
 const collectionByClass: readonly string[] = [nsid.post, ...ownRowReasons.map(({ collection }) => collection)];
 
-/**
- * One notification as it is shown. `subject` is a record of the recipient, or null where the reason
- * has none.
- */
+/** A notification as shown. `subject` is a record of the recipient, if the reason has one. */
 export type Notice = {
   readonly source: RecordRef;
   readonly reason: NoticeReason;
@@ -74,27 +71,24 @@ export function noticeKeyAt(owner: number, timeMs: number): Buffer {
   return key.finish();
 }
 
-/**
- * Bits of a row's first byte; the version is above them. A post's row has a byte like this for each
- * reason instead.
- */
+/** Bits of a row's first byte, below the version, or of each reason's byte in a post's row. */
 const flag = { takenDown: 1, subject: 4, subjectIsPost: 8 } as const;
 /** The index of a post's reason is below the flags. */
 const reasonMask = 3;
 
 /**
- * Subjects are the recipient's own records, so only their collection, unless they are posts, and
- * rkey are kept. A row of a class of its own has one reason, which the class implies; a post's row
- * names each.
+ * Subjects are the recipient's own records, so only rkey and, unless it is that of posts,
+ * collection are stored. The class implies the one reason of its rows; a post's row names each.
  */
 function encodeRow(noticeClass: number, { isTakenDown, subjectByReason }: NoticeRow): Buffer {
   const head = (noticeVersion << 4) | (isTakenDown ? flag.takenDown : 0);
   if (noticeClass === 0) {
     valueWriter.u8(head);
-    for (const [reason, subject] of subjectByReason) {
-      const index = (postReasons as readonly string[]).indexOf(reason);
-      writeSubject(index, subject);
-    }
+    // In this order equal rows have equal bytes, and the highest reason comes first.
+    postReasons.forEach((reason, index) => {
+      const subject = subjectByReason.get(reason);
+      if (subject !== undefined) writeSubject(index, subject);
+    });
     return valueWriter.finish();
   }
   const [subject = null] = subjectByReason.values();
@@ -138,7 +132,7 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
   return { isTakenDown, subjectByReason };
 }
 
-/** Sets one reason of one source's notice; doing so again changes nothing. */
+/** Sets one reason of one source's notice; repeating it changes nothing. */
 export function putNotice(state: SlotState, owner: number, notice: Notice): void {
   const noticeClass = classOf(notice.reason);
   const key = noticeKey(owner, notice.sortMs, noticeClass, notice.source);
@@ -149,16 +143,7 @@ export function putNotice(state: SlotState, owner: number, notice: Notice): void
       : decodeRow(noticeClass, value, notice.subject?.did ?? '');
   row.subjectByReason.set(notice.reason, notice.subject);
   row.isTakenDown = notice.isTakenDown;
-  state.rows.put(key, encodeRow(noticeClass, inReasonOrder(row)));
-}
-
-/** Equal rows have equal bytes, whatever order their reasons came in. */
-function inReasonOrder(row: NoticeRow): NoticeRow {
-  if (row.subjectByReason.size < 2) return row;
-  const sorted = postReasons.flatMap((reason) =>
-    row.subjectByReason.has(reason) ? [[reason, row.subjectByReason.get(reason) ?? null] as const] : [],
-  );
-  return { isTakenDown: row.isTakenDown, subjectByReason: new Map(sorted) };
+  state.rows.put(key, encodeRow(noticeClass, row));
 }
 
 /** Clears one reason of one source's notice. */
@@ -173,17 +158,9 @@ export function removeNotice(state: SlotState, owner: number, notice: Omit<Notic
   else state.rows.put(key, encodeRow(noticeClass, row));
 }
 
-/**
- * Marks or unmarks whatever a record notifies of: marked notices stay listed and are not counted as
- * unread.
- */
-export function setNoticeTakedown(
-  state: SlotState,
-  owner: number,
-  source: RecordRef,
-  sortMs: number,
-  isTakenDown: boolean,
-): void {
+/** Marks or unmarks every notice of a record: a marked one is listed but not counted as unread. */
+export function setNoticeTakedown(state: SlotState, owner: number, effect: EffectOf<'notice-takedown'>): void {
+  const { source, sortMs, isTakenDown } = effect;
   for (let noticeClass = 0; noticeClass < collectionByClass.length; noticeClass++) {
     if (collectionByClass[noticeClass] !== source.collection) continue;
     const key = noticeKey(owner, sortMs, noticeClass, source);
@@ -216,5 +193,5 @@ export function isNoticeShown(state: SlotState, owner: number, notice: Notice): 
   return notice.subject === null || hasRecord(state, owner, notice.subject.collection, notice.subject.rkey);
 }
 
-/** Unread notices that are counted at most. */
+/** Further unread notices are not counted. */
 export const unreadScannedMax = 100_000;

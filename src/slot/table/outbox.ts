@@ -1,10 +1,11 @@
 /**
- * Effects that this slot owes to others: outbox table, (target, first mark) → one batch of effects for one target.
+ * Effects that this slot owes to others: outbox table, (target, first mark) → one batch for one
+ * target.
  *
- * A batch holds the effects of one apply transaction, so its bounds depend on timing; the effects and their marks do not. Rows go when
- * the slot's own log says that the target has them. The last mark sent to each target survives as the `delivered` row.
+ * A batch holds the effects of one apply transaction, so its bounds depend on timing; the effects
+ * and their marks do not. Rows are removed when the slot's own log says that the target has them.
+ * The last mark sent to each target survives as the `delivered` row.
  */
-
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { writeEffect } from '../../entry/effect-codec.ts';
 import type { Effect } from '../../entry/entry.ts';
@@ -12,7 +13,7 @@ import { readMark, writeMark } from '../../log/chunk.ts';
 import { prefixEnd, type Table } from '../../storage/environment.ts';
 import { beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
 
-/** Effects for one target, in mark order. `bytes`: count, then a mark and length-delimited effect each. */
+/** Effects for one target, in mark order: `marks` has one for each of `items`. */
 export type OutboxBatch = {
   readonly target: number;
   readonly previousMark: number;
@@ -24,7 +25,7 @@ export type OutboxBatch = {
 
 type OpenBatch = { previousMark: number; marks: number[]; items: Buffer[]; bytes: number };
 
-/** A batch of this size takes no more effects; the next one begins. Units: bytes. */
+/** A batch of this size is closed and the next one begins. Units: bytes. */
 const batchFullBytes = 256 * 1024;
 
 const writer = new ByteWriter(4096);
@@ -62,9 +63,9 @@ export class Outbox {
   readonly #table: Table;
   readonly #state: SlotState;
   readonly #open = new Map<number, OpenBatch[]>();
-  /** Last mark ever made for each target. */
+  /** The last mark ever made for each target. */
   readonly #lastMarkByTarget = new Map<number, number>();
-  /** Last marks of the rows in the table, oldest first, for each target that is owed something. */
+  /** Last marks of the rows in the table, oldest first, by target. */
   readonly #owedByTarget = new Map<number, number[]>();
   /** Effects in the table that no `delivered` entry has covered. */
   owedCount = 0;
@@ -75,7 +76,7 @@ export class Outbox {
     this.reload();
   }
 
-  /** Reads heads and counts anew, after opening and after an aborted transaction. */
+  /** Reads marks and counts from disk, after opening and after an aborted transaction. */
   reload(): void {
     this.#open.clear();
     this.#lastMarkByTarget.clear();
@@ -94,7 +95,7 @@ export class Outbox {
     else owed.push(batch.lastMark);
   }
 
-  /** Every effect up to this mark (inclusive) is known to be at its target; null when nothing is owed at all. */
+  /** Every effect up to this mark (inclusive) is at its target; null when nothing is owed. */
   get deliveredMark(): number | null {
     let oldest = Number.POSITIVE_INFINITY;
     for (const owed of this.#owedByTarget.values()) oldest = Math.min(oldest, owed[0]!);
@@ -125,7 +126,7 @@ export class Outbox {
     this.#lastMarkByTarget.set(target, mark);
   }
 
-  /** Writes the open batches inside the current transaction. Returns them, for sending once the commit is on disk. */
+  /** Writes the open batches in the current transaction; they may be sent once it is on disk. */
   flush(): OutboxBatch[] {
     const written: OutboxBatch[] = [];
     for (const [target, batches] of this.#open) {
@@ -151,7 +152,7 @@ export class Outbox {
     return batch;
   }
 
-  /** Removes what the target holds up to `mark` (inclusive), inside the current transaction. */
+  /** Removes what the target holds up to `mark` (inclusive), in the current transaction. */
   trim(target: number, mark: number): void {
     const delivered = { start: targetPrefix(target), end: rowKey(target, mark + 1) };
     for (const row of [...this.#table.scan(delivered)]) {
@@ -176,7 +177,7 @@ export class Outbox {
     }
   }
 
-  /** Returns the key of the batch that a mark lies in, which may reach above it, or where the next one would begin. */
+  /** Returns the key of the batch that contains a mark, or where the next one would begin. */
   #startAbove(target: number, mark: number): Buffer {
     const key = rowKey(target, mark);
     const before = this.#table.scanKeys({ start: key, end: targetPrefix(target), isReverse: true, limit: 1 });

@@ -13,15 +13,10 @@ import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../..
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd } from '../../storage/environment.ts';
-import { removeEdgeBySubject } from './edge-by-subject.ts';
+import { removeEdgeBySubject, type SubjectEdge } from './edge-by-subject.ts';
 import { beginKey, emptyValue, type SlotState, tableCode } from './slot-state.ts';
 
-export type OutgoingEdge = {
-  readonly kind: EdgeKind;
-  readonly subject: EdgeSubject;
-  readonly sortMs: number;
-  readonly rkey: string;
-};
+export type OutgoingEdge = SubjectEdge & { readonly sortMs: number };
 
 const valueWriter = new ByteWriter(256);
 
@@ -30,7 +25,7 @@ export function edgeByTimePrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.edgeByTime).u8(edgeByKind[kind].code).finish();
 }
 
-function edgeByTimeKey(owner: number, kind: EdgeKind, sortMs: number, rkey: string): Buffer {
+function edgeByTimeKey(owner: number, { kind, sortMs, rkey }: OutgoingEdge): Buffer {
   const key = beginKey(owner, tableCode.edgeByTime).u8(edgeByKind[kind].code);
   writeEntryTime(key, sortMs);
   writeRkey(key, rkey);
@@ -55,19 +50,19 @@ function duplicateKey(owner: number, { kind, subject, rkey }: OutgoingEdge, inde
   return key.finish();
 }
 
-/** Puts an edge that `claimEdge` took into time order, unless the record table gives that order. */
+/** Puts a claimed edge into time order, unless the record table has it there. */
 export function putEdgeInTime(state: SlotState, owner: number, edge: OutgoingEdge, isOrderedByRecord: boolean): void {
   noteChange(state, owner, edge.kind);
   if (isOrderedByRecord) return;
   writeSubject(valueWriter, edge.kind, edge.subject);
-  state.rows.put(edgeByTimeKey(owner, edge.kind, edge.sortMs, edge.rkey), valueWriter.finish());
+  state.rows.put(edgeByTimeKey(owner, edge), valueWriter.finish());
 }
 
 /** Removes an edge from both tables. */
 export function removeEdge(state: SlotState, owner: number, edge: OutgoingEdge): void {
-  removeEdgeBySubject(state, owner, edge.kind, edge.subject, edge.rkey);
+  removeEdgeBySubject(state, owner, edge);
   noteChange(state, owner, edge.kind);
-  state.rows.remove(edgeByTimeKey(owner, edge.kind, edge.sortMs, edge.rkey));
+  state.rows.remove(edgeByTimeKey(owner, edge));
 }
 
 /** Puts an edge whose subject already has one; `indexedMs` orders the duplicates of a subject. */

@@ -9,7 +9,6 @@ import { isKeyableDid, parseRecordUri } from '../../atproto/compact-key.ts';
 import { type Edge, type EdgeKind, edgeByCollection } from '../../atproto/edge-kind.ts';
 import type { PlainEdge } from './edge-record.ts';
 
-/** What a block in plain form says. */
 export type PlainRecord = { readonly edge: PlainEdge; readonly createdMs: number };
 
 function textHead(bytes: number): number[] {
@@ -25,7 +24,7 @@ const uriKey = textItem('uri');
 const timeTextBytes = 24;
 const createdAtKey = Buffer.concat([textItem('createdAt'), Buffer.from(textHead(timeTextBytes))]);
 
-/** What stands before the subject, by kind. */
+/** What precedes the subject, by kind. */
 const headByKind = new Map<EdgeKind, Buffer>();
 for (const { kind, collection, plainForm } of edgeByCollection.values()) {
   if (plainForm === null) continue;
@@ -33,7 +32,7 @@ for (const { kind, collection, plainForm } of edgeByCollection.values()) {
   headByKind.set(kind, Buffer.concat(head));
 }
 
-/** Where the last text or time that was read ends. */
+/** The end of the last string that was read. */
 let end = 0;
 
 function isAt(block: Buffer, at: number, expected: Buffer): boolean {
@@ -41,7 +40,7 @@ function isAt(block: Buffer, at: number, expected: Buffer): boolean {
   return true;
 }
 
-/** Reads an ASCII text of less than 64 KiB whose head is at `at`. */
+/** Reads an ASCII string of less than 64 KiB whose head is at `at`. */
 function textAt(block: Buffer, at: number): string | undefined {
   const head = block[at]!;
   let start = at + 1;
@@ -60,7 +59,7 @@ function textAt(block: Buffer, at: number): string | undefined {
   return block.latin1Slice(start, end);
 }
 
-/** Reads digits; at least 10,000 when one of them is none. */
+/** Reads digits; the result is at least 10,000 when a byte is no digit. */
 function digitsAt(block: Buffer, at: number, count: number): number {
   let value = 0;
   for (let index = at; index < at + count; index++) {
@@ -86,7 +85,7 @@ function daysOf(year: number, month: number): number {
   return month === 2 && isLeap ? 29 : (daysByMonth[month - 1] ?? 0);
 }
 
-/** Reads a time in the form of `toISOString`, from 1970 to 7999; NaN for any other. Units: ms. */
+/** Reads a time as Date writes it, of years that stored times cover; NaN for others. Units: ms. */
 function timeAt(block: Buffer, at: number): number {
   for (const [offset, code] of punctuation) if (block[at + offset] !== code) return Number.NaN;
   const year = digitsAt(block, at, 4);
@@ -122,7 +121,7 @@ function actorEdgeAt(kind: EdgeKind, block: Buffer, at: number): PlainEdge | und
   return did !== undefined && isKeyableDid(did) ? { kind, subject: { did, ref: null }, subjectCid: '' } : undefined;
 }
 
-/** Reads a block of an edge's collection; undefined when it is not in the kind's plain form. */
+/** Reads the block of an edge record; undefined when it is not in plain form. */
 export function readPlainBlock({ kind, subject }: Edge, block: Uint8Array): PlainRecord | undefined {
   const head = headByKind.get(kind);
   const bytes = Buffer.isBuffer(block) ? block : Buffer.from(block.buffer, block.byteOffset, block.length);

@@ -1,15 +1,16 @@
 /**
- * Which rows of records and of their counts commits wrote or removed: what whoever remembers rows must forget.
+ * Which rows of records and of their counts commits have written or removed, to invalidate caches.
  *
- * Owns: one hash a row, by which the row is found again without its key. Rows that are new are noted too, since a look whether there was one
- * before would cost more than a note. Bounded: past `namedMax` it says only that many rows changed.
+ * A row is known by a hash, without its key. New rows are noted too: finding out whether there was
+ * one before would cost more. Bounded: past `changedRecordsNamedMax` it says only that many rows
+ * changed.
  */
 import { xxh32 } from '../../base/xxh32.ts';
 
-/** Rows that are named one by one. More in one commit come of long histories that are read in. */
+/** Only a long history that is applied at once changes more rows in one commit. */
 export const changedRecordsNamedMax = 16_384;
 
-/** Returns the hash by which a row is named. Two rows may share one; forgetting then forgets both. */
+/** Returns the hash that names a row. Two rows may share one, and are then invalidated together. */
 export function hashOfRecordKey(key: Buffer): number {
   return xxh32(key) | 0;
 }
@@ -23,7 +24,7 @@ export class RecordChanges {
   /** Notes a row that was put or removed. */
   note(key: Buffer): void {
     const hash = hashOfRecordKey(key);
-    // A post's row is written again at once when the post finds its gates in place.
+    // A post's row is written twice in a row when its gates came before it.
     if (this.#areTooMany || (this.#count > 0 && this.#hashes[this.#count - 1] === hash)) return;
     if (this.#count === changedRecordsNamedMax) {
       this.#areTooMany = true;
@@ -37,7 +38,7 @@ export class RecordChanges {
     this.#hashes[this.#count++] = hash;
   }
 
-  /** Returns the hashes noted, null when there were too many, and starts anew. */
+  /** Returns the hashes noted, or null when there were too many, and clears them. */
   take(): Int32Array | null {
     const hashes = this.#areTooMany ? null : this.#hashes.slice(0, this.#count);
     this.#count = 0;

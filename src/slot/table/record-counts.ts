@@ -1,28 +1,22 @@
-/** Counts per record: (owner, recordCounts, collection, rkey) → likes, replies, reposts, quotes, bookmarks; 32 bits each. */
-import { writeCollection, writeRkey } from '../../atproto/compact-key.ts';
+/** Counts per record: (owner, recordCounts, collection, rkey) → 32-bit numbers, by name. */
 import { ByteReader } from '../../base/bytes.ts';
-import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+import { beginRecordKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** The order is part of the stored format; append only. */
 export const recordCountNames = ['likes', 'replies', 'reposts', 'quotes', 'bookmarks'] as const;
 
-/** The name of one count of a record. */
 export type RecordCountName = (typeof recordCountNames)[number];
 
-/** All counts of one record. */
 export type RecordCounts = Readonly<Record<RecordCountName, number>>;
 
 const none: RecordCounts = { likes: 0, replies: 0, reposts: 0, quotes: 0, bookmarks: 0 };
 
 /** Returns the key of a record's counts. */
 export function recordCountsKey(owner: number, collection: string, rkey: string): Buffer {
-  const key = beginKey(owner, tableCode.recordCounts);
-  writeCollection(key, collection);
-  writeRkey(key, rkey);
-  return key.finish();
+  return beginRecordKey(owner, tableCode.recordCounts, collection, rkey).finish();
 }
 
-/** Returns the counts of a record; all are 0 when nothing points at it, whether or not it exists. */
+/** Returns the counts of a record; all are 0 when nothing points at it, even if it exists. */
 export function getRecordCounts(state: SlotState, owner: number, collection: string, rkey: string): RecordCounts {
   const value = state.rows.getVolatile(recordCountsKey(owner, collection, rkey));
   if (value === undefined) return none;
@@ -36,11 +30,11 @@ export function getRecordCounts(state: SlotState, owner: number, collection: str
   };
 }
 
-/** Holds a row while it is changed: values of fixed length need no memory of their own. */
+/** Shared by all changes: a value of fixed length needs no allocation. */
 const row = Buffer.allocUnsafeSlow(4 * recordCountNames.length);
 const noCounts = Buffer.alloc(row.length);
 
-/** Adds one to a count, or takes one away; serving threads hear of it. A row whose counts are all 0 goes, so that equal contents have equal rows. */
+/** Adds to a count. A row whose counts are all 0 is removed, so equal contents have equal rows. */
 export function addToRecordCount(state: SlotState, key: Buffer, name: RecordCountName, change: 1 | -1): void {
   const value = state.rows.getVolatile(key);
   row.fill(0);

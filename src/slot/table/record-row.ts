@@ -1,21 +1,21 @@
 /**
  * Rows of the record table: (owner, record, collection, rkey) → one record.
  *
- * Value: the head, which record-view.ts describes, then the body: the JSON text as served, packed (packed-json.ts). Follows, likes, reposts
- * and blocks are nine records in ten and all alike: in edge form their body is the subject and, for a record, the subject's cid, from which text
- * and cid are worked out again. A record is in edge form only where that gives back its cid, and so its text.
+ * Value: the head, see record-view.ts, then the body: the JSON text as served, packed. Follows,
+ * likes, reposts and blocks are nine records in ten and all alike: in edge form their body is the
+ * subject and, for a record, the subject's cid, from which text and cid are derived. A record is in
+ * edge form only where that gives its exact cid, and so its text.
  */
 import { Cid, cidOfDigest, digestOfCid, parseCid, recordCidOf, recordDigestOf } from '../../atproto/cid.ts';
-import { type RecordRef, readCollection, readRkey, writeCollection, writeRkey } from '../../atproto/compact-key.ts';
+import { type RecordRef, readCollection, readRkey, writeCollection } from '../../atproto/compact-key.ts';
 import { readSubject, writeSubject } from '../../atproto/edge-kind.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { packJson, unpackedText } from '../packing/packed-json.ts';
 import { type PlainEdge, plainDigest } from './edge-record.ts';
 import { edgeFormFlags, RecordView, recordFlag, writeRecordHead } from './record-view.ts';
-import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, beginRecordKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
-/** One stored record: what was said, and what became of it here. */
 export type RecordRow = {
   readonly indexedMs: number;
   /** The record's own createdAt, or null when it has none that is a date. */
@@ -28,13 +28,13 @@ export type RecordRow = {
   readonly body: RecordBody;
 };
 
-/** What a row holds of the record itself. `json`: the text as served. `edge`: what it is rendered from. */
+/** `json`: the text as served. `edge`: what the text is rendered from. */
 export type RecordBody = { readonly form: 'json'; readonly json: string } | ({ readonly form: 'edge' } & PlainEdge);
 
-/** Bits of a post's flags: what its gates say of it. Part of the stored format. */
+/** Bits of a post's flags, which its gates set. Part of the stored format. */
 export const postFlag = { violatesThreadGate: 1, violatesEmbeddingRules: 2, hasThreadGate: 4, hasPostGate: 8 } as const;
 
-/** Sort time: the earlier of createdAt and indexedAt, as the official plane has it. Units: ms. */
+/** Sort time: the earlier of createdAt and indexedAt, as on the official plane. Units: ms. */
 export function sortMsOf(row: Pick<RecordRow, 'indexedMs' | 'createdMs'>): number {
   return row.createdMs === null ? row.indexedMs : Math.min(row.createdMs, row.indexedMs);
 }
@@ -42,7 +42,7 @@ export function sortMsOf(row: Pick<RecordRow, 'indexedMs' | 'createdMs'>): numbe
 const valueWriter = new ByteWriter(4096);
 const view = new RecordView();
 
-/** Returns the bytes of a row; one in edge form leaves out its cid, which the plain form gives back. */
+/** Returns the bytes of a row; one in edge form omits its cid, which its plain form gives. */
 export function encodeRecordRow(row: RecordRow): Buffer {
   const { body } = row;
   const isEdge = body.form === 'edge';
@@ -85,11 +85,7 @@ export function readPlainEdge(row: RecordView): PlainEdge {
   return { kind, subject, subjectCid: isText ? reader.text() : cidOfDigest(reader.bytes(32)) };
 }
 
-/**
- * Reads what `encodeRecordRow` wrote; its texts are copies.
- *
- * Errors: InvariantError for an unknown format version.
- */
+/** Reads a whole row; its strings are copies. Errors: InvariantError for an unknown version. */
 export function decodeRecordRow(value: Buffer): RecordRow {
   const { indexedMs, createdMs, hasCreated, isTakenDown, takedownRef, postFlags, isEdgeForm } = view.read(value);
   const head = {
@@ -114,18 +110,15 @@ function cidOf({ value, digestAt, cidText }: RecordView): Uint8Array {
   return cid.bytes;
 }
 
-/** Returns where the subject begins in the row of a record in edge form; -1 for any other row. */
+/** Returns where the subject begins in a row in edge form; -1 for any other row. */
 export function plainEdgeStart(value: Buffer): number {
   const { isEdgeForm, bodyAt } = view.read(value);
   return isEdgeForm ? bodyAt : -1;
 }
 
-/** Returns the key of one record. Keys of a collection ascend by rkey, which for TIDs is time order. */
+/** Returns the key of one record. Keys of a collection ascend by rkey: for TIDs, by time. */
 export function recordKey(owner: number, collection: string, rkey: string): Buffer {
-  const writer = beginKey(owner, tableCode.record);
-  writeCollection(writer, collection);
-  writeRkey(writer, rkey);
-  return writer.finish();
+  return beginRecordKey(owner, tableCode.record, collection, rkey).finish();
 }
 
 /** Returns the prefix of all records of an owner, or of one of its collections. */
@@ -135,13 +128,13 @@ export function recordPrefix(owner: number, collection?: string): Buffer {
   return writer.finish();
 }
 
-/** Reads the collection and rkey out of a key of the record table, or of another with the same layout. */
+/** Reads collection and rkey of a key of the record table, or of one with the same layout. */
 export function readRecordRefOfKey(did: string, key: Buffer): RecordRef {
   const reader = readKey(key);
   return { did, collection: readCollection(reader), rkey: readRkey(reader) };
 }
 
-/** Returns one record of an owner, decoded whole; reads that only pass bytes on use the row as it is. */
+/** Returns one record, decoded; reads that only copy bytes use a RecordView. */
 export function getRecordRow(state: SlotState, owner: number, collection: string, rkey: string): RecordRow | undefined {
   const value = state.rows.getVolatile(recordKey(owner, collection, rkey));
   return value === undefined ? undefined : decodeRecordRow(value);

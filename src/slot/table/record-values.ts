@@ -1,19 +1,15 @@
-/**
- * What apply reads out of a record's JSON. Ingest has checked the lexicon; here every field is
- * still taken with care.
- */
+/** What apply reads from a record's JSON, which ingest has checked; fields may be absent. */
 import { nsid } from '../../atproto/collection.ts';
 import { isKeyableDid, parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 
-/** A parsed JSON object, of which nothing more is known. */
 export type JsonObject = { readonly [key: string]: unknown };
 
-/** Returns the value if it is an object, else undefined; an array is none. */
+/** Returns the value if it is an object other than an array, else undefined. */
 export function objectOf(value: unknown): JsonObject | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }
 
-/** Returns the value if it is a text, else undefined. */
+/** Returns the value if it is a string, else undefined. */
 export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
@@ -32,15 +28,10 @@ export function createdMsOf(value: JsonObject): number | null {
   return Number.isNaN(parsed) ? null : parsed;
 }
 
-/**
- * The two posts that a reply names: the root of its thread, as it claims, and the post that it
- * answers.
- */
+/** The root of the thread, as the reply claims, and the post that it answers. */
 export type ReplyRefs = { readonly root: RecordRef; readonly parent: RecordRef };
 
-/**
- * Returns what a post replies to, or undefined when it is no reply or either reference is unusable.
- */
+/** Returns what a post replies to; undefined for no reply or an unusable reference. */
 export function replyOf(post: JsonObject): ReplyRefs | undefined {
   const reply = objectOf(post['reply']);
   const root = refOf(reply?.['root']);
@@ -48,7 +39,7 @@ export function replyOf(post: JsonObject): ReplyRefs | undefined {
   return root === undefined || parent === undefined ? undefined : { root, parent };
 }
 
-/** Embeds, with a record-with-media taken apart. */
+/** Returns the embeds of a post; a record with media counts as two. */
 function embedsOf(post: JsonObject): JsonObject[] {
   const embed = objectOf(post['embed']);
   if (embed === undefined) return [];
@@ -76,10 +67,7 @@ function hasGalleryImage(embed: JsonObject): boolean {
   return Array.isArray(items) && items.some((item) => objectOf(item)?.['$type'] === 'app.bsky.embed.gallery#image');
 }
 
-/**
- * True for a post with images, plain or in a gallery, also beside a quote; a video alone does not
- * count.
- */
+/** True for a post with images, plain or in a gallery, also beside a quote; a video is none. */
 export function hasMedia(post: JsonObject): boolean {
   return embedsOf(post).some((embed) => {
     if (embed['$type'] === 'app.bsky.embed.gallery') return hasGalleryImage(embed);

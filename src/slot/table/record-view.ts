@@ -1,11 +1,10 @@
 /**
- * A stored record row read in place: the positions of its parts, without an object or a string for
- * each.
+ * A stored record row read without copies: the positions of its parts.
  *
- * Owns: the layout of a row's head, before its body. Version and flags in one byte; indexedAt;
- * createdAt when there is one, as two bytes that say how long before indexedAt when that is near;
- * the cid's digest or text, which a row in edge form leaves out; the takedown ref when there is
- * one; post flags when set.
+ * Owns the layout of a row's head, which precedes its body. Version and flags in one byte;
+ * indexedAt; createdAt, if any, as two bytes of distance from indexedAt when that is near; the
+ * cid's digest or text, which a row in edge form omits; the takedown ref, if any; post flags when
+ * set.
  */
 import { type EdgeKind, edgeByKind, kindByPlainForm } from '../../atproto/edge-kind.ts';
 import { ByteReader, type ByteWriter } from '../../base/bytes.ts';
@@ -19,8 +18,8 @@ const rowVersion = 2 << 6;
 const versionBits = 3 << 6;
 /**
  * Bits of a row's first byte; part of the stored format. `textCid`: the cid, in edge form that of
- * the subject, is a text and no digest. The last two say something else in edge form: they hold the
- * kind, since every row in edge form has a createdAt and none has post flags.
+ * the subject, is a text and no digest. In edge form the last two hold the kind instead, since
+ * every such row has a createdAt and none has post flags.
  */
 export const recordFlag = { takedown: 1, textCid: 2, nearCreated: 4, edgeForm: 8, created: 16, postFlags: 32 } as const;
 const kindShift = 4;
@@ -47,9 +46,7 @@ export function writeRecordHead(writer: ByteWriter, flags: number, indexedMs: nu
   else if (createdMs !== null) writeEntryTime(writer, createdMs);
 }
 
-/**
- * Points at one row; `read` points it at the next. The bytes are the caller's and are not copied.
- */
+/** One row; `read` moves to another. The bytes are the caller's and are not copied. */
 export class RecordView {
   value: Buffer = Buffer.alloc(0);
   flags = 0;
@@ -57,7 +54,7 @@ export class RecordView {
   /** Meaningful only with `hasCreated`. */
   createdMs = 0;
   hasCreated = false;
-  /** The position of the digest, or -1 when the cid is a text, or, in edge form, not stored. */
+  /** The position of the digest; -1 when the cid is a text or, in edge form, is not stored. */
   digestAt = -1;
   cidText = '';
   takedownRef = '';
@@ -66,11 +63,7 @@ export class RecordView {
   isEdgeForm = false;
   bodyAt = 0;
 
-  /**
-   * Reads the head.
-   *
-   * Errors: InvariantError for an unknown format version.
-   */
+  /** Reads the head. Errors: InvariantError for an unknown format version. */
   read(value: Buffer): this {
     const flags = value[0]!;
     invariant((flags & versionBits) === rowVersion, 'a record row has a known format version');

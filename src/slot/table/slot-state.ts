@@ -1,10 +1,10 @@
 /**
  * The materialised state of one slot as rows of one table, clustered by owner.
  *
- * Owns: the table codes, the owner dictionary, and the shared key writer. A key is four bytes that hold the owner's number (27 bits)
- * and the logical table (5 bits), then that table's own layout, which its own file describes. Owner 0 holds what belongs to the whole slot.
+ * Owns the table codes, the owner dictionary and the shared key writer. A key is four bytes that
+ * hold the owner's number (27 bits) and the logical table (5 bits), then that table's own layout,
+ * which its own file describes. Owner 0 holds what belongs to the whole slot.
  */
-
 import { writeCollection, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
@@ -43,16 +43,15 @@ export const tableCode = {
 /** Names of the sub-databases of a slot's environment. */
 export const slotTables = { state: 'state', log: 'log', outbox: 'outbox' } as const;
 
-/** Those names as a list, for whoever opens the environment. */
 export const slotTableNames: readonly string[] = Object.values(slotTables);
 
 const keyWriter = new ByteWriter(2048);
 const slotWide = 0;
 const tableCodesMax = 32;
 
-/** Owner numbers are below this, which is never given out; a slot of so many owners would be far larger than slots may get. */
+/** Owner numbers are below this; a slot of so many owners would be far too large. */
 export const ownersMax = 2 ** 27 - 1;
-/** What stands before a table's own layout. */
+/** What precedes a table's own layout in a key. */
 export const keyHeadBytes = 4;
 
 /** Returns what a key begins with, as a big-endian number of `keyHeadBytes`. */
@@ -87,26 +86,26 @@ export function beginSlotKey(table: number): ByteWriter {
 /** The value of rows whose key says all. */
 export const emptyValue = Buffer.alloc(0);
 
-/** What commits changed of what serving threads may remember. Shape: can be posted from thread to thread. */
+/** What commits made stale in serving threads' caches. Can be posted between threads. */
 export type SlotChanges = {
   /** Owners whose author feed, info, follows or blocks were written. */
   readonly owners: readonly number[];
-  /** Hashes of the keys of rows of records and of their counts that were put or removed; null for more than are named. */
+  /** Hashes of the keys of changed rows of records and of their counts; null for too many. */
   readonly records: Int32Array | null;
 };
 
-/** Owners remembered per slot handle; past it the memory is emptied and filled anew. */
+/** The cache of owner numbers is emptied when it reaches this. */
 const ownersCachedMax = 50_000;
 
-/** Reads and writes rows of one slot. Reading handles and the applying one are separate objects in separate threads. */
+/** Rows of one slot. Readers and the applying thread each have their own. */
 export class SlotState {
   readonly index: number;
   readonly rows: Table;
   readonly #ownerByDid = new Map<string, number>();
   #nextOwner = 0;
-  /** Owners whose author feed, info, follows or blocks were written since this was last taken; what readers remember of them is stale. */
+  /** Owners, as in SlotChanges, since these were last taken. */
   readonly touchedOwners = new Set<number>();
-  /** Record rows written since this was last taken, likewise. */
+  /** Record rows, likewise. */
   readonly changedRecords = new RecordChanges();
 
   constructor(index: number, environment: Environment) {
@@ -114,19 +113,19 @@ export class SlotState {
     this.rows = environment.table(slotTables.state);
   }
 
-  /** Returns the owner number of a DID, or undefined when this slot has never heard of it. */
+  /** Returns the owner number of a DID, or undefined when this slot does not know it. */
   ownerOf(did: string): number | undefined {
     const cached = this.#ownerByDid.get(did);
     if (cached !== undefined) return cached;
     const row = this.rows.getVolatile(ownerKey(did));
     if (row === undefined) return undefined;
     const owner = row.readUInt32BE(0);
-    this.#remember(did, owner);
+    this.#cache(did, owner);
     return owner;
   }
 
   /**
-   * Returns the owner number of a DID, giving out the next one in log order when there is none yet.
+   * Returns the owner number of a DID; a new one gets the next number, in log order.
    *
    * Errors: DataPlaneError `StorageFull` when all have been given out.
    */
@@ -139,16 +138,16 @@ export class SlotState {
     const value = Buffer.allocUnsafe(4);
     value.writeUInt32BE(owner);
     this.rows.put(ownerKey(did), value);
-    this.#remember(did, owner);
+    this.#cache(did, owner);
     return owner;
   }
 
-  #remember(did: string, owner: number): void {
+  #cache(did: string, owner: number): void {
     if (this.#ownerByDid.size >= ownersCachedMax) this.#ownerByDid.clear();
     this.#ownerByDid.set(did, owner);
   }
 
-  /** Returns what was changed since the call before. */
+  /** Returns what has changed since the previous call. */
   takeChanges(): SlotChanges {
     const owners = [...this.touchedOwners];
     this.touchedOwners.clear();
@@ -159,7 +158,7 @@ export class SlotState {
     return this.#nextOwner;
   }
 
-  /** Sets what the next new owner gets and forgets what an aborted transaction may have given out. */
+  /** Sets what the next owner gets; numbers from an aborted transaction leave the cache. */
   resetOwners(nextOwner: number): void {
     this.#ownerByDid.clear();
     this.#nextOwner = nextOwner;
@@ -172,7 +171,7 @@ function ownerKey(did: string): Buffer {
   return writer.finish();
 }
 
-/** Reads a key of the state table from behind its owner and table bytes. */
+/** Reads a key of the state table after its owner and table bytes. */
 export function readKey(key: Buffer): ByteReader {
   return new ByteReader(key, keyHeadBytes);
 }

@@ -4,19 +4,19 @@
  *
  * (owner, threadReply, root rkey, reply DID, reply rkey) → flags, parent, sort time, deletion time.
  * (owner, threadChild, root rkey, parent DID, parent rkey, sort time, reply DID, reply rkey) →
- * nothing. Deleted replies stay as tombstones: the OP thread walks through them, and a tombstone
- * keeps the result of late arrivals independent of their order. Children may come before parents.
+ * nothing. Deleted replies stay as tombstones: the OP thread walks through them, and they keep the
+ * result of late arrivals independent of order. Children may come before parents.
  */
 import { nsid } from '../../atproto/collection.ts';
 import { readDid, readRkey, recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
-import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 
-/** Posts are keyed by DID and rkey here; replies to other collections are no part of a thread. */
+/** Posts are keyed by DID and rkey here; replies to other collections are not part of a thread. */
 export type PostRef = { readonly did: string; readonly rkey: string };
 
-/** One reply of a thread, or the tombstone that it left. */
+/** One reply of a thread, or its tombstone. */
 export type ThreadReply = {
   readonly reply: PostRef;
   readonly parent: PostRef;
@@ -28,7 +28,6 @@ export type ThreadReply = {
 
 const flag = { deleted: 1, takenDown: 2 } as const;
 const valueWriter = new ByteWriter(128);
-const nothing = Buffer.alloc(0);
 
 function writePost(writer: ByteWriter, post: PostRef): void {
   writeDid(writer, post.did);
@@ -81,7 +80,7 @@ export function childPrefix(owner: number, rootRkey: string, parent: PostRef): B
   return key.finish();
 }
 
-/** Reads the reply and its sort time out of a child key whose prefix is `prefixLength` bytes. */
+/** Reads the reply and its sort time from a child key with a prefix of `prefixLength` bytes. */
 export function readChild(key: Buffer, prefixLength: number): { reply: PostRef; sortMs: number } {
   const reader = new ByteReader(key, prefixLength);
   const sortMs = readEntryTime(reader);
@@ -104,7 +103,7 @@ export function readThreadReply(key: Buffer, value: Buffer): ThreadReply {
   return decodeReply(readPost(reader), value);
 }
 
-/** Returns one reply of a thread, tombstones included, or undefined when none came yet. */
+/** Returns one reply of a thread, tombstones included, or undefined. */
 export function getThreadReply(
   state: SlotState,
   owner: number,
@@ -122,5 +121,5 @@ export function putThreadReply(state: SlotState, owner: number, rootRkey: string
   writeEntryTime(valueWriter, row.sortMs);
   if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
   state.rows.put(replyKey(owner, rootRkey, row.reply), valueWriter.finish());
-  state.rows.put(childKey(owner, rootRkey, row), nothing);
+  state.rows.put(childKey(owner, rootRkey, row), emptyValue);
 }
