@@ -246,7 +246,7 @@ describe('docstrings', () => {
   });
 });
 
-describe('nothing of the machine that it was written on', () => {
+describe('no trace of the machine that it was written on:', () => {
   const texts = files
     .filter((path) => !/\.(?:png|ico|car|bin|cbor|hdr|gz)$/.test(path))
     .map((path) => ({ path, text: readFileSync(join(projectRoot, path), 'utf8') }));

@@ -1,4 +1,4 @@
-/** The cache by DID against a model: never a stale value, never more bytes than its capacity, every entry accounted for. */
+/** The cache by DID never returns a stale value nor exceeds its capacity, and counts every entry. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { GenerationalCache } from '../../../src/read/cache/generational-cache.ts';

@@ -38,7 +38,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** `change`: the index of the post to like, or what to do instead. `isPlain`: stored in edge form. */
+/** `change`: the index of the liked post, or what to do instead. `isPlain`: stored in edge form. */
 type Step = {
   readonly rkey: number;
   readonly change: number | 'delete' | 'take down' | 'put back';

@@ -1,4 +1,4 @@
-/** A post may mention a DID that is longer than keys can hold: nobody is notified, and the log goes on. */
+/** A mention of a DID that is too long for a key notifies nobody, and the slot goes on. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
