@@ -6,7 +6,7 @@ import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import type { Effect, EffectOf } from './entry.ts';
 
-/** A tag of a table; code that was read is one only once a switch has refused all others. */
+/** A tag of a table. A byte that was read is one only after a switch has refused all others. */
 export type ValueOf<Table> = Table[keyof Table];
 
 /** Writes a string that may be null. */

@@ -90,7 +90,7 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
   }
 }
 
-/** Returns a copy of one entry's bytes; `writeEntry` writes in place. */
+/** Returns one entry's bytes; `writeEntry` saves this copy where there is a writer. */
 export function encodeEntry(entry: Entry): Buffer {
   const writer = new ByteWriter();
   writeEntry(writer, entry);

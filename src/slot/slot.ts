@@ -34,7 +34,7 @@ import { applyEffect, applyEntry } from './apply/apply-entry.ts';
 import { Outbox, type OutboxBatch } from './table/outbox.ts';
 import { beginSlotKey, SlotState, slotTableNames, slotTables, tableCode } from './table/slot-state.ts';
 
-/** `index` is the slot's own among `slots`, the slots of the cluster. */
+/** `slots` is the number of slots of the cluster. */
 export type SlotOptions = {
   readonly index: number;
   readonly slots: number;
@@ -85,13 +85,14 @@ const metaKey = (): Buffer => beginSlotKey(tableCode.meta).finish();
 const batchBytesMin = 64 * 2 ** 10;
 const batchBytesMax = 2 ** 20;
 /**
- * A slot's file keeps about twice the pages of one transaction free. With batches of this share of
- * the file that is a sixth of it, and large slots commit in large batches.
+ * A slot's file keeps about twice the pages that one transaction touches as free space. Batches of
+ * this share of the file keep that at a sixth of it; large slots commit in large batches.
  */
 const fileBytesPerBatchByte = 512;
 /**
- * Local effects may cause others; a loop among rules would be a defect. A commit may hold 200 posts
- * that come after their replies, of which a thousand each notify their ancestors again.
+ * Effects within the slot may cause others; a loop among rules would be a defect. A commit may hold
+ * 200 posts that come after their replies, each of which makes a thousand replies notify their
+ * ancestors again.
  */
 const localEffectsMax = 4_000_000;
 
@@ -239,11 +240,9 @@ export class Slot implements AsyncDisposable {
   /**
    * Appends chunks and applies them, together with what the log still holds, in one transaction.
    *
-   * Shape: each element is one chunk's bytes for this slot. An `appendMs` below an earlier one
-   * counts as that.
+   * Shape: each element is one chunk's bytes for this slot. `appendMs` never goes back in the log.
    * Returns: when all of it is on disk.
-   * Errors: DataPlaneError `StorageFull`, after which the slot is as before; InvariantError on a
-   * defect.
+   * Errors: DataPlaneError `StorageFull`, which changes nothing; InvariantError on a defect.
    */
   run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
     // Nothing has begun yet, so this failure needs no reload.

@@ -52,7 +52,7 @@ function appendCollection(into: MessageWriter, source: Buffer, at: number): numb
 
 function appendCollectionOfCode(into: MessageWriter, code: number): void {
   const collection = collectionOfCode(code);
-  invariant(collection !== undefined, 'a stored collection code is one that was given out');
+  invariant(collection !== undefined, 'a stored collection code is known');
   into.ascii(collection);
 }
 

@@ -223,7 +223,7 @@ function unpackCode(into: MessageWriter, source: Buffer, at: number, end: number
       into.length += tidLength;
       break;
     default:
-      invariant(code === packedCode.literal, 'packed JSON holds codes that were given out');
+      invariant(code === packedCode.literal, 'packed JSON holds known codes');
       into.buffer[into.length++] = source[at + 1]!;
   }
   return next;

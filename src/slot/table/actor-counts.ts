@@ -39,7 +39,7 @@ export function getActorCounts(state: SlotState, owner: number): ActorCounts {
 /** Shared by all changes: a value of fixed length needs no allocation. */
 const row = Buffer.allocUnsafeSlow(4 * actorCountNames.length);
 
-/** Adds to a count, which stays at 0 rather than wrap to the greatest 32-bit number. */
+/** Adds to a count, which never falls below 0. */
 export function addToActorCount(state: SlotState, owner: number, name: ActorCountName, change: 1 | -1): void {
   const rowKey = key(owner);
   const value = state.rows.getVolatile(rowKey);

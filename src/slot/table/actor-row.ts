@@ -34,7 +34,7 @@ function actorKey(owner: number): Buffer {
   return beginKey(owner, tableCode.actor).finish();
 }
 
-/** Returns the actor; undefined for an owner never seen itself, or whose account is deleted. */
+/** Returns the actor; undefined for an owner that was only referenced, or is deleted. */
 export function getActor(state: SlotState, owner: number): ActorRow | undefined {
   const value = state.rows.getVolatile(actorKey(owner));
   if (value === undefined) return undefined;

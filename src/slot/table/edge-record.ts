@@ -9,7 +9,7 @@ import { type Edge, type EdgeKind, type EdgeSubject, edgeByKind } from '../../at
 import { ByteWriter } from '../../base/bytes.ts';
 import { type JsonObject, objectOf, refOf, textOf } from './record-values.ts';
 
-/** What an edge record says. `subjectCid` is '' for an actor; `via` is the repost before it. */
+/** `subjectCid` is '' for an actor; `via` is the repost that led to the record. */
 export type EdgeFacts = {
   readonly subject: EdgeSubject;
   readonly subjectCid: string;

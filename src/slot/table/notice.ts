@@ -119,14 +119,14 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
   };
   if (noticeClass !== 0) {
     const reason = ownRowReasons[noticeClass - 1]?.reason;
-    invariant(reason !== undefined, 'a stored notice class is one that was given out');
+    invariant(reason !== undefined, 'a stored notice class is known');
     return { isTakenDown, subjectByReason: new Map([[reason, readSubject(head)]]) };
   }
   const subjectByReason = new Map<NoticeReason, RecordRef | null>();
   while (reader.remaining > 0) {
     const code = reader.u8();
     const reason = postReasons[code & reasonMask];
-    invariant(reason !== undefined, 'a stored notice reason is one that was given out');
+    invariant(reason !== undefined, 'a stored notice reason is known');
     subjectByReason.set(reason, readSubject(code));
   }
   return { isTakenDown, subjectByReason };
@@ -179,7 +179,7 @@ export function readNotice(key: Buffer, value: Buffer, recipient: string): Notic
   const sortMs = readEntryTime(reader);
   const { tag: noticeClass, did } = readTaggedDid(reader);
   const collection = collectionByClass[noticeClass];
-  invariant(collection !== undefined, 'a stored notice class is one that was given out');
+  invariant(collection !== undefined, 'a stored notice class is known');
   const source = { did, collection, rkey: readRkey(reader) };
   const row = decodeRow(noticeClass, value, recipient);
   const [shown] = row.subjectByReason;

@@ -7,6 +7,7 @@
  */
 import { isKeyableDid, parseRecordUri } from '../../atproto/compact-key.ts';
 import { type Edge, type EdgeKind, edgeByCollection } from '../../atproto/edge-kind.ts';
+import { hasBytesAt } from '../../base/bytes.ts';
 import type { PlainEdge } from './edge-record.ts';
 
 export type PlainRecord = { readonly edge: PlainEdge; readonly createdMs: number };
@@ -21,7 +22,8 @@ function textItem(text: string): Buffer {
 
 const cidKey = Buffer.concat([Buffer.from([0xa2]), textItem('cid')]);
 const uriKey = textItem('uri');
-const timeTextBytes = 24;
+const timeForm = Buffer.from('0000-00-00T00:00:00.000Z', 'latin1');
+const timeTextBytes = timeForm.length;
 const createdAtKey = Buffer.concat([textItem('createdAt'), Buffer.from(textHead(timeTextBytes))]);
 
 /** What precedes the subject, by kind. */
@@ -34,11 +36,6 @@ for (const { kind, collection, plainForm } of edgeByCollection.values()) {
 
 /** The end of the last string that was read. */
 let end = 0;
-
-function isAt(block: Buffer, at: number, expected: Buffer): boolean {
-  for (let index = 0; index < expected.length; index++) if (block[at + index] !== expected[index]) return false;
-  return true;
-}
 
 /** Reads an ASCII string of less than 64 KiB whose head is at `at`. */
 function textAt(block: Buffer, at: number): string | undefined {
@@ -69,15 +66,7 @@ function digitsAt(block: Buffer, at: number, count: number): number {
   return value;
 }
 
-const punctuation = [
-  [4, 45],
-  [7, 45],
-  [10, 84],
-  [13, 58],
-  [16, 58],
-  [19, 46],
-  [23, 90],
-] as const;
+const punctuationOffsets = [4, 7, 10, 13, 16, 19, 23] as const;
 const daysByMonth = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 
 function daysOf(year: number, month: number): number {
@@ -87,7 +76,7 @@ function daysOf(year: number, month: number): number {
 
 /** Reads a time as Date writes it, of years that stored times cover; NaN for others. Units: ms. */
 function timeAt(block: Buffer, at: number): number {
-  for (const [offset, code] of punctuation) if (block[at + offset] !== code) return Number.NaN;
+  for (const offset of punctuationOffsets) if (block[at + offset] !== timeForm[offset]) return Number.NaN;
   const year = digitsAt(block, at, 4);
   const month = digitsAt(block, at + 5, 2);
   const day = digitsAt(block, at + 8, 2);
@@ -108,9 +97,9 @@ function timeAt(block: Buffer, at: number): number {
 }
 
 function recordEdgeAt(kind: EdgeKind, block: Buffer, at: number): PlainEdge | undefined {
-  if (!isAt(block, at, cidKey)) return undefined;
+  if (!hasBytesAt(block, at, cidKey)) return undefined;
   const subjectCid = textAt(block, at + cidKey.length);
-  if (subjectCid === undefined || !isAt(block, end, uriKey)) return undefined;
+  if (subjectCid === undefined || !hasBytesAt(block, end, uriKey)) return undefined;
   const uri = textAt(block, end + uriKey.length);
   const ref = uri === undefined ? undefined : parseRecordUri(uri);
   return ref === undefined ? undefined : { kind, subject: { did: ref.did, ref }, subjectCid };
@@ -125,10 +114,10 @@ function actorEdgeAt(kind: EdgeKind, block: Buffer, at: number): PlainEdge | und
 export function readPlainBlock({ kind, subject }: Edge, block: Uint8Array): PlainRecord | undefined {
   const head = headByKind.get(kind);
   const bytes = Buffer.isBuffer(block) ? block : Buffer.from(block.buffer, block.byteOffset, block.length);
-  if (head === undefined || !isAt(bytes, 0, head)) return undefined;
+  if (head === undefined || !hasBytesAt(bytes, 0, head)) return undefined;
   const edgeAt = subject === 'record' ? recordEdgeAt : actorEdgeAt;
   const edge = edgeAt(kind, bytes, head.length);
-  if (edge === undefined || !isAt(bytes, end, createdAtKey)) return undefined;
+  if (edge === undefined || !hasBytesAt(bytes, end, createdAtKey)) return undefined;
   const timeStart = end + createdAtKey.length;
   if (bytes.length !== timeStart + timeTextBytes) return undefined;
   const createdMs = timeAt(bytes, timeStart);

@@ -6,7 +6,15 @@
  * subject and, for a record, the subject's cid, from which text and cid are derived. A record is in
  * edge form only where that gives its exact cid, and so its text.
  */
-import { Cid, cidOfDigest, digestOfCid, parseCid, recordCidOf, recordDigestOf } from '../../atproto/cid.ts';
+import {
+  Cid,
+  cidDigestBytes,
+  cidOfDigest,
+  digestOfCid,
+  parseCid,
+  recordCidOf,
+  recordDigestOf,
+} from '../../atproto/cid.ts';
 import { type RecordRef, readCollection, readRkey, writeCollection } from '../../atproto/compact-key.ts';
 import { readSubject, writeSubject } from '../../atproto/edge-kind.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
@@ -31,7 +39,7 @@ export type RecordRow = {
 /** `json`: the text as served. `edge`: what the text is rendered from. */
 export type RecordBody = { readonly form: 'json'; readonly json: string } | ({ readonly form: 'edge' } & PlainEdge);
 
-/** Bits of a post's flags, which its gates set. Part of the stored format. */
+/** Bits of a post's flags, which come from its gates. Part of the stored format. */
 export const postFlag = { violatesThreadGate: 1, violatesEmbeddingRules: 2, hasThreadGate: 4, hasPostGate: 8 } as const;
 
 /** Sort time: the earlier of createdAt and indexedAt, as on the official plane. Units: ms. */
@@ -82,7 +90,7 @@ export function readPlainEdge(row: RecordView): PlainEdge {
   const subject = readSubject(reader, kind);
   if (subject.ref === null) return { kind, subject, subjectCid: '' };
   const isText = (row.flags & recordFlag.textCid) !== 0;
-  return { kind, subject, subjectCid: isText ? reader.text() : cidOfDigest(reader.bytes(32)) };
+  return { kind, subject, subjectCid: isText ? reader.text() : cidOfDigest(reader.bytes(cidDigestBytes)) };
 }
 
 /** Reads a whole row; its strings are copies. Errors: InvariantError for an unknown version. */
@@ -104,7 +112,7 @@ export function decodeRecordRow(value: Buffer): RecordRow {
 }
 
 function cidOf({ value, digestAt, cidText }: RecordView): Uint8Array {
-  if (digestAt >= 0) return recordCidOf(value.subarray(digestAt, digestAt + 32));
+  if (digestAt >= 0) return recordCidOf(value.subarray(digestAt, digestAt + cidDigestBytes));
   const cid = parseCid(cidText);
   invariant(cid !== undefined, 'a stored CID can be read');
   return cid.bytes;
@@ -134,7 +142,7 @@ export function readRecordRefOfKey(did: string, key: Buffer): RecordRef {
   return { did, collection: readCollection(reader), rkey: readRkey(reader) };
 }
 
-/** Returns one record, decoded; reads that only copy bytes use a RecordView. */
+/** Returns one record, decoded; reads that only copy bytes use a `RecordView`. */
 export function getRecordRow(state: SlotState, owner: number, collection: string, rkey: string): RecordRow | undefined {
   const value = state.rows.getVolatile(recordKey(owner, collection, rkey));
   return value === undefined ? undefined : decodeRecordRow(value);

@@ -6,12 +6,11 @@
  * cid's digest or text, which a row in edge form omits; the takedown ref, if any; post flags when
  * set.
  */
+import { cidDigestBytes } from '../../atproto/cid.ts';
 import { type EdgeKind, edgeByKind, kindByPlainForm } from '../../atproto/edge-kind.ts';
 import { ByteReader, type ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { storedTime, timeAt, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
-
-const digestBytes = 32;
 
 /** The upper two bits of every record row's first byte, checked on read. */
 const rowVersion = 2 << 6;
@@ -85,7 +84,7 @@ export class RecordView {
     if ((flags & (recordFlag.textCid | recordFlag.takedown)) !== 0) return this.#readTexts(at);
     if (!this.isEdgeForm) {
       this.digestAt = at;
-      at += digestBytes;
+      at += cidDigestBytes;
     }
     return this.#readTail(at);
   }
@@ -96,7 +95,7 @@ export class RecordView {
       if ((this.flags & recordFlag.textCid) !== 0) this.cidText = reader.text();
       else {
         this.digestAt = at;
-        reader.skip(digestBytes);
+        reader.skip(cidDigestBytes);
       }
     }
     if (this.isTakenDown) this.takedownRef = reader.text();

@@ -83,7 +83,7 @@ export function beginSlotKey(table: number): ByteWriter {
   return beginKey(slotWide, table);
 }
 
-/** The value of rows whose key says all. */
+/** The value of rows that are only a key. */
 export const emptyValue = Buffer.alloc(0);
 
 /** What commits made stale in serving threads' caches. Can be posted between threads. */
@@ -127,7 +127,7 @@ export class SlotState {
   /**
    * Returns the owner number of a DID; a new one gets the next number, in log order.
    *
-   * Errors: DataPlaneError `StorageFull` when all have been given out.
+   * Errors: DataPlaneError `StorageFull` when all are in use.
    */
   ensureOwner(did: string): number {
     const known = this.ownerOf(did);
