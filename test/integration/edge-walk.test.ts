@@ -1,3 +1,4 @@
+/** A page of edges reads few rows beyond its own, whatever the keys of their records. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { walkEdges } from '../../src/slot/table/edge-walk.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';

@@ -73,7 +73,7 @@ it('shows a private write of another thread to the next read', async () => {
   }
 });
 
-it('shows a post of another thread in feeds that were cached, and an actor as it now is', async () => {
+it('shows a new post of another thread in cached feeds, and a new handle of a cached actor', async () => {
   const tids = new TidClock(1);
   const asked = encodeNewestByAuthors({ before: null, limit: 100, authors: [alice] });
   const handleOf = () =>

@@ -43,7 +43,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots',
     expect(expected.flat().length).toBeGreaterThan(20);
   });
 
-  it('fit in the memory of their cache, whoever is asked about', () => {
+  it('fit in the memory of their cache, whatever the subjects', () => {
     for (const candidate of candidates) for (const subject of subjects) network.follow(candidate, subject);
     network.settle();
     const capacityBytes = 40_000;
@@ -61,7 +61,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots',
     expect(cache.cache.evictions).toBeGreaterThan(0);
   });
 
-  it('change with each follow and unfollow, though they were cached', async () => {
+  it('change with each follow and unfollow, although cached', async () => {
     const [first, other] = [candidates[0]!, candidates.at(-1)!];
     const follow = network.follow(first, subjects[0]!);
     network.follow(other, subjects[5]!);

@@ -189,7 +189,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records and counts over $slots slot
     });
   });
 
-  it('gives actors as they are after each change, though it caches them', async () => {
+  it('returns actors as they are after each change, although cached', async () => {
     network.profile(alice, 'alice.test');
     network.settle();
     const info = async () => (await network.ask('GetActorsRequest', { dids: [alice] })).actors[0]!;

@@ -84,7 +84,7 @@ it('holds what was set last, or nothing, within its capacity, and counts what it
   expect(Object.entries(seen).filter(([, count]) => count < 50)).toEqual([]);
 });
 
-it('keeps what is in frequent use while far more is asked for than it holds', () => {
+it('keeps hot entries while far more are requested than it holds', () => {
   const cache = new GenerationalCache<number>({ capacityBytes: 20_000, valueBytesMin: 0 });
   let hotHits = 0;
   for (let turn = 0; turn < 4_000; turn++) {

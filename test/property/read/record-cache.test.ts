@@ -112,7 +112,7 @@ describe('the record cache', () => {
     expect(cache.get(state, one)).toBeUndefined();
   });
 
-  it('admits what is asked for twice, and nothing of one scan', () => {
+  it('admits what is requested twice, and nothing of one scan', () => {
     const cache = new RecordCache(2 ** 20);
     const state = stateOf(5);
     const keys = Array.from({ length: 1000 }, (_unused, number) => Buffer.from(`row ${number}`));
@@ -126,7 +126,7 @@ describe('the record cache', () => {
     expect(keys.filter((key) => cache.has(state, key)).length).toBeGreaterThan(950);
   });
 
-  it('keeps hot records while far more are asked for than it holds', () => {
+  it('keeps hot records while far more are requested than it holds', () => {
     const cache = new RecordCache(64 * 1024);
     const state = stateOf(0);
     for (let turn = 0; turn < 20_000; turn++) {

@@ -38,7 +38,7 @@ function expectExact(kind: PlainEdge['kind'], block: Buffer): boolean {
 }
 
 describe('a block in plain form', () => {
-  it('gives back its edge and its time', () => {
+  it('reads back as its edge and its time', () => {
     fc.assert(
       fc.property(anyEdge, usualTime, (edge, createdMs) => {
         expect(readPlainBlock(edgeByKind[edge.kind], blockOf(edge, createdMs))).toEqual({ edge, createdMs });
