@@ -39,11 +39,11 @@ afterEach(async () => {
   for (const close of closings.splice(0).reverse()) await close();
 });
 
-type Faults = { lost: number; unanswered: number; refused: number };
+type Faults = { lost: number; unanswered: number; refused: number; gaps: number };
 
 /** The queues of two nodes in this thread, with a wire between them that fails by the seed. */
 class TwoQueues implements NodeCaller {
-  readonly faults: Faults = { lost: 0, unanswered: 0, refused: 0 };
+  readonly faults: Faults = { lost: 0, unanswered: 0, refused: 0, gaps: 0 };
   largestCallBytes = 0;
   readonly slots: readonly Slot[];
   readonly #queueByNode = new Map<string, ApplyQueue>();
@@ -103,7 +103,13 @@ class TwoQueues implements NodeCaller {
     }
     const outcomes = await Promise.all(
       chunks.map((bytes): ChunkOutcome | Promise<ChunkOutcome> => {
-        if (this.#random.below(12) > 0) return this.add(readChunk(bytes).slot, bytes);
+        const fault = this.#random.below(12);
+        if (fault > 1) return this.add(readChunk(bytes).slot, bytes);
+        if (fault === 1) {
+          // As a target answers that has lost earlier effects.
+          this.faults.gaps++;
+          return { status: 'gap', lastMark: 0 };
+        }
         this.faults.refused++;
         return { status: 'refused', code: 'StorageFull', message: 'no room' };
       }),
