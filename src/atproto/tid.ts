@@ -19,7 +19,7 @@ export const packedTidMsEnd = 2 ** 53 / 1000;
 
 const scratch = Buffer.alloc(tidLength);
 
-/** The words of the last identifier that was parsed. */
+/** The words of the last identifier that was parsed, signed: a number above 2^31 would be allocated. */
 let high = 0;
 let low = 0;
 
@@ -41,8 +41,8 @@ function parseWords(source: Uint8Array, at: number): boolean {
     seen |= value;
     below = (below << 5) | value;
   }
-  high = ((above << 3) | (seventh >>> 2)) >>> 0;
-  low = below >>> 0;
+  high = (above << 3) | (seventh >>> 2);
+  low = below;
   return (seen | seventh) <= 31;
 }
 
@@ -53,7 +53,7 @@ function parseText(text: string): boolean {
 }
 
 function wordsMs(): number {
-  return (high * 2 ** 22 + (low >>> 10)) / 1000;
+  return ((high >>> 0) * 2 ** 22 + (low >>> 10)) / 1000;
 }
 
 /** True for a timestamp identifier. */
@@ -84,14 +84,14 @@ export function looseTidMs(text: string): number | undefined {
 
 /** Returns the time of the packed TID at `source[at..]` in fractional ms since 1970. */
 export function packedTidMs(source: Buffer, at: number): number {
-  high = source.readUInt32BE(at);
-  low = source.readUInt32BE(at + 4);
+  high = source.readInt32BE(at);
+  low = source.readInt32BE(at + 4);
   return wordsMs();
 }
 
 /** Writes the eight bytes of the TID in letters at `source[at..]`; false when it has none. */
 export function packTid(source: Uint8Array, at: number, into: Uint8Array, to: number): boolean {
-  if (!parseWords(source, at) || high >= 2 ** 31) return false;
+  if (!parseWords(source, at) || high < 0) return false;
   into[to] = high >>> 24;
   into[to + 1] = high >>> 16;
   into[to + 2] = high >>> 8;
@@ -145,5 +145,5 @@ export function tidOf(micros: number, clock: number): string {
 /** Returns the time of a TID. Units: microseconds since 1970. */
 export function microsOf(tid: string): number {
   parseText(tid);
-  return high * 2 ** 22 + (low >>> 10);
+  return (high >>> 0) * 2 ** 22 + (low >>> 10);
 }

@@ -74,11 +74,6 @@ export class FieldScanner {
   }
 
   #varint(): number {
-    const first = this.#position < this.#limit ? this.#buffer[this.#position]! : 0x80;
-    if (first < 0x80) {
-      this.#position++;
-      return first;
-    }
     const value = readVarint(this.#buffer, this.#position, this.#limit);
     if (value < 0) {
       this.#fail(value === varintFault.cut ? 'the bytes end early' : 'a varint is longer than ten bytes');
@@ -91,12 +86,17 @@ export class FieldScanner {
   next(): boolean {
     if (this.#position >= this.#limit) return false;
     this.tagStart = this.#position;
-    const tag = this.#varint();
+    // Numbers of one byte, which nearly all are, are read here: a call each costs as much again.
+    const first = this.#buffer[this.#position]!;
+    const tag = first < 0x80 ? first : this.#varint();
+    if (first < 0x80) this.#position++;
     this.number = Math.floor(tag / 8);
     this.wire = tag & 7;
     if (this.number === 0) this.#fail('a field has the number 0');
     if (this.wire === wireType.lengthDelimited) {
-      const length = this.#varint();
+      const second = this.#position < this.#limit ? this.#buffer[this.#position]! : 0x80;
+      const length = second < 0x80 ? second : this.#varint();
+      if (second < 0x80) this.#position++;
       this.start = this.#position;
       this.end = this.start + length;
     } else {

@@ -44,7 +44,12 @@ export class MessageWriter extends ByteWriter {
   /** Ends content that began with the same guess. Returns its length's bytes: the next guess. */
   end(start: number, lengthBytes: number): number {
     const content = this.length - start;
-    const needed = content < 0x80 ? 1 : varintBytes(content);
+    if (lengthBytes === 2 && content >= 0x80 && content < 0x4000) {
+      this.buffer[start - 2] = (content & 0x7f) | 0x80;
+      this.buffer[start - 1] = content >>> 7;
+      return 2;
+    }
+    const needed = varintBytes(content);
     if (needed !== lengthBytes) {
       this.reserve(needed);
       this.buffer.copyWithin(start + needed - lengthBytes, start, this.length);

@@ -69,7 +69,13 @@ export class GenerationalCache<Value> implements CacheStats {
 
   /** Returns the value of the DID at `source[start..end)`, or undefined. */
   get(source: Buffer, start: number, end: number): Value | undefined {
-    const index = this.indexOf(source, start, end);
+    const hotIndex = this.#hot.indexOf(source, start, end);
+    const value = hotIndex < 0 ? undefined : this.#hot.valueAt(hotIndex);
+    if (value !== undefined) {
+      this.hits++;
+      return value;
+    }
+    const index = this.#promote(source, start, end);
     return index < 0 ? undefined : this.#hot.valueAt(index);
   }
 
