@@ -29,12 +29,12 @@ function writeEntry(writer: ByteWriter, entry: DataSetEntry): void {
     writer
       .u8(1)
       .text(entry.did)
-      .u48(entry.timeMs)
+      .u48(entry.eventMs)
       .text(entry.handle ?? '');
     writer.text(entry.keysJson).text(entry.servicesJson);
     return;
   }
-  writer.u8(0).text(entry.did).u48(entry.timeMs).text(entry.rev);
+  writer.u8(0).text(entry.did).u48(entry.eventMs).text(entry.rev);
   writer.text(entry.since ?? '').varint(entry.ops.length);
   for (const op of entry.ops) {
     writer
@@ -50,11 +50,11 @@ function readEntry(bytes: Buffer): DataSetEntry {
   const reader = new ByteReader(bytes);
   const kind = reader.u8();
   const did = reader.text();
-  const timeMs = reader.u48();
+  const eventMs = reader.u48();
   if (kind === 1) {
     const handle = reader.text();
     const keysJson = reader.text();
-    return { kind: 'identity', did, handle, verifiedAtMs: timeMs, keysJson, servicesJson: reader.text(), timeMs };
+    return { kind: 'identity', did, handle, verifiedAtMs: eventMs, keysJson, servicesJson: reader.text(), eventMs };
   }
   const rev = reader.text();
   const since = reader.text();
@@ -69,7 +69,7 @@ function readEntry(bytes: Buffer): DataSetEntry {
       block: reader.lengthDelimited(),
     };
   }
-  return { kind: 'commit', did, rev, since: since === '' ? null : since, timeMs, ops };
+  return { kind: 'commit', did, rev, since: since === '' ? null : since, eventMs, ops };
 }
 
 /** Writes length-delimited items, in large writes. */

@@ -79,7 +79,7 @@ export class EntryMaker {
     if (event.kind === 'commit') {
       const since = this.#revs[event.actor] ?? null;
       this.#revs[event.actor] = event.rev;
-      return { kind: 'commit', did, rev: event.rev, since, timeMs: event.timeMs, ops: event.ops.map(repoOp) };
+      return { kind: 'commit', did, rev: event.rev, since, eventMs: event.timeMs, ops: event.ops.map(repoOp) };
     }
     if (event.kind === 'account') return null;
     const handle = this.#graph.state.actors.handle(event.actor);
@@ -87,10 +87,10 @@ export class EntryMaker {
   }
 }
 
-function identityEntry(did: string, handle: string, timeMs: number): IdentityEntry {
+function identityEntry(did: string, handle: string, eventMs: number): IdentityEntry {
   const keysJson = `{"atproto":{"Type":"Multikey","PublicKeyMultibase":"z${did.slice(8)}${did.slice(8, 32)}"}}`;
   const servicesJson = '{"atproto_pds":{"Type":"AtprotoPersonalDataServer","URL":"http://127.0.0.1:2583"}}';
-  return { kind: 'identity', did, handle, verifiedAtMs: timeMs, keysJson, servicesJson, timeMs };
+  return { kind: 'identity', did, handle, verifiedAtMs: eventMs, keysJson, servicesJson, eventMs };
 }
 
 /** Yields log entries: a commit for each commit, an identity for each join and change of handle. */

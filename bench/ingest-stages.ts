@@ -133,15 +133,15 @@ const counters = createIngestCounters(new Registry());
 
 function check(event: FirehoseEvent): Checked {
   if (event.kind === 'identity') {
-    const { did, handle, timeMs } = event;
+    const { did, handle, eventMs } = event;
     const empty = '{}';
-    const identity = { handle, verifiedAtMs: timeMs, keysJson: empty, servicesJson: empty, timeMs };
+    const identity = { handle, verifiedAtMs: eventMs, keysJson: empty, servicesJson: empty, eventMs };
     return { entry: { kind: 'identity', did, ...identity }, did, records: 0 };
   }
   if (event.kind !== 'commit') return { entry: null, did: '', records: 0 };
-  const { did, rev, since, timeMs } = event;
+  const { did, rev, since, eventMs } = event;
   const ops = keepSoundOps(did, event.ops, event.badOps, counters);
-  return { entry: { kind: 'commit', did, rev, since, timeMs, ops }, did, records: event.ops.length };
+  return { entry: { kind: 'commit', did, rev, since, eventMs, ops }, did, records: event.ops.length };
 }
 
 /** Reads events in batches, as reading the file belongs to no stage. */

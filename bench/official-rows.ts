@@ -109,7 +109,7 @@ export class OfficialRows {
   readonly #revs = new Map<string, { readonly rev: string; readonly cid: string }>();
 
   add(entry: CommitEntry | IdentityEntry): void {
-    const at = new Date(entry.timeMs).toISOString();
+    const at = new Date(entry.eventMs).toISOString();
     if (entry.kind === 'identity') {
       this.#row('actor', [entry.did, entry.handle, at]);
       return;

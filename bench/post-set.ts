@@ -23,12 +23,12 @@ export function* postCommits(options: PostSetOptions): Generator<CommitEntry, vo
   const random = seededRandom(options.seed);
   const dids = Array.from({ length: options.authors }, (_unused, index) => authorDid(options.seed, index));
   for (let index = 0; index < options.posts; index++) {
-    const timeMs = startMs + index * stepMs;
+    const eventMs = startMs + index * stepMs;
     const { text, lang } = composeText(random, null);
     const langs = lang === null ? {} : { langs: [lang] };
-    const post = { text, $type: 'app.bsky.feed.post', ...langs, createdAt: new Date(timeMs).toISOString() };
-    const rkey = tidOf(timeMs * 1000, 1);
+    const post = { text, $type: 'app.bsky.feed.post', ...langs, createdAt: new Date(eventMs).toISOString() };
+    const rkey = tidOf(eventMs * 1000, 1);
     const op = recordOp({ collection: 'app.bsky.feed.post', rkey }, post);
-    yield { kind: 'commit', did: dids[random.below(dids.length)]!, rev: rkey, since: null, timeMs, ops: [op] };
+    yield { kind: 'commit', did: dids[random.below(dids.length)]!, rev: rkey, since: null, eventMs, ops: [op] };
   }
 }

@@ -131,7 +131,7 @@ class ExtraWriter {
     const record = { $type: collection, ...value, createdAt: new Date(this.#nowMs).toISOString() };
     const tid = this.#tids.next(this.#nowMs);
     const op = recordOp({ collection, rkey: rkey ?? tid }, record);
-    return { kind: 'commit', did, rev: this.#tids.next(this.#nowMs), since: null, timeMs: this.#nowMs, ops: [op] };
+    return { kind: 'commit', did, rev: this.#tids.next(this.#nowMs), since: null, eventMs: this.#nowMs, ops: [op] };
   }
 
   identity(did: string, handle: string): IdentityEntry {
@@ -143,7 +143,7 @@ class ExtraWriter {
       verifiedAtMs: this.#nowMs,
       keysJson: '',
       servicesJson: '',
-      timeMs: this.#nowMs,
+      eventMs: this.#nowMs,
     };
   }
 }

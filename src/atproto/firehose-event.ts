@@ -40,7 +40,7 @@ export type CommitEvent = {
   readonly did: string;
   readonly rev: string;
   readonly since: string | null;
-  readonly timeMs: number;
+  readonly eventMs: number;
   readonly commitCid: string;
   /** The sender left out ops or blocks: the repo must be fetched, since `ops` is incomplete. */
   readonly isTooBig: boolean;
@@ -56,14 +56,14 @@ export type SyncEvent = {
   readonly seq: number;
   readonly did: string;
   readonly rev: string;
-  readonly timeMs: number;
+  readonly eventMs: number;
 };
 /** The DID document or the handle may have changed; both must be resolved again. */
 export type IdentityEvent = {
   readonly kind: 'identity';
   readonly seq: number;
   readonly did: string;
-  readonly timeMs: number;
+  readonly eventMs: number;
   /** As the sender believes; not verified. */
   readonly handle: string | null;
 };
@@ -71,7 +71,7 @@ export type AccountEvent = {
   readonly kind: 'account';
   readonly seq: number;
   readonly did: string;
-  readonly timeMs: number;
+  readonly eventMs: number;
   readonly active: boolean;
   /** Empty when the event has none. */
   readonly status: string;
@@ -258,7 +258,7 @@ function decodeCommit(body: DagMap): CommitEvent {
     did,
     rev: revOf(body),
     since: sinceOf(body),
-    timeMs: timeOf(body),
+    eventMs: timeOf(body),
     commitCid: commit.text,
     isTooBig,
     ...lists,
@@ -273,7 +273,7 @@ function decodeAccount(body: DagMap): AccountEvent {
     kind: 'account',
     seq: requiredSeq(body),
     did: didOf(body, 'did'),
-    timeMs: timeOf(body),
+    eventMs: timeOf(body),
     active,
     status: status ?? '',
   };
@@ -285,7 +285,7 @@ function decodeIdentity(body: DagMap): IdentityEvent {
     kind: 'identity',
     seq: requiredSeq(body),
     did: didOf(body, 'did'),
-    timeMs: timeOf(body),
+    eventMs: timeOf(body),
     handle: typeof handle === 'string' ? handle : null,
   };
 }
@@ -305,7 +305,7 @@ function decodeBody(type: string, body: DagMap): FirehoseEvent {
         seq: requiredSeq(body),
         did: didOf(body, 'did'),
         rev: revOf(body),
-        timeMs: timeOf(body),
+        eventMs: timeOf(body),
       };
     case '#identity':
       return decodeIdentity(body);

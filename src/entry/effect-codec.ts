@@ -42,7 +42,7 @@ export function writeEffect(writer: ByteWriter, effect: Effect): void {
       writeRecordRef(writer, effect.parent);
       writeRecordRef(writer, effect.reply);
       writeEntryTime(writer, effect.sortMs);
-      return writeEntryTime(writer, effect.timeMs);
+      return writeEntryTime(writer, effect.eventMs);
     case 'notice':
       writer.u8((effect.present ? 1 : 0) | (effect.isTakenDown ? 2 : 0));
       writeDid(writer, effect.recipient);
@@ -100,7 +100,7 @@ function readThread(reader: ByteReader): Effect {
     parent: readRecordRef(reader),
     reply: readRecordRef(reader),
     sortMs: readEntryTime(reader),
-    timeMs: readEntryTime(reader),
+    eventMs: readEntryTime(reader),
   };
 }
 

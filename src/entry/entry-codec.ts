@@ -61,23 +61,23 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
     case 'commit':
       writer.text(entry.rev);
       writeNullable(writer, entry.since);
-      writeEntryTime(writer, entry.timeMs);
+      writeEntryTime(writer, entry.eventMs);
       return writeOps(writer, entry.ops);
     case 'sync':
     case 'resync-begin':
     case 'resync-end':
-      return writeEntryTime(writer.text(entry.rev), entry.timeMs);
+      return writeEntryTime(writer.text(entry.rev), entry.eventMs);
     case 'resync-chunk':
-      writeEntryTime(writer.text(entry.rev), entry.timeMs);
+      writeEntryTime(writer.text(entry.rev), entry.eventMs);
       return writeOps(writer, entry.ops);
     case 'identity':
       writeNullable(writer, entry.handle);
       writeEntryTime(writer, entry.verifiedAtMs);
       writer.text(entry.keysJson).text(entry.servicesJson);
-      return writeEntryTime(writer, entry.timeMs);
+      return writeEntryTime(writer, entry.eventMs);
     case 'account':
       writer.u8(entry.active ? 1 : 0).text(entry.status);
-      return writeEntryTime(writer, entry.timeMs);
+      return writeEntryTime(writer, entry.eventMs);
     case 'private':
       return writePrivate(writer, entry.write);
     case 'effect':
@@ -98,7 +98,7 @@ export function encodeEntry(entry: Entry): Buffer {
 }
 
 function readRepoEntry<Kind extends string>(reader: ByteReader, kind: Kind): RepoEntry<Kind> {
-  return { kind, did: readDid(reader), rev: reader.text(), timeMs: readEntryTime(reader) };
+  return { kind, did: readDid(reader), rev: reader.text(), eventMs: readEntryTime(reader) };
 }
 
 /** Reads one entry. Strings are copies; blocks and CIDs alias `bytes`. Errors: MalformedBytes. */
@@ -113,7 +113,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
         did: readDid(reader),
         rev: reader.text(),
         since: readNullable(reader),
-        timeMs: readEntryTime(reader),
+        eventMs: readEntryTime(reader),
         ops: readOps(reader),
       };
     case tag.sync:
@@ -126,7 +126,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
         verifiedAtMs: readEntryTime(reader),
         keysJson: reader.text(),
         servicesJson: reader.text(),
-        timeMs: readEntryTime(reader),
+        eventMs: readEntryTime(reader),
       };
     case tag.account:
       return {
@@ -134,7 +134,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
         did: readDid(reader),
         active: reader.u8() === 1,
         status: reader.text(),
-        timeMs: readEntryTime(reader),
+        eventMs: readEntryTime(reader),
       };
     case tag['resync-begin']:
       return readRepoEntry(reader, 'resync-begin');

@@ -9,12 +9,12 @@ import type { EdgeKind } from '../atproto/edge-kind.ts';
 import type { NoticeReason } from '../atproto/notice-reason.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 
-/** A repo at a rev. `timeMs` is the event's own time. */
+/** A repo at a rev. `eventMs` is the event's own time. */
 export type RepoEntry<Kind extends string> = {
   readonly kind: Kind;
   readonly did: string;
   readonly rev: string;
-  readonly timeMs: number;
+  readonly eventMs: number;
 };
 
 /** One commit, in stream order. `since` is the previous rev, if the event names one. */
@@ -35,7 +35,7 @@ export type IdentityEntry = {
   readonly keysJson: string;
   readonly servicesJson: string;
   /** The event's time; an event older than the last from the same source is dropped. */
-  readonly timeMs: number;
+  readonly eventMs: number;
 };
 
 /** The state of an account at its host. One older than the last applied is dropped. */
@@ -45,7 +45,7 @@ export type AccountEntry = {
   readonly active: boolean;
   /** Empty when active, else deactivated, suspended, takendown, deleted or one that is ignored. */
   readonly status: string;
-  readonly timeMs: number;
+  readonly eventMs: number;
 };
 
 /**
@@ -136,7 +136,7 @@ export type Effect =
       readonly reply: RecordRef;
       readonly sortMs: number;
       /** Event time of this change: the deletion time of a reply that is not present. */
-      readonly timeMs: number;
+      readonly eventMs: number;
       readonly isTakenDown: boolean;
     }
   | {

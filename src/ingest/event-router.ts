@@ -70,7 +70,7 @@ export class EventRouter {
       case 'sync': {
         const { did, rev } = event;
         this.#options.identities.noteActive(did);
-        return this.#options.gate.append({ kind: 'sync', did, rev, timeMs: this.#timeOf(event.timeMs) });
+        return this.#options.gate.append({ kind: 'sync', did, rev, eventMs: this.#timeOf(event.eventMs) });
       }
       case 'identity':
         return this.#options.identities.refresh(event.did);
@@ -84,8 +84,8 @@ export class EventRouter {
   }
 
   /** A sender's clock may run ahead of ours; nothing is indexed in the future. */
-  #timeOf(timeMs: number): number {
-    return Math.min(timeMs, this.#options.clock.nowMs());
+  #timeOf(eventMs: number): number {
+    return Math.min(eventMs, this.#options.clock.nowMs());
   }
 
   #routeCommit(event: CommitEvent): Promise<unknown> {
@@ -96,27 +96,27 @@ export class EventRouter {
     // Only the whole repo has what a commit leaves out, so its rev must not advance as if complete.
     if (event.isTooBig) return requestResync(did, rev);
     const ops = keepSoundOps(did, event.ops, event.badOps, counters);
-    return gate.append({ kind: 'commit', did, rev, since, timeMs: this.#timeOf(event.timeMs), ops });
+    return gate.append({ kind: 'commit', did, rev, since, eventMs: this.#timeOf(event.eventMs), ops });
   }
 
   #routeAccount(event: AccountEvent, source: string): Promise<unknown> | null {
     const { did, active, status } = event;
-    const timeMs = this.#timeOf(event.timeMs);
-    if (active) return this.#options.gate.append({ kind: 'account', did, active, status: '', timeMs });
+    const eventMs = this.#timeOf(event.eventMs);
+    if (active) return this.#options.gate.append({ kind: 'account', did, active, status: '', eventMs });
     if (!keptStatuses.has(status)) {
       this.#options.counters.eventsDropped.with(source, 'account-status-not-kept').add();
       return null;
     }
-    if (status === 'deleted') return this.#routeDeletion(did, timeMs, source);
-    return this.#options.gate.append({ kind: 'account', did, active, status, timeMs });
+    if (status === 'deleted') return this.#routeDeletion(did, eventMs, source);
+    return this.#options.gate.append({ kind: 'account', did, active, status, eventMs });
   }
 
   /** An account that moved is deleted at its old host and exists at its new one. */
-  async #routeDeletion(did: string, timeMs: number, source: string): Promise<void> {
+  async #routeDeletion(did: string, eventMs: number, source: string): Promise<void> {
     if (await this.#options.isStillHosted(did, source)) {
       this.#options.counters.eventsDropped.with(source, 'account-still-hosted').add();
       return;
     }
-    await this.#options.gate.append({ kind: 'account', did, active: false, status: 'deleted', timeMs });
+    await this.#options.gate.append({ kind: 'account', did, active: false, status: 'deleted', eventMs });
   }
 }

@@ -133,12 +133,12 @@ export class HostLister {
   /** Inactive accounts have no repo to fetch, but their status must be known. */
   async #appendInactive(repos: readonly ListedRepo[]): Promise<void> {
     const { gate, clock } = this.#options;
-    const timeMs = clock.nowMs();
+    const eventMs = clock.nowMs();
     const inactive = repos.filter(
       ({ active, status }) => !active && /^(deactivated|suspended|takendown)$/.test(status),
     );
     await Promise.all(
-      inactive.map(({ did, status }) => gate.append({ kind: 'account', did, active: false, status, timeMs })),
+      inactive.map(({ did, status }) => gate.append({ kind: 'account', did, active: false, status, eventMs })),
     );
   }
 }

@@ -149,7 +149,7 @@ export class IdentityQueue {
       if (resolution.ok && resolution.identity.isHandleCertain) {
         const { handle, keysJson, servicesJson } = resolution.identity;
         counters.identitiesResolved.with(handle === null ? 'without-handle' : 'with-handle').add();
-        const times = { verifiedAtMs: startedMs, timeMs: startedMs };
+        const times = { verifiedAtMs: startedMs, eventMs: startedMs };
         return { kind: 'identity', did, handle, keysJson, servicesJson, ...times };
       }
       const reason = resolution.ok ? 'handle-unreachable' : resolution.reason;
@@ -174,7 +174,7 @@ export class IdentityQueue {
     reachCrashPoint('identity-before-store');
     // The state may be closed by then; losing this check costs one more resolution.
     if (this.#signal.aborted) return;
-    const check = { checkedAtSec: Math.floor(entry.timeMs / 1000), hasHandle: entry.handle !== null };
+    const check = { checkedAtSec: Math.floor(entry.eventMs / 1000), hasHandle: entry.handle !== null };
     await this.#schedule.storeCheck(entry.did, check);
   }
 

@@ -123,14 +123,14 @@ export class RepoFetch {
   async #append(snapshot: RepoSnapshot, hold: RepoHold): Promise<FetchedRepo> {
     const { gate, appender, clock, counters } = this.#options;
     const { did, rev } = snapshot;
-    const timeMs = clock.nowMs();
+    const eventMs = clock.nowMs();
     let records = 0;
     const append = (point: CrashPoint, entry: Entry): Promise<void> =>
       gate.appendSnapshot(did, entry).then(() => reachCrashPoint(point));
-    const appends = [append('resync-after-begin', { kind: 'resync-begin', did, rev, timeMs })];
+    const appends = [append('resync-after-begin', { kind: 'resync-begin', did, rev, eventMs })];
     for (const chunk of snapshot.chunks(chunkLimits.records)) {
       if (!chunk.ok) {
-        await Promise.all([...appends, this.#withdraw(did, timeMs)]);
+        await Promise.all([...appends, this.#withdraw(did, eventMs)]);
         return { ok: false, reason: 'repo-damaged', message: chunk.reason };
       }
       if (hold.isVoid) break;
@@ -139,24 +139,24 @@ export class RepoFetch {
       const kept = keepSoundOps(did, ops, badOps, counters);
       records += kept.length;
       for (const part of inChunks(kept)) {
-        appends.push(append('resync-after-chunk', { kind: 'resync-chunk', did, rev, timeMs, ops: part }));
+        appends.push(append('resync-after-chunk', { kind: 'resync-chunk', did, rev, eventMs, ops: part }));
       }
       await appender.waitForCapacity();
       await nextTurn();
     }
     if (hold.isVoid) {
-      await Promise.all([...appends, this.#withdraw(did, timeMs)]);
+      await Promise.all([...appends, this.#withdraw(did, eventMs)]);
       return { ok: false, reason: 'overtaken', message: 'too many live commits during the fetch' };
     }
     // No await between the end and the release: nothing may come between them in the log.
-    const ended = append('resync-after-end', { kind: 'resync-end', did, rev, timeMs });
+    const ended = append('resync-after-end', { kind: 'resync-end', did, rev, eventMs });
     hold.release(rev, ended);
     await Promise.all([...appends, ended]);
     return { ok: true, rev, records };
   }
 
   /** Cancels the snapshot: a `resync-begin` with an empty rev matches no chunk or end. */
-  #withdraw(did: string, timeMs: number): Promise<void> {
-    return this.#options.gate.appendSnapshot(did, { kind: 'resync-begin', did, rev: '', timeMs });
+  #withdraw(did: string, eventMs: number): Promise<void> {
+    return this.#options.gate.appendSnapshot(did, { kind: 'resync-begin', did, rev: '', eventMs });
   }
 }

@@ -176,8 +176,8 @@ export class Subscription {
       this.#drop('kind-unknown');
       if (event.seq !== null) this.#track(event.seq, null);
     } else {
-      this.#receivedTimeMs = event.timeMs;
-      this.#receivedLagMs = Math.max(0, this.#options.clock.nowMs() - event.timeMs);
+      this.#receivedTimeMs = event.eventMs;
+      this.#receivedLagMs = Math.max(0, this.#options.clock.nowMs() - event.eventMs);
       this.#track(event.seq, event);
     }
   }

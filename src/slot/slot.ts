@@ -325,7 +325,7 @@ export class Slot implements AsyncDisposable {
       reachCrashPoint('outbox-after-trim');
       return;
     }
-    if ('timeMs' in entry) this.#lastEventMs = entry.timeMs;
+    if ('eventMs' in entry) this.#lastEventMs = entry.eventMs;
     if (entry.kind === 'effect') applyEffect(this.#begin(seq, appendMs), entry.effect);
     else applyEntry(this.#begin(seq, appendMs), entry);
     this.#applyLocalEffects();

@@ -33,9 +33,9 @@ async function makeStory(): Promise<Story> {
     frames.push({ seq, frame: commitFrame(await repo.commit(seq, ...writes)) });
   };
   for (let index = 0; index < commits.posts; index++) {
-    const timeMs = startMs + index * 1000;
-    const createdAt = new Date(timeMs).toISOString();
-    const [rkey, likeKey] = [tids.next(timeMs), tids.next(timeMs)];
+    const eventMs = startMs + index * 1000;
+    const createdAt = new Date(eventMs).toISOString();
+    const [rkey, likeKey] = [tids.next(eventMs), tids.next(eventMs)];
     const $type = 'app.bsky.feed.post';
     await add(author, create($type, rkey, { $type, text: `post ${index}`, createdAt }));
     const uri = `at://${authorDid}/${$type}/${rkey}`;

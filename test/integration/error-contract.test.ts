@@ -141,7 +141,7 @@ describe('the error that arrives is the one that was raised:', () => {
     const log = new RemoteLog({ caller, map: () => map, lingerMs: 0, onRetry });
     disposals.push(() => log[Symbol.asyncDispose]());
     const did = didOf(1);
-    log.append(did, { kind: 'sync', did, rev: 'r', timeMs: 0 }).catch(() => {});
+    log.append(did, { kind: 'sync', did, rev: 'r', eventMs: 0 }).catch(() => {});
     expect(await refusal.promise).toMatchObject(error);
   });
 

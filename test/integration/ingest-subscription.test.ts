@@ -71,9 +71,9 @@ describe('following a source', () => {
       ['create app.bsky.feed.post 3kbd6l2y3gk2z', 'create app.bsky.feed.like 3kbd6l2y3gk2a'],
       ['delete app.bsky.feed.like 3kbd6l2y3gk2a'],
     ]);
-    expect(commits[1]).toMatchObject({ since: commits[0]!.rev, timeMs: Date.parse(time) });
+    expect(commits[1]).toMatchObject({ since: commits[0]!.rev, eventMs: Date.parse(time) });
     expect(harness.log.of('account')).toEqual([
-      { kind: 'account', did: authorDid, active: false, status: 'deactivated', timeMs: Date.parse(time) },
+      { kind: 'account', did: authorDid, active: false, status: 'deactivated', eventMs: Date.parse(time) },
     ]);
     const identities = harness.log.of('identity', authorDid);
     expect(identities.at(-1)).toMatchObject({ handle: 'author.test' });
@@ -88,7 +88,7 @@ describe('following a source', () => {
     const body = await repo.commit(1, create('app.bsky.feed.like', '3kbd6l2y3gk2a', likeRecord()));
     harness.network.publish(1, commitFrame({ ...body, time: '2099-01-01T00:00:00.000Z' }));
     await harness.settle();
-    expect(harness.log.of('commit')).toMatchObject([{ timeMs: nowMs }]);
+    expect(harness.log.of('commit')).toMatchObject([{ eventMs: nowMs }]);
   });
 
   it('drops records that break their lexicon; commits without indexed collections advance the rev', async () => {

@@ -22,8 +22,8 @@ import { decodeRecordBatchAnswer, encodeRecordBatchRequest, recordBatchItemsMax 
 import { jsonOfOp, recordOp } from '../support/record-op.ts';
 
 const slots = 4;
-const timeMs = Date.UTC(2025, 5, 1);
-const createdAt = new Date(timeMs).toISOString();
+const eventMs = Date.UTC(2025, 5, 1);
+const createdAt = new Date(eventMs).toISOString();
 const alice = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const bob = 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb';
 const web = 'did:web:example.com';
@@ -40,12 +40,12 @@ function put(did: string, collection: string, rkey: string, record: object): voi
 }
 
 function apply(did: string, op: RepoOp): void {
-  const rev = tidOf(timeMs * 1000 + ++revCount, 1);
-  const entry: CommitEntry = { kind: 'commit', did, rev, since: null, timeMs, ops: [op] };
+  const rev = tidOf(eventMs * 1000 + ++revCount, 1);
+  const entry: CommitEntry = { kind: 'commit', did, rev, since: null, eventMs, ops: [op] };
   const writer = new ByteWriter(1024);
   const slot = slotOf(did, slots);
   writeChunk(writer, { slot, origin: null, items: [encodeEntry(entry)], marks: [] });
-  opened[slot]!.run([writer.finish()], timeMs);
+  opened[slot]!.run([writer.finish()], eventMs);
 }
 
 const records = new StoredRecords(new RecordCache(2 ** 20));

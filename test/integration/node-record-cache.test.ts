@@ -78,8 +78,8 @@ async function commit(path: OpPath & Pick<RepoOp, 'action'>, record: object | nu
       ? deleteOp(collection, rkey)
       : recordOp(path, { $type: collection, createdAt, ...record }, action);
   const rev = `3l2aaaaaaa${String.fromCharCode(97 + revNumber++)}22`;
-  const timeMs = Date.UTC(2026, 0, 2);
-  await write({ kind: 'commit', did, rev, since: null, timeMs, ops: [op] });
+  const eventMs = Date.UTC(2026, 0, 2);
+  await write({ kind: 'commit', did, rev, since: null, eventMs, ops: [op] });
   return record === null ? '' : jsonOfOp(op);
 }
 
@@ -163,7 +163,7 @@ it('updates counts that were cached at once', async () => {
 it('shows at once that a deleted account has no records', async () => {
   await commit({ action: 'create', ...post }, { text: 'there' });
   await read();
-  const remove = () => write({ kind: 'account', did, active: false, status: 'deleted', timeMs: Date.UTC(2026, 0, 3) });
+  const remove = () => write({ kind: 'account', did, active: false, status: 'deleted', eventMs: Date.UTC(2026, 0, 3) });
   expect(await readAfter(remove)).toMatchObject({ text: 'null' });
 });
 

@@ -81,18 +81,26 @@ it('shows a new post of another thread in cached feeds, and a new handle of a ca
       .actors[0]!.handle;
   let since: string | null = null;
   for (let index = 1; index <= 30; index++) {
-    const timeMs = Date.UTC(2025, 0, 1) + index;
-    const [rkey, rev] = [tids.next(timeMs), tids.next(timeMs)];
+    const eventMs = Date.UTC(2025, 0, 1) + index;
+    const [rkey, rev] = [tids.next(eventMs), tids.next(eventMs)];
     const collection = 'app.bsky.feed.post';
-    const record = { $type: collection, text: `${index}`, createdAt: new Date(timeMs).toISOString() };
+    const record = { $type: collection, text: `${index}`, createdAt: new Date(eventMs).toISOString() };
     const op = recordOp({ collection, rkey }, record);
-    await write({ kind: 'commit', did: alice, rev, since, timeMs, ops: [op] });
+    await write({ kind: 'commit', did: alice, rev, since, eventMs, ops: [op] });
     since = rev;
     const items = decodeNewestByAuthorsAnswer(read(nodeCalls.newestByAuthors, asked));
     expect(items).toHaveLength(index);
     expect(items[0]!.itemUri).toBe(`at://${alice}/app.bsky.feed.post/${rkey}`);
     const handle = `alice${index}.test`;
-    await write({ kind: 'identity', did: alice, handle, verifiedAtMs: timeMs, keysJson: '', servicesJson: '', timeMs });
+    await write({
+      kind: 'identity',
+      did: alice,
+      handle,
+      verifiedAtMs: eventMs,
+      keysJson: '',
+      servicesJson: '',
+      eventMs,
+    });
     expect(handleOf()).toBe(handle);
   }
 });

@@ -72,7 +72,7 @@ export class ReadsNetwork implements AsyncDisposable {
     const rev = this.#revs.next(this.timeMs);
     const since = this.#revByDid.get(did) ?? null;
     this.#revByDid.set(did, rev);
-    this.cluster.append({ kind: 'commit', did, rev, since, timeMs: this.timeMs, ops: [op] });
+    this.cluster.append({ kind: 'commit', did, rev, since, eventMs: this.timeMs, ops: [op] });
     this.timeMs += 1000;
   }
 
@@ -81,14 +81,22 @@ export class ReadsNetwork implements AsyncDisposable {
   }
 
   identity(did: string, handle: string | null): void {
-    const timeMs = this.timeMs;
+    const eventMs = this.timeMs;
     this.timeMs += 1000;
     const keysJson = '{"atproto":{"Type":"Multikey","PublicKeyMultibase":"zQ3sh"}}';
-    this.cluster.append({ kind: 'identity', did, handle, verifiedAtMs: timeMs, keysJson, servicesJson: '{}', timeMs });
+    this.cluster.append({
+      kind: 'identity',
+      did,
+      handle,
+      verifiedAtMs: eventMs,
+      keysJson,
+      servicesJson: '{}',
+      eventMs,
+    });
   }
 
   account(did: string, active: boolean, status = ''): void {
-    this.cluster.append({ kind: 'account', did, active, status, timeMs: this.timeMs });
+    this.cluster.append({ kind: 'account', did, active, status, eventMs: this.timeMs });
     this.timeMs += 1000;
   }
 

@@ -69,7 +69,8 @@ class HistoryMaker {
     if (draw < 79) return this.#identity(actor);
     if (draw < 88) return this.#add(actor, { kind: 'private', did: actor.did, write: this.#write(actor) });
     if (draw < 91) return this.#account(actor);
-    if (draw < 93) return this.#add(actor, { kind: 'sync', did: actor.did, rev: this.#nextRev(), timeMs: this.#nowMs });
+    if (draw < 93)
+      return this.#add(actor, { kind: 'sync', did: actor.did, rev: this.#nextRev(), eventMs: this.#nowMs });
     if (draw < 96) return this.#resync(actor);
     // A sender that missed the acknowledgement sends the last few entries again.
     for (const entry of actor.past.slice(-1 - random.below(6))) this.entries.push(entry);
@@ -94,7 +95,7 @@ class HistoryMaker {
     const gap = this.#nextRev();
     actor.rev = this.#nextRev();
     const since = random.below(20) === 0 ? gap : last === '' ? null : last;
-    return { kind: 'commit', did: actor.did, rev: actor.rev, since, timeMs: this.#nowMs, ops };
+    return { kind: 'commit', did: actor.did, rev: actor.rev, since, eventMs: this.#nowMs, ops };
   }
 
   #op(actor: Actor): RepoOp {
@@ -111,7 +112,7 @@ class HistoryMaker {
     const random = this.#random;
     const handle = random.below(4) === 0 ? null : pick(random, this.handles);
     const isStale = random.below(8) === 0;
-    const timeMs = isStale ? this.#nowMs - 50_000 : this.#nowMs;
+    const eventMs = isStale ? this.#nowMs - 50_000 : this.#nowMs;
     const entry = {
       kind: 'identity',
       did: actor.did,
@@ -119,7 +120,7 @@ class HistoryMaker {
       verifiedAtMs: this.#nowMs,
       keysJson: '',
       servicesJson: '',
-      timeMs,
+      eventMs,
     } as const;
     this.#add(actor, entry);
   }
@@ -135,7 +136,7 @@ class HistoryMaker {
       'throttled',
       'deleted',
     ]);
-    this.#add(actor, { kind: 'account', did: actor.did, active: status === '', status, timeMs: this.#nowMs });
+    this.#add(actor, { kind: 'account', did: actor.did, active: status === '', status, eventMs: this.#nowMs });
     if (status === 'deleted') actor.isDeleted = true;
   }
 
@@ -164,10 +165,10 @@ class HistoryMaker {
   #resync(actor: Actor): void {
     const random = this.#random;
     const { did } = actor;
-    const timeMs = this.#nowMs;
+    const eventMs = this.#nowMs;
     const rev = random.below(4) === 0 && actor.rev !== '' ? actor.rev : this.#nextRev();
     const isStale = rev === actor.rev;
-    this.#add(actor, { kind: 'resync-begin', did, rev, timeMs });
+    this.#add(actor, { kind: 'resync-begin', did, rev, eventMs });
     if (random.below(5) === 0) this.#add(actor, this.#commit(actor));
     const isOvertaken = actor.rev > rev;
     const opByPath = new Map<string, RepoOp>();
@@ -177,9 +178,9 @@ class HistoryMaker {
     }
     const ops = isOvertaken ? [] : [...opByPath.values()];
     const half = random.below(ops.length + 1);
-    this.#add(actor, { kind: 'resync-chunk', did, rev, timeMs, ops: ops.slice(0, half) });
-    if (half < ops.length) this.#add(actor, { kind: 'resync-chunk', did, rev, timeMs, ops: ops.slice(half) });
-    if (random.below(6) !== 0) this.#add(actor, { kind: 'resync-end', did, rev, timeMs });
+    this.#add(actor, { kind: 'resync-chunk', did, rev, eventMs, ops: ops.slice(0, half) });
+    if (half < ops.length) this.#add(actor, { kind: 'resync-chunk', did, rev, eventMs, ops: ops.slice(half) });
+    if (random.below(6) !== 0) this.#add(actor, { kind: 'resync-end', did, rev, eventMs });
     if (!isStale && !isOvertaken) actor.rev = rev;
   }
 }

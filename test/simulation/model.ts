@@ -96,7 +96,7 @@ export class Model {
       case 'identity':
         return this.#identity(entry);
       case 'account':
-        return this.#account(entry.did, entry.active, entry.status, entry.timeMs);
+        return this.#account(entry.did, entry.active, entry.status, entry.eventMs);
       case 'private':
         return this.#private(entry.did, entry.write);
       case 'resync-begin': {
@@ -108,7 +108,7 @@ export class Model {
       case 'resync-chunk': {
         const resync = this.repos.get(entry.did)?.resync;
         if (resync?.rev !== entry.rev) return;
-        for (const op of entry.ops) this.#op(entry.did, op, entry.timeMs);
+        for (const op of entry.ops) this.#op(entry.did, op, entry.eventMs);
         for (const op of entry.ops) resync.seen.add(`${op.collection}/${op.rkey}`);
         return;
       }
@@ -149,7 +149,7 @@ export class Model {
     if (isGap) this.resyncNeeded.add(entry.did);
     const repo = this.#repo(entry.did);
     for (const op of entry.ops) {
-      this.#op(entry.did, op, entry.timeMs);
+      this.#op(entry.did, op, entry.eventMs);
       repo.resync?.seen.add(`${op.collection}/${op.rkey}`);
     }
     repo.rev = entry.rev;
@@ -174,11 +174,11 @@ export class Model {
 
   #identity(entry: IdentityEntry): void {
     const actor = this.#actor(entry.did);
-    if (entry.timeMs < actor.identityMs) return;
+    if (entry.eventMs < actor.identityMs) return;
     if (actor.handle !== null && actor.handle !== entry.handle) this.#release(entry.did, actor);
     actor.handle = entry.handle;
     actor.verifiedMs = entry.verifiedAtMs;
-    actor.identityMs = entry.timeMs;
+    actor.identityMs = entry.eventMs;
     if (entry.handle === null) return;
     const claims = this.claims.get(entry.handle) ?? new Map<string, Claim>();
     claims.set(entry.did, { timeMs: entry.verifiedAtMs, isReleased: false });

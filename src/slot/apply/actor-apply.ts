@@ -27,10 +27,10 @@ export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
   const before = ensureActor(state, owner, entry.did);
-  if (entry.timeMs < before.identityMs) return;
+  if (entry.eventMs < before.identityMs) return;
   const isHandleKept = before.handle === entry.handle;
   if (before.handle !== null && !isHandleKept) sendClaim(context, before.handle, before, false);
-  const actor = { ...before, handle: entry.handle, handleVerifiedMs: entry.verifiedAtMs, identityMs: entry.timeMs };
+  const actor = { ...before, handle: entry.handle, handleVerifiedMs: entry.verifiedAtMs, identityMs: entry.eventMs };
   putActor(state, owner, actor);
   if (actor.handle !== null) sendClaim(context, actor.handle, actor, true);
   if (entry.keysJson !== '') {
@@ -55,20 +55,20 @@ export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
   const before = ensureActor(state, owner, entry.did);
-  if (entry.timeMs < before.accountMs) return;
+  if (entry.eventMs < before.accountMs) return;
   if (!entry.active && entry.status === 'deleted') {
     if (before.handle !== null) sendClaim(context, before.handle, before, false);
     // The actor is removed at once, so that a new account need not wait for the old one's records.
     removeActor(state, owner);
     cancelResync(state, owner, entry.did);
-    putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.timeMs });
-    return deleteAccountChunk(context, entry.did, entry.timeMs);
+    putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.eventMs });
+    return deleteAccountChunk(context, entry.did, entry.eventMs);
   }
   const isKnown = entry.active || knownStatuses.has(entry.status);
   const upstreamStatus = entry.active ? '' : entry.status;
   putActor(state, owner, {
     ...before,
-    accountMs: entry.timeMs,
+    accountMs: entry.eventMs,
     upstreamStatus: isKnown ? upstreamStatus : before.upstreamStatus,
   });
 }

@@ -60,7 +60,7 @@ function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: 
   if (reply === undefined) return;
   const { root, parent } = reply;
   context.send({ type: 'edge', edge: 'reply', present, source, subjectDid: parent.did, subject: parent, sortMs });
-  context.send({ type: 'thread', present, root, parent, reply: source, sortMs, timeMs: eventMs, isTakenDown });
+  context.send({ type: 'thread', present, root, parent, reply: source, sortMs, eventMs, isTakenDown });
 }
 
 /** Marks or unmarks the notices of a post; the root's slot does so for those of a reply. */
@@ -68,7 +68,7 @@ export function markPostTakedown(
   context: ApplyContext,
   record: AppliedRecord,
   isTakenDown: boolean,
-  timeMs: number,
+  eventMs: number,
 ): void {
   const { ref: source, value, sortMs } = record;
   const quote = quoteOf(value);
@@ -77,7 +77,7 @@ export function markPostTakedown(
   const reply = replyOf(value);
   if (reply === undefined) return;
   const { root, parent } = reply;
-  context.send({ type: 'thread', present: true, root, parent, reply: source, sortMs, timeMs, isTakenDown });
+  context.send({ type: 'thread', present: true, root, parent, reply: source, sortMs, eventMs, isTakenDown });
 }
 
 /**

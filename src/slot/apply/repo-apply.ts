@@ -51,7 +51,7 @@ function applyOps(
   isSeen: boolean,
 ): void {
   // indexedAt is the event's own time, but never later than the append.
-  const target = { owner, did: entry.did, indexedMs: Math.min(entry.timeMs, context.appendMs), deletedMs };
+  const target = { owner, did: entry.did, indexedMs: Math.min(entry.eventMs, context.appendMs), deletedMs };
   for (const op of entry.ops) {
     applyRepoOp(context, target, op);
     if (isSeen) context.state.rows.put(seenKey(owner, op.collection, op.rkey), emptyValue);

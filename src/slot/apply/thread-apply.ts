@@ -42,7 +42,7 @@ export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'threa
     reply: effect.reply,
     parent: effect.parent,
     sortMs: effect.sortMs,
-    deletedMs: effect.present ? null : effect.timeMs,
+    deletedMs: effect.present ? null : effect.eventMs,
     isTakenDown: effect.isTakenDown,
   };
   if (before === undefined && !effect.present) return;

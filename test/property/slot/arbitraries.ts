@@ -138,7 +138,7 @@ export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
     parent: anyRef,
     reply: anyRef,
     sortMs: storableTime,
-    timeMs: storableTime,
+    eventMs: storableTime,
     isTakenDown: fc.boolean(),
   }),
   fc.record({
@@ -174,7 +174,7 @@ export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
   }),
 );
 
-const base = { did: anyDid, timeMs: storableTime };
+const base = { did: anyDid, eventMs: storableTime };
 const rev = { ...base, rev: anyRev };
 const seq = fc.integer({ min: 0, max: 2 ** 53 - 1 });
 

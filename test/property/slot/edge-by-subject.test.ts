@@ -51,16 +51,16 @@ const startMs = Date.UTC(2024, 0, 1);
 const collection = 'app.bsky.feed.like';
 
 function entryOf({ rkey, change, isPlain }: Step, index: number): OutsideEntry {
-  const timeMs = startMs + index;
+  const eventMs = startMs + index;
   const base = { collection, rkey: tidOf(rkey) };
   if (change === 'take down' || change === 'put back') {
     const ref = change === 'take down' ? 'mod' : null;
     return { kind: 'private', did: liker, write: { type: 'record-takedown', ...base, ref } };
   }
-  const entry = { kind: 'commit' as const, did: liker, rev: tidOf(index + 1), since: null, timeMs };
+  const entry = { kind: 'commit' as const, did: liker, rev: tidOf(index + 1), since: null, eventMs };
   if (change === 'delete') return { ...entry, ops: [deleteOp(base.collection, base.rkey)] };
   const subject = { cid, uri: recordUri(posts[change]!) };
-  const createdAt = new Date(timeMs).toISOString();
+  const createdAt = new Date(eventMs).toISOString();
   const record = isPlain
     ? { $type: collection, subject, createdAt }
     : { $type: collection, extra: index, subject, createdAt };
@@ -82,10 +82,10 @@ function bySubject({ state }: Slot): { rows: number; marks: number } {
 
 function endOf(ending: Ending, steps: readonly Step[]): OutsideEntry[] {
   const index = steps.length;
-  const timeMs = startMs + index;
-  if (ending === 'account') return [{ kind: 'account', did: liker, active: false, status: 'deleted', timeMs }];
+  const eventMs = startMs + index;
+  if (ending === 'account') return [{ kind: 'account', did: liker, active: false, status: 'deleted', eventMs }];
   if (ending === 'snapshot') {
-    const snapshot = { did: liker, rev: tidOf(index + 1), timeMs };
+    const snapshot = { did: liker, rev: tidOf(index + 1), eventMs };
     return [
       { kind: 'resync-begin', ...snapshot },
       { kind: 'resync-end', ...snapshot },

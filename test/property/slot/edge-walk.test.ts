@@ -159,7 +159,7 @@ it('pages of edges hold each edge once and in order, whatever the keys of their 
           return [follow.rkey, { follow, one }] as const;
         }),
       );
-      const commit = { kind: 'commit', did, since: null, timeMs: indexedMs } as const;
+      const commit = { kind: 'commit', did, since: null, eventMs: indexedMs } as const;
       const fated = [...made.values()];
       run(slot, { ...commit, rev: tidOf(1), ops: fated.map(({ follow, one }) => opOf(one, follow)) });
       const check = (follows: readonly Follow[]): void => {

@@ -73,7 +73,7 @@ describe('a commit', () => {
       did: authorDid,
       rev: repo.rev,
       since,
-      timeMs: Date.UTC(2024, 4, 6, 7, 8, 10),
+      eventMs: Date.UTC(2024, 4, 6, 7, 8, 10),
       commitCid: repo.commitCid,
       isTooBig: false,
       badOps: [],
@@ -215,29 +215,29 @@ describe('a record', () => {
 
 describe('other messages', () => {
   const time = '2024-05-06T07:08:10.000Z';
-  const timeMs = Date.parse(time);
+  const eventMs = Date.parse(time);
 
   it.each<[string, DagMap, object]>([
     [
       '#sync',
       { seq: 1, did: authorDid, rev: tid, time, blocks: new ByteString(Buffer.alloc(0)) },
-      { kind: 'sync', seq: 1, did: authorDid, rev: tid, timeMs },
+      { kind: 'sync', seq: 1, did: authorDid, rev: tid, eventMs },
     ],
     [
       '#identity',
       { seq: 2, did: otherDid, time, handle: 'a.test' },
-      { kind: 'identity', seq: 2, did: otherDid, timeMs, handle: 'a.test' },
+      { kind: 'identity', seq: 2, did: otherDid, eventMs, handle: 'a.test' },
     ],
-    ['#identity', { seq: 2, did: otherDid, time }, { kind: 'identity', seq: 2, did: otherDid, timeMs, handle: null }],
+    ['#identity', { seq: 2, did: otherDid, time }, { kind: 'identity', seq: 2, did: otherDid, eventMs, handle: null }],
     [
       '#account',
       { seq: 3, did: otherDid, time, active: true },
-      { kind: 'account', seq: 3, did: otherDid, timeMs, active: true, status: '' },
+      { kind: 'account', seq: 3, did: otherDid, eventMs, active: true, status: '' },
     ],
     [
       '#account',
       { seq: 3, did: otherDid, time, active: false, status: 'takendown' },
-      { kind: 'account', seq: 3, did: otherDid, timeMs, active: false, status: 'takendown' },
+      { kind: 'account', seq: 3, did: otherDid, eventMs, active: false, status: 'takendown' },
     ],
     [
       '#info',

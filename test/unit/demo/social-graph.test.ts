@@ -192,11 +192,11 @@ describe('bench frames', () => {
       if (event.kind !== 'commit' || entry.kind !== 'commit') continue;
       expect(event.badOps).toEqual([]);
       expect(event.ops.map(({ op }) => op)).toEqual(entry.ops);
-      expect([event.did, event.rev, event.since, event.timeMs]).toEqual([
+      expect([event.did, event.rev, event.since, event.eventMs]).toEqual([
         entry.did,
         entry.rev,
         entry.since,
-        entry.timeMs,
+        entry.eventMs,
       ]);
     }
     expect(index).toBe(entries.length);

@@ -9,7 +9,7 @@ import { authorDid, otherDid } from '../atproto/signed-repo.ts';
 const revOf = (number: number): string => `3k${String(number).padStart(11, '0')}`;
 
 function commit(number: number, did = authorDid): CommitEntry {
-  return { kind: 'commit', did, rev: revOf(number), since: null, timeMs: number, ops: [] };
+  return { kind: 'commit', did, rev: revOf(number), since: null, eventMs: number, ops: [] };
 }
 
 type Step =
@@ -59,7 +59,7 @@ describe('the gate of a repo', () => {
                 kind: 'resync-end',
                 did: authorDid,
                 rev: revOf(rev),
-                timeMs: 0,
+                eventMs: 0,
               });
               hold.release(revOf(rev), end);
             }
@@ -101,7 +101,7 @@ describe('the gate of a repo', () => {
     await gate.append(commit(2, otherDid));
     expect(log.of('commit').map(({ did }) => did)).toEqual([otherDid]);
     log.isHeld = true;
-    const end = gate.appendSnapshot(authorDid, { kind: 'resync-end', did: authorDid, rev: revOf(1), timeMs: 0 });
+    const end = gate.appendSnapshot(authorDid, { kind: 'resync-end', did: authorDid, rev: revOf(1), eventMs: 0 });
     hold.release(revOf(1), end);
     await new Promise((resolve) => setImmediate(resolve));
     expect(isSettled).toBe(false);

@@ -82,7 +82,7 @@ const didBySlot = [0, 1, 2, 3].map((slot) => {
 
 function append(log: RemoteLog, slot: number, rev: string): Promise<void> {
   const did = didBySlot[slot]!;
-  return log.append(did, { kind: 'sync', did, rev, timeMs: 0 });
+  return log.append(did, { kind: 'sync', did, rev, eventMs: 0 });
 }
 
 /** Returns the revs in the order of their first appends. */

@@ -32,7 +32,12 @@ class SlowClock implements Clock {
 
 function chunkOf(rev: string): Buffer {
   const writer = new ByteWriter(256);
-  writeChunk(writer, { slot: 0, origin: null, items: [encodeEntry({ kind: 'sync', did, rev, timeMs: 0 })], marks: [] });
+  writeChunk(writer, {
+    slot: 0,
+    origin: null,
+    items: [encodeEntry({ kind: 'sync', did, rev, eventMs: 0 })],
+    marks: [],
+  });
   return writer.finish();
 }
 

@@ -176,7 +176,7 @@ describe('effects', () => {
         return recordOp(path, { subject: { uri: `at://${fan}/app.bsky.feed.post/p${number}-${index}`, cid: 'c' } });
       });
       const rev = `r${String(number).padStart(5, '0')}`;
-      return { kind: 'commit', did, rev, since: null, timeMs: 1_700_000_000_000 + number, ops };
+      return { kind: 'commit', did, rev, since: null, eventMs: 1_700_000_000_000 + number, ops };
     });
     await Promise.all(entries.map((entry) => queues.add(source, chunkOf(source, [entry]))));
     expect(queues.slots[source]!.sentCount).toBe(16_000);

@@ -21,7 +21,7 @@ it('a slot, an actor and a record of another version are refused', async () => {
   const path = join(folder, 'slot');
   const slot = Slot.open({ index: 0, slots: 1, path, mapBytes });
   const writer = new ByteWriter(64);
-  const items = [encodeEntry({ kind: 'sync', did, rev: 'r1', timeMs: 0 })];
+  const items = [encodeEntry({ kind: 'sync', did, rev: 'r1', eventMs: 0 })];
   writeChunk(writer, { slot: 0, origin: null, items, marks: [] });
   slot.run([writer.finish()], 0);
   await slot[Symbol.asyncDispose]();

@@ -32,7 +32,7 @@ function commitOf(rev: string, bytes: number): CommitEntry {
   const ops = Array.from({ length: 10 }, (_unused, index) =>
     recordOp({ collection: 'app.bsky.feed.post', rkey: `${rev}-${index}` }, record),
   );
-  return { kind: 'commit', did, rev, since: null, timeMs: nowMs, ops };
+  return { kind: 'commit', did, rev, since: null, eventMs: nowMs, ops };
 }
 
 function chunkOfItems(items: readonly Buffer[]): Buffer {

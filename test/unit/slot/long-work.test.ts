@@ -36,7 +36,7 @@ function chunkOf(entries: readonly Entry[]): Buffer {
 }
 
 let revs = 0;
-let timeMs = startMs;
+let eventMs = startMs;
 
 /** A record to write, or a deletion. Each commit writes other blocks, except with `isSame`. */
 type Write = {
@@ -55,7 +55,7 @@ function opsOf(writes: readonly Write[]): RepoOp[] {
 
 function commit(did: string, writes: readonly Write[]): OutsideEntry {
   const ops = opsOf(writes);
-  return { kind: 'commit', did, rev: tidOf(++revs), since: null, timeMs: ++timeMs, ops };
+  return { kind: 'commit', did, rev: tidOf(++revs), since: null, eventMs: ++eventMs, ops };
 }
 
 function posts(count: number, from = 0): (Write & { readonly record: object })[] {
@@ -103,12 +103,12 @@ const ways = [
 ];
 
 function identity(handle: string | null): OutsideEntry {
-  const at = ++timeMs;
-  return { kind: 'identity', did: author, handle, verifiedAtMs: at, keysJson: '', servicesJson: '', timeMs: at };
+  const at = ++eventMs;
+  return { kind: 'identity', did: author, handle, verifiedAtMs: at, keysJson: '', servicesJson: '', eventMs: at };
 }
 
 function deletion(): OutsideEntry {
-  return { kind: 'account', did: author, active: false, status: 'deleted', timeMs: ++timeMs };
+  return { kind: 'account', did: author, active: false, status: 'deleted', eventMs: ++eventMs };
 }
 
 for (const way of ways) {
@@ -151,17 +151,17 @@ for (const way of ways) {
     it('sweeps what a snapshot does not name, except what later commits wrote', async () => {
       const before = commit(author, posts(1_000));
       const rev = tidOf(++revs);
-      const at = ++timeMs;
+      const at = ++eventMs;
       const snapshot: OutsideEntry[] = [
-        { kind: 'resync-begin', did: author, rev, timeMs: at },
+        { kind: 'resync-begin', did: author, rev, eventMs: at },
         {
           kind: 'resync-chunk',
           did: author,
           rev,
-          timeMs: at,
+          eventMs: at,
           ops: opsOf(posts(50, 20_000)),
         },
-        { kind: 'resync-end', did: author, rev, timeMs: at },
+        { kind: 'resync-end', did: author, rev, eventMs: at },
       ];
       const held = [
         commit(author, posts(30, 900)),

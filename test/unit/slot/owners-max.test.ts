@@ -31,7 +31,7 @@ afterEach(async () => {
 
 /** Sends events of these accounts to the slot, in one transaction. */
 function sendEventsOf(...dids: readonly string[]): void {
-  const items = dids.map((did) => encodeEntry({ kind: 'account', did, active: true, status: '', timeMs: nowMs }));
+  const items = dids.map((did) => encodeEntry({ kind: 'account', did, active: true, status: '', eventMs: nowMs }));
   const writer = new ByteWriter(1024);
   writeChunk(writer, { slot: 0, origin: null, items, marks: [] });
   slot.run([writer.finish()], nowMs);

@@ -11,7 +11,7 @@ import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { recordOp } from '../../support/record-op.ts';
 
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
-const timeMs = Date.UTC(2025, 0, 1);
+const eventMs = Date.UTC(2025, 0, 1);
 const post = { collection: 'app.bsky.feed.post', rkey: tidOf(1) };
 
 it.each([1, 4])('a post that mentions an unkeyable DID is applied and taken down, in one slot of %d', async (slots) => {
@@ -19,14 +19,14 @@ it.each([1, 4])('a post that mentions an unkeyable DID is applied and taken down
   const mention = { $type: 'app.bsky.richtext.facet#mention', did: `did:web:${'x'.repeat(250)}` };
   const op = recordOp(post, { text: '', facets: [{ features: [mention] }] });
   const items = [
-    encodeEntry({ kind: 'commit', did, rev: tidOf(1), since: null, timeMs, ops: [op] }),
+    encodeEntry({ kind: 'commit', did, rev: tidOf(1), since: null, eventMs, ops: [op] }),
     encodeEntry({ kind: 'private', did, write: { type: 'record-takedown', ...post, ref: 'REF' } }),
   ];
   const writer = new ByteWriter();
   writeChunk(writer, { slot: 0, origin: null, items, marks: [] });
   try {
     await using slot = Slot.open({ index: 0, slots, path: join(folder, 'slot'), mapBytes: 2 ** 26 });
-    slot.run([writer.finish()], timeMs);
+    slot.run([writer.finish()], eventMs);
     expect(slot).toMatchObject({ cursor: 2, sentCount: 0 });
   } finally {
     rmSync(folder, { recursive: true, force: true });
