@@ -1,6 +1,5 @@
 /** Answers of GetInteractionCounts and GetCountsForUsers: packed numbers, one column a count. */
 
-import { nsid } from '../../atproto/collection.ts';
 import { writeVarint } from '../../base/varint.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
@@ -9,14 +8,13 @@ import { type ActorCountName, actorCountNames } from '../../slot/table/actor-cou
 import { recordCountNames } from '../../slot/table/record-counts.ts';
 import { beginKey, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
 import type { RecordCache } from '../cache/record-cache.ts';
-import { type KnownCollection, knownCollection, type RowFinder } from '../lookup/row-finder.ts';
+import type { RowFinder } from '../lookup/row-finder.ts';
 
 /** Response fields of GetInteractionCounts, with where a row holds each count. */
 const recordColumns = recordCountNames
   .map((name, position) => ({ number: fieldNumber.GetInteractionCountsResponse[name], position }))
   .sort((a, b) => a.number - b.number);
 const recordColumnCount = recordCountNames.length;
-const post: KnownCollection = knownCollection(nsid.post);
 
 const userCounts = fieldNumber.GetCountsForUsersResponse;
 /** Response fields of GetCountsForUsers; drafts are not stored yet and always 0. */
@@ -80,7 +78,7 @@ export function writeInteractionCounts(
   while (scanner.nextOf(refs)) {
     reserveCounts((count + 1) * recordColumnCount);
     inner.reset(request, scanner.start, scanner.end).lastOf(fieldNumber.RecordRef.uri);
-    const key = finder.keyOf(request, inner.start, inner.end, tableCode.recordCounts, post, true);
+    const key = finder.anyKeyOf(request, inner.start, inner.end, tableCode.recordCounts);
     const base = count * recordColumnCount;
     if (key === undefined) counts.fill(0, base, base + recordColumnCount);
     else loadRecordCounts(finder.state, cache, key, base);

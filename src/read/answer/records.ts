@@ -31,7 +31,7 @@ export function writeRecords(
       grown.set(flagsOfItems);
       flagsOfItems = grown;
     }
-    const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection, false);
+    const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection);
     if (key === undefined) writeAbsentRecord(into, recordsField);
     flagsOfItems[count++] = key === undefined ? 0 : records.write(into, recordsField, finder.state, key);
   }

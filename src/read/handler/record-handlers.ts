@@ -1,5 +1,5 @@
 /** Reads by record: the Get…Records methods and the counts of records. */
-import { nsid, recordsMethods } from '../../atproto/collection.ts';
+import { recordsMethods } from '../../atproto/collection.ts';
 import { invariant } from '../../base/invariant.ts';
 import { FieldScanner, fieldOf } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
@@ -11,8 +11,6 @@ import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
 import { type ReadRow, writtenBytes } from './read-row.ts';
 
-const post = knownCollection(nsid.post);
-
 /** Keys of the records that a request's URIs name and that are not cached. */
 function* recordKeys(
   { finder, records }: ReadContext,
@@ -21,7 +19,7 @@ function* recordKeys(
 ): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'uris');
   while (scanner.nextOf(urisNumber)) {
-    const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection, false);
+    const key = finder.keyOf(request, scanner.start, scanner.end, tableCode.record, collection);
     if (key !== undefined && !records.cache.has(finder.state, key))
       yield { state: finder.state, key: Buffer.from(key) };
   }
@@ -33,7 +31,7 @@ function* countKeys({ finder, records }: ReadContext, request: Buffer): Generato
   const inner = new FieldScanner(request, 'refs', 0, 0);
   while (scanner.nextOf(fieldNumber.GetInteractionCountsRequest.refs)) {
     inner.reset(request, scanner.start, scanner.end).lastOf(fieldNumber.RecordRef.uri);
-    const key = finder.keyOf(request, inner.start, inner.end, tableCode.recordCounts, post, true);
+    const key = finder.anyKeyOf(request, inner.start, inner.end, tableCode.recordCounts);
     if (key !== undefined && !records.cache.has(finder.state, key))
       yield { state: finder.state, key: Buffer.from(key) };
   }
