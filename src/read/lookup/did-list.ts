@@ -1,32 +1,28 @@
-/**
- * The DIDs of one message: where their bytes are, and the compact form that a did:plc has in keys.
- */
+/** The DIDs of one message: where their bytes are, and each did:plc in the compact form of keys. */
 
 import { plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
 import { parseBase32 } from '../../base/base32.ts';
 import { type ByteReader, hasBytesAt } from '../../base/bytes.ts';
 
-/**
- * Spreads ids over the buckets of a table: the top bits of what this returns are the ones to take.
- */
+/** Returns a hash whose top bits choose the bucket of an id. */
 export function hashOfPlcId(ids: Buffer, at: number): number {
   const word = ids[at]! | (ids[at + 1]! << 8) | (ids[at + 2]! << 16) | (ids[at + 3]! << 24);
   return Math.imul(word, 0x9e3779b1);
 }
 
-/** A list that is filled anew for each message, and grows to the longest. */
+/** Reused for all messages; grows to the longest list. */
 export class DidList {
   count = 0;
   source: Buffer = plcHead;
   starts = new Int32Array(64);
   ends = new Int32Array(64);
-  /** True where `ids` holds the compact form. */
+  /** 1 where `ids` and `hashes` are set. */
   isPlc = new Uint8Array(64);
   /** `plcIdBytes` for each DID. */
   ids: Buffer = Buffer.alloc(64 * plcIdBytes);
   hashes = new Int32Array(64);
 
-  /** Takes over the list of length-delimited DIDs that comes next. */
+  /** Reads a count and as many length-delimited DIDs, which alias the reader's buffer. */
   read(reader: ByteReader): this {
     const { buffer } = reader;
     this.count = reader.count();

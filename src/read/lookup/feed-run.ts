@@ -5,18 +5,17 @@ import { feedFlag, feedPrefix } from '../../slot/table/feed-item.ts';
 import { keyHeadBytes, type SlotState } from '../../slot/table/slot-state.ts';
 import { walkFrom, walkRows } from './page.ts';
 
-/** Where the collection begins in a feed item's key. */
 export const feedKeyCollectionAt = keyHeadBytes + timeBytes;
 
-/** A run of one author's feed items, newest first. Items of posts that do not exist are left out. */
+/** An author's feed items, newest first, without those of posts that do not exist. */
 export type FeedRun = {
   /** Units: ms. */
   readonly sortMs: readonly number[];
-  /** Key and value of each item, one after the other: in one Buffer, which takes a tenth of many. */
+  /** Key and value of each item in turn. A Buffer for each would take ten times the memory. */
   readonly bytes: Buffer;
-  /** Where each item's key begins, where its value does, and at last where the bytes end. */
+  /** Where each key and each value begins in `bytes`, and last where `bytes` ends. */
   readonly offsets: readonly number[];
-  /** The key after which the next run begins, or null when there is nothing more. */
+  /** The key after which the next run begins; null after the last. */
   readonly next: Buffer | null;
 };
 
@@ -25,14 +24,14 @@ export function keyAt({ offsets }: FeedRun, position: number): number {
   return offsets[2 * position]!;
 }
 
-/** Returns where the value of an item (flags, and for a repost its post) begins in a run's bytes. */
+/** Returns where the value of an item (flags, then a repost's post) begins in a run's bytes. */
 export function valueAt({ offsets }: FeedRun, position: number): number {
   return offsets[2 * position + 1]!;
 }
 
 const runWriter = new ByteWriter(2048);
 
-/** Reads up to `limit` rows of an author's feed downwards: from the newest, or from `start` (a key, inclusive) without `after`. */
+/** Reads up to `limit` rows, newest first, from `start` (null: the newest), leaving out `after`. */
 export function readFeedRun(
   state: SlotState,
   owner: number,

@@ -4,20 +4,18 @@ import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendDid } from '../../slot/packing/key-text.ts';
 import { edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import { prefixEnd } from '../../storage/environment.ts';
+import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { refuseToken } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';
 
-/** Follows in one page beyond this are left to the next. */
 const followsPageMax = 50_000;
 
-/** One page of followed DIDs: `count` length-delimited texts in `texts`. `next` is '' on the last page. */
 export type FollowsPage = { readonly count: number; readonly next: string };
 
 /**
- * Writes the DIDs that `did` follows into `texts` as length-delimited texts, in the order of their keys, which is no order that means anything.
+ * Writes a page of the DIDs that `did` follows into `texts`, length-delimited and in key order.
  *
- * Errors: DataPlaneError `InvalidArgument` for an `after` that is not the `next` of a page before.
+ * `after` is '' or the previous page's `next`. Errors: DataPlaneError `InvalidArgument`.
  */
 export function writeFollowedDids(
   texts: MessageWriter,
@@ -29,7 +27,7 @@ export function writeFollowedDids(
   const owner = ownerOfDid(state, did);
   if (owner === undefined) return { count: 0, next: '' };
   const prefix = edgeBySubjectPrefix(owner, 'follow');
-  const start = after === '' ? prefix : Buffer.concat([prefix, restOfToken(after), Buffer.from([0])]);
+  const start = after === '' ? prefix : keyAfter(Buffer.concat([prefix, restOfToken(after)]));
   const max = Math.min(limit, followsPageMax);
   let last: Buffer | null = null;
   let count = 0;

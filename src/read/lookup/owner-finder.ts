@@ -1,22 +1,22 @@
 /**
- * Finds the owner numbers of did:plc DIDs that are still bytes of a request, without making strings.
+ * Finds owner numbers by did:plc DIDs that are still bytes of a request, without making strings.
  *
- * Owns: a cache of owners by the DID's characters, two-way set associative, where a miss evicts the older
- * of its set. It needs no invalidation: an owner number never changes while a slot's handle lives.
+ * Owns: a two-way set-associative cache of owners by the DID's characters; a miss evicts the older
+ * way. It needs no invalidation: an owner number never changes while a slot's handle is open.
  */
 import { plcDidLength, plcLetterWords, readPlcLetters } from '../../atproto/did-plc.ts';
 import { xxh32OfPlc } from '../../base/xxh32.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { SlotLookup } from './slot-lookup.ts';
 
-/** Log2 of the number of sets: 2^16 sets make 4 MiB. */
+/** Log2 of the number of sets, which take 4 MiB. */
 const setBits = 16;
-/** Of one way: the words of the DID's characters, the owner, the slot plus one (0 in an empty way). */
+/** A way: the words of the DID's characters, the owner, the slot plus one (0 in an empty way). */
 const wayWords = plcLetterWords + 2;
 const slotWord = plcLetterWords + 1;
 const wayBytes = 4 * wayWords;
 
-/** Finds owners; `owner` and `state` are those of the last one that `find` found. */
+/** `owner` is that of the last DID that was found. */
 export class OwnerFinder {
   readonly #lookup: SlotLookup;
   readonly #ways = new Int32Array(2 ** setBits * 2 * wayWords);
@@ -37,15 +37,15 @@ export class OwnerFinder {
     return this.#ways.byteLength;
   }
 
-  /** State of the slot of the last DID that was looked up. */
+  /** The slot of the last DID that was looked up, found or not. */
   get state(): SlotState {
     return this.#state!;
   }
 
   /**
-   * Returns whether the slot of the did:plc at `source[start..start + plcDidLength)` knows it.
+   * Returns whether its slot knows the did:plc at `source[start..start + plcDidLength)`.
    *
-   * Shape: all those bytes are there. Errors: DataPlaneError `WrongEpoch`.
+   * Shape: `source` holds all of it. Errors: DataPlaneError `WrongEpoch`.
    */
   find(source: Buffer, start: number): boolean {
     const letters = this.#letters;
@@ -92,7 +92,7 @@ export class OwnerFinder {
     return true;
   }
 
-  /** Another handle of a slot may be of another copy of it, with other owner numbers. */
+  /** A reopened slot may be another copy of it, with other owner numbers. */
   #replace(state: SlotState): void {
     this.#stateBySlot[state.index] = state;
     this.#ways.fill(0);

@@ -1,8 +1,7 @@
 /**
- * Writes `Record` messages: the stored JSON unpacked in place, its cid, times and takedown.
+ * Writes `Record` messages: the JSON unpacked into the answer, its cid, times and takedown.
  *
- * A record that does not exist is the bytes `null`. Records that are stored in edge form are
- * rendered.
+ * The JSON of a record that does not exist is `null`. Records stored in edge form are rendered.
  */
 import { invariant } from '../../base/invariant.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
@@ -17,19 +16,14 @@ const absentText = Buffer.from('null', 'latin1');
 const field = fieldNumber.Record;
 const view = new RecordView();
 
-/** Writes, as field `number`, the record that does not exist. */
+/** Writes the message of a record that does not exist as field `number`. */
 export function writeAbsentRecord(into: MessageWriter, number: number): void {
   const start = into.begin(number, 1);
   into.bytesField(field.record, absentText);
   into.end(start, 1);
 }
 
-/**
- * Writes, as field `number`, the record whose row is `value`.
- *
- * Shape: `value` may be volatile; it is read up before any other row. Returns: the record's post
- * flags.
- */
+/** Writes the record whose row is `value` as field `number`; returns its post flags. */
 export function writeRecord(into: MessageWriter, number: number, value: Buffer): number {
   const row = view.read(value);
   const start = into.begin(number, 2);
@@ -49,7 +43,7 @@ export function writeRecord(into: MessageWriter, number: number, value: Buffer):
   return row.postFlags;
 }
 
-/** Appends only the JSON text of the record whose row is `value`. */
+/** Appends the JSON of the record whose row is `value`. */
 export function appendRecordJson(into: MessageWriter, value: Buffer): void {
   const row = view.read(value);
   if (!row.isEdgeForm) return unpackJson(into, value, row.bodyAt, value.length);
@@ -58,7 +52,6 @@ export function appendRecordJson(into: MessageWriter, value: Buffer): void {
   into.raw(Buffer.from(json, 'utf8'));
 }
 
-/** Text and cid of a record in edge form are worked out from its edge. */
 function writeEdgeForm(into: MessageWriter, row: RecordView): void {
   const edge = readPlainEdge(row);
   const json = renderEdgeRecord(edge, row.createdMs);

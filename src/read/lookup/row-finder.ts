@@ -22,6 +22,7 @@ const selfText = Buffer.from('self', 'latin1');
 
 export type KnownCollection = { readonly nsid: string; readonly text: Buffer; readonly code: number };
 
+/** Prepares an indexed collection for the fast path. */
 export function knownCollection(nsid: Collection): KnownCollection {
   return { nsid, text: Buffer.from(nsid, 'latin1'), code: collectionCode(nsid)! };
 }

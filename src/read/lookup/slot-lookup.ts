@@ -5,33 +5,31 @@ import { xxh32 } from '../../base/xxh32.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 
-/** Finds the states of the slots that this node serves. */
 export class SlotLookup {
   readonly #slots: number;
   readonly #stateOf: (slot: number) => SlotState | undefined;
 
-  /** `slots` counts the slots of the cluster; `stateOf` gives undefined for those of other nodes. */
+  /** `slots` counts those of the cluster; `stateOf` returns undefined for slots of other nodes. */
   constructor(slots: number, stateOf: (slot: number) => SlotState | undefined) {
     this.#slots = slots;
     this.#stateOf = stateOf;
   }
 
-  /** Returns the state of the slot of a DID or lower-case handle. Errors: DataPlaneError `WrongEpoch`. */
+  /** Takes a DID or a handle in lower case. Errors: DataPlaneError `WrongEpoch`. */
   stateOf(key: string): SlotState {
     return this.stateOfSlot(slotOf(key, this.#slots));
   }
 
-  /** Returns the state of the slot of a key by the key's hash. Errors: DataPlaneError `WrongEpoch`. */
+  /** Takes a key's `xxh32`. Errors: DataPlaneError `WrongEpoch`. */
   stateOfHash(hash: number): SlotState {
     return this.stateOfSlot(hash & (this.#slots - 1));
   }
 
-  /** Returns the slot of the key at `source[start..end)`, of whichever node. */
+  /** Returns the slot of the key at `source[start..end)`, served here or not. */
   slotOfBytes(source: Buffer, start: number, end: number): number {
     return xxh32(source.subarray(start, end)) & (this.#slots - 1);
   }
 
-  /** True for a slot of this node. */
   serves(slot: number): boolean {
     return this.#stateOf(slot) !== undefined;
   }
@@ -43,7 +41,7 @@ export class SlotLookup {
   }
 }
 
-/** Returns the owner number of a DID in its slot, or undefined when it is unknown there or too long to be stored. */
+/** Returns the owner number of a DID in its slot; undefined for an unknown or too long one. */
 export function ownerOfDid(state: SlotState, did: string): number | undefined {
   return did.length > didLengthMax ? undefined : state.ownerOf(did);
 }
