@@ -1,14 +1,14 @@
-/** The ActorInfo bytes of actors, which take seven rows to make and seldom change. */
+/** Caches the ActorInfo bytes of actors, which are read from seven rows and rarely change. */
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { GenerationalCache } from './generational-cache.ts';
 
 const capacityBytesDefault = 64 * 2 ** 20;
-/** A Buffer, without its bytes. */
+/** A Buffer object without its content. */
 const bufferBytes = 256;
 const infoBytesMin = 64;
 
-/** Makes the bytes of one actor. They must not change afterwards. */
+/** Returns bytes that nobody changes afterwards. */
 export type InfoReader = (state: SlotState, owner: number) => Buffer;
 
 export class ActorCache {
@@ -22,7 +22,7 @@ export class ActorCache {
     this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: bufferBytes + infoBytesMin });
   }
 
-  /** Returns the bytes of the actor at `source[start..end)`; undefined for one that its slot does not know. */
+  /** Returns the ActorInfo of the DID at `source[start..end)`; undefined for an unknown actor. */
   get(source: Buffer, start: number, end: number): Buffer | undefined {
     return this.cache.get(source, start, end) ?? this.#fill(source.latin1Slice(start, end));
   }

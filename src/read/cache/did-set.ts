@@ -1,8 +1,8 @@
 /**
- * A fixed set of DIDs, in the compact form of keys. Its answers are exact.
+ * An immutable set of DIDs, in the compact form of keys.
  *
- * A did:plc takes about twenty bytes: its id, and buckets of a hash table with open addressing. Other
- * DIDs are few and kept as texts.
+ * A did:plc takes about twenty bytes: its id, and its share of a hash table with open addressing.
+ * Other DIDs are few and kept as strings.
  */
 import { readDid } from '../../atproto/compact-key.ts';
 import { plcIdBytes } from '../../atproto/did-plc.ts';
@@ -14,7 +14,7 @@ const hashBits = 32;
 /** Maximum probe length. Units: buckets. */
 const stepsMax = 256;
 const othersMax = 256;
-/** The objects of a set, without what grows with its size. */
+/** An empty set's objects. */
 const setBytes = 640;
 const otherBytes = 384;
 const noTexts: ReadonlySet<string> = new Set();
@@ -24,16 +24,15 @@ function isSameId(a: Buffer, aAt: number, b: Buffer, bAt: number): boolean {
   return true;
 }
 
-/** DIDs that an actor points at. */
 export class DidSet {
   readonly size: number;
   readonly #ids: Buffer;
-  /** Index of an id + 1 in each bucket, 0 in an empty one. At most half of them are taken. */
+  /** The index of each bucket's id + 1, 0 in an empty bucket. At most half of them are used. */
   readonly #buckets: Uint16Array;
   readonly #shift: number;
   readonly #others: ReadonlySet<string>;
 
-  /** Made by `didSetOf`. */
+  /** For `didSetOf` only. */
   constructor(ids: Buffer, buckets: Uint16Array, others: ReadonlySet<string>) {
     this.size = ids.length / plcIdBytes + others.size;
     this.#ids = ids;
@@ -42,13 +41,13 @@ export class DidSet {
     this.#others = others;
   }
 
-  /** What the set takes; nothing for the shared empty one. */
+  /** The memory that the set takes; 0 for the shared empty one. */
   get bytes(): number {
     if (this.size === 0) return 0;
     return setBytes + this.#ids.length + this.#buckets.byteLength + this.#others.size * otherBytes;
   }
 
-  /** True when the DID with this index of a list is in the set. */
+  /** True when the set contains the list's DID with this index. */
   has(dids: DidList, index: number): boolean {
     if (dids.isPlc[index] === 0) return this.#others.has(dids.text(index));
     const buckets = this.#buckets;
@@ -61,7 +60,7 @@ export class DidSet {
   }
 }
 
-/** Puts each id in a bucket; null when one would be too far from its own. */
+/** Returns a hash table of the ids; null when a probe sequence would get too long. */
 function bucketsOf(ids: Buffer): Uint16Array | null {
   const count = ids.length / plcIdBytes;
   const bits = Math.max(1, Math.ceil(Math.log2(count * 2)));
@@ -77,15 +76,14 @@ function bucketsOf(ids: Buffer): Uint16Array | null {
   return buckets;
 }
 
-/** Shared empty set: most actors block nobody. */
+/** Shared, since most actors block nobody. */
 const noDids = new DidSet(Buffer.alloc(0), new Uint16Array(2), noTexts);
 
 /**
- * Returns the set of the DIDs at `at` in keys, as `writeDid` writes them.
+ * Returns the set of the DIDs that `writeDid` wrote at offset `at` of each key.
  *
- * Shape: no two the same, and at most 60,000. Returns: null where a set would be slow or large: ids that
- * begin alike crowd in few buckets, and other DIDs than did:plc take a text each (only abusive repos
- * reach this).
+ * Shape: all different, at most 60,000. Returns: null when the set would be slow or large, because
+ * many ids collide or many DIDs are not did:plc; only abusive repos get there.
  */
 export function didSetOf(keys: readonly Buffer[], at: number): DidSet | null {
   if (keys.length === 0) return noDids;

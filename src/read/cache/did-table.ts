@@ -1,32 +1,31 @@
 /**
- * A table of values by DID, looked up with the bytes of a `did:plc` and without making a string.
+ * A table of values by DID that looks up the bytes of a did:plc without making a string.
  *
- * Open addressing with linear probing. An index, once given out, belongs to its DID until `clear`, so
- * that a client can keep arrays beside the table. Refuses: more DIDs than its capacity.
+ * Open addressing with linear probing. An index belongs to its DID until `clear`, so that a client
+ * can keep arrays by index. Its capacity is fixed; the caller clears a full table.
  */
 import { plcDidLength, plcHead } from '../../atproto/did-plc.ts';
 
 const plcIdWords = 6;
 
-/** Its own loop for request bytes, as in row-finder.ts. */
+/** A loop for request bytes only, as in row-finder.ts. */
 function isPlc(source: Buffer, start: number, end: number): boolean {
   if (end - start !== plcDidLength) return false;
   for (let index = 0; index < plcHead.length; index++) if (source[start + index] !== plcHead[index]) return false;
   return true;
 }
 
-/** What is stored for one DID: its value, whose it is (see `ownerKey`), and the bytes accounted for it. */
+/** One DID's value, its owner as a number, and the bytes accounted for it. */
 export type DidEntry<Value> = { readonly value: Value; readonly ownerKey: number; readonly bytes: number };
 
-/** Values of up to `didsMax` DIDs, with the sum of their bytes. */
 export class DidTable<Value> {
   readonly #didsMax: number;
   readonly #mask: number;
-  /** Index + 1 of the DID in each bucket, 0 in an empty one. At most half of them are taken. */
+  /** The index of each bucket's DID + 1, 0 in an empty bucket. At most half of them are used. */
   readonly #buckets: Int32Array;
   /** The characters after `did:plc:` by index, four to a word. */
   readonly #ids: Int32Array;
-  /** Those of the DID that is looked up. */
+  /** The same of the DID that is being looked up. */
   readonly #sought = new Int32Array(plcIdWords);
   readonly #ownerKeys: Float64Array;
   readonly #bytes: Int32Array;
@@ -34,7 +33,7 @@ export class DidTable<Value> {
   readonly #indexByOwnerKey = new Map<number, number>();
   readonly #values: (Value | undefined)[] = [];
   #didCount = 0;
-  /** Counts values; a DID whose value was removed has an index and no value. */
+  /** The number of values; a DID whose value was removed keeps its index. */
   count = 0;
   bytes = 0;
 
@@ -48,12 +47,12 @@ export class DidTable<Value> {
     this.#bytes = new Int32Array(didsMax);
   }
 
-  /** True when every index is given out. */
+  /** True when `add` has no index left. */
   get isFull(): boolean {
     return this.#didCount >= this.#didsMax;
   }
 
-  /** Loads the DID at `source[start..]` into `#sought`; returns the bucket where its search begins. */
+  /** Loads the did:plc at `source[start..]` into `#sought`; returns the first bucket to probe. */
   #seek(source: Buffer, start: number): number {
     const sought = this.#sought;
     let hash = 0x811c9dc5;
@@ -81,7 +80,7 @@ export class DidTable<Value> {
     }
   }
 
-  /** Returns the index of the DID at `source[start..end)`, a new one unless it has one. Shape: not full. */
+  /** Returns the index of the DID at `source[start..end)`, maybe a new one. Shape: not full. */
   add(source: Buffer, start: number, end: number): number {
     const known = this.indexOf(source, start, end);
     if (known >= 0) return known;
@@ -97,12 +96,12 @@ export class DidTable<Value> {
     return index;
   }
 
-  /** Returns the value at an index; undefined for one that was removed. */
+  /** Returns the value at an index; undefined for a removed one. */
   valueAt(index: number): Value | undefined {
     return this.#values[index];
   }
 
-  /** Stores a value at an index that `add` returned. */
+  /** Sets the value at an index that `add` returned. */
   put(index: number, { value, ownerKey, bytes }: DidEntry<Value>): void {
     this.remove(index);
     this.#values[index] = value;
@@ -113,7 +112,7 @@ export class DidTable<Value> {
     this.count++;
   }
 
-  /** Removes the value at an index and returns its entry; undefined when there is none, as for -1. */
+  /** Removes and returns the entry at an index; undefined when there is none, as for -1. */
   remove(index: number): DidEntry<Value> | undefined {
     const value = index < 0 ? undefined : this.#values[index];
     if (value === undefined) return undefined;

@@ -1,9 +1,9 @@
 /**
- * Whom actors follow and block: answers most questions "does A point at B" without the store.
+ * Caches whom actors follow and block: answers most questions "does A point at B" without storage.
  *
- * Known followers ask hundreds of actors about a few subjects, relationships ask about both directions
- * of many pairs, and hardly any of those edges exist. Admission: an actor's edges are read only after
- * several messages have asked about it, since reading them costs more than a few probes.
+ * Known followers take probes of hundreds of actors, relationships take both directions of many
+ * pairs, and few of those edges exist. Admission: an actor's edges are read only after several
+ * messages have asked about the actor, since reading them costs more than a few probes.
  */
 
 import { didLengthMax } from '../../atproto/compact-key.ts';
@@ -18,11 +18,10 @@ import { type DidSet, didSetOf } from './did-set.ts';
 import { GenerationalCache } from './generational-cache.ts';
 
 const capacityBytesDefault = 96 * 2 ** 20;
-/** An actor without its edges. */
+/** A cached actor without its edges. */
 const actorBytes = 192;
-/** Longer lists are not cached. Units: edges of one actor and kind. */
+/** Actors with more edges of a kind are not cached. */
 const edgesMax = 5_000;
-/** An actor's edges are read once so many messages have asked about it. */
 const admissionMinHits = 3;
 const plcTag = 1;
 
@@ -30,9 +29,9 @@ export type CachedActor = {
   readonly did: string;
   readonly state: SlotState;
   readonly owner: number;
-  /** Messages that asked about it. */
+  /** Messages that asked about the actor. */
   hits: number;
-  /** Whom it points at by kind: undefined while that was not read, null when it is not cached. */
+  /** Whom the actor points at by kind: undefined until that is read, null when it is not cached. */
   readonly subjects: { [kind in ProbedEdgeKind]?: DidSet | null };
 };
 
@@ -51,7 +50,7 @@ export class EdgeCache {
   }
 
   /**
-   * Returns the actor at `source[start..end)`, which a message asks about; undefined for one that its slot does not know.
+   * Returns the actor at `source[start..end)` and counts its hit; undefined for an unknown actor.
    *
    * Errors: DataPlaneError `WrongEpoch`.
    */
@@ -70,12 +69,12 @@ export class EdgeCache {
     return actor;
   }
 
-  /** Sets an actor, and again with its new size when edges were read. */
+  /** Called again, with the new size, after an actor's edges were read. */
   #set(actor: CachedActor): void {
     this.cache.set({ did: actor.did, slot: actor.state.index, owner: actor.owner }, actor, bytesOf(actor));
   }
 
-  /** Returns whom an actor points at; null while that is not cached, and the store must be asked. */
+  /** Returns whom an actor points at; null when that is not cached and `rowOf` is to be asked. */
   subjectsOf(actor: CachedActor, kind: ProbedEdgeKind): DidSet | null {
     const known = actor.subjects[kind];
     if (known !== undefined) return known;
@@ -93,7 +92,7 @@ export class EdgeCache {
     return isAdmitted ? subjects : null;
   }
 
-  /** Returns the stored row of an actor's edge to a DID of a list. The next read of any table overwrites it. */
+  /** Returns the volatile row of an actor's edge to the list's DID with this index. */
   rowOf({ state, owner }: CachedActor, kind: ProbedEdgeKind, dids: DidList, index: number): Buffer | undefined {
     const prefix = edgeBySubjectPrefix(owner, kind);
     if (dids.isPlc[index] === 0) {

@@ -1,26 +1,25 @@
 /**
- * The newest feed items of authors, for timelines.
+ * Caches the newest feed items of authors, for timelines.
  *
- * A timeline asks hundreds of authors for items that are newer than most of them have. A look at an
- * array answers that, where a range scan costs a hundred times as much: the times of the authors of the
- * hot generation are in flat arrays by cache index.
+ * A timeline asks hundreds of authors for items newer than most of them have. A range scan for that
+ * costs a hundred times as much as a look at an array, so the item times of the hot generation's
+ * authors are in flat arrays by cache index.
  */
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { type FeedRun, readFeedRun } from '../lookup/feed-run.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { GenerationalCache } from './generational-cache.ts';
 
-/** Newest items cached for each author. */
 export const itemsPerAuthor = 24;
 const capacityBytesDefault = 128 * 2 ** 20;
-/** Objects and strings of an author with its run, without items; its part of the flat arrays. */
+/** An author without items: objects, strings, and its part of the flat arrays. */
 const authorBytes = 720;
 /** An item's time and offsets, without its key and value. */
 const itemBytes = 44;
 
 export type CachedAuthor = {
   readonly did: string;
-  /** What its URIs begin with: their order as text is the order of authors. */
+  /** The beginning of the author's URIs; authors are in its order. */
   readonly uriHead: string;
   readonly state: SlotState;
   readonly owner: number;
@@ -32,9 +31,9 @@ export class FeedCache {
   readonly cache: GenerationalCache<CachedAuthor>;
   /** Times of each author's items, newest first, by index times `itemsPerAuthor`. Units: ms. */
   readonly times: Float64Array;
-  /** How many of them there are, by index. */
+  /** The number of these times, by index. */
   readonly counts: Uint8Array;
-  /** No item of an author is newer, by index: +Infinity while that is not known. Units: ms. */
+  /** An upper bound of each author's item times, by index: +Infinity if unknown. Units: ms. */
   readonly newestMs: Float64Array;
 
   constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
@@ -42,7 +41,7 @@ export class FeedCache {
     this.cache = new GenerationalCache({
       capacityBytes,
       valueBytesMin: authorBytes,
-      // `itemsPerAuthor` bounds them.
+      // `itemsPerAuthor` bounds the values.
       entryBytesMax: Number.POSITIVE_INFINITY,
       onSet: (index, author) => this.#setTimes(index, author.run),
       onInvalidate: (index) => {
@@ -55,9 +54,9 @@ export class FeedCache {
   }
 
   /**
-   * Returns the index of the author at `source[start..end)`; -1 for one that its slot does not know.
+   * Returns the index of the author at `source[start..end)`; -1 for an unknown one.
    *
-   * Shape: valid until the next call, which may begin another generation. Errors: DataPlaneError `WrongEpoch`.
+   * Shape: valid until the next call, which may swap generations. Errors: `WrongEpoch`.
    */
   indexOf(source: Buffer, start: number, end: number): number {
     const index = this.cache.indexOf(source, start, end);

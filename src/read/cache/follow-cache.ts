@@ -1,8 +1,8 @@
 /**
- * Whom viewers follow, for their timelines: split into those whom this node serves and the others.
+ * Caches whom viewers follow, split into those whom this node serves and the others.
  *
- * Viewers ask for timelines often, and reading and hashing hundreds of follows costs more than the rest
- * of the answer.
+ * Viewers read their timelines often, and reading and hashing hundreds of follows costs more than
+ * the rest of the answer.
  */
 import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotFollows } from '../../wire/feed-messages.ts';
@@ -11,37 +11,36 @@ import { writeFollowedDids } from '../lookup/followed-dids.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { GenerationalCache } from './generational-cache.ts';
 
-/** About eight thousand viewers with 500 follows each. */
+/** Enough for about eight thousand viewers with 500 follows each. */
 const capacityBytesDefault = 128 * 2 ** 20;
-/** Follows beyond this are left to later calls. Units: DIDs. */
 const followsPageMax = 20_000;
-/** The objects of a viewer, without what grows with its follows. */
+/** A viewer without its follows. */
 const viewerBytes = 1536;
-/** The objects of the follows in one slot of another node. */
+/** A list of one slot of another node, without its DIDs. */
 const groupBytes = 192;
 
-/** Authors of this node: DIDs at `texts[starts[i]..ends[i])`, and their indexes in a FeedCache. */
+/** DIDs of this node at `texts[starts[i]..ends[i])`, and their indexes in a FeedCache. */
 export type AuthorList = {
   readonly texts: Buffer;
   readonly starts: Int32Array;
   readonly ends: Int32Array;
-  /** Valid in `generation` of the FeedCache; -1 for unknown ones. */
+  /** Valid in `generation` of the FeedCache; -1 where unknown. */
   readonly indexes: Int32Array;
   generation: number;
 };
 
-/** Whom a viewer follows, the viewer left out. */
+/** The first page of whom a viewer follows, without the viewer itself. */
 export type CachedFollows = {
   readonly local: AuthorList;
   readonly elsewhere: readonly SlotFollows[];
   /** Counts both. */
   readonly followCount: number;
   readonly isFollowingSelf: boolean;
-  /** Token of the follows that come after these, '' when there are none. */
+  /** Token of the next page, '' on the last. */
   readonly next: string;
 };
 
-/** Collects length-delimited texts of one slot. */
+/** Length-delimited DIDs of one slot. */
 type Group = { count: number; parts: Buffer[] };
 
 function addTo(groups: Map<number, Group>, slot: number, part: Buffer): void {
@@ -53,7 +52,7 @@ function addTo(groups: Map<number, Group>, slot: number, part: Buffer): void {
   }
 }
 
-/** Returns a list of authors that are given as length-delimited DIDs. */
+/** Returns the list of some length-delimited DIDs. */
 export function authorListOf(parts: readonly Buffer[]): AuthorList {
   const texts = Buffer.concat(parts);
   const starts = new Int32Array(parts.length);
@@ -81,7 +80,7 @@ export class FollowCache {
     this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: viewerBytes });
   }
 
-  /** Returns whom a viewer of this node follows; undefined for one that its slot does not know. Errors: DataPlaneError `WrongEpoch`. */
+  /** Returns undefined for an unknown viewer. Errors: DataPlaneError `WrongEpoch`. */
   get(did: string): CachedFollows | undefined {
     const viewer = Buffer.from(did);
     return this.cache.get(viewer, 0, viewer.length) ?? this.#fill(did, viewer);

@@ -1,44 +1,43 @@
 /**
- * The cache by DID of a serving thread, bounded in bytes and looked up with the bytes of a request.
+ * A serving thread's cache by DID, bounded in bytes and looked up with the bytes of a request.
  *
- * Policy: two generations, a cheap stand-in for LRU that writes nothing on a hit. Entries are set in
- * the hot generation. When that holds half of the capacity it becomes the cold one, and what is left in
- * the cold one is evicted. A hit in the cold generation moves the entry to the hot one.
+ * Policy: two generations, which approximate LRU and write nothing on most hits. Entries are set in
+ * the hot generation. When that holds half of the capacity it becomes the cold one, whose remaining
+ * entries are evicted. A hit in the cold generation moves the entry to the hot one.
  *
- * Coherence: whoever calls `invalidate` has refreshed this thread's reads first, so that whatever is
- * read and set afterwards is not older than what was invalidated.
+ * Coherence: the caller of `invalidate` refreshes this thread's reads first, so that values set
+ * afterwards are no older than the invalidation.
  */
 import type { CacheStats } from './cache-stats.ts';
 import { DidTable } from './did-table.ts';
 
-/** What the table itself takes for one DID. */
+/** The table's own memory for one DID. */
 export const indexBytes = 128;
-/** Entries above this share of the capacity are left out, lest one of them evict all others. */
+/** Entries above this share of the capacity are not cached, lest one of them evict all others. */
 const largestShare = 1 / 16;
 
-/** An owner and its DID. */
 export type DidOwner = { readonly did: string; readonly slot: number; readonly owner: number };
 
 export type GenerationalCacheOptions<Value> = {
   readonly capacityBytes: number;
-  /** No value takes less; bounds the size of the tables. */
+  /** The least that a value takes; bounds the size of the tables. */
   readonly valueBytesMin: number;
-  /** Infinity for a client whose values have a bound of their own, so that each of them gets an index. */
+  /** Infinity for values that are bounded otherwise and must all get an index. */
   readonly entryBytesMax?: number;
-  /** Called when a value gets an index in the hot generation, for clients with arrays by index. */
+  /** Called when a value is set in the hot generation, for clients with arrays by index. */
   readonly onSet?: (index: number, value: Value) => void;
   /** Called when the value at an index in the hot generation is invalidated. */
   readonly onInvalidate?: (index: number) => void;
 };
 
-/** An owner as a number, exact below 2^53. */
+/** Returns a number for an owner of any slot, exact below 2^53. */
 function ownerKeyOf(slot: number, owner: number): number {
   return slot * 2 ** 32 + owner;
 }
 
 export class GenerationalCache<Value> implements CacheStats {
   readonly capacityBytes: number;
-  /** Indexes are below this. */
+  /** Exclusive upper bound of the indexes. */
   readonly entriesMax: number;
   readonly #generationBytesMax: number;
   readonly #entryBytesMax: number;
@@ -49,7 +48,7 @@ export class GenerationalCache<Value> implements CacheStats {
   hits = 0;
   misses = 0;
   evictions = 0;
-  /** Counts swaps of the generations. An index is valid only in the generation that it was returned in. */
+  /** The number of swaps of the generations. A swap makes all indexes invalid. */
   generation = 0;
 
   constructor(options: GenerationalCacheOptions<Value>) {
@@ -79,7 +78,7 @@ export class GenerationalCache<Value> implements CacheStats {
     return index < 0 ? undefined : this.#hot.valueAt(index);
   }
 
-  /** Returns the index of the value of the DID at `source[start..end)`, or -1. May swap the generations. */
+  /** Returns the index of the DID at `source[start..end)`, or -1. May swap the generations. */
   indexOf(source: Buffer, start: number, end: number): number {
     const index = this.#hot.indexOf(source, start, end);
     if (index < 0 || this.#hot.valueAt(index) === undefined) return this.#promote(source, start, end);
@@ -102,7 +101,7 @@ export class GenerationalCache<Value> implements CacheStats {
     return index >= 0 && table.valueAt(index) !== undefined;
   }
 
-  /** Moves an entry from the cold generation to the hot one. Returns its index, or -1. */
+  /** Moves an entry from the cold generation to the hot one. Returns its index, or -1 on a miss. */
   #promote(source: Buffer, start: number, end: number): number {
     const coldIndex = this.#cold.indexOf(source, start, end);
     const entry = coldIndex < 0 ? undefined : this.#cold.remove(coldIndex);
@@ -118,12 +117,12 @@ export class GenerationalCache<Value> implements CacheStats {
     return index;
   }
 
-  /** True when a value of so many bytes is not too large to be cached. */
+  /** True when a value of this size is small enough to be cached. */
   admits(valueBytes: number): boolean {
     return indexBytes + valueBytes <= this.#entryBytesMax;
   }
 
-  /** Sets the value of a DID. Returns its index, or -1 for one that is too large and was left out. */
+  /** Sets the value of a DID. Returns its index, or -1 when it is too large to be cached. */
   set({ did, slot, owner }: DidOwner, value: Value, valueBytes: number): number {
     const source = Buffer.from(did, 'latin1');
     const known = this.#hot.indexOf(source, 0, source.length);
@@ -150,7 +149,6 @@ export class GenerationalCache<Value> implements CacheStats {
     this.generation++;
   }
 
-  /** Removes the values of these owners of a slot. */
   invalidate(slot: number, owners: readonly number[]): void {
     for (const owner of owners) {
       const ownerKey = ownerKeyOf(slot, owner);

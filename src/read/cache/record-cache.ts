@@ -1,22 +1,22 @@
 /**
- * The `Record` messages that a serving thread answers with, and rows of counts, outside the JavaScript heap.
+ * Caches `Record` messages and rows of counts of a serving thread, outside the JavaScript heap.
  *
- * A read of a stored row costs a walk down a tree of pages, most of it waiting for memory; a hit here
- * costs two looks at memory and no object.
+ * A read of a stored row walks down a tree of pages and mostly waits for memory; a hit here reads
+ * memory twice and allocates nothing.
  *
- * Policy: a FIFO ring of bytes, found through a four-way set-associative index of key hashes. Admission
- * is a doorkeeper: a key is admitted at its second miss while the index still has the note of its first,
- * so that one walk through many records evicts nothing. Once the ring is full, it admits only one in
- * `admissionRatio` of those: keys in frequent use get in all the same, and where more keys are in use
- * than fit, little is spent on records that would be evicted before their next use.
+ * Policy: a FIFO ring of bytes with a four-way set-associative index by key hash. Admission is a
+ * doorkeeper: a key is admitted at its second miss, if the index still has a note of its first, so
+ * that one pass over many records evicts nothing. A full ring admits only one in `admissionRatio`
+ * of those: frequently used keys get in anyway, and when more keys are in use than fit, little is
+ * spent on records that would be evicted before their next use.
  *
- * Coherence: whoever calls `invalidate` has refreshed this thread's reads first, so that whatever is
- * read and set afterwards is not older than what was invalidated.
+ * Coherence: the caller of `invalidate` refreshes this thread's reads first, so that records set
+ * afterwards are no older than the invalidation.
  *
  * ```
- * index: sets of four ways: hash, position (0 = noted at its first miss), int32 each
+ * index: sets of four ways: hash, position (0 = note of a first miss), int32 each
  * ring:  head of four int32, key, message
- * head:  slot << 16 | key bytes, message bytes, JSON bytes, post flags << 8 | JSON's offset in the message
+ * head:  slot << 16 | key bytes, message bytes, JSON bytes, post flags << 8 | offset of the JSON
  * ```
  */
 import { invariant } from '../../base/invariant.ts';
@@ -24,26 +24,26 @@ import { hashOfRecordKey } from '../../slot/table/record-changes.ts';
 import type { SlotChanges, SlotState } from '../../slot/table/slot-state.ts';
 import type { CacheStats } from './cache-stats.ts';
 
-/** Entries begin at multiples of this in the ring. Units: bytes. */
+/** The alignment of entries in the ring. Units: bytes. */
 const unitBytes = 16;
 const headBytes = 16;
 const setWays = 4;
 const wayWords = 2;
 const setWords = setWays * wayWords;
 const setBytes = setWords * 4;
-/** One set for so many bytes of capacity; a record takes two to four hundred. */
+/** One set per so much capacity; a record takes 200 to 400 bytes. */
 const capacityBytesPerSet = 256;
-/** Larger records are read from storage each time. Units: bytes of one entry. */
+/** Larger entries are not cached. */
 const entryBytesMax = 32 * 1024;
 const admissionRatio = 8;
-/** Positions rise through all laps of the ring, for 32 GiB of records; then the cache starts anew. */
+/** Positions grow over all laps of the ring; after 32 GiB of records the cache is emptied. */
 const positionMaxDefault = 2 ** 31 - 1;
-/** What the fields of a head can hold. */
+/** The greatest values that fit in a head. */
 const keyBytesMax = 0xffff;
 const jsonOffsetMax = 0xff;
 const slotMax = 0xffff;
 
-/** One record's message, with the range of the JSON in it. */
+/** One record's message, and the range of the JSON in it. */
 export type RecordMessage = {
   readonly source: Buffer;
   readonly start: number;
@@ -53,7 +53,7 @@ export type RecordMessage = {
   readonly postFlags: number;
 };
 
-/** Mutable for the cache alone, which has one for all hits. */
+/** The cache's single object for all hits. */
 class HitScratch implements RecordMessage {
   source: Buffer;
   start = 0;
@@ -67,10 +67,9 @@ class HitScratch implements RecordMessage {
   }
 }
 
-/** Records and counts by slot and row key. */
 export class RecordCache implements CacheStats {
   readonly capacityBytes: number;
-  /** Whether the key that the last `get` missed should be set. */
+  /** Whether the caller should set the key that the last `get` missed. */
   shouldAdmit = false;
   hits = 0;
   misses = 0;
@@ -84,17 +83,17 @@ export class RecordCache implements CacheStats {
   readonly #positionMax: number;
   /** Units: `unitBytes`. */
   readonly #ringUnits: number;
-  /** Where this lap of the ring began, and where the next entry goes. Units: `unitBytes`, over all laps. */
+  /** Positions, in units over all laps: the start of this lap, and that of the next entry. */
   #lapStart = 0;
   #next = 0;
-  /** Entries below this are overwritten. Never 0, which means none. */
+  /** Entries below this are overwritten. At least 1, since position 0 means none. */
   #oldest = 0;
-  /** The first entry that is not counted as evicted. */
+  /** The first entry that is not yet counted as evicted. */
   #tail = 0;
   #admissionTurn = 0;
   readonly #stateBySlot: (SlotState | undefined)[] = [];
 
-  /** `capacityBytes` is for ring and index together; 0 caches nothing. A lower `positionMax` is for tests. */
+  /** `capacityBytes` includes the index; 0 caches nothing. Tests lower `positionMax`. */
   constructor(capacityBytes: number, positionMax = positionMaxDefault) {
     this.#positionMax = positionMax;
     const sets =
@@ -102,7 +101,7 @@ export class RecordCache implements CacheStats {
     this.#ringUnits = Math.floor((capacityBytes - sets * setBytes) / unitBytes) * Math.sign(sets);
     this.#index = new Int32Array(sets * setWords);
     this.#setMask = sets - 1;
-    // Memory that was never written to takes no room.
+    // The system provides memory only for what is written.
     this.#ring = Buffer.allocUnsafeSlow(this.#ringUnits * unitBytes);
     this.#heads = new Int32Array(this.#ring.buffer, 0, this.#ring.length / 4);
     this.#hit = new HitScratch(this.#ring);
@@ -110,14 +109,14 @@ export class RecordCache implements CacheStats {
     this.#startAnew();
   }
 
-  /** The index, and what was written of the ring. */
+  /** The size of the index and of the ring's written part. */
   get bytes(): number {
     const units = this.#oldest === 1 ? this.#next - 1 : this.#ringUnits;
     return this.#index.byteLength + units * unitBytes;
   }
 
   /**
-   * Returns the record whose row is `key` in the slot of `state`, or undefined and `shouldAdmit`.
+   * Returns the record whose row is `key` in a slot; undefined on a miss, which sets `shouldAdmit`.
    *
    * Shape: one object for all hits, valid until the next `get` or `set`.
    */
@@ -134,15 +133,12 @@ export class RecordCache implements CacheStats {
     return undefined;
   }
 
-  /** True while the record is cached. Counts neither as a hit nor as a miss. */
+  /** True when the record is cached. Counts neither as a hit nor as a miss. */
   has(state: SlotState, key: Buffer): boolean {
     return this.#ringUnits > 0 && this.#lookup(state.index, key, this.#hashOf(state, key)) >= 0;
   }
 
-  /**
-   * Caches a record and returns it as `get` does; undefined for one that is too large, which leaves the
-   * cache as it was.
-   */
+  /** Caches a record and returns it as `get` does; undefined for one too large to be cached. */
   set(state: SlotState, key: Buffer, message: RecordMessage): RecordMessage | undefined {
     const { source, start, end, postFlags } = message;
     const jsonOffset = message.jsonStart - start;
@@ -166,7 +162,7 @@ export class RecordCache implements CacheStats {
     return this.#setHit(head, key.length);
   }
 
-  /** Drops the records of a slot whose rows a commit changed; null: too many to name. */
+  /** Drops the records of a slot whose rows a commit changed; null empties the cache. */
   invalidate(slot: number, hashes: SlotChanges['records']): void {
     if (this.#ringUnits === 0) return;
     if (hashes === null) this.#startAnew();
@@ -183,7 +179,7 @@ export class RecordCache implements CacheStats {
     }
   }
 
-  /** Makes units of the ring an entry without a key, which is none. */
+  /** Overwrites units of the ring with an entry that has no key, which no look-up finds. */
   #setFiller(position: number, units: number): void {
     const head = this.#headOf(position);
     this.#heads[head] = 0;
@@ -207,7 +203,7 @@ export class RecordCache implements CacheStats {
     return hashIn(slot, hashOfRecordKey(key));
   }
 
-  /** Another handle of a slot may be of another copy of it, with other owner numbers. */
+  /** A reopened slot may be another copy of it, with other owner numbers. */
   #replace(state: SlotState): void {
     if (this.#stateBySlot[state.index] !== undefined) this.#startAnew();
     this.#stateBySlot[state.index] = state;
@@ -227,7 +223,7 @@ export class RecordCache implements CacheStats {
     return -1;
   }
 
-  /** Returns the index in `#heads` of a position of this lap, or of what is left of the one before. */
+  /** Returns the index in `#heads` of a position of this lap or the rest of the previous one. */
   #headOf(position: number): number {
     const unit = position - this.#lapStart;
     return (unit < 0 ? unit + this.#ringUnits : unit) * (unitBytes / 4);
@@ -252,12 +248,12 @@ export class RecordCache implements CacheStats {
     return hit;
   }
 
-  /** Notes a miss. Returns false for a key's first one; true too when the set has no room for the note. */
+  /** Notes a miss. Returns false for a key's first; true too when its set has no room for notes. */
   #noteMiss(hash: number): boolean {
     const index = this.#index;
     const set = (hash & this.#setMask) * setWords;
     let free = -1;
-    // Each hash begins at a way of its own, lest two that miss in turn overwrite each other's note for ever.
+    // Hashes begin at different ways, lest two that miss in turn overwrite each other's notes.
     for (let turn = 0, way = hash >>> 30; turn < setWays; turn++, way = (way + 1) % setWays) {
       const at = set + way * wayWords;
       if (index[at] === hash) return true;
@@ -269,7 +265,7 @@ export class RecordCache implements CacheStats {
     return false;
   }
 
-  /** Returns the way of a set for a new entry: that of its hash, else a free one, else the oldest entry's. */
+  /** Returns the way for a new entry: that of its hash, else a free one, else the oldest. */
   #victimWay(hash: number): number {
     const index = this.#index;
     const set = (hash & this.#setMask) * setWords;
@@ -281,7 +277,7 @@ export class RecordCache implements CacheStats {
     return oldest;
   }
 
-  /** Returns the position of so many units in a row, evicting the oldest entries. */
+  /** Returns the position of so many consecutive units, evicting the oldest entries. */
   #makeRoom(units: number): number {
     if (this.#next + units > this.#lapStart + this.#ringUnits) this.#wrap();
     const position = this.#next;
@@ -291,14 +287,14 @@ export class RecordCache implements CacheStats {
     return position;
   }
 
-  /** Counts the entries below a position, whose heads are still there. */
+  /** Counts the entries below a position, before their heads are overwritten. */
   #countEvictions(below: number): void {
     for (; this.#tail < below; this.#tail += this.#unitsAt(this.#tail)) {
       if (this.#heads[this.#headOf(this.#tail)] !== 0) this.evictions++;
     }
   }
 
-  /** Begins the next lap of the ring; a filler takes what is left of this one. */
+  /** Begins the next lap of the ring; a filler takes the rest of this one. */
   #wrap(): void {
     this.#countEvictions(this.#lapStart);
     const left = this.#lapStart + this.#ringUnits - this.#next;
@@ -317,7 +313,7 @@ export class RecordCache implements CacheStats {
   }
 }
 
-/** Sets are chosen by the low bits, which the slot must reach. */
+/** Mixes the slot into the low bits, which choose the set. */
 function hashIn(slot: number, hash: number): number {
   return hash ^ Math.imul(slot, 0x9e3779b1);
 }
