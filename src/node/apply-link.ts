@@ -16,6 +16,7 @@ import { applyThreadScript } from './apply-thread-script.ts';
 export type ApplyLinkOptions = ApplyThreadOptions & {
   readonly onChange: (slot: number, changes: SlotChanges) => void;
   readonly onDeath: (error: Error) => void;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
 };
 
 type Waiting = { readonly resolve: (message: FromApplyThread) => void; readonly reject: (error: Error) => void };
@@ -30,7 +31,7 @@ export class ApplyLink implements AsyncDisposable {
   #isClosing = false;
 
   constructor(options: ApplyLinkOptions) {
-    const { onChange, onDeath, ...threadOptions } = options;
+    const { onChange, onDeath, note, ...threadOptions } = options;
     this.slots = new Set(options.slots);
     const { url, ...flags } = applyThreadScript();
     this.#worker = new Worker(url, { workerData: threadOptions, ...flags, name: 'skyshard-apply' });
@@ -49,6 +50,7 @@ export class ApplyLink implements AsyncDisposable {
     this.#worker.on('message', (message: FromApplyThread) => {
       if (message.type === 'ready') return ready.resolve();
       if (message.type === 'changed') return onChange(message.slot, message.changes);
+      if (message.type === 'note') return note(message.message, message.fields);
       if (message.type === 'closed') return;
       this.#waitingById.get(message.id)?.resolve(message);
       this.#waitingById.delete(message.id);

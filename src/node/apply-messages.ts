@@ -35,4 +35,6 @@ export type FromApplyThread =
   | { readonly type: 'digest'; readonly id: number; readonly seq: number; readonly digest: string }
   /** What a commit changed, so that serving threads invalidate their caches. */
   | { readonly type: 'changed'; readonly slot: number; readonly changes: SlotChanges }
+  /** A line for the node's log. */
+  | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> }
   | { readonly type: 'closed' };

@@ -89,6 +89,7 @@ function main(options: ApplyThreadOptions): void {
     clock,
     random: seededRandom(clock.nowMs()),
     signal: stop.signal,
+    note: (message, fields) => post({ type: 'note', message, fields }),
   });
   for (const slot of slots) sender.resume(slot);
 

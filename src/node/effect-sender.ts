@@ -48,6 +48,8 @@ export type EffectSenderOptions = {
   readonly clock: Clock;
   readonly random: SeededRandom;
   readonly signal: AbortSignal;
+  /** Called for each call that a node answers with a defect of its own. */
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
 };
 
 const callBytesMax = 1024 * 1024;
@@ -270,8 +272,11 @@ export class EffectSender {
       const answer = await this.#options.caller.call(call);
       return decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer));
     } catch (thrown) {
-      const { code } = operatingFailure(thrown);
-      if (code === 'Internal') throw thrown;
+      const { code, message } = operatingFailure(thrown);
+      // A defect of another node must not stop this one; those of ours are broken invariants.
+      if (code === 'Internal') {
+        this.#options.note(`effects are sent again: ${message}`, { node: nodeQueue.node, code });
+      }
       return undefined;
     }
   }

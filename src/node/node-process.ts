@@ -44,6 +44,8 @@ export type NodeOptions = {
   readonly adminToken: string | null;
   readonly clusterToken: string | null;
   readonly registry: Registry;
+  /** Called for what an operator should know although the node goes on. */
+  readonly note?: (message: string, fields: Record<string, unknown>) => void;
   readonly crashPoint?: { readonly point: CrashPoint; readonly nth: number } | null;
   readonly clock?: Clock;
 };
@@ -79,6 +81,7 @@ async function startApplyThreads(
         crashPoint: options.crashPoint ?? null,
         onChange,
         onDeath,
+        note: options.note ?? (() => {}),
       }),
   );
   await Promise.all(links.map((link) => link.ready()));

@@ -9,7 +9,7 @@ import { readMapFile } from '../map-file.ts';
 import { serve } from '../process/server-process.ts';
 
 export const runNode: Command = (context) => {
-  const { settings, clock, operands } = context;
+  const { settings, clock, log, operands } = context;
   const name = operands[0]!;
   const { raw, map } = readMapFile(settings.map);
   const address = map.nodes.get(name);
@@ -33,6 +33,7 @@ export const runNode: Command = (context) => {
       recordCacheMib: settings.recordCacheMib,
       ...readAccessTokens(settings, map),
       registry,
+      note: (message, fields) => log('warn', message, fields),
       clock,
     });
     return {

@@ -39,11 +39,12 @@ afterEach(async () => {
   for (const close of closings.splice(0).reverse()) await close();
 });
 
-type Faults = { lost: number; unanswered: number; refused: number; gaps: number };
+type Faults = { lost: number; unanswered: number; broken: number; refused: number; gaps: number };
 
 /** The queues of two nodes in this thread, with a wire between them that fails by the seed. */
 class TwoQueues implements NodeCaller {
-  readonly faults: Faults = { lost: 0, unanswered: 0, refused: 0, gaps: 0 };
+  readonly faults: Faults = { lost: 0, unanswered: 0, broken: 0, refused: 0, gaps: 0 };
+  readonly notes: string[] = [];
   largestCallBytes = 0;
   readonly slots: readonly Slot[];
   readonly #queueByNode = new Map<string, ApplyQueue>();
@@ -80,6 +81,7 @@ class TwoQueues implements NodeCaller {
       clock,
       random: this.#random,
       signal: this.#stop.signal,
+      note: (message) => this.notes.push(message),
     });
     this.#queueByNode.set(node, queue);
   }
@@ -117,6 +119,10 @@ class TwoQueues implements NodeCaller {
     if (draw === 1) {
       this.faults.unanswered++;
       throw new DataPlaneError('DeadlineExceeded', 'no answer came');
+    }
+    if (draw === 2) {
+      this.faults.broken++;
+      throw new DataPlaneError('Internal', 'a defect of the target');
     }
     return encodeOutcomes(outcomes);
   }
@@ -157,6 +163,8 @@ describe('effects', () => {
     }
     await queues.settle();
     for (const [fault, count] of Object.entries(queues.faults)) expect(count, fault).toBeGreaterThan(0);
+    const note = 'effects are sent again: a defect of the target';
+    expect(queues.notes).toEqual(new Array(queues.faults.broken).fill(note));
     expectMeaning(queues, entries);
   }, 60_000);
 
