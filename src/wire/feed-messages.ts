@@ -7,6 +7,7 @@ import { readEntryTime, timeAt, timeBytes, writeEntryTime } from '../base/time-b
 import { FieldScanner } from '../proto/fields.ts';
 import { fieldNumber } from '../proto/generated/bsky-service.ts';
 import { wireType } from '../proto/message-decoder.ts';
+import type { FollowList } from './follows-messages.ts';
 import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
@@ -128,8 +129,7 @@ export function decodeTimeline(bytes: Uint8Array): TimelineRequest {
   return request;
 }
 
-/** The followed DIDs of a slot: `count` length-delimited texts. */
-export type SlotFollows = { readonly slot: number; readonly count: number; readonly texts: Buffer };
+export type SlotFollowList = FollowList & { readonly slot: number };
 
 /**
  * The part of a timeline that the viewer's node holds.
@@ -143,7 +143,7 @@ export type TimelineAnswer<Feed> = {
   readonly followed: Feed;
   readonly followCount: number;
   readonly next: string;
-  readonly elsewhere: readonly SlotFollows[];
+  readonly elsewhere: readonly SlotFollowList[];
 };
 
 /** Writes the part of a TimelineAnswer that follows its two lists. */

@@ -19,11 +19,14 @@ export function decodeFollowsOf(bytes: Uint8Array): FollowsOfRequest {
   return request;
 }
 
+/** Followed DIDs: `count` length-delimited texts. */
+export type FollowList = { readonly count: number; readonly texts: Buffer };
+
 /** The DIDs are `count` texts at `reader.position`; `next` is '' on the last page. */
-export type RawFollows = { readonly next: string; readonly count: number; readonly reader: ByteReader };
+export type FollowPage = { readonly next: string; readonly count: number; readonly reader: ByteReader };
 
 /** Opens a page, whose DIDs a router splits without making strings. */
-export function openFollowsOfAnswer(bytes: Uint8Array): RawFollows {
+export function openFollowsOfAnswer(bytes: Uint8Array): FollowPage {
   const reader = openMessage(bytes, nodeCalls.followsOf);
   const next = reader.text();
   return { next, count: reader.count(), reader };

@@ -16,7 +16,7 @@ import { feedKey } from '../../slot/table/feed-item.ts';
 import { keyHeadBytes } from '../../slot/table/slot-state.ts';
 import type { FeedPosition, FeedRange, RawNewestByAuthors } from '../../wire/feed-messages.ts';
 import { type CachedAuthor, type FeedCache, itemsPerAuthor } from '../cache/feed-cache.ts';
-import type { AuthorList } from '../cache/follow-cache.ts';
+import type { LocalFollowList } from '../cache/follow-cache.ts';
 import { type FeedRun, feedKeyCollectionAt, keyAt, readFeedRun, valueAt } from '../lookup/feed-run.ts';
 import { pageItemsMax } from '../lookup/page.ts';
 import { NewestItems } from './newest-items.ts';
@@ -130,7 +130,7 @@ export function newestByAuthor(feeds: FeedCache, did: string, range: FeedRange):
 }
 
 /** Returns the newest items of a list of authors, whose cache indexes are looked up once for many timelines. */
-export function newestByList(feeds: FeedCache, authors: AuthorList, range: FeedRange): NewestItems {
+export function newestByList(feeds: FeedCache, authors: LocalFollowList, range: FeedRange): NewestItems {
   const newest = beginPage(range);
   const before = pageEnd(range);
   const { cache, newestMs } = feeds;

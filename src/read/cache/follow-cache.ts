@@ -5,7 +5,7 @@
  * the rest of the answer.
  */
 import { MessageWriter } from '../../proto/message-writer.ts';
-import type { SlotFollows } from '../../wire/feed-messages.ts';
+import type { SlotFollowList } from '../../wire/feed-messages.ts';
 import { peerReader } from '../../wire/peer-bytes.ts';
 import { writeFollowedDids } from '../lookup/followed-dids.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
@@ -20,7 +20,7 @@ const viewerBytes = 1536;
 const groupBytes = 192;
 
 /** DIDs of this node at `texts[starts[i]..ends[i])`, and their indexes in a FeedCache. */
-export type AuthorList = {
+export type LocalFollowList = {
   readonly texts: Buffer;
   readonly starts: Int32Array;
   readonly ends: Int32Array;
@@ -30,9 +30,9 @@ export type AuthorList = {
 };
 
 /** The first page of whom a viewer follows, without the viewer itself. */
-export type CachedFollows = {
-  readonly local: AuthorList;
-  readonly elsewhere: readonly SlotFollows[];
+export type CachedFollowPage = {
+  readonly local: LocalFollowList;
+  readonly elsewhere: readonly SlotFollowList[];
   /** Counts both. */
   readonly followCount: number;
   readonly isFollowingSelf: boolean;
@@ -53,7 +53,7 @@ function addTo(groups: Map<number, Group>, slot: number, part: Buffer): void {
 }
 
 /** Returns the list of some length-delimited DIDs. */
-export function authorListOf(parts: readonly Buffer[]): AuthorList {
+export function localFollowListOf(parts: readonly Buffer[]): LocalFollowList {
   const texts = Buffer.concat(parts);
   const starts = new Int32Array(parts.length);
   const ends = new Int32Array(parts.length);
@@ -65,7 +65,7 @@ export function authorListOf(parts: readonly Buffer[]): AuthorList {
   return { texts, starts, ends, indexes: new Int32Array(parts.length).fill(-1), generation: -1 };
 }
 
-function bytesOf({ local, elsewhere }: CachedFollows): number {
+function bytesOf({ local, elsewhere }: CachedFollowPage): number {
   const own = viewerBytes + local.texts.length + 12 * local.starts.length;
   return elsewhere.reduce((total, { texts }) => total + groupBytes + texts.length, own);
 }
@@ -73,7 +73,7 @@ function bytesOf({ local, elsewhere }: CachedFollows): number {
 export class FollowCache {
   readonly #lookup: SlotLookup;
   readonly #texts = new MessageWriter();
-  readonly cache: GenerationalCache<CachedFollows>;
+  readonly cache: GenerationalCache<CachedFollowPage>;
 
   constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
     this.#lookup = lookup;
@@ -81,12 +81,12 @@ export class FollowCache {
   }
 
   /** Returns undefined for an unknown viewer. Errors: DataPlaneError `WrongEpoch`. */
-  get(did: string): CachedFollows | undefined {
+  get(did: string): CachedFollowPage | undefined {
     const viewer = Buffer.from(did);
     return this.cache.get(viewer, 0, viewer.length) ?? this.#fill(did, viewer);
   }
 
-  #fill(did: string, viewer: Buffer): CachedFollows | undefined {
+  #fill(did: string, viewer: Buffer): CachedFollowPage | undefined {
     const state = this.#lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
     if (owner === undefined) return undefined;
@@ -95,7 +95,7 @@ export class FollowCache {
     return follows;
   }
 
-  #read(did: string, viewer: Buffer): CachedFollows {
+  #read(did: string, viewer: Buffer): CachedFollowPage {
     const texts = this.#texts.clear();
     const { count, next } = writeFollowedDids(texts, this.#lookup.stateOf(did), did, '', followsPageMax);
     const bytes = Buffer.from(texts.buffer.subarray(0, texts.length));
@@ -123,6 +123,6 @@ export class FollowCache {
       count: each,
       texts: Buffer.concat(parts),
     }));
-    return { local: authorListOf(local), elsewhere, followCount, isFollowingSelf, next };
+    return { local: localFollowListOf(local), elsewhere, followCount, isFollowingSelf, next };
   }
 }

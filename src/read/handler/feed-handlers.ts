@@ -10,7 +10,7 @@ import { decodeThread, encodeOpThreadsAnswer } from '../../wire/thread-messages.
 import { writeAuthorFeed } from '../answer/author-feed.ts';
 import { newestByAuthor, newestByAuthors, newestByList, writeFeedItems } from '../answer/newest-by-authors.ts';
 import { claimedRoots, opThreadsOf, threadAround } from '../answer/thread-walk.ts';
-import { authorListOf, type CachedFollows } from '../cache/follow-cache.ts';
+import { type CachedFollowPage, localFollowListOf } from '../cache/follow-cache.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
@@ -44,8 +44,8 @@ function* feedStartsOfFollows(context: ReadContext, request: Buffer): Generator<
 }
 
 /** A viewer that its slot does not know has an empty timeline. */
-const noFollows: CachedFollows = {
-  local: authorListOf([]),
+const noFollows: CachedFollowPage = {
+  local: localFollowListOf([]),
   elsewhere: [],
   followCount: 0,
   isFollowingSelf: false,

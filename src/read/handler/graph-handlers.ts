@@ -19,7 +19,7 @@ import {
 } from '../answer/edge-pages.ts';
 import { actorSubject, recordSubject, urisOfEdges, writeFollowersAmong, writeProbed } from '../answer/edge-probes.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
-import type { CachedFollows } from '../cache/follow-cache.ts';
+import type { CachedFollowPage } from '../cache/follow-cache.ts';
 import { writeFollowedDids } from '../lookup/followed-dids.ts';
 import type { ReadContext } from './read-context.ts';
 import { type ReadRow, writtenBytes, writtenMessage } from './read-row.ts';
@@ -37,7 +37,7 @@ function writeFollowsOf(into: MessageWriter, { lookup, follows }: ReadContext, r
 }
 
 /** Answers with all follows of a viewer, in one page. */
-function writeAllFollows(into: MessageWriter, did: string, cached: CachedFollows): void {
+function writeAllFollows(into: MessageWriter, did: string, cached: CachedFollowPage): void {
   const { local, elsewhere, followCount, isFollowingSelf } = cached;
   const self = isFollowingSelf ? [new ByteWriter().text(did).finish()] : [];
   const parts = [local.texts, ...elsewhere.map(({ texts }) => texts), ...self];

@@ -5,12 +5,11 @@ import { appendDid } from '../../slot/packing/key-text.ts';
 import { edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
+import type { FollowPage } from '../../wire/follows-messages.ts';
 import { refuseToken } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';
 
 const followsPageMax = 50_000;
-
-export type FollowsPage = { readonly count: number; readonly next: string };
 
 /**
  * Writes a page of the DIDs that `did` follows into `texts`, length-delimited and in key order.
@@ -23,7 +22,7 @@ export function writeFollowedDids(
   did: string,
   after: string,
   limit: number,
-): FollowsPage {
+): Pick<FollowPage, 'count' | 'next'> {
   const owner = ownerOfDid(state, did);
   if (owner === undefined) return { count: 0, next: '' };
   const prefix = edgeBySubjectPrefix(owner, 'follow');

@@ -1,7 +1,7 @@
 /** Everyone that an actor follows, in pages of bytes. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
-import { encodeFollowsOf, openFollowsOfAnswer, type RawFollows } from '../../wire/follows-messages.ts';
+import { encodeFollowsOf, type FollowList, type FollowPage, openFollowsOfAnswer } from '../../wire/follows-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import type { PlanContext } from '../plan/plan.ts';
 import { slotOfDid, slotOfDidText } from '../plan/slot-finder.ts';
@@ -18,11 +18,11 @@ export function admitFollows(count: number, { admit }: PlanContext): void {
 }
 
 /** Returns the pages after the token `from` in the slot's order; none if `did` is no DID. */
-export async function followsOf(did: string, context: PlanContext, from = ''): Promise<RawFollows[]> {
+export async function followsOf(did: string, context: PlanContext, from = ''): Promise<FollowPage[]> {
   const { fanOut, deadlineMs } = context;
   const slot = slotOfDidText(did, fanOut.map.slots);
   if (slot < 0) return [];
-  const pages: RawFollows[] = [];
+  const pages: FollowPage[] = [];
   let after = from;
   let count = 0;
   do {
@@ -39,14 +39,14 @@ export async function followsOf(did: string, context: PlanContext, from = ''): P
   return pages;
 }
 
-/** The followed DIDs whose slots a node serves, each a length-delimited text. */
-export type NodeFollows = { readonly node: number; readonly count: number; readonly texts: Buffer };
+/** The followed DIDs whose slots a node serves. */
+export type NodeFollowList = FollowList & { readonly node: number };
 
 /** Scratch for one synchronous call: the end of each followed DID, and its node, -1 for none. */
 let scratchEnds = new Int32Array(4096);
 let scratchNodes = new Int16Array(4096);
 
-function locateFollows(page: RawFollows, except: Buffer, exceptSlot: number, { fanOut }: PlanContext): void {
+function locateFollows(page: FollowPage, except: Buffer, exceptSlot: number, { fanOut }: PlanContext): void {
   const { reader, count } = page;
   const { buffer } = reader;
   if (count > scratchEnds.length) {
@@ -71,7 +71,7 @@ type Part = { readonly node: number; count: number; bytes: number; texts: Buffer
 
 /** Adds the DIDs of a located page to the parts; adjacent ones of one node in a single copy. */
 function addFollows(
-  { reader: { buffer }, count }: RawFollows,
+  { reader: { buffer }, count }: FollowPage,
   firstAt: number,
   parts: Part[],
   partOfNode: (Part | undefined)[],
@@ -103,7 +103,7 @@ function addFollows(
 }
 
 /** Splits the pages by node, without strings; leaves out `except`, who may follow itself. */
-export function splitFollows(pages: readonly RawFollows[], except: string, context: PlanContext): NodeFollows[] {
+export function splitFollows(pages: readonly FollowPage[], except: string, context: PlanContext): NodeFollowList[] {
   const exceptBytes = Buffer.from(except);
   const exceptSlot = slotOfDidText(except, context.fanOut.map.slots);
   const parts: Part[] = [];

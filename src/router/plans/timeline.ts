@@ -17,13 +17,13 @@ import {
   openNewestByAuthorsAnswer,
   openTimelineAnswer,
   type RawFeed,
-  type SlotFollows,
+  type SlotFollowList,
 } from '../../wire/feed-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { emptyAnswer, type PlanContext } from '../plan/plan.ts';
 import { slotOfDidText } from '../plan/slot-finder.ts';
 import { mergeFeeds } from './feed-merge.ts';
-import { admitFollows, followsOf, type NodeFollows, splitFollows } from './follows-pages.ts';
+import { admitFollows, followsOf, type NodeFollowList, splitFollows } from './follows-pages.ts';
 
 /** A higher limit is cut to this, and the page token continues from there. */
 const timelineLimitMax = 1_000;
@@ -42,7 +42,7 @@ function decodeCursor(token: string): FeedPosition | null {
 }
 
 /** Groups the follows of slots by node. */
-function followsByNode(elsewhere: readonly SlotFollows[], nodeBySlot: Uint16Array): NodeFollows[] {
+function followsByNode(elsewhere: readonly SlotFollowList[], nodeBySlot: Uint16Array): NodeFollowList[] {
   const groups = new Map<number, { count: number; texts: Buffer[] }>();
   for (const { slot, count, texts } of elsewhere) {
     const node = nodeBySlot[slot];
@@ -58,7 +58,7 @@ function followsByNode(elsewhere: readonly SlotFollows[], nodeBySlot: Uint16Arra
 }
 
 async function feedsElsewhere(
-  follows: readonly NodeFollows[],
+  follows: readonly NodeFollowList[],
   range: FeedRange,
   { fanOut, deadlineMs }: PlanContext,
 ): Promise<RawFeed[]> {
