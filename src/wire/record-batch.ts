@@ -37,5 +37,6 @@ export function decodeRecordBatchAnswer(answer: Uint8Array): (Buffer | null)[] {
     const length = reader.varint();
     records.push(length === 0 ? null : reader.bytes(length - 1));
   }
+  reader.end();
   return records;
 }

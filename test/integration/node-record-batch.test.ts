@@ -125,7 +125,7 @@ describe('slot.records', () => {
     }
   });
 
-  it('refuses requests that are too large, truncated or of another version', () => {
+  it('refuses requests that are too large, truncated, too long or of another version', () => {
     const uri = `at://${alice}/app.bsky.feed.post/3kaaaaaaaaaa2`;
     const tooMany = encodeRecordBatchRequest(new Array<string>(recordBatchItemsMax + 1).fill(uri));
     expect(() => handler(tooMany, context)).toThrow(expect.objectContaining({ code: 'ResourceExhausted' }));
@@ -135,8 +135,18 @@ describe('slot.records', () => {
         expect.objectContaining({ code: 'InvalidArgument' }),
       );
     }
+    const tooLong = Buffer.concat([whole, Buffer.of(0)]);
+    expect(() => handler(tooLong, context)).toThrow(expect.objectContaining({ code: 'InvalidArgument' }));
     whole[0] = 9;
     expect(() => handler(whole, context)).toThrow(expect.objectContaining({ code: 'InvalidArgument' }));
+  });
+
+  it('has answers that are refused when truncated or longer than their records', async () => {
+    const uri = `at://${alice}/app.bsky.feed.post/3kaaaaaaaaaa2`;
+    const whole = Buffer.from(await handler(encodeRecordBatchRequest([uri, uri]), context));
+    for (const answer of [whole.subarray(0, -1), Buffer.concat([whole, Buffer.of(0)])]) {
+      expect(() => decodeRecordBatchAnswer(answer)).toThrow(expect.objectContaining({ code: 'Internal' }));
+    }
   });
 
   it('refuses slots that the node does not serve', () => {

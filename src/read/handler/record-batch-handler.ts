@@ -42,6 +42,7 @@ export function createRecordBatchHandler({ finder, records }: RecordBatchOptions
       if (record === undefined) answer.u8(0);
       else addJson(answer, record.source, record.jsonStart, record.jsonEnd);
     }
+    reader.end();
     return answer.view();
   };
 }
