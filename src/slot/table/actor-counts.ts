@@ -1,5 +1,6 @@
 /** Counts per actor: (owner, actorCounts) → 32-bit numbers in the order of `actorCountNames`. */
 import { ByteReader } from '../../base/bytes.ts';
+import { changeCounter } from './counter-row.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** The order is part of the stored format; append only. */
@@ -39,13 +40,9 @@ export function getActorCounts(state: SlotState, owner: number): ActorCounts {
 /** Shared by all changes: a value of fixed length needs no allocation. */
 const row = Buffer.allocUnsafeSlow(4 * actorCountNames.length);
 
-/** Adds to a count, which never falls below 0. */
+/** Adds to a count. */
 export function addToActorCount(state: SlotState, owner: number, name: ActorCountName, change: 1 | -1): void {
   const rowKey = key(owner);
-  const value = state.rows.getVolatile(rowKey);
-  row.fill(0);
-  value?.copy(row, 0, 0, value.length);
-  const offset = 4 * actorCountNames.indexOf(name);
-  row.writeUInt32BE(Math.max(0, row.readUInt32BE(offset) + change), offset);
+  changeCounter(row, state.rows.getVolatile(rowKey), actorCountNames.indexOf(name), change);
   state.rows.put(rowKey, row);
 }

@@ -1,5 +1,6 @@
 /** Counts per record: (owner, recordCounts, collection, rkey) → 32-bit numbers, by name. */
 import { ByteReader } from '../../base/bytes.ts';
+import { changeCounter } from './counter-row.ts';
 import { beginRecordKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** The order is part of the stored format; append only. */
@@ -36,12 +37,8 @@ const noCounts = Buffer.alloc(row.length);
 
 /** Adds to a count. A row whose counts are all 0 is removed, so equal contents have equal rows. */
 export function addToRecordCount(state: SlotState, key: Buffer, name: RecordCountName, change: 1 | -1): void {
-  const value = state.rows.getVolatile(key);
-  row.fill(0);
-  value?.copy(row, 0, 0, value.length);
+  changeCounter(row, state.rows.getVolatile(key), recordCountNames.indexOf(name), change);
   state.changedRecords.note(key);
-  const offset = 4 * recordCountNames.indexOf(name);
-  row.writeUInt32BE(Math.max(0, row.readUInt32BE(offset) + change), offset);
   if (row.equals(noCounts)) state.rows.remove(key);
   else state.rows.put(key, row);
 }
