@@ -1,4 +1,4 @@
-/** Reads about one actor or many: infos, counts, handles, identity, takedowns, notifications. */
+/** Reads about actors: infos, counts, handles, identities, takedowns, notifications. */
 import { encodeMessage } from '../../proto/codec.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
@@ -21,7 +21,7 @@ import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
 import { type ReadRow, read, readMessage, writtenBytes } from './read-row.ts';
 
-/** Keys of the rows of the actors whose info is not cached. */
+/** Yields the keys of the rows of a request's actors that are not cached. */
 function* actorKeys({ lookup, actors }: ReadContext, request: Buffer): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'dids');
   while (scanner.nextOf(fieldNumber.GetActorsRequest.dids)) {
@@ -33,7 +33,6 @@ function* actorKeys({ lookup, actors }: ReadContext, request: Buffer): Generator
   }
 }
 
-/** The reads about actors. */
 export const actorReads: readonly ReadRow[] = [
   writtenBytes('bsky.GetActors', (into, { actors }, request) => writeActorInfos(into, actors, request), actorKeys),
   writtenBytes('bsky.GetCountsForUsers', (into, { finder }, request) => writeCountsForUsers(into, finder, request)),

@@ -16,7 +16,7 @@ import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
 import { type ReadRow, read, writtenBytes, writtenMessage } from './read-row.ts';
 
-/** The key at which the feed of the author at `source[start..end)` begins, unless its items are cached. */
+/** Yields the key where the feed of the author at `source[start..end)` begins, unless cached. */
 function* feedStart({ lookup, feeds }: ReadContext, source: Buffer, start: number, end: number): Generator<RowKey> {
   if (feeds.cache.has(source, start, end)) return;
   const did = source.latin1Slice(start, end);
@@ -43,7 +43,7 @@ function* feedStartsOfFollows(context: ReadContext, request: Buffer): Generator<
   for (let index = 0; index < starts.length; index++) yield* feedStart(context, texts, starts[index]!, ends[index]!);
 }
 
-/** A viewer that its slot does not know has an empty timeline. */
+/** For an unknown viewer, whose timeline is empty. */
 const noFollows: CachedFollowPage = {
   local: localFollowListOf([]),
   elsewhere: [],
@@ -69,7 +69,6 @@ function writeNewestByAuthors(into: MessageWriter, { feeds }: ReadContext, reque
   writeFeedItems(into, newest);
 }
 
-/** The reads of feeds and threads. */
 export const feedReads: readonly ReadRow[] = [
   writtenMessage('GetAuthorFeed', (into, { lookup }, page) =>
     writeAuthorFeed(into, lookup.stateOf(page.actorDid), page.actorDid, page.feedType, page),

@@ -1,4 +1,4 @@
-/** Reads of edges: follows, blocks, likes, reposts, quotes, and the probes behind relationships. */
+/** Reads of edges: follows, blocks, likes, reposts, quotes, and the probes for relationships. */
 import type { EdgeKind, EdgeSubject } from '../../atproto/edge-kind.ts';
 import { type ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { fieldNumber, type MessageByName, type RecordRef } from '../../proto/generated/bsky-service.ts';
@@ -36,7 +36,6 @@ function writeFollowsOf(into: MessageWriter, { lookup, follows }: ReadContext, r
   writeFollowsPage(into, next, count, [texts.view()]);
 }
 
-/** Answers with all follows of a viewer, in one page. */
 function writeAllFollows(into: MessageWriter, did: string, cached: CachedFollowPage): void {
   const { local, elsewhere, followCount, isFollowingSelf } = cached;
   const self = isFollowingSelf ? [new ByteWriter().text(did).finish()] : [];
@@ -44,7 +43,7 @@ function writeAllFollows(into: MessageWriter, did: string, cached: CachedFollowP
   writeFollowsPage(into, '', followCount + self.length, parts);
 }
 
-/** Answers with a page whose DIDs are length-delimited texts already. */
+/** The DIDs of `parts` are length-delimited texts already. */
 function writeFollowsPage(into: MessageWriter, next: string, count: number, parts: readonly Buffer[]): void {
   into.raw(new ByteWriter(next.length + 16).u8(messageVersion).text(next).varint(count).finish());
   for (const part of parts) into.raw(part);
@@ -61,7 +60,7 @@ function actorPage(
   );
 }
 
-/** A page of what points at one record. */
+/** A page of the edges that point at one record. */
 function subjectPage(
   method: 'GetLikesBySubject' | 'GetLikesBySubjectSorted' | 'GetRepostsBySubject' | 'GetQuotesBySubjectSorted',
 ): ReadRow {
@@ -72,7 +71,7 @@ function subjectPage(
   });
 }
 
-/** The URIs of the records by which an actor points at some others. */
+/** The URIs of an actor's records that point at given subjects. */
 function actorAndSubjects<Method extends SubjectsMethod>(
   method: Method,
   kind: EdgeKind,
@@ -93,7 +92,7 @@ function refsOf({ refs }: { readonly refs: readonly RecordRef[] }): (EdgeSubject
   return refs.map(({ uri }) => recordSubject(uri));
 }
 
-/** A call between router and node, whose answer begins with the version of the messages. */
+/** A `slot.<name>` call, whose answer begins with the version of the messages. */
 function probes(
   call: string,
   open: (request: Buffer) => ByteReader,
@@ -105,7 +104,6 @@ function probes(
   });
 }
 
-/** The reads of edges. */
 export const graphReads: readonly ReadRow[] = [
   actorPage('GetFollows', writeFollows),
   actorPage('GetFollowers', writeFollowers),

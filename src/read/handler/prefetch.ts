@@ -1,13 +1,11 @@
-/** Reads rows' pages on another thread before a synchronous read asks for them, so that the serving thread does not wait for the disk. */
+/** Prefetches the pages of rows on another thread, lest the serving thread wait for the disk. */
 import { asBuffer } from '../../proto/fields.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
 import type { ReadContext } from './read-context.ts';
 
-/** One row that a read will ask for. */
 export type RowKey = { readonly state: SlotState; readonly key: Buffer };
 
-/** Reads the pages of these rows. */
 async function prefetchRows(keys: Iterable<RowKey>): Promise<void> {
   const keysByState = new Map<SlotState, Buffer[]>();
   for (const { state, key } of keys) {
@@ -18,7 +16,7 @@ async function prefetchRows(keys: Iterable<RowKey>): Promise<void> {
   await Promise.all([...keysByState].map(([state, rowKeys]) => state.rows.prefetch(rowKeys)));
 }
 
-/** Makes a handler of a synchronous read: as it is, or behind a prefetch of the rows that `keysOf` names. */
+/** Makes a handler of a synchronous read, with `prefetchReads` after a prefetch of its rows. */
 export function prefetching(
   { prefetchReads }: ReadContext,
   read: (request: Buffer) => Uint8Array,
@@ -26,10 +24,10 @@ export function prefetching(
 ): CallHandler {
   if (!prefetchReads) return (payload) => read(asBuffer(payload));
   return async (payload) => {
-    // The payload's memory is the caller's again once this function first waits.
+    // The caller reuses the payload's memory at the first await.
     const request = Buffer.from(payload);
     await prefetchRows(keysOf(request));
-    // The answer's memory is used again before whoever waits for it gets to see it.
+    // The next read overwrites the answer's memory, maybe before the caller resumes.
     return Buffer.from(read(request));
   };
 }

@@ -7,7 +7,7 @@ import type { FollowCache } from '../cache/follow-cache.ts';
 import type { RowFinder } from '../lookup/row-finder.ts';
 import type { SlotLookup } from '../lookup/slot-lookup.ts';
 
-/** What the handlers of one node share. */
+/** Shared by the handlers of one serving thread. */
 export type ReadContext = {
   readonly lookup: SlotLookup;
   readonly finder: RowFinder;
@@ -16,7 +16,7 @@ export type ReadContext = {
   readonly edges: EdgeCache;
   readonly records: StoredRecords;
   readonly follows: FollowCache;
-  /** One answer at a time: handlers are synchronous. */
+  /** Reused by all reads, since they are synchronous. */
   readonly answer: MessageWriter;
   readonly prefetchReads: boolean;
 };

@@ -1,8 +1,8 @@
 /**
- * Answers every read that a router asks of a node: `bsky.<Method>` restricted to this node's slots, and the `slot.<name>` calls.
+ * Answers a router's reads: `bsky.<Method>` for this node's slots, and the `slot.<name>` calls.
  *
- * Handlers are synchronous: a read ends within its event turn, so that its transaction is one commit's state and nothing waits on it. With
- * `prefetchReads` the pages of many rows are first read on another thread, for data that is larger than memory.
+ * Handlers are synchronous, so that a read sees the state of a single commit. With `prefetchReads`,
+ * for data larger than memory, those that read many rows first prefetch the pages.
  */
 
 import { MessageWriter } from '../../proto/message-writer.ts';
@@ -24,30 +24,27 @@ import { graphReads } from './graph-handlers.ts';
 import type { ReadContext } from './read-context.ts';
 import { recordReads } from './record-handlers.ts';
 
-/** How reads find the slots of this node. */
 export type ReadOptions = {
-  /** Slots of the cluster. */
+  /** Counts the slots of the cluster. */
   readonly slots: number;
-  /** The read-only state of a slot; undefined for one that this node does not serve. */
+  /** Returns the read-only state of a slot; undefined for a slot of another node. */
   readonly stateOf: (slot: number) => SlotState | undefined;
   /** Lets the next read of a slot see the latest commit. */
   readonly refreshReads: (slot: number) => void;
-  /** Reads pages on another thread first, in methods that ask for many rows. */
   readonly prefetchReads?: boolean;
-  /** Capacity of each cache by DID, unless each has its own default. */
+  /** Capacity of each cache by DID, instead of its default. */
   readonly didCacheBytes?: number;
-  /** Capacity of the cache of records; 0 caches none. */
+  /** 0 for no cache of records. */
   readonly recordCacheBytes: number;
 };
 
-/** The handlers of all reads, with their caches. */
 export type Reads = {
   /** By method name. */
   readonly handlers: Map<string, CallHandler>;
   readonly finder: RowFinder;
   readonly records: StoredRecords;
   readonly cacheByName: Readonly<Record<string, CacheStats>>;
-  /** Must be called with what a commit changed, before anything that waits for the commit is answered. */
+  /** Call it with a commit's changes before the commit is reported to anyone. */
   readonly invalidate: (slot: number, changes: SlotChanges) => void;
 };
 

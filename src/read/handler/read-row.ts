@@ -1,9 +1,7 @@
 /**
- * The form of a read that a node answers: a call's name, how its request is decoded, what is run,
- * how the result is encoded.
+ * The rows of the tables of reads: a call's name, and how it is decoded, run and encoded.
  *
- * A new read is a row in the table of its topic; all it needs besides is the function that its row
- * runs.
+ * A new read needs a row in the table of its topic, and the function that the row runs.
  */
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { asBuffer } from '../../proto/fields.ts';
@@ -14,17 +12,16 @@ import type { CallHandler } from '../../wire/node-caller.ts';
 import { prefetching, type RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
 
-/** One read, and how its handler is made for the slots of a node. */
 export type ReadRow = { readonly call: string; readonly handlerFor: (context: ReadContext) => CallHandler };
 
-/** A method whose request and response have the names that its own gives. */
+/** A method whose messages are named `<Method>Request` and `<Method>Response`. */
 export type PlainMethod = {
   [Method in MethodName]: `${Method}Request` | `${Method}Response` extends MessageName ? Method : never;
 }[MethodName];
 
 type RequestOf<Method extends PlainMethod> = MessageByName[`${Method}Request`];
 
-/** A read with a decoder, a function and an encoder of its own. */
+/** A read with its own decoder, function and encoder. */
 export function read<Request, Result>(
   call: string,
   decode: (payload: Uint8Array) => Request,
@@ -34,7 +31,7 @@ export function read<Request, Result>(
   return { call, handlerFor: (context) => (payload) => encode(run(context, decode(payload))) };
 }
 
-/** A method of bsky.Service whose answer is an object. */
+/** A method whose answer is encoded from an object. */
 export function readMessage<Method extends PlainMethod>(
   method: Method,
   run: (context: ReadContext, request: RequestOf<Method>) => MessageInput<MessageByName[`${Method}Response`]>,
@@ -47,7 +44,7 @@ export function readMessage<Method extends PlainMethod>(
   );
 }
 
-/** A method of bsky.Service whose answer is written field by field. */
+/** A method whose answer is written field by field. */
 export function writtenMessage<Method extends PlainMethod>(
   method: Method,
   write: (into: MessageWriter, context: ReadContext, request: RequestOf<Method>) => void,
@@ -63,10 +60,7 @@ export function writtenMessage<Method extends PlainMethod>(
   );
 }
 
-/**
- * A read that needs no object for its request. With `keysOf`, the rows that it names may be
- * prefetched.
- */
+/** A read straight from the request's bytes. The rows that `keysOf` yields may be prefetched. */
 export function writtenBytes(
   call: string,
   write: (into: MessageWriter, context: ReadContext, request: Buffer) => void,

@@ -1,8 +1,7 @@
 /**
- * Answers `slot.records`: stored records by AT-URI, JSON only, many a call.
+ * Answers `slot.records`: the JSON of many records by AT-URI, copied without decoding it.
  *
- * Owns: the straight path from a URI's bytes to the cached or stored bytes in the answer: no record is decoded. Refuses:
- * batches above `recordBatchItemsMax`, slots that this node does not serve, URIs that name no record.
+ * Refuses: more URIs than `recordBatchItemsMax`, slots of other nodes, URIs that name no record.
  */
 import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
@@ -20,7 +19,7 @@ export type RecordBatchOptions = {
   readonly records: StoredRecords;
 };
 
-/** Returns the handler of `slot.records`. Its answers alias one buffer. */
+/** Returns the handler of `slot.records`, whose answers alias one buffer. */
 export function createRecordBatchHandler({ finder, records }: RecordBatchOptions): CallHandler {
   const answer = new ByteWriter(64 * 1024);
   return (payload) => {

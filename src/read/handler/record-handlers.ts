@@ -1,4 +1,4 @@
-/** Reads by record: the Get…Records methods and the counts of records. */
+/** Reads by record: the Get…Records methods and GetInteractionCounts. */
 import { recordsMethods } from '../../atproto/collection.ts';
 import { invariant } from '../../base/invariant.ts';
 import { FieldScanner, fieldOf } from '../../proto/fields.ts';
@@ -11,7 +11,7 @@ import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
 import { type ReadRow, writtenBytes } from './read-row.ts';
 
-/** Keys of the records that a request's URIs name and that are not cached. */
+/** Yields the keys of a request's records that are not cached. */
 function* recordKeys(
   { finder, records }: ReadContext,
   request: Buffer,
@@ -25,7 +25,7 @@ function* recordKeys(
   }
 }
 
-/** Keys of the counts of the records that a request's references name. */
+/** Yields the keys of a request's counts that are not cached. */
 function* countKeys({ finder, records }: ReadContext, request: Buffer): Generator<RowKey> {
   const scanner = new FieldScanner(request, 'refs');
   const inner = new FieldScanner(request, 'refs', 0, 0);
@@ -40,7 +40,7 @@ function* countKeys({ finder, records }: ReadContext, request: Buffer): Generato
 const { records: recordsNumber } = fieldNumber.GetPostRecordsResponse;
 const { uris: urisNumber } = fieldNumber.GetPostRecordsRequest;
 
-/** All methods of this kind are read and written with the field numbers of GetPostRecords. */
+/** All Get…Records methods are read and written with the field numbers of GetPostRecords. */
 function recordsRead({ recordsMethod: method, nsid: collectionNsid }: (typeof recordsMethods)[number]): ReadRow {
   const hasSameNumbers =
     fieldOf(`${method}Request`, 'uris').number === urisNumber &&
@@ -55,7 +55,6 @@ function recordsRead({ recordsMethod: method, nsid: collectionNsid }: (typeof re
   );
 }
 
-/** The reads by record. */
 export const recordReads: readonly ReadRow[] = [
   ...recordsMethods.map(recordsRead),
   writtenBytes(
