@@ -1,9 +1,9 @@
 /**
- * Notifications: pages by time, and the count of what is unread.
+ * Notifications: pages by time, and the number of unread ones.
  *
- * The AppView makes the first token itself and re-parses ours as dates, so a token is a bare ISO
- * time. A page therefore ends where a millisecond ends: it may hold more than was asked for, so
- * that no notice of a millisecond is lost or given twice.
+ * The AppView makes the first token itself and parses ours as dates, so a token is a bare ISO time.
+ * A page therefore ends with all notices of its last millisecond, which may exceed its limit: none
+ * is skipped or repeated.
  */
 import { recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import { ByteWriter } from '../../base/bytes.ts';
@@ -12,32 +12,24 @@ import type { GetNotificationsResponse } from '../../proto/generated/bsky-servic
 import type { MessageInput } from '../../proto/schema.ts';
 import { getActor, getNotificationSeen } from '../../slot/table/actor-row.ts';
 import { incomingActorPrefix } from '../../slot/table/incoming-edge.ts';
-import {
-  isNoticeShown,
-  type Notice,
-  noticeKeyAt,
-  noticePrefix,
-  readNotice,
-  unreadScannedMax,
-} from '../../slot/table/notice.ts';
+import { isNoticeShown, type Notice, noticeKeyAt, noticePrefix, readNotice } from '../../slot/table/notice.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { type PageRequest, pageLimit, refuseToken } from '../lookup/page.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import { rkeyOfActorEdge } from './edge-probes.ts';
 
-/**
- * Notices of the millisecond in which a page ends that are added beyond its limit. People do not
- * make more of them in one millisecond.
- */
+/** Notices of its last millisecond that a page may have beyond its limit. */
 const tiesMax = 2_000;
-/** Notices looked at for one page; a filter that passes few gives shorter pages with a token. */
+/** Notices read for one page; a page with few matches may end early, with a token. */
 const scannedMax = 20_000;
+/** Further unread notices are not counted. */
+const unreadScannedMax = 100_000;
 
 type Shown = { readonly notice: Notice; readonly isPriority: boolean };
 type NoticePage = { readonly shown: readonly Shown[]; readonly endMs: number | null };
 
-/** Returns the time before which a page begins, or null for the newest. */
+/** Returns the time before which a page begins; null for the first page. */
 function tokenMs(cursor: string): number | null {
   if (cursor === '') return null;
   const timeMs = Date.parse(cursor);
@@ -45,7 +37,6 @@ function tokenMs(cursor: string): number | null {
   return timeMs;
 }
 
-/** Whose notices are read. */
 type Recipient = { readonly state: SlotState; readonly owner: number; readonly did: string };
 
 function readPage(
@@ -73,10 +64,7 @@ function readPage(
   return { shown, endMs: null };
 }
 
-/**
- * Returns a page of notifications. Errors: DataPlaneError `InvalidArgument` for a token that is no
- * time.
- */
+/** Errors: DataPlaneError `InvalidArgument` for a token that is not a time. */
 export function notificationsPage(
   state: SlotState,
   did: string,
@@ -101,17 +89,14 @@ export function notificationsPage(
   };
 }
 
-/** Keys can hold times that ISO texts cannot; those are clamped. */
+/** Clamps the times of keys that ISO texts cannot express. */
 function isoTime(timeMs: number): string {
   return new Date(Math.max(-8.64e15, Math.min(timeMs, 8.64e15))).toISOString();
 }
 
 const edgeWriter = new ByteWriter(256);
 
-/**
- * True unless the record of a notice is known to be gone: `verified` and `unverified` outlive
- * theirs.
- */
+/** True unless a notice's record is gone; only `verified` and `unverified` outlive their record. */
 function isSourceThere(state: SlotState, owner: number, { reason, source, sortMs }: Notice): boolean {
   if (reason === 'unverified') return false;
   if (reason !== 'verified') return true;
@@ -123,10 +108,8 @@ function isSourceThere(state: SlotState, owner: number, { reason, source, sortMs
 }
 
 /**
- * Counts the notices after the time at which the owner last looked.
- *
- * Counted are those whose record exists and is not taken down, even where the record that they are
- * about is gone. An owner that was never seen, or is taken down, has none.
+ * Counts the notices since the actor last looked, of records that exist and are not taken down,
+ * even if their subject is gone. An unknown or taken-down actor has none.
  */
 export function unreadCount(state: SlotState, did: string): number {
   const owner = ownerOfDid(state, did);

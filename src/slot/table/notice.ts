@@ -192,6 +192,3 @@ export function readNotice(key: Buffer, value: Buffer, recipient: string): Notic
 export function isNoticeShown(state: SlotState, owner: number, notice: Notice): boolean {
   return notice.subject === null || hasRecord(state, owner, notice.subject.collection, notice.subject.rkey);
 }
-
-/** Further unread notices are not counted. */
-export const unreadScannedMax = 100_000;
