@@ -1,4 +1,4 @@
-/** Small facts about one owner: rev, takedowns, identity, handle, when notifications were seen. */
+/** Small facts about one actor: rev, takedowns, identity, handle, when it saw its notifications. */
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import type { GetIdentityByDidResponse } from '../../proto/generated/bsky-service.ts';
 import type { MessageInput } from '../../proto/schema.ts';
@@ -8,31 +8,26 @@ import { getRecordRow } from '../../slot/table/record-row.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 
-/** Returns the rev of the last commit that is applied here, or ''. */
+/** Returns the rev of the actor's last applied commit, or ''. */
 export function latestRev(state: SlotState, did: string): string {
   const owner = ownerOfDid(state, did);
   return owner === undefined ? '' : (getRepo(state, owner)?.rev ?? '');
 }
 
-/**
- * Whether something is taken down, and by which takedown. `takedownRef` is '' when there is none.
- */
+/** `takedownRef` is '' when there is none. */
 export type Takedown = { readonly takenDown: boolean; readonly takedownRef: string };
 
 function takedownOf(ref: string | null | undefined): Takedown {
   return { takenDown: ref !== null && ref !== undefined && ref !== '', takedownRef: ref ?? '' };
 }
 
-/** Returns the takedown of an actor; one that is unknown here is not taken down. */
+/** Returns the takedown of an actor; an unknown one is not taken down. */
 export function actorTakedown(state: SlotState, did: string): Takedown {
   const owner = ownerOfDid(state, did);
   return takedownOf(owner === undefined ? null : getActor(state, owner)?.takedownRef);
 }
 
-/**
- * Returns the takedown of a record; one that is unknown here, or no AT-URI of a record, is not
- * taken down.
- */
+/** Returns the takedown of a record; an unknown one, or a malformed URI, is not taken down. */
 export function recordTakedown(lookup: SlotLookup, uri: string): Takedown {
   const ref = parseRecordUri(uri);
   if (ref === undefined) return takedownOf(null);
@@ -41,32 +36,32 @@ export function recordTakedown(lookup: SlotLookup, uri: string): Takedown {
   return takedownOf(owner === undefined ? null : getRecordRow(state, owner, ref.collection, ref.rkey)?.takedownRef);
 }
 
-/** Handles longer than this are in no key. Units: characters. */
+/** No key has a longer handle. Units: characters. */
 const handleLengthMax = 253;
 
-/** Returns the DID of a handle, or ''. */
+/** Returns the DID of a handle in any case, or ''. */
 export function didOfAskedHandle(lookup: SlotLookup, asked: string): string {
   const handle = asked.toLowerCase();
   return handle.length > handleLengthMax ? '' : (didOfHandle(lookup.stateOf(handle), handle) ?? '');
 }
 
-/** CIDs longer than this are in no key. Units: characters. */
+/** No key has a longer CID. Units: characters. */
 const cidLengthMax = 512;
 
-/** A blob is taken down by the row's presence. */
+/** A blob is taken down if it has a takedown's row, even one without a ref. */
 export function blobTakedown(state: SlotState, did: string, cid: string): Takedown {
   const owner = cid.length > cidLengthMax ? undefined : ownerOfDid(state, did);
   const ref = owner === undefined ? undefined : getBlobTakedown(state, owner, cid);
   return { takenDown: ref !== undefined, takedownRef: ref ?? '' };
 }
 
-/** Returns when the owner last saw its notifications, or undefined. Units: ms. */
+/** Returns when the actor last saw its notifications, if ever. Units: ms. */
 export function notificationSeenMs(state: SlotState, did: string): number | undefined {
   const owner = ownerOfDid(state, did);
   return owner === undefined ? undefined : (getNotificationSeen(state, owner) ?? undefined);
 }
 
-/** Returns what is stored of a DID's document; nothing when none is. */
+/** Returns the stored part of a DID's document; an empty answer when there is none. */
 export function storedIdentity(state: SlotState, did: string): MessageInput<GetIdentityByDidResponse> {
   const owner = ownerOfDid(state, did);
   const identity = owner === undefined ? undefined : getIdentity(state, owner);

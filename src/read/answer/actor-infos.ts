@@ -1,4 +1,4 @@
-/** Answers of GetActors: the actor's row with the records that its views are made of. */
+/** Answers of GetActors: the actor's row, and the records from which its views are made. */
 import { nsid } from '../../atproto/collection.ts';
 import { rkeyTag } from '../../atproto/compact-key.ts';
 import { FieldScanner } from '../../proto/fields.ts';
@@ -31,7 +31,7 @@ const subscriptionValues: ReadonlySet<string> = new Set(['followers', 'mutuals',
 const selfKey = Buffer.alloc(keyHeadBytes + 2, rkeyTag.self);
 const view = new RecordView();
 
-/** Points the shared key at the record `self` of a collection. */
+/** Returns the key of an owner's record `self`; the next call overwrites it. */
 function selfKeyOf(owner: number, collection: KnownCollection): Buffer {
   selfKey.writeUInt32BE(keyHead(owner, tableCode.record), 0);
   selfKey[keyHeadBytes] = collection.code;
@@ -83,7 +83,7 @@ function writeActorRow(into: MessageWriter, state: SlotState, owner: number): vo
   into.optionalTextField(field.upstreamStatus, actor.upstreamStatus);
 }
 
-/** Age assurance is stored by nobody yet, so it is unknown for whomever it is asked of. */
+/** Age assurance is not stored yet, so it is unknown for everyone. */
 function writeAgeAssurance(into: MessageWriter): void {
   const start = into.begin(field.ageAssuranceStatus, 1);
   into.textField(fieldNumber.AgeAssuranceStatus.status, 'unknown');
@@ -112,7 +112,7 @@ function writeUnknownActor(into: MessageWriter): void {
   into.textField(field.allowActivitySubscriptionsFrom, subscriptionsDefault);
 }
 
-/** Returns the DIDs for which a request asks age assurance, as text. */
+/** Returns the DIDs for which a request asks for age assurance; null for none. */
 function ageAssuranceDids(request: Buffer): ReadonlySet<string> | null {
   const scanner = new FieldScanner(request, 'dids');
   let asked: Set<string> | null = null;
@@ -125,13 +125,13 @@ function ageAssuranceDids(request: Buffer): ReadonlySet<string> | null {
 
 const infoWriter = new MessageWriter();
 
-/** Returns the ActorInfo of a known owner, without what a request asks for besides. */
+/** Returns the ActorInfo of a known owner, without age assurance. */
 export function actorInfo(state: SlotState, owner: number): Buffer {
   writeKnownActor(infoWriter.clear(), state, owner);
   return infoWriter.finish();
 }
 
-/** Returns the ActorInfo of an owner that its slot has never heard of. */
+/** Returns the ActorInfo of any actor that its slot does not know. */
 function unknownInfo(): Buffer {
   writeUnknownActor(infoWriter.clear());
   return infoWriter.finish();
@@ -152,7 +152,7 @@ export function writeActorInfos(into: MessageWriter, cache: ActorCache, request:
   }
 }
 
-/** Returns the keys of the rows that an actor's answer is made of. */
+/** Returns the keys of the rows from which an ActorInfo is made. */
 export function actorInfoKeys(owner: number): Buffer[] {
   const records = [profile, status, labeler, notificationDeclaration, chatDeclaration, germDeclaration];
   return [

@@ -1,6 +1,6 @@
 /**
- * Pages of GetAuthorFeed: an owner's posts and reposts, newest first. Reposts of posts that do not
- * exist are left out.
+ * Pages of GetAuthorFeed: an actor's posts and reposts, newest first, without reposts of posts that
+ * do not exist.
  */
 
 import { collections, nsid } from '../../atproto/collection.ts';
@@ -16,7 +16,7 @@ import { ownerOfDid } from '../lookup/slot-lookup.ts';
 const { items, cursor } = fieldNumber.GetAuthorFeedResponse;
 const itemField = fieldNumber.AuthorFeedItem;
 const postCode = collections.post.code;
-/** Rows looked at for one page; a filter that passes few items gives shorter pages with a token. */
+/** Rows read for one page; a page with few matches may end early, with a token. */
 const rowsScannedMax = 20_000;
 
 /** True when a feed of this type shows an item with these flags. */
@@ -36,10 +36,7 @@ function isInFeed(type: number, flags: number, isPost: boolean): boolean {
   }
 }
 
-/**
- * Writes a page of the feed of `did`. Errors: DataPlaneError `InvalidArgument` for a malformed
- * token.
- */
+/** Writes a page of an author's feed. Errors: DataPlaneError `InvalidArgument` for a bad token. */
 export function writeAuthorFeed(
   into: MessageWriter,
   state: SlotState,

@@ -1,9 +1,9 @@
 /**
- * Pages of edges, newest first: what an owner's records point at, and what points at an owner or at
+ * Pages of edges, newest first: what an actor's records point at, and what points at an actor or at
  * one of its records.
  *
- * Only the one edge of each subject is listed; later records for the same subject are left out, as
- * on the official plane.
+ * As on the official data plane, an actor has one edge of a kind to a subject: later records do not
+ * count.
  */
 
 import { nsid } from '../../atproto/collection.ts';
@@ -24,10 +24,7 @@ import { ownerOfDid } from '../lookup/slot-lookup.ts';
 const { uri, actorDid, subjectDid } = fieldNumber.FollowInfo;
 const likeField = fieldNumber.LikeInfo;
 
-/**
- * What a method pages: the kind of edges, the numbers of its answer's fields, and what errors call
- * its token.
- */
+/** A method's kind of edges, the field numbers of its answer, and its token's name in errors. */
 export type EdgePages = {
   readonly kind: EdgeKind;
   readonly items: number;
@@ -44,7 +41,6 @@ function pagesOf<Items extends string>(
   return { kind, items: response[items], cursor: response.cursor, path: `${method}Request.cursor` };
 }
 
-/** The methods that page edges. */
 export const edgePages = {
   GetFollows: pagesOf('GetFollows', 'follow', fieldNumber.GetFollowsResponse, 'follows'),
   GetFollowers: pagesOf('GetFollowers', 'follow', fieldNumber.GetFollowersResponse, 'followers'),
@@ -67,10 +63,7 @@ export const edgePages = {
   ),
 } as const;
 
-/**
- * Writes a page of one owner's outgoing edges. `writeItem` is given where the part of the key after
- * the time begins.
- */
+/** Writes a page of one owner's outgoing edges. In `key`, `at` is the offset after the time. */
 function writeOutgoing(
   into: MessageWriter,
   { state, owner }: { readonly state: SlotState; readonly owner: number },
@@ -94,7 +87,7 @@ function writeOutgoing(
   }
 }
 
-/** Writes a page of edges that point here. */
+/** Writes a page of incoming edges. In `key`, `at` is the offset after the time. */
 function writeIncoming(
   into: MessageWriter,
   { state, prefix }: { readonly state: SlotState; readonly prefix: Buffer },
@@ -118,7 +111,7 @@ function writeIncoming(
   }
 }
 
-/** Renders `at://<did><tail><rkey>` as a string field; the rkey is at `at`. */
+/** Writes the URI of the owner's record that makes an edge; its rkey is at `at`. */
 function writeOwnUri(into: MessageWriter, number: number, head: string, key: Buffer, at: number): void {
   const start = into.begin(number, 1);
   into.ascii(head);
@@ -126,7 +119,7 @@ function writeOwnUri(into: MessageWriter, number: number, head: string, key: Buf
   into.end(start, 1);
 }
 
-/** Renders the URI of the record that made an incoming edge; its DID and rkey are at `at`. */
+/** Writes the URI of the record that makes an incoming edge; its DID and rkey are at `at`. */
 function writeSourceUri(into: MessageWriter, number: number, tail: string, key: Buffer, at: number): void {
   const start = into.begin(number, 1);
   into.ascii('at://');
@@ -142,10 +135,7 @@ function writeDidField(into: MessageWriter, number: number, source: Buffer, at: 
   into.end(start, 1);
 }
 
-/**
- * Writes one page of an actor's edges. Errors: DataPlaneError `InvalidArgument` for a malformed
- * token.
- */
+/** Errors: DataPlaneError `InvalidArgument` for a malformed token. */
 export type ActorPageWriter = (
   into: MessageWriter,
   state: SlotState,
@@ -154,13 +144,9 @@ export type ActorPageWriter = (
   page: PageRequest,
 ) => void;
 
-/**
- * An owner number that is never given out, so that its pages are empty and its tokens still
- * checked.
- */
+/** No owner has this number: an unknown actor's pages are empty, but its tokens are checked. */
 const noOwner = ownersMax;
 
-/** Writes a page of whom `did` follows. */
 export const writeFollows: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const head = `at://${did}/${nsid.follow}/`;
@@ -173,7 +159,6 @@ export const writeFollows: ActorPageWriter = (into, state, did, pages, page) => 
   });
 };
 
-/** Writes a page of who follows `did`. */
 export const writeFollowers: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const tail = `/${nsid.follow}/`;
@@ -186,7 +171,7 @@ export const writeFollowers: ActorPageWriter = (into, state, did, pages, page) =
   });
 };
 
-/** Writes a page of the likes of `did`, with what each likes. */
+/** Writes likes with the subject of each. */
 export const writeActorLikes: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const head = `at://${did}/${nsid.like}/`;
@@ -200,7 +185,7 @@ export const writeActorLikes: ActorPageWriter = (into, state, did, pages, page) 
   });
 };
 
-/** Writes a page of the URIs of the records of `did` that make edges. */
+/** Writes only the URIs of the records that make the edges. */
 export const writeOwnEdgeUris: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const head = `at://${did}/${edgeByKind[pages.kind].collection}/`;
@@ -217,14 +202,14 @@ export function writeEdgeUrisOfSubject(
 ): void {
   const { kind } = pages;
   const owner = ownerOfDid(state, subject.did) ?? noOwner;
-  // A post takes its list of quotes with it when it goes; likes and reposts of it stay listed.
+  // A deleted post has no quotes any more, but its likes and reposts stay listed.
   const isGone = kind === 'quote' && !hasRecord(state, owner, subject.collection, subject.rkey);
   const prefix = incomingRecordPrefix(isGone ? noOwner : owner, subject.collection, subject.rkey, kind);
   const tail = `/${edgeByKind[kind].collection}/`;
   writeIncoming(into, { state, prefix }, pages, page, (key, at) => writeSourceUri(into, pages.items, tail, key, at));
 }
 
-/** Returns the record that a request's subject names; undefined for what is no record. */
+/** Returns the record that a request's subject names; undefined for a malformed URI. */
 export function subjectRef(subject: { readonly uri: string } | undefined): RecordRef | undefined {
   return subject === undefined ? undefined : parseRecordUri(subject.uri);
 }

@@ -1,4 +1,4 @@
-/** Single edges: does an owner's record point at this subject, and who of many does. */
+/** Single edges: whether an actor points at a subject, and who among many actors does. */
 
 import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
 import {
@@ -28,10 +28,10 @@ export function rkeyOfActorEdge(state: SlotState, did: string, kind: EdgeKind, s
   return findEdge(state, owner, kind, { did: subjectDid, ref: null }) ?? '';
 }
 
-/** The DIDs of the message that is being answered. */
+/** The DIDs of the current request. */
 const dids = new DidList();
 
-/** Writes the rkey of one edge as a length-delimited text, an empty one when there is no edge. */
+/** Writes the rkey of one edge as a length-delimited text, '' when there is no edge. */
 function writeRkeyOf(
   into: MessageWriter,
   cache: EdgeCache,
@@ -47,10 +47,10 @@ function writeRkeyOf(
   into.end(start, 1);
 }
 
-/** Answers the probes that a reader has come to: rkeys as `openProbesAnswer` describes them. */
+/** Answers the probes at the reader's position with rkeys, as `openProbesAnswer` reads them. */
 export function writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader): void {
   const { count, source, starts, ends } = dids.read(reader);
-  // Each owner is looked up once, at its first probe.
+  // null until the actor is looked up, at its first probe.
   const actors = new Array<CachedActor | null | undefined>(count).fill(null);
   for (let left = reader.count(); left > 0; left--) {
     const { owner, kinds, subject } = readProbe(reader, count);
@@ -62,12 +62,12 @@ export function writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteR
   reader.end();
 }
 
-/** Subjects times candidates of one question beyond this are refused. */
+/** More subjects times candidates are refused. */
 const pairsMax = 2_000_000;
-/** Where each candidate that was found stands, its length included; filled and read within one synchronous call. */
+/** Scratch for one synchronous call: the start and end of each candidate, with its length. */
 let candidateRanges = new Int32Array(4096);
 
-/** Finds for each subject in `dids` the candidates that follow it, as indexes of `candidateRanges`. */
+/** Returns for each of `dids` the candidates that follow it, as indexes of `candidateRanges`. */
 function findFollowers(cache: EdgeCache, reader: ByteReader, candidateCount: number): number[][] {
   const { buffer } = reader;
   const subjectCount = dids.count;
@@ -90,7 +90,7 @@ function findFollowers(cache: EdgeCache, reader: ByteReader, candidateCount: num
 }
 
 /**
- * Answers the question who among candidates follows each subject: runs of DIDs as `openFollowersAmongAnswer` describes them.
+ * Writes which candidates follow each subject, as `openFollowersAmongAnswer` reads it.
  *
  * Errors: DataPlaneError `ResourceExhausted` for too many pairs.
  */
@@ -114,7 +114,7 @@ export function writeFollowersAmong(into: MessageWriter, cache: EdgeCache, reade
   }
 }
 
-/** Returns, for each subject, the URI of the record of `did` that points at it, or ''. */
+/** Returns for each subject the URI of the actor's record that points at it, or ''. */
 export function urisOfEdges(
   state: SlotState,
   did: string,
@@ -129,12 +129,12 @@ export function urisOfEdges(
   });
 }
 
-/** Returns an actor as the subject of an edge, or undefined when none can point at it. */
+/** Returns an actor as the subject of an edge; undefined for a DID too long to be stored. */
 export function actorSubject(did: string): EdgeSubject | undefined {
   return did.length > didLengthMax ? undefined : { did, ref: null };
 }
 
-/** Returns a record as the subject of an edge, or undefined for what is no record's URI. */
+/** Returns a record as the subject of an edge; undefined for a malformed URI. */
 export function recordSubject(uri: string): EdgeSubject | undefined {
   const ref = parseRecordUri(uri);
   return ref === undefined ? undefined : { did: ref.did, ref };

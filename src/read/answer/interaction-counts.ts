@@ -1,4 +1,4 @@
-/** Answers of GetInteractionCounts and GetCountsForUsers: packed numbers, one column a count. */
+/** Answers of GetInteractionCounts and GetCountsForUsers: a packed field for each kind of count. */
 
 import { writeVarint } from '../../base/varint.ts';
 import { FieldScanner } from '../../proto/fields.ts';
@@ -10,14 +10,14 @@ import { beginKey, type SlotState, tableCode } from '../../slot/table/slot-state
 import type { RecordCache } from '../cache/record-cache.ts';
 import type { RowFinder } from '../lookup/row-finder.ts';
 
-/** Response fields of GetInteractionCounts, with where a row holds each count. */
+/** Response fields of GetInteractionCounts, and the position of each count in a row. */
 const recordColumns = recordCountNames
   .map((name, position) => ({ number: fieldNumber.GetInteractionCountsResponse[name], position }))
   .sort((a, b) => a.number - b.number);
 const recordColumnCount = recordCountNames.length;
 
 const userCounts = fieldNumber.GetCountsForUsersResponse;
-/** Response fields of GetCountsForUsers; drafts are not stored yet and always 0. */
+/** Response fields of GetCountsForUsers. Drafts are not stored, so their count is 0. */
 const actorColumns: readonly (readonly [number, ActorCountName | null])[] = [
   [userCounts.posts, 'posts'],
   [userCounts.following, 'follows'],
@@ -40,7 +40,7 @@ function reserveCounts(needed: number): void {
   counts = grown;
 }
 
-/** Writes column `position` of `count` rows of `width` numbers as a packed field. */
+/** Writes column `position` of the loaded rows, of `width` numbers each, as a packed field. */
 function writeColumn(into: MessageWriter, number: number, count: number, width: number, position: number): void {
   const start = into.begin(number, 1);
   into.reserve(count * 5);
@@ -55,7 +55,7 @@ function writeColumn(into: MessageWriter, number: number, count: number, width: 
 
 const noRow = Buffer.alloc(0);
 
-/** Loads the counts of the record whose row of counts is `key`. That there is no row is cached as an empty one. */
+/** Loads the counts in the row `key`. A row that does not exist is cached as an empty one. */
 function loadRecordCounts(state: SlotState, cache: RecordCache, key: Buffer, base: number): void {
   const hit = cache.get(state, key);
   if (hit !== undefined) return loadCounts(hit.source, hit.start, hit.end, base, recordColumnCount);
@@ -65,7 +65,7 @@ function loadRecordCounts(state: SlotState, cache: RecordCache, key: Buffer, bas
   if (cache.shouldAdmit) cache.set(state, key, { source, start: 0, end, jsonStart: 0, jsonEnd: 0, postFlags: 0 });
 }
 
-/** Writes the counts of the records of a request. */
+/** Writes the counts of a request's records. */
 export function writeInteractionCounts(
   into: MessageWriter,
   finder: RowFinder,
@@ -88,7 +88,7 @@ export function writeInteractionCounts(
   for (const { number, position } of recordColumns) writeColumn(into, number, count, recordColumnCount, position);
 }
 
-/** Loads the numbers of the row at `source[start..end)`; those that it lacks are 0. */
+/** Loads the row at `source[start..end)`; counts that it lacks are 0. */
 function loadCounts(source: Buffer, start: number, end: number, base: number, width: number): void {
   const known = Math.min(width, (end - start) >>> 2);
   for (let position = 0; position < known; position++) {
@@ -98,7 +98,7 @@ function loadCounts(source: Buffer, start: number, end: number, base: number, wi
   counts.fill(0, base + known, base + width);
 }
 
-/** Writes the counts of the actors of a request. */
+/** Writes the counts of a request's actors. */
 export function writeCountsForUsers(into: MessageWriter, finder: RowFinder, request: Buffer): void {
   const scanner = new FieldScanner(request, 'dids');
   const width = actorCountNames.length;

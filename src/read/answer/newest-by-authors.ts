@@ -1,9 +1,9 @@
 /**
- * The newest feed items of many authors together: the node's part of a timeline.
+ * The newest feed items of many authors together: a node's part of a timeline.
  *
- * Order: sort time descending, then the author's URIs descending as text, then the author's own key order descending. For items of
- * different authors this is the order of their URIs; within one author and millisecond it is the order of the keys, from which a
- * page goes on exactly.
+ * Order, all descending: sort time, then the author's URIs as text, then the author's keys. For
+ * different authors this is the order of the items' URIs; for one author's items of a millisecond it
+ * is the order of their keys, so that the next page continues exactly.
  */
 
 import { collections, nsid } from '../../atproto/collection.ts';
@@ -21,17 +21,17 @@ import { type FeedRun, feedKeyCollectionAt, keyAt, readFeedRun, valueAt } from '
 import { pageItemsMax } from '../lookup/page.ts';
 import { NewestItems } from './newest-items.ts';
 
-/** Rows of the first step down an author's feed beyond its cached items, and of the longest. */
+/** Rows of the first and of the longest step down a feed beyond the cached items. */
 const rowsPerStep = { first: 8, max: 256 } as const;
 const keyTimeAt = keyHeadBytes;
 const itemField = fieldNumber.TimelineFeedItem;
 const postCode = collections.post.code;
 const [postPath, repostPath] = [`${nsid.post}/`, `${nsid.repost}/`];
 
-/** Where a page ended, parsed once for all authors. */
+/** The last item of the previous page, parsed once for all authors. */
 type PageEnd = FeedPosition & { readonly ref: RecordRef | undefined };
 
-/** True when another author's items of the same millisecond come after the page's end. */
+/** True when this other author's items of the end's millisecond come after the page's end. */
 function isTieAfter({ uriHead }: CachedAuthor, before: PageEnd): boolean {
   return uriHead < before.itemUri;
 }
@@ -49,7 +49,7 @@ function runAfter(author: CachedAuthor, before: PageEnd): FeedRun {
   return readFeedRun(state, owner, start, null, rowsPerStep.first);
 }
 
-/** Returns the first position, not before `from`, of what a run has after a page's end. */
+/** Returns the position, from `from` on, of the first item of a run after a page's end. */
 function positionAfter(author: CachedAuthor, before: PageEnd, from: number): number {
   const { did, owner, run } = author;
   const { sortMs, bytes } = run;
@@ -64,7 +64,7 @@ function positionAfter(author: CachedAuthor, before: PageEnd, from: number): num
   return position;
 }
 
-/** Puts an author's items in until they come too late. */
+/** Adds an author's items until they are too old for the page. */
 function addItems(newest: NewestItems, author: CachedAuthor, run: FeedRun, from: number): void {
   let current = run;
   let position = from;
@@ -79,14 +79,14 @@ function addItems(newest: NewestItems, author: CachedAuthor, run: FeedRun, from:
   }
 }
 
-/** Adds what a cached author has after the end of the page before. */
+/** Adds a cached author's items after the end of the previous page. */
 function addAuthor(newest: NewestItems, feeds: FeedCache, index: number, before: PageEnd | null): void {
   const { times } = feeds;
   const base = index * itemsPerAuthor;
   const count = feeds.counts[index]!;
   let position = 0;
   if (before !== null) while (position < count && times[base + position]! > before.sortMs) position++;
-  // Most authors have nothing new enough, and are skipped after a look at their times only.
+  // Most authors have nothing new enough, and are skipped after a read of their times only.
   if (position < count && times[base + position]! < newest.lastMs) return;
   const author = feeds.cache.valueAt(index)!;
   if (before !== null) position = positionAfter(author, before, position);
@@ -96,7 +96,7 @@ function addAuthor(newest: NewestItems, feeds: FeedCache, index: number, before:
 }
 
 const limitMax = pageItemsMax + 1;
-/** One page at a time: reads are synchronous, and a page is written before the next one begins. */
+/** Reused: reads are synchronous, and a page is written before the next one begins. */
 const page = new NewestItems(limitMax);
 
 function beginPage({ limit }: FeedRange): NewestItems {
@@ -129,7 +129,7 @@ export function newestByAuthor(feeds: FeedCache, did: string, range: FeedRange):
   return newest.finish();
 }
 
-/** Returns the newest items of a list of authors, whose cache indexes are looked up once for many timelines. */
+/** Like `newestByAuthors` for a list that caches its authors' indexes across timelines. */
 export function newestByList(feeds: FeedCache, authors: LocalFollowList, range: FeedRange): NewestItems {
   const newest = beginPage(range);
   const before = pageEnd(range);
@@ -142,7 +142,7 @@ export function newestByList(feeds: FeedCache, authors: LocalFollowList, range: 
       authors.generation = cache.generation;
     }
     let index = indexes[at]!;
-    // Most authors have nothing new enough, and are skipped after a look at one number.
+    // Most authors have nothing new enough, and are skipped after a read of one number.
     if (index >= 0 && newestMs[index]! < newest.lastMs) {
       hits++;
       continue;
@@ -158,7 +158,7 @@ export function newestByList(feeds: FeedCache, authors: LocalFollowList, range: 
   return newest.finish();
 }
 
-/** Writes a list of feed items, as `feed-messages.ts` describes it. */
+/** Writes a list of feed items as feed-messages.ts describes it. */
 export function writeFeedItems(into: MessageWriter, newest: NewestItems): void {
   into.varint(newest.size);
   newest.forEach((_author, run, position) => {

@@ -1,28 +1,28 @@
 /**
  * The newest items of many authors: a top-K heap whose root is the last of the newest K so far.
  *
- * Order: sort time descending, then the author's URIs descending as text, then the author's own order.
+ * Order: sort time descending, then the author's URIs descending, then the author's own order.
  */
 import type { CachedAuthor } from '../cache/feed-cache.ts';
 import type { FeedRun } from '../lookup/feed-run.ts';
 
-/** Keeps the first `limit` of the items that are added; used for one page after the other. */
+/** Keeps the first `limit` of the added items. Reused for all pages. */
 export class NewestItems {
-  /** Entries in heap order while items are added, in the page's order once it is finished. */
+  /** Entries in heap order while items are added, in page order after `finish`. */
   readonly #entries: Int32Array;
   readonly #sortMs: Float64Array;
   readonly #authors: CachedAuthor[];
   readonly #runs: FeedRun[];
   readonly #positions: Int32Array;
-  /** By the order of adding, so that one author's items of one millisecond keep their order. */
+  /** The order of adding, which one author's items of a millisecond keep. */
   readonly #sequences: Int32Array;
   #limit = 0;
   #sequence = 0;
   size = 0;
-  /** The sort time that an item must at least have to matter. Units: ms. */
+  /** Older items cannot enter the page. Units: ms. */
   lastMs = Number.NEGATIVE_INFINITY;
 
-  /** `limitMax` bounds the limits of its pages. */
+  /** No page's limit is greater than `limitMax`. */
   constructor(limitMax: number) {
     this.#entries = new Int32Array(limitMax);
     this.#sortMs = new Float64Array(limitMax);
@@ -32,7 +32,6 @@ export class NewestItems {
     this.#sequences = new Int32Array(limitMax);
   }
 
-  /** Begins a page. */
   begin(limit: number): this {
     this.#limit = limit;
     this.#sequence = 0;
@@ -52,7 +51,7 @@ export class NewestItems {
     return this.#sequences[a]! > this.#sequences[b]!;
   }
 
-  /** Adds an item, an author's newest first. Returns false when it comes after all of a full page. */
+  /** Adds an item, an author's newest first. Returns false when it comes after a full page. */
   add(author: CachedAuthor, run: FeedRun, position: number): boolean {
     const sortMs = run.sortMs[position]!;
     if (this.size < this.#limit) {
@@ -80,7 +79,7 @@ export class NewestItems {
     this.#sequences[entry] = this.#sequence++;
   }
 
-  /** Adds an entry at the end of the heap and moves it up to where it belongs. */
+  /** Adds an entry at the end of the heap and moves it up. */
   #siftUp(entry: number): void {
     const entries = this.#entries;
     let at = this.size - 1;
@@ -93,7 +92,7 @@ export class NewestItems {
     entries[at] = entry;
   }
 
-  /** Replaces the root of the first `size` entries and moves the new one down to where it belongs. */
+  /** Replaces the root of the first `size` entries and moves the new entry down the heap. */
   #siftDown(entry: number, size: number): void {
     const entries = this.#entries;
     let at = 0;
@@ -108,7 +107,7 @@ export class NewestItems {
     entries[at] = entry;
   }
 
-  /** Sorts the page (a heapsort). */
+  /** Sorts the page by heapsort. */
   finish(): this {
     const entries = this.#entries;
     for (let size = this.size - 1; size > 0; size--) {
@@ -119,7 +118,7 @@ export class NewestItems {
     return this;
   }
 
-  /** Calls `write` with each item of a finished page, the first one first. */
+  /** Calls `write` with each item of a finished page, in order. */
   forEach(write: (author: CachedAuthor, run: FeedRun, position: number) => void): void {
     for (let rank = 0; rank < this.size; rank++) {
       const entry = this.#entries[rank]!;

@@ -1,13 +1,14 @@
 /**
- * The OP thread: the one line of replies by which an author goes on with what it began.
+ * The OP thread: the chain of replies with which a root's author continues its own post.
  *
- * From the root downwards the oldest reply of the author is taken, oldest by record key. A deleted reply keeps its place as long as
- * something of the line lives below it. Where nothing does, its place is free, but only for a reply whose record key says that it was
- * written after the deletion; older siblings never move up. A line of the root alone is no thread.
+ * Each post is followed by the author's oldest reply to it, by record key. A deleted reply stays in
+ * the chain as long as a later reply of the chain exists. Otherwise a sibling replaces it, but only
+ * one whose record key says that it was written after the deletion; older siblings never move up.
+ * The root alone is no thread.
  */
 import { looseTidMs } from '../../atproto/tid.ts';
 
-/** One reply of the root's author. */
+/** A reply by the root's author. */
 export type OwnReply = {
   readonly uri: string;
   readonly parentUri: string;
@@ -16,7 +17,7 @@ export type OwnReply = {
   readonly deletedMs: number | null;
 };
 
-/** Replies of the longest line; what a thread holds beyond is left out. */
+/** Further replies by the root's author are ignored. */
 export const opThreadRepliesMax = 5_000;
 
 function isWrittenAfter(reply: OwnReply, timeMs: number): boolean {
@@ -35,21 +36,21 @@ function siblingsByParent(replies: readonly OwnReply[]): Map<string, OwnReply[]>
   return byParent;
 }
 
-/** One step of the walk: the replies to one post, of which the first that fits is taken. */
+/** One step of the walk: the replies to one post, of which the first suitable one is taken. */
 type Level = { readonly siblings: readonly OwnReply[]; next: number; vacatedMs: number };
 
 const none: readonly OwnReply[] = [];
 
 /**
- * Returns the URIs of the OP thread, root first; none when no reply goes on with it.
+ * Returns the URIs of the OP thread, root first; none when no reply continues the root.
  *
- * Replies that hang in a circle make the whole thread invalid. The walk keeps its own stack, so that its depth is bounded by memory alone.
+ * A cycle of replies makes the whole thread invalid. An explicit stack allows chains of any length.
  */
 export function resolveOpThread(rootUri: string, replies: readonly OwnReply[]): string[] {
   const byParent = siblingsByParent(replies);
   const levelOf = (uri: string): Level => ({ siblings: byParent.get(uri) ?? none, next: 0, vacatedMs: 0 });
   const levels: Level[] = [levelOf(rootUri)];
-  /** The reply taken at each level; the last level has none yet. */
+  /** The reply taken at each level but the last, which has none yet. */
   const path: OwnReply[] = [];
   const visited = new Set([rootUri]);
   for (;;) {
@@ -63,7 +64,7 @@ export function resolveOpThread(rootUri: string, replies: readonly OwnReply[]): 
       levels.push(levelOf(reply.uri));
       continue;
     }
-    // Nothing more here: the line ends with the last reply that exists.
+    // No reply is left here: the chain ends with the last one that exists.
     const end = path.pop();
     if (end === undefined) return [];
     levels.pop();

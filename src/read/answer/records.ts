@@ -1,4 +1,4 @@
-/** Answers of the Get…Records methods, and the records that an actor's row carries along. */
+/** Answers of the Get…Records methods. */
 import { FieldScanner } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
@@ -12,10 +12,10 @@ const { uris } = fieldNumber.GetPostRecordsRequest;
 const { records: recordsField, meta: metaField } = fieldNumber.GetPostRecordsResponse;
 const metaFieldOf = fieldNumber.PostRecordMeta;
 
-/** Items of one request beyond this are refused by the router; a node only guards its memory. */
+/** Scratch for one request. Grows without a limit, since the router limits the items. */
 let flagsOfItems = new Uint8Array(1024);
 
-/** Writes one Record for each URI of a request, in order. Returns how many there were. */
+/** Writes one Record for each URI of a request, in order, and returns their number. */
 export function writeRecords(
   into: MessageWriter,
   finder: RowFinder,
@@ -38,7 +38,7 @@ export function writeRecords(
   return count;
 }
 
-/** Writes the records of a request and, after them, one PostRecordMeta for each. */
+/** Writes the records of a request, then one PostRecordMeta for each. */
 export function writePostRecords(
   into: MessageWriter,
   finder: RowFinder,

@@ -1,4 +1,4 @@
-/** Answers with stored records, cached ones where it can: whole `Record` messages, or only their JSON. */
+/** Reads `Record` messages, or only their JSON, from the cache if possible, else from storage. */
 
 import { readVarint, varintEnd } from '../../base/varint.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
@@ -6,14 +6,13 @@ import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { RecordCache, RecordMessage } from '../cache/record-cache.ts';
 import { appendRecordJson, writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
 
-/** Returns the range of the content of a length-delimited field whose tag, of one byte, is at `tagAt`. */
+/** Returns the content's range of a length-delimited field, whose tag of one byte is at `tagAt`. */
 function contentAt(source: Buffer, tagAt: number): { start: number; end: number } {
   const length = readVarint(source, tagAt + 1, source.length);
   const start = varintEnd();
   return { start, end: start + length };
 }
 
-/** The records of one serving thread. */
 export class StoredRecords {
   readonly cache: RecordCache;
   readonly #rendered = new MessageWriter();
@@ -22,7 +21,7 @@ export class StoredRecords {
     this.cache = cache;
   }
 
-  /** Writes, as field `number`, the record whose row is `key`, absent ones too. Returns its post flags. */
+  /** Writes the record whose row is `key`, even an absent one. Returns its post flags. */
   write(into: MessageWriter, number: number, state: SlotState, key: Buffer): number {
     const hit = this.cache.get(state, key);
     if (hit !== undefined) {
@@ -41,7 +40,7 @@ export class StoredRecords {
   }
 
   /**
-   * Returns a message that holds the JSON of the record whose row is `key`; undefined for no record.
+   * Returns the JSON of the record whose row is `key`; undefined for an absent record.
    *
    * Shape: valid until the next call; only `source` and the range of the JSON are meaningful.
    */
@@ -59,7 +58,7 @@ export class StoredRecords {
     return { source: into.buffer, start: 0, end: into.length, jsonStart: 0, jsonEnd: into.length, postFlags: 0 };
   }
 
-  /** Caches the record that was written as the field at `tagAt`; its JSON is the first field of its message. */
+  /** Caches the record written as the field at `tagAt`, whose first field is its JSON. */
   #set(state: SlotState, key: Buffer, source: Buffer, tagAt: number, postFlags: number): RecordMessage {
     const { start, end } = contentAt(source, tagAt);
     const json = contentAt(source, start);

@@ -1,6 +1,4 @@
-/**
- * Reads threads in the slot of the root that they claim: OP threads, and the posts around one post.
- */
+/** Reads threads in the slot of the root that they claim: OP threads, and the posts around a post. */
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, recordUri, writeDid } from '../../atproto/compact-key.ts';
 import { ByteWriter } from '../../base/bytes.ts';
@@ -24,16 +22,16 @@ import type { ThreadRequest } from '../../wire/thread-messages.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { type OwnReply, opThreadRepliesMax, resolveOpThread } from './op-thread.ts';
 
-/** Posts of one answer beyond this are left out, the deepest and then the oldest first. */
+/** Further posts of an answer are left out, the deepest and then the oldest first. */
 const threadPostsMax = 5_000;
-/** Replies to one post that are looked at. */
+/** Further replies to one post are ignored. */
 const childrenReadMax = 5_000;
 
 const prefixWriter = new ByteWriter(512);
 const view = new RecordView();
 const replyText = '"reply"';
 
-/** Returns the OP thread of a root, root first; none when there is none. */
+/** Returns the URIs of the OP thread of a root, root first; none when there is no such thread. */
 function opThreadOf(state: SlotState, owner: number, root: RecordRef): string[] {
   if (root.collection !== nsid.post) return [];
   prefixWriter.clear().bytes(threadPrefix(owner, root.rkey));
@@ -47,7 +45,7 @@ function opThreadOf(state: SlotState, owner: number, root: RecordRef): string[] 
   return replies.length === 0 ? [] : resolveOpThread(recordUri(root), replies);
 }
 
-/** Returns the OP threads of several roots, in order. */
+/** Returns the OP threads of roots, in order. Errors: DataPlaneError `WrongEpoch`. */
 export function opThreadsOf(lookup: SlotLookup, rootUris: readonly string[]): string[][] {
   return rootUris.map((uri) => {
     const root = parseRecordUri(uri);
@@ -58,10 +56,7 @@ export function opThreadsOf(lookup: SlotLookup, rootUris: readonly string[]): st
   });
 }
 
-/**
- * Returns the URI of the root that each post claims, its own when it is no reply, '' when it does
- * not exist.
- */
+/** Returns the URI of each post's claimed root: its own if it is no reply, '' if it is absent. */
 export function claimedRoots(lookup: SlotLookup, postUris: readonly string[]): string[] {
   return postUris.map((uri) => {
     const ref = parseRecordUri(uri);
@@ -80,10 +75,9 @@ function rootOfPost(row: Buffer): string | undefined {
   return reply === undefined ? undefined : recordUri(reply.root);
 }
 
-/** What an answer to `slot.thread` holds. */
 export type ThreadAnswer = { readonly uris: readonly string[]; readonly opThread: readonly string[] };
 
-/** One thread: its root's owner and rkey, by which its rows are keyed. */
+/** A thread's rows are keyed by its root's owner and rkey. */
 type Thread = { readonly state: SlotState; readonly owner: number; readonly root: PostRef };
 
 function isThere({ state, owner, root }: Thread, post: PostRef): boolean {
@@ -92,7 +86,7 @@ function isThere({ state, owner, root }: Thread, post: PostRef): boolean {
   return row !== undefined && row.deletedMs === null;
 }
 
-/** The anchor and what it answers, nearest first, as long as all exist. */
+/** Returns the anchor and the posts above it, nearest first, up to the first that does not exist. */
 function ancestorsOf(thread: Thread, anchor: PostRef, above: number): PostRef[] {
   const { state, owner, root } = thread;
   const posts: PostRef[] = [];
@@ -112,7 +106,7 @@ function ancestorsOf(thread: Thread, anchor: PostRef, above: number): PostRef[] 
 
 type Descendant = { readonly post: PostRef; readonly sortMs: number };
 
-/** Replies to one post that exist, newest first. */
+/** Returns the existing replies to one post, newest first. */
 function repliesTo({ state, owner, root }: Thread, post: PostRef, limit: number): Descendant[] {
   const prefix = childPrefix(owner, root.rkey, post);
   const replies: Descendant[] = [];
@@ -131,7 +125,7 @@ function repliesTo({ state, owner, root }: Thread, post: PostRef, limit: number)
   return replies;
 }
 
-/** All that hangs below the anchor, level by level, given newest first. */
+/** Collects the posts below the anchor level by level, and returns them newest first. */
 function descendantsOf(thread: Thread, anchor: PostRef, below: number, postsMax: number): Descendant[] {
   const found: Descendant[] = [];
   const visited = new Set([postUri(anchor)]);
@@ -156,8 +150,8 @@ function descendantsOf(thread: Thread, anchor: PostRef, below: number, postsMax:
 /**
  * Reads a thread around its anchor.
  *
- * An anchor that does not exist has no ancestors and is not listed itself; what hangs below it is.
- * Errors: DataPlaneError `WrongEpoch`.
+ * An anchor that does not exist has no ancestors and is left out itself, but its descendants are
+ * not. Errors: DataPlaneError `WrongEpoch`.
  */
 export function threadAround(lookup: SlotLookup, request: ThreadRequest): ThreadAnswer {
   const root = parseRecordUri(request.root);
