@@ -65,7 +65,7 @@ function* inChunks(ops: readonly RepoOp[]): Generator<readonly RepoOp[]> {
 
 export class RepoFetch {
   readonly #options: RepoFetchOptions;
-  #largeTurn: Promise<unknown> = Promise.resolve();
+  #largeTurn: Promise<void> = Promise.resolve();
 
   constructor(options: RepoFetchOptions) {
     this.#options = options;
@@ -116,7 +116,11 @@ export class RepoFetch {
     const answer = await this.#options.host.getRepo(origin, did, largeRepoBytes);
     if (answer.ok || answer.reason !== 'too-large') return answer;
     const alone = this.#largeTurn.then(() => this.#options.host.getRepo(origin, did, repoCarLimits.bytes));
-    this.#largeTurn = alone;
+    // The next one takes its turn whatever became of this one, and must not keep its bytes.
+    this.#largeTurn = alone.then(
+      () => {},
+      () => {},
+    );
     return alone;
   }
 
