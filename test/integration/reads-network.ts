@@ -1,4 +1,4 @@
-/** A few actors and what they do, as entries for a cluster of slots, and the node's answers to what is asked about them. */
+/** Actors and their actions as entries for a cluster of slots, and the answers of its node. */
 import { Cid, cidOfBlock } from '../../src/atproto/cid.ts';
 import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import { TidClock } from '../../src/demo/model/tid-clock.ts';

@@ -1,4 +1,4 @@
-/** A thread that writes one slot: takes an entry's bytes, applies it, tells when it is on disk. */
+/** A thread that writes one slot: applies the bytes of each entry, and reports when it is on disk. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Slot } from '../../src/slot/slot.ts';
 import { bytesOfChunk } from '../support/slot-cluster.ts';

@@ -2,8 +2,8 @@
  * The newest feed items of many authors together: a node's part of a timeline.
  *
  * Order, all descending: sort time, then the author's URIs as text, then the author's keys. For
- * different authors this is the order of the items' URIs; for one author's items of a millisecond it
- * is the order of their keys, so that the next page continues exactly.
+ * different authors this is the order of the items' URIs; for one author's items of a millisecond
+ * it is the order of their keys, so that the next page continues exactly.
  */
 
 import { collections, nsid } from '../../atproto/collection.ts';

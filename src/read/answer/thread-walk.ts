@@ -1,4 +1,4 @@
-/** Reads threads in the slot of the root that they claim: OP threads, and the posts around a post. */
+/** Reads threads in the slot of their claimed root: OP threads, and the posts around a post. */
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, recordUri, writeDid } from '../../atproto/compact-key.ts';
 import { ByteWriter } from '../../base/bytes.ts';
@@ -86,7 +86,7 @@ function isThere({ state, owner, root }: Thread, post: PostRef): boolean {
   return row !== undefined && row.deletedMs === null;
 }
 
-/** Returns the anchor and the posts above it, nearest first, up to the first that does not exist. */
+/** Returns the anchor and the posts above it, nearest first, up to the first missing one. */
 function ancestorsOf(thread: Thread, anchor: PostRef, above: number): PostRef[] {
   const { state, owner, root } = thread;
   const posts: PostRef[] = [];

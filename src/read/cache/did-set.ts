@@ -14,7 +14,7 @@ const hashBits = 32;
 /** Maximum probe length. Units: buckets. */
 const stepsMax = 256;
 const othersMax = 256;
-/** An empty set's objects. */
+/** A set without its DIDs. */
 const setBytes = 640;
 const otherBytes = 384;
 const noTexts: ReadonlySet<string> = new Set();

@@ -20,7 +20,7 @@ import { GenerationalCache } from './generational-cache.ts';
 const capacityBytesDefault = 96 * 2 ** 20;
 /** A cached actor without its edges. */
 const actorBytes = 192;
-/** Actors with more edges of a kind are not cached. */
+/** More edges of one actor and kind are not cached. */
 const edgesMax = 5_000;
 const admissionMinHits = 3;
 const plcTag = 1;

@@ -25,7 +25,7 @@ import type { ReadContext } from './read-context.ts';
 import { recordReads } from './record-handlers.ts';
 
 export type ReadOptions = {
-  /** Counts the slots of the cluster. */
+  /** The cluster's number of slots. */
   readonly slots: number;
   /** Returns the read-only state of a slot; undefined for a slot of another node. */
   readonly stateOf: (slot: number) => SlotState | undefined;
