@@ -29,6 +29,8 @@ import { type NodeCounts, settle } from './settle.ts';
 export type RouterLimits = AdmissionLimits & {
   /** Units: bytes of one request's body. */
   readonly bodyBytesMax: number;
+  /** From a body's first chunk to its last. Units: ms. */
+  readonly bodyMsMax: number;
   /** Units: bytes of all bodies that are arriving. */
   readonly arrivingBytesMax: number;
 };
@@ -36,6 +38,7 @@ export type RouterLimits = AdmissionLimits & {
 const routerLimitDefaults: RouterLimits = {
   ...defaultAdmissionLimits,
   bodyBytesMax: 4 * 1024 * 1024,
+  bodyMsMax: bodyMsMaxDefault,
   arrivingBytesMax: 256 * 1024 * 1024,
 };
 
@@ -169,7 +172,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   };
   const budget = new BodyBudget(limits.arrivingBytesMax);
   const arrivingBytes = (): number => budget.bytes;
-  const bodies = { bodyBytesMax: limits.bodyBytesMax, bodyMsMax: bodyMsMaxDefault, budget };
+  const bodies = { bodyBytesMax: limits.bodyBytesMax, bodyMsMax: limits.bodyMsMax, budget };
   const shared = { router, host, tls: map.tls, limits: bodies };
   try {
     const http = await startHttpEdge({

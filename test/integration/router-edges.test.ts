@@ -268,6 +268,23 @@ describe('arriving bodies', () => {
   });
 });
 
+test.each([
+  ['gRPC', grpc, { ':status': 200, 'grpc-status': '4' }],
+  ['Connect', proto, { ':status': 504 }],
+])('a body over HTTP/2 that is not complete in time is refused, and its stream ends: %s', async (_name, type, head) => {
+  await using other = await startRouter(optionsOf({ limits: { bodyMsMax: 50 } }));
+  const session = http2.connect(`http://127.0.0.1:${other.http2Port}`);
+  const stream = session.request({ ':method': 'POST', ':path': '/bsky.Service/GetActors', ...type });
+  stream.write(frame(actors).subarray(0, 10));
+  const [found] = await once(stream, 'response');
+  expect(found).toMatchObject(head);
+  const answer = Buffer.concat(await stream.toArray()).toString();
+  expect(type === grpc ? found['grpc-message'] : answer).toContain('the body passes bodyMsMax');
+  await until(() => stream.closed);
+  expect([stream.rstCode, other.arrivingBytes()]).toEqual([http2.constants.NGHTTP2_NO_ERROR, 0]);
+  session.destroy();
+});
+
 describe('operators', () => {
   test('need a token for everything but health', async () => {
     const get = (path: string, headers = {}): Promise<Reply> => send(path, headers, undefined, 'GET');

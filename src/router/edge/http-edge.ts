@@ -8,7 +8,7 @@ import { Exchange, statusLine } from '../../http/exchange.ts';
 import { type JsonServerOptions, type ListeningServer, startJsonServer } from '../../http/json-server.ts';
 import type { BodyLimits } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
-import { readHead, replyTo, servicePath, tooLargeReply, typeRefusal } from './rpc-endpoint.ts';
+import { boundReply, readHead, replyTo, servicePath, typeRefusal } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
 
 export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach' | 'texts'> & {
@@ -35,7 +35,7 @@ function attachService(app: TemplatedApp, { router, limits }: HttpEdgeOptions): 
     const head = readHead(request.getParameter(0) ?? '', (name) => request.getHeader(name));
     if (head === undefined) return exchange.send(415, 'text/plain', typeRefusal, true);
     exchange.readBody(limits, (body) => {
-      if (typeof body === 'string') return sendReply(exchange, tooLargeReply(head, body), true);
+      if (typeof body === 'string') return sendReply(exchange, boundReply(head, body), true);
       void replyTo(router, head, body).then((reply) => sendReply(exchange, reply));
     });
   });

@@ -6,6 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import {
+  constants,
   createSecureServer,
   createServer,
   type Http2SecureServer,
@@ -18,7 +19,7 @@ import type { AddressInfo } from 'node:net';
 import { type ListeningServer, listenError, type TlsFiles, tlsError } from '../../http/json-server.ts';
 import { type BodyBound, type BodyLimits, RequestBody } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
-import { type RpcHead, readHead, replyTo, servicePath, tooLargeReply, typeRefusal } from './rpc-endpoint.ts';
+import { boundReply, type RpcHead, readHead, replyTo, servicePath, typeRefusal } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
 
 export type Http2EdgeOptions = {
@@ -74,6 +75,12 @@ function readBody(
     const bound = body.add(chunk);
     if (bound !== null) done(bound);
   });
+  stream.once('data', () => {
+    // Most bodies are complete at the end of this turn of the event loop and need no timer.
+    setImmediate(() => {
+      if (!body.isDropped) body.expectRest(done);
+    });
+  });
   stream.on('end', () => {
     if (!body.isDropped) done(body.take());
   });
@@ -101,8 +108,11 @@ function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, op
     return;
   }
   readBody(stream, options, (body) => {
-    if (typeof body === 'string') sendReply(stream, tooLargeReply(head, body));
-    else void replyTo(options.router, head, body).then((reply) => sendReply(stream, reply));
+    if (typeof body === 'string') {
+      sendReply(stream, boundReply(head, body));
+      // After the reply, since a client that is late may never end its stream.
+      if (body === 'bodyMsMax') stream.close(constants.NGHTTP2_NO_ERROR);
+    } else void replyTo(options.router, head, body).then((reply) => sendReply(stream, reply));
   });
 }
 

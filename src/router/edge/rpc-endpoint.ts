@@ -63,6 +63,6 @@ export async function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer
 }
 
 /** Returns the reply to a body that exceeds a bound. */
-export function tooLargeReply(head: RpcHead, bound: BodyBound): RpcReply {
+export function boundReply(head: RpcHead, bound: BodyBound): RpcReply {
   return errorReply(head.protocol, bodyBoundError(bound));
 }
