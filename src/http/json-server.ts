@@ -38,8 +38,6 @@ export type JsonServerOptions = {
   readonly limits?: Partial<BodyLimits>;
   /** Adds endpoints of other protocols; called before the server listens. */
   readonly attach?: (app: TemplatedApp) => void;
-  /** The body of `/readyz` when ready, and what follows the JSON of an answer. */
-  readonly texts?: { readonly ready: string; readonly jsonEnd: string };
 };
 
 export type ListeningServer = {
@@ -107,7 +105,6 @@ class JsonEndpoints {
   readonly #options: JsonServerOptions;
   readonly #tokens: readonly string[];
   readonly #limits: BodyLimits;
-  readonly #texts: { readonly ready: string; readonly jsonEnd: string };
 
   constructor(options: JsonServerOptions) {
     this.#options = options;
@@ -118,7 +115,6 @@ class JsonEndpoints {
       budget: options.limits?.budget ?? new BodyBudget(arrivingBytesMaxDefault),
       ...options.limits,
     };
-    this.#texts = options.texts ?? { ready: 'ok\n', jsonEnd: '\n' };
   }
 
   attachTo(app: TemplatedApp): void {
@@ -148,7 +144,7 @@ class JsonEndpoints {
 
   async #answerReady(exchange: Exchange): Promise<void> {
     const isReady = await (async () => this.#options.isReady())().catch(() => false);
-    exchange.send(isReady ? 200 : 503, 'text/plain', isReady ? this.#texts.ready : 'not ready\n');
+    exchange.send(isReady ? 200 : 503, 'text/plain', isReady ? 'ok\n' : 'not ready\n');
   }
 
   #serve(route: JsonRoute, response: HttpResponse, request: HttpRequest): void {
@@ -163,7 +159,7 @@ class JsonEndpoints {
     const answer = (body: Buffer | null): void =>
       void answerWith(exchange, async () => {
         const json = JSON.stringify(await route.answer(body === null ? {} : parseBody(body), query));
-        exchange.send(200, 'application/json', `${json}${this.#texts.jsonEnd}`);
+        exchange.send(200, 'application/json', `${json}\n`);
       });
     if (route.verb === 'get') return answer(null);
     exchange.readBody(this.#limits, (body) => {

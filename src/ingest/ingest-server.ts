@@ -230,7 +230,6 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     isReady: () => true,
     metricsText: () => registry.metrics(),
     routes: ingestRoutes({ backfill, subscriptions, identities, resolver, clock: shared.clock }),
-    texts: { ready: 'ready\n', jsonEnd: '' },
   }).catch(async (error: unknown) => {
     await state[Symbol.asyncDispose]();
     throw error;

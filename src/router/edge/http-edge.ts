@@ -11,7 +11,7 @@ import type { ServiceRouter } from '../plan/service-router.ts';
 import { boundReply, readHead, replyTo, servicePath, typeRefusal } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
 
-export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach' | 'texts'> & {
+export type HttpEdgeOptions = Omit<JsonServerOptions, 'attach'> & {
   readonly router: ServiceRouter;
   readonly limits: BodyLimits;
 };
