@@ -5,9 +5,12 @@ import { registerReadout } from './metric.ts';
 /** Library gauges named like counters; each is the sum of a gauge that stays. */
 const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
+/** Of the timer that measures the event loop: at 10 ms it takes 0.8 % of a core when idle. */
+const eventLoopTimerMs = 100;
+
 /** Adds the process metrics to a registry. From here on the event loop is measured. */
 export function registerProcessMetrics(registry: Registry): void {
-  collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: eventLoopTimerMs });
   for (const name of misnamed) registry.removeSingleMetric(name);
   registerReadout(registry, 'skyshard_page_faults_total', () => {
     const { majorPageFault, minorPageFault } = process.resourceUsage();
