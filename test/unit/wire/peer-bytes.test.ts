@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ByteReader, ByteWriter, MalformedBytes, tryDecode } from '../../../src/base/bytes.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { InvariantError, invariant } from '../../../src/base/invariant.ts';
-import { decodeEntry } from '../../../src/entry/entry-codec.ts';
+import { decodeEntry, encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { decodeOfPeer, peerReader } from '../../../src/wire/peer-bytes.ts';
 
 const cut = new ByteWriter().text('whole').finish().subarray(0, 3);
@@ -34,7 +34,9 @@ describe('malformed bytes', () => {
       expect(thrown).toBeInstanceOf(DataPlaneError);
       expect(thrown).toMatchObject({ code, message: 'a message: the bytes end early' });
     }
-    const thrown = thrownBy(() => decodeOfPeer('slot.write', () => decodeEntry(Buffer.from([2, 99]))));
+    const ofUnknownKind = Buffer.from(encodeEntry({ kind: 'sync', did: 'did:web:a.test', rev: 'r', eventMs: 0 }));
+    ofUnknownKind[1] = 99;
+    const thrown = thrownBy(() => decodeOfPeer('slot.write', () => decodeEntry(ofUnknownKind)));
     expect(thrown).toMatchObject({ code: 'InvalidArgument', message: 'slot.write: malformed payload' });
     expect((thrown as Error).cause).toMatchObject({ message: 'an entry: of the unknown kind 99' });
   });
