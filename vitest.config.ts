@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-/** Conformance tests are a package of their own (`test/conformance/`), with their own configuration. */
+/**
+ * Conformance tests are a package of their own (`test/conformance/`), with their own configuration.
+ */
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],

@@ -30,11 +30,8 @@ const rankByFolder: Readonly<Record<string, number>> = {
   read: 5,
   router: 5,
   ingest: 5,
-  search: 6,
-  migrate: 6,
   node: 7,
   demo: 8,
-  dashboard: 8,
   cli: 9,
 };
 
@@ -72,6 +69,27 @@ function subfolderOf(path: string): string {
   const [, folder, first, rest] = path.split('/');
   if (rest !== undefined) return first!;
   return first! in (rankBySubfolder[folder!] ?? {}) ? first! : '';
+}
+
+/** Returns the classes of a file and how many lines each takes. */
+function classesOf({ code }: SourceFile): { name: string; lines: number }[] {
+  return [...code.matchAll(/\bclass (\w+)[^{]*\{/g)].map((match) => {
+    let at = match.index + match[0].length;
+    for (let depth = 1; depth > 0 && at < code.length; at++) {
+      if (code[at] === '{') depth++;
+      else if (code[at] === '}') depth--;
+    }
+    return { name: match[1]!, lines: lineAt(code, at) - lineAt(code, match.index) + 1 };
+  });
+}
+
+/** Returns `path:line` for each line of more than 100 columns that is nothing but a comment. */
+function wideComments({ path, text, code }: SourceFile): string[] {
+  const codeLines = code.split('\n');
+  return text.split('\n').flatMap((line, index) => {
+    const isComment = codeLines[index]!.trim() === '' && /^\s*(?:\/\/|\/\*|\*)/.test(line);
+    return isComment && line.length > 100 ? [`${path}:${index + 1}`] : [];
+  });
 }
 
 /** Returns `path:line` of each match in the code. */
@@ -224,6 +242,20 @@ describe('size', () => {
     const long = sources.filter(({ path, text }) => !path.startsWith('test/') && text.split('\n').length > 401);
     expect(long.map(({ path }) => path)).toEqual([]);
   });
+
+  it('of a class is at most 300 lines', () => {
+    const long = inSrc.flatMap((source) =>
+      classesOf(source)
+        .filter(({ lines }) => lines > 300)
+        .map(({ name, lines }) => `${source.path}: ${name} has ${lines} lines`),
+    );
+    expect(inSrc.flatMap(classesOf).length).toBeGreaterThan(20);
+    expect(long).toEqual([]);
+  });
+
+  it('of a comment is at most 100 columns', () => {
+    expect(sources.flatMap(wideComments)).toEqual([]);
+  });
 });
 
 describe('docstrings', () => {
@@ -243,6 +275,14 @@ describe('docstrings', () => {
       return undocumented.map((match) => `${path}:${lineAt(code, match.index)} ${match[1]}`);
     });
     expect(wrong).toEqual([]);
+  });
+});
+
+describe('head comments', () => {
+  it('open every test file', () => {
+    const tests = sources.filter(({ path }) => path.startsWith('test/') && path.endsWith('.test.ts'));
+    expect(tests.length).toBeGreaterThan(50);
+    expect(tests.filter(({ text }) => !text.startsWith('/**')).map(({ path }) => path)).toEqual([]);
   });
 });
 

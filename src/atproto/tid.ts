@@ -19,7 +19,7 @@ export const packedTidMsEnd = 2 ** 53 / 1000;
 
 const scratch = Buffer.alloc(tidLength);
 
-/** The words of the last identifier that was parsed, signed: a number above 2^31 would be allocated. */
+/** The words of the last parsed identifier, signed: a number above 2^31 would be allocated. */
 let high = 0;
 let low = 0;
 

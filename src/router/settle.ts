@@ -26,7 +26,9 @@ export type Settled = {
 };
 
 const pollIntervalMs = 40;
-/** The longest chains are reply → notice and repost → post exists; one round more than they need. */
+/**
+ * The longest chains are reply → notice and repost → post exists; one round more than they need.
+ */
 const roundsMax = 4;
 
 type Poll = readonly NodeCounts[];

@@ -1,4 +1,6 @@
-/** A thread that writes one slot: applies the bytes of each entry, and reports when it is on disk. */
+/**
+ * A thread that writes one slot: applies the bytes of each entry, and reports when it is on disk.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Slot } from '../../src/slot/slot.ts';
 import { bytesOfChunk } from '../support/slot-cluster.ts';

@@ -1,4 +1,6 @@
-/** Rows of 32-bit counters. A row may be shorter than its kind now is; the counters it lacks are 0. */
+/**
+ * Rows of 32-bit counters. A row may be shorter than its kind now is; the counters it lacks are 0.
+ */
 
 /** Makes `row` the stored `value` with one counter changed; counters never fall below 0. */
 export function changeCounter(row: Buffer, value: Buffer | undefined, index: number, change: 1 | -1): void {

@@ -1,4 +1,6 @@
-/** The simulated network keeps its port from run to run, and takes another when that one is taken. */
+/**
+ * The simulated network keeps its port from run to run, and takes another when that one is taken.
+ */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';

@@ -1,4 +1,6 @@
-/** The cache by DID never returns a stale value nor exceeds its capacity, and counts every entry. */
+/**
+ * The cache by DID never returns a stale value nor exceeds its capacity, and counts every entry.
+ */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { GenerationalCache } from '../../../src/read/cache/generational-cache.ts';

@@ -1,4 +1,6 @@
-/** Signed repos, commit frames and CARs of the protocol's own library; frames with chosen faults. */
+/**
+ * Signed repos, commit frames and CARs of the protocol's own library; frames with chosen faults.
+ */
 import { Secp256k1Keypair } from '@atproto/crypto';
 import {
   blocksToCarFile,

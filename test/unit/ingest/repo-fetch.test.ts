@@ -13,7 +13,9 @@ import type { RepoRow } from '../../../src/ingest/state/fetch-queue.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
 import { authorDid, otherDid } from '../atproto/signed-repo.ts';
 
-/** Every repo is large; fetching the first one whole throws, and the host is busy for the others. */
+/**
+ * Every repo is large; fetching the first one whole throws, and the host is busy for the others.
+ */
 class FaultyFetch extends PublicFetch {
   #wholeFetches = 0;
 
