@@ -6,6 +6,7 @@
 import { decode as lexDecode, encode as lexEncode } from '@atproto/lex-cbor';
 import { isAtUriString, isValidDatetime, isValidNsid, parseLanguageString } from '@atproto/syntax';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { Encoder } from 'cbor-x';
 import { decodeDagCbor } from '../src/atproto/dag-cbor.ts';
 import { dagJson } from '../src/atproto/dag-value.ts';
 import { checkByFormat } from '../src/atproto/string-format.ts';
@@ -13,6 +14,7 @@ import { seededRandom } from '../src/base/seeded-random.ts';
 import { composeText } from '../src/demo/model/post-text.ts';
 import { decodeMessage, encodeMessage } from '../src/proto/codec.ts';
 import { FieldScanner } from '../src/proto/fields.ts';
+import { FrameBatch, FrameReader, frameKind } from '../src/wire/frame.ts';
 import { authorDid } from './post-set.ts';
 import { protobufEsMessages } from './protobuf-es.ts';
 import type { BenchOptions, BenchResult, Figure } from './report.ts';
@@ -169,9 +171,71 @@ function formatPairs(dids: readonly string[]): Pair[] {
   ];
 }
 
+type Header = readonly [kind: number, id: number, epoch: number, timeoutMs: number, payloadBytes: number, name: string];
+type OnFrame = (payload: Buffer, ...header: Header) => void;
+
+const frameBatch = new FrameBatch();
+const frameReader = new FrameReader();
+
+/** Writes a message of calls with one payload, and reads it. */
+function roundTripOfFrames(headers: readonly Header[], payload: Buffer, onFrame: OnFrame): void {
+  for (const [, id, epoch, timeoutMs, , name] of headers) frameBatch.addCall(id, epoch, name, timeoutMs, payload);
+  const message = frameBatch.take();
+  frameReader.start(message);
+  while (frameReader.next()) {
+    const { kind, id, epoch, timeoutMs, name, payload: read } = frameReader;
+    onFrame(read, kind, id, epoch, timeoutMs, read.length, name);
+  }
+  frameBatch.recycle(message);
+}
+
+const cbor = new Encoder({ useRecords: false });
+const cborMessage = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** The same, with each header as a CBOR array after a byte with its length. */
+function roundTripOfCbor(headers: readonly Header[], payload: Buffer, onFrame: OnFrame): void {
+  let end = 0;
+  for (const header of headers) {
+    const bytes = cbor.encode(header);
+    cborMessage[end] = bytes.length;
+    cborMessage.set(bytes, end + 1);
+    cborMessage.set(payload, end + 1 + bytes.length);
+    end += 1 + bytes.length + payload.length;
+  }
+  for (let at = 0; at < end; ) {
+    const payloadAt = at + 1 + cborMessage[at]!;
+    const header = cbor.decode(cborMessage.subarray(at + 1, payloadAt)) as Header;
+    const read = cborMessage.subarray(payloadAt, payloadAt + header[4]);
+    onFrame(read, ...header);
+    at = payloadAt + read.length;
+  }
+}
+
+function framePair(count: number): Pair {
+  const payload = Buffer.alloc(200, 'p');
+  const headers = Array.from(
+    { length: count },
+    (_unused, index): Header => [frameKind.call, 100_000 + index, 7, 4_900, payload.length, 'slot.actors'],
+  );
+  for (const roundTrip of [roundTripOfFrames, roundTripOfCbor]) {
+    const read: Header[] = [];
+    roundTrip(headers, payload, (bytes, ...header) => {
+      if (bytes.equals(payload)) read.push(header);
+    });
+    if (JSON.stringify(read) !== JSON.stringify(headers)) throw new Error(`${roundTrip.name}: not the same`);
+  }
+  const ignore = () => {};
+  return {
+    name: 'frame_write_read',
+    items: count,
+    ours: () => roundTripOfFrames(headers, payload, ignore),
+    library: () => roundTripOfCbor(headers, payload, ignore),
+  };
+}
+
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const dids = Array.from({ length: 25 }, (_unused, index) => authorDid(options.seed, index));
-  const pairs = [...protobufPairs(dids), ...dagCborPairs(dids), ...formatPairs(dids)];
+  const pairs = [...protobufPairs(dids), ...dagCborPairs(dids), ...formatPairs(dids), framePair(dids.length)];
   const roundMs = options.quick ? 20 : 200;
   const figures: Record<string, Figure> = {};
   for (const pair of pairs) figures[pair.name] = measure(pair, roundMs);
