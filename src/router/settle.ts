@@ -3,8 +3,8 @@
  *
  * Owns: what "settled" means. A quiescent cluster is settled when two polls in a row find nothing
  * waiting, no effects in flight, equal counts, and every cursor at the first poll's heads or past
- * them (`stillness`). A busy one is settled after `roundsMax` rounds (`waves`): in each, every slot
- * applies what its log held at the start, and the effects of that are delivered. Effects cause
+ * them (`quiescence`). A busy one is settled after `roundsMax` rounds (`rounds`): in each, every
+ * slot applies what its log held at the start, and the effects of that are delivered. Effects cause
  * effects, but no chain is longer than the rounds; work that continues in entries of its own delays
  * the last round. Refuses: to call a cluster settled while a node does not answer.
  */
@@ -19,7 +19,7 @@ export type NodeCounts = { readonly name: string; readonly error?: string; reado
 
 export type Settled = {
   readonly settled: true;
-  readonly by: 'stillness' | 'waves';
+  readonly by: 'quiescence' | 'rounds';
   readonly slots: number;
   readonly effects: number;
   readonly elapsedMs: number;
@@ -115,7 +115,7 @@ export async function settle(ask: () => Promise<Poll>, timeoutMs: number, clock:
       const slots = slotsOf(now);
       const effects = slots.reduce((total, slot) => total + slot.sentEffects, 0);
       const elapsedMs = Math.round(clock.monotonicMs() - startMs);
-      return { settled: true, by: isQuiescent ? 'stillness' : 'waves', slots: slots.length, effects, elapsedMs };
+      return { settled: true, by: isQuiescent ? 'quiescence' : 'rounds', slots: slots.length, effects, elapsedMs };
     }
     before = isIdle ? now : undefined;
     if (clock.monotonicMs() - startMs > timeoutMs) {

@@ -35,9 +35,9 @@ function busySlot(index: number): SlotCounts {
 }
 
 describe('settling', () => {
-  it('takes two polls of a quiescent cluster, and reports stillness', async () => {
+  it('takes two polls of a quiescent cluster, and reports quiescence', async () => {
     const answer = await settleWith(() => [{ name: 'n0', slots: [idle] }]);
-    expect(answer).toMatchObject({ settled: true, by: 'stillness', slots: 1, effects: 3 });
+    expect(answer).toMatchObject({ settled: true, by: 'quiescence', slots: 1, effects: 3 });
   });
 
   it.each([
@@ -53,9 +53,9 @@ describe('settling', () => {
     expect(polls).toBeGreaterThan(2);
   });
 
-  it('ends for a cluster that is never quiescent, and reports waves', async () => {
+  it('ends for a cluster that is never quiescent, and reports rounds', async () => {
     const answer = await settleWith((index) => [{ name: 'n0', slots: [busySlot(index)] }]);
-    expect(answer).toMatchObject({ settled: true, by: 'waves' });
+    expect(answer).toMatchObject({ settled: true, by: 'rounds' });
   });
 
   it('waits for long work before the last round ends', async () => {
