@@ -14,7 +14,7 @@ import {
   us_listen_socket_close,
   us_socket_local_port,
 } from 'uWebSockets.js';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import { carriesToken } from '../config/access-token.ts';
 import { Exchange } from './exchange.ts';
@@ -119,7 +119,10 @@ class JsonEndpoints {
 
   attachTo(app: TemplatedApp): void {
     app.get('/healthz', (response) => new Exchange(response).send(200, 'text/plain', 'ok\n'));
-    app.get('/readyz', (response) => void this.#answerReady(new Exchange(response)));
+    app.get('/readyz', (response) => {
+      const exchange = new Exchange(response);
+      void answerWith(exchange, () => this.#answerReady(exchange));
+    });
     app.get('/metrics', (response, request) => {
       const exchange = new Exchange(response);
       if (!this.#mayAsk(request, exchange)) return;
@@ -143,7 +146,12 @@ class JsonEndpoints {
   }
 
   async #answerReady(exchange: Exchange): Promise<void> {
-    const isReady = await (async () => this.#options.isReady())().catch(() => false);
+    let isReady = false;
+    try {
+      isReady = await this.#options.isReady();
+    } catch (thrown) {
+      operatingFailure(thrown);
+    }
     exchange.send(isReady ? 200 : 503, 'text/plain', isReady ? 'ok\n' : 'not ready\n');
   }
 

@@ -11,6 +11,7 @@ import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
+import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IdentityEntry } from '../entry/entry.ts';
 import { type IdentityResolver, isTransientReason } from '../identity/identity-resolver.ts';
@@ -127,6 +128,8 @@ export class IdentityQueue {
     } catch (error) {
       this.#end(did);
       for (const { reject } of job.waiters) reject(error);
+      // A job may have no waiters, and nobody awaits this method: the error reaches main.
+      if (error instanceof InvariantError) throw error;
     }
   }
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterEach, describe, expect, it } from 'vitest';
+import { InvariantError } from '../../src/base/invariant.ts';
 import { objectShape, recordShape, textShape, wholeNumberShape } from '../../src/config/json-shape.ts';
 import { getRoute, type JsonRoute, postRoute } from '../../src/http/json-route.ts';
 import {
@@ -18,6 +19,7 @@ import {
 import { BodyBudget } from '../../src/http/request-body.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
+import { unhandledRejectionOf } from '../support/unhandled-rejection.ts';
 import { until } from '../support/until.ts';
 
 const disposals: (() => unknown)[] = [];
@@ -115,6 +117,22 @@ describe('the body of a POST', () => {
     );
     expect(budget.bytes).toBe(0);
     socket.destroy();
+  });
+});
+
+describe('readiness', () => {
+  const statusOf = async (error: Error): Promise<number> => {
+    const { port } = await start({ isReady: () => Promise.reject(error) });
+    return (await fetch(`http://127.0.0.1:${port}/readyz`)).status;
+  };
+
+  it('is denied while it cannot be found out', async () => {
+    expect(await statusOf(new Error('a test'))).toBe(503);
+  });
+
+  it('passes a broken invariant on to main', async () => {
+    const broken = new InvariantError('broken invariant: a test');
+    expect(await unhandledRejectionOf(async () => expect(await statusOf(broken)).toBe(500))).toBe(broken);
   });
 });
 

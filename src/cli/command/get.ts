@@ -1,7 +1,7 @@
 /** `skyshard get`: what is stored about a record or an account, as the API tier gets it. */
 import { AtUri, ensureValidAtUri, ensureValidDid } from '@atproto/syntax';
 import { collectionRow } from '../../atproto/collection.ts';
-import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
 import { errorBodyOf } from '../../http/error-body.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
@@ -23,7 +23,7 @@ async function orError(answer: Promise<unknown>): Promise<unknown> {
   try {
     return await answer;
   } catch (thrown) {
-    return errorBodyOf(toDataPlaneError(thrown));
+    return errorBodyOf(operatingFailure(thrown));
   }
 }
 

@@ -1,5 +1,5 @@
 /** `skyshard status`: every node and slot, and the sources of ingest. */
-import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
 import { errorBodyOf } from '../../http/error-body.ts';
 import { readClientToken } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
@@ -46,7 +46,7 @@ async function fetchIngestStatus(context: CommandContext): Promise<Fields | null
   try {
     return await fetchStatus(context, url);
   } catch (thrown) {
-    return errorBodyOf(toDataPlaneError(thrown));
+    return errorBodyOf(operatingFailure(thrown));
   }
 }
 

@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { backoffMs } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
-import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../../base/data-plane-error.ts';
 import type { SeededRandom } from '../../base/seeded-random.ts';
 import type { ProcessLog } from '../process-log.ts';
 
@@ -133,7 +133,7 @@ export class SupervisedChild {
         log('info', `${this.#spec.name} serves again`, { pid: this.pid });
         onRestarted();
       } catch (thrown) {
-        log('error', (thrown as Error).message);
+        log('error', operatingFailure(thrown).message);
       }
     }
   }

@@ -1,5 +1,6 @@
 /** HTTP answers of the demo network: a PDS's sync and identity methods, and a PLC directory. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { operatingFailure } from '../../base/data-plane-error.ts';
 import { headCidText } from './demo-repo.ts';
 import type { DemoWorld } from './demo-world.ts';
 
@@ -145,7 +146,7 @@ export async function answerRequest(
   url: string,
 ): Promise<void> {
   const { status, body } = await answerOf(world, request, url).catch((thrown: unknown) =>
-    failed(500, 'InternalServerError', String(thrown)),
+    failed(500, 'InternalServerError', operatingFailure(thrown).message),
   );
   if (typeof body === 'string') response.writeHead(status, { 'content-type': 'text/plain' }).end(body);
   else if (Buffer.isBuffer(body)) {

@@ -1,5 +1,6 @@
 /** One remote call from headers and body to reply, the same on every edge. */
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
+import { InvariantError } from '../../base/invariant.ts';
 import { type BodyBound, bodyBoundError } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import {
@@ -45,7 +46,7 @@ export function readHead(method: string, header: HeaderReader): RpcHead | undefi
   };
 }
 
-/** Answers a call; every error becomes a reply. */
+/** Answers a call; every error becomes a reply, and a broken invariant is reported too. */
 export async function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer): Promise<RpcReply> {
   const { protocol, method } = head;
   try {
@@ -58,6 +59,7 @@ export async function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer
     });
     return answerReply(protocol, method, answer);
   } catch (thrown) {
+    if (thrown instanceof InvariantError) router.reportFault(thrown, method);
     return errorReply(protocol, toDataPlaneError(thrown));
   }
 }

@@ -85,11 +85,15 @@ export class ServiceRouter {
       return answer;
     } catch (thrown) {
       const error = toDataPlaneError(thrown);
-      const label = isMethodName(method) ? method : 'unknown';
-      if (thrown instanceof InvariantError) this.#options.onFault(thrown, label);
-      this.#options.observe?.(label, this.#options.clock.monotonicMs() - startMs, error.code);
+      if (thrown instanceof InvariantError) this.reportFault(thrown, method);
+      this.#options.observe?.(labelOf(method), this.#options.clock.monotonicMs() - startMs, error.code);
       throw error;
     }
+  }
+
+  /** Gives a broken invariant to the owner, which stops this process. */
+  reportFault(error: InvariantError, method: string): void {
+    this.#options.onFault(error, labelOf(method));
   }
 
   #answer(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> {
@@ -148,6 +152,10 @@ export class ServiceRouter {
     })();
     return this.#reloading;
   }
+}
+
+function labelOf(method: string): string {
+  return isMethodName(method) ? method : 'unknown';
 }
 
 function unknownMethod(method: string): DataPlaneError {

@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { InvariantError } from '../../../src/base/invariant.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { IdentityResolver } from '../../../src/identity/identity-resolver.ts';
 import { IdentityQueue } from '../../../src/ingest/identity-queue.ts';
@@ -13,6 +14,7 @@ import { IngestState } from '../../../src/ingest/state/ingest-state.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
 import { json, ScriptedNetwork } from '../../support/scripted-network.ts';
+import { unhandledRejectionOf } from '../../support/unhandled-rejection.ts';
 import { until } from '../../support/until.ts';
 import { authorDid } from '../atproto/signed-repo.ts';
 
@@ -141,6 +143,15 @@ describe('a resolution that the source asked for', () => {
     await queue.stopped();
     expect(isOver).toBe(false);
   });
+});
+
+it('a broken invariant in a job that nobody waits for reaches main', async () => {
+  network.register(authorDid, 'author.test');
+  const broken = new InvariantError('broken invariant: a test');
+  vi.spyOn(log, 'append').mockRejectedValue(broken);
+  const queue = queueOf();
+  expect(await unhandledRejectionOf(() => queue.noteActive(authorDid))).toBe(broken);
+  expect(queue.pendingCount).toBe(0);
 });
 
 it('waiting for jobs leaves no listener on the signal', async () => {

@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { InvariantError } from '../../../src/base/invariant.ts';
 import { decodeMessage, encodeMessage } from '../../../src/proto/codec.ts';
+import { readHead, replyTo } from '../../../src/router/edge/rpc-endpoint.ts';
 import { defaultAdmissionLimits } from '../../../src/router/plan/admission.ts';
 import { noIdentitySource } from '../../../src/router/plan/identity-source.ts';
 import { ServiceRouter, type ServiceRouterOptions } from '../../../src/router/plan/service-router.ts';
@@ -194,6 +195,23 @@ describe('answers of nodes', () => {
     await expect(router.handle('GetIdentityByDid', identity, anyone)).rejects.toMatchObject({ code: 'Internal' });
     const message = 'broken invariant: a call';
     expect(faults).toEqual([`GetActors: ${message}`, `GetIdentityByDid: ${message}`]);
+  });
+
+  test('a broken invariant in the framing of an answer is reported to the owner too', async () => {
+    const faults: string[] = [];
+    const answer = {
+      get length() {
+        return broken();
+      },
+    } as unknown as Uint8Array;
+    const router = routerOf({
+      plans: new Map([['Ping', { method: 'Ping', itemsMax: 1, timeoutMs: 10, isShared: false, run: () => answer }]]),
+      onFault: (error, method) => faults.push(`${method}: ${error.message}`),
+    });
+    const head = readHead('Ping', (name) => (name === 'content-type' ? 'application/grpc' : ''))!;
+    const reply = await replyTo(router, head, Buffer.alloc(5));
+    expect(reply.grpc).toMatchObject({ message: 'broken invariant: a plan' });
+    expect(faults).toEqual(['Ping: broken invariant: a plan']);
   });
 });
 
