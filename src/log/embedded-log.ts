@@ -7,6 +7,7 @@
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
+import { timeBytes } from '../base/time-bytes.ts';
 import type { Row, Table } from '../storage/environment.ts';
 import { type Chunk, readChunk, readChunkHead } from './chunk.ts';
 
@@ -28,7 +29,7 @@ const firstKey = seqKey(0);
 const endKey = seqKey(2 ** 48 - 1);
 
 /** The chunk follows the append time. */
-const chunkStart = 6;
+const chunkStart = timeBytes;
 
 function lastSeqOfRow({ key, value }: Row): number {
   return new ByteReader(key).u48() + readChunkHead(value.subarray(chunkStart)).itemCount - 1;
@@ -79,7 +80,7 @@ export class EmbeddedLog {
     const firstSeq = this.#head + 1;
     invariant(firstSeq + entryCount < seqMax, 'a log stays below 2^33 entries');
     const value = Buffer.allocUnsafe(chunkStart + bytes.length);
-    value.writeUIntBE(appendMs, 0, 6);
+    value.writeUIntBE(appendMs, 0, timeBytes);
     value.set(bytes, chunkStart);
     this.#table.put(seqKey(firstSeq), value);
     this.#rows.push({ seq: firstSeq, bytes: value.length });

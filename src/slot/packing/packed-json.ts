@@ -11,6 +11,7 @@ import { formatTid, packTid, tidBytes, tidLength } from '../../atproto/tid.ts';
 import { parseBase32 } from '../../base/base32.ts';
 import { type ByteWriter, hasBytesAt } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
+import { timeBytes } from '../../base/time-bytes.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { jsonFragments, packedCode } from './json-fragments.ts';
 
@@ -30,7 +31,6 @@ const fragmentByCode: readonly (Buffer | undefined)[] = Array.from(
 const letter = { quote: 34, slash: 47, zero: 48, nine: 57, b: 98, d: 100 } as const;
 const timePattern = Buffer.from('0000-00-00T00:00:00.000Z', 'latin1');
 const timeLength = timePattern.length;
-const timeBytes = 6;
 /** No code expands to more than this, so room for one is reserved once. Units: bytes. */
 const expandedMax = 128;
 const loopedMax = 24;
