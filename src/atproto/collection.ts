@@ -14,6 +14,8 @@ type CollectionRow = {
   readonly recordsMethod: string | null;
   /** True where a record is returned as part of its actor's info. */
   readonly isActorInfo: boolean;
+  /** The count of its owner that each record adds one to. */
+  readonly actorCount?: 'lists' | 'feeds' | 'starterPacks';
 };
 
 /** All indexed collections, by a short name. */
@@ -23,12 +25,24 @@ export const collections = {
   post: { nsid: 'app.bsky.feed.post', code: 3, recordsMethod: 'GetPostRecords', isActorInfo: false },
   like: { nsid: 'app.bsky.feed.like', code: 4, recordsMethod: 'GetLikeRecords', isActorInfo: false },
   repost: { nsid: 'app.bsky.feed.repost', code: 5, recordsMethod: 'GetRepostRecords', isActorInfo: false },
-  generator: { nsid: 'app.bsky.feed.generator', code: 6, recordsMethod: 'GetFeedGeneratorRecords', isActorInfo: false },
+  generator: {
+    nsid: 'app.bsky.feed.generator',
+    code: 6,
+    recordsMethod: 'GetFeedGeneratorRecords',
+    isActorInfo: false,
+    actorCount: 'feeds',
+  },
   threadGate: { nsid: 'app.bsky.feed.threadgate', code: 7, recordsMethod: 'GetThreadGateRecords', isActorInfo: false },
   postGate: { nsid: 'app.bsky.feed.postgate', code: 8, recordsMethod: 'GetPostgateRecords', isActorInfo: false },
   follow: { nsid: 'app.bsky.graph.follow', code: 9, recordsMethod: 'GetFollowRecords', isActorInfo: false },
   block: { nsid: 'app.bsky.graph.block', code: 10, recordsMethod: 'GetBlockRecords', isActorInfo: false },
-  list: { nsid: 'app.bsky.graph.list', code: 11, recordsMethod: 'GetListRecords', isActorInfo: false },
+  list: {
+    nsid: 'app.bsky.graph.list',
+    code: 11,
+    recordsMethod: 'GetListRecords',
+    isActorInfo: false,
+    actorCount: 'lists',
+  },
   listItem: { nsid: 'app.bsky.graph.listitem', code: 12, recordsMethod: 'GetListItemRecords', isActorInfo: false },
   listBlock: { nsid: 'app.bsky.graph.listblock', code: 13, recordsMethod: 'GetListBlockRecords', isActorInfo: false },
   starterPack: {
@@ -36,6 +50,7 @@ export const collections = {
     code: 14,
     recordsMethod: 'GetStarterPackRecords',
     isActorInfo: false,
+    actorCount: 'starterPacks',
   },
   verification: {
     nsid: 'app.bsky.graph.verification',
@@ -66,7 +81,7 @@ export const collections = {
 } as const satisfies Readonly<Record<string, CollectionRow>>;
 
 type Rows = typeof collections;
-type Row = Rows[keyof Rows];
+type Row = Rows[keyof Rows] & Pick<CollectionRow, 'actorCount'>;
 
 export type Collection = Row['nsid'];
 

@@ -4,14 +4,14 @@
  * Idempotent by cid. What a record put elsewhere is removed by reading the stored record again.
  */
 import { recordDigestOf } from '../../atproto/cid.ts';
-import { nsid } from '../../atproto/collection.ts';
+import { collectionRow, nsid } from '../../atproto/collection.ts';
 import { type RecordRef, recordUri } from '../../atproto/compact-key.ts';
 import { decodeDagCbor } from '../../atproto/dag-cbor.ts';
 import { dagJson, isDagMap } from '../../atproto/dag-value.ts';
 import { edgeByCollection } from '../../atproto/edge-kind.ts';
 import type { RepoOp } from '../../atproto/repo-op.ts';
 import { invariant } from '../../base/invariant.ts';
-import { type ActorCountName, addToActorCount } from '../table/actor-counts.ts';
+import { addToActorCount } from '../table/actor-counts.ts';
 import {
   type AppliedRecord,
   appliedRecord,
@@ -82,12 +82,6 @@ export function removeRecord(context: ApplyContext, record: AppliedRecord, event
   unindexRecord(context, record, eventMs);
 }
 
-const countByCollection: ReadonlyMap<string, ActorCountName> = new Map<string, ActorCountName>([
-  [nsid.list, 'lists'],
-  [nsid.generator, 'feeds'],
-  [nsid.starterPack, 'starterPacks'],
-]);
-
 /**
  * Puts a record's row and all that follows from it. The row of an edge is written once, in its
  * final form: the larger form first would split pages that then stay half empty.
@@ -96,7 +90,7 @@ function putRecord(context: ApplyContext, record: AppliedRecord): void {
   const rule = edgeByCollection.get(record.ref.collection);
   if (rule !== undefined) return putEdgeRecord(context, rule, record);
   putRecordRow(context.state, record, record.row);
-  const count = countByCollection.get(record.ref.collection);
+  const count = collectionRow(record.ref.collection)?.actorCount;
   if (count !== undefined) addToActorCount(context.state, record.owner, count, 1);
   switch (record.ref.collection) {
     case nsid.post:
@@ -112,7 +106,7 @@ function putRecord(context: ApplyContext, record: AppliedRecord): void {
 function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: number): void {
   const rule = edgeByCollection.get(record.ref.collection);
   if (rule !== undefined) return unindexEdgeRecord(context, rule, record, eventMs);
-  const count = countByCollection.get(record.ref.collection);
+  const count = collectionRow(record.ref.collection)?.actorCount;
   if (count !== undefined) addToActorCount(context.state, record.owner, count, -1);
   switch (record.ref.collection) {
     case nsid.post:
