@@ -6,6 +6,7 @@
  */
 import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotFollowList } from '../../wire/feed-messages.ts';
+import { followsPageLimit } from '../../wire/follows-messages.ts';
 import { peerReader } from '../../wire/peer-bytes.ts';
 import { writeFollowedDids } from '../lookup/followed-dids.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
@@ -13,7 +14,6 @@ import { GenerationalCache } from './generational-cache.ts';
 
 /** Enough for about eight thousand viewers with 500 follows each. */
 const capacityBytesDefault = 128 * 2 ** 20;
-const followsPageMax = 20_000;
 /** A viewer without its follows. */
 const viewerBytes = 1536;
 /** A list of one slot of another node, without its DIDs. */
@@ -97,7 +97,7 @@ export class FollowCache {
 
   #read(did: string, viewer: Buffer): CachedFollowPage {
     const texts = this.#texts.clear();
-    const { count, next } = writeFollowedDids(texts, this.#lookup.stateOf(did), did, '', followsPageMax);
+    const { count, next } = writeFollowedDids(texts, this.#lookup.stateOf(did), did, '', followsPageLimit);
     const bytes = Buffer.from(texts.buffer.subarray(0, texts.length));
     const reader = peerReader(bytes, 'follows');
     const local: Buffer[] = [];

@@ -1,6 +1,6 @@
 /** Whom an actor follows, in pages of DIDs. */
-
 import type { MessageWriter } from '../../proto/message-writer.ts';
+import { decodeKeyToken, encodeKeyToken } from '../../proto/page-token.ts';
 import { appendDid } from '../../slot/packing/key-text.ts';
 import { edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
@@ -9,7 +9,10 @@ import type { FollowPage } from '../../wire/follows-messages.ts';
 import { refuseToken } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';
 
-const followsPageMax = 50_000;
+/** Greater limits are lowered to this. Units: follows. */
+const followsLimitMax = 50_000;
+/** Longer tokens are refused. */
+const tokenRestBytesMax = 768;
 
 /**
  * Writes a page of the DIDs that `did` follows into `texts`, length-delimited and in key order.
@@ -26,12 +29,12 @@ export function writeFollowedDids(
   const owner = ownerOfDid(state, did);
   if (owner === undefined) return { count: 0, next: '' };
   const prefix = edgeBySubjectPrefix(owner, 'follow');
-  const start = after === '' ? prefix : keyAfter(Buffer.concat([prefix, restOfToken(after)]));
-  const max = Math.min(limit, followsPageMax);
+  const start = after === '' ? prefix : keyAfter(Buffer.concat([prefix, restOfKey(after)]));
+  const max = Math.min(limit, followsLimitMax);
   let last: Buffer | null = null;
   let count = 0;
   for (const key of state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: max + 1 })) {
-    if (count === max) return { count, next: last === null ? '' : last.toString('base64url', prefix.length) };
+    if (count === max) return { count, next: last === null ? '' : encodeKeyToken(last, prefix.length) };
     const begun = texts.beginLengthDelimited();
     appendDid(texts, key, prefix.length);
     texts.end(begun, 1);
@@ -41,7 +44,6 @@ export function writeFollowedDids(
   return { count, next: '' };
 }
 
-function restOfToken(after: string): Buffer {
-  if (!/^[A-Za-z0-9_-]{1,1024}$/.test(after)) refuseToken('slot.followsOf.after');
-  return Buffer.from(after, 'base64url');
+function restOfKey(token: string): Buffer {
+  return decodeKeyToken(token, tokenRestBytesMax) ?? refuseToken('slot.followsOf.after');
 }

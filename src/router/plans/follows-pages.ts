@@ -1,12 +1,17 @@
 /** Everyone that an actor follows, in pages of bytes. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
-import { encodeFollowsOf, type FollowList, type FollowPage, openFollowsOfAnswer } from '../../wire/follows-messages.ts';
+import {
+  encodeFollowsOf,
+  type FollowList,
+  type FollowPage,
+  followsPageLimit,
+  openFollowsOfAnswer,
+} from '../../wire/follows-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import type { PlanContext } from '../plan/plan.ts';
 import { slotOfDid, slotOfDidText } from '../plan/slot-finder.ts';
 
-const followsPageMax = 20_000;
 /** Actors with more follows are refused. */
 const followsMax = 400_000;
 /** Follows are forwarded, not answered, so this many count as one item for admission. */
@@ -26,7 +31,7 @@ export async function followsOf(did: string, context: PlanContext, from = ''): P
   let after = from;
   let count = 0;
   do {
-    const payload = encodeFollowsOf({ did, after, limit: followsPageMax });
+    const payload = encodeFollowsOf({ did, after, limit: followsPageLimit });
     const page = openFollowsOfAnswer(
       await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.followsOf, payload, deadlineMs),
     );
