@@ -9,7 +9,7 @@ import { feedType, fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { feedFlag, feedPrefix } from '../../slot/table/feed-item.ts';
-import type { SlotState } from '../../slot/table/slot-state.ts';
+import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkRows } from '../lookup/page.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 
@@ -45,7 +45,7 @@ export function writeAuthorFeed(
   page: PageRequest,
 ): void {
   const limit = pageLimit(page.limit);
-  const owner = ownerOfDid(state, did) ?? 0xffff_ffff;
+  const owner = ownerOfDid(state, did) ?? noOwner;
   const walk = walkFrom(feedPrefix(owner), page.cursor, 'GetAuthorFeedRequest.cursor');
   if (limit === 0) return;
   const collectionAt = walk.prefix.length + timeBytes;

@@ -17,7 +17,7 @@ import { walkEdges } from '../../slot/table/edge-walk.ts';
 import { incomingActorPrefix, incomingRecordPrefix } from '../../slot/table/incoming-edge.ts';
 import { edgeByTimePrefix } from '../../slot/table/outgoing-edge.ts';
 import { hasRecord } from '../../slot/table/record-row.ts';
-import { ownersMax, type SlotState } from '../../slot/table/slot-state.ts';
+import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys } from '../lookup/page.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 
@@ -143,9 +143,6 @@ export type ActorPageWriter = (
   pages: EdgePages,
   page: PageRequest,
 ) => void;
-
-/** No owner has this number: an unknown actor's pages are empty, but its tokens are checked. */
-const noOwner = ownersMax;
 
 export const writeFollows: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;

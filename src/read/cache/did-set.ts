@@ -4,12 +4,11 @@
  * A did:plc takes about twenty bytes: its id, and its share of a hash table with open addressing.
  * Other DIDs are few and kept as strings.
  */
-import { readDid } from '../../atproto/compact-key.ts';
+import { didTag, readDid } from '../../atproto/compact-key.ts';
 import { plcIdBytes } from '../../atproto/did-plc.ts';
 import { ByteReader } from '../../base/bytes.ts';
 import { type DidList, hashOfPlcId } from '../lookup/did-list.ts';
 
-const plcTag = 1;
 const hashBits = 32;
 /** Maximum probe length. Units: buckets. */
 const stepsMax = 256;
@@ -87,13 +86,13 @@ const noDids = new DidSet(Buffer.alloc(0), new Uint16Array(2), noTexts);
  */
 export function didSetOf(keys: readonly Buffer[], at: number): DidSet | null {
   if (keys.length === 0) return noDids;
-  const plcKeys = keys.filter((key) => key[at] === plcTag);
+  const plcKeys = keys.filter((key) => key[at] === didTag.plc);
   const otherCount = keys.length - plcKeys.length;
   if (otherCount > othersMax) return null;
   const others =
     otherCount === 0
       ? noTexts
-      : new Set(keys.filter((key) => key[at] !== plcTag).map((key) => readDid(new ByteReader(key, at))));
+      : new Set(keys.filter((key) => key[at] !== didTag.plc).map((key) => readDid(new ByteReader(key, at))));
   const ids = Buffer.allocUnsafeSlow(plcKeys.length * plcIdBytes);
   for (const [index, key] of plcKeys.entries()) key.copy(ids, index * plcIdBytes, at + 1, at + 1 + plcIdBytes);
   const buckets = bucketsOf(ids);

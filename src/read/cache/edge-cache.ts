@@ -6,7 +6,7 @@
  * messages have asked about the actor, since reading them costs more than a few probes.
  */
 
-import { didLengthMax } from '../../atproto/compact-key.ts';
+import { didLengthMax, didTag } from '../../atproto/compact-key.ts';
 import { plcIdBytes } from '../../atproto/did-plc.ts';
 import type { ProbedEdgeKind } from '../../atproto/edge-kind.ts';
 import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
@@ -23,7 +23,6 @@ const actorBytes = 192;
 /** More edges of one actor and kind are not cached. */
 const edgesMax = 5_000;
 const admissionMinHits = 3;
-const plcTag = 1;
 
 export type CachedActor = {
   readonly did: string;
@@ -101,7 +100,7 @@ export class EdgeCache {
       return state.rows.getVolatile(Buffer.concat([prefix, actorEdgeSubjectKeyRest(kind, did)]));
     }
     const at = prefix.length + 1;
-    if (this.#key.length !== at + plcIdBytes) this.#key = Buffer.alloc(at + plcIdBytes, plcTag);
+    if (this.#key.length !== at + plcIdBytes) this.#key = Buffer.alloc(at + plcIdBytes, didTag.plc);
     const key = this.#key;
     key.set(prefix);
     for (let byte = 0; byte < plcIdBytes; byte++) key[at + byte] = dids.ids[index * plcIdBytes + byte]!;

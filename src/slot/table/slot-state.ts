@@ -51,6 +51,8 @@ const tableCodesMax = 32;
 
 /** Owner numbers are below this; a slot of so many owners would be far too large. */
 export const ownersMax = 2 ** 27 - 1;
+/** No owner has this number: an unknown actor's pages are empty, but their tokens are checked. */
+export const noOwner = ownersMax;
 /** What precedes a table's own layout in a key. */
 export const keyHeadBytes = 4;
 
