@@ -8,12 +8,11 @@ export type ByItemMethod = {
   readonly method: MethodName;
   readonly items: ItemField;
   readonly answers: readonly AnswerField[];
-  readonly itemsMax?: number;
 };
 
 /** Asks the nodes for a request's items and merges their answers. */
 export async function askByItem(request: Buffer, method: ByItemMethod, context: PlanContext): Promise<Uint8Array> {
-  const split = splitItems(request, method.items, context.fanOut, method.itemsMax ?? planDefaults.itemsMax);
+  const split = splitItems(request, method.items, context.fanOut);
   const itemCount = split.subRequestOf.length;
   if (itemCount === 0) return emptyAnswer;
   context.admit(itemCount);
@@ -29,7 +28,6 @@ export async function askByItem(request: Buffer, method: ByItemMethod, context: 
 export function byItem(method: ByItemMethod): Plan {
   return {
     method: method.method,
-    itemsMax: method.itemsMax ?? planDefaults.itemsMax,
     timeoutMs: planDefaults.timeoutMs,
     isShared: true,
     run: (request, context) => askByItem(request, method, context),

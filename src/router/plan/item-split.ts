@@ -8,6 +8,7 @@ import { copyBytes, FieldScanner, type NamedField } from '../../proto/fields.ts'
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import type { FanOut, SubRequest } from './fan-out.ts';
+import { requireItemsMax } from './plan.ts';
 import { malformedKey, slotOfDid, slotOfHandle, slotOfUri } from './slot-finder.ts';
 
 /** A record URI, a RecordRef message, a DID or a handle. */
@@ -72,12 +73,7 @@ function refuseItem(field: ItemField, index: number, request: Buffer, start: num
 }
 
 /** Finds the node of every item. Returns the number of items and the ranges of other fields. */
-function locateItems(
-  request: Buffer,
-  field: ItemField,
-  fanOut: FanOut,
-  itemsMax: number,
-): { count: number; others: number[] } {
+function locateItems(request: Buffer, field: ItemField, fanOut: FanOut): { count: number; others: number[] } {
   const scanner = new FieldScanner(request, field.path);
   const inner = new FieldScanner(request, field.path, 0, 0);
   const others: number[] = [];
@@ -89,7 +85,7 @@ function locateItems(
     }
     if (scanner.wire !== wireType.lengthDelimited)
       throw new DataPlaneError('InvalidArgument', `${field.path}: wire type ${scanner.wire} does not fit`);
-    if (count === itemsMax) throw new DataPlaneError('ResourceExhausted', `${field.path}: more than ${itemsMax} items`);
+    requireItemsMax(count + 1, field.path);
     if (count === starts.length) growScratch();
     const slot = slotOfItem(request, scanner, field.shape, inner, fanOut.map.slots);
     if (slot === malformedKey && field.malformed === 'refused')
@@ -131,8 +127,8 @@ function subRequestFor(
  *
  * Errors: DataPlaneError `InvalidArgument` naming the item; `ResourceExhausted` past `itemsMax`.
  */
-export function splitItems(request: Buffer, field: ItemField, fanOut: FanOut, itemsMax: number): ItemSplit {
-  const { count, others } = locateItems(request, field, fanOut, itemsMax);
+export function splitItems(request: Buffer, field: ItemField, fanOut: FanOut): ItemSplit {
+  const { count, others } = locateItems(request, field, fanOut);
   const subRequestOf = new Int16Array(count);
   const subRequestOfNode = new Int16Array(fanOut.nodeNames.length).fill(-1);
   const nodeOfSubRequest: number[] = [];

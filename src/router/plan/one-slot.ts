@@ -3,7 +3,7 @@ import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { type FieldName, FieldScanner, fieldOf, type NumberedMessage } from '../../proto/fields.ts';
 import { fieldNumber, type MethodName } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
-import { emptyAnswer, type Plan, planDefaults } from './plan.ts';
+import { emptyAnswer, type Plan, planDefaults, requireItemsMax } from './plan.ts';
 import { slotOfDid, slotOfUri } from './slot-finder.ts';
 
 export type OneSlotMethod<Method extends SlotMethod> = {
@@ -64,7 +64,6 @@ function emptyTexts(number: number, items: number): Uint8Array {
 /** Declares a one-slot method. An invalid owner has an empty answer, as in the official plane. */
 export function oneSlot<Method extends SlotMethod>(options: OneSlotMethod<Method>): Plan {
   const { method, owner, shape = 'did', items: counted, isShared = true } = options;
-  const { itemsMax, timeoutMs } = planDefaults;
   const fields: Fields = {
     message: `${method}Request`,
     owner: fieldOf(`${method}Request`, owner).number,
@@ -74,12 +73,11 @@ export function oneSlot<Method extends SlotMethod>(options: OneSlotMethod<Method
   const answerNumber = counted === undefined ? 0 : fieldOf(`${method}Response`, counted.response).number;
   return {
     method,
-    itemsMax,
-    timeoutMs,
+    timeoutMs: planDefaults.timeoutMs,
     isShared,
     run: (request, { fanOut, deadlineMs, admit }) => {
       const { slot, items } = ownerSlot(request, fields, fanOut.map.slots);
-      if (items > itemsMax) throw new DataPlaneError('ResourceExhausted', `${method}: more than ${itemsMax} items`);
+      requireItemsMax(items, method);
       if (slot < 0) return items === 0 ? emptyAnswer : emptyTexts(answerNumber, items);
       if (items > 0) admit(items);
       return fanOut.ask(fanOut.nodeBySlot[slot]!, `bsky.${method}`, request, deadlineMs);

@@ -3,6 +3,7 @@
  *
  * Each file in `plans/` declares the methods of one topic as values of these types.
  */
+import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import type { FanOut } from './fan-out.ts';
 import type { IdentitySource } from './identity-source.ts';
@@ -21,8 +22,6 @@ export interface PlanContext {
 
 export type Plan = {
   readonly method: MethodName;
-  /** Requests with more items are refused. */
-  readonly itemsMax: number;
   /** The deadline when the caller sets none. Units: ms. */
   readonly timeoutMs: number;
   /** True to coalesce identical requests in flight: never where a caller must see its own write. */
@@ -33,6 +32,11 @@ export type Plan = {
 
 /** Limits that most methods share. Units: items; ms. */
 export const planDefaults = { itemsMax: 5_000, timeoutMs: 5_000 } as const;
+
+/** Errors: DataPlaneError `ResourceExhausted` for more items than allowed, naming `path`. */
+export function requireItemsMax(items: number, path: string, itemsMax: number = planDefaults.itemsMax): void {
+  if (items > itemsMax) throw new DataPlaneError('ResourceExhausted', `${path}: more than ${itemsMax} items`);
+}
 
 /** The answer with every field at its default. */
 export const emptyAnswer: Uint8Array = Buffer.alloc(0);

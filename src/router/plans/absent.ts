@@ -3,10 +3,9 @@
  *
  * Every view of the AppView asks for them, so each is answered as for a network without such data.
  */
-import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
-import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
+import { emptyAnswer, type Plan, planDefaults, requireItemsMax } from '../plan/plan.ts';
 
 /** Returns a plan that answers from the request's items alone; `path` names them in errors. */
 function absentPlan(
@@ -17,14 +16,11 @@ function absentPlan(
 ): Plan {
   return {
     method,
-    itemsMax: planDefaults.itemsMax,
     timeoutMs: planDefaults.timeoutMs,
     isShared: false,
     run: (request, context) => {
       const asked = items(request);
-      if (asked.length > planDefaults.itemsMax) {
-        throw new DataPlaneError('ResourceExhausted', `${path}: more than ${planDefaults.itemsMax} items`);
-      }
+      requireItemsMax(asked.length, path);
       context.admit(asked.length);
       return answerFor(asked);
     },

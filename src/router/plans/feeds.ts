@@ -34,14 +34,12 @@ export const feedPlans: readonly Plan[] = [
   oneSlot({ method: 'GetAuthorFeed', owner: 'actorDid' }),
   {
     method: 'GetTimeline',
-    itemsMax: planDefaults.itemsMax,
     timeoutMs: 2 * planDefaults.timeoutMs,
     isShared: true,
     run: (request, context) => timelineOf(decodeMessage('GetTimelineRequest', request), context),
   },
   {
     method: 'GetThread',
-    itemsMax: planDefaults.itemsMax,
     timeoutMs: planDefaults.timeoutMs,
     isShared: true,
     run: threadOf,

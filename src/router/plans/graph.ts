@@ -10,15 +10,11 @@ import { encodeRawFollowersAmong, openFollowersAmongAnswer } from '../../wire/ed
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { peerReader } from '../../wire/peer-bytes.ts';
 import { oneSlot } from '../plan/one-slot.ts';
-import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
+import { emptyAnswer, type Plan, type PlanContext, planDefaults, requireItemsMax } from '../plan/plan.ts';
 import { EdgeProbes } from './edge-probes.ts';
 import { followsOf, splitFollows } from './follows-pages.ts';
 
 const { follow, block } = probeBit;
-
-function refuseOver(itemsMax: number, items: number, path: string): void {
-  if (items > itemsMax) throw new DataPlaneError('ResourceExhausted', `${path}: ${items} items, more than ${itemsMax}`);
-}
 
 /** Ranges of texts in a request, as alternating starts and ends. */
 type Ranges = number[];
@@ -63,7 +59,7 @@ function addPair(probes: EdgeProbes, a: number, b: number, kinds: number): Pair 
 async function relationships(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const [actor, targets] = scanActors(request, 'GetRelationshipsRequest');
   const count = targets.length / 2;
-  refuseOver(planDefaults.itemsMax, count, 'GetRelationshipsRequest.target_dids');
+  requireItemsMax(count, 'GetRelationshipsRequest.target_dids');
   if (count === 0) return emptyAnswer;
   context.admit(count);
   const probes = new EdgeProbes(context.fanOut, request);
@@ -124,7 +120,7 @@ async function blockExistence(request: Buffer, context: PlanContext): Promise<Ui
     ranges.push(a[0]!, a[1]!, b.at(-2) ?? 0, b.at(-1) ?? 0);
   }
   const count = ranges.length / 4;
-  refuseOver(planDefaults.itemsMax, count, `${path}.pairs`);
+  requireItemsMax(count, `${path}.pairs`);
   if (count === 0) return emptyAnswer;
   context.admit(count);
   const probes = new EdgeProbes(context.fanOut, request);
@@ -170,7 +166,7 @@ function lengthDelimitedTexts(request: Buffer, ranges: Ranges): Buffer {
 async function followsFollowing(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const [actor, targets] = scanActors(request, 'GetFollowsFollowingRequest');
   const count = targets.length / 2;
-  refuseOver(followingTargetsMax, count, 'GetFollowsFollowingRequest.target_dids');
+  requireItemsMax(count, 'GetFollowsFollowingRequest.target_dids', followingTargetsMax);
   if (count === 0) return emptyAnswer;
   context.admit(count);
   const subjects = lengthDelimitedTexts(request, targets);
@@ -219,7 +215,7 @@ const resultHeadBytesMax = 8;
 /** Few, since every follow of the viewer is probed for each target of a GetFollowsFollowing. */
 const followingTargetsMax = 100;
 
-const limits = { itemsMax: planDefaults.itemsMax, timeoutMs: planDefaults.timeoutMs, isShared: true } as const;
+const limits = { timeoutMs: planDefaults.timeoutMs, isShared: true } as const;
 
 export const graphPlans: readonly Plan[] = [
   oneSlot({ method: 'GetFollows', owner: 'actorDid' }),
@@ -232,7 +228,6 @@ export const graphPlans: readonly Plan[] = [
   {
     method: 'GetFollowsFollowing',
     ...limits,
-    itemsMax: followingTargetsMax,
     timeoutMs: 2 * limits.timeoutMs,
     run: followsFollowing,
   },

@@ -86,7 +86,7 @@ async function byHandle(request: Buffer, context: PlanContext): Promise<Uint8Arr
   return encodeMessage('GetIdentityByHandleResponse', identityOf(resolved));
 }
 
-const limits = { itemsMax: 1, timeoutMs: resolveTimeoutMs + planDefaults.timeoutMs, isShared: false } as const;
+const limits = { timeoutMs: resolveTimeoutMs + planDefaults.timeoutMs, isShared: false } as const;
 
 export const identityPlans: readonly Plan[] = [
   { method: 'GetIdentityByDid', ...limits, run: byDid },

@@ -46,7 +46,6 @@ function writePlan<Name extends WriteRequest>(
 ): Plan {
   return {
     method: request.slice(0, -'Request'.length) as MethodName,
-    itemsMax: 1,
     timeoutMs: planDefaults.timeoutMs,
     isShared: false,
     run: (bytes, context) => {

@@ -10,7 +10,6 @@ export const notificationPlans: readonly Plan[] = [
   oneSlot({ method: 'GetUnreadNotificationCount', owner: 'actorDid', isShared: false }),
   {
     method: 'UpdateNotificationSeen',
-    itemsMax: 1,
     timeoutMs: planDefaults.timeoutMs,
     isShared: false,
     run: (request, context) => {

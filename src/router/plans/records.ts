@@ -4,7 +4,7 @@ import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { askByItem, type ByItemMethod, byItem } from '../plan/by-item.ts';
-import { type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
+import { type Plan, type PlanContext, planDefaults, requireItemsMax } from '../plan/plan.ts';
 import { opThreadsOf } from './op-threads.ts';
 
 const { records, meta } = fieldNumber.GetPostRecordsResponse;
@@ -42,6 +42,7 @@ function asksOpThreads(request: Buffer): boolean {
 
 async function postRecordsWithOpThreads(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { uris } = decodeMessage('GetPostRecordsRequest', request);
+  requireItemsMax(uris.length, 'GetPostRecordsRequest.uris');
   const [answer, opThreads] = await Promise.all([askByItem(request, postRecords, context), opThreadsOf(uris, context)]);
   return Buffer.concat([answer, encodeMessage('GetPostRecordsResponse', { opThreads })]);
 }
@@ -50,7 +51,6 @@ export const recordPlans: readonly Plan[] = [
   ...recordMethods.map((row) => byItem(recordsMethod(row.recordsMethod))),
   {
     method: 'GetPostRecords',
-    itemsMax: planDefaults.itemsMax,
     timeoutMs: planDefaults.timeoutMs,
     isShared: true,
     run: (request, context) =>

@@ -13,7 +13,6 @@ import { recordPlans } from './records.ts';
 
 const ping: Plan = {
   method: 'Ping',
-  itemsMax: 1,
   timeoutMs: planDefaults.timeoutMs,
   isShared: false,
   run: () => emptyAnswer,

@@ -172,7 +172,7 @@ describe('answers of nodes', () => {
           throw new InvariantError('broken invariant: a test');
         },
       },
-      plans: new Map([['Ping', { method: 'Ping', itemsMax: 1, timeoutMs: 10, isShared: false, run: () => broken() }]]),
+      plans: new Map([['Ping', { method: 'Ping', timeoutMs: 10, isShared: false, run: () => broken() }]]),
       onFault: (error, method) => faults.push(`${method}: ${error.message}`),
     });
     await expect(router.handle('Ping', Buffer.alloc(0), anyone)).rejects.toMatchObject({ code: 'Internal' });
@@ -205,7 +205,7 @@ describe('answers of nodes', () => {
       },
     } as unknown as Uint8Array;
     const router = routerOf({
-      plans: new Map([['Ping', { method: 'Ping', itemsMax: 1, timeoutMs: 10, isShared: false, run: () => answer }]]),
+      plans: new Map([['Ping', { method: 'Ping', timeoutMs: 10, isShared: false, run: () => answer }]]),
       onFault: (error, method) => faults.push(`${method}: ${error.message}`),
     });
     const head = readHead('Ping', (name) => (name === 'content-type' ? 'application/grpc' : ''))!;

@@ -93,14 +93,23 @@ describe('by item', () => {
   });
 
   test('a batch that is too large is ResourceExhausted, and no node is asked', async () => {
-    const uris = Array.from({ length: 5001 }, () => postOf(1, 'r'));
-    expect((await refusal(plans.ask('GetPostRecords', { uris }))).code).toBe('ResourceExhausted');
-    expect((await refusal(plans.ask('GetRelationships', { actorDid: didOf(1), targetDids: uris }))).code).toBe(
-      'ResourceExhausted',
-    );
-    expect((await refusal(plans.ask('GetActorFollowsActors', { actorDid: didOf(1), targetDids: uris }))).code).toBe(
-      'ResourceExhausted',
-    );
+    const many = Array.from({ length: 5001 }, () => postOf(1, 'r'));
+    const actorDid = didOf(1);
+    const refused = [
+      () => plans.ask('GetPostRecords', { uris: many }),
+      () => plans.ask('GetPostRecords', { uris: many, includeOpThreadMetadata: true }),
+      () => plans.ask('GetRelationships', { actorDid, targetDids: many }),
+      () => plans.ask('GetActorFollowsActors', { actorDid, targetDids: many }),
+      () => plans.ask('GetBlockExistence', { pairs: many.map((a) => ({ a, b: a })) }),
+      () => plans.ask('GetFollowsFollowing', { actorDid, targetDids: many.slice(0, 101) }),
+      () => plans.ask('GetLabels', { subjects: many }),
+    ];
+    for (const ask of refused) {
+      expect(await refusal(ask())).toMatchObject({
+        code: 'ResourceExhausted',
+        message: expect.stringMatching(/: more than (5000|100) items$/),
+      });
+    }
     expect(plans.nodes.asked).toEqual([]);
   });
 
