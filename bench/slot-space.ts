@@ -1,8 +1,10 @@
 /** Disk use of slots: their files as the disk counts them, and the live bytes of each table. */
+
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { slotTableNames, slotTables, tableCode, tableOfKey } from '../src/slot/table/slot-state.ts';
+import { slotTableNames, slotTables, tableCode } from '../src/slot/table/slot-state.ts';
 import { Environment } from '../src/storage/environment.ts';
+import { tableOfKey } from '../test/support/stored-rows.ts';
 import type { Figures } from './report.ts';
 
 const blockBytes = 512;

@@ -1,4 +1,5 @@
 /** An error keeps its code and its hint from any of our processes to any other, and to the CLI. */
+
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,13 +12,13 @@ import { getRoute } from '../../src/http/json-route.ts';
 import { encodeOutcomes } from '../../src/log/chunk.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { startServing } from '../../src/node/serving.ts';
-import { noIdentitySource } from '../../src/router/plan/identity-source.ts';
 import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
 import type { ShardMap } from '../../src/shardmap/shard-map.ts';
 import type { CallHandler } from '../../src/wire/node-caller.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
+import { noIdentitySource } from '../support/no-identities.ts';
 import { runCommand } from '../support/running-cluster.ts';
 import { mapOfPorts } from '../support/wire-node.ts';
 

@@ -1,4 +1,5 @@
 /** The edges over real sockets: gRPC, Connect, operators' endpoints, limits, TLS, and closing. */
+
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -10,9 +11,9 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
-import { noIdentitySource } from '../../src/router/plan/identity-source.ts';
 import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
 import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../support/fake-nodes.ts';
+import { noIdentitySource } from '../support/no-identities.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
 import { until } from '../support/until.ts';
 

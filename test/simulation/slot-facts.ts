@@ -1,4 +1,5 @@
 /** Reads the facts of `model-facts.ts` from the tables of slots, with owners named by DID. */
+
 import { Cid } from '../../src/atproto/cid.ts';
 import {
   type RecordRef,
@@ -11,7 +12,6 @@ import {
 import { type EdgeSubject, edgeOfCode, readSubject } from '../../src/atproto/edge-kind.ts';
 import { ByteReader } from '../../src/base/bytes.ts';
 import { readEntryTime } from '../../src/base/time-bytes.ts';
-import { getActorCounts } from '../../src/slot/table/actor-counts.ts';
 import { getActor, getNotificationSeen, getRepo } from '../../src/slot/table/actor-row.ts';
 import { jsonOfRow } from '../../src/slot/table/applied-record.ts';
 import { findEdge } from '../../src/slot/table/edge-by-subject.ts';
@@ -20,11 +20,11 @@ import { readFeedRow } from '../../src/slot/table/feed-item.ts';
 import { didOfHandle } from '../../src/slot/table/handle-claim.ts';
 import { readNotice } from '../../src/slot/table/notice.ts';
 import { duplicatesOf } from '../../src/slot/table/outgoing-edge.ts';
-import { getRecordCounts } from '../../src/slot/table/record-counts.ts';
 import { getRecordRow, readRecordRefOfKey, sortMsOf } from '../../src/slot/table/record-row.ts';
 import { beginKey, beginSlotKey, readKey, type SlotState, tableCode } from '../../src/slot/table/slot-state.ts';
 import { postUri, readThreadReply } from '../../src/slot/table/thread-reply.ts';
 import { prefixEnd, type Row } from '../../src/storage/environment.ts';
+import { actorCountsOf, recordCountsOf } from '../support/stored-rows.ts';
 import type { Facts } from './model-facts.ts';
 
 const postCollection = 'app.bsky.feed.post';
@@ -85,7 +85,7 @@ function readAccount(scope: Scope): void {
   for (const key of state.rows.scanKeys({ start: resync, end: prefixEnd(resync) })) {
     if (readDid(readKey(key)) === did) put(facts, `resync ${did}`, true);
   }
-  const counts = Object.entries(getActorCounts(state, owner)).filter(([, count]) => count > 0);
+  const counts = Object.entries(actorCountsOf(state, owner)).filter(([, count]) => count > 0);
   if (counts.length > 0) put(facts, `counts ${did}`, Object.fromEntries(counts.sort()));
 }
 
@@ -101,9 +101,7 @@ function readRecords(scope: Scope): void {
   }
   for (const { key } of rowsOf(scope, tableCode.recordCounts)) {
     const ref = readRecordRefOfKey(did, key);
-    const counts = Object.entries(getRecordCounts(state, owner, ref.collection, ref.rkey)).filter(
-      ([, count]) => count > 0,
-    );
+    const counts = Object.entries(recordCountsOf(state, key)).filter(([, count]) => count > 0);
     put(facts, `record-counts ${recordUri(ref)}`, Object.fromEntries(counts.sort()));
   }
 }

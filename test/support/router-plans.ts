@@ -1,4 +1,5 @@
 /** A router over two fake nodes, called with messages of bsky.Service. */
+
 import fc from 'fast-check';
 import { systemClock } from '../../src/base/clock.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
@@ -6,10 +7,10 @@ import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/code
 import type { MessageByName, MethodName } from '../../src/proto/generated/bsky-service.ts';
 import type { MessageInput } from '../../src/proto/schema.ts';
 import { defaultAdmissionLimits } from '../../src/router/plan/admission.ts';
-import { noIdentitySource } from '../../src/router/plan/identity-source.ts';
 import { ServiceRouter, type ServiceRouterOptions } from '../../src/router/plan/service-router.ts';
 import { planByMethod } from '../../src/router/plans/service.ts';
 import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from './fake-nodes.ts';
+import { noIdentitySource } from './no-identities.ts';
 
 type Request<Name extends MethodName> = MessageByName[`${Name}Request` & keyof MessageByName];
 type Response<Name extends MethodName> = MessageByName[`${Name}Response` & keyof MessageByName];

@@ -14,9 +14,3 @@ export interface IdentitySource {
   byDid(did: string, signal: AbortSignal): Promise<ResolvedIdentity | null>;
   byHandle(handle: string, signal: AbortSignal): Promise<ResolvedIdentity | null>;
 }
-
-/** Resolves nothing, for a router that answers only what its slots hold. */
-export const noIdentitySource: IdentitySource = {
-  byDid: async () => null,
-  byHandle: async () => null,
-};

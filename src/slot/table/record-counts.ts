@@ -1,5 +1,4 @@
 /** Counts per record: (owner, recordCounts, collection, rkey) → 32-bit numbers, by name. */
-import { ByteReader } from '../../base/bytes.ts';
 import { changeCounter } from './counter-row.ts';
 import { beginRecordKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -8,27 +7,9 @@ export const recordCountNames = ['likes', 'replies', 'reposts', 'quotes', 'bookm
 
 export type RecordCountName = (typeof recordCountNames)[number];
 
-export type RecordCounts = Readonly<Record<RecordCountName, number>>;
-
-const none: RecordCounts = { likes: 0, replies: 0, reposts: 0, quotes: 0, bookmarks: 0 };
-
 /** Returns the key of a record's counts. */
 export function recordCountsKey(owner: number, collection: string, rkey: string): Buffer {
   return beginRecordKey(owner, tableCode.recordCounts, collection, rkey).finish();
-}
-
-/** Returns the counts of a record; all are 0 when nothing points at it, even if it exists. */
-export function getRecordCounts(state: SlotState, owner: number, collection: string, rkey: string): RecordCounts {
-  const value = state.rows.getVolatile(recordCountsKey(owner, collection, rkey));
-  if (value === undefined) return none;
-  const reader = new ByteReader(value);
-  return {
-    likes: reader.u32(),
-    replies: reader.u32(),
-    reposts: reader.u32(),
-    quotes: reader.u32(),
-    bookmarks: reader.u32(),
-  };
 }
 
 /** Shared by all changes: a value of fixed length needs no allocation. */

@@ -61,11 +61,6 @@ export function keyHead(owner: number, table: number): number {
   return owner * tableCodesMax + table;
 }
 
-/** Returns the table of a key. */
-export function tableOfKey(key: Buffer): number {
-  return key[keyHeadBytes - 1]! % tableCodesMax;
-}
-
 /** Begins a key in the one writer of all keys: it is finished before the next begins. */
 export function beginKey(owner: number, table: number): ByteWriter {
   invariant(keyWriter.length === 0, 'a key is finished before the next one begins');

@@ -1,4 +1,5 @@
 /** The state of a slot depends on its log alone, however the log is cut into transactions. */
+
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -12,9 +13,10 @@ import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { type Chunk, readChunk, writeChunk } from '../../../src/log/chunk.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
 import { Slot } from '../../../src/slot/slot.ts';
-import { getRecordCounts } from '../../../src/slot/table/record-counts.ts';
+import { recordCountsKey } from '../../../src/slot/table/record-counts.ts';
 import { makeHistory, type OutsideEntry } from '../../simulation/history.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { recordCountsOf } from '../../support/stored-rows.ts';
 
 const appendMs = Date.UTC(2030, 0, 1);
 const mapBytes = 2 ** 28;
@@ -166,7 +168,8 @@ describe('effects of one source', () => {
   }
 
   function likesIn({ state }: Slot): number {
-    return getRecordCounts(state, state.ownerOf(subjectDid)!, subject.collection, subject.rkey).likes;
+    const key = recordCountsKey(state.ownerOf(subjectDid)!, subject.collection, subject.rkey);
+    return recordCountsOf(state, key).likes;
   }
 
   it('put or remove an edge once, however often they are sent under new marks', async () => {

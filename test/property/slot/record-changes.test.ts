@@ -1,4 +1,5 @@
 /** A commit names every record that it changed, so that no cached record is stale. */
+
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { MessageWriter } from '../../../src/proto/message-writer.ts';
@@ -6,9 +7,10 @@ import { StoredRecords } from '../../../src/read/answer/stored-records.ts';
 import { RecordCache } from '../../../src/read/cache/record-cache.ts';
 import type { Slot } from '../../../src/slot/slot.ts';
 import { changedRecordsNamedMax, hashOfRecordKey, RecordChanges } from '../../../src/slot/table/record-changes.ts';
-import { type SlotState, tableCode, tableOfKey } from '../../../src/slot/table/slot-state.ts';
+import { type SlotState, tableCode } from '../../../src/slot/table/slot-state.ts';
 import { makeHistory } from '../../simulation/history.ts';
 import { SlotCluster } from '../../support/slot-cluster.ts';
+import { tableOfKey } from '../../support/stored-rows.ts';
 
 /** All rows of a table, by key in hexadecimal. */
 function rowsOf({ rows }: SlotState, table: number): Map<string, Buffer> {

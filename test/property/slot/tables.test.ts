@@ -1,4 +1,5 @@
 /** Rows of the tables read back as written and sort as intended. */
+
 import { rmSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +10,7 @@ import type { NoticeReason } from '../../../src/atproto/notice-reason.ts';
 import { storedTime } from '../../../src/base/time-bytes.ts';
 import { MessageWriter } from '../../../src/proto/message-writer.ts';
 import { appendRecordJson } from '../../../src/read/lookup/record-answer.ts';
-import { actorCountNames, addToActorCount, getActorCounts } from '../../../src/slot/table/actor-counts.ts';
+import { actorCountNames, addToActorCount } from '../../../src/slot/table/actor-counts.ts';
 import {
   type ActorRow,
   getActor,
@@ -22,12 +23,7 @@ import {
 import { type PlainEdge, plainDigest, renderEdgeRecord } from '../../../src/slot/table/edge-record.ts';
 import { feedPrefix, putFeedRow, readFeedRow } from '../../../src/slot/table/feed-item.ts';
 import { type Notice, noticePrefix, putNotice, readNotice } from '../../../src/slot/table/notice.ts';
-import {
-  addToRecordCount,
-  getRecordCounts,
-  recordCountNames,
-  recordCountsKey,
-} from '../../../src/slot/table/record-counts.ts';
+import { addToRecordCount, recordCountNames, recordCountsKey } from '../../../src/slot/table/record-counts.ts';
 import {
   decodeRecordRow,
   encodeRecordRow,
@@ -39,6 +35,7 @@ import { SlotState, slotTableNames } from '../../../src/slot/table/slot-state.ts
 import { Environment, prefixEnd, type Row } from '../../../src/storage/environment.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { actorCountsOf, recordCountsOf } from '../../support/stored-rows.ts';
 import {
   anyCid,
   anyCidBytes,
@@ -189,8 +186,8 @@ describe('rows read back as they were written', () => {
         for (const name of [`actor ${ofActor}`, `record ${ofRecord}`])
           meant.set(name, Math.max(0, (meant.get(name) ?? 0) + change));
       }
-      const actorCounts = getActorCounts(state, owner);
-      const recordCounts = getRecordCounts(state, owner, 'app.bsky.feed.post', 'self');
+      const actorCounts = actorCountsOf(state, owner);
+      const recordCounts = recordCountsOf(state, key);
       for (const name of actorCountNames) expect(actorCounts[name]).toBe(meant.get(`actor ${name}`) ?? 0);
       for (const name of recordCountNames) expect(recordCounts[name]).toBe(meant.get(`record ${name}`) ?? 0);
     });

@@ -1,4 +1,5 @@
 /** A damaged answer of a node never becomes a crash: the router answers or raises a known error. */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MalformedBytes } from '../../../src/base/bytes.ts';
@@ -6,11 +7,11 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { encodeMessage } from '../../../src/proto/codec.ts';
 import { defaultAdmissionLimits } from '../../../src/router/plan/admission.ts';
-import { noIdentitySource } from '../../../src/router/plan/identity-source.ts';
 import { ServiceRouter } from '../../../src/router/plan/service-router.ts';
 import { planByMethod } from '../../../src/router/plans/service.ts';
 import type { NodeCaller } from '../../../src/wire/node-caller.ts';
 import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../../support/fake-nodes.ts';
+import { noIdentitySource } from '../../support/no-identities.ts';
 
 const dids = [0, 1, 2, 3, 4, 5, 6, 7].map(didOf);
 const actorDid = dids[0]!;

@@ -1,4 +1,5 @@
 /** Requests through a router: changed maps, coalescing, admission, deadlines, bad answers. */
+
 import { beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
@@ -6,12 +7,12 @@ import { InvariantError } from '../../../src/base/invariant.ts';
 import { decodeMessage, encodeMessage } from '../../../src/proto/codec.ts';
 import { readHead, replyTo } from '../../../src/router/edge/rpc-endpoint.ts';
 import { defaultAdmissionLimits } from '../../../src/router/plan/admission.ts';
-import { noIdentitySource } from '../../../src/router/plan/identity-source.ts';
 import { ServiceRouter, type ServiceRouterOptions } from '../../../src/router/plan/service-router.ts';
 import { planByMethod } from '../../../src/router/plans/service.ts';
 import { parseShardMap, type ShardMap } from '../../../src/shardmap/shard-map.ts';
 import { didOf, emptyNetwork, FakeNodes, postOf, twoNodeMap } from '../../support/fake-nodes.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { noIdentitySource } from '../../support/no-identities.ts';
 
 let nodes: FakeNodes;
 

@@ -1,4 +1,5 @@
 /** Rows of another format version are refused by name, never read as something else. */
+
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -9,9 +10,10 @@ import { writeChunk } from '../../../src/log/chunk.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import { getActor } from '../../../src/slot/table/actor-row.ts';
 import { decodeRecordRow, encodeRecordRow } from '../../../src/slot/table/record-row.ts';
-import { SlotState, slotTableNames, tableCode, tableOfKey } from '../../../src/slot/table/slot-state.ts';
+import { SlotState, slotTableNames, tableCode } from '../../../src/slot/table/slot-state.ts';
 import { Environment } from '../../../src/storage/environment.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
+import { tableOfKey } from '../../support/stored-rows.ts';
 
 const mapBytes = 2 ** 28;
 const did = 'did:web:a.example';
