@@ -1,5 +1,8 @@
 /** Unsigned LEB128, as in our own formats, protobuf and CAR: seven bits per byte, low first. */
 
+/** No varint of 64 bits is longer. */
+export const varint64BytesMax = 10;
+
 /** Returns the encoded length of a whole number below 2^53. */
 export function varintBytes(value: number): number {
   if (value < 0x80) return 1;
@@ -27,9 +30,21 @@ export function writeVarint(into: Uint8Array, at: number, value: number): number
   return position;
 }
 
+/**
+ * Writes a whole number from -2^53 to -1 as 64 bits of two's complement, which take ten bytes.
+ *
+ * Returns: the position after it.
+ */
+export function writeNegativeVarint(into: Uint8Array, at: number, value: number): number {
+  let position = at;
+  let rest = BigInt.asUintN(64, BigInt(value));
+  for (; rest >= 0x80n; rest >>= 7n) into[position++] = Number(rest & 0x7fn) | 0x80;
+  into[position++] = Number(rest);
+  return position;
+}
+
 /** What `readVarint` returns instead of a number. */
 export const varintFault = { cut: -1, long: -2 } as const;
-const bytesMax = 10;
 
 let endOfLast = 0;
 
@@ -53,7 +68,7 @@ export function readVarint(source: Uint8Array, at: number, limit: number): numbe
       endOfLast = position;
       return value;
     }
-    if (position - at === bytesMax) return varintFault.long;
+    if (position - at === varint64BytesMax) return varintFault.long;
     scale *= 0x80;
   }
   return varintFault.cut;

@@ -15,6 +15,10 @@ export const nestingDepthMax = 16;
 export const repeatedCountMax = 200_000;
 
 export const wireType = { varint: 0, fixed64: 1, lengthDelimited: 2, fixed32: 5 } as const;
+/** The fields of google.protobuf.Timestamp, both varints. */
+export const timestampField = { seconds: 1, nanos: 2 } as const;
+const secondsTag = timestampField.seconds * 8;
+const nanosTag = timestampField.nanos * 8;
 
 /** A message whose keys are the lower-camel names of the schema. */
 export type AnyMessage = { [key: string]: unknown };
@@ -135,8 +139,8 @@ function readTimestampMs(source: Source): number {
   let nanos = 0;
   while (source.position < end) {
     const tag = source.int32() >>> 0;
-    if (tag === 8) seconds = source.int64();
-    else if (tag === 16) nanos = source.int32();
+    if (tag === secondsTag) seconds = source.int64();
+    else if (tag === nanosTag) nanos = source.int32();
     else source.skip(tag & 7);
   }
   source.end = outerEnd;

@@ -5,8 +5,8 @@
  * takes; `end` moves the content if the guess was wrong.
  */
 import { ByteWriter } from '../base/bytes.ts';
-import { varintBytes, writeVarint } from '../base/varint.ts';
-import { wireType } from './message-decoder.ts';
+import { varint64BytesMax, varintBytes, writeNegativeVarint, writeVarint } from '../base/varint.ts';
+import { timestampField, wireType } from './message-decoder.ts';
 
 const { lengthDelimited } = wireType;
 
@@ -88,10 +88,10 @@ export class MessageWriter extends ByteWriter {
     const seconds = Math.floor(timeMs / 1000);
     const start = this.beginLengthDelimited();
     if (seconds !== 0) {
-      this.varint(8);
+      this.varint(timestampField.seconds * 8);
       this.int64(seconds);
     }
-    this.numberField(2, Math.round((timeMs - seconds * 1000) * 1_000_000));
+    this.numberField(timestampField.nanos, Math.round((timeMs - seconds * 1000) * 1_000_000));
     this.end(start, 1);
   }
 
@@ -101,10 +101,8 @@ export class MessageWriter extends ByteWriter {
       this.varint(value);
       return;
     }
-    this.reserve(10);
-    let rest = BigInt.asUintN(64, BigInt(value));
-    for (; rest >= 0x80n; rest >>= 7n) this.buffer[this.length++] = Number(rest & 0x7fn) | 0x80;
-    this.buffer[this.length++] = Number(rest);
+    this.reserve(varint64BytesMax);
+    this.length = writeNegativeVarint(this.buffer, this.length, value);
   }
 
   double(value: number): void {
