@@ -32,14 +32,14 @@ export const serverLimitDefaults: ServerLimits = {
 export type SendCounts = { slowReader: number; sentMessage: number; sentBytes: number };
 
 /** A property of its own, since uWebSockets copies the properties of a socket's user data. */
-export type ConnectionData = { readonly connection: ServerConnection };
+export type SocketState = { readonly connection: ServerConnection };
 
 /** A connection, from its handshake to its end. */
 export class ServerConnection {
   readonly #limits: ServerLimits;
   readonly #counts: SendCounts;
   readonly #batch = new FrameBatch();
-  #socket: WebSocket<ConnectionData> | null = null;
+  #socket: WebSocket<SocketState> | null = null;
   #isFlushDue = false;
   #unreadBytes = 0;
 
@@ -57,7 +57,7 @@ export class ServerConnection {
     return this.#unreadBytes > this.#limits.unreadBytesMax;
   }
 
-  opened(socket: WebSocket<ConnectionData>): void {
+  opened(socket: WebSocket<SocketState>): void {
     this.#socket = socket;
   }
 
@@ -65,7 +65,7 @@ export class ServerConnection {
     this.#socket = null;
   }
 
-  drained(socket: WebSocket<ConnectionData>): void {
+  drained(socket: WebSocket<SocketState>): void {
     this.#unreadBytes = socket.getBufferedAmount();
   }
 

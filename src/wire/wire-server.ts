@@ -19,7 +19,7 @@ import {
   wireSubprotocol,
 } from './frame.ts';
 import type { CallContext, CallHandler } from './node-caller.ts';
-import { type ConnectionData, ServerConnection, type ServerLimits, serverLimitDefaults } from './server-connection.ts';
+import { ServerConnection, type ServerLimits, type SocketState, serverLimitDefaults } from './server-connection.ts';
 
 export type WireServerOptions = {
   readonly handlers: ReadonlyMap<string, CallHandler>;
@@ -87,7 +87,7 @@ export class WireServer {
 
   /** Adds `/wire` to an app that does not listen yet. */
   attachTo(app: TemplatedApp): void {
-    app.ws<ConnectionData>('/wire', {
+    app.ws<SocketState>('/wire', {
       idleTimeout: this.#limits.idleSMax,
       maxPayloadLength: messageBytesMax,
       // We enforce the limits ourselves and answer refused calls; the app must not drop answers.
@@ -150,7 +150,7 @@ export class WireServer {
     const connection = new ServerConnection(this.#limits, this.#counts);
     const key = request.getHeader('sec-websocket-key');
     const extensions = request.getHeader('sec-websocket-extensions');
-    response.upgrade<ConnectionData>({ connection }, key, wireSubprotocol, extensions, context);
+    response.upgrade<SocketState>({ connection }, key, wireSubprotocol, extensions, context);
   }
 
   #received(connection: ServerConnection, message: ArrayBuffer, isBinary: boolean): void {
