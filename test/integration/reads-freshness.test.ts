@@ -141,7 +141,7 @@ it('answers the same with a prefetch as without', async () => {
   for (const [index, [method, payload]] of asked.entries()) {
     const answer = answers[index]!;
     expect(answer.length, method).toBeGreaterThan(0);
-    expect(Buffer.from(answer).equals(await network.call(method, payload)), method).toBe(true);
+    expect(Buffer.from(answer), method).toEqual(Buffer.from(await network.call(method, payload)));
   }
 });
 
