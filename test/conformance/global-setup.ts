@@ -1,3 +1,4 @@
+/** Starts the PostgreSQL server that all test files of a run share; types what they inject. */
 import type { TestProject } from 'vitest/node';
 import { startPostgres } from './network/postgres-server.ts';
 

@@ -1,3 +1,4 @@
+/** Folders of tests whose files need not survive. */
 import { mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

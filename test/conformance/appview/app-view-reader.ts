@@ -1,3 +1,4 @@
+/** Requests to an AppView, whose failures name the refusal of the data plane that caused them. */
 import { type AtpAgent, XRPCError } from '@atproto/api';
 import type { AppView } from '../network/app-view.ts';
 import { didOf, type Member, type Scenario } from './scenario.ts';

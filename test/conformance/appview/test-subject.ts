@@ -1,3 +1,4 @@
+/** What the AppView's tests share: one network, one scenario, one reader. */
 import type { AtNetwork } from '../network/at-network.ts';
 import type { AppViewReader } from './app-view-reader.ts';
 import type { Scenario } from './scenario.ts';

@@ -1,3 +1,4 @@
+/** The ends and the output of processes that the tests start. */
 import type { ChildProcess } from 'node:child_process';
 
 /**

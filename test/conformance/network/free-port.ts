@@ -1,3 +1,4 @@
+/** Free ports of the loopback interface; another process may take one before it is used. */
 import { createServer } from 'node:net';
 
 /** Finds a loopback port on which nobody listens now. */

@@ -1,3 +1,4 @@
+/** The plane that this run tests, chosen when the run starts. */
 import { inject } from 'vitest';
 import type { AtNetwork } from './at-network.ts';
 import { OfficialPlane } from './official-plane.ts';

@@ -1,3 +1,4 @@
+/** What the tests need of a data plane, the official one or ours. */
 import { BasicHostList, createDataPlaneClient, type DataPlaneClient } from '@atproto/bsky';
 
 /** HTTP versions in which an AppView can call a data plane. */

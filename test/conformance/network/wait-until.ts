@@ -1,3 +1,4 @@
+/** Polling with a deadline, for conditions that no event announces. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 const pollEveryMs = 20;

@@ -1,3 +1,4 @@
+/** Requests to a data plane through the official client, one or all pages, as comparable JSON. */
 import type { DataPlaneClient } from '@atproto/bsky';
 import type { Message } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';

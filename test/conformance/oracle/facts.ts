@@ -1,3 +1,4 @@
+/** The facts from which the oracle's requests are made, read from the official plane's tables. */
 import { AtUri } from '@atproto/api';
 import type { OfficialPlane } from '../network/official-plane.ts';
 import { isAskedFor } from './differences.ts';

@@ -1,3 +1,4 @@
+/** The rows of the oracle's table of methods, and the requests that many rows share. */
 import type { DataPlaneClient } from '@atproto/bsky';
 import type { Facts } from './facts.ts';
 

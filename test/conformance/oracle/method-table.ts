@@ -1,3 +1,4 @@
+/** The methods whose answers the oracle compares. */
 import { actorMethods } from './actor-methods.ts';
 import { feedMethods } from './feed-methods.ts';
 import { graphMethods } from './graph-methods.ts';

@@ -1,3 +1,4 @@
+/** Writes of records, valid or not, at the PDS. */
 import type { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
 
 /** A record that exists at the PDS. */

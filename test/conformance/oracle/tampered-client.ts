@@ -1,3 +1,4 @@
+/** The counter-test of the oracle: answers with an error in each. */
 import type { DataPlaneClient } from '@atproto/bsky';
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from './method-row.ts';
