@@ -51,6 +51,7 @@ const tableCodesMax = 32;
 
 /** Owner numbers are below this; a slot of so many owners would be far too large. */
 export const ownersMax = 2 ** 27 - 1;
+const ownersMaxHint = 'Free space does not help: only a new cluster with more slots in its map takes more accounts.';
 /** No owner has this number: an unknown actor's pages are empty, but their tokens are checked. */
 export const noOwner = ownersMax;
 /** What precedes a table's own layout in a key. */
@@ -129,8 +130,10 @@ export class SlotState {
   ensureOwner(did: string): number {
     const known = this.ownerOf(did);
     if (known !== undefined) return known;
-    if (this.#nextOwner >= ownersMax)
-      throw new DataPlaneError('StorageFull', `slot ${this.index} has given out all its owner numbers (${ownersMax})`);
+    if (this.#nextOwner >= ownersMax) {
+      const message = `slot ${this.index} has given out all its owner numbers (${ownersMax})`;
+      throw new DataPlaneError('StorageFull', message, { hint: ownersMaxHint });
+    }
     const owner = this.#nextOwner++;
     const value = Buffer.allocUnsafe(4);
     value.writeUInt32BE(owner);

@@ -45,7 +45,11 @@ it('a slot that has used its last owner number refuses new accounts and still se
   const { cursor } = slot;
   for (let time = 0; time < 2; time++) {
     expect(() => sendEventsOf(first, tooMany)).toThrow(
-      expect.objectContaining({ constructor: DataPlaneError, code: 'StorageFull' }),
+      expect.objectContaining({
+        constructor: DataPlaneError,
+        code: 'StorageFull',
+        hint: expect.stringContaining('more slots'),
+      }),
     );
     expect(slot.cursor).toBe(cursor);
     expect(slot.state.ownerOf(tooMany)).toBeUndefined();
