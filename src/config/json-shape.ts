@@ -76,3 +76,18 @@ export function readShape<Shape extends v.GenericSchema>(
   const issue = result.issues.find(isUnknownKey) ?? result.issues[0];
   return fail(`${whereOf(issue)}: ${issue.message}`);
 }
+
+/** Returns a JSON text's checked value; undefined for another shape, or a text that is no JSON. */
+export function parseShape<Shape extends v.GenericSchema>(
+  shape: Shape,
+  text: string,
+): v.InferOutput<Shape> | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const result = v.safeParse(shape, value);
+  return result.success ? result.output : undefined;
+}

@@ -6,6 +6,8 @@
  */
 import { Resolver } from 'node:dns/promises';
 import { ensureValidDid, isValidHandle } from '@atproto/syntax';
+import * as v from 'valibot';
+import { openObjectShape, parseShape } from '../config/json-shape.ts';
 import type { PublicFetch } from './public-fetch.ts';
 
 /**
@@ -31,6 +33,8 @@ const answerBytesMax = 4096;
 /** DNS errors that mean "no such record", unlike a timeout or a failing server. */
 const absentCodes: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA', 'ENONAME']);
 
+const didShape = openObjectShape({ did: v.string() });
+
 const notFound: HandleResolution = { ok: false, reason: 'not-found' };
 const unreachable: HandleResolution = { ok: false, reason: 'unreachable' };
 
@@ -40,16 +44,6 @@ function resolutionOf(did: string): HandleResolution {
     return { ok: true, did };
   } catch {
     return notFound;
-  }
-}
-
-function didOfJson(body: Buffer): string {
-  try {
-    const answer: unknown = JSON.parse(body.toString('utf8'));
-    const did = typeof answer === 'object' && answer !== null && 'did' in answer ? answer.did : undefined;
-    return typeof did === 'string' ? did : '';
-  } catch {
-    return '';
   }
 }
 
@@ -87,7 +81,7 @@ export class HandleResolver {
       redirectsMax: 0,
     });
     if (!answer.ok) return answer.reason === 'too-large' ? notFound : unreachable;
-    if (answer.status === 200) return resolutionOf(didOfJson(answer.body));
+    if (answer.status === 200) return resolutionOf(parseShape(didShape, answer.body.toString('utf8'))?.did ?? '');
     return answer.status === 400 || answer.status === 404 ? notFound : unreachable;
   }
 

@@ -3,8 +3,10 @@
  *
  * Owns: the interpretation of their answers, and the host's limits around every request.
  */
+import * as v from 'valibot';
 import { isKeyableDid } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
+import { openObjectShape, parseShape } from '../config/json-shape.ts';
 import type { FetchOutcome, PublicFetch } from '../identity/public-fetch.ts';
 import { type HostLimits, retryAfterMs } from './host-limits.ts';
 
@@ -15,12 +17,7 @@ export type HostFailure = {
   readonly message: string;
 };
 export type RepoAnswer = { readonly ok: true; readonly car: Buffer } | HostFailure;
-export type ListedRepo = {
-  readonly did: string;
-  readonly rev: string;
-  readonly active: boolean;
-  readonly status: string;
-};
+export type ListedRepo = Readonly<v.InferOutput<typeof listedRepoShape>>;
 export type RepoPage =
   | { readonly ok: true; readonly repos: readonly ListedRepo[]; readonly pageToken: string }
   | HostFailure;
@@ -41,7 +38,7 @@ const errorBytesMax = 65_536;
 /** Repos in one page: the most that the protocol allows. */
 const listPageRepos = 1000;
 
-const goneErrors: ReadonlySet<unknown> = new Set([
+const goneErrors: ReadonlySet<string> = new Set([
   'RepoNotFound',
   'RepoTakendown',
   'RepoSuspended',
@@ -51,15 +48,19 @@ const goneErrors: ReadonlySet<unknown> = new Set([
   'AccountTakedown',
 ]);
 
-function parseJson(body: Buffer): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Readonly<Record<string, unknown>>)
-      : null;
-  } catch {
-    return null;
-  }
+const errorShape = openObjectShape({ error: v.string() });
+const pageShape = openObjectShape({ repos: v.array(v.unknown()), cursor: v.fallback(v.string(), '') });
+const shortTextShape = v.fallback(v.pipe(v.string(), v.maxLength(64)), '');
+const listedRepoShape = openObjectShape({
+  did: v.pipe(v.string(), v.check(isKeyableDid)),
+  rev: shortTextShape,
+  active: v.fallback(v.boolean(), true),
+  status: shortTextShape,
+});
+
+/** Returns the name of the error in an answer, or '' without one. */
+function errorNameOf(body: Buffer): string {
+  return parseShape(errorShape, body.toString('utf8'))?.error ?? '';
 }
 
 const stoppedFailure: HostFailure = { ok: false, reason: 'unreachable', message: 'stopped' };
@@ -99,8 +100,8 @@ export class RepoHost {
       this.#options.limits.pause(origin, retryAfterMs(outcome.headers, this.#options.clock.nowMs()));
       return { ok: false, reason: 'busy', message: `${origin} answers ${outcome.status}` };
     }
-    const error = outcome.body.length <= errorBytesMax ? parseJson(outcome.body)?.['error'] : undefined;
-    if (goneErrors.has(error)) return { ok: false, reason: 'gone', message: String(error) };
+    const error = outcome.body.length <= errorBytesMax ? errorNameOf(outcome.body) : '';
+    if (goneErrors.has(error)) return { ok: false, reason: 'gone', message: error };
     return { ok: false, reason: 'answer-bad', message: `${origin} answers ${outcome.status}` };
   }
 
@@ -118,13 +119,11 @@ export class RepoHost {
     const path = `/xrpc/com.atproto.sync.listRepos?limit=${listPageRepos}${token}`;
     const outcome = await this.#get(origin, path, 'application/json', listTimeoutMs, listBytesMax);
     if (!outcome.ok || outcome.status !== 200) return this.#failureOf(origin, outcome);
-    const page = parseJson(outcome.body);
-    const listed = page?.['repos'];
-    if (page === null || !Array.isArray(listed)) {
+    const page = parseShape(pageShape, outcome.body.toString('utf8'));
+    if (page === undefined) {
       return { ok: false, reason: 'answer-bad', message: `${origin}: a page of repos has no repos` };
     }
-    const next = page['cursor'];
-    return { ok: true, repos: listed.flatMap(listedRepoOf), pageToken: typeof next === 'string' ? next : '' };
+    return { ok: true, repos: page.repos.flatMap(listedRepoOf), pageToken: page.cursor };
   }
 
   /** Asks whether a host has a repo. Returns: null when that is unknown. */
@@ -133,7 +132,7 @@ export class RepoHost {
     const outcome = await this.#get(origin, path, 'application/json', 10_000, errorBytesMax);
     if (!outcome.ok) return null;
     if (outcome.status === 200) return true;
-    const error = parseJson(outcome.body)?.['error'];
+    const error = errorNameOf(outcome.body);
     if (error === 'RepoNotFound') return false;
     return goneErrors.has(error) ? true : null;
   }
@@ -141,15 +140,6 @@ export class RepoHost {
 
 /** Skips an unreadable item: the host's stream or a later listing may bring the repo. */
 function listedRepoOf(item: unknown): ListedRepo[] {
-  if (typeof item !== 'object' || item === null) return [];
-  const { did, rev, active, status } = item as Readonly<Record<string, unknown>>;
-  if (typeof did !== 'string' || !isKeyableDid(did)) return [];
-  return [
-    {
-      did,
-      rev: typeof rev === 'string' && rev.length <= 64 ? rev : '',
-      active: active !== false,
-      status: typeof status === 'string' && status.length <= 64 ? status : '',
-    },
-  ];
+  const checked = v.safeParse(listedRepoShape, item);
+  return checked.success ? [checked.output] : [];
 }
