@@ -1,4 +1,4 @@
-/** Commands that prepare the conformance lane, check it and run it, each awaited to its end. */
+/** Commands that prepare the conformance lane and check its types, each awaited to its end. */
 import { spawn } from 'node:child_process';
 
 export interface CommandOptions {
