@@ -31,6 +31,11 @@ export function readEntryTime(reader: ByteReader): number {
   return reader.u48() - entryTimeBiasMs;
 }
 
+/** Writes to `into[at..]` what `writeEntryTime` writes. */
+export function putTimeAt(into: Buffer, at: number, timeMs: number): void {
+  into.writeUIntBE(biasedTime(timeMs), at, timeBytes);
+}
+
 /** Reads the time at `source[at..]`. Units: ms since 1970. */
 export function timeAt(source: Uint8Array, at: number): number {
   const high = (source[at]! << 8) | source[at + 1]!;

@@ -119,14 +119,14 @@ function readEdges(scope: Scope): void {
   const subjects = new Set<string>();
   for (const kind of outgoingKinds) {
     let last: Buffer | undefined;
-    for (const { key, value } of walkEdges(state, owner, kind, null, edgesMax)) {
+    for (const { key, value, subjectAt } of walkEdges(state, owner, kind, null, edgesMax)) {
       if (last !== undefined && last.compare(key) <= 0) throw new Error(`the edges of ${did} are out of order`);
       last = key;
       const reader = readKey(key);
       reader.u8();
       const sortMs = readEntryTime(reader);
       const rkey = readRkey(reader);
-      const subject = readSubject(new ByteReader(value), kind);
+      const subject = readSubject(new ByteReader(value, subjectAt), kind);
       if (findEdge(state, owner, kind, subject) !== rkey) throw new Error(`two edges of ${did} to one subject`);
       const waiting = duplicatesOf(state, owner, kind, subject, 1000);
       put(facts, `edge ${did} ${kind} ${textOfSubject(subject)}`, { sortMs, rkey, waiting });

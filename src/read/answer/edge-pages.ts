@@ -13,7 +13,7 @@ import { timeBytes } from '../../base/time-bytes.ts';
 import { fieldNumber, type MethodName } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendDid, appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
-import { walkEdges } from '../../slot/table/edge-walk.ts';
+import { type WalkedEdge, walkEdges } from '../../slot/table/edge-walk.ts';
 import { incomingActorPrefix, incomingRecordPrefix } from '../../slot/table/incoming-edge.ts';
 import { edgeByTimePrefix } from '../../slot/table/outgoing-edge.ts';
 import { hasRecord } from '../../slot/table/record-row.ts';
@@ -63,13 +63,13 @@ export const edgePages = {
   ),
 } as const;
 
-/** Writes a page of one owner's outgoing edges. In `key`, `at` is the offset after the time. */
+/** Writes a page of one owner's outgoing edges. In a key, `at` is the offset after the time. */
 function writeOutgoing(
   into: MessageWriter,
   { state, owner }: { readonly state: SlotState; readonly owner: number },
   pages: EdgePages,
   page: PageRequest,
-  writeItem: (key: Buffer, at: number, value: Buffer) => void,
+  writeItem: (edge: WalkedEdge, at: number) => void,
 ): void {
   const limit = pageLimit(page.limit);
   const walk = walkFrom(edgeByTimePrefix(owner, pages.kind), page.cursor, pages.path);
@@ -77,13 +77,13 @@ function writeOutgoing(
   const at = walk.prefix.length + timeBytes;
   let last: Buffer | null = null;
   let count = 0;
-  for (const { key, value } of walkEdges(state, owner, pages.kind, walk.after, limit + 1)) {
+  for (const edge of walkEdges(state, owner, pages.kind, walk.after, limit + 1)) {
     if (count++ === limit) {
       into.textField(pages.cursor, keyToken(last!, walk.prefix.length));
       return;
     }
-    writeItem(key, at, value);
-    last = key;
+    writeItem(edge, at);
+    last = edge.key;
   }
 }
 
@@ -147,11 +147,11 @@ export type ActorPageWriter = (
 export const writeFollows: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const head = `at://${did}/${nsid.follow}/`;
-  writeOutgoing(into, { state, owner }, pages, page, (key, at, value) => {
+  writeOutgoing(into, { state, owner }, pages, page, ({ key, value, subjectAt }, at) => {
     const start = into.begin(pages.items, 2);
     writeOwnUri(into, uri, head, key, at);
     into.textField(actorDid, did);
-    writeDidField(into, subjectDid, value, 0);
+    writeDidField(into, subjectDid, value, subjectAt);
     into.end(start, 2);
   });
 };
@@ -172,11 +172,11 @@ export const writeFollowers: ActorPageWriter = (into, state, did, pages, page) =
 export const writeActorLikes: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const head = `at://${did}/${nsid.like}/`;
-  writeOutgoing(into, { state, owner }, pages, page, (key, at, value) => {
+  writeOutgoing(into, { state, owner }, pages, page, ({ key, value, subjectAt }, at) => {
     const start = into.begin(pages.items, 2);
     writeOwnUri(into, likeField.uri, head, key, at);
     const subject = into.begin(likeField.subject, 1);
-    appendRecordUri(into, value, 0);
+    appendRecordUri(into, value, subjectAt);
     into.end(subject, 1);
     into.end(start, 2);
   });
@@ -186,7 +186,7 @@ export const writeActorLikes: ActorPageWriter = (into, state, did, pages, page) 
 export const writeOwnEdgeUris: ActorPageWriter = (into, state, did, pages, page) => {
   const owner = ownerOfDid(state, did) ?? noOwner;
   const head = `at://${did}/${edgeByKind[pages.kind].collection}/`;
-  writeOutgoing(into, { state, owner }, pages, page, (key, at) => writeOwnUri(into, pages.items, head, key, at));
+  writeOutgoing(into, { state, owner }, pages, page, ({ key }, at) => writeOwnUri(into, pages.items, head, key, at));
 };
 
 /** Writes a page of the URIs of the records that point at one record. */

@@ -10,8 +10,7 @@ import TinyQueue from 'tinyqueue';
 import { collectionCode } from '../../atproto/collection.ts';
 import { type EdgeKind, edgeByKind } from '../../atproto/edge-kind.ts';
 import { packedTidMs, packedTidMsEnd, tidMs, writeTid } from '../../atproto/tid.ts';
-import { ByteWriter } from '../../base/bytes.ts';
-import { timeAt, writeEntryTime } from '../../base/time-bytes.ts';
+import { putTimeAt, timeAt, timeBytes } from '../../base/time-bytes.ts';
 import type { Row } from '../../storage/environment.ts';
 import { edgeByTimePrefix } from './outgoing-edge.ts';
 import { RecordView } from './record-view.ts';
@@ -26,7 +25,6 @@ import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.
 const driftMsMax = 30_000;
 /** Key head and collection, which precede the rkey in a record key. */
 const recordPrefixBytes = keyHeadBytes + 1;
-const keyWriter = new ByteWriter(64);
 const view = new RecordView();
 
 /** True when the record table orders an edge, so that it needs no `edgeByTime` row. */
@@ -43,7 +41,10 @@ function recordStart(owner: number, collection: number, timeMs: number): Buffer 
   return key.finish();
 }
 
-type TimedEdge = Row & { readonly sortMs: number };
+/** An edge by its key in the `edgeByTime` table; its subject begins at `subjectAt` of `value`. */
+export type WalkedEdge = Row & { readonly subjectAt: number };
+
+type TimedEdge = WalkedEdge & { readonly sortMs: number };
 
 function newestFirst(a: TimedEdge, b: TimedEdge): number {
   return b.key.compare(a.key);
@@ -54,9 +55,12 @@ function edgeOfRecord(prefix: Buffer, { key, value }: Row): TimedEdge | undefine
   const { isEdgeForm, sortMs, bodyAt } = view.read(value);
   if (!isEdgeForm) return undefined;
   if (Math.abs(sortMs - packedTidMs(key, recordPrefixBytes)) > driftMsMax) return undefined;
-  writeEntryTime(keyWriter.bytes(prefix), sortMs);
-  keyWriter.bytes(key.subarray(recordPrefixBytes));
-  return { key: keyWriter.finish(), value: value.subarray(bodyAt), sortMs };
+  const rkeyAt = prefix.length + timeBytes;
+  const edgeKey = Buffer.allocUnsafe(rkeyAt + key.length - recordPrefixBytes);
+  for (let index = 0; index < prefix.length; index++) edgeKey[index] = prefix[index]!;
+  putTimeAt(edgeKey, prefix.length, sortMs);
+  for (let from = recordPrefixBytes, to = rkeyAt; from < key.length; ) edgeKey[to++] = key[from++]!;
+  return { key: edgeKey, value, subjectAt: bodyAt, sortMs };
 }
 
 /** Walks the edges that have no row of their own, newest first; reads no further than it must. */
@@ -81,7 +85,7 @@ class RecordWalk {
   }
 
   /** Returns the next edge if its key is at or above `floor`; null asks for any. */
-  next(floor: Buffer | null): Row | undefined {
+  next(floor: Buffer | null): WalkedEdge | undefined {
     const floorMs = floor === null ? Number.NEGATIVE_INFINITY : timeAt(floor, this.#prefix.length);
     const buffer = this.#reorderBuffer;
     while (!this.#isRead && this.#reachMs >= Math.max(floorMs, buffer.peek()?.sortMs ?? floorMs)) this.#read();
@@ -108,9 +112,8 @@ class RecordWalk {
 }
 
 /**
- * Yields at most `limit` edges of an owner, newest first, as rows of the `edgeByTime` table whose
- * value begins with the subject. `before` is the key of the previous page's last edge; null for the
- * first page.
+ * Yields at most `limit` edges of an owner, newest first. `before` is the key of the previous
+ * page's last edge; null for the first page.
  */
 export function* walkEdges(
   state: SlotState,
@@ -118,7 +121,7 @@ export function* walkEdges(
   kind: EdgeKind,
   before: Buffer | null,
   limit: number,
-): Generator<Row> {
+): Generator<WalkedEdge> {
   const prefix = edgeByTimePrefix(owner, kind);
   const records = new RecordWalk(state, owner, kind, before);
   const start = before ?? Buffer.concat([prefix, Buffer.alloc(16, 255)]);
@@ -131,7 +134,7 @@ export function* walkEdges(
         yield next;
       }
       if (left-- <= 0) return;
-      yield row;
+      yield { key: row.key, value: row.value, subjectAt: 0 };
     }
     for (let next = records.next(null); next !== undefined; next = records.next(null)) {
       if (left-- <= 0) return;

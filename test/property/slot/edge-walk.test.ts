@@ -10,9 +10,9 @@ import { readEntryTime, writeEntryTime } from '../../../src/base/time-bytes.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { writeChunk } from '../../../src/log/chunk.ts';
 import { Slot } from '../../../src/slot/slot.ts';
-import { walkEdges } from '../../../src/slot/table/edge-walk.ts';
+import { type WalkedEdge, walkEdges } from '../../../src/slot/table/edge-walk.ts';
 import { edgeByTimePrefix } from '../../../src/slot/table/outgoing-edge.ts';
-import { prefixEnd, type Row } from '../../../src/storage/environment.ts';
+import { prefixEnd } from '../../../src/storage/environment.ts';
 import type { OutsideEntry } from '../../simulation/history.ts';
 import { tidOf } from '../../simulation/history-record.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
@@ -94,9 +94,9 @@ function textOf({ sortMs, rkey, subject }: Follow): string {
   return `${sortMs} ${rkey} ${subject}`;
 }
 
-function textOfRow({ key, value }: Row, prefixLength: number): string {
+function textOfEdge({ key, value, subjectAt }: WalkedEdge, prefixLength: number): string {
   const reader = new ByteReader(key, prefixLength);
-  return `${readEntryTime(reader)} ${readRkey(reader)} ${readDid(new ByteReader(value))}`;
+  return `${readEntryTime(reader)} ${readRkey(reader)} ${readDid(new ByteReader(value, subjectAt))}`;
 }
 
 /** All edges after `before`, read page by page. */
@@ -106,7 +106,7 @@ function pagesOf({ state }: Slot, size: number, before: Buffer | null = null): s
   const texts: string[] = [];
   for (let last = before; ; ) {
     const page = [...walkEdges(state, owner, 'follow', last, size)];
-    texts.push(...page.map((row) => textOfRow(row, prefix.length)));
+    texts.push(...page.map((row) => textOfEdge(row, prefix.length)));
     if (page.length < size) return texts;
     last = page.at(-1)!.key;
   }
