@@ -8,6 +8,7 @@ import { didOfUri, slotOfDidText } from '../plan/slot-finder.ts';
 import { claimedRoots } from './op-threads.ts';
 import { timelineOf } from './timeline.ts';
 
+/** Levels above and below the asked post; a request for more is cut to it. */
 const threadDepthMax = 10_000;
 
 function threadDepth(asked: number): number {
