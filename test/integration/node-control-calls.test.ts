@@ -1,61 +1,28 @@
 /** The control calls of a running node: status, digest, repos to resync, and private writes. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { encodeEntry } from '../../src/entry/entry-codec.ts';
-import { type RunningNode, startNode } from '../../src/node/node-process.ts';
-import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
-import { NodeClient } from '../../src/wire/node-client.ts';
 import { nodeStatusMessage } from '../../src/wire/node-status.ts';
 import { reposToResyncAnswer } from '../../src/wire/repos-to-resync.ts';
 import { digestAnswer, digestRequest } from '../../src/wire/slot-digest.ts';
+import { type LoneNode, startLoneNode } from '../support/lone-node.ts';
 
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const slots = 4;
 const slot = slotOf(did, slots);
 
-let folder: string;
-let node: RunningNode;
-let client: NodeClient;
-
-function mapJson(port: number): object {
-  const shards = [{ name: 's0', primary: 'n0', slots: [`0-${slots - 1}`] }];
-  return { epoch: 1, slots, nodes: { n0: { host: '127.0.0.1', port } }, shards };
-}
+let node: LoneNode;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'skyshard-control-calls-'));
-  node = await startNode({
-    name: 'n0',
-    mapJson: mapJson(0),
-    dataDir: folder,
-    host: '127.0.0.1',
-    port: 0,
-    slotMapBytes: 2 ** 28,
-    lingerMs: 1,
-    applyThreads: 2,
-    prefetchReads: false,
-    recordCacheMib: 1,
-    adminToken: null,
-    clusterToken: null,
-    registry: new Registry(),
-  });
-  client = new NodeClient({ map: parseShardMap(mapJson(node.port)) });
+  node = await startLoneNode({ slots, applyThreads: 2 });
 });
 
-afterAll(async () => {
-  await client[Symbol.asyncDispose]();
-  await node.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => node[Symbol.asyncDispose]());
 
 const nothing = Buffer.alloc(0);
 const ask = (method: string, payload: Uint8Array): Promise<Uint8Array> =>
-  client.call({ node: 'n0', method, payload, timeoutMs: 10_000 });
+  node.client.call({ node: 'n0', method, payload, timeoutMs: 10_000 });
 
 it('slot.write answers once its private entry is applied', async () => {
   const digestOf = async () => digestAnswer.decode(await ask(nodeCalls.digest, digestRequest.encode({ slot })));

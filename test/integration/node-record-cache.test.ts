@@ -1,20 +1,16 @@
 /** A running node's reads show every change at once, although they are cached. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { cidOfBlock } from '../../src/atproto/cid.ts';
 import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import type { Entry } from '../../src/entry/entry.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
-import { type RunningNode, startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
-import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { encodeTimeline } from '../../src/wire/feed-messages.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
-import { NodeClient } from '../../src/wire/node-client.ts';
+import type { NodeClient } from '../../src/wire/node-client.ts';
 import { decodeRecordBatchAnswer, encodeRecordBatchRequest } from '../../src/wire/record-batch.ts';
+import { type LoneNode, startLoneNode } from '../support/lone-node.ts';
 import { jsonOfOp, type OpPath, recordOp } from '../support/record-op.ts';
 import { encodeFollowersAmong } from '../support/wire-messages.ts';
 
@@ -23,45 +19,20 @@ const post = { collection: 'app.bsky.feed.post', rkey: '3k2aaaaaaaa22' };
 const uri = `at://${did}/${post.collection}/${post.rkey}`;
 const createdAt = '2026-01-01T00:00:00.000Z';
 
-let folder: string;
+let node: LoneNode;
 let registry: Registry;
-let node: RunningNode;
 let client: NodeClient;
 let log: RemoteLog;
 
-function mapJson(port: number): object {
-  const shards = [{ name: 's0', primary: 'n0', slots: ['0-3'] }];
-  return { epoch: 1, slots: 4, nodes: { n0: { host: '127.0.0.1', port } }, shards };
-}
-
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'skyshard-record-cache-'));
-  registry = new Registry();
-  node = await startNode({
-    name: 'n0',
-    mapJson: mapJson(0),
-    dataDir: folder,
-    host: '127.0.0.1',
-    port: 0,
-    slotMapBytes: 2 ** 28,
-    lingerMs: 1,
-    applyThreads: 1,
-    prefetchReads: false,
-    recordCacheMib: 1,
-    adminToken: null,
-    clusterToken: null,
-    registry,
-  });
-  const map = parseShardMap(mapJson(node.port));
-  client = new NodeClient({ map });
-  log = new RemoteLog({ caller: client, map: () => map, lingerMs: 1 });
+  node = await startLoneNode({ slots: 4, applyThreads: 1 });
+  ({ registry, client } = node);
+  log = new RemoteLog({ caller: client, map: () => node.map, lingerMs: 1 });
 });
 
 afterEach(async () => {
   await log[Symbol.asyncDispose]();
-  await client[Symbol.asyncDispose]();
-  await node.close();
-  rmSync(folder, { recursive: true, force: true });
+  await node[Symbol.asyncDispose]();
 });
 
 let revNumber = 0;

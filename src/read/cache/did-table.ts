@@ -4,9 +4,7 @@
  * Open addressing with linear probing. An index belongs to its DID until `clear`, so that a client
  * can keep arrays by index. Its capacity is fixed; the caller clears a full table.
  */
-import { plcDidLength, plcHead } from '../../atproto/did-plc.ts';
-
-const plcIdWords = 6;
+import { plcDidLength, plcHead, plcLetterWords } from '../../atproto/did-plc.ts';
 
 /** A loop for request bytes only, as in row-finder.ts. */
 function isPlc(source: Buffer, start: number, end: number): boolean {
@@ -26,7 +24,7 @@ export class DidTable<Value> {
   /** The characters after `did:plc:` by index, four to a word. */
   readonly #ids: Int32Array;
   /** The same of the DID that is being looked up. */
-  readonly #sought = new Int32Array(plcIdWords);
+  readonly #sought = new Int32Array(plcLetterWords);
   readonly #ownerKeys: Float64Array;
   readonly #bytes: Int32Array;
   readonly #indexByOtherDid = new Map<string, number>();
@@ -42,7 +40,7 @@ export class DidTable<Value> {
     const buckets = 2 ** Math.ceil(Math.log2(didsMax * 2));
     this.#mask = buckets - 1;
     this.#buckets = new Int32Array(buckets);
-    this.#ids = new Int32Array(didsMax * plcIdWords);
+    this.#ids = new Int32Array(didsMax * plcLetterWords);
     this.#ownerKeys = new Float64Array(didsMax);
     this.#bytes = new Int32Array(didsMax);
   }
@@ -56,7 +54,7 @@ export class DidTable<Value> {
   #seek(source: Buffer, start: number): number {
     const sought = this.#sought;
     let hash = 0x811c9dc5;
-    for (let index = 0, at = start + plcHead.length; index < plcIdWords; index++, at += 4) {
+    for (let index = 0, at = start + plcHead.length; index < plcLetterWords; index++, at += 4) {
       const word = source[at]! | (source[at + 1]! << 8) | (source[at + 2]! << 16) | (source[at + 3]! << 24);
       sought[index] = word;
       hash = Math.imul(hash ^ word, 0x9e3779b1);
@@ -66,8 +64,8 @@ export class DidTable<Value> {
   }
 
   #isSought(index: number): boolean {
-    const own = index * plcIdWords;
-    for (let word = 0; word < plcIdWords; word++) if (this.#ids[own + word] !== this.#sought[word]) return false;
+    const own = index * plcLetterWords;
+    for (let word = 0; word < plcLetterWords; word++) if (this.#ids[own + word] !== this.#sought[word]) return false;
     return true;
   }
 
@@ -90,7 +88,7 @@ export class DidTable<Value> {
       return index;
     }
     let bucket = this.#seek(source, start);
-    this.#ids.set(this.#sought, index * plcIdWords);
+    this.#ids.set(this.#sought, index * plcLetterWords);
     while (this.#buckets[bucket] !== 0) bucket = (bucket + 1) & this.#mask;
     this.#buckets[bucket] = index + 1;
     return index;
