@@ -1,0 +1,32 @@
+/** Chunks in the log that are not yet applied, and their entries, which are decoded once. */
+import { ByteReader, MalformedBytes, tryDecode } from '../base/bytes.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { readEffect } from '../entry/effect-codec.ts';
+import type { Entry } from '../entry/entry.ts';
+import { decodeEntry } from '../entry/entry-codec.ts';
+import type { Chunk, ChunkOutcome } from '../log/chunk.ts';
+import type { LoggedChunk } from '../log/embedded-log.ts';
+
+export type WaitingChunk = LoggedChunk & { readonly entries: readonly Entry[] };
+
+/** Errors: MalformedBytes, as for a chunk from a peer of another version. */
+export function decodeItems(chunk: Chunk): Entry[] {
+  if (chunk.origin === null) return chunk.items.map(decodeEntry);
+  return chunk.items.map((item) => ({ kind: 'effect', effect: readEffect(new ByteReader(item, 0, 'an effect')) }));
+}
+
+const oldLogHint =
+  'start the version that wrote this folder once more, so that it applies its log, or ingest into an empty folder';
+
+/** Errors: DataPlaneError when the entries are of a version that this one cannot read. */
+export function withEntries(slot: number, logged: LoggedChunk): WaitingChunk {
+  const entries = tryDecode(() => decodeItems(logged.chunk));
+  if (!(entries instanceof MalformedBytes)) return { ...logged, entries };
+  const what = `the log of slot ${slot} waits to be applied and holds what this version cannot read`;
+  throw new DataPlaneError('Internal', `${what}: ${entries.message}; ${oldLogHint}`, { hint: oldLogHint });
+}
+
+/** The whole chunk is refused, since no part of it can be trusted. */
+export function malformed({ message }: MalformedBytes): ChunkOutcome {
+  return { status: 'refused', code: 'InvalidArgument', message: `a chunk that this version cannot read: ${message}` };
+}
