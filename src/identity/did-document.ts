@@ -3,6 +3,7 @@
  *
  * Owns: which documents are well formed, and the JSON of keys and services in identity answers.
  */
+import { formatMultikey, multibaseToBytes } from '@atproto/crypto';
 import * as v from 'valibot';
 import type { Decoded } from '../atproto/decoded.ts';
 import { openObjectShape } from '../config/json-shape.ts';
@@ -14,11 +15,22 @@ export type DidDocument = {
   readonly claimedHandle: string | null;
   /** Origin of the personal data server, or null. */
   readonly pds: string | null;
+  /** The key of `#atproto` as a multikey in multibase, or null. */
+  readonly signingKey: string | null;
   /** `{"<fragment>":{"Type":…,"PublicKeyMultibase":…}}` */
   readonly keysJson: string;
   /** `{"<fragment>":{"Type":…,"URL":…}}` */
   readonly servicesJson: string;
 };
+
+/** Longer ones count as absent: a host's name has at most 253 bytes, a multikey about 49. */
+const originLengthMax = 300;
+const keyLengthMax = 128;
+/** Types whose keys lack the prefix that names the curve. */
+const curveByKeyType: ReadonlyMap<string, string> = new Map([
+  ['EcdsaSecp256r1VerificationKey2019', 'ES256'],
+  ['EcdsaSecp256k1VerificationKey2019', 'ES256K'],
+]);
 
 /** Why a document is refused. */
 export type DidDocumentReason = 'document-not-json' | 'document-malformed' | 'document-of-another-did';
@@ -41,6 +53,7 @@ const documentShape = openObjectShape({
   service: v.optional(v.array(serviceShape), []),
 });
 type Service = v.InferOutput<typeof serviceShape>;
+type Method = v.InferOutput<typeof methodShape>;
 
 function fragmentOf(id: string): string | undefined {
   const fragment = id.split('#')[1];
@@ -65,7 +78,21 @@ function pdsOf(did: string, services: readonly Service[]): string | null {
   const found = services.find(({ id }) => id === '#atproto_pds' || id === `${did}#atproto_pds`);
   if (found?.type !== 'AtprotoPersonalDataServer' || typeof found.serviceEndpoint !== 'string') return null;
   const url = URL.parse(found.serviceEndpoint);
-  return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') ? url.origin : null;
+  const isWeb = url !== null && (url.protocol === 'https:' || url.protocol === 'http:');
+  return isWeb && url.origin.length <= originLengthMax ? url.origin : null;
+}
+
+function signingKeyOf(did: string, methods: readonly Method[]): string | null {
+  const found = methods.find(({ id }) => id === '#atproto' || id === `${did}#atproto`);
+  if (found === undefined || found.publicKeyMultibase.length > keyLengthMax) return null;
+  const { type, publicKeyMultibase: key } = found;
+  if (type === 'Multikey') return key === '' ? null : key;
+  const curve = curveByKeyType.get(type);
+  try {
+    return curve === undefined ? null : formatMultikey(curve, multibaseToBytes(key));
+  } catch {
+    return null;
+  }
 }
 
 /** Reads a document that was fetched for `did`. An absent list counts as empty. */
@@ -86,6 +113,7 @@ export function parseDidDocument(did: string, json: Buffer): Decoded<DidDocument
       did,
       claimedHandle: alsoKnownAs.find((alias) => alias.startsWith('at://'))?.slice(5) ?? null,
       pds: pdsOf(did, service),
+      signingKey: signingKeyOf(did, verificationMethod),
       keysJson: byFragment(verificationMethod, ({ type, publicKeyMultibase }) => ({
         Type: type,
         PublicKeyMultibase: publicKeyMultibase,

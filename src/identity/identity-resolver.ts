@@ -39,6 +39,7 @@ export type Identity = {
   /** What the document claims, as written and unproven: the handle that GetIdentityBy… returns. */
   readonly claimedHandle: string | null;
   readonly pds: string | null;
+  readonly signingKey: string | null;
   readonly keysJson: string;
   readonly servicesJson: string;
 };

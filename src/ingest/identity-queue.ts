@@ -19,6 +19,7 @@ import type { LogAppender } from '../log/log-appender.ts';
 import { IdentitySchedule } from './identity-schedule.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import { orAborted } from './or-aborted.ts';
+import type { IdentityCheck } from './state/identity-times.ts';
 import type { IngestState } from './state/ingest-state.ts';
 
 export type IdentityQueueOptions = {
@@ -49,8 +50,9 @@ type Job = {
   readonly waiters: Waiter[];
 };
 
-/** An identity for the log; none, which is already stored; or no outcome after an abort. */
-type AttemptOutcome = IdentityEntry | 'nothing-found' | 'stopped';
+type Found = { readonly entry: IdentityEntry; readonly check: IdentityCheck };
+/** An identity to store; none, which is already stored; or no outcome after an abort. */
+type AttemptOutcome = Found | 'nothing-found' | 'stopped';
 
 type Waiter = { readonly resolve: () => void; readonly reject: (error: unknown) => void };
 
@@ -150,16 +152,21 @@ export class IdentityQueue {
       const startedMs = clock.nowMs();
       const resolution = await resolver.resolveIdentity(did, true);
       if (resolution.ok && resolution.identity.isHandleCertain) {
-        const { handle, keysJson, servicesJson } = resolution.identity;
+        const { handle, keysJson, servicesJson, pds, signingKey } = resolution.identity;
         counters.identitiesResolved.with(handle === null ? 'without-handle' : 'with-handle').add();
         const times = { verifiedAtMs: startedMs, eventMs: startedMs };
-        return { kind: 'identity', did, handle, keysJson, servicesJson, ...times };
+        const checkedAtSec = Math.floor(startedMs / 1000);
+        return {
+          entry: { kind: 'identity', did, handle, keysJson, servicesJson, ...times },
+          check: { checkedAtSec, hasHandle: handle !== null, pds, signingKey },
+        };
       }
       const reason = resolution.ok ? 'handle-unreachable' : resolution.reason;
       counters.identitiesResolved.with(reason).add();
       if (!resolution.ok && !isTransientReason(resolution.reason)) {
         // The identity certainly does not exist now: the log keeps what it has for another hour.
-        await this.#schedule.storeCheck(did, { checkedAtSec: this.#nowSec(), hasHandle: false });
+        const nothing = { hasHandle: false, pds: null, signingKey: null };
+        await this.#schedule.storeCheck(did, { checkedAtSec: this.#nowSec(), ...nothing });
         return 'nothing-found';
       }
       if (attempt + 1 >= attemptsMax) {
@@ -172,12 +179,11 @@ export class IdentityQueue {
     return 'stopped';
   }
 
-  async #store(entry: IdentityEntry): Promise<void> {
+  async #store({ entry, check }: Found): Promise<void> {
     await this.#options.appender.append(entry.did, entry);
     reachCrashPoint('identity-before-store');
     // The state may be closed by then; losing this check costs one more resolution.
     if (this.#signal.aborted) return;
-    const check = { checkedAtSec: Math.floor(entry.eventMs / 1000), hasHandle: entry.handle !== null };
     await this.#schedule.storeCheck(entry.did, check);
   }
 

@@ -1,4 +1,5 @@
 /** Identities are proven in both directions, in time order, and never block the cursor. */
+import { bytesToMultibase, parseMultikey } from '@atproto/crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { IdentityResolver } from '../../src/identity/identity-resolver.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
@@ -241,6 +242,29 @@ describe('the resolver', () => {
     }
     open[Symbol.dispose]();
     guarded[Symbol.dispose]();
+  });
+
+  it('reads the signing key of `#atproto` alone, old key types as a multikey', async () => {
+    const resolver = new IdentityResolver({
+      plcUrl: harness.network.url,
+      handleResolverUrl: null,
+      allowPrivateHosts: true,
+    });
+    const modern = 'zQ3shunBKsXixLxKtC5qeSG9E4J5RkGN57im31pcTzbNQnm5w';
+    const old = bytesToMultibase(parseMultikey(modern).keyBytes, 'base58btc');
+    const curve = 'EcdsaSecp256k1VerificationKey2019';
+    for (const [fields, signingKey] of [
+      [{ id: '#atproto', type: 'Multikey', publicKeyMultibase: modern }, modern],
+      [{ id: `${authorDid}#atproto`, type: curve, publicKeyMultibase: old }, modern],
+      [{ id: '#other', type: 'Multikey', publicKeyMultibase: modern }, null],
+      [{ id: '#atproto', type: curve, publicKeyMultibase: 'z0' }, null],
+      [{ id: '#atproto', type: 'Multikey', publicKeyMultibase: `z${'a'.repeat(500)}` }, null],
+    ] as const) {
+      const verificationMethod = [{ ...fields, controller: authorDid }];
+      harness.network.documents.set(authorDid, { id: authorDid, verificationMethod });
+      expect(await resolver.resolveDid(authorDid, true)).toMatchObject({ ok: true, document: { signingKey } });
+    }
+    resolver[Symbol.dispose]();
   });
 
   it('refuses documents that are malformed or of another DID', async () => {

@@ -1,16 +1,27 @@
-/** When DIDs were resolved, and which resolutions to retry. */
+/** When DIDs were resolved and what their documents said, and which resolutions to retry. */
 import { readDid } from '../../atproto/compact-key.ts';
 import { ByteReader } from '../../base/bytes.ts';
 import type { Table } from '../../storage/environment.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { beginValue, didKey, everyKey, readValue } from './state-codec.ts';
 
-export type IdentityCheck = { readonly checkedAtSec: number; readonly hasHandle: boolean };
+/** What a DID's document said when it was last read; nulls when it said nothing, or is gone. */
+export type IdentityFacts = {
+  /** Origin of the PDS. */
+  readonly pds: string | null;
+  /** The multikey of `#atproto` in multibase. */
+  readonly signingKey: string | null;
+  readonly checkedAtSec: number;
+};
+export type IdentityCheck = IdentityFacts & { readonly hasHandle: boolean };
 
 /** A DID whose requested resolution has failed so far. */
 export type PostponedIdentity = { readonly did: string; readonly attempts: number; readonly dueSec: number };
 
-/** Tables `identities`: DID → last check, and `postponed`: DID → due time, attempts so far. */
+/**
+ * Tables `identities`: DID → last check, PDS, signing key; `postponed`: DID → due time, attempts so
+ * far.
+ */
 export class IdentityTimes {
   readonly #checks: Table;
   readonly #postponed: Table;
@@ -26,7 +37,13 @@ export class IdentityTimes {
     const value = this.#checks.get(didKey(did));
     if (value === undefined) return undefined;
     const reader = readValue(value);
-    return { checkedAtSec: reader.u32(), hasHandle: reader.u8() === 1 };
+    const [checkedAtSec, hasHandle] = [reader.u32(), reader.u8() === 1];
+    return { checkedAtSec, hasHandle, pds: reader.text() || null, signingKey: reader.text() || null };
+  }
+
+  /** Returns what is known of a DID without a look-up; undefined when it was never resolved. */
+  factsOf(did: string): IdentityFacts | undefined {
+    return this.check(did);
   }
 
   /** Stores when a DID was resolved, which cancels a postponement. Returns: once durable. */
@@ -35,6 +52,8 @@ export class IdentityTimes {
     const value = beginValue()
       .u32(check.checkedAtSec)
       .u8(check.hasHandle ? 1 : 0)
+      .text(check.pds ?? '')
+      .text(check.signingKey ?? '')
       .finish();
     return this.#commits.write(() => {
       this.#postponed.remove(key);

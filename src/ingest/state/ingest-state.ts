@@ -12,6 +12,7 @@ import { FetchQueue } from './fetch-queue.ts';
 import { HostListings } from './host-listings.ts';
 import { IdentityTimes } from './identity-times.ts';
 import { SourceCursors } from './source-cursors.ts';
+import { requireKnownVersion } from './state-codec.ts';
 
 const tables = ['cursors', 'repos', 'queue', 'hosts', 'identities', 'postponed', 'sums'] as const;
 /** Address space reserved for the environment; the file grows only as it is filled. */
@@ -25,10 +26,11 @@ export class IngestState implements AsyncDisposable {
   readonly #environment: Environment;
   readonly #commits: CommitQueue;
 
-  /** Opens or creates the state in the folder `path`. */
+  /** Opens or creates the state in the folder `path`. Errors: see `requireKnownVersion`. */
   constructor(path: string, mapBytes = mapBytesDefault) {
     const environment = Environment.open({ path, mapBytes, tables });
     const table = (name: (typeof tables)[number]) => environment.table(name);
+    for (const name of tables) requireKnownVersion(table(name), path);
     this.#environment = environment;
     this.#commits = new CommitQueue(environment, () => {
       this.hosts.reload();

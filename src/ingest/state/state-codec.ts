@@ -1,10 +1,12 @@
 /** The keys of ingest's tables, and the version byte that starts each value. */
 import { writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { invariant } from '../../base/invariant.ts';
+import type { Table } from '../../storage/environment.ts';
 
 /** First byte of each value. */
-export const valueVersion = 1;
+export const valueVersion = 2;
 
 /** The range of all keys of a table. */
 export const everyKey = { start: Buffer.of(0), end: Buffer.alloc(64, 255) } as const;
@@ -31,4 +33,14 @@ export function readValue(value: Buffer): ByteReader {
   const reader = new ByteReader(value);
   invariant(reader.u8() === valueVersion, 'a value of the ingest state has a known version');
   return reader;
+}
+
+/** Errors: DataPlaneError `ConfigInvalid` when a table's first value is of another version. */
+export function requireKnownVersion(table: Table, path: string): void {
+  for (const { value } of table.scan({ ...everyKey, limit: 1 })) {
+    if (value[0] === valueVersion) return;
+    throw new DataPlaneError('ConfigInvalid', `${path} holds ingest state of format ${value[0]}, not ${valueVersion}`, {
+      hint: 'Move the folder away; ingest then begins at --cursor, and `skyshard backfill` fetches the repos.',
+    });
+  }
 }

@@ -95,6 +95,21 @@ describe('an active DID', () => {
   });
 });
 
+it('what a document says is durable with its resolution, and goes when the DID is gone', async () => {
+  network.register(authorDid, 'author.test');
+  const queue = queueOf();
+  expect(state.identities.factsOf(authorDid)).toBeUndefined();
+  await queue.refresh(authorDid);
+  expect(state.identities.factsOf(authorDid)).toMatchObject({
+    pds: network.url,
+    signingKey: 'zQ3shunBKsXixLxKtC5qeSG9E4J5RkGN57im31pcTzbNQnm5w',
+    checkedAtSec: clock.nowMs() / 1000,
+  });
+  network.documents.clear();
+  await queue.refresh(authorDid);
+  expect(state.identities.factsOf(authorDid)).toMatchObject({ pds: null, signingKey: null });
+});
+
 describe('a resolution that the source asked for', () => {
   it('is postponed while the directory is down and made when it is up again', async () => {
     let isDown = true;

@@ -6,7 +6,7 @@ import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FetchRequest } from '../../../src/ingest/state/fetch-queue.ts';
 import { IngestState } from '../../../src/ingest/state/ingest-state.ts';
-import { freeBytesMin } from '../../../src/storage/environment.ts';
+import { Environment, freeBytesMin } from '../../../src/storage/environment.ts';
 
 let folder: string;
 let state: IngestState;
@@ -37,7 +37,9 @@ const dueDids = (nowSec: number): string[] => state.fetches.due(nowSec, 100, nob
 describe('the state of ingest', () => {
   it('keeps cursors, identity checks, listings and totals across a restart', async () => {
     await state.cursors.store('https://relay.test', { seq: 2 ** 40, timeMs: 1_700_000_000_000 });
-    await state.identities.storeCheck('did:web:a.test', { checkedAtSec: 1_700_000_000, hasHandle: true });
+    const facts = { pds: 'https://pds.test', signingKey: 'zQ3sh', checkedAtSec: 1_700_000_000 };
+    await state.identities.storeCheck('did:web:a.test', { ...facts, hasHandle: true });
+    await state.identities.storeCheck('did:web:b.test', { ...facts, pds: null, signingKey: null, hasHandle: false });
     const listing = { state: 'listing', pageToken: 'page two', repos: 2 } as const;
     await state.fetches.request(
       [request('did:web:a.test', { host: 'https://pds.test' }), request('did:web:b.test')],
@@ -50,7 +52,9 @@ describe('the state of ingest', () => {
     await reopen();
     expect(state.cursors.get('https://relay.test')).toEqual({ seq: 2 ** 40, timeMs: 1_700_000_000_000 });
     expect(state.cursors.get('https://other.test')).toBeUndefined();
-    expect(state.identities.check('did:web:a.test')).toEqual({ checkedAtSec: 1_700_000_000, hasHandle: true });
+    expect(state.identities.check('did:web:a.test')).toEqual({ ...facts, hasHandle: true });
+    expect(state.identities.factsOf('did:web:b.test')).toMatchObject({ pds: null, signingKey: null });
+    expect(state.identities.factsOf('did:web:c.test')).toBeUndefined();
     expect(state.hosts.get('https://pds.test')).toEqual(listing);
     expect(state.hosts.unfinished()).toEqual(['https://pds.test']);
     expect(state.fetches.totals).toEqual({ queued: 2, done: 0, failed: 0, gone: 0, records: 0 });
@@ -156,6 +160,17 @@ describe('a write that fails', () => {
   });
 });
 
+it('refuses a folder of another format by name, and says what to do', async () => {
+  await state.cursors.store('https://relay.test', { seq: 8, timeMs: 1 });
+  await state[Symbol.asyncDispose]();
+  const environment = Environment.open({ path: folder, mapBytes: 2 ** 28, tables: ['cursors'] });
+  environment.transact(() => environment.table('cursors').put(Buffer.from('https://relay.test'), Buffer.alloc(13, 1)));
+  await environment.close();
+  expect(() => new IngestState(folder)).toThrow('holds ingest state of format 1, not 2');
+  rmSync(join(folder, 'data.mdb'));
+  state = new IngestState(folder);
+});
+
 it('opens a folder that was written with other flags of LMDB', async () => {
   await state[Symbol.asyncDispose]();
   rmSync(join(folder, 'data.mdb'));
@@ -163,7 +178,7 @@ it('opens a folder that was written with other flags of LMDB', async () => {
   const root = open({ path: folder, mapSize: 2 ** 36, maxDbs: 8, keyEncoding: 'binary', encoding: 'binary' });
   const cursors = root.openDB<Buffer, Buffer>({ name: 'cursors', keyEncoding: 'binary', encoding: 'binary' });
   const value = Buffer.alloc(13);
-  value.writeUInt8(1, 0);
+  value.writeUInt8(2, 0);
   value.writeUIntBE(2 ** 40, 1, 6);
   value.writeUIntBE(5, 7, 6);
   await cursors.put(Buffer.from('https://relay.test'), value);
