@@ -4,7 +4,7 @@
  * A `did:plc` is a tag and 15 bytes, a TID the 8 bytes of its number, everything else is
  * length-prefixed. Each value has exactly one encoding, so equal keys never depend on spelling.
  */
-import { isValidDid } from '@atproto/syntax';
+import { isValidDid, isValidNsid, isValidRecordKey } from '@atproto/syntax';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { collectionCode, collectionOfCode } from './collection.ts';
@@ -142,19 +142,21 @@ export function readRecordRef(reader: ByteReader): RecordRef {
   return { did: readDid(reader), collection: readCollection(reader), rkey: readRkey(reader) };
 }
 
-/** Splits `at://did/collection/rkey`. Returns undefined for anything else, such as a handle. */
+/**
+ * Splits `at://did/collection/rkey` into parts that are valid and fit keys. Returns undefined for
+ * anything else, such as a handle: no such record can be stored, or be pointed at.
+ */
 export function parseRecordUri(uri: string): RecordRef | undefined {
   if (!uri.startsWith('at://did:')) return undefined;
   const first = uri.indexOf('/', 5);
-  if (first < 0) return undefined;
-  const second = uri.indexOf('/', first + 1);
+  const second = first < 0 ? -1 : uri.indexOf('/', first + 1);
   if (second < 0) return undefined;
   const did = uri.slice(5, first);
   const collection = uri.slice(first + 1, second);
   const rkey = uri.slice(second + 1);
-  const isWhole = collection.length > 0 && rkey.length > 0 && !/[/?#]/.test(rkey);
-  if (!isWhole || did.length > didLengthMax || rkey.length > rkeyLengthMax || collection.length > 317) return undefined;
-  return { did, collection, rkey };
+  const isKnown = collectionCode(collection) !== undefined;
+  const isWhole = (isKnown || isValidNsid(collection)) && isValidRecordKey(rkey) && isKeyableDid(did);
+  return isWhole ? { did, collection, rkey } : undefined;
 }
 
 /** Returns the AT-URI of a record, the inverse of `parseRecordUri`. */

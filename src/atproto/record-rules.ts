@@ -71,9 +71,7 @@ const isOfOwnList: Rule = (did, _rkey, record) => {
 
 /** An opt-out must name a list by its DID, in the canonical spelling of the list's own URI. */
 const optsOutOfList: Rule = (_did, _rkey, record) => {
-  const ref = parseRecordUri(String(record['subject']));
-  const isList =
-    ref !== undefined && ref.collection === nsid.list && isKeyableDid(ref.did) && isValidRecordKey(ref.rkey);
+  const isList = parseRecordUri(String(record['subject']))?.collection === nsid.list;
   return isList ? undefined : 'opt-out-subject-bad';
 };
 

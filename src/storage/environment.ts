@@ -8,6 +8,10 @@
 import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { invariant } from '../base/invariant.ts';
+
+/** The library's limit for keys. Units: bytes. */
+export const keyBytesMax = 1978;
 
 /** Copies, owned by the caller. */
 export type Row = { readonly key: Buffer; readonly value: Buffer };
@@ -47,7 +51,9 @@ export class Table {
     return this.#db.getBinaryFast(key) !== undefined;
   }
 
+  /** Errors: InvariantError for a key above `keyBytesMax`, which the parts of keys exclude. */
   put(key: Buffer, value: Buffer): void {
+    invariant(key.length <= keyBytesMax, 'a key fits the storage engine');
     // Complete on return when inside a transaction.
     void this.#db.put(key, value);
   }

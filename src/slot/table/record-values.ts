@@ -4,6 +4,8 @@ import { isKeyableDid, parseRecordUri, type RecordRef } from '../../atproto/comp
 
 export type JsonObject = { readonly [key: string]: unknown };
 
+const recordWithMedia = 'app.bsky.embed.recordWithMedia';
+
 /** Returns the value if it is an object other than an array, else undefined. */
 export function objectOf(value: unknown): JsonObject | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
@@ -39,27 +41,21 @@ export function replyOf(post: JsonObject): ReplyRefs | undefined {
   return root === undefined || parent === undefined ? undefined : { root, parent };
 }
 
-/** Returns the embeds of a post; a record with media counts as two. */
-function embedsOf(post: JsonObject): JsonObject[] {
+/** Returns a post's embed and the media beside a quote, whose content the lexicon leaves open. */
+function mediaOf(post: JsonObject): JsonObject[] {
   const embed = objectOf(post['embed']);
   if (embed === undefined) return [];
-  if (embed['$type'] !== 'app.bsky.embed.recordWithMedia') return [embed];
-  const record = objectOf(embed['record']);
-  const media = objectOf(embed['media']);
-  return [
-    ...(record === undefined ? [] : [{ ...record, $type: 'app.bsky.embed.record' }]),
-    ...(media === undefined ? [] : [media]),
-  ];
+  const media = embed['$type'] === recordWithMedia ? objectOf(embed['media']) : embed;
+  return media === undefined ? [] : [media];
 }
 
-/** Returns the post that a post quotes. */
+/** Returns the post that a post quotes: in its embed, or there beside media, but not in media. */
 export function quoteOf(post: JsonObject): RecordRef | undefined {
-  for (const embed of embedsOf(post)) {
-    if (embed['$type'] !== 'app.bsky.embed.record') continue;
-    const ref = refOf(embed['record']);
-    if (ref?.collection === nsid.post) return ref;
-  }
-  return undefined;
+  const embed = objectOf(post['embed']);
+  const type = embed?.['$type'];
+  const quote = type === recordWithMedia ? objectOf(embed?.['record']) : embed;
+  const ref = type === recordWithMedia || type === 'app.bsky.embed.record' ? refOf(quote?.['record']) : undefined;
+  return ref?.collection === nsid.post ? ref : undefined;
 }
 
 function hasGalleryImage(embed: JsonObject): boolean {
@@ -69,7 +65,7 @@ function hasGalleryImage(embed: JsonObject): boolean {
 
 /** True for a post with images, plain or in a gallery, also beside a quote; a video is none. */
 export function hasMedia(post: JsonObject): boolean {
-  return embedsOf(post).some((embed) => {
+  return mediaOf(post).some((embed) => {
     if (embed['$type'] === 'app.bsky.embed.gallery') return hasGalleryImage(embed);
     const images = embed['images'];
     return embed['$type'] === 'app.bsky.embed.images' && Array.isArray(images) && images.length > 0;
@@ -78,7 +74,7 @@ export function hasMedia(post: JsonObject): boolean {
 
 /** True for a post with a video, also beside a quote. */
 export function hasVideo(post: JsonObject): boolean {
-  return embedsOf(post).some((embed) => embed['$type'] === 'app.bsky.embed.video');
+  return mediaOf(post).some((embed) => embed['$type'] === 'app.bsky.embed.video');
 }
 
 /** Further mentions send no notification. */

@@ -2,13 +2,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cidOfBlock, recordCidOf } from '../../../src/atproto/cid.ts';
-import { isKeyableDid } from '../../../src/atproto/compact-key.ts';
+import { isKeyableDid, parseRecordUri, type RecordRef, recordUri } from '../../../src/atproto/compact-key.ts';
 import type { DagValue } from '../../../src/atproto/dag-value.ts';
 import { edgeByKind } from '../../../src/atproto/edge-kind.ts';
 import { type PlainEdge, plainDigest, renderEdgeRecord } from '../../../src/slot/table/edge-record.ts';
 import { readPlainBlock } from '../../../src/slot/table/plain-block.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import { anyCid, anyDid, indexedRef, storableTime } from './arbitraries.ts';
+
+const isReferable = (ref: RecordRef): boolean => parseRecordUri(recordUri(ref)) !== undefined;
 
 const anyEdge: fc.Arbitrary<PlainEdge> = fc.oneof(
   fc.record({
@@ -18,7 +20,7 @@ const anyEdge: fc.Arbitrary<PlainEdge> = fc.oneof(
   }),
   fc.record({
     kind: fc.constantFrom('like' as const, 'repost' as const),
-    subject: indexedRef.map((ref) => ({ did: ref.did, ref })),
+    subject: indexedRef.filter(isReferable).map((ref) => ({ did: ref.did, ref })),
     subjectCid: anyCid,
   }),
 );
