@@ -84,6 +84,12 @@ export const errorTable = {
     meaning: 'The endpoint needs a token and none, or a wrong one, was sent.',
     hint: 'Send `authorization: Bearer <token>`; the token file is named by adminTokenFile or clusterTokenFile.',
   },
+  PermissionDenied: {
+    grpc: grpcStatus.permissionDenied,
+    isRetryable: false,
+    meaning: 'A web page sent the request, or it names a host to which the listener does not answer.',
+    hint: 'Ask without a browser, by the address of the listener.',
+  },
   ResourceExhausted: {
     grpc: grpcStatus.resourceExhausted,
     isRetryable: false,

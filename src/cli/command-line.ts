@@ -53,6 +53,7 @@ const argumentNameByKind = {
   path: 'path',
   url: 'url',
   urls: 'url',
+  names: 'name',
   choice: 'choice',
 } as const;
 
@@ -67,7 +68,7 @@ function optionOf(name: SettingName): Option {
   ];
   const help = `${row.help} (${notes.filter((note) => note !== null).join('; ')})`;
   const option = new Option(`${flagOf(name)} <${argumentNameByKind[row.kind]}>`, help);
-  if (row.kind !== 'urls') return option;
+  if (row.kind !== 'urls' && row.kind !== 'names') return option;
   return option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
 }
 

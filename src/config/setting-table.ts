@@ -36,6 +36,7 @@ export type SettingRow = Shared &
     | { readonly kind: 'text' | 'path'; readonly default: string | null }
     | { readonly kind: 'url'; readonly default: string | null; readonly schemes: readonly string[] }
     | { readonly kind: 'urls'; readonly default: readonly string[]; readonly schemes: readonly string[] }
+    | { readonly kind: 'names'; readonly default: readonly string[] }
     | { readonly kind: 'choice'; readonly default: string; readonly choices: readonly string[] }
     | { readonly kind: 'switch'; readonly default: false }
   );
@@ -65,6 +66,12 @@ export const settingTable = {
     default: '127.0.0.1',
     commands: ['up', 'router', 'ingest', 'demo'],
     help: 'address to listen on; beyond loopback, tokens are required (nodes take theirs from the map)',
+  },
+  allowedHost: {
+    kind: 'names',
+    default: [],
+    commands: ['up', 'node', 'router', 'ingest'],
+    help: 'host name that requests may carry, as behind a proxy; may be repeated (absent = loopback names on loopback, else any)',
   },
   routerPort: {
     ...port,

@@ -23,7 +23,7 @@ type ValueOf<Row> = Row extends { kind: 'integer' }
   ? Nullable<Row, number>
   : Row extends { kind: 'switch' }
     ? boolean
-    : Row extends { kind: 'urls' }
+    : Row extends { kind: 'urls' | 'names' }
       ? readonly string[]
       : Row extends { kind: 'choice'; choices: readonly (infer Choice)[] }
         ? Choice
@@ -85,10 +85,17 @@ function checkSwitch(given: string | boolean, where: string): boolean {
   return fail(where, `must be true or false, not "${given}"`);
 }
 
+/** Checks a host name or an address, which has no port. */
+function checkName(text: string, where: string): string {
+  if (/^[\w.-]{1,253}$/.test(text) || /^[\da-f:.]{2,45}$/i.test(text)) return text.toLowerCase();
+  return fail(where, `must be a host name without a port, not "${text}"`);
+}
+
 function checkValue(row: SettingRow, given: string | readonly string[] | boolean, where: string): unknown {
   if (row.kind === 'switch') return checkSwitch(typeof given === 'object' ? given.join() : given, where);
   const texts = typeof given === 'object' ? given : [String(given)];
   if (row.kind === 'urls') return Object.freeze(texts.map((text) => checkUrl(text, where, row.schemes)));
+  if (row.kind === 'names') return Object.freeze(texts.map((text) => checkName(text, where)));
   const text = texts.at(-1)!;
   if (text === '') fail(where, 'must not be empty');
   if (row.kind === 'url') return checkUrl(text, where, row.schemes);
@@ -112,9 +119,9 @@ function refuseUnknownVariables(environment: Environment): void {
   }
 }
 
-/** Splits a variable that holds several URLs at its commas. */
+/** Splits a variable that holds several URLs or names at its commas. */
 function variableParts(row: SettingRow, text: string): string | readonly string[] {
-  return row.kind === 'urls' ? text.split(',').filter((part) => part !== '') : text;
+  return row.kind === 'urls' || row.kind === 'names' ? text.split(',').filter((part) => part !== '') : text;
 }
 
 /**

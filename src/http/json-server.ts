@@ -2,7 +2,8 @@
  * The HTTP server of node, router and ingest: health, metrics and JSON endpoints for operators.
  *
  * Owns: an exclusive port, TLS, tokens, limits on bodies, and how an error becomes an answer. Load
- * balancers may ask for health without a token; all else needs one where one is configured.
+ * balancers may ask for health by any name and without a token; all else is closed to web pages,
+ * and needs a token where one is configured.
  */
 import {
   App,
@@ -19,13 +20,12 @@ import { InvariantError } from '../base/invariant.ts';
 import { carriesToken } from '../config/access-token.ts';
 import { Exchange } from './exchange.ts';
 import { type JsonRoute, parseBody } from './json-route.ts';
-import { guardOperators } from './page-guard.ts';
+import { PageGuard, type PageRules, requireJson } from './page-guard.ts';
 import { BodyBudget, type BodyLimits, bodyBoundError, bodyMsMaxDefault } from './request-body.ts';
 
 export type TlsFiles = { readonly certFile: string; readonly keyFile: string };
 
-export type JsonServerOptions = {
-  readonly host: string;
+export type JsonServerOptions = PageRules & {
   /** 0 takes any free port. */
   readonly port: number;
   /** Null serves cleartext. */
@@ -37,7 +37,7 @@ export type JsonServerOptions = {
   readonly routes: readonly JsonRoute[];
   readonly limits?: Partial<BodyLimits>;
   /** Adds endpoints of other protocols; called before the server listens. */
-  readonly attach?: (app: TemplatedApp) => void;
+  readonly attach?: (app: TemplatedApp, pages: PageGuard) => void;
 };
 
 export type ListeningServer = {
@@ -105,9 +105,11 @@ class JsonEndpoints {
   readonly #options: JsonServerOptions;
   readonly #tokens: readonly string[];
   readonly #limits: BodyLimits;
+  readonly #pages: PageGuard;
 
-  constructor(options: JsonServerOptions) {
+  constructor(options: JsonServerOptions, pages: PageGuard) {
     this.#options = options;
+    this.#pages = pages;
     this.#tokens = options.tokens.filter((token) => token !== null);
     this.#limits = {
       bodyBytesMax: bodyBytesMaxDefault,
@@ -140,9 +142,12 @@ class JsonEndpoints {
 
   #mayAsk(request: HttpRequest, exchange: Exchange): boolean {
     const authorization = request.getHeader('authorization');
-    if (this.#tokens.length === 0 || this.#tokens.some((token) => carriesToken(authorization, token))) return true;
-    exchange.sendError(new DataPlaneError('Unauthenticated', 'a token is needed'), true);
-    return false;
+    const hasToken = this.#tokens.length === 0 || this.#tokens.some((token) => carriesToken(authorization, token));
+    const refusal = hasToken
+      ? this.#pages.operatorRefusal((name) => request.getHeader(name))
+      : new DataPlaneError('Unauthenticated', 'a token is needed');
+    if (refusal !== null) exchange.sendError(refusal, true);
+    return refusal === null;
   }
 
   async #answerReady(exchange: Exchange): Promise<void> {
@@ -159,7 +164,7 @@ class JsonEndpoints {
     const exchange = new Exchange(response);
     if (!this.#mayAsk(request, exchange)) return;
     try {
-      guardOperators(route.verb, (name) => request.getHeader(name), this.#tokens.length > 0);
+      if (route.verb === 'post') requireJson((name) => request.getHeader(name));
     } catch (thrown) {
       return exchange.sendError(thrown, true);
     }
@@ -180,8 +185,9 @@ class JsonEndpoints {
 /** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
 export async function startJsonServer(options: JsonServerOptions): Promise<ListeningServer> {
   const app = createApp(options.tls);
-  options.attach?.(app);
-  new JsonEndpoints(options).attachTo(app);
+  const pages = new PageGuard(options);
+  options.attach?.(app, pages);
+  new JsonEndpoints(options, pages).attachTo(app);
   const socket = await listen(app, options.host, options.port);
   return {
     port: us_socket_local_port(socket),

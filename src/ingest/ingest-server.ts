@@ -40,6 +40,7 @@ export type IngestOptions = {
   /** Folder of the durable state, used by this process alone. */
   readonly folder: string;
   readonly host: string;
+  readonly allowedHosts?: readonly string[];
   /** 0 for any free port. */
   readonly port: number;
   /** Null, the default, means no TLS. */
@@ -224,6 +225,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   const { host, port, tls = null, adminToken } = options;
   const http = await startJsonServer({
     host,
+    allowedHosts: options.allowedHosts,
     port,
     tls,
     tokens: [adminToken],

@@ -31,6 +31,7 @@ export type NodeOptions = {
   readonly mapJson: unknown;
   readonly dataDir: string;
   readonly host: string;
+  readonly allowedHosts?: readonly string[];
   /** 0 takes any free port. */
   readonly port: number;
   readonly slotMapBytes: number;
@@ -143,6 +144,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   };
   const serving = await startServing({
     host: options.host,
+    allowedHosts: options.allowedHosts,
     port: options.port,
     tls: map.tls,
     clusterToken: options.clusterToken,

@@ -10,13 +10,13 @@ import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { getRoute } from '../http/json-route.ts';
 import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
+import type { PageRules } from '../http/page-guard.ts';
 import { DurationSummary, registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { WireServer, type WireServerSnapshot } from '../wire/wire-server.ts';
 
-export type ServingOptions = {
-  readonly host: string;
+export type ServingOptions = PageRules & {
   /** 0 takes any free port. */
   readonly port: number;
   /** Files of the map's `tls`; null serves cleartext. */
@@ -68,13 +68,14 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   const { host, port, tls, clusterToken, adminToken, isReady, registry } = options;
   const server = await startJsonServer({
     host,
+    allowedHosts: options.allowedHosts,
     port,
     tls,
     tokens: [clusterToken, adminToken],
     isReady,
     metricsText: () => registry.metrics(),
     routes: [getRoute('/v1/status', options.status)],
-    attach: (app) => wire.attachTo(app),
+    attach: (app, pages) => wire.attachTo(app, (header) => pages.callRefusal(header)),
   });
   let closing: Promise<void> | null = null;
   const close = (graceMs = closeGraceMsDefault): Promise<void> => {

@@ -48,6 +48,7 @@ export type RouterOptions = {
   readonly identity: IdentitySource;
   readonly registry: Registry;
   readonly host: string;
+  readonly allowedHosts?: readonly string[];
   /** HTTP/1.1 for gRPC, Connect and operators. 0 takes any free port. */
   readonly port: number;
   /** HTTP/2 for gRPC and Connect. 0 takes any free port; null serves none. */
@@ -173,7 +174,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const budget = new BodyBudget(limits.arrivingBytesMax);
   const arrivingBytes = (): number => budget.bytes;
   const bodies = { bodyBytesMax: limits.bodyBytesMax, bodyMsMax: limits.bodyMsMax, budget };
-  const shared = { router, host, tls: map.tls, limits: bodies };
+  const shared = { router, host, allowedHosts: options.allowedHosts, tls: map.tls, limits: bodies };
   try {
     const http = await startHttpEdge({
       ...shared,

@@ -2,8 +2,9 @@
  * A node's end of the wire: `/wire` on a uWebSockets app, where handlers answer calls.
  *
  * Owns: the checks of the handshake, dispatch by method name, deadlines, and backpressure. Refuses:
- * other versions, callers without the cluster token, malformed messages (the connection closes with
- * the reason), calls past their deadline, and calls of a connection that does not read its answers.
+ * web pages, other versions, callers without the cluster token, malformed messages (the connection
+ * closes with the reason), calls past their deadline, and calls of a connection that does not read
+ * its answers.
  */
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js';
 import type { Clock } from '../base/clock.ts';
@@ -48,6 +49,9 @@ export type WireServerSnapshot = {
   readonly sentBytes: number;
 };
 
+/** Returns why a handshake with these headers is a web page's, or null. */
+export type PageRefusal = (header: (name: string) => string) => { readonly message: string } | null;
+
 /** Answers are sent after this time even if more calls of the message wait. */
 const batchMsMax = 1;
 
@@ -86,13 +90,17 @@ export class WireServer {
   }
 
   /** Adds `/wire` to an app that does not listen yet. */
-  attachTo(app: TemplatedApp): void {
+  attachTo(app: TemplatedApp, pageRefusal: PageRefusal): void {
     app.ws<SocketState>('/wire', {
       idleTimeout: this.#limits.idleSMax,
       maxPayloadLength: messageBytesMax,
       // We enforce the limits ourselves and answer refused calls; the app must not drop answers.
       maxBackpressure: this.#limits.unreadBytesHardMax + messageBytesMax,
-      upgrade: (response, request, context) => this.#upgrade(response, request, context),
+      upgrade: (response, request, context) => {
+        const page = pageRefusal((name) => request.getHeader(name));
+        if (page !== null) this.#refuseHandshake(response, '403 Forbidden', page.message);
+        else this.#upgrade(response, request, context);
+      },
       open: (socket) => {
         const { connection } = socket.getUserData();
         connection.opened(socket);
@@ -143,14 +151,18 @@ export class WireServer {
       refusal = ['503 Service Unavailable', this.#isStopping ? 'the node is stopping' : 'too many connections'];
     }
     if (refusal !== null) {
-      this.#counts.refusedHandshake++;
-      response.writeStatus(refusal[0]).end(refusal[1], true);
+      this.#refuseHandshake(response, ...refusal);
       return;
     }
     const connection = new ServerConnection(this.#limits, this.#counts);
     const key = request.getHeader('sec-websocket-key');
     const extensions = request.getHeader('sec-websocket-extensions');
     response.upgrade<SocketState>({ connection }, key, wireSubprotocol, extensions, context);
+  }
+
+  #refuseHandshake(response: HttpResponse, status: string, text: string): void {
+    this.#counts.refusedHandshake++;
+    response.writeStatus(status).end(text, true);
   }
 
   #received(connection: ServerConnection, message: ArrayBuffer, isBinary: boolean): void {

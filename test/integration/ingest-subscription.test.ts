@@ -327,15 +327,15 @@ describe('the HTTP endpoints', () => {
     await expect(harness.start({ sources })).rejects.toMatchObject({ code: 'ConfigInvalid' });
   });
 
-  it('refuse web pages on the same machine when there is no token', async () => {
+  it('refuse web pages on the same machine', async () => {
     await harness.start();
     const foreign = { origin: 'https://example.com' };
     const form = { 'content-type': 'text/plain' };
     const body = { did: authorDid };
-    expect(await harness.post('/v1/backfill', body, foreign)).toMatchObject({ status: 401 });
+    expect(await harness.post('/v1/backfill', body, foreign)).toMatchObject({ status: 403 });
     expect(await harness.post('/v1/backfill', body, form)).toMatchObject({ status: 400 });
     const image = { 'sec-fetch-site': 'cross-site' };
-    expect(await harness.get(`/v1/identity?did=${authorDid}`, image)).toMatchObject({ status: 401 });
+    expect(await harness.get(`/v1/identity?did=${authorDid}`, image)).toMatchObject({ status: 403 });
     expect(await harness.get(`/v1/backfill?did=${authorDid}`)).toMatchObject({ status: 404 });
   });
 

@@ -135,7 +135,7 @@ describe('the socket of a node', () => {
       },
     });
     const waiting = connectTcp(serving.port, '127.0.0.1');
-    waiting.write('GET /v1/status HTTP/1.1\r\nhost: a\r\n\r\n');
+    waiting.write('GET /v1/status HTTP/1.1\r\nhost: localhost\r\n\r\n');
     await until(() => askedCount === 1);
     const gone = once(waiting, 'close');
     waiting.destroy();

@@ -193,7 +193,7 @@ describe('HTTP/1.1', () => {
     const before = nodes.asked.length;
     const socket = connectTcp(running.port, '127.0.0.1');
     socket.write(
-      `POST /bsky.Service/GetActors HTTP/1.1\r\nhost: x\r\ncontent-type: application/proto\r\ncontent-length: ${actors.length}\r\n\r\n`,
+      `POST /bsky.Service/GetActors HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/proto\r\ncontent-length: ${actors.length}\r\n\r\n`,
     );
     socket.write(actors);
     await until(() => nodes.asked.length > before);
@@ -207,7 +207,7 @@ describe('HTTP/1.1', () => {
   test('a client that disconnects within its body does no harm', async () => {
     const socket = connectTcp(running.port, '127.0.0.1');
     socket.write(
-      'POST /bsky.Service/GetActors HTTP/1.1\r\nhost: x\r\ncontent-type: application/proto\r\ncontent-length: 1000\r\n\r\nabc',
+      'POST /bsky.Service/GetActors HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/proto\r\ncontent-length: 1000\r\n\r\nabc',
     );
     socket.end();
     await once(socket, 'close');
@@ -245,7 +245,7 @@ describe('arriving bodies', () => {
     const begin = async (): Promise<Socket> => {
       const socket = connectTcp(other.port, '127.0.0.1').setNoDelay();
       socket.write(
-        'POST /bsky.Service/Ping HTTP/1.1\r\nhost: x\r\ncontent-type: application/proto\r\ncontent-length: 900\r\n\r\n',
+        'POST /bsky.Service/Ping HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/proto\r\ncontent-length: 900\r\n\r\n',
       );
       socket.write(Buffer.alloc(800));
       return socket;
@@ -317,7 +317,7 @@ describe('operators', () => {
     const plain = await fetch(url, { method: 'POST', body: '{}' });
     expect([plain.status, await plain.text()]).toEqual([400, expect.stringContaining('application/json')]);
     const page = await fetch(url, { method: 'POST', body: '{}', headers: { ...json, origin: 'https://example.com' } });
-    expect(page.status).toBe(401);
+    expect(page.status).toBe(403);
   });
 
   test('get ConfigInvalid for a port that is taken or a host that needs a token', async () => {

@@ -33,6 +33,7 @@ export const runIngest: Command = (context) => {
     const ingest = await startIngest({
       folder,
       host: settings.host,
+      allowedHosts: settings.allowedHost,
       port: settings.ingestPort,
       sources: [...settings.relay, ...settings.pds].map((url) => ({ url, startSeq: settings.cursor })),
       backfillSources: settings.backfillAll,

@@ -25,6 +25,7 @@ export const runNode: Command = (context) => {
       mapJson: raw,
       dataDir,
       host: address.host,
+      allowedHosts: settings.allowedHost,
       port: address.port,
       slotMapBytes: settings.slotMapBytes,
       lingerMs: settings.lingerMs,

@@ -44,6 +44,7 @@ export const runRouter: Command = (context) => {
       identity: new LiveIdentitySource(resolver, clock),
       registry,
       host: settings.host,
+      allowedHosts: settings.allowedHost,
       port: settings.routerPort,
       http2Port: settings.http2Port,
       adminToken,

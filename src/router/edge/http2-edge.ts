@@ -17,14 +17,14 @@ import {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { type ListeningServer, listenError, type TlsFiles, tlsError } from '../../http/json-server.ts';
+import { type HeaderReader, PageGuard, type PageRules } from '../../http/page-guard.ts';
 import { type BodyBound, type BodyLimits, RequestBody } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
-import { boundReply, type RpcHead, readHead, replyTo, servicePath, typeRefusal } from './rpc-endpoint.ts';
+import { boundReply, failedReply, readHead, replyTo, servicePath, typeRefusal } from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
 
-export type Http2EdgeOptions = {
+export type Http2EdgeOptions = PageRules & {
   readonly router: ServiceRouter;
-  readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
   readonly tls: TlsFiles | null;
@@ -89,19 +89,28 @@ function readBody(
   });
 }
 
-function headOf(headers: IncomingHttpHeaders): RpcHead | undefined {
-  const path = String(headers[':path'] ?? '');
-  return readHead(path.slice(servicePath.length), (name) => {
-    const value = headers[name];
+/** Returns a reader of headers in which `host` is the authority, if there is one. */
+function headerReader(headers: IncomingHttpHeaders): HeaderReader {
+  return (name) => {
+    const value = (name === 'host' ? headers[':authority'] : undefined) ?? headers[name];
     return typeof value === 'string' ? value : (value?.[0] ?? '');
-  });
+  };
 }
 
-function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: Http2EdgeOptions): void {
+function serveStream(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  options: Http2EdgeOptions,
+  pages: PageGuard,
+): void {
   // After a reset or a broken connection the call continues, and its reply is dropped.
   stream.on('error', () => {});
-  const isCall = headers[':method'] === 'POST' && String(headers[':path'] ?? '').startsWith(servicePath);
-  const head = isCall ? headOf(headers) : undefined;
+  const path = String(headers[':path'] ?? '');
+  const isCall = headers[':method'] === 'POST' && path.startsWith(servicePath);
+  const header = headerReader(headers);
+  const head = isCall ? readHead(path.slice(servicePath.length), header) : undefined;
+  const refusal = pages.callRefusal(header);
+  if (refusal !== null && head !== undefined) return sendReply(stream, failedReply(head, refusal));
   if (head === undefined) {
     if (isCall) sendPlain(stream, 415, typeRefusal);
     else sendPlain(stream, 404, 'no such endpoint\n');
@@ -133,6 +142,7 @@ function createHttp2Server({ tls }: Http2EdgeOptions): Http2Server | Http2Secure
 /** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
 export async function startHttp2Edge(options: Http2EdgeOptions): Promise<ListeningServer> {
   const server = createHttp2Server(options);
+  const pages = new PageGuard(options);
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => {
     sessions.add(session);
@@ -140,7 +150,7 @@ export async function startHttp2Edge(options: Http2EdgeOptions): Promise<Listeni
     session.on('error', () => session.destroy());
     session.on('close', () => sessions.delete(session));
   });
-  server.on('stream', (stream, headers) => serveStream(stream, headers, options));
+  server.on('stream', (stream, headers) => serveStream(stream, headers, options, pages));
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(listenError(options.host, options.port, cause)));
     server.listen(options.port, options.host, resolve);

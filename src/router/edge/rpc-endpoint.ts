@@ -1,6 +1,7 @@
 /** One remote call from headers and body to reply, the same on every edge. */
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
 import { InvariantError } from '../../base/invariant.ts';
+import type { HeaderReader } from '../../http/page-guard.ts';
 import { type BodyBound, bodyBoundError } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import {
@@ -27,9 +28,6 @@ export type RpcHead = {
   readonly caller: string;
   readonly isCompressed: boolean;
 };
-
-/** Returns a header, or '' if it is absent. */
-export type HeaderReader = (name: string) => string;
 
 /** Returns the head of a call, or undefined for another content type. */
 export function readHead(method: string, header: HeaderReader): RpcHead | undefined {
@@ -64,7 +62,12 @@ export async function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer
   }
 }
 
+/** Returns the reply to a call that is refused before it runs. */
+export function failedReply(head: RpcHead, error: DataPlaneError): RpcReply {
+  return errorReply(head.protocol, error);
+}
+
 /** Returns the reply to a body that exceeds a bound. */
 export function boundReply(head: RpcHead, bound: BodyBound): RpcReply {
-  return errorReply(head.protocol, bodyBoundError(bound));
+  return failedReply(head, bodyBoundError(bound));
 }
