@@ -1,10 +1,28 @@
 /** Secrets, read from the files that settings and the shard map name. */
-import { readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
 /** Shorter tokens could be guessed. */
 const tokenLengthMin = 16;
 const tokenLengthMax = 4096;
+/** Of a token that we make. */
+const tokenBytes = 32;
+
+/**
+ * Makes a file with a new token unless there is one, and closes it to everyone but its owner.
+ *
+ * The caller holds the lock of the folder. A file is never replaced: processes may use its token.
+ */
+export function keepTokenFile(path: string): void {
+  if (existsSync(path)) return chmodSync(path, 0o600);
+  const newPath = `${path}.new`;
+  // That of a killed start may have other permissions.
+  rmSync(newPath, { force: true });
+  const text = `${randomBytes(tokenBytes).toString('base64url')}\n`;
+  writeFileSync(newPath, text, { mode: 0o600, flush: true });
+  renameSync(newPath, path);
+}
 
 /**
  * Returns the token in a file without the white space around it, or null when no file is named.

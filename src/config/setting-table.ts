@@ -264,7 +264,7 @@ export const settingTable = {
     kind: 'path',
     default: null,
     commands: ['up', 'node', 'router', 'ingest'],
-    help: 'file with the token that our processes show each other; absent = the one that the map names',
+    help: 'file with the token that our processes show each other; absent = the one that the map names, else one that `up` makes in the data folder',
   },
   logLevel: {
     kind: 'choice',

@@ -7,7 +7,7 @@
 import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { InvariantError } from '../base/invariant.ts';
-import { requireTokenBeyondLoopback } from '../config/access-token.ts';
+import { isLoopback, requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { getRoute } from '../http/json-route.ts';
 import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import type { PageRules } from '../http/page-guard.ts';
@@ -71,7 +71,8 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     allowedHosts: options.allowedHosts,
     port,
     tls,
-    tokens: [clusterToken, adminToken],
+    // On loopback operators need the admin token alone: `up` always has a cluster token.
+    tokens: adminToken === null && isLoopback(host) ? [] : [clusterToken, adminToken],
     isReady,
     metricsText: () => registry.metrics(),
     routes: [getRoute('/v1/status', options.status)],

@@ -10,7 +10,9 @@ import { isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { seededRandom } from '../../base/seeded-random.ts';
+import { keepTokenFile } from '../../config/secret-file.ts';
 import { childEnvironment, flagsFor, type Settings } from '../../config/settings.ts';
+import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { CommandContext } from '../command.ts';
 import { version } from '../command-line.ts';
 import { readMapOrDefault, withRealPorts } from '../map-file.ts';
@@ -52,6 +54,14 @@ function absolutePaths(settings: Settings, mapPath: string): Settings {
     adminTokenFile: absolute(settings.adminTokenFile),
     clusterTokenFile: absolute(settings.clusterTokenFile),
   };
+}
+
+/** Settings with a cluster token: the operator's, else one of our own in the data folder. */
+function withClusterToken(settings: Settings, map: ShardMap): Settings {
+  if (settings.clusterTokenFile !== null || map.clusterTokenFile !== null) return settings;
+  const clusterTokenFile = join(settings.dataDir, 'cluster-token');
+  keepTokenFile(clusterTokenFile);
+  return { ...settings, clusterTokenFile };
 }
 
 /** Settings that follow the simulated network at `url`, which is its own directory and resolver. */
@@ -123,7 +133,7 @@ export class Cluster implements AsyncDisposable {
     const { raw, map } = await withRealPorts(readMapOrDefault(settings.map, resolved.sourceByName.map !== 'default'));
     this.#epoch = map.epoch;
     writeWhole(this.#mapPath, `${JSON.stringify(raw, null, 2)}\n`);
-    const own = absolutePaths(settings, this.#mapPath);
+    const own = withClusterToken(absolutePaths(settings, this.#mapPath), map);
     const followed = settings.demo ? followDemo(own, await this.#startDemo(own)) : own;
     log('debug', 'starting the nodes', { count: map.nodes.size, epoch: map.epoch });
     for (const name of map.nodes.keys()) {

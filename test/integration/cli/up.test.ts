@@ -1,9 +1,13 @@
 /** `skyshard up`: a whole cluster starts, serves, survives killed processes, stops and resumes. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adminRequest } from '../../../src/cli/admin-request.ts';
+import { readMapFile } from '../../../src/cli/map-file.ts';
 import { readRunFile } from '../../../src/cli/process/run-file.ts';
+import { nodeCalls } from '../../../src/wire/node-calls.ts';
+import { NodeClient } from '../../../src/wire/node-client.ts';
+import { nodeStatusMessage } from '../../../src/wire/node-status.ts';
 import {
   clusterFolder,
   type RunningCluster,
@@ -61,6 +65,19 @@ describe('skyshard up', () => {
     for (const port of ports) expect(printed.out).toContain(`http://127.0.0.1:${port}`);
     const map = JSON.parse(readFileSync(run.map, 'utf8')) as { nodes: Record<string, { port: number }> };
     expect(map.nodes['n0']!.port).toBe(run.nodes['n0']!.port);
+  });
+
+  it('makes a private cluster token, without which no node opens a wire', async () => {
+    const path = join(cluster.dataDir, 'cluster-token');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const { map } = readMapFile(cluster.run.map);
+    const statusOfNode = async (clusterToken: string | null): Promise<string> => {
+      await using client = new NodeClient({ map, clusterToken });
+      const call = { node: 'n0', method: nodeCalls.status, payload: Buffer.alloc(0), timeoutMs };
+      return nodeStatusMessage.decode(await client.call(call)).name;
+    };
+    await expect(statusOfNode(null)).rejects.toThrow('401 the cluster token is needed');
+    expect(await statusOfNode(readFileSync(path, 'utf8').trim())).toBe('n0');
   });
 
   it('applies what the simulated network sends, and prints three curl lines that answer', async () => {
