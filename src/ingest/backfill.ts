@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
+import { isRevAhead } from './ahead-watch.ts';
 import { type BackfillProgress, ProgressMeter } from './backfill-progress.ts';
 import type { HostLimits } from './host-limits.ts';
 import { HostLister } from './host-lister.ts';
@@ -128,7 +129,7 @@ export class Backfill {
     if (this.#running.size === 0 && this.#lister.runningCount === 0 && totals.queued === 0) this.#meter.restart(totals);
   }
 
-  /** Requests one repo, ahead of others. Returns: once the request is durable. */
+  /** Requests one repo at any rev, ahead of others. Returns: once the request is durable. */
   requestRepo(did: string, host: string | null): Promise<void> {
     this.#failures.delete(did);
     return this.#request([{ did, host, revMin: '', urgency: 'now' }]);
@@ -139,9 +140,14 @@ export class Backfill {
     return this.requestResyncs([{ did, revMin }]);
   }
 
-  /** Like `requestResync`, for many repos in one transaction. */
+  /** Like `requestResync`, for many repos in one transaction. No snapshot has a rev ahead of us. */
   requestResyncs(repos: readonly { readonly did: string; readonly revMin: string }[]): Promise<void> {
-    return this.#request(repos.map(({ did, revMin }) => ({ did, revMin, host: null, urgency: 'again' })));
+    const nowMs = this.#options.clock.nowMs();
+    return this.#request(
+      repos.map(({ did, revMin }) => {
+        return { did, revMin: isRevAhead(revMin, nowMs) ? '' : revMin, host: null, urgency: 'again' };
+      }),
+    );
   }
 
   /** See `HostLister.isListed`. */

@@ -201,6 +201,11 @@ function registerReadouts(registry: Registry, parts: Parts, appender: LogAppende
   bySource('skyshard_events_pending', ({ pendingEvents }) => pendingEvents);
   bySource('skyshard_source_lag_seconds', ({ lagMs }) => (lagMs === null ? null : lagMs / 1000));
   bySource('skyshard_source_connected', ({ connected }) => (connected ? 1 : 0));
+  registerReadout(registry, 'skyshard_source_problem', () =>
+    parts.subscriptions.flatMap(({ name: source, status: { problem } }) =>
+      problem === null ? [] : [{ labels: { source, problem: problem.code }, value: 1 }],
+    ),
+  );
   registerReadout(registry, 'skyshard_identities_pending', () => parts.identities.pendingCount);
   registerReadout(registry, 'skyshard_repos_queued', () => parts.backfill.progress.reposQueued);
   registerReadout(registry, 'skyshard_appends_pending_bytes', () => appender.pendingBytes);

@@ -14,6 +14,7 @@ import { type CrashPoint, reachCrashPoint } from '../base/crash-point.ts';
 import type { Entry } from '../entry/entry.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
+import { isRevAhead } from './ahead-watch.ts';
 import { keepSoundOps } from './event-router.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate, RepoHold } from './repo-gate.ts';
@@ -35,6 +36,7 @@ export type FetchFailureReason =
   | 'identity-unknown'
   | 'overtaken'
   | 'stale'
+  | 'rev-ahead'
   | 'repo-of-another-did'
   | 'repo-damaged';
 export type FetchedRepo =
@@ -81,6 +83,9 @@ export class RepoFetch {
       if (!opened.ok) return { ok: false, reason: 'repo-damaged', message: opened.reason };
       const snapshot = opened.value;
       if (snapshot.did !== did) return { ok: false, reason: 'repo-of-another-did', message: snapshot.did };
+      if (isRevAhead(snapshot.rev, this.#options.clock.nowMs())) {
+        return { ok: false, reason: 'rev-ahead', message: `rev ${snapshot.rev} is ahead of our clock` };
+      }
       if (snapshot.rev < row.revMin) {
         return { ok: false, reason: 'stale', message: `rev ${snapshot.rev}, wanted ${row.revMin}` };
       }

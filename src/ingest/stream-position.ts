@@ -58,6 +58,11 @@ export class StreamPosition {
     return run === null ? 'ascending' : 'restarted';
   }
 
+  /** Goes back to where everything is done: what follows is received again, and repeats nothing. */
+  rewind(): void {
+    if (this.#run !== null) this.#run = new DoneTracker(this.#run.done);
+  }
+
   /** Marks an admitted seq as received. Returns the run in which to finish it. */
   begin(seq: number): DoneTracker {
     const run = this.#run!;

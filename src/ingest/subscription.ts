@@ -10,8 +10,10 @@ import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
+import { AheadWatch, aheadReasonOf, type TimedEvent } from './ahead-watch.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
 import { type EndedConnection, holdConnection } from './source-connection.ts';
+import { clockBehind, type SourceProblem } from './source-problem.ts';
 import type { IngestState } from './state/ingest-state.ts';
 import { StreamPosition } from './stream-position.ts';
 
@@ -40,6 +42,8 @@ export type SubscriptionStatus = {
   readonly name: string;
   readonly url: string;
   readonly connected: boolean;
+  /** What needs an operator; null while all is well. */
+  readonly problem: SourceProblem | null;
   readonly attempts: number;
   readonly lastProblem: string | null;
   readonly receivedSeq: number | null;
@@ -59,6 +63,9 @@ const storeEveryMs = 250;
 const silenceMsDefault = 60_000;
 /** Delay before retrying an event that did not fit. */
 const fullRetryMs = 1000;
+/** How often a paused source looks at our clock, and when it tries again all the same. */
+const clockCheckMs = 1000;
+const clockPauseMsMax = 60_000;
 
 export class Subscription {
   readonly #options: SubscriptionOptions;
@@ -67,6 +74,10 @@ export class Subscription {
   readonly #dropped = new Tally();
   readonly #notices = new Tally();
   readonly #position: StreamPosition;
+  readonly #ahead: AheadWatch;
+  /** Ends the current connection. */
+  #hangUp = new AbortController();
+  #problem: SourceProblem | null = null;
   #receivedTimeMs = 0;
   #receivedLagMs = 0;
   #oversizedInARow = 0;
@@ -82,6 +93,7 @@ export class Subscription {
     this.#options = options;
     this.#signal = signal;
     this.#position = new StreamPosition(options.name, options.state.cursors, options.startSeq);
+    this.#ahead = new AheadWatch(options.clock, signal, () => this.#pauseForClock());
   }
 
   get name(): string {
@@ -96,6 +108,7 @@ export class Subscription {
       name,
       url,
       connected: this.#isConnected,
+      problem: this.#problem,
       attempts: this.#attempts,
       lastProblem: this.#lastProblem,
       receivedSeq,
@@ -122,6 +135,10 @@ export class Subscription {
       const startedMs = clock.monotonicMs();
       const { received, problem } = await this.#connectOnce();
       if (this.#signal.aborted) return;
+      if (this.#problem?.code === 'ClockBehind') {
+        await this.#waitForClock();
+        continue;
+      }
       this.#lastProblem = problem;
       counters.connections.with(name, received > 0 ? 'lost' : 'failed').add();
       const wasSound = received > 0 || clock.monotonicMs() - startedMs > 10_000;
@@ -139,7 +156,11 @@ export class Subscription {
       this.#isConnected = true;
       note('source connected', { source: this.name, cursor });
     };
+    this.#hangUp = new AbortController();
+    const stop = AbortSignal.any([this.#signal, this.#hangUp.signal]);
     const onMessage = (message: Buffer | null): void => {
+      // Messages that a connection had received may follow its end.
+      if (stop.aborted) return;
       this.#oversizedInARow = 0;
       if (message === null) this.#drop('not-binary');
       else this.#take(message);
@@ -147,7 +168,7 @@ export class Subscription {
     const onOversized = (): void => this.#skipOversized();
     const ended = await holdConnection(
       { url, cursor, clock, silenceMsMax, onOpen, onMessage, onOversized, waitForCapacity },
-      this.#signal,
+      stop,
     );
     this.#isConnected = false;
     return ended;
@@ -175,11 +196,42 @@ export class Subscription {
     } else if (event.kind === 'unknown') {
       this.#drop('kind-unknown');
       if (event.seq !== null) this.#track(event.seq, null);
-    } else {
+    } else this.#takeTimed(event);
+  }
+
+  #takeTimed(event: TimedEvent): void {
+    const nowMs = this.#options.clock.nowMs();
+    const reason = aheadReasonOf(event, nowMs);
+    if (reason === null) {
+      this.#ahead.noteSound(event.did);
       this.#receivedTimeMs = event.eventMs;
-      this.#receivedLagMs = Math.max(0, this.#options.clock.nowMs() - event.eventMs);
+      this.#receivedLagMs = Math.max(0, nowMs - event.eventMs);
       this.#track(event.seq, event);
+      return;
     }
+    this.#drop(reason);
+    // Tracked first, so that the cursor is before it if this finds our clock to be behind.
+    const final = Promise.withResolvers<void>();
+    this.#track(event.seq, null, final.promise);
+    void this.#ahead.noteAhead(event).then(final.resolve);
+  }
+
+  /** What looked ahead and everything after it is received again once our clock is right. */
+  #pauseForClock(): void {
+    this.#problem = clockBehind(this.name);
+    this.#notices.add('ClockBehind');
+    this.#options.note(this.#problem.message, { source: this.name, hint: this.#problem.hint });
+    this.#position.rewind();
+    this.#hangUp.abort();
+  }
+
+  async #waitForClock(): Promise<void> {
+    const { clock } = this.#options;
+    const untilMs = clock.monotonicMs() + clockPauseMsMax;
+    while (this.#ahead.isClockBehind && clock.monotonicMs() < untilMs && !this.#signal.aborted) {
+      await clock.sleep(clockCheckMs, this.#signal);
+    }
+    this.#problem = null;
   }
 
   #takeInfo(name: string, message: string): void {
@@ -194,8 +246,11 @@ export class Subscription {
     if (error === 'FutureCursor') this.#isCursorRefused = true;
   }
 
-  /** Routes an event (null for one without effects) and tracks it until it is done. */
-  #track(seq: number, event: FirehoseEvent | null): void {
+  /**
+   * Routes an event and tracks it until it is done; one that is null has no effects, and is done
+   * when `held` is.
+   */
+  #track(seq: number, event: FirehoseEvent | null, held: Promise<void> | null = null): void {
     const isFirst = this.#isFirstOfConnection;
     this.#isFirstOfConnection = false;
     this.#isCursorRefused &&= !isFirst;
@@ -206,7 +261,7 @@ export class Subscription {
       const message = 'the stream begins below our cursor: following it from there';
       this.#options.note(message, { source: this.name, seq, cursor });
     }
-    const routed = event === null ? null : this.#options.route(event, this.name);
+    const routed = event === null ? held : this.#options.route(event, this.name);
     if (order === 'out-of-order') {
       // It is counted, but does not move the cursor. Its effects are idempotent.
       this.#dropped.add('seq-not-ascending');

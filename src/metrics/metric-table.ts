@@ -68,6 +68,7 @@ export const metricTable = {
     'Record operations of collections that have no index.',
   ),
   skyshard_source_connected: row('gauge', 'ingest', 'source', '1 while connected, else 0.'),
+  skyshard_source_problem: row('gauge', 'ingest', 'source problem', '1 for what an operator must look at.'),
   skyshard_source_connections_total: row('counter', 'ingest', 'source outcome', 'Connections to a source that ended.'),
   skyshard_source_received_seq: row('gauge', 'ingest', 'source', 'Newest event taken in.'),
   skyshard_source_durable_seq: row('gauge', 'ingest', 'source', 'Cursor that a restart goes on from.'),

@@ -144,7 +144,7 @@ export function didDocument(did: string, handle: string, pds: string): Record<st
         id: `${did}#atproto`,
         type: 'Multikey',
         controller: did,
-        publicKeyMultibase: 'zQ3shunBKsXixLxKtC5qeSG9E4J5RkGN57im31pcTzbNQnm5w',
+        publicKeyMultibase: 'zQ3shjyJXUaRJC2GC43mX8aPrUhoTdoiongXhZjsdTzPKYZUM',
       },
     ],
     service: [{ id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: pds }],

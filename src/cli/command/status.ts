@@ -10,8 +10,12 @@ import { bytesText, type TableCell, textTable } from '../text-table.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null;
+}
+
 function fieldsOf(value: unknown): readonly Fields[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === 'object' && item !== null) : [];
+  return Array.isArray(value) ? value.filter(isFields) : [];
 }
 
 function cell(value: unknown): TableCell {
@@ -50,18 +54,27 @@ async function fetchIngestStatus(context: CommandContext): Promise<Fields | null
   }
 }
 
+function sourceState({ problem, connected }: Fields): string {
+  if (isFields(problem) && problem['isStopped'] === true) return 'error';
+  return connected === true ? 'connected' : 'connecting';
+}
+
 function ingestText(ingest: Fields): string {
   if (typeof ingest['error'] === 'string') {
     return `ingest: ${ingest['error']}: ${ingest['message']}\n  ${ingest['hint']}\n`;
   }
-  const rows = fieldsOf(ingest['sources']).map((source) => [
+  const sources = fieldsOf(ingest['sources']);
+  const rows = sources.map((source) => [
     cell(source['name']),
-    source['connected'] === true ? 'connected' : 'connecting',
+    sourceState(source),
     cell(source['receivedSeq']),
     cell(source['durableSeq']),
     cell(source['lagMs']),
   ]);
-  return rows.length === 0 ? '' : `\n${textTable(['source', 'state', 'received', 'durable', 'lag ms'], rows)}`;
+  if (rows.length === 0) return '';
+  const problems = sources.flatMap(({ problem }) => (isFields(problem) ? [problem] : []));
+  const lines = problems.map(({ code, message, hint }) => `${cell(code)}: ${cell(message)}\n  ${cell(hint)}\n`);
+  return `\n${textTable(['source', 'state', 'received', 'durable', 'lag ms'], rows)}${lines.join('')}`;
 }
 
 /** Shows the state of the cluster. Fails when a node does not answer. */

@@ -34,7 +34,7 @@ export type QueuedRepo = { readonly did: string; readonly row: RepoRow };
 
 /**
  * When to fetch a repo. `missing`: only without a known outcome. `again`: whatever the outcome, but
- * not right after it. `now`: without any delay.
+ * not right after it. `now`: without any delay, and whatever rev was wanted before.
  */
 export type FetchRequest = {
   readonly did: string;
@@ -132,10 +132,12 @@ export class FetchQueue {
   #enqueue(request: FetchRequest, nowSec: number): boolean {
     const before = this.get(request.did);
     if (before !== undefined && before.state !== 'queued' && request.urgency === 'missing') return false;
-    const revMin = before !== undefined && before.revMin > request.revMin ? before.revMin : request.revMin;
+    const isNow = request.urgency === 'now';
+    // An operator's request also clears a rev that no snapshot will ever have.
+    const isHigher = before !== undefined && !isNow && before.revMin > request.revMin;
+    const revMin = isHigher ? before.revMin : request.revMin;
     const host = request.host ?? before?.host ?? null;
     const isQueued = before?.state === 'queued';
-    const isNow = request.urgency === 'now';
     const restedSec = before === undefined ? 0 : before.dueSec + againSec[before.state];
     const dueSec = isNow ? nowSec : isQueued ? before.dueSec : Math.max(nowSec, restedSec);
     const attempts = isQueued && !isNow ? before.attempts : 0;

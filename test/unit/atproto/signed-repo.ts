@@ -1,7 +1,7 @@
 /**
  * Signed repos, commit frames and CARs of the protocol's own library; frames with chosen faults.
  */
-import { Secp256k1Keypair } from '@atproto/crypto';
+import { type Keypair, Secp256k1Keypair } from '@atproto/crypto';
 import {
   blocksToCarFile,
   type CommitData,
@@ -50,16 +50,23 @@ export function create(collection: RecordCreateOp['collection'], rkey: string, r
 /** A repo in memory that returns its commits as frames. */
 export class SignedRepo {
   #repo: Repo;
-  readonly #keypair: Secp256k1Keypair;
+  readonly #keypair: Keypair;
 
-  constructor(repo: Repo, keypair: Secp256k1Keypair) {
+  constructor(repo: Repo, keypair: Keypair) {
     this.#repo = repo;
     this.#keypair = keypair;
   }
 
-  static async start(did = authorDid, initial: RecordCreateOp[] = []): Promise<SignedRepo> {
-    const keypair = await Secp256k1Keypair.create();
-    return new SignedRepo(await Repo.create(new MemoryBlockstore(), did, keypair, initial), keypair);
+  /** Signs with the key of every DID document of a `ScriptedNetwork`, unless another is given. */
+  static async start(
+    did = authorDid,
+    initial: RecordCreateOp[] = [],
+    { rev, keypair }: { readonly rev?: string; readonly keypair?: Keypair } = {},
+  ): Promise<SignedRepo> {
+    const signer = keypair ?? (await Secp256k1Keypair.import('11'.repeat(32)));
+    const storage = new MemoryBlockstore();
+    const first = await Repo.formatInitCommit(storage, did, signer, initial, rev);
+    return new SignedRepo(await Repo.createFromCommit(storage, first), signer);
   }
 
   get rev(): string {
@@ -76,20 +83,24 @@ export class SignedRepo {
 
   /** Commits the writes. Returns: the body of the `#commit` message that announces it. */
   async commit(seq: number, ...writes: RecordWriteOp[]): Promise<DagMap> {
-    const since = this.rev;
+    const { rev: since, data: prevData } = this.#repo.commit;
+    const before = this.#repo.data;
     const data = await this.#repo.formatCommit(writes, this.#keypair);
     this.#repo = await this.#repo.applyCommit(data);
     const ops: DagValue[] = [];
     for (const write of writes) {
       const cid =
         write.action === WriteOpAction.Delete ? null : await this.#repo.data.get(`${write.collection}/${write.rkey}`);
+      const path = `${write.collection}/${write.rkey}`;
+      const prev = await before.get(path);
       ops.push({
         cid: cid ? linkOf(cid.toString()) : null,
-        path: `${write.collection}/${write.rkey}`,
+        path,
         action: write.action,
+        ...(prev === null ? {} : { prev: linkOf(prev.toString()) }),
       });
     }
-    return this.#body(seq, since, data, ops);
+    return { ...(await this.#body(seq, since, data, ops)), prevData: linkOf(prevData.toString()) };
   }
 
   async #body(seq: number, since: string, data: CommitData, ops: DagValue[]): Promise<DagMap> {
