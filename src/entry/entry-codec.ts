@@ -7,7 +7,7 @@ import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
 import type { ContinueWork, Entry, PrivateWrite, RepoEntry } from './entry.ts';
 
-const entryVersion = 3;
+const entryVersion = 4;
 
 const actions = ['create', 'update', 'delete'] as const;
 
@@ -204,13 +204,13 @@ function readPrivate(reader: ByteReader): PrivateWrite {
   }
 }
 
-const continueTag = { 'delete-account': 1, 'resync-sweep': 2, 'post-exists': 3 } as const;
+const continueTag = { 'delete-account': 1, 'resync-sweep': 2, 'post-exists': 3, 'unread-recount': 4 } as const;
 
 function writeContinue(writer: ByteWriter, work: ContinueWork): void {
   writer.u8(continueTag[work.type]);
   if (work.type === 'delete-account') writeEntryTime(writer, work.originMs);
   else if (work.type === 'resync-sweep') writer.text(work.rev).text(work.after);
-  else
+  else if (work.type === 'post-exists')
     writer
       .text(work.rkey)
       .u8(work.exists ? 1 : 0)
@@ -226,6 +226,8 @@ function readContinue(reader: ByteReader): ContinueWork {
       return { type: 'resync-sweep', rev: reader.text(), after: reader.text() };
     case continueTag['post-exists']:
       return { type: 'post-exists', rkey: reader.text(), exists: reader.u8() === 1, after: reader.text() };
+    case continueTag['unread-recount']:
+      return { type: 'unread-recount' };
     default:
       return reader.fail(`long work of the unknown type ${code satisfies never}`);
   }

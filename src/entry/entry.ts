@@ -92,7 +92,8 @@ export type ContinueEntry = { readonly kind: 'continue'; readonly did: string; r
 export type ContinueWork =
   | { readonly type: 'delete-account'; readonly originMs: number }
   | { readonly type: 'resync-sweep'; readonly rev: string; readonly after: string }
-  | { readonly type: 'post-exists'; readonly rkey: string; readonly exists: boolean; readonly after: string };
+  | { readonly type: 'post-exists'; readonly rkey: string; readonly exists: boolean; readonly after: string }
+  | { readonly type: 'unread-recount' };
 
 export type Entry =
   | CommitEntry

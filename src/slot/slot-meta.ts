@@ -16,7 +16,7 @@ export type SlotMeta = {
 };
 
 /** The version of the layout of all rows that have none of their own. */
-const metaVersion = 2;
+const metaVersion = 3;
 const writer = new ByteWriter(64);
 const metaKey = (): Buffer => beginSlotKey(tableCode.meta).finish();
 

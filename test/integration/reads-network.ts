@@ -9,6 +9,7 @@ import type { MessageInput } from '../../src/proto/schema.ts';
 import { createReadHandlers, type Reads } from '../../src/read/handler/read-handlers.ts';
 import type { CallContext } from '../../src/wire/node-caller.ts';
 import { recordOp } from '../support/record-op.ts';
+import type { RowCounter } from '../support/row-counter.ts';
 import { SlotCluster, type SlotClusterOptions } from '../support/slot-cluster.ts';
 
 const callContext: CallContext = { method: '', epoch: 1, deadlineMs: Number.MAX_SAFE_INTEGER };
@@ -38,13 +39,17 @@ export class ReadsNetwork implements AsyncDisposable {
   readonly #revByDid = new Map<string, string>();
   timeMs = Date.UTC(2025, 2, 1);
 
-  constructor(options: SlotClusterOptions, prefetchReads = false) {
+  /** `counter` counts the rows that reads take. */
+  constructor(options: SlotClusterOptions, prefetchReads = false, counter?: RowCounter) {
     this.cluster = SlotCluster.open(options);
     // Events are never indexed later than they are appended.
     this.cluster.nowMs = this.timeMs + 365 * 86_400_000;
     this.reads = createReadHandlers({
       slots: options.slots,
-      stateOf: (slot) => this.cluster.slots[slot]?.state,
+      stateOf: (slot) => {
+        const state = this.cluster.slots[slot]?.state;
+        return state === undefined || counter === undefined ? state : counter.counting(state);
+      },
       refreshReads: () => {},
       prefetchReads,
       recordCacheBytes: 2 ** 20,
@@ -63,16 +68,26 @@ export class ReadsNetwork implements AsyncDisposable {
     return { uri: `at://${did}/${collection}/${rkey}`, cid: new Cid(op.cid).text };
   }
 
+  /** Puts many records in one commit, with rkeys that are TIDs of now unless given. */
+  putAll(did: string, collection: string, records: readonly object[], rkeyOf?: (index: number) => string): string[] {
+    const rkeys = records.map((_record, index) => rkeyOf?.(index) ?? this.#tids.next(this.timeMs));
+    const ops = records.map((record, index) =>
+      recordOp({ collection, rkey: rkeys[index]! }, { $type: collection, ...record }),
+    );
+    this.#commit(did, ...ops);
+    return rkeys.map((rkey) => `at://${did}/${collection}/${rkey}`);
+  }
+
   delete({ uri }: { readonly uri: string }): void {
     const [did, collection, rkey] = uri.slice(5).split('/') as [string, string, string];
     this.#commit(did, deleteOp(collection, rkey));
   }
 
-  #commit(did: string, op: RepoOp): void {
+  #commit(did: string, ...ops: readonly RepoOp[]): void {
     const rev = this.#revs.next(this.timeMs);
     const since = this.#revByDid.get(did) ?? null;
     this.#revByDid.set(did, rev);
-    this.cluster.append({ kind: 'commit', did, rev, since, eventMs: this.timeMs, ops: [op] });
+    this.cluster.append({ kind: 'commit', did, rev, since, eventMs: this.timeMs, ops });
     this.timeMs += 1000;
   }
 

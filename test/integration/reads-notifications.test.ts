@@ -16,7 +16,8 @@ describe.each([{ slots: 1 }, { slots: 8 }])('notifications over $slots slots', (
   async function list(did: string, limit = 50, priority = false): Promise<Notification[]> {
     const pages = await pagesOf(async (cursor) => {
       const answer = await network.ask('GetNotificationsRequest', { actorDid: did, limit, cursor, priority });
-      if (answer.cursor !== '') expect(new Date(answer.cursor).toISOString()).toBe(answer.cursor);
+      // The AppView would parse a date, and lose what follows its millisecond.
+      if (answer.cursor !== '') expect(Date.parse(answer.cursor)).toBeNaN();
       return { items: answer.notifications, cursor: answer.cursor };
     });
     return pages.flat();
@@ -124,10 +125,8 @@ describe.each([{ slots: 1 }, { slots: 8 }])('notifications over $slots slots', (
       expect(found).toHaveLength(30);
       expect(new Set(found)).toEqual(new Set(likes));
     }
-    const { notifications, cursor } = await network.ask('GetNotificationsRequest', { actorDid: alice, limit: 3 });
-    // Likes 28 and 29 share the newest millisecond; the page ends within that of 24 to 27.
-    expect(notifications).toHaveLength(6);
-    expect(Date.parse(cursor)).toBe(notifications.at(-1)!.timestamp);
+    const { notifications } = await network.ask('GetNotificationsRequest', { actorDid: alice, limit: 3 });
+    expect(notifications).toHaveLength(3);
   });
 
   it('starts before the time in the cursor, and refuses what is no time', async () => {

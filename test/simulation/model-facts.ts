@@ -183,9 +183,23 @@ function writeNotices(model: Model, writer: FactWriter): void {
     const known = best.get(key);
     if (known === undefined || rankByReason.indexOf(reason) < rankByReason.indexOf(known.reason)) best.set(key, cause);
   }
-  for (const [key, { reason, subject, isTakenDown }] of best) {
+  const unread = new Map<string, number>();
+  for (const [key, cause] of best) {
+    const { recipient, reason, subject, isTakenDown } = cause;
     writer.put(key, { reason, subject: subject === null ? null : uriOf(subject), isTakenDown });
+    if (isUnread(model, cause)) unread.set(recipient, (unread.get(recipient) ?? 0) + 1);
   }
+  for (const [recipient, count] of unread) {
+    if (model.isCompared(recipient, null)) writer.put(`unread ${recipient}`, count);
+  }
+}
+
+/** A verification's end is never unread, and its beginning only while it lasts. */
+function isUnread(model: Model, { recipient, reason, source, sortMs, isTakenDown }: NoticeCause): boolean {
+  if (isTakenDown || reason === 'unverified' || sortMs <= (model.seenMs.get(recipient) ?? Number.NEGATIVE_INFINITY))
+    return false;
+  if (reason !== 'verified') return true;
+  return [...model.edges.values()].some(([first]) => uriOf(first!) === uriOf(source) && first!.sortMs === sortMs);
 }
 
 function* causesOf(model: Model): Generator<NoticeCause> {

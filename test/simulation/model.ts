@@ -119,9 +119,9 @@ export class Model {
     }
   }
 
-  /** True for facts that do not depend on the order of arrival. */
-  readonly isCompared = (recipient: string, sourceUri: string): boolean =>
-    !this.deleted.has(recipient) && !this.contested.has(sourceUri);
+  /** True for facts that do not depend on the order of arrival; null asks for all sources. */
+  readonly isCompared = (recipient: string, sourceUri: string | null): boolean =>
+    !this.deleted.has(recipient) && (sourceUri === null ? this.contested.size === 0 : !this.contested.has(sourceUri));
 
   #actor(did: string): ModelActor {
     let actor = this.actors.get(did);

@@ -12,7 +12,7 @@ import {
 import { type EdgeSubject, edgeOfCode, readSubject } from '../../src/atproto/edge-kind.ts';
 import { ByteReader } from '../../src/base/bytes.ts';
 import { readEntryTime } from '../../src/base/time-bytes.ts';
-import { getActor, getNotificationSeen, getRepo } from '../../src/slot/table/actor-row.ts';
+import { getActor, getRepo } from '../../src/slot/table/actor-row.ts';
 import { jsonOfRow } from '../../src/slot/table/applied-record.ts';
 import { findEdge } from '../../src/slot/table/edge-by-subject.ts';
 import { walkEdges } from '../../src/slot/table/edge-walk.ts';
@@ -23,8 +23,9 @@ import { duplicatesOf } from '../../src/slot/table/outgoing-edge.ts';
 import { getRecordRow, readRecordRefOfKey, sortMsOf } from '../../src/slot/table/record-row.ts';
 import { beginKey, beginSlotKey, readKey, type SlotState, tableCode } from '../../src/slot/table/slot-state.ts';
 import { postUri, readThreadReply } from '../../src/slot/table/thread-reply.ts';
+import { getNotificationSeen, getUnreadCount } from '../../src/slot/table/unread-count.ts';
 import { prefixEnd, type Row } from '../../src/storage/environment.ts';
-import { actorCountsOf, recordCountsOf } from '../support/stored-rows.ts';
+import { actorCountsOf, recordCountsOf, unreadByCounting } from '../support/stored-rows.ts';
 import type { Facts } from './model-facts.ts';
 
 const postCollection = 'app.bsky.feed.post';
@@ -36,7 +37,7 @@ export function factsOfSlots(
   stateOf: (key: string) => SlotState,
   dids: readonly string[],
   handles: readonly string[],
-  isNoticeCompared: (recipient: string, sourceUri: string) => boolean,
+  isNoticeCompared: (recipient: string, sourceUri: string | null) => boolean,
 ): Facts {
   const facts: Facts = new Map();
   for (const did of dids) {
@@ -170,7 +171,11 @@ function readFeed(scope: Scope): void {
 
 const postReasons = ['mention', 'quote', 'reply'];
 
-function readNotices(scope: Scope, isCompared: (recipient: string, sourceUri: string) => boolean): void {
+function readNotices(scope: Scope, isCompared: (recipient: string, sourceUri: string | null) => boolean): void {
+  const unread = getUnreadCount(scope.state, scope.owner);
+  const counted = unreadByCounting(scope.state, scope.owner, scope.did);
+  if (unread !== counted) throw new Error(`${scope.did} keeps ${unread} as unread and has ${counted}`);
+  if (unread > 0 && isCompared(scope.did, null)) put(scope.facts, `unread ${scope.did}`, unread);
   for (const { key, value } of rowsOf(scope, tableCode.notice)) {
     const { source, reason, subject, sortMs, isTakenDown } = readNotice(key, value, scope.did);
     if (!isCompared(scope.did, recordUri(source))) continue;

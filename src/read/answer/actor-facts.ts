@@ -2,10 +2,11 @@
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import type { GetIdentityByDidResponse } from '../../proto/generated/bsky-service.ts';
 import type { MessageInput } from '../../proto/schema.ts';
-import { getActor, getBlobTakedown, getIdentity, getNotificationSeen, getRepo } from '../../slot/table/actor-row.ts';
+import { getActor, getBlobTakedown, getIdentity, getRepo } from '../../slot/table/actor-row.ts';
 import { didOfHandle } from '../../slot/table/handle-claim.ts';
 import { getRecordRow } from '../../slot/table/record-row.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
+import { getNotificationSeen } from '../../slot/table/unread-count.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 
 /** Returns the rev of the actor's last applied commit, or ''. */

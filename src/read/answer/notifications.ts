@@ -1,70 +1,54 @@
 /**
  * Notifications: pages by time, and the number of unread ones.
  *
- * The AppView makes the first token itself and parses ours as dates, so a token is a bare ISO time.
- * A page therefore ends with all notices of its last millisecond, which may exceed its limit: none
- * is skipped or repeated.
+ * The AppView makes the first token itself, an ISO time, and gives back unchanged what is no date.
+ * So our own tokens are those of other pages: none is skipped or repeated, however many notices
+ * share a millisecond.
  */
-import { recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
-import { ByteWriter } from '../../base/bytes.ts';
-import { writeEntryTime } from '../../base/time-bytes.ts';
+import { recordUri } from '../../atproto/compact-key.ts';
 import type { GetNotificationsResponse } from '../../proto/generated/bsky-service.ts';
 import type { MessageInput } from '../../proto/schema.ts';
-import { getActor, getNotificationSeen } from '../../slot/table/actor-row.ts';
-import { incomingActorPrefix } from '../../slot/table/incoming-edge.ts';
-import { isNoticeShown, type Notice, noticeKeyAt, noticePrefix, readNotice } from '../../slot/table/notice.ts';
-import type { SlotState } from '../../slot/table/slot-state.ts';
-import { prefixEnd } from '../../storage/environment.ts';
-import { type PageRequest, pageLimit, refuseToken } from '../lookup/page.ts';
+import { getActor } from '../../slot/table/actor-row.ts';
+import { isNoticeShown, type Notice, readNotice } from '../../slot/table/notice.ts';
+import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
+import { getUnreadCount, noticeKeyAt, noticePrefix } from '../../slot/table/unread-count.ts';
+import { keyToken, type PageRequest, pageLimit, type WalkStart, walkFrom, walkRows } from '../lookup/page.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import { rkeyOfActorEdge } from './edge-probes.ts';
 
-/** Notices of its last millisecond that a page may have beyond its limit. */
-const tiesMax = 2_000;
 /** Notices read for one page; a page with few matches may end early, with a token. */
-const scannedMax = 20_000;
-/** Further unread notices are not counted. */
-const unreadScannedMax = 100_000;
+const scannedMax = 1_000;
+const tokenField = 'GetNotificationsRequest.cursor';
 
 type Shown = { readonly notice: Notice; readonly isPriority: boolean };
-type NoticePage = { readonly shown: readonly Shown[]; readonly endMs: number | null };
+type NoticePage = { readonly shown: readonly Shown[]; readonly cursor: string };
 
-/** Returns the time before which a page begins; null for the first page. */
-function tokenMs(cursor: string): number | null {
-  if (cursor === '') return null;
-  const timeMs = Date.parse(cursor);
-  if (Number.isNaN(timeMs)) refuseToken('GetNotificationsRequest.cursor');
-  return timeMs;
+/** Returns where a page begins: at an ISO time, after the item of our token, or at the newest. */
+function startOf(owner: number, cursor: string): WalkStart {
+  const prefix = noticePrefix(owner);
+  const timeMs = cursor === '' ? Number.NaN : Date.parse(cursor);
+  if (Number.isNaN(timeMs)) return walkFrom(prefix, cursor, tokenField);
+  return { prefix, start: noticeKeyAt(owner, timeMs), after: null };
 }
 
 type Recipient = { readonly state: SlotState; readonly owner: number; readonly did: string };
 
-function readPage(
-  { state, owner, did }: Recipient,
-  beforeMs: number | null,
-  limit: number,
-  onlyPriority: boolean,
-): NoticePage {
-  const prefix = noticePrefix(owner);
-  const start = beforeMs === null ? prefixEnd(prefix) : noticeKeyAt(owner, beforeMs);
+function readPage({ state, owner, did }: Recipient, walk: WalkStart, limit: number, onlyPriority: boolean): NoticePage {
   const shown: Shown[] = [];
-  let lastMs = 0;
+  let last: Buffer | null = null;
   let scanned = 0;
-  for (const { key, value } of state.rows.scan({ start, end: prefix, isReverse: true })) {
+  for (const { key, value } of walkRows(state.rows, walk, scannedMax + 1)) {
+    if (shown.length >= limit || scanned++ >= scannedMax) return { shown, cursor: keyToken(last!, walk.prefix.length) };
+    last = key;
     const notice = readNotice(key, value, did);
-    const isSameMs = notice.sortMs === lastMs;
-    const isFull = shown.length >= limit || scanned >= scannedMax;
-    if (isFull && (!isSameMs || shown.length >= limit + tiesMax)) return { shown, endMs: lastMs };
-    scanned++;
-    lastMs = notice.sortMs;
     if (!isNoticeShown(state, owner, notice)) continue;
     const isPriority = rkeyOfActorEdge(state, did, 'follow', notice.source.did) !== '';
     if (isPriority || !onlyPriority) shown.push({ notice, isPriority });
   }
-  return { shown, endMs: null };
+  return { shown, cursor: '' };
 }
 
-/** Errors: DataPlaneError `InvalidArgument` for a token that is not a time. */
+/** Errors: DataPlaneError `InvalidArgument` for a token that is neither a time nor ours. */
 export function notificationsPage(
   state: SlotState,
   did: string,
@@ -72,10 +56,10 @@ export function notificationsPage(
   onlyPriority: boolean,
 ): MessageInput<GetNotificationsResponse> {
   const limit = pageLimit(page.limit);
-  const beforeMs = tokenMs(page.cursor);
-  const owner = ownerOfDid(state, did);
-  if (owner === undefined || limit === 0) return {};
-  const { shown, endMs } = readPage({ state, owner, did }, beforeMs, limit, onlyPriority);
+  const owner = ownerOfDid(state, did) ?? noOwner;
+  const walk = startOf(owner, page.cursor);
+  if (limit === 0) return {};
+  const { shown, cursor } = readPage({ state, owner, did }, walk, limit, onlyPriority);
   return {
     notifications: shown.map(({ notice, isPriority }) => ({
       recipientDid: did,
@@ -85,43 +69,17 @@ export function notificationsPage(
       timestamp: notice.sortMs,
       priority: isPriority,
     })),
-    cursor: endMs === null ? '' : isoTime(endMs),
+    cursor,
   };
 }
 
-/** Clamps the times of keys that ISO texts cannot express. */
-function isoTime(timeMs: number): string {
-  return new Date(Math.max(-8.64e15, Math.min(timeMs, 8.64e15))).toISOString();
-}
-
-const edgeWriter = new ByteWriter(256);
-
-/** True unless a notice's record is gone; only `verified` and `unverified` outlive their record. */
-function isSourceThere(state: SlotState, owner: number, { reason, source, sortMs }: Notice): boolean {
-  if (reason === 'unverified') return false;
-  if (reason !== 'verified') return true;
-  edgeWriter.clear().bytes(incomingActorPrefix(owner, 'verification'));
-  writeEntryTime(edgeWriter, sortMs);
-  writeDid(edgeWriter, source.did);
-  writeRkey(edgeWriter, source.rkey);
-  return state.rows.has(edgeWriter.finish());
-}
-
 /**
- * Counts the notices since the actor last looked, of records that exist and are not taken down,
- * even if their subject is gone. An unknown or taken-down actor has none.
+ * Returns the number of notices since the actor last looked, of records that exist and are not
+ * taken down, even if their subject is gone. An unknown or taken-down actor has none.
  */
 export function unreadCount(state: SlotState, did: string): number {
   const owner = ownerOfDid(state, did);
   const actor = owner === undefined ? undefined : getActor(state, owner);
   if (owner === undefined || actor === undefined || actor.takedownRef !== null) return 0;
-  const seenMs = getNotificationSeen(state, owner);
-  const prefix = noticePrefix(owner);
-  const start = seenMs === null ? prefix : noticeKeyAt(owner, seenMs + 1);
-  let count = 0;
-  for (const { key, value } of state.rows.scan({ start, end: prefixEnd(prefix), limit: unreadScannedMax })) {
-    const notice = readNotice(key, value, did);
-    if (!notice.isTakenDown && isSourceThere(state, owner, notice)) count++;
-  }
-  return count;
+  return getUnreadCount(state, owner);
 }

@@ -14,7 +14,7 @@ import {
   removeRepo,
 } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
-import { noticeKeyAt, noticePrefix } from '../table/notice.ts';
+import { removeNoticesUpTo } from '../table/notice.ts';
 import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
 import { indexedMsOf } from '../table/record-view.ts';
 import type { SlotState } from '../table/slot-state.ts';
@@ -90,10 +90,9 @@ export function deleteAccountChunk(context: ApplyContext, did: string, originMs:
   if (owner === undefined) return;
   const refs = recordsUpTo(state, owner, did, originMs);
   for (const ref of refs) removeRecord(context, loadRecord(state, owner, ref)!, originMs);
-  const notices = { start: noticePrefix(owner), end: noticeKeyAt(owner, originMs + 1), limit: chunkRowsMax };
-  const noticeKeys = refs.length === chunkRowsMax ? [] : [...state.rows.scanKeys(notices)];
-  for (const key of noticeKeys) state.rows.remove(key);
-  if (refs.length === chunkRowsMax || noticeKeys.length === chunkRowsMax) {
+  const noticesMax = refs.length === chunkRowsMax ? 0 : chunkRowsMax;
+  const noticeCount = removeNoticesUpTo(state, owner, originMs, noticesMax);
+  if (noticeCount === noticesMax) {
     return context.continueWith(did, { type: 'delete-account', originMs });
   }
   const repo = getRepo(state, owner);

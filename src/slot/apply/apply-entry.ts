@@ -2,9 +2,10 @@
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import type { ContinueEntry, Effect, Entry, PrivateEntry } from '../../entry/entry.ts';
-import { putNotificationSeen, setBlobTakedown } from '../table/actor-row.ts';
+import { setBlobTakedown } from '../table/actor-row.ts';
 import { putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { hasRecord } from '../table/record-row.ts';
+import { putNotificationSeen, recountUnread } from '../table/unread-count.ts';
 import { applyAccount, applyIdentity, changeActor, deleteAccountChunk } from './actor-apply.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
@@ -46,6 +47,8 @@ export function applyEntry(context: ApplyContext, entry: Exclude<Entry, { kind: 
   }
 }
 
+const unreadRecount = { type: 'unread-recount' } as const;
+
 function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void {
   const { state } = context;
   switch (write.type) {
@@ -60,7 +63,8 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
     case 'blob-takedown':
       return setBlobTakedown(state, state.ensureOwner(did), write.cid, write.ref);
     case 'notification-seen':
-      return putNotificationSeen(state, state.ensureOwner(did), write.seenMs);
+      if (putNotificationSeen(state, state.ensureOwner(did), write.seenMs)) context.continueWith(did, unreadRecount);
+      return;
     case 'upstream-status':
       return changeActor(context, did, { upstreamStatus: write.status });
   }
@@ -77,6 +81,11 @@ function applyContinue(context: ApplyContext, { did, work }: ContinueEntry): voi
       // A post that changed since has sent effects of its own, which these must not overwrite.
       const isCurrent = owner !== undefined && hasRecord(context.state, owner, nsid.post, work.rkey) === work.exists;
       if (isCurrent) sendPostExists(context, owner, { did, rkey: work.rkey }, work.exists, work.after);
+      return;
+    }
+    case 'unread-recount': {
+      const owner = context.state.ownerOf(did);
+      if (owner !== undefined && recountUnread(context.state, owner)) context.continueWith(did, work);
     }
   }
 }

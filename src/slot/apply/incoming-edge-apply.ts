@@ -4,7 +4,7 @@ import type { RecordRef } from '../../atproto/compact-key.ts';
 import { edgeByKind } from '../../atproto/edge-kind.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type EdgeEffect, incomingEdgeKey, isOnRecord } from '../table/incoming-edge.ts';
-import { putNotice, removeNotice } from '../table/notice.ts';
+import { markNoticeRecordGone, putNotice, removeNotice } from '../table/notice.ts';
 import { addToRecordCount, recordCountsKey } from '../table/record-counts.ts';
 import { hasRecord } from '../table/record-row.ts';
 import { emptyValue } from '../table/slot-state.ts';
@@ -36,7 +36,9 @@ function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect):
   if (reason === null || (isOwn && effect.edge !== 'follow')) return;
   const notice = { source: effect.source, reason, subject: effect.subject, sortMs: effect.sortMs, isTakenDown: false };
   if (effect.present) putNotice(context.state, owner, notice);
-  else if (effect.edge !== 'verification') removeNotice(context.state, owner, notice);
+  // That an actor was verified stays listed, as history.
+  else if (effect.edge === 'verification') markNoticeRecordGone(context.state, owner, notice);
+  else removeNotice(context.state, owner, notice);
 }
 
 /**

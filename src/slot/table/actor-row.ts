@@ -6,7 +6,7 @@
  * (owner, repo) → rev of the last commit, rev of a snapshot being applied, time of a deletion in
  * progress.
  * (owner, identity) → keys and services of the DID document.
- * (owner, notificationSeen) → time. (owner, blobTakedown, cid) → takedown ref.
+ * (owner, blobTakedown, cid) → takedown ref.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
@@ -136,20 +136,6 @@ export function putIdentity(state: SlotState, owner: number, row: IdentityRow): 
   writeEntryTime(valueWriter, row.resolvedMs);
   valueWriter.text(row.keysJson).text(row.servicesJson);
   state.rows.put(beginKey(owner, tableCode.identity).finish(), valueWriter.finish());
-}
-
-/** Returns when the owner last saw its notifications, or null if never. Units: ms. */
-export function getNotificationSeen(state: SlotState, owner: number): number | null {
-  const value = state.rows.getVolatile(beginKey(owner, tableCode.notificationSeen).finish());
-  return value === undefined ? null : readEntryTime(new ByteReader(value));
-}
-
-/** Moves the seen time forward; an earlier time changes nothing. */
-export function putNotificationSeen(state: SlotState, owner: number, seenMs: number): void {
-  const known = getNotificationSeen(state, owner);
-  if (known !== null && known >= seenMs) return;
-  writeEntryTime(valueWriter, seenMs);
-  state.rows.put(beginKey(owner, tableCode.notificationSeen).finish(), valueWriter.finish());
 }
 
 function blobTakedownKey(owner: number, cid: string): Buffer {

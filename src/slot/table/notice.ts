@@ -24,6 +24,7 @@ import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import type { EffectOf } from '../../entry/entry.ts';
 import { hasRecord } from './record-row.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
+import { changeUnreadCount, isNoticeCounted, noticeKeyAt, noticePrefix, uncountedNotice } from './unread-count.ts';
 
 /** Posts are class 0; every other reason is a class of its own, by its index in the table. */
 const classByReason: ReadonlyMap<NoticeReason, number> = new Map([
@@ -42,7 +43,7 @@ export type Notice = {
   readonly isTakenDown: boolean;
 };
 
-type NoticeRow = { isTakenDown: boolean; subjectByReason: Map<NoticeReason, RecordRef | null> };
+type NoticeRow = { isTakenDown: boolean; isRecordGone: boolean; subjectByReason: Map<NoticeReason, RecordRef | null> };
 
 const noticeVersion = 2;
 const valueWriter = new ByteWriter(256);
@@ -59,20 +60,8 @@ function noticeKey(owner: number, sortMs: number, noticeClass: number, source: R
   return key.finish();
 }
 
-/** Returns the prefix of all of an owner's notices, which ascend by time. */
-export function noticePrefix(owner: number): Buffer {
-  return beginKey(owner, tableCode.notice).finish();
-}
-
-/** Returns the first key of an owner's notices at or after a time. */
-export function noticeKeyAt(owner: number, timeMs: number): Buffer {
-  const key = beginKey(owner, tableCode.notice);
-  writeEntryTime(key, timeMs);
-  return key.finish();
-}
-
 /** Bits of a row's first byte, below the version, or of each reason's byte in a post's row. */
-const flag = { takenDown: 1, subject: 4, subjectIsPost: 8 } as const;
+const flag = { ...uncountedNotice, subject: 4, subjectIsPost: 8 } as const;
 /** The index of a post's reason is below the flags. */
 const reasonMask = 3;
 
@@ -80,8 +69,8 @@ const reasonMask = 3;
  * Subjects are the recipient's own records, so only rkey and, unless it is that of posts,
  * collection are stored. The class implies the one reason of its rows; a post's row names each.
  */
-function encodeRow(noticeClass: number, { isTakenDown, subjectByReason }: NoticeRow): Buffer {
-  const head = (noticeVersion << 4) | (isTakenDown ? flag.takenDown : 0);
+function encodeRow(noticeClass: number, { isTakenDown, isRecordGone, subjectByReason }: NoticeRow): Buffer {
+  const head = (noticeVersion << 4) | (isTakenDown ? flag.takenDown : 0) | (isRecordGone ? flag.recordGone : 0);
   if (noticeClass === 0) {
     valueWriter.u8(head);
     // In this order equal rows have equal bytes, and the highest reason comes first.
@@ -112,6 +101,7 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
   const head = reader.u8();
   invariant(head >>> 4 === noticeVersion, 'a notice row has a known format version');
   const isTakenDown = (head & flag.takenDown) !== 0;
+  const isRecordGone = (head & flag.recordGone) !== 0;
   const readSubject = (flags: number): RecordRef | null => {
     if ((flags & flag.subject) === 0) return null;
     const collection = (flags & flag.subjectIsPost) === 0 ? readCollection(reader) : nsid.post;
@@ -120,7 +110,7 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
   if (noticeClass !== 0) {
     const reason = ownRowReasons[noticeClass - 1]?.reason;
     invariant(reason !== undefined, 'a stored notice class is known');
-    return { isTakenDown, subjectByReason: new Map([[reason, readSubject(head)]]) };
+    return { isTakenDown, isRecordGone, subjectByReason: new Map([[reason, readSubject(head)]]) };
   }
   const subjectByReason = new Map<NoticeReason, RecordRef | null>();
   while (reader.remaining > 0) {
@@ -129,48 +119,91 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
     invariant(reason !== undefined, 'a stored notice reason is known');
     subjectByReason.set(reason, readSubject(code));
   }
-  return { isTakenDown, subjectByReason };
+  return { isTakenDown, isRecordGone, subjectByReason };
 }
 
-/** Sets one reason of one source's notice; repeating it changes nothing. */
+/** A row that may be written: where it is, and whether it is counted as unread now. */
+type StoredNotice = { readonly key: Buffer; readonly noticeClass: number; readonly wasCounted: boolean };
+
+/** Writes a notice's row, or removes one without reasons, and keeps the unread count in step. */
+function storeRow(
+  state: SlotState,
+  owner: number,
+  { key, noticeClass, wasCounted }: StoredNotice,
+  row: NoticeRow,
+): void {
+  const value = row.subjectByReason.size === 0 ? undefined : encodeRow(noticeClass, row);
+  if (value === undefined) state.rows.remove(key);
+  else state.rows.put(key, value);
+  const isCounted = value !== undefined && isNoticeCounted(value);
+  if (isCounted !== wasCounted) changeUnreadCount(state, owner, key, isCounted ? 1 : -1);
+}
+
+/**
+ * Sets one reason of one source's notice; repeating it changes nothing. The record of an
+ * `unverified` is gone by definition.
+ */
 export function putNotice(state: SlotState, owner: number, notice: Notice): void {
   const noticeClass = classOf(notice.reason);
   const key = noticeKey(owner, notice.sortMs, noticeClass, notice.source);
   const value = state.rows.getVolatile(key);
-  const row =
-    value === undefined
-      ? { isTakenDown: false, subjectByReason: new Map() }
-      : decodeRow(noticeClass, value, notice.subject?.did ?? '');
-  row.subjectByReason.set(notice.reason, notice.subject);
-  row.isTakenDown = notice.isTakenDown;
-  state.rows.put(key, encodeRow(noticeClass, row));
+  const wasCounted = value !== undefined && isNoticeCounted(value);
+  const known = value === undefined ? undefined : decodeRow(noticeClass, value, notice.subject?.did ?? '');
+  const subjectByReason = known?.subjectByReason ?? new Map<NoticeReason, RecordRef | null>();
+  subjectByReason.set(notice.reason, notice.subject);
+  const isRecordGone = notice.reason === 'unverified';
+  const row = { isTakenDown: notice.isTakenDown, isRecordGone, subjectByReason };
+  storeRow(state, owner, { key, noticeClass, wasCounted }, row);
 }
 
-/** Clears one reason of one source's notice. */
-export function removeNotice(state: SlotState, owner: number, notice: Omit<Notice, 'subject' | 'isTakenDown'>): void {
-  const noticeClass = classOf(notice.reason);
-  const key = noticeKey(owner, notice.sortMs, noticeClass, notice.source);
+/** Changes a stored notice by what `change` returns for it; undefined changes nothing. */
+function changeNotice(
+  state: SlotState,
+  owner: number,
+  noticeClass: number,
+  { source, sortMs }: Pick<Notice, 'source' | 'sortMs'>,
+  change: (row: NoticeRow) => NoticeRow | undefined,
+): void {
+  const key = noticeKey(owner, sortMs, noticeClass, source);
   const value = state.rows.getVolatile(key);
   if (value === undefined) return;
-  const row = decodeRow(noticeClass, value, '');
-  if (!row.subjectByReason.delete(notice.reason)) return;
-  if (row.subjectByReason.size === 0) state.rows.remove(key);
-  else state.rows.put(key, encodeRow(noticeClass, row));
+  const changed = change(decodeRow(noticeClass, value, ''));
+  if (changed !== undefined) storeRow(state, owner, { key, noticeClass, wasCounted: isNoticeCounted(value) }, changed);
+}
+
+type NoticeIdentity = Pick<Notice, 'source' | 'reason' | 'sortMs'>;
+
+/** Clears one reason of one source's notice. */
+export function removeNotice(state: SlotState, owner: number, notice: NoticeIdentity): void {
+  const { reason } = notice;
+  changeNotice(state, owner, classOf(reason), notice, (row) => (row.subjectByReason.delete(reason) ? row : undefined));
+}
+
+/** Marks a notice that outlives its record: it is listed and not counted. */
+export function markNoticeRecordGone(state: SlotState, owner: number, notice: NoticeIdentity): void {
+  changeNotice(state, owner, classOf(notice.reason), notice, (row) => ({ ...row, isRecordGone: true }));
 }
 
 /** Marks or unmarks every notice of a record: a marked one is listed but not counted as unread. */
 export function setNoticeTakedown(state: SlotState, owner: number, effect: EffectOf<'notice-takedown'>): void {
-  const { source, sortMs, isTakenDown } = effect;
+  const { source, isTakenDown } = effect;
   for (let noticeClass = 0; noticeClass < collectionByClass.length; noticeClass++) {
     if (collectionByClass[noticeClass] !== source.collection) continue;
-    const key = noticeKey(owner, sortMs, noticeClass, source);
-    const value = state.rows.getVolatile(key);
-    if (value === undefined) continue;
-    const row = decodeRow(noticeClass, value, '');
-    if (row.isTakenDown === isTakenDown) continue;
-    row.isTakenDown = isTakenDown;
-    state.rows.put(key, encodeRow(noticeClass, row));
+    changeNotice(state, owner, noticeClass, effect, (row) =>
+      row.isTakenDown === isTakenDown ? undefined : { ...row, isTakenDown },
+    );
   }
+}
+
+/** Removes an owner's first notices up to a time, at most `limit`. Returns how many it removed. */
+export function removeNoticesUpTo(state: SlotState, owner: number, timeMs: number, limit: number): number {
+  const range = { start: noticePrefix(owner), end: noticeKeyAt(owner, timeMs + 1), limit };
+  const rows = [...state.rows.scan(range)];
+  for (const { key, value } of rows) {
+    state.rows.remove(key);
+    if (isNoticeCounted(value)) changeUnreadCount(state, owner, key, -1);
+  }
+  return rows.length;
 }
 
 /** Reads one row of a notice scan: the reason shown is the highest that is set. */

@@ -216,6 +216,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
       fc.record({ type: fc.constant('delete-account' as const), originMs: storableTime }),
       fc.record({ type: fc.constant('resync-sweep' as const), rev: anyRev, after: anyText }),
       fc.record({ type: fc.constant('post-exists' as const), rkey: anyRkey, exists: fc.boolean(), after: anyText }),
+      fc.record({ type: fc.constant('unread-recount' as const) }),
     ),
   }),
 );

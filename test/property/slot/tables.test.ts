@@ -22,7 +22,7 @@ import {
 } from '../../../src/slot/table/actor-row.ts';
 import { type PlainEdge, plainDigest, renderEdgeRecord } from '../../../src/slot/table/edge-record.ts';
 import { feedPrefix, putFeedRow, readFeedRow } from '../../../src/slot/table/feed-item.ts';
-import { type Notice, noticePrefix, putNotice, readNotice } from '../../../src/slot/table/notice.ts';
+import { type Notice, putNotice, readNotice } from '../../../src/slot/table/notice.ts';
 import { addToRecordCount, recordCountNames, recordCountsKey } from '../../../src/slot/table/record-counts.ts';
 import {
   decodeRecordRow,
@@ -32,6 +32,7 @@ import {
   recordKey,
 } from '../../../src/slot/table/record-row.ts';
 import { SlotState, slotTableNames } from '../../../src/slot/table/slot-state.ts';
+import { noticePrefix } from '../../../src/slot/table/unread-count.ts';
 import { Environment, prefixEnd, type Row } from '../../../src/storage/environment.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';

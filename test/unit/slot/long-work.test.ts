@@ -148,6 +148,26 @@ for (const way of ways) {
       await expectMeaning([write(), ...reposts(), remove(), ...undo(), write()], way);
     }, 60_000);
 
+    it('recounts what is unread when more than a thousand notices are on either side of the seen time', async () => {
+      const features = [{ $type: 'app.bsky.richtext.facet#mention', did: reposterOf(0) }];
+      const facets = [{ index: { byteStart: 0, byteEnd: 1 }, features }];
+      const mentions = (from: number): OutsideEntry =>
+        commit(
+          author,
+          posts(1_250, from).map((write) => ({ ...write, record: { ...write.record, facets } })),
+        );
+      const seen = (seenMs: number): OutsideEntry => ({
+        kind: 'private',
+        did: reposterOf(0),
+        write: { type: 'notification-seen', seenMs },
+      });
+      const seenMs = eventMs + 1;
+      const story = [mentions(0), mentions(2_000), mentions(4_000), seen(seenMs)];
+      expect(await expectMeaning(story, way)).toBeGreaterThan(1);
+      const laterMs = eventMs + 2;
+      await expectMeaning([mentions(0), mentions(2_000), mentions(4_000), seen(laterMs - 1), seen(laterMs)], way);
+    });
+
     it('sweeps what a snapshot does not name, except what later commits wrote', async () => {
       const before = commit(author, posts(1_000));
       const rev = tidOf(++revs);

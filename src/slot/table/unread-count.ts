@@ -1,0 +1,160 @@
+/**
+ * How many of an owner's notices are unread: kept with each notice that comes or goes, not counted.
+ *
+ * (owner, notificationSeen) → flags, count, seen time, the key at which a recount goes on.
+ *
+ * A notice is unread while its row says that its record exists and is not taken down, and it is
+ * newer than the seen time. That time only moves forward. What it passes leaves the count: at once
+ * if there is little of it, or little that is newer; else in `continue` entries, each of which
+ * moves `recountFrom`. Until the last of them the count is too high by what is left to pass.
+ */
+import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { readEntryTime, storedTime, timeAt, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
+import { prefixEnd } from '../../storage/environment.ts';
+import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
+
+type SeenRow = {
+  /** null before the owner first looked. Units: ms. */
+  readonly seenMs: number | null;
+  readonly unreadCount: number;
+  /** Notices below this key are not in the count; null unless a recount goes on. */
+  readonly recountFrom: Buffer | null;
+};
+
+const flag = { seen: 1, recount: 2 } as const;
+/** Offsets in the value. */
+const [countAt, timeAfterCount] = [1, 5];
+const none: SeenRow = { seenMs: null, unreadCount: 0, recountFrom: null };
+const valueWriter = new ByteWriter(128);
+
+/** Notices that one entry reads, on either side of a new seen time. */
+const recountRowsMax = 1_000;
+
+/** The bits of a notice's first byte that keep it from being counted. */
+export const uncountedNotice = { takenDown: 1, recordGone: 2 } as const;
+const uncountedMask = uncountedNotice.takenDown | uncountedNotice.recordGone;
+
+/** True for the row of a notice that is unread unless it was seen. */
+export function isNoticeCounted(value: Buffer): boolean {
+  return (value[0]! & uncountedMask) === 0;
+}
+
+/** Returns the prefix of all of an owner's notices, which ascend by time. */
+export function noticePrefix(owner: number): Buffer {
+  return beginKey(owner, tableCode.notice).finish();
+}
+
+/** Returns the first key of an owner's notices at or after a time. */
+export function noticeKeyAt(owner: number, timeMs: number): Buffer {
+  const key = beginKey(owner, tableCode.notice);
+  writeEntryTime(key, timeMs);
+  return key.finish();
+}
+
+function seenKey(owner: number): Buffer {
+  return beginKey(owner, tableCode.notificationSeen).finish();
+}
+
+function getSeenRow(state: SlotState, owner: number): SeenRow {
+  const value = state.rows.getVolatile(seenKey(owner));
+  if (value === undefined) return none;
+  const reader = new ByteReader(value);
+  const flags = reader.u8();
+  const unreadCount = reader.u32();
+  const seenMs = (flags & flag.seen) === 0 ? null : readEntryTime(reader);
+  if ((flags & flag.recount) === 0) return { seenMs, unreadCount, recountFrom: null };
+  const rest = reader.bytes(reader.remaining);
+  return { seenMs, unreadCount, recountFrom: Buffer.concat([noticePrefix(owner), rest]) };
+}
+
+function putSeenRow(state: SlotState, owner: number, { seenMs, unreadCount, recountFrom }: SeenRow): void {
+  const flags = (seenMs === null ? 0 : flag.seen) | (recountFrom === null ? 0 : flag.recount);
+  valueWriter.u8(flags).u32(unreadCount);
+  if (seenMs !== null) writeEntryTime(valueWriter, seenMs);
+  if (recountFrom !== null) valueWriter.bytes(recountFrom.subarray(keyHeadBytes));
+  state.rows.put(seenKey(owner), valueWriter.finish());
+}
+
+/** Returns the first key that is in the count. */
+function countedFrom(owner: number, { seenMs, recountFrom }: SeenRow): Buffer {
+  return recountFrom ?? (seenMs === null ? noticePrefix(owner) : noticeKeyAt(owner, seenMs + 1));
+}
+
+/** Returns when the owner last saw its notifications, or null if never. Units: ms. */
+export function getNotificationSeen(state: SlotState, owner: number): number | null {
+  return getSeenRow(state, owner).seenMs;
+}
+
+/** Returns how many of the owner's notices are unread. */
+export function getUnreadCount(state: SlotState, owner: number): number {
+  const value = state.rows.getVolatile(seenKey(owner));
+  return value === undefined ? 0 : value.readUInt32BE(countAt);
+}
+
+/** Rows that are written for each notice, without and with a seen time. */
+const [plainRow, seenRow] = [Buffer.alloc(timeAfterCount), Buffer.alloc(timeAfterCount + timeBytes)];
+
+/** Adds to the count when a counted notice at `key` comes or goes, unless it was seen. */
+export function changeUnreadCount(state: SlotState, owner: number, key: Buffer, change: 1 | -1): void {
+  const rowKey = seenKey(owner);
+  const value = state.rows.getVolatile(rowKey);
+  const flags = value === undefined ? 0 : value[0]!;
+  if ((flags & flag.recount) !== 0) {
+    const row = getSeenRow(state, owner);
+    if (key.compare(countedFrom(owner, row)) < 0) return;
+    return putSeenRow(state, owner, { ...row, unreadCount: Math.max(0, row.unreadCount + change) });
+  }
+  const isSeen = (flags & flag.seen) !== 0;
+  if (isSeen && timeAt(key, keyHeadBytes) < storedTime(timeAt(value!, timeAfterCount) + 1)) return;
+  const row = isSeen ? seenRow : plainRow;
+  const count = value === undefined ? 0 : value.readUInt32BE(countAt);
+  if (isSeen) for (let at = timeAfterCount; at < row.length; at++) row[at] = value![at]!;
+  row[0] = flags;
+  row.writeUInt32BE(Math.max(0, count + change), countAt);
+  state.rows.put(rowKey, row);
+}
+
+type Recount = { readonly counted: number; readonly next: Buffer | null };
+
+/** Counts notices from `start` up to `end`; `next` is where it stopped, null at the end. */
+function countNotices(state: SlotState, start: Buffer, end: Buffer): Recount {
+  let counted = 0;
+  let left = recountRowsMax;
+  for (const { key, value } of state.rows.scan({ start, end, limit: recountRowsMax + 1 })) {
+    if (left-- === 0) return { counted, next: key };
+    if (isNoticeCounted(value)) counted++;
+  }
+  return { counted, next: null };
+}
+
+/** Takes one chunk of what is seen out of the count. Returns whether there is more. */
+function passSeen(state: SlotState, owner: number, from: Buffer, row: SeenRow & { readonly seenMs: number }): boolean {
+  const { counted, next } = countNotices(state, from, noticeKeyAt(owner, row.seenMs + 1));
+  const unreadCount = Math.max(0, row.unreadCount - counted);
+  putSeenRow(state, owner, { seenMs: row.seenMs, unreadCount, recountFrom: next });
+  return next !== null;
+}
+
+/**
+ * Moves the seen time forward; an earlier one changes nothing.
+ *
+ * Returns: true when a recount begins that `recountUnread` must go on with.
+ */
+export function putNotificationSeen(state: SlotState, owner: number, seenMs: number): boolean {
+  const before = getSeenRow(state, owner);
+  if (before.seenMs !== null && before.seenMs >= seenMs) return false;
+  const newer = countNotices(state, noticeKeyAt(owner, seenMs + 1), prefixEnd(noticePrefix(owner)));
+  if (newer.next === null) {
+    putSeenRow(state, owner, { seenMs, unreadCount: newer.counted, recountFrom: null });
+    return false;
+  }
+  const hasMore = passSeen(state, owner, countedFrom(owner, before), { ...before, seenMs });
+  return hasMore && before.recountFrom === null;
+}
+
+/** Goes on with a recount, if there is one. Returns whether there is more. */
+export function recountUnread(state: SlotState, owner: number): boolean {
+  const row = getSeenRow(state, owner);
+  const { seenMs, recountFrom } = row;
+  return seenMs !== null && recountFrom !== null && passSeen(state, owner, recountFrom, { ...row, seenMs });
+}
