@@ -1,0 +1,233 @@
+/**
+ * Commits, repos and messages of the firehose, made from parts that are each valid or not: shared
+ * blocks, paths twice, revs and times anywhere, trees of any shape.
+ */
+import fc from 'fast-check';
+import { Cid, cidOfBlock } from '../../src/atproto/cid.ts';
+import { ByteString, type DagMap, type DagValue } from '../../src/atproto/dag-value.ts';
+import { tidOf } from '../../src/atproto/tid.ts';
+import { type Block, encodeCar } from '../../src/demo/server/firehose-frame.ts';
+import { encodeDagCbor } from '../support/dag-cbor.ts';
+import { frameOf } from '../unit/atproto/signed-repo.ts';
+import { anyDids, type HostileRecord, hostileRecords, keyableDids, ownedBy, rkeys } from './hostile-records.ts';
+import { anyValues } from './hostile-values.ts';
+
+/** Now, an hour ago, tomorrow, and the ends of what the format holds. */
+export const revs: fc.Arbitrary<string> = fc.oneof(
+  { weight: 6, arbitrary: fc.nat(1e9).map((offset) => tidOf(1_735_689_600_000_000 + offset, 0)) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom('jzzzzzzzzzzzz', '2222222222222', tidOf(Date.UTC(2100, 0) * 1000, 1023), tidOf(1, 0)),
+  },
+  { weight: 1, arbitrary: fc.constantFrom('', 'zzzzzzzzzzzzz', '3jzfcijpj2z2a ', 'x') },
+);
+
+const times = fc.constantFrom(
+  '2025-01-01T00:00:00.000Z',
+  '2025-01-01T00:00:00Z',
+  '9999-12-31T23:59:59.999Z',
+  '0000-01-01T00:00:00Z',
+  '1970-01-01T00:00:00Z',
+  'yesterday',
+  '',
+);
+const seqs = fc.constantFrom(1, 2, 0, -1, 2 ** 53 - 1, 2 ** 32);
+
+/** One op of a commit: its record is one of the commit's, by index, so that ops share blocks. */
+export type HostileOp = {
+  readonly action: string;
+  readonly record: number;
+  readonly path: 'own' | 'first' | 'spread' | 'bad';
+  readonly hasCid: boolean;
+};
+
+export type HostileCommit = {
+  readonly did: string;
+  readonly rev: string;
+  readonly since: string | null;
+  readonly time: string;
+  readonly records: readonly HostileRecord[];
+  readonly ops: readonly HostileOp[];
+  /** How often the list of ops is repeated. */
+  readonly repeats: number;
+};
+
+const ops: fc.Arbitrary<HostileOp> = fc.record({
+  action: fc.constantFrom('create', 'create', 'create', 'update', 'delete', 'upsert'),
+  record: fc.nat(3),
+  path: fc.constantFrom('own', 'own', 'own', 'spread', 'first', 'bad'),
+  hasCid: fc.constantFrom(true, true, true, true, true, false),
+});
+
+export const hostileCommits: fc.Arbitrary<HostileCommit> = fc.record({
+  did: fc.constantFrom(...keyableDids),
+  rev: revs,
+  since: fc.option(revs),
+  time: times,
+  records: fc.array(hostileRecords, { minLength: 1, maxLength: 4 }),
+  ops: fc.array(ops, { minLength: 1, maxLength: 6 }),
+  repeats: fc.oneof({ weight: 8, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.constantFrom(2, 33, 201) }),
+});
+
+/** An op as it is in the commit: a path, and its record by index. */
+export type PlacedOp = {
+  readonly action: string;
+  readonly collection: string;
+  readonly rkey: string;
+  readonly record: number;
+  readonly hasCid: boolean;
+};
+
+/** Returns the records of a commit as its author owns them. */
+export function ownRecords({ did, records }: HostileCommit): HostileRecord[] {
+  return records.map((record) => ownedBy(did, record));
+}
+
+/** Returns the ops of a commit in order, with their paths. */
+export function placedOps({ records, ops: drawn, repeats }: HostileCommit): PlacedOp[] {
+  return Array.from({ length: repeats }, (_unused, round) =>
+    drawn.map(({ action, record: drawnIndex, path, hasCid }, at) => {
+      const record = drawnIndex % records.length;
+      const { collection, rkey: own } = records[record]!;
+      const rkey = { own, first: records[0]!.rkey, spread: `s${round}-${at}`, bad: '../é' }[path];
+      return { action, collection, rkey, record, hasCid };
+    }),
+  ).flat();
+}
+
+function blockOf(value: DagValue): Block {
+  const bytes = encodeDagCbor(value);
+  return { cid: cidOfBlock(bytes).bytes, bytes };
+}
+
+function commitBlock(did: string, rev: string, data: Uint8Array): Block {
+  return blockOf({ did, rev, data: new Cid(data), prev: null, sig: new ByteString(new Uint8Array(64)), version: 3 });
+}
+
+/** Returns the body of the `#commit` message. */
+export function commitBody(commit: HostileCommit, seq = 1): DagMap {
+  const { did, rev, since, time } = commit;
+  const blocks = ownRecords(commit).map(({ value }) => blockOf(value));
+  const root = commitBlock(did, rev, cidOfBlock(Buffer.from('tree')).bytes);
+  const rawOps = placedOps(commit).map(({ action, collection, rkey, record, hasCid }) => ({
+    action,
+    path: `${collection}/${rkey}`,
+    cid: action === 'delete' || !hasCid ? null : new Cid(blocks[record]!.cid),
+  }));
+  return {
+    seq,
+    repo: did,
+    rev,
+    since,
+    commit: new Cid(root.cid),
+    ops: rawOps,
+    blocks: new ByteString(encodeCar(root.cid, [root, ...blocks])),
+    blobs: [],
+    time,
+    tooBig: false,
+    rebase: false,
+  };
+}
+
+const fieldNames = [
+  'seq',
+  'repo',
+  'did',
+  'rev',
+  'since',
+  'commit',
+  'ops',
+  'blocks',
+  'time',
+  'tooBig',
+  'active',
+  'status',
+  'handle',
+  'prevData',
+];
+
+const otherBodies: fc.Arbitrary<{ type: string; body: DagMap }> = fc
+  .record({
+    type: fc.constantFrom('#identity', '#account', '#sync', '#info', '#labels', ''),
+    did: fc.constantFrom(...anyDids),
+    seq: seqs,
+    rev: revs,
+    time: times,
+    active: fc.boolean(),
+    status: fc.constantFrom('deleted', 'takendown', 'suspended', 'deactivated', 'throttled', '__proto__', ''),
+    handle: fc.constantFrom('a.example', '', 'x'.repeat(3_000), '__proto__'),
+  })
+  .map(({ type, ...rest }) => ({
+    type,
+    body: { ...rest, blocks: new ByteString(new Uint8Array(0)), name: 'OutdatedCursor', message: rest.handle },
+  }));
+
+/** Any message of the firehose; some with one field replaced by anything, or left out. */
+export const hostileFrames: fc.Arbitrary<Buffer> = fc
+  .tuple(
+    fc.oneof(
+      { weight: 3, arbitrary: hostileCommits.map((commit) => ({ type: '#commit', body: commitBody(commit) })) },
+      { weight: 1, arbitrary: otherBodies },
+    ),
+    fc.option(fc.tuple(fc.constantFrom(...fieldNames), fc.option(anyValues)), { freq: 2 }),
+    fc.constantFrom<DagValue>(1, 1, 1, 1, 1, -1, 2, 'x'),
+  )
+  .map(([{ type, body }, change, op]) => {
+    if (change !== null) {
+      const [field, value] = change;
+      body = { ...body };
+      if (value === null) delete body[field];
+      else body[field] = value;
+    }
+    return frameOf({ op, t: type }, body);
+  });
+
+/** A tree node as drawn: its keys are in order unless `isShuffled`. */
+type DrawnTree = {
+  readonly keys: readonly string[];
+  readonly isShuffled: boolean;
+  readonly fan: number;
+  readonly wrong: 'none' | 'prefix' | 'missing' | 'loop';
+};
+
+const drawnTrees: fc.Arbitrary<DrawnTree> = fc.record({
+  keys: fc
+    .tuple(fc.array(rkeys, { minLength: 1, maxLength: 12 }), fc.constantFrom(0, 0, 0, 500, 5_000))
+    .map(([few, more]) => [
+      ...new Set([...few, ...Array.from({ length: more }, (_unused, index) => `k${String(index).padStart(6, '0')}`)]),
+    ]),
+  isShuffled: fc.constantFrom(false, false, false, true),
+  fan: fc.constantFrom(1, 4, 64),
+  wrong: fc.constantFrom('none', 'none', 'none', 'prefix', 'missing', 'loop'),
+});
+
+/** One node of keys `from` to `to`, with the rest of them in subtrees to its right. */
+function treeNode(paths: readonly string[], leaf: Uint8Array, tree: DrawnTree, blocks: Block[]): Block {
+  const own = paths.slice(0, tree.fan);
+  const rest = paths.slice(tree.fan);
+  const below = rest.length === 0 ? null : treeNode(rest, leaf, tree, blocks);
+  const entries = own.map((path, index) => ({
+    p: tree.wrong === 'prefix' ? 3 : 0,
+    k: new ByteString(Buffer.from(path)),
+    v: new Cid(leaf),
+    t: index === own.length - 1 && below !== null ? new Cid(below.cid) : null,
+  }));
+  const left = tree.wrong === 'missing' ? new Cid(cidOfBlock(Buffer.from('nowhere')).bytes) : null;
+  const block = blockOf({ l: left, e: entries });
+  blocks.push(block);
+  return block;
+}
+
+/** CARs of whole repos: many keys may share one record, and trees may be deep, cut or unordered. */
+export const hostileRepoCars: fc.Arbitrary<Buffer> = fc
+  .tuple(fc.constantFrom(...keyableDids), revs, hostileRecords, drawnTrees)
+  .map(([did, rev, record, tree]) => {
+    const leaf = blockOf(ownedBy(did, record).value);
+    const paths = tree.keys.map((key) => `${record.collection}/${key}`);
+    if (!tree.isShuffled) paths.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    const fan = Math.max(tree.fan, Math.ceil(paths.length / 100));
+    const blocks: Block[] = [];
+    const root = treeNode(paths, leaf.cid, { ...tree, fan }, blocks);
+    const commit = commitBlock(did, rev, root.cid);
+    return encodeCar(commit.cid, [commit, ...blocks, leaf]);
+  });
