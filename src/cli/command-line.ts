@@ -33,8 +33,16 @@ const commandTable: Record<CommandName, CommandRow> = {
     operands: ['[did]'],
     summary: 'fetch one repo, or without a DID every repo of the sources that ingest follows',
   },
+  'source begin': { operands: ['<source>'], summary: 'follow a source from another cursor, or from now' },
+  'source mended': { operands: ['<source>'], summary: 'end the notice of events that a source no longer had' },
   'map validate': { summary: 'check the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
+};
+
+/** By the first word of commands that have two. */
+const groupSummaries: Readonly<Record<string, string>> = {
+  map: 'work on the shard map',
+  source: 'decide about a source of ingest',
 };
 
 export type CommandLine = {
@@ -78,7 +86,7 @@ function addCommand(program: CommanderCommand, name: CommandName, onRun: (line: 
     words.length === 1
       ? program
       : (program.commands.find((known) => known.name() === words[0]) ??
-        program.command(words[0]!).description('work on the shard map'));
+        program.command(words[0]!).description(groupSummaries[words[0]!] ?? ''));
   const row = commandTable[name];
   const command = parent.command(words.at(-1)!).description(row.summary).allowExcessArguments(false);
   for (const operand of row.operands ?? []) command.argument(operand);

@@ -16,6 +16,8 @@ export const commandNames = [
   'get',
   'settle',
   'backfill',
+  'source begin',
+  'source mended',
   'map validate',
   'config',
 ] as const;
@@ -42,7 +44,7 @@ export type SettingRow = Shared &
   );
 
 const servers = ['up', 'node', 'router', 'ingest', 'demo'] as const;
-const clients = ['status', 'get', 'settle', 'backfill'] as const;
+const clients = ['status', 'get', 'settle', 'backfill', 'source begin', 'source mended'] as const;
 const port = { kind: 'integer', unit: 'port', min: 0, max: 65_535 } as const;
 const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
 const webSchemes = ['http:', 'https:'];
@@ -106,7 +108,7 @@ export const settingTable = {
     unit: 'seq',
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
-    commands: ['up', 'ingest'],
+    commands: ['up', 'ingest', 'source begin'],
     help: 'where to begin at a source that has no stored cursor; 0 = its beginning, absent = now',
   },
   backfillAll: {
@@ -236,7 +238,7 @@ export const settingTable = {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: ['router', 'backfill'],
+    commands: ['router', 'backfill', 'source begin', 'source mended'],
     help: 'ingest to ask; absent = the one that run.json in the data folder names (a router then asks none)',
   },
   timeoutMs: {
@@ -251,7 +253,7 @@ export const settingTable = {
   json: {
     kind: 'switch',
     default: false,
-    commands: ['status', 'get', 'settle', 'backfill', 'map validate', 'config'],
+    commands: [...clients, 'map validate', 'config'],
     help: 'print JSON',
   },
   adminTokenFile: {

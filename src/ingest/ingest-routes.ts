@@ -46,6 +46,14 @@ const resyncBody = objectShape({
   ),
 });
 
+const sourceShape = v.string('must be the name of a source');
+const cursorMessage = 'must be a seq';
+const beginBody = objectShape({
+  source: sourceShape,
+  cursor: v.optional(v.nullable(v.pipe(v.number(cursorMessage), v.safeInteger(cursorMessage), v.minValue(0)))),
+});
+const mendedBody = objectShape({ source: sourceShape });
+
 function didOf(query: URLSearchParams): string {
   return readShape(openObjectShape({ did: didShape }), { did: query.get('did') }, refuseRequest).did;
 }
@@ -85,6 +93,25 @@ async function requestResyncs(
   }
   await backfill.requestResyncs(repos.map(({ did, rev }) => ({ did, revMin: rev })));
   return { accepted: repos.length };
+}
+
+function subscriptionOf({ subscriptions }: IngestRoutesOptions, source: string): Subscription {
+  const found = subscriptions.find(({ name }) => name === source);
+  const names = subscriptions.map(({ name }) => name).join(', ');
+  return found ?? refuseRequest(`source: none is named "${source.slice(0, 200)}" (${names})`);
+}
+
+/** `cursor` is a seq (exclusive), or absent or null for now. */
+async function beginSource(
+  options: IngestRoutesOptions,
+  { source, cursor = null }: v.InferOutput<typeof beginBody>,
+): Promise<object> {
+  const cursorBefore = await subscriptionOf(options, source).beginAgain(cursor);
+  return { source, cursor, cursorBefore };
+}
+
+async function endGap(options: IngestRoutesOptions, { source }: v.InferOutput<typeof mendedBody>): Promise<object> {
+  return { source, gap: await subscriptionOf(options, source).condition.endGap() };
 }
 
 /** Waits until everything up to the cursors, or all received so far, is durable in the log. */
@@ -147,6 +174,8 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
     getRoute('/v1/identity', (query) => showIdentity(options, query)),
     postRoute('/v1/backfill', backfillBody, (body) => requestBackfill(options, body)),
     postRoute('/v1/resync', resyncBody, (body) => requestResyncs(options, body)),
+    postRoute('/v1/source/begin', beginBody, (body) => beginSource(options, body)),
+    postRoute('/v1/source/mended', mendedBody, (body) => endGap(options, body)),
     postRoute('/v1/settle', settleBody, (body) => settle(options, body)),
   ];
 }

@@ -63,6 +63,19 @@ export class StreamPosition {
     if (this.#run !== null) this.#run = new DoneTracker(this.#run.done);
   }
 
+  /**
+   * Begins again after `seq` (exclusive), or for null at the next event.
+   *
+   * Returns: once no cursor from before is stored any more, but for one that waits for its events.
+   */
+  async beginAgain(seq: number | null): Promise<void> {
+    if (this.#run !== null && this.#run.pendingCount > 0) this.#formerRuns.push(this.#run);
+    this.#run = seq === null ? null : new DoneTracker(seq);
+    if (seq !== null) return this.storeCursor(0);
+    await this.#cursors.remove(this.#name);
+    this.#durableSeq = null;
+  }
+
   /** Marks an admitted seq as received. Returns the run in which to finish it. */
   begin(seq: number): DoneTracker {
     const run = this.#run!;

@@ -12,8 +12,9 @@ import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { AheadWatch, aheadReasonOf, type TimedEvent } from './ahead-watch.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
+import { SourceCondition } from './source-condition.ts';
 import { type EndedConnection, holdConnection } from './source-connection.ts';
-import { clockBehind, type SourceProblem } from './source-problem.ts';
+import { clockBehind, futureCursor, type SourceProblem } from './source-problem.ts';
 import type { IngestState } from './state/ingest-state.ts';
 import { StreamPosition } from './stream-position.ts';
 
@@ -66,6 +67,8 @@ const fullRetryMs = 1000;
 /** How often a paused source looks at our clock, and when it tries again all the same. */
 const clockCheckMs = 1000;
 const clockPauseMsMax = 60_000;
+/** How often a source that refuses our cursor is asked again. */
+const refusedRetryMs = 15_000;
 
 export class Subscription {
   readonly #options: SubscriptionOptions;
@@ -74,10 +77,10 @@ export class Subscription {
   readonly #dropped = new Tally();
   readonly #notices = new Tally();
   readonly #position: StreamPosition;
+  readonly condition: SourceCondition;
   readonly #ahead: AheadWatch;
-  /** Ends the current connection. */
+  /** Ends the current connection, and the wait for the next. */
   #hangUp = new AbortController();
-  #problem: SourceProblem | null = null;
   #receivedTimeMs = 0;
   #receivedLagMs = 0;
   #oversizedInARow = 0;
@@ -86,13 +89,13 @@ export class Subscription {
   #lastProblem: string | null = null;
   /** True until the first event of a connection, which shows whether the source used our cursor. */
   #isFirstOfConnection = false;
-  #isCursorRefused = false;
 
   /** Follows the source once `run` is called, until the signal aborts. */
   constructor(options: SubscriptionOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
     this.#position = new StreamPosition(options.name, options.state.cursors, options.startSeq);
+    this.condition = new SourceCondition(options.name, options.state.gaps, options.note);
     this.#ahead = new AheadWatch(options.clock, signal, () => this.#pauseForClock());
   }
 
@@ -108,7 +111,7 @@ export class Subscription {
       name,
       url,
       connected: this.#isConnected,
-      problem: this.#problem,
+      problem: this.condition.problem,
       attempts: this.#attempts,
       lastProblem: this.#lastProblem,
       receivedSeq,
@@ -122,6 +125,20 @@ export class Subscription {
     };
   }
 
+  /**
+   * Begins again after a seq (exclusive), or for null at now. Returns: the cursor before.
+   *
+   * What that skips is missing until its repos are fetched.
+   */
+  async beginAgain(seq: number | null): Promise<number | null> {
+    const before = this.#position.receivedSeq;
+    this.#hangUp.abort();
+    await this.#position.beginAgain(seq);
+    this.condition.resume();
+    this.#options.note('beginning again', { source: this.name, cursor: seq, before });
+    return before;
+  }
+
   /** Runs until the signal aborts. The caller waits for events that are unfinished then. */
   async run(): Promise<void> {
     await Promise.all([this.#runConnections(), this.#runStores()]);
@@ -132,10 +149,11 @@ export class Subscription {
     let failures = 0;
     while (!this.#signal.aborted) {
       this.#attempts++;
+      this.#hangUp = new AbortController();
       const startedMs = clock.monotonicMs();
       const { received, problem } = await this.#connectOnce();
       if (this.#signal.aborted) return;
-      if (this.#problem?.code === 'ClockBehind') {
+      if (this.condition.stopped?.code === 'ClockBehind') {
         await this.#waitForClock();
         continue;
       }
@@ -144,19 +162,20 @@ export class Subscription {
       const wasSound = received > 0 || clock.monotonicMs() - startedMs > 10_000;
       failures = wasSound || this.#oversizedInARow > 0 ? 0 : failures + 1;
       if (failures <= 1) this.#options.note('source lost', { source: name, problem });
-      await clock.sleep(backoffMs(reconnectPolicy, failures, random), this.#signal);
+      const isRefused = this.condition.stopped?.code === 'FutureCursor';
+      const waitMs = isRefused ? refusedRetryMs : backoffMs(reconnectPolicy, failures, random);
+      await clock.sleep(waitMs, AbortSignal.any([this.#signal, this.#hangUp.signal]));
     }
   }
 
   async #connectOnce(): Promise<EndedConnection> {
     const { url, clock, note, silenceMsMax = silenceMsDefault, waitForCapacity } = this.#options;
-    const cursor = this.#isCursorRefused ? null : this.#position.receivedSeq;
+    const cursor = this.#position.receivedSeq;
     this.#isFirstOfConnection = true;
     const onOpen = (): void => {
       this.#isConnected = true;
       note('source connected', { source: this.name, cursor });
     };
-    this.#hangUp = new AbortController();
     const stop = AbortSignal.any([this.#signal, this.#hangUp.signal]);
     const onMessage = (message: Buffer | null): void => {
       // Messages that a connection had received may follow its end.
@@ -218,9 +237,8 @@ export class Subscription {
 
   /** What looked ahead and everything after it is received again once our clock is right. */
   #pauseForClock(): void {
-    this.#problem = clockBehind(this.name);
+    this.condition.stop(clockBehind(this.name));
     this.#notices.add('ClockBehind');
-    this.#options.note(this.#problem.message, { source: this.name, hint: this.#problem.hint });
     this.#position.rewind();
     this.#hangUp.abort();
   }
@@ -231,19 +249,20 @@ export class Subscription {
     while (this.#ahead.isClockBehind && clock.monotonicMs() < untilMs && !this.#signal.aborted) {
       await clock.sleep(clockCheckMs, this.#signal);
     }
-    this.#problem = null;
+    this.condition.resume();
   }
 
   #takeInfo(name: string, message: string): void {
     this.#notices.add(name);
     this.#options.note('source says', { source: this.name, name, message });
+    if (name === 'OutdatedCursor') this.condition.noteOutdated(this.#position.receivedSeq);
   }
 
   #takeError(error: string, message: string): void {
     this.#notices.add(error);
     this.#options.note('source refuses', { source: this.name, error, message });
-    // The source's stream ends before our cursor: it is a new stream, known only at "now".
-    if (error === 'FutureCursor') this.#isCursorRefused = true;
+    // Its stream ends before our cursor. Going on from "now" would hide what was missed.
+    if (error === 'FutureCursor') this.condition.stop(futureCursor(this.name, this.#position.receivedSeq));
   }
 
   /**
@@ -253,7 +272,7 @@ export class Subscription {
   #track(seq: number, event: FirehoseEvent | null, held: Promise<void> | null = null): void {
     const isFirst = this.#isFirstOfConnection;
     this.#isFirstOfConnection = false;
-    this.#isCursorRefused &&= !isFirst;
+    if (isFirst) this.condition.noteFirst(seq);
     const cursor = this.#position.receivedSeq;
     const order = this.#position.admit(seq, isFirst);
     if (order === 'restarted') {

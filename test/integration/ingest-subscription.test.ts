@@ -223,46 +223,6 @@ describe('the cursor', () => {
     expect(harness.network.connections.map(({ cursor }) => cursor)).toEqual([0, 3]);
   });
 
-  it('from the future makes ingest follow from now, says so, and then follows the new stream', async () => {
-    for (let seq = 100; seq <= 101; seq++) await publishLike(seq);
-    await harness.start();
-    await harness.settle();
-    await until(() => harness.status.durableSeq === 101);
-    await harness.stop();
-
-    // The source lost its past and restarts at one.
-    harness.network.backlog = [];
-    await publishLike(1);
-    harness.log = new MemoryLog();
-    await harness.start();
-    await until(() => harness.network.openCount === 1);
-    expect(harness.network.connections.map(({ cursor }) => cursor)).toEqual([0, 101, null]);
-    expect(harness.status.notices).toMatchObject({ FutureCursor: 1 });
-    await publishLike(2);
-    await until(() => harness.log.of('commit').length === 1);
-    await until(() => harness.status.durableSeq === 2);
-    expect(harness.notes.some((note) => note.includes('FutureCursor'))).toBe(true);
-    await harness.stop();
-
-    harness.log = new MemoryLog();
-    await harness.start();
-    await publishLike(3);
-    await harness.settle();
-    expect(harness.network.connections.at(-1)!.cursor).toBe(2);
-    expect(harness.log.of('commit')).toHaveLength(1);
-  });
-
-  it('that is older than the source retains is counted as a notice', async () => {
-    harness.network.onConnect = ({ socket }) => {
-      socket.send(frameOf({ op: 1, t: '#info' }, { name: 'OutdatedCursor', message: 'Possibly missing events' }));
-    };
-    await harness.start();
-    await until(() => harness.status.notices['OutdatedCursor'] === 1);
-    await publishLike(50);
-    await harness.settle();
-    expect(harness.status.receivedSeq).toBe(50);
-  });
-
   it('does not move for an event whose seq does not ascend, which is still counted', async () => {
     await harness.start();
     await publishLike(7);

@@ -116,8 +116,8 @@ export class ScriptedNetwork {
   }
 
   /** Registers a DID at this host, with a handle that resolves back to it. */
-  register(did: string, handle: string): void {
-    this.documents.set(did, didDocument(did, handle, this.url));
+  register(did: string, handle: string, key = signingKey): void {
+    this.documents.set(did, didDocument(did, handle, this.url, key));
     this.didByHandle.set(handle, did);
   }
 
@@ -134,7 +134,10 @@ export class ScriptedNetwork {
   }
 }
 
-export function didDocument(did: string, handle: string, pds: string): Record<string, unknown> {
+/** The public key of `SignedRepo`, in every document. */
+export const signingKey = 'zQ3shjyJXUaRJC2GC43mX8aPrUhoTdoiongXhZjsdTzPKYZUM';
+
+export function didDocument(did: string, handle: string, pds: string, key = signingKey): Record<string, unknown> {
   return {
     '@context': ['https://www.w3.org/ns/did/v1'],
     id: did,
@@ -144,7 +147,7 @@ export function didDocument(did: string, handle: string, pds: string): Record<st
         id: `${did}#atproto`,
         type: 'Multikey',
         controller: did,
-        publicKeyMultibase: 'zQ3shjyJXUaRJC2GC43mX8aPrUhoTdoiongXhZjsdTzPKYZUM',
+        publicKeyMultibase: key,
       },
     ],
     service: [{ id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: pds }],

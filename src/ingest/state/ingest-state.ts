@@ -12,14 +12,16 @@ import { FetchQueue } from './fetch-queue.ts';
 import { HostListings } from './host-listings.ts';
 import { IdentityTimes } from './identity-times.ts';
 import { SourceCursors } from './source-cursors.ts';
+import { SourceGaps } from './source-gaps.ts';
 import { requireKnownVersion } from './state-codec.ts';
 
-const tables = ['cursors', 'repos', 'queue', 'hosts', 'identities', 'postponed', 'sums'] as const;
+const tables = ['cursors', 'repos', 'queue', 'hosts', 'identities', 'postponed', 'sums', 'gaps'] as const;
 /** Address space reserved for the environment; the file grows only as it is filled. */
 const mapBytesDefault = 2 ** 36;
 
 export class IngestState implements AsyncDisposable {
   readonly cursors: SourceCursors;
+  readonly gaps: SourceGaps;
   readonly fetches: FetchQueue;
   readonly hosts: HostListings;
   readonly identities: IdentityTimes;
@@ -37,6 +39,7 @@ export class IngestState implements AsyncDisposable {
       this.fetches.reload();
     });
     this.cursors = new SourceCursors(table('cursors'), this.#commits);
+    this.gaps = new SourceGaps(table('gaps'), this.#commits);
     this.hosts = new HostListings(table('hosts'));
     const fetchTables = { repos: table('repos'), queue: table('queue'), sums: table('sums') };
     this.fetches = new FetchQueue(fetchTables, this.hosts, this.#commits);

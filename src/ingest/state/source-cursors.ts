@@ -29,4 +29,9 @@ export class SourceCursors {
     const value = beginValue().u48(seq).u48(timeMs).finish();
     return this.#commits.write(() => this.#table.put(textKey(source), value));
   }
+
+  /** Removes the cursor of a source. Returns: once durable. */
+  remove(source: string): Promise<void> {
+    return this.#commits.write(() => this.#table.remove(textKey(source)));
+  }
 }

@@ -13,7 +13,7 @@ import { createIngestCounters } from '../../../src/ingest/ingest-counters.ts';
 import { IngestState } from '../../../src/ingest/state/ingest-state.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
-import { json, ScriptedNetwork } from '../../support/scripted-network.ts';
+import { json, ScriptedNetwork, signingKey } from '../../support/scripted-network.ts';
 import { unhandledRejectionOf } from '../../support/unhandled-rejection.ts';
 import { until } from '../../support/until.ts';
 import { authorDid } from '../atproto/signed-repo.ts';
@@ -102,7 +102,7 @@ it('what a document says is durable with its resolution, and goes when the DID i
   await queue.refresh(authorDid);
   expect(state.identities.factsOf(authorDid)).toMatchObject({
     pds: network.url,
-    signingKey: 'zQ3shunBKsXixLxKtC5qeSG9E4J5RkGN57im31pcTzbNQnm5w',
+    signingKey,
     checkedAtSec: clock.nowMs() / 1000,
   });
   network.documents.clear();
