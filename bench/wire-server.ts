@@ -15,7 +15,7 @@ const app = App();
 const onFault = (error: Error): void => {
   throw error;
 };
-new WireServer({ handlers, epoch: () => 1, clusterToken: null, clock: systemClock, onFault }).attachTo(app, () => null);
+new WireServer({ handlers, epoch: () => 1, clusterToken: null, clock: systemClock, onFault }).attachTo(app, {});
 app.listen('127.0.0.1', 0, (socket) => {
   if (socket === false) throw new Error('no free port');
   console.log(JSON.stringify({ port: us_socket_local_port(socket) }));

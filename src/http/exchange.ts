@@ -7,7 +7,7 @@ import type { HttpResponse } from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { errorBodyOf } from './error-body.ts';
-import { type BodyBound, type BodyLimits, RequestBody } from './request-body.ts';
+import { type BodyBound, type BodyLimits, type BodySource, RequestBody } from './request-body.ts';
 
 /** Returns the status line with its reason phrase, as uWebSockets needs it. */
 export function statusLine(status: number): string {
@@ -32,9 +32,10 @@ export class Exchange {
    * Reads the body. Must be called before the first await.
    *
    * `done` gets the body, or the bound that it exceeds; it is not called if the client goes away.
+   * The bytes are taken from `source`, by default the budget of the limits.
    */
-  readBody(limits: BodyLimits, done: (body: Buffer | BodyBound) => void): void {
-    const body = new RequestBody(limits);
+  readBody(limits: BodyLimits, done: (body: Buffer | BodyBound) => void, source?: BodySource): void {
+    const body = new RequestBody(limits, source);
     this.#body = body;
     this.#response.onData((chunk, isLast) => {
       if (body.isDropped) return;

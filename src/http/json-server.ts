@@ -18,6 +18,7 @@ import {
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import { carriesToken } from '../config/access-token.ts';
+import { ConnectionLimit, httpConnectionsMax } from './connection-limit.ts';
 import { Exchange } from './exchange.ts';
 import { type JsonRoute, parseBody } from './json-route.ts';
 import { PageGuard, type PageRules, requireJson } from './page-guard.ts';
@@ -35,9 +36,16 @@ export type JsonServerOptions = PageRules & {
   readonly isReady: () => boolean | Promise<boolean>;
   readonly metricsText: () => string | Promise<string>;
   readonly routes: readonly JsonRoute[];
-  readonly limits?: Partial<BodyLimits>;
+  readonly limits?: Partial<BodyLimits & { readonly httpConnectionsMax: number }>;
   /** Adds endpoints of other protocols; called before the server listens. */
-  readonly attach?: (app: TemplatedApp, pages: PageGuard) => void;
+  readonly attach?: (listener: Listener) => void;
+};
+
+/** What endpoints of other protocols share with those of operators. */
+export type Listener = {
+  readonly app: TemplatedApp;
+  readonly pages: PageGuard;
+  readonly connections: ConnectionLimit;
 };
 
 export type ListeningServer = {
@@ -186,7 +194,9 @@ class JsonEndpoints {
 export async function startJsonServer(options: JsonServerOptions): Promise<ListeningServer> {
   const app = createApp(options.tls);
   const pages = new PageGuard(options);
-  options.attach?.(app, pages);
+  const connections = new ConnectionLimit(options.limits?.httpConnectionsMax ?? httpConnectionsMax);
+  connections.attachTo(app);
+  options.attach?.({ app, pages, connections });
   new JsonEndpoints(options, pages).attachTo(app);
   const socket = await listen(app, options.host, options.port);
   return {

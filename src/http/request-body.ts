@@ -6,24 +6,36 @@
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
-/** The memory that all arriving bodies together may take. Units: bytes. */
-export class BodyBudget {
+/** The limits that a body may pass, by the names that README.md lists. */
+export type BodyBound = 'bodyBytesMax' | 'bodyMsMax' | BudgetBound;
+type BudgetBound = 'arrivingBytesMax' | 'arrivingBytesOfConnectionMax' | 'arrivingBytesOfCallerMax';
+
+/** What bodies take their memory from. */
+export type BodySource = {
+  /** Takes bytes. Returns the limit that too few are left of, and takes nothing then; or null. */
+  take(bytes: number): BudgetBound | null;
+  release(bytes: number): void;
+};
+
+/** The memory that arriving bodies together may take. Units: bytes. */
+export class BodyBudget implements BodySource {
   readonly #bytesMax: number;
+  readonly #bound: BudgetBound;
   #bytes = 0;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, bound: BudgetBound = 'arrivingBytesMax') {
     this.#bytesMax = bytesMax;
+    this.#bound = bound;
   }
 
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Takes bytes; false, with nothing taken, when too few are left. */
-  take(bytes: number): boolean {
-    if (this.#bytes + bytes > this.#bytesMax) return false;
+  take(bytes: number): BudgetBound | null {
+    if (this.#bytes + bytes > this.#bytesMax) return this.#bound;
     this.#bytes += bytes;
-    return true;
+    return null;
   }
 
   release(bytes: number): void {
@@ -31,18 +43,70 @@ export class BodyBudget {
   }
 }
 
+/** Takes from several budgets at once, or from none. */
+export class JointBudget implements BodySource {
+  readonly #sources: readonly BodySource[];
+
+  constructor(sources: readonly BodySource[]) {
+    this.#sources = sources;
+  }
+
+  take(bytes: number): BudgetBound | null {
+    for (const [index, source] of this.#sources.entries()) {
+      const bound = source.take(bytes);
+      if (bound === null) continue;
+      for (const taken of this.#sources.slice(0, index)) taken.release(bytes);
+      return bound;
+    }
+    return null;
+  }
+
+  release(bytes: number): void {
+    for (const source of this.#sources) source.release(bytes);
+  }
+}
+
+/** A budget, and the share of each caller. Callers choose names, so idle ones are dropped. */
+export class CallerBudgets {
+  readonly #total: BodyBudget;
+  readonly #bytesMax: number;
+  readonly #bytesByCaller = new Map<string, number>();
+
+  constructor(total: BodyBudget, bytesOfCallerMax: number) {
+    this.#total = total;
+    this.#bytesMax = bytesOfCallerMax;
+  }
+
+  of(caller: string): BodySource {
+    const bytesByCaller = this.#bytesByCaller;
+    return {
+      take: (bytes) => {
+        const ofCaller = (bytesByCaller.get(caller) ?? 0) + bytes;
+        if (ofCaller > this.#bytesMax) return 'arrivingBytesOfCallerMax';
+        const bound = this.#total.take(bytes);
+        if (bound === null) bytesByCaller.set(caller, ofCaller);
+        return bound;
+      },
+      release: (bytes) => {
+        this.#total.release(bytes);
+        const left = (bytesByCaller.get(caller) ?? 0) - bytes;
+        if (left > 0) bytesByCaller.set(caller, left);
+        else bytesByCaller.delete(caller);
+      },
+    };
+  }
+}
+
 export type BodyLimits = {
   /** Units: bytes of one body. */
   readonly bodyBytesMax: number;
-  /** From a body's first chunk to its last. Units: ms. */
+  /** From a body's first chunk, over HTTP/2 from its head, to its last. Units: ms. */
   readonly bodyMsMax: number;
-  readonly budget: BodyBudget;
+  readonly budget: BodySource;
 };
 
 /** Enough for the largest body over a slow network. Units: ms. */
 export const bodyMsMaxDefault = 30_000;
-
-export type BodyBound = 'bodyBytesMax' | 'arrivingBytesMax' | 'bodyMsMax';
 
 /** Returns the error for a body that exceeds a bound. */
 export function bodyBoundError(bound: BodyBound): DataPlaneError {
@@ -53,13 +117,15 @@ export function bodyBoundError(bound: BodyBound): DataPlaneError {
 /** The chunks of one arriving body. */
 export class RequestBody {
   readonly #limits: BodyLimits;
+  readonly #source: BodySource;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #isDropped = false;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(limits: BodyLimits) {
+  constructor(limits: BodyLimits, source: BodySource = limits.budget) {
     this.#limits = limits;
+    this.#source = source;
   }
 
   /** True once the body was taken, refused or aborted; later chunks are ignored. */
@@ -69,11 +135,12 @@ export class RequestBody {
 
   /** Adds a chunk and takes ownership of it. Returns the bound that it exceeds, or null. */
   add(chunk: Buffer): BodyBound | null {
-    const { bodyBytesMax, budget } = this.#limits;
+    const { bodyBytesMax } = this.#limits;
     const isTooLarge = this.#bytes + chunk.length > bodyBytesMax;
-    if (isTooLarge || !budget.take(chunk.length)) {
+    const bound = isTooLarge ? 'bodyBytesMax' : this.#source.take(chunk.length);
+    if (bound !== null) {
       this.drop();
-      return isTooLarge ? 'bodyBytesMax' : 'arrivingBytesMax';
+      return bound;
     }
     this.#bytes += chunk.length;
     this.#chunks.push(chunk);
@@ -98,7 +165,7 @@ export class RequestBody {
   drop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#isDropped = true;
-    this.#limits.budget.release(this.#bytes);
+    this.#source.release(this.#bytes);
     this.#bytes = 0;
     this.#chunks = [];
   }

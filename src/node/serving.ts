@@ -76,7 +76,11 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     isReady,
     metricsText: () => registry.metrics(),
     routes: [getRoute('/v1/status', options.status)],
-    attach: (app, pages) => wire.attachTo(app, (header) => pages.callRefusal(header)),
+    attach: ({ app, pages, connections }) =>
+      wire.attachTo(app, {
+        pageRefusal: (header) => pages.callRefusal(header),
+        onUpgraded: () => connections.upgraded(),
+      }),
   });
   let closing: Promise<void> | null = null;
   const close = (graceMs = closeGraceMsDefault): Promise<void> => {

@@ -9,9 +9,10 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { type ErrorCode, operatingFailure } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
+import { httpConnectionsMax } from '../http/connection-limit.ts';
 import { getRoute, type JsonRoute, postRoute } from '../http/json-route.ts';
 import type { ListeningServer } from '../http/json-server.ts';
-import { BodyBudget, bodyMsMaxDefault } from '../http/request-body.ts';
+import { BodyBudget, bodyMsMaxDefault, CallerBudgets } from '../http/request-body.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import { DurationSummary, LabelledCounter, registerReadout } from '../metrics/metric.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
@@ -19,6 +20,7 @@ import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { nodeStatusMessage } from '../wire/node-status.ts';
 import { startHttpEdge } from './edge/http-edge.ts';
+import type { Http2Limits } from './edge/http2-connection.ts';
 import { startHttp2Edge } from './edge/http2-edge.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
 import type { IdentitySource } from './plan/identity-source.ts';
@@ -33,6 +35,10 @@ export type RouterLimits = AdmissionLimits & {
   readonly bodyMsMax: number;
   /** Units: bytes of all bodies that are arriving. */
   readonly arrivingBytesMax: number;
+  /** Of one caller's bodies. */
+  readonly arrivingBytesOfCallerMax: number;
+  /** Of each listener. */
+  readonly httpConnectionsMax: number;
 };
 
 const routerLimitDefaults: RouterLimits = {
@@ -40,6 +46,9 @@ const routerLimitDefaults: RouterLimits = {
   bodyBytesMax: 4 * 1024 * 1024,
   bodyMsMax: bodyMsMaxDefault,
   arrivingBytesMax: 256 * 1024 * 1024,
+  // As with items in flight, three quarters.
+  arrivingBytesOfCallerMax: 192 * 1024 * 1024,
+  httpConnectionsMax,
 };
 
 export type RouterOptions = {
@@ -54,7 +63,7 @@ export type RouterOptions = {
   /** HTTP/2 for gRPC and Connect. 0 takes any free port; null serves none. */
   readonly http2Port: number | null;
   readonly adminToken: string | null;
-  readonly limits?: Partial<RouterLimits>;
+  readonly limits?: Partial<RouterLimits & Http2Limits>;
   /** Reads the map again after a node refuses our epoch, and gives it to `caller`. */
   readonly reloadMap?: () => Promise<ShardMap>;
   /** Waits until received events, or those up to the cursors, are logged. Absent without ingest. */
@@ -173,7 +182,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   };
   const budget = new BodyBudget(limits.arrivingBytesMax);
   const arrivingBytes = (): number => budget.bytes;
-  const bodies = { bodyBytesMax: limits.bodyBytesMax, bodyMsMax: limits.bodyMsMax, budget };
+  const callers = new CallerBudgets(budget, limits.arrivingBytesOfCallerMax);
+  const bodies = { ...limits, budget, callers };
   const shared = { router, host, allowedHosts: options.allowedHosts, tls: map.tls, limits: bodies };
   try {
     const http = await startHttpEdge({
@@ -185,7 +195,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       routes: [statusRoute(router, clock), settleRoute(router, clock, options.settleIngest), ...(options.routes ?? [])],
     });
     edges.push(http);
-    const http2 = options.http2Port === null ? null : await startHttp2Edge({ ...shared, port: options.http2Port });
+    const http2 =
+      options.http2Port === null ? null : await startHttp2Edge({ ...shared, clock, port: options.http2Port });
     if (http2 !== null) edges.push(http2);
     return {
       port: http.port,

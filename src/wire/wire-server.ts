@@ -49,8 +49,13 @@ export type WireServerSnapshot = {
   readonly sentBytes: number;
 };
 
-/** Returns why a handshake with these headers is a web page's, or null. */
-export type PageRefusal = (header: (name: string) => string) => { readonly message: string } | null;
+/** The part of the listener that handshakes need. */
+export type WireListener = {
+  /** Returns why a handshake with these headers is a web page's, or null. */
+  readonly pageRefusal?: (header: (name: string) => string) => { readonly message: string } | null;
+  /** Called when an HTTP connection has become a WebSocket. */
+  readonly onUpgraded?: () => void;
+};
 
 /** Answers are sent after this time even if more calls of the message wait. */
 const batchMsMax = 1;
@@ -90,21 +95,22 @@ export class WireServer {
   }
 
   /** Adds `/wire` to an app that does not listen yet. */
-  attachTo(app: TemplatedApp, pageRefusal: PageRefusal): void {
+  attachTo(app: TemplatedApp, { pageRefusal, onUpgraded }: WireListener): void {
     app.ws<SocketState>('/wire', {
       idleTimeout: this.#limits.idleSMax,
       maxPayloadLength: messageBytesMax,
       // We enforce the limits ourselves and answer refused calls; the app must not drop answers.
       maxBackpressure: this.#limits.unreadBytesHardMax + messageBytesMax,
       upgrade: (response, request, context) => {
-        const page = pageRefusal((name) => request.getHeader(name));
-        if (page !== null) this.#refuseHandshake(response, '403 Forbidden', page.message);
+        const page = pageRefusal?.((name) => request.getHeader(name));
+        if (page != null) this.#refuseHandshake(response, '403 Forbidden', page.message);
         else this.#upgrade(response, request, context);
       },
       open: (socket) => {
         const { connection } = socket.getUserData();
         connection.opened(socket);
         this.#connections.add(connection);
+        onUpgraded?.();
       },
       message: (socket, message, isBinary) => this.#received(socket.getUserData().connection, message, isBinary),
       drain: (socket) => {

@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterEach, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { systemClock } from '../../src/base/clock.ts';
 import { InvariantError } from '../../src/base/invariant.ts';
 import { objectShape, recordShape, textShape, wholeNumberShape } from '../../src/config/json-shape.ts';
 import { getRoute, type JsonRoute, postRoute } from '../../src/http/json-route.ts';
@@ -17,6 +19,8 @@ import {
   startJsonServer,
 } from '../../src/http/json-server.ts';
 import { BodyBudget } from '../../src/http/request-body.ts';
+import { wireSubprotocol } from '../../src/wire/frame.ts';
+import { WireServer } from '../../src/wire/wire-server.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { selfSignedCertificate } from '../support/self-signed-certificate.ts';
 import { unhandledRejectionOf } from '../support/unhandled-rejection.ts';
@@ -118,6 +122,36 @@ describe('the body of a POST', () => {
     expect(budget.bytes).toBe(0);
     socket.destroy();
   });
+});
+
+it('WebSockets do not count as HTTP connections, open or closed', async () => {
+  const wire = new WireServer({
+    handlers: new Map(),
+    epoch: () => 1,
+    clusterToken: null,
+    clock: systemClock,
+    onFault: (error) => {
+      throw error;
+    },
+  });
+  const { port } = await start({
+    limits: { httpConnectionsMax: 1 },
+    attach: ({ app, connections }) => wire.attachTo(app, { onUpgraded: () => connections.upgraded() }),
+  });
+  const open = async (): Promise<WebSocket> => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/wire`, wireSubprotocol);
+    disposals.push(() => socket.terminate());
+    await once(socket, 'open');
+    return socket;
+  };
+  await open();
+  for (let count = 0; count < 3; count++) {
+    const socket = await open();
+    socket.close();
+    await once(socket, 'close');
+  }
+  await until(() => wire.snapshot.connections === 1);
+  expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
 });
 
 describe('readiness', () => {

@@ -73,7 +73,7 @@ export async function startWireNode(
     ...options,
   });
   const app = App();
-  server.attachTo(app, () => null);
+  server.attachTo(app, {});
   const socket = await new Promise<us_listen_socket>((resolve, reject) => {
     app.listen('127.0.0.1', options.port ?? 0, (listening) => {
       if (listening === false) reject(new Error('cannot listen'));

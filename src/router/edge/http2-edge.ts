@@ -2,7 +2,7 @@
  * The HTTP/2 edge: gRPC (the AppView's default) and Connect, in cleartext or TLS.
  *
  * uWebSockets has no HTTP/2, so this is node:http2. A unary gRPC call is one framed message and
- * trailers. Owns: streams and limits on bodies. Never writes to a stream that was reset.
+ * trailers. Owns: limits on heads and bodies. Never writes to a stream that was reset.
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -12,15 +12,24 @@ import {
   type Http2SecureServer,
   type Http2Server,
   type IncomingHttpHeaders,
-  type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import type { Clock } from '../../base/clock.ts';
 import { type ListeningServer, listenError, type TlsFiles, tlsError } from '../../http/json-server.ts';
 import { type HeaderReader, PageGuard, type PageRules } from '../../http/page-guard.ts';
-import { type BodyBound, type BodyLimits, RequestBody } from '../../http/request-body.ts';
+import { type BodyBound, type BodyLimits, type BodySource, JointBudget, RequestBody } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
-import { boundReply, failedReply, readHead, replyTo, servicePath, typeRefusal } from './rpc-endpoint.ts';
+import { type Http2Connection, Http2Connections, type Http2Limits, http2LimitDefaults } from './http2-connection.ts';
+import {
+  type BodyLimitsOfCalls,
+  boundReply,
+  failedReply,
+  readHead,
+  replyTo,
+  servicePath,
+  typeRefusal,
+} from './rpc-endpoint.ts';
 import type { RpcReply } from './rpc-protocol.ts';
 
 export type Http2EdgeOptions = PageRules & {
@@ -28,11 +37,14 @@ export type Http2EdgeOptions = PageRules & {
   /** 0 takes any free port. */
   readonly port: number;
   readonly tls: TlsFiles | null;
-  readonly limits: BodyLimits;
+  readonly limits: BodyLimitsOfCalls & Partial<Http2Limits> & { readonly httpConnectionsMax: number };
+  readonly clock: Clock;
 };
 
-/** Open calls of one connection; the AppView makes all of its calls on one. */
-const streamsOfConnectionMax = 10_000;
+/** Of the names and values of one head, and their number; those of HTTP/1.1 are below 4 KiB. */
+const headBytesMax = 16 * 1024;
+const headPairsMax = 64;
+const handshakeMsMax = 10_000;
 /** Unread bytes in flight of one stream, and of a whole connection. */
 const streamWindowBytes = 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
@@ -64,22 +76,22 @@ function sendPlain(stream: ServerHttp2Stream, status: number, text: string): voi
   stream.end(text);
 }
 
+/** Reads a body. The time of one that is not complete counts from its head. */
 function readBody(
   stream: ServerHttp2Stream,
-  { limits }: Http2EdgeOptions,
+  limits: BodyLimits,
+  source: BodySource,
   done: (body: Buffer | BodyBound) => void,
 ): void {
-  const body = new RequestBody(limits);
+  const body = new RequestBody(limits, source);
   stream.on('data', (chunk: Buffer) => {
     if (body.isDropped) return;
     const bound = body.add(chunk);
     if (bound !== null) done(bound);
   });
-  stream.once('data', () => {
-    // Most bodies are complete at the end of this turn of the event loop and need no timer.
-    setImmediate(() => {
-      if (!body.isDropped) body.expectRest(done);
-    });
+  // Most bodies are complete at the end of this turn of the event loop and need no timer.
+  setImmediate(() => {
+    if (!body.isDropped) body.expectRest(done);
   });
   stream.on('end', () => {
     if (!body.isDropped) done(body.take());
@@ -97,14 +109,21 @@ function headerReader(headers: IncomingHttpHeaders): HeaderReader {
   };
 }
 
+/** Returns whether a head is too large. What we advertise is only advice to clients. */
+function isHeadTooLarge(headers: IncomingHttpHeaders): boolean {
+  let bytes = 0;
+  for (const name in headers) bytes += name.length + (headers[name]?.length ?? 0);
+  return bytes > headBytesMax;
+}
+
+type Serving = { readonly options: Http2EdgeOptions; readonly pages: PageGuard };
+
 function serveStream(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  options: Http2EdgeOptions,
-  pages: PageGuard,
+  connection: Http2Connection,
+  { options, pages }: Serving,
 ): void {
-  // After a reset or a broken connection the call continues, and its reply is dropped.
-  stream.on('error', () => {});
   const path = String(headers[':path'] ?? '');
   const isCall = headers[':method'] === 'POST' && path.startsWith(servicePath);
   const header = headerReader(headers);
@@ -116,7 +135,9 @@ function serveStream(
     else sendPlain(stream, 404, 'no such endpoint\n');
     return;
   }
-  readBody(stream, options, (body) => {
+  const { limits } = options;
+  const source = new JointBudget([connection.budget, limits.callers.of(head.caller)]);
+  readBody(stream, limits, source, (body) => {
     if (typeof body === 'string') {
       sendReply(stream, boundReply(head, body));
       // After the reply, since a client that is late may never end its stream.
@@ -125,15 +146,18 @@ function serveStream(
   });
 }
 
-function createHttp2Server({ tls }: Http2EdgeOptions): Http2Server | Http2SecureServer {
+function createHttp2Server(tls: TlsFiles | null, limits: Http2Limits): Http2Server | Http2SecureServer {
   const settings = {
-    maxConcurrentStreams: streamsOfConnectionMax,
+    maxConcurrentStreams: limits.streamsOfConnectionMax,
+    maxHeaderListSize: headBytesMax,
     initialWindowSize: streamWindowBytes,
     enablePush: false,
   };
-  if (tls === null) return createServer({ settings });
+  const options = { settings, maxHeaderListPairs: headPairsMax };
+  if (tls === null) return createServer(options);
   try {
-    return createSecureServer({ settings, cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) });
+    const files = { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) };
+    return createSecureServer({ ...options, ...files, handshakeTimeout: handshakeMsMax });
   } catch (cause) {
     throw tlsError(tls, cause);
   }
@@ -141,16 +165,22 @@ function createHttp2Server({ tls }: Http2EdgeOptions): Http2Server | Http2Secure
 
 /** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
 export async function startHttp2Edge(options: Http2EdgeOptions): Promise<ListeningServer> {
-  const server = createHttp2Server(options);
-  const pages = new PageGuard(options);
-  const sessions = new Set<ServerHttp2Session>();
+  const limits = { ...http2LimitDefaults, ...options.limits };
+  const server = createHttp2Server(options.tls, limits);
+  server.maxConnections = options.limits.httpConnectionsMax;
+  const serving = { options, pages: new PageGuard(options) };
+  const connections = new Http2Connections(limits, options.clock);
   server.on('session', (session) => {
-    sessions.add(session);
     session.setLocalWindowSize(connectionWindowBytes);
-    session.on('error', () => session.destroy());
-    session.on('close', () => sessions.delete(session));
+    connections.add(session);
   });
-  server.on('stream', (stream, headers) => serveStream(stream, headers, options, pages));
+  server.on('stream', (stream, headers) => {
+    // After a reset or a broken connection the call continues, and its reply is dropped.
+    stream.on('error', () => {});
+    const connection = connections.admit(stream);
+    if (isHeadTooLarge(headers)) sendPlain(stream, 431, 'the head is too large\n');
+    else if (connection !== null) serveStream(stream, headers, connection, serving);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(listenError(options.host, options.port, cause)));
     server.listen(options.port, options.host, resolve);
@@ -160,11 +190,10 @@ export async function startHttp2Edge(options: Http2EdgeOptions): Promise<Listeni
     port: (server.address() as AddressInfo).port,
     stopListening: () => {
       server.close();
-      // Sends GOAWAY: no new streams, while open ones end.
-      for (const session of sessions) session.close();
+      connections.closeAll();
     },
     close: async () => {
-      for (const session of sessions) session.destroy();
+      connections[Symbol.dispose]();
       await closed;
     },
   };

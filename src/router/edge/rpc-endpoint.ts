@@ -2,7 +2,7 @@
 import { DataPlaneError, toDataPlaneError } from '../../base/data-plane-error.ts';
 import { InvariantError } from '../../base/invariant.ts';
 import type { HeaderReader } from '../../http/page-guard.ts';
-import { type BodyBound, bodyBoundError } from '../../http/request-body.ts';
+import { type BodyBound, type BodyLimits, bodyBoundError, type CallerBudgets } from '../../http/request-body.ts';
 import type { ServiceRouter } from '../plan/service-router.ts';
 import {
   answerReply,
@@ -19,6 +19,9 @@ export const servicePath = '/bsky.Service/';
 export const typeRefusal = 'content-type must be application/grpc, application/proto or application/json\n';
 /** Longer names of callers are truncated. Units: characters. */
 const callerLengthMax = 64;
+
+/** Limits on bodies whose callers have shares. */
+export type BodyLimitsOfCalls = BodyLimits & { readonly callers: CallerBudgets };
 
 /** What an edge reads of a request before its body. */
 export type RpcHead = {
