@@ -9,6 +9,7 @@ import { isUtf8 } from 'node:buffer';
 import { Cid, cidBytes, isCidAt } from './cid.ts';
 import { ByteString, type DagMap, type DagValue } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
+import { inputLimits } from './input-limits.ts';
 
 export type DagCborReason =
   | 'truncated'
@@ -30,9 +31,6 @@ export type DagCborReason =
   | 'keys-not-sorted'
   | 'key-duplicate'
   | 'text-not-utf8';
-
-/** Limits of one block or message. Units: levels, values and keys, bytes. */
-export const dagCborLimits = { depth: 64, items: 200_000, bytes: 8_388_608 } as const;
 
 /** Order of map keys: `canonical` requires sorted keys; `any` only forbids duplicates. */
 export type KeyOrder = 'canonical' | 'any';
@@ -150,7 +148,7 @@ export class DagCborReader {
     const count = this.#argument(info);
     if (count * bytesEach > this.#end - this.#position) refuse('truncated');
     this.#items += count * bytesEach;
-    if (this.#items > dagCborLimits.items) refuse('too-many-items');
+    if (this.#items > inputLimits.cborItemsMax) refuse('too-many-items');
     return count;
   }
 
@@ -172,10 +170,10 @@ export class DagCborReader {
       case 3:
         return this.#text(this.#argument(info));
       case 4:
-        if (depth >= dagCborLimits.depth) refuse('too-deep');
+        if (depth >= inputLimits.cborDepthMax) refuse('too-deep');
         return this.#array(this.#count(info, 1), depth + 1);
       case 5:
-        if (depth >= dagCborLimits.depth) refuse('too-deep');
+        if (depth >= inputLimits.cborDepthMax) refuse('too-deep');
         return this.#map({}, this.#count(info, 2), depth + 1);
       case 6:
         return this.#cid(info);
@@ -293,7 +291,7 @@ export class DagCborReader {
  * Shape: byte strings and CIDs of the value alias `source`.
  */
 export function decodeDagCbor(source: Uint8Array, keyOrder: KeyOrder = 'canonical'): Decoded<DagValue, DagCborReason> {
-  if (source.length > dagCborLimits.bytes) return { ok: false, reason: 'too-large' };
+  if (source.length > inputLimits.cborBytesMax) return { ok: false, reason: 'too-large' };
   const reader = new DagCborReader(source, 0, source.length, keyOrder);
   const read = reader.next();
   return read.ok && !reader.isAtEnd ? { ok: false, reason: 'trailing-bytes' } : read;

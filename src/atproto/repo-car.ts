@@ -7,14 +7,15 @@
  */
 
 import { isValidRecordKey } from '@atproto/syntax';
-import { type CarBlocks, type CarReason, readCar } from './car.ts';
+import { type CarBlocks, type CarLimits, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
 import { isKeyableDid } from './compact-key.ts';
 import { type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { ByteString, type DagValue, isDagMap } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
-import { type BadOp, type DecodedOp, decodeRecord } from './firehose-event.ts';
+import { inputLimits } from './input-limits.ts';
+import { type BadOp, type BadRecord, type DecodedOp, decodeRecord, type RecordBlock } from './record-block.ts';
 import { isTid } from './tid.ts';
 
 /** Why a repo cannot be read, or not to its end. */
@@ -29,6 +30,7 @@ export type RepoCarReason =
   | 'tree-keys-not-ascending'
   | 'tree-too-deep'
   | 'tree-too-large'
+  | 'records-too-large'
   | `commit-${DagCborReason}`
   | `tree-${DagCborReason}`;
 
@@ -46,22 +48,19 @@ export type RepoSnapshot = {
   /** Base32 CIDv1 text. */
   readonly commitCid: string;
   /**
-   * Walks the tree, at most `chunkRecords` records per step, so that a caller can yield in between.
+   * Walks the tree in steps that a caller can yield between, each of at most `recordsMax` records
+   * and within the limits of a chunk's bytes, unless it is one record.
    *
    * Returns: chunks. A failure is the last step: earlier chunks are valid, but not the whole repo.
    */
-  chunks(chunkRecords: number): Generator<Decoded<RepoChunk, RepoCarReason>, void, undefined>;
+  chunks(recordsMax?: number): Generator<Decoded<RepoChunk, RepoCarReason>, void, undefined>;
 };
 
-/** Units: bytes, counts. */
-export const repoCarLimits = {
-  bytes: 2 ** 30,
-  blocks: 8_000_000,
-  blockBytes: 2_097_152,
-  records: 4_000_000,
-  treeDepth: 128,
-  keyBytes: 1024,
-} as const;
+const carLimits: CarLimits = {
+  bytes: inputLimits.repoCarBytesMax,
+  blockBytes: inputLimits.repoBlockBytesMax,
+  blocks: inputLimits.repoBlocksMax,
+};
 
 type TreeEntry = { readonly key: string; readonly value: Cid; readonly right: Cid | null };
 type TreeNode = { readonly left: Cid | null; readonly entries: readonly TreeEntry[] };
@@ -77,7 +76,7 @@ function readEntry(raw: DagValue, previousKey: string): TreeEntry | undefined {
   const right = optionalLink(raw['t']);
   if (typeof prefixLength !== 'number' || prefixLength < 0 || prefixLength > previousKey.length) return undefined;
   if (!(suffix instanceof ByteString) || !(value instanceof Cid) || right === undefined) return undefined;
-  if (prefixLength + suffix.bytes.length > repoCarLimits.keyBytes) return undefined;
+  if (prefixLength + suffix.bytes.length > inputLimits.repoKeyBytesMax) return undefined;
   const rest = Buffer.from(suffix.bytes.buffer, suffix.bytes.byteOffset, suffix.bytes.length).latin1Slice();
   return { key: previousKey.slice(0, prefixLength) + rest, value, right };
 }
@@ -120,7 +119,7 @@ function* walkTree(blocks: CarBlocks, root: Cid): Generator<Decoded<TreeEntry, R
   let nodes = 0;
   for (;;) {
     if (pending !== null) {
-      if (stack.length >= repoCarLimits.treeDepth) return yield { ok: false, reason: 'tree-too-deep' };
+      if (stack.length >= inputLimits.repoTreeDepthMax) return yield { ok: false, reason: 'tree-too-deep' };
       // An honest walk reads each block once; shared empty nodes could otherwise take hours.
       if (++nodes > blocks.count) return yield { ok: false, reason: 'tree-too-large' };
       const read = readNode(blocks, pending);
@@ -137,46 +136,88 @@ function* walkTree(blocks: CarBlocks, root: Cid): Generator<Decoded<TreeEntry, R
       continue;
     }
     if (entry.key <= previousKey) return yield { ok: false, reason: 'tree-keys-not-ascending' };
-    if (++records > repoCarLimits.records) return yield { ok: false, reason: 'tree-too-large' };
+    if (++records > inputLimits.repoRecordsMax) return yield { ok: false, reason: 'tree-too-large' };
     previousKey = entry.key;
     yield { ok: true, value: entry };
     pending = entry.right;
   }
 }
 
-/** A chunk being filled. */
-type OpenChunk = { ops: DecodedOp[]; badOps: BadOp[]; unindexedRecords: number };
+/** A chunk being filled, and what its records come to. */
+class OpenChunk implements RepoChunk {
+  readonly ops: DecodedOp[] = [];
+  readonly badOps: BadOp[] = [];
+  unindexedRecords = 0;
+  recordBytes = 0;
+  jsonBytes = 0;
 
-function addLeaf(blocks: CarBlocks, entry: TreeEntry, chunk: OpenChunk): void {
-  const slash = entry.key.indexOf('/');
-  if (slash <= 0) return void chunk.badOps.push({ reason: 'op-path-bad', collection: '' });
-  const collection = entry.key.slice(0, slash);
-  if (collectionCode(collection) === undefined) {
-    chunk.unindexedRecords++;
-    return;
+  get records(): number {
+    return this.ops.length + this.badOps.length + this.unindexedRecords;
   }
-  const rkey = entry.key.slice(slash + 1);
-  if (!isValidRecordKey(rkey)) return void chunk.badOps.push({ reason: 'op-path-bad', collection });
-  const record = decodeRecord(blocks, entry.value);
-  if ('reason' in record) return void chunk.badOps.push({ reason: record.reason, collection });
-  const op = { action: 'create', collection, rkey, cid: entry.value.bytes, block: record.block } as const;
-  chunk.ops.push({ op, value: record.value });
+
+  hasRoomFor({ block, jsonBytes }: RecordBlock): boolean {
+    const isWithin =
+      this.recordBytes + block.length <= inputLimits.chunkRecordBytesMax &&
+      this.jsonBytes + jsonBytes <= inputLimits.chunkJsonBytesMax;
+    return isWithin || this.ops.length === 0;
+  }
+
+  add(leaf: Leaf): void {
+    if (leaf.record === null) this.unindexedRecords++;
+    else if ('reason' in leaf.record) this.badOps.push({ reason: leaf.record.reason, collection: leaf.collection });
+    else {
+      const { collection, rkey, cid, record } = leaf;
+      this.recordBytes += record.block.length;
+      this.jsonBytes += record.jsonBytes;
+      const op = { action: 'create', collection, rkey, cid: cid.bytes, block: record.block } as const;
+      this.ops.push({ op, value: record.value });
+    }
+  }
+}
+
+/** One key of the tree and its record; null in a collection that is not indexed. */
+type Leaf = {
+  readonly collection: string;
+  readonly rkey: string;
+  readonly cid: Cid;
+  readonly record: RecordBlock | BadRecord | null;
+};
+
+function readLeaf(blocks: CarBlocks, { key, value: cid }: TreeEntry): Leaf {
+  const slash = key.indexOf('/');
+  const collection = slash <= 0 ? '' : key.slice(0, slash);
+  const rkey = key.slice(slash + 1);
+  const leaf = { collection, rkey, cid };
+  if (slash <= 0) return { ...leaf, record: { reason: 'op-path-bad' } };
+  if (collectionCode(collection) === undefined) return { ...leaf, record: null };
+  return { ...leaf, record: isValidRecordKey(rkey) ? decodeRecord(blocks, cid) : { reason: 'op-path-bad' } };
 }
 
 function* chunksOf(
   blocks: CarBlocks,
   tree: Cid,
-  chunkRecords: number,
+  recordsMax: number,
 ): Generator<Decoded<RepoChunk, RepoCarReason>, void, undefined> {
-  let chunk: OpenChunk = { ops: [], badOps: [], unindexedRecords: 0 };
+  const { repoExpansionMax, repoRecordBytesMin } = inputLimits;
+  let bytesLeft = Math.max(repoExpansionMax * blocks.source.length, repoRecordBytesMin);
+  let chunk = new OpenChunk();
   for (const step of walkTree(blocks, tree)) {
     if (!step.ok) return yield step;
-    addLeaf(blocks, step.value, chunk);
-    if (chunk.ops.length + chunk.badOps.length + chunk.unindexedRecords < chunkRecords) continue;
+    const leaf = readLeaf(blocks, step.value);
+    if (leaf.record !== null && 'block' in leaf.record) {
+      bytesLeft -= leaf.record.block.length;
+      if (bytesLeft < 0) return yield { ok: false, reason: 'records-too-large' };
+      if (!chunk.hasRoomFor(leaf.record)) {
+        yield { ok: true, value: chunk };
+        chunk = new OpenChunk();
+      }
+    }
+    chunk.add(leaf);
+    if (chunk.records < recordsMax) continue;
     yield { ok: true, value: chunk };
-    chunk = { ops: [], badOps: [], unindexedRecords: 0 };
+    chunk = new OpenChunk();
   }
-  if (chunk.ops.length + chunk.badOps.length + chunk.unindexedRecords > 0) yield { ok: true, value: chunk };
+  if (chunk.records > 0) yield { ok: true, value: chunk };
 }
 
 /**
@@ -185,7 +226,7 @@ function* chunksOf(
  * Shape: `car` must not change while the snapshot is in use.
  */
 export function openRepoCar(car: Uint8Array): Decoded<RepoSnapshot, RepoCarReason> {
-  const read = readCar(car, repoCarLimits);
+  const read = readCar(car, carLimits);
   if (!read.ok) return read;
   const blocks = read.value;
   const block = blocks.find(blocks.root);
@@ -205,7 +246,7 @@ export function openRepoCar(car: Uint8Array): Decoded<RepoSnapshot, RepoCarReaso
       did,
       rev,
       commitCid: blocks.root.text,
-      chunks: (chunkRecords) => chunksOf(blocks, data, chunkRecords),
+      chunks: (recordsMax = inputLimits.chunkRecordsMax) => chunksOf(blocks, data, recordsMax),
     },
   };
 }

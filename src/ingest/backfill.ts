@@ -16,7 +16,7 @@ import type { HostLimits } from './host-limits.ts';
 import { HostLister } from './host-lister.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestCounters } from './ingest-counters.ts';
-import type { RepoFetch } from './repo-fetch.ts';
+import type { FetchFailureReason, RepoFetch } from './repo-fetch.ts';
 import type { RepoGate } from './repo-gate.ts';
 import type { RepoHost } from './repo-host.ts';
 import type { FetchRequest, QueuedRepo, RepoRow } from './state/fetch-queue.ts';
@@ -56,6 +56,8 @@ export type WaitingRepo = {
 
 /** A repo counts as failed after this many attempts; their delays add up to about a day. */
 const attemptsMax = 14;
+/** The next attempt would end alike, at the same cost. */
+const finalReasons: ReadonlySet<FetchFailureReason> = new Set(['too-large', 'records-too-large']);
 const repoRetryPolicy = { firstMs: 1000, maxMs: 21_600_000 };
 const idlePollMs = 1000;
 /** Pause after a repo of a paused host, so a long queue for it is not rewritten at full speed. */
@@ -228,7 +230,8 @@ export class Backfill {
     }
     await state.fetches.storeOutcome(did, (now) => {
       const attempts = outcome.reason === 'busy' ? now.attempts : now.attempts + 1;
-      if (attempts >= attemptsMax) return { ...now, state: 'failed', attempts, dueSec: this.#nowSec() };
+      const isFinal = finalReasons.has(outcome.reason) || attempts >= attemptsMax;
+      if (isFinal) return { ...now, state: 'failed', attempts, dueSec: this.#nowSec() };
       const delaySec = Math.ceil(backoffMs(repoRetryPolicy, attempts, random) / 1000);
       return { ...now, attempts, dueSec: this.#nowSec() + delaySec };
     });

@@ -6,7 +6,8 @@
  * never waits for a lookup.
  */
 import { isIndexedCollection } from '../atproto/collection.ts';
-import type { AccountEvent, BadOp, CommitEvent, DecodedOp, FirehoseEvent } from '../atproto/firehose-event.ts';
+import type { AccountEvent, CommitEvent, FirehoseEvent } from '../atproto/firehose-event.ts';
+import type { BadOp, DecodedOp } from '../atproto/record-block.ts';
 import { checkRecord } from '../atproto/record-rules.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 import type { Clock } from '../base/clock.ts';
@@ -66,7 +67,7 @@ export class EventRouter {
   route(event: FirehoseEvent, source: string): Promise<unknown> | null {
     switch (event.kind) {
       case 'commit':
-        return this.#routeCommit(event);
+        return this.#routeCommit(event, source);
       case 'sync': {
         const { did, rev } = event;
         this.#options.identities.noteActive(did);
@@ -88,15 +89,17 @@ export class EventRouter {
     return Math.min(eventMs, this.#options.clock.nowMs());
   }
 
-  #routeCommit(event: CommitEvent): Promise<unknown> {
+  #routeCommit(event: CommitEvent, source: string): Promise<unknown> {
     const { gate, identities, counters, requestResync } = this.#options;
-    const { did, rev, since } = event;
+    const { did, rev, since, resyncReason } = event;
     if (event.unindexedOps > 0) counters.recordsUnindexed.add(event.unindexedOps);
     identities.noteActive(did);
-    // Only the whole repo has what a commit leaves out, so its rev must not advance as if complete.
-    if (event.isTooBig) return requestResync(did, rev);
+    if (resyncReason !== null) counters.commitsIncomplete.with(source, resyncReason).add();
+    // Only the whole repo has what it leaves out, so its rev must not advance as if complete.
+    if (resyncReason !== null && resyncReason !== 'op-unreadable') return requestResync(did, rev);
     const ops = keepSoundOps(did, event.ops, event.badOps, counters);
-    return gate.append({ kind: 'commit', did, rev, since, eventMs: this.#timeOf(event.eventMs), ops });
+    const appended = gate.append({ kind: 'commit', did, rev, since, eventMs: this.#timeOf(event.eventMs), ops });
+    return resyncReason === null ? appended : Promise.all([appended, requestResync(did, rev)]);
   }
 
   #routeAccount(event: AccountEvent, source: string): Promise<unknown> | null {

@@ -7,6 +7,8 @@ export type IngestCounters = {
   readonly eventsReceived: LabelledCounter;
   /** Whole events, by source and reason. */
   readonly eventsDropped: LabelledCounter;
+  /** Commits whose repo must be fetched, by source and reason. */
+  readonly commitsIncomplete: LabelledCounter;
   /** By collection. */
   readonly recordsKept: LabelledCounter;
   /** By collection and reason; collections without an index count as `other`. */
@@ -25,6 +27,7 @@ export function createIngestCounters(registry: Registry): IngestCounters {
   return {
     eventsReceived: new LabelledCounter(registry, 'skyshard_events_received_total'),
     eventsDropped: new LabelledCounter(registry, 'skyshard_events_dropped_total'),
+    commitsIncomplete: new LabelledCounter(registry, 'skyshard_commits_incomplete_total'),
     recordsKept: new LabelledCounter(registry, 'skyshard_records_kept_total'),
     recordsDropped: new LabelledCounter(registry, 'skyshard_records_dropped_total'),
     recordsUnindexed: new LabelledCounter(registry, 'skyshard_records_unindexed_total').with(),

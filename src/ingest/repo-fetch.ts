@@ -7,8 +7,8 @@
  * exceeds its limit voids the attempt.
  */
 
-import { openRepoCar, type RepoSnapshot, repoCarLimits } from '../atproto/repo-car.ts';
-import type { RepoOp } from '../atproto/repo-op.ts';
+import { inputLimits } from '../atproto/input-limits.ts';
+import { openRepoCar, type RepoSnapshot } from '../atproto/repo-car.ts';
 import type { Clock } from '../base/clock.ts';
 import { type CrashPoint, reachCrashPoint } from '../base/crash-point.ts';
 import type { Entry } from '../entry/entry.ts';
@@ -38,31 +38,17 @@ export type FetchFailureReason =
   | 'stale'
   | 'rev-ahead'
   | 'repo-of-another-did'
-  | 'repo-damaged';
+  | 'repo-damaged'
+  | 'records-too-large';
 export type FetchedRepo =
   | { readonly ok: true; readonly rev: string; readonly records: number }
   | { readonly ok: false; readonly reason: FetchFailureReason; readonly message: string };
 
-/** Limits of one chunk entry. Units: records; bytes of JSON. */
-const chunkLimits = { records: 256, bytes: 524_288 } as const;
 /** Larger repos are fetched one at a time, since each is held in memory whole. */
 const largeRepoBytes = 67_108_864;
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-function* inChunks(ops: readonly RepoOp[]): Generator<readonly RepoOp[]> {
-  let start = 0;
-  let bytes = 0;
-  for (const [index, op] of ops.entries()) {
-    bytes += op.block.length;
-    if (bytes <= chunkLimits.bytes || index === start) continue;
-    yield ops.slice(start, index);
-    start = index;
-    bytes = op.block.length;
-  }
-  if (start < ops.length) yield ops.slice(start);
 }
 
 export class RepoFetch {
@@ -120,7 +106,7 @@ export class RepoFetch {
   async #fetchFrom(origin: string, did: string): Promise<RepoAnswer> {
     const answer = await this.#options.host.getRepo(origin, did, largeRepoBytes);
     if (answer.ok || answer.reason !== 'too-large') return answer;
-    const alone = this.#largeTurn.then(() => this.#options.host.getRepo(origin, did, repoCarLimits.bytes));
+    const alone = this.#largeTurn.then(() => this.#options.host.getRepo(origin, did, inputLimits.repoCarBytesMax));
     // The next one takes its turn whatever became of this one, and must not keep its bytes.
     this.#largeTurn = alone.then(
       () => {},
@@ -137,18 +123,19 @@ export class RepoFetch {
     const append = (point: CrashPoint, entry: Entry): Promise<void> =>
       gate.appendSnapshot(did, entry).then(() => reachCrashPoint(point));
     const appends = [append('resync-after-begin', { kind: 'resync-begin', did, rev, eventMs })];
-    for (const chunk of snapshot.chunks(chunkLimits.records)) {
+    for (const chunk of snapshot.chunks()) {
       if (!chunk.ok) {
         await Promise.all([...appends, this.#withdraw(did, eventMs)]);
-        return { ok: false, reason: 'repo-damaged', message: chunk.reason };
+        const reason = chunk.reason === 'records-too-large' ? chunk.reason : 'repo-damaged';
+        return { ok: false, reason, message: chunk.reason };
       }
       if (hold.isVoid) break;
       const { ops, badOps, unindexedRecords } = chunk.value;
       if (unindexedRecords > 0) counters.recordsUnindexed.add(unindexedRecords);
       const kept = keepSoundOps(did, ops, badOps, counters);
       records += kept.length;
-      for (const part of inChunks(kept)) {
-        appends.push(append('resync-after-chunk', { kind: 'resync-chunk', did, rev, eventMs, ops: part }));
+      if (kept.length > 0) {
+        appends.push(append('resync-after-chunk', { kind: 'resync-chunk', did, rev, eventMs, ops: kept }));
       }
       await appender.waitForCapacity();
       await nextTurn();

@@ -59,6 +59,12 @@ export const metricTable = {
   skyshard_events_received_total: row('counter', 'ingest', 'source kind', 'Events that sources sent.'),
   skyshard_events_dropped_total: row('counter', 'ingest', 'source reason', 'Whole events that were dropped.'),
   skyshard_events_pending: row('gauge', 'ingest', 'source', 'Events taken in and not yet durable in the log.'),
+  skyshard_commits_incomplete_total: row(
+    'counter',
+    'ingest',
+    'source reason',
+    'Commits that do not say all that changed, so that their repo is fetched.',
+  ),
   skyshard_records_kept_total: row('counter', 'ingest', 'collection', 'Record operations that went to the log.'),
   skyshard_records_dropped_total: row('counter', 'ingest', 'collection reason', 'Record operations that were dropped.'),
   skyshard_records_unindexed_total: row(

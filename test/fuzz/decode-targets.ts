@@ -5,7 +5,8 @@
 import fc from 'fast-check';
 import { decodeDagCbor } from '../../src/atproto/dag-cbor.ts';
 import { type DagMap, dagJson } from '../../src/atproto/dag-value.ts';
-import { type DecodedOp, decodeFirehoseMessage } from '../../src/atproto/firehose-event.ts';
+import { decodeFirehoseMessage } from '../../src/atproto/firehose-event.ts';
+import type { DecodedOp } from '../../src/atproto/record-block.ts';
 import { checkRecord } from '../../src/atproto/record-rules.ts';
 import { openRepoCar } from '../../src/atproto/repo-car.ts';
 import { parseDidDocument } from '../../src/identity/did-document.ts';

@@ -1,8 +1,9 @@
 /** DAG-CBOR is decoded only in canonical form and within limits. */
 import { describe, expect, it } from 'vitest';
 import { Cid, parseCid } from '../../../src/atproto/cid.ts';
-import { DagCborReader, dagCborLimits, decodeDagCbor } from '../../../src/atproto/dag-cbor.ts';
+import { DagCborReader, decodeDagCbor } from '../../../src/atproto/dag-cbor.ts';
 import { ByteString, type DagMap, dagJson } from '../../../src/atproto/dag-value.ts';
+import { inputLimits } from '../../../src/atproto/input-limits.ts';
 import { doubleBlock, encodeDagCbor } from '../../support/dag-cbor.ts';
 
 const cidText = 'bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm';
@@ -93,19 +94,19 @@ describe('decodeDagCbor', () => {
 
   it('accepts the maximal depth, and refuses 1 and 10,000 more without exhausting the stack', () => {
     const nest = (depth: number) => decodeDagCbor(Buffer.concat([Buffer.alloc(depth, 0x81), Buffer.from([0])]));
-    expect(nest(dagCborLimits.depth).ok).toBe(true);
-    expect(nest(dagCborLimits.depth + 1)).toEqual({ ok: false, reason: 'too-deep' });
+    expect(nest(inputLimits.cborDepthMax).ok).toBe(true);
+    expect(nest(inputLimits.cborDepthMax + 1)).toEqual({ ok: false, reason: 'too-deep' });
     expect(nest(10_000)).toEqual({ ok: false, reason: 'too-deep' });
     const maps = Buffer.from('a16161'.repeat(10_000), 'hex');
     expect(decodeDagCbor(maps)).toEqual({ ok: false, reason: 'too-deep' });
   });
 
   it('bounds the number of items and of bytes', () => {
-    const items = Buffer.alloc(dagCborLimits.items + 6, 0);
+    const items = Buffer.alloc(inputLimits.cborItemsMax + 6, 0);
     items.set([0x9a, 0, 0, 0, 0]);
-    items.writeUInt32BE(dagCborLimits.items + 1, 1);
+    items.writeUInt32BE(inputLimits.cborItemsMax + 1, 1);
     expect(decodeDagCbor(items)).toEqual({ ok: false, reason: 'too-many-items' });
-    expect(decodeDagCbor(Buffer.alloc(dagCborLimits.bytes + 1))).toEqual({ ok: false, reason: 'too-large' });
+    expect(decodeDagCbor(Buffer.alloc(inputLimits.cborBytesMax + 1))).toEqual({ ok: false, reason: 'too-large' });
   });
 
   it('accepts unsorted keys when asked to, but no duplicates', () => {

@@ -3,7 +3,8 @@ import { WriteOpAction } from '@atproto/repo';
 import { describe, expect, it } from 'vitest';
 import { Cid, cidOfBlock } from '../../../src/atproto/cid.ts';
 import { ByteString, type DagMap, type DagValue } from '../../../src/atproto/dag-value.ts';
-import { type CommitEvent, decodeFirehoseMessage, firehoseLimits } from '../../../src/atproto/firehose-event.ts';
+import { type CommitEvent, decodeFirehoseMessage } from '../../../src/atproto/firehose-event.ts';
+import { inputLimits } from '../../../src/atproto/input-limits.ts';
 import { checkRecord } from '../../../src/atproto/record-rules.ts';
 import { deleteOp } from '../../../src/atproto/repo-op.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
@@ -75,7 +76,7 @@ describe('a commit', () => {
       since,
       eventMs: Date.UTC(2024, 4, 6, 7, 8, 10),
       commitCid: repo.commitCid,
-      isTooBig: false,
+      resyncReason: null,
       badOps: [],
       unindexedOps: 0,
     });
@@ -119,16 +120,17 @@ describe('a commit', () => {
 
   it('that is too big keeps its rev and seq, but no ops', () => {
     const event = commitOf(commitFrame(bodyOf(block, { tooBig: true, blocks: new ByteString(Buffer.alloc(0)) })));
-    expect(event).toMatchObject({ isTooBig: true, rev: tid, seq: 7, ops: [] });
+    expect(event).toMatchObject({ resyncReason: 'too-big', rev: tid, seq: 7, ops: [] });
   });
 
   it('keeps its valid ops when another is bad, with the reason', () => {
     const cid = cidOfBlock(block);
-    const path = `app.bsky.feed.post/${tid}`;
+    let paths = 0;
+    const make = (cid: Cid | null, action = 'create') => ({ cid, action, path: `app.bsky.feed.post/${paths++}` });
     const list = encodeDagCbor([1]);
     const lying = Buffer.concat([cidOfBlock(encodeDagCbor({ a: 1 })).bytes, encodeDagCbor({ a: 2 })]);
     const unsorted = Buffer.from('a2616201616102', 'hex');
-    const large = encodeDagCbor({ text: 'x'.repeat(firehoseLimits.recordBytes) });
+    const large = encodeDagCbor({ text: 'x'.repeat(inputLimits.recordBytesMax) });
     const ops: [DagValue, string][] = [
       [5, 'op-malformed'],
       [{ cid, action: 'create' }, 'op-path-bad'],
@@ -136,25 +138,45 @@ describe('a commit', () => {
       [{ cid, action: 'create', path: 'app.bsky.feed.post/' }, 'op-path-bad'],
       [{ cid, action: 'create', path: 'app.bsky.feed.post/a/b' }, 'op-path-bad'],
       [{ cid: null, action: 'delete', path: `app.bsky.feed.post/${'x'.repeat(513)}` }, 'op-path-bad'],
-      [{ cid, action: 'rename', path }, 'op-action-unknown'],
-      [{ cid: null, action: 'create', path }, 'op-cid-missing'],
-      [{ cid: cidOfBlock(Buffer.from('absent')), action: 'create', path }, 'op-block-missing'],
-      [{ cid: cidOfBlock(encodeDagCbor({ a: 1 })), action: 'create', path }, 'op-block-hash-wrong'],
-      [{ cid: cidOfBlock(large), action: 'create', path }, 'record-too-large'],
-      [{ cid: cidOfBlock(list), action: 'create', path }, 'record-not-an-object'],
-      [{ cid: cidOfBlock(unsorted), action: 'create', path }, 'record-keys-not-sorted'],
+      [make(cid, 'rename'), 'op-action-unknown'],
+      [make(null), 'op-cid-missing'],
+      [make(cidOfBlock(Buffer.from('absent'))), 'op-block-missing'],
+      [make(cidOfBlock(encodeDagCbor({ a: 1 }))), 'op-block-hash-wrong'],
+      [make(cidOfBlock(large)), 'record-too-large'],
+      [make(cidOfBlock(list)), 'record-not-an-object'],
+      [make(cidOfBlock(unsorted)), 'record-keys-not-sorted'],
     ];
     const car = carOf(cid, sectionOf(block), lying, sectionOf(large), sectionOf(list), sectionOf(unsorted));
     const event = commitOf(
       commitFrame(
         bodyOf(block, {
-          ops: [...ops.map(([op]) => op), { cid, action: 'create', path }],
+          ops: [...ops.map(([op]) => op), make(cid)],
           blocks: new ByteString(car),
         }),
       ),
     );
     expect(event.badOps.map((bad) => bad.reason)).toEqual(ops.map(([, reason]) => reason));
     expect(event.ops.map(({ op }) => new Cid(op.cid).text)).toEqual([cid.text]);
+    expect(event.resyncReason).toBe('op-unreadable');
+  });
+
+  it.each<[string, DagMap]>([
+    ['too-many-ops', { ops: new Array(inputLimits.commitOpsMax + 1).fill(null) }],
+    ['blocks-too-large', { blocks: new ByteString(Buffer.alloc(inputLimits.commitCarBytesMax + 1)) }],
+    ['car-header-bad', { blocks: new ByteString(Buffer.alloc(0)) }],
+    ['car-header-bad', { blocks: new ByteString(Buffer.from([1, 0x9f])) }],
+    ['car-truncated', { blocks: new ByteString(Buffer.from([50, 1])) }],
+    ['car-truncated', { blocks: new ByteString(carOf(cidOfBlock(block), sectionOf(block)).subarray(0, -1)) }],
+    ['car-root-missing', { blocks: new ByteString(carOf('root')) }],
+    ['car-block-malformed', { blocks: new ByteString(carOf(cidOfBlock(block), Buffer.alloc(10))) }],
+    [
+      'car-version-unknown',
+      { blocks: new ByteString(Buffer.concat([Buffer.from([10]), encodeDagCbor({ version: 2 })])) },
+    ],
+    ['path-duplicate', { ops: [1, 2].map(() => ({ cid: null, path: 'com.example.thing/a', action: 'delete' })) }],
+  ])('whose ops cannot be known has none, and its repo is to be fetched: %s', (resyncReason, fields) => {
+    const event = commitOf(commitFrame(bodyOf(block, fields)));
+    expect(event).toMatchObject({ resyncReason, seq: 7, did: authorDid, rev: tid, ops: [], badOps: [] });
   });
 
   it.each<[string, DagMap]>([
@@ -170,18 +192,6 @@ describe('a commit', () => {
     ['field-bad', { commit: 'text' }],
     ['field-bad', { ops: {} }],
     ['field-bad', { blocks: 'text' }],
-    ['too-many-ops', { ops: new Array(firehoseLimits.ops + 1).fill(null) }],
-    ['blocks-too-large', { blocks: new ByteString(Buffer.alloc(firehoseLimits.blocksBytes + 1)) }],
-    ['car-header-bad', { blocks: new ByteString(Buffer.alloc(0)) }],
-    ['car-header-bad', { blocks: new ByteString(Buffer.from([1, 0x9f])) }],
-    ['car-truncated', { blocks: new ByteString(Buffer.from([50, 1])) }],
-    ['car-truncated', { blocks: new ByteString(carOf(cidOfBlock(block), sectionOf(block)).subarray(0, -1)) }],
-    ['car-root-missing', { blocks: new ByteString(carOf('root')) }],
-    ['car-block-malformed', { blocks: new ByteString(carOf(cidOfBlock(block), Buffer.alloc(10))) }],
-    [
-      'car-version-unknown',
-      { blocks: new ByteString(Buffer.concat([Buffer.from([10]), encodeDagCbor({ version: 2 })])) },
-    ],
   ])('is refused as %s', (reason, fields) => {
     const seq = 'seq' in fields ? null : 7;
     expect(decodeFirehoseMessage(commitFrame(bodyOf(block, fields)))).toEqual({ ok: false, reason, seq });
@@ -193,7 +203,7 @@ describe('a record', () => {
 
   it('of 2 MB fails its commit; a smaller one that is too large is dropped alone', () => {
     const huge = encodeDagCbor({ text: 'x'.repeat(2_000_000) });
-    expect(decodeFirehoseMessage(commitFrame(bodyOf(huge)))).toEqual({ ok: false, reason: 'blocks-too-large', seq: 7 });
+    expect(commitOf(commitFrame(bodyOf(huge)))).toMatchObject({ resyncReason: 'blocks-too-large', ops: [] });
     const large = encodeDagCbor({ text: 'x'.repeat(1_900_000) });
     expect(commitOf(commitFrame(bodyOf(large))).badOps).toEqual([
       { reason: 'record-too-large', collection: 'app.bsky.feed.post' },
@@ -265,7 +275,7 @@ describe('other messages', () => {
     ['frame-truncated', null, frameOf({ op: 1, t: '#commit' }, {}).subarray(0, -1)],
     ['frame-key-not-text', null, frameOf({ op: 1, t: '#commit' }, [])],
     ['frame-trailing-bytes', 5, Buffer.concat([frameOf({ op: 1, t: '#info' }, { seq: 5 }), Buffer.from([0])])],
-    ['frame-too-large', null, Buffer.alloc(firehoseLimits.frameBytes + 1)],
+    ['frame-too-large', null, Buffer.alloc(inputLimits.messageBytesMax + 1)],
   ])('a broken frame is refused as %s, and passes its seq when it can be read', (reason, seq, frame) => {
     expect(decodeFirehoseMessage(frame)).toEqual({ ok: false, reason, seq });
   });

@@ -1,9 +1,10 @@
 /** A repo CAR yields every record under its commit, or the reason where the walk ended. */
 import { describe, expect, it } from 'vitest';
 import { Cid, cidOfBlock } from '../../../src/atproto/cid.ts';
-import { ByteString, type DagMap, type DagValue } from '../../../src/atproto/dag-value.ts';
-import { openRepoCar, type RepoChunk, repoCarLimits } from '../../../src/atproto/repo-car.ts';
+import { inputLimits } from '../../../src/atproto/input-limits.ts';
+import { openRepoCar, type RepoChunk } from '../../../src/atproto/repo-car.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
+import { HandMadeCar, treeEntry } from '../../support/hand-made-car.ts';
 import { jsonOfOp } from '../../support/record-op.ts';
 import { authorDid, create, likeRecord, postRecord, SignedRepo } from './signed-repo.ts';
 
@@ -24,37 +25,6 @@ function chunksOf(car: Uint8Array, chunkRecords: number): RepoChunk[] {
     if (!step.ok) throw new Error(step.reason);
     return step.value;
   });
-}
-
-/** Handmade blocks, so that a tree can be wrong where a library's is right. */
-class HandMadeCar {
-  readonly #blocks: Buffer[] = [];
-
-  add(value: DagValue): Cid {
-    const block = encodeDagCbor(value);
-    const cid = cidOfBlock(block);
-    this.#blocks.push(Buffer.concat([cid.bytes, block]));
-    return cid;
-  }
-
-  node(left: Cid | null, ...entries: DagMap[]): Cid {
-    return this.add({ l: left, e: entries });
-  }
-
-  commit(data: DagValue, fields: DagMap = {}): Buffer {
-    return this.finish(this.add({ did: authorDid, rev, data, version: 3, prev: null, ...fields }));
-  }
-
-  finish(root: Cid): Buffer {
-    const varint = (value: number): Buffer =>
-      value < 128 ? Buffer.from([value]) : Buffer.concat([Buffer.from([(value & 127) | 128]), varint(value >>> 7)]);
-    const header = encodeDagCbor({ version: 1, roots: [root] });
-    return Buffer.concat([header, ...this.#blocks].flatMap((part) => [varint(part.length), part]));
-  }
-}
-
-function entry(prefix: number, rest: string, value: Cid, right: Cid | null = null): DagMap {
-  return { p: prefix, k: new ByteString(Buffer.from(rest)), v: value, t: right };
 }
 
 /** The reason that ends the walk. */
@@ -96,13 +66,13 @@ describe('openRepoCar', () => {
     const absent = cidOfBlock(Buffer.from('absent'));
     const tree = car.node(
       null,
-      entry(0, 'app.bsky.feed.post/a', absent),
-      entry(19, 'b', list),
-      entry(19, 'c c', good),
-      entry(19, 'd', good),
-      entry(0, 'noslash', good),
+      treeEntry(0, 'app.bsky.feed.post/a', absent),
+      treeEntry(19, 'b', list),
+      treeEntry(19, 'c c', good),
+      treeEntry(19, 'd', good),
+      treeEntry(0, 'noslash', good),
     );
-    const [chunk] = chunksOf(car.commit(tree), 10);
+    const [chunk] = chunksOf(car.commit(authorDid, rev, tree), 10);
     expect(chunk!.badOps).toEqual([
       { reason: 'op-block-missing', collection: 'app.bsky.feed.post' },
       { reason: 'record-not-an-object', collection: 'app.bsky.feed.post' },
@@ -113,30 +83,37 @@ describe('openRepoCar', () => {
   });
 
   it.each<[string, (car: HandMadeCar) => Buffer]>([
-    ['tree-block-missing', (car) => car.commit(cidOfBlock(Buffer.from('absent')))],
-    ['tree-node-malformed', (car) => car.commit(car.add([]))],
-    ['tree-node-malformed', (car) => car.commit(car.add({ l: null }))],
-    ['tree-node-malformed', (car) => car.commit(car.node(null, { p: 0, k: 'text', v: car.add({}), t: null }))],
-    ['tree-node-malformed', (car) => car.commit(car.node(null, entry(5, 'a', car.add({}))))],
-    ['tree-node-malformed', (car) => car.commit(car.node(null, entry(-1, 'a', car.add({}))))],
-    ['tree-node-malformed', (car) => car.commit(car.node(null, entry(0, 'a'.repeat(2000), car.add({}))))],
+    ['tree-block-missing', (car) => car.commit(authorDid, rev, cidOfBlock(Buffer.from('absent')))],
+    ['tree-node-malformed', (car) => car.commit(authorDid, rev, car.add([]))],
+    ['tree-node-malformed', (car) => car.commit(authorDid, rev, car.add({ l: null }))],
+    [
+      'tree-node-malformed',
+      (car) => car.commit(authorDid, rev, car.node(null, { p: 0, k: 'text', v: car.add({}), t: null })),
+    ],
+    ['tree-node-malformed', (car) => car.commit(authorDid, rev, car.node(null, treeEntry(5, 'a', car.add({}))))],
+    ['tree-node-malformed', (car) => car.commit(authorDid, rev, car.node(null, treeEntry(-1, 'a', car.add({}))))],
+    [
+      'tree-node-malformed',
+      (car) => car.commit(authorDid, rev, car.node(null, treeEntry(0, 'a'.repeat(2000), car.add({})))),
+    ],
     [
       'tree-keys-not-ascending',
-      (car) => car.commit(car.node(null, entry(0, 'b/b', car.add({})), entry(0, 'b/a', car.add({})))),
+      (car) =>
+        car.commit(authorDid, rev, car.node(null, treeEntry(0, 'b/b', car.add({})), treeEntry(0, 'b/a', car.add({})))),
     ],
     [
       'tree-keys-not-ascending',
       (car) => {
-        const leaf = car.node(null, entry(0, 'b/b', car.add({})));
-        return car.commit(car.node(leaf, entry(0, 'b/a', car.add({}))));
+        const leaf = car.node(null, treeEntry(0, 'b/b', car.add({})));
+        return car.commit(authorDid, rev, car.node(leaf, treeEntry(0, 'b/a', car.add({}))));
       },
     ],
     [
       'tree-too-deep',
       (car) => {
         let node = car.node(null);
-        for (let depth = 0; depth < repoCarLimits.treeDepth; depth++) node = car.node(node);
-        return car.commit(node);
+        for (let depth = 0; depth < inputLimits.repoTreeDepthMax; depth++) node = car.node(node);
+        return car.commit(authorDid, rev, node);
       },
     ],
     [
@@ -145,7 +122,9 @@ describe('openRepoCar', () => {
         const empty = car.node(null);
         const record = car.add({});
         return car.commit(
-          car.node(null, ...['a', 'b', 'c', 'd', 'e'].map((key) => entry(0, `x/${key}`, record, empty))),
+          authorDid,
+          rev,
+          car.node(null, ...['a', 'b', 'c', 'd', 'e'].map((key) => treeEntry(0, `x/${key}`, record, empty))),
         );
       },
     ],
@@ -164,10 +143,10 @@ describe('openRepoCar', () => {
   it.each<[string, (car: HandMadeCar) => Buffer]>([
     ['commit-missing', (car) => car.finish(cidOfBlock(Buffer.from('absent')))],
     ['commit-malformed', (car) => car.finish(car.add([]))],
-    ['commit-malformed', (car) => car.commit(car.node(null), { version: 2 })],
-    ['commit-malformed', (car) => car.commit(car.node(null), { did: 'alice.test' })],
-    ['commit-malformed', (car) => car.commit(car.node(null), { rev: '1' })],
-    ['commit-malformed', (car) => car.commit('data')],
+    ['commit-malformed', (car) => car.commit(authorDid, rev, car.node(null), { version: 2 })],
+    ['commit-malformed', (car) => car.commit(authorDid, rev, car.node(null), { did: 'alice.test' })],
+    ['commit-malformed', (car) => car.commit(authorDid, rev, car.node(null), { rev: '1' })],
+    ['commit-malformed', (car) => car.commit(authorDid, rev, 'data')],
     ['car-header-bad', () => Buffer.alloc(0)],
     ['car-truncated', () => Buffer.from('<html>')],
   ])('refuses a CAR as %s', (reason, make) => {

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { inputLimits } from '../../../src/atproto/input-limits.ts';
 import { fileCrashPoints, ingestCrashPoints, nodeCrashPoints } from '../../../src/base/crash-point.ts';
 import { connectStatus, errorTable } from '../../../src/base/data-plane-error.ts';
 import { exitCode } from '../../../src/cli/exit-code.ts';
@@ -93,6 +94,14 @@ describe('README.md', () => {
   it('names every command and every exit code', () => {
     for (const name of commandNames) expect(readme).toMatch(new RegExp(`\`(?:skyshard )?${name}\\b`));
     expect(rowsOf(readme, /^\d+$/).map(([code]) => Number(code))).toEqual(Object.values(exitCode));
+  });
+});
+
+describe('ops/security.md', () => {
+  it('lists every limit of input with its value', () => {
+    const rows = rowsOf(textOf('ops/security.md'), /^(?:message|commit|record|chunk|repo|cbor)[A-Za-z]+M(?:ax|in)$/);
+    const shown = Object.fromEntries(rows.map(([name, , value]) => [name, Number(value!.replaceAll(',', ''))]));
+    expect(shown).toEqual(inputLimits);
   });
 });
 

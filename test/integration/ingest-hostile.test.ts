@@ -1,0 +1,129 @@
+/** Hostile commits and repos cost their own account something, and nobody else. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { ByteString, type DagMap } from '../../src/atproto/dag-value.ts';
+
+import { HandMadeCar, treeEntry } from '../support/hand-made-car.ts';
+import { IngestHarness } from '../support/ingest-harness.ts';
+import { until } from '../support/until.ts';
+import {
+  authorDid,
+  commitFrame,
+  create,
+  likeRecord,
+  otherDid,
+  postRecord,
+  SignedRepo,
+} from '../unit/atproto/signed-repo.ts';
+
+let harness: IngestHarness;
+let repo: SignedRepo;
+beforeEach(async () => {
+  harness = await IngestHarness.create();
+  harness.network.register(authorDid, 'author.test');
+  harness.network.register(otherDid, 'other.test');
+  repo = await SignedRepo.start(authorDid, [create('app.bsky.feed.like', 'first', likeRecord())]);
+  harness.network.serveRepos(async () => ({ body: await repo.car() }));
+});
+afterEach(() => harness.close());
+
+const fat = { ...postRecord(), extra: 'x'.repeat(990_000) };
+
+async function commit(seq: number, change: (body: DagMap) => DagMap): Promise<void> {
+  const body = await repo.commit(
+    seq,
+    create('app.bsky.feed.like', `a-${seq}`, likeRecord()),
+    create('app.bsky.feed.post', `b-${seq}`, postRecord(`${seq}`)),
+  );
+  harness.network.publish(seq, commitFrame(change(body)));
+}
+
+const outcomeOf = async (did: string): Promise<unknown> => (await harness.get(`/v1/backfill?did=${did}`)).body['state'];
+
+/** A body whose ops all name one record of a megabyte, under paths of their own. */
+function ofSharedRecord(body: DagMap): DagMap {
+  const car = new HandMadeCar();
+  const cid = car.add(fat as unknown as DagMap);
+  const ops = Array.from({ length: 40 }, (_unused, index) => ({
+    cid,
+    path: `app.bsky.feed.post/shared-${index}`,
+    action: 'create',
+  }));
+  return { ...body, ops, blocks: new ByteString(car.finish(body['commit']!)) };
+}
+
+/** A body whose second op repeats the path of the first. */
+function ofOnePath(body: DagMap): DagMap {
+  const [first] = body['ops'] as DagMap[];
+  return { ...body, ops: [first!, { ...first!, action: 'update' }] };
+}
+
+/** A body whose CAR lacks the block of its post. */
+function withoutBlock(body: DagMap): DagMap {
+  const car = new HandMadeCar();
+  car.add(likeRecord() as DagMap);
+  return { ...body, blocks: new ByteString(car.finish(body['commit']!)) };
+}
+
+describe('a commit', () => {
+  it.each<[string, (body: DagMap) => DagMap]>([
+    ['records-too-large', ofSharedRecord],
+    ['path-duplicate', ofOnePath],
+    ['car-truncated', (body) => ({ ...body, blocks: new ByteString(Buffer.from([50, 1])) })],
+  ])('that cannot be taken is passed, and its repo is fetched: %s', async (reason, change) => {
+    await harness.start();
+    await commit(1, (body) => body);
+    await commit(2, change);
+    const { rev } = repo;
+    await commit(3, (body) => body);
+    expect((await harness.settle()).status).toBe(200);
+    await until(() => harness.status.durableSeq === 3);
+    expect(harness.log.of('commit').map(({ ops }) => ops.length)).toEqual([2, 2]);
+    await until(() => harness.log.of('resync-end', authorDid).length === 1);
+    expect(harness.log.of('resync-end', authorDid)[0]!.rev >= rev).toBe(true);
+    const { body: metrics } = await harness.get('/metrics');
+    expect(metrics['text']).toContain(`source="${harness.network.url}",reason="${reason}"} 1`);
+  });
+
+  it('that lacks the block of an op brings the others, and its repo is fetched', async () => {
+    await harness.start();
+    await commit(1, withoutBlock);
+    await harness.settle();
+    expect(harness.log.of('commit').map(({ ops }) => ops.map(({ rkey }) => rkey))).toEqual([['a-1']]);
+    await until(() => harness.log.of('resync-end', authorDid).length === 1);
+    const fetched = harness.log.of('resync-chunk', authorDid).flatMap(({ ops }) => ops.map(({ rkey }) => rkey));
+    expect(fetched).toEqual(['a-1', 'first', 'b-1']);
+  });
+});
+
+describe('a repo', () => {
+  it('whose keys share large records fails at once with its reason, and is not fetched again', async () => {
+    const car = new HandMadeCar();
+    const cid = car.add(fat as unknown as DagMap);
+    const entries = Array.from({ length: 1000 }, (_unused, index) =>
+      treeEntry(0, `app.bsky.feed.post/${String(index).padStart(4, '0')}`, cid),
+    );
+    const body = car.commit(authorDid, '3kbd6l2y3gk2z', car.node(null, ...entries));
+    harness.network.serveRepos((did) =>
+      did === authorDid ? { body } : { status: 400, body: '{"error":"RepoNotFound"}' },
+    );
+    await harness.start();
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(async () => (await outcomeOf(authorDid)) === 'failed');
+    const { body: row } = await harness.get(`/v1/backfill?did=${authorDid}`);
+    expect(row).toMatchObject({ state: 'failed', attempts: 1, lastFailure: { reason: 'records-too-large' } });
+    const bytes = harness.log
+      .of('resync-chunk', authorDid)
+      .reduce((sum, { ops }) => sum + ops.reduce((all, { block }) => all + block.length, 0), 0);
+    expect(bytes).toBeLessThan(9_000_000);
+    expect(
+      harness.log
+        .storyOf(authorDid)
+        .filter((each) => each.startsWith('resync-begin'))
+        .at(-1),
+    ).toBe('resync-begin ');
+    expect(harness.log.of('resync-end')).toEqual([]);
+    await harness.post('/v1/backfill', { did: otherDid });
+    await until(async () => (await outcomeOf(otherDid)) === 'gone');
+  });
+});
