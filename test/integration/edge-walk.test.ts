@@ -1,6 +1,6 @@
 /** A page of edges reads few rows beyond its own, whatever the keys of their records. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { walkEdges } from '../../src/slot/table/edge-walk.ts';
+import { readEdgePage } from '../../src/slot/table/edge-walk.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
 import type { Row, Scan } from '../../src/storage/environment.ts';
 import { didOf, ReadsNetwork } from './reads-network.ts';
@@ -44,11 +44,11 @@ it('reads hardly more rows than a page of edges needs, wherever these have their
     let rowCount = 0;
     const state = notingScans(() => rowCount++);
     const owner = network.cluster.slots[0]!.state.ownerOf(did)!;
-    const page = [...walkEdges(state, owner, 'follow', null, pageSize)];
+    const page = readEdgePage({ state, owner }, 'follow', null, pageSize).edges;
     expect(page).toHaveLength(pageSize);
     // The page, and the hour of records above it.
     expect(rowCount).toBeLessThan(pageSize + 60 + pageSize + 10);
-    const all = [...walkEdges(state, owner, 'follow', null, follows + 1)];
+    const all = readEdgePage({ state, owner }, 'follow', null, follows + 1).edges;
     expect(all).toHaveLength(follows);
     expect(all.slice(0, pageSize)).toEqual(page);
   }

@@ -1,5 +1,6 @@
 /** What a request reads is bounded, however strangers arranged the data; pages go on from there. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { edgePageRowsMax } from '../../src/slot/table/edge-walk.ts';
 import { RowCounter } from '../support/row-counter.ts';
 import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
 
@@ -68,5 +69,32 @@ describe('notifications', () => {
     });
     expect(new Set(all.flat().map(({ uri }) => uri)).size).toBe(2_501);
     expect(all.map(({ length }) => length)).toEqual([1_000, 1_000, 501]);
+  });
+});
+
+/** The DID of a number. */
+function didOfNumber(number: number): string {
+  return didOf(`n${[...number.toString(8)].map((digit) => 'abcdefgh'[Number(digit)]).join('')}z`);
+}
+
+describe('pages of edges', () => {
+  it('of a repo that crowds its records into one second read a bounded window, and hold each edge once', async () => {
+    const count = 3 * edgePageRowsMax;
+    const createdAt = network.now;
+    const follows = Array.from({ length: count }, (_unused, index) => ({ subject: didOfNumber(index), createdAt }));
+    for (let from = 0; from < count; from += 2_000)
+      network.putAll(mallory, 'app.bsky.graph.follow', follows.slice(from, from + 2_000));
+    network.settle();
+    let rowsMax = 0;
+    const pages = await pagesOf(async (cursor) => {
+      const request = { actorDid: mallory, limit: 100, cursor };
+      const { answer, rows } = await counted(() => network.ask('GetFollowsRequest', request));
+      rowsMax = Math.max(rowsMax, rows);
+      return { items: answer.follows, cursor: answer.cursor };
+    });
+    expect(new Set(pages.flat().map(({ subjectDid }) => subjectDid)).size).toBe(count);
+    expect(pages.flat()).toHaveLength(count);
+    expect(pages.length).toBeLessThan(count / 100 + 5);
+    expect(rowsMax).toBeLessThan(2 * edgePageRowsMax + 10);
   });
 });

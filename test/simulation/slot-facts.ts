@@ -15,7 +15,7 @@ import { readEntryTime } from '../../src/base/time-bytes.ts';
 import { getActor, getRepo } from '../../src/slot/table/actor-row.ts';
 import { jsonOfRow } from '../../src/slot/table/applied-record.ts';
 import { findEdge } from '../../src/slot/table/edge-by-subject.ts';
-import { walkEdges } from '../../src/slot/table/edge-walk.ts';
+import { readEdgePage } from '../../src/slot/table/edge-walk.ts';
 import { readFeedRow } from '../../src/slot/table/feed-item.ts';
 import { didOfHandle } from '../../src/slot/table/handle-claim.ts';
 import { readNotice } from '../../src/slot/table/notice.ts';
@@ -120,7 +120,7 @@ function readEdges(scope: Scope): void {
   const subjects = new Set<string>();
   for (const kind of outgoingKinds) {
     let last: Buffer | undefined;
-    for (const { key, value, subjectAt } of walkEdges(state, owner, kind, null, edgesMax)) {
+    for (const { key, value, subjectAt } of readEdgePage({ state, owner }, kind, null, edgesMax, edgesMax).edges) {
       if (last !== undefined && last.compare(key) <= 0) throw new Error(`the edges of ${did} are out of order`);
       last = key;
       const reader = readKey(key);

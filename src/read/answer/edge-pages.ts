@@ -13,11 +13,12 @@ import { timeBytes } from '../../base/time-bytes.ts';
 import { fieldNumber, type MethodName } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendDid, appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
-import { type WalkedEdge, walkEdges } from '../../slot/table/edge-walk.ts';
+import { edgeRecordPrefix, readEdgePage, type WalkedEdge } from '../../slot/table/edge-walk.ts';
 import { incomingActorPrefix, incomingRecordPrefix } from '../../slot/table/incoming-edge.ts';
 import { edgeByTimePrefix } from '../../slot/table/outgoing-edge.ts';
 import { hasRecord } from '../../slot/table/record-row.ts';
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
+import { edgePositionOf, edgeToken } from '../lookup/edge-token.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys } from '../lookup/page.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 
@@ -72,19 +73,14 @@ function writeOutgoing(
   writeItem: (edge: WalkedEdge, at: number) => void,
 ): void {
   const limit = pageLimit(page.limit);
-  const walk = walkFrom(edgeByTimePrefix(owner, pages.kind), page.cursor, pages.path);
+  const prefix = edgeByTimePrefix(owner, pages.kind);
+  const recordPrefix = edgeRecordPrefix(owner, pages.kind);
+  const from = edgePositionOf(page.cursor, prefix, recordPrefix, pages.path);
   if (limit === 0) return;
-  const at = walk.prefix.length + timeBytes;
-  let last: Buffer | null = null;
-  let count = 0;
-  for (const edge of walkEdges(state, owner, pages.kind, walk.after, limit + 1)) {
-    if (count++ === limit) {
-      into.textField(pages.cursor, keyToken(last!, walk.prefix.length));
-      return;
-    }
-    writeItem(edge, at);
-    last = edge.key;
-  }
+  const { edges, next } = readEdgePage({ state, owner }, pages.kind, from, limit);
+  const at = prefix.length + timeBytes;
+  for (const edge of edges) writeItem(edge, at);
+  if (next !== null) into.textField(pages.cursor, edgeToken(next, prefix));
 }
 
 /** Writes a page of incoming edges. In `key`, `at` is the offset after the time. */

@@ -13,7 +13,7 @@ import { prefixEnd, type Row, type Table } from '../../storage/environment.ts';
 /** Greater limits are lowered to this. Units: items. */
 export const pageItemsMax = 1_000;
 /** No key has more after its time. Units: bytes. */
-const keyRestBytesMax = 1_024;
+const keyRestBytesMax = 1_280;
 
 const tokenWriter = new ByteWriter(512);
 
@@ -35,7 +35,7 @@ export function keyToken(key: Buffer, prefixLength: number): string {
 }
 
 /** Returns the key that a token names under `prefix`. Errors: DataPlaneError `InvalidArgument`. */
-function keyOfToken(token: string, prefix: Buffer, field: string): Buffer {
+export function keyOfToken(token: string, prefix: Buffer, field: string): Buffer {
   const position = decodePageToken(token, keyRestBytesMax) ?? refuseToken(field);
   tokenWriter.clear().bytes(prefix);
   writeEntryTime(tokenWriter, position.timeMs);
