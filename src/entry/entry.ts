@@ -29,7 +29,10 @@ export type IdentityEntry = {
   readonly did: string;
   /** Lower-case handle that proves this DID, or null when none does. */
   readonly handle: string | null;
-  /** When the handle was verified; decides contention for a handle. */
+  /**
+   * When the handle was verified; decides contention for a handle. 0 when it was not: then `handle`
+   * is null and the slot keeps the handle that it has.
+   */
   readonly verifiedAtMs: number;
   /** JSON objects by fragment id as GetIdentityBy… returns them; empty when unresolved. */
   readonly keysJson: string;

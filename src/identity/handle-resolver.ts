@@ -7,16 +7,19 @@
 import { Resolver } from 'node:dns/promises';
 import { ensureValidDid, isValidHandle } from '@atproto/syntax';
 import * as v from 'valibot';
+import { orAborted } from '../base/or-aborted.ts';
 import { openObjectShape, parseShape } from '../config/json-shape.ts';
 import type { PublicFetch } from './public-fetch.ts';
 
 /**
  * The DID of a handle, or why there is none. `not-found`: the handle proves nothing now.
- * `unreachable`: the resolver or DNS did not respond.
+ * `unreachable`: the resolver or DNS did not respond. `crowded`: too many look-ups wait.
  */
 export type HandleResolution =
   | { readonly ok: true; readonly did: string }
-  | { readonly ok: false; readonly reason: 'handle-bad' | 'not-found' | 'unreachable' };
+  | { readonly ok: false; readonly reason: 'handle-bad' | 'not-found' | 'unreachable' | 'crowded' };
+
+export type HandleLookupOptions = { readonly timeoutMs?: number; readonly signal?: AbortSignal };
 
 /** Looks up TXT records; rejects with the error codes of node:dns. */
 export type TxtLookup = (name: string) => Promise<string[][]>;
@@ -59,17 +62,18 @@ export class HandleResolver {
   }
 
   /** Shape: `handle` is in lower case. */
-  async resolve(handle: string): Promise<HandleResolution> {
+  async resolve(handle: string, options: HandleLookupOptions = {}): Promise<HandleResolution> {
     if (!isValidHandle(handle)) return { ok: false, reason: 'handle-bad' };
-    if (this.#options.resolverUrl !== null) return this.#resolveByXrpc(this.#options.resolverUrl, handle);
-    const byDns = await this.#resolveByDns(handle);
+    if (options.signal?.aborted === true) return unreachable;
+    if (this.#options.resolverUrl !== null) return this.#resolveByXrpc(this.#options.resolverUrl, handle, options);
+    const byDns = await this.#resolveByDns(handle, options);
     if (byDns.ok) return byDns;
-    const byHttps = await this.#resolveByHttps(handle);
+    const byHttps = await this.#resolveByHttps(handle, options);
     // A silent web host proves nothing: not found. A failing DNS may be our fault: unknown.
     return byHttps.ok ? byHttps : byDns;
   }
 
-  async #resolveByXrpc(origin: string, handle: string): Promise<HandleResolution> {
+  async #resolveByXrpc(origin: string, handle: string, options: HandleLookupOptions): Promise<HandleResolution> {
     const url = new URL('/xrpc/com.atproto.identity.resolveHandle', origin);
     url.searchParams.set('handle', handle);
     const answer = await this.#options.fetch.get({
@@ -77,6 +81,7 @@ export class HandleResolver {
       isTrusted: true,
       accept: 'application/json',
       timeoutMs: this.#options.timeoutMs,
+      ...options,
       bytesMax: answerBytesMax,
       redirectsMax: 0,
     });
@@ -85,9 +90,13 @@ export class HandleResolver {
     return answer.status === 400 || answer.status === 404 ? notFound : unreachable;
   }
 
-  async #resolveByDns(handle: string): Promise<HandleResolution> {
+  async #resolveByDns(handle: string, options: HandleLookupOptions): Promise<HandleResolution> {
     try {
-      const texts = (await this.#txtLookup(`_atproto.${handle}`)).map((parts) => parts.join(''));
+      // The DNS client tries several servers, each with its own timeout.
+      const deadline = AbortSignal.timeout(options.timeoutMs ?? this.#options.timeoutMs);
+      const found = await orAborted(this.#txtLookup(`_atproto.${handle}`), deadline);
+      if (found === undefined) return unreachable;
+      const texts = found.map((parts) => parts.join(''));
       const claims = texts.filter((text) => text.startsWith('did='));
       // More than one claim proves nothing.
       return claims.length === 1 ? resolutionOf(claims[0]!.slice('did='.length)) : notFound;
@@ -97,12 +106,13 @@ export class HandleResolver {
     }
   }
 
-  async #resolveByHttps(handle: string): Promise<HandleResolution> {
+  async #resolveByHttps(handle: string, options: HandleLookupOptions): Promise<HandleResolution> {
     const answer = await this.#options.fetch.get({
       url: `https://${handle}/.well-known/atproto-did`,
       isTrusted: false,
       accept: 'text/plain',
       timeoutMs: this.#options.timeoutMs,
+      ...options,
       bytesMax: answerBytesMax,
       redirectsMax: 3,
     });

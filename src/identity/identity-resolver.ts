@@ -1,15 +1,18 @@
 /**
  * Resolves identities: DID documents of did:plc and did:web, handles, and whether both agree.
  *
- * Owns: the caches of both, bounded in size and age. Knows nothing of logs or slots, so any process
- * may use one.
+ * Owns: the caches of both, bounded in size and age, and how many look-ups run at once: the
+ * directory and the handle resolver have bounds of their own, strangers' hosts are bounded by site.
+ * Knows nothing of logs or slots, so any process may use one.
  */
 import { ensureValidDid } from '@atproto/syntax';
 import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type DidDocument, type DidDocumentReason, parseDidDocument } from './did-document.ts';
 import { type HandleResolution, HandleResolver, type TxtLookup } from './handle-resolver.ts';
-import { type AddressLookup, PublicFetch } from './public-fetch.ts';
+import { directorySite, siteOfDid, siteOfHost } from './lookup-site.ts';
+import { type AddressLookup, PublicFetch, trustedSocketsMax } from './public-fetch.ts';
+import { type SiteBounds, SiteLimits } from './site-limits.ts';
 
 export type IdentityResolverOptions = {
   /** Origin of the PLC directory. */
@@ -23,8 +26,19 @@ export type IdentityResolverOptions = {
   readonly addressLookup?: AddressLookup;
 };
 
-/** Why a DID did not resolve. Only `unreachable` is transient. */
-export type DidReason = 'did-bad' | 'did-method-unknown' | 'not-found' | 'unreachable' | DidDocumentReason;
+export type LookupOptions = {
+  /** Bypasses the caches. */
+  readonly fresh?: boolean;
+  /** For each request, once it starts. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+};
+
+/**
+ * Why a DID did not resolve. Transient are `unreachable` and `crowded`: too many look-ups wait for
+ * the same site.
+ */
+export type DidReason = 'did-bad' | 'did-method-unknown' | 'not-found' | 'unreachable' | 'crowded' | DidDocumentReason;
 export type DidResolution =
   | { readonly ok: true; readonly document: DidDocument }
   | { readonly ok: false; readonly reason: DidReason };
@@ -54,9 +68,20 @@ const cacheTtlMs = 3_600_000;
 const cacheEntriesMax = 100_000;
 const documentTypes = 'application/did+ld+json, application/json';
 
+/** The operator named these two hosts. */
+const trustedBounds: SiteBounds = {
+  siteRunningMax: trustedSocketsMax,
+  runningMax: trustedSocketsMax,
+  siteWaitingMax: 10_000,
+  waitingMax: 10_000,
+};
+const documentHostBounds: SiteBounds = { siteRunningMax: 8, runningMax: 64, siteWaitingMax: 64, waitingMax: 2000 };
+/** A few sites host most handles. */
+const handleHostBounds: SiteBounds = { siteRunningMax: 32, runningMax: 128, siteWaitingMax: 1000, waitingMax: 4000 };
+
 /** True for failures that a retry may cure. */
 export function isTransientReason(reason: DidReason): boolean {
-  return reason === 'unreachable';
+  return reason === 'unreachable' || reason === 'crowded';
 }
 
 /** Resolves DIDs and handles with bounded caches. */
@@ -67,6 +92,9 @@ export class IdentityResolver implements Disposable {
   readonly #handles: HandleResolver;
   readonly #documents: LRUCache<string, DidDocument>;
   readonly #didByHandle: LRUCache<string, HandleResolution>;
+  readonly #directoryLimits = new SiteLimits(trustedBounds);
+  readonly #documentHostLimits = new SiteLimits(documentHostBounds);
+  readonly #handleLimits: SiteLimits;
 
   constructor(options: IdentityResolverOptions) {
     const clock = options.clock ?? systemClock;
@@ -82,24 +110,52 @@ export class IdentityResolver implements Disposable {
       timeoutMs: this.#timeoutMs,
       ...(options.txtLookup === undefined ? {} : { txtLookup: options.txtLookup }),
     });
+    this.#handleLimits = new SiteLimits(options.handleResolverUrl === null ? handleHostBounds : trustedBounds);
     const perf = { now: () => clock.monotonicMs() };
     const bounds = { max: cacheEntriesMax, ttl: cacheTtlMs, ttlResolution: 0, perf };
     this.#documents = new LRUCache(bounds);
     this.#didByHandle = new LRUCache(bounds);
   }
 
-  /** Fetches a DID document; `fresh` bypasses the cache. */
-  async resolveDid(did: string, fresh = false): Promise<DidResolution> {
-    const cached = fresh ? undefined : this.#documents.get(did);
+  /** Look-ups that wait for the network now. */
+  get runningCount(): number {
+    return this.#directoryLimits.runningCount + this.#documentHostLimits.runningCount + this.#handleLimits.runningCount;
+  }
+
+  #limitsOf(site: string): SiteLimits {
+    return site === directorySite ? this.#directoryLimits : this.#documentHostLimits;
+  }
+
+  /** False while a look-up of this DID would only be `crowded`. */
+  hasCapacity(did: string): boolean {
+    const site = siteOfDid(did);
+    return this.#limitsOf(site).hasCapacity(site);
+  }
+
+  /** Fetches a DID document. */
+  async resolveDid(did: string, options: LookupOptions = {}): Promise<DidResolution> {
+    const cached = options.fresh === true ? undefined : this.#documents.get(did);
     if (cached !== undefined) return { ok: true, document: cached };
     const location = this.#documentUrl(did);
     if (!location.ok) return location;
+    const site = siteOfDid(did);
+    const fetched = this.#limitsOf(site).run(site, () => this.#fetchDocument(did, location, options));
+    return fetched ?? { ok: false, reason: 'crowded' };
+  }
+
+  async #fetchDocument(
+    did: string,
+    location: { readonly url: string; readonly isTrusted: boolean },
+    { timeoutMs = this.#timeoutMs, signal }: LookupOptions,
+  ): Promise<DidResolution> {
+    if (signal?.aborted === true) return { ok: false, reason: 'unreachable' };
     const answer = await this.#fetch.get({
       ...location,
       accept: documentTypes,
-      timeoutMs: this.#timeoutMs,
+      timeoutMs,
       bytesMax: documentBytesMax,
       redirectsMax: 0,
+      ...(signal === undefined ? {} : { signal }),
     });
     if (!answer.ok) {
       const isTransient = answer.reason === 'unreachable' || answer.reason === 'deadline';
@@ -135,25 +191,28 @@ export class IdentityResolver implements Disposable {
   }
 
   /** Finds the DID of a handle, without checking that the DID claims it. */
-  async resolveHandle(handle: string, fresh = false): Promise<HandleResolution> {
+  async resolveHandle(handle: string, options: LookupOptions = {}): Promise<HandleResolution> {
     const key = handle.toLowerCase();
-    const cached = fresh ? undefined : this.#didByHandle.get(key);
+    const cached = options.fresh === true ? undefined : this.#didByHandle.get(key);
     if (cached !== undefined) return cached;
-    const resolution = await this.#handles.resolve(key);
+    const site = this.#options.handleResolverUrl === null ? siteOfHost(key) : directorySite;
+    const found = this.#handleLimits.run(site, () => this.#handles.resolve(key, options));
+    if (found === null) return { ok: false, reason: 'crowded' };
+    const resolution = await found;
     if (resolution.ok) this.#didByHandle.set(key, resolution);
     else this.#didByHandle.delete(key);
     return resolution;
   }
 
   /** Resolves a DID and proves the handle that its document claims. */
-  async resolveIdentity(did: string, fresh = false): Promise<IdentityResolution> {
-    const resolution = await this.resolveDid(did, fresh);
+  async resolveIdentity(did: string, options: LookupOptions = {}): Promise<IdentityResolution> {
+    const resolution = await this.resolveDid(did, options);
     if (!resolution.ok) return resolution;
     const { document } = resolution;
     const claimed = document.claimedHandle?.toLowerCase() ?? null;
-    const found = claimed === null ? null : await this.resolveHandle(claimed, fresh);
+    const found = claimed === null ? null : await this.resolveHandle(claimed, options);
     const isProven = found?.ok === true && found.did === did;
-    const isCertain = found === null || found.ok || found.reason !== 'unreachable';
+    const isCertain = found === null || found.ok || !(found.reason === 'unreachable' || found.reason === 'crowded');
     const handle = isProven ? claimed : null;
     return { ok: true, identity: { ...document, handle, isHandleCertain: isCertain } };
   }

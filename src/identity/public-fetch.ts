@@ -58,8 +58,12 @@ class RefusedAddress extends Error {
 /** Open sockets of one host, idle ones included. */
 const socketsPerHostMax = 16;
 const agentOptions = { keepAlive: true, maxSockets: socketsPerHostMax, maxFreeSockets: 2, scheduling: 'lifo' } as const;
-/** Trusted hosts are few and busy: reopening sockets would cost more than keeping them. */
-const trustedOptions = { ...agentOptions, maxFreeSockets: socketsPerHostMax } as const;
+/**
+ * Open sockets of one trusted host. They are few and busy: reopening sockets would cost more than
+ * keeping them.
+ */
+export const trustedSocketsMax = 128;
+const trustedOptions = { ...agentOptions, maxSockets: trustedSocketsMax, maxFreeSockets: trustedSocketsMax } as const;
 
 export class PublicFetch implements Disposable {
   readonly #allowPrivate: boolean;

@@ -2,8 +2,8 @@
  * Turns the events of a repo stream into log entries.
  *
  * Owns: which records are kept (indexed collections, valid by lexicon and cross-field rules) and
- * the handling of each kind of event. Entries of one repo are appended in stream order; a commit
- * never waits for a lookup.
+ * the handling of each kind of event. Entries of one repo are appended in stream order; no event
+ * waits for a look-up.
  */
 import { isIndexedCollection } from '../atproto/collection.ts';
 import type { AccountEvent, CommitEvent, FirehoseEvent } from '../atproto/firehose-event.ts';
@@ -11,6 +11,7 @@ import type { BadOp, DecodedOp } from '../atproto/record-block.ts';
 import { checkRecord } from '../atproto/record-rules.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 import type { Clock } from '../base/clock.ts';
+import type { AccountDeletions } from './account-deletions.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate } from './repo-gate.ts';
@@ -22,8 +23,7 @@ export type EventRouterOptions = {
   readonly clock: Clock;
   /** Requests another fetch of a repo. Returns: once the request is durable. */
   readonly requestResync: (did: string, revMin: string) => Promise<void>;
-  /** Checks whether some host still has a deleted account. */
-  readonly isStillHosted: (did: string, source: string) => Promise<boolean>;
+  readonly deletions: AccountDeletions;
 };
 
 /** Statuses that the official data plane stores for an inactive account; it ignores others. */
@@ -104,22 +104,14 @@ export class EventRouter {
 
   #routeAccount(event: AccountEvent, source: string): Promise<unknown> | null {
     const { did, active, status } = event;
+    const { gate, counters, deletions } = this.#options;
     const eventMs = this.#timeOf(event.eventMs);
-    if (active) return this.#options.gate.append({ kind: 'account', did, active, status: '', eventMs });
-    if (!keptStatuses.has(status)) {
-      this.#options.counters.eventsDropped.with(source, 'account-status-not-kept').add();
+    if (!active && !keptStatuses.has(status)) {
+      counters.eventsDropped.with(source, 'account-status-not-kept').add();
       return null;
     }
-    if (status === 'deleted') return this.#routeDeletion(did, eventMs, source);
-    return this.#options.gate.append({ kind: 'account', did, active, status, eventMs });
-  }
-
-  /** An account that moved is deleted at its old host and exists at its new one. */
-  async #routeDeletion(did: string, eventMs: number, source: string): Promise<void> {
-    if (await this.#options.isStillHosted(did, source)) {
-      this.#options.counters.eventsDropped.with(source, 'account-still-hosted').add();
-      return;
-    }
-    await this.#options.gate.append({ kind: 'account', did, active: false, status: 'deleted', eventMs });
+    if (!active && status === 'deleted') return deletions.request(did, eventMs);
+    const appended = gate.append({ kind: 'account', did, active, status: active ? '' : status, eventMs });
+    return Promise.all([appended, deletions.cancel(did, eventMs)]);
   }
 }

@@ -1,26 +1,22 @@
 /**
  * Resolves DIDs in the background and appends the identities to the log.
  *
- * Owns: one resolution at a time per DID, the concurrency, and retries. A resolution that the
- * source asked for and that keeps failing is postponed durably, so that no cursor waits for a
- * directory that is down.
+ * Owns: one resolution at a time per DID. What a source reported is recorded durably first and that
+ * is all its cursor waits for; activity of a DID that is due is only in memory.
  */
-
-import pLimit from 'p-limit';
-import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
-import { InvariantError } from '../base/invariant.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IdentityEntry } from '../entry/entry.ts';
-import { type IdentityResolver, isTransientReason } from '../identity/identity-resolver.ts';
+import { type Identity, type IdentityResolver, isTransientReason } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
+import { DueLookups, retryDelaySec } from './due-lookups.ts';
 import { IdentitySchedule } from './identity-schedule.ts';
 import type { IngestCounters } from './ingest-counters.ts';
-import { orAborted } from './or-aborted.ts';
-import type { IdentityCheck } from './state/identity-times.ts';
 import type { IngestState } from './state/ingest-state.ts';
+import type { QueuedLookup } from './state/lookup-queue.ts';
 
 export type IdentityQueueOptions = {
   readonly resolver: IdentityResolver;
@@ -31,47 +27,51 @@ export type IdentityQueueOptions = {
   readonly counters: IngestCounters;
 };
 
-/** Resolutions at once. */
-const concurrencyMax = 32;
-/** Jobs waiting or running. At this limit due DIDs are skipped, and `waitForCapacity` waits. */
+/** Resolutions in memory; at this limit due DIDs are skipped, and `waitForCapacity` waits. */
 const jobsMax = 10_000;
-const attemptsMax = 3;
-const attemptPolicy = { firstMs: 250, maxMs: 2000 };
-const postponedScanMs = 30_000;
-const postponedAttemptsMax = 24;
-const postponedPolicy = { firstMs: 60_000, maxMs: 21_600_000 };
+/** Resolutions at once of those that are queued durably. */
+const queuedRunningMax = 256;
+/** Each request of a first attempt; a host that is slower is asked again later, with more time. */
+const firstTimeoutMs = 2000;
+const laterTimeoutMs = 8000;
+/** Attempts for a reported change: about five days. */
+const attemptsMax = 24;
 
 type Job = {
-  /** The source reported a change. */
-  isForced: boolean;
   /** Requested again while running: the document being read may predate the change. */
   isRequestedAgain: boolean;
-  readonly postponedAttempts: number;
-  readonly waiters: Waiter[];
+  readonly ended: Promise<void>;
 };
-
-type Found = { readonly entry: IdentityEntry; readonly check: IdentityCheck };
-/** An identity to store; none, which is already stored; or no outcome after an abort. */
-type AttemptOutcome = Found | 'nothing-found' | 'stopped';
-
-type Waiter = { readonly resolve: () => void; readonly reject: (error: unknown) => void };
 
 export class IdentityQueue {
   readonly #options: IdentityQueueOptions;
   readonly #signal: AbortSignal;
   readonly #jobByDid = new Map<string, Job>();
-  readonly #limit = pLimit(concurrencyMax);
   readonly #schedule: IdentitySchedule;
+  readonly #due: DueLookups;
   readonly #capacityWaiters: (() => void)[] = [];
-  readonly #stopWaiters: (() => void)[] = [];
 
   /** Runs until the signal aborts. */
   constructor(options: IdentityQueueOptions, signal: AbortSignal) {
+    const { state, clock, random, resolver } = options;
     this.#options = options;
     this.#signal = signal;
-    this.#schedule = new IdentitySchedule(options.state.identities);
+    this.#schedule = new IdentitySchedule(state.identities);
+    this.#due = new DueLookups(
+      {
+        queue: state.lookups,
+        clock,
+        random,
+        runningMax: queuedRunningMax,
+        hasCapacity: (did) => resolver.hasCapacity(did),
+        attempt: (row) => this.#attemptQueued(row),
+        onFailure: () => this.#countFailure(),
+      },
+      signal,
+    );
   }
 
+  /** Resolutions that run. */
   get pendingCount(): number {
     return this.#jobByDid.size;
   }
@@ -80,135 +80,135 @@ export class IdentityQueue {
     return Math.floor(this.#options.clock.nowMs() / 1000);
   }
 
+  #countFailure(): void {
+    this.#options.counters.identitiesResolved.with('not-stored').add();
+  }
+
   /**
-   * Resolves a DID because its source reported a change.
+   * Requests the resolution of a DID because its source reported a change.
    *
-   * Returns: once the outcome or its postponement is durable; never when the queue stops first.
-   * Errors: the log's.
+   * Returns: once the request is durable, or counted because too many wait for the same site.
+   * Errors: the state's.
    */
-  refresh(did: string, postponedAttempts = 0): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const waiter = { resolve, reject };
-      const job = this.#jobByDid.get(did);
-      if (job === undefined) {
-        this.#add(did, { isForced: true, postponedAttempts, waiters: [waiter] });
-        return;
-      }
-      job.isForced = true;
-      job.isRequestedAgain = true;
-      job.waiters.push(waiter);
-    });
+  async refresh(did: string): Promise<void> {
+    const { state, counters, clock } = this.#options;
+    const job = this.#jobByDid.get(did);
+    if (job !== undefined) job.isRequestedAgain = true;
+    const fields = { dueSec: this.#nowSec(), attempts: 0, eventMs: clock.nowMs() };
+    const isQueued = await state.lookups.request(did, fields);
+    if (isQueued) this.#due.wake();
+    else counters.identitiesResolved.with('queue-full').add();
   }
 
   /** Records activity of a DID, and resolves it in the background when that is due. */
   noteActive(did: string): void {
-    if (!this.#schedule.isDue(did, this.#nowSec()) || this.#jobByDid.has(did) || !this.hasCapacity) return;
-    this.#add(did, { isForced: false, postponedAttempts: 0, waiters: [] });
+    if (!this.#schedule.isDue(did, this.#nowSec()) || this.#jobByDid.has(did)) return;
+    if (!this.hasCapacity || !this.#options.resolver.hasCapacity(did)) {
+      this.#options.counters.identitiesResolved.with('skipped').add();
+      return;
+    }
+    void this.#runJob(did, null);
   }
 
-  #add(did: string, job: Omit<Job, 'isRequestedAgain'>): void {
-    const added = { ...job, isRequestedAgain: false };
-    this.#jobByDid.set(did, added);
-    void this.#run(did, added);
+  /** Waits for a resolution of the same DID that runs already; then it is due, and starts again. */
+  #attemptQueued(row: QueuedLookup): Promise<void> {
+    return this.#jobByDid.get(row.did)?.ended ?? this.#runJob(row.did, row);
   }
 
-  /** Runs a job to its outcome, and again if it was requested meanwhile. */
-  async #run(did: string, job: Job): Promise<void> {
-    try {
-      let outcome: AttemptOutcome;
-      do {
-        outcome = await this.#limit(() => {
-          job.isRequestedAgain = false;
-          return this.#attempt(did, job);
-        });
-        // The log may take a while, which must not block other resolutions.
-        if (typeof outcome === 'object') await this.#store(outcome);
-      } while (job.isRequestedAgain && outcome !== 'stopped');
-      this.#end(did);
-      // A stopped job has no outcome, so its waiters must not take it for done.
-      if (outcome !== 'stopped') for (const { resolve } of job.waiters) resolve();
-    } catch (error) {
-      this.#end(did);
-      for (const { reject } of job.waiters) reject(error);
-      // A job may have no waiters, and nobody awaits this method: the error reaches main.
-      if (error instanceof InvariantError) throw error;
+  /** Errors: the log's and the state's for a queued resolution; for others they are counted. */
+  #runJob(did: string, row: QueuedLookup | null): Promise<void> {
+    const run = async (): Promise<void> => {
+      // Not before the job is in the map.
+      await Promise.resolve();
+      try {
+        await this.#attempt(did, row);
+      } catch (error) {
+        if (row !== null) throw error;
+        operatingFailure(error);
+        this.#countFailure();
+      } finally {
+        this.#jobByDid.delete(did);
+        if (this.hasCapacity) for (const resolve of this.#capacityWaiters.splice(0)) resolve();
+      }
+    };
+    const ended = run();
+    this.#jobByDid.set(did, { isRequestedAgain: false, ended });
+    return ended;
+  }
+
+  async #attempt(did: string, row: QueuedLookup | null): Promise<void> {
+    const { clock, resolver, counters } = this.#options;
+    const startedMs = clock.nowMs();
+    const timeoutMs = (row?.attempts ?? 0) === 0 ? firstTimeoutMs : laterTimeoutMs;
+    const resolution = await resolver.resolveIdentity(did, { fresh: true, timeoutMs, signal: this.#signal });
+    // A stopped attempt has no outcome, and what is queued is tried at the next start.
+    if (this.#signal.aborted) return;
+    if (resolution.ok) {
+      const { isHandleCertain, handle } = resolution.identity;
+      const outcome = handle === null ? 'without-handle' : 'with-handle';
+      counters.identitiesResolved.with(isHandleCertain ? outcome : 'handle-unreachable').add();
+      if (isHandleCertain) return this.#store(resolution.identity, startedMs, true);
+      if (this.#isChanged(resolution.identity)) await this.#store(resolution.identity, startedMs, false);
+      return this.#postpone(did, row);
+    }
+    counters.identitiesResolved.with(resolution.reason).add();
+    if (isTransientReason(resolution.reason)) return this.#postpone(did, row);
+    // The identity certainly does not exist now: the log keeps what it has for another hour.
+    const nothing = { hasHandle: false, pds: null, signingKey: null };
+    await this.#storeCheck(did, { checkedAtSec: this.#nowSec(), ...nothing });
+  }
+
+  /** Keys and PDS count at once, even while the handle cannot be checked. */
+  #isChanged({ did, pds, signingKey }: Identity): boolean {
+    const facts = this.#options.state.identities.factsOf(did);
+    return facts === undefined || facts.pds !== pds || facts.signingKey !== signingKey;
+  }
+
+  /** Appends an identity; one whose handle is uncertain leaves the slot's handle as it is. */
+  async #store(identity: Identity, startedMs: number, isHandleCertain: boolean): Promise<void> {
+    const { did, keysJson, servicesJson, pds, signingKey } = identity;
+    const handle = isHandleCertain ? identity.handle : null;
+    const times = { verifiedAtMs: isHandleCertain ? startedMs : 0, eventMs: startedMs };
+    const entry: IdentityEntry = { kind: 'identity', did, handle, keysJson, servicesJson, ...times };
+    await this.#options.appender.append(did, entry);
+    reachCrashPoint('identity-before-store');
+    // The state may be closed by then; losing this check costs one more resolution.
+    if (this.#signal.aborted) return;
+    const check = { checkedAtSec: Math.floor(startedMs / 1000), hasHandle: handle !== null, pds, signingKey };
+    if (isHandleCertain) return this.#storeCheck(did, check);
+    await this.#schedule.storeCheck(did, check, false);
+  }
+
+  #storeCheck(did: string, check: Parameters<IdentitySchedule['storeCheck']>[1]): Promise<void> {
+    return this.#schedule.storeCheck(did, check, this.#jobByDid.get(did)?.isRequestedAgain !== true);
+  }
+
+  /** Queues a DID that was never resolved like a reported change; activity brings others again. */
+  async #postpone(did: string, row: QueuedLookup | null): Promise<void> {
+    const { state, counters, random, clock } = this.#options;
+    this.#schedule.noteFailure(did, this.#nowSec());
+    if (this.#jobByDid.get(did)?.isRequestedAgain === true) return;
+    const attempts = (row?.attempts ?? 0) + 1;
+    const dueSec = this.#nowSec() + retryDelaySec(attempts, random);
+    if (row === null) {
+      if (state.identities.check(did) !== undefined || state.lookups.get(did) !== undefined) return;
+      await state.lookups.request(did, { dueSec, attempts, eventMs: clock.nowMs() });
+    } else if (attempts <= attemptsMax) {
+      await state.lookups.change(did, (now) => ({ ...now, attempts, dueSec }));
+    } else {
+      counters.identitiesResolved.with('given-up').add();
+      await state.lookups.end(did);
     }
   }
 
-  #end(did: string): void {
-    this.#jobByDid.delete(did);
-    if (this.hasCapacity) for (const resolve of this.#capacityWaiters.splice(0)) resolve();
-    if (this.#jobByDid.size === 0) for (const resolve of this.#stopWaiters.splice(0)) resolve();
+  /** Resolves what is queued durably as it becomes due, until the signal aborts. */
+  run(): Promise<void> {
+    return this.#due.run();
   }
 
   /** Waits until no job is left. After the signal aborts, jobs end without network requests. */
   async stopped(): Promise<void> {
-    if (this.#jobByDid.size > 0) await new Promise<void>((resolve) => this.#stopWaiters.push(resolve));
-  }
-
-  async #attempt(did: string, job: Job): Promise<AttemptOutcome> {
-    const { clock, resolver, counters, random } = this.#options;
-    for (let attempt = 0; !this.#signal.aborted; attempt++) {
-      const startedMs = clock.nowMs();
-      const resolution = await resolver.resolveIdentity(did, true);
-      if (resolution.ok && resolution.identity.isHandleCertain) {
-        const { handle, keysJson, servicesJson, pds, signingKey } = resolution.identity;
-        counters.identitiesResolved.with(handle === null ? 'without-handle' : 'with-handle').add();
-        const times = { verifiedAtMs: startedMs, eventMs: startedMs };
-        const checkedAtSec = Math.floor(startedMs / 1000);
-        return {
-          entry: { kind: 'identity', did, handle, keysJson, servicesJson, ...times },
-          check: { checkedAtSec, hasHandle: handle !== null, pds, signingKey },
-        };
-      }
-      const reason = resolution.ok ? 'handle-unreachable' : resolution.reason;
-      counters.identitiesResolved.with(reason).add();
-      if (!resolution.ok && !isTransientReason(resolution.reason)) {
-        // The identity certainly does not exist now: the log keeps what it has for another hour.
-        const nothing = { hasHandle: false, pds: null, signingKey: null };
-        await this.#schedule.storeCheck(did, { checkedAtSec: this.#nowSec(), ...nothing });
-        return 'nothing-found';
-      }
-      if (attempt + 1 >= attemptsMax) {
-        if (job.isForced) await this.#postpone(did, job);
-        else this.#schedule.noteFailure(did, this.#nowSec());
-        return 'nothing-found';
-      }
-      await clock.sleep(backoffMs(attemptPolicy, attempt + 1, random), this.#signal);
-    }
-    return 'stopped';
-  }
-
-  async #store({ entry, check }: Found): Promise<void> {
-    await this.#options.appender.append(entry.did, entry);
-    reachCrashPoint('identity-before-store');
-    // The state may be closed by then; losing this check costs one more resolution.
-    if (this.#signal.aborted) return;
-    await this.#schedule.storeCheck(entry.did, check);
-  }
-
-  async #postpone(did: string, job: Job): Promise<void> {
-    const attempts = job.postponedAttempts + 1;
-    this.#schedule.noteFailure(did, this.#nowSec());
-    if (attempts > postponedAttemptsMax) {
-      this.#options.counters.identitiesResolved.with('given-up').add();
-      return this.#options.state.identities.dropPostponed(did);
-    }
-    const delaySec = Math.ceil(backoffMs(postponedPolicy, attempts, this.#options.random) / 1000);
-    return this.#options.state.identities.postpone({ did, attempts, dueSec: this.#nowSec() + delaySec });
-  }
-
-  /** Retries postponed resolutions as they become due, until the signal aborts. */
-  async runPostponed(): Promise<void> {
-    while (!this.#signal.aborted) {
-      const limit = Math.max(0, jobsMax / 10 - this.#jobByDid.size);
-      for (const { did, attempts } of this.#options.state.identities.postponed(this.#nowSec(), limit)) {
-        // After a failure it stays postponed and is retried.
-        if (!this.#jobByDid.has(did))
-          this.refresh(did, attempts).catch((error: unknown) => void operatingFailure(error));
-      }
-      await this.#options.clock.sleep(postponedScanMs, this.#signal);
-    }
+    await Promise.allSettled([...this.#jobByDid.values()].map(({ ended }) => ended));
   }
 
   get hasCapacity(): boolean {
@@ -220,12 +220,13 @@ export class IdentityQueue {
     if (!this.hasCapacity) await new Promise<void>((resolve) => this.#capacityWaiters.push(resolve));
   }
 
-  /** Waits for the jobs that exist now, or the signal. Returns: whether they finished. */
+  /**
+   * Waits for the first attempt of everything that is queued now, or the signal; not for a second
+   * one, since whoever answered with an error has answered. Returns: whether they were made.
+   */
   async drained(signal: AbortSignal): Promise<boolean> {
-    if (this.#jobByDid.size === 0) return true;
-    const ended = [...this.#jobByDid.values()].map(
-      (job) => new Promise<void>((resolve) => job.waiters.push({ resolve, reject: () => resolve() })),
-    );
-    return (await orAborted(Promise.all(ended), signal)) !== undefined;
+    const running = [...this.#jobByDid.values()].map(({ ended }) => ended);
+    if ((await orAborted(Promise.allSettled(running), signal)) === undefined) return false;
+    return this.#due.firstAttempts(signal);
   }
 }

@@ -34,9 +34,9 @@ export class IdentitySchedule {
     return nowSec >= dueSec;
   }
 
-  /** Stores that a DID was resolved. Returns: once durable. */
-  async storeCheck(did: string, check: IdentityCheck): Promise<void> {
-    await this.#times.storeCheck(did, check);
+  /** See `IdentityTimes.storeCheck`. */
+  async storeCheck(did: string, check: IdentityCheck, isOver: boolean): Promise<void> {
+    await this.#times.storeCheck(did, check, isOver);
     this.#dueSecByDid.set(did, dueSecOf(check));
   }
 

@@ -19,6 +19,8 @@ export type IngestCounters = {
   /** By outcome. */
   readonly identitiesResolved: LabelledCounter;
   /** By outcome. */
+  readonly deletionsChecked: LabelledCounter;
+  /** By outcome. */
   readonly reposFetched: LabelledCounter;
 };
 
@@ -33,6 +35,7 @@ export function createIngestCounters(registry: Registry): IngestCounters {
     recordsUnindexed: new LabelledCounter(registry, 'skyshard_records_unindexed_total').with(),
     connections: new LabelledCounter(registry, 'skyshard_source_connections_total'),
     identitiesResolved: new LabelledCounter(registry, 'skyshard_identities_resolved_total'),
+    deletionsChecked: new LabelledCounter(registry, 'skyshard_deletions_checked_total'),
     reposFetched: new LabelledCounter(registry, 'skyshard_repos_fetched_total'),
   };
 }

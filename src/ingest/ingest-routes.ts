@@ -8,14 +8,18 @@ import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import { LiveIdentitySource } from '../identity/live-identity.ts';
+import type { AccountDeletions } from './account-deletions.ts';
 import type { Backfill } from './backfill.ts';
 import type { IdentityQueue } from './identity-queue.ts';
+import type { IngestState } from './state/ingest-state.ts';
 import type { Subscription } from './subscription.ts';
 
 export type IngestRoutesOptions = {
   readonly backfill: Backfill;
   readonly subscriptions: readonly Subscription[];
   readonly identities: IdentityQueue;
+  readonly deletions: AccountDeletions;
+  readonly state: IngestState;
   readonly resolver: IdentityResolver;
   readonly clock: Clock;
 };
@@ -116,7 +120,7 @@ async function endGap(options: IngestRoutesOptions, { source }: v.InferOutput<ty
 
 /** Waits until everything up to the cursors, or all received so far, is durable in the log. */
 async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<object> {
-  const { subscriptions, identities } = options;
+  const { subscriptions, identities, deletions } = options;
   const { cursors = {}, timeoutMs } = body;
   const sources = subscriptions.map(({ name }) => name);
   for (const source of Object.keys(cursors)) {
@@ -128,8 +132,8 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
   const settled = await Promise.all(
     subscriptions.map((subscription) => subscription.waitDurable(cursors[subscription.name] ?? null, deadline)),
   );
-  // Waited for last, since events start resolutions.
-  const areIdentitiesDone = await identities.drained(deadline);
+  // Waited for last, since events start look-ups.
+  const areLookupsDone = (await identities.drained(deadline)) && (await deletions.drained(deadline));
   const late = subscriptions.flatMap(({ status }, index) =>
     settled[index] === true
       ? []
@@ -138,7 +142,7 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
             `done ${status.doneSeq ?? 'nothing'}, ${status.pendingEvents} pending)`,
         ],
   );
-  if (!areIdentitiesDone) late.push(`${identities.pendingCount} identities`);
+  if (!areLookupsDone) late.push(`first look-ups of ${identities.pendingCount} identities, or of deleted accounts`);
   if (late.length > 0) {
     throw new DataPlaneError('DeadlineExceeded', `after ${timeoutMs} ms ingest waits for ${late.join(', ')}`);
   }
@@ -163,11 +167,12 @@ async function showIdentity({ resolver, clock }: IngestRoutesOptions, query: URL
 
 /** Returns every endpoint. */
 export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
-  const { backfill, subscriptions, identities } = options;
+  const { backfill, subscriptions, identities, state } = options;
   return [
     getRoute('/v1/status', () => ({
       sources: subscriptions.map(({ status }) => status),
       identitiesPending: identities.pendingCount,
+      lookups: { identities: state.lookups.counts, deletions: state.deletions.counts },
       backfill: backfill.progress,
     })),
     getRoute('/v1/backfill', (query) => showBackfill(options, query)),

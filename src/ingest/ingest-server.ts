@@ -17,6 +17,7 @@ import { PublicFetch } from '../identity/public-fetch.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import { registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
+import { AccountDeletions } from './account-deletions.ts';
 import { Backfill } from './backfill.ts';
 import { EventRouter } from './event-router.ts';
 import { HostLimits } from './host-limits.ts';
@@ -27,6 +28,7 @@ import { RepoFetch } from './repo-fetch.ts';
 import { RepoGate, repoGateLimits } from './repo-gate.ts';
 import { RepoHost } from './repo-host.ts';
 import { IngestState } from './state/ingest-state.ts';
+import { overdueSecOf } from './state/lookup-queue.ts';
 import { Subscription, type SubscriptionStatus } from './subscription.ts';
 
 export type IngestSource = {
@@ -104,6 +106,7 @@ type Parts = {
   readonly fetch: PublicFetch;
   readonly resolver: IdentityResolver;
   readonly identities: IdentityQueue;
+  readonly deletions: AccountDeletions;
   readonly backfill: Backfill;
   readonly subscriptions: readonly Subscription[];
 };
@@ -127,14 +130,6 @@ function sharedDepsOf(options: IngestOptions, registry: Registry, signal: AbortS
   };
 }
 
-async function isStillHosted(parts: Pick<Parts, 'resolver'>, host: RepoHost, did: string): Promise<boolean> {
-  const resolution = await parts.resolver.resolveDid(did, true);
-  // Without a document, or a host in it, nobody hosts the account. If unknown, keep it.
-  if (!resolution.ok) return resolution.reason === 'unreachable';
-  const { pds } = resolution.document;
-  return pds !== null && (await host.hasRepo(pds, did)) !== false;
-}
-
 function publicFetchOf({ allowPrivateHosts, addressLookup }: IngestOptions['identity']): PublicFetch {
   return new PublicFetch({
     allowPrivateHosts,
@@ -143,7 +138,11 @@ function publicFetchOf({ allowPrivateHosts, addressLookup }: IngestOptions['iden
 }
 
 /** Creates the backfill, its host client, and the gate that live entries pass to the log. */
-function buildBackfill(options: IngestOptions, deps: SharedDeps, parts: Omit<Parts, 'backfill' | 'subscriptions'>) {
+function buildBackfill(
+  options: IngestOptions,
+  deps: SharedDeps,
+  parts: Omit<Parts, 'backfill' | 'deletions' | 'subscriptions'>,
+) {
   const { clock, counters, signal } = deps;
   const { state, fetch, resolver } = parts;
   const { appender } = options;
@@ -169,23 +168,32 @@ function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
   const resolver = new IdentityResolver({ ...options.identity, clock: deps.clock });
   const identities = new IdentityQueue({ ...deps, resolver, appender, state }, signal);
   const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, identities });
-  const router = new EventRouter({
-    ...deps,
-    gate,
-    identities,
-    requestResync: (did, revMin) => backfill.requestResync(did, revMin),
-    isStillHosted: (did) => isStillHosted({ resolver }, host, did),
-  });
-  const waitForCapacity = (): Promise<void> | null => {
-    if (!appender.hasCapacity) return appender.waitForCapacity();
-    return identities.hasCapacity ? null : identities.waitForCapacity();
-  };
+  const deletions = new AccountDeletions({ ...deps, queue: state.deletions, gate, resolver, host }, signal);
+  const requestResync = (did: string, revMin: string): Promise<void> => backfill.requestResync(did, revMin);
+  const router = new EventRouter({ ...deps, gate, identities, deletions, requestResync });
+  const waitForCapacity = (): Promise<void> | null => (appender.hasCapacity ? null : appender.waitForCapacity());
   const route: EventRouter['route'] = (event, source) => router.route(event, source);
   const subscriptions = options.sources.map(({ url, startSeq }) => {
     const name = sourceOrigin(url);
     return new Subscription({ ...deps, name, url, startSeq, state, route, waitForCapacity }, signal);
   });
-  return { state, fetch, resolver, identities, backfill, subscriptions };
+  return { state, fetch, resolver, identities, deletions, backfill, subscriptions };
+}
+
+function registerLookupReadouts(registry: Registry, { state }: Parts, clock: Clock): void {
+  const queues = [
+    ['identity', state.lookups],
+    ['deletion', state.deletions],
+  ] as const;
+  registerReadout(registry, 'skyshard_lookups_queued', () =>
+    queues.flatMap(([kind, { counts }]) => [
+      { labels: { kind, host: 'directory' }, value: counts.directory },
+      { labels: { kind, host: 'other' }, value: counts.otherHosts },
+    ]),
+  );
+  registerReadout(registry, 'skyshard_lookups_overdue_seconds', () =>
+    queues.map(([kind, { counts }]) => ({ labels: { kind }, value: overdueSecOf(counts, clock) })),
+  );
 }
 
 function registerReadouts(registry: Registry, parts: Parts, appender: LogAppender): void {
@@ -225,8 +233,9 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   const stop = new AbortController();
   const shared = sharedDepsOf(options, registry, stop.signal);
   const parts = buildParts(options, shared);
-  const { state, backfill, subscriptions, identities, resolver, fetch } = parts;
+  const { state, backfill, subscriptions, identities, deletions, resolver, fetch } = parts;
   registerReadouts(registry, parts, options.appender);
+  registerLookupReadouts(registry, parts, shared.clock);
   const { host, port, tls = null, adminToken } = options;
   const http = await startJsonServer({
     host,
@@ -236,12 +245,12 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     tokens: [adminToken],
     isReady: () => true,
     metricsText: () => registry.metrics(),
-    routes: ingestRoutes({ backfill, subscriptions, identities, resolver, clock: shared.clock }),
+    routes: ingestRoutes({ ...parts, clock: shared.clock }),
   }).catch(async (error: unknown) => {
     await state[Symbol.asyncDispose]();
     throw error;
   });
-  const running = [backfill.run(), identities.runPostponed(), ...subscriptions.map((one) => one.run())];
+  const running = [backfill.run(), identities.run(), deletions.run(), ...subscriptions.map((one) => one.run())];
   if (options.backfillSources) {
     for (const { name } of subscriptions) if (!backfill.isListed(name)) await backfill.requestHost(name);
   }

@@ -86,7 +86,7 @@ export class RepoFetch {
   async #fetchRepo(did: string, givenHost: string | null): Promise<RepoAnswer | (FetchedRepo & { ok: false })> {
     const byGiven = givenHost === null ? null : await this.#fetchFrom(givenHost, did);
     if (byGiven?.ok === true || byGiven?.reason === 'busy') return byGiven;
-    const resolution = await this.#options.resolver.resolveDid(did, true);
+    const resolution = await this.#options.resolver.resolveDid(did, { fresh: true });
     if (!resolution.ok) {
       // The did:plc directory is authoritative; a did:web server may be misconfigured.
       const isGone = did.startsWith('did:plc:') && resolution.reason === 'not-found';

@@ -22,6 +22,9 @@ export type RepoPage =
   | { readonly ok: true; readonly repos: readonly ListedRepo[]; readonly pageToken: string }
   | HostFailure;
 
+/** `busy`: the host answers, but not to the question. */
+export type RepoPresence = 'there' | 'gone' | 'busy' | 'silent';
+
 export type RepoHostOptions = {
   readonly fetch: PublicFetch;
   readonly limits: HostLimits;
@@ -72,19 +75,22 @@ export class RepoHost {
     this.#options = options;
   }
 
+  #request(origin: string, path: string, accept: string, timeoutMs: number, bytesMax: number): Promise<FetchOutcome> {
+    const { fetch, signal, isTrusted } = this.#options;
+    return fetch.get({
+      url: new URL(path, origin).href,
+      isTrusted: isTrusted(origin),
+      accept,
+      timeoutMs,
+      bytesMax,
+      redirectsMax: 3,
+      signal,
+    });
+  }
+
   async #get(origin: string, path: string, accept: string, timeoutMs: number, bytesMax: number): Promise<FetchOutcome> {
-    const { limits, fetch, signal, isTrusted } = this.#options;
-    const outcome = await limits.run(origin, signal, () =>
-      fetch.get({
-        url: new URL(path, origin).href,
-        isTrusted: isTrusted(origin),
-        accept,
-        timeoutMs,
-        bytesMax,
-        redirectsMax: 3,
-        signal,
-      }),
-    );
+    const { limits, signal } = this.#options;
+    const outcome = await limits.run(origin, signal, () => this.#request(origin, path, accept, timeoutMs, bytesMax));
     return outcome ?? { ok: false, reason: 'unreachable', message: 'stopped' };
   }
 
@@ -126,15 +132,22 @@ export class RepoHost {
     return { ok: true, repos: page.repos.flatMap(listedRepoOf), pageToken: page.cursor };
   }
 
-  /** Asks whether a host has a repo. Returns: null when that is unknown. */
-  async hasRepo(origin: string, did: string): Promise<boolean | null> {
+  /**
+   * Asks whether a host has a repo, outside the limits of fetches: the caller bounds the requests.
+   *
+   * Returns: `silent` also for a host that may not be asked.
+   */
+  async hasRepo(origin: string, did: string, timeoutMs: number): Promise<RepoPresence> {
+    const { limits, clock } = this.#options;
+    if (limits.pausedMs(origin) > 1000) return 'busy';
     const path = `/xrpc/com.atproto.sync.getLatestCommit?did=${encodeURIComponent(did)}`;
-    const outcome = await this.#get(origin, path, 'application/json', 10_000, errorBytesMax);
-    if (!outcome.ok) return null;
-    if (outcome.status === 200) return true;
+    const outcome = await this.#request(origin, path, 'application/json', timeoutMs, errorBytesMax);
+    if (!outcome.ok) return outcome.reason === 'too-large' ? 'busy' : 'silent';
+    if (outcome.status === 200) return 'there';
+    if (outcome.status === 429) limits.pause(origin, retryAfterMs(outcome.headers, clock.nowMs()));
     const error = errorNameOf(outcome.body);
-    if (error === 'RepoNotFound') return false;
-    return goneErrors.has(error) ? true : null;
+    if (error === 'RepoNotFound') return 'gone';
+    return goneErrors.has(error) ? 'there' : 'busy';
   }
 }
 

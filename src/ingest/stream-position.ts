@@ -6,8 +6,8 @@
  * new run, whose cursor is not stored while events of an earlier run are unfinished.
  */
 import { reachCrashPoint } from '../base/crash-point.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import { DoneTracker } from './done-tracker.ts';
-import { orAborted } from './or-aborted.ts';
 import type { SourceCursors } from './state/source-cursors.ts';
 
 /** How a seq relates to earlier ones. `restarted`: the stream starts again below our cursor. */

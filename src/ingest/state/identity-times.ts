@@ -1,9 +1,8 @@
-/** When DIDs were resolved and what their documents said, and which resolutions to retry. */
-import { readDid } from '../../atproto/compact-key.ts';
-import { ByteReader } from '../../base/bytes.ts';
+/** When DIDs were resolved and what their documents said. */
 import type { Table } from '../../storage/environment.ts';
 import type { CommitQueue } from './commit-queue.ts';
-import { beginValue, didKey, everyKey, readValue } from './state-codec.ts';
+import type { LookupQueue } from './lookup-queue.ts';
+import { beginValue, didKey, readValue } from './state-codec.ts';
 
 /** What a DID's document said when it was last read; nulls when it said nothing, or is gone. */
 export type IdentityFacts = {
@@ -15,21 +14,15 @@ export type IdentityFacts = {
 };
 export type IdentityCheck = IdentityFacts & { readonly hasHandle: boolean };
 
-/** A DID whose requested resolution has failed so far. */
-export type PostponedIdentity = { readonly did: string; readonly attempts: number; readonly dueSec: number };
-
-/**
- * Tables `identities`: DID → last check, PDS, signing key; `postponed`: DID → due time, attempts so
- * far.
- */
+/** Table `identities`: DID → last check, PDS, signing key. */
 export class IdentityTimes {
   readonly #checks: Table;
-  readonly #postponed: Table;
+  readonly #lookups: LookupQueue;
   readonly #commits: CommitQueue;
 
-  constructor(checks: Table, postponed: Table, commits: CommitQueue) {
+  constructor(checks: Table, lookups: LookupQueue, commits: CommitQueue) {
     this.#checks = checks;
-    this.#postponed = postponed;
+    this.#lookups = lookups;
     this.#commits = commits;
   }
 
@@ -46,43 +39,19 @@ export class IdentityTimes {
     return this.check(did);
   }
 
-  /** Stores when a DID was resolved, which cancels a postponement. Returns: once durable. */
-  storeCheck(did: string, check: IdentityCheck): Promise<void> {
-    const key = didKey(did);
+  /**
+   * Stores when a DID was resolved. Unless `isOver`, a look-up of it that waits goes on waiting.
+   *
+   * Returns: once durable.
+   */
+  storeCheck(did: string, check: IdentityCheck, isOver = true): Promise<void> {
     const value = beginValue()
       .u32(check.checkedAtSec)
       .u8(check.hasHandle ? 1 : 0)
       .text(check.pds ?? '')
       .text(check.signingKey ?? '')
       .finish();
-    return this.#commits.write(() => {
-      this.#postponed.remove(key);
-      this.#checks.put(key, value);
-    });
-  }
-
-  /** Postpones a resolution. Returns: once durable. */
-  postpone({ did, dueSec, attempts }: PostponedIdentity): Promise<void> {
-    const value = beginValue().u32(dueSec).u8(Math.min(attempts, 255)).finish();
-    return this.#commits.write(() => this.#postponed.put(didKey(did), value));
-  }
-
-  /** Gives up a resolution. Returns: once durable. */
-  dropPostponed(did: string): Promise<void> {
-    return this.#commits.write(() => this.#postponed.remove(didKey(did)));
-  }
-
-  /** Returns at most `limit` resolutions that are due. */
-  postponed(nowSec: number, limit: number): PostponedIdentity[] {
-    const found: PostponedIdentity[] = [];
-    if (limit <= 0) return found;
-    for (const { key, value } of this.#postponed.scan(everyKey)) {
-      const reader = readValue(value);
-      const dueSec = reader.u32();
-      if (dueSec > nowSec) continue;
-      found.push({ did: readDid(new ByteReader(key)), dueSec, attempts: reader.u8() });
-      if (found.length >= limit) break;
-    }
-    return found;
+    const put = (): void => this.#checks.put(didKey(did), value);
+    return isOver ? this.#lookups.end(did, put) : this.#commits.write(put);
   }
 }

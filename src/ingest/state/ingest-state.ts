@@ -1,6 +1,7 @@
 /**
  * What ingest keeps across restarts: cursors by source, repos to fetch and fetched ones, how far
- * each host's repo list was read, and when each DID was last resolved.
+ * each host's repo list was read, when each DID was last resolved, and which look-ups are to be
+ * made.
  *
  * Owns: one LMDB environment with one writer, the ingest process. Writes work as in slots:
  * synchronous transactions that are durable when they end, or leave disk and memory unchanged.
@@ -11,11 +12,24 @@ import { CommitQueue } from './commit-queue.ts';
 import { FetchQueue } from './fetch-queue.ts';
 import { HostListings } from './host-listings.ts';
 import { IdentityTimes } from './identity-times.ts';
+import { LookupQueue } from './lookup-queue.ts';
 import { SourceCursors } from './source-cursors.ts';
 import { SourceGaps } from './source-gaps.ts';
 import { requireKnownVersion } from './state-codec.ts';
 
-const tables = ['cursors', 'repos', 'queue', 'hosts', 'identities', 'postponed', 'sums', 'gaps'] as const;
+const tables = [
+  'cursors',
+  'repos',
+  'queue',
+  'hosts',
+  'identities',
+  'lookups',
+  'lookups-due',
+  'deletions',
+  'deletions-due',
+  'sums',
+  'gaps',
+] as const;
 /** Address space reserved for the environment; the file grows only as it is filled. */
 const mapBytesDefault = 2 ** 36;
 
@@ -25,6 +39,10 @@ export class IngestState implements AsyncDisposable {
   readonly fetches: FetchQueue;
   readonly hosts: HostListings;
   readonly identities: IdentityTimes;
+  /** Identities to resolve because a source reported a change. */
+  readonly lookups: LookupQueue;
+  /** Deleted accounts whose hosts are to be asked. */
+  readonly deletions: LookupQueue;
   readonly #environment: Environment;
   readonly #commits: CommitQueue;
 
@@ -37,13 +55,17 @@ export class IngestState implements AsyncDisposable {
     this.#commits = new CommitQueue(environment, () => {
       this.hosts.reload();
       this.fetches.reload();
+      this.lookups.reload();
+      this.deletions.reload();
     });
     this.cursors = new SourceCursors(table('cursors'), this.#commits);
     this.gaps = new SourceGaps(table('gaps'), this.#commits);
     this.hosts = new HostListings(table('hosts'));
     const fetchTables = { repos: table('repos'), queue: table('queue'), sums: table('sums') };
     this.fetches = new FetchQueue(fetchTables, this.hosts, this.#commits);
-    this.identities = new IdentityTimes(table('identities'), table('postponed'), this.#commits);
+    this.lookups = new LookupQueue({ rows: table('lookups'), due: table('lookups-due') }, this.#commits);
+    this.deletions = new LookupQueue({ rows: table('deletions'), due: table('deletions-due') }, this.#commits);
+    this.identities = new IdentityTimes(table('identities'), this.lookups, this.#commits);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -28,18 +28,20 @@ export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void
   const owner = state.ensureOwner(entry.did);
   const before = ensureActor(state, owner, entry.did);
   if (entry.eventMs < before.identityMs) return;
+  if (entry.verifiedAtMs === 0) putActor(state, owner, { ...before, identityMs: entry.eventMs });
+  else applyHandle(context, owner, before, entry);
+  const { keysJson, servicesJson } = entry;
+  if (keysJson !== '') {
+    putIdentity(state, owner, { keysJson, servicesJson, resolvedMs: entry.verifiedAtMs || entry.eventMs });
+  }
+}
+
+function applyHandle(context: ApplyContext, owner: number, before: ActorRow, entry: IdentityEntry): void {
   const isHandleKept = before.handle === entry.handle;
   if (before.handle !== null && !isHandleKept) sendClaim(context, before.handle, before, false);
   const actor = { ...before, handle: entry.handle, handleVerifiedMs: entry.verifiedAtMs, identityMs: entry.eventMs };
-  putActor(state, owner, actor);
+  putActor(context.state, owner, actor);
   if (actor.handle !== null) sendClaim(context, actor.handle, actor, true);
-  if (entry.keysJson !== '') {
-    putIdentity(state, owner, {
-      keysJson: entry.keysJson,
-      servicesJson: entry.servicesJson,
-      resolvedMs: entry.verifiedAtMs,
-    });
-  }
 }
 
 /** A release carries the time of the claim that it ends, so that it beats only that claim. */

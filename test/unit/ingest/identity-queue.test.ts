@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { InvariantError } from '../../../src/base/invariant.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { IdentityResolver } from '../../../src/identity/identity-resolver.ts';
@@ -51,8 +52,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function queueOf(): IdentityQueue {
-  const counters = createIngestCounters(new Registry());
+function queueOf(registry = new Registry()): IdentityQueue {
+  const counters = createIngestCounters(registry);
   return new IdentityQueue({ resolver, appender: log, state, clock, random: seededRandom(1), counters }, stop.signal);
 }
 
@@ -98,8 +99,10 @@ describe('an active DID', () => {
 it('what a document says is durable with its resolution, and goes when the DID is gone', async () => {
   network.register(authorDid, 'author.test');
   const queue = queueOf();
+  const running = queue.run();
   expect(state.identities.factsOf(authorDid)).toBeUndefined();
   await queue.refresh(authorDid);
+  await queue.drained(never);
   expect(state.identities.factsOf(authorDid)).toMatchObject({
     pds: network.url,
     signingKey,
@@ -107,11 +110,14 @@ it('what a document says is durable with its resolution, and goes when the DID i
   });
   network.documents.clear();
   await queue.refresh(authorDid);
+  await queue.drained(never);
   expect(state.identities.factsOf(authorDid)).toMatchObject({ pds: null, signingKey: null });
+  stop.abort();
+  await running;
 });
 
 describe('a resolution that the source asked for', () => {
-  it('is postponed while the directory is down and made when it is up again', async () => {
+  it('waits for its durable record alone, and is tried again until the directory is up', async () => {
     let isDown = true;
     network.register(authorDid, 'author.test');
     const document = network.documents.get(authorDid);
@@ -119,45 +125,79 @@ describe('a resolution that the source asked for', () => {
       isDown ? { status: 503, body: '' } : json(document),
     );
     const queue = queueOf();
-    const refreshed = queue.refresh(authorDid);
-    // Attempts are paced by the clock.
-    let isOver = false;
-    void refreshed.then(() => {
-      isOver = true;
-    });
-    await until(() => {
-      clock.advance(1000);
-      return isOver;
-    });
-    expect(resolutions()).toBe(3);
+    await queue.refresh(authorDid);
+    expect(resolutions()).toBe(0);
+    expect(state.lookups.get(authorDid)).toMatchObject({ attempts: 0 });
+    const running = queue.run();
+    // An error is an answer: nobody waits for a second attempt.
+    expect(await queue.drained(never)).toBe(true);
+    expect(resolutions()).toBe(1);
     expect(log.entries).toEqual([]);
-    expect(state.identities.postponed(clock.nowMs() / 1000 + 60, 10)).toMatchObject([{ did: authorDid, attempts: 1 }]);
+    expect(state.lookups.get(authorDid)).toMatchObject({ attempts: 1 });
 
     isDown = false;
-    const running = queue.runPostponed();
     await until(() => {
       clock.advance(5000);
       return log.of('identity').length === 1;
     });
-    await queue.drained(never);
     expect(log.of('identity')).toMatchObject([{ did: authorDid, handle: 'author.test' }]);
-    expect(state.identities.postponed(clock.nowMs() / 1000 + 1e6, 10)).toEqual([]);
+    await until(() => state.lookups.get(authorDid) === undefined);
+    expect(state.lookups.counts).toEqual({ directory: 0, otherHosts: 0, oldestDueSec: null });
     stop.abort();
     await running;
   });
 
-  it('has no outcome when the queue stops first', async () => {
-    network.responders.set(`/${encodeURIComponent(authorDid)}`, () => ({ status: 503, body: '' }));
+  it('is still queued when the queue stops during the look-up', async () => {
+    network.responders.set(`/${encodeURIComponent(authorDid)}`, () => new Promise(() => {}));
     const queue = queueOf();
-    let isOver = false;
-    void queue.refresh(authorDid).then(() => {
-      isOver = true;
-    });
-    await until(() => clock.sleeperCount > 0);
+    const running = queue.run();
+    await queue.refresh(authorDid);
+    await until(() => resolutions() === 1);
     stop.abort();
-    await queue.stopped();
-    expect(isOver).toBe(false);
+    await Promise.all([running, queue.stopped()]);
+    expect(state.lookups.get(authorDid)).toMatchObject({ attempts: 0 });
   });
+
+  it('brings a changed key at once while the handle cannot be checked, and keeps the handle', async () => {
+    network.register(authorDid, 'author.test');
+    network.responders.set('/xrpc/com.atproto.identity.resolveHandle', () => ({ status: 502, body: '' }));
+    const queue = queueOf();
+    const running = queue.run();
+    await queue.refresh(authorDid);
+    await queue.drained(never);
+    expect(log.of('identity')).toMatchObject([{ handle: null, verifiedAtMs: 0 }]);
+    expect(state.identities.factsOf(authorDid)).toMatchObject({ pds: network.url });
+    expect(state.lookups.get(authorDid)).toMatchObject({ attempts: 1 });
+    // Nothing has changed, so nothing more is said.
+    await queue.refresh(authorDid);
+    await queue.drained(never);
+    expect(log.of('identity')).toHaveLength(1);
+    stop.abort();
+    await running;
+  });
+});
+
+it('a new DID whose look-up fails is queued durably; a known one waits for its next activity', async () => {
+  network.responders.set(`/${encodeURIComponent(authorDid)}`, () => ({ status: 503, body: '' }));
+  const queue = queueOf();
+  await noteAndDrain(queue);
+  expect(state.lookups.get(authorDid)).toMatchObject({ attempts: 1 });
+  const facts = { pds: null, signingKey: null, checkedAtSec: 1, hasHandle: true };
+  await state.identities.storeCheck(authorDid, facts);
+  clock.advance(hourMs);
+  await noteAndDrain(queue);
+  expect(resolutions()).toBe(2);
+  expect(state.lookups.get(authorDid)).toBeUndefined();
+});
+
+it('an outcome that cannot be stored is counted though nobody waits for it', async () => {
+  network.register(authorDid, 'author.test');
+  const registry = new Registry();
+  const queue = queueOf(registry);
+  vi.spyOn(log, 'append').mockRejectedValue(new DataPlaneError('StorageFull', 'a test'));
+  queue.noteActive(authorDid);
+  await queue.drained(never);
+  expect(await registry.metrics()).toMatch(/identities_resolved_total\{outcome="not-stored"\} 1/);
 });
 
 it('a broken invariant in a job that nobody waits for reaches main', async () => {
@@ -173,7 +213,7 @@ it('waiting for jobs leaves no listener on the signal', async () => {
   network.register(authorDid, 'author.test');
   const queue = queueOf();
   const { signal } = new AbortController();
-  void queue.refresh(authorDid);
+  queue.noteActive(authorDid);
   const waits = [queue.drained(signal), queue.drained(signal)];
   expect(getEventListeners(signal, 'abort')).toHaveLength(2);
   expect(await Promise.all(waits)).toEqual([true, true]);
