@@ -5,9 +5,10 @@
  * signature is not, and the tree is a single node over the commit's records instead of a whole
  * repo's. The demo network makes real ones.
  */
+
+import { CborWriter } from '../src/atproto/cbor-writer.ts';
 import { cidOfBlock } from '../src/atproto/cid.ts';
 import { deleteOp, type RepoOp } from '../src/atproto/repo-op.ts';
-import { CborWriter } from '../src/demo/model/cbor-writer.ts';
 import type { GraphCommit, GraphEvent, GraphOp } from '../src/demo/model/graph-state.ts';
 import { SocialGraph } from '../src/demo/model/social-graph.ts';
 import {

@@ -82,7 +82,7 @@ function readEntry(raw: DagValue, previousKey: string): TreeEntry | undefined {
 }
 
 /** Reads a block of the tree and checks its hash and its shape. */
-function readNode(blocks: CarBlocks, cid: Cid): Decoded<TreeNode, RepoCarReason> {
+export function readNode(blocks: CarBlocks, cid: Cid): Decoded<TreeNode, RepoCarReason> {
   const block = blocks.find(cid);
   if (block < 0) return { ok: false, reason: 'tree-block-missing' };
   if (!blocks.isIntact(block)) return { ok: false, reason: 'tree-block-hash-wrong' };

@@ -3,11 +3,12 @@
  *
  * Owns: actors, windows of recent things (all bounded), TIDs, and the queue of drawn events.
  */
+
+import { CborWriter } from '../../atproto/cbor-writer.ts';
 import { Cid, cidOfBlock } from '../../atproto/cid.ts';
 import { type Collection, nsid } from '../../atproto/collection.ts';
 import type { DagMap } from '../../atproto/dag-value.ts';
 import { type SeededRandom, seededRandom } from '../../base/seeded-random.ts';
-import { CborWriter } from './cbor-writer.ts';
 import { actorFlag, DemoActors } from './demo-actors.ts';
 import { RecentPairs, RecentRing } from './recent-ring.ts';
 import { profileRecord, type StrongRef } from './record-shapes.ts';

@@ -6,10 +6,10 @@
  */
 import { Secp256k1Keypair } from '@atproto/crypto';
 import { cborToLex, DataDiff, getFullRepo, MemoryBlockstore, MST, signCommit } from '@atproto/repo';
+import { CborWriter } from '../../atproto/cbor-writer.ts';
 import { Cid, cidOfBlock } from '../../atproto/cid.ts';
 import { decodeDagCbor } from '../../atproto/dag-cbor.ts';
 import { invariant } from '../../base/invariant.ts';
-import { CborWriter } from '../model/cbor-writer.ts';
 import { type Block, encodeCar, type FrameOp } from './firehose-frame.ts';
 import { addProofNodes } from './tree-proof.ts';
 

@@ -1,5 +1,5 @@
 /** Encodes `com.atproto.sync.subscribeRepos` messages in DAG-CBOR, and the CARs of commits. */
-import { CborWriter } from '../model/cbor-writer.ts';
+import { CborWriter } from '../../atproto/cbor-writer.ts';
 
 /** A block and the 36 bytes of its CID. */
 export type Block = { readonly cid: Uint8Array; readonly bytes: Uint8Array };

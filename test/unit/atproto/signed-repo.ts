@@ -119,6 +119,10 @@ export class SignedRepo {
     };
   }
 
+  async has(collection: string, rkey: string): Promise<boolean> {
+    return (await this.#repo.data.get(`${collection}/${rkey}`)) !== null;
+  }
+
   /** The whole repo as getRepo returns it. */
   async car(): Promise<Buffer> {
     const chunks: Uint8Array[] = [];

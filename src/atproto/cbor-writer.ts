@@ -1,13 +1,14 @@
 /**
- * Writes DAG-CBOR piece by piece, for the demo's records, commits and frames.
+ * Writes DAG-CBOR piece by piece: tree nodes, and the demo's records, commits and frames.
  *
  * Owns: minimal heads. The caller gives map keys in canonical order (shorter first, then by byte),
  * which `record` checks for the values it walks.
  */
-import { Cid } from '../../atproto/cid.ts';
-import { ByteString, type DagMap, type DagValue } from '../../atproto/dag-value.ts';
-import { ByteWriter } from '../../base/bytes.ts';
-import { invariant } from '../../base/invariant.ts';
+
+import { ByteWriter } from '../base/bytes.ts';
+import { invariant } from '../base/invariant.ts';
+import { Cid } from './cid.ts';
+import { ByteString, type DagMap, type DagValue } from './dag-value.ts';
 
 const major = { unsigned: 0, negative: 0x20, bytes: 0x40, text: 0x60, array: 0x80, map: 0xa0, tag: 0xc0 } as const;
 
@@ -70,7 +71,7 @@ export class CborWriter {
   }
 
   integer(value: number): this {
-    invariant(Number.isSafeInteger(value), 'numbers of the demo are whole');
+    invariant(Number.isSafeInteger(value), 'written numbers are whole');
     if (value < 0) this.#head(major.negative, -1 - value);
     else this.#head(major.unsigned, value);
     return this;
