@@ -5,7 +5,7 @@ import { deleteOp, type RepoOp } from '../atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
-import type { ContinueWork, Entry, PrivateWrite, RepoEntry } from './entry.ts';
+import { type Entry, opsPerEntryMax, type PrivateWrite, type RepoEntry } from './entry.ts';
 
 const entryVersion = 4;
 
@@ -23,6 +23,7 @@ function writeOps(writer: ByteWriter, ops: readonly RepoOp[]): void {
 
 function readOps(reader: ByteReader): RepoOp[] {
   const count = reader.varint();
+  if (count > opsPerEntryMax) reader.fail('of more ops than one may have');
   const ops: RepoOp[] = [];
   for (let index = 0; index < count; index++) {
     const action = actions[reader.u8()] ?? reader.fail('an op of an unknown action');
@@ -86,7 +87,6 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
       writer.u16(entry.target).varint(entry.mark);
       return;
     case 'continue':
-      return writeContinue(writer, entry.work);
   }
 }
 
@@ -149,7 +149,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     case tag.delivered:
       return { kind: 'delivered', target: reader.u16(), mark: reader.varint() };
     case tag.continue:
-      return { kind: 'continue', did: readDid(reader), work: readContinue(reader) };
+      return { kind: 'continue' };
     default:
       return reader.fail(`of the unknown kind ${code satisfies never}`);
   }
@@ -201,34 +201,5 @@ function readPrivate(reader: ByteReader): PrivateWrite {
       return { type: 'upstream-status', status: reader.text() };
     default:
       return reader.fail(`a private write of the unknown type ${code satisfies never}`);
-  }
-}
-
-const continueTag = { 'delete-account': 1, 'resync-sweep': 2, 'post-exists': 3, 'unread-recount': 4 } as const;
-
-function writeContinue(writer: ByteWriter, work: ContinueWork): void {
-  writer.u8(continueTag[work.type]);
-  if (work.type === 'delete-account') writeEntryTime(writer, work.originMs);
-  else if (work.type === 'resync-sweep') writer.text(work.rev).text(work.after);
-  else if (work.type === 'post-exists')
-    writer
-      .text(work.rkey)
-      .u8(work.exists ? 1 : 0)
-      .text(work.after);
-}
-
-function readContinue(reader: ByteReader): ContinueWork {
-  const code = reader.u8() as ValueOf<typeof continueTag>;
-  switch (code) {
-    case continueTag['delete-account']:
-      return { type: 'delete-account', originMs: readEntryTime(reader) };
-    case continueTag['resync-sweep']:
-      return { type: 'resync-sweep', rev: reader.text(), after: reader.text() };
-    case continueTag['post-exists']:
-      return { type: 'post-exists', rkey: reader.text(), exists: reader.u8() === 1, after: reader.text() };
-    case continueTag['unread-recount']:
-      return { type: 'unread-recount' };
-    default:
-      return reader.fail(`long work of the unknown type ${code satisfies never}`);
   }
 }

@@ -17,6 +17,9 @@ export type RepoEntry<Kind extends string> = {
   readonly eventMs: number;
 };
 
+/** Ops of one entry: what marks leave room for. Ingest sends at most a tenth of that. */
+export const opsPerEntryMax = 3_000;
+
 /** One commit, in stream order. `since` is the previous rev, if the event names one. */
 export type CommitEntry = RepoEntry<'commit'> & { readonly since: string | null; readonly ops: readonly RepoOp[] };
 
@@ -85,18 +88,11 @@ export type EffectEntry = { readonly kind: 'effect'; readonly effect: Effect };
 /** `target` holds all of this slot's effects up to `mark`, so the outbox can be trimmed. */
 export type DeliveredEntry = { readonly kind: 'delivered'; readonly target: number; readonly mark: number };
 
-/** The next chunk of long work, appended by the slot itself. */
-export type ContinueEntry = { readonly kind: 'continue'; readonly did: string; readonly work: ContinueWork };
+/** A step of the long work that waits in the slot's state; an idle slot appends these itself. */
+export type ContinueEntry = { readonly kind: 'continue' };
 
-/**
- * The rest of long work. `after` is the last key of the previous chunk, in hex, or empty. Nothing
- * newer than the origin (`originMs`, `rev`) is touched.
- */
-export type ContinueWork =
-  | { readonly type: 'delete-account'; readonly originMs: number }
-  | { readonly type: 'resync-sweep'; readonly rev: string; readonly after: string }
-  | { readonly type: 'post-exists'; readonly rkey: string; readonly exists: boolean; readonly after: string }
-  | { readonly type: 'unread-recount' };
+/** What comes from ingest and from callers. */
+export type OutsideEntry = Exclude<Entry, EffectEntry | DeliveredEntry | ContinueEntry>;
 
 export type Entry =
   | CommitEntry

@@ -22,7 +22,7 @@ export type Chunk = {
 };
 
 const chunkVersion = 2;
-/** A commit that updates 200 posts with 100 mentions and 200 reposters each causes 121,200. */
+/** Marks leave room for more effects than any entry can cause (`effectsOfEntryMax` of apply). */
 export const effectsPerEntryMax = 2 ** 20;
 
 /** Returns an effect's mark; `index` is below `effectsPerEntryMax`, so that marks ascend. */

@@ -2,36 +2,37 @@
  * Applies entries one by one, in the transaction of its slot.
  *
  * Owns what an entry is between its begin and its end: its seq, the effects that it sent, the
- * effects within the slot that are applied before the next entry, the work that it continues.
+ * effects within the slot that are applied before the next entry, the long work that goes on.
  */
-import { ByteWriter } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
-import type { ContinueWork, Effect, Entry } from '../entry/entry.ts';
+import type { Effect, Entry } from '../entry/entry.ts';
 import { routingKey } from '../entry/entry.ts';
-import { encodeEntry } from '../entry/entry-codec.ts';
-import { type Chunk, type EffectOrigin, effectsPerEntryMax, markOf, writeChunk } from '../log/chunk.ts';
-import type { EmbeddedLog } from '../log/embedded-log.ts';
+import { type EffectOrigin, effectsPerEntryMax, markOf } from '../log/chunk.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
-import type { ApplyContext } from './apply/apply-context.ts';
+import {
+  type ApplyContext,
+  effectsOfEntryMax,
+  entriesPerStep,
+  entryStepUs,
+  idleStepUs,
+  inlineRepoWorkUs,
+  inlineWorkUs,
+  workCostUs,
+} from './apply/apply-context.ts';
 import { applyEffect, applyEntry } from './apply/apply-entry.ts';
+import { beginLongWork, continueLongWork } from './apply/long-work-apply.ts';
 import type { EffectSources } from './effect-sources.ts';
 import type { SlotMeta } from './slot-meta.ts';
 import type { Outbox } from './table/outbox.ts';
 import type { SlotState } from './table/slot-state.ts';
 import type { WaitingChunk } from './waiting-chunk.ts';
 
-/**
- * Effects within the slot may cause others; a loop among rules would be a defect. A commit may hold
- * 200 posts that come after their replies, each of which makes a thousand replies notify their
- * ancestors again.
- */
-const localEffectsMax = 4_000_000;
+const wholeRepoKinds: ReadonlySet<Entry['kind']> = new Set(['account', 'resync-begin', 'resync-end']);
 
 export type EntryApplierOptions = {
   readonly slots: number;
   readonly state: SlotState;
-  readonly log: EmbeddedLog;
   readonly outbox: Outbox;
   readonly sources: EffectSources;
   /** The slot's own, which the applier moves on. */
@@ -41,7 +42,6 @@ export type EntryApplierOptions = {
 export class EntryApplier {
   readonly #slots: number;
   readonly #index: number;
-  readonly #log: EmbeddedLog;
   readonly #outbox: Outbox;
   readonly #sources: EffectSources;
   readonly #meta: SlotMeta;
@@ -50,30 +50,29 @@ export class EntryApplier {
   #seq = 0;
   #sentOfEntry = 0;
   readonly #localEffects: Effect[] = [];
-  /** Chunks that rules appended to the log; the slot applies them next. */
-  readonly continued: WaitingChunk[] = [];
   /** Event time of the last entry from outside since opening; 0 before the first. Units: ms. */
   lastEventMs = 0;
 
   constructor(options: EntryApplierOptions) {
     this.#slots = options.slots;
     this.#index = options.state.index;
-    this.#log = options.log;
     this.#outbox = options.outbox;
     this.#sources = options.sources;
     this.#meta = options.meta;
     this.#context = {
       state: options.state,
       appendMs: 0,
+      workUsLeft: 0,
       send: (effect) => this.#send(effect),
-      continueWith: (did, work) => this.#continueWith(did, work),
+      longWork: (work) => {
+        if (beginLongWork(this.#context, work)) this.#meta.works++;
+      },
     };
   }
 
   /** Drops what an aborted transaction left. */
   reset(): void {
     this.#localEffects.length = 0;
-    this.continued.length = 0;
   }
 
   applyChunk(logged: WaitingChunk): void {
@@ -95,7 +94,7 @@ export class EntryApplier {
     if (origin.generation < this.#sources.of(origin.slot).generation) return;
     if (mark <= this.#sources.lastMark(origin)) return;
     applyEffect(this.#begin(seq, appendMs), effect);
-    this.#applyLocalEffects();
+    this.#end();
     this.#sources.pass(origin, mark);
     this.#meta.receivedCount++;
   }
@@ -107,9 +106,14 @@ export class EntryApplier {
       return;
     }
     if ('eventMs' in entry) this.lastEventMs = entry.eventMs;
-    if (entry.kind === 'effect') applyEffect(this.#begin(seq, appendMs), entry.effect);
-    else applyEntry(this.#begin(seq, appendMs), entry);
-    this.#applyLocalEffects();
+    const context = this.#begin(seq, appendMs);
+    if (entry.kind === 'continue') return this.#continue(idleStepUs);
+    if (entry.kind === 'effect') applyEffect(context, entry.effect);
+    else {
+      if (wholeRepoKinds.has(entry.kind)) context.workUsLeft = inlineRepoWorkUs;
+      applyEntry(context, entry);
+    }
+    this.#end();
   }
 
   /** Starts an entry. Returns what its rule may use. */
@@ -117,10 +121,12 @@ export class EntryApplier {
     this.#seq = seq;
     this.#sentOfEntry = 0;
     this.#context.appendMs = appendMs;
+    this.#context.workUsLeft = inlineWorkUs;
     return this.#context;
   }
 
   #send(effect: Effect): void {
+    this.#context.workUsLeft -= workCostUs.effect;
     const target = slotOf(routingKey(effect), this.#slots);
     if (target === this.#index) {
       this.#localEffects.push(effect);
@@ -134,20 +140,23 @@ export class EntryApplier {
   /** Applies effects on this slot, and those that they cause here, in the order they were sent. */
   #applyLocalEffects(): void {
     for (let index = 0; index < this.#localEffects.length; index++) {
-      invariant(index < localEffectsMax, 'effects within a slot come to an end');
+      invariant(index < effectsOfEntryMax, 'effects within a slot come to an end');
       applyEffect(this.#context, this.#localEffects[index]!);
     }
     this.#localEffects.length = 0;
   }
 
-  #continueWith(did: string, work: ContinueWork): void {
-    const { appendMs } = this.#context;
-    const entry = { kind: 'continue', did, work } as const;
-    const item = encodeEntry(entry);
-    const chunk: Chunk = { slot: this.#index, origin: null, items: [item], marks: [] };
-    const writer = new ByteWriter(item.length + 32);
-    writeChunk(writer, chunk);
-    const firstSeq = this.#log.append(writer.finish(), 1, appendMs);
-    this.continued.push({ firstSeq, appendMs, chunk, entries: [entry] });
+  /** Ends an entry: what it caused in this slot is applied, and waiting work goes on a little. */
+  #end(): void {
+    this.#applyLocalEffects();
+    if (this.#meta.works > 0 && this.#seq % entriesPerStep === 0) this.#continue(entryStepUs);
+  }
+
+  #continue(costUs: number): void {
+    this.#context.workUsLeft = costUs;
+    // Work that ends may begin other work, so the count is read after it.
+    const endedCount = continueLongWork(this.#context);
+    this.#meta.works -= endedCount;
+    this.#applyLocalEffects();
   }
 }

@@ -13,6 +13,8 @@ export type SlotMeta = {
   /** Effects ever made for other slots, and applied from them: equal in sum once all arrived. */
   sentCount: number;
   receivedCount: number;
+  /** Rows of long work that wait. */
+  works: number;
 };
 
 /** The version of the layout of all rows that have none of their own. */
@@ -25,7 +27,7 @@ export function loadSlotMeta(state: SlotState, slots: number): SlotMeta {
   const row = state.rows.get(metaKey());
   if (row === undefined) {
     state.resetOwners(1);
-    return { cursor: 0, generation: 1, sentCount: 0, receivedCount: 0 };
+    return { cursor: 0, generation: 1, sentCount: 0, receivedCount: 0, works: 0 };
   }
   const reader = new ByteReader(row);
   invariant(reader.u8() === metaVersion, 'a slot has a known format version');
@@ -34,11 +36,11 @@ export function loadSlotMeta(state: SlotState, slots: number): SlotMeta {
   const generation = reader.u32();
   const writtenFor = reader.u32();
   invariant(writtenFor === slots, `slot ${state.index} was written for ${writtenFor} slots and is opened for ${slots}`);
-  return { cursor, generation, sentCount: reader.u48(), receivedCount: reader.u48() };
+  return { cursor, generation, sentCount: reader.u48(), receivedCount: reader.u48(), works: reader.u32() };
 }
 
 /** Writes the row in the current transaction. */
 export function putSlotMeta(state: SlotState, slots: number, meta: SlotMeta): void {
   writer.u8(metaVersion).u48(meta.cursor).u32(state.nextOwner).u32(meta.generation).u32(slots);
-  state.rows.put(metaKey(), writer.u48(meta.sentCount).u48(meta.receivedCount).finish());
+  state.rows.put(metaKey(), writer.u48(meta.sentCount).u48(meta.receivedCount).u32(meta.works).finish());
 }

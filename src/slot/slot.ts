@@ -6,10 +6,19 @@
  * in one thread only. `run` returns once its commit is on disk: nothing leaves a slot earlier.
  */
 import { createHash } from 'node:crypto';
-import { MalformedBytes, tryDecode } from '../base/bytes.ts';
+import { ByteWriter, MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
-import { type ChunkOutcome, type Durable, effectsPerEntryMax, markOf, readChunk } from '../log/chunk.ts';
+import { encodeEntry } from '../entry/entry-codec.ts';
+import {
+  type Chunk,
+  type ChunkOutcome,
+  type Durable,
+  effectsPerEntryMax,
+  markOf,
+  readChunk,
+  writeChunk,
+} from '../log/chunk.ts';
 import { EmbeddedLog } from '../log/embedded-log.ts';
 import { Environment } from '../storage/environment.ts';
 import { EffectSources } from './effect-sources.ts';
@@ -70,7 +79,6 @@ export class Slot implements AsyncDisposable {
     this.#applier = new EntryApplier({
       slots: this.#slots,
       state: this.state,
-      log: this.#log,
       outbox: this.outbox,
       sources: this.#sources,
       meta: this.#meta,
@@ -97,9 +105,9 @@ export class Slot implements AsyncDisposable {
     return this.#log.head;
   }
 
-  /** True when the log holds entries that are not yet applied. */
+  /** True when the log holds entries that are not yet applied, or long work waits. */
   get hasUnapplied(): boolean {
-    return this.#unapplied.length > 0;
+    return this.#unapplied.length > 0 || this.#meta.works > 0;
   }
 
   /** The greatest mark that an effect of an applied entry can have. */
@@ -158,10 +166,10 @@ export class Slot implements AsyncDisposable {
         const waiting = this.#unapplied;
         this.#unapplied = [];
         const outcomes = chunkBytes.map((bytes) => this.#append(bytes, this.#appendMs, waiting));
+        // A busy slot's entries go on with long work themselves.
+        if (chunkBytes.length === 0 && this.#meta.works > 0) this.#appendContinue(waiting);
         reachCrashPoint('slot-after-append');
         for (const logged of waiting) this.#applier.applyChunk(logged);
-        // What rules continue is applied by the next run, so that one transaction stays bounded.
-        this.#unapplied = this.#applier.continued.splice(0);
         const batches = this.outbox.flush();
         putSlotMeta(this.state, this.#slots, this.#meta);
         this.#log.trim(this.#meta.cursor);
@@ -196,6 +204,15 @@ export class Slot implements AsyncDisposable {
     const firstSeq = this.#log.append(bytes, chunk.items.length, appendMs);
     waiting.push({ firstSeq, appendMs, chunk, entries });
     return this.#durable();
+  }
+
+  #appendContinue(waiting: WaitingChunk[]): void {
+    const entry = { kind: 'continue' } as const;
+    const chunk: Chunk = { slot: this.index, origin: null, items: [encodeEntry(entry)], marks: [] };
+    const writer = new ByteWriter(32);
+    writeChunk(writer, chunk);
+    const firstSeq = this.#log.append(writer.finish(), 1, this.#appendMs);
+    waiting.push({ firstSeq, appendMs: this.#appendMs, chunk, entries: [entry] });
   }
 
   /** Hashes all rows of the state: equal for replicas at one seq. Units: hex SHA-256. */

@@ -85,7 +85,7 @@ const entries: readonly Uint8Array[] = [
       isTakenDown: false,
     },
   }),
-  encodeEntry({ kind: 'continue', did, work: { type: 'delete-account', originMs: timeMs } }),
+  encodeEntry({ kind: 'continue' }),
 ];
 const chunks = entries.map((item) => bytesOfChunk({ slot: 0, origin: null, items: [item], marks: [] }));
 const outcomes = encodeOutcomes([

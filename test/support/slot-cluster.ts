@@ -19,7 +19,7 @@ import type { OutboxBatch } from '../../src/slot/table/outbox.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
 
 /** Entries from outside all have an owner. */
-export type OwnedEntry = Exclude<Entry, { kind: 'delivered' }>;
+export type OwnedEntry = Exclude<Entry, { kind: 'delivered' | 'continue' }>;
 
 export type SlotClusterOptions = {
   /** A power of two. */

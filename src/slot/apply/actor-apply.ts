@@ -1,7 +1,5 @@
 /** Applies identity and account events, takedowns of accounts, and the removal of an account. */
-import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { AccountEntry, IdentityEntry } from '../../entry/entry.ts';
-import { prefixEnd } from '../../storage/environment.ts';
 import {
   type ActorRow,
   ensureActor,
@@ -14,13 +12,15 @@ import {
   removeRepo,
 } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
+import type { LongWorkOf } from '../table/long-work.ts';
 import { removeNoticesUpTo } from '../table/notice.ts';
 import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
 import { indexedMsOf } from '../table/record-view.ts';
-import type { SlotState } from '../table/slot-state.ts';
-import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
+import { emptyValue } from '../table/slot-state.ts';
+import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { removeRecord } from './record-apply.ts';
 import { cancelResync } from './repo-apply.ts';
+import { rowsAfter } from './rows-after.ts';
 
 /** Sets the handle and document of a DID; an event older than the last is dropped. */
 export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void {
@@ -62,9 +62,10 @@ export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
     if (before.handle !== null) sendClaim(context, before.handle, before, false);
     // The actor is removed at once, so that a new account need not wait for the old one's records.
     removeActor(state, owner);
-    cancelResync(state, owner, entry.did);
     putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.eventMs });
-    return deleteAccountChunk(context, entry.did, entry.eventMs);
+    cancelResync(context, owner, entry.did);
+    const { did, eventMs: originMs } = entry;
+    return context.longWork({ type: 'delete-account', did, originMs, after: emptyValue });
   }
   const isKnown = entry.active || knownStatuses.has(entry.status);
   const upstreamStatus = entry.active ? '' : entry.status;
@@ -82,34 +83,41 @@ export function changeActor({ state }: ApplyContext, did: string, change: Partia
   if (owner !== undefined && actor !== undefined) putActor(state, owner, { ...actor, ...change });
 }
 
+/** Notices of a deleted account that are removed at once. */
+const noticesPerRead = 64;
+
 /**
- * Removes one chunk of a deleted account: records that were indexed at or before the deletion, then
- * notices that are as old. Anything newer belongs to a new account.
+ * Does a step of removing a deleted account: records that were indexed at or before the deletion,
+ * then notices that are as old. Anything newer belongs to a new account.
+ *
+ * Returns: the rest, or undefined at its end.
  */
-export function deleteAccountChunk(context: ApplyContext, did: string, originMs: number): void {
+export function deleteAccountStep(
+  context: ApplyContext,
+  work: LongWorkOf<'delete-account'>,
+): LongWorkOf<'delete-account'> | undefined {
   const { state } = context;
+  const { did, originMs } = work;
   const owner = state.ownerOf(did);
-  if (owner === undefined) return;
-  const refs = recordsUpTo(state, owner, did, originMs);
-  for (const ref of refs) removeRecord(context, loadRecord(state, owner, ref)!, originMs);
-  const noticesMax = refs.length === chunkRowsMax ? 0 : chunkRowsMax;
-  const noticeCount = removeNoticesUpTo(state, owner, originMs, noticesMax);
-  if (noticeCount === noticesMax) {
-    return context.continueWith(did, { type: 'delete-account', originMs });
+  if (owner === undefined) return undefined;
+  let { after } = work;
+  for (const { key, value } of rowsAfter(state, recordPrefix(owner), after)) {
+    if (context.workUsLeft <= 0) return { ...work, after };
+    context.workUsLeft -= workCostUs.row;
+    after = key;
+    if (indexedMsOf(value) > originMs) continue;
+    context.workUsLeft -= workCostUs.record;
+    const record = loadRecord(state, owner, readRecordRefOfKey(did, key));
+    if (record !== undefined) removeRecord(context, record, originMs);
+  }
+  for (let count = noticesPerRead; count === noticesPerRead; ) {
+    if (context.workUsLeft <= 0) return { ...work, after };
+    count = removeNoticesUpTo(state, owner, originMs, noticesPerRead);
+    context.workUsLeft -= count * 2 * workCostUs.row;
   }
   const repo = getRepo(state, owner);
-  if (repo?.deletedMs !== originMs) return;
+  if (repo === undefined || repo.deletedMs === null || repo.deletedMs > originMs) return undefined;
   if (repo.rev === '' && repo.resyncRev === '') removeRepo(state, owner);
   else putRepo(state, owner, { ...repo, deletedMs: null });
-}
-
-/** Returns the first records that were indexed at or before a time, at most one chunk. */
-function recordsUpTo(state: SlotState, owner: number, did: string, timeMs: number): RecordRef[] {
-  const prefix = recordPrefix(owner);
-  const refs: RecordRef[] = [];
-  for (const { key, value } of state.rows.scan({ start: prefix, end: prefixEnd(prefix) })) {
-    if (indexedMsOf(value) <= timeMs) refs.push(readRecordRefOfKey(did, key));
-    if (refs.length === chunkRowsMax) break;
-  }
-  return refs;
+  return undefined;
 }

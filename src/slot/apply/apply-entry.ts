@@ -1,30 +1,20 @@
 /** Dispatches one log entry, or one effect, to the rule that applies it. */
-import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri } from '../../atproto/compact-key.ts';
-import type { ContinueEntry, Effect, Entry, PrivateEntry } from '../../entry/entry.ts';
+import type { Effect, OutsideEntry, PrivateEntry } from '../../entry/entry.ts';
 import { setBlobTakedown } from '../table/actor-row.ts';
 import { putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
-import { hasRecord } from '../table/record-row.ts';
-import { putNotificationSeen, recountUnread } from '../table/unread-count.ts';
-import { applyAccount, applyIdentity, changeActor, deleteAccountChunk } from './actor-apply.ts';
-import type { ApplyContext } from './apply-context.ts';
+import { putNotificationSeen, recountRowsMax } from '../table/unread-count.ts';
+import { applyAccount, applyIdentity, changeActor } from './actor-apply.ts';
+import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
 import { applyEdgeEffect } from './incoming-edge-apply.ts';
-import { sendPostExists } from './post-apply.ts';
 import { setRecordTakedown } from './record-apply.ts';
-import {
-  applyCommit,
-  applyResyncBegin,
-  applyResyncChunk,
-  applyResyncEnd,
-  applySync,
-  sweepResync,
-} from './repo-apply.ts';
+import { applyCommit, applyResyncBegin, applyResyncChunk, applyResyncEnd, applySync } from './repo-apply.ts';
 import { applyPostExists } from './repost-item.ts';
 import { applyThreadEffect } from './thread-apply.ts';
 
-/** Applies one entry other than an effect or `delivered`, which need the slot's bookkeeping. */
-export function applyEntry(context: ApplyContext, entry: Exclude<Entry, { kind: 'effect' | 'delivered' }>): void {
+/** Applies one entry from outside. */
+export function applyEntry(context: ApplyContext, entry: OutsideEntry): void {
   switch (entry.kind) {
     case 'commit':
       return applyCommit(context, entry);
@@ -42,12 +32,8 @@ export function applyEntry(context: ApplyContext, entry: Exclude<Entry, { kind: 
       return applyResyncEnd(context, entry);
     case 'private':
       return applyPrivate(context, entry);
-    case 'continue':
-      return applyContinue(context, entry);
   }
 }
-
-const unreadRecount = { type: 'unread-recount' } as const;
 
 function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void {
   const { state } = context;
@@ -63,30 +49,14 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
     case 'blob-takedown':
       return setBlobTakedown(state, state.ensureOwner(did), write.cid, write.ref);
     case 'notification-seen':
-      if (putNotificationSeen(state, state.ensureOwner(did), write.seenMs)) context.continueWith(did, unreadRecount);
+      if (putNotificationSeen(state, state.ensureOwner(did), write.seenMs)) {
+        // Rows on both sides of the seen time were read.
+        context.workUsLeft -= 2 * recountRowsMax * workCostUs.row;
+        context.longWork({ type: 'unread-recount', did });
+      }
       return;
     case 'upstream-status':
       return changeActor(context, did, { upstreamStatus: write.status });
-  }
-}
-
-function applyContinue(context: ApplyContext, { did, work }: ContinueEntry): void {
-  switch (work.type) {
-    case 'delete-account':
-      return deleteAccountChunk(context, did, work.originMs);
-    case 'resync-sweep':
-      return sweepResync(context, did, work.rev, work.after);
-    case 'post-exists': {
-      const owner = context.state.ownerOf(did);
-      // A post that changed since has sent effects of its own, which these must not overwrite.
-      const isCurrent = owner !== undefined && hasRecord(context.state, owner, nsid.post, work.rkey) === work.exists;
-      if (isCurrent) sendPostExists(context, owner, { did, rkey: work.rkey }, work.exists, work.after);
-      return;
-    }
-    case 'unread-recount': {
-      const owner = context.state.ownerOf(did);
-      if (owner !== undefined && recountUnread(context.state, owner)) context.continueWith(did, work);
-    }
   }
 }
 

@@ -1,14 +1,16 @@
 /** Indexes posts: feed item, counts, thread, quote, mentions, and the feed items of reposters. */
 import { nsid } from '../../atproto/collection.ts';
-import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
 import { feedFlag, putFeedRow, removeFeedRow } from '../table/feed-item.ts';
 import { incomingRecordPrefix, readIncomingEdge } from '../table/incoming-edge.ts';
+import type { LongWorkOf } from '../table/long-work.ts';
+import { hasRecord } from '../table/record-row.ts';
 import { hasMedia, hasVideo, mentionsOf, quoteOf, replyOf } from '../table/record-values.ts';
-import type { PostRef } from '../table/thread-reply.ts';
-import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
+import { emptyValue } from '../table/slot-state.ts';
+import type { ApplyContext } from './apply-context.ts';
 import { gateFlagsOf } from './gate-apply.ts';
+import { hasRows, rowsAfter } from './rows-after.ts';
 
 /** Puts all that follows from a stored post. */
 export function indexPost(context: ApplyContext, record: AppliedRecord): void {
@@ -25,7 +27,7 @@ export function indexPost(context: ApplyContext, record: AppliedRecord): void {
   putFeedRow(context.state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, flags, post: null });
   addToActorCount(context.state, owner, 'posts', 1);
   sendPostEffects(context, record, true, record.row.indexedMs);
-  sendPostExists(context, owner, ref, true);
+  notifyReposters(context, record);
 }
 
 /** Removes what `indexPost` put; `eventMs` is when the post was deleted or replaced. */
@@ -34,7 +36,13 @@ export function unindexPost(context: ApplyContext, record: AppliedRecord, eventM
   removeFeedRow(context.state, owner, sortMs, ref.collection, ref.rkey);
   addToActorCount(context.state, owner, 'posts', -1);
   sendPostEffects(context, record, false, eventMs);
-  sendPostExists(context, owner, ref, false);
+  notifyReposters(context, record);
+}
+
+/** Reposters show a post only while it exists. */
+function notifyReposters(context: ApplyContext, { owner, ref: { did, rkey } }: AppliedRecord): void {
+  if (!hasRows(context.state, incomingRecordPrefix(owner, nsid.post, rkey, 'repost'))) return;
+  context.longWork({ type: 'post-exists', did, rkey, isAgain: false, after: emptyValue });
 }
 
 function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: boolean, eventMs: number): void {
@@ -80,26 +88,23 @@ export function markPostTakedown(
   context.send({ type: 'thread', present: true, root, parent, reply: source, sortMs, eventMs, isTakenDown });
 }
 
-/**
- * Notifies the slots of a post's reposters that it now exists, or no longer does. It does so in
- * chunks: `after` is the last key of the previous chunk, in hex.
- */
+/** Does a step of notifying a post's reposters. Returns the rest, or undefined at its end. */
 export function sendPostExists(
   context: ApplyContext,
-  owner: number,
-  { did, rkey }: PostRef,
-  exists: boolean,
-  after = '',
-): void {
-  const prefix = incomingRecordPrefix(owner, nsid.post, rkey, 'repost');
-  const start = after === '' ? prefix : keyAfter(Buffer.from(after, 'hex'));
+  work: LongWorkOf<'post-exists'>,
+): LongWorkOf<'post-exists'> | undefined {
+  const { state } = context;
+  const { did, rkey } = work;
+  const owner = state.ownerOf(did);
+  if (owner === undefined) return undefined;
   const post = { did, collection: nsid.post, rkey };
-  const keys = [...context.state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: chunkRowsMax })];
-  for (const key of keys) {
+  const exists = hasRecord(state, owner, nsid.post, rkey);
+  const prefix = incomingRecordPrefix(owner, nsid.post, rkey, 'repost');
+  let { after } = work;
+  for (const { key } of rowsAfter(state, prefix, after)) {
+    if (context.workUsLeft <= 0) return { ...work, after };
     context.send({ type: 'post-exists', reposter: readIncomingEdge(key, prefix.length).did, post, exists });
+    after = key;
   }
-  const last = keys.at(-1);
-  if (last !== undefined && keys.length === chunkRowsMax) {
-    context.continueWith(did, { type: 'post-exists', rkey, exists, after: last.toString('hex') });
-  }
+  return undefined;
 }

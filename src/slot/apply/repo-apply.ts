@@ -4,13 +4,15 @@
  * A commit at or below the repo's rev changes nothing. One that does not follow the repo's rev is
  * applied, and the repo is marked for resync. A snapshot comes as begin, chunks and end: records
  * that the chunks name are kept or updated, and the end removes all others.
- * (owner, resyncSeen, collection, rkey) → nothing, only while a snapshot is being applied.
+ * (owner, resyncSeen, collection, rkey) → rev of the snapshot that names the record, or during
+ * which a commit wrote it. Rows of another rev than the snapshot in progress mean nothing.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import type { CommitEntry, ResyncBeginEntry, ResyncChunkEntry, ResyncEndEntry, SyncEntry } from '../../entry/entry.ts';
-import { keyAfter, prefixEnd } from '../../storage/environment.ts';
+import { prefixEnd } from '../../storage/environment.ts';
 import { ensureActor, getRepo, putRepo, type RepoRow } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
+import type { LongWorkOf } from '../table/long-work.ts';
 import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
 import {
   beginKey,
@@ -21,8 +23,9 @@ import {
   type SlotState,
   tableCode,
 } from '../table/slot-state.ts';
-import { type ApplyContext, chunkRowsMax } from './apply-context.ts';
+import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { applyRepoOp, removeRecord } from './record-apply.ts';
+import { hasRows, rowsAfter } from './rows-after.ts';
 
 const freshRepo: RepoRow = { rev: '', resyncRev: '', deletedMs: null };
 
@@ -39,7 +42,7 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
   if (isKnown && entry.since !== null && entry.since > repo.rev) markForResync(state, entry.did);
   const { resyncRev, deletedMs } = repo ?? freshRepo;
   // The sweep of an older snapshot must spare what this commit writes.
-  applyOps(context, owner, entry, deletedMs, resyncRev !== '');
+  applyOps(context, owner, entry, deletedMs, resyncRev);
   putRepo(state, owner, { rev: entry.rev, resyncRev, deletedMs });
 }
 
@@ -48,13 +51,14 @@ function applyOps(
   owner: number,
   entry: CommitEntry | ResyncChunkEntry,
   deletedMs: number | null,
-  isSeen: boolean,
+  seenRev: string,
 ): void {
   // indexedAt is the event's own time, but never later than the append.
   const target = { owner, did: entry.did, indexedMs: Math.min(entry.eventMs, context.appendMs), deletedMs };
+  const seen = seenRev === '' ? undefined : Buffer.from(seenRev);
   for (const op of entry.ops) {
     applyRepoOp(context, target, op);
-    if (isSeen) context.state.rows.put(seenKey(owner, op.collection, op.rkey), emptyValue);
+    if (seen !== undefined) context.state.rows.put(seenKey(owner, op.collection, op.rkey), seen);
   }
 }
 
@@ -86,10 +90,32 @@ function seenKey(owner: number, collection: string, rkey: string): Buffer {
   return beginRecordKey(owner, tableCode.resyncSeen, collection, rkey).finish();
 }
 
-function clearSeen(state: SlotState, owner: number): void {
-  const prefix = beginKey(owner, tableCode.resyncSeen).finish();
-  const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix) })];
-  for (const key of keys) state.rows.remove(key);
+function seenPrefix(owner: number): Buffer {
+  return beginKey(owner, tableCode.resyncSeen).finish();
+}
+
+/** Removes what snapshots that are over have noted, if anything. */
+function clearSeen(context: ApplyContext, owner: number, did: string): void {
+  if (hasRows(context.state, seenPrefix(owner))) context.longWork({ type: 'clear-seen', did, after: emptyValue });
+}
+
+/** Does a step of that. Returns the rest, or undefined at its end. */
+export function clearSeenStep(
+  context: ApplyContext,
+  work: LongWorkOf<'clear-seen'>,
+): LongWorkOf<'clear-seen'> | undefined {
+  const { state } = context;
+  const owner = state.ownerOf(work.did);
+  if (owner === undefined) return undefined;
+  const current = Buffer.from(getRepo(state, owner)?.resyncRev ?? '');
+  let { after } = work;
+  for (const { key, value } of rowsAfter(state, seenPrefix(owner), after)) {
+    if (context.workUsLeft <= 0) return { ...work, after };
+    context.workUsLeft -= workCostUs.row;
+    after = key;
+    if (!value.equals(current)) state.rows.remove(key);
+  }
+  return undefined;
 }
 
 /** Begins a snapshot, instead of any in progress; one older than the repo is ignored. */
@@ -98,9 +124,9 @@ export function applyResyncBegin(context: ApplyContext, entry: ResyncBeginEntry)
   const owner = state.ensureOwner(entry.did);
   ensureActor(state, owner, entry.did);
   const repo = getRepo(state, owner);
-  clearSeen(state, owner);
   const isOvertaken = repo !== undefined && repo.rev > entry.rev;
   putRepo(state, owner, { ...(repo ?? freshRepo), resyncRev: isOvertaken ? '' : entry.rev });
+  clearSeen(context, owner, entry.did);
 }
 
 /** Returns the repo while the snapshot of this rev is being applied; any other is ignored. */
@@ -110,44 +136,49 @@ function resyncingRepo(state: SlotState, owner: number, rev: string): RepoRow | 
 }
 
 /** Drops what a snapshot in progress has noted, and the request for one: the repo is deleted. */
-export function cancelResync(state: SlotState, owner: number, did: string): void {
-  clearSeen(state, owner);
-  state.rows.remove(resyncNeededKey(did));
+export function cancelResync(context: ApplyContext, owner: number, did: string): void {
+  clearSeen(context, owner, did);
+  context.state.rows.remove(resyncNeededKey(did));
 }
 
 /** Applies some records of the current snapshot, and notes them for its sweep. */
 export function applyResyncChunk(context: ApplyContext, entry: ResyncChunkEntry): void {
   const owner = context.state.ensureOwner(entry.did);
   const repo = resyncingRepo(context.state, owner, entry.rev);
-  if (repo !== undefined) applyOps(context, owner, entry, repo.deletedMs, true);
+  if (repo !== undefined) applyOps(context, owner, entry, repo.deletedMs, entry.rev);
 }
 
 /** Begins the sweep of what the snapshot did not name. */
 export function applyResyncEnd(context: ApplyContext, entry: ResyncEndEntry): void {
   context.state.ensureOwner(entry.did);
-  sweepResync(context, entry.did, entry.rev, '');
+  context.longWork({ type: 'resync-sweep', did: entry.did, rev: entry.rev, after: emptyValue });
 }
 
-/** Removes one chunk of what the snapshot did not name; after the last, the repo is at its rev. */
-export function sweepResync(context: ApplyContext, did: string, rev: string, after: string): void {
+/** Does a step of the sweep. Returns the rest, or undefined when the repo is at its rev. */
+export function sweepResync(
+  context: ApplyContext,
+  work: LongWorkOf<'resync-sweep'>,
+): LongWorkOf<'resync-sweep'> | undefined {
   const { state } = context;
+  const { did, rev } = work;
   const owner = state.ownerOf(did);
   const repo = owner === undefined ? undefined : resyncingRepo(state, owner, rev);
-  if (owner === undefined || repo === undefined) return;
-  const prefix = recordPrefix(owner);
-  const start = after === '' ? prefix : keyAfter(Buffer.from(after, 'hex'));
-  const keys = [...state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: chunkRowsMax })];
-  for (const key of keys) {
+  if (owner === undefined || repo === undefined) return undefined;
+  const seen = Buffer.from(rev);
+  let { after } = work;
+  for (const { key } of rowsAfter(state, recordPrefix(owner), after)) {
+    if (context.workUsLeft <= 0) return { ...work, after };
+    context.workUsLeft -= workCostUs.row;
+    after = key;
     const ref = readRecordRefOfKey(did, key);
-    if (state.rows.has(seenKey(owner, ref.collection, ref.rkey))) continue;
+    if (state.rows.get(seenKey(owner, ref.collection, ref.rkey))?.equals(seen)) continue;
     const record = loadRecord(state, owner, ref);
-    if (record !== undefined) removeRecord(context, record, context.appendMs);
+    if (record === undefined) continue;
+    context.workUsLeft -= workCostUs.record;
+    removeRecord(context, record, context.appendMs);
   }
-  const last = keys.at(-1);
-  if (last !== undefined && keys.length === chunkRowsMax) {
-    return context.continueWith(did, { type: 'resync-sweep', rev, after: last.toString('hex') });
-  }
-  clearSeen(state, owner);
   putRepo(state, owner, { ...repo, rev: repo.rev > rev ? repo.rev : rev, resyncRev: '' });
   state.rows.remove(resyncNeededKey(did));
+  clearSeen(context, owner, did);
+  return undefined;
 }

@@ -1,34 +1,46 @@
-/** Applies replies to the index of their thread, and notifies the authors of their ancestors. */
+/**
+ * Applies replies to the index of their thread, and notifies the authors of their ancestors.
+ *
+ * Each reply's row says whom it has notified, so what is withdrawn when a reply or an ancestor
+ * moves does not depend on how the thread looked at any time in between.
+ */
 import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { EffectOf } from '../../entry/entry.ts';
-import { prefixEnd } from '../../storage/environment.ts';
+import { keyAfter, prefixEnd } from '../../storage/environment.ts';
+import type { LongWorkOf } from '../table/long-work.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import {
   childKey,
   childPrefix,
   getThreadReply,
   isSamePost,
+  notifiedOf,
   type PostRef,
   postUri,
+  putThreadChild,
   putThreadReply,
   readChild,
   type ThreadReply,
 } from '../table/thread-reply.ts';
-import type { ApplyContext } from './apply-context.ts';
+import { type ApplyContext, workCostUs } from './apply-context.ts';
+import { hasRows } from './rows-after.ts';
 
 /** A longer rkey makes keys too long; such a reply is left out of the index. Units: characters. */
 const threadRkeyLengthMax = 256;
 /** Ancestors that are notified of a reply, including the parent. */
 const noticeHeightMax = 4;
-/** Replies below a late parent whose ancestors are notified again. */
-const lateDescendantsMax = 1_000;
+/** Replies below one that moves whose notices follow it: who moves it can do so again and again. */
+const movedRepliesMax = 1_000;
+/** A reply comes once, however many came before it. */
+const lateRepliesMax = 2 ** 32 - 1;
 
 function isThreadable(...posts: readonly RecordRef[]): boolean {
   return posts.every((post) => post.collection === nsid.post && post.rkey.length <= threadRkeyLengthMax);
 }
 
 /** A thread by its root, in the root's slot. */
-type Thread = { readonly owner: number; readonly root: RecordRef };
+type Thread = { readonly owner: number; readonly root: PostRef };
 
 /** Puts, withdraws or marks one reply, and notifies its ancestors. */
 export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'thread'>): void {
@@ -36,7 +48,6 @@ export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'threa
   const { state } = context;
   const { root } = effect;
   const owner = state.ensureOwner(root.did);
-  const thread = { owner, root };
   const before = getThreadReply(state, owner, root.rkey, effect.reply);
   const row: ThreadReply = {
     reply: effect.reply,
@@ -47,63 +58,123 @@ export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'threa
   };
   if (before === undefined && !effect.present) return;
   const isMoved = before !== undefined && !isSamePost(before.parent, row.parent);
-  // Notices of descendants to the old ancestors are withdrawn before the parent changes.
-  if (isMoved) sendDescendantNotices(context, thread, row.reply, false);
+  const notified = before === undefined ? [] : notifiedOf(state, owner, root.rkey, before);
   if (before !== undefined) state.rows.remove(childKey(owner, root.rkey, before));
-  putThreadReply(state, owner, root.rkey, row);
-  sendReplyNotices(context, thread, row, effect.present);
-  if (before === undefined || isMoved) sendDescendantNotices(context, thread, row.reply, true);
+  putThreadChild(state, owner, root.rkey, row);
+  const thread = { owner, root };
+  notifyAncestors(context, thread, row, { notified, notifiedSortMs: before?.sortMs ?? row.sortMs, isAnew: true });
+  if (before === undefined || isMoved) noticeBelow(context, thread, row.reply, isMoved);
 }
 
-/**
- * Notifies the authors of up to four ancestors of a reply, nearest first, each once. The same walk
- * withdraws the notices of a withdrawn reply, since rows never leave the index.
- */
-function sendReplyNotices(context: ApplyContext, { owner, root }: Thread, row: ThreadReply, present: boolean): void {
-  const notified = new Set([row.reply.did]);
-  const source = { did: row.reply.did, collection: nsid.post, rkey: row.reply.rkey };
+/** An ancestor of a reply whose author is notified. */
+type Recipient = { readonly did: string; readonly post: PostRef };
+
+/** Returns the nearest ancestors of a reply, up to an unknown one, the nearest of each author. */
+function recipientsOf(state: SlotState, { owner, root }: Thread, row: ThreadReply): Recipient[] {
+  const recipients: Recipient[] = [];
   let ancestor = row.parent;
   for (let height = 1; height <= noticeHeightMax; height++) {
     const isRoot = isSamePost(ancestor, root);
-    const above = isRoot ? undefined : getThreadReply(context.state, owner, root.rkey, ancestor);
-    if (!isRoot && above === undefined) return;
-    if (!notified.has(ancestor.did)) {
-      notified.add(ancestor.did);
-      context.send({
-        type: 'notice',
-        present,
-        recipient: ancestor.did,
-        source,
-        reason: 'reply',
-        reasonSubject: postUri(ancestor),
-        sortMs: row.sortMs,
-        isTakenDown: row.isTakenDown,
-      });
-    }
-    if (isRoot || above === undefined) return;
+    // In a circle of replies the row itself is an ancestor, and is not stored yet.
+    const isSelf = isSamePost(ancestor, row.reply);
+    const above = isRoot ? undefined : isSelf ? row : getThreadReply(state, owner, root.rkey, ancestor);
+    if (!isRoot && above === undefined) return recipients;
+    const { did } = ancestor;
+    if (did !== row.reply.did && recipients.every((known) => known.did !== did))
+      recipients.push({ did, post: ancestor });
+    if (above === undefined) return recipients;
     ancestor = above.parent;
   }
+  return recipients;
 }
 
-/** Sends or withdraws the notices of replies below a post that came after them, or has moved. */
-function sendDescendantNotices(context: ApplyContext, thread: Thread, parent: PostRef, present: boolean): void {
-  const { owner, root } = thread;
-  let level: PostRef[] = [parent];
-  let left = lateDescendantsMax;
-  for (let depth = 1; depth <= noticeHeightMax && level.length > 0; depth++) {
-    const below: PostRef[] = [];
-    for (const post of level) {
-      const prefix = childPrefix(owner, root.rkey, post);
-      for (const key of context.state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: left })) {
-        below.push(readChild(key, prefix.length).reply);
-        left--;
-      }
-      if (left <= 0) break;
-    }
-    for (const post of below) {
-      const row = getThreadReply(context.state, owner, root.rkey, post);
-      if (row !== undefined && row.deletedMs === null) sendReplyNotices(context, thread, row, present);
-    }
-    level = below;
+/** Whom a reply has notified, under which sort time; `isAnew` repeats what has been sent. */
+type Sent = { readonly notified: readonly string[]; readonly notifiedSortMs: number; readonly isAnew: boolean };
+
+/** Stores a reply, notifies the authors of its ancestors, and withdraws the notices of others. */
+function notifyAncestors(context: ApplyContext, thread: Thread, row: ThreadReply, sent: Sent): void {
+  const { state } = context;
+  const { notified, notifiedSortMs, isAnew } = sent;
+  const recipients = row.deletedMs === null ? recipientsOf(state, thread, row) : [];
+  const dids = recipients.map(({ did }) => did);
+  const { isTakenDown } = row;
+  const notice = {
+    type: 'notice',
+    source: { did: row.reply.did, collection: nsid.post, rkey: row.reply.rkey },
+    reason: 'reply',
+    isTakenDown,
+  } as const;
+  for (const recipient of notified) {
+    if (notifiedSortMs === row.sortMs && dids.includes(recipient)) continue;
+    context.send({ ...notice, present: false, recipient, reasonSubject: null, sortMs: notifiedSortMs });
   }
+  for (const { did: recipient, post } of recipients) {
+    if (!isAnew && notified.includes(recipient)) continue;
+    context.send({ ...notice, present: true, recipient, reasonSubject: postUri(post), sortMs: row.sortMs });
+  }
+  putThreadReply(state, thread.owner, thread.root.rkey, row, dids);
+}
+
+/** Notifies the new ancestors of the replies below a post that came after them, or has moved. */
+function noticeBelow(context: ApplyContext, { owner, root }: Thread, post: PostRef, isMoved: boolean): void {
+  const prefix = childPrefix(owner, root.rkey, post);
+  if (!hasRows(context.state, prefix)) return;
+  const left = isMoved ? movedRepliesMax : lateRepliesMax;
+  const { did, rkey: rootRkey } = root;
+  context.longWork({ type: 'thread-notices', did, rootRkey, post, isMoved, isAgain: false, left, path: [] });
+}
+
+/** Does a step of that work. Returns the rest, or undefined at its end. */
+export function noticeRepliesBelow(
+  context: ApplyContext,
+  work: LongWorkOf<'thread-notices'>,
+): LongWorkOf<'thread-notices'> | undefined {
+  const { state } = context;
+  const owner = state.ownerOf(work.did);
+  if (owner === undefined) return undefined;
+  const thread = { owner, root: { did: work.did, rkey: work.rootRkey } };
+  let { path, left } = work;
+  while (context.workUsLeft > 0) {
+    const next = left === 0 ? undefined : nextBelow(state, thread, work.post, path);
+    if (next === undefined) return undefined;
+    path = next.path;
+    left--;
+    context.workUsLeft -= workCostUs.reply;
+    const row = getThreadReply(state, owner, work.rootRkey, next.reply);
+    if (row === undefined || row.deletedMs !== null) continue;
+    const notified = notifiedOf(state, owner, work.rootRkey, row);
+    notifyAncestors(context, thread, row, { notified, notifiedSortMs: row.sortMs, isAnew: work.isMoved });
+  }
+  return { ...work, path, left };
+}
+
+/** Returns the same work from its beginning. */
+export function noticesAgain(work: LongWorkOf<'thread-notices'>): LongWorkOf<'thread-notices'> {
+  return { ...work, isAgain: false, path: [], left: work.isMoved ? movedRepliesMax : lateRepliesMax };
+}
+
+function firstKey(state: SlotState, start: Buffer, prefix: Buffer): Buffer | undefined {
+  for (const key of state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: 1 })) return key;
+  return undefined;
+}
+
+/** Returns the reply after the end of `path`, depth first, down to where notices reach. */
+function nextBelow(
+  state: SlotState,
+  { owner, root }: Thread,
+  top: PostRef,
+  path: readonly Buffer[],
+): { path: Buffer[]; reply: PostRef } | undefined {
+  const prefixes = [childPrefix(owner, root.rkey, top)];
+  for (const [index, key] of path.entries()) {
+    prefixes.push(childPrefix(owner, root.rkey, readChild(key, prefixes[index]!.length).reply));
+  }
+  for (let depth = path.length; depth >= 0; depth--) {
+    if (depth === noticeHeightMax) continue;
+    const prefix = prefixes[depth]!;
+    const done = path[depth];
+    const key = firstKey(state, done === undefined ? prefix : keyAfter(done), prefix);
+    if (key !== undefined) return { path: [...path.slice(0, depth), key], reply: readChild(key, prefix.length).reply };
+  }
+  return undefined;
 }

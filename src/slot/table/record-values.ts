@@ -78,7 +78,7 @@ export function hasVideo(post: JsonObject): boolean {
 }
 
 /** Further mentions send no notification. */
-const mentionsMax = 100;
+export const mentionsMax = 100;
 
 /** Returns the DIDs that a post's facets mention and keys can hold, each once, in order. */
 export function mentionsOf(post: JsonObject): string[] {

@@ -38,6 +38,7 @@ export const tableCode = {
   threadReply: 0x15,
   threadChild: 0x16,
   blobTakedown: 0x17,
+  longWork: 0x18,
 } as const;
 
 /** Names of the sub-databases of a slot's environment. */

@@ -2,7 +2,8 @@
  * The index of the threads that an owner started, by the root that each reply claims. Written by
  * effects only.
  *
- * (owner, threadReply, root rkey, reply DID, reply rkey) → flags, parent, sort time, deletion time.
+ * (owner, threadReply, root rkey, reply DID, reply rkey) → flags, parent, sort time, deletion time,
+ * and whom this slot has notified of the reply, the parent's author by a flag.
  * (owner, threadChild, root rkey, parent DID, parent rkey, sort time, reply DID, reply rkey) →
  * nothing. Deleted replies stay as tombstones: the OP thread walks through them, and they keep the
  * result of late arrivals independent of order. Children may come before parents.
@@ -26,15 +27,17 @@ export type ThreadReply = {
   readonly isTakenDown: boolean;
 };
 
-const flag = { deleted: 1, takenDown: 2 } as const;
+const flag = { deleted: 1, takenDown: 2, parentNotified: 4 } as const;
 const valueWriter = new ByteWriter(128);
 
-function writePost(writer: ByteWriter, post: PostRef): void {
+/** Writes a post of a thread in a key or a value. */
+export function writePost(writer: ByteWriter, post: PostRef): void {
   writeDid(writer, post.did);
   writeRkey(writer, post.rkey);
 }
 
-function readPost(reader: ByteReader): PostRef {
+/** Reads what `writePost` wrote. */
+export function readPost(reader: ByteReader): PostRef {
   return { did: readDid(reader), rkey: readRkey(reader) };
 }
 
@@ -114,12 +117,47 @@ export function getThreadReply(
   return value === undefined ? undefined : decodeReply(reply, value);
 }
 
-/** Stores a reply, also as a child of its parent. */
-export function putThreadReply(state: SlotState, owner: number, rootRkey: string, row: ThreadReply): void {
-  valueWriter.u8((row.deletedMs === null ? 0 : flag.deleted) | (row.isTakenDown ? flag.takenDown : 0));
+/** Returns the authors that this slot has notified of a reply. */
+export function notifiedOf(
+  state: SlotState,
+  owner: number,
+  rootRkey: string,
+  { reply, parent }: ThreadReply,
+): string[] {
+  const value = state.rows.get(replyKey(owner, rootRkey, reply));
+  if (value === undefined) return [];
+  const reader = new ByteReader(value);
+  const flags = reader.u8();
+  readPost(reader);
+  readEntryTime(reader);
+  if ((flags & flag.deleted) !== 0) readEntryTime(reader);
+  const notified = (flags & flag.parentNotified) === 0 ? [] : [parent.did];
+  while (reader.remaining > 0) notified.push(readDid(reader));
+  return notified;
+}
+
+/** Stores a reply with the authors that this slot has notified of it. */
+export function putThreadReply(
+  state: SlotState,
+  owner: number,
+  rootRkey: string,
+  row: ThreadReply,
+  notified: readonly string[],
+): void {
+  const isParentNotified = notified.includes(row.parent.did);
+  valueWriter.u8(
+    (row.deletedMs === null ? 0 : flag.deleted) |
+      (row.isTakenDown ? flag.takenDown : 0) |
+      (isParentNotified ? flag.parentNotified : 0),
+  );
   writePost(valueWriter, row.parent);
   writeEntryTime(valueWriter, row.sortMs);
   if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
+  for (const did of notified) if (did !== row.parent.did) writeDid(valueWriter, did);
   state.rows.put(replyKey(owner, rootRkey, row.reply), valueWriter.finish());
+}
+
+/** Stores a reply as a child of its parent. */
+export function putThreadChild(state: SlotState, owner: number, rootRkey: string, row: ThreadReply): void {
   state.rows.put(childKey(owner, rootRkey, row), emptyValue);
 }

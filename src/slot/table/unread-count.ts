@@ -5,7 +5,7 @@
  *
  * A notice is unread while its row says that its record exists and is not taken down, and it is
  * newer than the seen time. That time only moves forward. What it passes leaves the count: at once
- * if there is little of it, or little that is newer; else in `continue` entries, each of which
+ * if there is little of it, or little that is newer; else in long work, each step of which
  * moves `recountFrom`. Until the last of them the count is too high by what is left to pass.
  */
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
@@ -28,7 +28,7 @@ const none: SeenRow = { seenMs: null, unreadCount: 0, recountFrom: null };
 const valueWriter = new ByteWriter(128);
 
 /** Notices that one entry reads, on either side of a new seen time. */
-const recountRowsMax = 1_000;
+export const recountRowsMax = 1_000;
 
 /** The bits of a notice's first byte that keep it from being counted. */
 export const uncountedNotice = { takenDown: 1, recordGone: 2 } as const;

@@ -209,14 +209,5 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
   }),
   fc.record({ kind: fc.constant('effect' as const), effect: anyEffect }),
   fc.record({ kind: fc.constant('delivered' as const), target: fc.nat(65_535), mark: seq }),
-  fc.record({
-    kind: fc.constant('continue' as const),
-    did: anyDid,
-    work: fc.oneof(
-      fc.record({ type: fc.constant('delete-account' as const), originMs: storableTime }),
-      fc.record({ type: fc.constant('resync-sweep' as const), rev: anyRev, after: anyText }),
-      fc.record({ type: fc.constant('post-exists' as const), rkey: anyRkey, exists: fc.boolean(), after: anyText }),
-      fc.record({ type: fc.constant('unread-recount' as const) }),
-    ),
-  }),
+  fc.record({ kind: fc.constant('continue' as const) }),
 );

@@ -1,0 +1,99 @@
+/**
+ * Does long work in steps of a bounded cost: at once where it is little, else after later entries.
+ *
+ * Where a step begins and ends depends on the log alone, never on batches.
+ */
+import {
+  findLongWork,
+  type LongWork,
+  type LongWorkOf,
+  nextLongWork,
+  putLongWork,
+  putLongWorkTurn,
+  removeLongWork,
+} from '../table/long-work.ts';
+import { emptyValue } from '../table/slot-state.ts';
+import { recountRowsMax, recountUnread } from '../table/unread-count.ts';
+import { deleteAccountStep } from './actor-apply.ts';
+import { type ApplyContext, workCostUs } from './apply-context.ts';
+import { sendPostExists } from './post-apply.ts';
+import { clearSeenStep, sweepResync } from './repo-apply.ts';
+import { noticeRepliesBelow, noticesAgain } from './thread-apply.ts';
+
+/** Does a step of counting unread notices. Returns the rest, or undefined at its end. */
+function recountStep(context: ApplyContext, work: LongWorkOf<'unread-recount'>): LongWork | undefined {
+  const owner = context.state.ownerOf(work.did);
+  if (owner === undefined) return undefined;
+  while (context.workUsLeft > 0) {
+    context.workUsLeft -= recountRowsMax * workCostUs.row;
+    if (!recountUnread(context.state, owner)) return undefined;
+  }
+  return work;
+}
+
+/** Returns the rest of the work, or undefined at its end. */
+function step(context: ApplyContext, work: LongWork): LongWork | undefined {
+  switch (work.type) {
+    case 'delete-account':
+      return deleteAccountStep(context, work);
+    case 'resync-sweep':
+      return sweepResync(context, work);
+    case 'clear-seen':
+      return clearSeenStep(context, work);
+    case 'unread-recount':
+      return recountStep(context, work);
+    case 'post-exists':
+      return sendPostExists(context, work);
+    case 'thread-notices':
+      return noticeRepliesBelow(context, work);
+  }
+}
+
+/** Returns what to do when `work` is asked for while `waiting`, for the same thing, waits. */
+function merged(waiting: LongWork, work: LongWork): LongWork {
+  if (waiting.type === 'post-exists') return { ...waiting, isAgain: waiting.after.length > 0 };
+  if (waiting.type === 'thread-notices' && work.type === 'thread-notices') {
+    const isMoved = waiting.isMoved || work.isMoved;
+    return { ...waiting, isMoved, isAgain: waiting.path.length > 0 };
+  }
+  if (waiting.type === 'delete-account' && work.type === 'delete-account') {
+    return { ...work, originMs: Math.max(waiting.originMs, work.originMs) };
+  }
+  return work;
+}
+
+/** Returns the work that begins where this one ends, or undefined. */
+function again(work: LongWork): LongWork | undefined {
+  if (work.type === 'post-exists' && work.isAgain) return { ...work, isAgain: false, after: emptyValue };
+  return work.type === 'thread-notices' && work.isAgain ? noticesAgain(work) : undefined;
+}
+
+/** Does what of the work the entry may still cost. Returns true when a new row of it waits. */
+export function beginLongWork(context: ApplyContext, work: LongWork): boolean {
+  const waiting = findLongWork(context.state, work);
+  if (waiting !== undefined) {
+    putLongWork(context.state, merged(waiting, work));
+    return false;
+  }
+  const rest = context.workUsLeft > 0 ? step(context, work) : work;
+  if (rest !== undefined) putLongWork(context.state, rest);
+  return rest !== undefined;
+}
+
+/** Goes on with the work that waits, in turn, at the cost that is left. Returns how much ended. */
+export function continueLongWork(context: ApplyContext): number {
+  const { state } = context;
+  let endedCount = 0;
+  while (context.workUsLeft > 0) {
+    const next = nextLongWork(state);
+    if (next === undefined) break;
+    context.workUsLeft -= workCostUs.work;
+    const rest = step(context, next.work) ?? again(next.work);
+    if (rest === undefined) {
+      removeLongWork(state, next.work);
+      endedCount++;
+    } else putLongWork(state, rest);
+    putLongWorkTurn(state, next.key);
+  }
+  return endedCount;
+}

@@ -1,0 +1,177 @@
+/**
+ * Work that is longer than one entry may be, until it is done: (kind, DID, what of it) → how far.
+ *
+ * One row for one thing to do, so work that is asked for again while it waits is done once. Each
+ * step ends at a state that any later entry may change: the work says what must become true, not
+ * what to write. The rows are worked on in turn, so that none waits for the end of another.
+ */
+import { readDid, readRkey, writeDid, writeRkey } from '../../atproto/compact-key.ts';
+import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { keyAfter, prefixEnd } from '../../storage/environment.ts';
+import { beginSlotKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
+import { type PostRef, readPost, writePost } from './thread-reply.ts';
+
+/**
+ * `after` is the last key that was done, empty before the first. `isAgain`: it was asked for once
+ * more while it was under way, and begins anew when it ends.
+ */
+export type LongWork =
+  /** Remove what was indexed at or before the account's deletion: records, then notices. */
+  | { readonly type: 'delete-account'; readonly did: string; readonly originMs: number; readonly after: Buffer }
+  /** Remove the records that the snapshot of this rev did not name. */
+  | { readonly type: 'resync-sweep'; readonly did: string; readonly rev: string; readonly after: Buffer }
+  /** Remove the notes of snapshots that are over. */
+  | { readonly type: 'clear-seen'; readonly did: string; readonly after: Buffer }
+  /** Take the notices that were seen out of the count of the unread ones. */
+  | { readonly type: 'unread-recount'; readonly did: string }
+  /** Notify the slots of a post's reposters whether it exists. */
+  | {
+      readonly type: 'post-exists';
+      readonly did: string;
+      readonly rkey: string;
+      readonly isAgain: boolean;
+      readonly after: Buffer;
+    }
+  /**
+   * Notify the ancestors of the replies below a post that came after them, or has moved. `path` are
+   * the child keys that lead to the last one done, `left` the replies that may still be done.
+   */
+  | {
+      readonly type: 'thread-notices';
+      readonly did: string;
+      readonly rootRkey: string;
+      readonly post: PostRef;
+      readonly isMoved: boolean;
+      readonly isAgain: boolean;
+      readonly left: number;
+      readonly path: readonly Buffer[];
+    };
+
+export type LongWorkOf<Type extends LongWork['type']> = Extract<LongWork, { readonly type: Type }>;
+
+const kindCode = {
+  'delete-account': 1,
+  'resync-sweep': 2,
+  'clear-seen': 3,
+  'post-exists': 4,
+  'thread-notices': 5,
+  'unread-recount': 6,
+} as const satisfies Record<LongWork['type'], number>;
+
+/** The row with the key of the work that was last worked on. */
+const turnCode = 0;
+
+const writer = new ByteWriter(1024);
+
+/** Returns the key of the work's row, which is what there is to do. */
+export function longWorkKey(work: LongWork): Buffer {
+  const key = beginSlotKey(tableCode.longWork).u8(kindCode[work.type]);
+  writeDid(key, work.did);
+  if (work.type === 'post-exists') writeRkey(key, work.rkey);
+  if (work.type === 'thread-notices') {
+    writeRkey(key, work.rootRkey);
+    writePost(key, work.post);
+  }
+  return key.finish();
+}
+
+function encodeLongWork(work: LongWork): Buffer {
+  switch (work.type) {
+    case 'delete-account':
+      writeEntryTime(writer, work.originMs);
+      return writer.bytes(work.after).finish();
+    case 'resync-sweep':
+      return writer.text(work.rev).bytes(work.after).finish();
+    case 'clear-seen':
+      return writer.bytes(work.after).finish();
+    case 'unread-recount':
+      return emptyValue;
+    case 'post-exists':
+      return writer
+        .u8(work.isAgain ? 1 : 0)
+        .bytes(work.after)
+        .finish();
+    case 'thread-notices':
+      writer.u8((work.isMoved ? 1 : 0) | (work.isAgain ? 2 : 0)).varint(work.left);
+      for (const key of work.path) writer.lengthDelimited(key);
+      return writer.finish();
+  }
+}
+
+/** Reads one row. */
+export function readLongWork(key: Buffer, value: Buffer): LongWork {
+  const keyReader = readKey(key);
+  const code = keyReader.u8() as (typeof kindCode)[LongWork['type']];
+  const did = readDid(keyReader);
+  const reader = new ByteReader(value);
+  switch (code) {
+    case kindCode['delete-account']:
+      return { type: 'delete-account', did, originMs: readEntryTime(reader), after: reader.rest() };
+    case kindCode['resync-sweep']:
+      return { type: 'resync-sweep', did, rev: reader.text(), after: reader.rest() };
+    case kindCode['clear-seen']:
+      return { type: 'clear-seen', did, after: reader.rest() };
+    case kindCode['unread-recount']:
+      return { type: 'unread-recount', did };
+    case kindCode['post-exists']:
+      return {
+        type: 'post-exists',
+        did,
+        rkey: readRkey(keyReader),
+        isAgain: reader.u8() === 1,
+        after: reader.rest(),
+      };
+    case kindCode['thread-notices']: {
+      const rootRkey = readRkey(keyReader);
+      const post = readPost(keyReader);
+      const flags = reader.u8();
+      const left = reader.varint();
+      const path: Buffer[] = [];
+      while (reader.remaining > 0) path.push(reader.lengthDelimited());
+      const [isMoved, isAgain] = [(flags & 1) !== 0, (flags & 2) !== 0];
+      return { type: 'thread-notices', did, rootRkey, post, isMoved, isAgain, left, path };
+    }
+    default:
+      return reader.fail(`long work of the unknown kind ${code satisfies never}`);
+  }
+}
+
+/** Stores work, or how far it is. */
+export function putLongWork(state: SlotState, work: LongWork): void {
+  state.rows.put(longWorkKey(work), encodeLongWork(work));
+}
+
+/** Removes work that is done. */
+export function removeLongWork(state: SlotState, work: LongWork): void {
+  state.rows.remove(longWorkKey(work));
+}
+
+/** Returns the work that waits for the same thing, or undefined. */
+export function findLongWork<Work extends LongWork>(state: SlotState, work: Work): Work | undefined {
+  const key = longWorkKey(work);
+  const value = state.rows.get(key);
+  return value === undefined ? undefined : (readLongWork(key, value) as Work);
+}
+
+const turnKey = (): Buffer => beginSlotKey(tableCode.longWork).u8(turnCode).finish();
+
+/** Returns whose turn it is: the work after the one that was last worked on, or else the first. */
+export function nextLongWork(state: SlotState): { key: Buffer; work: LongWork } | undefined {
+  const prefix = beginSlotKey(tableCode.longWork).finish();
+  const first = beginSlotKey(tableCode.longWork)
+    .u8(turnCode + 1)
+    .finish();
+  const last = state.rows.get(turnKey());
+  for (const start of last === undefined ? [first] : [keyAfter(last), first]) {
+    for (const { key, value } of state.rows.scan({ start, end: prefixEnd(prefix), limit: 1 })) {
+      return { key, work: readLongWork(key, value) };
+    }
+  }
+  return undefined;
+}
+
+/** Notes the work that was last worked on. */
+export function putLongWorkTurn(state: SlotState, key: Buffer): void {
+  state.rows.put(turnKey(), key);
+}
