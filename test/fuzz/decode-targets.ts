@@ -119,7 +119,8 @@ function checkRecordBlock(
   seen.add(check.ok ? `${collection} kept` : check.reason);
 }
 
-const documentBytes = damaged(documents.map((document) => Buffer.from(JSON.stringify(document))));
+/** Documents of one DID, whole or damaged. */
+export const documentBytes = damaged(documents.map((document) => Buffer.from(JSON.stringify(document))));
 
 /** Targets of what comes from the network. */
 export const decodeTargets: readonly FuzzTarget[] = [

@@ -162,8 +162,11 @@ const otherBodies: fc.Arbitrary<{ type: string; body: DagMap }> = fc
     body: { ...rest, blocks: new ByteString(new Uint8Array(0)), name: 'OutdatedCursor', message: rest.handle },
   }));
 
+/** A message as drawn: its seq is set when it is sent. */
+export type DrawnMessage = { readonly op: DagValue; readonly type: string; readonly body: DagMap };
+
 /** Any message of the firehose; some with one field replaced by anything, or left out. */
-export const hostileFrames: fc.Arbitrary<Buffer> = fc
+export const hostileMessages: fc.Arbitrary<DrawnMessage> = fc
   .tuple(
     fc.oneof(
       { weight: 3, arbitrary: hostileCommits.map((commit) => ({ type: '#commit', body: commitBody(commit) })) },
@@ -173,14 +176,17 @@ export const hostileFrames: fc.Arbitrary<Buffer> = fc
     fc.constantFrom<DagValue>(1, 1, 1, 1, 1, -1, 2, 'x'),
   )
   .map(([{ type, body }, change, op]) => {
-    if (change !== null) {
-      const [field, value] = change;
-      body = { ...body };
-      if (value === null) delete body[field];
-      else body[field] = value;
-    }
-    return frameOf({ op, t: type }, body);
+    if (change === null) return { op, type, body };
+    const [field, value] = change;
+    const changed = { ...body };
+    if (value === null) delete changed[field];
+    else changed[field] = value;
+    return { op, type, body: changed };
   });
+
+export const hostileFrames: fc.Arbitrary<Buffer> = hostileMessages.map(({ op, type, body }) =>
+  frameOf({ op, t: type }, body),
+);
 
 /** A tree node as drawn: its keys are in order unless `isShuffled`. */
 type DrawnTree = {

@@ -12,6 +12,8 @@ export type Answer = {
   readonly status?: number;
   readonly headers?: Record<string, string>;
   readonly body: string | Buffer;
+  /** Writes the body instead, and may never end it, or cut the connection. */
+  readonly stream?: (response: ServerResponse) => void;
 };
 export type Responder = (query: URLSearchParams) => Answer | Promise<Answer>;
 
@@ -97,7 +99,8 @@ export class ScriptedNetwork {
     this.requests.push(`${url.pathname}${url.search}`);
     const answer = await (this.responders.get(url.pathname)?.(url.searchParams) ?? this.#builtIn(url));
     response.writeHead(answer.status ?? 200, answer.headers ?? {});
-    response.end(answer.body);
+    if (answer.stream === undefined) response.end(answer.body);
+    else answer.stream(response);
   }
 
   #builtIn(url: URL): Answer {

@@ -1,0 +1,207 @@
+/**
+ * A cluster of real processes that follows a scripted network, and the good accounts in it.
+ *
+ * Owns: what must be true of the processes at any time, and the model of the good accounts: what
+ * they wrote, which knows nothing of slots.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import { readRunFile } from '../../src/cli/process/run-file.ts';
+import { settingTable } from '../../src/config/setting-table.ts';
+import { clusterFolder, type RunningCluster, removeFolder, startCluster } from '../support/running-cluster.ts';
+import { ScriptedNetwork } from '../support/scripted-network.ts';
+import { until } from '../support/until.ts';
+import { commitFrame, create, SignedRepo } from '../unit/atproto/signed-repo.ts';
+import { mustHold } from './fuzz-target.ts';
+import { goodDids } from './hostile-records.ts';
+
+const collection = 'app.bsky.feed.post';
+/** How long a good commit may take until it is read, on a machine that has time for us. */
+const appliedMsMax = 1_000;
+/** The same on a slower machine, as a multiple of what it takes before anything hostile came. */
+const slownessMax = 20;
+const warmUpCommits = 5;
+/** Of each process, without the pages of its files. */
+export const memoryMibMax = 768;
+const requestMsMax = 20_000;
+
+export type Answered = { readonly status: number; readonly body: string };
+
+/** Returns a process's own memory in MiB. */
+export function memoryMibOf(pid: number): number {
+  const line = /^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Number(line?.[1] ?? 0) / 1024;
+}
+
+type GoodRecord = { readonly uri: string; readonly json: string };
+
+export class HostileCluster implements AsyncDisposable {
+  readonly network: ScriptedNetwork;
+  readonly #running: RunningCluster;
+  readonly #folder: string;
+  readonly #repos: SignedRepo[] = [];
+  readonly records: GoodRecord[] = [];
+  /** Until a good commit was read, in the order of commits. */
+  readonly appliedMs: number[] = [];
+  #limitMs = Number.POSITIVE_INFINITY;
+  #seq = 0;
+
+  private constructor(network: ScriptedNetwork, running: RunningCluster, folder: string) {
+    this.network = network;
+    this.#running = running;
+    this.#folder = folder;
+  }
+
+  /** Starts all processes; `words` are further flags of `skyshard up`. */
+  static async start(words: readonly string[]): Promise<HostileCluster> {
+    const network = await ScriptedNetwork.start();
+    const folder = clusterFolder();
+    const { url } = network;
+    const flags = [
+      `--relay=${url}`,
+      `--plc-url=${url}`,
+      `--handle-resolver=${url}`,
+      '--allow-private-hosts',
+      '--cursor=0',
+    ];
+    try {
+      const running = await startCluster(folder, [...flags, ...words]);
+      const cluster = new HostileCluster(network, running, folder);
+      await cluster.#begin();
+      return cluster;
+    } catch (thrown) {
+      await network.close();
+      removeFolder(folder);
+      throw thrown;
+    }
+  }
+
+  async #begin(): Promise<void> {
+    for (const [index, did] of goodDids.entries()) {
+      this.network.register(did, `good${index}.example`);
+      this.#repos.push(await SignedRepo.start(did));
+    }
+    await this.#read(await this.#commit(0), 60_000);
+    this.appliedMs.length = 0;
+    for (let count = 0; count < warmUpCommits; count++) await this.goodCommit();
+    this.#limitMs = Math.max(appliedMsMax, slownessMax * Math.max(...this.appliedMs));
+  }
+
+  get run(): RunningCluster['run'] {
+    return this.#running.run;
+  }
+
+  get clusterToken(): string {
+    return readFileSync(join(this.#running.dataDir, 'cluster-token'), 'utf8').trim();
+  }
+
+  get nextSeq(): number {
+    return ++this.#seq;
+  }
+
+  async #commit(index: number): Promise<GoodRecord> {
+    const rkey = `good${this.records.length}`;
+    const record = { $type: collection, text: `post ${this.records.length}`, createdAt: '2025-01-01T00:00:00.000Z' };
+    const repo = this.#repos[index]!;
+    const seq = this.nextSeq;
+    const body = await repo.commit(seq, create(collection, rkey, record));
+    this.network.publish(seq, commitFrame({ ...body, time: new Date(systemClock.nowMs()).toISOString() }));
+    // Keys are in the order of the block, shorter ones first.
+    const json = JSON.stringify({ text: record.text, $type: record.$type, createdAt: record.createdAt });
+    const written = { uri: `at://${repo.did}/${collection}/${rkey}`, json };
+    this.records.push(written);
+    return written;
+  }
+
+  /** Publishes a commit of a good account and waits until it is read as it was written. */
+  async goodCommit(): Promise<void> {
+    const startedMs = systemClock.monotonicMs();
+    await this.#read(await this.#commit(this.records.length % goodDids.length), this.#limitMs);
+    this.appliedMs.push(systemClock.monotonicMs() - startedMs);
+  }
+
+  async #read(record: GoodRecord, withinMs: number): Promise<void> {
+    await until(
+      async () => {
+        this.checkProcesses();
+        return (await this.#stored([record.uri]))[0] === record.json;
+      },
+      Math.min(withinMs, 2 ** 30),
+    );
+  }
+
+  /** Returns the JSON of records, '' for one that is not there. */
+  async #stored(uris: readonly string[]): Promise<string[]> {
+    const { status, body } = await this.call('GetPostRecords', JSON.stringify({ uris }));
+    mustHold(status === 200, `GetPostRecords answers, not ${status} ${body}`);
+    const { records } = JSON.parse(body) as { records: { record?: string }[] };
+    return records.map(({ record = '' }) => Buffer.from(record, 'base64').toString());
+  }
+
+  /** Sends one request of bsky.Service as JSON. */
+  async call(method: string, json: string): Promise<Answered> {
+    const response = await fetch(`${this.run.router.url}/bsky.Service/${method}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: json,
+      signal: AbortSignal.timeout(requestMsMax),
+    });
+    return { status: response.status, body: await response.text() };
+  }
+
+  /** Every process is the one that was started, and within its memory. */
+  checkProcesses(): void {
+    const { printed, dataDir, run } = this.#running;
+    mustHold(!printed.err.includes('started again'), `no process ends:\n${printed.err.slice(-3_000)}`);
+    const now = readRunFile(dataDir);
+    mustHold(now !== null, 'the cluster runs');
+    for (const { pid } of [run.router, run.ingest, ...Object.values(run.nodes)]) {
+      const mib = memoryMibOf(pid);
+      mustHold(mib < memoryMibMax, `a process has less than ${memoryMibMax} MiB of its own, not ${Math.round(mib)}`);
+    }
+  }
+
+  /** Every slot applies. */
+  async checkSlots(): Promise<void> {
+    for (const { url } of Object.values(this.run.nodes)) {
+      const response = await fetch(`${url}/v1/status`, { signal: AbortSignal.timeout(requestMsMax) });
+      const { slots } = (await response.json()) as { slots: { slot: number; state: string; quarantined?: number }[] };
+      for (const { slot, state, quarantined = 0 } of slots) {
+        mustHold(state === 'applying', `slot ${slot} applies, and is not ${state}`);
+        mustHold(quarantined === 0, `slot ${slot} has nothing in quarantine, not ${quarantined}`);
+      }
+    }
+  }
+
+  /** All that good accounts wrote is there, and the counts are those of what they wrote. */
+  async checkModel(): Promise<void> {
+    const settled = await fetch(`${this.run.router.url}/v1/settle`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ timeoutMs: requestMsMax }),
+      signal: AbortSignal.timeout(2 * requestMsMax),
+    });
+    mustHold(settled.status === 200, `the cluster settles: ${await settled.text()}`);
+    for (let at = 0; at < this.records.length; at += 100) {
+      const some = this.records.slice(at, at + 100);
+      const stored = await this.#stored(some.map(({ uri }) => uri));
+      some.forEach(({ uri, json }, index) => void mustHold(stored[index] === json, `${uri} reads as it was written`));
+    }
+    const { body } = await this.call('GetCountsForUsers', JSON.stringify({ dids: goodDids }));
+    const { posts } = JSON.parse(body) as { posts: number[] };
+    goodDids.forEach((did, index) => {
+      const count = this.records.filter(({ uri }) => uri.startsWith(`at://${did}/`)).length;
+      mustHold(posts[index] === count, `${did} has ${count} posts, not ${posts[index]}`);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#running.stop();
+    await this.network.close();
+    removeFolder(this.#folder);
+  }
+}
+
+/** Flags that let hostile commits reach the slots: whoever signs for an account writes the same. */
+export const unverified: readonly string[] = 'verify' in settingTable ? ['--verify=off'] : [];

@@ -1,0 +1,274 @@
+/**
+ * Running processes take what strangers send: messages and repos of their network, requests of
+ * their callers, bytes at every listener. After each round a good commit is applied within a
+ * second; no process ends, no slot stops, and the good accounts' records read as they were written.
+ */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import fc from 'fast-check';
+import { WebSocket } from 'ws';
+import { systemClock } from '../../src/base/clock.ts';
+import { methodByName } from '../../src/proto/codec.ts';
+import { planByMethod } from '../../src/router/plans/service.ts';
+import { FrameBatch, wireSubprotocol } from '../../src/wire/frame.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import type { Answer } from '../support/scripted-network.ts';
+import { frameOf } from '../unit/atproto/signed-repo.ts';
+import { documentBytes } from './decode-targets.ts';
+import { type FuzzTarget, fuzzTarget, mustHold, type OpenTarget, type Sightings } from './fuzz-target.ts';
+import { HostileCluster, unverified } from './hostile-cluster.ts';
+import { type DrawnMessage, hostileMessages, hostileRepoCars } from './hostile-commits.ts';
+import { goodDids, keyableDids } from './hostile-records.ts';
+import { type HostileRequest, hostileRequests } from './hostile-requests.ts';
+import { type ByteFault, byteFaults, damaged, showBytes, withFaults } from './hostile-values.ts';
+
+/** How a host answers for a repo or a document. */
+type HostAnswer = { readonly how: 'whole' | 'cut' | 'endless' | 'silent' | 'failed'; readonly bytes: Buffer };
+
+type NetworkEvent =
+  | { readonly kind: 'message'; readonly message: DrawnMessage; readonly faults: readonly ByteFault[] | null }
+  | { readonly kind: 'text' | 'cut' }
+  | { readonly kind: 'repo' | 'document'; readonly did: string; readonly answer: HostAnswer }
+  | { readonly kind: 'request'; readonly request: HostileRequest }
+  | { readonly kind: 'bytes'; readonly listener: 'router' | 'http2' | 'ingest' | 'node'; readonly bytes: Buffer }
+  | { readonly kind: 'wire'; readonly call: string; readonly bytes: Buffer };
+
+/** Methods that write: what they change is what their callers may change. */
+const readMethods = [...methodByName.keys()].filter(
+  (method) => planByMethod.has(method) && !/^(?:Takedown|Untakedown|Update|Delete|Create|Put)/.test(method),
+);
+
+const strangers = fc.constantFrom(...keyableDids);
+const ways = fc.constantFrom<HostAnswer['how']>('whole', 'whole', 'whole', 'cut', 'endless', 'silent', 'failed');
+const requestHead =
+  'POST /bsky.Service/GetPostRecords HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}';
+const http2Preface = Buffer.concat([
+  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  Buffer.from('000000040000000000', 'hex'),
+]);
+/** Calls whose payload decides alone what is answered; an append is what a peer is trusted with. */
+const calls = Object.values(nodeCalls).filter((name) => name !== nodeCalls.append && name !== nodeCalls.write);
+
+const events: fc.Arbitrary<NetworkEvent> = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      kind: fc.constant('message'),
+      message: hostileMessages,
+      faults: fc.option(byteFaults, { freq: 4 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('text', 'cut') }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('repo'),
+      did: strangers,
+      answer: fc.record({ how: ways, bytes: damaged(hostileRepoCars) }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('document'),
+      did: strangers,
+      answer: fc.record({ how: ways, bytes: documentBytes }),
+    }),
+  },
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant('request'), request: hostileRequests(readMethods) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('bytes'),
+      listener: fc.constantFrom('router', 'http2', 'ingest', 'node'),
+      bytes: damaged(fc.constantFrom(Buffer.from(requestHead), http2Preface)),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('wire'),
+      call: fc.constantFrom(...calls),
+      bytes: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
+    }),
+  },
+);
+
+/** What an endless answer has sent when it is cut off here, should its reader not do so. */
+const endlessBytesMax = 256 * 2 ** 20;
+
+function answerOf({ how, bytes }: HostAnswer): Answer | Promise<Answer> {
+  switch (how) {
+    case 'whole':
+      return { body: bytes };
+    case 'failed':
+      return { status: 500, body: 'x' };
+    case 'silent':
+      return new Promise(() => {});
+    case 'cut':
+      return {
+        headers: { 'content-length': String(bytes.length + 1) },
+        body: '',
+        stream: (response) => response.write(bytes, () => response.destroy()),
+      };
+    case 'endless':
+      return {
+        body: '',
+        stream: (response) => {
+          let sent = 0;
+          const more = (): void => {
+            while (!response.destroyed && sent < endlessBytesMax) {
+              sent += 65_536;
+              if (!response.write(Buffer.alloc(65_536))) return;
+            }
+            if (!response.destroyed) response.destroy();
+          };
+          response.on('drain', more);
+          more();
+        },
+      };
+  }
+}
+
+class HostileRound {
+  readonly #cluster: HostileCluster;
+  readonly #seen: Sightings;
+  readonly #repoAnswers = new Map<string, HostAnswer>();
+
+  constructor(cluster: HostileCluster, seen: Sightings) {
+    this.#cluster = cluster;
+    this.#seen = seen;
+    cluster.network.serveRepos((did) => {
+      const answer = this.#repoAnswers.get(did);
+      return answer === undefined ? { status: 400, body: '{}' } : answerOf(answer);
+    });
+  }
+
+  async play(event: NetworkEvent): Promise<void> {
+    const { network } = this.#cluster;
+    this.#seen.add(event.kind);
+    switch (event.kind) {
+      case 'message':
+        return this.#send(event.message, event.faults);
+      case 'text':
+        return network.send('text');
+      case 'cut':
+        return network.cut();
+      case 'repo':
+        this.#repoAnswers.set(event.did, event.answer);
+        return this.#send(
+          {
+            op: 1,
+            type: '#sync',
+            body: { did: event.did, rev: '3jzfcijpj2z2a', time: new Date(systemClock.nowMs()).toISOString() },
+          },
+          null,
+        );
+      case 'document':
+        network.responders.set(`/${event.did}`, () => answerOf(event.answer));
+        return this.#send(
+          { op: 1, type: '#identity', body: { did: event.did, time: new Date(systemClock.nowMs()).toISOString() } },
+          null,
+        );
+      case 'request':
+        return this.#request(event.request);
+      case 'bytes':
+        return this.#bytes(event);
+      case 'wire':
+        return this.#wire(event.call, event.bytes);
+    }
+  }
+
+  /** No message speaks for a good account: here nobody checks who signed it. */
+  #send({ op, type, body }: DrawnMessage, faults: readonly ByteFault[] | null): void {
+    const isOfGood = goodDids.some((did) => body['repo'] === did || body['did'] === did);
+    if (isOfGood) return;
+    const seq = this.#cluster.nextSeq;
+    const frame = frameOf({ op, t: type }, 'seq' in body || faults === null ? { ...body, seq } : body);
+    this.#cluster.network.publish(seq, faults === null ? frame : withFaults(frame, faults));
+  }
+
+  async #request({ method, json }: HostileRequest): Promise<void> {
+    const { status, body } = await this.#cluster.call(method, json);
+    this.#seen.add(`request ${status}`);
+    mustHold(status !== 500, `${method} ${json.slice(0, 2_000)} is answered or refused: ${body.slice(0, 500)}`);
+  }
+
+  async #bytes({ listener, bytes }: Extract<NetworkEvent, { kind: 'bytes' }>): Promise<void> {
+    const { router, ingest, nodes } = this.#cluster.run;
+    const port = {
+      router: router.port,
+      http2: router.http2Port,
+      ingest: ingest.port,
+      node: Object.values(nodes)[0]!.port,
+    }[listener];
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.end(bytes);
+    socket.resume();
+    // A listener may keep the connection open for what is missing; we do not wait for that.
+    await Promise.race([once(socket, 'close'), systemClock.sleep(20)]);
+    socket.destroy();
+  }
+
+  async #wire(call: string, bytes: Buffer): Promise<void> {
+    const node = Object.values(this.#cluster.run.nodes)[0]!;
+    const socket = new WebSocket(`ws://127.0.0.1:${node.port}/wire`, wireSubprotocol, {
+      headers: { authorization: `Bearer ${this.#cluster.clusterToken}` },
+    });
+    await once(socket, 'open');
+    const batch = new FrameBatch();
+    batch.addCall(1, 1, call, 1_000, bytes);
+    socket.send(Buffer.from(batch.take()));
+    const [answer] = (await once(socket, 'message')) as [Buffer];
+    this.#seen.add(`wire kind ${answer[1]}`);
+    socket.send(withFaults(answer, [{ kind: 'set', at: bytes.length, byte: 255 }]));
+    socket.close();
+  }
+}
+
+async function openNetwork(seen: Sightings, words: readonly string[]): Promise<OpenTarget<readonly NetworkEvent[]>> {
+  const cluster = await HostileCluster.start(words);
+  const round = new HostileRound(cluster, seen);
+  let rounds = 0;
+  return {
+    values: fc.array(events, { minLength: 1, maxLength: 12 }),
+    check: async (value) => {
+      for (const event of value) await round.play(event);
+      await cluster.goodCommit();
+      if (++rounds % 20 === 0) await cluster.checkSlots();
+    },
+    finish: async () => {
+      await cluster.checkSlots();
+      await cluster.checkModel();
+      const sorted = cluster.appliedMs.toSorted((a, b) => a - b);
+      console.error(
+        `good commits: p50 ${sorted[sorted.length >> 1]!.toFixed(0)} ms, max ${sorted.at(-1)!.toFixed(0)} ms`,
+      );
+    },
+    show: (value) => value.map(showEvent).join('\n'),
+    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
+  };
+}
+
+function showEvent(event: NetworkEvent): string {
+  if (event.kind === 'message') {
+    const { op, type, body } = event.message;
+    const frame = frameOf({ op, t: type }, body);
+    return `message ${showBytes(event.faults === null ? frame : withFaults(frame, event.faults))}`;
+  }
+  if ('answer' in event) return `${event.kind} of ${event.did} ${event.answer.how} ${showBytes(event.answer.bytes)}`;
+  if ('bytes' in event) return `${event.kind} ${showBytes(event.bytes)} ${fc.stringify({ ...event, bytes: null })}`;
+  return fc.stringify(event);
+}
+
+export const networkTarget: FuzzTarget = fuzzTarget(
+  {
+    name: 'network',
+    lane: 'children',
+    share: 1,
+    expectedRuns: 100,
+    expected: ['message', 'repo', 'document', 'request 200', 'wire kind 1', 'wire kind 2', 'bytes'],
+  },
+  ({ seen }) => openNetwork(seen, unverified),
+);
