@@ -185,6 +185,21 @@ export const settingTable = {
     commands: ['up', 'demo'],
     help: 'the same seed makes the same network',
   },
+  hostile: {
+    kind: 'switch',
+    default: false,
+    commands: ['up', 'demo'],
+    help: 'mix strangers into the simulated network that do all they can to stop what follows it',
+  },
+  hostileRate: {
+    kind: 'integer',
+    default: 10,
+    unit: 'messages/s',
+    min: 1,
+    max: 10_000,
+    commands: ['up', 'demo'],
+    help: 'messages of those strangers',
+  },
   slotMapBytes: {
     kind: 'integer',
     default: 16 * 2 ** 30,

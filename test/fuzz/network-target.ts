@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import fc from 'fast-check';
 import { WebSocket } from 'ws';
+import { decodeFirehoseMessage } from '../../src/atproto/firehose-event.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { methodByName } from '../../src/proto/codec.ts';
 import { planByMethod } from '../../src/router/plans/service.ts';
@@ -130,6 +131,21 @@ function answerOf({ how, bytes }: HostAnswer): Answer | Promise<Answer> {
   }
 }
 
+/** True for a message without a readable seq, too. */
+function isOfSeq(frame: Buffer, seq: number): boolean {
+  const read = decodeFirehoseMessage(frame);
+  const known = read.ok ? read.value.seq : read.seq;
+  return known === null || known === seq;
+}
+
+/** True when the source ends the connection, after which ingest waits before it connects again. */
+function endsConnection(event: NetworkEvent): boolean {
+  return event.kind === 'cut' || event.kind === 'text' || (event.kind === 'message' && event.message.op === -1);
+}
+
+/** The longest such wait, and what it takes to read what was missed. */
+const reconnectMsMax = 60_000;
+
 class HostileRound {
   readonly #cluster: HostileCluster;
   readonly #seen: Sightings;
@@ -184,8 +200,10 @@ class HostileRound {
     const isOfGood = goodDids.some((did) => body['repo'] === did || body['did'] === did);
     if (isOfGood) return;
     const seq = this.#cluster.nextSeq;
-    const frame = frameOf({ op, t: type }, 'seq' in body || faults === null ? { ...body, seq } : body);
-    this.#cluster.network.publish(seq, faults === null ? frame : withFaults(frame, faults));
+    const frame = frameOf({ op, t: type }, { ...body, seq });
+    const damagedFrame = faults === null ? frame : withFaults(frame, faults);
+    // Seqs are the source's own: one that skips some has lost those itself.
+    this.#cluster.network.publish(seq, isOfSeq(damagedFrame, seq) ? damagedFrame : frame);
   }
 
   async #request({ method, json }: HostileRequest): Promise<void> {
@@ -235,7 +253,7 @@ async function openNetwork(seen: Sightings, words: readonly string[]): Promise<O
     values: fc.array(events, { minLength: 1, maxLength: 12 }),
     check: async (value) => {
       for (const event of value) await round.play(event);
-      await cluster.goodCommit();
+      await cluster.goodCommit(value.some(endsConnection) ? reconnectMsMax : 0);
       if (++rounds % 20 === 0) await cluster.checkSlots();
     },
     finish: async () => {

@@ -33,6 +33,7 @@ export const runDemo: Command = (context) => {
       actors: settings.demoActors,
       initialRecords: settings.demoRecords,
       recordsPerSecond: settings.demoRate,
+      hostilePerSecond: settings.hostile ? settings.hostileRate : 0,
       host: settings.host,
       port: settings.demoPort,
       clock,

@@ -64,11 +64,14 @@ function withClusterToken(settings: Settings, map: ShardMap): Settings {
   return { ...settings, clusterTokenFile };
 }
 
-/** Settings that follow the simulated network at `url`, which is its own directory and resolver. */
+/**
+ * Settings that follow the simulated network at `url`, which is its own directory and resolver. A
+ * hostile one is followed as a relay: it passes on what is signed by nobody, or by strangers.
+ */
 function followDemo(settings: Settings, url: string): Settings {
   return {
     ...settings,
-    pds: [url],
+    ...(settings.hostile ? { relay: [url] } : { pds: [url] }),
     plcUrl: url,
     handleResolver: url,
     allowPrivateHosts: true,

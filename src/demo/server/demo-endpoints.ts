@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { operatingFailure } from '../../base/data-plane-error.ts';
 import { headCidText } from './demo-repo.ts';
 import type { DemoWorld } from './demo-world.ts';
+import type { HostileAccounts } from './hostile-accounts.ts';
 
 /** JSON unless `body` is bytes or text. */
 type Answer = { readonly status: number; readonly body: object | Buffer | string };
@@ -141,10 +142,12 @@ async function answerOf(world: DemoWorld, request: IncomingMessage, url: string)
 /** Answers one request. `url` is the address of this server. */
 export async function answerRequest(
   world: DemoWorld,
+  hostile: HostileAccounts | null,
   request: IncomingMessage,
   response: ServerResponse,
   url: string,
 ): Promise<void> {
+  if (hostile?.answer(new URL(request.url ?? '/', 'http://demo.invalid'), response, url) === true) return;
   const { status, body } = await answerOf(world, request, url).catch((thrown: unknown) =>
     failed(500, 'InternalServerError', operatingFailure(thrown).message),
   );

@@ -13,6 +13,7 @@ import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { DemoExamples } from '../model/demo-examples.ts';
 import { answerRequest } from './demo-endpoints.ts';
 import { DemoWorld } from './demo-world.ts';
+import { HostileSide } from './hostile-side.ts';
 import { parseCursor, streamRepos } from './repo-stream.ts';
 
 export type DemoNetworkOptions = {
@@ -32,6 +33,8 @@ export type DemoNetworkOptions = {
   readonly backlogBytesMax?: number;
   readonly journalSlackBytes?: number;
   readonly clock?: Clock;
+  /** Messages of strangers, mixed into the stream; 0 for a network without any. */
+  readonly hostilePerSecond?: number;
 };
 
 const demoNetworkDefaults = {
@@ -47,6 +50,7 @@ const demoNetworkDefaults = {
   backlogBytesMax: 128 * 2 ** 20,
   journalSlackBytes: 64 * 2 ** 20,
   initialSpanMs: 3 * 86_400_000,
+  hostilePerSecond: 0,
 } as const;
 
 export interface RunningDemoNetwork extends AsyncDisposable {
@@ -77,10 +81,10 @@ class DemoServer implements AsyncDisposable {
   readonly #streams = new Set<Promise<void>>();
   url = '';
 
-  constructor(world: DemoWorld) {
+  constructor(world: DemoWorld, hostile: HostileSide | null) {
     this.#world = world;
     this.#http = createServer((request, response) => {
-      void answerRequest(world, request, response, this.url);
+      void answerRequest(world, hostile?.accounts ?? null, request, response, this.url);
     });
     this.#http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#upgrade(request, socket, head);
@@ -150,9 +154,10 @@ async function runLive(emit: (records: number) => Promise<void>, perSecond: numb
  */
 export async function startDemoNetwork(options: DemoNetworkOptions): Promise<RunningDemoNetwork> {
   const settings = { ...demoNetworkDefaults, clock: systemClock, ...options };
-  const { clock, host, recordsPerSecond } = settings;
+  const { clock, host, recordsPerSecond, hostilePerSecond } = settings;
   const world = await DemoWorld.open(settings, clock.nowMs());
-  const server = new DemoServer(world);
+  const hostile = hostilePerSecond > 0 ? await HostileSide.open(world, settings.seed, clock) : null;
+  const server = new DemoServer(world, hostile);
   let port: number;
   try {
     port = await server.listen(host, settings.port);
@@ -172,15 +177,21 @@ export async function startDemoNetwork(options: DemoNetworkOptions): Promise<Run
     turn = emitted.catch(() => undefined);
     return emitted;
   };
-  const finished =
+  const live =
     recordsPerSecond > 0
       ? runLive(emit, recordsPerSecond, clock, stop.signal)
       : once(stop.signal, 'abort').then(() => undefined);
+  const strangers =
+    hostile === null
+      ? live
+      : runLive((messages) => hostile.emit(messages, stop.signal), hostilePerSecond, clock, stop.signal);
+  const finished = Promise.all([live, strangers]).then(() => undefined);
   // Awaiters of `finished` see the failure; without one, it must not end the process before close.
   finished.catch(() => stop.abort());
   const closeOnce = async (): Promise<void> => {
     stop.abort();
     await turn;
+    await hostile?.[Symbol.asyncDispose]();
     await server[Symbol.asyncDispose]();
     world[Symbol.dispose]();
   };

@@ -277,6 +277,12 @@ export class DemoWorld implements Disposable {
     return ops.length;
   }
 
+  /** Sends a message that is about no actor: kept for subscribers, but not journaled. */
+  sendForeign(make: (seq: number, time: string) => Buffer, nowMs: number): void {
+    const seq = ++this.#seq;
+    this.backlog.append({ seq, bytes: make(seq, new Date(nowMs).toISOString()) });
+  }
+
   #playAccount(actor: number, active: boolean): void {
     this.#journalActor(actor);
     this.#sendAccount(actor, active ? null : 'deactivated');
