@@ -166,7 +166,7 @@ export function copyAscii(text: string, start: number, end: number, into: Uint8A
 
 /** Bytes that do not match their format. From a peer it fails the call; else we are corrupt. */
 export class MalformedBytes extends InvariantError {
-  override readonly name = 'MalformedBytes';
+  override readonly name: string = 'MalformedBytes';
   /** The kind of value: a message, a row, an entry. */
   readonly what: string;
 
@@ -174,6 +174,11 @@ export class MalformedBytes extends InvariantError {
     super(`${what}: ${problem}`);
     this.what = what;
   }
+}
+
+/** Bytes of another format version: another build of ours can read them. */
+export class UnknownVersion extends MalformedBytes {
+  override readonly name = 'UnknownVersion';
 }
 
 /** Returns the result of `decode`, or the MalformedBytes that it threw. Rethrows other errors. */
@@ -214,6 +219,12 @@ export class ByteReader {
 
   fail(problem: string): never {
     const error = new MalformedBytes(this.#what, problem);
+    throw this.#errorOf === null ? error : this.#errorOf(error);
+  }
+
+  /** Refuses bytes of another format version. */
+  failVersion(): never {
+    const error = new UnknownVersion(this.#what, 'of an unknown format version');
     throw this.#errorOf === null ? error : this.#errorOf(error);
   }
 

@@ -104,7 +104,7 @@ function readRepoEntry<Kind extends string>(reader: ByteReader, kind: Kind): Rep
 /** Reads one entry. Strings are copies; blocks and CIDs alias `bytes`. Errors: MalformedBytes. */
 export function decodeEntry(bytes: Uint8Array): Entry {
   const reader = new ByteReader(bytes, 0, 'an entry');
-  if (reader.u8() !== entryVersion) reader.fail('of an unknown format version');
+  if (reader.u8() !== entryVersion) reader.failVersion();
   const code = reader.u8() as ValueOf<typeof tag>;
   switch (code) {
     case tag.commit:

@@ -57,7 +57,7 @@ export type WaitingRepo = {
 /** A repo counts as failed after this many attempts; their delays add up to about a day. */
 const attemptsMax = 14;
 /** The next attempt would end alike, at the same cost. */
-const finalReasons: ReadonlySet<FetchFailureReason> = new Set(['too-large', 'records-too-large']);
+const finalReasons: ReadonlySet<FetchFailureReason> = new Set(['too-large', 'records-too-large', 'entry-refused']);
 const repoRetryPolicy = { firstMs: 1000, maxMs: 21_600_000 };
 const idlePollMs = 1000;
 /** Pause after a repo of a paused host, so a long queue for it is not rewritten at full speed. */

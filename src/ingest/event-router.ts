@@ -84,6 +84,16 @@ export class EventRouter {
     }
   }
 
+  /**
+   * Routes what makes up for an event whose entry the log refuses for good: the repo's own fetch.
+   *
+   * Returns: as `route` does.
+   */
+  routeRefused(event: FirehoseEvent): Promise<unknown> | null {
+    const isOfRepo = event.kind === 'commit' || event.kind === 'sync';
+    return isOfRepo ? this.#options.requestResync(event.did, event.rev) : null;
+  }
+
   /** A sender's clock may run ahead of ours; nothing is indexed in the future. */
   #timeOf(eventMs: number): number {
     return Math.min(eventMs, this.#options.clock.nowMs());

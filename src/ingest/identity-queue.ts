@@ -11,6 +11,7 @@ import { orAborted } from '../base/or-aborted.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { IdentityEntry } from '../entry/entry.ts';
 import { type Identity, type IdentityResolver, isTransientReason } from '../identity/identity-resolver.ts';
+import { EntriesRefused } from '../log/entries-refused.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import { DueLookups, retryDelaySec } from './due-lookups.ts';
 import { IdentitySchedule } from './identity-schedule.ts';
@@ -170,7 +171,10 @@ export class IdentityQueue {
     const handle = isHandleCertain ? identity.handle : null;
     const times = { verifiedAtMs: isHandleCertain ? startedMs : 0, eventMs: startedMs };
     const entry: IdentityEntry = { kind: 'identity', did, handle, keysJson, servicesJson, ...times };
-    await this.#options.appender.append(did, entry);
+    // One that is refused for good would be refused again: the log keeps what it has.
+    await this.#options.appender.append(did, entry).catch((error: unknown) => {
+      if (!(error instanceof EntriesRefused)) throw error;
+    });
     reachCrashPoint('identity-before-store');
     // The state may be closed by then; losing this check costs one more resolution.
     if (this.#signal.aborted) return;

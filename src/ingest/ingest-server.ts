@@ -173,9 +173,10 @@ function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
   const router = new EventRouter({ ...deps, gate, identities, deletions, requestResync });
   const waitForCapacity = (): Promise<void> | null => (appender.hasCapacity ? null : appender.waitForCapacity());
   const route: EventRouter['route'] = (event, source) => router.route(event, source);
+  const routeRefused: EventRouter['routeRefused'] = (event) => router.routeRefused(event);
   const subscriptions = options.sources.map(({ url, startSeq }) => {
     const name = sourceOrigin(url);
-    return new Subscription({ ...deps, name, url, startSeq, state, route, waitForCapacity }, signal);
+    return new Subscription({ ...deps, name, url, startSeq, state, route, routeRefused, waitForCapacity }, signal);
   });
   return { state, fetch, resolver, identities, deletions, backfill, subscriptions };
 }

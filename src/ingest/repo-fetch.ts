@@ -13,6 +13,7 @@ import type { Clock } from '../base/clock.ts';
 import { type CrashPoint, reachCrashPoint } from '../base/crash-point.ts';
 import type { Entry } from '../entry/entry.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
+import { passOthersRefusal, refusalOf } from '../log/entries-refused.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import { isRevAhead } from './ahead-watch.ts';
 import { keepSoundOps } from './event-router.ts';
@@ -39,7 +40,8 @@ export type FetchFailureReason =
   | 'rev-ahead'
   | 'repo-of-another-did'
   | 'repo-damaged'
-  | 'records-too-large';
+  | 'records-too-large'
+  | 'entry-refused';
 export type FetchedRepo =
   | { readonly ok: true; readonly rev: string; readonly records: number }
   | { readonly ok: false; readonly reason: FetchFailureReason; readonly message: string };
@@ -76,6 +78,10 @@ export class RepoFetch {
         return { ok: false, reason: 'stale', message: `rev ${snapshot.rev}, wanted ${row.revMin}` };
       }
       return await this.#append(snapshot, hold);
+    } catch (thrown) {
+      const refusal = refusalOf(thrown, did);
+      if (refusal === null) throw thrown;
+      return { ok: false, reason: 'entry-refused', message: refusal.message };
     } finally {
       // After a failure the held entries follow unchanged; after success this does nothing.
       hold.release(null, Promise.resolve());
@@ -120,8 +126,15 @@ export class RepoFetch {
     const { did, rev } = snapshot;
     const eventMs = clock.nowMs();
     let records = 0;
-    const append = (point: CrashPoint, entry: Entry): Promise<void> =>
-      gate.appendSnapshot(did, entry).then(() => reachCrashPoint(point));
+    const append = (point: CrashPoint, entry: Entry): Promise<void> => {
+      const appended = gate
+        .appendSnapshot(did, entry)
+        .catch((error: unknown) => passOthersRefusal(error, did))
+        .then(() => reachCrashPoint(point));
+      // One that fails is noticed below, when all have ended.
+      appended.catch(() => {});
+      return appended;
+    };
     const appends = [append('resync-after-begin', { kind: 'resync-begin', did, rev, eventMs })];
     for (const chunk of snapshot.chunks()) {
       if (!chunk.ok) {

@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
+import { EntriesRefused } from '../log/entries-refused.ts';
 import { AheadWatch, aheadReasonOf, type TimedEvent } from './ahead-watch.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
 import { SourceCondition } from './source-condition.ts';
@@ -31,6 +32,8 @@ export type SubscriptionOptions = {
   readonly counters: IngestCounters;
   /** Routes one event. Returns: once its effects are durable; null when it has none. */
   readonly route: (event: FirehoseEvent, source: string) => Promise<unknown> | null;
+  /** Routes what makes up for an event that the log refuses for good; null for nothing. */
+  readonly routeRefused: (event: FirehoseEvent) => Promise<unknown> | null;
   /** Null while there is capacity for more events; else resolves when there is. */
   readonly waitForCapacity: () => Promise<void> | null;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
@@ -296,8 +299,12 @@ export class Subscription {
     else routed.then(finish, (error: unknown) => this.#routeAgain(event!, error, finish));
   }
 
-  /** Routes an event again when its effects could not be stored because storage was full. */
+  /**
+   * Routes an event again when its effects could not be stored because storage was full. One that
+   * the log refuses for good is passed.
+   */
   async #routeAgain(event: FirehoseEvent, error: unknown, finish: () => void): Promise<void> {
+    if (error instanceof EntriesRefused) return this.#pass(event, error, finish);
     const isFull = operatingFailure(error).code === 'StorageFull';
     if (isFull) {
       this.#notices.add('state-full');
@@ -306,6 +313,15 @@ export class Subscription {
     // Unfinished, so the cursor stays before it and the next start receives it again.
     if (!isFull || this.#signal.aborted) return this.#drop('append-failed');
     const routed = this.#options.route(event, this.name);
+    if (routed === null) finish();
+    else routed.then(finish, (again: unknown) => this.#routeAgain(event, again, finish));
+  }
+
+  /** Passes an event after a refusal, which may be of another entry that was sent with its own. */
+  #pass(event: FirehoseEvent, error: EntriesRefused, finish: () => void): void {
+    const isOwn = 'did' in event && error.dids.has(event.did);
+    if (isOwn) this.#drop(error.reason);
+    const routed = isOwn ? this.#options.routeRefused(event) : null;
     if (routed === null) finish();
     else routed.then(finish, (again: unknown) => this.#routeAgain(event, again, finish));
   }

@@ -69,7 +69,7 @@ export function writeEntriesChunk(
 
 function chunkReader(bytes: Uint8Array): ByteReader {
   const reader = new ByteReader(bytes, 0, 'a chunk');
-  if (reader.u8() !== chunkVersion) reader.fail('of an unknown format version');
+  if (reader.u8() !== chunkVersion) reader.failVersion();
   return reader;
 }
 

@@ -12,7 +12,7 @@ export interface LogAppender {
    * Queues an entry for the slot of `key`: a DID, or for a handle claim a handle.
    *
    * Returns: once the entry is durable in the slot's log, but not necessarily applied. Retries
-   * until the appender closes.
+   * until the appender closes. Errors: EntriesRefused for good, which names the DIDs.
    */
   append(key: string, entry: Entry): Promise<void>;
   /** False while `waitForCapacity` waits. */

@@ -3,21 +3,25 @@
  *
  * Owns: order for each slot, batching across slots and nodes, and retries until entries are
  * durable. Entries that arrive while a call is in flight are the next batch, so batches grow with
- * load.
+ * load. Refuses: entries that fit no call, or that a node alone calls malformed; both would be
+ * tried for ever, and hold up all that come after them.
  */
 import { backoffMs } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
+import { invariant } from '../base/invariant.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { Entry } from '../entry/entry.ts';
-import { writeEntry } from '../entry/entry-codec.ts';
+import { decodeEntry, writeEntry } from '../entry/entry-codec.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
+import { payloadBytesMax } from '../wire/frame.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { decodeOfPeer } from '../wire/peer-bytes.ts';
-import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeEntriesChunk } from './chunk.ts';
+import { type ChunkOutcome, decodeOutcomes, encodeAppend, readChunk, writeChunk, writeEntriesChunk } from './chunk.ts';
+import { EntriesRefused, type RefusalReason } from './entries-refused.ts';
 import type { LogAppender } from './log-appender.ts';
 
 export type RemoteLogOptions = {
@@ -32,6 +36,8 @@ export type RemoteLogOptions = {
   readonly lingerMs?: number;
   /** Called after each attempt that a node refuses or fails. */
   readonly onRetry?: (node: string, error: DataPlaneError) => void;
+  /** Called for each entry that is refused for good. */
+  readonly onRefused?: (node: string, error: EntriesRefused) => void;
 };
 
 /** Entries for one slot that are appended together, and acknowledged together. */
@@ -52,7 +58,15 @@ type PendingChunk = {
  * its last slot has committed; a node has two queues, so that one is applied while the other is
  * answered and filled.
  */
-type NodeQueue = { readonly node: string; readonly chunksBySlot: Map<number, PendingChunk[]>; isSending: boolean };
+type NodeQueue = {
+  readonly node: string;
+  readonly chunksBySlot: Map<number, PendingChunk[]>;
+  isSending: boolean;
+  /** True after a node refused a whole call: chunks go one at a time until one is durable. */
+  isProbing: boolean;
+  /** Entries refused since the last one that was durable. */
+  refusedInRow: number;
+};
 
 const queuesPerNode = 2;
 /** Enough that calls overlap, and that large slots get chunks as large as their batches. */
@@ -63,6 +77,11 @@ const callBytesMax = 4 * 2 ** 20;
 const chunkBytesMax = 2 * 2 ** 20;
 /** A chunk of this size takes no more entries, unless its slot has reported a batch size. */
 const chunkBytesDefault = 64 * 2 ** 10;
+/** Twice the largest entry that the limits of input allow. Units: bytes. */
+export const entryBytesMax = 4 * 2 ** 20;
+invariant(callBytesMax + chunkBytesMax + entryBytesMax < payloadBytesMax, 'every chunk fits a call');
+/** A node that takes nothing else is at fault itself, and its entries wait. */
+const refusedInRowMax = 8;
 const writerBytes = 32 * 2 ** 10;
 const idleWritersMax = 64;
 const callTimeoutMs = 60_000;
@@ -102,9 +121,13 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     const map = this.#options.map();
     const slot = slotOf(key, map.slots);
     const queue = this.#queue(map.primaryBySlot[slot]!, slot % queuesPerNode);
+    writeEntry(this.#entryWriter.clear(), entry);
+    if (this.#entryWriter.length > entryBytesMax) {
+      const what = `an entry of ${this.#entryWriter.length} bytes; entryBytesMax is ${entryBytesMax}`;
+      return Promise.reject(this.#refuse(queue, 'entry-too-large', this.#entryWriter.finish(), what));
+    }
     const chunk = this.#openChunk(queue, slot);
     const before = chunk.writer.length;
-    writeEntry(this.#entryWriter.clear(), entry);
     chunk.writer.lengthDelimited(this.#entryWriter.view());
     const bytes = chunk.writer.length - before;
     chunk.itemCount++;
@@ -127,7 +150,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     const name = `${node}/${number}`;
     let queue = this.#queueByName.get(name);
     if (queue === undefined) {
-      queue = { node, chunksBySlot: new Map(), isSending: false };
+      queue = { node, chunksBySlot: new Map(), isSending: false, isProbing: false, refusedInRow: 0 };
       this.#queueByName.set(name, queue);
     }
     return queue;
@@ -168,17 +191,17 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     const sent: PendingChunk[] = [];
     let bytes = 0;
     for (const [chunk] of queue.chunksBySlot.values()) {
-      if (chunk === undefined || bytes >= callBytesMax) break;
+      if (chunk === undefined || bytes >= callBytesMax || (queue.isProbing && sent.length > 0)) break;
       this.#seal(chunk);
       bytes += chunk.bytes!.length;
       chunk.isInFlight = true;
       sent.push(chunk);
     }
     const outcomes = await this.#call(
-      queue.node,
+      queue,
       sent.map((chunk) => chunk.bytes!),
     );
-    let durableCount = 0;
+    let doneCount = 0;
     sent.forEach((chunk, index) => {
       const { slot } = chunk;
       chunk.isInFlight = false;
@@ -189,12 +212,16 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
       if (outcome?.status === 'durable') {
         this.#batchBytesBySlot.set(slot, Math.min(outcome.batchBytes, chunkBytesMax));
         chunks.shift();
-        durableCount++;
-        this.#acknowledge(chunk);
+        doneCount++;
+        queue.isProbing = false;
+        queue.refusedInRow = 0;
+        this.#release(chunk, () => chunk.durable.resolve());
+      } else if (outcome?.status === 'refused' && outcome.code === 'InvalidArgument') {
+        if (this.#takeRefusal(queue, chunks, chunk, outcome.message)) doneCount++;
       }
       if (chunks.length > 0) queue.chunksBySlot.set(slot, chunks);
     });
-    return durableCount === sent.length;
+    return doneCount === sent.length;
   }
 
   /** Encodes a chunk, which takes no more entries. */
@@ -208,13 +235,40 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     if (this.#idleWriters.length < idleWritersMax) this.#idleWriters.push(writer);
   }
 
-  #acknowledge(chunk: PendingChunk): void {
+  /** Ends a chunk, whose bytes no longer count. */
+  #release(chunk: PendingChunk, settle: () => void): void {
     this.#pendingBytes -= chunk.entryBytes;
-    chunk.durable.resolve();
+    settle();
     if (this.hasCapacity) for (const resume of this.#capacityWaiters.splice(0)) resume();
   }
 
-  async #call(node: string, chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]> {
+  /**
+   * Takes a node's word that the first of `chunks` is malformed: its entries go alone, and one that
+   * is refused alone is dropped. Returns: false while the node refuses everything.
+   */
+  #takeRefusal(queue: NodeQueue, chunks: PendingChunk[], chunk: PendingChunk, message: string): boolean {
+    if (chunk.itemCount > 1) {
+      chunks.splice(0, 1, ...splitChunk(chunk));
+      return true;
+    }
+    if (queue.refusedInRow >= refusedInRowMax) return false;
+    queue.refusedInRow++;
+    chunks.shift();
+    const [item] = readChunk(chunk.bytes!).items;
+    const refused = this.#refuse(queue, 'entry-malformed', item!, message);
+    this.#release(chunk, () => chunk.durable.reject(refused));
+    return true;
+  }
+
+  #refuse({ node }: NodeQueue, reason: RefusalReason, item: Uint8Array, message: string): EntriesRefused {
+    const entry = decodeEntry(item);
+    const error = new EntriesRefused(reason, new Set('did' in entry ? [entry.did] : []), `${entry.kind}: ${message}`);
+    this.#options.onRefused?.(node, error);
+    return error;
+  }
+
+  async #call(queue: NodeQueue, chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]> {
+    const { node } = queue;
     try {
       const payload = encodeAppend(chunks);
       const call = { node, method: nodeCalls.append, payload, timeoutMs: callTimeoutMs };
@@ -225,8 +279,11 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
         this.#options.onRetry?.(node, errorFromPeer(`node ${node}`, refused.code, refused.message));
       return outcomes;
     } catch (thrown) {
-      this.#options.onRetry?.(node, operatingFailure(thrown));
-      return [];
+      const error = operatingFailure(thrown);
+      this.#options.onRetry?.(node, error);
+      if (error.code !== 'InvalidArgument') return [];
+      queue.isProbing = true;
+      return chunks.length > 1 ? [] : [{ status: 'refused', code: error.code, message: error.message }];
     }
   }
 
@@ -236,6 +293,38 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     for (const resume of this.#capacityWaiters.splice(0)) resume();
     for (const queue of this.#queueByName.values()) rejectWaiting(queue);
   }
+}
+
+/** Returns a chunk for each entry of a sealed chunk, which ends when all of them have ended. */
+function splitChunk({ slot, bytes, entryBytes, durable }: PendingChunk): PendingChunk[] {
+  const { items } = readChunk(bytes!);
+  const parts = items.map((item): PendingChunk => {
+    const writer = new ByteWriter(item.length + 32);
+    writeChunk(writer, { slot, origin: null, items: [item], marks: [] });
+    const settled = Promise.withResolvers<void>();
+    return {
+      slot,
+      itemCount: 1,
+      entryBytes: 0,
+      writer: null,
+      bytes: writer.finish(),
+      isInFlight: false,
+      durable: settled,
+    };
+  });
+  // The first part stands for the bytes of all, so that their sum does not change.
+  parts[0]!.entryBytes = entryBytes;
+  void Promise.allSettled(parts.map((part) => part.durable.promise)).then((outcomes) => {
+    const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+    const refused = errors.filter((error) => error instanceof EntriesRefused);
+    if (errors.length === 0) durable.resolve();
+    else if (refused.length < errors.length) durable.reject(errors.find((error) => !(error instanceof EntriesRefused)));
+    else {
+      const [{ reason, message }] = refused as [EntriesRefused];
+      durable.reject(new EntriesRefused(reason, new Set(refused.flatMap(({ dids }) => [...dids])), message));
+    }
+  });
+  return parts;
 }
 
 /** Rejects chunks that are not in flight; the others may still be acknowledged. */

@@ -92,6 +92,7 @@ export const metricTable = {
   skyshard_repos_queued: row('gauge', 'ingest', '', 'Repos that wait to be fetched.'),
   skyshard_repos_fetched_total: row('counter', 'ingest', 'outcome', 'Attempts to fetch a repo.'),
   skyshard_appends_pending_bytes: row('gauge', 'ingest', '', 'Entries on their way to the log.'),
+  skyshard_entries_refused_total: row('counter', 'ingest', 'node reason', 'Entries refused for good, and passed.'),
   skyshard_appends_retried_total: row('counter', 'ingest', 'node code', 'Appends tried again.'),
 
   skyshard_page_faults_total: row('counter', everywhere, 'kind', 'Page faults: major ones had to read the disk.'),

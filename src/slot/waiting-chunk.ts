@@ -1,5 +1,5 @@
 /** Chunks in the log that are not yet applied, and their entries, which are decoded once. */
-import { ByteReader, MalformedBytes, tryDecode } from '../base/bytes.ts';
+import { ByteReader, MalformedBytes, tryDecode, UnknownVersion } from '../base/bytes.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { readEffect } from '../entry/effect-codec.ts';
 import type { Entry } from '../entry/entry.ts';
@@ -26,7 +26,8 @@ export function withEntries(slot: number, logged: LoggedChunk): WaitingChunk {
   throw new DataPlaneError('Internal', `${what}: ${entries.message}; ${oldLogHint}`, { hint: oldLogHint });
 }
 
-/** The whole chunk is refused, since no part of it can be trusted. */
-export function malformed({ message }: MalformedBytes): ChunkOutcome {
-  return { status: 'refused', code: 'InvalidArgument', message: `a chunk that this version cannot read: ${message}` };
+/** The whole chunk is refused, for good unless its sender runs another version. */
+export function malformed(error: MalformedBytes): ChunkOutcome {
+  const code = error instanceof UnknownVersion ? 'Unavailable' : 'InvalidArgument';
+  return { status: 'refused', code, message: `a chunk that this version cannot read: ${error.message}` };
 }

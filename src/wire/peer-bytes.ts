@@ -1,5 +1,5 @@
 /** Turns malformed bytes of a peer into an error of the call, since our storage is not at fault. */
-import { ByteReader, MalformedBytes, tryDecode } from '../base/bytes.ts';
+import { ByteReader, MalformedBytes, tryDecode, UnknownVersion } from '../base/bytes.ts';
 import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 
 const errorOfCode =
@@ -18,9 +18,15 @@ export function peerReader(source: Uint8Array, what: string, code: ErrorCode = '
   return new ByteReader(source, 0, what, code === 'Internal' ? internalError : errorOfCode(code));
 }
 
-/** Decodes bytes of a peer in a stored format. Errors: `InvalidArgument` if they are malformed. */
+/**
+ * Decodes bytes of a peer in a stored format.
+ *
+ * Errors: `InvalidArgument` if they are malformed, `Unavailable` if they are of another version,
+ * which ends when peer and we run the same.
+ */
 export function decodeOfPeer<Value>(what: string, decode: () => Value): Value {
   const decoded = tryDecode(decode);
   if (!(decoded instanceof MalformedBytes)) return decoded;
-  throw new DataPlaneError('InvalidArgument', `${what}: malformed payload`, { cause: decoded });
+  const code = decoded instanceof UnknownVersion ? 'Unavailable' : 'InvalidArgument';
+  throw new DataPlaneError(code, `${what}: malformed payload`, { cause: decoded });
 }

@@ -3,8 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { ByteString, type DagMap } from '../../src/atproto/dag-value.ts';
 
+import type { Entry } from '../../src/entry/entry.ts';
+import { EntriesRefused } from '../../src/log/entries-refused.ts';
 import { HandMadeCar, treeEntry } from '../support/hand-made-car.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
+import { MemoryLog } from '../support/memory-log.ts';
 import { until } from '../support/until.ts';
 import {
   authorDid,
@@ -125,5 +128,32 @@ describe('a repo', () => {
     expect(harness.log.of('resync-end')).toEqual([]);
     await harness.post('/v1/backfill', { did: otherDid });
     await until(async () => (await outcomeOf(otherDid)) === 'gone');
+  });
+});
+
+/** Refuses what names `poison`; what others append is durable, though in a refused chunk. */
+class RefusingLog extends MemoryLog {
+  override async append(key: string, entry: Entry): Promise<void> {
+    const isPoison = 'ops' in entry && entry.ops.some(({ rkey }) => rkey.includes('poison'));
+    if (isPoison) throw new EntriesRefused('entry-malformed', new Set([key]), 'of no known kind');
+    await super.append(key, entry);
+    if (key === otherDid) throw new EntriesRefused('entry-malformed', new Set([authorDid]), 'of no known kind');
+  }
+}
+
+describe('an entry that the log refuses for good', () => {
+  it('is passed, and its repo is fetched; one of the same chunk is taken', async () => {
+    harness.log = new RefusingLog();
+    await harness.start();
+    const body = await repo.commit(1, create('app.bsky.feed.like', 'poison', likeRecord()));
+    harness.network.publish(1, commitFrame(body));
+    const other = await SignedRepo.start(otherDid);
+    harness.network.publish(2, commitFrame(await other.commit(2, create('app.bsky.feed.like', 'a', likeRecord()))));
+    await until(() => harness.status.durableSeq === 2);
+    expect(harness.status.dropped).toEqual({ 'entry-malformed': 1 });
+    expect(harness.log.of('commit', otherDid)).toHaveLength(1);
+    await until(async () => (await outcomeOf(authorDid)) === 'failed');
+    const { body: row } = await harness.get(`/v1/backfill?did=${authorDid}`);
+    expect(row).toMatchObject({ attempts: 1, lastFailure: { reason: 'entry-refused' } });
   });
 });

@@ -20,6 +20,7 @@ export const runIngest: Command = (context) => {
     registerProcessMetrics(registry);
     const caller = new NodeClient({ map, clusterToken, trustedCertificates: readTrustedCertificates(map), clock });
     const retries = new LabelledCounter(registry, 'skyshard_appends_retried_total');
+    const refusals = new LabelledCounter(registry, 'skyshard_entries_refused_total');
     const appender = new RemoteLog({
       caller,
       map: () => map,
@@ -28,6 +29,10 @@ export const runIngest: Command = (context) => {
       onRetry: (node, error) => {
         retries.with(node, error.code).add();
         log('debug', `append is tried again: ${error.message}`, { node, code: error.code });
+      },
+      onRefused: (node, { reason, dids, message }) => {
+        refusals.with(node, reason).add();
+        log('warn', `an entry is refused for good and passed: ${message}`, { node, reason, did: [...dids].join(' ') });
       },
     });
     const ingest = await startIngest({

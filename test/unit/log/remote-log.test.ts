@@ -4,7 +4,8 @@ import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import type { Entry } from '../../../src/entry/entry.ts';
 import { decodeEntry } from '../../../src/entry/entry-codec.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunk } from '../../../src/log/chunk.ts';
-import { RemoteLog, type RemoteLogOptions } from '../../../src/log/remote-log.ts';
+import { EntriesRefused, refusalOf } from '../../../src/log/entries-refused.ts';
+import { entryBytesMax, RemoteLog, type RemoteLogOptions } from '../../../src/log/remote-log.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
 import type { NodeCall, NodeCaller } from '../../../src/wire/node-caller.ts';
@@ -29,6 +30,8 @@ class FaultyNodes implements NodeCaller {
   readonly faults: Fault[] = [];
   /** Reported by every slot. */
   batchBytes = 65_536;
+  /** Revs that nodes call malformed, and how: their chunk, or the whole call. */
+  readonly poison = new Map<string, 'chunk' | 'call'>();
   #release: (() => void)[] = [];
 
   async call({ node, payload }: NodeCall): Promise<Uint8Array> {
@@ -42,6 +45,9 @@ class FaultyNodes implements NodeCaller {
       if (fault === 'refuse' && index === 0) return { status: 'refused', code: 'StorageFull', message: 'no room' };
       const revs = this.revsBySlot.get(slot) ?? [];
       this.revsBySlot.set(slot, revs);
+      const faults = items.map((item) => this.poison.get(revOf(decodeEntry(item))));
+      if (faults.includes('call')) throw new DataPlaneError('InvalidArgument', 'a malformed call');
+      if (faults.includes('chunk')) return { status: 'refused', code: 'InvalidArgument', message: 'malformed' };
       for (const item of items) revs.push(revOf(decodeEntry(item)));
       return { status: 'durable', batchBytes: this.batchBytes };
     });
@@ -199,5 +205,70 @@ describe('the remote log', () => {
     // Entries in flight when the log closed may still be acknowledged.
     expect(await Promise.all(codes)).toEqual(['durable', 'durable']);
     await expect(append(log, 0, 'r4')).rejects.toMatchObject({ code: 'Unavailable' });
+  });
+});
+
+describe('an entry that no node will ever take', () => {
+  const outcomeOf = (appended: Promise<void>, did: string): Promise<string> =>
+    appended.then(
+      () => 'durable',
+      (error: unknown) =>
+        refusalOf(error, did)?.reason ?? (error instanceof EntriesRefused ? 'another' : String(error)),
+    );
+
+  it('is refused alone when it fits no call, and those after it go on', async () => {
+    const nodes = new FaultyNodes();
+    const refused: string[] = [];
+    const log = openLog(nodes, { onRefused: (node, { reason }) => void refused.push(`${node} ${reason}`) });
+    const did = didBySlot[0]!;
+    const appends = ['r1', 'x'.repeat(entryBytesMax), 'r2'].map((rev) => append(log, 0, rev));
+    expect(await Promise.all(appends.map((each) => outcomeOf(each, did)))).toEqual([
+      'durable',
+      'entry-too-large',
+      'durable',
+    ]);
+    expect(nodes.revsBySlot.get(0)).toEqual(['r1', 'r2']);
+    expect(refused).toEqual(['a entry-too-large']);
+    expect(log.pendingBytes).toBe(0);
+  });
+
+  it.each(['chunk', 'call'] as const)(
+    'is found within its %s and passed; the others keep their order',
+    async (fault) => {
+      const nodes = new FaultyNodes();
+      const refused: string[] = [];
+      const log = openLog(nodes, { onRefused: (_node, { dids }) => void refused.push(...dids), pendingBytesMax: 50 });
+      nodes.poison.set('r3', fault);
+      const own = didBySlot[0]!;
+      const appends = ['r1', 'r2', 'r3', 'r4', 'r5'].map((rev) => append(log, 0, rev));
+      const elsewhere = append(log, 1, 'r6');
+      expect(new Set(await Promise.all(appends.map((each) => outcomeOf(each, own))))).toEqual(
+        new Set(['entry-malformed']),
+      );
+      await elsewhere;
+      expect(nodes.revsBySlot.get(0)).toEqual(['r1', 'r2', 'r4', 'r5']);
+      expect(nodes.revsBySlot.get(1)).toEqual(['r6']);
+      expect(refused).toEqual([own]);
+      expect(log.pendingBytes).toBe(0);
+      await log.waitForCapacity();
+    },
+  );
+
+  it('is not refused while the node refuses everything, which is its own fault', async () => {
+    const nodes = new FaultyNodes();
+    const log = openLog(nodes);
+    const revs = Array.from({ length: 20 }, (_unused, index) => `r${index}`);
+    for (const rev of revs) nodes.poison.set(rev, 'chunk');
+    const appended = Promise.allSettled(revs.map((rev) => append(log, 0, rev)));
+    let calls = 0;
+    await until(() => {
+      calls = nodes.calls.length;
+      return calls > 20;
+    });
+    // The node was mended.
+    nodes.poison.clear();
+    await appended;
+    expect(nodes.revsBySlot.get(0)!.length).toBe(20 - 8);
+    expect(log.pendingBytes).toBe(0);
   });
 });
