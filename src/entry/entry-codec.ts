@@ -52,6 +52,7 @@ const tag = {
   effect: 9,
   delivered: 10,
   continue: 11,
+  'resync-given-up': 12,
 } as const satisfies Record<Entry['kind'], number>;
 
 /** Appends one entry; `decodeEntry` reads it. */
@@ -78,6 +79,8 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
       return writeEntryTime(writer, entry.eventMs);
     case 'account':
       writer.u8(entry.active ? 1 : 0).text(entry.status);
+      return writeEntryTime(writer, entry.eventMs);
+    case 'resync-given-up':
       return writeEntryTime(writer, entry.eventMs);
     case 'private':
       return writePrivate(writer, entry.write);
@@ -142,6 +145,8 @@ export function decodeEntry(bytes: Uint8Array): Entry {
       return { ...readRepoEntry(reader, 'resync-chunk'), ops: readOps(reader) };
     case tag['resync-end']:
       return readRepoEntry(reader, 'resync-end');
+    case tag['resync-given-up']:
+      return { kind: 'resync-given-up', did: readDid(reader), eventMs: readEntryTime(reader) };
     case tag.private:
       return { kind: 'private', did: readDid(reader), write: readPrivate(reader) };
     case tag.effect:

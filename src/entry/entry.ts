@@ -66,6 +66,9 @@ export type ResyncChunkEntry = RepoEntry<'resync-chunk'> & { readonly ops: reado
 /** The end of a snapshot: records that none of its chunks named are removed. */
 export type ResyncEndEntry = RepoEntry<'resync-end'>;
 
+/** A repo that needs a resync cannot be fetched; its next commit asks for it again. */
+export type ResyncGivenUpEntry = { readonly kind: 'resync-given-up'; readonly did: string; readonly eventMs: number };
+
 /** A write that arrives by RPC or from bsync; applied before the caller is answered. */
 export type PrivateEntry = { readonly kind: 'private'; readonly did: string; readonly write: PrivateWrite };
 
@@ -102,6 +105,7 @@ export type Entry =
   | ResyncBeginEntry
   | ResyncChunkEntry
   | ResyncEndEntry
+  | ResyncGivenUpEntry
   | PrivateEntry
   | EffectEntry
   | DeliveredEntry

@@ -201,7 +201,7 @@ export class Backfill {
   }
 
   async #attempt({ did, row }: QueuedRepo): Promise<void> {
-    const { state, limits, fetch, identities, counters, clock, random } = this.#options;
+    const { state, limits, fetch, identities, counters, clock, gate } = this.#options;
     const pausedMs = row.host === null ? 0 : limits.pausedMs(row.host);
     if (pausedMs > 1000) {
       await state.fetches.storeOutcome(did, (now) => ({ ...now, dueSec: this.#nowSec() + Math.ceil(pausedMs / 1000) }));
@@ -224,16 +224,19 @@ export class Backfill {
       return;
     }
     this.#failures.set(did, { reason: outcome.reason, message: outcome.message });
-    if (outcome.reason === 'gone') {
-      await state.fetches.storeOutcome(did, (now) => ({ ...now, state: 'gone', dueSec: this.#nowSec() }));
-      return;
-    }
-    await state.fetches.storeOutcome(did, (now) => {
-      const attempts = outcome.reason === 'busy' ? now.attempts : now.attempts + 1;
-      const isFinal = finalReasons.has(outcome.reason) || attempts >= attemptsMax;
-      if (isFinal) return { ...now, state: 'failed', attempts, dueSec: this.#nowSec() };
-      const delaySec = Math.ceil(backoffMs(repoRetryPolicy, attempts, random) / 1000);
-      return { ...now, attempts, dueSec: this.#nowSec() + delaySec };
-    });
+    const { reason } = outcome;
+    const after = await state.fetches.storeOutcome(did, (now) => this.#afterFailure(reason, now));
+    if (after.state === 'queued') return;
+    // Else its slot would ask for it for ever. A slot that misses this asks again, with this end.
+    await gate.appendSnapshot(did, { kind: 'resync-given-up', did, eventMs: clock.nowMs() });
+  }
+
+  #afterFailure(reason: FetchFailureReason, now: RepoRow): RepoRow {
+    if (reason === 'gone') return { ...now, state: 'gone', dueSec: this.#nowSec() };
+    const attempts = reason === 'busy' ? now.attempts : now.attempts + 1;
+    const isFinal = finalReasons.has(reason) || attempts >= attemptsMax;
+    if (isFinal) return { ...now, state: 'failed', attempts, dueSec: this.#nowSec() };
+    const delaySec = Math.ceil(backoffMs(repoRetryPolicy, attempts, this.#options.random) / 1000);
+    return { ...now, attempts, dueSec: this.#nowSec() + delaySec };
   }
 }

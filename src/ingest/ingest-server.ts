@@ -81,12 +81,8 @@ export type RunningIngest = {
   readonly subscriptions: readonly Subscription[];
   readonly backfill: Backfill;
   readonly resolver: IdentityResolver;
-  /**
-   * Requests a repo that a slot found incomplete below `revMin` ('' when unknown).
-   *
-   * Returns: once the request is durable.
-   */
-  requestResync(did: string, revMin: string): Promise<void>;
+  /** See `Backfill.requestResyncs`. */
+  requestResyncs(repos: readonly { readonly did: string; readonly revMin: string }[]): Promise<void>;
   /** Stops receiving, waits briefly for unfinished work, and closes the state. */
   close(): Promise<void>;
 };
@@ -275,7 +271,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     subscriptions,
     backfill,
     resolver,
-    requestResync: (did, revMin) => backfill.requestResync(did, revMin),
+    requestResyncs: (repos) => backfill.requestResyncs(repos),
     close,
   };
 }

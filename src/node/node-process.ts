@@ -16,7 +16,7 @@ import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
-import { reposToResyncAnswer } from '../wire/repos-to-resync.ts';
+import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resync.ts';
 import { ApplyLink } from './apply-link.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { startServing } from './serving.ts';
@@ -106,7 +106,10 @@ function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string
     [nodeCalls.write, (payload) => writes.write(payload)],
     [nodeCalls.digest, (payload) => writes.digest(payload)],
     [nodeCalls.records, createRecordBatchHandler(reads)],
-    [nodeCalls.reposToResync, () => reposToResyncAnswer.encode(reposOf(readers))],
+    [
+      nodeCalls.reposToResync,
+      (payload) => reposToResyncAnswer.encode(reposOf(readers, reposToResyncRequest.decode(payload))),
+    ],
     [nodeCalls.status, async () => nodeStatusMessage.encode(await status())],
   ]);
 }

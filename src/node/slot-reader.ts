@@ -2,7 +2,7 @@
 import { reposToResync } from '../slot/apply/repo-apply.ts';
 import { SlotState, slotTableNames } from '../slot/table/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
-import { resyncReposMax } from '../wire/repos-to-resync.ts';
+import { type ResyncPosition, resyncReposMax } from '../wire/repos-to-resync.ts';
 import { slotPath } from './data-folder.ts';
 
 export type SlotReader = { readonly environment: Environment; readonly state: SlotState };
@@ -18,12 +18,17 @@ export function openReaders(slots: readonly number[], dataDir: string, mapBytes:
   );
 }
 
-/** Returns up to `resyncReposMax` DIDs whose repos need a resync. */
-export function reposOf(readers: ReadonlyMap<number, SlotReader>): string[] {
+/** Returns one page of the DIDs whose repos need a resync, and where the next page begins. */
+export function reposOf(
+  readers: ReadonlyMap<number, SlotReader>,
+  from: ResyncPosition,
+  limit = resyncReposMax,
+): { dids: string[]; next: ResyncPosition | null } {
   const dids: string[] = [];
-  for (const { state } of readers.values()) {
-    if (dids.length >= resyncReposMax) break;
-    dids.push(...reposToResync(state, resyncReposMax - dids.length));
+  for (const slot of [...readers.keys()].sort((one, other) => one - other)) {
+    if (slot < from.slot) continue;
+    dids.push(...reposToResync(readers.get(slot)!.state, slot === from.slot ? from.after : '', limit - dids.length));
+    if (dids.length >= limit) return { dids, next: { slot, after: dids.at(-1)! } };
   }
-  return dids;
+  return { dids, next: null };
 }

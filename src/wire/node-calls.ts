@@ -13,7 +13,7 @@ export const nodeCalls = {
   digest: 'slot.digest',
   /** No bytes → the status of the node and of its slots, see node-status.ts. */
   status: 'node.status',
-  /** No bytes → DIDs of the node whose repos need a resync, see repos-to-resync.ts. */
+  /** A position → a page of DIDs of the node whose repos need a resync, see repos-to-resync.ts. */
   reposToResync: 'slot.reposToResync',
   /** AT-URIs → stored records, see record-batch.ts. */
   records: 'slot.records',

@@ -8,7 +8,7 @@ import { FrameBatch, FrameReader } from '../../src/wire/frame.ts';
 import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
 import { nodeStatusMessage } from '../../src/wire/node-status.ts';
 import { decodeRecordBatchAnswer } from '../../src/wire/record-batch.ts';
-import { reposToResyncAnswer } from '../../src/wire/repos-to-resync.ts';
+import { reposToResyncAnswer, reposToResyncRequest } from '../../src/wire/repos-to-resync.ts';
 import {
   decodeOpThreadsAnswer,
   decodeThread,
@@ -131,7 +131,16 @@ const messages: readonly { name: string; whole: Uint8Array; decode: (bytes: Buff
     whole: nodeStatusMessage.encode({ role: 'node', name: 'n0', epoch: 1, pid: 1, slots: [slotStatus] }),
     decode: nodeStatusMessage.decode,
   },
-  { name: 'repos to resync', whole: reposToResyncAnswer.encode([did]), decode: reposToResyncAnswer.decode },
+  {
+    name: 'repos to resync',
+    whole: reposToResyncAnswer.encode({ dids: [did], next: { slot: 1, after: did } }),
+    decode: reposToResyncAnswer.decode,
+  },
+  {
+    name: 'position of repos to resync',
+    whole: reposToResyncRequest.encode({ slot: 1, after: did }),
+    decode: reposToResyncRequest.decode,
+  },
   { name: 'texts', whole: encodeTexts(['a', did]), decode: decodeTexts },
   { name: 'records', whole: Buffer.from('0102000261', 'hex'), decode: decodeRecordBatchAnswer },
   {

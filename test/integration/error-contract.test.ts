@@ -160,7 +160,7 @@ describe('the error that arrives is the one that was raised:', () => {
   it('DeadlineExceeded, from ingest through a router to the CLI', async () => {
     const { harness, url } = await startTestIngest();
     harness.log.isHeld = true;
-    await harness.ingest.requestResync(didOf(1), '');
+    await harness.ingest.requestResyncs([{ did: didOf(1), revMin: '' }]);
     const router = await startTestRouter({ settleIngest: (body) => ask(url, '/v1/settle', body) as Promise<object> });
     const cursors = { [harness.network.url]: 7 };
     await expect(ask(router.url, '/v1/settle', { timeoutMs: 50, cursors })).rejects.toMatchObject({

@@ -230,6 +230,8 @@ describe('fetching one repo', () => {
     await harness.start();
     await harness.post('/v1/backfill', { did: authorDid });
     await until(async () => (await harness.get(`/v1/backfill?did=${authorDid}`)).body['state'] === 'gone');
+    // Its slot need not ask for the repo any more.
+    await until(() => harness.log.of('resync-given-up', authorDid).length === 1);
     expect(harness.log.of('resync-begin')).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@ import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { nodeStatusMessage } from '../../src/wire/node-status.ts';
-import { reposToResyncAnswer } from '../../src/wire/repos-to-resync.ts';
+import { reposToResyncAnswer, reposToResyncRequest } from '../../src/wire/repos-to-resync.ts';
 import { digestAnswer, digestRequest } from '../../src/wire/slot-digest.ts';
 import { type LoneNode, startLoneNode } from '../support/lone-node.ts';
 
@@ -36,7 +36,8 @@ it('slot.write answers once its private entry is applied', async () => {
   expect(status).toMatchObject({ role: 'node', name: 'n0', epoch: 1, pid: process.pid });
   expect(status.slots.map(({ slot: index }) => index)).toEqual([0, 1, 2, 3]);
   expect(status.slots[slot]).toMatchObject({ cursor: after.seq, head: after.seq, waiting: 0, state: 'applying' });
-  expect(reposToResyncAnswer.decode(await ask(nodeCalls.reposToResync, nothing))).toEqual([]);
+  const first = reposToResyncRequest.encode({ slot: 0, after: '' });
+  expect(reposToResyncAnswer.decode(await ask(nodeCalls.reposToResync, first))).toEqual({ dids: [], next: null });
 });
 
 it('other entries, malformed bytes and slots of other nodes are refused', async () => {

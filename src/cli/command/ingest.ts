@@ -58,7 +58,7 @@ export const runIngest: Command = (context) => {
       caller,
       map: () => map,
       clock,
-      requestResync: (did, revMin) => ingest.requestResync(did, revMin),
+      requestResyncs: (repos) => ingest.requestResyncs(repos),
       note: (message, fields) => log('debug', message, fields),
       signal: stop.signal,
     });

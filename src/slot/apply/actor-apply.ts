@@ -62,7 +62,7 @@ export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
     if (before.handle !== null) sendClaim(context, before.handle, before, false);
     // The actor is removed at once, so that a new account need not wait for the old one's records.
     removeActor(state, owner);
-    putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.eventMs });
+    putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.eventMs, isGivenUp: false });
     cancelResync(context, owner, entry.did);
     const { did, eventMs: originMs } = entry;
     return context.longWork({ type: 'delete-account', did, originMs, after: emptyValue });

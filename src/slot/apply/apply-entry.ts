@@ -9,7 +9,14 @@ import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
 import { applyEdgeEffect } from './incoming-edge-apply.ts';
 import { setRecordTakedown } from './record-apply.ts';
-import { applyCommit, applyResyncBegin, applyResyncChunk, applyResyncEnd, applySync } from './repo-apply.ts';
+import {
+  applyCommit,
+  applyResyncBegin,
+  applyResyncChunk,
+  applyResyncEnd,
+  applyResyncGivenUp,
+  applySync,
+} from './repo-apply.ts';
 import { applyPostExists } from './repost-item.ts';
 import { applyThreadEffect } from './thread-apply.ts';
 
@@ -30,6 +37,8 @@ export function applyEntry(context: ApplyContext, entry: OutsideEntry): void {
       return applyResyncChunk(context, entry);
     case 'resync-end':
       return applyResyncEnd(context, entry);
+    case 'resync-given-up':
+      return applyResyncGivenUp(context, entry);
     case 'private':
       return applyPrivate(context, entry);
   }

@@ -8,8 +8,15 @@
  * which a commit wrote it. Rows of another rev than the snapshot in progress mean nothing.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
-import type { CommitEntry, ResyncBeginEntry, ResyncChunkEntry, ResyncEndEntry, SyncEntry } from '../../entry/entry.ts';
-import { prefixEnd } from '../../storage/environment.ts';
+import type {
+  CommitEntry,
+  ResyncBeginEntry,
+  ResyncChunkEntry,
+  ResyncEndEntry,
+  ResyncGivenUpEntry,
+  SyncEntry,
+} from '../../entry/entry.ts';
+import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { ensureActor, getRepo, putRepo, type RepoRow } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
@@ -27,7 +34,7 @@ import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { applyRepoOp, removeRecord } from './record-apply.ts';
 import { hasRows, rowsAfter } from './rows-after.ts';
 
-const freshRepo: RepoRow = { rev: '', resyncRev: '', deletedMs: null };
+const freshRepo: RepoRow = { rev: '', resyncRev: '', deletedMs: null, isGivenUp: false };
 
 /** Applies a commit and moves the repo to its rev; one at or below that rev changes nothing. */
 export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
@@ -39,11 +46,12 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
   const isKnown = repo !== undefined && (repo.rev !== '' || repo.resyncRev !== '');
   if (!isKnown) ensureActor(state, owner, entry.did);
   // The commit is applied all the same; the resync brings what was missed.
-  if (isKnown && entry.since !== null && entry.since > repo.rev) markForResync(state, entry.did);
+  const hasGap = isKnown && entry.since !== null && entry.since > repo.rev;
+  if (hasGap || repo?.isGivenUp === true) markForResync(state, entry.did);
   const { resyncRev, deletedMs } = repo ?? freshRepo;
   // The sweep of an older snapshot must spare what this commit writes.
   applyOps(context, owner, entry, deletedMs, resyncRev);
-  putRepo(state, owner, { rev: entry.rev, resyncRev, deletedMs });
+  putRepo(state, owner, { rev: entry.rev, resyncRev, deletedMs, isGivenUp: false });
 }
 
 function applyOps(
@@ -80,10 +88,20 @@ function markForResync(state: SlotState, did: string): void {
   state.rows.put(resyncNeededKey(did), emptyValue);
 }
 
-/** Returns DIDs of this slot whose repo needs a resync; at most `limit`. */
-export function reposToResync(state: SlotState, limit: number): string[] {
-  const start = beginSlotKey(tableCode.resyncNeeded).finish();
-  return [...state.rows.scanKeys({ start, end: prefixEnd(start), limit })].map((key) => readDid(readKey(key)));
+/** Returns DIDs of this slot whose repo needs a resync, in key order after `after` ('' for all). */
+export function reposToResync(state: SlotState, after: string, limit: number): string[] {
+  const prefix = beginSlotKey(tableCode.resyncNeeded).finish();
+  const start = after === '' ? prefix : keyAfter(resyncNeededKey(after));
+  return [...state.rows.scanKeys({ start, end: prefixEnd(prefix), limit })].map((key) => readDid(readKey(key)));
+}
+
+/** The repo cannot be fetched: it is asked for no more, until its next commit. */
+export function applyResyncGivenUp({ state }: ApplyContext, { did }: ResyncGivenUpEntry): void {
+  const owner = state.ownerOf(did);
+  const repo = owner === undefined ? undefined : getRepo(state, owner);
+  if (owner === undefined || repo === undefined) return;
+  state.rows.remove(resyncNeededKey(did));
+  putRepo(state, owner, { ...repo, isGivenUp: true });
 }
 
 function seenKey(owner: number, collection: string, rkey: string): Buffer {
@@ -177,7 +195,7 @@ export function sweepResync(
     context.workUsLeft -= workCostUs.record;
     removeRecord(context, record, context.appendMs);
   }
-  putRepo(state, owner, { ...repo, rev: repo.rev > rev ? repo.rev : rev, resyncRev: '' });
+  putRepo(state, owner, { ...repo, rev: repo.rev > rev ? repo.rev : rev, resyncRev: '', isGivenUp: false });
   state.rows.remove(resyncNeededKey(did));
   clearSeen(context, owner, did);
   return undefined;

@@ -11,7 +11,7 @@
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
-import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { readEntryTime, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 export type ActorRow = {
@@ -93,8 +93,14 @@ export function ensureActor(state: SlotState, owner: number, did: string): Actor
 /**
  * How far a repo is applied. `rev` is empty before the first commit, `resyncRev` while no snapshot
  * is being applied. `deletedMs` is when the account was deleted, while earlier records may remain.
+ * `isGivenUp`: it is incomplete and could not be fetched, until a commit shows that it is alive.
  */
-export type RepoRow = { readonly rev: string; readonly resyncRev: string; readonly deletedMs: number | null };
+export type RepoRow = {
+  readonly rev: string;
+  readonly resyncRev: string;
+  readonly deletedMs: number | null;
+  readonly isGivenUp: boolean;
+};
 
 /** Returns how far the repo is applied, or undefined before its first commit or snapshot. */
 export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
@@ -104,7 +110,8 @@ export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
   return {
     rev: reader.text(),
     resyncRev: reader.text(),
-    deletedMs: reader.remaining === 0 ? null : readEntryTime(reader),
+    deletedMs: reader.remaining < timeBytes ? null : readEntryTime(reader),
+    isGivenUp: reader.remaining > 0,
   };
 }
 
@@ -112,6 +119,7 @@ export function getRepo(state: SlotState, owner: number): RepoRow | undefined {
 export function putRepo(state: SlotState, owner: number, row: RepoRow): void {
   valueWriter.text(row.rev).text(row.resyncRev);
   if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
+  if (row.isGivenUp) valueWriter.u8(1);
   state.rows.put(beginKey(owner, tableCode.repo).finish(), valueWriter.finish());
 }
 

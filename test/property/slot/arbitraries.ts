@@ -182,6 +182,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
   fc.record({ kind: fc.constant('commit' as const), ...rev, since: fc.option(anyRev), ops }),
   fc.record({ kind: fc.constantFrom('sync' as const, 'resync-begin' as const, 'resync-end' as const), ...rev }),
   fc.record({ kind: fc.constant('resync-chunk' as const), ...rev, ops }),
+  fc.record({ kind: fc.constant('resync-given-up' as const), ...base }),
   fc.record({
     kind: fc.constant('identity' as const),
     ...base,

@@ -157,7 +157,7 @@ describe('rows read back as they were written', () => {
       identityMs: storableTime,
       accountMs: storableTime,
     });
-    const repo = fc.record({ rev: text, resyncRev: text, deletedMs: fc.option(storableTime) });
+    const repo = fc.record({ rev: text, resyncRev: text, deletedMs: fc.option(storableTime), isGivenUp: fc.boolean() });
     const identity = fc.record({ keysJson: text, servicesJson: text, resolvedMs: storableTime });
     holdsFor(fc.tuple(actor, repo, identity), ([actorRow, repoRow, identityRow]) => {
       putActor(state, owner, actorRow);

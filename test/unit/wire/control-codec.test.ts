@@ -90,7 +90,7 @@ describe('control messages', () => {
     const status = { role: 'node', name: 'n0', epoch: 1, pid: 1, slots: [{ slot: -1 }] };
     expect(problemOf(() => nodeStatusMessage.decode(anything.encode(status)))).toMatch(/^node\.status: slots\[0\]\./);
     expect(problemOf(() => digestRequest.decode(anything.encode([])))).toMatch(/^slot\.digest: /);
-    const tooMany = new Array(resyncReposMax + 1).fill('did:plc:a');
+    const tooMany = { dids: new Array(resyncReposMax + 1).fill('did:plc:a'), next: null };
     expect(problemOf(() => reposToResyncAnswer.decode(anything.encode(tooMany)))).toMatch(/^slot\.reposToResync: /);
   });
 
