@@ -3,27 +3,24 @@
  * tree of its records.
  *
  * Every block is checked against its CID on use, so all records derive from the commit, whose
- * signature is not checked here.
+ * signature the caller checks.
  */
 
 import { isValidRecordKey } from '@atproto/syntax';
 import { type CarBlocks, type CarLimits, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
-import { isKeyableDid } from './compact-key.ts';
 import { type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { ByteString, type DagValue, isDagMap } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
 import { inputLimits } from './input-limits.ts';
 import { type BadOp, type BadRecord, type DecodedOp, decodeRecord, type RecordBlock } from './record-block.ts';
-import { isTid } from './tid.ts';
+import { readSignedCommit, type SignedCommit, type SignedCommitReason } from './signed-commit.ts';
 
 /** Why a repo cannot be read, or not to its end. */
 export type RepoCarReason =
   | CarReason
-  | 'commit-missing'
-  | 'commit-malformed'
-  | 'commit-hash-wrong'
+  | SignedCommitReason
   | 'tree-block-missing'
   | 'tree-block-hash-wrong'
   | 'tree-node-malformed'
@@ -31,7 +28,6 @@ export type RepoCarReason =
   | 'tree-too-deep'
   | 'tree-too-large'
   | 'records-too-large'
-  | `commit-${DagCborReason}`
   | `tree-${DagCborReason}`;
 
 /** Some records of a repo, in key order; each op is a create. Unindexed ones are only counted. */
@@ -47,6 +43,13 @@ export type RepoSnapshot = {
   readonly rev: string;
   /** Base32 CIDv1 text. */
   readonly commitCid: string;
+  readonly commit: SignedCommit;
+  /**
+   * Walks the tree without its records, yielding after every few thousand keys.
+   *
+   * Returns: why the tree is not whole, or null.
+   */
+  checkTree(): Generator<void, RepoCarReason | null, undefined>;
   /**
    * Walks the tree in steps that a caller can yield between, each of at most `recordsMax` records
    * and within the limits of a chunk's bytes, unless it is one record.
@@ -143,6 +146,17 @@ function* walkTree(blocks: CarBlocks, root: Cid): Generator<Decoded<TreeEntry, R
   }
 }
 
+const keysPerStep = 4096;
+
+function* checkTree(blocks: CarBlocks, root: Cid): Generator<void, RepoCarReason | null, undefined> {
+  let keys = 0;
+  for (const step of walkTree(blocks, root)) {
+    if (!step.ok) return step.reason;
+    if (++keys % keysPerStep === 0) yield;
+  }
+  return null;
+}
+
 /** A chunk being filled, and what its records come to. */
 class OpenChunk implements RepoChunk {
   readonly ops: DecodedOp[] = [];
@@ -229,23 +243,17 @@ export function openRepoCar(car: Uint8Array): Decoded<RepoSnapshot, RepoCarReaso
   const read = readCar(car, carLimits);
   if (!read.ok) return read;
   const blocks = read.value;
-  const block = blocks.find(blocks.root);
-  if (block < 0) return { ok: false, reason: 'commit-missing' };
-  if (!blocks.isIntact(block)) return { ok: false, reason: 'commit-hash-wrong' };
-  const commit = decodeDagCbor(blocks.source.subarray(blocks.startOf(block), blocks.endOf(block)));
-  if (!commit.ok) return { ok: false, reason: `commit-${commit.reason}` };
-  if (!isDagMap(commit.value)) return { ok: false, reason: 'commit-malformed' };
-  const { did, rev, data, version } = commit.value;
-  const isWhole = typeof did === 'string' && typeof rev === 'string' && data instanceof Cid && version === 3;
-  if (!isWhole || !isKeyableDid(did) || !isTid(rev)) {
-    return { ok: false, reason: 'commit-malformed' };
-  }
+  const commit = readSignedCommit(blocks);
+  if (!commit.ok) return commit;
+  const { did, rev, data } = commit.value;
   return {
     ok: true,
     value: {
       did,
       rev,
       commitCid: blocks.root.text,
+      commit: commit.value,
+      checkTree: () => checkTree(blocks, data),
       chunks: (recordsMax = inputLimits.chunkRecordsMax) => chunksOf(blocks, data, recordsMax),
     },
   };

@@ -24,6 +24,8 @@ export type IdentityResolverOptions = {
   readonly clock?: Clock;
   readonly txtLookup?: TxtLookup;
   readonly addressLookup?: AddressLookup;
+  /** Called with each document that is read, before its look-up ends. */
+  readonly onDocument?: (document: DidDocument) => void;
 };
 
 export type LookupOptions = {
@@ -95,6 +97,7 @@ export class IdentityResolver implements Disposable {
   readonly #directoryLimits = new SiteLimits(trustedBounds);
   readonly #documentHostLimits = new SiteLimits(documentHostBounds);
   readonly #handleLimits: SiteLimits;
+  readonly #runningByDid = new Map<string, Promise<DidResolution>>();
 
   constructor(options: IdentityResolverOptions) {
     const clock = options.clock ?? systemClock;
@@ -132,15 +135,21 @@ export class IdentityResolver implements Disposable {
     return this.#limitsOf(site).hasCapacity(site);
   }
 
-  /** Fetches a DID document. */
+  /** Fetches a DID document, or joins a look-up of it unless it must be `fresh`. */
   async resolveDid(did: string, options: LookupOptions = {}): Promise<DidResolution> {
     const cached = options.fresh === true ? undefined : this.#documents.get(did);
     if (cached !== undefined) return { ok: true, document: cached };
+    const running = options.fresh === true ? undefined : this.#runningByDid.get(did);
+    if (running !== undefined) return running;
     const location = this.#documentUrl(did);
     if (!location.ok) return location;
     const site = siteOfDid(did);
     const fetched = this.#limitsOf(site).run(site, () => this.#fetchDocument(did, location, options));
-    return fetched ?? { ok: false, reason: 'crowded' };
+    if (fetched === null) return { ok: false, reason: 'crowded' };
+    this.#runningByDid.set(did, fetched);
+    return fetched.finally(() => {
+      if (this.#runningByDid.get(did) === fetched) this.#runningByDid.delete(did);
+    });
   }
 
   async #fetchDocument(
@@ -169,6 +178,7 @@ export class IdentityResolver implements Disposable {
     const parsed = parseDidDocument(did, answer.body);
     if (!parsed.ok) return parsed;
     this.#documents.set(did, parsed.value);
+    this.#options.onDocument?.(parsed.value);
     return { ok: true, document: parsed.value };
   }
 

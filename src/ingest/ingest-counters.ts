@@ -9,6 +9,8 @@ export type IngestCounters = {
   readonly eventsDropped: LabelledCounter;
   /** Commits whose repo must be fetched, by source and reason. */
   readonly commitsIncomplete: LabelledCounter;
+  /** What was refused of a host about its accounts, by host and reason. */
+  readonly claimsRefused: LabelledCounter;
   /** By collection. */
   readonly recordsKept: LabelledCounter;
   /** By collection and reason; collections without an index count as `other`. */
@@ -30,6 +32,7 @@ export function createIngestCounters(registry: Registry): IngestCounters {
     eventsReceived: new LabelledCounter(registry, 'skyshard_events_received_total'),
     eventsDropped: new LabelledCounter(registry, 'skyshard_events_dropped_total'),
     commitsIncomplete: new LabelledCounter(registry, 'skyshard_commits_incomplete_total'),
+    claimsRefused: new LabelledCounter(registry, 'skyshard_claims_refused_total'),
     recordsKept: new LabelledCounter(registry, 'skyshard_records_kept_total'),
     recordsDropped: new LabelledCounter(registry, 'skyshard_records_dropped_total'),
     recordsUnindexed: new LabelledCounter(registry, 'skyshard_records_unindexed_total').with(),

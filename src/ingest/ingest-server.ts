@@ -18,6 +18,7 @@ import type { LogAppender } from '../log/log-appender.ts';
 import { registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import { AccountDeletions } from './account-deletions.ts';
+import { AccountFacts } from './account-facts.ts';
 import { Backfill } from './backfill.ts';
 import { EventRouter } from './event-router.ts';
 import { HostLimits } from './host-limits.ts';
@@ -101,6 +102,7 @@ type Parts = {
   readonly state: IngestState;
   readonly fetch: PublicFetch;
   readonly resolver: IdentityResolver;
+  readonly facts: AccountFacts;
   readonly identities: IdentityQueue;
   readonly deletions: AccountDeletions;
   readonly backfill: Backfill;
@@ -140,7 +142,7 @@ function buildBackfill(
   parts: Omit<Parts, 'backfill' | 'deletions' | 'subscriptions'>,
 ) {
   const { clock, counters, signal } = deps;
-  const { state, fetch, resolver } = parts;
+  const { state, fetch, resolver, facts } = parts;
   const { appender } = options;
   const bounds = { ...backfillDefaults, ...options.backfill };
   const gate = new RepoGate(appender, { ...repoGateLimits, entriesMax: bounds.heldEntriesMax });
@@ -150,7 +152,7 @@ function buildBackfill(
   // The operator named the hosts in the state: as a source, or for a backfill.
   const isTrusted = (origin: string): boolean => origins.has(origin) || state.hosts.get(origin) !== undefined;
   const host = new RepoHost({ fetch, limits, clock, isTrusted, signal });
-  const repoFetch = new RepoFetch({ gate, appender, resolver, host, clock, counters });
+  const repoFetch = new RepoFetch({ gate, appender, resolver, facts, host, clock, counters });
   const backfill = new Backfill({ ...deps, ...parts, gate, fetch: repoFetch, host, limits, concurrencyMax }, signal);
   return { backfill, gate, host };
 }
@@ -161,9 +163,14 @@ function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const state = new IngestState(options.folder);
   const fetch = publicFetchOf(options.identity);
-  const resolver = new IdentityResolver({ ...options.identity, clock: deps.clock });
+  const resolver = new IdentityResolver({
+    ...options.identity,
+    clock: deps.clock,
+    onDocument: (document) => facts.learn(document),
+  });
+  const facts = new AccountFacts({ times: state.identities, resolver, clock: deps.clock });
   const identities = new IdentityQueue({ ...deps, resolver, appender, state }, signal);
-  const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, identities });
+  const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, facts, identities });
   const deletions = new AccountDeletions({ ...deps, queue: state.deletions, gate, resolver, host }, signal);
   const requestResync = (did: string, revMin: string): Promise<void> => backfill.requestResync(did, revMin);
   const router = new EventRouter({ ...deps, gate, identities, deletions, requestResync });
@@ -174,7 +181,7 @@ function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
     const name = sourceOrigin(url);
     return new Subscription({ ...deps, name, url, startSeq, state, route, routeRefused, waitForCapacity }, signal);
   });
-  return { state, fetch, resolver, identities, deletions, backfill, subscriptions };
+  return { state, fetch, resolver, facts, identities, deletions, backfill, subscriptions };
 }
 
 function registerLookupReadouts(registry: Registry, { state }: Parts, clock: Clock): void {

@@ -9,12 +9,14 @@
 
 import { inputLimits } from '../atproto/input-limits.ts';
 import { openRepoCar, type RepoSnapshot } from '../atproto/repo-car.ts';
+import { isCommitSignedBy } from '../atproto/signed-commit.ts';
 import type { Clock } from '../base/clock.ts';
 import { type CrashPoint, reachCrashPoint } from '../base/crash-point.ts';
 import type { Entry } from '../entry/entry.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import { passOthersRefusal, refusalOf } from '../log/entries-refused.ts';
 import type { LogAppender } from '../log/log-appender.ts';
+import { type AccountFacts, isSignedNow } from './account-facts.ts';
 import { isRevAhead } from './ahead-watch.ts';
 import { keepSoundOps } from './event-router.ts';
 import type { IngestCounters } from './ingest-counters.ts';
@@ -26,6 +28,7 @@ export type RepoFetchOptions = {
   readonly gate: RepoGate;
   readonly appender: LogAppender;
   readonly resolver: IdentityResolver;
+  readonly facts: AccountFacts;
   readonly host: RepoHost;
   readonly clock: Clock;
   readonly counters: IngestCounters;
@@ -38,10 +41,12 @@ export type FetchFailureReason =
   | 'overtaken'
   | 'stale'
   | 'rev-ahead'
+  | 'signature-wrong'
   | 'repo-of-another-did'
   | 'repo-damaged'
   | 'records-too-large'
   | 'entry-refused';
+type CheckedRepo = { readonly ok: true; readonly snapshot: RepoSnapshot } | (FetchedRepo & { readonly ok: false });
 export type FetchedRepo =
   | { readonly ok: true; readonly rev: string; readonly records: number }
   | { readonly ok: false; readonly reason: FetchFailureReason; readonly message: string };
@@ -67,13 +72,14 @@ export class RepoFetch {
     try {
       const answer = await this.#fetchRepo(did, row.host);
       if (!answer.ok) return answer;
-      const opened = openRepoCar(answer.car);
-      if (!opened.ok) return { ok: false, reason: 'repo-damaged', message: opened.reason };
-      const snapshot = opened.value;
-      if (snapshot.did !== did) return { ok: false, reason: 'repo-of-another-did', message: snapshot.did };
-      if (isRevAhead(snapshot.rev, this.#options.clock.nowMs())) {
-        return { ok: false, reason: 'rev-ahead', message: `rev ${snapshot.rev} is ahead of our clock` };
+      const { origin, car } = answer;
+      const checked = await this.#check(did, car);
+      if (!checked.ok) {
+        if (checked.reason !== 'identity-unknown')
+          this.#options.counters.claimsRefused.with(origin, checked.reason).add();
+        return { ...checked, message: `${origin}: ${checked.message}` };
       }
+      const { snapshot } = checked;
       if (snapshot.rev < row.revMin) {
         return { ok: false, reason: 'stale', message: `rev ${snapshot.rev}, wanted ${row.revMin}` };
       }
@@ -85,6 +91,29 @@ export class RepoFetch {
     } finally {
       // After a failure the held entries follow unchanged; after success this does nothing.
       hold.release(null, Promise.resolve());
+    }
+  }
+
+  /** Checks all that a repo must be before anything of it is appended. */
+  async #check(did: string, car: Buffer): Promise<CheckedRepo> {
+    const opened = openRepoCar(car);
+    if (!opened.ok) return { ok: false, reason: 'repo-damaged', message: opened.reason };
+    const snapshot = opened.value;
+    if (snapshot.did !== did) return { ok: false, reason: 'repo-of-another-did', message: snapshot.did };
+    if (isRevAhead(snapshot.rev, this.#options.clock.nowMs())) {
+      return { ok: false, reason: 'rev-ahead', message: `rev ${snapshot.rev} is ahead of our clock` };
+    }
+    const isSigned = await isSignedNow(this.#options.facts, did, (key) => isCommitSignedBy(key, snapshot.commit));
+    if (isSigned === null)
+      return { ok: false, reason: 'identity-unknown', message: 'its signing key cannot be had now' };
+    if (!isSigned) return { ok: false, reason: 'signature-wrong', message: 'the key of its document did not sign it' };
+    const walk = snapshot.checkTree();
+    for (let step = walk.next(); ; step = walk.next()) {
+      if (step.done !== true) await nextTurn();
+      else
+        return step.value === null
+          ? { ok: true, snapshot }
+          : { ok: false, reason: 'repo-damaged', message: step.value };
     }
   }
 

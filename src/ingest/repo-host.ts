@@ -16,7 +16,7 @@ export type HostFailure = {
   readonly reason: 'gone' | 'busy' | 'unreachable' | 'too-large' | 'answer-bad' | 'refused';
   readonly message: string;
 };
-export type RepoAnswer = { readonly ok: true; readonly car: Buffer } | HostFailure;
+export type RepoAnswer = { readonly ok: true; readonly car: Buffer; readonly origin: string } | HostFailure;
 export type ListedRepo = Readonly<v.InferOutput<typeof listedRepoShape>>;
 export type RepoPage =
   | { readonly ok: true; readonly repos: readonly ListedRepo[]; readonly pageToken: string }
@@ -115,7 +115,7 @@ export class RepoHost {
   async getRepo(origin: string, did: string, bytesMax: number): Promise<RepoAnswer> {
     const path = `/xrpc/com.atproto.sync.getRepo?did=${encodeURIComponent(did)}`;
     const outcome = await this.#get(origin, path, 'application/vnd.ipld.car', repoTimeoutMs, bytesMax);
-    if (outcome.ok && outcome.status === 200) return { ok: true, car: outcome.body };
+    if (outcome.ok && outcome.status === 200) return { ok: true, car: outcome.body, origin };
     return this.#failureOf(origin, outcome);
   }
 

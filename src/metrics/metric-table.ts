@@ -58,6 +58,12 @@ export const metricTable = {
 
   skyshard_events_received_total: row('counter', 'ingest', 'source kind', 'Events that sources sent.'),
   skyshard_events_dropped_total: row('counter', 'ingest', 'source reason', 'Whole events that were dropped.'),
+  skyshard_claims_refused_total: row(
+    'counter',
+    'ingest',
+    'host reason',
+    'Commits and repos that a host may not claim.',
+  ),
   skyshard_events_pending: row('gauge', 'ingest', 'source', 'Events taken in and not yet durable in the log.'),
   skyshard_commits_incomplete_total: row(
     'counter',

@@ -1,6 +1,8 @@
 /** A fetched repo enters the log without gap or duplicate; hosts are fetched within limits. */
+import { Secp256k1Keypair } from '@atproto/crypto';
 import { WriteOpAction } from '@atproto/repo';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readVarint, varintEnd } from '../../src/base/varint.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { MemoryLog } from '../support/memory-log.ts';
@@ -41,6 +43,14 @@ async function commitLike(rkey: string): Promise<string> {
 
 async function carAnswer(): Promise<Answer> {
   return { body: await repo.car() };
+}
+
+/** Where the first block of a CAR ends, which is its commit. */
+function firstBlockEnd(car: Buffer): number {
+  const header = readVarint(car, 0, 4);
+  const commitAt = varintEnd() + header;
+  const commit = readVarint(car, commitAt, commitAt + 4);
+  return varintEnd() + commit;
 }
 
 const backfilled = (did: string) => async (): Promise<boolean> =>
@@ -210,6 +220,32 @@ describe('fetching one repo', () => {
     expect((await harness.get('/metrics')).body['text']).toMatch(
       /skyshard_repos_fetched_total\{outcome="repo-of-another-did"\} 1/,
     );
+  });
+
+  it('refuses a repo that the key of its document did not sign, by host, until the key is the one', async () => {
+    const keypair = await Secp256k1Keypair.create();
+    const foreign = await SignedRepo.start(authorDid, [create('app.bsky.feed.like', 'a', likeRecord())], { keypair });
+    harness.network.serveRepos(async () => ({ body: await foreign.car() }));
+    await harness.start();
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(() => harness.ingest.backfill.repo(authorDid)?.lastFailure?.reason === 'signature-wrong');
+    expect(harness.log.of('resync-begin')).toEqual([]);
+    expect((await harness.get('/metrics')).body['text']).toMatch(
+      /skyshard_claims_refused_total\{host="http[^"]+",reason="signature-wrong"\} 1/,
+    );
+    harness.network.register(authorDid, 'author.test', keypair.did().slice('did:key:'.length));
+    await harness.ingest.resolver.resolveDid(authorDid, { fresh: true });
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(backfilled(authorDid));
+  });
+
+  it('appends nothing of a repo whose tree is not whole', async () => {
+    const whole = await repo.car();
+    harness.network.serveRepos(() => ({ body: whole.subarray(0, firstBlockEnd(whole)) }));
+    await harness.start();
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(() => harness.ingest.backfill.repo(authorDid)?.lastFailure?.message.includes('tree-block-missing'));
+    expect(harness.log.of('resync-begin')).toEqual([]);
   });
 
   it('retries until the snapshot has the rev that a slot needs, and coalesces requests', async () => {

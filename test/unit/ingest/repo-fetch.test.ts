@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { systemClock as clock } from '../../../src/base/clock.ts';
 import { IdentityResolver } from '../../../src/identity/identity-resolver.ts';
 import { type FetchOutcome, type FetchRequest, PublicFetch } from '../../../src/identity/public-fetch.ts';
+import { AccountFacts } from '../../../src/ingest/account-facts.ts';
 import { HostLimits } from '../../../src/ingest/host-limits.ts';
 import { createIngestCounters } from '../../../src/ingest/ingest-counters.ts';
 import { RepoFetch } from '../../../src/ingest/repo-fetch.ts';
@@ -36,7 +37,8 @@ describe('a large repo', () => {
     const host = new RepoHost({ fetch, limits, clock, isTrusted: () => true, signal });
     const appender = new MemoryLog();
     const counters = createIngestCounters(new Registry());
-    const repos = new RepoFetch({ gate: new RepoGate(appender), appender, resolver, host, clock, counters });
+    const facts = new AccountFacts({ times: { factsOf: () => undefined }, resolver, clock });
+    const repos = new RepoFetch({ gate: new RepoGate(appender), appender, resolver, facts, host, clock, counters });
     const row: RepoRow = { state: 'queued', attempts: 0, dueSec: 0, rev: '', revMin: '', host: 'https://pds.test' };
     const [first, second] = await Promise.allSettled([repos.fetch(authorDid, row), repos.fetch(otherDid, row)]);
     expect(first).toMatchObject({ status: 'rejected', reason: { message: 'a defect' } });
