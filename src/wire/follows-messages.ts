@@ -3,8 +3,8 @@ import type { ByteReader } from '../base/bytes.ts';
 import { beginMessage, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
-/** The limit that our own calls ask for. Units: follows. */
-export const followsPageLimit = 20_000;
+/** Greater limits are lowered to this, which a node reads in a few milliseconds. Units: follows. */
+export const followsPageLimit = 5_000;
 
 /** The order is arbitrary but stable; `after` is '' or the `next` of the previous page. */
 export type FollowsOfRequest = { readonly did: string; readonly after: string; readonly limit: number };

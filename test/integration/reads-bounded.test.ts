@@ -1,16 +1,38 @@
 /** What a request reads is bounded, however strangers arranged the data; pages go on from there. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ByteWriter } from '../../src/base/bytes.ts';
+import { encodeMessage } from '../../src/proto/codec.ts';
+import { turnMsMax } from '../../src/read/lookup/turn.ts';
 import { edgePageRowsMax } from '../../src/slot/table/edge-walk.ts';
+import { encodeProbes, encodeRawFollowersAmong } from '../../src/wire/edge-messages.ts';
+import { encodeTimeline } from '../../src/wire/feed-messages.ts';
+import { encodeTexts } from '../../src/wire/message.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { encodeThread } from '../../src/wire/thread-messages.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { RowCounter } from '../support/row-counter.ts';
-import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
+import { encodeNewestByAuthors } from '../support/wire-messages.ts';
+import { didOf, pagesOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob, mallory] = [didOf('alice'), didOf('bob'), didOf('mallory')];
 
+/** Its time stands still or, once `isHasty`, every look ends a turn. */
+class HastyClock extends ManualClock {
+  isHasty = false;
+
+  override monotonicMs(): number {
+    if (this.isHasty) this.advance(turnMsMax);
+    return super.monotonicMs();
+  }
+}
+
 let counter: RowCounter;
+let clock: HastyClock;
 let network: ReadsNetwork;
 beforeEach(() => {
   counter = new RowCounter();
-  network = new ReadsNetwork({ slots: 1 }, false, counter);
+  clock = new HastyClock();
+  network = new ReadsNetwork({ slots: 1 }, false, counter, clock);
   for (const did of [alice, bob, mallory]) network.identity(did, null);
 });
 afterEach(() => network[Symbol.asyncDispose]());
@@ -96,5 +118,63 @@ describe('pages of edges', () => {
     expect(pages.flat()).toHaveLength(count);
     expect(pages.length).toBeLessThan(count / 100 + 5);
     expect(rowsMax).toBeLessThan(2 * edgePageRowsMax + 10);
+  });
+});
+
+describe('a read that lasts longer than its turn', () => {
+  const authors = Array.from({ length: 300 }, (_unused, index) => didOfNumber(index));
+  let root: StrongRef;
+  let replies: StrongRef[];
+  beforeEach(() => {
+    root = network.post(alice, 'root');
+    replies = authors.map((author) => network.reply(author, 'reply', root));
+    for (let index = 0; index < 20; index++) network.reply(alice, 'more', root, replies[index]!);
+    for (const author of authors) network.follow(alice, author);
+    for (const author of authors) network.follow(author, alice);
+    network.settle();
+  });
+
+  function calls(): Record<string, Buffer> {
+    const dids = Buffer.concat(authors.map((did) => new ByteWriter().text(did).finish()));
+    const subjects = Buffer.concat([alice, bob].map((did) => new ByteWriter().text(did).finish()));
+    const probed = { source: Buffer.from(authors.join('')), starts: [] as number[], ends: [] as number[] };
+    for (let index = 0; index < authors.length; index++) {
+      probed.starts.push(index * 32);
+      probed.ends.push(index * 32 + 32);
+    }
+    const indexes = authors.map((_author, index) => index);
+    const refs = replies.map(({ uri }) => ({ uri, cid: '' }));
+    return {
+      [nodeCalls.thread]: encodeThread({ root: root.uri, anchor: root.uri, above: 10, below: 10 }),
+      [nodeCalls.postRoots]: encodeTexts(replies.map(({ uri }) => uri)),
+      [nodeCalls.opThreads]: encodeTexts([root.uri, ...replies.map(({ uri }) => uri)]),
+      [nodeCalls.timeline]: encodeTimeline({ did: alice, before: null, limit: 100 }),
+      [nodeCalls.newestByAuthors]: encodeNewestByAuthors({ before: null, limit: 100, authors }),
+      [nodeCalls.followersAmong]: encodeRawFollowersAmong(subjects, 2, dids, authors.length),
+      [nodeCalls.probeEdges]: encodeProbes(
+        probed,
+        indexes,
+        indexes.map((owner) => ({ owner, kinds: 3, subject: (owner + 1) % authors.length })),
+      ),
+      'bsky.GetLikesByActorAndSubjects': encodeMessage('GetLikesByActorAndSubjectsRequest', { actorDid: alice, refs }),
+    };
+  }
+
+  it('lets other reads go first, several at once, and answers as if it had never stopped', async () => {
+    const requests = Object.entries(calls());
+    const expected: Uint8Array[] = [];
+    for (const [method, payload] of requests) expected.push(await network.call(method, payload));
+    clock.isHasty = true;
+    const running = requests.map(([method, payload]) => {
+      // The caller reuses the payload's memory.
+      const volatile = Buffer.from(payload);
+      const answer = network.callNow(method, volatile);
+      volatile.fill(0xff);
+      expect(answer, method).toBeInstanceOf(Promise);
+      return answer;
+    });
+    const quick = network.callNow('bsky.GetNotificationSeen', Buffer.alloc(0));
+    expect(quick).toBeInstanceOf(Uint8Array);
+    expect(await Promise.all(running)).toEqual(expected);
   });
 });

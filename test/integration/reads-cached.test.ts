@@ -10,6 +10,7 @@ import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { encodeTimeline, type FeedPosition, feedItemAt, openTimelineAnswer } from '../../src/wire/feed-messages.ts';
 import { encodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { encodeFollowersAmong, encodeProbeEdges } from '../support/wire-messages.ts';
 import { didOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
@@ -18,7 +19,7 @@ const actors = [...[...'abcdefghijklmn'].map((letter) => didOf(`actor${letter}`)
 const isHere = (did: string): boolean => slotOf(did, slots) % 2 === 0;
 const here = actors.filter(isHere);
 const steps = 150;
-const context = { method: '', epoch: 1, deadlineMs: 0 };
+const context = { method: '', epoch: 1, deadlineMs: Number.MAX_SAFE_INTEGER };
 
 /** Reads of a node that serves every other slot. */
 function readsOf(network: ReadsNetwork, didCacheBytes: number): Reads {
@@ -28,6 +29,7 @@ function readsOf(network: ReadsNetwork, didCacheBytes: number): Reads {
     refreshReads: () => {},
     didCacheBytes,
     recordCacheBytes: 0,
+    clock: new ManualClock(),
   });
 }
 

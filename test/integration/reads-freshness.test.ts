@@ -14,6 +14,7 @@ import { type SlotChanges, SlotState, slotTableNames } from '../../src/slot/tabl
 import { Environment } from '../../src/storage/environment.ts';
 import { encodeTimeline } from '../../src/wire/feed-messages.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { recordOp } from '../support/record-op.ts';
 import { decodeNewestByAuthorsAnswer, encodeNewestByAuthors } from '../support/wire-messages.ts';
 import { didOf, ReadsNetwork } from './reads-network.ts';
@@ -37,6 +38,8 @@ beforeEach(async () => {
     slots: 1,
     stateOf: () => state,
     refreshReads: () => environment.refreshReads(),
+    // Its time stands still, so that no read takes a second turn.
+    clock: new ManualClock(),
     recordCacheBytes: 2 ** 20,
   });
 });

@@ -1,6 +1,7 @@
 /** Actors and their actions as entries for a cluster of slots, and the answers of its node. */
 import { Cid, cidOfBlock } from '../../src/atproto/cid.ts';
 import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { TidClock } from '../../src/demo/model/tid-clock.ts';
 import type { PrivateWrite } from '../../src/entry/entry.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
@@ -39,8 +40,8 @@ export class ReadsNetwork implements AsyncDisposable {
   readonly #revByDid = new Map<string, string>();
   timeMs = Date.UTC(2025, 2, 1);
 
-  /** `counter` counts the rows that reads take. */
-  constructor(options: SlotClusterOptions, prefetchReads = false, counter?: RowCounter) {
+  /** `counter` counts the rows that reads take; `clock` ends their turns. */
+  constructor(options: SlotClusterOptions, prefetchReads = false, counter?: RowCounter, clock: Clock = systemClock) {
     this.cluster = SlotCluster.open(options);
     // Events are never indexed later than they are appended.
     this.cluster.nowMs = this.timeMs + 365 * 86_400_000;
@@ -53,6 +54,7 @@ export class ReadsNetwork implements AsyncDisposable {
       refreshReads: () => {},
       prefetchReads,
       recordCacheBytes: 2 ** 20,
+      clock,
     });
   }
 
@@ -167,10 +169,15 @@ export class ReadsNetwork implements AsyncDisposable {
 
   /** Calls one handler with bytes. Returns a copy of its answer, as a node's caller gets it. */
   async call(method: string, payload: Uint8Array): Promise<Uint8Array> {
+    const answer = this.callNow(method, payload);
+    return answer instanceof Uint8Array ? Buffer.from(answer) : answer;
+  }
+
+  /** Calls one handler with bytes. Returns its answer, or the promise of one that yields. */
+  callNow(method: string, payload: Uint8Array): Uint8Array | Promise<Uint8Array> {
     const handler = this.reads.handlers.get(method);
     if (handler === undefined) throw new Error(`no handler of ${method}`);
-    const answer = handler(payload, callContext);
-    return answer instanceof Uint8Array ? Buffer.from(answer) : answer;
+    return handler(payload, callContext);
   }
 
   /** Asks a method of bsky.Service. */

@@ -17,7 +17,7 @@ const { items, cursor } = fieldNumber.GetAuthorFeedResponse;
 const itemField = fieldNumber.AuthorFeedItem;
 const postCode = collections.post.code;
 /** Rows read for one page; a page with few matches may end early, with a token. */
-const rowsScannedMax = 20_000;
+const rowsScannedMax = 5_000;
 
 /** True when a feed of this type shows an item with these flags. */
 function isInFeed(type: number, flags: number, isPost: boolean): boolean {

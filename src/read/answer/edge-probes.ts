@@ -20,6 +20,7 @@ import { nodeCalls } from '../../wire/node-calls.ts';
 import type { CachedActor, EdgeCache } from '../cache/edge-cache.ts';
 import { DidList } from '../lookup/did-list.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
+import type { SlicedRead, Turn } from '../lookup/turn.ts';
 
 /** Returns the rkey of the record by which `did` points at an actor, or '' when there is none. */
 export function rkeyOfActorEdge(state: SlotState, did: string, kind: EdgeKind, subjectDid: string): string {
@@ -28,27 +29,26 @@ export function rkeyOfActorEdge(state: SlotState, did: string, kind: EdgeKind, s
   return findEdge(state, owner, kind, { did: subjectDid, ref: null }) ?? '';
 }
 
-/** The DIDs of the current request. */
-const dids = new DidList();
+/** Reused once a request is answered; more than one only while reads yield. */
+const idleLists: DidList[] = [];
+/** About what a look at a set of subjects takes, a look into storage, and reading a set. */
+const micros = { set: 0.1, row: 2, read: 5_000 } as const;
 
-/** Writes the rkey of one edge as a length-delimited text, '' when there is no edge. */
-function writeRkeyOf(
-  into: MessageWriter,
+/** Returns the volatile row that holds the rkey of one edge; undefined without an edge. */
+function rowOfProbe(
   cache: EdgeCache,
+  dids: DidList,
   actor: CachedActor | undefined,
   kind: ProbedEdgeKind,
   subject: number,
-): void {
-  const start = into.beginLengthDelimited();
-  if (actor !== undefined && cache.subjectsOf(actor, kind)?.has(dids, subject) !== false) {
-    const row = cache.rowOf(actor, kind, dids, subject);
-    if (row !== undefined) appendRkey(into, row, 0);
-  }
-  into.end(start, 1);
+): Buffer | undefined {
+  if (actor === undefined || cache.subjectsOf(actor, kind)?.has(dids, subject) === false) return undefined;
+  return cache.rowOf(actor, kind, dids, subject);
 }
 
 /** Answers the probes at the reader's position with rkeys, as `openProbesAnswer` reads them. */
-export function writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader): void {
+export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
+  const dids = idleLists.pop() ?? new DidList();
   const { count, source, starts, ends } = dids.read(reader);
   // null until the actor is looked up, at its first probe.
   const actors = new Array<CachedActor | null | undefined>(count).fill(null);
@@ -56,35 +56,49 @@ export function writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteR
     const { owner, kinds, subject } = readProbe(reader, count);
     if (actors[owner] === null) actors[owner] = cache.get(source, starts[owner]!, ends[owner]!);
     for (const { kind, probeBit } of probedEdges) {
-      if ((kinds & probeBit) !== 0) writeRkeyOf(into, cache, actors[owner]!, kind, subject);
+      if ((kinds & probeBit) === 0) continue;
+      const start = into.beginLengthDelimited();
+      const row = rowOfProbe(cache, dids, actors[owner]!, kind, subject);
+      if (row !== undefined) appendRkey(into, row, 0);
+      into.end(start, 1);
     }
+    if (turn.isOver(micros.row)) yield;
   }
   reader.end();
+  idleLists.push(dids);
 }
 
-/** More subjects times candidates are refused. */
-const pairsMax = 2_000_000;
-/** Scratch for one synchronous call: the start and end of each candidate, with its length. */
-let candidateRanges = new Int32Array(4096);
+/** More subjects times candidates are refused, so that the answer fits a payload. */
+const pairsMax = 500_000;
 
-/** Returns for each of `dids` the candidates that follow it, as indexes of `candidateRanges`. */
-function findFollowers(cache: EdgeCache, reader: ByteReader, candidateCount: number): number[][] {
+/**
+ * Returns for each of `dids` where the candidates that follow it begin, with their lengths, and end
+ * in the reader's buffer, one after the other.
+ */
+function* findFollowers(
+  cache: EdgeCache,
+  dids: DidList,
+  reader: ByteReader,
+  candidateCount: number,
+  turn: Turn,
+): SlicedRead<number[][]> {
   const { buffer } = reader;
   const subjectCount = dids.count;
   const found = Array.from({ length: subjectCount }, (): number[] => []);
-  if (candidateRanges.length < 2 * candidateCount) candidateRanges = new Int32Array(4 * candidateCount);
-  for (let candidate = 0; candidate < candidateCount; candidate++) {
-    candidateRanges[2 * candidate] = reader.position;
+  for (let left = candidateCount; left > 0; left--) {
+    const from = reader.position;
     const start = reader.lengthDelimitedRange();
-    candidateRanges[2 * candidate + 1] = reader.position;
     const actor = cache.get(buffer, start, reader.position);
     if (actor === undefined) continue;
+    const isRead = actor.subjects.follow === undefined;
     const follows = cache.subjectsOf(actor, 'follow');
     for (let subject = 0; subject < subjectCount; subject++) {
       const isFollowed =
         follows === null ? cache.rowOf(actor, 'follow', dids, subject) !== undefined : follows.has(dids, subject);
-      if (isFollowed) found[subject]!.push(candidate);
+      if (isFollowed) found[subject]!.push(from, reader.position);
     }
+    const readMicros = isRead && actor.subjects.follow !== undefined ? micros.read : 0;
+    if (turn.isOver(readMicros + subjectCount * (follows === null ? micros.row : micros.set))) yield;
   }
   return found;
 }
@@ -94,39 +108,53 @@ function findFollowers(cache: EdgeCache, reader: ByteReader, candidateCount: num
  *
  * Errors: DataPlaneError `ResourceExhausted` for too many pairs.
  */
-export function writeFollowersAmong(into: MessageWriter, cache: EdgeCache, reader: ByteReader): void {
-  dids.read(reader);
+export function* writeFollowersAmong(
+  into: MessageWriter,
+  cache: EdgeCache,
+  reader: ByteReader,
+  turn: Turn,
+): SlicedRead<void> {
+  const dids = (idleLists.pop() ?? new DidList()).read(reader);
   const candidateCount = reader.count();
   if (dids.count * candidateCount > pairsMax) {
     throw new DataPlaneError('ResourceExhausted', `${nodeCalls.followersAmong}: more than ${pairsMax} pairs`);
   }
-  const found = findFollowers(cache, reader, candidateCount);
+  const found = yield* findFollowers(cache, dids, reader, candidateCount, turn);
   reader.end();
-  for (const candidates of found) {
+  idleLists.push(dids);
+  for (const ranges of found) {
     const start = into.beginLengthDelimited();
-    for (const candidate of candidates) {
-      const [from, end] = [candidateRanges[2 * candidate]!, candidateRanges[2 * candidate + 1]!];
+    for (let at = 0; at < ranges.length; at += 2) {
+      const [from, end] = [ranges[at]!, ranges[at + 1]!];
       into.reserve(1 + end - from);
       into.buffer[into.length] = followerTag;
       into.length = copyBytes(into.buffer, into.length + 1, reader.buffer, from, end);
     }
     into.end(start, 1);
+    if (turn.isOver(1 + ranges.length * micros.set)) yield;
   }
 }
 
+/** Half the steps after which a turn looks at the clock. */
+const hitMicros = 50;
+
 /** Returns for each subject the URI of the actor's record that points at it, or ''. */
-export function urisOfEdges(
-  state: SlotState,
-  did: string,
+export function* urisOfEdges(
+  { state, did }: { readonly state: SlotState; readonly did: string },
   kind: EdgeKind,
   subjects: readonly (EdgeSubject | undefined)[],
-): string[] {
+  turn: Turn,
+): SlicedRead<string[]> {
   const owner = ownerOfDid(state, did);
   const { collection } = edgeByKind[kind];
-  return subjects.map((subject) => {
+  const uris: string[] = [];
+  for (const subject of subjects) {
     const rkey = owner === undefined || subject === undefined ? undefined : findEdge(state, owner, kind, subject);
-    return rkey === undefined ? '' : recordUri({ did, collection, rkey });
-  });
+    uris.push(rkey === undefined ? '' : recordUri({ did, collection, rkey }));
+    // A hit may be a large record, which is parsed.
+    if (turn.isOver(rkey === undefined ? micros.row : hitMicros)) yield;
+  }
+  return uris;
 }
 
 /** Returns an actor as the subject of an edge; undefined for a DID too long to be stored. */

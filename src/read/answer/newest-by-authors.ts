@@ -19,10 +19,13 @@ import { type CachedAuthor, type FeedCache, itemsPerAuthor } from '../cache/feed
 import type { LocalFollowList } from '../cache/follow-cache.ts';
 import { type FeedRun, feedKeyCollectionAt, keyAt, readFeedRun, valueAt } from '../lookup/feed-run.ts';
 import { pageItemsMax } from '../lookup/page.ts';
+import type { SlicedRead, Turn } from '../lookup/turn.ts';
 import { NewestItems } from './newest-items.ts';
 
 /** Rows of the first and of the longest step down a feed beyond the cached items. */
 const rowsPerStep = { first: 8, max: 256 } as const;
+/** Only an author of as many reposts in a row of posts that do not exist loses items by this. */
+const rowsPerAuthorMax = 4_000;
 const keyTimeAt = keyHeadBytes;
 const itemField = fieldNumber.TimelineFeedItem;
 const postCode = collections.post.code;
@@ -64,42 +67,47 @@ function positionAfter(author: CachedAuthor, before: PageEnd, from: number): num
   return position;
 }
 
-/** Adds an author's items until they are too old for the page. */
-function addItems(newest: NewestItems, author: CachedAuthor, run: FeedRun, from: number): void {
+/**
+ * Adds an author's items until they are too old for the page, or `rowsPerAuthorMax` were read.
+ * Returns how many rows it read.
+ */
+function addItems(newest: NewestItems, author: CachedAuthor, run: FeedRun, from: number): number {
   let current = run;
   let position = from;
   let stepRows: number = rowsPerStep.first;
-  for (;;) {
-    for (; position < current.sortMs.length; position++) if (!newest.add(author, current, position)) return;
-    if (current.next === null) return;
-    if (timeAt(current.next, keyTimeAt) < newest.lastMs) return;
+  for (let rows = 0; ; rows += stepRows) {
+    for (; position < current.sortMs.length; position++) if (!newest.add(author, current, position)) return rows;
+    if (current.next === null || rows >= rowsPerAuthorMax) return rows;
+    if (timeAt(current.next, keyTimeAt) < newest.lastMs) return rows;
+    stepRows = rows === 0 ? rowsPerStep.first : Math.min(stepRows * 4, rowsPerStep.max);
     current = readFeedRun(author.state, author.owner, current.next, current.next, stepRows);
-    stepRows = Math.min(stepRows * 4, rowsPerStep.max);
     position = 0;
   }
 }
 
-/** Adds a cached author's items after the end of the previous page. */
-function addAuthor(newest: NewestItems, feeds: FeedCache, index: number, before: PageEnd | null): void {
+/** Adds a cached author's items after the end of the previous page. Returns the rows it read. */
+function addAuthor(newest: NewestItems, feeds: FeedCache, index: number, before: PageEnd | null): number {
   const { times } = feeds;
   const base = index * itemsPerAuthor;
   const count = feeds.counts[index]!;
   let position = 0;
   if (before !== null) while (position < count && times[base + position]! > before.sortMs) position++;
   // Most authors have nothing new enough, and are skipped after a read of their times only.
-  if (position < count && times[base + position]! < newest.lastMs) return;
+  if (position < count && times[base + position]! < newest.lastMs) return 0;
   const author = feeds.cache.valueAt(index)!;
   if (before !== null) position = positionAfter(author, before, position);
   const isBeyond = before !== null && position === count && author.run.next !== null;
-  if (isBeyond) addItems(newest, author, runAfter(author, before), 0);
-  else addItems(newest, author, author.run, position);
+  return isBeyond
+    ? addItems(newest, author, runAfter(author, before), 0)
+    : addItems(newest, author, author.run, position);
 }
 
 const limitMax = pageItemsMax + 1;
-/** Reused: reads are synchronous, and a page is written before the next one begins. */
-const page = new NewestItems(limitMax);
+/** Reused once they are written; more than one only while reads yield. */
+const idlePages: NewestItems[] = [];
 
 function beginPage({ limit }: FeedRange): NewestItems {
+  const page = idlePages.pop() ?? new NewestItems(limitMax);
   return page.begin(Math.max(0, Math.min(limit, limitMax)));
 }
 
@@ -107,14 +115,24 @@ function pageEnd({ before }: FeedRange): PageEnd | null {
   return before === null ? null : { ...before, ref: parseRecordUri(before.itemUri) };
 }
 
+/** About what it takes to look an author up, and more to read its newest items. Units: µs. */
+const authorMicros = { cached: 1, read: 30 } as const;
+
 /** Returns the newest items of all authors of a request. Errors: DataPlaneError `WrongEpoch`. */
-export function newestByAuthors(feeds: FeedCache, { count, reader, ...range }: RawNewestByAuthors): NewestItems {
+export function* newestByAuthors(
+  feeds: FeedCache,
+  { count, reader, ...range }: RawNewestByAuthors,
+  turn: Turn,
+): SlicedRead<NewestItems> {
   const newest = beginPage(range);
   const before = pageEnd(range);
+  const { cache } = feeds;
   for (let left = count; left > 0; left--) {
     const did = reader.lengthDelimitedRange();
+    const { misses } = cache;
     const index = feeds.indexOf(reader.buffer, did, reader.position);
-    if (index >= 0) addAuthor(newest, feeds, index, before);
+    const rows = index >= 0 ? addAuthor(newest, feeds, index, before) : 0;
+    if (turn.isOver(rows + (cache.misses === misses ? authorMicros.cached : authorMicros.read))) yield;
   }
   reader.end();
   return newest.finish();
@@ -130,7 +148,12 @@ export function newestByAuthor(feeds: FeedCache, did: string, range: FeedRange):
 }
 
 /** Like `newestByAuthors` for a list that caches its authors' indexes across timelines. */
-export function newestByList(feeds: FeedCache, authors: LocalFollowList, range: FeedRange): NewestItems {
+export function* newestByList(
+  feeds: FeedCache,
+  authors: LocalFollowList,
+  range: FeedRange,
+  turn: Turn,
+): SlicedRead<NewestItems> {
   const newest = beginPage(range);
   const before = pageEnd(range);
   const { cache, newestMs } = feeds;
@@ -147,18 +170,21 @@ export function newestByList(feeds: FeedCache, authors: LocalFollowList, range: 
       hits++;
       continue;
     }
+    let micros: number = authorMicros.cached;
     if (index >= 0 && cache.valueAt(index) !== undefined) hits++;
     else {
       index = feeds.indexOf(texts, starts[at]!, ends[at]!);
       if (authors.generation === cache.generation) indexes[at] = index;
+      micros = authorMicros.read;
     }
-    if (index >= 0) addAuthor(newest, feeds, index, before);
+    if (index >= 0) micros += addAuthor(newest, feeds, index, before);
+    if (turn.isOver(micros)) yield;
   }
   cache.hits += hits;
   return newest.finish();
 }
 
-/** Writes a list of feed items as feed-messages.ts describes it. */
+/** Writes a list of feed items as feed-messages.ts describes it, and frees it. */
 export function writeFeedItems(into: MessageWriter, newest: NewestItems): void {
   into.varint(newest.size);
   newest.forEach((_author, run, position) => {
@@ -182,4 +208,5 @@ export function writeFeedItems(into: MessageWriter, newest: NewestItems): void {
     into.end(own, 1);
     into.end(item, isPost ? 1 : 2);
   });
+  idlePages.push(newest);
 }

@@ -18,7 +18,7 @@ export type OwnReply = {
 };
 
 /** Further replies by the root's author are ignored. */
-export const opThreadRepliesMax = 5_000;
+export const opThreadRepliesMax = 2_000;
 
 function isWrittenAfter(reply: OwnReply, timeMs: number): boolean {
   const writtenMs = looseTidMs(reply.rkey);

@@ -1,4 +1,9 @@
-/** Reads threads in the slot of their claimed root: OP threads, and the posts around a post. */
+/**
+ * Reads threads in the slot of their claimed root: OP threads, and the posts around a post.
+ *
+ * Strangers decide how large a thread is and how its posts hang together, so each walk yields when
+ * its turn is over, and reads at most `threadRowsMax` rows.
+ */
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, recordUri, writeDid } from '../../atproto/compact-key.ts';
 import { ByteWriter } from '../../base/bytes.ts';
@@ -20,52 +25,82 @@ import {
 import { prefixEnd } from '../../storage/environment.ts';
 import type { ThreadRequest } from '../../wire/thread-messages.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
+import type { SlicedRead, Turn } from '../lookup/turn.ts';
 import { type OwnReply, opThreadRepliesMax, resolveOpThread } from './op-thread.ts';
 
 /** Further posts of an answer are left out, the deepest and then the oldest first. */
 const threadPostsMax = 5_000;
-/** Further replies to one post are ignored. */
-const childrenReadMax = 5_000;
+/** Rows of replies that one walk reads, deleted ones included; further ones are left out. */
+const threadRowsMax = 10_000;
+/** Rows of replies by roots' authors that one call reads for all its roots. */
+const opThreadRowsMax = 20_000;
+const repliesPerStep = 100;
+/** About what a row of a thread takes. Units: µs. */
+const rowMicros = 10;
 
 const prefixWriter = new ByteWriter(512);
 const view = new RecordView();
 const replyText = '"reply"';
 
 /** Returns the URIs of the OP thread of a root, root first; none when there is no such thread. */
-function opThreadOf(state: SlotState, owner: number, root: RecordRef): string[] {
+function* opThreadOf(
+  state: SlotState,
+  owner: number,
+  root: RecordRef,
+  turn: Turn,
+  rows: { left: number },
+): SlicedRead<string[]> {
   if (root.collection !== nsid.post) return [];
   prefixWriter.clear().bytes(threadPrefix(owner, root.rkey));
   writeDid(prefixWriter, root.did);
   const prefix = prefixWriter.finish();
   const replies: OwnReply[] = [];
-  for (const { key, value } of state.rows.scan({ start: prefix, end: prefixEnd(prefix), limit: opThreadRepliesMax })) {
+  const limit = Math.min(opThreadRepliesMax, rows.left);
+  for (const { key, value } of [...state.rows.scan({ start: prefix, end: prefixEnd(prefix), limit })]) {
     const { reply, parent, deletedMs } = readThreadReply(key, value);
     replies.push({ uri: postUri(reply), parentUri: postUri(parent), rkey: reply.rkey, deletedMs });
+    if (turn.isOver(rowMicros)) yield;
   }
+  rows.left -= replies.length;
   return replies.length === 0 ? [] : resolveOpThread(recordUri(root), replies);
 }
 
-/** Returns the OP threads of roots, in order. Errors: DataPlaneError `WrongEpoch`. */
-export function opThreadsOf(lookup: SlotLookup, rootUris: readonly string[]): string[][] {
-  return rootUris.map((uri) => {
+/**
+ * Returns the OP threads of roots, in order; once `opThreadRowsMax` rows were read, the rest have
+ * none. Errors: DataPlaneError `WrongEpoch`.
+ */
+export function* opThreadsOf(lookup: SlotLookup, rootUris: readonly string[], turn: Turn): SlicedRead<string[][]> {
+  const threads: string[][] = [];
+  const rows = { left: opThreadRowsMax };
+  for (const uri of rootUris) {
     const root = parseRecordUri(uri);
-    if (root === undefined) return [];
-    const state = lookup.stateOf(root.did);
-    const owner = ownerOfDid(state, root.did);
-    return owner === undefined ? [] : opThreadOf(state, owner, root);
-  });
+    const state = root && lookup.stateOf(root.did);
+    const owner = root && state && ownerOfDid(state, root.did);
+    threads.push(owner === undefined ? [] : yield* opThreadOf(state!, owner, root!, turn, rows));
+    if (turn.isOver(rowMicros)) yield;
+  }
+  return threads;
 }
 
 /** Returns the URI of each post's claimed root: its own if it is no reply, '' if it is absent. */
-export function claimedRoots(lookup: SlotLookup, postUris: readonly string[]): string[] {
-  return postUris.map((uri) => {
-    const ref = parseRecordUri(uri);
-    if (ref === undefined || ref.collection !== nsid.post) return '';
-    const state = lookup.stateOf(ref.did);
-    const owner = ownerOfDid(state, ref.did);
-    const row = owner === undefined ? undefined : state.rows.getVolatile(recordKey(owner, ref.collection, ref.rkey));
-    return row === undefined ? '' : (rootOfPost(row) ?? uri);
-  });
+export function* claimedRoots(lookup: SlotLookup, postUris: readonly string[], turn: Turn): SlicedRead<string[]> {
+  const roots: string[] = [];
+  for (const uri of postUris) {
+    const row = rowOfPost(lookup, uri);
+    roots.push(row === undefined ? '' : (rootOfPost(row) ?? uri));
+    // Records are parsed at some hundred bytes a microsecond.
+    if (turn.isOver(rowMicros + (row === undefined ? 0 : row.length / 100))) yield;
+  }
+  return roots;
+}
+
+/** Returns the volatile row of a post. */
+function rowOfPost(lookup: SlotLookup, uri: string): Buffer | undefined {
+  const ref = parseRecordUri(uri);
+  if (ref === undefined || ref.collection !== nsid.post) return undefined;
+  const state = lookup.stateOf(ref.did);
+  const owner = ownerOfDid(state, ref.did);
+  return owner === undefined ? undefined : state.rows.getVolatile(recordKey(owner, ref.collection, ref.rkey));
 }
 
 function rootOfPost(row: Buffer): string | undefined {
@@ -78,7 +113,7 @@ function rootOfPost(row: Buffer): string | undefined {
 export type ThreadAnswer = { readonly uris: readonly string[]; readonly opThread: readonly string[] };
 
 /** A thread's rows are keyed by its root's owner and rkey. */
-type Thread = { readonly state: SlotState; readonly owner: number; readonly root: PostRef };
+type Thread = { readonly state: SlotState; readonly owner: number; readonly root: PostRef; readonly turn: Turn };
 
 function isThere({ state, owner, root }: Thread, post: PostRef): boolean {
   if (isSamePost(post, root)) return hasRecord(state, owner, nsid.post, root.rkey);
@@ -87,62 +122,91 @@ function isThere({ state, owner, root }: Thread, post: PostRef): boolean {
 }
 
 /** Returns the anchor and the posts above it, nearest first, up to the first missing one. */
-function ancestorsOf(thread: Thread, anchor: PostRef, above: number): PostRef[] {
-  const { state, owner, root } = thread;
-  const posts: PostRef[] = [];
+function* ancestorsOf(thread: Thread, anchor: PostRef, above: number): SlicedRead<string[]> {
+  const { state, owner, root, turn } = thread;
   const visited = new Set<string>();
   let post = anchor;
-  for (let height = 0; height <= above && posts.length < threadPostsMax; height++) {
+  for (let height = 0; height <= above && visited.size < threadPostsMax; height++) {
     const uri = postUri(post);
     if (visited.has(uri) || !isThere(thread, post)) break;
     visited.add(uri);
-    posts.push(post);
+    if (turn.isOver(rowMicros)) yield;
     const row = isSamePost(post, root) ? undefined : getThreadReply(state, owner, root.rkey, post);
     if (row === undefined) break;
     post = row.parent;
   }
-  return posts;
+  return [...visited];
 }
 
-type Descendant = { readonly post: PostRef; readonly sortMs: number };
+type Descendant = { readonly post: PostRef; readonly sortMs: number; readonly uri: string };
 
-/** Returns the existing replies to one post, newest first. */
-function repliesTo({ state, owner, root }: Thread, post: PostRef, limit: number): Descendant[] {
-  const prefix = childPrefix(owner, root.rkey, post);
-  const replies: Descendant[] = [];
-  for (const key of state.rows.scanKeys({
-    start: prefixEnd(prefix),
-    end: prefix,
-    isReverse: true,
-    limit: childrenReadMax,
-  })) {
-    const { reply, sortMs } = readChild(key, prefix.length);
-    const row = getThreadReply(state, owner, root.rkey, reply);
-    if (row === undefined || row.deletedMs !== null) continue;
-    replies.push({ post: reply, sortMs });
-    if (replies.length >= limit) break;
+/** The posts below an anchor, as they are collected. */
+class Descendants {
+  readonly found: Descendant[] = [];
+  readonly #thread: Thread;
+  readonly #visited: Set<string>;
+  readonly #postsMax: number;
+  #rowsLeft = threadRowsMax;
+
+  constructor(thread: Thread, anchor: PostRef, postsMax: number) {
+    this.#thread = thread;
+    this.#visited = new Set([postUri(anchor)]);
+    this.#postsMax = postsMax;
   }
-  return replies;
+
+  get isFull(): boolean {
+    return this.found.length >= this.#postsMax || this.#rowsLeft <= 0;
+  }
+
+  /** Adds the existing replies to one post, newest first. */
+  *addReplies(post: PostRef): SlicedRead<void> {
+    const { state, owner, root, turn } = this.#thread;
+    const prefix = childPrefix(owner, root.rkey, post);
+    let start = prefixEnd(prefix);
+    for (let keys: Buffer[] = []; !this.isFull; start = keys.at(-1)!) {
+      // In steps, since no scan stays open across a yield.
+      keys = [...state.rows.scanKeys({ start, end: prefix, isReverse: true, limit: repliesPerStep })];
+      const fresh = keys[0]?.equals(start) ? keys.slice(1) : keys;
+      for (const key of fresh) {
+        if (this.isFull) return;
+        this.#addReply(key, prefix.length);
+        if (turn.isOver(rowMicros)) yield;
+      }
+      if (keys.length < repliesPerStep) return;
+    }
+  }
+
+  #addReply(key: Buffer, prefixLength: number): void {
+    const { state, owner, root } = this.#thread;
+    this.#rowsLeft--;
+    const { reply, sortMs } = readChild(key, prefixLength);
+    const row = getThreadReply(state, owner, root.rkey, reply);
+    if (row === undefined || row.deletedMs !== null) return;
+    const uri = postUri(reply);
+    if (this.#visited.has(uri)) return;
+    this.#visited.add(uri);
+    this.found.push({ post: reply, sortMs, uri });
+  }
 }
 
 /** Collects the posts below the anchor level by level, and returns them newest first. */
-function descendantsOf(thread: Thread, anchor: PostRef, below: number, postsMax: number): Descendant[] {
-  const found: Descendant[] = [];
-  const visited = new Set([postUri(anchor)]);
+function* descendantsOf(
+  thread: Thread,
+  anchor: PostRef,
+  below: number,
+  postsMax: number,
+): SlicedRead<readonly Descendant[]> {
+  const descendants = new Descendants(thread, anchor, postsMax);
+  const { found } = descendants;
   let level: readonly PostRef[] = [anchor];
-  for (let depth = 1; depth <= below && level.length > 0 && found.length < postsMax; depth++) {
-    const next: PostRef[] = [];
+  for (let depth = 1; depth <= below && level.length > 0; depth++) {
+    const from = found.length;
     for (const parent of level) {
-      for (const reply of repliesTo(thread, parent, postsMax - found.length)) {
-        const uri = postUri(reply.post);
-        if (visited.has(uri)) continue;
-        visited.add(uri);
-        found.push(reply);
-        next.push(reply.post);
-      }
-      if (found.length >= postsMax) break;
+      if (descendants.isFull) break;
+      yield* descendants.addReplies(parent);
+      if (thread.turn.isOver(rowMicros)) yield;
     }
-    level = next;
+    level = found.slice(from).map(({ post }) => post);
   }
   return found.sort((a, b) => b.sortMs - a.sortMs);
 }
@@ -153,7 +217,7 @@ function descendantsOf(thread: Thread, anchor: PostRef, below: number, postsMax:
  * An anchor that does not exist has no ancestors and is left out itself, but its descendants are
  * not. Errors: DataPlaneError `WrongEpoch`.
  */
-export function threadAround(lookup: SlotLookup, request: ThreadRequest): ThreadAnswer {
+export function* threadAround(lookup: SlotLookup, request: ThreadRequest, turn: Turn): SlicedRead<ThreadAnswer> {
   const root = parseRecordUri(request.root);
   const anchor = parseRecordUri(request.anchor);
   if (root === undefined || anchor === undefined) return { uris: [], opThread: [] };
@@ -161,9 +225,9 @@ export function threadAround(lookup: SlotLookup, request: ThreadRequest): Thread
   const owner = ownerOfDid(state, root.did);
   if (owner === undefined || root.collection !== nsid.post || anchor.collection !== nsid.post)
     return { uris: [], opThread: [] };
-  const thread = { state, owner, root: { did: root.did, rkey: root.rkey } };
-  const ancestors = ancestorsOf(thread, anchor, request.above);
-  const descendants = descendantsOf(thread, anchor, request.below, threadPostsMax - ancestors.length);
-  const uris = [...ancestors, ...descendants.map(({ post }) => post)].map(postUri);
-  return { uris, opThread: opThreadOf(state, owner, root) };
+  const thread = { state, owner, root: { did: root.did, rkey: root.rkey }, turn };
+  const ancestors = yield* ancestorsOf(thread, anchor, request.above);
+  const descendants = yield* descendantsOf(thread, anchor, request.below, threadPostsMax - ancestors.length);
+  const opThread = yield* opThreadOf(state, owner, root, turn, { left: opThreadRowsMax });
+  return { uris: [...ancestors, ...descendants.map(({ uri }) => uri)], opThread };
 }

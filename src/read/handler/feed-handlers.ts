@@ -12,9 +12,10 @@ import { newestByAuthor, newestByAuthors, newestByList, writeFeedItems } from '.
 import { claimedRoots, opThreadsOf, threadAround } from '../answer/thread-walk.ts';
 import { type CachedFollowPage, localFollowListOf } from '../cache/follow-cache.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
+import type { SlicedRead } from '../lookup/turn.ts';
 import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
-import { type ReadRow, read, writtenBytes, writtenMessage } from './read-row.ts';
+import { type ReadRow, sliced, writtenMessage } from './read-row.ts';
 
 /** Yields the key where the feed of the author at `source[start..end)` begins, unless cached. */
 function* feedStart({ lookup, feeds }: ReadContext, source: Buffer, start: number, end: number): Generator<RowKey> {
@@ -52,19 +53,20 @@ const noFollows: CachedFollowPage = {
   next: '',
 };
 
-function writeTimeline(into: MessageWriter, { feeds, follows }: ReadContext, request: Buffer): void {
+function* writeTimeline(into: MessageWriter, context: ReadContext, request: Buffer): SlicedRead<void> {
+  const { feeds, follows, turn } = context;
   const { did, ...range } = decodeTimeline(request);
   const followed = follows.get(did) ?? noFollows;
   into.varint(messageVersion);
   writeFeedItems(into, newestByAuthor(feeds, did, range));
-  writeFeedItems(into, newestByList(feeds, followed.local, range));
+  writeFeedItems(into, yield* newestByList(feeds, followed.local, range, turn));
   const rest = new ByteWriter(4096);
   writeTimelineFollows(rest, followed);
   into.raw(rest.finish());
 }
 
-function writeNewestByAuthors(into: MessageWriter, { feeds }: ReadContext, request: Buffer): void {
-  const newest = newestByAuthors(feeds, openNewestByAuthors(request));
+function* writeNewestByAuthors(into: MessageWriter, context: ReadContext, request: Buffer): SlicedRead<void> {
+  const newest = yield* newestByAuthors(context.feeds, openNewestByAuthors(request), context.turn);
   into.varint(messageVersion);
   writeFeedItems(into, newest);
 }
@@ -73,14 +75,16 @@ export const feedReads: readonly ReadRow[] = [
   writtenMessage('GetAuthorFeed', (into, { lookup }, page) =>
     writeAuthorFeed(into, lookup.stateOf(page.actorDid), page.actorDid, page.feedType, page),
   ),
-  writtenBytes(nodeCalls.timeline, writeTimeline, feedStartsOfFollows),
-  writtenBytes(nodeCalls.newestByAuthors, writeNewestByAuthors, feedStartsOfAuthors),
-  read(nodeCalls.postRoots, decodeTexts, ({ lookup }, uris) => claimedRoots(lookup, uris), encodeTexts),
-  read(nodeCalls.opThreads, decodeTexts, ({ lookup }, roots) => opThreadsOf(lookup, roots), encodeOpThreadsAnswer),
-  read(
-    nodeCalls.thread,
-    decodeThread,
-    ({ lookup }, request) => threadAround(lookup, request),
-    (thread) => encodeMessage('GetThreadResponse', thread),
-  ),
+  sliced(nodeCalls.timeline, writeTimeline, feedStartsOfFollows),
+  sliced(nodeCalls.newestByAuthors, writeNewestByAuthors, feedStartsOfAuthors),
+  sliced(nodeCalls.postRoots, function* (into, { lookup, turn }, request) {
+    into.raw(encodeTexts(yield* claimedRoots(lookup, decodeTexts(request), turn)));
+  }),
+  sliced(nodeCalls.opThreads, function* (into, { lookup, turn }, request) {
+    into.raw(encodeOpThreadsAnswer(yield* opThreadsOf(lookup, decodeTexts(request), turn)));
+  }),
+  sliced(nodeCalls.thread, function* (into, { lookup, turn }, request) {
+    const thread = yield* threadAround(lookup, decodeThread(request), turn);
+    into.raw(encodeMessage('GetThreadResponse', thread));
+  }),
 ];

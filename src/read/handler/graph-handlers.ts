@@ -1,6 +1,7 @@
 /** Reads of edges: follows, blocks, likes, reposts, quotes, and the probes for relationships. */
 import type { EdgeKind, EdgeSubject } from '../../atproto/edge-kind.ts';
 import { type ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { decodeMessage } from '../../proto/codec.ts';
 import { fieldNumber, type MessageByName, type RecordRef } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { openFollowersAmong, openProbes } from '../../wire/edge-messages.ts';
@@ -21,8 +22,9 @@ import { actorSubject, recordSubject, urisOfEdges, writeFollowersAmong, writePro
 import type { EdgeCache } from '../cache/edge-cache.ts';
 import type { CachedFollowPage } from '../cache/follow-cache.ts';
 import { writeFollowedDids } from '../lookup/followed-dids.ts';
+import type { SlicedRead, Turn } from '../lookup/turn.ts';
 import type { ReadContext } from './read-context.ts';
-import { type ReadRow, writtenBytes, writtenMessage } from './read-row.ts';
+import { type ReadRow, sliced, writtenBytes, writtenMessage } from './read-row.ts';
 
 const textsWriter = new MessageWriter();
 
@@ -78,11 +80,10 @@ function actorAndSubjects<Method extends SubjectsMethod>(
   subjectsOf: (request: MessageByName[`${Method}Request`]) => readonly (EdgeSubject | undefined)[],
 ): ReadRow {
   const { uris } = fieldNumber[`${method}Response`];
-  return writtenMessage(method, (into, { lookup }, request) => {
-    const { actorDid } = request;
-    for (const uri of urisOfEdges(lookup.stateOf(actorDid), actorDid, kind, subjectsOf(request))) {
-      into.textField(uris, uri);
-    }
+  return sliced(`bsky.${method}`, function* (into, { lookup, turn }, bytes) {
+    const request = decodeMessage(`${method}Request`, bytes);
+    const actor = { state: lookup.stateOf(request.actorDid), did: request.actorDid };
+    for (const uri of yield* urisOfEdges(actor, kind, subjectsOf(request), turn)) into.textField(uris, uri);
   });
 }
 
@@ -96,11 +97,11 @@ function refsOf({ refs }: { readonly refs: readonly RecordRef[] }): (EdgeSubject
 function probes(
   call: string,
   open: (request: Buffer) => ByteReader,
-  write: (into: MessageWriter, cache: EdgeCache, reader: ByteReader) => void,
+  write: (into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn) => SlicedRead<void>,
 ): ReadRow {
-  return writtenBytes(call, (into, { edges }, request) => {
+  return sliced(call, function* (into, { edges, turn }, request) {
     into.varint(messageVersion);
-    write(into, edges, open(request));
+    yield* write(into, edges, open(request), turn);
   });
 }
 

@@ -6,7 +6,8 @@ import type { ReadContext } from './read-context.ts';
 
 export type RowKey = { readonly state: SlotState; readonly key: Buffer };
 
-async function prefetchRows(keys: Iterable<RowKey>): Promise<void> {
+/** Reads the pages of these rows on another thread. */
+export async function prefetchRows(keys: Iterable<RowKey>): Promise<void> {
   const keysByState = new Map<SlotState, Buffer[]>();
   for (const { state, key } of keys) {
     const known = keysByState.get(state);

@@ -6,6 +6,7 @@ import type { FeedCache } from '../cache/feed-cache.ts';
 import type { FollowCache } from '../cache/follow-cache.ts';
 import type { RowFinder } from '../lookup/row-finder.ts';
 import type { SlotLookup } from '../lookup/slot-lookup.ts';
+import type { Turn } from '../lookup/turn.ts';
 
 /** Shared by the handlers of one serving thread. */
 export type ReadContext = {
@@ -16,7 +17,10 @@ export type ReadContext = {
   readonly edges: EdgeCache;
   readonly records: StoredRecords;
   readonly follows: FollowCache;
-  /** Reused by all reads, since they are synchronous. */
+  /** Reused by all synchronous reads. */
   readonly answer: MessageWriter;
+  /** Reused by reads that yield; each has one to itself. */
+  readonly idleWriters: MessageWriter[];
+  readonly turn: Turn;
   readonly prefetchReads: boolean;
 };

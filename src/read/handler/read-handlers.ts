@@ -5,6 +5,7 @@
  * for data larger than memory, those that read many rows first prefetch the pages.
  */
 
+import { type Clock, systemClock } from '../../base/clock.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotChanges, SlotState } from '../../slot/table/slot-state.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
@@ -18,6 +19,7 @@ import { FollowCache } from '../cache/follow-cache.ts';
 import { RecordCache } from '../cache/record-cache.ts';
 import { RowFinder } from '../lookup/row-finder.ts';
 import { SlotLookup } from '../lookup/slot-lookup.ts';
+import { Turn } from '../lookup/turn.ts';
 import { actorReads } from './actor-handlers.ts';
 import { feedReads } from './feed-handlers.ts';
 import { graphReads } from './graph-handlers.ts';
@@ -36,6 +38,7 @@ export type ReadOptions = {
   readonly didCacheBytes?: number;
   /** 0 for no cache of records. */
   readonly recordCacheBytes: number;
+  readonly clock?: Clock;
 };
 
 export type Reads = {
@@ -60,6 +63,8 @@ export function createReadHandlers(options: ReadOptions): Reads {
     records: new StoredRecords(new RecordCache(options.recordCacheBytes)),
     follows: new FollowCache(lookup, options.didCacheBytes),
     answer: new MessageWriter(),
+    idleWriters: [],
+    turn: new Turn(options.clock ?? systemClock),
     prefetchReads: options.prefetchReads ?? false,
   };
   const rows = [...recordReads, ...actorReads, ...graphReads, ...feedReads];

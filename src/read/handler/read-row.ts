@@ -6,11 +6,13 @@
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { asBuffer } from '../../proto/fields.ts';
 import type { MessageByName, MessageName, MethodName } from '../../proto/generated/bsky-service.ts';
-import type { MessageWriter } from '../../proto/message-writer.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
 import type { MessageInput } from '../../proto/schema.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
-import { prefetching, type RowKey } from './prefetch.ts';
+import type { SlicedRead } from '../lookup/turn.ts';
+import { prefetching, prefetchRows, type RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
+import { runSlices } from './slices.ts';
 
 export type ReadRow = { readonly call: string; readonly handlerFor: (context: ReadContext) => CallHandler };
 
@@ -58,6 +60,40 @@ export function writtenMessage<Method extends PlainMethod>(
     },
     (answer) => answer,
   );
+}
+
+/** Writes an answer, yielding when the turn is over. */
+export type SlicedWriter = (into: MessageWriter, context: ReadContext, request: Buffer) => SlicedRead<void>;
+
+function* slicedAnswer(write: SlicedWriter, context: ReadContext, request: Buffer): SlicedRead<Buffer> {
+  const into = context.idleWriters.pop() ?? new MessageWriter();
+  yield* write(into.clear(), context, request);
+  context.idleWriters.push(into);
+  return into.view();
+}
+
+/** A read that may take several turns. The rows that `keysOf` yields may be prefetched. */
+export function sliced(
+  call: string,
+  write: SlicedWriter,
+  keysOf?: (context: ReadContext, request: Buffer) => Iterable<RowKey>,
+): ReadRow {
+  return {
+    call,
+    handlerFor: (context) => {
+      const { turn, prefetchReads } = context;
+      if (keysOf === undefined || !prefetchReads) {
+        // The caller reuses the payload's memory at the first await.
+        return (payload, { deadlineMs }) =>
+          runSlices(turn, slicedAnswer(write, context, Buffer.from(payload)), deadlineMs);
+      }
+      return async (payload, { deadlineMs }) => {
+        const request = Buffer.from(payload);
+        await prefetchRows(keysOf(context, request));
+        return Buffer.from(await runSlices(turn, slicedAnswer(write, context, request), deadlineMs));
+      };
+    },
+  };
 }
 
 /** A read straight from the request's bytes. The rows that `keysOf` yields may be prefetched. */

@@ -5,12 +5,10 @@ import { appendDid } from '../../slot/packing/key-text.ts';
 import { edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
-import type { FollowPage } from '../../wire/follows-messages.ts';
+import { type FollowPage, followsPageLimit } from '../../wire/follows-messages.ts';
 import { refuseToken } from './page.ts';
 import { ownerOfDid } from './slot-lookup.ts';
 
-/** Greater limits are lowered to this. Units: follows. */
-const followsLimitMax = 50_000;
 /** Longer tokens are refused. */
 const tokenRestBytesMax = 768;
 
@@ -30,7 +28,7 @@ export function writeFollowedDids(
   if (owner === undefined) return { count: 0, next: '' };
   const prefix = edgeBySubjectPrefix(owner, 'follow');
   const start = after === '' ? prefix : keyAfter(Buffer.concat([prefix, restOfKey(after)]));
-  const max = Math.min(limit, followsLimitMax);
+  const max = Math.min(limit, followsPageLimit);
   let last: Buffer | null = null;
   let count = 0;
   for (const key of state.rows.scanKeys({ start, end: prefixEnd(prefix), limit: max + 1 })) {

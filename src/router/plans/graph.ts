@@ -171,7 +171,8 @@ async function followsFollowing(request: Buffer, context: PlanContext): Promise<
   context.admit(count);
   const subjects = lengthDelimitedTexts(request, targets);
   const viewer = request.utf8Slice(actor[0], actor[1]);
-  const parts = splitFollows(await followsOf(viewer, context), '', context);
+  // A page of follows bounds the pairs of a call.
+  const parts = (await followsOf(viewer, context)).flatMap((page) => splitFollows([page], '', context));
   const subRequests = parts.map((part) => ({
     node: part.node,
     payload: encodeRawFollowersAmong(subjects, count, part.texts, part.count),

@@ -1,0 +1,44 @@
+/**
+ * How long one read may hold the serving thread: `turnMsMax`, then others have their turn.
+ *
+ * A read whose cost strangers can raise is a generator that yields when its turn is over, and goes
+ * on in a later turn of the event loop. What it read before a yield may be older than what it reads
+ * afterwards. A read of many items may end its answer there instead, and be asked for the rest.
+ */
+import type { Clock } from '../../base/clock.ts';
+
+/** Half of what a request may hold the thread, since a step may take a few milliseconds. */
+export const turnMsMax = 4;
+/** The clock is looked at after as many steps. */
+const stepsPerLook = 100;
+
+/** A read that yields when its turn is over. */
+export type SlicedRead<Result> = Generator<void, Result, void>;
+
+export class Turn {
+  readonly #clock: Clock;
+  #endMs = Number.POSITIVE_INFINITY;
+  #steps = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  begin(): void {
+    this.#endMs = this.#clock.monotonicMs() + turnMsMax;
+    this.#steps = 0;
+  }
+
+  /** Call it after each step. `micros` is about how long that took at most. */
+  isOver(micros: number): boolean {
+    this.#steps += micros;
+    if (this.#steps < stepsPerLook) return false;
+    this.#steps = 0;
+    return this.#clock.monotonicMs() >= this.#endMs;
+  }
+
+  /** True once the caller of a read no longer waits. */
+  isPast(deadlineMs: number): boolean {
+    return this.#clock.monotonicMs() > deadlineMs;
+  }
+}
