@@ -19,6 +19,11 @@ export type HandleResolution =
   | { readonly ok: true; readonly did: string }
   | { readonly ok: false; readonly reason: 'handle-bad' | 'not-found' | 'unreachable' | 'crowded' };
 
+/** True for failures that a retry may cure. */
+export function isTransientHandleReason(reason: (HandleResolution & { ok: false })['reason']): boolean {
+  return reason === 'unreachable' || reason === 'crowded';
+}
+
 export type HandleLookupOptions = { readonly timeoutMs?: number; readonly signal?: AbortSignal };
 
 /** Looks up TXT records; rejects with the error codes of node:dns. */

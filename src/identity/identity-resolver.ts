@@ -9,7 +9,7 @@ import { ensureValidDid } from '@atproto/syntax';
 import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type DidDocument, type DidDocumentReason, parseDidDocument } from './did-document.ts';
-import { type HandleResolution, HandleResolver, type TxtLookup } from './handle-resolver.ts';
+import { type HandleResolution, HandleResolver, isTransientHandleReason, type TxtLookup } from './handle-resolver.ts';
 import { directorySite, siteOfDid, siteOfHost } from './lookup-site.ts';
 import { type AddressLookup, PublicFetch, trustedSocketsMax } from './public-fetch.ts';
 import { type SiteBounds, SiteLimits } from './site-limits.ts';
@@ -222,7 +222,7 @@ export class IdentityResolver implements Disposable {
     const claimed = document.claimedHandle?.toLowerCase() ?? null;
     const found = claimed === null ? null : await this.resolveHandle(claimed, options);
     const isProven = found?.ok === true && found.did === did;
-    const isCertain = found === null || found.ok || !(found.reason === 'unreachable' || found.reason === 'crowded');
+    const isCertain = found === null || found.ok || !isTransientHandleReason(found.reason);
     const handle = isProven ? claimed : null;
     return { ok: true, identity: { ...document, handle, isHandleCertain: isCertain } };
   }

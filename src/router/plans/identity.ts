@@ -2,7 +2,8 @@
  * Identity: the DID document stored in the actor's slot, else live resolution.
  *
  * This is on the AppView's auth path, so a stored document that may be stale beats failing, and
- * while a node is missing, its identities are resolved live.
+ * while a node is missing, its identities are resolved live. A caller that repeats a request gets a
+ * newer document than the stored one, if there is one.
  */
 import { isValidHandle } from '@atproto/syntax';
 import { isKeyableDid } from '../../atproto/compact-key.ts';
@@ -63,13 +64,13 @@ async function byDid(request: Buffer, context: PlanContext): Promise<Uint8Array>
   const { did } = decodeMessage('GetIdentityByDidRequest', request);
   if (!isKeyableDid(did)) notFound('GetIdentityByDidRequest.did');
   const stored = await storedIdentity(did, context);
-  if (stored !== null) return encodeMessage('GetIdentityByDidResponse', stored);
-  const resolved = await context.identity.byDid(
-    did,
-    AbortSignal.timeout(Math.min(resolveTimeoutMs, context.remainingMs())),
-  );
-  if (resolved === null) notFound('GetIdentityByDidRequest.did');
-  return encodeMessage('GetIdentityByDidResponse', identityOf(resolved));
+  const signal = AbortSignal.timeout(Math.min(resolveTimeoutMs, context.remainingMs()));
+  const resolved =
+    stored === null
+      ? await context.identity.byDid(did, signal)
+      : await context.identity.fresher(did, stored.updated ?? 0, signal);
+  if (resolved !== null) return encodeMessage('GetIdentityByDidResponse', identityOf(resolved));
+  return stored === null ? notFound('GetIdentityByDidRequest.did') : encodeMessage('GetIdentityByDidResponse', stored);
 }
 
 async function byHandle(request: Buffer, context: PlanContext): Promise<Uint8Array> {

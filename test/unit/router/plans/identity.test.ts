@@ -13,6 +13,8 @@ describe('identity', () => {
   const live: IdentitySource = {
     byDid: async (did) =>
       did === didOf(9) ? { did, handle: 'live.test', keysJson: '{}', servicesJson: '{"a":1}', updatedMs: 5 } : null,
+    fresher: async (did) =>
+      did === didOf(3) ? { did, handle: 'newer.test', keysJson: '{}', servicesJson: '{}', updatedMs: 9 } : null,
     byHandle: async (handle) =>
       handle === 'live.test' ? { did: didOf(9), handle, keysJson: '{}', servicesJson: '{}', updatedMs: 5 } : null,
   };
@@ -36,6 +38,14 @@ describe('identity', () => {
     for (const did of [didOf(2), 'nonsense', ''])
       expect((await refusal(plans.ask('GetIdentityByDid', { did }, withLive))).code).toBe('NotFound');
     expect((await refusal(plans.ask('GetIdentityByHandle', { handle: 'no one' }, withLive))).code).toBe('NotFound');
+  });
+
+  test('a document newer than the stored one is answered instead of it', async () => {
+    const withLive = plans.routerOf({ identity: live });
+    for (const number of [3, 4]) plans.nodes.network.identities.set(didOf(number), 'stored.test');
+    const handleOf = async (number: number): Promise<string> =>
+      (await plans.ask('GetIdentityByDid', { did: didOf(number) }, withLive)).handle;
+    expect([await handleOf(3), await handleOf(4)]).toEqual(['newer.test', 'stored.test']);
   });
 
   test('while a node is missing, identities are resolved live', async () => {
