@@ -13,3 +13,8 @@ export function backoffMs(policy: BackoffPolicy, failures: number, random: Seede
   const doublings = Math.max(0, failures - (policy.fastFailures ?? 1));
   return Math.min(policy.firstMs * 2 ** Math.min(doublings, 40), policy.maxMs) * (0.5 + random.next() / 2);
 }
+
+/** Returns whether the log says so for this many failures in a row: the first, second, fourth … */
+export function isSaidAgain(failures: number): boolean {
+  return Number.isInteger(Math.log2(failures));
+}

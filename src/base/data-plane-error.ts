@@ -191,6 +191,20 @@ export class DataPlaneError extends Error {
   }
 }
 
+/** Codes of a peer that is down, busy or full, which passes; others an operator must see. */
+const transientCodes: ReadonlySet<ErrorCode> = new Set([
+  'Unavailable',
+  'DeadlineExceeded',
+  'ResourceExhausted',
+  'StorageFull',
+  'Aborted',
+]);
+
+/** Returns whether a peer that answers so does better by itself after a while. */
+export function isTransient(code: ErrorCode): boolean {
+  return transientCodes.has(code);
+}
+
 /** Returns whether a text from another process is a code of the table. */
 export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(errorTable, text);

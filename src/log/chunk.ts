@@ -37,7 +37,9 @@ export function writeMark(writer: ByteWriter, mark: number): void {
 
 /** Reads a mark. */
 export function readMark(reader: ByteReader): number {
-  return reader.u48() * 2 ** 16 + reader.u16();
+  const mark = reader.u48() * 2 ** 16 + reader.u16();
+  if (!Number.isSafeInteger(mark)) reader.fail('with a mark that no slot gives');
+  return mark;
 }
 
 /** Writes a chunk; with an origin, it has a mark before each item. */
@@ -139,10 +141,11 @@ export function encodeOutcomes(outcomes: readonly ChunkOutcome[]): Buffer {
   return writer.finish();
 }
 
-/** Decodes the answer of `slot.append`. Errors: MalformedBytes. */
-export function decodeOutcomes(bytes: Uint8Array): ChunkOutcome[] {
+/** Decodes the answer of `slot.append` to `chunkCount` chunks. Errors: MalformedBytes. */
+export function decodeOutcomes(bytes: Uint8Array, chunkCount: number): ChunkOutcome[] {
   const reader = new ByteReader(bytes, 0, 'slot.append answer');
-  return Array.from({ length: reader.count() }, (): ChunkOutcome => {
+  if (reader.count() !== chunkCount) reader.fail('to another number of chunks');
+  return Array.from({ length: chunkCount }, (): ChunkOutcome => {
     const status = reader.u8();
     if (status === 0) return { status: 'durable', batchBytes: reader.varint() };
     if (status === 1) return { status: 'gap', lastMark: readMark(reader) };

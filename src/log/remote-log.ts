@@ -34,8 +34,8 @@ export type RemoteLogOptions = {
   readonly pendingBytesMax?: number;
   /** How long a lone entry waits to be batched with others. Units: ms. */
   readonly lingerMs?: number;
-  /** Called after each attempt that a node refuses or fails. */
-  readonly onRetry?: (node: string, error: DataPlaneError) => void;
+  /** Called after each attempt that a node refuses or fails, with the number of those in a row. */
+  readonly onRetry?: (node: string, error: DataPlaneError, failures: number) => void;
   /** Called for each entry that is refused for good. */
   readonly onRefused?: (node: string, error: EntriesRefused) => void;
 };
@@ -62,6 +62,8 @@ type NodeQueue = {
   readonly node: string;
   readonly chunksBySlot: Map<number, PendingChunk[]>;
   isSending: boolean;
+  /** Calls in a row that a node refused or failed. */
+  failures: number;
   /** True after a node refused a whole call: chunks go one at a time until one is durable. */
   isProbing: boolean;
   /** Entries refused since the last one that was durable. */
@@ -150,7 +152,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     const name = `${node}/${number}`;
     let queue = this.#queueByName.get(name);
     if (queue === undefined) {
-      queue = { node, chunksBySlot: new Map(), isSending: false, isProbing: false, refusedInRow: 0 };
+      queue = { node, chunksBySlot: new Map(), isSending: false, failures: 0, isProbing: false, refusedInRow: 0 };
       this.#queueByName.set(name, queue);
     }
     return queue;
@@ -178,9 +180,10 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   async #pump(queue: NodeQueue): Promise<void> {
     queue.isSending = true;
     await this.#clock.sleep(this.#options.lingerMs ?? 0, this.#stop.signal);
-    for (let failures = 0; queue.chunksBySlot.size > 0 && !this.#stop.signal.aborted; ) {
-      failures = (await this.#deliver(queue)) ? 0 : failures + 1;
-      if (failures > 0) await this.#clock.sleep(backoffMs(retryPolicy, failures, this.#random), this.#stop.signal);
+    while (queue.chunksBySlot.size > 0 && !this.#stop.signal.aborted) {
+      queue.failures = (await this.#deliver(queue)) ? 0 : queue.failures + 1;
+      if (queue.failures === 0) continue;
+      await this.#clock.sleep(backoffMs(retryPolicy, queue.failures, this.#random), this.#stop.signal);
     }
     queue.isSending = false;
     if (this.#stop.signal.aborted) rejectWaiting(queue);
@@ -268,19 +271,19 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   }
 
   async #call(queue: NodeQueue, chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]> {
-    const { node } = queue;
+    const { node, failures } = queue;
     try {
       const payload = encodeAppend(chunks);
       const call = { node, method: nodeCalls.append, payload, timeoutMs: callTimeoutMs };
       const answer = await this.#options.caller.call(call);
-      const outcomes = decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer));
+      const outcomes = decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer, chunks.length), 'Internal');
       const refused = outcomes.find((outcome) => outcome.status === 'refused');
       if (refused !== undefined)
-        this.#options.onRetry?.(node, errorFromPeer(`node ${node}`, refused.code, refused.message));
+        this.#options.onRetry?.(node, errorFromPeer(`node ${node}`, refused.code, refused.message), failures + 1);
       return outcomes;
     } catch (thrown) {
       const error = operatingFailure(thrown);
-      this.#options.onRetry?.(node, error);
+      this.#options.onRetry?.(node, error, failures + 1);
       if (error.code !== 'InvalidArgument') return [];
       queue.isProbing = true;
       return chunks.length > 1 ? [] : [{ status: 'refused', code: error.code, message: error.message }];

@@ -71,7 +71,12 @@ function main(options: ApplyThreadOptions): void {
   const map = parseShardMap(options.mapJson);
   const stop = new AbortController();
   const { clusterToken, trustedCertificates: pem } = options;
-  const client = new NodeClient({ map, clusterToken, trustedCertificates: pem === null ? null : Buffer.from(pem) });
+  const client = new NodeClient({
+    map,
+    clusterToken,
+    trustedCertificates: pem === null ? null : Buffer.from(pem),
+    onProblem: (node, problem) => post({ type: 'note', message: `node ${node} is lost: ${problem}`, fields: {} }),
+  });
   const slots = options.slots.map((index) =>
     Slot.open({ index, slots: map.slots, path: slotPath(options.dataDir, index), mapBytes: options.slotMapBytes }),
   );

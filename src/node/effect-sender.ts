@@ -6,11 +6,11 @@
  * did not fit in memory, are read from there. A target that detects a gap answers with its last
  * mark, from which the pair is sent again.
  */
-import { backoffMs } from '../base/backoff.ts';
+import { backoffMs, isSaidAgain } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
-import { operatingFailure } from '../base/data-plane-error.ts';
+import { type DataPlaneError, errorFromPeer, isTransient, operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeChunk } from '../log/chunk.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
@@ -250,7 +250,10 @@ export class EffectSender {
       if (outcome === undefined || outcome.status === 'refused') this.#rewind(stream, 0);
       else this.#onOutcome(stream, lastMark, outcome);
     });
-    const isRefused = outcomes === undefined || outcomes.some((outcome) => outcome.status === 'refused');
+    const refused = outcomes?.find((outcome) => outcome.status === 'refused');
+    if (refused !== undefined)
+      this.#noteFailure(nodeQueue, errorFromPeer(nodeQueue.node, refused.code, refused.message));
+    const isRefused = outcomes === undefined || refused !== undefined;
     nodeQueue.failures = isRefused ? nodeQueue.failures + 1 : 0;
     if (isRefused) await this.#retryDelay(nodeQueue.failures);
   }
@@ -270,14 +273,16 @@ export class EffectSender {
         timeoutMs: callTimeoutMs,
       };
       const answer = await this.#options.caller.call(call);
-      return decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer));
+      return decodeOfPeer(nodeCalls.append, () => decodeOutcomes(answer, chunks.length), 'Internal');
     } catch (thrown) {
-      const { code, message } = operatingFailure(thrown);
       // A defect of another node must not stop this one; those of ours are broken invariants.
-      if (code === 'Internal') {
-        this.#options.note(`effects are sent again: ${message}`, { node: nodeQueue.node, code });
-      }
+      this.#noteFailure(nodeQueue, operatingFailure(thrown));
       return undefined;
     }
+  }
+
+  #noteFailure({ node, failures }: NodeQueue, { code, message }: DataPlaneError): void {
+    if (isTransient(code) || !isSaidAgain(failures + 1)) return;
+    this.#options.note(`effects are sent again: ${message}`, { node, code });
   }
 }

@@ -57,7 +57,7 @@ export class SlotWrites {
     await Promise.all(
       [...indexesByLink].map(async ([link, indexes]) => {
         const answer = await link.append(encodeAppend(indexes.map((index) => chunks[index]!)), false);
-        const results = decodeOutcomes(answer);
+        const results = decodeOutcomes(answer, indexes.length);
         indexes.forEach((index, at) => {
           outcomes[index] = results[at]!;
         });
@@ -76,7 +76,7 @@ export class SlotWrites {
     if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${decoded.did} is not served here`);
     const writer = new ByteWriter(entry.length + 32);
     writeChunk(writer, { slot, origin: null, items: [entry], marks: [] });
-    const [outcome] = decodeOutcomes(await link.append(encodeAppend([writer.finish()]), true));
+    const [outcome] = decodeOutcomes(await link.append(encodeAppend([writer.finish()]), true), 1);
     if (outcome?.status === 'refused') throw errorFromPeer('the apply thread', outcome.code, outcome.message);
     this.#readers.get(slot)?.environment.refreshReads();
     return Buffer.alloc(0);

@@ -30,6 +30,8 @@ export type LinkEnvironment = {
   readonly epoch: () => number;
   /** Called for an incoming frame of another epoch. */
   readonly onOtherEpoch: (node: string, epoch: number) => void;
+  /** Called when a link is lost for another reason than the last time. */
+  readonly onProblem: (node: string, problem: string) => void;
   readonly clusterToken: string | null;
   /** PEM of the only certificates that are trusted; null for cleartext. */
   readonly trustedCertificates: Buffer | null;

@@ -26,6 +26,8 @@ export type NodeClientOptions = {
   readonly limits?: Partial<LinkLimits>;
   /** Called when a node answers with another epoch: the map file has changed. */
   readonly onOtherEpoch?: (node: string, epoch: number) => void;
+  /** Called when the link to a node is lost, but not again for the same reason until it answers. */
+  readonly onProblem?: (node: string, problem: string) => void;
   readonly clock?: Clock;
   /** For the jitter between attempts to connect. */
   readonly seed?: number;
@@ -52,6 +54,7 @@ export class NodeClient implements NodeCaller, AsyncDisposable {
       limits: { ...linkLimitDefaults, ...options.limits },
       epoch: () => this.#map.epoch,
       onOtherEpoch: options.onOtherEpoch ?? (() => {}),
+      onProblem: options.onProblem ?? (() => {}),
       clusterToken: options.clusterToken ?? null,
       trustedCertificates: options.trustedCertificates ?? null,
     };

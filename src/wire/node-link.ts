@@ -172,7 +172,6 @@ export class NodeLink {
 
   #opened(socket: WebSocket): void {
     this.#state = 'open';
-    this.#failuresInRow = 0;
     this.#breaker.answered();
     this.#lastHeardMs = this.#environment.clock.monotonicMs();
     const unsent = this.#unsent;
@@ -185,6 +184,7 @@ export class NodeLink {
   #lose(problem: string): void {
     const socket = this.#socket;
     this.#socket = null;
+    if (this.#failuresInRow === 0 || problem !== this.#lastProblem) this.#environment.onProblem(this.#node, problem);
     this.#lastProblem = problem;
     socket?.terminate();
     this.#socketBytes = 0;
@@ -251,6 +251,8 @@ export class NodeLink {
       return;
     }
     this.#breaker.answered();
+    // Only now: a peer that accepts connections and then breaks them is not asked at once again.
+    this.#failuresInRow = 0;
     this.#socketBytes = this.#socket?.bufferedAmount ?? 0;
     if (this.#isRetired) this.#closeIfIdle();
   }

@@ -21,12 +21,16 @@ export function peerReader(source: Uint8Array, what: string, code: ErrorCode = '
 /**
  * Decodes bytes of a peer in a stored format.
  *
- * Errors: `InvalidArgument` if they are malformed, `Unavailable` if they are of another version,
- * which ends when peer and we run the same.
+ * Errors: `malformed` if they are malformed: `InvalidArgument` for a request, `Internal` for an
+ * answer; `Unavailable` if they are of another version, which ends when peer and we run the same.
  */
-export function decodeOfPeer<Value>(what: string, decode: () => Value): Value {
+export function decodeOfPeer<Value>(
+  what: string,
+  decode: () => Value,
+  malformed: 'InvalidArgument' | 'Internal' = 'InvalidArgument',
+): Value {
   const decoded = tryDecode(decode);
   if (!(decoded instanceof MalformedBytes)) return decoded;
-  const code = decoded instanceof UnknownVersion ? 'Unavailable' : 'InvalidArgument';
+  const code = decoded instanceof UnknownVersion ? 'Unavailable' : malformed;
   throw new DataPlaneError(code, `${what}: malformed payload`, { cause: decoded });
 }

@@ -1,5 +1,7 @@
 /** `skyshard ingest`: reads its sources into the log. */
 import { Registry } from 'prom-client';
+import { isSaidAgain } from '../../base/backoff.ts';
+import { isTransient } from '../../base/data-plane-error.ts';
 import { startIngest } from '../../ingest/ingest-server.ts';
 import { pollResyncs } from '../../ingest/resync-poll.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
@@ -18,7 +20,13 @@ export const runIngest: Command = (context) => {
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
     const registry = new Registry();
     registerProcessMetrics(registry);
-    const caller = new NodeClient({ map, clusterToken, trustedCertificates: readTrustedCertificates(map), clock });
+    const caller = new NodeClient({
+      map,
+      clusterToken,
+      trustedCertificates: readTrustedCertificates(map),
+      clock,
+      onProblem: (node, problem) => log('warn', `node ${node} is lost: ${problem}`),
+    });
     const retries = new LabelledCounter(registry, 'skyshard_appends_retried_total');
     const refusals = new LabelledCounter(registry, 'skyshard_entries_refused_total');
     const appender = new RemoteLog({
@@ -26,9 +34,10 @@ export const runIngest: Command = (context) => {
       map: () => map,
       clock,
       lingerMs: settings.lingerMs,
-      onRetry: (node, error) => {
+      onRetry: (node, error, failures) => {
         retries.with(node, error.code).add();
-        log('debug', `append is tried again: ${error.message}`, { node, code: error.code });
+        const isWarning = !isTransient(error.code) && isSaidAgain(failures);
+        log(isWarning ? 'warn' : 'debug', `append is tried again: ${error.message}`, { node, code: error.code });
       },
       onRefused: (node, { reason, dids, message }) => {
         refusals.with(node, reason).add();

@@ -24,13 +24,19 @@ function ingestSettler(url: string, token: string | null): (body: SettleBody) =>
 }
 
 export const runRouter: Command = (context) => {
-  const { settings, clock } = context;
+  const { settings, clock, log } = context;
   return serve(context, 'router', async () => {
     const { map } = readMapFile(settings.map);
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
     const registry = new Registry();
     registerProcessMetrics(registry);
-    const caller = new NodeClient({ map, clusterToken, trustedCertificates: readTrustedCertificates(map), clock });
+    const caller = new NodeClient({
+      map,
+      clusterToken,
+      trustedCertificates: readTrustedCertificates(map),
+      clock,
+      onProblem: (node, problem) => log('warn', `node ${node} is lost: ${problem}`),
+    });
     const resolver = new IdentityResolver({
       plcUrl: settings.plcUrl,
       handleResolverUrl: settings.handleResolver,

@@ -233,7 +233,7 @@ describe('chunks', () => {
 
   it('read back their outcomes', () => {
     holdsFor(fc.array(anyOutcome), 500, (outcomes) =>
-      expect(decodeOutcomes(encodeOutcomes(outcomes))).toEqual(outcomes),
+      expect(decodeOutcomes(encodeOutcomes(outcomes), outcomes.length)).toEqual(outcomes),
     );
   });
 
