@@ -106,8 +106,15 @@ export type EnvironmentOptions = {
   readonly tables: readonly string[];
 };
 
-/** Free bytes that the map and the disk must have before a transaction begins. */
-export const freeBytesMin = 32 * 2 ** 20;
+/**
+ * Free bytes that the map and the disk must have before a transaction begins.
+ *
+ * Pages that a transaction copies are paid by pages that earlier ones freed; what it adds is not.
+ * At most it takes two batches and a chunk (3 MiB), which as JSON are 14 times as much (45 MiB with
+ * the log), and one entry that is the largest: 2 MB of blocks in the log, 4 MiB of JSON, and 20,000
+ * mentions both withdrawn and sent, whose effects or notices take 35 MiB with it.
+ */
+export const freeBytesMin = 96 * 2 ** 20;
 const readersMax = 512;
 /**
  * A page fault loads one page. Read-ahead loads 31 more, which evict useful pages once the data

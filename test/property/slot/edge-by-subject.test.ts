@@ -96,7 +96,7 @@ function endOf(ending: Ending, steps: readonly Step[]): OutsideEntry[] {
 }
 
 async function playsAsMeant(steps: readonly Step[], ending: Ending): Promise<number> {
-  await using slot = Slot.open({ index: 0, slots: 1, path: join(folder, String(opened++)), mapBytes: 2 ** 26 });
+  await using slot = Slot.open({ index: 0, slots: 1, path: join(folder, String(opened++)), mapBytes: 2 ** 28 });
   const model = new Model(appendMs);
   let marksMax = 0;
   for (const entry of [...steps.map(entryOf), ...endOf(ending, steps)]) {

@@ -177,7 +177,7 @@ it('pages of edges hold each edge once and in order, whatever the keys of their 
   });
   await fc.assert(
     fc.asyncProperty(history, async ({ all, size, token }) => {
-      await using slot = Slot.open({ index: 0, slots: 1, path: join(folder, String(opened++)), mapBytes: 2 ** 26 });
+      await using slot = Slot.open({ index: 0, slots: 1, path: join(folder, String(opened++)), mapBytes: 2 ** 28 });
       const made = new Map(
         all.map((one, number) => {
           const follow = followOf(one, number);

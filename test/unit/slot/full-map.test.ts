@@ -146,10 +146,13 @@ describe('a log that another version wrote', () => {
 describe('a chunk with an entry that cannot be read', () => {
   it('is refused whole, and other chunks of its call are taken', async () => {
     await using slot = openSlot(newFolder(), 2 * freeBytesMin);
-    const unreadable = chunkOfItems([encodeEntry(commitOf('r1', 1_000)), Buffer.from([255, 1, 2, 3, 4])]);
+    const [version] = encodeEntry(commitOf('r1', 1_000));
+    const unreadable = chunkOfItems([encodeEntry(commitOf('r1', 1_000)), Buffer.from([version!, 255, 2, 3, 4])]);
     const { outcomes } = slot.run([unreadable, chunkOf(commitOf('r2', 1_000))], nowMs);
     expect(outcomes.map(({ status }) => status)).toEqual(['refused', 'durable']);
     expect(outcomes[0]).toMatchObject({ code: 'InvalidArgument' });
+    const ofOtherVersion = slot.run([chunkOfItems([Buffer.from([255, 1, 2, 3, 4])])], nowMs).outcomes;
+    expect(ofOtherVersion).toMatchObject([{ status: 'refused', code: 'Unavailable' }]);
     expect({ cursor: slot.cursor, head: slot.head }).toEqual({ cursor: 1, head: 1 });
     const owner = slot.state.ownerOf(did)!;
     expect(getRecordRow(slot.state, owner, 'app.bsky.feed.post', 'r1-0')).toBeUndefined();

@@ -22,7 +22,7 @@ let folder = '';
 let slot: Slot;
 beforeEach(() => {
   folder = makeMemoryFolder('skyshard-owners-');
-  slot = Slot.open({ index: 0, slots: 1, path: join(folder, 'slot'), mapBytes: 2 ** 26 });
+  slot = Slot.open({ index: 0, slots: 1, path: join(folder, 'slot'), mapBytes: 2 ** 28 });
 });
 afterEach(async () => {
   await slot[Symbol.asyncDispose]();

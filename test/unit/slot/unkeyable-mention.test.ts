@@ -25,7 +25,7 @@ it.each([1, 4])('a post that mentions an unkeyable DID is applied and taken down
   const writer = new ByteWriter();
   writeChunk(writer, { slot: 0, origin: null, items, marks: [] });
   try {
-    await using slot = Slot.open({ index: 0, slots, path: join(folder, 'slot'), mapBytes: 2 ** 26 });
+    await using slot = Slot.open({ index: 0, slots, path: join(folder, 'slot'), mapBytes: 2 ** 28 });
     slot.run([writer.finish()], eventMs);
     expect(slot).toMatchObject({ cursor: 2, sentCount: 0 });
   } finally {
