@@ -18,6 +18,8 @@ export interface PlanContext {
   remainingMs(): number;
   /** Admits items. Errors: DataPlaneError `ResourceExhausted`. */
   admit(items: number): void;
+  /** Says that a write was sent: no later request may share an answer that began before. */
+  wrote(): void;
 }
 
 export type Plan = {

@@ -11,12 +11,17 @@ export async function writePrivate(
   did: string,
   path: string,
   write: PrivateWrite,
-  { fanOut, deadlineMs }: PlanContext,
+  { fanOut, deadlineMs, wrote }: PlanContext,
 ): Promise<Uint8Array> {
   const slot = slotOfDidText(did, fanOut.map.slots);
   if (slot < 0)
     throw new DataPlaneError('InvalidArgument', `${path}: ${JSON.stringify(did.slice(0, 80))} is not a DID`);
   const payload = encodeEntry({ kind: 'private', did, write });
-  await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.write, payload, deadlineMs);
+  try {
+    await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.write, payload, deadlineMs);
+  } finally {
+    // A write that fails may have been applied.
+    wrote();
+  }
   return emptyAnswer;
 }

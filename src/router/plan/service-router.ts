@@ -105,7 +105,7 @@ export class ServiceRouter {
     const running = this.#run(plan, request, context, startMs);
     this.#shared.set(key, running);
     const end = (): void => {
-      this.#shared.delete(key);
+      if (this.#shared.get(key) === running) this.#shared.delete(key);
     };
     running.then(end, end);
     return running;
@@ -124,6 +124,7 @@ export class ServiceRouter {
       deadlineMs,
       remainingMs: () => Math.max(1, deadlineMs - this.#options.clock.monotonicMs()),
       admit,
+      wrote: () => this.#shared.clear(),
     });
     try {
       admit(1);

@@ -94,6 +94,23 @@ describe('requests in flight', () => {
     expect(nodes.asked).toHaveLength(5);
   });
 
+  test('that began before a write are not shared by requests after it', async () => {
+    const router = routerOf();
+    const actors = encodeMessage('GetActorsRequest', { dids: Array.from({ length: 8 }, (_unused, n) => didOf(n)) });
+    const open = Promise.withResolvers<void>();
+    nodes.gate = open.promise;
+    const before = router.handle('GetActors', actors, anyone);
+    const asked = nodes.asked.length;
+    expect(new Set(nodes.asked.map(({ node }) => node)).size).toBe(2);
+    nodes.gate = Promise.resolve();
+    await router.handle('TakedownActor', encodeMessage('TakedownActorRequest', { did: didOf(1), ref: 'r' }), anyone);
+    await Promise.all([1, 2].map(() => router.handle('GetActors', actors, anyone)));
+    // The write, and one more answer, which the requests after it share.
+    expect(nodes.asked.length).toBe(2 * asked + 1);
+    open.resolve();
+    await before;
+  });
+
   test('that fail, fail for all callers who share them and for none later', async () => {
     const router = routerOf();
     nodes.down.add('n0').add('n1');
