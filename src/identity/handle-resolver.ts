@@ -24,7 +24,7 @@ export function isTransientHandleReason(reason: (HandleResolution & { ok: false 
   return reason === 'unreachable' || reason === 'crowded';
 }
 
-export type HandleLookupOptions = { readonly timeoutMs?: number; readonly signal?: AbortSignal };
+export type HandleLookupOptions = { readonly timeoutMs?: number };
 
 /** Looks up TXT records; rejects with the error codes of node:dns. */
 export type TxtLookup = (name: string) => Promise<string[][]>;
@@ -69,7 +69,6 @@ export class HandleResolver {
   /** Shape: `handle` is in lower case. */
   async resolve(handle: string, options: HandleLookupOptions = {}): Promise<HandleResolution> {
     if (!isValidHandle(handle)) return { ok: false, reason: 'handle-bad' };
-    if (options.signal?.aborted === true) return unreachable;
     if (this.#options.resolverUrl !== null) return this.#resolveByXrpc(this.#options.resolverUrl, handle, options);
     const byDns = await this.#resolveByDns(handle, options);
     if (byDns.ok) return byDns;

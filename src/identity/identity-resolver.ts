@@ -33,7 +33,6 @@ export type LookupOptions = {
   readonly fresh?: boolean;
   /** For each request, once it starts. */
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
 };
 
 /**
@@ -155,16 +154,14 @@ export class IdentityResolver implements Disposable {
   async #fetchDocument(
     did: string,
     location: { readonly url: string; readonly isTrusted: boolean },
-    { timeoutMs = this.#timeoutMs, signal }: LookupOptions,
+    { timeoutMs = this.#timeoutMs }: LookupOptions,
   ): Promise<DidResolution> {
-    if (signal?.aborted === true) return { ok: false, reason: 'unreachable' };
     const answer = await this.#fetch.get({
       ...location,
       accept: documentTypes,
       timeoutMs,
       bytesMax: documentBytesMax,
       redirectsMax: 0,
-      ...(signal === undefined ? {} : { signal }),
     });
     if (!answer.ok) {
       const isTransient = answer.reason === 'unreachable' || answer.reason === 'deadline';

@@ -81,8 +81,15 @@ export class PublicFetch implements Disposable {
 
   /** Fetches one URL. Never throws because of what the host does. */
   async get(request: FetchRequest): Promise<FetchOutcome> {
-    const deadline = AbortSignal.timeout(request.timeoutMs);
-    const signal = request.signal === undefined ? deadline : AbortSignal.any([deadline, request.signal]);
+    const deadline = new Deadline(request.timeoutMs, request.signal);
+    try {
+      return await this.#follow(request, deadline);
+    } finally {
+      deadline[Symbol.dispose]();
+    }
+  }
+
+  async #follow(request: FetchRequest, deadline: Deadline): Promise<FetchOutcome> {
     let target = URL.parse(request.url);
     let isTrusted = request.isTrusted;
     for (let redirects = 0; ; redirects++) {
@@ -90,7 +97,7 @@ export class PublicFetch implements Disposable {
       if (target === null || refusal !== null) {
         return refusal ?? { ok: false, reason: 'url-bad', message: request.url.slice(0, 200) };
       }
-      const outcome = await this.#getOnce(target, isTrusted, request, signal);
+      const outcome = await this.#getOnce(target, isTrusted, request, deadline);
       const location = outcome.ok && isRedirect(outcome.status) ? outcome.headers.location : undefined;
       if (location === undefined || request.redirectsMax === 0) return outcome;
       if (redirects >= request.redirectsMax) {
@@ -130,22 +137,22 @@ export class PublicFetch implements Disposable {
     });
   };
 
-  #getOnce(target: URL, isTrusted: boolean, request: FetchRequest, signal: AbortSignal): Promise<FetchOutcome> {
+  #getOnce(target: URL, isTrusted: boolean, request: FetchRequest, deadline: Deadline): Promise<FetchOutcome> {
+    if (deadline.isOver) return Promise.resolve({ ok: false, reason: 'deadline', message: target.origin });
     const agents = isTrusted ? this.#agents.trusted : this.#agents.untrusted;
     const isPlain = target.protocol === 'http:';
     const options: https.RequestOptions = {
       agent: isPlain ? agents.http : agents.https,
-      signal,
       headers: { accept: request.accept, 'user-agent': 'skyshard' },
       ...(isTrusted ? {} : { lookup: this.#checkedLookup }),
     };
     return new Promise((resolve) => {
-      const fail = (error: Error): void => resolve(failureOf(error, target, signal));
-      const onResponse = (response: http.IncomingMessage): void => {
-        collectBody(response, request.bytesMax).then(resolve, fail);
-      };
+      const fail = (error: Error): void => resolve(failureOf(error, target, deadline.isOver));
+      const onResponse = (response: http.IncomingMessage): void =>
+        collectBody(response, request.bytesMax, resolve, fail);
       const sent = isPlain ? http.get(target, options, onResponse) : https.get(target, options, onResponse);
       sent.on('error', fail);
+      deadline.onOver = () => sent.destroy(new Error('no answer in time'));
     });
   }
 
@@ -161,27 +168,62 @@ function isRedirect(status: number): boolean {
   return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
 }
 
-function failureOf(error: Error, target: URL, signal: AbortSignal): FetchOutcome {
+function failureOf(error: Error, target: URL, isLate: boolean): FetchOutcome {
   const message = `${target.origin}: ${error.message}`;
   if (error instanceof RefusedAddress) return { ok: false, reason: 'address-not-public', message };
-  return { ok: false, reason: signal.aborted ? 'deadline' : 'unreachable', message };
+  return { ok: false, reason: isLate ? 'deadline' : 'unreachable', message };
 }
 
-async function collectBody(response: http.IncomingMessage, bytesMax: number): Promise<FetchOutcome> {
-  const tooLarge: FetchOutcome = { ok: false, reason: 'too-large', message: `more than ${bytesMax} bytes` };
-  const claimed = Number(response.headers['content-length'] ?? 0);
+/** Collects an answer's body; one that is too large is not read to its end. */
+function collectBody(
+  response: http.IncomingMessage,
+  bytesMax: number,
+  resolve: (outcome: FetchOutcome) => void,
+  fail: (error: Error) => void,
+): void {
   const parts: Buffer[] = [];
   let bytes = 0;
-  if (claimed <= bytesMax) {
-    for await (const part of response as AsyncIterable<Buffer>) {
-      bytes += part.length;
-      if (bytes > bytesMax) break;
-      parts.push(part);
-    }
-  }
-  if (claimed > bytesMax || bytes > bytesMax) {
+  const refuse = (): void => {
+    resolve({ ok: false, reason: 'too-large', message: `more than ${bytesMax} bytes` });
     response.destroy();
-    return tooLarge;
+  };
+  response.on('error', fail);
+  response.on('close', () => {
+    if (!response.complete) fail(new Error('the answer ends early'));
+  });
+  if (Number(response.headers['content-length'] ?? 0) > bytesMax) return refuse();
+  response.on('data', (part: Buffer) => {
+    bytes += part.length;
+    if (bytes > bytesMax) refuse();
+    else parts.push(part);
+  });
+  response.on('end', () => {
+    const body = parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes);
+    resolve({ ok: true, status: response.statusCode ?? 0, headers: response.headers, body });
+  });
+}
+
+/** The end of one exchange: its time is over, or its caller's signal aborts. */
+class Deadline implements Disposable {
+  isOver = false;
+  onOver: () => void = () => {};
+  readonly #timer: NodeJS.Timeout;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(timeoutMs: number, signal: AbortSignal | undefined) {
+    this.isOver = signal?.aborted === true;
+    this.#signal = signal;
+    this.#timer = setTimeout(this.#end, timeoutMs);
+    signal?.addEventListener('abort', this.#end, { once: true });
   }
-  return { ok: true, status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts, bytes) };
+
+  readonly #end = (): void => {
+    this.isOver = true;
+    this.onOver();
+  };
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener('abort', this.#end);
+  }
 }

@@ -108,7 +108,7 @@ export class AccountDeletions {
   async #attempt(row: QueuedLookup, signal: AbortSignal): Promise<void> {
     const { queue, gate, counters } = this.#options;
     const { did, eventMs } = row;
-    const presence = await this.#presenceOf(row, signal);
+    const presence = await this.#presenceOf(row);
     // Canceled or requested anew meanwhile: what was found is about another account.
     if (signal.aborted || queue.get(did)?.eventMs !== eventMs) return;
     const silentAttempts = row.silentAttempts + (presence === 'silent' ? 1 : 0);
@@ -137,10 +137,10 @@ export class AccountDeletions {
   }
 
   /** Without a document, or a host in it, nobody hosts the account. */
-  async #presenceOf({ did, attempts }: QueuedLookup, signal: AbortSignal): Promise<Presence> {
+  async #presenceOf({ did, attempts }: QueuedLookup): Promise<Presence> {
     const { resolver, host } = this.#options;
     const timeoutMs = attempts === 0 ? firstTimeoutMs : laterTimeoutMs;
-    const resolution = await resolver.resolveDid(did, { fresh: true, timeoutMs, signal });
+    const resolution = await resolver.resolveDid(did, { fresh: true, timeoutMs });
     if (!resolution.ok) {
       if (resolution.reason === 'crowded') return 'crowded';
       if (resolution.reason !== 'unreachable') return 'gone';

@@ -141,7 +141,7 @@ export class IdentityQueue {
     const { clock, resolver, counters } = this.#options;
     const startedMs = clock.nowMs();
     const timeoutMs = (row?.attempts ?? 0) === 0 ? firstTimeoutMs : laterTimeoutMs;
-    const resolution = await resolver.resolveIdentity(did, { fresh: true, timeoutMs, signal: this.#signal });
+    const resolution = await resolver.resolveIdentity(did, { fresh: true, timeoutMs });
     // A stopped attempt has no outcome, and what is queued is tried at the next start.
     if (this.#signal.aborted) return;
     if (resolution.ok) {
