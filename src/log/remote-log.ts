@@ -103,11 +103,13 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   /** As reported by the slots. */
   readonly #batchBytesBySlot = new Map<number, number>();
   readonly #stop = new AbortController();
+  readonly #firstMap: ShardMap;
   #pendingBytes = 0;
   #capacityWaiters: (() => void)[] = [];
 
   constructor(options: RemoteLogOptions) {
     this.#options = options;
+    this.#firstMap = options.map();
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? seededRandom(this.#clock.nowMs());
     const pendingBytesDefault = Math.max(pendingBytesMin, options.map().slots * pendingBytesOfSlot);
@@ -122,7 +124,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     if (this.#stop.signal.aborted) return Promise.reject(closedError());
     const map = this.#options.map();
     const slot = slotOf(key, map.slots);
-    const queue = this.#queue(map.primaryBySlot[slot]!, slot % queuesPerNode);
+    const queue = this.#queueOf(slot, map);
     writeEntry(this.#entryWriter.clear(), entry);
     if (this.#entryWriter.length > entryBytesMax) {
       const what = `an entry of ${this.#entryWriter.length} bytes; entryBytesMax is ${entryBytesMax}`;
@@ -148,8 +150,28 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     return new Promise((resolve) => this.#capacityWaiters.push(resolve));
   }
 
-  #queue(node: string, number: number): NodeQueue {
-    const name = `${node}/${number}`;
+  /** Returns the queue of a slot: one that still holds entries of it keeps their order. */
+  #queueOf(slot: number, map: ShardMap): NodeQueue {
+    const queue = this.#queue(map, slot);
+    if (map === this.#firstMap || queue.chunksBySlot.has(slot)) return queue;
+    for (const other of this.#queueByName.values()) if (other.chunksBySlot.has(slot)) return other;
+    return queue;
+  }
+
+  /** Moves the slots that a newer map gives to other nodes. No call of the queue is in flight. */
+  #reroute(queue: NodeQueue, map: ShardMap): void {
+    for (const [slot, chunks] of queue.chunksBySlot) {
+      const target = this.#queue(map, slot);
+      if (target === queue) continue;
+      queue.chunksBySlot.delete(slot);
+      target.chunksBySlot.set(slot, chunks);
+      if (!target.isSending) void this.#pump(target);
+    }
+  }
+
+  #queue(map: ShardMap, slot: number): NodeQueue {
+    const node = map.primaryBySlot[slot]!;
+    const name = `${node}/${slot % queuesPerNode}`;
     let queue = this.#queueByName.get(name);
     if (queue === undefined) {
       queue = { node, chunksBySlot: new Map(), isSending: false, failures: 0, isProbing: false, refusedInRow: 0 };
@@ -181,6 +203,9 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
     queue.isSending = true;
     await this.#clock.sleep(this.#options.lingerMs ?? 0, this.#stop.signal);
     while (queue.chunksBySlot.size > 0 && !this.#stop.signal.aborted) {
+      const map = this.#options.map();
+      if (map !== this.#firstMap) this.#reroute(queue, map);
+      if (queue.chunksBySlot.size === 0) break;
       queue.failures = (await this.#deliver(queue)) ? 0 : queue.failures + 1;
       if (queue.failures === 0) continue;
       await this.#clock.sleep(backoffMs(retryPolicy, queue.failures, this.#random), this.#stop.signal);

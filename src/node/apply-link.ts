@@ -16,6 +16,7 @@ import { applyThreadScript } from './apply-thread-script.ts';
 export type ApplyLinkOptions = ApplyThreadOptions & {
   readonly onChange: (slot: number, changes: SlotChanges) => void;
   readonly onDeath: (error: Error) => void;
+  readonly onNewerEpoch: (epoch: number) => void;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
 };
 
@@ -31,7 +32,7 @@ export class ApplyLink implements AsyncDisposable {
   #isClosing = false;
 
   constructor(options: ApplyLinkOptions) {
-    const { onChange, onDeath, note, ...threadOptions } = options;
+    const { onChange, onDeath, onNewerEpoch, note, ...threadOptions } = options;
     this.slots = new Set(options.slots);
     const { url, ...flags } = applyThreadScript();
     this.#worker = new Worker(url, { workerData: threadOptions, ...flags, name: 'skyshard-apply' });
@@ -51,6 +52,7 @@ export class ApplyLink implements AsyncDisposable {
       if (message.type === 'ready') return ready.resolve();
       if (message.type === 'changed') return onChange(message.slot, message.changes);
       if (message.type === 'note') return note(message.message, message.fields);
+      if (message.type === 'epoch') return onNewerEpoch(message.epoch);
       if (message.type === 'closed') return;
       this.#waitingById.get(message.id)?.resolve(message);
       this.#waitingById.delete(message.id);
@@ -89,6 +91,11 @@ export class ApplyLink implements AsyncDisposable {
     const answer = await this.#ask((id) => ({ type: 'append', id, payload: copy, isUrgent }), [copy.buffer]);
     invariant(answer.type === 'appended', 'an append is answered by its outcomes');
     return answer.answer;
+  }
+
+  /** Gives the thread a newer map. */
+  useMap(mapJson: unknown): void {
+    this.#send({ type: 'map', mapJson });
   }
 
   async status(): Promise<readonly SlotStatus[]> {

@@ -24,6 +24,8 @@ export type ToApplyThread =
   | { readonly type: 'append'; readonly id: number; readonly payload: Uint8Array; readonly isUrgent: boolean }
   | { readonly type: 'status'; readonly id: number }
   | { readonly type: 'digest'; readonly id: number; readonly slot: number }
+  /** A newer map, of the same slots; checked. */
+  | { readonly type: 'map'; readonly mapJson: unknown }
   | { readonly type: 'close' };
 
 /** Answers by `id`, and notifications. */
@@ -37,4 +39,6 @@ export type FromApplyThread =
   | { readonly type: 'changed'; readonly slot: number; readonly changes: SlotChanges }
   /** A line for the node's log. */
   | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> }
+  /** A peer's frame carried a newer epoch. */
+  | { readonly type: 'epoch'; readonly epoch: number }
   | { readonly type: 'closed' };

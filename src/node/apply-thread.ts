@@ -68,13 +68,16 @@ async function append(queue: ApplyQueue, message: AppendMessage, clock: Clock, s
 function main(options: ApplyThreadOptions): void {
   Buffer.poolSize = bufferPoolBytes;
   if (options.crashPoint !== null) armCrashPoint(options.crashPoint.point, options.crashPoint.nth);
-  const map = parseShardMap(options.mapJson);
+  let map = parseShardMap(options.mapJson);
   const stop = new AbortController();
   const { clusterToken, trustedCertificates: pem } = options;
   const client = new NodeClient({
     map,
     clusterToken,
     trustedCertificates: pem === null ? null : Buffer.from(pem),
+    onOtherEpoch: (_node, epoch) => {
+      if (epoch > map.epoch) post({ type: 'epoch', epoch });
+    },
     onProblem: (node, problem) => post({ type: 'note', message: `node ${node} is lost: ${problem}`, fields: {} }),
   });
   const slots = options.slots.map((index) =>
@@ -117,6 +120,9 @@ function main(options: ApplyThreadOptions): void {
         invariant(slot !== undefined, 'a digest is asked of the thread that applies the slot');
         return post({ type: 'digest', id: message.id, seq: slot.cursor, digest: slot.digest() });
       }
+      case 'map':
+        map = parseShardMap(message.mapJson);
+        return client.setMap(map);
       case 'close':
         return void close();
     }

@@ -17,8 +17,9 @@ import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
 import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resync.ts';
-import { ApplyLink } from './apply-link.ts';
+import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
+import { followNodeMap } from './node-map.ts';
 import { startServing } from './serving.ts';
 import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
@@ -29,6 +30,8 @@ export type NodeOptions = {
   readonly name: string;
   /** The parsed JSON of the shard map. */
   readonly mapJson: unknown;
+  /** Reads the map again, after a peer's frame carried a newer epoch. Errors: DataPlaneError. */
+  readonly readMap?: () => unknown;
   readonly dataDir: string;
   readonly host: string;
   readonly allowedHosts?: readonly string[];
@@ -58,15 +61,13 @@ export type RunningNode = AsyncDisposable & {
   close(): Promise<void>;
 };
 
-type Fail = (error: Error) => void;
 type ChangeListener = (slot: number, changes: SlotChanges) => void;
 
 /** Starts the apply threads, and waits until each has opened its slots. */
 async function startApplyThreads(
   options: NodeOptions,
   map: ShardMap,
-  onChange: ChangeListener,
-  onDeath: Fail,
+  listeners: Pick<ApplyLinkOptions, 'onChange' | 'onDeath' | 'onNewerEpoch'>,
 ): Promise<ApplyLink[]> {
   const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
   const links = distribute(slotsOfNode(map, options.name), options.applyThreads).map(
@@ -80,8 +81,7 @@ async function startApplyThreads(
         clusterToken: options.clusterToken,
         trustedCertificates,
         crashPoint: options.crashPoint ?? null,
-        onChange,
-        onDeath,
+        ...listeners,
         note: options.note ?? (() => {}),
       }),
   );
@@ -128,7 +128,18 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   failure.promise.catch(() => {});
   // Commits can arrive before the caches exist.
   let invalidate: ChangeListener = () => {};
-  const links = await startApplyThreads(options, map, (slot, changes) => invalidate(slot, changes), failure.reject);
+  const { note = () => {}, clock = systemClock, readMap = () => options.mapJson } = options;
+  const useMap = (mapJson: unknown): void => {
+    for (const link of links) link.useMap(mapJson);
+  };
+  const maps = followNodeMap({ name, map, readMap, useMap, fail: failure.reject, note, clock });
+  let links: readonly ApplyLink[] = [];
+  links = await startApplyThreads(options, map, {
+    onChange: (slot, changes) => invalidate(slot, changes),
+    onDeath: failure.reject,
+    // It comes again with the next frame, once all threads can be given a map.
+    onNewerEpoch: (epoch) => void (links.length > 0 && maps.saw(epoch)),
+  });
   const readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
   const reads = createReadHandlers({
     slots: map.slots,
@@ -139,7 +150,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   invalidate = reads.invalidate;
   registerCacheMetrics(registry, reads.cacheByName);
-  const status = (): Promise<NodeStatus> => nodeStatus(name, map, links);
+  const status = (): Promise<NodeStatus> => nodeStatus(name, maps.map, links);
   registerSlotMetrics(registry, links);
   const closeSlots = async (): Promise<void> => {
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
@@ -153,12 +164,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     clusterToken: options.clusterToken,
     adminToken: options.adminToken,
     handlers: handlersOf({ reads, links, readers, slots: map.slots, status }),
-    epoch: () => map.epoch,
-    isReady: () => true,
+    epoch: () => maps.map.epoch,
+    onNewerEpoch: (epoch) => maps.saw(epoch),
+    epochRefusal: () => maps.refusal(),
+    isReady: () => !maps.isOutdated,
     status,
     registry,
     onFault: failure.reject,
-    clock: options.clock ?? systemClock,
+    clock,
   }).catch(async (thrown: unknown) => {
     // The caller gets no node to close.
     await closeSlots();

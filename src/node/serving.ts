@@ -26,6 +26,9 @@ export type ServingOptions = PageRules & {
   /** By method name. */
   readonly handlers: ReadonlyMap<string, CallHandler>;
   readonly epoch: () => number;
+  /** See WireServerOptions. */
+  readonly onNewerEpoch?: (epoch: number) => void;
+  readonly epochRefusal?: () => string | null;
   readonly isReady: () => boolean;
   /** The body of `GET /v1/status`. */
   readonly status: () => Promise<object>;
@@ -59,6 +62,8 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   const wire = new WireServer({
     handlers: options.handlers,
     epoch: options.epoch,
+    ...(options.onNewerEpoch === undefined ? {} : { onNewerEpoch: options.onNewerEpoch }),
+    ...(options.epochRefusal === undefined ? {} : { epochRefusal: options.epochRefusal }),
     clusterToken: options.clusterToken,
     clock,
     observe: (method, durationMs) => durations.with(method).record(durationMs),

@@ -20,12 +20,17 @@ import {
   wireSubprotocol,
 } from './frame.ts';
 import type { CallContext, CallHandler } from './node-caller.ts';
+import { nodeCalls } from './node-calls.ts';
 import { ServerConnection, type ServerLimits, type SocketState, serverLimitDefaults } from './server-connection.ts';
 
 export type WireServerOptions = {
   readonly handlers: ReadonlyMap<string, CallHandler>;
   /** The epoch of the node's map, which every answer carries. */
   readonly epoch: () => number;
+  /** Called for a call with a newer epoch, before it runs. */
+  readonly onNewerEpoch?: (epoch: number) => void;
+  /** Returns why calls to slots are refused with `WrongEpoch`, or null. */
+  readonly epochRefusal?: () => string | null;
   /** Required in every handshake; null if only loopback can reach the node. */
   readonly clusterToken: string | null;
   readonly clock: Clock;
@@ -207,6 +212,7 @@ export class WireServer {
     const { id, name: method } = frame;
     const deadlineMs = receivedMs + frame.timeoutMs;
     this.#counts.call++;
+    if (frame.epoch > this.#options.epoch()) this.#options.onNewerEpoch?.(frame.epoch);
     const handler = this.#options.handlers.get(method);
     if (handler === undefined) {
       this.#fail(connection, id, 'Unimplemented', `no method "${method}" on this node`);
@@ -216,7 +222,7 @@ export class WireServer {
       this.#fail(connection, id, 'DeadlineExceeded', `${method} was not run: too late`);
       return;
     }
-    const refusal = this.#refusalOf(connection);
+    const refusal = this.#refusalOf(connection, method);
     if (refusal !== null) {
       this.#fail(connection, id, refusal[0], refusal[1]);
       return;
@@ -231,7 +237,7 @@ export class WireServer {
     }
   }
 
-  #refusalOf(connection: ServerConnection): readonly [code: ErrorCode, message: string] | null {
+  #refusalOf(connection: ServerConnection, method: string): readonly [code: ErrorCode, message: string] | null {
     if (this.#isStopping) return ['Unavailable', 'the node is stopping'];
     if (connection.isBackpressured) {
       return ['ResourceExhausted', 'answers are not read (unreadBytesMax)'];
@@ -239,7 +245,9 @@ export class WireServer {
     if (this.#callsRunning >= this.#limits.callsRunningMax) {
       return ['ResourceExhausted', 'too many calls run (callsRunningMax)'];
     }
-    return null;
+    const wrongEpoch = this.#options.epochRefusal?.() ?? null;
+    // Operators must see the state of such a node.
+    return wrongEpoch === null || method === nodeCalls.status ? null : ['WrongEpoch', wrongEpoch];
   }
 
   #runAsync(

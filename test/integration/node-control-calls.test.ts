@@ -43,7 +43,7 @@ it('slot.write answers once its private entry is applied', async () => {
 it('other entries, malformed bytes and slots of other nodes are refused', async () => {
   const delivered = encodeEntry({ kind: 'delivered', target: 1, mark: 1 });
   await expect(ask(nodeCalls.write, delivered)).rejects.toMatchObject({ code: 'InvalidArgument' });
-  await expect(ask(nodeCalls.write, Buffer.from([255, 255]))).rejects.toMatchObject({ code: 'InvalidArgument' });
+  await expect(ask(nodeCalls.write, Buffer.from([255, 255]))).rejects.toMatchObject({ code: 'Unavailable' });
   await expect(ask(nodeCalls.digest, Buffer.from([0x81]))).rejects.toMatchObject({ code: 'Internal' });
   const elsewhere = digestRequest.encode({ slot: slots });
   await expect(ask(nodeCalls.digest, elsewhere)).rejects.toMatchObject({ code: 'WrongEpoch' });

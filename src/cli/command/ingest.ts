@@ -7,6 +7,7 @@ import { pollResyncs } from '../../ingest/resync-poll.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
 import { LabelledCounter } from '../../metrics/metric.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
+import { MapFollower } from '../../shardmap/map-follower.ts';
 import { NodeClient } from '../../wire/node-client.ts';
 import { readAccessTokens, readTrustedCertificates } from '../access-files.ts';
 import type { Command } from '../command.ts';
@@ -20,8 +21,19 @@ export const runIngest: Command = (context) => {
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
     const registry = new Registry();
     registerProcessMetrics(registry);
+    const maps = new MapFollower({
+      map,
+      read: () => readMapFile(settings.map).map,
+      adopt: (newest) => {
+        caller.setMap(newest);
+        return null;
+      },
+      note: (message, fields) => log('warn', message, fields),
+      clock,
+    });
     const caller = new NodeClient({
       map,
+      onOtherEpoch: (_node, epoch) => maps.saw(epoch),
       clusterToken,
       trustedCertificates: readTrustedCertificates(map),
       clock,
@@ -31,7 +43,7 @@ export const runIngest: Command = (context) => {
     const refusals = new LabelledCounter(registry, 'skyshard_entries_refused_total');
     const appender = new RemoteLog({
       caller,
-      map: () => map,
+      map: () => maps.map,
       clock,
       lingerMs: settings.lingerMs,
       onRetry: (node, error, failures) => {
@@ -65,7 +77,7 @@ export const runIngest: Command = (context) => {
     const stop = new AbortController();
     const polling = pollResyncs({
       caller,
-      map: () => map,
+      map: () => maps.map,
       clock,
       requestResyncs: (repos) => ingest.requestResyncs(repos),
       note: (message, fields) => log('debug', message, fields),

@@ -23,6 +23,7 @@ export const runNode: Command = (context) => {
     const node = await startNode({
       name,
       mapJson: raw,
+      readMap: () => readMapFile(settings.map).raw,
       dataDir,
       host: address.host,
       allowedHosts: settings.allowedHost,

@@ -4,7 +4,8 @@ import type { SettleBody } from '../../http/settle-body.ts';
 import { IdentityResolver } from '../../identity/identity-resolver.ts';
 import { LiveIdentitySource } from '../../identity/live-identity.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
-import { startRouter } from '../../router/router-server.ts';
+import { type RunningRouter, startRouter } from '../../router/router-server.ts';
+import { MapFollower } from '../../shardmap/map-follower.ts';
 import { NodeClient } from '../../wire/node-client.ts';
 import { readAccessTokens, readTrustedCertificates } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
@@ -28,10 +29,23 @@ export const runRouter: Command = (context) => {
   return serve(context, 'router', async () => {
     const { map } = readMapFile(settings.map);
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
+    let router: RunningRouter | null = null;
     const registry = new Registry();
     registerProcessMetrics(registry);
+    const maps = new MapFollower({
+      map,
+      read: () => readMapFile(settings.map).map,
+      adopt: (newest) => {
+        caller.setMap(newest);
+        router?.router.useMap(newest);
+        return null;
+      },
+      note: (message, fields) => log('warn', message, fields),
+      clock,
+    });
     const caller = new NodeClient({
       map,
+      onOtherEpoch: (_node, epoch) => maps.saw(epoch),
       clusterToken,
       trustedCertificates: readTrustedCertificates(map),
       clock,
@@ -44,7 +58,7 @@ export const runRouter: Command = (context) => {
       clock,
     });
     const { failed, fail } = failureSwitch();
-    const router = await startRouter({
+    router = await startRouter({
       map,
       caller,
       identity: new LiveIdentitySource(resolver, clock),
@@ -54,11 +68,7 @@ export const runRouter: Command = (context) => {
       port: settings.routerPort,
       http2Port: settings.http2Port,
       adminToken,
-      reloadMap: async () => {
-        const { map: newest } = readMapFile(settings.map);
-        caller.setMap(newest);
-        return newest;
-      },
+      reloadMap: async () => maps.reload(),
       ...(settings.ingestUrl === null ? {} : { settleIngest: ingestSettler(settings.ingestUrl, adminToken) }),
       onFault: fail,
       clock,

@@ -272,3 +272,20 @@ describe('an entry that no node will ever take', () => {
     expect(log.pendingBytes).toBe(0);
   });
 });
+
+it('entries that wait for a node go where a newer map sends their slot, in their order', async () => {
+  const nodes = new FaultyNodes();
+  nodes.faults.push('lose-call', 'lose-call', 'lose-call');
+  let current = map;
+  const log = openLog(nodes, { map: () => current });
+  const before = append(log, 0, 'r1');
+  await until(() => nodes.calls.length > 0);
+  const primaryBySlot = ['b', ...map.primaryBySlot.slice(1)];
+  current = { ...map, epoch: 2, primaryBySlot };
+  await Promise.all([before, append(log, 0, 'r2')]);
+  await append(log, 0, 'r3');
+  expect(nodes.revsBySlot.get(0)).toEqual(['r1', 'r2', 'r3']);
+  expect(nodes.calls[0]!.node).toBe('a');
+  expect(nodes.calls.at(-1)!.node).toBe('b');
+  expect(log.pendingBytes).toBe(0);
+});
