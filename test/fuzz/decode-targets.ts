@@ -3,23 +3,22 @@
  * is a value within bounds or one of the closed reasons, and never an exception.
  */
 import fc from 'fast-check';
+import { proveMessage } from '../../src/atproto/commit-proof.ts';
 import { decodeDagCbor } from '../../src/atproto/dag-cbor.ts';
 import { type DagMap, dagJson } from '../../src/atproto/dag-value.ts';
 import { decodeFirehoseMessage } from '../../src/atproto/firehose-event.ts';
+import { inputLimits } from '../../src/atproto/input-limits.ts';
 import type { DecodedOp } from '../../src/atproto/record-block.ts';
 import { checkRecord } from '../../src/atproto/record-rules.ts';
 import { openRepoCar } from '../../src/atproto/repo-car.ts';
+import { parseSigningKey } from '../../src/atproto/signing-key.ts';
 import { parseDidDocument } from '../../src/identity/did-document.ts';
 import { encodeDagCbor } from '../support/dag-cbor.ts';
+import { signingKey } from '../support/scripted-network.ts';
 import { type FuzzTarget, mustHold, pureTarget, type Sightings } from './fuzz-target.ts';
-import { hostileFrames, hostileRepoCars } from './hostile-commits.ts';
+import { hostileFrames, hostileProofs, hostileRepoCars } from './hostile-commits.ts';
 import { hostileRecords, keyableDids, ownedBy } from './hostile-records.ts';
 import { anyMaps, damaged, hostileTexts, showBytes } from './hostile-values.ts';
-
-/** What the largest accepted commit may expand to. Units: bytes. */
-const commitJsonBytesMax = 16 * 2 ** 20;
-/** The same of one step through a repo. */
-const chunkJsonBytesMax = 16 * 2 ** 20;
 
 /** JSON that ops expand to; a record that several ops share counts for each, as it is stored. */
 function jsonBytesOf(ops: readonly DecodedOp[]): number {
@@ -49,7 +48,7 @@ function checkFrame(frame: Buffer, seen: Sightings): void {
   if (!read.ok || read.value.kind !== 'commit') return;
   const { did, ops, badOps } = read.value;
   for (const { reason } of badOps) seen.add(reason);
-  mustHold(jsonBytesOf(ops) <= commitJsonBytesMax, 'a commit expands to bounded JSON');
+  mustHold(jsonBytesOf(ops) <= inputLimits.commitJsonBytesMax, 'a commit expands to bounded JSON');
   checkOps(did, ops, seen);
 }
 
@@ -62,9 +61,16 @@ function checkRepo(car: Buffer, seen: Sightings): void {
     seen.add(step.ok ? 'chunk' : step.reason);
     if (!step.ok) break;
     mustHold(++steps <= car.length, 'a walk takes fewer steps than the repo has bytes');
-    mustHold(jsonBytesOf(step.value.ops) <= chunkJsonBytesMax, 'a chunk of a repo expands to bounded JSON');
+    mustHold(jsonBytesOf(step.value.ops) <= inputLimits.chunkJsonBytesMax, 'a chunk of a repo expands to bounded JSON');
     checkOps(opened.value.did, step.value.ops, seen);
   }
+}
+
+const key = parseSigningKey(signingKey)!;
+
+function checkProof(frame: Buffer, seen: Sightings): void {
+  const proof = proveMessage(frame, key);
+  seen.add(proof.ok ? 'proven' : proof.reason);
 }
 
 const did = keyableDids[0]!;
@@ -144,6 +150,17 @@ export const decodeTargets: readonly FuzzTarget[] = [
     },
     damaged(hostileRepoCars),
     checkRepo,
+    showBytes,
+  ),
+  pureTarget(
+    {
+      name: 'proofs',
+      share: 2,
+      expectedRuns: 1000,
+      expected: ['proven', 'op-not-in-tree', 'prev-data-wrong', 'tree-height-wrong', 'signature-wrong'],
+    },
+    damaged(hostileProofs),
+    checkProof,
     showBytes,
   ),
   pureTarget(

@@ -2,6 +2,7 @@
  * Commits, repos and messages of the firehose, made from parts that are each valid or not: shared
  * blocks, paths twice, revs and times anywhere, trees of any shape.
  */
+import { createECDH, createPrivateKey, sign } from 'node:crypto';
 import fc from 'fast-check';
 import { Cid, cidOfBlock } from '../../src/atproto/cid.ts';
 import { ByteString, type DagMap, type DagValue } from '../../src/atproto/dag-value.ts';
@@ -100,8 +101,29 @@ function blockOf(value: DagValue): Block {
   return { cid: cidOfBlock(bytes).bytes, bytes };
 }
 
+/** The key of every DID document of a `ScriptedNetwork`. */
+const signer = (() => {
+  const pair = createECDH('secp256k1');
+  pair.setPrivateKey(Buffer.alloc(32, 0x11));
+  const point = pair.getPublicKey();
+  const [d, x, y] = [pair.getPrivateKey(), point.subarray(1, 33), point.subarray(33)].map((part) =>
+    part.toString('base64url'),
+  );
+  return createPrivateKey({ key: { kty: 'EC', crv: 'secp256k1', d: d!, x: x!, y: y! }, format: 'jwk' });
+})();
+const curveOrder = 0xffff_ffff_ffff_ffff_ffff_ffff_ffff_fffe_baae_dce6_af48_a03b_bfd2_5e8c_d036_4141n;
+
+/** Signs with a low S, as the protocol wants. */
+function signatureOf(message: Uint8Array): Buffer {
+  const signature = sign('sha256', message, { key: signer, dsaEncoding: 'ieee-p1363' });
+  const s = BigInt(`0x${signature.toString('hex', 32)}`);
+  if (s > curveOrder / 2n) signature.write((curveOrder - s).toString(16).padStart(64, '0'), 32, 'hex');
+  return signature;
+}
+
 function commitBlock(did: string, rev: string, data: Uint8Array): Block {
-  return blockOf({ did, rev, data: new Cid(data), prev: null, sig: new ByteString(new Uint8Array(64)), version: 3 });
+  const unsigned = { did, rev, data: new Cid(data), prev: null, version: 3 };
+  return blockOf({ ...unsigned, sig: new ByteString(signatureOf(encodeDagCbor(unsigned))) });
 }
 
 /** Returns the body of the `#commit` message. */
@@ -188,12 +210,16 @@ export const hostileFrames: fc.Arbitrary<Buffer> = hostileMessages.map(({ op, ty
   frameOf({ op, t: type }, body),
 );
 
-/** A tree node as drawn: its keys are in order unless `isShuffled`. */
+/** A tree as drawn: its keys are in order unless `isShuffled`. */
 type DrawnTree = {
   readonly keys: readonly string[];
   readonly isShuffled: boolean;
+  /** Keys of one node. */
   readonly fan: number;
-  readonly wrong: 'none' | 'prefix' | 'missing' | 'loop';
+  readonly depthMax: number;
+  /** Where subtrees hang: before a node's first key, or after its last. */
+  readonly side: 'left' | 'right';
+  readonly wrong: 'none' | 'prefix' | 'missing';
 };
 
 const drawnTrees: fc.Arbitrary<DrawnTree> = fc.record({
@@ -204,36 +230,92 @@ const drawnTrees: fc.Arbitrary<DrawnTree> = fc.record({
     ]),
   isShuffled: fc.constantFrom(false, false, false, true),
   fan: fc.constantFrom(1, 4, 64),
-  wrong: fc.constantFrom('none', 'none', 'none', 'prefix', 'missing', 'loop'),
+  depthMax: fc.constantFrom(100, 100, 1_000),
+  side: fc.constantFrom('left', 'right'),
+  wrong: fc.constantFrom('none', 'none', 'none', 'prefix', 'missing'),
 });
 
-/** One node of keys `from` to `to`, with the rest of them in subtrees to its right. */
+/** Adds the nodes of a tree over these paths to `blocks`. Returns its root. */
 function treeNode(paths: readonly string[], leaf: Uint8Array, tree: DrawnTree, blocks: Block[]): Block {
-  const own = paths.slice(0, tree.fan);
-  const rest = paths.slice(tree.fan);
-  const below = rest.length === 0 ? null : treeNode(rest, leaf, tree, blocks);
+  const isRight = tree.side === 'right';
+  const own = isRight ? paths.slice(0, tree.fan) : paths.slice(-tree.fan);
+  const rest = isRight ? paths.slice(tree.fan) : paths.slice(0, -tree.fan);
+  const below = rest.length === 0 ? null : new Cid(treeNode(rest, leaf, tree, blocks).cid);
   const entries = own.map((path, index) => ({
     p: tree.wrong === 'prefix' ? 3 : 0,
     k: new ByteString(Buffer.from(path)),
     v: new Cid(leaf),
-    t: index === own.length - 1 && below !== null ? new Cid(below.cid) : null,
+    t: isRight && index === own.length - 1 ? below : null,
   }));
-  const left = tree.wrong === 'missing' ? new Cid(cidOfBlock(Buffer.from('nowhere')).bytes) : null;
+  const left = tree.wrong === 'missing' ? new Cid(cidOfBlock(Buffer.from('nowhere')).bytes) : isRight ? null : below;
   const block = blockOf({ l: left, e: entries });
   blocks.push(block);
   return block;
 }
 
-/** CARs of whole repos: many keys may share one record, and trees may be deep, cut or unordered. */
-export const hostileRepoCars: fc.Arbitrary<Buffer> = fc
+type SignedTree = {
+  readonly did: string;
+  readonly rev: string;
+  readonly paths: readonly string[];
+  readonly leaf: Block;
+  readonly data: Uint8Array;
+  readonly root: Uint8Array;
+  readonly car: Buffer;
+};
+
+/** Repos that their owner signed: many keys may share one record, and trees have any shape. */
+const signedTrees: fc.Arbitrary<SignedTree> = fc
   .tuple(fc.constantFrom(...keyableDids), revs, hostileRecords, drawnTrees)
   .map(([did, rev, record, tree]) => {
     const leaf = blockOf(ownedBy(did, record).value);
     const paths = tree.keys.map((key) => `${record.collection}/${key}`);
     if (!tree.isShuffled) paths.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-    const fan = Math.max(tree.fan, Math.ceil(paths.length / 100));
+    const fan = Math.max(tree.fan, Math.ceil(paths.length / tree.depthMax));
     const blocks: Block[] = [];
-    const root = treeNode(paths, leaf.cid, { ...tree, fan }, blocks);
-    const commit = commitBlock(did, rev, root.cid);
-    return encodeCar(commit.cid, [commit, ...blocks, leaf]);
+    const { cid: data } = treeNode(paths, leaf.cid, { ...tree, fan }, blocks);
+    const commit = commitBlock(did, rev, data);
+    return { did, rev, paths, leaf, data, root: commit.cid, car: encodeCar(commit.cid, [commit, ...blocks, leaf]) };
+  });
+
+/** CARs of whole repos. */
+export const hostileRepoCars: fc.Arbitrary<Buffer> = signedTrees.map(({ car }) => car);
+
+const treeOps = fc.array(
+  fc.record({
+    action: fc.constantFrom('create', 'create', 'update', 'delete'),
+    path: fc.nat(20),
+    cid: fc.constantFrom('leaf', 'leaf', 'leaf', 'other', 'none'),
+    prev: fc.constantFrom('leaf', 'other', 'none'),
+  }),
+  { maxLength: 8 },
+);
+
+/** Commits over those trees, signed by their owner, whose ops may be undone or not. */
+export const hostileProofs: fc.Arbitrary<Buffer> = fc
+  .tuple(signedTrees, treeOps, fc.constantFrom('none', 'same', 'other'), fc.constantFrom('#commit', '#commit', '#sync'))
+  .map(([{ did, rev, paths, leaf, data, root, car }, ops, before, type]) => {
+    const other = new Cid(cidOfBlock(Buffer.from('other')).bytes);
+    const cidOf = { leaf: new Cid(leaf.cid), other, none: null };
+    const prevData = { none: {}, same: { prevData: new Cid(data) }, other: { prevData: other } }[before];
+    return frameOf(
+      { op: 1, t: type },
+      {
+        seq: 1,
+        repo: did,
+        did,
+        rev,
+        since: null,
+        commit: new Cid(root),
+        ops: ops.map(({ action, path, cid, prev }) => ({
+          action,
+          path: paths[path % paths.length]!,
+          cid: action === 'delete' ? null : cidOf[cid],
+          ...(prev === 'none' ? {} : { prev: cidOf[prev] }),
+        })),
+        blocks: new ByteString(car),
+        time: '2025-01-01T00:00:00.000Z',
+        tooBig: false,
+        ...prevData,
+      },
+    );
   });
