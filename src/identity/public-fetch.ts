@@ -26,6 +26,9 @@ export type FetchOutcome =
   | { readonly ok: true; readonly status: number; readonly headers: http.IncomingHttpHeaders; readonly body: Buffer }
   | { readonly ok: false; readonly reason: FetchReason; readonly message: string };
 
+/** An answer of `n` bytes may take `waitMs`, and a second for each `bytesPerSecMin` of them. */
+export type Pace = { readonly waitMs: number; readonly bytesPerSecMin: number };
+
 export type FetchRequest = {
   readonly url: string;
   /** The operator named the host: any address and plain http, until redirected elsewhere. */
@@ -33,6 +36,8 @@ export type FetchRequest = {
   readonly accept: string;
   /** For the whole exchange, redirects included. */
   readonly timeoutMs: number;
+  /** Ends it earlier, when nothing comes or little: for answers that may take long if they flow. */
+  readonly pace?: Pace;
   readonly bytesMax: number;
   readonly redirectsMax: number;
   readonly signal?: AbortSignal;
@@ -81,7 +86,7 @@ export class PublicFetch implements Disposable {
 
   /** Fetches one URL. Never throws because of what the host does. */
   async get(request: FetchRequest): Promise<FetchOutcome> {
-    const deadline = new Deadline(request.timeoutMs, request.signal);
+    const deadline = new Deadline(request);
     try {
       return await this.#follow(request, deadline);
     } finally {
@@ -148,8 +153,10 @@ export class PublicFetch implements Disposable {
     };
     return new Promise((resolve) => {
       const fail = (error: Error): void => resolve(failureOf(error, target, deadline.isOver));
-      const onResponse = (response: http.IncomingMessage): void =>
+      const onResponse = (response: http.IncomingMessage): void => {
+        if (request.pace !== undefined) response.on('data', ({ length }: Buffer) => deadline.noteBytes(length));
         collectBody(response, request.bytesMax, resolve, fail);
+      };
       const sent = isPlain ? http.get(target, options, onResponse) : https.get(target, options, onResponse);
       sent.on('error', fail);
       deadline.onOver = () => sent.destroy(new Error('no answer in time'));
@@ -203,19 +210,45 @@ function collectBody(
   });
 }
 
-/** The end of one exchange: its time is over, or its caller's signal aborts. */
+/** The end of one exchange: its time is over, or below its pace, or its caller's signal aborts. */
 class Deadline implements Disposable {
   isOver = false;
   onOver: () => void = () => {};
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   readonly #signal: AbortSignal | undefined;
+  readonly #timeoutMs: number;
+  readonly #pace: Pace | undefined;
+  #bytes = 0;
+  /** Units: ms from the start. */
+  #checkedMs: number;
 
-  constructor(timeoutMs: number, signal: AbortSignal | undefined) {
+  constructor({ timeoutMs, signal, pace }: FetchRequest) {
     this.isOver = signal?.aborted === true;
     this.#signal = signal;
-    this.#timer = setTimeout(this.#end, timeoutMs);
+    this.#timeoutMs = timeoutMs;
+    this.#pace = pace;
+    this.#checkedMs = this.#allowedMs;
+    this.#timer = setTimeout(this.#check, this.#checkedMs);
     signal?.addEventListener('abort', this.#end, { once: true });
   }
+
+  noteBytes(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /** What the exchange may take in all, as far as it has come. */
+  get #allowedMs(): number {
+    if (this.#pace === undefined) return this.#timeoutMs;
+    const { waitMs, bytesPerSecMin } = this.#pace;
+    return Math.min(this.#timeoutMs, waitMs + (this.#bytes * 1000) / bytesPerSecMin);
+  }
+
+  readonly #check = (): void => {
+    const leftMs = this.#allowedMs - this.#checkedMs;
+    if (leftMs <= 0) return this.#end();
+    this.#checkedMs += leftMs;
+    this.#timer = setTimeout(this.#check, leftMs);
+  };
 
   readonly #end = (): void => {
     this.isOver = true;

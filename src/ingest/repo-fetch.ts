@@ -3,8 +3,9 @@
  * after it.
  *
  * Owns: the order that leaves neither a gap nor a duplicate. The repo's live entries are held from
- * before the request until the snapshot is in the log; then those above its rev follow. A hold that
- * exceeds its limit voids the attempt.
+ * just before a request until it fails, or the snapshot is in the log; then those above its rev
+ * follow. They do not wait while the request waits for its turn. A hold that exceeds its limit
+ * voids the attempt.
  */
 
 import { inputLimits } from '../atproto/input-limits.ts';
@@ -12,6 +13,7 @@ import { openRepoCar, type RepoSnapshot } from '../atproto/repo-car.ts';
 import { isCommitSignedBy } from '../atproto/signed-commit.ts';
 import type { Clock } from '../base/clock.ts';
 import { type CrashPoint, reachCrashPoint } from '../base/crash-point.ts';
+import { invariant } from '../base/invariant.ts';
 import type { Entry } from '../entry/entry.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import { passOthersRefusal, refusalOf } from '../log/entries-refused.ts';
@@ -58,6 +60,32 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** The hold of the request that runs; between requests a repo's live entries pass. */
+class RequestHolds {
+  readonly #gate: RepoGate;
+  readonly #did: string;
+  #hold: RepoHold | null = null;
+
+  constructor(gate: RepoGate, did: string) {
+    this.#gate = gate;
+    this.#did = did;
+  }
+
+  get current(): RepoHold {
+    invariant(this.#hold !== null, 'a snapshot is appended under the hold of its request');
+    return this.#hold;
+  }
+
+  begin(): void {
+    this.#hold = this.#gate.hold(this.#did);
+  }
+
+  release(): void {
+    this.#hold?.release(null, Promise.resolve());
+    this.#hold = null;
+  }
+}
+
 export class RepoFetch {
   readonly #options: RepoFetchOptions;
   #largeTurn: Promise<void> = Promise.resolve();
@@ -68,9 +96,9 @@ export class RepoFetch {
 
   /** Makes one attempt. `row` names the host to ask first and the lowest acceptable rev. */
   async fetch(did: string, row: RepoRow): Promise<FetchedRepo> {
-    const hold = this.#options.gate.hold(did);
+    const holds = new RequestHolds(this.#options.gate, did);
     try {
-      const answer = await this.#fetchRepo(did, row.host);
+      const answer = await this.#fetchRepo(did, row.host, holds);
       if (!answer.ok) return answer;
       const { origin, car } = answer;
       const checked = await this.#check(did, car);
@@ -83,14 +111,14 @@ export class RepoFetch {
       if (snapshot.rev < row.revMin) {
         return { ok: false, reason: 'stale', message: `rev ${snapshot.rev}, wanted ${row.revMin}` };
       }
-      return await this.#append(snapshot, hold);
+      return await this.#append(snapshot, holds.current);
     } catch (thrown) {
       const refusal = refusalOf(thrown, did);
       if (refusal === null) throw thrown;
       return { ok: false, reason: 'entry-refused', message: refusal.message };
     } finally {
       // After a failure the held entries follow unchanged; after success this does nothing.
-      hold.release(null, Promise.resolve());
+      holds.release();
     }
   }
 
@@ -118,8 +146,12 @@ export class RepoFetch {
   }
 
   /** Asks the given host first, which saves a lookup, then the one in the DID document. */
-  async #fetchRepo(did: string, givenHost: string | null): Promise<RepoAnswer | (FetchedRepo & { ok: false })> {
-    const byGiven = givenHost === null ? null : await this.#fetchFrom(givenHost, did);
+  async #fetchRepo(
+    did: string,
+    givenHost: string | null,
+    holds: RequestHolds,
+  ): Promise<RepoAnswer | (FetchedRepo & { ok: false })> {
+    const byGiven = givenHost === null ? null : await this.#fetchFrom(givenHost, did, holds);
     if (byGiven?.ok === true || byGiven?.reason === 'busy') return byGiven;
     const resolution = await this.#options.resolver.resolveDid(did, { fresh: true });
     if (!resolution.ok) {
@@ -131,23 +163,29 @@ export class RepoFetch {
     const { pds } = resolution.document;
     if (pds === null) return byGiven ?? { ok: false, reason: 'gone', message: 'the DID document names no host' };
     if (byGiven !== null && pds === givenHost) return byGiven;
-    const byDocument = await this.#fetchFrom(pds, did);
+    const byDocument = await this.#fetchFrom(pds, did, holds);
     // A host that did not respond leaves open whether the repo is gone.
     return !byDocument.ok && byGiven?.reason !== 'gone' && byDocument.reason === 'gone'
       ? (byGiven ?? byDocument)
       : byDocument;
   }
 
-  async #fetchFrom(origin: string, did: string): Promise<RepoAnswer> {
-    const answer = await this.#options.host.getRepo(origin, did, largeRepoBytes);
+  async #fetchFrom(origin: string, did: string, holds: RequestHolds): Promise<RepoAnswer> {
+    const answer = await this.#request(origin, did, largeRepoBytes, holds);
     if (answer.ok || answer.reason !== 'too-large') return answer;
-    const alone = this.#largeTurn.then(() => this.#options.host.getRepo(origin, did, inputLimits.repoCarBytesMax));
+    const alone = this.#largeTurn.then(() => this.#request(origin, did, inputLimits.repoCarBytesMax, holds));
     // The next one takes its turn whatever became of this one, and must not keep its bytes.
     this.#largeTurn = alone.then(
       () => {},
       () => {},
     );
     return alone;
+  }
+
+  async #request(origin: string, did: string, bytesMax: number, holds: RequestHolds): Promise<RepoAnswer> {
+    const answer = await this.#options.host.getRepo(origin, did, bytesMax, () => holds.begin());
+    if (!answer.ok) holds.release();
+    return answer;
   }
 
   async #append(snapshot: RepoSnapshot, hold: RepoHold): Promise<FetchedRepo> {

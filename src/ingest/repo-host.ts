@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import { isKeyableDid } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
 import { openObjectShape, parseShape } from '../config/json-shape.ts';
-import type { FetchOutcome, PublicFetch } from '../identity/public-fetch.ts';
+import type { FetchOutcome, Pace, PublicFetch } from '../identity/public-fetch.ts';
 import { type HostLimits, retryAfterMs } from './host-limits.ts';
 
 /** `gone`: the repo is deleted or withheld. `busy`: the host asks for a pause. */
@@ -36,6 +36,8 @@ export type RepoHostOptions = {
 
 const listTimeoutMs = 60_000;
 const repoTimeoutMs = 900_000;
+/** While a repo is fetched, its live commits wait, and few repos are fetched at a time. */
+const hostPace: Pace = { waitMs: 30_000, bytesPerSecMin: 65_536 };
 const listBytesMax = 4_194_304;
 const errorBytesMax = 65_536;
 /** Repos in one page: the most that the protocol allows. */
@@ -82,6 +84,7 @@ export class RepoHost {
       isTrusted: isTrusted(origin),
       accept,
       timeoutMs,
+      pace: hostPace,
       bytesMax,
       redirectsMax: 3,
       signal,
@@ -89,9 +92,12 @@ export class RepoHost {
   }
 
   async #get(origin: string, path: string, accept: string, timeoutMs: number, bytesMax: number): Promise<FetchOutcome> {
+    return this.#inTurn(origin, () => this.#request(origin, path, accept, timeoutMs, bytesMax));
+  }
+
+  async #inTurn(origin: string, send: () => Promise<FetchOutcome>): Promise<FetchOutcome> {
     const { limits, signal } = this.#options;
-    const outcome = await limits.run(origin, signal, () => this.#request(origin, path, accept, timeoutMs, bytesMax));
-    return outcome ?? { ok: false, reason: 'unreachable', message: 'stopped' };
+    return (await limits.run(origin, signal, send)) ?? { ok: false, reason: 'unreachable', message: 'stopped' };
   }
 
   #failureOf(origin: string, outcome: FetchOutcome): HostFailure {
@@ -111,10 +117,13 @@ export class RepoHost {
     return { ok: false, reason: 'answer-bad', message: `${origin} answers ${outcome.status}` };
   }
 
-  /** Fetches a whole repo of at most `bytesMax`. */
-  async getRepo(origin: string, did: string, bytesMax: number): Promise<RepoAnswer> {
+  /** Fetches a whole repo of at most `bytesMax`; calls `onStart` when its turn has come. */
+  async getRepo(origin: string, did: string, bytesMax: number, onStart: () => void): Promise<RepoAnswer> {
     const path = `/xrpc/com.atproto.sync.getRepo?did=${encodeURIComponent(did)}`;
-    const outcome = await this.#get(origin, path, 'application/vnd.ipld.car', repoTimeoutMs, bytesMax);
+    const outcome = await this.#inTurn(origin, () => {
+      onStart();
+      return this.#request(origin, path, 'application/vnd.ipld.car', repoTimeoutMs, bytesMax);
+    });
     if (outcome.ok && outcome.status === 200) return { ok: true, car: outcome.body, origin };
     return this.#failureOf(origin, outcome);
   }

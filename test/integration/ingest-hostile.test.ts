@@ -157,3 +157,22 @@ describe('an entry that the log refuses for good', () => {
     expect(row).toMatchObject({ attempts: 1, lastFailure: { reason: 'entry-refused' } });
   });
 });
+
+describe('a host that says nothing', () => {
+  it('holds up no live commits of a repo whose turn to be fetched has not come', async () => {
+    const asked: string[] = [];
+    harness.network.serveRepos((did) => {
+      asked.push(did);
+      return new Promise(() => {});
+    });
+    await harness.start({ backfill: { hostConcurrencyMax: 1 } });
+    await harness.post('/v1/backfill', { did: otherDid });
+    await until(() => asked.length === 1);
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(async () => (await harness.get('/v1/backfill')).body['reposRunning'] === 2);
+    await commit(1, (body) => body);
+    expect((await harness.settle()).status).toBe(200);
+    expect(harness.log.of('commit', authorDid).length).toBe(1);
+    expect(asked).toEqual([otherDid]);
+  });
+});

@@ -1,4 +1,5 @@
 /** Untrusted URLs lead only to public addresses; every fetch has bounds. */
+import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isPublicAddress } from '../../../src/identity/public-address.ts';
 import { type AddressLookup, type FetchRequest, PublicFetch } from '../../../src/identity/public-fetch.ts';
@@ -13,6 +14,37 @@ afterAll(() => network.close());
 function request(url: string, fields: Partial<FetchRequest> = {}): FetchRequest {
   return { url, isTrusted: false, accept: '*/*', timeoutMs: 5000, bytesMax: 1000, redirectsMax: 3, ...fields };
 }
+
+describe('an answer that falls below its pace', () => {
+  const pace = { waitMs: 50, bytesPerSecMin: 1_000_000 };
+  const slow = { pace, isTrusted: true, timeoutMs: 3_600_000, bytesMax: 1e9 };
+  const dripping: NodeJS.Timeout[] = [];
+  afterAll(() => {
+    for (const timer of dripping) clearInterval(timer);
+  });
+
+  it('ends the fetch when its host says nothing', async () => {
+    network.responders.set('/silent', () => new Promise(() => {}));
+    using fetch = new PublicFetch({ allowPrivateHosts: true });
+    expect(await fetch.get(request(`${network.url}/silent`, slow))).toMatchObject({ ok: false, reason: 'deadline' });
+  });
+
+  it('ends the fetch when a body drips without an end', async () => {
+    const stream = (response: ServerResponse): void => {
+      dripping.push(setInterval(() => response.write('x'), 5));
+    };
+    network.responders.set('/dripping', () => ({ body: '', stream }));
+    using fetch = new PublicFetch({ allowPrivateHosts: true });
+    expect(await fetch.get(request(`${network.url}/dripping`, slow))).toMatchObject({ ok: false, reason: 'deadline' });
+  });
+
+  it('is not one that flows', async () => {
+    network.responders.set('/flowing', () => ({ body: Buffer.alloc(5_000_000) }));
+    using fetch = new PublicFetch({ allowPrivateHosts: true });
+    const flowing = { ...slow, pace: { waitMs: 30_000, bytesPerSecMin: 1 } };
+    expect(await fetch.get(request(`${network.url}/flowing`, flowing))).toMatchObject({ ok: true });
+  });
+});
 
 describe('public addresses', () => {
   it.each([
