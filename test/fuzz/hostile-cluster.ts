@@ -7,12 +7,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
-import { readRunFile } from '../../src/cli/process/run-file.ts';
 import { settingTable } from '../../src/config/setting-table.ts';
 import { clusterFolder, type RunningCluster, removeFolder, startCluster } from '../support/running-cluster.ts';
 import { ScriptedNetwork } from '../support/scripted-network.ts';
 import { until } from '../support/until.ts';
 import { commitFrame, create, SignedRepo } from '../unit/atproto/signed-repo.ts';
+import { checkProcesses, checkSlots, settle } from './cluster-health.ts';
 import { mustHold } from './fuzz-target.ts';
 import { goodDids } from './hostile-records.ts';
 
@@ -22,17 +22,9 @@ const appliedMsMax = 1_000;
 /** The same on a slower machine, as a multiple of what it takes before anything hostile came. */
 const slownessMax = 20;
 const warmUpCommits = 5;
-/** Of each process, without the pages of its files. */
-export const memoryMibMax = 768;
 const requestMsMax = 20_000;
 
 export type Answered = { readonly status: number; readonly body: string };
-
-/** Returns a process's own memory in MiB. */
-export function memoryMibOf(pid: number): number {
-  const line = /^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(line?.[1] ?? 0) / 1024;
-}
 
 type GoodRecord = { readonly uri: string; readonly json: string };
 
@@ -154,39 +146,17 @@ export class HostileCluster implements AsyncDisposable {
     return { status: response.status, body: await response.text() };
   }
 
-  /** Every process is the one that was started, and within its memory. */
   checkProcesses(): void {
-    const { printed, dataDir, run } = this.#running;
-    mustHold(!printed.err.includes('started again'), `no process ends:\n${printed.err.slice(-3_000)}`);
-    const now = readRunFile(dataDir);
-    mustHold(now !== null, 'the cluster runs');
-    for (const { pid } of [run.router, run.ingest, ...Object.values(run.nodes)]) {
-      const mib = memoryMibOf(pid);
-      mustHold(mib < memoryMibMax, `a process has less than ${memoryMibMax} MiB of its own, not ${Math.round(mib)}`);
-    }
+    checkProcesses(this.#running);
   }
 
-  /** Every slot applies. */
-  async checkSlots(): Promise<void> {
-    for (const { url } of Object.values(this.run.nodes)) {
-      const response = await fetch(`${url}/v1/status`, { signal: AbortSignal.timeout(requestMsMax) });
-      const { slots } = (await response.json()) as { slots: { slot: number; state: string; quarantined?: number }[] };
-      for (const { slot, state, quarantined = 0 } of slots) {
-        mustHold(state === 'applying', `slot ${slot} applies, and is not ${state}`);
-        mustHold(quarantined === 0, `slot ${slot} has nothing in quarantine, not ${quarantined}`);
-      }
-    }
+  checkSlots(): Promise<void> {
+    return checkSlots(this.#running);
   }
 
   /** All that good accounts wrote is there, and the counts are those of what they wrote. */
   async checkModel(): Promise<void> {
-    const settled = await fetch(`${this.run.router.url}/v1/settle`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ timeoutMs: requestMsMax }),
-      signal: AbortSignal.timeout(2 * requestMsMax),
-    });
-    mustHold(settled.status === 200, `the cluster settles: ${await settled.text()}`);
+    await settle(this.#running);
     for (let at = 0; at < this.records.length; at += 100) {
       const some = this.records.slice(at, at + 100);
       const stored = await this.#stored(some.map(({ uri }) => uri));

@@ -147,7 +147,7 @@ export async function answerRequest(
   response: ServerResponse,
   url: string,
 ): Promise<void> {
-  if (hostile?.answer(new URL(request.url ?? '/', 'http://demo.invalid'), response, url) === true) return;
+  if (hostile?.answerDirectory(request, response) === true) return;
   const { status, body } = await answerOf(world, request, url).catch((thrown: unknown) =>
     failed(500, 'InternalServerError', operatingFailure(thrown).message),
   );

@@ -7,7 +7,7 @@
  */
 
 import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
 import { cidOfBlock } from '../../atproto/cid.ts';
@@ -19,7 +19,7 @@ const hostKinds = ['sound', 'sound', 'sound', 'garbage', 'cut', 'endless', 'sile
 export type HostKind = (typeof hostKinds)[number];
 
 /** An endless answer ends itself here, should its reader not do so. Units: bytes. */
-const endlessBytesMax = 2 ** 30;
+const endlessBytesMax = 192 * 2 ** 20;
 const pieceBytes = 65_536;
 /** The discard port, where nothing listens. */
 const deadUrl = 'http://127.0.0.1:9';
@@ -70,14 +70,26 @@ function answerAs(kind: HostKind, response: ServerResponse, body: Buffer): void 
   }
 }
 
+async function listenAnywhere(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
 export class HostileAccounts implements AsyncDisposable {
   readonly all: readonly HostileAccount[];
   readonly #byDid: ReadonlyMap<string, HostileAccount>;
   readonly #goodHandle: () => string;
   /** Accepts connections and never says a word. */
-  readonly #silent: Server = createServer((socket) => {
+  readonly #silent = createServer((socket) => {
     socket.on('error', () => socket.destroy());
   });
+  /** The host of all strangers. */
+  readonly #pds = createHttpServer((request, response) => {
+    void this.#answerRequest(request, response).catch(() => response.destroy());
+  });
+  #silentPort = 0;
+  #pdsUrl = '';
 
   /** `goodHandle` draws a handle that a stranger's document claims. */
   constructor(seed: number, goodHandle: () => string) {
@@ -87,46 +99,44 @@ export class HostileAccounts implements AsyncDisposable {
   }
 
   async listen(): Promise<void> {
-    this.#silent.listen(0, '127.0.0.1');
-    await once(this.#silent, 'listening');
+    this.#silentPort = await listenAnywhere(this.#silent);
+    this.#pdsUrl = `http://127.0.0.1:${await listenAnywhere(this.#pds)}`;
   }
 
   /** The port of a host that keeps silent. */
   get silentPort(): number {
-    return (this.#silent.address() as AddressInfo).port;
+    return this.#silentPort;
   }
 
-  /** Answers a request about a stranger. Returns: false when it is about none. */
-  answer(target: URL, response: ServerResponse, url: string): boolean {
-    const path = target.pathname.slice(1).replaceAll(/%3A/gi, ':');
-    const isDocument = path.startsWith('did:');
-    const account = this.#byDid.get(isDocument ? path : (target.searchParams.get('did') ?? ''));
+  /** Answers a request to the directory about a stranger. Returns: false when it is about none. */
+  answerDirectory(request: IncomingMessage, response: ServerResponse): boolean {
+    const did = (request.url ?? '').slice(1).replaceAll(/%3A/gi, ':');
+    const account = this.#byDid.get(did);
     if (account === undefined) return false;
-    void this.#answer(account, isDocument ? 'document' : path, response, url).catch(() => response.destroy());
+    void this.#document(account).then((document) => {
+      // A directory always answers; what it says is the account's own affair.
+      answerAs(account.kind === 'garbage' ? 'garbage' : 'sound', response, Buffer.from(JSON.stringify(document)));
+    });
     return true;
   }
 
-  async #answer(account: HostileAccount, what: string, response: ServerResponse, url: string): Promise<void> {
-    const { kind, repo, did } = account;
-    if (what === 'document') {
-      // A directory always answers; what it says is the account's own affair.
-      const document = Buffer.from(JSON.stringify(await this.#document(account, url)));
-      answerAs(kind === 'garbage' ? kind : 'sound', response, document);
+  async #answerRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const target = new URL(request.url ?? '/', 'http://demo.invalid');
+    const account = this.#byDid.get(target.searchParams.get('did') ?? '');
+    const head = account?.repo.head ?? null;
+    if (account === undefined || head === null) {
+      response.writeHead(400).end(JSON.stringify({ error: 'RepoNotFound', message: 'no such repo' }));
       return;
     }
-    if (what === 'xrpc/com.atproto.sync.getRepo') {
-      const car = await repo.export();
-      if (car === null) response.writeHead(400).end(JSON.stringify({ error: 'RepoNotFound', message: did }));
-      else answerAs(kind, response, car);
-      return;
-    }
-    const { head } = repo;
-    const body = head === null ? {} : { cid: headCidText(head), rev: head.rev };
-    answerAs(kind, response, Buffer.from(JSON.stringify(body)));
+    const isRepo = target.pathname === '/xrpc/com.atproto.sync.getRepo';
+    const status = { cid: headCidText(head), rev: head.rev };
+    const body = isRepo ? await account.repo.export() : Buffer.from(JSON.stringify(status));
+    answerAs(account.kind, response, body ?? Buffer.alloc(0));
   }
 
-  async #document({ did, kind, repo }: HostileAccount, url: string): Promise<object> {
+  async #document({ did, kind, repo }: HostileAccount): Promise<object> {
     const key = await repo.signingKey();
+    const serviceEndpoint = kind === 'dead' ? deadUrl : this.#pdsUrl;
     return {
       id: did,
       // Claims the name of a good account, which resolves to that one.
@@ -134,13 +144,13 @@ export class HostileAccounts implements AsyncDisposable {
       verificationMethod: [
         { id: `${did}#atproto`, type: 'Multikey', controller: did, publicKeyMultibase: key.slice('did:key:'.length) },
       ],
-      service: [
-        { id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint: kind === 'dead' ? deadUrl : url },
-      ],
+      service: [{ id: '#atproto_pds', type: 'AtprotoPersonalDataServer', serviceEndpoint }],
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#silent.close();
+    this.#pds.closeAllConnections();
+    this.#pds.close();
   }
 }
