@@ -2,12 +2,12 @@
  * Commits, repos and messages of the firehose, made from parts that are each valid or not: shared
  * blocks, paths twice, revs and times anywhere, trees of any shape.
  */
-import { createECDH, createPrivateKey, sign } from 'node:crypto';
 import fc from 'fast-check';
 import { Cid, cidOfBlock } from '../../src/atproto/cid.ts';
 import { ByteString, type DagMap, type DagValue } from '../../src/atproto/dag-value.ts';
 import { tidOf } from '../../src/atproto/tid.ts';
 import { type Block, encodeCar } from '../../src/demo/server/firehose-frame.ts';
+import { signatureOf } from '../support/commit-signature.ts';
 import { encodeDagCbor } from '../support/dag-cbor.ts';
 import { frameOf } from '../unit/atproto/signed-repo.ts';
 import { anyDids, type HostileRecord, hostileRecords, keyableDids, ownedBy, rkeys } from './hostile-records.ts';
@@ -99,26 +99,6 @@ export function placedOps({ records, ops: drawn, repeats }: HostileCommit): Plac
 function blockOf(value: DagValue): Block {
   const bytes = encodeDagCbor(value);
   return { cid: cidOfBlock(bytes).bytes, bytes };
-}
-
-/** The key of every DID document of a `ScriptedNetwork`. */
-const signer = (() => {
-  const pair = createECDH('secp256k1');
-  pair.setPrivateKey(Buffer.alloc(32, 0x11));
-  const point = pair.getPublicKey();
-  const [d, x, y] = [pair.getPrivateKey(), point.subarray(1, 33), point.subarray(33)].map((part) =>
-    part.toString('base64url'),
-  );
-  return createPrivateKey({ key: { kty: 'EC', crv: 'secp256k1', d: d!, x: x!, y: y! }, format: 'jwk' });
-})();
-const curveOrder = 0xffff_ffff_ffff_ffff_ffff_ffff_ffff_fffe_baae_dce6_af48_a03b_bfd2_5e8c_d036_4141n;
-
-/** Signs with a low S, as the protocol wants. */
-function signatureOf(message: Uint8Array): Buffer {
-  const signature = sign('sha256', message, { key: signer, dsaEncoding: 'ieee-p1363' });
-  const s = BigInt(`0x${signature.toString('hex', 32)}`);
-  if (s > curveOrder / 2n) signature.write((curveOrder - s).toString(16).padStart(64, '0'), 32, 'hex');
-  return signature;
 }
 
 function commitBlock(did: string, rev: string, data: Uint8Array): Block {

@@ -106,7 +106,7 @@ describe('a repo', () => {
     const entries = Array.from({ length: 1000 }, (_unused, index) =>
       treeEntry(0, `app.bsky.feed.post/${String(index).padStart(4, '0')}`, cid),
     );
-    const body = car.commit(authorDid, '3kbd6l2y3gk2z', car.node(null, ...entries));
+    const body = car.signedCommit(authorDid, '3kbd6l2y3gk2z', car.node(null, ...entries));
     harness.network.serveRepos((did) =>
       did === authorDid ? { body } : { status: 400, body: '{"error":"RepoNotFound"}' },
     );

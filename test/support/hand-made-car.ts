@@ -1,6 +1,7 @@
 /** CARs of handmade blocks, so that a commit or a tree can be wrong where a library's is right. */
 import { type Cid, cidOfBlock } from '../../src/atproto/cid.ts';
 import { ByteString, type DagMap, type DagValue } from '../../src/atproto/dag-value.ts';
+import { signatureOf } from './commit-signature.ts';
 import { encodeDagCbor } from './dag-cbor.ts';
 
 function varint(value: number): Buffer {
@@ -35,6 +36,12 @@ export class HandMadeCar {
   /** Finishes a repo of this tree, unsigned. */
   commit(did: string, rev: string, data: DagValue, fields: DagMap = {}): Buffer {
     return this.finish(this.add({ did, rev, data, version: 3, prev: null, ...fields }));
+  }
+
+  /** The same, signed. */
+  signedCommit(did: string, rev: string, data: DagValue): Buffer {
+    const sig = new ByteString(signatureOf(encodeDagCbor({ did, rev, data, version: 3, prev: null })));
+    return this.commit(did, rev, data, { sig });
   }
 
   finish(root: DagValue): Buffer {
