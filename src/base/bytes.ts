@@ -199,8 +199,9 @@ const listItemsMax = 1_000_000;
  * Errors: MalformedBytes, or what `errorOf` makes of it, when bytes end early or exceed a limit.
  */
 export class ByteReader {
-  readonly buffer: Buffer;
+  buffer: Buffer;
   position: number;
+  #isOwn = false;
   readonly #what: string;
   readonly #errorOf: ((error: MalformedBytes) => Error) | null;
 
@@ -215,6 +216,13 @@ export class ByteReader {
     this.position = position;
     this.#what = what;
     this.#errorOf = errorOf;
+  }
+
+  /** Makes the bytes a copy of the reader's own, since their memory is reused. Returns them. */
+  own(): Buffer {
+    if (!this.#isOwn) this.buffer = Buffer.from(this.buffer);
+    this.#isOwn = true;
+    return this.buffer;
   }
 
   fail(problem: string): never {

@@ -31,8 +31,10 @@ export function rkeyOfActorEdge(state: SlotState, did: string, kind: EdgeKind, s
 
 /** Reused once a request is answered; more than one only while reads yield. */
 const idleLists: DidList[] = [];
-/** About what a look at a set of subjects takes, a look into storage, and reading a set. */
-const micros = { set: 0.1, row: 2, read: 5_000 } as const;
+/** About what a look into storage takes, and reading all subjects of an actor. */
+const micros = { row: 2, set: 5_000 } as const;
+/** Looks into sets of subjects that take a microsecond. */
+const setLooksPerMicro = 8;
 
 /** Returns the volatile row that holds the rkey of one edge; undefined without an edge. */
 function rowOfProbe(
@@ -46,13 +48,23 @@ function rowOfProbe(
   return cache.rowOf(actor, kind, dids, subject);
 }
 
-/** Answers the probes at the reader's position with rkeys, as `openProbesAnswer` reads them. */
-export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
-  const dids = idleLists.pop() ?? new DidList();
-  const { count, source, starts, ends } = dids.read(reader);
-  // null until the actor is looked up, at its first probe.
-  const actors = new Array<CachedActor | null | undefined>(count).fill(null);
-  for (let left = reader.count(); left > 0; left--) {
+/** Probes being answered: the reader is at the next one. */
+type Probing = {
+  readonly into: MessageWriter;
+  readonly cache: EdgeCache;
+  readonly reader: ByteReader;
+  readonly dids: DidList;
+  /** By index of a DID: null until the actor is looked up, at its first probe. */
+  readonly actors: (CachedActor | null | undefined)[];
+  left: number;
+};
+
+/** Answers probes until the turn is over. Returns true at the end. Hot: no generator. */
+function probeSome(probing: Probing, turn: Turn): boolean {
+  const { into, cache, reader, dids, actors } = probing;
+  const { count, source, starts, ends } = dids;
+  for (; probing.left > 0; ) {
+    probing.left--;
     const { owner, kinds, subject } = readProbe(reader, count);
     if (actors[owner] === null) actors[owner] = cache.get(source, starts[owner]!, ends[owner]!);
     for (const { kind, probeBit } of probedEdges) {
@@ -62,7 +74,19 @@ export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: Byte
       if (row !== undefined) appendRkey(into, row, 0);
       into.end(start, 1);
     }
-    if (turn.isOver(micros.row)) yield;
+    if (turn.isOver(micros.row)) return false;
+  }
+  return true;
+}
+
+/** Answers the probes at the reader's position with rkeys, as `openProbesAnswer` reads them. */
+export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
+  const dids = (idleLists.pop() ?? new DidList()).read(reader);
+  const actors = new Array<CachedActor | null | undefined>(dids.count).fill(null);
+  const probing = { into, cache, reader, dids, actors, left: reader.count() };
+  while (!probeSome(probing, turn)) {
+    dids.source = reader.own();
+    yield;
   }
   reader.end();
   idleLists.push(dids);
@@ -71,36 +95,42 @@ export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: Byte
 /** More subjects times candidates are refused, so that the answer fits a payload. */
 const pairsMax = 500_000;
 
-/**
- * Returns for each of `dids` where the candidates that follow it begin, with their lengths, and end
- * in the reader's buffer, one after the other.
- */
-function* findFollowers(
-  cache: EdgeCache,
-  dids: DidList,
-  reader: ByteReader,
-  candidateCount: number,
-  turn: Turn,
-): SlicedRead<number[][]> {
+/** A search for followers: the reader is at the next candidate. */
+type FollowerSearch = {
+  readonly cache: EdgeCache;
+  readonly reader: ByteReader;
+  readonly dids: DidList;
+  /**
+   * By subject: where the candidates that follow it begin, with their lengths, and end in the
+   * reader's buffer, one after the other.
+   */
+  readonly found: number[][];
+  left: number;
+};
+
+/** Searches until the turn is over. Returns true at the end. Hot: no generator. */
+function searchSome(search: FollowerSearch, turn: Turn): boolean {
+  const { cache, reader, dids, found } = search;
   const { buffer } = reader;
   const subjectCount = dids.count;
-  const found = Array.from({ length: subjectCount }, (): number[] => []);
-  for (let left = candidateCount; left > 0; left--) {
+  for (; search.left > 0; ) {
+    search.left--;
     const from = reader.position;
     const start = reader.lengthDelimitedRange();
     const actor = cache.get(buffer, start, reader.position);
     if (actor === undefined) continue;
-    const isRead = actor.subjects.follow === undefined;
+    const wasRead = actor.subjects.follow !== undefined;
     const follows = cache.subjectsOf(actor, 'follow');
     for (let subject = 0; subject < subjectCount; subject++) {
       const isFollowed =
         follows === null ? cache.rowOf(actor, 'follow', dids, subject) !== undefined : follows.has(dids, subject);
       if (isFollowed) found[subject]!.push(from, reader.position);
     }
-    const readMicros = isRead && actor.subjects.follow !== undefined ? micros.read : 0;
-    if (turn.isOver(readMicros + subjectCount * (follows === null ? micros.row : micros.set))) yield;
+    const isRead = !wasRead && actor.subjects.follow !== undefined;
+    const looks = follows === null ? subjectCount * micros.row : 1 + Math.trunc(subjectCount / setLooksPerMicro);
+    if (turn.isOver(looks + (isRead ? micros.set : 0))) return false;
   }
-  return found;
+  return true;
 }
 
 /**
@@ -119,7 +149,12 @@ export function* writeFollowersAmong(
   if (dids.count * candidateCount > pairsMax) {
     throw new DataPlaneError('ResourceExhausted', `${nodeCalls.followersAmong}: more than ${pairsMax} pairs`);
   }
-  const found = yield* findFollowers(cache, dids, reader, candidateCount, turn);
+  const found = Array.from({ length: dids.count }, (): number[] => []);
+  const search = { cache, reader, dids, found, left: candidateCount };
+  while (!searchSome(search, turn)) {
+    dids.source = reader.own();
+    yield;
+  }
   reader.end();
   idleLists.push(dids);
   for (const ranges of found) {
@@ -131,7 +166,10 @@ export function* writeFollowersAmong(
       into.length = copyBytes(into.buffer, into.length + 1, reader.buffer, from, end);
     }
     into.end(start, 1);
-    if (turn.isOver(1 + ranges.length * micros.set)) yield;
+    if (turn.isOver(1 + Math.trunc(ranges.length / setLooksPerMicro))) {
+      reader.own();
+      yield;
+    }
   }
 }
 

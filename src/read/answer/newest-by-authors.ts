@@ -8,6 +8,7 @@
 
 import { collections, nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
+import type { ByteReader } from '../../base/bytes.ts';
 import { timeAt } from '../../base/time-bytes.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
@@ -118,6 +119,30 @@ function pageEnd({ before }: FeedRange): PageEnd | null {
 /** About what it takes to look an author up, and more to read its newest items. Units: µs. */
 const authorMicros = { cached: 1, read: 30 } as const;
 
+/** A page being filled from the authors of a request: the reader is at the next one. */
+type AuthorScan = {
+  readonly newest: NewestItems;
+  readonly feeds: FeedCache;
+  readonly reader: ByteReader;
+  readonly before: PageEnd | null;
+  left: number;
+};
+
+/** Adds authors until the turn is over. Returns true at the end. Hot: no generator. */
+function addSome(scan: AuthorScan, turn: Turn): boolean {
+  const { newest, feeds, reader, before } = scan;
+  const { cache } = feeds;
+  for (; scan.left > 0; ) {
+    scan.left--;
+    const did = reader.lengthDelimitedRange();
+    const { misses } = cache;
+    const index = feeds.indexOf(reader.buffer, did, reader.position);
+    const rows = index >= 0 ? addAuthor(newest, feeds, index, before) : 0;
+    if (turn.isOver(rows + (cache.misses === misses ? authorMicros.cached : authorMicros.read))) return false;
+  }
+  return true;
+}
+
 /** Returns the newest items of all authors of a request. Errors: DataPlaneError `WrongEpoch`. */
 export function* newestByAuthors(
   feeds: FeedCache,
@@ -125,14 +150,10 @@ export function* newestByAuthors(
   turn: Turn,
 ): SlicedRead<NewestItems> {
   const newest = beginPage(range);
-  const before = pageEnd(range);
-  const { cache } = feeds;
-  for (let left = count; left > 0; left--) {
-    const did = reader.lengthDelimitedRange();
-    const { misses } = cache;
-    const index = feeds.indexOf(reader.buffer, did, reader.position);
-    const rows = index >= 0 ? addAuthor(newest, feeds, index, before) : 0;
-    if (turn.isOver(rows + (cache.misses === misses ? authorMicros.cached : authorMicros.read))) yield;
+  const scan = { newest, feeds, reader, before: pageEnd(range), left: count };
+  while (!addSome(scan, turn)) {
+    reader.own();
+    yield;
   }
   reader.end();
   return newest.finish();
@@ -147,19 +168,18 @@ export function newestByAuthor(feeds: FeedCache, did: string, range: FeedRange):
   return newest.finish();
 }
 
-/** Like `newestByAuthors` for a list that caches its authors' indexes across timelines. */
-export function* newestByList(
-  feeds: FeedCache,
-  authors: LocalFollowList,
-  range: FeedRange,
-  turn: Turn,
-): SlicedRead<NewestItems> {
-  const newest = beginPage(range);
-  const before = pageEnd(range);
+/** A page being filled from a list of authors, of which `at` is the next. */
+type ListScan = Omit<AuthorScan, 'reader' | 'left'> & { readonly authors: LocalFollowList; at: number };
+
+/** Adds authors until the turn is over. Returns true at the end. Hot: no generator. */
+function addSomeOfList(scan: ListScan, turn: Turn): boolean {
+  const { newest, feeds, before, authors } = scan;
   const { cache, newestMs } = feeds;
   const { texts, starts, ends, indexes } = authors;
   let hits = 0;
-  for (let at = 0; at < indexes.length; at++) {
+  let isOver = false;
+  for (; scan.at < indexes.length && !isOver; scan.at++) {
+    const { at } = scan;
     if (authors.generation !== cache.generation) {
       indexes.fill(-1);
       authors.generation = cache.generation;
@@ -178,9 +198,22 @@ export function* newestByList(
       micros = authorMicros.read;
     }
     if (index >= 0) micros += addAuthor(newest, feeds, index, before);
-    if (turn.isOver(micros)) yield;
+    isOver = turn.isOver(micros);
   }
   cache.hits += hits;
+  return !isOver;
+}
+
+/** Like `newestByAuthors` for a list that caches its authors' indexes across timelines. */
+export function* newestByList(
+  feeds: FeedCache,
+  authors: LocalFollowList,
+  range: FeedRange,
+  turn: Turn,
+): SlicedRead<NewestItems> {
+  const newest = beginPage(range);
+  const scan = { newest, feeds, authors, before: pageEnd(range), at: 0 };
+  while (!addSomeOfList(scan, turn)) yield;
   return newest.finish();
 }
 

@@ -62,7 +62,7 @@ export function writtenMessage<Method extends PlainMethod>(
   );
 }
 
-/** Writes an answer, yielding when the turn is over. */
+/** Writes an answer, yielding when the turn is over; the request's memory is reused by then. */
 export type SlicedWriter = (into: MessageWriter, context: ReadContext, request: Buffer) => SlicedRead<void>;
 
 function* slicedAnswer(write: SlicedWriter, context: ReadContext, request: Buffer): SlicedRead<Buffer> {
@@ -83,9 +83,8 @@ export function sliced(
     handlerFor: (context) => {
       const { turn, prefetchReads } = context;
       if (keysOf === undefined || !prefetchReads) {
-        // The caller reuses the payload's memory at the first await.
         return (payload, { deadlineMs }) =>
-          runSlices(turn, slicedAnswer(write, context, Buffer.from(payload)), deadlineMs);
+          runSlices(turn, slicedAnswer(write, context, asBuffer(payload)), deadlineMs);
       }
       return async (payload, { deadlineMs }) => {
         const request = Buffer.from(payload);
