@@ -10,6 +10,8 @@ import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { invariant } from '../../src/base/invariant.ts';
 import { decodeEntry } from '../../src/entry/entry-codec.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
+import { FieldScanner } from '../../src/proto/fields.ts';
+import { MessageWriter } from '../../src/proto/message-writer.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import * as feeds from '../../src/wire/feed-messages.ts';
@@ -17,6 +19,7 @@ import { decodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
 import { nodeStatusMessage } from '../../src/wire/node-status.ts';
+import { markPartial } from '../../src/wire/partial-answer.ts';
 import { decodeThread, encodeOpThreadsAnswer } from '../../src/wire/thread-messages.ts';
 import * as messages from './wire-messages.ts';
 
@@ -86,12 +89,39 @@ function ownerOf(key: string): string {
 
 type Answer = (payload: Uint8Array, own: (keys: readonly string[]) => void) => Uint8Array;
 
+const byItemMethods: ReadonlySet<string> = new Set(
+  [
+    'GetActors',
+    'GetCountsForUsers',
+    'GetDidsByHandles',
+    'GetInteractionCounts',
+    'GetLikeRecords',
+    'GetPostRecords',
+  ].map((method) => `bsky.${method}`),
+);
+const itemsField = 1;
+
+/** Answers the first `max` items only, as a node does whose answer would be too large. */
+function inPart(request: Buffer, max: number, answerTo: (request: Uint8Array) => Uint8Array): Uint8Array {
+  const scanner = new FieldScanner(request, 'request');
+  let items = 0;
+  let end = request.length;
+  while (scanner.next()) if (scanner.number === itemsField && ++items === max + 1) end = scanner.tagStart;
+  if (items <= max) return answerTo(request);
+  const into = new MessageWriter();
+  into.raw(Buffer.from(answerTo(request.subarray(0, end))));
+  markPartial(into, max);
+  return into.finish();
+}
+
 /** `asked` lists every call; nodes in `down` cannot be reached. */
 export class FakeNodes implements NodeCaller {
   readonly network: FakeNetwork;
   readonly asked: { readonly node: string; readonly method: string; readonly timeoutMs: number }[] = [];
   readonly down = new Set<string>();
   readonly writes: { readonly did: string; readonly entry: unknown }[] = [];
+  /** By-item answers end after as many items. */
+  itemsPerAnswerMax = Number.POSITIVE_INFINITY;
   /** Answers wait for this promise. */
   gate: Promise<void> = Promise.resolve();
   map: ShardMap;
@@ -113,10 +143,13 @@ export class FakeNodes implements NodeCaller {
           throw new DataPlaneError('WrongEpoch', `${node} does not serve slot ${slot} of ${key}`);
       }
     };
-    const answer = this.#answers[method];
-    if (answer !== undefined) return answer(copy, own);
-    if (method.endsWith('Records')) return this.#records(method, copy, own);
-    return this.#echo(method, copy, own);
+    const answerTo = (request: Uint8Array): Uint8Array => {
+      const answer = this.#answers[method];
+      if (answer !== undefined) return answer(request, own);
+      if (method.endsWith('Records')) return this.#records(method, request, own);
+      return this.#echo(method, request, own);
+    };
+    return byItemMethods.has(method) ? inPart(copy, this.itemsPerAnswerMax, answerTo) : answerTo(copy);
   }
 
   #records(method: string, payload: Uint8Array, own: (keys: readonly string[]) => void): Uint8Array {

@@ -8,7 +8,7 @@ import { type ActorCountName, actorCountNames } from '../../slot/table/actor-cou
 import { recordCountNames } from '../../slot/table/record-counts.ts';
 import { beginKey, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
 import type { RecordCache } from '../cache/record-cache.ts';
-import type { RowFinder } from '../lookup/row-finder.ts';
+import type { RecordReads } from './records.ts';
 
 /** Response fields of GetInteractionCounts, and the position of each count in a row. */
 const recordColumns = recordCountNames
@@ -65,17 +65,26 @@ function loadRecordCounts(state: SlotState, cache: RecordCache, key: Buffer, bas
   if (cache.shouldAdmit) cache.set(state, key, { source, start: 0, end, jsonStart: 0, jsonEnd: 0, postFlags: 0 });
 }
 
-/** Writes the counts of a request's records. */
+/** About what the counts of an item take. */
+const countsMicros = 2;
+
+/** Writes the counts of a request's records. Returns as an ItemsWriter does. */
 export function writeInteractionCounts(
   into: MessageWriter,
-  finder: RowFinder,
-  cache: RecordCache,
+  { finder, records, turn }: RecordReads,
   request: Buffer,
-): void {
+): number | null {
+  const { cache } = records;
   const scanner = new FieldScanner(request, 'refs');
   const inner = new FieldScanner(request, 'refs', 0, 0);
   let count = 0;
+  let isEnd = false;
+  let isPartial = false;
   while (scanner.nextOf(refs)) {
+    if (isEnd) {
+      isPartial = true;
+      break;
+    }
     reserveCounts((count + 1) * recordColumnCount);
     inner.reset(request, scanner.start, scanner.end).lastOf(fieldNumber.RecordRef.uri);
     const key = finder.anyKeyOf(request, inner.start, inner.end, tableCode.recordCounts);
@@ -83,9 +92,11 @@ export function writeInteractionCounts(
     if (key === undefined) counts.fill(0, base, base + recordColumnCount);
     else loadRecordCounts(finder.state, cache, key, base);
     count++;
+    isEnd = turn.isOver(countsMicros);
   }
-  if (count === 0) return;
+  if (count === 0) return null;
   for (const { number, position } of recordColumns) writeColumn(into, number, count, recordColumnCount, position);
+  return isPartial ? count : null;
 }
 
 /** Loads the row at `source[start..end)`; counts that it lacks are 0. */
@@ -98,24 +109,36 @@ function loadCounts(source: Buffer, start: number, end: number, base: number, wi
   counts.fill(0, base + known, base + width);
 }
 
-/** Writes the counts of a request's actors. */
-export function writeCountsForUsers(into: MessageWriter, finder: RowFinder, request: Buffer): void {
+/** Writes the counts of a request's actors. Returns as an ItemsWriter does. */
+export function writeCountsForUsers(
+  into: MessageWriter,
+  { finder, turn }: RecordReads,
+  request: Buffer,
+): number | null {
   const scanner = new FieldScanner(request, 'dids');
   const width = actorCountNames.length;
   let count = 0;
+  let isEnd = false;
+  let isPartial = false;
   while (scanner.nextOf(dids)) {
+    if (isEnd) {
+      isPartial = true;
+      break;
+    }
     reserveCounts((count + 1) * width);
     const isKnown = finder.findOwner(request, scanner.start, scanner.end);
     const key = isKnown ? beginKey(finder.owner, tableCode.actorCounts).finish() : undefined;
     const row = (key === undefined ? undefined : finder.state.rows.getVolatile(key)) ?? noRow;
     loadCounts(row, 0, row.length, count * width, width);
     count++;
+    isEnd = turn.isOver(countsMicros);
   }
-  if (count === 0) return;
+  if (count === 0) return null;
   for (const [number, name] of actorColumns) {
     if (name === null) writeZeroes(into, number, count);
     else writeColumn(into, number, count, width, actorCountNames.indexOf(name));
   }
+  return isPartial ? count : null;
 }
 
 function writeZeroes(into: MessageWriter, number: number, count: number): void {

@@ -1,7 +1,8 @@
 /** Reads about actors: infos, counts, handles, identities, takedowns, notifications. */
-import { encodeMessage } from '../../proto/codec.ts';
+import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 import { decodeTexts } from '../../wire/message.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import {
@@ -19,7 +20,7 @@ import { notificationsPage, unreadCount } from '../answer/notifications.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
-import { type ReadRow, read, readMessage, writtenBytes } from './read-row.ts';
+import { byItem, type ReadRow, read, readMessage } from './read-row.ts';
 
 /** Yields the keys of the rows of a request's actors that are not cached. */
 function* actorKeys({ lookup, actors }: ReadContext, request: Buffer): Generator<RowKey> {
@@ -33,12 +34,22 @@ function* actorKeys({ lookup, actors }: ReadContext, request: Buffer): Generator
   }
 }
 
+/** About what a handle takes. */
+const handleMicros = 5;
+
+function writeDidsOfHandles(into: MessageWriter, { lookup, turn }: ReadContext, request: Buffer): number | null {
+  const { handles } = decodeMessage('GetDidsByHandlesRequest', request);
+  for (let count = 1; count <= handles.length; count++) {
+    into.textField(fieldNumber.GetDidsByHandlesResponse.dids, didOfAskedHandle(lookup, handles[count - 1]!));
+    if (turn.isOver(handleMicros) && count < handles.length) return count;
+  }
+  return null;
+}
+
 export const actorReads: readonly ReadRow[] = [
-  writtenBytes('bsky.GetActors', (into, { actors }, request) => writeActorInfos(into, actors, request), actorKeys),
-  writtenBytes('bsky.GetCountsForUsers', (into, { finder }, request) => writeCountsForUsers(into, finder, request)),
-  readMessage('GetDidsByHandles', ({ lookup }, { handles }) => ({
-    dids: handles.map((handle) => didOfAskedHandle(lookup, handle)),
-  })),
+  byItem('bsky.GetActors', writeActorInfos, actorKeys),
+  byItem('bsky.GetCountsForUsers', writeCountsForUsers),
+  byItem('bsky.GetDidsByHandles', writeDidsOfHandles),
   readMessage('GetLatestRev', ({ lookup }, { actorDid }) => ({ rev: latestRev(lookup.stateOf(actorDid), actorDid) })),
   read(
     nodeCalls.identity,

@@ -9,6 +9,7 @@ import type { MessageByName, MessageName, MethodName } from '../../proto/generat
 import { MessageWriter } from '../../proto/message-writer.ts';
 import type { MessageInput } from '../../proto/schema.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
+import { markPartial } from '../../wire/partial-answer.ts';
 import type { SlicedRead } from '../lookup/turn.ts';
 import { prefetching, prefetchRows, type RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
@@ -93,6 +94,29 @@ export function sliced(
       };
     },
   };
+}
+
+/**
+ * Answers the items of a request in order. Returns how many, if it ended before the last since its
+ * turn was over or the answer large enough; else null.
+ */
+export type ItemsWriter = (into: MessageWriter, context: ReadContext, request: Buffer) => number | null;
+
+/** A by-item read, whose answer may be partial. The rows that `keysOf` yields may be prefetched. */
+export function byItem(
+  call: string,
+  write: ItemsWriter,
+  keysOf?: (context: ReadContext, request: Buffer) => Iterable<RowKey>,
+): ReadRow {
+  return writtenBytes(
+    call,
+    (into, context, request) => {
+      context.turn.begin();
+      const answered = write(into, context, request);
+      if (answered !== null) markPartial(into, answered);
+    },
+    keysOf,
+  );
 }
 
 /** A read straight from the request's bytes. The rows that `keysOf` yields may be prefetched. */

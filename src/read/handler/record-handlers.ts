@@ -9,7 +9,7 @@ import { writePostRecords, writeRecords } from '../answer/records.ts';
 import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
 import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
-import { type ReadRow, writtenBytes } from './read-row.ts';
+import { byItem, type ReadRow } from './read-row.ts';
 
 /** Yields the keys of a request's records that are not cached. */
 function* recordKeys(
@@ -48,18 +48,14 @@ function recordsRead({ recordsMethod: method, nsid: collectionNsid }: (typeof re
   invariant(hasSameNumbers, `${method} has the field numbers of GetPostRecords`);
   const collection = knownCollection(collectionNsid);
   const write = method === 'GetPostRecords' ? writePostRecords : writeRecords;
-  return writtenBytes(
+  return byItem(
     `bsky.${method}`,
-    (into, { finder, records }, request) => write(into, finder, records, request, collection),
+    (into, context, request) => write(into, context, request, collection),
     (context, request) => recordKeys(context, request, collection),
   );
 }
 
 export const recordReads: readonly ReadRow[] = [
   ...recordsMethods.map(recordsRead),
-  writtenBytes(
-    'bsky.GetInteractionCounts',
-    (into, { finder, records }, request) => writeInteractionCounts(into, finder, records.cache, request),
-    countKeys,
-  ),
+  byItem('bsky.GetInteractionCounts', writeInteractionCounts, countKeys),
 ];

@@ -6,6 +6,7 @@
  * afterwards. A read of many items may end its answer there instead, and be asked for the rest.
  */
 import type { Clock } from '../../base/clock.ts';
+import { answerBytesMax } from '../../wire/partial-answer.ts';
 
 /** Half of what a request may hold the thread, since a step may take a few milliseconds. */
 export const turnMsMax = 4;
@@ -35,6 +36,11 @@ export class Turn {
     if (this.#steps < stepsPerLook) return false;
     this.#steps = 0;
     return this.#clock.monotonicMs() >= this.#endMs;
+  }
+
+  /** True when an answer of many items ends here, to be asked for the rest. */
+  isItemsEnd(micros: number, answerBytes: number): boolean {
+    return this.isOver(micros) || answerBytes > answerBytesMax;
   }
 
   /** True once the caller of a read no longer waits. */

@@ -1,7 +1,12 @@
 /** The plan "by item": one request to each node, whose answers are merged in the order asked. */
+
+import { asBuffer } from '../../proto/fields.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
+import { answeredOf } from '../../wire/partial-answer.ts';
+import type { SubRequest } from './fan-out.ts';
 import { type AnswerField, mergeItems } from './item-merge.ts';
-import { type ItemField, splitItems } from './item-split.ts';
+import { type ItemField, type ItemSplit, splitItems } from './item-split.ts';
+import { completeAnswers } from './partial-answers.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from './plan.ts';
 
 export type ByItemMethod = {
@@ -16,12 +21,22 @@ export async function askByItem(request: Buffer, method: ByItemMethod, context: 
   const itemCount = split.subRequestOf.length;
   if (itemCount === 0) return emptyAnswer;
   context.admit(itemCount);
-  const answers =
-    split.subRequests.length === 0
-      ? []
-      : await context.fanOut.askAll(`bsky.${method.method}`, split.subRequests, context.deadlineMs);
+  const call = `bsky.${method.method}`;
+  const asked = keptAcrossAwait(request, split);
+  const answers = asked.length === 0 ? [] : await context.fanOut.askAll(call, asked, context.deadlineMs);
+  if (answers.some((answer) => answeredOf(asBuffer(answer)) !== null)) {
+    const whole = await completeAnswers(call, method.items, { ...split, subRequests: asked }, answers, context);
+    return mergeItems(whole.split, whole.answers, method.answers, method.method);
+  }
   if (answers.length === 1 && split.missingCount === 0) return answers[0]!;
   return mergeItems(split, answers, method.answers, method.method);
+}
+
+/** Copies a request that is its only sub-request: an answer in part needs it again. */
+function keptAcrossAwait(request: Buffer, { subRequestOf, subRequests }: ItemSplit): readonly SubRequest[] {
+  const [first] = subRequests;
+  if (first?.payload !== request || subRequestOf.length === 1) return subRequests;
+  return [{ node: first.node, payload: Buffer.from(request) }];
 }
 
 /** Declares a by-item method. */

@@ -1,19 +1,25 @@
 /** By-item plans: answers in the order asked, missing items, and refused ones. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { answerPartsMax } from '../../../../src/router/plan/partial-answers.ts';
 import { countOf, didOf, postOf } from '../../../support/fake-nodes.ts';
 import { anyDid, anyUri, malformedUri, RouterPlans, refusal } from '../../../support/router-plans.ts';
 
 let plans: RouterPlans;
-beforeEach(() => {
-  plans = new RouterPlans();
-});
 
 function isKnown(did: string): boolean {
   return did.startsWith('did:web:') || did.startsWith('did:plc:aaaa') || did === 'did:plc:short';
 }
 
-describe('by item', () => {
+describe.each([
+  { nodes: 'answer whole', itemsPerAnswerMax: Number.POSITIVE_INFINITY },
+  { nodes: 'answer in parts', itemsPerAnswerMax: 3 },
+])('by item, where nodes $nodes', ({ itemsPerAnswerMax }) => {
+  beforeEach(() => {
+    plans = new RouterPlans();
+    plans.nodes.itemsPerAnswerMax = itemsPerAnswerMax;
+  });
+
   test('records come back in the order asked, including repeated and missing ones', async () => {
     for (let author = 0; author < 41; author += 2)
       plans.nodes.network.records.set(postOf(author, 'r1'), `{"by":${author}}`);
@@ -111,6 +117,18 @@ describe('by item', () => {
       });
     }
     expect(plans.nodes.asked).toEqual([]);
+  });
+
+  test('an answer of more parts than the limit is ResourceExhausted and names the limit', async () => {
+    const uris = Array.from({ length: 100 }, (_unused, index) => postOf(index, 'r'));
+    plans.nodes.itemsPerAnswerMax = 1;
+    const error = await refusal(plans.ask('GetPostRecords', { uris }));
+    expect(error.code).toBe('ResourceExhausted');
+    expect(error.message).toContain(`answerPartsMax = ${answerPartsMax}`);
+    expect(plans.nodes.asked.length).toBeLessThan(answerPartsMax + 5);
+    expect(plans.router.itemsInFlight).toBe(0);
+    const few = uris.slice(0, answerPartsMax);
+    expect((await plans.ask('GetPostRecords', { uris: few })).records).toHaveLength(few.length);
   });
 
   test('a missing node fails the whole request with the name of its shard', async () => {
