@@ -17,6 +17,7 @@ import {
   decodeRecordAt,
   type OpReason,
   type RecordBlock,
+  recordSizeAt,
 } from './record-block.ts';
 import { deleteOp } from './repo-op.ts';
 
@@ -67,8 +68,11 @@ class OpSorter {
   readonly ops: DecodedOp[] = [];
   readonly badOps: BadOp[] = [];
   unindexedOps = 0;
-  recordBytes = 0;
-  jsonBytes = 0;
+  /** True once the records come to more than a commit's may. */
+  isTooLarge = false;
+  #recordBytes = 0;
+  #jsonBytes = 0;
+  #items = 0;
   readonly #blocks: CarBlocks | null;
   /** By index of the block; null where one op is all, as in most commits. */
   readonly #records: Map<number, RecordBlock | BadRecord> | null;
@@ -98,8 +102,10 @@ class OpSorter {
     if (!(cid instanceof Cid)) return this.#drop('op-cid-missing', collection);
     const record = this.#recordOf(cid);
     if ('reason' in record) return this.#drop(record.reason, collection);
-    this.recordBytes += record.block.length;
-    this.jsonBytes += record.jsonBytes;
+    this.#recordBytes += record.size.bytes;
+    this.#jsonBytes += record.size.jsonBytes;
+    this.isTooLarge ||=
+      this.#recordBytes > inputLimits.commitRecordBytesMax || this.#jsonBytes > inputLimits.commitJsonBytesMax;
     this.ops.push({ op: { action, collection, rkey, cid: cid.bytes, block: record.block }, value: record.value });
   }
 
@@ -110,9 +116,18 @@ class OpSorter {
   #recordOf(cid: Cid): RecordBlock | BadRecord {
     const block = this.#blocks?.find(cid) ?? -1;
     if (this.#blocks === null || block < 0) return { reason: 'op-block-missing' };
-    const record = this.#records?.get(block) ?? decodeRecordAt(this.#blocks, block);
+    const record = this.#records?.get(block) ?? this.#decode(this.#blocks, block);
     this.#records?.set(block, record);
     return record;
+  }
+
+  /** Decoding costs by the item, so the sum is checked first. */
+  #decode(blocks: CarBlocks, block: number): RecordBlock | BadRecord {
+    const size = recordSizeAt(blocks, block);
+    if ('reason' in size) return size;
+    this.#items += size.items;
+    this.isTooLarge ||= this.#items > inputLimits.commitItemsMax;
+    return this.isTooLarge ? { reason: 'record-too-many-items' } : decodeRecordAt(blocks, block, size);
   }
 
   get result(): CommitOps {
@@ -156,9 +171,7 @@ export function decodeCommitOps(rawOps: readonly DagValue[], car: Uint8Array, is
   const sorter = new OpSorter(blocks === null ? null : blocks.value, rawOps.length);
   for (const raw of rawOps) {
     sorter.add(raw);
-    const isTooLarge =
-      sorter.recordBytes > inputLimits.commitRecordBytesMax || sorter.jsonBytes > inputLimits.commitJsonBytesMax;
-    if (isTooLarge) return withoutOps('records-too-large');
+    if (sorter.isTooLarge) return withoutOps('records-too-large');
   }
   return sorter.result;
 }

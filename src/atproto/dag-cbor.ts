@@ -68,14 +68,23 @@ export class DagCborReader {
   readonly #source: Buffer;
   readonly #end: number;
   readonly #keyOrder: KeyOrder;
+  readonly #itemsMax: number;
   #position: number;
   #items = 0;
 
-  constructor(source: Uint8Array, position = 0, end = source.length, keyOrder: KeyOrder = 'canonical') {
+  /** Reads values of at most `itemsMax` values and keys in all. */
+  constructor(
+    source: Uint8Array,
+    position = 0,
+    end = source.length,
+    keyOrder: KeyOrder = 'canonical',
+    itemsMax: number = inputLimits.cborItemsMax,
+  ) {
     this.#source = Buffer.isBuffer(source) ? source : Buffer.from(source.buffer, source.byteOffset, source.length);
     this.#position = position;
     this.#end = end;
     this.#keyOrder = keyOrder;
+    this.#itemsMax = itemsMax;
   }
 
   get position(): number {
@@ -148,7 +157,7 @@ export class DagCborReader {
     const count = this.#argument(info);
     if (count * bytesEach > this.#end - this.#position) refuse('truncated');
     this.#items += count * bytesEach;
-    if (this.#items > inputLimits.cborItemsMax) refuse('too-many-items');
+    if (this.#items > this.#itemsMax) refuse('too-many-items');
     return count;
   }
 

@@ -227,7 +227,10 @@ export function decodeFirehoseMessage(message: Uint8Array): FirehoseDecoded {
   if (message.length > inputLimits.messageBytesMax) return { ok: false, reason: 'frame-too-large', seq: null };
   const body: DagMap = {};
   try {
-    return { ok: true, value: decodeFrame(new DagCborReader(message, 0, message.length, 'any'), body) };
+    return {
+      ok: true,
+      value: decodeFrame(new DagCborReader(message, 0, message.length, 'any', inputLimits.messageItemsMax), body),
+    };
   } catch (thrown) {
     if (thrown instanceof MessageFault) return { ok: false, reason: thrown.reason, seq: seqOf(body) };
     throw thrown;

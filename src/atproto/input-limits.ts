@@ -8,6 +8,8 @@
 export const inputLimits = {
   /** One message of an event stream. Units: bytes. */
   messageBytesMax: 5_242_880,
+  /** Values and keys of a message without its blocks; the largest commit has 2,500. */
+  messageItemsMax: 20_000,
   /** Ops, blocks and bytes of the CAR of one commit. Source: the lexicon of subscribeRepos. */
   commitOpsMax: 200,
   commitBlocksMax: 10_000,
@@ -16,6 +18,12 @@ export const inputLimits = {
   commitRecordBytesMax: 2_000_000,
   /** JSON of one commit's records, likewise. Records that are shared by no ops need half of it. */
   commitJsonBytesMax: 4_194_304,
+
+  /**
+   * Values and keys of all its records together. Units: count. Decoding costs by the item: this
+   * many hold the event loop for some 40 ms at worst, and posts have about 30.
+   */
+  commitItemsMax: 100_000,
 
   /** One record's block. Source: the protocol's recommended limit, which hosts enforce. */
   recordBytesMax: 1_048_576,
@@ -29,14 +37,18 @@ export const inputLimits = {
   chunkRecordsMax: 256,
   chunkRecordBytesMax: 524_288,
   chunkJsonBytesMax: 4_194_304,
+  /** Values and keys of its records, and bytes of tree nodes read for it, by the event loop. */
+  chunkItemsMax: 100_000,
+  chunkNodeBytesMax: 1_048_576,
 
   /** A repo's CAR. Units: bytes, blocks, bytes of one block. */
   repoCarBytesMax: 2 ** 30,
   repoBlocksMax: 8_000_000,
   repoBlockBytesMax: 2_097_152,
-  /** A repo's tree. Units: keys, levels, bytes of one key. */
+  /** A repo's tree. Units: keys, levels, bytes of one node and of one key. */
   repoRecordsMax: 4_000_000,
   repoTreeDepthMax: 128,
+  repoNodeBytesMax: 262_144,
   repoKeyBytesMax: 1024,
   /**
    * Record blocks of a repo, each once for every key that names it: this many times the bytes of
@@ -47,6 +59,6 @@ export const inputLimits = {
 
   /** One block or message of DAG-CBOR. Units: levels, values and keys, bytes. */
   cborDepthMax: 64,
-  cborItemsMax: 200_000,
+  cborItemsMax: 100_000,
   cborBytesMax: 8_388_608,
 } as const;

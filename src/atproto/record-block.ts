@@ -3,12 +3,11 @@
  *
  * Owns: the reasons for which one op is dropped, and the limits of one record.
  */
+import { type BlockSize, sizeOfBlock } from './block-size.ts';
 import type { CarBlocks } from './car.ts';
-import type { Cid } from './cid.ts';
 import { type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { type DagMap, type DagValue, isDagMap } from './dag-value.ts';
 import { inputLimits } from './input-limits.ts';
-import { jsonBytesBound } from './json-size.ts';
 import type { RepoOp } from './repo-op.ts';
 
 /** An op of an indexed collection. `value` is its record for `checkRecord`, null for a delete. */
@@ -30,27 +29,25 @@ export type OpReason =
 /** A dropped op. `collection` is empty when the path is unreadable, and may have no index. */
 export type BadOp = { readonly reason: OpReason; readonly collection: string };
 
-/** `jsonBytes` is a bound. `value` and `block` alias the CAR. */
-export type RecordBlock = { readonly value: DagMap; readonly block: Uint8Array; readonly jsonBytes: number };
+/** `value` and `block` alias the CAR. */
+export type RecordBlock = { readonly value: DagMap; readonly block: Uint8Array; readonly size: BlockSize };
 export type BadRecord = { readonly reason: OpReason };
 
-/** Decodes the record that an op names. */
-export function decodeRecord(blocks: CarBlocks, cid: Cid): RecordBlock | BadRecord {
-  const block = blocks.find(cid);
-  return block < 0 ? { reason: 'op-block-missing' } : decodeRecordAt(blocks, block);
-}
-
-/** Decodes the record that is the block of this index. */
-export function decodeRecordAt(blocks: CarBlocks, block: number): RecordBlock | BadRecord {
+/** Returns what the record that is the block of this index will be, or why it is refused unread. */
+export function recordSizeAt(blocks: CarBlocks, block: number): BlockSize | BadRecord {
   const start = blocks.startOf(block);
   const end = blocks.endOf(block);
   if (end - start > inputLimits.recordBytesMax) return { reason: 'record-too-large' };
+  const size = sizeOfBlock(blocks.source.subarray(start, end));
+  if (size.items > inputLimits.cborItemsMax) return { reason: 'record-too-many-items' };
+  return size.jsonBytes > inputLimits.recordJsonBytesMax ? { reason: 'record-json-too-large' } : size;
+}
+
+/** Checks and decodes the record that is the block of this index and of this size. */
+export function decodeRecordAt(blocks: CarBlocks, block: number, size: BlockSize): RecordBlock | BadRecord {
   if (!blocks.isIntact(block)) return { reason: 'op-block-hash-wrong' };
-  const bytes = blocks.source.subarray(start, end);
+  const bytes = blocks.source.subarray(blocks.startOf(block), blocks.endOf(block));
   const read = decodeDagCbor(bytes);
   if (!read.ok) return { reason: `record-${read.reason}` };
-  if (!isDagMap(read.value)) return { reason: 'record-not-an-object' };
-  const jsonBytes = jsonBytesBound(bytes);
-  if (jsonBytes > inputLimits.recordJsonBytesMax) return { reason: 'record-json-too-large' };
-  return { value: read.value, block: bytes, jsonBytes };
+  return isDagMap(read.value) ? { value: read.value, block: bytes, size } : { reason: 'record-not-an-object' };
 }

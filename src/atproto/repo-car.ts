@@ -7,6 +7,7 @@
  */
 
 import { isValidRecordKey } from '@atproto/syntax';
+import type { BlockSize } from './block-size.ts';
 import { type CarBlocks, type CarLimits, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
@@ -14,7 +15,14 @@ import { type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
 import { ByteString, type DagValue, isDagMap } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
 import { inputLimits } from './input-limits.ts';
-import { type BadOp, type BadRecord, type DecodedOp, decodeRecord, type RecordBlock } from './record-block.ts';
+import {
+  type BadOp,
+  type BadRecord,
+  type DecodedOp,
+  decodeRecordAt,
+  type RecordBlock,
+  recordSizeAt,
+} from './record-block.ts';
 import { readSignedCommit, type SignedCommit, type SignedCommitReason } from './signed-commit.ts';
 
 /** Why a repo cannot be read, or not to its end. */
@@ -24,6 +32,7 @@ export type RepoCarReason =
   | 'tree-block-missing'
   | 'tree-block-hash-wrong'
   | 'tree-node-malformed'
+  | 'tree-node-too-large'
   | 'tree-keys-not-ascending'
   | 'tree-too-deep'
   | 'tree-too-large'
@@ -66,7 +75,7 @@ const carLimits: CarLimits = {
 };
 
 type TreeEntry = { readonly key: string; readonly value: Cid; readonly right: Cid | null };
-type TreeNode = { readonly left: Cid | null; readonly entries: readonly TreeEntry[] };
+type TreeNode = { readonly left: Cid | null; readonly entries: readonly TreeEntry[]; readonly bytes: number };
 
 /** Reads a link that may be null. Returns undefined for anything else. */
 function optionalLink(value: DagValue | undefined): Cid | null | undefined {
@@ -88,6 +97,8 @@ function readEntry(raw: DagValue, previousKey: string): TreeEntry | undefined {
 export function readNode(blocks: CarBlocks, cid: Cid): Decoded<TreeNode, RepoCarReason> {
   const block = blocks.find(cid);
   if (block < 0) return { ok: false, reason: 'tree-block-missing' };
+  const bytes = blocks.endOf(block) - blocks.startOf(block);
+  if (bytes > inputLimits.repoNodeBytesMax) return { ok: false, reason: 'tree-node-too-large' };
   if (!blocks.isIntact(block)) return { ok: false, reason: 'tree-block-hash-wrong' };
   const read = decodeDagCbor(blocks.source.subarray(blocks.startOf(block), blocks.endOf(block)));
   if (!read.ok) return { ok: false, reason: `tree-${read.reason}` };
@@ -102,24 +113,26 @@ export function readNode(blocks: CarBlocks, cid: Cid): Decoded<TreeNode, RepoCar
     entries.push(entry);
     previousKey = entry.key;
   }
-  return { ok: true, value: { left, entries } };
+  return { ok: true, value: { left, entries, bytes } };
 }
 
 /** Position of the walk in one node: the index of the next entry. */
 type Frame = { readonly node: TreeNode; next: number };
 
 /**
- * Walks a tree in key order, one leaf per step, with an explicit stack.
+ * Walks a tree in key order, one leaf per step, with an explicit stack. A step without a leaf,
+ * null, follows so many bytes of nodes that a caller should yield.
  *
  * Keys must ascend over the whole walk, so a tree that shares or repeats subtrees ends at its first
  * repeated key.
  */
-function* walkTree(blocks: CarBlocks, root: Cid): Generator<Decoded<TreeEntry, RepoCarReason>, void, undefined> {
+function* walkTree(blocks: CarBlocks, root: Cid): Generator<Decoded<TreeEntry | null, RepoCarReason>, void, undefined> {
   const stack: Frame[] = [];
   let pending: Cid | null = root;
   let previousKey = '';
   let records = 0;
   let nodes = 0;
+  let nodeBytes = 0;
   for (;;) {
     if (pending !== null) {
       if (stack.length >= inputLimits.repoTreeDepthMax) return yield { ok: false, reason: 'tree-too-deep' };
@@ -129,6 +142,10 @@ function* walkTree(blocks: CarBlocks, root: Cid): Generator<Decoded<TreeEntry, R
       if (!read.ok) return yield read;
       stack.push({ node: read.value, next: 0 });
       pending = read.value.left;
+      nodeBytes += read.value.bytes;
+      if (nodeBytes < inputLimits.chunkNodeBytesMax) continue;
+      nodeBytes = 0;
+      yield { ok: true, value: null };
       continue;
     }
     const frame = stack.at(-1);
@@ -152,7 +169,7 @@ function* checkTree(blocks: CarBlocks, root: Cid): Generator<void, RepoCarReason
   let keys = 0;
   for (const step of walkTree(blocks, root)) {
     if (!step.ok) return step.reason;
-    if (++keys % keysPerStep === 0) yield;
+    if (step.value === null || ++keys % keysPerStep === 0) yield;
   }
   return null;
 }
@@ -162,17 +179,19 @@ class OpenChunk implements RepoChunk {
   readonly ops: DecodedOp[] = [];
   readonly badOps: BadOp[] = [];
   unindexedRecords = 0;
-  recordBytes = 0;
-  jsonBytes = 0;
+  #recordBytes = 0;
+  #jsonBytes = 0;
+  #items = 0;
 
   get records(): number {
     return this.ops.length + this.badOps.length + this.unindexedRecords;
   }
 
-  hasRoomFor({ block, jsonBytes }: RecordBlock): boolean {
+  hasRoomFor({ bytes, jsonBytes, items }: BlockSize): boolean {
     const isWithin =
-      this.recordBytes + block.length <= inputLimits.chunkRecordBytesMax &&
-      this.jsonBytes + jsonBytes <= inputLimits.chunkJsonBytesMax;
+      this.#recordBytes + bytes <= inputLimits.chunkRecordBytesMax &&
+      this.#jsonBytes + jsonBytes <= inputLimits.chunkJsonBytesMax &&
+      this.#items + items <= inputLimits.chunkItemsMax;
     return isWithin || this.ops.length === 0;
   }
 
@@ -181,8 +200,9 @@ class OpenChunk implements RepoChunk {
     else if ('reason' in leaf.record) this.badOps.push({ reason: leaf.record.reason, collection: leaf.collection });
     else {
       const { collection, rkey, cid, record } = leaf;
-      this.recordBytes += record.block.length;
-      this.jsonBytes += record.jsonBytes;
+      this.#recordBytes += record.size.bytes;
+      this.#jsonBytes += record.size.jsonBytes;
+      this.#items += record.size.items;
       const op = { action: 'create', collection, rkey, cid: cid.bytes, block: record.block } as const;
       this.ops.push({ op, value: record.value });
     }
@@ -197,14 +217,17 @@ type Leaf = {
   readonly record: RecordBlock | BadRecord | null;
 };
 
-function readLeaf(blocks: CarBlocks, { key, value: cid }: TreeEntry): Leaf {
-  const slash = key.indexOf('/');
-  const collection = slash <= 0 ? '' : key.slice(0, slash);
-  const rkey = key.slice(slash + 1);
-  const leaf = { collection, rkey, cid };
-  if (slash <= 0) return { ...leaf, record: { reason: 'op-path-bad' } };
-  if (collectionCode(collection) === undefined) return { ...leaf, record: null };
-  return { ...leaf, record: isValidRecordKey(rkey) ? decodeRecord(blocks, cid) : { reason: 'op-path-bad' } };
+/** Where the record of a key is, and what it will be. */
+type SizedBlock = { readonly block: number; readonly size: BlockSize };
+
+function findRecord(blocks: CarBlocks, { collection, rkey, cid }: Omit<Leaf, 'record'>): SizedBlock | BadRecord | null {
+  if (collection === '') return { reason: 'op-path-bad' };
+  if (collectionCode(collection) === undefined) return null;
+  if (!isValidRecordKey(rkey)) return { reason: 'op-path-bad' };
+  const block = blocks.find(cid);
+  if (block < 0) return { reason: 'op-block-missing' };
+  const size = recordSizeAt(blocks, block);
+  return 'reason' in size ? size : { block, size };
 }
 
 function* chunksOf(
@@ -217,17 +240,22 @@ function* chunksOf(
   let chunk = new OpenChunk();
   for (const step of walkTree(blocks, tree)) {
     if (!step.ok) return yield step;
-    const leaf = readLeaf(blocks, step.value);
-    if (leaf.record !== null && 'block' in leaf.record) {
-      bytesLeft -= leaf.record.block.length;
-      if (bytesLeft < 0) return yield { ok: false, reason: 'records-too-large' };
-      if (!chunk.hasRoomFor(leaf.record)) {
-        yield { ok: true, value: chunk };
-        chunk = new OpenChunk();
-      }
+    if (step.value !== null) {
+      const { key, value: cid } = step.value;
+      const slash = Math.max(0, key.indexOf('/'));
+      const leaf = { collection: key.slice(0, slash), rkey: key.slice(slash + 1), cid };
+      const found = findRecord(blocks, leaf);
+      if (found !== null && 'size' in found) {
+        bytesLeft -= found.size.bytes;
+        if (bytesLeft < 0) return yield { ok: false, reason: 'records-too-large' };
+        if (!chunk.hasRoomFor(found.size)) {
+          yield { ok: true, value: chunk };
+          chunk = new OpenChunk();
+        }
+        chunk.add({ ...leaf, record: decodeRecordAt(blocks, found.block, found.size) });
+      } else chunk.add({ ...leaf, record: found });
+      if (chunk.records < recordsMax) continue;
     }
-    chunk.add(leaf);
-    if (chunk.records < recordsMax) continue;
     yield { ok: true, value: chunk };
     chunk = new OpenChunk();
   }

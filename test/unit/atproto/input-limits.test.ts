@@ -32,7 +32,7 @@ describe('one record', () => {
   it.each<[string, DagValue]>([
     ['a million letters', 'x'.repeat(1_000_000)],
     ['a text of many lines', 'one line of text\n'.repeat(55_000)],
-    ['a hundred thousand small numbers', Array.from({ length: 100_000 }, (_unused, index) => index % 256)],
+    ['ninety thousand small numbers', Array.from({ length: 90_000 }, (_unused, index) => index % 256)],
   ])('of %s is kept', (_name, extra) => {
     const car = new HandMadeCar();
     const event = commitOf(car, [car.add(postWith(extra))]);
@@ -42,8 +42,8 @@ describe('one record', () => {
 
   it.each<[string, DagValue]>([
     ['control characters', '\u0000'.repeat(200_000)],
-    ['empty byte strings', new Array(100_000).fill(new ByteString(Buffer.alloc(0)))],
-    ['words', new Array(199_000).fill(false)],
+    ['empty byte strings', new Array(90_000).fill(new ByteString(Buffer.alloc(0)))],
+    ['texts of two control characters', new Array(90_000).fill('\u0000\u0000')],
   ])('of small %s that are large in JSON is dropped, and its commit goes on', (_name, extra) => {
     const car = new HandMadeCar();
     const event = commitOf(car, [car.add(postWith(extra)), car.add(postWith(1))]);
@@ -153,5 +153,48 @@ describe('a repo', () => {
     const { chunks, reason } = walk(repoOf(20_000, (car) => (shared ??= car.addBlock(block, cidOfBlock(block)))));
     expect(reason).toBeNull();
     expect(chunks.reduce((sum, { ops }) => sum + ops.length, 0)).toBe(20_000);
+  });
+});
+
+describe('values and keys', () => {
+  const nested = (): DagValue => Array.from({ length: 20 }).reduce<DagValue>((inner) => [inner], 1);
+
+  it('of a commit are counted before they are decoded, since they cost the event loop', () => {
+    const car = new HandMadeCar();
+    const records = Array.from({ length: 200 }, (_unused, index) =>
+      car.add(postWith([index, ...Array.from({ length: 300 }, nested)])),
+    );
+    expect(commitOf(car, records)).toMatchObject({ ops: [], resyncReason: 'records-too-large' });
+    expect(commitOf(car, records.slice(0, 15))).toMatchObject({ resyncReason: null, ops: { length: 15 } });
+  });
+
+  it('of a message are few, whatever its size', () => {
+    const extra = Object.fromEntries(Array.from({ length: 10_000 }, (_unused, index) => [`k${index}`, 1]));
+    const frame = commitFrame({ seq: 7, repo: authorDid, extra });
+    expect(decodeFirehoseMessage(frame)).toEqual({ ok: false, reason: 'frame-too-many-items', seq: 7 });
+  });
+
+  it('of the records of a chunk of a repo are few, and it yields between large nodes', () => {
+    const { chunks, reason } = walk(
+      repoOf(300, (car, index) => car.add(postWith([index, ...Array.from({ length: 40 }, nested)]))),
+    );
+    expect(reason).toBeNull();
+    expect(chunks.length).toBeGreaterThanOrEqual(3);
+    const keys = Array.from(
+      { length: 1_200 },
+      (_unused, index) => `com.example.thing/${'x'.repeat(100)}${index + 1000}`,
+    );
+    const car = new HandMadeCar();
+    const record = car.add({});
+    let left: Cid | null = null;
+    for (let level = 0; level < 10; level++) {
+      const of = (key: string): string => key.replace('com.example.thing/', `com.example.thing/${level}`);
+      left = car.node(left, ...keys.map((key) => treeEntry(0, of(key), record)));
+    }
+    const large = walk(car.commit(authorDid, rev, left));
+    expect(large.reason).toBeNull();
+    expect(
+      large.chunks.some(({ ops, badOps, unindexedRecords }) => ops.length + badOps.length + unindexedRecords === 0),
+    ).toBe(true);
   });
 });

@@ -2,11 +2,11 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { sizeOfBlock } from '../../../src/atproto/block-size.ts';
 import { cidOfBlock } from '../../../src/atproto/cid.ts';
 import { didLengthMax, rkeyLengthMax } from '../../../src/atproto/compact-key.ts';
 import { ByteString } from '../../../src/atproto/dag-value.ts';
 import { inputLimits } from '../../../src/atproto/input-limits.ts';
-import { jsonBytesBound } from '../../../src/atproto/json-size.ts';
 import type { CommitEntry } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
@@ -49,7 +49,7 @@ function commitOf(rev: number, slot: number, didLength: number, action: 'create'
   const fill = '\u0001'.repeat(Math.min(room - mentions * mentionBytes, 1_900));
   const ops = Array.from({ length: inputLimits.commitOpsMax }, (_unused, index) => post(index, mentions, fill));
   expect(ops.reduce((sum, { block }) => sum + block.length, 0)).toBeLessThanOrEqual(inputLimits.commitRecordBytesMax);
-  expect(ops.reduce((sum, { block }) => sum + jsonBytesBound(block), 0)).toBeLessThanOrEqual(
+  expect(ops.reduce((sum, { block }) => sum + sizeOfBlock(block).jsonBytes, 0)).toBeLessThanOrEqual(
     inputLimits.commitJsonBytesMax,
   );
   return { kind: 'commit', did: author, rev: tidOf(rev), since: null, eventMs: nowMs, ops };

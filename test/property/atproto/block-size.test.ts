@@ -1,10 +1,10 @@
 /** The JSON bytes of a block are counted as they would be rendered. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { countBlock, jsonExpansionMax, sizeOfBlock } from '../../../src/atproto/block-size.ts';
 import { cidOfBlock } from '../../../src/atproto/cid.ts';
 import { decodeDagCbor } from '../../../src/atproto/dag-cbor.ts';
-import { ByteString, type DagValue, dagJson } from '../../../src/atproto/dag-value.ts';
-import { jsonBytesBound, jsonBytesOfBlock, jsonExpansionMax } from '../../../src/atproto/json-size.ts';
+import { ByteString, type DagValue, dagJson, isDagMap } from '../../../src/atproto/dag-value.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
 
 const integer = fc.oneof(
@@ -56,6 +56,13 @@ const { value } = fc.letrec<{ value: DagValue }>((tie) => ({
   ),
 }));
 
+/** Values and keys. */
+function itemsOf(each: DagValue): number {
+  if (Array.isArray(each)) return each.reduce((sum: number, item) => sum + itemsOf(item), 1);
+  if (isDagMap(each)) return Object.values(each).reduce((sum: number, item) => sum + 1 + itemsOf(item), 1);
+  return 1;
+}
+
 describe('the JSON bytes of a block', () => {
   it('are those of its text', () => {
     fc.assert(
@@ -64,9 +71,12 @@ describe('the JSON bytes of a block', () => {
         const read = decodeDagCbor(block);
         if (!read.ok) throw new Error(read.reason);
         const bytes = Buffer.byteLength(dagJson(read.value));
-        expect(jsonBytesOfBlock(block)).toBe(bytes);
-        expect(jsonBytesBound(block)).toBeGreaterThanOrEqual(bytes);
+        expect(countBlock(block).jsonBytes).toBe(bytes);
+        expect(sizeOfBlock(block).jsonBytes).toBeGreaterThanOrEqual(bytes);
         expect(bytes).toBeLessThanOrEqual(block.length * jsonExpansionMax);
+        const items = itemsOf(each);
+        expect(countBlock(block).items).toBe(items);
+        expect(sizeOfBlock(block).items).toBeGreaterThanOrEqual(items);
       }),
       { numRuns: 1000 },
     );
@@ -77,7 +87,7 @@ describe('the JSON bytes of a block', () => {
       fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (float) => {
         const block = Buffer.alloc(9, 0xfb);
         block.writeDoubleBE(float, 1);
-        expect(jsonBytesOfBlock(block)).toBeGreaterThanOrEqual(JSON.stringify(float).length);
+        expect(countBlock(block).jsonBytes).toBeGreaterThanOrEqual(JSON.stringify(float).length);
       }),
       { numRuns: 1000 },
     );
