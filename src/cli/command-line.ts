@@ -33,6 +33,10 @@ const commandTable: Record<CommandName, CommandRow> = {
     operands: ['[did]'],
     summary: 'fetch one repo, or without a DID every repo of the sources that ingest follows',
   },
+  'identity import': {
+    operands: ['<file>'],
+    summary: 'read identities from an export of the PLC directory (JSON lines), on the machine of ingest',
+  },
   'source begin': { operands: ['<source>'], summary: 'follow a source from another cursor, or from now' },
   'source mended': { operands: ['<source>'], summary: 'end the notice of events that a source no longer had' },
   'map validate': { summary: 'check the shard map' },
@@ -41,6 +45,7 @@ const commandTable: Record<CommandName, CommandRow> = {
 
 /** By the first word of commands that have two. */
 const groupSummaries: Readonly<Record<string, string>> = {
+  identity: 'bring identities in bulk',
   map: 'work on the shard map',
   source: 'decide about a source of ingest',
 };

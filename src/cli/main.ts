@@ -26,6 +26,7 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   get: async () => (await import('./command/get.ts')).runGet,
   settle: async () => (await import('./command/settle.ts')).runSettle,
   backfill: async () => (await import('./command/backfill.ts')).runBackfill,
+  'identity import': async () => (await import('./command/identity-import.ts')).runIdentityImport,
   'source begin': async () => (await import('./command/source.ts')).runSourceBegin,
   'source mended': async () => (await import('./command/source.ts')).runSourceMended,
   'map validate': async () => (await import('./command/map-validate.ts')).runMapValidate,

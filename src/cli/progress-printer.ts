@@ -1,7 +1,8 @@
 /** Shows the progress of a backfill: a bar on a terminal, lines or JSON elsewhere. */
 import type { BackfillFigures, BackfillProgress } from '../ingest/backfill-progress.ts';
 
-function durationText(durationMs: number): string {
+/** Returns a duration in its two largest units. */
+export function durationText(durationMs: number): string {
   const seconds = Math.round(durationMs / 1000);
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);

@@ -16,6 +16,7 @@ export const commandNames = [
   'get',
   'settle',
   'backfill',
+  'identity import',
   'source begin',
   'source mended',
   'map validate',
@@ -44,7 +45,7 @@ export type SettingRow = Shared &
   );
 
 const servers = ['up', 'node', 'router', 'ingest', 'demo'] as const;
-const clients = ['status', 'get', 'settle', 'backfill', 'source begin', 'source mended'] as const;
+const clients = ['status', 'get', 'settle', 'backfill', 'identity import', 'source begin', 'source mended'] as const;
 const port = { kind: 'integer', unit: 'port', min: 0, max: 65_535 } as const;
 const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
 const webSchemes = ['http:', 'https:'];
@@ -130,6 +131,15 @@ export const settingTable = {
     schemes: webSchemes,
     commands: ['up', 'router', 'ingest'],
     help: 'host that answers com.atproto.identity.resolveHandle; absent = DNS and https',
+  },
+  handleChecksPerSecond: {
+    kind: 'integer',
+    default: 20,
+    unit: 'per second',
+    min: 0,
+    max: 5000,
+    commands: ['up', 'ingest'],
+    help: 'handles of imported identities that are verified; 0 = only when their accounts are active',
   },
   allowPrivateHosts: {
     kind: 'switch',
@@ -253,7 +263,7 @@ export const settingTable = {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: ['router', 'backfill', 'source begin', 'source mended'],
+    commands: ['router', 'backfill', 'identity import', 'source begin', 'source mended'],
     help: 'ingest to ask; absent = the one that run.json in the data folder names (a router then asks none)',
   },
   timeoutMs: {

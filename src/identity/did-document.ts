@@ -103,6 +103,11 @@ export function parseDidDocument(did: string, json: Buffer): Decoded<DidDocument
   } catch {
     return { ok: false, reason: 'document-not-json' };
   }
+  return readDidDocument(did, value);
+}
+
+/** Like `parseDidDocument`, for JSON that was parsed. */
+export function readDidDocument(did: string, value: unknown): Decoded<DidDocument, DidDocumentReason> {
   const checked = v.safeParse(documentShape, value, { abortEarly: true });
   if (!checked.success) return { ok: false, reason: 'document-malformed' };
   const { id, alsoKnownAs, verificationMethod, service } = checked.output;

@@ -1,15 +1,17 @@
 /** The operators' endpoints of ingest: their requests, effects and answers. */
+import { isAbsolute } from 'node:path';
 import * as v from 'valibot';
 import { isKeyableDid } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { objectShape, openObjectShape, readShape } from '../config/json-shape.ts';
+import { objectShape, openObjectShape, readShape, textShape } from '../config/json-shape.ts';
 import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import { LiveIdentitySource } from '../identity/live-identity.ts';
 import type { AccountDeletions } from './account-deletions.ts';
 import type { Backfill } from './backfill.ts';
+import type { IdentityImport } from './identity-import.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestState } from './state/ingest-state.ts';
 import type { Subscription } from './subscription.ts';
@@ -19,6 +21,7 @@ export type IngestRoutesOptions = {
   readonly subscriptions: readonly Subscription[];
   readonly identities: IdentityQueue;
   readonly deletions: AccountDeletions;
+  readonly imports: IdentityImport;
   readonly state: IngestState;
   readonly resolver: IdentityResolver;
   readonly clock: Clock;
@@ -43,6 +46,7 @@ const originShape = v.pipe(
 const revMessage = 'must be a rev';
 
 const backfillBody = objectShape({ did: v.optional(didShape), host: v.optional(originShape) });
+const importBody = objectShape({ path: v.pipe(textShape, v.check(isAbsolute, 'must be an absolute path')) });
 const resyncBody = objectShape({
   repos: v.array(
     objectShape({ did: didShape, rev: v.optional(v.pipe(v.string(revMessage), v.maxLength(64, revMessage)), '') }),
@@ -156,6 +160,18 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
   };
 }
 
+function showImport({ imports }: IngestRoutesOptions): object {
+  const { progress } = imports;
+  if (progress === null) throw new DataPlaneError('NotFound', 'no identities were ever imported');
+  return progress;
+}
+
+/** The path is that of a file on this machine. Answers with the progress, once the import runs. */
+async function requestImport(options: IngestRoutesOptions, path: string): Promise<object> {
+  await options.imports.request(path);
+  return showImport(options);
+}
+
 async function showIdentity({ resolver, clock }: IngestRoutesOptions, query: URLSearchParams): Promise<object> {
   const source = new LiveIdentitySource(resolver, clock);
   const handle = query.get('handle');
@@ -178,6 +194,8 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
     getRoute('/v1/backfill', (query) => showBackfill(options, query)),
     getRoute('/v1/identity', (query) => showIdentity(options, query)),
     postRoute('/v1/backfill', backfillBody, (body) => requestBackfill(options, body)),
+    getRoute('/v1/identity/import', () => showImport(options)),
+    postRoute('/v1/identity/import', importBody, ({ path }) => requestImport(options, path)),
     postRoute('/v1/resync', resyncBody, (body) => requestResyncs(options, body)),
     postRoute('/v1/source/begin', beginBody, (body) => beginSource(options, body)),
     postRoute('/v1/source/mended', mendedBody, (body) => endGap(options, body)),

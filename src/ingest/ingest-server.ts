@@ -21,7 +21,9 @@ import { AccountDeletions } from './account-deletions.ts';
 import { AccountFacts } from './account-facts.ts';
 import { Backfill } from './backfill.ts';
 import { EventRouter } from './event-router.ts';
+import { HandleChecks } from './handle-checks.ts';
 import { HostLimits } from './host-limits.ts';
+import { IdentityImport } from './identity-import.ts';
 import { IdentityQueue } from './identity-queue.ts';
 import { createIngestCounters, type IngestCounters } from './ingest-counters.ts';
 import { ingestRoutes } from './ingest-routes.ts';
@@ -60,6 +62,8 @@ export type IngestOptions = {
   readonly adminToken: string | null;
   /** Limits of backfill; see `backfillDefaults`. */
   readonly backfill?: Partial<typeof backfillDefaults>;
+  /** Handles of imported identities to verify in a second; 0 for none. */
+  readonly handleChecksPerSecond?: number;
   readonly registry?: Registry;
   readonly clock?: Clock;
   readonly random?: SeededRandom;
@@ -105,6 +109,8 @@ type Parts = {
   readonly facts: AccountFacts;
   readonly identities: IdentityQueue;
   readonly deletions: AccountDeletions;
+  readonly imports: IdentityImport;
+  readonly handleChecks: HandleChecks;
   readonly backfill: Backfill;
   readonly subscriptions: readonly Subscription[];
 };
@@ -139,7 +145,7 @@ function publicFetchOf({ allowPrivateHosts, addressLookup }: IngestOptions['iden
 function buildBackfill(
   options: IngestOptions,
   deps: SharedDeps,
-  parts: Omit<Parts, 'backfill' | 'deletions' | 'subscriptions'>,
+  parts: Pick<Parts, 'state' | 'fetch' | 'resolver' | 'facts' | 'identities'>,
 ) {
   const { clock, counters, signal } = deps;
   const { state, fetch, resolver, facts } = parts;
@@ -181,7 +187,10 @@ function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
     const name = sourceOrigin(url);
     return new Subscription({ ...deps, name, url, startSeq, state, route, routeRefused, waitForCapacity }, signal);
   });
-  return { state, fetch, resolver, facts, identities, deletions, backfill, subscriptions };
+  const perSecond = options.handleChecksPerSecond ?? 0;
+  const handleChecks = new HandleChecks({ ...deps, state, resolver, appender, perSecond }, signal);
+  const imports = new IdentityImport({ ...deps, state, appender, onImported: () => handleChecks.wake() }, signal);
+  return { state, fetch, resolver, facts, identities, deletions, handleChecks, imports, backfill, subscriptions };
 }
 
 function registerLookupReadouts(registry: Registry, { state }: Parts, clock: Clock): void {
@@ -237,7 +246,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   const stop = new AbortController();
   const shared = sharedDepsOf(options, registry, stop.signal);
   const parts = buildParts(options, shared);
-  const { state, backfill, subscriptions, identities, deletions, resolver, fetch } = parts;
+  const { state, backfill, subscriptions, identities, resolver, fetch } = parts;
   registerReadouts(registry, parts, options.appender);
   registerLookupReadouts(registry, parts, shared.clock);
   const { host, port, tls = null, adminToken } = options;
@@ -254,7 +263,8 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     await state[Symbol.asyncDispose]();
     throw error;
   });
-  const running = [backfill.run(), identities.run(), deletions.run(), ...subscriptions.map((one) => one.run())];
+  const workers = [backfill, identities, parts.deletions, parts.handleChecks, parts.imports, ...subscriptions];
+  const running = workers.map((worker) => worker.run());
   if (options.backfillSources) {
     for (const { name } of subscriptions) if (!backfill.isListed(name)) await backfill.requestHost(name);
   }

@@ -63,6 +63,7 @@ export const runIngest: Command = (context) => {
       port: settings.ingestPort,
       sources: [...settings.relay, ...settings.pds].map((url) => ({ url, startSeq: settings.cursor })),
       backfillSources: settings.backfillAll,
+      handleChecksPerSecond: settings.handleChecksPerSecond,
       appender,
       identity: {
         plcUrl: settings.plcUrl,

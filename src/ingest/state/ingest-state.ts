@@ -12,6 +12,7 @@ import { CommitQueue } from './commit-queue.ts';
 import { FetchQueue } from './fetch-queue.ts';
 import { HostListings } from './host-listings.ts';
 import { IdentityTimes } from './identity-times.ts';
+import { ImportPositions } from './import-position.ts';
 import { LookupQueue } from './lookup-queue.ts';
 import { SourceCursors } from './source-cursors.ts';
 import { SourceGaps } from './source-gaps.ts';
@@ -28,6 +29,7 @@ const tables = [
   'deletions',
   'deletions-due',
   'sums',
+  'imports',
   'gaps',
 ] as const;
 /** Address space reserved for the environment; the file grows only as it is filled. */
@@ -39,6 +41,7 @@ export class IngestState implements AsyncDisposable {
   readonly fetches: FetchQueue;
   readonly hosts: HostListings;
   readonly identities: IdentityTimes;
+  readonly imports: ImportPositions;
   /** Identities to resolve because a source reported a change. */
   readonly lookups: LookupQueue;
   /** Deleted accounts whose hosts are to be asked. */
@@ -65,6 +68,7 @@ export class IngestState implements AsyncDisposable {
     this.fetches = new FetchQueue(fetchTables, this.hosts, this.#commits);
     this.lookups = new LookupQueue({ rows: table('lookups'), due: table('lookups-due') }, this.#commits);
     this.deletions = new LookupQueue({ rows: table('deletions'), due: table('deletions-due') }, this.#commits);
+    this.imports = new ImportPositions(table('imports'));
     this.identities = new IdentityTimes(table('identities'), this.lookups, this.#commits);
   }
 
