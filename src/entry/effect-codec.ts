@@ -4,7 +4,7 @@ import { edgeByKind, edgeOfCode } from '../atproto/edge-kind.ts';
 import { isNoticeReason } from '../atproto/notice-reason.ts';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
-import type { Effect, EffectOf } from './entry.ts';
+import type { Effect, EffectOf, SentEffect } from './entry.ts';
 
 /** A tag of a table. A byte that was read is one only after a switch has refused all others. */
 export type ValueOf<Table> = Table[keyof Table];
@@ -28,10 +28,12 @@ const effectTag = {
   'post-exists': 5,
   'handle-claim': 6,
   'handle-loss': 7,
-} as const;
+  'resend-begin': 8,
+  'resend-end': 9,
+} as const satisfies Record<SentEffect['type'], number>;
 
 /** Appends one effect; `readEffect` reads it. */
-export function writeEffect(writer: ByteWriter, effect: Effect): void {
+export function writeEffect(writer: ByteWriter, effect: SentEffect): void {
   writer.u8(effectTag[effect.type]);
   switch (effect.type) {
     case 'edge':
@@ -63,6 +65,9 @@ export function writeEffect(writer: ByteWriter, effect: Effect): void {
     case 'handle-loss':
       writeDid(writer.text(effect.handle), effect.did);
       return writeEntryTime(writer, effect.lostVerifiedAtMs);
+    case 'resend-begin':
+    case 'resend-end':
+      return;
   }
 }
 
@@ -123,7 +128,7 @@ function readNotice(reader: ByteReader): Effect {
 }
 
 /** Reads one effect. Errors: MalformedBytes. */
-export function readEffect(reader: ByteReader): Effect {
+export function readEffect(reader: ByteReader): SentEffect {
   const code = reader.u8() as ValueOf<typeof effectTag>;
   switch (code) {
     case effectTag.edge:
@@ -157,6 +162,10 @@ export function readEffect(reader: ByteReader): Effect {
         did: readDid(reader),
         lostVerifiedAtMs: readEntryTime(reader),
       };
+    case effectTag['resend-begin']:
+      return { type: 'resend-begin' };
+    case effectTag['resend-end']:
+      return { type: 'resend-end' };
     default:
       return reader.fail(`an effect of the unknown type ${code satisfies never}`);
   }

@@ -5,7 +5,7 @@ import { deleteOp, type RepoOp } from '../atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
-import { type Entry, opsPerEntryMax, type PrivateWrite, type RepoEntry } from './entry.ts';
+import { type Entry, opsPerEntryMax, type PrivateWrite, type RepoEntry, slotConditions } from './entry.ts';
 
 const entryVersion = 4;
 
@@ -53,6 +53,11 @@ const tag = {
   delivered: 10,
   continue: 11,
   'resync-given-up': 12,
+  opened: 13,
+  'tail-lost': 14,
+  completed: 15,
+  resend: 16,
+  'resend-step': 17,
 } as const satisfies Record<Entry['kind'], number>;
 
 /** Appends one entry; `decodeEntry` reads it. */
@@ -90,6 +95,19 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
       writer.u16(entry.target).varint(entry.mark);
       return;
     case 'continue':
+      return;
+    case 'opened':
+      writer.u32(entry.session).u32(entry.generation).u8(slotConditions.indexOf(entry.condition)).text(entry.cluster);
+      return;
+    case 'tail-lost':
+      writer.u32(entry.lostIn).u32(entry.generation);
+      return;
+    case 'resend':
+      writer.u16(entry.target);
+      return;
+    case 'completed':
+    case 'resend-step':
+      return;
   }
 }
 
@@ -155,6 +173,22 @@ export function decodeEntry(bytes: Uint8Array): Entry {
       return { kind: 'delivered', target: reader.u16(), mark: reader.varint() };
     case tag.continue:
       return { kind: 'continue' };
+    case tag.opened:
+      return {
+        kind: 'opened',
+        session: reader.u32(),
+        generation: reader.u32(),
+        condition: slotConditions[reader.u8()] ?? reader.fail('an opening in an unknown condition'),
+        cluster: reader.text(),
+      };
+    case tag['tail-lost']:
+      return { kind: 'tail-lost', lostIn: reader.u32(), generation: reader.u32() };
+    case tag.completed:
+      return { kind: 'completed' };
+    case tag.resend:
+      return { kind: 'resend', target: reader.u16() };
+    case tag['resend-step']:
+      return { kind: 'resend-step' };
     default:
       return reader.fail(`of the unknown kind ${code satisfies never}`);
   }

@@ -86,7 +86,7 @@ export type PrivateWrite =
   | { readonly type: 'upstream-status'; readonly status: string };
 
 /** What one slot's apply sends to another slot. Absolute: repeating it changes nothing. */
-export type EffectEntry = { readonly kind: 'effect'; readonly effect: Effect };
+export type EffectEntry = { readonly kind: 'effect'; readonly effect: SentEffect };
 
 /** `target` holds all of this slot's effects up to `mark`, so the outbox can be trimmed. */
 export type DeliveredEntry = { readonly kind: 'delivered'; readonly target: number; readonly mark: number };
@@ -95,7 +95,44 @@ export type DeliveredEntry = { readonly kind: 'delivered'; readonly target: numb
 export type ContinueEntry = { readonly kind: 'continue' };
 
 /** What comes from ingest and from callers. */
-export type OutsideEntry = Exclude<Entry, EffectEntry | DeliveredEntry | ContinueEntry>;
+export type OutsideEntry = Exclude<Entry, EffectEntry | DeliveredEntry | ContinueEntry | LifeEntry>;
+
+/** What a slot holds. `new`: it waits for other nodes to say that it never held more. */
+export const slotConditions = ['complete', 'new', 'incomplete'] as const;
+export type SlotCondition = (typeof slotConditions)[number];
+
+/**
+ * A process has opened the slot: a new session of its log. Appended by the slot itself before all
+ * else. The first one of a log founds the slot, with the generation and condition given.
+ */
+export type OpenedEntry = {
+  readonly kind: 'opened';
+  /** Differs from that of every other opening. */
+  readonly session: number;
+  /** Greater than any earlier one. Units: seconds since 1970, unless a clock went back. */
+  readonly generation: number;
+  readonly condition: SlotCondition;
+  /** The name in the shard map, or empty. */
+  readonly cluster: string;
+};
+
+/**
+ * The slot lost the tail of its log in the generation `lostIn`, as its peers know: it goes on in a
+ * new one.
+ */
+export type TailLostEntry = { readonly kind: 'tail-lost'; readonly lostIn: number; readonly generation: number };
+
+/** The slot holds all that it should; one that was incomplete sends all that it owes again. */
+export type CompletedEntry = { readonly kind: 'completed' };
+
+/** A target lost what it had: it is sent all that this slot owes it again. */
+export type ResendEntry = { readonly kind: 'resend'; readonly target: number };
+
+/** The next step of the resends under way. */
+export type ResendStepEntry = { readonly kind: 'resend-step' };
+
+/** Entries about a slot's own life, which need its bookkeeping. */
+export type LifeEntry = OpenedEntry | TailLostEntry | CompletedEntry | ResendEntry | ResendStepEntry;
 
 export type Entry =
   | CommitEntry
@@ -109,7 +146,8 @@ export type Entry =
   | PrivateEntry
   | EffectEntry
   | DeliveredEntry
-  | ContinueEntry;
+  | ContinueEntry
+  | LifeEntry;
 
 /**
  * An effect, routed to the slot of its `routingKey`.
@@ -177,6 +215,14 @@ export type Effect =
       /** Time of the claim that lost; a later claim of the same actor stays. */
       readonly lostVerifiedAtMs: number;
     };
+
+/**
+ * Begin and end of a resend, to the slot of the chunk: what the source has not sent in between is
+ * no more.
+ */
+export type BracketEffect = { readonly type: 'resend-begin' } | { readonly type: 'resend-end' };
+
+export type SentEffect = Effect | BracketEffect;
 
 export type EffectOf<Type extends Effect['type']> = Extract<Effect, { readonly type: Type }>;
 

@@ -8,8 +8,22 @@
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 
+/** A mark, and the session of its source in which it was received. */
+export type KnownMark = { readonly session: number; readonly mark: number };
+
+/** How far a target has the effects of a source; generation 0 if it never had any. */
+export type EffectPosition = { readonly generation: number; readonly session: number; readonly lastMark: number };
+
 /** The slot whose effects these are, and the mark of the effect before them. */
-export type EffectOrigin = { readonly slot: number; readonly generation: number; readonly previousMark: number };
+export type EffectOrigin = {
+  readonly slot: number;
+  readonly generation: number;
+  /** The opening of the source that sends now. */
+  readonly session: number;
+  readonly previousMark: number;
+  /** The target's position, which the source has found in its own past; zeros at first. */
+  readonly known: KnownMark;
+};
 
 export type Chunk = {
   readonly slot: number;
@@ -21,13 +35,18 @@ export type Chunk = {
   readonly marks: readonly number[];
 };
 
-const chunkVersion = 2;
+const chunkVersion = 3;
 /** Marks leave room for more effects than any entry can cause (`effectsOfEntryMax` of apply). */
 export const effectsPerEntryMax = 2 ** 20;
 
 /** Returns an effect's mark; `index` is below `effectsPerEntryMax`, so that marks ascend. */
 export function markOf(seq: number, index: number): number {
   return seq * effectsPerEntryMax + index;
+}
+
+/** Returns the seq of the entry that caused an effect. */
+export function seqOfMark(mark: number): number {
+  return Math.floor(mark / effectsPerEntryMax);
 }
 
 /** Writes a mark in eight bytes that sort like the mark. */
@@ -49,8 +68,9 @@ export function writeChunk(writer: ByteWriter, chunk: Chunk): void {
     .u16(chunk.slot)
     .u8(chunk.origin === null ? 0 : 1);
   if (chunk.origin !== null) {
-    writer.u16(chunk.origin.slot).u32(chunk.origin.generation);
-    writeMark(writer, chunk.origin.previousMark);
+    const { slot, generation, session, previousMark, known } = chunk.origin;
+    writeMark(writer.u16(slot).u32(generation).u32(session), previousMark);
+    writeMark(writer.u32(known.session), known.mark);
   }
   writer.varint(chunk.items.length);
   chunk.items.forEach((item, index) => {
@@ -75,12 +95,21 @@ function chunkReader(bytes: Uint8Array): ByteReader {
   return reader;
 }
 
+function readOrigin(reader: ByteReader): EffectOrigin {
+  return {
+    slot: reader.u16(),
+    generation: reader.u32(),
+    session: reader.u32(),
+    previousMark: readMark(reader),
+    known: { session: reader.u32(), mark: readMark(reader) },
+  };
+}
+
 /** Reads a chunk; its items alias `bytes`. Errors: MalformedBytes. */
 export function readChunk(bytes: Uint8Array): Chunk {
   const reader = chunkReader(bytes);
   const slot = reader.u16();
-  const origin =
-    reader.u8() === 0 ? null : { slot: reader.u16(), generation: reader.u32(), previousMark: readMark(reader) };
+  const origin = reader.u8() === 0 ? null : readOrigin(reader);
   const count = reader.varint();
   const items: Uint8Array[] = [];
   const marks: number[] = [];
@@ -95,7 +124,7 @@ export function readChunk(bytes: Uint8Array): Chunk {
 /** What a queue needs to know of a chunk. */
 export type ChunkHead = { readonly slot: number; readonly isFromSlot: boolean; readonly itemCount: number };
 
-const originBytes = 14;
+const originBytes = 30;
 
 /** Reads a chunk's head, but none of its items. Errors: MalformedBytes. */
 export function readChunkHead(bytes: Uint8Array): ChunkHead {
@@ -123,10 +152,10 @@ export function decodeAppend(payload: Uint8Array): Buffer[] {
 /** In the log and on disk. `batchBytes` is the size of the slot's batches from now on. */
 export type Durable = { readonly status: 'durable'; readonly batchBytes: number };
 
-/** A `gap` means that the chunk does not follow the target's last mark. */
+/** A `gap` means that the chunk does not follow the target's position. */
 export type ChunkOutcome =
   | Durable
-  | { readonly status: 'gap'; readonly lastMark: number }
+  | ({ readonly status: 'gap' } & EffectPosition)
   | { readonly status: 'refused'; readonly code: string; readonly message: string };
 
 /** Encodes the answer of `slot.append`: one outcome for each chunk, in the order of the request. */
@@ -135,7 +164,8 @@ export function encodeOutcomes(outcomes: readonly ChunkOutcome[]): Buffer {
   writer.varint(outcomes.length);
   for (const outcome of outcomes) {
     if (outcome.status === 'durable') writer.u8(0).varint(outcome.batchBytes);
-    else if (outcome.status === 'gap') writeMark(writer.u8(1), outcome.lastMark);
+    else if (outcome.status === 'gap')
+      writeMark(writer.u8(1).u32(outcome.generation).u32(outcome.session), outcome.lastMark);
     else writer.u8(2).text(outcome.code).text(outcome.message);
   }
   return writer.finish();
@@ -148,7 +178,8 @@ export function decodeOutcomes(bytes: Uint8Array, chunkCount: number): ChunkOutc
   return Array.from({ length: chunkCount }, (): ChunkOutcome => {
     const status = reader.u8();
     if (status === 0) return { status: 'durable', batchBytes: reader.varint() };
-    if (status === 1) return { status: 'gap', lastMark: readMark(reader) };
+    if (status === 1)
+      return { status: 'gap', generation: reader.u32(), session: reader.u32(), lastMark: readMark(reader) };
     return { status: 'refused', code: reader.text(), message: reader.text() };
   });
 }

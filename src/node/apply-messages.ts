@@ -1,5 +1,6 @@
 /** Messages between a node's main thread and its apply threads: clones, but buffers are moved. */
 import type { CrashPoint } from '../base/crash-point.ts';
+import type { SlotCondition } from '../entry/entry.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
 
@@ -9,6 +10,8 @@ export type ApplyThreadOptions = {
   /** The slots of which this thread is the only writer. */
   readonly slots: readonly number[];
   readonly dataDir: string;
+  /** In which condition slots begin whose folders are not there. */
+  readonly conditionBySlot: Readonly<Record<number, SlotCondition>>;
   readonly slotMapBytes: number;
   /** How long entries may wait to be batched with others. Units: ms. */
   readonly lingerMs: number;

@@ -31,8 +31,8 @@ type SlotQueue = {
 export type ApplyQueueOptions = {
   readonly clock: Clock;
   readonly lingerMs: number;
-  /** Called after each commit with the effects that may now be sent. */
-  readonly onBatches: (slot: Slot, batches: readonly OutboxBatch[]) => void;
+  /** Called after each commit with the effects that may now be sent; see RunResult. */
+  readonly onBatches: (slot: Slot, batches: readonly OutboxBatch[], restarted: readonly number[]) => void;
   /** Called after each commit. */
   readonly onCommit: (slot: Slot) => void;
 };
@@ -157,7 +157,7 @@ export class ApplyQueue {
       queue.dueMs = hasMore ? 0 : Number.POSITIVE_INFINITY;
       // Caches are invalidated before anyone hears of the commit.
       this.#options.onCommit(queue.slot);
-      this.#options.onBatches(queue.slot, result.batches);
+      this.#options.onBatches(queue.slot, result.batches, result.restarted);
       for (const [index, chunk] of taken.entries()) chunk.onOutcome(result.outcomes[index]!);
     } catch (thrown) {
       if (!(thrown instanceof DataPlaneError) || thrown.code !== 'StorageFull') throw thrown;

@@ -80,14 +80,32 @@ function main(options: ApplyThreadOptions): void {
     },
     onProblem: (node, problem) => post({ type: 'note', message: `node ${node} is lost: ${problem}`, fields: {} }),
   });
-  const slots = options.slots.map((index) =>
-    Slot.open({ index, slots: map.slots, path: slotPath(options.dataDir, index), mapBytes: options.slotMapBytes }),
-  );
   const clock = systemClock;
+  const random = seededRandom(clock.nowMs());
+  const slots = options.slots.map((index) =>
+    Slot.open({
+      index,
+      slots: map.slots,
+      path: slotPath(options.dataDir, index),
+      mapBytes: options.slotMapBytes,
+      opening: {
+        session: 1 + random.below(2 ** 32 - 1),
+        generation: Math.floor(clock.nowMs() / 1000),
+        condition: options.conditionBySlot[index] ?? 'new',
+        cluster: map.cluster,
+      },
+    }),
+  );
+  const resumed = new Set<Slot>();
   const queue: ApplyQueue = new ApplyQueue(slots, {
     clock,
     lingerMs: options.lingerMs,
-    onBatches: (slot, batches) => sender.send(slot, batches),
+    onBatches: (slot, batches, restarted) => {
+      // What an earlier process left is sent once the log says that this one has opened the slot.
+      if (!resumed.has(slot)) sender.resume(slot);
+      resumed.add(slot);
+      sender.send(slot, batches, restarted);
+    },
     onCommit: postChanges,
   });
   const sender = new EffectSender({
@@ -95,11 +113,10 @@ function main(options: ApplyThreadOptions): void {
     map: () => map,
     queue: () => queue,
     clock,
-    random: seededRandom(clock.nowMs()),
+    random,
     signal: stop.signal,
     note: (message, fields) => post({ type: 'note', message, fields }),
   });
-  for (const slot of slots) sender.resume(slot);
 
   async function close(): Promise<void> {
     stop.abort();

@@ -3,8 +3,9 @@
  * for each pair of slots.
  *
  * Owns: effects in flight. The outbox on disk is the source of truth: effects that were lost, or
- * did not fit in memory, are read from there. A target that detects a gap answers with its last
- * mark, from which the pair is sent again.
+ * did not fit in memory, are read from there. A target that detects a gap answers with its
+ * position, above which the pair goes on; where the position says that one of the two lost the tail
+ * of its log, the source's log is told so, and the pair goes on once that is applied.
  */
 import { backoffMs, isSaidAgain } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';
@@ -12,7 +13,16 @@ import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { type DataPlaneError, errorFromPeer, isTransient, operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
-import { type ChunkOutcome, decodeOutcomes, encodeAppend, writeChunk } from '../log/chunk.ts';
+import type { LifeEntry } from '../entry/entry.ts';
+import { encodeEntry } from '../entry/entry-codec.ts';
+import {
+  type ChunkOutcome,
+  decodeOutcomes,
+  type EffectPosition,
+  encodeAppend,
+  type KnownMark,
+  writeChunk,
+} from '../log/chunk.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
@@ -33,9 +43,16 @@ type EffectStream = {
   hasMoreOnDisk: boolean;
   lastQueuedMark: number;
   isInFlight: boolean;
-  /** How often in a row a target of this thread refused. */
+  /** Position of the target that the source has found in its own past. */
+  known: KnownMark;
+  /** How often the chain of marks began again; what was sent before is of no use. */
+  restarts: number;
+  /** How often in a row the target refused, or found a gap. */
   failures: number;
 };
+
+/** A chunk in flight: up to which mark, in which chain. */
+type SentChunk = { readonly stream: EffectStream; readonly lastMark: number; readonly restarts: number };
 
 /** Streams to one node that have something to send; one call is in flight at a time. */
 type NodeQueue = { readonly node: string; readonly ready: Set<EffectStream>; isSending: boolean; failures: number };
@@ -57,9 +74,16 @@ const callBytesMax = 1024 * 1024;
 const streamBytesMax = 512 * 1024;
 const callTimeoutMs = 30_000;
 const retryPolicy = { firstMs: 40, maxMs: 2_000 };
+const unknownMark: KnownMark = { session: 0, mark: 0 };
 
 function nameOf(source: Slot, target: number): string {
   return `${source.index}/${target}`;
+}
+
+function lostNote(source: number, target: number, verdict: 'source-lost' | 'target-lost'): string {
+  return verdict === 'target-lost'
+    ? `slot ${target} has lost effects of slot ${source}, which are sent again`
+    : `slot ${source} has lost the tail of its log: slot ${target} holds effects that it does not know; run skyshard repair slot ${source}`;
 }
 
 function bytesOf(batch: OutboxBatch): number {
@@ -91,8 +115,9 @@ export class EffectSender {
     }
   }
 
-  /** Sends the effects of a durable commit. */
-  send(source: Slot, batches: readonly OutboxBatch[]): void {
+  /** Sends the effects of a durable commit, and from the start what is owed to some targets. */
+  send(source: Slot, batches: readonly OutboxBatch[], restarted: readonly number[] = []): void {
+    for (const target of restarted) this.#restart(this.#stream(source, target));
     if (batches.length > 0) reachCrashPoint('effects-before-send');
     for (const batch of batches) {
       const stream = this.#stream(source, batch.target);
@@ -120,6 +145,8 @@ export class EffectSender {
         hasMoreOnDisk: false,
         lastQueuedMark: 0,
         isInFlight: false,
+        known: unknownMark,
+        restarts: 0,
         failures: 0,
       };
       this.#streams.set(name, stream);
@@ -164,13 +191,11 @@ export class EffectSender {
   }
 
   #chunkOf(stream: EffectStream, batches: readonly OutboxBatch[]): Buffer {
+    const { index, generation, session } = stream.source;
+    const { previousMark } = batches[0]!;
     writeChunk(this.#writer, {
       slot: stream.target,
-      origin: {
-        slot: stream.source.index,
-        generation: stream.source.generation,
-        previousMark: batches[0]!.previousMark,
-      },
+      origin: { slot: index, generation, session, previousMark, known: stream.known },
       items: batches.flatMap((batch) => batch.items),
       marks: batches.flatMap((batch) => batch.marks),
     });
@@ -182,19 +207,32 @@ export class EffectSender {
     const batches = this.#take(stream);
     if (batches.length === 0) return;
     stream.isInFlight = true;
+    const { restarts } = stream;
     const onOutcome = (outcome: ChunkOutcome): void => {
-      if (outcome.status === 'refused') this.#retryLater(stream);
-      else this.#onOutcome(stream, batches.at(-1)!.lastMark, outcome);
+      if (outcome.status === 'refused') this.#rewindLater(stream, 0);
+      else this.#onOutcome({ stream, lastMark: batches.at(-1)!.lastMark, restarts }, outcome);
     };
     const entryCount = batches.reduce((count, batch) => count + batch.items.length, 0);
     this.#options.queue().add(stream.target, { bytes: this.#chunkOf(stream, batches), entryCount, onOutcome });
   }
 
-  #retryLater(stream: EffectStream): void {
+  /** The first time at once: a gap is usual at the first chunk of a session. */
+  #rewindLater(stream: EffectStream, mark: number): void {
     stream.failures++;
-    void this.#retryDelay(stream.failures).then(() => {
-      if (!this.#options.signal.aborted) this.#rewind(stream, 0);
+    if (stream.failures === 1) return this.#rewind(stream, mark);
+    void this.#retryDelay(stream.failures - 1).then(() => {
+      if (!this.#options.signal.aborted) this.#rewind(stream, mark);
     });
+  }
+
+  /** What is in memory, or in flight, is of a chain that is over. */
+  #restart(stream: EffectStream): void {
+    stream.restarts++;
+    stream.waiting = [];
+    stream.waitingBytes = 0;
+    stream.lastQueuedMark = 0;
+    stream.hasMoreOnDisk = true;
+    this.#wake(stream);
   }
 
   /** Drops the batches in memory, and continues from the outbox above `mark`. */
@@ -207,14 +245,34 @@ export class EffectSender {
     this.#wake(stream);
   }
 
-  #onOutcome(stream: EffectStream, lastMark: number, outcome: ChunkOutcome): void {
-    if (outcome.status === 'gap') return this.#rewind(stream, outcome.lastMark);
+  #onOutcome({ stream, lastMark, restarts }: SentChunk, outcome: ChunkOutcome): void {
+    if (stream.restarts !== restarts) return this.#rewind(stream, 0);
+    if (outcome.status === 'gap') return this.#onGap(stream, outcome);
     reachCrashPoint('effects-before-ack');
     stream.isInFlight = false;
     stream.failures = 0;
     this.#acks.add(stream.source, stream.target, lastMark);
     if (stream.waiting.length > 0 || stream.hasMoreOnDisk) this.#wake(stream);
     else this.#streams.delete(nameOf(stream.source, stream.target));
+  }
+
+  /** Goes on above a target's position, unless that says that one of the two lost its tail. */
+  #onGap(stream: EffectStream, at: EffectPosition): void {
+    const { source, target } = stream;
+    const verdict = source.judge(target, at);
+    if (verdict === 'follows') {
+      const isSameLife = at.generation === source.generation;
+      stream.known = isSameLife ? { session: at.session, mark: at.lastMark } : unknownMark;
+      return this.#rewindLater(stream, isSameLife ? at.lastMark : 0);
+    }
+    this.#options.note(lostNote(source.index, target, verdict), { source: source.index, target });
+    const generation = Math.max(at.generation + 1, Math.floor(this.#options.clock.nowMs() / 1000));
+    const lost: LifeEntry = { kind: 'tail-lost', lostIn: source.generation, generation };
+    const entry: LifeEntry = verdict === 'target-lost' ? { kind: 'resend', target } : lost;
+    writeChunk(this.#writer, { slot: source.index, origin: null, items: [encodeEntry(entry)], marks: [] });
+    // The stream is in flight until then; the chain that begins again sends on.
+    const onOutcome = (): void => this.#rewindLater(stream, 0);
+    this.#options.queue().add(source.index, { bytes: this.#writer.finish(), entryCount: 1, onOutcome }, 0);
   }
 
   async #pump(nodeQueue: NodeQueue): Promise<void> {
@@ -229,7 +287,7 @@ export class EffectSender {
   }
 
   async #sendCall(nodeQueue: NodeQueue): Promise<void> {
-    const streams: { stream: EffectStream; lastMark: number }[] = [];
+    const streams: SentChunk[] = [];
     const chunks: Buffer[] = [];
     let bytes = 0;
     for (const stream of nodeQueue.ready) {
@@ -241,14 +299,14 @@ export class EffectSender {
       const chunk = this.#chunkOf(stream, batches);
       bytes += chunk.length;
       chunks.push(chunk);
-      streams.push({ stream, lastMark: batches.at(-1)!.lastMark });
+      streams.push({ stream, lastMark: batches.at(-1)!.lastMark, restarts: stream.restarts });
     }
     if (chunks.length === 0) return;
     const outcomes = await this.#call(nodeQueue, chunks);
-    streams.forEach(({ stream, lastMark }, index) => {
+    streams.forEach((sent, index) => {
       const outcome = outcomes?.[index];
-      if (outcome === undefined || outcome.status === 'refused') this.#rewind(stream, 0);
-      else this.#onOutcome(stream, lastMark, outcome);
+      if (outcome === undefined || outcome.status === 'refused') this.#rewind(sent.stream, 0);
+      else this.#onOutcome(sent, outcome);
     });
     const refused = outcomes?.find((outcome) => outcome.status === 'refused');
     if (refused !== undefined)

@@ -21,6 +21,7 @@ import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { followNodeMap } from './node-map.ts';
 import { startServing } from './serving.ts';
+import { conditionsOfMissing, noteSlotsMade } from './slot-folders.ts';
 import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
@@ -37,6 +38,8 @@ export type NodeOptions = {
   readonly allowedHosts?: readonly string[];
   /** 0 takes any free port. */
   readonly port: number;
+  /** Slots that may begin again where their folders are lost. */
+  readonly beginAgain?: readonly number[];
   readonly slotMapBytes: number;
   readonly lingerMs: number;
   /** The node's slots are distributed over this many apply threads. */
@@ -70,12 +73,20 @@ async function startApplyThreads(
   listeners: Pick<ApplyLinkOptions, 'onChange' | 'onDeath' | 'onNewerEpoch'>,
 ): Promise<ApplyLink[]> {
   const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
-  const links = distribute(slotsOfNode(map, options.name), options.applyThreads).map(
+  const slots = slotsOfNode(map, options.name);
+  const { dataDir, beginAgain = [] } = options;
+  const conditionBySlot = conditionsOfMissing({ dataDir, slots, beginAgain });
+  const needless = beginAgain.filter((slot) => slots.includes(slot) && conditionBySlot[slot] === undefined);
+  if (needless.length > 0) {
+    options.note?.('these slots are there and do not begin again: leave out --begin-again', { slots: needless });
+  }
+  const links = distribute(slots, options.applyThreads).map(
     (slots) =>
       new ApplyLink({
         mapJson: options.mapJson,
         slots,
-        dataDir: options.dataDir,
+        dataDir,
+        conditionBySlot,
         slotMapBytes: options.slotMapBytes,
         lingerMs: options.lingerMs,
         clusterToken: options.clusterToken,
@@ -86,6 +97,7 @@ async function startApplyThreads(
       }),
   );
   await Promise.all(links.map((link) => link.ready()));
+  noteSlotsMade(dataDir, slots);
   return links;
 }
 

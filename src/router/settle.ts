@@ -2,8 +2,9 @@
  * Waits until all that has come in so far is applied everywhere, effects included.
  *
  * Owns: what "settled" means. A quiescent cluster is settled when two polls in a row find nothing
- * waiting, no effects in flight, equal counts, and every cursor at the first poll's heads or past
- * them (`quiescence`). A busy one is settled after `roundsMax` rounds (`rounds`): in each, every
+ * waiting and no effects owed, and every slot as it was at the first (`quiescence`): then no slot
+ * did anything between its two answers. Sums of effects do not show it, since a slot that begins
+ * again has lost its own. A busy one is settled after `roundsMax` rounds (`rounds`): in each, every
  * slot applies what its log held at the start, and the effects of that are delivered. Effects cause
  * effects, but no chain is longer than the rounds; work that continues in entries of its own delays
  * the last round. Refuses: to call a cluster settled while a node does not answer.
@@ -40,23 +41,19 @@ function slotsOf(poll: Poll): SlotCounts[] {
 /** Returns what is in flight, described for operators. */
 function inFlightOf(poll: Poll): string[] {
   const inFlight: string[] = [];
-  let sent = 0;
-  let received = 0;
   for (const { name, error, slots = [] } of poll) {
     if (error !== undefined) inFlight.push(`${name} does not answer: ${error}`);
     for (const slot of slots) {
-      sent += slot.sentEffects;
-      received += slot.receivedEffects;
       if (slot.waiting > 0) inFlight.push(`slot ${slot.slot} on ${name}: ${slot.waiting} entries wait`);
       if (slot.outbox > 0) inFlight.push(`slot ${slot.slot} on ${name}: ${slot.outbox} effects owed`);
+      if (slot.isContinuing) inFlight.push(`slot ${slot.slot} on ${name}: long work goes on`);
     }
   }
-  if (sent !== received) inFlight.push(`${sent} effects sent, ${received} received`);
   return inFlight;
 }
 
 function countsOf(poll: Poll): string {
-  return JSON.stringify(slotsOf(poll).map((slot) => [slot.slot, slot.sentEffects, slot.receivedEffects]));
+  return JSON.stringify(slotsOf(poll).map((slot) => [slot.slot, slot.cursor, slot.sentEffects, slot.receivedEffects]));
 }
 
 /** Counts the rounds of a busy cluster. */

@@ -22,6 +22,8 @@ export type Shard = {
 };
 
 export type ShardMap = {
+  /** Slots of a cluster of another name are refused; empty names none. */
+  readonly cluster: string;
   /** Rises by one with each change. */
   readonly epoch: number;
   /** A power of two. */
@@ -42,6 +44,10 @@ const nodeNameShape = v.pipe(
   v.string(),
   v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a node name is lower-case letters, digits and "-"'),
 );
+const clusterNameShape = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a cluster name is lower-case letters, digits and "-"'),
+);
 const noReplicas = 'replicas need a replicated log, which this version does not have; leave it empty';
 const rangesMessage = 'must be an array of ranges';
 /** `"0-7"` or `"3"`. */
@@ -56,6 +62,7 @@ const shardShape = objectShape({
 
 const mapShape = objectShape({
   $schema: v.optional(v.unknown()),
+  cluster: v.optional(clusterNameShape),
   epoch: wholeNumberShape(1, 2 ** 32 - 1),
   slots: v.pipe(
     wholeNumberShape(1, slotCountMax),
@@ -113,6 +120,7 @@ export function parseShardMap(value: unknown): ShardMap {
     return { name, primary, replicas: [], slots: indexes.sort((a, b) => a - b) };
   });
   return {
+    cluster: map.cluster ?? '',
     epoch,
     slots,
     nodes,

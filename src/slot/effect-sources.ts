@@ -1,20 +1,51 @@
 /** How far the effects of each source slot are applied: a row a source, by its number. */
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
-import { type EffectOrigin, readMark, writeMark } from '../log/chunk.ts';
+import { invariant } from '../base/invariant.ts';
+import { type Chunk, type EffectOrigin, type EffectPosition, readMark, writeMark } from '../log/chunk.ts';
 import { beginSlotKey, type SlotState, tableCode } from './table/slot-state.ts';
 
-type Source = { readonly generation: number; readonly lastMark: number };
-
-const unknownSource: Source = { generation: 0, lastMark: 0 };
+const unknownSource: EffectPosition = { generation: 0, session: 0, lastMark: 0 };
 const writer = new ByteWriter(16);
 
 function sourceKey(slot: number): Buffer {
   return beginSlotKey(tableCode.source).u16(slot).finish();
 }
 
+/** Returns how far a slot has the effects of a source, as its disk says. */
+export function positionOf(state: SlotState, source: number): EffectPosition {
+  const value = state.rows.get(sourceKey(source));
+  if (value === undefined) return unknownSource;
+  const reader = new ByteReader(value);
+  return { generation: reader.u32(), session: reader.u32(), lastMark: readMark(reader) };
+}
+
+/**
+ * Returns whether a chunk is new to a target at a position, or a repeat, or leaves a gap.
+ *
+ * A chunk of another session than the last one follows only if its source has found the position in
+ * its own past: the marks of a source that was put back to an older copy are those of another past.
+ */
+export function relationOf({ origin, marks }: Chunk, at: EffectPosition): 'new' | 'repeat' | 'gap' {
+  if (origin === null) return 'new';
+  if (origin.generation < at.generation) return 'gap';
+  const isSameLife = origin.generation === at.generation;
+  const { known } = origin;
+  const isKnown = known.session === at.session && known.mark === at.lastMark;
+  if (isSameLife && origin.session !== at.session && !isKnown) return 'gap';
+  const lastMark = isSameLife ? at.lastMark : 0;
+  if (origin.previousMark > lastMark) return 'gap';
+  return marks.length === 0 || marks.at(-1)! <= lastMark ? 'repeat' : 'new';
+}
+
+/** Returns the position of a target that has applied a chunk of effects. */
+export function positionAfter({ origin, marks }: Chunk): EffectPosition {
+  invariant(origin !== null, 'effects have an origin');
+  return { generation: origin.generation, session: origin.session, lastMark: marks.at(-1) ?? 0 };
+}
+
 export class EffectSources {
   readonly #state: SlotState;
-  readonly #sources = new Map<number, Source>();
+  readonly #sources = new Map<number, EffectPosition>();
 
   constructor(state: SlotState) {
     this.#state = state;
@@ -25,12 +56,10 @@ export class EffectSources {
     this.#sources.clear();
   }
 
-  of(slot: number): Source {
+  of(slot: number): EffectPosition {
     const cached = this.#sources.get(slot);
     if (cached !== undefined) return cached;
-    const value = this.#state.rows.get(sourceKey(slot));
-    const reader = value === undefined ? undefined : new ByteReader(value);
-    const source = reader === undefined ? unknownSource : { generation: reader.u32(), lastMark: readMark(reader) };
+    const source = positionOf(this.#state, slot);
     this.#sources.set(slot, source);
     return source;
   }
@@ -42,13 +71,13 @@ export class EffectSources {
   }
 
   /** Sets the last mark applied; `put` writes it, once for all effects of a chunk. */
-  pass({ slot, generation }: EffectOrigin, lastMark: number): void {
-    this.#sources.set(slot, { generation, lastMark });
+  pass({ slot, generation, session }: EffectOrigin, lastMark: number): void {
+    this.#sources.set(slot, { generation, session, lastMark });
   }
 
   put(slot: number): void {
-    const { generation, lastMark } = this.of(slot);
-    writeMark(writer.u32(generation), lastMark);
+    const { generation, session, lastMark } = this.of(slot);
+    writeMark(writer.u32(generation).u32(session), lastMark);
     this.#state.rows.put(sourceKey(slot), writer.finish());
   }
 }

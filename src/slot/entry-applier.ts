@@ -6,7 +6,7 @@
  */
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
-import type { Effect, Entry } from '../entry/entry.ts';
+import type { Effect, Entry, SentEffect } from '../entry/entry.ts';
 import { routingKey } from '../entry/entry.ts';
 import { type EffectOrigin, effectsPerEntryMax, markOf } from '../log/chunk.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
@@ -23,8 +23,11 @@ import {
 import { applyEffect, applyEntry } from './apply/apply-entry.ts';
 import { beginLongWork, continueLongWork } from './apply/long-work-apply.ts';
 import type { EffectSources } from './effect-sources.ts';
+import { isLifeEntry, LifeApplier } from './life-applier.ts';
 import type { SlotMeta } from './slot-meta.ts';
+import { Brackets } from './table/bracket.ts';
 import type { Outbox } from './table/outbox.ts';
+import { allTargets } from './table/resend.ts';
 import type { SlotState } from './table/slot-state.ts';
 import type { WaitingChunk } from './waiting-chunk.ts';
 
@@ -45,7 +48,13 @@ export class EntryApplier {
   readonly #outbox: Outbox;
   readonly #sources: EffectSources;
   readonly #meta: SlotMeta;
-  readonly #context: ApplyContext & { appendMs: number };
+  readonly #life: LifeApplier;
+  readonly #brackets: Brackets;
+  readonly #context: ApplyContext & { appendMs: number; source: number; isIncomplete: boolean; isResent: boolean };
+  /** The open bracket of the source whose effect is being applied, if any. */
+  #bracket = 0;
+  /** The one slot to which a restated effect goes, all of them, or null while none is restated. */
+  #restatedTo: number | null = null;
   /** Of the entry being applied: its seq, the count of effects sent, the effects on this slot. */
   #seq = 0;
   #sentOfEntry = 0;
@@ -59,20 +68,43 @@ export class EntryApplier {
     this.#outbox = options.outbox;
     this.#sources = options.sources;
     this.#meta = options.meta;
+    this.#brackets = new Brackets(options.state);
     this.#context = {
       state: options.state,
+      brackets: this.#brackets,
       appendMs: 0,
+      source: options.state.index,
+      isIncomplete: false,
+      isResent: false,
+      confirm: (key) => {
+        if (this.#context.isResent) this.#brackets.confirm(this.#context.source, this.#bracket, key);
+      },
+      slotOf: (key) => slotOf(key, this.#slots),
       workUsLeft: 0,
       send: (effect) => this.#send(effect),
       longWork: (work) => {
         if (beginLongWork(this.#context, work)) this.#meta.works++;
       },
     };
+    this.#life = new LifeApplier({
+      ...options,
+      context: this.#context,
+      sendTo: (target, effect) => this.#sendTo(target, effect),
+      restateTo: (target, work) => {
+        this.#restatedTo = target;
+        try {
+          return work();
+        } finally {
+          this.#restatedTo = null;
+        }
+      },
+    });
   }
 
   /** Drops what an aborted transaction left. */
   reset(): void {
     this.#localEffects.length = 0;
+    this.#brackets.reload();
   }
 
   applyChunk(logged: WaitingChunk): void {
@@ -90,13 +122,26 @@ export class EntryApplier {
     if (chunk.origin !== null && this.#sources.of(chunk.origin.slot) !== source) this.#sources.put(chunk.origin.slot);
   }
 
-  #applyForeignEffect(seq: number, appendMs: number, origin: EffectOrigin, mark: number, effect: Effect): void {
+  #applyForeignEffect(seq: number, appendMs: number, origin: EffectOrigin, mark: number, effect: SentEffect): void {
     if (origin.generation < this.#sources.of(origin.slot).generation) return;
     if (mark <= this.#sources.lastMark(origin)) return;
-    applyEffect(this.#begin(seq, appendMs), effect);
+    const context = this.#begin(seq, appendMs);
+    if (effect.type === 'resend-begin' || effect.type === 'resend-end')
+      this.#life.applyBracket(seq, origin.slot, effect);
+    else this.#applyOf(origin.slot, context, effect);
     this.#end();
     this.#sources.pass(origin, mark);
     this.#meta.receivedCount++;
+  }
+
+  #applyOf(source: number, context: ApplyContext, effect: Effect): void {
+    const bracket = this.#brackets.of(source);
+    this.#context.source = source;
+    this.#bracket = bracket ?? 0;
+    this.#context.isResent = bracket !== undefined;
+    applyEffect(context, effect);
+    this.#context.source = this.#index;
+    this.#context.isResent = false;
   }
 
   #applyItem(seq: number, appendMs: number, entry: Entry): void {
@@ -108,8 +153,12 @@ export class EntryApplier {
     if ('eventMs' in entry) this.lastEventMs = entry.eventMs;
     const context = this.#begin(seq, appendMs);
     if (entry.kind === 'continue') return this.#continue(idleStepUs);
-    if (entry.kind === 'effect') applyEffect(context, entry.effect);
-    else {
+    if (isLifeEntry(entry)) this.#life.apply(seq, entry);
+    else if (entry.kind === 'effect') {
+      // Brackets come from other slots only.
+      const { effect } = entry;
+      if (effect.type !== 'resend-begin' && effect.type !== 'resend-end') applyEffect(context, effect);
+    } else {
       if (wholeRepoKinds.has(entry.kind)) context.workUsLeft = inlineRepoWorkUs;
       applyEntry(context, entry);
     }
@@ -122,16 +171,20 @@ export class EntryApplier {
     this.#sentOfEntry = 0;
     this.#context.appendMs = appendMs;
     this.#context.workUsLeft = inlineWorkUs;
+    this.#context.isIncomplete = this.#meta.condition !== 'complete';
     return this.#context;
   }
 
   #send(effect: Effect): void {
     this.#context.workUsLeft -= workCostUs.effect;
     const target = slotOf(routingKey(effect), this.#slots);
-    if (target === this.#index) {
-      this.#localEffects.push(effect);
-      return;
-    }
+    const to = this.#restatedTo;
+    if (to !== null && (target === this.#index || (to !== allTargets && target !== to))) return;
+    if (target === this.#index) this.#localEffects.push(effect);
+    else this.#sendTo(target, effect);
+  }
+
+  #sendTo(target: number, effect: SentEffect): void {
     invariant(this.#sentOfEntry < effectsPerEntryMax, 'an entry sends fewer effects than its marks can number');
     this.#outbox.add(target, markOf(this.#seq, this.#sentOfEntry++), effect);
     this.#meta.sentCount++;

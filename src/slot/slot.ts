@@ -2,18 +2,20 @@
  * One slot: a deterministic state machine over its log.
  *
  * Owns the one transaction in which entries are appended and applied, and their effects and cursor
- * written; the dedup of effects by mark; the digest. Refuses effects that would leave a gap. Runs
- * in one thread only. `run` returns once its commit is on disk: nothing leaves a slot earlier.
+ * written; the dedup of effects by mark; the digest. Refuses effects that would leave a gap, a
+ * folder of another slot, and a second writer. Runs in one thread only. `run` returns once its
+ * commit is on disk: nothing leaves a slot earlier.
  */
 import { createHash } from 'node:crypto';
 import { ByteWriter, MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
+import type { ContinueEntry, LifeEntry, OpenedEntry, SlotCondition } from '../entry/entry.ts';
 import { encodeEntry } from '../entry/entry-codec.ts';
 import {
-  type Chunk,
   type ChunkOutcome,
   type Durable,
+  type EffectPosition,
   effectsPerEntryMax,
   markOf,
   readChunk,
@@ -21,10 +23,13 @@ import {
 } from '../log/chunk.ts';
 import { EmbeddedLog } from '../log/embedded-log.ts';
 import { Environment } from '../storage/environment.ts';
-import { EffectSources } from './effect-sources.ts';
+import { type EffectVerdict, judgePosition } from './effect-position.ts';
+import { EffectSources, positionAfter, relationOf } from './effect-sources.ts';
 import { EntryApplier } from './entry-applier.ts';
-import { loadSlotMeta, putSlotMeta, type SlotMeta } from './slot-meta.ts';
+import { requireIdentity, requireSameWriter } from './slot-folder.ts';
+import { loadSlotMeta, metaBytes, putSlotMeta, type SlotMeta } from './slot-meta.ts';
 import { Outbox, type OutboxBatch } from './table/outbox.ts';
+import { nextResend } from './table/resend.ts';
 import { SlotState, slotTableNames, slotTables } from './table/slot-state.ts';
 import { decodeItems, malformed, type WaitingChunk, withEntries } from './waiting-chunk.ts';
 
@@ -34,6 +39,8 @@ export type SlotOptions = {
   readonly slots: number;
   readonly path: string;
   readonly mapBytes: number;
+  /** What its first run says of this opening; without, the slot has no sessions. */
+  readonly opening?: Omit<OpenedEntry, 'kind'>;
 };
 
 export type RunResult = {
@@ -41,6 +48,8 @@ export type RunResult = {
   readonly outcomes: readonly ChunkOutcome[];
   /** Effects for other slots, which may be sent now. */
   readonly batches: readonly OutboxBatch[];
+  /** Targets to which what is owed must be sent from the start. */
+  readonly restarted: readonly number[];
   readonly appliedCount: number;
 };
 
@@ -52,11 +61,19 @@ const batchBytesMax = 2 ** 20;
  * this share of the file keep that at a sixth of it; large slots commit in large batches.
  */
 const fileBytesPerBatchByte = 512;
+/** Undelivered effects of a slot above which its resends wait. */
+const resendOwedMax = 20_000;
+
 export class Slot implements AsyncDisposable {
   readonly index: number;
   readonly state: SlotState;
   readonly outbox: Outbox;
+  readonly path: string;
   readonly #slots: number;
+  /** What is still to be said of this opening. */
+  #opening: Omit<OpenedEntry, 'kind'> | undefined;
+  /** Of the last transaction of this process, or at opening. */
+  #metaRow: Buffer | undefined;
   readonly #environment: Environment;
   readonly #log: EmbeddedLog;
   readonly #sources: EffectSources;
@@ -69,13 +86,17 @@ export class Slot implements AsyncDisposable {
 
   private constructor(options: SlotOptions, environment: Environment) {
     this.index = options.index;
+    this.path = options.path;
+    this.#opening = options.opening;
     this.#slots = options.slots;
     this.#environment = environment;
     this.state = new SlotState(options.index, environment);
     this.#log = new EmbeddedLog(environment.table(slotTables.log));
     this.outbox = new Outbox(environment.table(slotTables.outbox), this.state);
     this.#sources = new EffectSources(this.state);
-    this.#meta = loadSlotMeta(this.state, this.#slots);
+    requireIdentity(this.state, options);
+    this.#metaRow = metaBytes(this.state);
+    this.#meta = loadSlotMeta(this.state);
     this.#applier = new EntryApplier({
       slots: this.#slots,
       state: this.state,
@@ -88,7 +109,13 @@ export class Slot implements AsyncDisposable {
 
   static open(options: SlotOptions): Slot {
     const { path, mapBytes } = options;
-    return new Slot(options, Environment.open({ path, mapBytes, tables: slotTableNames }));
+    const environment = Environment.open({ path, mapBytes, tables: slotTableNames });
+    try {
+      return new Slot(options, environment);
+    } catch (thrown) {
+      void environment.close();
+      throw thrown;
+    }
   }
 
   /** The last seq that is applied and durable; inclusive. */
@@ -100,14 +127,37 @@ export class Slot implements AsyncDisposable {
     return this.#meta.generation;
   }
 
+  get condition(): SlotCondition {
+    return this.#meta.condition;
+  }
+
+  /** The opening under which effects are sent now; 0 before the first. */
+  get session(): number {
+    return this.#meta.sessions.at(-1)?.id ?? 0;
+  }
+
+  /** False until a run has said that this process has opened the slot. */
+  get isOpened(): boolean {
+    return this.#opening === undefined;
+  }
+
   /** The last seq in the log; inclusive. */
   get head(): number {
     return this.#log.head;
   }
 
-  /** True when the log holds entries that are not yet applied, or long work waits. */
+  /** True when a run without chunks goes on: the log, long work, an opening, a resend. */
   get hasUnapplied(): boolean {
-    return this.#unapplied.length > 0 || this.#meta.works > 0;
+    return this.#unapplied.length > 0 || this.#meta.works > 0 || !this.isOpened || this.#canResend;
+  }
+
+  get #canResend(): boolean {
+    return this.outbox.owedCount < resendOwedMax && nextResend(this.state) !== undefined;
+  }
+
+  /** Compares how far a target has this slot's effects with what they both went through. */
+  judge(target: number, at: EffectPosition): EffectVerdict {
+    return judgePosition(this.state, this.#meta, target, at);
   }
 
   /** The greatest mark that an effect of an applied entry can have. */
@@ -140,7 +190,7 @@ export class Slot implements AsyncDisposable {
 
   /** Reads cursor, owners, marks and the log's tail, at open and after an aborted transaction. */
   #load(): void {
-    Object.assign(this.#meta, loadSlotMeta(this.state, this.#slots));
+    Object.assign(this.#meta, loadSlotMeta(this.state));
     this.#sources.reload();
     this.#applier.reset();
     this.#log.reload();
@@ -154,33 +204,54 @@ export class Slot implements AsyncDisposable {
    *
    * Shape: each element is one chunk's bytes for this slot. `appendMs` never goes back in the log.
    * Returns: when all of it is on disk.
-   * Errors: DataPlaneError `StorageFull`, which changes nothing; InvariantError on a defect.
+   * Errors: DataPlaneError `StorageFull`, which changes nothing, or `DataInUse`, after which this
+   * process must not go on; InvariantError on a defect.
    */
   run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
     // Nothing has begun yet, so this failure needs no reload.
     this.#environment.requireRoom();
     this.#appendMs = Math.max(this.#appendMs, appendMs);
     const cursorBefore = this.#meta.cursor;
+    let metaRow = this.#metaRow;
     try {
       const result = this.#environment.transact(() => {
+        requireSameWriter(this, this.#metaRow);
         const waiting = this.#unapplied;
         this.#unapplied = [];
+        for (const entry of this.#ownEntries(chunkBytes.length === 0)) {
+          this.#append(this.#chunkOf(entry), this.#appendMs, waiting);
+        }
         const outcomes = chunkBytes.map((bytes) => this.#append(bytes, this.#appendMs, waiting));
-        // A busy slot's entries go on with long work themselves.
-        if (chunkBytes.length === 0 && this.#meta.works > 0) this.#appendContinue(waiting);
         reachCrashPoint('slot-after-append');
         for (const logged of waiting) this.#applier.applyChunk(logged);
         const batches = this.outbox.flush();
-        putSlotMeta(this.state, this.#slots, this.#meta);
+        metaRow = putSlotMeta(this.state, this.#slots, this.#meta);
         this.#log.trim(this.#meta.cursor);
-        return { outcomes, batches, appliedCount: this.#meta.cursor - cursorBefore };
+        const restarted = this.outbox.takeRestarted();
+        return { outcomes, batches, restarted, appliedCount: this.#meta.cursor - cursorBefore };
       });
+      this.#metaRow = metaRow;
+      this.#opening = undefined;
       reachCrashPoint('slot-after-commit');
       return result;
     } catch (thrown) {
       this.#load();
       throw thrown;
     }
+  }
+
+  /** What the slot itself appends before all else. */
+  *#ownEntries(isIdle: boolean): Generator<LifeEntry | ContinueEntry> {
+    if (this.#opening !== undefined) yield { kind: 'opened', ...this.#opening };
+    // A busy slot's entries go on with long work themselves.
+    if (isIdle && this.#meta.works > 0) yield { kind: 'continue' };
+    if (this.#canResend) yield { kind: 'resend-step' };
+  }
+
+  #chunkOf(entry: LifeEntry | ContinueEntry): Buffer {
+    const writer = new ByteWriter(64);
+    writeChunk(writer, { slot: this.index, origin: null, items: [encodeEntry(entry)], marks: [] });
+    return writer.finish();
   }
 
   #durable(): Durable {
@@ -192,11 +263,11 @@ export class Slot implements AsyncDisposable {
     if (chunk instanceof MalformedBytes) return malformed(chunk);
     invariant(chunk.slot === this.index, 'a chunk is for the slot that takes it');
     if (chunk.origin !== null) {
-      const pending = waiting.findLast((logged) => logged.chunk.origin?.slot === chunk.origin?.slot);
-      const lastMark = pending?.chunk.marks.at(-1) ?? this.#sources.lastMark(chunk.origin);
-      if (chunk.origin.generation < this.#sources.of(chunk.origin.slot).generation) return this.#durable();
-      if (chunk.origin.previousMark > lastMark) return { status: 'gap', lastMark };
-      if (chunk.marks.length === 0 || chunk.marks.at(-1)! <= lastMark) return this.#durable();
+      const pending = waiting.findLast((logged) => logged.chunk.origin?.slot === chunk.origin?.slot)?.chunk;
+      const at = pending === undefined ? this.#sources.of(chunk.origin.slot) : positionAfter(pending);
+      const relation = relationOf(chunk, at);
+      if (relation === 'gap') return { status: 'gap', ...at };
+      if (relation === 'repeat') return this.#durable();
     }
     if (chunk.items.length === 0) return this.#durable();
     const entries = tryDecode(() => decodeItems(chunk));
@@ -204,15 +275,6 @@ export class Slot implements AsyncDisposable {
     const firstSeq = this.#log.append(bytes, chunk.items.length, appendMs);
     waiting.push({ firstSeq, appendMs, chunk, entries });
     return this.#durable();
-  }
-
-  #appendContinue(waiting: WaitingChunk[]): void {
-    const entry = { kind: 'continue' } as const;
-    const chunk: Chunk = { slot: this.index, origin: null, items: [encodeEntry(entry)], marks: [] };
-    const writer = new ByteWriter(32);
-    writeChunk(writer, chunk);
-    const firstSeq = this.#log.append(writer.finish(), 1, this.#appendMs);
-    waiting.push({ firstSeq, appendMs: this.#appendMs, chunk, entries: [entry] });
   }
 
   /** Hashes all rows of the state: equal for replicas at one seq. Units: hex SHA-256. */

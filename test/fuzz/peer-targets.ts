@@ -90,7 +90,7 @@ const entries: readonly Uint8Array[] = [
 const chunks = entries.map((item) => bytesOfChunk({ slot: 0, origin: null, items: [item], marks: [] }));
 const outcomes = encodeOutcomes([
   { status: 'durable', batchBytes: 1 },
-  { status: 'gap', lastMark: 1 },
+  { status: 'gap', generation: 1, session: 2, lastMark: 1 },
   { status: 'refused', code: 'StorageFull', message: 'x' },
 ]);
 

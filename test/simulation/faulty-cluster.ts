@@ -1,25 +1,34 @@
 /**
  * Slots in one process whose effects are reordered, delayed, repeated, lost and resent, and which
- * restart.
+ * restart; if asked, also with an older copy of their folder, or with none.
  *
  * Owns: every choice of order, drawn from one seed. The slots are real, on real files; this plays
  * the senders. Entries of one slot keep their order, as appenders keep it; all else is free.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { invariant } from '../../src/base/invariant.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
+import type { Entry, SlotCondition } from '../../src/entry/entry.ts';
 import { encodeEntry } from '../../src/entry/entry-codec.ts';
-import { writeChunk } from '../../src/log/chunk.ts';
+import { type EffectPosition, type KnownMark, writeChunk } from '../../src/log/chunk.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
+import type { EffectVerdict } from '../../src/slot/effect-position.ts';
+import { positionOf } from '../../src/slot/effect-sources.ts';
 import { Slot } from '../../src/slot/slot.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
+import { noMark, originOf } from '../support/effect-origin.ts';
 import type { OutsideEntry } from './history.ts';
 
-type Stream = { readonly source: number; readonly target: number; sentMark: number };
+type Stream = { readonly source: number; readonly target: number; sentMark: number; known: KnownMark };
 /** A chunk in flight; one with a stream carries effects up to `lastMark`. */
-type Parcel = { readonly bytes: Uint8Array; readonly stream: Stream | null; readonly lastMark: number };
+type Parcel = {
+  readonly bytes: Uint8Array;
+  readonly stream: Stream | null;
+  readonly lastMark: number;
+  readonly isOutside?: true;
+};
 
 /** How often each fault occurred, so that a test can require it. */
 export type FaultCounts = {
@@ -31,12 +40,20 @@ export type FaultCounts = {
   restarts: number;
 };
 
+/** How often a slot lost what it had, and how often one of a pair was found to have done so. */
+export type LossCounts = { putBack: number; begunAgain: number; sourceLost: number; targetLost: number };
+
+/** A copy of a slot's folder, and how many chunks from outside it had then. */
+type FolderCopy = { readonly path: string; readonly taken: number };
+
 export type FaultyClusterOptions = {
   readonly slots: number;
   readonly path: string;
   /** The append time of all entries. Units: ms. */
   readonly appendMs: number;
   readonly mapBytes?: number;
+  /** Slots lose their folders too; what they had from outside comes again, as after a repair. */
+  readonly losesFolders?: boolean;
 };
 
 const mapBytesDefault = 2 ** 28;
@@ -52,6 +69,11 @@ export class FaultyCluster implements AsyncDisposable {
   readonly #options: FaultyClusterOptions;
   readonly #slots: Slot[];
   readonly #inboxes: Parcel[][];
+  readonly losses: LossCounts = { putBack: 0, begunAgain: 0, sourceLost: 0, targetLost: 0 };
+  /** By slot: all chunks from outside that it took, and an older copy of it. */
+  readonly #taken: Parcel[][];
+  readonly #copies = new Map<number, FolderCopy>();
+  #openings = 0;
   readonly #streams = new Map<string, Stream>();
   /** Streams whose source may owe effects above the mark that was sent. */
   readonly #ready = new Set<Stream>();
@@ -59,13 +81,20 @@ export class FaultyCluster implements AsyncDisposable {
   constructor(options: FaultyClusterOptions) {
     this.#options = options;
     mkdirSync(options.path, { recursive: true });
-    this.#slots = Array.from({ length: options.slots }, (_unused, index) => this.#open(index));
+    this.#slots = Array.from({ length: options.slots }, (_unused, index) => this.#open(index, 'complete'));
     this.#inboxes = this.#slots.map(() => []);
+    this.#taken = this.#slots.map(() => []);
   }
 
-  #open(index: number): Slot {
-    const { slots, path, mapBytes = mapBytesDefault } = this.#options;
-    return Slot.open({ index, slots, path: join(path, `slot-${index}`), mapBytes });
+  /** `condition` is that of a slot whose folder is not there. */
+  #open(index: number, condition: SlotCondition): Slot {
+    const { slots, mapBytes = mapBytesDefault } = this.#options;
+    const opening = { session: ++this.#openings, generation: this.#openings, condition, cluster: '' };
+    return Slot.open({ index, slots, path: this.#pathOf(index), mapBytes, opening });
+  }
+
+  #pathOf(index: number): string {
+    return join(this.#options.path, `slot-${index}`);
   }
 
   get slots(): readonly Slot[] {
@@ -81,9 +110,11 @@ export class FaultyCluster implements AsyncDisposable {
     for (let turn = 0; ; turn++) {
       invariant(turn < 200_000, 'a history settles');
       if (random.below(400) === 0) await this.#restart(random.below(this.#slots.length));
+      if (this.#options.losesFolders === true && random.below(120) === 0) await this.#lose(random);
       const isBusy = this.#turn(random);
       idleTurns = isBusy ? 0 : idleTurns + 1;
       if (idleTurns === 0) continue;
+      if (this.#exchangePositions() || this.#completeSlots()) continue;
       if (this.#slots.every((slot) => slot.outbox.owedCount === 0)) break;
       // What was lost without a trace is resent from the outbox.
       for (const stream of this.#streams.values()) this.#rewind(stream, 0);
@@ -91,7 +122,70 @@ export class FaultyCluster implements AsyncDisposable {
     }
     const sum = (count: (slot: Slot) => number): number => this.#slots.reduce((total, slot) => total + count(slot), 0);
     const [sent, received] = [sum((slot) => slot.sentCount), sum((slot) => slot.receivedCount)];
-    invariant(sent === received, `${sent} effects were sent and ${received} received`);
+    const hasLost = this.losses.putBack + this.losses.begunAgain > 0;
+    invariant(hasLost || sent === received, `${sent} effects were sent and ${received} received`);
+  }
+
+  /** As nodes do after a start. True if one slot of a pair has lost its tail. */
+  #exchangePositions(): boolean {
+    let hasLost = false;
+    for (const source of this.#slots) {
+      for (const { index: target, state } of this.#slots) {
+        if (target === source.index) continue;
+        hasLost = this.#judge(source, target, positionOf(state, source.index)) !== 'follows' || hasLost;
+      }
+    }
+    return hasLost;
+  }
+
+  /** As an operator does once all that a slot lacked has come again. */
+  #completeSlots(): boolean {
+    const incomplete = this.#slots.filter(({ condition }) => condition === 'incomplete');
+    for (const { index } of incomplete) this.#postEntry(index, { kind: 'completed' });
+    return incomplete.length > 0;
+  }
+
+  #postEntry(slot: number, entry: Entry): void {
+    this.#inboxes[slot]!.push({ bytes: chunkBytes(slot, [encodeEntry(entry)]), stream: null, lastMark: 0 });
+  }
+
+  /** Compares positions as a sender does; the log of the source says the result. */
+  #judge(source: Slot, target: number, at: EffectPosition): EffectVerdict {
+    const verdict = source.judge(target, at);
+    if (verdict === 'target-lost') {
+      this.losses.targetLost++;
+      this.#postEntry(source.index, { kind: 'resend', target });
+    } else if (verdict === 'source-lost') {
+      this.losses.sourceLost++;
+      const generation = Math.max(at.generation + 1, ++this.#openings);
+      this.#postEntry(source.index, { kind: 'tail-lost', lostIn: source.generation, generation });
+    }
+    return verdict;
+  }
+
+  /** Copies a slot's folder; or puts an older copy back; or removes the folder. */
+  async #lose(random: SeededRandom): Promise<void> {
+    const index = random.below(this.#slots.length);
+    const copy = this.#copies.get(index);
+    const path = this.#pathOf(index);
+    await this.#slots[index]![Symbol.asyncDispose]();
+    let condition: SlotCondition = 'complete';
+    if (copy === undefined) {
+      const made = { path: `${path}-copy`, taken: this.#taken[index]!.length };
+      cpSync(path, made.path, { recursive: true });
+      this.#copies.set(index, made);
+    } else {
+      this.#copies.delete(index);
+      rmSync(path, { recursive: true });
+      const begins = random.below(2) === 0;
+      if (begins) condition = 'incomplete';
+      else cpSync(copy.path, path, { recursive: true });
+      this.losses[begins ? 'begunAgain' : 'putBack']++;
+      rmSync(copy.path, { recursive: true });
+      this.#inboxes[index] = [...this.#taken[index]!.splice(begins ? 0 : copy.taken), ...this.#inboxes[index]!];
+    }
+    this.#slots[index] = this.#open(index, condition);
+    this.#dropInFlight(index);
   }
 
   /** Cuts each slot's entries into chunks of random sizes. */
@@ -107,7 +201,7 @@ export class FaultyCluster implements AsyncDisposable {
     for (const [slot, items] of itemsBySlot) {
       while (items.length > 0) {
         const bytes = chunkBytes(slot, items.splice(0, 1 + random.below(chunkItemsMax)));
-        this.#inboxes[slot]!.push({ bytes, stream: null, lastMark: 0 });
+        this.#inboxes[slot]!.push({ bytes, stream: null, lastMark: 0, isOutside: true });
       }
     }
   }
@@ -126,7 +220,7 @@ export class FaultyCluster implements AsyncDisposable {
 
   #stream(source: number, target: number): Stream {
     const key = `${source}/${target}`;
-    const stream = this.#streams.get(key) ?? { source, target, sentMark: 0 };
+    const stream = this.#streams.get(key) ?? { source, target, sentMark: 0, known: noMark };
     this.#streams.set(key, stream);
     return stream;
   }
@@ -143,7 +237,7 @@ export class FaultyCluster implements AsyncDisposable {
       this.#ready.delete(stream);
       return;
     }
-    const origin = { slot: stream.source, generation: source.generation, previousMark: batches[0]!.previousMark };
+    const origin = originOf(source, batches[0]!.previousMark, stream.known);
     const writer = new ByteWriter(1024);
     const items = batches.flatMap((batch) => batch.items);
     writeChunk(writer, { slot: stream.target, origin, items, marks: batches.flatMap((batch) => batch.marks) });
@@ -169,18 +263,21 @@ export class FaultyCluster implements AsyncDisposable {
   #run(slot: Slot, random: SeededRandom): void {
     const inbox = this.#inboxes[slot.index]!;
     const parcels = inbox.splice(0, random.below(3) === 0 ? inbox.length : Math.min(inbox.length, 1 + random.below(3)));
+    const outside = parcels.filter(({ isOutside }) => isOutside === true);
+    if (this.#options.losesFolders === true) this.#taken[slot.index]!.push(...outside);
     const result = slot.run(
       parcels.map((parcel) => parcel.bytes),
       this.#options.appendMs,
     );
     for (const { target } of result.batches) this.#ready.add(this.#stream(slot.index, target));
+    for (const target of result.restarted) this.#rewind(this.#stream(slot.index, target), 0);
     parcels.forEach(({ stream, lastMark }, index) => {
       const outcome = result.outcomes[index]!;
       invariant(outcome.status !== 'refused', 'a slot with room refuses nothing');
       if (stream === null) return;
       if (outcome.status === 'gap') {
         this.faults.gaps++;
-        this.#rewind(stream, outcome.lastMark);
+        this.#onGap(stream, outcome);
       } else if (random.below(10) === 0) {
         this.faults.unacknowledged++;
       } else {
@@ -194,9 +291,23 @@ export class FaultyCluster implements AsyncDisposable {
   async #restart(index: number): Promise<void> {
     this.faults.restarts++;
     await this.#slots[index]![Symbol.asyncDispose]();
-    this.#slots[index] = this.#open(index);
+    this.#slots[index] = this.#open(index, 'complete');
+    this.#dropInFlight(index);
+  }
+
+  #onGap(stream: Stream, at: EffectPosition): void {
+    const source = this.#slots[stream.source]!;
+    if (this.#judge(source, stream.target, at) !== 'follows') return;
+    const isSameLife = at.generation === source.generation;
+    stream.known = isSameLife ? { session: at.session, mark: at.lastMark } : noMark;
+    this.#rewind(stream, isSameLife ? at.lastMark : 0);
+  }
+
+  #dropInFlight(index: number): void {
     this.#inboxes[index] = this.#inboxes[index]!.filter((parcel) => parcel.stream === null);
-    for (const stream of this.#streams.values()) if (stream.source === index) this.#rewind(stream, 0);
+    for (const stream of this.#streams.values()) {
+      if (stream.source === index) this.#rewind(Object.assign(stream, { known: noMark }), 0);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

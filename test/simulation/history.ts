@@ -7,11 +7,11 @@
 import { cidCodec } from '../../src/atproto/cid.ts';
 import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
-import type { CommitEntry, Entry, PrivateWrite } from '../../src/entry/entry.ts';
+import type { CommitEntry, Entry, LifeEntry, PrivateWrite } from '../../src/entry/entry.ts';
 import { recordOp } from '../support/record-op.ts';
 import { pick, RecordMaker, tidOf } from './history-record.ts';
 
-export type OutsideEntry = Exclude<Entry, { kind: 'effect' | 'delivered' | 'continue' }>;
+export type OutsideEntry = Exclude<Entry, { kind: 'effect' | 'delivered' | 'continue' } | LifeEntry>;
 
 export type History = {
   readonly entries: readonly OutsideEntry[];

@@ -199,7 +199,10 @@ function isUnread(model: Model, { recipient, reason, source, sortMs, isTakenDown
   if (isTakenDown || reason === 'unverified' || sortMs <= (model.seenMs.get(recipient) ?? Number.NEGATIVE_INFINITY))
     return false;
   if (reason !== 'verified') return true;
-  return [...model.edges.values()].some(([first]) => uriOf(first!) === uriOf(source) && first!.sortMs === sortMs);
+  return [...model.edges.values()].some(([first]) => {
+    const isSame = uriOf(first!) === uriOf(source) && first!.sortMs === sortMs;
+    return isSame && edgeOf(first!)!.subject.did === recipient;
+  });
 }
 
 function* causesOf(model: Model): Generator<NoticeCause> {

@@ -34,3 +34,12 @@ describe('slots whose effects travel over a bad network', () => {
     expect(result.entries).toBeGreaterThan(1_000);
   }, 300_000);
 });
+
+describe('slots that lose their folders, or get older ones back', () => {
+  it('match the model once what they had from outside has come again', async () => {
+    const result = await simulate({ seed: 4_000, histories: 20, slotCounts: [4], losesFolders: true });
+    expectAgreement(result);
+    console.log(`seeds from 1: ${JSON.stringify(result)}`);
+    for (const [loss, count] of Object.entries(result.losses)) expect(count, loss).toBeGreaterThan(0);
+  }, 600_000);
+});

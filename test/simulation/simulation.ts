@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/seeded-random.ts';
 import { makeMemoryFolder } from '../support/memory-folder.ts';
-import { type FaultCounts, FaultyCluster, slotCounts } from './faulty-cluster.ts';
+import { type FaultCounts, FaultyCluster, type LossCounts, slotCounts } from './faulty-cluster.ts';
 import { makeHistory } from './history.ts';
 import { Model } from './model.ts';
-import { factsOfModel } from './model-facts.ts';
+import { type Facts, factsOfModel } from './model-facts.ts';
 import { differencesOf, factsOfSlots } from './slot-facts.ts';
 
 /** Later than every event of a history. */
@@ -18,6 +18,7 @@ export type SimulationResult = {
   readonly entries: number;
   readonly facts: number;
   readonly faults: FaultCounts;
+  readonly losses: LossCounts;
   /** The first seed that differs from the model, with the differences; null when all match. */
   readonly failure: { readonly seed: number; readonly slots: number; readonly differences: readonly string[] } | null;
 };
@@ -31,9 +32,11 @@ export type SimulationOptions = {
   readonly steps?: number;
   /** Runs every history on all of these; by default each on one of 1, 2, 16, 64 in turn. */
   readonly slotCounts?: readonly number[];
+  /** Slots lose their folders, or get older ones back. */
+  readonly losesFolders?: boolean;
 };
 
-type Run = { readonly seed: number; readonly slots: number; readonly steps: number };
+type Run = { readonly seed: number; readonly slots: number; readonly steps: number; readonly losesFolders: boolean };
 
 /** Runs one history. Returns its differences from the model. */
 async function runHistory(
@@ -47,6 +50,10 @@ async function runHistory(
   await cluster.settle(history.entries, random);
   const meant = factsOfModel(model);
   const found = factsOfSlots(cluster.stateOf, history.dids, history.handles, model.isCompared);
+  if (run.losesFolders) {
+    for (const facts of [meant, found]) dropHistory(facts);
+    releaseHandles(meant, found);
+  }
   return { entries: history.entries.length, facts: meant.size, differences: differencesOf(meant, found) };
 }
 
@@ -55,26 +62,67 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const clusters = new Map<number, FaultyCluster>();
   const counts = { histories: 0, entries: 0, facts: 0 };
   const endMs = systemClock.monotonicMs() + (options.durationMs ?? Number.POSITIVE_INFINITY);
-  const chosen = options.slotCounts;
+  const { slotCounts: chosen, losesFolders = false, steps = 120 } = options;
   try {
     for (let seed = options.seed; counts.histories < options.histories && systemClock.monotonicMs() < endMs; seed++) {
       for (const slots of chosen ?? [slotCounts[seed % slotCounts.length]!]) {
         const cluster =
-          clusters.get(slots) ?? new FaultyCluster({ slots, path: join(folder, String(slots)), appendMs });
+          clusters.get(slots) ??
+          new FaultyCluster({ slots, path: join(folder, String(slots)), appendMs, losesFolders });
         clusters.set(slots, cluster);
-        const { entries, facts, differences } = await runHistory(cluster, { seed, slots, steps: options.steps ?? 120 });
+        const { entries, facts, differences } = await runHistory(cluster, { seed, slots, steps, losesFolders });
         counts.entries += entries;
         counts.facts += facts;
         if (differences.length > 0)
-          return { ...counts, faults: faultsOf(clusters), failure: { seed, slots, differences } };
+          return {
+            ...counts,
+            faults: faultsOf(clusters),
+            losses: lossesOf(clusters),
+            failure: { seed, slots, differences },
+          };
       }
       counts.histories++;
     }
-    return { ...counts, faults: faultsOf(clusters), failure: null };
+    return { ...counts, faults: faultsOf(clusters), losses: lossesOf(clusters), failure: null };
   } finally {
     for (const cluster of clusters.values()) await cluster[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Drops what no slot can restate: when replies were deleted, and that a verification ended. */
+function dropHistory(facts: Facts): void {
+  for (const [key, value] of [...facts]) {
+    const isHistory = /^notice \S+ \S+ (?:un)?verified /.test(key);
+    const isTombstone = key.startsWith('thread ') && !value.includes('"deletedMs":null');
+    if (isHistory || isTombstone) facts.delete(key);
+    if (isTombstone) for (const child of [...facts.keys()]) if (isChildOf(child, key)) facts.delete(child);
+  }
+}
+
+/** A slot that lost a later claim, since released, gives the handle to the earlier one. */
+function releaseHandles(meant: Facts, found: Facts): void {
+  for (const [key, value] of [...found]) {
+    const { handle } = key.startsWith('actor ') ? JSON.parse(value) : { handle: null };
+    if (handle === null || meant.has(`handle ${handle}`)) continue;
+    found.set(key, JSON.stringify({ ...JSON.parse(value), handle: null }));
+    found.delete(`handle ${handle}`);
+  }
+}
+
+/** Both end with the reply; the key of a child names its parent too. */
+function isChildOf(child: string, thread: string): boolean {
+  const [, root, reply] = thread.split(' ');
+  const parts = child.split(' ');
+  return parts[0] === 'child' && parts[1] === root && parts.at(-1) === reply;
+}
+
+function lossesOf(clusters: ReadonlyMap<number, FaultyCluster>): LossCounts {
+  const total: LossCounts = { putBack: 0, begunAgain: 0, sourceLost: 0, targetLost: 0 };
+  for (const { losses } of clusters.values()) {
+    for (const name of Object.keys(total) as (keyof LossCounts)[]) total[name] += losses[name];
+  }
+  return total;
 }
 
 function faultsOf(clusters: ReadonlyMap<number, FaultyCluster>): FaultCounts {

@@ -10,16 +10,19 @@ import { join } from 'node:path';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { invariant } from '../../src/base/invariant.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
-import { type Entry, routingKey } from '../../src/entry/entry.ts';
+import { type Effect, type Entry, type LifeEntry, routingKey } from '../../src/entry/entry.ts';
 import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { type Chunk, writeChunk } from '../../src/log/chunk.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { Slot } from '../../src/slot/slot.ts';
 import type { OutboxBatch } from '../../src/slot/table/outbox.ts';
 import type { SlotState } from '../../src/slot/table/slot-state.ts';
+import { originOf } from './effect-origin.ts';
 
 /** Entries from outside all have an owner. */
-export type OwnedEntry = Exclude<Entry, { kind: 'delivered' | 'continue' }>;
+export type OwnedEntry =
+  | Exclude<Entry, { kind: 'delivered' | 'continue' | 'effect' } | LifeEntry>
+  | { kind: 'effect'; effect: Effect };
 
 export type SlotClusterOptions = {
   /** A power of two. */
@@ -149,8 +152,7 @@ export class SlotCluster implements AsyncDisposable {
   }
 
   #deliver({ source, batch }: Parcel): void {
-    const { generation } = this.slots[source]!;
-    const origin = { slot: source, generation, previousMark: batch.previousMark };
+    const origin = originOf(this.slots[source]!, batch.previousMark);
     this.#runChunks(batch.target, [
       bytesOfChunk({ slot: batch.target, origin, items: batch.items, marks: batch.marks }),
     ]);

@@ -44,6 +44,11 @@ function applyHandle(context: ApplyContext, owner: number, before: ActorRow, ent
   if (actor.handle !== null) sendClaim(context, actor.handle, actor, true);
 }
 
+/** Sends again the claim of an actor's handle. */
+export function restateActor(context: ApplyContext, actor: ActorRow): void {
+  if (actor.handle !== null) sendClaim(context, actor.handle, actor, true);
+}
+
 /** A release carries the time of the claim that it ends, so that it beats only that claim. */
 function sendClaim(context: ApplyContext, handle: string, actor: ActorRow, present: boolean): void {
   context.send({ type: 'handle-claim', handle, did: actor.did, verifiedAtMs: actor.handleVerifiedMs, present });

@@ -1,4 +1,5 @@
 import { type Effect, opsPerEntryMax } from '../../entry/entry.ts';
+import type { Brackets } from '../table/bracket.ts';
 import type { LongWork } from '../table/long-work.ts';
 import { mentionsMax } from '../table/record-values.ts';
 import type { SlotState } from '../table/slot-state.ts';
@@ -10,6 +11,17 @@ export type ApplyContext = {
   readonly appendMs: number;
   /** What long work may still cost in this entry, by `workCostUs`; each effect costs too. */
   workUsLeft: number;
+  readonly brackets: Brackets;
+  /** True while the slot may lack records and actors that it should have. */
+  readonly isIncomplete: boolean;
+  /** The slot whose effect is applied, this one for its own. */
+  readonly source: number;
+  /** True for an effect of a source that sends again all that it owes. */
+  readonly isResent: boolean;
+  /** Notes that such a source still owes the row of this key; nothing for any other effect. */
+  confirm(key: Buffer): void;
+  /** Returns the slot of a DID or a handle. */
+  slotOf(key: string): number;
   /** Sends an effect to the slot of its key; one to this slot is applied before the next entry. */
   send(effect: Effect): void;
   /** Does what of this work the entry may still cost; later entries do the rest. */

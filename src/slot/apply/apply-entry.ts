@@ -2,7 +2,7 @@
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import type { Effect, OutsideEntry, PrivateEntry } from '../../entry/entry.ts';
 import { setBlobTakedown } from '../table/actor-row.ts';
-import { putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
+import { noticeReasonKey, putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { putNotificationSeen, recountRowsMax } from '../table/unread-count.ts';
 import { applyAccount, applyIdentity, changeActor } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
@@ -80,8 +80,10 @@ export function applyEffect(context: ApplyContext, effect: Effect): void {
     case 'notice': {
       const owner = state.ensureOwner(effect.recipient);
       const subject = effect.reasonSubject === null ? null : (parseRecordUri(effect.reasonSubject) ?? null);
-      if (effect.present) putNotice(state, owner, { ...effect, subject });
-      else removeNotice(state, owner, effect);
+      if (effect.present) {
+        if (context.isResent) context.confirm(noticeReasonKey(owner, effect));
+        putNotice(state, owner, { ...effect, subject, sender: context.source });
+      } else removeNotice(state, owner, effect);
       return;
     }
     case 'notice-takedown': {

@@ -64,6 +64,13 @@ function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
   return digest !== undefined && own !== undefined && digest.equals(own);
 }
 
+/** Sends again what an edge record owes; a duplicate owes nothing. */
+export function restateEdge(context: ApplyContext, rule: Edge, record: AppliedRecord): void {
+  const subject = record.edge?.subject;
+  if (subject === undefined || !isEdge(context.state, record.owner, edgeOf(rule, record, subject))) return;
+  sendEdge(context, rule, record, subject, true);
+}
+
 /** Removes what `putEdgeRecord` put; when the one edge goes, the oldest duplicate replaces it. */
 export function unindexEdgeRecord(context: ApplyContext, rule: Edge, record: AppliedRecord, eventMs: number): void {
   const subject = record.edge?.subject;

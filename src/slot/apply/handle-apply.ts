@@ -1,7 +1,7 @@
 /** Decides who holds a handle, in its own slot, and takes it from an actor that lost it. */
 import type { EffectOf } from '../../entry/entry.ts';
 import { getActor, putActor } from '../table/actor-row.ts';
-import { getHandleRow, type HandleRow, putHandleRow } from '../table/handle-claim.ts';
+import { claimKey, getHandleRow, type HandleRow, putHandleRow } from '../table/handle-claim.ts';
 import type { ApplyContext } from './apply-context.ts';
 
 function isLater(a: HandleRow, b: HandleRow): boolean {
@@ -12,6 +12,7 @@ function isLater(a: HandleRow, b: HandleRow): boolean {
 export function applyHandleClaim(context: ApplyContext, effect: EffectOf<'handle-claim'>): void {
   const { state } = context;
   const claim = { did: effect.did, verifiedMs: effect.verifiedAtMs, isReleased: !effect.present };
+  if (effect.present) context.confirm(claimKey(effect.handle, effect.did));
   const holder = getHandleRow(state, effect.handle);
   if (holder === undefined || holder.did === claim.did) {
     if (holder === undefined || !isLater(holder, claim)) putHandleRow(state, effect.handle, claim);

@@ -4,7 +4,7 @@ import type { RecordRef } from '../../atproto/compact-key.ts';
 import { edgeByKind } from '../../atproto/edge-kind.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type EdgeEffect, incomingEdgeKey, isOnRecord } from '../table/incoming-edge.ts';
-import { markNoticeRecordGone, putNotice, removeNotice } from '../table/notice.ts';
+import { markNoticeRecordGone, putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { addToRecordCount, recordCountsKey } from '../table/record-counts.ts';
 import { hasRecord } from '../table/record-row.ts';
 import { emptyValue } from '../table/slot-state.ts';
@@ -12,10 +12,20 @@ import type { ApplyContext } from './apply-context.ts';
 
 /** Puts or removes one incoming edge, its count and its notice. */
 export function applyEdgeEffect(context: ApplyContext, effect: EdgeEffect): void {
-  const { state } = context;
-  const owner = state.ensureOwner(effect.subjectDid);
+  const owner = context.state.ensureOwner(effect.subjectDid);
   const key = incomingEdgeKey(owner, effect);
-  if (state.rows.has(key) === effect.present) return;
+  if (effect.present) context.confirm(key);
+  if (context.state.rows.has(key) !== effect.present) return changeEdge(context, owner, key, effect);
+  if (context.isResent && effect.present) repeatEdge(context, owner, effect);
+}
+
+/** Removes an edge that its source no longer owes; of its subject only the owner need be known. */
+export function removeEdgeOf(context: ApplyContext, owner: number, effect: EdgeEffect): void {
+  changeEdge(context, owner, incomingEdgeKey(owner, effect), effect);
+}
+
+function changeEdge(context: ApplyContext, owner: number, key: Buffer, effect: EdgeEffect): void {
+  const { state } = context;
   if (effect.present) state.rows.put(key, emptyValue);
   else state.rows.remove(key);
   const change = effect.present ? 1 : -1;
@@ -28,6 +38,16 @@ export function applyEdgeEffect(context: ApplyContext, effect: EdgeEffect): void
   noticeOfEdge(context, owner, effect);
   if (effect.edge === 'repost' && effect.present && effect.subject !== null)
     answerReposter(context, owner, effect, effect.subject);
+}
+
+/** A resend marks the notice of a record that is taken down next; a mark may have been lifted. */
+function repeatEdge(context: ApplyContext, owner: number, effect: EdgeEffect): void {
+  const { source, sortMs, subjectDid: recipient } = effect;
+  if (edgeByKind[effect.edge].reason !== null) {
+    const type = 'notice-takedown';
+    setNoticeTakedown(context.state, owner, { type, recipient, source, isTakenDown: false, sortMs });
+  }
+  if (effect.edge === 'repost' && effect.subject !== null) answerReposter(context, owner, effect, effect.subject);
 }
 
 function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect): void {
@@ -48,5 +68,7 @@ function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect):
 function answerReposter(context: ApplyContext, owner: number, effect: EdgeEffect, post: RecordRef): void {
   if (post.collection !== nsid.post) return;
   const exists = hasRecord(context.state, owner, post.collection, post.rkey);
+  // A slot that may lack the post cannot know; it answers when the post or its completion comes.
+  if (!exists && context.isIncomplete) return;
   context.send({ type: 'post-exists', reposter: effect.source.did, post, exists });
 }

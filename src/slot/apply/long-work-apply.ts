@@ -16,6 +16,7 @@ import { emptyValue } from '../table/slot-state.ts';
 import { recountRowsMax, recountUnread } from '../table/unread-count.ts';
 import { deleteAccountStep } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
+import { clearBracket, sweepBracket } from './bracket-sweep.ts';
 import { sendPostExists } from './post-apply.ts';
 import { clearSeenStep, sweepResync } from './repo-apply.ts';
 import { noticeRepliesBelow, noticesAgain } from './thread-apply.ts';
@@ -46,6 +47,10 @@ function step(context: ApplyContext, work: LongWork): LongWork | undefined {
       return sendPostExists(context, work);
     case 'thread-notices':
       return noticeRepliesBelow(context, work);
+    case 'bracket-sweep':
+      return sweepBracket(context, work);
+    case 'bracket-clear':
+      return clearBracket(context, work);
   }
 }
 

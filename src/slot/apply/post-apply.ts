@@ -45,6 +45,11 @@ function notifyReposters(context: ApplyContext, { owner, ref: { did, rkey } }: A
   context.longWork({ type: 'post-exists', did, rkey, isAgain: false, after: emptyValue });
 }
 
+/** Sends again what a post owes others, but for its reposters. */
+export function restatePost(context: ApplyContext, record: AppliedRecord): void {
+  sendPostEffects(context, record, true, record.row.indexedMs);
+}
+
 function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: boolean, eventMs: number): void {
   const { ref: source, value, sortMs } = record;
   const isTakenDown = record.row.takedownRef !== null;

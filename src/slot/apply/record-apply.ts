@@ -23,9 +23,9 @@ import { readPlainBlock } from '../table/plain-block.ts';
 import type { RecordRow } from '../table/record-row.ts';
 import { createdMsOf, refOf } from '../table/record-values.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { markEdgeTakedown, putEdgeRecord, unindexEdgeRecord } from './edge-apply.ts';
+import { markEdgeTakedown, putEdgeRecord, restateEdge, unindexEdgeRecord } from './edge-apply.ts';
 import { applyGate } from './gate-apply.ts';
-import { indexPost, markPostTakedown, unindexPost } from './post-apply.ts';
+import { indexPost, markPostTakedown, restatePost, unindexPost } from './post-apply.ts';
 
 /**
  * The repo that an entry changes, at `indexedMs`. `deletedMs` is when the account was deleted,
@@ -117,6 +117,15 @@ function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: nu
     case nsid.profile:
       return sendJoin(context, record, false);
   }
+}
+
+/** Sends again what a stored record owes other slots. */
+export function restateRecord(context: ApplyContext, record: AppliedRecord): void {
+  const rule = edgeByCollection.get(record.ref.collection);
+  if (rule !== undefined) restateEdge(context, rule, record);
+  else if (record.ref.collection === nsid.post) restatePost(context, record);
+  else if (record.ref.collection === nsid.profile) sendJoin(context, record, true);
+  if (record.row.takedownRef !== null) markTakedown(context, record, true, record.row.indexedMs);
 }
 
 /** Returns the starter pack through which the actor of a profile joined. */

@@ -43,6 +43,7 @@ export function applyPostExists(context: ApplyContext, effect: EffectOf<'post-ex
     const row = getRecordRow(state, owner, nsid.repost, rkey);
     if (row === undefined) continue;
     const flags = effect.exists ? feedFlag.postExists : 0;
+    if (effect.exists) context.confirm(feedKey(owner, sortMsOf(row), nsid.repost, rkey));
     putFeedRow(state, owner, { sortMs: sortMsOf(row), collection: nsid.repost, rkey, post: effect.post, flags });
   }
 }

@@ -15,6 +15,7 @@ import {
   childPrefix,
   getThreadReply,
   isSamePost,
+  isSameReply,
   notifiedOf,
   type PostRef,
   postUri,
@@ -22,6 +23,7 @@ import {
   putThreadReply,
   readChild,
   type ThreadReply,
+  threadReplyKey,
 } from '../table/thread-reply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { hasRows } from './rows-after.ts';
@@ -40,7 +42,7 @@ function isThreadable(...posts: readonly RecordRef[]): boolean {
 }
 
 /** A thread by its root, in the root's slot. */
-type Thread = { readonly owner: number; readonly root: PostRef };
+export type Thread = { readonly owner: number; readonly root: PostRef };
 
 /** Puts, withdraws or marks one reply, and notifies its ancestors. */
 export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'thread'>): void {
@@ -48,6 +50,7 @@ export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'threa
   const { state } = context;
   const { root } = effect;
   const owner = state.ensureOwner(root.did);
+  if (effect.present) context.confirm(threadReplyKey(owner, root.rkey, effect.reply));
   const before = getThreadReply(state, owner, root.rkey, effect.reply);
   const row: ThreadReply = {
     reply: effect.reply,
@@ -57,6 +60,8 @@ export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'threa
     isTakenDown: effect.isTakenDown,
   };
   if (before === undefined && !effect.present) return;
+  // Its notices are owed by this slot, which sends them again by itself where they are lost.
+  if (context.isResent && before !== undefined && isSameReply(before, row)) return;
   const isMoved = before !== undefined && !isSamePost(before.parent, row.parent);
   const notified = before === undefined ? [] : notifiedOf(state, owner, root.rkey, before);
   if (before !== undefined) state.rows.remove(childKey(owner, root.rkey, before));
@@ -64,6 +69,15 @@ export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'threa
   const thread = { owner, root };
   notifyAncestors(context, thread, row, { notified, notifiedSortMs: before?.sortMs ?? row.sortMs, isAnew: true });
   if (before === undefined || isMoved) noticeBelow(context, thread, row.reply, isMoved);
+}
+
+/** Withdraws a reply that its author's slot no longer owes. */
+export function withdrawReply(context: ApplyContext, owner: number, rootRkey: string, row: ThreadReply): void {
+  const notified = notifiedOf(context.state, owner, rootRkey, row);
+  // A withdrawn reply notifies nobody, so whose the root is does not matter.
+  const thread = { owner, root: { did: '', rkey: rootRkey } };
+  const withdrawn = { ...row, deletedMs: context.appendMs };
+  notifyAncestors(context, thread, withdrawn, { notified, notifiedSortMs: row.sortMs, isAnew: true });
 }
 
 /** An ancestor of a reply whose author is notified. */
@@ -113,6 +127,25 @@ function notifyAncestors(context: ApplyContext, thread: Thread, row: ThreadReply
     context.send({ ...notice, present: true, recipient, reasonSubject: postUri(post), sortMs: row.sortMs });
   }
   putThreadReply(state, thread.owner, thread.root.rkey, row, dids);
+}
+
+/** Sends again the notices of a stored reply to those that it has notified. */
+export function restateReply(context: ApplyContext, thread: Thread, row: ThreadReply): void {
+  if (row.deletedMs !== null) return;
+  const { did, rkey } = row.reply;
+  const { sortMs, isTakenDown } = row;
+  const notice = {
+    type: 'notice',
+    present: true,
+    source: { did, collection: nsid.post, rkey },
+    reason: 'reply',
+    sortMs,
+    isTakenDown,
+  } as const;
+  const notified = notifiedOf(context.state, thread.owner, thread.root.rkey, row);
+  for (const { did: recipient, post } of recipientsOf(context.state, thread, row)) {
+    if (notified.includes(recipient)) context.send({ ...notice, recipient, reasonSubject: postUri(post) });
+  }
 }
 
 /** Notifies the new ancestors of the replies below a post that came after them, or has moved. */

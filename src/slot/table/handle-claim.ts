@@ -8,7 +8,7 @@
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
-import { beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
+import { beginSlotKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** One claim of a handle; a released one only rejects older claims. */
 export type HandleRow = { readonly did: string; readonly verifiedMs: number; readonly isReleased: boolean };
@@ -17,6 +17,23 @@ const valueWriter = new ByteWriter(300);
 
 function handleKey(handle: string): Buffer {
   return beginSlotKey(tableCode.handle).text(handle).finish();
+}
+
+/** Returns the key of one actor's claim among what a source has confirmed. */
+export function claimKey(handle: string, did: string): Buffer {
+  const writer = beginSlotKey(tableCode.handle).text(handle);
+  writeDid(writer, did);
+  return writer.finish();
+}
+
+/** Reads the handle from a key of this table. */
+export function readHandle(key: Buffer): string {
+  return readKey(key).text();
+}
+
+/** Returns the prefix of all claims. */
+export function handlePrefix(): Buffer {
+  return beginSlotKey(tableCode.handle).finish();
 }
 
 /** Returns the claim that holds, released or not. */

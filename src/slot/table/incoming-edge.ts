@@ -7,12 +7,22 @@
  * likes, reposts, quotes and replies of a record. The key is the edge's whole identity, so putting
  * or removing it twice changes nothing.
  */
-import { type RecordRef, readDid, readRkey, writeDid, writeRecordRef, writeRkey } from '../../atproto/compact-key.ts';
-import { type EdgeKind, edgeByKind } from '../../atproto/edge-kind.ts';
+import {
+  type RecordRef,
+  readCollection,
+  readDid,
+  readRecordRef,
+  readRkey,
+  writeDid,
+  writeRecordRef,
+  writeRkey,
+} from '../../atproto/compact-key.ts';
+import { type EdgeKind, edgeByKind, edgeOfCode } from '../../atproto/edge-kind.ts';
 import { ByteReader, type ByteWriter } from '../../base/bytes.ts';
+import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import type { EffectOf } from '../../entry/entry.ts';
-import { beginKey, beginRecordKey, tableCode } from './slot-state.ts';
+import { beginKey, beginRecordKey, keyHeadOf, readKey, tableCode } from './slot-state.ts';
 
 export type IncomingEdge = { readonly sortMs: number; readonly did: string; readonly rkey: string };
 
@@ -33,6 +43,27 @@ export function readIncomingEdge(key: Buffer, prefixLength: number): IncomingEdg
 }
 
 export type EdgeEffect = EffectOf<'edge'>;
+
+/** Reads the withdrawal of an edge from its key, which does not say whose the subject is. */
+export function readEdgeOfKey(key: Buffer): EdgeEffect {
+  const reader = readKey(key);
+  let subject: RecordRef | null = null;
+  if (keyHeadOf(key).table === tableCode.incomingRecord) {
+    subject = { did: '', collection: readCollection(reader), rkey: readRkey(reader) };
+  }
+  const edge = edgeOfCode(reader.u8());
+  invariant(edge !== undefined, 'a stored edge is of a known kind');
+  if (edgeByKind[edge].subject === 'both') subject = readRecordRef(reader);
+  const sortMs = readEntryTime(reader);
+  const source = { did: readDid(reader), collection: edgeByKind[edge].collection, rkey: readRkey(reader) };
+  return { type: 'edge', edge, present: false, source, subjectDid: '', subject, sortMs };
+}
+
+/** Reads a key of an edge at a record of `did`: its post and its reposter, if it is a repost. */
+export function readRepostOf(key: Buffer, did: string): { post: RecordRef; reposter: string } | undefined {
+  const { edge, source, subject } = readEdgeOfKey(key);
+  return edge === 'repost' && subject !== null ? { post: { ...subject, did }, reposter: source.did } : undefined;
+}
 
 /** True where the edge points at a record; a list item points at an actor, within a list. */
 export function isOnRecord(effect: EdgeEffect): effect is EdgeEffect & { readonly subject: RecordRef } {

@@ -17,6 +17,10 @@ import { type PostRef, readPost, writePost } from './thread-reply.ts';
  * more while it was under way, and begins anew when it ends.
  */
 export type LongWork =
+  /** Remove what a source has not confirmed between the begin and the end of its bracket. */
+  | { readonly type: 'bracket-sweep'; readonly source: number; readonly bracket: number; readonly after: Buffer }
+  /** Remove the confirmations of a bracket that is over. */
+  | { readonly type: 'bracket-clear'; readonly source: number; readonly bracket: number }
   /** Remove what was indexed at or before the account's deletion: records, then notices. */
   | { readonly type: 'delete-account'; readonly did: string; readonly originMs: number; readonly after: Buffer }
   /** Remove the records that the snapshot of this rev did not name. */
@@ -57,6 +61,8 @@ const kindCode = {
   'post-exists': 4,
   'thread-notices': 5,
   'unread-recount': 6,
+  'bracket-sweep': 7,
+  'bracket-clear': 8,
 } as const satisfies Record<LongWork['type'], number>;
 
 /** The row with the key of the work that was last worked on. */
@@ -67,6 +73,8 @@ const writer = new ByteWriter(1024);
 /** Returns the key of the work's row, which is what there is to do. */
 export function longWorkKey(work: LongWork): Buffer {
   const key = beginSlotKey(tableCode.longWork).u8(kindCode[work.type]);
+  if (work.type === 'bracket-sweep' || work.type === 'bracket-clear')
+    return key.u16(work.source).u48(work.bracket).finish();
   writeDid(key, work.did);
   if (work.type === 'post-exists') writeRkey(key, work.rkey);
   if (work.type === 'thread-notices') {
@@ -84,8 +92,10 @@ function encodeLongWork(work: LongWork): Buffer {
     case 'resync-sweep':
       return writer.text(work.rev).bytes(work.after).finish();
     case 'clear-seen':
+    case 'bracket-sweep':
       return writer.bytes(work.after).finish();
     case 'unread-recount':
+    case 'bracket-clear':
       return emptyValue;
     case 'post-exists':
       return writer
@@ -103,8 +113,13 @@ function encodeLongWork(work: LongWork): Buffer {
 export function readLongWork(key: Buffer, value: Buffer): LongWork {
   const keyReader = readKey(key);
   const code = keyReader.u8() as (typeof kindCode)[LongWork['type']];
-  const did = readDid(keyReader);
   const reader = new ByteReader(value);
+  if (code === kindCode['bracket-sweep'] || code === kindCode['bracket-clear']) {
+    const [source, bracket] = [keyReader.u16(), keyReader.u48()];
+    if (code === kindCode['bracket-clear']) return { type: 'bracket-clear', source, bracket };
+    return { type: 'bracket-sweep', source, bracket, after: reader.rest() };
+  }
+  const did = readDid(keyReader);
   switch (code) {
     case kindCode['delete-account']:
       return { type: 'delete-account', did, originMs: readEntryTime(reader), after: reader.rest() };

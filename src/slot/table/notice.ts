@@ -17,7 +17,7 @@ import {
   writeRkey,
   writeTaggedDid,
 } from '../../atproto/compact-key.ts';
-import { type NoticeReason, ownRowReasons, postReasons } from '../../atproto/notice-reason.ts';
+import { type NoticeReason, noticeReasons, ownRowReasons, postReasons } from '../../atproto/notice-reason.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
@@ -41,9 +41,16 @@ export type Notice = {
   readonly subject: RecordRef | null;
   readonly sortMs: number;
   readonly isTakenDown: boolean;
+  /** The slot that sent the reason `reply`: that of the thread's root, which no row names. */
+  readonly sender?: number;
 };
 
-type NoticeRow = { isTakenDown: boolean; isRecordGone: boolean; subjectByReason: Map<NoticeReason, RecordRef | null> };
+type NoticeRow = {
+  isTakenDown: boolean;
+  isRecordGone: boolean;
+  subjectByReason: Map<NoticeReason, RecordRef | null>;
+  replySender: number;
+};
 
 const noticeVersion = 2;
 const valueWriter = new ByteWriter(256);
@@ -67,9 +74,11 @@ const reasonMask = 3;
 
 /**
  * Subjects are the recipient's own records, so only rkey and, unless it is that of posts,
- * collection are stored. The class implies the one reason of its rows; a post's row names each.
+ * collection are stored. The class implies the one reason of its rows; a post's row names each, and
+ * the slot that sent the reason `reply`.
  */
-function encodeRow(noticeClass: number, { isTakenDown, isRecordGone, subjectByReason }: NoticeRow): Buffer {
+function encodeRow(noticeClass: number, row: NoticeRow): Buffer {
+  const { isTakenDown, isRecordGone, subjectByReason } = row;
   const head = (noticeVersion << 4) | (isTakenDown ? flag.takenDown : 0) | (isRecordGone ? flag.recordGone : 0);
   if (noticeClass === 0) {
     valueWriter.u8(head);
@@ -77,6 +86,7 @@ function encodeRow(noticeClass: number, { isTakenDown, isRecordGone, subjectByRe
     postReasons.forEach((reason, index) => {
       const subject = subjectByReason.get(reason);
       if (subject !== undefined) writeSubject(index, subject);
+      if (subject !== undefined && reason === 'reply') valueWriter.u16(row.replySender);
     });
     return valueWriter.finish();
   }
@@ -110,16 +120,18 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
   if (noticeClass !== 0) {
     const reason = ownRowReasons[noticeClass - 1]?.reason;
     invariant(reason !== undefined, 'a stored notice class is known');
-    return { isTakenDown, isRecordGone, subjectByReason: new Map([[reason, readSubject(head)]]) };
+    return { isTakenDown, isRecordGone, subjectByReason: new Map([[reason, readSubject(head)]]), replySender: 0 };
   }
   const subjectByReason = new Map<NoticeReason, RecordRef | null>();
+  let replySender = 0;
   while (reader.remaining > 0) {
     const code = reader.u8();
     const reason = postReasons[code & reasonMask];
     invariant(reason !== undefined, 'a stored notice reason is known');
     subjectByReason.set(reason, readSubject(code));
+    if (reason === 'reply') replySender = reader.u16();
   }
-  return { isTakenDown, isRecordGone, subjectByReason };
+  return { isTakenDown, isRecordGone, subjectByReason, replySender };
 }
 
 /** A row that may be written: where it is, and whether it is counted as unread now. */
@@ -139,6 +151,27 @@ function storeRow(
   if (isCounted !== wasCounted) changeUnreadCount(state, owner, key, isCounted ? 1 : -1);
 }
 
+/** Returns the key of one reason of a notice among what a source has confirmed. */
+export function noticeReasonKey(owner: number, { source, reason, sortMs }: NoticeIdentity): Buffer {
+  return Buffer.concat([noticeKey(owner, sortMs, classOf(reason), source), Buffer.of(noticeReasons.indexOf(reason))]);
+}
+
+/** Returns the reasons of a stored notice; their subjects are records of its recipient. */
+export function readNoticeReasons(key: Buffer, value: Buffer): Notice[] {
+  const { source, sortMs, noticeClass } = readNoticeKey(key);
+  const { isTakenDown, subjectByReason, replySender: sender } = decodeRow(noticeClass, value, '');
+  return [...subjectByReason].map(([reason, subject]) => ({ source, reason, subject, sortMs, isTakenDown, sender }));
+}
+
+function readNoticeKey(key: Buffer): { source: RecordRef; sortMs: number; noticeClass: number } {
+  const reader = readKey(key);
+  const sortMs = readEntryTime(reader);
+  const { tag: noticeClass, did } = readTaggedDid(reader);
+  const collection = collectionByClass[noticeClass];
+  invariant(collection !== undefined, 'a stored notice class is known');
+  return { source: { did, collection, rkey: readRkey(reader) }, sortMs, noticeClass };
+}
+
 /**
  * Sets one reason of one source's notice; repeating it changes nothing. The record of an
  * `unverified` is gone by definition.
@@ -152,7 +185,8 @@ export function putNotice(state: SlotState, owner: number, notice: Notice): void
   const subjectByReason = known?.subjectByReason ?? new Map<NoticeReason, RecordRef | null>();
   subjectByReason.set(notice.reason, notice.subject);
   const isRecordGone = notice.reason === 'unverified';
-  const row = { isTakenDown: notice.isTakenDown, isRecordGone, subjectByReason };
+  const replySender = notice.reason === 'reply' ? (notice.sender ?? state.index) : (known?.replySender ?? 0);
+  const row = { isTakenDown: notice.isTakenDown, isRecordGone, subjectByReason, replySender };
   storeRow(state, owner, { key, noticeClass, wasCounted }, row);
 }
 
@@ -208,12 +242,7 @@ export function removeNoticesUpTo(state: SlotState, owner: number, timeMs: numbe
 
 /** Reads one row of a notice scan: the reason shown is the highest that is set. */
 export function readNotice(key: Buffer, value: Buffer, recipient: string): Notice {
-  const reader = readKey(key);
-  const sortMs = readEntryTime(reader);
-  const { tag: noticeClass, did } = readTaggedDid(reader);
-  const collection = collectionByClass[noticeClass];
-  invariant(collection !== undefined, 'a stored notice class is known');
-  const source = { did, collection, rkey: readRkey(reader) };
+  const { source, sortMs, noticeClass } = readNoticeKey(key);
   const row = decodeRow(noticeClass, value, recipient);
   const [shown] = row.subjectByReason;
   invariant(shown !== undefined, 'a stored notice has a reason');

@@ -4,11 +4,12 @@
  *
  * A batch holds the effects of one apply transaction, so its bounds depend on timing; the effects
  * and their marks do not. Rows are removed when the slot's own log says that the target has them.
- * The last mark sent to each target survives as the `delivered` row.
+ * The last mark that each target acknowledged survives as the `delivered` row. A chain of marks is
+ * what a target needs one after the other; one that begins again follows mark 0.
  */
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { writeEffect } from '../../entry/effect-codec.ts';
-import type { Effect } from '../../entry/entry.ts';
+import type { SentEffect } from '../../entry/entry.ts';
 import { readMark, writeMark } from '../../log/chunk.ts';
 import { prefixEnd, type Table } from '../../storage/environment.ts';
 import { beginSlotKey, type SlotState, tableCode } from './slot-state.ts';
@@ -43,6 +44,15 @@ function deliveredKey(target: number): Buffer {
   return beginSlotKey(tableCode.delivered).u16(target).finish();
 }
 
+/** Returns up to which mark a target has acknowledged the present chain of a source, or 0. */
+export function deliveredMark(source: SlotState, target: number): number {
+  const value = source.rows.getVolatile(deliveredKey(target));
+  return value === undefined ? 0 : readMark(new ByteReader(value));
+}
+
+/** Bytes of a mark at the start of a row: that before the batch. */
+const markBytes = 8;
+
 function batchOfRow(key: Buffer, value: Buffer): OutboxBatch {
   const keyReader = new ByteReader(key);
   const target = keyReader.u16();
@@ -67,6 +77,8 @@ export class Outbox {
   readonly #lastMarkByTarget = new Map<number, number>();
   /** Last marks of the rows in the table, oldest first, by target. */
   readonly #owedByTarget = new Map<number, number[]>();
+  /** Targets whose chains began again in this transaction. */
+  readonly #restarted = new Set<number>();
   /** Effects in the table that no `delivered` entry has covered. */
   owedCount = 0;
 
@@ -81,6 +93,7 @@ export class Outbox {
     this.#open.clear();
     this.#lastMarkByTarget.clear();
     this.#owedByTarget.clear();
+    this.#restarted.clear();
     this.owedCount = 0;
     for (const batch of this.batches()) {
       this.#lastMarkByTarget.set(batch.target, batch.lastMark);
@@ -102,20 +115,18 @@ export class Outbox {
     return oldest === Number.POSITIVE_INFINITY ? null : oldest - 1;
   }
 
-  #lastMark(target: number): number {
-    const known = this.#lastMarkByTarget.get(target);
-    if (known !== undefined) return known;
-    const value = this.#state.rows.getVolatile(deliveredKey(target));
-    return value === undefined ? 0 : readMark(new ByteReader(value));
+  /** Returns the last mark that was ever made for a target in its present chain. */
+  lastMark(target: number): number {
+    return this.#lastMarkByTarget.get(target) ?? deliveredMark(this.#state, target);
   }
 
   /** Adds an effect to what the current transaction will write. Marks ascend. */
-  add(target: number, mark: number, effect: Effect): void {
+  add(target: number, mark: number, effect: SentEffect): void {
     const batches = this.#open.get(target) ?? [];
     if (batches.length === 0) this.#open.set(target, batches);
     let batch = batches.at(-1);
     if (batch === undefined || batch.bytes >= batchFullBytes) {
-      batch = { previousMark: this.#lastMark(target), marks: [], items: [], bytes: 0 };
+      batch = { previousMark: this.lastMark(target), marks: [], items: [], bytes: 0 };
       batches.push(batch);
     }
     writeEffect(writer, effect);
@@ -134,6 +145,27 @@ export class Outbox {
     }
     this.#open.clear();
     return written;
+  }
+
+  /** Returns the targets whose chains began again since the last call. */
+  takeRestarted(): number[] {
+    const targets = [...this.#restarted];
+    this.#restarted.clear();
+    return targets;
+  }
+
+  /** Begins a target's chain again with what is owed to it: no scan restates answers. */
+  restart(target: number): void {
+    for (const batch of this.#open.get(target) ?? []) this.#write(target, batch);
+    this.#open.delete(target);
+    const first = { start: targetPrefix(target), end: prefixEnd(targetPrefix(target)), limit: 1 };
+    for (const { key, value } of [...this.#table.scan(first)]) {
+      writeMark(writer, 0);
+      this.#table.put(key, writer.bytes(value.subarray(markBytes)).finish());
+    }
+    this.#state.rows.remove(deliveredKey(target));
+    this.#lastMarkByTarget.set(target, this.#owedByTarget.get(target)?.at(-1) ?? 0);
+    this.#restarted.add(target);
   }
 
   #write(target: number, { previousMark, marks, items }: OpenBatch): OutboxBatch {
@@ -155,14 +187,18 @@ export class Outbox {
   /** Removes what the target holds up to `mark` (inclusive), in the current transaction. */
   trim(target: number, mark: number): void {
     const delivered = { start: targetPrefix(target), end: rowKey(target, mark + 1) };
+    let isTrimmed = false;
     for (const row of [...this.#table.scan(delivered)]) {
       const batch = batchOfRow(row.key, row.value);
       if (batch.lastMark > mark) break;
+      isTrimmed = true;
       this.#table.remove(row.key);
       this.owedCount -= batch.items.length;
       this.#owedByTarget.get(target)?.shift();
     }
     if (this.#owedByTarget.get(target)?.length === 0) this.#owedByTarget.delete(target);
+    // One that is late may be of a chain that has begun again since.
+    if (!isTrimmed) return;
     writeMark(writer, mark);
     this.#state.rows.put(deliveredKey(target), writer.finish());
   }

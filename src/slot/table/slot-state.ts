@@ -39,6 +39,10 @@ export const tableCode = {
   threadChild: 0x16,
   blobTakedown: 0x17,
   longWork: 0x18,
+  session: 0x19,
+  resend: 0x1a,
+  bracket: 0x1b,
+  confirmed: 0x1c,
 } as const;
 
 /** Names of the sub-databases of a slot's environment. */
@@ -61,6 +65,22 @@ export const keyHeadBytes = 4;
 /** Returns what a key begins with, as a big-endian number of `keyHeadBytes`. */
 export function keyHead(owner: number, table: number): number {
   return owner * tableCodesMax + table;
+}
+
+/** Returns owner and table of a key of the state. */
+export function keyHeadOf(key: Buffer): { readonly owner: number; readonly table: number } {
+  const head = key.readUInt32BE(0);
+  return { owner: Math.floor(head / tableCodesMax), table: head % tableCodesMax };
+}
+
+/** Returns where the rows of owners begin: those of the whole slot come before. */
+export function firstOwnerKey(): Buffer {
+  return beginKey(1, 0).finish();
+}
+
+/** Returns a key after those of all owners. */
+export function lastOwnerKey(): Buffer {
+  return Buffer.alloc(64, 255);
 }
 
 /** Begins a key in the one writer of all keys: it is finished before the next begins. */

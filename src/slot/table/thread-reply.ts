@@ -51,6 +51,12 @@ export function isSamePost(a: PostRef, b: PostRef): boolean {
   return a.did === b.did && a.rkey === b.rkey;
 }
 
+/** True when both rows say the same of one reply. */
+export function isSameReply(a: ThreadReply, b: ThreadReply): boolean {
+  const isSameState = a.sortMs === b.sortMs && a.deletedMs === b.deletedMs && a.isTakenDown === b.isTakenDown;
+  return isSameState && isSamePost(a.reply, b.reply) && isSamePost(a.parent, b.parent);
+}
+
 /** Returns the prefix of all reply rows of one thread. */
 export function threadPrefix(owner: number, rootRkey: string): Buffer {
   const key = beginKey(owner, tableCode.threadReply);
@@ -58,7 +64,8 @@ export function threadPrefix(owner: number, rootRkey: string): Buffer {
   return key.finish();
 }
 
-function replyKey(owner: number, rootRkey: string, reply: PostRef): Buffer {
+/** Returns the key of one reply's row. */
+export function threadReplyKey(owner: number, rootRkey: string, reply: PostRef): Buffer {
   const key = beginKey(owner, tableCode.threadReply);
   writeRkey(key, rootRkey);
   writePost(key, reply);
@@ -113,8 +120,33 @@ export function getThreadReply(
   rootRkey: string,
   reply: PostRef,
 ): ThreadReply | undefined {
-  const value = state.rows.get(replyKey(owner, rootRkey, reply));
+  const value = state.rows.get(threadReplyKey(owner, rootRkey, reply));
   return value === undefined ? undefined : decodeReply(reply, value);
+}
+
+/** Returns the reply of a key of this table, tombstones included. */
+export function getThreadReplyAt(state: SlotState, key: Buffer): ThreadReply | undefined {
+  const value = state.rows.get(key);
+  return value === undefined ? undefined : readThreadReply(key, value);
+}
+
+/** Reads the rkey of the root from a key of a reply. */
+export function readRootRkey(key: Buffer): string {
+  return readRkey(readKey(key));
+}
+
+/** Replies above a reply among which its root is sought. */
+const rootHeightMax = 100;
+
+/** Returns the root of a stored reply, as far as the replies above it lead there. */
+export function rootOfReply(state: SlotState, owner: number, rootRkey: string, row: ThreadReply): PostRef | undefined {
+  let above: ThreadReply | undefined = row;
+  for (let height = 0; above !== undefined && height < rootHeightMax; height++) {
+    const { parent }: ThreadReply = above;
+    if (parent.rkey === rootRkey && state.ownerOf(parent.did) === owner) return parent;
+    above = getThreadReply(state, owner, rootRkey, parent);
+  }
+  return undefined;
 }
 
 /** Returns the authors that this slot has notified of a reply. */
@@ -124,7 +156,7 @@ export function notifiedOf(
   rootRkey: string,
   { reply, parent }: ThreadReply,
 ): string[] {
-  const value = state.rows.get(replyKey(owner, rootRkey, reply));
+  const value = state.rows.get(threadReplyKey(owner, rootRkey, reply));
   if (value === undefined) return [];
   const reader = new ByteReader(value);
   const flags = reader.u8();
@@ -154,7 +186,7 @@ export function putThreadReply(
   writeEntryTime(valueWriter, row.sortMs);
   if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
   for (const did of notified) if (did !== row.parent.did) writeDid(valueWriter, did);
-  state.rows.put(replyKey(owner, rootRkey, row.reply), valueWriter.finish());
+  state.rows.put(threadReplyKey(owner, rootRkey, row.reply), valueWriter.finish());
 }
 
 /** Stores a reply as a child of its parent. */

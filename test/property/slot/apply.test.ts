@@ -15,6 +15,7 @@ import { slotOf } from '../../../src/shardmap/slot-of.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import { recordCountsKey } from '../../../src/slot/table/record-counts.ts';
 import { makeHistory, type OutsideEntry } from '../../simulation/history.ts';
+import { originOf } from '../../support/effect-origin.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { recordCountsOf } from '../../support/stored-rows.ts';
 
@@ -56,7 +57,7 @@ async function inputsOf(entries: readonly OutsideEntry[], random: SeededRandom):
     let at = 0;
     for (const { previousMark, items, marks } of slot.outbox.batches(0)) {
       at += random.below(inputs.length - at + 1);
-      inputs.splice(at++, 0, chunkOf({ slot: 0, origin: { slot: source, generation: 1, previousMark }, items, marks }));
+      inputs.splice(at++, 0, chunkOf({ slot: 0, origin: originOf(slot, previousMark), items, marks }));
     }
   }
   return inputs;
@@ -135,7 +136,7 @@ describe('apply', () => {
     const before = outcomeOf(slot);
     const lastMark = readChunk(fromTwo[1]!).marks.at(-1);
     expect(slot.run(fromTwo.slice(3), appendMs).outcomes).toEqual(
-      fromTwo.slice(3).map(() => ({ status: 'gap', lastMark })),
+      fromTwo.slice(3).map(() => ({ status: 'gap', generation: 1, session: 0, lastMark })),
     );
     expect(outcomeOf(slot)).toEqual(before);
     slot.run(fromTwo.slice(2), appendMs);
@@ -161,7 +162,7 @@ describe('effects of one source', () => {
       writeEffect(writer, effect);
       return writer.finish();
     });
-    const origin = { slot: 1, generation: 1, previousMark: firstMark - 1 };
+    const origin = originOf({ index: 1, generation: 1, session: 0 }, firstMark - 1);
     const marks = items.map((_item, index) => firstMark + index);
     const { outcomes } = slot.run([chunkOf({ slot: 0, origin, items, marks })], appendMs);
     expect(outcomes.map(({ status }) => status)).toEqual(['durable']);

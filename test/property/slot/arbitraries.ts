@@ -5,7 +5,7 @@ import { didLengthMax, type RecordRef, rkeyLengthMax } from '../../../src/atprot
 import type { EdgeKind } from '../../../src/atproto/edge-kind.ts';
 import { noticeReasons } from '../../../src/atproto/notice-reason.ts';
 import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
-import type { Effect, Entry } from '../../../src/entry/entry.ts';
+import { type BracketEffect, type Effect, type Entry, slotConditions } from '../../../src/entry/entry.ts';
 
 const yearZeroMs = Date.parse('0000-01-01T00:00:00.000Z');
 /** The last millisecond that six bytes can hold when they count from year 0. */
@@ -176,6 +176,9 @@ export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
 
 const base = { did: anyDid, eventMs: storableTime };
 const rev = { ...base, rev: anyRev };
+const anyBracket: fc.Arbitrary<BracketEffect> = fc.record({
+  type: fc.constantFrom('resend-begin', 'resend-end'),
+});
 const seq = fc.integer({ min: 0, max: 2 ** 53 - 1 });
 
 export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
@@ -208,7 +211,17 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
       fc.record({ type: fc.constant('upstream-status' as const), status: anyText }),
     ),
   }),
-  fc.record({ kind: fc.constant('effect' as const), effect: anyEffect }),
+  fc.record({ kind: fc.constant('effect' as const), effect: fc.oneof(anyEffect, anyBracket) }),
+  fc.record({
+    kind: fc.constant('opened' as const),
+    session: fc.nat(2 ** 31 - 1),
+    generation: fc.nat(2 ** 31 - 1),
+    condition: fc.constantFrom(...slotConditions),
+    cluster: anyText,
+  }),
+  fc.record({ kind: fc.constant('tail-lost' as const), lostIn: fc.nat(2 ** 31 - 1), generation: fc.nat(2 ** 31 - 1) }),
+  fc.record({ kind: fc.constantFrom('completed' as const, 'resend-step' as const) }),
+  fc.record({ kind: fc.constant('resend' as const), target: fc.nat(65_535) }),
   fc.record({ kind: fc.constant('delivered' as const), target: fc.nat(65_535), mark: seq }),
   fc.record({ kind: fc.constant('continue' as const) }),
 );

@@ -188,7 +188,13 @@ const anyChunk: fc.Arbitrary<Chunk> = fc.oneof(
   fc
     .record({
       slot: slotIndex,
-      origin: fc.record({ slot: slotIndex, generation: fc.nat(2 ** 31 - 1), previousMark: mark }),
+      origin: fc.record({
+        slot: slotIndex,
+        generation: fc.nat(2 ** 31 - 1),
+        session: fc.nat(2 ** 31 - 1),
+        previousMark: mark,
+        known: fc.record({ session: fc.nat(2 ** 31 - 1), mark }),
+      }),
       items,
       first: mark,
     })
@@ -196,7 +202,12 @@ const anyChunk: fc.Arbitrary<Chunk> = fc.oneof(
 );
 const anyOutcome: fc.Arbitrary<ChunkOutcome> = fc.oneof(
   fc.constant({ status: 'durable' as const, batchBytes: 65_536 }),
-  fc.record({ status: fc.constant('gap' as const), lastMark: mark }),
+  fc.record({
+    status: fc.constant('gap' as const),
+    generation: fc.nat(2 ** 31 - 1),
+    session: fc.nat(2 ** 31 - 1),
+    lastMark: mark,
+  }),
   fc.record({ status: fc.constant('refused' as const), code: fc.string(), message: fc.string({ unit: 'grapheme' }) }),
 );
 

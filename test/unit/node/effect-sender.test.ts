@@ -13,6 +13,7 @@ import { ApplyQueue } from '../../../src/node/apply-queue.ts';
 import { EffectSender } from '../../../src/node/effect-sender.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../../src/shardmap/slot-of.ts';
+import { positionOf } from '../../../src/slot/effect-sources.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import type { NodeCall, NodeCaller } from '../../../src/wire/node-caller.ts';
 import type { OutsideEntry } from '../../simulation/history.ts';
@@ -71,7 +72,7 @@ class TwoQueues implements NodeCaller {
     const queue: ApplyQueue = new ApplyQueue(own, {
       clock,
       lingerMs: 1,
-      onBatches: (slot, batches) => sender.send(slot, batches),
+      onBatches: (slot, batches, restarted) => sender.send(slot, batches, restarted),
       onCommit: () => {},
     });
     const sender = new EffectSender({
@@ -108,9 +109,10 @@ class TwoQueues implements NodeCaller {
         const fault = this.#random.below(12);
         if (fault > 1) return this.add(readChunk(bytes).slot, bytes);
         if (fault === 1) {
-          // As a target answers that has lost earlier effects.
+          // As a target answers to a chunk that overtook another.
           this.faults.gaps++;
-          return { status: 'gap', lastMark: 0 };
+          const { slot, origin } = readChunk(bytes);
+          return { status: 'gap', ...positionOf(this.slots[slot]!.state, origin!.slot) };
         }
         this.faults.refused++;
         return { status: 'refused', code: 'StorageFull', message: 'no room' };

@@ -1,0 +1,75 @@
+/**
+ * Which slots a node's folder has made: a slot whose folder should be there and is not is refused,
+ * never made anew as if it had always been empty.
+ *
+ * `slots.json` lists the slots, and is written once they are made and before the node serves them.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { openObjectShape, readShape, wholeNumberShape } from '../config/json-shape.ts';
+import type { SlotCondition } from '../entry/entry.ts';
+import { writeDurably } from '../storage/durable-file.ts';
+import { slotPath } from './data-folder.ts';
+
+const shape = openObjectShape({ slots: v.array(wholeNumberShape(0, 65_535), 'must be an array of slots') });
+
+/** `beginAgain` holds the slots that the operator lets begin again, if they are missing. */
+export type SlotFoldersOptions = {
+  readonly dataDir: string;
+  readonly slots: readonly number[];
+  readonly beginAgain: readonly number[];
+};
+
+function listPath(dataDir: string): string {
+  return join(dataDir, 'slots.json');
+}
+
+/** Returns the slots that the folder has made; undefined for a folder that never made any. */
+function slotsMade(dataDir: string): readonly number[] | undefined {
+  const path = listPath(dataDir);
+  if (!existsSync(path)) return undefined;
+  const fail = (problem: string): never => {
+    throw new DataPlaneError('ConfigInvalid', `${path}: ${problem}`);
+  };
+  return readShape(shape, parseJson(readFileSync(path, 'utf8'), fail), fail).slots;
+}
+
+function parseJson(text: string, fail: (problem: string) => never): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    return fail((thrown as SyntaxError).message);
+  }
+}
+
+function isThere(dataDir: string, slot: number): boolean {
+  return existsSync(join(slotPath(dataDir, slot), 'data.mdb'));
+}
+
+/**
+ * Returns in which condition each slot begins whose folder is not there, by slot.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` naming the slots that are missing, and what to do.
+ */
+export function conditionsOfMissing(options: SlotFoldersOptions): Record<number, SlotCondition> {
+  const { dataDir, slots, beginAgain } = options;
+  const made = slotsMade(dataDir);
+  const missing = slots.filter((slot) => !isThere(dataDir, slot));
+  const lost = missing.filter((slot) => made?.includes(slot) === true && !beginAgain.includes(slot));
+  if (lost.length > 0) {
+    const names = lost.join(',');
+    throw new DataPlaneError('ConfigInvalid', `${dataDir} has held slots that are missing: ${names}`, {
+      hint: `Put back their folders below ${join(dataDir, 'slots')}; or, if they are lost, start once with --begin-again ${names}, then run \`skyshard repair slot <n>\` for each.`,
+    });
+  }
+  return Object.fromEntries(missing.map((slot) => [slot, beginAgain.includes(slot) ? 'incomplete' : 'complete']));
+}
+
+/** Notes that the folders of these slots are made. Returns when that is on disk. */
+export function noteSlotsMade(dataDir: string, slots: readonly number[]): void {
+  const made = slotsMade(dataDir) ?? [];
+  const all = [...new Set([...made, ...slots])].sort((a, b) => a - b);
+  if (all.length > made.length) writeDurably(listPath(dataDir), `${JSON.stringify({ slots: all })}\n`);
+}

@@ -1,0 +1,28 @@
+/**
+ * Which of two slots has lost the tail of its log, by comparing how far a target has the effects of
+ * a source with what the source has made and knows to be delivered.
+ */
+import { type EffectPosition, seqOfMark } from '../log/chunk.ts';
+import { hasInPast, type SlotMeta } from './slot-meta.ts';
+import { deliveredMark } from './table/outbox.ts';
+import type { SlotState } from './table/slot-state.ts';
+
+/** `follows`: the source goes on above the position. Else which one lost its tail. */
+export type EffectVerdict = 'follows' | 'source-lost' | 'target-lost';
+
+/**
+ * Judges the position of a target. `delivered` is the mark that the target had acknowledged before
+ * it was asked for its position, by default all that it has acknowledged by now.
+ */
+export function judgePosition(
+  source: SlotState,
+  meta: SlotMeta,
+  target: number,
+  at: EffectPosition,
+  delivered = deliveredMark(source, target),
+): EffectVerdict {
+  if (at.generation > meta.generation) return 'source-lost';
+  if (at.generation < meta.generation) return delivered > 0 ? 'target-lost' : 'follows';
+  if (!hasInPast(meta, at.session, seqOfMark(at.lastMark))) return 'source-lost';
+  return at.lastMark < delivered ? 'target-lost' : 'follows';
+}

@@ -1,0 +1,46 @@
+/** Whose folder a slot has opened, and whether this process is its only writer. */
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { invariant } from '../base/invariant.ts';
+import { metaBytes, slotIdentity } from './slot-meta.ts';
+import type { SlotState } from './table/slot-state.ts';
+
+type Expected = {
+  readonly index: number;
+  readonly slots: number;
+  readonly path: string;
+  readonly opening?: { readonly cluster: string };
+};
+
+/**
+ * Refuses the folder of another slot, or of a slot of another cluster.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` saying what to do.
+ */
+export function requireIdentity(state: SlotState, { index, slots, path, opening }: Expected): void {
+  const found = slotIdentity(state);
+  if (found === undefined) return;
+  const cluster = opening?.cluster ?? found.cluster;
+  const isOfCluster = found.cluster === '' || found.cluster === cluster;
+  if (found.index === index && found.slots === slots && isOfCluster) return;
+  const held = `slot ${found.index} of ${found.slots} slots of the cluster "${found.cluster}"`;
+  const wanted = `slot ${index} of ${slots} slots of the cluster "${cluster}"`;
+  throw new DataPlaneError('ConfigInvalid', `${path} holds ${held} and is opened for ${wanted}`, {
+    hint: `Use the shard map that this folder was written with; or move the folder away, put back that of slot ${index}, or start once with --begin-again ${index}.`,
+  });
+}
+
+/**
+ * Refuses to go on when another process has written to the slot: what this one holds in memory is
+ * stale. Neither has harmed the other, since no commit of this one follows.
+ *
+ * Errors: DataPlaneError `DataInUse`.
+ */
+export function requireSameWriter({ state, path }: { state: SlotState; path: string }, last: Buffer | undefined): void {
+  const found = metaBytes(state);
+  if (found === undefined ? last === undefined : last?.equals(found)) return;
+  invariant(found !== undefined, 'a slot keeps its meta row');
+  throw new DataPlaneError(
+    'DataInUse',
+    `${path}: another process has written to slot ${state.index} since this one did`,
+  );
+}
