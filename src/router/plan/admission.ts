@@ -6,7 +6,7 @@
  */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 
-/** Units: items. A request counts as one, and each key in it as one more. */
+/** Units: items. A request counts as `weight.ts` says, and each key in it as one more. */
 export type AdmissionLimits = {
   readonly itemsInFlightMax: number;
   readonly itemsInFlightOfCallerMax: number;

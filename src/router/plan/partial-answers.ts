@@ -10,11 +10,10 @@ import { answerBytesMax, answeredOf, withoutMark } from '../../wire/partial-answ
 import type { SubRequest } from './fan-out.ts';
 import type { ItemField, ItemSplit } from './item-split.ts';
 import type { PlanContext } from './plan.ts';
+import { itemsPerPart } from './weight.ts';
 
 /** An answer has at most as many further parts, each of which may have `answerBytesMax`. */
 export const answerPartsMax = 32;
-/** A part counts as so many items in admission, since the router holds it until all are there. */
-export const itemsPerPart = 500;
 
 export type CompletedAnswers = { readonly split: ItemSplit; readonly answers: readonly Buffer[] };
 

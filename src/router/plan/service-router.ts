@@ -14,6 +14,7 @@ import { Admission, type AdmissionLimits } from './admission.ts';
 import { FanOut } from './fan-out.ts';
 import type { IdentitySource } from './identity-source.ts';
 import type { Plan, PlanContext } from './plan.ts';
+import { weightOf } from './weight.ts';
 
 /** Larger requests are not coalesced. Units: bytes. */
 const sharedRequestBytesMax = 512;
@@ -127,7 +128,7 @@ export class ServiceRouter {
       wrote: () => this.#shared.clear(),
     });
     try {
-      admit(1);
+      admit(weightOf(plan.method));
       const { epoch } = this.#fanOut.map;
       try {
         return await plan.run(request, planContext());

@@ -5,6 +5,7 @@ import { encodeThread } from '../../wire/thread-messages.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 import { didOfUri, slotOfDidText } from '../plan/slot-finder.ts';
+import { weightOfLevels } from '../plan/weight.ts';
 import { claimedRoots } from './op-threads.ts';
 import { timelineOf } from './timeline.ts';
 
@@ -23,6 +24,7 @@ function threadDepth(asked: number): number {
 async function threadOf(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { postUri, above, below } = decodeMessage('GetThreadRequest', request);
   if (didOfUri(postUri) === undefined) return emptyAnswer;
+  context.admit(weightOfLevels(threadDepth(above), threadDepth(below)));
   const [claimed] = await claimedRoots([postUri], context);
   const root = claimed !== undefined && didOfUri(claimed) !== undefined ? claimed : postUri;
   const { fanOut, deadlineMs } = context;

@@ -11,11 +11,10 @@ import {
 import { nodeCalls } from '../../wire/node-calls.ts';
 import type { PlanContext } from '../plan/plan.ts';
 import { slotOfDid, slotOfDidText } from '../plan/slot-finder.ts';
+import { followsPerItem } from '../plan/weight.ts';
 
 /** Actors with more follows are refused. */
 const followsMax = 400_000;
-/** Follows are forwarded, not answered, so this many count as one item for admission. */
-const followsPerItem = 20;
 
 /** Admits the follows that a request forwards. Errors: DataPlaneError `ResourceExhausted`. */
 export function admitFollows(count: number, { admit }: PlanContext): void {

@@ -11,6 +11,7 @@ import { nodeCalls } from '../../wire/node-calls.ts';
 import { peerReader } from '../../wire/peer-bytes.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults, requireItemsMax } from '../plan/plan.ts';
+import { pairsPerItem } from '../plan/weight.ts';
 import { EdgeProbes } from './edge-probes.ts';
 import { followsOf, splitFollows } from './follows-pages.ts';
 
@@ -173,6 +174,8 @@ async function followsFollowing(request: Buffer, context: PlanContext): Promise<
   const viewer = request.utf8Slice(actor[0], actor[1]);
   // A page of follows bounds the pairs of a call.
   const parts = (await followsOf(viewer, context)).flatMap((page) => splitFollows([page], '', context));
+  const followCount = parts.reduce((total, part) => total + part.count, 0);
+  context.admit(Math.ceil((followCount * count) / pairsPerItem));
   const subRequests = parts.map((part) => ({
     node: part.node,
     payload: encodeRawFollowersAmong(subjects, count, part.texts, part.count),

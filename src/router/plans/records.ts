@@ -5,6 +5,7 @@ import { fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { askByItem, type ByItemMethod, byItem } from '../plan/by-item.ts';
 import { type Plan, type PlanContext, planDefaults, requireItemsMax } from '../plan/plan.ts';
+import { opThreadItems } from '../plan/weight.ts';
 import { opThreadsOf } from './op-threads.ts';
 
 const { records, meta } = fieldNumber.GetPostRecordsResponse;
@@ -43,6 +44,7 @@ function asksOpThreads(request: Buffer): boolean {
 async function postRecordsWithOpThreads(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { uris } = decodeMessage('GetPostRecordsRequest', request);
   requireItemsMax(uris.length, 'GetPostRecordsRequest.uris');
+  context.admit(uris.length * opThreadItems);
   const [answer, opThreads] = await Promise.all([askByItem(request, postRecords, context), opThreadsOf(uris, context)]);
   return Buffer.concat([answer, encodeMessage('GetPostRecordsResponse', { opThreads })]);
 }

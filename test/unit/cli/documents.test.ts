@@ -8,6 +8,7 @@ import { connectStatus, errorTable } from '../../../src/base/data-plane-error.ts
 import { exitCode } from '../../../src/cli/exit-code.ts';
 import { commandNames, flagOf, settingNames, settingTable } from '../../../src/config/setting-table.ts';
 import { serviceMethods } from '../../../src/proto/generated/bsky-service.ts';
+import { weightByMethod } from '../../../src/router/plan/weight.ts';
 import { planByMethod } from '../../../src/router/plans/service.ts';
 import { projectFiles, projectRoot, readSource } from '../../support/source-scan.ts';
 
@@ -62,6 +63,14 @@ describe('README.md', () => {
       .flatMap((line) => line.match(/\b[A-Z][A-Za-z]+\b/g) ?? []);
     expect(listed.sort()).toEqual([...planByMethod.keys()].sort());
     for (const method of listed) expect(serviceMethods.map(([name]) => name)).toContain(method);
+  });
+
+  it('lists the methods that weigh more than one item, by weight', () => {
+    const listed = rowsOf(readme, /^\d+ items$/).flatMap(([weight, methods]) =>
+      methods!.split(', ').map((method) => [method, Number.parseInt(weight!, 10)]),
+    );
+    expect(listed).toEqual([...weightByMethod]);
+    for (const [method] of listed) expect([...planByMethod.keys()]).toContain(method);
   });
 
   it('lists every setting with its default and its commands', () => {

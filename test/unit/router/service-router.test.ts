@@ -141,6 +141,15 @@ describe('requests in flight', () => {
     open.resolve();
     await Promise.all([first, second]);
     expect(router.itemsInFlight).toBe(0);
+    nodes.gate = new Promise(() => {});
+    const thread = encodeMessage('GetThreadRequest', { postUri: postOf(1, 'r'), above: 80, below: 6 });
+    const plain = routerOf();
+    void plain.handle('GetThread', thread, { caller: 'a', timeoutMs: 10_000 }).catch(() => {});
+    expect(plain.itemsInFlight).toBe(114);
+    const unread = encodeMessage('GetUnreadNotificationCountRequest', { actorDid: didOf(1) });
+    void plain.handle('GetUnreadNotificationCount', unread, { caller: 'a', timeoutMs: 10_000 }).catch(() => {});
+    expect(plain.itemsInFlight).toBe(115);
+    nodes.gate = Promise.resolve();
     nodes.down.add('n0').add('n1');
     await expect(ask('a', 10_000)).rejects.toMatchObject({ code: 'Unavailable' });
     expect(router.itemsInFlight).toBe(0);
