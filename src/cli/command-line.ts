@@ -39,6 +39,10 @@ const commandTable: Record<CommandName, CommandRow> = {
   },
   'source begin': { operands: ['<source>'], summary: 'follow a source from another cursor, or from now' },
   'source mended': { operands: ['<source>'], summary: 'end the notice of events that a source no longer had' },
+  'host block': { operands: ['<host>'], summary: 'take nothing of the accounts of a host, and send it no request' },
+  'host unblock': { operands: ['<host>'], summary: 'end a block' },
+  'host limit': { operands: ['<host>'], summary: 'limit what is taken of a host and asked of it' },
+  'host list': { summary: 'show hosts with rules, then those that sent most, with counts' },
   'map validate': { summary: 'check the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
@@ -48,6 +52,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
   identity: 'bring identities in bulk',
   map: 'work on the shard map',
   source: 'decide about a source of ingest',
+  host: 'decide about the hosts of accounts',
 };
 
 export type CommandLine = {

@@ -29,6 +29,10 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'identity import': async () => (await import('./command/identity-import.ts')).runIdentityImport,
   'source begin': async () => (await import('./command/source.ts')).runSourceBegin,
   'source mended': async () => (await import('./command/source.ts')).runSourceMended,
+  'host block': async () => (await import('./command/host.ts')).runHostBlock,
+  'host unblock': async () => (await import('./command/host.ts')).runHostUnblock,
+  'host limit': async () => (await import('./command/host.ts')).runHostLimit,
+  'host list': async () => (await import('./command/host.ts')).runHostList,
   'map validate': async () => (await import('./command/map-validate.ts')).runMapValidate,
   config: async () => (await import('./command/config.ts')).runConfig,
 };

@@ -19,6 +19,10 @@ export const commandNames = [
   'identity import',
   'source begin',
   'source mended',
+  'host block',
+  'host unblock',
+  'host limit',
+  'host list',
   'map validate',
   'config',
 ] as const;
@@ -45,7 +49,17 @@ export type SettingRow = Shared &
   );
 
 const servers = ['up', 'node', 'router', 'ingest', 'demo'] as const;
-const clients = ['status', 'get', 'settle', 'backfill', 'identity import', 'source begin', 'source mended'] as const;
+const hostCommands = ['host block', 'host unblock', 'host limit', 'host list'] as const;
+const clients = [
+  'status',
+  'get',
+  'settle',
+  'backfill',
+  'identity import',
+  'source begin',
+  'source mended',
+  ...hostCommands,
+] as const;
 const port = { kind: 'integer', unit: 'port', min: 0, max: 65_535 } as const;
 const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
 const webSchemes = ['http:', 'https:'];
@@ -263,8 +277,26 @@ export const settingTable = {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: ['router', 'backfill', 'identity import', 'source begin', 'source mended'],
+    commands: ['router', 'backfill', 'identity import', 'source begin', 'source mended', ...hostCommands],
     help: 'ingest to ask; absent = the one that run.json in the data folder names (a router then asks none)',
+  },
+  eventsPerSecond: {
+    kind: 'integer',
+    default: null,
+    unit: 'events/s',
+    min: 0,
+    max: 1_000_000,
+    commands: ['host limit'],
+    help: 'most commits taken of the accounts of a host; the repos of the others are fetched; 0 = no limit',
+  },
+  requestsPerSecond: {
+    kind: 'integer',
+    default: null,
+    unit: 'requests/s',
+    min: 0,
+    max: 1_000_000,
+    commands: ['host limit'],
+    help: 'most requests for repos sent to a host; 0 = that of all hosts',
   },
   timeoutMs: {
     kind: 'integer',

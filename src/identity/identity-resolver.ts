@@ -24,6 +24,8 @@ export type IdentityResolverOptions = {
   readonly clock?: Clock;
   readonly txtLookup?: TxtLookup;
   readonly addressLookup?: AddressLookup;
+  /** See PublicFetchOptions. */
+  readonly isBlocked?: (target: URL) => boolean;
   /** Called with each document that is read, before its look-up ends. */
   readonly onDocument?: (document: DidDocument) => void;
 };
@@ -105,6 +107,7 @@ export class IdentityResolver implements Disposable {
     this.#fetch = new PublicFetch({
       allowPrivateHosts: options.allowPrivateHosts,
       ...(options.addressLookup === undefined ? {} : { lookup: options.addressLookup }),
+      ...(options.isBlocked === undefined ? {} : { isBlocked: options.isBlocked }),
     });
     this.#handles = new HandleResolver({
       fetch: this.#fetch,

@@ -16,6 +16,7 @@ import { isPublicAddress } from './public-address.ts';
 export type FetchReason =
   | 'url-bad'
   | 'scheme-not-allowed'
+  | 'host-blocked'
   | 'address-not-public'
   | 'too-large'
   | 'too-many-redirects'
@@ -52,6 +53,8 @@ export type PublicFetchOptions = {
   /** Allows private addresses and plain http for untrusted hosts: for networks on one machine. */
   readonly allowPrivateHosts: boolean;
   readonly lookup?: AddressLookup;
+  /** Returns whether the operator forbids requests to the host of a URL. */
+  readonly isBlocked?: (target: URL) => boolean;
 };
 
 const lookupAll: AddressLookup = (host, done) => systemLookup(host, { all: true, verbatim: true }, done);
@@ -73,6 +76,7 @@ const trustedOptions = { ...agentOptions, maxSockets: trustedSocketsMax, maxFree
 export class PublicFetch implements Disposable {
   readonly #allowPrivate: boolean;
   readonly #lookup: AddressLookup;
+  readonly #isBlocked: (target: URL) => boolean;
   // Never shared: a socket opened without the check must not serve untrusted requests.
   readonly #agents = {
     trusted: { http: new http.Agent(trustedOptions), https: new https.Agent(trustedOptions) },
@@ -82,6 +86,7 @@ export class PublicFetch implements Disposable {
   constructor(options: PublicFetchOptions) {
     this.#allowPrivate = options.allowPrivateHosts;
     this.#lookup = options.lookup ?? lookupAll;
+    this.#isBlocked = options.isBlocked ?? (() => false);
   }
 
   /** Fetches one URL. Never throws because of what the host does. */
@@ -119,6 +124,7 @@ export class PublicFetch implements Disposable {
     if (target.username !== '' || target.password !== '') {
       return { ok: false, reason: 'url-bad', message: 'credentials in a URL' };
     }
+    if (this.#isBlocked(target)) return { ok: false, reason: 'host-blocked', message: target.host };
     const isOpen = isTrusted || this.#allowPrivate;
     if (target.protocol !== 'https:' && !(isOpen && target.protocol === 'http:')) {
       return { ok: false, reason: 'scheme-not-allowed', message: target.protocol };

@@ -6,12 +6,13 @@
  * waits for a look-up.
  */
 import { isIndexedCollection } from '../atproto/collection.ts';
-import type { AccountEvent, CommitEvent, FirehoseEvent } from '../atproto/firehose-event.ts';
+import type { AccountEvent, CommitEvent, FirehoseEvent, SyncEvent } from '../atproto/firehose-event.ts';
 import type { BadOp, DecodedOp } from '../atproto/record-block.ts';
 import { checkRecord } from '../atproto/record-rules.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 import type { Clock } from '../base/clock.ts';
 import type { AccountDeletions } from './account-deletions.ts';
+import type { HostPolicy, HostVerdict } from './host-policy.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate } from './repo-gate.ts';
@@ -19,6 +20,7 @@ import type { RepoGate } from './repo-gate.ts';
 export type EventRouterOptions = {
   readonly gate: RepoGate;
   readonly identities: IdentityQueue;
+  readonly hosts: Pick<HostPolicy, 'decide'>;
   readonly counters: IngestCounters;
   readonly clock: Clock;
   /** Requests another fetch of a repo. Returns: once the request is durable. */
@@ -65,6 +67,12 @@ export class EventRouter {
    * Returns: once everything it causes is durable; null when it causes nothing.
    */
   route(event: FirehoseEvent, source: string): Promise<unknown> | null {
+    const isOfRepo = event.kind === 'commit' || event.kind === 'sync';
+    // An #identity is about the document, which says when an account has left a host.
+    if (isOfRepo || event.kind === 'account') {
+      const verdict = this.#options.hosts.decide(event.did, source, isOfRepo);
+      if (verdict !== 'allowed') return this.#dropByHost(event, source, verdict);
+    }
     switch (event.kind) {
       case 'commit':
         return this.#routeCommit(event, source);
@@ -92,6 +100,18 @@ export class EventRouter {
   routeRefused(event: FirehoseEvent): Promise<unknown> | null {
     const isOfRepo = event.kind === 'commit' || event.kind === 'sync';
     return isOfRepo ? this.#options.requestResync(event.did, event.rev) : null;
+  }
+
+  /** What exceeds a limit is fetched later with its repo; of a blocked host nothing is. */
+  #dropByHost(
+    event: CommitEvent | SyncEvent | AccountEvent,
+    source: string,
+    verdict: Exclude<HostVerdict, 'allowed'>,
+  ): Promise<unknown> | null {
+    this.#options.counters.eventsDropped.with(source, verdict).add();
+    return verdict === 'host-over-limit' && event.kind !== 'account'
+      ? this.#options.requestResync(event.did, event.rev)
+      : null;
   }
 
   /** A sender's clock may run ahead of ours; nothing is indexed in the future. */

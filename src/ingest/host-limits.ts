@@ -13,6 +13,8 @@ export type HostLimitOptions = {
   readonly clock: Clock;
   readonly concurrencyMax: number;
   readonly requestsPerSecond: number;
+  /** Returns the operator's own limit for a host, or null. */
+  readonly requestsPerSecondOf?: (host: string) => number | null;
 };
 
 type HostState = {
@@ -57,13 +59,14 @@ export class HostLimits {
   run<Result>(host: string, signal: AbortSignal, task: () => Promise<Result>): Promise<Result | undefined> {
     const state = this.#stateOf(host);
     return state.limit(async () => {
-      await this.#pace(state, signal);
+      await this.#pace(host, state, signal);
       return signal.aborted ? undefined : await task();
     });
   }
 
-  async #pace(state: HostState, signal: AbortSignal): Promise<void> {
-    const { clock, requestsPerSecond } = this.#options;
+  async #pace(host: string, state: HostState, signal: AbortSignal): Promise<void> {
+    const { clock, requestsPerSecondOf } = this.#options;
+    const requestsPerSecond = requestsPerSecondOf?.(host) ?? this.#options.requestsPerSecond;
     const startMs = Math.max(clock.monotonicMs(), state.nextStartMs);
     state.nextStartMs = startMs + 1000 / requestsPerSecond;
     const waitMs = startMs - clock.monotonicMs();

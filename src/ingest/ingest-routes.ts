@@ -11,6 +11,8 @@ import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import { LiveIdentitySource } from '../identity/live-identity.ts';
 import type { AccountDeletions } from './account-deletions.ts';
 import type { Backfill } from './backfill.ts';
+import type { HostPolicy } from './host-policy.ts';
+import { hostRoutes } from './host-routes.ts';
 import type { IdentityImport } from './identity-import.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestState } from './state/ingest-state.ts';
@@ -24,6 +26,7 @@ export type IngestRoutesOptions = {
   readonly imports: IdentityImport;
   readonly state: IngestState;
   readonly resolver: IdentityResolver;
+  readonly hosts: HostPolicy;
   readonly clock: Clock;
 };
 
@@ -200,5 +203,6 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
     postRoute('/v1/source/begin', beginBody, (body) => beginSource(options, body)),
     postRoute('/v1/source/mended', mendedBody, (body) => endGap(options, body)),
     postRoute('/v1/settle', settleBody, (body) => settle(options, body)),
+    ...hostRoutes(options.hosts),
   ];
 }

@@ -23,6 +23,7 @@ import { Backfill } from './backfill.ts';
 import { EventRouter } from './event-router.ts';
 import { HandleChecks } from './handle-checks.ts';
 import { HostLimits } from './host-limits.ts';
+import { HostPolicy } from './host-policy.ts';
 import { IdentityImport } from './identity-import.ts';
 import { IdentityQueue } from './identity-queue.ts';
 import { createIngestCounters, type IngestCounters } from './ingest-counters.ts';
@@ -108,6 +109,7 @@ type Parts = {
   readonly resolver: IdentityResolver;
   readonly facts: AccountFacts;
   readonly identities: IdentityQueue;
+  readonly hosts: HostPolicy;
   readonly deletions: AccountDeletions;
   readonly imports: IdentityImport;
   readonly handleChecks: HandleChecks;
@@ -134,9 +136,13 @@ function sharedDepsOf(options: IngestOptions, registry: Registry, signal: AbortS
   };
 }
 
-function publicFetchOf({ allowPrivateHosts, addressLookup }: IngestOptions['identity']): PublicFetch {
+function publicFetchOf(
+  { allowPrivateHosts, addressLookup }: IngestOptions['identity'],
+  isBlocked: (target: URL) => boolean,
+): PublicFetch {
   return new PublicFetch({
     allowPrivateHosts,
+    isBlocked,
     ...(addressLookup === undefined ? {} : { lookup: addressLookup }),
   });
 }
@@ -145,19 +151,31 @@ function publicFetchOf({ allowPrivateHosts, addressLookup }: IngestOptions['iden
 function buildBackfill(
   options: IngestOptions,
   deps: SharedDeps,
-  parts: Pick<Parts, 'state' | 'fetch' | 'resolver' | 'facts' | 'identities'>,
+  parts: Pick<Parts, 'state' | 'fetch' | 'resolver' | 'facts' | 'hosts' | 'identities'>,
 ) {
   const { clock, counters, signal } = deps;
-  const { state, fetch, resolver, facts } = parts;
+  const { state, fetch, resolver, facts, hosts } = parts;
   const { appender } = options;
   const bounds = { ...backfillDefaults, ...options.backfill };
   const gate = new RepoGate(appender, { ...repoGateLimits, entriesMax: bounds.heldEntriesMax });
   const { hostConcurrencyMax, hostRequestsPerSecond: requestsPerSecond, concurrencyMax } = bounds;
-  const limits = new HostLimits({ clock, concurrencyMax: hostConcurrencyMax, requestsPerSecond });
+  const limits = new HostLimits({
+    clock,
+    concurrencyMax: hostConcurrencyMax,
+    requestsPerSecond,
+    requestsPerSecondOf: hosts.requestsPerSecond,
+  });
   const origins = new Set(options.sources.map(({ url }) => sourceOrigin(url)));
   // The operator named the hosts in the state: as a source, or for a backfill.
   const isTrusted = (origin: string): boolean => origins.has(origin) || state.hosts.get(origin) !== undefined;
-  const host = new RepoHost({ fetch, limits, clock, isTrusted, signal });
+  const host = new RepoHost({
+    fetch,
+    limits,
+    clock,
+    isTrusted,
+    signal,
+    onFailure: (origin) => hosts.noteFailure(origin),
+  });
   const repoFetch = new RepoFetch({ gate, appender, resolver, facts, host, clock, counters });
   const backfill = new Backfill({ ...deps, ...parts, gate, fetch: repoFetch, host, limits, concurrencyMax }, signal);
   return { backfill, gate, host };
@@ -168,18 +186,21 @@ function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
   const { appender } = options;
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const state = new IngestState(options.folder);
-  const fetch = publicFetchOf(options.identity);
+  const isBlocked = (target: URL): boolean => hosts.isBlocked(target);
+  const fetch = publicFetchOf(options.identity, isBlocked);
   const resolver = new IdentityResolver({
     ...options.identity,
+    isBlocked,
     clock: deps.clock,
     onDocument: (document) => facts.learn(document),
   });
   const facts = new AccountFacts({ times: state.identities, resolver, clock: deps.clock });
+  const hosts = new HostPolicy({ rules: state.hostRules, facts, clock: deps.clock });
   const identities = new IdentityQueue({ ...deps, resolver, appender, state }, signal);
-  const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, facts, identities });
+  const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, facts, hosts, identities });
   const deletions = new AccountDeletions({ ...deps, queue: state.deletions, gate, resolver, host }, signal);
   const requestResync = (did: string, revMin: string): Promise<void> => backfill.requestResync(did, revMin);
-  const router = new EventRouter({ ...deps, gate, identities, deletions, requestResync });
+  const router = new EventRouter({ ...deps, gate, hosts, identities, deletions, requestResync });
   const waitForCapacity = (): Promise<void> | null => (appender.hasCapacity ? null : appender.waitForCapacity());
   const route: EventRouter['route'] = (event, source) => router.route(event, source);
   const routeRefused: EventRouter['routeRefused'] = (event) => router.routeRefused(event);
@@ -190,7 +211,8 @@ function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
   const perSecond = options.handleChecksPerSecond ?? 0;
   const handleChecks = new HandleChecks({ ...deps, state, resolver, appender, perSecond }, signal);
   const imports = new IdentityImport({ ...deps, state, appender, onImported: () => handleChecks.wake() }, signal);
-  return { state, fetch, resolver, facts, identities, deletions, handleChecks, imports, backfill, subscriptions };
+  const lookups = { identities, deletions, handleChecks, imports };
+  return { state, fetch, resolver, facts, hosts, ...lookups, backfill, subscriptions };
 }
 
 function registerLookupReadouts(registry: Registry, { state }: Parts, clock: Clock): void {

@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import { isKeyableDid } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
 import { openObjectShape, parseShape } from '../config/json-shape.ts';
-import type { FetchOutcome, Pace, PublicFetch } from '../identity/public-fetch.ts';
+import type { FetchOutcome, FetchReason, Pace, PublicFetch } from '../identity/public-fetch.ts';
 import { type HostLimits, retryAfterMs } from './host-limits.ts';
 
 /** `gone`: the repo is deleted or withheld. `busy`: the host asks for a pause. */
@@ -32,6 +32,8 @@ export type RepoHostOptions = {
   /** Origins that the operator named. */
   readonly isTrusted: (origin: string) => boolean;
   readonly signal: AbortSignal;
+  /** Called for each request that a host failed. */
+  readonly onFailure?: (origin: string) => void;
 };
 
 const listTimeoutMs = 60_000;
@@ -68,6 +70,8 @@ function errorNameOf(body: Buffer): string {
   return parseShape(errorShape, body.toString('utf8'))?.error ?? '';
 }
 
+/** Reasons for which we did not ask. */
+const ourReasons: ReadonlySet<FetchReason> = new Set(['address-not-public', 'scheme-not-allowed', 'host-blocked']);
 const stoppedFailure: HostFailure = { ok: false, reason: 'unreachable', message: 'stopped' };
 
 export class RepoHost {
@@ -102,8 +106,9 @@ export class RepoHost {
 
   #failureOf(origin: string, outcome: FetchOutcome): HostFailure {
     if (this.#options.signal.aborted) return stoppedFailure;
+    this.#options.onFailure?.(origin);
     if (!outcome.ok) {
-      const isOurs = outcome.reason === 'address-not-public' || outcome.reason === 'scheme-not-allowed';
+      const isOurs = ourReasons.has(outcome.reason);
       const reason = isOurs || outcome.reason === 'url-bad' ? 'refused' : undefined;
       const other = outcome.reason === 'too-large' ? 'too-large' : 'unreachable';
       return { ok: false, reason: reason ?? other, message: `${outcome.reason}: ${outcome.message}` };

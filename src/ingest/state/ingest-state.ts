@@ -11,6 +11,7 @@ import { Environment } from '../../storage/environment.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { FetchQueue } from './fetch-queue.ts';
 import { HostListings } from './host-listings.ts';
+import { HostRuleTable } from './host-rules.ts';
 import { IdentityTimes } from './identity-times.ts';
 import { ImportPositions } from './import-position.ts';
 import { LookupQueue } from './lookup-queue.ts';
@@ -31,6 +32,7 @@ const tables = [
   'sums',
   'imports',
   'gaps',
+  'host-rules',
 ] as const;
 /** Address space reserved for the environment; the file grows only as it is filled. */
 const mapBytesDefault = 2 ** 36;
@@ -40,6 +42,7 @@ export class IngestState implements AsyncDisposable {
   readonly gaps: SourceGaps;
   readonly fetches: FetchQueue;
   readonly hosts: HostListings;
+  readonly hostRules: HostRuleTable;
   readonly identities: IdentityTimes;
   readonly imports: ImportPositions;
   /** Identities to resolve because a source reported a change. */
@@ -57,6 +60,7 @@ export class IngestState implements AsyncDisposable {
     this.#environment = environment;
     this.#commits = new CommitQueue(environment, () => {
       this.hosts.reload();
+      this.hostRules.reload();
       this.fetches.reload();
       this.lookups.reload();
       this.deletions.reload();
@@ -64,6 +68,7 @@ export class IngestState implements AsyncDisposable {
     this.cursors = new SourceCursors(table('cursors'), this.#commits);
     this.gaps = new SourceGaps(table('gaps'), this.#commits);
     this.hosts = new HostListings(table('hosts'));
+    this.hostRules = new HostRuleTable(table('host-rules'), this.#commits);
     const fetchTables = { repos: table('repos'), queue: table('queue'), sums: table('sums') };
     this.fetches = new FetchQueue(fetchTables, this.hosts, this.#commits);
     this.lookups = new LookupQueue({ rows: table('lookups'), due: table('lookups-due') }, this.#commits);
