@@ -3,9 +3,9 @@
  *
  *     node test/support/run-tests.ts [--skip-conformance] [name of a step]...
  *
- * Installs the servers that tests need, then runs types, lint, the tests of this package, and the
- * conformance tests, a separate package. A failed step does not stop the ones after it. The last
- * line is `N passed, N failed`.
+ * Installs the servers that tests need, then runs types, lint, the tests of this package, a minute
+ * of fuzzing, and the conformance tests, a separate package. A failed step does not stop the ones
+ * after it. The last line is `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -32,6 +32,7 @@ const steps: readonly Step[] = [
     minutesMax: 30,
     words: (report) => ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
   },
+  { name: 'fuzz', minutesMax: 8, words: () => ['node', join('test', 'fuzz', 'run.ts'), '--seconds=55', '--seed=1'] },
   {
     name: 'conformance',
     minutesMax: 40,

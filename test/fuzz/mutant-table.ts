@@ -1,0 +1,130 @@
+/**
+ * The bounds whose removal must be noticed: each as the text to replace, and what catches it.
+ *
+ * Source: the sites where hostile input is bounded; `ops/security.md` lists the limits.
+ */
+export type Mutant = {
+  /** The bound that is removed. */
+  readonly bound: string;
+  readonly file: string;
+  readonly text: string;
+  readonly replacement: string;
+  readonly caughtBy:
+    | { readonly tests: readonly string[] }
+    | { readonly target: string; readonly seed: number; readonly seconds: number };
+};
+
+export const mutants: readonly Mutant[] = [
+  {
+    bound: 'JSON of one record',
+    file: 'src/atproto/record-block.ts',
+    text: 'if (jsonBytes > inputLimits.recordJsonBytesMax)',
+    replacement: 'if (jsonBytes < 0)',
+    caughtBy: { tests: ['test/unit/atproto/input-limits.test.ts'] },
+  },
+  {
+    bound: 'bytes and JSON of one commit',
+    file: 'src/atproto/commit-ops.ts',
+    text: 'if (isTooLarge)',
+    replacement: 'if (isTooLarge && sorter.jsonBytes < 0)',
+    caughtBy: { target: 'frames', seed: 1, seconds: 60 },
+  },
+  {
+    bound: 'JSON of one entry of a snapshot',
+    file: 'src/atproto/repo-car.ts',
+    text: 'return isWithin || this.ops.length === 0;',
+    replacement: 'return isWithin || this.ops.length >= 0;',
+    caughtBy: { target: 'repos', seed: 1, seconds: 60 },
+  },
+  {
+    bound: 'what the keys of a repo expand to',
+    file: 'src/atproto/repo-car.ts',
+    text: 'if (bytesLeft < 0)',
+    replacement: 'if (bytesLeft > Number.MAX_SAFE_INTEGER)',
+    caughtBy: { tests: ['test/unit/atproto/input-limits.test.ts'] },
+  },
+  {
+    bound: 'paths of a commit, each once',
+    file: 'src/atproto/commit-ops.ts',
+    text: "if (repeatsPath(rawOps)) return withoutOps('path-duplicate');",
+    replacement: '',
+    caughtBy: { tests: ['test/unit/atproto/firehose-event.test.ts', 'test/integration/ingest-hostile.test.ts'] },
+  },
+  {
+    bound: 'parts of references, valid and within keys',
+    file: 'src/atproto/compact-key.ts',
+    text: '(isKnown || isValidNsid(collection)) && isValidRecordKey(rkey) && isKeyableDid(did)',
+    replacement: 'collection.length > 0 && rkey.length > 0',
+    caughtBy: { target: 'apply', seed: 1, seconds: 90 },
+  },
+  {
+    bound: 'revs and times ahead of our clock',
+    file: 'src/ingest/ahead-watch.ts',
+    text: 'return timeMs > nowMs + aheadMsMax;',
+    replacement: 'return timeMs < 0;',
+    caughtBy: { tests: ['test/integration/ingest-ahead.test.ts'] },
+  },
+  {
+    bound: 'signature of a fetched repo',
+    file: 'src/ingest/repo-fetch.ts',
+    text: "if (!isSigned) return { ok: false, reason: 'signature-wrong'",
+    replacement: "if (isSigned === null) return { ok: false, reason: 'signature-wrong'",
+    caughtBy: { tests: ['test/integration/ingest-backfill.test.ts'] },
+  },
+  {
+    bound: 'roots before commits',
+    file: 'src/atproto/commit-proof.ts',
+    text: "return isSame(tree.rootCid(), prevData) ? null : 'prev-data-wrong';",
+    replacement: 'return null;',
+    caughtBy: { tests: ['test/unit/atproto/commit-proof.test.ts'] },
+  },
+  {
+    bound: 'origins of web pages',
+    file: 'src/http/page-guard.ts',
+    text: "if (origin !== '') return refusal(",
+    replacement: "if (origin === 'x') return refusal(",
+    caughtBy: { tests: ['test/integration/pages.test.ts'] },
+  },
+  {
+    bound: 'time of a body',
+    file: 'src/http/request-body.ts',
+    text: "late('bodyMsMax');",
+    replacement: '',
+    caughtBy: { tests: ['test/integration/slow-clients.test.ts'] },
+  },
+  {
+    bound: 'rows of one page of edges',
+    file: 'src/slot/table/edge-walk.ts',
+    text: 'if (this.#budget.left-- <= 0) return undefined;',
+    replacement: '',
+    caughtBy: { tests: ['test/property/slot/edge-walk.test.ts', 'test/integration/reads-bounded.test.ts'] },
+  },
+  {
+    bound: 'cost of long work in one entry',
+    file: 'src/slot/apply/thread-apply.ts',
+    text: 'while (context.workUsLeft > 0) {',
+    replacement: 'while (context.workUsLeft < Number.POSITIVE_INFINITY) {',
+    caughtBy: { tests: ['test/unit/slot/entry-cost.test.ts'] },
+  },
+  {
+    bound: 'bytes of one entry of the log',
+    file: 'src/log/remote-log.ts',
+    text: '> entryBytesMax',
+    replacement: '> Number.MAX_SAFE_INTEGER',
+    caughtBy: { tests: ['test/unit/log/remote-log.test.ts'] },
+  },
+  {
+    bound: 'look-ups at one site',
+    file: 'src/identity/site-limits.ts',
+    text: 'state.running < this.#bounds.siteRunningMax',
+    replacement: 'state.running < Number.POSITIVE_INFINITY',
+    caughtBy: { tests: ['test/integration/ingest-lookups.test.ts', 'test/unit/ingest/identity-queue.test.ts'] },
+  },
+  {
+    bound: 'pace of an answer',
+    file: 'src/identity/public-fetch.ts',
+    text: 'if (leftMs <= 0) return this.#end();',
+    replacement: 'if (leftMs <= 0) return;',
+    caughtBy: { tests: ['test/unit/identity/public-fetch.test.ts'] },
+  },
+];
