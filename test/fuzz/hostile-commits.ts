@@ -204,7 +204,7 @@ type DrawnTree = {
 
 const drawnTrees: fc.Arbitrary<DrawnTree> = fc.record({
   keys: fc
-    .tuple(fc.array(rkeys, { minLength: 1, maxLength: 12 }), fc.constantFrom(0, 0, 0, 500, 5_000))
+    .tuple(fc.array(rkeys, { minLength: 1, maxLength: 12 }), fc.constantFrom(0, 0, 0, 0, 0, 300, 2_000))
     .map(([few, more]) => [
       ...new Set([...few, ...Array.from({ length: more }, (_unused, index) => `k${String(index).padStart(6, '0')}`)]),
     ]),

@@ -18,15 +18,15 @@ export const mutants: readonly Mutant[] = [
   {
     bound: 'JSON of one record',
     file: 'src/atproto/record-block.ts',
-    text: 'if (jsonBytes > inputLimits.recordJsonBytesMax)',
-    replacement: 'if (jsonBytes < 0)',
+    text: 'size.jsonBytes > inputLimits.recordJsonBytesMax',
+    replacement: 'size.jsonBytes < 0',
     caughtBy: { tests: ['test/unit/atproto/input-limits.test.ts'] },
   },
   {
     bound: 'bytes and JSON of one commit',
     file: 'src/atproto/commit-ops.ts',
-    text: 'if (isTooLarge)',
-    replacement: 'if (isTooLarge && sorter.jsonBytes < 0)',
+    text: 'if (sorter.isTooLarge)',
+    replacement: 'if (sorter.isTooLarge && rawOps.length < 0)',
     caughtBy: { target: 'frames', seed: 1, seconds: 60 },
   },
   {
@@ -34,7 +34,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/atproto/repo-car.ts',
     text: 'return isWithin || this.ops.length === 0;',
     replacement: 'return isWithin || this.ops.length >= 0;',
-    caughtBy: { target: 'repos', seed: 1, seconds: 60 },
+    caughtBy: { tests: ['test/unit/atproto/input-limits.test.ts'] },
   },
   {
     bound: 'what the keys of a repo expand to',
@@ -55,7 +55,14 @@ export const mutants: readonly Mutant[] = [
     file: 'src/atproto/compact-key.ts',
     text: '(isKnown || isValidNsid(collection)) && isValidRecordKey(rkey) && isKeyableDid(did)',
     replacement: 'collection.length > 0 && rkey.length > 0',
-    caughtBy: { target: 'apply', seed: 1, seconds: 90 },
+    caughtBy: { tests: ['test/property/slot/key-bounds.test.ts', 'test/unit/atproto/record-rules.test.ts'] },
+  },
+  {
+    bound: 'lengths of DIDs that records name',
+    file: 'src/atproto/record-rules.ts',
+    text: "if (!subject.startsWith('at://')) return subject.length <= didLengthMax;",
+    replacement: "if (!subject.startsWith('at://')) return true;",
+    caughtBy: { target: 'apply', seed: 1, seconds: 60 },
   },
   {
     bound: 'revs and times ahead of our clock',

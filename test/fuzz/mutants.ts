@@ -2,7 +2,7 @@
  * `npm run fuzz:mutants -- [--only text]`: removes bounds one at a time; each must be noticed.
  *
  * Works in a copy of the sources, so that nothing here changes. A mutant is caught when its tests,
- * or its fuzz target, fail, and fails the run when they do not, or when its text is no longer there.
+ * or its fuzz target, fail. One that is not caught, or whose text is gone, fails the run.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
