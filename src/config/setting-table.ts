@@ -42,7 +42,13 @@ export type SettingRow = Shared &
       }
     | { readonly kind: 'text' | 'path'; readonly default: string | null }
     | { readonly kind: 'url'; readonly default: string | null; readonly schemes: readonly string[] }
-    | { readonly kind: 'urls'; readonly default: readonly string[]; readonly schemes: readonly string[] }
+    | {
+        readonly kind: 'urls';
+        readonly default: readonly string[];
+        readonly schemes: readonly string[];
+        /** Each may be followed by `=` and a second URL. */
+        readonly isPaired?: true;
+      }
     | { readonly kind: 'names'; readonly default: readonly string[] }
     | { readonly kind: 'choice'; readonly default: string; readonly choices: readonly string[] }
     | { readonly kind: 'switch'; readonly default: false }
@@ -115,7 +121,8 @@ export const settingTable = {
     default: [],
     schemes: streamSchemes,
     commands: ['up', 'ingest'],
-    help: 'PDS to follow; may be repeated, and may come up later than skyshard',
+    isPaired: true,
+    help: 'PDS to follow, `<url>` or `<url>=<its URL in DID documents>`; may be repeated, and may come up later than skyshard',
   },
   cursor: {
     kind: 'integer',
@@ -125,6 +132,31 @@ export const settingTable = {
     max: Number.MAX_SAFE_INTEGER,
     commands: ['up', 'ingest', 'source begin'],
     help: 'where to begin at a source that has no stored cursor; 0 = its beginning, absent = now',
+  },
+  verify: {
+    kind: 'choice',
+    default: 'all',
+    choices: ['all', 'sample', 'off'],
+    commands: ['up', 'ingest'],
+    help: 'which commits are proven by the keys of their accounts',
+  },
+  verifyLagMs: {
+    kind: 'integer',
+    default: 300_000,
+    unit: 'ms',
+    min: 0,
+    max: 2 ** 40,
+    commands: ['up', 'ingest'],
+    help: 'lag of a source above which a sample is proven instead of all',
+  },
+  verifyThreads: {
+    kind: 'integer',
+    default: 1,
+    unit: 'threads',
+    min: 1,
+    max: 64,
+    commands: ['up', 'ingest'],
+    help: 'threads of ingest that prove commits',
   },
   backfillAll: {
     kind: 'switch',

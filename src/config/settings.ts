@@ -85,6 +85,19 @@ function checkSwitch(given: string | boolean, where: string): boolean {
   return fail(where, `must be true or false, not "${given}"`);
 }
 
+/** Splits `<url>=<url>`, whose second URL may be absent. */
+export function splitPair(text: string): [first: string, second: string | null] {
+  const [, first, second] = /^(.+?)=([a-z]+:.*)$/i.exec(text) ?? [];
+  return first === undefined || second === undefined ? [text, null] : [first, second];
+}
+
+/** Checks one URL, or two with `=` in between. */
+function checkUrlOrPair(text: string, where: string, row: SettingRow & { kind: 'urls' }): string {
+  const [first, second] = row.isPaired === true ? splitPair(text) : [text, null];
+  const url = checkUrl(first, where, row.schemes);
+  return second === null ? url : `${url}=${checkUrl(second, where, row.schemes)}`;
+}
+
 /** Checks a host name or an address, which has no port. */
 function checkName(text: string, where: string): string {
   if (/^[\w.-]{1,253}$/.test(text) || /^[\da-f:.]{2,45}$/i.test(text)) return text.toLowerCase();
@@ -94,7 +107,7 @@ function checkName(text: string, where: string): string {
 function checkValue(row: SettingRow, given: string | readonly string[] | boolean, where: string): unknown {
   if (row.kind === 'switch') return checkSwitch(typeof given === 'object' ? given.join() : given, where);
   const texts = typeof given === 'object' ? given : [String(given)];
-  if (row.kind === 'urls') return Object.freeze(texts.map((text) => checkUrl(text, where, row.schemes)));
+  if (row.kind === 'urls') return Object.freeze(texts.map((text) => checkUrlOrPair(text, where, row)));
   if (row.kind === 'names') return Object.freeze(texts.map((text) => checkName(text, where)));
   const text = texts.at(-1)!;
   if (text === '') fail(where, 'must not be empty');

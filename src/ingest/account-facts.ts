@@ -24,6 +24,8 @@ export type AccountFactsOptions = {
 const cachedDidsMax = 100_000;
 /** A DID is looked up afresh on suspicion at most this often. */
 const againMs = 60_000;
+/** A DID that could not be looked up is not asked for again before this. */
+const failedMs = 5000;
 
 const nobody: AccountFact = { pds: null, signingKey: null };
 
@@ -82,7 +84,10 @@ export class AccountFacts {
 
   /** Returns what is known, or looks it up; null when it cannot be known now. */
   async find(did: string): Promise<AccountFact | null> {
-    return this.known(did) ?? this.#lookUp(did, false);
+    const known = this.known(did);
+    if (known !== undefined) return known;
+    const hasFailed = this.#sinceAskedMs(did) < failedMs && !this.#lookups.has(did);
+    return hasFailed ? null : this.#lookUp(did, false);
   }
 
   /**
@@ -91,12 +96,15 @@ export class AccountFacts {
    * Returns: what is known then; null when it cannot be known now.
    */
   async findAgain(did: string): Promise<AccountFact | null> {
-    const nowMs = this.#options.clock.monotonicMs();
-    const askedMs = this.#askedMs.get(did);
     const running = this.#lookups.get(did);
     if (running !== undefined) return running;
-    if (askedMs !== undefined && nowMs - askedMs < againMs) return this.known(did) ?? null;
+    if (this.#sinceAskedMs(did) < againMs) return this.known(did) ?? null;
     return (await this.#lookUp(did, true)) ?? this.known(did) ?? null;
+  }
+
+  #sinceAskedMs(did: string): number {
+    const askedMs = this.#askedMs.get(did);
+    return askedMs === undefined ? Number.POSITIVE_INFINITY : this.#options.clock.monotonicMs() - askedMs;
   }
 
   #lookUp(did: string, fresh: boolean): Promise<AccountFact | null> {
@@ -116,6 +124,8 @@ export class AccountFacts {
       this.learn(resolution.document);
       return this.#facts.get(did)!;
     }
-    return goneReasons.has(resolution.reason) ? nobody : null;
+    if (!goneReasons.has(resolution.reason)) return null;
+    this.#facts.set(did, nobody);
+    return nobody;
   }
 }

@@ -2,8 +2,8 @@
  * Turns the events of a repo stream into log entries.
  *
  * Owns: which records are kept (indexed collections, valid by lexicon and cross-field rules) and
- * the handling of each kind of event. Entries of one repo are appended in stream order; no event
- * waits for a look-up.
+ * the handling of each kind of event. Entries of one repo are appended in stream order; what waits
+ * for a proof or a look-up is the admission's.
  */
 import { isIndexedCollection } from '../atproto/collection.ts';
 import type { AccountEvent, CommitEvent, FirehoseEvent, SyncEvent } from '../atproto/firehose-event.ts';
@@ -12,13 +12,16 @@ import { checkRecord } from '../atproto/record-rules.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 import type { Clock } from '../base/clock.ts';
 import type { AccountDeletions } from './account-deletions.ts';
+import type { EventAdmission } from './event-admission.ts';
 import type { HostPolicy, HostVerdict } from './host-policy.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate } from './repo-gate.ts';
+import type { SourceTrust } from './source-trust.ts';
 
 export type EventRouterOptions = {
   readonly gate: RepoGate;
+  readonly admission: EventAdmission;
   readonly identities: IdentityQueue;
   readonly hosts: Pick<HostPolicy, 'decide'>;
   readonly counters: IngestCounters;
@@ -66,25 +69,25 @@ export class EventRouter {
    *
    * Returns: once everything it causes is durable; null when it causes nothing.
    */
-  route(event: FirehoseEvent, source: string): Promise<unknown> | null {
+  route(event: FirehoseEvent, source: SourceTrust, message: Buffer): Promise<unknown> | null {
+    const { admission, identities } = this.#options;
     const isOfRepo = event.kind === 'commit' || event.kind === 'sync';
     // An #identity is about the document, which says when an account has left a host.
     if (isOfRepo || event.kind === 'account') {
-      const verdict = this.#options.hosts.decide(event.did, source, isOfRepo);
-      if (verdict !== 'allowed') return this.#dropByHost(event, source, verdict);
+      const verdict = this.#options.hosts.decide(event.did, source.name, isOfRepo);
+      if (verdict !== 'allowed') return this.#dropByHost(event, source.name, verdict);
     }
     switch (event.kind) {
       case 'commit':
-        return this.#routeCommit(event, source);
-      case 'sync': {
-        const { did, rev } = event;
-        this.#options.identities.noteActive(did);
-        return this.#options.gate.append({ kind: 'sync', did, rev, eventMs: this.#timeOf(event.eventMs) });
-      }
+        identities.noteActive(event.did);
+        return admission.admit(event, source, message, () => this.#routeCommit(event, source.name));
+      case 'sync':
+        identities.noteActive(event.did);
+        return admission.admit(event, source, message, (sameSince) => this.#routeSync(event, sameSince));
       case 'identity':
         return this.#options.identities.refresh(event.did);
       case 'account':
-        return this.#routeAccount(event, source);
+        return admission.admit(event, source, message, () => this.#routeAccount(event, source.name));
       case 'info':
       case 'error':
       case 'unknown':
@@ -120,16 +123,25 @@ export class EventRouter {
   }
 
   #routeCommit(event: CommitEvent, source: string): Promise<unknown> {
-    const { gate, identities, counters, requestResync } = this.#options;
+    const { gate, counters, requestResync } = this.#options;
     const { did, rev, since, resyncReason } = event;
     if (event.unindexedOps > 0) counters.recordsUnindexed.add(event.unindexedOps);
-    identities.noteActive(did);
     if (resyncReason !== null) counters.commitsIncomplete.with(source, resyncReason).add();
     // Only the whole repo has what it leaves out, so its rev must not advance as if complete.
     if (resyncReason !== null && resyncReason !== 'op-unreadable') return requestResync(did, rev);
     const ops = keepSoundOps(did, event.ops, event.badOps, counters);
     const appended = gate.append({ kind: 'commit', did, rev, since, eventMs: this.#timeOf(event.eventMs), ops });
     return resyncReason === null ? appended : Promise.all([appended, requestResync(did, rev)]);
+  }
+
+  /**
+   * Content that is the same since a rev need not be fetched: a commit without ops moves the rev.
+   */
+  #routeSync({ did, rev, eventMs: sentMs }: SyncEvent, sameSince: string | null): Promise<unknown> {
+    const eventMs = this.#timeOf(sentMs);
+    const { gate } = this.#options;
+    if (sameSince === null) return gate.append({ kind: 'sync', did, rev, eventMs });
+    return gate.append({ kind: 'commit', did, rev, since: sameSince, eventMs, ops: [] });
   }
 
   #routeAccount(event: AccountEvent, source: string): Promise<unknown> | null {

@@ -19,6 +19,12 @@ import { registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import { AccountDeletions } from './account-deletions.ts';
 import { AccountFacts } from './account-facts.ts';
+import {
+  type AdmissionParts,
+  buildAdmission,
+  registerAdmissionReadouts,
+  type VerifyOptions,
+} from './admission-parts.ts';
 import { Backfill } from './backfill.ts';
 import { EventRouter } from './event-router.ts';
 import { HandleChecks } from './handle-checks.ts';
@@ -40,6 +46,8 @@ export type IngestSource = {
   readonly url: string;
   /** Where to start when no cursor is stored (0 = the beginning); null for now. */
   readonly startSeq: number | null;
+  /** For a PDS, its URL in DID documents; absent or null for a relay. */
+  readonly pds?: string | null;
 };
 
 export type IngestOptions = {
@@ -60,6 +68,7 @@ export type IngestOptions = {
     IdentityResolverOptions,
     'plcUrl' | 'handleResolverUrl' | 'allowPrivateHosts' | 'timeoutMs' | 'txtLookup' | 'addressLookup'
   >;
+  readonly verify: VerifyOptions;
   readonly adminToken: string | null;
   /** Limits of backfill; see `backfillDefaults`. */
   readonly backfill?: Partial<typeof backfillDefaults>;
@@ -114,6 +123,7 @@ type Parts = {
   readonly imports: IdentityImport;
   readonly handleChecks: HandleChecks;
   readonly backfill: Backfill;
+  readonly admission: AdmissionParts;
   readonly subscriptions: readonly Subscription[];
 };
 
@@ -200,19 +210,47 @@ function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
   const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, facts, hosts, identities });
   const deletions = new AccountDeletions({ ...deps, queue: state.deletions, gate, resolver, host }, signal);
   const requestResync = (did: string, revMin: string): Promise<void> => backfill.requestResync(did, revMin);
-  const router = new EventRouter({ ...deps, gate, hosts, identities, deletions, requestResync });
-  const waitForCapacity = (): Promise<void> | null => (appender.hasCapacity ? null : appender.waitForCapacity());
-  const route: EventRouter['route'] = (event, source) => router.route(event, source);
-  const routeRefused: EventRouter['routeRefused'] = (event) => router.routeRefused(event);
-  const subscriptions = options.sources.map(({ url, startSeq }) => {
-    const name = sourceOrigin(url);
-    return new Subscription({ ...deps, name, url, startSeq, state, route, routeRefused, waitForCapacity }, signal);
-  });
   const perSecond = options.handleChecksPerSecond ?? 0;
   const handleChecks = new HandleChecks({ ...deps, state, resolver, appender, perSecond }, signal);
   const imports = new IdentityImport({ ...deps, state, appender, onImported: () => handleChecks.wake() }, signal);
-  const lookups = { identities, deletions, handleChecks, imports };
-  return { state, fetch, resolver, facts, hosts, ...lookups, backfill, subscriptions };
+  const parts = { state, fetch, resolver, facts, hosts, identities, deletions, handleChecks, imports, backfill };
+  return {
+    ...parts,
+    ...buildSubscriptions(options, deps, { ...parts, gate, requestResync }),
+  };
+}
+
+type RouterParts = Pick<Parts, 'state' | 'facts' | 'hosts' | 'identities' | 'deletions'> & {
+  readonly gate: RepoGate;
+  readonly requestResync: (did: string, revMin: string) => Promise<void>;
+};
+
+/** Creates the subscriptions, and what their events pass on the way to the log. */
+function buildSubscriptions(
+  options: IngestOptions,
+  deps: SharedDeps,
+  { state, ...parts }: RouterParts,
+): Pick<Parts, 'admission' | 'subscriptions'> {
+  const { appender, verify } = options;
+  const sources = options.sources.map(({ url, pds = null }) => ({
+    name: sourceOrigin(url),
+    pds: pds === null ? null : sourceOrigin(pds),
+  }));
+  const admission = buildAdmission({ ...deps, ...parts, verify, sources }, deps.signal);
+  const { pool, trusts } = admission;
+  const router = new EventRouter({ ...deps, ...parts, admission: admission.admission });
+  const waitForCapacity = (): Promise<void> | null => {
+    if (!appender.hasCapacity) return appender.waitForCapacity();
+    return pool === null || pool.hasCapacity ? null : pool.waitForCapacity();
+  };
+  const route: EventRouter['route'] = (event, source, message) => router.route(event, source, message);
+  const routeRefused: EventRouter['routeRefused'] = (event) => router.routeRefused(event);
+  const subscriptions = options.sources.map(({ url, startSeq }, index) => {
+    const trust = trusts[index]!;
+    const own = { name: trust.name, url, startSeq, trust };
+    return new Subscription({ ...deps, ...own, state, route, routeRefused, waitForCapacity }, deps.signal);
+  });
+  return { admission, subscriptions };
 }
 
 function registerLookupReadouts(registry: Registry, { state }: Parts, clock: Clock): void {
@@ -249,6 +287,7 @@ function registerReadouts(registry: Registry, parts: Parts, appender: LogAppende
       problem === null ? [] : [{ labels: { source, problem: problem.code }, value: 1 }],
     ),
   );
+  registerAdmissionReadouts(registry, parts.admission);
   registerReadout(registry, 'skyshard_identities_pending', () => parts.identities.pendingCount);
   registerReadout(registry, 'skyshard_repos_queued', () => parts.backfill.progress.reposQueued);
   registerReadout(registry, 'skyshard_appends_pending_bytes', () => appender.pendingBytes);
@@ -303,6 +342,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     const stopped = Promise.all([...running, identities.stopped()]).finally(() => over.abort());
     await Promise.race([stopped, shared.clock.sleep(closeMsMax, over.signal)]);
     for (const subscription of subscriptions) await subscription.storeCursor();
+    await parts.admission.pool?.[Symbol.asyncDispose]();
     await state[Symbol.asyncDispose]();
   };
   return {

@@ -16,6 +16,7 @@ import { type IngestCounters, Tally } from './ingest-counters.ts';
 import { SourceCondition } from './source-condition.ts';
 import { type EndedConnection, holdConnection } from './source-connection.ts';
 import { clockBehind, futureCursor, type SourceProblem } from './source-problem.ts';
+import type { SourceTrust, TrustStatus } from './source-trust.ts';
 import type { IngestState } from './state/ingest-state.ts';
 import { StreamPosition } from './stream-position.ts';
 
@@ -31,7 +32,8 @@ export type SubscriptionOptions = {
   readonly random: SeededRandom;
   readonly counters: IngestCounters;
   /** Routes one event. Returns: once its effects are durable; null when it has none. */
-  readonly route: (event: FirehoseEvent, source: string) => Promise<unknown> | null;
+  readonly route: (event: FirehoseEvent, source: SourceTrust, message: Buffer) => Promise<unknown> | null;
+  readonly trust: SourceTrust;
   /** Routes what makes up for an event that the log refuses for good; null for nothing. */
   readonly routeRefused: (event: FirehoseEvent) => Promise<unknown> | null;
   /** Null while there is capacity for more events; else resolves when there is. */
@@ -56,10 +58,13 @@ export type SubscriptionStatus = {
   readonly pendingEvents: number;
   /** Age of the newest event on arrival; while events are unfinished, its age now. */
   readonly lagMs: number | null;
+  readonly trust: TrustStatus;
   readonly events: Record<string, number>;
   readonly dropped: Record<string, number>;
   readonly notices: Record<string, number>;
 };
+
+type Route = () => Promise<unknown> | null;
 
 /** Every 200 ms for the first five seconds, since a PDS may start after us; then doubling. */
 const reconnectPolicy = { firstMs: 200, maxMs: 15_000, fastFailures: 24 };
@@ -122,6 +127,7 @@ export class Subscription {
       durableSeq,
       pendingEvents,
       lagMs: this.#receivedTimeMs === 0 ? null : pendingEvents === 0 ? this.#receivedLagMs : waitingMs,
+      trust: this.#options.trust.status,
       events: this.#events.toJSON(),
       dropped: this.#dropped.toJSON(),
       notices: this.#notices.toJSON(),
@@ -218,23 +224,24 @@ export class Subscription {
     } else if (event.kind === 'unknown') {
       this.#drop('kind-unknown');
       if (event.seq !== null) this.#track(event.seq, null);
-    } else this.#takeTimed(event);
+    } else this.#takeTimed(event, message);
   }
 
-  #takeTimed(event: TimedEvent): void {
+  #takeTimed(event: TimedEvent, message: Buffer): void {
     const nowMs = this.#options.clock.nowMs();
     const reason = aheadReasonOf(event, nowMs);
     if (reason === null) {
       this.#ahead.noteSound(event.did);
       this.#receivedTimeMs = event.eventMs;
       this.#receivedLagMs = Math.max(0, nowMs - event.eventMs);
-      this.#track(event.seq, event);
+      this.#options.trust.noteLag(this.#receivedLagMs, nowMs);
+      this.#track(event.seq, () => this.#options.route(event, this.#options.trust, message), event);
       return;
     }
     this.#drop(reason);
     // Tracked first, so that the cursor is before it if this finds our clock to be behind.
     const final = Promise.withResolvers<void>();
-    this.#track(event.seq, null, final.promise);
+    this.#track(event.seq, () => final.promise, event);
     void this.#ahead.noteAhead(event).then(final.resolve);
   }
 
@@ -268,11 +275,8 @@ export class Subscription {
     if (error === 'FutureCursor') this.condition.stop(futureCursor(this.name, this.#position.receivedSeq));
   }
 
-  /**
-   * Routes an event and tracks it until it is done; one that is null has no effects, and is done
-   * when `held` is.
-   */
-  #track(seq: number, event: FirehoseEvent | null, held: Promise<void> | null = null): void {
+  /** Routes an event and tracks it until it is done; one without `route` has no effects. */
+  #track(seq: number, route: Route | null, event: FirehoseEvent | null = null): void {
     const isFirst = this.#isFirstOfConnection;
     this.#isFirstOfConnection = false;
     if (isFirst) this.condition.noteFirst(seq);
@@ -283,7 +287,7 @@ export class Subscription {
       const message = 'the stream begins below our cursor: following it from there';
       this.#options.note(message, { source: this.name, seq, cursor });
     }
-    const routed = event === null ? held : this.#options.route(event, this.name);
+    const routed = route === null ? null : route();
     if (order === 'out-of-order') {
       // It is counted, but does not move the cursor. Its effects are idempotent.
       this.#dropped.add('seq-not-ascending');
@@ -296,15 +300,15 @@ export class Subscription {
     const run = this.#position.begin(seq);
     const finish = (): void => run.finish(seq);
     if (routed === null) finish();
-    else routed.then(finish, (error: unknown) => this.#routeAgain(event!, error, finish));
+    else routed.then(finish, (error: unknown) => this.#routeAgain(event!, route!, error, finish));
   }
 
   /**
    * Routes an event again when its effects could not be stored because storage was full. One that
    * the log refuses for good is passed.
    */
-  async #routeAgain(event: FirehoseEvent, error: unknown, finish: () => void): Promise<void> {
-    if (error instanceof EntriesRefused) return this.#pass(event, error, finish);
+  async #routeAgain(event: FirehoseEvent, route: Route, error: unknown, finish: () => void): Promise<void> {
+    if (error instanceof EntriesRefused) return this.#pass(event, route, error, finish);
     const isFull = operatingFailure(error).code === 'StorageFull';
     if (isFull) {
       this.#notices.add('state-full');
@@ -312,18 +316,18 @@ export class Subscription {
     }
     // Unfinished, so the cursor stays before it and the next start receives it again.
     if (!isFull || this.#signal.aborted) return this.#drop('append-failed');
-    const routed = this.#options.route(event, this.name);
+    const routed = route();
     if (routed === null) finish();
-    else routed.then(finish, (again: unknown) => this.#routeAgain(event, again, finish));
+    else routed.then(finish, (again: unknown) => this.#routeAgain(event, route, again, finish));
   }
 
   /** Passes an event after a refusal, which may be of another entry that was sent with its own. */
-  #pass(event: FirehoseEvent, error: EntriesRefused, finish: () => void): void {
+  #pass(event: FirehoseEvent, route: Route, error: EntriesRefused, finish: () => void): void {
     const isOwn = 'did' in event && error.dids.has(event.did);
     if (isOwn) this.#drop(error.reason);
     const routed = isOwn ? this.#options.routeRefused(event) : null;
     if (routed === null) finish();
-    else routed.then(finish, (again: unknown) => this.#routeAgain(event, again, finish));
+    else routed.then(finish, (again: unknown) => this.#routeAgain(event, route, again, finish));
   }
 
   /**

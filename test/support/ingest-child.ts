@@ -25,6 +25,7 @@ const ingest = await startIngest({
   backfillSources: true,
   appender: new RemoteLog({ caller, map: () => map, lingerMs: 2 }),
   identity: { plcUrl: url, handleResolverUrl: url, allowPrivateHosts: true },
+  verify: { mode: 'all', lagMsMax: Number.POSITIVE_INFINITY, threads: 1 },
   adminToken: null,
 });
 process.once('SIGTERM', () => void ingest.close().then(() => process.exit(0)));

@@ -2,9 +2,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { VerifyOptions } from '../../src/ingest/admission-parts.ts';
 import { type IngestOptions, type RunningIngest, startIngest } from '../../src/ingest/ingest-server.ts';
 import { MemoryLog } from './memory-log.ts';
 import { ScriptedNetwork } from './scripted-network.ts';
+
+/** Proves nothing, so that an event that was received is on its way to the log. */
+export const verifyOff: VerifyOptions = { mode: 'off', lagMsMax: 0, threads: 1 };
+export const verifyAll: VerifyOptions = { mode: 'all', lagMsMax: Number.POSITIVE_INFINITY, threads: 1 };
 
 export type Answered = { readonly status: number; readonly body: Record<string, unknown> };
 
@@ -40,6 +45,7 @@ export class IngestHarness {
       backfillSources: false,
       appender: this.log,
       identity: { plcUrl: url, handleResolverUrl: url, allowPrivateHosts: true },
+      verify: verifyAll,
       adminToken: null,
       note: (message, fields) => this.notes.push(`${message} ${JSON.stringify(fields)}`),
       ...overrides,

@@ -2,7 +2,8 @@
 import { Registry } from 'prom-client';
 import { isSaidAgain } from '../../base/backoff.ts';
 import { isTransient } from '../../base/data-plane-error.ts';
-import { startIngest } from '../../ingest/ingest-server.ts';
+import { type Settings, splitPair } from '../../config/settings.ts';
+import { type IngestSource, startIngest } from '../../ingest/ingest-server.ts';
 import { pollResyncs } from '../../ingest/resync-poll.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
 import { LabelledCounter } from '../../metrics/metric.ts';
@@ -13,6 +14,14 @@ import { readAccessTokens, readTrustedCertificates } from '../access-files.ts';
 import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { serve } from '../process/server-process.ts';
+
+function sourcesOf({ relay, pds, cursor: startSeq }: Settings): IngestSource[] {
+  const pdses = pds.map((given) => {
+    const [url, inDocuments] = splitPair(given);
+    return { url, startSeq, pds: inDocuments ?? url };
+  });
+  return [...relay.map((url) => ({ url, startSeq })), ...pdses];
+}
 
 export const runIngest: Command = (context) => {
   const { settings, clock, log } = context;
@@ -61,7 +70,8 @@ export const runIngest: Command = (context) => {
       host: settings.host,
       allowedHosts: settings.allowedHost,
       port: settings.ingestPort,
-      sources: [...settings.relay, ...settings.pds].map((url) => ({ url, startSeq: settings.cursor })),
+      sources: sourcesOf(settings),
+      verify: { mode: settings.verify, lagMsMax: settings.verifyLagMs, threads: settings.verifyThreads },
       backfillSources: settings.backfillAll,
       handleChecksPerSecond: settings.handleChecksPerSecond,
       appender,

@@ -1,6 +1,8 @@
 /**
  * Signed repos, commit frames and CARs of the protocol's own library; frames with chosen faults.
  */
+
+import { TID } from '@atproto/common-web';
 import { type Keypair, Secp256k1Keypair } from '@atproto/crypto';
 import {
   blocksToCarFile,
@@ -117,6 +119,11 @@ export class SignedRepo {
       tooBig: false,
       rebase: false,
     };
+  }
+
+  /** Signs the same content again, at a new rev. */
+  async resign(): Promise<void> {
+    this.#repo = await this.#repo.resignCommit(TID.nextStr(this.rev), this.#keypair);
   }
 
   async has(collection: string, rkey: string): Promise<boolean> {
