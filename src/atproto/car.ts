@@ -80,23 +80,6 @@ export class CarBlocks {
   }
 }
 
-/** Builds a hash table of block index + 1 by digest prefix; undefined beyond `probesMax`. */
-function buildTable(source: Buffer, starts: readonly number[]): Int32Array | undefined {
-  let slots = 64;
-  while (slots < starts.length * 2) slots *= 2;
-  const table = new Int32Array(slots);
-  for (let block = 0; block < starts.length; block++) {
-    let slot = source.readUInt32BE(starts[block]! + 4) & (slots - 1);
-    let probes = 0;
-    while (table[slot] !== 0) {
-      if (++probes > probesMax) return undefined;
-      slot = (slot + 1) & (slots - 1);
-    }
-    table[slot] = block + 1;
-  }
-  return table;
-}
-
 function rootOf(header: DagValue): Decoded<Cid, CarReason> {
   if (!isDagMap(header)) return { ok: false, reason: 'car-header-bad' };
   if (header['version'] !== 1) return { ok: false, reason: 'car-version-unknown' };
@@ -112,14 +95,85 @@ function varintAt(source: Buffer, start: number): number {
   return readVarint(source, start, Math.min(source.length, start + varintBytesMax));
 }
 
-/**
- * Reads the header and the bounds of every block.
- *
- * Skips blocks with unknown kinds of identifiers: nothing that we decode can point to them.
- *
- * Shape: `bytes` must not change while the blocks are in use.
- */
-export function readCar(bytes: Uint8Array, limits: CarLimits): Decoded<CarBlocks, CarReason> {
+/** Finds the bounds of blocks and then makes their table, a number of blocks at a time. */
+class CarScan {
+  readonly #source: Buffer;
+  readonly #limits: CarLimits;
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+  #position: number;
+  /** Of block index + 1, by digest prefix; made once all blocks are found. */
+  #table: Int32Array | undefined;
+  #tabled = 0;
+
+  constructor(source: Buffer, from: number, limits: CarLimits) {
+    this.#source = source;
+    this.#position = from;
+    this.#limits = limits;
+  }
+
+  /** Goes on for so many blocks. Returns: true at the end, false before it, or a reason. */
+  run(blocksMax: number): boolean | CarReason {
+    if (this.#position < this.#source.length) {
+      const fault = this.#find(blocksMax);
+      if (fault !== null) return fault;
+      return this.#position >= this.#source.length && this.#starts.length <= scanBlocksMax;
+    }
+    if (this.#starts.length <= scanBlocksMax) return true;
+    return this.#addToTable(blocksMax) ? this.#tabled === this.#starts.length : 'car-index-crowded';
+  }
+
+  #find(blocksMax: number): CarReason | null {
+    const source = this.#source;
+    const limits = this.#limits;
+    const starts = this.#starts;
+    let position = this.#position;
+    for (let left = blocksMax; position < source.length && left > 0; left--) {
+      const length = varintAt(source, position);
+      if (length < cidBytes) return length < 0 ? 'car-truncated' : 'car-block-malformed';
+      if (length > limits.blockBytes + cidBytes) return 'car-block-too-large';
+      const start = varintEnd();
+      position = start + length;
+      if (position > source.length) return 'car-truncated';
+      if (!isCidAt(source, start)) continue;
+      if (starts.length >= limits.blocks) return 'car-too-many-blocks';
+      starts.push(start);
+      this.#ends.push(position);
+    }
+    this.#position = position;
+    return null;
+  }
+
+  /** Returns: false beyond `probesMax`. */
+  #addToTable(blocksMax: number): boolean {
+    const source = this.#source;
+    const starts = this.#starts;
+    if (this.#table === undefined) {
+      let slots = 64;
+      while (slots < starts.length * 2) slots *= 2;
+      this.#table = new Int32Array(slots);
+    }
+    const table = this.#table;
+    const end = Math.min(starts.length, this.#tabled + blocksMax);
+    for (let block = this.#tabled; block < end; block++) {
+      let slot = source.readUInt32BE(starts[block]! + 4) & (table.length - 1);
+      let probes = 0;
+      while (table[slot] !== 0) {
+        if (++probes > probesMax) return false;
+        slot = (slot + 1) & (table.length - 1);
+      }
+      table[slot] = block + 1;
+    }
+    this.#tabled = end;
+    return true;
+  }
+
+  blocks(root: Cid): CarBlocks {
+    return new CarBlocks(this.#source, root, this.#starts, this.#ends, this.#table);
+  }
+}
+
+function openCar(bytes: Uint8Array, limits: CarLimits): Decoded<{ root: Cid; scan: CarScan }, CarReason> {
   if (bytes.length > limits.bytes) return { ok: false, reason: 'car-too-large' };
   const source = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const headerBytes = varintAt(source, 0);
@@ -130,26 +184,42 @@ export function readCar(bytes: Uint8Array, limits: CarLimits): Decoded<CarBlocks
   const header = reader.next();
   if (!header.ok || !reader.isAtEnd) return { ok: false, reason: 'car-header-bad' };
   const root = rootOf(header.value);
-  return root.ok ? readBlocks(source, headerStart + headerBytes, root.value, limits) : root;
+  if (!root.ok) return root;
+  return { ok: true, value: { root: root.value, scan: new CarScan(source, headerStart + headerBytes, limits) } };
 }
 
-function readBlocks(source: Buffer, from: number, root: Cid, limits: CarLimits): Decoded<CarBlocks, CarReason> {
-  const starts: number[] = [];
-  const ends: number[] = [];
-  for (let position = from; position < source.length; ) {
-    const length = varintAt(source, position);
-    if (length < cidBytes) return { ok: false, reason: length < 0 ? 'car-truncated' : 'car-block-malformed' };
-    if (length > limits.blockBytes + cidBytes) return { ok: false, reason: 'car-block-too-large' };
-    const start = varintEnd();
-    position = start + length;
-    if (position > source.length) return { ok: false, reason: 'car-truncated' };
-    if (!isCidAt(source, start)) continue;
-    if (starts.length >= limits.blocks) return { ok: false, reason: 'car-too-many-blocks' };
-    starts.push(start);
-    ends.push(position);
+/**
+ * Reads the header and the bounds of every block.
+ *
+ * Skips blocks with unknown kinds of identifiers: nothing that we decode can point to them.
+ *
+ * Shape: `bytes` must not change while the blocks are in use.
+ */
+export function readCar(bytes: Uint8Array, limits: CarLimits): Decoded<CarBlocks, CarReason> {
+  const opened = openCar(bytes, limits);
+  if (!opened.ok) return opened;
+  const { root, scan } = opened.value;
+  for (;;) {
+    const state = scan.run(Number.POSITIVE_INFINITY);
+    if (typeof state === 'string') return { ok: false, reason: state };
+    if (state) return { ok: true, value: scan.blocks(root) };
   }
-  if (starts.length <= scanBlocksMax) return { ok: true, value: new CarBlocks(source, root, starts, ends) };
-  const table = buildTable(source, starts);
-  if (table === undefined) return { ok: false, reason: 'car-index-crowded' };
-  return { ok: true, value: new CarBlocks(source, root, starts, ends, table) };
+}
+
+const blocksPerStep = 65_536;
+
+/** Like `readCar`, for one of millions of blocks: yields where a caller may give way to others. */
+export function* readCarInSteps(
+  bytes: Uint8Array,
+  limits: CarLimits,
+): Generator<void, Decoded<CarBlocks, CarReason>, undefined> {
+  const opened = openCar(bytes, limits);
+  if (!opened.ok) return opened;
+  const { root, scan } = opened.value;
+  for (;;) {
+    const state = scan.run(blocksPerStep);
+    if (typeof state === 'string') return { ok: false, reason: state };
+    if (state) return { ok: true, value: scan.blocks(root) };
+    yield;
+  }
 }

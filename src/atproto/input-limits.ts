@@ -38,7 +38,7 @@ export const inputLimits = {
   chunkRecordBytesMax: 524_288,
   chunkJsonBytesMax: 4_194_304,
   /** Values and keys of its records, and bytes of tree nodes read for it, by the event loop. */
-  chunkItemsMax: 100_000,
+  chunkItemsMax: 50_000,
   chunkNodeBytesMax: 1_048_576,
 
   /** A repo's CAR. Units: bytes, blocks, bytes of one block. */

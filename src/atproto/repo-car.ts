@@ -8,7 +8,7 @@
 
 import { isValidRecordKey } from '@atproto/syntax';
 import type { BlockSize } from './block-size.ts';
-import { type CarBlocks, type CarLimits, type CarReason, readCar } from './car.ts';
+import { type CarBlocks, type CarLimits, type CarReason, readCarInSteps } from './car.ts';
 import { Cid } from './cid.ts';
 import { collectionCode } from './collection.ts';
 import { type DagCborReason, decodeDagCbor } from './dag-cbor.ts';
@@ -262,13 +262,23 @@ function* chunksOf(
   if (chunk.records > 0) yield { ok: true, value: chunk };
 }
 
+/** Opens a small CAR at once; see `openRepoCarInSteps`. */
+export function openRepoCar(car: Uint8Array): Decoded<RepoSnapshot, RepoCarReason> {
+  const steps = openRepoCarInSteps(car);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
 /**
- * Opens a getRepo CAR: finds its blocks and checks its commit.
+ * Opens a getRepo CAR: finds its blocks and checks its commit, yielding where a caller may give way
+ * to others.
  *
  * Shape: `car` must not change while the snapshot is in use.
  */
-export function openRepoCar(car: Uint8Array): Decoded<RepoSnapshot, RepoCarReason> {
-  const read = readCar(car, carLimits);
+export function* openRepoCarInSteps(car: Uint8Array): Generator<void, Decoded<RepoSnapshot, RepoCarReason>, undefined> {
+  const read = yield* readCarInSteps(car, carLimits);
   if (!read.ok) return read;
   const blocks = read.value;
   const commit = readSignedCommit(blocks);

@@ -9,7 +9,7 @@
  */
 
 import { inputLimits } from '../atproto/input-limits.ts';
-import { openRepoCar, type RepoSnapshot } from '../atproto/repo-car.ts';
+import { openRepoCarInSteps, type RepoSnapshot } from '../atproto/repo-car.ts';
 import { isCommitSignedBy } from '../atproto/signed-commit.ts';
 import type { Clock } from '../base/clock.ts';
 import { type CrashPoint, reachCrashPoint } from '../base/crash-point.ts';
@@ -86,6 +86,14 @@ class RequestHolds {
   }
 }
 
+/** Runs work to its end, giving way to the event loop wherever it yields. */
+async function inTurns<Result>(work: Generator<void, Result, undefined>): Promise<Result> {
+  for (let step = work.next(); ; step = work.next()) {
+    if (step.done === true) return step.value;
+    await nextTurn();
+  }
+}
+
 export class RepoFetch {
   readonly #options: RepoFetchOptions;
   #largeTurn: Promise<void> = Promise.resolve();
@@ -124,7 +132,7 @@ export class RepoFetch {
 
   /** Checks all that a repo must be before anything of it is appended. */
   async #check(did: string, car: Buffer): Promise<CheckedRepo> {
-    const opened = openRepoCar(car);
+    const opened = await inTurns(openRepoCarInSteps(car));
     if (!opened.ok) return { ok: false, reason: 'repo-damaged', message: opened.reason };
     const snapshot = opened.value;
     if (snapshot.did !== did) return { ok: false, reason: 'repo-of-another-did', message: snapshot.did };
@@ -135,14 +143,8 @@ export class RepoFetch {
     if (isSigned === null)
       return { ok: false, reason: 'identity-unknown', message: 'its signing key cannot be had now' };
     if (!isSigned) return { ok: false, reason: 'signature-wrong', message: 'the key of its document did not sign it' };
-    const walk = snapshot.checkTree();
-    for (let step = walk.next(); ; step = walk.next()) {
-      if (step.done !== true) await nextTurn();
-      else
-        return step.value === null
-          ? { ok: true, snapshot }
-          : { ok: false, reason: 'repo-damaged', message: step.value };
-    }
+    const fault = await inTurns(snapshot.checkTree());
+    return fault === null ? { ok: true, snapshot } : { ok: false, reason: 'repo-damaged', message: fault };
   }
 
   /** Asks the given host first, which saves a lookup, then the one in the DID document. */

@@ -1,8 +1,9 @@
 /** Blocks of an untrusted CAR are found, checked on use, and bounded. */
 import { describe, expect, it } from 'vitest';
-import { type CarLimits, readCar } from '../../../src/atproto/car.ts';
+import { type CarLimits, readCar, readCarInSteps } from '../../../src/atproto/car.ts';
 import { Cid, cidBytes, cidOfBlock } from '../../../src/atproto/cid.ts';
 import { encodeDagCbor } from '../../support/dag-cbor.ts';
+import { HandMadeCar } from '../../support/hand-made-car.ts';
 
 const limits: CarLimits = { bytes: 1_000_000, blockBytes: 100, blocks: 1000 };
 const root = cidOfBlock(Buffer.from('root'));
@@ -77,5 +78,34 @@ describe('readCar', () => {
     ['car-root-missing', Buffer.concat([Buffer.from([17]), encodeDagCbor({ version: 1, roots: [] })])],
   ])('refuses bytes as %s', (reason, bytes) => {
     expect(readCar(bytes, limits)).toEqual({ ok: false, reason });
+  });
+});
+
+describe('a CAR of many blocks', () => {
+  it('is read in steps as it is at once', () => {
+    const car = new HandMadeCar();
+    const root = car.add({ root: true });
+    const block = Buffer.of(0xa0);
+    const cids = Array.from({ length: 150_000 }, (_unused, index) => {
+      const bytes = Buffer.from(root.bytes);
+      bytes.writeUInt32BE(Math.imul(index, 0x9e3779b1) >>> 0, 4);
+      return car.addBlock(block, new Cid(bytes));
+    });
+    const bytes = car.finish(root);
+    const limits = { bytes: bytes.length, blockBytes: 100, blocks: 200_000 };
+    const steps = readCarInSteps(bytes, limits);
+    let pauses = 0;
+    let step = steps.next();
+    for (; step.done !== true; step = steps.next()) pauses++;
+    expect(pauses).toBeGreaterThanOrEqual(4);
+    const atOnce = readCar(bytes, limits);
+    if (!step.value.ok || !atOnce.ok) throw new Error('refused');
+    expect(step.value.value.count).toBe(150_001);
+    for (const cid of [root, cids[0]!, cids[77_777]!, cids.at(-1)!]) {
+      expect(step.value.value.find(cid)).toBe(atOnce.value.find(cid));
+      expect(step.value.value.find(cid)).toBeGreaterThanOrEqual(0);
+    }
+    const few = readCarInSteps(bytes, { ...limits, blocks: 100 });
+    expect(few.next().value).toEqual({ ok: false, reason: 'car-too-many-blocks' });
   });
 });
