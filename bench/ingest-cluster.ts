@@ -78,7 +78,14 @@ export class IngestCluster {
         nodeNames.map((name) => start(mainPath, ['node', name, ...shared, ...options.nodeWords])),
       );
       const url = `http://127.0.0.1:${portOf(source)}`;
-      const followed = [`--pds=${url}`, `--plc-url=${url}`, `--handle-resolver=${url}`, '--allow-private-hosts'];
+      // Generated commits are not signed.
+      const followed = [
+        `--relay=${url}`,
+        '--verify=off',
+        `--plc-url=${url}`,
+        `--handle-resolver=${url}`,
+        '--allow-private-hosts',
+      ];
       const words = ['ingest', ...shared, '--ingest-port=0', '--cursor=0', ...followed, ...options.ingestWords];
       const begin = async (): Promise<IngestCluster> =>
         new IngestCluster(dataDir, slots, nodes, await start(mainPath, words));

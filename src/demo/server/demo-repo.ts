@@ -4,7 +4,7 @@
  * Owns: the repo's blocks, its head, and the order of work on it: one operation at a time, since
  * reading a tree awaits its blocks. The tree is built on first use, so that repos reopen quickly.
  */
-import { Secp256k1Keypair } from '@atproto/crypto';
+import { type Keypair, Secp256k1Keypair } from '@atproto/crypto';
 import { cborToLex, DataDiff, getFullRepo, MemoryBlockstore, MST, signCommit } from '@atproto/repo';
 import { CborWriter } from '../../atproto/cbor-writer.ts';
 import { Cid, cidOfBlock } from '../../atproto/cid.ts';
@@ -51,8 +51,8 @@ export type StoredRecord = { readonly cid: Uint8Array; readonly block: Uint8Arra
 
 export class DemoRepo {
   readonly did: string;
-  readonly #openKeypair: () => Promise<Secp256k1Keypair>;
-  #keypair: Secp256k1Keypair | null = null;
+  readonly #openKeypair: () => Promise<Keypair>;
+  #keypair: Keypair | null = null;
   /** By path, oldest first. */
   readonly records = new Map<string, StoredRecord>();
   #head: RepoHead | null = null;
@@ -61,7 +61,7 @@ export class DemoRepo {
   #work: Promise<unknown> = Promise.resolve();
 
   /** `openKeypair` is called once, when the key is first needed, as it takes a millisecond. */
-  constructor(did: string, openKeypair: () => Promise<Secp256k1Keypair>) {
+  constructor(did: string, openKeypair: () => Promise<Keypair>) {
     this.did = did;
     this.#openKeypair = openKeypair;
   }
@@ -75,7 +75,7 @@ export class DemoRepo {
     return (await this.#key()).did();
   }
 
-  async #key(): Promise<Secp256k1Keypair> {
+  async #key(): Promise<Keypair> {
     this.#keypair ??= await this.#openKeypair();
     return this.#keypair;
   }

@@ -38,8 +38,8 @@ export class SkyshardPlane implements Plane {
   static async start(surroundings: PlaneSurroundings): Promise<SkyshardPlane> {
     const folder = mkdtempSync(join(tmpdir(), 'skyshard-conformance-'));
     const dataDir = join(folder, 'data');
-    const source = `http://127.0.0.1:${surroundings.pdsPort}`;
-    const child = spawn(process.execPath, upArguments(folder, dataDir, source, surroundings.plcUrl), {
+    const source = sourceUrl(surroundings.pdsPort);
+    const child = spawn(process.execPath, upArguments(folder, dataDir, surroundings), {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -82,7 +82,12 @@ export class SkyshardPlane implements Plane {
   }
 }
 
-function upArguments(folder: string, dataDir: string, source: string, plcUrl: string): string[] {
+/** Documents name the PDS by another URL. */
+function sourceUrl(pdsPort: number): string {
+  return `http://127.0.0.1:${pdsPort}`;
+}
+
+function upArguments(folder: string, dataDir: string, { pdsPort, plcUrl }: PlaneSurroundings): string[] {
   const map = JSON.parse(readFileSync(join(projectDir, 'shard-map.json'), 'utf8')) as {
     readonly nodes: Record<string, { port: number }>;
   };
@@ -92,7 +97,8 @@ function upArguments(folder: string, dataDir: string, source: string, plcUrl: st
   return [
     join(projectDir, 'src/cli/main.ts'),
     'up',
-    ...['--pds', source, '--plc-url', plcUrl, '--handle-resolver', source],
+    ...['--pds', `${sourceUrl(pdsPort)}=http://localhost:${pdsPort}`],
+    ...['--plc-url', plcUrl, '--handle-resolver', sourceUrl(pdsPort)],
     ...['--allow-private-hosts', '--cursor', '0', '--data-dir', dataDir, '--map', mapPath],
     ...['--router-port', '0', '--http2-port', '0', '--ingest-port', '0'],
   ];
