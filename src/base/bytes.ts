@@ -145,6 +145,20 @@ export class ByteWriter {
   }
 }
 
+const sharedWriters: ByteWriter[] = [];
+
+/** Returns a writer for the life of its module, which uses it for one value after another. */
+export function sharedWriter(initialBytes: number): ByteWriter {
+  const writer = new ByteWriter(initialBytes);
+  sharedWriters.push(writer);
+  return writer;
+}
+
+/** Drops what shared writers hold, after an exception that may have left a value half written. */
+export function clearSharedWriters(): void {
+  for (const writer of sharedWriters) writer.clear();
+}
+
 /** True when the bytes at `a[aAt..]` and `b[bAt..]` are equal. Fast for few bytes. */
 export function isSameBytes(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, bytes: number): boolean {
   for (let index = 0; index < bytes; index++) if (a[aAt + index] !== b[bAt + index]) return false;

@@ -120,6 +120,12 @@ export const errorTable = {
     meaning: 'The disk or the memory map of a slot is full; writes stop, reads go on.',
     hint: 'Free disk space or raise --slot-map-bytes; apply goes on by itself.',
   },
+  ApplyStopped: {
+    grpc: grpcStatus.unavailable,
+    isRetryable: true,
+    meaning: 'Entries of many accounts could not be applied, so a slot has stopped applying and only serves.',
+    hint: 'Look at `skyshard quarantine list`; `skyshard quarantine retry --slot <n>` or a newer version goes on.',
+  },
   Aborted: {
     grpc: grpcStatus.aborted,
     isRetryable: true,

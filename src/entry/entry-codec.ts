@@ -5,7 +5,14 @@ import { deleteOp, type RepoOp } from '../atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
-import { type Entry, opsPerEntryMax, type PrivateWrite, type RepoEntry, slotConditions } from './entry.ts';
+import {
+  type Entry,
+  opsPerEntryMax,
+  type PrivateWrite,
+  type QuarantineEntry,
+  type RepoEntry,
+  slotConditions,
+} from './entry.ts';
 
 const entryVersion = 4;
 
@@ -52,6 +59,7 @@ const tag = {
   effect: 9,
   delivered: 10,
   continue: 11,
+  quarantine: 19,
   'resync-given-up': 12,
   opened: 13,
   'tail-lost': 14,
@@ -93,6 +101,12 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
       return writeEffect(writer, entry.effect);
     case 'delivered':
       writer.u16(entry.target).varint(entry.mark);
+      return;
+    case 'quarantine':
+      writer
+        .u8(entry.action === 'retry' ? 1 : 2)
+        .u48(entry.seq)
+        .u16(entry.part);
       return;
     case 'continue':
       return;
@@ -189,9 +203,17 @@ export function decodeEntry(bytes: Uint8Array): Entry {
       return { kind: 'resend', target: reader.u16() };
     case tag['resend-step']:
       return { kind: 'resend-step' };
+    case tag.quarantine:
+      return { kind: 'quarantine', action: readAction(reader), seq: reader.u48(), part: reader.u16() };
     default:
       return reader.fail(`of the unknown kind ${code satisfies never}`);
   }
+}
+
+function readAction(reader: ByteReader): QuarantineEntry['action'] {
+  const code = reader.u8();
+  if (code === 1) return 'retry';
+  return code === 2 ? 'drop' : reader.fail('of an unknown action on what is kept');
 }
 
 const privateTag = {

@@ -94,8 +94,17 @@ export type DeliveredEntry = { readonly kind: 'delivered'; readonly target: numb
 /** A step of the long work that waits in the slot's state; an idle slot appends these itself. */
 export type ContinueEntry = { readonly kind: 'continue' };
 
+/** An operator's word on what is kept in quarantine. */
+export type QuarantineEntry = {
+  readonly kind: 'quarantine';
+  readonly action: 'retry' | 'drop';
+  /** Which: the seq of the entry, and which piece of long work after it, or 0. */
+  readonly seq: number;
+  readonly part: number;
+};
+
 /** What comes from ingest and from callers. */
-export type OutsideEntry = Exclude<Entry, EffectEntry | DeliveredEntry | ContinueEntry | LifeEntry>;
+export type OutsideEntry = Exclude<Entry, EffectEntry | DeliveredEntry | ContinueEntry | QuarantineEntry | LifeEntry>;
 
 /** What a slot holds. `new`: it waits for other nodes to say that it never held more. */
 export const slotConditions = ['complete', 'new', 'incomplete'] as const;
@@ -147,6 +156,7 @@ export type Entry =
   | EffectEntry
   | DeliveredEntry
   | ContinueEntry
+  | QuarantineEntry
   | LifeEntry;
 
 /**

@@ -5,7 +5,7 @@
  * Owns: sequence numbers and trimming. Writes happen in the transaction that applies, so that
  * append and apply commit together.
  */
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { timeBytes } from '../base/time-bytes.ts';
 import type { Row, Table } from '../storage/environment.ts';
@@ -19,7 +19,7 @@ export const logRetainedBytesMax = 64 * 2 ** 10;
 /** A mark is a seq and 20 bits, and fits in 53 bits. */
 const seqMax = 2 ** 33;
 
-const keyWriter = new ByteWriter(8);
+const keyWriter = sharedWriter(8);
 
 function seqKey(seq: number): Buffer {
   return keyWriter.u48(seq).finish();

@@ -5,7 +5,7 @@
  * has a full batch, or when a chunk is urgent; under load slots take turns, so that batches grow.
  */
 import type { Clock } from '../base/clock.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 import type { ChunkOutcome } from '../log/chunk.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
@@ -46,6 +46,8 @@ const runMsDecay = 0.75;
 
 /** Above this many undelivered effects of the thread's slots, entries from outside wait. */
 const undeliveredEffectsMax = 400_000;
+/** What a slot throws that refuses chunks for a while; anything else ends the process. */
+const pausingCodes: ReadonlySet<ErrorCode> = new Set(['StorageFull', 'ApplyStopped']);
 /** How long a slot whose storage is full waits before it retries. */
 const fullRetryMs = 1_000;
 
@@ -160,9 +162,11 @@ export class ApplyQueue {
       this.#options.onBatches(queue.slot, result.batches, result.restarted);
       for (const [index, chunk] of taken.entries()) chunk.onOutcome(result.outcomes[index]!);
     } catch (thrown) {
-      if (!(thrown instanceof DataPlaneError) || thrown.code !== 'StorageFull') throw thrown;
-      queue.isFull = true;
-      queue.dueMs = clock.monotonicMs() + fullRetryMs;
+      if (!(thrown instanceof DataPlaneError) || !pausingCodes.has(thrown.code)) throw thrown;
+      queue.isFull = thrown.code === 'StorageFull';
+      // A slot that has stopped runs again when an operator's entry comes.
+      const idleMs = queue.chunks.length > 0 ? 0 : Number.POSITIVE_INFINITY;
+      queue.dueMs = queue.isFull ? clock.monotonicMs() + fullRetryMs : idleMs;
       for (const chunk of taken) chunk.onOutcome({ status: 'refused', code: thrown.code, message: thrown.message });
     }
   }
@@ -182,7 +186,9 @@ export class ApplyQueue {
       receivedEffects: slot.receivedCount,
       lagMs: slot.lastEventMs === 0 ? null : Math.max(0, nowMs - slot.lastEventMs),
       bytes: slot.usedBytes,
-      state: isFull ? 'full' : 'applying',
+      quarantined: slot.quarantine.keptCount,
+      suspendedDids: slot.quarantine.suspendedCount,
+      state: isFull ? 'full' : slot.quarantine.stoppedMs > 0 ? 'stopped' : 'applying',
     }));
   }
 

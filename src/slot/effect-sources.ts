@@ -1,11 +1,11 @@
 /** How far the effects of each source slot are applied: a row a source, by its number. */
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { type Chunk, type EffectOrigin, type EffectPosition, readMark, writeMark } from '../log/chunk.ts';
 import { beginSlotKey, type SlotState, tableCode } from './table/slot-state.ts';
 
 const unknownSource: EffectPosition = { generation: 0, session: 0, lastMark: 0 };
-const writer = new ByteWriter(16);
+const writer = sharedWriter(16);
 
 function sourceKey(slot: number): Buffer {
   return beginSlotKey(tableCode.source).u16(slot).finish();

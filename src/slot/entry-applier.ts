@@ -6,10 +6,11 @@
  */
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { invariant } from '../base/invariant.ts';
-import type { Effect, Entry, SentEffect } from '../entry/entry.ts';
+import type { Effect, EffectEntry, Entry, OutsideEntry, QuarantineEntry, SentEffect } from '../entry/entry.ts';
 import { routingKey } from '../entry/entry.ts';
 import { type EffectOrigin, effectsPerEntryMax, markOf } from '../log/chunk.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
+import { isStorageFailure } from '../storage/environment.ts';
 import {
   type ApplyContext,
   effectsOfEntryMax,
@@ -22,10 +23,15 @@ import {
 } from './apply/apply-context.ts';
 import { applyEffect, applyEntry } from './apply/apply-entry.ts';
 import { beginLongWork, continueLongWork } from './apply/long-work-apply.ts';
+import type { AttemptFile } from './attempt-file.ts';
 import type { EffectSources } from './effect-sources.ts';
+import { EntryFailure, ProcessDied } from './entry-failure.ts';
 import { isLifeEntry, LifeApplier } from './life-applier.ts';
+import type { Quarantine } from './quarantine.ts';
+import { takeFromQuarantine } from './quarantine-retry.ts';
 import type { SlotMeta } from './slot-meta.ts';
 import { Brackets } from './table/bracket.ts';
+import { findLongWork, nextLongWork, putLongWork } from './table/long-work.ts';
 import type { Outbox } from './table/outbox.ts';
 import { allTargets } from './table/resend.ts';
 import type { SlotState } from './table/slot-state.ts';
@@ -40,6 +46,21 @@ export type EntryApplierOptions = {
   readonly sources: EffectSources;
   /** The slot's own, which the applier moves on. */
   readonly meta: SlotMeta;
+  readonly quarantine: Quarantine;
+  readonly attempt: AttemptFile;
+  readonly rules?: ApplyRules | undefined;
+};
+
+/** The rules that apply entries and effects; tests pass in faults. */
+export type ApplyRules = { readonly applyEntry: typeof applyEntry; readonly applyEffect: typeof applyEffect };
+
+/** `workKey`: the piece of long work under way after the entry, if one is. */
+type OwnContext = ApplyContext & {
+  appendMs: number;
+  source: number;
+  isIncomplete: boolean;
+  isResent: boolean;
+  workKey: Buffer | null;
 };
 
 export class EntryApplier {
@@ -50,7 +71,10 @@ export class EntryApplier {
   readonly #meta: SlotMeta;
   readonly #life: LifeApplier;
   readonly #brackets: Brackets;
-  readonly #context: ApplyContext & { appendMs: number; source: number; isIncomplete: boolean; isResent: boolean };
+  readonly #rules: ApplyRules;
+  readonly #quarantine: Quarantine;
+  readonly #attempt: AttemptFile;
+  readonly #context: OwnContext;
   /** The open bracket of the source whose effect is being applied, if any. */
   #bracket = 0;
   /** The one slot to which a restated effect goes, all of them, or null while none is restated. */
@@ -68,6 +92,9 @@ export class EntryApplier {
     this.#outbox = options.outbox;
     this.#sources = options.sources;
     this.#meta = options.meta;
+    this.#rules = options.rules ?? { applyEntry, applyEffect };
+    this.#quarantine = options.quarantine;
+    this.#attempt = options.attempt;
     this.#brackets = new Brackets(options.state);
     this.#context = {
       state: options.state,
@@ -81,6 +108,7 @@ export class EntryApplier {
       },
       slotOf: (key) => slotOf(key, this.#slots),
       workUsLeft: 0,
+      workKey: null,
       send: (effect) => this.#send(effect),
       longWork: (work) => {
         if (beginLongWork(this.#context, work)) this.#meta.works++;
@@ -104,42 +132,66 @@ export class EntryApplier {
   /** Drops what an aborted transaction left. */
   reset(): void {
     this.#localEffects.length = 0;
+    this.#context.source = this.#index;
+    this.#context.isResent = false;
     this.#brackets.reload();
   }
 
-  applyChunk(logged: WaitingChunk): void {
-    const { chunk, firstSeq, appendMs, entries } = logged;
+  /**
+   * Applies the entries of a chunk up to `lastSeq`.
+   *
+   * Errors: EntryFailure at an entry that cannot be applied; what storage throws, as it is.
+   */
+  applyChunk(logged: WaitingChunk, lastSeq = Number.POSITIVE_INFINITY): void {
+    const { chunk, firstSeq, entries } = logged;
     const source = chunk.origin === null ? undefined : this.#sources.of(chunk.origin.slot);
-    entries.forEach((item, index) => {
+    for (let index = 0; index < entries.length; index++) {
       const seq = firstSeq + index;
       // After a crash the log's first unapplied chunk may begin at or below the cursor.
-      if (seq <= this.#meta.cursor) return;
-      if (item.kind === 'effect' && chunk.origin !== null) {
-        this.#applyForeignEffect(seq, appendMs, chunk.origin, chunk.marks[index]!, item.effect);
-      } else this.#applyItem(seq, appendMs, item);
+      if (seq <= this.#meta.cursor) continue;
+      if (seq > lastSeq) break;
+      try {
+        this.#applyAt(logged, index, entries[index]!);
+      } catch (thrown) {
+        throw isStorageFailure(thrown) ? thrown : new EntryFailure(seq, this.#context.workKey, thrown);
+      }
       this.#meta.cursor = seq;
-    });
+    }
     if (chunk.origin !== null && this.#sources.of(chunk.origin.slot) !== source) this.#sources.put(chunk.origin.slot);
   }
 
-  #applyForeignEffect(seq: number, appendMs: number, origin: EffectOrigin, mark: number, effect: SentEffect): void {
+  #applyAt({ chunk, firstSeq, appendMs }: WaitingChunk, index: number, item: Entry): void {
+    const seq = firstSeq + index;
+    this.#context.workKey = null;
+    if (this.#attempt.isCareful && item.kind !== 'delivered' && this.#attempt.beginEntry(chunk.items[index]!)) {
+      throw new ProcessDied();
+    }
+    if (chunk.origin !== null && item.kind === 'effect') {
+      this.#applyForeignEffect(seq, appendMs, chunk.origin, chunk.marks[index]!, item);
+    } else this.#applyItem(seq, appendMs, item);
+  }
+
+  #applyForeignEffect(seq: number, appendMs: number, origin: EffectOrigin, mark: number, entry: EffectEntry): void {
     if (origin.generation < this.#sources.of(origin.slot).generation) return;
     if (mark <= this.#sources.lastMark(origin)) return;
-    const context = this.#begin(seq, appendMs);
-    if (effect.type === 'resend-begin' || effect.type === 'resend-end')
-      this.#life.applyBracket(seq, origin.slot, effect);
-    else this.#applyOf(origin.slot, context, effect);
-    this.#end();
+    if (!this.#quarantine.isActive || !this.#quarantine.passes(entry)) {
+      const { effect } = entry;
+      this.#begin(seq, appendMs);
+      if (effect.type === 'resend-begin' || effect.type === 'resend-end')
+        this.#life.applyBracket(seq, origin.slot, effect);
+      else this.#applyOf(origin.slot, effect);
+      this.#end();
+    }
     this.#sources.pass(origin, mark);
     this.#meta.receivedCount++;
   }
 
-  #applyOf(source: number, context: ApplyContext, effect: Effect): void {
+  #applyOf(source: number, effect: Effect): void {
     const bracket = this.#brackets.of(source);
     this.#context.source = source;
     this.#bracket = bracket ?? 0;
     this.#context.isResent = bracket !== undefined;
-    applyEffect(context, effect);
+    this.#rules.applyEffect(this.#context, effect);
     this.#context.source = this.#index;
     this.#context.isResent = false;
   }
@@ -151,28 +203,44 @@ export class EntryApplier {
       return;
     }
     if ('eventMs' in entry) this.lastEventMs = entry.eventMs;
-    const context = this.#begin(seq, appendMs);
+    if (this.#quarantine.isActive && this.#quarantine.passes(entry)) return;
+    this.#begin(seq, appendMs);
     if (entry.kind === 'continue') return this.#continue(idleStepUs);
     if (isLifeEntry(entry)) this.#life.apply(seq, entry);
-    else if (entry.kind === 'effect') {
-      // Brackets come from other slots only.
-      const { effect } = entry;
-      if (effect.type !== 'resend-begin' && effect.type !== 'resend-end') applyEffect(context, effect);
-    } else {
-      if (wholeRepoKinds.has(entry.kind)) context.workUsLeft = inlineRepoWorkUs;
-      applyEntry(context, entry);
-    }
+    else if (entry.kind === 'quarantine') this.#applyQuarantine(entry);
+    else if (entry.kind === 'effect') this.#applyEffectOf(this.#index, entry.effect);
+    else this.#applyOutside(entry);
     this.#end();
   }
 
-  /** Starts an entry. Returns what its rule may use. */
-  #begin(seq: number, appendMs: number): ApplyContext {
+  /** Brackets come from other slots only. */
+  #applyEffectOf(source: number, effect: SentEffect): void {
+    if (effect.type !== 'resend-begin' && effect.type !== 'resend-end') this.#applyOf(source, effect);
+  }
+
+  #applyOutside(entry: OutsideEntry): void {
+    if (wholeRepoKinds.has(entry.kind)) this.#context.workUsLeft = inlineRepoWorkUs;
+    this.#rules.applyEntry(this.#context, entry);
+  }
+
+  /** Applies once more what is kept, or drops it. One that fails again stays. */
+  #applyQuarantine(entry: QuarantineEntry): void {
+    const { state } = this.#context;
+    const again = takeFromQuarantine(state, this.#quarantine, entry);
+    if (again === null) return;
+    if (again.type === 'entry') return this.#applyOutside(again.entry);
+    if (again.type === 'effect') return this.#applyEffectOf(again.source, again.effect);
+    if (findLongWork(state, again.work) === undefined) this.#meta.works++;
+    putLongWork(state, again.work);
+  }
+
+  /** Starts an entry. */
+  #begin(seq: number, appendMs: number): void {
     this.#seq = seq;
     this.#sentOfEntry = 0;
     this.#context.appendMs = appendMs;
     this.#context.workUsLeft = inlineWorkUs;
     this.#context.isIncomplete = this.#meta.condition !== 'complete';
-    return this.#context;
   }
 
   #send(effect: Effect): void {
@@ -194,7 +262,7 @@ export class EntryApplier {
   #applyLocalEffects(): void {
     for (let index = 0; index < this.#localEffects.length; index++) {
       invariant(index < effectsOfEntryMax, 'effects within a slot come to an end');
-      applyEffect(this.#context, this.#localEffects[index]!);
+      this.#rules.applyEffect(this.#context, this.#localEffects[index]!);
     }
     this.#localEffects.length = 0;
   }
@@ -207,9 +275,13 @@ export class EntryApplier {
 
   #continue(costUs: number): void {
     this.#context.workUsLeft = costUs;
-    // Work that ends may begin other work, so the count is read after it.
-    const endedCount = continueLongWork(this.#context);
-    this.#meta.works -= endedCount;
-    this.#applyLocalEffects();
+    while (this.#context.workUsLeft > 0) {
+      const next = nextLongWork(this.#context.state);
+      if (next === undefined) break;
+      this.#context.workKey = next.key;
+      if (this.#attempt.isCareful && this.#attempt.beginWork(next.key)) throw new ProcessDied();
+      if (continueLongWork(this.#context, next)) this.#meta.works--;
+      this.#applyLocalEffects();
+    }
   }
 }

@@ -4,7 +4,7 @@
  *
  * (slot-wide, session) → the sessions of its log: (opening, first seq) each, the last ones only.
  */
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../base/bytes.ts';
 import { invariant } from '../base/invariant.ts';
 import { type SlotCondition, slotConditions } from '../entry/entry.ts';
 import { beginSlotKey, type SlotState, tableCode } from './table/slot-state.ts';
@@ -35,7 +35,7 @@ export type SlotIdentity = { readonly cluster: string; readonly index: number; r
 export const sessionsMax = 4_096;
 /** The version of the layout of all rows that have none of their own. */
 const metaVersion = 3;
-const writer = new ByteWriter(64);
+const writer = sharedWriter(64);
 const metaKey = (): Buffer => beginSlotKey(tableCode.meta).finish();
 const sessionKey = (): Buffer => beginSlotKey(tableCode.session).finish();
 

@@ -7,8 +7,9 @@
  * commit is on disk: nothing leaves a slot earlier.
  */
 import { createHash } from 'node:crypto';
-import { ByteWriter, MalformedBytes, tryDecode } from '../base/bytes.ts';
+import { ByteWriter, clearSharedWriters, MalformedBytes, tryDecode } from '../base/bytes.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import type { ContinueEntry, LifeEntry, OpenedEntry, SlotCondition } from '../entry/entry.ts';
 import { encodeEntry } from '../entry/entry-codec.ts';
@@ -23,15 +24,20 @@ import {
 } from '../log/chunk.ts';
 import { EmbeddedLog } from '../log/embedded-log.ts';
 import { Environment } from '../storage/environment.ts';
+import { AttemptFile } from './attempt-file.ts';
 import { type EffectVerdict, judgePosition } from './effect-position.ts';
 import { EffectSources, positionAfter, relationOf } from './effect-sources.ts';
-import { EntryApplier } from './entry-applier.ts';
+import { type ApplyRules, EntryApplier } from './entry-applier.ts';
+import { EntryFailure } from './entry-failure.ts';
+import { type Failure, Quarantine } from './quarantine.ts';
+import { type RunResult, runPast, type Transactions } from './run-past.ts';
+import { setAside } from './set-aside.ts';
 import { requireIdentity, requireSameWriter } from './slot-folder.ts';
 import { loadSlotMeta, metaBytes, putSlotMeta, type SlotMeta } from './slot-meta.ts';
-import { Outbox, type OutboxBatch } from './table/outbox.ts';
+import { Outbox } from './table/outbox.ts';
 import { nextResend } from './table/resend.ts';
 import { SlotState, slotTableNames, slotTables } from './table/slot-state.ts';
-import { decodeItems, malformed, type WaitingChunk, withEntries } from './waiting-chunk.ts';
+import { decodeItems, isOperatorChunk, malformed, onlyItem, type WaitingChunk, withEntries } from './waiting-chunk.ts';
 
 /** `slots` is the number of slots of the cluster. */
 export type SlotOptions = {
@@ -41,16 +47,8 @@ export type SlotOptions = {
   readonly mapBytes: number;
   /** What its first run says of this opening; without, the slot has no sessions. */
   readonly opening?: Omit<OpenedEntry, 'kind'>;
-};
-
-export type RunResult = {
-  /** One for each chunk that was passed in, in order. */
-  readonly outcomes: readonly ChunkOutcome[];
-  /** Effects for other slots, which may be sent now. */
-  readonly batches: readonly OutboxBatch[];
-  /** Targets to which what is owed must be sent from the start. */
-  readonly restarted: readonly number[];
-  readonly appliedCount: number;
+  /** By default the real ones. */
+  readonly rules?: ApplyRules;
 };
 
 /** Bounds of the recommended input of one transaction. Units: bytes. */
@@ -78,6 +76,10 @@ export class Slot implements AsyncDisposable {
   readonly #log: EmbeddedLog;
   readonly #sources: EffectSources;
   readonly #applier: EntryApplier;
+  readonly quarantine: Quarantine;
+  readonly #attempt: AttemptFile;
+  /** Called after an entry was put aside. */
+  onQuarantine: ((failure: Failure) => void) | null = null;
   readonly #meta: SlotMeta;
   /** Chunks that are in the log and not yet applied, oldest first. */
   #unapplied: WaitingChunk[] = [];
@@ -97,12 +99,17 @@ export class Slot implements AsyncDisposable {
     requireIdentity(this.state, options);
     this.#metaRow = metaBytes(this.state);
     this.#meta = loadSlotMeta(this.state);
+    this.quarantine = new Quarantine(this.state);
+    this.#attempt = new AttemptFile(options.path, this.#meta.cursor);
     this.#applier = new EntryApplier({
       slots: this.#slots,
       state: this.state,
       outbox: this.outbox,
       sources: this.#sources,
       meta: this.#meta,
+      quarantine: this.quarantine,
+      attempt: this.#attempt,
+      rules: options.rules,
     });
     this.#load();
   }
@@ -190,9 +197,12 @@ export class Slot implements AsyncDisposable {
 
   /** Reads cursor, owners, marks and the log's tail, at open and after an aborted transaction. */
   #load(): void {
+    // A rule that throws may leave a key half written.
+    clearSharedWriters();
     Object.assign(this.#meta, loadSlotMeta(this.state));
     this.#sources.reload();
     this.#applier.reset();
+    this.quarantine.reload();
     this.#log.reload();
     this.#log.atLeast(this.#meta.cursor);
     this.outbox.reload();
@@ -208,36 +218,89 @@ export class Slot implements AsyncDisposable {
    * process must not go on; InvariantError on a defect.
    */
   run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
-    // Nothing has begun yet, so this failure needs no reload.
+    // Nothing has begun yet, so these failures need no reload.
+    this.#requireApplying(chunkBytes);
     this.#environment.requireRoom();
     this.#appendMs = Math.max(this.#appendMs, appendMs);
+    try {
+      return this.#transact(chunkBytes);
+    } catch (thrown) {
+      if (!(thrown instanceof EntryFailure)) throw thrown;
+      return runPast(this.#transactions, thrown, chunkBytes);
+    }
+  }
+
+  /** Errors: DataPlaneError `ApplyStopped`, unless a chunk holds an operator's word. */
+  #requireApplying(chunkBytes: readonly Uint8Array[]): void {
+    const { stoppedMs, mayStartAgain } = this.quarantine;
+    if (stoppedMs === 0 || mayStartAgain || chunkBytes.some(isOperatorChunk)) return;
+    const since = new Date(stoppedMs).toISOString();
+    throw new DataPlaneError('ApplyStopped', `slot ${this.index} has stopped applying at ${since}`);
+  }
+
+  get #transactions(): Transactions {
+    const slot = this;
+    return {
+      get cursor() {
+        return slot.cursor;
+      },
+      get isStopped() {
+        return slot.quarantine.stoppedMs > 0;
+      },
+      transact: (chunkBytes, lastSeq) => this.#transact(chunkBytes, lastSeq),
+      setAside: (failure) => this.#setAside(failure),
+    };
+  }
+
+  /** Appends chunks, and applies what waits up to `lastSeq`. Errors: EntryFailure; storage's. */
+  #transact(chunkBytes: readonly Uint8Array[], lastSeq = Number.POSITIVE_INFINITY): RunResult {
     const cursorBefore = this.#meta.cursor;
+    const result = this.#commit(() => {
+      const waiting = this.#unapplied;
+      if (this.quarantine.mayStartAgain) this.quarantine.start(this.#appendMs);
+      for (const entry of this.#ownEntries(chunkBytes.length === 0 && lastSeq === Number.POSITIVE_INFINITY)) {
+        this.#append(this.#chunkOf(entry), this.#appendMs, waiting);
+      }
+      const outcomes = chunkBytes.map((bytes) => this.#append(bytes, this.#appendMs, waiting));
+      reachCrashPoint('slot-after-append');
+      this.#attempt.beginBatch(cursorBefore, this.#log.head, onlyItem(waiting, cursorBefore + 1));
+      for (const logged of waiting) this.#applier.applyChunk(logged, lastSeq);
+      const batches = this.outbox.flush();
+      const restarted = this.outbox.takeRestarted();
+      return { outcomes, batches, restarted, appliedCount: this.#meta.cursor - cursorBefore };
+    });
+    this.#opening = undefined;
+    reachCrashPoint('slot-after-commit');
+    return result;
+  }
+
+  /** Runs `work` in one transaction with the meta row. One that throws leaves nothing. */
+  #commit<Result>(work: () => Result): Result {
     let metaRow = this.#metaRow;
     try {
       const result = this.#environment.transact(() => {
         requireSameWriter(this, this.#metaRow);
-        const waiting = this.#unapplied;
-        this.#unapplied = [];
-        for (const entry of this.#ownEntries(chunkBytes.length === 0)) {
-          this.#append(this.#chunkOf(entry), this.#appendMs, waiting);
-        }
-        const outcomes = chunkBytes.map((bytes) => this.#append(bytes, this.#appendMs, waiting));
-        reachCrashPoint('slot-after-append');
-        for (const logged of waiting) this.#applier.applyChunk(logged);
-        const batches = this.outbox.flush();
+        const done = work();
         metaRow = putSlotMeta(this.state, this.#slots, this.#meta);
         this.#log.trim(this.#meta.cursor);
-        const restarted = this.outbox.takeRestarted();
-        return { outcomes, batches, restarted, appliedCount: this.#meta.cursor - cursorBefore };
+        return done;
       });
       this.#metaRow = metaRow;
-      this.#opening = undefined;
-      reachCrashPoint('slot-after-commit');
+      const { cursor } = this.#meta;
+      this.#unapplied = this.#unapplied.filter(({ firstSeq, entries }) => firstSeq + entries.length - 1 > cursor);
       return result;
     } catch (thrown) {
       this.#load();
       throw thrown;
     }
+  }
+
+  #setAside(failure: EntryFailure): void {
+    const { state, quarantine } = this;
+    const [meta, sources, [logged], appendMs] = [this.#meta, this.#sources, this.#unapplied, this.#appendMs];
+    const options = { state, quarantine, meta, sources, logged, appendMs };
+    const kept = this.#commit(() => setAside(options, failure));
+    if (kept !== null) this.onQuarantine?.(kept);
   }
 
   /** What the slot itself appends before all else. */
@@ -274,6 +337,7 @@ export class Slot implements AsyncDisposable {
     if (entries instanceof MalformedBytes) return malformed(entries);
     const firstSeq = this.#log.append(bytes, chunk.items.length, appendMs);
     waiting.push({ firstSeq, appendMs, chunk, entries });
+    if (entries.some(({ kind }) => kind === 'quarantine')) this.quarantine.start(appendMs);
     return this.#durable();
   }
 
@@ -290,6 +354,7 @@ export class Slot implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#attempt.close();
     await this.#environment.close();
   }
 }

@@ -4,7 +4,7 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import { readEffect } from '../entry/effect-codec.ts';
 import type { Entry } from '../entry/entry.ts';
 import { decodeEntry } from '../entry/entry-codec.ts';
-import type { Chunk, ChunkOutcome } from '../log/chunk.ts';
+import { type Chunk, type ChunkOutcome, readChunk } from '../log/chunk.ts';
 import type { LoggedChunk } from '../log/embedded-log.ts';
 
 export type WaitingChunk = LoggedChunk & { readonly entries: readonly Entry[] };
@@ -30,4 +30,20 @@ export function withEntries(slot: number, logged: LoggedChunk): WaitingChunk {
 export function malformed(error: MalformedBytes): ChunkOutcome {
   const code = error instanceof UnknownVersion ? 'Unavailable' : 'InvalidArgument';
   return { status: 'refused', code, message: `a chunk that this version cannot read: ${error.message}` };
+}
+
+/** True for a chunk with an operator's word on what is kept in quarantine. */
+export function isOperatorChunk(bytes: Uint8Array): boolean {
+  const entries = tryDecode(() => {
+    const chunk = readChunk(bytes);
+    return chunk.origin === null ? decodeItems(chunk) : [];
+  });
+  return !(entries instanceof MalformedBytes) && entries.some(({ kind }) => kind === 'quarantine');
+}
+
+/** Returns the only entry that waits, if it is the one at `seq` and a rule applies it. */
+export function onlyItem(waiting: readonly WaitingChunk[], seq: number): Uint8Array | null {
+  const [logged, ...others] = waiting;
+  if (logged === undefined || others.length > 0 || logged.firstSeq + logged.entries.length - 1 !== seq) return null;
+  return logged.entries.at(-1)!.kind === 'delivered' ? null : logged.chunk.items.at(-1)!;
 }

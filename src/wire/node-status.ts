@@ -26,8 +26,11 @@ const slotStatus = v.object({
   /** The age of the last applied event; null before the first. */
   lagMs: v.nullable(v.number()),
   bytes: count,
-  /** `full` while writes are refused for lack of storage. */
-  state: v.picklist(['applying', 'full']),
+  /** Entries that could not be applied and are kept, and DIDs whose input is suspended. */
+  quarantined: count,
+  suspendedDids: count,
+  /** `full` while writes are refused for lack of storage, `stopped` after too many failures. */
+  state: v.picklist(['applying', 'full', 'stopped']),
 });
 
 const nodeStatus = v.object({

@@ -121,6 +121,8 @@ const slotStatus = {
   receivedEffects: 0,
   lagMs: 1,
   bytes: 1,
+  quarantined: 0,
+  suspendedDids: 0,
   state: 'applying',
 } as const;
 

@@ -105,6 +105,8 @@ describe('the socket of a node', () => {
             outbox: 0,
             lagMs: asks,
             bytes: 4,
+            quarantined: 0,
+            suspendedDids: 0,
             ...counts,
           },
         ];

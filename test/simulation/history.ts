@@ -11,7 +11,7 @@ import type { CommitEntry, Entry, LifeEntry, PrivateWrite } from '../../src/entr
 import { recordOp } from '../support/record-op.ts';
 import { pick, RecordMaker, tidOf } from './history-record.ts';
 
-export type OutsideEntry = Exclude<Entry, { kind: 'effect' | 'delivered' | 'continue' } | LifeEntry>;
+export type OutsideEntry = Exclude<Entry, { kind: 'effect' | 'delivered' | 'continue' | 'quarantine' } | LifeEntry>;
 
 export type History = {
   readonly entries: readonly OutsideEntry[];

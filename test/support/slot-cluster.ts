@@ -21,7 +21,7 @@ import { originOf } from './effect-origin.ts';
 
 /** Entries from outside all have an owner. */
 export type OwnedEntry =
-  | Exclude<Entry, { kind: 'delivered' | 'continue' | 'effect' } | LifeEntry>
+  | Exclude<Entry, { kind: 'delivered' | 'continue' | 'quarantine' | 'effect' } | LifeEntry>
   | { kind: 'effect'; effect: Effect };
 
 export type SlotClusterOptions = {

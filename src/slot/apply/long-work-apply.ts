@@ -7,10 +7,10 @@ import {
   findLongWork,
   type LongWork,
   type LongWorkOf,
-  nextLongWork,
   putLongWork,
   putLongWorkTurn,
   removeLongWork,
+  type WaitingWork,
 } from '../table/long-work.ts';
 import { emptyValue } from '../table/slot-state.ts';
 import { recountRowsMax, recountUnread } from '../table/unread-count.ts';
@@ -85,20 +85,13 @@ export function beginLongWork(context: ApplyContext, work: LongWork): boolean {
   return rest !== undefined;
 }
 
-/** Goes on with the work that waits, in turn, at the cost that is left. Returns how much ended. */
-export function continueLongWork(context: ApplyContext): number {
+/** Does a step of one piece of work that waits. Returns true when that piece has ended. */
+export function continueLongWork(context: ApplyContext, { key, work }: WaitingWork): boolean {
   const { state } = context;
-  let endedCount = 0;
-  while (context.workUsLeft > 0) {
-    const next = nextLongWork(state);
-    if (next === undefined) break;
-    context.workUsLeft -= workCostUs.work;
-    const rest = step(context, next.work) ?? again(next.work);
-    if (rest === undefined) {
-      removeLongWork(state, next.work);
-      endedCount++;
-    } else putLongWork(state, rest);
-    putLongWorkTurn(state, next.key);
-  }
-  return endedCount;
+  context.workUsLeft -= workCostUs.work;
+  const rest = step(context, work) ?? again(work);
+  if (rest === undefined) removeLongWork(state, work);
+  else putLongWork(state, rest);
+  putLongWorkTurn(state, key);
+  return rest === undefined;
 }

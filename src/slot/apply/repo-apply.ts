@@ -88,6 +88,20 @@ function markForResync(state: SlotState, did: string): void {
   state.rows.put(resyncNeededKey(did), emptyValue);
 }
 
+/**
+ * Ends the snapshot of a repo of which something could not be applied, and asks for another one;
+ * for none while the repo's input is suspended.
+ */
+export function resyncAfterFailure(state: SlotState, did: string, isSuspended: boolean): void {
+  const owner = state.ownerOf(did);
+  const repo = owner === undefined ? undefined : getRepo(state, owner);
+  // Its end would remove what the failed part names.
+  if (owner !== undefined && repo !== undefined && repo.resyncRev !== '')
+    putRepo(state, owner, { ...repo, resyncRev: '' });
+  if (isSuspended) state.rows.remove(resyncNeededKey(did));
+  else markForResync(state, did);
+}
+
 /** Returns DIDs of this slot whose repo needs a resync, in key order after `after` ('' for all). */
 export function reposToResync(state: SlotState, after: string, limit: number): string[] {
   const prefix = beginSlotKey(tableCode.resyncNeeded).finish();

@@ -9,7 +9,7 @@
  * (owner, blobTakedown, cid) → takedown ref.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
@@ -28,7 +28,7 @@ export type ActorRow = {
 };
 
 const actorVersion = 1;
-const valueWriter = new ByteWriter(512);
+const valueWriter = sharedWriter(512);
 
 function actorKey(owner: number): Buffer {
   return beginKey(owner, tableCode.actor).finish();

@@ -11,7 +11,7 @@
  */
 import { readRkey, writeRkey } from '../../atproto/compact-key.ts';
 import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../../atproto/edge-kind.ts';
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { xxh32 } from '../../base/xxh32.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { jsonOfRow } from './applied-record.ts';
@@ -24,8 +24,8 @@ export type SubjectEdge = { readonly kind: EdgeKind; readonly subject: EdgeSubje
 
 /** No rkey begins with this byte. */
 const collisionMarker = 0xff;
-const subjectWriter = new ByteWriter(512);
-const valueWriter = new ByteWriter(64);
+const subjectWriter = sharedWriter(512);
+const valueWriter = sharedWriter(64);
 
 /** Returns the prefix of an owner's edges of a kind; those at actors ascend by the actor's key. */
 export function edgeBySubjectPrefix(owner: number, kind: EdgeKind): Buffer {

@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto';
 import { isKeyableDid, type RecordRef, recordUri } from '../../atproto/compact-key.ts';
 import { type Edge, type EdgeKind, type EdgeSubject, edgeByKind } from '../../atproto/edge-kind.ts';
-import { ByteWriter } from '../../base/bytes.ts';
+import { sharedWriter } from '../../base/bytes.ts';
 import { type JsonObject, objectOf, refOf, textOf } from './record-values.ts';
 
 /** `subjectCid` is '' for an actor; `via` is the repost that led to the record. */
@@ -53,7 +53,7 @@ export function renderEdgeRecord({ kind, subject, subjectCid }: PlainEdge, creat
   return `{"$type":"${collection}","subject":${target},"createdAt":"${createdAt}"}`;
 }
 
-const blockWriter = new ByteWriter(512);
+const blockWriter = sharedWriter(512);
 
 /** Writes the DAG-CBOR of a string below 64 KiB. */
 function writeText(text: string): void {

@@ -13,7 +13,7 @@ import {
   writeRecordRef,
   writeRkey,
 } from '../../atproto/compact-key.ts';
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -29,7 +29,7 @@ export type FeedRow = {
   readonly post: RecordRef | null;
 };
 
-const valueWriter = new ByteWriter(128);
+const valueWriter = sharedWriter(128);
 
 /** Returns the prefix of all of an owner's feed items, which ascend by sort time. */
 export function feedPrefix(owner: number): Buffer {

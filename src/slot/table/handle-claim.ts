@@ -6,14 +6,14 @@
  * claim that arrives late does not win.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginSlotKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** One claim of a handle; a released one only rejects older claims. */
 export type HandleRow = { readonly did: string; readonly verifiedMs: number; readonly isReleased: boolean };
 
-const valueWriter = new ByteWriter(300);
+const valueWriter = sharedWriter(300);
 
 function handleKey(handle: string): Buffer {
   return beginSlotKey(tableCode.handle).text(handle).finish();

@@ -6,7 +6,7 @@
  * what to write. The rows are worked on in turn, so that none waits for the end of another.
  */
 import { readDid, readRkey, writeDid, writeRkey } from '../../atproto/compact-key.ts';
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { beginSlotKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
@@ -68,7 +68,7 @@ const kindCode = {
 /** The row with the key of the work that was last worked on. */
 const turnCode = 0;
 
-const writer = new ByteWriter(1024);
+const writer = sharedWriter(1024);
 
 /** Returns the key of the work's row, which is what there is to do. */
 export function longWorkKey(work: LongWork): Buffer {
@@ -171,8 +171,11 @@ export function findLongWork<Work extends LongWork>(state: SlotState, work: Work
 
 const turnKey = (): Buffer => beginSlotKey(tableCode.longWork).u8(turnCode).finish();
 
+/** A row of work with its key. */
+export type WaitingWork = { readonly key: Buffer; readonly work: LongWork };
+
 /** Returns whose turn it is: the work after the one that was last worked on, or else the first. */
-export function nextLongWork(state: SlotState): { key: Buffer; work: LongWork } | undefined {
+export function nextLongWork(state: SlotState): WaitingWork | undefined {
   const prefix = beginSlotKey(tableCode.longWork).finish();
   const first = beginSlotKey(tableCode.longWork)
     .u8(turnCode + 1)

@@ -18,7 +18,7 @@ import {
   writeTaggedDid,
 } from '../../atproto/compact-key.ts';
 import { type NoticeReason, noticeReasons, ownRowReasons, postReasons } from '../../atproto/notice-reason.ts';
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import type { EffectOf } from '../../entry/entry.ts';
@@ -53,7 +53,7 @@ type NoticeRow = {
 };
 
 const noticeVersion = 2;
-const valueWriter = new ByteWriter(256);
+const valueWriter = sharedWriter(256);
 
 function classOf(reason: NoticeReason): number {
   return classByReason.get(reason)!;

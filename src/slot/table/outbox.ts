@@ -7,7 +7,7 @@
  * The last mark that each target acknowledged survives as the `delivered` row. A chain of marks is
  * what a target needs one after the other; one that begins again follows mark 0.
  */
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { writeEffect } from '../../entry/effect-codec.ts';
 import type { SentEffect } from '../../entry/entry.ts';
 import { readMark, writeMark } from '../../log/chunk.ts';
@@ -29,7 +29,7 @@ type OpenBatch = { previousMark: number; marks: number[]; items: Buffer[]; bytes
 /** A batch of this size is closed and the next one begins. Units: bytes. */
 const batchFullBytes = 256 * 1024;
 
-const writer = new ByteWriter(4096);
+const writer = sharedWriter(4096);
 
 function rowKey(target: number, mark: number): Buffer {
   writeMark(writer.u16(target), mark);

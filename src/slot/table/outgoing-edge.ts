@@ -10,7 +10,7 @@
  */
 import { readRkey, writeRkey } from '../../atproto/compact-key.ts';
 import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../../atproto/edge-kind.ts';
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { removeEdgeBySubject, type SubjectEdge } from './edge-by-subject.ts';
@@ -18,7 +18,7 @@ import { beginKey, emptyValue, type SlotState, tableCode } from './slot-state.ts
 
 export type OutgoingEdge = SubjectEdge & { readonly sortMs: number };
 
-const valueWriter = new ByteWriter(256);
+const valueWriter = sharedWriter(256);
 
 /** Returns the prefix of an owner's edges of a kind that have a row, in time order. */
 export function edgeByTimePrefix(owner: number, kind: EdgeKind): Buffer {

@@ -17,7 +17,7 @@ import {
 } from '../../atproto/cid.ts';
 import { type RecordRef, readCollection, readRkey, writeCollection } from '../../atproto/compact-key.ts';
 import { readSubject, writeSubject } from '../../atproto/edge-kind.ts';
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { packJson, unpackedText } from '../packing/packed-json.ts';
 import { type PlainEdge, plainDigest } from './edge-record.ts';
@@ -47,7 +47,7 @@ export function sortMsOf(row: Pick<RecordRow, 'indexedMs' | 'createdMs'>): numbe
   return row.createdMs === null ? row.indexedMs : Math.min(row.createdMs, row.indexedMs);
 }
 
-const valueWriter = new ByteWriter(4096);
+const valueWriter = sharedWriter(4096);
 const view = new RecordView();
 
 /** Returns the bytes of a row; one in edge form omits its cid, which its plain form gives. */

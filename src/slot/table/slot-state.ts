@@ -6,7 +6,7 @@
  * which its own file describes. Owner 0 holds what belongs to the whole slot.
  */
 import { writeCollection, writeDid, writeRkey } from '../../atproto/compact-key.ts';
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { invariant } from '../../base/invariant.ts';
 import type { Environment, Table } from '../../storage/environment.ts';
@@ -43,6 +43,7 @@ export const tableCode = {
   resend: 0x1a,
   bracket: 0x1b,
   confirmed: 0x1c,
+  quarantine: 0x1d,
 } as const;
 
 /** Names of the sub-databases of a slot's environment. */
@@ -50,7 +51,7 @@ export const slotTables = { state: 'state', log: 'log', outbox: 'outbox' } as co
 
 export const slotTableNames: readonly string[] = Object.values(slotTables);
 
-const keyWriter = new ByteWriter(2048);
+const keyWriter = sharedWriter(2048);
 const slotWide = 0;
 const tableCodesMax = 32;
 

@@ -10,7 +10,7 @@
  */
 import { nsid } from '../../atproto/collection.ts';
 import { readDid, readRkey, recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -28,7 +28,7 @@ export type ThreadReply = {
 };
 
 const flag = { deleted: 1, takenDown: 2, parentNotified: 4 } as const;
-const valueWriter = new ByteWriter(128);
+const valueWriter = sharedWriter(128);
 
 /** Writes a post of a thread in a key or a value. */
 export function writePost(writer: ByteWriter, post: PostRef): void {

@@ -8,7 +8,7 @@
  * if there is little of it, or little that is newer; else in long work, each step of which
  * moves `recountFrom`. Until the last of them the count is too high by what is left to pass.
  */
-import { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, storedTime, timeAt, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
@@ -25,7 +25,7 @@ const flag = { seen: 1, recount: 2 } as const;
 /** Offsets in the value. */
 const [countAt, timeAfterCount] = [1, 5];
 const none: SeenRow = { seenMs: null, unreadCount: 0, recountFrom: null };
-const valueWriter = new ByteWriter(128);
+const valueWriter = sharedWriter(128);
 
 /** Notices that one entry reads, on either side of a new seen time. */
 export const recountRowsMax = 1_000;

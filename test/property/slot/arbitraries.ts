@@ -224,4 +224,10 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
   fc.record({ kind: fc.constant('resend' as const), target: fc.nat(65_535) }),
   fc.record({ kind: fc.constant('delivered' as const), target: fc.nat(65_535), mark: seq }),
   fc.record({ kind: fc.constant('continue' as const) }),
+  fc.record({
+    kind: fc.constant('quarantine' as const),
+    action: fc.constantFrom('retry' as const, 'drop' as const),
+    seq: fc.nat(),
+    part: fc.nat(65_535),
+  }),
 );

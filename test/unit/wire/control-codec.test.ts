@@ -51,7 +51,9 @@ const slotStatus = fc.record<SlotStatus>({
   receivedEffects: count,
   lagMs: fc.option(count),
   bytes: count,
-  state: fc.constantFrom('applying', 'full'),
+  quarantined: count,
+  suspendedDids: count,
+  state: fc.constantFrom('applying', 'full', 'stopped'),
 });
 const nodeStatus = fc.record({
   role: fc.constant('node' as const),

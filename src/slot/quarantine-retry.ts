@@ -1,0 +1,54 @@
+/** What an operator's retry or drop does with what is kept. */
+import { ByteReader } from '../base/bytes.ts';
+import { readEffect } from '../entry/effect-codec.ts';
+import type { OutsideEntry, QuarantineEntry, SentEffect } from '../entry/entry.ts';
+import { decodeEntry } from '../entry/entry-codec.ts';
+import { resyncAfterFailure } from './apply/repo-apply.ts';
+import { isLifeEntry } from './life-applier.ts';
+import type { Quarantine } from './quarantine.ts';
+import { type LongWork, readLongWork } from './table/long-work.ts';
+import { getQuarantined, getQuarantinedItem } from './table/quarantine-row.ts';
+import type { SlotState } from './table/slot-state.ts';
+
+/** A row of long work, as it is kept: key and value. */
+export function encodeWorkRow(key: Buffer, value: Buffer): Buffer {
+  const head = Buffer.alloc(2);
+  head.writeUInt16BE(key.length);
+  return Buffer.concat([head, key, value]);
+}
+
+function decodeWorkRow(item: Buffer): LongWork {
+  const keyEnd = 2 + item.readUInt16BE(0);
+  return readLongWork(item.subarray(2, keyEnd), item.subarray(keyEnd));
+}
+
+type Again =
+  | { readonly type: 'entry'; readonly entry: OutsideEntry }
+  | { readonly type: 'effect'; readonly source: number; readonly effect: SentEffect }
+  | { readonly type: 'work'; readonly work: LongWork };
+
+/**
+ * Removes what the entry names. A repo of which input was skipped is asked for once nothing is kept
+ * of it any more.
+ *
+ * Returns: what is to be applied once more; null for a drop, an unknown id, or an effect that a
+ * later one of its record has superseded.
+ */
+export function takeFromQuarantine(state: SlotState, quarantine: Quarantine, entry: QuarantineEntry): Again | null {
+  const kept = getQuarantined(state, entry);
+  const item = getQuarantinedItem(state, entry);
+  if (kept === undefined || item === undefined) return null;
+  const released = quarantine.remove(entry);
+  if (released !== null && (released.skippedCount > 0 || kept.kind === 'commit')) {
+    resyncAfterFailure(state, released.did, false);
+  }
+  if (entry.action === 'drop' || kept.isSuperseded) return null;
+  if (kept.part > 0) return { type: 'work', work: decodeWorkRow(item) };
+  if (kept.origin !== null) {
+    return { type: 'effect', source: kept.origin.slot, effect: readEffect(new ByteReader(item, 0, 'an effect')) };
+  }
+  const again = decodeEntry(item);
+  if (again.kind === 'effect') return { type: 'effect', source: state.index, effect: again.effect };
+  const isOutside = again.kind !== 'delivered' && again.kind !== 'continue' && again.kind !== 'quarantine';
+  return isOutside && !isLifeEntry(again) ? { type: 'entry', entry: again } : null;
+}
