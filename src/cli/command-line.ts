@@ -5,8 +5,8 @@
  */
 import { Command as CommanderCommand, CommanderError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
+import type { CommandName } from '../config/command-names.ts';
 import {
-  type CommandName,
   flagOf,
   type SettingName,
   type SettingRow,
@@ -43,6 +43,13 @@ const commandTable: Record<CommandName, CommandRow> = {
   'host unblock': { operands: ['<host>'], summary: 'end a block' },
   'host limit': { operands: ['<host>'], summary: 'limit what is taken of a host and asked of it' },
   'host list': { summary: 'show hosts with rules, then those that sent most, with counts' },
+  'repo takedown': { operands: ['<did>'], summary: 'hide an account from readers; --undo shows it again' },
+  'repo purge': {
+    operands: ['<did>'],
+    summary: 'remove all that is stored of a repo, and take nothing of it any more',
+  },
+  'repo allow': { operands: ['<did>'], summary: 'take what comes of a purged repo again, and fetch it' },
+  'repo list': { summary: 'show the purged repos' },
   'map validate': { summary: 'check the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
@@ -53,6 +60,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
   map: 'work on the shard map',
   source: 'decide about a source of ingest',
   host: 'decide about the hosts of accounts',
+  repo: 'decide about one repo',
 };
 
 export type CommandLine = {

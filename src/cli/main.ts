@@ -8,7 +8,7 @@
 import { systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
-import type { CommandName } from '../config/setting-table.ts';
+import type { CommandName } from '../config/command-names.ts';
 import { processEnvironment, resolveSettings } from '../config/settings.ts';
 import type { Command } from './command.ts';
 import { parseCommandLine } from './command-line.ts';
@@ -33,6 +33,10 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'host unblock': async () => (await import('./command/host.ts')).runHostUnblock,
   'host limit': async () => (await import('./command/host.ts')).runHostLimit,
   'host list': async () => (await import('./command/host.ts')).runHostList,
+  'repo takedown': async () => (await import('./command/repo.ts')).runRepoTakedown,
+  'repo purge': async () => (await import('./command/repo.ts')).runRepoPurge,
+  'repo allow': async () => (await import('./command/repo.ts')).runRepoAllow,
+  'repo list': async () => (await import('./command/repo.ts')).runRepoList,
   'map validate': async () => (await import('./command/map-validate.ts')).runMapValidate,
   config: async () => (await import('./command/config.ts')).runConfig,
 };

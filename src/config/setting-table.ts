@@ -6,28 +6,7 @@
  * names the file that holds it.
  */
 
-export const commandNames = [
-  'up',
-  'node',
-  'router',
-  'ingest',
-  'demo',
-  'status',
-  'get',
-  'settle',
-  'backfill',
-  'identity import',
-  'source begin',
-  'source mended',
-  'host block',
-  'host unblock',
-  'host limit',
-  'host list',
-  'map validate',
-  'config',
-] as const;
-
-export type CommandName = (typeof commandNames)[number];
+import { type CommandName, clientCommands, ingestCommands, serverCommands } from './command-names.ts';
 
 type Shared = { readonly commands: readonly CommandName[]; readonly help: string };
 
@@ -54,18 +33,6 @@ export type SettingRow = Shared &
     | { readonly kind: 'switch'; readonly default: false }
   );
 
-const servers = ['up', 'node', 'router', 'ingest', 'demo'] as const;
-const hostCommands = ['host block', 'host unblock', 'host limit', 'host list'] as const;
-const clients = [
-  'status',
-  'get',
-  'settle',
-  'backfill',
-  'identity import',
-  'source begin',
-  'source mended',
-  ...hostCommands,
-] as const;
 const port = { kind: 'integer', unit: 'port', min: 0, max: 65_535 } as const;
 const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
 const webSchemes = ['http:', 'https:'];
@@ -75,7 +42,7 @@ export const settingTable = {
   dataDir: {
     kind: 'path',
     default: './data',
-    commands: [...servers, ...clients],
+    commands: [...serverCommands, ...clientCommands],
     help: 'folder of all state; each process writes below its own name in it',
   },
   map: {
@@ -302,14 +269,14 @@ export const settingTable = {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: ['status', 'get', 'settle'],
+    commands: ['status', 'get', 'settle', 'repo takedown', 'repo purge'],
     help: 'router to ask; absent = the one that run.json in the data folder names',
   },
   ingestUrl: {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: ['router', 'backfill', 'identity import', 'source begin', 'source mended', ...hostCommands],
+    commands: ['router', ...ingestCommands],
     help: 'ingest to ask; absent = the one that run.json in the data folder names (a router then asks none)',
   },
   eventsPerSecond: {
@@ -330,6 +297,18 @@ export const settingTable = {
     commands: ['host limit'],
     help: 'most requests for repos sent to a host; 0 = that of all hosts',
   },
+  undo: {
+    kind: 'switch',
+    default: false,
+    commands: ['repo takedown'],
+    help: 'end the takedown',
+  },
+  dryRun: {
+    kind: 'switch',
+    default: false,
+    commands: ['repo purge'],
+    help: 'show what would be done, and do nothing',
+  },
   timeoutMs: {
     kind: 'integer',
     default: 60_000,
@@ -342,13 +321,13 @@ export const settingTable = {
   json: {
     kind: 'switch',
     default: false,
-    commands: [...clients, 'map validate', 'config'],
+    commands: [...clientCommands, 'map validate', 'config'],
     help: 'print JSON',
   },
   adminTokenFile: {
     kind: 'path',
     default: null,
-    commands: ['up', 'node', 'router', 'ingest', ...clients],
+    commands: ['up', 'node', 'router', 'ingest', ...clientCommands],
     help: 'file with the token of admin and write endpoints; absent = the one that the map names',
   },
   clusterTokenFile: {
@@ -361,7 +340,7 @@ export const settingTable = {
     kind: 'choice',
     default: 'info',
     choices: ['error', 'warn', 'info', 'debug'],
-    commands: servers,
+    commands: serverCommands,
     help: 'least severe message to print',
   },
 } as const satisfies Record<string, SettingRow>;

@@ -6,9 +6,9 @@
  * range. The CLI parser, which is built from the same table, refuses unknown flags.
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import type { CommandName } from './command-names.ts';
 import { nearestName } from './nearest-name.ts';
 import {
-  type CommandName,
   flagOf,
   type SettingName,
   type SettingRow,

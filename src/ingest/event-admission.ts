@@ -14,6 +14,7 @@ import { operatingFailure } from '../base/data-plane-error.ts';
 import type { AccountFact, AccountFacts } from './account-facts.ts';
 import type { CommitProver, ProofOutcome, ProvableEvent } from './commit-prover.ts';
 import { DidSequence } from './did-sequence.ts';
+import type { HostPolicy } from './host-policy.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { SourceTrust } from './source-trust.ts';
@@ -28,6 +29,7 @@ export type EventAdmissionOptions = {
   readonly prover: CommitProver | null;
   readonly identities: Pick<IdentityQueue, 'refresh'>;
   readonly counters: IngestCounters;
+  readonly hosts: Pick<HostPolicy, 'noteFailure'>;
   readonly clock: Clock;
   /** Requests another fetch of a repo. Returns: once the request is durable. */
   readonly requestResync: (did: string, revMin: string) => Promise<void>;
@@ -162,6 +164,7 @@ export class EventAdmission {
   /** What the account really has comes from the PDS of its document. */
   #fail(did: string, source: SourceTrust, reason: string, host: string | null): Promise<void> {
     source.failed++;
+    if (host !== null) this.#options.hosts.noteFailure(host);
     this.#options.counters.claimsRefused.with(host ?? source.name, reason).add();
     return this.#options.requestResync(did, '');
   }

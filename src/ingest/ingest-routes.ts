@@ -15,6 +15,7 @@ import type { HostPolicy } from './host-policy.ts';
 import { hostRoutes } from './host-routes.ts';
 import type { IdentityImport } from './identity-import.ts';
 import type { IdentityQueue } from './identity-queue.ts';
+import type { RepoRemoval } from './repo-removal.ts';
 import type { IngestState } from './state/ingest-state.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -27,6 +28,7 @@ export type IngestRoutesOptions = {
   readonly state: IngestState;
   readonly resolver: IdentityResolver;
   readonly hosts: HostPolicy;
+  readonly removal: RepoRemoval;
   readonly clock: Clock;
 };
 
@@ -57,6 +59,7 @@ const resyncBody = objectShape({
   ),
 });
 
+const repoBody = objectShape({ did: didShape });
 const sourceShape = v.string('must be the name of a source');
 const cursorMessage = 'must be a seq';
 const beginBody = objectShape({
@@ -71,10 +74,15 @@ function didOf(query: URLSearchParams): string {
 
 /** `{did, host}` requests one repo, `{host}` all of a host, `{}` all of every source. */
 async function requestBackfill(
-  { backfill, subscriptions }: IngestRoutesOptions,
+  { backfill, subscriptions, state }: IngestRoutesOptions,
   { did, host }: v.InferOutput<typeof backfillBody>,
 ): Promise<object> {
   if (did !== undefined) {
+    if (state.refusedRepos.has(did)) {
+      throw new DataPlaneError('InvalidArgument', `${did} was removed, and nothing of it is taken`, {
+        hint: `\`skyshard repo allow ${did}\` takes it again and has it fetched.`,
+      });
+    }
     await backfill.requestRepo(did, host ?? null);
   } else {
     const hosts = host === undefined ? subscriptions.map(({ name }) => name) : [host];
@@ -184,6 +192,18 @@ async function showIdentity({ resolver, clock }: IngestRoutesOptions, query: URL
   return identity;
 }
 
+/** `{did}` removes a repo and refuses it, or takes it again. */
+function removalRoutes({ removal, state }: IngestRoutesOptions): JsonRoute[] {
+  return [
+    getRoute('/v1/repos/refused', () => ({ repos: state.refusedRepos.list() })),
+    postRoute('/v1/repo/purge', repoBody, async ({ did }) => {
+      await removal.purge(did);
+      return { did, purged: true };
+    }),
+    postRoute('/v1/repo/allow', repoBody, async ({ did }) => ({ did, wasRefused: await removal.allow(did) })),
+  ];
+}
+
 /** Returns every endpoint. */
 export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
   const { backfill, subscriptions, identities, state } = options;
@@ -204,5 +224,6 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
     postRoute('/v1/source/mended', mendedBody, (body) => endGap(options, body)),
     postRoute('/v1/settle', settleBody, (body) => settle(options, body)),
     ...hostRoutes(options.hosts),
+    ...removalRoutes(options),
   ];
 }

@@ -37,6 +37,7 @@ import { ingestRoutes } from './ingest-routes.ts';
 import { RepoFetch } from './repo-fetch.ts';
 import { RepoGate, repoGateLimits } from './repo-gate.ts';
 import { RepoHost } from './repo-host.ts';
+import { RefusingAppender, RepoRemoval } from './repo-removal.ts';
 import { IngestState } from './state/ingest-state.ts';
 import { overdueSecOf } from './state/lookup-queue.ts';
 import { Subscription, type SubscriptionStatus } from './subscription.ts';
@@ -120,6 +121,7 @@ type Parts = {
   readonly identities: IdentityQueue;
   readonly hosts: HostPolicy;
   readonly deletions: AccountDeletions;
+  readonly removal: RepoRemoval;
   readonly imports: IdentityImport;
   readonly handleChecks: HandleChecks;
   readonly backfill: Backfill;
@@ -191,11 +193,12 @@ function buildBackfill(
   return { backfill, gate, host };
 }
 
-function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
+function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
   const { signal } = deps;
-  const { appender } = options;
-  mkdirSync(options.folder, { recursive: true, mode: 0o700 });
-  const state = new IngestState(options.folder);
+  mkdirSync(given.folder, { recursive: true, mode: 0o700 });
+  const state = new IngestState(given.folder);
+  const appender = new RefusingAppender(given.appender, state.refusedRepos);
+  const options = { ...given, appender };
   const isBlocked = (target: URL): boolean => hosts.isBlocked(target);
   const fetch = publicFetchOf(options.identity, isBlocked);
   const resolver = new IdentityResolver({
@@ -209,11 +212,18 @@ function buildParts(options: IngestOptions, deps: SharedDeps): Parts {
   const identities = new IdentityQueue({ ...deps, resolver, appender, state }, signal);
   const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, facts, hosts, identities });
   const deletions = new AccountDeletions({ ...deps, queue: state.deletions, gate, resolver, host }, signal);
+  const removal = new RepoRemoval({
+    refused: state.refusedRepos,
+    appender: given.appender,
+    clock: deps.clock,
+    requestRepo: (did) => backfill.requestRepo(did, null),
+  });
   const requestResync = (did: string, revMin: string): Promise<void> => backfill.requestResync(did, revMin);
   const perSecond = options.handleChecksPerSecond ?? 0;
   const handleChecks = new HandleChecks({ ...deps, state, resolver, appender, perSecond }, signal);
   const imports = new IdentityImport({ ...deps, state, appender, onImported: () => handleChecks.wake() }, signal);
-  const parts = { state, fetch, resolver, facts, hosts, identities, deletions, handleChecks, imports, backfill };
+  const lookups = { identities, deletions, removal, handleChecks, imports };
+  const parts = { state, fetch, resolver, facts, hosts, ...lookups, backfill };
   return {
     ...parts,
     ...buildSubscriptions(options, deps, { ...parts, gate, requestResync }),

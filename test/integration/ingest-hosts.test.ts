@@ -120,6 +120,25 @@ it('what exceeds the limit of a host is dropped, and its repo is fetched', async
   expect(await hostOf(pds)).toMatchObject({ eventsPerSecond: null });
 });
 
+it('nothing of a repo that was purged is taken, after a restart either', async () => {
+  expect((await harness.post('/v1/repo/purge', { did: authorDid })).status).toBe(200);
+  expect(harness.log.of('account', authorDid)).toMatchObject([{ active: false, status: 'deleted' }]);
+  const entries = harness.log.entries.filter(({ key }) => key === authorDid).length;
+  await harness.stop();
+  await harness.start();
+  await until(() => harness.network.openCount === 1);
+  await publish(author);
+  seq++;
+  harness.network.publish(
+    seq,
+    frameOf({ op: 1, t: '#identity' }, { seq, did: authorDid, time: new Date().toISOString() }),
+  );
+  await publish(other);
+  await harness.post('/v1/resync', { repos: [{ did: authorDid }] });
+  await until(() => harness.ingest.backfill.repo(authorDid)?.state === 'done');
+  expect(harness.log.entries.filter(({ key }) => key === authorDid).length).toBe(entries);
+});
+
 describe('skyshard host', () => {
   let folder: string;
 

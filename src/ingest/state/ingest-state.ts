@@ -15,6 +15,7 @@ import { HostRuleTable } from './host-rules.ts';
 import { IdentityTimes } from './identity-times.ts';
 import { ImportPositions } from './import-position.ts';
 import { LookupQueue } from './lookup-queue.ts';
+import { RefusedRepos } from './refused-repos.ts';
 import { SourceCursors } from './source-cursors.ts';
 import { SourceGaps } from './source-gaps.ts';
 import { requireKnownVersion } from './state-codec.ts';
@@ -33,6 +34,7 @@ const tables = [
   'imports',
   'gaps',
   'host-rules',
+  'refused-repos',
 ] as const;
 /** Address space reserved for the environment; the file grows only as it is filled. */
 const mapBytesDefault = 2 ** 36;
@@ -43,6 +45,7 @@ export class IngestState implements AsyncDisposable {
   readonly fetches: FetchQueue;
   readonly hosts: HostListings;
   readonly hostRules: HostRuleTable;
+  readonly refusedRepos: RefusedRepos;
   readonly identities: IdentityTimes;
   readonly imports: ImportPositions;
   /** Identities to resolve because a source reported a change. */
@@ -61,6 +64,7 @@ export class IngestState implements AsyncDisposable {
     this.#commits = new CommitQueue(environment, () => {
       this.hosts.reload();
       this.hostRules.reload();
+      this.refusedRepos.reload();
       this.fetches.reload();
       this.lookups.reload();
       this.deletions.reload();
@@ -69,6 +73,7 @@ export class IngestState implements AsyncDisposable {
     this.gaps = new SourceGaps(table('gaps'), this.#commits);
     this.hosts = new HostListings(table('hosts'));
     this.hostRules = new HostRuleTable(table('host-rules'), this.#commits);
+    this.refusedRepos = new RefusedRepos(table('refused-repos'), this.#commits);
     const fetchTables = { repos: table('repos'), queue: table('queue'), sums: table('sums') };
     this.fetches = new FetchQueue(fetchTables, this.hosts, this.#commits);
     this.lookups = new LookupQueue({ rows: table('lookups'), due: table('lookups-due') }, this.#commits);

@@ -6,7 +6,8 @@ import { parseCommandLine, version } from '../../../src/cli/command-line.ts';
 import { errorText, exitCode, exitCodeOf } from '../../../src/cli/exit-code.ts';
 import { createProcessLog } from '../../../src/cli/process-log.ts';
 import { bytesText, textTable } from '../../../src/cli/text-table.ts';
-import { commandNames, flagOf, settingsOf } from '../../../src/config/setting-table.ts';
+import { commandNames } from '../../../src/config/command-names.ts';
+import { flagOf, settingsOf } from '../../../src/config/setting-table.ts';
 
 function textOf(words: readonly string[]): string {
   const parsed = parseCommandLine(words);

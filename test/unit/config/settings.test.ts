@@ -3,16 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { commandNames } from '../../../src/config/command-names.ts';
 import { nearestName } from '../../../src/config/nearest-name.ts';
 import { readTokenFile } from '../../../src/config/secret-file.ts';
-import {
-  commandNames,
-  flagOf,
-  settingNames,
-  settingsOf,
-  settingTable,
-  variableOf,
-} from '../../../src/config/setting-table.ts';
+import { flagOf, settingNames, settingsOf, settingTable, variableOf } from '../../../src/config/setting-table.ts';
 import { childEnvironment, flagsFor, resolveSettings } from '../../../src/config/settings.ts';
 
 describe('the table of settings', () => {

@@ -1,0 +1,55 @@
+/** The names of all commands, in the order of `--help`, and the groups that share settings. */
+
+export const commandNames = [
+  'up',
+  'node',
+  'router',
+  'ingest',
+  'demo',
+  'status',
+  'get',
+  'settle',
+  'backfill',
+  'identity import',
+  'source begin',
+  'source mended',
+  'host block',
+  'host unblock',
+  'host limit',
+  'host list',
+  'repo takedown',
+  'repo purge',
+  'repo allow',
+  'repo list',
+  'map validate',
+  'config',
+] as const;
+
+export type CommandName = (typeof commandNames)[number];
+
+/** Commands that run until they are stopped. */
+export const serverCommands = ['up', 'node', 'router', 'ingest', 'demo'] as const satisfies readonly CommandName[];
+
+/** Commands that ask ingest. */
+export const ingestCommands = [
+  'backfill',
+  'identity import',
+  'source begin',
+  'source mended',
+  'host block',
+  'host unblock',
+  'host limit',
+  'host list',
+  'repo purge',
+  'repo allow',
+  'repo list',
+] as const satisfies readonly CommandName[];
+
+/** Commands that ask running processes. */
+export const clientCommands = [
+  'status',
+  'get',
+  'settle',
+  ...ingestCommands,
+  'repo takedown',
+] as const satisfies readonly CommandName[];
