@@ -59,6 +59,25 @@ function sourceState({ problem, connected }: Fields): string {
   return connected === true ? 'connected' : 'connecting';
 }
 
+const sourceHeadings = [
+  'source',
+  'state',
+  'received',
+  'durable',
+  'lag ms',
+  'proves',
+  'proven',
+  'not',
+  'false',
+  'refused',
+];
+
+/** What is proven now, and commits by outcome. */
+function trustCells(trust: unknown): TableCell[] {
+  const { modeNow, verified, unverified, failed, refused } = isFields(trust) ? trust : {};
+  return [modeNow, verified, unverified, failed, refused].map(cell);
+}
+
 function ingestText(ingest: Fields): string {
   if (typeof ingest['error'] === 'string') {
     return `ingest: ${ingest['error']}: ${ingest['message']}\n  ${ingest['hint']}\n`;
@@ -70,11 +89,12 @@ function ingestText(ingest: Fields): string {
     cell(source['receivedSeq']),
     cell(source['durableSeq']),
     cell(source['lagMs']),
+    ...trustCells(source['trust']),
   ]);
   if (rows.length === 0) return '';
   const problems = sources.flatMap(({ problem }) => (isFields(problem) ? [problem] : []));
   const lines = problems.map(({ code, message, hint }) => `${cell(code)}: ${cell(message)}\n  ${cell(hint)}\n`);
-  return `\n${textTable(['source', 'state', 'received', 'durable', 'lag ms'], rows)}${lines.join('')}`;
+  return `\n${textTable(sourceHeadings, rows)}${lines.join('')}`;
 }
 
 /** Shows the state of the cluster. Fails when a node does not answer. */

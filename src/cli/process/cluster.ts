@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { seededRandom } from '../../base/seeded-random.ts';
 import { keepTokenFile } from '../../config/secret-file.ts';
+import { settingTable } from '../../config/setting-table.ts';
 import { childEnvironment, flagsFor, type Settings } from '../../config/settings.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { CommandContext } from '../command.ts';
@@ -76,6 +77,8 @@ function followDemo(settings: Settings, url: string): Settings {
     handleResolver: url,
     allowPrivateHosts: true,
     cursor: settings.cursor ?? 0,
+    // Its first records are old by design, which is no lag.
+    verifyLagMs: settingTable.verifyLagMs.max,
   };
 }
 
