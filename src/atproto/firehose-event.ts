@@ -85,6 +85,8 @@ export type FirehoseDecoded =
   | { readonly ok: true; readonly value: FirehoseEvent }
   | { readonly ok: false; readonly reason: FirehoseReason; readonly seq: number | null };
 
+const { messageNameLengthMax, messageTextLengthMax } = inputLimits;
+
 /** Carries a reason for refusing the whole message up to the function that returns it. */
 class MessageFault {
   readonly reason: FirehoseReason;
@@ -176,9 +178,12 @@ function decodeIdentity(body: DagMap): IdentityEvent {
   };
 }
 
-function optionalText(body: DagMap, field: string): string {
+/** Returns a text for people or for counters, cut to its length; '' without one. */
+function shownText(body: DagMap, field: string, lengthMax: number): string {
   const value = body[field];
-  return typeof value === 'string' ? value : '';
+  if (typeof value !== 'string') return '';
+  // A part of a string would keep all of it in memory.
+  return value.length <= lengthMax ? value : Buffer.from(value.slice(0, lengthMax)).toString();
 }
 
 function decodeBody(type: string, body: DagMap): FirehoseEvent {
@@ -198,7 +203,12 @@ function decodeBody(type: string, body: DagMap): FirehoseEvent {
     case '#account':
       return decodeAccount(body);
     case '#info':
-      return { kind: 'info', seq: null, name: optionalText(body, 'name'), message: optionalText(body, 'message') };
+      return {
+        kind: 'info',
+        seq: null,
+        name: shownText(body, 'name', messageNameLengthMax),
+        message: shownText(body, 'message', messageTextLengthMax),
+      };
     default:
       return { kind: 'unknown', seq: seqOf(body), type };
   }
@@ -212,7 +222,12 @@ function decodeFrame(reader: DagCborReader, body: DagMap): FirehoseEvent {
   if (!reader.isAtEnd) refuse('frame-trailing-bytes');
   const { op, t: type } = header;
   if (op === -1) {
-    return { kind: 'error', seq: null, error: optionalText(body, 'error'), message: optionalText(body, 'message') };
+    return {
+      kind: 'error',
+      seq: null,
+      error: shownText(body, 'error', messageNameLengthMax),
+      message: shownText(body, 'message', messageTextLengthMax),
+    };
   }
   if (op !== 1) refuse('frame-op-unknown');
   return typeof type === 'string' ? decodeBody(type, body) : refuse('frame-header-bad');

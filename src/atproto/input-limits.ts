@@ -10,6 +10,11 @@ export const inputLimits = {
   messageBytesMax: 5_242_880,
   /** Values and keys of a message without its blocks; the largest commit has 2,500. */
   messageItemsMax: 20_000,
+  /** A notice's name, which is counted, and its message, which is logged. Units: characters. */
+  messageNameLengthMax: 64,
+  messageTextLengthMax: 500,
+  /** Messages of one source whose events are not durable yet. Units: bytes. */
+  messagesHeldBytesMax: 67_108_864,
   /** Ops, blocks and bytes of the CAR of one commit. Source: the lexicon of subscribeRepos. */
   commitOpsMax: 200,
   commitBlocksMax: 10_000,
@@ -56,6 +61,12 @@ export const inputLimits = {
    */
   repoExpansionMax: 2,
   repoRecordBytesMin: 8_388_608,
+
+  /** A DID document; the directory's have at most about 10 KB. Units: bytes. */
+  documentBytesMax: 65_536,
+  /** Repos and characters of the token of one page of a host's list; we ask for 1,000. */
+  listingReposMax: 10_000,
+  listingTokenLengthMax: 2_048,
 
   /** One block or message of DAG-CBOR. Units: levels, values and keys, bytes. */
   cborDepthMax: 64,

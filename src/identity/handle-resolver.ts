@@ -5,8 +5,9 @@
  * DNS TXT at `_atproto.<handle>` first, then `https://<handle>/.well-known/atproto-did`.
  */
 import { Resolver } from 'node:dns/promises';
-import { ensureValidDid, isValidHandle } from '@atproto/syntax';
+import { isValidHandle } from '@atproto/syntax';
 import * as v from 'valibot';
+import { isKeyableDid } from '../atproto/compact-key.ts';
 import { orAborted } from '../base/or-aborted.ts';
 import { openObjectShape, parseShape } from '../config/json-shape.ts';
 import type { PublicFetch } from './public-fetch.ts';
@@ -47,12 +48,7 @@ const notFound: HandleResolution = { ok: false, reason: 'not-found' };
 const unreachable: HandleResolution = { ok: false, reason: 'unreachable' };
 
 function resolutionOf(did: string): HandleResolution {
-  try {
-    ensureValidDid(did);
-    return { ok: true, did };
-  } catch {
-    return notFound;
-  }
+  return isKeyableDid(did) ? { ok: true, did } : notFound;
 }
 
 /** Resolves handles, without a cache. */

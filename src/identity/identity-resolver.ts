@@ -7,6 +7,7 @@
  */
 import { ensureValidDid } from '@atproto/syntax';
 import { LRUCache } from 'lru-cache';
+import { inputLimits } from '../atproto/input-limits.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type DidDocument, type DidDocumentReason, parseDidDocument } from './did-document.ts';
 import { type HandleResolution, HandleResolver, isTransientHandleReason, type TxtLookup } from './handle-resolver.ts';
@@ -64,11 +65,13 @@ export type IdentityResolution =
   | { readonly ok: true; readonly identity: Identity }
   | { readonly ok: false; readonly reason: DidReason };
 
-const documentBytesMax = 262_144;
 const timeoutMsDefault = 3000;
 /** Limits of each of the two caches. */
 const cacheTtlMs = 3_600_000;
 const cacheEntriesMax = 100_000;
+/** Of documents, whose hosts choose their size. Units: about bytes. */
+const documentsBytesMax = 128 * 2 ** 20;
+const documentBytesMin = 500;
 const documentTypes = 'application/did+ld+json, application/json';
 
 /** The operator named these two hosts. */
@@ -118,7 +121,12 @@ export class IdentityResolver implements Disposable {
     this.#handleLimits = new SiteLimits(options.handleResolverUrl === null ? handleHostBounds : trustedBounds);
     const perf = { now: () => clock.monotonicMs() };
     const bounds = { max: cacheEntriesMax, ttl: cacheTtlMs, ttlResolution: 0, perf };
-    this.#documents = new LRUCache(bounds);
+    this.#documents = new LRUCache({
+      ...bounds,
+      maxSize: documentsBytesMax,
+      sizeCalculation: ({ keysJson, servicesJson, claimedHandle }) =>
+        documentBytesMin + keysJson.length + servicesJson.length + (claimedHandle?.length ?? 0),
+    });
     this.#didByHandle = new LRUCache(bounds);
   }
 
@@ -163,7 +171,7 @@ export class IdentityResolver implements Disposable {
       ...location,
       accept: documentTypes,
       timeoutMs,
-      bytesMax: documentBytesMax,
+      bytesMax: inputLimits.documentBytesMax,
       redirectsMax: 0,
     });
     if (!answer.ok) {

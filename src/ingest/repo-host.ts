@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot';
 import { isKeyableDid } from '../atproto/compact-key.ts';
+import { inputLimits } from '../atproto/input-limits.ts';
 import type { Clock } from '../base/clock.ts';
 import { openObjectShape, parseShape } from '../config/json-shape.ts';
 import type { FetchOutcome, FetchReason, Pace, PublicFetch } from '../identity/public-fetch.ts';
@@ -56,7 +57,11 @@ const goneErrors: ReadonlySet<string> = new Set([
 ]);
 
 const errorShape = openObjectShape({ error: v.string() });
-const pageShape = openObjectShape({ repos: v.array(v.unknown()), cursor: v.fallback(v.string(), '') });
+const pageShape = openObjectShape({
+  repos: v.pipe(v.array(v.unknown()), v.maxLength(inputLimits.listingReposMax)),
+  // A longer token would end the listing as if complete.
+  cursor: v.pipe(v.fallback(v.string(), ''), v.maxLength(inputLimits.listingTokenLengthMax)),
+});
 const shortTextShape = v.fallback(v.pipe(v.string(), v.maxLength(64)), '');
 const listedRepoShape = openObjectShape({
   did: v.pipe(v.string(), v.check(isKeyableDid)),
@@ -141,7 +146,7 @@ export class RepoHost {
     if (!outcome.ok || outcome.status !== 200) return this.#failureOf(origin, outcome);
     const page = parseShape(pageShape, outcome.body.toString('utf8'));
     if (page === undefined) {
-      return { ok: false, reason: 'answer-bad', message: `${origin}: a page of repos has no repos` };
+      return { ok: false, reason: 'answer-bad', message: `${origin}: a page of repos has no repos, or too many` };
     }
     return { ok: true, repos: page.repos.flatMap(listedRepoOf), pageToken: page.cursor };
   }

@@ -5,6 +5,7 @@
  * passes events that are ignored or cannot be read.
  */
 import { decodeFirehoseMessage, type FirehoseEvent } from '../atproto/firehose-event.ts';
+import { inputLimits } from '../atproto/input-limits.ts';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
@@ -12,6 +13,7 @@ import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { EntriesRefused } from '../log/entries-refused.ts';
 import { AheadWatch, aheadReasonOf, type TimedEvent } from './ahead-watch.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
 import { SourceCondition } from './source-condition.ts';
 import { type EndedConnection, holdConnection } from './source-connection.ts';
@@ -92,6 +94,8 @@ export class Subscription {
   #receivedTimeMs = 0;
   #receivedLagMs = 0;
   #oversizedInARow = 0;
+  /** Messages whose events are not done. */
+  readonly #held = new HeldBytes(inputLimits.messagesHeldBytesMax);
   #isConnected = false;
   #attempts = 0;
   #lastProblem: string | null = null;
@@ -178,7 +182,8 @@ export class Subscription {
   }
 
   async #connectOnce(): Promise<EndedConnection> {
-    const { url, clock, note, silenceMsMax = silenceMsDefault, waitForCapacity } = this.#options;
+    const { url, clock, note, silenceMsMax = silenceMsDefault } = this.#options;
+    const waitForCapacity = (): Promise<void> | null => this.#held.waitForRoom() ?? this.#options.waitForCapacity();
     const cursor = this.#position.receivedSeq;
     this.#isFirstOfConnection = true;
     const onOpen = (): void => {
@@ -235,7 +240,8 @@ export class Subscription {
       this.#receivedTimeMs = event.eventMs;
       this.#receivedLagMs = Math.max(0, nowMs - event.eventMs);
       this.#options.trust.noteLag(this.#receivedLagMs, nowMs);
-      this.#track(event.seq, () => this.#options.route(event, this.#options.trust, message), event);
+      const route = (): ReturnType<Route> => this.#options.route(event, this.#options.trust, message);
+      this.#track(event.seq, route, event, message.length);
       return;
     }
     this.#drop(reason);
@@ -275,8 +281,8 @@ export class Subscription {
     if (error === 'FutureCursor') this.condition.stop(futureCursor(this.name, this.#position.receivedSeq));
   }
 
-  /** Routes an event and tracks it until it is done; one without `route` has no effects. */
-  #track(seq: number, route: Route | null, event: FirehoseEvent | null = null): void {
+  /** Routes an event and tracks it, and its message's bytes, until it is done. */
+  #track(seq: number, route: Route | null, event: FirehoseEvent | null = null, bytes = 0): void {
     const isFirst = this.#isFirstOfConnection;
     this.#isFirstOfConnection = false;
     if (isFirst) this.condition.noteFirst(seq);
@@ -291,16 +297,23 @@ export class Subscription {
     if (order === 'out-of-order') {
       // It is counted, but does not move the cursor. Its effects are idempotent.
       this.#dropped.add('seq-not-ascending');
-      routed?.catch((error: unknown) => {
+      if (routed === null) return;
+      this.#held.hold(bytes);
+      const failed = (error: unknown): void => {
         operatingFailure(error);
         this.#drop('append-failed');
-      });
+      };
+      void routed.catch(failed).then(() => this.#held.release(bytes));
       return;
     }
     const run = this.#position.begin(seq);
-    const finish = (): void => run.finish(seq);
-    if (routed === null) finish();
-    else routed.then(finish, (error: unknown) => this.#routeAgain(event!, route!, error, finish));
+    if (routed === null) return run.finish(seq);
+    this.#held.hold(bytes);
+    const finish = (): void => {
+      run.finish(seq);
+      this.#held.release(bytes);
+    };
+    routed.then(finish, (error: unknown) => this.#routeAgain(event!, route!, error, finish));
   }
 
   /**

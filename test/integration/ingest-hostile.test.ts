@@ -3,16 +3,19 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { ByteString, type DagMap } from '../../src/atproto/dag-value.ts';
 
+import { inputLimits } from '../../src/atproto/input-limits.ts';
 import type { Entry } from '../../src/entry/entry.ts';
 import { EntriesRefused } from '../../src/log/entries-refused.ts';
 import { HandMadeCar, treeEntry } from '../support/hand-made-car.ts';
-import { IngestHarness } from '../support/ingest-harness.ts';
+import { IngestHarness, verifyOff } from '../support/ingest-harness.ts';
 import { MemoryLog } from '../support/memory-log.ts';
+import { json } from '../support/scripted-network.ts';
 import { until } from '../support/until.ts';
 import {
   authorDid,
   commitFrame,
   create,
+  frameOf,
   likeRecord,
   otherDid,
   postRecord,
@@ -74,7 +77,7 @@ describe('a commit', () => {
     ['path-duplicate', ofOnePath],
     ['car-truncated', (body) => ({ ...body, blocks: new ByteString(Buffer.from([50, 1])) })],
   ])('that cannot be taken is passed, and its repo is fetched: %s', async (reason, change) => {
-    await harness.start();
+    await harness.start({ verify: verifyOff });
     await commit(1, (body) => body);
     await commit(2, change);
     const { rev } = repo;
@@ -89,7 +92,7 @@ describe('a commit', () => {
   });
 
   it('that lacks the block of an op brings the others, and its repo is fetched', async () => {
-    await harness.start();
+    await harness.start({ verify: verifyOff });
     await commit(1, withoutBlock);
     await harness.settle();
     expect(harness.log.of('commit').map(({ ops }) => ops.map(({ rkey }) => rkey))).toEqual([['a-1']]);
@@ -110,7 +113,7 @@ describe('a repo', () => {
     harness.network.serveRepos((did) =>
       did === authorDid ? { body } : { status: 400, body: '{"error":"RepoNotFound"}' },
     );
-    await harness.start();
+    await harness.start({ verify: verifyOff });
     await harness.post('/v1/backfill', { did: authorDid });
     await until(async () => (await outcomeOf(authorDid)) === 'failed');
     const { body: row } = await harness.get(`/v1/backfill?did=${authorDid}`);
@@ -144,7 +147,7 @@ class RefusingLog extends MemoryLog {
 describe('an entry that the log refuses for good', () => {
   it('is passed, and its repo is fetched; one of the same chunk is taken', async () => {
     harness.log = new RefusingLog();
-    await harness.start();
+    await harness.start({ verify: verifyOff });
     const body = await repo.commit(1, create('app.bsky.feed.like', 'poison', likeRecord()));
     harness.network.publish(1, commitFrame(body));
     const other = await SignedRepo.start(otherDid);
@@ -174,5 +177,61 @@ describe('a host that says nothing', () => {
     expect((await harness.settle()).status).toBe(200);
     expect(harness.log.of('commit', authorDid).length).toBe(1);
     expect(asked).toEqual([otherDid]);
+  });
+});
+
+describe('a source', () => {
+  it('whose messages are far larger than their entries is paused while these wait', async () => {
+    await harness.start({ verify: verifyOff });
+    await until(() => harness.network.openCount === 1);
+    harness.log.isHeld = true;
+    const junk = new ByteString(Buffer.alloc(4_000_000));
+    const count = 24;
+    for (let seq = 1; seq <= count; seq++) await commit(seq, (body) => ({ ...body, junk }));
+    await until(() => harness.log.waitingCount >= inputLimits.messagesHeldBytesMax / 4_100_000);
+    const { receivedSeq } = harness.status;
+    expect(receivedSeq).toBeLessThan(count);
+    harness.log.acknowledgeAll();
+    await harness.settle();
+    expect(harness.log.of('commit')).toHaveLength(count);
+  });
+
+  it('cannot fill memory or the log with the texts of its notices', async () => {
+    await harness.start({ verify: verifyOff });
+    await until(() => harness.network.openCount === 1);
+    const long = 'x'.repeat(1_000_000);
+    harness.network.send(frameOf({ op: 1, t: '#info' }, { name: long, message: long }));
+    await until(() => Object.keys(harness.status.notices).length === 1);
+    expect(Object.keys(harness.status.notices)).toEqual(['x'.repeat(64)]);
+    expect(harness.notes.find((note) => note.startsWith('source says'))!.length).toBeLessThan(1_000);
+  });
+});
+
+describe("a host's list of repos", () => {
+  it.each([
+    ['too many repos', { repos: new Array(10_001).fill({ did: otherDid }) }],
+    ['too long a token', { repos: [{ did: otherDid }], cursor: 'x'.repeat(3_000) }],
+  ])('with %s is refused, and nothing of it is stored', async (_name, page) => {
+    const path = '/xrpc/com.atproto.sync.listRepos';
+    harness.network.responders.set(path, () => json(page));
+    await harness.start({ verify: verifyOff });
+    await harness.post('/v1/backfill', { host: harness.network.url });
+    await until(() => harness.network.requestCount(path) >= 2);
+    expect(harness.ingest.backfill.progress.reposQueued).toBe(0);
+    harness.network.responders.set(path, () => json({ repos: [{ did: authorDid }], cursor: 5 }));
+    await until(async () => (await outcomeOf(authorDid)) === 'done');
+  });
+});
+
+describe('a DID document', () => {
+  it('that is too large counts as absent', async () => {
+    await harness.start({ verify: verifyOff });
+    const padding = ['at://a.test', ...new Array(100).fill('x'.repeat(1_000))];
+    const document = harness.network.documents.get(otherDid) as object;
+    harness.network.documents.set(otherDid, { ...document, alsoKnownAs: padding });
+    expect(await harness.ingest.resolver.resolveDid(otherDid, { fresh: true })).toEqual({
+      ok: false,
+      reason: 'not-found',
+    });
   });
 });
