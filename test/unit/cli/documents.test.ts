@@ -25,6 +25,14 @@ function rowsOf(text: string, firstCell: RegExp): string[][] {
     .filter(([first]) => firstCell.test(first!));
 }
 
+/** Returns the value of a constant such as `64 * 2 ** 10`. */
+function productOf(expression: string): number {
+  return expression.split(/(?<!\*)\*(?!\*)/).reduce((product, factor) => {
+    const [base, exponent = 1] = factor.split('**').map((text) => Number(text.replaceAll('_', '')));
+    return product * base! ** exponent;
+  }, 1);
+}
+
 const documents = ['README.md', 'ARCHITECTURE.md', ...projectFiles().filter((path) => /^ops\/[^/]*\.md$/.test(path))];
 
 describe('documents', () => {
@@ -115,6 +123,18 @@ describe('ops/security.md', () => {
     );
     const shown = Object.fromEntries(rows.map(([name, , value]) => [name, Number(value!.replaceAll(',', ''))]));
     expect(shown).toEqual(inputLimits);
+  });
+
+  it('lists other limits with the values of the files that it names', () => {
+    const rows = rowsOf(textOf('ops/security.md'), /^[a-zA-Z]+$/).filter((row) => row[4]?.startsWith('`src/'));
+    expect(rows.length).toBeGreaterThan(40);
+    for (const [name, , value, , file] of rows) {
+      const code = textOf(file!.slice(1, -1));
+      const values = [...code.matchAll(new RegExp(`\\b${name}\\b\\s*[:=]\\s*([\\d_ *+-]+?) ?[;,}\\n]`, 'g'))].map(
+        ([, expression]) => productOf(expression!),
+      );
+      expect(values, `${name} in ${file}`).toContain(Number(value!.replaceAll(',', '')));
+    }
   });
 });
 
