@@ -2,10 +2,11 @@
 import fc from 'fast-check';
 import { methodByName } from '../../src/proto/codec.ts';
 import { fieldsByMessage, type MessageName } from '../../src/proto/generated/bsky-service.ts';
+import { messageFromJson } from '../../src/proto/json.ts';
 import { encodePageToken } from '../../src/proto/page-token.ts';
 import type { FieldSchema } from '../../src/proto/schema.ts';
 import { anyDids, rkeys, uris } from './hostile-records.ts';
-import { hostileTexts } from './hostile-values.ts';
+import { anyMaps, byteFaults, hostileTexts, withFaults } from './hostile-values.ts';
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json | undefined };
 
@@ -83,13 +84,37 @@ function requestOf(name: MessageName, depth = 0): fc.Arbitrary<Json> {
   });
 }
 
-export type HostileRequest = { readonly method: string; readonly json: string };
+type HostileRequest = { readonly method: string; readonly json: string };
 
 /** A request of any method, as JSON that its schema takes. */
-export function hostileRequests(methods: readonly string[] = [...methodByName.keys()]): fc.Arbitrary<HostileRequest> {
+function hostileRequests(methods: readonly string[] = [...methodByName.keys()]): fc.Arbitrary<HostileRequest> {
   return fc.oneof(
     ...methods.map((method) =>
       requestOf(methodByName.get(method)!.request).map((json) => ({ method, json: JSON.stringify(json) })),
     ),
   );
+}
+
+/** A request as bytes: JSON or protobuf, whole or damaged, or no request at all. */
+export type HostileBody = { readonly method: string; readonly isJson: boolean; readonly body: Buffer };
+
+export function hostileBodies(methods: readonly string[] = [...methodByName.keys()]): fc.Arbitrary<HostileBody> {
+  const strays = fc
+    .tuple(fc.constantFrom(...methods), anyMaps)
+    .map(([method, map]) => ({ method, json: JSON.stringify(map) }));
+  return fc
+    .tuple(
+      fc.oneof({ weight: 9, arbitrary: hostileRequests(methods) }, { weight: 1, arbitrary: strays }),
+      fc.boolean(),
+      fc.option(byteFaults, { freq: 1 }),
+    )
+    .map(([{ method, json }, isJson, faults]) => {
+      let body: Buffer = Buffer.from(json);
+      try {
+        if (!isJson) body = messageFromJson(methodByName.get(method)!.request, json);
+      } catch {
+        // What no schema takes is sent as it is.
+      }
+      return { method, isJson, body: faults === null ? body : withFaults(body, faults) };
+    });
 }

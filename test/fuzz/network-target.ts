@@ -20,8 +20,9 @@ import { type FuzzTarget, fuzzTarget, mustHold, type OpenTarget, type Sightings 
 import { HostileCluster, unverified } from './hostile-cluster.ts';
 import { type DrawnMessage, hostileMessages, hostileRepoCars } from './hostile-commits.ts';
 import { goodDids, keyableDids } from './hostile-records.ts';
-import { type HostileRequest, hostileRequests } from './hostile-requests.ts';
+import { type HostileBody, hostileBodies } from './hostile-requests.ts';
 import { type ByteFault, byteFaults, damaged, showBytes, withFaults } from './hostile-values.ts';
+import { type Protocol, protocols, RouterCaller } from './router-caller.ts';
 
 /** How a host answers for a repo or a document. */
 type HostAnswer = { readonly how: 'whole' | 'cut' | 'endless' | 'silent' | 'failed'; readonly bytes: Buffer };
@@ -30,7 +31,7 @@ type NetworkEvent =
   | { readonly kind: 'message'; readonly message: DrawnMessage; readonly faults: readonly ByteFault[] | null }
   | { readonly kind: 'text' | 'cut' }
   | { readonly kind: 'repo' | 'document'; readonly did: string; readonly answer: HostAnswer }
-  | { readonly kind: 'request'; readonly request: HostileRequest }
+  | { readonly kind: 'request'; readonly request: HostileBody; readonly protocol: Protocol }
   | { readonly kind: 'bytes'; readonly listener: 'router' | 'http2' | 'ingest' | 'node'; readonly bytes: Buffer }
   | { readonly kind: 'wire'; readonly call: string; readonly bytes: Buffer };
 
@@ -76,7 +77,16 @@ const events: fc.Arbitrary<NetworkEvent> = fc.oneof(
       answer: fc.record({ how: ways, bytes: documentBytes }),
     }),
   },
-  { weight: 8, arbitrary: fc.record({ kind: fc.constant('request'), request: hostileRequests(readMethods) }) },
+  {
+    weight: 8,
+    arbitrary: fc
+      .tuple(hostileBodies(readMethods), fc.constantFrom(...protocols))
+      .map(([request, protocol]) => ({
+        kind: 'request' as const,
+        request,
+        protocol: request.isJson ? 'json' : protocol,
+      })),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -149,11 +159,13 @@ const reconnectMsMax = 60_000;
 class HostileRound {
   readonly #cluster: HostileCluster;
   readonly #seen: Sightings;
+  readonly #caller: RouterCaller;
   readonly #repoAnswers = new Map<string, HostAnswer>();
 
   constructor(cluster: HostileCluster, seen: Sightings) {
     this.#cluster = cluster;
     this.#seen = seen;
+    this.#caller = new RouterCaller(cluster.run);
     cluster.network.serveRepos((did) => {
       const answer = this.#repoAnswers.get(did);
       return answer === undefined ? { status: 400, body: '{}' } : answerOf(answer);
@@ -187,7 +199,7 @@ class HostileRound {
           null,
         );
       case 'request':
-        return this.#request(event.request);
+        return this.#request(event.protocol, event.request);
       case 'bytes':
         return this.#bytes(event);
       case 'wire':
@@ -206,10 +218,10 @@ class HostileRound {
     this.#cluster.network.publish(seq, isOfSeq(damagedFrame, seq) ? damagedFrame : frame);
   }
 
-  async #request({ method, json }: HostileRequest): Promise<void> {
-    const { status, body } = await this.#cluster.call(method, json);
-    this.#seen.add(`request ${status}`);
-    mustHold(status !== 500, `${method} ${json.slice(0, 2_000)} is answered or refused: ${body.slice(0, 500)}`);
+  async #request(protocol: Protocol, { method, body }: HostileBody): Promise<void> {
+    const { isInternal, summary } = await this.#caller.call(protocol, method, body);
+    this.#seen.add(`${protocol} ${summary.slice(0, 7).trimEnd()}`);
+    mustHold(!isInternal, `${method} is answered or refused, and not: ${summary}`);
   }
 
   async #bytes({ listener, bytes }: Extract<NetworkEvent, { kind: 'bytes' }>): Promise<void> {
@@ -243,6 +255,10 @@ class HostileRound {
     socket.send(withFaults(answer, [{ kind: 'set', at: bytes.length, byte: 255 }]));
     socket.close();
   }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#caller[Symbol.asyncDispose]();
+  }
 }
 
 async function openNetwork(seen: Sightings, words: readonly string[]): Promise<OpenTarget<readonly NetworkEvent[]>> {
@@ -265,7 +281,10 @@ async function openNetwork(seen: Sightings, words: readonly string[]): Promise<O
       );
     },
     show: (value) => value.map(showEvent).join('\n'),
-    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await round[Symbol.asyncDispose]();
+      await cluster[Symbol.asyncDispose]();
+    },
   };
 }
 
@@ -276,6 +295,10 @@ function showEvent(event: NetworkEvent): string {
     return `message ${showBytes(event.faults === null ? frame : withFaults(frame, event.faults))}`;
   }
   if ('answer' in event) return `${event.kind} of ${event.did} ${event.answer.how} ${showBytes(event.answer.bytes)}`;
+  if ('request' in event) {
+    const { method, body } = event.request;
+    return `request ${event.protocol} ${method} ${showBytes(body)}`;
+  }
   if ('bytes' in event) return `${event.kind} ${showBytes(event.bytes)} ${fc.stringify({ ...event, bytes: null })}`;
   return fc.stringify(event);
 }
@@ -286,7 +309,18 @@ export const networkTarget: FuzzTarget = fuzzTarget(
     lane: 'children',
     share: 1,
     expectedRuns: 100,
-    expected: ['message', 'repo', 'document', 'request 200', 'wire kind 1', 'wire kind 2', 'bytes'],
+    expected: [
+      'message',
+      'repo',
+      'document',
+      'json 200',
+      'proto 200',
+      'grpc grpc 0',
+      'grpc over http2 grpc 0',
+      'wire kind 1',
+      'wire kind 2',
+      'bytes',
+    ],
   },
   ({ seen }) => openNetwork(seen, unverified),
 );

@@ -1,40 +1,13 @@
 /** Targets of what callers of the router send: bodies in both encodings, and page tokens. */
-import fc from 'fast-check';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
 import { messageFromJson, messageToJson } from '../../src/proto/json.ts';
 import { decodeKeyToken, decodePageToken } from '../../src/proto/page-token.ts';
 import { walkFrom } from '../../src/read/lookup/page.ts';
 import { type FuzzTarget, mustHold, pureTarget, refusedOr, type Sightings } from './fuzz-target.ts';
-import { hostileRequests, tokens } from './hostile-requests.ts';
-import { anyMaps, byteFaults, showBytes, withFaults } from './hostile-values.ts';
+import { type HostileBody, hostileBodies, tokens } from './hostile-requests.ts';
+import { showBytes } from './hostile-values.ts';
 
-type Body = { readonly method: string; readonly body: Buffer };
-
-const bodies: fc.Arbitrary<Body> = fc
-  .tuple(
-    fc.oneof(
-      { weight: 9, arbitrary: hostileRequests() },
-      {
-        weight: 1,
-        arbitrary: fc
-          .tuple(fc.constantFrom(...methodByName.keys()), anyMaps)
-          .map(([method, map]) => ({ method, json: JSON.stringify(map) })),
-      },
-    ),
-    fc.boolean(),
-    fc.option(byteFaults, { freq: 1 }),
-  )
-  .map(([{ method, json }, isJson, faults]) => {
-    let body: Buffer = Buffer.from(json);
-    try {
-      if (!isJson) body = messageFromJson(methodByName.get(method)!.request, json);
-    } catch {
-      // What no schema takes is sent as it is.
-    }
-    return { method, body: faults === null ? body : withFaults(body, faults) };
-  });
-
-function checkBody({ method, body }: Body, seen: Sightings): void {
+function checkBody({ method, body }: HostileBody, seen: Sightings): void {
   const { request } = methodByName.get(method)!;
   const message = refusedOr(seen, 'protobuf', () => decodeMessage(request, body));
   if (message !== undefined) {
@@ -67,7 +40,7 @@ export const requestTargets: readonly FuzzTarget[] = [
       expectedRuns: 1000,
       expected: ['protobuf read', 'protobuf refused', 'json read', 'json refused'],
     },
-    bodies,
+    hostileBodies(),
     checkBody,
     ({ method, body }) => `${method} ${showBytes(body)}`,
   ),
