@@ -79,13 +79,11 @@ const events: fc.Arbitrary<NetworkEvent> = fc.oneof(
   },
   {
     weight: 8,
-    arbitrary: fc
-      .tuple(hostileBodies(readMethods), fc.constantFrom(...protocols))
-      .map(([request, protocol]) => ({
-        kind: 'request' as const,
-        request,
-        protocol: request.isJson ? 'json' : protocol,
-      })),
+    arbitrary: fc.tuple(hostileBodies(readMethods), fc.constantFrom(...protocols)).map(([request, protocol]) => ({
+      kind: 'request' as const,
+      request,
+      protocol: request.isJson ? 'json' : protocol,
+    })),
   },
   {
     weight: 2,
