@@ -51,6 +51,8 @@ export type HostileCommit = {
   readonly ops: readonly HostileOp[];
   /** How often the list of ops is repeated. */
   readonly repeats: number;
+  /** True for a commit that is refused whole, where two ops name one path. */
+  readonly repeatsPaths: boolean;
 };
 
 const ops: fc.Arbitrary<HostileOp> = fc.record({
@@ -67,6 +69,7 @@ export const hostileCommits: fc.Arbitrary<HostileCommit> = fc.record({
   time: times,
   records: fc.array(hostileRecords, { minLength: 1, maxLength: 4 }),
   ops: fc.array(ops, { minLength: 1, maxLength: 6 }),
+  repeatsPaths: fc.constantFrom(false, false, false, false, false, false, true),
   repeats: fc.oneof({ weight: 8, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.constantFrom(2, 33, 201) }),
 });
 
@@ -85,12 +88,16 @@ export function ownRecords({ did, records }: HostileCommit): HostileRecord[] {
 }
 
 /** Returns the ops of a commit in order, with their paths. */
-export function placedOps({ records, ops: drawn, repeats }: HostileCommit): PlacedOp[] {
+export function placedOps({ records, ops: drawn, repeats, repeatsPaths }: HostileCommit): PlacedOp[] {
+  const used = new Set<string>();
   return Array.from({ length: repeats }, (_unused, round) =>
     drawn.map(({ action, record: drawnIndex, path, hasCid }, at) => {
       const record = drawnIndex % records.length;
       const { collection, rkey: own } = records[record]!;
-      const rkey = { own, first: records[0]!.rkey, spread: `s${round}-${at}`, bad: '../é' }[path];
+      const unique = `s${round}-${at}`;
+      const wanted = { own, first: records[0]!.rkey, spread: unique, bad: '../é' }[path];
+      const rkey = used.has(`${collection}/${wanted}`) && !repeatsPaths ? unique : wanted;
+      used.add(`${collection}/${rkey}`);
       return { action, collection, rkey, record, hasCid };
     }),
   ).flat();
