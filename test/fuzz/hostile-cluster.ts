@@ -4,17 +4,18 @@
  * Owns: what must be true of the processes at any time, and the model of the good accounts: what
  * they wrote, which knows nothing of slots.
  */
+
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Secp256k1Keypair } from '@atproto/crypto';
 import { systemClock } from '../../src/base/clock.ts';
-import { settingTable } from '../../src/config/setting-table.ts';
 import { clusterFolder, type RunningCluster, removeFolder, startCluster } from '../support/running-cluster.ts';
-import { ScriptedNetwork } from '../support/scripted-network.ts';
+import { didDocument, ScriptedNetwork } from '../support/scripted-network.ts';
 import { until } from '../support/until.ts';
 import { commitFrame, create, SignedRepo } from '../unit/atproto/signed-repo.ts';
 import { checkProcesses, checkSlots, settle } from './cluster-health.ts';
 import { mustHold } from './fuzz-target.ts';
-import { goodDids } from './hostile-records.ts';
+import { goodDids, keyableDids } from './hostile-records.ts';
 
 const collection = 'app.bsky.feed.post';
 /** How long a good commit may take until it is read, on a machine that has time for us. */
@@ -70,10 +71,18 @@ export class HostileCluster implements AsyncDisposable {
   }
 
   async #begin(): Promise<void> {
+    // Strangers sign with the key that documents have by default.
+    const keypair = await Secp256k1Keypair.import('22'.repeat(32));
+    const publicKeyMultibase = keypair.did().slice('did:key:'.length);
     for (const [index, did] of goodDids.entries()) {
-      this.network.register(did, `good${index}.example`);
-      this.#repos.push(await SignedRepo.start(did));
+      const handle = `good${index}.example`;
+      this.network.register(did, handle);
+      const method = { id: `${did}#atproto`, type: 'Multikey', controller: did, publicKeyMultibase };
+      const document = { ...didDocument(did, handle, this.network.url), verificationMethod: [method] };
+      this.network.documents.set(did, document);
+      this.#repos.push(await SignedRepo.start(did, [], { keypair }));
     }
+    for (const did of keyableDids) this.network.register(did, 'stranger.example');
     await this.#read(await this.#commit(0), 60_000);
     this.appliedMs.length = 0;
     for (let count = 0; count < warmUpCommits; count++) await this.goodCommit();
@@ -86,6 +95,11 @@ export class HostileCluster implements AsyncDisposable {
 
   get clusterToken(): string {
     return readFileSync(join(this.#running.dataDir, 'cluster-token'), 'utf8').trim();
+  }
+
+  /** Returns the repo of a good account, undefined for any other. */
+  carOf(did: string): Promise<Buffer> | undefined {
+    return this.#repos.find((repo) => repo.did === did)?.car();
   }
 
   get nextSeq(): number {
@@ -176,6 +190,3 @@ export class HostileCluster implements AsyncDisposable {
     removeFolder(this.#folder);
   }
 }
-
-/** Flags that let hostile commits reach the slots: whoever signs for an account writes the same. */
-export const unverified: readonly string[] = 'verify' in settingTable ? ['--verify=off'] : [];

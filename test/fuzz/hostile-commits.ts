@@ -10,7 +10,15 @@ import { type Block, encodeCar } from '../../src/demo/server/firehose-frame.ts';
 import { signatureOf } from '../support/commit-signature.ts';
 import { encodeDagCbor } from '../support/dag-cbor.ts';
 import { frameOf } from '../unit/atproto/signed-repo.ts';
-import { anyDids, type HostileRecord, hostileRecords, keyableDids, ownedBy, rkeys } from './hostile-records.ts';
+import {
+  anyDids,
+  goodDids,
+  type HostileRecord,
+  hostileRecords,
+  keyableDids,
+  ownedBy,
+  rkeys,
+} from './hostile-records.ts';
 import { anyValues } from './hostile-values.ts';
 
 /** Now, an hour ago, tomorrow, and the ends of what the format holds. */
@@ -63,7 +71,7 @@ const ops: fc.Arbitrary<HostileOp> = fc.record({
 });
 
 export const hostileCommits: fc.Arbitrary<HostileCommit> = fc.record({
-  did: fc.constantFrom(...keyableDids),
+  did: fc.constantFrom(...keyableDids, ...goodDids),
   rev: revs,
   since: fc.option(revs),
   time: times,

@@ -2,7 +2,7 @@
 import { applyTarget } from './apply-target.ts';
 import { decodeTargets } from './decode-targets.ts';
 import type { FuzzTarget } from './fuzz-target.ts';
-import { networkTarget } from './network-target.ts';
+import { networkTargets } from './network-target.ts';
 import { peerTargets } from './peer-targets.ts';
 import { requestTargets } from './request-targets.ts';
 
@@ -11,5 +11,5 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   ...peerTargets,
   ...requestTargets,
   applyTarget,
-  networkTarget,
+  ...networkTargets,
 ];
