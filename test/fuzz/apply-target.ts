@@ -8,6 +8,7 @@ import { decodeFirehoseMessage } from '../../src/atproto/firehose-event.ts';
 import { checkRecord } from '../../src/atproto/record-rules.ts';
 import type { RepoOp } from '../../src/atproto/repo-op.ts';
 import { isTid, tidOf } from '../../src/atproto/tid.ts';
+import type { Failure } from '../../src/slot/quarantine.ts';
 import { jsonOfRow } from '../../src/slot/table/applied-record.ts';
 import { getRecordRow, readRecordRefOfKey } from '../../src/slot/table/record-row.ts';
 import { beginKey, tableCode } from '../../src/slot/table/slot-state.ts';
@@ -175,9 +176,12 @@ function openApply(seen: Sightings): OpenTarget<readonly Step[]> {
   let cluster: SlotCluster;
   let good: GoodAccounts;
   let rounds = 0;
+  const failures: Failure[] = [];
   const open = (): void => {
     folder = makeMemoryFolder('skyshard-fuzz-');
     cluster = SlotCluster.open({ slots, path: folder, mapBytes: 2 ** 28 });
+    for (const slot of cluster.slots) slot.onQuarantine = (failure) => void failures.push(failure);
+    failures.length = 0;
     good = new GoodAccounts();
     rounds = 0;
   };
@@ -197,6 +201,8 @@ function openApply(seen: Sightings): OpenTarget<readonly Step[]> {
         cluster.append(...entriesOf(step, tidOf((eventMs + rounds) * 1000, index), seen));
       });
       cluster.append(...good.next()).settle();
+      for (const { kind, reason, stack } of failures)
+        throw new Error(`a rule throws for a ${kind}: ${reason}\n${stack}`);
       good.check(cluster);
     },
     show: (value) =>

@@ -114,6 +114,20 @@ export const mutants: readonly Mutant[] = [
     caughtBy: { tests: ['test/unit/slot/entry-cost.test.ts'] },
   },
   {
+    bound: 'what a rule that throws takes with it',
+    file: 'src/slot/slot.ts',
+    text: 'if (!(thrown instanceof EntryFailure)) throw thrown;',
+    replacement: 'throw thrown;',
+    caughtBy: { tests: ['test/unit/slot/quarantine.test.ts'] },
+  },
+  {
+    bound: 'for whom a PDS speaks',
+    file: 'src/ingest/speaker.ts',
+    text: "return fact.pds === pds ? 'allowed' : 'speaker-other-host';",
+    replacement: "return 'allowed';",
+    caughtBy: { tests: ['test/integration/ingest-speaker.test.ts'] },
+  },
+  {
     bound: 'bytes of one entry of the log',
     file: 'src/log/remote-log.ts',
     text: '> entryBytesMax',
