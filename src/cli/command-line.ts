@@ -50,6 +50,10 @@ const commandTable: Record<CommandName, CommandRow> = {
   },
   'repo allow': { operands: ['<did>'], summary: 'take what comes of a purged repo again, and fetch it' },
   'repo list': { summary: 'show the purged repos' },
+  'quarantine list': { summary: 'show entries that could not be applied, suspended accounts, stopped slots' },
+  'quarantine show': { operands: ['<slot>/<seq>'], summary: 'show one of them with its stack' },
+  'quarantine retry': { operands: ['[slot/seq]'], summary: 'apply what is kept once more' },
+  'quarantine drop': { operands: ['[slot/seq]'], summary: 'give up what is kept' },
   'map validate': { summary: 'check the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
@@ -61,6 +65,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
   source: 'decide about a source of ingest',
   host: 'decide about the hosts of accounts',
   repo: 'decide about one repo',
+  quarantine: 'decide about entries that could not be applied',
 };
 
 export type CommandLine = {

@@ -37,6 +37,10 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'repo purge': async () => (await import('./command/repo.ts')).runRepoPurge,
   'repo allow': async () => (await import('./command/repo.ts')).runRepoAllow,
   'repo list': async () => (await import('./command/repo.ts')).runRepoList,
+  'quarantine list': async () => (await import('./command/quarantine.ts')).runQuarantineList,
+  'quarantine show': async () => (await import('./command/quarantine.ts')).runQuarantineShow,
+  'quarantine retry': async () => (await import('./command/quarantine.ts')).runQuarantineRetry,
+  'quarantine drop': async () => (await import('./command/quarantine.ts')).runQuarantineDrop,
   'map validate': async () => (await import('./command/map-validate.ts')).runMapValidate,
   config: async () => (await import('./command/config.ts')).runConfig,
 };

@@ -21,6 +21,10 @@ export const commandNames = [
   'repo purge',
   'repo allow',
   'repo list',
+  'quarantine list',
+  'quarantine show',
+  'quarantine retry',
+  'quarantine drop',
   'map validate',
   'config',
 ] as const;
@@ -45,6 +49,14 @@ export const ingestCommands = [
   'repo list',
 ] as const satisfies readonly CommandName[];
 
+/** Commands that decide about what slots keep in quarantine, and all about that. */
+export const quarantineDecisions = ['quarantine retry', 'quarantine drop'] as const satisfies readonly CommandName[];
+export const quarantineCommands = [
+  'quarantine list',
+  'quarantine show',
+  ...quarantineDecisions,
+] as const satisfies readonly CommandName[];
+
 /** Commands that ask running processes. */
 export const clientCommands = [
   'status',
@@ -52,4 +64,5 @@ export const clientCommands = [
   'settle',
   ...ingestCommands,
   'repo takedown',
+  ...quarantineCommands,
 ] as const satisfies readonly CommandName[];

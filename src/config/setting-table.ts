@@ -6,7 +6,14 @@
  * names the file that holds it.
  */
 
-import { type CommandName, clientCommands, ingestCommands, serverCommands } from './command-names.ts';
+import {
+  type CommandName,
+  clientCommands,
+  ingestCommands,
+  quarantineCommands,
+  quarantineDecisions,
+  serverCommands,
+} from './command-names.ts';
 
 type Shared = { readonly commands: readonly CommandName[]; readonly help: string };
 
@@ -269,7 +276,7 @@ export const settingTable = {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: ['status', 'get', 'settle', 'repo takedown', 'repo purge'],
+    commands: ['status', 'get', 'settle', 'repo takedown', 'repo purge', ...quarantineCommands],
     help: 'router to ask; absent = the one that run.json in the data folder names',
   },
   ingestUrl: {
@@ -303,10 +310,31 @@ export const settingTable = {
     commands: ['repo takedown'],
     help: 'end the takedown',
   },
+  did: {
+    kind: 'text',
+    default: null,
+    commands: quarantineDecisions,
+    help: 'take all that is kept of this account',
+  },
+  slot: {
+    kind: 'integer',
+    default: null,
+    unit: 'slot',
+    min: 0,
+    max: 65_535,
+    commands: quarantineDecisions,
+    help: 'take all that this slot keeps',
+  },
+  all: {
+    kind: 'switch',
+    default: false,
+    commands: quarantineDecisions,
+    help: 'take all that is kept',
+  },
   dryRun: {
     kind: 'switch',
     default: false,
-    commands: ['repo purge'],
+    commands: ['repo purge', ...quarantineDecisions],
     help: 'show what would be done, and do nothing',
   },
   timeoutMs: {

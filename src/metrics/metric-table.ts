@@ -48,6 +48,14 @@ export const metricTable = {
   skyshard_entries_applied_total: row('counter', 'node', '', 'Log entries applied since the slots were made.'),
   skyshard_apply_lag_seconds: row('gauge', 'node', '', 'Age of the last applied event in the slot that lags most.'),
   skyshard_outbox_effects: row('gauge', 'node', '', 'Effects not yet known to be at their target.'),
+  skyshard_quarantined_entries: row('gauge', 'node', '', 'Entries that could not be applied and are kept.'),
+  skyshard_slots_stopped: row('gauge', 'node', '', 'Slots that have stopped applying and only serve.'),
+  skyshard_quarantine_total: row(
+    'counter',
+    'node',
+    'kind reason',
+    'Entries put aside since the start, by kind and by the name of what was thrown.',
+  ),
   skyshard_slots_bytes: row('gauge', 'node', '', 'Bytes of all slots on disk.'),
 
   skyshard_cache_hits_total: row('counter', 'node', 'cache', 'Reads that a cache answered.'),

@@ -9,12 +9,13 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
-import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
+import type { ApplyThreadOptions, FromApplyThread, QuarantineNotice, ToApplyThread } from './apply-messages.ts';
 import { applyThreadScript } from './apply-thread-script.ts';
 
 /** `onDeath` is not called for an end that was requested. */
 export type ApplyLinkOptions = ApplyThreadOptions & {
   readonly onChange: (slot: number, changes: SlotChanges) => void;
+  readonly onQuarantine: (slot: number, failure: QuarantineNotice) => void;
   readonly onDeath: (error: Error) => void;
   readonly onNewerEpoch: (epoch: number) => void;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
@@ -32,7 +33,7 @@ export class ApplyLink implements AsyncDisposable {
   #isClosing = false;
 
   constructor(options: ApplyLinkOptions) {
-    const { onChange, onDeath, onNewerEpoch, note, ...threadOptions } = options;
+    const { onChange, onQuarantine, onDeath, onNewerEpoch, note, ...threadOptions } = options;
     this.slots = new Set(options.slots);
     const { url, ...flags } = applyThreadScript();
     this.#worker = new Worker(url, { workerData: threadOptions, ...flags, name: 'skyshard-apply' });
@@ -51,6 +52,7 @@ export class ApplyLink implements AsyncDisposable {
     this.#worker.on('message', (message: FromApplyThread) => {
       if (message.type === 'ready') return ready.resolve();
       if (message.type === 'changed') return onChange(message.slot, message.changes);
+      if (message.type === 'quarantined') return onQuarantine(message.slot, message.failure);
       if (message.type === 'note') return note(message.message, message.fields);
       if (message.type === 'epoch') return onNewerEpoch(message.epoch);
       if (message.type === 'closed') return;

@@ -1,8 +1,12 @@
 /** Messages between a node's main thread and its apply threads: clones, but buffers are moved. */
 import type { CrashPoint } from '../base/crash-point.ts';
 import type { SlotCondition } from '../entry/entry.ts';
+import type { QuarantinedEntry } from '../slot/table/quarantine-row.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
+
+/** What is said of an entry that was put aside; never its records. */
+export type QuarantineNotice = Pick<QuarantinedEntry, 'seq' | 'kind' | 'did' | 'reason'>;
 
 export type ApplyThreadOptions = {
   /** The parsed JSON of the shard map; the thread checks it again. */
@@ -40,6 +44,8 @@ export type FromApplyThread =
   | { readonly type: 'digest'; readonly id: number; readonly seq: number; readonly digest: string }
   /** What a commit changed, so that serving threads invalidate their caches. */
   | { readonly type: 'changed'; readonly slot: number; readonly changes: SlotChanges }
+  /** A slot has put an entry aside that it could not apply. */
+  | { readonly type: 'quarantined'; readonly slot: number; readonly failure: QuarantineNotice }
   /** A line for the node's log. */
   | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> }
   /** A peer's frame carried a newer epoch. */

@@ -96,6 +96,10 @@ function main(options: ApplyThreadOptions): void {
       },
     }),
   );
+  for (const slot of slots) {
+    slot.onQuarantine = ({ seq, kind, did, reason }) =>
+      post({ type: 'quarantined', slot: slot.index, failure: { seq, kind, did, reason } });
+  }
   const resumed = new Set<Slot>();
   const queue: ApplyQueue = new ApplyQueue(slots, {
     clock,

@@ -9,6 +9,7 @@ import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { CrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { LabelledCounter } from '../metrics/metric.ts';
 import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts';
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
@@ -22,6 +23,7 @@ import { registerCacheMetrics } from './cache-metrics.ts';
 import { followNodeMap } from './node-map.ts';
 import { startServing } from './serving.ts';
 import { conditionsOfMissing, noteSlotsMade } from './slot-folders.ts';
+import { quarantineHandlers } from './slot-quarantine.ts';
 import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
@@ -70,7 +72,7 @@ type ChangeListener = (slot: number, changes: SlotChanges) => void;
 async function startApplyThreads(
   options: NodeOptions,
   map: ShardMap,
-  listeners: Pick<ApplyLinkOptions, 'onChange' | 'onDeath' | 'onNewerEpoch'>,
+  listeners: Pick<ApplyLinkOptions, 'onChange' | 'onDeath' | 'onNewerEpoch' | 'onQuarantine'>,
 ): Promise<ApplyLink[]> {
   const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
   const slots = slotsOfNode(map, options.name);
@@ -118,6 +120,7 @@ function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string
     [nodeCalls.write, (payload) => writes.write(payload)],
     [nodeCalls.digest, (payload) => writes.digest(payload)],
     [nodeCalls.records, createRecordBatchHandler(reads)],
+    ...quarantineHandlers(readers, writes),
     [
       nodeCalls.reposToResync,
       (payload) => reposToResyncAnswer.encode(reposOf(readers, reposToResyncRequest.decode(payload))),
@@ -145,10 +148,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     for (const link of links) link.useMap(mapJson);
   };
   const maps = followNodeMap({ name, map, readMap, useMap, fail: failure.reject, note, clock });
+  const quarantined = new LabelledCounter(registry, 'skyshard_quarantine_total');
   let links: readonly ApplyLink[] = [];
   links = await startApplyThreads(options, map, {
     onChange: (slot, changes) => invalidate(slot, changes),
     onDeath: failure.reject,
+    onQuarantine: (slot, { seq, kind, did, reason }) => {
+      quarantined.with(kind, reasonLabel(reason)).add();
+      note('an entry could not be applied and is in quarantine', { slot, seq, kind, did, reason });
+    },
     // It comes again with the next frame, once all threads can be given a map.
     onNewerEpoch: (epoch) => void (links.length > 0 && maps.saw(epoch)),
   });
@@ -199,6 +207,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Returns the name of what was thrown, which is one of few. */
+function reasonLabel(reason: string): string {
+  return /^[A-Za-z-]{1,40}(?=:|$)/.exec(reason)?.[0] ?? 'other';
 }
 
 function distribute(slots: readonly number[], threads: number): number[][] {

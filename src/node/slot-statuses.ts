@@ -28,11 +28,17 @@ export function registerSlotMetrics(registry: Registry, links: readonly StatusLi
     });
     return asked;
   };
-  const sum = (name: MetricName, field: 'waiting' | 'outbox' | 'bytes' | 'cursor'): void =>
+  const sum = (name: MetricName, field: 'waiting' | 'outbox' | 'quarantined' | 'bytes' | 'cursor'): void =>
     registerReadout(registry, name, async () => (await statuses()).reduce((total, slot) => total + slot[field], 0));
   sum('skyshard_entries_waiting', 'waiting');
   sum('skyshard_entries_applied_total', 'cursor');
   sum('skyshard_outbox_effects', 'outbox');
+  sum('skyshard_quarantined_entries', 'quarantined');
+  registerReadout(
+    registry,
+    'skyshard_slots_stopped',
+    async () => (await statuses()).filter(({ state }) => state === 'stopped').length,
+  );
   sum('skyshard_slots_bytes', 'bytes');
   registerReadout(
     registry,

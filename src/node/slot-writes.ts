@@ -72,14 +72,19 @@ export class SlotWrites {
     if (decoded.kind !== 'private')
       throw new DataPlaneError('InvalidArgument', `${nodeCalls.write} takes private entries`);
     const slot = slotOf(decoded.did, this.#slots);
+    await this.appendOwn(slot, entry);
+    return Buffer.alloc(0);
+  }
+
+  /** Appends an entry to a slot, and returns once it is applied and this thread's reads see it. */
+  async appendOwn(slot: number, entry: Uint8Array): Promise<void> {
     const link = this.#linkBySlot.get(slot);
-    if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} of ${decoded.did} is not served here`);
+    if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
     const writer = new ByteWriter(entry.length + 32);
     writeChunk(writer, { slot, origin: null, items: [entry], marks: [] });
     const [outcome] = decodeOutcomes(await link.append(encodeAppend([writer.finish()]), true), 1);
     if (outcome?.status === 'refused') throw errorFromPeer('the apply thread', outcome.code, outcome.message);
     this.#readers.get(slot)?.environment.refreshReads();
-    return Buffer.alloc(0);
   }
 
   /** Answers with the digest of a slot. */

@@ -6,7 +6,7 @@
  */
 import type { Registry } from 'prom-client';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { type ErrorCode, operatingFailure } from '../base/data-plane-error.ts';
+import { DataPlaneError, type ErrorCode, operatingFailure } from '../base/data-plane-error.ts';
 import type { InvariantError } from '../base/invariant.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { httpConnectionsMax } from '../http/connection-limit.ts';
@@ -26,6 +26,7 @@ import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.t
 import type { IdentitySource } from './plan/identity-source.ts';
 import { ServiceRouter } from './plan/service-router.ts';
 import { planByMethod } from './plans/service.ts';
+import { quarantineRoutes } from './quarantine-routes.ts';
 import { type NodeCounts, settle } from './settle.ts';
 
 export type RouterLimits = AdmissionLimits & {
@@ -129,6 +130,14 @@ function statusRoute(router: ServiceRouter, clock: Clock): JsonRoute {
   }));
 }
 
+/** Returns the slots that keep something in quarantine. Errors: those of a node that is down. */
+async function quarantinedSlots(router: ServiceRouter, clock: Clock): Promise<number[]> {
+  const nodes = await nodeStatuses(router, clock);
+  const down = nodes.find(({ error }) => error !== undefined);
+  if (down !== undefined) throw new DataPlaneError('Unavailable', `${down.name} does not answer: ${down.error}`);
+  return nodes.flatMap(({ slots = [] }) => slots.filter(({ quarantined }) => quarantined > 0).map(({ slot }) => slot));
+}
+
 function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOptions['settleIngest']): JsonRoute {
   return postRoute('/v1/settle', settleBody, async (body) => {
     const startMs = clock.monotonicMs();
@@ -192,7 +201,12 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       tokens: [adminToken],
       isReady: async () => (await nodeStatuses(router, clock)).every(({ error }) => error === undefined),
       metricsText: () => registry.metrics(),
-      routes: [statusRoute(router, clock), settleRoute(router, clock, options.settleIngest), ...(options.routes ?? [])],
+      routes: [
+        statusRoute(router, clock),
+        settleRoute(router, clock, options.settleIngest),
+        ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
+        ...(options.routes ?? []),
+      ],
     });
     edges.push(http);
     const http2 =

@@ -11,6 +11,10 @@ export const nodeCalls = {
   write: 'slot.write',
   /** A slot → its digest and the seq up to which that is, see slot-digest.ts. */
   digest: 'slot.digest',
+  /** What slots could not apply: list, show, retry or drop, see slot-quarantine.ts. */
+  quarantineList: 'slot.quarantineList',
+  quarantineShow: 'slot.quarantineShow',
+  quarantineDecide: 'slot.quarantineDecide',
   /** No bytes → the status of the node and of its slots, see node-status.ts. */
   status: 'node.status',
   /** A position → a page of DIDs of the node whose repos need a resync, see repos-to-resync.ts. */

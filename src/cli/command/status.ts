@@ -32,6 +32,7 @@ function slotRows(node: Fields): TableCell[][] {
     cell(slot['head']),
     cell(slot['waiting']),
     cell(slot['outbox']),
+    cell(slot['quarantined']),
     cell(slot['lagMs']),
     typeof slot['bytes'] === 'number' ? bytesText(slot['bytes']) : '-',
   ]);
@@ -110,7 +111,7 @@ export const runStatus: Command = async (context) => {
     for (const node of down) {
       print(`${cell(node['name'])} is down: ${cell(node['code'])}: ${cell(node['error'])}\n`);
     }
-    const headings = ['node', 'slot', 'state', 'cursor', 'head', 'waiting', 'outbox', 'lag ms', 'size'];
+    const headings = ['node', 'slot', 'state', 'cursor', 'head', 'waiting', 'outbox', 'aside', 'lag ms', 'size'];
     print(textTable(headings, nodes.flatMap(slotRows)));
     if (ingest !== null) print(ingestText(ingest));
   }

@@ -14,6 +14,7 @@ const idle: SlotCounts = {
   isContinuing: false,
   sentEffects: 3,
   receivedEffects: 3,
+  quarantined: 0,
 };
 
 /** A clock that sleeping advances. */

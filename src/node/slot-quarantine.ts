@@ -1,0 +1,86 @@
+/** Answers the calls about what the node's slots keep in quarantine. */
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { encodeEntry } from '../entry/entry-codec.ts';
+import {
+  getQuarantined,
+  getQuarantinedItem,
+  getQuarantineState,
+  type QuarantinedEntry,
+  type QuarantineId,
+  quarantinedDids,
+  quarantinedEntries,
+} from '../slot/table/quarantine-row.ts';
+import type { SlotState } from '../slot/table/slot-state.ts';
+import type { CallHandler } from '../wire/node-caller.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
+import {
+  type ListedEntry,
+  quarantineDecideAnswer,
+  quarantineDecideRequest,
+  quarantineListAnswer,
+  quarantineListRequest,
+  quarantineShowAnswer,
+  quarantineShowRequest,
+  shownBytesMax,
+} from '../wire/slot-quarantine.ts';
+import type { SlotReader } from './slot-reader.ts';
+import type { SlotWrites } from './slot-writes.ts';
+
+function listed(slot: number, { record: _record, stack: _stack, origin, ...entry }: QuarantinedEntry): ListedEntry {
+  return { slot, ...entry, fromSlot: origin?.slot ?? null };
+}
+
+function find(state: SlotState, slot: number, id: QuarantineId): QuarantinedEntry {
+  const entry = getQuarantined(state, id);
+  if (entry === undefined) {
+    throw new DataPlaneError('NotFound', `slot ${slot} keeps no entry ${id.seq}.${id.part} in quarantine`, {
+      hint: '`skyshard quarantine list` shows what is kept.',
+    });
+  }
+  return entry;
+}
+
+/** Returns the handlers, by the name of the call. */
+export function quarantineHandlers(
+  readers: ReadonlyMap<number, SlotReader>,
+  writes: SlotWrites,
+): [string, CallHandler][] {
+  const stateOf = (slot: number): SlotState => {
+    const reader = readers.get(slot);
+    if (reader === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
+    reader.environment.refreshReads();
+    return reader.state;
+  };
+  return [
+    [
+      nodeCalls.quarantineList,
+      (payload) => {
+        const { slot } = quarantineListRequest.decode(payload);
+        const state = stateOf(slot);
+        const { stoppedMs } = getQuarantineState(state);
+        const entries = quarantinedEntries(state).map((entry) => listed(slot, entry));
+        return quarantineListAnswer.encode({ slot, stoppedMs, entries, dids: quarantinedDids(state) });
+      },
+    ],
+    [
+      nodeCalls.quarantineShow,
+      (payload) => {
+        const { slot, ...id } = quarantineShowRequest.decode(payload);
+        const state = stateOf(slot);
+        const entry = find(state, slot, id);
+        const item = getQuarantinedItem(state, id) ?? Buffer.alloc(0);
+        const itemBase64 = item.subarray(0, shownBytesMax).toString('base64');
+        return quarantineShowAnswer.encode({ entry: listed(slot, entry), stack: entry.stack, itemBase64 });
+      },
+    ],
+    [
+      nodeCalls.quarantineDecide,
+      async (payload) => {
+        const { slot, action, ...id } = quarantineDecideRequest.decode(payload);
+        find(stateOf(slot), slot, id);
+        await writes.appendOwn(slot, encodeEntry({ kind: 'quarantine', action, ...id }));
+        return quarantineDecideAnswer.encode({ isKept: getQuarantined(stateOf(slot), id) !== undefined });
+      },
+    ],
+  ];
+}

@@ -1,0 +1,65 @@
+/** Operators' endpoints about what the slots of all nodes keep in quarantine. */
+import * as v from 'valibot';
+import type { Clock } from '../base/clock.ts';
+import { wholeNumberShape } from '../config/json-shape.ts';
+import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
+import {
+  quarantineDecideAnswer,
+  quarantineDecideRequest,
+  quarantineDecision,
+  quarantineListAnswer,
+  quarantineListRequest,
+  quarantineShowAnswer,
+  quarantineShowRequest,
+} from '../wire/slot-quarantine.ts';
+import type { ServiceRouter } from './plan/service-router.ts';
+
+const askTimeoutMs = 30_000;
+/** Slots whose lists are asked for at a time. */
+const listsAtOnce = 8;
+
+const shownId = v.object({
+  slot: wholeNumberShape(0, 65_535),
+  seq: wholeNumberShape(0, Number.MAX_SAFE_INTEGER),
+  part: wholeNumberShape(0, 65_535),
+});
+
+function nodeOfSlot({ fanOut }: ServiceRouter, slot: number): number {
+  return fanOut.nodeBySlot[slot] ?? refuseRequest(`the map has no slot ${slot}`);
+}
+
+/**
+ * `GET /v1/quarantine` lists, `POST /v1/quarantine/show` shows one, `POST /v1/quarantine` decides.
+ *
+ * `slotsWithAny` returns the slots that keep something or have stopped, as their nodes say.
+ */
+export function quarantineRoutes(
+  router: ServiceRouter,
+  clock: Clock,
+  slotsWithAny: () => Promise<readonly number[]>,
+): JsonRoute[] {
+  const ask = (slot: number, method: string, payload: Uint8Array): Promise<Uint8Array> =>
+    router.fanOut.ask(nodeOfSlot(router, slot), method, payload, clock.monotonicMs() + askTimeoutMs);
+  return [
+    getRoute('/v1/quarantine', async () => {
+      const slots = [...(await slotsWithAny())];
+      const lists = [];
+      while (slots.length > 0) {
+        const asked = slots.splice(0, listsAtOnce).map((slot) => {
+          return ask(slot, nodeCalls.quarantineList, quarantineListRequest.encode({ slot }));
+        });
+        lists.push(...(await Promise.all(asked)).map((answer) => quarantineListAnswer.decode(answer)));
+      }
+      return { slots: lists };
+    }),
+    postRoute('/v1/quarantine/show', shownId, async (id) =>
+      quarantineShowAnswer.decode(await ask(id.slot, nodeCalls.quarantineShow, quarantineShowRequest.encode(id))),
+    ),
+    postRoute('/v1/quarantine', quarantineDecision, async (decision) =>
+      quarantineDecideAnswer.decode(
+        await ask(decision.slot, nodeCalls.quarantineDecide, quarantineDecideRequest.encode(decision)),
+      ),
+    ),
+  ];
+}
