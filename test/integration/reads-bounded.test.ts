@@ -90,7 +90,7 @@ describe('notifications', () => {
       return { items: answer.notifications, cursor: answer.cursor };
     });
     expect(new Set(all.flat().map(({ uri }) => uri)).size).toBe(2_501);
-    expect(all.map(({ length }) => length)).toEqual([1_000, 1_000, 501]);
+    expect(all.map(({ length }) => length)).toEqual([500, 500, 500, 500, 500, 1]);
   });
 });
 

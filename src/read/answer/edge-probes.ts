@@ -20,7 +20,7 @@ import { nodeCalls } from '../../wire/node-calls.ts';
 import type { CachedActor, EdgeCache } from '../cache/edge-cache.ts';
 import { DidList } from '../lookup/did-list.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
-import type { SlicedRead, Turn } from '../lookup/turn.ts';
+import { microsPerLook, type SlicedRead, type Turn } from '../lookup/turn.ts';
 
 /** Returns the rkey of the record by which `did` points at an actor, or '' when there is none. */
 export function rkeyOfActorEdge(state: SlotState, did: string, kind: EdgeKind, subjectDid: string): string {
@@ -173,9 +173,6 @@ export function* writeFollowersAmong(
   }
 }
 
-/** Half the steps after which a turn looks at the clock. */
-const hitMicros = 50;
-
 /** Returns for each subject the URI of the actor's record that points at it, or ''. */
 export function* urisOfEdges(
   { state, did }: { readonly state: SlotState; readonly did: string },
@@ -190,7 +187,7 @@ export function* urisOfEdges(
     const rkey = owner === undefined || subject === undefined ? undefined : findEdge(state, owner, kind, subject);
     uris.push(rkey === undefined ? '' : recordUri({ did, collection, rkey }));
     // A hit may be a large record, which is parsed.
-    if (turn.isOver(rkey === undefined ? micros.row : hitMicros)) yield;
+    if (turn.isOver(rkey === undefined ? micros.row : microsPerLook)) yield;
   }
   return uris;
 }

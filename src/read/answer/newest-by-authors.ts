@@ -26,7 +26,7 @@ import { NewestItems } from './newest-items.ts';
 /** Rows of the first and of the longest step down a feed beyond the cached items. */
 const rowsPerStep = { first: 8, max: 256 } as const;
 /** Only an author of as many reposts in a row of posts that do not exist loses items by this. */
-const rowsPerAuthorMax = 4_000;
+const rowsPerAuthorMax = 2_000;
 const keyTimeAt = keyHeadBytes;
 const itemField = fieldNumber.TimelineFeedItem;
 const postCode = collections.post.code;

@@ -16,6 +16,8 @@ import { keyToken, type PageRequest, pageLimit, type WalkStart, walkFrom, walkRo
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import { rkeyOfActorEdge } from './edge-probes.ts';
 
+/** Notices that a page shows at most. */
+const shownMax = 500;
 /** Notices read for one page; a page with few matches may end early, with a token. */
 const scannedMax = 1_000;
 const tokenField = 'GetNotificationsRequest.cursor';
@@ -55,7 +57,7 @@ export function notificationsPage(
   page: PageRequest,
   onlyPriority: boolean,
 ): MessageInput<GetNotificationsResponse> {
-  const limit = pageLimit(page.limit);
+  const limit = Math.min(pageLimit(page.limit), shownMax);
   const owner = ownerOfDid(state, did) ?? noOwner;
   const walk = startOf(owner, page.cursor);
   if (limit === 0) return {};

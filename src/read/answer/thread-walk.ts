@@ -35,8 +35,9 @@ const threadRowsMax = 10_000;
 /** Rows of replies by roots' authors that one call reads for all its roots. */
 const opThreadRowsMax = 20_000;
 const repliesPerStep = 100;
-/** About what a row of a thread takes. Units: µs. */
+/** About what a row of a thread takes, and a reply in the search for its OP thread. Units: µs. */
 const rowMicros = 10;
+const resolveMicros = 2;
 
 const prefixWriter = new ByteWriter(512);
 const view = new RecordView();
@@ -56,12 +57,15 @@ function* opThreadOf(
   const prefix = prefixWriter.finish();
   const replies: OwnReply[] = [];
   const limit = Math.min(opThreadRepliesMax, rows.left);
-  for (const { key, value } of [...state.rows.scan({ start: prefix, end: prefixEnd(prefix), limit })]) {
+  const stored = [...state.rows.scan({ start: prefix, end: prefixEnd(prefix), limit })];
+  if (turn.isOver(stored.length)) yield;
+  for (const { key, value } of stored) {
     const { reply, parent, deletedMs } = readThreadReply(key, value);
     replies.push({ uri: postUri(reply), parentUri: postUri(parent), rkey: reply.rkey, deletedMs });
     if (turn.isOver(rowMicros)) yield;
   }
   rows.left -= replies.length;
+  if (turn.isOver(replies.length * resolveMicros)) yield;
   return replies.length === 0 ? [] : resolveOpThread(recordUri(root), replies);
 }
 

@@ -5,7 +5,7 @@ import { decodeMessage } from '../../proto/codec.ts';
 import { fieldNumber, type MessageByName, type RecordRef } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { openFollowersAmong, openProbes } from '../../wire/edge-messages.ts';
-import { decodeFollowsOf } from '../../wire/follows-messages.ts';
+import { decodeFollowsOf, followsPageLimit } from '../../wire/follows-messages.ts';
 import { messageVersion } from '../../wire/message.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import {
@@ -31,18 +31,18 @@ const textsWriter = new MessageWriter();
 function writeFollowsOf(into: MessageWriter, { lookup, follows }: ReadContext, request: Buffer): void {
   const { did, after, limit } = decodeFollowsOf(request);
   const cached = after === '' ? follows.get(did) : undefined;
-  if (cached !== undefined && cached.next === '' && cached.followCount < limit)
-    return writeAllFollows(into, did, cached);
+  const isSamePage = cached?.next === '' ? cached.followCount < limit : limit >= followsPageLimit;
+  if (cached !== undefined && isSamePage) return writeCachedFollows(into, did, cached);
   const texts = textsWriter.clear();
   const { count, next } = writeFollowedDids(texts, lookup.stateOf(did), did, after, limit);
   writeFollowsPage(into, next, count, [texts.view()]);
 }
 
-function writeAllFollows(into: MessageWriter, did: string, cached: CachedFollowPage): void {
-  const { local, elsewhere, followCount, isFollowingSelf } = cached;
+function writeCachedFollows(into: MessageWriter, did: string, cached: CachedFollowPage): void {
+  const { local, elsewhere, followCount, isFollowingSelf, next } = cached;
   const self = isFollowingSelf ? [new ByteWriter().text(did).finish()] : [];
   const parts = [local.texts, ...elsewhere.map(({ texts }) => texts), ...self];
-  writeFollowsPage(into, '', followCount + self.length, parts);
+  writeFollowsPage(into, next, followCount + self.length, parts);
 }
 
 /** The DIDs of `parts` are length-delimited texts already. */

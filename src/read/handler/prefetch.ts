@@ -6,10 +6,15 @@ import type { ReadContext } from './read-context.ts';
 
 export type RowKey = { readonly state: SlotState; readonly key: Buffer };
 
+/** Further rows are not prefetched: making their keys would hold the thread. */
+const prefetchedMax = 2_000;
+
 /** Reads the pages of these rows on another thread. */
 export async function prefetchRows(keys: Iterable<RowKey>): Promise<void> {
   const keysByState = new Map<SlotState, Buffer[]>();
+  let count = 0;
   for (const { state, key } of keys) {
+    if (count++ === prefetchedMax) break;
     const known = keysByState.get(state);
     if (known === undefined) keysByState.set(state, [key]);
     else known.push(key);

@@ -1,14 +1,15 @@
 /**
  * Answers `slot.records`: the JSON of many records by AT-URI, copied without decoding it.
  *
- * Refuses: more URIs than `recordBatchItemsMax`, slots of other nodes, URIs that name no record.
+ * Refuses: more URIs than `recordBatchItemsMax`, answers above `answerBytesMax`, slots of other
+ * nodes, URIs that name no record.
  */
 import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { tableCode } from '../../slot/table/slot-state.ts';
-import { payloadBytesMax } from '../../wire/frame.ts';
 import type { CallHandler } from '../../wire/node-caller.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
+import { answerBytesMax } from '../../wire/partial-answer.ts';
 import { peerReader } from '../../wire/peer-bytes.ts';
 import { recordBatchItemsMax, recordBatchVersion } from '../../wire/record-batch.ts';
 import type { StoredRecords } from '../answer/stored-records.ts';
@@ -47,7 +48,7 @@ export function createRecordBatchHandler({ finder, records }: RecordBatchOptions
 }
 
 function addJson(answer: ByteWriter, source: Buffer, start: number, end: number): void {
-  if (answer.length + end - start > payloadBytesMax)
-    throw new DataPlaneError('ResourceExhausted', 'the answer passes payloadBytesMax');
+  if (answer.length + end - start > answerBytesMax)
+    throw new DataPlaneError('ResourceExhausted', `the answer passes answerBytesMax (${answerBytesMax})`);
   answer.varint(end - start + 1).raw(source, start, end);
 }

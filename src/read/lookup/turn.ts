@@ -10,8 +10,8 @@ import { answerBytesMax } from '../../wire/partial-answer.ts';
 
 /** Half of what a request may hold the thread, since a step may take a few milliseconds. */
 export const turnMsMax = 4;
-/** The clock is looked at after as many steps. */
-const stepsPerLook = 100;
+/** The clock is looked at after about as much work. Units: µs. */
+export const microsPerLook = 100;
 
 /** A read that yields when its turn is over. */
 export type SlicedRead<Result> = Generator<void, Result, void>;
@@ -19,7 +19,7 @@ export type SlicedRead<Result> = Generator<void, Result, void>;
 export class Turn {
   readonly #clock: Clock;
   #endMs = Number.POSITIVE_INFINITY;
-  #steps = 0;
+  #micros = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -27,14 +27,14 @@ export class Turn {
 
   begin(): void {
     this.#endMs = this.#clock.monotonicMs() + turnMsMax;
-    this.#steps = 0;
+    this.#micros = 0;
   }
 
   /** Call it after each step. `micros` is about how long that took at most. */
   isOver(micros: number): boolean {
-    this.#steps += micros;
-    if (this.#steps < stepsPerLook) return false;
-    this.#steps = 0;
+    this.#micros += micros;
+    if (this.#micros < microsPerLook) return false;
+    this.#micros = 0;
     return this.#clock.monotonicMs() >= this.#endMs;
   }
 
