@@ -289,13 +289,66 @@ function recordOf(collection: string, wildness: number): fc.Arbitrary<HostileRec
   }));
 }
 
+/** Few posts that all speak of each other: replies that move, quotes and gates that come and go. */
+const meetingRkeys = fc.constantFrom('3jzfcijpj2z2a', 'p0', 'p1', 'p2', 'p3');
+const meetingRefs = fc
+  .tuple(fc.constantFrom(...goodDids, ...keyableDids), meetingRkeys)
+  .map(([did, rkey]) => ({ uri: `at://${did}/${nsid.post}/${rkey}`, cid: cidOfBlock(Buffer.from('a')).text }));
+const meetingMentions = fc.array(fc.constantFrom(...goodDids, ...keyableDids), { maxLength: 3 }).map((mentioned) =>
+  mentioned.map((did) => ({
+    index: { byteStart: 0, byteEnd: 1 },
+    features: [{ $type: 'app.bsky.richtext.facet#mention', did }],
+  })),
+);
+
+const meetingRecords: fc.Arbitrary<HostileRecord> = fc
+  .record({
+    kind: fc.constantFrom('reply', 'reply', 'reply', 'quote', 'post', 'like', 'repost', 'gate'),
+    rkey: meetingRkeys,
+    root: meetingRefs,
+    parent: meetingRefs,
+    facets: meetingMentions,
+    createdAt: datetimes,
+  })
+  .map(({ kind, rkey, root, parent, facets, createdAt }) => {
+    const post = { $type: nsid.post, text: 'x', facets, createdAt };
+    switch (kind) {
+      case 'reply':
+        return { collection: nsid.post, rkey, value: { ...post, reply: { root, parent } } };
+      case 'quote':
+        return {
+          collection: nsid.post,
+          rkey,
+          value: { ...post, embed: { $type: 'app.bsky.embed.record', record: root } },
+        };
+      case 'post':
+        return { collection: nsid.post, rkey, value: post };
+      case 'gate':
+        return {
+          collection: nsid.postGate,
+          rkey,
+          value: { $type: nsid.postGate, post: '', createdAt, detachedEmbeddingUris: [root.uri] },
+        };
+      default: {
+        const collection = kind === 'like' ? nsid.like : nsid.repost;
+        return { collection, rkey, value: { $type: collection, subject: root, createdAt } };
+      }
+    }
+  });
+
 /** Any record of any collection; posts come more often, since most rules are about them. */
-export const hostileRecords: fc.Arbitrary<HostileRecord> = fc
-  .tuple(
-    fc.oneof(fc.constantFrom<string>(...indexedCollections), fc.constant<string>(nsid.post)),
-    fc.constantFrom(0, 0, 1, 4),
-  )
-  .chain(([collection, wildness]) => recordOf(collection, wildness));
+export const hostileRecords: fc.Arbitrary<HostileRecord> = fc.oneof(
+  { weight: 2, arbitrary: meetingRecords },
+  {
+    weight: 5,
+    arbitrary: fc
+      .tuple(
+        fc.oneof(fc.constantFrom<string>(...indexedCollections), fc.constant<string>(nsid.post)),
+        fc.constantFrom(0, 0, 1, 4),
+      )
+      .chain(([collection, wildness]) => recordOf(collection, wildness)),
+  },
+);
 
 /** The same record in the repo of `did`: what must be its own says so. */
 export function ownedBy(did: string, { collection, rkey, value }: HostileRecord): HostileRecord {

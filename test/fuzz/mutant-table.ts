@@ -27,7 +27,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/atproto/commit-ops.ts',
     text: 'if (sorter.isTooLarge)',
     replacement: 'if (sorter.isTooLarge && rawOps.length < 0)',
-    caughtBy: { target: 'frames', seed: 1, seconds: 60 },
+    caughtBy: { tests: ['test/unit/atproto/input-limits.test.ts'] },
   },
   {
     bound: 'JSON of one entry of a snapshot',
@@ -126,6 +126,20 @@ export const mutants: readonly Mutant[] = [
     text: "return fact.pds === pds ? 'allowed' : 'speaker-other-host';",
     replacement: "return 'allowed';",
     caughtBy: { tests: ['test/integration/ingest-speaker.test.ts'] },
+  },
+  {
+    bound: 'bytes of a page token',
+    file: 'src/proto/page-token.ts',
+    text: 'return isTooLong ||',
+    replacement: 'return',
+    caughtBy: { target: 'tokens', seed: 1, seconds: 30 },
+  },
+  {
+    bound: 'trees that cannot be undone',
+    file: 'src/atproto/commit-proof.ts',
+    text: 'if (thrown instanceof TreeFault) return refuse(thrown.reason);',
+    replacement: '',
+    caughtBy: { target: 'proofs', seed: 1, seconds: 30 },
   },
   {
     bound: 'bytes of one entry of the log',
