@@ -24,6 +24,8 @@ export type AccountFactsOptions = {
 const cachedDidsMax = 100_000;
 /** A DID is looked up afresh on suspicion at most this often. */
 const againMs = 60_000;
+/** How long anyone waits for a look-up, which goes on by itself. */
+const waitMsMax = 10_000;
 /** A DID that could not be looked up is not asked for again before this. */
 const failedMs = 5000;
 
@@ -87,7 +89,7 @@ export class AccountFacts {
     const known = this.known(did);
     if (known !== undefined) return known;
     const hasFailed = this.#sinceAskedMs(did) < failedMs && !this.#lookups.has(did);
-    return hasFailed ? null : this.#lookUp(did, false);
+    return hasFailed ? null : this.#within(this.#lookUp(did, false));
   }
 
   /**
@@ -97,9 +99,18 @@ export class AccountFacts {
    */
   async findAgain(did: string): Promise<AccountFact | null> {
     const running = this.#lookups.get(did);
-    if (running !== undefined) return running;
+    if (running !== undefined) return this.#within(running);
     if (this.#sinceAskedMs(did) < againMs) return this.known(did) ?? null;
-    return (await this.#lookUp(did, true)) ?? this.known(did) ?? null;
+    return (await this.#within(this.#lookUp(did, true))) ?? this.known(did) ?? null;
+  }
+
+  async #within(lookup: Promise<AccountFact | null>): Promise<AccountFact | null> {
+    const over = new AbortController();
+    try {
+      return await Promise.race([lookup, this.#options.clock.sleep(waitMsMax, over.signal).then(() => null)]);
+    } finally {
+      over.abort();
+    }
   }
 
   #sinceAskedMs(did: string): number {

@@ -35,13 +35,13 @@ export type AdmissionParts = {
 };
 
 /** Starts the proving threads, which the caller stops. */
-export function buildAdmission(options: AdmissionPartsOptions, signal: AbortSignal): AdmissionParts {
+export function buildAdmission(options: AdmissionPartsOptions): AdmissionParts {
   const { facts, verify, sources, random } = options;
   const salt = random.below(2 ** 32);
   const { mode, lagMsMax } = verify;
   const trusts = sources.map(({ name, pds }) => new SourceTrust({ name, pds, mode, lagMsMax, salt }));
   if (mode === 'off') {
-    return { admission: new EventAdmission({ ...options, prover: null }, signal), prover: null, pool: null, trusts };
+    return { admission: new EventAdmission({ ...options, prover: null }), prover: null, pool: null, trusts };
   }
   const pool = new ProofPool(verify.threads);
   const prover = new CommitProver({
@@ -49,7 +49,7 @@ export function buildAdmission(options: AdmissionPartsOptions, signal: AbortSign
     pool,
     onLateFailure: (did, source, reason, host) => admission.failLate(did, source, reason, host),
   });
-  const admission = new EventAdmission({ ...options, prover }, signal);
+  const admission = new EventAdmission({ ...options, prover });
   return { admission, prover, pool, trusts };
 }
 

@@ -132,10 +132,4 @@ export class CommitProver {
       }
     }
   }
-
-  /** A whole repo was fetched and checked. */
-  setHead(did: string, rev: string, data: Uint8Array): void {
-    const head = this.#heads.get(did);
-    if (head === undefined || rev > head.rev) this.#heads.set(did, { rev, data: Buffer.from(data) });
-  }
 }

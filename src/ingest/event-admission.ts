@@ -9,7 +9,6 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { AccountEvent } from '../atproto/firehose-event.ts';
-import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import type { AccountFact, AccountFacts } from './account-facts.ts';
 import type { CommitProver, ProofOutcome, ProvableEvent } from './commit-prover.ts';
@@ -30,29 +29,28 @@ export type EventAdmissionOptions = {
   readonly identities: Pick<IdentityQueue, 'refresh'>;
   readonly counters: IngestCounters;
   readonly hosts: Pick<HostPolicy, 'noteFailure'>;
-  readonly clock: Clock;
   /** Requests another fetch of a repo. Returns: once the request is durable. */
   readonly requestResync: (did: string, revMin: string) => Promise<void>;
 };
 
-/**
- * Accounts of one PDS whose events wait for a look-up, events of one such account, and how long.
- */
+/** Accounts of one PDS whose events wait for a look-up, and events of one such account. */
 const accountsHeldMax = 256;
 const eventsHeldMax = 64;
-const heldMsMax = 10_000;
+/** Events that wait for a proof or a look-up, and bytes of their messages; then sources pause. */
+const heldLimits = { events: 16_384, bytes: 67_108_864 };
 /** Accounts whose events were dropped before their document was known. */
 const droppedDidsMax = 100_000;
 
 export class EventAdmission {
   readonly #options: EventAdmissionOptions;
-  readonly #signal: AbortSignal;
   readonly #sequence = new DidSequence();
+  readonly #capacityWaiters: (() => void)[] = [];
+  #heldEvents = 0;
+  #heldBytes = 0;
   readonly #dropped = new LRUCache<string, SourceTrust>({ max: droppedDidsMax });
 
-  constructor(options: EventAdmissionOptions, signal: AbortSignal) {
+  constructor(options: EventAdmissionOptions) {
     this.#options = options;
-    this.#signal = signal;
     options.facts.onLearned = (did) => this.#learn(did);
   }
 
@@ -78,6 +76,8 @@ export class EventAdmission {
     const fact = facts.known(did);
     if (fact === undefined && source.pds !== null && depth >= eventsHeldMax) return this.#dropUnknown(did, source);
     const begun = isProven ? prover.begin(event, frame, fact) : null;
+    this.#heldEvents++;
+    this.#heldBytes += frame.length;
     return new Promise((resolve, reject) => {
       this.#sequence.run(did, async () => {
         try {
@@ -90,9 +90,27 @@ export class EventAdmission {
           resolve(outcome === null ? apply(null) : this.#conclude(event, source, frame, outcome, apply));
         } catch (error) {
           reject(error);
+        } finally {
+          this.#release(frame);
         }
       });
     });
+  }
+
+  #release(frame: Buffer): void {
+    this.#heldEvents--;
+    this.#heldBytes -= frame.length;
+    if (this.hasCapacity) for (const wake of this.#capacityWaiters.splice(0)) wake();
+  }
+
+  /** False while sources must pause. */
+  get hasCapacity(): boolean {
+    return this.#heldEvents < heldLimits.events && this.#heldBytes < heldLimits.bytes;
+  }
+
+  /** Resolves when there is capacity for more. */
+  async waitForCapacity(): Promise<void> {
+    if (!this.hasCapacity) await new Promise<void>((resolve) => this.#capacityWaiters.push(resolve));
   }
 
   /** Returns what is known of the account, when the source may speak for it. */
@@ -115,16 +133,12 @@ export class EventAdmission {
   }
 
   async #lookUp(did: string, source: SourceTrust, speech: Speech): Promise<AccountFact | null> {
-    const { facts, clock } = this.#options;
+    const { facts } = this.#options;
     if (source.lookupsHeld >= accountsHeldMax) return null;
     source.lookupsHeld++;
-    const found = speech === 'speaker-unknown' ? facts.find(did) : facts.findAgain(did);
-    const over = new AbortController();
-    const stop = AbortSignal.any([this.#signal, over.signal]);
     try {
-      return await Promise.race([found, clock.sleep(heldMsMax, stop).then(() => null)]);
+      return await (speech === 'speaker-unknown' ? facts.find(did) : facts.findAgain(did));
     } finally {
-      over.abort();
       source.lookupsHeld--;
     }
   }

@@ -246,11 +246,12 @@ function buildSubscriptions(
     name: sourceOrigin(url),
     pds: pds === null ? null : sourceOrigin(pds),
   }));
-  const admission = buildAdmission({ ...deps, ...parts, verify, sources }, deps.signal);
+  const admission = buildAdmission({ ...deps, ...parts, verify, sources });
   const { pool, trusts } = admission;
   const router = new EventRouter({ ...deps, ...parts, admission: admission.admission });
   const waitForCapacity = (): Promise<void> | null => {
     if (!appender.hasCapacity) return appender.waitForCapacity();
+    if (!admission.admission.hasCapacity) return admission.admission.waitForCapacity();
     return pool === null || pool.hasCapacity ? null : pool.waitForCapacity();
   };
   const route: EventRouter['route'] = (event, source, message) => router.route(event, source, message);

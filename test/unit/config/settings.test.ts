@@ -7,7 +7,7 @@ import { commandNames } from '../../../src/config/command-names.ts';
 import { nearestName } from '../../../src/config/nearest-name.ts';
 import { readTokenFile } from '../../../src/config/secret-file.ts';
 import { flagOf, settingNames, settingsOf, settingTable, variableOf } from '../../../src/config/setting-table.ts';
-import { childEnvironment, flagsFor, resolveSettings } from '../../../src/config/settings.ts';
+import { childEnvironment, flagsFor, resolveSettings, splitPair } from '../../../src/config/settings.ts';
 
 describe('the table of settings', () => {
   it('names flag and variable after the setting', () => {
@@ -54,6 +54,14 @@ describe('settings', () => {
       'wss://a',
       'wss://b',
     ]);
+  });
+
+  it('take a PDS with its URL in DID documents, and check both', () => {
+    const pair = 'http://127.0.0.1:2583=https://pds.example.com';
+    expect(resolveSettings('up', { pds: [`${pair}/`] }, {}).settings.pds).toEqual([pair]);
+    expect(splitPair(pair)).toEqual(['http://127.0.0.1:2583', 'https://pds.example.com']);
+    expect(splitPair('http://a/?x=y')).toEqual(['http://a/?x=y', null]);
+    expect(() => resolveSettings('up', { pds: ['http://a=gopher://b'] }, {})).toThrow('--pds');
   });
 
   it('refuse an unknown variable by name and suggest the nearest', () => {
