@@ -81,9 +81,15 @@ const trustedBounds: SiteBounds = {
   siteWaitingMax: 10_000,
   waitingMax: 10_000,
 };
-const documentHostBounds: SiteBounds = { siteRunningMax: 8, runningMax: 64, siteWaitingMax: 64, waitingMax: 2000 };
+const documentHostBounds: SiteBounds = { siteRunningMax: 8, runningMax: 64, siteWaitingMax: 16, waitingMax: 256 };
 /** A few sites host most handles. */
-const handleHostBounds: SiteBounds = { siteRunningMax: 32, runningMax: 128, siteWaitingMax: 1000, waitingMax: 4000 };
+const handleHostBounds: SiteBounds = { siteRunningMax: 32, runningMax: 128, siteWaitingMax: 128, waitingMax: 512 };
+
+const crowded = { ok: false, reason: 'crowded' } as const;
+
+function isSilent(resolution: DidResolution | HandleResolution): boolean {
+  return !resolution.ok && resolution.reason === 'unreachable';
+}
 
 /** True for failures that a retry may cure. */
 export function isTransientReason(reason: DidReason): boolean {
@@ -98,8 +104,8 @@ export class IdentityResolver implements Disposable {
   readonly #handles: HandleResolver;
   readonly #documents: LRUCache<string, DidDocument>;
   readonly #didByHandle: LRUCache<string, HandleResolution>;
-  readonly #directoryLimits = new SiteLimits(trustedBounds);
-  readonly #documentHostLimits = new SiteLimits(documentHostBounds);
+  readonly #directoryLimits: SiteLimits;
+  readonly #documentHostLimits: SiteLimits;
   readonly #handleLimits: SiteLimits;
   readonly #runningByDid = new Map<string, Promise<DidResolution>>();
 
@@ -118,7 +124,10 @@ export class IdentityResolver implements Disposable {
       timeoutMs: this.#timeoutMs,
       ...(options.txtLookup === undefined ? {} : { txtLookup: options.txtLookup }),
     });
-    this.#handleLimits = new SiteLimits(options.handleResolverUrl === null ? handleHostBounds : trustedBounds);
+    this.#directoryLimits = new SiteLimits(trustedBounds, clock);
+    this.#documentHostLimits = new SiteLimits(documentHostBounds, clock);
+    const isTrusted = options.handleResolverUrl !== null;
+    this.#handleLimits = new SiteLimits(isTrusted ? trustedBounds : handleHostBounds, clock);
     const perf = { now: () => clock.monotonicMs() };
     const bounds = { max: cacheEntriesMax, ttl: cacheTtlMs, ttlResolution: 0, perf };
     this.#documents = new LRUCache({
@@ -154,8 +163,10 @@ export class IdentityResolver implements Disposable {
     const location = this.#documentUrl(did);
     if (!location.ok) return location;
     const site = siteOfDid(did);
-    const fetched = this.#limitsOf(site).run(site, () => this.#fetchDocument(did, location, options));
-    if (fetched === null) return { ok: false, reason: 'crowded' };
+    const fetch = (): Promise<DidResolution> => this.#fetchDocument(did, location, options);
+    const fetched = this.#limitsOf(site)
+      .run(site, fetch, isSilent)
+      .then((found) => found ?? crowded);
     this.#runningByDid.set(did, fetched);
     return fetched.finally(() => {
       if (this.#runningByDid.get(did) === fetched) this.#runningByDid.delete(did);
@@ -214,9 +225,8 @@ export class IdentityResolver implements Disposable {
     const cached = options.fresh === true ? undefined : this.#didByHandle.get(key);
     if (cached !== undefined) return cached;
     const site = this.#options.handleResolverUrl === null ? siteOfHost(key) : directorySite;
-    const found = this.#handleLimits.run(site, () => this.#handles.resolve(key, options));
-    if (found === null) return { ok: false, reason: 'crowded' };
-    const resolution = await found;
+    const resolve = (): Promise<HandleResolution> => this.#handles.resolve(key, options);
+    const resolution = (await this.#handleLimits.run(site, resolve, isSilent)) ?? crowded;
     if (resolution.ok) this.#didByHandle.set(key, resolution);
     else this.#didByHandle.delete(key);
     return resolution;

@@ -1,9 +1,11 @@
 /**
- * Bounds the look-ups at strangers' hosts, for each site and for all.
+ * Bounds the look-ups at hosts, for each site and for all.
  *
  * Owns: which look-up starts next. Sites take turns, so that one with many look-ups, or one that
- * never answers, delays only its own.
+ * never answers, delays only its own; a site that says nothing many times in a row gets a pause.
  */
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../base/clock.ts';
 
 /** Look-ups at once and waiting ones, of each site and of all. */
 export type SiteBounds = {
@@ -13,18 +15,30 @@ export type SiteBounds = {
   readonly waitingMax: number;
 };
 
-type Site = { running: number; readonly waiting: (() => void)[] };
+/** A site's look-ups without an answer since its last one. */
+type Silence = { inARow: number; pauseMs: number; pausedUntilMs: number };
+
+const silentInARowMax = 16;
+const pauseMsMin = 1000;
+const pauseMsMax = 30_000;
+const silentSitesMax = 10_000;
+
+type Waiting = { readonly start: () => void; readonly refuse: () => void };
+type Site = { running: number; readonly waiting: Waiting[] };
 
 export class SiteLimits {
   readonly #bounds: SiteBounds;
   readonly #siteByName = new Map<string, Site>();
   /** Sites that have a look-up waiting and may start it; their order is their turn. */
   readonly #ready = new Set<Site>();
+  readonly #silenceBySite = new LRUCache<string, Silence>({ max: silentSitesMax });
+  readonly #clock: Clock;
   #running = 0;
   #waiting = 0;
 
-  constructor(bounds: SiteBounds) {
+  constructor(bounds: SiteBounds, clock: Clock) {
     this.#bounds = bounds;
+    this.#clock = clock;
   }
 
   get runningCount(): number {
@@ -33,26 +47,54 @@ export class SiteLimits {
 
   /** Returns whether `run` would take a look-up at this site now. */
   hasCapacity(site: string): boolean {
+    if (this.#clock.monotonicMs() < (this.#silenceBySite.get(site)?.pausedUntilMs ?? 0)) return false;
     const { siteRunningMax, siteWaitingMax, runningMax, waitingMax } = this.#bounds;
     const { running, waiting } = this.#siteByName.get(site) ?? { running: 0, waiting: [] };
     if (running < siteRunningMax && this.#running < runningMax) return true;
     return waiting.length < siteWaitingMax && this.#waiting < waitingMax;
   }
 
-  /** Runs a look-up in its turn. Returns: its result; null at once when too many wait already. */
-  run<Result>(site: string, task: () => Promise<Result>): Promise<Result> | null {
-    if (!this.hasCapacity(site)) return null;
+  /**
+   * Runs a look-up in its turn. `isSilent` says of a result that the site did not answer.
+   *
+   * Returns: its result; null when too many wait already, or the site is paused before its turn.
+   */
+  run<Result>(
+    site: string,
+    task: () => Promise<Result>,
+    isSilent: (result: Result) => boolean,
+  ): Promise<Result | null> {
+    if (!this.hasCapacity(site)) return Promise.resolve(null);
     const state = this.#siteByName.get(site) ?? { running: 0, waiting: [] };
     this.#siteByName.set(site, state);
-    return new Promise((resolve, reject) => {
-      state.waiting.push(() => {
-        const end = (): void => this.#end(site, state);
-        task().then(resolve, reject).finally(end);
-      });
+    const attempt = async (): Promise<Result> => {
+      try {
+        const result = await task();
+        this.#note(site, state, isSilent(result));
+        return result;
+      } finally {
+        this.#end(site, state);
+      }
+    };
+    return new Promise((resolve) => {
+      state.waiting.push({ start: () => resolve(attempt()), refuse: () => resolve(null) });
       this.#waiting++;
       this.#enqueue(state);
       this.#startReady();
     });
+  }
+
+  #note(site: string, state: Site, isSilent: boolean): void {
+    if (!isSilent) return void this.#silenceBySite.delete(site);
+    const silence = this.#silenceBySite.get(site) ?? { inARow: 0, pauseMs: pauseMsMin / 2, pausedUntilMs: 0 };
+    this.#silenceBySite.set(site, silence);
+    if (++silence.inARow < silentInARowMax) return;
+    silence.inARow = 0;
+    silence.pauseMs = Math.min(2 * silence.pauseMs, pauseMsMax);
+    silence.pausedUntilMs = this.#clock.monotonicMs() + silence.pauseMs;
+    this.#waiting -= state.waiting.length;
+    this.#ready.delete(state);
+    for (const { refuse } of state.waiting.splice(0)) refuse();
   }
 
   #enqueue(state: Site): void {
@@ -63,7 +105,7 @@ export class SiteLimits {
     for (const state of this.#ready) {
       if (this.#running >= this.#bounds.runningMax) return;
       this.#ready.delete(state);
-      const start = state.waiting.shift()!;
+      const { start } = state.waiting.shift()!;
       this.#waiting--;
       this.#running++;
       state.running++;

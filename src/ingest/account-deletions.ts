@@ -27,8 +27,8 @@ export type AccountDeletionsOptions = {
   readonly counters: IngestCounters;
 };
 
-/** Deletions checked at once; a host's own bound is in `hostBounds`. */
-const runningMax = 64;
+/** Deletions checked at once in each lane; `hostBounds` are those of the accounts' hosts. */
+const runningMax = 256;
 const hostBounds: SiteBounds = { siteRunningMax: 4, runningMax: 32, siteWaitingMax: 8, waitingMax: 32 };
 const firstTimeoutMs = 2000;
 const laterTimeoutMs = 8000;
@@ -43,16 +43,19 @@ const silentHostsMax = 10_000;
 
 type Presence = RepoPresence | 'directory-unreachable' | 'crowded';
 
+const isSilent = (presence: RepoPresence): boolean => presence === 'silent';
+
 export class AccountDeletions {
   readonly #options: AccountDeletionsOptions;
   readonly #due: DueLookups;
-  readonly #hostLimits = new SiteLimits(hostBounds);
+  readonly #hostLimits: SiteLimits;
   readonly #silentHosts: LRUCache<string, true>;
 
   /** Runs once `run` is called, until the signal aborts. */
   constructor(options: AccountDeletionsOptions, signal: AbortSignal) {
     const { queue, clock, random, resolver, counters } = options;
     this.#options = options;
+    this.#hostLimits = new SiteLimits(hostBounds, clock);
     const perf = { now: () => clock.monotonicMs() };
     this.#silentHosts = new LRUCache({ max: silentHostsMax, ttl: silenceMs, ttlResolution: 0, perf });
     this.#due = new DueLookups(
@@ -149,8 +152,9 @@ export class AccountDeletions {
     const { pds } = resolution.document;
     if (pds === null) return 'gone';
     if (this.#silentHosts.has(pds)) return 'silent';
-    const asked = this.#hostLimits.run(siteOfHost(new URL(pds).host), () => host.hasRepo(pds, did, timeoutMs));
-    const presence = asked === null ? 'crowded' : await asked;
+    const site = siteOfHost(new URL(pds).host);
+    const ask = (): Promise<RepoPresence> => host.hasRepo(pds, did, timeoutMs);
+    const presence = (await this.#hostLimits.run(site, ask, isSilent)) ?? 'crowded';
     if (presence === 'silent') this.#silentHosts.set(pds, true);
     return presence;
   }

@@ -2,20 +2,20 @@
  * Starts the look-ups of a durable queue as they become due, and says when those that nobody had
  * tried were tried.
  *
- * Owns: one run at a time per DID, how many run at once, and when the queue is read.
+ * Owns: one run at a time per DID, how many run at once in each lane, and when the queue is read.
  */
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import { orAborted } from '../base/or-aborted.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
-import type { LookupQueue, QueuedLookup } from './state/lookup-queue.ts';
+import { type LookupLane, type LookupQueue, lookupLanes, type QueuedLookup } from './state/lookup-queue.ts';
 
 export type DueLookupsOptions = {
   readonly queue: LookupQueue;
   readonly clock: Clock;
   readonly random: SeededRandom;
-  /** Look-ups at once. */
+  /** Look-ups of one lane at once; above what its hosts' bounds let run and wait. */
   readonly runningMax: number;
   /** False while a look-up of this DID could not start. */
   readonly hasCapacity: (did: string) => boolean;
@@ -40,7 +40,9 @@ export function retryDelaySec(attempts: number, random: SeededRandom): number {
   return Math.ceil(backoffMs(retryPolicy, attempts, random) / 1000);
 }
 
-export class DueLookups {
+/** One lane. */
+class DueLane {
+  readonly #lane: LookupLane;
   readonly #options: DueLookupsOptions;
   readonly #signal: AbortSignal;
   readonly #running = new Map<string, Promise<void>>();
@@ -48,8 +50,8 @@ export class DueLookups {
   #isAwake = false;
   #attempted: (() => void)[] = [];
 
-  /** Runs once `run` is called, until the signal aborts. */
-  constructor(options: DueLookupsOptions, signal: AbortSignal) {
+  constructor(lane: LookupLane, options: DueLookupsOptions, signal: AbortSignal) {
+    this.#lane = lane;
     this.#options = options;
     this.#signal = signal;
   }
@@ -62,7 +64,6 @@ export class DueLookups {
     return Math.floor(this.#options.clock.nowMs() / 1000);
   }
 
-  /** Reads the queue soon: something in it has become due. */
   wake(): void {
     this.#isAwake = true;
     this.#wake();
@@ -74,11 +75,12 @@ export class DueLookups {
       const isMoreDue = await this.#startDue();
       if (this.#isAwake) continue;
       const woken = new AbortController();
-      this.#wake = () => woken.abort();
+      // A reason spares the making of an exception.
+      this.#wake = () => woken.abort('woken');
       // Ends of attempts wake it as well, which is when more of what is due may start.
       const sleep = this.#options.clock.sleep(isMoreDue ? failureMs : scanMs, woken.signal);
       await orAborted(sleep, this.#signal);
-      woken.abort();
+      woken.abort('over');
     }
     await Promise.all(this.#running.values());
   }
@@ -87,7 +89,7 @@ export class DueLookups {
   async #startDue(): Promise<boolean> {
     const { queue, runningMax, hasCapacity } = this.#options;
     const limit = runningMax - this.#running.size + crowdedRowsMax;
-    const rows = queue.dueAt(this.#nowSec(), limit, (did) => this.#running.has(did));
+    const rows = queue.dueAt(this.#lane, this.#nowSec(), limit, (did) => this.#running.has(did));
     const crowded: Promise<void>[] = [];
     for (const row of rows) {
       if (this.#running.size >= runningMax) break;
@@ -128,18 +130,45 @@ export class DueLookups {
     for (const resolve of this.#attempted.splice(0)) resolve();
   }
 
-  /**
-   * Waits until every look-up that is queued now was tried once, or put off. Returns: false when
-   * the signal aborted first.
-   */
   async firstAttempts(signal: AbortSignal): Promise<boolean> {
     const untilSec = this.#nowSec();
-    while ((this.#options.queue.nextDueSec(false) ?? untilSec + 1) <= untilSec) {
+    while ((this.#options.queue.nextDueSec(this.#lane, false) ?? untilSec + 1) <= untilSec) {
       if (signal.aborted) return false;
       const next = Promise.withResolvers<void>();
       this.#attempted.push(next.resolve);
       await orAborted(next.promise, signal);
     }
     return true;
+  }
+}
+
+export class DueLookups {
+  readonly #lanes: readonly DueLane[];
+
+  /** Runs once `run` is called, until the signal aborts. */
+  constructor(options: DueLookupsOptions, signal: AbortSignal) {
+    this.#lanes = lookupLanes.map((lane) => new DueLane(lane, options, signal));
+  }
+
+  get runningCount(): number {
+    return this.#lanes.reduce((sum, { runningCount }) => sum + runningCount, 0);
+  }
+
+  /** Reads the queue soon: something in it has become due. */
+  wake(): void {
+    for (const lane of this.#lanes) lane.wake();
+  }
+
+  async run(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.run()));
+  }
+
+  /**
+   * Waits until every look-up that is queued now was tried once, or put off. Returns: false when
+   * the signal aborted first.
+   */
+  async firstAttempts(signal: AbortSignal): Promise<boolean> {
+    const made = await Promise.all(this.#lanes.map((lane) => lane.firstAttempts(signal)));
+    return made.every((isMade) => isMade);
   }
 }

@@ -30,8 +30,8 @@ export type IdentityQueueOptions = {
 
 /** Resolutions in memory; at this limit due DIDs are skipped, and `waitForCapacity` waits. */
 const jobsMax = 10_000;
-/** Resolutions at once of those that are queued durably. */
-const queuedRunningMax = 256;
+/** Resolutions at once of each lane of those that are queued durably. */
+const queuedRunningMax = 1024;
 /** Each request of a first attempt; a host that is slower is asked again later, with more time. */
 const firstTimeoutMs = 2000;
 const laterTimeoutMs = 8000;

@@ -1,5 +1,7 @@
 /** Look-ups that hang, fail or never end hold up no commit and open few connections. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AddressLookup } from '../../src/identity/public-fetch.ts';
+import type { IngestOptions } from '../../src/ingest/ingest-server.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { didDocument, json } from '../support/scripted-network.ts';
 import { ShiftedClock } from '../support/shifted-clock.ts';
@@ -48,6 +50,12 @@ async function publishAmongCommits(count: number, publishOne: (number: number) =
   }
 }
 
+/** Every name leads to this machine. */
+function identityOf(url: string): IngestOptions['identity'] {
+  const addressLookup: AddressLookup = (_host, done) => done(null, [{ address: '127.0.0.1', family: 4 }]);
+  return { plcUrl: url, handleResolverUrl: url, allowPrivateHosts: true, addressLookup };
+}
+
 const lookups = async (): Promise<Record<'identities' | 'deletions', { directory: number; otherHosts: number }>> =>
   (await harness.get('/v1/status')).body['lookups'] as never;
 const countOf = async (metric: string): Promise<number> => {
@@ -84,12 +92,7 @@ describe('every commit comes through, and the cursor passes', () => {
       json(didDocument(other, 'author.test', harness.network.url)),
     );
     publish('identity', other);
-    const url = harness.network.url;
-    const addressLookup = (_host: string, done: (error: null, found: { address: string; family: number }[]) => void) =>
-      done(null, [{ address: '127.0.0.1', family: 4 }]);
-    await harness.start({
-      identity: { plcUrl: url, handleResolverUrl: url, allowPrivateHosts: true, addressLookup },
-    });
+    await harness.start({ identity: identityOf(harness.network.url) });
     await until(() => harness.status.durableSeq === seq);
     expect(harness.log.of('commit', authorDid)).toHaveLength(commits);
     await until(() => harness.log.of('identity', authorDid).length > 0 && harness.log.of('identity', other).length > 0);
@@ -97,6 +100,21 @@ describe('every commit comes through, and the cursor passes', () => {
     expect((await lookups()).identities.otherHosts).toBeLessThanOrEqual(5001);
     expect(await countOf('skyshard_identities_resolved_total{outcome="queue-full"}')).toBeGreaterThanOrEqual(5000);
     expect(silent.openMax).toBeLessThanOrEqual(8 * lateCloses);
+  });
+
+  it('stalled names of many sites leave the directory its own look-ups', async () => {
+    const count = 2000;
+    await publishAmongCommits(count, (number) =>
+      publish('identity', `did:web:n${number}.silent${number % 50}.example%3A${silent.port}`),
+    );
+    harness.network.register(authorDid, 'author.test');
+    publish('identity', authorDid);
+    await harness.start({ identity: identityOf(harness.network.url) });
+    await until(() => harness.status.durableSeq === seq && silent.connectionCount >= 64);
+    await until(() => harness.log.of('identity', authorDid).length > 0);
+    expect(harness.log.of('commit', authorDid)).toHaveLength(commits);
+    expect((await lookups()).identities.otherHosts).toBe(count);
+    expect(silent.openMax).toBeLessThanOrEqual(64 * lateCloses);
   });
 });
 

@@ -1,5 +1,6 @@
 /**
- * Look-ups that must be made, and when: those that nobody has tried yet before those to try again.
+ * Look-ups that must be made, and when: those that nobody has tried yet before those to try again,
+ * and those of the directory apart from those of other hosts, so that neither waits for the other.
  *
  * Owns: the bounds on how many wait, for each site and for all, so that a flood of names of one
  * host is refused while others are taken. Counts are also in memory; call `reload` after an aborted
@@ -27,6 +28,14 @@ export type QueuedLookup = {
   readonly eventMs: number;
 };
 
+export const lookupLanes = ['directory', 'other'] as const;
+/** Who is asked first: the directory of did:plc, or a did:web host. */
+export type LookupLane = (typeof lookupLanes)[number];
+
+function laneOf(did: string): LookupLane {
+  return siteOfDid(did) === directorySite ? 'directory' : 'other';
+}
+
 /** Look-ups that wait: of the directory, of one other site, of all other sites. */
 export type LookupQueueLimits = {
   readonly directoryMax: number;
@@ -47,19 +56,21 @@ export function overdueSecOf({ oldestDueSec }: LookupQueueCounts, clock: Clock):
   return oldestDueSec === null ? 0 : Math.max(0, clock.nowMs() / 1000 - oldestDueSec);
 }
 
-/** Look-ups nobody has tried yet sort first. */
+function dueClass(lane: LookupLane, isRetry: boolean): number {
+  return 2 * lookupLanes.indexOf(lane) + (isRetry ? 1 : 0);
+}
+
 function dueKey({ did, dueSec, attempts }: QueuedLookup): Buffer {
-  const writer = new ByteWriter(48).u8(attempts === 0 ? 0 : 1).u32(dueSec);
+  const writer = new ByteWriter(48).u8(dueClass(laneOf(did), attempts > 0)).u32(dueSec);
   writeDid(writer, did);
   return writer.finish();
 }
 
-/** Returns the key after all that are due at `nowSec`. */
-function dueEnd(isRetry: boolean, nowSec: number): Buffer {
-  return new ByteWriter(5)
-    .u8(isRetry ? 1 : 0)
-    .u32(Math.min(nowSec + 1, 2 ** 32 - 1))
-    .finish();
+/** Returns the range of all that are due at `nowSec`. */
+function dueRange(lane: LookupLane, isRetry: boolean, nowSec: number): { start: Buffer; end: Buffer } {
+  const first = dueClass(lane, isRetry);
+  const end = new ByteWriter(5).u8(first).u32(Math.min(nowSec + 1, 2 ** 32 - 1));
+  return { start: Buffer.of(first), end: end.finish() };
 }
 
 /** Tables of one kind of look-up: DID → row; and an index by due time. */
@@ -116,7 +127,9 @@ export class LookupQueue {
   }
 
   get counts(): LookupQueueCounts {
-    const oldest = [false, true].flatMap((isRetry) => this.nextDueSec(isRetry) ?? []);
+    const oldest = lookupLanes.flatMap((lane) =>
+      [false, true].flatMap((isRetry) => this.nextDueSec(lane, isRetry) ?? []),
+    );
     return {
       directory: this.#countBySite.get(directorySite) ?? 0,
       otherHosts: this.#otherHosts,
@@ -196,11 +209,10 @@ export class LookupQueue {
   }
 
   /** Returns look-ups that are due, those never tried first, without those that `skip` matches. */
-  dueAt(nowSec: number, limit: number, skip: (did: string) => boolean): QueuedLookup[] {
+  dueAt(lane: LookupLane, nowSec: number, limit: number, skip: (did: string) => boolean): QueuedLookup[] {
     const found: QueuedLookup[] = [];
     for (const isRetry of [false, true]) {
-      const range = { start: Buffer.of(isRetry ? 1 : 0), end: dueEnd(isRetry, nowSec) };
-      for (const key of this.#due.scanKeys(range)) {
+      for (const key of this.#due.scanKeys(dueRange(lane, isRetry, nowSec))) {
         if (found.length >= limit) return found;
         const did = readDid(new ByteReader(key, 5));
         const row = skip(did) ? undefined : this.get(did);
@@ -210,9 +222,10 @@ export class LookupQueue {
     return found;
   }
 
-  /** Returns when the earliest look-up of its kind is due (seconds since 1970), if any. */
-  nextDueSec(isRetry: boolean): number | undefined {
-    const range = { start: Buffer.of(isRetry ? 1 : 0), end: Buffer.of(isRetry ? 2 : 1), limit: 1 };
+  /** Returns when the earliest look-up of a lane is due (seconds since 1970), if any. */
+  nextDueSec(lane: LookupLane, isRetry: boolean): number | undefined {
+    const first = dueClass(lane, isRetry);
+    const range = { start: Buffer.of(first), end: Buffer.of(first + 1), limit: 1 };
     for (const key of this.#due.scanKeys(range)) return new ByteReader(key, 1).u32();
     return undefined;
   }
