@@ -4,8 +4,9 @@ import http2 from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
+import { encodeMessage } from '../../src/proto/codec.ts';
 import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
-import { emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
+import { didOf, emptyNetwork, FakeNodes, twoNodeMap } from '../support/fake-nodes.ts';
 import { noIdentitySource } from '../support/no-identities.ts';
 import { until } from '../support/until.ts';
 
@@ -81,8 +82,9 @@ describe('unfinished bodies over HTTP/2', () => {
     const router = await start({ ...sizes, arrivingBytesOfCallerMax: 2000 });
     const greedy = { 'x-atlantis-caller': 'greedy' };
     const streams = Array.from({ length: 5 }, () => beginBody(connect(router), 900, greedy));
+    const statuses = streams.map((stream) => statusOf(stream).catch(() => 0));
     await until(() => router.arrivingBytes() === 1800);
-    const refused = await Promise.race(streams.map(statusOf));
+    const refused = await Promise.race(statuses);
     expect(refused).toBe(429);
     expect(await pingStatus(router)).not.toBe(429);
     for (const stream of streams) stream.close();
@@ -125,6 +127,23 @@ describe('an HTTP/2 connection', () => {
     expect(error.message).toContain('NGHTTP2_REFUSED_STREAM');
     await until(() => streams.every(({ closed }) => closed));
     expect(await statusOf(session.request(call, { endStream: true }))).toBe(200);
+  });
+
+  it('that does not read its answers is refused more, and answered again once it has read', async () => {
+    const router = await start({ unreadBytesOfConnectionMax: 10_000 });
+    const session = http2.connect(`http://127.0.0.1:${router.http2Port}`, { settings: { initialWindowSize: 10 } });
+    disposals.push(() => session.destroy());
+    const dids = Array.from({ length: 4_000 }, (_unused, number) => didOf(number));
+    const large = { ...call, ':path': '/bsky.Service/GetActors' };
+    const stream = session.request(large);
+    stream.end(encodeMessage('GetActorsRequest', { dids }));
+    expect(await statusOf(stream)).toBe(200);
+    const refused = session.request(call, { endStream: true });
+    expect(await statusOf(refused)).toBe(429);
+    expect(await statusOf(connect(router).request(call, { endStream: true }))).toBe(200);
+    session.settings({ initialWindowSize: 1_000_000 });
+    await stream.resume().toArray();
+    await until(async () => (await statusOf(session.request(call, { endStream: true }))) === 200);
   });
 
   it('sends heads of bounded size', async () => {

@@ -11,6 +11,8 @@ import { BodyBudget } from '../../http/request-body.ts';
 export type Http2Limits = {
   /** Bytes of the bodies that arrive on one connection. */
   readonly arrivingBytesOfConnectionMax: number;
+  /** Bytes of answers that one connection has not read; beyond it, its calls are refused. */
+  readonly unreadBytesOfConnectionMax: number;
   /** Open streams of one connection; the AppView makes all of its calls on one. */
   readonly streamsOfConnectionMax: number;
   /** Open streams of all connections. */
@@ -26,6 +28,7 @@ export type Http2Limits = {
 /** A stream may use the longest body, the longest call, and as much again to read the answer. */
 export const http2LimitDefaults: Http2Limits = {
   arrivingBytesOfConnectionMax: 64 * 1024 * 1024,
+  unreadBytesOfConnectionMax: 128 * 1024 * 1024,
   streamsOfConnectionMax: 10_000,
   streamsMax: 40_000,
   streamMsMax: 180_000,
@@ -36,38 +39,58 @@ export const http2LimitDefaults: Http2Limits = {
 /** How often deadlines are checked. */
 const checkMs = 1_000;
 
+/** Units: monotonic ms; bytes. */
+type OpenStream = { readonly startMs: number; unreadBytes: number };
+
 export class Http2Connection {
   readonly budget: BodyBudget;
   readonly #session: ServerHttp2Session;
-  /** Since when each is open, oldest first. Units: monotonic ms. */
-  readonly #startMsByStream = new Map<ServerHttp2Stream, number>();
+  readonly #unreadBytesMax: number;
+  /** Oldest first. */
+  readonly #streams = new Map<ServerHttp2Stream, OpenStream>();
   readonly #openedMs: number;
   #hasOpenedStream = false;
+  #unreadBytes = 0;
 
   constructor(session: ServerHttp2Session, limits: Http2Limits, nowMs: number) {
     this.#session = session;
     this.#openedMs = nowMs;
+    this.#unreadBytesMax = limits.unreadBytesOfConnectionMax;
     this.budget = new BodyBudget(limits.arrivingBytesOfConnectionMax, 'arrivingBytesOfConnectionMax');
     session.setTimeout(limits.idleMsMax, () => session.close());
   }
 
   get streams(): number {
-    return this.#startMsByStream.size;
+    return this.#streams.size;
+  }
+
+  /** True while the peer must read answers before it may call again. */
+  get isBackpressured(): boolean {
+    return this.#unreadBytes > this.#unreadBytesMax;
+  }
+
+  /** Counts an answer until its stream closes. */
+  answers(stream: ServerHttp2Stream, bytes: number): void {
+    const open = this.#streams.get(stream);
+    if (open === undefined) return;
+    open.unreadBytes += bytes;
+    this.#unreadBytes += bytes;
   }
 
   opened(stream: ServerHttp2Stream, nowMs: number): void {
     this.#hasOpenedStream = true;
-    this.#startMsByStream.set(stream, nowMs);
+    this.#streams.set(stream, { startMs: nowMs, unreadBytes: 0 });
   }
 
   closed(stream: ServerHttp2Stream): void {
-    this.#startMsByStream.delete(stream);
+    this.#unreadBytes -= this.#streams.get(stream)?.unreadBytes ?? 0;
+    this.#streams.delete(stream);
   }
 
   /** Ends what has taken too long. */
   check({ firstStreamMsMax, streamMsMax }: Http2Limits, nowMs: number): void {
     if (!this.#hasOpenedStream && nowMs - this.#openedMs > firstStreamMsMax) return this.#session.destroy();
-    for (const [stream, startMs] of this.#startMsByStream) {
+    for (const [stream, { startMs }] of this.#streams) {
       if (nowMs - startMs <= streamMsMax) return;
       stream.close(constants.NGHTTP2_CANCEL);
     }

@@ -16,6 +16,7 @@ import {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { type ListeningServer, listenError, type TlsFiles, tlsError } from '../../http/json-server.ts';
 import { type HeaderReader, PageGuard, type PageRules } from '../../http/page-guard.ts';
 import { type BodyBound, type BodyLimits, type BodySource, JointBudget, RequestBody } from '../../http/request-body.ts';
@@ -135,6 +136,10 @@ function serveStream(
     else sendPlain(stream, 404, 'no such endpoint\n');
     return;
   }
+  if (connection.isBackpressured) {
+    const error = new DataPlaneError('ResourceExhausted', 'answers are not read (unreadBytesOfConnectionMax)');
+    return sendReply(stream, failedReply(head, error));
+  }
   const { limits } = options;
   const source = new JointBudget([connection.budget, limits.callers.of(head.caller)]);
   readBody(stream, limits, source, (body) => {
@@ -142,7 +147,12 @@ function serveStream(
       sendReply(stream, boundReply(head, body));
       // After the reply, since a client that is late may never end its stream.
       if (body === 'bodyMsMax') stream.close(constants.NGHTTP2_NO_ERROR);
-    } else void replyTo(options.router, head, body).then((reply) => sendReply(stream, reply));
+    } else {
+      void replyTo(options.router, head, body).then((reply) => {
+        connection.answers(stream, reply.body.length);
+        sendReply(stream, reply);
+      });
+    }
   });
 }
 
