@@ -1,14 +1,14 @@
 /** What a request reads is bounded, however strangers arranged the data; pages go on from there. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../src/base/bytes.ts';
-import { encodeMessage } from '../../src/proto/codec.ts';
+import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { turnMsMax } from '../../src/read/lookup/turn.ts';
 import { edgePageRowsMax } from '../../src/slot/table/edge-walk.ts';
 import { encodeProbes, encodeRawFollowersAmong } from '../../src/wire/edge-messages.ts';
 import { encodeTimeline } from '../../src/wire/feed-messages.ts';
 import { encodeTexts } from '../../src/wire/message.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
-import { encodeThread } from '../../src/wire/thread-messages.ts';
+import { decodeOpThreadsAnswer, encodeThread } from '../../src/wire/thread-messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { RowCounter } from '../support/row-counter.ts';
 import { encodeNewestByAuthors } from '../support/wire-messages.ts';
@@ -118,6 +118,61 @@ describe('pages of edges', () => {
     expect(pages.flat()).toHaveLength(count);
     expect(pages.length).toBeLessThan(count / 100 + 5);
     expect(rowsMax).toBeLessThan(2 * edgePageRowsMax + 10);
+  });
+});
+
+describe('walks', () => {
+  it('of a thread read ten thousand replies, deleted ones included', async () => {
+    const root = network.post(alice, 'root');
+    const reply = { text: 'r', createdAt: network.now, reply: { root, parent: root } };
+    for (let commit = 0; commit < 11; commit++) {
+      const uris = network.putAll(mallory, 'app.bsky.feed.post', new Array<object>(1_000).fill(reply));
+      network.deleteAll(uris);
+      network.settle();
+    }
+    const last = network.reply(bob, 'there', root);
+    network.settle();
+    const ask = encodeThread({ root: root.uri, anchor: root.uri, above: 10, below: 10 });
+    const { answer, rows } = await counted(() => network.call(nodeCalls.thread, ask));
+    expect(decodeMessage('GetThreadResponse', answer).uris).toEqual([root.uri, last.uri]);
+    // Two rows of each reply: its key below the parent, and its own.
+    expect(rows).toBeGreaterThan(20_000);
+    expect(rows).toBeLessThan(20_500);
+  }, 180_000);
+
+  it('of OP threads read twenty thousand replies for all roots, two thousand for each', async () => {
+    const root = network.post(alice, 'root');
+    const reply = { text: 'r', createdAt: network.now, reply: { root, parent: root } };
+    network.putAll(alice, 'app.bsky.feed.post', new Array<object>(2_500).fill(reply));
+    network.settle();
+    const ask = encodeTexts(new Array<string>(15).fill(root.uri));
+    const { answer, rows } = await counted(() => network.call(nodeCalls.opThreads, ask));
+    const threads = decodeOpThreadsAnswer(answer);
+    expect(threads.map(({ length }) => length)).toEqual([...new Array<number>(10).fill(2), 0, 0, 0, 0, 0]);
+    expect(rows).toBeLessThan(20_100);
+  });
+
+  it('of feeds skip some thousand reposts of posts that do not exist, and feeds go on from there', async () => {
+    const post = network.post(mallory, 'below');
+    const createdAt = network.now;
+    const reposts = Array.from({ length: 6_000 }, (_unused, index) => ({
+      subject: { uri: `at://${didOfNumber(index)}/app.bsky.feed.post/3kaaaaaaaaaaa`, cid: post.cid },
+      createdAt,
+    }));
+    for (let from = 0; from < reposts.length; from += 2_000)
+      network.putAll(mallory, 'app.bsky.feed.repost', reposts.slice(from, from + 2_000));
+    network.settle();
+    let rowsMax = 0;
+    const pages = await pagesOf(async (cursor) => {
+      const request = { actorDid: mallory, limit: 50, cursor };
+      const { answer, rows } = await counted(() => network.ask('GetAuthorFeedRequest', request));
+      rowsMax = Math.max(rowsMax, rows);
+      return { items: answer.items, cursor: answer.cursor };
+    });
+    expect(pages.map((items) => items.map(({ uri }) => uri))).toEqual([[], [post.uri]]);
+    expect(rowsMax).toBeLessThan(5_010);
+    const newest = encodeNewestByAuthors({ before: null, limit: 50, authors: [mallory] });
+    expect((await counted(() => network.call(nodeCalls.newestByAuthors, newest))).rows).toBeLessThan(2_500);
   });
 });
 

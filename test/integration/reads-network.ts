@@ -80,6 +80,13 @@ export class ReadsNetwork implements AsyncDisposable {
     return rkeys.map((rkey) => `at://${did}/${collection}/${rkey}`);
   }
 
+  /** Deletes many records of one repo in one commit. */
+  deleteAll(uris: readonly string[]): void {
+    const paths = uris.map((uri) => uri.slice(5).split('/') as [string, string, string]);
+    const [did] = paths[0]!;
+    this.#commit(did, ...paths.map(([, collection, rkey]) => deleteOp(collection, rkey)));
+  }
+
   delete({ uri }: { readonly uri: string }): void {
     const [did, collection, rkey] = uri.slice(5).split('/') as [string, string, string];
     this.#commit(did, deleteOp(collection, rkey));
