@@ -98,6 +98,18 @@ function ingestText(ingest: Fields): string {
   return `\n${textTable(sourceHeadings, rows)}${lines.join('')}`;
 }
 
+/** Names those that have an older map than others; such a node refuses calls. */
+function epochText(status: Fields, nodes: readonly Fields[]): string {
+  const all = [{ name: 'the router', epoch: status['epoch'] }, ...nodes].flatMap(({ name, epoch }) =>
+    typeof epoch === 'number' ? [{ name: String(name), epoch }] : [],
+  );
+  const newest = Math.max(...all.map(({ epoch }) => epoch));
+  const older = all.filter(({ epoch }) => epoch < newest);
+  return older
+    .map(({ name, epoch }) => `${name} has the shard map of epoch ${epoch}, not ${newest}: give it the same file\n`)
+    .join('');
+}
+
 /** Shows the state of the cluster. Fails when a node does not answer. */
 export const runStatus: Command = async (context) => {
   const { settings, print } = context;
@@ -111,6 +123,7 @@ export const runStatus: Command = async (context) => {
     for (const node of down) {
       print(`${cell(node['name'])} is down: ${cell(node['code'])}: ${cell(node['error'])}\n`);
     }
+    print(epochText(status, nodes));
     const headings = ['node', 'slot', 'state', 'cursor', 'head', 'waiting', 'outbox', 'aside', 'lag ms', 'size'];
     print(textTable(headings, nodes.flatMap(slotRows)));
     if (ingest !== null) print(ingestText(ingest));
