@@ -14,7 +14,7 @@ export const inputLimits = {
   messageNameLengthMax: 64,
   messageTextLengthMax: 500,
   /** Messages of one source whose events are not durable yet. Units: bytes. */
-  messagesHeldBytesMax: 67_108_864,
+  messagesHeldBytesMax: 134_217_728,
   /** Ops, blocks and bytes of the CAR of one commit. Source: the lexicon of subscribeRepos. */
   commitOpsMax: 200,
   commitBlocksMax: 10_000,

@@ -80,10 +80,12 @@ export class EventRouter {
     switch (event.kind) {
       case 'commit':
         identities.noteActive(event.did);
-        return admission.admit(event, source, message, () => this.#routeCommit(event, source.name));
+        return admission.admit(event, source, message, () => this.#routeCommit(event, source.name, message.length));
       case 'sync':
         identities.noteActive(event.did);
-        return admission.admit(event, source, message, (sameSince) => this.#routeSync(event, sameSince));
+        return admission.admit(event, source, message, (sameSince) =>
+          this.#routeSync(event, sameSince, message.length),
+        );
       case 'identity':
         return this.#options.identities.refresh(event.did);
       case 'account':
@@ -122,7 +124,7 @@ export class EventRouter {
     return Math.min(eventMs, this.#options.clock.nowMs());
   }
 
-  #routeCommit(event: CommitEvent, source: string): Promise<unknown> {
+  #routeCommit(event: CommitEvent, source: string, bytes: number): Promise<unknown> {
     const { gate, counters, requestResync } = this.#options;
     const { did, rev, since, resyncReason } = event;
     if (event.unindexedOps > 0) counters.recordsUnindexed.add(event.unindexedOps);
@@ -130,18 +132,19 @@ export class EventRouter {
     // Only the whole repo has what it leaves out, so its rev must not advance as if complete.
     if (resyncReason !== null && resyncReason !== 'op-unreadable') return requestResync(did, rev);
     const ops = keepSoundOps(did, event.ops, event.badOps, counters);
-    const appended = gate.append({ kind: 'commit', did, rev, since, eventMs: this.#timeOf(event.eventMs), ops });
+    const eventMs = this.#timeOf(event.eventMs);
+    const appended = gate.append({ kind: 'commit', did, rev, since, eventMs, ops }, bytes);
     return resyncReason === null ? appended : Promise.all([appended, requestResync(did, rev)]);
   }
 
   /**
    * Content that is the same since a rev need not be fetched: a commit without ops moves the rev.
    */
-  #routeSync({ did, rev, eventMs: sentMs }: SyncEvent, sameSince: string | null): Promise<unknown> {
+  #routeSync({ did, rev, eventMs: sentMs }: SyncEvent, sameSince: string | null, bytes: number): Promise<unknown> {
     const eventMs = this.#timeOf(sentMs);
     const { gate } = this.#options;
-    if (sameSince === null) return gate.append({ kind: 'sync', did, rev, eventMs });
-    return gate.append({ kind: 'commit', did, rev, since: sameSince, eventMs, ops: [] });
+    if (sameSince === null) return gate.append({ kind: 'sync', did, rev, eventMs }, bytes);
+    return gate.append({ kind: 'commit', did, rev, since: sameSince, eventMs, ops: [] }, bytes);
   }
 
   #routeAccount(event: AccountEvent, source: string): Promise<unknown> | null {

@@ -5,15 +5,29 @@
  * hold ends by itself: the entries follow in order, and the fetch is void and must be repeated.
  */
 
+import { inputLimits } from '../atproto/input-limits.ts';
 import { invariant } from '../base/invariant.ts';
 import type { AccountEntry, CommitEntry, Entry, SyncEntry } from '../entry/entry.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 
 export type LiveEntry = CommitEntry | SyncEntry | AccountEntry;
 
-/** Units: entries of one repo; bytes over all repos. */
-export type RepoGateLimits = { readonly entriesMax: number; readonly bytesMax: number };
-export const repoGateLimits: RepoGateLimits = { entriesMax: 2000, bytesMax: 67_108_864 };
+/**
+ * Units: entries and bytes of one repo; bytes over all repos, which are fewer than those that pause
+ * a source, so that a host that is slow to send a repo does not pause it.
+ */
+export type RepoGateLimits = {
+  readonly entriesMax: number;
+  readonly repoBytesMax: number;
+  readonly bytesMax: number;
+};
+export const repoGateLimits: RepoGateLimits = {
+  entriesMax: 2000,
+  repoBytesMax: 8_388_608,
+  bytesMax: inputLimits.messagesHeldBytesMax / 2,
+};
+/** About what an entry without ops takes. */
+const entryBytesMin = 200;
 
 type HeldEntry = {
   readonly entry: LiveEntry;
@@ -32,20 +46,9 @@ export type RepoHold = {
   release(revHeld: string | null, snapshot: Promise<void>): void;
 };
 
-function approximateBytes(entry: LiveEntry): number {
-  if (entry.kind !== 'commit') return 200;
-  return entry.ops.reduce((sum, op) => sum + 200 + op.block.length, 300);
-}
-
-/** Copies a waiting entry's blocks, which would keep their whole message in memory. */
-function detached(entry: LiveEntry): LiveEntry {
-  if (entry.kind !== 'commit') return entry;
-  const ops = entry.ops.map((op) => ({ ...op, cid: Buffer.from(op.cid), block: Buffer.from(op.block) }));
-  return { ...entry, ops };
-}
-
 class Hold implements RepoHold {
   held: HeldEntry[] | null = [];
+  bytes = 0;
   isVoid = false;
   readonly #end: (hold: Hold, revHeld: string | null, snapshot: Promise<void>) => void;
 
@@ -74,20 +77,20 @@ export class RepoGate {
   }
 
   /**
-   * Appends an entry in its repo's order.
+   * Appends an entry in its repo's order. `bytes` are those of its message, which stays in memory
+   * while it waits.
    *
    * Returns: once it, or a snapshot that contains it, is durable.
    */
-  append(entry: LiveEntry): Promise<void> {
+  append(entry: LiveEntry, bytes = entryBytesMin): Promise<void> {
     const hold = this.#holdByDid.get(entry.did);
     if (hold === undefined || hold.held === null) return this.#appender.append(entry.did, entry);
     const held = hold.held;
-    const bytes = approximateBytes(entry);
-    const appended = new Promise<void>((resolve) => {
-      held.push({ entry: detached(entry), bytes, resolve });
-    });
+    const appended = new Promise<void>((resolve) => held.push({ entry, bytes, resolve }));
     this.#heldBytes += bytes;
-    if (held.length > this.#limits.entriesMax || this.#heldBytes > this.#limits.bytesMax) {
+    hold.bytes += bytes;
+    const { entriesMax, repoBytesMax, bytesMax } = this.#limits;
+    if (held.length > entriesMax || hold.bytes > repoBytesMax || this.#heldBytes > bytesMax) {
       hold.isVoid = true;
       this.#end(entry.did, hold, null, Promise.resolve());
     }

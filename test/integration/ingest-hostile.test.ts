@@ -186,7 +186,7 @@ describe('a source', () => {
     await until(() => harness.network.openCount === 1);
     harness.log.isHeld = true;
     const junk = new ByteString(Buffer.alloc(4_000_000));
-    const count = 24;
+    const count = 40;
     for (let seq = 1; seq <= count; seq++) await commit(seq, (body) => ({ ...body, junk }));
     await until(() => harness.log.waitingCount >= inputLimits.messagesHeldBytesMax / 4_100_000);
     const { receivedSeq } = harness.status;
@@ -194,6 +194,32 @@ describe('a source', () => {
     harness.log.acknowledgeAll();
     await harness.settle();
     expect(harness.log.of('commit')).toHaveLength(count);
+  });
+
+  it('is not paused by an account whose messages are large while its host is slow to send its repo', async () => {
+    let answer = (): void => {};
+    const asked = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    harness.network.serveRepos(async () => {
+      await asked;
+      return { body: await repo.car() };
+    });
+    await harness.start({ verify: verifyOff });
+    await until(() => harness.network.openCount === 1);
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(() => harness.network.requestCount('/xrpc/com.atproto.sync.getRepo') === 1);
+    const junk = new ByteString(Buffer.alloc(4_000_000));
+    const other = await SignedRepo.start(otherDid);
+    const count = 40;
+    for (let seq = 1; seq < count; seq++) await commit(seq, (body) => ({ ...body, junk }));
+    harness.network.publish(
+      count,
+      commitFrame(await other.commit(count, create('app.bsky.feed.like', 'a', likeRecord()))),
+    );
+    await until(() => harness.log.of('commit', otherDid).length === 1);
+    answer();
+    await until(async () => (await outcomeOf(authorDid)) === 'done');
   });
 
   it('cannot fill memory or the log with the texts of its notices', async () => {

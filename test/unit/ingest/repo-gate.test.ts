@@ -32,7 +32,7 @@ describe('the gate of a repo', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
         const log = new MemoryLog();
-        const gate = new RepoGate(log, { entriesMax: 2, bytesMax: 1e9 });
+        const gate = new RepoGate(log, { entriesMax: 2, repoBytesMax: 1e9, bytesMax: 1e9 });
         const appends: Promise<void>[] = [];
         const snapshots: number[] = [];
         let hold: RepoHold | null = null;
@@ -108,5 +108,21 @@ describe('the gate of a repo', () => {
     log.acknowledgeAll();
     await contained;
     expect(log.of('commit', authorDid)).toEqual([]);
+  });
+
+  it('ends the hold of a repo whose messages are large, and no other', async () => {
+    const log = new MemoryLog();
+    const gate = new RepoGate(log);
+    const [hold, other] = [gate.hold(authorDid), gate.hold(otherDid)];
+    const waiting = gate.append(commit(1, otherDid), 1_000);
+    const appends = [1, 2, 3].map((number) => gate.append(commit(number), 4_000_000));
+    await Promise.all(appends);
+    expect([hold.isVoid, other.isVoid]).toEqual([true, false]);
+    expect(log.of('commit').map(({ did, rev }) => [did, rev])).toEqual(
+      [1, 2, 3].map((number) => [authorDid, revOf(number)]),
+    );
+    expect(gate.heldBytes).toBe(1_000);
+    other.release(null, Promise.resolve());
+    await waiting;
   });
 });
