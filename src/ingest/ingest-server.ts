@@ -335,7 +335,15 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     await state[Symbol.asyncDispose]();
     throw error;
   });
-  const workers = [backfill, identities, parts.deletions, parts.handleChecks, parts.imports, ...subscriptions];
+  const workers = [
+    parts.removal,
+    backfill,
+    identities,
+    parts.deletions,
+    parts.handleChecks,
+    parts.imports,
+    ...subscriptions,
+  ];
   const running = workers.map((worker) => worker.run());
   if (options.backfillSources) {
     for (const { name } of subscriptions) if (!backfill.isListed(name)) await backfill.requestHost(name);

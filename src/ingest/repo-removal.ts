@@ -6,6 +6,7 @@
  * included. What others wrote about it stays: their likes, follows and replies are theirs.
  */
 import type { Clock } from '../base/clock.ts';
+import { operatingFailure } from '../base/data-plane-error.ts';
 import type { Entry } from '../entry/entry.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import type { RefusedRepos } from './state/refused-repos.ts';
@@ -55,11 +56,25 @@ export class RepoRemoval {
 
   /** Returns: once the removal is in the log; the slot's work may take a while longer. */
   async purge(did: string): Promise<void> {
-    const { refused, appender, clock } = this.#options;
-    const eventMs = clock.nowMs();
+    const { refused, clock } = this.#options;
+    const sinceMs = clock.nowMs();
     // First, so that nothing comes into the log after the entry that removes.
-    await refused.add(did, Math.floor(eventMs / 1000));
-    await appender.append(did, { kind: 'account', did, active: false, status: 'deleted', eventMs });
+    await refused.put(did, { sinceMs, isRemoved: false });
+    await this.#remove(did, sinceMs);
+  }
+
+  /** Removes what an earlier run refused but could not remove. What fails is left to the next. */
+  async run(): Promise<void> {
+    const left = this.#options.refused.list().filter(({ isRemoved }) => !isRemoved);
+    const removed = await Promise.allSettled(left.map(({ did, sinceMs }) => this.#remove(did, sinceMs)));
+    for (const outcome of removed) if (outcome.status === 'rejected') operatingFailure(outcome.reason);
+  }
+
+  async #remove(did: string, sinceMs: number): Promise<void> {
+    const { refused, appender } = this.#options;
+    await appender.append(did, { kind: 'account', did, active: false, status: 'deleted', eventMs: sinceMs });
+    // The operator may have allowed it meanwhile.
+    if (refused.has(did)) await refused.put(did, { sinceMs, isRemoved: true });
   }
 
   /** Takes what comes of a repo again, and has it fetched. Returns: whether it was refused. */

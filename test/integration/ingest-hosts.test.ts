@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ListedHost } from '../../src/ingest/host-policy.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
+import { MemoryLog } from '../support/memory-log.ts';
 import { type Ended, runCommand } from '../support/running-cluster.ts';
 import { ScriptedNetwork } from '../support/scripted-network.ts';
 import { until } from '../support/until.ts';
@@ -137,6 +138,23 @@ it('nothing of a repo that was purged is taken, after a restart either', async (
   await harness.post('/v1/resync', { repos: [{ did: authorDid }] });
   await until(() => harness.ingest.backfill.repo(authorDid)?.state === 'done');
   expect(harness.log.entries.filter(({ key }) => key === authorDid).length).toBe(entries);
+});
+
+it('a purge that the log had not taken when ingest ended is made at the next start', async () => {
+  harness.log.isHeld = true;
+  const asked = harness.post('/v1/repo/purge', { did: authorDid }).catch(() => null);
+  await until(() => harness.log.of('account', authorDid).length === 1);
+  await harness.stop();
+  await asked;
+  harness.log = new MemoryLog();
+  await harness.start();
+  await until(() => harness.log.of('account', authorDid).length === 1);
+  expect(harness.log.of('account', authorDid)).toMatchObject([{ active: false, status: 'deleted' }]);
+  const isRemoved = async (): Promise<boolean> => {
+    const { repos } = (await harness.get('/v1/repos/refused')).body as { repos: { isRemoved: boolean }[] };
+    return repos.length === 1 && repos[0]!.isRemoved;
+  };
+  await until(isRemoved);
 });
 
 describe('skyshard host', () => {

@@ -80,10 +80,14 @@ export const runRepoAllow: Command = async (context) => {
 
 /** Shows the repos of which nothing is taken. */
 export const runRepoList: Command = async (context) => {
-  type Refused = { readonly did: string; readonly sinceSec: number };
+  type Refused = { readonly did: string; readonly sinceMs: number; readonly isRemoved: boolean };
   const { repos } = (await askIngest(context, '/v1/repos/refused')) as { readonly repos: readonly Refused[] };
-  const rows = repos.map(({ did, sinceSec }) => [did, new Date(sinceSec * 1000).toISOString()]);
+  const rows = repos.map(({ did, sinceMs, isRemoved }) => [
+    did,
+    new Date(sinceMs).toISOString(),
+    isRemoved ? 'removed' : 'being removed',
+  ]);
   if (context.settings.json) context.print(`${JSON.stringify(repos, null, 2)}\n`);
-  else context.print(textTable(['purged', 'since'], rows));
+  else context.print(textTable(['purged', 'since', 'state'], rows));
   return exitCode.done;
 };

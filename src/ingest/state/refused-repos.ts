@@ -9,11 +9,14 @@ import { beginValue, didKey, everyKey, readValue } from './state-codec.ts';
 /** All are held in memory, at about 100 bytes each. */
 const refusedReposMax = 100_000;
 
-/** Table `refused-repos`: DID → when it was removed, in seconds. Also held in memory. */
+/** `isRemoved`: the log has the entry that removes it. */
+export type RefusedRepo = { readonly sinceMs: number; readonly isRemoved: boolean };
+
+/** Table `refused-repos`: DID → since when, and whether it is removed. Also held in memory. */
 export class RefusedRepos {
   readonly #table: Table;
   readonly #commits: CommitQueue;
-  readonly #sinceSecByDid = new Map<string, number>();
+  readonly #repoByDid = new Map<string, RefusedRepo>();
 
   constructor(table: Table, commits: CommitQueue) {
     this.#table = table;
@@ -22,28 +25,31 @@ export class RefusedRepos {
   }
 
   reload(): void {
-    this.#sinceSecByDid.clear();
+    this.#repoByDid.clear();
     for (const { key, value } of this.#table.scan(everyKey)) {
-      this.#sinceSecByDid.set(readDid(new ByteReader(key)), readValue(value).u32());
+      const reader = readValue(value);
+      const repo = { sinceMs: reader.u48(), isRemoved: reader.u8() === 1 };
+      this.#repoByDid.set(readDid(new ByteReader(key)), repo);
     }
   }
 
   has(did: string): boolean {
-    return this.#sinceSecByDid.has(did);
+    return this.#repoByDid.has(did);
   }
 
-  list(): { readonly did: string; readonly sinceSec: number }[] {
-    return [...this.#sinceSecByDid].map(([did, sinceSec]) => ({ did, sinceSec }));
+  list(): (RefusedRepo & { readonly did: string })[] {
+    return [...this.#repoByDid].map(([did, repo]) => ({ did, ...repo }));
   }
 
   /** Returns: once durable and in force. Errors: DataPlaneError `ResourceExhausted`. */
-  add(did: string, sinceSec: number): Promise<void> {
-    if (this.#sinceSecByDid.size >= refusedReposMax) {
+  put(did: string, repo: RefusedRepo): Promise<void> {
+    if (this.#repoByDid.size >= refusedReposMax && !this.has(did)) {
       throw new DataPlaneError('ResourceExhausted', `more than ${refusedReposMax} repos (refusedReposMax)`);
     }
     return this.#commits.write(() => {
-      this.#table.put(didKey(did), beginValue().u32(sinceSec).finish());
-      this.#sinceSecByDid.set(did, sinceSec);
+      const value = beginValue().u48(repo.sinceMs);
+      this.#table.put(didKey(did), value.u8(repo.isRemoved ? 1 : 0).finish());
+      this.#repoByDid.set(did, repo);
     });
   }
 
@@ -51,7 +57,7 @@ export class RefusedRepos {
   remove(did: string): Promise<void> {
     return this.#commits.write(() => {
       this.#table.remove(didKey(did));
-      this.#sinceSecByDid.delete(did);
+      this.#repoByDid.delete(did);
     });
   }
 }
