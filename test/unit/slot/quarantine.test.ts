@@ -10,9 +10,16 @@ import { reposToResync } from '../../../src/slot/apply/repo-apply.ts';
 import type { ApplyRules } from '../../../src/slot/entry-applier.ts';
 import { entriesPerDidMax, quarantinedDidsMax } from '../../../src/slot/quarantine.ts';
 import { Slot } from '../../../src/slot/slot.ts';
-import { getQuarantinedDid, quarantinedEntries } from '../../../src/slot/table/quarantine-row.ts';
+import { feedFlag, readFeedRow } from '../../../src/slot/table/feed-item.ts';
+import {
+  getQuarantinedDid,
+  getQuarantineState,
+  putQuarantineState,
+  quarantinedEntries,
+} from '../../../src/slot/table/quarantine-row.ts';
 import { getRecordRow } from '../../../src/slot/table/record-row.ts';
-import { beginKey } from '../../../src/slot/table/slot-state.ts';
+import { beginKey, SlotState, slotTableNames, tableCode } from '../../../src/slot/table/slot-state.ts';
+import { Environment } from '../../../src/storage/environment.ts';
 import { originOf } from '../../support/effect-origin.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { recordOp } from '../../support/record-op.ts';
@@ -222,6 +229,46 @@ describe('an effect whose rule throws', () => {
   });
 });
 
+describe('long work of which a step throws', () => {
+  it('is put aside without the entry that went on with it, and retry ends it', async () => {
+    let isFaulty = true;
+    const { slot } = open({
+      applyEntry,
+      applyEffect(context, effect) {
+        const isLast = effect.type === 'post-exists' && effect.reposter === didOf(199);
+        invariant(!(isFaulty && isLast), 'the last reposter is not poisoned');
+        applyEffect(context, effect);
+      },
+    });
+    await using _closed = slot;
+    const subject = { uri: `at://${didOf(500)}/${post}/r1`, cid: 'c' };
+    const reposts = Array.from({ length: 200 }, (_unused, number): Entry => {
+      const createdAt = new Date(startMs + number).toISOString();
+      const op = recordOp({ collection: 'app.bsky.feed.repost', rkey: 'x' }, { subject, createdAt });
+      return { kind: 'commit', did: didOf(number), rev: 'r1', since: null, eventMs: startMs + number, ops: [op] };
+    });
+    // Before the post itself, so that each repost is told of it only by the work.
+    isFaulty = false;
+    slot.run([chunkOf(...reposts)], startMs + 1_000);
+    isFaulty = true;
+    slot.run([chunkOf(commit(didOf(500), 'r1'))], startMs + 1_000);
+    while (slot.hasUnapplied) slot.run([], startMs + 1_000);
+    expect(hasPost(slot, didOf(500), 'r1')).toBe(true);
+    const kept = quarantinedEntries(slot.state);
+    expect(kept).toMatchObject([{ kind: 'post-exists', did: didOf(500), part: 1 }]);
+    isFaulty = false;
+    slot.run([chunkOf(retry(kept[0]!.seq, kept[0]!.part))], startMs + 1_000);
+    while (slot.hasUnapplied) slot.run([], startMs + 1_000);
+    expect(quarantinedEntries(slot.state)).toEqual([]);
+    const owner = slot.state.ownerOf(didOf(199))!;
+    const [item] = slot.state.rows.scan({
+      start: beginKey(owner, tableCode.feed).finish(),
+      end: beginKey(owner, tableCode.feed + 1).finish(),
+    });
+    expect(readFeedRow(item!.key, item!.value).flags & feedFlag.postExists).not.toBe(0);
+  });
+});
+
 describe('a DID of which three entries failed', () => {
   it('is suspended: what follows is counted, not kept, until nothing is kept of it', async () => {
     const { slot } = open(faulty);
@@ -269,6 +316,21 @@ describe('entries of many DIDs', () => {
     expect(again.quarantine.stoppedMs).toBe(0);
     again.run([chunkOf(commit(didOf(90), 'r1'))], startMs + 1_000);
     expect(hasPost(again, didOf(90), 'r1')).toBe(true);
+  });
+
+  it('do not keep it stopped when a version with newer rules starts', async () => {
+    const { slot, path } = open(faulty);
+    slot.run([poisoned(quarantinedDidsMax)], startMs);
+    await slot[Symbol.asyncDispose]();
+    const environment = Environment.open({ path, mapBytes: 2 ** 28, tables: slotTableNames });
+    const state = new SlotState(0, environment);
+    environment.transact(() => putQuarantineState(state, { ...getQuarantineState(state), applyVersion: 0 }));
+    await environment.close();
+    const { slot: newer } = open(undefined, path);
+    await using _closed = newer;
+    newer.run([chunkOf(commit(didOf(90), 'r1'))], startMs + 1);
+    expect(newer.quarantine.stoppedMs).toBe(0);
+    expect(hasPost(newer, didOf(90), 'r1')).toBe(true);
   });
 
   it('that come over hours do not', async () => {
