@@ -230,6 +230,12 @@ export const settingTable = {
     commands: ['up', 'demo'],
     help: 'messages of those strangers',
   },
+  beginAgain: {
+    kind: 'names',
+    default: [],
+    commands: ['up', 'node', 'ingest'],
+    help: 'slot that may begin again because its folder is lost, or `ingest`; may be repeated, and is for one start only',
+  },
   slotMapBytes: {
     kind: 'integer',
     default: 16 * 2 ** 30,

@@ -186,9 +186,11 @@ export class ApplyQueue {
       receivedEffects: slot.receivedCount,
       lagMs: slot.lastEventMs === 0 ? null : Math.max(0, nowMs - slot.lastEventMs),
       bytes: slot.usedBytes,
+      owners: slot.state.nextOwner - 1,
       quarantined: slot.quarantine.keptCount,
       suspendedDids: slot.quarantine.suspendedCount,
       state: isFull ? 'full' : slot.quarantine.stoppedMs > 0 ? 'stopped' : 'applying',
+      condition: slot.condition,
     }));
   }
 

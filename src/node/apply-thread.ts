@@ -7,10 +7,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { armCrashPoint } from '../base/crash-point.ts';
+import { DataPlaneError, type ErrorCode } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { seededRandom } from '../base/seeded-random.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunkHead } from '../log/chunk.ts';
-import { parseShardMap } from '../shardmap/shard-map.ts';
+import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
 import { Slot } from '../slot/slot.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
@@ -65,6 +66,37 @@ async function append(queue: ApplyQueue, message: AppendMessage, clock: Clock, s
   });
 }
 
+const waitingCodes: ReadonlySet<ErrorCode> = new Set(['StorageFull', 'ApplyStopped']);
+
+/** Has the log say that this process has opened the slot, before anything reads or sends. */
+function open(slot: Slot, clock: Clock): void {
+  try {
+    slot.run([], clock.nowMs());
+  } catch (thrown) {
+    // The queue tries again, as it does with entries.
+    if (!(thrown instanceof DataPlaneError) || !waitingCodes.has(thrown.code)) throw thrown;
+  }
+}
+
+/** Opens the slots of this thread in a new session. */
+function openSlots(options: ApplyThreadOptions, { slots, cluster }: ShardMap, clock: Clock): Slot[] {
+  const { dataDir, slotMapBytes: mapBytes, conditionBySlot } = options;
+  const random = seededRandom(clock.nowMs());
+  return options.slots.map((index) => {
+    const opening = {
+      session: 1 + random.below(2 ** 32 - 1),
+      generation: Math.floor(clock.nowMs() / 1000),
+      condition: conditionBySlot[index] ?? 'new',
+      cluster,
+    };
+    const slot = Slot.open({ index, slots, path: slotPath(dataDir, index), mapBytes, opening });
+    slot.onQuarantine = ({ seq, kind, did, reason }) =>
+      post({ type: 'quarantined', slot: slot.index, failure: { seq, kind, did, reason } });
+    open(slot, clock);
+    return slot;
+  });
+}
+
 function main(options: ApplyThreadOptions): void {
   Buffer.poolSize = bufferPoolBytes;
   if (options.crashPoint !== null) armCrashPoint(options.crashPoint.point, options.crashPoint.nth);
@@ -81,33 +113,13 @@ function main(options: ApplyThreadOptions): void {
     onProblem: (node, problem) => post({ type: 'note', message: `node ${node} is lost: ${problem}`, fields: {} }),
   });
   const clock = systemClock;
-  const random = seededRandom(clock.nowMs());
-  const slots = options.slots.map((index) =>
-    Slot.open({
-      index,
-      slots: map.slots,
-      path: slotPath(options.dataDir, index),
-      mapBytes: options.slotMapBytes,
-      opening: {
-        session: 1 + random.below(2 ** 32 - 1),
-        generation: Math.floor(clock.nowMs() / 1000),
-        condition: options.conditionBySlot[index] ?? 'new',
-        cluster: map.cluster,
-      },
-    }),
-  );
-  for (const slot of slots) {
-    slot.onQuarantine = ({ seq, kind, did, reason }) =>
-      post({ type: 'quarantined', slot: slot.index, failure: { seq, kind, did, reason } });
-  }
+  const slots = openSlots(options, map, clock);
   const resumed = new Set<Slot>();
   const queue: ApplyQueue = new ApplyQueue(slots, {
     clock,
     lingerMs: options.lingerMs,
     onBatches: (slot, batches, restarted) => {
-      // What an earlier process left is sent once the log says that this one has opened the slot.
-      if (!resumed.has(slot)) sender.resume(slot);
-      resumed.add(slot);
+      resume(slot);
       sender.send(slot, batches, restarted);
     },
     onCommit: postChanges,
@@ -117,10 +129,18 @@ function main(options: ApplyThreadOptions): void {
     map: () => map,
     queue: () => queue,
     clock,
-    random,
+    random: seededRandom(clock.nowMs()),
     signal: stop.signal,
     note: (message, fields) => post({ type: 'note', message, fields }),
   });
+
+  /** What an earlier process left is sent once the log says that this one has opened the slot. */
+  function resume(slot: Slot): void {
+    if (!slot.isOpened || resumed.has(slot)) return;
+    resumed.add(slot);
+    sender.resume(slot);
+  }
+  for (const slot of slots) resume(slot);
 
   async function close(): Promise<void> {
     stop.abort();

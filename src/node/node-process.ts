@@ -16,11 +16,14 @@ import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import { NodeClient } from '../wire/node-client.ts';
 import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
 import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resync.ts';
+import { comparePositionsRequest, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
 import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { followNodeMap } from './node-map.ts';
+import { PositionComparison, type PositionComparisonOptions, positionsOf } from './position-comparison.ts';
 import { startServing } from './serving.ts';
 import { conditionsOfMissing, noteSlotsMade } from './slot-folders.ts';
 import { quarantineHandlers } from './slot-quarantine.ts';
@@ -77,7 +80,12 @@ async function startApplyThreads(
   const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
   const slots = slotsOfNode(map, options.name);
   const { dataDir, beginAgain = [] } = options;
-  const conditionBySlot = conditionsOfMissing({ dataDir, slots, beginAgain });
+  const conditionBySlot = conditionsOfMissing({
+    dataDir,
+    slots,
+    isOnlyNode: new Set(map.primaryBySlot).size === 1,
+    beginAgain,
+  });
   const needless = beginAgain.filter((slot) => slots.includes(slot) && conditionBySlot[slot] === undefined);
   if (needless.length > 0) {
     options.note?.('these slots are there and do not begin again: leave out --begin-again', { slots: needless });
@@ -105,15 +113,14 @@ async function startApplyThreads(
 
 type Parts = {
   readonly reads: Reads;
-  readonly links: readonly ApplyLink[];
   readonly readers: ReadonlyMap<number, SlotReader>;
-  readonly slots: number;
   readonly status: () => Promise<NodeStatus>;
+  readonly writes: SlotWrites;
+  readonly comparison: PositionComparison;
 };
 
 /** Returns the handlers of all calls, by name. */
-function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string, CallHandler> {
-  const writes = new SlotWrites(links, readers, slots);
+function handlersOf({ reads, readers, status, writes, comparison }: Parts): Map<string, CallHandler> {
   return new Map<string, CallHandler>([
     ...reads.handlers,
     [nodeCalls.append, (payload) => writes.append(payload)],
@@ -125,8 +132,29 @@ function handlersOf({ reads, links, readers, slots, status }: Parts): Map<string
       nodeCalls.reposToResync,
       (payload) => reposToResyncAnswer.encode(reposOf(readers, reposToResyncRequest.decode(payload))),
     ],
+    [
+      nodeCalls.positions,
+      (payload) => positionsAnswer.encode(positionsOf(readers, positionsRequest.decode(payload).slots)),
+    ],
+    [
+      nodeCalls.comparePositions,
+      (payload) => {
+        void comparison.compare(comparePositionsRequest.decode(payload).node);
+        return Buffer.alloc(0);
+      },
+    ],
     [nodeCalls.status, async () => nodeStatusMessage.encode(await status())],
   ]);
+}
+
+type ComparisonParts = Pick<PositionComparisonOptions, 'map' | 'readers' | 'append' | 'fail'>;
+
+function comparisonOf(options: NodeOptions, parts: ComparisonParts): PositionComparison {
+  const { name, beginAgain = [], clusterToken, note = () => {}, clock = systemClock } = options;
+  const map = parts.map();
+  const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
+  const caller = new NodeClient({ map, clusterToken, trustedCertificates, clock });
+  return new PositionComparison({ ...parts, name, caller, beginAgain, note, clock });
 }
 
 /**
@@ -172,7 +200,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   registerCacheMetrics(registry, reads.cacheByName);
   const status = (): Promise<NodeStatus> => nodeStatus(name, maps.map, links);
   registerSlotMetrics(registry, links);
+  const writes = new SlotWrites(links, readers, map.slots);
+  const comparison = comparisonOf(options, {
+    map: () => maps.map,
+    readers,
+    append: (slot, entry) => writes.appendLife(slot, entry),
+    fail: failure.reject,
+  });
   const closeSlots = async (): Promise<void> => {
+    await comparison[Symbol.asyncDispose]();
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     for (const { environment } of readers.values()) await environment.close();
   };
@@ -183,7 +219,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     tls: map.tls,
     clusterToken: options.clusterToken,
     adminToken: options.adminToken,
-    handlers: handlersOf({ reads, links, readers, slots: map.slots, status }),
+    handlers: handlersOf({ reads, readers, status, writes, comparison }),
     epoch: () => maps.map.epoch,
     onNewerEpoch: (epoch) => maps.saw(epoch),
     epochRefusal: () => maps.refusal(),
@@ -197,7 +233,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await closeSlots();
     throw thrown;
   });
+  comparison.start().catch(failure.reject);
   const close = async (): Promise<void> => {
+    comparison.stop();
     await serving.close();
     await closeSlots();
   };

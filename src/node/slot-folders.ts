@@ -19,6 +19,7 @@ const shape = openObjectShape({ slots: v.array(wholeNumberShape(0, 65_535), 'mus
 export type SlotFoldersOptions = {
   readonly dataDir: string;
   readonly slots: readonly number[];
+  readonly isOnlyNode: boolean;
   readonly beginAgain: readonly number[];
 };
 
@@ -54,7 +55,7 @@ function isThere(dataDir: string, slot: number): boolean {
  * Errors: DataPlaneError `ConfigInvalid` naming the slots that are missing, and what to do.
  */
 export function conditionsOfMissing(options: SlotFoldersOptions): Record<number, SlotCondition> {
-  const { dataDir, slots, beginAgain } = options;
+  const { dataDir, slots, isOnlyNode, beginAgain } = options;
   const made = slotsMade(dataDir);
   const missing = slots.filter((slot) => !isThere(dataDir, slot));
   const lost = missing.filter((slot) => made?.includes(slot) === true && !beginAgain.includes(slot));
@@ -64,7 +65,11 @@ export function conditionsOfMissing(options: SlotFoldersOptions): Record<number,
       hint: `Put back their folders below ${join(dataDir, 'slots')}; or, if they are lost, start once with --begin-again ${names}, then run \`skyshard repair slot <n>\` for each.`,
     });
   }
-  return Object.fromEntries(missing.map((slot) => [slot, beginAgain.includes(slot) ? 'incomplete' : 'complete']));
+  // No other node can know more of it.
+  const isFirst = isOnlyNode && made === undefined && missing.length === slots.length;
+  return Object.fromEntries(
+    missing.map((slot) => [slot, beginAgain.includes(slot) ? 'incomplete' : isFirst ? 'complete' : 'new']),
+  );
 }
 
 /** Notes that the folders of these slots are made. Returns when that is on disk. */

@@ -1,7 +1,8 @@
 /** The calls that write to slots: chunks from ingest and nodes, private writes from routers. */
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
-import { decodeEntry } from '../entry/entry-codec.ts';
+import type { LifeEntry } from '../entry/entry.ts';
+import { decodeEntry, encodeEntry } from '../entry/entry-codec.ts';
 import {
   type ChunkOutcome,
   decodeAppend,
@@ -12,19 +13,32 @@ import {
   writeChunk,
 } from '../log/chunk.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
+import { readSlotMeta } from '../slot/slot-meta.ts';
+import type { SlotState } from '../slot/table/slot-state.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { decodeOfPeer } from '../wire/peer-bytes.ts';
 import { digestAnswer, digestRequest } from '../wire/slot-digest.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { SlotReader } from './slot-reader.ts';
 
+function isNew(state: SlotState): boolean {
+  return readSlotMeta(state).condition === 'new';
+}
+
+function newMessage(slot: number): string {
+  return `slot ${slot} is new, and some node has not said yet that it is new to it too`;
+}
+
 /** Routes writes to the apply threads of their slots. */
 export class SlotWrites {
   readonly #linkBySlot = new Map<number, ApplyLink>();
   readonly #readers: ReadonlyMap<number, SlotReader>;
   readonly #slots: number;
+  /** Slots that take nothing from outside until every node has said that they are new to it. */
+  readonly #newSlots: Set<number>;
 
   constructor(links: readonly ApplyLink[], readers: ReadonlyMap<number, SlotReader>, slots: number) {
+    this.#newSlots = new Set([...readers].flatMap(([slot, { state }]) => (isNew(state) ? [slot] : [])));
     this.#readers = readers;
     this.#slots = slots;
     for (const link of links) for (const slot of link.slots) this.#linkBySlot.set(slot, link);
@@ -33,7 +47,13 @@ export class SlotWrites {
   /** Appends chunks to any of the node's slots; each has an outcome of its own. */
   async append(payload: Uint8Array): Promise<Uint8Array> {
     const chunks = decodeOfPeer(nodeCalls.append, () => decodeAppend(payload));
-    const slots = decodeOfPeer(nodeCalls.append, () => chunks.map((bytes) => readChunkHead(bytes).slot));
+    const heads = decodeOfPeer(nodeCalls.append, () => chunks.map((bytes) => readChunkHead(bytes)));
+    const slots = heads.map(({ slot }) => slot);
+    if (heads.some(({ slot, isFromSlot }) => !isFromSlot && this.#newSlots.has(slot))) {
+      return encodeOutcomes(
+        slots.map((slot) => ({ status: 'refused', code: 'Unavailable', message: newMessage(slot) })),
+      );
+    }
     const links = new Set(slots.map((slot) => this.#linkBySlot.get(slot)));
     const [link] = links;
     // Usually one thread takes all chunks, so request and answer pass through unchanged.
@@ -72,8 +92,15 @@ export class SlotWrites {
     if (decoded.kind !== 'private')
       throw new DataPlaneError('InvalidArgument', `${nodeCalls.write} takes private entries`);
     const slot = slotOf(decoded.did, this.#slots);
+    if (this.#newSlots.has(slot)) throw new DataPlaneError('Unavailable', newMessage(slot));
     await this.appendOwn(slot, entry);
     return Buffer.alloc(0);
+  }
+
+  /** Appends an entry about the life of a slot of this node. Returns once it is applied. */
+  async appendLife(slot: number, entry: LifeEntry): Promise<void> {
+    await this.appendOwn(slot, encodeEntry(entry));
+    if (entry.kind === 'completed' || entry.kind === 'tail-lost') this.#newSlots.delete(slot);
   }
 
   /** Appends an entry to a slot, and returns once it is applied and this thread's reads see it. */

@@ -55,12 +55,30 @@ export function slotIdentity(state: SlotState): SlotIdentity | undefined {
   return row === undefined ? undefined : readIdentity(new ByteReader(row));
 }
 
+/** Returns the condition of a slot as its last transaction left it. */
+export function conditionOf(state: SlotState): SlotCondition {
+  const row = metaBytes(state);
+  if (row === undefined) return 'complete';
+  const reader = new ByteReader(row);
+  readIdentity(reader);
+  const condition = slotConditions[reader.u8()];
+  invariant(condition !== undefined, 'a slot has a known condition');
+  return condition;
+}
+
 /** Reads the row, and sets the next owner number of the state. */
 export function loadSlotMeta(state: SlotState): SlotMeta {
+  const { nextOwner, ...meta } = readSlotMeta(state);
+  state.resetOwners(nextOwner);
+  return meta;
+}
+
+/** Reads the row; a slot whose first transaction is still to come is as one without an opening. */
+export function readSlotMeta(state: SlotState): SlotMeta & { readonly nextOwner: number } {
   const row = metaBytes(state);
   const sessions = readSessions(state);
   if (row === undefined) {
-    state.resetOwners(1);
+    const nextOwner = 1;
     return {
       cluster: '',
       condition: 'complete',
@@ -70,6 +88,7 @@ export function loadSlotMeta(state: SlotState): SlotMeta {
       receivedCount: 0,
       works: 0,
       sessions,
+      nextOwner,
     };
   }
   const reader = new ByteReader(row);
@@ -77,10 +96,10 @@ export function loadSlotMeta(state: SlotState): SlotMeta {
   const condition = slotConditions[reader.u8()];
   invariant(condition !== undefined, 'a slot has a known condition');
   const cursor = reader.u48();
-  state.resetOwners(reader.u32());
+  const nextOwner = reader.u32();
   const generation = reader.u32();
   const [sentCount, receivedCount, works] = [reader.u48(), reader.u48(), reader.u32()];
-  return { cluster, condition, cursor, generation, sentCount, receivedCount, works, sessions };
+  return { cluster, condition, cursor, generation, sentCount, receivedCount, works, sessions, nextOwner };
 }
 
 /** Writes the row in the current transaction. Returns its bytes. */

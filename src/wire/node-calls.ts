@@ -19,6 +19,10 @@ export const nodeCalls = {
   status: 'node.status',
   /** A position → a page of DIDs of the node whose repos need a resync, see repos-to-resync.ts. */
   reposToResync: 'slot.reposToResync',
+  /** Slots of the caller → positions in their effects and ours, see slot-positions.ts. */
+  positions: 'slot.positions',
+  /** A node → no bytes; this node compares its slots' positions with that one's. */
+  comparePositions: 'slot.comparePositions',
   /** AT-URIs → stored records, see record-batch.ts. */
   records: 'slot.records',
   /** Texts with one DID → protobuf GetIdentityByDidResponse, or no bytes without a document. */

@@ -26,11 +26,15 @@ const slotStatus = v.object({
   /** The age of the last applied event; null before the first. */
   lagMs: v.nullable(v.number()),
   bytes: count,
+  /** Accounts of the slot, and those that others only name. */
+  owners: count,
   /** Entries that could not be applied and are kept, and DIDs whose input is suspended. */
   quarantined: count,
   suspendedDids: count,
   /** `full` while writes are refused for lack of storage, `stopped` after too many failures. */
   state: v.picklist(['applying', 'full', 'stopped']),
+  /** `incomplete` until a repair, `new` until all nodes were heard. */
+  condition: v.picklist(['complete', 'new', 'incomplete']),
 });
 
 const nodeStatus = v.object({

@@ -123,7 +123,9 @@ const slotStatus = {
   bytes: 1,
   quarantined: 0,
   suspendedDids: 0,
+  owners: 1,
   state: 'applying',
+  condition: 'complete',
 } as const;
 
 /** Each kind of message: one as it is sent, and how it is read. */

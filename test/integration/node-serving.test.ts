@@ -99,6 +99,8 @@ describe('the socket of a node', () => {
           {
             slot,
             state: 'applying',
+            condition: 'complete',
+            owners: 1,
             cursor: 10 * asks,
             head: 99,
             waiting: 1,

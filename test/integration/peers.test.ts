@@ -18,7 +18,8 @@ import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { wireVersion } from '../../src/wire/frame.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
-import { nodeStatusMessage } from '../../src/wire/node-status.ts';
+import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
+import { positionsAnswer } from '../../src/wire/slot-positions.ts';
 import { noIdentitySource } from '../support/no-identities.ts';
 import { recordOp } from '../support/record-op.ts';
 import { type ScriptedAnswer, ScriptedPeer } from '../support/scripted-peer.ts';
@@ -32,6 +33,7 @@ function takeAll(payload: Buffer): ScriptedAnswer {
 
 const good = ({ method, payload }: { method: string; payload: Buffer }): ScriptedAnswer => {
   if (method === nodeCalls.append) return takeAll(payload);
+  if (method === nodeCalls.positions) return { payload: positionsAnswer.encode({ held: [], delivered: [] }) };
   return { payload: nodeStatusMessage.encode({ role: 'node', name: 'n1', epoch: 1, pid: 1, slots: [] }) };
 };
 
@@ -104,6 +106,8 @@ beforeAll(async () => {
   map = parseShardMap(mapJson(node.port));
   client = new NodeClient({ map, onProblem: (name, problem) => void problems.push(`${name}: ${problem}`) });
   log = new RemoteLog({ caller: client, map: () => map, onRetry: (_node, error) => void retries.push(error) });
+  // A new slot takes entries once the peer has said that it is new to it too.
+  await until(async () => (await statusOfNode()).every(({ condition }) => condition === 'complete'));
 });
 
 afterAll(async () => {
@@ -122,9 +126,13 @@ function likeEntry(did: string, subject: string, number: number): Entry {
   return { kind: 'commit', did, rev, since: null, eventMs: 1_700_000_000_000 + number, ops: [op] };
 }
 
-async function owedEffects(): Promise<number> {
+async function statusOfNode(): Promise<readonly SlotStatus[]> {
   const call = { node: 'n0', method: nodeCalls.status, payload: Buffer.alloc(0), timeoutMs: 5_000 };
-  const { slots } = nodeStatusMessage.decode(await client.call(call));
+  return nodeStatusMessage.decode(await client.call(call)).slots;
+}
+
+async function owedEffects(): Promise<number> {
+  const slots = await statusOfNode();
   return slots.reduce((sum, { outbox, waiting }) => sum + outbox + waiting, 0);
 }
 

@@ -34,7 +34,8 @@ type RunningChild = {
 const script = join(import.meta.dirname, 'node-child.ts');
 const callTimeoutMs = 10_000;
 
-async function freePort(): Promise<number> {
+/** Returns a port that is free now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

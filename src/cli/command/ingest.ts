@@ -4,14 +4,16 @@ import { isSaidAgain } from '../../base/backoff.ts';
 import { isTransient } from '../../base/data-plane-error.ts';
 import { type Settings, splitPair } from '../../config/settings.ts';
 import { type IngestSource, startIngest } from '../../ingest/ingest-server.ts';
+import { requireOwnFolder } from '../../ingest/lost-folder.ts';
 import { pollResyncs } from '../../ingest/resync-poll.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
 import { LabelledCounter } from '../../metrics/metric.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
 import { MapFollower } from '../../shardmap/map-follower.ts';
+import type { ShardMap } from '../../shardmap/shard-map.ts';
 import { NodeClient } from '../../wire/node-client.ts';
 import { readAccessTokens, readTrustedCertificates } from '../access-files.ts';
-import type { Command } from '../command.ts';
+import type { Command, CommandContext } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { serve } from '../process/server-process.ts';
 
@@ -21,6 +23,31 @@ function sourcesOf({ relay, pds, cursor: startSeq }: Settings): IngestSource[] {
     return { url, startSeq, pds: inDocuments ?? url };
   });
   return [...relay.map((url) => ({ url, startSeq })), ...pdses];
+}
+
+function appenderOf(
+  { settings, clock, log }: CommandContext,
+  registry: Registry,
+  caller: NodeClient,
+  map: () => ShardMap,
+): RemoteLog {
+  const retries = new LabelledCounter(registry, 'skyshard_appends_retried_total');
+  const refusals = new LabelledCounter(registry, 'skyshard_entries_refused_total');
+  return new RemoteLog({
+    caller,
+    map,
+    clock,
+    lingerMs: settings.lingerMs,
+    onRetry: (node, error, failures) => {
+      retries.with(node, error.code).add();
+      const isWarning = !isTransient(error.code) && isSaidAgain(failures);
+      log(isWarning ? 'warn' : 'debug', `append is tried again: ${error.message}`, { node, code: error.code });
+    },
+    onRefused: (node, { reason, dids, message }) => {
+      refusals.with(node, reason).add();
+      log('warn', `an entry is refused for good and passed: ${message}`, { node, reason, did: [...dids].join(' ') });
+    },
+  });
 }
 
 export const runIngest: Command = (context) => {
@@ -48,29 +75,22 @@ export const runIngest: Command = (context) => {
       clock,
       onProblem: (node, problem) => log('warn', `node ${node} is lost: ${problem}`),
     });
-    const retries = new LabelledCounter(registry, 'skyshard_appends_retried_total');
-    const refusals = new LabelledCounter(registry, 'skyshard_entries_refused_total');
-    const appender = new RemoteLog({
-      caller,
-      map: () => maps.map,
-      clock,
-      lingerMs: settings.lingerMs,
-      onRetry: (node, error, failures) => {
-        retries.with(node, error.code).add();
-        const isWarning = !isTransient(error.code) && isSaidAgain(failures);
-        log(isWarning ? 'warn' : 'debug', `append is tried again: ${error.message}`, { node, code: error.code });
-      },
-      onRefused: (node, { reason, dids, message }) => {
-        refusals.with(node, reason).add();
-        log('warn', `an entry is refused for good and passed: ${message}`, { node, reason, did: [...dids].join(' ') });
-      },
-    });
+    const appender = appenderOf(context, registry, caller, () => maps.map);
+    const sources = sourcesOf(settings);
+    const note = (message: string, fields: Record<string, unknown>): void => log('info', message, fields);
+    if (sources.length > 0 && settings.cursor === null && !settings.beginAgain.includes('ingest')) {
+      await requireOwnFolder({ folder, map: () => maps.map, caller, clock, note }).catch(async (thrown: unknown) => {
+        await appender[Symbol.asyncDispose]();
+        await caller[Symbol.asyncDispose]();
+        throw thrown;
+      });
+    }
     const ingest = await startIngest({
       folder,
       host: settings.host,
       allowedHosts: settings.allowedHost,
       port: settings.ingestPort,
-      sources: sourcesOf(settings),
+      sources,
       verify: { mode: settings.verify, lagMsMax: settings.verifyLagMs, threads: settings.verifyThreads },
       backfillSources: settings.backfillAll,
       handleChecksPerSecond: settings.handleChecksPerSecond,
@@ -83,7 +103,7 @@ export const runIngest: Command = (context) => {
       adminToken,
       registry,
       clock,
-      note: (message, fields) => log('info', message, fields),
+      note,
     });
     const stop = new AbortController();
     const polling = pollResyncs({

@@ -8,6 +8,17 @@ import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { serve } from '../process/server-process.ts';
 
+/** Returns the slots among what may begin again. Errors: DataPlaneError `ConfigInvalid`. */
+function slotsOf(names: readonly string[]): number[] {
+  return names
+    .flatMap((name) => name.split(','))
+    .filter((name) => name !== 'ingest')
+    .map((name) => {
+      if (/^\d{1,5}$/.test(name)) return Number(name);
+      throw new DataPlaneError('ConfigInvalid', `--begin-again: must be slots or "ingest", not "${name}"`);
+    });
+}
+
 export const runNode: Command = (context) => {
   const { settings, clock, log, operands } = context;
   const name = operands[0]!;
@@ -28,6 +39,7 @@ export const runNode: Command = (context) => {
       host: address.host,
       allowedHosts: settings.allowedHost,
       port: address.port,
+      beginAgain: slotsOf(settings.beginAgain),
       slotMapBytes: settings.slotMapBytes,
       lingerMs: settings.lingerMs,
       applyThreads: settings.applyThreads,

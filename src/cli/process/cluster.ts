@@ -82,6 +82,11 @@ function followDemo(settings: Settings, url: string): Settings {
   };
 }
 
+/** A child that is started again must not begin again by itself. */
+function onceOnly(settings: Settings, before: Listening | null): Settings {
+  return before === null ? settings : { ...settings, beginAgain: [] };
+}
+
 /** Returns the command that runs this program again: the executable, or its source under Node. */
 function selfCommand(words: readonly string[]): string[] {
   if (isSea()) return [process.execPath, ...words];
@@ -145,13 +150,13 @@ export class Cluster implements AsyncDisposable {
     for (const name of map.nodes.keys()) {
       this.#nodes.set(
         name,
-        this.#child(name, 'node', () => ['node', name, ...flagsFor('node', followed)]),
+        this.#child(name, 'node', (before) => ['node', name, ...flagsFor('node', onceOnly(followed, before))]),
       );
     }
     await Promise.all([...this.#nodes.values()].map((node) => node.start()));
     this.#ingest = this.#child('ingest', 'ingest', (before) => [
       'ingest',
-      ...flagsFor('ingest', followed),
+      ...flagsFor('ingest', onceOnly(followed, before)),
       ...portFlags({ 'ingest-port': own.ingestPort }, before, ['port']),
     ]);
     await this.#ingest.start();

@@ -7,7 +7,7 @@ import { didOfHandle } from '../../slot/table/handle-claim.ts';
 import { getRecordRow } from '../../slot/table/record-row.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { getNotificationSeen } from '../../slot/table/unread-count.ts';
-import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
+import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 
 /** Returns the rev of the actor's last applied commit, or ''. */
 export function latestRev(state: SlotState, did: string): string {
@@ -43,7 +43,11 @@ const handleLengthMax = 253;
 /** Returns the DID of a handle in any case, or ''. */
 export function didOfAskedHandle(lookup: SlotLookup, asked: string): string {
   const handle = asked.toLowerCase();
-  return handle.length > handleLengthMax ? '' : (didOfHandle(lookup.stateOf(handle), handle) ?? '');
+  if (handle.length > handleLengthMax) return '';
+  const state = lookup.stateOf(handle);
+  const did = didOfHandle(state, handle);
+  if (did === undefined) requireWhole(state);
+  return did ?? '';
 }
 
 /** No key has a longer CID. Units: characters. */

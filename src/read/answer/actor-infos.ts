@@ -12,6 +12,7 @@ import { beginKey, keyHead, keyHeadBytes, type SlotState, tableCode } from '../.
 import type { ActorCache } from '../cache/actor-cache.ts';
 import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
 import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
+import { requireWhole } from '../lookup/slot-lookup.ts';
 import type { Turn } from '../lookup/turn.ts';
 
 const { dids, returnAgeAssuranceForDids } = fieldNumber.GetActorsRequest;
@@ -78,7 +79,7 @@ function writeDeclarations(into: MessageWriter, state: SlotState, owner: number)
 
 function writeActorRow(into: MessageWriter, state: SlotState, owner: number): void {
   const actor = getActor(state, owner);
-  if (actor === undefined) return;
+  if (actor === undefined) return requireWhole(state);
   into.trueField(field.exists);
   into.optionalTextField(field.handle, actor.handle ?? '');
   if (actor.takedownRef !== null && actor.takedownRef !== '') {

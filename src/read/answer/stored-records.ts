@@ -5,6 +5,7 @@ import { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { RecordCache, RecordMessage } from '../cache/record-cache.ts';
 import { appendRecordJson, writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
+import { requireWhole } from '../lookup/slot-lookup.ts';
 
 /** Returns the content's range of a length-delimited field, whose tag of one byte is at `tagAt`. */
 function contentAt(source: Buffer, tagAt: number): { start: number; end: number } {
@@ -30,6 +31,7 @@ export class StoredRecords {
     }
     const row = state.rows.getVolatile(key);
     if (row === undefined) {
+      requireWhole(state);
       writeAbsentRecord(into, number);
       return 0;
     }
@@ -48,7 +50,10 @@ export class StoredRecords {
     const hit = this.cache.get(state, key);
     if (hit !== undefined) return hit;
     const row = state.rows.getVolatile(key);
-    if (row === undefined) return undefined;
+    if (row === undefined) {
+      requireWhole(state);
+      return undefined;
+    }
     const into = this.#rendered.clear();
     if (this.cache.shouldAdmit) {
       const postFlags = writeRecord(into, 1, row);

@@ -7,7 +7,7 @@
 import { plcDidLength, plcLetterWords, readPlcLetters } from '../../atproto/did-plc.ts';
 import { xxh32OfPlc } from '../../base/xxh32.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import type { SlotLookup } from './slot-lookup.ts';
+import { requireWhole, type SlotLookup } from './slot-lookup.ts';
 
 /** Log2 of the number of sets, which take 4 MiB. */
 const setBits = 16;
@@ -80,7 +80,10 @@ export class OwnerFinder {
   #findStored(state: SlotState, at: number, did: string): boolean {
     this.misses++;
     const owner = state.ownerOf(did);
-    if (owner === undefined) return false;
+    if (owner === undefined) {
+      requireWhole(state);
+      return false;
+    }
     const ways = this.#ways;
     if (ways[at + wayWords + slotWord] === 0) this.bytes += wayBytes;
     else this.evictions++;

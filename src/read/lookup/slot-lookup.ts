@@ -3,6 +3,7 @@ import { didLengthMax } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { xxh32 } from '../../base/xxh32.ts';
 import { slotOf } from '../../shardmap/slot-of.ts';
+import { conditionOf } from '../../slot/slot-meta.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 
 export class SlotLookup {
@@ -41,7 +42,31 @@ export class SlotLookup {
   }
 }
 
-/** Returns the owner number of a DID in its slot; undefined for an unknown or too long one. */
+/**
+ * Called where a slot has nothing, before that is said to a caller.
+ *
+ * Errors: DataPlaneError `Unavailable` for a slot that may lack what it should have.
+ */
+export function requireWhole(state: SlotState): void {
+  const condition = conditionOf(state);
+  if (condition === 'complete') return;
+  const { index } = state;
+  const isNew = condition === 'new';
+  const why = isNew ? 'is new, and not all nodes have said so yet' : 'has lost what it held and is not repaired';
+  const hint = isNew
+    ? 'Run `skyshard status` to see which node is down.'
+    : `Run \`skyshard repair slot ${index}\`; until then the slot serves only what it has.`;
+  throw new DataPlaneError('Unavailable', `slot ${index} ${why}`, { hint });
+}
+
+/**
+ * Returns the owner number of a DID in its slot; undefined for an unknown or too long one.
+ *
+ * Errors: see `requireWhole`.
+ */
 export function ownerOfDid(state: SlotState, did: string): number | undefined {
-  return did.length > didLengthMax ? undefined : state.ownerOf(did);
+  if (did.length > didLengthMax) return undefined;
+  const owner = state.ownerOf(did);
+  if (owner === undefined) requireWhole(state);
+  return owner;
 }

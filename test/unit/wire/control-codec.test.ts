@@ -54,6 +54,8 @@ const slotStatus = fc.record<SlotStatus>({
   quarantined: count,
   suspendedDids: count,
   state: fc.constantFrom('applying', 'full', 'stopped'),
+  owners: count,
+  condition: fc.constantFrom('complete', 'new', 'incomplete'),
 });
 const nodeStatus = fc.record({
   role: fc.constant('node' as const),

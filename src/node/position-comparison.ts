@@ -1,0 +1,218 @@
+/**
+ * Compares, after a start, how far this node's slots and those of all nodes have each other's
+ * effects, so that a lost tail is noticed while nothing is sent.
+ *
+ * Owns: attempts until each node has answered; entries that say what was found. Refuses: a slot
+ * that is new here and not to others, which ends the node unless the operator lets it begin again.
+ */
+import { backoffMs } from '../base/backoff.ts';
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import { invariant } from '../base/invariant.ts';
+import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
+import type { LifeEntry } from '../entry/entry.ts';
+import { type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
+import { judgePosition } from '../slot/effect-position.ts';
+import { positionOf } from '../slot/effect-sources.ts';
+import { readSlotMeta, type SlotMeta } from '../slot/slot-meta.ts';
+import { deliveredMark } from '../slot/table/outbox.ts';
+import type { SlotState } from '../slot/table/slot-state.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
+import type { NodeClient } from '../wire/node-client.ts';
+import { comparePositionsRequest, pairsPerCallMax, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
+import type { SlotReader } from './slot-reader.ts';
+
+export type PositionComparisonOptions = {
+  readonly name: string;
+  readonly map: () => ShardMap;
+  /** Closed with the comparison. */
+  readonly caller: NodeClient;
+  readonly readers: ReadonlyMap<number, SlotReader>;
+  /** Slots that the operator lets begin again. */
+  readonly beginAgain: readonly number[];
+  /** Appends an entry to the log of a slot of this node. Returns once it is applied. */
+  readonly append: (slot: number, entry: LifeEntry) => Promise<void>;
+  readonly fail: (error: Error) => void;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+  readonly clock: Clock;
+};
+
+type Positions = ReturnType<typeof positionsAnswer.decode>;
+type Readers = ReadonlyMap<number, SlotReader>;
+
+const callTimeoutMs = 10_000;
+const retryPolicy = { firstMs: 50, maxMs: 5_000 };
+
+/** Returns what the slots of this node have of other slots, and what these have acknowledged. */
+export function positionsOf(readers: Readers, slots: readonly number[]): Positions {
+  const held: Positions['held'] = [];
+  const delivered: Positions['delivered'] = [];
+  for (const [own, { state }] of readers) {
+    const { generation } = readSlotMeta(state);
+    for (const other of slots) {
+      const at = positionOf(state, other);
+      if (at.generation > 0) held.push({ source: other, target: own, ...at });
+      const mark = deliveredMark(state, other);
+      if (mark > 0) delivered.push({ source: own, target: other, generation, mark });
+    }
+  }
+  return { held, delivered };
+}
+
+/** What was known before a node was asked, since acknowledgements come in meanwhile. */
+type Before = { readonly meta: SlotMeta; readonly deliveredByTarget: ReadonlyMap<number, number> };
+
+/** The comparisons of one node. */
+export class PositionComparison implements AsyncDisposable {
+  readonly #options: PositionComparisonOptions;
+  readonly #comparing = new Map<string, Promise<void>>();
+  /** True once a slot was refused, after which the node ends. */
+  #isRefused = false;
+
+  readonly #stop = new AbortController();
+  readonly #random: SeededRandom;
+
+  constructor(options: PositionComparisonOptions) {
+    this.#options = options;
+    this.#random = seededRandom(options.clock.nowMs());
+  }
+
+  /** Ends all attempts. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop();
+    await this.#options.caller[Symbol.asyncDispose]();
+  }
+
+  /** Compares with all nodes, this one too, and has them compare with this one. */
+  async start(): Promise<void> {
+    const { map, readers, append } = this.#options;
+    await Promise.all([...map().nodes.keys()].map((node) => this.compare(node, true)));
+    if (this.#stop.signal.aborted || this.#isRefused) return;
+    for (const [slot, { state }] of readers) {
+      if (readSlotMeta(state).condition === 'new') await append(slot, { kind: 'completed' });
+    }
+  }
+
+  /** Compares with a node once it answers. A comparison that is under way is not repeated. */
+  compare(node: string, isStart = false): Promise<void> {
+    // A node that has no slots has nothing to compare.
+    if (!this.#options.map().primaryBySlot.includes(node)) return Promise.resolve();
+    const running = this.#comparing.get(node);
+    if (running !== undefined) return running;
+    const comparing = this.#compareUntilDone(node, isStart).finally(() => this.#comparing.delete(node));
+    this.#comparing.set(node, comparing);
+    return comparing;
+  }
+
+  async #compareUntilDone(node: string, isStart: boolean): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stop;
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        await this.#compareOnce(node);
+        if (isStart && node !== this.#options.name) await this.#askToCompare(node);
+        return;
+      } catch (thrown) {
+        operatingFailure(thrown);
+        await clock.sleep(backoffMs(retryPolicy, failures + 1, this.#random), signal);
+      }
+    }
+  }
+
+  async #askToCompare(node: string): Promise<void> {
+    const { caller, name } = this.#options;
+    const payload = comparePositionsRequest.encode({ node: name });
+    await caller.call({ node, method: nodeCalls.comparePositions, payload, timeoutMs: callTimeoutMs });
+  }
+
+  async #compareOnce(node: string): Promise<void> {
+    const { map, readers, caller } = this.#options;
+    caller.setMap(map());
+    const theirs = slotsOfNode(map(), node);
+    const slotsPerCall = Math.max(1, Math.floor(pairsPerCallMax / Math.max(1, theirs.length)));
+    const own = [...readers.keys()];
+    for (let at = 0; at < own.length; at += slotsPerCall) {
+      const slots = own.slice(at, at + slotsPerCall);
+      const before = new Map(slots.map((slot) => [slot, this.#before(slot, theirs)]));
+      await this.#judge(node, await this.#ask(node, slots), before, theirs);
+    }
+  }
+
+  #state(slot: number): SlotState {
+    const reader = this.#options.readers.get(slot);
+    invariant(reader !== undefined, 'a node compares its own slots');
+    reader.environment.refreshReads();
+    return reader.state;
+  }
+
+  #before(slot: number, theirs: readonly number[]): Before {
+    const state = this.#state(slot);
+    const delivered = theirs.map((target): [number, number] => [target, deliveredMark(state, target)]);
+    return { meta: readSlotMeta(state), deliveredByTarget: new Map(delivered) };
+  }
+
+  async #ask(node: string, slots: readonly number[]): Promise<Positions> {
+    const { name, readers, caller } = this.#options;
+    if (node === name) return positionsOf(readers, slots);
+    const payload = positionsRequest.encode({ slots: [...slots] });
+    const answer = await caller.call({ node, method: nodeCalls.positions, payload, timeoutMs: callTimeoutMs });
+    return positionsAnswer.decode(answer);
+  }
+
+  async #judge(
+    node: string,
+    { held, delivered }: Positions,
+    before: ReadonlyMap<number, Before>,
+    theirs: readonly number[],
+  ): Promise<void> {
+    const heldByPair = new Map(held.map((each) => [`${each.source}/${each.target}`, each]));
+    const deliveredByPair = new Map(delivered.map((each) => [`${each.source}/${each.target}`, each]));
+    for (const [slot, { meta, deliveredByTarget }] of before) {
+      const state = this.#state(slot);
+      // A generation that began meanwhile has a comparison of its own.
+      if (readSlotMeta(state).generation !== meta.generation) continue;
+      let lostGeneration: number | null = null;
+      for (const other of theirs) {
+        if (other === slot) continue;
+        const at = heldByPair.get(`${slot}/${other}`) ?? { generation: 0, session: 0, lastMark: 0 };
+        const verdict = judgePosition(state, readSlotMeta(state), other, at, deliveredByTarget.get(other) ?? 0);
+        if (verdict === 'target-lost') await this.#options.append(slot, { kind: 'resend', target: other });
+        const isNewToUs = meta.condition === 'new' && at.generation > 0 && at.generation !== meta.generation;
+        const sent = deliveredByPair.get(`${other}/${slot}`);
+        const hasLost = verdict === 'source-lost' || isNewToUs || lacks(state, meta, sent);
+        if (hasLost) lostGeneration = Math.max(lostGeneration ?? 0, at.generation);
+      }
+      if (lostGeneration !== null) await this.#sayLost(slot, meta, lostGeneration, node);
+    }
+  }
+
+  async #sayLost(
+    slot: number,
+    { condition, generation: lostIn }: SlotMeta,
+    known: number,
+    node: string,
+  ): Promise<void> {
+    const { beginAgain, append, note, clock, fail } = this.#options;
+    if (condition === 'new' && !beginAgain.includes(slot)) {
+      this.#isRefused = true;
+      const problem = `slot ${slot} is new here, and node ${node} knows an earlier life of it`;
+      const hint = `Put back the folder of slot ${slot}; or, if it is lost, start once with --begin-again ${slot}, then run \`skyshard repair slot ${slot}\`.`;
+      return fail(new DataPlaneError('ConfigInvalid', problem, { hint }));
+    }
+    const generation = Math.max(known + 1, Math.floor(clock.nowMs() / 1000));
+    await append(slot, { kind: 'tail-lost', lostIn, generation });
+    note(`slot ${slot} has lost the tail of its log: run skyshard repair slot ${slot}`, { slot, node });
+  }
+}
+
+/** True when a slot lacks effects that it has acknowledged; one that began again lacks all. */
+function lacks(state: SlotState, { condition }: SlotMeta, sent: Positions['delivered'][number] | undefined): boolean {
+  if (sent === undefined || condition === 'incomplete') return false;
+  const at = positionOf(state, sent.source);
+  if (at.generation > sent.generation) return false;
+  return at.generation < sent.generation || at.lastMark < sent.mark;
+}

@@ -1,0 +1,197 @@
+/** Nodes whose folders are lost between two starts: refused, begun again, and sent what is owed. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { DataPlaneError } from '../../src/base/data-plane-error.ts';
+import type { CommitEntry } from '../../src/entry/entry.ts';
+import { RemoteLog } from '../../src/log/remote-log.ts';
+import { slotPath } from '../../src/node/data-folder.ts';
+import { type RunningNode, startNode } from '../../src/node/node-process.ts';
+import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
+import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { NodeClient } from '../../src/wire/node-client.ts';
+import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
+import { freePort } from '../support/crash-cluster.ts';
+import { recordOp } from '../support/record-op.ts';
+import { until } from '../support/until.ts';
+
+const slots = 4;
+const timeMs = Date.UTC(2025, 0, 1);
+
+function didIn(slot: number, from: number): string {
+  for (let number = from; ; number++) {
+    const did = `did:web:n${number}.example`;
+    if (slotOf(did, slots) === slot) return did;
+  }
+}
+
+/** Nodes n0 and n1 of this process, each with two slots. */
+class TwoNodes implements AsyncDisposable {
+  readonly folder = mkdtempSync(join(tmpdir(), 'skyshard-lives-'));
+  readonly mapJson: object;
+  readonly map: ShardMap;
+  readonly client: NodeClient;
+  readonly log: RemoteLog;
+  readonly #running = new Map<string, RunningNode>();
+
+  private constructor(ports: readonly [number, number]) {
+    const [n0, n1] = ports.map((port) => ({ host: '127.0.0.1', port }));
+    this.mapJson = {
+      epoch: 1,
+      slots,
+      nodes: { n0, n1 },
+      shards: [
+        { name: 's0', primary: 'n0', slots: ['0-1'] },
+        { name: 's1', primary: 'n1', slots: ['2-3'] },
+      ],
+    };
+    this.map = parseShardMap(this.mapJson);
+    this.client = new NodeClient({ map: this.map });
+    this.log = new RemoteLog({ caller: this.client, map: () => this.map, lingerMs: 1 });
+  }
+
+  static async make(): Promise<TwoNodes> {
+    return new TwoNodes([await freePort(), await freePort()]);
+  }
+
+  dataDir(name: string): string {
+    return join(this.folder, name);
+  }
+
+  async start(name: string, beginAgain: readonly number[] = []): Promise<RunningNode> {
+    const node = await startNode({
+      name,
+      mapJson: this.mapJson,
+      dataDir: this.dataDir(name),
+      host: '127.0.0.1',
+      port: this.map.nodes.get(name)!.port,
+      beginAgain,
+      slotMapBytes: 2 ** 28,
+      lingerMs: 1,
+      applyThreads: 1,
+      prefetchReads: false,
+      recordCacheMib: 1,
+      adminToken: null,
+      clusterToken: null,
+      registry: new Registry(),
+    });
+    this.#running.set(name, node);
+    return node;
+  }
+
+  async stop(name: string): Promise<void> {
+    await this.#running.get(name)?.close();
+    this.#running.delete(name);
+  }
+
+  async statusOf(name: string): Promise<readonly SlotStatus[]> {
+    const call = { node: name, method: nodeCalls.status, payload: Buffer.alloc(0), timeoutMs: 10_000 };
+    return nodeStatusMessage.decode(await this.client.call(call)).slots;
+  }
+
+  /** Each fan follows the actor. */
+  async follow(fans: readonly string[], actor: string): Promise<void> {
+    const entries = fans.map((did): CommitEntry => {
+      const ops = [recordOp({ collection: 'app.bsky.graph.follow', rkey: 'f' }, { subject: actor })];
+      return { kind: 'commit', did, rev: '3k2222222222a', since: null, eventMs: timeMs, ops };
+    });
+    await Promise.all(entries.map((entry) => this.log.append(entry.did, entry)));
+  }
+
+  async followersOf(actor: string): Promise<number> {
+    const node = this.map.primaryBySlot[slotOf(actor, slots)]!;
+    const payload = encodeMessage('GetFollowersRequest', { actorDid: actor, limit: 100 });
+    const call = { node, method: 'bsky.GetFollowers', payload, timeoutMs: 10_000 };
+    const answer = await this.client.call(call).catch(() => Buffer.alloc(0));
+    return decodeMessage('GetFollowersResponse', answer).followers.length;
+  }
+
+  /** Returns the error of asking for an actor, or null. */
+  async problemOf(did: string): Promise<DataPlaneError | null> {
+    const node = this.map.primaryBySlot[slotOf(did, slots)]!;
+    const payload = encodeMessage('GetActorsRequest', { dids: [did] });
+    const call = { node, method: 'bsky.GetActors', payload, timeoutMs: 10_000 };
+    return await this.client.call(call).then(
+      () => null,
+      (thrown: DataPlaneError) => thrown,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.log[Symbol.asyncDispose]();
+    await this.client[Symbol.asyncDispose]();
+    for (const name of this.#running.keys()) await this.stop(name);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+let nodes: TwoNodes;
+
+afterEach(() => nodes[Symbol.asyncDispose]());
+
+const actor = didIn(2, 0);
+const fans = Array.from({ length: 10 }, (_unused, index) => didIn(index % 2, 100 * (index + 1)));
+
+async function startWithFollowers(): Promise<void> {
+  nodes = await TwoNodes.make();
+  await Promise.all([nodes.start('n0'), nodes.start('n1')]);
+  await nodes.follow(fans, actor);
+  await until(async () => (await nodes.followersOf(actor)) === fans.length || undefined, 20_000);
+  // Acknowledged too, so that the outbox no longer has what is lost next.
+  await until(async () => (await nodes.statusOf('n0')).every(({ outbox }) => outbox === 0) || undefined, 20_000);
+}
+
+describe('a node', () => {
+  it('whose whole folder is gone refuses to go on, since the others know better', async () => {
+    await startWithFollowers();
+    await nodes.stop('n1');
+    rmSync(nodes.dataDir('n1'), { recursive: true });
+    const node = await nodes.start('n1');
+    await expect(node.failed).rejects.toMatchObject({
+      code: 'ConfigInvalid',
+      message: expect.stringMatching(/slot 2 is new here, and node n0 knows an earlier life of it/),
+      hint: expect.stringContaining('--begin-again 2'),
+    });
+  }, 60_000);
+
+  it('of which one slot is gone does not start, naming it', async () => {
+    await startWithFollowers();
+    await nodes.stop('n1');
+    rmSync(slotPath(nodes.dataDir('n1'), 3), { recursive: true });
+    await expect(nodes.start('n1')).rejects.toMatchObject({
+      code: 'ConfigInvalid',
+      message: expect.stringContaining('has held slots that are missing: 3'),
+    });
+  }, 60_000);
+
+  it('that begins again is sent all that others owe it, and waits to be repaired', async () => {
+    await startWithFollowers();
+    await nodes.stop('n1');
+    rmSync(nodes.dataDir('n1'), { recursive: true });
+    await nodes.start('n1', [2, 3]);
+    await until(async () => (await nodes.followersOf(actor)) === fans.length || undefined, 20_000);
+    const statuses = await nodes.statusOf('n1');
+    expect(statuses.map(({ condition }) => condition)).toEqual(['incomplete', 'incomplete']);
+    await until(async () => (await nodes.statusOf('n0')).every(({ outbox }) => outbox === 0) || undefined, 20_000);
+    expect((await nodes.statusOf('n0')).map(({ condition }) => condition)).toEqual(['complete', 'complete']);
+    // What it does not have may have been there: it does not say that it is not.
+    const unknown = { code: 'Unavailable', ownHint: expect.stringContaining('skyshard repair slot 2') };
+    expect(await nodes.problemOf(didIn(2, 900))).toMatchObject(unknown);
+    expect(await nodes.problemOf(actor)).toMatchObject(unknown);
+    expect(await nodes.problemOf(didIn(0, 900))).toBe(null);
+  }, 60_000);
+
+  it('that is new takes nothing from outside before all other nodes were heard', async () => {
+    nodes = await TwoNodes.make();
+    await nodes.start('n1');
+    const followed = nodes.follow([didIn(2, 500)], didIn(3, 500));
+    expect((await nodes.statusOf('n1')).map(({ condition }) => condition)).toEqual(['new', 'new']);
+    await nodes.start('n0');
+    await followed;
+    expect((await nodes.statusOf('n1')).map(({ condition }) => condition)).toEqual(['complete', 'complete']);
+  }, 60_000);
+});
