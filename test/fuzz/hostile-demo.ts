@@ -177,6 +177,9 @@ try {
   const cluster = await startCluster(folder, words);
   try {
     await drive(cluster);
+  } catch (thrown) {
+    console.log(JSON.stringify((await getJson(`${cluster.run.ingest.url}/v1/status`)).json));
+    throw thrown;
   } finally {
     await cluster.stop();
   }

@@ -290,7 +290,7 @@ function recordOf(collection: string, wildness: number): fc.Arbitrary<HostileRec
 }
 
 /** Few posts that all speak of each other: replies that move, quotes and gates that come and go. */
-const meetingRkeys = fc.constantFrom('3jzfcijpj2z2a', 'p0', 'p1', 'p2', 'p3');
+const meetingRkeys = fc.constantFrom('3jzfcijpj2z2a', 'p0', 'p1', 'p2', 'p3', '~'.repeat(512));
 const meetingRefs = fc
   .tuple(fc.constantFrom(...goodDids, ...keyableDids), meetingRkeys)
   .map(([did, rkey]) => ({ uri: `at://${did}/${nsid.post}/${rkey}`, cid: cidOfBlock(Buffer.from('a')).text }));

@@ -58,13 +58,6 @@ export const mutants: readonly Mutant[] = [
     caughtBy: { tests: ['test/property/slot/key-bounds.test.ts', 'test/unit/atproto/record-rules.test.ts'] },
   },
   {
-    bound: 'lengths of DIDs that records name',
-    file: 'src/atproto/record-rules.ts',
-    text: "if (!subject.startsWith('at://')) return subject.length <= didLengthMax;",
-    replacement: "if (!subject.startsWith('at://')) return true;",
-    caughtBy: { target: 'apply', seed: 1, seconds: 60 },
-  },
-  {
     bound: 'revs and times ahead of our clock',
     file: 'src/ingest/ahead-watch.ts',
     text: 'return timeMs > nowMs + aheadMsMax;',

@@ -103,7 +103,7 @@ function checkLog(bytes: Buffer, seen: Sightings): void {
   }
   refusedOr(seen, 'chunk', () => readChunk(bytes));
   refusedOr(seen, 'append', () => decodeAppend(bytes));
-  refusedOr(seen, 'outcomes', () => decodeOutcomes(bytes, 1));
+  refusedOr(seen, 'outcomes', () => decodeOutcomes(bytes, 3));
 }
 
 const range = { before: null, limit: 10 };
