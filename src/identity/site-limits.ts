@@ -15,7 +15,7 @@ export type SiteBounds = {
   readonly waitingMax: number;
 };
 
-/** A site's look-ups without an answer since its last one. */
+/** Look-ups of a site without an answer since its last one. No pause yet while `pauseMs` is 0. */
 type Silence = { inARow: number; pauseMs: number; pausedUntilMs: number };
 
 const silentInARowMax = 16;
@@ -47,11 +47,18 @@ export class SiteLimits {
 
   /** Returns whether `run` would take a look-up at this site now. */
   hasCapacity(site: string): boolean {
-    if (this.#clock.monotonicMs() < (this.#silenceBySite.get(site)?.pausedUntilMs ?? 0)) return false;
+    const silence = this.#silenceBySite.get(site);
+    if (silence !== undefined && silence.pauseMs > 0) return this.#mayProbe(site, silence);
     const { siteRunningMax, siteWaitingMax, runningMax, waitingMax } = this.#bounds;
     const { running, waiting } = this.#siteByName.get(site) ?? { running: 0, waiting: [] };
     if (running < siteRunningMax && this.#running < runningMax) return true;
     return waiting.length < siteWaitingMax && this.#waiting < waitingMax;
+  }
+
+  /** After a pause, one look-up at a time shows whether the site answers again. */
+  #mayProbe(site: string, { pausedUntilMs }: Silence): boolean {
+    const isFree = !this.#siteByName.has(site) && this.#running < this.#bounds.runningMax;
+    return isFree && this.#clock.monotonicMs() >= pausedUntilMs;
   }
 
   /**
@@ -86,12 +93,13 @@ export class SiteLimits {
 
   #note(site: string, state: Site, isSilent: boolean): void {
     if (!isSilent) return void this.#silenceBySite.delete(site);
-    const silence = this.#silenceBySite.get(site) ?? { inARow: 0, pauseMs: pauseMsMin / 2, pausedUntilMs: 0 };
+    const silence = this.#silenceBySite.get(site) ?? { inARow: 0, pauseMs: 0, pausedUntilMs: 0 };
     this.#silenceBySite.set(site, silence);
-    if (++silence.inARow < silentInARowMax) return;
-    silence.inARow = 0;
-    silence.pauseMs = Math.min(2 * silence.pauseMs, pauseMsMax);
-    silence.pausedUntilMs = this.#clock.monotonicMs() + silence.pauseMs;
+    const nowMs = this.#clock.monotonicMs();
+    // Those that were running when the pause began say nothing new.
+    if (nowMs < silence.pausedUntilMs || (++silence.inARow < silentInARowMax && silence.pauseMs === 0)) return;
+    silence.pauseMs = Math.min(silence.pauseMs === 0 ? pauseMsMin : 2 * silence.pauseMs, pauseMsMax);
+    silence.pausedUntilMs = nowMs + silence.pauseMs;
     this.#waiting -= state.waiting.length;
     this.#ready.delete(state);
     for (const { refuse } of state.waiting.splice(0)) refuse();

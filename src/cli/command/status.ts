@@ -79,6 +79,16 @@ function trustCells(trust: unknown): TableCell[] {
   return [modeNow, verified, unverified, failed, refused].map(cell);
 }
 
+/** Returns a line about the look-ups that wait durably, if any do. */
+function lookupsText(lookups: unknown): string {
+  const waiting = Object.entries(isFields(lookups) ? lookups : {}).flatMap(([kind, counts]) => {
+    const { directory, otherHosts } = isFields(counts) ? counts : {};
+    const count = Number(directory ?? 0) + Number(otherHosts ?? 0);
+    return count === 0 ? [] : [`${count} of ${kind}`];
+  });
+  return waiting.length === 0 ? '' : `look-ups that wait: ${waiting.join(', ')}\n`;
+}
+
 function ingestText(ingest: Fields): string {
   if (typeof ingest['error'] === 'string') {
     return `ingest: ${ingest['error']}: ${ingest['message']}\n  ${ingest['hint']}\n`;
@@ -92,10 +102,11 @@ function ingestText(ingest: Fields): string {
     cell(source['lagMs']),
     ...trustCells(source['trust']),
   ]);
-  if (rows.length === 0) return '';
+  const waiting = lookupsText(ingest['lookups']);
+  if (rows.length === 0) return waiting;
   const problems = sources.flatMap(({ problem }) => (isFields(problem) ? [problem] : []));
   const lines = problems.map(({ code, message, hint }) => `${cell(code)}: ${cell(message)}\n  ${cell(hint)}\n`);
-  return `\n${textTable(sourceHeadings, rows)}${lines.join('')}`;
+  return `\n${textTable(sourceHeadings, rows)}${lines.join('')}${waiting}`;
 }
 
 /** Names those that have an older map than others; such a node refuses calls. */

@@ -27,7 +27,12 @@ function importFile(file: string, ...words: string[]): Promise<Ended> {
 
 it('ends at the end of the file, and says what it brought', async () => {
   const file = join(folder, 'export.jsonl');
-  const operation = { type: 'create', signingKey: 'did:key:zQ3sh', handle: 'a.example', service: 'https://pds.example' };
+  const operation = {
+    type: 'create',
+    signingKey: 'did:key:zQ3sh',
+    handle: 'a.example',
+    service: 'https://pds.example',
+  };
   writeFileSync(file, `${JSON.stringify({ did, operation, createdAt: '2023-01-01T00:00:00.000Z' })}\nbad\n`);
   const ended = await importFile(file);
   expect(ended, ended.err).toMatchObject({ code: 0 });
