@@ -3,6 +3,7 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import { encodeEntry } from '../entry/entry-codec.ts';
 import {
   getQuarantined,
+  getQuarantinedDid,
   getQuarantinedItem,
   getQuarantineState,
   type QuarantinedEntry,
@@ -77,9 +78,20 @@ export function quarantineHandlers(
       nodeCalls.quarantineDecide,
       async (payload) => {
         const { slot, action, ...id } = quarantineDecideRequest.decode(payload);
-        find(stateOf(slot), slot, id);
+        const state = stateOf(slot);
+        const entry = find(state, slot, id);
+        const { skippedCount } = getQuarantinedDid(state, entry.did);
         await writes.appendOwn(slot, encodeEntry({ kind: 'quarantine', action, ...id }));
-        return quarantineDecideAnswer.encode({ isKept: getQuarantined(stateOf(slot), id) !== undefined });
+        const isKept = getQuarantined(stateOf(slot), id) !== undefined;
+        const isReleased = entry.did !== '' && getQuarantinedDid(state, entry.did).keptCount === 0;
+        const resendFrom = new Set<number>();
+        if (!isKept && entry.origin !== null && (action === 'drop' || entry.isSuperseded)) {
+          resendFrom.add(entry.origin.slot);
+        }
+        // Effects of the account's own slot were among what was skipped.
+        if (isReleased && skippedCount > 0) resendFrom.add(writes.slotOf(entry.did));
+        resendFrom.delete(slot);
+        return quarantineDecideAnswer.encode({ isKept, resendFrom: [...resendFrom] });
       },
     ],
   ];

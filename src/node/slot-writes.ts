@@ -103,6 +103,11 @@ export class SlotWrites {
     if (entry.kind === 'completed' || entry.kind === 'tail-lost') this.#newSlots.delete(slot);
   }
 
+  /** Returns the slot of a DID, of this node or not. */
+  slotOf(did: string): number {
+    return slotOf(did, this.#slots);
+  }
+
   /** Appends an entry to a slot, and returns once it is applied and this thread's reads see it. */
   async appendOwn(slot: number, entry: Uint8Array): Promise<void> {
     const link = this.#linkBySlot.get(slot);

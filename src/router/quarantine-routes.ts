@@ -1,8 +1,12 @@
 /** Operators' endpoints about what the slots of all nodes keep in quarantine. */
 import * as v from 'valibot';
+import { ByteWriter } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
+import { errorFromPeer } from '../base/data-plane-error.ts';
 import { wholeNumberShape } from '../config/json-shape.ts';
+import { encodeEntry } from '../entry/entry-codec.ts';
 import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
+import { decodeOutcomes, encodeAppend, writeChunk } from '../log/chunk.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import {
   quarantineDecideAnswer,
@@ -29,8 +33,12 @@ function nodeOfSlot({ fanOut }: ServiceRouter, slot: number): number {
   return fanOut.nodeBySlot[slot] ?? refuseRequest(`the map has no slot ${slot}`);
 }
 
+/** `from` sends `to` all that it owes it again. */
+const resendBody = v.object({ from: wholeNumberShape(0, 65_535), to: wholeNumberShape(0, 65_535) });
+
 /**
- * `GET /v1/quarantine` lists, `POST /v1/quarantine/show` shows one, `POST /v1/quarantine` decides.
+ * `GET /v1/quarantine` lists, `POST /v1/quarantine/show` shows one, `POST /v1/quarantine` decides,
+ * `POST /v1/quarantine/resend` brings back what a decision left out.
  *
  * `slotsWithAny` returns the slots that keep something or have stopped, as their nodes say.
  */
@@ -56,6 +64,16 @@ export function quarantineRoutes(
     postRoute('/v1/quarantine/show', shownId, async (id) =>
       quarantineShowAnswer.decode(await ask(id.slot, nodeCalls.quarantineShow, quarantineShowRequest.encode(id))),
     ),
+    postRoute('/v1/quarantine/resend', resendBody, async ({ from, to }) => {
+      nodeOfSlot(router, to);
+      const writer = new ByteWriter(64);
+      const item = encodeEntry({ kind: 'resend', target: to });
+      writeChunk(writer, { slot: from, origin: null, items: [item], marks: [] });
+      const answer = await ask(from, nodeCalls.append, encodeAppend([writer.finish()]));
+      const [outcome] = decodeOutcomes(answer, 1);
+      if (outcome?.status === 'refused') throw errorFromPeer(`slot ${from}`, outcome.code, outcome.message);
+      return {};
+    }),
     postRoute('/v1/quarantine', quarantineDecision, async (decision) =>
       quarantineDecideAnswer.decode(
         await ask(decision.slot, nodeCalls.quarantineDecide, quarantineDecideRequest.encode(decision)),

@@ -48,5 +48,8 @@ export const quarantineShowAnswer = controlMessage(
 export const quarantineDecision = v.object({ ...id, action: v.picklist(['retry', 'drop']) });
 export type QuarantineDecision = Readonly<v.InferOutput<typeof quarantineDecision>>;
 export const quarantineDecideRequest = controlMessage(nodeCalls.quarantineDecide, quarantineDecision);
-/** `isKept`: it failed again. */
-export const quarantineDecideAnswer = controlMessage(nodeCalls.quarantineDecide, v.object({ isKept: v.boolean() }));
+/** `isKept`: it failed again. `resendFrom`: slots that owe this one more than it was told. */
+export const quarantineDecideAnswer = controlMessage(
+  nodeCalls.quarantineDecide,
+  v.object({ isKept: v.boolean(), resendFrom: v.array(slot) }),
+);

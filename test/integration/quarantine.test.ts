@@ -21,10 +21,13 @@ import { decodeOutcomes, encodeAppend } from '../../src/log/chunk.ts';
 import { type RunningRouter, startRouter } from '../../src/router/router-server.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { nodeStatusMessage } from '../../src/wire/node-status.ts';
+import { originOf } from '../support/effect-origin.ts';
 import { type LoneNode, startLoneNode } from '../support/lone-node.ts';
 import { noIdentitySource } from '../support/no-identities.ts';
 import { recordOp } from '../support/record-op.ts';
 import { bytesOfChunk } from '../support/slot-cluster.ts';
+import { until } from '../support/until.ts';
 
 const slots = 2;
 const startMs = Date.UTC(2025, 0, 1);
@@ -137,6 +140,29 @@ describe('entries that a node cannot apply', () => {
     await run('quarantine drop', runQuarantineDrop, { all: true });
     expect(await list()).toMatchObject({ entries: [], stoppedMs: 0 });
     expect(await append(goodCommit(dids[0]!, 'r2'))).toBe('durable');
+  });
+
+  it('that are effects and are dropped are asked for again from their source', async () => {
+    const did = 'did:web:claimant.example';
+    const effect = { type: 'handle-claim', handle: 'x'.repeat(3_000), did, verifiedAtMs: 1, present: true } as const;
+    const chunk = bytesOfChunk({
+      slot: 0,
+      origin: originOf({ index: 1, generation: 1, session: 0 }, 0),
+      items: [encodeEntry({ kind: 'effect', effect }).subarray(2)],
+      marks: [1],
+    });
+    const ask = (method: string, payload: Uint8Array): Promise<Uint8Array> =>
+      node.client.call({ node: 'n0', method, payload, timeoutMs: 20_000 });
+    expect(decodeOutcomes(await ask(nodeCalls.append, encodeAppend([chunk])), 1)).toMatchObject([
+      { status: 'durable' },
+    ]);
+    expect((await list()).entries).toMatchObject([{ kind: 'handle-claim', did, fromSlot: 1 }]);
+    const sent = async (): Promise<number> =>
+      nodeStatusMessage.decode(await ask(nodeCalls.status, Buffer.alloc(0))).slots[1]!.sentEffects;
+    const before = await sent();
+    expect(await run('quarantine drop', runQuarantineDrop, { all: true })).toContain('slot 1 sends slot 0 again');
+    await until(async () => (await sent()) >= before + 2);
+    expect((await list()).entries).toEqual([]);
   });
 
   it('are named as they are listed', async () => {

@@ -11,6 +11,7 @@ import { textTable } from '../text-table.ts';
 const requestTimeoutMs = 60_000;
 const reasonWidth = 70;
 
+type Decided = { readonly isKept: boolean; readonly resendFrom: readonly number[] };
 type Id = Pick<ListedEntry, 'slot' | 'seq' | 'part'>;
 
 function ask({ settings }: CommandContext, path: string, body?: object): Promise<unknown> {
@@ -106,16 +107,23 @@ async function chosen(context: CommandContext): Promise<ListedEntry[]> {
 async function decide(context: CommandContext, action: 'retry' | 'drop'): Promise<number> {
   const { settings, print } = context;
   const results = [];
+  const resends = new Set<string>();
   for (const { slot, seq, part, kind, did } of await chosen(context)) {
-    const { isKept } = settings.dryRun
-      ? { isKept: true }
-      : ((await ask(context, '/v1/quarantine', { slot, seq, part, action })) as { readonly isKept: boolean });
+    const { isKept, resendFrom } = settings.dryRun
+      ? { isKept: true, resendFrom: [] }
+      : ((await ask(context, '/v1/quarantine', { slot, seq, part, action })) as Decided);
+    for (const from of resendFrom) resends.add(`${from} ${slot}`);
     const name = nameOf({ slot, seq, part });
     results.push({ entry: name, kind, did, isKept });
     if (settings.json) continue;
     const done = action === 'drop' ? 'dropped' : 'applied';
     const outcome = settings.dryRun ? `would ${action}` : isKept ? 'failed again, and is kept' : done;
     print(`${name} (${kind} of ${did === '' ? 'no account' : did}): ${outcome}\n`);
+  }
+  for (const pair of resends) {
+    const [from, to] = pair.split(' ').map(Number);
+    await ask(context, '/v1/quarantine/resend', { from, to });
+    if (!settings.json) print(`slot ${from} sends slot ${to} again what it owes it\n`);
   }
   if (settings.json) print(`${JSON.stringify(results, null, 2)}\n`);
   return exitCode.done;
