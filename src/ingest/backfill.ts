@@ -19,6 +19,7 @@ import type { IngestCounters } from './ingest-counters.ts';
 import type { FetchFailureReason, RepoFetch } from './repo-fetch.ts';
 import type { RepoGate } from './repo-gate.ts';
 import type { RepoHost } from './repo-host.ts';
+import type { ListSpeaker } from './speaker.ts';
 import type { FetchRequest, QueuedRepo, RepoRow } from './state/fetch-queue.ts';
 import type { IngestState } from './state/ingest-state.ts';
 
@@ -29,6 +30,7 @@ export type BackfillOptions = {
   readonly host: RepoHost;
   readonly limits: HostLimits;
   readonly identities: IdentityQueue;
+  readonly maySpeak: ListSpeaker;
   readonly counters: IngestCounters;
   readonly clock: Clock;
   readonly random: SeededRandom;

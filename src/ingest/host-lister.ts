@@ -9,8 +9,10 @@ import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
+import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate } from './repo-gate.ts';
 import type { ListedRepo, RepoHost } from './repo-host.ts';
+import type { ListSpeaker } from './speaker.ts';
 import type { HostListing } from './state/host-listings.ts';
 import type { IngestState } from './state/ingest-state.ts';
 
@@ -18,6 +20,8 @@ export type HostListerOptions = {
   readonly state: IngestState;
   readonly gate: RepoGate;
   readonly host: RepoHost;
+  readonly maySpeak: ListSpeaker;
+  readonly counters: IngestCounters;
   readonly clock: Clock;
   readonly random: SeededRandom;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
@@ -105,7 +109,7 @@ export class HostLister {
     const page = await this.#options.host.listRepos(origin, before.pageToken);
     if (!page.ok) return page.message;
     try {
-      await this.#appendInactive(page.repos);
+      await this.#appendInactive(origin, page.repos);
       if (this.#signal.aborted) return null;
       // A host that returns the same token again would be listed forever.
       const isLast = page.pageToken === '' || page.pageToken === before.pageToken;
@@ -131,14 +135,16 @@ export class HostLister {
   }
 
   /** Inactive accounts have no repo to fetch, but their status must be known. */
-  async #appendInactive(repos: readonly ListedRepo[]): Promise<void> {
-    const { gate, clock } = this.#options;
+  async #appendInactive(origin: string, repos: readonly ListedRepo[]): Promise<void> {
+    const { gate, clock, maySpeak, counters } = this.#options;
     const eventMs = clock.nowMs();
     const inactive = repos.filter(
       ({ active, status }) => !active && /^(deactivated|suspended|takendown)$/.test(status),
     );
-    await Promise.all(
-      inactive.map(({ did, status }) => gate.append({ kind: 'account', did, active: false, status, eventMs })),
-    );
+    const append = async ({ did, status }: ListedRepo): Promise<void> => {
+      if (await maySpeak(origin, did)) return gate.append({ kind: 'account', did, active: false, status, eventMs });
+      counters.claimsRefused.with(origin, 'listed-status').add();
+    };
+    await Promise.all(inactive.map(append));
   }
 }

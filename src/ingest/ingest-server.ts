@@ -38,6 +38,7 @@ import { RepoFetch } from './repo-fetch.ts';
 import { RepoGate, repoGateLimits } from './repo-gate.ts';
 import { RepoHost } from './repo-host.ts';
 import { RefusingAppender, RepoRemoval } from './repo-removal.ts';
+import { listSpeakerOf } from './speaker.ts';
 import { IngestState } from './state/ingest-state.ts';
 import { overdueSecOf } from './state/lookup-queue.ts';
 import { Subscription, type SubscriptionStatus } from './subscription.ts';
@@ -159,6 +160,14 @@ function publicFetchOf(
   });
 }
 
+/** Returns the sources by name; `pds` is null for a relay. */
+function namedSources({ sources }: IngestOptions): { readonly name: string; readonly pds: string | null }[] {
+  return sources.map(({ url, pds = null }) => ({
+    name: sourceOrigin(url),
+    pds: pds === null ? null : sourceOrigin(pds),
+  }));
+}
+
 /** Creates the backfill, its host client, and the gate that live entries pass to the log. */
 function buildBackfill(
   options: IngestOptions,
@@ -189,7 +198,9 @@ function buildBackfill(
     onFailure: (origin) => hosts.noteFailure(origin),
   });
   const repoFetch = new RepoFetch({ gate, appender, resolver, facts, host, clock, counters });
-  const backfill = new Backfill({ ...deps, ...parts, gate, fetch: repoFetch, host, limits, concurrencyMax }, signal);
+  const maySpeak = listSpeakerOf(facts, namedSources(options));
+  const own = { gate, fetch: repoFetch, host, limits, maySpeak, concurrencyMax };
+  const backfill = new Backfill({ ...deps, ...parts, ...own }, signal);
   return { backfill, gate, host };
 }
 
@@ -242,10 +253,7 @@ function buildSubscriptions(
   { state, ...parts }: RouterParts,
 ): Pick<Parts, 'admission' | 'subscriptions'> {
   const { appender, verify } = options;
-  const sources = options.sources.map(({ url, pds = null }) => ({
-    name: sourceOrigin(url),
-    pds: pds === null ? null : sourceOrigin(pds),
-  }));
+  const sources = namedSources(options);
   const admission = buildAdmission({ ...deps, ...parts, verify, sources });
   const { pool, trusts } = admission;
   const router = new EventRouter({ ...deps, ...parts, admission: admission.admission });

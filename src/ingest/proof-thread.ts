@@ -11,9 +11,11 @@ import type { ProofAnswers, ProofBatch } from './proof-messages.ts';
 const keys = new LRUCache<string, { readonly key: SigningKey | undefined }>({ max: 20_000 });
 
 function keyOf(multikey: string): SigningKey | undefined {
-  const known = keys.get(multikey) ?? { key: parseSigningKey(multikey) };
-  keys.set(multikey, known);
-  return known.key;
+  const known = keys.get(multikey);
+  if (known !== undefined) return known.key;
+  const key = parseSigningKey(multikey);
+  keys.set(multikey, { key });
+  return key;
 }
 
 /** Proves a batch. */

@@ -79,6 +79,18 @@ describe('a PDS source', () => {
     expect(harness.network.requestCount(`/${encodeURIComponent(otherDid)}`)).toBeLessThanOrEqual(4);
   });
 
+  it('is not believed the status of an account of another PDS in its list of repos', async () => {
+    register(otherDid, elsewhere);
+    const inactive = { head: 'x', rev: 'x', active: false, status: 'takendown' };
+    const repos = [authorDid, otherDid].map((did) => ({ did, ...inactive }));
+    harness.network.responders.set('/xrpc/com.atproto.sync.listRepos', () => json({ repos }));
+    const sources = [{ url: harness.network.url, startSeq: 0, pds: harness.network.url }];
+    await harness.start({ sources, backfillSources: true });
+    await until(async () => (await harness.get('/v1/backfill')).body['isListing'] === false);
+    expect(harness.log.of('account').map(({ did }) => did)).toEqual([authorDid]);
+    expect((await harness.get('/metrics')).body['text']).toContain('reason="listed-status"} 1');
+  });
+
   it('follows an account that moves to it, and no longer one that moved away', async () => {
     register(authorDid, elsewhere);
     await startPds();
