@@ -18,7 +18,7 @@ export type ControlMessage<Shape extends v.GenericSchema> = {
   decode(bytes: Uint8Array): v.InferOutput<Shape>;
 };
 
-export const controlBytesMax = 16 * 1024 * 1024;
+export const controlBytesMax = 24 * 1024 * 1024;
 /** The message is at depth 0, its items are at depth 1. */
 export const controlDepthMax = 8;
 /** A map, each of its keys, and each of its values is an item. */

@@ -50,5 +50,5 @@ export type SlotStatus = Readonly<v.InferOutput<typeof slotStatus>>;
 export type NodeStatus = Readonly<v.InferOutput<typeof nodeStatus>>;
 
 /** Enough for a node that has all slots of the largest map. */
-const itemCountMax = 2 ** 21;
+const itemCountMax = 2 ** 22;
 export const nodeStatusMessage = controlMessage(nodeCalls.status, nodeStatus, itemCountMax);
