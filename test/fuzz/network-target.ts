@@ -106,14 +106,14 @@ const events: fc.Arbitrary<NetworkEvent> = fc.oneof(
 /** What an endless answer has sent when it is cut off here, should its reader not do so. */
 const endlessBytesMax = 256 * 2 ** 20;
 
-function answerOf({ how, bytes }: HostAnswer): Answer | Promise<Answer> {
+function answerOf({ how, bytes }: HostAnswer, silence: Promise<Answer>): Answer | Promise<Answer> {
   switch (how) {
     case 'whole':
       return { body: bytes };
     case 'failed':
       return { status: 500, body: 'x' };
     case 'silent':
-      return new Promise(() => {});
+      return silence;
     case 'cut':
       return {
         headers: { 'content-length': String(bytes.length + 1) },
@@ -160,6 +160,8 @@ class HostileRound {
   readonly #isVerified: boolean;
   readonly #caller: RouterCaller;
   readonly #repoAnswers = new Map<string, HostAnswer>();
+  /** What silent hosts say in the end, or ingest would wait its time for each. */
+  readonly #silence = Promise.withResolvers<Answer>();
 
   constructor(cluster: HostileCluster, seen: Sightings, isVerified: boolean) {
     this.#cluster = cluster;
@@ -170,8 +172,12 @@ class HostileRound {
       const car = await cluster.carOf(did);
       if (car !== undefined) return { body: car };
       const answer = this.#repoAnswers.get(did);
-      return answer === undefined ? { status: 400, body: '{}' } : answerOf(answer);
+      return answer === undefined ? { status: 400, body: '{}' } : answerOf(answer, this.#silence.promise);
     });
+  }
+
+  endSilence(): void {
+    this.#silence.resolve({ status: 500, body: '' });
   }
 
   async play(event: NetworkEvent): Promise<void> {
@@ -195,7 +201,7 @@ class HostileRound {
           null,
         );
       case 'document':
-        network.responders.set(`/${event.did}`, () => answerOf(event.answer));
+        network.responders.set(`/${event.did}`, () => answerOf(event.answer, this.#silence.promise));
         return this.#send(
           { op: 1, type: '#identity', body: { did: event.did, time: new Date(systemClock.nowMs()).toISOString() } },
           null,
@@ -276,6 +282,7 @@ async function openNetwork(seen: Sightings, isVerified: boolean): Promise<OpenTa
       if (++rounds % 20 === 0) await cluster.checkSlots();
     },
     finish: async () => {
+      round.endSilence();
       await cluster.checkSlots();
       await cluster.checkModel();
       const sorted = cluster.appliedMs.toSorted((a, b) => a - b);
