@@ -12,6 +12,9 @@ import { authorDid, commitFrame, create, frameOf, likeRecord, SignedRepo } from 
 const time = '2024-05-06T07:08:10.000Z';
 const commits = 100;
 const minuteMs = 60_000;
+/** The events are many, and the machine may be busy. */
+const withinMs = 110_000;
+const testMsMax = 120_000;
 /** A server hears of a close a little after the client's next connection. */
 const lateCloses = 2;
 
@@ -69,12 +72,12 @@ const countOf = async (metric: string): Promise<number> => {
   );
 };
 
-describe('every commit comes through, and the cursor passes', () => {
+describe('every commit comes through, and the cursor passes', { timeout: testMsMax }, () => {
   it('10,000 identity events while the directory hangs', async () => {
     await publishAmongCommits(10_000, (number) => publish('identity', plcDid(number)));
     const identity = { plcUrl: silent.url, handleResolverUrl: harness.network.url, allowPrivateHosts: true };
     await harness.start({ identity });
-    await until(() => harness.status.durableSeq === seq);
+    await until(() => harness.status.durableSeq === seq, withinMs);
     expect(harness.log.of('commit', authorDid)).toHaveLength(commits);
     await until(() => silent.connectionCount > 0);
     expect((await lookups()).identities.directory).toBeGreaterThan(9000);
@@ -93,9 +96,9 @@ describe('every commit comes through, and the cursor passes', () => {
     );
     publish('identity', other);
     await harness.start({ identity: identityOf(harness.network.url) });
-    await until(() => harness.status.durableSeq === seq);
+    await until(() => harness.status.durableSeq === seq, withinMs);
     expect(harness.log.of('commit', authorDid)).toHaveLength(commits);
-    await until(() => harness.log.of('identity', authorDid).length > 0 && harness.log.of('identity', other).length > 0);
+    await until(() => [authorDid, other].every((did) => harness.log.of('identity', did).length > 0), withinMs);
     // What one site may have waiting is bounded; what is refused is counted.
     expect((await lookups()).identities.otherHosts).toBeLessThanOrEqual(5001);
     expect(await countOf('skyshard_identities_resolved_total{outcome="queue-full"}')).toBeGreaterThanOrEqual(5000);
@@ -110,15 +113,15 @@ describe('every commit comes through, and the cursor passes', () => {
     harness.network.register(authorDid, 'author.test');
     publish('identity', authorDid);
     await harness.start({ identity: identityOf(harness.network.url) });
-    await until(() => harness.status.durableSeq === seq && silent.connectionCount >= 64);
-    await until(() => harness.log.of('identity', authorDid).length > 0);
+    await until(() => harness.status.durableSeq === seq && silent.connectionCount >= 64, withinMs);
+    await until(() => harness.log.of('identity', authorDid).length > 0, withinMs);
     expect(harness.log.of('commit', authorDid)).toHaveLength(commits);
     expect((await lookups()).identities.otherHosts).toBe(count);
     expect(silent.openMax).toBeLessThanOrEqual(64 * lateCloses);
   });
 });
 
-describe('deletions of accounts', () => {
+describe('deletions of accounts', { timeout: testMsMax }, () => {
   it('3,000 of hosts that are gone are put off; they are made when nobody hosts them', async () => {
     const clock = new ShiftedClock();
     const { network } = harness;
@@ -132,9 +135,9 @@ describe('deletions of accounts', () => {
       publish('account', plcDid(number), { active: false, status: 'deleted' }),
     );
     await harness.start({ clock });
-    await until(() => harness.status.durableSeq === seq);
+    await until(() => harness.status.durableSeq === seq, withinMs);
     expect(harness.log.of('commit', authorDid)).toHaveLength(commits);
-    expect(await harness.settle()).toMatchObject({ status: 200 });
+    await until(async () => (await harness.settle()).status === 200, withinMs);
     expect(harness.log.of('account')).toEqual([]);
     expect((await lookups()).deletions.directory).toBe(count);
     expect(silent.openMax).toBeLessThanOrEqual(4 * lateCloses);
@@ -143,7 +146,7 @@ describe('deletions of accounts', () => {
     await until(async () => {
       clock.aheadMs += 2 * minuteMs;
       return (await lookups()).deletions.directory === 0;
-    }, 60_000);
+    }, withinMs);
     expect(new Set(harness.log.of('account').map(({ did }) => did)).size).toBe(count);
   });
 });
