@@ -54,6 +54,7 @@ const commandTable: Record<CommandName, CommandRow> = {
   'quarantine show': { operands: ['<slot>/<seq>'], summary: 'show one of them with its stack' },
   'quarantine retry': { operands: ['[slot/seq]'], summary: 'apply what is kept once more' },
   'quarantine drop': { operands: ['[slot/seq]'], summary: 'give up what is kept' },
+  'repair slot': { operands: ['<slot>'], summary: 'fetch again what a slot has lost, and make it complete' },
   'map validate': { summary: 'check the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
@@ -65,6 +66,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
   source: 'decide about a source of ingest',
   host: 'decide about the hosts of accounts',
   repo: 'decide about one repo',
+  repair: 'bring back what was lost',
   quarantine: 'decide about entries that could not be applied',
 };
 

@@ -41,6 +41,7 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'quarantine show': async () => (await import('./command/quarantine.ts')).runQuarantineShow,
   'quarantine retry': async () => (await import('./command/quarantine.ts')).runQuarantineRetry,
   'quarantine drop': async () => (await import('./command/quarantine.ts')).runQuarantineDrop,
+  'repair slot': async () => (await import('./command/repair.ts')).runRepairSlot,
   'map validate': async () => (await import('./command/map-validate.ts')).runMapValidate,
   config: async () => (await import('./command/config.ts')).runConfig,
 };

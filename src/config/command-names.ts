@@ -25,6 +25,7 @@ export const commandNames = [
   'quarantine show',
   'quarantine retry',
   'quarantine drop',
+  'repair slot',
   'map validate',
   'config',
 ] as const;
@@ -47,6 +48,7 @@ export const ingestCommands = [
   'repo purge',
   'repo allow',
   'repo list',
+  'repair slot',
 ] as const satisfies readonly CommandName[];
 
 /** Commands that decide about what slots keep in quarantine, and all about that. */

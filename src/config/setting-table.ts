@@ -310,12 +310,7 @@ export const settingTable = {
     commands: ['host limit'],
     help: 'most requests for repos sent to a host; 0 = that of all hosts',
   },
-  undo: {
-    kind: 'switch',
-    default: false,
-    commands: ['repo takedown'],
-    help: 'end the takedown',
-  },
+  undo: { kind: 'switch', default: false, commands: ['repo takedown'], help: 'end the takedown' },
   did: {
     kind: 'text',
     default: null,
@@ -331,16 +326,17 @@ export const settingTable = {
     commands: quarantineDecisions,
     help: 'take all that this slot keeps',
   },
-  all: {
+  all: { kind: 'switch', default: false, commands: quarantineDecisions, help: 'take all that is kept' },
+  again: {
     kind: 'switch',
     default: false,
-    commands: quarantineDecisions,
-    help: 'take all that is kept',
+    commands: ['backfill'],
+    help: 'also fetch repos that have been fetched already',
   },
   dryRun: {
     kind: 'switch',
     default: false,
-    commands: ['repo purge', ...quarantineDecisions],
+    commands: ['repo purge', ...quarantineDecisions, 'repair slot'],
     help: 'show what would be done, and do nothing',
   },
   timeoutMs: {

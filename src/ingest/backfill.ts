@@ -139,6 +139,11 @@ export class Backfill {
     return this.#request([{ did, host, revMin: '', urgency: 'now' }]);
   }
 
+  /** Requests repos at any rev, whatever became of them before. Returns: once that is durable. */
+  requestRepos(dids: readonly string[]): Promise<void> {
+    return this.#request(dids.map((did) => ({ did, host: null, revMin: '', urgency: 'now' })));
+  }
+
   /** Requests a repo that is incomplete below `revMin` ('' when unknown). Idempotent. */
   requestResync(did: string, revMin: string): Promise<void> {
     return this.requestResyncs([{ did, revMin }]);

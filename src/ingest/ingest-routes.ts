@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { isKeyableDid } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { objectShape, openObjectShape, readShape, textShape } from '../config/json-shape.ts';
+import { objectShape, openObjectShape, readShape, textShape, wholeNumberShape } from '../config/json-shape.ts';
 import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
@@ -16,6 +16,7 @@ import { hostRoutes } from './host-routes.ts';
 import type { IdentityImport } from './identity-import.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { RepoRemoval } from './repo-removal.ts';
+import type { SlotRepair } from './slot-repair.ts';
 import type { IngestState } from './state/ingest-state.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -29,11 +30,15 @@ export type IngestRoutesOptions = {
   readonly resolver: IdentityResolver;
   readonly hosts: HostPolicy;
   readonly removal: RepoRemoval;
+  /** Null where the nodes are not known. */
+  readonly repair: SlotRepair | null;
   readonly clock: Clock;
 };
 
 /** Repos in one request. */
 const resyncReposMax = 10_000;
+/** Repos in one transaction of a request for all once more. */
+const againBatchDids = 1_000;
 /** Waiting repos in one answer. */
 const waitingReposShown = 20;
 
@@ -50,7 +55,11 @@ const originShape = v.pipe(
 );
 const revMessage = 'must be a rev';
 
-const backfillBody = objectShape({ did: v.optional(didShape), host: v.optional(originShape) });
+const backfillBody = objectShape({
+  did: v.optional(didShape),
+  host: v.optional(originShape),
+  again: v.optional(v.boolean('must be a boolean')),
+});
 const importBody = objectShape({ path: v.pipe(textShape, v.check(isAbsolute, 'must be an absolute path')) });
 const resyncBody = objectShape({
   repos: v.array(
@@ -66,16 +75,30 @@ const beginBody = objectShape({
   source: sourceShape,
   cursor: v.optional(v.nullable(v.pipe(v.number(cursorMessage), v.safeInteger(cursorMessage), v.minValue(0)))),
 });
+const repairBody = objectShape({ slot: wholeNumberShape(0, 65_535), isDryRun: v.boolean('must be a boolean') });
 const mendedBody = objectShape({ source: sourceShape });
 
 function didOf(query: URLSearchParams): string {
   return readShape(openObjectShape({ did: didShape }), { did: query.get('did') }, refuseRequest).did;
 }
 
-/** `{did, host}` requests one repo, `{host}` all of a host, `{}` all of every source. */
+/** Requests every repo that was ever requested, whatever became of it. */
+async function requestAgain(backfill: Backfill, { fetches }: IngestState): Promise<void> {
+  const batch: string[] = [];
+  for (const did of fetches.dids()) {
+    batch.push(did);
+    if (batch.length === againBatchDids) await backfill.requestRepos(batch.splice(0));
+  }
+  await backfill.requestRepos(batch);
+}
+
+/**
+ * `{did, host}` requests one repo, `{host}` all of a host, `{}` all of every source; `again` also
+ * those that have been fetched.
+ */
 async function requestBackfill(
   { backfill, subscriptions, state }: IngestRoutesOptions,
-  { did, host }: v.InferOutput<typeof backfillBody>,
+  { did, host, again = false }: v.InferOutput<typeof backfillBody>,
 ): Promise<object> {
   if (did !== undefined) {
     if (state.refusedRepos.has(did)) {
@@ -88,6 +111,7 @@ async function requestBackfill(
     const hosts = host === undefined ? subscriptions.map(({ name }) => name) : [host];
     if (hosts.length === 0) refuseRequest('host is needed, since no source is followed');
     for (const origin of hosts) await backfill.requestHost(origin);
+    if (again) await requestAgain(backfill, state);
   }
   return backfill.progress;
 }
@@ -192,6 +216,19 @@ async function showIdentity({ resolver, clock }: IngestRoutesOptions, query: URL
   return identity;
 }
 
+/** `{slot, isDryRun}` repairs a slot, or counts the repos that this would fetch. */
+function repairRoutes({ repair }: IngestRoutesOptions): JsonRoute[] {
+  if (repair === null) return [];
+  return [
+    getRoute('/v1/repair', () => {
+      const { progress } = repair;
+      if (progress === null) throw new DataPlaneError('NotFound', 'no slot was repaired since ingest started');
+      return progress;
+    }),
+    postRoute('/v1/repair', repairBody, ({ slot, isDryRun }) => repair.request(slot, isDryRun)),
+  ];
+}
+
 /** `{did}` removes a repo and refuses it, or takes it again. */
 function removalRoutes({ removal, state }: IngestRoutesOptions): JsonRoute[] {
   return [
@@ -225,5 +262,6 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
     postRoute('/v1/settle', settleBody, (body) => settle(options, body)),
     ...hostRoutes(options.hosts),
     ...removalRoutes(options),
+    ...repairRoutes(options),
   ];
 }

@@ -38,6 +38,7 @@ import { RepoFetch } from './repo-fetch.ts';
 import { RepoGate, repoGateLimits } from './repo-gate.ts';
 import { RepoHost } from './repo-host.ts';
 import { RefusingAppender, RepoRemoval } from './repo-removal.ts';
+import { type ClusterAccess, SlotRepair } from './slot-repair.ts';
 import { listSpeakerOf } from './speaker.ts';
 import { IngestState } from './state/ingest-state.ts';
 import { overdueSecOf } from './state/lookup-queue.ts';
@@ -71,6 +72,8 @@ export type IngestOptions = {
     'plcUrl' | 'handleResolverUrl' | 'allowPrivateHosts' | 'timeoutMs' | 'txtLookup' | 'addressLookup'
   >;
   readonly verify: VerifyOptions;
+  /** For repairs of slots; without, there are none. */
+  readonly cluster?: ClusterAccess;
   readonly adminToken: string | null;
   /** Limits of backfill; see `backfillDefaults`. */
   readonly backfill?: Partial<typeof backfillDefaults>;
@@ -312,6 +315,10 @@ function registerReadouts(registry: Registry, parts: Parts, appender: LogAppende
   registerReadout(registry, 'skyshard_appends_pending_bytes', () => appender.pendingBytes);
 }
 
+function repairOf({ cluster, appender }: IngestOptions, parts: Parts, deps: SharedDeps): SlotRepair | null {
+  return cluster === undefined ? null : new SlotRepair({ ...deps, ...parts, ...cluster, appender });
+}
+
 /**
  * Starts ingest.
  *
@@ -338,7 +345,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     tokens: [adminToken],
     isReady: () => true,
     metricsText: () => registry.metrics(),
-    routes: ingestRoutes({ ...parts, clock: shared.clock }),
+    routes: ingestRoutes({ ...parts, repair: repairOf(options, parts, shared), clock: shared.clock }),
   }).catch(async (error: unknown) => {
     await state[Symbol.asyncDispose]();
     throw error;

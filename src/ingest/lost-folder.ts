@@ -25,7 +25,7 @@ const callTimeoutMs = 10_000;
 const retryPolicy = { firstMs: 100, maxMs: 5_000 };
 
 const hint =
-  'Put back the folder; or start once with --cursor, from which its sources are read again (0 = all that they still have), or with --begin-again ingest, which follows them from now on; then run `skyshard backfill --again`.';
+  'Put back the folder; or start once with --cursor, from which its sources are read again (0 = all that they still have), or with --begin-again ingest, which follows them from now on; then run `skyshard backfill`.';
 
 /**
  * Waits until every node has said what its slots hold, if the folder is new.

@@ -14,6 +14,7 @@ import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
+import { didsOfSlotAnswer, didsOfSlotRequest } from '../wire/dids-of-slot.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { NodeClient } from '../wire/node-client.ts';
@@ -22,6 +23,7 @@ import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resy
 import { comparePositionsRequest, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
 import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
+import { didsOfSlot } from './dids-of-slot.ts';
 import { followNodeMap } from './node-map.ts';
 import { PositionComparison, type PositionComparisonOptions, positionsOf } from './position-comparison.ts';
 import { startServing } from './serving.ts';
@@ -115,12 +117,13 @@ type Parts = {
   readonly reads: Reads;
   readonly readers: ReadonlyMap<number, SlotReader>;
   readonly status: () => Promise<NodeStatus>;
+  readonly slots: number;
   readonly writes: SlotWrites;
   readonly comparison: PositionComparison;
 };
 
 /** Returns the handlers of all calls, by name. */
-function handlersOf({ reads, readers, status, writes, comparison }: Parts): Map<string, CallHandler> {
+function handlersOf({ reads, readers, status, writes, comparison, slots }: Parts): Map<string, CallHandler> {
   return new Map<string, CallHandler>([
     ...reads.handlers,
     [nodeCalls.append, (payload) => writes.append(payload)],
@@ -131,6 +134,10 @@ function handlersOf({ reads, readers, status, writes, comparison }: Parts): Map<
     [
       nodeCalls.reposToResync,
       (payload) => reposToResyncAnswer.encode(reposOf(readers, reposToResyncRequest.decode(payload))),
+    ],
+    [
+      nodeCalls.didsOf,
+      (payload) => didsOfSlotAnswer.encode(didsOfSlot(readers, { ...didsOfSlotRequest.decode(payload), slots })),
     ],
     [
       nodeCalls.positions,
@@ -219,7 +226,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     tls: map.tls,
     clusterToken: options.clusterToken,
     adminToken: options.adminToken,
-    handlers: handlersOf({ reads, readers, status, writes, comparison }),
+    handlers: handlersOf({ reads, readers, slots: map.slots, status, writes, comparison }),
     epoch: () => maps.map.epoch,
     onNewerEpoch: (epoch) => maps.saw(epoch),
     epochRefusal: () => maps.refusal(),

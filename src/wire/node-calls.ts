@@ -23,6 +23,8 @@ export const nodeCalls = {
   positions: 'slot.positions',
   /** A node → no bytes; this node compares its slots' positions with that one's. */
   comparePositions: 'slot.comparePositions',
+  /** A slot → pages of its DIDs that slots of this node name, see dids-of-slot.ts. */
+  didsOf: 'slot.didsOf',
   /** AT-URIs → stored records, see record-batch.ts. */
   records: 'slot.records',
   /** Texts with one DID → protobuf GetIdentityByDidResponse, or no bytes without a document. */

@@ -80,7 +80,7 @@ async function showWaiting(context: CommandContext, reposQueued: number): Promis
 async function fetchAll(context: CommandContext): Promise<void> {
   const { settings, print, clock } = context;
   const request = requestOf(context);
-  let progress = (await adminRequest({ ...request, body: {} })) as BackfillProgress;
+  let progress = (await adminRequest({ ...request, body: { again: settings.again } })) as BackfillProgress;
   const isTerminal = process.stdout.isTTY === true;
   const printer = new ProgressPrinter({
     write: print,

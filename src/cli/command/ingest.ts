@@ -100,6 +100,7 @@ export const runIngest: Command = (context) => {
         handleResolverUrl: settings.handleResolver,
         allowPrivateHosts: settings.allowPrivateHosts,
       },
+      cluster: { caller, map: () => maps.map },
       adminToken,
       registry,
       clock,

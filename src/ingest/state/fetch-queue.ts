@@ -7,7 +7,7 @@
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
-import type { Table } from '../../storage/environment.ts';
+import { keyAfter, type Table } from '../../storage/environment.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import type { HostListing, HostListings } from './host-listings.ts';
 import { beginValue, didKey, everyKey, readValue, textKey, valueVersion } from './state-codec.ts';
@@ -97,6 +97,17 @@ export class FetchQueue {
 
   get totals(): RepoTotals {
     return this.#totals;
+  }
+
+  /** Yields every DID that was ever requested. */
+  *dids(): Generator<string> {
+    const pageRows = 1_000;
+    for (let start: Buffer = Buffer.alloc(1); ; ) {
+      const keys = [...this.#tables.repos.scanKeys({ start, end: Buffer.alloc(64, 255), limit: pageRows })];
+      for (const key of keys) yield readDid(new ByteReader(key));
+      if (keys.length < pageRows) return;
+      start = keyAfter(keys.at(-1)!);
+    }
   }
 
   get(did: string): RepoRow | undefined {

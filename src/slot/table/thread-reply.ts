@@ -130,6 +130,13 @@ export function getThreadReplyAt(state: SlotState, key: Buffer): ThreadReply | u
   return value === undefined ? undefined : readThreadReply(key, value);
 }
 
+/** Reads the reply from its key. */
+export function readReplyOfKey(key: Buffer): PostRef {
+  const reader = readKey(key);
+  readRkey(reader);
+  return readPost(reader);
+}
+
 /** Reads the rkey of the root from a key of a reply. */
 export function readRootRkey(key: Buffer): string {
   return readRkey(readKey(key));

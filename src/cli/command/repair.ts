@@ -1,0 +1,60 @@
+/** `skyshard repair slot`: brings back what a slot has lost, and says what is lost for good. */
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import type { RepairProgress } from '../../ingest/slot-repair.ts';
+import { readClientToken } from '../access-files.ts';
+import { adminRequest } from '../admin-request.ts';
+import type { Command } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { urlOf } from '../process/run-file.ts';
+
+const requestTimeoutMs = 120_000;
+const progressEveryMs = 1_000;
+
+/** What neither the network nor other slots have; ops/recovery.md says more. */
+const lostForGood = [
+  'takedowns of accounts, records and blobs',
+  'what its actors have seen of their notifications',
+  'the times of indexing: they are those of the repair',
+  'when replies were deleted, and that verifications ended',
+] as const;
+
+function lineOf({ slot, phase, repos, left, failed }: RepairProgress): string {
+  if (phase === 'listing') return `slot ${slot}: looks for the repos that it had\n`;
+  const failures = failed === 0 ? '' : `, ${failed} could not be fetched`;
+  return `slot ${slot}: ${repos - left} of ${repos} repos have an outcome${failures}\n`;
+}
+
+/** Waits for the end of the repair, which ingest does, and goes on with if this ends. */
+export const runRepairSlot: Command = async ({ settings, operands, print, clock }) => {
+  const slot = Number(operands[0]);
+  if (!Number.isInteger(slot) || slot < 0) {
+    throw new DataPlaneError('InvalidArgument', `"${operands[0]?.slice(0, 20)}" is not a slot`);
+  }
+  const url = urlOf('ingest', settings.ingestUrl, settings.dataDir);
+  const request = { url, path: '/v1/repair', token: readClientToken(settings), timeoutMs: requestTimeoutMs };
+  let progress = (await adminRequest({ ...request, body: { slot, isDryRun: settings.dryRun } })) as RepairProgress;
+  if (settings.dryRun) {
+    const text = `slot ${slot}: ${progress.repos} repos and their identities would be fetched again\n`;
+    print(settings.json ? `${JSON.stringify(progress)}\n` : text);
+    return exitCode.done;
+  }
+  let shown = '';
+  while (progress.phase === 'listing' || progress.phase === 'fetching') {
+    const line = settings.json ? `${JSON.stringify(progress)}\n` : lineOf(progress);
+    if (line !== shown) print(line);
+    shown = line;
+    await clock.sleep(progressEveryMs);
+    progress = (await adminRequest(request)) as RepairProgress;
+  }
+  if (progress.phase === 'failed') {
+    throw new DataPlaneError('Unavailable', `slot ${slot} is not repaired: ${progress.problem}`, {
+      hint: `Run \`skyshard status\`, then \`skyshard repair slot ${slot}\` again.`,
+    });
+  }
+  if (settings.json) print(`${JSON.stringify({ ...progress, lostForGood })}\n`);
+  else {
+    print(`${lineOf(progress)}slot ${slot} is complete, and sends others what it owes them\n`);
+    print(`Lost unless a backup has it:\n${lostForGood.map((line) => `  ${line}\n`).join('')}`);
+  }
+  return exitCode.done;
+};
