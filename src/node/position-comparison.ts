@@ -89,11 +89,25 @@ export class PositionComparison implements AsyncDisposable {
 
   /** Compares with all nodes, this one too, and has them compare with this one. */
   async start(): Promise<void> {
-    const { map, readers, append } = this.#options;
+    const { map, readers } = this.#options;
     await Promise.all([...map().nodes.keys()].map((node) => this.compare(node, true)));
     if (this.#stop.signal.aborted || this.#isRefused) return;
     for (const [slot, { state }] of readers) {
-      if (readSlotMeta(state).condition === 'new') await append(slot, { kind: 'completed' });
+      if (readSlotMeta(state).condition === 'new') await this.#complete(slot);
+    }
+  }
+
+  /** A slot that is full, or has stopped applying, is complete later. */
+  async #complete(slot: number): Promise<void> {
+    const { clock, append } = this.#options;
+    const { signal } = this.#stop;
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        return await append(slot, { kind: 'completed' });
+      } catch (thrown) {
+        operatingFailure(thrown);
+        await clock.sleep(backoffMs(retryPolicy, failures + 1, this.#random), signal);
+      }
     }
   }
 
