@@ -29,8 +29,9 @@ export type DueLookupsOptions = {
 const scanMs = 5000;
 /** Rows read in one go beyond those that may start, so that crowded ones hide no others. */
 const crowdedRowsMax = 100;
-/** Delay of a look-up whose site has too many. Units: seconds. */
-const crowdedSec = 30;
+/** Delay of a look-up whose site has too many; longer when many wait. Units: seconds. */
+const crowdedSecMin = 30;
+const crowdedPerSec = 100;
 const failureMs = 1000;
 /** Delays between attempts: an hour of trying has about six. */
 export const retryPolicy = { firstMs: 60_000, maxMs: 21_600_000 };
@@ -103,8 +104,10 @@ class DueLane {
 
   /** Lets others pass a look-up whose site has enough of them. */
   #putOff({ did }: QueuedLookup): Promise<void> {
-    const delaySec = Math.ceil(crowdedSec * (0.5 + this.#options.random.next()));
-    return this.#options.queue.change(did, (now) => ({ ...now, dueSec: this.#nowSec() + delaySec }));
+    const { queue, random } = this.#options;
+    const meanSec = Math.max(crowdedSecMin, queue.count / crowdedPerSec);
+    const delaySec = Math.ceil(meanSec * (0.5 + random.next()));
+    return queue.change(did, (now) => ({ ...now, dueSec: this.#nowSec() + delaySec }));
   }
 
   #start(row: QueuedLookup): void {

@@ -126,6 +126,11 @@ export class LookupQueue {
     return this.#countBySite.size + this.#requestsInFlight > 0;
   }
 
+  /** Look-ups that wait. */
+  get count(): number {
+    return (this.#countBySite.get(directorySite) ?? 0) + this.#otherHosts;
+  }
+
   get counts(): LookupQueueCounts {
     const oldest = lookupLanes.flatMap((lane) =>
       [false, true].flatMap((isRetry) => this.nextDueSec(lane, isRetry) ?? []),
