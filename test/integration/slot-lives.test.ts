@@ -1,5 +1,5 @@
 /** Nodes whose folders are lost between two starts: refused, begun again, and sent what is owed. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
@@ -134,13 +134,17 @@ let nodes: TwoNodes;
 afterEach(() => nodes[Symbol.asyncDispose]());
 
 const actor = didIn(2, 0);
+/** Of a lost slot, whose follow nobody can bring back; the other one is elsewhere. */
+const [lostFan, other] = [didIn(2, 700), didIn(0, 700)];
 const fans = Array.from({ length: 10 }, (_unused, index) => didIn(index % 2, 100 * (index + 1)));
 
 async function startWithFollowers(): Promise<void> {
   nodes = await TwoNodes.make();
   await Promise.all([nodes.start('n0'), nodes.start('n1')]);
   await nodes.follow(fans, actor);
+  await nodes.follow([lostFan], other);
   await until(async () => (await nodes.followersOf(actor)) === fans.length || undefined, 20_000);
+  await until(async () => (await nodes.followersOf(other)) === 1 || undefined, 20_000);
   // Acknowledged too, so that the outbox no longer has what is lost next.
   await until(async () => (await nodes.statusOf('n0')).every(({ outbox }) => outbox === 0) || undefined, 20_000);
 }
@@ -183,6 +187,29 @@ describe('a node', () => {
     expect(await nodes.problemOf(didIn(2, 900))).toMatchObject(unknown);
     expect(await nodes.problemOf(actor)).toMatchObject(unknown);
     expect(await nodes.problemOf(didIn(0, 900))).toBe(null);
+    // What it cannot restate stays with others until it is complete, then goes.
+    expect(await nodes.followersOf(other)).toBe(1);
+    await nodes.log.append(lostFan, { kind: 'completed' });
+    await until(async () => (await nodes.followersOf(other)) === 0 || undefined, 20_000);
+    expect(await nodes.followersOf(actor)).toBe(fans.length);
+  }, 60_000);
+
+  it('that got an older copy back is found out at its start, while nothing is sent', async () => {
+    await startWithFollowers();
+    await nodes.stop('n1');
+    const copy = `${nodes.dataDir('n1')}-copy`;
+    cpSync(nodes.dataDir('n1'), copy, { recursive: true });
+    await nodes.start('n1');
+    const late = didIn(1, 5_000);
+    await nodes.follow([late], actor);
+    await until(async () => (await nodes.followersOf(actor)) === fans.length + 1 || undefined, 20_000);
+    await until(async () => (await nodes.statusOf('n0')).every(({ outbox }) => outbox === 0) || undefined, 20_000);
+    await nodes.stop('n1');
+    rmSync(nodes.dataDir('n1'), { recursive: true });
+    renameSync(copy, nodes.dataDir('n1'));
+    await nodes.start('n1');
+    await until(async () => (await nodes.followersOf(actor)) === fans.length + 1 || undefined, 20_000);
+    await until(async () => (await nodes.statusOf('n1'))[0]!.condition === 'incomplete' || undefined, 20_000);
   }, 60_000);
 
   it('that is new takes nothing from outside before all other nodes were heard', async () => {

@@ -23,11 +23,16 @@ function cell(value: unknown): TableCell {
   return value === undefined || value === null ? '-' : JSON.stringify(value);
 }
 
+/** What a slot lacks matters more than that it applies. */
+function slotState({ state = 'applying', condition = 'complete' }: Fields): unknown {
+  return state === 'applying' && condition !== 'complete' ? condition : state;
+}
+
 function slotRows(node: Fields): TableCell[][] {
   return fieldsOf(node['slots']).map((slot) => [
     cell(node['name']),
     cell(slot['slot']),
-    cell(slot['state'] ?? 'applying'),
+    cell(slotState(slot)),
     cell(slot['cursor']),
     cell(slot['head']),
     cell(slot['waiting']),
