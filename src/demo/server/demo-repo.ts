@@ -9,6 +9,7 @@ import { cborToLex, DataDiff, getFullRepo, MemoryBlockstore, MST, signCommit } f
 import { CborWriter } from '../../atproto/cbor-writer.ts';
 import { Cid, cidOfBlock } from '../../atproto/cid.ts';
 import { decodeDagCbor } from '../../atproto/dag-cbor.ts';
+import { isSameBytes } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { type Block, encodeCar, type FrameOp } from './firehose-frame.ts';
 import { addProofNodes } from './tree-proof.ts';
@@ -179,7 +180,8 @@ export class DemoRepo {
       const cid = cidOfBlock(block).bytes;
       tree = prev === null ? await tree.add(path, repoCidOf(cid)) : await tree.update(path, repoCidOf(cid));
       this.records.set(path, { cid, block });
-      blocks.push({ cid, bytes: block });
+      // Writes that share a record share its block.
+      if (!blocks.some((known) => isSameBytes(known.cid, 0, cid, 0, cid.length))) blocks.push({ cid, bytes: block });
       ops.push({ action: prev === null ? 'create' : 'update', path, cid, prev });
     }
     return { tree, ops, blocks };
