@@ -80,7 +80,7 @@ const services = fc.array(
     id: fc.oneof(fc.constantFrom('#atproto_pds', `${did}#atproto_pds`, '#', '#__proto__'), hostileTexts),
     type: fc.oneof(fc.constant('AtprotoPersonalDataServer'), hostileTexts),
     serviceEndpoint: fc.oneof(
-      fc.constantFrom('https://pds.example', 'https://[::1]:1', 'file:///etc', 'https://a@b', 'http://'),
+      fc.constantFrom('https://127.0.0.1:9', 'https://[::1]:1', 'file:///etc', 'https://a@b', 'http://'),
       hostileTexts,
     ),
   }),

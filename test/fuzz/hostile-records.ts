@@ -18,12 +18,12 @@ export type HostileRecord = { readonly collection: string; readonly rkey: string
 /** Accounts that only ever write valid records; strangers speak of them too. */
 export const goodDids: readonly string[] = ['did:plc:ewvi7nxzyoun6zhxrhs64oiz', 'did:plc:z72i7hdynmk6r22z27h6tvur'];
 
-/** Strangers, of every kind of DID that keys take, up to the longest. */
+/** Strangers, of every kind of DID that keys take, up to the longest; no host but loopback. */
 export const keyableDids: readonly string[] = [
   'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa',
   'did:plc:77777777777777777777777z',
-  'did:web:example.com',
-  `did:web:${'a'.repeat(60)}.${'b'.repeat(60)}.${'c'.repeat(60)}.example`,
+  'did:web:127.0.0.1%3A9',
+  `did:web:${'a'.repeat(60)}:${'b'.repeat(60)}:${'c'.repeat(60)}`,
   `did:other:${'x'.repeat(246)}`,
 ];
 

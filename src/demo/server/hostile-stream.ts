@@ -149,12 +149,12 @@ export class HostileStream {
     }
   }
 
-  /** Names that no host has, that a silent one has, and that none can have. */
+  /** Names of hosts that are not there, and of one that keeps silent: all on loopback. */
   #flood(): FrameMaker[] {
     const { random, accounts } = this.#options;
     return Array.from({ length: floodedNames }, (_unused, index) => {
-      const port = index === 0 ? accounts.silentPort : 1 + random.below(1_000);
-      const did = index < 3 ? `did:web:localhost%3A${port}` : `did:web:h${random.below(1e9)}.invalid`;
+      const address = `127.${random.below(256)}.${random.below(256)}.${1 + random.below(254)}`;
+      const did = index === 0 ? `did:web:localhost%3A${accounts.silentPort}` : `did:web:${address}%3A9`;
       return (seq, time) => encodeIdentityFrame({ seq, did, time }, 'x'.repeat(random.below(2_000)));
     });
   }
