@@ -263,6 +263,8 @@ export class EffectSender {
     if (verdict === 'follows') {
       const isSameLife = at.generation === source.generation;
       stream.known = isSameLife ? { session: at.session, mark: at.lastMark } : unknownMark;
+      // The target has all up to there, of which an earlier process may not have heard.
+      if (isSameLife) this.#acks.add(source, target, at.lastMark);
       return this.#rewindLater(stream, isSameLife ? at.lastMark : 0);
     }
     this.#options.note(lostNote(source.index, target, verdict), { source: source.index, target });
