@@ -14,7 +14,10 @@ export type AheadReason = 'rev-ahead' | 'time-ahead';
 
 /** How far ahead of our clock a rev or a time may be; the protocol asks for a few minutes. */
 export const aheadMsMax = 300_000;
-/** From the first refusal in a row of them to the decision whose clock is wrong. */
+/**
+ * From a first refusal to the decision whose clock is wrong: a burst of one host's accounts is few
+ * of those that act meanwhile.
+ */
 const windowMs = 10_000;
 /** Our clock is behind when this many accounts look ahead within a window, and most of them do. */
 const didsAheadMin = 10;
@@ -87,11 +90,6 @@ export class AheadWatch {
     const window = this.#window ?? this.#open();
     count(window.ahead, event.did);
     window.leastMs = Math.min(window.leastMs, aheadMsOf(event));
-    if (window.ahead.size >= didsAheadMin && window.ahead.size > window.sound.size) {
-      this.#window = null;
-      this.#behindUntilMs = window.leastMs;
-      this.#onClockBehind();
-    }
     return window.ended;
   }
 
@@ -100,10 +98,12 @@ export class AheadWatch {
     const window: Window = { ahead: new Set(), sound: new Set(), leastMs: Number.POSITIVE_INFINITY, ended };
     this.#window = window;
     void this.#clock.sleep(windowMs, this.#signal).then(() => {
-      // A window that found our clock behind is no longer the current one, and never ends.
-      if (this.#window !== window || this.#signal.aborted) return;
+      if (this.#signal.aborted) return;
       this.#window = null;
-      resolve();
+      const isBehind = window.ahead.size >= didsAheadMin && window.ahead.size > window.sound.size;
+      if (!isBehind) return resolve();
+      this.#behindUntilMs = window.leastMs;
+      this.#onClockBehind();
     });
     return window;
   }

@@ -107,7 +107,7 @@ describe('a clock of ours that is behind', () => {
 
   it('pauses the source, which says so; no cursor passes, and nothing is lost once it is right', async () => {
     const offset = { ms: 3_600_000 };
-    await harness.start({ clock: clockBehindBy(offset) });
+    await harness.start({ clock: clockBehindBy(offset, 500) });
     await until(() => harness.network.openCount === 1);
     publishAccounts(1);
     await until(() => harness.status.problem !== null);
@@ -122,6 +122,21 @@ describe('a clock of ours that is behind', () => {
     await until(() => harness.status.durableSeq === accounts);
     expect(harness.status.problem).toBeNull();
     expect(harness.network.connections.map(({ cursor }) => cursor)).toEqual([0, 0]);
+  });
+
+  it('is not believed for a burst of accounts, before those that are in time', async () => {
+    await harness.start({ clock: clockBehindBy({ ms: 0 }, 1000) });
+    await until(() => harness.network.openCount === 1);
+    const time = '2199-01-01T00:00:00.000Z';
+    for (let seq = 1; seq <= accounts; seq++) {
+      const did = `did:plc:${'mnopqrstuvwx'[seq - 1]!.repeat(24)}`;
+      harness.network.publish(seq, frameOf({ op: 1, t: '#account' }, { seq, did, time, active: true }));
+    }
+    publishAccounts(100);
+    await until(() => harness.status.doneSeq === 100 + accounts - 1);
+    expect(harness.status).toMatchObject({ problem: null, connected: true });
+    expect(harness.network.connections).toHaveLength(1);
+    expect(harness.log.of('account')).toHaveLength(accounts);
   });
 
   it('is not believed while most accounts are in time', async () => {
