@@ -145,6 +145,22 @@ describe('identities', () => {
     expect(harness.log.of('account', otherDid)).toHaveLength(1);
   });
 
+  it.each([501, 429])('are settled though the directory or the resolver has answered %d', async (status) => {
+    harness.network.register(authorDid, 'author.test');
+    const asked = `/${encodeURIComponent(otherDid)}`;
+    harness.network.responders.set(asked, () => ({ status, body: '' }));
+    harness.network.responders.set('/xrpc/com.atproto.identity.resolveHandle', () => ({ status, body: '' }));
+    await harness.start();
+    publishIdentity(authorDid);
+    publishIdentity(otherDid);
+    expect((await harness.settle()).status).toBe(200);
+    // Neither is tried again before that, and both are later.
+    expect(harness.network.requestCount(asked)).toBe(1);
+    expect(harness.network.requestCount('/xrpc/com.atproto.identity.resolveHandle')).toBe(1);
+    const { body } = await harness.get('/v1/status');
+    expect(body).toMatchObject({ lookups: { identities: { directory: 2 } } });
+  });
+
   it('keep their handle while the handle resolver is down', async () => {
     harness.network.register(authorDid, 'author.test');
     harness.network.responders.set('/xrpc/com.atproto.identity.resolveHandle', () => ({ status: 502, body: '' }));
