@@ -104,7 +104,10 @@ export type QuarantineEntry = {
 };
 
 /** What comes from ingest and from callers. */
-export type OutsideEntry = Exclude<Entry, EffectEntry | DeliveredEntry | ContinueEntry | QuarantineEntry | LifeEntry>;
+export type OutsideEntry = Exclude<
+  Entry,
+  EffectEntry | DeliveredEntry | ContinueEntry | QuarantineEntry | LifecycleEntry
+>;
 
 /** What a slot holds. `new`: it waits for other nodes to say that it never held more. */
 export const slotConditions = ['complete', 'new', 'incomplete'] as const;
@@ -140,8 +143,8 @@ export type ResendEntry = { readonly kind: 'resend'; readonly target: number };
 /** The next step of the resends under way. */
 export type ResendStepEntry = { readonly kind: 'resend-step' };
 
-/** Entries about a slot's own life, which need its bookkeeping. */
-export type LifeEntry = OpenedEntry | TailLostEntry | CompletedEntry | ResendEntry | ResendStepEntry;
+/** Entries of a slot's lifecycle, which need its bookkeeping. */
+export type LifecycleEntry = OpenedEntry | TailLostEntry | CompletedEntry | ResendEntry | ResendStepEntry;
 
 export type Entry =
   | CommitEntry
@@ -157,7 +160,7 @@ export type Entry =
   | DeliveredEntry
   | ContinueEntry
   | QuarantineEntry
-  | LifeEntry;
+  | LifecycleEntry;
 
 /**
  * An effect, routed to the slot of its `routingKey`.

@@ -13,7 +13,7 @@ import type { Clock } from '../base/clock.ts';
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { type DataPlaneError, errorFromPeer, isTransient, operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
-import type { LifeEntry } from '../entry/entry.ts';
+import type { LifecycleEntry } from '../entry/entry.ts';
 import { encodeEntry } from '../entry/entry-codec.ts';
 import {
   type ChunkOutcome,
@@ -269,8 +269,8 @@ export class EffectSender {
     }
     this.#options.note(lostNote(source.index, target, verdict), { source: source.index, target });
     const generation = Math.max(at.generation + 1, Math.floor(this.#options.clock.nowMs() / 1000));
-    const lost: LifeEntry = { kind: 'tail-lost', lostIn: source.generation, generation };
-    const entry: LifeEntry = verdict === 'target-lost' ? { kind: 'resend', target } : lost;
+    const lost: LifecycleEntry = { kind: 'tail-lost', lostIn: source.generation, generation };
+    const entry: LifecycleEntry = verdict === 'target-lost' ? { kind: 'resend', target } : lost;
     writeChunk(this.#writer, { slot: source.index, origin: null, items: [encodeEntry(entry)], marks: [] });
     // The stream is in flight until then; the chain that begins again sends on.
     const onOutcome = (): void => this.#rewindLater(stream, 0);

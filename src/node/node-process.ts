@@ -211,7 +211,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const comparison = comparisonOf(options, {
     map: () => maps.map,
     readers,
-    append: (slot, entry) => writes.appendLife(slot, entry),
+    append: (slot, entry) => writes.appendLifecycle(slot, entry),
     fail: failure.reject,
   });
   const closeSlots = async (): Promise<void> => {

@@ -10,7 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
-import type { LifeEntry } from '../entry/entry.ts';
+import type { LifecycleEntry } from '../entry/entry.ts';
 import { type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import { judgePosition } from '../slot/effect-position.ts';
 import { positionOf } from '../slot/effect-sources.ts';
@@ -31,7 +31,7 @@ export type PositionComparisonOptions = {
   /** Slots that the operator lets begin again. */
   readonly beginAgain: readonly number[];
   /** Appends an entry to the log of a slot of this node. Returns once it is applied. */
-  readonly append: (slot: number, entry: LifeEntry) => Promise<void>;
+  readonly append: (slot: number, entry: LifecycleEntry) => Promise<void>;
   readonly fail: (error: Error) => void;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
   readonly clock: Clock;
@@ -213,7 +213,7 @@ export class PositionComparison implements AsyncDisposable {
     const { beginAgain, append, note, clock, fail } = this.#options;
     if (condition === 'new' && !beginAgain.includes(slot)) {
       this.#isRefused = true;
-      const problem = `slot ${slot} is new here, and node ${node} knows an earlier life of it`;
+      const problem = `slot ${slot} is new here, and node ${node} knows an earlier generation of it`;
       const hint = `Put back the folder of slot ${slot}; or, if it is lost, start once with --begin-again ${slot}, then run \`skyshard repair slot ${slot}\`.`;
       return fail(new DataPlaneError('ConfigInvalid', problem, { hint }));
     }

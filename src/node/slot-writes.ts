@@ -1,7 +1,7 @@
 /** The calls that write to slots: chunks from ingest and nodes, private writes from routers. */
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
-import type { LifeEntry } from '../entry/entry.ts';
+import type { LifecycleEntry } from '../entry/entry.ts';
 import { decodeEntry, encodeEntry } from '../entry/entry-codec.ts';
 import {
   type ChunkOutcome,
@@ -97,8 +97,8 @@ export class SlotWrites {
     return Buffer.alloc(0);
   }
 
-  /** Appends an entry about the life of a slot of this node. Returns once it is applied. */
-  async appendLife(slot: number, entry: LifeEntry): Promise<void> {
+  /** Appends an entry of the lifecycle of one of this node's slots. Returns once it is applied. */
+  async appendLifecycle(slot: number, entry: LifecycleEntry): Promise<void> {
     await this.appendOwn(slot, encodeEntry(entry));
     if (entry.kind === 'completed' || entry.kind === 'tail-lost') this.#newSlots.delete(slot);
   }

@@ -26,7 +26,7 @@ import { beginLongWork, continueLongWork } from './apply/long-work-apply.ts';
 import type { AttemptFile } from './attempt-file.ts';
 import type { EffectSources } from './effect-sources.ts';
 import { EntryFailure, ProcessDied } from './entry-failure.ts';
-import { isLifeEntry, LifeApplier } from './life-applier.ts';
+import { isLifecycleEntry, LifecycleApplier } from './lifecycle-applier.ts';
 import type { Quarantine } from './quarantine.ts';
 import { takeFromQuarantine } from './quarantine-retry.ts';
 import type { SlotMeta } from './slot-meta.ts';
@@ -69,7 +69,7 @@ export class EntryApplier {
   readonly #outbox: Outbox;
   readonly #sources: EffectSources;
   readonly #meta: SlotMeta;
-  readonly #life: LifeApplier;
+  readonly #lifecycle: LifecycleApplier;
   readonly #brackets: Brackets;
   readonly #rules: ApplyRules;
   readonly #quarantine: Quarantine;
@@ -114,7 +114,7 @@ export class EntryApplier {
         if (beginLongWork(this.#context, work)) this.#meta.works++;
       },
     };
-    this.#life = new LifeApplier({
+    this.#lifecycle = new LifecycleApplier({
       ...options,
       context: this.#context,
       sendTo: (target, effect) => this.#sendTo(target, effect),
@@ -178,7 +178,7 @@ export class EntryApplier {
       const { effect } = entry;
       this.#begin(seq, appendMs);
       if (effect.type === 'resend-begin' || effect.type === 'resend-end')
-        this.#life.applyBracket(seq, origin.slot, effect);
+        this.#lifecycle.applyBracket(seq, origin.slot, effect);
       else this.#applyOf(origin.slot, effect);
       this.#end();
     }
@@ -206,7 +206,7 @@ export class EntryApplier {
     if (this.#quarantine.isActive && this.#quarantine.passes(entry)) return;
     this.#begin(seq, appendMs);
     if (entry.kind === 'continue') return this.#continue(idleStepUs);
-    if (isLifeEntry(entry)) this.#life.apply(seq, entry);
+    if (isLifecycleEntry(entry)) this.#lifecycle.apply(seq, entry);
     else if (entry.kind === 'quarantine') this.#applyQuarantine(entry);
     else if (entry.kind === 'effect') this.#applyEffectOf(this.#index, entry.effect);
     else this.#applyOutside(entry);

@@ -4,7 +4,7 @@ import { readEffect } from '../entry/effect-codec.ts';
 import type { OutsideEntry, QuarantineEntry, SentEffect } from '../entry/entry.ts';
 import { decodeEntry } from '../entry/entry-codec.ts';
 import { resyncAfterFailure } from './apply/repo-apply.ts';
-import { isLifeEntry } from './life-applier.ts';
+import { isLifecycleEntry } from './lifecycle-applier.ts';
 import type { Quarantine } from './quarantine.ts';
 import { type LongWork, readLongWork } from './table/long-work.ts';
 import { getQuarantined, getQuarantinedItem } from './table/quarantine-row.ts';
@@ -50,5 +50,5 @@ export function takeFromQuarantine(state: SlotState, quarantine: Quarantine, ent
   const again = decodeEntry(item);
   if (again.kind === 'effect') return { type: 'effect', source: state.index, effect: again.effect };
   const isOutside = again.kind !== 'delivered' && again.kind !== 'continue' && again.kind !== 'quarantine';
-  return isOutside && !isLifeEntry(again) ? { type: 'entry', entry: again } : null;
+  return isOutside && !isLifecycleEntry(again) ? { type: 'entry', entry: again } : null;
 }

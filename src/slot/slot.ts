@@ -11,7 +11,7 @@ import { ByteWriter, clearSharedWriters, MalformedBytes, tryDecode } from '../ba
 import { reachCrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
-import type { ContinueEntry, LifeEntry, OpenedEntry, SlotCondition } from '../entry/entry.ts';
+import type { ContinueEntry, LifecycleEntry, OpenedEntry, SlotCondition } from '../entry/entry.ts';
 import { encodeEntry } from '../entry/entry-codec.ts';
 import {
   type ChunkOutcome,
@@ -304,14 +304,14 @@ export class Slot implements AsyncDisposable {
   }
 
   /** What the slot itself appends before all else. */
-  *#ownEntries(isIdle: boolean): Generator<LifeEntry | ContinueEntry> {
+  *#ownEntries(isIdle: boolean): Generator<LifecycleEntry | ContinueEntry> {
     if (this.#opening !== undefined) yield { kind: 'opened', ...this.#opening };
     // A busy slot's entries go on with long work themselves.
     if (isIdle && this.#meta.works > 0) yield { kind: 'continue' };
     if (this.#canResend) yield { kind: 'resend-step' };
   }
 
-  #chunkOf(entry: LifeEntry | ContinueEntry): Buffer {
+  #chunkOf(entry: LifecycleEntry | ContinueEntry): Buffer {
     const writer = new ByteWriter(64);
     writeChunk(writer, { slot: this.index, origin: null, items: [encodeEntry(entry)], marks: [] });
     return writer.finish();

@@ -7,11 +7,14 @@
 import { cidCodec } from '../../src/atproto/cid.ts';
 import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
-import type { CommitEntry, Entry, LifeEntry, PrivateWrite } from '../../src/entry/entry.ts';
+import type { CommitEntry, Entry, LifecycleEntry, PrivateWrite } from '../../src/entry/entry.ts';
 import { recordOp } from '../support/record-op.ts';
 import { pick, RecordMaker, tidOf } from './history-record.ts';
 
-export type OutsideEntry = Exclude<Entry, { kind: 'effect' | 'delivered' | 'continue' | 'quarantine' } | LifeEntry>;
+export type OutsideEntry = Exclude<
+  Entry,
+  { kind: 'effect' | 'delivered' | 'continue' | 'quarantine' } | LifecycleEntry
+>;
 
 export type History = {
   readonly entries: readonly OutsideEntry[];

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { invariant } from '../../src/base/invariant.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
-import { type Effect, type Entry, type LifeEntry, routingKey } from '../../src/entry/entry.ts';
+import { type Effect, type Entry, type LifecycleEntry, routingKey } from '../../src/entry/entry.ts';
 import { encodeEntry } from '../../src/entry/entry-codec.ts';
 import { type Chunk, writeChunk } from '../../src/log/chunk.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
@@ -21,7 +21,7 @@ import { originOf } from './effect-origin.ts';
 
 /** Entries from outside all have an owner. */
 export type OwnedEntry =
-  | Exclude<Entry, { kind: 'delivered' | 'continue' | 'quarantine' | 'effect' } | LifeEntry>
+  | Exclude<Entry, { kind: 'delivered' | 'continue' | 'quarantine' | 'effect' } | LifecycleEntry>
   | { kind: 'effect'; effect: Effect };
 
 export type SlotClusterOptions = {

@@ -31,7 +31,7 @@ function didIn(slot: number, from: number): string {
 
 /** Nodes n0 and n1 of this process, each with two slots. */
 class TwoNodes implements AsyncDisposable {
-  readonly folder = mkdtempSync(join(tmpdir(), 'skyshard-lives-'));
+  readonly folder = mkdtempSync(join(tmpdir(), 'skyshard-generations-'));
   readonly mapJson: object;
   readonly map: ShardMap;
   readonly client: NodeClient;
@@ -157,7 +157,7 @@ describe('a node', () => {
     const node = await nodes.start('n1');
     await expect(node.failed).rejects.toMatchObject({
       code: 'ConfigInvalid',
-      message: expect.stringMatching(/slot 2 is new here, and node n0 knows an earlier life of it/),
+      message: expect.stringMatching(/slot 2 is new here, and node n0 knows an earlier generation of it/),
       hint: expect.stringContaining('--begin-again 2'),
     });
   }, 60_000);

@@ -1,12 +1,12 @@
 /**
- * Applies the entries about a slot's own life: sessions, generations, resends, and the brackets of
+ * Applies the entries of a slot's lifecycle: sessions, generations, resends, and the brackets of
  * other slots' resends.
  *
  * A slot that learns that it lost the tail of its log goes on in a new generation, incomplete. Once
  * it is complete it sends all others all that it owes; a complete slot does so at once for a target
  * that lost its tail. A bracket tells the target what is no more, so an incomplete slot opens none.
  */
-import type { BracketEffect, Entry, LifeEntry, SentEffect } from '../entry/entry.ts';
+import type { BracketEffect, Entry, LifecycleEntry, SentEffect } from '../entry/entry.ts';
 import type { ApplyContext } from './apply/apply-context.ts';
 import { restateStep } from './apply/restate.ts';
 import { beginSession, type SlotMeta } from './slot-meta.ts';
@@ -14,7 +14,7 @@ import type { Outbox } from './table/outbox.ts';
 import { allTargets, nextResend, putResend, removeResend, removeResends } from './table/resend.ts';
 import type { SlotState } from './table/slot-state.ts';
 
-export type LifeApplierOptions = {
+export type LifecycleApplierOptions = {
   readonly slots: number;
   readonly state: SlotState;
   readonly outbox: Outbox;
@@ -25,7 +25,7 @@ export type LifeApplierOptions = {
   restateTo<Result>(target: number, work: () => Result): Result;
 };
 
-const lifeKinds: ReadonlySet<Entry['kind']> = new Set<LifeEntry['kind']>([
+const lifecycleKinds: ReadonlySet<Entry['kind']> = new Set<LifecycleEntry['kind']>([
   'opened',
   'tail-lost',
   'completed',
@@ -33,19 +33,19 @@ const lifeKinds: ReadonlySet<Entry['kind']> = new Set<LifeEntry['kind']>([
   'resend-step',
 ]);
 
-/** True for an entry about the slot's own life. */
-export function isLifeEntry(entry: Entry): entry is LifeEntry {
-  return lifeKinds.has(entry.kind);
+/** True for an entry of a slot's lifecycle. */
+export function isLifecycleEntry(entry: Entry): entry is LifecycleEntry {
+  return lifecycleKinds.has(entry.kind);
 }
 
-export class LifeApplier {
-  readonly #options: LifeApplierOptions;
+export class LifecycleApplier {
+  readonly #options: LifecycleApplierOptions;
 
-  constructor(options: LifeApplierOptions) {
+  constructor(options: LifecycleApplierOptions) {
     this.#options = options;
   }
 
-  apply(seq: number, entry: LifeEntry): void {
+  apply(seq: number, entry: LifecycleEntry): void {
     const { state, meta } = this.#options;
     switch (entry.kind) {
       case 'opened':
