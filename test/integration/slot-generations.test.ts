@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
+import { probedEdges } from '../../src/atproto/edge-kind.ts';
 import type { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
@@ -12,9 +13,12 @@ import { type RunningNode, startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { encodeProbes } from '../../src/wire/edge-messages.ts';
+import { encodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.ts';
+import { encodeThread } from '../../src/wire/thread-messages.ts';
 import { freePort } from '../support/crash-cluster.ts';
 import { recordOp } from '../support/record-op.ts';
 import { until } from '../support/until.ts';
@@ -111,10 +115,14 @@ class TwoNodes implements AsyncDisposable {
   }
 
   /** Returns the error of asking for an actor, or null. */
-  async problemOf(did: string): Promise<DataPlaneError | null> {
+  problemOf(did: string): Promise<DataPlaneError | null> {
+    return this.problemOfCall(did, 'bsky.GetActors', encodeMessage('GetActorsRequest', { dids: [did] }));
+  }
+
+  /** Returns the error of a call of the node that serves an actor, or null. */
+  async problemOfCall(did: string, method: string, payload: Uint8Array): Promise<DataPlaneError | null> {
     const node = this.map.primaryBySlot[slotOf(did, slots)]!;
-    const payload = encodeMessage('GetActorsRequest', { dids: [did] });
-    const call = { node, method: 'bsky.GetActors', payload, timeoutMs: 10_000 };
+    const call = { node, method, payload, timeoutMs: 10_000 };
     return await this.client.call(call).then(
       () => null,
       (thrown: DataPlaneError) => thrown,
@@ -127,6 +135,33 @@ class TwoNodes implements AsyncDisposable {
     for (const name of this.#running.keys()) await this.stop(name);
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+const probeBits = probedEdges.reduce((bits, { probeBit }) => bits | probeBit, 0);
+
+/** What is asked about an actor that others follow, and of which nothing else was ever there. */
+function callsAbout(did: string, other: string): [string, Uint8Array][] {
+  const uri = `at://${did}/app.bsky.feed.post/x`;
+  const list = Buffer.from(did + other);
+  const ranges = { source: list, starts: [0, did.length], ends: [did.length, list.length] };
+  return [
+    ['bsky.GetLatestRev', encodeMessage('GetLatestRevRequest', { actorDid: did })],
+    ['bsky.GetActorTakedown', encodeMessage('GetActorTakedownRequest', { did })],
+    ['bsky.GetBlobTakedown', encodeMessage('GetBlobTakedownRequest', { did, cid: 'c' })],
+    ['bsky.GetRecordTakedown', encodeMessage('GetRecordTakedownRequest', { recordUri: uri })],
+    ['bsky.GetNotificationSeen', encodeMessage('GetNotificationSeenRequest', { actorDid: did })],
+    ['bsky.GetFollows', encodeMessage('GetFollowsRequest', { actorDid: did, limit: 10 })],
+    ['bsky.GetBlocks', encodeMessage('GetBlocksRequest', { actorDid: did, limit: 10 })],
+    ['bsky.GetAuthorFeed', encodeMessage('GetAuthorFeedRequest', { actorDid: did, limit: 10 })],
+    ['bsky.GetLikesBySubject', encodeMessage('GetLikesBySubjectRequest', { subject: { uri }, limit: 10 })],
+    [
+      'bsky.GetActorFollowsActors',
+      encodeMessage('GetActorFollowsActorsRequest', { actorDid: did, targetDids: [other] }),
+    ],
+    [nodeCalls.probeEdges, encodeProbes(ranges, [0, 1], [{ owner: 0, kinds: probeBits, subject: 1 }])],
+    [nodeCalls.followsOf, encodeFollowsOf({ did, after: '', limit: 10 })],
+    [nodeCalls.thread, encodeThread({ root: uri, anchor: uri, above: 10, below: 10 })],
+  ];
 }
 
 let nodes: TwoNodes;
@@ -187,11 +222,17 @@ describe('a node', () => {
     expect(await nodes.problemOf(didIn(2, 900))).toMatchObject(unknown);
     expect(await nodes.problemOf(actor)).toMatchObject(unknown);
     expect(await nodes.problemOf(didIn(0, 900))).toBe(null);
+    for (const [method, payload] of callsAbout(actor, other)) {
+      expect(await nodes.problemOfCall(actor, method, payload), method).toMatchObject(unknown);
+    }
     // What it cannot restate stays with others until it is complete, then goes.
     expect(await nodes.followersOf(other)).toBe(1);
     await nodes.log.append(lostFan, { kind: 'completed' });
     await until(async () => (await nodes.followersOf(other)) === 0 || undefined, 20_000);
     expect(await nodes.followersOf(actor)).toBe(fans.length);
+    for (const [method, payload] of callsAbout(actor, other)) {
+      expect(await nodes.problemOfCall(actor, method, payload), method).toBe(null);
+    }
   }, 60_000);
 
   it('that got an older copy back is found out at its start, while nothing is sent', async () => {

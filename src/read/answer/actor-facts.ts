@@ -9,10 +9,16 @@ import type { SlotState } from '../../slot/table/slot-state.ts';
 import { getNotificationSeen } from '../../slot/table/unread-count.ts';
 import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 
+/** Returns a row that was read; without one, its slot must be whole. */
+function found<Row>(state: SlotState, row: Row | undefined): Row | undefined {
+  if (row === undefined) requireWhole(state);
+  return row;
+}
+
 /** Returns the rev of the actor's last applied commit, or ''. */
 export function latestRev(state: SlotState, did: string): string {
   const owner = ownerOfDid(state, did);
-  return owner === undefined ? '' : (getRepo(state, owner)?.rev ?? '');
+  return owner === undefined ? '' : (found(state, getRepo(state, owner))?.rev ?? '');
 }
 
 /** `takedownRef` is '' when there is none. */
@@ -25,7 +31,7 @@ function takedownOf(ref: string | null | undefined): Takedown {
 /** Returns the takedown of an actor; an unknown one is not taken down. */
 export function actorTakedown(state: SlotState, did: string): Takedown {
   const owner = ownerOfDid(state, did);
-  return takedownOf(owner === undefined ? null : getActor(state, owner)?.takedownRef);
+  return takedownOf(owner === undefined ? null : found(state, getActor(state, owner))?.takedownRef);
 }
 
 /** Returns the takedown of a record; an unknown one, or a malformed URI, is not taken down. */
@@ -34,7 +40,8 @@ export function recordTakedown(lookup: SlotLookup, uri: string): Takedown {
   if (ref === undefined) return takedownOf(null);
   const state = lookup.stateOf(ref.did);
   const owner = ownerOfDid(state, ref.did);
-  return takedownOf(owner === undefined ? null : getRecordRow(state, owner, ref.collection, ref.rkey)?.takedownRef);
+  if (owner === undefined) return takedownOf(null);
+  return takedownOf(found(state, getRecordRow(state, owner, ref.collection, ref.rkey))?.takedownRef);
 }
 
 /** No key has a longer handle. Units: characters. */
@@ -56,14 +63,14 @@ const cidLengthMax = 512;
 /** A blob is taken down if it has a takedown's row, even one without a ref. */
 export function blobTakedown(state: SlotState, did: string, cid: string): Takedown {
   const owner = cid.length > cidLengthMax ? undefined : ownerOfDid(state, did);
-  const ref = owner === undefined ? undefined : getBlobTakedown(state, owner, cid);
+  const ref = owner === undefined ? undefined : found(state, getBlobTakedown(state, owner, cid));
   return { takenDown: ref !== undefined, takedownRef: ref ?? '' };
 }
 
 /** Returns when the actor last saw its notifications, if ever. Units: ms. */
 export function notificationSeenMs(state: SlotState, did: string): number | undefined {
   const owner = ownerOfDid(state, did);
-  return owner === undefined ? undefined : (getNotificationSeen(state, owner) ?? undefined);
+  return owner === undefined ? undefined : found(state, getNotificationSeen(state, owner) ?? undefined);
 }
 
 /** Returns the stored part of a DID's document; an empty answer when there is none. */

@@ -11,7 +11,7 @@ import { appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { feedFlag, feedPrefix } from '../../slot/table/feed-item.ts';
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkRows } from '../lookup/page.ts';
-import { ownerOfDid } from '../lookup/slot-lookup.ts';
+import { ownerOfDid, requireWhole } from '../lookup/slot-lookup.ts';
 
 const { items, cursor } = fieldNumber.GetAuthorFeedResponse;
 const itemField = fieldNumber.AuthorFeedItem;
@@ -81,5 +81,6 @@ export function writeAuthorFeed(
     }
     into.end(start, 2);
   }
+  if (last === null) requireWhole(state);
   if (scanned >= rowsScannedMax) into.textField(cursor, keyToken(last!, walk.prefix.length));
 }

@@ -20,7 +20,7 @@ import { hasRecord } from '../../slot/table/record-row.ts';
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { edgePositionOf, edgeToken } from '../lookup/edge-token.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys } from '../lookup/page.ts';
-import { ownerOfDid } from '../lookup/slot-lookup.ts';
+import { ownerOfDid, requireWhole } from '../lookup/slot-lookup.ts';
 
 const { uri, actorDid, subjectDid } = fieldNumber.FollowInfo;
 const likeField = fieldNumber.LikeInfo;
@@ -78,6 +78,7 @@ function writeOutgoing(
   const from = edgePositionOf(page.cursor, prefix, recordPrefix, pages.path);
   if (limit === 0) return;
   const { edges, next } = readEdgePage({ state, owner }, pages.kind, from, limit);
+  if (edges.length === 0) requireWhole(state);
   const at = prefix.length + timeBytes;
   for (const edge of edges) writeItem(edge, at);
   if (next !== null) into.textField(pages.cursor, edgeToken(next, prefix));
@@ -105,6 +106,7 @@ function writeIncoming(
     writeItem(key, at);
     last = key;
   }
+  if (last === null) requireWhole(state);
 }
 
 /** Writes the URI of the owner's record that makes an edge; its rkey is at `at`. */

@@ -19,7 +19,7 @@ import { followerTag, readProbe } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import type { CachedActor, EdgeCache } from '../cache/edge-cache.ts';
 import { DidList } from '../lookup/did-list.ts';
-import { ownerOfDid } from '../lookup/slot-lookup.ts';
+import { ownerOfDid, requireWhole } from '../lookup/slot-lookup.ts';
 import { microsPerLook, type SlicedRead, type Turn } from '../lookup/turn.ts';
 
 /** Returns the rkey of the record by which `did` points at an actor, or '' when there is none. */
@@ -56,22 +56,30 @@ type Probing = {
   readonly dids: DidList;
   /** By index of a DID: null until the actor is looked up, at its first probe. */
   readonly actors: (CachedActor | null | undefined)[];
+  /** Of actors without an edge that was asked for: "not blocked" is said by a whole slot only. */
+  readonly lacking: Set<SlotState>;
   left: number;
 };
 
 /** Answers probes until the turn is over. Returns true at the end. Hot: no generator. */
 function probeSome(probing: Probing, turn: Turn): boolean {
-  const { into, cache, reader, dids, actors } = probing;
+  const { into, cache, reader, dids, actors, lacking } = probing;
   const { count, source, starts, ends } = dids;
+  let lastLacking: SlotState | null = null;
   for (; probing.left > 0; ) {
     probing.left--;
     const { owner, kinds, subject } = readProbe(reader, count);
     if (actors[owner] === null) actors[owner] = cache.get(source, starts[owner]!, ends[owner]!);
+    const actor = actors[owner]!;
     for (const { kind, probeBit } of probedEdges) {
       if ((kinds & probeBit) === 0) continue;
       const start = into.beginLengthDelimited();
-      const row = rowOfProbe(cache, dids, actors[owner]!, kind, subject);
+      const row = rowOfProbe(cache, dids, actor, kind, subject);
       if (row !== undefined) appendRkey(into, row, 0);
+      else if (actor !== undefined && actor.state !== lastLacking) {
+        lastLacking = actor.state;
+        lacking.add(lastLacking);
+      }
       into.end(start, 1);
     }
     if (turn.isOver(micros.row)) return false;
@@ -83,13 +91,14 @@ function probeSome(probing: Probing, turn: Turn): boolean {
 export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
   const dids = (idleLists.pop() ?? new DidList()).read(reader);
   const actors = new Array<CachedActor | null | undefined>(dids.count).fill(null);
-  const probing = { into, cache, reader, dids, actors, left: reader.count() };
+  const probing = { into, cache, reader, dids, actors, lacking: new Set<SlotState>(), left: reader.count() };
   while (!probeSome(probing, turn)) {
     dids.source = reader.own();
     yield;
   }
   reader.end();
   idleLists.push(dids);
+  for (const state of probing.lacking) requireWhole(state);
 }
 
 /** More subjects times candidates are refused, so that the answer fits a payload. */
@@ -183,12 +192,15 @@ export function* urisOfEdges(
   const owner = ownerOfDid(state, did);
   const { collection } = edgeByKind[kind];
   const uris: string[] = [];
+  let isLacking = false;
   for (const subject of subjects) {
     const rkey = owner === undefined || subject === undefined ? undefined : findEdge(state, owner, kind, subject);
     uris.push(rkey === undefined ? '' : recordUri({ did, collection, rkey }));
+    isLacking ||= rkey === undefined;
     // A hit may be a large record, which is parsed.
     if (turn.isOver(rkey === undefined ? micros.row : microsPerLook)) yield;
   }
+  if (isLacking) requireWhole(state);
   return uris;
 }
 

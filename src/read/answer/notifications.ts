@@ -13,7 +13,7 @@ import { isNoticeShown, type Notice, readNotice } from '../../slot/table/notice.
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { getUnreadCount, noticeKeyAt, noticePrefix } from '../../slot/table/unread-count.ts';
 import { keyToken, type PageRequest, pageLimit, type WalkStart, walkFrom, walkRows } from '../lookup/page.ts';
-import { ownerOfDid } from '../lookup/slot-lookup.ts';
+import { ownerOfDid, requireWhole } from '../lookup/slot-lookup.ts';
 import { rkeyOfActorEdge } from './edge-probes.ts';
 
 /** Notices that a page shows at most. */
@@ -47,6 +47,7 @@ function readPage({ state, owner, did }: Recipient, walk: WalkStart, limit: numb
     const isPriority = rkeyOfActorEdge(state, did, 'follow', notice.source.did) !== '';
     if (isPriority || !onlyPriority) shown.push({ notice, isPriority });
   }
+  if (last === null) requireWhole(state);
   return { shown, cursor: '' };
 }
 

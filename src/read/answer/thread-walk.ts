@@ -24,7 +24,7 @@ import {
 } from '../../slot/table/thread-reply.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import type { ThreadRequest } from '../../wire/thread-messages.ts';
-import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
+import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
 import { type OwnReply, opThreadRepliesMax, resolveOpThread } from './op-thread.ts';
 
@@ -104,7 +104,10 @@ function rowOfPost(lookup: SlotLookup, uri: string): Buffer | undefined {
   if (ref === undefined || ref.collection !== nsid.post) return undefined;
   const state = lookup.stateOf(ref.did);
   const owner = ownerOfDid(state, ref.did);
-  return owner === undefined ? undefined : state.rows.getVolatile(recordKey(owner, ref.collection, ref.rkey));
+  if (owner === undefined) return undefined;
+  const row = state.rows.getVolatile(recordKey(owner, ref.collection, ref.rkey));
+  if (row === undefined) requireWhole(state);
+  return row;
 }
 
 function rootOfPost(row: Buffer): string | undefined {
@@ -233,5 +236,6 @@ export function* threadAround(lookup: SlotLookup, request: ThreadRequest, turn: 
   const ancestors = yield* ancestorsOf(thread, anchor, request.above);
   const descendants = yield* descendantsOf(thread, anchor, request.below, threadPostsMax - ancestors.length);
   const opThread = yield* opThreadOf(state, owner, root, turn, { left: opThreadRowsMax });
+  if (ancestors.length === 0) requireWhole(state);
   return { uris: [...ancestors, ...descendants.map(({ uri }) => uri)], opThread };
 }

@@ -7,7 +7,7 @@ import type { SlotState } from '../../slot/table/slot-state.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { type FollowPage, followsPageLimit } from '../../wire/follows-messages.ts';
 import { refuseToken } from './page.ts';
-import { ownerOfDid } from './slot-lookup.ts';
+import { ownerOfDid, requireWhole } from './slot-lookup.ts';
 
 /** Longer tokens are refused. */
 const tokenRestBytesMax = 768;
@@ -39,6 +39,7 @@ export function writeFollowedDids(
     last = key;
     count++;
   }
+  if (count === 0) requireWhole(state);
   return { count, next: '' };
 }
 

@@ -43,7 +43,8 @@ export class SlotLookup {
 }
 
 /**
- * Called where a slot has nothing, before that is said to a caller.
+ * Called where a slot has nothing, before that is said to a caller. Lists that are not empty are
+ * served as they are, and so are counts.
  *
  * Errors: DataPlaneError `Unavailable` for a slot that may lack what it should have.
  */
