@@ -8,8 +8,10 @@ import { Resolver } from 'node:dns/promises';
 import { isValidHandle } from '@atproto/syntax';
 import * as v from 'valibot';
 import { isKeyableDid } from '../atproto/compact-key.ts';
+import type { Clock } from '../base/clock.ts';
 import { orAborted } from '../base/or-aborted.ts';
 import { openObjectShape, parseShape } from '../config/json-shape.ts';
+import { RenewedResolver } from './address-lookup.ts';
 import type { PublicFetch } from './public-fetch.ts';
 
 /**
@@ -35,6 +37,7 @@ export type HandleResolverOptions = {
   /** An XRPC origin that alone decides; null for DNS and https. */
   readonly resolverUrl: string | null;
   readonly timeoutMs: number;
+  readonly clock: Clock;
   readonly txtLookup?: TxtLookup;
 };
 
@@ -58,8 +61,8 @@ export class HandleResolver {
 
   constructor(options: HandleResolverOptions) {
     this.#options = options;
-    const dns = new Resolver({ timeout: options.timeoutMs, tries: 2 });
-    this.#txtLookup = options.txtLookup ?? ((name) => dns.resolveTxt(name));
+    const dns = new RenewedResolver(() => new Resolver({ timeout: options.timeoutMs, tries: 2 }), options.clock);
+    this.#txtLookup = options.txtLookup ?? ((name) => dns.current.resolveTxt(name));
   }
 
   /** Shape: `handle` is in lower case. */

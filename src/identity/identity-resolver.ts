@@ -9,10 +9,11 @@ import { ensureValidDid } from '@atproto/syntax';
 import { LRUCache } from 'lru-cache';
 import { inputLimits } from '../atproto/input-limits.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
+import type { AddressLookup } from './address-lookup.ts';
 import { type DidDocument, type DidDocumentReason, parseDidDocument } from './did-document.ts';
 import { type HandleResolution, HandleResolver, isTransientHandleReason, type TxtLookup } from './handle-resolver.ts';
 import { directorySite, siteOfDid, siteOfHost } from './lookup-site.ts';
-import { type AddressLookup, PublicFetch, trustedSocketsMax } from './public-fetch.ts';
+import { PublicFetch, trustedSocketsMax } from './public-fetch.ts';
 import { type SiteBounds, SiteLimits } from './site-limits.ts';
 
 export type IdentityResolverOptions = {
@@ -122,6 +123,7 @@ export class IdentityResolver implements Disposable {
       fetch: this.#fetch,
       resolverUrl: options.handleResolverUrl,
       timeoutMs: this.#timeoutMs,
+      clock,
       ...(options.txtLookup === undefined ? {} : { txtLookup: options.txtLookup }),
     });
     this.#directoryLimits = new SiteLimits(trustedBounds, clock);

@@ -6,10 +6,10 @@
  * changes between check and connection (DNS rebinding) gains nothing. Refuses: schemes other than
  * https for untrusted hosts, credentials in a URL.
  */
-import { type LookupAddress, lookup as systemLookup } from 'node:dns';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
+import { type AddressLookup, NameLookup } from './address-lookup.ts';
 import { isPublicAddress } from './public-address.ts';
 
 /** Why a fetch got no answer. An answer with an error status is still an answer. */
@@ -44,20 +44,14 @@ export type FetchRequest = {
   readonly signal?: AbortSignal;
 };
 
-export type AddressLookup = (
-  host: string,
-  done: (error: NodeJS.ErrnoException | null, addresses: readonly LookupAddress[]) => void,
-) => void;
-
 export type PublicFetchOptions = {
   /** Allows private addresses and plain http for untrusted hosts: for networks on one machine. */
   readonly allowPrivateHosts: boolean;
+  /** For names of untrusted hosts; absent for DNS. */
   readonly lookup?: AddressLookup;
   /** Returns whether the operator forbids requests to the host of a URL. */
   readonly isBlocked?: (target: URL) => boolean;
 };
-
-const lookupAll: AddressLookup = (host, done) => systemLookup(host, { all: true, verbatim: true }, done);
 
 class RefusedAddress extends Error {
   override readonly name = 'RefusedAddress';
@@ -85,7 +79,7 @@ export class PublicFetch implements Disposable {
 
   constructor(options: PublicFetchOptions) {
     this.#allowPrivate = options.allowPrivateHosts;
-    this.#lookup = options.lookup ?? lookupAll;
+    this.#lookup = options.lookup ?? new NameLookup().lookup;
     this.#isBlocked = options.isBlocked ?? (() => false);
   }
 

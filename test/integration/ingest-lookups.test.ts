@@ -1,6 +1,6 @@
 /** Look-ups that hang, fail or never end hold up no commit and open few connections. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { AddressLookup } from '../../src/identity/public-fetch.ts';
+import type { AddressLookup } from '../../src/identity/address-lookup.ts';
 import type { IngestOptions } from '../../src/ingest/ingest-server.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { didDocument, json } from '../support/scripted-network.ts';

@@ -1,8 +1,9 @@
 /** Untrusted URLs lead only to public addresses; every fetch has bounds. */
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AddressLookup } from '../../../src/identity/address-lookup.ts';
 import { isPublicAddress } from '../../../src/identity/public-address.ts';
-import { type AddressLookup, type FetchRequest, PublicFetch } from '../../../src/identity/public-fetch.ts';
+import { type FetchRequest, PublicFetch } from '../../../src/identity/public-fetch.ts';
 import { ScriptedNetwork } from '../../support/scripted-network.ts';
 
 let network: ScriptedNetwork;
