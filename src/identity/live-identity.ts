@@ -9,6 +9,7 @@ import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { orAborted } from '../base/or-aborted.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
 import { isTransientHandleReason } from './handle-resolver.ts';
 import { type DidResolution, type IdentityResolver, isTransientReason } from './identity-resolver.ts';
 
@@ -38,7 +39,7 @@ const freshMs = 5000;
 /** Between fresh look-ups of one DID; doubles while they find nothing new, for busy callers. */
 const intervalMsMin = 10_000;
 const intervalMsMax = 600_000;
-/** Fresh look-ups in any second. */
+/** Fresh look-ups of all DIDs. */
 const freshPerSecondMax = 50;
 const freshTimeoutMs = 2000;
 const askedDidsMax = 20_000;
@@ -49,12 +50,12 @@ export class LiveIdentitySource {
   readonly #clock: Clock;
   readonly #askedByDid = new LRUCache<string, Asked>({ max: askedDidsMax });
   readonly #lookupByDid = new Map<string, Promise<DidResolution>>();
-  #second = 0;
-  #freshInSecond = 0;
+  readonly #freshTokens: TokenBucket;
 
   constructor(resolver: IdentityResolver, clock: Clock = systemClock) {
     this.#resolver = resolver;
     this.#clock = clock;
+    this.#freshTokens = new TokenBucket(freshPerSecondMax, clock);
   }
 
   /**
@@ -95,10 +96,7 @@ export class LiveIdentitySource {
     const nowMs = this.#clock.monotonicMs();
     const isRepeat = nowMs - asked.answeredMs < repeatMsMax;
     if (!isRepeat || nowMs < asked.notBeforeMs || this.#clock.nowMs() - updatedMs < freshMs) return false;
-    const second = Math.floor(nowMs / 1000);
-    if (second !== this.#second) this.#freshInSecond = 0;
-    this.#second = second;
-    return ++this.#freshInSecond <= freshPerSecondMax;
+    return this.#freshTokens.tryTake();
   }
 
   async #lookUpAfresh(did: string, asked: Asked, signal: AbortSignal | undefined): Promise<void> {

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
 import { isTransientHandleReason } from '../identity/handle-resolver.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
@@ -67,17 +68,15 @@ export class HandleChecks {
 
   async #sweep(): Promise<void> {
     const { state, clock, perSecond } = this.#options;
-    let credit = 0;
+    const bucket = new TokenBucket(perSecond, clock, 0);
     let after: Buffer | null = null;
     do {
       const { found, last } = state.identities.unverifiedAfter(after, rowsPerTick);
       for (const handle of found) {
-        for (; credit < 1 || this.#running.size >= runningMax; credit += (perSecond * tickMs) / 1000) {
-          credit = Math.min(credit, perSecond);
+        while (this.#running.size >= runningMax || !bucket.tryTake()) {
           await clock.sleep(tickMs, this.#signal);
           if (this.#signal.aborted) return;
         }
-        credit--;
         this.#start(handle);
       }
       after = last;

@@ -7,6 +7,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
 import type { AccountFacts } from './account-facts.ts';
 import type { HostRule, HostRuleTable } from './state/host-rules.ts';
 
@@ -22,9 +23,6 @@ export type ListedHost = HostRule & Readonly<HostCounts> & { readonly host: stri
 
 export type HostVerdict = 'allowed' | 'host-blocked' | 'host-over-limit';
 
-/** The tokens of a host with a limit; up to those of one second are saved. */
-type Bucket = { tokens: number; atMs: number };
-
 /** Hosts whose counts are kept, the latest. */
 const hostsCountedMax = 20_000;
 const rulesMax = 10_000;
@@ -38,7 +36,8 @@ export function hostOfUrl(url: string): string | null {
 export class HostPolicy {
   readonly #options: HostPolicyOptions;
   readonly #counts = new LRUCache<string, HostCounts>({ max: hostsCountedMax });
-  readonly #bucketByHost = new Map<string, Bucket>();
+  /** Of the hosts with a limit. */
+  readonly #bucketByHost = new Map<string, TokenBucket>();
   /** Parsing a URL for every event would cost more than all else here. */
   readonly #hostByOrigin = new LRUCache<string, string>({ max: hostsCountedMax });
 
@@ -68,17 +67,9 @@ export class HostPolicy {
   }
 
   #takeToken(host: string, perSecond: number): boolean {
-    const nowMs = this.#options.clock.monotonicMs();
-    let bucket = this.#bucketByHost.get(host);
-    if (bucket === undefined) {
-      bucket = { tokens: perSecond, atMs: nowMs };
-      this.#bucketByHost.set(host, bucket);
-    }
-    bucket.tokens = Math.min(perSecond, bucket.tokens + ((nowMs - bucket.atMs) * perSecond) / 1000);
-    bucket.atMs = nowMs;
-    if (bucket.tokens < 1) return false;
-    bucket.tokens--;
-    return true;
+    const bucket = this.#bucketByHost.get(host) ?? new TokenBucket(perSecond, this.#options.clock);
+    this.#bucketByHost.set(host, bucket);
+    return bucket.tryTake();
   }
 
   #hostOf(origin: string): string | null {
