@@ -9,6 +9,7 @@
 import { LRUCache } from 'lru-cache';
 import type { CommitEvent, SyncEvent } from '../atproto/firehose-event.ts';
 import type { AccountFact, AccountFacts } from './account-facts.ts';
+import { Backlog } from './backlog.ts';
 import type { ProofPool, ProofResult } from './proof-pool.ts';
 import type { SourceTrust } from './source-trust.ts';
 
@@ -34,14 +35,13 @@ type Head = { readonly rev: string; readonly data: Buffer };
 /** About 200 bytes each. */
 const headsMax = 100_000;
 /** Events that wait for a key. Units: events; bytes of their messages. */
-const lateLimits = { events: 10_000, bytes: 33_554_432 };
+const lateLimits = { items: 10_000, bytes: 33_554_432 };
 
 export class CommitProver {
   readonly #options: CommitProverOptions;
   readonly #heads = new LRUCache<string, Head>({ max: headsMax });
   readonly #late = new Map<string, Late[]>();
-  #lateEvents = 0;
-  #lateBytes = 0;
+  readonly #lateBacklog = new Backlog(lateLimits);
   /** Events that stay unproven, as too many waited for keys. */
   lateDropped = 0;
 
@@ -51,7 +51,7 @@ export class CommitProver {
 
   /** Events that were applied and wait for a key. */
   get lateCount(): number {
-    return this.#lateEvents;
+    return this.#lateBacklog.items;
   }
 
   /** True when events of a DID wait for its key. */
@@ -103,15 +103,14 @@ export class CommitProver {
 
   /** Keeps an event that was applied unproven until its key is known. */
   proveLater(event: ProvableEvent, frame: Buffer, source: SourceTrust): void {
-    if (this.#lateEvents >= lateLimits.events || this.#lateBytes + frame.length > lateLimits.bytes) {
+    if (!this.#lateBacklog.hasCapacity) {
       this.lateDropped++;
       return;
     }
     const list = this.#late.get(event.did) ?? [];
     this.#late.set(event.did, list);
     list.push({ frame, event, source });
-    this.#lateEvents++;
-    this.#lateBytes += frame.length;
+    this.#lateBacklog.add(frame.length);
   }
 
   /** Proves what waited for the key of a DID, which is known now. */
@@ -120,8 +119,7 @@ export class CommitProver {
     const fact = this.#options.facts.known(did);
     if (list === undefined || fact === undefined) return;
     this.#late.delete(did);
-    this.#lateEvents -= list.length;
-    for (const { frame } of list) this.#lateBytes -= frame.length;
+    for (const { frame } of list) this.#lateBacklog.remove(frame.length);
     for (const { frame, event, source } of list) {
       const outcome = await this.finish(event, frame, fact, this.begin(event, frame, fact));
       if (outcome.kind === 'proven') {

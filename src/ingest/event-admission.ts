@@ -11,6 +11,7 @@ import { LRUCache } from 'lru-cache';
 import type { AccountEvent } from '../atproto/firehose-event.ts';
 import { operatingFailure } from '../base/data-plane-error.ts';
 import type { AccountFact, AccountFacts } from './account-facts.ts';
+import { Backlog } from './backlog.ts';
 import type { CommitProver, ProofOutcome, ProvableEvent } from './commit-prover.ts';
 import { DidSequence } from './did-sequence.ts';
 import type { HostPolicy } from './host-policy.ts';
@@ -37,16 +38,14 @@ export type EventAdmissionOptions = {
 const accountsHeldMax = 256;
 const eventsHeldMax = 64;
 /** Events that wait for a proof or a look-up, and bytes of their messages; then sources pause. */
-const heldLimits = { events: 16_384, bytes: 67_108_864 };
+const waitingLimits = { items: 16_384, bytes: 67_108_864 };
 /** Accounts whose events were dropped before their document was known. */
 const droppedDidsMax = 100_000;
 
 export class EventAdmission {
   readonly #options: EventAdmissionOptions;
   readonly #sequence = new DidSequence();
-  readonly #capacityWaiters: (() => void)[] = [];
-  #heldEvents = 0;
-  #heldBytes = 0;
+  readonly #waiting = new Backlog(waitingLimits);
   readonly #dropped = new LRUCache<string, SourceTrust>({ max: droppedDidsMax });
 
   constructor(options: EventAdmissionOptions) {
@@ -76,8 +75,7 @@ export class EventAdmission {
     const fact = facts.known(did);
     if (fact === undefined && source.pds !== null && depth >= eventsHeldMax) return this.#dropUnknown(did, source);
     const begun = isProven ? prover.begin(event, frame, fact) : null;
-    this.#heldEvents++;
-    this.#heldBytes += frame.length;
+    this.#waiting.add(frame.length);
     return new Promise((resolve, reject) => {
       this.#sequence.run(did, async () => {
         try {
@@ -91,26 +89,15 @@ export class EventAdmission {
         } catch (error) {
           reject(error);
         } finally {
-          this.#release(frame);
+          this.#waiting.remove(frame.length);
         }
       });
     });
   }
 
-  #release(frame: Buffer): void {
-    this.#heldEvents--;
-    this.#heldBytes -= frame.length;
-    if (this.hasCapacity) for (const wake of this.#capacityWaiters.splice(0)) wake();
-  }
-
-  /** False while sources must pause. */
-  get hasCapacity(): boolean {
-    return this.#heldEvents < heldLimits.events && this.#heldBytes < heldLimits.bytes;
-  }
-
-  /** Resolves when there is capacity for more. */
-  async waitForCapacity(): Promise<void> {
-    if (!this.hasCapacity) await new Promise<void>((resolve) => this.#capacityWaiters.push(resolve));
+  /** See `Backlog.waitForCapacity`; sources pause meanwhile. */
+  waitForCapacity(): Promise<void> | null {
+    return this.#waiting.waitForCapacity();
   }
 
   /** Returns what is known of the account, when the source may speak for it. */

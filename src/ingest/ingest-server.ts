@@ -262,8 +262,7 @@ function buildSubscriptions(
   const router = new EventRouter({ ...deps, ...parts, admission: admission.admission });
   const waitForCapacity = (): Promise<void> | null => {
     if (!appender.hasCapacity) return appender.waitForCapacity();
-    if (!admission.admission.hasCapacity) return admission.admission.waitForCapacity();
-    return pool === null || pool.hasCapacity ? null : pool.waitForCapacity();
+    return admission.admission.waitForCapacity() ?? pool?.waitForCapacity() ?? null;
   };
   const route: EventRouter['route'] = (event, source, message) => router.route(event, source, message);
   const routeRefused: EventRouter['routeRefused'] = (event) => router.routeRefused(event);

@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { cidBytes } from '../atproto/cid.ts';
 import { invariant } from '../base/invariant.ts';
 import { xxh32 } from '../base/xxh32.ts';
+import { Backlog } from './backlog.ts';
 import type { ProofAnswers, ProofBatch } from './proof-messages.ts';
 
 /** `data` and `prevData` are roots of the tree after and before the commit, 36 bytes each. */
@@ -18,18 +19,18 @@ export type ProofResult =
 type Job = { readonly frame: Uint8Array; readonly key: string; readonly resolve: (result: ProofResult) => void };
 
 /** Messages that wait or are being proven, and their bytes. */
-const limits = { jobs: 4096, bytes: 33_554_432 };
+const limits = { items: 4096, bytes: 33_554_432 };
 
 class ProofThread {
   readonly #worker: Worker;
-  readonly #onDone: (jobs: readonly Job[]) => void;
+  readonly #onDone: (job: Job) => void;
   /** Batches in the order in which they are answered. */
   readonly #sent: Job[][] = [];
   #waiting: Job[] = [];
   #isFlushing = false;
   #isClosing = false;
 
-  constructor(onDone: (jobs: readonly Job[]) => void) {
+  constructor(onDone: (job: Job) => void) {
     this.#onDone = onDone;
     this.#worker = new Worker(new URL('./proof-thread.ts', import.meta.url), { name: 'skyshard-proof' });
     this.#worker.on('message', (answers: ProofAnswers) => this.#take(answers));
@@ -70,7 +71,7 @@ class ProofThread {
   #take({ reasons, data, prevData }: ProofAnswers): void {
     const jobs = this.#sent.shift();
     invariant(jobs?.length === reasons.length, 'batches are answered in order');
-    this.#onDone(jobs);
+    for (const job of jobs) this.#onDone(job);
     for (const [index, { resolve }] of jobs.entries()) {
       const reason = reasons[index]!;
       const [from, to] = [index * cidBytes, (index + 1) * cidBytes];
@@ -88,32 +89,23 @@ class ProofThread {
 
 export class ProofPool implements AsyncDisposable {
   readonly #threads: readonly ProofThread[];
-  readonly #capacityWaiters: (() => void)[] = [];
-  #jobs = 0;
-  #bytes = 0;
+  readonly #waiting = new Backlog(limits);
 
   /** Starts the threads. */
   constructor(threads: number) {
-    this.#threads = Array.from({ length: threads }, () => new ProofThread((jobs) => this.#release(jobs)));
+    this.#threads = Array.from(
+      { length: threads },
+      () => new ProofThread(({ frame }) => this.#waiting.remove(frame.length)),
+    );
   }
 
-  #release(jobs: readonly Job[]): void {
-    this.#jobs -= jobs.length;
-    for (const { frame } of jobs) this.#bytes -= frame.length;
-    if (this.hasCapacity) for (const wake of this.#capacityWaiters.splice(0)) wake();
-  }
-
-  get hasCapacity(): boolean {
-    return this.#jobs < limits.jobs && this.#bytes < limits.bytes;
-  }
-
-  /** Resolves when there is capacity for more. */
-  async waitForCapacity(): Promise<void> {
-    if (!this.hasCapacity) await new Promise<void>((resolve) => this.#capacityWaiters.push(resolve));
+  /** See `Backlog.waitForCapacity`. */
+  waitForCapacity(): Promise<void> | null {
+    return this.#waiting.waitForCapacity();
   }
 
   get pendingCount(): number {
-    return this.#jobs;
+    return this.#waiting.items;
   }
 
   /**
@@ -121,8 +113,7 @@ export class ProofPool implements AsyncDisposable {
    * comes after the pool was closed.
    */
   prove(did: string, frame: Uint8Array, key: string): Promise<ProofResult> {
-    this.#jobs++;
-    this.#bytes += frame.length;
+    this.#waiting.add(frame.length);
     const index = this.#threads.length === 1 ? 0 : xxh32(Buffer.from(did)) % this.#threads.length;
     return new Promise((resolve) => this.#threads[index]!.add({ frame, key, resolve }));
   }

@@ -13,7 +13,7 @@ import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { EntriesRefused } from '../log/entries-refused.ts';
 import { AheadWatch, aheadReasonOf, type TimedEvent } from './ahead-watch.ts';
-import { HeldBytes } from './held-bytes.ts';
+import { Backlog } from './backlog.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
 import { SourceCondition } from './source-condition.ts';
 import { type EndedConnection, holdConnection } from './source-connection.ts';
@@ -95,7 +95,7 @@ export class Subscription {
   #receivedLagMs = 0;
   #oversizedInARow = 0;
   /** Messages whose events are not done. */
-  readonly #held = new HeldBytes(inputLimits.messagesHeldBytesMax);
+  readonly #held = new Backlog({ items: Number.POSITIVE_INFINITY, bytes: inputLimits.messagesHeldBytesMax });
   #isConnected = false;
   #attempts = 0;
   #lastProblem: string | null = null;
@@ -183,7 +183,7 @@ export class Subscription {
 
   async #connectOnce(): Promise<EndedConnection> {
     const { url, clock, note, silenceMsMax = silenceMsDefault } = this.#options;
-    const waitForCapacity = (): Promise<void> | null => this.#held.waitForRoom() ?? this.#options.waitForCapacity();
+    const waitForCapacity = (): Promise<void> | null => this.#held.waitForCapacity() ?? this.#options.waitForCapacity();
     const cursor = this.#position.receivedSeq;
     this.#isFirstOfConnection = true;
     const onOpen = (): void => {
@@ -298,20 +298,20 @@ export class Subscription {
       // It is counted, but does not move the cursor. Its effects are idempotent.
       this.#dropped.add('seq-not-ascending');
       if (routed === null) return;
-      this.#held.hold(bytes);
+      this.#held.add(bytes);
       const failed = (error: unknown): void => {
         operatingFailure(error);
         this.#drop('append-failed');
       };
-      void routed.catch(failed).then(() => this.#held.release(bytes));
+      void routed.catch(failed).then(() => this.#held.remove(bytes));
       return;
     }
     const run = this.#position.begin(seq);
     if (routed === null) return run.finish(seq);
-    this.#held.hold(bytes);
+    this.#held.add(bytes);
     const finish = (): void => {
       run.finish(seq);
-      this.#held.release(bytes);
+      this.#held.remove(bytes);
     };
     routed.then(finish, (error: unknown) => this.#routeAgain(event!, route!, error, finish));
   }

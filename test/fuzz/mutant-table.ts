@@ -219,9 +219,9 @@ export const mutants: readonly Mutant[] = [
     caughtBy: { tests: ['test/unit/ingest/source-trust.test.ts'] },
   },
   {
-    bound: 'what waits for proofs',
-    file: 'src/ingest/event-admission.ts',
-    text: 'return this.#heldEvents < heldLimits.events && this.#heldBytes < heldLimits.bytes;',
+    bound: 'what waits for proofs, for look-ups and for the log',
+    file: 'src/ingest/backlog.ts',
+    text: 'return this.#items < this.#limits.items && this.#bytes < this.#limits.bytes;',
     replacement: 'return true;',
     caughtBy: { tests: ['test/unit/ingest/event-admission.test.ts'] },
   },
