@@ -3,14 +3,12 @@ import { ensureValidDid } from '@atproto/syntax';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { RepoStatus, WaitingRepo } from '../../ingest/backfill.ts';
 import type { BackfillProgress } from '../../ingest/backfill-progress.ts';
-import { readClientToken } from '../access-files.ts';
-import { type AdminRequest, adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { urlOf } from '../process/run-file.ts';
+import { askIngest } from '../process/ask-process.ts';
 import { ProgressPrinter } from '../progress-printer.ts';
 
-const requestTimeoutMs = 30_000;
+const backfillPath = '/v1/backfill';
 const progressEveryMs = 1_000;
 const repoEveryMs = 200;
 
@@ -24,22 +22,12 @@ function whyText(failure: RepoStatus['lastFailure']): string {
   return failure === null ? 'the reason is not known any more' : `${failure.reason}: ${failure.message}`;
 }
 
-function requestOf({ settings }: CommandContext): Omit<AdminRequest, 'body'> {
-  return {
-    url: urlOf('ingest', settings.ingestUrl, settings.dataDir),
-    path: '/v1/backfill',
-    token: readClientToken(settings),
-    timeoutMs: requestTimeoutMs,
-  };
-}
-
 /** Fetches one repo, up to its first outcome. Errors: DataPlaneError with the reason. */
 async function fetchOne(context: CommandContext, did: string): Promise<void> {
   const { settings, print, clock } = context;
-  const request = requestOf(context);
-  await adminRequest({ ...request, body: { did } });
-  const path = `${request.path}?did=${encodeURIComponent(did)}`;
-  const poll = async (): Promise<RepoStatus> => (await adminRequest({ ...request, path })) as RepoStatus;
+  await askIngest(context, backfillPath, { did });
+  const path = `${backfillPath}?did=${encodeURIComponent(did)}`;
+  const poll = async (): Promise<RepoStatus> => (await askIngest(context, path)) as RepoStatus;
   let repo = await poll();
   if (!settings.json) print(`${did}: asked for\n`);
   // A running attempt may record its failure before the due time of the next one.
@@ -66,8 +54,7 @@ function isOver(progress: BackfillProgress): boolean {
 
 async function showWaiting(context: CommandContext, reposQueued: number): Promise<void> {
   const { settings, print } = context;
-  const request = requestOf(context);
-  const answer = await adminRequest({ ...request, path: `${request.path}?list=waiting` });
+  const answer = await askIngest(context, `${backfillPath}?list=waiting`);
   const { repos } = answer as { readonly repos: readonly WaitingRepo[] };
   if (settings.json) return print(`${JSON.stringify({ waiting: repos })}\n`);
   for (const { did, dueSec, lastFailure } of repos) {
@@ -79,8 +66,7 @@ async function showWaiting(context: CommandContext, reposQueued: number): Promis
 /** Fetches all repos of the sources. Errors: DataPlaneError naming those that have no outcome. */
 async function fetchAll(context: CommandContext): Promise<void> {
   const { settings, print, clock } = context;
-  const request = requestOf(context);
-  let progress = (await adminRequest({ ...request, body: { again: settings.again } })) as BackfillProgress;
+  let progress = (await askIngest(context, backfillPath, { again: settings.again })) as BackfillProgress;
   const isTerminal = process.stdout.isTTY === true;
   const printer = new ProgressPrinter({
     write: print,
@@ -90,7 +76,7 @@ async function fetchAll(context: CommandContext): Promise<void> {
   printer.show(progress);
   while (!isOver(progress)) {
     await clock.sleep(progressEveryMs);
-    progress = (await adminRequest(request)) as BackfillProgress;
+    progress = (await askIngest(context, backfillPath)) as BackfillProgress;
     printer.show(progress);
   }
   printer.end();

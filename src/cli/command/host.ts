@@ -1,24 +1,10 @@
 /** `skyshard host block | unblock | limit | list`: what ingest takes of a host and asks of it. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { ListedHost } from '../../ingest/host-policy.ts';
-import { readClientToken } from '../access-files.ts';
-import { adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { urlOf } from '../process/run-file.ts';
+import { askIngest } from '../process/ask-process.ts';
 import { textTable } from '../text-table.ts';
-
-const requestTimeoutMs = 30_000;
-
-function ask({ settings }: CommandContext, path: string, body?: object): Promise<unknown> {
-  return adminRequest({
-    url: urlOf('ingest', settings.ingestUrl, settings.dataDir),
-    path,
-    body,
-    token: readClientToken(settings),
-    timeoutMs: requestTimeoutMs,
-  });
-}
 
 function ruleText({ isBlocked, eventsPerSecond, requestsPerSecond }: ListedHost): string {
   const parts = [
@@ -31,7 +17,7 @@ function ruleText({ isBlocked, eventsPerSecond, requestsPerSecond }: ListedHost)
 
 async function change(context: CommandContext, verb: 'block' | 'unblock' | 'limit', more: object): Promise<number> {
   const { settings, operands, print } = context;
-  const listed = (await ask(context, `/v1/host/${verb}`, { host: operands[0], ...more })) as ListedHost;
+  const listed = (await askIngest(context, `/v1/host/${verb}`, { host: operands[0], ...more })) as ListedHost;
   print(settings.json ? `${JSON.stringify(listed)}\n` : `${listed.host}: ${ruleText(listed)}\n`);
   return exitCode.done;
 }
@@ -54,7 +40,7 @@ export const runHostLimit: Command = (context) => {
 
 /** Shows hosts with rules, then those that sent most since ingest started. */
 export const runHostList: Command = async (context) => {
-  const { hosts } = (await ask(context, '/v1/hosts')) as { readonly hosts: readonly ListedHost[] };
+  const { hosts } = (await askIngest(context, '/v1/hosts')) as { readonly hosts: readonly ListedHost[] };
   if (context.settings.json) context.print(`${JSON.stringify(hosts, null, 2)}\n`);
   else {
     const rows = hosts.map((listed) => [listed.host, ruleText(listed), listed.events, listed.drops, listed.failures]);

@@ -2,14 +2,11 @@
 import { resolve } from 'node:path';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { ImportProgress } from '../../ingest/identity-import.ts';
-import { readClientToken } from '../access-files.ts';
-import { adminRequest } from '../admin-request.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { urlOf } from '../process/run-file.ts';
+import { askIngest } from '../process/ask-process.ts';
 import { durationText } from '../progress-printer.ts';
 
-const requestTimeoutMs = 30_000;
 const progressEveryMs = 1000;
 
 const count = (value: number): string => value.toLocaleString('en-US');
@@ -27,20 +24,17 @@ function summaryOf({ imported, known, gone, skipped }: ImportProgress): string {
 }
 
 /** Shows progress until the file's end. Ingest does the work, and goes on if this ends. */
-export const runIdentityImport: Command = async ({ settings, operands, print, clock }) => {
-  const request = {
-    url: urlOf('ingest', settings.ingestUrl, settings.dataDir),
-    path: '/v1/identity/import',
-    token: readClientToken(settings),
-    timeoutMs: requestTimeoutMs,
-  };
+export const runIdentityImport: Command = async (context) => {
+  const { settings, operands, print, clock } = context;
+  const ask = async (body?: object): Promise<ImportProgress> =>
+    (await askIngest(context, '/v1/identity/import', body)) as ImportProgress;
   const show = (progress: ImportProgress): unknown =>
     print(settings.json ? `${JSON.stringify(progress)}\n` : textOf(progress));
-  let progress = (await adminRequest({ ...request, body: { path: resolve(operands[0]!) } })) as ImportProgress;
+  let progress = await ask({ path: resolve(operands[0]!) });
   show(progress);
   while (progress.isRunning && progress.problem === null) {
     await clock.sleep(progressEveryMs);
-    progress = (await adminRequest(request)) as ImportProgress;
+    progress = await ask();
     show(progress);
   }
   if (progress.problem !== null) {

@@ -1,31 +1,18 @@
 /** `skyshard quarantine list | show | retry | drop`: what slots could not apply. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { ListedEntry, SlotQuarantine } from '../../wire/slot-quarantine.ts';
-import { readClientToken } from '../access-files.ts';
-import { adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { urlOf } from '../process/run-file.ts';
+import { askRouter } from '../process/ask-process.ts';
 import { textTable } from '../text-table.ts';
 
-const requestTimeoutMs = 60_000;
 const reasonWidth = 70;
 
 type Decided = { readonly isKept: boolean; readonly resendFrom: readonly number[] };
 type Id = Pick<ListedEntry, 'slot' | 'seq' | 'part'>;
 
-function ask({ settings }: CommandContext, path: string, body?: object): Promise<unknown> {
-  return adminRequest({
-    url: urlOf('router', settings.routerUrl, settings.dataDir),
-    path,
-    body,
-    token: readClientToken(settings),
-    timeoutMs: requestTimeoutMs,
-  });
-}
-
 async function lists(context: CommandContext): Promise<readonly SlotQuarantine[]> {
-  return ((await ask(context, '/v1/quarantine')) as { readonly slots: readonly SlotQuarantine[] }).slots;
+  return ((await askRouter(context, '/v1/quarantine')) as { readonly slots: readonly SlotQuarantine[] }).slots;
 }
 
 function nameOf({ slot, seq, part }: Id): string {
@@ -73,7 +60,7 @@ export const runQuarantineList: Command = async (context) => {
 /** Shows one entry with its stack, and its bytes with --json. */
 export const runQuarantineShow: Command = async (context) => {
   const { settings, operands, print } = context;
-  const shown = (await ask(context, '/v1/quarantine/show', parseId(operands[0]!))) as {
+  const shown = (await askRouter(context, '/v1/quarantine/show', parseId(operands[0]!))) as {
     readonly entry: ListedEntry;
     readonly stack: string;
     readonly itemBase64: string;
@@ -111,7 +98,7 @@ async function decide(context: CommandContext, action: 'retry' | 'drop'): Promis
   for (const { slot, seq, part, kind, did } of await chosen(context)) {
     const { isKept, resendFrom } = settings.dryRun
       ? { isKept: true, resendFrom: [] }
-      : ((await ask(context, '/v1/quarantine', { slot, seq, part, action })) as Decided);
+      : ((await askRouter(context, '/v1/quarantine', { slot, seq, part, action })) as Decided);
     for (const from of resendFrom) resends.add(`${from} ${slot}`);
     const name = nameOf({ slot, seq, part });
     results.push({ entry: name, kind, did, isKept });
@@ -122,7 +109,7 @@ async function decide(context: CommandContext, action: 'retry' | 'drop'): Promis
   }
   for (const pair of resends) {
     const [from, to] = pair.split(' ').map(Number);
-    await ask(context, '/v1/quarantine/resend', { from, to });
+    await askRouter(context, '/v1/quarantine/resend', { from, to });
     if (!settings.json) print(`slot ${from} sends slot ${to} again what it owes it\n`);
   }
   if (settings.json) print(`${JSON.stringify(results, null, 2)}\n`);

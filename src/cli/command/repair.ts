@@ -1,11 +1,9 @@
 /** `skyshard repair slot`: brings back what a slot has lost, and says what is lost for good. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { RepairProgress } from '../../ingest/slot-repair.ts';
-import { readClientToken } from '../access-files.ts';
-import { adminRequest } from '../admin-request.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { urlOf } from '../process/run-file.ts';
+import { askIngest } from '../process/ask-process.ts';
 
 const requestTimeoutMs = 120_000;
 const progressEveryMs = 1_000;
@@ -25,14 +23,15 @@ function lineOf({ slot, phase, repos, left, failed }: RepairProgress): string {
 }
 
 /** Waits for the end of the repair, which ingest does, and goes on with if this ends. */
-export const runRepairSlot: Command = async ({ settings, operands, print, clock }) => {
+export const runRepairSlot: Command = async (context) => {
+  const { settings, operands, print, clock } = context;
   const slot = Number(operands[0]);
   if (!Number.isInteger(slot) || slot < 0) {
     throw new DataPlaneError('InvalidArgument', `"${operands[0]?.slice(0, 20)}" is not a slot`);
   }
-  const url = urlOf('ingest', settings.ingestUrl, settings.dataDir);
-  const request = { url, path: '/v1/repair', token: readClientToken(settings), timeoutMs: requestTimeoutMs };
-  let progress = (await adminRequest({ ...request, body: { slot, isDryRun: settings.dryRun } })) as RepairProgress;
+  const ask = async (body?: object): Promise<RepairProgress> =>
+    (await askIngest(context, '/v1/repair', body, requestTimeoutMs)) as RepairProgress;
+  let progress = await ask({ slot, isDryRun: settings.dryRun });
   if (settings.dryRun) {
     const text = `slot ${slot}: ${progress.repos} repos and their identities would be fetched again\n`;
     print(settings.json ? `${JSON.stringify(progress)}\n` : text);
@@ -44,7 +43,7 @@ export const runRepairSlot: Command = async ({ settings, operands, print, clock 
     if (line !== shown) print(line);
     shown = line;
     await clock.sleep(progressEveryMs);
-    progress = (await adminRequest(request)) as RepairProgress;
+    progress = await ask();
   }
   if (progress.phase === 'failed') {
     throw new DataPlaneError('Unavailable', `slot ${slot} is not repaired: ${progress.problem}`, {

@@ -1,10 +1,9 @@
 /** `skyshard repo takedown | purge | allow | list`: what an operator does about one repo. */
 import { ensureValidDid } from '@atproto/syntax';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { readClientToken } from '../access-files.ts';
-import { adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
+import { askIngest } from '../process/ask-process.ts';
 import { urlOf } from '../process/run-file.ts';
 import { callService, listOf, numberAt, type ServiceAddress } from '../service-call.ts';
 import { textTable } from '../text-table.ts';
@@ -23,16 +22,6 @@ function didOf({ operands }: CommandContext): string {
 
 function routerOf({ settings }: CommandContext): ServiceAddress {
   return { url: urlOf('router', settings.routerUrl, settings.dataDir), timeoutMs: requestTimeoutMs };
-}
-
-function askIngest({ settings }: CommandContext, path: string, body?: object): Promise<unknown> {
-  return adminRequest({
-    url: urlOf('ingest', settings.ingestUrl, settings.dataDir),
-    path,
-    body,
-    token: readClientToken(settings),
-    timeoutMs: requestTimeoutMs,
-  });
 }
 
 function say({ settings, print }: CommandContext, answer: object, text: string): number {

@@ -1,26 +1,13 @@
 /** `skyshard source begin` and `source mended`: what an operator decides about one source. */
-import { readClientToken } from '../access-files.ts';
-import { adminRequest } from '../admin-request.ts';
-import type { Command, CommandContext } from '../command.ts';
+
+import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { urlOf } from '../process/run-file.ts';
-
-const requestTimeoutMs = 30_000;
-
-function ask({ settings }: CommandContext, path: string, body: object): Promise<unknown> {
-  return adminRequest({
-    url: urlOf('ingest', settings.ingestUrl, settings.dataDir),
-    path,
-    body,
-    token: readClientToken(settings),
-    timeoutMs: requestTimeoutMs,
-  });
-}
+import { askIngest } from '../process/ask-process.ts';
 
 /** Follows a source from another cursor; the answer has the one before, to undo it. */
 export const runSourceBegin: Command = async (context) => {
   const { settings, operands, print } = context;
-  const answer = (await ask(context, '/v1/source/begin', { source: operands[0], cursor: settings.cursor })) as {
+  const answer = (await askIngest(context, '/v1/source/begin', { source: operands[0], cursor: settings.cursor })) as {
     readonly cursorBefore: number | null;
   };
   const from = settings.cursor === null ? 'now' : `the cursor ${settings.cursor}`;
@@ -31,7 +18,7 @@ export const runSourceBegin: Command = async (context) => {
 
 /** Ends the notice of events that a source no longer had. */
 export const runSourceMended: Command = async (context) => {
-  const answer = await ask(context, '/v1/source/mended', { source: context.operands[0] });
+  const answer = await askIngest(context, '/v1/source/mended', { source: context.operands[0] });
   context.print(context.settings.json ? `${JSON.stringify(answer)}\n` : `${context.operands[0]}: nothing is missing\n`);
   return exitCode.done;
 };
