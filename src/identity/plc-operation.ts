@@ -1,7 +1,7 @@
 /**
  * Reads lines of the PLC directory's export: one signed operation each, as the directory took them.
  *
- * Owns: which lines are well formed, and the document that an operation stands for. Signatures are
+ * Owns: which lines are well formed, and the document that an operation describes. Signatures are
  * not checked: the operator trusts the file as the directory it was fetched from.
  */
 import * as v from 'valibot';

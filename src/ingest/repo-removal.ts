@@ -1,5 +1,5 @@
 /**
- * Removes all that is stored of a repo at the operator's word, and refuses what comes of it later.
+ * Removes all that is stored of a repo when the operator asks, and refuses what comes of it later.
  *
  * Owns: the only way around that refusal, for the entry that removes. It is the one of a deleted
  * account, whose work the slot does in bounded steps; nothing is kept of the account, its takedown

@@ -2,8 +2,8 @@
  * Brings back what a slot has lost and the network still has: the repos and identities of its DIDs.
  *
  * Which DIDs these are, the rows of all slots say, and what ingest has fetched before. Once each
- * repo has an outcome the slot is told that it is complete, which has it send all that it owes. A
- * repair that this process does not end is asked for again.
+ * repo has an outcome, an entry makes the slot complete, which has it send all that it owes. A
+ * repair that this process does not end must be asked for again.
  */
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';

@@ -1,6 +1,4 @@
-/**
- * Decides whether a source may speak for an account. What an operator says of hosts belongs here.
- */
+/** Decides whether a source may speak for an account. */
 import type { AccountFact, AccountFacts } from './account-facts.ts';
 import type { SourceTrust } from './source-trust.ts';
 

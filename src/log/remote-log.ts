@@ -271,8 +271,8 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   }
 
   /**
-   * Takes a node's word that the first of `chunks` is malformed: its entries go alone, and one that
-   * is refused alone is dropped. Returns: false while the node refuses everything.
+   * Handles a refusal of the first of `chunks` as malformed: its entries go alone, and one that is
+   * refused alone is dropped. Returns: false while the node refuses everything.
    */
   #takeRefusal(queue: NodeQueue, chunks: PendingChunk[], chunk: PendingChunk, message: string): boolean {
     if (chunk.itemCount > 1) {

@@ -54,7 +54,7 @@ export const metricTable = {
     'counter',
     'node',
     'kind reason',
-    'Entries put aside since the start, by kind and by the name of what was thrown.',
+    'Entries set aside since the start, by kind and by the name of what was thrown.',
   ),
   skyshard_slots_bytes: row('gauge', 'node', '', 'Bytes of all slots on disk.'),
 

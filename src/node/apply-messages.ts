@@ -5,7 +5,7 @@ import type { QuarantinedEntry } from '../slot/table/quarantine-row.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
 
-/** What is said of an entry that was put aside; never its records. */
+/** What is said of an entry that was set aside; never its records. */
 export type QuarantineNotice = Pick<QuarantinedEntry, 'seq' | 'kind' | 'did' | 'reason'>;
 
 export type ApplyThreadOptions = {
@@ -44,7 +44,7 @@ export type FromApplyThread =
   | { readonly type: 'digest'; readonly id: number; readonly seq: number; readonly digest: string }
   /** What a commit changed, so that serving threads invalidate their caches. */
   | { readonly type: 'changed'; readonly slot: number; readonly changes: SlotChanges }
-  /** A slot has put an entry aside that it could not apply. */
+  /** A slot has set an entry aside that it could not apply. */
   | { readonly type: 'quarantined'; readonly slot: number; readonly failure: QuarantineNotice }
   /** A line for the node's log. */
   | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> }

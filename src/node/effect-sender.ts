@@ -5,7 +5,7 @@
  * Owns: effects in flight. The outbox on disk is the source of truth: effects that were lost, or
  * did not fit in memory, are read from there. A target that detects a gap answers with its
  * position, above which the pair goes on; where the position says that one of the two lost the tail
- * of its log, the source's log is told so, and the pair goes on once that is applied.
+ * of its log, an entry of the source's log says so, and the pair goes on once that is applied.
  */
 import { backoffMs, isSaidAgain } from '../base/backoff.ts';
 import { ByteWriter } from '../base/bytes.ts';

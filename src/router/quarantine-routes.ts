@@ -12,6 +12,7 @@ import {
   quarantineDecideAnswer,
   quarantineDecideRequest,
   quarantineDecision,
+  quarantineId,
   quarantineListAnswer,
   quarantineListRequest,
   quarantineShowAnswer,
@@ -22,12 +23,6 @@ import type { ServiceRouter } from './plan/service-router.ts';
 const askTimeoutMs = 30_000;
 /** Slots whose lists are asked for at a time. */
 const listsAtOnce = 8;
-
-const shownId = v.object({
-  slot: wholeNumberShape(0, 65_535),
-  seq: wholeNumberShape(0, Number.MAX_SAFE_INTEGER),
-  part: wholeNumberShape(0, 65_535),
-});
 
 function nodeOfSlot({ fanOut }: ServiceRouter, slot: number): number {
   return fanOut.nodeBySlot[slot] ?? refuseRequest(`the map has no slot ${slot}`);
@@ -61,7 +56,7 @@ export function quarantineRoutes(
       }
       return { slots: lists };
     }),
-    postRoute('/v1/quarantine/show', shownId, async (id) =>
+    postRoute('/v1/quarantine/show', quarantineId, async (id) =>
       quarantineShowAnswer.decode(await ask(id.slot, nodeCalls.quarantineShow, quarantineShowRequest.encode(id))),
     ),
     postRoute('/v1/quarantine/resend', resendBody, async ({ from, to }) => {

@@ -28,11 +28,11 @@ export function positionOf(state: SlotState, source: number): EffectPosition {
 export function relationOf({ origin, marks }: Chunk, at: EffectPosition): 'new' | 'repeat' | 'gap' {
   if (origin === null) return 'new';
   if (origin.generation < at.generation) return 'gap';
-  const isSameLife = origin.generation === at.generation;
+  const isSameGeneration = origin.generation === at.generation;
   const { known } = origin;
   const isKnown = known.session === at.session && known.mark === at.lastMark;
-  if (isSameLife && origin.session !== at.session && !isKnown) return 'gap';
-  const lastMark = isSameLife ? at.lastMark : 0;
+  if (isSameGeneration && origin.session !== at.session && !isKnown) return 'gap';
+  const lastMark = isSameGeneration ? at.lastMark : 0;
   if (origin.previousMark > lastMark) return 'gap';
   return marks.length === 0 || marks.at(-1)! <= lastMark ? 'repeat' : 'new';
 }

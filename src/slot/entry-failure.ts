@@ -11,7 +11,7 @@ export class ProcessDied extends Error {
   }
 }
 
-/** An entry could not be applied: its transaction is taken back and the entry is put aside. */
+/** An entry could not be applied: its transaction is taken back and the entry is set aside. */
 export class EntryFailure extends Error {
   override readonly name = 'EntryFailure';
   readonly seq: number;

@@ -71,7 +71,7 @@ export function didOf(entry: Entry): string {
   return 'did' in entry ? entry.did : '';
 }
 
-/** Returns the record whose state an effect tells, or an empty text. */
+/** Returns the record whose state an effect carries, or an empty text. */
 function recordOf(entry: Entry): string {
   if (entry.kind !== 'effect') return '';
   const { effect } = entry;
@@ -79,7 +79,7 @@ function recordOf(entry: Entry): string {
   return 'source' in effect ? recordUri(effect.source) : '';
 }
 
-/** What is put aside. */
+/** What is set aside. */
 export type Failure = Pick<QuarantinedEntry, 'seq' | 'appendMs' | 'origin' | 'kind' | 'did' | 'reason' | 'stack'> & {
   readonly entry: Entry | null;
   readonly item: Buffer;

@@ -31,7 +31,7 @@ const repoKinds: ReadonlySet<string> = new Set(['commit', 'sync', 'resync-begin'
 export function setAside(options: SetAsideOptions, failure: EntryFailure): Failure | null {
   const { state, meta, sources, quarantine, logged, appendMs } = options;
   const { seq, workKey } = failure;
-  invariant(seq === meta.cursor + 1, 'what is put aside follows the cursor');
+  invariant(seq === meta.cursor + 1, 'what is set aside follows the cursor');
   const said = { seq, reason: failure.reason, stack: failure.causeStack, appendMs: logged?.appendMs ?? appendMs };
   if (workKey !== null) {
     const value = state.rows.get(workKey);

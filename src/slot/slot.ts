@@ -45,7 +45,7 @@ export type SlotOptions = {
   readonly slots: number;
   readonly path: string;
   readonly mapBytes: number;
-  /** What its first run says of this opening; without, the slot has no sessions. */
+  /** The session that its first run begins; without it, the slot has none. */
   readonly opening?: Omit<OpenedEntry, 'kind'>;
   /** By default the real ones. */
   readonly rules?: ApplyRules;
@@ -68,7 +68,7 @@ export class Slot implements AsyncDisposable {
   readonly outbox: Outbox;
   readonly path: string;
   readonly #slots: number;
-  /** What is still to be said of this opening. */
+  /** The session that the next run begins, if it has not begun yet. */
   #opening: Omit<OpenedEntry, 'kind'> | undefined;
   /** Of the last transaction of this process, or at opening. */
   #metaRow: Buffer | undefined;
@@ -78,7 +78,7 @@ export class Slot implements AsyncDisposable {
   readonly #applier: EntryApplier;
   readonly quarantine: Quarantine;
   readonly #attempt: AttemptFile;
-  /** Called after an entry was put aside. */
+  /** Called after an entry was set aside. */
   onQuarantine: ((failure: Failure) => void) | null = null;
   readonly #meta: SlotMeta;
   /** Chunks that are in the log and not yet applied, oldest first. */
@@ -143,7 +143,7 @@ export class Slot implements AsyncDisposable {
     return this.#meta.sessions.at(-1)?.id ?? 0;
   }
 
-  /** False until a run has said that this process has opened the slot. */
+  /** False until a run has begun this process's session. */
   get isOpened(): boolean {
     return this.#opening === undefined;
   }
@@ -230,7 +230,7 @@ export class Slot implements AsyncDisposable {
     }
   }
 
-  /** Errors: DataPlaneError `ApplyStopped`, unless a chunk holds an operator's word. */
+  /** Errors: DataPlaneError `ApplyStopped`, unless a chunk holds an operator's decision. */
   #requireApplying(chunkBytes: readonly Uint8Array[]): void {
     const { stoppedMs, mayStartAgain } = this.quarantine;
     if (stoppedMs === 0 || mayStartAgain || chunkBytes.some(isOperatorChunk)) return;

@@ -32,7 +32,7 @@ export function malformed(error: MalformedBytes): ChunkOutcome {
   return { status: 'refused', code, message: `a chunk that this version cannot read: ${error.message}` };
 }
 
-/** True for a chunk with an operator's word on what is kept in quarantine. */
+/** True for a chunk with an operator's decision about what is in quarantine. */
 export function isOperatorChunk(bytes: Uint8Array): boolean {
   const entries = tryDecode(() => {
     const chunk = readChunk(bytes);

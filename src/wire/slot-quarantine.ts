@@ -38,7 +38,8 @@ export const quarantineListAnswer = controlMessage(nodeCalls.quarantineList, slo
 /** Bytes of an entry that are shown. */
 export const shownBytesMax = 64 * 2 ** 10;
 
-export const quarantineShowRequest = controlMessage(nodeCalls.quarantineShow, v.object(id));
+export const quarantineId = v.object(id);
+export const quarantineShowRequest = controlMessage(nodeCalls.quarantineShow, quarantineId);
 /** `itemBase64` is the entry as it is in the log, its first `shownBytesMax` bytes. */
 export const quarantineShowAnswer = controlMessage(
   nodeCalls.quarantineShow,
@@ -46,9 +47,8 @@ export const quarantineShowAnswer = controlMessage(
 );
 
 export const quarantineDecision = v.object({ ...id, action: v.picklist(['retry', 'drop']) });
-export type QuarantineDecision = Readonly<v.InferOutput<typeof quarantineDecision>>;
 export const quarantineDecideRequest = controlMessage(nodeCalls.quarantineDecide, quarantineDecision);
-/** `isKept`: it failed again. `resendFrom`: slots that owe this one more than it was told. */
+/** `isKept`: it failed again. `resendFrom`: slots that must send this one again what they owe. */
 export const quarantineDecideAnswer = controlMessage(
   nodeCalls.quarantineDecide,
   v.object({ isKept: v.boolean(), resendFrom: v.array(slot) }),

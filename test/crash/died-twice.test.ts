@@ -1,4 +1,4 @@
-/** An entry that ends the process is put aside once it was named at two deaths. */
+/** An entry that ends the process is set aside once it was named at two deaths. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ function start(...texts: string[]): { cursor: number; kept: { seq: number; did: 
 const poisonedAt = (index: number) => [{ seq: index + 1, did: `did:web:n${index}.example`, reason: 'process-died' }];
 
 describe('an entry at which the process dies', () => {
-  it('alone in its transaction is put aside after the second death', () => {
+  it('alone in its transaction is set aside after the second death', () => {
     expect([start('poison'), start('poison')]).toEqual([null, null]);
     expect(start('poison')).toEqual({ cursor: 1, kept: poisonedAt(0) });
     expect(start('good')).toEqual({ cursor: 2, kept: poisonedAt(0) });

@@ -1,4 +1,4 @@
-/** An entry that cannot be applied is kept aside, and stops nothing else. */
+/** An entry that cannot be applied is set aside, and stops nothing else. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -173,7 +173,7 @@ describe('an entry whose rule throws', () => {
 });
 
 describe('what storage throws', () => {
-  it('is never put aside', async () => {
+  it('is never set aside', async () => {
     for (const code of ['EIO', 'ENOSPC', 28, -30792, -30796]) {
       const broken: ApplyRules = {
         ...faulty,
@@ -230,7 +230,7 @@ describe('an effect whose rule throws', () => {
 });
 
 describe('long work of which a step throws', () => {
-  it('is put aside without the entry that went on with it, and retry ends it', async () => {
+  it('is set aside without the entry that went on with it, and retry ends it', async () => {
     let isFaulty = true;
     const { slot } = open({
       applyEntry,
