@@ -32,7 +32,7 @@ const steps: readonly Step[] = [
     minutesMax: 30,
     words: (report) => ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
   },
-  { name: 'fuzz', minutesMax: 8, words: () => ['node', join('test', 'fuzz', 'run.ts'), '--seconds=45', '--seed=1'] },
+  { name: 'fuzz', minutesMax: 8, words: () => ['node', join('test', 'fuzz', 'run.ts'), '--seconds=60', '--seed=1'] },
   {
     name: 'conformance',
     minutesMax: 40,

@@ -6,6 +6,11 @@ import { mutants } from '../../fuzz/mutant-table.ts';
 import { fuzzTargets } from '../../fuzz/target-table.ts';
 import { projectRoot } from '../../support/source-scan.ts';
 
+it('no bound is removed twice', () => {
+  const sites = mutants.map(({ file, text }) => `${file}: ${text}`);
+  expect(sites.filter((site, index) => sites.indexOf(site) !== index)).toEqual([]);
+});
+
 describe('each mutant', () => {
   it.each(mutants)('replaces a text that its file has once: $bound', ({ file, text, replacement, caughtBy }) => {
     expect(readFileSync(join(projectRoot, file), 'utf8').split(text).length).toBe(2);
