@@ -3,7 +3,8 @@
  *
  * One slot holds the worst that is known for each read. Its handlers are called with cold caches.
  * `hold_ms` is the longest turn of the event loop, `total_ms` the sum of all until the answer. In
- * process and one at a time, so it says nothing about queueing.
+ * process and one at a time, so it says nothing about queueing. `warm_cpu_us` is one count of what
+ * is unread with warm code, at a node and without the wire.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inputLimits } from '../src/atproto/input-limits.ts';
@@ -31,6 +32,7 @@ const nsid = {
   follow: 'app.bsky.graph.follow',
 } as const;
 const recordsPerCommit = 1_000;
+const unreadCase = 'unread count of many';
 
 /** A DID of its own for each number. */
 function numbered(number: number): string {
@@ -83,7 +85,7 @@ class HostileData {
     const page = (limit: number, priority: boolean): Buffer =>
       encodeMessage('GetNotificationsRequest', { actorDid, limit, priority });
     this.#add(
-      'unread count of many',
+      unreadCase,
       'bsky.GetUnreadNotificationCount',
       encodeMessage('GetUnreadNotificationCountRequest', { actorDid }),
     );
@@ -270,6 +272,29 @@ async function hold(call: () => Uint8Array | Promise<Uint8Array>): Promise<Held>
   return meter;
 }
 
+const unreadCalls = 20_000;
+
+/** Returns the CPU of one call that counts what is unread, of all threads of this process. */
+async function unreadCpuUs(data: HostileData): Promise<number> {
+  const { method, payload } = data.cases.find(({ name }) => name === unreadCase)!;
+  const handler = handlersOf(data).get(method)!;
+  const context = { method, epoch: 1, deadlineMs: Number.MAX_SAFE_INTEGER };
+  for (let call = 0; call < unreadCalls / 10; call++) await handler(payload, context);
+  const before = process.cpuUsage();
+  for (let call = 0; call < unreadCalls; call++) await handler(payload, context);
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / unreadCalls;
+}
+
+function handlersOf({ network }: HostileData): ReturnType<typeof createReadHandlers>['handlers'] {
+  return createReadHandlers({
+    slots: 1,
+    stateOf: (slot) => network.cluster.slots[slot]?.state,
+    refreshReads: () => {},
+    recordCacheBytes: 2 ** 24,
+  }).handlers;
+}
+
 export async function run({ quick, print }: BenchOptions): Promise<BenchResult> {
   const sizes = quick ? { rows: 10_000, actors: 1_000, repeats: 5 } : { rows: 100_000, actors: 3_000, repeats: 5 };
   const data = new HostileData(sizes);
@@ -299,15 +324,10 @@ async function measure(data: HostileData, sizes: Sizes, print: BenchOptions['pri
   const figures: Record<string, Figures> = {};
   for (let round = 0; round < sizes.repeats; round++) {
     // Cold caches in every round; the best round is one that no other process disturbed.
-    const reads = createReadHandlers({
-      slots: 1,
-      stateOf: (slot) => network.cluster.slots[slot]?.state,
-      refreshReads: () => {},
-      recordCacheBytes: 2 ** 24,
-    });
+    const handlers = handlersOf(data);
     for (const { name, method, payload } of data.cases) {
       const context = { method, epoch: 1, deadlineMs: Number.MAX_SAFE_INTEGER };
-      const { holdMs, totalMs } = await hold(() => reads.handlers.get(method)!(payload, context));
+      const { holdMs, totalMs } = await hold(() => handlers.get(method)!(payload, context));
       const known = figures[name] as { hold_ms: number; total_ms: number } | undefined;
       figures[name] = {
         hold_ms: Math.min(holdMs, known?.hold_ms ?? holdMs),
@@ -315,6 +335,7 @@ async function measure(data: HostileData, sizes: Sizes, print: BenchOptions['pri
       };
     }
   }
+  figures[unreadCase] = { ...(figures[unreadCase] as Figures), warm_cpu_us: await unreadCpuUs(data) };
   const dataSize = `${sizes.rows} rows of each kind and ${sizes.actors} actors in one slot, best of ${sizes.repeats} rounds`;
   return { dataSize, figures };
 }
