@@ -50,6 +50,7 @@ export const metricTable = {
   skyshard_outbox_effects: row('gauge', 'node', '', 'Effects not yet known to be at their target.'),
   skyshard_quarantined_entries: row('gauge', 'node', '', 'Entries that could not be applied and are kept.'),
   skyshard_slots_stopped: row('gauge', 'node', '', 'Slots that have stopped applying and only serve.'),
+  skyshard_slots_incomplete: row('gauge', 'node', '', 'Slots that lost what they held and wait for a repair.'),
   skyshard_quarantine_total: row(
     'counter',
     'node',

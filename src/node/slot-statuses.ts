@@ -34,11 +34,10 @@ export function registerSlotMetrics(registry: Registry, links: readonly StatusLi
   sum('skyshard_entries_applied_total', 'cursor');
   sum('skyshard_outbox_effects', 'outbox');
   sum('skyshard_quarantined_entries', 'quarantined');
-  registerReadout(
-    registry,
-    'skyshard_slots_stopped',
-    async () => (await statuses()).filter(({ state }) => state === 'stopped').length,
-  );
+  const count = (name: MetricName, isCounted: (slot: SlotStatus) => boolean): void =>
+    registerReadout(registry, name, async () => (await statuses()).filter(isCounted).length);
+  count('skyshard_slots_stopped', ({ state }) => state === 'stopped');
+  count('skyshard_slots_incomplete', ({ condition }) => condition === 'incomplete');
   sum('skyshard_slots_bytes', 'bytes');
   registerReadout(
     registry,

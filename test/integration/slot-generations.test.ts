@@ -66,7 +66,7 @@ class TwoNodes implements AsyncDisposable {
     return join(this.folder, name);
   }
 
-  async start(name: string, beginAgain: readonly number[] = []): Promise<RunningNode> {
+  async start(name: string, beginAgain: readonly number[] = [], registry = new Registry()): Promise<RunningNode> {
     const node = await startNode({
       name,
       mapJson: this.mapJson,
@@ -81,7 +81,7 @@ class TwoNodes implements AsyncDisposable {
       recordCacheMib: 1,
       adminToken: null,
       clusterToken: null,
-      registry: new Registry(),
+      registry,
     });
     this.#running.set(name, node);
     return node;
@@ -211,10 +211,12 @@ describe('a node', () => {
     await startWithFollowers();
     await nodes.stop('n1');
     rmSync(nodes.dataDir('n1'), { recursive: true });
-    await nodes.start('n1', [2, 3]);
+    const registry = new Registry();
+    await nodes.start('n1', [2, 3], registry);
     await until(async () => (await nodes.followersOf(actor)) === fans.length || undefined, 20_000);
     const statuses = await nodes.statusOf('n1');
     expect(statuses.map(({ condition }) => condition)).toEqual(['incomplete', 'incomplete']);
+    expect(await registry.metrics()).toContain('skyshard_slots_incomplete 2');
     await until(async () => (await nodes.statusOf('n0')).every(({ outbox }) => outbox === 0) || undefined, 20_000);
     expect((await nodes.statusOf('n0')).map(({ condition }) => condition)).toEqual(['complete', 'complete']);
     // What it does not have may have been there: it does not say that it is not.
