@@ -10,12 +10,12 @@ import { parseSigningKey, type SigningKey } from '../atproto/signing-key.ts';
 import type { Clock } from '../base/clock.ts';
 import type { DidDocument } from '../identity/did-document.ts';
 import type { DidReason, IdentityResolver } from '../identity/identity-resolver.ts';
-import type { IdentityTimes } from './state/identity-times.ts';
 
 export type AccountFact = { readonly pds: string | null; readonly signingKey: string | null };
 
 export type AccountFactsOptions = {
-  readonly times: Pick<IdentityTimes, 'factsOf'>;
+  /** What is stored of a DID; undefined when it was never resolved. */
+  readonly identities: { check(did: string): AccountFact | undefined };
   readonly resolver: Pick<IdentityResolver, 'resolveDid'>;
   readonly clock: Clock;
 };
@@ -71,7 +71,7 @@ export class AccountFacts {
   known(did: string): AccountFact | undefined {
     const cached = this.#facts.get(did);
     if (cached !== undefined) return cached;
-    const stored = this.#options.times.factsOf(did);
+    const stored = this.#options.identities.check(did);
     if (stored !== undefined) this.#facts.set(did, stored);
     return stored;
   }

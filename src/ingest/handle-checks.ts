@@ -12,7 +12,7 @@ import { isTransientHandleReason } from '../identity/handle-resolver.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import type { IngestCounters } from './ingest-counters.ts';
-import type { UnverifiedHandle } from './state/identity-times.ts';
+import type { UnverifiedHandle } from './state/identity-table.ts';
 import type { IngestState } from './state/ingest-state.ts';
 
 export type HandleChecksOptions = {

@@ -209,7 +209,7 @@ export class IdentityImport {
 
   /** Whether an operation is newer than what the DID's last look-up, or the file so far, said. */
   #isNews(did: string, createdMs: number): boolean {
-    const facts = this.#options.state.identities.factsOf(did);
+    const facts = this.#options.state.identities.check(did);
     return facts === undefined || Math.floor(createdMs / 1000) >= facts.checkedAtSec;
   }
 

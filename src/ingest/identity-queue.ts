@@ -161,7 +161,7 @@ export class IdentityQueue {
 
   /** Keys and PDS count at once, even while the handle cannot be checked. */
   #isChanged({ did, pds, signingKey }: Identity): boolean {
-    const facts = this.#options.state.identities.factsOf(did);
+    const facts = this.#options.state.identities.check(did);
     return facts === undefined || facts.pds !== pds || facts.signingKey !== signingKey;
   }
 

@@ -5,7 +5,7 @@
  * Owns: an LRU cache of due times over the durable checks, updated after them.
  */
 import { LRUCache } from 'lru-cache';
-import type { IdentityCheck, IdentityTimes } from './state/identity-times.ts';
+import type { IdentityCheck, IdentityTable } from './state/identity-table.ts';
 
 const cachedDidsMax = 200_000;
 const daySec = 86_400;
@@ -17,26 +17,26 @@ function dueSecOf(check: IdentityCheck): number {
 }
 
 export class IdentitySchedule {
-  readonly #times: IdentityTimes;
+  readonly #identities: IdentityTable;
   readonly #dueSecByDid = new LRUCache<string, number>({ max: cachedDidsMax });
 
-  constructor(times: IdentityTimes) {
-    this.#times = times;
+  constructor(identities: IdentityTable) {
+    this.#identities = identities;
   }
 
   isDue(did: string, nowSec: number): boolean {
     let dueSec = this.#dueSecByDid.get(did);
     if (dueSec === undefined) {
-      const check = this.#times.check(did);
+      const check = this.#identities.check(did);
       dueSec = check === undefined ? 0 : dueSecOf(check);
       this.#dueSecByDid.set(did, dueSec);
     }
     return nowSec >= dueSec;
   }
 
-  /** See `IdentityTimes.storeCheck`. */
+  /** See `IdentityTable.storeCheck`. */
   async storeCheck(did: string, check: IdentityCheck, isOver: boolean): Promise<void> {
-    await this.#times.storeCheck(did, check, isOver);
+    await this.#identities.storeCheck(did, check, isOver);
     this.#dueSecByDid.set(did, dueSecOf(check));
   }
 

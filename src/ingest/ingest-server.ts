@@ -221,7 +221,7 @@ function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
     clock: deps.clock,
     onDocument: (document) => facts.learn(document),
   });
-  const facts = new AccountFacts({ times: state.identities, resolver, clock: deps.clock });
+  const facts = new AccountFacts({ identities: state.identities, resolver, clock: deps.clock });
   const hosts = new HostPolicy({ rules: state.hostRules, facts, clock: deps.clock });
   const identities = new IdentityQueue({ ...deps, resolver, appender, state }, signal);
   const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, facts, hosts, identities });

@@ -12,7 +12,7 @@ import { CommitQueue } from './commit-queue.ts';
 import { FetchQueue } from './fetch-queue.ts';
 import { HostListings } from './host-listings.ts';
 import { HostRuleTable } from './host-rules.ts';
-import { IdentityTimes } from './identity-times.ts';
+import { IdentityTable } from './identity-table.ts';
 import { ImportPositions } from './import-position.ts';
 import { LookupQueue } from './lookup-queue.ts';
 import { RefusedRepos } from './refused-repos.ts';
@@ -46,7 +46,7 @@ export class IngestState implements AsyncDisposable {
   readonly hosts: HostListings;
   readonly hostRules: HostRuleTable;
   readonly refusedRepos: RefusedRepos;
-  readonly identities: IdentityTimes;
+  readonly identities: IdentityTable;
   readonly imports: ImportPositions;
   /** Identities to resolve because a source reported a change. */
   readonly lookups: LookupQueue;
@@ -79,7 +79,7 @@ export class IngestState implements AsyncDisposable {
     this.lookups = new LookupQueue({ rows: table('lookups'), due: table('lookups-due') }, this.#commits);
     this.deletions = new LookupQueue({ rows: table('deletions'), due: table('deletions-due') }, this.#commits);
     this.imports = new ImportPositions(table('imports'));
-    this.identities = new IdentityTimes(table('identities'), this.lookups, this.#commits);
+    this.identities = new IdentityTable(table('identities'), this.lookups, this.#commits);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -26,7 +26,11 @@ class Scripted {
       this.asked.push(fresh);
       return this.answer();
     };
-    this.facts = new AccountFacts({ times: { factsOf: () => undefined }, resolver: { resolveDid }, clock: this.clock });
+    this.facts = new AccountFacts({
+      identities: { check: () => undefined },
+      resolver: { resolveDid },
+      clock: this.clock,
+    });
     this.facts.onLearned = (of) => this.learned.push(of);
   }
 }

@@ -22,8 +22,8 @@ class Held {
 
   constructor() {
     const resolver = { resolveDid: async () => ({ ok: false, reason: 'unreachable' }) as const };
-    const times = { factsOf: () => ({ pds: 'https://pds.test', signingKey: 'zQ3sh', checkedAtSec: 1 }) };
-    const facts = new AccountFacts({ times, resolver, clock: new ManualClock() });
+    const identities = { check: () => ({ pds: 'https://pds.test', signingKey: 'zQ3sh', checkedAtSec: 1 }) };
+    const facts = new AccountFacts({ identities, resolver, clock: new ManualClock() });
     const prove: ProofPool['prove'] = () => new Promise((resolve) => this.proofs.push(resolve));
     const prover = new CommitProver({ facts, pool: { prove } as ProofPool, onLateFailure: async () => {} });
     const counters = createIngestCounters(new Registry());

@@ -100,10 +100,10 @@ it('what a document says is durable with its resolution, and goes when the DID i
   network.register(authorDid, 'author.test');
   const queue = queueOf();
   const running = queue.run();
-  expect(state.identities.factsOf(authorDid)).toBeUndefined();
+  expect(state.identities.check(authorDid)).toBeUndefined();
   await queue.refresh(authorDid);
   await queue.drained(never);
-  expect(state.identities.factsOf(authorDid)).toMatchObject({
+  expect(state.identities.check(authorDid)).toMatchObject({
     pds: network.url,
     signingKey,
     checkedAtSec: clock.nowMs() / 1000,
@@ -111,7 +111,7 @@ it('what a document says is durable with its resolution, and goes when the DID i
   network.documents.clear();
   await queue.refresh(authorDid);
   await queue.drained(never);
-  expect(state.identities.factsOf(authorDid)).toMatchObject({ pds: null, signingKey: null });
+  expect(state.identities.check(authorDid)).toMatchObject({ pds: null, signingKey: null });
   stop.abort();
   await running;
 });
@@ -166,7 +166,7 @@ describe('a resolution that the source asked for', () => {
     await queue.refresh(authorDid);
     await queue.drained(never);
     expect(log.of('identity')).toMatchObject([{ handle: null, verifiedAtMs: 0 }]);
-    expect(state.identities.factsOf(authorDid)).toMatchObject({ pds: network.url });
+    expect(state.identities.check(authorDid)).toMatchObject({ pds: network.url });
     expect(state.lookups.get(authorDid)).toMatchObject({ attempts: 1 });
     // Nothing has changed, so nothing more is said.
     await queue.refresh(authorDid);

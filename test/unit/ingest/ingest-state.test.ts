@@ -53,8 +53,8 @@ describe('the state of ingest', () => {
     expect(state.cursors.get('https://relay.test')).toEqual({ seq: 2 ** 40, timeMs: 1_700_000_000_000 });
     expect(state.cursors.get('https://other.test')).toBeUndefined();
     expect(state.identities.check('did:web:a.test')).toEqual({ ...facts, hasHandle: true });
-    expect(state.identities.factsOf('did:web:b.test')).toMatchObject({ pds: null, signingKey: null });
-    expect(state.identities.factsOf('did:web:c.test')).toBeUndefined();
+    expect(state.identities.check('did:web:b.test')).toMatchObject({ pds: null, signingKey: null });
+    expect(state.identities.check('did:web:c.test')).toBeUndefined();
     expect(state.hosts.get('https://pds.test')).toEqual(listing);
     expect(state.hosts.unfinished()).toEqual(['https://pds.test']);
     expect(state.fetches.totals).toEqual({ queued: 2, done: 0, failed: 0, gone: 0, records: 0 });

@@ -37,7 +37,7 @@ describe('a large repo', () => {
     const host = new RepoHost({ fetch, limits, clock, isTrusted: () => true, signal });
     const appender = new MemoryLog();
     const counters = createIngestCounters(new Registry());
-    const facts = new AccountFacts({ times: { factsOf: () => undefined }, resolver, clock });
+    const facts = new AccountFacts({ identities: { check: () => undefined }, resolver, clock });
     const repos = new RepoFetch({ gate: new RepoGate(appender), appender, resolver, facts, host, clock, counters });
     const row: RepoRow = { state: 'queued', attempts: 0, dueSec: 0, rev: '', revMin: '', host: 'https://pds.test' };
     const [first, second] = await Promise.allSettled([repos.fetch(authorDid, row), repos.fetch(otherDid, row)]);

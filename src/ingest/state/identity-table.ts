@@ -32,7 +32,7 @@ function beginCheck({ checkedAtSec, pds, signingKey }: IdentityFacts, handle: Ha
  * Table `identities`: DID → last check, PDS, signing key, and the claimed handle while nobody has
  * verified it.
  */
-export class IdentityTimes {
+export class IdentityTable {
   readonly #checks: Table;
   readonly #lookups: LookupQueue;
   readonly #commits: CommitQueue;
@@ -43,6 +43,7 @@ export class IdentityTimes {
     this.#commits = commits;
   }
 
+  /** Returns what the last check found; undefined for a DID that was never resolved. */
   check(did: string): IdentityCheck | undefined {
     const value = this.#checks.get(didKey(did));
     if (value === undefined) return undefined;
@@ -50,11 +51,6 @@ export class IdentityTimes {
     const [checkedAtSec, handle] = [reader.u32(), handleStates[reader.u8()]];
     const [pds, signingKey] = [reader.text() || null, reader.text() || null];
     return { checkedAtSec, hasHandle: handle === 'verified', pds, signingKey };
-  }
-
-  /** Returns what is known of a DID without a look-up; undefined when it was never resolved. */
-  factsOf(did: string): IdentityFacts | undefined {
-    return this.check(did);
   }
 
   /**
