@@ -1,14 +1,16 @@
 /**
- * Whether ingest's own folder was lost: its cursors are gone while the slots hold data. To follow
- * the sources from now on would leave out, unsaid, all that came in between.
+ * Whether ingest's own folder was lost, or is another cluster's: its cursors are gone, or not
+ * those of what the slots hold. To follow the sources from now on, or from there, would leave out,
+ * unsaid, all that came in between.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { seededRandom } from '../base/seeded-random.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import { writeDurably } from '../storage/durable-file.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { nodeStatusMessage } from '../wire/node-status.ts';
@@ -61,4 +63,24 @@ async function ownersOf(node: string, { caller }: LostFolderOptions): Promise<nu
     operatingFailure(thrown);
     return undefined;
   }
+}
+
+/**
+ * Refuses the folder of a cluster of another name. One that has no name yet takes this one, in the
+ * file `cluster`.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` saying what to do.
+ */
+export function requireSameCluster(folder: string, cluster: string): void {
+  const path = join(folder, 'cluster');
+  const found = existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
+  if (found === cluster) return;
+  if (found === '') {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return writeDurably(path, `${cluster}\n`);
+  }
+  const problem = `${folder} is of the cluster "${found}", and the map names "${cluster}"`;
+  throw new DataPlaneError('ConfigInvalid', problem, {
+    hint: 'Use the shard map of that cluster; or move the folder away and start once with --cursor or --begin-again ingest.',
+  });
 }

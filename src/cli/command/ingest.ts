@@ -4,7 +4,7 @@ import { isSaidAgain } from '../../base/backoff.ts';
 import { isTransient } from '../../base/data-plane-error.ts';
 import { type Settings, splitPair } from '../../config/settings.ts';
 import { type IngestSource, startIngest } from '../../ingest/ingest-server.ts';
-import { requireOwnFolder } from '../../ingest/lost-folder.ts';
+import { requireOwnFolder, requireSameCluster } from '../../ingest/lost-folder.ts';
 import { pollResyncs } from '../../ingest/resync-poll.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
 import { LabelledCounter } from '../../metrics/metric.ts';
@@ -78,12 +78,15 @@ export const runIngest: Command = (context) => {
     const appender = appenderOf(context, registry, caller, () => maps.map);
     const sources = sourcesOf(settings);
     const note = (message: string, fields: Record<string, unknown>): void => log('info', message, fields);
-    if (sources.length > 0 && settings.cursor === null && !settings.beginAgain.includes('ingest')) {
-      await requireOwnFolder({ folder, map: () => maps.map, caller, clock, note }).catch(async (thrown: unknown) => {
-        await appender[Symbol.asyncDispose]();
-        await caller[Symbol.asyncDispose]();
-        throw thrown;
-      });
+    try {
+      if (sources.length > 0 && settings.cursor === null && !settings.beginAgain.includes('ingest')) {
+        await requireOwnFolder({ folder, map: () => maps.map, caller, clock, note });
+      }
+      requireSameCluster(folder, map.cluster);
+    } catch (thrown) {
+      await appender[Symbol.asyncDispose]();
+      await caller[Symbol.asyncDispose]();
+      throw thrown;
     }
     const ingest = await startIngest({
       folder,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
-import { requireOwnFolder } from '../../../src/ingest/lost-folder.ts';
+import { requireOwnFolder, requireSameCluster } from '../../../src/ingest/lost-folder.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
 import type { NodeCaller } from '../../../src/wire/node-caller.ts';
 import { nodeStatusMessage } from '../../../src/wire/node-status.ts';
@@ -81,4 +81,14 @@ it('asks nobody when the folder is there', async () => {
   const node = new Node(7);
   await check(node, path);
   expect(node.calls).toBe(0);
+});
+
+it('takes the name of its cluster, and is refused for a cluster of another name', () => {
+  const path = join(folder, 'named');
+  requireSameCluster(path, '');
+  requireSameCluster(path, 'a');
+  requireSameCluster(path, 'a');
+  for (const other of ['b', '']) {
+    expect(() => requireSameCluster(path, other)).toThrow(/is of the cluster "a", and the map names/);
+  }
 });
