@@ -46,8 +46,11 @@ export const inputLimits = {
   chunkItemsMax: 50_000,
   chunkNodeBytesMax: 1_048_576,
 
-  /** A repo's CAR. Units: bytes, blocks, bytes of one block. */
-  repoCarBytesMax: 2 ** 30,
+  /**
+   * A repo's CAR, which is held in memory whole. Units: bytes, blocks, bytes of one block. The
+   * largest real repos have a few hundred MB; one that fills this has about two million records.
+   */
+  repoCarBytesMax: 2 ** 29,
   repoBlocksMax: 8_000_000,
   repoBlockBytesMax: 2_097_152,
   /** A repo's tree. Units: keys, levels, bytes of one node and of one key. */

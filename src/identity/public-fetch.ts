@@ -10,6 +10,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { type AddressLookup, NameLookup } from './address-lookup.ts';
+import { GrowingBody } from './growing-body.ts';
 import { isPublicAddress } from './public-address.ts';
 
 /** Why a fetch got no answer. An answer with an error status is still an answer. */
@@ -188,8 +189,8 @@ function collectBody(
   resolve: (outcome: FetchOutcome) => void,
   fail: (error: Error) => void,
 ): void {
-  const parts: Buffer[] = [];
-  let bytes = 0;
+  const declaredBytes = Number(response.headers['content-length']) || 0;
+  const body = new GrowingBody(declaredBytes, bytesMax);
   const refuse = (): void => {
     resolve({ ok: false, reason: 'too-large', message: `more than ${bytesMax} bytes` });
     response.destroy();
@@ -198,15 +199,12 @@ function collectBody(
   response.on('close', () => {
     if (!response.complete) fail(new Error('the answer ends early'));
   });
-  if (Number(response.headers['content-length'] ?? 0) > bytesMax) return refuse();
+  if (declaredBytes > bytesMax) return refuse();
   response.on('data', (part: Buffer) => {
-    bytes += part.length;
-    if (bytes > bytesMax) refuse();
-    else parts.push(part);
+    if (!body.add(part)) refuse();
   });
   response.on('end', () => {
-    const body = parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes);
-    resolve({ ok: true, status: response.statusCode ?? 0, headers: response.headers, body });
+    resolve({ ok: true, status: response.statusCode ?? 0, headers: response.headers, body: body.bytes });
   });
 }
 

@@ -62,9 +62,11 @@ const attemptsMax = 14;
 const finalReasons: ReadonlySet<FetchFailureReason> = new Set(['too-large', 'records-too-large', 'entry-refused']);
 const repoRetryPolicy = { firstMs: 1000, maxMs: 21_600_000 };
 const idlePollMs = 1000;
-/** Pause after a repo of a paused host, so a long queue for it is not rewritten at full speed. */
+/** Pause after a repo that must wait, so a long queue of them is not rewritten at full speed. */
 const parkPauseMs = 50;
 const failurePauseMs = 5000;
+/** Delay of a large repo while others wait for memory. */
+const crowdedSec = 30;
 /** Failures are kept for status requests; beyond these limits the oldest are evicted. */
 const failuresKept = { ttl: 86_400_000, ttlResolution: 0, max: 10_000 };
 
@@ -233,6 +235,7 @@ export class Backfill {
     this.#failures.set(did, { reason: outcome.reason, message: outcome.message });
     const { reason } = outcome;
     const after = await state.fetches.storeOutcome(did, (now) => this.#afterFailure(reason, now));
+    if (reason === 'crowded') return clock.sleep(parkPauseMs, this.#signal);
     if (after.state === 'queued') return;
     // Else its slot would ask for it for ever. A slot that misses this asks again, with this end.
     await gate.appendSnapshot(did, { kind: 'resync-given-up', did, eventMs: clock.nowMs() });
@@ -240,6 +243,7 @@ export class Backfill {
 
   #afterFailure(reason: FetchFailureReason, now: RepoRow): RepoRow {
     if (reason === 'gone') return { ...now, state: 'gone', dueSec: this.#nowSec() };
+    if (reason === 'crowded') return { ...now, dueSec: this.#nowSec() + crowdedSec };
     const attempts = reason === 'busy' ? now.attempts : now.attempts + 1;
     const isFinal = finalReasons.has(reason) || attempts >= attemptsMax;
     if (isFinal) return { ...now, state: 'failed', attempts, dueSec: this.#nowSec() };

@@ -5,9 +5,10 @@
  * Owns: the order that leaves neither a gap nor a duplicate. The repo's live entries are held from
  * just before a request until it fails, or the snapshot is in the log; then those above its rev
  * follow. They do not wait while the request waits for its turn. A hold that exceeds its limit
- * voids the attempt.
+ * voids the attempt. Also owns how many bytes of repos are in memory at once: a small repo may
+ * always come, larger ones share a budget until they are in the log.
  */
-
+import { LRUCache } from 'lru-cache';
 import { inputLimits } from '../atproto/input-limits.ts';
 import { openRepoCarInSteps, type RepoSnapshot } from '../atproto/repo-car.ts';
 import { isCommitSignedBy } from '../atproto/signed-commit.ts';
@@ -20,6 +21,7 @@ import { passOthersRefusal, refusalOf } from '../log/entries-refused.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import { type AccountFacts, isSignedNow } from './account-facts.ts';
 import { isRevAhead } from './ahead-watch.ts';
+import { ByteBudget, type ByteShare } from './byte-budget.ts';
 import { keepSoundOps } from './event-router.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { RepoGate, RepoHold } from './repo-gate.ts';
@@ -36,10 +38,14 @@ export type RepoFetchOptions = {
   readonly counters: IngestCounters;
 };
 
-/** Why an attempt failed. `overtaken`: too many live commits arrived while it ran. */
+/**
+ * Why an attempt failed. `overtaken`: too many live commits arrived while it ran. `crowded`: other
+ * large repos wait for memory already.
+ */
 export type FetchFailureReason =
   | HostFailure['reason']
   | 'identity-unknown'
+  | 'crowded'
   | 'overtaken'
   | 'stale'
   | 'rev-ahead'
@@ -48,23 +54,35 @@ export type FetchFailureReason =
   | 'repo-damaged'
   | 'records-too-large'
   | 'entry-refused';
+type Crowded = { readonly ok: false; readonly reason: 'crowded'; readonly message: string };
 type CheckedRepo = { readonly ok: true; readonly snapshot: RepoSnapshot } | (FetchedRepo & { readonly ok: false });
 export type FetchedRepo =
   | { readonly ok: true; readonly rev: string; readonly records: number }
   | { readonly ok: false; readonly reason: FetchFailureReason; readonly message: string };
 
-/** Larger repos are fetched one at a time, since each is held in memory whole. */
-const largeRepoBytes = 67_108_864;
+const smallRepoBytesMax = 2 ** 24;
+/** All larger repos at once, from their request until they are in the log. Units: bytes. */
+const largeReposBytesMax = 2 ** 29;
+/** A repo that outgrows one of these is asked for again, with the next. Units: bytes. */
+const repoSizes = [smallRepoBytesMax, 2 ** 27, inputLimits.repoCarBytesMax] as const;
+/** Each occupies one of the few fetches at once while it waits. */
+const largeReposWaitingMax = 4;
+/** Repos whose size is known to be beyond some of the above. */
+const outgrownMax = 10_000;
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The hold of the request that runs; between requests a repo's live entries pass. */
+/**
+ * What one attempt holds: its share of memory, and the hold of the request that runs; between
+ * requests a repo's live entries pass.
+ */
 class RequestHolds {
   readonly #gate: RepoGate;
   readonly #did: string;
   #hold: RepoHold | null = null;
+  share: ByteShare | null = null;
 
   constructor(gate: RepoGate, did: string) {
     this.#gate = gate;
@@ -83,6 +101,8 @@ class RequestHolds {
   release(): void {
     this.#hold?.release(null, Promise.resolve());
     this.#hold = null;
+    this.share?.release();
+    this.share = null;
   }
 }
 
@@ -96,7 +116,9 @@ async function inTurns<Result>(work: Generator<void, Result, undefined>): Promis
 
 export class RepoFetch {
   readonly #options: RepoFetchOptions;
-  #largeTurn: Promise<void> = Promise.resolve();
+  readonly #memory = new ByteBudget(largeReposBytesMax, largeReposWaitingMax);
+  /** The last size that a repo outgrew, by DID. */
+  readonly #outgrown = new LRUCache<string, number>({ max: outgrownMax });
 
   constructor(options: RepoFetchOptions) {
     this.#options = options;
@@ -154,7 +176,7 @@ export class RepoFetch {
     holds: RequestHolds,
   ): Promise<RepoAnswer | (FetchedRepo & { ok: false })> {
     const byGiven = givenHost === null ? null : await this.#fetchFrom(givenHost, did, holds);
-    if (byGiven?.ok === true || byGiven?.reason === 'busy') return byGiven;
+    if (byGiven?.ok === true || byGiven?.reason === 'busy' || byGiven?.reason === 'crowded') return byGiven;
     const resolution = await this.#options.resolver.resolveDid(did, { fresh: true });
     if (!resolution.ok) {
       // The did:plc directory is authoritative; a did:web server may be misconfigured.
@@ -172,22 +194,31 @@ export class RepoFetch {
       : byDocument;
   }
 
-  async #fetchFrom(origin: string, did: string, holds: RequestHolds): Promise<RepoAnswer> {
-    const answer = await this.#request(origin, did, largeRepoBytes, holds);
-    if (answer.ok || answer.reason !== 'too-large') return answer;
-    const alone = this.#largeTurn.then(() => this.#request(origin, did, inputLimits.repoCarBytesMax, holds));
-    // The next one takes its turn whatever became of this one, and must not keep its bytes.
-    this.#largeTurn = alone.then(
-      () => {},
-      () => {},
-    );
-    return alone;
+  async #fetchFrom(origin: string, did: string, holds: RequestHolds): Promise<RepoAnswer | Crowded> {
+    const outgrown = this.#outgrown.get(did) ?? 0;
+    const bytesMax = repoSizes.find((size) => size > outgrown)!;
+    if (bytesMax > smallRepoBytesMax) {
+      const refusal = await this.#reserve(origin, bytesMax, holds);
+      if (refusal !== null) return refusal;
+    }
+    const answer = await this.#options.host.getRepo(origin, did, bytesMax, () => holds.begin());
+    if (answer.ok) {
+      holds.share?.shrinkTo(answer.car.length);
+      return answer;
+    }
+    holds.release();
+    if (answer.reason !== 'too-large' || bytesMax === repoSizes.at(-1)) return answer;
+    this.#outgrown.set(did, bytesMax);
+    return this.#fetchFrom(origin, did, holds);
   }
 
-  async #request(origin: string, did: string, bytesMax: number, holds: RequestHolds): Promise<RepoAnswer> {
-    const answer = await this.#options.host.getRepo(origin, did, bytesMax, () => holds.begin());
-    if (!answer.ok) holds.release();
-    return answer;
+  /** Waits for memory. Returns: why there is none, or null. */
+  async #reserve(origin: string, bytes: number, holds: RequestHolds): Promise<HostFailure | Crowded | null> {
+    // Memory must not wait for a host that wants a pause.
+    if (this.#options.host.isPaused(origin))
+      return { ok: false, reason: 'busy', message: `${origin} asked for a pause` };
+    holds.share = await this.#memory.reserve(bytes);
+    return holds.share === null ? { ok: false, reason: 'crowded', message: 'other large repos wait already' } : null;
   }
 
   async #append(snapshot: RepoSnapshot, hold: RepoHold): Promise<FetchedRepo> {

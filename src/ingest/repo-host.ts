@@ -127,6 +127,11 @@ export class RepoHost {
     return { ok: false, reason: 'answer-bad', message: `${origin} answers ${outcome.status}` };
   }
 
+  /** Returns whether a host wants no requests now. */
+  isPaused(origin: string): boolean {
+    return this.#options.limits.pausedMs(origin) > 1000;
+  }
+
   /** Fetches a whole repo of at most `bytesMax`; calls `onStart` when its turn has come. */
   async getRepo(origin: string, did: string, bytesMax: number, onStart: () => void): Promise<RepoAnswer> {
     const path = `/xrpc/com.atproto.sync.getRepo?did=${encodeURIComponent(did)}`;
@@ -158,7 +163,7 @@ export class RepoHost {
    */
   async hasRepo(origin: string, did: string, timeoutMs: number): Promise<RepoPresence> {
     const { limits, clock } = this.#options;
-    if (limits.pausedMs(origin) > 1000) return 'busy';
+    if (this.isPaused(origin)) return 'busy';
     const path = `/xrpc/com.atproto.sync.getLatestCommit?did=${encodeURIComponent(did)}`;
     const outcome = await this.#request(origin, path, 'application/json', timeoutMs, errorBytesMax);
     if (!outcome.ok) return outcome.reason === 'too-large' ? 'busy' : 'silent';

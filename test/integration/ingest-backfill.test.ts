@@ -353,6 +353,24 @@ describe('fetching all repos of a host', () => {
     expect(most).toBeLessThanOrEqual(3);
   });
 
+  it('fetches other repos while many large ones wait for memory', async () => {
+    const large = Array.from({ length: 40 }, (_, index) => `did:web:large${index}.test`);
+    for (const did of large) harness.network.documents.set(did, {});
+    harness.network.serveRepos((did) => {
+      if (did === authorDid) return carAnswer();
+      const headers = { 'content-length': String(400 * 2 ** 20) };
+      return { headers, body: '', stream: (response) => response.flushHeaders() };
+    });
+    const host = harness.network.url;
+    await harness.start({ backfill: { hostRequestsPerSecond: 1000 } });
+    for (const did of large) await harness.post('/v1/backfill', { did, host });
+    const isCrowded = async (did: string): Promise<boolean> =>
+      JSON.stringify((await harness.get(`/v1/backfill?did=${did}`)).body).includes('"crowded"');
+    await until(async () => (await Promise.all(large.map(isCrowded))).filter(Boolean).length >= 24);
+    await harness.post('/v1/backfill', { did: authorDid });
+    await until(backfilled(authorDid));
+  });
+
   it('continues after a restart without refetching finished repos', async () => {
     const cars = await manyRepos(10);
     serveList([...cars.keys()], 4);

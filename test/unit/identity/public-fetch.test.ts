@@ -178,6 +178,16 @@ describe('a fetch of a trusted URL', () => {
     expect(await fetch.get(request(`${network.url}/undeclared`, trusted))).toMatchObject({ reason: 'too-large' });
   });
 
+  it.each([
+    ['with', { 'content-length': '3000000' }],
+    ['without', { 'transfer-encoding': 'chunked' }],
+  ])('comes whole in many parts, %s a content-length', async (_with, headers) => {
+    const body = Buffer.from(Array.from({ length: 3_000_000 }, (_byte, index) => index % 251));
+    network.responders.set('/parts', () => ({ headers, body }));
+    const outcome = await fetch.get(request(`${network.url}/parts`, { isTrusted: true, bytesMax: 3_000_000 }));
+    expect(outcome.ok && outcome.body.equals(body)).toBe(true);
+  });
+
   it('ends at its deadline', async () => {
     network.responders.set('/silent', () => new Promise(() => {}));
     const outcome = await fetch.get(request(`${network.url}/silent`, { isTrusted: true, timeoutMs: 100 }));
