@@ -9,12 +9,12 @@ import { pollResyncs } from '../../ingest/resync-poll.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
 import { LabelledCounter } from '../../metrics/metric.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
-import { MapFollower } from '../../shardmap/map-follower.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
-import { NodeClient } from '../../wire/node-client.ts';
-import { readAccessTokens, readTrustedCertificates } from '../access-files.ts';
+import type { NodeClient } from '../../wire/node-client.ts';
+import { readAccessTokens } from '../access-files.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
+import { clusterClient } from '../process/cluster-client.ts';
 import { serve } from '../process/server-process.ts';
 
 function sourcesOf({ relay, pds, cursor: startSeq }: Settings): IngestSource[] {
@@ -57,24 +57,7 @@ export const runIngest: Command = (context) => {
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
     const registry = new Registry();
     registerProcessMetrics(registry);
-    const maps = new MapFollower({
-      map,
-      read: () => readMapFile(settings.map).map,
-      adopt: (newest) => {
-        caller.setMap(newest);
-        return null;
-      },
-      note: (message, fields) => log('warn', message, fields),
-      clock,
-    });
-    const caller = new NodeClient({
-      map,
-      onOtherEpoch: (_node, epoch) => maps.saw(epoch),
-      clusterToken,
-      trustedCertificates: readTrustedCertificates(map),
-      clock,
-      onProblem: (node, problem) => log('warn', `node ${node} is lost: ${problem}`),
-    });
+    const { maps, caller } = clusterClient(context, map, clusterToken);
     const appender = appenderOf(context, registry, caller, () => maps.map);
     const sources = sourcesOf(settings);
     const note = (message: string, fields: Record<string, unknown>): void => log('info', message, fields);

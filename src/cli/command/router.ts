@@ -5,12 +5,11 @@ import { IdentityResolver } from '../../identity/identity-resolver.ts';
 import { LiveIdentitySource } from '../../identity/live-identity.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
 import { type RunningRouter, startRouter } from '../../router/router-server.ts';
-import { MapFollower } from '../../shardmap/map-follower.ts';
-import { NodeClient } from '../../wire/node-client.ts';
-import { readAccessTokens, readTrustedCertificates } from '../access-files.ts';
+import { readAccessTokens } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
 import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
+import { clusterClient } from '../process/cluster-client.ts';
 import { failureSwitch, serve } from '../process/server-process.ts';
 
 /** Beyond ingest's own timeout, so that its answer, which says what is late, comes first. */
@@ -25,32 +24,14 @@ function ingestSettler(url: string, token: string | null): (body: SettleBody) =>
 }
 
 export const runRouter: Command = (context) => {
-  const { settings, clock, log } = context;
+  const { settings, clock } = context;
   return serve(context, 'router', async () => {
     const { map } = readMapFile(settings.map);
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
     let router: RunningRouter | null = null;
     const registry = new Registry();
     registerProcessMetrics(registry);
-    const maps = new MapFollower({
-      map,
-      read: () => readMapFile(settings.map).map,
-      adopt: (newest) => {
-        caller.setMap(newest);
-        router?.router.useMap(newest);
-        return null;
-      },
-      note: (message, fields) => log('warn', message, fields),
-      clock,
-    });
-    const caller = new NodeClient({
-      map,
-      onOtherEpoch: (_node, epoch) => maps.saw(epoch),
-      clusterToken,
-      trustedCertificates: readTrustedCertificates(map),
-      clock,
-      onProblem: (node, problem) => log('warn', `node ${node} is lost: ${problem}`),
-    });
+    const { maps, caller } = clusterClient(context, map, clusterToken, (newest) => router?.router.useMap(newest));
     const resolver = new IdentityResolver({
       plcUrl: settings.plcUrl,
       handleResolverUrl: settings.handleResolver,
