@@ -44,7 +44,8 @@ export type CommitOps = {
   readonly resyncReason: ResyncReason | null;
 };
 
-const carLimits: CarLimits = {
+/** The limits of the CAR of a `#commit` or a `#sync`. */
+export const commitCarLimits: CarLimits = {
   bytes: inputLimits.commitCarBytesMax,
   blockBytes: inputLimits.commitCarBytesMax,
   blocks: inputLimits.commitBlocksMax,
@@ -166,7 +167,7 @@ export function decodeCommitOps(rawOps: readonly DagValue[], car: Uint8Array, is
   if (rawOps.length > inputLimits.commitOpsMax) return withoutOps('too-many-ops');
   if (car.length > inputLimits.commitCarBytesMax) return withoutOps('blocks-too-large');
   if (repeatsPath(rawOps)) return withoutOps('path-duplicate');
-  const blocks = needsBlocks(rawOps) ? readCar(car, carLimits) : null;
+  const blocks = needsBlocks(rawOps) ? readCar(car, commitCarLimits) : null;
   if (blocks?.ok === false) return withoutOps(blocks.reason);
   const sorter = new OpSorter(blocks === null ? null : blocks.value, rawOps.length);
   for (const raw of rawOps) {

@@ -5,8 +5,10 @@
  * and CID, that each written record is in its tree, and, where the message names the root before
  * it, that undoing its ops leads there (the rules of sync 1.1). Older messages name none.
  */
+
 import { type CarBlocks, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
+import { commitCarLimits } from './commit-ops.ts';
 import { DagCborReader, type DagCborReason } from './dag-cbor.ts';
 import { ByteString, type DagMap, type DagValue, isDagMap } from './dag-value.ts';
 import type { Decoded } from './decoded.ts';
@@ -36,12 +38,6 @@ export type Proof = {
   readonly data: Uint8Array;
   /** Root of the tree before; null when the message does not name it, or is a `#sync`. */
   readonly prevData: Uint8Array | null;
-};
-
-const carLimits = {
-  bytes: inputLimits.commitCarBytesMax,
-  blockBytes: inputLimits.commitCarBytesMax,
-  blocks: inputLimits.commitBlocksMax,
 };
 
 type Op = { readonly path: string; readonly cid: Cid | null; readonly prev: Cid | null };
@@ -119,7 +115,7 @@ export function proveMessage(frame: Uint8Array, key: SigningKey): Decoded<Proof,
   const { blocks: bytes, rev, ops, prevData = null } = body;
   const did = type === '#commit' ? body['repo'] : body['did'];
   if (!(bytes instanceof ByteString)) return refuse('frame-malformed');
-  const car = readCar(bytes.bytes, carLimits);
+  const car = readCar(bytes.bytes, commitCarLimits);
   if (!car.ok) return car;
   const commit = readSignedCommit(car.value);
   if (!commit.ok) return commit;

@@ -112,7 +112,7 @@ export class PartialTree {
     this.#root = { cid: root, node: null };
   }
 
-  /** Reads a subtree. `height` is that of its keys, null at the root, whose keys tell it. */
+  /** Reads a subtree. `height` is that of its keys, null at the root, whose keys show it. */
   #load(link: Link, height: number | null): Node {
     if (link.node !== null) return link.node;
     if (++this.#nodesRead > this.#blocks.count) refuse('tree-too-large');

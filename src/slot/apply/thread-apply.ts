@@ -102,6 +102,12 @@ function recipientsOf(state: SlotState, { owner, root }: Thread, row: ThreadRepl
   return recipients;
 }
 
+/** What all notices of a reply have in common. */
+function noticeOf({ reply, isTakenDown }: ThreadReply) {
+  const source = { did: reply.did, collection: nsid.post, rkey: reply.rkey };
+  return { type: 'notice', source, reason: 'reply', isTakenDown } as const;
+}
+
 /** Whom a reply has notified, under which sort time; `isAnew` repeats what has been sent. */
 type Sent = { readonly notified: readonly string[]; readonly notifiedSortMs: number; readonly isAnew: boolean };
 
@@ -111,13 +117,7 @@ function notifyAncestors(context: ApplyContext, thread: Thread, row: ThreadReply
   const { notified, notifiedSortMs, isAnew } = sent;
   const recipients = row.deletedMs === null ? recipientsOf(state, thread, row) : [];
   const dids = recipients.map(({ did }) => did);
-  const { isTakenDown } = row;
-  const notice = {
-    type: 'notice',
-    source: { did: row.reply.did, collection: nsid.post, rkey: row.reply.rkey },
-    reason: 'reply',
-    isTakenDown,
-  } as const;
+  const notice = noticeOf(row);
   for (const recipient of notified) {
     if (notifiedSortMs === row.sortMs && dids.includes(recipient)) continue;
     context.send({ ...notice, present: false, recipient, reasonSubject: null, sortMs: notifiedSortMs });
@@ -132,16 +132,7 @@ function notifyAncestors(context: ApplyContext, thread: Thread, row: ThreadReply
 /** Sends again the notices of a stored reply to those that it has notified. */
 export function restateReply(context: ApplyContext, thread: Thread, row: ThreadReply): void {
   if (row.deletedMs !== null) return;
-  const { did, rkey } = row.reply;
-  const { sortMs, isTakenDown } = row;
-  const notice = {
-    type: 'notice',
-    present: true,
-    source: { did, collection: nsid.post, rkey },
-    reason: 'reply',
-    sortMs,
-    isTakenDown,
-  } as const;
+  const notice = { ...noticeOf(row), present: true, sortMs: row.sortMs };
   const notified = notifiedOf(context.state, thread.owner, thread.root.rkey, row);
   for (const { did: recipient, post } of recipientsOf(context.state, thread, row)) {
     if (notified.includes(recipient)) context.send({ ...notice, recipient, reasonSubject: postUri(post) });
