@@ -37,6 +37,7 @@ import { loadSlotMeta, metaBytes, putSlotMeta, type SlotMeta } from './slot-meta
 import { Outbox } from './table/outbox.ts';
 import { nextResend } from './table/resend.ts';
 import { SlotState, slotTableNames, slotTables } from './table/slot-state.ts';
+import { flushUnreadRows } from './table/unread-count.ts';
 import { decodeItems, isOperatorChunk, malformed, onlyItem, type WaitingChunk, withEntries } from './waiting-chunk.ts';
 
 /** `slots` is the number of slots of the cluster. */
@@ -281,6 +282,7 @@ export class Slot implements AsyncDisposable {
       const result = this.#environment.transact(() => {
         requireSameWriter(this, this.#metaRow);
         const done = work();
+        flushUnreadRows(this.state);
         metaRow = putSlotMeta(this.state, this.#slots, this.#meta);
         this.#log.trim(this.#meta.cursor);
         return done;

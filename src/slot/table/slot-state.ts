@@ -127,6 +127,8 @@ export class SlotState {
   readonly touchedOwners = new Set<number>();
   /** Record rows, likewise. */
   readonly changedRecords = new RecordChanges();
+  /** Rows of unread counts that the transaction under way has yet to write, by owner. */
+  readonly unreadRows = new Map<number, Buffer>();
 
   constructor(index: number, environment: Environment) {
     this.index = index;
@@ -180,9 +182,10 @@ export class SlotState {
     return this.#nextOwner;
   }
 
-  /** Sets what the next owner gets; numbers from an aborted transaction leave the cache. */
+  /** Sets what the next owner gets; what an aborted transaction left is dropped. */
   resetOwners(nextOwner: number): void {
     this.#ownerByDid.clear();
+    this.unreadRows.clear();
     this.#nextOwner = nextOwner;
   }
 }

@@ -9,7 +9,7 @@
  * moves `recountFrom`. Until the last of them the count is too high by what is left to pass.
  */
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
-import { readEntryTime, storedTime, timeAt, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
+import { readEntryTime, storedTime, timeAt, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { beginKey, keyHeadBytes, type SlotState, tableCode } from './slot-state.ts';
 
@@ -55,8 +55,19 @@ function seenKey(owner: number): Buffer {
   return beginKey(owner, tableCode.notificationSeen).finish();
 }
 
+/** Returns the row as it will be when the transaction ends; valid until the next read. */
+function seenValue(state: SlotState, owner: number): Buffer | undefined {
+  return state.unreadRows.get(owner) ?? state.rows.getVolatile(seenKey(owner));
+}
+
+/** Writes the rows that a transaction changed: it often brings one owner many notices. */
+export function flushUnreadRows(state: SlotState): void {
+  for (const [owner, row] of state.unreadRows) state.rows.put(seenKey(owner), row);
+  state.unreadRows.clear();
+}
+
 function getSeenRow(state: SlotState, owner: number): SeenRow {
-  const value = state.rows.getVolatile(seenKey(owner));
+  const value = seenValue(state, owner);
   if (value === undefined) return none;
   const reader = new ByteReader(value);
   const flags = reader.u8();
@@ -72,7 +83,7 @@ function putSeenRow(state: SlotState, owner: number, { seenMs, unreadCount, reco
   valueWriter.u8(flags).u32(unreadCount);
   if (seenMs !== null) writeEntryTime(valueWriter, seenMs);
   if (recountFrom !== null) valueWriter.bytes(recountFrom.subarray(keyHeadBytes));
-  state.rows.put(seenKey(owner), valueWriter.finish());
+  state.unreadRows.set(owner, Buffer.from(valueWriter.finish()));
 }
 
 /** Returns the first key that is in the count. */
@@ -87,31 +98,30 @@ export function getNotificationSeen(state: SlotState, owner: number): number | n
 
 /** Returns how many of the owner's notices are unread. */
 export function getUnreadCount(state: SlotState, owner: number): number {
-  const value = state.rows.getVolatile(seenKey(owner));
-  return value === undefined ? 0 : value.readUInt32BE(countAt);
+  return seenValue(state, owner)?.readUInt32BE(countAt) ?? 0;
 }
 
-/** Rows that are written for each notice, without and with a seen time. */
-const [plainRow, seenRow] = [Buffer.alloc(timeAfterCount), Buffer.alloc(timeAfterCount + timeBytes)];
+/** Returns the owner's row among those that the transaction will write. */
+function changedRow(state: SlotState, owner: number): Buffer {
+  const changed = state.unreadRows.get(owner);
+  if (changed !== undefined) return changed;
+  const value = state.rows.getVolatile(seenKey(owner));
+  const row = Buffer.allocUnsafe(value?.length ?? timeAfterCount).fill(0);
+  // A volatile value has more memory than its length, which not every Node's `copy` respects.
+  if (value !== undefined) for (let at = 0; at < row.length; at++) row[at] = value[at]!;
+  state.unreadRows.set(owner, row);
+  return row;
+}
 
 /** Adds to the count when a counted notice at `key` comes or goes, unless it was seen. */
 export function changeUnreadCount(state: SlotState, owner: number, key: Buffer, change: 1 | -1): void {
-  const rowKey = seenKey(owner);
-  const value = state.rows.getVolatile(rowKey);
-  const flags = value === undefined ? 0 : value[0]!;
+  const row = changedRow(state, owner);
+  const flags = row[0]!;
   if ((flags & flag.recount) !== 0) {
-    const row = getSeenRow(state, owner);
-    if (key.compare(countedFrom(owner, row)) < 0) return;
-    return putSeenRow(state, owner, { ...row, unreadCount: Math.max(0, row.unreadCount + change) });
-  }
-  const isSeen = (flags & flag.seen) !== 0;
-  if (isSeen && timeAt(key, keyHeadBytes) < storedTime(timeAt(value!, timeAfterCount) + 1)) return;
-  const row = isSeen ? seenRow : plainRow;
-  const count = value === undefined ? 0 : value.readUInt32BE(countAt);
-  if (isSeen) for (let at = timeAfterCount; at < row.length; at++) row[at] = value![at]!;
-  row[0] = flags;
-  row.writeUInt32BE(Math.max(0, count + change), countAt);
-  state.rows.put(rowKey, row);
+    if (key.compare(countedFrom(owner, getSeenRow(state, owner))) < 0) return;
+  } else if ((flags & flag.seen) !== 0 && timeAt(key, keyHeadBytes) < storedTime(timeAt(row, timeAfterCount) + 1))
+    return;
+  row.writeUInt32BE(Math.max(0, row.readUInt32BE(countAt) + change), countAt);
 }
 
 type Recount = { readonly counted: number; readonly next: Buffer | null };
