@@ -391,6 +391,23 @@ describe('fetching all repos of a host', () => {
     expect(second).toHaveLength(6);
     expect(second.some((did) => first.has(did))).toBe(false);
   });
+
+  it('fetches finished repos once more only when it is asked to', async () => {
+    const cars = await manyRepos(6);
+    serveList([...cars.keys()], 4);
+    harness.network.serveRepos((did) => ({ body: cars.get(did)! }));
+    await harness.start({ backfillSources: true });
+    const fetched = (): number => harness.log.of('resync-end').length;
+    await until(() => fetched() === 6);
+    await until(async () => (await harness.get('/v1/backfill')).body['isListing'] === false);
+    await harness.post('/v1/backfill', {});
+    await until(async () => (await harness.get('/v1/backfill')).body['isListing'] === false);
+    expect(harness.network.requestCount(getRepoPath)).toBe(6);
+    await harness.post('/v1/backfill', { again: true });
+    await until(() => fetched() === 12);
+    await until(async () => (await harness.get('/v1/backfill')).body['reposQueued'] === 0);
+    expect(harness.network.requestCount(getRepoPath)).toBe(12);
+  });
 });
 
 describe('live commits of a repo', () => {
