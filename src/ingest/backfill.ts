@@ -4,6 +4,7 @@
  * Owns: the pace of the durable queue (concurrency, retries, when to give up) and the progress
  * figures. Requests survive a restart.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
@@ -179,7 +180,7 @@ export class Backfill {
       this.#wake = new AbortController();
       if (!this.#startDue()) await this.#options.clock.sleep(idlePollMs, this.#wake.signal);
       // Yields, so that a run of repos that cannot be fetched does not block the event loop.
-      else await new Promise((resolve) => setImmediate(resolve));
+      else await nextTurn();
     }
     await Promise.all([...this.#running.values(), this.#lister.stopped()]);
   }

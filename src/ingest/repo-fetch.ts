@@ -8,6 +8,7 @@
  * voids the attempt. Also owns how many bytes of repos are in memory at once: a small repo may
  * always come, larger ones share a budget until they are in the log.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { inputLimits } from '../atproto/input-limits.ts';
 import { openRepoCarInSteps, type RepoSnapshot } from '../atproto/repo-car.ts';
@@ -69,10 +70,6 @@ const repoSizes = [smallRepoBytesMax, 2 ** 27, inputLimits.repoCarBytesMax] as c
 const largeReposWaitingMax = 4;
 /** Repos whose size is known to be beyond some of the above. */
 const outgrownMax = 10_000;
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
 
 /**
  * What one attempt holds: its share of memory, and the hold of the request that runs; between

@@ -93,20 +93,21 @@ export class PositionComparison implements AsyncDisposable {
     await Promise.all([...map().nodes.keys()].map((node) => this.compare(node, true)));
     if (this.#stop.signal.aborted || this.#isRefused) return;
     for (const [slot, { state }] of readers) {
-      if (readSlotMeta(state).condition === 'new') await this.#complete(slot);
+      if (readSlotMeta(state).condition !== 'new') continue;
+      // A slot that is full, or has stopped applying, is complete later.
+      await this.#untilDone(() => this.#options.append(slot, { kind: 'completed' }));
     }
   }
 
-  /** A slot that is full, or has stopped applying, is complete later. */
-  async #complete(slot: number): Promise<void> {
-    const { clock, append } = this.#options;
+  /** Does work again until it succeeds, or all attempts end. */
+  async #untilDone(work: () => Promise<void>): Promise<void> {
     const { signal } = this.#stop;
-    for (let failures = 0; !signal.aborted; failures++) {
+    for (let failures = 1; !signal.aborted; failures++) {
       try {
-        return await append(slot, { kind: 'completed' });
+        return await work();
       } catch (thrown) {
         operatingFailure(thrown);
-        await clock.sleep(backoffMs(retryPolicy, failures + 1, this.#random), signal);
+        await this.#options.clock.sleep(backoffMs(retryPolicy, failures, this.#random), signal);
       }
     }
   }
@@ -117,24 +118,12 @@ export class PositionComparison implements AsyncDisposable {
     if (!this.#options.map().primaryBySlot.includes(node)) return Promise.resolve();
     const running = this.#comparing.get(node);
     if (running !== undefined) return running;
-    const comparing = this.#compareUntilDone(node, isStart).finally(() => this.#comparing.delete(node));
+    const comparing = this.#untilDone(async () => {
+      await this.#compareOnce(node);
+      if (isStart && node !== this.#options.name) await this.#askToCompare(node);
+    }).finally(() => this.#comparing.delete(node));
     this.#comparing.set(node, comparing);
     return comparing;
-  }
-
-  async #compareUntilDone(node: string, isStart: boolean): Promise<void> {
-    const { clock } = this.#options;
-    const { signal } = this.#stop;
-    for (let failures = 0; !signal.aborted; failures++) {
-      try {
-        await this.#compareOnce(node);
-        if (isStart && node !== this.#options.name) await this.#askToCompare(node);
-        return;
-      } catch (thrown) {
-        operatingFailure(thrown);
-        await clock.sleep(backoffMs(retryPolicy, failures + 1, this.#random), signal);
-      }
-    }
   }
 
   async #askToCompare(node: string): Promise<void> {
@@ -200,11 +189,11 @@ export class PositionComparison implements AsyncDisposable {
         const hasLost = verdict === 'source-lost' || isNewToUs || lacks(state, meta, sent);
         if (hasLost) lostGeneration = Math.max(lostGeneration ?? 0, at.generation);
       }
-      if (lostGeneration !== null) await this.#sayLost(slot, meta, lostGeneration, node);
+      if (lostGeneration !== null) await this.#reportLost(slot, meta, lostGeneration, node);
     }
   }
 
-  async #sayLost(
+  async #reportLost(
     slot: number,
     { condition, generation: lostIn }: SlotMeta,
     known: number,
