@@ -222,7 +222,12 @@ function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
     onDocument: (document) => facts.learn(document),
   });
   const facts = new AccountFacts({ identities: state.identities, resolver, clock: deps.clock });
-  const hosts = new HostPolicy({ rules: state.hostRules, facts, clock: deps.clock });
+  const hosts = new HostPolicy({
+    rules: state.hostRules,
+    facts,
+    clock: deps.clock,
+    isSampled: options.verify.mode === 'off',
+  });
   const identities = new IdentityQueue({ ...deps, resolver, appender, state }, signal);
   const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, facts, hosts, identities });
   const deletions = new AccountDeletions({ ...deps, queue: state.deletions, gate, resolver, host }, signal);
