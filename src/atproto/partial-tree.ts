@@ -41,7 +41,7 @@ function isLink(entry: Entry | undefined): entry is Link {
 }
 
 /** Returns the level of a key: the pairs of zero bits that its hash begins with. */
-export function keyHeight(key: string): number {
+function keyHeight(key: string): number {
   const digest = hash('sha256', Buffer.from(key, 'latin1'), 'buffer');
   let height = 0;
   for (const byte of digest) {

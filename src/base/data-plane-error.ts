@@ -212,7 +212,7 @@ export function isTransient(code: ErrorCode): boolean {
 }
 
 /** Returns whether a text from another process is a code of the table. */
-export function isErrorCode(text: string): text is ErrorCode {
+function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(errorTable, text);
 }
 

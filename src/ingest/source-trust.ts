@@ -4,10 +4,11 @@
  * Owns: the fall from proving all to a sample while the source lags, and the counts of outcomes.
  * Which accounts are sampled depends on a salt, so that nobody can choose not to be.
  */
-import { xxh32 } from '../base/xxh32.ts';
 
-export const verifyModes = ['all', 'sample', 'off'] as const;
-export type VerifyMode = (typeof verifyModes)[number];
+import { xxh32 } from '../base/xxh32.ts';
+import type { Settings } from '../config/settings.ts';
+
+export type VerifyMode = Settings['verify'];
 
 export type SourceTrustOptions = {
   readonly name: string;

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
 /** Deaths at one entry before it is set aside. */
-export const deathsMax = 2;
+const deathsMax = 2;
 
 const fileBytes = 32;
 const checkedBytes = 28;

@@ -46,7 +46,7 @@ export class EntryFailure extends Error {
  * Returns the functions and files of a stack down to the slot, one a line: without lines and
  * folders, so that replicas agree.
  */
-export function stackOf(error: Error): string {
+function stackOf(error: Error): string {
   const frames: string[] = [];
   for (const line of (error.stack ?? '').split('\n')) {
     const match = /^\s+at (?:(?:async )?([\w.#<>$ ]+?) \()?(.*?)(?::\d+)*\)?$/.exec(line);

@@ -30,7 +30,7 @@ export const entriesPerDidMax = 3;
 export const quarantinedDidsMax = 20;
 const stopWindowMs = 3_600_000;
 /** A slot that keeps this much stops. */
-export const quarantineRowsMax = 1_000;
+const quarantineRowsMax = 1_000;
 const quarantineBytesMax = 64 * 2 ** 20;
 /** The version of the apply rules; a slot that stopped under an older one starts again. */
 export const applyVersion = 1;

@@ -32,7 +32,7 @@ export type SlotMeta = {
 export type SlotIdentity = { readonly cluster: string; readonly index: number; readonly slots: number };
 
 /** A target that was not heard of for so many openings of its source is sent everything again. */
-export const sessionsMax = 4_096;
+const sessionsMax = 4_096;
 /** The version of the layout of all rows that have none of their own. */
 const metaVersion = 3;
 const writer = sharedWriter(64);

@@ -25,7 +25,7 @@ const entry = v.object({
 const did = v.object({ did: v.string(), keptCount: count, isSuspended: v.boolean(), skippedCount: count });
 
 /** What a slot keeps. `stoppedMs` is 0 while it applies. */
-export const slotQuarantine = v.object({ slot, stoppedMs: count, entries: v.array(entry), dids: v.array(did) });
+const slotQuarantine = v.object({ slot, stoppedMs: count, entries: v.array(entry), dids: v.array(did) });
 export type SlotQuarantine = Readonly<v.InferOutput<typeof slotQuarantine>>;
 export type ListedEntry = SlotQuarantine['entries'][number];
 

@@ -13,7 +13,7 @@ import { createServer, type Server } from 'node:net';
 import { cidOfBlock } from '../../atproto/cid.ts';
 import { DemoRepo, demoKeypair, headCidText } from './demo-repo.ts';
 
-export const hostileAccountCount = 40;
+const hostileAccountCount = 40;
 /** How hosts answer for a repo and a document, by the account's number. */
 const hostKinds = ['sound', 'sound', 'sound', 'garbage', 'cut', 'endless', 'silent', 'dead'] as const;
 export type HostKind = (typeof hostKinds)[number];

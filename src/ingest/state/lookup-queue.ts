@@ -42,7 +42,7 @@ export type LookupQueueLimits = {
   readonly siteMax: number;
   readonly otherSitesMax: number;
 };
-export const lookupQueueLimits: LookupQueueLimits = { directoryMax: 1_000_000, siteMax: 5000, otherSitesMax: 100_000 };
+const lookupQueueLimits: LookupQueueLimits = { directoryMax: 1_000_000, siteMax: 5000, otherSitesMax: 100_000 };
 
 /** Waiting look-ups as an operator sees them. Units: seconds since 1970; null without any. */
 export type LookupQueueCounts = {

@@ -34,7 +34,7 @@ export function weightOf(method: MethodName): number {
 }
 
 /** A thread's further weight, by the levels asked for: most posts of a thread are near its root. */
-export const threadWeight = { levelsAbovePerItem: 20, levelsAboveMax: 1_000, itemsBelow: 100 } as const;
+const threadWeight = { levelsAbovePerItem: 20, levelsAboveMax: 1_000, itemsBelow: 100 } as const;
 
 /** Returns what GetThread counts by its limits, besides its weight. */
 export function weightOfLevels(above: number, below: number): number {

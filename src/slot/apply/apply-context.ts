@@ -50,7 +50,7 @@ export const idleStepUs = 10_000;
  * taken down: its mentions are withdrawn, sent and marked, and so are at most one quote and one
  * reply, whose thread notifies or withdraws up to four ancestors each time.
  */
-export const effectsPerOpMax = 3 * (mentionsMax + 3 + 8);
+const effectsPerOpMax = 3 * (mentionsMax + 3 + 8);
 /** A step ends once it has cost its share; what passes that is of one record or one reply. */
 const effectsPerStepMax = Math.ceil(Math.max(inlineRepoWorkUs, idleStepUs) / workCostUs.effect) + effectsPerOpMax;
 /** Effects of one entry: of its ops, of long work that it begins, of a step of what waits. */

@@ -86,7 +86,7 @@ const restaterByTable: ReadonlyMap<number, Restater> = new Map(
 );
 
 /** Rows that one step restates. */
-export const restatedRowsMax = 500;
+const restatedRowsMax = 500;
 
 /** Restates the rows after a key, one step of them. Returns the last key, or null at the end. */
 export function restateStep(context: ApplyContext, after: Buffer): Buffer | null {

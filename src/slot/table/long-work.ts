@@ -71,7 +71,7 @@ const turnCode = 0;
 const writer = sharedWriter(1024);
 
 /** Returns the key of the work's row, which is what there is to do. */
-export function longWorkKey(work: LongWork): Buffer {
+function longWorkKey(work: LongWork): Buffer {
   const key = beginSlotKey(tableCode.longWork).u8(kindCode[work.type]);
   if (work.type === 'bracket-sweep' || work.type === 'bracket-clear')
     return key.u16(work.source).u48(work.bracket).finish();
