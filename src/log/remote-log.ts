@@ -34,6 +34,8 @@ export type RemoteLogOptions = {
   readonly pendingBytesMax?: number;
   /** How long a lone entry waits to be batched with others. Units: ms. */
   readonly lingerMs?: number;
+  /** Called before each call: while it fails, nothing is sent, and the attempt counts as failed. */
+  readonly beforeCall?: (node: string) => Promise<void>;
   /** Called after each attempt that a node refuses or fails, with the number of those in a row. */
   readonly onRetry?: (node: string, error: DataPlaneError, failures: number) => void;
   /** Called for each entry that is refused for good. */
@@ -298,6 +300,7 @@ export class RemoteLog implements LogAppender, AsyncDisposable {
   async #call(queue: NodeQueue, chunks: readonly Buffer[]): Promise<(ChunkOutcome | undefined)[]> {
     const { node, failures } = queue;
     try {
+      await this.#options.beforeCall?.(node);
       const payload = encodeAppend(chunks);
       const call = { node, method: nodeCalls.append, payload, timeoutMs: callTimeoutMs };
       const answer = await this.#options.caller.call(call);

@@ -6,6 +6,7 @@ import { type Settings, splitPair } from '../../config/settings.ts';
 import { type IngestSource, startIngest } from '../../ingest/ingest-server.ts';
 import { requireOwnFolder, requireSameCluster } from '../../ingest/lost-folder.ts';
 import { pollResyncs } from '../../ingest/resync-poll.ts';
+import { SlotsSeen } from '../../ingest/slots-seen.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
 import { LabelledCounter } from '../../metrics/metric.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
@@ -30,6 +31,7 @@ function appenderOf(
   registry: Registry,
   caller: NodeClient,
   map: () => ShardMap,
+  slotsSeen: SlotsSeen,
 ): RemoteLog {
   const retries = new LabelledCounter(registry, 'skyshard_appends_retried_total');
   const refusals = new LabelledCounter(registry, 'skyshard_entries_refused_total');
@@ -38,10 +40,12 @@ function appenderOf(
     map,
     clock,
     lingerMs: settings.lingerMs,
+    beforeCall: (node) => slotsSeen.require(node),
     onRetry: (node, error, failures) => {
       retries.with(node, error.code).add();
       const isWarning = !isTransient(error.code) && isSaidAgain(failures);
-      log(isWarning ? 'warn' : 'debug', `append is tried again: ${error.message}`, { node, code: error.code });
+      const { code, hint } = error;
+      log(isWarning ? 'warn' : 'debug', `append is tried again: ${error.message}`, { node, code, hint });
     },
     onRefused: (node, { reason, dids, message }) => {
       refusals.with(node, reason).add();
@@ -57,8 +61,11 @@ export const runIngest: Command = (context) => {
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
     const registry = new Registry();
     registerProcessMetrics(registry);
-    const { maps, caller } = clusterClient(context, map, clusterToken);
-    const appender = appenderOf(context, registry, caller, () => maps.map);
+    const { maps, caller } = clusterClient(context, map, clusterToken, {
+      onLost: (node) => slotsSeen.noteLost(node),
+    });
+    const slotsSeen = new SlotsSeen({ folder, map: () => maps.map, caller, clock });
+    const appender = appenderOf(context, registry, caller, () => maps.map, slotsSeen);
     const sources = sourcesOf(settings);
     const note = (message: string, fields: Record<string, unknown>): void => log('info', message, fields);
     try {
@@ -101,12 +108,15 @@ export const runIngest: Command = (context) => {
       note: (message, fields) => log('debug', message, fields),
       signal: stop.signal,
     });
+    const comparing = slotsSeen.run(stop.signal);
     return {
       listening: { host: settings.host, ports: { port: ingest.port } },
       close: async () => {
         stop.abort();
         await polling;
+        await comparing;
         await ingest.close();
+        await slotsSeen.compareAll();
         await appender[Symbol.asyncDispose]();
         await caller[Symbol.asyncDispose]();
       },

@@ -31,7 +31,9 @@ export const runRouter: Command = (context) => {
     let router: RunningRouter | null = null;
     const registry = new Registry();
     registerProcessMetrics(registry);
-    const { maps, caller } = clusterClient(context, map, clusterToken, (newest) => router?.router.useMap(newest));
+    const { maps, caller } = clusterClient(context, map, clusterToken, {
+      onNewMap: (newest) => router?.router.useMap(newest),
+    });
     const resolver = new IdentityResolver({
       plcUrl: settings.plcUrl,
       handleResolverUrl: settings.handleResolver,

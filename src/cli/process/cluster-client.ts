@@ -6,6 +6,12 @@ import { readTrustedCertificates } from '../access-files.ts';
 import type { CommandContext } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 
+export type ClusterListeners = {
+  readonly onNewMap?: (newest: ShardMap) => void;
+  /** The connection to a node is lost. */
+  readonly onLost?: (node: string) => void;
+};
+
 export type ClusterClient = { readonly maps: MapFollower; readonly caller: NodeClient };
 
 /** Follows the map, and calls the nodes of the newest. The owner disposes of `caller`. */
@@ -13,14 +19,14 @@ export function clusterClient(
   { settings, clock, log }: CommandContext,
   map: ShardMap,
   clusterToken: string | null,
-  onNewMap: (newest: ShardMap) => void = () => {},
+  { onNewMap, onLost }: ClusterListeners = {},
 ): ClusterClient {
   const maps = new MapFollower({
     map,
     read: () => readMapFile(settings.map).map,
     adopt: (newest) => {
       caller.setMap(newest);
-      onNewMap(newest);
+      onNewMap?.(newest);
       return null;
     },
     note: (message, fields) => log('warn', message, fields),
@@ -32,7 +38,10 @@ export function clusterClient(
     clusterToken,
     trustedCertificates: readTrustedCertificates(map),
     clock,
-    onProblem: (node, problem) => log('warn', `node ${node} is lost: ${problem}`),
+    onProblem: (node, problem) => {
+      onLost?.(node);
+      log('warn', `node ${node} is lost: ${problem}`);
+    },
   });
   return { maps, caller };
 }
