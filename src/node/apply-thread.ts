@@ -12,6 +12,7 @@ import { invariant } from '../base/invariant.ts';
 import { seededRandom } from '../base/seeded-random.ts';
 import { type ChunkOutcome, decodeAppend, encodeOutcomes, readChunkHead } from '../log/chunk.ts';
 import { parseShardMap, type ShardMap } from '../shardmap/shard-map.ts';
+import { generationAfter } from '../slot/effect-position.ts';
 import { Slot } from '../slot/slot.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
@@ -85,7 +86,7 @@ function openSlots(options: ApplyThreadOptions, { slots, cluster }: ShardMap, cl
   return options.slots.map((index) => {
     const opening = {
       session: 1 + random.below(2 ** 32 - 1),
-      generation: Math.floor(clock.nowMs() / 1000),
+      generation: generationAfter(0, clock),
       condition: conditionBySlot[index] ?? 'new',
       cluster,
     };

@@ -24,6 +24,7 @@ import {
   writeChunk,
 } from '../log/chunk.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import { generationAfter } from '../slot/effect-position.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { OutboxBatch } from '../slot/table/outbox.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
@@ -261,14 +262,14 @@ export class EffectSender {
     const { source, target } = stream;
     const verdict = source.judge(target, at);
     if (verdict === 'follows') {
-      const isSameLife = at.generation === source.generation;
-      stream.known = isSameLife ? { session: at.session, mark: at.lastMark } : unknownMark;
+      const isSameGeneration = at.generation === source.generation;
+      stream.known = isSameGeneration ? { session: at.session, mark: at.lastMark } : unknownMark;
       // The target has all up to there, of which an earlier process may not have heard.
-      if (isSameLife) this.#acks.add(source, target, at.lastMark);
-      return this.#rewindLater(stream, isSameLife ? at.lastMark : 0);
+      if (isSameGeneration) this.#acks.add(source, target, at.lastMark);
+      return this.#rewindLater(stream, isSameGeneration ? at.lastMark : 0);
     }
     this.#options.note(lostNote(source.index, target, verdict), { source: source.index, target });
-    const generation = Math.max(at.generation + 1, Math.floor(this.#options.clock.nowMs() / 1000));
+    const generation = generationAfter(at.generation, this.#options.clock);
     const lost: LifecycleEntry = { kind: 'tail-lost', lostIn: source.generation, generation };
     const entry: LifecycleEntry = verdict === 'target-lost' ? { kind: 'resend', target } : lost;
     writeChunk(this.#writer, { slot: source.index, origin: null, items: [encodeEntry(entry)], marks: [] });

@@ -12,7 +12,7 @@ import { invariant } from '../base/invariant.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import type { LifecycleEntry } from '../entry/entry.ts';
 import { type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
-import { judgePosition } from '../slot/effect-position.ts';
+import { generationAfter, judgePosition } from '../slot/effect-position.ts';
 import { positionOf } from '../slot/effect-sources.ts';
 import { readSlotMeta, type SlotMeta } from '../slot/slot-meta.ts';
 import { deliveredMark } from '../slot/table/outbox.ts';
@@ -206,7 +206,7 @@ export class PositionComparison implements AsyncDisposable {
       const hint = `Put back the folder of slot ${slot}; or, if it is lost, start once with --begin-again ${slot}, then run \`skyshard repair slot ${slot}\`.`;
       return fail(new DataPlaneError('ConfigInvalid', problem, { hint }));
     }
-    const generation = Math.max(known + 1, Math.floor(clock.nowMs() / 1000));
+    const generation = generationAfter(known, clock);
     await append(slot, { kind: 'tail-lost', lostIn, generation });
     note(`slot ${slot} has lost the tail of its log: run skyshard repair slot ${slot}`, { slot, node });
   }

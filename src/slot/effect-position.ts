@@ -2,6 +2,7 @@
  * Which of two slots has lost the tail of its log, by comparing how far a target has the effects of
  * a source with what the source has made and knows to be delivered.
  */
+import type { Clock } from '../base/clock.ts';
 import { type EffectPosition, seqOfMark } from '../log/chunk.ts';
 import { hasInPast, type SlotMeta } from './slot-meta.ts';
 import { deliveredMark } from './table/outbox.ts';
@@ -9,6 +10,11 @@ import type { SlotState } from './table/slot-state.ts';
 
 /** `follows`: the source goes on above the position. Else which one lost its tail. */
 export type EffectVerdict = 'follows' | 'source-lost' | 'target-lost';
+
+/** Returns the number of a generation that begins now, after one that is known; 0 for none. */
+export function generationAfter(known: number, clock: Clock): number {
+  return Math.max(known + 1, Math.floor(clock.nowMs() / 1000));
+}
 
 /**
  * Judges the position of a target. `delivered` is the mark that the target had acknowledged before
