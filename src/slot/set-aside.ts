@@ -8,15 +8,15 @@ import { encodeWorkRow } from './quarantine-retry.ts';
 import type { SlotMeta } from './slot-meta.ts';
 import { readLongWork } from './table/long-work.ts';
 import type { SlotState } from './table/slot-state.ts';
-import type { WaitingChunk } from './waiting-chunk.ts';
+import { decisionAfter, type WaitingChunk } from './waiting-chunk.ts';
 
 export type SetAsideOptions = {
   readonly state: SlotState;
   readonly meta: SlotMeta;
   readonly sources: EffectSources;
   readonly quarantine: Quarantine;
-  /** The first chunk that waits; none where a step of an idle slot failed. */
-  readonly logged: WaitingChunk | undefined;
+  /** Chunks that wait, oldest first; none where a step of an idle slot failed. */
+  readonly waiting: readonly WaitingChunk[];
   readonly appendMs: number;
 };
 
@@ -29,7 +29,23 @@ const repoKinds: ReadonlySet<string> = new Set(['commit', 'sync', 'resync-begin'
  * Shape: the first chunk that waits holds the entry after the cursor, which is the one that failed.
  */
 export function setAside(options: SetAsideOptions, failure: EntryFailure): Failure | null {
-  const { state, meta, sources, quarantine, logged, appendMs } = options;
+  const kept = keep(options, failure);
+  startIfDecided(options.quarantine, options.waiting, options.meta.cursor);
+  return kept;
+}
+
+/**
+ * Starts a slot that has stopped when an operator's word waits in its log after the cursor, so that
+ * replicas, which may have the word already, stop at the same entries.
+ */
+export function startIfDecided(quarantine: Quarantine, waiting: readonly WaitingChunk[], cursor: number): void {
+  const decision = quarantine.stoppedMs === 0 ? undefined : decisionAfter(waiting, cursor);
+  if (decision !== undefined) quarantine.start(decision.appendMs);
+}
+
+function keep(options: SetAsideOptions, failure: EntryFailure): Failure | null {
+  const { state, meta, sources, quarantine, appendMs } = options;
+  const logged = options.waiting[0];
   const { seq, workKey } = failure;
   invariant(seq === meta.cursor + 1, 'what is set aside follows the cursor');
   const said = { seq, reason: failure.reason, stack: failure.causeStack, appendMs: logged?.appendMs ?? appendMs };

@@ -31,7 +31,7 @@ import { type ApplyRules, EntryApplier } from './entry-applier.ts';
 import { EntryFailure } from './entry-failure.ts';
 import { type Failure, Quarantine } from './quarantine.ts';
 import { type RunResult, runPast, type Transactions } from './run-past.ts';
-import { setAside } from './set-aside.ts';
+import { setAside, startIfDecided } from './set-aside.ts';
 import { requireIdentity, requireSameWriter } from './slot-folder.ts';
 import { loadSlotMeta, metaBytes, putSlotMeta, type SlotMeta } from './slot-meta.ts';
 import { Outbox } from './table/outbox.ts';
@@ -263,6 +263,7 @@ export class Slot implements AsyncDisposable {
         this.#append(this.#chunkOf(entry), this.#appendMs, waiting);
       }
       const outcomes = chunkBytes.map((bytes) => this.#append(bytes, this.#appendMs, waiting));
+      startIfDecided(this.quarantine, waiting, cursorBefore);
       reachCrashPoint('slot-after-append');
       this.#attempt.beginBatch(cursorBefore, this.#log.head, onlyItem(waiting, cursorBefore + 1));
       for (const logged of waiting) this.#applier.applyChunk(logged, lastSeq);
@@ -299,8 +300,8 @@ export class Slot implements AsyncDisposable {
 
   #setAside(failure: EntryFailure): void {
     const { state, quarantine } = this;
-    const [meta, sources, [logged], appendMs] = [this.#meta, this.#sources, this.#unapplied, this.#appendMs];
-    const options = { state, quarantine, meta, sources, logged, appendMs };
+    const [meta, sources, waiting, appendMs] = [this.#meta, this.#sources, this.#unapplied, this.#appendMs];
+    const options = { state, quarantine, meta, sources, waiting, appendMs };
     const kept = this.#commit(() => setAside(options, failure));
     if (kept !== null) this.onQuarantine?.(kept);
   }
@@ -339,7 +340,6 @@ export class Slot implements AsyncDisposable {
     if (entries instanceof MalformedBytes) return malformed(entries);
     const firstSeq = this.#log.append(bytes, chunk.items.length, appendMs);
     waiting.push({ firstSeq, appendMs, chunk, entries });
-    if (entries.some(({ kind }) => kind === 'quarantine')) this.quarantine.start(appendMs);
     return this.#durable();
   }
 

@@ -41,6 +41,13 @@ export function isOperatorChunk(bytes: Uint8Array): boolean {
   return !(entries instanceof MalformedBytes) && entries.some(({ kind }) => kind === 'quarantine');
 }
 
+/** Returns the first chunk with an operator's word on what is kept, at a seq after the cursor. */
+export function decisionAfter(waiting: readonly WaitingChunk[], cursor: number): WaitingChunk | undefined {
+  return waiting.find(({ firstSeq, entries }) =>
+    entries.some(({ kind }, index) => kind === 'quarantine' && firstSeq + index > cursor),
+  );
+}
+
 /** Returns the only entry that waits, if it is the one at `seq` and a rule applies it. */
 export function onlyItem(waiting: readonly WaitingChunk[], seq: number): Uint8Array | null {
   const [logged, ...others] = waiting;

@@ -318,6 +318,20 @@ describe('entries of many DIDs', () => {
     expect(hasPost(again, didOf(90), 'r1')).toBe(true);
   });
 
+  it('stop replicas where it stopped, and not where an operator had it go on, however the log is cut', async () => {
+    const chunks = [poisoned(quarantinedDidsMax + 5), chunkOf(retry(1)), chunkOf(commit(didOf(90), 'r1'))];
+    const digests = new Set<string>();
+    for (const size of [1, 2, 3]) {
+      const { slot } = open(faulty);
+      for (let at = 0; at < chunks.length; at += size) slot.run(chunks.slice(at, at + size), startMs);
+      expect(slot.quarantine.stoppedMs).toBe(0);
+      expect(hasPost(slot, didOf(90), 'r1')).toBe(true);
+      digests.add(slot.digest());
+      await slot[Symbol.asyncDispose]();
+    }
+    expect(digests.size).toBe(1);
+  });
+
   it('do not keep it stopped when a version with newer rules starts', async () => {
     const { slot, path } = open(faulty);
     slot.run([poisoned(quarantinedDidsMax)], startMs);
