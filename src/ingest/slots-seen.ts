@@ -6,14 +6,13 @@
  * to a node is new, and now and then, so that appends cost nothing. Refuses: to append to a slot
  * that is further back, unless it knows so itself and waits for its repair.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
-import { openObjectShape, readShape, wholeNumberShape } from '../config/json-shape.ts';
+import { openObjectShape, wholeNumberShape } from '../config/json-shape.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
-import { writeDurably } from '../storage/durable-file.ts';
+import { readDurable, writeDurably } from '../storage/durable-file.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
@@ -48,17 +47,7 @@ export class SlotsSeen {
   }
 
   #read(): readonly number[] {
-    if (!existsSync(this.#path)) return [];
-    const fail = (problem: string): never => {
-      throw new DataPlaneError('ConfigInvalid', `${this.#path}: ${problem}`);
-    };
-    let value: unknown;
-    try {
-      value = JSON.parse(readFileSync(this.#path, 'utf8'));
-    } catch (thrown) {
-      return fail((thrown as Error).message);
-    }
-    return readShape(shape, value, fail).cursors;
+    return readDurable(this.#path, shape)?.cursors ?? [];
   }
 
   /** The connection to a node is lost: what answers next may be another one. */

@@ -4,13 +4,13 @@
  *
  * `slots.json` lists the slots, and is written once they are made and before the node serves them.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { openObjectShape, readShape, wholeNumberShape } from '../config/json-shape.ts';
+import { openObjectShape, wholeNumberShape } from '../config/json-shape.ts';
 import type { SlotCondition } from '../entry/entry.ts';
-import { writeDurably } from '../storage/durable-file.ts';
+import { readDurable, writeDurably } from '../storage/durable-file.ts';
 import { slotPath } from './data-folder.ts';
 
 const shape = openObjectShape({ slots: v.array(wholeNumberShape(0, 65_535), 'must be an array of slots') });
@@ -29,20 +29,7 @@ function listPath(dataDir: string): string {
 
 /** Returns the slots that the folder has made; undefined for a folder that never made any. */
 function slotsMade(dataDir: string): readonly number[] | undefined {
-  const path = listPath(dataDir);
-  if (!existsSync(path)) return undefined;
-  const fail = (problem: string): never => {
-    throw new DataPlaneError('ConfigInvalid', `${path}: ${problem}`);
-  };
-  return readShape(shape, parseJson(readFileSync(path, 'utf8'), fail), fail).slots;
-}
-
-function parseJson(text: string, fail: (problem: string) => never): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (thrown) {
-    return fail((thrown as SyntaxError).message);
-  }
+  return readDurable(listPath(dataDir), shape)?.slots;
 }
 
 function isThere(dataDir: string, slot: number): boolean {
