@@ -108,7 +108,9 @@ function checkValue(row: SettingRow, given: string | readonly string[] | boolean
   if (row.kind === 'switch') return checkSwitch(typeof given === 'object' ? given.join() : given, where);
   const texts = typeof given === 'object' ? given : [String(given)];
   if (row.kind === 'urls') return Object.freeze(texts.map((text) => checkUrlOrPair(text, where, row)));
-  if (row.kind === 'names') return Object.freeze(texts.map((text) => checkName(text, where)));
+  if (row.kind === 'names') {
+    return Object.freeze(texts.flatMap((text) => text.split(',')).map((name) => checkName(name, where)));
+  }
   const text = texts.at(-1)!;
   if (text === '') fail(where, 'must not be empty');
   if (row.kind === 'url') return checkUrl(text, where, row.schemes);

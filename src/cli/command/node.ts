@@ -11,7 +11,6 @@ import { serve } from '../process/server-process.ts';
 /** Returns the slots among what may begin again. Errors: DataPlaneError `ConfigInvalid`. */
 function slotsOf(names: readonly string[]): number[] {
   return names
-    .flatMap((name) => name.split(','))
     .filter((name) => name !== 'ingest')
     .map((name) => {
       if (/^\d{1,5}$/.test(name)) return Number(name);

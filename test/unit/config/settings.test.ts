@@ -56,6 +56,13 @@ describe('settings', () => {
     ]);
   });
 
+  it('take several names, as repeated flags or separated by commas', () => {
+    const namesOf = (beginAgain: readonly string[]): readonly string[] =>
+      resolveSettings('up', { beginAgain }, {}).settings.beginAgain;
+    expect(namesOf(['0,1', 'ingest'])).toEqual(['0', '1', 'ingest']);
+    expect(() => namesOf(['0,'])).toThrow('--begin-again: must be a host name');
+  });
+
   it('take a PDS with its URL in DID documents, and check both', () => {
     const pair = 'http://127.0.0.1:2583=https://pds.example.com';
     expect(resolveSettings('up', { pds: [`${pair}/`] }, {}).settings.pds).toEqual([pair]);
