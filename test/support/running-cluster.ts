@@ -16,7 +16,7 @@ export type Ended = { readonly code: number | null; readonly out: string; readon
 /** The program to run: the source under this Node, unless a test passes another. */
 export type Program = readonly string[];
 
-const sourceProgram: Program = [process.execPath, mainPath];
+export const sourceProgram: Program = [process.execPath, mainPath];
 
 /** Runs one command and waits for its end. */
 export async function runCommand(
