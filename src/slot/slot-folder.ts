@@ -1,7 +1,7 @@
 /** Whose folder a slot has opened, and whether this process is its only writer. */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
-import { metaBytes, slotIdentity } from './slot-meta.ts';
+import { metaBytes, metaVersion, slotIdentity } from './slot-meta.ts';
 import type { SlotState } from './table/slot-state.ts';
 
 type Expected = {
@@ -11,12 +11,22 @@ type Expected = {
   readonly opening?: { readonly cluster: string };
 };
 
+/** Refuses a folder of another format, before anything of it is read. */
+function requireKnownVersion(state: SlotState, path: string): void {
+  const version = metaBytes(state)?.[0] ?? metaVersion;
+  if (version === metaVersion) return;
+  throw new DataPlaneError('ConfigInvalid', `${path} holds a slot of format ${version}, not ${metaVersion}`, {
+    hint: 'Run the version that wrote it; or move the whole data folder away, start, and run `skyshard backfill`.',
+  });
+}
+
 /**
- * Refuses the folder of another slot, or of a slot of another cluster.
+ * Refuses the folder of another slot, of a slot of another cluster, or of another format.
  *
  * Errors: DataPlaneError `ConfigInvalid` saying what to do.
  */
 export function requireIdentity(state: SlotState, { index, slots, path, opening }: Expected): void {
+  requireKnownVersion(state, path);
   const found = slotIdentity(state);
   if (found === undefined) return;
   const cluster = opening?.cluster ?? found.cluster;

@@ -94,10 +94,10 @@ export class Slot implements AsyncDisposable {
     this.#slots = options.slots;
     this.#environment = environment;
     this.state = new SlotState(options.index, environment);
+    requireIdentity(this.state, options);
     this.#log = new EmbeddedLog(environment.table(slotTables.log));
     this.outbox = new Outbox(environment.table(slotTables.outbox), this.state);
     this.#sources = new EffectSources(this.state);
-    requireIdentity(this.state, options);
     this.#metaRow = metaBytes(this.state);
     this.#meta = loadSlotMeta(this.state);
     this.quarantine = new Quarantine(this.state);

@@ -10,7 +10,7 @@ import { writeChunk } from '../../../src/log/chunk.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import { getActor } from '../../../src/slot/table/actor-row.ts';
 import { decodeRecordRow, encodeRecordRow } from '../../../src/slot/table/record-row.ts';
-import { SlotState, slotTableNames, tableCode } from '../../../src/slot/table/slot-state.ts';
+import { SlotState, slotTableNames, slotTables, tableCode } from '../../../src/slot/table/slot-state.ts';
 import { Environment } from '../../../src/storage/environment.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { tableOfKey } from '../../support/stored-rows.ts';
@@ -34,6 +34,11 @@ it('a slot, an actor and a record of another version are refused', async () => {
   expect(getActor(state, owner)?.did).toBe(did);
   environment.transact(() => {
     const rows = [...state.rows.scan({ start: Buffer.from([0]), end: Buffer.alloc(8, 255) })];
+    // The chunks of another version need not be readable either.
+    const log = environment.table(slotTables.log);
+    for (const { key } of [...log.scan({ start: Buffer.alloc(6), end: Buffer.alloc(8, 255) })]) {
+      log.put(key, Buffer.alloc(64, 255));
+    }
     for (const { key, value } of rows) {
       const isVersioned = [tableCode.meta, tableCode.actor].some((table) => tableOfKey(key) === table);
       if (isVersioned) state.rows.put(key, Buffer.concat([Buffer.of(value[0]! + 1), value.subarray(1)]));
@@ -41,7 +46,9 @@ it('a slot, an actor and a record of another version are refused', async () => {
   });
   expect(() => getActor(state, owner)).toThrow('an actor row has a known format version');
   await environment.close();
-  expect(() => Slot.open({ index: 0, slots: 1, path, mapBytes })).toThrow('a slot has a known format version');
+  const opened = (): Slot => Slot.open({ index: 0, slots: 1, path, mapBytes });
+  expect(opened).toThrow(/slot holds a slot of format 4, not 3/);
+  expect(opened).toThrow(expect.objectContaining({ code: 'ConfigInvalid' }));
 
   const body = { form: 'json', json: '{}' } as const;
   const row = {
