@@ -5,7 +5,7 @@
  * without its writer must stop.
  */
 import { Worker } from 'node:worker_threads';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
@@ -22,6 +22,14 @@ export type ApplyLinkOptions = ApplyThreadOptions & {
 };
 
 type Waiting = { readonly resolve: (message: FromApplyThread) => void; readonly reject: (error: Error) => void };
+
+/** Returns what a thread threw, as the class that it lost on the way between threads. */
+function errorOfThread(thrown: unknown): Error {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  if (error.name !== 'DataPlaneError') return error;
+  const { code, message, ownHint } = error as DataPlaneError;
+  return errorFromPeer('the apply thread', code, message, ownHint);
+}
 
 export class ApplyLink implements AsyncDisposable {
   readonly slots: ReadonlySet<number>;
@@ -59,7 +67,7 @@ export class ApplyLink implements AsyncDisposable {
       this.#waitingById.get(message.id)?.resolve(message);
       this.#waitingById.delete(message.id);
     });
-    this.#worker.on('error', (error) => die(error instanceof Error ? error : new Error(String(error))));
+    this.#worker.on('error', (error) => die(errorOfThread(error)));
     this.#worker.on('exit', (code) => die(new Error(`the apply thread ended with code ${code}`)));
     this.#ready.catch(() => {});
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { probedEdges } from '../../src/atproto/edge-kind.ts';
-import type { DataPlaneError } from '../../src/base/data-plane-error.ts';
+import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
@@ -204,6 +204,21 @@ describe('a node', () => {
     await expect(nodes.start('n1')).rejects.toMatchObject({
       code: 'ConfigInvalid',
       message: expect.stringContaining('has held slots that are missing: 3'),
+    });
+  }, 60_000);
+
+  it('whose folder holds another slot does not start, saying what to do', async () => {
+    await startWithFollowers();
+    await nodes.stop('n1');
+    const dataDir = nodes.dataDir('n1');
+    rmSync(slotPath(dataDir, 3), { recursive: true });
+    cpSync(slotPath(dataDir, 2), slotPath(dataDir, 3), { recursive: true });
+    const thrown = await nodes.start('n1').catch((error: unknown) => error);
+    expect(thrown).toBeInstanceOf(DataPlaneError);
+    expect(thrown).toMatchObject({
+      code: 'ConfigInvalid',
+      message: expect.stringContaining('holds slot 2 of 4 slots'),
+      hint: expect.stringContaining('--begin-again 3'),
     });
   }, 60_000);
 
