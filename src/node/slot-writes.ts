@@ -57,7 +57,8 @@ export class SlotWrites {
     const links = new Set(slots.map((slot) => this.#linkBySlot.get(slot)));
     const [link] = links;
     // Usually one thread takes all chunks, so request and answer pass through unchanged.
-    if (links.size === 1 && link !== undefined) return link.append(payload, false);
+    const isForNew = slots.some((slot) => this.#newSlots.has(slot));
+    if (links.size === 1 && link !== undefined && !isForNew) return link.append(payload, false);
     return this.#appendByLink(chunks, slots);
   }
 
@@ -66,6 +67,11 @@ export class SlotWrites {
     const indexesByLink = new Map<ApplyLink, number[]>();
     slots.forEach((slot, index) => {
       const link = this.#linkBySlot.get(slot);
+      // What it acknowledged would be missing in its folder, if that is put back.
+      if (this.#newSlots.has(slot)) {
+        outcomes[index] = { status: 'refused', code: 'Unavailable', message: newMessage(slot) };
+        return;
+      }
       if (link === undefined) {
         outcomes[index] = { status: 'refused', code: 'WrongEpoch', message: `slot ${slot} is not served here` };
         return;

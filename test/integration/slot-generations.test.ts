@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { probedEdges } from '../../src/atproto/edge-kind.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
+import { decodeOutcomes, encodeAppend } from '../../src/log/chunk.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { slotPath } from '../../src/node/data-folder.ts';
 import { type RunningNode, startNode } from '../../src/node/node-process.ts';
@@ -21,6 +22,7 @@ import { nodeStatusMessage, type SlotStatus } from '../../src/wire/node-status.t
 import { encodeThread } from '../../src/wire/thread-messages.ts';
 import { freePort } from '../support/crash-cluster.ts';
 import { recordOp } from '../support/record-op.ts';
+import { bytesOfChunk } from '../support/slot-cluster.ts';
 import { until } from '../support/until.ts';
 
 const slots = 4;
@@ -275,6 +277,13 @@ describe('a node', () => {
     await nodes.start('n1');
     const followed = nodes.follow([didIn(2, 500)], didIn(3, 500));
     expect((await nodes.statusOf('n1')).map(({ condition }) => condition)).toEqual(['new', 'new']);
+    // Acknowledged, they would be lost to the folder that may yet be put back.
+    const known = { session: 0, mark: 0 };
+    const origin = { slot: 0, generation: 1, session: 1, previousMark: 0, known };
+    const effects = { slot: 2, origin, items: [], marks: [] };
+    const payload = encodeAppend([bytesOfChunk(effects)]);
+    const answer = await nodes.client.call({ node: 'n1', method: nodeCalls.append, payload, timeoutMs: 10_000 });
+    expect(decodeOutcomes(answer, 1)).toMatchObject([{ status: 'refused', code: 'Unavailable' }]);
     await nodes.start('n0');
     await followed;
     expect((await nodes.statusOf('n1')).map(({ condition }) => condition)).toEqual(['complete', 'complete']);
