@@ -5,7 +5,7 @@
  * goes on there. The newest operation of a DID wins: slots go by its time, and what was resolved
  * since is newer than any of them.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { xxh32 } from '../base/xxh32.ts';
@@ -95,9 +95,16 @@ export class IdentityImport {
         hint: 'Wait until it is done: one file is imported at a time.',
       });
     }
-    const file = await open(path).catch((cause: Error) => {
+    const unreadable = (cause: Error): never => {
       throw new DataPlaneError('NotFound', `the file cannot be read: ${cause.message}`, { cause });
-    });
+    };
+    // Of a pipe, opening would wait; of a device, no end would come, and no position would be one.
+    if (!(await stat(path).catch(unreadable)).isFile()) {
+      throw new DataPlaneError('InvalidArgument', `${path} is no regular file`, {
+        hint: 'Give an export of the directory that is stored on the machine of ingest, unpacked.',
+      });
+    }
+    const file = await open(path).catch(unreadable);
     const head = await headOf(file).finally(() => file.close());
     const { imports, identities } = this.#options.state;
     const known = imports.get();

@@ -137,10 +137,13 @@ describe('an export', () => {
     expect(harness.log.of('identity')).toHaveLength(letters.length + 1);
   });
 
-  it('of another file begins at its start; one that is not there is refused', async () => {
+  it('of another file begins at its start; one that is not there, or no file, is refused', async () => {
     await harness.start();
     expect(await harness.post('/v1/identity/import', { path: file })).toMatchObject({ status: 404 });
     expect(await harness.post('/v1/identity/import', { path: 'export.jsonl' })).toMatchObject({ status: 400 });
+    for (const path of [harness.folder, '/dev/zero']) {
+      expect(await harness.post('/v1/identity/import', { path })).toMatchObject({ status: 400 });
+    }
     writeFileSync(file, lineOf(didOf('a'), operation('a.example'), 1));
     await imported();
     writeFileSync(file, lineOf(didOf('b'), operation('b.example'), 1));
