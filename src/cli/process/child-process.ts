@@ -112,7 +112,9 @@ export class SupervisedChild {
     giveUp.abort();
     if (typeof outcome === 'string') {
       this.#signal('SIGKILL');
-      throw new DataPlaneError('Unavailable', `${name} did not start: ${outcome}`);
+      throw new DataPlaneError('Unavailable', `${name} did not start: ${outcome}`, {
+        hint: `What ${name} printed says why.`,
+      });
     }
     this.#listening = outcome;
   }

@@ -58,7 +58,10 @@ describe('a supervised child', () => {
 
   it('that exits before it serves fails the start and is not restarted', async () => {
     const { child, lines, messages } = childOf({ words: () => ['--exit=3'] });
-    await expect(child.start()).rejects.toThrow('scripted did not start: exit code 3');
+    await expect(child.start()).rejects.toMatchObject({
+      message: 'scripted did not start: exit code 3',
+      hint: 'What scripted printed says why.',
+    });
     await until(() => lines.includes('scripted: cannot start'));
     await child.stop();
     expect(messages).toEqual([]);
