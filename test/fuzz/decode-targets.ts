@@ -46,8 +46,9 @@ function checkFrame(frame: Buffer, seen: Sightings): void {
   const read = decodeFirehoseMessage(frame);
   seen.add(read.ok ? read.value.kind : read.reason);
   if (!read.ok || read.value.kind !== 'commit') return;
-  const { did, ops, badOps } = read.value;
+  const { did, ops, badOps, resyncReason } = read.value;
   for (const { reason } of badOps) seen.add(reason);
+  if (resyncReason !== null) seen.add(resyncReason);
   mustHold(jsonBytesOf(ops) <= inputLimits.commitJsonBytesMax, 'a commit expands to bounded JSON');
   checkOps(did, ops, seen);
 }
