@@ -174,6 +174,7 @@ export class PositionComparison implements AsyncDisposable {
   ): Promise<void> {
     const heldByPair = new Map(held.map((each) => [`${each.source}/${each.target}`, each]));
     const deliveredByPair = new Map(delivered.map((each) => [`${each.source}/${each.target}`, each]));
+    const refused: number[] = [];
     for (const [slot, { meta, deliveredByTarget }] of before) {
       const state = this.#state(slot);
       // A generation that began meanwhile has a comparison of its own.
@@ -189,23 +190,24 @@ export class PositionComparison implements AsyncDisposable {
         const hasLost = verdict === 'source-lost' || isNewToUs || lacks(state, meta, sent);
         if (hasLost) lostGeneration = Math.max(lostGeneration ?? 0, at.generation);
       }
-      if (lostGeneration !== null) await this.#reportLost(slot, meta, lostGeneration, node);
+      if (lostGeneration === null) continue;
+      if (meta.condition === 'new' && !this.#options.beginAgain.includes(slot)) refused.push(slot);
+      else await this.#reportLost(slot, meta, lostGeneration, node);
     }
+    if (refused.length > 0) this.#refuse(refused, node);
   }
 
-  async #reportLost(
-    slot: number,
-    { condition, generation: lostIn }: SlotMeta,
-    known: number,
-    node: string,
-  ): Promise<void> {
-    const { beginAgain, append, note, clock, fail } = this.#options;
-    if (condition === 'new' && !beginAgain.includes(slot)) {
-      this.#isRefused = true;
-      const problem = `slot ${slot} is new here, and node ${node} knows an earlier generation of it`;
-      const hint = `Put back the folder of slot ${slot}; or, if it is lost, start once with --begin-again ${slot}, then run \`skyshard repair slot ${slot}\`.`;
-      return fail(new DataPlaneError('ConfigInvalid', problem, { hint }));
-    }
+  /** Ends the node: it must not serve as empty what others know. */
+  #refuse(slots: readonly number[], node: string): void {
+    this.#isRefused = true;
+    const list = slots.join(',');
+    const problem = `slot ${list} is new here, and node ${node} knows an earlier generation of it`;
+    const hint = `Put back the folder of slot ${list}; or, if it is lost, start once with --begin-again ${list}, then run \`skyshard repair slot <n>\` for each.`;
+    this.#options.fail(new DataPlaneError('ConfigInvalid', problem, { hint }));
+  }
+
+  async #reportLost(slot: number, { generation: lostIn }: SlotMeta, known: number, node: string): Promise<void> {
+    const { append, note, clock } = this.#options;
     const generation = generationAfter(known, clock);
     await append(slot, { kind: 'tail-lost', lostIn, generation });
     note(`slot ${slot} has lost the tail of its log: run skyshard repair slot ${slot}`, { slot, node });
