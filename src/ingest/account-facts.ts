@@ -67,11 +67,6 @@ export class AccountFacts {
     this.#options = options;
   }
 
-  /** Returns what is known without a read of what is stored. */
-  cached(did: string): AccountFact | undefined {
-    return this.#facts.get(did);
-  }
-
   /** Returns what is known without a look-up; undefined for a DID that was never resolved. */
   known(did: string): AccountFact | undefined {
     const cached = this.#facts.get(did);

@@ -8,18 +8,21 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
-import type { AccountFact, AccountFacts } from './account-facts.ts';
+import type { AccountFacts } from './account-facts.ts';
 import type { HostRule, HostRuleTable } from './state/host-rules.ts';
 
 export type HostPolicyOptions = {
   readonly rules: HostRuleTable;
-  readonly facts: Pick<AccountFacts, 'known' | 'cached'>;
-  /** Where nothing else needs to know the account of each event: see `sampledOneOf`. */
+  readonly facts: Pick<AccountFacts, 'known'>;
+  /** True where nothing else needs to know the account of each event: see `sampledOneOf`. */
   readonly isSampled: boolean;
   readonly clock: Clock;
 };
 
-/** `events` were taken, `drops` refused by a rule, `failures` are of requests to the host. */
+/**
+ * `events` were taken (an estimate where they are sampled), `drops` refused by a rule, `failures`
+ * are of requests to the host.
+ */
 export type HostCounts = { events: number; drops: number; failures: number };
 export type ListedHost = HostRule & Readonly<HostCounts> & { readonly host: string };
 
@@ -29,8 +32,8 @@ export type HostVerdict = 'allowed' | 'host-blocked' | 'host-over-limit';
 const hostsCountedMax = 20_000;
 const rulesMax = 10_000;
 /**
- * Without rules, of the events whose account is not in memory only one of so many is counted: a
- * read of what is stored takes longer than all else that is done to an event here.
+ * Without rules, only one event of so many is looked at, and counted as that many: to find its
+ * account takes longer than all else that is done to an event here.
  */
 const sampledOneOf = 16;
 const noRule: HostRule = { isBlocked: false, eventsPerSecond: null, requestsPerSecond: null };
@@ -47,8 +50,7 @@ export class HostPolicy {
   readonly #bucketByHost = new Map<string, TokenBucket>();
   /** Parsing a URL for every event would cost more than all else here. */
   readonly #hostByOrigin = new LRUCache<string, string>({ max: hostsCountedMax });
-
-  #uncached = 0;
+  #seen = 0;
 
   constructor(options: HostPolicyOptions) {
     this.#options = options;
@@ -56,21 +58,15 @@ export class HostPolicy {
 
   /** Decides about an event of an account; one that `isLimited` takes a token of its host. */
   decide(did: string, source: string, isLimited: boolean): HostVerdict {
-    const { rules } = this.#options;
-    const pds = this.#factOf(did)?.pds ?? null;
+    const { rules, facts, isSampled } = this.#options;
+    const weight = isSampled && rules.size === 0 ? sampledOneOf : 1;
+    if (weight > 1 && this.#seen++ % weight !== 0) return 'allowed';
+    const pds = facts.known(did)?.pds ?? null;
     const host = pds === null ? null : this.#hostOf(pds);
     if (host === null && rules.size === 0) return 'allowed';
     const verdict = this.#verdict(host, this.#hostOf(source), isLimited);
-    if (host !== null) this.#countsOf(host)[verdict === 'allowed' ? 'events' : 'drops']++;
+    if (host !== null) this.#countsOf(host)[verdict === 'allowed' ? 'events' : 'drops'] += weight;
     return verdict;
-  }
-
-  #factOf(did: string): AccountFact | undefined {
-    const { rules, facts, isSampled } = this.#options;
-    const cached = facts.cached(did);
-    if (cached !== undefined) return cached;
-    const isPassed = isSampled && rules.size === 0 && this.#uncached++ % sampledOneOf !== 0;
-    return isPassed ? undefined : facts.known(did);
   }
 
   #verdict(host: string | null, sourceHost: string | null, isLimited: boolean): HostVerdict {

@@ -214,7 +214,9 @@ export class EffectSender {
       else this.#onOutcome({ stream, lastMark: batches.at(-1)!.lastMark, restarts }, outcome);
     };
     const entryCount = batches.reduce((count, batch) => count + batch.items.length, 0);
-    this.#options.queue().add(stream.target, { bytes: this.#chunkOf(stream, batches), entryCount, onOutcome });
+    const queue = this.#options.queue();
+    const withinMs = queue.effectsLingerMs(stream.target);
+    queue.add(stream.target, { bytes: this.#chunkOf(stream, batches), entryCount, onOutcome }, withinMs);
   }
 
   /** The first time at once: a gap is usual at the first chunk of a session. */

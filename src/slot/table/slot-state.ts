@@ -2,7 +2,7 @@
  * The materialised state of one slot as rows of one table, clustered by owner.
  *
  * Owns the table codes, the owner dictionary and the shared key writer. A key is four bytes that
- * hold the owner's number (27 bits) and the logical table (5 bits), then that table's own layout,
+ * hold the owner's number (26 bits) and the logical table (6 bits), then that table's own layout,
  * which its own file describes. Owner 0 holds what belongs to the whole slot.
  */
 import { writeCollection, writeDid, writeRkey } from '../../atproto/compact-key.ts';
@@ -12,38 +12,39 @@ import { invariant } from '../../base/invariant.ts';
 import type { Environment, Table } from '../../storage/environment.ts';
 import { RecordChanges } from './record-changes.ts';
 
-/** Codes of the logical tables in keys, below 32; append only. */
+/** Codes of the logical tables in keys, below 64; append only. Gaps are for new neighbours. */
 export const tableCode = {
   meta: 0x00,
-  ownerByDid: 0x01,
-  handle: 0x02,
-  source: 0x03,
-  delivered: 0x04,
-  resyncNeeded: 0x05,
-  actor: 0x06,
-  repo: 0x07,
-  identity: 0x08,
-  notificationSeen: 0x09,
-  actorCounts: 0x0a,
-  record: 0x0b,
-  resyncSeen: 0x0c,
-  edgeByTime: 0x0d,
-  edgeBySubject: 0x0e,
-  edgeDuplicate: 0x0f,
-  incomingActor: 0x10,
-  recordCounts: 0x11,
-  incomingRecord: 0x12,
-  feed: 0x13,
-  notice: 0x14,
-  threadReply: 0x15,
-  threadChild: 0x16,
-  blobTakedown: 0x17,
-  longWork: 0x18,
-  session: 0x19,
-  resend: 0x1a,
-  bracket: 0x1b,
-  confirmed: 0x1c,
-  quarantine: 0x1d,
+  ownerByDid: 0x02,
+  handle: 0x04,
+  source: 0x06,
+  delivered: 0x08,
+  resyncNeeded: 0x0a,
+  actor: 0x0c,
+  repo: 0x0e,
+  identity: 0x10,
+  actorCounts: 0x14,
+  record: 0x16,
+  resyncSeen: 0x18,
+  edgeByTime: 0x1a,
+  edgeBySubject: 0x1c,
+  edgeDuplicate: 0x1e,
+  incomingActor: 0x20,
+  recordCounts: 0x22,
+  incomingRecord: 0x24,
+  feed: 0x26,
+  notice: 0x28,
+  // Beside the newest notice, on whose page it is written for nothing.
+  notificationSeen: 0x29,
+  threadReply: 0x2a,
+  threadChild: 0x2c,
+  blobTakedown: 0x2e,
+  longWork: 0x30,
+  session: 0x32,
+  resend: 0x34,
+  bracket: 0x36,
+  confirmed: 0x38,
+  quarantine: 0x3a,
 } as const;
 
 /** Names of the sub-databases of a slot's environment. */
@@ -53,10 +54,10 @@ export const slotTableNames: readonly string[] = Object.values(slotTables);
 
 const keyWriter = sharedWriter(2048);
 const slotWide = 0;
-const tableCodesMax = 32;
+const tableCodesMax = 64;
 
 /** Owner numbers are below this; a slot of so many owners would be far too large. */
-export const ownersMax = 2 ** 27 - 1;
+export const ownersMax = 2 ** 26 - 1;
 const ownersMaxHint = 'Free space does not help: only a new cluster with more slots in its map takes more accounts.';
 /** No owner has this number: an unknown actor's pages are empty, but their tokens are checked. */
 export const noOwner = ownersMax;
