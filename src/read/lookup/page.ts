@@ -47,7 +47,9 @@ export type WalkStart = { readonly prefix: Buffer; readonly start: Buffer; reado
 
 /** Returns the walk of the keys that begin with `prefix`, after the item that `cursor` names. */
 export function walkFrom(prefix: Buffer, cursor: string, field: string): WalkStart {
-  if (cursor === '') return { prefix, start: prefixEnd(prefix), after: null };
+  // A row of the next table may have that very key.
+  const end = prefixEnd(prefix);
+  if (cursor === '') return { prefix, start: end, after: end };
   const after = keyOfToken(cursor, prefix, field);
   return { prefix, start: after, after };
 }
