@@ -174,7 +174,8 @@ function main(options: ApplyThreadOptions): void {
 
 function postChanges(slot: Slot): void {
   const changes = slot.state.takeChanges();
-  if (changes.owners.length > 0 || changes.records?.length !== 0) post({ type: 'changed', slot: slot.index, changes });
+  const isNone = changes.owners.length === 0 && changes.records?.length === 0 && !changes.becameIncomplete;
+  if (!isNone) post({ type: 'changed', slot: slot.index, changes });
 }
 
 main(workerData as ApplyThreadOptions);

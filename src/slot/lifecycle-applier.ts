@@ -59,6 +59,7 @@ export class LifecycleApplier {
         if (entry.lostIn !== meta.generation) return;
         meta.generation = Math.max(meta.generation + 1, entry.generation);
         meta.condition = 'incomplete';
+        state.becameIncomplete = true;
         return this.#restartChains();
       case 'completed':
         return this.#complete();

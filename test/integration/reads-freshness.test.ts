@@ -67,6 +67,14 @@ function seenMs(): number | undefined {
   return decodeMessage('GetNotificationSeenResponse', read('bsky.GetNotificationSeen', request)).timestamp;
 }
 
+it('says no more that something is not there once the slot has become incomplete', async () => {
+  const request = encodeMessage('GetActorTakedownRequest', { did: alice });
+  const whatIsNotThere = (): Uint8Array => read('bsky.GetActorTakedown', request);
+  expect(whatIsNotThere).not.toThrow();
+  await write({ kind: 'tail-lost', lostIn: 1, generation: 2 });
+  expect(whatIsNotThere).toThrow(/has lost what it held/);
+});
+
 it('shows a private write of another thread to the next read', async () => {
   for (let index = 1; index <= 50; index++) {
     // This read leaves open a read transaction that predates the write.

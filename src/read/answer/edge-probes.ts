@@ -56,7 +56,7 @@ type Probing = {
   readonly dids: DidList;
   /** By index of a DID: null until the actor is looked up, at its first probe. */
   readonly actors: (CachedActor | null | undefined)[];
-  /** Of actors without an edge that was asked for: "not blocked" is said by a whole slot only. */
+  /** Slots of actors without an edge: "not blocked" is said by a complete slot only. */
   readonly lacking: Set<SlotState>;
   left: number;
 };
@@ -65,7 +65,6 @@ type Probing = {
 function probeSome(probing: Probing, turn: Turn): boolean {
   const { into, cache, reader, dids, actors, lacking } = probing;
   const { count, source, starts, ends } = dids;
-  let lastLacking: SlotState | null = null;
   for (; probing.left > 0; ) {
     probing.left--;
     const { owner, kinds, subject } = readProbe(reader, count);
@@ -76,10 +75,7 @@ function probeSome(probing: Probing, turn: Turn): boolean {
       const start = into.beginLengthDelimited();
       const row = rowOfProbe(cache, dids, actor, kind, subject);
       if (row !== undefined) appendRkey(into, row, 0);
-      else if (actor !== undefined && actor.state !== lastLacking) {
-        lastLacking = actor.state;
-        lacking.add(lastLacking);
-      }
+      else if (actor !== undefined && !actor.state.isKnownComplete) lacking.add(actor.state);
       into.end(start, 1);
     }
     if (turn.isOver(micros.row)) return false;

@@ -49,8 +49,10 @@ export class SlotLookup {
  * Errors: DataPlaneError `Unavailable` for a slot that may lack what it should have.
  */
 export function requireWhole(state: SlotState): void {
+  if (state.isKnownComplete) return;
   const condition = conditionOf(state);
-  if (condition === 'complete') return;
+  state.isKnownComplete = condition === 'complete';
+  if (state.isKnownComplete) return;
   const { index } = state;
   const isNew = condition === 'new';
   const why = isNew ? 'is new, and not all nodes have said so yet' : 'has lost what it held and is not repaired';

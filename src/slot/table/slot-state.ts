@@ -113,6 +113,8 @@ export type SlotChanges = {
   readonly owners: readonly number[];
   /** Hashes of the keys of changed rows of records and of their counts; null for too many. */
   readonly records: Int32Array | null;
+  /** True when the slot has found that it lacks something. */
+  readonly becameIncomplete: boolean;
 };
 
 /** The cache of owner numbers is emptied when it reaches this. */
@@ -128,6 +130,9 @@ export class SlotState {
   readonly touchedOwners = new Set<number>();
   /** Record rows, likewise. */
   readonly changedRecords = new RecordChanges();
+  becameIncomplete = false;
+  /** Of a reader: the slot was complete at the last look, and has not become incomplete since. */
+  isKnownComplete = false;
   /** Rows of unread counts that the transaction under way has yet to write, by owner. */
   readonly unreadRows = new Map<number, Buffer>();
 
@@ -175,8 +180,10 @@ export class SlotState {
   /** Returns what has changed since the previous call. */
   takeChanges(): SlotChanges {
     const owners = [...this.touchedOwners];
+    const { becameIncomplete } = this;
     this.touchedOwners.clear();
-    return { owners, records: this.changedRecords.take() };
+    this.becameIncomplete = false;
+    return { owners, records: this.changedRecords.take(), becameIncomplete };
   }
 
   get nextOwner(): number {
