@@ -6,6 +6,7 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
 import {
+  type AgeAssuranceChange,
   type Entry,
   opsPerEntryMax,
   type PrivateWrite,
@@ -13,8 +14,9 @@ import {
   type RepoEntry,
   slotConditions,
 } from './entry.ts';
+import { type SuggestionChange, suggestionChangesMax, suggestionLists } from './suggestion.ts';
 
-const entryVersion = 4;
+const entryVersion = 5;
 
 const actions = ['create', 'update', 'delete'] as const;
 
@@ -222,6 +224,8 @@ const privateTag = {
   'blob-takedown': 3,
   'notification-seen': 4,
   'upstream-status': 5,
+  suggestions: 6,
+  'age-assurance': 7,
 } as const;
 
 function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
@@ -239,7 +243,64 @@ function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
       return writeEntryTime(writer, write.seenMs);
     case 'upstream-status':
       writer.text(write.status);
+      return;
+    case 'suggestions':
+      writer.u8(suggestionLists.indexOf(write.list)).varint(write.changes.length);
+      for (const change of write.changes) writeSuggestion(writer, change);
+      return;
+    case 'age-assurance':
+      return writeAgeAssurance(writer, write.change);
   }
+}
+
+const orderTag = { given: 0, last: 1, gone: 2 } as const;
+
+function writeSuggestion(writer: ByteWriter, { tag, subject, subjectType, order }: SuggestionChange): void {
+  writer.text(tag).text(subject).text(subjectType);
+  if (typeof order === 'number') writer.u8(orderTag.given).u32(order);
+  else writer.u8(orderTag[order]);
+}
+
+function readSuggestions(reader: ByteReader): SuggestionChange[] {
+  const count = reader.varint();
+  if (count > suggestionChangesMax) reader.fail('of more suggestions than one may change');
+  return Array.from({ length: count }, () => {
+    const texts = { tag: reader.text(), subject: reader.text(), subjectType: reader.text() };
+    const code = reader.u8() as ValueOf<typeof orderTag>;
+    switch (code) {
+      case orderTag.given:
+        return { ...texts, order: reader.u32() };
+      case orderTag.last:
+        return { ...texts, order: 'last' };
+      case orderTag.gone:
+        return { ...texts, order: 'gone' };
+      default:
+        return reader.fail(`a suggestion of the unknown order ${code satisfies never}`);
+    }
+  });
+}
+
+function writeAgeAssurance(writer: ByteWriter, change: AgeAssuranceChange | null): void {
+  if (change === null) {
+    writer.u8(0);
+    return;
+  }
+  writer.u8(change.lastInitiatedMs === null ? 1 : 2).text(change.status);
+  for (const text of [change.access, change.countryCode, change.regionCode]) writeNullable(writer, text);
+  if (change.lastInitiatedMs !== null) writeEntryTime(writer, change.lastInitiatedMs);
+}
+
+function readAgeAssurance(reader: ByteReader): AgeAssuranceChange | null {
+  const code = reader.u8();
+  if (code > 2) reader.fail('age assurance of an unknown form');
+  if (code === 0) return null;
+  return {
+    status: reader.text(),
+    access: readNullable(reader),
+    countryCode: readNullable(reader),
+    regionCode: readNullable(reader),
+    lastInitiatedMs: code === 1 ? null : readEntryTime(reader),
+  };
 }
 
 function readPrivate(reader: ByteReader): PrivateWrite {
@@ -260,6 +321,14 @@ function readPrivate(reader: ByteReader): PrivateWrite {
       return { type: 'notification-seen', seenMs: readEntryTime(reader) };
     case privateTag['upstream-status']:
       return { type: 'upstream-status', status: reader.text() };
+    case privateTag.suggestions:
+      return {
+        type: 'suggestions',
+        list: suggestionLists[reader.u8()] ?? reader.fail('suggestions of an unknown list'),
+        changes: readSuggestions(reader),
+      };
+    case privateTag['age-assurance']:
+      return { type: 'age-assurance', change: readAgeAssurance(reader) };
     default:
       return reader.fail(`a private write of the unknown type ${code satisfies never}`);
   }

@@ -8,6 +8,7 @@ import type { RecordRef } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';
 import type { NoticeReason } from '../atproto/notice-reason.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
+import type { SuggestionChange, SuggestionList } from './suggestion.ts';
 
 /** A repo at a rev. `eventMs` is the event's own time. */
 export type RepoEntry<Kind extends string> = {
@@ -69,7 +70,10 @@ export type ResyncEndEntry = RepoEntry<'resync-end'>;
 /** A repo that needs a resync cannot be fetched; its next commit asks for it again. */
 export type ResyncGivenUpEntry = { readonly kind: 'resync-given-up'; readonly did: string; readonly eventMs: number };
 
-/** A write that arrives by RPC or from bsync; applied before the caller is answered. */
+/**
+ * A write that arrives by RPC or from bsync; applied before the caller is answered. Instead of a
+ * DID it may name another key whose slot it changes.
+ */
 export type PrivateEntry = { readonly kind: 'private'; readonly did: string; readonly write: PrivateWrite };
 
 /** What a private entry changes. A `ref` of null lifts the takedown. */
@@ -83,7 +87,18 @@ export type PrivateWrite =
     }
   | { readonly type: 'blob-takedown'; readonly cid: string; readonly ref: string | null }
   | { readonly type: 'notification-seen'; readonly seenMs: number }
-  | { readonly type: 'upstream-status'; readonly status: string };
+  | { readonly type: 'upstream-status'; readonly status: string }
+  | { readonly type: 'suggestions'; readonly list: SuggestionList; readonly changes: readonly SuggestionChange[] }
+  | { readonly type: 'age-assurance'; readonly change: AgeAssuranceChange | null };
+
+/** What becomes known about an actor's age; null leaves what was known before. */
+export type AgeAssuranceChange = {
+  readonly status: string;
+  readonly access: string | null;
+  readonly countryCode: string | null;
+  readonly regionCode: string | null;
+  readonly lastInitiatedMs: number | null;
+};
 
 /** What one slot's apply sends to another slot. Absolute: repeating it changes nothing. */
 export type EffectEntry = { readonly kind: 'effect'; readonly effect: SentEffect };

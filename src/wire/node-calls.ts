@@ -35,6 +35,10 @@ export const nodeCalls = {
   followersAmong: 'slot.followersAmong',
   /** FollowsOfRequest → FollowsOfAnswer, see follows-messages.ts. */
   followsOf: 'slot.followsOf',
+  /** Texts (a list's name) → what operators suggest, see suggestion-messages.ts. */
+  suggestions: 'slot.suggestions',
+  /** Texts (DIDs) → Texts: those of known actors. */
+  knownActors: 'slot.knownActors',
   /** TimelineRequest, to the viewer's node → TimelineAnswer, see feed-messages.ts. */
   timeline: 'slot.timeline',
   /** NewestByAuthorsRequest → a list of feed items, see feed-messages.ts. */

@@ -6,18 +6,21 @@ import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { unpackedText } from '../../slot/packing/packed-json.ts';
 import { getActor } from '../../slot/table/actor-row.ts';
+import { getAgeAssurance } from '../../slot/table/age-assurance.ts';
 import { type JsonObject, objectOf, textOf } from '../../slot/table/record-values.ts';
 import { RecordView } from '../../slot/table/record-view.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
 import type { ActorCache } from '../cache/actor-cache.ts';
 import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
 import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
-import { requireWhole } from '../lookup/slot-lookup.ts';
+import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { Turn } from '../lookup/turn.ts';
 
 const { dids, returnAgeAssuranceForDids } = fieldNumber.GetActorsRequest;
 const { actors } = fieldNumber.GetActorsResponse;
 const field = fieldNumber.ActorInfo;
+const ageField = fieldNumber.AgeAssuranceStatus;
+const unknownAge = 'unknown';
 
 const profile = knownCollection(nsid.profile);
 const status = knownCollection(nsid.status);
@@ -89,12 +92,25 @@ function writeActorRow(into: MessageWriter, state: SlotState, owner: number): vo
   into.optionalTextField(field.upstreamStatus, actor.upstreamStatus);
 }
 
-/** Age assurance is not stored yet, so it is unknown for everyone. */
-function writeAgeAssurance(into: MessageWriter): void {
-  const start = into.begin(field.ageAssuranceStatus, 1);
-  into.textField(fieldNumber.AgeAssuranceStatus.status, 'unknown');
-  into.textField(fieldNumber.AgeAssuranceStatus.access, 'unknown');
-  into.end(start, 1);
+/** What an actor may access whose status says it, when nobody has said more. */
+const accessByStatus: ReadonlyMap<string, string> = new Map([
+  ['assured', 'full'],
+  ['blocked', 'none'],
+]);
+
+function writeAgeAssurance(into: MessageWriter, lookup: SlotLookup, did: string): void {
+  const state = lookup.stateOf(did);
+  const owner = ownerOfDid(state, did);
+  const isActor = owner !== undefined && getActor(state, owner) !== undefined;
+  const known = isActor ? getAgeAssurance(state, owner) : undefined;
+  const status = known?.status || unknownAge;
+  const isGiven = known !== undefined && known.access !== '' && known.access !== unknownAge;
+  const start = into.begin(field.ageAssuranceStatus, 2);
+  into.textField(ageField.status, status);
+  const lastInitiatedMs = known?.lastInitiatedMs ?? null;
+  if (lastInitiatedMs !== null) into.timeField(ageField.lastInitiatedAt, lastInitiatedMs);
+  into.textField(ageField.access, isGiven ? known.access : (accessByStatus.get(status) ?? unknownAge));
+  into.end(start, 2);
 }
 
 function writeKnownActor(into: MessageWriter, state: SlotState, owner: number): void {
@@ -152,7 +168,7 @@ const infoMicros = { cached: 1, read: 30 } as const;
 /** Writes one ActorInfo for each DID of a request, in order. Returns as an ItemsWriter does. */
 export function writeActorInfos(
   into: MessageWriter,
-  { actors: cache, turn }: { readonly actors: ActorCache; readonly turn: Turn },
+  { actors: cache, lookup, turn }: { readonly actors: ActorCache; readonly lookup: SlotLookup; readonly turn: Turn },
   request: Buffer,
 ): number | null {
   const withAgeAssurance = ageAssuranceDids(request);
@@ -165,7 +181,8 @@ export function writeActorInfos(
     const info = cache.get(request, scanner.start, scanner.end) ?? unknown;
     const start = into.begin(actors, 2);
     into.raw(info);
-    if (withAgeAssurance?.has(request.utf8Slice(scanner.start, scanner.end))) writeAgeAssurance(into);
+    const did = withAgeAssurance === null ? '' : request.utf8Slice(scanner.start, scanner.end);
+    if (withAgeAssurance?.has(did)) writeAgeAssurance(into, lookup, did);
     into.end(start, 2);
     count++;
     const micros = cache.cache.misses === misses ? infoMicros.cached : infoMicros.read;

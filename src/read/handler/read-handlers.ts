@@ -25,6 +25,7 @@ import { feedReads } from './feed-handlers.ts';
 import { graphReads } from './graph-handlers.ts';
 import type { ReadContext } from './read-context.ts';
 import { recordReads } from './record-handlers.ts';
+import { suggestionReads } from './suggestion-handlers.ts';
 
 export type ReadOptions = {
   /** The cluster's number of slots. */
@@ -67,7 +68,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
     turn: new Turn(options.clock ?? systemClock),
     prefetchReads: options.prefetchReads ?? false,
   };
-  const rows = [...recordReads, ...actorReads, ...graphReads, ...feedReads];
+  const rows = [...recordReads, ...actorReads, ...graphReads, ...feedReads, ...suggestionReads];
   const handlers = new Map(rows.map(({ call, handlerFor }) => [call, handlerFor(context)]));
   const { finder, feeds, actors, edges, records, follows } = context;
   const didCaches = { feeds: feeds.cache, actors: actors.cache, edges: edges.cache, follows: follows.cache };

@@ -24,6 +24,9 @@ export const weightByMethod: ReadonlyMap<MethodName, number> = new Map<MethodNam
   ['GetAuthorFeed', page],
   ['GetNotifications', page],
   ['GetFollowsFollowing', page],
+  ['GetSuggestedFeeds', page],
+  ['GetSuggestedEntities', page],
+  ['GetFollowSuggestions', page],
   ['GetTimeline', page],
   ['GetThread', page],
 ]);

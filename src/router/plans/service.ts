@@ -10,6 +10,7 @@ import { interactionPlans } from './interactions.ts';
 import { moderationPlans } from './moderation.ts';
 import { notificationPlans } from './notifications.ts';
 import { recordPlans } from './records.ts';
+import { suggestionPlans } from './suggestions.ts';
 
 const ping: Plan = {
   method: 'Ping',
@@ -29,6 +30,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...notificationPlans,
     ...moderationPlans,
     ...identityPlans,
+    ...suggestionPlans,
     ...absentPlans,
   ].map((plan) => [plan.method, plan]),
 );

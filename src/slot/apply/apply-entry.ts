@@ -2,6 +2,7 @@
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import type { Effect, OutsideEntry, PrivateEntry } from '../../entry/entry.ts';
 import { setBlobTakedown } from '../table/actor-row.ts';
+import { changeAgeAssurance } from '../table/age-assurance.ts';
 import { noticeReasonKey, putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { putNotificationSeen, recountRowsMax } from '../table/unread-count.ts';
 import { applyAccount, applyIdentity, changeActor } from './actor-apply.ts';
@@ -18,6 +19,7 @@ import {
   applySync,
 } from './repo-apply.ts';
 import { applyPostExists } from './repost-item.ts';
+import { applySuggestions } from './suggestion-apply.ts';
 import { applyThreadEffect } from './thread-apply.ts';
 
 /** Applies one entry from outside. */
@@ -66,6 +68,10 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
       return;
     case 'upstream-status':
       return changeActor(context, did, { upstreamStatus: write.status });
+    case 'suggestions':
+      return applySuggestions(state, write.list, write.changes);
+    case 'age-assurance':
+      return changeAgeAssurance(state, state.ensureOwner(did), write.change);
   }
 }
 

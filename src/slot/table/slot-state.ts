@@ -42,8 +42,11 @@ export const tableCode = {
   longWork: 0x30,
   session: 0x32,
   resend: 0x34,
+  suggestion: 0x35,
   bracket: 0x36,
+  suggestionOrder: 0x37,
   confirmed: 0x38,
+  ageAssurance: 0x39,
   quarantine: 0x3a,
 } as const;
 

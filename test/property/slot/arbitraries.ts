@@ -6,6 +6,7 @@ import type { EdgeKind } from '../../../src/atproto/edge-kind.ts';
 import { noticeReasons } from '../../../src/atproto/notice-reason.ts';
 import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
 import { type BracketEffect, type Effect, type Entry, slotConditions } from '../../../src/entry/entry.ts';
+import { suggestionLists } from '../../../src/entry/suggestion.ts';
 
 const yearZeroMs = Date.parse('0000-01-01T00:00:00.000Z');
 /** The last millisecond that six bytes can hold when they count from year 0. */
@@ -209,6 +210,31 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
       fc.record({ type: fc.constant('blob-takedown' as const), cid: anyText, ref: nullableText }),
       fc.record({ type: fc.constant('notification-seen' as const), seenMs: storableTime }),
       fc.record({ type: fc.constant('upstream-status' as const), status: anyText }),
+      fc.record({
+        type: fc.constant('suggestions' as const),
+        list: fc.constantFrom(...suggestionLists),
+        changes: fc.array(
+          fc.record({
+            tag: anyText,
+            subject: anyText,
+            subjectType: anyText,
+            order: fc.oneof(fc.nat(2 ** 31 - 1), fc.constantFrom('last' as const, 'gone' as const)),
+          }),
+          { maxLength: 5 },
+        ),
+      }),
+      fc.record({
+        type: fc.constant('age-assurance' as const),
+        change: fc.option(
+          fc.record({
+            status: anyText,
+            access: nullableText,
+            countryCode: nullableText,
+            regionCode: nullableText,
+            lastInitiatedMs: fc.option(storableTime),
+          }),
+        ),
+      }),
     ),
   }),
   fc.record({ kind: fc.constant('effect' as const), effect: fc.oneof(anyEffect, anyBracket) }),

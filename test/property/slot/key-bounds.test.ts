@@ -91,6 +91,22 @@ describe('records that strangers write', () => {
     }
     network.write(author, { type: 'blob-takedown', cid: 'b'.repeat(256), ref: 'REF' });
     network.write(author, { type: 'notification-seen', seenMs: 1 });
+    network.write(author, {
+      type: 'age-assurance',
+      change: { status: 'assured', access: null, countryCode: null, regionCode: null, lastInitiatedMs: 1 },
+    });
+    network.write(author, {
+      type: 'suggestions',
+      list: 'tagged',
+      changes: [
+        {
+          tag: 't'.repeat(128),
+          subject: recordUri({ did: other, collection: longNsid, rkey: longRkey('s') }),
+          subjectType: 'feed',
+          order: 1,
+        },
+      ],
+    });
     network.cluster.append({ kind: 'sync', did: author, rev: '3zzzzzzzzzzzz', eventMs: network.timeMs });
     network.cluster.append({ kind: 'resync-begin', did: author, rev: '3zzzzzzzzzzzz', eventMs: network.timeMs });
     network.put(author, 'app.bsky.feed.post', { text: 'seen' }, longRkey('z'));
