@@ -78,6 +78,8 @@ export const collections = {
     isActorInfo: true,
   },
   listOptOut: { nsid: 'app.bsky.graph.referencelistoptout', code: 20, recordsMethod: null, isActorInfo: false },
+  siteDocument: { nsid: 'site.standard.document', code: 21, recordsMethod: null, isActorInfo: false },
+  sitePublication: { nsid: 'site.standard.publication', code: 22, recordsMethod: null, isActorInfo: false },
 } as const satisfies Readonly<Record<string, CollectionRow>>;
 
 type Rows = typeof collections;

@@ -27,6 +27,9 @@ export const nodeCalls = {
   didsOf: 'slot.didsOf',
   /** AT-URIs → stored records, see record-batch.ts. */
   records: 'slot.records',
+  /** As GetPostRecords, for records of the two collections of site.standard. */
+  siteDocuments: 'slot.siteDocuments',
+  sitePublications: 'slot.sitePublications',
   /** Texts with one DID → protobuf GetIdentityByDidResponse, or no bytes without a document. */
   identity: 'slot.identity',
   /** ProbeEdgesRequest → an rkey for each kind of each probe, see edge-messages.ts. */

@@ -1,9 +1,10 @@
 /** Reads by record: the Get…Records methods and GetInteractionCounts. */
-import { recordsMethods } from '../../atproto/collection.ts';
+import { type Collection, nsid, recordsMethods } from '../../atproto/collection.ts';
 import { invariant } from '../../base/invariant.ts';
 import { FieldScanner, fieldOf } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { tableCode } from '../../slot/table/slot-state.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import { writeInteractionCounts } from '../answer/interaction-counts.ts';
 import { writePostRecords, writeRecords } from '../answer/records.ts';
 import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
@@ -46,10 +47,14 @@ function recordsRead({ recordsMethod: method, nsid: collectionNsid }: (typeof re
     fieldOf(`${method}Request`, 'uris').number === urisNumber &&
     fieldOf(`${method}Response`, 'records').number === recordsNumber;
   invariant(hasSameNumbers, `${method} has the field numbers of GetPostRecords`);
+  return recordsOf(`bsky.${method}`, collectionNsid, method === 'GetPostRecords' ? writePostRecords : writeRecords);
+}
+
+/** A call with the messages of GetPostRecords, for one collection. */
+function recordsOf(call: string, collectionNsid: Collection, write = writeRecords): ReadRow {
   const collection = knownCollection(collectionNsid);
-  const write = method === 'GetPostRecords' ? writePostRecords : writeRecords;
   return byItem(
-    `bsky.${method}`,
+    call,
     (into, context, request) => write(into, context, request, collection),
     (context, request) => recordKeys(context, request, collection),
   );
@@ -57,5 +62,7 @@ function recordsRead({ recordsMethod: method, nsid: collectionNsid }: (typeof re
 
 export const recordReads: readonly ReadRow[] = [
   ...recordsMethods.map(recordsRead),
+  recordsOf(nodeCalls.siteDocuments, nsid.siteDocument),
+  recordsOf(nodeCalls.sitePublications, nsid.sitePublication),
   byItem('bsky.GetInteractionCounts', writeInteractionCounts, countKeys),
 ];

@@ -11,6 +11,8 @@ import { emptyAnswer, type Plan, type PlanContext, planDefaults } from './plan.t
 
 export type ByItemMethod = {
   readonly method: MethodName;
+  /** What nodes are asked, if it is not the method itself. */
+  readonly call?: string;
   readonly items: ItemField;
   readonly answers: readonly AnswerField[];
 };
@@ -21,7 +23,7 @@ export async function askByItem(request: Buffer, method: ByItemMethod, context: 
   const itemCount = split.subRequestOf.length;
   if (itemCount === 0) return emptyAnswer;
   context.admit(itemCount);
-  const call = `bsky.${method.method}`;
+  const call = method.call ?? `bsky.${method.method}`;
   const asked = keptAcrossAwait(request, split);
   const answers = asked.length === 0 ? [] : await context.fanOut.askAll(call, asked, context.deadlineMs);
   if (answers.some((answer) => answeredOf(asBuffer(answer)) !== null)) {

@@ -10,6 +10,7 @@ import { interactionPlans } from './interactions.ts';
 import { moderationPlans } from './moderation.ts';
 import { notificationPlans } from './notifications.ts';
 import { recordPlans } from './records.ts';
+import { siteStandardPlans } from './site-standard.ts';
 import { suggestionPlans } from './suggestions.ts';
 
 const ping: Plan = {
@@ -31,6 +32,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...moderationPlans,
     ...identityPlans,
     ...suggestionPlans,
+    ...siteStandardPlans,
     ...absentPlans,
   ].map((plan) => [plan.method, plan]),
 );

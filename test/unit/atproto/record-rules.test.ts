@@ -66,6 +66,11 @@ const keptByNsid: Readonly<Record<Collection, { rkey: string; record: DagMap }>>
     rkey: tid,
     record: { subject: `at://${other}/app.bsky.graph.list/${tid}`, createdAt },
   },
+  'site.standard.document': {
+    rkey: tid,
+    record: { site: `at://${did}/site.standard.publication/${tid}`, title: 'D', publishedAt: createdAt },
+  },
+  'site.standard.publication': { rkey: tid, record: { url: 'https://example.com', name: 'P', icon: blob } },
 };
 
 type Nsid = keyof typeof keptByNsid;

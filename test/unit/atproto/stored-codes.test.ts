@@ -32,6 +32,8 @@ test('collections keep their codes', () => {
     '18 chat.bsky.actor.declaration',
     '19 com.germnetwork.declaration',
     '20 app.bsky.graph.referencelistoptout',
+    '21 site.standard.document',
+    '22 site.standard.publication',
   ]);
 });
 
