@@ -1,6 +1,15 @@
 /** The bytes of log entries: format version, tag, fields. Tags are stored: append only. */
 import { cidBytes, isCidAt } from '../atproto/cid.ts';
-import { readCollection, readDid, readRkey, writeCollection, writeDid, writeRkey } from '../atproto/compact-key.ts';
+import {
+  readCollection,
+  readDid,
+  readRecordRef,
+  readRkey,
+  writeCollection,
+  writeDid,
+  writeRecordRef,
+  writeRkey,
+} from '../atproto/compact-key.ts';
 import { deleteOp, type RepoOp } from '../atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
@@ -226,7 +235,15 @@ const privateTag = {
   'upstream-status': 5,
   suggestions: 6,
   'age-assurance': 7,
-} as const;
+  mute: 8,
+  unmute: 9,
+  'clear-mutes': 10,
+  'list-mute': 11,
+  'list-unmute': 12,
+  'clear-list-mutes': 13,
+} as const satisfies Record<PrivateWrite['type'], number>;
+
+const muteScope = { onlyReposts: 1, onlyQuoteposts: 2 } as const;
 
 function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
   writer.u8(privateTag[write.type]);
@@ -250,6 +267,20 @@ function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
       return;
     case 'age-assurance':
       return writeAgeAssurance(writer, write.change);
+    case 'mute': {
+      const { onlyReposts, onlyQuoteposts } = write;
+      writeDid(writer, write.subject);
+      writer.u8((onlyReposts ? muteScope.onlyReposts : 0) | (onlyQuoteposts ? muteScope.onlyQuoteposts : 0));
+      return;
+    }
+    case 'unmute':
+      return writeDid(writer, write.subject);
+    case 'list-mute':
+    case 'list-unmute':
+      return writeRecordRef(writer, write.list);
+    case 'clear-mutes':
+    case 'clear-list-mutes':
+      return;
   }
 }
 
@@ -329,6 +360,22 @@ function readPrivate(reader: ByteReader): PrivateWrite {
       };
     case privateTag['age-assurance']:
       return { type: 'age-assurance', change: readAgeAssurance(reader) };
+    case privateTag.mute: {
+      const subject = readDid(reader);
+      const scope = reader.u8();
+      const onlyReposts = (scope & muteScope.onlyReposts) !== 0;
+      return { type: 'mute', subject, onlyReposts, onlyQuoteposts: (scope & muteScope.onlyQuoteposts) !== 0 };
+    }
+    case privateTag.unmute:
+      return { type: 'unmute', subject: readDid(reader) };
+    case privateTag['clear-mutes']:
+      return { type: 'clear-mutes' };
+    case privateTag['list-mute']:
+      return { type: 'list-mute', list: readRecordRef(reader) };
+    case privateTag['list-unmute']:
+      return { type: 'list-unmute', list: readRecordRef(reader) };
+    case privateTag['clear-list-mutes']:
+      return { type: 'clear-list-mutes' };
     default:
       return reader.fail(`a private write of the unknown type ${code satisfies never}`);
   }

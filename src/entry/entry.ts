@@ -89,7 +89,20 @@ export type PrivateWrite =
   | { readonly type: 'notification-seen'; readonly seenMs: number }
   | { readonly type: 'upstream-status'; readonly status: string }
   | { readonly type: 'suggestions'; readonly list: SuggestionList; readonly changes: readonly SuggestionChange[] }
-  | { readonly type: 'age-assurance'; readonly change: AgeAssuranceChange | null };
+  | { readonly type: 'age-assurance'; readonly change: AgeAssuranceChange | null }
+  /** Muting once more changes only the scope; without one all of the subject is muted. */
+  | {
+      readonly type: 'mute';
+      readonly subject: string;
+      readonly onlyReposts: boolean;
+      readonly onlyQuoteposts: boolean;
+    }
+  | { readonly type: 'unmute'; readonly subject: string }
+  | { readonly type: 'clear-mutes' }
+  /** A subscription to a list whose members are muted. */
+  | { readonly type: 'list-mute'; readonly list: RecordRef }
+  | { readonly type: 'list-unmute'; readonly list: RecordRef }
+  | { readonly type: 'clear-list-mutes' };
 
 /** What becomes known about an actor's age; null leaves what was known before. */
 export type AgeAssuranceChange = {

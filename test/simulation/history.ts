@@ -146,7 +146,11 @@ class HistoryMaker {
   #write(actor: Actor): PrivateWrite {
     const random = this.#random;
     const ref = random.below(2) === 0 ? null : `mod-${random.below(3)}`;
-    switch (random.below(6)) {
+    switch (random.below(9)) {
+      case 6:
+      case 7:
+      case 8:
+        return this.#muteWrite();
       case 0:
         return { type: 'actor-takedown', ref };
       case 1:
@@ -161,6 +165,29 @@ class HistoryMaker {
         const isMarked = collection !== 'app.bsky.graph.verification';
         return { type: 'record-takedown', collection: isMarked ? collection : 'app.bsky.feed.post', rkey, ref };
       }
+    }
+  }
+
+  /** Clears are rare, so that there is something to clear. */
+  #muteWrite(): PrivateWrite {
+    const random = this.#random;
+    const subject = pick(random, this.dids);
+    const list = { did: subject, collection: 'app.bsky.graph.list', rkey: tidOf(random.below(2)) };
+    switch (random.below(12)) {
+      case 0:
+        return { type: random.below(2) === 0 ? 'clear-mutes' : 'clear-list-mutes' };
+      case 1:
+      case 2:
+        return { type: 'unmute', subject };
+      case 3:
+      case 4:
+        return { type: 'list-unmute', list };
+      case 5:
+      case 6:
+      case 7:
+        return { type: 'list-mute', list };
+      default:
+        return { type: 'mute', subject, onlyReposts: random.below(2) === 0, onlyQuoteposts: random.below(3) === 0 };
     }
   }
 

@@ -102,6 +102,9 @@ function writeActors(model: Model, writer: FactWriter): void {
   for (const [did, repo] of model.repos) if (repo.rev !== '') writer.put(`repo ${did}`, repo.rev);
   for (const did of model.resyncNeeded) writer.put(`resync ${did}`, true);
   for (const [did, seenMs] of model.seenMs) writer.put(`seen ${did}`, seenMs);
+  for (const [did, mutes] of model.mutes)
+    for (const [subject, scope] of mutes) writer.put(`mute ${did} ${subject}`, scope);
+  for (const [did, lists] of model.listMutes) for (const list of lists) writer.put(`list-mute ${did} ${list}`, true);
   for (const [blob, ref] of model.blobTakedowns) writer.put(`blob ${blob}`, ref);
 }
 

@@ -75,6 +75,9 @@ export class Model {
   readonly claims = new Map<string, Map<string, Claim>>();
   readonly resyncNeeded = new Set<string>();
   readonly seenMs = new Map<string, number>();
+  /** By muter, then by DID or by URI of a list. */
+  readonly mutes = new Map<string, Map<string, { onlyReposts: boolean; onlyQuoteposts: boolean }>>();
+  readonly listMutes = new Map<string, Set<string>>();
   readonly blobTakedowns = new Map<string, string>();
   /** Actors that were ever deleted: their notifications may have arrived before or after that. */
   readonly deleted = new Set<string>();
@@ -226,7 +229,25 @@ export class Model {
         return;
       case 'notification-seen':
         this.seenMs.set(did, Math.max(write.seenMs, this.seenMs.get(did) ?? write.seenMs));
+        return;
+      default:
+        return this.#mute(did, write);
     }
+  }
+
+  #mute(did: string, write: PrivateWrite): void {
+    const mutes = this.mutes.get(did) ?? new Map();
+    const lists = this.listMutes.get(did) ?? new Set();
+    this.mutes.set(did, mutes);
+    this.listMutes.set(did, lists);
+    if (write.type === 'mute') {
+      const { subject, onlyReposts, onlyQuoteposts } = write;
+      mutes.set(subject, { onlyReposts, onlyQuoteposts });
+    } else if (write.type === 'unmute') mutes.delete(write.subject);
+    else if (write.type === 'clear-mutes') mutes.clear();
+    else if (write.type === 'list-mute') lists.add(uriOf(write.list));
+    else if (write.type === 'list-unmute') lists.delete(uriOf(write.list));
+    else if (write.type === 'clear-list-mutes') lists.clear();
   }
 
   #op(did: string, op: RepoOp, timeMs: number): void {

@@ -18,6 +18,8 @@ import { findEdge } from '../../src/slot/table/edge-by-subject.ts';
 import { readEdgePage } from '../../src/slot/table/edge-walk.ts';
 import { readFeedRow } from '../../src/slot/table/feed-item.ts';
 import { didOfHandle } from '../../src/slot/table/handle-claim.ts';
+import { findMute, hasListMute, readListedMute } from '../../src/slot/table/mute.ts';
+import { clearCount } from '../../src/slot/table/mute-clears.ts';
 import { readNotice } from '../../src/slot/table/notice.ts';
 import { duplicatesOf } from '../../src/slot/table/outgoing-edge.ts';
 import { getRecordRow, readRecordRefOfKey, sortMsOf } from '../../src/slot/table/record-row.ts';
@@ -46,6 +48,7 @@ export function factsOfSlots(
     if (owner === undefined) continue;
     const scope = { state, owner, did, facts };
     readAccount(scope);
+    readMutes(scope);
     readRecords(scope);
     readEdges(scope);
     readIncoming(scope);
@@ -88,6 +91,25 @@ function readAccount(scope: Scope): void {
   }
   const counts = Object.entries(actorCountsOf(state, owner)).filter(([, count]) => count > 0);
   if (counts.length > 0) put(facts, `counts ${did}`, Object.fromEntries(counts.sort()));
+}
+
+function readMutes(scope: Scope): void {
+  const { state, owner, did, facts } = scope;
+  const clears = clearCount(state, owner, 'actor');
+  for (const { key, value } of rowsOf(scope, tableCode.muteByTime)) {
+    const { subject, scope: muteScope, clears: ownClears } = readListedMute(key, value);
+    if (ownClears === clears) put(facts, `mute ${did} ${subject}`, muteScope);
+  }
+  for (const { key } of rowsOf(scope, tableCode.mute)) {
+    const subject = readDid(readKey(key));
+    const found = findMute(state, owner, subject);
+    if (JSON.stringify(found) !== facts.get(`mute ${did} ${subject}`))
+      throw new Error(`the mute of ${subject} by ${did} is not what the order in time says`);
+  }
+  for (const { key } of rowsOf(scope, tableCode.listMute)) {
+    const list = readRecordRef(readKey(key));
+    if (hasListMute(state, owner, list)) put(facts, `list-mute ${did} ${recordUri(list)}`, true);
+  }
 }
 
 function readRecords(scope: Scope): void {

@@ -8,6 +8,7 @@ import { graphPlans } from './graph.ts';
 import { identityPlans } from './identity.ts';
 import { interactionPlans } from './interactions.ts';
 import { moderationPlans } from './moderation.ts';
+import { mutePlans } from './mutes.ts';
 import { notificationPlans } from './notifications.ts';
 import { recordPlans } from './records.ts';
 import { siteStandardPlans } from './site-standard.ts';
@@ -30,6 +31,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...feedPlans,
     ...notificationPlans,
     ...moderationPlans,
+    ...mutePlans,
     ...identityPlans,
     ...suggestionPlans,
     ...siteStandardPlans,

@@ -9,6 +9,7 @@ import { applyAccount, applyIdentity, changeActor } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
 import { applyEdgeEffect } from './incoming-edge-apply.ts';
+import { applyMuteWrite } from './mute-apply.ts';
 import { setRecordTakedown } from './record-apply.ts';
 import {
   applyCommit,
@@ -72,6 +73,13 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
       return applySuggestions(state, write.list, write.changes);
     case 'age-assurance':
       return changeAgeAssurance(state, state.ensureOwner(did), write.change);
+    case 'mute':
+    case 'unmute':
+    case 'clear-mutes':
+    case 'list-mute':
+    case 'list-unmute':
+    case 'clear-list-mutes':
+      return applyMuteWrite(context, did, write);
   }
 }
 

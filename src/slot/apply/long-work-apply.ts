@@ -17,6 +17,7 @@ import { recountRowsMax, recountUnread } from '../table/unread-count.ts';
 import { deleteAccountStep } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { clearBracket, sweepBracket } from './bracket-sweep.ts';
+import { clearMutesStep } from './mute-apply.ts';
 import { sendPostExists } from './post-apply.ts';
 import { clearSeenStep, sweepResync } from './repo-apply.ts';
 import { noticeRepliesBelow, noticesAgain } from './thread-apply.ts';
@@ -41,6 +42,8 @@ function step(context: ApplyContext, work: LongWork): LongWork | undefined {
       return sweepResync(context, work);
     case 'clear-seen':
       return clearSeenStep(context, work);
+    case 'clear-mutes':
+      return clearMutesStep(context, work);
     case 'unread-recount':
       return recountStep(context, work);
     case 'post-exists':

@@ -9,6 +9,7 @@ import { readDid, readRkey, writeDid, writeRkey } from '../../atproto/compact-ke
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
+import { type MuteSort, muteSorts, readMuteSort } from './mute-clears.ts';
 import { beginSlotKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 import { type PostRef, readPost, writePost } from './thread-reply.ts';
 
@@ -29,6 +30,8 @@ export type LongWork =
   | { readonly type: 'clear-seen'; readonly did: string; readonly after: Buffer }
   /** Take the notices that were seen out of the count of the unread ones. */
   | { readonly type: 'unread-recount'; readonly did: string }
+  /** Remove the mutes that were made before the last clear of their sort. */
+  | { readonly type: 'clear-mutes'; readonly did: string; readonly sort: MuteSort; readonly after: Buffer }
   /** Notify the slots of a post's reposters whether it exists. */
   | {
       readonly type: 'post-exists';
@@ -63,6 +66,7 @@ const kindCode = {
   'unread-recount': 6,
   'bracket-sweep': 7,
   'bracket-clear': 8,
+  'clear-mutes': 9,
 } as const satisfies Record<LongWork['type'], number>;
 
 /** The row with the key of the work that was last worked on. */
@@ -77,6 +81,7 @@ function longWorkKey(work: LongWork): Buffer {
     return key.u16(work.source).u48(work.bracket).finish();
   writeDid(key, work.did);
   if (work.type === 'post-exists') writeRkey(key, work.rkey);
+  if (work.type === 'clear-mutes') key.u8(muteSorts.indexOf(work.sort));
   if (work.type === 'thread-notices') {
     writeRkey(key, work.rootRkey);
     writePost(key, work.post);
@@ -92,6 +97,7 @@ function encodeLongWork(work: LongWork): Buffer {
     case 'resync-sweep':
       return writer.text(work.rev).bytes(work.after).finish();
     case 'clear-seen':
+    case 'clear-mutes':
     case 'bracket-sweep':
       return writer.bytes(work.after).finish();
     case 'unread-recount':
@@ -127,6 +133,8 @@ export function readLongWork(key: Buffer, value: Buffer): LongWork {
       return { type: 'resync-sweep', did, rev: reader.text(), after: reader.rest() };
     case kindCode['clear-seen']:
       return { type: 'clear-seen', did, after: reader.rest() };
+    case kindCode['clear-mutes']:
+      return { type: 'clear-mutes', did, sort: readMuteSort(keyReader), after: reader.rest() };
     case kindCode['unread-recount']:
       return { type: 'unread-recount', did };
     case kindCode['post-exists']:

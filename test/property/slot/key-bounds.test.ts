@@ -107,6 +107,10 @@ describe('records that strangers write', () => {
         },
       ],
     });
+    network.write(author, { type: 'mute', subject: other, onlyReposts: false, onlyQuoteposts: false });
+    network.write(author, { type: 'clear-mutes' });
+    network.write(author, { type: 'mute', subject: other, onlyReposts: false, onlyQuoteposts: false });
+    network.write(author, { type: 'list-mute', list: { did: other, collection: longNsid, rkey: longRkey('l') } });
     network.cluster.append({ kind: 'sync', did: author, rev: '3zzzzzzzzzzzz', eventMs: network.timeMs });
     network.cluster.append({ kind: 'resync-begin', did: author, rev: '3zzzzzzzzzzzz', eventMs: network.timeMs });
     network.put(author, 'app.bsky.feed.post', { text: 'seen' }, longRkey('z'));
