@@ -5,7 +5,6 @@
  * and CID, that each written record is in its tree, and, where the message names the root before
  * it, that undoing its ops leads there (the rules of sync 1.1). Older messages name none.
  */
-
 import { type CarBlocks, type CarReason, readCar } from './car.ts';
 import { Cid } from './cid.ts';
 import { commitCarLimits } from './commit-ops.ts';

@@ -1,4 +1,4 @@
-/** Reads the shard map's file, and gives real ports to nodes whose port is 0. */
+/** Reads the shard map's file, and chooses ports where 0 asks for any. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { dirname, resolve } from 'node:path';
@@ -54,7 +54,7 @@ function reserve(host: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (cause) => {
-      reject(new DataPlaneError('ConfigInvalid', `shard map: no port is free on ${host}: ${cause.message}`, { cause }));
+      reject(new DataPlaneError('ConfigInvalid', `no port is free on ${host}: ${cause.message}`, { cause }));
     });
     server.listen(0, host, () => resolve(server));
   });
@@ -67,20 +67,29 @@ function portOf(server: Server): number {
 
 /**
  * Returns the map with a free port for each node whose port is 0, since nodes need each other's
- * ports before they listen. All are held open together, so that no two nodes get the same one.
+ * ports before they listen, and one more on each of `otherHosts`. All are held open together, so
+ * that no two are the same.
  */
-export async function withRealPorts(file: MapFile): Promise<MapFile> {
-  const held = new Map<string, Server>();
+export async function withRealPorts(
+  file: MapFile,
+  otherHosts: readonly string[] = [],
+): Promise<MapFile & { readonly otherPorts: readonly number[] }> {
+  const held: Server[] = [];
+  const freePort = async (host: string): Promise<number> => {
+    const server = await reserve(host);
+    held.push(server);
+    return portOf(server);
+  };
   try {
-    for (const node of file.map.nodes.values()) if (node.port === 0) held.set(node.name, await reserve(node.host));
     const nodes: Record<string, { host: string; port: number }> = {};
     for (const { name, host, port } of file.map.nodes.values()) {
-      const server = held.get(name);
-      nodes[name] = { host, port: server === undefined ? port : portOf(server) };
+      nodes[name] = { host, port: port === 0 ? await freePort(host) : port };
     }
+    const otherPorts: number[] = [];
+    for (const host of otherHosts) otherPorts.push(await freePort(host));
     const raw = { ...file.raw, nodes };
-    return { raw, map: parseShardMap(raw) };
+    return { raw, map: parseShardMap(raw), otherPorts };
   } finally {
-    await Promise.all([...held.values()].map((server) => new Promise((resolve) => server.close(resolve))));
+    await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
   }
 }

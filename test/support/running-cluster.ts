@@ -48,6 +48,8 @@ export type RunningCluster = {
   readonly dataDir: string;
   readonly run: RunFile;
   readonly printed: { readonly out: string; readonly err: string };
+  /** The exit code, once the process has ended. */
+  readonly ended: Promise<number | null>;
   /** Sends a stop request. Returns: the exit code, once the process has ended. */
   stop(): Promise<number | null>;
 };
@@ -96,10 +98,10 @@ export async function startCluster(
     await closed;
     throw new Error(`${(thrown as Error).message}\n${printed.out}\n${printed.err}`);
   }
+  const ended = closed.then(([code]) => code);
   const stop = async (): Promise<number | null> => {
     child.kill('SIGTERM');
-    const [code] = await closed;
-    return code;
+    return ended;
   };
-  return { dataDir, run: readRunFile(dataDir)!, printed, stop };
+  return { dataDir, run: readRunFile(dataDir)!, printed, ended, stop };
 }

@@ -1,5 +1,4 @@
 /** `skyshard up`: a whole cluster on this machine, supervised, until Ctrl-C. */
-import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { readClientToken } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
@@ -45,11 +44,12 @@ async function printExamples({ settings, clock, print, log }: CommandContext, ru
   }
 }
 
-/** npm forwards the Ctrl-C that the terminal also sends us: a signal this soon is the same one. */
-const sameSignalMs = 500;
+/** npm forwards the Ctrl-C that the terminal also sends us: below npm, one this soon is the same. */
+const sameSignalMs = 200;
 
 /** The first signal stops, the second kills. */
-function stopSignals(clock: Clock, onForced: () => void): { requested: Promise<string>; isRequested: () => boolean } {
+function stopSignals({ clock, environment }: CommandContext, onForced: () => void): { requested: Promise<string>; isRequested: () => boolean } {
+  const sameMs = environment['npm_lifecycle_event'] === undefined ? -1 : sameSignalMs;
   let firstMs: number | null = null;
   let resolveRequested: (signal: string) => void;
   const requested = new Promise<string>((resolve) => {
@@ -60,7 +60,7 @@ function stopSignals(clock: Clock, onForced: () => void): { requested: Promise<s
       if (firstMs === null) {
         firstMs = clock.monotonicMs();
         resolveRequested(signal);
-      } else if (clock.monotonicMs() - firstMs > sameSignalMs) onForced();
+      } else if (clock.monotonicMs() - firstMs > sameMs) onForced();
     });
   }
   return { requested, isRequested: () => firstMs !== null };
@@ -82,7 +82,7 @@ export const runUp: Command = async (context) => {
   // No wait for the lock: a second `up` fails at once.
   const lock = await lockFolder(settings.dataDir, 'up', clock, 0);
   const cluster = new Cluster(context, (name, line) => process.stderr.write(`[${name}] ${line}\n`));
-  const signals = stopSignals(clock, () => {
+  const signals = stopSignals(context, () => {
     cluster.kill();
     lock.release();
     process.exit(exitCode.forced);

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { seededRandom } from '../../base/seeded-random.ts';
 import { keepTokenFile } from '../../config/secret-file.ts';
-import { settingTable } from '../../config/setting-table.ts';
+import { type SettingName, settingTable } from '../../config/setting-table.ts';
 import { childEnvironment, flagsFor, type Settings } from '../../config/settings.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { CommandContext } from '../command.ts';
@@ -25,14 +25,8 @@ const stopMsMax = { ingest: 15_000, router: 15_000, node: 60_000, demo: 5_000 } 
 /** LMDB's flushes block threads of this pool: with Node's four, sixteen slots would queue. */
 const threadPoolSize = '16';
 
-/** Flags for a child's ports: those that it had before a restart, else those of the settings. */
-function portFlags(
-  settings: { readonly [flag: string]: number },
-  before: Listening | null,
-  names: readonly string[],
-): string[] {
-  return Object.entries(settings).map(([flag, port], index) => `--${flag}=${before?.ports[names[index]!] ?? port}`);
-}
+/** Ports beside those of the map's nodes. The demo chooses its own, to keep it from run to run. */
+const listeners = ['routerPort', 'http2Port', 'ingestPort'] as const satisfies readonly SettingName[];
 
 function urlFor(host: string, port: number): string {
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host;
@@ -141,10 +135,18 @@ export class Cluster implements AsyncDisposable {
 
   async #startAll(): Promise<RunFile> {
     const { settings, resolved, log } = this.#context;
-    const { raw, map } = await withRealPorts(readMapOrDefault(settings.map, resolved.sourceByName.map !== 'default'));
+    const file = readMapOrDefault(settings.map, resolved.sourceByName.map !== 'default');
+    const free = listeners.filter((name) => settings[name] === 0);
+    // Chosen here, not by the children: a port that the kernel chose cannot be bound again for a
+    // minute after its process was killed.
+    const { raw, map, otherPorts } = await withRealPorts(
+      file,
+      free.map(() => settings.host),
+    );
+    const ports = Object.fromEntries(free.map((name, index) => [name, otherPorts[index]!]));
     this.#epoch = map.epoch;
     writeWhole(this.#mapPath, `${JSON.stringify(raw, null, 2)}\n`);
-    const own = withClusterToken(absolutePaths(settings, this.#mapPath), map);
+    const own = withClusterToken({ ...absolutePaths(settings, this.#mapPath), ...ports }, map);
     const followed = settings.demo ? followDemo(own, await this.#startDemo(own)) : own;
     log('debug', 'starting the nodes', { count: map.nodes.size, epoch: map.epoch });
     for (const name of map.nodes.keys()) {
@@ -157,15 +159,10 @@ export class Cluster implements AsyncDisposable {
     this.#ingest = this.#child('ingest', 'ingest', (before) => [
       'ingest',
       ...flagsFor('ingest', onceOnly(followed, before)),
-      ...portFlags({ 'ingest-port': own.ingestPort }, before, ['port']),
     ]);
     await this.#ingest.start();
     const routed: Settings = { ...followed, ingestUrl: runningProcess(this.#ingest).url };
-    this.#router = this.#child('router', 'router', (before) => [
-      'router',
-      ...flagsFor('router', routed),
-      ...portFlags({ 'router-port': own.routerPort, 'http2-port': own.http2Port }, before, ['port', 'http2Port']),
-    ]);
+    this.#router = this.#child('router', 'router', () => ['router', ...flagsFor('router', routed)]);
     await this.#router.start();
     this.#isComplete = true;
     return this.#writeRun();
@@ -175,8 +172,7 @@ export class Cluster implements AsyncDisposable {
   async #startDemo(own: Settings): Promise<string> {
     this.#demo = this.#child('demo', 'demo', (before) => [
       'demo',
-      ...flagsFor('demo', own),
-      ...portFlags({ 'demo-port': own.demoPort }, before, ['port']),
+      ...flagsFor('demo', { ...own, demoPort: before?.ports['port'] ?? own.demoPort }),
     ]);
     await this.#demo.start();
     return runningProcess(this.#demo).url;

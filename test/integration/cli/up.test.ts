@@ -130,6 +130,20 @@ describe('skyshard up', () => {
     expect(cluster.printed.err).toContain('n1 ended; it is started again how="signal SIGKILL"');
   });
 
+  it.each(['router', 'ingest'] as const)(
+    'restarts a killed %s at once on its port, which the kernel chose',
+    async (name) => {
+      const { pid, url } = cluster.run[name];
+      // The killed side of a connection keeps the port in use for a minute.
+      await fetch(`${url}/health`).then((response) => response.arrayBuffer());
+      process.kill(pid, 'SIGKILL');
+      await until(() => (readRunFile(cluster.dataDir)?.[name].pid ?? pid) !== pid, 30_000);
+      expect(readRunFile(cluster.dataDir)![name].url).toBe(url);
+      const restarts = cluster.printed.err.split(`${name} ended; it is started again`).length - 1;
+      expect(restarts).toBe(1);
+    },
+  );
+
   it('stops cleanly, and goes on from its cursor after a restart', async () => {
     await settle(cluster);
     const before = appliedOf(await statusOf(cluster));
@@ -142,6 +156,19 @@ describe('skyshard up', () => {
     expect(appliedOf(await statusOf(cluster))).toBeGreaterThanOrEqual(before);
     expect(cluster.printed.err).toMatch(/source connected .*cursor=[1-9]/);
   });
+});
+
+describe('skyshard up, at a second Ctrl-C,', () => {
+  it('kills everything and exits with 130, however soon it comes', async () => {
+    const ownFolder = clusterFolder();
+    const running = await startCluster(ownFolder, []);
+    const { pid } = running.run;
+    process.kill(pid, 'SIGINT');
+    await until(() => running.printed.err.includes('again to force'));
+    process.kill(pid, 'SIGINT');
+    expect(await running.ended).toBe(130);
+    removeFolder(ownFolder);
+  }, 120_000);
 });
 
 describe('skyshard up, killed,', () => {
