@@ -1,34 +1,20 @@
 /** Revs and times ahead of our clock leave nothing durable; a clock that is behind pauses. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { DagMap } from '../../src/atproto/dag-value.ts';
 import { tidOf } from '../../src/atproto/tid.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
-import { IngestHarness } from '../support/ingest-harness.ts';
+import { authorHarness, likeBody } from '../support/author-harness.ts';
+import type { IngestHarness } from '../support/ingest-harness.ts';
 import { until } from '../support/until.ts';
-import {
-  authorDid,
-  commitFrame,
-  create,
-  frameOf,
-  likeRecord,
-  otherDid,
-  SignedRepo,
-} from '../unit/atproto/signed-repo.ts';
+import { authorDid, commitFrame, frameOf, otherDid, SignedRepo } from '../unit/atproto/signed-repo.ts';
 
 const farRev = 'jzzzzzzzzzzzz';
 
 let harness: IngestHarness;
 let repo: SignedRepo;
 beforeEach(async () => {
-  harness = await IngestHarness.create();
-  harness.network.register(authorDid, 'author.test');
-  repo = await SignedRepo.start();
+  [harness, repo] = await authorHarness();
 });
 afterEach(() => harness.close());
-
-function likeBody(seq: number): Promise<DagMap> {
-  return repo.commit(seq, create('app.bsky.feed.like', `like-${seq}`, likeRecord()));
-}
 
 /** The system's clock with a wrong time; its pauses are short, so that a window ends soon. */
 function clockBehindBy(offset: { ms: number }, sleepMsMax = 20): Clock {
@@ -45,13 +31,13 @@ describe('a rev or a time ahead of our clock', () => {
     await until(() => harness.network.openCount === 1);
     const far = '2199-01-01T00:00:00.000Z';
     const near = new Date(systemClock.nowMs() + 60_000).toISOString();
-    harness.network.publish(1, commitFrame({ ...(await likeBody(1)), rev: farRev }));
-    harness.network.publish(2, commitFrame({ ...(await likeBody(2)), time: far }));
+    harness.network.publish(1, commitFrame({ ...(await likeBody(repo, 1)), rev: farRev }));
+    harness.network.publish(2, commitFrame({ ...(await likeBody(repo, 2)), time: far }));
     const body = { did: authorDid, time: near };
     harness.network.publish(3, frameOf({ op: 1, t: '#sync' }, { ...body, seq: 3, rev: farRev, blocks: null }));
     harness.network.publish(4, frameOf({ op: 1, t: '#account' }, { ...body, seq: 4, time: far, active: true }));
     harness.network.publish(5, frameOf({ op: 1, t: '#identity' }, { ...body, seq: 5, time: far }));
-    harness.network.publish(6, commitFrame({ ...(await likeBody(6)), time: near }));
+    harness.network.publish(6, commitFrame({ ...(await likeBody(repo, 6)), time: near }));
     await until(() => harness.status.durableSeq === 6);
     expect(harness.status.dropped).toEqual({ 'rev-ahead': 2, 'time-ahead': 3 });
     expect(harness.log.of('commit').map(({ rev }) => rev)).toEqual([repo.rev]);
@@ -62,7 +48,7 @@ describe('a rev or a time ahead of our clock', () => {
   it('of a commit that is too big leaves no rev that later fetches must reach', async () => {
     harness.network.serveRepos(async () => ({ body: await repo.car() }));
     await harness.start({ clock: clockBehindBy({ ms: 0 }) });
-    harness.network.publish(1, commitFrame({ ...(await likeBody(1)), rev: farRev, tooBig: true }));
+    harness.network.publish(1, commitFrame({ ...(await likeBody(repo, 1)), rev: farRev, tooBig: true }));
     await until(() => harness.status.durableSeq === 1);
     expect(harness.ingest.backfill.repo(authorDid)).toBeUndefined();
     await harness.post('/v1/resync', { repos: [{ did: authorDid, rev: farRev }] });

@@ -4,7 +4,8 @@ import { WriteOpAction } from '@atproto/repo';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readVarint, varintEnd } from '../../src/base/varint.ts';
 import type { CommitEntry } from '../../src/entry/entry.ts';
-import { IngestHarness, verifyOff } from '../support/ingest-harness.ts';
+import { authorHarness, publishLike } from '../support/author-harness.ts';
+import { type IngestHarness, verifyOff } from '../support/ingest-harness.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { type Answer, json } from '../support/scripted-network.ts';
 import { until } from '../support/until.ts';
@@ -27,19 +28,12 @@ let repo: SignedRepo;
 let seq: number;
 beforeEach(async () => {
   seq = 0;
-  harness = await IngestHarness.create();
-  harness.network.register(authorDid, 'author.test');
+  [harness, repo] = await authorHarness([create('app.bsky.feed.like', 'first', likeRecord())]);
   harness.network.register(otherDid, 'other.test');
-  repo = await SignedRepo.start(authorDid, [create('app.bsky.feed.like', 'first', likeRecord())]);
 });
 afterEach(() => harness.close());
 
-async function commitLike(rkey: string): Promise<string> {
-  seq++;
-  const body = await repo.commit(seq, create('app.bsky.feed.like', rkey, likeRecord()));
-  harness.network.publish(seq, commitFrame(body));
-  return repo.rev;
-}
+const commitLike = (rkey: string): Promise<string> => publishLike(harness, repo, ++seq, rkey);
 
 async function carAnswer(): Promise<Answer> {
   return { body: await repo.car() };

@@ -1,13 +1,12 @@
 /** Hostile commits and repos cost their own account something, and nobody else. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-
 import { ByteString, type DagMap } from '../../src/atproto/dag-value.ts';
-
 import { inputLimits } from '../../src/atproto/input-limits.ts';
 import type { Entry } from '../../src/entry/entry.ts';
 import { EntriesRefused } from '../../src/log/entries-refused.ts';
+import { authorHarness } from '../support/author-harness.ts';
 import { HandMadeCar, treeEntry } from '../support/hand-made-car.ts';
-import { IngestHarness, verifyOff } from '../support/ingest-harness.ts';
+import { type IngestHarness, verifyOff } from '../support/ingest-harness.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { json } from '../support/scripted-network.ts';
 import { until } from '../support/until.ts';
@@ -25,10 +24,8 @@ import {
 let harness: IngestHarness;
 let repo: SignedRepo;
 beforeEach(async () => {
-  harness = await IngestHarness.create();
-  harness.network.register(authorDid, 'author.test');
+  [harness, repo] = await authorHarness([create('app.bsky.feed.like', 'first', likeRecord())]);
   harness.network.register(otherDid, 'other.test');
-  repo = await SignedRepo.start(authorDid, [create('app.bsky.feed.like', 'first', likeRecord())]);
   harness.network.serveRepos(async () => ({ body: await repo.car() }));
 });
 afterEach(() => harness.close());

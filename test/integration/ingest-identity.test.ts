@@ -2,19 +2,12 @@
 import { bytesToMultibase, parseMultikey } from '@atproto/crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { IdentityResolver } from '../../src/identity/identity-resolver.ts';
+import { publishLike } from '../support/author-harness.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { didDocument, json } from '../support/scripted-network.ts';
 import { until } from '../support/until.ts';
-import {
-  authorDid,
-  commitFrame,
-  create,
-  frameOf,
-  likeRecord,
-  otherDid,
-  SignedRepo,
-} from '../unit/atproto/signed-repo.ts';
+import { authorDid, frameOf, otherDid, SignedRepo } from '../unit/atproto/signed-repo.ts';
 
 const time = '2024-05-06T07:08:10.000Z';
 
@@ -37,11 +30,6 @@ function publishAccount(did: string, active: boolean, status?: string): void {
     seq,
     frameOf({ op: 1, t: '#account' }, { seq, did, time, active, ...(status === undefined ? {} : { status }) }),
   );
-}
-
-async function publishCommit(repo: SignedRepo, rkey: string): Promise<void> {
-  seq++;
-  harness.network.publish(seq, commitFrame(await repo.commit(seq, create('app.bsky.feed.like', rkey, likeRecord()))));
 }
 
 describe('identities', () => {
@@ -83,15 +71,15 @@ describe('identities', () => {
     harness.network.register(authorDid, 'author.test');
     const repo = await SignedRepo.start();
     await harness.start();
-    for (const rkey of ['a', 'b', 'c']) await publishCommit(repo, rkey);
+    for (const rkey of ['a', 'b', 'c']) await publishLike(harness, repo, ++seq, rkey);
     await harness.settle();
     expect(harness.log.of('identity', authorDid)).toHaveLength(1);
-    await publishCommit(repo, 'd');
+    await publishLike(harness, repo, ++seq, 'd');
     await harness.settle();
     await harness.stop();
     harness.log = new MemoryLog();
     await harness.start();
-    await publishCommit(repo, 'e');
+    await publishLike(harness, repo, ++seq, 'e');
     await harness.settle();
     expect(harness.log.of('commit')).toHaveLength(1);
     expect(harness.log.of('identity', authorDid)).toHaveLength(0);
@@ -101,7 +89,7 @@ describe('identities', () => {
   it('do not affect the commit when they cannot be resolved', async () => {
     const repo = await SignedRepo.start();
     await harness.start();
-    await publishCommit(repo, 'a');
+    await publishLike(harness, repo, ++seq, 'a');
     await harness.settle();
     expect(harness.log.of('commit', authorDid)).toHaveLength(1);
     expect(harness.log.of('identity', authorDid)).toEqual([]);

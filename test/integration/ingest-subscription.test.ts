@@ -3,6 +3,7 @@ import { WriteOpAction } from '@atproto/repo';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
+import { authorHarness, publishLike } from '../support/author-harness.ts';
 import { encodeDagCbor } from '../support/dag-cbor.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { MemoryLog } from '../support/memory-log.ts';
@@ -16,27 +17,17 @@ import {
   likeRecord,
   otherDid,
   postRecord,
-  SignedRepo,
+  type SignedRepo,
 } from '../unit/atproto/signed-repo.ts';
 
 let harness: IngestHarness;
 let repo: SignedRepo;
 beforeEach(async () => {
-  harness = await IngestHarness.create();
-  harness.network.register(authorDid, 'author.test');
-  repo = await SignedRepo.start();
+  [harness, repo] = await authorHarness();
 });
 afterEach(() => harness.close());
 
 const time = '2024-05-06T07:08:10.000Z';
-let rkeys = 0;
-
-async function publishLike(seq: number): Promise<string> {
-  const rkey = `like-${rkeys++}`;
-  const body = await repo.commit(seq, create('app.bsky.feed.like', rkey, likeRecord()));
-  harness.network.publish(seq, commitFrame(body));
-  return rkey;
-}
 
 const revsInLog = (): string[] => harness.log.of('commit').map(({ rev }) => rev);
 
@@ -112,7 +103,7 @@ describe('following a source', () => {
   it('continues after unreadable frames, counts them by reason, and the cursor passes them', async () => {
     await harness.start();
     await until(() => harness.network.openCount === 1);
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     const whole = commitFrame(await repo.commit(2, create('app.bsky.feed.like', '3kbd6l2y3gk2b', likeRecord())));
     harness.network.publish(2, whole.subarray(0, whole.length - 40));
     harness.network.send(Buffer.from('not cbor at all'));
@@ -120,7 +111,7 @@ describe('following a source', () => {
     harness.network.send(Buffer.alloc(40_000, 0x81));
     harness.network.publish(3, frameOf({ op: 1, t: '#novelty' }, { seq: 3, did: authorDid }));
     harness.network.publish(4, Buffer.concat([encodeDagCbor({ op: 1, t: '#commit' }), Buffer.alloc(6_000_000, 1)]));
-    await publishLike(5);
+    await publishLike(harness, repo, 5);
     await harness.settle();
     await until(() => harness.status.durableSeq === 5);
     expect(harness.log.of('commit')).toHaveLength(2);
@@ -133,9 +124,9 @@ describe('following a source', () => {
 
   it('skips a frame that is too large for the socket, and loses nothing after it', async () => {
     await harness.start();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     harness.network.publish(2, Buffer.alloc(17_000_000, 1));
-    await publishLike(3);
+    await publishLike(harness, repo, 3);
     await harness.settle();
     expect(harness.log.of('commit')).toHaveLength(2);
     expect(harness.status.dropped).toMatchObject({ 'frame-too-large': 1 });
@@ -144,13 +135,13 @@ describe('following a source', () => {
 
   it('pauses the socket while the log has no room and loses nothing', async () => {
     await harness.start();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     await harness.settle();
     harness.log.pendingBytes = 100_000_000;
-    await publishLike(2);
+    await publishLike(harness, repo, 2);
     await until(() => harness.log.capacityWaits > 0);
     const taken = harness.log.entries.length;
-    for (let seq = 3; seq <= 20; seq++) await publishLike(seq);
+    for (let seq = 3; seq <= 20; seq++) await publishLike(harness, repo, seq);
     expect(harness.log.entries.length).toBe(taken);
     harness.log.addCapacity();
     await harness.settle();
@@ -162,7 +153,7 @@ describe('the cursor', () => {
   it('is stored only after everything up to it is acknowledged', async () => {
     harness.log.isHeld = true;
     await harness.start();
-    for (let seq = 1; seq <= 5; seq++) await publishLike(seq);
+    for (let seq = 1; seq <= 5; seq++) await publishLike(harness, repo, seq);
     await until(() => harness.log.of('commit').length === 5);
     // All but the first: the cursor must stay before it.
     const others = harness.log.waitingCount - 1;
@@ -180,7 +171,7 @@ describe('the cursor', () => {
     harness.log = new MemoryLog();
     await harness.start();
     await until(() => harness.network.connections.length === 3);
-    await publishLike(6);
+    await publishLike(harness, repo, 6);
     await harness.settle();
     expect(harness.network.connections.map(({ cursor }) => cursor)).toEqual([0, 0, 5]);
     expect(harness.log.of('commit')).toHaveLength(1);
@@ -189,11 +180,11 @@ describe('the cursor', () => {
   it('stays before an event whose append failed', async () => {
     harness.log.isHeld = true;
     await harness.start();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     await until(() => harness.log.waitingCount > 0);
     harness.log.fail();
     harness.log.isHeld = false;
-    await publishLike(2);
+    await publishLike(harness, repo, 2);
     await until(() => harness.status.receivedSeq === 2);
     expect(harness.status.doneSeq).toBe(0);
     expect(harness.status.dropped).toMatchObject({ 'append-failed': 1 });
@@ -202,7 +193,7 @@ describe('the cursor', () => {
   it('waits for an event that is retried after storage was full', async () => {
     harness.log.isHeld = true;
     await harness.start();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     await until(() => harness.log.waitingCount > 0);
     harness.log.isHeld = false;
     harness.log.fail(new DataPlaneError('StorageFull', 'no room'));
@@ -213,10 +204,10 @@ describe('the cursor', () => {
 
   it('makes a cut connection resume from the last received event, without a duplicate', async () => {
     await harness.start();
-    for (let seq = 1; seq <= 3; seq++) await publishLike(seq);
+    for (let seq = 1; seq <= 3; seq++) await publishLike(harness, repo, seq);
     await harness.settle();
     harness.network.cut();
-    for (let seq = 4; seq <= 6; seq++) await publishLike(seq);
+    for (let seq = 4; seq <= 6; seq++) await publishLike(harness, repo, seq);
     await harness.settle();
     expect(new Set(revsInLog()).size).toBe(6);
     expect(revsInLog()).toHaveLength(6);
@@ -225,9 +216,9 @@ describe('the cursor', () => {
 
   it('does not move for an event whose seq does not ascend, which is still counted', async () => {
     await harness.start();
-    await publishLike(7);
-    await publishLike(3);
-    await publishLike(8);
+    await publishLike(harness, repo, 7);
+    await publishLike(harness, repo, 3);
+    await publishLike(harness, repo, 8);
     await until(() => harness.log.of('commit').length === 3);
     await harness.settle();
     expect(harness.status).toMatchObject({ receivedSeq: 8, doneSeq: 8, dropped: { 'seq-not-ascending': 1 } });
@@ -261,7 +252,7 @@ describe('the HTTP endpoints', () => {
     expect((await harness.get('/healthz')).status).toBe(200);
     expect((await harness.get('/readyz')).status).toBe(200);
     expect(await harness.get('/nothing')).toMatchObject({ status: 404, body: { error: 'NotFound' } });
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     await harness.settle();
     const { body } = await harness.get('/v1/status');
     expect(body['sources']).toMatchObject([
@@ -272,7 +263,7 @@ describe('the HTTP endpoints', () => {
   it('settle fails at its deadline and names what is unfinished', async () => {
     harness.log.isHeld = true;
     await harness.start();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     await until(() => harness.status.receivedSeq === 1);
     const answer = await harness.post('/v1/settle', { timeoutMs: 50 });
     expect(answer).toMatchObject({ status: 504, body: { error: 'DeadlineExceeded' } });

@@ -3,40 +3,23 @@
  */
 import { Secp256k1Keypair } from '@atproto/crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ByteString, type DagMap } from '../../src/atproto/dag-value.ts';
+import { ByteString } from '../../src/atproto/dag-value.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { IngestHarness, verifyAll, verifyOff } from '../support/ingest-harness.ts';
+import { authorHarness, likeBody, publishLike } from '../support/author-harness.ts';
+import { type IngestHarness, verifyAll, verifyOff } from '../support/ingest-harness.ts';
 import { type Answer, didDocument, json, signingKey } from '../support/scripted-network.ts';
 import { until } from '../support/until.ts';
-import {
-  authorDid,
-  commitFrame,
-  create,
-  frameOf,
-  likeRecord,
-  otherDid,
-  SignedRepo,
-} from '../unit/atproto/signed-repo.ts';
+import { authorDid, commitFrame, frameOf, otherDid, SignedRepo } from '../unit/atproto/signed-repo.ts';
 
 const time = '2024-05-06T07:08:10.000Z';
 
 let harness: IngestHarness;
 let repo: SignedRepo;
 beforeEach(async () => {
-  harness = await IngestHarness.create();
-  harness.network.register(authorDid, 'author.test');
-  repo = await SignedRepo.start();
+  [harness, repo] = await authorHarness();
   harness.network.serveRepos(async () => ({ body: await repo.car() }));
 });
 afterEach(() => harness.close());
-
-function likeBody(seq: number, of = repo): Promise<DagMap> {
-  return of.commit(seq, create('app.bsky.feed.like', `like-${seq}`, likeRecord()));
-}
-
-async function publishLike(seq: number, of = repo): Promise<void> {
-  harness.network.publish(seq, commitFrame(await likeBody(seq, of)));
-}
 
 /** Resolves the author, whose key is then known. */
 async function learnKey(): Promise<void> {
@@ -52,7 +35,7 @@ describe('a commit of a relay', () => {
     await learnKey();
     const revs: string[] = [];
     for (let seq = 1; seq <= 30; seq++) {
-      await publishLike(seq);
+      await publishLike(harness, repo, seq);
       revs.push(repo.rev);
     }
     harness.network.publish(31, frameOf({ op: 1, t: '#account' }, { seq: 31, did: authorDid, time, active: true }));
@@ -67,7 +50,7 @@ describe('a commit of a relay', () => {
     const stranger = await SignedRepo.start(authorDid, [], { keypair: await Secp256k1Keypair.create() });
     await harness.start();
     await learnKey();
-    await publishLike(1, stranger);
+    await publishLike(harness, stranger, 1);
     await until(() => harness.status.durableSeq === 1);
     expect(commits()).toEqual([]);
     expect(harness.status.trust).toMatchObject({ verified: 0, failed: 1 });
@@ -80,14 +63,14 @@ describe('a commit of a relay', () => {
 
   it('is proven by the new key after one fresh look-up when the key has changed', async () => {
     await harness.start();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     await until(() => harness.log.of('identity').length === 1);
     const asked = harness.network.requestCount(`/${encodeURIComponent(authorDid)}`);
     const keypair = await Secp256k1Keypair.create();
     const rotated = await SignedRepo.start(authorDid, [], { keypair });
     harness.network.register(authorDid, 'author.test', keyOf(keypair));
-    await publishLike(2, rotated);
-    await publishLike(3, rotated);
+    await publishLike(harness, rotated, 2);
+    await publishLike(harness, rotated, 3);
     await harness.settle();
     expect(commits()).toHaveLength(3);
     expect(harness.status.trust).toMatchObject({ failed: 0 });
@@ -97,11 +80,11 @@ describe('a commit of a relay', () => {
   it('asks for the document once, however many false commits come', async () => {
     const stranger = await SignedRepo.start(authorDid, [], { keypair: await Secp256k1Keypair.create() });
     await harness.start();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     await until(() => harness.log.of('identity').length === 1);
     harness.network.serveRepos(() => ({ status: 500, body: '' }));
     const path = `/${encodeURIComponent(authorDid)}`;
-    for (let seq = 2; seq <= 41; seq++) await publishLike(seq, stranger);
+    for (let seq = 2; seq <= 41; seq++) await publishLike(harness, stranger, seq);
     await until(() => harness.status.trust.failed === 40);
     await until(() => harness.status.durableSeq === 41);
     expect(commits()).toHaveLength(1);
@@ -113,7 +96,7 @@ describe('a commit of a relay', () => {
   it('is dropped when undoing its ops does not lead to the root that it names', async () => {
     await harness.start();
     await learnKey();
-    const body = await likeBody(1);
+    const body = await likeBody(repo, 1);
     harness.network.publish(1, commitFrame({ ...body, prevData: body['commit']! }));
     await until(() => harness.log.of('resync-end').length === 1);
     expect(commits()).toEqual([]);
@@ -123,7 +106,7 @@ describe('a commit of a relay', () => {
   it('is applied without the root before it, as older hosts send it', async () => {
     await harness.start();
     await learnKey();
-    const { prevData: _unused, ...older } = await likeBody(1);
+    const { prevData: _unused, ...older } = await likeBody(repo, 1);
     harness.network.publish(1, commitFrame(older));
     await harness.settle();
     expect(commits()).toEqual([repo.rev]);
@@ -133,12 +116,12 @@ describe('a commit of a relay', () => {
   it('is applied and its repo fetched when it names another root than the commit before left', async () => {
     await harness.start();
     await learnKey();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     await harness.settle();
     const since = repo.rev;
     // Its host left a commit out and hides that.
-    await likeBody(2);
-    harness.network.publish(3, commitFrame({ ...(await likeBody(3)), since }));
+    await likeBody(repo, 2);
+    harness.network.publish(3, commitFrame({ ...(await likeBody(repo, 3)), since }));
     await until(() => harness.log.of('resync-end').length === 1);
     expect(commits()).toHaveLength(2);
     expect(harness.log.of('resync-end')).toMatchObject([{ rev: repo.rev }]);
@@ -160,7 +143,7 @@ describe('a commit whose key is not known yet', () => {
 
   it('is applied at once, and proven when the key comes', async () => {
     await harness.start();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     await until(() => commits().length === 1);
     await until(() => harness.status.durableSeq === 1);
     expect(harness.status.trust).toMatchObject({ verified: 0, unverified: 1 });
@@ -172,7 +155,7 @@ describe('a commit whose key is not known yet', () => {
   it('is fetched again when the key shows that it was false', async () => {
     const stranger = await SignedRepo.start(authorDid, [], { keypair: await Secp256k1Keypair.create() });
     await harness.start();
-    await publishLike(1, stranger);
+    await publishLike(harness, stranger, 1);
     await until(() => commits().length === 1);
     await answer();
     await until(() => harness.log.of('resync-end').length === 1);
@@ -189,7 +172,7 @@ describe('a sync', () => {
   it('of content that we have moves the rev and fetches nothing', async () => {
     await harness.start();
     await learnKey();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     const since = repo.rev;
     await repo.resign();
     harness.network.publish(2, sync(2, await repo.car()));
@@ -201,8 +184,8 @@ describe('a sync', () => {
   it('of other content goes to the slot, and one that another key signed does not', async () => {
     await harness.start();
     await learnKey();
-    await publishLike(1);
-    await likeBody(2);
+    await publishLike(harness, repo, 1);
+    await likeBody(repo, 2);
     harness.network.publish(2, sync(2, await repo.car()));
     await harness.settle();
     expect(harness.log.of('sync')).toMatchObject([{ rev: repo.rev }]);
@@ -217,12 +200,12 @@ describe('what is proven', () => {
   it('falls to a sample while the source lags, says so, and comes back', async () => {
     await harness.start({ verify: { ...verifyAll, lagMsMax: 60_000 } });
     await learnKey();
-    await publishLike(1);
+    await publishLike(harness, repo, 1);
     await until(() => harness.status.trust.modeNow === 'sample');
     expect(harness.status.trust.mode).toBe('all');
     let seq = 1;
     await until(async () => {
-      const body = await likeBody(++seq);
+      const body = await likeBody(repo, ++seq);
       harness.network.publish(seq, commitFrame({ ...body, time: new Date(systemClock.nowMs()).toISOString() }));
       return harness.status.trust.modeNow === 'all';
     });
@@ -238,7 +221,7 @@ describe('what is proven', () => {
     const stranger = await SignedRepo.start(authorDid, [], { keypair: await Secp256k1Keypair.create() });
     await harness.start({ verify: verifyOff });
     await learnKey();
-    await publishLike(1, stranger);
+    await publishLike(harness, stranger, 1);
     await harness.settle();
     expect(commits()).toHaveLength(1);
     expect(harness.status.trust).toMatchObject({ verified: 0, unverified: 1, failed: 0 });
@@ -250,7 +233,7 @@ describe('what is proven', () => {
     await harness.start({ verify: { ...verifyAll, threads: 3 } });
     await learnKey();
     await harness.ingest.resolver.resolveDid(otherDid, { fresh: true });
-    for (let seq = 1; seq <= 20; seq++) await publishLike(seq, seq % 2 === 0 ? other : repo);
+    for (let seq = 1; seq <= 20; seq++) await publishLike(harness, seq % 2 === 0 ? other : repo, seq);
     await harness.settle();
     expect(harness.status.trust.verified).toBe(20);
     for (const did of [authorDid, otherDid]) {

@@ -8,7 +8,10 @@ describe('a budget of bytes', () => {
     const budget = new ByteBudget(10, 5);
     const first = await budget.reserve(4)!;
     const order: string[] = [];
-    const large = budget.reserve(8)!.then((share) => (order.push('large'), share));
+    const large = budget.reserve(8)!.then((share) => {
+      order.push('large');
+      return share;
+    });
     const small = budget.reserve(1)!.then(() => order.push('small'));
     expect(budget.heldBytes).toBe(4);
     first.shrinkTo(3);
