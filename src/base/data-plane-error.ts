@@ -94,7 +94,7 @@ export const errorTable = {
     grpc: grpcStatus.resourceExhausted,
     isRetryable: false,
     meaning: 'A named limit was passed: batch size, frame size, or requests in flight.',
-    hint: 'Split the batch or slow down; README.md lists the limits by the names in the message.',
+    hint: 'Split the batch or slow down; ops/security.md lists the limits by the names in the message.',
   },
   Unavailable: {
     grpc: grpcStatus.unavailable,

@@ -6,7 +6,7 @@
  */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
-/** The limits that a body may pass, by the names that README.md lists. */
+/** The limits that a body may pass, by the names that ops/security.md lists. */
 export type BodyBound = 'bodyBytesMax' | 'bodyMsMax' | BudgetBound;
 type BudgetBound = 'arrivingBytesMax' | 'arrivingBytesOfConnectionMax' | 'arrivingBytesOfCallerMax';
 
