@@ -34,7 +34,7 @@ const commandTable: Record<CommandName, CommandRow> = {
     summary: 'fetch one repo, or without a DID every repo of the sources that ingest follows',
   },
   'identity import': {
-    operands: ['<file>'],
+    operands: ['[file]'],
     summary: 'read identities from an export of the PLC directory (JSON lines), on the machine of ingest',
   },
   'source begin': { operands: ['<source>'], summary: 'follow a source from another cursor, or from now' },
@@ -51,7 +51,7 @@ const commandTable: Record<CommandName, CommandRow> = {
   'repo allow': { operands: ['<did>'], summary: 'take what comes of a purged repo again, and fetch it' },
   'repo list': { summary: 'show the purged repos' },
   'quarantine list': { summary: 'show entries that could not be applied, suspended accounts, stopped slots' },
-  'quarantine show': { operands: ['<slot>/<seq>'], summary: 'show one of them with its stack' },
+  'quarantine show': { operands: ['<slot/seq>'], summary: 'show one of them with its stack' },
   'quarantine retry': { operands: ['[slot/seq]'], summary: 'apply what is kept once more' },
   'quarantine drop': { operands: ['[slot/seq]'], summary: 'give up what is kept' },
   'repair slot': { operands: ['<slot>'], summary: 'fetch again what a slot has lost, and make it complete' },
@@ -105,15 +105,20 @@ function optionOf(name: SettingName): Option {
   return option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
 }
 
+function addGroup(program: CommanderCommand, name: string): CommanderCommand {
+  const group = program.command(name).description(groupSummaries[name] ?? '');
+  return group.showHelpAfterError(`  \`skyshard ${name} --help\` lists its commands.`);
+}
+
 function addCommand(program: CommanderCommand, name: CommandName, onRun: (line: CommandLine) => void): void {
   const words = name.split(' ');
   const parent =
     words.length === 1
       ? program
-      : (program.commands.find((known) => known.name() === words[0]) ??
-        program.command(words[0]!).description(groupSummaries[words[0]!] ?? ''));
+      : (program.commands.find((known) => known.name() === words[0]) ?? addGroup(program, words[0]!));
   const row = commandTable[name];
   const command = parent.command(words.at(-1)!).description(row.summary).allowExcessArguments(false);
+  command.showHelpAfterError(`  \`skyshard ${name} --help\` shows what it takes.`);
   for (const operand of row.operands ?? []) command.argument(operand);
   for (const setting of settingsOf(name)) command.addOption(optionOf(setting));
   command.action(() => onRun({ command: name, operands: command.args, flags: command.opts<GivenFlags>() }));
@@ -131,7 +136,8 @@ export function parseCommandLine(words: readonly string[]): ParsedCommandLine {
     .version(version)
     .exitOverride()
     .configureOutput({ writeOut: keep, writeErr: keep })
-    .showSuggestionAfterError();
+    .showSuggestionAfterError()
+    .showHelpAfterError('  `skyshard --help` lists the commands.');
   for (const name of Object.keys(commandTable) as CommandName[]) {
     addCommand(program, name, (found) => {
       line = found;

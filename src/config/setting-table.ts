@@ -311,6 +311,12 @@ export const settingTable = {
     help: 'most requests for repos sent to a host; 0 = that of all hosts',
   },
   undo: { kind: 'switch', default: false, commands: ['repo takedown'], help: 'end the takedown' },
+  stop: {
+    kind: 'switch',
+    default: false,
+    commands: ['identity import'],
+    help: 'end the import that runs, for good; what it brought stays',
+  },
   did: {
     kind: 'text',
     default: null,

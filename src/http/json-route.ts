@@ -13,8 +13,8 @@ export type JsonRoute = {
 };
 
 /** Throws DataPlaneError `InvalidArgument`. */
-export function refuseRequest(problem: string): never {
-  throw new DataPlaneError('InvalidArgument', problem);
+export function refuseRequest(problem: string, hint = ''): never {
+  throw new DataPlaneError('InvalidArgument', problem, { hint });
 }
 
 /** Returns the route of a GET. */
@@ -28,7 +28,7 @@ export function postRoute<Shape extends v.GenericSchema>(
   shape: Shape,
   answer: (body: v.InferOutput<Shape>) => Promise<object> | object,
 ): JsonRoute {
-  return { verb: 'post', path, answer: (body) => answer(readShape(shape, body, refuseRequest)) };
+  return { verb: 'post', path, answer: (body) => answer(readShape(shape, body, (problem) => refuseRequest(problem))) };
 }
 
 /** Parses a JSON body; an empty one is `{}`. Errors: DataPlaneError `InvalidArgument`. */

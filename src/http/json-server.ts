@@ -144,7 +144,10 @@ class JsonEndpoints {
       app[route.verb](route.path, (response, request) => this.#serve(route, response, request));
     }
     app.any('/*', (response) =>
-      new Exchange(response).sendError(new DataPlaneError('NotFound', 'no such endpoint'), true),
+      new Exchange(response).sendError(
+        new DataPlaneError('NotFound', 'no such endpoint', { hint: 'ops/operating.md lists the endpoints.' }),
+        true,
+      ),
     );
   }
 

@@ -7,10 +7,11 @@ import { type HostPolicy, hostOfUrl } from './host-policy.ts';
 /** Hosts in one answer. */
 const hostsShown = 1_000;
 
-const hostMessage = 'must be a host or an http(s) URL';
-/** A host as DID documents name it, with or without `https://`. */
+const hostMessage = 'must be a host, or an http(s) URL without a path';
+/** A host as DID documents name it, with or without `https://`, and nothing after it. */
 const hostShape = v.pipe(
   v.string(hostMessage),
+  v.regex(/^(https?:\/\/)?([a-z\d_]([\w-]*\w)?(\.\w([\w-]*\w)?)*|\[[\da-f:.]+\])(:\d{1,5})?\/?$/i, hostMessage),
   v.transform((text) => hostOfUrl(/^https?:\/\//i.test(text) ? text : `https://${text}`)),
   v.string(hostMessage),
 );

@@ -8,6 +8,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import { xxh32 } from '../base/xxh32.ts';
 import { type PlcOperation, parsePlcLine, plcLineBytesMax } from '../identity/plc-operation.ts';
 import type { LogAppender } from '../log/log-appender.ts';
@@ -32,11 +33,12 @@ export type ImportProgress = ImportPosition & {
   readonly linesPerS: number;
   /** Null while unknown, or when nothing runs. */
   readonly etaMs: number | null;
-  /** Why the file cannot be read on, or null. */
+  /** Why the file cannot be read on, or brought nothing; or null. */
   readonly problem: string | null;
 };
 
 const retryMs = 5000;
+const noExport = 'the file is no export of the directory';
 
 /** Returns a hash of a file's first line. */
 async function headOf(file: FileHandle): Promise<string> {
@@ -51,6 +53,7 @@ export class IdentityImport {
   readonly #signal: AbortSignal;
   #position: ImportPosition | undefined;
   #running: Promise<void> | null = null;
+  #stopping = new AbortController();
   #bytes: number | null = null;
   #problem: string | null = null;
   #startedMs = 0;
@@ -116,6 +119,18 @@ export class IdentityImport {
     this.#start();
   }
 
+  /**
+   * Ends the import for good: a restart does not go on with it, and a request for its file reads it
+   * from its start. What it brought stays.
+   */
+  async stop(): Promise<void> {
+    const { imports, identities } = this.#options.state;
+    this.#stopping.abort();
+    await this.#running;
+    await identities.storeImported([], () => imports.remove());
+    if (this.#position !== undefined) this.#problem = 'it was stopped';
+  }
+
   /** Goes on with what a former process began. Returns: when the signal aborts and nothing runs. */
   async run(): Promise<void> {
     if (this.#position !== undefined) this.#start();
@@ -126,15 +141,17 @@ export class IdentityImport {
   #start(): void {
     if (this.#running !== null || this.#signal.aborted) return;
     this.#problem = null;
-    this.#running = this.#run().finally(() => {
+    this.#stopping = new AbortController();
+    this.#running = this.#run(AbortSignal.any([this.#signal, this.#stopping.signal])).finally(() => {
       this.#running = null;
     });
   }
 
-  async #run(): Promise<void> {
-    while (!this.#signal.aborted) {
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
       try {
-        await this.#readToEnd();
+        // Without the signal, it would wait for as long as a node is down.
+        await orAborted(this.#readToEnd(signal), signal);
         return;
       } catch (thrown) {
         this.#problem = operatingFailure(thrown).message;
@@ -142,12 +159,12 @@ export class IdentityImport {
         // A file that is gone needs its operator: the command begins it again.
         if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return;
         // The disk may be full: the position stays at the last batch that was stored.
-        await this.#options.clock.sleep(retryMs, this.#signal);
+        await this.#options.clock.sleep(retryMs, signal);
       }
     }
   }
 
-  async #readToEnd(): Promise<void> {
+  async #readToEnd(signal: AbortSignal): Promise<void> {
     const { appender, clock, onImported } = this.#options;
     const { path, offset, lines } = this.#position!;
     this.#startedMs = clock.monotonicMs();
@@ -156,19 +173,28 @@ export class IdentityImport {
     try {
       this.#bytes = (await file.stat()).size;
       const reader = new LineReader(file, offset, plcLineBytesMax);
-      for (let batch = await reader.next(); batch !== null && !this.#signal.aborted; batch = await reader.next()) {
+      for (let batch = await reader.next(); batch !== null && !signal.aborted; batch = await reader.next()) {
         if (!appender.hasCapacity) await appender.waitForCapacity();
-        await this.#take(batch);
+        await this.#take(batch, signal);
         onImported();
       }
-      this.#problem = null;
+      if (!signal.aborted) this.#problem = this.#whyNothing();
     } finally {
       await file.close();
     }
   }
 
+  /** Says why a whole file brought nothing; null when it did. */
+  #whyNothing(): string | null {
+    const { imported, known, gone, lines, skipped } = this.#position!;
+    if (imported + known + gone > 0) return null;
+    const reasons = Object.entries(skipped).map(([reason, count]) => `${count} ${reason}`);
+    if (reasons.length === 0) return `${noExport}: it has no whole line`;
+    return `${noExport}: none of its ${lines} lines is an operation (${reasons.join(', ')})`;
+  }
+
   /** Appends one batch, then stores what it says together with the position after it. */
-  async #take({ lines, offset }: LineBatch): Promise<void> {
+  async #take({ lines, offset }: LineBatch, signal: AbortSignal): Promise<void> {
     const { state, appender } = this.#options;
     const before = this.#position!;
     const skipped = { ...before.skipped };
@@ -178,7 +204,7 @@ export class IdentityImport {
     const newest = this.#newestOf(lines, skip);
     const found = [...newest.values()].filter(({ did, createdMs }) => this.#isNews(did, createdMs));
     await Promise.all(found.map((operation) => this.#append(operation, appender)));
-    if (this.#signal.aborted) return;
+    if (signal.aborted) return;
     const gone = found.filter(({ document }) => document === null).length;
     const position: ImportPosition = {
       ...before,

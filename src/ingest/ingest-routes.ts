@@ -2,6 +2,7 @@
 import { isAbsolute } from 'node:path';
 import * as v from 'valibot';
 import { isKeyableDid } from '../atproto/compact-key.ts';
+import { isPlcText, plcDidLength } from '../atproto/did-plc.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { objectShape, openObjectShape, readShape, textShape, wholeNumberShape } from '../config/json-shape.ts';
@@ -68,7 +69,13 @@ const resyncBody = objectShape({
   ),
 });
 
-const repoBody = objectShape({ did: didShape });
+/** What is refused for good, or removed, must at least be able to exist. */
+const repoBody = objectShape({
+  did: v.pipe(
+    didShape,
+    v.check(isWellFormed, ({ input }) => `"${input}" is no did:plc, which has 24 letters and digits`),
+  ),
+});
 const sourceShape = v.string('must be the name of a source');
 const cursorMessage = 'must be a seq';
 const beginBody = objectShape({
@@ -77,6 +84,10 @@ const beginBody = objectShape({
 });
 const repairBody = objectShape({ slot: wholeNumberShape(0, 65_535), isDryRun: v.boolean('must be a boolean') });
 const mendedBody = objectShape({ source: sourceShape });
+
+function isWellFormed(did: string): boolean {
+  return !did.startsWith('did:plc:') || (did.length === plcDidLength && isPlcText(did, 0));
+}
 
 function didOf(query: URLSearchParams): string {
   return readShape(openObjectShape({ did: didShape }), { did: query.get('did') }, refuseRequest).did;
@@ -140,8 +151,10 @@ async function requestResyncs(
 
 function subscriptionOf({ subscriptions }: IngestRoutesOptions, source: string): Subscription {
   const found = subscriptions.find(({ name }) => name === source);
+  if (found !== undefined) return found;
   const names = subscriptions.map(({ name }) => name).join(', ');
-  return found ?? refuseRequest(`source: none is named "${source.slice(0, 200)}" (${names})`);
+  const hint = names === '' ? 'Start ingest with --relay or --pds.' : `Give one of these: ${names}.`;
+  return refuseRequest(`source: none is named "${source.slice(0, 200)}"`, hint);
 }
 
 /** `cursor` is a seq (exclusive), or absent or null for now. */
@@ -256,6 +269,11 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
     postRoute('/v1/backfill', backfillBody, (body) => requestBackfill(options, body)),
     getRoute('/v1/identity/import', () => showImport(options)),
     postRoute('/v1/identity/import', importBody, ({ path }) => requestImport(options, path)),
+    postRoute('/v1/identity/import/stop', objectShape({}), async () => {
+      const progress = showImport(options);
+      await options.imports.stop();
+      return { ...progress, ...showImport(options) };
+    }),
     postRoute('/v1/resync', resyncBody, (body) => requestResyncs(options, body)),
     postRoute('/v1/source/begin', beginBody, (body) => beginSource(options, body)),
     postRoute('/v1/source/mended', mendedBody, (body) => endGap(options, body)),

@@ -200,9 +200,14 @@ export class PositionComparison implements AsyncDisposable {
   /** Ends the node: it must not serve as empty what others know. */
   #refuse(slots: readonly number[], node: string): void {
     this.#isRefused = true;
-    const list = slots.join(',');
-    const problem = `slot ${list} is new here, and node ${node} knows an earlier generation of it`;
-    const hint = `Put back the folder of slot ${list}; or, if it is lost, start once with --begin-again ${list}, then run \`skyshard repair slot <n>\` for each.`;
+    const flags = slots.join(',');
+    const isOne = slots.length === 1;
+    const [are, folders] = isOne
+      ? [`slot ${flags} is`, 'the folder']
+      : [`slots ${slots.join(', ')} are`, 'the folders'];
+    const problem = `${are} new here, and node ${node} knows an earlier generation of ${isOne ? 'it' : 'them'}`;
+    const repair = isOne ? `\`skyshard repair slot ${flags}\`` : '`skyshard repair slot <n>` for each';
+    const hint = `Put back ${folders}; or, if lost, start once with --begin-again ${flags}, then run ${repair}.`;
     this.#options.fail(new DataPlaneError('ConfigInvalid', problem, { hint }));
   }
 

@@ -142,8 +142,7 @@ function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOp
   return postRoute('/v1/settle', settleBody, async (body) => {
     const startMs = clock.monotonicMs();
     const ingest = settleIngest === undefined ? {} : await settleIngest(body);
-    const leftMs = body.timeoutMs - (clock.monotonicMs() - startMs);
-    return { ...(await settle(() => nodeStatuses(router, clock), leftMs, clock)), ingest };
+    return { ...(await settle(() => nodeStatuses(router, clock), body.timeoutMs, clock, startMs)), ingest };
   });
 }
 

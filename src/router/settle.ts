@@ -93,12 +93,16 @@ function isPastHeads(first: Poll, now: Poll): boolean {
 }
 
 /**
- * Polls the nodes until they are settled.
+ * Polls the nodes until they are settled. `startMs` is when the wait began, monotonic.
  *
  * Errors: DataPlaneError `DeadlineExceeded` naming what is still in flight.
  */
-export async function settle(ask: () => Promise<Poll>, timeoutMs: number, clock: Clock): Promise<Settled> {
-  const startMs = clock.monotonicMs();
+export async function settle(
+  ask: () => Promise<Poll>,
+  timeoutMs: number,
+  clock: Clock,
+  startMs = clock.monotonicMs(),
+): Promise<Settled> {
   const rounds = new Rounds();
   let before: Poll | undefined;
   for (;;) {
@@ -119,7 +123,7 @@ export async function settle(ask: () => Promise<Poll>, timeoutMs: number, clock:
       const shown = inFlight.slice(0, 10).join('; ');
       const more = inFlight.length > 10 ? ` and ${inFlight.length - 10} more` : '';
       const waits = shown === '' ? 'counts still change' : `${shown}${more}`;
-      throw new DataPlaneError('DeadlineExceeded', `not settled after ${Math.round(timeoutMs)} ms: ${waits}`);
+      throw new DataPlaneError('DeadlineExceeded', `not settled after ${timeoutMs} ms: ${waits}`);
     }
     await clock.sleep(pollIntervalMs);
   }

@@ -54,6 +54,35 @@ function ended(): Promise<ImportProgress> {
 
 const identityOf = (did: string) => harness.log.of('identity', did).at(-1);
 
+describe('an import', () => {
+  it.each([
+    ['a text\nof lines\n', 'none of its 2 lines is an operation (2 not-json)'],
+    ['one line without an end', 'it has no whole line'],
+    ['', 'it has no whole line'],
+  ])('of what is no export says what is wrong: %j', async (text, expected) => {
+    writeFileSync(file, text);
+    await harness.start();
+    const progress = await imported();
+    expect(progress.problem).toBe(`the file is no export of the directory: ${expected}`);
+  });
+
+  it('is stopped for good, also while no node takes anything; another file can be read then', async () => {
+    writeFileSync(file, lineOf(didOf('a'), operation('a.example'), 1));
+    harness.log.isHeld = true;
+    await harness.start();
+    await harness.post('/v1/identity/import', { path: file });
+    expect(await harness.post('/v1/identity/import/stop', {})).toMatchObject({
+      status: 200,
+      body: { isRunning: false, imported: 0, problem: 'it was stopped' },
+    });
+    harness.log.acknowledgeAll();
+    await harness.stop();
+    await harness.start();
+    expect(await harness.get('/v1/identity/import')).toMatchObject({ status: 404 });
+    expect(await imported()).toMatchObject({ lines: 1, problem: null });
+  });
+});
+
 describe('an export', () => {
   it('is read in every form the directory has had; the newest operation of a DID wins', async () => {
     const genesis = { type: 'create', signingKey: key, recoveryKey: key, handle: 'b.example', service: 'pds.example' };

@@ -42,7 +42,12 @@ beforeEach(async () => {
   await publish(author);
   await publish(other);
   // The documents are known, and with them the hosts.
-  await until(async () => (await hosts()).length === 2 || (await publish(author), await publish(other), false));
+  await until(async () => {
+    if ((await hosts()).length === 2) return true;
+    await publish(author);
+    await publish(other);
+    return false;
+  });
 });
 
 afterEach(async () => {
@@ -68,6 +73,41 @@ async function hostOf(network: ScriptedNetwork): Promise<ListedHost | undefined>
 }
 
 const commitsOf = (did: string): number => harness.log.of('commit', did).length;
+
+const noHosts = [
+  '../../etc',
+  'http://a.test/x',
+  'a.test/x',
+  'a.test?x',
+  'a..test',
+  'u@a.test',
+  'ftp://a.test',
+  '',
+  '-',
+];
+const hostsByName = {
+  'A.test': 'a.test',
+  'https://a.test/': 'a.test',
+  'http://a.test:3000': 'a.test:3000',
+  '[::1]:80': '[::1]:80',
+};
+
+it('a host is named as DID documents do, and what is no host is refused', async () => {
+  for (const [given, host] of Object.entries(hostsByName)) {
+    expect((await harness.post('/v1/host/block', { host: given })).body).toMatchObject({ host, isBlocked: true });
+  }
+  for (const host of noHosts) {
+    const refused = await harness.post('/v1/host/block', { host });
+    expect(refused, host).toMatchObject({ status: 400, body: { message: expect.stringContaining('must be a host') } });
+  }
+});
+
+it('a purge of what is no did:plc is refused, and leaves nothing', async () => {
+  for (const did of ['did:plc:unknownunknown', 'did:plc:', `${authorDid}a`, authorDid.toUpperCase()]) {
+    expect(await harness.post('/v1/repo/purge', { did })).toMatchObject({ status: 400 });
+  }
+  expect((await harness.get('/v1/repos/refused')).body).toEqual({ repos: [] });
+});
 
 describe('a host that is blocked', () => {
   it('has no events taken of its accounts, and those of others go on', async () => {
@@ -182,7 +222,7 @@ describe('skyshard host', () => {
       requestsPerSecond: 3,
     });
     expect(await run('unblock', host)).toMatchObject({ code: 0, out: `${host}: 3 requests/s\n` });
-    expect(await run('limit', host, '--requests-per-second=0')).toMatchObject({ code: 0, out: `${host}: -\n` });
+    expect(await run('limit', host, '--requests-per-second=0')).toMatchObject({ code: 0, out: `${host}: no rule\n` });
     expect(await run('limit', host)).toMatchObject({ code: 2, err: expect.stringContaining('--events-per-second') });
     expect(await run('block', 'no host')).toMatchObject({ code: 2, err: expect.stringContaining('must be a host') });
   });

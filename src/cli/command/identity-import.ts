@@ -30,7 +30,17 @@ export const runIdentityImport: Command = async (context) => {
     (await askIngest(context, '/v1/identity/import', body)) as ImportProgress;
   const show = (progress: ImportProgress): unknown =>
     print(settings.json ? `${JSON.stringify(progress)}\n` : textOf(progress));
-  let progress = await ask({ path: resolve(operands[0]!) });
+  const [file] = operands;
+  if (settings.stop) {
+    const stopped = (await askIngest(context, '/v1/identity/import/stop', {})) as ImportProgress;
+    print(settings.json ? `${JSON.stringify(stopped)}\n` : `${stopped.path}: stopped; ${summaryOf(stopped)}`);
+    return exitCode.done;
+  }
+  if (file === undefined) {
+    const hint = '`skyshard identity import --help` shows what it takes.';
+    throw new DataPlaneError('InvalidArgument', 'give the file of an export, or --stop', { hint });
+  }
+  let progress = await ask({ path: resolve(file) });
   show(progress);
   while (progress.isRunning && progress.problem === null) {
     await clock.sleep(progressEveryMs);
@@ -38,6 +48,11 @@ export const runIdentityImport: Command = async (context) => {
     show(progress);
   }
   if (progress.problem !== null) {
+    const { imported, known, gone } = progress;
+    if (!progress.isRunning && imported + known + gone === 0) {
+      const hint = 'Give an export of the PLC directory, unpacked: one JSON object a line.';
+      throw new DataPlaneError('InvalidArgument', progress.problem, { hint });
+    }
     throw new DataPlaneError('Unavailable', progress.problem, { hint: 'Run the command again: it goes on there.' });
   }
   if (!settings.json) print(summaryOf(progress));

@@ -23,7 +23,7 @@ function parseId(text: string): Id {
   const [, slot, seq, part = '0'] = /^(\d+)\/(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
   if (slot !== undefined && seq !== undefined) return { slot: Number(slot), seq: Number(seq), part: Number(part) };
   const hint = '`skyshard quarantine list` shows the names.';
-  throw new DataPlaneError('ConfigInvalid', `"${text}" is not <slot>/<seq>`, { hint });
+  throw new DataPlaneError('InvalidArgument', `"${text}" is not <slot>/<seq>`, { hint });
 }
 
 /** Shows all that is kept, slots that have stopped, and DIDs whose input is suspended. */
@@ -79,7 +79,10 @@ async function chosen(context: CommandContext): Promise<ListedEntry[]> {
   const { did, slot, all } = context.settings;
   const [name] = context.operands;
   const given = [name !== undefined, did !== null, slot !== null, all].filter((isGiven) => isGiven).length;
-  if (given !== 1) throw new DataPlaneError('ConfigInvalid', 'give one of <slot>/<seq>, --did, --slot and --all');
+  if (given !== 1) {
+    const hint = '`skyshard quarantine list` shows what is kept.';
+    throw new DataPlaneError('InvalidArgument', 'give one of <slot>/<seq>, --did, --slot and --all', { hint });
+  }
   const id = name === undefined ? null : parseId(name);
   const entries = (await lists(context)).flatMap((list) => list.entries);
   const found = entries.filter((entry) => {
@@ -113,6 +116,7 @@ async function decide(context: CommandContext, action: 'retry' | 'drop'): Promis
     if (!settings.json) print(`slot ${from} sends slot ${to} again what it owes it\n`);
   }
   if (settings.json) print(`${JSON.stringify(results, null, 2)}\n`);
+  else if (results.length === 0) print('nothing is in quarantine\n');
   return exitCode.done;
 }
 

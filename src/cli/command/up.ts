@@ -48,7 +48,10 @@ async function printExamples({ settings, clock, print, log }: CommandContext, ru
 const sameSignalMs = 200;
 
 /** The first signal stops, the second kills. */
-function stopSignals({ clock, environment }: CommandContext, onForced: () => void): { requested: Promise<string>; isRequested: () => boolean } {
+function stopSignals(
+  { clock, environment }: CommandContext,
+  onForced: () => void,
+): { requested: Promise<string>; isRequested: () => boolean } {
   const sameMs = environment['npm_lifecycle_event'] === undefined ? -1 : sameSignalMs;
   let firstMs: number | null = null;
   let resolveRequested: (signal: string) => void;

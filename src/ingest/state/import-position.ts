@@ -39,7 +39,11 @@ export class ImportPositions {
     return position;
   }
 
-  /** Runs inside a transaction. */
+  /** Runs inside a transaction, as `put` does. */
+  remove(): void {
+    this.#table.remove(key);
+  }
+
   put(position: ImportPosition): void {
     this.#table.put(key, beginValue().text(JSON.stringify(position)).finish());
   }

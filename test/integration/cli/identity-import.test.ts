@@ -42,6 +42,19 @@ it('ends at the end of the file, and says what it brought', async () => {
   expect(JSON.parse(again.out.trim().split('\n').at(-1)!)).toMatchObject({ lines: 2, imported: 1, isRunning: false });
 });
 
+it('of a file that is no export fails and says what to give', async () => {
+  const file = join(folder, 'text');
+  writeFileSync(file, 'some\ntext\n');
+  expect(await importFile(file)).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/no export of the directory: none of its 2 lines .*\n {2}Give an export/),
+  });
+  expect(await importFile(file, '--stop')).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('stopped; 0 imported'),
+  });
+});
+
 it('names a file that cannot be read', async () => {
   expect(await importFile(join(folder, 'absent.jsonl'))).toMatchObject({
     code: 1,

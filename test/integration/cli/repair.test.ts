@@ -187,7 +187,7 @@ describe('a node whose folder is lost', () => {
 
     rmSync(join(dataDir, 'node-n1'), { recursive: true });
     const refused = await runUntil(upWords(folder), (printed) => printed.includes('repair slot'));
-    expect(refused).toContain('is new here, and node n0 knows an earlier generation of it');
+    expect(refused).toContain('slots 2, 3 are new here, and node n0 knows an earlier generation of them');
     expect(refused).toMatch(/--begin-again 2,3, then run `skyshard repair slot <n>` for each/);
 
     // Written and deleted while n1 is down: it hears of it before it is repaired.

@@ -52,6 +52,18 @@ async function postCount(): Promise<number> {
   return numberAt(await callService(router(), 'GetCountsForUsers', { dids: [did] }), 'posts', 0);
 }
 
+it('commands that find nothing to do say so', async () => {
+  expect(await run('quarantine', 'retry', '--all')).toMatchObject({ code: 0, out: 'nothing is in quarantine\n' });
+  expect(await run('host', 'unblock', 'nothere.test')).toMatchObject({ code: 0, out: 'nothere.test: no rule\n' });
+});
+
+it('errors of commands say what to run next', async () => {
+  expect((await run('host', 'limit', 'a.test')).err).toContain('skyshard host limit --help');
+  expect((await run('source', 'begin', 'foo')).err).toContain(`Give one of these: ${cluster.run.demo!.url}.`);
+  const unknown = await fetch(`${cluster.run.router.url}/v1/nonsense`);
+  expect(await unknown.json()).toMatchObject({ hint: 'ops/operating.md lists the endpoints.' });
+});
+
 it('takedown hides an account, and --undo shows it again', async () => {
   expect(await run('repo', 'takedown', did)).toMatchObject({ code: 0, out: `${did}: taken down\n` });
   expect(await actor()).toMatchObject({ takenDown: true });

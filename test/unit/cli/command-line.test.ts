@@ -43,6 +43,15 @@ describe('the command line', () => {
     expect(parseCommandLine(words)).toMatchObject({ isMisuse: true });
   });
 
+  it.each([
+    [['nonsense'], '`skyshard --help` lists the commands.'],
+    [['repo', 'nonsense'], '`skyshard repo --help` lists its commands.'],
+    [['node', 'n0', '--nonsense'], '`skyshard node --help` shows what it takes.'],
+    [['quarantine', 'show'], "missing required argument 'slot/seq'\n  `skyshard quarantine show --help` shows"],
+  ])('says after %j what to run next', (words, expected) => {
+    expect(textOf(words)).toContain(expected);
+  });
+
   it('shows every flag of a command with its variable and default', () => {
     for (const command of commandNames) {
       const help = textOf([...command.split(' '), '--help']);

@@ -54,6 +54,15 @@ describe('settling', () => {
     expect(polls).toBeGreaterThan(2);
   });
 
+  it('that began earlier says how long it has waited in all', async () => {
+    const clock = new SleepingClock();
+    const startMs = clock.monotonicMs();
+    clock.advance(9_000);
+    const waiting = [{ name: 'n0', slots: [{ ...idle, waiting: 1, cursor: 5, outbox: 1 }] }];
+    await expect(settle(async () => waiting, 10_000, clock, startMs)).rejects.toThrow('not settled after 10000 ms');
+    expect(clock.monotonicMs() - startMs).toBeLessThan(11_000);
+  });
+
   it('ends for a cluster that is never quiescent, and reports rounds', async () => {
     const answer = await settleWith((index) => [{ name: 'n0', slots: [busySlot(index)] }]);
     expect(answer).toMatchObject({ settled: true, by: 'rounds' });
