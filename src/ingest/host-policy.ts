@@ -9,10 +9,10 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import type { AccountFacts } from './account-facts.ts';
-import type { HostRule, HostRuleTable } from './state/host-rules.ts';
+import type { HostRule, HostRules } from './state/host-rules.ts';
 
 export type HostPolicyOptions = {
-  readonly rules: HostRuleTable;
+  readonly rules: HostRules;
   readonly facts: Pick<AccountFacts, 'known'>;
   /** True where nothing else needs to know the account of each event: see `sampledOneOf`. */
   readonly isSampled: boolean;

@@ -81,7 +81,7 @@ export class RepoRemoval {
   async allow(did: string): Promise<boolean> {
     const { refused, requestRepo } = this.#options;
     const wasRefused = refused.has(did);
-    await refused.remove(did);
+    await refused.put(did, null);
     if (wasRefused) await requestRepo(did);
     return wasRefused;
   }
