@@ -1,19 +1,13 @@
 /**
- * Every setting of skyshard: one row each, and nowhere else.
+ * Every setting of skyshard: one row each, here or, of single commands, in `command-settings.ts`.
  *
  * Owns: names, defaults, units, ranges, and which commands take a setting. The setting `dataDir` is
  * the flag `--data-dir` and the variable `SKYSHARD_DATA_DIR`. A secret is never a value: a setting
  * names the file that holds it.
  */
 
-import {
-  type CommandName,
-  clientCommands,
-  ingestCommands,
-  quarantineCommands,
-  quarantineDecisions,
-  serverCommands,
-} from './command-names.ts';
+import { type CommandName, clientCommands, serverCommands } from './command-names.ts';
+import { commandSettings } from './command-settings.ts';
 
 type Shared = { readonly commands: readonly CommandName[]; readonly help: string };
 
@@ -278,73 +272,7 @@ export const settingTable = {
     commands: ['up', 'node'],
     help: 'memory of a node for records that are asked for again and again; 0 = none',
   },
-  routerUrl: {
-    kind: 'url',
-    default: null,
-    schemes: webSchemes,
-    commands: ['status', 'get', 'settle', 'repo takedown', 'repo purge', ...quarantineCommands],
-    help: 'router to ask; absent = the one that run.json in the data folder names',
-  },
-  ingestUrl: {
-    kind: 'url',
-    default: null,
-    schemes: webSchemes,
-    commands: ['router', ...ingestCommands],
-    help: 'ingest to ask; absent = the one that run.json in the data folder names (a router then asks none)',
-  },
-  eventsPerSecond: {
-    kind: 'integer',
-    default: null,
-    unit: 'events/s',
-    min: 0,
-    max: 1_000_000,
-    commands: ['host limit'],
-    help: 'most commits taken of the accounts of a host; the repos of the others are fetched; 0 = no limit',
-  },
-  requestsPerSecond: {
-    kind: 'integer',
-    default: null,
-    unit: 'requests/s',
-    min: 0,
-    max: 1_000_000,
-    commands: ['host limit'],
-    help: 'most requests for repos sent to a host; 0 = that of all hosts',
-  },
-  undo: { kind: 'switch', default: false, commands: ['repo takedown'], help: 'end the takedown' },
-  stop: {
-    kind: 'switch',
-    default: false,
-    commands: ['identity import'],
-    help: 'end the import that runs, for good; what it brought stays',
-  },
-  did: {
-    kind: 'text',
-    default: null,
-    commands: quarantineDecisions,
-    help: 'take all that is kept of this account',
-  },
-  slot: {
-    kind: 'integer',
-    default: null,
-    unit: 'slot',
-    min: 0,
-    max: 65_535,
-    commands: quarantineDecisions,
-    help: 'take all that this slot keeps',
-  },
-  all: { kind: 'switch', default: false, commands: quarantineDecisions, help: 'take all that is kept' },
-  again: {
-    kind: 'switch',
-    default: false,
-    commands: ['backfill'],
-    help: 'also fetch repos that have been fetched already',
-  },
-  dryRun: {
-    kind: 'switch',
-    default: false,
-    commands: ['repo purge', ...quarantineDecisions, 'repair slot'],
-    help: 'show what would be done, and do nothing',
-  },
+  ...commandSettings,
   timeoutMs: {
     kind: 'integer',
     default: 60_000,

@@ -44,7 +44,7 @@ async function printExamples({ settings, clock, print, log }: CommandContext, ru
   }
 }
 
-/** npm forwards the Ctrl-C that the terminal also sends us: below npm, one this soon is the same. */
+/** Under npm, which forwards the Ctrl-C that the terminal also sends, one this soon is the same. */
 const sameSignalMs = 200;
 
 /** The first signal stops, the second kills. */
