@@ -241,6 +241,8 @@ const privateTag = {
   'list-mute': 11,
   'list-unmute': 12,
   'clear-list-mutes': 13,
+  'record-tags': 14,
+  'actor-tags': 15,
 } as const satisfies Record<PrivateWrite['type'], number>;
 
 const muteScope = { onlyReposts: 1, onlyQuoteposts: 2 } as const;
@@ -265,6 +267,12 @@ function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
       writer.u8(suggestionLists.indexOf(write.list)).varint(write.changes.length);
       for (const change of write.changes) writeSuggestion(writer, change);
       return;
+    case 'record-tags':
+      writeCollection(writer, write.collection);
+      writeRkey(writer, write.rkey);
+      return writeTags(writer, write.tags);
+    case 'actor-tags':
+      return writeTags(writer, write.tags);
     case 'age-assurance':
       return writeAgeAssurance(writer, write.change);
     case 'mute': {
@@ -282,6 +290,11 @@ function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
     case 'clear-list-mutes':
       return;
   }
+}
+
+function writeTags(writer: ByteWriter, tags: readonly string[]): void {
+  writer.varint(tags.length);
+  for (const tag of tags) writer.text(tag);
 }
 
 const orderTag = { given: 0, last: 1, gone: 2 } as const;
@@ -358,6 +371,15 @@ function readPrivate(reader: ByteReader): PrivateWrite {
         list: suggestionLists[reader.u8()] ?? reader.fail('suggestions of an unknown list'),
         changes: readSuggestions(reader),
       };
+    case privateTag['record-tags']:
+      return {
+        type: 'record-tags',
+        collection: readCollection(reader),
+        rkey: readRkey(reader),
+        tags: reader.texts(),
+      };
+    case privateTag['actor-tags']:
+      return { type: 'actor-tags', tags: reader.texts() };
     case privateTag['age-assurance']:
       return { type: 'age-assurance', change: readAgeAssurance(reader) };
     case privateTag.mute: {

@@ -89,6 +89,13 @@ export type PrivateWrite =
   | { readonly type: 'notification-seen'; readonly seenMs: number }
   | { readonly type: 'upstream-status'; readonly status: string }
   | { readonly type: 'suggestions'; readonly list: SuggestionList; readonly changes: readonly SuggestionChange[] }
+  | {
+      readonly type: 'record-tags';
+      readonly collection: string;
+      readonly rkey: string;
+      readonly tags: readonly string[];
+    }
+  | { readonly type: 'actor-tags'; readonly tags: readonly string[] }
   | { readonly type: 'age-assurance'; readonly change: AgeAssuranceChange | null }
   /** Muting once more changes only the scope; without one all of the subject is muted. */
   | {

@@ -6,6 +6,7 @@ import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { unpackedText } from '../../slot/packing/packed-json.ts';
 import { getActor } from '../../slot/table/actor-row.ts';
+import { getActorTags } from '../../slot/table/actor-tags.ts';
 import { getAgeAssurance } from '../../slot/table/age-assurance.ts';
 import { type JsonObject, objectOf, textOf } from '../../slot/table/record-values.ts';
 import { RecordView } from '../../slot/table/record-view.ts';
@@ -90,6 +91,7 @@ function writeActorRow(into: MessageWriter, state: SlotState, owner: number): vo
     into.textField(field.takedownRef, actor.takedownRef);
   }
   into.optionalTextField(field.upstreamStatus, actor.upstreamStatus);
+  for (const tag of getActorTags(state, owner)) into.textField(field.tags, tag);
 }
 
 /** What an actor may access whose status says it, when nobody has said more. */
@@ -119,8 +121,9 @@ function writeKnownActor(into: MessageWriter, state: SlotState, owner: number): 
   if (profileRow === undefined) {
     writeAbsentRecord(into, field.profile);
   } else {
-    const { hasCreated, createdMs } = view.read(profileRow);
+    const { hasCreated, createdMs, tags } = view.read(profileRow);
     if (hasCreated) into.timeField(field.createdAt, createdMs);
+    for (const tag of tags) into.textField(field.profileTags, tag);
     writeRecord(into, field.profile, profileRow);
   }
   if (state.rows.has(selfKeyOf(owner, labeler))) into.trueField(field.labeler);

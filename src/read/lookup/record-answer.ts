@@ -39,6 +39,7 @@ export function writeRecord(into: MessageWriter, number: number, value: Buffer):
   if (row.hasCreated) into.timeField(field.createdAt, row.createdMs);
   into.timeField(field.sortedAt, row.sortMs);
   if (row.isTakenDown) into.optionalTextField(field.takedownRef, row.takedownRef);
+  for (const tag of row.tags) into.textField(field.tags, tag);
   into.end(start, 2);
   return row.postFlags;
 }

@@ -2,6 +2,7 @@
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import type { Effect, OutsideEntry, PrivateEntry } from '../../entry/entry.ts';
 import { setBlobTakedown } from '../table/actor-row.ts';
+import { putActorTags } from '../table/actor-tags.ts';
 import { changeAgeAssurance } from '../table/age-assurance.ts';
 import { noticeReasonKey, putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { putNotificationSeen, recountRowsMax } from '../table/unread-count.ts';
@@ -10,7 +11,7 @@ import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
 import { applyEdgeEffect } from './incoming-edge-apply.ts';
 import { applyMuteWrite } from './mute-apply.ts';
-import { setRecordTakedown } from './record-apply.ts';
+import { setRecordTags, setRecordTakedown } from './record-apply.ts';
 import {
   applyCommit,
   applyResyncBegin,
@@ -71,6 +72,14 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
       return changeActor(context, did, { upstreamStatus: write.status });
     case 'suggestions':
       return applySuggestions(state, write.list, write.changes);
+    case 'record-tags': {
+      const owner = state.ownerOf(did);
+      const { collection, rkey, tags } = write;
+      if (owner !== undefined) setRecordTags(state, owner, { did, collection, rkey }, tags);
+      return;
+    }
+    case 'actor-tags':
+      return putActorTags(state, state.ensureOwner(did), write.tags);
     case 'age-assurance':
       return changeAgeAssurance(state, state.ensureOwner(did), write.change);
     case 'mute':

@@ -22,6 +22,7 @@ import {
 import { readPlainBlock } from '../table/plain-block.ts';
 import type { RecordRow } from '../table/record-row.ts';
 import { createdMsOf, refOf } from '../table/record-values.ts';
+import type { SlotState } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { markEdgeTakedown, putEdgeRecord, restateEdge, unindexEdgeRecord } from './edge-apply.ts';
 import { applyGate } from './gate-apply.ts';
@@ -58,7 +59,7 @@ export function applyRepoOp(context: ApplyContext, target: RepoTarget, op: RepoO
   if (record.row.takedownRef !== null) markTakedown(context, record, true, indexedMs);
 }
 
-/** Decodes the record of an operation, which inherits takedown and post flags from `before`. */
+/** Decodes the record of an operation, which inherits takedown, flags and tags from `before`. */
 function recordOf(target: RepoTarget, ref: RecordRef, op: RepoOp, before: RecordRow | undefined): AppliedRecord {
   const { owner, indexedMs } = target;
   const head = { indexedMs, cid: op.cid, takedownRef: before?.takedownRef ?? null, postFlags: before?.postFlags ?? 0 };
@@ -72,7 +73,8 @@ function recordOf(target: RepoTarget, ref: RecordRef, op: RepoOp, before: Record
   invariant(read.ok && isDagMap(read.value), 'the block of an op holds a record');
   const { value } = read;
   const body = { form: 'json', json: dagJson(value) } as const;
-  return appliedRecord(owner, ref, { ...head, createdMs: createdMsOf(value), body }, value);
+  const tags = before?.tags === undefined ? {} : { tags: before.tags };
+  return appliedRecord(owner, ref, { ...head, ...tags, createdMs: createdMsOf(value), body }, value);
 }
 
 /** Deletes a stored record and everything that it put elsewhere. */
@@ -161,6 +163,12 @@ export function setRecordTakedown(
   const marked = { ...record, row: { ...record.row, takedownRef } };
   putRecordRow(context.state, record, marked.row);
   markTakedown(context, marked, takedownRef !== null, record.row.indexedMs);
+}
+
+/** Replaces the tags of one record, if it exists; likes and their kind have none. */
+export function setRecordTags(state: SlotState, owner: number, ref: RecordRef, tags: readonly string[]): void {
+  const record = loadRecord(state, owner, ref);
+  if (record !== undefined && record.row.body.form === 'json') putRecordRow(state, record, { ...record.row, tags });
 }
 
 /** Marks or unmarks every notice of a record: one that is taken down is not counted as unread. */

@@ -66,10 +66,16 @@ export function putActor(state: SlotState, owner: number, row: ActorRow): void {
   state.touchedOwners.add(owner);
 }
 
-/** Removes an account: actor, repo, identity and age. Records, edges and private data stay. */
+/** Removes an account: actor, repo, identity, age, tags. Records, edges, private data stay. */
 export function removeActor(state: SlotState, owner: number): void {
   state.touchedOwners.add(owner);
-  for (const table of [tableCode.actor, tableCode.repo, tableCode.identity, tableCode.ageAssurance])
+  for (const table of [
+    tableCode.actor,
+    tableCode.repo,
+    tableCode.identity,
+    tableCode.ageAssurance,
+    tableCode.actorTags,
+  ])
     state.rows.remove(beginKey(owner, table).finish());
 }
 

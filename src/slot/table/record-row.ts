@@ -21,7 +21,7 @@ import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { packJson, unpackedText } from '../packing/packed-json.ts';
 import { type PlainEdge, plainDigest } from './edge-record.ts';
-import { edgeFormFlags, RecordView, recordFlag, writeRecordHead } from './record-view.ts';
+import { edgeFormFlags, RecordView, recordFlag, tagsFollow, writeRecordHead } from './record-view.ts';
 import { beginKey, beginRecordKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 export type RecordRow = {
@@ -33,13 +33,15 @@ export type RecordRow = {
   readonly takedownRef: string | null;
   /** Bits of `postFlag`; 0 for other collections. */
   readonly postFlags: number;
+  /** An operator's tags, none in edge form; absent for none. */
+  readonly tags?: readonly string[];
   readonly body: RecordBody;
 };
 
 /** `json`: the text as served. `edge`: what the text is rendered from. */
 export type RecordBody = { readonly form: 'json'; readonly json: string } | ({ readonly form: 'edge' } & PlainEdge);
 
-/** Bits of a post's flags, which come from its gates. Part of the stored format. */
+/** Bits of a post's flags below `tagsFollow`, from its gates. Part of the stored format. */
 export const postFlag = { violatesThreadGate: 1, violatesEmbeddingRules: 2, hasThreadGate: 4, hasPostGate: 8 } as const;
 
 /** Sort time: the earlier of createdAt and indexedAt, as on the official plane. Units: ms. */
@@ -54,18 +56,24 @@ const view = new RecordView();
 export function encodeRecordRow(row: RecordRow): Buffer {
   const { body } = row;
   const isEdge = body.form === 'edge';
+  const { tags = [] } = row;
+  const postFlags = tags.length === 0 ? row.postFlags : row.postFlags | tagsFollow;
   const digest = isEdge ? subjectDigestOf(body) : recordDigestOf(row.cid);
   const hasCid = !isEdge || body.subject.ref !== null;
-  invariant(!isEdge || (row.createdMs !== null && row.postFlags === 0), 'an edge has a createdAt and no post flags');
+  invariant(!isEdge || (row.createdMs !== null && postFlags === 0), 'an edge has a createdAt and no post flags');
   let flags = isEdge ? edgeFormFlags(body.kind) : 0;
   if (!isEdge && row.createdMs !== null) flags |= recordFlag.created;
-  if (!isEdge && row.postFlags !== 0) flags |= recordFlag.postFlags;
+  if (!isEdge && postFlags !== 0) flags |= recordFlag.postFlags;
   if (row.takedownRef !== null) flags |= recordFlag.takedown;
   if (hasCid && digest === undefined) flags |= recordFlag.textCid;
   writeRecordHead(valueWriter, flags, row.indexedMs, row.createdMs);
   if (!isEdge) writeCidOf(() => new Cid(row.cid).text, digest);
   if (row.takedownRef !== null) valueWriter.text(row.takedownRef);
-  if (!isEdge && row.postFlags !== 0) valueWriter.u8(row.postFlags);
+  if (!isEdge && postFlags !== 0) valueWriter.u8(postFlags);
+  if (tags.length > 0) {
+    valueWriter.varint(tags.length);
+    for (const tag of tags) valueWriter.text(tag);
+  }
   if (!isEdge) packJson(valueWriter, body.json);
   else {
     writeSubject(valueWriter, body.kind, body.subject);
@@ -95,12 +103,13 @@ export function readPlainEdge(row: RecordView): PlainEdge {
 
 /** Reads a whole row; its strings are copies. Errors: InvariantError for an unknown version. */
 export function decodeRecordRow(value: Buffer): RecordRow {
-  const { indexedMs, createdMs, hasCreated, isTakenDown, takedownRef, postFlags, isEdgeForm } = view.read(value);
+  const { indexedMs, createdMs, hasCreated, isTakenDown, takedownRef, postFlags, isEdgeForm, tags } = view.read(value);
   const head = {
     indexedMs,
     createdMs: hasCreated ? createdMs : null,
     takedownRef: isTakenDown ? takedownRef : null,
     postFlags,
+    ...(tags.length === 0 ? {} : { tags }),
   };
   if (!isEdgeForm) {
     return { ...head, cid: cidOf(view), body: { form: 'json', json: unpackedText(value, view.bodyAt, value.length) } };

@@ -21,6 +21,9 @@ const versionBits = 3 << 6;
  * every such row has a createdAt and none has post flags.
  */
 export const recordFlag = { takedown: 1, textCid: 2, nearCreated: 4, edgeForm: 8, created: 16, postFlags: 32 } as const;
+/** A bit of the byte of post flags: a list of tags comes between it and the body. */
+export const tagsFollow = 0x80;
+const noTags: readonly string[] = [];
 const kindShift = 4;
 const kindMask = 3;
 
@@ -60,6 +63,8 @@ export class RecordView {
   isTakenDown = false;
   postFlags = 0;
   isEdgeForm = false;
+  /** An operator's tags; never of a row in edge form. */
+  tags: readonly string[] = noTags;
   bodyAt = 0;
 
   /** Reads the head. Errors: InvariantError for an unknown format version. */
@@ -104,8 +109,16 @@ export class RecordView {
 
   #readTail(at: number): this {
     const hasPostFlags = !this.isEdgeForm && (this.flags & recordFlag.postFlags) !== 0;
-    this.postFlags = hasPostFlags ? this.value[at]! : 0;
+    this.postFlags = hasPostFlags ? this.value[at]! & ~tagsFollow : 0;
     this.bodyAt = hasPostFlags ? at + 1 : at;
+    this.tags = noTags;
+    return hasPostFlags && (this.value[at]! & tagsFollow) !== 0 ? this.#readTags(at + 1) : this;
+  }
+
+  #readTags(at: number): this {
+    const reader = new ByteReader(this.value, at);
+    this.tags = reader.texts();
+    this.bodyAt = reader.position;
     return this;
   }
 

@@ -51,6 +51,7 @@ export const tableCode = {
   suggestionOrder: 0x37,
   confirmed: 0x38,
   ageAssurance: 0x39,
+  actorTags: 0x3b,
   quarantine: 0x3a,
 } as const;
 

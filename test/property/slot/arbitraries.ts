@@ -224,6 +224,13 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
         ),
       }),
       fc.record({
+        type: fc.constant('record-tags' as const),
+        collection: anyCollection,
+        rkey: anyRkey,
+        tags: fc.array(anyText, { maxLength: 5 }),
+      }),
+      fc.record({ type: fc.constant('actor-tags' as const), tags: fc.array(anyText, { maxLength: 5 }) }),
+      fc.record({
         type: fc.constant('age-assurance' as const),
         change: fc.option(
           fc.record({

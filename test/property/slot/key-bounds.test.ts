@@ -95,6 +95,7 @@ describe('records that strangers write', () => {
       type: 'age-assurance',
       change: { status: 'assured', access: null, countryCode: null, regionCode: null, lastInitiatedMs: 1 },
     });
+    network.write(author, { type: 'actor-tags', tags: ['one'] });
     network.write(author, {
       type: 'suggestions',
       list: 'tagged',

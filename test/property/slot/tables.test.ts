@@ -93,13 +93,16 @@ function createdBefore(row: RecordRow, beforeMs: number): RecordRow {
 describe('rows read back as they were written', () => {
   it('records, in either form', () => {
     const head = { indexedMs: storableTime, takedownRef: fc.option(fc.oneof(text, fc.constant('x'.repeat(200)))) };
-    const inJson: fc.Arbitrary<RecordRow> = fc.record({
-      ...head,
-      createdMs: fc.option(storableTime),
-      postFlags: fc.nat(15),
-      cid: anyCidBytes,
-      body: fc.record({ form: fc.constant('json' as const), json: text }),
-    });
+    const inJson: fc.Arbitrary<RecordRow> = fc
+      .record({
+        ...head,
+        createdMs: fc.option(storableTime),
+        postFlags: fc.nat(127),
+        tags: fc.array(text, { maxLength: 3 }),
+        cid: anyCidBytes,
+        body: fc.record({ form: fc.constant('json' as const), json: text }),
+      })
+      .map(({ tags, ...row }) => (tags.length === 0 ? row : { ...row, tags }));
     const edge: fc.Arbitrary<PlainEdge> = fc.oneof(
       fc.record({
         kind: fc.constantFrom('follow' as const, 'block' as const),
