@@ -22,6 +22,10 @@ type EdgeRow = {
   readonly subject: 'actor' | 'record' | 'both';
   /** False where the subject's slot does not use the edge. */
   readonly sendsEffect: boolean;
+  /** How the subject's slot orders them: by time for pages, or by maker for looking one up. */
+  readonly incomingOrder: 'time' | 'maker';
+  /** False where the oldest duplicate does not replace the one edge when that is removed. */
+  readonly promotesDuplicate: boolean;
   /** The counts that it increments: of its maker, of its subject actor, of its subject record. */
   readonly makerCount: string | null;
   readonly actorCount: string | null;
@@ -39,6 +43,8 @@ type EdgeRow = {
 const usual = {
   isWholeRecord: true,
   sendsEffect: true,
+  incomingOrder: 'time',
+  promotesDuplicate: true,
   makerCount: null,
   actorCount: null,
   recordCount: null,
@@ -118,6 +124,15 @@ const rows = [
   { ...usual, kind: 'list-item', code: 7, collection: nsid.listItem, subject: 'both' },
   { ...usual, kind: 'list-block', code: 8, collection: nsid.listBlock, subject: 'record', sendsEffect: false },
   { ...usual, kind: 'verification', code: 9, collection: nsid.verification, subject: 'actor', reason: 'verified' },
+  {
+    ...usual,
+    kind: 'list-opt-out',
+    code: 10,
+    collection: nsid.listOptOut,
+    subject: 'record',
+    incomingOrder: 'maker',
+    promotesDuplicate: false,
+  },
 ] as const satisfies readonly EdgeRow[];
 
 export type Edge = (typeof rows)[number];

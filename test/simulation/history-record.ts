@@ -26,6 +26,7 @@ const collections = [
   ...new Array<string>(2).fill('app.bsky.feed.threadgate'),
   'app.bsky.feed.postgate',
   'app.bsky.graph.listblock',
+  'app.bsky.graph.referencelistoptout',
   'app.bsky.graph.list',
   'app.bsky.feed.generator',
   'app.bsky.graph.starterpack',
@@ -145,8 +146,9 @@ export class RecordMaker {
       case 'app.bsky.graph.verification':
         return { subject: this.#random.below(15) === 0 ? 'nobody' : this.#did() };
       case 'app.bsky.graph.listitem':
-        return { subject: this.#did(), list: this.#uri('app.bsky.graph.list') };
+        return { subject: this.#did(), list: `at://${did}/app.bsky.graph.list/${tidOf(this.#random.below(2))}` };
       case 'app.bsky.graph.listblock':
+      case 'app.bsky.graph.referencelistoptout':
         return { subject: this.#uri('app.bsky.graph.list') };
       case 'app.bsky.actor.profile':
         return this.#random.below(2) === 0 ? {} : { joinedViaStarterPack: this.#ref('app.bsky.graph.starterpack') };

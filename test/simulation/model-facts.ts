@@ -155,6 +155,7 @@ function writeEdges(model: Model, writer: FactWriter): void {
     const count = actorCountByKind[kind];
     if (count !== undefined) writer.count(`counts ${first!.did}`, count);
     if (kind !== 'list-block') writeIncoming(writer, kind, first!, subject);
+    if (kind === 'list-item') writer.count(`members ${uriOf(subject.ref!)}`, 'members');
     if (kind !== 'repost') continue;
     const isShown = subject.ref!.collection === postCollection && model.records.has(uriOf(subject.ref!));
     const flags = isShown ? 16 : 0;

@@ -29,6 +29,7 @@ const kindByCollection: Readonly<Record<string, string>> = {
   'app.bsky.graph.listitem': 'list-item',
   'app.bsky.graph.listblock': 'list-block',
   'app.bsky.graph.verification': 'verification',
+  'app.bsky.graph.referencelistoptout': 'list-opt-out',
 };
 
 function uriIn(value: unknown): unknown {
@@ -40,7 +41,7 @@ function isDid(value: unknown): value is string {
 }
 
 function subjectOf(kind: string, value: Value): Subject | undefined {
-  if (kind === 'like' || kind === 'repost' || kind === 'list-block') {
+  if (kind === 'like' || kind === 'repost' || kind === 'list-block' || kind === 'list-opt-out') {
     const ref = parseUri(uriIn(value['subject']));
     return ref === undefined ? undefined : { did: ref.did, ref };
   }

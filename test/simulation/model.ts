@@ -276,6 +276,8 @@ export class Model {
     const edge = edgeOf(record);
     if (edge === undefined) return;
     const line = this.edges.get(edge.key) ?? [];
+    // No later opt-out takes the place of the one that counts.
+    if (edge.kind === 'list-opt-out' && line.length > 0) return;
     this.edges.set(edge.key, line);
     const later = line.findIndex((other, index) => index > 0 && isLater(other, record));
     if (line.length === 0 || later < 0) line.push(record);
@@ -288,8 +290,9 @@ export class Model {
     this.#threadRow(record, (row) => ({ ...row, deletedMs: eventMs }));
     const edge = edgeOf(record);
     if (edge === undefined) return;
-    const line = this.edges.get(edge.key)!;
+    const line = this.edges.get(edge.key) ?? [];
     const index = line.indexOf(record);
+    if (index < 0) return;
     line.splice(index, 1);
     if (line.length === 0) this.edges.delete(edge.key);
     if (index > 0) return;

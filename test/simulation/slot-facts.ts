@@ -130,7 +130,7 @@ function readRecords(scope: Scope): void {
 }
 
 /** Kinds made by whole records; quotes and replies are no edges of their author. */
-const outgoingKinds = ['follow', 'like', 'repost', 'block', 'list-item', 'list-block', 'verification'] as const;
+const outgoingKinds = ['follow', 'like', 'repost', 'block', 'list-block', 'verification', 'list-opt-out'] as const;
 const edgesMax = 1_000_000;
 
 function textOfSubject({ did, ref }: EdgeSubject): string {
@@ -156,10 +156,31 @@ function readEdges(scope: Scope): void {
       subjects.add(`${kind} ${textOfSubject(subject)}`);
     }
   }
+  readMembers(scope, subjects);
   // A row that only marks that others follow it is no edge.
   const bySubject = rowsOf(scope, tableCode.edgeBySubject).filter(({ value }) => value[0] !== 0xff).length;
   if (bySubject !== subjects.size)
     throw new Error(`${did} has ${bySubject} edges by subject and ${subjects.size} by time`);
+}
+
+/** Items of lists are in the order of their list. */
+function readMembers(scope: Scope, subjects: Set<string>): void {
+  const { state, owner, did, facts } = scope;
+  for (const { key, value } of rowsOf(scope, tableCode.listMember)) {
+    const reader = readKey(key);
+    const list = { did, collection: readCollection(reader), rkey: readRkey(reader) };
+    if (reader.remaining === 0) {
+      put(facts, `members ${recordUri(list)}`, { members: value.readUInt32BE(0) });
+      continue;
+    }
+    const sortMs = readEntryTime(reader);
+    const rkey = readRkey(reader);
+    const subject = { did: readDid(new ByteReader(value)), ref: list };
+    if (findEdge(state, owner, 'list-item', subject) !== rkey) throw new Error(`two items of ${did} for one member`);
+    const waiting = duplicatesOf(state, owner, 'list-item', subject, 1000);
+    put(facts, `edge ${did} list-item ${textOfSubject(subject)}`, { sortMs, rkey, waiting });
+    subjects.add(`list-item ${textOfSubject(subject)}`);
+  }
 }
 
 function readIncoming({ state, owner, did, facts }: Scope): void {
@@ -174,8 +195,14 @@ function readIncoming({ state, owner, did, facts }: Scope): void {
     const reader = readKey(key);
     const ref = { did, collection: readCollection(reader), rkey: readRkey(reader) };
     const kind = edgeOfCode(reader.u8());
-    put(facts, `in ${kind} ${textOfSubject({ did, ref })} ${sourceText(reader)}`, true);
+    const source = kind === 'list-opt-out' ? makerText(reader) : sourceText(reader);
+    put(facts, `in ${kind} ${textOfSubject({ did, ref })} ${source}`, true);
   }
+}
+
+function makerText(reader: ByteReader): string {
+  const maker = `${readDid(reader)} ${readRkey(reader)}`;
+  return `${readEntryTime(reader)} ${maker}`;
 }
 
 function sourceText(reader: ByteReader): string {

@@ -10,6 +10,7 @@ import { claimEdge, isEdge } from '../table/edge-by-subject.ts';
 import { type EdgeFacts, type PlainEdge, plainDigest } from '../table/edge-record.ts';
 import { isInRkeyOrder } from '../table/edge-walk.ts';
 import { removeFeedRow } from '../table/feed-item.ts';
+import { changeListMember } from '../table/list-member.ts';
 import {
   duplicatesOf,
   type OutgoingEdge,
@@ -34,7 +35,7 @@ export function putEdgeRecord(context: ApplyContext, rule: Edge, record: Applied
   const edge = edgeOf(rule, record, facts.subject);
   if (claimEdge(context.state, owner, edge)) return putClaimedEdge(context, rule, record, facts, edge);
   putRecordRow(context.state, record, { ...row, body: { form: 'json', json: jsonOfRow(row) } });
-  putDuplicate(context.state, owner, edge, row.indexedMs);
+  if (rule.promotesDuplicate) putDuplicate(context.state, owner, edge, row.indexedMs);
 }
 
 /** Puts the row of a record that has become the one edge to its subject, and all that follows. */
@@ -50,8 +51,11 @@ function putClaimedEdge(
   const plain = { kind: rule.kind, subject, subjectCid };
   const isPlain = row.body.form === 'edge' || (facts.via === undefined && isPlainForm(row, plain));
   putRecordRow(context.state, record, isPlain ? { ...row, body: { form: 'edge', ...plain } } : row);
-  const isOrdered = isPlain && isInRkeyOrder(record.sortMs, record.ref.rkey);
-  putEdgeInTime(context.state, owner, edge, isOrdered);
+  if (rule.subject === 'both') changeListMember(context.state, record, subject, 1);
+  else {
+    const isOrdered = isPlain && isInRkeyOrder(record.sortMs, record.ref.rkey);
+    putEdgeInTime(context.state, owner, edge, isOrdered);
+  }
   if (rule.makerCount !== null) addToActorCount(context.state, owner, rule.makerCount, 1);
   sendEdge(context, rule, record, subject, true);
 }
@@ -82,10 +86,11 @@ export function unindexEdgeRecord(context: ApplyContext, rule: Edge, record: App
     return removeDuplicate(context.state, owner, edge, record.row.indexedMs);
   }
   removeEdge(context.state, owner, edge);
+  if (rule.subject === 'both') changeListMember(context.state, record, subject, -1);
   if (rule.makerCount !== null) addToActorCount(context.state, owner, rule.makerCount, -1);
   sendEdge(context, rule, record, subject, false);
   if (rule.kind === 'verification') sendUnverified(context, record, subject, eventMs);
-  promoteDuplicate(context, rule, record, subject);
+  if (rule.promotesDuplicate) promoteDuplicate(context, rule, record, subject);
 }
 
 function promoteDuplicate(

@@ -4,8 +4,8 @@
  * (owner, incomingActor, kind, [list,] sort time, source DID, source rkey) → nothing: followers,
  * blockers, lists it is on, verifiers.
  * (owner, incomingRecord, collection, rkey, kind, sort time, source DID, source rkey) → nothing:
- * likes, reposts, quotes and replies of a record. The key is the edge's whole identity, so putting
- * or removing it twice changes nothing.
+ * likes, reposts, quotes and replies of a record; of opt-outs from a list the sort time comes last.
+ * The key is the edge's whole identity, so putting or removing it twice changes nothing.
  */
 import {
   type RecordRef,
@@ -36,6 +36,13 @@ export function incomingRecordPrefix(owner: number, collection: string, rkey: st
   return beginRecordKey(owner, tableCode.incomingRecord, collection, rkey).u8(edgeByKind[kind].code).finish();
 }
 
+/** Returns the prefix of the items by which an actor is on a list: one, or none. */
+export function listedPrefix(owner: number, list: RecordRef): Buffer {
+  const key = beginKey(owner, tableCode.incomingActor).u8(edgeByKind['list-item'].code);
+  writeRecordRef(key, list);
+  return key.finish();
+}
+
 /** Reads the rest of an incoming key after a prefix of `prefixLength` bytes. */
 export function readIncomingEdge(key: Buffer, prefixLength: number): IncomingEdge {
   const reader = new ByteReader(key, prefixLength);
@@ -53,9 +60,11 @@ export function readEdgeOfKey(key: Buffer): EdgeEffect {
   }
   const edge = edgeOfCode(reader.u8());
   invariant(edge !== undefined, 'a stored edge is of a known kind');
-  if (edgeByKind[edge].subject === 'both') subject = readRecordRef(reader);
-  const sortMs = readEntryTime(reader);
-  const source = { did: readDid(reader), collection: edgeByKind[edge].collection, rkey: readRkey(reader) };
+  const { collection, incomingOrder, subject: subjectKind } = edgeByKind[edge];
+  if (subjectKind === 'both') subject = readRecordRef(reader);
+  const timeBefore = incomingOrder === 'time' ? readEntryTime(reader) : null;
+  const source = { did: readDid(reader), collection, rkey: readRkey(reader) };
+  const sortMs = timeBefore ?? readEntryTime(reader);
   return { type: 'edge', edge, present: false, source, subjectDid: '', subject, sortMs };
 }
 
@@ -72,7 +81,7 @@ export function isOnRecord(effect: EdgeEffect): effect is EdgeEffect & { readonl
 
 /** Returns the key of the edge, which is its whole identity. */
 export function incomingEdgeKey(owner: number, effect: EdgeEffect): Buffer {
-  const { code } = edgeByKind[effect.edge];
+  const { code, incomingOrder } = edgeByKind[effect.edge];
   let key: ByteWriter;
   if (isOnRecord(effect)) {
     const { collection, rkey } = effect.subject;
@@ -81,8 +90,9 @@ export function incomingEdgeKey(owner: number, effect: EdgeEffect): Buffer {
     key = beginKey(owner, tableCode.incomingActor).u8(code);
     if (effect.subject !== null) writeRecordRef(key, effect.subject);
   }
-  writeEntryTime(key, effect.sortMs);
+  if (incomingOrder === 'time') writeEntryTime(key, effect.sortMs);
   writeDid(key, effect.source.did);
   writeRkey(key, effect.source.rkey);
+  if (incomingOrder === 'maker') writeEntryTime(key, effect.sortMs);
   return key.finish();
 }

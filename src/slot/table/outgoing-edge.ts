@@ -3,7 +3,7 @@
  *
  * The one edge of a subject that counts is found in edge-by-subject.ts.
  * (owner, edgeByTime, kind, sort time, rkey) → subject: the order of pages, only for edges that the
- * record table does not hold in that order; see edge-walk.ts.
+ * record table does not hold in that order; see edge-walk.ts. Items of lists are in list-member.ts.
  * (owner, edgeDuplicate, kind, subject, indexedAt, rkey) → nothing: later records for the same
  * subject. Only the first indexed is in the other two tables and sends effects; when it is removed,
  * the oldest duplicate replaces it.
@@ -32,9 +32,9 @@ function edgeByTimeKey(owner: number, { kind, sortMs, rkey }: OutgoingEdge): Buf
   return key.finish();
 }
 
-/** Serving threads cache an owner's edges that can be probed; a change invalidates them. */
+/** Serving threads cache an owner's edges that are probed; a change invalidates them. */
 function noteChange(state: SlotState, owner: number, kind: EdgeKind): void {
-  if (edgeByKind[kind].probeBit !== null) state.touchedOwners.add(owner);
+  if (edgeByKind[kind].probeBit !== null || kind === 'list-block') state.touchedOwners.add(owner);
 }
 
 function beginDuplicateKey(owner: number, kind: EdgeKind, subject: EdgeSubject): ByteWriter {

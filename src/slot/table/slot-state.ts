@@ -30,6 +30,7 @@ export const tableCode = {
   resyncSeen: 0x18,
   edgeByTime: 0x1a,
   edgeBySubject: 0x1c,
+  listMember: 0x1d,
   edgeDuplicate: 0x1e,
   muteByTime: 0x1f,
   incomingActor: 0x20,

@@ -111,6 +111,7 @@ const edgeKinds: readonly EdgeKind[] = [
   'list-item',
   'list-block',
   'verification',
+  'list-opt-out',
 ];
 
 const edgeEffect: fc.Arbitrary<Effect> = fc

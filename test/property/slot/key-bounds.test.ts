@@ -87,6 +87,8 @@ describe('records that strangers write', () => {
         { subject: recordUri({ did: other, collection: longNsid, rkey: longRkey('l') }) },
         letter,
       );
+      const subjectList = recordUri({ did: author, collection: 'app.bsky.graph.list', rkey: longRkey('l') });
+      put('app.bsky.graph.referencelistoptout', { subject: subjectList }, letter);
       put('app.bsky.graph.listitem', { subject: other, list: `at://${author}/${longNsid}/${longRkey('l')}` }, letter);
     }
     network.write(author, { type: 'blob-takedown', cid: 'b'.repeat(256), ref: 'REF' });

@@ -38,7 +38,18 @@ test('collections keep their codes', () => {
 });
 
 test('edge kinds keep their codes and the index of their plain form', () => {
-  const kinds = ['follow', 'like', 'repost', 'quote', 'reply', 'block', 'list-item', 'list-block', 'verification'];
+  const kinds = [
+    'follow',
+    'like',
+    'repost',
+    'quote',
+    'reply',
+    'block',
+    'list-item',
+    'list-block',
+    'verification',
+    'list-opt-out',
+  ];
   expect(Object.keys(edgeByKind)).toEqual(kinds);
   expect(kinds.map((_kind, index) => edgeOfCode(index + 1))).toEqual(kinds);
   expect([edgeOfCode(0), edgeOfCode(kinds.length + 1)]).toEqual([undefined, undefined]);
