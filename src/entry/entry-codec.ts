@@ -6,6 +6,7 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
 import { type Entry, opsPerEntryMax, type QuarantineEntry, type RepoEntry, slotConditions } from './entry.ts';
+import { readLabelEntry, readLabelRemoval, writeLabel, writeLabelId } from './label-codec.ts';
 import { readPrivate, writePrivate } from './private-codec.ts';
 
 const entryVersion = 5;
@@ -60,6 +61,8 @@ const tag = {
   completed: 15,
   resend: 16,
   'resend-step': 17,
+  label: 20,
+  'label-removal': 21,
 } as const satisfies Record<Entry['kind'], number>;
 
 /** Appends one entry; `decodeEntry` reads it. */
@@ -89,6 +92,10 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
       return writeEntryTime(writer, entry.eventMs);
     case 'resync-given-up':
       return writeEntryTime(writer, entry.eventMs);
+    case 'label':
+      return writeLabel(writer, entry.label);
+    case 'label-removal':
+      return writeLabelId(writer, entry.id);
     case 'private':
       return writePrivate(writer, entry.write);
     case 'effect':
@@ -173,6 +180,10 @@ export function decodeEntry(bytes: Uint8Array): Entry {
       return readRepoEntry(reader, 'resync-end');
     case tag['resync-given-up']:
       return { kind: 'resync-given-up', did: readDid(reader), eventMs: readEntryTime(reader) };
+    case tag.label:
+      return readLabelEntry(reader);
+    case tag['label-removal']:
+      return readLabelRemoval(reader);
     case tag.private:
       return { kind: 'private', did: readDid(reader), write: readPrivate(reader) };
     case tag.effect:

@@ -6,6 +6,7 @@
  */
 import type { RecordRef } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';
+import type { Label, LabelId } from '../atproto/label.ts';
 import type { NoticeReason } from '../atproto/notice-reason.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 import type { SuggestionChange, SuggestionList } from './suggestion.ts';
@@ -69,6 +70,15 @@ export type ResyncEndEntry = RepoEntry<'resync-end'>;
 
 /** A repo that needs a resync cannot be fetched; its next commit asks for it again. */
 export type ResyncGivenUpEntry = { readonly kind: 'resync-given-up'; readonly did: string; readonly eventMs: number };
+
+/**
+ * What a labeler, or an operator in its name, says of an account or a record of `did`. One older
+ * than the last of its identity is dropped.
+ */
+export type LabelEntry = { readonly kind: 'label'; readonly did: string; readonly label: Label };
+
+/** An operator removes a label as if it had never been. */
+export type LabelRemovalEntry = { readonly kind: 'label-removal'; readonly did: string; readonly id: LabelId };
 
 /**
  * A write that arrives by RPC or from bsync; applied before the caller is answered. Instead of a
@@ -138,6 +148,9 @@ export type QuarantineEntry = {
   readonly part: number;
 };
 
+/** What a router writes for its callers, who are answered once it is applied. */
+export type WrittenEntry = PrivateEntry | LabelEntry | LabelRemovalEntry;
+
 /** What comes from ingest and from callers. */
 export type OutsideEntry = Exclude<
   Entry,
@@ -190,6 +203,8 @@ export type Entry =
   | ResyncChunkEntry
   | ResyncEndEntry
   | ResyncGivenUpEntry
+  | LabelEntry
+  | LabelRemovalEntry
   | PrivateEntry
   | EffectEntry
   | DeliveredEntry

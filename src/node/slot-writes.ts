@@ -1,7 +1,7 @@
 /** The calls that write to slots: chunks from ingest and nodes, private writes from routers. */
 import { ByteWriter } from '../base/bytes.ts';
 import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
-import type { LifecycleEntry } from '../entry/entry.ts';
+import type { Entry, LifecycleEntry, WrittenEntry } from '../entry/entry.ts';
 import { decodeEntry, encodeEntry } from '../entry/entry-codec.ts';
 import {
   type ChunkOutcome,
@@ -23,6 +23,10 @@ import type { SlotReader } from './slot-reader.ts';
 
 function isNew(state: SlotState): boolean {
   return readSlotMeta(state).condition === 'new';
+}
+
+function isWritten(entry: Entry): entry is WrittenEntry {
+  return entry.kind === 'private' || entry.kind === 'label' || entry.kind === 'label-removal';
 }
 
 function newMessage(slot: number): string {
@@ -92,11 +96,11 @@ export class SlotWrites {
     return encodeOutcomes(outcomes);
   }
 
-  /** Appends a private write, and answers once it is applied and this thread's reads see it. */
+  /** Appends what a router writes, and answers once this thread's reads see it applied. */
   async write(entry: Uint8Array): Promise<Uint8Array> {
     const decoded = decodeOfPeer(nodeCalls.write, () => decodeEntry(entry));
-    if (decoded.kind !== 'private')
-      throw new DataPlaneError('InvalidArgument', `${nodeCalls.write} takes private entries`);
+    if (!isWritten(decoded))
+      throw new DataPlaneError('InvalidArgument', `${nodeCalls.write} takes no entry of the kind ${decoded.kind}`);
     const slot = slotOf(decoded.did, this.#slots);
     if (this.#newSlots.has(slot)) throw new DataPlaneError('Unavailable', newMessage(slot));
     await this.appendOwn(slot, entry);

@@ -25,6 +25,10 @@ export const nodeCalls = {
   comparePositions: 'slot.comparePositions',
   /** A slot → pages of its DIDs that slots of this node name, see dids-of-slot.ts. */
   didsOf: 'slot.didsOf',
+  /** GetLabelsRequest → for each subject a field 1 that holds its fields of GetLabelsResponse. */
+  labels: 'slot.labels',
+  /** A position → a page of the node's labelers and the next position, see labelers-page.ts. */
+  labelers: 'slot.labelers',
   /** AT-URIs → stored records, see record-batch.ts. */
   records: 'slot.records',
   /** As GetPostRecords, for records of the two collections of site.standard. */

@@ -10,12 +10,13 @@ import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { invariant } from '../../src/base/invariant.ts';
 import { decodeEntry } from '../../src/entry/entry-codec.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
-import { FieldScanner } from '../../src/proto/fields.ts';
+import { FieldScanner, lengthDelimitedField } from '../../src/proto/fields.ts';
 import { MessageWriter } from '../../src/proto/message-writer.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
 import * as feeds from '../../src/wire/feed-messages.ts';
 import { decodeFollowsOf } from '../../src/wire/follows-messages.ts';
+import { encodeLabelersPosition } from '../../src/wire/labelers-page.ts';
 import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
 import { nodeStatusMessage } from '../../src/wire/node-status.ts';
@@ -303,9 +304,17 @@ export class FakeNodes implements NodeCaller {
         ? Buffer.alloc(0)
         : encodeMessage('GetIdentityByDidResponse', { did: dids[0]!, handle });
     },
+    'slot.labels': (payload, own) => {
+      const { subjects } = decodeMessage('GetLabelsRequest', payload);
+      own(subjects);
+      const labels = (subject: string): Uint8Array =>
+        encodeMessage('GetLabelsResponse', { labels: [Buffer.from(JSON.stringify({ uri: subject }))] });
+      return Buffer.concat(subjects.map((subject) => lengthDelimitedField(1, labels(subject))));
+    },
+    'slot.labelers': () => encodeLabelersPosition(null),
     'slot.write': (payload, own) => {
       const entry = decodeEntry(payload);
-      invariant(entry.kind === 'private', 'a write is a private entry');
+      invariant('did' in entry, 'a write is about one account');
       own([entry.did]);
       this.writes.push({ did: entry.did, entry });
       return Buffer.alloc(0);

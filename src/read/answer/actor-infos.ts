@@ -47,7 +47,8 @@ function selfKeyOf(owner: number, collection: KnownCollection): Buffer {
   return selfKey;
 }
 
-function selfRow(state: SlotState, owner: number, collection: KnownCollection): Buffer | undefined {
+/** Returns the row of an owner's record `self`, unless it is too large. */
+export function selfRow(state: SlotState, owner: number, collection: KnownCollection): Buffer | undefined {
   const row = state.rows.getVolatile(selfKeyOf(owner, collection));
   return row === undefined || row.length > selfRowBytesMax ? undefined : row;
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import type { StoredRecords } from '../answer/stored-records.ts';
 import type { ActorCache } from '../cache/actor-cache.ts';
@@ -22,5 +23,7 @@ export type ReadContext = {
   /** Reused by reads that yield; each has one to itself. */
   readonly idleWriters: MessageWriter[];
   readonly turn: Turn;
+  /** Labels expire. */
+  readonly clock: Clock;
   readonly prefetchReads: boolean;
 };

@@ -23,6 +23,7 @@ import { Turn } from '../lookup/turn.ts';
 import { actorReads } from './actor-handlers.ts';
 import { feedReads } from './feed-handlers.ts';
 import { graphReads } from './graph-handlers.ts';
+import { labelReads } from './label-handlers.ts';
 import type { ReadContext } from './read-context.ts';
 import { recordReads } from './record-handlers.ts';
 import { suggestionReads } from './suggestion-handlers.ts';
@@ -55,6 +56,7 @@ export type Reads = {
 /** Makes the handlers of all reads. */
 export function createReadHandlers(options: ReadOptions): Reads {
   const lookup = new SlotLookup(options.slots, options.stateOf);
+  const { clock = systemClock } = options;
   const context: ReadContext = {
     lookup,
     finder: new RowFinder(lookup),
@@ -65,10 +67,11 @@ export function createReadHandlers(options: ReadOptions): Reads {
     follows: new FollowCache(lookup, options.didCacheBytes),
     answer: new MessageWriter(),
     idleWriters: [],
-    turn: new Turn(options.clock ?? systemClock),
+    turn: new Turn(clock),
+    clock,
     prefetchReads: options.prefetchReads ?? false,
   };
-  const rows = [...recordReads, ...actorReads, ...graphReads, ...feedReads, ...suggestionReads];
+  const rows = [...recordReads, ...actorReads, ...graphReads, ...feedReads, ...suggestionReads, ...labelReads];
   const handlers = new Map(rows.map(({ call, handlerFor }) => [call, handlerFor(context)]));
   const { finder, feeds, actors, edges, records, follows } = context;
   const didCaches = { feeds: feeds.cache, actors: actors.cache, edges: edges.cache, follows: follows.cache };

@@ -31,6 +31,13 @@ export class SlotLookup {
     return xxh32(source.subarray(start, end)) & (this.#slots - 1);
   }
 
+  /** Returns the slots that are served here, from `first` on, in their order. */
+  servedFrom(first: number): number[] {
+    const served: number[] = [];
+    for (let slot = first; slot < this.#slots; slot++) if (this.serves(slot)) served.push(slot);
+    return served;
+  }
+
   serves(slot: number): boolean {
     return this.#stateOf(slot) !== undefined;
   }

@@ -11,8 +11,8 @@ import type { FanOut, SubRequest } from './fan-out.ts';
 import { requireItemsMax } from './plan.ts';
 import { malformedKey, slotOfDid, slotOfHandle, slotOfUri } from './slot-finder.ts';
 
-/** A record URI, a RecordRef message, a DID or a handle. */
-export type ItemShape = 'uri' | 'ref' | 'did' | 'handle';
+/** A record URI, a RecordRef message, a DID, a handle, or what a label is about: a DID or a URI. */
+export type ItemShape = 'uri' | 'ref' | 'did' | 'handle' | 'subject';
 
 /** The repeated field that holds the items. */
 export type ItemField = NamedField & {
@@ -30,6 +30,8 @@ export type ItemSplit = {
   /** Items that are in no sub-request. */
   readonly missingCount: number;
 };
+
+const letterD = 0x64;
 
 /** Scratch for one synchronous call: the ranges of a request's items, and their nodes. */
 let starts = new Int32Array(1024);
@@ -61,6 +63,9 @@ function slotOfItem(
       return slotOfDid(request, start, end, slots);
     case 'handle':
       return slotOfHandle(request, start, end, slots);
+    case 'subject':
+      // Of the two only a DID begins with this letter.
+      return (request[start] === letterD ? slotOfDid : slotOfUri)(request, start, end, slots);
     case 'ref':
       inner.reset(request, start, end).lastOf(fieldNumber.RecordRef.uri);
       return slotOfUri(request, inner.start, inner.end, slots);

@@ -1,11 +1,11 @@
 /**
- * Methods whose data is not ingested yet: labels, bookmarks, thread mutes.
+ * Methods whose data is not ingested yet: bookmarks, thread mutes.
  *
  * Every view of the AppView asks for them, so each is answered as for a network without such data.
  */
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
-import { emptyAnswer, type Plan, planDefaults, requireItemsMax } from '../plan/plan.ts';
+import { type Plan, planDefaults, requireItemsMax } from '../plan/plan.ts';
 
 /** Returns a plan that answers from the request's items alone; `path` names them in errors. */
 function absentPlan(
@@ -28,12 +28,6 @@ function absentPlan(
 }
 
 export const absentPlans: readonly Plan[] = [
-  absentPlan(
-    'GetLabels',
-    'GetLabelsRequest.subjects',
-    (request) => decodeMessage('GetLabelsRequest', request).subjects,
-    () => emptyAnswer,
-  ),
   absentPlan(
     'GetBookmarksByActorAndSubjects',
     'GetBookmarksByActorAndSubjectsRequest.uris',

@@ -7,6 +7,7 @@ import { feedPlans } from './feeds.ts';
 import { graphPlans } from './graph.ts';
 import { identityPlans } from './identity.ts';
 import { interactionPlans } from './interactions.ts';
+import { labelPlans } from './labels.ts';
 import { moderationPlans } from './moderation.ts';
 import { mutePlans } from './mutes.ts';
 import { notificationPlans } from './notifications.ts';
@@ -35,6 +36,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...identityPlans,
     ...suggestionPlans,
     ...siteStandardPlans,
+    ...labelPlans,
     ...absentPlans,
   ].map((plan) => [plan.method, plan]),
 );

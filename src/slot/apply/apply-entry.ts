@@ -1,9 +1,10 @@
 /** Dispatches one log entry, or one effect, to the rule that applies it. */
 import { parseRecordUri } from '../../atproto/compact-key.ts';
-import type { Effect, OutsideEntry, PrivateEntry } from '../../entry/entry.ts';
+import type { Effect, LabelEntry, LabelRemovalEntry, OutsideEntry, PrivateEntry } from '../../entry/entry.ts';
 import { setBlobTakedown } from '../table/actor-row.ts';
 import { putActorTags } from '../table/actor-tags.ts';
 import { changeAgeAssurance } from '../table/age-assurance.ts';
+import { putLabel, removeLabel } from '../table/label.ts';
 import { noticeReasonKey, putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { putNotificationSeen, recountRowsMax } from '../table/unread-count.ts';
 import { applyAccount, applyIdentity, changeActor } from './actor-apply.ts';
@@ -43,9 +44,23 @@ export function applyEntry(context: ApplyContext, entry: OutsideEntry): void {
       return applyResyncEnd(context, entry);
     case 'resync-given-up':
       return applyResyncGivenUp(context, entry);
+    case 'label':
+      return applyLabel(context, entry);
+    case 'label-removal':
+      return applyLabelRemoval(context, entry);
     case 'private':
       return applyPrivate(context, entry);
   }
+}
+
+/** A label makes no actor known: its subject may be one that was never seen. */
+function applyLabel({ state }: ApplyContext, { did, label }: LabelEntry): void {
+  putLabel(state, state.ensureOwner(did), label);
+}
+
+function applyLabelRemoval({ state }: ApplyContext, { did, id }: LabelRemovalEntry): void {
+  const owner = state.ownerOf(did);
+  if (owner !== undefined) removeLabel(state, owner, id);
 }
 
 function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void {

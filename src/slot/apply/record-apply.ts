@@ -19,6 +19,7 @@ import {
   putRecordRow,
   removeRecordRow,
 } from '../table/applied-record.ts';
+import { setLabeler } from '../table/labeler.ts';
 import { readPlainBlock } from '../table/plain-block.ts';
 import type { RecordRow } from '../table/record-row.ts';
 import { createdMsOf, refOf } from '../table/record-values.ts';
@@ -102,6 +103,8 @@ function putRecord(context: ApplyContext, record: AppliedRecord): void {
       return applyGate(context, record, true);
     case nsid.profile:
       return sendJoin(context, record, true);
+    case nsid.labeler:
+      return setLabeler(context.state, record.owner, true);
   }
 }
 
@@ -118,6 +121,8 @@ function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: nu
       return applyGate(context, record, false);
     case nsid.profile:
       return sendJoin(context, record, false);
+    case nsid.labeler:
+      return setLabeler(context.state, record.owner, false);
   }
 }
 

@@ -36,7 +36,9 @@ export const tableCode = {
   incomingActor: 0x20,
   listMute: 0x21,
   recordCounts: 0x22,
+  accountLabel: 0x23,
   incomingRecord: 0x24,
+  recordLabel: 0x25,
   feed: 0x26,
   notice: 0x28,
   // Beside the newest notice, on whose page it is written for nothing.
@@ -45,6 +47,7 @@ export const tableCode = {
   threadChild: 0x2c,
   blobTakedown: 0x2e,
   longWork: 0x30,
+  labeler: 0x31,
   session: 0x32,
   resend: 0x34,
   suggestion: 0x35,

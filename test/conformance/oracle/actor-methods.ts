@@ -82,13 +82,19 @@ export const actorMethods: readonly MethodRow[] = [
   },
   {
     method: 'getLabels',
-    requests: (facts) => [
-      { subjects: facts.dids.slice(0, 5), issuers: ['did:example:labeler'] },
-      { subjects: [], issuers: ['did:example:labeler'] },
-      { subjects: facts.dids.slice(0, 5), issuers: [] },
-    ],
+    requests: (facts) => {
+      const posts = urisOf(facts, postCollection);
+      const subjects = batches([...facts.dids, ...posts], [...facts.unknownDids, ...facts.goneUris, 'nonsense']);
+      const issuers = [[], ['did:example:labeler'], ['did:example:labeler', ...facts.dids.slice(0, 5)]];
+      return issuers.flatMap((each) => subjects.map((some) => ({ subjects: some, issuers: each })));
+    },
+    // The official plane gives the labels of one subject in any order.
+    normalise: (answer) =>
+      listOf(answer, 'labels')
+        .map((label) => JSON.stringify(label))
+        .toSorted(),
     isFilled: (answer) => listOf(answer, 'labels').length > 0,
-    // The network has no labeler.
+    // Only operators have set any.
     mayBeEmpty: 'always',
   },
   { method: 'ping', requests: () => [{}], isFilled: () => true },

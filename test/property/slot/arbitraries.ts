@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { indexedCollections } from '../../../src/atproto/collection.ts';
 import { didLengthMax, type RecordRef, rkeyLengthMax } from '../../../src/atproto/compact-key.ts';
 import type { EdgeKind } from '../../../src/atproto/edge-kind.ts';
+import type { Label } from '../../../src/atproto/label.ts';
 import { noticeReasons } from '../../../src/atproto/notice-reason.ts';
 import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
 import { type BracketEffect, type Effect, type Entry, slotConditions } from '../../../src/entry/entry.ts';
@@ -183,6 +184,32 @@ const anyBracket: fc.Arbitrary<BracketEffect> = fc.record({
 });
 const seq = fc.integer({ min: 0, max: 2 ** 53 - 1 });
 
+const labelTime = fc
+  .integer({ min: 0, max: Date.UTC(9999, 0) })
+  .chain((ms) => fc.constantFrom(new Date(ms).toISOString(), new Date(ms).toISOString().replace('Z', '99+02:00')));
+const anyLabel = (did: string): fc.Arbitrary<Label> =>
+  fc.record({
+    subject: fc.record({
+      did: fc.constant(did),
+      record: fc.option(fc.record({ collection: anyCollection, rkey: anyRkey })),
+    }),
+    src: anyDid,
+    cid: anyCid,
+    val: anyText,
+    neg: fc.boolean(),
+    cts: labelTime,
+    exp: fc.option(labelTime),
+  });
+const anyLabelEntry = anyDid.chain((did) =>
+  anyLabel(did).chain((label) => {
+    const { subject, src, cid, val } = label;
+    return fc.constantFrom<Entry>(
+      { kind: 'label', did, label },
+      { kind: 'label-removal', did, id: { subject, src, cid, val } },
+    );
+  }),
+);
+
 export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
   fc.record({ kind: fc.constant('commit' as const), ...rev, since: fc.option(anyRev), ops }),
   fc.record({ kind: fc.constantFrom('sync' as const, 'resync-begin' as const, 'resync-end' as const), ...rev }),
@@ -196,6 +223,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
     keysJson: anyText,
     servicesJson: anyText,
   }),
+  anyLabelEntry,
   fc.record({ kind: fc.constant('account' as const), ...base, active: fc.boolean(), status: anyText }),
   fc.record({
     kind: fc.constant('private' as const),

@@ -114,6 +114,13 @@ describe('records that strangers write', () => {
     network.write(author, { type: 'clear-mutes' });
     network.write(author, { type: 'mute', subject: other, onlyReposts: false, onlyQuoteposts: false });
     network.write(author, { type: 'list-mute', list: { did: other, collection: longNsid, rkey: longRkey('l') } });
+    for (const record of [null, { collection: longNsid, rkey: longRkey('s') }]) {
+      const cts = '2025-01-01T00:00:00.000Z';
+      const subject = { did: author, record };
+      const label = { subject, src: other, cid: 'b'.repeat(128), val: 'v'.repeat(128), neg: false, cts, exp: null };
+      network.cluster.append({ kind: 'label', did: author, label });
+    }
+    network.put(author, 'app.bsky.labeler.service', { policies: { labelValues: [] }, createdAt }, 'self');
     network.cluster.append({ kind: 'sync', did: author, rev: '3zzzzzzzzzzzz', eventMs: network.timeMs });
     network.cluster.append({ kind: 'resync-begin', did: author, rev: '3zzzzzzzzzzzz', eventMs: network.timeMs });
     network.put(author, 'app.bsky.feed.post', { text: 'seen' }, longRkey('z'));

@@ -1,0 +1,55 @@
+/** Pages of all labelers of a node: the AT-URIs and records of their services. */
+import { nsid } from '../../atproto/collection.ts';
+import { recordUri } from '../../atproto/compact-key.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
+import { getActor } from '../../slot/table/actor-row.ts';
+import { labelersAfter } from '../../slot/table/labeler.ts';
+import type { SlotState } from '../../slot/table/slot-state.ts';
+import { encodeLabelersPosition, type LabelersPosition, labelersPageMax } from '../../wire/labelers-page.ts';
+import { answerBytesMax } from '../../wire/partial-answer.ts';
+import { writeRecord } from '../lookup/record-answer.ts';
+import { knownCollection } from '../lookup/row-finder.ts';
+import { requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
+import { selfRow } from './actor-infos.ts';
+
+const { uris, records } = fieldNumber.GetAllLabelersResponse;
+const labeler = knownCollection(nsid.labeler);
+const page = new MessageWriter();
+
+/** Writes one labeler; nothing if its record is too large. */
+function writeLabeler(into: MessageWriter, state: SlotState, owner: number): void {
+  const did = getActor(state, owner)?.did;
+  const row = selfRow(state, owner, labeler);
+  if (did === undefined || row === undefined) return;
+  writeRecord(into, records, row);
+  into.textField(uris, recordUri({ did, collection: nsid.labeler, rkey: 'self' }));
+}
+
+/** Writes labelers after a position. Returns that of the last one, or null at the end. */
+function writePage(
+  into: MessageWriter,
+  lookup: SlotLookup,
+  { slot, owner }: LabelersPosition,
+): LabelersPosition | null {
+  let left = labelersPageMax;
+  for (const served of lookup.servedFrom(slot)) {
+    const state = lookup.stateOfSlot(served);
+    const after = served === slot ? owner : 0;
+    const owners = labelersAfter(state, after, left + 1);
+    if (owners.length === 0 && after === 0) requireWhole(state);
+    let last = after;
+    for (const labelerOwner of owners) {
+      if (left-- === 0 || into.length > answerBytesMax) return { slot: served, owner: last };
+      writeLabeler(into, state, labelerOwner);
+      last = labelerOwner;
+    }
+  }
+  return null;
+}
+
+/** Writes a page with the position of the next one before it. */
+export function writeLabelers(into: MessageWriter, lookup: SlotLookup, from: LabelersPosition): void {
+  const next = writePage(page.clear(), lookup, from);
+  into.raw(encodeLabelersPosition(next)).raw(page.view());
+}
