@@ -16,6 +16,8 @@ type CollectionRow = {
   readonly isActorInfo: boolean;
   /** The count of its owner that each record adds one to. */
   readonly actorCount?: 'lists' | 'feeds' | 'starterPacks';
+  /** The time by which its owner's records are listed: `sorted` is never later than the event. */
+  readonly listedBy?: 'created' | 'sorted';
 };
 
 /** All indexed collections, by a short name. */
@@ -31,6 +33,7 @@ export const collections = {
     recordsMethod: 'GetFeedGeneratorRecords',
     isActorInfo: false,
     actorCount: 'feeds',
+    listedBy: 'created',
   },
   threadGate: { nsid: 'app.bsky.feed.threadgate', code: 7, recordsMethod: 'GetThreadGateRecords', isActorInfo: false },
   postGate: { nsid: 'app.bsky.feed.postgate', code: 8, recordsMethod: 'GetPostgateRecords', isActorInfo: false },
@@ -51,6 +54,7 @@ export const collections = {
     recordsMethod: 'GetStarterPackRecords',
     isActorInfo: false,
     actorCount: 'starterPacks',
+    listedBy: 'sorted',
   },
   verification: {
     nsid: 'app.bsky.graph.verification',
@@ -83,7 +87,7 @@ export const collections = {
 } as const satisfies Readonly<Record<string, CollectionRow>>;
 
 type Rows = typeof collections;
-type Row = Rows[keyof Rows] & Pick<CollectionRow, 'actorCount'>;
+type Row = Rows[keyof Rows] & Pick<CollectionRow, 'actorCount' | 'listedBy'>;
 
 export type Collection = Row['nsid'];
 

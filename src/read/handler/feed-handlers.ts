@@ -1,6 +1,7 @@
 /** Reads of feeds and threads. */
 import { ByteWriter } from '../../base/bytes.ts';
-import { encodeMessage } from '../../proto/codec.ts';
+import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { feedPrefix } from '../../slot/table/feed-item.ts';
 import { decodeTimeline, openNewestByAuthors, writeTimelineFollows } from '../../wire/feed-messages.ts';
@@ -8,6 +9,7 @@ import { decodeTexts, encodeTexts, messageVersion } from '../../wire/message.ts'
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { decodeThread, encodeOpThreadsAnswer } from '../../wire/thread-messages.ts';
 import { writeAuthorFeed } from '../answer/author-feed.ts';
+import { feedGeneratorStatus, listedPages, writeListedUris } from '../answer/listed-records.ts';
 import { newestByAuthor, newestByAuthors, newestByList, writeFeedItems } from '../answer/newest-by-authors.ts';
 import { claimedRoots, opThreadsOf, threadAround } from '../answer/thread-walk.ts';
 import { type CachedFollowPage, localFollowListOf } from '../cache/follow-cache.ts';
@@ -15,7 +17,7 @@ import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import type { SlicedRead } from '../lookup/turn.ts';
 import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
-import { type ReadRow, sliced, writtenMessage } from './read-row.ts';
+import { byItem, type ReadRow, sliced, writtenMessage } from './read-row.ts';
 
 /** Yields the key where the feed of the author at `source[start..end)` begins, unless cached. */
 function* feedStart({ lookup, feeds }: ReadContext, source: Buffer, start: number, end: number): Generator<RowKey> {
@@ -71,7 +73,29 @@ function* writeNewestByAuthors(into: MessageWriter, context: ReadContext, reques
   writeFeedItems(into, newest);
 }
 
+/** A page of an actor's records of one collection. */
+function listed(method: keyof typeof listedPages): ReadRow {
+  return writtenMessage(method, (into, { lookup }, page) =>
+    writeListedUris(into, lookup.stateOf(page.actorDid), page.actorDid, listedPages[method], page),
+  );
+}
+
+/** About what a status takes. */
+const statusMicros = 20;
+
+function writeFeedStatuses(into: MessageWriter, { lookup, turn }: ReadContext, request: Buffer): number | null {
+  const { uris } = decodeMessage('GetFeedGeneratorStatusRequest', request);
+  for (let count = 1; count <= uris.length; count++) {
+    into.textField(fieldNumber.GetFeedGeneratorStatusResponse.status, feedGeneratorStatus(lookup, uris[count - 1]!));
+    if (turn.isOver(statusMicros) && count < uris.length) return count;
+  }
+  return null;
+}
+
 export const feedReads: readonly ReadRow[] = [
+  listed('GetActorFeeds'),
+  listed('GetActorStarterPacks'),
+  byItem('bsky.GetFeedGeneratorStatus', writeFeedStatuses),
   writtenMessage('GetAuthorFeed', (into, { lookup }, page) =>
     writeAuthorFeed(into, lookup.stateOf(page.actorDid), page.actorDid, page.feedType, page),
   ),

@@ -22,6 +22,8 @@ export const weightByMethod: ReadonlyMap<MethodName, number> = new Map<MethodNam
   ['GetRepostsBySubject', page],
   ['GetQuotesBySubjectSorted', page],
   ['GetAuthorFeed', page],
+  ['GetActorFeeds', page],
+  ['GetActorStarterPacks', page],
   ['GetNotifications', page],
   ['GetFollowsFollowing', page],
   ['GetSuggestedFeeds', page],

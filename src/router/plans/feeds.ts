@@ -1,7 +1,10 @@
 /** Feeds and threads. */
 import { decodeMessage } from '../../proto/codec.ts';
+import { fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
+import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { encodeThread } from '../../wire/thread-messages.ts';
+import { byItem } from '../plan/by-item.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 import { didOfUri, slotOfDidText } from '../plan/slot-finder.ts';
@@ -33,8 +36,17 @@ async function threadOf(request: Buffer, context: PlanContext): Promise<Uint8Arr
   return fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.thread, payload, deadlineMs);
 }
 
+const { status } = fieldNumber.GetFeedGeneratorStatusResponse;
+
 export const feedPlans: readonly Plan[] = [
   oneSlot({ method: 'GetAuthorFeed', owner: 'actorDid' }),
+  oneSlot({ method: 'GetActorFeeds', owner: 'actorDid' }),
+  oneSlot({ method: 'GetActorStarterPacks', owner: 'actorDid' }),
+  byItem({
+    method: 'GetFeedGeneratorStatus',
+    items: { ...fieldOf('GetFeedGeneratorStatusRequest', 'uris'), shape: 'uri', malformed: 'missing' },
+    answers: [{ number: status, form: 'lengthDelimited', missing: lengthDelimitedField(status, Buffer.alloc(0)) }],
+  }),
   {
     method: 'GetTimeline',
     timeoutMs: 2 * planDefaults.timeoutMs,

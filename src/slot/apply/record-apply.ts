@@ -20,6 +20,7 @@ import {
   removeRecordRow,
 } from '../table/applied-record.ts';
 import { setLabeler } from '../table/labeler.ts';
+import { listRecord } from '../table/listed-record.ts';
 import { readPlainBlock } from '../table/plain-block.ts';
 import type { RecordRow } from '../table/record-row.ts';
 import { createdMsOf, refOf } from '../table/record-values.ts';
@@ -95,6 +96,7 @@ function putRecord(context: ApplyContext, record: AppliedRecord): void {
   putRecordRow(context.state, record, record.row);
   const count = collectionRow(record.ref.collection)?.actorCount;
   if (count !== undefined) addToActorCount(context.state, record.owner, count, 1);
+  listRecord(context.state, record, true);
   switch (record.ref.collection) {
     case nsid.post:
       return indexPost(context, record);
@@ -113,6 +115,7 @@ function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: nu
   if (rule !== undefined) return unindexEdgeRecord(context, rule, record, eventMs);
   const count = collectionRow(record.ref.collection)?.actorCount;
   if (count !== undefined) addToActorCount(context.state, record.owner, count, -1);
+  listRecord(context.state, record, false);
   switch (record.ref.collection) {
     case nsid.post:
       return unindexPost(context, record, eventMs);

@@ -49,6 +49,7 @@ export const tableCode = {
   longWork: 0x30,
   labeler: 0x31,
   session: 0x32,
+  listedRecord: 0x33,
   resend: 0x34,
   suggestion: 0x35,
   bracket: 0x36,

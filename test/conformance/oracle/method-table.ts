@@ -3,7 +3,14 @@ import { actorMethods } from './actor-methods.ts';
 import { feedMethods } from './feed-methods.ts';
 import { graphMethods } from './graph-methods.ts';
 import type { MethodRow } from './method-row.ts';
+import { packMethods } from './pack-methods.ts';
 import { recordMethods } from './record-methods.ts';
 
 /** All compared methods. To compare another, add a row to the list of its topic. */
-export const methodTable: readonly MethodRow[] = [...recordMethods, ...actorMethods, ...graphMethods, ...feedMethods];
+export const methodTable: readonly MethodRow[] = [
+  ...recordMethods,
+  ...actorMethods,
+  ...graphMethods,
+  ...feedMethods,
+  ...packMethods,
+];
