@@ -30,6 +30,7 @@ const effectTag = {
   'handle-loss': 7,
   'resend-begin': 8,
   'resend-end': 9,
+  'verified-by': 10,
 } as const satisfies Record<SentEffect['type'], number>;
 
 /** Appends one effect; `readEffect` reads it. */
@@ -59,6 +60,12 @@ export function writeEffect(writer: ByteWriter, effect: SentEffect): void {
     case 'post-exists':
       writeDid(writer.u8(effect.exists ? 1 : 0), effect.reposter);
       return writeRecordRef(writer, effect.post);
+    case 'verified-by':
+      writeDid(writer.u8(effect.present ? 1 : 0), effect.subject);
+      writeRecordRef(writer, effect.source);
+      writeEntryTime(writer, effect.sortMs);
+      writer.text(effect.handle).text(effect.displayName);
+      return;
     case 'handle-claim':
       writeDid(writer.u8(effect.present ? 1 : 0).text(effect.handle), effect.did);
       return writeEntryTime(writer, effect.verifiedAtMs);
@@ -147,6 +154,16 @@ export function readEffect(reader: ByteReader): SentEffect {
       };
     case effectTag['post-exists']:
       return { type: 'post-exists', exists: reader.u8() === 1, reposter: readDid(reader), post: readRecordRef(reader) };
+    case effectTag['verified-by']:
+      return {
+        type: 'verified-by',
+        present: reader.u8() === 1,
+        subject: readDid(reader),
+        source: readRecordRef(reader),
+        sortMs: readEntryTime(reader),
+        handle: reader.text(),
+        displayName: reader.text(),
+      };
     case effectTag['handle-claim']:
       return {
         type: 'handle-claim',

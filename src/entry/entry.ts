@@ -119,7 +119,8 @@ export type PrivateWrite =
   /** A subscription to a list whose members are muted. */
   | { readonly type: 'list-mute'; readonly list: RecordRef }
   | { readonly type: 'list-unmute'; readonly list: RecordRef }
-  | { readonly type: 'clear-list-mutes' };
+  | { readonly type: 'clear-list-mutes' }
+  | { readonly type: 'trusted-verifier'; readonly isTrusted: boolean };
 
 /** What becomes known about an actor's age; null leaves what was known before. */
 export type AgeAssuranceChange = {
@@ -221,6 +222,7 @@ export type Entry =
  * `thread`: a reply belongs (or belonged) to the thread whose root it claims.
  * `notice`: a notification for `recipient`.
  * `post-exists`: whether the post of a reposter's feed items exists.
+ * `verified-by`: the verification `source` of a trusted verifier counts, or no longer does.
  * `handle-claim`, `handle-loss`: contention for a handle, decided in the handle's slot.
  */
 export type Effect =
@@ -265,6 +267,15 @@ export type Effect =
     }
   | { readonly type: 'post-exists'; readonly reposter: string; readonly post: RecordRef; readonly exists: boolean }
   | {
+      readonly type: 'verified-by';
+      readonly present: boolean;
+      readonly subject: string;
+      readonly source: RecordRef;
+      readonly sortMs: number;
+      readonly handle: string;
+      readonly displayName: string;
+    }
+  | {
       readonly type: 'handle-claim';
       readonly handle: string;
       readonly did: string;
@@ -301,6 +312,8 @@ export function routingKey(effect: Effect): string {
       return effect.recipient;
     case 'post-exists':
       return effect.reposter;
+    case 'verified-by':
+      return effect.subject;
     case 'handle-claim':
       return effect.handle;
     case 'handle-loss':

@@ -31,6 +31,7 @@ const privateTag = {
   'clear-list-mutes': 13,
   'record-tags': 14,
   'actor-tags': 15,
+  'trusted-verifier': 16,
 } as const satisfies Record<PrivateWrite['type'], number>;
 
 const muteScope = { onlyReposts: 1, onlyQuoteposts: 2 } as const;
@@ -62,6 +63,9 @@ export function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
       return writeTags(writer, write.tags);
     case 'actor-tags':
       return writeTags(writer, write.tags);
+    case 'trusted-verifier':
+      writer.u8(write.isTrusted ? 1 : 0);
+      return;
     case 'age-assurance':
       return writeAgeAssurance(writer, write.change);
     case 'mute': {
@@ -186,6 +190,8 @@ export function readPrivate(reader: ByteReader): PrivateWrite {
       return { type: 'list-mute', list: readRecordRef(reader) };
     case privateTag['list-unmute']:
       return { type: 'list-unmute', list: readRecordRef(reader) };
+    case privateTag['trusted-verifier']:
+      return { type: 'trusted-verifier', isTrusted: reader.u8() === 1 };
     case privateTag['clear-list-mutes']:
       return { type: 'clear-list-mutes' };
     default:

@@ -51,6 +51,7 @@ function authorOf(effect: SentEffect): string {
     case 'edge':
     case 'notice':
     case 'notice-takedown':
+    case 'verified-by':
       return effect.source.did;
     case 'thread':
       return effect.reply.did;

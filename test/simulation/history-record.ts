@@ -143,8 +143,13 @@ export class RecordMaker {
       }
       case 'app.bsky.graph.follow':
       case 'app.bsky.graph.block':
-      case 'app.bsky.graph.verification':
         return { subject: this.#random.below(15) === 0 ? 'nobody' : this.#did() };
+      case 'app.bsky.graph.verification':
+        return {
+          subject: this.#random.below(15) === 0 ? 'nobody' : this.#did(),
+          handle: `h${this.#random.below(3)}.example`,
+          displayName: `Name ${this.#random.below(3)}`,
+        };
       case 'app.bsky.graph.listitem':
         return { subject: this.#did(), list: `at://${did}/app.bsky.graph.list/${tidOf(this.#random.below(2))}` };
       case 'app.bsky.graph.listblock':

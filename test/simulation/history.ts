@@ -146,7 +146,7 @@ class HistoryMaker {
   #write(actor: Actor): PrivateWrite {
     const random = this.#random;
     const ref = random.below(2) === 0 ? null : `mod-${random.below(3)}`;
-    switch (random.below(9)) {
+    switch (random.below(11)) {
       case 6:
       case 7:
       case 8:
@@ -159,6 +159,8 @@ class HistoryMaker {
         return { type: 'notification-seen', seenMs: this.#nowMs - random.below(100_000) };
       case 3:
         return { type: 'upstream-status', status: pick(random, ['', 'suspended']) };
+      case 9:
+        return { type: 'trusted-verifier', isTrusted: random.below(3) > 0 };
       default: {
         const { collection, rkey } = this.#maker.nextKey(actor.did);
         // How a takedown changes a verification's notice depends on when it arrives.

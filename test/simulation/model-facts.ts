@@ -93,7 +93,12 @@ function holderOf(model: Model, handle: string): string | null {
 function writeActors(model: Model, writer: FactWriter): void {
   for (const [did, actor] of model.actors) {
     const handle = actor.handle !== null && holderOf(model, actor.handle) === did ? actor.handle : null;
-    writer.put(`actor ${did}`, { handle, status: actor.status, takedownRef: actor.takedownRef });
+    writer.put(`actor ${did}`, {
+      handle,
+      status: actor.status,
+      takedownRef: actor.takedownRef,
+      isTrusted: actor.isTrusted,
+    });
   }
   for (const handle of model.claims.keys()) {
     const did = holderOf(model, handle);
@@ -156,6 +161,11 @@ function writeEdges(model: Model, writer: FactWriter): void {
     if (count !== undefined) writer.count(`counts ${first!.did}`, count);
     if (kind !== 'list-block') writeIncoming(writer, kind, first!, subject);
     if (kind === 'list-item') writer.count(`members ${uriOf(subject.ref!)}`, 'members');
+    if (kind === 'verification' && model.actors.get(first!.did)?.isTrusted === true) {
+      const { handle = '', displayName = '' } = first!.value;
+      const said = { rkey: first!.rkey, sortMs: first!.sortMs, handle, displayName };
+      writer.put(`verified ${subject.did} by ${first!.did}`, said);
+    }
     if (kind !== 'repost') continue;
     const isShown = subject.ref!.collection === postCollection && model.records.has(uriOf(subject.ref!));
     const flags = isShown ? 16 : 0;

@@ -30,6 +30,7 @@ export type ModelActor = {
   accountMs: number;
   status: string;
   takedownRef: string | null;
+  isTrusted: boolean;
 };
 
 /** A reply in the thread of its claimed root, deleted or not. */
@@ -129,7 +130,15 @@ export class Model {
   #actor(did: string): ModelActor {
     let actor = this.actors.get(did);
     if (actor === undefined) {
-      actor = { handle: null, verifiedMs: 0, identityMs: 0, accountMs: 0, status: '', takedownRef: null };
+      actor = {
+        handle: null,
+        verifiedMs: 0,
+        identityMs: 0,
+        accountMs: 0,
+        status: '',
+        takedownRef: null,
+        isTrusted: false,
+      };
       this.actors.set(did, actor);
     }
     return actor;
@@ -215,6 +224,9 @@ export class Model {
         return;
       case 'upstream-status':
         if (actor !== undefined) actor.status = write.status;
+        return;
+      case 'trusted-verifier':
+        if (actor !== undefined) actor.isTrusted = write.isTrusted;
         return;
       case 'record-takedown': {
         const record = this.records.get(uriOf({ did, collection: write.collection, rkey: write.rkey }));

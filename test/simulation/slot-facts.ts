@@ -26,6 +26,7 @@ import { getRecordRow, readRecordRefOfKey, sortMsOf } from '../../src/slot/table
 import { beginKey, beginSlotKey, readKey, type SlotState, tableCode } from '../../src/slot/table/slot-state.ts';
 import { postUri, readThreadReply } from '../../src/slot/table/thread-reply.ts';
 import { getNotificationSeen, getUnreadCount } from '../../src/slot/table/unread-count.ts';
+import { getVerifiedBy } from '../../src/slot/table/verified-by.ts';
 import { prefixEnd, type Row } from '../../src/storage/environment.ts';
 import { actorCountsOf, recordCountsOf, unreadByCounting } from '../support/stored-rows.ts';
 import type { Facts } from './model-facts.ts';
@@ -52,6 +53,7 @@ export function factsOfSlots(
     readRecords(scope);
     readEdges(scope);
     readIncoming(scope);
+    readVerifications(scope);
     readFeed(scope);
     readThreads(scope);
     readNotices(scope, isNoticeCompared);
@@ -77,7 +79,12 @@ function readAccount(scope: Scope): void {
   const { state, owner, did, facts } = scope;
   const actor = getActor(state, owner);
   if (actor !== undefined) {
-    put(facts, `actor ${did}`, { handle: actor.handle, status: actor.upstreamStatus, takedownRef: actor.takedownRef });
+    put(facts, `actor ${did}`, {
+      handle: actor.handle,
+      status: actor.upstreamStatus,
+      takedownRef: actor.takedownRef,
+      isTrusted: actor.isTrustedVerifier,
+    });
   }
   const rev = getRepo(state, owner)?.rev ?? '';
   if (rev !== '') put(facts, `repo ${did}`, rev);
@@ -203,6 +210,10 @@ function readIncoming({ state, owner, did, facts }: Scope): void {
 function makerText(reader: ByteReader): string {
   const maker = `${readDid(reader)} ${readRkey(reader)}`;
   return `${readEntryTime(reader)} ${maker}`;
+}
+
+function readVerifications({ state, owner, did, facts }: Scope): void {
+  for (const { verifier, ...said } of getVerifiedBy(state, owner)) put(facts, `verified ${did} by ${verifier}`, said);
 }
 
 function sourceText(reader: ByteReader): string {

@@ -11,6 +11,7 @@ import { getAgeAssurance } from '../../slot/table/age-assurance.ts';
 import { type JsonObject, objectOf, textOf } from '../../slot/table/record-values.ts';
 import { RecordView } from '../../slot/table/record-view.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
+import { getVerifiedBy, verifiedByKey } from '../../slot/table/verified-by.ts';
 import type { ActorCache } from '../cache/actor-cache.ts';
 import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
 import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
@@ -93,6 +94,25 @@ function writeActorRow(into: MessageWriter, state: SlotState, owner: number): vo
   }
   into.optionalTextField(field.upstreamStatus, actor.upstreamStatus);
   for (const tag of getActorTags(state, owner)) into.textField(field.tags, tag);
+  if (actor.isTrustedVerifier) into.trueField(field.trustedVerifier);
+}
+
+const { rkey: metaRkey, handle: metaHandle, displayName: metaName, sortedAt } = fieldNumber.VerificationMeta;
+/** Of an entry of a map, in any message. */
+const [mapKey, mapValue] = [1, 2];
+
+function writeVerifiedBy(into: MessageWriter, state: SlotState, owner: number): void {
+  for (const { verifier, rkey, handle, displayName, sortMs } of getVerifiedBy(state, owner)) {
+    const entry = into.begin(field.verifiedBy, 2);
+    into.textField(mapKey, verifier);
+    const meta = into.begin(mapValue, 2);
+    into.textField(metaRkey, rkey);
+    into.optionalTextField(metaHandle, handle);
+    into.optionalTextField(metaName, displayName);
+    into.timeField(sortedAt, sortMs);
+    into.end(meta, 2);
+    into.end(entry, 2);
+  }
 }
 
 /** What an actor may access whose status says it, when nobody has said more. */
@@ -131,6 +151,7 @@ function writeKnownActor(into: MessageWriter, state: SlotState, owner: number): 
   writeSelfRecord(into, field.statusRecord, state, owner, status);
   writeSelfRecord(into, field.germRecord, state, owner, germDeclaration);
   writeDeclarations(into, state, owner);
+  writeVerifiedBy(into, state, owner);
 }
 
 function writeUnknownActor(into: MessageWriter): void {
@@ -200,6 +221,7 @@ export function actorInfoKeys(owner: number): Buffer[] {
   const records = [profile, status, labeler, notificationDeclaration, chatDeclaration, germDeclaration];
   return [
     beginKey(owner, tableCode.actor).finish(),
+    verifiedByKey(owner),
     ...records.map((collection) => Buffer.from(selfKeyOf(owner, collection))),
   ];
 }

@@ -14,9 +14,10 @@ import { fieldNumber, type MethodName } from '../../proto/generated/bsky-service
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendDid, appendRecordUri, appendRkey } from '../../slot/packing/key-text.ts';
 import { edgeRecordPrefix, readEdgePage, type WalkedEdge } from '../../slot/table/edge-walk.ts';
-import { incomingActorPrefix, incomingRecordPrefix } from '../../slot/table/incoming-edge.ts';
-import { edgeByTimePrefix } from '../../slot/table/outgoing-edge.ts';
-import { hasRecord } from '../../slot/table/record-row.ts';
+import { incomingActorPrefix, incomingRecordPrefix, readIncomingEdge } from '../../slot/table/incoming-edge.ts';
+import { edgeByTimePrefix, readEdgeRkey } from '../../slot/table/outgoing-edge.ts';
+import { hasRecord, recordKey } from '../../slot/table/record-row.ts';
+import { RecordView } from '../../slot/table/record-view.ts';
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { edgePositionOf, edgeToken } from '../lookup/edge-token.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkKeys } from '../lookup/page.ts';
@@ -61,6 +62,18 @@ export const edgePages = {
     'quote',
     fieldNumber.GetQuotesBySubjectSortedResponse,
     'uris',
+  ),
+  GetVerificationsIssued: pagesOf(
+    'GetVerificationsIssued',
+    'verification',
+    fieldNumber.GetVerificationsIssuedResponse,
+    'verifications',
+  ),
+  GetVerificationsReceived: pagesOf(
+    'GetVerificationsReceived',
+    'verification',
+    fieldNumber.GetVerificationsReceivedResponse,
+    'verifications',
   ),
 } as const;
 
@@ -176,6 +189,45 @@ export const writeActorLikes: ActorPageWriter = (into, state, did, pages, page) 
     const subject = into.begin(likeField.subject, 1);
     appendRecordUri(into, value, subjectAt);
     into.end(subject, 1);
+    into.end(start, 2);
+  });
+};
+
+const issued = fieldNumber.VerificationIssued;
+const received = fieldNumber.VerificationReceived;
+const view = new RecordView();
+
+/** Writes the verifications that an actor issued, one per subject, whether it is trusted or not. */
+export const writeVerificationsIssued: ActorPageWriter = (into, state, did, pages, page) => {
+  const owner = ownerOfDid(state, did) ?? noOwner;
+  writeOutgoing(into, { state, owner }, pages, page, ({ key, value, subjectAt }) => {
+    const rkey = readEdgeRkey(key);
+    const start = into.begin(pages.items, 2);
+    into.textField(issued.actorDid, did);
+    into.textField(issued.rkey, rkey);
+    writeDidField(into, issued.subjectDid, value, subjectAt);
+    const row = state.rows.getVolatile(recordKey(owner, nsid.verification, rkey));
+    if (row !== undefined) {
+      const { hasCreated, createdMs, indexedMs, sortMs } = view.read(row);
+      if (hasCreated) into.timeField(issued.createdAt, createdMs);
+      into.timeField(issued.indexedAt, indexedMs);
+      into.timeField(issued.sortedAt, sortMs);
+    }
+    into.end(start, 2);
+  });
+};
+
+/** Writes who verified an actor, and when: the times of the records are in the issuers' slots. */
+export const writeVerificationsReceived: ActorPageWriter = (into, state, did, pages, page) => {
+  const owner = ownerOfDid(state, did) ?? noOwner;
+  const prefix = incomingActorPrefix(owner, pages.kind);
+  writeIncoming(into, { state, prefix }, pages, page, (key, at) => {
+    const { rkey, sortMs } = readIncomingEdge(key, prefix.length);
+    const start = into.begin(pages.items, 2);
+    writeDidField(into, received.actorDid, key, at);
+    into.textField(received.rkey, rkey);
+    into.textField(received.subjectDid, did);
+    into.timeField(received.sortedAt, sortMs);
     into.end(start, 2);
   });
 };

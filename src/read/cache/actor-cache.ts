@@ -1,4 +1,4 @@
-/** Caches the ActorInfo bytes of actors, which are read from seven rows and rarely change. */
+/** Caches the ActorInfo bytes of actors, which are read from eight rows and rarely change. */
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { GenerationalCache } from './generational-cache.ts';

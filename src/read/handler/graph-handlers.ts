@@ -17,6 +17,8 @@ import {
   writeFollowers,
   writeFollows,
   writeOwnEdgeUris,
+  writeVerificationsIssued,
+  writeVerificationsReceived,
 } from '../answer/edge-pages.ts';
 import { actorSubject, recordSubject, urisOfEdges, writeFollowersAmong, writeProbed } from '../answer/edge-probes.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
@@ -53,7 +55,7 @@ function writeFollowsPage(into: MessageWriter, next: string, count: number, part
 
 /** A page of one actor's edges. */
 function actorPage(
-  method: 'GetFollows' | 'GetFollowers' | 'GetActorLikes' | 'GetActorReposts' | 'GetBlocks',
+  method: 'GetFollows' | 'GetFollowers' | 'GetActorLikes' | 'GetActorReposts' | 'GetBlocks' | 'GetVerificationsIssued',
   write: ActorPageWriter,
 ): ReadRow {
   const pages = edgePages[method];
@@ -111,6 +113,12 @@ export const graphReads: readonly ReadRow[] = [
   actorPage('GetActorLikes', writeActorLikes),
   actorPage('GetActorReposts', writeOwnEdgeUris),
   actorPage('GetBlocks', writeOwnEdgeUris),
+  actorPage('GetVerificationsIssued', writeVerificationsIssued),
+  writtenMessage('GetVerificationsReceived', (into, { lookup }, page) => {
+    const { subjectDid } = page;
+    const pages = edgePages.GetVerificationsReceived;
+    writeVerificationsReceived(into, lookup.stateOf(subjectDid), subjectDid, pages, page);
+  }),
   subjectPage('GetLikesBySubject'),
   subjectPage('GetLikesBySubjectSorted'),
   subjectPage('GetRepostsBySubject'),

@@ -24,6 +24,8 @@ export const weightByMethod: ReadonlyMap<MethodName, number> = new Map<MethodNam
   ['GetAuthorFeed', page],
   ['GetActorFeeds', page],
   ['GetActorStarterPacks', page],
+  ['GetVerificationsIssued', page],
+  ['GetVerificationsReceived', page],
   ['GetNotifications', page],
   ['GetFollowsFollowing', page],
   ['GetSuggestedFeeds', page],

@@ -14,7 +14,8 @@ const missingMeta = lengthDelimitedField(meta, encodeMessage('PostRecordMeta', {
 
 type RecordsMethod = (typeof recordsMethods)[number]['recordsMethod'];
 
-function recordsMethod(method: RecordsMethod): ByItemMethod {
+/** Returns how records of one collection are asked for. */
+export function recordsByUri(method: RecordsMethod): ByItemMethod {
   const { number } = fieldOf(`${method}Response`, 'records');
   return {
     method,
@@ -26,7 +27,7 @@ function recordsMethod(method: RecordsMethod): ByItemMethod {
 const recordMethods = recordsMethods.filter((row) => row.recordsMethod !== 'GetPostRecords');
 
 const postRecords: ByItemMethod = {
-  ...recordsMethod('GetPostRecords'),
+  ...recordsByUri('GetPostRecords'),
   answers: [
     { number: records, form: 'lengthDelimited', missing: lengthDelimitedField(records, missingRecord) },
     { number: meta, form: 'lengthDelimited', missing: missingMeta },
@@ -50,7 +51,7 @@ async function postRecordsWithOpThreads(request: Buffer, context: PlanContext): 
 }
 
 export const recordPlans: readonly Plan[] = [
-  ...recordMethods.map((row) => byItem(recordsMethod(row.recordsMethod))),
+  ...recordMethods.map((row) => byItem(recordsByUri(row.recordsMethod))),
   {
     method: 'GetPostRecords',
     timeoutMs: planDefaults.timeoutMs,

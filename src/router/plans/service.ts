@@ -14,6 +14,7 @@ import { notificationPlans } from './notifications.ts';
 import { recordPlans } from './records.ts';
 import { siteStandardPlans } from './site-standard.ts';
 import { suggestionPlans } from './suggestions.ts';
+import { verificationPlans } from './verifications.ts';
 
 const ping: Plan = {
   method: 'Ping',
@@ -37,6 +38,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...suggestionPlans,
     ...siteStandardPlans,
     ...labelPlans,
+    ...verificationPlans,
     ...absentPlans,
   ].map((plan) => [plan.method, plan]),
 );

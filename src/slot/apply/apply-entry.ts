@@ -24,6 +24,7 @@ import {
 import { applyPostExists } from './repost-item.ts';
 import { applySuggestions } from './suggestion-apply.ts';
 import { applyThreadEffect } from './thread-apply.ts';
+import { applyVerifiedBy, setTrustedVerifier } from './verification-apply.ts';
 
 /** Applies one entry from outside. */
 export function applyEntry(context: ApplyContext, entry: OutsideEntry): void {
@@ -104,6 +105,8 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
     case 'list-unmute':
     case 'clear-list-mutes':
       return applyMuteWrite(context, did, write);
+    case 'trusted-verifier':
+      return setTrustedVerifier(context, did, write.isTrusted);
   }
 }
 
@@ -131,6 +134,8 @@ export function applyEffect(context: ApplyContext, effect: Effect): void {
     }
     case 'post-exists':
       return applyPostExists(context, effect);
+    case 'verified-by':
+      return applyVerifiedBy(context, effect);
     case 'handle-claim':
       return applyHandleClaim(context, effect);
     case 'handle-loss':

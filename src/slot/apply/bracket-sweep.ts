@@ -15,6 +15,7 @@ import type { LongWorkOf } from '../table/long-work.ts';
 import { type Notice, noticeReasonKey, readNoticeReasons, removeNotice } from '../table/notice.ts';
 import { firstOwnerKey, keyHeadOf, lastOwnerKey, type SlotState, tableCode } from '../table/slot-state.ts';
 import { getThreadReplyAt, readRootRkey } from '../table/thread-reply.ts';
+import { getVerifiedBy, removeVerification, verifierKey } from '../table/verified-by.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { removeEdgeOf } from './incoming-edge-apply.ts';
 import { withdrawReply } from './thread-apply.ts';
@@ -87,6 +88,14 @@ function sweepClaim({ context, isSource, isConfirmed }: Sweep, _owner: number, k
   return true;
 }
 
+function sweepVerifications({ context, isSource, isConfirmed }: Sweep, owner: number): boolean {
+  const gone = getVerifiedBy(context.state, owner).filter(
+    ({ verifier }) => isSource(verifier) && !isConfirmed(verifierKey(owner, verifier)),
+  );
+  for (const { verifier } of gone) removeVerification(context.state, owner, verifier, null);
+  return gone.length > 0;
+}
+
 const notices: Sweeper = { table: tableCode.notice, sweep: sweepNotice };
 
 /** By type of effect, the rows that it leaves. A lost handle leaves none. */
@@ -99,6 +108,7 @@ const sweepersByEffect: { readonly [Type in Effect['type']]: readonly Sweeper[] 
   notice: [notices],
   'notice-takedown': [notices],
   'post-exists': [{ table: tableCode.feed, sweep: sweepFeedItem }],
+  'verified-by': [{ table: tableCode.verifiedBy, sweep: sweepVerifications }],
   'handle-claim': [{ table: tableCode.handle, sweep: sweepClaim }],
   'handle-loss': [],
 };

@@ -22,6 +22,7 @@ import {
 import type { RecordRow } from '../table/record-row.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { putRepostItem } from './repost-item.ts';
+import { sendVerification } from './verification-apply.ts';
 
 function edgeOf(rule: Edge, record: AppliedRecord, subject: EdgeSubject): OutgoingEdge {
   return { kind: rule.kind, subject, sortMs: record.sortMs, rkey: record.ref.rkey };
@@ -132,6 +133,7 @@ function sendEdge(
 ): void {
   const { ref: source, sortMs } = record;
   if (rule.sendsEffect) context.send({ type: 'edge', edge: rule.kind, present, source, subjectDid, subject, sortMs });
+  if (rule.kind === 'verification') sendVerification(context, record, subjectDid, present);
   const via = record.edge?.via;
   // One's own like or repost notifies nobody, not even the reposter through whom it came.
   if (rule.viaReason === null || via === undefined || via.did === source.did || subjectDid === source.did) return;

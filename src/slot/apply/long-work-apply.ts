@@ -21,6 +21,7 @@ import { clearMutesStep } from './mute-apply.ts';
 import { sendPostExists } from './post-apply.ts';
 import { clearSeenStep, sweepResync } from './repo-apply.ts';
 import { noticeRepliesBelow, noticesAgain } from './thread-apply.ts';
+import { verifierStep } from './verification-apply.ts';
 
 /** Does a step of counting unread notices. Returns the rest, or undefined at its end. */
 function recountStep(context: ApplyContext, work: LongWorkOf<'unread-recount'>): LongWork | undefined {
@@ -44,6 +45,8 @@ function step(context: ApplyContext, work: LongWork): LongWork | undefined {
       return clearSeenStep(context, work);
     case 'clear-mutes':
       return clearMutesStep(context, work);
+    case 'verifier':
+      return verifierStep(context, work);
     case 'unread-recount':
       return recountStep(context, work);
     case 'post-exists':

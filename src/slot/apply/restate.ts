@@ -75,6 +75,7 @@ const restatersByEffect: { readonly [Type in Effect['type']]: readonly Restater[
   notice: [records, replies],
   'notice-takedown': [records],
   'post-exists': [reposters],
+  'verified-by': [records],
   'handle-claim': [actors],
   'handle-loss': [],
 };

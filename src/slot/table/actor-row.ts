@@ -22,6 +22,8 @@ export type ActorRow = {
   /** Empty while active upstream, else deactivated, suspended or takendown. */
   readonly upstreamStatus: string;
   readonly takedownRef: string | null;
+  /** Its verifications count. Ends with the account. */
+  readonly isTrustedVerifier: boolean;
   /** Times of the last events, 0 before the first; older events are dropped. */
   readonly identityMs: number;
   readonly accountMs: number;
@@ -45,6 +47,7 @@ export function getActor(state: SlotState, owner: number): ActorRow | undefined 
     did: readDid(reader),
     handle: (flags & 1) === 0 ? null : reader.text(),
     takedownRef: (flags & 2) === 0 ? null : reader.text(),
+    isTrustedVerifier: (flags & 4) !== 0,
     upstreamStatus: reader.text(),
     handleVerifiedMs: readEntryTime(reader),
     identityMs: readEntryTime(reader),
@@ -54,7 +57,10 @@ export function getActor(state: SlotState, owner: number): ActorRow | undefined 
 
 /** Writes the whole row; callers change a field by spreading what they read. */
 export function putActor(state: SlotState, owner: number, row: ActorRow): void {
-  valueWriter.u8(actorVersion).u8((row.handle === null ? 0 : 1) | (row.takedownRef === null ? 0 : 2));
+  let flags = row.isTrustedVerifier ? 4 : 0;
+  if (row.handle !== null) flags |= 1;
+  if (row.takedownRef !== null) flags |= 2;
+  valueWriter.u8(actorVersion).u8(flags);
   writeDid(valueWriter, row.did);
   if (row.handle !== null) valueWriter.text(row.handle);
   if (row.takedownRef !== null) valueWriter.text(row.takedownRef);
@@ -89,6 +95,7 @@ export function ensureActor(state: SlotState, owner: number, did: string): Actor
     handleVerifiedMs: 0,
     upstreamStatus: '',
     takedownRef: null,
+    isTrustedVerifier: false,
     identityMs: 0,
     accountMs: 0,
   };

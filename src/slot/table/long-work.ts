@@ -32,6 +32,8 @@ export type LongWork =
   | { readonly type: 'unread-recount'; readonly did: string }
   /** Remove the mutes that were made before the last clear of their sort. */
   | { readonly type: 'clear-mutes'; readonly did: string; readonly sort: MuteSort; readonly after: Buffer }
+  /** Send what a verifier has issued, as it counts now. */
+  | { readonly type: 'verifier'; readonly did: string; readonly after: Buffer }
   /** Notify the slots of a post's reposters whether it exists. */
   | {
       readonly type: 'post-exists';
@@ -67,6 +69,7 @@ const kindCode = {
   'bracket-sweep': 7,
   'bracket-clear': 8,
   'clear-mutes': 9,
+  verifier: 10,
 } as const satisfies Record<LongWork['type'], number>;
 
 /** The row with the key of the work that was last worked on. */
@@ -98,6 +101,7 @@ function encodeLongWork(work: LongWork): Buffer {
       return writer.text(work.rev).bytes(work.after).finish();
     case 'clear-seen':
     case 'clear-mutes':
+    case 'verifier':
     case 'bracket-sweep':
       return writer.bytes(work.after).finish();
     case 'unread-recount':
@@ -135,6 +139,8 @@ export function readLongWork(key: Buffer, value: Buffer): LongWork {
       return { type: 'clear-seen', did, after: reader.rest() };
     case kindCode['clear-mutes']:
       return { type: 'clear-mutes', did, sort: readMuteSort(keyReader), after: reader.rest() };
+    case kindCode.verifier:
+      return { type: 'verifier', did, after: reader.rest() };
     case kindCode['unread-recount']:
       return { type: 'unread-recount', did };
     case kindCode['post-exists']:

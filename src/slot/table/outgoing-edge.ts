@@ -14,7 +14,7 @@ import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { removeEdgeBySubject, type SubjectEdge } from './edge-by-subject.ts';
-import { beginKey, emptyValue, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 export type OutgoingEdge = SubjectEdge & { readonly sortMs: number };
 
@@ -30,6 +30,14 @@ function edgeByTimeKey(owner: number, { kind, sortMs, rkey }: OutgoingEdge): Buf
   writeEntryTime(key, sortMs);
   writeRkey(key, rkey);
   return key.finish();
+}
+
+/** Reads the rkey of a key of this table. */
+export function readEdgeRkey(key: Buffer): string {
+  const reader = readKey(key);
+  reader.u8();
+  readEntryTime(reader);
+  return readRkey(reader);
 }
 
 /** Serving threads cache an owner's edges that are probed; a change invalidates them. */

@@ -29,6 +29,7 @@ export const tableCode = {
   record: 0x16,
   resyncSeen: 0x18,
   edgeByTime: 0x1a,
+  verifiedBy: 0x1b,
   edgeBySubject: 0x1c,
   listMember: 0x1d,
   edgeDuplicate: 0x1e,

@@ -163,6 +163,15 @@ export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
   }),
   fc.record({ type: fc.constant('post-exists' as const), reposter: anyDid, post: anyRef, exists: fc.boolean() }),
   fc.record({
+    type: fc.constant('verified-by' as const),
+    present: fc.boolean(),
+    subject: anyDid,
+    source: anyRef,
+    sortMs: storableTime,
+    handle: anyText,
+    displayName: anyText,
+  }),
+  fc.record({
     type: fc.constant('handle-claim' as const),
     handle: anyText,
     did: anyDid,
@@ -280,6 +289,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
       fc.record({ type: fc.constant('unmute' as const), subject: anyDid }),
       fc.record({ type: fc.constantFrom('list-mute' as const, 'list-unmute' as const), list: anyRef }),
       fc.record({ type: fc.constantFrom('clear-mutes' as const, 'clear-list-mutes' as const) }),
+      fc.record({ type: fc.constant('trusted-verifier' as const), isTrusted: fc.boolean() }),
     ),
   }),
   fc.record({ kind: fc.constant('effect' as const), effect: fc.oneof(anyEffect, anyBracket) }),

@@ -59,6 +59,7 @@ describe('records that strangers write', () => {
       network.put(author, collection, value, longRkey(letter));
     };
     network.identity(author, `${'h'.repeat(60)}.${'i'.repeat(63)}.${'j'.repeat(63)}.${'k'.repeat(60)}.org`);
+    network.write(author, { type: 'trusted-verifier', isTrusted: true });
     put('app.bsky.feed.post', { text: '' }, 'a');
     put('app.bsky.feed.post', { text: '', reply: { root: post('r'), parent: post('p') } }, 'b');
     const short = (letter: string) => refTo(other, 'app.bsky.feed.post', letter.repeat(256));

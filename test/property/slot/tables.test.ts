@@ -157,6 +157,7 @@ describe('rows read back as they were written', () => {
       handleVerifiedMs: storableTime,
       upstreamStatus: text,
       takedownRef: fc.option(text),
+      isTrustedVerifier: fc.boolean(),
       identityMs: storableTime,
       accountMs: storableTime,
     });
