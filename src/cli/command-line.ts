@@ -55,6 +55,13 @@ const commandTable: Record<CommandName, CommandRow> = {
   'quarantine retry': { operands: ['[slot/seq]'], summary: 'apply what is kept once more' },
   'quarantine drop': { operands: ['[slot/seq]'], summary: 'give up what is kept' },
   'repair slot': { operands: ['<slot>'], summary: 'fetch again what a slot has lost, and make it complete' },
+  'suggestion list': { summary: 'show what is suggested to everyone' },
+  'suggestion add': { operands: ['<list>', '<subjects...>'], summary: 'add to follows, feeds or tagged' },
+  'suggestion remove': { operands: ['<list>', '<subjects...>'], summary: 'remove from a list' },
+  'suggestion order': { operands: ['<list>', '<subjects...>'], summary: 'put these first, in this order' },
+  'tag set': { operands: ['<at-uri|did>', '[tags...]'], summary: 'replace the tags of a record or an actor' },
+  'age set': { operands: ['<did>', '<status>'], summary: 'set what is known about the age of an actor' },
+  'age clear': { operands: ['<did>'], summary: 'remove what is known about it' },
   'map validate': { summary: 'check the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
@@ -68,6 +75,9 @@ const groupSummaries: Readonly<Record<string, string>> = {
   repo: 'decide about one repo',
   repair: 'bring back what was lost',
   quarantine: 'decide about entries that could not be applied',
+  suggestion: 'decide what is suggested to everyone',
+  tag: 'tag records and actors',
+  age: 'decide about the age assurance of an actor',
 };
 
 export type CommandLine = {

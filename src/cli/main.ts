@@ -42,6 +42,13 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'quarantine retry': async () => (await import('./command/quarantine.ts')).runQuarantineRetry,
   'quarantine drop': async () => (await import('./command/quarantine.ts')).runQuarantineDrop,
   'repair slot': async () => (await import('./command/repair.ts')).runRepairSlot,
+  'suggestion list': async () => (await import('./command/suggestion.ts')).runSuggestionList,
+  'suggestion add': async () => (await import('./command/suggestion.ts')).runSuggestionAdd,
+  'suggestion remove': async () => (await import('./command/suggestion.ts')).runSuggestionRemove,
+  'suggestion order': async () => (await import('./command/suggestion.ts')).runSuggestionOrder,
+  'tag set': async () => (await import('./command/actor-facts.ts')).runTagSet,
+  'age set': async () => (await import('./command/actor-facts.ts')).runAgeSet,
+  'age clear': async () => (await import('./command/actor-facts.ts')).runAgeClear,
   'map validate': async () => (await import('./command/map-validate.ts')).runMapValidate,
   config: async () => (await import('./command/config.ts')).runConfig,
 };

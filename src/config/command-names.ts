@@ -26,6 +26,13 @@ export const commandNames = [
   'quarantine retry',
   'quarantine drop',
   'repair slot',
+  'suggestion list',
+  'suggestion add',
+  'suggestion remove',
+  'suggestion order',
+  'tag set',
+  'age set',
+  'age clear',
   'map validate',
   'config',
 ] as const;
@@ -59,6 +66,17 @@ export const quarantineCommands = [
   ...quarantineDecisions,
 ] as const satisfies readonly CommandName[];
 
+/** Commands by which operators say what is suggested, tagged and known of an actor's age. */
+export const operatorCommands = [
+  'suggestion list',
+  'suggestion add',
+  'suggestion remove',
+  'suggestion order',
+  'tag set',
+  'age set',
+  'age clear',
+] as const satisfies readonly CommandName[];
+
 /** Commands that ask running processes. */
 export const clientCommands = [
   'status',
@@ -67,4 +85,5 @@ export const clientCommands = [
   ...ingestCommands,
   'repo takedown',
   ...quarantineCommands,
+  ...operatorCommands,
 ] as const satisfies readonly CommandName[];

@@ -1,5 +1,5 @@
 /** Rows of the table of settings: whom commands ask, and what single ones take. */
-import { ingestCommands, quarantineCommands, quarantineDecisions } from './command-names.ts';
+import { ingestCommands, operatorCommands, quarantineCommands, quarantineDecisions } from './command-names.ts';
 
 const webSchemes = ['http:', 'https:'];
 
@@ -8,7 +8,7 @@ export const commandSettings = {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: ['status', 'get', 'settle', 'repo takedown', 'repo purge', ...quarantineCommands],
+    commands: ['status', 'get', 'settle', 'repo takedown', 'repo purge', ...quarantineCommands, ...operatorCommands],
     help: 'router to ask; absent = the one that run.json in the data folder names',
   },
   ingestUrl: {
@@ -65,10 +65,31 @@ export const commandSettings = {
     commands: ['backfill'],
     help: 'also fetch repos that have been fetched already',
   },
+  tag: {
+    kind: 'text',
+    default: null,
+    commands: ['suggestion add', 'suggestion remove', 'suggestion order'],
+    help: 'the tag of the suggestions; needed in the list `tagged` and only there',
+  },
+  order: {
+    kind: 'integer',
+    default: null,
+    unit: 'position',
+    min: 0,
+    max: 2 ** 32 - 1,
+    commands: ['suggestion add'],
+    help: 'where the first of them comes in its list; absent = at the end',
+  },
+  access: {
+    kind: 'text',
+    default: null,
+    commands: ['age set'],
+    help: 'what the actor may access, such as safe or full; absent = as before, else as the status says',
+  },
   dryRun: {
     kind: 'switch',
     default: false,
-    commands: ['repo purge', ...quarantineDecisions, 'repair slot'],
+    commands: ['repo purge', ...quarantineDecisions, 'repair slot', 'suggestion remove', 'tag set', 'age clear'],
     help: 'show what would be done, and do nothing',
   },
 } as const;

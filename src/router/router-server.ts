@@ -19,6 +19,7 @@ import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { nodeStatusMessage } from '../wire/node-status.ts';
+import { actorRoutes } from './actor-routes.ts';
 import { startHttpEdge } from './edge/http-edge.ts';
 import type { Http2Limits } from './edge/http2-connection.ts';
 import { startHttp2Edge } from './edge/http2-edge.ts';
@@ -28,6 +29,7 @@ import { ServiceRouter } from './plan/service-router.ts';
 import { planByMethod } from './plans/service.ts';
 import { quarantineRoutes } from './quarantine-routes.ts';
 import { type NodeCounts, settle } from './settle.ts';
+import { suggestionRoutes } from './suggestion-routes.ts';
 
 export type RouterLimits = AdmissionLimits & {
   /** Units: bytes of one request's body. */
@@ -204,6 +206,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         statusRoute(router, clock),
         settleRoute(router, clock, options.settleIngest),
         ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
+        ...suggestionRoutes(router, clock),
+        ...actorRoutes(router, clock),
         ...(options.routes ?? []),
       ],
     });

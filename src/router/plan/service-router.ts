@@ -92,6 +92,11 @@ export class ServiceRouter {
     }
   }
 
+  /** Says that a write was sent: no later request may share an answer that began before. */
+  wrote(): void {
+    this.#shared.clear();
+  }
+
   /** Gives a broken invariant to the owner, which stops this process. */
   reportFault(error: InvariantError, method: string): void {
     this.#options.onFault(error, labelOf(method));
@@ -125,7 +130,7 @@ export class ServiceRouter {
       deadlineMs,
       remainingMs: () => Math.max(1, deadlineMs - this.#options.clock.monotonicMs()),
       admit,
-      wrote: () => this.#shared.clear(),
+      wrote: () => this.wrote(),
     });
     try {
       admit(weightOf(plan.method));

@@ -1,0 +1,62 @@
+/** Operators' endpoints for tags of records and actors, and for the age assurance of actors. */
+import * as v from 'valibot';
+import type { Clock } from '../base/clock.ts';
+import { objectShape, textShape } from '../config/json-shape.ts';
+import { type JsonRoute, postRoute } from '../http/json-route.ts';
+import { requireDid, requireRecord, writeAs } from './operator-write.ts';
+import type { ServiceRouter } from './plan/service-router.ts';
+
+const tagsMax = 64;
+/** Units: characters. */
+const textLengthMax = 128;
+const shortMessage = `must be a text of 1 to ${textLengthMax} characters`;
+const shortText = v.pipe(
+  v.string(shortMessage),
+  v.minLength(1, shortMessage),
+  v.maxLength(textLengthMax, shortMessage),
+);
+const tagsMessage = `must be a list of at most ${tagsMax} texts`;
+const tagsShape = v.pipe(v.array(shortText, tagsMessage), v.maxLength(tagsMax, tagsMessage));
+const timeMessage = 'must be a time, such as 2025-01-31T12:00:00Z';
+const timeShape = v.pipe(
+  v.string(timeMessage),
+  v.check((text) => !Number.isNaN(Date.parse(text)), timeMessage),
+);
+
+const tagBody = objectShape({ subject: textShape, tags: tagsShape });
+const ageBody = objectShape({
+  did: textShape,
+  status: shortText,
+  access: v.optional(shortText),
+  countryCode: v.optional(shortText),
+  regionCode: v.optional(shortText),
+  lastInitiatedAt: v.optional(timeShape),
+});
+const didBody = objectShape({ did: textShape });
+
+/**
+ * `POST /v1/tags` replaces the tags of a record, by its AT-URI, or of an actor, by its DID. `POST
+ * /v1/age-assurance` sets what is given of an actor's, and `…/clear` removes it.
+ */
+export function actorRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] {
+  return [
+    postRoute('/v1/tags', tagBody, async ({ subject, tags }) => {
+      if (subject.startsWith('at://')) {
+        const { did, collection, rkey } = requireRecord(subject);
+        await writeAs(router, clock, did, { type: 'record-tags', collection, rkey, tags });
+      } else await writeAs(router, clock, requireDid(subject), { type: 'actor-tags', tags });
+      return { subject, tags };
+    }),
+    postRoute('/v1/age-assurance', ageBody, async (body) => {
+      const { status, access = null, countryCode = null, regionCode = null, lastInitiatedAt } = body;
+      const lastInitiatedMs = lastInitiatedAt === undefined ? null : Date.parse(lastInitiatedAt);
+      const change = { status, access, countryCode, regionCode, lastInitiatedMs };
+      await writeAs(router, clock, requireDid(body.did), { type: 'age-assurance', change });
+      return body;
+    }),
+    postRoute('/v1/age-assurance/clear', didBody, async ({ did }) => {
+      await writeAs(router, clock, requireDid(did), { type: 'age-assurance', change: null });
+      return { did };
+    }),
+  ];
+}

@@ -1,0 +1,112 @@
+/** `skyshard suggestion`, `tag` and `age` on a running cluster, and their endpoints. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { adminRequest } from '../../../src/cli/admin-request.ts';
+import { callService, listOf } from '../../../src/cli/service-call.ts';
+import { suggestionChangesMax } from '../../../src/entry/suggestion.ts';
+import {
+  clusterFolder,
+  type Ended,
+  type RunningCluster,
+  removeFolder,
+  runCommand,
+  startCluster,
+} from '../../support/running-cluster.ts';
+
+const timeoutMs = 30_000;
+let folder: string;
+let cluster: RunningCluster;
+let did: string;
+let post: string;
+
+beforeAll(async () => {
+  folder = clusterFolder();
+  cluster = await startCluster(folder, ['--demo', '--demo-actors=10', '--demo-records=200', '--demo-rate=0']);
+  await ask('/v1/settle', {});
+  const path = '/xrpc/com.atproto.sync.listRepos';
+  const listed = await adminRequest({ url: cluster.run.demo!.url, path, token: null, timeoutMs });
+  for (const repo of listOf(listed as Record<string, unknown>, 'repos')) {
+    const items = listOf(await callService(router(), 'GetAuthorFeed', { actorDid: repo['did'], limit: 1 }), 'items');
+    if (items[0] === undefined) continue;
+    did = String(repo['did']);
+    post = String(items[0]['uri']);
+  }
+}, 120_000);
+
+afterAll(async () => {
+  await cluster.stop();
+  removeFolder(folder);
+}, 60_000);
+
+const router = () => ({ url: cluster.run.router.url, timeoutMs });
+const run = (...words: string[]): Promise<Ended> => runCommand([...words, `--data-dir=${cluster.dataDir}`]);
+const ask = (path: string, body: object): Promise<unknown> =>
+  adminRequest({ url: cluster.run.router.url, path, body, token: null, timeoutMs });
+const feed = (name: string): string => `at://${did}/app.bsky.feed.generator/${name}`;
+
+async function suggestedFeeds(): Promise<unknown> {
+  return (await callService(router(), 'GetSuggestedFeeds', {}))['uris'] ?? [];
+}
+
+it('suggestions are added, put in order, shown and removed, at once for readers', async () => {
+  expect(await run('suggestion', 'list')).toMatchObject({ code: 0, out: 'nothing is suggested\n' });
+  expect(await run('suggestion', 'add', 'feeds', feed('a'), feed('b'), feed('c'))).toMatchObject({ code: 0 });
+  expect(await suggestedFeeds()).toEqual([feed('a'), feed('b'), feed('c')]);
+  await run('suggestion', 'order', 'feeds', feed('c'), feed('a'));
+  await run('suggestion', 'add', 'feeds', feed('d'), '--order=0');
+  expect(await suggestedFeeds()).toEqual([feed('d'), feed('c'), feed('a'), feed('b')]);
+  expect((await run('suggestion', 'remove', 'feeds', feed('c'), '--dry-run')).out).toContain('would be removed');
+  expect(await suggestedFeeds()).toContain(feed('c'));
+  await run('suggestion', 'remove', 'feeds', feed('c'));
+  expect(await suggestedFeeds()).toEqual([feed('d'), feed('a'), feed('b')]);
+  await run('suggestion', 'add', 'tagged', did, feed('a'), '--tag=art');
+  await run('suggestion', 'add', 'follows', did);
+  const { entities } = await callService(router(), 'GetSuggestedEntities', {});
+  expect(entities).toMatchObject([
+    { tag: 'art', subject: did, subjectType: 'actor' },
+    { tag: 'art', subject: feed('a'), subjectType: 'feed' },
+  ]);
+  expect((await callService(router(), 'GetFollowSuggestions', { actorDid: did }))['dids']).toEqual([did]);
+  const lists = JSON.parse((await run('suggestion', 'list', '--json')).out) as Record<string, unknown[]>;
+  expect([lists['feeds'], lists['tagged'], lists['follows']].map((list) => list?.length)).toEqual([3, 2, 1]);
+});
+
+it('tags are replaced, and --dry-run shows what would be', async () => {
+  const tags = async () => {
+    const { records } = await callService(router(), 'GetPostRecords', { uris: [post] });
+    return (records as Record<string, unknown>[])[0]!['tags'] ?? [];
+  };
+  expect(await run('tag', 'set', post, 'hide', 'rank:2')).toMatchObject({ code: 0 });
+  expect(await tags()).toEqual(['hide', 'rank:2']);
+  expect((await run('tag', 'set', post, '--dry-run')).out).toBe(`${post}: had hide, rank:2, would have no tags\n`);
+  expect(await tags()).toEqual(['hide', 'rank:2']);
+  await run('tag', 'set', post);
+  expect(await tags()).toEqual([]);
+  await run('tag', 'set', did, 'odd');
+  expect((await run('tag', 'set', did, '--json')).out).toContain('"before":["odd"]');
+});
+
+it('age assurance is set and cleared', async () => {
+  const age = async () => {
+    const request = { dids: [did], returnAgeAssuranceForDids: [did] };
+    return listOf(await callService(router(), 'GetActors', request), 'actors')[0]!['ageAssuranceStatus'];
+  };
+  await run('age', 'set', did, 'assured', '--access=safe');
+  expect(await age()).toMatchObject({ status: 'assured', access: 'safe' });
+  expect((await run('age', 'clear', did, '--dry-run')).out).toContain('would lose');
+  expect(await age()).toMatchObject({ status: 'assured' });
+  await run('age', 'clear', did);
+  expect(await age()).toMatchObject({ status: 'unknown', access: 'unknown' });
+});
+
+it('what names nothing that can be meant is refused, saying why', async () => {
+  expect(await run('suggestion', 'add', 'nothing', did)).toMatchObject({ code: 2 });
+  expect((await run('suggestion', 'add', 'follows', 'nobody')).err).toContain('nobody is not a DID');
+  expect((await run('suggestion', 'add', 'tagged', did)).err).toContain('have a tag');
+  expect((await run('tag', 'set', 'nobody', 'x')).err).toContain('"nobody" is not a DID');
+  expect((await run('age', 'set', 'nobody', 'x')).err).toContain('"nobody" is not a DID');
+  const items = Array.from({ length: suggestionChangesMax + 1 }, () => ({ subject: did }));
+  await expect(ask('/v1/suggestions', { list: 'follows', items })).rejects.toMatchObject({ code: 'InvalidArgument' });
+  await expect(ask('/v1/tags', { subject: did, tags: Array(65).fill('x') })).rejects.toMatchObject({
+    code: 'InvalidArgument',
+  });
+});
