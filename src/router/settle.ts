@@ -26,7 +26,8 @@ export type Settled = {
   readonly elapsedMs: number;
 };
 
-const pollIntervalMs = 40;
+/** Polls come ever less often: little is in flight, or much. */
+const pollIntervalMs = { first: 5, max: 40 } as const;
 /**
  * The longest chains are reply → notice and repost → post exists; one round more than they need.
  */
@@ -105,6 +106,7 @@ export async function settle(
 ): Promise<Settled> {
   const rounds = new Rounds();
   let before: Poll | undefined;
+  let intervalMs: number = pollIntervalMs.first;
   for (;;) {
     const now = await ask();
     const inFlight = inFlightOf(now);
@@ -125,6 +127,7 @@ export async function settle(
       const waits = shown === '' ? 'counts still change' : `${shown}${more}`;
       throw new DataPlaneError('DeadlineExceeded', `not settled after ${timeoutMs} ms: ${waits}`);
     }
-    await clock.sleep(pollIntervalMs);
+    await clock.sleep(intervalMs);
+    intervalMs = Math.min(2 * intervalMs, pollIntervalMs.max);
   }
 }

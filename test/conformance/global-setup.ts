@@ -8,6 +8,8 @@ declare module 'vitest' {
     postgresUrl: string;
     /** Which data plane is under test. */
     planeName: 'official' | 'skyshard';
+    /** Which random histories to perform. */
+    histories: { readonly firstSeed: number; readonly seedCount: number };
   }
 }
 

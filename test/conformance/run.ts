@@ -1,9 +1,12 @@
 /**
  * Prepares the packages, then runs the conformance tests.
  *
- *     node run.ts [--plane skyshard|official] [--json-file report.json] [test file] [-t pattern]
+ *     node run.ts [--plane skyshard|official] [--json-file report.json] [--seeds 10]
+ *         [--first-seed 1]
+ *         [test file] [-t pattern]
  *
  * `--plane official` tests the official data plane instead of ours, which checks the tests.
+ * `--seeds` is the number of random histories.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,12 +22,15 @@ const { values, positionals } = parseArgs({
   options: {
     plane: { type: 'string', default: 'skyshard' },
     'json-file': { type: 'string' },
+    seeds: { type: 'string', default: '10' },
+    'first-seed': { type: 'string', default: '1' },
     testNamePattern: { type: 'string', short: 't' },
   },
 });
 const planeName = values.plane;
 if (planeName !== 'skyshard' && planeName !== 'official') throw new Error(`there is no plane ${planeName}`);
 
+const histories = { firstSeed: wholeNumber(values['first-seed']), seedCount: wholeNumber(values.seeds) };
 const jsonFile = values['json-file'];
 
 await prepare();
@@ -40,7 +46,7 @@ const vitest = await startVitest('test', positionals, {
   watch: false,
   include: ['*.test.ts'],
   globalSetup: ['./global-setup.ts'],
-  provide: { planeName } as never,
+  provide: { planeName, histories } as never,
   // Each file starts its own network; two at once would only compete for cores.
   fileParallelism: false,
   pool: 'forks',
@@ -54,3 +60,8 @@ const vitest = await startVitest('test', positionals, {
 const failed = vitest.state.getCountOfFailedTests() > 0 || vitest.state.getUnhandledErrors().length > 0;
 await vitest.close();
 process.exit(failed || (process.exitCode !== undefined && process.exitCode !== 0) ? 1 : 0);
+
+function wholeNumber(text: string): number {
+  if (!/^[0-9]{1,6}$/.test(text)) throw new Error(`${text} is no whole number`);
+  return Number(text);
+}

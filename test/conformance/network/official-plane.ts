@@ -11,7 +11,7 @@ import { Database, DataPlaneServer, RepoSubscription } from '@atproto/bsky';
 import { mockResolvers, type TestPds } from '@atproto/dev-env';
 import type { ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { sql } from 'kysely';
+import { officialMends } from '../oracle/differences.ts';
 import { freePort } from './free-port.ts';
 import type { HttpVersion, Plane } from './plane.ts';
 import { waitUntil } from './wait-until.ts';
@@ -81,20 +81,19 @@ export class OfficialPlane implements Plane {
   }
 
   /**
-   * Repairs what the official plane loses to races, so that it can serve as a reference.
+   * Repairs what the official plane loses, so that it can serve as a reference: `officialMends`,
+   * and actors whose PLC look-up failed on a busy machine, unknown until their next commit.
    *
-   * It counts inside concurrent transactions, of which the last writer wins, and an actor whose PLC
-   * look-up fails on a busy machine stays unknown until its next commit.
-   *
-   * Shape: `dids` are the accounts of the PDS. Returns: once all counts are true.
+   * Shape: `dids` are the accounts of the PDS, `goneDids` those of them that were deleted.
    */
-  async mendRaces(dids: readonly string[]): Promise<void> {
+  async mendRaces(dids: readonly string[], goneDids: readonly string[] = []): Promise<void> {
+    for (const did of goneDids) await this.#subscription.indexingSvc.deleteActor(did as `did:plc:${string}`);
     const known = await this.db.db.selectFrom('actor').select('did').execute();
     const knownDids = new Set(known.map(({ did }) => did));
-    for (const did of dids.filter((each) => !knownDids.has(each))) {
+    for (const did of dids.filter((each) => !knownDids.has(each) && !goneDids.includes(each))) {
       await this.#subscription.indexingSvc.indexHandle(did as `did:plc:${string}`, new Date().toISOString(), true);
     }
-    for (const statement of recounts) await statement.execute(this.db.db);
+    for (const { statement } of officialMends) await statement.execute(this.db.db);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -104,21 +103,6 @@ export class OfficialPlane implements Plane {
     await this.db.close();
   }
 }
-
-const recounts = [
-  sql`update post_agg set
-    "likeCount" = (select count(*) from "like" where "like".subject = post_agg.uri),
-    "repostCount" = (select count(*) from repost where repost.subject = post_agg.uri),
-    "replyCount" = (select count(*) from post as reply where reply."replyParent" = post_agg.uri
-      and reply."violatesThreadGate" is not true)`,
-  // It counts quotes of one version of a post, but lists those of all; we count the list.
-  sql`update post_agg set "quoteCount" = (select count(*) from quote where quote.subject = post_agg.uri)
-    where exists (select 1 from post where post.uri = post_agg.uri)`,
-  sql`update profile_agg set
-    "followersCount" = (select count(*) from follow where follow."subjectDid" = profile_agg.did),
-    "followsCount" = (select count(*) from follow where follow.creator = profile_agg.did),
-    "postsCount" = (select count(*) from post where post.creator = profile_agg.did)`,
-];
 
 type CreateRoutes = (db: Database, idResolver: DataPlaneServer['idResolver']) => (router: ConnectRouter) => void;
 

@@ -3,15 +3,15 @@ import { inject } from 'vitest';
 import type { AtNetwork } from './at-network.ts';
 import { OfficialPlane } from './official-plane.ts';
 import type { Plane } from './plane.ts';
-import { SkyshardPlane } from './skyshard-plane.ts';
+import { SkyshardPlane, type Topology } from './skyshard-plane.ts';
 
 /** Starts the plane under test and joins it to the network. */
-export async function startPlaneUnderTest(network: AtNetwork, schema: string): Promise<Plane> {
+export async function startPlaneUnderTest(network: AtNetwork, schema: string, topology?: Topology): Promise<Plane> {
   const plcUrl = network.plc.url;
   const plane =
     inject('planeName') === 'official'
       ? await OfficialPlane.start({ pds: network.pds, plcUrl, postgresUrl: inject('postgresUrl'), schema })
-      : await SkyshardPlane.start({ pdsPort: network.pds.port, plcUrl });
+      : await SkyshardPlane.start({ pdsPort: network.pds.port, plcUrl }, topology);
   network.join(plane);
   return plane;
 }

@@ -17,7 +17,15 @@ interface RunFile {
   readonly router: { readonly url: string; readonly http2Url: string };
 }
 
-/** A cluster of two nodes that follows the PDS from its first event. */
+/** How many slots there are, on how many nodes. */
+export interface Topology {
+  readonly slots: number;
+  readonly nodes: number;
+}
+
+const usualTopology: Topology = { slots: 16, nodes: 2 };
+
+/** A cluster that follows the PDS from its first event. */
 export class SkyshardPlane implements Plane {
   readonly name = 'skyshard';
   readonly #child: ChildProcess;
@@ -35,11 +43,11 @@ export class SkyshardPlane implements Plane {
   }
 
   /** Starts the cluster, which may happen before the PDS starts. */
-  static async start(surroundings: PlaneSurroundings): Promise<SkyshardPlane> {
+  static async start(surroundings: PlaneSurroundings, topology: Topology = usualTopology): Promise<SkyshardPlane> {
     const folder = mkdtempSync(join(tmpdir(), 'skyshard-conformance-'));
     const dataDir = join(folder, 'data');
     const source = sourceUrl(surroundings.pdsPort);
-    const child = spawn(process.execPath, upArguments(folder, dataDir, surroundings), {
+    const child = spawn(process.execPath, upArguments(folder, dataDir, surroundings, topology), {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -59,6 +67,11 @@ export class SkyshardPlane implements Plane {
       rmSync(folder, { recursive: true, force: true });
       throw new Error(`skyshard did not start\n${output()}`, { cause: error });
     }
+  }
+
+  /** Returns the last lines that the processes printed. */
+  output(): string {
+    return this.#output();
   }
 
   url(httpVersion: HttpVersion): string {
@@ -87,13 +100,14 @@ function sourceUrl(pdsPort: number): string {
   return `http://127.0.0.1:${pdsPort}`;
 }
 
-function upArguments(folder: string, dataDir: string, { pdsPort, plcUrl }: PlaneSurroundings): string[] {
-  const map = JSON.parse(readFileSync(join(projectDir, 'shard-map.json'), 'utf8')) as {
-    readonly nodes: Record<string, { port: number }>;
-  };
-  for (const node of Object.values(map.nodes)) node.port = 0;
+function upArguments(
+  folder: string,
+  dataDir: string,
+  { pdsPort, plcUrl }: PlaneSurroundings,
+  topology: Topology,
+): string[] {
   const mapPath = join(folder, 'shard-map.json');
-  writeFileSync(mapPath, JSON.stringify(map));
+  writeFileSync(mapPath, JSON.stringify(shardMap(topology)));
   return [
     join(projectDir, 'src/cli/main.ts'),
     'up',
@@ -102,4 +116,21 @@ function upArguments(folder: string, dataDir: string, { pdsPort, plcUrl }: Plane
     ...['--allow-private-hosts', '--cursor', '0', '--data-dir', dataDir, '--map', mapPath],
     ...['--router-port', '0', '--http2-port', '0', '--ingest-port', '0'],
   ];
+}
+
+/** Each node gets an equal run of slots. */
+function shardMap({ slots, nodes }: Topology): object {
+  const perNode = slots / nodes;
+  const indexes = Array.from({ length: nodes }, (_node, index) => index);
+  return {
+    epoch: 1,
+    slots,
+    nodes: Object.fromEntries(indexes.map((index) => [`n${index}`, { host: '127.0.0.1', port: 0 }])),
+    shards: indexes.map((index) => ({
+      name: `s${index}`,
+      primary: `n${index}`,
+      replicas: [],
+      slots: [`${index * perNode}-${(index + 1) * perNode - 1}`],
+    })),
+  };
 }

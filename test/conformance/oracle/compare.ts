@@ -20,6 +20,8 @@ export interface Contest {
 export type Rename = (text: string) => string;
 
 export interface RowReport {
+  /** False when the plane under test does not serve the method. */
+  readonly isBuilt: boolean;
   readonly askedCount: number;
   readonly filledCount: number;
   readonly refusedCount: number;
@@ -37,6 +39,7 @@ const concurrentMax = 4;
 const shownCharactersMax = 900;
 
 interface Tally {
+  isBuilt: boolean;
   asked: number;
   filled: number;
   refused: number;
@@ -54,17 +57,17 @@ interface Comparison {
 
 /** Compares the answers to all requests of one row. */
 export async function compareRow(row: MethodRow, facts: Facts, contest: Contest): Promise<RowReport> {
-  const tally: Tally = { asked: 0, filled: 0, refused: 0, shortWalks: 0, mismatches: [] };
+  const tally: Tally = { isBuilt: true, asked: 0, filled: 0, refused: 0, shortWalks: 0, mismatches: [] };
   const comparison: Comparison = { row, facts, contest, tally };
   const requests = row.requests(facts).filter((request) => isComparable(row, request, facts));
-  for (let start = 0; start < requests.length; start += concurrentMax) {
+  for (let start = 0; start < requests.length && tally.isBuilt; start += concurrentMax) {
     const some = requests.slice(start, start + concurrentMax);
     await Promise.all(some.map((request) => compareOne(comparison, request)));
   }
-  if (row.paging !== undefined) await compareOddPages(comparison, requests[0]!);
-  const { asked: askedCount, filled: filledCount, refused: refusedCount, mismatches } = tally;
+  if (row.paging !== undefined && tally.isBuilt && requests.length > 0) await compareOddPages(comparison, requests[0]!);
+  const { isBuilt, asked: askedCount, filled: filledCount, refused: refusedCount, mismatches } = tally;
   const readableMismatches = mismatches.map((mismatch) => readable(mismatch, contest.rename));
-  return { askedCount, filledCount, refusedCount, mismatches: readableMismatches };
+  return { isBuilt, askedCount, filledCount, refusedCount, mismatches: readableMismatches };
 }
 
 async function compareOne(comparison: Comparison, request: Request): Promise<void> {
@@ -75,6 +78,10 @@ async function compareOne(comparison: Comparison, request: Request): Promise<voi
     ask(contest.official, row.method, full),
     ask(contest.other, row.method, full),
   ]);
+  if (!other.ok && other.code === 'Unimplemented') {
+    tally.isBuilt = false;
+    return;
+  }
   if (!official.ok || !other.ok) {
     tally.refused += 1;
     const same = !official.ok && !other.ok && isSameRefusal(official, other);

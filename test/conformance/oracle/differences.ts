@@ -4,6 +4,7 @@
  * Two more: page tokens differ, so they are followed and never compared, and items of one
  * millisecond may come in any order (`sort-ties.ts`).
  */
+import { type RawBuilder, sql } from 'kysely';
 import type { Outcome } from './ask.ts';
 import type { Facts } from './facts.ts';
 import type { Answer, MethodRow, Request } from './method-row.ts';
@@ -139,11 +140,14 @@ function withoutStrangers(items: readonly unknown[], facts: Facts): readonly unk
 /**
  * When a duplicate replaces a deleted record, the official plane keeps the old notice, which the
  * AppView never shows; we notify of the duplicate. Our replies with a foreign root notify nobody.
+ * It keeps the notice of a like, repost, follow or profile that is updated, with its first time;
+ * our notices have the time of the record as it is.
  */
 function withoutDisputedNotices(items: readonly unknown[], facts: Facts): readonly unknown[] {
   return items.filter((item) => {
     const uri = String((item as Answer)['uri']);
-    return facts.sortedAtMsByUri.has(uri) && !facts.promotedUris.has(uri) && !facts.foreignRootUris.has(uri);
+    const isDisputed = facts.promotedUris.has(uri) || facts.foreignRootUris.has(uri) || facts.updatedUris.has(uri);
+    return facts.sortedAtMsByUri.has(uri) && !isDisputed;
   });
 }
 
@@ -156,3 +160,59 @@ function withoutMissingPosts(items: readonly unknown[], facts: Facts): readonly 
 function didIn(uri: string): string {
   return uri.split('/')[2] ?? '';
 }
+
+/** A repair of the official plane's tables before they serve as a reference. */
+export interface Mend {
+  readonly name: string;
+  /** What the official plane loses, which we do not. */
+  readonly reason: string;
+  readonly statement: RawBuilder<unknown>;
+}
+
+/** Differences that are mended in the official plane's tables, as every answer depends on them. */
+export const officialMends: readonly Mend[] = [
+  {
+    name: 'feed items of reposts',
+    reason: 'an update of a post deletes the feed items of its reposts, and nothing brings them back',
+    statement: sql`insert into feed_item (type, uri, cid, "postUri", "originatorDid", "sortAt")
+      select 'repost', record.uri, record.cid, record.json::json->'subject'->>'uri', record.did,
+        least(record.json::json->>'createdAt', record."indexedAt")
+      from record where record.uri like '%/app.bsky.feed.repost/%'
+        and exists (select 1 from post where post.uri = record.json::json->'subject'->>'uri')
+      on conflict do nothing`,
+  },
+  {
+    name: 'quotes of updated posts',
+    reason: 'an update of a post deletes the list of its quotes, and nothing brings it back',
+    statement: sql`insert into quote (uri, cid, subject, "subjectCid", "createdAt", "indexedAt")
+      select post.uri, post.cid, embed."embedUri", embed."embedCid", post."createdAt", post."indexedAt"
+      from post_embed_record as embed join post on post.uri = embed."postUri"
+      where embed."embedUri" like '%/app.bsky.feed.post/%'
+        and exists (select 1 from post as quoted where quoted.uri = embed."embedUri")
+      on conflict do nothing`,
+  },
+  {
+    name: 'counts of posts',
+    reason: 'it counts inside concurrent transactions, of which the last writer wins',
+    statement: sql`update post_agg set
+      "likeCount" = (select count(*) from "like" where "like".subject = post_agg.uri),
+      "repostCount" = (select count(*) from repost where repost.subject = post_agg.uri),
+      "replyCount" = (select count(*) from post as reply where reply."replyParent" = post_agg.uri
+        and reply."violatesThreadGate" is not true)`,
+  },
+  {
+    name: 'counts of quotes',
+    reason: 'it counts quotes of one version of a post, but lists those of all; we count the list',
+    statement: sql`update post_agg set
+      "quoteCount" = (select count(*) from quote where quote.subject = post_agg.uri)
+      where exists (select 1 from post where post.uri = post_agg.uri)`,
+  },
+  {
+    name: 'counts of actors',
+    reason: 'it counts inside concurrent transactions, of which the last writer wins',
+    statement: sql`update profile_agg set
+      "followersCount" = (select count(*) from follow where follow."subjectDid" = profile_agg.did),
+      "followsCount" = (select count(*) from follow where follow.creator = profile_agg.did),
+      "postsCount" = (select count(*) from post where post.creator = profile_agg.did)`,
+  },
+];

@@ -19,6 +19,8 @@ export interface Facts {
   readonly sortedAtMsByUri: ReadonlyMap<string, number>;
   /** Replies whose root differs from that of their parent, and replies below them. */
   readonly foreignRootUris: ReadonlySet<string>;
+  /** Records other than posts that were replaced, or created again under their key. */
+  readonly updatedUris: ReadonlySet<string>;
   /** Former duplicates of a deleted record; the oldest has replaced it. */
   readonly promotedUris: ReadonlySet<string>;
   /** Actors whose notices intentionally differ between the planes. */
@@ -30,26 +32,35 @@ export interface Facts {
 const unknownDids = ['did:plc:bbbbbbbbbbbbbbbbbbbbbbbb', 'did:web:nobody.example'];
 const unknownRkey = '3kzzzzzzzzzzz';
 
+/** The accounts of one history on a network of many, and what it did. */
+export interface Scope {
+  readonly dids: readonly string[];
+  readonly updatedUris: ReadonlySet<string>;
+}
+
 /**
  * Reads the facts from the tables of the official plane.
  *
  * Shape: `gone` holds URIs that the test deleted or made up; they are requested too.
  * `everPromoted` collects promoted duplicates of all rounds, which the official plane drops with
- * their account.
+ * their account. `scope` limits actors and records to those of some accounts.
  */
 export async function readFacts(
   official: OfficialPlane,
   gone: readonly string[],
   everPromoted: Set<string> = new Set(),
+  scope?: Scope,
 ): Promise<Facts> {
   const records = await official.db.db
     .selectFrom('record')
     .select(['uri', 'json', 'indexedAt'])
+    .$if(scope !== undefined, (query) => query.where('did', 'in', [...scope!.dids]))
     .orderBy('uri')
     .execute();
   const actors = await official.db.db
     .selectFrom('actor')
     .select(['did', 'handle', 'upstreamStatus'])
+    .$if(scope !== undefined, (query) => query.where('did', 'in', [...scope!.dids]))
     .orderBy('did')
     .execute();
   const urisByCollection = new Map<string, string[]>();
@@ -67,7 +78,8 @@ export async function readFacts(
     for (const match of json.matchAll(/"\$link":"([a-z0-9]+)"/g))
       blobs.set(`${host} ${match[1]}`, { did: host, cid: match[1]! });
   }
-  const disputes = await readDisputes(official, everPromoted);
+  const updatedUris = scope?.updatedUris ?? new Set<string>();
+  const disputes = await readDisputes(official, everPromoted, updatedUris);
   const count = (did: string): number => recordCountByDid.get(did) ?? 0;
   return {
     dids: actors.map(({ did }) => did).sort((a, b) => count(b) - count(a)),
@@ -76,6 +88,7 @@ export async function readFacts(
     goneUris: [...gone, `at://${unknownDids[0]}/app.bsky.feed.post/${unknownRkey}`],
     urisByCollection,
     sortedAtMsByUri,
+    updatedUris,
     ...disputes,
     blobs: [...blobs.values()],
   };
@@ -83,22 +96,47 @@ export async function readFacts(
 
 type Disputes = Pick<Facts, 'foreignRootUris' | 'promotedUris' | 'disputedDids'>;
 
-async function readDisputes({ db }: OfficialPlane, everPromoted: Set<string>): Promise<Disputes> {
-  const foreign = await db.db.selectFrom('post').where('invalidReplyRoot', '=', true).select('uri').execute();
-  const foreignRootUris = new Set(foreign.map(({ uri }) => uri));
+async function readDisputes(
+  { db }: OfficialPlane,
+  everPromoted: Set<string>,
+  updatedUris: ReadonlySet<string>,
+): Promise<Disputes> {
+  const columns = ['uri', 'replyParent', 'replyRoot', 'invalidReplyRoot'] as const;
+  const posts = await db.db.selectFrom('post').select(columns).execute();
+  const foreignRootUris = new Set(posts.filter((post) => post.invalidReplyRoot === true).map(({ uri }) => uri));
   const records = await db.db.selectFrom('record').select(['uri', 'json']).execute();
   const existing = new Set(records.map(({ uri }) => uri));
   const duplicates = await db.db.selectFrom('duplicate_record').select(['uri', 'duplicateOf']).execute();
   for (const { uri, duplicateOf } of duplicates) if (!existing.has(duplicateOf)) everPromoted.add(uri);
-  const disputedDids = new Set<string>();
+  const disputedDids = new Set(posts.filter(({ uri }) => foreignRootUris.has(uri)).flatMap(authorsAbove(posts)));
   const notices = await db.db.selectFrom('notification').select(['did', 'recordUri']).execute();
-  for (const { did, recordUri } of notices) if (foreignRootUris.has(recordUri)) disputedDids.add(did);
+  for (const { did, recordUri } of notices) {
+    if (foreignRootUris.has(recordUri) || updatedUris.has(recordUri)) disputedDids.add(did);
+  }
   for (const { uri, json } of records) {
     if (!everPromoted.has(uri)) continue;
     const { subject } = JSON.parse(json) as { readonly subject: string | { readonly uri: string } };
     disputedDids.add(typeof subject === 'string' ? subject : new AtUri(subject.uri).host);
   }
   return { foreignRootUris, promotedUris: everPromoted, disputedDids };
+}
+
+interface Reply {
+  readonly uri: string;
+  readonly replyParent: string | null;
+  readonly replyRoot: string | null;
+}
+
+/** Returns the function that names the authors of the posts above a reply, its root's included. */
+function authorsAbove(posts: readonly Reply[]): (reply: Reply) => readonly string[] {
+  const byUri = new Map(posts.map((post) => [post.uri, post]));
+  return ({ replyParent, replyRoot }) => {
+    const above = [replyRoot];
+    for (let uri = replyParent; uri !== null && !above.includes(uri); uri = byUri.get(uri)?.replyParent ?? null) {
+      above.push(uri);
+    }
+    return above.flatMap((uri) => (uri === null ? [] : [new AtUri(uri).host]));
+  };
 }
 
 /** Returns all records of a collection. */

@@ -1,0 +1,87 @@
+/** Our answers equal those of the official data plane after random histories. */
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { AtNetwork } from './network/at-network.ts';
+import { OfficialPlane } from './network/official-plane.ts';
+import { planeClient } from './network/plane.ts';
+import { startPlaneUnderTest } from './network/plane-under-test.ts';
+import { ResourceStack } from './network/resource-stack.ts';
+import { SkyshardPlane } from './network/skyshard-plane.ts';
+import { methodTable } from './oracle/method-table.ts';
+import { MethodTally } from './oracle/method-tally.ts';
+import { withMissingWrites } from './oracle/official-writes.ts';
+import { runHistory, type Stage } from './social/history-run.ts';
+import { historyOf } from './social/operation.ts';
+import { shrinkHistory } from './social/shrink.ts';
+
+const shrinkTimeMsMax = 60_000;
+const seedDeadlineMs = 300_000;
+const shownMismatchesMax = 2;
+const { seedCount, firstSeed } = inject('histories');
+const seeds = Array.from({ length: seedCount }, (_item, index) => firstSeed + index);
+
+const tally = new MethodTally();
+const unserved = new Set<string>();
+
+const topologies = [
+  { name: '16 slots on 2 nodes', slots: 16, nodes: 2, seeds: seeds.filter((_seed, index) => index % 10 !== 9) },
+  { name: '1 slot on 1 node', slots: 1, nodes: 1, seeds: seeds.filter((_seed, index) => index % 10 === 9) },
+].filter((topology) => topology.seeds.length > 0);
+
+afterAll(() => {
+  console.log(`${tally}\n`);
+  if (unserved.size > 0) console.log(`writes that are not built: ${[...unserved].join(', ')}`);
+});
+
+describe.each(topologies)('$name', ({ slots, nodes, seeds: ownSeeds }) => {
+  const resources = new ResourceStack();
+  let stage: Stage;
+
+  beforeAll(async () => {
+    // Names of schemas have no digits.
+    const schemaEnd = slots === 1 ? 'one' : 'many';
+    const postgresUrl = inject('postgresUrl');
+    const network = await AtNetwork.start({ postgresUrl, bsyncSchema: `random_bsync_${schemaEnd}`, appViewCount: 0 });
+    resources.defer(() => network.close());
+    const schema = `random_${schemaEnd}`;
+    const official = await OfficialPlane.start({ pds: network.pds, plcUrl: network.plc.url, postgresUrl, schema });
+    resources.use(official);
+    network.join(official);
+    const other = resources.use(await startPlaneUnderTest(network, `${schema}_other`, { slots, nodes }));
+    resources.defer(() => {
+      // A process that ended is started again, so that no seed but its own shows it.
+      if (other instanceof SkyshardPlane && other.output().includes(' ended; ')) console.log(other.output());
+    });
+    stage = {
+      network,
+      official,
+      officialPlanes: [official, ...(other instanceof OfficialPlane ? [other] : [])],
+      contest: {
+        official: withMissingWrites(planeClient(official), official),
+        other: other instanceof OfficialPlane ? withMissingWrites(planeClient(other), other) : planeClient(other),
+        otherIsOfficial: other.name === 'official',
+        rename: (text) => text,
+      },
+    };
+  });
+
+  afterAll(async () => {
+    await resources[Symbol.asyncDispose]();
+  });
+
+  it.each(ownSeeds)('seed %i', { timeout: seedDeadlineMs }, async (seed) => {
+    const history = historyOf(seed);
+    const report = await runHistory(stage, history, methodTable, tally);
+    for (const method of report.unserved) unserved.add(method);
+    expect(report.refusedByOne).toEqual([]);
+    const [first] = report.differing.keys();
+    if (first === undefined) return;
+    const short = await shrinkHistory(stage, { history, report }, first, shrinkTimeMsMax);
+    const shown = [
+      `${report.differing.size} rows differ after seed ${seed}; ${short.history.length} operations show it:`,
+      ...short.report.trace,
+      ...(short.report.differing.get(first) ?? []).slice(0, shownMismatchesMax),
+      ...[...report.differing].filter(([row]) => row !== first).flatMap(([, mismatches]) => mismatches.slice(0, 1)),
+    ];
+    expect.fail(shown.join('\n'));
+  });
+});

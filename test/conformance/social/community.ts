@@ -1,0 +1,261 @@
+/** The accounts and records of one random history, as far as its operations need them. */
+import type { DataPlaneClient } from '@atproto/bsky';
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { AtNetwork } from '../network/at-network.ts';
+import { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
+import { type RecordBody, RecordWriter } from '../oracle/record-writer.ts';
+import { idsMax, type Operation } from './operation.ts';
+
+export const names = ['ann', 'ben', 'cat', 'dee', 'eli', 'fay'] as const;
+
+export type Name = (typeof names)[number];
+
+/** A record that exists or existed. */
+export interface MadeRecord {
+  readonly id: number;
+  readonly by: Name;
+  readonly collection: string;
+  readonly uri: string;
+  cid: string;
+  body: RecordBody;
+  exists: boolean;
+}
+
+/** A post that was answered before it exists. */
+interface PromisedPost {
+  readonly id: number;
+  readonly by: Name;
+  readonly rkey: string;
+  /** Set when the post is to be a reply itself. */
+  readonly reply?: unknown;
+}
+
+export interface CommunityOptions {
+  readonly network: AtNetwork;
+  readonly prefix: string;
+  /** The planes that get private writes. */
+  readonly planes: readonly DataPlaneClient[];
+}
+
+const missingCid = 'bafyreidfcsgyxkbkrrwcmuyqkqjjgpxzdzxntzfcdvxlhzlxqjijbhjzwy';
+const sameTime = '2024-02-29T12:00:00.000Z';
+const oldestMs = Date.UTC(2016, 0, 1);
+const futureMs = Date.UTC(2090, 0, 1);
+const dayMs = 86_400_000;
+
+/** Performs the steps that operations are made of, and knows what they made. */
+export class Community {
+  readonly seed: PrefixedSeedClient;
+  readonly writer: RecordWriter;
+  readonly planes: readonly DataPlaneClient[];
+  readonly records: MadeRecord[] = [];
+  readonly promised: PromisedPost[] = [];
+  /** Readable lines of what was done. */
+  readonly trace: string[] = [];
+  /** Methods that a plane does not serve; operations that need them were left out. */
+  readonly unserved = new Set<string>();
+  /** Posts whose image is taken down; a second takedown is an error of the official plane. */
+  readonly takenDownBlobs = new Set<string>();
+  /** Writes that one plane took and another refused. */
+  readonly mismatches: string[] = [];
+  /** Records other than posts that were written more than once. */
+  readonly updatedUris = new Set<string>();
+  readonly handles = new Map<Name, string>();
+  readonly #gone = new Set<Name>();
+  readonly #inactive = new Set<Name>();
+
+  private constructor(seed: PrefixedSeedClient, planes: readonly DataPlaneClient[]) {
+    this.seed = seed;
+    this.writer = new RecordWriter(seed);
+    this.planes = planes;
+  }
+
+  /** Creates the accounts. Returns: once every plane knows them. */
+  static async create({ network, prefix, planes }: CommunityOptions): Promise<Community> {
+    const seed = new PrefixedSeedClient(network, prefix);
+    const community = new Community(seed, planes);
+    for (const name of names) {
+      const handle = `${name}.test` as const;
+      await seed.createAccount(name, { handle, email: `${name}@test.com`, password: `${name}-pass` });
+      community.handles.set(name, `${prefix}${handle}`);
+    }
+    await community.writer.settle();
+    return community;
+  }
+
+  /** Returns the DIDs of all accounts, also of deleted ones. */
+  dids(): readonly string[] {
+    return names.map((name) => this.writer.did(name));
+  }
+
+  did(index: number): string {
+    return this.writer.did(names[index % names.length]!);
+  }
+
+  /** Returns the account if its PDS accepts its writes. */
+  active(index: number): Name | undefined {
+    const name = names[index % names.length]!;
+    return this.isActive(name) ? name : undefined;
+  }
+
+  isActive(name: Name): boolean {
+    return !this.#gone.has(name) && !this.#inactive.has(name);
+  }
+
+  inactive(index: number): Name | undefined {
+    const name = names[index % names.length]!;
+    return this.#inactive.has(name) ? name : undefined;
+  }
+
+  markInactive(name: Name): void {
+    this.#inactive.add(name);
+  }
+
+  markActive(name: Name): void {
+    this.#inactive.delete(name);
+  }
+
+  markGone(name: Name): void {
+    this.#inactive.delete(name);
+    this.#gone.add(name);
+    for (const record of this.records) if (record.by === name) record.exists = false;
+  }
+
+  goneDids(): readonly string[] {
+    return [...this.#gone].map((name) => this.writer.did(name));
+  }
+
+  /** Writes a record and keeps it for later operations. */
+  async create(
+    operation: Operation,
+    by: Name,
+    collection: string,
+    body: RecordBody,
+    rkey?: string,
+  ): Promise<MadeRecord> {
+    const full = { createdAt: this.time(operation), ...body };
+    const existing = rkey === undefined ? undefined : this.#at(by, collection, rkey);
+    const { uri, cid } =
+      rkey === undefined
+        ? await this.writer.create(by, collection, full)
+        : await this.writer.put(by, collection, rkey, full);
+    this.trace.push(`${by} writes ${uri} ${JSON.stringify(full)}`);
+    if (existing !== undefined) {
+      Object.assign(existing, { cid, body: full, exists: true });
+      this.#noteUpdate(existing);
+      return existing;
+    }
+    const record = { id: operation.id, by, collection, uri, cid, body: full, exists: true };
+    this.records.push(record);
+    return record;
+  }
+
+  /** Replaces a record's body under the same key. */
+  async rewrite(record: MadeRecord, body: RecordBody): Promise<void> {
+    const { cid } = await this.writer.put(record.by, record.collection, rkeyOf(record.uri), body);
+    this.trace.push(`${record.by} ${record.exists ? 'updates' : 'recreates'} ${record.uri} ${JSON.stringify(body)}`);
+    Object.assign(record, { cid, body, exists: true });
+    this.#noteUpdate(record);
+  }
+
+  async delete(record: MadeRecord): Promise<void> {
+    await this.writer.delete(record.uri);
+    this.trace.push(`${record.by} deletes ${record.uri}`);
+    record.exists = false;
+  }
+
+  /** Chooses among existing records of a collection, one time in eight also among deleted ones. */
+  find(collection: string, chooser: number, by?: Name): MadeRecord | undefined {
+    const alsoGone = chooser % 8 === 0;
+    return choose(
+      this.records.filter(
+        (record) =>
+          record.collection === collection && (record.exists || alsoGone) && (by === undefined || record.by === by),
+      ),
+      chooser,
+    );
+  }
+
+  /** Returns the time that a record of this operation says it was made. */
+  time({ age, second }: Operation): string {
+    if (age === 'same') return sameTime;
+    if (age === 'old') return new Date(oldestMs + (second % 2000) * dayMs).toISOString();
+    if (age === 'future') return new Date(futureMs + (second % 2000) * dayMs).toISOString();
+    return new Date().toISOString();
+  }
+
+  /** Promises a post, so that it can be answered before it exists. */
+  promise(operation: Operation, by: Name): { readonly uri: string; readonly cid: string } {
+    const rkey = tidOf(operation.id);
+    this.promised.push({ id: operation.id, by, rkey });
+    return { uri: `at://${this.writer.did(by)}/app.bsky.feed.post/${rkey}`, cid: missingCid };
+  }
+
+  /**
+   * Calls a write method on every plane, ours first, unless ours does not serve it.
+   *
+   * A call that only one of them refuses becomes a mismatch.
+   */
+  async writeAll(method: string, line: string, call: (plane: DataPlaneClient) => Promise<unknown>): Promise<void> {
+    if (this.unserved.has(method)) return;
+    const refusals: string[] = [];
+    for (const plane of this.planes) {
+      try {
+        await call(plane);
+        refusals.push('');
+      } catch (error) {
+        if (!(error instanceof ConnectError)) throw error;
+        if (error.code === Code.Unimplemented) {
+          this.unserved.add(method);
+          return;
+        }
+        refusals.push(`${Code[error.code]}: ${error.rawMessage}`);
+      }
+    }
+    this.trace.push(refusals[0] === '' ? line : `${line} (refused)`);
+    if (new Set(refusals.map((refusal) => refusal === '')).size > 1) {
+      this.mismatches.push(`${method} (${line}) was refused by one plane only: ${refusals.join(' | ')}`);
+    }
+  }
+
+  /** Replaces DIDs by names. */
+  rename(text: string): string {
+    let renamed = text;
+    for (const name of names) renamed = renamed.replaceAll(this.writer.did(name), name);
+    return renamed;
+  }
+
+  #noteUpdate({ collection, uri }: MadeRecord): void {
+    if (collection !== 'app.bsky.feed.post') this.updatedUris.add(uri);
+  }
+
+  #at(by: Name, collection: string, rkey: string): MadeRecord | undefined {
+    const uri = `at://${this.writer.did(by)}/${collection}/${rkey}`;
+    return this.records.find((record) => record.uri === uri);
+  }
+}
+
+/** Chooses by the next id in a circle, so that others may come and go. */
+export function choose<T extends { readonly id: number }>(candidates: readonly T[], chooser: number): T | undefined {
+  const distance = (candidate: T): number => (candidate.id - chooser + idsMax) % idsMax;
+  return candidates.reduce<T | undefined>(
+    (best, candidate) => (best === undefined || distance(candidate) < distance(best) ? candidate : best),
+    undefined,
+  );
+}
+
+export function rkeyOf(uri: string): string {
+  return uri.split('/')[4]!;
+}
+
+/** Makes a record key in the form of a TID. */
+function tidOf(id: number): string {
+  const alphabet = '234567abcdefghijklmnopqrstuvwxyz';
+  let rest = BigInt(id);
+  let text = '';
+  for (let index = 0; index < 10; index += 1) {
+    text = alphabet[Number(rest % 32n)]! + text;
+    rest /= 32n;
+  }
+  return `3kt${text}`;
+}

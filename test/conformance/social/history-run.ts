@@ -1,0 +1,79 @@
+/** Performs one history on both planes and compares all their answers. */
+import type { AtNetwork } from '../network/at-network.ts';
+import type { OfficialPlane } from '../network/official-plane.ts';
+import { type Contest, compareRow, nameOf } from '../oracle/compare.ts';
+import { notBuiltYet, staleAfterAccountDeletion } from '../oracle/differences.ts';
+import { readFacts } from '../oracle/facts.ts';
+import type { MethodRow } from '../oracle/method-row.ts';
+import type { MethodTally } from '../oracle/method-tally.ts';
+import { Community } from './community.ts';
+import type { Operation, OperationKind } from './operation.ts';
+import { performAll } from './perform.ts';
+
+/** Where histories are performed, one after another, each by new accounts. */
+export interface Stage {
+  readonly network: AtNetwork;
+  readonly official: OfficialPlane;
+  /** The reference, and the plane under test if it is official too. */
+  readonly officialPlanes: readonly OfficialPlane[];
+  readonly contest: Contest;
+}
+
+export interface HistoryReport {
+  /** Rows whose answers differ, with readable differences. */
+  readonly differing: ReadonlyMap<MethodRow, readonly string[]>;
+  /** Writes that one plane took and another refused. */
+  readonly refusedByOne: readonly string[];
+  readonly unserved: readonly string[];
+  /** Readable lines of what was done. */
+  readonly trace: readonly string[];
+}
+
+let historyCount = 0;
+
+const judged: ReadonlySet<OperationKind> = new Set(['thread gate', 'post gate']);
+
+function verdictsAreLeftOut({ otherIsOfficial }: Contest): boolean {
+  return notBuiltYet.verdicts && !otherIsOfficial;
+}
+
+/**
+ * Performs a history and compares the answers to all rows.
+ *
+ * Shape: `tally` gets the calls; left out while a failure is shrunk.
+ */
+export async function runHistory(
+  { network, official, officialPlanes, contest }: Stage,
+  history: readonly Operation[],
+  rows: readonly MethodRow[],
+  tally?: MethodTally,
+): Promise<HistoryReport> {
+  historyCount += 1;
+  const prefix = `s${historyCount}-`;
+  const community = await Community.create({ network, prefix, planes: [contest.other, contest.official] });
+  await performAll(community, history, verdictsAreLeftOut(contest) ? judged : new Set());
+  for (const plane of officialPlanes) await plane.mendRaces(community.dids(), community.goneDids());
+  const gone = [
+    ...community.records.filter(({ exists }) => !exists).map(({ uri }) => uri),
+    ...community.promised.map(({ by, rkey }) => `at://${community.writer.did(by)}/app.bsky.feed.post/${rkey}`),
+  ];
+  const facts = await readFacts(official, gone, new Set(), {
+    dids: community.dids(),
+    updatedUris: community.updatedUris,
+  });
+  const rename = (text: string): string => community.rename(text);
+  const differing = new Map<MethodRow, readonly string[]>();
+  const stale = community.goneDids().length > 0 ? staleAfterAccountDeletion : new Set<string>();
+  for (const row of rows) {
+    if (stale.has(row.method) || stale.has(nameOf(row))) continue;
+    const report = await compareRow(row, facts, { ...contest, rename });
+    tally?.add(row, report);
+    if (report.mismatches.length > 0) differing.set(row, report.mismatches);
+  }
+  return {
+    differing,
+    refusedByOne: community.mismatches.map(rename),
+    unserved: [...community.unserved],
+    trace: community.trace.map(rename),
+  };
+}

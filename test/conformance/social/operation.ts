@@ -1,0 +1,110 @@
+/**
+ * A random social history as data: a list of operations.
+ *
+ * An operation names other records by numbers that choose among those that exist when it runs, so
+ * that a list stays meaningful when some of its operations are left out.
+ */
+import fc from 'fast-check';
+
+/** How often each kind of operation occurs, relative to the others. */
+const weights = {
+  post: 16,
+  reply: 20,
+  'reply before its parent': 2,
+  'late parent': 3,
+  like: 10,
+  repost: 6,
+  follow: 9,
+  block: 4,
+  list: 4,
+  'list item': 8,
+  'list block': 4,
+  'list opt-out': 2,
+  'thread gate': 5,
+  'post gate': 4,
+  'starter pack': 2,
+  feed: 2,
+  labeler: 1,
+  profile: 3,
+  status: 1,
+  declaration: 3,
+  verification: 3,
+  update: 8,
+  delete: 10,
+  recreate: 5,
+  invalid: 2,
+  handle: 2,
+  deactivate: 1,
+  activate: 2,
+  'delete account': 0.3,
+  'take down actor': 1,
+  'restore actor': 1,
+  'take down record': 2,
+  'restore record': 1,
+  'take down blob': 1,
+  'upstream status': 0.5,
+  'notifications seen': 2,
+  mute: 4,
+  unmute: 2,
+  'clear mutes': 0.5,
+  'mute list': 3,
+  'unmute list': 1,
+  'clear list mutes': 0.5,
+  'mute thread': 3,
+  'unmute thread': 1,
+  'clear thread mutes': 0.5,
+} as const;
+
+export type OperationKind = keyof typeof weights;
+
+/** When a record says it was made: now, years ago, at one time shared by many, or later. */
+const ages = ['now', 'now', 'now', 'now', 'old', 'same', 'future'] as const;
+
+export type Age = (typeof ages)[number];
+
+/** One step of a history. Each kind uses the fields that it needs. */
+export interface Operation {
+  readonly kind: OperationKind;
+  /** Identifies the record that the operation makes. */
+  readonly id: number;
+  /** The acting account. */
+  readonly by: number;
+  /** Another account, or the same. */
+  readonly whom: number;
+  /** Chooses a record. */
+  readonly first: number;
+  /** Chooses another record. */
+  readonly second: number;
+  /** Chooses a variant of the kind. */
+  readonly variant: number;
+  readonly age: Age;
+}
+
+export const accountCount = 6;
+export const idsMax = 2 ** 30;
+export const variantCount = 12;
+
+const kinds = fc.oneof(
+  ...Object.entries(weights).map(([kind, weight]) => ({
+    weight: Math.round(weight * 10),
+    arbitrary: fc.constant(kind as OperationKind),
+  })),
+);
+
+const operation: fc.Arbitrary<Operation> = fc.record({
+  kind: kinds,
+  id: fc.noBias(fc.nat(idsMax - 1)),
+  by: fc.noBias(fc.nat(accountCount - 1)),
+  whom: fc.noBias(fc.nat(accountCount - 1)),
+  first: fc.noBias(fc.nat(idsMax - 1)),
+  second: fc.noBias(fc.nat(idsMax - 1)),
+  variant: fc.noBias(fc.nat(variantCount - 1)),
+  age: fc.constantFrom(...ages),
+});
+
+const lengths = { minLength: 60, maxLength: 150, size: 'max' } as const;
+
+/** The history of a seed, always the same. */
+export function historyOf(seed: number): readonly Operation[] {
+  return fc.sample(fc.noBias(fc.array(operation, lengths)), { seed, numRuns: 1 })[0]!;
+}
