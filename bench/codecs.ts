@@ -17,7 +17,7 @@ import { FieldScanner } from '../src/proto/fields.ts';
 import { FrameBatch, FrameReader, frameKind } from '../src/wire/frame.ts';
 import { authorDid } from './post-set.ts';
 import { protobufEsMessages } from './protobuf-es.ts';
-import type { BenchOptions, BenchResult, Figure } from './report.ts';
+import { type BenchOptions, type BenchResult, type Figure, median } from './report.ts';
 
 export const question = 'What do our own codecs cost beside the libraries that would replace them? (closed loop)';
 
@@ -37,10 +37,6 @@ function cpuUsOf(run: () => unknown, times: number): number {
   for (let index = 0; index < times; index++) run();
   const { user, system } = process.cpuUsage(before);
   return (user + system) / times;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
 /** Measures both sides alternately, after a warm-up. */

@@ -16,6 +16,8 @@ export type IngestClusterOptions = {
   readonly nodeWords: readonly string[];
   readonly ingestWords: readonly string[];
   readonly nodeFlags: readonly string[];
+  /** `#identity` events of a second relay, whose look-ups never end; 0 for none. */
+  readonly hanging: number;
 };
 
 export type IngestProgress = {
@@ -73,14 +75,16 @@ export class IngestCluster {
       const mapPath = await writeMap(folder, slots);
       const dataDir = join(folder, 'data');
       const shared = [`--map=${mapPath}`, `--data-dir=${dataDir}`, '--log-level=warn'];
-      const source = await start(join(import.meta.dirname, 'ingest-source.ts'), [framesPath]);
+      const source = await start(join(import.meta.dirname, 'ingest-source.ts'), [framesPath, String(options.hanging)]);
       const nodes = await Promise.all(
         nodeNames.map((name) => start(mainPath, ['node', name, ...shared, ...options.nodeWords])),
       );
       const url = `http://127.0.0.1:${portOf(source)}`;
       // Generated commits are not signed.
+      const { hangingPort } = source.ready as { hangingPort: number };
       const followed = [
         `--relay=${url}`,
+        ...(options.hanging > 0 ? [`--relay=http://127.0.0.1:${hangingPort}`] : []),
         '--verify=off',
         `--plc-url=${url}`,
         `--handle-resolver=${url}`,

@@ -6,9 +6,10 @@
  * file of generated events as fast as ingest reads, and is not counted. Compare the CPU time per
  * record: records/s suffers from other load on the machine.
  *
- * Options after `--`: `--records N`, `--slots N` (only that count); for experiments `--no-stages`,
- * `--node-flags="…"` (of Node, for all processes), `--node-words="…"` and `--ingest-words="…"` (of
- * the command line).
+ * Options after `--`: `--records N`, `--slots N` (only that count); `--hanging N` measures the first
+ * plan again while a second relay sends N `#identity` events whose look-ups hang, and prints the
+ * ratios; for experiments `--no-stages`, `--node-flags="…"` (of Node, for all processes),
+ * `--node-words="…"` and `--ingest-words="…"` (of the command line).
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -18,7 +19,7 @@ import { systemClock } from '../src/base/clock.ts';
 import { readTruth, writeDataSet } from './data-set-file.ts';
 import { IngestCluster } from './ingest-cluster.ts';
 import { measureStages } from './ingest-stages.ts';
-import type { BenchOptions, BenchResult, Figures } from './report.ts';
+import { type BenchOptions, type BenchResult, type Figures, median } from './report.ts';
 import { bytesPerRecord, diskBytes, liveTables, pagesAndCommits, type SlotFolder } from './slot-space.ts';
 import { ownBytes, threadTimes, type UsedTimes, usedSince } from './thread-meter.ts';
 
@@ -33,7 +34,7 @@ const settleMsMax = 600_000;
 const tenthsRecordsMin = 500_000;
 const mib = 2 ** 20;
 
-type Plan = { readonly slots: number; readonly records: number };
+type Plan = { readonly slots: number; readonly records: number; readonly hanging: number };
 
 type Choices = {
   readonly plans: readonly Plan[];
@@ -41,6 +42,7 @@ type Choices = {
   readonly nodeWords: readonly string[];
   readonly ingestWords: readonly string[];
   readonly hasStages: boolean;
+  readonly hanging: number;
 };
 
 function words(text: string | undefined): string[] {
@@ -57,21 +59,23 @@ function choicesOf({ args, quick }: BenchOptions): Choices {
       'node-words': { type: 'string' },
       'ingest-words': { type: 'string' },
       'no-stages': { type: 'boolean', default: false },
+      hanging: { type: 'string', default: '0' },
     },
   });
   const few = values.records ?? (quick ? '80000' : '1000000');
   const many = values.records ?? (quick ? '20000' : '1000000');
   const plans = [
-    { slots: 16, records: Number(few) },
-    { slots: 1024, records: Number(many) },
+    { slots: 16, records: Number(few), hanging: 0 },
+    { slots: 1024, records: Number(many), hanging: 0 },
   ];
   const isOne = values.slots !== undefined;
   return {
-    plans: isOne ? [{ slots: Number(values.slots), records: Number(few) }] : plans,
+    plans: isOne ? [{ slots: Number(values.slots), records: Number(few), hanging: 0 }] : plans,
     nodeFlags: words(values['node-flags']),
     nodeWords: words(values['node-words']),
     ingestWords: words(values['ingest-words']),
     hasStages: !values['no-stages'],
+    hanging: Number(values.hanging),
   };
 }
 
@@ -132,7 +136,8 @@ class Progress {
   }
 }
 
-async function follow(cluster: IngestCluster, lastSeq: number): Promise<Progress> {
+/** Look-ups that hang are pending for ever, so they are not waited for. */
+async function follow(cluster: IngestCluster, lastSeq: number, hanging: number): Promise<Progress> {
   const progress = new Progress();
   for (;;) {
     const { receivedSeq, doneSeq, identitiesPending } = await cluster.ingestProgress();
@@ -140,7 +145,7 @@ async function follow(cluster: IngestCluster, lastSeq: number): Promise<Progress
       receivedSeq,
       cluster.nodes.reduce((bytes, node) => bytes + ownBytes(node.pid), 0),
     );
-    if (doneSeq >= lastSeq && identitiesPending === 0) break;
+    if (doneSeq >= lastSeq && identitiesPending <= hanging) break;
     if (progress.elapsedMs > runMsMax) throw new Error(`event ${doneSeq} of ${lastSeq} after ${runMsMax} ms`);
     await systemClock.sleep(pollMs);
   }
@@ -183,11 +188,17 @@ async function measureRun(
 ): Promise<Run> {
   const { items: lastSeq, truth } = readTruth(framesPath);
   const { records } = truth;
-  const started = await IngestCluster.start({ ...choices, folder, slots: plan.slots, framesPath });
+  const started = await IngestCluster.start({
+    ...choices,
+    hanging: plan.hanging,
+    folder,
+    slots: plan.slots,
+    framesPath,
+  });
   try {
     const cluster = await started.begin();
     const before = [cluster.ingest, ...cluster.nodes].map(({ pid }) => threadTimes(pid));
-    const progress = await follow(cluster, lastSeq);
+    const progress = await follow(cluster, lastSeq, plan.hanging);
     const elapsedS = progress.elapsedMs / 1000;
     const [ingest, ...nodes] = [cluster.ingest, ...cluster.nodes].map(({ pid }, index) =>
       usedSince(before[index]!, pid),
@@ -227,6 +238,34 @@ async function spaceOf(folderOf: SlotFolder, { slots, records }: Plan): Promise<
   };
 }
 
+const hangingRounds = 5;
+
+/** Runs a plan with and without look-ups that hang, in turn. Returns ratios of the medians. */
+async function compareHanging(
+  folder: string,
+  plan: Plan,
+  choices: Choices,
+  { seed, print }: BenchOptions,
+): Promise<Figures> {
+  const framesPath = framesFor(seed, plan.records, print);
+  const rates = new Map<number, { records: number[]; cpu: number[] }>();
+  for (let round = 0; round < 2 * hangingRounds; round++) {
+    const hanging = round % 2 === 0 ? 0 : choices.hanging;
+    const { figures } = await measureRun(folder, framesPath, { ...plan, hanging }, choices, print);
+    rmSync(folder, { recursive: true, force: true });
+    const of = rates.get(hanging) ?? { records: [], cpu: [] };
+    of.records.push(figures['records_per_s'] as number);
+    of.cpu.push(figures['cpu_us_per_record'] as number);
+    rates.set(hanging, of);
+  }
+  const [without, during] = [rates.get(0)!, rates.get(choices.hanging)!];
+  return {
+    hanging_lookups: choices.hanging,
+    rate_while_hanging: median(during.records) / median(without.records),
+    cpu_while_hanging: median(during.cpu) / median(without.cpu),
+  };
+}
+
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const choices = choicesOf(options);
   mkdirSync(dataFolder, { recursive: true });
@@ -249,6 +288,8 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     const staged = { folder: join(folder, 'stages'), framesPath, frames, slots: first!.slots };
     const stages = choices.hasStages ? { stages_us_per_record: await measureStages(staged) } : {};
     const main = figures[`slots_${first!.slots}`]!;
+    const whileHanging =
+      choices.hanging > 0 ? await compareHanging(join(folder, 'hanging'), first!, choices, options) : {};
     const { records_per_s, cpu_us_per_record, bytes_per_record } = main;
     const dataSize = choices.plans.map((plan) => `${plan.records} records in ${plan.slots} slots`).join('; ');
     return {
@@ -259,6 +300,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
         bytes_per_record: bytes_per_record!,
         ...figures,
         ...stages,
+        ...whileHanging,
       },
     };
   } finally {

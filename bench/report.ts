@@ -174,3 +174,7 @@ export async function runOpenLoop(
   await Promise.all(waiting);
   return { count: recorder.count, failed, unsent, latency: recorder.percentiles() };
 }
+
+export function median(values: readonly number[]): number {
+  return [...values].sort((one, other) => one - other)[values.length >> 1]!;
+}
