@@ -7,9 +7,16 @@
 import { Cid } from './cid.ts';
 import { type CommitOps, decodeCommitOps } from './commit-ops.ts';
 import { isKeyableDid } from './compact-key.ts';
-import { DagCborReader, type DagCborReason } from './dag-cbor.ts';
 import { ByteString, type DagMap } from './dag-value.ts';
-import { inputLimits } from './input-limits.ts';
+import {
+  decodeStreamMessage,
+  refuseMessage,
+  requiredSeq,
+  type StreamDecoded,
+  type StreamNotice,
+  type StreamReason,
+  textOf,
+} from './stream-frame.ts';
 import { isDatetime } from './string-format.ts';
 import { isTid } from './tid.ts';
 
@@ -48,71 +55,18 @@ export type AccountEvent = {
   /** Empty when the event has none. */
   readonly status: string;
 };
-/** A notice about the stream itself, such as a cursor older than what it retains. */
-export type InfoEvent = { readonly kind: 'info'; readonly seq: null; readonly name: string; readonly message: string };
-/** The stream's own error frame; the sender then closes. */
-export type ErrorEvent = {
-  readonly kind: 'error';
-  readonly seq: null;
-  readonly error: string;
-  readonly message: string;
-};
-/** A message type of a newer protocol. */
-export type UnknownEvent = { readonly kind: 'unknown'; readonly seq: number | null; readonly type: string };
 
-export type FirehoseEvent =
-  | CommitEvent
-  | SyncEvent
-  | IdentityEvent
-  | AccountEvent
-  | InfoEvent
-  | ErrorEvent
-  | UnknownEvent;
+/** What happens to an account or its repo. */
+export type AccountsEvent = CommitEvent | SyncEvent | IdentityEvent | AccountEvent;
+export type FirehoseEvent = AccountsEvent | StreamNotice;
 
 /** Why a whole message is refused. */
-export type FirehoseReason =
-  | 'frame-too-large'
-  | 'frame-header-bad'
-  | 'frame-op-unknown'
-  | 'field-bad'
-  | 'time-bad'
-  | 'did-bad'
-  | 'rev-bad'
-  | `frame-${DagCborReason}`;
+export type FirehoseReason = StreamReason | 'time-bad' | 'did-bad' | 'rev-bad';
 
-/** `seq` is what could be read of a refused message, so that the cursor passes it. */
-export type FirehoseDecoded =
-  | { readonly ok: true; readonly value: FirehoseEvent }
-  | { readonly ok: false; readonly reason: FirehoseReason; readonly seq: number | null };
-
-const { messageNameLengthMax, messageTextLengthMax } = inputLimits;
-
-/** Carries a reason for refusing the whole message up to the function that returns it. */
-class MessageFault {
-  readonly reason: FirehoseReason;
-
-  constructor(reason: FirehoseReason) {
-    this.reason = reason;
-  }
-}
+export type FirehoseDecoded = StreamDecoded<AccountsEvent, FirehoseReason>;
 
 function refuse(reason: FirehoseReason): never {
-  throw new MessageFault(reason);
-}
-
-/** Reads a seq, or null without one. */
-function seqOf(body: DagMap): number | null {
-  const { seq } = body;
-  return typeof seq === 'number' && Number.isSafeInteger(seq) && seq >= 0 ? seq : null;
-}
-
-function requiredSeq(body: DagMap): number {
-  return seqOf(body) ?? refuse('field-bad');
-}
-
-function textOf(body: DagMap, field: string): string {
-  const value = body[field];
-  return typeof value === 'string' ? value : refuse('field-bad');
+  return refuseMessage(reason);
 }
 
 function didOf(body: DagMap, field: string): string {
@@ -178,15 +132,7 @@ function decodeIdentity(body: DagMap): IdentityEvent {
   };
 }
 
-/** Returns a text for people or for counters, cut to its length; '' without one. */
-function shownText(body: DagMap, field: string, lengthMax: number): string {
-  const value = body[field];
-  if (typeof value !== 'string') return '';
-  // A part of a string would keep all of it in memory.
-  return value.length <= lengthMax ? value : Buffer.from(value.slice(0, lengthMax)).toString();
-}
-
-function decodeBody(type: string, body: DagMap): FirehoseEvent {
+function decodeBody(type: string, body: DagMap): AccountsEvent | null {
   switch (type) {
     case '#commit':
       return decodeCommit(body);
@@ -202,35 +148,9 @@ function decodeBody(type: string, body: DagMap): FirehoseEvent {
       return decodeIdentity(body);
     case '#account':
       return decodeAccount(body);
-    case '#info':
-      return {
-        kind: 'info',
-        seq: null,
-        name: shownText(body, 'name', messageNameLengthMax),
-        message: shownText(body, 'message', messageTextLengthMax),
-      };
     default:
-      return { kind: 'unknown', seq: seqOf(body), type };
+      return null;
   }
-}
-
-function decodeFrame(reader: DagCborReader, body: DagMap): FirehoseEvent {
-  const header: DagMap = {};
-  if (reader.nextMapInto(header) !== undefined) refuse('frame-header-bad');
-  const fault = reader.nextMapInto(body);
-  if (fault !== undefined) refuse(`frame-${fault}`);
-  if (!reader.isAtEnd) refuse('frame-trailing-bytes');
-  const { op, t: type } = header;
-  if (op === -1) {
-    return {
-      kind: 'error',
-      seq: null,
-      error: shownText(body, 'error', messageNameLengthMax),
-      message: shownText(body, 'message', messageTextLengthMax),
-    };
-  }
-  if (op !== 1) refuse('frame-op-unknown');
-  return typeof type === 'string' ? decodeBody(type, body) : refuse('frame-header-bad');
 }
 
 /**
@@ -239,15 +159,5 @@ function decodeFrame(reader: DagCborReader, body: DagMap): FirehoseEvent {
  * Shape: decoded records alias `message`, which must not change while they are in use.
  */
 export function decodeFirehoseMessage(message: Uint8Array): FirehoseDecoded {
-  if (message.length > inputLimits.messageBytesMax) return { ok: false, reason: 'frame-too-large', seq: null };
-  const body: DagMap = {};
-  try {
-    return {
-      ok: true,
-      value: decodeFrame(new DagCborReader(message, 0, message.length, 'any', inputLimits.messageItemsMax), body),
-    };
-  } catch (thrown) {
-    if (thrown instanceof MessageFault) return { ok: false, reason: thrown.reason, seq: seqOf(body) };
-    throw thrown;
-  }
+  return decodeStreamMessage(message, decodeBody);
 }

@@ -25,6 +25,7 @@ const curves: Readonly<Record<Curve, { readonly prefix: Buffer; readonly der: Bu
 
 const pointBytes = 33;
 const signatureBytes = 64;
+const dsaEncoding = 'ieee-p1363';
 /** A longer text is no key, and decoding base58 takes quadratic time. */
 const textLengthMax = 128;
 
@@ -45,9 +46,22 @@ export function parseSigningKey(multikey: string): SigningKey | undefined {
   return undefined;
 }
 
-/** True for a signature of `message` by the key. High S is refused, as a second valid spelling. */
+/** High S is refused, as a second valid spelling. */
+function isPlainSignature(curve: Curve, signature: Uint8Array): boolean {
+  return signature.length === signatureBytes && curves[curve].halfOrder.compare(signature, signatureBytes / 2) >= 0;
+}
+
+/** True for a signature of `message` by the key. */
 export function isSignedBy({ curve, key }: SigningKey, message: Uint8Array, signature: Uint8Array): boolean {
-  if (signature.length !== signatureBytes) return false;
-  if (curves[curve].halfOrder.compare(signature, signatureBytes / 2) < 0) return false;
-  return verify('sha256', message, { key, dsaEncoding: 'ieee-p1363' }, signature);
+  return isPlainSignature(curve, signature) && verify('sha256', message, { key, dsaEncoding }, signature);
+}
+
+/** Like `isSignedBy`, but does not hold this thread. */
+export function isSignedSoon({ curve, key }: SigningKey, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  if (!isPlainSignature(curve, signature)) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    verify('sha256', message, { key, dsaEncoding }, signature, (error, isSigned) =>
+      resolve(error === null && isSigned),
+    );
+  });
 }

@@ -17,6 +17,9 @@ export type DidDocument = {
   readonly pds: string | null;
   /** The key of `#atproto` as a multikey in multibase, or null. */
   readonly signingKey: string | null;
+  /** Of a labeler: the origin of its service and the key of its labels, or null. */
+  readonly labeler: string | null;
+  readonly labelKey: string | null;
   /** `{"<fragment>":{"Type":…,"PublicKeyMultibase":…}}` */
   readonly keysJson: string;
   /** `{"<fragment>":{"Type":…,"URL":…}}` */
@@ -74,16 +77,16 @@ function byFragment<Item extends { readonly id: string }>(
   return JSON.stringify(rendered);
 }
 
-function pdsOf(did: string, services: readonly Service[]): string | null {
-  const found = services.find(({ id }) => id === '#atproto_pds' || id === `${did}#atproto_pds`);
-  if (found?.type !== 'AtprotoPersonalDataServer' || typeof found.serviceEndpoint !== 'string') return null;
+function originOf(did: string, services: readonly Service[], fragment: string, type: string): string | null {
+  const found = services.find(({ id }) => id === fragment || id === `${did}${fragment}`);
+  if (found?.type !== type || typeof found.serviceEndpoint !== 'string') return null;
   const url = URL.parse(found.serviceEndpoint);
   const isWeb = url !== null && (url.protocol === 'https:' || url.protocol === 'http:');
   return isWeb && url.origin.length <= originLengthMax ? url.origin : null;
 }
 
-function signingKeyOf(did: string, methods: readonly Method[]): string | null {
-  const found = methods.find(({ id }) => id === '#atproto' || id === `${did}#atproto`);
+function keyOf(did: string, methods: readonly Method[], fragment: string): string | null {
+  const found = methods.find(({ id }) => id === fragment || id === `${did}${fragment}`);
   if (found === undefined || found.publicKeyMultibase.length > keyLengthMax) return null;
   const { type, publicKeyMultibase: key } = found;
   if (type === 'Multikey') return key === '' ? null : key;
@@ -117,8 +120,10 @@ export function readDidDocument(did: string, value: unknown): Decoded<DidDocumen
     value: {
       did,
       claimedHandle: alsoKnownAs.find((alias) => alias.startsWith('at://'))?.slice(5) ?? null,
-      pds: pdsOf(did, service),
-      signingKey: signingKeyOf(did, verificationMethod),
+      pds: originOf(did, service, '#atproto_pds', 'AtprotoPersonalDataServer'),
+      signingKey: keyOf(did, verificationMethod, '#atproto'),
+      labeler: originOf(did, service, '#atproto_labeler', 'AtprotoLabeler'),
+      labelKey: keyOf(did, verificationMethod, '#atproto_label'),
       keysJson: byFragment(verificationMethod, ({ type, publicKeyMultibase }) => ({
         Type: type,
         PublicKeyMultibase: publicKeyMultibase,

@@ -5,11 +5,11 @@
  * from one. When most accounts of a source look ahead at once, our clock is behind: what was
  * refused then must be read again, so no refusal is final before its window has ended.
  */
-import type { AccountEvent, CommitEvent, IdentityEvent, SyncEvent } from '../atproto/firehose-event.ts';
 import { tidMs } from '../atproto/tid.ts';
 import type { Clock } from '../base/clock.ts';
 
-export type TimedEvent = CommitEvent | SyncEvent | IdentityEvent | AccountEvent;
+/** An event about an account, with the rev of its repo if it is about that. */
+export type TimedEvent = { readonly did: string; readonly eventMs: number; readonly rev?: string };
 export type AheadReason = 'rev-ahead' | 'time-ahead';
 
 /** How far ahead of our clock a rev or a time may be; the protocol asks for a few minutes. */
@@ -38,12 +38,12 @@ export function isRevAhead(rev: string, nowMs: number): boolean {
 /** Returns why an event must be refused, or null when it is not ahead. */
 export function aheadReasonOf(event: TimedEvent, nowMs: number): AheadReason | null {
   if (isTimeAhead(event.eventMs, nowMs)) return 'time-ahead';
-  return 'rev' in event && isRevAhead(event.rev, nowMs) ? 'rev-ahead' : null;
+  return event.rev !== undefined && isRevAhead(event.rev, nowMs) ? 'rev-ahead' : null;
 }
 
 /** The time by which an event looks ahead. */
 function aheadMsOf(event: TimedEvent): number {
-  return Math.max(event.eventMs, 'rev' in event ? (tidMs(event.rev) ?? 0) : 0);
+  return Math.max(event.eventMs, event.rev === undefined ? 0 : (tidMs(event.rev) ?? 0));
 }
 
 type Window = {

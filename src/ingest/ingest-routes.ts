@@ -19,11 +19,11 @@ import type { IdentityQueue } from './identity-queue.ts';
 import type { RepoRemoval } from './repo-removal.ts';
 import type { SlotRepair } from './slot-repair.ts';
 import type { IngestState } from './state/ingest-state.ts';
-import type { Subscription } from './subscription.ts';
+import type { AnySubscription } from './subscription.ts';
 
 export type IngestRoutesOptions = {
   readonly backfill: Backfill;
-  readonly subscriptions: readonly Subscription[];
+  readonly subscriptions: readonly AnySubscription[];
   readonly identities: IdentityQueue;
   readonly deletions: AccountDeletions;
   readonly imports: IdentityImport;
@@ -149,7 +149,7 @@ async function requestResyncs(
   return { accepted: repos.length };
 }
 
-function subscriptionOf({ subscriptions }: IngestRoutesOptions, source: string): Subscription {
+function subscriptionOf({ subscriptions }: IngestRoutesOptions, source: string): AnySubscription {
   const found = subscriptions.find(({ name }) => name === source);
   if (found !== undefined) return found;
   const names = subscriptions.map(({ name }) => name).join(', ');

@@ -7,6 +7,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { Registry } from 'prom-client';
+import type { AccountsEvent } from '../atproto/firehose-event.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
@@ -27,6 +28,7 @@ import {
 } from './admission-parts.ts';
 import { Backfill } from './backfill.ts';
 import { EventRouter } from './event-router.ts';
+import { accountsStream } from './event-stream.ts';
 import { HandleChecks } from './handle-checks.ts';
 import { HostLimits } from './host-limits.ts';
 import { HostPolicy } from './host-policy.ts';
@@ -39,10 +41,11 @@ import { RepoGate, repoGateLimits } from './repo-gate.ts';
 import { RepoHost } from './repo-host.ts';
 import { RefusingAppender, RepoRemoval } from './repo-removal.ts';
 import { type ClusterAccess, SlotRepair } from './slot-repair.ts';
+import type { SubscriptionStatus } from './source-status.ts';
 import { listSpeakerOf } from './speaker.ts';
 import { IngestState } from './state/ingest-state.ts';
 import { overdueSecOf } from './state/lookup-queue.ts';
-import { Subscription, type SubscriptionStatus } from './subscription.ts';
+import { type AnySubscription, Subscription } from './subscription.ts';
 
 export type IngestSource = {
   /** http(s) or ws(s). */
@@ -98,7 +101,7 @@ const closeMsMax = 3000;
 
 export type RunningIngest = {
   readonly port: number;
-  readonly subscriptions: readonly Subscription[];
+  readonly subscriptions: readonly AnySubscription[];
   readonly backfill: Backfill;
   readonly resolver: IdentityResolver;
   /** See `Backfill.requestResyncs`. */
@@ -130,7 +133,7 @@ type Parts = {
   readonly handleChecks: HandleChecks;
   readonly backfill: Backfill;
   readonly admission: AdmissionParts;
-  readonly subscriptions: readonly Subscription[];
+  readonly subscriptions: readonly AnySubscription[];
 };
 
 type SharedDeps = {
@@ -269,11 +272,11 @@ function buildSubscriptions(
     if (!appender.hasCapacity) return appender.waitForCapacity();
     return admission.admission.waitForCapacity() ?? pool?.waitForCapacity() ?? null;
   };
-  const route: EventRouter['route'] = (event, source, message) => router.route(event, source, message);
-  const routeRefused: EventRouter['routeRefused'] = (event) => router.routeRefused(event);
+  const routeRefused = (event: AccountsEvent) => router.routeRefused(event);
   const subscriptions = options.sources.map(({ url, startSeq }, index) => {
     const trust = trusts[index]!;
-    const own = { name: trust.name, url, startSeq, trust };
+    const route = (event: AccountsEvent, message: Buffer) => router.route(event, trust, message);
+    const own = { stream: accountsStream, name: trust.name, url, startSeq, trust };
     return new Subscription({ ...deps, ...own, state, route, routeRefused, waitForCapacity }, deps.signal);
   });
   return { admission, subscriptions };

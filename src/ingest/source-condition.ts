@@ -7,7 +7,15 @@ import { operatingFailure } from '../base/data-plane-error.ts';
 import { outdatedCursor, type SourceProblem } from './source-problem.ts';
 import type { SourceGap, SourceGaps } from './state/source-gaps.ts';
 
+export type SourceConditionOptions = {
+  readonly name: string;
+  readonly state: { readonly gaps: SourceGaps };
+  readonly stream: { readonly bringsBack: string };
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+};
+
 export class SourceCondition {
+  readonly #bringsBack: string;
   readonly #name: string;
   readonly #gaps: SourceGaps;
   readonly #note: (message: string, fields: Record<string, unknown>) => void;
@@ -15,16 +23,17 @@ export class SourceCondition {
   /** The cursor of this connection, when the source no longer had what followed it. */
   #outdatedSeq: number | null = null;
 
-  constructor(name: string, gaps: SourceGaps, note: (message: string, fields: Record<string, unknown>) => void) {
+  constructor({ name, state, note, stream }: SourceConditionOptions) {
     this.#name = name;
-    this.#gaps = gaps;
+    this.#gaps = state.gaps;
     this.#note = note;
+    this.#bringsBack = stream.bringsBack;
   }
 
   get problem(): SourceProblem | null {
     if (this.#stopped !== null) return this.#stopped;
     const gap = this.#gaps.get(this.#name);
-    return gap === null ? null : outdatedCursor(this.#name, gap);
+    return gap === null ? null : outdatedCursor(this.#name, gap, this.#bringsBack);
   }
 
   /** Why nothing is taken in now, or null. */
@@ -53,7 +62,7 @@ export class SourceCondition {
     this.#outdatedSeq = null;
     if (afterSeq === null || seq <= afterSeq + 1) return;
     const gap = { afterSeq, beforeSeq: seq };
-    this.#note(outdatedCursor(this.#name, gap).message, { source: this.#name });
+    this.#note(outdatedCursor(this.#name, gap, this.#bringsBack).message, { source: this.#name });
     // Queued before the cursor that passes it.
     this.#gaps.add(this.#name, gap).catch((error: unknown) => {
       this.#note('storing a gap fails', { source: this.#name, problem: operatingFailure(error).message });

@@ -1,14 +1,19 @@
 /**
- * One WebSocket connection to a source's `com.atproto.sync.subscribeRepos`, from open to close.
+ * One WebSocket connection to an event stream of a source, from open to close.
  *
  * Owns: the limits on handshake, frame and silence, and the pause while there is no capacity.
  */
+import type { LookupFunction } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Clock } from '../base/clock.ts';
 
 export type SourceConnectionOptions = {
   /** http(s) or ws(s). */
   readonly url: string;
+  /** The method that streams. */
+  readonly nsid: string;
+  /** Looks the host up; absent for the system's way. */
+  readonly lookup?: LookupFunction | undefined;
   /** Requests events after this seq; null for those from now on. */
   readonly cursor: number | null;
   readonly clock: Clock;
@@ -29,8 +34,8 @@ export type EndedConnection = { readonly received: number; readonly problem: str
 const frameBytesMax = 16_777_216;
 const handshakeMsMax = 10_000;
 
-function streamUrl(origin: string, cursor: number | null): string {
-  const url = new URL('/xrpc/com.atproto.sync.subscribeRepos', origin);
+function streamUrl({ url: origin, nsid, cursor }: SourceConnectionOptions): string {
+  const url = new URL(`/xrpc/${nsid}`, origin);
   url.protocol = url.protocol === 'https:' || url.protocol === 'wss:' ? 'wss:' : 'ws:';
   if (cursor !== null) url.searchParams.set('cursor', String(cursor));
   return url.href;
@@ -43,7 +48,8 @@ function bytesOf(data: Buffer | ArrayBuffer | Buffer[]): Buffer {
 
 /** Connects and receives messages until the source, a fault or the signal ends it. */
 export function holdConnection(options: SourceConnectionOptions, signal: AbortSignal): Promise<EndedConnection> {
-  const socket = new WebSocket(streamUrl(options.url, options.cursor), {
+  const socket = new WebSocket(streamUrl(options), {
+    ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
     handshakeTimeout: handshakeMsMax,
     maxPayload: frameBytesMax,
     perMessageDeflate: false,

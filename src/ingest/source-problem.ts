@@ -33,13 +33,11 @@ export function futureCursor(source: string, cursor: number | null): SourceProbl
 }
 
 /** Stops nothing: the events in between are missing until their repos are fetched. */
-export function outdatedCursor(source: string, { afterSeq, beforeSeq }: SourceGap): SourceProblem {
+export function outdatedCursor(source: string, { afterSeq, beforeSeq }: SourceGap, bringsBack: string): SourceProblem {
   return {
     code: 'OutdatedCursor',
     isStopped: false,
     message: `${source} no longer had the events between ${afterSeq} and ${beforeSeq}: they are missing`,
-    hint:
-      'Repos that commit again are fetched by themselves. `skyshard backfill` fetches the others; ' +
-      `\`skyshard source mended ${source}\` ends this notice.`,
+    hint: `${bringsBack}; \`skyshard source mended ${source}\` ends this notice.`,
   };
 }

@@ -1,10 +1,9 @@
 /**
- * Follows one source's `com.atproto.sync.subscribeRepos` until stopped.
+ * Follows one event stream of a source until stopped.
  *
  * Owns: reconnecting, the handling of each message, and when the cursor is stored. The cursor also
  * passes events that are ignored or cannot be read.
  */
-import { decodeFirehoseMessage, type FirehoseEvent } from '../atproto/firehose-event.ts';
 import { inputLimits } from '../atproto/input-limits.ts';
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
@@ -12,21 +11,27 @@ import { operatingFailure } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import { EntriesRefused } from '../log/entries-refused.ts';
-import { AheadWatch, aheadReasonOf, type TimedEvent } from './ahead-watch.ts';
+import { AheadWatch, aheadReasonOf } from './ahead-watch.ts';
 import { Backlog } from './backlog.ts';
+import { type EventStream, isNotice, type StreamedEvent, type StreamLocation } from './event-stream.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
 import { SourceCondition } from './source-condition.ts';
 import { type EndedConnection, holdConnection } from './source-connection.ts';
-import { clockBehind, futureCursor, type SourceProblem } from './source-problem.ts';
-import type { SourceTrust, TrustStatus } from './source-trust.ts';
+import { SourceLag } from './source-lag.ts';
+import { clockBehind, futureCursor } from './source-problem.ts';
+import type { SubscriptionStatus } from './source-status.ts';
+import type { SourceTrust } from './source-trust.ts';
 import type { IngestState } from './state/ingest-state.ts';
 import { StreamPosition } from './stream-position.ts';
 
-export type SubscriptionOptions = {
+export type SubscriptionOptions<Event extends StreamedEvent> = {
+  readonly stream: EventStream<Event>;
   /** Identifies the source in cursors, counters and status; must not change across restarts. */
   readonly name: string;
   /** Origin of a relay or PDS: http(s) or ws(s). */
   readonly url: string;
+  /** Finds the source before each connection; absent for one that is always at `url`. */
+  readonly locate?: () => Promise<StreamLocation>;
   /** Where to start without a stored cursor: a seq (exclusive, 0 = the beginning); null for now. */
   readonly startSeq: number | null;
   readonly state: IngestState;
@@ -34,10 +39,10 @@ export type SubscriptionOptions = {
   readonly random: SeededRandom;
   readonly counters: IngestCounters;
   /** Routes one event. Returns: once its effects are durable; null when it has none. */
-  readonly route: (event: FirehoseEvent, source: SourceTrust, message: Buffer) => Promise<unknown> | null;
+  readonly route: (event: Event, message: Buffer) => Promise<unknown> | null;
   readonly trust: SourceTrust;
   /** Routes what makes up for an event that the log refuses for good; null for nothing. */
-  readonly routeRefused: (event: FirehoseEvent) => Promise<unknown> | null;
+  readonly routeRefused: (event: Event) => Promise<unknown> | null;
   /** Null while there is capacity for more events; else resolves when there is. */
   readonly waitForCapacity: () => Promise<void> | null;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
@@ -45,26 +50,11 @@ export type SubscriptionOptions = {
   readonly silenceMsMax?: number;
 };
 
-/** Cursors are inclusive; null before the first event. */
-export type SubscriptionStatus = {
-  readonly name: string;
-  readonly url: string;
-  readonly connected: boolean;
-  /** What needs an operator; null while all is well. */
-  readonly problem: SourceProblem | null;
-  readonly attempts: number;
-  readonly lastProblem: string | null;
-  readonly receivedSeq: number | null;
-  readonly doneSeq: number | null;
-  readonly durableSeq: number | null;
-  readonly pendingEvents: number;
-  /** Age of the newest event on arrival; while events are unfinished, its age now. */
-  readonly lagMs: number | null;
-  readonly trust: TrustStatus;
-  readonly events: Record<string, number>;
-  readonly dropped: Record<string, number>;
-  readonly notices: Record<string, number>;
-};
+/** A subscription to any kind of stream. */
+export type AnySubscription = Pick<
+  Subscription<StreamedEvent>,
+  'name' | 'status' | 'condition' | 'beginAgain' | 'waitDurable' | 'storeCursor' | 'run'
+>;
 
 type Route = () => Promise<unknown> | null;
 
@@ -80,8 +70,27 @@ const clockPauseMsMax = 60_000;
 /** How often a source that refuses our cursor is asked again. */
 const refusedRetryMs = 15_000;
 
-export class Subscription {
-  readonly #options: SubscriptionOptions;
+/** Stores a cursor again and again, until the signal aborts. */
+async function storeRegularly(
+  store: () => Promise<void>,
+  onFailure: (problem: string) => void,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(storeEveryMs, signal);
+    try {
+      await store();
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      // For example a full disk. The cursor stays unchanged until the next attempt.
+      onFailure(String(error));
+    }
+  }
+}
+
+export class Subscription<Event extends StreamedEvent> {
+  readonly #options: SubscriptionOptions<Event>;
   readonly #signal: AbortSignal;
   readonly #events = new Tally();
   readonly #dropped = new Tally();
@@ -91,23 +100,24 @@ export class Subscription {
   readonly #ahead: AheadWatch;
   /** Ends the current connection, and the wait for the next. */
   #hangUp = new AbortController();
-  #receivedTimeMs = 0;
-  #receivedLagMs = 0;
+  readonly #lag = new SourceLag();
   #oversizedInARow = 0;
   /** Messages whose events are not done. */
   readonly #held = new Backlog({ items: Number.POSITIVE_INFINITY, bytes: inputLimits.messagesHeldBytesMax });
   #isConnected = false;
   #attempts = 0;
   #lastProblem: string | null = null;
+  #url: string;
   /** True until the first event of a connection, which shows whether the source used our cursor. */
   #isFirstOfConnection = false;
 
   /** Follows the source once `run` is called, until the signal aborts. */
-  constructor(options: SubscriptionOptions, signal: AbortSignal) {
+  constructor(options: SubscriptionOptions<Event>, signal: AbortSignal) {
     this.#options = options;
+    this.#url = options.url;
     this.#signal = signal;
     this.#position = new StreamPosition(options.name, options.state.cursors, options.startSeq);
-    this.condition = new SourceCondition(options.name, options.state.gaps, options.note);
+    this.condition = new SourceCondition(options);
     this.#ahead = new AheadWatch(options.clock, signal, () => this.#pauseForClock());
   }
 
@@ -116,12 +126,11 @@ export class Subscription {
   }
 
   get status(): SubscriptionStatus {
-    const { name, url, clock } = this.#options;
+    const { name, clock } = this.#options;
     const { receivedSeq, doneSeq, durableSeq, pendingCount: pendingEvents } = this.#position;
-    const waitingMs = Math.max(0, clock.nowMs() - this.#receivedTimeMs);
     return {
       name,
-      url,
+      url: this.#url,
       connected: this.#isConnected,
       problem: this.condition.problem,
       attempts: this.#attempts,
@@ -130,7 +139,7 @@ export class Subscription {
       doneSeq,
       durableSeq,
       pendingEvents,
-      lagMs: this.#receivedTimeMs === 0 ? null : pendingEvents === 0 ? this.#receivedLagMs : waitingMs,
+      lagMs: this.#lag.lagMs(pendingEvents, clock.nowMs()),
       trust: this.#options.trust.status,
       events: this.#events.toJSON(),
       dropped: this.#dropped.toJSON(),
@@ -154,7 +163,12 @@ export class Subscription {
 
   /** Runs until the signal aborts. The caller waits for events that are unfinished then. */
   async run(): Promise<void> {
-    await Promise.all([this.#runConnections(), this.#runStores()]);
+    const onFailure = (problem: string): void => {
+      this.#notices.add('cursor-not-stored');
+      this.#options.note('storing the cursor fails', { source: this.name, problem });
+    };
+    const stores = storeRegularly(() => this.storeCursor(), onFailure, this.#options.clock, this.#signal);
+    await Promise.all([this.#runConnections(), stores]);
   }
 
   async #runConnections(): Promise<void> {
@@ -182,7 +196,11 @@ export class Subscription {
   }
 
   async #connectOnce(): Promise<EndedConnection> {
-    const { url, clock, note, silenceMsMax = silenceMsDefault } = this.#options;
+    const { clock, note, silenceMsMax = silenceMsDefault, locate, stream } = this.#options;
+    const location: StreamLocation = locate === undefined ? { ok: true, url: this.#url } : await locate();
+    if (!location.ok) return { received: 0, problem: location.problem };
+    const { url, lookup } = location;
+    this.#url = url;
     const waitForCapacity = (): Promise<void> | null => this.#held.waitForCapacity() ?? this.#options.waitForCapacity();
     const cursor = this.#position.receivedSeq;
     this.#isFirstOfConnection = true;
@@ -200,7 +218,7 @@ export class Subscription {
     };
     const onOversized = (): void => this.#skipOversized();
     const ended = await holdConnection(
-      { url, cursor, clock, silenceMsMax, onOpen, onMessage, onOversized, waitForCapacity },
+      { url, nsid: stream.nsid, lookup, cursor, clock, silenceMsMax, onOpen, onMessage, onOversized, waitForCapacity },
       stop,
     );
     this.#isConnected = false;
@@ -213,7 +231,7 @@ export class Subscription {
   }
 
   #take(message: Buffer): void {
-    const decoded = decodeFirehoseMessage(message);
+    const decoded = this.#options.stream.decode(message);
     if (!decoded.ok) {
       this.#drop(decoded.reason);
       if (decoded.seq !== null) this.#track(decoded.seq, null);
@@ -222,25 +240,25 @@ export class Subscription {
     const event = decoded.value;
     this.#events.add(event.kind);
     this.#options.counters.eventsReceived.with(this.name, event.kind).add();
-    if (event.kind === 'info') {
+    if (!isNotice(event)) this.#takeTimed(event, message);
+    else if (event.kind === 'info') {
       this.#takeInfo(event.name, event.message);
     } else if (event.kind === 'error') {
       this.#takeError(event.error, event.message);
-    } else if (event.kind === 'unknown') {
+    } else {
       this.#drop('kind-unknown');
       if (event.seq !== null) this.#track(event.seq, null);
-    } else this.#takeTimed(event, message);
+    }
   }
 
-  #takeTimed(event: TimedEvent, message: Buffer): void {
+  #takeTimed(event: Event, message: Buffer): void {
     const nowMs = this.#options.clock.nowMs();
-    const reason = aheadReasonOf(event, nowMs);
-    if (reason === null) {
-      this.#ahead.noteSound(event.did);
-      this.#receivedTimeMs = event.eventMs;
-      this.#receivedLagMs = Math.max(0, nowMs - event.eventMs);
-      this.#options.trust.noteLag(this.#receivedLagMs, nowMs);
-      const route = (): ReturnType<Route> => this.#options.route(event, this.#options.trust, message);
+    const timed = this.#options.stream.timedOf(event);
+    const reason = timed === null ? null : aheadReasonOf(timed, nowMs);
+    if (reason === null || timed === null) {
+      if (timed !== null) this.#ahead.noteSound(timed.did);
+      if (event.eventMs > 0) this.#options.trust.noteLag(this.#lag.note(event.eventMs, nowMs), nowMs);
+      const route = (): ReturnType<Route> => this.#options.route(event, message);
       this.#track(event.seq, route, event, message.length);
       return;
     }
@@ -248,7 +266,7 @@ export class Subscription {
     // Tracked first, so that the cursor is before it if this finds our clock to be behind.
     const final = Promise.withResolvers<void>();
     this.#track(event.seq, () => final.promise, event);
-    void this.#ahead.noteAhead(event).then(final.resolve);
+    void this.#ahead.noteAhead(timed).then(final.resolve);
   }
 
   /** What looked ahead and everything after it is received again once our clock is right. */
@@ -282,7 +300,7 @@ export class Subscription {
   }
 
   /** Routes an event and tracks it, and its message's bytes, until it is done. */
-  #track(seq: number, route: Route | null, event: FirehoseEvent | null = null, bytes = 0): void {
+  #track(seq: number, route: Route | null, event: Event | null = null, bytes = 0): void {
     const isFirst = this.#isFirstOfConnection;
     this.#isFirstOfConnection = false;
     if (isFirst) this.condition.noteFirst(seq);
@@ -320,7 +338,7 @@ export class Subscription {
    * Routes an event again when its effects could not be stored because storage was full. One that
    * the log refuses for good is passed.
    */
-  async #routeAgain(event: FirehoseEvent, route: Route, error: unknown, finish: () => void): Promise<void> {
+  async #routeAgain(event: Event, route: Route, error: unknown, finish: () => void): Promise<void> {
     if (error instanceof EntriesRefused) return this.#pass(event, route, error, finish);
     const isFull = operatingFailure(error).code === 'StorageFull';
     if (isFull) {
@@ -335,8 +353,8 @@ export class Subscription {
   }
 
   /** Passes an event after a refusal, which may be of another entry that was sent with its own. */
-  #pass(event: FirehoseEvent, route: Route, error: EntriesRefused, finish: () => void): void {
-    const isOwn = 'did' in event && error.dids.has(event.did);
+  #pass(event: Event, route: Route, error: EntriesRefused, finish: () => void): void {
+    const isOwn = error.dids.has(this.#options.stream.timedOf(event)?.did ?? '');
     if (isOwn) this.#drop(error.reason);
     const routed = isOwn ? this.#options.routeRefused(event) : null;
     if (routed === null) finish();
@@ -354,23 +372,9 @@ export class Subscription {
     this.#position.skip(2 ** Math.max(0, this.#oversizedInARow++ - 8));
   }
 
-  async #runStores(): Promise<void> {
-    while (!this.#signal.aborted) {
-      await this.#options.clock.sleep(storeEveryMs, this.#signal);
-      try {
-        await this.storeCursor();
-      } catch (error) {
-        if (error instanceof InvariantError) throw error;
-        // For example a full disk. The cursor stays unchanged until the next attempt.
-        this.#notices.add('cursor-not-stored');
-        this.#options.note('storing the cursor fails', { source: this.name, problem: String(error) });
-      }
-    }
-  }
-
   /** Stores up to where everything is done. Returns: once durable. */
   storeCursor(): Promise<void> {
-    return this.#position.storeCursor(Math.max(0, this.#receivedTimeMs));
+    return this.#position.storeCursor(this.#lag.eventMs);
   }
 
   /** See `StreamPosition.waitDurable`. */

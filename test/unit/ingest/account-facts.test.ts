@@ -10,7 +10,7 @@ const did = 'did:plc:ewvi7nxzyoun6zhxrhs64oiz';
 const fact = { pds: 'https://pds.test', signingKey: 'zQ3sh' };
 
 function documentOf(facts: typeof fact): DidDocument {
-  return { did, claimedHandle: null, keysJson: '{}', servicesJson: '{}', ...facts };
+  return { did, claimedHandle: null, labeler: null, labelKey: null, keysJson: '{}', servicesJson: '{}', ...facts };
 }
 
 /** Facts over a resolver whose answers a test gives. */
