@@ -6,9 +6,9 @@
  * file of generated events as fast as ingest reads, and is not counted. Compare the CPU time per
  * record: records/s suffers from other load on the machine.
  *
- * Options after `--`: `--records N`, `--slots N` (only that count); `--hanging N` measures the first
- * plan again while a second relay sends N `#identity` events whose look-ups hang, and prints the
- * ratios; for experiments `--no-stages`, `--node-flags="…"` (of Node, for all processes),
+ * Options after `--`: `--records N`, `--slots N` (only that count); `--hanging N` measures the
+ * first plan again while a second relay sends N `#identity` events whose look-ups hang, and prints
+ * the ratios; for experiments `--no-stages`, `--node-flags="…"` (of Node, for all processes),
  * `--node-words="…"` and `--ingest-words="…"` (of the command line).
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
