@@ -45,6 +45,7 @@ export const collections = {
     recordsMethod: 'GetListRecords',
     isActorInfo: false,
     actorCount: 'lists',
+    listedBy: 'sorted',
   },
   listItem: { nsid: 'app.bsky.graph.listitem', code: 12, recordsMethod: 'GetListItemRecords', isActorInfo: false },
   listBlock: { nsid: 'app.bsky.graph.listblock', code: 13, recordsMethod: 'GetListBlockRecords', isActorInfo: false },

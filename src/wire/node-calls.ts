@@ -50,6 +50,8 @@ export const nodeCalls = {
   timeline: 'slot.timeline',
   /** NewestByAuthorsRequest → a list of feed items, see feed-messages.ts. */
   newestByAuthors: 'slot.newestByAuthors',
+  /** Texts (list URIs) → what the records of the lists say, see list-messages.ts. */
+  lists: 'slot.lists',
   /** Texts (post URIs) → Texts: the root that each claims, '' if the post does not exist. */
   postRoots: 'slot.postRoots',
   /** Texts (root URIs) → OpThreadsAnswer, see thread-messages.ts. */

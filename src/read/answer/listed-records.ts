@@ -1,4 +1,4 @@
-/** Pages of an actor's feed generators and starter packs, and the status of feed generators. */
+/** Pages of an actor's lists, feeds and starter packs, and the status of feed generators. */
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import { timeBytes } from '../../base/time-bytes.ts';
@@ -25,6 +25,12 @@ export const listedPages = {
     collection: nsid.generator,
     ...fieldNumber.GetActorFeedsResponse,
     path: 'GetActorFeedsRequest.cursor',
+  },
+  GetActorLists: {
+    collection: nsid.list,
+    uris: fieldNumber.GetActorListsResponse.listUris,
+    cursor: fieldNumber.GetActorListsResponse.cursor,
+    path: 'GetActorListsRequest.cursor',
   },
   GetActorStarterPacks: {
     collection: nsid.starterPack,

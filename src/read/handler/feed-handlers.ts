@@ -94,6 +94,7 @@ function writeFeedStatuses(into: MessageWriter, { lookup, turn }: ReadContext, r
 
 export const feedReads: readonly ReadRow[] = [
   listed('GetActorFeeds'),
+  listed('GetActorLists'),
   listed('GetActorStarterPacks'),
   byItem('bsky.GetFeedGeneratorStatus', writeFeedStatuses),
   writtenMessage('GetAuthorFeed', (into, { lookup }, page) =>

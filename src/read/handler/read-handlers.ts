@@ -24,6 +24,7 @@ import { actorReads } from './actor-handlers.ts';
 import { feedReads } from './feed-handlers.ts';
 import { graphReads } from './graph-handlers.ts';
 import { labelReads } from './label-handlers.ts';
+import { listReads } from './list-handlers.ts';
 import type { ReadContext } from './read-context.ts';
 import { recordReads } from './record-handlers.ts';
 import { suggestionReads } from './suggestion-handlers.ts';
@@ -71,7 +72,15 @@ export function createReadHandlers(options: ReadOptions): Reads {
     clock,
     prefetchReads: options.prefetchReads ?? false,
   };
-  const rows = [...recordReads, ...actorReads, ...graphReads, ...feedReads, ...suggestionReads, ...labelReads];
+  const rows = [
+    ...recordReads,
+    ...actorReads,
+    ...graphReads,
+    ...listReads,
+    ...feedReads,
+    ...suggestionReads,
+    ...labelReads,
+  ];
   const handlers = new Map(rows.map(({ call, handlerFor }) => [call, handlerFor(context)]));
   const { finder, feeds, actors, edges, records, follows } = context;
   const didCaches = { feeds: feeds.cache, actors: actors.cache, edges: edges.cache, follows: follows.cache };

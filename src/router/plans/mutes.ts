@@ -2,6 +2,7 @@
 import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { oneSlot } from '../plan/one-slot.ts';
 import type { Plan } from '../plan/plan.ts';
 import { recordOfUri, requireDid, writePlan } from '../plan/private-write.ts';
 
@@ -19,6 +20,9 @@ function listOf(request: string, { subjectUri }: { subjectUri: string }): Record
 }
 
 export const mutePlans: readonly Plan[] = [
+  oneSlot({ method: 'GetMutes', owner: 'actorDid', isShared: false }),
+  oneSlot({ method: 'GetActorMutesActor', owner: 'actorDid', isShared: false }),
+  oneSlot({ method: 'GetMutelistSubscription', owner: 'actorDid', isShared: false }),
   writePlan('CreateActorMuteRequest', 'actor_did', (request) => {
     const { actorDid: did, onlyReposts, onlyQuoteposts } = request;
     const subject = subjectOf('CreateActorMuteRequest', request);

@@ -8,6 +8,7 @@ import { graphPlans } from './graph.ts';
 import { identityPlans } from './identity.ts';
 import { interactionPlans } from './interactions.ts';
 import { labelPlans } from './labels.ts';
+import { listPlans } from './lists.ts';
 import { moderationPlans } from './moderation.ts';
 import { mutePlans } from './mutes.ts';
 import { notificationPlans } from './notifications.ts';
@@ -32,6 +33,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...interactionPlans,
     ...feedPlans,
     ...notificationPlans,
+    ...listPlans,
     ...moderationPlans,
     ...mutePlans,
     ...identityPlans,
