@@ -44,6 +44,10 @@ export const nodeCalls = {
   followsOf: 'slot.followsOf',
   /** Texts (a list's name) → what operators suggest, see suggestion-messages.ts. */
   suggestions: 'slot.suggestions',
+  /** No bytes → Texts: each slot of the node and how many owners it has. */
+  sitemapOwners: 'slot.sitemapOwners',
+  /** Texts (a slot, a range of its owners) → Texts: handles. */
+  sitemapHandles: 'slot.sitemapHandles',
   /** Texts (DIDs) → Texts: those of known actors. */
   knownActors: 'slot.knownActors',
   /** TimelineRequest, to the viewer's node → TimelineAnswer, see feed-messages.ts. */

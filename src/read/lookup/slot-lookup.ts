@@ -38,6 +38,11 @@ export class SlotLookup {
     return served;
   }
 
+  /** Of the cluster. */
+  get slots(): number {
+    return this.#slots;
+  }
+
   serves(slot: number): boolean {
     return this.#stateOf(slot) !== undefined;
   }

@@ -14,6 +14,8 @@ export interface PlanContext {
   readonly identity: IdentitySource;
   /** Monotonic. Units: ms. */
   readonly deadlineMs: number;
+  /** Units: ms since 1970. */
+  nowMs(): number;
   /** The time until the deadline; at least 1. Units: ms. */
   remainingMs(): number;
   /** Admits items. Errors: DataPlaneError `ResourceExhausted`. */

@@ -128,6 +128,7 @@ export class ServiceRouter {
       fanOut: this.#fanOut,
       identity: this.#options.identity,
       deadlineMs,
+      nowMs: () => this.#options.clock.nowMs(),
       remainingMs: () => Math.max(1, deadlineMs - this.#options.clock.monotonicMs()),
       admit,
       wrote: () => this.wrote(),

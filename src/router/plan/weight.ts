@@ -34,8 +34,10 @@ export const weightByMethod: ReadonlyMap<MethodName, number> = new Map<MethodNam
   ['GetSuggestedFeeds', page],
   ['GetSuggestedEntities', page],
   ['GetFollowSuggestions', page],
+  ['GetSitemapIndex', page],
   ['GetTimeline', page],
   ['GetThread', page],
+  ['GetSitemapPage', 5 * page],
 ]);
 
 /** Returns what a request counts besides its keys. */

@@ -14,6 +14,7 @@ import { mutePlans } from './mutes.ts';
 import { notificationPlans } from './notifications.ts';
 import { recordPlans } from './records.ts';
 import { siteStandardPlans } from './site-standard.ts';
+import { sitemapPlans } from './sitemap.ts';
 import { suggestionPlans } from './suggestions.ts';
 import { verificationPlans } from './verifications.ts';
 
@@ -39,6 +40,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...identityPlans,
     ...suggestionPlans,
     ...siteStandardPlans,
+    ...sitemapPlans,
     ...labelPlans,
     ...verificationPlans,
     ...absentPlans,
