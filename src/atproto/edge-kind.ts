@@ -11,11 +11,14 @@ import { type Collection, nsid } from './collection.ts';
 import { type RecordRef, readDid, readRecordRef, writeDid, writeRecordRef } from './compact-key.ts';
 import type { NoticeReason } from './notice-reason.ts';
 
+/** Bookmarks are private data, no records: this names them in references to what made an edge. */
+export const bookmarkCollection = 'app.bsky.bookmark.defs';
+
 type EdgeRow = {
   readonly kind: string;
   /** One byte in keys and entries. Part of the stored format: append only, never reuse. */
   readonly code: number;
-  readonly collection: Collection;
+  readonly collection: Collection | typeof bookmarkCollection;
   /** True where a record is only this edge; posts have edges in addition to their text. */
   readonly isWholeRecord: boolean;
   /** `both`: an actor in a list. */
@@ -132,6 +135,15 @@ const rows = [
     subject: 'record',
     incomingOrder: 'maker',
     promotesDuplicate: false,
+  },
+  {
+    ...usual,
+    kind: 'bookmark',
+    code: 11,
+    collection: bookmarkCollection,
+    subject: 'record',
+    isWholeRecord: false,
+    recordCount: 'bookmarks',
   },
 ] as const satisfies readonly EdgeRow[];
 

@@ -8,6 +8,7 @@ import type { RecordRef } from '../atproto/compact-key.ts';
 import type { EdgeKind } from '../atproto/edge-kind.ts';
 import type { Label, LabelId } from '../atproto/label.ts';
 import type { NoticeReason } from '../atproto/notice-reason.ts';
+import type { PrivateKind } from '../atproto/private-namespace.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
 import type { SuggestionChange, SuggestionList } from './suggestion.ts';
 
@@ -120,7 +121,20 @@ export type PrivateWrite =
   | { readonly type: 'list-mute'; readonly list: RecordRef }
   | { readonly type: 'list-unmute'; readonly list: RecordRef }
   | { readonly type: 'clear-list-mutes' }
-  | { readonly type: 'trusted-verifier'; readonly isTrusted: boolean };
+  | { readonly type: 'trusted-verifier'; readonly isTrusted: boolean }
+  | { readonly type: 'thread-mute'; readonly root: RecordRef }
+  | { readonly type: 'thread-unmute'; readonly root: RecordRef }
+  | { readonly type: 'clear-thread-mutes' }
+  | { readonly type: 'notification-priority'; readonly isPriority: boolean }
+  | {
+      readonly type: 'private-data';
+      readonly method: PrivateMethod;
+      readonly namespace: string;
+      readonly key: string;
+      /** JSON; empty for a delete. */
+      readonly payload: string;
+    }
+  | { readonly type: 'erase'; readonly kind: PrivateKind };
 
 /** What becomes known about an actor's age; null leaves what was known before. */
 export type AgeAssuranceChange = {
@@ -130,6 +144,10 @@ export type AgeAssuranceChange = {
   readonly regionCode: string | null;
   readonly lastInitiatedMs: number | null;
 };
+
+/** What is done with one item of private data. The order is part of the stored format. */
+export const privateMethods = ['create', 'update', 'delete'] as const;
+export type PrivateMethod = (typeof privateMethods)[number];
 
 /** What one slot's apply sends to another slot. Absolute: repeating it changes nothing. */
 export type EffectEntry = { readonly kind: 'effect'; readonly effect: SentEffect };

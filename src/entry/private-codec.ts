@@ -9,10 +9,11 @@ import {
   writeRecordRef,
   writeRkey,
 } from '../atproto/compact-key.ts';
+import { privateKinds, readNamespace, writeNamespace } from '../atproto/private-namespace.ts';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readNullable, type ValueOf, writeNullable } from './effect-codec.ts';
-import type { AgeAssuranceChange, PrivateWrite } from './entry.ts';
+import { type AgeAssuranceChange, type PrivateWrite, privateMethods } from './entry.ts';
 import { type SuggestionChange, suggestionChangesMax, suggestionLists } from './suggestion.ts';
 
 const privateTag = {
@@ -32,6 +33,12 @@ const privateTag = {
   'record-tags': 14,
   'actor-tags': 15,
   'trusted-verifier': 16,
+  'thread-mute': 17,
+  'thread-unmute': 18,
+  'clear-thread-mutes': 19,
+  'notification-priority': 20,
+  'private-data': 21,
+  erase: 22,
 } as const satisfies Record<PrivateWrite['type'], number>;
 
 const muteScope = { onlyReposts: 1, onlyQuoteposts: 2 } as const;
@@ -79,8 +86,22 @@ export function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
     case 'list-mute':
     case 'list-unmute':
       return writeRecordRef(writer, write.list);
+    case 'thread-mute':
+    case 'thread-unmute':
+      return writeRecordRef(writer, write.root);
     case 'clear-mutes':
     case 'clear-list-mutes':
+    case 'clear-thread-mutes':
+      return;
+    case 'notification-priority':
+      writer.u8(write.isPriority ? 1 : 0);
+      return;
+    case 'private-data':
+      writeNamespace(writer.u8(privateMethods.indexOf(write.method)), write.namespace);
+      writer.text(write.key).text(write.payload);
+      return;
+    case 'erase':
+      writer.u8(privateKinds.indexOf(write.kind));
       return;
   }
 }
@@ -194,6 +215,24 @@ export function readPrivate(reader: ByteReader): PrivateWrite {
       return { type: 'trusted-verifier', isTrusted: reader.u8() === 1 };
     case privateTag['clear-list-mutes']:
       return { type: 'clear-list-mutes' };
+    case privateTag['thread-mute']:
+      return { type: 'thread-mute', root: readRecordRef(reader) };
+    case privateTag['thread-unmute']:
+      return { type: 'thread-unmute', root: readRecordRef(reader) };
+    case privateTag['clear-thread-mutes']:
+      return { type: 'clear-thread-mutes' };
+    case privateTag['notification-priority']:
+      return { type: 'notification-priority', isPriority: reader.u8() === 1 };
+    case privateTag['private-data']:
+      return {
+        type: 'private-data',
+        method: privateMethods[reader.u8()] ?? reader.fail('a write of an unknown method'),
+        namespace: readNamespace(reader),
+        key: reader.text(),
+        payload: reader.text(),
+      };
+    case privateTag.erase:
+      return { type: 'erase', kind: privateKinds[reader.u8()] ?? reader.fail('an erasure of an unknown kind') };
     default:
       return reader.fail(`a private write of the unknown type ${code satisfies never}`);
   }

@@ -11,6 +11,7 @@ import { getAgeAssurance } from '../../slot/table/age-assurance.ts';
 import { type JsonObject, objectOf, textOf } from '../../slot/table/record-values.ts';
 import { RecordView } from '../../slot/table/record-view.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
+import { isOwnerMarked, ownerMark } from '../../slot/table/unread-count.ts';
 import { getVerifiedBy, verifiedByKey } from '../../slot/table/verified-by.ts';
 import type { ActorCache } from '../cache/actor-cache.ts';
 import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
@@ -95,6 +96,7 @@ function writeActorRow(into: MessageWriter, state: SlotState, owner: number): vo
   into.optionalTextField(field.upstreamStatus, actor.upstreamStatus);
   for (const tag of getActorTags(state, owner)) into.textField(field.tags, tag);
   if (actor.isTrustedVerifier) into.trueField(field.trustedVerifier);
+  if (isOwnerMarked(state, owner, ownerMark.prefersFollowed)) into.trueField(field.priorityNotifications);
 }
 
 const { rkey: metaRkey, handle: metaHandle, displayName: metaName, sortedAt } = fieldNumber.VerificationMeta;

@@ -17,15 +17,15 @@ const recordColumns = recordCountNames
 const recordColumnCount = recordCountNames.length;
 
 const userCounts = fieldNumber.GetCountsForUsersResponse;
-/** Response fields of GetCountsForUsers. Drafts are not stored, so their count is 0. */
-const actorColumns: readonly (readonly [number, ActorCountName | null])[] = [
+/** Response fields of GetCountsForUsers. */
+const actorColumns: readonly (readonly [number, ActorCountName])[] = [
   [userCounts.posts, 'posts'],
   [userCounts.following, 'follows'],
   [userCounts.followers, 'followers'],
   [userCounts.lists, 'lists'],
   [userCounts.feeds, 'feeds'],
   [userCounts.starterPacks, 'starterPacks'],
-  [userCounts.drafts, null],
+  [userCounts.drafts, 'drafts'],
 ];
 
 const { refs } = fieldNumber.GetInteractionCountsRequest;
@@ -135,14 +135,7 @@ export function writeCountsForUsers(
   }
   if (count === 0) return null;
   for (const [number, name] of actorColumns) {
-    if (name === null) writeZeroes(into, number, count);
-    else writeColumn(into, number, count, width, actorCountNames.indexOf(name));
+    writeColumn(into, number, count, width, actorCountNames.indexOf(name));
   }
   return isPartial ? count : null;
-}
-
-function writeZeroes(into: MessageWriter, number: number, count: number): void {
-  const start = into.begin(number, 1);
-  into.raw(Buffer.alloc(count));
-  into.end(start, 1);
 }

@@ -25,6 +25,7 @@ import { feedReads } from './feed-handlers.ts';
 import { graphReads } from './graph-handlers.ts';
 import { labelReads } from './label-handlers.ts';
 import { listReads } from './list-handlers.ts';
+import { privateReads } from './private-handlers.ts';
 import type { ReadContext } from './read-context.ts';
 import { recordReads } from './record-handlers.ts';
 import { suggestionReads } from './suggestion-handlers.ts';
@@ -80,6 +81,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
     ...feedReads,
     ...suggestionReads,
     ...labelReads,
+    ...privateReads,
   ];
   const handlers = new Map(rows.map(({ call, handlerFor }) => [call, handlerFor(context)]));
   const { finder, feeds, actors, edges, records, follows } = context;

@@ -15,6 +15,8 @@ export type OneSlotMethod<Method extends SlotMethod> = {
   readonly items?: {
     readonly request: FieldName<`${Method}Request`>;
     readonly response: FieldName<`${Method}Response`>;
+    /** The answer of an owner that no slot can hold; by default empty texts or messages. */
+    readonly missing?: (owner: string, count: number) => Uint8Array;
   };
   /** False for private data and takedowns: a caller must see its own write. */
   readonly isShared?: boolean;
@@ -33,8 +35,10 @@ type Fields = {
   readonly items: number | null;
 };
 
+type OwnerSlot = { readonly slot: number; readonly items: number; readonly start: number; readonly end: number };
+
 /** Returns the slot of the request's owner, negative if no slot can hold it, and counts items. */
-function ownerSlot(request: Buffer, fields: Fields, slots: number): { slot: number; items: number } {
+function ownerSlot(request: Buffer, fields: Fields, slots: number): OwnerSlot {
   const { message, owner, shape } = fields;
   const scanner = new FieldScanner(request, message);
   let items = 0;
@@ -48,10 +52,10 @@ function ownerSlot(request: Buffer, fields: Fields, slots: number): { slot: numb
     start = scanner.start;
     end = scanner.end;
   }
-  if (shape === 'did') return { slot: slotOfDid(request, start, end, slots), items };
-  if (shape === 'uri') return { slot: slotOfUri(request, start, end, slots), items };
+  if (shape === 'did') return { slot: slotOfDid(request, start, end, slots), items, start, end };
+  if (shape === 'uri') return { slot: slotOfUri(request, start, end, slots), items, start, end };
   scanner.reset(request, start, end).lastOf(fieldNumber.RecordRef.uri);
-  return { slot: slotOfUri(request, scanner.start, scanner.end, slots), items };
+  return { slot: slotOfUri(request, scanner.start, scanner.end, slots), items, start, end };
 }
 
 /** Returns an answer with one empty text in field `number` for each item. */
@@ -76,9 +80,12 @@ export function oneSlot<Method extends SlotMethod>(options: OneSlotMethod<Method
     timeoutMs: planDefaults.timeoutMs,
     isShared,
     run: (request, { fanOut, deadlineMs, admit }) => {
-      const { slot, items } = ownerSlot(request, fields, fanOut.map.slots);
+      const { slot, items, start, end } = ownerSlot(request, fields, fanOut.map.slots);
       requireItemsMax(items, method);
-      if (slot < 0) return items === 0 ? emptyAnswer : emptyTexts(answerNumber, items);
+      if (slot < 0) {
+        if (items === 0) return emptyAnswer;
+        return counted?.missing?.(request.utf8Slice(start, end), items) ?? emptyTexts(answerNumber, items);
+      }
       if (items > 0) admit(items);
       return fanOut.ask(fanOut.nodeBySlot[slot]!, `bsky.${method}`, request, deadlineMs);
     },

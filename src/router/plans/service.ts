@@ -1,7 +1,6 @@
 /** The plans of all methods. A method without a plan is not built yet. */
 import type { MethodName } from '../../proto/generated/bsky-service.ts';
 import { emptyAnswer, type Plan, planDefaults } from '../plan/plan.ts';
-import { absentPlans } from './absent.ts';
 import { actorPlans } from './actors.ts';
 import { feedPlans } from './feeds.ts';
 import { graphPlans } from './graph.ts';
@@ -12,6 +11,7 @@ import { listPlans } from './lists.ts';
 import { moderationPlans } from './moderation.ts';
 import { mutePlans } from './mutes.ts';
 import { notificationPlans } from './notifications.ts';
+import { privateDataPlans } from './private-data.ts';
 import { recordPlans } from './records.ts';
 import { siteStandardPlans } from './site-standard.ts';
 import { sitemapPlans } from './sitemap.ts';
@@ -37,12 +37,12 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...listPlans,
     ...moderationPlans,
     ...mutePlans,
+    ...privateDataPlans,
     ...identityPlans,
     ...suggestionPlans,
     ...siteStandardPlans,
     ...sitemapPlans,
     ...labelPlans,
     ...verificationPlans,
-    ...absentPlans,
   ].map((plan) => [plan.method, plan]),
 );

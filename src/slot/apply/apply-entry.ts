@@ -5,13 +5,22 @@ import { setBlobTakedown } from '../table/actor-row.ts';
 import { putActorTags } from '../table/actor-tags.ts';
 import { changeAgeAssurance } from '../table/age-assurance.ts';
 import { putLabel, removeLabel } from '../table/label.ts';
-import { noticeReasonKey, putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
-import { putNotificationSeen, recountRowsMax } from '../table/unread-count.ts';
+import { noticeReasonKey, removeNotice, setNoticeTakedown } from '../table/notice.ts';
+import { emptyValue } from '../table/slot-state.ts';
+import {
+  getNotificationSeen,
+  ownerMark,
+  putNotificationSeen,
+  recountRowsMax,
+  setOwnerMark,
+} from '../table/unread-count.ts';
 import { applyAccount, applyIdentity, changeActor } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
 import { applyEdgeEffect } from './incoming-edge-apply.ts';
+import { putJudgedNotice } from './judged-notice.ts';
 import { applyMuteWrite } from './mute-apply.ts';
+import { applyPrivateData } from './private-data-apply.ts';
 import { setRecordTags, setRecordTakedown } from './record-apply.ts';
 import {
   applyCommit,
@@ -78,12 +87,7 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
     case 'blob-takedown':
       return setBlobTakedown(state, state.ensureOwner(did), write.cid, write.ref);
     case 'notification-seen':
-      if (putNotificationSeen(state, state.ensureOwner(did), write.seenMs)) {
-        // Rows on both sides of the seen time were read.
-        context.workUsLeft -= 2 * recountRowsMax * workCostUs.row;
-        context.longWork({ type: 'unread-recount', did });
-      }
-      return;
+      return applyNotificationSeen(context, did, write.seenMs);
     case 'upstream-status':
       return changeActor(context, did, { upstreamStatus: write.status });
     case 'suggestions':
@@ -104,10 +108,35 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
     case 'list-mute':
     case 'list-unmute':
     case 'clear-list-mutes':
+    case 'thread-mute':
+    case 'thread-unmute':
+    case 'clear-thread-mutes':
       return applyMuteWrite(context, did, write);
     case 'trusted-verifier':
       return setTrustedVerifier(context, did, write.isTrusted);
+    case 'notification-priority':
+      return applyNotificationPriority(context, did, write.isPriority);
+    case 'private-data':
+      return applyPrivateData(context, did, write);
+    case 'erase':
+      return context.longWork({ type: 'erase', did, kind: write.kind, originMs: context.appendMs, after: emptyValue });
   }
+}
+
+function applyNotificationSeen(context: ApplyContext, did: string, seenMs: number): void {
+  if (!putNotificationSeen(context.state, context.state.ensureOwner(did), seenMs)) return;
+  // Rows on both sides of the seen time were read.
+  context.workUsLeft -= 2 * recountRowsMax * workCostUs.row;
+  context.longWork({ type: 'unread-recount', did });
+}
+
+/** Who never looked has seen all once it says what it prefers, as on the official plane. */
+function applyNotificationPriority(context: ApplyContext, did: string, isPriority: boolean): void {
+  const { state } = context;
+  const owner = state.ensureOwner(did);
+  setOwnerMark(state, owner, ownerMark.prefersFollowed, isPriority);
+  state.touchedOwners.add(owner);
+  if (getNotificationSeen(state, owner) === null) applyNotificationSeen(context, did, context.appendMs);
 }
 
 /** Applies one effect in the slot of its routing key. Repeating it changes nothing. */
@@ -123,7 +152,7 @@ export function applyEffect(context: ApplyContext, effect: Effect): void {
       const subject = effect.reasonSubject === null ? null : (parseRecordUri(effect.reasonSubject) ?? null);
       if (effect.present) {
         if (context.isResent) context.confirm(noticeReasonKey(owner, effect));
-        putNotice(state, owner, { ...effect, subject, sender: context.source });
+        putJudgedNotice(state, owner, { ...effect, subject, sender: context.source });
       } else removeNotice(state, owner, effect);
       return;
     }

@@ -4,11 +4,12 @@ import type { RecordRef } from '../../atproto/compact-key.ts';
 import { edgeByKind } from '../../atproto/edge-kind.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type EdgeEffect, incomingEdgeKey, isOnRecord } from '../table/incoming-edge.ts';
-import { markNoticeRecordGone, putNotice, removeNotice, setNoticeTakedown } from '../table/notice.ts';
+import { markNoticeRecordGone, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { addToRecordCount, recordCountsKey } from '../table/record-counts.ts';
 import { hasRecord } from '../table/record-row.ts';
 import { emptyValue } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { putJudgedNotice } from './judged-notice.ts';
 
 /** Puts or removes one incoming edge, its count and its notice. */
 export function applyEdgeEffect(context: ApplyContext, effect: EdgeEffect): void {
@@ -55,7 +56,7 @@ function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect):
   const isOwn = effect.source.did === effect.subjectDid;
   if (reason === null || (isOwn && effect.edge !== 'follow')) return;
   const notice = { source: effect.source, reason, subject: effect.subject, sortMs: effect.sortMs, isTakenDown: false };
-  if (effect.present) putNotice(context.state, owner, notice);
+  if (effect.present) putJudgedNotice(context.state, owner, notice);
   // That an actor was verified stays listed, as history.
   else if (effect.edge === 'verification') markNoticeRecordGone(context.state, owner, notice);
   else removeNotice(context.state, owner, notice);

@@ -17,6 +17,7 @@ import { recountRowsMax, recountUnread } from '../table/unread-count.ts';
 import { deleteAccountStep } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { clearBracket, sweepBracket } from './bracket-sweep.ts';
+import { eraseStep } from './erase-apply.ts';
 import { clearMutesStep } from './mute-apply.ts';
 import { sendPostExists } from './post-apply.ts';
 import { clearSeenStep, sweepResync } from './repo-apply.ts';
@@ -57,6 +58,8 @@ function step(context: ApplyContext, work: LongWork): LongWork | undefined {
       return sweepBracket(context, work);
     case 'bracket-clear':
       return clearBracket(context, work);
+    case 'erase':
+      return eraseStep(context, work);
   }
 }
 

@@ -1,4 +1,4 @@
-/** Applies an owner's writes about mutes and about subscriptions to lists of muted actors. */
+/** Applies an owner's writes about mutes of actors, of lists of them, and of threads. */
 import type { PrivateWrite } from '../../entry/entry.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import {
@@ -13,17 +13,28 @@ import {
 } from '../table/mute.ts';
 import { addClear, clearCount, type MuteSort } from '../table/mute-clears.ts';
 import { emptyValue } from '../table/slot-state.ts';
+import { putThreadMute, removeThreadMute, threadMutePrefix } from '../table/thread-mute.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { hasRows, rowsAfter } from './rows-after.ts';
 
-export type MuteWrite = Extract<
-  PrivateWrite,
-  { readonly type: 'mute' | 'unmute' | 'clear-mutes' | 'list-mute' | 'list-unmute' | 'clear-list-mutes' }
->;
+const muteWrites = [
+  'mute',
+  'unmute',
+  'clear-mutes',
+  'list-mute',
+  'list-unmute',
+  'clear-list-mutes',
+  'thread-mute',
+  'thread-unmute',
+  'clear-thread-mutes',
+] as const;
+
+export type MuteWrite = Extract<PrivateWrite, { readonly type: (typeof muteWrites)[number] }>;
 
 const prefixBySort: { readonly [sort in MuteSort]: (owner: number) => Buffer } = {
   actor: mutePrefix,
   list: listMutePrefix,
+  thread: threadMutePrefix,
 };
 
 /** Applies one write. What there is to remove of an owner that was never seen is nothing. */
@@ -31,6 +42,7 @@ export function applyMuteWrite(context: ApplyContext, did: string, write: MuteWr
   const { state, appendMs } = context;
   if (write.type === 'mute') return putMute(state, state.ensureOwner(did), write.subject, write, appendMs);
   if (write.type === 'list-mute') return putListMute(state, state.ensureOwner(did), write.list);
+  if (write.type === 'thread-mute') return putThreadMute(state, state.ensureOwner(did), write.root);
   const owner = state.ownerOf(did);
   if (owner === undefined) return;
   switch (write.type) {
@@ -38,10 +50,14 @@ export function applyMuteWrite(context: ApplyContext, did: string, write: MuteWr
       return removeMute(state, owner, write.subject);
     case 'list-unmute':
       return removeListMute(state, owner, write.list);
+    case 'thread-unmute':
+      return removeThreadMute(state, owner, write.root);
     case 'clear-mutes':
       return clear(context, owner, did, 'actor');
     case 'clear-list-mutes':
       return clear(context, owner, did, 'list');
+    case 'clear-thread-mutes':
+      return clear(context, owner, did, 'thread');
   }
 }
 

@@ -10,11 +10,13 @@ import { keyAfter } from '../../storage/environment.ts';
 import { getActor } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
 import { readRepostOf } from '../table/incoming-edge.ts';
+import { getPrivateOwner, getPrivateRow, readPrivateItem } from '../table/private-data.ts';
 import { hasRecord, readRecordRefOfKey } from '../table/record-row.ts';
 import { firstOwnerKey, keyHeadOf, lastOwnerKey, tableCode } from '../table/slot-state.ts';
 import { getThreadReplyAt, readRootRkey, rootOfReply } from '../table/thread-reply.ts';
 import { restateActor } from './actor-apply.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { restateBookmark } from './private-data-apply.ts';
 import { restateRecord } from './record-apply.ts';
 import { restateReply } from './thread-apply.ts';
 
@@ -68,9 +70,21 @@ const replies: Restater = {
   },
 };
 
+/** An account need not be known, or have stayed, to have bookmarks. */
+const bookmarks: Restater = {
+  table: tableCode.privateData,
+  restate: (context, { owner, key }) => {
+    const item = readPrivateItem(key);
+    const did = item === undefined ? undefined : getPrivateOwner(context.state, owner);
+    const row = item === undefined ? undefined : getPrivateRow(context.state, owner, item);
+    if (item !== undefined && did !== undefined && row !== undefined)
+      restateBookmark(context, { did, owner, item }, row);
+  },
+};
+
 /** By type of effect, the rows that owe it. Handles are lost in answer to claims. */
 const restatersByEffect: { readonly [Type in Effect['type']]: readonly Restater[] } = {
-  edge: [records],
+  edge: [records, bookmarks],
   thread: [records],
   notice: [records, replies],
   'notice-takedown': [records],

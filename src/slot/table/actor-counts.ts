@@ -13,6 +13,7 @@ export const actorCountNames = [
   'likes',
   'reposts',
   'blocks',
+  'drafts',
 ] as const;
 
 export type ActorCountName = (typeof actorCountNames)[number];

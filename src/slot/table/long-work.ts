@@ -6,6 +6,7 @@
  * what to write. The rows are worked on in turn, so that none waits for the end of another.
  */
 import { readDid, readRkey, writeDid, writeRkey } from '../../atproto/compact-key.ts';
+import { type PrivateKind, privateKinds } from '../../atproto/private-namespace.ts';
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
@@ -34,6 +35,14 @@ export type LongWork =
   | { readonly type: 'clear-mutes'; readonly did: string; readonly sort: MuteSort; readonly after: Buffer }
   /** Send what a verifier has issued, as it counts now. */
   | { readonly type: 'verifier'; readonly did: string; readonly after: Buffer }
+  /** Erase the private data of one kind that was written up to the request. */
+  | {
+      readonly type: 'erase';
+      readonly did: string;
+      readonly kind: PrivateKind;
+      readonly originMs: number;
+      readonly after: Buffer;
+    }
   /** Notify the slots of a post's reposters whether it exists. */
   | {
       readonly type: 'post-exists';
@@ -70,6 +79,7 @@ const kindCode = {
   'bracket-clear': 8,
   'clear-mutes': 9,
   verifier: 10,
+  erase: 11,
 } as const satisfies Record<LongWork['type'], number>;
 
 /** The row with the key of the work that was last worked on. */
@@ -85,6 +95,7 @@ function longWorkKey(work: LongWork): Buffer {
   writeDid(key, work.did);
   if (work.type === 'post-exists') writeRkey(key, work.rkey);
   if (work.type === 'clear-mutes') key.u8(muteSorts.indexOf(work.sort));
+  if (work.type === 'erase') key.u8(privateKinds.indexOf(work.kind));
   if (work.type === 'thread-notices') {
     writeRkey(key, work.rootRkey);
     writePost(key, work.post);
@@ -95,6 +106,7 @@ function longWorkKey(work: LongWork): Buffer {
 function encodeLongWork(work: LongWork): Buffer {
   switch (work.type) {
     case 'delete-account':
+    case 'erase':
       writeEntryTime(writer, work.originMs);
       return writer.bytes(work.after).finish();
     case 'resync-sweep':
@@ -133,6 +145,10 @@ export function readLongWork(key: Buffer, value: Buffer): LongWork {
   switch (code) {
     case kindCode['delete-account']:
       return { type: 'delete-account', did, originMs: readEntryTime(reader), after: reader.rest() };
+    case kindCode.erase: {
+      const kind = privateKinds[keyReader.u8()] ?? keyReader.fail('an erasure of an unknown kind');
+      return { type: 'erase', did, kind, originMs: readEntryTime(reader), after: reader.rest() };
+    }
     case kindCode['resync-sweep']:
       return { type: 'resync-sweep', did, rev: reader.text(), after: reader.rest() };
     case kindCode['clear-seen']:

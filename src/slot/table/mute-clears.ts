@@ -8,7 +8,7 @@ import { type ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** What is cleared together. The order is part of the stored format; append only. */
-export const muteSorts = ['actor', 'list'] as const;
+export const muteSorts = ['actor', 'list', 'thread'] as const;
 export type MuteSort = (typeof muteSorts)[number];
 
 const valueWriter = sharedWriter(16);

@@ -43,6 +43,8 @@ export type Notice = {
   readonly isTakenDown: boolean;
   /** The slot that sent the reason `reply`: that of the thread's root, which no row names. */
   readonly sender?: number;
+  /** True for a reason that came while its thread was muted: neither listed nor counted. */
+  readonly isMuted?: boolean;
 };
 
 type NoticeRow = {
@@ -50,7 +52,11 @@ type NoticeRow = {
   isRecordGone: boolean;
   subjectByReason: Map<NoticeReason, RecordRef | null>;
   replySender: number;
+  /** Of a post's reasons, those that came while their thread was muted. */
+  mutedReasons: ReadonlySet<NoticeReason>;
 };
+
+const noReasons: ReadonlySet<NoticeReason> = new Set();
 
 const noticeVersion = 2;
 const valueWriter = sharedWriter(256);
@@ -67,8 +73,11 @@ function noticeKey(owner: number, sortMs: number, noticeClass: number, source: R
   return key.finish();
 }
 
-/** Bits of a row's first byte, below the version, or of each reason's byte in a post's row. */
-const flag = { ...uncountedNotice, subject: 4, subjectIsPost: 8 } as const;
+/**
+ * Bits of a row's first byte, below the version, or of each reason's byte in a post's row. In the
+ * first byte of a post's row `recordGone` says that the reason shown is muted.
+ */
+const flag = { ...uncountedNotice, subject: 4, subjectIsPost: 8, muted: 16 } as const;
 /** The index of a post's reason is below the flags. */
 const reasonMask = 3;
 
@@ -78,14 +87,15 @@ const reasonMask = 3;
  * the slot that sent the reason `reply`.
  */
 function encodeRow(noticeClass: number, row: NoticeRow): Buffer {
-  const { isTakenDown, isRecordGone, subjectByReason } = row;
+  const { isTakenDown, isRecordGone, subjectByReason, mutedReasons } = row;
   const head = (noticeVersion << 4) | (isTakenDown ? flag.takenDown : 0) | (isRecordGone ? flag.recordGone : 0);
   if (noticeClass === 0) {
-    valueWriter.u8(head);
+    const shown = mutedReasons.size === 0 ? undefined : postReasons.find((reason) => subjectByReason.has(reason));
+    valueWriter.u8(shown !== undefined && mutedReasons.has(shown) ? head | flag.recordGone : head);
     // In this order equal rows have equal bytes, and the highest reason comes first.
     postReasons.forEach((reason, index) => {
       const subject = subjectByReason.get(reason);
-      if (subject !== undefined) writeSubject(index, subject);
+      if (subject !== undefined) writeSubject(mutedReasons.has(reason) ? index | flag.muted : index, subject);
       if (subject !== undefined && reason === 'reply') valueWriter.u16(row.replySender);
     });
     return valueWriter.finish();
@@ -120,9 +130,11 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
   if (noticeClass !== 0) {
     const reason = ownRowReasons[noticeClass - 1]?.reason;
     invariant(reason !== undefined, 'a stored notice class is known');
-    return { isTakenDown, isRecordGone, subjectByReason: new Map([[reason, readSubject(head)]]), replySender: 0 };
+    const subjectByReason = new Map([[reason, readSubject(head)]]);
+    return { isTakenDown, isRecordGone, subjectByReason, replySender: 0, mutedReasons: noReasons };
   }
   const subjectByReason = new Map<NoticeReason, RecordRef | null>();
+  const muted: NoticeReason[] = [];
   let replySender = 0;
   while (reader.remaining > 0) {
     const code = reader.u8();
@@ -130,8 +142,10 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
     invariant(reason !== undefined, 'a stored notice reason is known');
     subjectByReason.set(reason, readSubject(code));
     if (reason === 'reply') replySender = reader.u16();
+    if ((code & flag.muted) !== 0) muted.push(reason);
   }
-  return { isTakenDown, isRecordGone, subjectByReason, replySender };
+  const mutedReasons = muted.length === 0 ? noReasons : new Set(muted);
+  return { isTakenDown, isRecordGone: false, subjectByReason, replySender, mutedReasons };
 }
 
 /** A row that may be written: where it is, and whether it is counted as unread now. */
@@ -183,10 +197,14 @@ export function putNotice(state: SlotState, owner: number, notice: Notice): void
   const wasCounted = value !== undefined && isNoticeCounted(value);
   const known = value === undefined ? undefined : decodeRow(noticeClass, value, notice.subject?.did ?? '');
   const subjectByReason = known?.subjectByReason ?? new Map<NoticeReason, RecordRef | null>();
+  let mutedReasons = known?.mutedReasons ?? noReasons;
+  // A reason is judged when it comes; what repeats it does not judge it again.
+  if (notice.isMuted === true && !subjectByReason.has(notice.reason))
+    mutedReasons = new Set([...mutedReasons, notice.reason]);
   subjectByReason.set(notice.reason, notice.subject);
   const isRecordGone = notice.reason === 'unverified';
   const replySender = notice.reason === 'reply' ? (notice.sender ?? state.index) : (known?.replySender ?? 0);
-  const row = { isTakenDown: notice.isTakenDown, isRecordGone, subjectByReason, replySender };
+  const row = { isTakenDown: notice.isTakenDown, isRecordGone, subjectByReason, replySender, mutedReasons };
   storeRow(state, owner, { key, noticeClass, wasCounted }, row);
 }
 
@@ -210,7 +228,11 @@ type NoticeIdentity = Pick<Notice, 'source' | 'reason' | 'sortMs'>;
 /** Clears one reason of one source's notice. */
 export function removeNotice(state: SlotState, owner: number, notice: NoticeIdentity): void {
   const { reason } = notice;
-  changeNotice(state, owner, classOf(reason), notice, (row) => (row.subjectByReason.delete(reason) ? row : undefined));
+  changeNotice(state, owner, classOf(reason), notice, (row) => {
+    if (!row.subjectByReason.delete(reason)) return undefined;
+    if (!row.mutedReasons.has(reason)) return row;
+    return { ...row, mutedReasons: new Set([...row.mutedReasons].filter((other) => other !== reason)) };
+  });
 }
 
 /** Marks a notice that outlives its record: it is listed and not counted. */
@@ -247,10 +269,11 @@ export function readNotice(key: Buffer, value: Buffer, recipient: string): Notic
   const [shown] = row.subjectByReason;
   invariant(shown !== undefined, 'a stored notice has a reason');
   const [reason, subject] = shown;
-  return { source, reason, subject, sortMs, isTakenDown: row.isTakenDown };
+  return { source, reason, subject, sortMs, isTakenDown: row.isTakenDown, isMuted: row.mutedReasons.has(reason) };
 }
 
-/** True unless the notice is about a record of the recipient that no longer exists. */
+/** True unless it is muted, or about a record of the recipient that no longer exists. */
 export function isNoticeShown(state: SlotState, owner: number, notice: Notice): boolean {
+  if (notice.isMuted === true) return false;
   return notice.subject === null || hasRecord(state, owner, notice.subject.collection, notice.subject.rkey);
 }

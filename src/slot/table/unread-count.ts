@@ -19,12 +19,20 @@ type SeenRow = {
   readonly unreadCount: number;
   /** Notices below this key are not in the count; null unless a recount goes on. */
   readonly recountFrom: Buffer | null;
+  /** Bits of `ownerMark`. */
+  readonly marks: number;
 };
 
 const flag = { seen: 1, recount: 2 } as const;
+/**
+ * What else is known of the owner, in the flags of this row, since each notice reads it: that it
+ * has muted a thread, and that it asks for notifications of those it follows alone.
+ */
+export const ownerMark = { mutesThreads: 4, prefersFollowed: 8 } as const;
+const markMask = ownerMark.mutesThreads | ownerMark.prefersFollowed;
 /** Offsets in the value. */
 const [countAt, timeAfterCount] = [1, 5];
-const none: SeenRow = { seenMs: null, unreadCount: 0, recountFrom: null };
+const none: SeenRow = { seenMs: null, unreadCount: 0, recountFrom: null, marks: 0 };
 const valueWriter = sharedWriter(128);
 
 /** Notices that one entry reads, on either side of a new seen time. */
@@ -73,14 +81,15 @@ function getSeenRow(state: SlotState, owner: number): SeenRow {
   const flags = reader.u8();
   const unreadCount = reader.u32();
   const seenMs = (flags & flag.seen) === 0 ? null : readEntryTime(reader);
-  if ((flags & flag.recount) === 0) return { seenMs, unreadCount, recountFrom: null };
+  const marks = flags & markMask;
+  if ((flags & flag.recount) === 0) return { seenMs, unreadCount, recountFrom: null, marks };
   const rest = reader.bytes(reader.remaining);
-  return { seenMs, unreadCount, recountFrom: Buffer.concat([noticePrefix(owner), rest]) };
+  return { seenMs, unreadCount, recountFrom: Buffer.concat([noticePrefix(owner), rest]), marks };
 }
 
-function putSeenRow(state: SlotState, owner: number, { seenMs, unreadCount, recountFrom }: SeenRow): void {
+function putSeenRow(state: SlotState, owner: number, { seenMs, unreadCount, recountFrom, marks }: SeenRow): void {
   const flags = (seenMs === null ? 0 : flag.seen) | (recountFrom === null ? 0 : flag.recount);
-  valueWriter.u8(flags).u32(unreadCount);
+  valueWriter.u8(flags | marks).u32(unreadCount);
   if (seenMs !== null) writeEntryTime(valueWriter, seenMs);
   if (recountFrom !== null) valueWriter.bytes(recountFrom.subarray(keyHeadBytes));
   state.unreadRows.set(owner, Buffer.from(valueWriter.finish()));
@@ -113,6 +122,22 @@ function changedRow(state: SlotState, owner: number): Buffer {
   return row;
 }
 
+/** Returns whether the owner has a mark; what its next notice reads is read for that too. */
+export function hasOwnerMark(state: SlotState, owner: number, mark: number): boolean {
+  return (changedRow(state, owner)[0]! & mark) !== 0;
+}
+
+/** The same for a reader. */
+export function isOwnerMarked(state: SlotState, owner: number, mark: number): boolean {
+  return ((state.rows.getVolatile(seenKey(owner))?.[0] ?? 0) & mark) !== 0;
+}
+
+/** Sets or clears a mark. */
+export function setOwnerMark(state: SlotState, owner: number, mark: number, isSet: boolean): void {
+  const row = changedRow(state, owner);
+  row[0] = isSet ? row[0]! | mark : row[0]! & ~mark;
+}
+
 /** Adds to the count when a counted notice at `key` comes or goes, unless it was seen. */
 export function changeUnreadCount(state: SlotState, owner: number, key: Buffer, change: 1 | -1): void {
   const row = changedRow(state, owner);
@@ -141,7 +166,7 @@ function countNotices(state: SlotState, start: Buffer, end: Buffer): Recount {
 function passSeen(state: SlotState, owner: number, from: Buffer, row: SeenRow & { readonly seenMs: number }): boolean {
   const { counted, next } = countNotices(state, from, noticeKeyAt(owner, row.seenMs + 1));
   const unreadCount = Math.max(0, row.unreadCount - counted);
-  putSeenRow(state, owner, { seenMs: row.seenMs, unreadCount, recountFrom: next });
+  putSeenRow(state, owner, { ...row, unreadCount, recountFrom: next });
   return next !== null;
 }
 
@@ -155,7 +180,7 @@ export function putNotificationSeen(state: SlotState, owner: number, seenMs: num
   if (before.seenMs !== null && before.seenMs >= seenMs) return false;
   const newer = countNotices(state, noticeKeyAt(owner, seenMs + 1), prefixEnd(noticePrefix(owner)));
   if (newer.next === null) {
-    putSeenRow(state, owner, { seenMs, unreadCount: newer.counted, recountFrom: null });
+    putSeenRow(state, owner, { seenMs, unreadCount: newer.counted, recountFrom: null, marks: before.marks });
     return false;
   }
   const hasMore = passSeen(state, owner, countedFrom(owner, before), { ...before, seenMs });

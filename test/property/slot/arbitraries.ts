@@ -5,8 +5,15 @@ import { didLengthMax, type RecordRef, rkeyLengthMax } from '../../../src/atprot
 import type { EdgeKind } from '../../../src/atproto/edge-kind.ts';
 import type { Label } from '../../../src/atproto/label.ts';
 import { noticeReasons } from '../../../src/atproto/notice-reason.ts';
+import { privateKinds, privateNamespace } from '../../../src/atproto/private-namespace.ts';
 import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
-import { type BracketEffect, type Effect, type Entry, slotConditions } from '../../../src/entry/entry.ts';
+import {
+  type BracketEffect,
+  type Effect,
+  type Entry,
+  privateMethods,
+  slotConditions,
+} from '../../../src/entry/entry.ts';
 import { suggestionLists } from '../../../src/entry/suggestion.ts';
 
 const yearZeroMs = Date.parse('0000-01-01T00:00:00.000Z');
@@ -290,6 +297,17 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
       fc.record({ type: fc.constantFrom('list-mute' as const, 'list-unmute' as const), list: anyRef }),
       fc.record({ type: fc.constantFrom('clear-mutes' as const, 'clear-list-mutes' as const) }),
       fc.record({ type: fc.constant('trusted-verifier' as const), isTrusted: fc.boolean() }),
+      fc.record({ type: fc.constantFrom('thread-mute' as const, 'thread-unmute' as const), root: anyRef }),
+      fc.record({ type: fc.constant('clear-thread-mutes' as const) }),
+      fc.record({ type: fc.constant('notification-priority' as const), isPriority: fc.boolean() }),
+      fc.record({
+        type: fc.constant('private-data' as const),
+        method: fc.constantFrom(...privateMethods),
+        namespace: fc.oneof(fc.constantFrom(...Object.values(privateNamespace)), fc.constant('com.example.thing#x')),
+        key: anyText,
+        payload: anyText,
+      }),
+      fc.record({ type: fc.constant('erase' as const), kind: fc.constantFrom(...privateKinds) }),
     ),
   }),
   fc.record({ kind: fc.constant('effect' as const), effect: fc.oneof(anyEffect, anyBracket) }),

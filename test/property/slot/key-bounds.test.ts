@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { didLengthMax, parseRecordUri, recordUri, rkeyLengthMax } from '../../../src/atproto/compact-key.ts';
 import type { DagMap } from '../../../src/atproto/dag-value.ts';
+import { namespaceLengthMax, privateNamespace } from '../../../src/atproto/private-namespace.ts';
 import { checkRecord } from '../../../src/atproto/record-rules.ts';
 import { tableCode } from '../../../src/slot/table/slot-state.ts';
 import { keyBytesMax } from '../../../src/storage/environment.ts';
@@ -115,6 +116,18 @@ describe('records that strangers write', () => {
     network.write(author, { type: 'mute', subject: other, onlyReposts: false, onlyQuoteposts: false });
     network.write(author, { type: 'clear-mutes' });
     network.write(author, { type: 'mute', subject: other, onlyReposts: false, onlyQuoteposts: false });
+    const subject = { did: other, collection: longNsid, rkey: longRkey('l') };
+    network.write(author, { type: 'thread-mute', root: subject });
+    const values = [
+      [privateNamespace.bookmark, { subject: { uri: recordUri(subject), cid: 'b'.repeat(64) } }],
+      [privateNamespace.draft, {}],
+      [privateNamespace.activitySubscription, { subject: other, activitySubscription: { post: true, reply: true } }],
+      [`${'n'.repeat(namespaceLengthMax - 2)}#x`, {}],
+    ] as const;
+    for (const [namespace, value] of values) {
+      const item = { namespace, key: longRkey('k'), payload: JSON.stringify(value) };
+      network.write(author, { type: 'private-data', method: 'create', ...item });
+    }
     network.write(author, { type: 'list-mute', list: { did: other, collection: longNsid, rkey: longRkey('l') } });
     for (const record of [null, { collection: longNsid, rkey: longRkey('s') }]) {
       const cts = '2025-01-01T00:00:00.000Z';

@@ -49,6 +49,7 @@ test('edge kinds keep their codes and the index of their plain form', () => {
     'list-block',
     'verification',
     'list-opt-out',
+    'bookmark',
   ];
   expect(Object.keys(edgeByKind)).toEqual(kinds);
   expect(kinds.map((_kind, index) => edgeOfCode(index + 1))).toEqual(kinds);

@@ -1,0 +1,191 @@
+/**
+ * What actors' apps store of them in private: bookmarks, drafts, subscriptions, preferences.
+ *
+ * (owner, privateData) → the owner's DID: it need have no other row that names it.
+ * (owner, privateData, namespace, key) → flags, created and updated time, JSON.
+ * (owner, bookmarkBySubject, subject) → key of the bookmark.
+ * (owner, subscriptionBySubject, DID) → key of the subscription.
+ * (owner, draftByTime, updated time, key) → nothing.
+ *
+ * A row is indexed while the other tables lead to it. Keys end with the item's key as text, so
+ * items of a namespace are in the order of their keys.
+ */
+import {
+  isKeyableDid,
+  parseRecordUri,
+  type RecordRef,
+  readDid,
+  writeDid,
+  writeRecordRef,
+} from '../../atproto/compact-key.ts';
+import { readNamespace, writeNamespace } from '../../atproto/private-namespace.ts';
+import { ByteReader, sharedWriter } from '../../base/bytes.ts';
+import { invariant } from '../../base/invariant.ts';
+import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { packJson, unpackedText } from '../packing/packed-json.ts';
+import { objectOf, refOf, textOf } from './record-values.ts';
+import { beginKey, keyHeadBytes, readKey, type SlotState, tableCode } from './slot-state.ts';
+
+/** One item's place. */
+export type PrivateItem = { readonly namespace: string; readonly key: string };
+
+export type PrivateRow = {
+  readonly isIndexed: boolean;
+  readonly createdMs: number;
+  readonly updatedMs: number;
+  /** JSON. */
+  readonly payload: string;
+};
+
+const rowVersion = 1;
+const indexedFlag = 1;
+const valueWriter = sharedWriter(4096);
+/** Version and flags, and two times. */
+const payloadAt = 1 + 6 + 6;
+
+/** Returns the prefix of an owner's items of one namespace, or of all for null. */
+export function privatePrefix(owner: number, namespace: string | null): Buffer {
+  const key = beginKey(owner, tableCode.privateData);
+  if (namespace !== null) writeNamespace(key, namespace);
+  return key.finish();
+}
+
+/** Returns the key of a row from its namespace's prefix and the item's key. */
+export function privateKey(prefix: Buffer, key: string): Buffer {
+  return Buffer.concat([prefix, Buffer.from(key, 'utf8')]);
+}
+
+function keyOf(owner: number, { namespace, key }: PrivateItem): Buffer {
+  return privateKey(privatePrefix(owner, namespace), key);
+}
+
+/** Notes whose the private data is. */
+export function putPrivateOwner(state: SlotState, owner: number, did: string): void {
+  const key = privatePrefix(owner, null);
+  if (state.rows.has(key)) return;
+  writeDid(valueWriter, did);
+  state.rows.put(key, valueWriter.finish());
+}
+
+/** Returns whose the private data is; undefined for an owner that never had any. */
+export function getPrivateOwner(state: SlotState, owner: number): string | undefined {
+  const value = state.rows.get(privatePrefix(owner, null));
+  return value === undefined ? undefined : readDid(new ByteReader(value));
+}
+
+/** Returns the item of a row's key; undefined for that of the owner's DID. */
+export function readPrivateItem(key: Buffer): PrivateItem | undefined {
+  if (key.length === keyHeadBytes) return undefined;
+  const reader = readKey(key);
+  return { namespace: readNamespace(reader), key: reader.rest().utf8Slice() };
+}
+
+/** Reads the value of a row. */
+export function readPrivateRow(value: Buffer): PrivateRow {
+  const reader = new ByteReader(value);
+  const head = reader.u8();
+  invariant(head >>> 4 === rowVersion, 'a row of private data has a known format version');
+  return {
+    isIndexed: (head & indexedFlag) !== 0,
+    createdMs: readEntryTime(reader),
+    updatedMs: readEntryTime(reader),
+    payload: unpackedText(value, payloadAt, value.length),
+  };
+}
+
+/** True for the value of an indexed row. */
+export function isIndexedRow(value: Buffer): boolean {
+  return (value[0]! & indexedFlag) !== 0;
+}
+
+/** Returns an item, or undefined. */
+export function getPrivateRow(state: SlotState, owner: number, item: PrivateItem): PrivateRow | undefined {
+  const value = state.rows.get(keyOf(owner, item));
+  return value === undefined ? undefined : readPrivateRow(value);
+}
+
+/** Writes an item's row. */
+export function putPrivateRow(state: SlotState, owner: number, item: PrivateItem, row: PrivateRow): void {
+  const key = keyOf(owner, item);
+  valueWriter.u8((rowVersion << 4) | (row.isIndexed ? indexedFlag : 0));
+  writeEntryTime(valueWriter, row.createdMs);
+  writeEntryTime(valueWriter, row.updatedMs);
+  packJson(valueWriter, row.payload);
+  state.rows.put(key, valueWriter.finish());
+}
+
+/** Removes an item's row. */
+export function removePrivateRow(state: SlotState, owner: number, item: PrivateItem): void {
+  state.rows.remove(keyOf(owner, item));
+}
+
+/** Larger payloads are not indexed, so that a page of them costs little. Units: characters. */
+const indexedPayloadMax = 4096;
+
+function fieldsOf(payload: string) {
+  return payload.length > indexedPayloadMax ? undefined : objectOf(JSON.parse(payload));
+}
+
+/** A bookmark's record, as its payload spells it. */
+export type BookmarkSubject = { readonly uri: string; readonly cid: string; readonly ref: RecordRef };
+
+/** Returns what a bookmark points at; undefined for what is no bookmark of a record. */
+export function bookmarkSubjectOf(payload: string): BookmarkSubject | undefined {
+  const subject = objectOf(fieldsOf(payload)?.['subject']);
+  const [uri, cid, ref] = [textOf(subject?.['uri']), textOf(subject?.['cid']), refOf(subject)];
+  return uri === undefined || cid === undefined || ref === undefined ? undefined : { uri, cid, ref };
+}
+
+export type ActivitySubscriptionFields = { readonly did: string; readonly post: boolean; readonly reply: boolean };
+
+/** Returns what an actor is subscribed to; undefined for what is no subscription. */
+export function subscriptionOf(payload: string): ActivitySubscriptionFields | undefined {
+  const fields = fieldsOf(payload);
+  const did = textOf(fields?.['subject']);
+  const kinds = objectOf(fields?.['activitySubscription']);
+  const [post, reply] = [kinds?.['post'], kinds?.['reply']];
+  if (did === undefined || !isKeyableDid(did) || typeof post !== 'boolean' || typeof reply !== 'boolean') return;
+  return { did, post, reply };
+}
+
+/** Returns the key of the row that leads from a subject to its bookmark. */
+export function bookmarkBySubjectKey(owner: number, subject: RecordRef): Buffer {
+  const key = beginKey(owner, tableCode.bookmarkBySubject);
+  writeRecordRef(key, subject);
+  return key.finish();
+}
+
+/** Returns the key of the row that leads from a subject to its subscription. */
+export function subscriptionBySubjectKey(owner: number, did: string): Buffer {
+  const key = beginKey(owner, tableCode.subscriptionBySubject);
+  writeDid(key, did);
+  return key.finish();
+}
+
+/** Returns the key of the owner's bookmark of the record that a URI names, or undefined. */
+export function bookmarkOf(state: SlotState, owner: number, uri: string): string | undefined {
+  const ref = parseRecordUri(uri);
+  return ref === undefined ? undefined : state.rows.get(bookmarkBySubjectKey(owner, ref))?.utf8Slice();
+}
+
+/** Returns the key of the owner's subscription to a DID, or undefined. */
+export function subscriptionTo(state: SlotState, owner: number, did: string): string | undefined {
+  return isKeyableDid(did) ? state.rows.get(subscriptionBySubjectKey(owner, did))?.utf8Slice() : undefined;
+}
+
+/** Returns the prefix of an owner's drafts in the order in which they were updated. */
+export function draftByTimePrefix(owner: number): Buffer {
+  return beginKey(owner, tableCode.draftByTime).finish();
+}
+
+/** Returns the key of a draft among them. */
+export function draftByTimeKey(owner: number, updatedMs: number, key: string): Buffer {
+  const writer = beginKey(owner, tableCode.draftByTime);
+  writeEntryTime(writer, updatedMs);
+  return writer.bytes(Buffer.from(key, 'utf8')).finish();
+}
+
+/** Returns a draft's key from its row's. */
+export function readDraftKey(key: Buffer): string {
+  return key.utf8Slice(keyHeadBytes + 6);
+}
