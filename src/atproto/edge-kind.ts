@@ -145,6 +145,8 @@ const rows = [
     isWholeRecord: false,
     recordCount: 'bookmarks',
   },
+  // Its notification sorts by another time, so the profile sends that apart.
+  { ...usual, kind: 'join', code: 12, collection: nsid.profile, subject: 'record', isWholeRecord: false },
 ] as const satisfies readonly EdgeRow[];
 
 export type Edge = (typeof rows)[number];

@@ -29,7 +29,15 @@ export type HistoryOptions = {
   readonly steps: number;
 };
 
-type Actor = { readonly did: string; rev: string; timeMs: number; readonly past: OutsideEntry[]; isDeleted: boolean };
+type Actor = {
+  readonly did: string;
+  rev: string;
+  /** Of the last snapshot. Two of one rev would hold the same records. */
+  snapshotRev: string;
+  timeMs: number;
+  readonly past: OutsideEntry[];
+  isDeleted: boolean;
+};
 
 const startMs = Date.UTC(2024, 0, 1);
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -53,7 +61,7 @@ class HistoryMaker {
   constructor({ random, name }: HistoryOptions) {
     this.#random = random;
     const dids = Array.from({ length: 4 + random.below(5) }, (_unused, index) => makeDid(random, name, index));
-    this.#actors = dids.map((did) => ({ did, rev: '', timeMs: startMs, past: [], isDeleted: false }));
+    this.#actors = dids.map((did) => ({ did, rev: '', snapshotRev: '', timeMs: startMs, past: [], isDeleted: false }));
     this.handles = Array.from({ length: 3 }, (_unused, index) => `h${index}.${name}.example`);
     this.#maker = new RecordMaker(random, dids);
   }
@@ -198,8 +206,9 @@ class HistoryMaker {
     const random = this.#random;
     const { did } = actor;
     const eventMs = this.#nowMs;
-    const rev = random.below(4) === 0 && actor.rev !== '' ? actor.rev : this.#nextRev();
+    const rev = random.below(4) === 0 && actor.rev !== actor.snapshotRev ? actor.rev : this.#nextRev();
     const isStale = rev === actor.rev;
+    actor.snapshotRev = rev;
     this.#add(actor, { kind: 'resync-begin', did, rev, eventMs });
     if (random.below(5) === 0) this.#add(actor, this.#commit(actor));
     const isOvertaken = actor.rev > rev;

@@ -28,6 +28,8 @@ type NoticeCause = {
   readonly isTakenDown: boolean;
 };
 
+/** Hours are counted from year 0. */
+const biasMs = 62_167_219_200_000;
 const postCollection = 'app.bsky.feed.post';
 const actorCountByCollection: Readonly<Record<string, string>> = {
   [postCollection]: 'posts',
@@ -123,6 +125,11 @@ function writeRecord(model: Model, writer: FactWriter, record: ModelRecord): voi
   const count = actorCountByCollection[collection];
   if (count !== undefined) writer.count(`counts ${did}`, count);
   if (isPost) writePost(writer, record);
+  const pack = collection === 'app.bsky.actor.profile' ? packOf(record.value) : undefined;
+  if (pack === undefined) return;
+  writeIncoming(writer, 'join', record, { did: pack.did, ref: pack });
+  const hour = Math.floor((sortMs + biasMs) / 3_600_000);
+  for (const name of [String(hour), 'all']) writer.count(`joins ${uriOf(pack)}`, name);
 }
 
 function writePost(writer: FactWriter, post: ModelRecord): void {

@@ -54,6 +54,7 @@ export function factsOfSlots(
     readEdges(scope);
     readIncoming(scope);
     readVerifications(scope);
+    readJoins(scope);
     readFeed(scope);
     readThreads(scope);
     readNotices(scope, isNoticeCompared);
@@ -214,6 +215,18 @@ function makerText(reader: ByteReader): string {
 
 function readVerifications({ state, owner, did, facts }: Scope): void {
   for (const { verifier, ...said } of getVerifiedBy(state, owner)) put(facts, `verified ${did} by ${verifier}`, said);
+}
+
+function readJoins(scope: Scope): void {
+  const counts = new Map<string, Record<string, number>>();
+  for (const { key, value } of rowsOf(scope, tableCode.packJoins)) {
+    const reader = readKey(key);
+    const uri = recordUri({ did: scope.did, collection: readCollection(reader), rkey: readRkey(reader) });
+    const hour = reader.u32();
+    const name = hour === 0xffff_ffff ? 'all' : String(hour);
+    counts.set(uri, { ...counts.get(uri), [name]: value.readUInt32BE(0) });
+  }
+  for (const [uri, each] of counts) put(scope.facts, `joins ${uri}`, Object.fromEntries(Object.entries(each).sort()));
 }
 
 function sourceText(reader: ByteReader): string {

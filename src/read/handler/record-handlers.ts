@@ -6,6 +6,7 @@ import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { tableCode } from '../../slot/table/slot-state.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { writeInteractionCounts } from '../answer/interaction-counts.ts';
+import { writePackCounts } from '../answer/pack-counts.ts';
 import { writePostRecords, writeRecords } from '../answer/records.ts';
 import { type KnownCollection, knownCollection } from '../lookup/row-finder.ts';
 import type { RowKey } from './prefetch.ts';
@@ -65,4 +66,7 @@ export const recordReads: readonly ReadRow[] = [
   recordsOf(nodeCalls.siteDocuments, nsid.siteDocument),
   recordsOf(nodeCalls.sitePublications, nsid.sitePublication),
   byItem('bsky.GetInteractionCounts', writeInteractionCounts, countKeys),
+  byItem('bsky.GetStarterPackCounts', (into, { lookup, turn, clock }, request) =>
+    writePackCounts(into, { lookup, turn, nowMs: clock.nowMs() }, request),
+  ),
 ];

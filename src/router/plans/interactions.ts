@@ -5,10 +5,9 @@ import type { AnswerField } from '../plan/item-merge.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import type { Plan } from '../plan/plan.ts';
 
-function packed<Message extends 'GetInteractionCountsResponse' | 'GetCountsForUsersResponse'>(
-  message: Message,
-  fields: readonly FieldName<Message>[],
-): AnswerField[] {
+type PackedCounts = 'GetInteractionCountsResponse' | 'GetCountsForUsersResponse' | 'GetStarterPackCountsResponse';
+
+function packed<Message extends PackedCounts>(message: Message, fields: readonly FieldName<Message>[]): AnswerField[] {
   return fields.map((field) => ({ number: fieldOf(message, field).number, form: 'packed' }));
 }
 
@@ -30,6 +29,11 @@ export const interactionPlans: readonly Plan[] = [
     method: 'GetInteractionCounts',
     items: { ...fieldOf('GetInteractionCountsRequest', 'refs'), shape: 'ref', malformed: 'missing' },
     answers: packed('GetInteractionCountsResponse', ['likes', 'reposts', 'replies', 'quotes', 'bookmarks']),
+  }),
+  byItem({
+    method: 'GetStarterPackCounts',
+    items: { ...fieldOf('GetStarterPackCountsRequest', 'refs'), shape: 'ref', malformed: 'missing' },
+    answers: packed('GetStarterPackCountsResponse', ['joinedWeek', 'joinedAllTime']),
   }),
   byItem({
     method: 'GetCountsForUsers',

@@ -5,6 +5,7 @@ import { edgeByKind } from '../../atproto/edge-kind.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type EdgeEffect, incomingEdgeKey, isOnRecord } from '../table/incoming-edge.ts';
 import { markNoticeRecordGone, removeNotice, setNoticeTakedown } from '../table/notice.ts';
+import { countJoin } from '../table/pack-joins.ts';
 import { addToRecordCount, recordCountsKey } from '../table/record-counts.ts';
 import { hasRecord } from '../table/record-row.ts';
 import { emptyValue } from '../table/slot-state.ts';
@@ -36,6 +37,7 @@ function changeEdge(context: ApplyContext, owner: number, key: Buffer, effect: E
     const { collection, rkey } = effect.subject;
     addToRecordCount(state, recordCountsKey(owner, collection, rkey), recordCount, change);
   }
+  if (effect.edge === 'join') countJoin(state, owner, effect);
   noticeOfEdge(context, owner, effect);
   if (effect.edge === 'repost' && effect.present && effect.subject !== null)
     answerReposter(context, owner, effect, effect.subject);

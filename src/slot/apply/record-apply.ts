@@ -143,15 +143,17 @@ function packOf(profile: AppliedRecord): RecordRef | undefined {
   return refOf(profile.value['joinedViaStarterPack']);
 }
 
-/** Notifies the starter pack's owner; the notice sorts by when the profile was indexed. */
+/** Counts for the pack, and notifies its owner; the notice sorts by when the profile was indexed. */
 function sendJoin(context: ApplyContext, record: AppliedRecord, present: boolean): void {
   const pack = packOf(record);
   if (pack === undefined) return;
+  const { ref: source, sortMs } = record;
+  context.send({ type: 'edge', edge: 'join', present, source, subjectDid: pack.did, subject: pack, sortMs });
   context.send({
     type: 'notice',
     present,
     recipient: pack.did,
-    source: record.ref,
+    source,
     reason: 'starterpack-joined',
     reasonSubject: recordUri(pack),
     sortMs: record.row.indexedMs,

@@ -20,7 +20,7 @@ import {
 import { type EdgeKind, edgeByKind, edgeOfCode } from '../../atproto/edge-kind.ts';
 import { ByteReader, type ByteWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
-import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { putTimeAt, readEntryTime, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 import type { EffectOf } from '../../entry/entry.ts';
 import { beginKey, beginRecordKey, keyHeadOf, readKey, tableCode } from './slot-state.ts';
 
@@ -41,6 +41,14 @@ export function listedPrefix(owner: number, list: RecordRef): Buffer {
   const key = beginKey(owner, tableCode.incomingActor).u8(edgeByKind['list-item'].code);
   writeRecordRef(key, list);
   return key.finish();
+}
+
+/** Returns a key within a prefix in time order, before all edges of that time or later. */
+export function timedKey(prefix: Buffer, timeMs: number): Buffer {
+  const key = Buffer.allocUnsafe(prefix.length + timeBytes);
+  prefix.copy(key);
+  putTimeAt(key, prefix.length, timeMs);
+  return key;
 }
 
 /** Reads the rest of an incoming key after a prefix of `prefixLength` bytes. */

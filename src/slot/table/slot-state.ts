@@ -46,6 +46,7 @@ export const tableCode = {
   incomingRecord: 0x24,
   recordLabel: 0x25,
   feed: 0x26,
+  packJoins: 0x27,
   notice: 0x28,
   // Beside the newest notice, on whose page it is written for nothing.
   notificationSeen: 0x29,

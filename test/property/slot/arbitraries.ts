@@ -120,6 +120,7 @@ const edgeKinds: readonly EdgeKind[] = [
   'list-block',
   'verification',
   'list-opt-out',
+  'join',
 ];
 
 const edgeEffect: fc.Arbitrary<Effect> = fc

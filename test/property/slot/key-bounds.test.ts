@@ -94,6 +94,8 @@ describe('records that strangers write', () => {
       put('app.bsky.graph.listitem', { subject: other, list: `at://${author}/${longNsid}/${longRkey('l')}` }, letter);
     }
     put('app.bsky.feed.generator', { did: other, displayName: 'g' }, 'g');
+    const joinedViaStarterPack = refTo(other, longNsid, longRkey('s'));
+    network.put(author, 'app.bsky.actor.profile', { joinedViaStarterPack, createdAt }, 'self');
     network.write(author, { type: 'blob-takedown', cid: 'b'.repeat(256), ref: 'REF' });
     network.write(author, { type: 'notification-seen', seenMs: 1 });
     network.write(author, {

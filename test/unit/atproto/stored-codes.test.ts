@@ -50,6 +50,7 @@ test('edge kinds keep their codes and the index of their plain form', () => {
     'verification',
     'list-opt-out',
     'bookmark',
+    'join',
   ];
   expect(Object.keys(edgeByKind)).toEqual(kinds);
   expect(kinds.map((_kind, index) => edgeOfCode(index + 1))).toEqual(kinds);
