@@ -1,4 +1,4 @@
-/** The bytes of `slot.probeEdges` and `slot.followersAmong`, whose DIDs never become strings. */
+/** The bytes of `slot.probeEdges`, `slot.followersAmong` and `slot.recentLikers`: DIDs as bytes. */
 import { allProbeBits } from '../atproto/edge-kind.ts';
 import type { ByteReader } from '../base/bytes.ts';
 import { writeVarint } from '../base/varint.ts';
@@ -101,4 +101,12 @@ export const followerTag = fieldNumber.FollowsFollowing.dids * 8 + wireType.leng
 /** Opens a FollowersAmongAnswer: for each subject a length-delimited run of `dids` fields. */
 export function openFollowersAmongAnswer(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.followersAmong);
+}
+
+/**
+ * Opens a RecentLikersAnswer: for each record a length-delimited run of length-delimited DIDs, of
+ * those who liked it last, newest first.
+ */
+export function openRecentLikersAnswer(bytes: Uint8Array): ByteReader {
+  return openMessage(bytes, nodeCalls.recentLikers);
 }

@@ -40,6 +40,8 @@ export const nodeCalls = {
   probeEdges: 'slot.probeEdges',
   /** FollowersAmongRequest → FollowersAmongAnswer, see edge-messages.ts. */
   followersAmong: 'slot.followersAmong',
+  /** Texts (record URIs) → RecentLikersAnswer, see edge-messages.ts. */
+  recentLikers: 'slot.recentLikers',
   /** FollowsOfRequest → FollowsOfAnswer, see follows-messages.ts. */
   followsOf: 'slot.followsOf',
   /** Texts (a list's name) → what operators suggest, see suggestion-messages.ts. */

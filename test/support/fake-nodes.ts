@@ -17,7 +17,7 @@ import { slotOf } from '../../src/shardmap/slot-of.ts';
 import * as feeds from '../../src/wire/feed-messages.ts';
 import { decodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { encodeLabelersPosition } from '../../src/wire/labelers-page.ts';
-import { decodeTexts, encodeTexts } from '../../src/wire/message.ts';
+import { decodeTexts, encodeTexts, messageVersion } from '../../src/wire/message.ts';
 import type { NodeCall, NodeCaller } from '../../src/wire/node-caller.ts';
 import { nodeStatusMessage } from '../../src/wire/node-status.ts';
 import { markPartial } from '../../src/wire/partial-answer.ts';
@@ -249,6 +249,17 @@ export class FakeNodes implements NodeCaller {
       return messages.encodeFollowersAmongAnswer(
         subjects.map((subject) => candidates.filter((candidate) => follows(candidate, subject))),
       );
+    },
+    'slot.recentLikers': (payload, own) => {
+      const uris = decodeTexts(payload);
+      own(uris.map((uri) => uri.split('/')[2]!));
+      const answer = new ByteWriter().u8(messageVersion);
+      for (const _uri of uris) {
+        const run = new ByteWriter();
+        for (const did of this.network.follows.keys()) run.text(did);
+        answer.lengthDelimited(run.finish());
+      }
+      return answer.finish();
     },
     'slot.newestByAuthors': (payload, own) => {
       const { before, limit, authors } = messages.decodeNewestByAuthors(payload);

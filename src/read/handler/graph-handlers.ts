@@ -6,7 +6,7 @@ import { fieldNumber, type MessageByName, type RecordRef } from '../../proto/gen
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { openFollowersAmong, openProbes } from '../../wire/edge-messages.ts';
 import { decodeFollowsOf, followsPageLimit } from '../../wire/follows-messages.ts';
-import { messageVersion } from '../../wire/message.ts';
+import { decodeTexts, messageVersion } from '../../wire/message.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import {
   type ActorPageWriter,
@@ -21,6 +21,7 @@ import {
   writeVerificationsReceived,
 } from '../answer/edge-pages.ts';
 import { actorSubject, recordSubject, urisOfEdges, writeFollowersAmong, writeProbed } from '../answer/edge-probes.ts';
+import { writeRecentLikers } from '../answer/recent-likers.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
 import type { CachedFollowPage } from '../cache/follow-cache.ts';
 import { writeFollowedDids } from '../lookup/followed-dids.ts';
@@ -126,6 +127,10 @@ export const graphReads: readonly ReadRow[] = [
   actorAndSubjects('GetLikesByActorAndSubjects', 'like', refsOf),
   actorAndSubjects('GetRepostsByActorAndSubjects', 'repost', refsOf),
   actorAndSubjects('GetActorFollowsActors', 'follow', ({ targetDids }) => targetDids.map(actorSubject)),
+  sliced(nodeCalls.recentLikers, function* (into, { lookup, turn }, request) {
+    into.varint(messageVersion);
+    yield* writeRecentLikers(into, lookup, decodeTexts(request), turn);
+  }),
   probes(nodeCalls.probeEdges, openProbes, writeProbed),
   probes(nodeCalls.followersAmong, openFollowersAmong, writeFollowersAmong),
   writtenBytes(nodeCalls.followsOf, writeFollowsOf),

@@ -31,6 +31,7 @@ export const weightByMethod: ReadonlyMap<MethodName, number> = new Map<MethodNam
   ['GetVerificationsReceived', page],
   ['GetNotifications', page],
   ['GetFollowsFollowing', page],
+  ['GetKnownLikers', page],
   ['GetSuggestedFeeds', page],
   ['GetSuggestedEntities', page],
   ['GetFollowSuggestions', page],

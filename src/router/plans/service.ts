@@ -6,6 +6,7 @@ import { feedPlans } from './feeds.ts';
 import { graphPlans } from './graph.ts';
 import { identityPlans } from './identity.ts';
 import { interactionPlans } from './interactions.ts';
+import { knownLikersPlan } from './known-likers.ts';
 import { labelPlans } from './labels.ts';
 import { listPlans } from './lists.ts';
 import { moderationPlans } from './moderation.ts';
@@ -43,6 +44,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...siteStandardPlans,
     ...sitemapPlans,
     ...labelPlans,
+    knownLikersPlan,
     ...verificationPlans,
   ].map((plan) => [plan.method, plan]),
 );

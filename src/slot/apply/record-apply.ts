@@ -143,7 +143,7 @@ function packOf(profile: AppliedRecord): RecordRef | undefined {
   return refOf(profile.value['joinedViaStarterPack']);
 }
 
-/** Counts for the pack, and notifies its owner; the notice sorts by when the profile was indexed. */
+/** Counts for a pack and notifies its owner; the notice sorts by when the profile was indexed. */
 function sendJoin(context: ApplyContext, record: AppliedRecord, present: boolean): void {
   const pack = packOf(record);
   if (pack === undefined) return;

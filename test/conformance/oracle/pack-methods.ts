@@ -1,6 +1,10 @@
-/** Rows of the oracle's table: feed generators and starter packs of actors. */
-import type { Facts } from './facts.ts';
-import { listOf, type MethodName, type MethodRow } from './method-row.ts';
+/** Rows of the oracle's table: feed generators, starter packs, known likers. */
+import { type Facts, urisOf } from './facts.ts';
+import { type Answer, batches, listOf, type MethodName, type MethodRow, someOf } from './method-row.ts';
+
+const viewerSample = 12;
+/** Our limit of known likers is 200 subjects. */
+const subjectSample = 60;
 
 function byActor(method: MethodName): MethodRow {
   return {
@@ -13,5 +17,35 @@ function byActor(method: MethodName): MethodRow {
   };
 }
 
-/** Feed generators, starter packs. */
-export const packMethods: readonly MethodRow[] = [byActor('getActorFeeds'), byActor('getActorStarterPacks')];
+/** Feed generators, starter packs, known likers. */
+export const packMethods: readonly MethodRow[] = [
+  byActor('getActorFeeds'),
+  byActor('getActorStarterPacks'),
+  {
+    method: 'getStarterPackCounts',
+    requests: (facts) =>
+      batches(urisOf(facts, 'app.bsky.graph.starterpack'), facts.goneUris).map((uris) => ({
+        refs: uris.map((uri) => ({ uri })),
+      })),
+    isFilled: someOf('joinedAllTime'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getKnownLikers',
+    requests: (facts) =>
+      [...facts.dids.slice(0, viewerSample), ...facts.unknownDids].flatMap((actorDid) =>
+        batches(urisOf(facts, 'app.bsky.feed.post').slice(0, subjectSample), facts.goneUris)
+          .filter((subjectUris) => subjectUris.length <= subjectSample)
+          // With a smaller limit, likes of one millisecond may be shown in any order.
+          .flatMap((subjectUris) => [0, 50].map((limit) => ({ actorDid, subjectUris, limit }))),
+      ),
+    normalise: (answer) => ({
+      results: listOf(answer, 'results').map((result) => ({
+        ...(result as Answer),
+        dids: listOf(result as Answer, 'dids').toSorted(),
+      })),
+    }),
+    isFilled: (answer) => JSON.stringify(answer).includes('"count"'),
+    mayBeEmpty: 'always',
+  },
+];

@@ -21,6 +21,7 @@ const asked: readonly (readonly [method: string, request: Buffer])[] = [
   ['GetRelationships', encodeMessage('GetRelationshipsRequest', { actorDid, targetDids: dids })],
   ['GetBlockExistence', encodeMessage('GetBlockExistenceRequest', { pairs })],
   ['GetBidirectionalBlock', encodeMessage('GetBidirectionalBlockRequest', { actorDid, targetDid: dids[1]! })],
+  ['GetKnownLikers', encodeMessage('GetKnownLikersRequest', { actorDid, subjectUris: [postOf(1, 'x')], limit: 3 })],
   ['GetFollowsFollowing', encodeMessage('GetFollowsFollowingRequest', { actorDid, targetDids: dids })],
 ];
 
