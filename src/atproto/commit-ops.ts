@@ -99,10 +99,10 @@ class OpSorter {
       this.ops.push({ op: deleteOp(collection, rkey), value: null });
       return;
     }
-    if (action !== 'create' && action !== 'update') return this.#drop('op-action-unknown', collection);
-    if (!(cid instanceof Cid)) return this.#drop('op-cid-missing', collection);
+    if (action !== 'create' && action !== 'update') return this.#drop('op-action-unknown', collection, rkey);
+    if (!(cid instanceof Cid)) return this.#drop('op-cid-missing', collection, rkey);
     const record = this.#recordOf(cid);
-    if ('reason' in record) return this.#drop(record.reason, collection);
+    if ('reason' in record) return this.#drop(record.reason, collection, rkey);
     this.#recordBytes += record.size.bytes;
     this.#jsonBytes += record.size.jsonBytes;
     this.isTooLarge ||=
@@ -110,8 +110,8 @@ class OpSorter {
     this.ops.push({ op: { action, collection, rkey, cid: cid.bytes, block: record.block }, value: record.value });
   }
 
-  #drop(reason: OpReason, collection: string): void {
-    this.badOps.push({ reason, collection });
+  #drop(reason: OpReason, collection: string, rkey = ''): void {
+    this.badOps.push({ reason, collection, rkey });
   }
 
   #recordOf(cid: Cid): RecordBlock | BadRecord {

@@ -26,8 +26,8 @@ export type OpReason =
   | 'record-not-an-object'
   | `record-${DagCborReason}`;
 
-/** A dropped op. `collection` is empty when the path is unreadable, and may have no index. */
-export type BadOp = { readonly reason: OpReason; readonly collection: string };
+/** A dropped op. Its path is empty when that is unreadable; the collection may have no index. */
+export type BadOp = { readonly reason: OpReason; readonly collection: string; readonly rkey: string };
 
 /** `value` and `block` alias the CAR. */
 export type RecordBlock = { readonly value: DagMap; readonly block: Uint8Array; readonly size: BlockSize };

@@ -197,8 +197,10 @@ class OpenChunk implements RepoChunk {
 
   add(leaf: Leaf): void {
     if (leaf.record === null) this.unindexedRecords++;
-    else if ('reason' in leaf.record) this.badOps.push({ reason: leaf.record.reason, collection: leaf.collection });
-    else {
+    else if ('reason' in leaf.record) {
+      const { collection, rkey } = leaf;
+      this.badOps.push({ reason: leaf.record.reason, collection, rkey });
+    } else {
       const { collection, rkey, cid, record } = leaf;
       this.#recordBytes += record.size.bytes;
       this.#jsonBytes += record.size.jsonBytes;

@@ -33,10 +33,18 @@ const commandTable: Record<CommandName, CommandRow> = {
     operands: ['[did]'],
     summary: 'fetch one repo, or without a DID every repo of the sources that ingest follows',
   },
+  why: {
+    operands: ['<at-uri|did|handle>'],
+    summary: 'say why an account or a record is not shown as its host has it, and what mends it',
+  },
   'identity import': {
     operands: ['[file]'],
     summary: 'read identities from an export of the PLC directory (JSON lines), on the machine of ingest',
   },
+  'identity refresh': { operands: ['<did>'], summary: 'look an identity up now, however fresh it is' },
+  'source list': { summary: 'show where each source is: cursor, lag, problem' },
+  'source pause': { operands: ['<source>'], summary: 'take nothing of a source until it is resumed' },
+  'source resume': { operands: ['<source>'], summary: 'follow a paused source again, at its cursor' },
   'source begin': { operands: ['<source>'], summary: 'follow a source from another cursor, or from now' },
   'source mended': { operands: ['<source>'], summary: 'end the notice of events that a source no longer had' },
   'host block': { operands: ['<host>'], summary: 'take nothing of the accounts of a host, and send it no request' },
@@ -50,6 +58,11 @@ const commandTable: Record<CommandName, CommandRow> = {
   },
   'repo allow': { operands: ['<did>'], summary: 'take what comes of a purged repo again, and fetch it' },
   'repo list': { summary: 'show the purged repos' },
+  'repo resync': {
+    operands: ['<did>'],
+    summary: 'fetch a repo now, and make what is stored of it the same',
+  },
+  'repo diff': { operands: ['<did>'], summary: 'compare a repo with its host, record by record' },
   'quarantine list': { summary: 'show entries that could not be applied, suspended accounts, stopped slots' },
   'quarantine show': { operands: ['<slot/seq>'], summary: 'show one of them with its stack' },
   'quarantine retry': { operands: ['[slot/seq]'], summary: 'apply what is kept once more' },
@@ -68,7 +81,7 @@ const commandTable: Record<CommandName, CommandRow> = {
 
 /** By the first word of commands that have two. */
 const groupSummaries: Readonly<Record<string, string>> = {
-  identity: 'bring identities in bulk',
+  identity: 'bring identities in bulk, or one again',
   map: 'work on the shard map',
   source: 'decide about a source of ingest',
   host: 'decide about the hosts of accounts',

@@ -116,6 +116,7 @@ export class EventAdmission {
     }
     source.refused++;
     counters.claimsRefused.with(source.name, speech).add();
+    counters.drops.note(did, speech, { from: source.name });
     return 'refused';
   }
 
@@ -133,7 +134,9 @@ export class EventAdmission {
   /** The look-up is made durable, so that the account is known some day. */
   #dropUnknown(did: string, source: SourceTrust): Promise<void> {
     source.refused++;
-    this.#options.counters.claimsRefused.with(source.name, 'speaker-unknown').add();
+    const { counters } = this.#options;
+    counters.claimsRefused.with(source.name, 'speaker-unknown').add();
+    counters.drops.note(did, 'speaker-unknown', { from: source.name });
     this.#dropped.set(did, source);
     return this.#options.identities.refresh(did);
   }
@@ -166,7 +169,9 @@ export class EventAdmission {
   #fail(did: string, source: SourceTrust, reason: string, host: string | null): Promise<void> {
     source.failed++;
     if (host !== null) this.#options.hosts.noteFailure(host);
-    this.#options.counters.claimsRefused.with(host ?? source.name, reason).add();
+    const { counters } = this.#options;
+    counters.claimsRefused.with(host ?? source.name, reason).add();
+    counters.drops.note(did, reason, { from: host ?? source.name });
     return this.#options.requestResync(did, '');
   }
 

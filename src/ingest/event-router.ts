@@ -49,10 +49,12 @@ export function keepSoundOps(
       counters.recordsKept.with(op.collection).add();
     } else {
       counters.recordsDropped.with(op.collection, check.reason).add();
+      counters.drops.note(did, check.reason, { path: `${op.collection}/${op.rkey}` });
     }
   }
-  for (const { collection, reason } of badOps) {
+  for (const { collection, rkey, reason } of badOps) {
     counters.recordsDropped.with(isIndexedCollection(collection) ? collection : 'other', reason).add();
+    counters.drops.note(did, reason, { path: rkey === '' ? null : `${collection}/${rkey}` });
   }
   return kept;
 }
@@ -113,7 +115,9 @@ export class EventRouter {
     source: string,
     verdict: Exclude<HostVerdict, 'allowed'>,
   ): Promise<unknown> | null {
-    this.#options.counters.eventsDropped.with(source, verdict).add();
+    const { counters } = this.#options;
+    counters.eventsDropped.with(source, verdict).add();
+    counters.drops.note(event.did, verdict, { from: source });
     return verdict === 'host-over-limit' && event.kind !== 'account'
       ? this.#options.requestResync(event.did, event.rev)
       : null;
@@ -128,7 +132,10 @@ export class EventRouter {
     const { gate, counters, requestResync } = this.#options;
     const { did, rev, since, resyncReason } = event;
     if (event.unindexedOps > 0) counters.recordsUnindexed.add(event.unindexedOps);
-    if (resyncReason !== null) counters.commitsIncomplete.with(source, resyncReason).add();
+    if (resyncReason !== null) {
+      counters.commitsIncomplete.with(source, resyncReason).add();
+      counters.drops.note(did, resyncReason, { from: source });
+    }
     // Only the whole repo has what it leaves out, so its rev must not advance as if complete.
     if (resyncReason !== null && resyncReason !== 'op-unreadable') return requestResync(did, rev);
     const ops = keepSoundOps(did, event.ops, event.badOps, counters);
@@ -153,6 +160,7 @@ export class EventRouter {
     const eventMs = this.#timeOf(event.eventMs);
     if (!active && !keptStatuses.has(status)) {
       counters.eventsDropped.with(source, 'account-status-not-kept').add();
+      counters.drops.note(did, 'account-status-not-kept', { from: source });
       return null;
     }
     if (!active && status === 'deleted') return deletions.request(did, eventMs);

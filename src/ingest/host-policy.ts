@@ -113,6 +113,11 @@ export class HostPolicy {
     return (host === null ? undefined : rules.get(host))?.requestsPerSecond ?? null;
   };
 
+  /** Returns what the operator decided about a host. */
+  ruleOf(host: string): HostRule | undefined {
+    return this.#options.rules.get(host);
+  }
+
   noteFailure(origin: string): void {
     const host = this.#hostOf(origin);
     if (host !== null) this.#countsOf(host).failures++;

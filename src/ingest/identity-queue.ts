@@ -30,6 +30,7 @@ export type IdentityQueueOptions = {
 
 /** Resolutions in memory; at this limit due DIDs are skipped, and `waitForCapacity` waits. */
 const jobsMax = 10_000;
+const endedPollMs = 20;
 /** Resolutions at once of each lane of those that are queued durably. */
 const queuedRunningMax = 1024;
 /** Each request of a first attempt; a host that is slower is asked again later, with more time. */
@@ -222,6 +223,12 @@ export class IdentityQueue {
   /** Resolves when there is capacity for another job. */
   async waitForCapacity(): Promise<void> {
     if (!this.hasCapacity) await new Promise<void>((resolve) => this.#capacityWaiters.push(resolve));
+  }
+
+  /** Waits for the first attempt of a look-up that is queued, or the signal. */
+  async ended(did: string, signal: AbortSignal): Promise<void> {
+    const { state, clock } = this.#options;
+    while ((state.lookups.get(did)?.attempts ?? 1) === 0 && !signal.aborted) await clock.sleep(endedPollMs, signal);
   }
 
   /**

@@ -1,6 +1,8 @@
 /** What ingest counts: everything it receives, keeps and drops, and why. */
 import type { Registry } from 'prom-client';
+import { type Clock, systemClock } from '../base/clock.ts';
 import { type Count, LabelledCounter } from '../metrics/metric.ts';
+import { RecentDrops } from './recent-drops.ts';
 
 export type IngestCounters = {
   /** By source and kind. */
@@ -24,10 +26,12 @@ export type IngestCounters = {
   readonly deletionsChecked: LabelledCounter;
   /** By outcome. */
   readonly reposFetched: LabelledCounter;
+  /** By account, which no label may be. */
+  readonly drops: RecentDrops;
 };
 
 /** Adds ingest's counters to a registry. */
-export function createIngestCounters(registry: Registry): IngestCounters {
+export function createIngestCounters(registry: Registry, clock: Clock = systemClock): IngestCounters {
   return {
     eventsReceived: new LabelledCounter(registry, 'skyshard_events_received_total'),
     eventsDropped: new LabelledCounter(registry, 'skyshard_events_dropped_total'),
@@ -40,6 +44,7 @@ export function createIngestCounters(registry: Registry): IngestCounters {
     identitiesResolved: new LabelledCounter(registry, 'skyshard_identities_resolved_total'),
     deletionsChecked: new LabelledCounter(registry, 'skyshard_deletions_checked_total'),
     reposFetched: new LabelledCounter(registry, 'skyshard_repos_fetched_total'),
+    drops: new RecentDrops(clock),
   };
 }
 

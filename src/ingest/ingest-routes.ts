@@ -1,25 +1,28 @@
-/** The operators' endpoints of ingest: their requests, effects and answers. */
-import { isAbsolute } from 'node:path';
 import * as v from 'valibot';
-import { isKeyableDid } from '../atproto/compact-key.ts';
-import { isPlcText, plcDidLength } from '../atproto/did-plc.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { objectShape, openObjectShape, readShape, textShape, wholeNumberShape } from '../config/json-shape.ts';
+import { objectShape, wholeNumberShape } from '../config/json-shape.ts';
 import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
-import { LiveIdentitySource } from '../identity/live-identity.ts';
 import type { AccountDeletions } from './account-deletions.ts';
 import type { Backfill } from './backfill.ts';
 import type { HostPolicy } from './host-policy.ts';
 import { hostRoutes } from './host-routes.ts';
 import type { IdentityImport } from './identity-import.ts';
 import type { IdentityQueue } from './identity-queue.ts';
+import { identityRoutes } from './identity-routes.ts';
+import type { RepoCompare } from './repo-compare.ts';
 import type { RepoRemoval } from './repo-removal.ts';
+import { didOf, didShape, wellFormedDidShape } from './request-shapes.ts';
 import type { SlotRepair } from './slot-repair.ts';
+import { sourceRoutes } from './source-routes.ts';
 import type { IngestState } from './state/ingest-state.ts';
 import type { AnySubscription } from './subscription.ts';
+import type { Why } from './why.ts';
+
+/** What asks the nodes. */
+export type ClusterParts = { readonly repair: SlotRepair; readonly compare: RepoCompare; readonly why: Why };
 
 export type IngestRoutesOptions = {
   readonly backfill: Backfill;
@@ -32,7 +35,7 @@ export type IngestRoutesOptions = {
   readonly hosts: HostPolicy;
   readonly removal: RepoRemoval;
   /** Null where the nodes are not known. */
-  readonly repair: SlotRepair | null;
+  readonly cluster: ClusterParts | null;
   readonly clock: Clock;
 };
 
@@ -43,10 +46,6 @@ const againBatchDids = 1_000;
 /** Waiting repos in one answer. */
 const waitingReposShown = 20;
 
-const didShape = v.pipe(
-  v.string('must be a DID'),
-  v.check(isKeyableDid, ({ input }) => `must be a DID, not "${input.slice(0, 80)}"`),
-);
 const originMessage = 'must be an http(s) URL';
 const originShape = v.pipe(
   v.string(originMessage),
@@ -61,7 +60,6 @@ const backfillBody = objectShape({
   host: v.optional(originShape),
   again: v.optional(v.boolean('must be a boolean')),
 });
-const importBody = objectShape({ path: v.pipe(textShape, v.check(isAbsolute, 'must be an absolute path')) });
 const resyncBody = objectShape({
   repos: v.array(
     objectShape({ did: didShape, rev: v.optional(v.pipe(v.string(revMessage), v.maxLength(64, revMessage)), '') }),
@@ -69,30 +67,8 @@ const resyncBody = objectShape({
   ),
 });
 
-/** What is refused for good, or removed, must at least be able to exist. */
-const repoBody = objectShape({
-  did: v.pipe(
-    didShape,
-    v.check(isWellFormed, ({ input }) => `"${input}" is no did:plc, which has 24 letters and digits`),
-  ),
-});
-const sourceShape = v.string('must be the name of a source');
-const cursorMessage = 'must be a seq';
-const beginBody = objectShape({
-  source: sourceShape,
-  cursor: v.optional(v.nullable(v.pipe(v.number(cursorMessage), v.safeInteger(cursorMessage), v.minValue(0)))),
-});
+const repoBody = objectShape({ did: wellFormedDidShape });
 const repairBody = objectShape({ slot: wholeNumberShape(0, 65_535), isDryRun: v.boolean('must be a boolean') });
-const mendedBody = objectShape({ source: sourceShape });
-
-function isWellFormed(did: string): boolean {
-  return !did.startsWith('did:plc:') || (did.length === plcDidLength && isPlcText(did, 0));
-}
-
-function didOf(query: URLSearchParams): string {
-  return readShape(openObjectShape({ did: didShape }), { did: query.get('did') }, refuseRequest).did;
-}
-
 /** Requests every repo that was ever requested, whatever became of it. */
 async function requestAgain(backfill: Backfill, { fetches }: IngestState): Promise<void> {
   const batch: string[] = [];
@@ -149,27 +125,6 @@ async function requestResyncs(
   return { accepted: repos.length };
 }
 
-function subscriptionOf({ subscriptions }: IngestRoutesOptions, source: string): AnySubscription {
-  const found = subscriptions.find(({ name }) => name === source);
-  if (found !== undefined) return found;
-  const names = subscriptions.map(({ name }) => name).join(', ');
-  const hint = names === '' ? 'Start ingest with --relay or --pds.' : `Give one of these: ${names}.`;
-  return refuseRequest(`source: none is named "${source.slice(0, 200)}"`, hint);
-}
-
-/** `cursor` is a seq (exclusive), or absent or null for now. */
-async function beginSource(
-  options: IngestRoutesOptions,
-  { source, cursor = null }: v.InferOutput<typeof beginBody>,
-): Promise<object> {
-  const cursorBefore = await subscriptionOf(options, source).beginAgain(cursor);
-  return { source, cursor, cursorBefore };
-}
-
-async function endGap(options: IngestRoutesOptions, { source }: v.InferOutput<typeof mendedBody>): Promise<object> {
-  return { source, gap: await subscriptionOf(options, source).condition.endGap() };
-}
-
 /** Waits until everything up to the cursors, or all received so far, is durable in the log. */
 async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<object> {
   const { subscriptions, identities, deletions } = options;
@@ -208,31 +163,13 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
   };
 }
 
-function showImport({ imports }: IngestRoutesOptions): object {
-  const { progress } = imports;
-  if (progress === null) throw new DataPlaneError('NotFound', 'no identities were ever imported');
-  return progress;
-}
-
-/** The path is that of a file on this machine. Answers with the progress, once the import runs. */
-async function requestImport(options: IngestRoutesOptions, path: string): Promise<object> {
-  await options.imports.request(path);
-  return showImport(options);
-}
-
-async function showIdentity({ resolver, clock }: IngestRoutesOptions, query: URLSearchParams): Promise<object> {
-  const source = new LiveIdentitySource(resolver, clock);
-  const handle = query.get('handle');
-  if (!query.has('did') && handle === null) refuseRequest('did or handle is needed');
-  const identity = query.has('did') ? await source.byDid(didOf(query)) : await source.byHandle(handle!);
-  if (identity === null) throw new DataPlaneError('NotFound', `no identity for ${query.get('did') ?? handle}`);
-  return identity;
-}
-
-/** `{slot, isDryRun}` repairs a slot, or counts the repos that this would fetch. */
-function repairRoutes({ repair }: IngestRoutesOptions): JsonRoute[] {
-  if (repair === null) return [];
+/** `{slot, isDryRun}` repairs a slot, or counts the repos that this would fetch. The rest reads. */
+function clusterRoutes({ cluster }: IngestRoutesOptions): JsonRoute[] {
+  if (cluster === null) return [];
+  const { repair, compare, why } = cluster;
   return [
+    getRoute('/v1/why', (query) => why.explain(query.get('about') ?? refuseRequest('about is needed'))),
+    getRoute('/v1/repo/diff', (query) => compare.compare(didOf(query))),
     getRoute('/v1/repair', () => {
       const { progress } = repair;
       if (progress === null) throw new DataPlaneError('NotFound', 'no slot was repaired since ingest started');
@@ -265,21 +202,13 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
       backfill: backfill.progress,
     })),
     getRoute('/v1/backfill', (query) => showBackfill(options, query)),
-    getRoute('/v1/identity', (query) => showIdentity(options, query)),
     postRoute('/v1/backfill', backfillBody, (body) => requestBackfill(options, body)),
-    getRoute('/v1/identity/import', () => showImport(options)),
-    postRoute('/v1/identity/import', importBody, ({ path }) => requestImport(options, path)),
-    postRoute('/v1/identity/import/stop', objectShape({}), async () => {
-      const progress = showImport(options);
-      await options.imports.stop();
-      return { ...progress, ...showImport(options) };
-    }),
     postRoute('/v1/resync', resyncBody, (body) => requestResyncs(options, body)),
-    postRoute('/v1/source/begin', beginBody, (body) => beginSource(options, body)),
-    postRoute('/v1/source/mended', mendedBody, (body) => endGap(options, body)),
     postRoute('/v1/settle', settleBody, (body) => settle(options, body)),
+    ...identityRoutes(options),
+    ...sourceRoutes(subscriptions),
     ...hostRoutes(options.hosts),
     ...removalRoutes(options),
-    ...repairRoutes(options),
+    ...clusterRoutes(options),
   ];
 }

@@ -16,16 +16,9 @@ import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import { IdentityResolver, type IdentityResolverOptions } from '../identity/identity-resolver.ts';
 import { PublicFetch } from '../identity/public-fetch.ts';
 import type { LogAppender } from '../log/log-appender.ts';
-import { registerReadout } from '../metrics/metric.ts';
-import type { MetricName } from '../metrics/metric-table.ts';
 import { AccountDeletions } from './account-deletions.ts';
 import { AccountFacts } from './account-facts.ts';
-import {
-  type AdmissionParts,
-  buildAdmission,
-  registerAdmissionReadouts,
-  type VerifyOptions,
-} from './admission-parts.ts';
+import { type AdmissionParts, buildAdmission, type VerifyOptions } from './admission-parts.ts';
 import { Backfill } from './backfill.ts';
 import { EventRouter } from './event-router.ts';
 import { accountsStream } from './event-stream.ts';
@@ -35,17 +28,19 @@ import { HostPolicy } from './host-policy.ts';
 import { IdentityImport } from './identity-import.ts';
 import { IdentityQueue } from './identity-queue.ts';
 import { createIngestCounters, type IngestCounters } from './ingest-counters.ts';
-import { ingestRoutes } from './ingest-routes.ts';
+import { registerReadouts } from './ingest-readouts.ts';
+import { type ClusterParts, ingestRoutes } from './ingest-routes.ts';
+import { RepoCompare } from './repo-compare.ts';
 import { RepoFetch } from './repo-fetch.ts';
 import { RepoGate, repoGateLimits } from './repo-gate.ts';
 import { RepoHost } from './repo-host.ts';
 import { RefusingAppender, RepoRemoval } from './repo-removal.ts';
 import { type ClusterAccess, SlotRepair } from './slot-repair.ts';
-import type { SubscriptionStatus } from './source-status.ts';
 import { listSpeakerOf } from './speaker.ts';
 import { IngestState } from './state/ingest-state.ts';
-import { overdueSecOf } from './state/lookup-queue.ts';
+import { StoredRepos } from './stored-repos.ts';
 import { type AnySubscription, Subscription } from './subscription.ts';
+import { Why } from './why.ts';
 
 export type IngestSource = {
   /** http(s) or ws(s). */
@@ -132,6 +127,8 @@ type Parts = {
   readonly imports: IdentityImport;
   readonly handleChecks: HandleChecks;
   readonly backfill: Backfill;
+  readonly host: RepoHost;
+  readonly repoFetch: RepoFetch;
   readonly admission: AdmissionParts;
   readonly subscriptions: readonly AnySubscription[];
 };
@@ -149,7 +146,7 @@ function sharedDepsOf(options: IngestOptions, registry: Registry, signal: AbortS
   return {
     clock,
     random: options.random ?? seededRandom(clock.nowMs()),
-    counters: createIngestCounters(registry),
+    counters: createIngestCounters(registry, clock),
     note: options.note ?? (() => {}),
     signal,
   };
@@ -207,7 +204,7 @@ function buildBackfill(
   const maySpeak = listSpeakerOf(facts, namedSources(options));
   const own = { gate, fetch: repoFetch, host, limits, maySpeak, concurrencyMax };
   const backfill = new Backfill({ ...deps, ...parts, ...own }, signal);
-  return { backfill, gate, host };
+  return { backfill, gate, host, repoFetch };
 }
 
 function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
@@ -232,7 +229,14 @@ function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
     isSampled: options.verify.mode === 'off',
   });
   const identities = new IdentityQueue({ ...deps, resolver, appender, state }, signal);
-  const { backfill, gate, host } = buildBackfill(options, deps, { state, fetch, resolver, facts, hosts, identities });
+  const { backfill, gate, host, repoFetch } = buildBackfill(options, deps, {
+    state,
+    fetch,
+    resolver,
+    facts,
+    hosts,
+    identities,
+  });
   const deletions = new AccountDeletions({ ...deps, queue: state.deletions, gate, resolver, host }, signal);
   const removal = new RepoRemoval({
     refused: state.refusedRepos,
@@ -245,7 +249,7 @@ function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
   const handleChecks = new HandleChecks({ ...deps, state, resolver, appender, perSecond }, signal);
   const imports = new IdentityImport({ ...deps, state, appender, onImported: () => handleChecks.wake() }, signal);
   const lookups = { identities, deletions, removal, handleChecks, imports };
-  const parts = { state, fetch, resolver, facts, hosts, ...lookups, backfill };
+  const parts = { state, fetch, resolver, facts, hosts, ...lookups, backfill, host, repoFetch };
   return {
     ...parts,
     ...buildSubscriptions(options, deps, { ...parts, gate, requestResync }),
@@ -282,48 +286,15 @@ function buildSubscriptions(
   return { admission, subscriptions };
 }
 
-function registerLookupReadouts(registry: Registry, { state }: Parts, clock: Clock): void {
-  const queues = [
-    ['identity', state.lookups],
-    ['deletion', state.deletions],
-  ] as const;
-  registerReadout(registry, 'skyshard_lookups_queued', () =>
-    queues.flatMap(([kind, { counts }]) => [
-      { labels: { kind, host: 'directory' }, value: counts.directory },
-      { labels: { kind, host: 'other' }, value: counts.otherHosts },
-    ]),
-  );
-  registerReadout(registry, 'skyshard_lookups_overdue_seconds', () =>
-    queues.map(([kind, { counts }]) => ({ labels: { kind }, value: overdueSecOf(counts, clock) })),
-  );
-}
-
-function registerReadouts(registry: Registry, parts: Parts, appender: LogAppender): void {
-  const bySource = (name: MetricName, read: (status: SubscriptionStatus) => number | null): void =>
-    registerReadout(registry, name, () =>
-      parts.subscriptions.flatMap(({ name: source, status }) => {
-        const value = read(status);
-        return value === null ? [] : [{ labels: { source }, value }];
-      }),
-    );
-  bySource('skyshard_source_received_seq', ({ receivedSeq }) => receivedSeq);
-  bySource('skyshard_source_durable_seq', ({ durableSeq }) => durableSeq);
-  bySource('skyshard_events_pending', ({ pendingEvents }) => pendingEvents);
-  bySource('skyshard_source_lag_seconds', ({ lagMs }) => (lagMs === null ? null : lagMs / 1000));
-  bySource('skyshard_source_connected', ({ connected }) => (connected ? 1 : 0));
-  registerReadout(registry, 'skyshard_source_problem', () =>
-    parts.subscriptions.flatMap(({ name: source, status: { problem } }) =>
-      problem === null ? [] : [{ labels: { source, problem: problem.code }, value: 1 }],
-    ),
-  );
-  registerAdmissionReadouts(registry, parts.admission);
-  registerReadout(registry, 'skyshard_identities_pending', () => parts.identities.pendingCount);
-  registerReadout(registry, 'skyshard_repos_queued', () => parts.backfill.progress.reposQueued);
-  registerReadout(registry, 'skyshard_appends_pending_bytes', () => appender.pendingBytes);
-}
-
-function repairOf({ cluster, appender }: IngestOptions, parts: Parts, deps: SharedDeps): SlotRepair | null {
-  return cluster === undefined ? null : new SlotRepair({ ...deps, ...parts, ...cluster, appender });
+/** What needs the nodes. */
+function clusterPartsOf({ cluster, appender }: IngestOptions, parts: Parts, deps: SharedDeps): ClusterParts | null {
+  if (cluster === undefined) return null;
+  const stored = new StoredRepos(cluster);
+  return {
+    repair: new SlotRepair({ ...deps, ...parts, ...cluster, appender }),
+    compare: new RepoCompare({ fetch: parts.repoFetch, stored }),
+    why: new Why({ ...deps, ...parts, stored }),
+  };
 }
 
 /**
@@ -341,8 +312,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   const shared = sharedDepsOf(options, registry, stop.signal);
   const parts = buildParts(options, shared);
   const { state, backfill, subscriptions, identities, resolver, fetch } = parts;
-  registerReadouts(registry, parts, options.appender);
-  registerLookupReadouts(registry, parts, shared.clock);
+  registerReadouts(registry, parts, options.appender, shared.clock);
   const { host, port, tls = null, adminToken } = options;
   const http = await startJsonServer({
     host,
@@ -352,7 +322,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     tokens: [adminToken],
     isReady: () => true,
     metricsText: () => registry.metrics(),
-    routes: ingestRoutes({ ...parts, repair: repairOf(options, parts, shared), clock: shared.clock }),
+    routes: ingestRoutes({ ...parts, cluster: clusterPartsOf(options, parts, shared), clock: shared.clock }),
   }).catch(async (error: unknown) => {
     await state[Symbol.asyncDispose]();
     throw error;

@@ -76,12 +76,13 @@ const outgrownMax = 10_000;
  * requests a repo's live entries pass.
  */
 class RequestHolds {
-  readonly #gate: RepoGate;
+  readonly #gate: RepoGate | null;
   readonly #did: string;
   #hold: RepoHold | null = null;
   share: ByteShare | null = null;
 
-  constructor(gate: RepoGate, did: string) {
+  /** Without a gate, live entries pass: nothing is appended. */
+  constructor(gate: RepoGate | null, did: string) {
     this.#gate = gate;
     this.#did = did;
   }
@@ -92,7 +93,7 @@ class RequestHolds {
   }
 
   begin(): void {
-    this.#hold = this.#gate.hold(this.#did);
+    this.#hold = this.#gate?.hold(this.#did) ?? null;
   }
 
   release(): void {
@@ -145,6 +146,28 @@ export class RepoFetch {
       return { ok: false, reason: 'entry-refused', message: refusal.message };
     } finally {
       // After a failure the held entries follow unchanged; after success this does nothing.
+      holds.release();
+    }
+  }
+
+  /**
+   * Fetches a repo and checks it as `fetch` does, for `use`, which appends nothing.
+   *
+   * Returns: null once used, or why it could not be had.
+   */
+  async read(
+    did: string,
+    use: (snapshot: RepoSnapshot, origin: string) => Promise<void>,
+  ): Promise<(FetchedRepo & { readonly ok: false }) | null> {
+    const holds = new RequestHolds(null, did);
+    try {
+      const answer = await this.#fetchRepo(did, null, holds);
+      if (!answer.ok) return answer;
+      const checked = await this.#check(did, answer.car);
+      if (!checked.ok) return checked;
+      await use(checked.snapshot, answer.origin);
+      return null;
+    } finally {
       holds.release();
     }
   }

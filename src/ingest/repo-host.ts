@@ -4,7 +4,7 @@
  * Owns: the interpretation of their answers, and the host's limits around every request.
  */
 import * as v from 'valibot';
-import { isKeyableDid } from '../atproto/compact-key.ts';
+import { isKeyableDid, type RecordRef } from '../atproto/compact-key.ts';
 import { inputLimits } from '../atproto/input-limits.ts';
 import type { Clock } from '../base/clock.ts';
 import { openObjectShape, parseShape } from '../config/json-shape.ts';
@@ -41,6 +41,8 @@ const listTimeoutMs = 60_000;
 const repoTimeoutMs = 900_000;
 /** While a repo is fetched, its live commits wait, and few repos are fetched at a time. */
 const hostPace: Pace = { waitMs: 30_000, bytesPerSecMin: 65_536 };
+/** An operator waits for the answer. */
+const questionTimeoutMs = 10_000;
 const listBytesMax = 4_194_304;
 const errorBytesMax = 65_536;
 /** Repos in one page: the most that the protocol allows. */
@@ -56,6 +58,9 @@ const goneErrors: ReadonlySet<string> = new Set([
   'AccountTakedown',
 ]);
 
+const latestShape = openObjectShape({ rev: v.pipe(v.string(), v.maxLength(64)) });
+/** Hosts that prove no absence say this instead. */
+export const recordNotFound = 'RecordNotFound';
 const errorShape = openObjectShape({ error: v.string() });
 const pageShape = openObjectShape({
   repos: v.pipe(v.array(v.unknown()), v.maxLength(inputLimits.listingReposMax)),
@@ -154,6 +159,28 @@ export class RepoHost {
       return { ok: false, reason: 'answer-bad', message: `${origin}: a page of repos has no repos, or too many` };
     }
     return { ok: true, repos: page.repos.flatMap(listedRepoOf), pageToken: page.cursor };
+  }
+
+  /** Asks for the rev of a repo. Returns: null when the host does not say it. */
+  async latestRev(origin: string, did: string): Promise<{ readonly ok: true; readonly rev: string } | HostFailure> {
+    const path = `/xrpc/com.atproto.sync.getLatestCommit?did=${encodeURIComponent(did)}`;
+    const outcome = await this.#get(origin, path, 'application/json', questionTimeoutMs, errorBytesMax);
+    if (!outcome.ok || outcome.status !== 200) return this.#failureOf(origin, outcome);
+    const { rev } = parseShape(latestShape, outcome.body.toString('utf8')) ?? { rev: '' };
+    return rev === '' ? { ok: false, reason: 'answer-bad', message: `${origin} names no rev` } : { ok: true, rev };
+  }
+
+  /** Fetches one record, or the proof that there is none: a CAR with the commit and its tree. */
+  async getRecord(origin: string, { did, collection, rkey }: RecordRef): Promise<RepoAnswer> {
+    const query = new URLSearchParams({ did, collection, rkey });
+    const path = `/xrpc/com.atproto.sync.getRecord?${query}`;
+    const bytesMax = inputLimits.commitCarBytesMax;
+    const outcome = await this.#get(origin, path, 'application/vnd.ipld.car', questionTimeoutMs, bytesMax);
+    if (outcome.ok && outcome.status === 200) return { ok: true, car: outcome.body, origin };
+    if (outcome.ok && errorNameOf(outcome.body) === recordNotFound) {
+      return { ok: false, reason: 'gone', message: recordNotFound };
+    }
+    return this.#failureOf(origin, outcome);
   }
 
   /**

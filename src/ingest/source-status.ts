@@ -7,6 +7,8 @@ export type SubscriptionStatus = {
   readonly name: string;
   readonly url: string;
   readonly connected: boolean;
+  /** Since when the operator has it paused; null while it is followed. */
+  readonly pausedMs: number | null;
   /** What needs an operator; null while all is well. */
   readonly problem: SourceProblem | null;
   readonly attempts: number;

@@ -18,6 +18,7 @@ import { type IngestCounters, Tally } from './ingest-counters.ts';
 import { SourceCondition } from './source-condition.ts';
 import { type EndedConnection, holdConnection } from './source-connection.ts';
 import { SourceLag } from './source-lag.ts';
+import { SourcePause } from './source-pause.ts';
 import { clockBehind, futureCursor } from './source-problem.ts';
 import type { SubscriptionStatus } from './source-status.ts';
 import type { SourceTrust } from './source-trust.ts';
@@ -53,7 +54,7 @@ export type SubscriptionOptions<Event extends StreamedEvent> = {
 /** A subscription to any kind of stream. */
 export type AnySubscription = Pick<
   Subscription<StreamedEvent>,
-  'name' | 'status' | 'condition' | 'beginAgain' | 'waitDurable' | 'storeCursor' | 'run'
+  'name' | 'status' | 'condition' | 'pause' | 'beginAgain' | 'waitDurable' | 'storeCursor' | 'run'
 >;
 
 type Route = () => Promise<unknown> | null;
@@ -97,6 +98,7 @@ export class Subscription<Event extends StreamedEvent> {
   readonly #notices = new Tally();
   readonly #position: StreamPosition;
   readonly condition: SourceCondition;
+  readonly pause: SourcePause;
   readonly #ahead: AheadWatch;
   /** Ends the current connection, and the wait for the next. */
   #hangUp = new AbortController();
@@ -118,6 +120,7 @@ export class Subscription<Event extends StreamedEvent> {
     this.#signal = signal;
     this.#position = new StreamPosition(options.name, options.state.cursors, options.startSeq);
     this.condition = new SourceCondition(options);
+    this.pause = new SourcePause(options, () => this.#hangUp.abort());
     this.#ahead = new AheadWatch(options.clock, signal, () => this.#pauseForClock());
   }
 
@@ -132,6 +135,7 @@ export class Subscription<Event extends StreamedEvent> {
       name,
       url: this.#url,
       connected: this.#isConnected,
+      pausedMs: this.pause.sinceMs,
       problem: this.condition.problem,
       attempts: this.#attempts,
       lastProblem: this.#lastProblem,
@@ -175,8 +179,9 @@ export class Subscription<Event extends StreamedEvent> {
     const { clock, counters, random, name } = this.#options;
     let failures = 0;
     while (!this.#signal.aborted) {
-      this.#attempts++;
       this.#hangUp = new AbortController();
+      await this.pause.wait(this.#signal);
+      this.#attempts++;
       const startedMs = clock.monotonicMs();
       const { received, problem } = await this.#connectOnce();
       if (this.#signal.aborted) return;
@@ -263,6 +268,7 @@ export class Subscription<Event extends StreamedEvent> {
       return;
     }
     this.#drop(reason);
+    this.#options.counters.drops.note(timed.did, reason, { from: this.name });
     // Tracked first, so that the cursor is before it if this finds our clock to be behind.
     const final = Promise.withResolvers<void>();
     this.#track(event.seq, () => final.promise, event);
@@ -354,8 +360,10 @@ export class Subscription<Event extends StreamedEvent> {
 
   /** Passes an event after a refusal, which may be of another entry that was sent with its own. */
   #pass(event: Event, route: Route, error: EntriesRefused, finish: () => void): void {
-    const isOwn = error.dids.has(this.#options.stream.timedOf(event)?.did ?? '');
+    const did = this.#options.stream.timedOf(event)?.did ?? '';
+    const isOwn = error.dids.has(did);
     if (isOwn) this.#drop(error.reason);
+    if (isOwn) this.#options.counters.drops.note(did, error.reason, { from: this.name });
     const routed = isOwn ? this.#options.routeRefused(event) : null;
     if (routed === null) finish();
     else routed.then(finish, (again: unknown) => this.#routeAgain(event, route, again, finish));

@@ -32,6 +32,7 @@ import { quarantineHandlers } from './slot-quarantine.ts';
 import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
+import { storedRepoHandlers } from './stored-repo.ts';
 
 /** Settings are checked, the map is not. */
 export type NodeOptions = {
@@ -131,6 +132,7 @@ function handlersOf({ reads, readers, status, writes, comparison, slots }: Parts
     [nodeCalls.digest, (payload) => writes.digest(payload)],
     [nodeCalls.records, createRecordBatchHandler(reads)],
     ...quarantineHandlers(readers, writes),
+    ...storedRepoHandlers(readers, slots),
     [
       nodeCalls.reposToResync,
       (payload) => reposToResyncAnswer.encode(reposOf(readers, reposToResyncRequest.decode(payload))),

@@ -29,6 +29,10 @@ export const nodeCalls = {
   labels: 'slot.labels',
   /** A position → a page of the node's labelers and the next position, see labelers-page.ts. */
   labelers: 'slot.labelers',
+  /** What slots hold of an account, its records in pages, and of a handle, see stored-repo.ts. */
+  storedAccount: 'slot.storedAccount',
+  storedRecords: 'slot.storedRecords',
+  storedHandle: 'slot.storedHandle',
   /** AT-URIs → stored records, see record-batch.ts. */
   records: 'slot.records',
   /** As GetPostRecords, for records of the two collections of site.standard. */

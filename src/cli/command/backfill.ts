@@ -22,8 +22,8 @@ function whyText(failure: RepoStatus['lastFailure']): string {
   return failure === null ? 'the reason is not known any more' : `${failure.reason}: ${failure.message}`;
 }
 
-/** Fetches one repo, up to its first outcome. Errors: DataPlaneError with the reason. */
-async function fetchOne(context: CommandContext, did: string): Promise<void> {
+/** Has ingest fetch one repo, up to its first outcome. Errors: DataPlaneError with the reason. */
+export async function fetchOne(context: CommandContext, did: string): Promise<void> {
   const { settings, print, clock } = context;
   await askIngest(context, backfillPath, { did });
   const path = `${backfillPath}?did=${encodeURIComponent(did)}`;

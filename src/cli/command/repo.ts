@@ -10,7 +10,8 @@ import { textTable } from '../text-table.ts';
 
 const requestTimeoutMs = 30_000;
 
-function didOf({ operands }: CommandContext): string {
+/** Returns the DID that is the operand. Errors: DataPlaneError `InvalidArgument`. */
+export function didOf({ operands }: CommandContext): string {
   const did = operands[0]!;
   try {
     ensureValidDid(did);

@@ -60,7 +60,8 @@ async function fetchIngestStatus(context: CommandContext): Promise<Fields | null
   }
 }
 
-function sourceState({ problem, connected }: Fields): string {
+function sourceState({ problem, connected, pausedMs }: Fields): string {
+  if (typeof pausedMs === 'number') return 'paused';
   if (isFields(problem) && problem['isStopped'] === true) return 'error';
   return connected === true ? 'connected' : 'connecting';
 }

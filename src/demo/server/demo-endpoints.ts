@@ -82,6 +82,8 @@ function resolveHandle(world: DemoWorld, params: URLSearchParams): Answer {
 const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['com.atproto.sync.listRepos', listRepos],
   ['com.atproto.sync.getRepo', getRepo],
+  // The whole repo proves each of its records.
+  ['com.atproto.sync.getRecord', getRepo],
   ['com.atproto.sync.getLatestCommit', getLatestCommit],
   ['com.atproto.sync.getRepoStatus', getRepoStatus],
   ['com.atproto.identity.resolveHandle', resolveHandle],

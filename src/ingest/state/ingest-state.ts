@@ -16,6 +16,7 @@ import { IdentityTable } from './identity-table.ts';
 import { ImportPositions } from './import-position.ts';
 import { LookupQueue } from './lookup-queue.ts';
 import { MirroredTable } from './mirrored-table.ts';
+import { type PausedSources, pausedSourceCodec } from './paused-sources.ts';
 import { RefusedRepos, refusedRepoCodec } from './refused-repos.ts';
 import { SourceCursors } from './source-cursors.ts';
 import { SourceGaps } from './source-gaps.ts';
@@ -36,6 +37,7 @@ const tables = [
   'gaps',
   'host-rules',
   'refused-repos',
+  'paused-sources',
 ] as const;
 /** Address space reserved for the environment; the file grows only as it is filled. */
 const mapBytesDefault = 2 ** 36;
@@ -47,6 +49,7 @@ export class IngestState implements AsyncDisposable {
   readonly hosts: HostListings;
   readonly hostRules: HostRules;
   readonly refusedRepos: RefusedRepos;
+  readonly pausedSources: PausedSources;
   readonly identities: IdentityTable;
   readonly imports: ImportPositions;
   /** Identities to resolve because a source reported a change. */
@@ -66,6 +69,7 @@ export class IngestState implements AsyncDisposable {
       this.hosts.reload();
       this.hostRules.reload();
       this.refusedRepos.reload();
+      this.pausedSources.reload();
       this.fetches.reload();
       this.lookups.reload();
       this.deletions.reload();
@@ -75,6 +79,7 @@ export class IngestState implements AsyncDisposable {
     this.hosts = new HostListings(table('hosts'));
     this.hostRules = new MirroredTable(table('host-rules'), this.#commits, hostRuleCodec);
     this.refusedRepos = new RefusedRepos(table('refused-repos'), this.#commits, refusedRepoCodec);
+    this.pausedSources = new MirroredTable(table('paused-sources'), this.#commits, pausedSourceCodec);
     const fetchTables = { repos: table('repos'), queue: table('queue'), sums: table('sums') };
     this.fetches = new FetchQueue(fetchTables, this.hosts, this.#commits);
     this.lookups = new LookupQueue({ rows: table('lookups'), due: table('lookups-due') }, this.#commits);

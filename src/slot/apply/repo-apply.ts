@@ -84,6 +84,11 @@ function resyncNeededKey(did: string): Buffer {
   return writer.finish();
 }
 
+/** Returns whether the repo of a DID needs a resync. */
+export function needsResync(state: SlotState, did: string): boolean {
+  return state.rows.has(resyncNeededKey(did));
+}
+
 function markForResync(state: SlotState, did: string): void {
   state.rows.put(resyncNeededKey(did), emptyValue);
 }

@@ -205,7 +205,7 @@ describe('a record', () => {
     const huge = encodeDagCbor({ text: 'x'.repeat(2_000_000) });
     expect(commitOf(commitFrame(bodyOf(huge)))).toMatchObject({ resyncReason: 'blocks-too-large', ops: [] });
     const large = encodeDagCbor({ text: 'x'.repeat(1_900_000) });
-    expect(commitOf(commitFrame(bodyOf(large))).badOps).toEqual([
+    expect(commitOf(commitFrame(bodyOf(large))).badOps).toMatchObject([
       { reason: 'record-too-large', collection: 'app.bsky.feed.post' },
     ]);
   });
@@ -218,7 +218,9 @@ describe('a record', () => {
     ];
     const blocks = new ByteString(carOf(cid, sectionOf(nested), sectionOf(block)));
     const event = commitOf(commitFrame(bodyOf(block, { ops, blocks })));
-    expect(event.badOps).toEqual([{ reason: 'record-too-deep', collection: 'app.bsky.feed.post' }]);
+    expect(event.badOps).toEqual([
+      { reason: 'record-too-deep', collection: 'app.bsky.feed.post', rkey: expect.any(String) },
+    ]);
     expect(event.ops.map(({ op }) => op.rkey)).toEqual(['b']);
   });
 });

@@ -73,7 +73,7 @@ describe('openRepoCar', () => {
       treeEntry(0, 'noslash', good),
     );
     const [chunk] = chunksOf(car.commit(authorDid, rev, tree), 10);
-    expect(chunk!.badOps).toEqual([
+    expect(chunk!.badOps).toMatchObject([
       { reason: 'op-block-missing', collection: 'app.bsky.feed.post' },
       { reason: 'record-not-an-object', collection: 'app.bsky.feed.post' },
       { reason: 'op-path-bad', collection: 'app.bsky.feed.post' },

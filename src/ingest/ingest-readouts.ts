@@ -1,0 +1,63 @@
+/** Metrics of ingest that are read, not counted: sources, queues, what waits. */
+import type { Registry } from 'prom-client';
+import type { Clock } from '../base/clock.ts';
+import type { LogAppender } from '../log/log-appender.ts';
+import { registerReadout } from '../metrics/metric.ts';
+import type { MetricName } from '../metrics/metric-table.ts';
+import { type AdmissionParts, registerAdmissionReadouts } from './admission-parts.ts';
+import type { Backfill } from './backfill.ts';
+import type { IdentityQueue } from './identity-queue.ts';
+import type { SubscriptionStatus } from './source-status.ts';
+import type { IngestState } from './state/ingest-state.ts';
+import { overdueSecOf } from './state/lookup-queue.ts';
+import type { AnySubscription } from './subscription.ts';
+
+type ReadParts = {
+  readonly state: IngestState;
+  readonly subscriptions: readonly AnySubscription[];
+  readonly admission: AdmissionParts;
+  readonly identities: IdentityQueue;
+  readonly backfill: Backfill;
+};
+
+function registerLookupReadouts(registry: Registry, { state }: ReadParts, clock: Clock): void {
+  const queues = [
+    ['identity', state.lookups],
+    ['deletion', state.deletions],
+  ] as const;
+  registerReadout(registry, 'skyshard_lookups_queued', () =>
+    queues.flatMap(([kind, { counts }]) => [
+      { labels: { kind, host: 'directory' }, value: counts.directory },
+      { labels: { kind, host: 'other' }, value: counts.otherHosts },
+    ]),
+  );
+  registerReadout(registry, 'skyshard_lookups_overdue_seconds', () =>
+    queues.map(([kind, { counts }]) => ({ labels: { kind }, value: overdueSecOf(counts, clock) })),
+  );
+}
+
+/** Registers what is read when metrics are asked for. */
+export function registerReadouts(registry: Registry, parts: ReadParts, appender: LogAppender, clock: Clock): void {
+  registerLookupReadouts(registry, parts, clock);
+  const bySource = (name: MetricName, read: (status: SubscriptionStatus) => number | null): void =>
+    registerReadout(registry, name, () =>
+      parts.subscriptions.flatMap(({ name: source, status }) => {
+        const value = read(status);
+        return value === null ? [] : [{ labels: { source }, value }];
+      }),
+    );
+  bySource('skyshard_source_received_seq', ({ receivedSeq }) => receivedSeq);
+  bySource('skyshard_source_durable_seq', ({ durableSeq }) => durableSeq);
+  bySource('skyshard_events_pending', ({ pendingEvents }) => pendingEvents);
+  bySource('skyshard_source_lag_seconds', ({ lagMs }) => (lagMs === null ? null : lagMs / 1000));
+  bySource('skyshard_source_connected', ({ connected }) => (connected ? 1 : 0));
+  registerReadout(registry, 'skyshard_source_problem', () =>
+    parts.subscriptions.flatMap(({ name: source, status: { problem } }) =>
+      problem === null ? [] : [{ labels: { source, problem: problem.code }, value: 1 }],
+    ),
+  );
+  registerAdmissionReadouts(registry, parts.admission);
+  registerReadout(registry, 'skyshard_identities_pending', () => parts.identities.pendingCount);
+  registerReadout(registry, 'skyshard_repos_queued', () => parts.backfill.progress.reposQueued);
+  registerReadout(registry, 'skyshard_appends_pending_bytes', () => appender.pendingBytes);
+}
