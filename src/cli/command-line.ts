@@ -75,6 +75,8 @@ const commandTable: Record<CommandName, CommandRow> = {
   'tag set': { operands: ['<at-uri|did>', '[tags...]'], summary: 'replace the tags of a record or an actor' },
   'age set': { operands: ['<did>', '<status>'], summary: 'set what is known about the age of an actor' },
   'age clear': { operands: ['<did>'], summary: 'remove what is known about it' },
+  'verifier trust': { operands: ['<did>'], summary: 'show the verifications that an actor issues' },
+  'verifier distrust': { operands: ['<did>'], summary: 'show them no more' },
   'map validate': { summary: 'check the shard map' },
   config: { summary: 'show every setting, its value and where it came from' },
 };
@@ -91,6 +93,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
   suggestion: 'decide what is suggested to everyone',
   tag: 'tag records and actors',
   age: 'decide about the age assurance of an actor',
+  verifier: 'decide whose verifications count',
 };
 
 export type CommandLine = {

@@ -56,6 +56,8 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'tag set': async () => (await import('./command/actor-facts.ts')).runTagSet,
   'age set': async () => (await import('./command/actor-facts.ts')).runAgeSet,
   'age clear': async () => (await import('./command/actor-facts.ts')).runAgeClear,
+  'verifier trust': async () => (await import('./command/actor-facts.ts')).runVerifierTrust,
+  'verifier distrust': async () => (await import('./command/actor-facts.ts')).runVerifierDistrust,
   'map validate': async () => (await import('./command/map-validate.ts')).runMapValidate,
   config: async () => (await import('./command/config.ts')).runConfig,
 };

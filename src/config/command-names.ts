@@ -40,6 +40,8 @@ export const commandNames = [
   'tag set',
   'age set',
   'age clear',
+  'verifier trust',
+  'verifier distrust',
   'map validate',
   'config',
 ] as const;
@@ -89,6 +91,8 @@ export const operatorCommands = [
   'tag set',
   'age set',
   'age clear',
+  'verifier trust',
+  'verifier distrust',
 ] as const satisfies readonly CommandName[];
 
 /** Commands that ask running processes. */

@@ -89,7 +89,16 @@ export const commandSettings = {
   dryRun: {
     kind: 'switch',
     default: false,
-    commands: ['repo purge', ...quarantineDecisions, 'repair slot', 'suggestion remove', 'tag set', 'age clear'],
+    commands: [
+      'repo purge',
+      ...quarantineDecisions,
+      'repair slot',
+      'suggestion remove',
+      'tag set',
+      'age clear',
+      'verifier trust',
+      'verifier distrust',
+    ],
     help: 'show what would be done, and do nothing',
   },
 } as const;

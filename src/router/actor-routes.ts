@@ -1,8 +1,10 @@
 /** Operators' endpoints for tags of records and actors, and for the age assurance of actors. */
 import * as v from 'valibot';
 import type { Clock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import { objectShape, textShape } from '../config/json-shape.ts';
 import { type JsonRoute, postRoute } from '../http/json-route.ts';
+import { decodeMessage, encodeMessage } from '../proto/codec.ts';
 import { requireDid, requireRecord, writeAs } from './operator-write.ts';
 import type { ServiceRouter } from './plan/service-router.ts';
 
@@ -33,10 +35,21 @@ const ageBody = objectShape({
   lastInitiatedAt: v.optional(timeShape),
 });
 const didBody = objectShape({ did: textShape });
+const verifierBody = objectShape({ did: textShape, isTrusted: v.boolean('must be true or false') });
+
+/** Trust is kept with the actor, so one that nobody has seen cannot be trusted. */
+async function requireActor(router: ServiceRouter, did: string): Promise<void> {
+  const request = encodeMessage('GetActorsRequest', { dids: [did] });
+  const answer = await router.handle('GetActors', request, { caller: 'operator', timeoutMs: null });
+  if (decodeMessage('GetActorsResponse', answer).actors[0]?.exists === true) return;
+  const hint = `\`skyshard backfill ${did}\` fetches its repo, after which it is known.`;
+  throw new DataPlaneError('NotFound', `nothing is known of ${did}`, { hint });
+}
 
 /**
  * `POST /v1/tags` replaces the tags of a record, by its AT-URI, or of an actor, by its DID. `POST
- * /v1/age-assurance` sets what is given of an actor's, and `…/clear` removes it.
+ * /v1/age-assurance` sets what is given of an actor's, and `…/clear` removes it. `POST
+ * /v1/verifiers` trusts an actor's verifications, or no longer.
  */
 export function actorRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] {
   return [
@@ -57,6 +70,11 @@ export function actorRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] {
     postRoute('/v1/age-assurance/clear', didBody, async ({ did }) => {
       await writeAs(router, clock, requireDid(did), { type: 'age-assurance', change: null });
       return { did };
+    }),
+    postRoute('/v1/verifiers', verifierBody, async ({ did, isTrusted }) => {
+      await requireActor(router, requireDid(did));
+      await writeAs(router, clock, did, { type: 'trusted-verifier', isTrusted });
+      return { did, isTrusted };
     }),
   ];
 }

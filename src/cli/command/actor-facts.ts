@@ -1,4 +1,4 @@
-/** `skyshard tag set`, `age set | clear`: what operators say about records and actors. */
+/** `skyshard tag set`, `age …`, `verifier …`: what operators say about records and actors. */
 
 import { recordsMethods } from '../../atproto/collection.ts';
 import { parseRecordUri } from '../../atproto/compact-key.ts';
@@ -71,3 +71,25 @@ export const runAgeClear: Command = async (context) => {
   const text = `${did}: ${dryRun ? 'would lose' : 'has lost'} ${JSON.stringify(ageAssuranceStatus)}`;
   return say(context, { did, before: ageAssuranceStatus, dryRun }, text);
 };
+
+/** Verifications of one actor that are counted before a decision about it. */
+const issuedMax = 1_000;
+
+async function decideOnVerifier(context: CommandContext, isTrusted: boolean): Promise<number> {
+  const did = context.operands[0]!;
+  const { dryRun } = context.settings;
+  const { exists = false, trustedVerifier = false } = await actorOf(context, did);
+  const request = { actorDid: did, limit: issuedMax };
+  const issued = await callService(routerOf(context), 'GetVerificationsIssued', request);
+  const count = listOf(issued, 'verifications').length;
+  if (!dryRun) await askRouter(context, '/v1/verifiers', { did, isTrusted });
+  const many = issued['cursor'] === undefined ? `${count}` : `at least ${count}`;
+  const verb = dryRun ? 'would be' : 'are';
+  const text = `${did}: its ${many} verifications ${verb} ${isTrusted ? 'shown' : 'hidden'}`;
+  return say(context, { did, exists, wasTrusted: trustedVerifier, isTrusted, verifications: count, dryRun }, text);
+}
+
+/** Shows the verifications that an actor has issued and will issue. */
+export const runVerifierTrust: Command = (context) => decideOnVerifier(context, true);
+/** Shows none of an actor's verifications any more. */
+export const runVerifierDistrust: Command = (context) => decideOnVerifier(context, false);

@@ -98,6 +98,23 @@ it('age assurance is set and cleared', async () => {
   expect(await age()).toMatchObject({ status: 'unknown', access: 'unknown' });
 });
 
+it('a verifier is trusted and no longer, and --dry-run counts what that changes', async () => {
+  const isTrusted = async () =>
+    listOf(await callService(router(), 'GetActors', { dids: [did] }), 'actors')[0]!['trustedVerifier'] ?? false;
+  const shown = (await run('verifier', 'trust', did, '--dry-run')).out;
+  expect(shown).toMatch(/: its \d+ verifications would be shown\n$/);
+  expect(await isTrusted()).toBe(false);
+  expect((await run('verifier', 'trust', did)).out).toContain('are shown');
+  expect(await isTrusted()).toBe(true);
+  const answer = JSON.parse((await run('verifier', 'distrust', did, '--json')).out) as object;
+  expect(answer).toMatchObject({ did, exists: true, wasTrusted: true, isTrusted: false, dryRun: false });
+  expect(await isTrusted()).toBe(false);
+  const unknown = await run('verifier', 'trust', 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa');
+  expect(unknown).toMatchObject({ err: expect.stringContaining('nothing is known of did:plc:a') });
+  expect(unknown.err).toContain('skyshard backfill did:plc:a');
+  await expect(ask('/v1/verifiers', { did })).rejects.toMatchObject({ code: 'InvalidArgument' });
+});
+
 it('what names nothing that can be meant is refused, saying why', async () => {
   expect(await run('suggestion', 'add', 'nothing', did)).toMatchObject({ code: 2 });
   expect((await run('suggestion', 'add', 'follows', 'nobody')).err).toContain('nobody is not a DID');
