@@ -1,19 +1,17 @@
 /** Our answers equal those of the official data plane after random histories. */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { AtNetwork } from './network/at-network.ts';
-import { OfficialPlane } from './network/official-plane.ts';
-import { planeClient } from './network/plane.ts';
 import { startPlaneUnderTest } from './network/plane-under-test.ts';
 import { ResourceStack } from './network/resource-stack.ts';
 import { SkyshardPlane } from './network/skyshard-plane.ts';
+import { nameOf } from './oracle/compare.ts';
 import { methodTable } from './oracle/method-table.ts';
 import { MethodTally } from './oracle/method-tally.ts';
-import { withMissingWrites } from './oracle/official-writes.ts';
 import { runHistory, type Stage } from './social/history-run.ts';
 import { historyOf } from './social/operation.ts';
+import { OracleStage } from './social/oracle-stage.ts';
 import { shrinkHistory } from './social/shrink.ts';
 
-const shrinkTimeMsMax = 60_000;
+const shrinkTimeMsMax = 100_000;
 const seedDeadlineMs = 300_000;
 const shownMismatchesMax = 2;
 const { seedCount, firstSeed } = inject('histories');
@@ -37,31 +35,15 @@ describe.each(topologies)('$name', ({ slots, nodes, seeds: ownSeeds }) => {
   let stage: Stage;
 
   beforeAll(async () => {
-    // Names of schemas have no digits.
-    const schemaEnd = slots === 1 ? 'one' : 'many';
-    const postgresUrl = inject('postgresUrl');
-    const network = await AtNetwork.start({ postgresUrl, bsyncSchema: `random_bsync_${schemaEnd}`, appViewCount: 0 });
-    resources.defer(() => network.close());
-    const schema = `random_${schemaEnd}`;
-    const official = await OfficialPlane.start({ pds: network.pds, plcUrl: network.plc.url, postgresUrl, schema });
-    resources.use(official);
-    network.join(official);
-    const other = resources.use(await startPlaneUnderTest(network, `${schema}_other`, { slots, nodes }));
+    const base = await OracleStage.start(`random_${slots === 1 ? 'one' : 'many'}`, inject('postgresUrl'));
+    resources.use(base);
+    const schema = `random_other_${slots === 1 ? 'one' : 'many'}`;
+    const other = resources.use(await startPlaneUnderTest(base.network, schema, { slots, nodes }));
     resources.defer(() => {
       // A process that ended is started again, so that no seed but its own shows it.
       if (other instanceof SkyshardPlane && other.output().includes(' ended; ')) console.log(other.output());
     });
-    stage = {
-      network,
-      official,
-      officialPlanes: [official, ...(other instanceof OfficialPlane ? [other] : [])],
-      contest: {
-        official: withMissingWrites(planeClient(official), official),
-        other: other instanceof OfficialPlane ? withMissingWrites(planeClient(other), other) : planeClient(other),
-        otherIsOfficial: other.name === 'official',
-        rename: (text) => text,
-      },
-    };
+    stage = base.against(other);
   });
 
   afterAll(async () => {
@@ -82,6 +64,8 @@ describe.each(topologies)('$name', ({ slots, nodes, seeds: ownSeeds }) => {
       ...(short.report.differing.get(first) ?? []).slice(0, shownMismatchesMax),
       ...[...report.differing].filter(([row]) => row !== first).flatMap(([, mismatches]) => mismatches.slice(0, 1)),
     ];
-    expect.fail(shown.join('\n'));
+    // At once, since a run takes long.
+    console.log(shown.join('\n'));
+    expect.fail(`seed ${seed} differs: ${[...report.differing.keys()].map(nameOf).join(', ')}`);
   });
 });

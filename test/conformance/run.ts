@@ -2,11 +2,11 @@
  * Prepares the packages, then runs the conformance tests.
  *
  *     node run.ts [--plane skyshard|official] [--json-file report.json] [--seeds 10]
- *         [--first-seed 1]
- *         [test file] [-t pattern]
+ *         [--first-seed 1] [--mutants] [test file] [-t pattern]
  *
  * `--plane official` tests the official data plane instead of ours, which checks the tests.
- * `--seeds` is the number of random histories.
+ * `--seeds` is the number of random histories. `--mutants` plants errors instead, each of which
+ * must be noticed within so many.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
   options: {
     plane: { type: 'string', default: 'skyshard' },
     'json-file': { type: 'string' },
+    mutants: { type: 'boolean', default: false },
     seeds: { type: 'string', default: '10' },
     'first-seed': { type: 'string', default: '1' },
     testNamePattern: { type: 'string', short: 't' },
@@ -44,7 +45,7 @@ const vitest = await startVitest('test', positionals, {
   root: import.meta.dirname,
   config: false,
   watch: false,
-  include: ['*.test.ts'],
+  include: [values.mutants ? 'mutants.lane.ts' : '*.test.ts'],
   globalSetup: ['./global-setup.ts'],
   provide: { planeName, histories } as never,
   // Each file starts its own network; two at once would only compete for cores.

@@ -2,7 +2,8 @@
 import { AtpAgent } from '@atproto/api';
 import { BskyAppView, type DataPlaneClient, ServerConfig } from '@atproto/bsky';
 import { ADMIN_PASSWORD } from '@atproto/dev-env';
-import { type AppViewIdentity, type AtNetwork, bsyncApiKey } from './at-network.ts';
+import type { AppViewIdentity, AtNetwork } from './at-network.ts';
+import { bsyncApiKey } from './bsync-writer.ts';
 import type { HttpVersion, Plane } from './plane.ts';
 
 const feedGenDeadlineMs = 5000;

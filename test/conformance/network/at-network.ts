@@ -9,11 +9,9 @@ import { Secp256k1Keypair } from '@atproto/crypto';
 import { TestBsync, TestNetworkNoAppView, TestPds, TestPlc } from '@atproto/dev-env';
 import { createServiceJwt } from '@atproto/xrpc-server';
 import { Client as PlcClient } from '@did-plc/lib';
+import { bsyncApiKey } from './bsync-writer.ts';
 import { freePort } from './free-port.ts';
-import { type Plane, planeClient } from './plane.ts';
-
-/** The key by which the AppView authenticates to bsync. */
-export const bsyncApiKey = 'bsync-api-key';
+import { type BsyncHeads, type Plane, planeClient } from './plane.ts';
 
 const accountsMax = 1000;
 
@@ -65,6 +63,11 @@ export class AtNetwork extends TestNetworkNoAppView {
     return new AtNetwork(plc, pds, bsync, appViews);
   }
 
+  /** Returns what an official plane reads from. */
+  surroundings(): { readonly pds: TestPds; readonly plcUrl: string; readonly bsyncUrl: string } {
+    return { pds: this.pds, plcUrl: this.plc.url, bsyncUrl: this.bsync.url };
+  }
+
   /** Adds a plane to `processAll` and to bsync's notification-seen. */
   join(plane: Plane): void {
     this.#planes.push(plane);
@@ -73,12 +76,19 @@ export class AtNetwork extends TestNetworkNoAppView {
     clients.push(planeClient(plane));
   }
 
+  /** Removes a plane that will not be waited for any more. */
+  leave(plane: Plane): void {
+    this.#planes.splice(this.#planes.indexOf(plane), 1);
+  }
+
   /** Waits until every joined plane has applied all that the PDS has emitted so far. */
   override async processAll(): Promise<void> {
     await this.pds.processAll();
     const lastSeq = await this.pds.ctx.sequencer.curr();
     if (lastSeq === undefined || lastSeq === null) return;
-    await Promise.all(this.#planes.map((plane) => plane.settle(lastSeq)));
+    const lastOperations = Object.entries(await this.bsync.getStreamHeads()).filter(([, id]) => id !== undefined);
+    const heads = Object.fromEntries(lastOperations) as BsyncHeads;
+    await Promise.all(this.#planes.map((plane) => plane.settle(lastSeq, heads)));
   }
 
   /** Returns the DIDs of all accounts of the PDS. */

@@ -7,13 +7,14 @@
 import http2 from 'node:http2';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Database, DataPlaneServer, RepoSubscription } from '@atproto/bsky';
+import { BsyncSubscription, Database, DataPlaneServer, RepoSubscription, type ServerConfig } from '@atproto/bsky';
 import { mockResolvers, type TestPds } from '@atproto/dev-env';
 import type { ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { officialMends } from '../oracle/differences.ts';
+import { bsyncApiKey } from './bsync-writer.ts';
 import { freePort } from './free-port.ts';
-import type { HttpVersion, Plane } from './plane.ts';
+import type { BsyncHeads, HttpVersion, Plane } from './plane.ts';
 import { waitUntil } from './wait-until.ts';
 
 const settleDeadlineMs = 60_000;
@@ -22,32 +23,41 @@ const poolSize = 10;
 export interface OfficialPlaneOptions {
   readonly pds: TestPds;
   readonly plcUrl: string;
+  readonly bsyncUrl: string;
   readonly postgresUrl: string;
   /** Schema of this plane's tables. */
   readonly schema: string;
 }
 
+interface Subscriptions {
+  readonly repos: RepoSubscription;
+  readonly bsync: BsyncSubscription;
+}
+
 /** Reads the PDS from its first event and answers `bsky.Service`. */
 export class OfficialPlane implements Plane {
   readonly name = 'official';
+  readonly readsBsync = true;
   readonly db: Database;
   readonly #ports: Readonly<Record<HttpVersion, number>>;
   readonly #server: DataPlaneServer;
   readonly #http2: http2.Http2Server;
   readonly #subscription: RepoSubscription;
+  readonly #bsync: BsyncSubscription;
 
   private constructor(
     db: Database,
     ports: Readonly<Record<HttpVersion, number>>,
     server: DataPlaneServer,
     http2Server: http2.Http2Server,
-    subscription: RepoSubscription,
+    subscriptions: Subscriptions,
   ) {
     this.db = db;
     this.#ports = ports;
     this.#server = server;
     this.#http2 = http2Server;
-    this.#subscription = subscription;
+    this.#subscription = subscriptions.repos;
+    this.#bsync = subscriptions.bsync;
   }
 
   /** Creates the tables, starts both listeners and follows the firehose. */
@@ -64,24 +74,29 @@ export class OfficialPlane implements Plane {
     const service = `ws://127.0.0.1:${options.pds.port}`;
     const subscription = new RepoSubscription({ service, db, idResolver: server.idResolver });
     void subscription.start();
-    return new OfficialPlane(db, ports, server, http2Server, subscription);
+    // It needs no more of the AppView's configuration.
+    const config = { bsyncUrl: options.bsyncUrl, bsyncApiKey, bsyncHttpVersion: '1.1' } as ServerConfig;
+    const bsync = new BsyncSubscription({ config, db });
+    bsync.start();
+    return new OfficialPlane(db, ports, server, http2Server, { repos: subscription, bsync });
   }
 
   url(httpVersion: HttpVersion): string {
     return `http://127.0.0.1:${this.#ports[httpVersion]}`;
   }
 
-  async settle(lastSeq: number): Promise<void> {
+  async settle(lastSeq: number, heads: BsyncHeads): Promise<void> {
     await waitUntil(`the official plane to reach seq ${lastSeq}`, settleDeadlineMs, async () => {
       await this.#subscription.processAll();
       return (this.#subscription.getCursor() ?? -1) >= lastSeq;
     });
     // The last event may have queued counts in the background after the cursor was checked.
     await this.#subscription.processAll();
+    await this.#bsync.processAll(heads, settleDeadlineMs);
   }
 
   /**
-   * Repairs what the official plane loses, so that it can serve as a reference: `officialMends`,
+   * Repairs what the official plane loses, so that it can serve as a reference: `officialMends()`,
    * and actors whose PLC look-up failed on a busy machine, unknown until their next commit.
    *
    * Shape: `dids` are the accounts of the PDS, `goneDids` those of them that were deleted.
@@ -93,11 +108,12 @@ export class OfficialPlane implements Plane {
     for (const did of dids.filter((each) => !knownDids.has(each) && !goneDids.includes(each))) {
       await this.#subscription.indexingSvc.indexHandle(did as `did:plc:${string}`, new Date().toISOString(), true);
     }
-    for (const { statement } of officialMends) await statement.execute(this.db.db);
+    for (const statement of officialMends()) await statement.execute(this.db.db);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await new Promise<void>((resolve) => this.#http2.close(() => resolve()));
+    await this.#bsync.destroy();
     await this.#subscription.destroy();
     await this.#server.destroy();
     await this.db.close();

@@ -7,11 +7,11 @@ import { SkyshardPlane, type Topology } from './skyshard-plane.ts';
 
 /** Starts the plane under test and joins it to the network. */
 export async function startPlaneUnderTest(network: AtNetwork, schema: string, topology?: Topology): Promise<Plane> {
-  const plcUrl = network.plc.url;
+  const { plcUrl, bsyncUrl } = network.surroundings();
   const plane =
     inject('planeName') === 'official'
-      ? await OfficialPlane.start({ pds: network.pds, plcUrl, postgresUrl: inject('postgresUrl'), schema })
-      : await SkyshardPlane.start({ pdsPort: network.pds.port, plcUrl }, topology);
+      ? await OfficialPlane.start({ ...network.surroundings(), postgresUrl: inject('postgresUrl'), schema })
+      : await SkyshardPlane.start({ pdsPort: network.pds.port, plcUrl, bsyncUrl }, topology);
   network.join(plane);
   return plane;
 }

@@ -8,21 +8,31 @@ export type HttpVersion = (typeof httpVersions)[number];
 
 export interface Plane extends AsyncDisposable {
   readonly name: 'official' | 'skyshard';
+  readonly readsBsync: boolean;
   /** Returns the address of gRPC over this HTTP version. */
   url(httpVersion: HttpVersion): string;
   /**
    * Waits until everything up to this event of the PDS is applied, effects included.
    *
-   * Shape: `lastSeq` is inclusive, a seq of `subscribeRepos`.
+   * Shape: `lastSeq` is inclusive, a seq of `subscribeRepos`; `heads` are the last operations of
+   * bsync, of which a plane that does not read bsync takes no notice.
    * Errors: rejects at its deadline with what still waits.
    */
-  settle(lastSeq: number): Promise<void>;
+  settle(lastSeq: number, heads: BsyncHeads): Promise<void>;
+}
+
+/** The last operation of each stream of bsync; a stream without any is absent. */
+export interface BsyncHeads {
+  readonly mute?: string;
+  readonly notif?: string;
+  readonly op?: string;
 }
 
 /** Addresses of the network around a plane. */
 export interface PlaneSurroundings {
   readonly pdsPort: number;
   readonly plcUrl: string;
+  readonly bsyncUrl: string;
 }
 
 /** Makes the official client for a plane. */

@@ -28,6 +28,7 @@ const usualTopology: Topology = { slots: 16, nodes: 2 };
 /** A cluster that follows the PDS from its first event. */
 export class SkyshardPlane implements Plane {
   readonly name = 'skyshard';
+  readonly readsBsync = false;
   readonly #child: ChildProcess;
   readonly #folder: string;
   readonly #run: RunFile;
@@ -42,15 +43,23 @@ export class SkyshardPlane implements Plane {
     this.#output = output;
   }
 
-  /** Starts the cluster, which may happen before the PDS starts. */
-  static async start(surroundings: PlaneSurroundings, topology: Topology = usualTopology): Promise<SkyshardPlane> {
+  /** Starts the cluster, of the sources in a folder, which may happen before the PDS starts. */
+  static async start(
+    surroundings: PlaneSurroundings,
+    topology: Topology = usualTopology,
+    sourceDir: string = projectDir,
+  ): Promise<SkyshardPlane> {
     const folder = mkdtempSync(join(tmpdir(), 'skyshard-conformance-'));
     const dataDir = join(folder, 'data');
     const source = sourceUrl(surroundings.pdsPort);
-    const child = spawn(process.execPath, upArguments(folder, dataDir, surroundings, topology), {
-      cwd: folder,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      [join(sourceDir, 'src/cli/main.ts'), ...upArguments(folder, dataDir, surroundings, topology)],
+      {
+        cwd: folder,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     const output = keepOutput(child);
     try {
       const run = await waitUntil('skyshard to write run.json', startDeadlineMs, () => {
@@ -109,7 +118,6 @@ function upArguments(
   const mapPath = join(folder, 'shard-map.json');
   writeFileSync(mapPath, JSON.stringify(shardMap(topology)));
   return [
-    join(projectDir, 'src/cli/main.ts'),
     'up',
     ...['--pds', `${sourceUrl(pdsPort)}=http://localhost:${pdsPort}`],
     ...['--plc-url', plcUrl, '--handle-resolver', sourceUrl(pdsPort)],

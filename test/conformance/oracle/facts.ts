@@ -15,10 +15,16 @@ export interface Facts {
   readonly goneUris: readonly string[];
   /** All records, by collection. */
   readonly urisByCollection: ReadonlyMap<string, readonly string[]>;
+  /** What each record holds. */
+  readonly recordByUri: ReadonlyMap<string, StoredRow>;
+  /** Verifications, without duplicates, the newest first. */
+  readonly verifications: readonly VerificationRow[];
   /** Sort time in feeds and lists, by record URI. Units: ms. */
   readonly sortedAtMsByUri: ReadonlyMap<string, number>;
   /** Replies whose root differs from that of their parent, and replies below them. */
   readonly foreignRootUris: ReadonlySet<string>;
+  /** Replies that are older than a post above them, as it came late or was replaced. */
+  readonly earlyReplyUris: ReadonlySet<string>;
   /** Records other than posts that were replaced, or created again under their key. */
   readonly updatedUris: ReadonlySet<string>;
   /** Former duplicates of a deleted record; the oldest has replaced it. */
@@ -27,6 +33,23 @@ export interface Facts {
   readonly disputedDids: ReadonlySet<string>;
   /** (did, cid) of blobs whose takedown may be requested. */
   readonly blobs: readonly { readonly did: string; readonly cid: string }[];
+}
+
+/** A record as the official plane stores it. */
+export interface StoredRow {
+  readonly cid: string;
+  readonly json: string;
+  readonly indexedAt: string;
+}
+
+export interface VerificationRow {
+  readonly uri: string;
+  readonly rkey: string;
+  readonly creator: string;
+  readonly subject: string;
+  readonly createdAt: string;
+  readonly indexedAt: string;
+  readonly sortedAt: string;
 }
 
 const unknownDids = ['did:plc:bbbbbbbbbbbbbbbbbbbbbbbb', 'did:web:nobody.example'];
@@ -53,7 +76,7 @@ export async function readFacts(
 ): Promise<Facts> {
   const records = await official.db.db
     .selectFrom('record')
-    .select(['uri', 'json', 'indexedAt'])
+    .select(['uri', 'cid', 'json', 'indexedAt'])
     .$if(scope !== undefined, (query) => query.where('did', 'in', [...scope!.dids]))
     .orderBy('uri')
     .execute();
@@ -65,14 +88,16 @@ export async function readFacts(
     .execute();
   const urisByCollection = new Map<string, string[]>();
   const sortedAtMsByUri = new Map<string, number>();
+  const recordByUri = new Map<string, StoredRow>();
   const recordCountByDid = new Map<string, number>();
   const blobs = new Map<string, { did: string; cid: string }>();
-  for (const { uri, json, indexedAt } of records) {
+  for (const { uri, cid, json, indexedAt } of records) {
     const { host, collection, rkey } = new AtUri(uri);
     if (!isAskedFor(collection, rkey)) continue;
     const uris = urisByCollection.get(collection) ?? [];
     uris.push(uri);
     urisByCollection.set(collection, uris);
+    recordByUri.set(uri, { cid, json, indexedAt });
     sortedAtMsByUri.set(uri, sortedAtMs(json, indexedAt));
     recordCountByDid.set(host, (recordCountByDid.get(host) ?? 0) + 1);
     for (const match of json.matchAll(/"\$link":"([a-z0-9]+)"/g))
@@ -87,6 +112,8 @@ export async function readFacts(
     unknownDids,
     goneUris: [...gone, `at://${unknownDids[0]}/app.bsky.feed.post/${unknownRkey}`],
     urisByCollection,
+    recordByUri,
+    verifications: await readVerifications(official),
     sortedAtMsByUri,
     updatedUris,
     ...disputes,
@@ -94,21 +121,31 @@ export async function readFacts(
   };
 }
 
-type Disputes = Pick<Facts, 'foreignRootUris' | 'promotedUris' | 'disputedDids'>;
+async function readVerifications({ db }: OfficialPlane): Promise<readonly VerificationRow[]> {
+  const columns = ['uri', 'rkey', 'creator', 'subject', 'createdAt', 'indexedAt', 'sortedAt'] as const;
+  const rows = db.db.selectFrom('verification').orderBy('sortedAt', 'desc').orderBy('cid', 'desc').select(columns);
+  return await rows.execute();
+}
+
+type Disputes = Pick<Facts, 'foreignRootUris' | 'earlyReplyUris' | 'promotedUris' | 'disputedDids'>;
 
 async function readDisputes(
   { db }: OfficialPlane,
   everPromoted: Set<string>,
   updatedUris: ReadonlySet<string>,
 ): Promise<Disputes> {
-  const columns = ['uri', 'replyParent', 'replyRoot', 'invalidReplyRoot'] as const;
+  const columns = ['uri', 'replyParent', 'replyRoot', 'invalidReplyRoot', 'indexedAt'] as const;
   const posts = await db.db.selectFrom('post').select(columns).execute();
   const foreignRootUris = new Set(posts.filter((post) => post.invalidReplyRoot === true).map(({ uri }) => uri));
   const records = await db.db.selectFrom('record').select(['uri', 'json']).execute();
   const existing = new Set(records.map(({ uri }) => uri));
   const duplicates = await db.db.selectFrom('duplicate_record').select(['uri', 'duplicateOf']).execute();
   for (const { uri, duplicateOf } of duplicates) if (!existing.has(duplicateOf)) everPromoted.add(uri);
-  const disputedDids = new Set(posts.filter(({ uri }) => foreignRootUris.has(uri)).flatMap(authorsAbove(posts)));
+  const above = postsAbove(posts);
+  const isEarly = (post: Reply): boolean => above(post).some(({ indexedAt }) => indexedAt > post.indexedAt);
+  const earlyReplyUris = new Set(posts.filter(isEarly).map(({ uri }) => uri));
+  const disputed = posts.filter(({ uri }) => foreignRootUris.has(uri) || earlyReplyUris.has(uri));
+  const disputedDids = new Set(disputed.flatMap((post) => authorsAbove(post, above(post))));
   const notices = await db.db.selectFrom('notification').select(['did', 'recordUri']).execute();
   for (const { did, recordUri } of notices) {
     if (foreignRootUris.has(recordUri) || updatedUris.has(recordUri)) disputedDids.add(did);
@@ -118,25 +155,34 @@ async function readDisputes(
     const { subject } = JSON.parse(json) as { readonly subject: string | { readonly uri: string } };
     disputedDids.add(typeof subject === 'string' ? subject : new AtUri(subject.uri).host);
   }
-  return { foreignRootUris, promotedUris: everPromoted, disputedDids };
+  return { foreignRootUris, earlyReplyUris, promotedUris: everPromoted, disputedDids };
 }
 
 interface Reply {
   readonly uri: string;
   readonly replyParent: string | null;
   readonly replyRoot: string | null;
+  readonly indexedAt: string;
 }
 
-/** Returns the function that names the authors of the posts above a reply, its root's included. */
-function authorsAbove(posts: readonly Reply[]): (reply: Reply) => readonly string[] {
+/** Returns the function that finds the posts above a reply, the nearest first. */
+function postsAbove(posts: readonly Reply[]): (reply: Reply) => readonly Reply[] {
   const byUri = new Map(posts.map((post) => [post.uri, post]));
-  return ({ replyParent, replyRoot }) => {
-    const above = [replyRoot];
-    for (let uri = replyParent; uri !== null && !above.includes(uri); uri = byUri.get(uri)?.replyParent ?? null) {
-      above.push(uri);
+  return (reply) => {
+    const above: Reply[] = [];
+    for (let parent = reply.replyParent; parent !== null; ) {
+      const post = byUri.get(parent);
+      if (post === undefined || post === reply || above.includes(post)) break;
+      above.push(post);
+      parent = post.replyParent;
     }
-    return above.flatMap((uri) => (uri === null ? [] : [new AtUri(uri).host]));
+    return above;
   };
+}
+
+function authorsAbove({ replyRoot, replyParent }: Reply, above: readonly Reply[]): readonly string[] {
+  const uris = [replyRoot, replyParent, ...above.map(({ uri }) => uri)];
+  return uris.flatMap((uri) => (uri === null ? [] : [new AtUri(uri).host]));
 }
 
 /** Returns all records of a collection. */

@@ -1,6 +1,6 @@
 /** Rows of the oracle's table: feeds, timelines, threads and notifications. */
 
-import { withoutForeignRoots } from './differences.ts';
+import { comparableItems } from './differences.ts';
 import { type Facts, urisOf } from './facts.ts';
 import { FeedType } from './feed-type.ts';
 import { type Answer, listOf, type MethodRow, type Paging } from './method-row.ts';
@@ -33,9 +33,11 @@ function everyThird(uris: readonly string[]): readonly string[] {
   return uris.filter((_uri, index) => index % 3 === 0);
 }
 
+const thread = { method: 'getThread', requests: () => [], isFilled: () => true } satisfies MethodRow;
+
 function sortThread(answer: Answer, facts: Facts): unknown {
   const uris = sortTies(
-    withoutForeignRoots(listOf(answer, 'uris'), facts),
+    comparableItems(thread, listOf(answer, 'uris'), facts),
     (uri) => facts.sortedAtMsByUri.get(String(uri)),
     String,
   );

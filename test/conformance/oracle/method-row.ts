@@ -33,6 +33,11 @@ export interface MethodRow {
   readonly variant?: string;
   readonly requests: (facts: Facts) => readonly Request[];
   readonly paging?: Paging;
+  /**
+   * Returns what the method's name and messages promise, for methods that the official plane does
+   * not answer.
+   */
+  readonly promised?: (facts: Facts, request: Request) => Answer;
   /** Reduces an answer to what must be equal on both planes. */
   readonly normalise?: (answer: Answer, facts: Facts, request: Request) => unknown;
   /** True when an answer holds data; at least one answer of the row must. */
@@ -50,6 +55,16 @@ export function batches(known: readonly string[], unknown: readonly string[]): (
   const some = known.slice(0, 5);
   const mixed = [...unknown, ...some, ...unknown, ...some.toReversed()];
   return [[], known.slice(0, 1), unknown, ...chunks, [...known, ...some], mixed];
+}
+
+/** One request for each actor, and for unknown and malformed DIDs. */
+export function eachActor(facts: Facts): readonly { readonly actorDid: string }[] {
+  return [...facts.dids, ...facts.unknownDids, 'nonsense', ''].map((actorDid) => ({ actorDid }));
+}
+
+/** True when a repeated field has an item. */
+export function anyIn(field: string): (answer: Answer) => boolean {
+  return (answer) => listOf(answer, field).length > 0;
 }
 
 /** True when an entry of a repeated field is neither empty, zero nor absent. */

@@ -2,6 +2,7 @@
 import type { DataPlaneClient } from '@atproto/bsky';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { AtNetwork } from '../network/at-network.ts';
+import type { BsyncWriter } from '../network/bsync-writer.ts';
 import { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
 import { type RecordBody, RecordWriter } from '../oracle/record-writer.ts';
 import { idsMax, type Operation } from './operation.ts';
@@ -35,6 +36,8 @@ export interface CommunityOptions {
   readonly prefix: string;
   /** The planes that get private writes. */
   readonly planes: readonly DataPlaneClient[];
+  /** Set when every plane reads from it. */
+  readonly bsync: BsyncWriter | undefined;
 }
 
 const missingCid = 'bafyreidfcsgyxkbkrrwcmuyqkqjjgpxzdzxntzfcdvxlhzlxqjijbhjzwy';
@@ -48,6 +51,9 @@ export class Community {
   readonly seed: PrefixedSeedClient;
   readonly writer: RecordWriter;
   readonly planes: readonly DataPlaneClient[];
+  readonly bsync: BsyncWriter | undefined;
+  /** Keys of private items, by namespace, actor and subject. */
+  readonly privateKeys = new Map<string, string>();
   readonly records: MadeRecord[] = [];
   readonly promised: PromisedPost[] = [];
   /** Readable lines of what was done. */
@@ -64,16 +70,18 @@ export class Community {
   readonly #gone = new Set<Name>();
   readonly #inactive = new Set<Name>();
 
-  private constructor(seed: PrefixedSeedClient, planes: readonly DataPlaneClient[]) {
+  private constructor(seed: PrefixedSeedClient, { planes, bsync }: CommunityOptions) {
     this.seed = seed;
     this.writer = new RecordWriter(seed);
     this.planes = planes;
+    this.bsync = bsync;
   }
 
   /** Creates the accounts. Returns: once every plane knows them. */
-  static async create({ network, prefix, planes }: CommunityOptions): Promise<Community> {
+  static async create(options: CommunityOptions): Promise<Community> {
+    const { network, prefix } = options;
     const seed = new PrefixedSeedClient(network, prefix);
-    const community = new Community(seed, planes);
+    const community = new Community(seed, options);
     for (const name of names) {
       const handle = `${name}.test` as const;
       await seed.createAccount(name, { handle, email: `${name}@test.com`, password: `${name}-pass` });
@@ -249,7 +257,7 @@ export function rkeyOf(uri: string): string {
 }
 
 /** Makes a record key in the form of a TID. */
-function tidOf(id: number): string {
+export function tidOf(id: number): string {
   const alphabet = '234567abcdefghijklmnopqrstuvwxyz';
   let rest = BigInt(id);
   let text = '';

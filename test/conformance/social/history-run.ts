@@ -1,8 +1,9 @@
 /** Performs one history on both planes and compares all their answers. */
 import type { AtNetwork } from '../network/at-network.ts';
+import type { BsyncWriter } from '../network/bsync-writer.ts';
 import type { OfficialPlane } from '../network/official-plane.ts';
-import { type Contest, compareRow, nameOf } from '../oracle/compare.ts';
-import { notBuiltYet, staleAfterAccountDeletion } from '../oracle/differences.ts';
+import { type Contest, compareRow } from '../oracle/compare.ts';
+import { notBuiltYet } from '../oracle/differences.ts';
 import { readFacts } from '../oracle/facts.ts';
 import type { MethodRow } from '../oracle/method-row.ts';
 import type { MethodTally } from '../oracle/method-tally.ts';
@@ -17,6 +18,8 @@ export interface Stage {
   /** The reference, and the plane under test if it is official too. */
   readonly officialPlanes: readonly OfficialPlane[];
   readonly contest: Contest;
+  /** Set when every plane reads from it. */
+  readonly bsync: BsyncWriter | undefined;
 }
 
 export interface HistoryReport {
@@ -43,14 +46,14 @@ function verdictsAreLeftOut({ otherIsOfficial }: Contest): boolean {
  * Shape: `tally` gets the calls; left out while a failure is shrunk.
  */
 export async function runHistory(
-  { network, official, officialPlanes, contest }: Stage,
+  { network, official, officialPlanes, contest, bsync }: Stage,
   history: readonly Operation[],
   rows: readonly MethodRow[],
   tally?: MethodTally,
 ): Promise<HistoryReport> {
   historyCount += 1;
   const prefix = `s${historyCount}-`;
-  const community = await Community.create({ network, prefix, planes: [contest.other, contest.official] });
+  const community = await Community.create({ network, prefix, planes: [contest.other, contest.official], bsync });
   await performAll(community, history, verdictsAreLeftOut(contest) ? judged : new Set());
   for (const plane of officialPlanes) await plane.mendRaces(community.dids(), community.goneDids());
   const gone = [
@@ -63,9 +66,7 @@ export async function runHistory(
   });
   const rename = (text: string): string => community.rename(text);
   const differing = new Map<MethodRow, readonly string[]>();
-  const stale = community.goneDids().length > 0 ? staleAfterAccountDeletion : new Set<string>();
   for (const row of rows) {
-    if (stale.has(row.method) || stale.has(nameOf(row))) continue;
     const report = await compareRow(row, facts, { ...contest, rename });
     tally?.add(row, report);
     if (report.mismatches.length > 0) differing.set(row, report.mismatches);

@@ -53,6 +53,15 @@ const weights = {
   'mute thread': 3,
   'unmute thread': 1,
   'clear thread mutes': 0.5,
+  bookmark: 4,
+  draft: 3,
+  'activity subscription': 3,
+  'notification preferences': 1,
+  'notification priority': 1,
+  'age assurance': 1,
+  'mute an actor at bsync': 3,
+  'mute a record at bsync': 3,
+  'clear mutes at bsync': 0.5,
 } as const;
 
 export type OperationKind = keyof typeof weights;

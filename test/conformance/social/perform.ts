@@ -4,11 +4,13 @@ import type { Operation, OperationKind } from './operation.ts';
 import { accountOperations } from './perform-accounts.ts';
 import { graphOperations } from './perform-graph.ts';
 import { type Perform, postOperations } from './perform-posts.ts';
+import { privateOperations } from './perform-private.ts';
 
 const performByKind: Readonly<Record<OperationKind, Perform>> = {
   ...postOperations,
   ...graphOperations,
   ...accountOperations,
+  ...privateOperations,
 };
 
 /** Operations on which nothing of another account depends. */

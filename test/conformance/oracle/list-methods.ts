@@ -1,0 +1,141 @@
+/** Rows of the oracle's table: lists, and blocks and mutes by list. */
+import { type Facts, urisOf } from './facts.ts';
+import {
+  type Answer,
+  anyIn,
+  batches,
+  eachActor,
+  type MethodName,
+  type MethodRow,
+  type Request,
+  someOf,
+} from './method-row.ts';
+
+const malformed = ['nonsense', ''] as const;
+const batchSample = 6;
+
+function itemUri(item: unknown): string {
+  return String((item as Answer)['uri']);
+}
+
+function lists(facts: Facts): readonly string[] {
+  return urisOf(facts, 'app.bsky.graph.list');
+}
+
+/** Lists, gone records and what is no list. */
+function listsAndOthers(facts: Facts): readonly string[] {
+  return [...lists(facts), ...facts.goneUris, ...urisOf(facts, 'app.bsky.feed.post').slice(0, 1), ...malformed];
+}
+
+function eachPair(facts: Facts): readonly Request[] {
+  const dids = [...facts.dids, facts.unknownDids[0]!, ''];
+  return dids.flatMap((actorDid) => dids.map((targetDid) => ({ actorDid, targetDid })));
+}
+
+function eachActorAndList(facts: Facts): readonly Request[] {
+  return [...facts.dids, facts.unknownDids[0]!].flatMap((actorDid) =>
+    listsAndOthers(facts).map((listUri) => ({ actorDid, listUri })),
+  );
+}
+
+function listsOfActor(method: MethodName): MethodRow {
+  return {
+    method,
+    requests: eachActor,
+    paging: { field: 'listUris', sortUri: String, compare: 'whole' },
+    isFilled: anyIn('listUris'),
+    mayBeEmpty: 'always',
+  };
+}
+
+/** Of several lists the database names any one, so only whether there is one is compared. */
+function anyList(answer: Answer): unknown {
+  return { hasList: 'listUri' in answer };
+}
+
+/** Lists, their members and what follows from them. */
+export const listMethods: readonly MethodRow[] = [
+  listsOfActor('getActorLists'),
+  listsOfActor('getBlocklistSubscriptions'),
+  listsOfActor('getMutelistSubscriptions'),
+  {
+    method: 'getListCount',
+    requests: (facts) => listsAndOthers(facts).map((listUri) => ({ listUri })),
+    isFilled: (answer) => 'count' in answer,
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getListCounts',
+    requests: (facts) =>
+      batches(lists(facts), [...facts.goneUris, ...malformed]).map((uris) => ({ refs: uris.map((uri) => ({ uri })) })),
+    isFilled: someOf('listItems'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getListMembers',
+    requests: (facts) =>
+      listsAndOthers(facts).flatMap((listUri) =>
+        ['', ...facts.dids].map((viewerDid) => ({ listUri, ...(viewerDid === '' ? {} : { viewerDid }) })),
+      ),
+    paging: { field: 'listitems', sortUri: itemUri, compare: 'whole' },
+    isFilled: anyIn('listitems'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getListMembership',
+    requests: (facts) =>
+      eachActor(facts).flatMap((actor) =>
+        batches(lists(facts), [...facts.goneUris.slice(0, batchSample), ...malformed]).map((listUris) => ({
+          ...actor,
+          listUris,
+        })),
+      ),
+    isFilled: someOf('listitemUris'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getReferencelistoptoutsByActorAndSubjects',
+    requests: (facts) =>
+      eachActor(facts).flatMap((actor) =>
+        batches(lists(facts), [...facts.goneUris.slice(0, batchSample), ...malformed]).map((subjectUris) => ({
+          ...actor,
+          subjectUris,
+        })),
+      ),
+    isFilled: someOf('uris'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getListFeed',
+    requests: (facts) => listsAndOthers(facts).map((listUri) => ({ listUri })),
+    paging: { field: 'items', sortUri: itemUri, compare: 'whole' },
+    isFilled: anyIn('items'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getBidirectionalBlockViaList',
+    requests: eachPair,
+    normalise: anyList,
+    isFilled: (answer) => 'listUri' in answer,
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getActorMutesActorViaList',
+    requests: eachPair,
+    normalise: anyList,
+    isFilled: (answer) => 'listUri' in answer,
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getBlocklistSubscription',
+    requests: eachActorAndList,
+    isFilled: (answer) => 'listblockUri' in answer,
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getMutelistSubscription',
+    requests: eachActorAndList,
+    isFilled: (answer) => answer['subscribed'] === true,
+    mayBeEmpty: 'always',
+  },
+];

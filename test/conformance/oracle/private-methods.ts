@@ -1,0 +1,112 @@
+/** Rows of the oracle's table: mutes, bookmarks, drafts, subscriptions and preferences. */
+import { type Facts, urisOf } from './facts.ts';
+import {
+  type Answer,
+  anyIn,
+  batches,
+  eachActor,
+  listOf,
+  type MethodRow,
+  type Paging,
+  type Request,
+} from './method-row.ts';
+
+const malformed = ['nonsense', ''] as const;
+/** The order of private writes is theirs alone, so their items are never ties. */
+const noRecord = '';
+
+function inOrder(field: string): Paging {
+  return { field, sortUri: () => noRecord, compare: 'whole' };
+}
+
+function posts(facts: Facts): readonly string[] {
+  return urisOf(facts, 'app.bsky.feed.post');
+}
+
+function eachPair(facts: Facts): readonly Request[] {
+  const dids = [...facts.dids, facts.unknownDids[0]!, ''];
+  return dids.flatMap((actorDid) => dids.map((targetDid) => ({ actorDid, targetDid })));
+}
+
+/** Each plane times a private write by its own clock. */
+function withoutTimes(field: string): (answer: Answer) => unknown {
+  return (answer) => ({
+    ...answer,
+    [field]: listOf(answer, field).map((item) => {
+      const { indexedAt: _indexed, createdAt: _created, updatedAt: _updated, ...rest } = item as Answer;
+      return rest;
+    }),
+  });
+}
+
+/** What actors keep to themselves. */
+export const privateMethods: readonly MethodRow[] = [
+  {
+    method: 'getActorMutesActor',
+    requests: eachPair,
+    isFilled: (answer) => Object.values(answer).includes(true),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getMutes',
+    requests: eachActor,
+    paging: inOrder('mutes'),
+    isFilled: anyIn('mutes'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getThreadMutesOnSubjects',
+    requests: (facts) =>
+      eachActor(facts).flatMap((actor) =>
+        batches(posts(facts), [...facts.goneUris, ...malformed]).map((threadRoots) => ({ ...actor, threadRoots })),
+      ),
+    isFilled: (answer) => listOf(answer, 'muted').includes(true),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getActorBookmarks',
+    requests: eachActor,
+    paging: inOrder('bookmarks'),
+    isFilled: anyIn('bookmarks'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getBookmarksByActorAndSubjects',
+    requests: (facts) =>
+      eachActor(facts).flatMap((actor) =>
+        batches(posts(facts), [...facts.goneUris, ...malformed]).map((uris) => ({ ...actor, uris })),
+      ),
+    normalise: withoutTimes('bookmarks'),
+    isFilled: (answer) => JSON.stringify(answer).includes('at://'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getActorDrafts',
+    requests: eachActor,
+    paging: inOrder('drafts'),
+    isFilled: anyIn('drafts'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getActivitySubscriptionDids',
+    requests: eachActor,
+    paging: inOrder('dids'),
+    isFilled: anyIn('dids'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getActivitySubscriptionsByActorAndSubjects',
+    requests: (facts) =>
+      eachActor(facts).flatMap((actor) =>
+        batches(facts.dids, [...facts.unknownDids, ...malformed]).map((subjectDids) => ({ ...actor, subjectDids })),
+      ),
+    isFilled: (answer) => JSON.stringify(answer).includes('"subjectDid"'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getNotificationPreferences',
+    requests: (facts) => batches(facts.dids, [...facts.unknownDids, ...malformed]).map((dids) => ({ dids })),
+    isFilled: (answer) => JSON.stringify(answer).includes('"entry"'),
+    mayBeEmpty: 'always',
+  },
+];

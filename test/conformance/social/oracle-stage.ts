@@ -1,0 +1,59 @@
+/** A network with the official plane, and what histories need of a plane beside it. */
+import { AtNetwork } from '../network/at-network.ts';
+import { BsyncWriter } from '../network/bsync-writer.ts';
+import { OfficialPlane } from '../network/official-plane.ts';
+import { type Plane, type PlaneSurroundings, planeClient } from '../network/plane.ts';
+import { ResourceStack } from '../network/resource-stack.ts';
+import { withMissingWrites } from '../oracle/official-writes.ts';
+import type { Stage } from './history-run.ts';
+
+/** Owns the network and the reference; planes under test come and go. */
+export class OracleStage implements AsyncDisposable {
+  readonly network: AtNetwork;
+  readonly official: OfficialPlane;
+  readonly #resources: ResourceStack;
+
+  private constructor(network: AtNetwork, official: OfficialPlane, resources: ResourceStack) {
+    this.network = network;
+    this.official = official;
+    this.#resources = resources;
+  }
+
+  /** Starts both in schemas of PostgreSQL that begin with `name`, which has no digits. */
+  static async start(name: string, postgresUrl: string): Promise<OracleStage> {
+    const resources = new ResourceStack();
+    const network = await AtNetwork.start({ postgresUrl, bsyncSchema: `${name}_bsync`, appViewCount: 0 });
+    resources.defer(() => network.close());
+    const official = await OfficialPlane.start({ ...network.surroundings(), postgresUrl, schema: name });
+    resources.use(official);
+    network.join(official);
+    return new OracleStage(network, official, resources);
+  }
+
+  /** Returns what a skyshard reads from. */
+  skyshardSurroundings(): PlaneSurroundings {
+    const { plcUrl, bsyncUrl } = this.network.surroundings();
+    return { pdsPort: this.network.pds.port, plcUrl, bsyncUrl };
+  }
+
+  /** Returns the stage on which histories compare a joined plane with the official one. */
+  against(other: Plane): Stage {
+    const isOfficial = other instanceof OfficialPlane;
+    return {
+      network: this.network,
+      official: this.official,
+      officialPlanes: [this.official, ...(isOfficial ? [other] : [])],
+      bsync: other.readsBsync ? new BsyncWriter(this.network.bsync.url) : undefined,
+      contest: {
+        official: withMissingWrites(planeClient(this.official), this.official),
+        other: isOfficial ? withMissingWrites(planeClient(other), other) : planeClient(other),
+        otherIsOfficial: isOfficial,
+        rename: (text) => text,
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources[Symbol.asyncDispose]();
+  }
+}

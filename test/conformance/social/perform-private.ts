@@ -1,0 +1,173 @@
+/** Private operations of a random history that reach the planes through bsync. */
+import type { BsyncWriter, PrivateItem } from '../network/bsync-writer.ts';
+import { type Community, choose, tidOf } from './community.ts';
+import type { Operation, OperationKind } from './operation.ts';
+import { collections, type Perform } from './perform-posts.ts';
+
+const namespaces = {
+  bookmark: 'app.bsky.bookmark.defs#bookmark',
+  draft: 'app.bsky.draft.defs#draftWithId',
+  subscription: 'app.bsky.notification.defs#subjectActivitySubscription',
+  preferences: 'app.bsky.notification.defs#preferences',
+  ageAssurance: 'app.bsky.unspecced.defs#ageAssuranceEvent',
+  ageAssuranceAccess: 'app.bsky.ageassurance.defs#event',
+} as const;
+
+const filterable = [
+  'follow',
+  'like',
+  'likeViaRepost',
+  'mention',
+  'quote',
+  'reply',
+  'repost',
+  'repostViaRepost',
+] as const;
+const plain = ['starterpackJoined', 'subscribedPost', 'unverified', 'verified'] as const;
+const ageStatuses = ['pending', 'assured', 'unknown', 'blocked'] as const;
+const accesses = ['unknown', 'none', 'safe', 'full'] as const;
+
+/** Performs an operation at bsync; left out where a plane does not read from it. */
+function atBsync(act: (bsync: BsyncWriter, community: Community, operation: Operation) => Promise<string>): Perform {
+  return async (community, operation) => {
+    if (community.bsync === undefined) {
+      community.unserved.add('bsync');
+      return;
+    }
+    const line = await act(community.bsync, community, operation);
+    if (line !== '') community.trace.push(`bsync: ${line}`);
+  };
+}
+
+/** Creates an item unless the actor has one about this subject, else updates or deletes that. */
+function itemAbout(
+  namespace: string,
+  subjectOf: (community: Community, operation: Operation) => string | undefined,
+  payloadOf: (subject: string, key: string, community: Community, operation: Operation) => object,
+  mayUpdate: boolean,
+): Perform {
+  return atBsync(async (bsync, community, operation) => {
+    const actorDid = community.did(operation.by);
+    const subject = subjectOf(community, operation);
+    if (subject === undefined) return '';
+    const id = `${namespace} ${actorDid} ${subject}`;
+    const known = community.privateKeys.get(id);
+    const key = known ?? tidOf(community.privateKeys.size + 1);
+    const item: PrivateItem = { actorDid, namespace, key };
+    const isUpdate = known !== undefined && mayUpdate && operation.variant % 2 === 0;
+    if (known !== undefined && !isUpdate) {
+      await bsync.put('DELETE', item);
+      // The key is not used again, as the AppView takes a new one each time.
+      community.privateKeys.delete(id);
+      community.privateKeys.set(`${id} until ${operation.id}`, key);
+      return `deletes ${JSON.stringify(item)}`;
+    }
+    const payload = payloadOf(subject, key, community, operation);
+    await bsync.put(isUpdate ? 'UPDATE' : 'CREATE', item, payload);
+    community.privateKeys.set(id, key);
+    return `${isUpdate ? 'updates' : 'creates'} ${JSON.stringify(item)} ${JSON.stringify(payload)}`;
+  });
+}
+
+function postOf(community: Community, { first }: Operation): string | undefined {
+  return community.find(collections.post, first)?.uri;
+}
+
+const bookmark = itemAbout(
+  namespaces.bookmark,
+  postOf,
+  (uri, _key, { records }) => ({ subject: { uri, cid: records.find((record) => record.uri === uri)!.cid } }),
+  false,
+);
+
+const draft = itemAbout(
+  namespaces.draft,
+  (_community, { variant }) => `draft ${variant % 3}`,
+  (subject, id, _community, operation) => ({ id, draft: { posts: [{ text: `${subject} ${operation.id}` }] } }),
+  true,
+);
+
+const subscription = itemAbout(
+  namespaces.subscription,
+  (community, { by, whom }) => (by === whom ? undefined : community.did(whom)),
+  (subject, _key, _community, { variant }) => ({
+    subject,
+    activitySubscription: { post: variant % 3 !== 0, reply: variant % 3 !== 1 },
+  }),
+  true,
+);
+
+/** Sets all preferences, as the AppView does, under the one key of an actor. */
+const preferences = atBsync(async (bsync, community, { by, variant }) => {
+  const actorDid = community.did(by);
+  const item: PrivateItem = { actorDid, namespace: namespaces.preferences, key: 'self' };
+  const list = variant % 2 === 0;
+  const include = variant % 3 === 0 ? 'follows' : 'all';
+  const payload = {
+    chat: { include: 'all', push: true },
+    ...Object.fromEntries(filterable.map((name) => [name, { include, list, push: !list }])),
+    ...Object.fromEntries(plain.map((name) => [name, { list: !list, push: list }])),
+  };
+  const id = `${namespaces.preferences} ${actorDid}`;
+  await bsync.put(community.privateKeys.has(id) ? 'UPDATE' : 'CREATE', item, payload);
+  community.privateKeys.set(id, 'self');
+  return `sets the preferences of ${actorDid}: ${include}, list ${list}`;
+});
+
+const priority = atBsync(async (bsync, community, { by, variant }) => {
+  await bsync.priority(community.did(by), variant % 2 === 0);
+  return `priority of ${community.did(by)}: ${variant % 2 === 0}`;
+});
+
+const ageAssurance = atBsync(async (bsync, community, operation) => {
+  const { variant, id } = operation;
+  const actorDid = community.did(operation.by);
+  const isOld = variant % 3 === 0;
+  const namespace = isOld ? namespaces.ageAssurance : namespaces.ageAssuranceAccess;
+  const event = {
+    createdAt: new Date().toISOString(),
+    attemptId: `attempt-${id}`,
+    status: ageStatuses[variant % ageStatuses.length]!,
+    ...(isOld ? {} : { access: accesses[id % accesses.length]!, countryCode: 'US' }),
+  };
+  await bsync.put('CREATE', { actorDid, namespace, key: tidOf(id) }, event);
+  return `age assurance of ${actorDid}: ${JSON.stringify(event)}`;
+});
+
+const muteActor = atBsync(async (bsync, community, { by, whom, variant }) => {
+  if (by === whom) return '';
+  const scope = variant === 0 ? { onlyReposts: true } : variant === 1 ? { onlyQuoteposts: true } : {};
+  const type = variant % 3 === 2 ? 'REMOVE' : 'ADD';
+  await bsync.mute(type, community.did(by), community.did(whom), type === 'ADD' ? scope : {});
+  return `${community.did(by)} ${type} a mute of ${community.did(whom)} ${JSON.stringify(scope)}`;
+});
+
+/** Mutes a list or a thread, or ends that. */
+const muteRecord = atBsync(async (bsync, community, { by, first, variant }) => {
+  const collection = variant % 2 === 0 ? collections.list : collections.post;
+  const record = choose(
+    community.records.filter((each) => each.collection === collection),
+    first,
+  );
+  if (record === undefined) return '';
+  const type = variant % 4 === 3 || variant === 6 ? 'REMOVE' : 'ADD';
+  await bsync.mute(type, community.did(by), record.uri);
+  return `${community.did(by)} ${type} a mute of ${record.uri}`;
+});
+
+const clearAll = atBsync(async (bsync, community, { by }) => {
+  await bsync.mute('CLEAR', community.did(by), '');
+  return `${community.did(by)} clears the mutes`;
+});
+
+export const privateOperations = {
+  bookmark,
+  draft,
+  'activity subscription': subscription,
+  'notification preferences': preferences,
+  'notification priority': priority,
+  'age assurance': ageAssurance,
+  'mute an actor at bsync': muteActor,
+  'mute a record at bsync': muteRecord,
+  'clear mutes at bsync': clearAll,
+} satisfies Partial<Record<OperationKind, Perform>>;
