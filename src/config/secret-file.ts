@@ -41,6 +41,18 @@ export function readTokenFile(path: string | null, name: string): string | null 
   return token;
 }
 
+/**
+ * Returns the key in a file that someone else's service asks for, or null when no file is named.
+ *
+ * Errors: as `readTokenFile`, but how long it is, its maker decides.
+ */
+export function readKeyFile(path: string | null, name: string): string | null {
+  if (path === null) return null;
+  const key = readText(path, name).trim();
+  if (key.length <= tokenLengthMax && /^[\x21-\x7e]+$/.test(key)) return key;
+  throw new DataPlaneError('ConfigInvalid', `${name}: the file must hold one key and nothing else`);
+}
+
 function readText(path: string, name: string): string {
   try {
     return readFileSync(path, 'utf8');

@@ -146,6 +146,19 @@ export const settingTable = {
     commands: ['up', 'router', 'ingest'],
     help: 'host that answers com.atproto.identity.resolveHandle; absent = DNS and https',
   },
+  bsyncUrl: {
+    kind: 'url',
+    default: null,
+    schemes: webSchemes,
+    commands: ['up', 'ingest'],
+    help: 'bsync that orders the private writes of the AppView; absent = none is followed',
+  },
+  bsyncKeyFile: {
+    kind: 'path',
+    default: null,
+    commands: ['up', 'ingest'],
+    help: 'file with the key that bsync asks for; absent = none is sent',
+  },
   handleChecksPerSecond: {
     kind: 'integer',
     default: 20,

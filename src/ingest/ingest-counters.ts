@@ -28,6 +28,12 @@ export type IngestCounters = {
   readonly reposFetched: LabelledCounter;
   /** By account, which no label may be. */
   readonly drops: RecentDrops;
+  /** By stream. */
+  readonly bsyncOperations: LabelledCounter;
+  /** By stream and reason. */
+  readonly bsyncDropped: LabelledCounter;
+  /** By stream and outcome. */
+  readonly bsyncScans: LabelledCounter;
 };
 
 /** Adds ingest's counters to a registry. */
@@ -45,6 +51,9 @@ export function createIngestCounters(registry: Registry, clock: Clock = systemCl
     deletionsChecked: new LabelledCounter(registry, 'skyshard_deletions_checked_total'),
     reposFetched: new LabelledCounter(registry, 'skyshard_repos_fetched_total'),
     drops: new RecentDrops(clock),
+    bsyncOperations: new LabelledCounter(registry, 'skyshard_bsync_operations_total'),
+    bsyncDropped: new LabelledCounter(registry, 'skyshard_bsync_dropped_total'),
+    bsyncScans: new LabelledCounter(registry, 'skyshard_bsync_scans_total'),
   };
 }
 

@@ -6,6 +6,8 @@ import { registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import { type AdmissionParts, registerAdmissionReadouts } from './admission-parts.ts';
 import type { Backfill } from './backfill.ts';
+import type { Bsync, BsyncStatus } from './bsync.ts';
+import type { BsyncStream } from './bsync-client.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { SubscriptionStatus } from './source-status.ts';
 import type { IngestState } from './state/ingest-state.ts';
@@ -18,6 +20,7 @@ type ReadParts = {
   readonly admission: AdmissionParts;
   readonly identities: IdentityQueue;
   readonly backfill: Backfill;
+  readonly bsync: Bsync | null;
 };
 
 function registerLookupReadouts(registry: Registry, { state }: ReadParts, clock: Clock): void {
@@ -36,9 +39,22 @@ function registerLookupReadouts(registry: Registry, { state }: ReadParts, clock:
   );
 }
 
+function registerBsyncReadouts(registry: Registry, { bsync }: ReadParts): void {
+  const byStream = (name: MetricName, read: (status: BsyncStatus, stream: BsyncStream) => number): void =>
+    registerReadout(registry, name, () => {
+      const status = bsync?.status;
+      if (status === undefined) return [];
+      const streams = Object.keys(status.cursors) as BsyncStream[];
+      return streams.map((stream) => ({ labels: { stream }, value: read(status, stream) }));
+    });
+  byStream('skyshard_bsync_cursor', ({ cursors }, stream) => cursors[stream]);
+  byStream('skyshard_bsync_connected', ({ problems }, stream) => (problems[stream] === undefined ? 1 : 0));
+}
+
 /** Registers what is read when metrics are asked for. */
 export function registerReadouts(registry: Registry, parts: ReadParts, appender: LogAppender, clock: Clock): void {
   registerLookupReadouts(registry, parts, clock);
+  registerBsyncReadouts(registry, parts);
   const bySource = (name: MetricName, read: (status: SubscriptionStatus) => number | null): void =>
     registerReadout(registry, name, () =>
       parts.subscriptions.flatMap(({ name: source, status }) => {

@@ -7,6 +7,7 @@ import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
 import type { AccountDeletions } from './account-deletions.ts';
 import type { Backfill } from './backfill.ts';
+import type { Bsync } from './bsync.ts';
 import type { HostPolicy } from './host-policy.ts';
 import { hostRoutes } from './host-routes.ts';
 import type { IdentityImport } from './identity-import.ts';
@@ -34,6 +35,8 @@ export type IngestRoutesOptions = {
   readonly resolver: IdentityResolver;
   readonly hosts: HostPolicy;
   readonly removal: RepoRemoval;
+  /** Null where none is configured. */
+  readonly bsync: Bsync | null;
   /** Null where the nodes are not known. */
   readonly cluster: ClusterParts | null;
   readonly clock: Clock;
@@ -127,8 +130,9 @@ async function requestResyncs(
 
 /** Waits until everything up to the cursors, or all received so far, is durable in the log. */
 async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<object> {
-  const { subscriptions, identities, deletions } = options;
-  const { cursors = {}, timeoutMs } = body;
+  const { subscriptions, identities, deletions, bsync } = options;
+  const { cursors = {}, bsync: operations, timeoutMs } = body;
+  if (operations !== undefined && bsync === null) refuseRequest('bsync: none is configured (--bsync-url)');
   const sources = subscriptions.map(({ name }) => name);
   for (const source of Object.keys(cursors)) {
     if (!sources.includes(source)) {
@@ -136,6 +140,7 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
     }
   }
   const deadline = AbortSignal.timeout(timeoutMs);
+  const lateStreams = bsync?.waitFor(operations ?? {}, deadline) ?? [];
   const settled = await Promise.all(
     subscriptions.map((subscription) => subscription.waitDurable(cursors[subscription.name] ?? null, deadline)),
   );
@@ -149,6 +154,7 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
             `done ${status.doneSeq ?? 'nothing'}, ${status.pendingEvents} pending)`,
         ],
   );
+  late.push(...(await lateStreams).map((stream) => `bsync (${stream}, at ${bsync?.status.cursors[stream]})`));
   if (!areLookupsDone) late.push(`first look-ups of ${identities.pendingCount} identities, or of deleted accounts`);
   if (late.length > 0) {
     throw new DataPlaneError('DeadlineExceeded', `after ${timeoutMs} ms ingest waits for ${late.join(', ')}`);
@@ -160,6 +166,7 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
       doneSeq,
       durableSeq,
     })),
+    bsync: bsync === null ? null : { cursors: bsync.status.cursors },
   };
 }
 
@@ -193,20 +200,21 @@ function removalRoutes({ removal, state }: IngestRoutesOptions): JsonRoute[] {
 
 /** Returns every endpoint. */
 export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
-  const { backfill, subscriptions, identities, state } = options;
+  const { backfill, subscriptions, identities, state, bsync } = options;
   return [
     getRoute('/v1/status', () => ({
       sources: subscriptions.map(({ status }) => status),
       identitiesPending: identities.pendingCount,
       lookups: { identities: state.lookups.counts, deletions: state.deletions.counts },
       backfill: backfill.progress,
+      bsync: bsync?.status ?? null,
     })),
     getRoute('/v1/backfill', (query) => showBackfill(options, query)),
     postRoute('/v1/backfill', backfillBody, (body) => requestBackfill(options, body)),
     postRoute('/v1/resync', resyncBody, (body) => requestResyncs(options, body)),
     postRoute('/v1/settle', settleBody, (body) => settle(options, body)),
     ...identityRoutes(options),
-    ...sourceRoutes(subscriptions),
+    ...sourceRoutes(subscriptions, bsync),
     ...hostRoutes(options.hosts),
     ...removalRoutes(options),
     ...clusterRoutes(options),

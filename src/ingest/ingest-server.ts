@@ -20,6 +20,8 @@ import { AccountDeletions } from './account-deletions.ts';
 import { AccountFacts } from './account-facts.ts';
 import { type AdmissionParts, buildAdmission, type VerifyOptions } from './admission-parts.ts';
 import { Backfill } from './backfill.ts';
+import { Bsync } from './bsync.ts';
+import { BsyncClient } from './bsync-client.ts';
 import { EventRouter } from './event-router.ts';
 import { accountsStream } from './event-stream.ts';
 import { HandleChecks } from './handle-checks.ts';
@@ -70,6 +72,8 @@ export type IngestOptions = {
     'plcUrl' | 'handleResolverUrl' | 'allowPrivateHosts' | 'timeoutMs' | 'txtLookup' | 'addressLookup'
   >;
   readonly verify: VerifyOptions;
+  /** The service that orders private writes; absent or null for none. */
+  readonly bsync?: { readonly url: string; readonly key: string | null } | null;
   /** For repairs of slots; without, there are none. */
   readonly cluster?: ClusterAccess;
   readonly adminToken: string | null;
@@ -126,6 +130,8 @@ type Parts = {
   readonly removal: RepoRemoval;
   readonly imports: IdentityImport;
   readonly handleChecks: HandleChecks;
+  /** Null where none is configured. */
+  readonly bsync: Bsync | null;
   readonly backfill: Backfill;
   readonly host: RepoHost;
   readonly repoFetch: RepoFetch;
@@ -207,6 +213,12 @@ function buildBackfill(
   return { backfill, gate, host, repoFetch };
 }
 
+function bsyncOf({ bsync = null, appender }: IngestOptions, deps: SharedDeps, { cursors }: IngestState): Bsync | null {
+  if (bsync === null) return null;
+  const client = new BsyncClient(bsync.url, bsync.key);
+  return new Bsync({ ...deps, client, cursors, appender }, deps.signal);
+}
+
 function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
   const { signal } = deps;
   mkdirSync(given.folder, { recursive: true, mode: 0o700 });
@@ -248,7 +260,8 @@ function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
   const perSecond = options.handleChecksPerSecond ?? 0;
   const handleChecks = new HandleChecks({ ...deps, state, resolver, appender, perSecond }, signal);
   const imports = new IdentityImport({ ...deps, state, appender, onImported: () => handleChecks.wake() }, signal);
-  const lookups = { identities, deletions, removal, handleChecks, imports };
+  const bsync = bsyncOf(options, deps, state);
+  const lookups = { identities, deletions, removal, handleChecks, imports, bsync };
   const parts = { state, fetch, resolver, facts, hosts, ...lookups, backfill, host, repoFetch };
   return {
     ...parts,
@@ -334,6 +347,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     parts.deletions,
     parts.handleChecks,
     parts.imports,
+    ...(parts.bsync === null ? [] : [parts.bsync]),
     ...subscriptions,
   ];
   const running = workers.map((worker) => worker.run());

@@ -1,5 +1,6 @@
 /**
- * Brings back what a slot has lost and the network still has: the repos and identities of its DIDs.
+ * Brings back what a slot has lost and others still have: the repos and identities of its DIDs, and
+ * the private writes that bsync has.
  *
  * Which DIDs these are, the rows of all slots say, and what ingest has fetched before. Once each
  * repo has an outcome, an entry makes the slot complete, which has it send all that it owes. A
@@ -17,6 +18,7 @@ import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { nodeStatusMessage } from '../wire/node-status.ts';
 import type { Backfill } from './backfill.ts';
+import type { Bsync } from './bsync.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import type { IngestState } from './state/ingest-state.ts';
 
@@ -28,6 +30,8 @@ export type SlotRepairOptions = ClusterAccess & {
   readonly state: IngestState;
   readonly backfill: Pick<Backfill, 'requestRepos'>;
   readonly identities: Pick<IdentityQueue, 'refresh'>;
+  /** Null where none is configured: then private data does not come back. */
+  readonly bsync: Pick<Bsync, 'rescan'> | null;
   readonly clock: Clock;
   readonly random: SeededRandom;
   readonly signal: AbortSignal;
@@ -100,7 +104,7 @@ export class SlotRepair {
   }
 
   async #run(slot: number): Promise<void> {
-    const { backfill, identities, clock, signal, appender } = this.#options;
+    const { backfill, identities, bsync, clock, signal, appender, map } = this.#options;
     const dids = [...(await this.#collect(slot))];
     this.#progress = { slot, phase: 'fetching', repos: dids.length, left: dids.length, failed: 0, problem: null };
     for (let at = 0; at < dids.length && !signal.aborted; at += batchDids) {
@@ -108,6 +112,7 @@ export class SlotRepair {
       await backfill.requestRepos(batch);
       for (const did of batch) await identities.refresh(did);
     }
+    await bsync?.rescan((did) => slotOf(did, map().slots) === slot);
     while (this.#count(dids) > 0 && !signal.aborted) await clock.sleep(pollMs, signal);
     if (signal.aborted) return;
     await appender.append(this.#keyOf(slot, dids), { kind: 'completed' });

@@ -2,6 +2,8 @@
 import * as v from 'valibot';
 import { objectShape } from '../config/json-shape.ts';
 import { type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
+import type { Bsync } from './bsync.ts';
+import { bsyncStreams } from './bsync-client.ts';
 import type { AnySubscription } from './subscription.ts';
 
 const source = v.string('must be the name of a source');
@@ -21,14 +23,15 @@ function named(subscriptions: readonly AnySubscription[], source: string): AnySu
 }
 
 /** Returns every endpoint about sources. */
-export function sourceRoutes(subscriptions: readonly AnySubscription[]): JsonRoute[] {
+export function sourceRoutes(subscriptions: readonly AnySubscription[], bsync: Bsync | null): JsonRoute[] {
   return [
-    // `cursor` is a seq (exclusive), or absent or null for now.
-    postRoute('/v1/source/begin', beginBody, async ({ source, cursor = null }) => ({
-      source,
-      cursor,
-      cursorBefore: await named(subscriptions, source).beginAgain(cursor),
-    })),
+    // `cursor` is a seq (exclusive), or absent or null for now, which for bsync is its beginning.
+    postRoute('/v1/source/begin', beginBody, async ({ source, cursor = null }) => {
+      const stream = bsyncStreams.find((name) => source === `bsync:${name}`);
+      if (stream === undefined || bsync === null)
+        return { source, cursor, cursorBefore: await named(subscriptions, source).beginAgain(cursor) };
+      return { source, cursor: cursor ?? 0, cursorBefore: await bsync.beginAgain(stream, cursor ?? 0) };
+    }),
     postRoute('/v1/source/mended', sourceBody, async ({ source }) => ({
       source,
       gap: await named(subscriptions, source).condition.endGap(),

@@ -2,6 +2,7 @@
 import { Registry } from 'prom-client';
 import { isSaidAgain } from '../../base/backoff.ts';
 import { isTransient } from '../../base/data-plane-error.ts';
+import { readKeyFile } from '../../config/secret-file.ts';
 import { type Settings, splitPair } from '../../config/settings.ts';
 import { type IngestSource, startIngest } from '../../ingest/ingest-server.ts';
 import { requireOwnFolder, requireSameCluster } from '../../ingest/lost-folder.ts';
@@ -59,6 +60,8 @@ export const runIngest: Command = (context) => {
   return serve(context, 'ingest', async (folder) => {
     const { map } = readMapFile(settings.map);
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
+    const { bsyncUrl } = settings;
+    const bsyncKey = readKeyFile(settings.bsyncKeyFile, 'bsync key file');
     const registry = new Registry();
     registerProcessMetrics(registry);
     const { maps, caller } = clusterClient(context, map, clusterToken, {
@@ -93,6 +96,7 @@ export const runIngest: Command = (context) => {
         handleResolverUrl: settings.handleResolver,
         allowPrivateHosts: settings.allowPrivateHosts,
       },
+      bsync: bsyncUrl === null ? null : { url: bsyncUrl, key: bsyncKey },
       cluster: { caller, map: () => maps.map },
       adminToken,
       registry,

@@ -68,6 +68,7 @@ it('asks for repos that ingest, the slot or others know, and ends when each has 
   await state.fetches.request([{ did: didIn(0, 0), host: null, revMin: '', urgency: 'now' }], 0);
   const appended: [string, Entry][] = [];
   const refreshed: string[] = [];
+  const rescanned: string[] = [];
   const stop = new AbortController();
   const repair = new SlotRepair({
     caller: { call },
@@ -84,6 +85,7 @@ it('asks for repos that ingest, the slot or others know, and ends when each has 
         )),
     },
     identities: { refresh: async (did) => void refreshed.push(did) },
+    bsync: { rescan: async (isWanted) => void rescanned.push(...[known, didIn(0, 0)].filter(isWanted)) },
     clock: systemClock,
     random: seededRandom(1),
     signal: stop.signal,
@@ -94,6 +96,8 @@ it('asks for repos that ingest, the slot or others know, and ends when each has 
   await repair.request(1, false);
   await until(() => repair.progress?.phase === 'fetching' && refreshed.length === 3);
   expect(refreshed.sort()).toEqual([known, named, own].sort());
+  await until(() => rescanned.length > 0);
+  expect(rescanned).toEqual([known]);
   await state.fetches.storeOutcome(known, (row) => ({ ...row, state: 'done' }));
   await state.fetches.storeOutcome(own, (row) => ({ ...row, state: 'failed' }));
   await until(() => repair.progress?.left === 1);

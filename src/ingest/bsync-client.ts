@@ -1,0 +1,86 @@
+/**
+ * Calls of bsync, the service that orders the private writes of the API tier: unary Connect calls
+ * with JSON over HTTP.
+ *
+ * Refuses: redirects, which would carry the key elsewhere, and answers above `answerBytesMax`.
+ */
+import * as v from 'valibot';
+import { openObjectShape, parseShape } from '../config/json-shape.ts';
+import { GrowingBody } from '../identity/growing-body.ts';
+
+/** The streams of bsync, and the method that scans each. */
+const scanMethods = {
+  mute: 'ScanMuteOperations',
+  notif: 'ScanNotifOperations',
+  op: 'ScanOperations',
+} as const;
+
+export type BsyncStream = keyof typeof scanMethods;
+
+export const bsyncStreams = Object.keys(scanMethods) as readonly BsyncStream[];
+
+export type ScanFailure = 'unreachable' | 'deadline' | 'refused' | 'too-large' | 'malformed';
+
+/** `operations` are as they came: each is checked by itself. */
+export type ScanAnswer =
+  | { readonly ok: true; readonly operations: readonly unknown[] }
+  | { readonly ok: false; readonly reason: ScanFailure; readonly message: string };
+
+/** Longer than bsync holds a call that finds nothing, which is ten seconds. */
+const scanTimeoutMs = 60_000;
+const answerBytesMax = 16 * 2 ** 20;
+const errorLengthMax = 200;
+
+const answerShape = openObjectShape({ operations: v.optional(v.array(v.unknown()), []) });
+
+export class BsyncClient {
+  readonly url: string;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #timeoutMs: number;
+
+  constructor(url: string, key: string | null, timeoutMs = scanTimeoutMs) {
+    this.url = url.replace(/\/+$/, '');
+    this.#timeoutMs = timeoutMs;
+    this.#headers = {
+      'content-type': 'application/json',
+      'connect-protocol-version': '1',
+      'user-agent': 'skyshard',
+      ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+    };
+  }
+
+  /** Asks for the operations after `cursor`. Never throws because of what bsync does. */
+  async scan(stream: BsyncStream, cursor: number, limit: number, signal: AbortSignal): Promise<ScanAnswer> {
+    const deadline = AbortSignal.timeout(this.#timeoutMs);
+    try {
+      const response = await fetch(`${this.url}/bsync.Service/${scanMethods[stream]}`, {
+        method: 'POST',
+        redirect: 'error',
+        headers: this.#headers,
+        body: JSON.stringify({ cursor: cursor === 0 ? '' : String(cursor), limit }),
+        signal: AbortSignal.any([deadline, signal]),
+      });
+      return await answerOf(response);
+    } catch (thrown) {
+      const { message, cause } = thrown as Error;
+      const why = cause instanceof Error ? cause.message : message;
+      return { ok: false, reason: deadline.aborted ? 'deadline' : 'unreachable', message: why };
+    }
+  }
+}
+
+async function answerOf(response: Response): Promise<ScanAnswer> {
+  const body = new GrowingBody(Number(response.headers.get('content-length')) || 0, answerBytesMax);
+  for await (const part of response.body ?? []) {
+    if (body.add(Buffer.from(part))) continue;
+    return { ok: false, reason: 'too-large', message: `an answer of more than ${answerBytesMax} bytes` };
+  }
+  const text = body.bytes.utf8Slice();
+  if (response.status !== 200) {
+    return { ok: false, reason: 'refused', message: `HTTP ${response.status}: ${text.slice(0, errorLengthMax)}` };
+  }
+  const answer = parseShape(answerShape, text);
+  return answer === undefined
+    ? { ok: false, reason: 'malformed', message: `an answer that is none: ${text.slice(0, errorLengthMax)}` }
+    : { ok: true, operations: answer.operations };
+}

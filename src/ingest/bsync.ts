@@ -1,0 +1,65 @@
+/** The three streams of one bsync: started, shown, waited for and scanned again together. */
+import { type BsyncClient, type BsyncStream, bsyncStreams } from './bsync-client.ts';
+import { BsyncScanner, type BsyncScannerOptions } from './bsync-scanner.ts';
+
+/** By stream, an operation's id. */
+export type BsyncTargets = { readonly [stream in BsyncStream]?: number | undefined };
+
+export type BsyncStatus = {
+  readonly url: string;
+  readonly cursors: Readonly<Record<BsyncStream, number>>;
+  /** Of streams whose last scan failed. */
+  readonly problems: Readonly<Partial<Record<BsyncStream, string>>>;
+};
+
+export class Bsync {
+  readonly #client: BsyncClient;
+  readonly #scanners: ReadonlyMap<BsyncStream, BsyncScanner>;
+  readonly #signal: AbortSignal;
+
+  constructor(options: Omit<BsyncScannerOptions, 'stream'>, signal: AbortSignal) {
+    this.#client = options.client;
+    this.#scanners = new Map(bsyncStreams.map((stream) => [stream, new BsyncScanner({ ...options, stream })]));
+    this.#signal = signal;
+  }
+
+  get status(): BsyncStatus {
+    const scanners = [...this.#scanners];
+    const problems = scanners.flatMap(([stream, { problem }]) => (problem === null ? [] : [[stream, problem]]));
+    return {
+      url: this.#client.url,
+      cursors: Object.fromEntries(scanners.map(([stream, { cursor }]) => [stream, cursor])) as BsyncStatus['cursors'],
+      problems: Object.fromEntries(problems),
+    };
+  }
+
+  /** Follows all streams until ingest stops. */
+  async run(): Promise<void> {
+    await Promise.all([...this.#scanners.values()].map((scanner) => scanner.run(this.#signal)));
+  }
+
+  /**
+   * Waits for the operations that `targets` name, and for those that have come.
+   *
+   * Returns: the streams that did not get there before the signal aborted.
+   */
+  async waitFor(targets: BsyncTargets, signal: AbortSignal): Promise<BsyncStream[]> {
+    const reached = await Promise.all(
+      bsyncStreams.map((stream) => this.#scanners.get(stream)!.waitFor(targets[stream] ?? null, signal)),
+    );
+    return bsyncStreams.filter((_stream, index) => reached[index] !== true);
+  }
+
+  /** Goes on with a stream after another operation. Returns: its cursor before, once durable. */
+  async beginAgain(stream: BsyncStream, cursor: number): Promise<number> {
+    const scanner = this.#scanners.get(stream)!;
+    const before = scanner.cursor;
+    await scanner.beginAgain(cursor, this.#signal);
+    return before;
+  }
+
+  /** Appends all that came of some actors once more. Returns: once durable, or ingest stops. */
+  async rescan(isWanted: (did: string) => boolean): Promise<void> {
+    await Promise.all([...this.#scanners.values()].map((scanner) => scanner.rescan(isWanted, this.#signal)));
+  }
+}
