@@ -5,7 +5,14 @@ import { deleteOp, type RepoOp } from '../atproto/repo-op.ts';
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
-import { type Entry, opsPerEntryMax, type QuarantineEntry, type RepoEntry, slotConditions } from './entry.ts';
+import {
+  type Entry,
+  type ImportedEntry,
+  opsPerEntryMax,
+  type QuarantineEntry,
+  type RepoEntry,
+  slotConditions,
+} from './entry.ts';
 import { readLabelEntry, readLabelRemoval, writeLabel, writeLabelId } from './label-codec.ts';
 import { readPrivate, writePrivate } from './private-codec.ts';
 
@@ -42,6 +49,28 @@ function readOps(reader: ByteReader): RepoOp[] {
   return ops;
 }
 
+function writeImported(writer: ByteWriter, { rev, isLast, records }: ImportedEntry): void {
+  writer.text(rev).u8(isLast ? 1 : 0);
+  writeOps(
+    writer,
+    records.map(({ op }) => op),
+  );
+  for (const { indexedMs, takedownRef, tags } of records) {
+    writeEntryTime(writer, indexedMs);
+    writeNullable(writer, takedownRef);
+    writer.varint(tags.length);
+    for (const each of tags) writer.text(each);
+  }
+}
+
+function readImported(reader: ByteReader): ImportedEntry {
+  const head = { kind: 'imported', did: readDid(reader), rev: reader.text(), isLast: reader.u8() === 1 } as const;
+  const records = readOps(reader).map((op) => {
+    return { op, indexedMs: readEntryTime(reader), takedownRef: readNullable(reader), tags: reader.texts() };
+  });
+  return { ...head, records };
+}
+
 const tag = {
   commit: 1,
   sync: 2,
@@ -63,6 +92,7 @@ const tag = {
   'resend-step': 17,
   label: 20,
   'label-removal': 21,
+  imported: 22,
 } as const satisfies Record<Entry['kind'], number>;
 
 /** Appends one entry; `decodeEntry` reads it. */
@@ -92,6 +122,8 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
       return writeEntryTime(writer, entry.eventMs);
     case 'resync-given-up':
       return writeEntryTime(writer, entry.eventMs);
+    case 'imported':
+      return writeImported(writer, entry);
     case 'label':
       return writeLabel(writer, entry.label);
     case 'label-removal':
@@ -178,6 +210,8 @@ export function decodeEntry(bytes: Uint8Array): Entry {
       return { ...readRepoEntry(reader, 'resync-chunk'), ops: readOps(reader) };
     case tag['resync-end']:
       return readRepoEntry(reader, 'resync-end');
+    case tag.imported:
+      return readImported(reader);
     case tag['resync-given-up']:
       return { kind: 'resync-given-up', did: readDid(reader), eventMs: readEntryTime(reader) };
     case tag.label:

@@ -69,6 +69,27 @@ export type ResyncChunkEntry = RepoEntry<'resync-chunk'> & { readonly ops: reado
 /** The end of a snapshot: records that none of its chunks named are removed. */
 export type ResyncEndEntry = RepoEntry<'resync-end'>;
 
+/** A record as another data plane had it. */
+export type ImportedRecord = {
+  /** A `create`. */
+  readonly op: RepoOp;
+  readonly indexedMs: number;
+  readonly takedownRef: string | null;
+  readonly tags: readonly string[];
+};
+
+/**
+ * Some records of a repo from the database of another data plane, which had it at `rev`, or '' if
+ * that is not known. The last one of a repo moves it there. A repo at a later rev takes nothing.
+ */
+export type ImportedEntry = {
+  readonly kind: 'imported';
+  readonly did: string;
+  readonly rev: string;
+  readonly isLast: boolean;
+  readonly records: readonly ImportedRecord[];
+};
+
 /** A repo that needs a resync cannot be fetched; its next commit asks for it again. */
 export type ResyncGivenUpEntry = { readonly kind: 'resync-given-up'; readonly did: string; readonly eventMs: number };
 
@@ -222,6 +243,7 @@ export type Entry =
   | ResyncChunkEntry
   | ResyncEndEntry
   | ResyncGivenUpEntry
+  | ImportedEntry
   | LabelEntry
   | LabelRemovalEntry
   | PrivateEntry

@@ -24,6 +24,7 @@ import { applyPrivateData } from './private-data-apply.ts';
 import { setRecordTags, setRecordTakedown } from './record-apply.ts';
 import {
   applyCommit,
+  applyImported,
   applyResyncBegin,
   applyResyncChunk,
   applyResyncEnd,
@@ -58,6 +59,8 @@ export function applyEntry(context: ApplyContext, entry: OutsideEntry): void {
       return applyLabel(context, entry);
     case 'label-removal':
       return applyLabelRemoval(context, entry);
+    case 'imported':
+      return applyImported(context, entry);
     case 'private':
       return applyPrivate(context, entry);
   }

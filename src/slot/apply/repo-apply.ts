@@ -10,6 +10,7 @@
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import type {
   CommitEntry,
+  ImportedEntry,
   ResyncBeginEntry,
   ResyncChunkEntry,
   ResyncEndEntry,
@@ -31,7 +32,7 @@ import {
   tableCode,
 } from '../table/slot-state.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
-import { applyRepoOp, removeRecord } from './record-apply.ts';
+import { applyRepoOp, removeRecord, setRecordTags, setRecordTakedown } from './record-apply.ts';
 import { hasRows, rowsAfter } from './rows-after.ts';
 
 const freshRepo: RepoRow = { rev: '', resyncRev: '', deletedMs: null, isGivenUp: false };
@@ -52,6 +53,23 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
   // The sweep of an older snapshot must spare what this commit writes.
   applyOps(context, owner, entry, deletedMs, resyncRev);
   putRepo(state, owner, { rev: entry.rev, resyncRev, deletedMs, isGivenUp: false });
+}
+
+/** Applies records that another data plane had; what a repo at a later rev holds is newer. */
+export function applyImported(context: ApplyContext, { did, rev, isLast, records }: ImportedEntry): void {
+  const { state, appendMs } = context;
+  const owner = state.ensureOwner(did);
+  const repo = getRepo(state, owner) ?? freshRepo;
+  if (repo.rev > rev) return;
+  ensureActor(state, owner, did);
+  for (const { op, indexedMs, takedownRef, tags } of records) {
+    const { collection, rkey } = op;
+    const target = { owner, did, indexedMs: Math.min(indexedMs, appendMs), deletedMs: repo.deletedMs };
+    applyRepoOp(context, target, op);
+    if (takedownRef !== null) setRecordTakedown(context, owner, { did, collection, rkey }, takedownRef);
+    if (tags.length > 0) setRecordTags(state, owner, { did, collection, rkey }, tags);
+  }
+  if (isLast && rev !== '') putRepo(state, owner, { ...repo, rev });
 }
 
 function applyOps(

@@ -233,6 +233,17 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
   fc.record({ kind: fc.constant('resync-chunk' as const), ...rev, ops }),
   fc.record({ kind: fc.constant('resync-given-up' as const), ...base }),
   fc.record({
+    kind: fc.constant('imported' as const),
+    did: anyDid,
+    rev: anyRev,
+    isLast: fc.boolean(),
+    records: ops.map((list) =>
+      list
+        .filter(({ action }) => action === 'create')
+        .map((op, index) => ({ op, indexedMs: index, takedownRef: index % 2 === 0 ? null : 'T', tags: ['a', 'b'] })),
+    ),
+  }),
+  fc.record({
     kind: fc.constant('identity' as const),
     ...base,
     handle: nullableText,
