@@ -33,6 +33,7 @@ export const commandNames = [
   'quarantine retry',
   'quarantine drop',
   'repair slot',
+  'import postgres',
   'suggestion list',
   'suggestion add',
   'suggestion remove',
@@ -103,5 +104,6 @@ export const clientCommands = [
   ...ingestCommands,
   'repo takedown',
   ...quarantineCommands,
+  'import postgres',
   ...operatorCommands,
 ] as const satisfies readonly CommandName[];

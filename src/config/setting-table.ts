@@ -49,7 +49,7 @@ export const settingTable = {
   map: {
     kind: 'path',
     default: './shard-map.json',
-    commands: ['up', 'node', 'router', 'ingest', 'map validate'],
+    commands: ['up', 'node', 'router', 'ingest', 'import postgres', 'map validate'],
     help: 'the shard map',
   },
   host: {
@@ -310,7 +310,7 @@ export const settingTable = {
   clusterTokenFile: {
     kind: 'path',
     default: null,
-    commands: ['up', 'node', 'router', 'ingest'],
+    commands: ['up', 'node', 'router', 'ingest', 'import postgres'],
     help: 'file with the token that our processes show each other; absent = the one that the map names, else one that `up` makes in the data folder',
   },
   logLevel: {

@@ -7,6 +7,7 @@ import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
 import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } from './effect-codec.ts';
 import {
   type Entry,
+  type IdentityEntry,
   type ImportedEntry,
   opsPerEntryMax,
   type QuarantineEntry,
@@ -169,6 +170,18 @@ function readRepoEntry<Kind extends string>(reader: ByteReader, kind: Kind): Rep
   return { kind, did: readDid(reader), rev: reader.text(), eventMs: readEntryTime(reader) };
 }
 
+function readIdentity(reader: ByteReader): IdentityEntry {
+  return {
+    kind: 'identity',
+    did: readDid(reader),
+    handle: readNullable(reader),
+    verifiedAtMs: readEntryTime(reader),
+    keysJson: reader.text(),
+    servicesJson: reader.text(),
+    eventMs: readEntryTime(reader),
+  };
+}
+
 /** Reads one entry. Strings are copies; blocks and CIDs alias `bytes`. Errors: MalformedBytes. */
 export function decodeEntry(bytes: Uint8Array): Entry {
   const reader = new ByteReader(bytes, 0, 'an entry');
@@ -187,15 +200,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     case tag.sync:
       return readRepoEntry(reader, 'sync');
     case tag.identity:
-      return {
-        kind: 'identity',
-        did: readDid(reader),
-        handle: readNullable(reader),
-        verifiedAtMs: readEntryTime(reader),
-        keysJson: reader.text(),
-        servicesJson: reader.text(),
-        eventMs: readEntryTime(reader),
-      };
+      return readIdentity(reader);
     case tag.account:
       return {
         kind: 'account',

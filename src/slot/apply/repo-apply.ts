@@ -55,12 +55,15 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
   putRepo(state, owner, { rev: entry.rev, resyncRev, deletedMs, isGivenUp: false });
 }
 
-/** Applies records that another data plane had; what a repo at a later rev holds is newer. */
+/**
+ * Applies records that another data plane had. A repo that live commits have moved on takes none,
+ * and is marked for resync, since these may have been its first.
+ */
 export function applyImported(context: ApplyContext, { did, rev, isLast, records }: ImportedEntry): void {
   const { state, appendMs } = context;
   const owner = state.ensureOwner(did);
   const repo = getRepo(state, owner) ?? freshRepo;
-  if (repo.rev > rev) return;
+  if (repo.rev > rev) return markForResync(state, did);
   ensureActor(state, owner, did);
   for (const { op, indexedMs, takedownRef, tags } of records) {
     const { collection, rkey } = op;
