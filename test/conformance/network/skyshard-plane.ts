@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bsyncApiKey } from './bsync-writer.ts';
 import { endProcess, keepOutput } from './child-process.ts';
-import type { HttpVersion, Plane, PlaneSurroundings } from './plane.ts';
+import type { BsyncHeads, HttpVersion, Plane, PlaneSurroundings } from './plane.ts';
 import { Hopeless, waitUntil } from './wait-until.ts';
 
 const projectDir = join(import.meta.dirname, '..', '..', '..');
@@ -28,7 +29,7 @@ const usualTopology: Topology = { slots: 16, nodes: 2 };
 /** A cluster that follows the PDS from its first event. */
 export class SkyshardPlane implements Plane {
   readonly name = 'skyshard';
-  readonly readsBsync = false;
+  readonly readsBsync = true;
   readonly #child: ChildProcess;
   readonly #folder: string;
   readonly #run: RunFile;
@@ -87,11 +88,11 @@ export class SkyshardPlane implements Plane {
     return httpVersion === '2' ? this.#run.router.http2Url : this.#run.router.url;
   }
 
-  async settle(lastSeq: number): Promise<void> {
+  async settle(lastSeq: number, bsync: BsyncHeads): Promise<void> {
     const answer = await fetch(`${this.#run.router.url}/v1/settle`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ cursors: { [this.#source]: lastSeq }, timeoutMs: settleDeadlineMs }),
+      body: JSON.stringify({ cursors: { [this.#source]: lastSeq }, bsync, timeoutMs: settleDeadlineMs }),
       signal: AbortSignal.timeout(settleDeadlineMs + 5000),
     });
     const text = await answer.text();
@@ -112,15 +113,18 @@ function sourceUrl(pdsPort: number): string {
 function upArguments(
   folder: string,
   dataDir: string,
-  { pdsPort, plcUrl }: PlaneSurroundings,
+  { pdsPort, plcUrl, bsyncUrl }: PlaneSurroundings,
   topology: Topology,
 ): string[] {
   const mapPath = join(folder, 'shard-map.json');
   writeFileSync(mapPath, JSON.stringify(shardMap(topology)));
+  const keyPath = join(folder, 'bsync-key');
+  writeFileSync(keyPath, bsyncApiKey);
   return [
     'up',
     ...['--pds', `${sourceUrl(pdsPort)}=http://localhost:${pdsPort}`],
     ...['--plc-url', plcUrl, '--handle-resolver', sourceUrl(pdsPort)],
+    ...['--bsync-url', bsyncUrl, '--bsync-key-file', keyPath],
     ...['--allow-private-hosts', '--cursor', '0', '--data-dir', dataDir, '--map', mapPath],
     ...['--router-port', '0', '--http2-port', '0', '--ingest-port', '0'],
   ];
