@@ -125,7 +125,15 @@ const rows = [
     plainForm: 3,
   },
   { ...usual, kind: 'list-item', code: 7, collection: nsid.listItem, subject: 'both' },
-  { ...usual, kind: 'list-block', code: 8, collection: nsid.listBlock, subject: 'record', sendsEffect: false },
+  {
+    ...usual,
+    kind: 'list-block',
+    code: 8,
+    collection: nsid.listBlock,
+    subject: 'record',
+    sendsEffect: false,
+    makerCount: 'listBlocks',
+  },
   { ...usual, kind: 'verification', code: 9, collection: nsid.verification, subject: 'actor', reason: 'verified' },
   {
     ...usual,

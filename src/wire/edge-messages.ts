@@ -1,6 +1,6 @@
 /** The bytes of `slot.probeEdges`, `slot.followersAmong` and `slot.recentLikers`: DIDs as bytes. */
-import { allProbeBits } from '../atproto/edge-kind.ts';
-import type { ByteReader } from '../base/bytes.ts';
+import { allProbeBits as edgeBits } from '../atproto/edge-kind.ts';
+import { type ByteReader, ByteWriter } from '../base/bytes.ts';
 import { writeVarint } from '../base/varint.ts';
 import { copyBytes } from '../proto/fields.ts';
 import { fieldNumber } from '../proto/generated/bsky-service.ts';
@@ -9,7 +9,22 @@ import { messageVersion, openMessage } from './message.ts';
 import { nodeCalls } from './node-calls.ts';
 
 /**
- * Asks which edges from owner to subject exist, of the kinds whose bits of `probeBit` are set.
+ * What a probe asks besides edges: whether the owner mutes the subject, and to which lists of
+ * blocked or muted actors the owner subscribes, whoever the subject is.
+ */
+export const privateBit = { mute: 4, listBlocks: 8, listMutes: 16 } as const;
+
+/** The bits whose probes have a value each; those of lists are answered once for an owner. */
+export const valueBits = edgeBits | privateBit.mute;
+export const subscriptionBits = privateBit.listBlocks | privateBit.listMutes;
+const allBits = valueBits | subscriptionBits;
+
+/** The one byte by which a mute is answered. */
+export const muteFlag = { muted: 1, onlyReposts: 2, onlyQuoteposts: 4 } as const;
+
+/**
+ * Asks which edges from owner to subject exist, of the kinds whose bits of `probeBit` are set, and
+ * what the bits of `privateBit` say.
  *
  * Owner and subject are indexes in a list of DIDs. Owners belong to the called node; subjects need
  * not.
@@ -53,7 +68,7 @@ export function readProbe(reader: ByteReader, didCount: number): EdgeProbe {
   const kinds = reader.u8();
   const subject = reader.varint();
   if (owner >= didCount || subject >= didCount) reader.fail('a probe names a DID that is not listed');
-  if (kinds === 0 || kinds > allProbeBits) reader.fail(`kinds ${kinds} are unknown`);
+  if (kinds === 0 || kinds > allBits) reader.fail(`kinds ${kinds} are unknown`);
   return { owner, kinds, subject };
 }
 
@@ -63,12 +78,78 @@ export function openProbes(bytes: Uint8Array): ByteReader {
 }
 
 /**
- * Opens the answer to probes: length-delimited rkeys, empty without an edge.
+ * Opens the answer to probes: length-delimited values, empty without an edge or a mute.
  *
- * Each probe has one for each of its kinds, from the lowest bit up.
+ * Each probe has one for each of its `valueBits`, from the lowest up: the rkey of an edge, the
+ * flags of a mute. Subscriptions to lists follow up to the end; `readSubscriptions` reads them.
  */
 export function openProbesAnswer(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.probeEdges);
+}
+
+/** The lists to which one actor subscribes, in the bytes of keys. */
+export type Subscriptions = {
+  /** The indexes of the actor in the list of DIDs, which may name it more than once. */
+  readonly owners: readonly number[];
+  /** One of `subscriptionBits`. */
+  readonly bit: number;
+  readonly lists: readonly Buffer[];
+};
+
+/** Reads all subscriptions at the end of an answer; only actors that have some are there. */
+export function readSubscriptions(reader: ByteReader): Subscriptions[] {
+  const all: Subscriptions[] = [];
+  while (reader.position < reader.buffer.length) {
+    const bit = reader.u8();
+    if (bit !== privateBit.listBlocks && bit !== privateBit.listMutes)
+      reader.fail(`subscriptions of unknown bit ${bit}`);
+    const owners = Array.from({ length: reader.count() }, () => reader.varint());
+    all.push({ bit, owners, lists: Array.from({ length: reader.count() }, () => reader.lengthDelimited()) });
+  }
+  return all;
+}
+
+/** Writes the subscriptions of one actor. */
+export function writeSubscriptions(into: ByteWriter, { bit, owners, lists }: Subscriptions): void {
+  into.u8(bit).varint(owners.length);
+  for (const owner of owners) into.varint(owner);
+  into.varint(lists.length);
+  for (const list of lists) into.lengthDelimited(list);
+}
+
+/** Asks whether the actor with index `subject` is on one of the lists with index `lists`. */
+export type ListProbe = { readonly subject: number; readonly lists: number };
+
+/** Writes a ListedRequest. `listed` holds indexes in `dids`; subjects belong to the called node. */
+export function encodeListProbes(
+  { source, starts, ends }: DidRanges,
+  listed: readonly number[],
+  lists: readonly (readonly Buffer[])[],
+  probes: readonly ListProbe[],
+): Buffer {
+  const into = new ByteWriter(4096).u8(messageVersion).varint(listed.length);
+  for (const index of listed) into.lengthDelimited(source.subarray(starts[index], ends[index]));
+  into.varint(lists.length);
+  for (const each of lists) {
+    into.varint(each.length);
+    for (const list of each) into.lengthDelimited(list);
+  }
+  into.varint(probes.length);
+  for (const probe of probes) into.varint(probe.subject).varint(probe.lists);
+  return into.finish();
+}
+
+/** Opens a ListedRequest: DIDs, lists of lists, then pairs of indexes. */
+export function openListProbes(bytes: Uint8Array): ByteReader {
+  return openMessage(bytes, nodeCalls.listed);
+}
+
+/** Reads a ListedAnswer: for each probe the index of the list that the subject is on, or -1. */
+export function decodeListedAnswer(bytes: Uint8Array, count: number): number[] {
+  const reader = openMessage(bytes, nodeCalls.listed);
+  const found = Array.from({ length: count }, () => reader.varint() - 1);
+  reader.end();
+  return found;
 }
 
 /**

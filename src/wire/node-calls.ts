@@ -42,6 +42,8 @@ export const nodeCalls = {
   identity: 'slot.identity',
   /** ProbeEdgesRequest → an rkey for each kind of each probe, see edge-messages.ts. */
   probeEdges: 'slot.probeEdges',
+  /** ListedRequest → which of others' lists actors are on, see edge-messages.ts. */
+  listed: 'slot.listed',
   /** FollowersAmongRequest → FollowersAmongAnswer, see edge-messages.ts. */
   followersAmong: 'slot.followersAmong',
   /** Texts (record URIs) → RecentLikersAnswer, see edge-messages.ts. */

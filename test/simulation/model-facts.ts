@@ -42,6 +42,7 @@ const actorCountByKind: Readonly<Record<string, string>> = {
   like: 'likes',
   repost: 'reposts',
   block: 'blocks',
+  'list-block': 'listBlocks',
 };
 const recordCountByKind: Readonly<Record<string, string>> = {
   like: 'likes',

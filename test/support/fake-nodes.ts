@@ -14,6 +14,7 @@ import { FieldScanner, lengthDelimitedField } from '../../src/proto/fields.ts';
 import { MessageWriter } from '../../src/proto/message-writer.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { privateBit } from '../../src/wire/edge-messages.ts';
 import * as feeds from '../../src/wire/feed-messages.ts';
 import { decodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { encodeLabelersPosition } from '../../src/wire/labelers-page.ts';
@@ -181,9 +182,11 @@ export class FakeNodes implements NodeCaller {
 
   readonly #rkeysOf = (kinds: number, owner: string, subject: string): string[] => {
     const { follows, blocks } = this.network;
+    const nobody: typeof blocks = new Map();
     return [
       ...((kinds & probeBit.follow) === 0 ? [] : [follows]),
       ...((kinds & probeBit.block) === 0 ? [] : [blocks]),
+      ...((kinds & privateBit.mute) === 0 ? [] : [nobody]),
     ].map((table) => table.get(owner)?.get(subject) ?? '');
   };
 

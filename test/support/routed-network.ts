@@ -45,12 +45,14 @@ export class RoutedNetwork {
   readonly network: ReadsNetwork;
   readonly router: ServiceRouter;
 
-  constructor(network: ReadsNetwork) {
+  /** With `isCached` both nodes are the network's own reads, whose caches are invalidated. */
+  constructor(network: ReadsNetwork, isCached = false) {
     this.network = network;
     const caller: NodeCaller = {
       call: async ({ node, method, payload }) => {
         if (method === nodeCalls.write) return this.#write(payload);
-        const handler = handlersOf(network, Number(node.slice(1))).get(method);
+        const handlers = isCached ? network.reads.handlers : handlersOf(network, Number(node.slice(1)));
+        const handler = handlers.get(method);
         if (handler === undefined) throw new Error(`no handler of ${method}`);
         return Buffer.from(await handler(payload, { method, epoch: 1, deadlineMs: Number.MAX_SAFE_INTEGER }));
       },

@@ -1,23 +1,25 @@
 /** Single edges: whether an actor points at a subject, and who among many actors does. */
 
 import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
-import {
-  type EdgeKind,
-  type EdgeSubject,
-  edgeByKind,
-  type ProbedEdgeKind,
-  probedEdges,
-} from '../../atproto/edge-kind.ts';
+import { allProbeBits, type EdgeKind, type EdgeSubject, edgeByKind, probedEdges } from '../../atproto/edge-kind.ts';
 import type { ByteReader } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { appendRkey } from '../../slot/packing/key-text.ts';
 import { findEdge } from '../../slot/table/edge-by-subject.ts';
+import { scopeOfMute } from '../../slot/table/mute.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import { followerTag, readProbe } from '../../wire/edge-messages.ts';
+import {
+  type EdgeProbe,
+  followerTag,
+  muteFlag,
+  privateBit,
+  readProbe,
+  writeSubscriptions,
+} from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
-import type { CachedActor, EdgeCache } from '../cache/edge-cache.ts';
+import type { CachedActor, EdgeCache, ProbedKind } from '../cache/edge-cache.ts';
 import { DidList } from '../lookup/did-list.ts';
 import { ownerOfDid, requireWhole } from '../lookup/slot-lookup.ts';
 import { microsPerLook, type SlicedRead, type Turn } from '../lookup/turn.ts';
@@ -36,12 +38,12 @@ const micros = { row: 2, set: 5_000 } as const;
 /** Looks into sets of subjects that take a microsecond. */
 const setLooksPerMicro = 8;
 
-/** Returns the volatile row that holds the rkey of one edge; undefined without an edge. */
+/** Returns the volatile row of one edge or mute; undefined where there is none. */
 function rowOfProbe(
   cache: EdgeCache,
   dids: DidList,
   actor: CachedActor | undefined,
-  kind: ProbedEdgeKind,
+  kind: ProbedKind,
   subject: number,
 ): Buffer | undefined {
   if (actor === undefined || cache.subjectsOf(actor, kind)?.has(dids, subject) === false) return undefined;
@@ -58,6 +60,8 @@ type Probing = {
   readonly actors: (CachedActor | null | undefined)[];
   /** Slots of actors without an edge: "not blocked" is said by a complete slot only. */
   readonly lacking: Set<SlotState>;
+  /** Actors that subscribe to lists, with their indexes in `dids`, by bit of the probe. */
+  readonly subscribers: ReadonlyMap<number, Map<CachedActor, Set<number>>>;
   left: number;
 };
 
@@ -78,23 +82,81 @@ function probeSome(probing: Probing, turn: Turn): boolean {
       else if (actor !== undefined && !actor.state.isKnownComplete) lacking.add(actor.state);
       into.end(start, 1);
     }
-    if (turn.isOver(micros.row)) return false;
+    const more = kinds > allProbeBits ? answerPrivate(probing, actor, { owner, kinds, subject }) : 0;
+    if (turn.isOver(micros.row + more)) return false;
   }
   return true;
+}
+
+/**
+ * Writes how the owner of a probe mutes its subject, and notes the lists that are asked for.
+ * Returns about what that took. Units: µs.
+ */
+function answerPrivate(probing: Probing, actor: CachedActor | undefined, { owner, kinds, subject }: EdgeProbe): number {
+  const { into, cache, dids, lacking, subscribers } = probing;
+  if ((kinds & privateBit.mute) !== 0) {
+    const start = into.beginLengthDelimited();
+    const row = rowOfProbe(cache, dids, actor, 'mute', subject);
+    const scope = row === undefined ? undefined : scopeOfMute(actor!.state, actor!.owner, row);
+    if (scope !== undefined) {
+      const { onlyReposts, onlyQuoteposts } = scope;
+      const { muted, onlyReposts: reposts, onlyQuoteposts: quotes } = muteFlag;
+      into.u8(muted | (onlyReposts ? reposts : 0) | (onlyQuoteposts ? quotes : 0));
+    }
+    into.end(start, 1);
+  }
+  if (actor === undefined) return micros.row;
+  let listsRead = 0;
+  for (const [bit, indexesByActor] of subscribers) {
+    if ((kinds & bit) === 0) continue;
+    const lists = subscriptionsOf(cache, actor, bit);
+    const indexes = indexesByActor.get(actor);
+    if (lists.length === 0) lacking.add(actor.state);
+    else if (indexes !== undefined) indexes.add(owner);
+    else {
+      indexesByActor.set(actor, new Set([owner]));
+      listsRead += lists.length;
+    }
+  }
+  return micros.row + listsRead * micros.row;
+}
+
+function subscriptionsOf(cache: EdgeCache, actor: CachedActor, bit: number): readonly Buffer[] {
+  return bit === privateBit.listBlocks ? cache.blockedLists(actor) : cache.mutedLists(actor);
 }
 
 /** Answers the probes at the reader's position with rkeys, as `openProbesAnswer` reads them. */
 export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
   const dids = (idleLists.pop() ?? new DidList()).read(reader);
   const actors = new Array<CachedActor | null | undefined>(dids.count).fill(null);
-  const probing = { into, cache, reader, dids, actors, lacking: new Set<SlotState>(), left: reader.count() };
+  const lacking = new Set<SlotState>();
+  const subscribers = new Map([privateBit.listBlocks, privateBit.listMutes].map((bit) => [bit, new Map()]));
+  const probing: Probing = { into, cache, reader, dids, actors, lacking, subscribers, left: reader.count() };
   while (!probeSome(probing, turn)) {
     dids.source = reader.own();
     yield;
   }
   reader.end();
   idleLists.push(dids);
-  for (const state of probing.lacking) requireWhole(state);
+  yield* writeAllSubscriptions(probing, turn);
+  for (const state of lacking) requireWhole(state);
+}
+
+/** Lists in one answer or request; more are refused. */
+const listsPerMessageMax = 100_000;
+
+function* writeAllSubscriptions({ into, cache, subscribers }: Probing, turn: Turn): SlicedRead<void> {
+  let left = listsPerMessageMax;
+  for (const [bit, indexesByActor] of subscribers) {
+    for (const [actor, indexes] of indexesByActor) {
+      const lists = subscriptionsOf(cache, actor, bit);
+      left -= lists.length;
+      if (left < 0)
+        throw new DataPlaneError('ResourceExhausted', `${nodeCalls.probeEdges}: more than ${listsPerMessageMax} lists`);
+      writeSubscriptions(into, { bit, owners: [...indexes], lists });
+      if (turn.isOver(lists.length)) yield;
+    }
+  }
 }
 
 /** More subjects times candidates are refused, so that the answer fits a payload. */

@@ -1,5 +1,6 @@
 /**
- * Caches whom actors follow and block: answers most questions "does A point at B" without storage.
+ * Caches whom actors follow, block and mute, the lists to which they subscribe and those that they
+ * are on: answers most questions "does A point at B", or "is B on a list of A", without storage.
  *
  * Known followers take probes of hundreds of actors, relationships take both directions of many
  * pairs, and few of those edges exist. Admission: an actor's edges are read only after several
@@ -9,10 +10,14 @@
 import { didLengthMax, didTag } from '../../atproto/compact-key.ts';
 import { plcIdBytes } from '../../atproto/did-plc.ts';
 import type { ProbedEdgeKind } from '../../atproto/edge-kind.ts';
+import { xxh32 } from '../../base/xxh32.ts';
 import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
+import { incomingActorPrefix, listEndOfKey } from '../../slot/table/incoming-edge.ts';
+import { mutePrefix } from '../../slot/table/mute.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import type { DidList } from '../lookup/did-list.ts';
+import { blockedListsOf, mutedListsOf } from '../lookup/list-subscriptions.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { type DidSet, didSetOf } from './did-set.ts';
 import { GenerationalCache } from './generational-cache.ts';
@@ -24,6 +29,19 @@ const actorBytes = 192;
 const edgesMax = 5_000;
 const admissionMinHits = 3;
 
+/** Actors on more lists are cached only after several messages. Units: lists. */
+const listedShortMax = 64;
+/** Whoever is on more lists is looked up in storage, one list after the other. */
+const listedMax = 1_000;
+/** The object of a list that is cached. */
+const listBytes = 96;
+
+/** Whom an actor points at, in public or private. */
+export type ProbedKind = ProbedEdgeKind | 'mute';
+
+/** Lists to look for: ranges of their bytes in a message, and the hashes of these. */
+export type ListRanges = { readonly starts: number[]; readonly ends: number[]; readonly hashes: number[] };
+
 export type CachedActor = {
   readonly did: string;
   readonly state: SlotState;
@@ -31,11 +49,45 @@ export type CachedActor = {
   /** Messages that asked about the actor. */
   hits: number;
   /** Whom the actor points at by kind: undefined until that is read, null when it is not cached. */
-  readonly subjects: { [kind in ProbedEdgeKind]?: DidSet | null };
+  readonly subjects: { [kind in ProbedKind]?: DidSet | null };
+  /** The lists to which it subscribes; undefined until they are read. */
+  blockedLists: readonly Buffer[] | undefined;
+  mutedLists: readonly Buffer[] | undefined;
+  /** Sorted hashes of the lists it is on: undefined until they are read, null for too many. */
+  listed: Int32Array | null | undefined;
+  /** The most lists that were looked for to fill `listed`. */
+  listedMax: number;
 };
 
-function bytesOf({ subjects }: CachedActor): number {
-  return Object.values(subjects).reduce((sum, dids) => sum + (dids?.bytes ?? 0), actorBytes);
+function bytesOfLists(lists: readonly Buffer[] | undefined): number {
+  return lists === undefined ? 0 : lists.reduce((sum, list) => sum + listBytes + list.length, 0);
+}
+
+function bytesOf({ subjects, blockedLists, mutedLists, listed }: CachedActor): number {
+  const lists = bytesOfLists(blockedLists) + bytesOfLists(mutedLists) + 4 * (listed?.length ?? 0);
+  return Object.values(subjects).reduce((sum, dids) => sum + (dids?.bytes ?? 0), actorBytes + lists);
+}
+
+/** Returns the prefix of the keys that end with the DIDs of an actor's subjects. */
+function subjectPrefix(owner: number, kind: ProbedKind): Buffer {
+  return kind === 'mute' ? mutePrefix(owner) : edgeBySubjectPrefix(owner, kind);
+}
+
+/** True when a sorted array has a number. */
+function hasNumber(sorted: Int32Array, wanted: number): boolean {
+  let from = 0;
+  let to = sorted.length;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (sorted[middle]! < wanted) from = middle + 1;
+    else to = middle;
+  }
+  return from < sorted.length && sorted[from] === wanted;
+}
+
+/** Returns the number by which a list is found among those that an actor is on. */
+export function hashOfList(source: Buffer, start: number, end: number): number {
+  return xxh32(source.subarray(start, end)) | 0;
 }
 
 export class EdgeCache {
@@ -63,7 +115,8 @@ export class EdgeCache {
     const state = this.#lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
     if (owner === undefined) return undefined;
-    const actor: CachedActor = { did, state, owner, hits: 0, subjects: {} };
+    const lists = { blockedLists: undefined, mutedLists: undefined, listed: undefined, listedMax: 0 };
+    const actor: CachedActor = { did, state, owner, hits: 0, subjects: {}, ...lists };
     this.#set(actor);
     return actor;
   }
@@ -74,15 +127,15 @@ export class EdgeCache {
   }
 
   /** Returns whom an actor points at; null when that is not cached and `rowOf` is to be asked. */
-  subjectsOf(actor: CachedActor, kind: ProbedEdgeKind): DidSet | null {
+  subjectsOf(actor: CachedActor, kind: ProbedKind): DidSet | null {
     const known = actor.subjects[kind];
     if (known !== undefined) return known;
     return actor.hits < admissionMinHits ? null : this.#readSubjects(actor, kind);
   }
 
-  #readSubjects(actor: CachedActor, kind: ProbedEdgeKind): DidSet | null {
+  #readSubjects(actor: CachedActor, kind: ProbedKind): DidSet | null {
     const { state, owner } = actor;
-    const prefix = edgeBySubjectPrefix(owner, kind);
+    const prefix = subjectPrefix(owner, kind);
     const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: edgesMax + 1 })];
     const subjects = keys.length > edgesMax ? null : didSetOf(keys, prefix.length);
     const isAdmitted = subjects !== null && this.cache.admits(bytesOf(actor) + subjects.bytes);
@@ -91,13 +144,13 @@ export class EdgeCache {
     return isAdmitted ? subjects : null;
   }
 
-  /** Returns the volatile row of an actor's edge to the list's DID with this index. */
-  rowOf({ state, owner }: CachedActor, kind: ProbedEdgeKind, dids: DidList, index: number): Buffer | undefined {
-    const prefix = edgeBySubjectPrefix(owner, kind);
+  /** Returns the volatile row of an actor's edge to, or mute of, the list's DID with this index. */
+  rowOf({ state, owner }: CachedActor, kind: ProbedKind, dids: DidList, index: number): Buffer | undefined {
+    const prefix = subjectPrefix(owner, kind);
     if (dids.isPlc[index] === 0) {
       const did = dids.text(index);
       if (did.length > didLengthMax) return undefined;
-      return state.rows.getVolatile(Buffer.concat([prefix, actorEdgeSubjectKeyRest(kind, did)]));
+      return state.rows.getVolatile(Buffer.concat([prefix, actorEdgeSubjectKeyRest('follow', did)]));
     }
     const at = prefix.length + 1;
     if (this.#key.length !== at + plcIdBytes) this.#key = Buffer.alloc(at + plcIdBytes, didTag.plc);
@@ -105,5 +158,50 @@ export class EdgeCache {
     key.set(prefix);
     for (let byte = 0; byte < plcIdBytes; byte++) key[at + byte] = dids.ids[index * plcIdBytes + byte]!;
     return state.rows.getVolatile(key);
+  }
+
+  /** Returns the lists whose members an actor blocks. */
+  blockedLists(actor: CachedActor): readonly Buffer[] {
+    if (actor.blockedLists === undefined) {
+      actor.blockedLists = blockedListsOf(actor.state, actor.owner);
+      if (actor.blockedLists.length > 0) this.#set(actor);
+    }
+    return actor.blockedLists;
+  }
+
+  /** Returns the lists whose members an actor mutes. */
+  mutedLists(actor: CachedActor): readonly Buffer[] {
+    if (actor.mutedLists === undefined) {
+      actor.mutedLists = mutedListsOf(actor.state, actor.owner);
+      if (actor.mutedLists.length > 0) this.#set(actor);
+    }
+    return actor.mutedLists;
+  }
+
+  /** Returns the index of the first of some lists in `source` that an actor is on, or -1. */
+  firstListed(actor: CachedActor, source: Buffer, { starts, ends, hashes }: ListRanges): number {
+    const listed = this.#listedOf(actor);
+    if (listed?.length === 0) return -1;
+    const head = incomingActorPrefix(actor.owner, 'list-item');
+    for (let index = 0; index < hashes.length; index++) {
+      if (listed !== null && !hasNumber(listed, hashes[index]!)) continue;
+      const start = Buffer.concat([head, source.subarray(starts[index], ends[index])]);
+      for (const _key of actor.state.rows.scanKeys({ start, end: prefixEnd(start), limit: 1 })) return index;
+    }
+    return -1;
+  }
+
+  #listedOf(actor: CachedActor): Int32Array | null {
+    const { listed, state, owner } = actor;
+    const isTriedAgain = listed === null && actor.listedMax < listedMax && actor.hits >= admissionMinHits;
+    if (listed !== undefined && !isTriedAgain) return listed;
+    const max = isTriedAgain ? listedMax : listedShortMax;
+    const prefix = incomingActorPrefix(owner, 'list-item');
+    const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: max + 1 })];
+    const hashOf = (key: Buffer): number => hashOfList(key, prefix.length, listEndOfKey(key, prefix.length));
+    actor.listedMax = max;
+    actor.listed = keys.length > max ? null : Int32Array.from(keys, hashOf).sort();
+    if (keys.length > 0) this.#set(actor);
+    return actor.listed;
   }
 }

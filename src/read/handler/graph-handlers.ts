@@ -4,7 +4,7 @@ import { type ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { decodeMessage } from '../../proto/codec.ts';
 import { fieldNumber, type MessageByName, type RecordRef } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
-import { openFollowersAmong, openProbes } from '../../wire/edge-messages.ts';
+import { openFollowersAmong, openListProbes, openProbes } from '../../wire/edge-messages.ts';
 import { decodeFollowsOf, followsPageLimit } from '../../wire/follows-messages.ts';
 import { decodeTexts, messageVersion } from '../../wire/message.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
@@ -21,6 +21,7 @@ import {
   writeVerificationsReceived,
 } from '../answer/edge-pages.ts';
 import { actorSubject, recordSubject, urisOfEdges, writeFollowersAmong, writeProbed } from '../answer/edge-probes.ts';
+import { writeListed } from '../answer/list-probes.ts';
 import { writeRecentLikers } from '../answer/recent-likers.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
 import type { CachedFollowPage } from '../cache/follow-cache.ts';
@@ -132,6 +133,7 @@ export const graphReads: readonly ReadRow[] = [
     yield* writeRecentLikers(into, lookup, decodeTexts(request), turn);
   }),
   probes(nodeCalls.probeEdges, openProbes, writeProbed),
+  probes(nodeCalls.listed, openListProbes, writeListed),
   probes(nodeCalls.followersAmong, openFollowersAmong, writeFollowersAmong),
   writtenBytes(nodeCalls.followsOf, writeFollowsOf),
 ];

@@ -57,6 +57,8 @@ export function weightOfLevels(above: number, below: number): number {
 
 /** Followed DIDs are forwarded, not answered, and looked at in a set or an array of times. */
 export const followsPerItem = 20;
+/** Of relationships and blocks: lists of subscribers, times those whom they concern. */
+export const looksPerItem = 100;
 /** Of GetFollowsFollowing: followed DIDs times targets. */
 export const pairsPerItem = 100;
 /** Each post of GetPostRecords with `includeOpThreadMetadata`: its root, and that one's thread. */

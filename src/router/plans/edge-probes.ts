@@ -4,9 +4,18 @@
  * "Does A block B" is asked in A's slot, "does B block A" in B's. DIDs stay bytes of the request.
  */
 import { probedEdges } from '../../atproto/edge-kind.ts';
+import type { ByteReader } from '../../base/bytes.ts';
 import { varintBytes, writeVarint } from '../../base/varint.ts';
 import { wireType } from '../../proto/message-decoder.ts';
-import { type EdgeProbe, encodeProbes, openProbesAnswer } from '../../wire/edge-messages.ts';
+import {
+  type DidRanges,
+  type EdgeProbe,
+  encodeProbes,
+  openProbesAnswer,
+  privateBit,
+  readSubscriptions,
+  valueBits,
+} from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import type { FanOut } from '../plan/fan-out.ts';
 import { slotOfDid } from '../plan/slot-finder.ts';
@@ -16,8 +25,8 @@ const pathByKind: { readonly [bit: number]: Buffer } = Object.fromEntries(
   probedEdges.map((edge) => [edge.probeBit, Buffer.from(`/${edge.collection}/`)]),
 );
 const uriHead = Buffer.from('at://');
-/** Entries for rkeys of each probe; a kind's is at its bit - 1, so some stay empty. */
-const rkeysPerProbe = Math.max(...probedEdges.map((edge) => edge.probeBit));
+/** Entries for values of each probe; a kind's is at its bit - 1, so some stay empty. */
+const rkeysPerProbe = Math.max(...probedEdges.map((edge) => edge.probeBit), privateBit.mute);
 
 /** The message to one node. */
 type NodeProbes = {
@@ -29,6 +38,13 @@ type NodeProbes = {
   readonly probes: EdgeProbe[];
   readonly probeIds: number[];
 };
+
+function idOf({ listed }: NodeProbes, index: number, reader: ByteReader): number {
+  return listed[index] ?? reader.fail('subscriptions of a DID that is not listed');
+}
+
+/** The lists to which the DID with this id subscribes, of the kind of one bit. */
+export type ListSubscriptions = { readonly did: number; readonly bit: number; readonly lists: readonly Buffer[] };
 
 /** Collects DIDs, then probes; sends them once; then writes the URIs of the edges found. */
 export class EdgeProbes {
@@ -46,6 +62,8 @@ export class EdgeProbes {
   /** By probe and kind: the range of the rkey in that answer, empty without an edge. */
   #rkeyStarts = new Int32Array(0);
   #rkeyEnds = new Int32Array(0);
+  /** Of the owners of probes that ask for lists; those without any are left out. */
+  readonly subscriptions: ListSubscriptions[] = [];
 
   /** Copies `request`, whose memory is not ours to keep. */
   constructor(fanOut: FanOut, request: Buffer) {
@@ -70,7 +88,7 @@ export class EdgeProbes {
   add(owner: number, kinds: number, subject: number): number {
     const probe = this.#owners.push(owner) - 1;
     const node = this.#nodes[owner]!;
-    if (node < 0 || this.#nodes[subject]! < 0) return probe;
+    if (kinds === 0 || node < 0 || this.#nodes[subject]! < 0) return probe;
     let batch = this.#batchByNode[node];
     if (batch === undefined) {
       const indexOf = new Int32Array(this.#nodes.length).fill(-1);
@@ -82,9 +100,14 @@ export class EdgeProbes {
     return probe;
   }
 
+  /** The DIDs by id, and the node of each, -1 for a malformed one. */
+  get dids(): DidRanges & { readonly nodes: readonly number[] } {
+    return { source: this.#source, starts: this.#starts, ends: this.#ends, nodes: this.#nodes };
+  }
+
   async ask(deadlineMs: number): Promise<void> {
     const batches = this.#batchByNode.filter((batch) => batch !== undefined);
-    const dids = { source: this.#source, starts: this.#starts, ends: this.#ends };
+    const { dids } = this;
     const subRequests = batches.map(({ node, listed, probes }) => ({
       node,
       payload: encodeProbes(dids, listed, probes),
@@ -97,12 +120,13 @@ export class EdgeProbes {
   }
 
   /** Errors: DataPlaneError `Internal` if the node answered too few or too many. */
-  #takeAnswer({ probes, probeIds }: NodeProbes, answer: Uint8Array): void {
+  #takeAnswer(batch: NodeProbes, answer: Uint8Array): void {
+    const { probes, probeIds } = batch;
     const reader = openProbesAnswer(answer);
     for (let index = 0; index < probeIds.length; index++) {
       const probe = probeIds[index]!;
       const { kinds } = probes[index]!;
-      for (let kind = 1; kind <= kinds; kind *= 2) {
+      for (let kind = 1; kind <= valueBits; kind *= 2) {
         if ((kinds & kind) === 0) continue;
         const at = probe * rkeysPerProbe + kind - 1;
         this.#rkeyStarts[at] = reader.lengthDelimitedRange();
@@ -110,7 +134,17 @@ export class EdgeProbes {
       }
       this.#answers[probe] = reader.buffer;
     }
+    for (const { owners, bit, lists } of readSubscriptions(reader)) {
+      for (const owner of owners) this.subscriptions.push({ did: idOf(batch, owner, reader), bit, lists });
+    }
     reader.end();
+  }
+
+  /** Returns the flags of a mute, 0 without one. */
+  muteFlags(probe: number): number {
+    const at = probe * rkeysPerProbe + privateBit.mute - 1;
+    const start = this.#rkeyStarts[at]!;
+    return this.#rkeyEnds[at] === start ? 0 : this.#answers[probe]![start]!;
   }
 
   /** Returns the length of the URI of an edge's record, or 0 without an edge. `kind` is one bit. */

@@ -14,6 +14,7 @@ import { mutePlans } from './mutes.ts';
 import { notificationPlans } from './notifications.ts';
 import { privateDataPlans } from './private-data.ts';
 import { recordPlans } from './records.ts';
+import { relationPlans } from './relations.ts';
 import { siteStandardPlans } from './site-standard.ts';
 import { sitemapPlans } from './sitemap.ts';
 import { suggestionPlans } from './suggestions.ts';
@@ -32,6 +33,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...recordPlans,
     ...actorPlans,
     ...graphPlans,
+    ...relationPlans,
     ...interactionPlans,
     ...feedPlans,
     ...notificationPlans,

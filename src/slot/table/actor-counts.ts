@@ -1,5 +1,5 @@
 /** Counts per actor: (owner, actorCounts) → 32-bit numbers in the order of `actorCountNames`. */
-import { changeCounter } from './counter-row.ts';
+import { changeCounter, counterAt } from './counter-row.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** The order is part of the stored format; append only. */
@@ -14,6 +14,7 @@ export const actorCountNames = [
   'reposts',
   'blocks',
   'drafts',
+  'listBlocks',
 ] as const;
 
 export type ActorCountName = (typeof actorCountNames)[number];
@@ -30,4 +31,10 @@ export function addToActorCount(state: SlotState, owner: number, name: ActorCoun
   const rowKey = key(owner);
   changeCounter(row, state.rows.getVolatile(rowKey), actorCountNames.indexOf(name), change);
   state.rows.put(rowKey, row);
+}
+
+/** Returns a count. */
+export function getActorCount(state: SlotState, owner: number, name: ActorCountName): number {
+  const value = state.rows.getVolatile(key(owner));
+  return value === undefined ? 0 : counterAt(value, actorCountNames.indexOf(name));
 }

@@ -51,6 +51,13 @@ export function timedKey(prefix: Buffer, timeMs: number): Buffer {
   return key;
 }
 
+/** Returns where the list ends in the key of an item, in which it begins at `start`. */
+export function listEndOfKey(key: Buffer, start: number): number {
+  const reader = new ByteReader(key, start);
+  readRecordRef(reader);
+  return reader.position;
+}
+
 /** Reads the rest of an incoming key after a prefix of `prefixLength` bytes. */
 export function readIncomingEdge(key: Buffer, prefixLength: number): IncomingEdge {
   const reader = new ByteReader(key, prefixLength);

@@ -70,7 +70,11 @@ function readMuteRow(value: Buffer): MuteRow {
 /** Returns the scope of a mute, or undefined when the owner does not mute the subject. */
 export function findMute(state: SlotState, owner: number, subject: string): MuteScope | undefined {
   const value = state.rows.getVolatile(muteKey(owner, subject));
-  if (value === undefined) return undefined;
+  return value === undefined ? undefined : scopeOfMute(state, owner, value);
+}
+
+/** Returns the scope of a mute's row, or undefined when it was cleared. */
+export function scopeOfMute(state: SlotState, owner: number, value: Buffer): MuteScope | undefined {
   const { clears, scope } = readMuteRow(value);
   return clears === clearCount(state, owner, 'actor') ? scope : undefined;
 }

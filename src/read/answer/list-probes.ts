@@ -1,0 +1,58 @@
+/** Which of the lists to which others subscribe an actor is on. */
+import type { ByteReader } from '../../base/bytes.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
+import type { SlotState } from '../../slot/table/slot-state.ts';
+import { type EdgeCache, hashOfList, type ListRanges } from '../cache/edge-cache.ts';
+import { DidList } from '../lookup/did-list.ts';
+import { requireWhole } from '../lookup/slot-lookup.ts';
+import type { SlicedRead, Turn } from '../lookup/turn.ts';
+
+function* readListRanges(reader: ByteReader, turn: Turn): SlicedRead<ListRanges[]> {
+  const all: ListRanges[] = [];
+  for (let listsLeft = reader.count(); listsLeft > 0; listsLeft--) {
+    const ranges: ListRanges = { starts: [], ends: [], hashes: [] };
+    for (let left = reader.count(); left > 0; left--) {
+      const start = reader.lengthDelimitedRange();
+      ranges.starts.push(start);
+      ranges.ends.push(reader.position);
+      ranges.hashes.push(hashOfList(reader.buffer, start, reader.position));
+    }
+    all.push(ranges);
+    if (turn.isOver(ranges.hashes.length)) {
+      reader.own();
+      yield;
+    }
+  }
+  return all;
+}
+
+/** About what reading the lists takes that an actor is on, and looking for one among them. */
+const listMicros = { read: 1_000, direct: 5, looksPerMicro: 5 } as const;
+
+/** Writes for each actor of a ListedRequest which of the lists it is on, plus one, or 0. */
+export function* writeListed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
+  const dids = new DidList().read(reader);
+  const lists = yield* readListRanges(reader, turn);
+  dids.source = reader.buffer;
+  const lacking = new Set<SlotState>();
+  for (let left = reader.count(); left > 0; left--) {
+    const [subject, index] = [reader.varint(), reader.varint()];
+    const ranges = lists[index];
+    if (subject >= dids.count || ranges === undefined) return reader.fail('a probe names what is not listed');
+    const actor = cache.get(dids.source, dids.starts[subject]!, dids.ends[subject]!);
+    const before = actor?.listed;
+    const found = actor === undefined ? -1 : cache.firstListed(actor, dids.source, ranges);
+    into.varint(found + 1);
+    if (found < 0 && actor !== undefined) lacking.add(actor.state);
+    const looks = ranges.hashes.length;
+    const isRead = actor?.listed !== before;
+    const lookMicros =
+      actor?.listed === null ? looks * listMicros.direct : Math.trunc(looks / listMicros.looksPerMicro);
+    if (turn.isOver(1 + lookMicros + (isRead ? listMicros.read : 0)) && left > 1) {
+      dids.source = reader.own();
+      yield;
+    }
+  }
+  reader.end();
+  for (const state of lacking) requireWhole(state);
+}
