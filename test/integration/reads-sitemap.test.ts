@@ -46,13 +46,15 @@ describe.each([{ slots: 1 }, { slots: 8 }])('sitemaps over $slots slots', ({ slo
     expect(new Set(pages).size).toBe(pages.length);
   });
 
-  it('have no page of a day to come, of no day, or beyond the last', async () => {
+  it('have no page of a day to come or long past, of no day, or beyond the last', async () => {
     reads.network.profile(didOf('a'), 'a.test');
     reads.network.settle();
     const nowMs = systemClock.nowMs();
     const bucketsMax = 8;
     for (const request of [
       { date: nowMs + 3 * 86_400_000, bucket: 1 },
+      { date: nowMs - 40 * 86_400_000, bucket: 1 },
+      { date: 0, bucket: 1 },
       { bucket: 1 },
       { date: nowMs, bucket: 0 },
       { date: nowMs, bucket: bucketsMax + 1 },

@@ -9,6 +9,7 @@ import { ByteWriter } from '../../src/base/bytes.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { invariant } from '../../src/base/invariant.ts';
 import { decodeEntry } from '../../src/entry/entry-codec.ts';
+import { suggestionsKey } from '../../src/entry/suggestion.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
 import { FieldScanner, lengthDelimitedField } from '../../src/proto/fields.ts';
 import { MessageWriter } from '../../src/proto/message-writer.ts';
@@ -166,6 +167,11 @@ export class FakeNodes implements NodeCaller {
     return encodeMessage('GetPostRecordsResponse', { records, meta });
   }
 
+  #nothingOf(key: string, own: (keys: readonly string[]) => void): Uint8Array {
+    own([key]);
+    return Buffer.alloc(0);
+  }
+
   /** Answers a one-slot method with its owner as the cursor. */
   #echo(method: string, payload: Uint8Array, own: (keys: readonly string[]) => void): Uint8Array {
     const names = methodByName.get(method.slice('bsky.'.length))!;
@@ -226,6 +232,21 @@ export class FakeNodes implements NodeCaller {
         dids: handles.map((handle) => this.network.handles.get(handle) ?? ''),
       });
     },
+    'bsky.GetSuggestedFeeds': (_payload, own) => this.#nothingOf(suggestionsKey, own),
+    'bsky.GetSuggestedEntities': (_payload, own) => this.#nothingOf(suggestionsKey, own),
+    'slot.suggestions': (_payload, own) => {
+      own([suggestionsKey]);
+      return encodeTexts([]);
+    },
+    'slot.knownActors': (payload, own) => {
+      const dids = decodeTexts(payload);
+      own(dids);
+      return encodeTexts(dids);
+    },
+    'slot.siteDocuments': (payload, own) => this.#records('slot.siteDocuments', payload, own),
+    'slot.sitePublications': (payload, own) => this.#records('slot.sitePublications', payload, own),
+    'slot.sitemapOwners': () => encodeTexts([]),
+    'slot.sitemapHandles': () => encodeTexts([]),
     'slot.probeEdges': (payload, own) => {
       const { dids, probes } = messages.decodeProbeEdges(payload);
       own(probes.map(({ owner }) => dids[owner]!));

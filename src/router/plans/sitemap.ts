@@ -2,8 +2,8 @@
  * Sitemaps of users, for search engines: gzipped XML.
  *
  * The official plane answers one fixed example. Here bucket b of n slots is the range of owners
- * `floor((b - 1) / n)` of slot `(b - 1) mod n`, so that no index is needed. The index names today,
- * and a page is the same whatever its date, but there is none of a day to come.
+ * `floor((b - 1) / n)` of slot `(b - 1) mod n`, so that no index is needed. The index names today;
+ * a page of the days before is the same, for readers of an index that is not new.
  */
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -19,7 +19,8 @@ const schema = 'http://www.sitemaps.org/schemas/sitemap/0.9';
 /** The protocol of sitemaps allows no more in an index. */
 const sitemapsMax = 50_000;
 /** Days end at different times around the world. Units: ms. */
-const aheadMsMax = 24 * 3_600_000;
+const dayMs = 24 * 3_600_000;
+const indexDaysMax = 31;
 
 const gzipped = promisify(gzip);
 
@@ -53,7 +54,8 @@ async function index(_request: Buffer, context: PlanContext): Promise<Uint8Array
 
 async function page(request: Buffer, context: PlanContext): Promise<Uint8Array> {
   const { date, bucket } = decodeMessage('GetSitemapPageRequest', request);
-  const isDay = date !== undefined && date <= context.nowMs() + aheadMsMax;
+  const nowMs = context.nowMs();
+  const isDay = date !== undefined && date <= nowMs + dayMs && date > nowMs - indexDaysMax * dayMs;
   if (!isDay || bucket < 1 || !(await buckets(context)).includes(bucket))
     throw new DataPlaneError('NotFound', 'there is no such page of the sitemap');
   const { fanOut, deadlineMs } = context;
