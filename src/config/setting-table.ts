@@ -28,6 +28,8 @@ export type SettingRow = Shared &
         readonly schemes: readonly string[];
         /** Each may be followed by `=` and a second URL. */
         readonly isPaired?: true;
+        /** Each may be a DID instead. */
+        readonly mayBeDid?: true;
       }
     | { readonly kind: 'names'; readonly default: readonly string[] }
     | { readonly kind: 'choice'; readonly default: string; readonly choices: readonly string[] }
@@ -91,6 +93,14 @@ export const settingTable = {
     commands: ['up', 'ingest'],
     isPaired: true,
     help: 'PDS to follow, `<url>` or `<url>=<its URL in DID documents>`; may be repeated, and may come up later than skyshard',
+  },
+  labeler: {
+    kind: 'urls',
+    default: [],
+    schemes: streamSchemes,
+    commands: ['up', 'ingest'],
+    mayBeDid: true,
+    help: 'labeler to follow, by its DID or the URL of its service; may be repeated',
   },
   cursor: {
     kind: 'integer',

@@ -5,6 +5,7 @@
  * unknown `SKYSHARD_` variable, suggesting the nearest known one, and any value outside its row's
  * range. The CLI parser, which is built from the same table, refuses unknown flags.
  */
+import { isValidDid } from '@atproto/syntax';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { CommandName } from './command-names.ts';
 import { nearestName } from './nearest-name.ts';
@@ -58,6 +59,9 @@ export function childEnvironment(environment: Environment): Record<string, strin
   return kept;
 }
 
+/** Of DIDs that fit keys. Units: characters. */
+const didLengthMax = 256;
+
 function fail(where: string, problem: string): never {
   throw new DataPlaneError('ConfigInvalid', `${where}: ${problem}`);
 }
@@ -91,8 +95,13 @@ export function splitPair(text: string): [first: string, second: string | null] 
   return first === undefined || second === undefined ? [text, null] : [first, second];
 }
 
+function checkDid(text: string, where: string): string {
+  return text.length <= didLengthMax && isValidDid(text) ? text : fail(where, `must be a DID or a URL, not "${text}"`);
+}
+
 /** Checks one URL, or two with `=` in between. */
 function checkUrlOrPair(text: string, where: string, row: SettingRow & { kind: 'urls' }): string {
+  if (row.mayBeDid === true && text.startsWith('did:')) return checkDid(text, where);
   const [first, second] = row.isPaired === true ? splitPair(text) : [text, null];
   const url = checkUrl(first, where, row.schemes);
   return second === null ? url : `${url}=${checkUrl(second, where, row.schemes)}`;

@@ -28,6 +28,11 @@ export type FetchOutcome =
   | { readonly ok: true; readonly status: number; readonly headers: http.IncomingHttpHeaders; readonly body: Buffer }
   | { readonly ok: false; readonly reason: FetchReason; readonly message: string };
 
+/** How another protocol connects to a host, or why it may not. */
+export type Connection =
+  | { readonly ok: true; readonly url: string; readonly lookup: LookupFunction }
+  | { readonly ok: false; readonly problem: string };
+
 /** An answer of `n` bytes may take `waitMs`, and a second for each `bytesPerSecMin` of them. */
 export type Pace = { readonly waitMs: number; readonly bytesPerSecMin: number };
 
@@ -112,6 +117,20 @@ export class PublicFetch implements Disposable {
       if (next?.origin !== target.origin) isTrusted = false;
       target = next;
     }
+  }
+
+  /**
+   * Returns how to connect to an untrusted host by another protocol, under the same rules.
+   *
+   * Shape: `lookup` is absent for hosts that may be looked up in any way.
+   */
+  connection(origin: string): Connection {
+    const target = URL.parse(origin);
+    const refusal = this.#refusalOf(target, false);
+    if (target === null || refusal !== null) {
+      return { ok: false, problem: `${origin.slice(0, 200)} may not be connected to: ${refusal?.reason ?? 'url-bad'}` };
+    }
+    return { ok: true, url: target.origin, lookup: this.#checkedLookup };
   }
 
   #refusalOf(target: URL | null, isTrusted: boolean): (FetchOutcome & { ok: false }) | null {

@@ -15,12 +15,14 @@ import { overdueSecOf } from './state/lookup-queue.ts';
 import type { AnySubscription } from './subscription.ts';
 
 type ReadParts = {
+  readonly sources: readonly AnySubscription[];
   readonly state: IngestState;
-  readonly subscriptions: readonly AnySubscription[];
   readonly admission: AdmissionParts;
-  readonly identities: IdentityQueue;
-  readonly backfill: Backfill;
+  readonly identities: Pick<IdentityQueue, 'pendingCount'>;
+  readonly backfill: Pick<Backfill, 'progress'>;
   readonly bsync: Bsync | null;
+  readonly appender: Pick<LogAppender, 'pendingBytes'>;
+  readonly clock: Clock;
 };
 
 function registerLookupReadouts(registry: Registry, { state }: ReadParts, clock: Clock): void {
@@ -51,13 +53,13 @@ function registerBsyncReadouts(registry: Registry, { bsync }: ReadParts): void {
   byStream('skyshard_bsync_connected', ({ problems }, stream) => (problems[stream] === undefined ? 1 : 0));
 }
 
-/** Registers what is read when metrics are asked for. */
-export function registerReadouts(registry: Registry, parts: ReadParts, appender: LogAppender, clock: Clock): void {
-  registerLookupReadouts(registry, parts, clock);
+/** Publishes what ingest does now; `sources` are those of all kinds of streams. */
+export function registerReadouts(registry: Registry, parts: ReadParts): void {
+  const { sources } = parts;
   registerBsyncReadouts(registry, parts);
   const bySource = (name: MetricName, read: (status: SubscriptionStatus) => number | null): void =>
     registerReadout(registry, name, () =>
-      parts.subscriptions.flatMap(({ name: source, status }) => {
+      sources.flatMap(({ name: source, status }) => {
         const value = read(status);
         return value === null ? [] : [{ labels: { source }, value }];
       }),
@@ -68,12 +70,13 @@ export function registerReadouts(registry: Registry, parts: ReadParts, appender:
   bySource('skyshard_source_lag_seconds', ({ lagMs }) => (lagMs === null ? null : lagMs / 1000));
   bySource('skyshard_source_connected', ({ connected }) => (connected ? 1 : 0));
   registerReadout(registry, 'skyshard_source_problem', () =>
-    parts.subscriptions.flatMap(({ name: source, status: { problem } }) =>
+    sources.flatMap(({ name: source, status: { problem } }) =>
       problem === null ? [] : [{ labels: { source, problem: problem.code }, value: 1 }],
     ),
   );
   registerAdmissionReadouts(registry, parts.admission);
+  registerLookupReadouts(registry, parts, parts.clock);
   registerReadout(registry, 'skyshard_identities_pending', () => parts.identities.pendingCount);
   registerReadout(registry, 'skyshard_repos_queued', () => parts.backfill.progress.reposQueued);
-  registerReadout(registry, 'skyshard_appends_pending_bytes', () => appender.pendingBytes);
+  registerReadout(registry, 'skyshard_appends_pending_bytes', () => parts.appender.pendingBytes);
 }

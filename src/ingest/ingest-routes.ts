@@ -28,6 +28,7 @@ export type ClusterParts = { readonly repair: SlotRepair; readonly compare: Repo
 export type IngestRoutesOptions = {
   readonly backfill: Backfill;
   readonly subscriptions: readonly AnySubscription[];
+  readonly labelers: readonly AnySubscription[];
   readonly identities: IdentityQueue;
   readonly deletions: AccountDeletions;
   readonly imports: IdentityImport;
@@ -128,11 +129,16 @@ async function requestResyncs(
   return { accepted: repos.length };
 }
 
+function seqsOf({ status: { name, receivedSeq, doneSeq, durableSeq } }: AnySubscription): object {
+  return { name, receivedSeq, doneSeq, durableSeq };
+}
+
 /** Waits until everything up to the cursors, or all received so far, is durable in the log. */
 async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<object> {
-  const { subscriptions, identities, deletions, bsync } = options;
+  const { identities, deletions, bsync } = options;
   const { cursors = {}, bsync: operations, timeoutMs } = body;
   if (operations !== undefined && bsync === null) refuseRequest('bsync: none is configured (--bsync-url)');
+  const subscriptions = [...options.subscriptions, ...options.labelers];
   const sources = subscriptions.map(({ name }) => name);
   for (const source of Object.keys(cursors)) {
     if (!sources.includes(source)) {
@@ -160,12 +166,8 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
     throw new DataPlaneError('DeadlineExceeded', `after ${timeoutMs} ms ingest waits for ${late.join(', ')}`);
   }
   return {
-    sources: subscriptions.map(({ status: { name, receivedSeq, doneSeq, durableSeq } }) => ({
-      name,
-      receivedSeq,
-      doneSeq,
-      durableSeq,
-    })),
+    sources: options.subscriptions.map(seqsOf),
+    labelers: options.labelers.map(seqsOf),
     bsync: bsync === null ? null : { cursors: bsync.status.cursors },
   };
 }
@@ -200,10 +202,11 @@ function removalRoutes({ removal, state }: IngestRoutesOptions): JsonRoute[] {
 
 /** Returns every endpoint. */
 export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
-  const { backfill, subscriptions, identities, state, bsync } = options;
+  const { backfill, subscriptions, labelers, identities, state, bsync } = options;
   return [
     getRoute('/v1/status', () => ({
       sources: subscriptions.map(({ status }) => status),
+      labelers: labelers.map(({ status }) => status),
       identitiesPending: identities.pendingCount,
       lookups: { identities: state.lookups.counts, deletions: state.deletions.counts },
       backfill: backfill.progress,
@@ -214,7 +217,7 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
     postRoute('/v1/resync', resyncBody, (body) => requestResyncs(options, body)),
     postRoute('/v1/settle', settleBody, (body) => settle(options, body)),
     ...identityRoutes(options),
-    ...sourceRoutes(subscriptions, bsync),
+    ...sourceRoutes([...subscriptions, ...labelers], bsync),
     ...hostRoutes(options.hosts),
     ...removalRoutes(options),
     ...clusterRoutes(options),

@@ -32,6 +32,7 @@ import { IdentityQueue } from './identity-queue.ts';
 import { createIngestCounters, type IngestCounters } from './ingest-counters.ts';
 import { registerReadouts } from './ingest-readouts.ts';
 import { type ClusterParts, ingestRoutes } from './ingest-routes.ts';
+import { type FollowedLabeler, followLabelers } from './labeler-parts.ts';
 import { RepoCompare } from './repo-compare.ts';
 import { RepoFetch } from './repo-fetch.ts';
 import { RepoGate, repoGateLimits } from './repo-gate.ts';
@@ -63,6 +64,8 @@ export type IngestOptions = {
   /** Null, the default, means no TLS. */
   readonly tls?: TlsFiles | null;
   readonly sources: readonly IngestSource[];
+  /** DIDs of labelers, or origins of their services. */
+  readonly labelers?: readonly string[];
   /** Fetches every repo that the sources list. */
   readonly backfillSources: boolean;
   /** The log, which ingest does not close. */
@@ -101,6 +104,7 @@ const closeMsMax = 3000;
 export type RunningIngest = {
   readonly port: number;
   readonly subscriptions: readonly AnySubscription[];
+  readonly labelers: readonly AnySubscription[];
   readonly backfill: Backfill;
   readonly resolver: IdentityResolver;
   /** See `Backfill.requestResyncs`. */
@@ -137,6 +141,7 @@ type Parts = {
   readonly repoFetch: RepoFetch;
   readonly admission: AdmissionParts;
   readonly subscriptions: readonly AnySubscription[];
+  readonly followedLabelers: readonly FollowedLabeler[];
 };
 
 type SharedDeps = {
@@ -263,10 +268,13 @@ function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
   const bsync = bsyncOf(options, deps, state);
   const lookups = { identities, deletions, removal, handleChecks, imports, bsync };
   const parts = { state, fetch, resolver, facts, hosts, ...lookups, backfill, host, repoFetch };
-  return {
-    ...parts,
-    ...buildSubscriptions(options, deps, { ...parts, gate, requestResync }),
-  };
+  const followed = buildSubscriptions(options, deps, { ...parts, gate, requestResync });
+  const isClockBehind = (): boolean =>
+    followed.subscriptions.some(({ condition }) => condition.stopped?.code === 'ClockBehind');
+  // Labels of a refused repo are not its own.
+  const { appender: log, labelers = [] } = given;
+  const followedLabelers = followLabelers({ ...deps, ...parts, labelers, appender: log, isClockBehind }, signal);
+  return { ...parts, ...followed, followedLabelers };
 }
 
 type RouterParts = Pick<Parts, 'state' | 'facts' | 'hosts' | 'identities' | 'deletions'> & {
@@ -325,7 +333,9 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   const shared = sharedDepsOf(options, registry, stop.signal);
   const parts = buildParts(options, shared);
   const { state, backfill, subscriptions, identities, resolver, fetch } = parts;
-  registerReadouts(registry, parts, options.appender, shared.clock);
+  const labelers = parts.followedLabelers.map(({ subscription }) => subscription);
+  const followed = [...subscriptions, ...labelers];
+  registerReadouts(registry, { ...parts, sources: followed, appender: options.appender, clock: shared.clock });
   const { host, port, tls = null, adminToken } = options;
   const http = await startJsonServer({
     host,
@@ -335,7 +345,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     tokens: [adminToken],
     isReady: () => true,
     metricsText: () => registry.metrics(),
-    routes: ingestRoutes({ ...parts, cluster: clusterPartsOf(options, parts, shared), clock: shared.clock }),
+    routes: ingestRoutes({ ...parts, labelers, cluster: clusterPartsOf(options, parts, shared), clock: shared.clock }),
   }).catch(async (error: unknown) => {
     await state[Symbol.asyncDispose]();
     throw error;
@@ -349,6 +359,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     parts.imports,
     ...(parts.bsync === null ? [] : [parts.bsync]),
     ...subscriptions,
+    ...labelers,
   ];
   const running = workers.map((worker) => worker.run());
   if (options.backfillSources) {
@@ -360,19 +371,20 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     await http.close();
     // Unfinished events are received again at the next start; a log that is down must not block.
     const deadline = AbortSignal.timeout(closeMsMax);
-    await Promise.all(subscriptions.map((subscription) => subscription.waitDurable(null, deadline)));
+    await Promise.all(followed.map((subscription) => subscription.waitDurable(null, deadline)));
     resolver[Symbol.dispose]();
     fetch[Symbol.dispose]();
     const over = new AbortController();
     const stopped = Promise.all([...running, identities.stopped()]).finally(() => over.abort());
     await Promise.race([stopped, shared.clock.sleep(closeMsMax, over.signal)]);
-    for (const subscription of subscriptions) await subscription.storeCursor();
+    for (const subscription of followed) await subscription.storeCursor();
     await parts.admission.pool?.[Symbol.asyncDispose]();
     await state[Symbol.asyncDispose]();
   };
   return {
     port: http.port,
     subscriptions,
+    labelers,
     backfill,
     resolver,
     requestResyncs: (repos) => backfill.requestResyncs(repos),

@@ -18,7 +18,7 @@ function named(subscriptions: readonly AnySubscription[], source: string): AnySu
   const found = subscriptions.find(({ name }) => name === source);
   if (found !== undefined) return found;
   const names = subscriptions.map(({ name }) => name).join(', ');
-  const hint = names === '' ? 'Start ingest with --relay or --pds.' : `Give one of these: ${names}.`;
+  const hint = names === '' ? 'Start ingest with --relay, --pds or --labeler.' : `Give one of these: ${names}.`;
   return refuseRequest(`source: none is named "${source.slice(0, 200)}"`, hint);
 }
 

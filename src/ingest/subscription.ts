@@ -71,21 +71,22 @@ const clockPauseMsMax = 60_000;
 /** How often a source that refuses our cursor is asked again. */
 const refusedRetryMs = 15_000;
 
-/** Stores a cursor again and again, until the signal aborts. */
+/** Stores a source's cursor again and again, until the signal aborts. */
 async function storeRegularly(
-  store: () => Promise<void>,
-  onFailure: (problem: string) => void,
-  clock: Clock,
+  source: Pick<AnySubscription, 'name' | 'storeCursor'>,
+  { clock, note }: Pick<SubscriptionOptions<StreamedEvent>, 'clock' | 'note'>,
+  notices: Tally,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     await clock.sleep(storeEveryMs, signal);
     try {
-      await store();
+      await source.storeCursor();
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       // For example a full disk. The cursor stays unchanged until the next attempt.
-      onFailure(String(error));
+      notices.add('cursor-not-stored');
+      note('storing the cursor fails', { source: source.name, problem: String(error) });
     }
   }
 }
@@ -167,11 +168,7 @@ export class Subscription<Event extends StreamedEvent> {
 
   /** Runs until the signal aborts. The caller waits for events that are unfinished then. */
   async run(): Promise<void> {
-    const onFailure = (problem: string): void => {
-      this.#notices.add('cursor-not-stored');
-      this.#options.note('storing the cursor fails', { source: this.name, problem });
-    };
-    const stores = storeRegularly(() => this.storeCursor(), onFailure, this.#options.clock, this.#signal);
+    const stores = storeRegularly(this, this.#options, this.#notices, this.#signal);
     await Promise.all([this.#runConnections(), stores]);
   }
 
@@ -218,7 +215,7 @@ export class Subscription<Event extends StreamedEvent> {
       // Messages that a connection had received may follow its end.
       if (stop.aborted) return;
       this.#oversizedInARow = 0;
-      if (message === null) this.#drop('not-binary');
+      if (message === null) this.drop('not-binary');
       else this.#take(message);
     };
     const onOversized = (): void => this.#skipOversized();
@@ -230,15 +227,18 @@ export class Subscription<Event extends StreamedEvent> {
     return ended;
   }
 
-  #drop(reason: string): void {
+  /** Counts an event, or a part of one, that is left out; `did` is the account concerned. */
+  drop(reason: string, did: string | null = null): void {
+    const { eventsDropped, drops } = this.#options.counters;
     this.#dropped.add(reason);
-    this.#options.counters.eventsDropped.with(this.name, reason).add();
+    eventsDropped.with(this.name, reason).add();
+    if (did !== null) drops.note(did, reason, { from: this.name });
   }
 
   #take(message: Buffer): void {
     const decoded = this.#options.stream.decode(message);
     if (!decoded.ok) {
-      this.#drop(decoded.reason);
+      this.drop(decoded.reason);
       if (decoded.seq !== null) this.#track(decoded.seq, null);
       return;
     }
@@ -251,7 +251,7 @@ export class Subscription<Event extends StreamedEvent> {
     } else if (event.kind === 'error') {
       this.#takeError(event.error, event.message);
     } else {
-      this.#drop('kind-unknown');
+      this.drop('kind-unknown');
       if (event.seq !== null) this.#track(event.seq, null);
     }
   }
@@ -267,8 +267,7 @@ export class Subscription<Event extends StreamedEvent> {
       this.#track(event.seq, route, event, message.length);
       return;
     }
-    this.#drop(reason);
-    this.#options.counters.drops.note(timed.did, reason, { from: this.name });
+    this.drop(reason, timed.did);
     // Tracked first, so that the cursor is before it if this finds our clock to be behind.
     const final = Promise.withResolvers<void>();
     this.#track(event.seq, () => final.promise, event);
@@ -325,7 +324,7 @@ export class Subscription<Event extends StreamedEvent> {
       this.#held.add(bytes);
       const failed = (error: unknown): void => {
         operatingFailure(error);
-        this.#drop('append-failed');
+        this.drop('append-failed');
       };
       void routed.catch(failed).then(() => this.#held.remove(bytes));
       return;
@@ -352,7 +351,7 @@ export class Subscription<Event extends StreamedEvent> {
       await this.#options.clock.sleep(fullRetryMs, this.#signal);
     }
     // Unfinished, so the cursor stays before it and the next start receives it again.
-    if (!isFull || this.#signal.aborted) return this.#drop('append-failed');
+    if (!isFull || this.#signal.aborted) return this.drop('append-failed');
     const routed = route();
     if (routed === null) finish();
     else routed.then(finish, (again: unknown) => this.#routeAgain(event, route, again, finish));
@@ -362,8 +361,7 @@ export class Subscription<Event extends StreamedEvent> {
   #pass(event: Event, route: Route, error: EntriesRefused, finish: () => void): void {
     const did = this.#options.stream.timedOf(event)?.did ?? '';
     const isOwn = error.dids.has(did);
-    if (isOwn) this.#drop(error.reason);
-    if (isOwn) this.#options.counters.drops.note(did, error.reason, { from: this.name });
+    if (isOwn) this.drop(error.reason, did);
     const routed = isOwn ? this.#options.routeRefused(event) : null;
     if (routed === null) finish();
     else routed.then(finish, (again: unknown) => this.#routeAgain(event, route, again, finish));
@@ -376,7 +374,7 @@ export class Subscription<Event extends StreamedEvent> {
    * tries larger steps are the lesser harm.
    */
   #skipOversized(): void {
-    this.#drop('frame-too-large');
+    this.drop('frame-too-large');
     this.#position.skip(2 ** Math.max(0, this.#oversizedInARow++ - 8));
   }
 

@@ -5,20 +5,22 @@
 import fc from 'fast-check';
 import { proveMessage } from '../../src/atproto/commit-proof.ts';
 import { decodeDagCbor } from '../../src/atproto/dag-cbor.ts';
-import { type DagMap, dagJson } from '../../src/atproto/dag-value.ts';
+import { ByteString, type DagMap, dagJson } from '../../src/atproto/dag-value.ts';
 import { decodeFirehoseMessage } from '../../src/atproto/firehose-event.ts';
 import { inputLimits } from '../../src/atproto/input-limits.ts';
+import { decodeLabelMessage } from '../../src/atproto/label-event.ts';
 import type { DecodedOp } from '../../src/atproto/record-block.ts';
 import { checkRecord } from '../../src/atproto/record-rules.ts';
 import { openRepoCar } from '../../src/atproto/repo-car.ts';
 import { parseSigningKey } from '../../src/atproto/signing-key.ts';
+import { decodeEntry, encodeEntry } from '../../src/entry/entry-codec.ts';
 import { parseDidDocument } from '../../src/identity/did-document.ts';
 import { encodeDagCbor } from '../support/dag-cbor.ts';
 import { signingKey } from '../support/scripted-network.ts';
 import { type FuzzTarget, mustHold, pureTarget, type Sightings } from './fuzz-target.ts';
 import { hostileFrames, hostileProofs, hostileRepoCars } from './hostile-commits.ts';
-import { hostileRecords, keyableDids, ownedBy } from './hostile-records.ts';
-import { anyMaps, damaged, hostileTexts, showBytes } from './hostile-values.ts';
+import { anyDids, hostileRecords, keyableDids, ownedBy, uris } from './hostile-records.ts';
+import { anyMaps, anyValues, damaged, edgeIntegers, fatTexts, hostileTexts, showBytes } from './hostile-values.ts';
 
 /** JSON that ops expand to; a record that several ops share counts for each, as it is stored. */
 function jsonBytesOf(ops: readonly DecodedOp[]): number {
@@ -75,6 +77,43 @@ function checkProof(frame: Buffer, seen: Sightings): void {
 }
 
 const did = keyableDids[0]!;
+
+/** Labels in one message; those that are whole become texts of bounded size. */
+const hostileLabels = fc.record(
+  {
+    src: fc.oneof(fc.constantFrom(...anyDids), hostileTexts),
+    uri: fc.oneof(uris, fc.constantFrom(...anyDids), hostileTexts),
+    cid: fc.oneof(fc.constantFrom('', 'bafyrei'), hostileTexts),
+    val: fc.oneof(fc.constant('spam'), hostileTexts, fatTexts),
+    neg: fc.oneof(fc.boolean(), anyValues),
+    cts: fc.oneof(fc.constant('2025-01-01T00:00:00.000Z'), hostileTexts),
+    exp: fc.oneof(fc.constant('2026-01-01T00:00:00Z'), anyValues),
+    ver: fc.oneof(fc.constant(1), edgeIntegers, anyValues),
+    sig: fc.oneof(fc.constant(new ByteString(Buffer.alloc(64, 1))), anyValues),
+  },
+  { requiredKeys: ['src', 'uri', 'val', 'cts'] },
+);
+const hostileLabelFrames = fc
+  .record({
+    seq: fc.oneof(fc.nat(), anyValues),
+    labels: fc.oneof(fc.array(hostileLabels, { maxLength: 20 }), anyValues),
+  })
+  .map(({ seq, labels }) => Buffer.concat([encodeDagCbor({ op: 1, t: '#labels' }), encodeDagCbor({ seq, labels })]));
+
+function checkLabels(frame: Buffer, seen: Sightings): void {
+  const read = decodeLabelMessage(frame);
+  seen.add(read.ok ? read.value.kind : read.reason);
+  if (!read.ok || read.value.kind !== 'labels') return;
+  for (const fault of read.value.faults) seen.add(fault);
+  let bytes = 0;
+  for (const { label, signedBytes } of read.value.labels) {
+    seen.add('label');
+    bytes += signedBytes.length;
+    const { did } = label.subject;
+    decodeEntry(encodeEntry({ kind: 'label', did, label }));
+  }
+  mustHold(bytes <= frame.length, 'what was signed is a part of the message');
+}
 
 const services = fc.array(
   fc.record({
@@ -140,6 +179,17 @@ export const decodeTargets: readonly FuzzTarget[] = [
     },
     damaged(hostileFrames),
     checkFrame,
+    showBytes,
+  ),
+  pureTarget(
+    {
+      name: 'labels',
+      share: 1,
+      expectedRuns: 2000,
+      expected: ['labels', 'label', 'label-subject-bad', 'label-unsigned', 'label-time-bad', 'field-bad'],
+    },
+    damaged(hostileLabelFrames),
+    checkLabels,
     showBytes,
   ),
   pureTarget(

@@ -38,16 +38,16 @@ export class ScriptedNetwork {
   readonly documents = new Map<string, unknown>();
   readonly didByHandle = new Map<string, string>();
 
-  private constructor(http: Server) {
+  private constructor(http: Server, nsid: string) {
     this.#http = http;
-    this.#sockets = new WebSocketServer({ server: http, path: '/xrpc/com.atproto.sync.subscribeRepos' });
+    this.#sockets = new WebSocketServer({ server: http, path: `/xrpc/${nsid}` });
     this.#sockets.on('connection', (socket, request) => this.#onConnection(socket, request));
     this.#http.on('request', (request, response) => void this.#onRequest(request, response));
   }
 
-  static async start(port = 0): Promise<ScriptedNetwork> {
+  static async start(port = 0, nsid = 'com.atproto.sync.subscribeRepos'): Promise<ScriptedNetwork> {
     const http = createServer();
-    const network = new ScriptedNetwork(http);
+    const network = new ScriptedNetwork(http, nsid);
     await new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve));
     network.port = (http.address() as AddressInfo).port;
     return network;

@@ -87,6 +87,7 @@ export const runIngest: Command = (context) => {
       allowedHosts: settings.allowedHost,
       port: settings.ingestPort,
       sources,
+      labelers: settings.labeler,
       verify: { mode: settings.verify, lagMsMax: settings.verifyLagMs, threads: settings.verifyThreads },
       backfillSources: settings.backfillAll,
       handleChecksPerSecond: settings.handleChecksPerSecond,

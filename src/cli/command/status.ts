@@ -99,7 +99,7 @@ function ingestText(ingest: Fields): string {
   if (typeof ingest['error'] === 'string') {
     return `ingest: ${ingest['error']}: ${ingest['message']}\n  ${ingest['hint']}\n`;
   }
-  const sources = fieldsOf(ingest['sources']);
+  const sources = [...fieldsOf(ingest['sources']), ...fieldsOf(ingest['labelers'])];
   const rows = sources.map((source) => [
     cell(source['name']),
     sourceState(source),

@@ -7,6 +7,7 @@ import { indexedCollections } from '../../../src/atproto/collection.ts';
 import { decodeDagCbor } from '../../../src/atproto/dag-cbor.ts';
 import { ByteString, type DagMap, type DagValue, dagJson } from '../../../src/atproto/dag-value.ts';
 import { decodeFirehoseMessage, type FirehoseEvent } from '../../../src/atproto/firehose-event.ts';
+import { decodeLabelMessage } from '../../../src/atproto/label-event.ts';
 import { checkRecord } from '../../../src/atproto/record-rules.ts';
 import { openRepoCar } from '../../../src/atproto/repo-car.ts';
 import { checkByFormat } from '../../../src/atproto/string-format.ts';
@@ -159,7 +160,7 @@ describe('messages of the firehose', () => {
   it('may be any bytes or any values', () => {
     const bodies = fc.record({
       op: fc.constantFrom<DagValue>(1, -1, 2),
-      type: fc.constantFrom('#commit', '#sync', '#account', '#identity', '#info', 'x'),
+      type: fc.constantFrom('#commit', '#sync', '#account', '#identity', '#info', '#labels', 'x'),
     });
     assertHolds(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.tuple(bodies, values)), (source) => {
@@ -168,6 +169,7 @@ describe('messages of the firehose', () => {
             ? source
             : Buffer.concat([encodeDagCbor({ op: source[0].op, t: source[0].type }), encodeDagCbor(source[1])]);
         expect(typeof decodeFirehoseMessage(bytes).ok).toBe('boolean');
+        expect(typeof decodeLabelMessage(bytes).ok).toBe('boolean');
       }),
       { numRuns: 3000 },
     );
