@@ -28,6 +28,11 @@ export const commandNames = [
   'repo list',
   'repo resync',
   'repo diff',
+  'repo reindex',
+  'record put',
+  'record delete',
+  'private show',
+  'private erase',
   'quarantine list',
   'quarantine show',
   'quarantine retry',
@@ -83,6 +88,15 @@ export const quarantineCommands = [
   ...quarantineDecisions,
 ] as const satisfies readonly CommandName[];
 
+/** Commands by which operators repair one repo, and answer privacy requests. */
+export const recordCommands = [
+  'repo reindex',
+  'record put',
+  'record delete',
+  'private show',
+  'private erase',
+] as const satisfies readonly CommandName[];
+
 /** Commands by which operators say what is suggested, tagged and known of an actor's age. */
 export const operatorCommands = [
   'suggestion list',
@@ -106,4 +120,5 @@ export const clientCommands = [
   ...quarantineCommands,
   'import postgres',
   ...operatorCommands,
+  ...recordCommands,
 ] as const satisfies readonly CommandName[];

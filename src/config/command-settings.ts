@@ -1,5 +1,11 @@
 /** Rows of the table of settings: whom commands ask, and what single ones take. */
-import { ingestCommands, operatorCommands, quarantineCommands, quarantineDecisions } from './command-names.ts';
+import {
+  ingestCommands,
+  operatorCommands,
+  quarantineCommands,
+  quarantineDecisions,
+  recordCommands,
+} from './command-names.ts';
 
 const webSchemes = ['http:', 'https:'];
 
@@ -17,6 +23,7 @@ export const commandSettings = {
       ...quarantineCommands,
       'import postgres',
       ...operatorCommands,
+      ...recordCommands,
     ],
     help: 'router to ask; absent = the one that run.json in the data folder names',
   },
@@ -46,6 +53,12 @@ export const commandSettings = {
     help: 'most requests for repos sent to a host; 0 = that of all hosts',
   },
   undo: { kind: 'switch', default: false, commands: ['repo takedown'], help: 'end the takedown' },
+  kind: {
+    kind: 'text',
+    default: null,
+    commands: ['private erase'],
+    help: 'private-data (all of it), bookmarks, drafts, activity-subscriptions or mutes',
+  },
   stop: {
     kind: 'switch',
     default: false,
@@ -123,6 +136,8 @@ export const commandSettings = {
       'age clear',
       'verifier trust',
       'verifier distrust',
+      'record delete',
+      'private erase',
     ],
     help: 'show what would be done, and do nothing',
   },

@@ -155,7 +155,19 @@ export type PrivateWrite =
       /** JSON; empty for a delete. */
       readonly payload: string;
     }
-  | { readonly type: 'erase'; readonly kind: PrivateKind };
+  | { readonly type: 'erase'; readonly kind: PrivateKind }
+  /** One record without its repo, whose rev stays: an operator's repair. */
+  | {
+      readonly type: 'record-put';
+      readonly collection: string;
+      readonly rkey: string;
+      /** The 36 bytes of its CID. */
+      readonly cid: Uint8Array;
+      readonly block: Uint8Array;
+    }
+  | { readonly type: 'record-delete'; readonly collection: string; readonly rkey: string }
+  /** Put again what stored records put elsewhere. */
+  | { readonly type: 'reindex' };
 
 /** What becomes known about an actor's age; null leaves what was known before. */
 export type AgeAssuranceChange = {

@@ -1,4 +1,5 @@
 /** The bytes of private writes within entries. Tags are stored: append only. */
+import { cidBytes, isCidAt } from '../atproto/cid.ts';
 import {
   readCollection,
   readDid,
@@ -39,6 +40,9 @@ const privateTag = {
   'notification-priority': 20,
   'private-data': 21,
   erase: 22,
+  'record-put': 23,
+  'record-delete': 24,
+  reindex: 25,
 } as const satisfies Record<PrivateWrite['type'], number>;
 
 const muteScope = { onlyReposts: 1, onlyQuoteposts: 2 } as const;
@@ -89,9 +93,16 @@ export function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
     case 'thread-mute':
     case 'thread-unmute':
       return writeRecordRef(writer, write.root);
+    case 'record-put':
+    case 'record-delete':
+      writeCollection(writer, write.collection);
+      writeRkey(writer, write.rkey);
+      if (write.type === 'record-put') writer.bytes(write.cid).lengthDelimited(write.block);
+      return;
     case 'clear-mutes':
     case 'clear-list-mutes':
     case 'clear-thread-mutes':
+    case 'reindex':
       return;
     case 'notification-priority':
       writer.u8(write.isPriority ? 1 : 0);
@@ -161,6 +172,15 @@ function readAgeAssurance(reader: ByteReader): AgeAssuranceChange | null {
   };
 }
 
+function readName(reader: ByteReader): { collection: string; rkey: string } {
+  return { collection: readCollection(reader), rkey: readRkey(reader) };
+}
+
+function readCid(reader: ByteReader): Buffer {
+  const cid = reader.bytes(cidBytes);
+  return isCidAt(cid, 0) ? cid : reader.fail('a record with a malformed CID');
+}
+
 /** Reads one private write. */
 export function readPrivate(reader: ByteReader): PrivateWrite {
   const code = reader.u8() as ValueOf<typeof privateTag>;
@@ -168,12 +188,7 @@ export function readPrivate(reader: ByteReader): PrivateWrite {
     case privateTag['actor-takedown']:
       return { type: 'actor-takedown', ref: readNullable(reader) };
     case privateTag['record-takedown']:
-      return {
-        type: 'record-takedown',
-        collection: readCollection(reader),
-        rkey: readRkey(reader),
-        ref: readNullable(reader),
-      };
+      return { type: 'record-takedown', ...readName(reader), ref: readNullable(reader) };
     case privateTag['blob-takedown']:
       return { type: 'blob-takedown', cid: reader.text(), ref: readNullable(reader) };
     case privateTag['notification-seen']:
@@ -187,12 +202,7 @@ export function readPrivate(reader: ByteReader): PrivateWrite {
         changes: readSuggestions(reader),
       };
     case privateTag['record-tags']:
-      return {
-        type: 'record-tags',
-        collection: readCollection(reader),
-        rkey: readRkey(reader),
-        tags: reader.texts(),
-      };
+      return { type: 'record-tags', ...readName(reader), tags: reader.texts() };
     case privateTag['actor-tags']:
       return { type: 'actor-tags', tags: reader.texts() };
     case privateTag['age-assurance']:
@@ -233,6 +243,12 @@ export function readPrivate(reader: ByteReader): PrivateWrite {
       };
     case privateTag.erase:
       return { type: 'erase', kind: privateKinds[reader.u8()] ?? reader.fail('an erasure of an unknown kind') };
+    case privateTag['record-put']:
+      return { type: 'record-put', ...readName(reader), cid: readCid(reader), block: reader.lengthDelimited() };
+    case privateTag['record-delete']:
+      return { type: 'record-delete', ...readName(reader) };
+    case privateTag.reindex:
+      return { type: 'reindex' };
     default:
       return reader.fail(`a private write of the unknown type ${code satisfies never}`);
   }

@@ -12,6 +12,7 @@ import type { SlotState } from '../slot/table/slot-state.ts';
 import { keyAfter, prefixEnd } from '../storage/environment.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
+import { privatePageAnswer, privatePageRequest } from '../wire/private-page.ts';
 import {
   type StoredAccount,
   storedAccountAnswer,
@@ -22,6 +23,7 @@ import {
   storedRecordsMax,
   storedRecordsRequest,
 } from '../wire/stored-repo.ts';
+import { privatePage } from './private-pages.ts';
 import type { SlotReader } from './slot-reader.ts';
 
 /** Entries of one account in one answer. */
@@ -126,6 +128,13 @@ export function storedRepoHandlers(readers: ReadonlyMap<number, SlotReader>, slo
       (payload) => {
         const request = storedRecordsRequest.decode(payload);
         return storedRecordsAnswer.encode(recordsOf(stateOf(slotOf(request.did, slots)), request));
+      },
+    ],
+    [
+      nodeCalls.privatePage,
+      (payload) => {
+        const { did, from } = privatePageRequest.decode(payload);
+        return privatePageAnswer.encode(privatePage(stateOf(slotOf(did, slots)), did, from));
       },
     ],
     [

@@ -27,7 +27,9 @@ import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.t
 import type { IdentitySource } from './plan/identity-source.ts';
 import { ServiceRouter } from './plan/service-router.ts';
 import { planByMethod } from './plans/service.ts';
+import { privateRoutes } from './private-routes.ts';
 import { quarantineRoutes } from './quarantine-routes.ts';
+import { repairRoutes } from './repair-routes.ts';
 import { type NodeCounts, settle } from './settle.ts';
 import { suggestionRoutes } from './suggestion-routes.ts';
 
@@ -205,6 +207,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       routes: [
         statusRoute(router, clock),
         settleRoute(router, clock, options.settleIngest),
+        ...repairRoutes(router, clock),
+        ...privateRoutes(router, clock),
         ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
         ...suggestionRoutes(router, clock),
         ...actorRoutes(router, clock),

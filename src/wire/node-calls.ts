@@ -29,6 +29,8 @@ export const nodeCalls = {
   labels: 'slot.labels',
   /** A position → a page of the node's labelers and the next position, see labelers-page.ts. */
   labelers: 'slot.labelers',
+  /** What an actor keeps in private, in pages, see private-page.ts. */
+  privatePage: 'slot.privatePage',
   /** What slots hold of an account, its records in pages, and of a handle, see stored-repo.ts. */
   storedAccount: 'slot.storedAccount',
   storedRecords: 'slot.storedRecords',

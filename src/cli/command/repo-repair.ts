@@ -2,7 +2,7 @@
 import type { RepoComparison } from '../../ingest/repo-compare.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { askIngest } from '../process/ask-process.ts';
+import { askIngest, askRouter } from '../process/ask-process.ts';
 import { fetchOne } from './backfill.ts';
 import { didOf } from './repo.ts';
 
@@ -12,6 +12,15 @@ const diffTimeoutMs = 1_800_000;
 /** Records that the fetched repo does not have are removed, and those that differ are written. */
 export const runRepoResync: Command = async (context) => {
   await fetchOne(context, didOf(context));
+  return exitCode.done;
+};
+
+/** Puts again what stored records put elsewhere; slots work on after the command. */
+export const runRepoReindex: Command = async (context) => {
+  const did = didOf(context);
+  const answer = await askRouter(context, '/v1/repo/reindex', { did });
+  const text = `${did}: is being indexed again; \`skyshard settle\` waits for the end\n`;
+  context.print(context.settings.json ? `${JSON.stringify(answer)}\n` : text);
   return exitCode.done;
 };
 

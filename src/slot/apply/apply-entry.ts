@@ -22,6 +22,7 @@ import { putJudgedNotice } from './judged-notice.ts';
 import { applyMuteWrite } from './mute-apply.ts';
 import { applyPrivateData } from './private-data-apply.ts';
 import { setRecordTags, setRecordTakedown } from './record-apply.ts';
+import { applyRecordWrite } from './repair-apply.ts';
 import {
   applyCommit,
   applyImported,
@@ -121,6 +122,11 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
       return applyNotificationPriority(context, did, write.isPriority);
     case 'private-data':
       return applyPrivateData(context, did, write);
+    case 'record-put':
+    case 'record-delete':
+      return applyRecordWrite(context, did, write);
+    case 'reindex':
+      return context.longWork({ type: 'reindex', did, after: emptyValue });
     case 'erase':
       return context.longWork({ type: 'erase', did, kind: write.kind, originMs: context.appendMs, after: emptyValue });
   }

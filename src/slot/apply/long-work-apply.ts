@@ -20,6 +20,7 @@ import { clearBracket, sweepBracket } from './bracket-sweep.ts';
 import { eraseStep } from './erase-apply.ts';
 import { clearMutesStep } from './mute-apply.ts';
 import { sendPostExists } from './post-apply.ts';
+import { reindexStep } from './repair-apply.ts';
 import { clearSeenStep, sweepResync } from './repo-apply.ts';
 import { noticeRepliesBelow, noticesAgain } from './thread-apply.ts';
 import { verifierStep } from './verification-apply.ts';
@@ -42,6 +43,8 @@ function step(context: ApplyContext, work: LongWork): LongWork | undefined {
       return deleteAccountStep(context, work);
     case 'resync-sweep':
       return sweepResync(context, work);
+    case 'reindex':
+      return reindexStep(context, work);
     case 'clear-seen':
       return clearSeenStep(context, work);
     case 'clear-mutes':

@@ -15,6 +15,14 @@ import { rowsAfter } from './rows-after.ts';
 
 /** Puts all that follows from a stored post. */
 export function indexPost(context: ApplyContext, record: AppliedRecord): void {
+  putPostItem(context, record);
+  addToActorCount(context.state, record.owner, 'posts', 1);
+  sendPostEffects(context, record, true, record.row.indexedMs);
+  notifyReposters(context, record);
+}
+
+/** Puts what a post has in its own repo: its feed item, and what gates say of it. */
+export function putPostItem(context: ApplyContext, record: AppliedRecord): void {
   const { owner, ref, value, sortMs } = record;
   const gateFlags = gateFlagsOf(context, owner, ref.rkey);
   if (gateFlags !== record.row.postFlags) putRecordRow(context.state, record, { ...record.row, postFlags: gateFlags });
@@ -26,9 +34,6 @@ export function indexPost(context: ApplyContext, record: AppliedRecord): void {
     (hasVideo(value) ? feedFlag.video : 0) |
     feedFlag.postExists;
   putFeedRow(context.state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, flags, post: null });
-  addToActorCount(context.state, owner, 'posts', 1);
-  sendPostEffects(context, record, true, record.row.indexedMs);
-  notifyReposters(context, record);
 }
 
 /** Removes what `indexPost` put; `eventMs` is when the post was deleted or replaced. */
@@ -41,7 +46,7 @@ export function unindexPost(context: ApplyContext, record: AppliedRecord, eventM
 }
 
 /** Reposters show a post only while it exists. */
-function notifyReposters(context: ApplyContext, { owner, ref: { did, rkey } }: AppliedRecord): void {
+export function notifyReposters(context: ApplyContext, { owner, ref: { did, rkey } }: AppliedRecord): void {
   // Their count is found in a tenth of the time of their rows.
   if (getRecordCount(context.state, recordCountsKey(owner, nsid.post, rkey), 'reposts') === 0) return;
   context.longWork({ type: 'post-exists', did, rkey, isAgain: false, after: emptyValue });

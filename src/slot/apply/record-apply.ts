@@ -28,7 +28,8 @@ import type { SlotState } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { markEdgeTakedown, putEdgeRecord, restateEdge, unindexEdgeRecord } from './edge-apply.ts';
 import { applyGate } from './gate-apply.ts';
-import { indexPost, markPostTakedown, restatePost, unindexPost } from './post-apply.ts';
+import { indexPost, markPostTakedown, notifyReposters, putPostItem, restatePost, unindexPost } from './post-apply.ts';
+import { putRepostItem } from './repost-item.ts';
 
 /**
  * The repo that an entry changes, at `indexedMs`. `deletedMs` is when the account was deleted,
@@ -127,6 +128,28 @@ function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: nu
     case nsid.labeler:
       return setLabeler(context.state, record.owner, false);
   }
+}
+
+/** Puts again what a stored record puts elsewhere; it counts once already. */
+export function reindexRecord(context: ApplyContext, record: AppliedRecord): void {
+  listRecord(context.state, record, true);
+  switch (record.ref.collection) {
+    case nsid.post:
+      putPostItem(context, record);
+      notifyReposters(context, record);
+      break;
+    case nsid.threadGate:
+    case nsid.postGate:
+      applyGate(context, record, true);
+      break;
+    case nsid.repost:
+      if (record.edge !== undefined) putRepostItem(context.state, record, record.edge.subject);
+      break;
+    case nsid.labeler:
+      setLabeler(context.state, record.owner, true);
+      break;
+  }
+  restateRecord(context, record);
 }
 
 /** Sends again what a stored record owes other slots. */

@@ -27,6 +27,8 @@ export type LongWork =
   | { readonly type: 'delete-account'; readonly did: string; readonly originMs: number; readonly after: Buffer }
   /** Remove the records that the snapshot of this rev did not name. */
   | { readonly type: 'resync-sweep'; readonly did: string; readonly rev: string; readonly after: Buffer }
+  /** Put again what the stored records of a repo put elsewhere. */
+  | { readonly type: 'reindex'; readonly did: string; readonly after: Buffer }
   /** Remove the notes of snapshots that are over. */
   | { readonly type: 'clear-seen'; readonly did: string; readonly after: Buffer }
   /** Take the notices that were seen out of the count of the unread ones. */
@@ -80,6 +82,7 @@ const kindCode = {
   'clear-mutes': 9,
   verifier: 10,
   erase: 11,
+  reindex: 12,
 } as const satisfies Record<LongWork['type'], number>;
 
 /** The row with the key of the work that was last worked on. */
@@ -114,6 +117,7 @@ function encodeLongWork(work: LongWork): Buffer {
     case 'clear-seen':
     case 'clear-mutes':
     case 'verifier':
+    case 'reindex':
     case 'bracket-sweep':
       return writer.bytes(work.after).finish();
     case 'unread-recount':
@@ -151,6 +155,8 @@ export function readLongWork(key: Buffer, value: Buffer): LongWork {
     }
     case kindCode['resync-sweep']:
       return { type: 'resync-sweep', did, rev: reader.text(), after: reader.rest() };
+    case kindCode.reindex:
+      return { type: 'reindex', did, after: reader.rest() };
     case kindCode['clear-seen']:
       return { type: 'clear-seen', did, after: reader.rest() };
     case kindCode['clear-mutes']:

@@ -320,6 +320,12 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
         payload: anyText,
       }),
       fc.record({ type: fc.constant('erase' as const), kind: fc.constantFrom(...privateKinds) }),
+      fc.oneof(writtenOp, anyDeletion).map((op) => {
+        const { collection, rkey } = op;
+        if (op.action === 'delete') return { type: 'record-delete' as const, collection, rkey };
+        return { type: 'record-put' as const, collection, rkey, cid: op.cid, block: op.block };
+      }),
+      fc.record({ type: fc.constant('reindex' as const) }),
     ),
   }),
   fc.record({ kind: fc.constant('effect' as const), effect: fc.oneof(anyEffect, anyBracket) }),

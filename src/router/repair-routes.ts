@@ -1,0 +1,64 @@
+/** Operators' endpoints for repairs: a record without its commit, a repo's indexes again. */
+import * as v from 'valibot';
+import type { RecordRef } from '../atproto/compact-key.ts';
+import { recordOfJson } from '../atproto/record-of-json.ts';
+import { checkRecord } from '../atproto/record-rules.ts';
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { objectShape, textShape } from '../config/json-shape.ts';
+import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
+import { type StoredAccount, storedAccountAnswer, storedAccountRequest } from '../wire/stored-repo.ts';
+import { askSlotOf, requireDid, requireRecord, writeAs } from './operator-write.ts';
+import type { ServiceRouter } from './plan/service-router.ts';
+
+const putBody = objectShape({ uri: textShape, record: v.unknown() });
+const recordBody = objectShape({ uri: textShape });
+const didBody = objectShape({ did: textShape });
+
+/** Returns what is stored of a record, hidden or not. Errors: `NotFound`. */
+async function storedRecord(
+  router: ServiceRouter,
+  clock: Clock,
+  { did, collection, rkey }: RecordRef,
+): Promise<NonNullable<StoredAccount['record']>> {
+  const payload = storedAccountRequest.encode({ did, record: { collection, rkey } });
+  const answer = await askSlotOf(router, clock, did, { method: nodeCalls.storedAccount, payload });
+  const { record } = storedAccountAnswer.decode(answer);
+  if (record !== null) return record;
+  throw new DataPlaneError('NotFound', `at://${did}/${collection}/${rkey} is not stored`);
+}
+
+/**
+ * `GET /v1/record` shows what is stored of a record; `POST` writes one as if its repo had it, and
+ * `POST …/delete` deletes one, both until the repo's next snapshot. `POST /v1/repo/reindex` puts
+ * again what stored records put elsewhere.
+ */
+export function repairRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] {
+  return [
+    getRoute('/v1/record', async (query) => {
+      const uri = query.get('uri') ?? refuseRequest('uri is needed');
+      return { uri, ...(await storedRecord(router, clock, requireRecord(uri))) };
+    }),
+    postRoute('/v1/record', putBody, async ({ uri, record }) => {
+      const { did, collection, rkey } = requireRecord(uri);
+      const made = recordOfJson(record);
+      if (!made.ok) refuseRequest(`record: ${made.reason}`);
+      const { cid, block, value } = made.value;
+      const check = checkRecord(did, collection, rkey, value);
+      if (!check.ok) refuseRequest(`record: ${check.reason}`, 'A commit with this record would be refused too.');
+      await writeAs(router, clock, did, { type: 'record-put', collection, rkey, cid: cid.bytes, block });
+      return { uri, cid: cid.text };
+    }),
+    postRoute('/v1/record/delete', recordBody, async ({ uri }) => {
+      const ref = requireRecord(uri);
+      const { cid } = await storedRecord(router, clock, ref);
+      await writeAs(router, clock, ref.did, { type: 'record-delete', collection: ref.collection, rkey: ref.rkey });
+      return { uri, cid };
+    }),
+    postRoute('/v1/repo/reindex', didBody, async ({ did }) => {
+      await writeAs(router, clock, requireDid(did), { type: 'reindex' });
+      return { did };
+    }),
+  ];
+}

@@ -1,0 +1,122 @@
+/** A repo that is indexed again changes nothing that was right, and brings back what was lost. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seededRandom } from '../../../src/base/seeded-random.ts';
+import { incomingActorPrefix, incomingRecordPrefix } from '../../../src/slot/table/incoming-edge.ts';
+import { hasRecord } from '../../../src/slot/table/record-row.ts';
+import type { SlotState } from '../../../src/slot/table/slot-state.ts';
+import { prefixEnd } from '../../../src/storage/environment.ts';
+import { makeHistory } from '../../simulation/history.ts';
+import { tidOf } from '../../simulation/history-record.ts';
+import { Model } from '../../simulation/model.ts';
+import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
+import { recordOp } from '../../support/record-op.ts';
+import { SlotCluster } from '../../support/slot-cluster.ts';
+
+const alice = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+const bob = 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb';
+const like = 'app.bsky.feed.like';
+const post = 'app.bsky.feed.post';
+const postCid = 'bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm';
+const createdAt = '2024-05-06T07:08:09.123Z';
+
+let cluster: SlotCluster;
+beforeEach(() => {
+  cluster = SlotCluster.open({ slots: 4 });
+});
+afterEach(() => cluster[Symbol.asyncDispose]());
+
+function commit(did: string, index: number, ops: ReturnType<typeof recordOp>[]): void {
+  cluster.append({ kind: 'commit', did, rev: tidOf(index), since: null, eventMs: Date.parse(createdAt), ops }).settle();
+}
+
+const likeOp = (rkey: string) =>
+  recordOp(
+    { collection: like, rkey },
+    { $type: like, subject: { uri: `at://${bob}/${post}/p`, cid: postCid }, createdAt },
+  );
+
+function countOf(state: SlotState, prefix: Buffer): number {
+  return [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix) })].length;
+}
+
+function likesOfBob(): number {
+  const state = cluster.stateOf(bob);
+  return countOf(state, incomingRecordPrefix(state.ownerOf(bob)!, post, 'p', 'like'));
+}
+
+function followersOfBob(): number {
+  const state = cluster.stateOf(bob);
+  return countOf(state, incomingActorPrefix(state.ownerOf(bob)!, 'follow'));
+}
+
+describe('a repo that is indexed again', () => {
+  it.each([1, 2, 3, 4, 5, 6])('leaves what a history made as it is (seed %i)', (seed) => {
+    const history = makeHistory({ random: seededRandom(seed), name: `r${seed}`, steps: 150 });
+    const model = new Model(Date.UTC(2030, 0, 1));
+    for (const entry of history.entries) model.apply(entry);
+    cluster.nowMs = Date.UTC(2030, 0, 1);
+    cluster.append(...history.entries).settle();
+    const facts = () => factsOfSlots((key) => cluster.stateOf(key), history.dids, history.handles, model.isCompared);
+    const before = facts();
+    expect(before.size).toBeGreaterThan(50);
+    for (const did of history.dids) cluster.append({ kind: 'private', did, write: { type: 'reindex' } });
+    cluster.settle();
+    expect(differencesOf(before, facts())).toEqual([]);
+  });
+
+  it('sends again what others have lost, in steps of a long repo', () => {
+    commit(bob, 1, [recordOp({ collection: post, rkey: 'p' }, { $type: post, text: 'x', createdAt })]);
+    const rkeys = Array.from({ length: 400 }, (_unused, index) => tidOf(1000 + index));
+    const follow = 'app.bsky.graph.follow';
+    commit(alice, 2, [
+      ...rkeys.map((rkey, index) => recordOp({ collection: post, rkey }, { $type: post, text: `${index}`, createdAt })),
+      recordOp({ collection: follow, rkey: tidOf(2000) }, { $type: follow, subject: bob, createdAt }),
+    ]);
+    expect(followersOfBob()).toBe(1);
+    const source = { did: alice, collection: follow, rkey: tidOf(2000) };
+    const sortMs = Date.parse(createdAt);
+    const gone = {
+      type: 'edge',
+      edge: 'follow',
+      present: false,
+      source,
+      subjectDid: bob,
+      subject: null,
+      sortMs,
+    } as const;
+    cluster.append({ kind: 'effect', effect: gone }).settle();
+    expect(followersOfBob()).toBe(0);
+    cluster.append({ kind: 'private', did: alice, write: { type: 'reindex' } }).settle();
+    expect(followersOfBob()).toBe(1);
+  });
+
+  it('may be one that nobody knows', () => {
+    cluster.append({ kind: 'private', did: alice, write: { type: 'reindex' } }).settle();
+    expect(cluster.stateOf(alice).ownerOf(alice)).toBeUndefined();
+  });
+});
+
+describe('a record without its repo', () => {
+  it('is stored and deleted with all that follows, and its repo stays at its rev', () => {
+    commit(bob, 1, [recordOp({ collection: post, rkey: 'p' }, { $type: post, text: 'x', createdAt })]);
+    const { collection, rkey, cid, block } = likeOp('l');
+    cluster
+      .append({ kind: 'private', did: alice, write: { type: 'record-put', collection, rkey, cid, block } })
+      .settle();
+    expect(likesOfBob()).toBe(1);
+    const state = cluster.stateOf(alice);
+    expect(hasRecord(state, state.ownerOf(alice)!, like, 'l')).toBe(true);
+    cluster.append({ kind: 'private', did: alice, write: { type: 'record-delete', collection, rkey } }).settle();
+    expect(likesOfBob()).toBe(0);
+    // The first commit is taken: there is no rev yet.
+    commit(alice, 3, [likeOp('m')]);
+    expect(likesOfBob()).toBe(1);
+  });
+
+  it('of an account that nobody knows is deleted without a trace', () => {
+    cluster
+      .append({ kind: 'private', did: alice, write: { type: 'record-delete', collection: post, rkey: 'x' } })
+      .settle();
+    expect(cluster.stateOf(alice).ownerOf(alice)).toBeUndefined();
+  });
+});
