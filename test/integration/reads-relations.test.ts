@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ListRecords } from '../support/list-records.ts';
 import { RoutedNetwork } from '../support/routed-network.ts';
-import { didOf, ReadsNetwork } from './reads-network.ts';
+import { refusal } from '../support/router-plans.ts';
+import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
 
 const [alice, bob, carol, dave] = [didOf('alice'), didOf('bob'), didOf('carol'), didOf('dave')];
 const unrelated = {
@@ -155,6 +156,35 @@ describe.each([
     for (let time = 0; time < 5; time++) {
       const found = await relations(alice, ...many, bob);
       expect(found.map(({ blockingByList }) => blockingByList)).toEqual([list, list, list, '']);
+    }
+  });
+
+  it.each([1, 2, 7])('pages the lists that an actor blocks or mutes, newest list first, by %i', async (limit) => {
+    const all = ['2024-01-01', '2030-01-01', '2024-03-01', '2024-02-01', '2024-02-01'].map((day, index) =>
+      lists.list(index % 2 === 0 ? carol : dave, 'modlist', { createdAt: `${day}T00:00:00.000Z`, name: `l${index}` }),
+    );
+    for (const each of all) {
+      lists.block(alice, each);
+      lists.mute(alice, each);
+    }
+    const gone = lists.list(bob, 'modlist');
+    lists.block(alice, gone);
+    lists.mute(alice, gone);
+    network.delete({ uri: gone });
+    for (const method of ['GetBlocklistSubscriptions', 'GetMutelistSubscriptions'] as const) {
+      const pages = await pagesOf(async (cursor) => {
+        const { listUris, cursor: next } = await routed.ask(method, { actorDid: alice, limit, cursor });
+        return { items: listUris, cursor: next };
+      });
+      expect(pages.slice(0, -1).every((page) => page.length === limit)).toBe(true);
+      const found = pages.flat();
+      expect([found[0], found[1], found[4]]).toEqual([all[1], all[2], all[0]]);
+      expect(new Set(found)).toEqual(new Set(all));
+      for (const actorDid of [bob, '', 'nonsense'])
+        expect(await routed.ask(method, { actorDid, limit: 5 })).toEqual({ listUris: [], cursor: '' });
+      expect(await routed.ask(method, { actorDid: alice, limit: 0 })).toEqual({ listUris: [], cursor: '' });
+      const error = await refusal(routed.ask(method, { actorDid: alice, limit: 5, cursor: 'x' }));
+      expect(error.code).toBe('InvalidArgument');
     }
   });
 

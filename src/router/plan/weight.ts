@@ -17,6 +17,7 @@ export const weightByMethod: ReadonlyMap<MethodName, number> = new Map<MethodNam
   ['GetBlocks', page],
   ['GetMutes', page],
   ['GetListMembers', page],
+  ['GetListFeed', page],
   ['GetActorLikes', page],
   ['GetActorReposts', page],
   ['GetLikesBySubject', page],

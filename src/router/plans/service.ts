@@ -8,6 +8,7 @@ import { identityPlans } from './identity.ts';
 import { interactionPlans } from './interactions.ts';
 import { knownLikersPlan } from './known-likers.ts';
 import { labelPlans } from './labels.ts';
+import { listSubscriptionPlans } from './list-subscriptions.ts';
 import { listPlans } from './lists.ts';
 import { moderationPlans } from './moderation.ts';
 import { mutePlans } from './mutes.ts';
@@ -38,6 +39,7 @@ export const planByMethod: ReadonlyMap<string, Plan> = new Map<MethodName, Plan>
     ...feedPlans,
     ...notificationPlans,
     ...listPlans,
+    ...listSubscriptionPlans,
     ...moderationPlans,
     ...mutePlans,
     ...privateDataPlans,
