@@ -48,6 +48,8 @@ export const nodeCalls = {
   listed: 'slot.listed',
   /** FollowersAmongRequest → FollowersAmongAnswer, see edge-messages.ts. */
   followersAmong: 'slot.followersAmong',
+  /** Texts (two times in ms) → texts: slots of this node, new actors within these times. */
+  newActors: 'slot.newActors',
   /** Texts (record URIs) → RecentLikersAnswer, see edge-messages.ts. */
   recentLikers: 'slot.recentLikers',
   /** FollowsOfRequest → FollowsOfAnswer, see follows-messages.ts. */

@@ -245,7 +245,6 @@ export class FakeNodes implements NodeCaller {
     },
     'slot.siteDocuments': (payload, own) => this.#records('slot.siteDocuments', payload, own),
     'slot.sitePublications': (payload, own) => this.#records('slot.sitePublications', payload, own),
-    'slot.sitemapOwners': () => encodeTexts([]),
     'slot.sitemapHandles': () => encodeTexts([]),
     'slot.probeEdges': (payload, own) => {
       const { dids, probes } = messages.decodeProbeEdges(payload);
@@ -274,6 +273,9 @@ export class FakeNodes implements NodeCaller {
         subjects.map((subject) => candidates.filter((candidate) => follows(candidate, subject))),
       );
     },
+    // Each node of the map serves half of its slots.
+    'slot.newActors': () => encodeTexts([String(this.map.slots / 2), '1']),
+    'slot.sitemapOwners': () => encodeTexts([]),
     'slot.recentLikers': (payload, own) => {
       const uris = decodeTexts(payload);
       own(uris.map((uri) => uri.split('/')[2]!));

@@ -3,7 +3,7 @@ import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
-import { decodeTexts } from '../../wire/message.ts';
+import { decodeTexts, encodeTexts } from '../../wire/message.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import {
   actorTakedown,
@@ -16,11 +16,12 @@ import {
 } from '../answer/actor-facts.ts';
 import { actorInfoKeys, writeActorInfos } from '../answer/actor-infos.ts';
 import { writeCountsForUsers } from '../answer/interaction-counts.ts';
+import { newActorsOfSlots } from '../answer/new-actors.ts';
 import { notificationsPage, unreadCount } from '../answer/notifications.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
-import { byItem, type ReadRow, read, readMessage } from './read-row.ts';
+import { byItem, type ReadRow, read, readMessage, sliced } from './read-row.ts';
 
 /** Yields the keys of the rows of a request's actors that are not cached. */
 function* actorKeys({ lookup, actors }: ReadContext, request: Buffer): Generator<RowKey> {
@@ -50,6 +51,11 @@ export const actorReads: readonly ReadRow[] = [
   byItem('bsky.GetActors', writeActorInfos, actorKeys),
   byItem('bsky.GetCountsForUsers', writeCountsForUsers),
   byItem('bsky.GetDidsByHandles', writeDidsOfHandles),
+  sliced(nodeCalls.newActors, function* (into, { lookup, turn }, request) {
+    const [startMs = 0, endMs = 0] = decodeTexts(request).map(Number);
+    const { slots, actors } = yield* newActorsOfSlots(lookup, { startMs, endMs }, turn);
+    into.raw(encodeTexts([String(slots), String(actors)]));
+  }),
   readMessage('GetLatestRev', ({ lookup }, { actorDid }) => ({ rev: latestRev(lookup.stateOf(actorDid), actorDid) })),
   read(
     nodeCalls.identity,

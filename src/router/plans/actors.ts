@@ -1,10 +1,13 @@
 /** Actors: rows by DID, DIDs by handle, and an actor's latest revision. */
-import { encodeMessage } from '../../proto/codec.ts';
+import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { fieldOf, lengthDelimitedField } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
+import { decodeTexts, encodeTexts } from '../../wire/message.ts';
+import { nodeCalls } from '../../wire/node-calls.ts';
 import { byItem } from '../plan/by-item.ts';
 import { oneSlot } from '../plan/one-slot.ts';
-import type { Plan } from '../plan/plan.ts';
+import { type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 
 const noRecord = { record: Buffer.from('null') };
 
@@ -21,6 +24,23 @@ const missingActor = lengthDelimitedField(
 
 const { dids } = fieldNumber.GetDidsByHandlesResponse;
 
+/** A time that no actor was seen after. Units: ms. */
+const endOfTimeMs = 2 ** 47;
+
+/** Asks all nodes how many actors were first seen, to the minute; an absent end is open. */
+async function newUserCount(request: Buffer, context: PlanContext): Promise<Uint8Array> {
+  const { start = 0, end = endOfTimeMs } = decodeMessage('GetNewUserCountForRangeRequest', request);
+  const payload = encodeTexts([String(start), String(Math.min(end, endOfTimeMs))]);
+  const { fanOut, deadlineMs } = context;
+  const asked = fanOut.nodeNames.map((_name, node) => ({ node, payload }));
+  context.admit(fanOut.map.slots);
+  const answers = (await fanOut.askAll(nodeCalls.newActors, asked, deadlineMs)).map(decodeTexts);
+  const sum = (at: number): number => answers.reduce((total, answer) => total + Number(answer[at]), 0);
+  if (sum(0) !== fanOut.map.slots)
+    throw new DataPlaneError('WrongEpoch', `nodes count ${sum(0)} of ${fanOut.map.slots} slots`);
+  return encodeMessage('GetNewUserCountForRangeResponse', { count: sum(1) });
+}
+
 export const actorPlans: readonly Plan[] = [
   byItem({
     method: 'GetActors',
@@ -32,5 +52,6 @@ export const actorPlans: readonly Plan[] = [
     items: { ...fieldOf('GetDidsByHandlesRequest', 'handles'), shape: 'handle', malformed: 'missing' },
     answers: [{ number: dids, form: 'lengthDelimited', missing: lengthDelimitedField(dids, Buffer.alloc(0)) }],
   }),
+  { method: 'GetNewUserCountForRange', timeoutMs: planDefaults.timeoutMs, isShared: true, run: newUserCount },
   oneSlot({ method: 'GetLatestRev', owner: 'actorDid', isShared: false }),
 ];

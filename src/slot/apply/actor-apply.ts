@@ -17,7 +17,7 @@ import { removeNoticesUpTo } from '../table/notice.ts';
 import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
 import { indexedMsOf } from '../table/record-view.ts';
 import { emptyValue } from '../table/slot-state.ts';
-import { type ApplyContext, workCostUs } from './apply-context.ts';
+import { type ApplyContext, seenMsOf, workCostUs } from './apply-context.ts';
 import { removeRecord } from './record-apply.ts';
 import { cancelResync } from './repo-apply.ts';
 import { rowsAfter } from './rows-after.ts';
@@ -26,7 +26,7 @@ import { rowsAfter } from './rows-after.ts';
 export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void {
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
-  const before = ensureActor(state, owner, entry.did);
+  const before = ensureActor(state, owner, entry.did, seenMsOf(context, entry));
   if (entry.eventMs < before.identityMs) return;
   if (entry.verifiedAtMs === 0) putActor(state, owner, { ...before, identityMs: entry.eventMs });
   else applyHandle(context, owner, before, entry);
@@ -61,7 +61,7 @@ const knownStatuses: ReadonlySet<string> = new Set(['deactivated', 'suspended', 
 export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
-  const before = ensureActor(state, owner, entry.did);
+  const before = ensureActor(state, owner, entry.did, seenMsOf(context, entry));
   if (entry.eventMs < before.accountMs) return;
   if (!entry.active && entry.status === 'deleted') {
     if (before.handle !== null) sendClaim(context, before.handle, before, false);

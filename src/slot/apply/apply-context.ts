@@ -28,6 +28,11 @@ export type ApplyContext = {
   longWork(work: LongWork): void;
 };
 
+/** Returns when an event counts as seen: hosts may claim any time, but none after the append. */
+export function seenMsOf({ appendMs }: ApplyContext, { eventMs }: { readonly eventMs: number }): number {
+  return Math.min(eventMs, appendMs);
+}
+
 /**
  * What the parts of long work cost. Units: about a microsecond of the apply thread; constants, so
  * that replicas and batches agree on where a step ends.

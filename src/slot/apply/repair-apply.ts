@@ -18,7 +18,7 @@ export function applyRecordWrite(context: ApplyContext, did: string, write: Reco
   const { collection, rkey } = write;
   const owner = write.type === 'record-put' ? state.ensureOwner(did) : state.ownerOf(did);
   if (owner === undefined) return;
-  if (write.type === 'record-put') ensureActor(state, owner, did);
+  if (write.type === 'record-put') ensureActor(state, owner, did, appendMs);
   const target = { owner, did, indexedMs: appendMs, deletedMs: getRepo(state, owner)?.deletedMs ?? null };
   if (write.type === 'record-delete') return applyRepoOp(context, target, deleteOp(collection, rkey));
   applyRepoOp(context, target, { action: 'update', collection, rkey, cid: write.cid, block: write.block });

@@ -31,7 +31,7 @@ import {
   type SlotState,
   tableCode,
 } from '../table/slot-state.ts';
-import { type ApplyContext, workCostUs } from './apply-context.ts';
+import { type ApplyContext, seenMsOf, workCostUs } from './apply-context.ts';
 import { applyRepoOp, removeRecord, setRecordTags, setRecordTakedown } from './record-apply.ts';
 import { hasRows, rowsAfter } from './rows-after.ts';
 
@@ -45,7 +45,7 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
   if (repo !== undefined && entry.rev <= repo.rev) return;
   // A repo has a rev only while its actor has a row.
   const isKnown = repo !== undefined && (repo.rev !== '' || repo.resyncRev !== '');
-  if (!isKnown) ensureActor(state, owner, entry.did);
+  if (!isKnown) ensureActor(state, owner, entry.did, seenMsOf(context, entry));
   // The commit is applied all the same; the resync brings what was missed.
   const hasGap = isKnown && entry.since !== null && entry.since > repo.rev;
   if (hasGap || repo?.isGivenUp === true) markForResync(state, entry.did);
@@ -64,7 +64,7 @@ export function applyImported(context: ApplyContext, { did, rev, isLast, records
   const owner = state.ensureOwner(did);
   const repo = getRepo(state, owner) ?? freshRepo;
   if (repo.rev > rev) return markForResync(state, did);
-  ensureActor(state, owner, did);
+  ensureActor(state, owner, did, Math.min(appendMs, ...records.map(({ indexedMs }) => indexedMs)));
   for (const { op, indexedMs, takedownRef, tags } of records) {
     const { collection, rkey } = op;
     const target = { owner, did, indexedMs: Math.min(indexedMs, appendMs), deletedMs: repo.deletedMs };
@@ -83,7 +83,7 @@ function applyOps(
   seenRev: string,
 ): void {
   // indexedAt is the event's own time, but never later than the append.
-  const target = { owner, did: entry.did, indexedMs: Math.min(entry.eventMs, context.appendMs), deletedMs };
+  const target = { owner, did: entry.did, indexedMs: seenMsOf(context, entry), deletedMs };
   const seen = seenRev === '' ? undefined : Buffer.from(seenRev);
   for (const op of entry.ops) {
     applyRepoOp(context, target, op);
@@ -94,7 +94,7 @@ function applyOps(
 /** Marks the repo for resync unless its rev is that of the event or a later one. */
 export function applySync(context: ApplyContext, entry: SyncEntry): void {
   const owner = context.state.ensureOwner(entry.did);
-  ensureActor(context.state, owner, entry.did);
+  ensureActor(context.state, owner, entry.did, seenMsOf(context, entry));
   const repo = getRepo(context.state, owner);
   if (repo === undefined || repo.rev < entry.rev) markForResync(context.state, entry.did);
 }
@@ -180,7 +180,7 @@ export function clearSeenStep(
 export function applyResyncBegin(context: ApplyContext, entry: ResyncBeginEntry): void {
   const { state } = context;
   const owner = state.ensureOwner(entry.did);
-  ensureActor(state, owner, entry.did);
+  ensureActor(state, owner, entry.did, seenMsOf(context, entry));
   const repo = getRepo(state, owner);
   const isOvertaken = repo !== undefined && repo.rev > entry.rev;
   putRepo(state, owner, { ...(repo ?? freshRepo), resyncRev: isOvertaken ? '' : entry.rev });

@@ -12,6 +12,7 @@ import { readDid, writeDid } from '../../atproto/compact-key.ts';
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
+import { countNewActor } from './new-actors.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 export type ActorRow = {
@@ -27,9 +28,11 @@ export type ActorRow = {
   /** Times of the last events, 0 before the first; older events are dropped. */
   readonly identityMs: number;
   readonly accountMs: number;
+  /** When it was first seen, since it was last deleted. */
+  readonly seenMs: number;
 };
 
-const actorVersion = 1;
+const actorVersion = 2;
 const valueWriter = sharedWriter(512);
 
 function actorKey(owner: number): Buffer {
@@ -52,6 +55,7 @@ export function getActor(state: SlotState, owner: number): ActorRow | undefined 
     handleVerifiedMs: readEntryTime(reader),
     identityMs: readEntryTime(reader),
     accountMs: readEntryTime(reader),
+    seenMs: readEntryTime(reader),
   };
 }
 
@@ -68,6 +72,7 @@ export function putActor(state: SlotState, owner: number, row: ActorRow): void {
   writeEntryTime(valueWriter, row.handleVerifiedMs);
   writeEntryTime(valueWriter, row.identityMs);
   writeEntryTime(valueWriter, row.accountMs);
+  writeEntryTime(valueWriter, row.seenMs);
   state.rows.put(actorKey(owner), valueWriter.finish());
   state.touchedOwners.add(owner);
 }
@@ -75,6 +80,8 @@ export function putActor(state: SlotState, owner: number, row: ActorRow): void {
 /** Removes an account: actor, repo, identity, age, tags. Records, edges, private data stay. */
 export function removeActor(state: SlotState, owner: number): void {
   state.touchedOwners.add(owner);
+  const actor = getActor(state, owner);
+  if (actor !== undefined) countNewActor(state, actor.seenMs, -1);
   for (const table of [
     tableCode.actor,
     tableCode.repo,
@@ -85,8 +92,8 @@ export function removeActor(state: SlotState, owner: number): void {
     state.rows.remove(beginKey(owner, table).finish());
 }
 
-/** Returns the actor, creating the row of one that was never seen. */
-export function ensureActor(state: SlotState, owner: number, did: string): ActorRow {
+/** Returns the actor, creating the row of one that is first seen at `seenMs`. */
+export function ensureActor(state: SlotState, owner: number, did: string, seenMs: number): ActorRow {
   const known = getActor(state, owner);
   if (known !== undefined) return known;
   const fresh = {
@@ -98,8 +105,10 @@ export function ensureActor(state: SlotState, owner: number, did: string): Actor
     isTrustedVerifier: false,
     identityMs: 0,
     accountMs: 0,
+    seenMs,
   };
   putActor(state, owner, fresh);
+  countNewActor(state, seenMs, 1);
   return fresh;
 }
 

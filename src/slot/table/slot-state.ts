@@ -20,6 +20,7 @@ export const tableCode = {
   source: 0x06,
   delivered: 0x08,
   resyncNeeded: 0x0a,
+  newActors: 0x0b,
   actor: 0x0c,
   privateData: 0x0d,
   repo: 0x0e,

@@ -160,6 +160,7 @@ describe('rows read back as they were written', () => {
       isTrustedVerifier: fc.boolean(),
       identityMs: storableTime,
       accountMs: storableTime,
+      seenMs: storableTime,
     });
     const repo = fc.record({ rev: text, resyncRev: text, deletedMs: fc.option(storableTime), isGivenUp: fc.boolean() });
     const identity = fc.record({ keysJson: text, servicesJson: text, resolvedMs: storableTime });
