@@ -2,11 +2,12 @@
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { errorOfBody } from '../http/error-body.ts';
 
-/** A GET, or a POST when there is a body. */
+/** A GET, or when there is a body a POST, or a DELETE. */
 export type AdminRequest = {
   readonly url: string;
   readonly path: string;
   readonly body?: unknown;
+  readonly isDelete?: boolean;
   readonly token: string | null;
   readonly timeoutMs: number;
 };
@@ -17,10 +18,13 @@ export type AdminRequest = {
  * Errors: DataPlaneError with the code and the hint that the process raised; `Unavailable` when it
  * cannot be reached; `DeadlineExceeded` when it does not answer within `timeoutMs`.
  */
-export async function adminRequest({ url, path, body, token, timeoutMs }: AdminRequest): Promise<unknown> {
+export async function adminRequest({ url, path, body, isDelete, token, timeoutMs }: AdminRequest): Promise<unknown> {
   const headers: Record<string, string> = { 'content-type': 'application/json' };
   if (token !== null) headers['authorization'] = `Bearer ${token}`;
-  const init = body === undefined ? { method: 'GET' } : { method: 'POST', body: JSON.stringify(body) };
+  const init =
+    body === undefined
+      ? { method: 'GET' }
+      : { method: isDelete === true ? 'DELETE' : 'POST', body: JSON.stringify(body) };
   let response: Response;
   let text: string;
   try {

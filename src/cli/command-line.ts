@@ -81,6 +81,9 @@ const commandTable: Record<CommandName, CommandRow> = {
   'tag set': { operands: ['<at-uri|did>', '[tags...]'], summary: 'replace the tags of a record or an actor' },
   'age set': { operands: ['<did>', '<status>'], summary: 'set what is known about the age of an actor' },
   'age clear': { operands: ['<did>'], summary: 'remove what is known about it' },
+  'label add': { operands: ['<src>', '<did|at-uri>', '<val>'], summary: 'label something in the name of a labeler' },
+  'label remove': { operands: ['<src>', '<did|at-uri>', '<val>'], summary: 'remove a label, as if it had never been' },
+  'label list': { operands: ['<did|at-uri>'], summary: 'show all labels of an account or a record' },
   'verifier trust': { operands: ['<did>'], summary: 'show the verifications that an actor issues' },
   'verifier distrust': { operands: ['<did>'], summary: 'show them no more' },
   'map validate': { summary: 'check the shard map' },
@@ -102,6 +105,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
   suggestion: 'decide what is suggested to everyone',
   tag: 'tag records and actors',
   age: 'decide about the age assurance of an actor',
+  label: 'label accounts and records',
   verifier: 'decide whose verifications count',
 };
 

@@ -46,6 +46,9 @@ export const commandNames = [
   'tag set',
   'age set',
   'age clear',
+  'label add',
+  'label remove',
+  'label list',
   'verifier trust',
   'verifier distrust',
   'map validate',
@@ -97,7 +100,7 @@ export const recordCommands = [
   'private erase',
 ] as const satisfies readonly CommandName[];
 
-/** Commands by which operators say what is suggested, tagged and known of an actor's age. */
+/** Commands by which operators say what is suggested, tagged, labelled and known of an actor. */
 export const operatorCommands = [
   'suggestion list',
   'suggestion add',
@@ -106,6 +109,9 @@ export const operatorCommands = [
   'tag set',
   'age set',
   'age clear',
+  'label add',
+  'label remove',
+  'label list',
   'verifier trust',
   'verifier distrust',
 ] as const satisfies readonly CommandName[];

@@ -102,6 +102,19 @@ export const commandSettings = {
     commands: ['suggestion add'],
     help: 'where the first of them comes in its list; absent = at the end',
   },
+  cid: {
+    kind: 'text',
+    default: null,
+    commands: ['label add', 'label remove'],
+    help: 'the version of the record that the label is about; absent = all versions',
+  },
+  neg: { kind: 'switch', default: false, commands: ['label add'], help: 'take back an earlier label' },
+  exp: {
+    kind: 'text',
+    default: null,
+    commands: ['label add'],
+    help: 'when the label expires, such as 2030-01-31T12:00:00Z; absent = never',
+  },
   access: {
     kind: 'text',
     default: null,
@@ -134,6 +147,7 @@ export const commandSettings = {
       'suggestion remove',
       'tag set',
       'age clear',
+      'label remove',
       'verifier trust',
       'verifier distrust',
       'record delete',

@@ -5,10 +5,10 @@ import { readShape } from '../config/json-shape.ts';
 
 /** An operators' endpoint. Its result is sent as JSON, what it throws as the error body. */
 export type JsonRoute = {
-  readonly verb: 'get' | 'post';
+  readonly verb: 'get' | 'post' | 'delete';
   /** Begins with `/v1/`. */
   readonly path: string;
-  /** `body` is the parsed JSON of a POST; `{}` for a GET or an empty body. */
+  /** `body` is the parsed JSON of a POST or a DELETE; `{}` for a GET or an empty body. */
   readonly answer: (body: unknown, query: URLSearchParams) => Promise<object> | object;
 };
 
@@ -29,6 +29,15 @@ export function postRoute<Shape extends v.GenericSchema>(
   answer: (body: v.InferOutput<Shape>) => Promise<object> | object,
 ): JsonRoute {
   return { verb: 'post', path, answer: (body) => answer(readShape(shape, body, (problem) => refuseRequest(problem))) };
+}
+
+/** Returns the route of a DELETE of what its body names, under the rules of `postRoute`. */
+export function deleteRoute<Shape extends v.GenericSchema>(
+  path: string,
+  shape: Shape,
+  answer: (body: v.InferOutput<Shape>) => Promise<object> | object,
+): JsonRoute {
+  return { ...postRoute(path, shape, answer), verb: 'delete' };
 }
 
 /** Parses a JSON body; an empty one is `{}`. Errors: DataPlaneError `InvalidArgument`. */

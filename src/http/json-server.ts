@@ -109,6 +109,8 @@ async function answerWith(exchange: Exchange, make: () => Promise<void>): Promis
   }
 }
 
+const appMethods = { get: 'get', post: 'post', delete: 'del' } as const;
+
 class JsonEndpoints {
   readonly #options: JsonServerOptions;
   readonly #tokens: readonly string[];
@@ -141,7 +143,7 @@ class JsonEndpoints {
       );
     });
     for (const route of this.#options.routes) {
-      app[route.verb](route.path, (response, request) => this.#serve(route, response, request));
+      app[appMethods[route.verb]](route.path, (response, request) => this.#serve(route, response, request));
     }
     app.any('/*', (response) =>
       new Exchange(response).sendError(
@@ -175,7 +177,7 @@ class JsonEndpoints {
     const exchange = new Exchange(response);
     if (!this.#mayAsk(request, exchange)) return;
     try {
-      if (route.verb === 'post') requireJson((name) => request.getHeader(name));
+      if (route.verb !== 'get') requireJson((name) => request.getHeader(name));
     } catch (thrown) {
       return exchange.sendError(thrown, true);
     }

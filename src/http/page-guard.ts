@@ -81,6 +81,6 @@ export class PageGuard {
 export function requireJson(header: HeaderReader): void {
   const type = header('content-type').split(';', 1)[0]!.trim().toLowerCase();
   if (type !== 'application/json') {
-    throw new DataPlaneError('InvalidArgument', 'a POST needs content-type: application/json');
+    throw new DataPlaneError('InvalidArgument', 'a body needs content-type: application/json');
   }
 }

@@ -1,7 +1,7 @@
 /** Private writes on the word of an operator, and the checks of what names their target. */
 import { isKeyableDid, parseRecordUri, type RecordRef } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
-import type { PrivateWrite } from '../entry/entry.ts';
+import type { PrivateWrite, WrittenEntry } from '../entry/entry.ts';
 import { encodeEntry } from '../entry/entry-codec.ts';
 import { refuseRequest } from '../http/json-route.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
@@ -22,10 +22,14 @@ export function askSlotOf(
 }
 
 /** Writes to the slot of `key`, a DID or another; reads through this router see it afterwards. */
-export async function writeAs(router: ServiceRouter, clock: Clock, key: string, write: PrivateWrite): Promise<void> {
-  const payload = encodeEntry({ kind: 'private', did: key, write });
+export function writeAs(router: ServiceRouter, clock: Clock, key: string, write: PrivateWrite): Promise<void> {
+  return writeEntryAs(router, clock, { kind: 'private', did: key, write });
+}
+
+/** Writes an entry to the slot of its DID; reads through this router see it afterwards. */
+export async function writeEntryAs(router: ServiceRouter, clock: Clock, entry: WrittenEntry): Promise<void> {
   try {
-    await askSlotOf(router, clock, key, { method: nodeCalls.write, payload });
+    await askSlotOf(router, clock, entry.did, { method: nodeCalls.write, payload: encodeEntry(entry) });
   } finally {
     router.wrote();
   }

@@ -23,6 +23,7 @@ import { actorRoutes } from './actor-routes.ts';
 import { startHttpEdge } from './edge/http-edge.ts';
 import type { Http2Limits } from './edge/http2-connection.ts';
 import { startHttp2Edge } from './edge/http2-edge.ts';
+import { labelRoutes } from './label-routes.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
 import type { IdentitySource } from './plan/identity-source.ts';
 import { ServiceRouter } from './plan/service-router.ts';
@@ -211,6 +212,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         ...privateRoutes(router, clock),
         ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
         ...suggestionRoutes(router, clock),
+        ...labelRoutes(router, clock),
         ...actorRoutes(router, clock),
         ...(options.routes ?? []),
       ],

@@ -27,6 +27,8 @@ export const nodeCalls = {
   didsOf: 'slot.didsOf',
   /** GetLabelsRequest → for each subject a field 1 that holds its fields of GetLabelsResponse. */
   labels: 'slot.labels',
+  /** Texts with one subject → its labels as JSON texts, negated and expired ones included. */
+  labelsOf: 'slot.labelsOf',
   /** A position → a page of the node's labelers and the next position, see labelers-page.ts. */
   labelers: 'slot.labelers',
   /** What an actor keeps in private, in pages, see private-page.ts. */

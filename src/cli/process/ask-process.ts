@@ -20,6 +20,19 @@ export function askRouter(
   return adminRequest({ url, path, body, token: readClientToken(settings), timeoutMs });
 }
 
+/** Sends a DELETE of what the body names to the router. Errors: those of `adminRequest`. */
+export function deleteAtRouter({ settings }: Settings, path: string, body: object): Promise<unknown> {
+  const url = urlOf('router', settings.routerUrl, settings.dataDir);
+  return adminRequest({
+    url,
+    path,
+    body,
+    isDelete: true,
+    token: readClientToken(settings),
+    timeoutMs: timeoutMsDefault,
+  });
+}
+
 /** Like `askRouter`, for ingest. */
 export function askIngest(
   { settings }: Settings,

@@ -5,6 +5,7 @@
  * Most subjects have no label, so what a subject has is cached with the records: rendered, as
  * `labelHead`, DID of the source, JSON. Subjects with more labels are read again each time.
  */
+import { labelSubject } from '../../atproto/label.ts';
 import type { Clock } from '../../base/clock.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { FieldScanner } from '../../proto/fields.ts';
@@ -14,7 +15,7 @@ import { labelsOf, labelsOfSourcePrefix, labelsPrefix, type StoredLabel } from '
 import { type SlotState, tableCode } from '../../slot/table/slot-state.ts';
 import type { RecordCache } from '../cache/record-cache.ts';
 import type { RowFinder } from '../lookup/row-finder.ts';
-import { requireWhole } from '../lookup/slot-lookup.ts';
+import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { RecordReads } from './records.ts';
 
 const { subjects, issuers } = fieldNumber.GetLabelsRequest;
@@ -131,6 +132,17 @@ function writeSubject(
   writeRendered(into, source, 0, source.length, asked);
   if (!shouldAdmit) return;
   cache.set(state, prefix, { source, start: 0, end: source.length, jsonStart: 0, jsonEnd: 0, postFlags: 0 });
+}
+
+/** Returns all labels of a subject, as JSON. */
+export function labelsOfSubject(lookup: SlotLookup, uri: string): string[] {
+  const subject = labelSubject(uri);
+  if (subject === undefined) return [];
+  const state = lookup.stateOf(subject.did);
+  const owner = ownerOfDid(state, subject.did);
+  if (owner === undefined) return [];
+  const prefix = labelsPrefix(owner, subject.record);
+  return Array.from(labelsOf(state, prefix, prefix.length, labelsOfSubjectMax), (label) => jsonOf(label, uri));
 }
 
 /** Yields where the labels of a request's subjects begin that are not cached. */

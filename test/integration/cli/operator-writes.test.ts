@@ -127,3 +127,46 @@ it('what names nothing that can be meant is refused, saying why', async () => {
     code: 'InvalidArgument',
   });
 });
+
+it('labels are set, shown and removed, at once for readers, and checked whole before', async () => {
+  const [src, other] = ['did:web:mod.example', 'did:web:other.example'];
+  const cts = '2025-01-31T12:00:00.000Z';
+  const read = async (): Promise<string[]> => {
+    const request = { subjects: [did, post], issuers: [src, other] };
+    const { labels = [] } = await callService(router(), 'GetLabels', request);
+    return (labels as string[]).map((json) => {
+      const { uri, val, neg } = JSON.parse(Buffer.from(json, 'base64').toString()) as Record<string, unknown>;
+      return `${neg === true ? 'not ' : ''}${val} ${uri}`;
+    });
+  };
+  expect(await read()).toEqual([]);
+  expect(await run('label', 'add', src, post, 'spam', '--exp=2100-01-01T00:00:00Z')).toMatchObject({ code: 0 });
+  expect(await ask('/v1/labels', { labels: [{ src: other, uri: did, val: 'rude', cts }] })).toEqual({ written: 1 });
+  expect(await read()).toEqual([`rude ${did}`, `spam ${post}`]);
+  await run('label', 'add', src, post, 'spam', '--neg');
+  expect(await read()).toEqual([`rude ${did}`, `not spam ${post}`]);
+  expect((await run('label', 'list', post)).out).toContain('not spam');
+  expect((await run('label', 'remove', src, post, 'spam', '--dry-run')).out).toContain('would be removed');
+  expect(await read()).toHaveLength(2);
+  expect((await run('label', 'remove', src, post, 'spam')).out).toContain(': removed');
+  expect((await run('label', 'list', post, '--json')).out).toBe('[]\n');
+  expect(await read()).toEqual([`rude ${did}`]);
+
+  const sound = { src, uri: did, val: 'sound', cts };
+  const bad: readonly [object, string][] = [
+    [{ ...sound, uri: 'at://a.example/b/c' }, 'labels[1]: label-subject-bad; nothing was written'],
+    [{ ...sound, cts: 'now' }, 'labels[1]: label-time-bad'],
+    [{ ...sound, cts: '2999-01-01T00:00:00Z' }, 'labels[1]: cts is ahead of our clock'],
+    [{ ...sound, odd: 1 }, 'labels[1]: unknown key "odd"'],
+    [{ ...sound, cid: 'x', val: 'y' }, 'labels[1]: label-cid-bad'],
+    [sound, 'is in the list once more'],
+  ];
+  for (const [label, message] of bad) {
+    await expect(ask('/v1/labels', { labels: [sound, label] })).rejects.toMatchObject({
+      code: 'InvalidArgument',
+      message: expect.stringContaining(message),
+    });
+  }
+  await expect(ask('/v1/labels', { labels: [] })).rejects.toMatchObject({ code: 'InvalidArgument' });
+  expect(await read()).toEqual([`rude ${did}`]);
+});
