@@ -126,7 +126,7 @@ export const commandSettings = {
     default: null,
     schemes: ['postgres:', 'postgresql:'],
     commands: ['import postgres'],
-    help: 'database of the official data plane, as psql takes it; its password is better in PGPASSWORD or ~/.pgpass',
+    help: 'database of the official data plane, with ?user= and ?schema= where needed; its password comes by PGPASSWORD or ~/.pgpass',
   },
   parallel: {
     kind: 'integer',

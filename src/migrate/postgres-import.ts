@@ -32,7 +32,7 @@ import {
 } from './row-entries.ts';
 
 const rangesMax = 4_096;
-const actorsPerRange = 2_000;
+const actorsPerRange = 500;
 /** Bounds of one entry. Units: records; bytes of blocks. */
 const entryRecordsMax = 500;
 const entryBlockBytesMax = 256 * 1024;

@@ -1,8 +1,8 @@
 /**
  * The database of an official data plane, read through `psql`, which every PostgreSQL ships.
  *
- * Owns: one child process for each query, in a transaction that only reads. The password goes by
- * the environment, so that no list of processes shows it.
+ * Owns: one child process for each query, in a transaction that only reads. A password is never
+ * part of the URL: it comes by the environment or a file, as psql takes it.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,21 +27,27 @@ export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Reads the database at a URL such as `postgresql://user@host:5432/bsky?sslmode=require`. */
+/**
+ * Reads the database at a URL such as `postgresql://host/bsky?user=reader&schema=bsky`.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` for a schema that is no name.
+ */
 export function postgresSource(url: string, environment: Environment): RowSource {
-  const { hostname, port, pathname, username, password, searchParams } = new URL(url);
+  const { hostname, port, pathname, searchParams } = new URL(url);
   const given = {
     PGHOST: decodeURIComponent(hostname),
     PGPORT: port,
-    PGUSER: decodeURIComponent(username),
-    PGPASSWORD: decodeURIComponent(password),
+    PGUSER: searchParams.get('user') ?? '',
     PGDATABASE: decodeURIComponent(pathname.slice(1)),
     PGSSLMODE: searchParams.get('sslmode') ?? '',
   };
   const named = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ''));
-  const child = { ...environment, ...named, PGOPTIONS: safeOptions, PGAPPNAME: 'skyshard import' };
+  const schema = searchParams.get('schema') ?? 'public';
+  if (!/^\w+$/.test(schema)) throw new DataPlaneError('ConfigInvalid', `"${schema}" is not the name of a schema`);
+  const options = `${safeOptions} -c search_path=${schema}`;
+  const child = { ...environment, ...named, PGOPTIONS: options, PGAPPNAME: 'skyshard import' };
   return {
-    name: `${hostname}:${port || '5432'}${pathname}`,
+    name: `${hostname}:${port || '5432'}${pathname} ${schema}`,
     rows: (query) => psqlRows(query, child),
   };
 }

@@ -42,8 +42,7 @@ async function importAll(context: CommandContext, url: string): Promise<Readonly
   const made = join(settings.dataDir, 'cluster-token');
   const clusterTokenFile = settings.clusterTokenFile ?? map.clusterTokenFile ?? (existsSync(made) ? made : null);
   const { maps, caller } = clusterClient(context, map, readTokenFile(clusterTokenFile, 'cluster token file'));
-  await using _caller = caller;
-  await using appender = new RemoteLog({
+  const appender = new RemoteLog({
     caller,
     map: () => maps.map,
     clock,
@@ -59,7 +58,12 @@ async function importAll(context: CommandContext, url: string): Promise<Readonly
     parallel: settings.parallel!,
     onProgress: (progress) => print(settings.json ? `${JSON.stringify({ progress })}\n` : progressText(progress)),
   });
-  await job.run();
+  try {
+    await job.run();
+  } finally {
+    await appender[Symbol.asyncDispose]();
+    await caller[Symbol.asyncDispose]();
+  }
   return job.counts;
 }
 
