@@ -181,3 +181,10 @@ export function cidOfBlock(block: Uint8Array, codec: number = cidCodec.dagCbor):
 export function isBlockIntact(source: Uint8Array, start: number, block: Uint8Array): boolean {
   return isSameBytes(hash('sha256', block, 'buffer'), 0, source, start + digestAt, cidDigestBytes);
 }
+
+/** Returns the first 48 bits of a CID's digest, by which a record's versions differ. */
+export function versionOfCid(cid: Uint8Array): number {
+  let version = 0;
+  for (let at = digestAt; at < digestAt + 6; at++) version = version * 256 + cid[at]!;
+  return version;
+}

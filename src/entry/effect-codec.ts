@@ -4,7 +4,7 @@ import { edgeByKind, edgeOfCode } from '../atproto/edge-kind.ts';
 import { isNoticeReason } from '../atproto/notice-reason.ts';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
-import type { Effect, EffectOf, SentEffect } from './entry.ts';
+import { type Effect, type EffectOf, gates, type Judged, type SentEffect } from './entry.ts';
 
 /** A tag of a table. A byte that was read is one only after a switch has refused all others. */
 export type ValueOf<Table> = Table[keyof Table];
@@ -31,6 +31,9 @@ const effectTag = {
   'resend-begin': 8,
   'resend-end': 9,
   'verified-by': 10,
+  verdict: 11,
+  'gate-question': 12,
+  'gate-answer': 13,
 } as const satisfies Record<SentEffect['type'], number>;
 
 /** Appends one effect; `readEffect` reads it. */
@@ -40,12 +43,12 @@ export function writeEffect(writer: ByteWriter, effect: SentEffect): void {
     case 'edge':
       return writeEdge(writer, effect);
     case 'thread':
-      writer.u8((effect.present ? 1 : 0) | (effect.isTakenDown ? 2 : 0));
+      writer.u8((effect.present ? 1 : 0) | (effect.isTakenDown ? 2 : 0) | (effect.isFollower ? 4 : 0));
       writeRecordRef(writer, effect.root);
       writeRecordRef(writer, effect.parent);
       writeRecordRef(writer, effect.reply);
       writeEntryTime(writer, effect.sortMs);
-      return writeEntryTime(writer, effect.eventMs);
+      return writeJudged(writer, effect.judged);
     case 'notice':
       writer.u8((effect.present ? 1 : 0) | (effect.isTakenDown ? 2 : 0));
       writeDid(writer, effect.recipient);
@@ -72,23 +75,51 @@ export function writeEffect(writer: ByteWriter, effect: SentEffect): void {
     case 'handle-loss':
       writeDid(writer.text(effect.handle), effect.did);
       return writeEntryTime(writer, effect.lostVerifiedAtMs);
+    case 'verdict':
+      writer.u8((effect.isViolating ? 1 : 0) | (gates.indexOf(effect.gate) << 1));
+      writeRecordRef(writer, effect.post);
+      writer.u48(effect.version);
+      return;
+    case 'gate-question':
+      writeRecordRef(writer, effect.root);
+      writeRecordRef(writer, effect.reply);
+      writeEntryTime(writer.u48(effect.version), effect.indexedMs);
+      writer.u8(effect.lists.length);
+      for (const list of effect.lists) writeRecordRef(writer, list);
+      return;
+    case 'gate-answer':
+      writeRecordRef(writer.u8(effect.isListed ? 1 : 0), effect.root);
+      writeRecordRef(writer, effect.reply);
+      writer.u48(effect.version);
+      return;
     case 'resend-begin':
     case 'resend-end':
       return;
   }
 }
 
-const edgeFlag = { present: 1, hasSubject: 2, hasSubjectDid: 4 } as const;
+function writeJudged(writer: ByteWriter, { isViolating, eventMs, version }: Judged): void {
+  writeEntryTime(writer.u8(isViolating ? 1 : 0), eventMs);
+  writer.u48(version);
+}
+
+function readJudged(reader: ByteReader): Judged {
+  return { isViolating: reader.u8() === 1, eventMs: readEntryTime(reader), version: reader.u48() };
+}
+
+const edgeFlag = { present: 1, hasSubject: 2, hasSubjectDid: 4, judged: 8 } as const;
 
 function writeEdge(writer: ByteWriter, effect: EffectOf<'edge'>): void {
   const { subject } = effect;
   const needsDid = subject === null || subject.did !== effect.subjectDid;
   const flags = (effect.present ? edgeFlag.present : 0) | (subject === null ? 0 : edgeFlag.hasSubject);
-  writer.u8(edgeByKind[effect.edge].code).u8(flags | (needsDid ? edgeFlag.hasSubjectDid : 0));
+  const judged = effect.judged === undefined ? 0 : edgeFlag.judged;
+  writer.u8(edgeByKind[effect.edge].code).u8(flags | (needsDid ? edgeFlag.hasSubjectDid : 0) | judged);
   writeRecordRef(writer, effect.source);
   if (subject !== null) writeRecordRef(writer, subject);
   if (needsDid) writeDid(writer, effect.subjectDid);
   writeEntryTime(writer, effect.sortMs);
+  if (effect.judged !== undefined) writeJudged(writer, effect.judged);
 }
 
 function readEdge(reader: ByteReader): Effect {
@@ -99,7 +130,8 @@ function readEdge(reader: ByteReader): Effect {
   const subjectDid = (flags & edgeFlag.hasSubjectDid) === 0 ? subject?.did : readDid(reader);
   if (subjectDid === undefined) return reader.fail('an edge that names no actor');
   const present = (flags & edgeFlag.present) !== 0;
-  return { type: 'edge', edge, present, source, subjectDid, subject, sortMs: readEntryTime(reader) };
+  const effect = { type: 'edge', edge, present, source, subjectDid, subject, sortMs: readEntryTime(reader) } as const;
+  return (flags & edgeFlag.judged) === 0 ? effect : { ...effect, judged: readJudged(reader) };
 }
 
 function readThread(reader: ByteReader): Effect {
@@ -108,12 +140,28 @@ function readThread(reader: ByteReader): Effect {
     type: 'thread',
     present: (flags & 1) === 1,
     isTakenDown: (flags & 2) === 2,
+    isFollower: (flags & 4) === 4,
     root: readRecordRef(reader),
     parent: readRecordRef(reader),
     reply: readRecordRef(reader),
     sortMs: readEntryTime(reader),
-    eventMs: readEntryTime(reader),
+    judged: readJudged(reader),
   };
+}
+
+function readVerdict(reader: ByteReader): Effect {
+  const flags = reader.u8();
+  const gate = gates[flags >>> 1] ?? reader.fail('a verdict of an unknown gate');
+  const isViolating = (flags & 1) === 1;
+  return { type: 'verdict', gate, isViolating, post: readRecordRef(reader), version: reader.u48() };
+}
+
+function readQuestion(reader: ByteReader): Effect {
+  const [root, reply] = [readRecordRef(reader), readRecordRef(reader)];
+  const version = reader.u48();
+  const indexedMs = readEntryTime(reader);
+  const lists = Array.from({ length: reader.u8() }, () => readRecordRef(reader));
+  return { type: 'gate-question', root, reply, version, indexedMs, lists };
 }
 
 function readNotice(reader: ByteReader): Effect {
@@ -142,6 +190,18 @@ export function readEffect(reader: ByteReader): SentEffect {
       return readEdge(reader);
     case effectTag.thread:
       return readThread(reader);
+    case effectTag.verdict:
+      return readVerdict(reader);
+    case effectTag['gate-question']:
+      return readQuestion(reader);
+    case effectTag['gate-answer']:
+      return {
+        type: 'gate-answer',
+        isListed: reader.u8() === 1,
+        root: readRecordRef(reader),
+        reply: readRecordRef(reader),
+        version: reader.u48(),
+      };
     case effectTag.notice:
       return readNotice(reader);
     case effectTag['notice-takedown']:

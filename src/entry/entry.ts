@@ -21,7 +21,7 @@ export type RepoEntry<Kind extends string> = {
 };
 
 /** Ops of one entry: what marks leave room for. Ingest sends at most a tenth of that. */
-export const opsPerEntryMax = 3_000;
+export const opsPerEntryMax = 2_500;
 
 /** One commit, in stream order. `since` is the previous rev, if the event names one. */
 export type CommitEntry = RepoEntry<'commit'> & { readonly since: string | null; readonly ops: readonly RepoOp[] };
@@ -265,13 +265,30 @@ export type Entry =
   | QuarantineEntry
   | LifecycleEntry;
 
+/** The gates of a post: who may reply to its thread, and who may quote it. */
+export const gates = ['thread', 'post'] as const;
+export type Gate = (typeof gates)[number];
+
+/** A version of a post as gates judge it. */
+export type Judged = {
+  /** When it was indexed; of a post that is not present, when it was deleted. Units: ms. */
+  readonly eventMs: number;
+  /** The first 48 bits of its CID's digest. */
+  readonly version: number;
+  /** What its author's slot holds: the verdict that it has heard. */
+  readonly isViolating: boolean;
+};
+
 /**
  * An effect, routed to the slot of its `routingKey`.
  *
  * `edge`: record `source` points (or, when not present, no longer points) at `subjectDid` or at its
  * record `subject`. For a list item `subject` is the list and `subjectDid` the listed actor.
  * `sortMs`, the source record's sort time, is part of the edge's identity: a withdrawal repeats it.
+ * `judged` is what gates need of it: of a quote and of a reply; of a list item only the time.
  * `thread`: a reply belongs (or belonged) to the thread whose root it claims.
+ * `verdict`: whether a gate forbids a post, in answer to its `thread` or `edge`.
+ * `gate-question`, `gate-answer`: whether a reply's author is on one of the lists of a gate.
  * `notice`: a notification for `recipient`.
  * `post-exists`: whether the post of a reposter's feed items exists.
  * `verified-by`: the verification `source` of a trusted verifier counts, or no longer does.
@@ -286,6 +303,7 @@ export type Effect =
       readonly subjectDid: string;
       readonly subject: RecordRef | null;
       readonly sortMs: number;
+      readonly judged?: Judged;
     }
   | {
       readonly type: 'thread';
@@ -294,9 +312,33 @@ export type Effect =
       readonly parent: RecordRef;
       readonly reply: RecordRef;
       readonly sortMs: number;
-      /** Event time of this change: the deletion time of a reply that is not present. */
-      readonly eventMs: number;
       readonly isTakenDown: boolean;
+      /** The author follows that of the root. */
+      readonly isFollower: boolean;
+      readonly judged: Judged;
+    }
+  | {
+      readonly type: 'verdict';
+      readonly gate: Gate;
+      readonly post: RecordRef;
+      readonly version: number;
+      readonly isViolating: boolean;
+    }
+  | {
+      readonly type: 'gate-question';
+      readonly root: RecordRef;
+      readonly reply: RecordRef;
+      readonly version: number;
+      /** When the reply was indexed: lists count as they were then. */
+      readonly indexedMs: number;
+      readonly lists: readonly RecordRef[];
+    }
+  | {
+      readonly type: 'gate-answer';
+      readonly root: RecordRef;
+      readonly reply: RecordRef;
+      readonly version: number;
+      readonly isListed: boolean;
     }
   | {
       readonly type: 'notice';
@@ -358,7 +400,12 @@ export function routingKey(effect: Effect): string {
     case 'edge':
       return effect.subjectDid;
     case 'thread':
+    case 'gate-answer':
       return effect.root.did;
+    case 'verdict':
+      return effect.post.did;
+    case 'gate-question':
+      return effect.reply.did;
     case 'notice':
     case 'notice-takedown':
       return effect.recipient;

@@ -54,8 +54,11 @@ function authorOf(effect: SentEffect): string {
     case 'verified-by':
       return effect.source.did;
     case 'thread':
+    case 'gate-question':
+    case 'gate-answer':
       return effect.reply.did;
     case 'post-exists':
+    case 'verdict':
       return effect.post.did;
     case 'handle-claim':
     case 'handle-loss':

@@ -8,7 +8,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type CrashPoint, fileCrashPoints, ingestCrashPoints } from '../../src/base/crash-point.ts';
 import { readRunFile } from '../../src/cli/process/run-file.ts';
 import { TidClock } from '../../src/demo/model/tid-clock.ts';
+import { Model } from '../simulation/model.ts';
 import type { Facts } from '../simulation/model-facts.ts';
+import { comparableOf } from '../simulation/model-gates.ts';
 import { factsOfSlots } from '../simulation/slot-facts.ts';
 import { CrashCluster } from '../support/crash-cluster.ts';
 import type { IngestChildSettings } from '../support/ingest-child.ts';
@@ -160,7 +162,9 @@ describe('ingest', () => {
     await cluster.settle();
     const dids = [otherDid, ...accounts.map(({ did }) => did)];
     const handles = accounts.map(({ handle }) => handle);
-    const facts = await cluster.withSlots((stateOf) => factsOfSlots(stateOf, dids, handles, () => true));
+    const facts = await cluster.withSlots((stateOf) =>
+      factsOfSlots(stateOf, dids, handles, comparableOf(new Model(0))),
+    );
     accounts.forEach((account, number) => {
       expectMeaning(facts, account, number);
     });

@@ -23,8 +23,8 @@ const collections = [
   ...new Array<string>(5).fill('app.bsky.graph.block'),
   ...new Array<string>(4).fill('app.bsky.graph.listitem'),
   ...new Array<string>(3).fill('app.bsky.graph.verification'),
-  ...new Array<string>(2).fill('app.bsky.feed.threadgate'),
-  'app.bsky.feed.postgate',
+  ...new Array<string>(5).fill('app.bsky.feed.threadgate'),
+  ...new Array<string>(2).fill('app.bsky.feed.postgate'),
   'app.bsky.graph.listblock',
   'app.bsky.graph.referencelistoptout',
   'app.bsky.graph.list',
@@ -158,11 +158,40 @@ export class RecordMaker {
       case 'app.bsky.actor.profile':
         return this.#random.below(2) === 0 ? {} : { joinedViaStarterPack: this.#ref('app.bsky.graph.starterpack') };
       case 'app.bsky.feed.threadgate':
-      case 'app.bsky.feed.postgate':
-        return { post: `at://${did}/app.bsky.feed.post/${rkey}` };
+        return { post: `at://${did}/app.bsky.feed.post/${rkey}`, ...this.#threadRules() };
+      case 'app.bsky.feed.postgate': {
+        const embeddingRules = pick<readonly Json[] | undefined>(this.#random, [
+          undefined,
+          [],
+          [{ $type: 'app.bsky.feed.postgate#disableRule' }],
+          [{ $type: 'app.bsky.feed.postgate#disableRule' }],
+        ]);
+        return { post: `at://${did}/app.bsky.feed.post/${rkey}`, ...(embeddingRules && { embeddingRules }) };
+      }
       default:
         return { name: 'n' };
     }
+  }
+
+  /** Who may reply; lists are few, so that items of them exist. */
+  #threadRules(): Json {
+    const random = this.#random;
+    const rules = ['mentionRule', 'followerRule', 'followingRule', 'listRule', 'com.example.unknown'];
+    const allow = Array.from({ length: random.below(3) }, () => {
+      const name = pick(random, rules);
+      const $type = name.includes('.') ? name : `app.bsky.feed.threadgate#${name}`;
+      return name === 'listRule' ? { $type, list: this.#list() } : { $type };
+    });
+    const hiddenReplies = Array.from({ length: random.below(3) }, () => this.#uri('app.bsky.feed.post'));
+    return {
+      ...(random.below(5) > 0 && { allow }),
+      ...(random.below(2) > 0 && { hiddenReplies }),
+    };
+  }
+
+  #list(): string {
+    const rkey = tidOf(this.#random.below(2));
+    return `at://${this.#dids[this.#random.below(2)]}/app.bsky.graph.list/${rkey}`;
   }
 
   #post(did: string, rkey: string): Json {

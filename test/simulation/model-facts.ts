@@ -5,6 +5,7 @@
  * A fact is a key and a text. `slot-facts.ts` reads the same facts from slots; both must be equal.
  */
 import { type Model, type ModelRecord, type ModelReply, replyRefsOf, uriOf } from './model.ts';
+import { type Comparable, comparableOf, hiddenFor, quoteVerdict, replyVerdict } from './model-gates.ts';
 import {
   edgeOf,
   hasImages,
@@ -48,7 +49,6 @@ const recordCountByKind: Readonly<Record<string, string>> = {
   like: 'likes',
   repost: 'reposts',
   quote: 'quotes',
-  reply: 'replies',
 };
 
 class FactWriter {
@@ -74,11 +74,12 @@ class FactWriter {
 /** Returns everything that must be readable after a history. */
 export function factsOfModel(model: Model): Facts {
   const writer = new FactWriter();
+  const compared = comparableOf(model);
   writeActors(model, writer);
-  for (const record of model.records.values()) writeRecord(model, writer, record);
+  for (const record of model.records.values()) writeRecord(model, writer, record, compared);
   writeEdges(model, writer);
   writeThreads(model, writer);
-  writeNotices(model, writer);
+  writeNotices(model, writer, compared);
   return writer.finish();
 }
 
@@ -116,16 +117,17 @@ function writeActors(model: Model, writer: FactWriter): void {
   for (const [blob, ref] of model.blobTakedowns) writer.put(`blob ${blob}`, ref);
 }
 
-function writeRecord(model: Model, writer: FactWriter, record: ModelRecord): void {
+function writeRecord(model: Model, writer: FactWriter, record: ModelRecord, compared: Comparable): void {
   const { did, collection, rkey, cid, json, indexedMs, sortMs, takedownRef } = record;
   const gateOf = (gate: string): boolean =>
     model.records.has(uriOf({ did, collection: `app.bsky.feed.${gate}`, rkey }));
   const isPost = collection === postCollection;
-  const gates = isPost ? (gateOf('threadgate') ? 4 : 0) + (gateOf('postgate') ? 8 : 0) : 0;
+  const verdicts = isPost && compared.isVerdictCompared(uriOf(record)) ? verdictsOf(model, record) : 0;
+  const gates = isPost ? (gateOf('threadgate') ? 4 : 0) + (gateOf('postgate') ? 8 : 0) + verdicts : 0;
   writer.put(`record ${uriOf(record)}`, { cid, json, indexedMs, sortMs, takedownRef, gates });
   const count = actorCountByCollection[collection];
   if (count !== undefined) writer.count(`counts ${did}`, count);
-  if (isPost) writePost(writer, record);
+  if (isPost) writePost(model, writer, record, compared);
   const pack = collection === 'app.bsky.actor.profile' ? packOf(record.value) : undefined;
   if (pack === undefined) return;
   writeIncoming(writer, 'join', record, { did: pack.did, ref: pack });
@@ -133,7 +135,11 @@ function writeRecord(model: Model, writer: FactWriter, record: ModelRecord): voi
   for (const name of [String(hour), 'all']) writer.count(`joins ${uriOf(pack)}`, name);
 }
 
-function writePost(writer: FactWriter, post: ModelRecord): void {
+function verdictsOf(model: Model, post: ModelRecord): number {
+  return (replyVerdict(model, post).isViolating ? 1 : 0) + (quoteVerdict(model, post).isViolating ? 2 : 0);
+}
+
+function writePost(model: Model, writer: FactWriter, post: ModelRecord, compared: Comparable): void {
   const refs = replyRefsOf(post);
   const isOwnThread = refs?.root.did === post.did;
   const flags =
@@ -145,7 +151,10 @@ function writePost(writer: FactWriter, post: ModelRecord): void {
   writer.put(`feed ${post.did} ${post.sortMs} ${post.collection} ${post.rkey}`, { flags, post: null });
   const quote = quoteOf(post.value);
   if (quote !== undefined) writeIncoming(writer, 'quote', post, { did: quote.did, ref: quote });
-  if (refs !== undefined) writeIncoming(writer, 'reply', post, { did: refs.parent.did, ref: refs.parent });
+  if (refs === undefined) return;
+  writeIncoming(writer, 'reply', post, { did: refs.parent.did, ref: refs.parent });
+  if (!replyVerdict(model, post).isViolating && compared.isReplyCountCompared(uriOf(refs.parent)))
+    writer.count(`record-counts ${uriOf(refs.parent)}`, 'replies');
 }
 
 function writeIncoming(
@@ -196,10 +205,10 @@ function writeThreads(model: Model, writer: FactWriter): void {
 const classByReason: Readonly<Record<string, string>> = { mention: 'post', quote: 'post', reply: 'post' };
 const rankByReason = ['mention', 'quote', 'reply'];
 
-function writeNotices(model: Model, writer: FactWriter): void {
+function writeNotices(model: Model, writer: FactWriter, { isNoticeCompared }: Comparable): void {
   const best = new Map<string, NoticeCause>();
   for (const cause of causesOf(model)) {
-    if (!model.isCompared(cause.recipient, uriOf(cause.source))) continue;
+    if (!isNoticeCompared(cause.recipient, uriOf(cause.source))) continue;
     const { recipient, sortMs, reason, source } = cause;
     const key = `notice ${recipient} ${sortMs} ${classByReason[reason] ?? reason} ${uriOf(source)}`;
     const known = best.get(key);
@@ -212,7 +221,7 @@ function writeNotices(model: Model, writer: FactWriter): void {
     if (isUnread(model, cause)) unread.set(recipient, (unread.get(recipient) ?? 0) + 1);
   }
   for (const [recipient, count] of unread) {
-    if (model.isCompared(recipient, null)) writer.put(`unread ${recipient}`, count);
+    if (isNoticeCompared(recipient, null)) writer.put(`unread ${recipient}`, count);
   }
 }
 
@@ -228,17 +237,17 @@ function isUnread(model: Model, { recipient, reason, source, sortMs, isTakenDown
 }
 
 function* causesOf(model: Model): Generator<NoticeCause> {
-  for (const record of model.records.values()) yield* causesOfRecord(record);
+  for (const record of model.records.values()) yield* causesOfRecord(model, record);
   for (const [first] of model.edges.values()) yield* causesOfEdge(first!);
   for (const thread of model.threads.values()) {
-    for (const row of thread.values()) if (row.deletedMs === null) yield* causesOfReply(thread, row);
+    for (const row of thread.values()) if (row.deletedMs === null) yield* causesOfReply(model, thread, row);
   }
   for (const { recipient, source, reason, sortMs } of model.news) {
     yield { recipient, source, reason, subject: null, sortMs, isTakenDown: false };
   }
 }
 
-function* causesOfRecord(record: ModelRecord): Generator<NoticeCause> {
+function* causesOfRecord(model: Model, record: ModelRecord): Generator<NoticeCause> {
   const isTakenDown = record.takedownRef !== null;
   const base = { source: record, sortMs: record.sortMs, isTakenDown };
   if (record.collection === 'app.bsky.actor.profile') {
@@ -251,7 +260,7 @@ function* causesOfRecord(record: ModelRecord): Generator<NoticeCause> {
     if (recipient !== record.did) yield { ...base, recipient, reason: 'mention', subject: null };
   }
   const quote = quoteOf(record.value);
-  if (quote !== undefined && quote.did !== record.did)
+  if (quote !== undefined && quote.did !== record.did && !quoteVerdict(model, record).isViolating)
     yield { ...base, recipient: quote.did, reason: 'quote', subject: quote };
 }
 
@@ -266,8 +275,18 @@ function* causesOfEdge(record: ModelRecord): Generator<NoticeCause> {
     yield { ...base, recipient: via.did, reason: `${kind}-via-repost`, subject: via };
 }
 
-/** Notifies the nearest four ancestors in the thread, each author once, up to an unknown parent. */
-function* causesOfReply(thread: ReadonlyMap<string, ModelReply>, row: ModelReply): Generator<NoticeCause> {
+/**
+ * Notifies the nearest four ancestors in the thread, each author once, up to an unknown parent or
+ * a hidden reply.
+ */
+function* causesOfReply(
+  model: Model,
+  thread: ReadonlyMap<string, ModelReply>,
+  row: ModelReply,
+): Generator<NoticeCause> {
+  const record = model.records.get(uriOf(row.reply))!;
+  if (replyVerdict(model, record).isViolating) return;
+  const hidden = hiddenFor(model, row.root, record.indexedMs);
   const notified = new Set([row.reply.did]);
   let ancestor = row.parent;
   for (let height = 1; height <= 4; height++) {
@@ -279,7 +298,7 @@ function* causesOfReply(thread: ReadonlyMap<string, ModelReply>, row: ModelReply
       yield { recipient: ancestor.did, source, reason: 'reply', subject: ancestor, sortMs, isTakenDown };
       notified.add(ancestor.did);
     }
-    if (above === undefined) return;
+    if (above === undefined || hidden.includes(uriOf(ancestor))) return;
     ancestor = above.parent;
   }
 }

@@ -21,7 +21,12 @@ export type ModelRecord = {
   readonly indexedMs: number;
   readonly sortMs: number;
   takedownRef: string | null;
+  /** Of a reply: its author followed that of the root when it was indexed. */
+  readonly isFollower: boolean;
 };
+
+/** A record from a time on, until the next version; null while there is none. */
+export type ModelVersion = { readonly fromMs: number; readonly record: ModelRecord | null };
 
 export type ModelActor = {
   handle: string | null;
@@ -64,6 +69,8 @@ export class Model {
   readonly actors = new Map<string, ModelActor>();
   readonly repos = new Map<string, Repo>();
   readonly records = new Map<string, ModelRecord>();
+  /** All versions of each record, in order. */
+  readonly versions = new Map<string, ModelVersion[]>();
   /** Records by owner, kind and subject: the one that counts, then its duplicates in order. */
   readonly edges = new Map<string, ModelRecord[]>();
   /** By URI of the claimed root, then of the reply. */
@@ -82,11 +89,15 @@ export class Model {
   readonly blobTakedowns = new Map<string, string>();
   /** Actors that were ever deleted: their notifications may have arrived before or after that. */
   readonly deleted = new Set<string>();
-  readonly #appendMs: number;
+  readonly appendMs: number;
+
+  /** Slots lose what they had, and with it when somebody ceased to be on a list. */
+  readonly losesFolders: boolean;
 
   /** `appendMs` is the append time of all entries, later than every event. */
-  constructor(appendMs: number) {
-    this.#appendMs = appendMs;
+  constructor(appendMs: number, losesFolders = false) {
+    this.appendMs = appendMs;
+    this.losesFolders = losesFolders;
   }
 
   apply(entry: Entry): void {
@@ -122,10 +133,6 @@ export class Model {
         throw new Error(`a history holds no ${entry.kind}`);
     }
   }
-
-  /** True for facts that do not depend on the order of arrival; null asks for all sources. */
-  readonly isCompared = (recipient: string, sourceUri: string | null): boolean =>
-    !this.deleted.has(recipient) && (sourceUri === null ? this.contested.size === 0 : !this.contested.has(sourceUri));
 
   #actor(did: string): ModelActor {
     let actor = this.actors.get(did);
@@ -171,7 +178,7 @@ export class Model {
     const repo = this.repos.get(did);
     if (repo?.resync?.rev !== rev) return;
     for (const record of this.recordsOf(did)) {
-      if (!repo.resync.seen.has(`${record.collection}/${record.rkey}`)) this.#remove(record, this.#appendMs);
+      if (!repo.resync.seen.has(`${record.collection}/${record.rkey}`)) this.#remove(record, this.appendMs);
     }
     repo.rev = repo.rev > rev ? repo.rev : rev;
     repo.resync = null;
@@ -265,7 +272,7 @@ export class Model {
   #op(did: string, op: RepoOp, timeMs: number): void {
     const uri = uriOf({ did, collection: op.collection, rkey: op.rkey });
     const before = this.records.get(uri);
-    const eventMs = Math.min(timeMs, this.#appendMs);
+    const eventMs = Math.min(timeMs, this.appendMs);
     if (op.action === 'delete') {
       if (before !== undefined) this.#remove(before, eventMs);
       return;
@@ -279,11 +286,22 @@ export class Model {
     const sortMs = Number.isNaN(createdMs) ? eventMs : Math.max(yearZeroMs, Math.min(createdMs, eventMs));
     const { collection, rkey } = op;
     const takedownRef = before?.takedownRef ?? null;
-    this.#put({ did, collection, rkey, cid, json, value, indexedMs: eventMs, sortMs, takedownRef });
+    const record = { did, collection, rkey, cid, json, value, indexedMs: eventMs, sortMs, takedownRef };
+    const rootDid = collection === 'app.bsky.feed.post' ? replyRefsOf(record)?.root.did : undefined;
+    const isFollower = rootDid !== undefined && rootDid !== did && this.edges.has(`${did} follow ${rootDid}`);
+    this.#put({ ...record, isFollower });
+  }
+
+  #version(uri: string, fromMs: number, record: ModelRecord | null): void {
+    const versions = this.versions.get(uri) ?? [];
+    this.versions.set(uri, versions);
+    while (versions.length > 0 && versions.at(-1)!.fromMs >= fromMs) versions.pop();
+    versions.push({ fromMs, record });
   }
 
   #put(record: ModelRecord): void {
     this.records.set(uriOf(record), record);
+    this.#version(uriOf(record), record.indexedMs, record);
     this.#threadRow(record, (row) => row);
     const edge = edgeOf(record);
     if (edge === undefined) return;
@@ -299,6 +317,7 @@ export class Model {
 
   #remove(record: ModelRecord, eventMs: number): void {
     this.records.delete(uriOf(record));
+    this.#version(uriOf(record), eventMs, null);
     this.#threadRow(record, (row) => ({ ...row, deletedMs: eventMs }));
     const edge = edgeOf(record);
     if (edge === undefined) return;
@@ -343,7 +362,7 @@ export class Model {
 }
 
 /** Returns the root and parent of a reply, if both references name records. */
-export function replyRefsOf(post: ModelRecord): { root: Ref; parent: Ref } | undefined {
+export function replyRefsOf(post: Pick<ModelRecord, 'value'>): { root: Ref; parent: Ref } | undefined {
   const reply = post.value['reply'] as { root?: { uri?: unknown }; parent?: { uri?: unknown } } | undefined;
   const root = parseUri(reply?.root?.uri);
   const parent = parseUri(reply?.parent?.uri);

@@ -8,6 +8,7 @@ import { type FaultCounts, FaultyCluster, type LossCounts, slotCounts } from './
 import { makeHistory } from './history.ts';
 import { Model } from './model.ts';
 import { type Facts, factsOfModel } from './model-facts.ts';
+import { comparableOf } from './model-gates.ts';
 import { differencesOf, factsOfSlots } from './slot-facts.ts';
 
 /** Later than every event of a history. */
@@ -45,11 +46,11 @@ async function runHistory(
 ): Promise<{ entries: number; facts: number; differences: string[] }> {
   const random = seededRandom(run.seed);
   const history = makeHistory({ random, name: `s${run.seed}x${run.slots}`, steps: run.steps });
-  const model = new Model(appendMs);
+  const model = new Model(appendMs, run.losesFolders);
   for (const entry of history.entries) model.apply(entry);
   await cluster.settle(history.entries, random);
   const meant = factsOfModel(model);
-  const found = factsOfSlots(cluster.stateOf, history.dids, history.handles, model.isCompared);
+  const found = factsOfSlots(cluster.stateOf, history.dids, history.handles, comparableOf(model));
   if (run.losesFolders) {
     for (const facts of [meant, found]) dropHistory(facts);
     releaseHandles(meant, found);

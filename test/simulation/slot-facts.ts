@@ -30,6 +30,7 @@ import { getVerifiedBy } from '../../src/slot/table/verified-by.ts';
 import { prefixEnd, type Row } from '../../src/storage/environment.ts';
 import { actorCountsOf, recordCountsOf, unreadByCounting } from '../support/stored-rows.ts';
 import type { Facts } from './model-facts.ts';
+import type { Comparable } from './model-gates.ts';
 
 const postCollection = 'app.bsky.feed.post';
 
@@ -40,7 +41,7 @@ export function factsOfSlots(
   stateOf: (key: string) => SlotState,
   dids: readonly string[],
   handles: readonly string[],
-  isNoticeCompared: (recipient: string, sourceUri: string | null) => boolean,
+  compared: Comparable,
 ): Facts {
   const facts: Facts = new Map();
   for (const did of dids) {
@@ -50,14 +51,14 @@ export function factsOfSlots(
     const scope = { state, owner, did, facts };
     readAccount(scope);
     readMutes(scope);
-    readRecords(scope);
+    readRecords(scope, compared);
     readEdges(scope);
     readIncoming(scope);
     readVerifications(scope);
     readJoins(scope);
     readFeed(scope);
     readThreads(scope);
-    readNotices(scope, isNoticeCompared);
+    readNotices(scope, compared.isNoticeCompared);
   }
   for (const handle of handles) {
     const holder = didOfHandle(stateOf(handle), handle);
@@ -120,20 +121,22 @@ function readMutes(scope: Scope): void {
   }
 }
 
-function readRecords(scope: Scope): void {
+function readRecords(scope: Scope, compared: Comparable): void {
   const { state, owner, did, facts } = scope;
   for (const { key } of rowsOf(scope, tableCode.record)) {
     const ref = readRecordRefOfKey(did, key);
     const row = getRecordRow(state, owner, ref.collection, ref.rkey)!;
-    const { indexedMs, takedownRef, postFlags: gates } = row;
+    const { indexedMs, takedownRef, postFlags } = row;
+    const gates = postFlags & (compared.isVerdictCompared(recordUri(ref)) ? 15 : 12);
     const cid = new Cid(row.cid).text;
     const json = jsonOfRow(row);
     put(facts, `record ${recordUri(ref)}`, { cid, json, indexedMs, sortMs: sortMsOf(row), takedownRef, gates });
   }
   for (const { key } of rowsOf(scope, tableCode.recordCounts)) {
     const ref = readRecordRefOfKey(did, key);
-    const counts = Object.entries(recordCountsOf(state, key)).filter(([, count]) => count > 0);
-    put(facts, `record-counts ${recordUri(ref)}`, Object.fromEntries(counts.sort()));
+    const isCompared = (name: string): boolean => name !== 'replies' || compared.isReplyCountCompared(recordUri(ref));
+    const counts = Object.entries(recordCountsOf(state, key)).filter(([name, count]) => count > 0 && isCompared(name));
+    if (counts.length > 0) put(facts, `record-counts ${recordUri(ref)}`, Object.fromEntries(counts.sort()));
   }
 }
 

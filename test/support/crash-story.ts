@@ -5,6 +5,7 @@ import { seededRandom } from '../../src/base/seeded-random.ts';
 import { makeHistory, type OutsideEntry } from '../simulation/history.ts';
 import { Model } from '../simulation/model.ts';
 import { type Facts, factsOfModel } from '../simulation/model-facts.ts';
+import { comparableOf } from '../simulation/model-gates.ts';
 import { differencesOf, factsOfSlots } from '../simulation/slot-facts.ts';
 import type { CrashCluster } from './crash-cluster.ts';
 
@@ -39,7 +40,9 @@ export async function expectMeaning(cluster: CrashCluster, entries: readonly Out
   // Actors that are only pointed at have rows too.
   const everyone = new Set(dids);
   for (const key of facts.keys()) for (const [did] of key.matchAll(/did:[a-z]+:[A-Za-z0-9._:-]+/g)) everyone.add(did);
-  const found = await cluster.withSlots((stateOf) => factsOfSlots(stateOf, [...everyone], handles, model.isCompared));
+  const found = await cluster.withSlots((stateOf) =>
+    factsOfSlots(stateOf, [...everyone], handles, comparableOf(model)),
+  );
   expect(differencesOf(facts, found)).toEqual([]);
 }
 

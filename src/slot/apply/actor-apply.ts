@@ -12,6 +12,8 @@ import {
   removeRepo,
 } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
+import { gateFactPrefix } from '../table/gate-fact.ts';
+import { policyPrefix } from '../table/gate-policy.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import { removeNoticesUpTo } from '../table/notice.ts';
 import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
@@ -88,6 +90,19 @@ export function changeActor({ state }: ApplyContext, did: string, change: Partia
   if (owner !== undefined && actor !== undefined) putActor(state, owner, { ...actor, ...change });
 }
 
+/** Removes what gates of a deleted account have said and asked. Returns false when some is left. */
+function removeGateRows(context: ApplyContext, owner: number): boolean {
+  const { rows } = context.state;
+  for (const prefix of [policyPrefix(owner), gateFactPrefix(owner)]) {
+    for (const { key } of rowsAfter(context.state, prefix, emptyValue)) {
+      if (context.workUsLeft <= 0) return false;
+      context.workUsLeft -= workCostUs.row;
+      rows.remove(key);
+    }
+  }
+  return true;
+}
+
 /** Notices of a deleted account that are removed at once. */
 const noticesPerRead = 64;
 
@@ -122,7 +137,10 @@ export function deleteAccountStep(
   }
   const repo = getRepo(state, owner);
   if (repo === undefined || repo.deletedMs === null || repo.deletedMs > originMs) return undefined;
-  if (repo.rev === '' && repo.resyncRev === '') removeRepo(state, owner);
+  // A new account may have gates of its own already.
+  const isNew = repo.rev !== '' || repo.resyncRev !== '';
+  if (!isNew && !removeGateRows(context, owner)) return { ...work, after };
+  if (!isNew) removeRepo(state, owner);
   else putRepo(state, owner, { ...repo, deletedMs: null });
   return undefined;
 }

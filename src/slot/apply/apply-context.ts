@@ -53,9 +53,10 @@ export const idleStepUs = 10_000;
 /**
  * Effects of one op, those within the slot included. The most are of an update of a post that is
  * taken down: its mentions are withdrawn, sent and marked, and so are at most one quote and one
- * reply, whose thread notifies or withdraws up to four ancestors each time.
+ * reply, whose thread notifies or withdraws up to four ancestors each time. Gates judge both, and
+ * the reply once more when the question about lists is answered.
  */
-const effectsPerOpMax = 3 * (mentionsMax + 3 + 8);
+const effectsPerOpMax = 3 * (mentionsMax + 3 + 8 + 1 + 4 + 10);
 /** A step ends once it has cost its share; what passes that is of one record or one reply. */
 const effectsPerStepMax = Math.ceil(Math.max(inlineRepoWorkUs, idleStepUs) / workCostUs.effect) + effectsPerOpMax;
 /** Effects of one entry: of its ops, of long work that it begins, of a step of what waits. */

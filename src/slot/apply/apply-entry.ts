@@ -16,6 +16,7 @@ import {
 } from '../table/unread-count.ts';
 import { applyAccount, applyIdentity, changeActor } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
+import { applyGateQuestion, applyVerdict } from './gate-question-apply.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
 import { applyEdgeEffect } from './incoming-edge-apply.ts';
 import { putJudgedNotice } from './judged-notice.ts';
@@ -34,7 +35,7 @@ import {
 } from './repo-apply.ts';
 import { applyPostExists } from './repost-item.ts';
 import { applySuggestions } from './suggestion-apply.ts';
-import { applyThreadEffect } from './thread-apply.ts';
+import { applyGateAnswer, applyThreadEffect } from './thread-apply.ts';
 import { applyVerifiedBy, setTrustedVerifier } from './verification-apply.ts';
 
 /** Applies one entry from outside. */
@@ -156,6 +157,12 @@ export function applyEffect(context: ApplyContext, effect: Effect): void {
       return applyEdgeEffect(context, effect);
     case 'thread':
       return applyThreadEffect(context, effect);
+    case 'verdict':
+      return applyVerdict(context, effect);
+    case 'gate-question':
+      return applyGateQuestion(context, effect);
+    case 'gate-answer':
+      return applyGateAnswer(context, effect);
     case 'notice': {
       const owner = state.ensureOwner(effect.recipient);
       const subject = effect.reasonSubject === null ? null : (parseRecordUri(effect.reasonSubject) ?? null);

@@ -98,12 +98,18 @@ function sweepVerifications({ context, isSource, isConfirmed }: Sweep, owner: nu
 
 const notices: Sweeper = { table: tableCode.notice, sweep: sweepNotice };
 
-/** By type of effect, the rows that it leaves. A lost handle leaves none. */
+/**
+ * By type of effect, the rows that it leaves. A lost handle leaves none. A flag that a verdict left
+ * is named to its sender with each reply and quote, which corrects it.
+ */
 const sweepersByEffect: { readonly [Type in Effect['type']]: readonly Sweeper[] } = {
   edge: [
     { table: tableCode.incomingActor, sweep: sweepEdge },
     { table: tableCode.incomingRecord, sweep: sweepEdge },
   ],
+  verdict: [],
+  'gate-question': [],
+  'gate-answer': [],
   thread: [{ table: tableCode.threadReply, sweep: sweepReply }],
   notice: [notices],
   'notice-takedown': [notices],

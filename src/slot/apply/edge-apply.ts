@@ -10,6 +10,8 @@ import { claimEdge, isEdge } from '../table/edge-by-subject.ts';
 import { type EdgeFacts, type PlainEdge, plainDigest } from '../table/edge-record.ts';
 import { isInRkeyOrder } from '../table/edge-walk.ts';
 import { removeFeedRow } from '../table/feed-item.ts';
+import { putEnded } from '../table/gate-fact.ts';
+import { asksForFollowed } from '../table/gate-policy.ts';
 import { changeListMember } from '../table/list-member.ts';
 import {
   duplicatesOf,
@@ -22,6 +24,7 @@ import {
 import type { RecordRow } from '../table/record-row.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { putRepostItem } from './repost-item.ts';
+import { judgeFollowedAgain } from './thread-apply.ts';
 import { sendVerification } from './verification-apply.ts';
 
 function edgeOf(rule: Edge, record: AppliedRecord, subject: EdgeSubject): OutgoingEdge {
@@ -58,7 +61,13 @@ function putClaimedEdge(
     putEdgeInTime(context.state, owner, edge, isOrdered);
   }
   if (rule.makerCount !== null) addToActorCount(context.state, owner, rule.makerCount, 1);
-  sendEdge(context, rule, record, subject, true);
+  sendEdge(context, rule, record, subject, { present: true, eventMs: row.indexedMs });
+  if (rule.kind === 'follow') judgeFollow(context, record, subject.did, row.indexedMs);
+}
+
+/** Replies whose gate allows those whom the owner follows may have come before the change. */
+function judgeFollow(context: ApplyContext, { owner, ref }: AppliedRecord, did: string, fromMs: number): void {
+  if (asksForFollowed(context.state, owner)) judgeFollowedAgain(context, { owner, did: ref.did }, did, fromMs);
 }
 
 /** True when the record's cid is that of the plain form; for where the block is not at hand. */
@@ -73,7 +82,7 @@ function isPlainForm(row: RecordRow, edge: PlainEdge): boolean {
 export function restateEdge(context: ApplyContext, rule: Edge, record: AppliedRecord): void {
   const subject = record.edge?.subject;
   if (subject === undefined || !isEdge(context.state, record.owner, edgeOf(rule, record, subject))) return;
-  sendEdge(context, rule, record, subject, true);
+  sendEdge(context, rule, record, subject, { present: true, eventMs: record.row.indexedMs });
 }
 
 /** Removes what `putEdgeRecord` put; when the one edge goes, the oldest duplicate replaces it. */
@@ -89,9 +98,17 @@ export function unindexEdgeRecord(context: ApplyContext, rule: Edge, record: App
   removeEdge(context.state, owner, edge);
   if (rule.subject === 'both') changeListMember(context.state, record, subject, -1);
   if (rule.makerCount !== null) addToActorCount(context.state, owner, rule.makerCount, -1);
-  sendEdge(context, rule, record, subject, false);
+  sendEdge(context, rule, record, subject, { present: false, eventMs });
+  if (rule.kind === 'follow') endFollow(context, record, subject.did, eventMs);
   if (rule.kind === 'verification') sendUnverified(context, record, subject, eventMs);
   if (rule.promotesDuplicate) promoteDuplicate(context, rule, record, subject);
+}
+
+function endFollow(context: ApplyContext, record: AppliedRecord, did: string, eventMs: number): void {
+  const { owner, row } = record;
+  if (!asksForFollowed(context.state, owner)) return;
+  putEnded(context.state, owner, { kind: 'follow', did }, row.indexedMs, eventMs);
+  judgeFollow(context, record, did, eventMs);
 }
 
 function promoteDuplicate(
@@ -129,10 +146,14 @@ function sendEdge(
   rule: Edge,
   record: AppliedRecord,
   { did: subjectDid, ref: subject }: EdgeSubject,
-  present: boolean,
+  { present, eventMs }: { readonly present: boolean; readonly eventMs: number },
 ): void {
   const { ref: source, sortMs } = record;
-  if (rule.sendsEffect) context.send({ type: 'edge', edge: rule.kind, present, source, subjectDid, subject, sortMs });
+  if (rule.sendsEffect) {
+    const edge = { type: 'edge', edge: rule.kind, present, source, subjectDid, subject, sortMs } as const;
+    // Gates of others judge by when somebody was on a list.
+    context.send(rule.kind === 'list-item' ? { ...edge, judged: { eventMs, version: 0, isViolating: false } } : edge);
+  }
   if (rule.kind === 'verification') sendVerification(context, record, subjectDid, present);
   const via = record.edge?.via;
   // One's own like or repost notifies nobody, not even the reposter through whom it came.

@@ -1,17 +1,107 @@
-/** Flags of thread gates and post gates on their post, which has the same owner and rkey. */
+/**
+ * Applies the gates of a post, which have its owner and rkey: the flags of the post, and what the
+ * gate says from now on.
+ */
 import { nsid } from '../../atproto/collection.ts';
+import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
+import { storedTime } from '../../base/time-bytes.ts';
+import type { Gate } from '../../entry/entry.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
+import { type GateRules, openGate, putRules } from '../table/gate-policy.ts';
+import { incomingRecordPrefix } from '../table/incoming-edge.ts';
 import { hasRecord, postFlag } from '../table/record-row.ts';
+import { type JsonObject, mentionsOf, objectOf, textOf } from '../table/record-values.ts';
+import { emptyValue } from '../table/slot-state.ts';
+import { threadPrefix } from '../table/thread-reply.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { hasRows } from './rows-after.ts';
 
-/** Sets or clears the gate's flag on its post, if that exists. */
-export function applyGate(context: ApplyContext, gate: AppliedRecord, present: boolean): void {
-  const post = loadRecord(context.state, gate.owner, { ...gate.ref, collection: nsid.post });
-  if (post === undefined) return;
-  const bit = gate.ref.collection === nsid.threadGate ? postFlag.hasThreadGate : postFlag.hasPostGate;
-  const postFlags = present ? post.row.postFlags | bit : post.row.postFlags & ~bit;
-  if (postFlags !== post.row.postFlags) putRecordRow(context.state, post, { ...post.row, postFlags });
+/** Posts that one change of a gate judges again: those that came before it. */
+const judgedAgainMax = 10_000;
+
+/** Sets or clears the gate's flag on its post, if that exists, and what the gate says. */
+export function applyGate(context: ApplyContext, gate: AppliedRecord, present: boolean, eventMs: number): void {
+  const { owner, ref } = gate;
+  const isThreadGate = ref.collection === nsid.threadGate;
+  const post = loadRecord(context.state, owner, { ...ref, collection: nsid.post });
+  const bit = isThreadGate ? postFlag.hasThreadGate : postFlag.hasPostGate;
+  const postFlags = present ? (post?.row.postFlags ?? 0) | bit : (post?.row.postFlags ?? 0) & ~bit;
+  if (post !== undefined && postFlags !== post.row.postFlags)
+    putRecordRow(context.state, post, { ...post.row, postFlags });
+  // The row of a gate that is replaced is still there.
+  if (!present && hasRecord(context.state, owner, ref.collection, ref.rkey)) return;
+  if (isThreadGate) setThreadRules(context, gate, present ? gate : undefined, post, eventMs);
+  else setRules(context, gate, 'post', { rules: present ? quoteRules(gate.value) : openGate, hidden: [] }, eventMs);
 }
+
+/** The rules of a thread depend on whom its root mentions, so they follow the root. */
+export function applyGatedRoot(context: ApplyContext, root: AppliedRecord, present: boolean, eventMs: number): void {
+  const gate = loadRecord(context.state, root.owner, { ...root.ref, collection: nsid.threadGate });
+  if (gate !== undefined) setThreadRules(context, root, gate, present ? root : undefined, eventMs);
+}
+
+type Owned = Pick<AppliedRecord, 'owner' | 'ref'>;
+
+function setThreadRules(
+  context: ApplyContext,
+  of: Owned,
+  gate: AppliedRecord | undefined,
+  root: AppliedRecord | undefined,
+  eventMs: number,
+): void {
+  const rules = gate === undefined ? openGate : replyRules(gate.value, root?.value);
+  const hidden = listOf(gate?.value['hiddenReplies']).flatMap((uri) => refsOf(uri));
+  setRules(context, of, 'thread', { rules, hidden }, eventMs);
+}
+
+function setRules(
+  context: ApplyContext,
+  { owner, ref: { did, rkey } }: Owned,
+  gate: Gate,
+  said: { readonly rules: GateRules; readonly hidden: readonly RecordRef[] },
+  eventMs: number,
+): void {
+  if (!putRules(context.state, { owner, gate, rkey }, said, eventMs)) return;
+  const posts = gate === 'thread' ? threadPrefix(owner, rkey) : incomingRecordPrefix(owner, nsid.post, rkey, 'quote');
+  if (!hasRows(context.state, posts)) return;
+  const fromMs = storedTime(eventMs);
+  context.longWork({ type: 'gate-verdicts', did, gate, rkey, fromMs, left: judgedAgainMax, after: emptyValue });
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function refsOf(uri: unknown): RecordRef[] {
+  const ref = typeof uri === 'string' ? parseRecordUri(uri) : undefined;
+  return ref === undefined ? [] : [ref];
+}
+
+/** Without `allow` everyone may reply; an empty one allows nobody. */
+function replyRules(gate: JsonObject, root: JsonObject | undefined): GateRules {
+  const allow = gate['allow'];
+  if (!Array.isArray(allow)) return openGate;
+  const rules = allow.map((rule) => objectOf(rule) ?? {});
+  const has = (name: string): boolean => rules.some(({ $type }) => $type === `${nsid.threadGate}#${name}`);
+  const lists = rules.filter(({ $type }) => $type === `${nsid.threadGate}#listRule`);
+  return {
+    isRestricted: true,
+    mentions: has('mentionRule') && root !== undefined ? mentionsOf(root) : [],
+    allowsFollowers: has('followerRule'),
+    allowsFollowed: has('followingRule'),
+    lists: lists.flatMap(({ list }) => refsOf(list)),
+  };
+}
+
+function quoteRules(gate: JsonObject): GateRules {
+  const isRestricted = listOf(gate['embeddingRules']).some(
+    (rule) => textOf(objectOf(rule)?.['$type']) === `${nsid.postGate}#disableRule`,
+  );
+  return { ...openGate, isRestricted };
+}
+
+/** The flags of a post that say which gates it has. */
+export const gateFlags = postFlag.hasThreadGate | postFlag.hasPostGate;
 
 /** Returns the flags of the gates that came before their post. */
 export function gateFlagsOf(context: ApplyContext, owner: number, rkey: string): number {

@@ -10,11 +10,13 @@ import { addToRecordCount, recordCountsKey } from '../table/record-counts.ts';
 import { hasRecord } from '../table/record-row.ts';
 import { emptyValue } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { applyGatedEdge, isGatedEdge } from './gated-edge-apply.ts';
 import { putJudgedNotice } from './judged-notice.ts';
 
 /** Puts or removes one incoming edge, its count and its notice. */
 export function applyEdgeEffect(context: ApplyContext, effect: EdgeEffect): void {
   const owner = context.state.ensureOwner(effect.subjectDid);
+  if (isGatedEdge(effect)) return applyGatedEdge(context, owner, effect);
   const key = incomingEdgeKey(owner, effect);
   if (effect.present) context.confirm(key);
   if (context.state.rows.has(key) !== effect.present) return changeEdge(context, owner, key, effect);
@@ -23,6 +25,7 @@ export function applyEdgeEffect(context: ApplyContext, effect: EdgeEffect): void
 
 /** Removes an edge that its source no longer owes; of its subject only the owner need be known. */
 export function removeEdgeOf(context: ApplyContext, owner: number, effect: EdgeEffect): void {
+  if (isGatedEdge(effect)) return applyGatedEdge(context, owner, effect);
   changeEdge(context, owner, incomingEdgeKey(owner, effect), effect);
 }
 

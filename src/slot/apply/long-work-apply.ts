@@ -18,11 +18,12 @@ import { deleteAccountStep } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { clearBracket, sweepBracket } from './bracket-sweep.ts';
 import { eraseStep } from './erase-apply.ts';
+import { judgeQuotesAgain } from './gated-edge-apply.ts';
 import { clearMutesStep } from './mute-apply.ts';
 import { sendPostExists } from './post-apply.ts';
 import { reindexStep } from './repair-apply.ts';
 import { clearSeenStep, sweepResync } from './repo-apply.ts';
-import { noticeRepliesBelow, noticesAgain } from './thread-apply.ts';
+import { judgeRepliesAgain, noticeRepliesBelow, noticesAgain } from './thread-apply.ts';
 import { verifierStep } from './verification-apply.ts';
 
 /** Does a step of counting unread notices. Returns the rest, or undefined at its end. */
@@ -57,6 +58,8 @@ function step(context: ApplyContext, work: LongWork): LongWork | undefined {
       return sendPostExists(context, work);
     case 'thread-notices':
       return noticeRepliesBelow(context, work);
+    case 'gate-verdicts':
+      return work.gate === 'thread' ? judgeRepliesAgain(context, work) : judgeQuotesAgain(context, work);
     case 'bracket-sweep':
       return sweepBracket(context, work);
     case 'bracket-clear':
@@ -73,6 +76,9 @@ function merged(waiting: LongWork, work: LongWork): LongWork {
     const isMoved = waiting.isMoved || work.isMoved;
     return { ...waiting, isMoved, isAgain: waiting.path.length > 0 };
   }
+  // The rules have changed again: what is done must be done anew.
+  if (waiting.type === 'gate-verdicts' && work.type === 'gate-verdicts')
+    return { ...work, fromMs: Math.min(waiting.fromMs, work.fromMs) };
   if (waiting.type === 'delete-account' && work.type === 'delete-account') {
     return { ...work, originMs: Math.max(waiting.originMs, work.originMs) };
   }

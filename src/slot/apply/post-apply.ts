@@ -1,32 +1,40 @@
 /** Indexes posts: feed item, counts, thread, quote, mentions, and the feed items of reposters. */
+import { versionOfCid } from '../../atproto/cid.ts';
 import { nsid } from '../../atproto/collection.ts';
+import type { EffectOf, Judged } from '../../entry/entry.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
+import { findEdge } from '../table/edge-by-subject.ts';
 import { feedFlag, putFeedRow, removeFeedRow } from '../table/feed-item.ts';
+import { removeQuestion } from '../table/gate-fact.ts';
 import { incomingRecordPrefix, readIncomingEdge } from '../table/incoming-edge.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import { getRecordCount, recordCountsKey } from '../table/record-counts.ts';
-import { hasRecord } from '../table/record-row.ts';
-import { hasMedia, hasVideo, mentionsOf, quoteOf, replyOf } from '../table/record-values.ts';
+import { hasRecord, postFlag } from '../table/record-row.ts';
+import { hasMedia, hasVideo, mentionsOf, quoteOf, type ReplyRefs, replyOf } from '../table/record-values.ts';
 import { emptyValue } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { gateFlagsOf } from './gate-apply.ts';
+import { applyGatedRoot, gateFlagsOf } from './gate-apply.ts';
 import { rowsAfter } from './rows-after.ts';
 
 /** Puts all that follows from a stored post. */
 export function indexPost(context: ApplyContext, record: AppliedRecord): void {
-  putPostItem(context, record);
+  const post = putPostItem(context, record, followerFlagOf(context, record));
   addToActorCount(context.state, record.owner, 'posts', 1);
-  sendPostEffects(context, record, true, record.row.indexedMs);
+  sendPostEffects(context, post, true, record.row.indexedMs);
   notifyReposters(context, record);
 }
 
-/** Puts what a post has in its own repo: its feed item, and what gates say of it. */
-export function putPostItem(context: ApplyContext, record: AppliedRecord): void {
+/**
+ * Puts what a post has in its own repo: its feed item, and which gates it has. `ownFlags` are those
+ * that do not follow from its gates. Returns the post as it is stored.
+ */
+export function putPostItem(context: ApplyContext, record: AppliedRecord, ownFlags: number): AppliedRecord {
   const { owner, ref, value, sortMs } = record;
-  const gateFlags = gateFlagsOf(context, owner, ref.rkey);
-  if (gateFlags !== record.row.postFlags) putRecordRow(context.state, record, { ...record.row, postFlags: gateFlags });
   const reply = replyOf(value);
+  const postFlags = gateFlagsOf(context, owner, ref.rkey) | ownFlags;
+  const post = { ...record, row: { ...record.row, postFlags } };
+  if (postFlags !== record.row.postFlags) putRecordRow(context.state, post, post.row);
   const flags =
     (reply === undefined ? 0 : feedFlag.reply) |
     (reply?.root.did === ref.did ? feedFlag.ownThread : 0) |
@@ -34,6 +42,16 @@ export function putPostItem(context: ApplyContext, record: AppliedRecord): void 
     (hasVideo(value) ? feedFlag.video : 0) |
     feedFlag.postExists;
   putFeedRow(context.state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, flags, post: null });
+  if ((postFlags & postFlag.hasThreadGate) !== 0) applyGatedRoot(context, record, true, record.row.indexedMs);
+  return post;
+}
+
+/** Whether a reply's author follows that of the root, which a gate may ask of this moment. */
+function followerFlagOf({ state }: ApplyContext, { owner, ref, value }: AppliedRecord): number {
+  const reply = replyOf(value);
+  if (reply === undefined || reply.root.did === ref.did) return 0;
+  const isFollower = findEdge(state, owner, 'follow', { did: reply.root.did, ref: null }) !== undefined;
+  return isFollower ? postFlag.followsRootAuthor : 0;
 }
 
 /** Removes what `indexPost` put; `eventMs` is when the post was deleted or replaced. */
@@ -43,6 +61,10 @@ export function unindexPost(context: ApplyContext, record: AppliedRecord, eventM
   addToActorCount(context.state, owner, 'posts', -1);
   sendPostEffects(context, record, false, eventMs);
   notifyReposters(context, record);
+  removeQuestion(context.state, owner, ref.rkey);
+  // The row of a post that is replaced is still there.
+  const isGone = !hasRecord(context.state, owner, nsid.post, ref.rkey);
+  if (isGone && (record.row.postFlags & postFlag.hasThreadGate) !== 0) applyGatedRoot(context, record, false, eventMs);
 }
 
 /** Reposters show a post only while it exists. */
@@ -74,13 +96,49 @@ function sendPostEffects(context: ApplyContext, record: AppliedRecord, present: 
     });
   }
   const quote = quoteOf(value);
-  if (quote !== undefined)
-    context.send({ type: 'edge', edge: 'quote', present, source, subjectDid: quote.did, subject: quote, sortMs });
+  if (quote !== undefined) {
+    const judged = judgedBy(record, postFlag.violatesEmbeddingRules, eventMs);
+    context.send({
+      type: 'edge',
+      edge: 'quote',
+      present,
+      source,
+      subjectDid: quote.did,
+      subject: quote,
+      sortMs,
+      judged,
+    });
+  }
   const reply = replyOf(value);
   if (reply === undefined) return;
-  const { root, parent } = reply;
-  context.send({ type: 'edge', edge: 'reply', present, source, subjectDid: parent.did, subject: parent, sortMs });
-  context.send({ type: 'thread', present, root, parent, reply: source, sortMs, eventMs, isTakenDown });
+  const { parent } = reply;
+  const judged = judgedBy(record, postFlag.violatesThreadGate, eventMs);
+  context.send({
+    type: 'edge',
+    edge: 'reply',
+    present,
+    source,
+    subjectDid: parent.did,
+    subject: parent,
+    sortMs,
+    judged,
+  });
+  sendReply(context, record, reply, { present, isTakenDown, judged });
+}
+
+/** What gates need of a post; `eventMs` is when it was indexed or removed. */
+function judgedBy({ row }: AppliedRecord, flag: number, eventMs: number): Judged {
+  return { eventMs, version: versionOfCid(row.cid), isViolating: (row.postFlags & flag) !== 0 };
+}
+
+function sendReply(
+  context: ApplyContext,
+  { ref: reply, row, sortMs }: AppliedRecord,
+  { root, parent }: ReplyRefs,
+  state: Pick<EffectOf<'thread'>, 'present' | 'isTakenDown' | 'judged'>,
+): void {
+  const isFollower = (row.postFlags & postFlag.followsRootAuthor) !== 0;
+  context.send({ type: 'thread', ...state, root, parent, reply, sortMs, isFollower });
 }
 
 /** Marks or unmarks the notices of a post; the root's slot does so for those of a reply. */
@@ -96,8 +154,8 @@ export function markPostTakedown(
   for (const recipient of recipients) context.send({ type: 'notice-takedown', recipient, source, isTakenDown, sortMs });
   const reply = replyOf(value);
   if (reply === undefined) return;
-  const { root, parent } = reply;
-  context.send({ type: 'thread', present: true, root, parent, reply: source, sortMs, eventMs, isTakenDown });
+  const judged = judgedBy(record, postFlag.violatesThreadGate, eventMs);
+  sendReply(context, record, reply, { present: true, isTakenDown, judged });
 }
 
 /** Does a step of notifying a post's reposters. Returns the rest, or undefined at its end. */

@@ -27,7 +27,7 @@ import { createdMsOf, refOf } from '../table/record-values.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { markEdgeTakedown, putEdgeRecord, restateEdge, unindexEdgeRecord } from './edge-apply.ts';
-import { applyGate } from './gate-apply.ts';
+import { applyGate, gateFlags } from './gate-apply.ts';
 import { indexPost, markPostTakedown, notifyReposters, putPostItem, restatePost, unindexPost } from './post-apply.ts';
 import { putRepostItem } from './repost-item.ts';
 
@@ -103,7 +103,7 @@ function putRecord(context: ApplyContext, record: AppliedRecord): void {
       return indexPost(context, record);
     case nsid.threadGate:
     case nsid.postGate:
-      return applyGate(context, record, true);
+      return applyGate(context, record, true, record.row.indexedMs);
     case nsid.profile:
       return sendJoin(context, record, true);
     case nsid.labeler:
@@ -122,7 +122,7 @@ function unindexRecord(context: ApplyContext, record: AppliedRecord, eventMs: nu
       return unindexPost(context, record, eventMs);
     case nsid.threadGate:
     case nsid.postGate:
-      return applyGate(context, record, false);
+      return applyGate(context, record, false, eventMs);
     case nsid.profile:
       return sendJoin(context, record, false);
     case nsid.labeler:
@@ -135,12 +135,12 @@ export function reindexRecord(context: ApplyContext, record: AppliedRecord): voi
   listRecord(context.state, record, true);
   switch (record.ref.collection) {
     case nsid.post:
-      putPostItem(context, record);
+      putPostItem(context, record, record.row.postFlags & ~gateFlags);
       notifyReposters(context, record);
       break;
     case nsid.threadGate:
     case nsid.postGate:
-      applyGate(context, record, true);
+      applyGate(context, record, true, record.row.indexedMs);
       break;
     case nsid.repost:
       if (record.edge !== undefined) putRepostItem(context.state, record, record.edge.subject);

@@ -18,6 +18,7 @@ import { restateActor } from './actor-apply.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { restateBookmark } from './private-data-apply.ts';
 import { restateRecord } from './record-apply.ts';
+import { threadOf } from './reply-verdict.ts';
 import { restateReply } from './thread-apply.ts';
 
 /** Restates what one row owes; `did` is its owner's, null for one that was only named. */
@@ -66,7 +67,7 @@ const replies: Restater = {
     const rkey = readRootRkey(key);
     // A root that nothing leads to is none of the ancestors either.
     const did = rootOfReply(context.state, owner, rkey, row)?.did ?? '';
-    restateReply(context, { owner, root: { did, rkey } }, row);
+    restateReply(context, threadOf(context.state, owner, { did, rkey }), row);
   },
 };
 
@@ -82,10 +83,16 @@ const bookmarks: Restater = {
   },
 };
 
-/** By type of effect, the rows that owe it. Handles are lost in answer to claims. */
+/**
+ * By type of effect, the rows that owe it. Handles are lost in answer to claims; verdicts are sent,
+ * questions asked and answered in answer to replies and quotes.
+ */
 const restatersByEffect: { readonly [Type in Effect['type']]: readonly Restater[] } = {
   edge: [records, bookmarks],
   thread: [records],
+  verdict: [],
+  'gate-question': [],
+  'gate-answer': [],
   notice: [records, replies],
   'notice-takedown': [records],
   'post-exists': [reposters],

@@ -8,6 +8,8 @@ import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { EffectOf } from '../../entry/entry.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
+import { waitersSince } from '../table/gate-fact.ts';
+import { hiddenAt } from '../table/gate-policy.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import {
@@ -16,17 +18,21 @@ import {
   getThreadReply,
   isSamePost,
   isSameReply,
+  type Judgement,
   notifiedOf,
   type PostRef,
   postUri,
   putThreadChild,
   putThreadReply,
   readChild,
+  readThreadReply,
   type ThreadReply,
+  threadPrefix,
   threadReplyKey,
 } from '../table/thread-reply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
-import { hasRows } from './rows-after.ts';
+import { askForLists, judged, sendVerdict, type Thread, threadOf } from './reply-verdict.ts';
+import { hasRows, rowsAfter } from './rows-after.ts';
 
 /** A longer rkey makes keys too long; such a reply is left out of the index. Units: characters. */
 const threadRkeyLengthMax = 256;
@@ -41,9 +47,6 @@ function isThreadable(...posts: readonly RecordRef[]): boolean {
   return posts.every((post) => post.collection === nsid.post && post.rkey.length <= threadRkeyLengthMax);
 }
 
-/** A thread by its root, in the root's slot. */
-export type Thread = { readonly owner: number; readonly root: PostRef };
-
 /** Puts, withdraws or marks one reply, and notifies its ancestors. */
 export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'thread'>): void {
   if (!isThreadable(effect.root, effect.parent, effect.reply)) return;
@@ -52,30 +55,104 @@ export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'threa
   const owner = state.ensureOwner(root.did);
   if (effect.present) context.confirm(threadReplyKey(owner, root.rkey, effect.reply));
   const before = getThreadReply(state, owner, root.rkey, effect.reply);
-  const row: ThreadReply = {
-    reply: effect.reply,
-    parent: effect.parent,
-    sortMs: effect.sortMs,
-    deletedMs: effect.present ? null : effect.eventMs,
-    isTakenDown: effect.isTakenDown,
-  };
   if (before === undefined && !effect.present) return;
+  const thread = threadOf(state, owner, root);
+  const unjudged = rowOf(effect, before);
+  const row = effect.present ? judged(context, thread, unjudged) : unjudged;
+  if (effect.present) {
+    // A verdict on an earlier life of the reply may still be on its way.
+    const isReborn = before !== undefined && before.deletedMs !== null;
+    if (isReborn || effect.judged.isViolating !== (row.judgement.verdict === 'violating')) sendVerdict(context, row);
+    askForLists(context, thread, row);
+  }
   // Its notices are owed by this slot, which sends them again by itself where they are lost.
   if (context.isResent && before !== undefined && isSameReply(before, row)) return;
   const isMoved = before !== undefined && !isSamePost(before.parent, row.parent);
   const notified = before === undefined ? [] : notifiedOf(state, owner, root.rkey, before);
   if (before !== undefined) state.rows.remove(childKey(owner, root.rkey, before));
   putThreadChild(state, owner, root.rkey, row);
-  const thread = { owner, root };
   notifyAncestors(context, thread, row, { notified, notifiedSortMs: before?.sortMs ?? row.sortMs, isAnew: true });
   if (before === undefined || isMoved) noticeBelow(context, thread, row.reply, isMoved);
+}
+
+/** Returns a reply before it is judged. A version is judged once, also if it is resent. */
+function rowOf(effect: EffectOf<'thread'>, before: ThreadReply | undefined): ThreadReply {
+  const { present, reply, parent, sortMs, isTakenDown, isFollower, judged } = effect;
+  const { eventMs, version, isViolating } = judged;
+  const isKnown = before !== undefined && before.deletedMs === null && before.judgement.version === version;
+  const verdict = isViolating ? 'violating' : 'clear';
+  const judgement: Judgement = isKnown
+    ? before.judgement
+    : { indexedMs: eventMs, version, isFollower, isListed: null, verdict };
+  return { reply, parent, sortMs, deletedMs: present ? null : eventMs, isTakenDown, judgement };
+}
+
+/** Judges a stored reply again, since what its verdict depends on has come late. */
+export function judgeAgain(context: ApplyContext, thread: Thread, before: ThreadReply): void {
+  if (before.deletedMs !== null) return;
+  const row = judged(context, thread, before);
+  if (row.judgement.verdict !== before.judgement.verdict) sendVerdict(context, row);
+  if (row.judgement.verdict === 'pending') askForLists(context, thread, row);
+  const notified = notifiedOf(context.state, thread.owner, thread.root.rkey, before);
+  notifyAncestors(context, thread, row, { notified, notifiedSortMs: row.sortMs, isAnew: false });
+}
+
+/** Judges the replies of an actor again that depend on whether the owner followed it. */
+export function judgeFollowedAgain(
+  context: ApplyContext,
+  { owner, did: rootDid }: { readonly owner: number; readonly did: string },
+  did: string,
+  fromMs: number,
+): void {
+  const { state } = context;
+  for (const { indexedMs, rootRkey, rkey } of waitersSince(state, owner, { kind: 'follow', did }, fromMs)) {
+    const row = getThreadReply(state, owner, rootRkey, { did, rkey });
+    if (row?.judgement.indexedMs !== indexedMs) continue;
+    judgeAgain(context, threadOf(state, owner, { did: rootDid, rkey: rootRkey }), row);
+  }
+}
+
+/** Applies the answer of a reply's slot. */
+export function applyGateAnswer(context: ApplyContext, effect: EffectOf<'gate-answer'>): void {
+  const { state } = context;
+  const { root, reply, version, isListed } = effect;
+  const owner = state.ownerOf(root.did);
+  const row = owner === undefined ? undefined : getThreadReply(state, owner, root.rkey, reply);
+  if (owner === undefined || row === undefined || row.judgement.version !== version) return;
+  judgeAgain(context, threadOf(state, owner, root), { ...row, judgement: { ...row.judgement, isListed } });
+}
+
+/** Does a step of judging a thread's replies again. Returns the rest, or undefined at its end. */
+export function judgeRepliesAgain(
+  context: ApplyContext,
+  work: LongWorkOf<'gate-verdicts'>,
+): LongWorkOf<'gate-verdicts'> | undefined {
+  const { state } = context;
+  const { did, rkey, fromMs } = work;
+  const owner = state.ownerOf(did);
+  if (owner === undefined) return undefined;
+  const thread = threadOf(state, owner, { did, rkey });
+  let { after, left } = work;
+  for (const { key, value } of rowsAfter(state, threadPrefix(owner, rkey), after)) {
+    if (left <= 0) return undefined;
+    if (context.workUsLeft <= 0) return { ...work, after, left };
+    context.workUsLeft -= workCostUs.row;
+    after = key;
+    left--;
+    const row = readThreadReply(key, value);
+    if (row.deletedMs !== null || row.judgement.indexedMs < fromMs) continue;
+    context.workUsLeft -= workCostUs.reply;
+    // The rules may name other lists now.
+    judgeAgain(context, thread, { ...row, judgement: { ...row.judgement, isListed: null } });
+  }
+  return undefined;
 }
 
 /** Withdraws a reply that its author's slot no longer owes. */
 export function withdrawReply(context: ApplyContext, owner: number, rootRkey: string, row: ThreadReply): void {
   const notified = notifiedOf(context.state, owner, rootRkey, row);
   // A withdrawn reply notifies nobody, so whose the root is does not matter.
-  const thread = { owner, root: { did: '', rkey: rootRkey } };
+  const thread = { owner, root: { did: '', rkey: rootRkey }, policy: undefined };
   const withdrawn = { ...row, deletedMs: context.appendMs };
   notifyAncestors(context, thread, withdrawn, { notified, notifiedSortMs: row.sortMs, isAnew: true });
 }
@@ -83,9 +160,14 @@ export function withdrawReply(context: ApplyContext, owner: number, rootRkey: st
 /** An ancestor of a reply whose author is notified. */
 type Recipient = { readonly did: string; readonly post: PostRef };
 
-/** Returns the nearest ancestors of a reply, up to an unknown one, the nearest of each author. */
-function recipientsOf(state: SlotState, { owner, root }: Thread, row: ThreadReply): Recipient[] {
+/**
+ * Returns the nearest ancestors of a reply, up to an unknown or a hidden one, the nearest of each
+ * author. A reply that its thread's gate forbids notifies nobody.
+ */
+function recipientsOf(state: SlotState, { owner, root, policy }: Thread, row: ThreadReply): Recipient[] {
   const recipients: Recipient[] = [];
+  if (row.judgement.verdict !== 'clear') return recipients;
+  const hidden = hiddenAt(policy, row.judgement.indexedMs);
   let ancestor = row.parent;
   for (let height = 1; height <= noticeHeightMax; height++) {
     const isRoot = isSamePost(ancestor, root);
@@ -96,7 +178,7 @@ function recipientsOf(state: SlotState, { owner, root }: Thread, row: ThreadRepl
     const { did } = ancestor;
     if (did !== row.reply.did && recipients.every((known) => known.did !== did))
       recipients.push({ did, post: ancestor });
-    if (above === undefined) return recipients;
+    if (above === undefined || (hidden.size > 0 && hidden.has(postUri(ancestor)))) return recipients;
     ancestor = above.parent;
   }
   return recipients;
@@ -156,7 +238,7 @@ export function noticeRepliesBelow(
   const { state } = context;
   const owner = state.ownerOf(work.did);
   if (owner === undefined) return undefined;
-  const thread = { owner, root: { did: work.did, rkey: work.rootRkey } };
+  const thread = threadOf(state, owner, { did: work.did, rkey: work.rootRkey });
   let { path, left } = work;
   while (context.workUsLeft > 0) {
     const next = left === 0 ? undefined : nextBelow(state, thread, work.post, path);

@@ -5,7 +5,9 @@
  * blockers, lists it is on, verifiers.
  * (owner, incomingRecord, collection, rkey, kind, sort time, source DID, source rkey) → nothing:
  * likes, reposts, quotes and replies of a record; of opt-outs from a list the sort time comes last.
- * The key is the edge's whole identity, so putting or removing it twice changes nothing.
+ * The key is the edge's whole identity, so putting or removing it twice changes nothing. Three
+ * kinds have a value: a list item when it was indexed, a quote that and its version and verdict, a
+ * reply a byte if its gate forbids it.
  */
 import {
   type RecordRef,
@@ -18,11 +20,11 @@ import {
   writeRkey,
 } from '../../atproto/compact-key.ts';
 import { type EdgeKind, edgeByKind, edgeOfCode } from '../../atproto/edge-kind.ts';
-import { ByteReader, type ByteWriter } from '../../base/bytes.ts';
+import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { putTimeAt, readEntryTime, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
-import type { EffectOf } from '../../entry/entry.ts';
-import { beginKey, beginRecordKey, keyHeadOf, readKey, tableCode } from './slot-state.ts';
+import type { EffectOf, Judged } from '../../entry/entry.ts';
+import { beginKey, beginRecordKey, emptyValue, keyHeadOf, readKey, tableCode } from './slot-state.ts';
 
 export type IncomingEdge = { readonly sortMs: number; readonly did: string; readonly rkey: string };
 
@@ -65,6 +67,25 @@ export function readIncomingEdge(key: Buffer, prefixLength: number): IncomingEdg
 }
 
 export type EdgeEffect = EffectOf<'edge'>;
+
+const valueWriter = sharedWriter(16);
+
+/** Returns the value of an edge. */
+export function edgeValue({ edge, judged }: Pick<EdgeEffect, 'edge' | 'judged'>): Buffer {
+  if (judged === undefined) return emptyValue;
+  if (edge === 'reply') return judged.isViolating ? violatingReply : emptyValue;
+  writeEntryTime(valueWriter, judged.eventMs);
+  if (edge === 'quote') valueWriter.u48(judged.version).u8(judged.isViolating ? 1 : 0);
+  return valueWriter.finish();
+}
+
+const violatingReply = Buffer.from([1]);
+
+/** Reads what `edgeValue` wrote of a quote. */
+export function readJudgedQuote(value: Buffer): Judged {
+  const reader = new ByteReader(value);
+  return { eventMs: readEntryTime(reader), version: reader.u48(), isViolating: reader.u8() === 1 };
+}
 
 /** Reads the withdrawal of an edge from its key, which does not say whose the subject is. */
 export function readEdgeOfKey(key: Buffer): EdgeEffect {

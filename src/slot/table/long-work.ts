@@ -8,7 +8,9 @@
 import { readDid, readRkey, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import { type PrivateKind, privateKinds } from '../../atproto/private-namespace.ts';
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
+import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { type Gate, gates } from '../../entry/entry.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { type MuteSort, muteSorts, readMuteSort } from './mute-clears.ts';
 import { beginSlotKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
@@ -53,6 +55,16 @@ export type LongWork =
       readonly isAgain: boolean;
       readonly after: Buffer;
     }
+  /** Judge the replies of a thread, or the quotes of a post, again that were indexed since. */
+  | {
+      readonly type: 'gate-verdicts';
+      readonly did: string;
+      readonly gate: Gate;
+      readonly rkey: string;
+      readonly fromMs: number;
+      readonly left: number;
+      readonly after: Buffer;
+    }
   /**
    * Notify the ancestors of the replies below a post that came after them, or has moved. `path` are
    * the child keys that lead to the last one done, `left` the replies that may still be done.
@@ -83,6 +95,7 @@ const kindCode = {
   verifier: 10,
   erase: 11,
   reindex: 12,
+  'gate-verdicts': 13,
 } as const satisfies Record<LongWork['type'], number>;
 
 /** The row with the key of the work that was last worked on. */
@@ -99,6 +112,7 @@ function longWorkKey(work: LongWork): Buffer {
   if (work.type === 'post-exists') writeRkey(key, work.rkey);
   if (work.type === 'clear-mutes') key.u8(muteSorts.indexOf(work.sort));
   if (work.type === 'erase') key.u8(privateKinds.indexOf(work.kind));
+  if (work.type === 'gate-verdicts') writeRkey(key.u8(gates.indexOf(work.gate)), work.rkey);
   if (work.type === 'thread-notices') {
     writeRkey(key, work.rootRkey);
     writePost(key, work.post);
@@ -128,6 +142,9 @@ function encodeLongWork(work: LongWork): Buffer {
         .u8(work.isAgain ? 1 : 0)
         .bytes(work.after)
         .finish();
+    case 'gate-verdicts':
+      writeEntryTime(writer, work.fromMs);
+      return writer.varint(work.left).bytes(work.after).finish();
     case 'thread-notices':
       writer.u8((work.isMoved ? 1 : 0) | (work.isAgain ? 2 : 0)).varint(work.left);
       for (const key of work.path) writer.lengthDelimited(key);
@@ -173,6 +190,13 @@ export function readLongWork(key: Buffer, value: Buffer): LongWork {
         isAgain: reader.u8() === 1,
         after: reader.rest(),
       };
+    case kindCode['gate-verdicts']: {
+      const gate = gates[keyReader.u8()];
+      invariant(gate !== undefined, 'stored long work is of a known gate');
+      const rkey = readRkey(keyReader);
+      const fromMs = readEntryTime(reader);
+      return { type: 'gate-verdicts', did, gate, rkey, fromMs, left: reader.varint(), after: reader.rest() };
+    }
     case kindCode['thread-notices']: {
       const rootRkey = readRkey(keyReader);
       const post = readPost(keyReader);

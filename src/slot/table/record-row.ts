@@ -41,8 +41,17 @@ export type RecordRow = {
 /** `json`: the text as served. `edge`: what the text is rendered from. */
 export type RecordBody = { readonly form: 'json'; readonly json: string } | ({ readonly form: 'edge' } & PlainEdge);
 
-/** Bits of a post's flags below `tagsFollow`, from its gates. Part of the stored format. */
-export const postFlag = { violatesThreadGate: 1, violatesEmbeddingRules: 2, hasThreadGate: 4, hasPostGate: 8 } as const;
+/**
+ * Bits of a post's flags below `tagsFollow`, from gates and for them. `followsRootAuthor`: of a
+ * reply, as it was when it was indexed. Part of the stored format.
+ */
+export const postFlag = {
+  violatesThreadGate: 1,
+  violatesEmbeddingRules: 2,
+  hasThreadGate: 4,
+  hasPostGate: 8,
+  followsRootAuthor: 16,
+} as const;
 
 /** Sort time: the earlier of createdAt and indexedAt, as on the official plane. Units: ms. */
 export function sortMsOf(row: Pick<RecordRow, 'indexedMs' | 'createdMs'>): number {

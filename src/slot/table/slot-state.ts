@@ -52,7 +52,9 @@ export const tableCode = {
   // Beside the newest notice, on whose page it is written for nothing.
   notificationSeen: 0x29,
   threadReply: 0x2a,
+  gatePolicy: 0x2b,
   threadChild: 0x2c,
+  gateFact: 0x2d,
   blobTakedown: 0x2e,
   longWork: 0x30,
   labeler: 0x31,

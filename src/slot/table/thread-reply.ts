@@ -2,8 +2,9 @@
  * The index of the threads that an owner started, by the root that each reply claims. Written by
  * effects only.
  *
- * (owner, threadReply, root rkey, reply DID, reply rkey) → flags, parent, sort time, deletion time,
- * and whom this slot has notified of the reply, the parent's author by a flag.
+ * (owner, threadReply, root rkey, reply DID, reply rkey) → flags, parent, sort time, deletion time
+ * or index time and version, and whom this slot has notified of the reply, the parent's author by a
+ * flag.
  * (owner, threadChild, root rkey, parent DID, parent rkey, sort time, reply DID, reply rkey) →
  * nothing. Deleted replies stay as tombstones: the OP thread walks through them, and they keep the
  * result of late arrivals independent of order. Children may come before parents.
@@ -11,7 +12,7 @@
 import { nsid } from '../../atproto/collection.ts';
 import { readDid, readRkey, recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
-import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { readEntryTime, storedTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** Posts are keyed by DID and rkey here; replies to other collections are not part of a thread. */
@@ -25,9 +26,33 @@ export type ThreadReply = {
   /** Event time of the deletion, or null while the reply exists. */
   readonly deletedMs: number | null;
   readonly isTakenDown: boolean;
+  readonly judgement: Judgement;
 };
 
-const flag = { deleted: 1, takenDown: 2, parentNotified: 4 } as const;
+/** What the thread's gate makes of a reply; of no meaning for a tombstone. */
+export type Judgement = {
+  /** When the judged version was indexed, and which one it is. */
+  readonly indexedMs: number;
+  readonly version: number;
+  readonly isFollower: boolean;
+  /** Whether its author is on a list of the gate; null until that is answered. */
+  readonly isListed: boolean | null;
+  /** `pending` while that matters and is not answered. */
+  readonly verdict: 'clear' | 'violating' | 'pending';
+};
+
+const noJudgement: Judgement = { indexedMs: 0, version: 0, isFollower: false, isListed: null, verdict: 'clear' };
+
+const flag = {
+  deleted: 1,
+  takenDown: 2,
+  parentNotified: 4,
+  violating: 8,
+  pending: 16,
+  follower: 32,
+  answered: 64,
+  listed: 128,
+} as const;
 const valueWriter = sharedWriter(128);
 
 /** Writes a post of a thread in a key or a value. */
@@ -54,7 +79,8 @@ export function isSamePost(a: PostRef, b: PostRef): boolean {
 /** True when both rows say the same of one reply. */
 export function isSameReply(a: ThreadReply, b: ThreadReply): boolean {
   const isSameState = a.sortMs === b.sortMs && a.deletedMs === b.deletedMs && a.isTakenDown === b.isTakenDown;
-  return isSameState && isSamePost(a.reply, b.reply) && isSamePost(a.parent, b.parent);
+  const isSameVersion = a.deletedMs !== null || a.judgement.version === b.judgement.version;
+  return isSameState && isSameVersion && isSamePost(a.reply, b.reply) && isSamePost(a.parent, b.parent);
 }
 
 /** Returns the prefix of all reply rows of one thread. */
@@ -102,8 +128,26 @@ function decodeReply(reply: PostRef, value: Buffer): ThreadReply {
   const flags = reader.u8();
   const parent = readPost(reader);
   const sortMs = readEntryTime(reader);
-  const deletedMs = (flags & flag.deleted) === 0 ? null : readEntryTime(reader);
-  return { reply, parent, sortMs, deletedMs, isTakenDown: (flags & flag.takenDown) !== 0 };
+  const isTakenDown = (flags & flag.takenDown) !== 0;
+  if ((flags & flag.deleted) !== 0)
+    return { reply, parent, sortMs, deletedMs: readEntryTime(reader), isTakenDown, judgement: noJudgement };
+  const indexedMs = sortMs + reader.varint();
+  const judgement = { indexedMs, version: reader.u48(), ...judgedByFlags(flags) };
+  return { reply, parent, sortMs, deletedMs: null, isTakenDown, judgement };
+}
+
+function judgedByFlags(flags: number): Pick<Judgement, 'isFollower' | 'isListed' | 'verdict'> {
+  return {
+    isFollower: (flags & flag.follower) !== 0,
+    isListed: (flags & flag.answered) === 0 ? null : (flags & flag.listed) !== 0,
+    verdict: (flags & flag.violating) !== 0 ? 'violating' : (flags & flag.pending) !== 0 ? 'pending' : 'clear',
+  };
+}
+
+function flagsOfJudgement({ isFollower, isListed, verdict }: Judgement): number {
+  const verdictFlag = { clear: 0, violating: flag.violating, pending: flag.pending }[verdict];
+  const answer = isListed === null ? 0 : flag.answered | (isListed ? flag.listed : 0);
+  return verdictFlag | answer | (isFollower ? flag.follower : 0);
 }
 
 /** Reads one row of a thread scan. */
@@ -170,9 +214,15 @@ export function notifiedOf(
   readPost(reader);
   readEntryTime(reader);
   if ((flags & flag.deleted) !== 0) readEntryTime(reader);
+  else skipVersion(reader);
   const notified = (flags & flag.parentNotified) === 0 ? [] : [parent.did];
   while (reader.remaining > 0) notified.push(readDid(reader));
   return notified;
+}
+
+function skipVersion(reader: ByteReader): void {
+  reader.varint();
+  reader.u48();
 }
 
 /** Stores a reply with the authors that this slot has notified of it. */
@@ -187,11 +237,16 @@ export function putThreadReply(
   valueWriter.u8(
     (row.deletedMs === null ? 0 : flag.deleted) |
       (row.isTakenDown ? flag.takenDown : 0) |
-      (isParentNotified ? flag.parentNotified : 0),
+      (isParentNotified ? flag.parentNotified : 0) |
+      (row.deletedMs === null ? flagsOfJudgement(row.judgement) : 0),
   );
   writePost(valueWriter, row.parent);
   writeEntryTime(valueWriter, row.sortMs);
   if (row.deletedMs !== null) writeEntryTime(valueWriter, row.deletedMs);
+  else {
+    const { indexedMs, version } = row.judgement;
+    valueWriter.varint(Math.max(0, storedTime(indexedMs) - storedTime(row.sortMs))).u48(version);
+  }
   for (const did of notified) if (did !== row.parent.did) writeDid(valueWriter, did);
   state.rows.put(threadReplyKey(owner, rootRkey, row.reply), valueWriter.finish());
 }

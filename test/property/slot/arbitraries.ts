@@ -11,6 +11,7 @@ import {
   type BracketEffect,
   type Effect,
   type Entry,
+  gates,
   privateMethods,
   slotConditions,
 } from '../../../src/entry/entry.ts';
@@ -123,6 +124,9 @@ const edgeKinds: readonly EdgeKind[] = [
   'join',
 ];
 
+const version = fc.integer({ min: 0, max: 2 ** 48 - 1 });
+const judged = fc.record({ eventMs: storableTime, version, isViolating: fc.boolean() });
+
 const edgeEffect: fc.Arbitrary<Effect> = fc
   .record({
     edge: fc.constantFrom(...edgeKinds),
@@ -132,10 +136,12 @@ const edgeEffect: fc.Arbitrary<Effect> = fc
     subject: fc.option(anyRef),
     isOwn: fc.boolean(),
     sortMs: storableTime,
+    judged: fc.option(judged),
   })
-  .map(({ other, subject, isOwn, ...rest }) => ({
+  .map(({ other, subject, isOwn, judged: known, ...rest }) => ({
     type: 'edge',
     ...rest,
+    ...(known === null ? {} : { judged: known }),
     subject,
     subjectDid: isOwn && subject !== null ? subject.did : other,
   }));
@@ -149,8 +155,31 @@ export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
     parent: anyRef,
     reply: anyRef,
     sortMs: storableTime,
-    eventMs: storableTime,
     isTakenDown: fc.boolean(),
+    isFollower: fc.boolean(),
+    judged,
+  }),
+  fc.record({
+    type: fc.constant('verdict' as const),
+    gate: fc.constantFrom(...gates),
+    post: anyRef,
+    version,
+    isViolating: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant('gate-question' as const),
+    root: anyRef,
+    reply: anyRef,
+    version,
+    indexedMs: storableTime,
+    lists: fc.array(anyRef, { maxLength: 5 }),
+  }),
+  fc.record({
+    type: fc.constant('gate-answer' as const),
+    root: anyRef,
+    reply: anyRef,
+    version,
+    isListed: fc.boolean(),
   }),
   fc.record({
     type: fc.constant('notice' as const),

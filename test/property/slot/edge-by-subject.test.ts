@@ -16,6 +16,7 @@ import type { OutsideEntry } from '../../simulation/history.ts';
 import { tidOf } from '../../simulation/history-record.ts';
 import { Model } from '../../simulation/model.ts';
 import { factsOfModel } from '../../simulation/model-facts.ts';
+import { comparableOf } from '../../simulation/model-gates.ts';
 import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { recordOp } from '../../support/record-op.ts';
@@ -102,7 +103,7 @@ async function playsAsMeant(steps: readonly Step[], ending: Ending): Promise<num
   for (const entry of [...steps.map(entryOf), ...endOf(ending, steps)]) {
     model.apply(entry);
     slot.run([chunkOf(entry)], appendMs);
-    const found = factsOfSlots(() => slot.state, [liker, author], [], model.isCompared);
+    const found = factsOfSlots(() => slot.state, [liker, author], [], comparableOf(model));
     expect(differencesOf(factsOfModel(model), found)).toEqual([]);
     marksMax = Math.max(marksMax, bySubject(slot).marks);
   }

@@ -64,6 +64,12 @@ describe('records that strangers write', () => {
     put('app.bsky.feed.post', { text: '' }, 'a');
     put('app.bsky.feed.post', { text: '', reply: { root: post('r'), parent: post('p') } }, 'b');
     const short = (letter: string) => refTo(other, 'app.bsky.feed.post', letter.repeat(256));
+    const allow = [
+      { $type: 'app.bsky.feed.threadgate#followingRule' },
+      { $type: 'app.bsky.feed.threadgate#listRule', list: `at://${other}/${longNsid}/${longRkey('l')}` },
+    ];
+    put('app.bsky.feed.threadgate', { post: `at://${author}/app.bsky.feed.post/${longRkey('g')}`, allow }, 'g');
+    network.put(other, 'app.bsky.feed.threadgate', { post: short('r').uri, allow }, 'r'.repeat(256));
     network.put(
       author,
       'app.bsky.feed.post',

@@ -19,6 +19,7 @@ import type { NodeCall, NodeCaller } from '../../../src/wire/node-caller.ts';
 import type { OutsideEntry } from '../../simulation/history.ts';
 import { Model } from '../../simulation/model.ts';
 import { factsOfModel } from '../../simulation/model-facts.ts';
+import { comparableOf } from '../../simulation/model-gates.ts';
 import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { recordOp } from '../../support/record-op.ts';
@@ -149,7 +150,7 @@ function expectMeaning(queues: TwoQueues, entries: readonly OutsideEntry[]): voi
   const dids = new Set(entries.map(({ did }) => did));
   for (const key of meant.keys()) for (const [did] of key.matchAll(/did:plc:[a-z2-7]{24}/g)) dids.add(did);
   const stateOf = (key: string) => queues.slots[slotOf(key, slotCount)]!.state;
-  const found = factsOfSlots(stateOf, [...dids], [...model.claims.keys()], model.isCompared);
+  const found = factsOfSlots(stateOf, [...dids], [...model.claims.keys()], comparableOf(model));
   expect(differencesOf(meant, found)).toEqual([]);
 }
 

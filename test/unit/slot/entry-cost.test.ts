@@ -9,6 +9,7 @@ import type { OutsideEntry } from '../../simulation/history.ts';
 import { tidOf } from '../../simulation/history-record.ts';
 import { Model } from '../../simulation/model.ts';
 import { factsOfModel } from '../../simulation/model-facts.ts';
+import { comparableOf } from '../../simulation/model-gates.ts';
 import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
 import { recordOp } from '../../support/record-op.ts';
 import { bytesOfChunk, SlotCluster } from '../../support/slot-cluster.ts';
@@ -128,7 +129,7 @@ describe('an entry', () => {
         }
         cluster.settle();
         const dids = new Set(story.map(({ did }) => did));
-        const found = factsOfSlots((key) => cluster.stateOf(key), [...dids], [], model.isCompared);
+        const found = factsOfSlots((key) => cluster.stateOf(key), [...dids], [], comparableOf(model));
         expect(differencesOf(factsOfModel(model), found)).toEqual([]);
       }
     }, 60_000);

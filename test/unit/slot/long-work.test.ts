@@ -12,6 +12,7 @@ import type { OutsideEntry } from '../../simulation/history.ts';
 import { tidOf } from '../../simulation/history-record.ts';
 import { Model } from '../../simulation/model.ts';
 import { factsOfModel } from '../../simulation/model-facts.ts';
+import { comparableOf } from '../../simulation/model-gates.ts';
 import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { recordOp } from '../../support/record-op.ts';
@@ -90,7 +91,7 @@ async function expectMeaning(
   for (const entry of entries) model.apply(entry);
   const meant = factsOfModel(model);
   const dids = new Set(entries.map((entry) => entry.did));
-  const found = factsOfSlots(() => slot.state, [...dids], [...model.claims.keys()], model.isCompared);
+  const found = factsOfSlots(() => slot.state, [...dids], [...model.claims.keys()], comparableOf(model));
   await slot[Symbol.asyncDispose]();
   expect(differencesOf(meant, found)).toEqual([]);
   return runs;

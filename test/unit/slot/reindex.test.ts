@@ -8,6 +8,7 @@ import { prefixEnd } from '../../../src/storage/environment.ts';
 import { makeHistory } from '../../simulation/history.ts';
 import { tidOf } from '../../simulation/history-record.ts';
 import { Model } from '../../simulation/model.ts';
+import { comparableOf } from '../../simulation/model-gates.ts';
 import { differencesOf, factsOfSlots } from '../../simulation/slot-facts.ts';
 import { recordOp } from '../../support/record-op.ts';
 import { SlotCluster } from '../../support/slot-cluster.ts';
@@ -56,7 +57,7 @@ describe('a repo that is indexed again', () => {
     for (const entry of history.entries) model.apply(entry);
     cluster.nowMs = Date.UTC(2030, 0, 1);
     cluster.append(...history.entries).settle();
-    const facts = () => factsOfSlots((key) => cluster.stateOf(key), history.dids, history.handles, model.isCompared);
+    const facts = () => factsOfSlots((key) => cluster.stateOf(key), history.dids, history.handles, comparableOf(model));
     const before = facts();
     expect(before.size).toBeGreaterThan(50);
     for (const did of history.dids) cluster.append({ kind: 'private', did, write: { type: 'reindex' } });

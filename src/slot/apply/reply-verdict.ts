@@ -1,0 +1,67 @@
+/**
+ * Judges replies in the slot of their thread's root, by the rules that the thread's gate had when
+ * the reply was indexed.
+ *
+ * Whom the root's author follows is known here, too; on which lists the reply's author is, only the
+ * slot of the reply knows, which is asked. Late changes of either judge the reply again.
+ */
+import { nsid } from '../../atproto/collection.ts';
+import { isFactAt, putWaiter } from '../table/gate-fact.ts';
+import { type GatePolicy, type GateRules, getPolicy, rulesAt } from '../table/gate-policy.ts';
+import type { SlotState } from '../table/slot-state.ts';
+import type { Judgement, PostRef, ThreadReply } from '../table/thread-reply.ts';
+import type { ApplyContext } from './apply-context.ts';
+
+/** A thread by its root, in the root's slot, with what its gate has said. */
+export type Thread = { readonly owner: number; readonly root: PostRef; readonly policy: GatePolicy | undefined };
+
+/** Returns a thread with its policy as it is now. */
+export function threadOf(state: SlotState, owner: number, root: PostRef): Thread {
+  return { owner, root, policy: getPolicy(state, owner, 'thread', root.rkey) };
+}
+
+/** Returns the reply as it is judged now. Without known rules, what was judged before stays. */
+export function judged(context: ApplyContext, thread: Thread, row: ThreadReply): ThreadReply {
+  const rules = rulesAt(thread.policy, row.judgement.indexedMs);
+  const { verdict: before } = row.judgement;
+  const isKept = rules === undefined && before !== 'pending';
+  const verdict = isKept ? before : verdictOf(context, thread, rules, row);
+  return { ...row, judgement: { ...row.judgement, verdict } };
+}
+
+function verdictOf(
+  { state }: ApplyContext,
+  { owner, root }: Thread,
+  rules: GateRules | undefined,
+  { reply, judgement }: ThreadReply,
+): Judgement['verdict'] {
+  if (rules === undefined || !rules.isRestricted || reply.did === root.did) return 'clear';
+  const { indexedMs, isFollower, isListed } = judgement;
+  if (rules.mentions.includes(reply.did) || (rules.allowsFollowers && isFollower)) return 'clear';
+  if (rules.allowsFollowed) {
+    const follow = { kind: 'follow', did: reply.did } as const;
+    putWaiter(state, owner, follow, { indexedMs, rootRkey: root.rkey, rkey: reply.rkey });
+    if (isFactAt(state, owner, follow, indexedMs)) return 'clear';
+  }
+  if (rules.lists.length === 0 || isListed === false) return 'violating';
+  return isListed === null ? 'pending' : 'clear';
+}
+
+function postOf({ did, rkey }: PostRef) {
+  return { did, collection: nsid.post, rkey };
+}
+
+/** Asks the slot of a reply whether its author was on a list, where that may decide. */
+export function askForLists(context: ApplyContext, { root, policy }: Thread, { reply, judgement }: ThreadReply): void {
+  const { indexedMs, version, isListed, verdict } = judgement;
+  const lists = rulesAt(policy, indexedMs)?.lists ?? [];
+  if (lists.length === 0 || (verdict === 'clear' && isListed === null)) return;
+  context.send({ type: 'gate-question', root: postOf(root), reply: postOf(reply), version, indexedMs, lists });
+}
+
+/** Sends the verdict on a reply to its author's slot, which may hold another one. */
+export function sendVerdict(context: ApplyContext, { reply, judgement: { version, verdict } }: ThreadReply): void {
+  if (verdict === 'pending') return;
+  const isViolating = verdict === 'violating';
+  context.send({ type: 'verdict', gate: 'thread', post: postOf(reply), version, isViolating });
+}

@@ -1,0 +1,133 @@
+/**
+ * What gates make of replies and quotes in the model: all is as it was when the post was indexed.
+ *
+ * `isContested`: what the slots make of it depends on what arrived first.
+ */
+import { type Model, type ModelRecord, replyRefsOf, uriOf } from './model.ts';
+import { mentionsOf, parseUri, quoteOf, type Ref, type Value } from './model-record.ts';
+
+const post = 'app.bsky.feed.post';
+const threadGate = 'app.bsky.feed.threadgate';
+const postGate = 'app.bsky.feed.postgate';
+
+export type GateVerdict = { readonly isViolating: boolean; readonly isContested: boolean };
+
+const allowed: GateVerdict = { isViolating: false, isContested: false };
+
+function recordAt(model: Model, ref: Ref, timeMs: number): ModelRecord | null {
+  return model.versions.get(uriOf(ref))?.findLast(({ fromMs }) => fromMs <= timeMs)?.record ?? null;
+}
+
+/** Whether some record was such at a time, and whether one was that is so no more. */
+function anyAt(
+  model: Model,
+  timeMs: number,
+  isSuch: (record: ModelRecord) => boolean,
+): { readonly is: boolean; readonly hasEnded: boolean } {
+  let is = false;
+  let hasEnded = false;
+  for (const versions of model.versions.values()) {
+    for (const [index, { fromMs, record }] of versions.entries()) {
+      if (record === null || !isSuch(record)) continue;
+      const untilMs = versions[index + 1]?.fromMs ?? Number.POSITIVE_INFINITY;
+      if (fromMs <= timeMs && timeMs < untilMs) is = true;
+      if (untilMs !== Number.POSITIVE_INFINITY) hasEnded = true;
+    }
+  }
+  return { is, hasEnded };
+}
+
+function rulesOf(gate: Value): readonly { readonly $type?: string; readonly list?: string }[] {
+  return gate['allow'] as readonly { readonly $type?: string; readonly list?: string }[];
+}
+
+/** The URIs of replies that the gate of a reply's thread hid when it was indexed. */
+export function hiddenFor(model: Model, root: Ref, indexedMs: number): readonly string[] {
+  const gate = recordAt(model, { ...root, collection: threadGate }, indexedMs);
+  return (gate?.value['hiddenReplies'] ?? []) as readonly string[];
+}
+
+/** Whether the gate of its thread forbids a reply. */
+export function replyVerdict(model: Model, reply: ModelRecord): GateVerdict {
+  const root = replyRefsOf(reply)?.root;
+  const parent = replyRefsOf(reply)?.parent;
+  if (root === undefined || parent === undefined) return allowed;
+  const isIndexed = [root, parent, reply].every((ref) => ref.collection === post && ref.rkey.length <= 256);
+  if (!isIndexed) return allowed;
+  const isContested = model.deleted.has(root.did) || model.deleted.has(reply.did);
+  const gate = recordAt(model, { ...root, collection: threadGate }, reply.indexedMs);
+  if (gate === null || root.did === reply.did || !Array.isArray(gate.value['allow']))
+    return { isViolating: false, isContested };
+  const names = new Set(rulesOf(gate.value).map(({ $type }) => $type?.split('#')[1]));
+  const rootPost = recordAt(model, root, reply.indexedMs);
+  const isMentioned = rootPost !== null && mentionsOf(rootPost.value).includes(reply.did);
+  const isFollowed = anyAt(
+    model,
+    reply.indexedMs,
+    ({ did, collection, value }) =>
+      did === root.did && collection === 'app.bsky.graph.follow' && value['subject'] === reply.did,
+  ).is;
+  // The end of a snapshot removes a gate later than all events, so a root may change in between.
+  const gateVersions = model.versions.get(uriOf({ ...root, collection: threadGate })) ?? [];
+  const isSwept = gateVersions.some(({ fromMs, record }) => record === null && fromMs === model.appendMs);
+  const isMentionContested = names.has('mentionRule') && isSwept;
+  if (
+    (names.has('mentionRule') && isMentioned) ||
+    (names.has('followerRule') && reply.isFollower) ||
+    (names.has('followingRule') && isFollowed)
+  ) {
+    return { isViolating: false, isContested: isContested || isMentionContested };
+  }
+  const lists = rulesOf(gate.value).flatMap(({ list }) => (list === undefined ? [] : [list]));
+  const listed = anyAt(
+    model,
+    reply.indexedMs,
+    ({ collection, value }) =>
+      collection === 'app.bsky.graph.listitem' &&
+      value['subject'] === reply.did &&
+      lists.includes(String(value['list'])),
+  );
+  const isListContested =
+    lists.some((list) => model.deleted.has(parseUri(list)?.did ?? '')) || (model.losesFolders && listed.hasEnded);
+  return { isViolating: !listed.is, isContested: isContested || isListContested || isMentionContested };
+}
+
+/** Whether the gate of the quoted post forbids a quote. */
+export function quoteVerdict(model: Model, quote: ModelRecord): GateVerdict {
+  const subject = quoteOf(quote.value);
+  if (subject === undefined) return allowed;
+  const isContested = model.deleted.has(subject.did) || model.deleted.has(quote.did);
+  const gate = recordAt(model, { ...subject, collection: postGate }, quote.indexedMs);
+  const rules = (gate?.value['embeddingRules'] ?? []) as readonly { readonly $type?: string }[];
+  const isDisabled = rules.some(({ $type }) => $type === `${postGate}#disableRule`);
+  return { isViolating: isDisabled && subject.did !== quote.did, isContested };
+}
+
+/** What does not depend on the order of arrival; the rest is not compared. */
+export type Comparable = {
+  /** Notices of a recipient from a source; null asks for all sources. */
+  isNoticeCompared(recipient: string, sourceUri: string | null): boolean;
+  isVerdictCompared(uri: string): boolean;
+  isReplyCountCompared(parentUri: string): boolean;
+};
+
+/** Returns what of a model's facts slots must agree with. */
+export function comparableOf(model: Model): Comparable {
+  const contested = new Set<string>();
+  const parents = new Set<string>();
+  for (const record of model.records.values()) {
+    if (record.collection !== post) continue;
+    const isReplyContested = replyVerdict(model, record).isContested;
+    if (isReplyContested || quoteVerdict(model, record).isContested) contested.add(uriOf(record));
+    if (isReplyContested) parents.add(uriOf(replyRefsOf(record)!.parent));
+  }
+  return {
+    isNoticeCompared: (recipient, sourceUri) => {
+      if (model.deleted.has(recipient)) return false;
+      if (sourceUri === null) return model.contested.size === 0 && contested.size === 0;
+      return !model.contested.has(sourceUri) && !contested.has(sourceUri);
+    },
+    isVerdictCompared: (uri) => !contested.has(uri),
+    isReplyCountCompared: (parentUri) => !parents.has(parentUri),
+  };
+}
