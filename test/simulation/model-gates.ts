@@ -23,18 +23,20 @@ function anyAt(
   model: Model,
   timeMs: number,
   isSuch: (record: ModelRecord) => boolean,
-): { readonly is: boolean; readonly hasEnded: boolean } {
+): { readonly is: boolean; readonly hasEnded: boolean; readonly wasSwept: boolean } {
   let is = false;
   let hasEnded = false;
+  let wasSwept = false;
   for (const versions of model.versions.values()) {
     for (const [index, { fromMs, record }] of versions.entries()) {
       if (record === null || !isSuch(record)) continue;
       const untilMs = versions[index + 1]?.fromMs ?? Number.POSITIVE_INFINITY;
       if (fromMs <= timeMs && timeMs < untilMs) is = true;
       if (untilMs !== Number.POSITIVE_INFINITY) hasEnded = true;
+      if (untilMs === model.appendMs) wasSwept = true;
     }
   }
-  return { is, hasEnded };
+  return { is, hasEnded, wasSwept };
 }
 
 function rulesOf(gate: Value): readonly { readonly $type?: string; readonly list?: string }[] {
@@ -61,22 +63,22 @@ export function replyVerdict(model: Model, reply: ModelRecord): GateVerdict {
   const names = new Set(rulesOf(gate.value).map(({ $type }) => $type?.split('#')[1]));
   const rootPost = recordAt(model, root, reply.indexedMs);
   const isMentioned = rootPost !== null && mentionsOf(rootPost.value).includes(reply.did);
-  const isFollowed = anyAt(
+  const followed = anyAt(
     model,
     reply.indexedMs,
     ({ did, collection, value }) =>
       did === root.did && collection === 'app.bsky.graph.follow' && value['subject'] === reply.did,
-  ).is;
-  // The end of a snapshot removes a gate later than all events, so a root may change in between.
+  );
+  // The end of a snapshot removes records later than all events, and other changes come in between.
   const gateVersions = model.versions.get(uriOf({ ...root, collection: threadGate })) ?? [];
   const isSwept = gateVersions.some(({ fromMs, record }) => record === null && fromMs === model.appendMs);
-  const isMentionContested = names.has('mentionRule') && isSwept;
+  const isSweptContested = (names.has('mentionRule') && isSwept) || (names.has('followingRule') && followed.wasSwept);
   if (
     (names.has('mentionRule') && isMentioned) ||
     (names.has('followerRule') && reply.isFollower) ||
-    (names.has('followingRule') && isFollowed)
+    (names.has('followingRule') && followed.is)
   ) {
-    return { isViolating: false, isContested: isContested || isMentionContested };
+    return { isViolating: false, isContested: isContested || isSweptContested };
   }
   const lists = rulesOf(gate.value).flatMap(({ list }) => (list === undefined ? [] : [list]));
   const listed = anyAt(
@@ -89,7 +91,7 @@ export function replyVerdict(model: Model, reply: ModelRecord): GateVerdict {
   );
   const isListContested =
     lists.some((list) => model.deleted.has(parseUri(list)?.did ?? '')) || (model.losesFolders && listed.hasEnded);
-  return { isViolating: !listed.is, isContested: isContested || isListContested || isMentionContested };
+  return { isViolating: !listed.is, isContested: isContested || isListContested || isSweptContested };
 }
 
 /** Whether the gate of the quoted post forbids a quote. */
