@@ -247,4 +247,4 @@ export function isAskedFor(collection: string, rkey: string): boolean {
 }
 
 /** What the plane under test does not judge yet; then histories have no gates. */
-export const notBuiltYet = { verdicts: true } as const;
+export const notBuiltYet = { verdicts: false } as const;
