@@ -4,7 +4,8 @@ import { edgeByKind, edgeOfCode } from '../atproto/edge-kind.ts';
 import { isNoticeReason } from '../atproto/notice-reason.ts';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../base/time-bytes.ts';
-import { type Effect, type EffectOf, gates, type Judged, type SentEffect } from './entry.ts';
+import type { Effect, EffectOf, SentEffect } from './entry.ts';
+import { gates, type Judged } from './gate.ts';
 
 /** A tag of a table. A byte that was read is one only after a switch has refused all others. */
 export type ValueOf<Table> = Table[keyof Table];

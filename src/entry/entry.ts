@@ -10,6 +10,7 @@ import type { Label, LabelId } from '../atproto/label.ts';
 import type { NoticeReason } from '../atproto/notice-reason.ts';
 import type { PrivateKind } from '../atproto/private-namespace.ts';
 import type { RepoOp } from '../atproto/repo-op.ts';
+import type { GateEffect, Judged } from './gate.ts';
 import type { SuggestionChange, SuggestionList } from './suggestion.ts';
 
 /** A repo at a rev. `eventMs` is the event's own time. */
@@ -265,20 +266,6 @@ export type Entry =
   | QuarantineEntry
   | LifecycleEntry;
 
-/** The gates of a post: who may reply to its thread, and who may quote it. */
-export const gates = ['thread', 'post'] as const;
-export type Gate = (typeof gates)[number];
-
-/** A version of a post as gates judge it. */
-export type Judged = {
-  /** When it was indexed; of a post that is not present, when it was deleted. Units: ms. */
-  readonly eventMs: number;
-  /** The first 48 bits of its CID's digest. */
-  readonly version: number;
-  /** What its author's slot holds: the verdict that it has heard. */
-  readonly isViolating: boolean;
-};
-
 /**
  * An effect, routed to the slot of its `routingKey`.
  *
@@ -287,8 +274,6 @@ export type Judged = {
  * `sortMs`, the source record's sort time, is part of the edge's identity: a withdrawal repeats it.
  * `judged` is what gates need of it: of a quote and of a reply; of a list item only the time.
  * `thread`: a reply belongs (or belonged) to the thread whose root it claims.
- * `verdict`: whether a gate forbids a post, in answer to its `thread` or `edge`.
- * `gate-question`, `gate-answer`: whether a reply's author is on one of the lists of a gate.
  * `notice`: a notification for `recipient`.
  * `post-exists`: whether the post of a reposter's feed items exists.
  * `verified-by`: the verification `source` of a trusted verifier counts, or no longer does.
@@ -317,29 +302,7 @@ export type Effect =
       readonly isFollower: boolean;
       readonly judged: Judged;
     }
-  | {
-      readonly type: 'verdict';
-      readonly gate: Gate;
-      readonly post: RecordRef;
-      readonly version: number;
-      readonly isViolating: boolean;
-    }
-  | {
-      readonly type: 'gate-question';
-      readonly root: RecordRef;
-      readonly reply: RecordRef;
-      readonly version: number;
-      /** When the reply was indexed: lists count as they were then. */
-      readonly indexedMs: number;
-      readonly lists: readonly RecordRef[];
-    }
-  | {
-      readonly type: 'gate-answer';
-      readonly root: RecordRef;
-      readonly reply: RecordRef;
-      readonly version: number;
-      readonly isListed: boolean;
-    }
+  | GateEffect
   | {
       readonly type: 'notice';
       readonly present: boolean;

@@ -5,7 +5,7 @@
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import { storedTime } from '../../base/time-bytes.ts';
-import type { Gate } from '../../entry/entry.ts';
+import type { Gate } from '../../entry/gate.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
 import { type GateRules, openGate, putRules } from '../table/gate-policy.ts';
 import { incomingRecordPrefix } from '../table/incoming-edge.ts';

@@ -7,7 +7,7 @@ import { nsid } from '../../atproto/collection.ts';
 import { edgeByKind } from '../../atproto/edge-kind.ts';
 import { invariant } from '../../base/invariant.ts';
 import { timeAt } from '../../base/time-bytes.ts';
-import type { Judged } from '../../entry/entry.ts';
+import type { Judged } from '../../entry/gate.ts';
 import { putEnded } from '../table/gate-fact.ts';
 import { getPolicy, rulesAt } from '../table/gate-policy.ts';
 import {

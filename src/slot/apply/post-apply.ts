@@ -1,7 +1,8 @@
 /** Indexes posts: feed item, counts, thread, quote, mentions, and the feed items of reposters. */
 import { versionOfCid } from '../../atproto/cid.ts';
 import { nsid } from '../../atproto/collection.ts';
-import type { EffectOf, Judged } from '../../entry/entry.ts';
+import type { EffectOf } from '../../entry/entry.ts';
+import type { Judged } from '../../entry/gate.ts';
 import { addToActorCount } from '../table/actor-counts.ts';
 import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
 import { findEdge } from '../table/edge-by-subject.ts';

@@ -18,7 +18,7 @@ import {
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, storedTime, writeEntryTime } from '../../base/time-bytes.ts';
-import { type Gate, gates } from '../../entry/entry.ts';
+import { type Gate, gates } from '../../entry/gate.ts';
 import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** The rules of a gate. Without `isRestricted` everyone may reply or quote. */

@@ -23,7 +23,8 @@ import { type EdgeKind, edgeByKind, edgeOfCode } from '../../atproto/edge-kind.t
 import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { putTimeAt, readEntryTime, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
-import type { EffectOf, Judged } from '../../entry/entry.ts';
+import type { EffectOf } from '../../entry/entry.ts';
+import type { Judged } from '../../entry/gate.ts';
 import { beginKey, beginRecordKey, emptyValue, keyHeadOf, readKey, tableCode } from './slot-state.ts';
 
 export type IncomingEdge = { readonly sortMs: number; readonly did: string; readonly rkey: string };

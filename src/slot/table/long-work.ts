@@ -10,7 +10,7 @@ import { type PrivateKind, privateKinds } from '../../atproto/private-namespace.
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
-import { type Gate, gates } from '../../entry/entry.ts';
+import { type Gate, gates } from '../../entry/gate.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { type MuteSort, muteSorts, readMuteSort } from './mute-clears.ts';
 import { beginSlotKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';

@@ -11,10 +11,10 @@ import {
   type BracketEffect,
   type Effect,
   type Entry,
-  gates,
   privateMethods,
   slotConditions,
 } from '../../../src/entry/entry.ts';
+import { gates } from '../../../src/entry/gate.ts';
 import { suggestionLists } from '../../../src/entry/suggestion.ts';
 
 const yearZeroMs = Date.parse('0000-01-01T00:00:00.000Z');
