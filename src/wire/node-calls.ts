@@ -68,6 +68,10 @@ export const nodeCalls = {
   timeline: 'slot.timeline',
   /** NewestByAuthorsRequest → a list of feed items, see feed-messages.ts. */
   newestByAuthors: 'slot.newestByAuthors',
+  /** The same → the same, without reposts, each with its cid. */
+  newestPosts: 'slot.newestPosts',
+  /** FollowsOfRequest with the URI of a list → its members, as a FollowsOfAnswer. */
+  membersOf: 'slot.membersOf',
   /** Texts (list URIs) → what the records of the lists say, see list-messages.ts. */
   lists: 'slot.lists',
   /** Texts (post URIs) → Texts: the root that each claims, '' if the post does not exist. */

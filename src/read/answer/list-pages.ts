@@ -9,6 +9,7 @@ import { parseRecordUri, type RecordRef, recordUri } from '../../atproto/compact
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { jsonOfRow } from '../../slot/table/applied-record.ts';
+import { membersBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
 import { incomingRecordPrefix, listedPrefix, readIncomingEdge } from '../../slot/table/incoming-edge.ts';
 import { listMemberPrefix, memberCountOf, readListMember } from '../../slot/table/list-member.ts';
 import { getRecordRow } from '../../slot/table/record-row.ts';
@@ -16,6 +17,7 @@ import { type JsonObject, textOf } from '../../slot/table/record-values.ts';
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import type { ListFacts } from '../../wire/list-messages.ts';
+import { writeDidsUnder } from '../lookup/followed-dids.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkRows } from '../lookup/page.ts';
 import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
@@ -97,6 +99,22 @@ export function writeListMembers(into: MessageWriter, lookup: SlotLookup, reques
     into.end(start, 1);
   }
   if (last === null) requireWhole(state);
+}
+
+/** Writes a page of the DIDs of a list's members in key order, without those who opted out. */
+export function writeMemberDids(
+  texts: MessageWriter,
+  lookup: SlotLookup,
+  listUri: string,
+  { after, limit }: { readonly after: string; readonly limit: number },
+): { readonly count: number; readonly next: string } {
+  const list = parseRecordUri(listUri);
+  const state = list === undefined ? undefined : lookup.stateOf(list.did);
+  const owner = state === undefined ? undefined : ownerOfDid(state, list!.did);
+  if (list === undefined || state === undefined || owner === undefined) return { count: 0, next: '' };
+  const optOuts = new OptOuts({ state, owner, list });
+  const isLeftOut = optOuts.isAny ? (did: Buffer): boolean => optOuts.has(did) : undefined;
+  return writeDidsUnder(texts, state, membersBySubjectPrefix(owner, list), { after, limit }, isLeftOut);
 }
 
 /** Returns how many members the list at a URI has; 0 for what is no list. */

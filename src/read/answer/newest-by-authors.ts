@@ -25,7 +25,10 @@ import { NewestItems } from './newest-items.ts';
 
 /** Rows of the first and of the longest step down a feed beyond the cached items. */
 const rowsPerStep = { first: 8, max: 256 } as const;
-/** Only an author of as many reposts in a row of posts that do not exist loses items by this. */
+/**
+ * Only an author of as many reposts in a row loses items by this: of posts that do not exist, or of
+ * any where only posts are shown.
+ */
 const rowsPerAuthorMax = 2_000;
 const keyTimeAt = keyHeadBytes;
 const itemField = fieldNumber.TimelineFeedItem;
@@ -68,6 +71,10 @@ function positionAfter(author: CachedAuthor, before: PageEnd, from: number): num
   return position;
 }
 
+function isPostAt(run: FeedRun, position: number): boolean {
+  return run.bytes[keyAt(run, position) + feedKeyCollectionAt] === postCode;
+}
+
 /**
  * Adds an author's items until they are too old for the page, or `rowsPerAuthorMax` were read.
  * Returns how many rows it read.
@@ -77,7 +84,10 @@ function addItems(newest: NewestItems, author: CachedAuthor, run: FeedRun, from:
   let position = from;
   let stepRows: number = rowsPerStep.first;
   for (let rows = 0; ; rows += stepRows) {
-    for (; position < current.sortMs.length; position++) if (!newest.add(author, current, position)) return rows;
+    for (; position < current.sortMs.length; position++) {
+      if (newest.onlyPosts && !isPostAt(current, position)) continue;
+      if (!newest.add(author, current, position)) return rows;
+    }
     if (current.next === null || rows >= rowsPerAuthorMax) return rows;
     if (timeAt(current.next, keyTimeAt) < newest.lastMs) return rows;
     stepRows = rows === 0 ? rowsPerStep.first : Math.min(stepRows * 4, rowsPerStep.max);
@@ -107,9 +117,9 @@ const limitMax = pageItemsMax + 1;
 /** Reused once they are written; more than one only while reads yield. */
 const idlePages: NewestItems[] = [];
 
-function beginPage({ limit }: FeedRange): NewestItems {
+function beginPage({ limit }: FeedRange, onlyPosts = false): NewestItems {
   const page = idlePages.pop() ?? new NewestItems(limitMax);
-  return page.begin(Math.max(0, Math.min(limit, limitMax)));
+  return page.begin(Math.max(0, Math.min(limit, limitMax)), onlyPosts);
 }
 
 function pageEnd({ before }: FeedRange): PageEnd | null {
@@ -148,8 +158,9 @@ export function* newestByAuthors(
   feeds: FeedCache,
   { count, reader, ...range }: RawNewestByAuthors,
   turn: Turn,
+  onlyPosts = false,
 ): SlicedRead<NewestItems> {
-  const newest = beginPage(range);
+  const newest = beginPage(range, onlyPosts);
   const scan = { newest, feeds, reader, before: pageEnd(range), left: count };
   while (!addSome(scan, turn)) {
     reader.own();
@@ -241,5 +252,10 @@ export function writeFeedItems(into: MessageWriter, newest: NewestItems): void {
     into.end(own, 1);
     into.end(item, isPost ? 1 : 2);
   });
+  freePage(newest);
+}
+
+/** Frees a page once it is written. */
+export function freePage(newest: NewestItems): void {
   idlePages.push(newest);
 }

@@ -18,6 +18,7 @@ export class NewestItems {
   readonly #sequences: Int32Array;
   #limit = 0;
   #sequence = 0;
+  onlyPosts = false;
   size = 0;
   /** Older items cannot enter the page. Units: ms. */
   lastMs = Number.NEGATIVE_INFINITY;
@@ -32,8 +33,10 @@ export class NewestItems {
     this.#sequences = new Int32Array(limitMax);
   }
 
-  begin(limit: number): this {
+  /** Reposts are left out with `onlyPosts`. */
+  begin(limit: number, onlyPosts = false): this {
     this.#limit = limit;
+    this.onlyPosts = onlyPosts;
     this.#sequence = 0;
     this.size = 0;
     this.lastMs = limit > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;

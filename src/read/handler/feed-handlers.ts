@@ -2,22 +2,27 @@
 import { ByteWriter } from '../../base/bytes.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
-import type { MessageWriter } from '../../proto/message-writer.ts';
+import { MessageWriter } from '../../proto/message-writer.ts';
 import { feedPrefix } from '../../slot/table/feed-item.ts';
 import { decodeTimeline, openNewestByAuthors, writeTimelineFollows } from '../../wire/feed-messages.ts';
+import { decodeFollowsOf } from '../../wire/follows-messages.ts';
 import { decodeTexts, encodeTexts, messageVersion } from '../../wire/message.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { decodeThread, encodeOpThreadsAnswer } from '../../wire/thread-messages.ts';
 import { writeAuthorFeed } from '../answer/author-feed.ts';
+import { writeMemberDids } from '../answer/list-pages.ts';
 import { feedGeneratorStatus, listedPages, writeListedUris } from '../answer/listed-records.ts';
 import { newestByAuthor, newestByAuthors, newestByList, writeFeedItems } from '../answer/newest-by-authors.ts';
+import { writePostItems } from '../answer/post-items.ts';
 import { claimedRoots, opThreadsOf, threadAround } from '../answer/thread-walk.ts';
 import { type CachedFollowPage, localFollowListOf } from '../cache/follow-cache.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import type { SlicedRead } from '../lookup/turn.ts';
 import type { RowKey } from './prefetch.ts';
 import type { ReadContext } from './read-context.ts';
-import { byItem, type ReadRow, sliced, writtenMessage } from './read-row.ts';
+import { byItem, type ReadRow, sliced, writtenBytes, writtenMessage } from './read-row.ts';
+
+const textsWriter = new MessageWriter();
 
 /** Yields the key where the feed of the author at `source[start..end)` begins, unless cached. */
 function* feedStart({ lookup, feeds }: ReadContext, source: Buffer, start: number, end: number): Generator<RowKey> {
@@ -73,6 +78,20 @@ function* writeNewestByAuthors(into: MessageWriter, context: ReadContext, reques
   writeFeedItems(into, newest);
 }
 
+function* writeNewestPosts(into: MessageWriter, context: ReadContext, request: Buffer): SlicedRead<void> {
+  const newest = yield* newestByAuthors(context.feeds, openNewestByAuthors(request), context.turn, true);
+  into.varint(messageVersion);
+  writePostItems(into, newest);
+}
+
+function writeMembersOf(into: MessageWriter, { lookup }: ReadContext, request: Buffer): void {
+  const { did: listUri, after, limit } = decodeFollowsOf(request);
+  const texts = textsWriter.clear();
+  const { count, next } = writeMemberDids(texts, lookup, listUri, { after, limit });
+  into.raw(new ByteWriter(next.length + 16).u8(messageVersion).text(next).varint(count).finish());
+  into.raw(texts.view());
+}
+
 /** A page of an actor's records of one collection. */
 function listed(method: keyof typeof listedPages): ReadRow {
   return writtenMessage(method, (into, { lookup }, page) =>
@@ -102,6 +121,8 @@ export const feedReads: readonly ReadRow[] = [
   ),
   sliced(nodeCalls.timeline, writeTimeline, feedStartsOfFollows),
   sliced(nodeCalls.newestByAuthors, writeNewestByAuthors, feedStartsOfAuthors),
+  sliced(nodeCalls.newestPosts, writeNewestPosts, feedStartsOfAuthors),
+  writtenBytes(nodeCalls.membersOf, writeMembersOf),
   sliced(nodeCalls.postRoots, function* (into, { lookup, turn }, request) {
     into.raw(encodeTexts(yield* claimedRoots(lookup, decodeTexts(request), turn)));
   }),

@@ -32,7 +32,7 @@ export function writeRecord(into: MessageWriter, number: number, value: Buffer):
     const json = into.begin(field.record, 2);
     unpackJson(into, value, row.bodyAt, value.length);
     into.end(json, 2);
-    writeCid(into, row);
+    writeCid(into, field.cid, row);
   }
   into.timeField(field.indexedAt, row.indexedMs);
   if (row.isTakenDown && row.takedownRef !== '') into.trueField(field.takenDown);
@@ -64,9 +64,10 @@ function writeEdgeForm(into: MessageWriter, row: RecordView): void {
   into.end(start, 1);
 }
 
-function writeCid(into: MessageWriter, row: RecordView): void {
-  if (row.digestAt < 0) return into.optionalTextField(field.cid, row.cidText);
-  const start = into.begin(field.cid, 1);
+/** Writes the cid of a record whose row is not in edge form as field `number`. */
+export function writeCid(into: MessageWriter, number: number, row: RecordView): void {
+  if (row.digestAt < 0) return into.optionalTextField(number, row.cidText);
+  const start = into.begin(number, 1);
   appendCidOfDigest(into, row.value, row.digestAt);
   into.end(start, 1);
 }

@@ -5,6 +5,7 @@ import { byItem } from '../plan/by-item.ts';
 import { oneSlot } from '../plan/one-slot.ts';
 import { type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 import { listFactsOf } from './list-facts.ts';
+import { listFeedOf } from './list-feed.ts';
 
 const optOutMethod = 'GetReferencelistoptoutsByActorAndSubjects';
 const optOuts = oneSlot({
@@ -29,6 +30,12 @@ async function referenceListOptOuts(request: Buffer, context: PlanContext): Prom
 }
 
 export const listPlans: readonly Plan[] = [
+  {
+    method: 'GetListFeed',
+    timeoutMs: 2 * planDefaults.timeoutMs,
+    isShared: true,
+    run: (request, context) => listFeedOf(decodeMessage('GetListFeedRequest', request), context),
+  },
   oneSlot({ method: 'GetActorLists', owner: 'actorDid' }),
   oneSlot({ method: 'GetListMembers', owner: 'listUri', shape: 'uri' }),
   oneSlot({ method: 'GetListCount', owner: 'listUri', shape: 'uri' }),

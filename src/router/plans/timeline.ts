@@ -26,18 +26,18 @@ import { mergeFeeds } from './feed-merge.ts';
 import { admitFollows, followsOf, type NodeFollowList, splitFollows } from './follows-pages.ts';
 
 /** A higher limit is cut to this, and the page token continues from there. */
-const timelineLimitMax = 1_000;
+export const feedLimitMax = 1_000;
 /** Own posts that may take part in a page that followed authors could fill. */
 const ownItemsMin = 10;
 /** The rest of a page token is the item's URI. */
 const tokenUriBytesMax = 3_072;
 
-/** Decodes a token; null for the first page. Errors: DataPlaneError `InvalidArgument`. */
-function decodeCursor(token: string): FeedPosition | null {
+/** Decodes a token; null for the first page. Errors: `InvalidArgument` naming `path`. */
+export function decodeFeedToken(token: string, path: string): FeedPosition | null {
   if (token === '') return null;
   const position = decodePageToken(token, tokenUriBytesMax);
   if (position === undefined || position.rest.length === 0)
-    throw new DataPlaneError('InvalidArgument', 'GetTimelineRequest.cursor: malformed');
+    throw new DataPlaneError('InvalidArgument', `${path}: malformed`);
   return { sortMs: position.timeMs, itemUri: position.rest.toString('utf8') };
 }
 
@@ -57,7 +57,9 @@ function followsByNode(elsewhere: readonly SlotFollowList[], nodeBySlot: Uint16A
   return [...groups].map(([node, { count, texts }]) => ({ node, count, texts: Buffer.concat(texts) }));
 }
 
-async function feedsElsewhere(
+/** Asks for the newest items, or posts, of authors at their nodes. */
+export async function newestOf(
+  call: typeof nodeCalls.newestByAuthors | typeof nodeCalls.newestPosts,
   follows: readonly NodeFollowList[],
   range: FeedRange,
   { fanOut, deadlineMs }: PlanContext,
@@ -67,7 +69,7 @@ async function feedsElsewhere(
     beginNewestByAuthors(writer, range, count);
     return { node, payload: writer.bytes(texts).finish() };
   });
-  return (await fanOut.askAll(nodeCalls.newestByAuthors, subRequests, deadlineMs)).map(openNewestByAuthorsAnswer);
+  return (await fanOut.askAll(call, subRequests, deadlineMs)).map(openNewestByAuthorsAnswer);
 }
 
 /** The lists that make a page; each is as long as the range allows, or complete. */
@@ -87,14 +89,15 @@ async function timelineFeeds(
   );
   admitFollows(followCount, context);
   const later = next === '' ? [] : splitFollows(await followsOf(did, context, next), did, context);
-  const others = await feedsElsewhere([...followsByNode(elsewhere, fanOut.nodeBySlot), ...later], range, context);
+  const authors = [...followsByNode(elsewhere, fanOut.nodeBySlot), ...later];
+  const others = await newestOf(nodeCalls.newestByAuthors, authors, range, context);
   return { own, followed: [followed, ...others] };
 }
 
 /** Returns a GetTimelineResponse. Errors: DataPlaneError `InvalidArgument` for a bad cursor. */
 export async function timelineOf(request: GetTimelineRequest, context: PlanContext): Promise<Uint8Array> {
-  const before = decodeCursor(request.cursor);
-  const limit = Math.min(request.limit, timelineLimitMax);
+  const before = decodeFeedToken(request.cursor, 'GetTimelineRequest.cursor');
+  const limit = Math.min(request.limit, feedLimitMax);
   const slot = slotOfDidText(request.actorDid, context.fanOut.map.slots);
   if (slot < 0 || limit <= 0) return emptyAnswer;
   // One item more than the limit shows whether there is a next page.

@@ -9,7 +9,7 @@
  * collision marker after its rkey, or alone once the first is removed, says that there are more,
  * whose rows follow: (…, hash, subject) → rkey.
  */
-import { readRkey, writeRkey } from '../../atproto/compact-key.ts';
+import { type RecordRef, readRkey, writeRecordRef, writeRkey } from '../../atproto/compact-key.ts';
 import { type EdgeKind, type EdgeSubject, edgeByKind, writeSubject } from '../../atproto/edge-kind.ts';
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { xxh32 } from '../../base/xxh32.ts';
@@ -30,6 +30,13 @@ const valueWriter = sharedWriter(64);
 /** Returns the prefix of an owner's edges of a kind; those at actors ascend by the actor's key. */
 export function edgeBySubjectPrefix(owner: number, kind: EdgeKind): Buffer {
   return beginKey(owner, tableCode.edgeBySubject).u8(edgeByKind[kind].code).finish();
+}
+
+/** Returns the prefix of the members of an owner's list, which ascend by the actor's key. */
+export function membersBySubjectPrefix(owner: number, list: RecordRef): Buffer {
+  const key = beginKey(owner, tableCode.edgeBySubject).u8(edgeByKind['list-item'].code);
+  writeRecordRef(key, list);
+  return key.finish();
 }
 
 /** Returns what follows `edgeBySubjectPrefix` in the key of an edge at an actor. */
