@@ -32,6 +32,7 @@ import { IdentityQueue } from './identity-queue.ts';
 import { createIngestCounters, type IngestCounters } from './ingest-counters.ts';
 import { registerReadouts } from './ingest-readouts.ts';
 import { type ClusterParts, ingestRoutes } from './ingest-routes.ts';
+import { rescanLabels } from './label-rescan.ts';
 import { type FollowedLabeler, followLabelers } from './labeler-parts.ts';
 import { RepoCompare } from './repo-compare.ts';
 import { RepoFetch } from './repo-fetch.ts';
@@ -311,8 +312,9 @@ function buildSubscriptions(
 function clusterPartsOf({ cluster, appender }: IngestOptions, parts: Parts, deps: SharedDeps): ClusterParts | null {
   if (cluster === undefined) return null;
   const stored = new StoredRepos(cluster);
+  const again = (isWanted: (did: string) => boolean) => rescanLabels(parts.followedLabelers, isWanted, deps);
   return {
-    repair: new SlotRepair({ ...deps, ...parts, ...cluster, appender }),
+    repair: new SlotRepair({ ...deps, ...parts, ...cluster, appender, rescanLabels: again }),
     compare: new RepoCompare({ fetch: parts.repoFetch, stored }),
     why: new Why({ ...deps, ...parts, stored }),
   };

@@ -1,6 +1,6 @@
 /**
- * Brings back what a slot has lost and others still have: the repos and identities of its DIDs, and
- * the private writes that bsync has.
+ * Brings back what a slot has lost and others still have: the repos and identities of its DIDs, the
+ * private writes that bsync has, and what labelers say.
  *
  * Which DIDs these are, the rows of all slots say, and what ingest has fetched before. Once each
  * repo has an outcome, an entry makes the slot complete, which has it send all that it owes. A
@@ -32,6 +32,8 @@ export type SlotRepairOptions = ClusterAccess & {
   readonly identities: Pick<IdentityQueue, 'refresh'>;
   /** Null where none is configured: then private data does not come back. */
   readonly bsync: Pick<Bsync, 'rescan'> | null;
+  /** Reads labels about wanted DIDs again. Returns: the labelers that could not be read again. */
+  readonly rescanLabels: (isWanted: (did: string) => boolean) => Promise<readonly string[]>;
   readonly clock: Clock;
   readonly random: SeededRandom;
   readonly signal: AbortSignal;
@@ -104,7 +106,7 @@ export class SlotRepair {
   }
 
   async #run(slot: number): Promise<void> {
-    const { backfill, identities, bsync, clock, signal, appender, map } = this.#options;
+    const { backfill, identities, bsync, rescanLabels, clock, signal, appender, map } = this.#options;
     const dids = [...(await this.#collect(slot))];
     this.#progress = { slot, phase: 'fetching', repos: dids.length, left: dids.length, failed: 0, problem: null };
     for (let at = 0; at < dids.length && !signal.aborted; at += batchDids) {
@@ -112,11 +114,14 @@ export class SlotRepair {
       await backfill.requestRepos(batch);
       for (const did of batch) await identities.refresh(did);
     }
-    await bsync?.rescan((did) => slotOf(did, map().slots) === slot);
+    const isOfSlot = (did: string): boolean => slotOf(did, map().slots) === slot;
+    await bsync?.rescan(isOfSlot);
+    const labelersLeft = await rescanLabels(isOfSlot);
     while (this.#count(dids) > 0 && !signal.aborted) await clock.sleep(pollMs, signal);
     if (signal.aborted) return;
     await appender.append(this.#keyOf(slot, dids), { kind: 'completed' });
-    this.#progress = { ...this.#progress, phase: 'done' };
+    const problem = labelersLeft.length === 0 ? null : `labels were not all read again of ${labelersLeft.join(', ')}`;
+    this.#progress = { ...this.#progress, phase: 'done', problem };
   }
 
   /** Counts the repos without an outcome, and those without a good one. */

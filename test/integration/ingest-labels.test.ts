@@ -1,6 +1,12 @@
 /** What ingest takes of labelers: signed labels of their own, in order, each once over restarts. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DagMap } from '../../src/atproto/dag-value.ts';
+import { parseShardMap } from '../../src/shardmap/shard-map.ts';
+import { slotOf } from '../../src/shardmap/slot-of.ts';
+import { didsOfSlotAnswer } from '../../src/wire/dids-of-slot.ts';
+import type { NodeCall } from '../../src/wire/node-caller.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { nodeStatusMessage } from '../../src/wire/node-status.ts';
 import { IngestHarness } from '../support/ingest-harness.ts';
 import { labelsFrame, newKey, ScriptedLabeler, signedLabel } from '../support/scripted-labeler.ts';
 import { until } from '../support/until.ts';
@@ -231,4 +237,53 @@ describe('a labeler', () => {
     harness.log.acknowledgeAll();
     await settled(seq);
   });
+});
+
+describe('a repair of a slot', () => {
+  const map = parseShardMap({
+    epoch: 1,
+    slots: 2,
+    nodes: { n0: { host: '127.0.0.1', port: 1 } },
+    shards: [{ name: 's0', primary: 'n0', slots: ['0-1'] }],
+  });
+  const isOfSlot = (did: string): boolean => slotOf(did, 2) === 1;
+  const counts = { cursor: 1, head: 1, waiting: 0, outbox: 0, lastMark: 0, sentEffects: 0, receivedEffects: 0 };
+  const rest = { bytes: 0, owners: 1, quarantined: 0, suspendedDids: 0, state: 'applying' } as const;
+  const more = { deliveredMark: null, isContinuing: false, lagMs: null, condition: 'incomplete' } as const;
+  const slots = [{ slot: 1, ...counts, ...rest, ...more }];
+  const call = async ({ method }: NodeCall): Promise<Uint8Array> =>
+    method === nodeCalls.status
+      ? nodeStatusMessage.encode({ role: 'node', name: 'n', epoch: 1, pid: 1, slots })
+      : didsOfSlotAnswer.encode({ dids: [], next: null });
+  const repaired = async () => {
+    await harness.post('/v1/repair', { slot: 1, isDryRun: false });
+    return until(async () => {
+      const { body } = await harness.get('/v1/repair');
+      return body['phase'] === 'done' ? body : null;
+    }, 60_000);
+  };
+  const dids = Array.from({ length: 40 }, (_did, index) => `did:web:n${index}.example`);
+
+  it('reads the labels about its subjects again from the beginning, in order, and no others', async () => {
+    await harness.start({ labelers: [labelerDid], cluster: { caller: { call }, map: () => map } });
+    let seq = 0;
+    for (const did of dids) seq = await labeler.publish({ uri: did, val: 'a' }, { uri: did, val: 'b' });
+    await settled(seq);
+    const before = harness.log.entries.length;
+    expect(await repaired()).toMatchObject({ problem: null });
+    const again = harness.log.entries.slice(before);
+    expect(again.at(-1)!.entry).toEqual({ kind: 'completed' });
+    const wanted = dids.filter(isOfSlot);
+    expect(wanted.length).toBeGreaterThan(10);
+    expect(again.slice(0, -1).map(({ key }) => key)).toEqual(wanted.flatMap((did) => [did, did]));
+    expect(labeler.stream.connections.map(({ cursor }) => cursor)).toEqual([0, 0]);
+    await settled(await labeler.publish({ uri: alice, val: 'live' }));
+  });
+
+  it('ends and names a labeler that cannot be read again', async () => {
+    await harness.start({ labelers: [labelerDid], cluster: { caller: { call }, map: () => map } });
+    await settled(await labeler.publish({ uri: alice }));
+    await labeler.close();
+    expect(await repaired()).toMatchObject({ problem: `labels were not all read again of ${labelerDid}` });
+  }, 80_000);
 });

@@ -11,6 +11,7 @@ const progressEveryMs = 1_000;
 /** What neither the network nor other slots have; ops/recovery.md says more. */
 const lostForGood = [
   'takedowns of accounts, records and blobs',
+  'labels that operators have set',
   'what its actors have seen of their notifications',
   'the times of indexing: they are those of the repair',
   'when replies were deleted, and that verifications ended',
@@ -53,6 +54,7 @@ export const runRepairSlot: Command = async (context) => {
   if (settings.json) print(`${JSON.stringify({ ...progress, lostForGood })}\n`);
   else {
     print(`${lineOf(progress)}slot ${slot} is complete, and sends others what it owes them\n`);
+    if (progress.problem !== null) print(`${progress.problem}: run \`skyshard source begin <labeler> --cursor 0\`\n`);
     print(`Lost unless a backup has it:\n${lostForGood.map((line) => `  ${line}\n`).join('')}`);
   }
   return exitCode.done;

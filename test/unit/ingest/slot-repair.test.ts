@@ -86,6 +86,7 @@ it('asks for repos that ingest, the slot or others know, and ends when each has 
     },
     identities: { refresh: async (did) => void refreshed.push(did) },
     bsync: { rescan: async (isWanted) => void rescanned.push(...[known, didIn(0, 0)].filter(isWanted)) },
+    rescanLabels: async (isWanted) => [known, didIn(0, 0)].filter(isWanted).map((did) => `labeler of ${did}`),
     clock: systemClock,
     random: seededRandom(1),
     signal: stop.signal,
@@ -105,6 +106,7 @@ it('asks for repos that ingest, the slot or others know, and ends when each has 
   await state.fetches.storeOutcome(named, (row) => ({ ...row, state: 'gone' }));
   await until(() => repair.progress?.phase === 'done');
   expect(repair.progress).toMatchObject({ repos: 3, left: 0, failed: 1 });
+  expect(repair.progress?.problem).toBe(`labels were not all read again of labeler of ${known}`);
   expect(appended).toEqual([[expect.any(String), { kind: 'completed' }]]);
   expect(slotOf(appended[0]![0], slots)).toBe(1);
 }, 30_000);
