@@ -50,13 +50,62 @@ describe.each([{ slots: 1 }, { slots: 8 }])('tags over $slots slots', ({ slots }
     expect(await tagsOf(post)).toEqual([]);
   });
 
-  it('of what does not exist, and of likes, are not kept', async () => {
+  it('of what does not exist are not kept', async () => {
+    const uri = `at://${bob}/app.bsky.feed.post/none`;
+    reads.network.follow(bob, alice);
+    tag({ uri, cid: '' }, 'x');
+    const { records } = await reads.ask('GetPostRecords', { uris: [uri] });
+    expect([Buffer.from(records[0]!.record).toString(), records[0]!.tags]).toEqual(['null', []]);
+  });
+
+  it('of likes and follows leave them in their order, and go with them', async () => {
+    const posts = ['one', 'two', 'three'].map((text) => reads.network.post(alice, text));
+    const likes = posts.map((post) => reads.network.like(bob, post));
+    const again = reads.network.like(bob, posts[1]!);
+    const follow = reads.network.follow(bob, alice);
+    reads.network.settle();
+    const [first, second, third] = likes as [StrongRef, StrongRef, StrongRef];
+    const likeTags = async (ref: StrongRef) => {
+      const { records } = await reads.ask('GetLikeRecords', { uris: [ref.uri] });
+      return [records[0]!.cid, records[0]!.tags];
+    };
+    const listed = async () => (await reads.ask('GetActorLikes', { actorDid: bob, limit: 10 })).likes;
+    const follows = async () => (await reads.ask('GetFollows', { actorDid: bob, limit: 10 })).follows;
+    const before = await listed();
+    tag(second, 'x', 'y');
+    tag(follow, 'z');
+    expect(await likeTags(second)).toEqual([second.cid, ['x', 'y']]);
+    expect(await likeTags(first)).toEqual([first.cid, []]);
+    expect(await listed()).toEqual(before);
+    expect((await follows()).map(({ uri }) => uri)).toEqual([follow.uri]);
+    const probed = await reads.ask('GetActorFollowsActors', { actorDid: bob, targetDids: [alice] });
+    expect(probed.uris).toEqual([follow.uri]);
+    tag(second);
+    expect(await likeTags(second)).toEqual([second.cid, []]);
+    expect(await listed()).toEqual(before);
+    tag(again, 'kept');
+    reads.network.delete(second);
+    reads.network.settle();
+    expect(await likeTags(again)).toEqual([again.cid, ['kept']]);
+    expect((await listed()).map(({ uri }) => uri)).toEqual([again.uri, third.uri, first.uri]);
+    reads.network.delete(again);
+    reads.network.delete(follow);
+    reads.network.settle();
+    expect((await listed()).map(({ uri }) => uri)).toEqual([third.uri, first.uri]);
+    expect(await follows()).toEqual([]);
+  });
+
+  it('of a like stay when it is updated', async () => {
     const post = reads.network.post(alice, 'one');
     const like = reads.network.like(bob, post);
     tag(like, 'x');
-    tag({ uri: `at://${bob}/app.bsky.feed.post/none`, cid: '' }, 'x');
+    const { collection, rkey } = parseRecordUri(like.uri)!;
+    const newer = { subject: { cid: post.cid, uri: post.uri }, createdAt: reads.network.now };
+    const updated = reads.network.put(bob, collection, newer, rkey);
+    reads.network.settle();
     const { records } = await reads.ask('GetLikeRecords', { uris: [like.uri] });
-    expect([records[0]!.cid, records[0]!.tags]).toEqual([like.cid, []]);
+    expect([records[0]!.cid, records[0]!.tags]).toEqual([updated.cid, ['x']]);
+    expect((await reads.ask('GetActorLikes', { actorDid: bob, limit: 10 })).likes).toHaveLength(1);
   });
 
   it('of actor and profile come with the actor, until the account is deleted', async () => {

@@ -100,7 +100,7 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
     case 'record-tags': {
       const owner = state.ownerOf(did);
       const { collection, rkey, tags } = write;
-      if (owner !== undefined) setRecordTags(state, owner, { did, collection, rkey }, tags);
+      if (owner !== undefined) setRecordTags(context, owner, { did, collection, rkey }, tags);
       return;
     }
     case 'actor-tags':

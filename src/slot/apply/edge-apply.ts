@@ -53,7 +53,8 @@ function putClaimedEdge(
   const { row, owner } = record;
   const { subject, subjectCid } = facts;
   const plain = { kind: rule.kind, subject, subjectCid };
-  const isPlain = row.body.form === 'edge' || (facts.via === undefined && isPlainForm(row, plain));
+  const mayBePlain = row.body.form === 'edge' || (facts.via === undefined && isPlainForm(row, plain));
+  const isPlain = row.tags === undefined && mayBePlain;
   putRecordRow(context.state, record, isPlain ? { ...row, body: { form: 'edge', ...plain } } : row);
   if (rule.subject === 'both') changeListMember(context.state, record, subject, 1);
   else {
@@ -68,6 +69,20 @@ function putClaimedEdge(
 /** Replies whose gate allows those whom the owner follows may have come before the change. */
 function judgeFollow(context: ApplyContext, { owner, ref }: AppliedRecord, did: string, fromMs: number): void {
   if (asksForFollowed(context.state, owner)) judgeFollowedAgain(context, { owner, did: ref.did }, did, fromMs);
+}
+
+/** Puts a stored edge record in JSON form, which has room for tags; its order needs a row then. */
+export function putTaggedEdge(
+  { state }: ApplyContext,
+  rule: Edge,
+  record: AppliedRecord,
+  tags: readonly string[],
+): void {
+  const { owner, row } = record;
+  putRecordRow(state, record, { ...row, body: { form: 'json', json: jsonOfRow(row) }, tags });
+  const subject = record.edge?.subject;
+  const edge = subject === undefined ? undefined : edgeOf(rule, record, subject);
+  if (edge !== undefined && isEdge(state, owner, edge)) putEdgeInTime(state, owner, edge, false);
 }
 
 /** True when the record's cid is that of the plain form; for where the block is not at hand. */

@@ -24,9 +24,8 @@ import { listRecord } from '../table/listed-record.ts';
 import { readPlainBlock } from '../table/plain-block.ts';
 import type { RecordRow } from '../table/record-row.ts';
 import { createdMsOf, refOf } from '../table/record-values.ts';
-import type { SlotState } from '../table/slot-state.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { markEdgeTakedown, putEdgeRecord, restateEdge, unindexEdgeRecord } from './edge-apply.ts';
+import { markEdgeTakedown, putEdgeRecord, putTaggedEdge, restateEdge, unindexEdgeRecord } from './edge-apply.ts';
 import { applyGate, gateFlags } from './gate-apply.ts';
 import { indexPost, markPostTakedown, notifyReposters, putPostItem, restatePost, unindexPost } from './post-apply.ts';
 import { putRepostItem } from './repost-item.ts';
@@ -67,7 +66,8 @@ function recordOf(target: RepoTarget, ref: RecordRef, op: RepoOp, before: Record
   const { owner, indexedMs } = target;
   const head = { indexedMs, cid: op.cid, takedownRef: before?.takedownRef ?? null, postFlags: before?.postFlags ?? 0 };
   const rule = edgeByCollection.get(op.collection);
-  const plain = rule === undefined || recordDigestOf(op.cid) === undefined ? undefined : readPlainBlock(rule, op.block);
+  const mayBePlain = rule !== undefined && before?.tags === undefined && recordDigestOf(op.cid) !== undefined;
+  const plain = mayBePlain ? readPlainBlock(rule, op.block) : undefined;
   if (plain !== undefined) {
     const { edge, createdMs } = plain;
     return appliedRecord(owner, ref, { ...head, createdMs, body: { form: 'edge', ...edge } }, null);
@@ -198,10 +198,13 @@ export function setRecordTakedown(
   markTakedown(context, marked, takedownRef !== null, record.row.indexedMs);
 }
 
-/** Replaces the tags of one record, if it exists; likes and their kind have none. */
-export function setRecordTags(state: SlotState, owner: number, ref: RecordRef, tags: readonly string[]): void {
-  const record = loadRecord(state, owner, ref);
-  if (record !== undefined && record.row.body.form === 'json') putRecordRow(state, record, { ...record.row, tags });
+/** Replaces the tags of one record, if it exists. */
+export function setRecordTags(context: ApplyContext, owner: number, ref: RecordRef, tags: readonly string[]): void {
+  const record = loadRecord(context.state, owner, ref);
+  if (record === undefined || (tags.length === 0 && record.row.tags === undefined)) return;
+  const rule = edgeByCollection.get(ref.collection);
+  if (rule !== undefined && record.row.body.form === 'edge') putTaggedEdge(context, rule, record, tags);
+  else putRecordRow(context.state, record, { ...record.row, tags });
 }
 
 /** Marks or unmarks every notice of a record: one that is taken down is not counted as unread. */

@@ -70,7 +70,7 @@ export function applyImported(context: ApplyContext, { did, rev, isLast, records
     const target = { owner, did, indexedMs: Math.min(indexedMs, appendMs), deletedMs: repo.deletedMs };
     applyRepoOp(context, target, op);
     if (takedownRef !== null) setRecordTakedown(context, owner, { did, collection, rkey }, takedownRef);
-    if (tags.length > 0) setRecordTags(state, owner, { did, collection, rkey }, tags);
+    if (tags.length > 0) setRecordTags(context, owner, { did, collection, rkey }, tags);
   }
   if (isLast && rev !== '') putRepo(state, owner, { ...repo, rev });
 }

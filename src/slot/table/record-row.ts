@@ -33,7 +33,7 @@ export type RecordRow = {
   readonly takedownRef: string | null;
   /** Bits of `postFlag`; 0 for other collections. */
   readonly postFlags: number;
-  /** An operator's tags, none in edge form; absent for none. */
+  /** An operator's tags, for which edge form has no room; absent for none. */
   readonly tags?: readonly string[];
   readonly body: RecordBody;
 };
