@@ -35,14 +35,17 @@ afterAll(async () => {
   await base[Symbol.asyncDispose]();
 });
 
-/** Performs histories until the answers of this copy differ. Returns the rows that do. */
-async function differingRows(seeds: number): Promise<readonly string[]> {
+/** Rows that differ where nothing is planted; a mutant must be noticed by others. */
+const known = new Set<string>();
+
+/** Performs histories until the answers of this copy differ anew. Returns the rows that do. */
+async function differingRows(): Promise<readonly string[]> {
   const plane = await SkyshardPlane.start(base.skyshardSurroundings(), undefined, folder);
   base.network.join(plane);
   try {
-    for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
+    for (let seed = firstSeed; seed < firstSeed + seedCount; seed += 1) {
       const { differing, refusedByOne } = await runHistory(base.against(plane), historyOf(seed), methodTable);
-      const rows = [...differing.keys()].map(nameOf);
+      const rows = [...differing.keys()].map(nameOf).filter((row) => !known.has(row));
       if (rows.length + refusedByOne.length > 0) return [...rows, ...refusedByOne];
     }
     return [];
@@ -54,7 +57,9 @@ async function differingRows(seeds: number): Promise<readonly string[]> {
 
 describe('the random oracle', () => {
   it('finds nothing where nothing is planted', { timeout: deadlineMs }, async () => {
-    expect(await differingRows(seedCount)).toEqual([]);
+    const rows = await differingRows();
+    for (const row of rows) known.add(row);
+    expect(rows).toEqual([]);
   });
 
   it.each(mutants.map((mutant) => [mutant.topic, mutant] as const))(
@@ -69,7 +74,7 @@ describe('the random oracle', () => {
         before.replace(text, () => replacement),
       );
       try {
-        const rows = await differingRows(seedCount);
+        const rows = await differingRows();
         console.log(`${rows.length > 0 ? 'caught' : 'MISSED'}  ${topic}: ${rows.join(', ')}`);
         expect(rows).not.toEqual([]);
       } finally {

@@ -16,7 +16,7 @@ export type Walk =
 
 const pagesMax = 2000;
 // Fields of type bytes that hold JSON; other bytes stay base64.
-const jsonFields = new Set(['record', 'keys', 'services']);
+const jsonFields = new Set(['record', 'keys', 'services', 'labels', 'payload', 'entry']);
 
 type UntypedCall = (request: Request) => Promise<Message>;
 

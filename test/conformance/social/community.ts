@@ -3,6 +3,7 @@ import type { DataPlaneClient } from '@atproto/bsky';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { AtNetwork } from '../network/at-network.ts';
 import type { BsyncWriter } from '../network/bsync-writer.ts';
+import type { Operator } from '../network/operator.ts';
 import { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
 import { type RecordBody, RecordWriter } from '../oracle/record-writer.ts';
 import { idsMax, type Operation } from './operation.ts';
@@ -36,6 +37,8 @@ export interface CommunityOptions {
   readonly prefix: string;
   /** The planes that get private writes. */
   readonly planes: readonly DataPlaneClient[];
+  /** Their operators, in the same order. */
+  readonly operators: readonly Operator[];
   /** Set when every plane reads from it. */
   readonly bsync: BsyncWriter | undefined;
 }
@@ -51,7 +54,9 @@ export class Community {
   readonly seed: PrefixedSeedClient;
   readonly writer: RecordWriter;
   readonly planes: readonly DataPlaneClient[];
+  readonly operators: readonly Operator[];
   readonly bsync: BsyncWriter | undefined;
+  readonly startMs = Date.now();
   /** Keys of private items, by namespace, actor and subject. */
   readonly privateKeys = new Map<string, string>();
   readonly records: MadeRecord[] = [];
@@ -70,10 +75,11 @@ export class Community {
   readonly #gone = new Set<Name>();
   readonly #inactive = new Set<Name>();
 
-  private constructor(seed: PrefixedSeedClient, { planes, bsync }: CommunityOptions) {
+  private constructor(seed: PrefixedSeedClient, { planes, operators, bsync }: CommunityOptions) {
     this.seed = seed;
     this.writer = new RecordWriter(seed);
     this.planes = planes;
+    this.operators = operators;
     this.bsync = bsync;
   }
 

@@ -2,6 +2,7 @@
 import type { AtNetwork } from '../network/at-network.ts';
 import type { BsyncWriter } from '../network/bsync-writer.ts';
 import type { OfficialPlane } from '../network/official-plane.ts';
+import type { Operator } from '../network/operator.ts';
 import { type Contest, compareRow } from '../oracle/compare.ts';
 import { notBuiltYet } from '../oracle/differences.ts';
 import { readFacts } from '../oracle/facts.ts';
@@ -18,6 +19,8 @@ export interface Stage {
   /** The reference, and the plane under test if it is official too. */
   readonly officialPlanes: readonly OfficialPlane[];
   readonly contest: Contest;
+  /** Of the plane under test, then of the official one. */
+  readonly operators: readonly Operator[];
   /** Set when every plane reads from it. */
   readonly bsync: BsyncWriter | undefined;
 }
@@ -46,14 +49,20 @@ function verdictsAreLeftOut({ otherIsOfficial }: Contest): boolean {
  * Shape: `tally` gets the calls; left out while a failure is shrunk.
  */
 export async function runHistory(
-  { network, official, officialPlanes, contest, bsync }: Stage,
+  { network, official, officialPlanes, contest, operators, bsync }: Stage,
   history: readonly Operation[],
   rows: readonly MethodRow[],
   tally?: MethodTally,
 ): Promise<HistoryReport> {
   historyCount += 1;
   const prefix = `s${historyCount}-`;
-  const community = await Community.create({ network, prefix, planes: [contest.other, contest.official], bsync });
+  const community = await Community.create({
+    network,
+    prefix,
+    planes: [contest.other, contest.official],
+    operators,
+    bsync,
+  });
   await performAll(community, history, verdictsAreLeftOut(contest) ? judged : new Set());
   for (const plane of officialPlanes) await plane.mendRaces(community.dids(), community.goneDids());
   const gone = [

@@ -2,10 +2,15 @@
 import { AtNetwork } from '../network/at-network.ts';
 import { BsyncWriter } from '../network/bsync-writer.ts';
 import { OfficialPlane } from '../network/official-plane.ts';
+import { OfficialOperator, type Operator, SkyshardOperator } from '../network/operator.ts';
 import { type Plane, type PlaneSurroundings, planeClient } from '../network/plane.ts';
 import { ResourceStack } from '../network/resource-stack.ts';
 import { withMissingWrites } from '../oracle/official-writes.ts';
 import type { Stage } from './history-run.ts';
+
+function operatorOf(plane: Plane): Operator {
+  return plane instanceof OfficialPlane ? new OfficialOperator(plane) : new SkyshardOperator(plane.url('1.1'));
+}
 
 /** Owns the network and the reference; planes under test come and go. */
 export class OracleStage implements AsyncDisposable {
@@ -43,6 +48,7 @@ export class OracleStage implements AsyncDisposable {
       network: this.network,
       official: this.official,
       officialPlanes: [this.official, ...(isOfficial ? [other] : [])],
+      operators: [operatorOf(other), operatorOf(this.official)],
       bsync: other.readsBsync ? new BsyncWriter(this.network.bsync.url) : undefined,
       contest: {
         official: withMissingWrites(planeClient(this.official), this.official),

@@ -3,6 +3,7 @@ import type { Community } from './community.ts';
 import type { Operation, OperationKind } from './operation.ts';
 import { accountOperations } from './perform-accounts.ts';
 import { graphOperations } from './perform-graph.ts';
+import { operatorOperations } from './perform-operator.ts';
 import { type Perform, postOperations } from './perform-posts.ts';
 import { privateOperations } from './perform-private.ts';
 
@@ -11,23 +12,39 @@ const performByKind: Readonly<Record<OperationKind, Perform>> = {
   ...graphOperations,
   ...accountOperations,
   ...privateOperations,
+  ...operatorOperations,
 };
 
-/** Operations on which nothing of another account depends. */
-const localKinds: ReadonlySet<OperationKind> = new Set([
-  'declaration',
-  'feed',
-  'invalid',
-  'labeler',
+/**
+ * Operations that only their own repo's state and the reads influence: the official plane judges
+ * none of them by what it has indexed of others.
+ */
+const unjudgedKinds: ReadonlySet<OperationKind> = new Set([
+  'like',
+  'repost',
+  'follow',
+  'block',
   'list',
+  'list item',
+  'list block',
+  'list opt-out',
+  'starter pack',
+  'feed',
+  'labeler',
+  'profile',
   'status',
+  'declaration',
+  'verification',
+  'invalid',
 ] satisfies OperationKind[]);
 
 /**
  * Performs all operations in order.
  *
- * Every plane settles after each, as the official plane judges by what it has indexed: unsettled
- * histories would compare its races. Shape: `leftOut` are kinds that a plane does not judge yet.
+ * Every plane settles before each that another account can influence, as the official plane judges
+ * by what it has indexed: unsettled histories would compare its races.
+ *
+ * Shape: `leftOut` are kinds that a plane does not judge yet.
  */
 export async function performAll(
   community: Community,
@@ -37,11 +54,11 @@ export async function performAll(
   let isSettled = true;
   for (const operation of history) {
     if (leftOut.has(operation.kind)) continue;
-    const isLocal = localKinds.has(operation.kind);
-    if (!isLocal && !isSettled) await community.writer.settle();
+    const mustSettle: boolean = !unjudgedKinds.has(operation.kind) && !isSettled;
+    if (mustSettle) await community.writer.settle();
     const before = community.trace.length;
     await performByKind[operation.kind](community, operation);
-    isSettled = (isSettled || !isLocal) && community.trace.length === before;
+    isSettled = (isSettled || mustSettle) && community.trace.length === before;
   }
   await community.writer.settle();
 }

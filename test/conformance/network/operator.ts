@@ -1,0 +1,86 @@
+/** What operators write: our HTTP endpoints, and the tables of the official plane. */
+import { sql } from 'kysely';
+import type { OfficialPlane } from './official-plane.ts';
+
+const deadlineMs = 10_000;
+
+/** A label as labelers sign it. */
+export interface LabelWrite {
+  readonly src: string;
+  readonly uri: string;
+  readonly cid?: string;
+  readonly val: string;
+  readonly neg?: boolean;
+  readonly cts: string;
+  readonly exp?: string;
+}
+
+/** The operator of a plane. Errors: `NotServed` where a plane has no such endpoint. */
+export interface Operator {
+  label(label: LabelWrite): Promise<void>;
+  trustVerifier(did: string, isTrusted: boolean): Promise<void>;
+  tagRecord(uri: string, tags: readonly string[]): Promise<void>;
+}
+
+/** Thrown where a plane has no such endpoint. */
+export class NotServed extends Error {}
+
+/** Operates the official plane by its tables, as its own tools do. */
+export class OfficialOperator implements Operator {
+  readonly #db: OfficialPlane['db'];
+
+  constructor({ db }: OfficialPlane) {
+    this.#db = db;
+  }
+
+  async label({ src, uri, cid = '', val, neg = false, cts, exp }: LabelWrite): Promise<void> {
+    const row = { src, uri, cid, val, neg, cts, exp: exp ?? null };
+    const { src: _src, uri: _uri, cid: _cid, val: _val, ...changed } = row;
+    await this.#db.db
+      .insertInto('label')
+      .values(row)
+      .onConflict((conflict) => conflict.columns(['src', 'uri', 'cid', 'val']).doUpdateSet(changed))
+      .execute();
+  }
+
+  async trustVerifier(did: string, isTrusted: boolean): Promise<void> {
+    await this.#db.db.updateTable('actor').set({ trustedVerifier: isTrusted }).where('did', '=', did).execute();
+  }
+
+  async tagRecord(uri: string, tags: readonly string[]): Promise<void> {
+    await sql`update record set tags = ${JSON.stringify(tags)}::jsonb where uri = ${uri}`.execute(this.#db.db);
+  }
+}
+
+/** Operates skyshard by its router. */
+export class SkyshardOperator implements Operator {
+  readonly #url: string;
+
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  async label(label: LabelWrite): Promise<void> {
+    await this.#post('/v1/labels', { labels: [label] });
+  }
+
+  async trustVerifier(did: string, isTrusted: boolean): Promise<void> {
+    await this.#post('/v1/verifiers', { did, isTrusted });
+  }
+
+  async tagRecord(uri: string, tags: readonly string[]): Promise<void> {
+    await this.#post('/v1/tags', { subject: uri, tags });
+  }
+
+  async #post(path: string, body: object): Promise<void> {
+    const answer = await fetch(`${this.#url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(deadlineMs),
+    });
+    const text = await answer.text();
+    if (answer.status === 404 && text.includes('no such endpoint')) throw new NotServed(path);
+    if (!answer.ok) throw new Error(`${path} refused ${JSON.stringify(body)}: ${answer.status} ${text}`);
+  }
+}

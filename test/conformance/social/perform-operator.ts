@@ -1,0 +1,70 @@
+/** What operators write in a random history. */
+import { NotServed, type Operator } from '../network/operator.ts';
+import { type Community, choose } from './community.ts';
+import type { Operation, OperationKind } from './operation.ts';
+import type { Perform } from './perform-posts.ts';
+
+const values = ['spam', 'nudity', '!hide', '!takedown', 'nice'] as const;
+const hourMs = 3_600_000;
+
+/** Writes as the operator of every plane, ours first. */
+function asOperator(act: (operator: Operator, community: Community, operation: Operation) => Promise<string>): Perform {
+  return async (community, operation) => {
+    let line = '';
+    for (const operator of community.operators) {
+      try {
+        line = await act(operator, community, operation);
+      } catch (error) {
+        if (!(error instanceof NotServed)) throw error;
+        community.unserved.add(error.message);
+        return;
+      }
+    }
+    if (line !== '') community.trace.push(`operator: ${line}`);
+  };
+}
+
+/** Labels an actor, a record or a version of one, or takes such a label back. */
+const label = asOperator(async (operator, community, operation) => {
+  const { variant, by, whom, id, first } = operation;
+  const record = choose(community.records, first);
+  const isOfActor = variant % 3 === 0 || record === undefined;
+  const written = {
+    src: community.did(by),
+    uri: isOfActor ? community.did(whom) : record.uri,
+    ...(variant % 4 === 1 && !isOfActor ? { cid: record.cid } : {}),
+    val: values[id % values.length]!,
+    ...(variant > 8 ? { neg: true } : {}),
+    // Later than any before it, whatever clock the history runs by.
+    cts: new Date(community.startMs + community.trace.length * 10).toISOString(),
+    ...(variant === 4 ? { exp: new Date(community.startMs + hourMs).toISOString() } : {}),
+    ...(variant === 5 ? { exp: new Date(community.startMs - hourMs).toISOString() } : {}),
+  };
+  await operator.label(written);
+  return `labels ${JSON.stringify(written)}`;
+});
+
+const trust = asOperator(async (operator, community, { by, variant }) => {
+  const name = community.active(by);
+  if (name === undefined) return '';
+  const isTrusted = variant % 3 !== 0;
+  await operator.trustVerifier(community.writer.did(name), isTrusted);
+  return `${isTrusted ? 'trusts' : 'distrusts'} ${name}`;
+});
+
+const tag = asOperator(async (operator, community, { first, variant }) => {
+  const record = choose(
+    community.records.filter(({ exists }) => exists),
+    first,
+  );
+  if (record === undefined) return '';
+  const tags = ['one', 'two', 'three'].slice(0, variant % 4);
+  await operator.tagRecord(record.uri, tags);
+  return `tags ${record.uri} ${JSON.stringify(tags)}`;
+});
+
+export const operatorOperations = {
+  label,
+  'trust a verifier': trust,
+  'tag a record': tag,
+} satisfies Partial<Record<OperationKind, Perform>>;
