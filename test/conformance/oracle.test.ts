@@ -7,7 +7,6 @@ import { startPlaneUnderTest } from './network/plane-under-test.ts';
 import { ResourceStack } from './network/resource-stack.ts';
 import type { ChurnRecords } from './oracle/churn-seed.ts';
 import { type Contest, compareRow, nameOf } from './oracle/compare.ts';
-import { notBuiltYet } from './oracle/differences.ts';
 import { type Facts, readFacts } from './oracle/facts.ts';
 import type { MethodRow } from './oracle/method-row.ts';
 import { methodTable } from './oracle/method-table.ts';
@@ -43,7 +42,7 @@ beforeAll(async () => {
     otherIsOfficial: other.name === 'official',
     rename: (text) => renameAll(text),
   };
-  seeded = await runSeeds(network, { verdicts: contest.otherIsOfficial || !notBuiltYet.verdicts });
+  seeded = await runSeeds(network);
 });
 
 afterAll(async () => {

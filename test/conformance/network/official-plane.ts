@@ -73,6 +73,7 @@ export class OfficialPlane implements Plane {
     const http2Server = await listenHttp2(db, server, ports['2']);
     const service = `ws://127.0.0.1:${options.pds.port}`;
     const subscription = new RepoSubscription({ service, db, idResolver: server.idResolver });
+    mendEmptyNotices(subscription);
     void subscription.start();
     // It needs no more of the AppView's configuration.
     const config = { bsyncUrl: options.bsyncUrl, bsyncApiKey, bsyncHttpVersion: '1.1' } as ServerConfig;
@@ -118,6 +119,46 @@ export class OfficialPlane implements Plane {
     await this.#server.destroy();
     await this.db.close();
   }
+}
+
+interface NoticeOp {
+  readonly inserted?: unknown;
+  readonly deleted?: unknown;
+}
+
+/** What indexes the records of one collection, as far as it is mended. */
+interface Indexer {
+  readonly options: {
+    readonly notifsForInsert: (inserted: unknown) => unknown[];
+    readonly notifsForDelete: (deleted: unknown, replacedBy: unknown) => { readonly notifs: unknown[] };
+  };
+  filterNotifsForThreadMutes(notices: unknown[]): Promise<unknown[]>;
+  handleNotifs(op: NoticeOp): Promise<void>;
+}
+
+/** Keeps records whose every notice a muted thread holds back; see `intendedDifferences`. */
+function mendEmptyNotices({ indexingSvc }: RepoSubscription): void {
+  const prototype = Object.getPrototypeOf(indexingSvc.records.like) as Indexer;
+  const { handleNotifs } = prototype;
+  prototype.handleNotifs = async function mended(this: Indexer, op): Promise<void> {
+    const { options } = this;
+    const { notifsForInsert, notifsForDelete } = options;
+    const notices =
+      op.deleted === undefined
+        ? op.inserted === undefined
+          ? []
+          : notifsForInsert(op.inserted)
+        : notifsForDelete(op.deleted, op.inserted ?? null).notifs;
+    const isEmptied = notices.length > 0 && (await this.filterNotifsForThreadMutes(notices)).length === 0;
+    if (!isEmptied) return await handleNotifs.call(this, op);
+    const quiet = Object.create(this) as { options: Indexer['options'] } & Indexer;
+    quiet.options = {
+      ...options,
+      notifsForInsert: () => [],
+      notifsForDelete: (deleted, replacedBy) => ({ ...notifsForDelete(deleted, replacedBy), notifs: [] }),
+    };
+    await handleNotifs.call(quiet, op);
+  };
 }
 
 type CreateRoutes = (db: Database, idResolver: DataPlaneServer['idResolver']) => (router: ConnectRouter) => void;

@@ -5,14 +5,8 @@ import { RecordWriter, type StoredRecord } from './record-writer.ts';
 const names = ['una', 'vic', 'wes', 'xia', 'yan', 'zed'] as const;
 const postCollection = 'app.bsky.feed.post';
 
-/** Which parts of the seed to write. */
-export interface ListSeedParts {
-  /** Gates with rules, and replies and quotes that they forbid. */
-  readonly verdicts: boolean;
-}
-
 /** Runs the seed; every plane has settled when it returns. */
-export async function listSeed(seed: PrefixedSeedClient, parts: ListSeedParts): Promise<void> {
+export async function listSeed(seed: PrefixedSeedClient): Promise<void> {
   const writer = new RecordWriter(seed);
   for (const name of names) {
     const handle = `${name}.test` as const;
@@ -23,7 +17,7 @@ export async function listSeed(seed: PrefixedSeedClient, parts: ListSeedParts): 
   await writer.settle();
   await writeListUses(writer, lists);
   await writer.settle();
-  await writeGates(writer, lists, parts);
+  await writeGates(writer, lists);
   await writer.settle();
 }
 
@@ -66,24 +60,23 @@ async function writeListUses(writer: RecordWriter, lists: Lists): Promise<void> 
   await writer.put('zed', 'app.bsky.actor.profile', 'self', profile);
 }
 
-async function writeGates(writer: RecordWriter, lists: Lists, parts: ListSeedParts): Promise<void> {
+async function writeGates(writer: RecordWriter, lists: Lists): Promise<void> {
   const root = await writer.create('una', postCollection, { text: 'gated', createdAt: now() });
   const rkey = root.uri.split('/')[4]!;
   const allow = [
     { $type: 'app.bsky.feed.threadgate#listRule', list: lists.curation.uri },
     { $type: 'app.bsky.feed.threadgate#followingRule' },
   ];
-  const threadGate = { post: root.uri, createdAt: now(), ...(parts.verdicts ? { allow } : {}) };
+  const threadGate = { post: root.uri, createdAt: now(), allow };
   await writer.create('una', 'app.bsky.feed.threadgate', threadGate, rkey);
   const embeddingRules = [{ $type: 'app.bsky.feed.postgate#disableRule' }];
-  const postGate = { post: root.uri, createdAt: now(), ...(parts.verdicts ? { embeddingRules } : {}) };
+  const postGate = { post: root.uri, createdAt: now(), embeddingRules };
   await writer.create('una', 'app.bsky.feed.postgate', postGate, rkey);
   // Gates whose rkey or author differs from that of their post.
   await writer.create('una', 'app.bsky.feed.threadgate', { post: root.uri, createdAt: now() });
   await writer.create('vic', 'app.bsky.feed.postgate', { post: root.uri, createdAt: now() }, rkey);
   await writer.create('una', 'app.bsky.graph.follow', { subject: writer.did('wes'), createdAt: now() });
   await writer.settle();
-  if (!parts.verdicts) return;
   for (const name of names) {
     await writer.create(name, postCollection, { text: 'reply', createdAt: now(), reply: { root, parent: root } });
   }

@@ -3,7 +3,7 @@ import { authorFeedSeed, followsSeed, quotesSeed, repostsSeed, seedThreadV2, use
 import type { AtNetwork } from '../network/at-network.ts';
 import { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
 import { type ChurnRecords, churnSeed } from './churn-seed.ts';
-import { type ListSeedParts, listSeed } from './list-seed.ts';
+import { listSeed } from './list-seed.ts';
 
 const bulkUsersMax = 40;
 
@@ -21,7 +21,7 @@ const seedsByPrefix: Readonly<Record<string, Seed>> = {
 };
 
 /** Fills the network. Returns: once every joined plane has settled. */
-export async function runSeeds(network: AtNetwork, parts: ListSeedParts): Promise<ChurnRecords> {
+export async function runSeeds(network: AtNetwork): Promise<ChurnRecords> {
   for (const [prefix, seed] of Object.entries(seedsByPrefix)) await seed(new PrefixedSeedClient(network, prefix));
   await usersBulkSeed(new PrefixedSeedClient(network, ''), bulkUsersMax);
   for (const name of threadSeeds) {
@@ -29,6 +29,6 @@ export async function runSeeds(network: AtNetwork, parts: ListSeedParts): Promis
     if (seed === undefined) throw new Error(`the official package has no thread seed ${name}`);
     await seed(new PrefixedSeedClient(network, ''));
   }
-  await listSeed(new PrefixedSeedClient(network, 'l-'), parts);
+  await listSeed(new PrefixedSeedClient(network, 'l-'));
   return await churnSeed(new PrefixedSeedClient(network, 'c-'));
 }

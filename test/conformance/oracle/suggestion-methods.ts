@@ -47,9 +47,13 @@ function eachSubject(facts: Facts): readonly Request[] {
 }
 
 /** Suggestions name actors of all networks; those of this one are compared. */
-function ofThese(field: string): (answer: Answer, facts: Facts) => unknown {
+function ofThese(field: string): (answer: Answer, facts: Facts) => readonly unknown[] {
   return (answer, facts) =>
     listOf(answer, field).filter((item) => facts.dids.some((did) => JSON.stringify(item).includes(did)));
+}
+
+function sorted(items: readonly unknown[]): readonly string[] {
+  return items.map((item) => JSON.stringify(item)).toSorted();
 }
 
 /** What actors are shown of others. */
@@ -61,7 +65,8 @@ export const suggestionMethods: readonly MethodRow[] = [
       const dids = [...facts.dids, facts.unknownDids[0]!];
       return dids.flatMap((actorDid) => dids.map((relativeToDid) => ({ actorDid, relativeToDid, limit: 10 })));
     },
-    normalise: (answer, facts) => new Set(ofThese('dids')(answer, facts) as readonly string[]),
+    // Actors liked or followed as often are in any order.
+    normalise: (answer, facts) => sorted(ofThese('dids')(answer, facts)),
     isFilled: anyIn('dids'),
     mayBeEmpty: 'always',
   },
@@ -75,7 +80,7 @@ export const suggestionMethods: readonly MethodRow[] = [
   {
     method: 'getSuggestedEntities',
     requests: () => [{}],
-    normalise: ofThese('entities'),
+    normalise: (answer, facts) => sorted(ofThese('entities')(answer, facts)),
     isFilled: anyIn('entities'),
     mayBeEmpty: 'always',
   },
@@ -105,7 +110,7 @@ export const suggestionMethods: readonly MethodRow[] = [
     promised: (facts) => ({
       uris: urisOf(facts, 'app.bsky.labeler.service'),
     }),
-    normalise: (answer, facts) => new Set(ofThese('uris')(answer, facts) as readonly string[]),
+    normalise: (answer, facts) => sorted(ofThese('uris')(answer, facts)),
     isFilled: anyIn('uris'),
     mayBeEmpty: 'always',
   },

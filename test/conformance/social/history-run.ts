@@ -4,12 +4,11 @@ import type { BsyncWriter } from '../network/bsync-writer.ts';
 import type { OfficialPlane } from '../network/official-plane.ts';
 import type { Operator } from '../network/operator.ts';
 import { type Contest, compareRow } from '../oracle/compare.ts';
-import { notBuiltYet } from '../oracle/differences.ts';
 import { readFacts } from '../oracle/facts.ts';
 import type { MethodRow } from '../oracle/method-row.ts';
 import type { MethodTally } from '../oracle/method-tally.ts';
 import { Community } from './community.ts';
-import type { Operation, OperationKind } from './operation.ts';
+import type { Operation } from './operation.ts';
 import { performAll } from './perform.ts';
 
 /** Where histories are performed, one after another, each by new accounts. */
@@ -37,12 +36,6 @@ export interface HistoryReport {
 
 let historyCount = 0;
 
-const judged: ReadonlySet<OperationKind> = new Set(['thread gate', 'post gate']);
-
-function verdictsAreLeftOut({ otherIsOfficial }: Contest): boolean {
-  return notBuiltYet.verdicts && !otherIsOfficial;
-}
-
 /**
  * Performs a history and compares the answers to all rows.
  *
@@ -63,7 +56,7 @@ export async function runHistory(
     operators,
     bsync,
   });
-  await performAll(community, history, verdictsAreLeftOut(contest) ? judged : new Set());
+  await performAll(community, history);
   for (const plane of officialPlanes) await plane.mendRaces(community.dids(), community.goneDids());
   const gone = [
     ...community.records.filter(({ exists }) => !exists).map(({ uri }) => uri),

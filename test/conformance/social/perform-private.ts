@@ -1,4 +1,5 @@
 /** Private operations of a random history that reach the planes through bsync. */
+import { Timestamp } from '@bufbuild/protobuf';
 import type { BsyncWriter, PrivateItem } from '../network/bsync-writer.ts';
 import { type Community, choose, tidOf } from './community.ts';
 import type { Operation, OperationKind } from './operation.ts';
@@ -115,6 +116,11 @@ const preferences = atBsync(async (bsync, community, { by, variant }) => {
 });
 
 const priority = atBsync(async (bsync, community, { by, variant }) => {
+  // An actor who never looked would be seen now, by the clock of each plane.
+  const seen = { actorDid: community.did(by), timestamp: Timestamp.fromDate(new Date(community.startMs)) };
+  await community.writeAll('updateNotificationSeen', `${seen.actorDid} looks`, (plane) =>
+    plane.updateNotificationSeen(seen),
+  );
   await bsync.priority(community.did(by), variant % 2 === 0);
   return `priority of ${community.did(by)}: ${variant % 2 === 0}`;
 });

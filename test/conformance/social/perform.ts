@@ -43,17 +43,10 @@ const unjudgedKinds: ReadonlySet<OperationKind> = new Set([
  *
  * Every plane settles before each that another account can influence, as the official plane judges
  * by what it has indexed: unsettled histories would compare its races.
- *
- * Shape: `leftOut` are kinds that a plane does not judge yet.
  */
-export async function performAll(
-  community: Community,
-  history: readonly Operation[],
-  leftOut: ReadonlySet<OperationKind>,
-): Promise<void> {
+export async function performAll(community: Community, history: readonly Operation[]): Promise<void> {
   let isSettled = true;
   for (const operation of history) {
-    if (leftOut.has(operation.kind)) continue;
     const mustSettle: boolean = !unjudgedKinds.has(operation.kind) && !isSettled;
     if (mustSettle) await community.writer.settle();
     const before = community.trace.length;
