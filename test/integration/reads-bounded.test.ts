@@ -1,11 +1,21 @@
 /** What a request reads is bounded, however strangers arranged the data; pages go on from there. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RecordRef, recordUri, writeRecordRef } from '../../src/atproto/compact-key.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
 import { turnMsMax } from '../../src/read/lookup/turn.ts';
 import { edgePageRowsMax } from '../../src/slot/table/edge-walk.ts';
-import { encodeProbes, encodeRawFollowersAmong } from '../../src/wire/edge-messages.ts';
+import {
+  decodeListedAnswer,
+  encodeListProbes,
+  encodeProbes,
+  encodeRawFollowersAmong,
+  openProbesAnswer,
+  privateBit,
+  readSubscriptions,
+} from '../../src/wire/edge-messages.ts';
 import { encodeTimeline } from '../../src/wire/feed-messages.ts';
+import { encodeFollowsOf, followsPageLimit, openFollowsOfAnswer } from '../../src/wire/follows-messages.ts';
 import { encodeTexts } from '../../src/wire/message.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { decodeOpThreadsAnswer, encodeThread } from '../../src/wire/thread-messages.ts';
@@ -121,6 +131,98 @@ describe('pages of edges', () => {
   });
 });
 
+function keyBytesOf(ref: RecordRef): Buffer {
+  const writer = new ByteWriter(256);
+  writeRecordRef(writer, ref);
+  return writer.finish();
+}
+
+describe('lists', () => {
+  const own = { did: mallory, collection: 'app.bsky.graph.list' };
+  const listOf = (rkey: string): RecordRef => ({ ...own, rkey });
+
+  /** Puts actors on lists, a thousand items a commit. */
+  function putItems(items: readonly { subject: string; list: string }[]): void {
+    const records = items.map((item) => ({ ...item, createdAt: network.now }));
+    for (let from = 0; from < records.length; from += 1_000)
+      network.putAll(mallory, 'app.bsky.graph.listitem', records.slice(from, from + 1_000));
+    network.settle();
+  }
+
+  it('of many members are read a page at a time, and counted by reading one row', async () => {
+    const listUri = recordUri(listOf('l'));
+    network.put(mallory, own.collection, { name: 'l', purpose: 'app.bsky.graph.defs#referencelist' }, 'l');
+    putItems(Array.from({ length: 6_000 }, (_unused, index) => ({ subject: didOfNumber(index), list: listUri })));
+    const page = await counted(() => network.ask('GetListMembersRequest', { listUri, limit: 100 }));
+    expect(page.answer.listitems).toHaveLength(100);
+    expect(page.rows).toBeLessThan(110);
+    const count = await counted(() => network.ask('GetListCountRequest', { listUri }));
+    expect(count.answer.count).toBe(6_000);
+    expect(count.rows).toBeLessThan(4);
+    const members = await counted(() =>
+      network.call(nodeCalls.membersOf, encodeFollowsOf({ did: listUri, after: '', limit: followsPageLimit })),
+    );
+    expect(openFollowsOfAnswer(members.answer).count).toBe(followsPageLimit);
+    expect(members.rows).toBeLessThan(followsPageLimit + 10);
+    // Those who opted out cost rows, but only so many.
+    for (let index = 6_000; index-- > 3_000; ) {
+      const optOut = { subject: listUri, createdAt: network.now };
+      network.put(didOfNumber(index), 'app.bsky.graph.referencelistoptout', optOut);
+    }
+    network.settle();
+    const empty = await counted(() => network.ask('GetListMembersRequest', { listUri, limit: 100 }));
+    expect(empty.answer).toMatchObject({ listitems: [], cursor: expect.stringMatching(/./) });
+    expect(empty.rows).toBeLessThan(4_100);
+  });
+
+  it('that an actor is on are looked up in few rows, however many there are', async () => {
+    const [few, many] = [60, 6_000];
+    putItems(
+      Array.from({ length: few }, (_unused, index) => ({ subject: alice, list: recordUri(listOf(`l${index}`)) })),
+    );
+    putItems(
+      Array.from({ length: many }, (_unused, index) => ({ subject: bob, list: recordUri(listOf(`l${index}`)) })),
+    );
+    const lists = ['l1', 'l2', 'none'].map((rkey) => keyBytesOf(listOf(rkey)));
+    const source = Buffer.from(alice + bob);
+    const ranges = { source, starts: [0, alice.length], ends: [alice.length, source.length] };
+    const probes = [0, 1].map((subject) => ({ subject, lists: 0 }));
+    const asked = encodeListProbes(ranges, [0, 1], [lists], probes);
+    const rows: number[] = [];
+    for (let time = 0; time < 4; time++) {
+      const { answer, rows: each } = await counted(() => network.call(nodeCalls.listed, asked));
+      expect(decodeListedAnswer(answer, 2)).toEqual([0, 0]);
+      rows.push(each);
+    }
+    expect(rows[0]).toBeLessThan(140);
+    expect(Math.max(...rows)).toBeLessThan(1_100);
+    expect(rows.at(-1)).toBeLessThan(5);
+    const listUris = ['l5999', 'none'].map((rkey) => recordUri(listOf(rkey)));
+    const membership = await counted(() => network.ask('GetListMembershipRequest', { actorDid: bob, listUris }));
+    expect(membership.answer.listitemUris).toEqual([expect.stringContaining(mallory), '']);
+    expect(membership.rows).toBeLessThan(4);
+  });
+
+  it('to which an actor subscribes are answered up to a thousand, and cached', async () => {
+    const blocks = Array.from({ length: 1_500 }, (_unused, index) => ({
+      subject: recordUri(listOf(`l${index}`)),
+      createdAt: network.now,
+    }));
+    network.putAll(alice, 'app.bsky.graph.listblock', blocks);
+    network.settle();
+    const source = Buffer.from(alice);
+    const ranges = { source, starts: [0], ends: [source.length] };
+    const probe = { owner: 0, kinds: privateBit.listBlocks, subject: 0 };
+    const asked = encodeProbes(ranges, [0], [probe, probe]);
+    const first = await counted(() => network.call(nodeCalls.probeEdges, asked));
+    const [subscriptions] = readSubscriptions(openProbesAnswer(first.answer));
+    expect([subscriptions!.owners, subscriptions!.lists.length]).toEqual([[0], 1_000]);
+    expect(first.rows).toBeLessThan(1_010);
+    const second = await counted(() => network.call(nodeCalls.probeEdges, asked));
+    expect([second.rows, second.answer]).toEqual([0, first.answer]);
+  });
+});
+
 describe('walks', () => {
   it('of a thread read ten thousand replies, deleted ones included', async () => {
     const root = network.post(alice, 'root');
@@ -180,12 +282,19 @@ describe('a read that lasts longer than its turn', () => {
   const authors = Array.from({ length: 300 }, (_unused, index) => didOfNumber(index));
   let root: StrongRef;
   let replies: StrongRef[];
+  let list: RecordRef;
   beforeEach(() => {
     root = network.post(alice, 'root');
     replies = authors.map((author) => network.reply(author, 'reply', root));
     for (let index = 0; index < 20; index++) network.reply(alice, 'more', root, replies[index]!);
     for (const author of authors) network.follow(alice, author);
     for (const author of authors) network.follow(author, alice);
+    list = { did: mallory, collection: 'app.bsky.graph.list', rkey: 'l' };
+    network.put(mallory, list.collection, { name: 'l', purpose: 'p', createdAt: network.now }, list.rkey);
+    const items = authors.map((subject) => ({ subject, list: recordUri(list), createdAt: network.now }));
+    network.putAll(mallory, 'app.bsky.graph.listitem', items);
+    for (const author of authors.slice(0, 150))
+      network.put(author, 'app.bsky.graph.listblock', { subject: recordUri(list), createdAt: network.now });
     network.settle();
   });
 
@@ -209,8 +318,20 @@ describe('a read that lasts longer than its turn', () => {
       [nodeCalls.probeEdges]: encodeProbes(
         probed,
         indexes,
-        indexes.map((owner) => ({ owner, kinds: 3, subject: (owner + 1) % authors.length })),
+        indexes.map((owner) => ({ owner, kinds: 31, subject: (owner + 1) % authors.length })),
       ),
+      [nodeCalls.listed]: encodeListProbes(
+        probed,
+        indexes,
+        [[keyBytesOf(list)]],
+        indexes.map((subject) => ({ subject, lists: 0 })),
+      ),
+      [nodeCalls.lists]: encodeTexts(authors.map(() => recordUri(list))),
+      [nodeCalls.newestPosts]: encodeNewestByAuthors({ before: null, limit: 100, authors }),
+      'bsky.GetListMembership': encodeMessage('GetListMembershipRequest', {
+        actorDid: authors[0]!,
+        listUris: authors.map(() => recordUri(list)),
+      }),
       'bsky.GetLikesByActorAndSubjects': encodeMessage('GetLikesByActorAndSubjectsRequest', { actorDid: alice, refs }),
     };
   }
