@@ -42,11 +42,13 @@ async function showIdentity({ resolver, clock }: IdentityRoutesOptions, query: U
 }
 
 /** The request is durable, so what is not answered in time is tried again. */
-async function refresh({ identities, state }: IdentityRoutesOptions, did: string): Promise<RefreshedIdentity> {
+async function refresh({ identities, state, clock }: IdentityRoutesOptions, did: string): Promise<RefreshedIdentity> {
+  const startedSec = Math.floor(clock.nowMs() / 1000);
   await identities.refresh(did);
   await identities.ended(did, AbortSignal.timeout(refreshMsMax));
-  const { pds = null, hasHandle = false } = state.identities.check(did) ?? {};
-  return { did, isDone: state.lookups.get(did) === undefined, pds, hasHandle };
+  const { checkedAtSec = 0, pds = null, hasHandle = false } = state.identities.check(did) ?? {};
+  // Where too many wait for the same site, it is not queued at all.
+  return { did, isDone: state.lookups.get(did) === undefined && checkedAtSec >= startedSec, pds, hasHandle };
 }
 
 function showImport({ imports }: IdentityRoutesOptions): object {

@@ -11,8 +11,9 @@ export type Drop = {
   readonly path: string | null;
 };
 
-const accountsMax = 10_000;
-const dropsOfAccountMax = 8;
+/** With the longest paths, some 20 MB. */
+const accountsMax = 5_000;
+const dropsOfAccountMax = 4;
 
 export class RecentDrops {
   readonly #clock: Clock;

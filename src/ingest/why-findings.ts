@@ -137,7 +137,9 @@ const identityRules: readonly Rule[] = [
 ];
 
 function handleRule({ did, document, handleDid, account, claim }: WhyFacts): Finding | null {
-  const stored = account?.actor?.handle ?? null;
+  // Its first commit, or a fetch, brings the handle too.
+  if (account === null || account.actor === null) return null;
+  const stored = account.actor.handle;
   const handle = document.ok ? (document.value.handle?.toLowerCase() ?? null) : null;
   if (handle === null || handle === stored) return null;
   if (handleDid !== null && !handleDid.ok) {
