@@ -192,11 +192,13 @@ describe.each([{ slots: 1 }, { slots: 8 }])('private data over $slots slots', ({
     for (const [index, post] of posts.entries()) bookmark(alice, keyOf(index), post);
     put(alice, 'create', privateNamespace.draft, keyOf(1), { id: keyOf(1) });
     network.write(alice, { type: 'erase', kind: 'bookmarks' });
-    // While most still wait to be erased: a new one, one of the same key, one of the same subject.
+    // While most still wait to be erased: one of the same key, one of the same subject, a new one.
     bookmark(alice, keyOf(299), posts[299]!);
+    bookmark(alice, keyOf(350), posts[297]!);
     bookmark(alice, keyOf(400), network.post(bob, 'new'));
     network.settle();
-    expect((await bookmarksOf(alice)).map(({ key }) => key)).toEqual([keyOf(400), keyOf(299)]);
+    expect((await bookmarksOf(alice)).map(({ key }) => key)).toEqual([keyOf(400), keyOf(350), keyOf(299)]);
+    expect(await bookmarkCount(posts[297]!)).toBe(1);
     expect(await bookmarkCount(posts[298]!)).toBe(0);
     expect(await bookmarkCount(posts[299]!)).toBe(1);
     expect((await network.ask('GetActorDraftsRequest', { actorDid: alice, limit: 5 })).drafts).toHaveLength(1);

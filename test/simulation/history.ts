@@ -10,6 +10,7 @@ import type { SeededRandom } from '../../src/base/seeded-random.ts';
 import type { CommitEntry, Entry, LifecycleEntry, PrivateWrite } from '../../src/entry/entry.ts';
 import { recordOp } from '../support/record-op.ts';
 import { pick, RecordMaker, tidOf } from './history-record.ts';
+import { privateNamespaces } from './model-private.ts';
 
 export type OutsideEntry = Exclude<
   Entry,
@@ -154,11 +155,15 @@ class HistoryMaker {
   #write(actor: Actor): PrivateWrite {
     const random = this.#random;
     const ref = random.below(2) === 0 ? null : `mod-${random.below(3)}`;
-    switch (random.below(11)) {
+    switch (random.below(14)) {
       case 6:
       case 7:
       case 8:
         return this.#muteWrite();
+      case 10:
+      case 11:
+      case 12:
+        return this.#privateWrite();
       case 0:
         return { type: 'actor-takedown', ref };
       case 1:
@@ -176,6 +181,18 @@ class HistoryMaker {
         return { type: 'record-takedown', collection: isMarked ? collection : 'app.bsky.feed.post', rkey, ref };
       }
     }
+  }
+
+  /** A few keys and subjects, so that they meet; erasures are rare. */
+  #privateWrite(): PrivateWrite {
+    const random = this.#random;
+    if (random.below(20) === 0) return { type: 'erase', kind: pick(random, ['private-data', 'bookmarks', 'drafts']) };
+    const namespace = pick(random, Object.values(privateNamespaces));
+    const item = { type: 'private-data', namespace, key: tidOf(random.below(4)) } as const;
+    const method = pick(random, ['create', 'create', 'create', 'update', 'delete'] as const);
+    if (method === 'delete') return { ...item, method, payload: '' };
+    const uri = `at://${pick(random, this.dids)}/app.bsky.feed.post/${tidOf(1000 + random.below(3))}`;
+    return { ...item, method, payload: JSON.stringify({ subject: { uri, cid: 'bafy' } }) };
   }
 
   /** Clears are rare, so that there is something to clear. */

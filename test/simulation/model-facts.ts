@@ -4,8 +4,10 @@
  *
  * A fact is a key and a text. `slot-facts.ts` reads the same facts from slots; both must be equal.
  */
+
 import { type Model, type ModelRecord, type ModelReply, replyRefsOf, uriOf } from './model.ts';
 import { type Comparable, comparableOf, hiddenFor, quoteVerdict, replyVerdict } from './model-gates.ts';
+import { privateNamespaces } from './model-private.ts';
 import {
   edgeOf,
   hasImages,
@@ -78,6 +80,7 @@ export function factsOfModel(model: Model): Facts {
   writeActors(model, writer);
   for (const record of model.records.values()) writeRecord(model, writer, record, compared);
   writeEdges(model, writer);
+  writePrivate(model, writer);
   writeThreads(model, writer);
   writeNotices(model, writer, compared);
   return writer.finish();
@@ -115,6 +118,17 @@ function writeActors(model: Model, writer: FactWriter): void {
     for (const [subject, scope] of mutes) writer.put(`mute ${did} ${subject}`, scope);
   for (const [did, lists] of model.listMutes) for (const list of lists) writer.put(`list-mute ${did} ${list}`, true);
   for (const [blob, ref] of model.blobTakedowns) writer.put(`blob ${blob}`, ref);
+}
+
+function writePrivate(model: Model, writer: FactWriter): void {
+  for (const { did, namespace, key, subject, isIndexed } of model.privateData.all()) {
+    writer.put(`private ${did} ${namespace} ${key}`, isIndexed);
+    if (isIndexed && namespace === privateNamespaces.draft) writer.count(`counts ${did}`, 'drafts');
+    if (!isIndexed || namespace !== privateNamespaces.bookmark) continue;
+    const [of, collection, rkey] = subject.slice(5).split('/') as [string, string, string];
+    writer.put(`in bookmark ${textOfSubject({ did: of, ref: { did: of, collection, rkey } })} 0 ${did} ${key}`, true);
+    writer.count(`record-counts ${subject}`, 'bookmarks');
+  }
 }
 
 function writeRecord(model: Model, writer: FactWriter, record: ModelRecord, compared: Comparable): void {

@@ -9,6 +9,7 @@ import { Cid } from '../../src/atproto/cid.ts';
 import type { RepoOp } from '../../src/atproto/repo-op.ts';
 import type { CommitEntry, Entry, IdentityEntry, PrivateWrite } from '../../src/entry/entry.ts';
 import { jsonOfOp } from '../support/record-op.ts';
+import { ModelPrivate } from './model-private.ts';
 import { edgeOf, parsedValue, parseUri, type Ref, type Value } from './model-record.ts';
 
 export type ModelRecord = {
@@ -86,6 +87,7 @@ export class Model {
   /** By muter, then by DID or by URI of a list. */
   readonly mutes = new Map<string, Map<string, { onlyReposts: boolean; onlyQuoteposts: boolean }>>();
   readonly listMutes = new Map<string, Set<string>>();
+  readonly privateData = new ModelPrivate();
   readonly blobTakedowns = new Map<string, string>();
   /** Actors that were ever deleted: their notifications may have arrived before or after that. */
   readonly deleted = new Set<string>();
@@ -249,6 +251,9 @@ export class Model {
       case 'notification-seen':
         this.seenMs.set(did, Math.max(write.seenMs, this.seenMs.get(did) ?? write.seenMs));
         return;
+      case 'private-data':
+      case 'erase':
+        return this.privateData.apply(did, write);
       default:
         return this.#mute(did, write);
     }

@@ -10,6 +10,7 @@ import {
   recordUri,
 } from '../../src/atproto/compact-key.ts';
 import { type EdgeSubject, edgeOfCode, readSubject } from '../../src/atproto/edge-kind.ts';
+import { privateNamespace } from '../../src/atproto/private-namespace.ts';
 import { ByteReader } from '../../src/base/bytes.ts';
 import { readEntryTime } from '../../src/base/time-bytes.ts';
 import { getActor, getRepo } from '../../src/slot/table/actor-row.ts';
@@ -22,6 +23,7 @@ import { findMute, hasListMute, readListedMute } from '../../src/slot/table/mute
 import { clearCount } from '../../src/slot/table/mute-clears.ts';
 import { readNotice } from '../../src/slot/table/notice.ts';
 import { duplicatesOf } from '../../src/slot/table/outgoing-edge.ts';
+import { getPrivateRow, isIndexedRow, readPrivateItem } from '../../src/slot/table/private-data.ts';
 import { getRecordRow, readRecordRefOfKey, sortMsOf } from '../../src/slot/table/record-row.ts';
 import { beginKey, beginSlotKey, readKey, type SlotState, tableCode } from '../../src/slot/table/slot-state.ts';
 import { postUri, readThreadReply } from '../../src/slot/table/thread-reply.ts';
@@ -51,6 +53,7 @@ export function factsOfSlots(
     const scope = { state, owner, did, facts };
     readAccount(scope);
     readMutes(scope);
+    readPrivate(scope);
     readRecords(scope, compared);
     readEdges(scope);
     readIncoming(scope);
@@ -119,6 +122,21 @@ function readMutes(scope: Scope): void {
     const list = readRecordRef(readKey(key));
     if (hasListMute(state, owner, list)) put(facts, `list-mute ${did} ${recordUri(list)}`, true);
   }
+}
+
+function readPrivate(scope: Scope): void {
+  const { state, owner, did, facts } = scope;
+  for (const { key, value } of rowsOf(scope, tableCode.privateData)) {
+    const item = readPrivateItem(key);
+    if (item !== undefined) put(facts, `private ${did} ${item.namespace} ${item.key}`, isIndexedRow(value));
+  }
+  for (const { value } of rowsOf(scope, tableCode.bookmarkBySubject)) {
+    const item = { namespace: privateNamespace.bookmark, key: value.toString() };
+    if (getPrivateRow(state, owner, item)?.isIndexed !== true) throw new Error(`${did} has no bookmark ${item.key}`);
+  }
+  const drafts = [...rowsOf(scope, tableCode.draftByTime)].length;
+  if (drafts !== (actorCountsOf(state, owner)['drafts'] ?? 0))
+    throw new Error(`${did} has ${drafts} drafts in time order`);
 }
 
 function readRecords(scope: Scope, compared: Comparable): void {

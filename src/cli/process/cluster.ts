@@ -48,6 +48,7 @@ function absolutePaths(settings: Settings, mapPath: string): Settings {
     map: mapPath,
     adminTokenFile: absolute(settings.adminTokenFile),
     clusterTokenFile: absolute(settings.clusterTokenFile),
+    bsyncKeyFile: absolute(settings.bsyncKeyFile),
   };
 }
 

@@ -37,8 +37,18 @@ type PrivateIndex = {
   readonly remove: (context: ApplyContext, owned: Owned, row: PrivateRow) => void;
 };
 
-function claimSubject({ state }: ApplyContext, key: Buffer, { item }: Owned): boolean {
-  if (state.rows.has(key)) return false;
+/** Makes an item the one of its subject, unless another is that already. */
+function claimSubject(context: ApplyContext, key: Buffer, owned: Owned): boolean {
+  const { state } = context;
+  const { did, owner, item } = owned;
+  const other = state.rows.get(key)?.utf8Slice();
+  if (other !== undefined) {
+    const otherItem = { ...item, key: other };
+    const row = getPrivateRow(state, owner, otherItem);
+    // One that waits to be erased is in nobody's way.
+    if (row === undefined || row.createdMs > itemsErasedUpToMs(state, did, item.namespace)) return false;
+    removePrivateItem(context, { did, owner, item: otherItem }, row);
+  }
   state.rows.put(key, Buffer.from(item.key, 'utf8'));
   return true;
 }
