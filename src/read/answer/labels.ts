@@ -11,9 +11,14 @@ import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { FieldScanner } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
-import { labelsOf, labelsOfSourcePrefix, labelsPrefix, type StoredLabel } from '../../slot/table/label.ts';
+import {
+  labelsOf,
+  labelsOfSourcePrefix,
+  labelsPrefix,
+  mayHaveLabels,
+  type StoredLabel,
+} from '../../slot/table/label.ts';
 import { type SlotState, tableCode } from '../../slot/table/slot-state.ts';
-import type { RecordCache } from '../cache/record-cache.ts';
 import type { RowFinder } from '../lookup/row-finder.ts';
 import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { RecordReads } from './records.ts';
@@ -118,7 +123,7 @@ function writeByIssuer(into: MessageWriter, state: SlotState, prefix: Buffer, ur
 
 function writeSubject(
   into: MessageWriter,
-  { cache, state }: { readonly cache: RecordCache; readonly state: SlotState },
+  { finder: { state, owner }, records: { cache } }: RecordReads,
   prefix: Buffer,
   asked: Asked,
   uri: () => string,
@@ -126,7 +131,7 @@ function writeSubject(
   const hit = cache.get(state, prefix);
   if (hit !== undefined) return writeRendered(into, hit.source, hit.start, hit.end, asked);
   const { shouldAdmit } = cache;
-  const source = renderLabels(state, prefix, uri);
+  const source = mayHaveLabels(state, owner) ? renderLabels(state, prefix, uri) : noLabels;
   if (source === undefined) return writeByIssuer(into, state, prefix, uri(), asked);
   if (source.length === 0) requireWhole(state);
   writeRendered(into, source, 0, source.length, asked);
@@ -160,7 +165,7 @@ export function* labelKeys(
 
 /** Writes the labels of a request's subjects. Returns as an ItemsWriter does. */
 export function writeLabels(into: MessageWriter, reads: LabelReads, request: Buffer): number | null {
-  const { finder, records, turn, clock } = reads;
+  const { finder, turn, clock } = reads;
   const asked = { issuers: issuersOf(request), nowMs: clock.nowMs() };
   const scanner = new FieldScanner(request, 'subjects');
   let count = 0;
@@ -172,7 +177,7 @@ export function writeLabels(into: MessageWriter, reads: LabelReads, request: Buf
     const prefix = asked.issuers.size === 0 ? undefined : prefixOf(finder, request, scanner.start, scanner.end);
     if (prefix !== undefined) {
       const uri = (): string => request.utf8Slice(scanner.start, scanner.end);
-      writeSubject(into, { cache: records.cache, state: finder.state }, prefix, asked, uri);
+      writeSubject(into, reads, prefix, asked, uri);
     }
     into.end(start, 1);
     count++;

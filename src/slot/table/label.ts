@@ -1,9 +1,11 @@
 /**
  * Labels of an account and of its records, one row for each source, value and version.
  *
- * (owner, accountLabel, source, value, cid) and (owner, recordLabel, collection, rkey, source,
- * value, cid) → negated or not, created, expires. A negated label stays as a row, so that an older
- * one that comes late does not return. A deleted account keeps its labels: they are the labelers'.
+ * (owner, accountLabel, 1, source, value, cid) and (owner, recordLabel, collection, rkey, source,
+ * value, cid) → negated or not, created, expires. (owner, accountLabel, 0) is there once an owner
+ * or a record of it has had a label: to find that none has is the most frequent read. A negated
+ * label stays as a row, so that an older one that comes late does not return. A deleted account
+ * keeps its labels: they are the labelers'.
  */
 import { Cid, cidBytes, isCidAt, parseCid } from '../../atproto/cid.ts';
 import { readDid, writeCollection, writeDid, writeRkey } from '../../atproto/compact-key.ts';
@@ -11,14 +13,15 @@ import type { Label, LabelId, LabelSubject } from '../../atproto/label.ts';
 import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd, type Row } from '../../storage/environment.ts';
-import { beginKey, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, emptyValue, type SlotState, tableCode } from './slot-state.ts';
 
 const flag = { neg: 1, hasExp: 2, plainCts: 4, plainExp: 8 } as const;
+const accountRow = { marker: 0, label: 1 } as const;
 const cidForm = { none: 0, bytes: 1, text: 2 } as const;
 const valueWriter = sharedWriter(160);
 
 function beginSubject(owner: number, record: LabelSubject['record']): ByteWriter {
-  if (record === null) return beginKey(owner, tableCode.accountLabel);
+  if (record === null) return beginKey(owner, tableCode.accountLabel).u8(accountRow.label);
   const writer = beginKey(owner, tableCode.recordLabel);
   writeCollection(writer, record.collection);
   writeRkey(writer, record.rkey);
@@ -35,6 +38,15 @@ export function labelsOfSourcePrefix(subject: Buffer, src: string): Buffer {
   const writer = valueWriter.bytes(subject);
   writeDid(writer, src);
   return writer.finish();
+}
+
+function markerKey(owner: number): Buffer {
+  return beginKey(owner, tableCode.accountLabel).u8(accountRow.marker).finish();
+}
+
+/** False while neither an owner nor any of its records has had a label. */
+export function mayHaveLabels(state: SlotState, owner: number): boolean {
+  return state.rows.has(markerKey(owner));
 }
 
 function labelKey(owner: number, { subject, src, cid, val }: LabelId): Buffer {
@@ -112,6 +124,7 @@ export function putLabel(state: SlotState, owner: number, label: Label): void {
   writeTime(valueWriter, cts);
   if (exp !== null) writeTime(valueWriter, exp);
   state.rows.put(key, valueWriter.finish());
+  if (before === undefined && !mayHaveLabels(state, owner)) state.rows.put(markerKey(owner), emptyValue);
   noteChange(state, owner, label.subject);
 }
 
