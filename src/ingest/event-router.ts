@@ -137,9 +137,13 @@ export class EventRouter {
       counters.drops.note(did, resyncReason, { from: source });
     }
     // Only the whole repo has what it leaves out, so its rev must not advance as if complete.
-    if (resyncReason !== null && resyncReason !== 'op-unreadable') return requestResync(did, rev);
-    const ops = keepSoundOps(did, event.ops, event.badOps, counters);
     const eventMs = this.#timeOf(event.eventMs);
+    if (resyncReason !== null && resyncReason !== 'op-unreadable') {
+      // The actor is known at once, also if its repo cannot be fetched.
+      const known = gate.append({ kind: 'sync', did, rev, eventMs }, bytes);
+      return Promise.all([known, requestResync(did, rev)]);
+    }
+    const ops = keepSoundOps(did, event.ops, event.badOps, counters);
     const appended = gate.append({ kind: 'commit', did, rev, since, eventMs, ops }, bytes);
     return resyncReason === null ? appended : Promise.all([appended, requestResync(did, rev)]);
   }
@@ -161,7 +165,8 @@ export class EventRouter {
     if (!active && !keptStatuses.has(status)) {
       counters.eventsDropped.with(source, 'account-status-not-kept').add();
       counters.drops.note(did, 'account-status-not-kept', { from: source });
-      return null;
+      // The slot leaves the status that it has, but knows the actor from now on.
+      return gate.append({ kind: 'account', did, active, status: '', eventMs });
     }
     if (!active && status === 'deleted') return deletions.request(did, eventMs);
     const appended = gate.append({ kind: 'account', did, active, status: active ? '' : status, eventMs });

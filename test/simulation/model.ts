@@ -339,7 +339,6 @@ export class Model {
   #verificationNews(source: ModelRecord, reason: 'verified' | 'unverified', sortMs: number): void {
     if (source.collection !== 'app.bsky.graph.verification') return;
     const recipient = String(source.value['subject']);
-    if (reason === 'verified' && recipient === source.did) return;
     this.news.push({ recipient, source, reason, sortMs });
   }
 

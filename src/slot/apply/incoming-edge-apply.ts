@@ -61,7 +61,8 @@ function repeatEdge(context: ApplyContext, owner: number, effect: EdgeEffect): v
 function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect): void {
   const { reason } = edgeByKind[effect.edge];
   const isOwn = effect.source.did === effect.subjectDid;
-  if (reason === null || (isOwn && effect.edge !== 'follow')) return;
+  const notifiesSelf = effect.edge === 'follow' || effect.edge === 'verification';
+  if (reason === null || (isOwn && !notifiesSelf)) return;
   const notice = { source: effect.source, reason, subject: effect.subject, sortMs: effect.sortMs, isTakenDown: false };
   if (effect.present) putJudgedNotice(context.state, owner, notice);
   // That an actor was verified stays listed, as history.
