@@ -85,11 +85,11 @@ export function writeEffect(writer: ByteWriter, effect: SentEffect): void {
       writeRecordRef(writer, effect.root);
       writeRecordRef(writer, effect.reply);
       writeEntryTime(writer.u48(effect.version), effect.indexedMs);
-      writer.u8(effect.lists.length);
+      writer.u8(effect.allowsFollowers ? 1 : 0).u8(effect.lists.length);
       for (const list of effect.lists) writeRecordRef(writer, list);
       return;
     case 'gate-answer':
-      writeRecordRef(writer.u8(effect.isListed ? 1 : 0), effect.root);
+      writeRecordRef(writer.u8(effect.isAllowed ? 1 : 0), effect.root);
       writeRecordRef(writer, effect.reply);
       writer.u48(effect.version);
       return;
@@ -161,8 +161,9 @@ function readQuestion(reader: ByteReader): Effect {
   const [root, reply] = [readRecordRef(reader), readRecordRef(reader)];
   const version = reader.u48();
   const indexedMs = readEntryTime(reader);
+  const allowsFollowers = reader.u8() === 1;
   const lists = Array.from({ length: reader.u8() }, () => readRecordRef(reader));
-  return { type: 'gate-question', root, reply, version, indexedMs, lists };
+  return { type: 'gate-question', root, reply, version, indexedMs, allowsFollowers, lists };
 }
 
 function readNotice(reader: ByteReader): Effect {
@@ -198,7 +199,7 @@ export function readEffect(reader: ByteReader): SentEffect {
     case effectTag['gate-answer']:
       return {
         type: 'gate-answer',
-        isListed: reader.u8() === 1,
+        isAllowed: reader.u8() === 1,
         root: readRecordRef(reader),
         reply: readRecordRef(reader),
         version: reader.u48(),

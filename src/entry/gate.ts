@@ -17,7 +17,8 @@ export type Judged = {
 
 /**
  * `verdict`: whether a gate forbids a post, in answer to its `thread` or `edge`.
- * `gate-question`, `gate-answer`: whether a reply's author is on one of the lists of a gate.
+ * `gate-question`, `gate-answer`: whether a reply's author is on one of the lists of a gate, or
+ * follows the author of the root.
  */
 export type GateEffect =
   | {
@@ -32,8 +33,9 @@ export type GateEffect =
       readonly root: RecordRef;
       readonly reply: RecordRef;
       readonly version: number;
-      /** When the reply was indexed: lists count as they were then. */
+      /** When the reply was indexed: lists and follows count as they were then. */
       readonly indexedMs: number;
+      readonly allowsFollowers: boolean;
       readonly lists: readonly RecordRef[];
     }
   | {
@@ -41,5 +43,5 @@ export type GateEffect =
       readonly root: RecordRef;
       readonly reply: RecordRef;
       readonly version: number;
-      readonly isListed: boolean;
+      readonly isAllowed: boolean;
     };

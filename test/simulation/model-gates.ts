@@ -23,9 +23,10 @@ function anyAt(
   model: Model,
   timeMs: number,
   isSuch: (record: ModelRecord) => boolean,
-): { readonly is: boolean; readonly hasEnded: boolean; readonly wasSwept: boolean } {
+): { readonly is: boolean; readonly hasEnded: boolean; readonly endsLater: boolean; readonly wasSwept: boolean } {
   let is = false;
   let hasEnded = false;
+  let endsLater = false;
   let wasSwept = false;
   for (const versions of model.versions.values()) {
     for (const [index, { fromMs, record }] of versions.entries()) {
@@ -33,10 +34,11 @@ function anyAt(
       const untilMs = versions[index + 1]?.fromMs ?? Number.POSITIVE_INFINITY;
       if (fromMs <= timeMs && timeMs < untilMs) is = true;
       if (untilMs !== Number.POSITIVE_INFINITY) hasEnded = true;
+      if (fromMs <= timeMs && timeMs < untilMs && untilMs !== Number.POSITIVE_INFINITY) endsLater = true;
       if (untilMs === model.appendMs) wasSwept = true;
     }
   }
-  return { is, hasEnded, wasSwept };
+  return { is, hasEnded, endsLater, wasSwept };
 }
 
 function rulesOf(gate: Value): readonly { readonly $type?: string; readonly list?: string }[] {
@@ -63,12 +65,7 @@ export function replyVerdict(model: Model, reply: ModelRecord): GateVerdict {
   const names = new Set(rulesOf(gate.value).map(({ $type }) => $type?.split('#')[1]));
   const rootPost = recordAt(model, root, reply.indexedMs);
   const isMentioned = rootPost !== null && mentionsOf(rootPost.value).includes(reply.did);
-  const followed = anyAt(
-    model,
-    reply.indexedMs,
-    ({ did, collection, value }) =>
-      did === root.did && collection === 'app.bsky.graph.follow' && value['subject'] === reply.did,
-  );
+  const followed = followAt(model, root.did, reply.did, reply.indexedMs);
   // The end of a snapshot removes records later than all events, and other changes come in between.
   const gateVersions = model.versions.get(uriOf({ ...root, collection: threadGate })) ?? [];
   const isSwept = gateVersions.some(({ fromMs, record }) => record === null && fromMs === model.appendMs);
@@ -89,9 +86,26 @@ export function replyVerdict(model: Model, reply: ModelRecord): GateVerdict {
       value['subject'] === reply.did &&
       lists.includes(String(value['list'])),
   );
+  // Of a follow that came in with the reply, or after it, the end is noted once somebody asks.
+  const following = followAt(model, reply.did, root.did, reply.indexedMs);
+  const isFollower = names.has('followerRule') && following.is;
+  const isFollowContested =
+    names.has('followerRule') && (following.endsLater || (model.losesFolders && following.hasEnded));
   const isListContested =
     lists.some((list) => model.deleted.has(parseUri(list)?.did ?? '')) || (model.losesFolders && listed.hasEnded);
-  return { isViolating: !listed.is, isContested: isContested || isListContested || isSweptContested };
+  return {
+    isViolating: !listed.is && !isFollower,
+    isContested: isContested || isListContested || isSweptContested || isFollowContested,
+  };
+}
+
+function followAt(model: Model, follower: string, subject: string, timeMs: number): ReturnType<typeof anyAt> {
+  return anyAt(
+    model,
+    timeMs,
+    ({ did, collection, value }) =>
+      did === follower && collection === 'app.bsky.graph.follow' && value['subject'] === subject,
+  );
 }
 
 /** Whether the gate of the quoted post forbids a quote. */

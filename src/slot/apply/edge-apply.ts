@@ -11,7 +11,7 @@ import { type EdgeFacts, type PlainEdge, plainDigest } from '../table/edge-recor
 import { isInRkeyOrder } from '../table/edge-walk.ts';
 import { removeFeedRow } from '../table/feed-item.ts';
 import { putEnded } from '../table/gate-fact.ts';
-import { asksForFollowed } from '../table/gate-policy.ts';
+import { areFollowsAsked } from '../table/gate-policy.ts';
 import { changeListMember } from '../table/list-member.ts';
 import {
   duplicatesOf,
@@ -23,6 +23,7 @@ import {
 } from '../table/outgoing-edge.ts';
 import type { RecordRow } from '../table/record-row.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { answerAgain } from './gate-question-apply.ts';
 import { putRepostItem } from './repost-item.ts';
 import { judgeFollowedAgain } from './thread-apply.ts';
 import { sendVerification } from './verification-apply.ts';
@@ -66,9 +67,11 @@ function putClaimedEdge(
   if (rule.kind === 'follow') judgeFollow(context, record, subject.did, row.indexedMs);
 }
 
-/** Replies whose gate allows those whom the owner follows may have come before the change. */
+/** Replies that gates judge by a follow may have come before it changes. */
 function judgeFollow(context: ApplyContext, { owner, ref }: AppliedRecord, did: string, fromMs: number): void {
-  if (asksForFollowed(context.state, owner)) judgeFollowedAgain(context, { owner, did: ref.did }, did, fromMs);
+  if (!areFollowsAsked(context.state, owner)) return;
+  judgeFollowedAgain(context, { owner, did: ref.did }, did, fromMs);
+  answerAgain(context, owner, { kind: 'follower', did }, fromMs);
 }
 
 /** Puts a stored edge record in JSON form, which has room for tags; its order needs a row then. */
@@ -121,8 +124,8 @@ export function unindexEdgeRecord(context: ApplyContext, rule: Edge, record: App
 
 function endFollow(context: ApplyContext, record: AppliedRecord, did: string, eventMs: number): void {
   const { owner, row } = record;
-  if (!asksForFollowed(context.state, owner)) return;
-  putEnded(context.state, owner, { kind: 'follow', did }, row.indexedMs, eventMs);
+  if (!areFollowsAsked(context.state, owner)) return;
+  putEnded(context.state, owner, { kind: 'followed', did }, row.indexedMs, eventMs);
   judgeFollow(context, record, did, eventMs);
 }
 

@@ -17,7 +17,7 @@ import type { ApplyContext } from './apply-context.ts';
 import { hasRows } from './rows-after.ts';
 
 /** Posts that one change of a gate judges again: those that came before it. */
-const judgedAgainMax = 10_000;
+const postsPerGateMax = 10_000;
 
 /** Sets or clears the gate's flag on its post, if that exists, and what the gate says. */
 export function applyGate(context: ApplyContext, gate: AppliedRecord, present: boolean, eventMs: number): void {
@@ -65,7 +65,7 @@ function setRules(
   const posts = gate === 'thread' ? threadPrefix(owner, rkey) : incomingRecordPrefix(owner, nsid.post, rkey, 'quote');
   if (!hasRows(context.state, posts)) return;
   const fromMs = storedTime(eventMs);
-  context.longWork({ type: 'gate-verdicts', did, gate, rkey, fromMs, left: judgedAgainMax, after: emptyValue });
+  context.longWork({ type: 'gate-verdicts', did, gate, rkey, fromMs, left: postsPerGateMax, after: emptyValue });
 }
 
 function listOf(value: unknown): readonly unknown[] {

@@ -5,7 +5,16 @@ import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { EffectOf } from '../../entry/entry.ts';
 import { getActor } from '../table/actor-row.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
-import { getQuestion, isFactAt, putQuestion, type Question, waitersSince } from '../table/gate-fact.ts';
+import {
+  factsOfQuestion,
+  type GateFact,
+  getQuestion,
+  isFactAt,
+  putQuestion,
+  type Question,
+  waitersSince,
+} from '../table/gate-fact.ts';
+import { markFollowsAsked } from '../table/gate-policy.ts';
 import { postFlag } from '../table/record-row.ts';
 import { quoteOf, replyOf } from '../table/record-values.ts';
 import type { ApplyContext } from './apply-context.ts';
@@ -54,28 +63,29 @@ function markQuoteNotice(context: ApplyContext, { ref: source, row, value, sortM
   context.send({ type: 'notice-takedown', recipient, source, isTakenDown: true, sortMs });
 }
 
-/** Answers whether the author of a reply was on one of the lists, and goes on to do so. */
+/** Answers whether the author of a reply was on a list or a follower, and goes on to do so. */
 export function applyGateQuestion(context: ApplyContext, effect: EffectOf<'gate-question'>): void {
   const { state } = context;
   const { reply, version } = effect;
   const owner = state.ownerOf(reply.did);
   const post = owner === undefined ? undefined : loadRecord(state, owner, reply);
   if (owner === undefined || post === undefined || versionOfCid(post.row.cid) !== version) return;
+  if (effect.allowsFollowers) markFollowsAsked(state, owner);
   putQuestion(state, owner, reply.rkey, effect);
   answer(context, owner, reply, effect);
 }
 
 function answer(context: ApplyContext, owner: number, reply: RecordRef, question: Question): void {
-  const { root, version, lists, indexedMs } = question;
-  const isListed = lists.some((list) => isFactAt(context.state, owner, { kind: 'list-item', list }, indexedMs));
-  context.send({ type: 'gate-answer', root, reply, version, isListed });
+  const { root, version, indexedMs } = question;
+  const isAllowed = factsOfQuestion(question).some((fact) => isFactAt(context.state, owner, fact, indexedMs));
+  context.send({ type: 'gate-answer', root, reply, version, isAllowed });
 }
 
-/** Answers again for replies since a change of a list, which came after them. */
-export function answerAgain(context: ApplyContext, owner: number, list: RecordRef, fromMs: number): void {
+/** Answers again for replies that were indexed since a change, which came after them. */
+export function answerAgain(context: ApplyContext, owner: number, fact: GateFact, fromMs: number): void {
   const did = getActor(context.state, owner)?.did;
   if (did === undefined) return;
-  for (const { rkey } of waitersSince(context.state, owner, { kind: 'list-item', list }, fromMs)) {
+  for (const { rkey } of waitersSince(context.state, owner, fact, fromMs)) {
     const question = getQuestion(context.state, owner, rkey);
     if (question !== undefined) answer(context, owner, { did, collection: nsid.post, rkey }, question);
   }

@@ -156,5 +156,5 @@ function applyListItem(context: ApplyContext, owner: number, effect: EdgeEffect,
   if (present) context.state.rows.put(incomingEdgeKey(owner, effect), edgeValue({ edge: 'list-item', judged }));
   else if (before !== undefined)
     putEnded(context.state, owner, { kind: 'list-item', list }, timeAt(before, 0), judged.eventMs);
-  answerAgain(context, owner, list, judged.eventMs);
+  answerAgain(context, owner, { kind: 'list-item', list }, judged.eventMs);
 }

@@ -2,12 +2,12 @@
  * Judges replies in the slot of their thread's root, by the rules that the thread's gate had when
  * the reply was indexed.
  *
- * Whom the root's author follows is known here, too; on which lists the reply's author is, only the
- * slot of the reply knows, which is asked. Late changes of either judge the reply again.
+ * Whom the root's author follows is known here, too; on which lists the reply's author is and whom
+ * it follows, only the slot of the reply knows, which is asked. Late changes judge the reply again.
  */
 import { nsid } from '../../atproto/collection.ts';
 import { isFactAt, putWaiter } from '../table/gate-fact.ts';
-import { type GatePolicy, type GateRules, getPolicy, rulesAt } from '../table/gate-policy.ts';
+import { type GatePolicy, type GateRules, getPolicy, openGate, rulesAt } from '../table/gate-policy.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import type { Judgement, PostRef, ThreadReply } from '../table/thread-reply.ts';
 import type { ApplyContext } from './apply-context.ts';
@@ -36,27 +36,33 @@ function verdictOf(
   { reply, judgement }: ThreadReply,
 ): Judgement['verdict'] {
   if (rules === undefined || !rules.isRestricted || reply.did === root.did) return 'clear';
-  const { indexedMs, isFollower, isListed } = judgement;
+  const { indexedMs, isFollower, isAllowed } = judgement;
   if (rules.mentions.includes(reply.did) || (rules.allowsFollowers && isFollower)) return 'clear';
   if (rules.allowsFollowed) {
-    const follow = { kind: 'follow', did: reply.did } as const;
+    const follow = { kind: 'followed', did: reply.did } as const;
     putWaiter(state, owner, follow, { indexedMs, rootRkey: root.rkey, rkey: reply.rkey });
     if (isFactAt(state, owner, follow, indexedMs)) return 'clear';
   }
-  if (rules.lists.length === 0 || isListed === false) return 'violating';
-  return isListed === null ? 'pending' : 'clear';
+  const isAsked = rules.lists.length > 0 || rules.allowsFollowers;
+  if (!isAsked || isAllowed === false) return 'violating';
+  return isAllowed === null ? 'pending' : 'clear';
 }
 
 function postOf({ did, rkey }: PostRef) {
   return { did, collection: nsid.post, rkey };
 }
 
-/** Asks the slot of a reply whether its author was on a list, where that may decide. */
-export function askForLists(context: ApplyContext, { root, policy }: Thread, { reply, judgement }: ThreadReply): void {
-  const { indexedMs, version, isListed, verdict } = judgement;
-  const lists = rulesAt(policy, indexedMs)?.lists ?? [];
-  if (lists.length === 0 || (verdict === 'clear' && isListed === null)) return;
-  context.send({ type: 'gate-question', root: postOf(root), reply: postOf(reply), version, indexedMs, lists });
+/** Asks the slot of a reply whether its author was on a list or a follower, where that decides. */
+export function askAboutAuthor(
+  context: ApplyContext,
+  { root, policy }: Thread,
+  { reply, judgement }: ThreadReply,
+): void {
+  const { indexedMs, version, isAllowed, verdict } = judgement;
+  const { lists, allowsFollowers } = rulesAt(policy, indexedMs) ?? openGate;
+  if ((lists.length === 0 && !allowsFollowers) || (verdict === 'clear' && isAllowed === null)) return;
+  const question = { root: postOf(root), reply: postOf(reply), version, indexedMs, allowsFollowers, lists };
+  context.send({ type: 'gate-question', ...question });
 }
 
 /** Sends the verdict on a reply to its author's slot, which may hold another one. */

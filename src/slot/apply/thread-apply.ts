@@ -31,7 +31,7 @@ import {
   threadReplyKey,
 } from '../table/thread-reply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
-import { askForLists, judged, sendVerdict, type Thread, threadOf } from './reply-verdict.ts';
+import { askAboutAuthor, judged, sendVerdict, type Thread, threadOf } from './reply-verdict.ts';
 import { hasRows, rowsAfter } from './rows-after.ts';
 
 /** A longer rkey makes keys too long; such a reply is left out of the index. Units: characters. */
@@ -63,7 +63,7 @@ export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'threa
     // A verdict on an earlier life of the reply may still be on its way.
     const isReborn = before !== undefined && before.deletedMs !== null;
     if (isReborn || effect.judged.isViolating !== (row.judgement.verdict === 'violating')) sendVerdict(context, row);
-    askForLists(context, thread, row);
+    askAboutAuthor(context, thread, row);
   }
   // Its notices are owed by this slot, which sends them again by itself where they are lost.
   if (context.isResent && before !== undefined && isSameReply(before, row)) return;
@@ -83,7 +83,7 @@ function rowOf(effect: EffectOf<'thread'>, before: ThreadReply | undefined): Thr
   const verdict = isViolating ? 'violating' : 'clear';
   const judgement: Judgement = isKnown
     ? before.judgement
-    : { indexedMs: eventMs, version, isFollower, isListed: null, verdict };
+    : { indexedMs: eventMs, version, isFollower, isAllowed: null, verdict };
   return { reply, parent, sortMs, deletedMs: present ? null : eventMs, isTakenDown, judgement };
 }
 
@@ -92,7 +92,7 @@ export function judgeAgain(context: ApplyContext, thread: Thread, before: Thread
   if (before.deletedMs !== null) return;
   const row = judged(context, thread, before);
   if (row.judgement.verdict !== before.judgement.verdict) sendVerdict(context, row);
-  if (row.judgement.verdict === 'pending') askForLists(context, thread, row);
+  if (row.judgement.verdict === 'pending') askAboutAuthor(context, thread, row);
   const notified = notifiedOf(context.state, thread.owner, thread.root.rkey, before);
   notifyAncestors(context, thread, row, { notified, notifiedSortMs: row.sortMs, isAnew: false });
 }
@@ -105,7 +105,7 @@ export function judgeFollowedAgain(
   fromMs: number,
 ): void {
   const { state } = context;
-  for (const { indexedMs, rootRkey, rkey } of waitersSince(state, owner, { kind: 'follow', did }, fromMs)) {
+  for (const { indexedMs, rootRkey, rkey } of waitersSince(state, owner, { kind: 'followed', did }, fromMs)) {
     const row = getThreadReply(state, owner, rootRkey, { did, rkey });
     if (row?.judgement.indexedMs !== indexedMs) continue;
     judgeAgain(context, threadOf(state, owner, { did: rootDid, rkey: rootRkey }), row);
@@ -115,11 +115,11 @@ export function judgeFollowedAgain(
 /** Applies the answer of a reply's slot. */
 export function applyGateAnswer(context: ApplyContext, effect: EffectOf<'gate-answer'>): void {
   const { state } = context;
-  const { root, reply, version, isListed } = effect;
+  const { root, reply, version, isAllowed } = effect;
   const owner = state.ownerOf(root.did);
   const row = owner === undefined ? undefined : getThreadReply(state, owner, root.rkey, reply);
   if (owner === undefined || row === undefined || row.judgement.version !== version) return;
-  judgeAgain(context, threadOf(state, owner, root), { ...row, judgement: { ...row.judgement, isListed } });
+  judgeAgain(context, threadOf(state, owner, root), { ...row, judgement: { ...row.judgement, isAllowed } });
 }
 
 /** Does a step of judging a thread's replies again. Returns the rest, or undefined at its end. */
@@ -143,7 +143,7 @@ export function judgeRepliesAgain(
     if (row.deletedMs !== null || row.judgement.indexedMs < fromMs) continue;
     context.workUsLeft -= workCostUs.reply;
     // The rules may name other lists now.
-    judgeAgain(context, thread, { ...row, judgement: { ...row.judgement, isListed: null } });
+    judgeAgain(context, thread, { ...row, judgement: { ...row.judgement, isAllowed: null } });
   }
   return undefined;
 }

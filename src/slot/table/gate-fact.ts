@@ -25,25 +25,30 @@ import { listedPrefix } from './incoming-edge.ts';
 import { getRecordRow } from './record-row.ts';
 import { beginKey, emptyValue, type SlotState, tableCode } from './slot-state.ts';
 
-/** A follow of an actor by the owner, or an item of a list about the owner. */
+/**
+ * The owner follows an actor, or is on a list. As root's author it asks whether those who reply are
+ * `followed`; as one who replies it is asked whether it is a `follower`.
+ */
 export type GateFact =
-  | { readonly kind: 'follow'; readonly did: string }
+  | { readonly kind: 'followed' | 'follower'; readonly did: string }
   | { readonly kind: 'list-item'; readonly list: RecordRef };
 
 const row = { ended: 0, waiting: 1, asked: 2 } as const;
-const kindCode = { follow: 1, 'list-item': 2 } as const;
+const kindCode = { followed: 1, 'list-item': 2, follower: 3 } as const;
 /** Ends of one fact; of older ones the replies have long arrived. */
 const endsMax = 8;
 /** Replies that one late change judges again. */
-export const judgedAgainMax = 1_000;
+export const repliesPerFactMax = 1_000;
 /** Items of one list about one actor: as many as there are duplicates that took turns. */
 const itemsMax = 100;
 const valueWriter = sharedWriter(512);
 
 function beginFact(owner: number, code: number, fact: GateFact): ByteWriter {
-  const key = beginKey(owner, tableCode.gateFact).u8(code).u8(kindCode[fact.kind]);
-  if (fact.kind === 'follow') writeDid(key, fact.did);
-  else writeRecordRef(key, fact.list);
+  // A follow has one row for its end, whoever asks.
+  const kind = code === row.ended && fact.kind === 'follower' ? 'followed' : fact.kind;
+  const key = beginKey(owner, tableCode.gateFact).u8(code).u8(kindCode[kind]);
+  if (fact.kind === 'list-item') writeRecordRef(key, fact.list);
+  else writeDid(key, fact.did);
   return key;
 }
 
@@ -78,7 +83,7 @@ function wasTrueAt(state: SlotState, owner: number, fact: GateFact, timeMs: numb
 /** True when the owner followed the actor, or was on the list, at a time. */
 export function isFactAt(state: SlotState, owner: number, fact: GateFact, timeMs: number): boolean {
   if (wasTrueAt(state, owner, fact, timeMs)) return true;
-  if (fact.kind === 'follow') {
+  if (fact.kind !== 'list-item') {
     const rkey = findEdge(state, owner, 'follow', { did: fact.did, ref: null });
     const follow = rkey === undefined ? undefined : getRecordRow(state, owner, nsid.follow, rkey);
     return follow !== undefined && follow.indexedMs <= timeMs;
@@ -111,14 +116,20 @@ export function waitersSince(state: SlotState, owner: number, fact: GateFact, fr
   const prefix = beginFact(owner, row.waiting, fact).finish();
   const start = beginFact(owner, row.waiting, fact);
   writeEntryTime(start, fromMs);
-  const keys = state.rows.scanKeys({ start: start.finish(), end: prefixEnd(prefix), limit: judgedAgainMax });
+  const keys = state.rows.scanKeys({ start: start.finish(), end: prefixEnd(prefix), limit: repliesPerFactMax });
   return [...keys].map((key) => {
     const reader = new ByteReader(key, prefix.length);
     return { indexedMs: readEntryTime(reader), rootRkey: readRkey(reader), rkey: readRkey(reader) };
   });
 }
 
-export type Question = Pick<EffectOf<'gate-question'>, 'root' | 'version' | 'indexedMs' | 'lists'>;
+export type Question = Pick<EffectOf<'gate-question'>, 'root' | 'version' | 'indexedMs' | 'allowsFollowers' | 'lists'>;
+
+/** Returns the facts of which one allows the reply. */
+export function factsOfQuestion({ root, allowsFollowers, lists }: Question): GateFact[] {
+  const listed = lists.map((list): GateFact => ({ kind: 'list-item', list }));
+  return allowsFollowers ? [{ kind: 'follower', did: root.did }, ...listed] : listed;
+}
 
 function askedKey(owner: number, rkey: string): Buffer {
   const key = beginKey(owner, tableCode.gateFact).u8(row.asked);
@@ -128,15 +139,15 @@ function askedKey(owner: number, rkey: string): Buffer {
 
 /** Stores what a root's slot asks about a reply of the owner, instead of what it asked before. */
 export function putQuestion(state: SlotState, owner: number, rkey: string, question: Question): void {
-  const { root, version, indexedMs, lists } = question;
+  const { root, version, indexedMs, allowsFollowers, lists } = question;
   removeQuestion(state, owner, rkey);
   const key = askedKey(owner, rkey);
   writeRecordRef(valueWriter, root);
   writeEntryTime(valueWriter.u48(version), indexedMs);
+  valueWriter.u8(allowsFollowers ? 1 : 0);
   for (const list of lists) writeRecordRef(valueWriter, list);
   state.rows.put(key, valueWriter.finish());
-  for (const list of lists)
-    putWaiter(state, owner, { kind: 'list-item', list }, { indexedMs, rootRkey: root.rkey, rkey });
+  for (const fact of factsOfQuestion(question)) putWaiter(state, owner, fact, { indexedMs, rootRkey: root.rkey, rkey });
 }
 
 /** Returns what was asked last about a reply. */
@@ -147,9 +158,10 @@ export function getQuestion(state: SlotState, owner: number, rkey: string): Ques
   const root = readRecordRef(reader);
   const version = reader.u48();
   const indexedMs = readEntryTime(reader);
+  const allowsFollowers = reader.u8() === 1;
   const lists: RecordRef[] = [];
   while (reader.remaining > 0) lists.push(readRecordRef(reader));
-  return { root, version, indexedMs, lists };
+  return { root, version, indexedMs, allowsFollowers, lists };
 }
 
 /** Removes the question about a reply, if one was asked. */
@@ -157,8 +169,6 @@ export function removeQuestion(state: SlotState, owner: number, rkey: string): v
   const asked = getQuestion(state, owner, rkey);
   if (asked === undefined) return;
   state.rows.remove(askedKey(owner, rkey));
-  for (const list of asked.lists) {
-    const waiter = { indexedMs: asked.indexedMs, rootRkey: asked.root.rkey, rkey };
-    state.rows.remove(waitingKey(owner, { kind: 'list-item', list }, waiter));
-  }
+  const waiter = { indexedMs: asked.indexedMs, rootRkey: asked.root.rkey, rkey };
+  for (const fact of factsOfQuestion(asked)) state.rows.remove(waitingKey(owner, fact, waiter));
 }

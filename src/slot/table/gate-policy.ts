@@ -180,7 +180,7 @@ export function putRules(
   const value = encodePolicy(policy);
   if (state.rows.get(key)?.equals(value)) return false;
   state.rows.put(key, value);
-  if (rules.allowsFollowed) state.rows.put(followedMarkKey(owner), emptyValue);
+  if (rules.allowsFollowed) markFollowsAsked(state, owner);
   return true;
 }
 
@@ -188,7 +188,12 @@ function followedMarkKey(owner: number): Buffer {
   return beginKey(owner, tableCode.gatePolicy).u8(255).finish();
 }
 
-/** True when a gate of the owner has ever asked whom the owner follows. */
-export function asksForFollowed(state: SlotState, owner: number): boolean {
+/** Notes that gates ask whom the owner follows, so that the end of a follow is noted too. */
+export function markFollowsAsked(state: SlotState, owner: number): void {
+  state.rows.put(followedMarkKey(owner), emptyValue);
+}
+
+/** True when a gate has ever asked whom the owner follows. */
+export function areFollowsAsked(state: SlotState, owner: number): boolean {
   return state.rows.has(followedMarkKey(owner));
 }

@@ -35,13 +35,13 @@ export type Judgement = {
   readonly indexedMs: number;
   readonly version: number;
   readonly isFollower: boolean;
-  /** Whether its author is on a list of the gate; null until that is answered. */
-  readonly isListed: boolean | null;
+  /** Whether its author is on a list of the gate or a follower; null until that is answered. */
+  readonly isAllowed: boolean | null;
   /** `pending` while that matters and is not answered. */
   readonly verdict: 'clear' | 'violating' | 'pending';
 };
 
-const noJudgement: Judgement = { indexedMs: 0, version: 0, isFollower: false, isListed: null, verdict: 'clear' };
+const noJudgement: Judgement = { indexedMs: 0, version: 0, isFollower: false, isAllowed: null, verdict: 'clear' };
 
 const flag = {
   deleted: 1,
@@ -51,7 +51,7 @@ const flag = {
   pending: 16,
   follower: 32,
   answered: 64,
-  listed: 128,
+  allowed: 128,
 } as const;
 const valueWriter = sharedWriter(128);
 
@@ -136,17 +136,17 @@ function decodeReply(reply: PostRef, value: Buffer): ThreadReply {
   return { reply, parent, sortMs, deletedMs: null, isTakenDown, judgement };
 }
 
-function judgedByFlags(flags: number): Pick<Judgement, 'isFollower' | 'isListed' | 'verdict'> {
+function judgedByFlags(flags: number): Pick<Judgement, 'isFollower' | 'isAllowed' | 'verdict'> {
   return {
     isFollower: (flags & flag.follower) !== 0,
-    isListed: (flags & flag.answered) === 0 ? null : (flags & flag.listed) !== 0,
+    isAllowed: (flags & flag.answered) === 0 ? null : (flags & flag.allowed) !== 0,
     verdict: (flags & flag.violating) !== 0 ? 'violating' : (flags & flag.pending) !== 0 ? 'pending' : 'clear',
   };
 }
 
-function flagsOfJudgement({ isFollower, isListed, verdict }: Judgement): number {
+function flagsOfJudgement({ isFollower, isAllowed, verdict }: Judgement): number {
   const verdictFlag = { clear: 0, violating: flag.violating, pending: flag.pending }[verdict];
-  const answer = isListed === null ? 0 : flag.answered | (isListed ? flag.listed : 0);
+  const answer = isAllowed === null ? 0 : flag.answered | (isAllowed ? flag.allowed : 0);
   return verdictFlag | answer | (isFollower ? flag.follower : 0);
 }
 

@@ -172,6 +172,7 @@ export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
     reply: anyRef,
     version,
     indexedMs: storableTime,
+    allowsFollowers: fc.boolean(),
     lists: fc.array(anyRef, { maxLength: 5 }),
   }),
   fc.record({
@@ -179,7 +180,7 @@ export const anyEffect: fc.Arbitrary<Effect> = fc.oneof(
     root: anyRef,
     reply: anyRef,
     version,
-    isListed: fc.boolean(),
+    isAllowed: fc.boolean(),
   }),
   fc.record({
     type: fc.constant('notice' as const),
