@@ -19,8 +19,10 @@ import type { MessageInput } from '../../proto/schema.ts';
 import {
   bookmarkOf,
   bookmarkSubjectOf,
+  bookmarkUriOf,
   draftByTimePrefix,
   getPrivateRow,
+  isIndexedRow,
   type PrivateRow,
   privatePrefix,
   readDraftKey,
@@ -41,7 +43,6 @@ import {
   type WalkStart,
   walkFrom,
   walkKeys,
-  walkRows,
 } from '../lookup/page.ts';
 import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
@@ -49,7 +50,8 @@ import type { SlicedRead, Turn } from '../lookup/turn.ts';
 /** Rows read for one page; one with few matches may end early, with a token. */
 const scannedMax = 1_000;
 /** About what an item takes that is found by its subject, and a mute. Units: µs. */
-const itemMicros = { found: 15, mute: 3, preferences: 20 } as const;
+const itemMicros = { listed: 20, found: 15, mute: 3, preferences: 20 } as const;
+const draftBytesPerMicro = 50;
 
 type Actor = { readonly state: SlotState; readonly owner: number };
 
@@ -66,68 +68,73 @@ function keyWalk(prefix: Buffer, cursor: string, path: string): WalkStart {
   return { prefix, start: after, after };
 }
 
-/** Reads a page of a namespace, the greatest key first, of rows for which `itemOf` has an item. */
-function pageByKey<Item>(
+/** Reads a page of a namespace, the greatest key first, of what is indexed. */
+function* pageByKey<Item>(
   { state, owner }: Actor,
   namespace: string,
   page: PageRequest & { readonly path: string },
+  turn: Turn,
   itemOf: (key: string, row: PrivateRow) => Item | undefined,
-): ItemPage<Item> {
+): SlicedRead<ItemPage<Item>> {
   const limit = pageLimit(page.limit);
   const walk = keyWalk(privatePrefix(owner, namespace), page.cursor, page.path);
   if (limit === 0) return { items: [], cursor: '' };
+  // Rows are read one by one, since those that are not indexed may be large.
+  const keys = [...walkKeys(state.rows, walk, scannedMax + 1)];
+  if (keys.length === 0) requireWhole(state);
   const items: Item[] = [];
-  let last: Buffer | null = null;
-  let scanned = 0;
-  for (const { key, value } of walkRows(state.rows, walk, scannedMax + 1)) {
-    if (items.length >= limit || scanned++ >= scannedMax)
-      return { items, cursor: encodeKeyToken(last!, walk.prefix.length) };
-    last = key;
-    const row = readPrivateRow(value);
-    const item = row.isIndexed ? itemOf(readPrivateItem(key)!.key, row) : undefined;
+  for (const [index, key] of keys.entries()) {
+    if (items.length >= limit || index === scannedMax)
+      return { items, cursor: encodeKeyToken(keys[index - 1]!, walk.prefix.length) };
+    const value = state.rows.get(key);
+    const isListed = value !== undefined && isIndexedRow(value);
+    const item = isListed ? itemOf(readPrivateItem(key)!.key, readPrivateRow(value)) : undefined;
     if (item !== undefined) items.push(item);
+    if (turn.isOver(itemMicros.listed)) yield;
   }
-  if (last === null) requireWhole(state);
   return { items, cursor: '' };
 }
 
+type PageOf = { readonly state: SlotState; readonly did: string; readonly page: PageRequest };
+
 /** Errors: DataPlaneError `InvalidArgument` for a token that is not ours; so do the other pages. */
-export function bookmarksPage(state: SlotState, did: string, page: PageRequest): ItemPage<BookmarkInfo> {
+export function bookmarksPage({ state, did, page }: PageOf, turn: Turn): SlicedRead<ItemPage<BookmarkInfo>> {
   const path = 'GetActorBookmarksRequest.cursor';
-  return pageByKey(actorOf(state, did), privateNamespace.bookmark, { ...page, path }, (key, { payload }) => {
-    const subject = bookmarkSubjectOf(payload)?.uri;
+  return pageByKey(actorOf(state, did), privateNamespace.bookmark, { ...page, path }, turn, (key, { payload }) => {
+    const subject = bookmarkUriOf(payload);
     return subject === undefined ? undefined : { key, subject };
   });
 }
 
 /** Returns a page of the DIDs to whose activity an actor is subscribed. */
-export function subscribedDidsPage(state: SlotState, did: string, page: PageRequest): ItemPage<string> {
+export function subscribedDidsPage({ state, did, page }: PageOf, turn: Turn): SlicedRead<ItemPage<string>> {
   const path = 'GetActivitySubscriptionDidsRequest.cursor';
   const namespace = privateNamespace.activitySubscription;
-  return pageByKey(actorOf(state, did), namespace, { ...page, path }, (_key, row) => subscriptionOf(row.payload)?.did);
+  const actor = actorOf(state, did);
+  return pageByKey(actor, namespace, { ...page, path }, turn, (_key, row) => subscriptionOf(row.payload)?.did);
 }
 
 /** Returns a page of drafts, the last updated first; it ends early once it is large. */
-export function draftsPage(state: SlotState, did: string, page: PageRequest): ItemPage<MessageInput<DraftInfo>> {
+export function* draftsPage({ state, did, page }: PageOf, turn: Turn): SlicedRead<ItemPage<MessageInput<DraftInfo>>> {
   const limit = pageLimit(page.limit);
-  const actor = actorOf(state, did);
-  const { owner } = actor;
+  const { owner } = actorOf(state, did);
   const walk = walkFrom(draftByTimePrefix(owner), page.cursor, 'GetActorDraftsRequest.cursor');
   if (limit === 0) return { items: [], cursor: '' };
+  const keys = [...walkKeys(state.rows, walk, limit + 1)];
+  if (keys.length === 0) requireWhole(state);
   const items: MessageInput<DraftInfo>[] = [];
-  let last: Buffer | null = null;
   let bytes = 0;
-  for (const key of walkKeys(state.rows, walk, limit + 1)) {
-    if (items.length >= limit || bytes > answerBytesMax) return { items, cursor: keyToken(last!, walk.prefix.length) };
-    last = key;
-    const draftKey = readDraftKey(key);
-    const row = getPrivateRow(state, owner, { namespace: privateNamespace.draft, key: draftKey });
+  for (const [index, timeKey] of keys.entries()) {
+    if (index === limit || bytes > answerBytesMax)
+      return { items, cursor: keyToken(keys[index - 1]!, walk.prefix.length) };
+    const key = readDraftKey(timeKey);
+    const row = getPrivateRow(state, owner, { namespace: privateNamespace.draft, key });
     if (row === undefined) continue;
     const payload = Buffer.from(row.payload, 'utf8');
     bytes += payload.length;
-    items.push({ key: draftKey, payload, createdAt: row.createdMs, updatedAt: row.updatedMs });
+    items.push({ key, payload, createdAt: row.createdMs, updatedAt: row.updatedMs });
+    if (turn.isOver(itemMicros.listed + payload.length / draftBytesPerMicro)) yield;
   }
-  if (last === null) requireWhole(state);
   return { items, cursor: '' };
 }
 

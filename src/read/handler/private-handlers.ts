@@ -1,5 +1,8 @@
 /** Reads of private data. */
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
+import type { MessageByName } from '../../proto/generated/bsky-service.ts';
+import type { MessageInput } from '../../proto/schema.ts';
+import type { SlotState } from '../../slot/table/slot-state.ts';
 import {
   bookmarksPage,
   draftsPage,
@@ -9,25 +12,34 @@ import {
   writePreferences,
   writeSubscriptionsTo,
 } from '../answer/private-data.ts';
-import { byItem, type ReadRow, readMessage, sliced } from './read-row.ts';
+import type { PageRequest } from '../lookup/page.ts';
+import type { SlicedRead, Turn } from '../lookup/turn.ts';
+import { byItem, type ReadRow, sliced } from './read-row.ts';
+
+type PagedMethod = 'GetActorBookmarks' | 'GetActorDrafts' | 'GetActivitySubscriptionDids';
+
+/** A method of pages of one actor's items. */
+function pages<Method extends PagedMethod, Page>(
+  method: Method,
+  pageOf: (asked: { state: SlotState; did: string; page: PageRequest }, turn: Turn) => SlicedRead<Page>,
+  answerOf: (page: Page) => MessageInput<MessageByName[`${Method}Response`]>,
+): ReadRow {
+  return sliced(`bsky.${method}`, function* (into, { lookup, turn }, request) {
+    const { actorDid: did, ...page } = decodeMessage(`${method}Request`, request);
+    into.raw(
+      encodeMessage(`${method}Response`, answerOf(yield* pageOf({ state: lookup.stateOf(did), did, page }, turn))),
+    );
+  });
+}
 
 export const privateReads: readonly ReadRow[] = [
-  readMessage('GetActorBookmarks', ({ lookup }, page) => {
-    const { items: bookmarks, cursor } = bookmarksPage(lookup.stateOf(page.actorDid), page.actorDid, page);
-    return { bookmarks, cursor };
-  }),
+  pages('GetActorBookmarks', bookmarksPage, ({ items: bookmarks, cursor }) => ({ bookmarks, cursor })),
   sliced('bsky.GetBookmarksByActorAndSubjects', function* (into, { lookup, turn }, request) {
     const { actorDid: did, uris } = decodeMessage('GetBookmarksByActorAndSubjectsRequest', request);
     yield* writeBookmarksOf(into, { state: lookup.stateOf(did), did, uris }, turn);
   }),
-  readMessage('GetActorDrafts', ({ lookup }, page) => {
-    const { items: drafts, cursor } = draftsPage(lookup.stateOf(page.actorDid), page.actorDid, page);
-    return { drafts, cursor };
-  }),
-  readMessage('GetActivitySubscriptionDids', ({ lookup }, page) => {
-    const { items: dids, cursor } = subscribedDidsPage(lookup.stateOf(page.actorDid), page.actorDid, page);
-    return { dids, cursor };
-  }),
+  pages('GetActorDrafts', draftsPage, ({ items: drafts, cursor }) => ({ drafts, cursor })),
+  pages('GetActivitySubscriptionDids', subscribedDidsPage, ({ items: dids, cursor }) => ({ dids, cursor })),
   sliced('bsky.GetActivitySubscriptionsByActorAndSubjects', function* (into, { lookup, turn }, request) {
     const { actorDid: did, subjectDids } = decodeMessage('GetActivitySubscriptionsByActorAndSubjectsRequest', request);
     yield* writeSubscriptionsTo(into, { state: lookup.stateOf(did), did, subjects: subjectDids }, turn);

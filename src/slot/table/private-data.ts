@@ -136,6 +136,11 @@ export function bookmarkSubjectOf(payload: string): BookmarkSubject | undefined 
   return uri === undefined || cid === undefined || ref === undefined ? undefined : { uri, cid, ref };
 }
 
+/** Returns the URI of the subject of a bookmark that is indexed. */
+export function bookmarkUriOf(payload: string): string | undefined {
+  return textOf(objectOf(fieldsOf(payload)?.['subject'])?.['uri']);
+}
+
 export type ActivitySubscriptionFields = { readonly did: string; readonly post: boolean; readonly reply: boolean };
 
 /** Returns what an actor is subscribed to; undefined for what is no subscription. */
