@@ -40,7 +40,7 @@ const known = new Set<string>();
 
 /** Performs histories until the answers of this copy differ anew. Returns the rows that do. */
 async function differingRows(): Promise<readonly string[]> {
-  const plane = await SkyshardPlane.start(base.skyshardSurroundings(), undefined, folder);
+  const plane = await SkyshardPlane.start(base.skyshardSurroundings(), { slots: 2, nodes: 1 }, folder);
   base.network.join(plane);
   try {
     for (let seed = firstSeed; seed < firstSeed + seedCount; seed += 1) {

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { planeClient } from './network/plane.ts';
 import { startPlaneUnderTest } from './network/plane-under-test.ts';
 import { ResourceStack } from './network/resource-stack.ts';
 import { SkyshardPlane } from './network/skyshard-plane.ts';
@@ -14,7 +15,7 @@ import { historyOf } from './social/operation.ts';
 import { OracleStage } from './social/oracle-stage.ts';
 import { shrinkHistory } from './social/shrink.ts';
 
-const shrinkTimeMsMax = 60_000;
+const shrinkTimeMsMax = 40_000;
 const seedDeadlineMs = 300_000;
 const shownMismatchesMax = 2;
 const { seedCount, firstSeed } = inject('histories');
@@ -72,5 +73,22 @@ describe.each(topologies)('$name', ({ slots, nodes, seeds: ownSeeds }) => {
     // At once, since a run takes long.
     console.log(shown.join('\n'));
     expect.fail(`seed ${seed} differs: ${[...report.differing.keys()].map(nameOf).join(', ')}`);
+  });
+});
+
+describe('the methods', () => {
+  const unread = /^(search|takedown|untakedown|update|create|delete|clear)/;
+
+  it('that are read all have a row', () => {
+    const url = (): string => 'http://127.0.0.1:1';
+    const names = Object.keys(planeClient({ url })).filter((name) => !unread.test(name));
+    const rows = new Set<string>(methodTable.map(({ method }) => method));
+    expect(names.length).toBeGreaterThan(0);
+    expect(names.filter((name) => !rows.has(name))).toEqual([]);
+  });
+
+  it('are all served', () => {
+    expect(tally.notBuilt()).toEqual([]);
+    expect([...unserved]).toEqual([]);
   });
 });

@@ -36,6 +36,6 @@ export interface PlaneSurroundings {
 }
 
 /** Makes the official client for a plane. */
-export function planeClient(plane: Plane, httpVersion: HttpVersion = '1.1'): DataPlaneClient {
+export function planeClient(plane: Pick<Plane, 'url'>, httpVersion: HttpVersion = '1.1'): DataPlaneClient {
   return createDataPlaneClient(new BasicHostList([plane.url(httpVersion)]), { httpVersion });
 }
