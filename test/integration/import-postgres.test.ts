@@ -1,4 +1,5 @@
 /** An import of an official plane's tables answers as the network they were made of does. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,9 +13,9 @@ import type { CopyRow } from '../../src/migrate/copy-rows.ts';
 import { type ImportProgress, PostgresImport } from '../../src/migrate/postgres-import.ts';
 import type { RowSource } from '../../src/migrate/postgres-source.ts';
 import { jsonOfOp, recordOp } from '../support/record-op.ts';
+import { RoutedNetwork } from '../support/routed-network.ts';
 import type { OwnedEntry } from '../support/slot-cluster.ts';
-import { didOf } from './reads-network.ts';
-import { RoutedReads } from './routed-reads.ts';
+import { didOf, ReadsNetwork } from './reads-network.ts';
 
 const [alice, bob, carol] = [didOf('alice'), didOf('bob'), didOf('carol')];
 const at = '2025-01-02T03:04:05.678Z';
@@ -71,12 +72,12 @@ class Tables implements RowSource {
 }
 
 describe.each([{ slots: 1 }, { slots: 8 }])('an import into $slots slots', ({ slots }) => {
-  let reads: RoutedReads;
+  let reads: RoutedNetwork;
   let tables: Tables;
   let folder: string;
   let progress: ImportProgress[];
   beforeEach(() => {
-    reads = new RoutedReads(slots);
+    reads = new RoutedNetwork(new ReadsNetwork({ slots }));
     tables = new Tables();
     folder = mkdtempSync(join(tmpdir(), 'skyshard-import-'));
     progress = [];

@@ -15,8 +15,9 @@ import { literal, postgresSource } from '../../src/migrate/postgres-source.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
 import { messageToJson } from '../../src/proto/json.ts';
 import { jsonOfOp, recordOp } from '../support/record-op.ts';
+import { RoutedNetwork } from '../support/routed-network.ts';
 import type { OwnedEntry } from '../support/slot-cluster.ts';
-import { RoutedReads } from './routed-reads.ts';
+import { ReadsNetwork } from './reads-network.ts';
 
 type Answer = Readonly<Record<string, unknown>>;
 
@@ -55,7 +56,7 @@ const didOf = (index: number): string =>
 
 let folder: string;
 let postgres: BenchPostgres;
-let reads: RoutedReads;
+let reads: RoutedNetwork;
 
 function sql(command: string): void {
   const file = join(folder, 'command.sql');
@@ -68,7 +69,7 @@ beforeAll(async () => {
   const programs = postgresPrograms()!;
   initPostgres(programs, join(folder, 'data'));
   postgres = await startPostgres(programs, join(folder, 'data'));
-  reads = new RoutedReads(4);
+  reads = new RoutedNetwork(new ReadsNetwork({ slots: 4 }));
   const tables = Object.entries(columnsByTable).map(([name, columns]) => `CREATE TABLE bsky.${name} (${columns});`);
   sql(`CREATE SCHEMA bsky; ${tables.join('\n')}`);
 }, 60_000);

@@ -1,15 +1,16 @@
 /** Records of site.standard by URI and by version. */
+
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { didOf, type StrongRef } from './reads-network.ts';
-import { RoutedReads } from './routed-reads.ts';
+import { RoutedNetwork } from '../support/routed-network.ts';
+import { didOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob] = [didOf('alice'), didOf('bob')];
 const publishedAt = '2025-03-01T00:00:00.000Z';
 
 describe.each([{ slots: 1 }, { slots: 8 }])('records of site.standard over $slots slots', ({ slots }) => {
-  let reads: RoutedReads;
+  let reads: RoutedNetwork;
   beforeEach(() => {
-    reads = new RoutedReads(slots);
+    reads = new RoutedNetwork(new ReadsNetwork({ slots }));
   });
   afterEach(() => reads[Symbol.asyncDispose]());
 

@@ -1,9 +1,10 @@
 /** Sitemaps name each public account once. */
+
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import { didOf } from './reads-network.ts';
-import { RoutedReads } from './routed-reads.ts';
+import { RoutedNetwork } from '../support/routed-network.ts';
+import { didOf, ReadsNetwork } from './reads-network.ts';
 
 function locationsOf(sitemap: Uint8Array): string[] {
   const text = gunzipSync(sitemap).toString();
@@ -11,9 +12,9 @@ function locationsOf(sitemap: Uint8Array): string[] {
 }
 
 describe.each([{ slots: 1 }, { slots: 8 }])('sitemaps over $slots slots', ({ slots }) => {
-  let reads: RoutedReads;
+  let reads: RoutedNetwork;
   beforeEach(() => {
-    reads = new RoutedReads(slots);
+    reads = new RoutedNetwork(new ReadsNetwork({ slots }));
   });
   afterEach(() => reads[Symbol.asyncDispose]());
 

@@ -1,4 +1,5 @@
 /** What operators suggest, whom to follow, and age assurance. */
+
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type SuggestionChange,
@@ -6,8 +7,8 @@ import {
   suggestionsKey,
   suggestionsMax,
 } from '../../src/entry/suggestion.ts';
-import { didOf, pagesOf } from './reads-network.ts';
-import { RoutedReads } from './routed-reads.ts';
+import { RoutedNetwork } from '../support/routed-network.ts';
+import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
 
 const [alice, bob, carol, dan, eve] = ['alice', 'bob', 'carol', 'dan', 'eve'].map(didOf) as [
   string,
@@ -23,9 +24,9 @@ function change(subject: string, order: SuggestionChange['order'], more: Partial
 }
 
 describe.each([{ slots: 1 }, { slots: 8 }])('suggestions over $slots slots', ({ slots }) => {
-  let reads: RoutedReads;
+  let reads: RoutedNetwork;
   beforeEach(() => {
-    reads = new RoutedReads(slots);
+    reads = new RoutedNetwork(new ReadsNetwork({ slots }));
   });
   afterEach(() => reads[Symbol.asyncDispose]());
 

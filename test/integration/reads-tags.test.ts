@@ -1,16 +1,17 @@
 /** Tags that operators give to records and actors. */
+
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { nsid } from '../../src/atproto/collection.ts';
 import { parseRecordUri } from '../../src/atproto/compact-key.ts';
-import { didOf, type StrongRef } from './reads-network.ts';
-import { RoutedReads } from './routed-reads.ts';
+import { RoutedNetwork } from '../support/routed-network.ts';
+import { didOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob] = [didOf('alice'), didOf('bob')];
 
 describe.each([{ slots: 1 }, { slots: 8 }])('tags over $slots slots', ({ slots }) => {
-  let reads: RoutedReads;
+  let reads: RoutedNetwork;
   beforeEach(() => {
-    reads = new RoutedReads(slots);
+    reads = new RoutedNetwork(new ReadsNetwork({ slots }));
   });
   afterEach(() => reads[Symbol.asyncDispose]());
 

@@ -1,4 +1,4 @@
-/** A router over the slots of a ReadsNetwork, served by two nodes with every other slot each. */
+/** A router over the slots of a ReadsNetwork: two nodes serve every other slot each, or one all. */
 import { systemClock } from '../../src/base/clock.ts';
 import { decodeEntry } from '../../src/entry/entry-codec.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
@@ -8,7 +8,7 @@ import { createReadHandlers } from '../../src/read/handler/read-handlers.ts';
 import { defaultAdmissionLimits } from '../../src/router/plan/admission.ts';
 import { ServiceRouter } from '../../src/router/plan/service-router.ts';
 import { planByMethod } from '../../src/router/plans/service.ts';
-import { parseShardMap } from '../../src/shardmap/shard-map.ts';
+import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import type { CallHandler, NodeCaller } from '../../src/wire/node-caller.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import type { ReadsNetwork } from '../integration/reads-network.ts';
@@ -17,23 +17,28 @@ import { noIdentitySource } from './no-identities.ts';
 type Request<Name extends MethodName> = MessageByName[`${Name}Request` & keyof MessageByName];
 type Response<Name extends MethodName> = MessageByName[`${Name}Response` & keyof MessageByName];
 
-const mapOf = (slots: number) =>
-  parseShardMap({
+const nodesOf = (slots: number): number => Math.min(2, slots);
+
+function mapOf(slots: number): ShardMap {
+  const count = nodesOf(slots);
+  const numbers = Array.from({ length: count }, (_unused, node) => node);
+  return parseShardMap({
     epoch: 1,
     slots,
-    nodes: { n0: { host: '127.0.0.1', port: 0 }, n1: { host: '127.0.0.1', port: 0 } },
-    shards: [0, 1].map((node) => ({
+    nodes: Object.fromEntries(numbers.map((node) => [`n${node}`, { host: '127.0.0.1', port: 0 }])),
+    shards: numbers.map((node) => ({
       name: `s${node}`,
       primary: `n${node}`,
-      slots: Array.from({ length: slots / 2 }, (_unused, index) => String(2 * index + node)),
+      slots: Array.from({ length: slots / count }, (_unused, index) => String(count * index + node)),
     })),
   });
+}
 
 /** Handlers with empty caches: a test need not say what changed. */
 function handlersOf({ cluster }: ReadsNetwork, node: number): ReadonlyMap<string, CallHandler> {
   const { handlers } = createReadHandlers({
     slots: cluster.slots.length,
-    stateOf: (slot) => (slot % 2 === node ? cluster.slots[slot]?.state : undefined),
+    stateOf: (slot) => (slot % nodesOf(cluster.slots.length) === node ? cluster.slots[slot]?.state : undefined),
     refreshReads: () => {},
     recordCacheBytes: 0,
   });
@@ -41,7 +46,7 @@ function handlersOf({ cluster }: ReadsNetwork, node: number): ReadonlyMap<string
 }
 
 /** Settles and asks by messages of bsky.Service, as an AppView does. */
-export class RoutedNetwork {
+export class RoutedNetwork implements AsyncDisposable {
   readonly network: ReadsNetwork;
   readonly router: ServiceRouter;
 
@@ -83,5 +88,9 @@ export class RoutedNetwork {
     const bytes = encodeMessage(names.request, request as never);
     const answer = await this.router.handle(method, bytes, { caller: 'test', timeoutMs: null });
     return decodeMessage(names.response, answer) as Response<Name>;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.network[Symbol.asyncDispose]();
   }
 }
