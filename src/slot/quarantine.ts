@@ -42,6 +42,7 @@ const suspendedKinds: ReadonlySet<Entry['kind']> = new Set([
   'resync-begin',
   'resync-chunk',
   'resync-end',
+  'imported',
   'effect',
 ]);
 

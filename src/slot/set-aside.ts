@@ -20,7 +20,14 @@ export type SetAsideOptions = {
   readonly appendMs: number;
 };
 
-const repoKinds: ReadonlySet<string> = new Set(['commit', 'sync', 'resync-begin', 'resync-chunk', 'resync-end']);
+const repoKinds: ReadonlySet<string> = new Set([
+  'commit',
+  'sync',
+  'resync-begin',
+  'resync-chunk',
+  'resync-end',
+  'imported',
+]);
 
 /**
  * Keeps what failed, and goes past it: cursor, mark and count of an effect. Returns what is kept,

@@ -44,7 +44,9 @@ function commit(did: string, rev: string, text = 'good'): CommitEntry {
 /** Rules with a defect: they throw at a poisoned post, some in the middle of a key. */
 const faulty: ApplyRules = {
   applyEntry(context, entry) {
-    const isPoisoned = 'ops' in entry && entry.ops.some(({ block }) => Buffer.from(block).includes('poison'));
+    const imported = 'records' in entry ? entry.records.map(({ op }) => op) : [];
+    const ops = 'ops' in entry ? entry.ops : imported;
+    const isPoisoned = ops.some(({ block }) => Buffer.from(block).includes('poison'));
     applyEntry(context, entry);
     if (!isPoisoned) return;
     context.send({ type: 'notice-takedown', recipient: didOf(99), source: refOf(1), isTakenDown: true, sortMs: 1 });
@@ -169,6 +171,20 @@ describe('an entry whose rule throws', () => {
     slot.run([chunkOf(...snapshot)], startMs);
     expect(hasPost(slot, didOf(1), 'r1')).toBe(true);
     expect(quarantinedEntries(slot.state)).toMatchObject([{ kind: 'resync-chunk' }]);
+  });
+
+  it('has its repo fetched when it was imported', async () => {
+    const { slot } = open(faulty);
+    await using _closed = slot;
+    const imported = (text: string, isLast: boolean): Entry => {
+      const [op] = commit(didOf(1), isLast ? 'r2' : 'r1', text).ops;
+      const records = [{ op: op!, indexedMs: startMs, takedownRef: null, tags: [] }];
+      return { kind: 'imported', did: didOf(1), rev: 'r2', isLast, records };
+    };
+    slot.run([chunkOf(imported('poison', false), imported('good', true))], startMs);
+    expect(quarantinedEntries(slot.state)).toMatchObject([{ kind: 'imported' }]);
+    expect([hasPost(slot, didOf(1), 'r1'), hasPost(slot, didOf(1), 'r2')]).toEqual([false, true]);
+    expect(reposToResync(slot.state, '', 10)).toEqual([didOf(1)]);
   });
 });
 
