@@ -111,6 +111,11 @@ const policyRules: readonly Rule[] = [
         ),
 ];
 
+const labelRule: Rule = ({ account }) =>
+  (account?.hidingLabels ?? []).map(({ src, val, ofRecord }) =>
+    finding('labelled', `${src} labels ${ofRecord ? 'the record' : 'the account'} ${val}`),
+  );
+
 const identityRules: readonly Rule[] = [
   ({ document }) =>
     document.ok ? null : finding('document-unknown', `its DID document cannot be had: ${document.why}`),
@@ -256,7 +261,7 @@ const recordRules: readonly Rule[] = [
 
 /** Returns what explains a difference, the likeliest causes first; nothing when all is equal. */
 export function findingsOf(facts: WhyFacts): Finding[] {
-  return [...slotRules, ...policyRules, ...identityRules, ...repoRules, ...recordRules].flatMap(
+  return [...slotRules, ...policyRules, labelRule, ...identityRules, ...repoRules, ...recordRules].flatMap(
     (rule) => rule(facts) ?? [],
   );
 }

@@ -1,11 +1,13 @@
 /** Answers the calls about what slots hold of one account, hidden or not. */
 import { Cid } from '../atproto/cid.ts';
+import { systemClock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
 import { needsResync } from '../slot/apply/repo-apply.ts';
 import { readSlotMeta } from '../slot/slot-meta.ts';
 import { getActor, getIdentity, getRepo } from '../slot/table/actor-row.ts';
 import { getHandleRow } from '../slot/table/handle-claim.ts';
+import { labelsOf, labelsPrefix } from '../slot/table/label.ts';
 import { getQuarantinedDid, getQuarantineState, quarantinedEntries } from '../slot/table/quarantine-row.ts';
 import { decodeRecordRow, getRecordRow, postFlag, readRecordRefOfKey, recordPrefix } from '../slot/table/record-row.ts';
 import type { SlotState } from '../slot/table/slot-state.ts';
@@ -26,6 +28,9 @@ import {
 import { privatePage } from './private-pages.ts';
 import type { SlotReader } from './slot-reader.ts';
 
+/** Values by which the API tier, or apps by default, hide what is labelled. */
+const hidingValues: ReadonlySet<string> = new Set(['!takedown', '!suspend', '!hide']);
+const labelsReadMax = 1_000;
 /** Entries of one account in one answer. */
 const quarantinedMax = 20;
 
@@ -52,6 +57,22 @@ function recordOf(
     violatesThreadGate: (postFlags & postFlag.violatesThreadGate) !== 0,
     violatesEmbeddingRules: (postFlags & postFlag.violatesEmbeddingRules) !== 0,
   };
+}
+
+/** Returns the labels in force that hide an account or the record. */
+function hidingLabels(
+  state: SlotState,
+  owner: number,
+  record: { readonly collection: string; readonly rkey: string } | null,
+): StoredAccount['hidingLabels'] {
+  const nowMs = systemClock.nowMs();
+  return [null, ...(record === null ? [] : [record])].flatMap((subject) => {
+    const prefix = labelsPrefix(owner, subject);
+    const labels = [...labelsOf(state, prefix, prefix.length, labelsReadMax)];
+    return labels
+      .filter(({ val, neg, expMs }) => hidingValues.has(val) && !neg && (expMs === null || expMs > nowMs))
+      .map(({ src, val }) => ({ src, val, ofRecord: subject !== null }));
+  });
 }
 
 function accountOf(
@@ -82,6 +103,7 @@ function accountOf(
       return { name: part === 0 ? `${slot}/${seq}` : `${slot}/${seq}.${part}`, kind, reason };
     }),
     isSuspended: getQuarantinedDid(state, did).isSuspended,
+    hidingLabels: owner === undefined ? [] : hidingLabels(state, owner, record),
   };
 }
 

@@ -47,6 +47,8 @@ const storedAccount = v.object({
   record: v.nullable(record),
   quarantined: v.array(v.object({ name: v.string(), kind: v.string(), reason: v.string() })),
   isSuspended: v.boolean(),
+  /** Labels in force by which readers may hide it: of the account, then of the record. */
+  hidingLabels: v.array(v.object({ src: v.string(), val: v.string(), ofRecord: v.boolean() })),
 });
 export type StoredAccount = Readonly<v.InferOutput<typeof storedAccount>>;
 export const storedAccountAnswer = controlMessage(nodeCalls.storedAccount, storedAccount);

@@ -1,9 +1,10 @@
 /** `skyshard source list | begin | pause | resume | mended`: decisions about sources. */
+import type { BsyncStatus } from '../../ingest/bsync.ts';
 import type { SubscriptionStatus } from '../../ingest/source-status.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { askIngest } from '../process/ask-process.ts';
-import { textTable } from '../text-table.ts';
+import { type TableCell, textTable } from '../text-table.ts';
 
 /** Follows a source from another cursor; the answer has the one before, to undo it. */
 export const runSourceBegin: Command = async (context) => {
@@ -24,21 +25,34 @@ export const runSourceMended: Command = async (context) => {
   return exitCode.done;
 };
 
-/** Shows where each source is. */
+type Statuses = {
+  readonly sources: readonly SubscriptionStatus[];
+  readonly labelers: readonly SubscriptionStatus[];
+  readonly bsync: BsyncStatus | null;
+};
+
+/** The names are those that the other commands take. */
+function rowsOf({ sources, labelers, bsync }: Statuses): TableCell[][] {
+  const followed = [...sources, ...labelers].map(
+    ({ name, pausedMs, problem, connected, receivedSeq, durableSeq, lagMs }) => {
+      const state = pausedMs !== null ? 'paused' : (problem?.code ?? (connected ? 'connected' : 'connecting'));
+      return [name, state, receivedSeq ?? '-', durableSeq ?? '-', lagMs ?? '-'];
+    },
+  );
+  const scanned = Object.entries(bsync?.cursors ?? {}).map(([stream, cursor]) => {
+    const problem = bsync?.problems[stream as keyof BsyncStatus['problems']];
+    return [`bsync:${stream}`, problem === undefined ? 'scanned' : 'error', '-', cursor, '-'];
+  });
+  return [...followed, ...scanned];
+}
+
+/** Shows where each source is, labelers and the streams of bsync too. */
 export const runSourceList: Command = async (context) => {
-  const { sources } = (await askIngest(context, '/v1/status')) as { readonly sources: readonly SubscriptionStatus[] };
-  if (context.settings.json) {
-    context.print(`${JSON.stringify(sources, null, 2)}\n`);
-    return exitCode.done;
-  }
-  const rows = sources.map(({ name, pausedMs, problem, connected, receivedSeq, durableSeq, lagMs }) => [
-    name,
-    pausedMs !== null ? 'paused' : (problem?.code ?? (connected ? 'connected' : 'connecting')),
-    receivedSeq ?? '-',
-    durableSeq ?? '-',
-    lagMs ?? '-',
-  ]);
-  context.print(textTable(['source', 'state', 'received', 'durable', 'lag ms'], rows));
+  const { sources, labelers, bsync } = (await askIngest(context, '/v1/status')) as Statuses;
+  const statuses = { sources, labelers, bsync };
+  const headings = ['source', 'state', 'received', 'durable', 'lag ms'];
+  const { print, settings } = context;
+  print(settings.json ? `${JSON.stringify(statuses, null, 2)}\n` : textTable(headings, rowsOf(statuses)));
   return exitCode.done;
 };
 

@@ -27,6 +27,7 @@ const account: NonNullable<WhyFacts['account']> = {
   record: { cid, indexedMs: 1, takedownRef: null, violatesThreadGate: false, violatesEmbeddingRules: false },
   quarantined: [],
   isSuspended: false,
+  hidingLabels: [],
 };
 const document = { handle: 'A.test', pds, signingKey: 'k' };
 
@@ -77,6 +78,7 @@ const cases: readonly (readonly [code: string, change: Partial<WhyFacts>, next: 
   ['host-limited', { hostRule: 'limited' }, 'skyshard host list'],
   ['account-taken-down', actorAs({ takedownRef: 'x' }), `skyshard repo takedown ${did} --undo`],
   ['record-taken-down', recordAs({ takedownRef: 'x' }), 'bsky.Service/UntakedownRecord (ops/operating.md)'],
+  ['labelled', storedAs({ hidingLabels: [{ src: other, val: '!hide', ofRecord: true }] }), ''],
   ['document-unknown', { document: { ok: false, why: 'unreachable' } }, ''],
   ['no-host', { ...documentAs({ pds: null }), check: null }, ''],
   ['host-changed', documentAs({ pds: 'https://new.test' }), refresh],
