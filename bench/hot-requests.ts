@@ -56,6 +56,7 @@ const allNames = [
   'GetActors',
   'GetInteractionCounts',
   'GetCountsForUsers',
+  'GetLabels',
   'GetRelationships',
   'GetBlockExistence',
   'GetAuthorFeed',
@@ -98,6 +99,12 @@ export async function hotMethods(
     GetCountsForUsers: () =>
       draw.method('GetCountsForUsers', 'GetCountsForUsers', 'GetCountsForUsersRequest', () => ({
         dids: draw.many(pools.actors, 25),
+      })),
+    // A page of posts asks for those, for their authors and for the profiles of these.
+    GetLabels: () =>
+      draw.method('GetLabels', 'GetLabels', 'GetLabelsRequest', () => ({
+        subjects: [...draw.many(pools.actors, 25), ...draw.many(pools.posts, 55)],
+        issuers: draw.many(pools.actors, 3),
       })),
     GetRelationships: () =>
       draw.method('GetRelationships', 'GetRelationships', 'GetRelationshipsRequest', () => ({
