@@ -167,6 +167,23 @@ describe('why', () => {
     expect(await codes()).toContain('purged');
   });
 
+  it('names the labels in force that hide, and no others', async () => {
+    await follow();
+    const subject = { did: authorDid, record: null };
+    const label = { subject, src: otherDid, cid: '', neg: false, cts: '2024-01-01T00:00:00.000Z', exp: null };
+    const labels = [
+      { ...label, val: '!hide' },
+      { ...label, val: 'spam' },
+      { ...label, val: '!takedown', neg: true },
+      { ...label, val: '!suspend', exp: '2024-01-02T00:00:00.000Z' },
+    ];
+    for (const each of labels) await log.append(authorDid, { kind: 'label', did: authorDid, label: each });
+    await until(async () => (await stored()).hidingLabels.length > 0);
+    const text = `${otherDid} labels the account !hide`;
+    await until(async () => (await why(authorDid)).findings.length === 1);
+    expect((await why(authorDid)).findings).toEqual([{ code: 'labelled', text, next: '' }]);
+  });
+
   it('sees a changed key and host, a handle that another DID holds; a refresh mends them', async () => {
     await follow();
     const { network } = harness;
