@@ -11,7 +11,7 @@ import { getAgeAssurance } from '../../slot/table/age-assurance.ts';
 import { type JsonObject, objectOf, textOf } from '../../slot/table/record-values.ts';
 import { RecordView } from '../../slot/table/record-view.ts';
 import { beginKey, keyHead, keyHeadBytes, type SlotState, tableCode } from '../../slot/table/slot-state.ts';
-import { isOwnerMarked, ownerMark } from '../../slot/table/unread-count.ts';
+import { isOwnerMarked, ownerMark, seenKey } from '../../slot/table/unread-count.ts';
 import { getVerifiedBy, verifiedByKey } from '../../slot/table/verified-by.ts';
 import type { ActorCache } from '../cache/actor-cache.ts';
 import { writeAbsentRecord, writeRecord } from '../lookup/record-answer.ts';
@@ -223,6 +223,7 @@ export function actorInfoKeys(owner: number): Buffer[] {
   const records = [profile, status, labeler, notificationDeclaration, chatDeclaration, germDeclaration];
   return [
     beginKey(owner, tableCode.actor).finish(),
+    seenKey(owner),
     verifiedByKey(owner),
     ...records.map((collection) => Buffer.from(selfKeyOf(owner, collection))),
   ];

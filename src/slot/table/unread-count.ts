@@ -59,7 +59,8 @@ export function noticeKeyAt(owner: number, timeMs: number): Buffer {
   return key.finish();
 }
 
-function seenKey(owner: number): Buffer {
+/** Returns the key of an owner's row. */
+export function seenKey(owner: number): Buffer {
   return beginKey(owner, tableCode.notificationSeen).finish();
 }
 
