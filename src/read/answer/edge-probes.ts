@@ -93,7 +93,7 @@ function probeSome(probing: Probing, turn: Turn): boolean {
  * Returns about what that took. Units: µs.
  */
 function answerPrivate(probing: Probing, actor: CachedActor | undefined, { owner, kinds, subject }: EdgeProbe): number {
-  const { into, cache, dids, lacking, subscribers } = probing;
+  const { into, cache, dids, lacking } = probing;
   if ((kinds & privateBit.mute) !== 0) {
     const start = into.beginLengthDelimited();
     const row = rowOfProbe(cache, dids, actor, 'mute', subject);
@@ -106,19 +106,23 @@ function answerPrivate(probing: Probing, actor: CachedActor | undefined, { owner
     into.end(start, 1);
   }
   if (actor === undefined) return micros.row;
+  // Who has neither lists nor mutes says so by a complete slot only.
+  if (!actor.state.isKnownComplete) lacking.add(actor.state);
   let listsRead = 0;
-  for (const [bit, indexesByActor] of subscribers) {
-    if ((kinds & bit) === 0) continue;
-    const lists = subscriptionsOf(cache, actor, bit);
-    const indexes = indexesByActor.get(actor);
-    if (lists.length === 0) lacking.add(actor.state);
-    else if (indexes !== undefined) indexes.add(owner);
-    else {
-      indexesByActor.set(actor, new Set([owner]));
-      listsRead += lists.length;
-    }
-  }
+  if ((kinds & privateBit.listBlocks) !== 0 && cache.blockedLists(actor).length > 0)
+    listsRead += noteSubscriber(probing, actor, owner, privateBit.listBlocks);
+  if ((kinds & privateBit.listMutes) !== 0 && cache.mutedLists(actor).length > 0)
+    listsRead += noteSubscriber(probing, actor, owner, privateBit.listMutes);
   return micros.row + listsRead * micros.row;
+}
+
+/** Returns how many lists the answer gets by this. */
+function noteSubscriber({ cache, subscribers }: Probing, actor: CachedActor, owner: number, bit: number): number {
+  const indexesByActor = subscribers.get(bit)!;
+  const indexes = indexesByActor.get(actor);
+  if (indexes === undefined) indexesByActor.set(actor, new Set([owner]));
+  else indexes.add(owner);
+  return indexes === undefined ? subscriptionsOf(cache, actor, bit).length : 0;
 }
 
 function subscriptionsOf(cache: EdgeCache, actor: CachedActor, bit: number): readonly Buffer[] {

@@ -43,7 +43,7 @@ export function* writeListed(into: MessageWriter, cache: EdgeCache, reader: Byte
     const before = actor?.listed;
     const found = actor === undefined ? -1 : cache.firstListed(actor, dids.source, ranges);
     into.varint(found + 1);
-    if (found < 0 && actor !== undefined) lacking.add(actor.state);
+    if (found < 0 && actor !== undefined && !actor.state.isKnownComplete) lacking.add(actor.state);
     const looks = ranges.hashes.length;
     const isRead = actor?.listed !== before;
     const lookMicros =

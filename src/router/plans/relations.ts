@@ -82,7 +82,8 @@ async function relationships(request: Buffer, context: PlanContext): Promise<Uin
   const probes = new EdgeProbes(context.fanOut, request);
   const actorId = probes.did(actor[0]!, actor[1]!);
   for (let at = 0; at < targets.length; at += 2) probes.did(targets[at]!, targets[at + 1]!);
-  const kinds = { forward: follow | block | mute | listBlocks | listMutes, reverse: follow | block | listBlocks };
+  const kinds = { forward: follow | block | mute, reverse: follow | block | listBlocks };
+  probes.add(actorId, listBlocks | listMutes, actorId);
   const pairs = Array.from({ length: count }, (_unused, index) => addPair(probes, actorId, actorId + 1 + index, kinds));
   await probes.ask(context.deadlineMs);
   const lists = await listsBetween(probes, pairs, context);

@@ -153,6 +153,8 @@ function applyListItem(context: ApplyContext, owner: number, effect: EdgeEffect,
   const { subject: list, present } = effect;
   const judged = judgedOf(context, effect);
   if (list === null) return;
+  // Serving threads cache the lists that an actor is on.
+  context.state.touchedOwners.add(owner);
   if (present) context.state.rows.put(incomingEdgeKey(owner, effect), edgeValue({ edge: 'list-item', judged }));
   else if (before !== undefined)
     putEnded(context.state, owner, { kind: 'list-item', list }, timeAt(before, 0), judged.eventMs);

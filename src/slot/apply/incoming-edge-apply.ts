@@ -33,8 +33,6 @@ function changeEdge(context: ApplyContext, owner: number, key: Buffer, effect: E
   const { state } = context;
   if (effect.present) state.rows.put(key, emptyValue);
   else state.rows.remove(key);
-  // Serving threads cache the lists that an actor is on.
-  if (effect.edge === 'list-item') state.touchedOwners.add(owner);
   const change = effect.present ? 1 : -1;
   const { actorCount, recordCount } = edgeByKind[effect.edge];
   if (actorCount !== null) addToActorCount(state, owner, actorCount, change);
