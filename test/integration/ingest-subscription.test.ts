@@ -100,6 +100,17 @@ describe('following a source', () => {
     expect(metrics['text']).toMatch(/skyshard_records_unindexed_total 1/);
   });
 
+  it('makes an actor known by a commit that leaves something out, and by a status of no meaning', async () => {
+    await harness.start();
+    const body = await repo.commit(1, create('app.bsky.feed.like', '3kbd6l2y3gk2a', likeRecord()));
+    harness.network.publish(1, commitFrame({ ...body, ops: [], tooBig: true }));
+    const account = { seq: 2, did: otherDid, time, active: false, status: 'throttled' };
+    harness.network.publish(2, frameOf({ op: 1, t: '#account' }, account));
+    await until(() => harness.log.of('sync').length > 0 && harness.log.of('account').length > 0);
+    expect(harness.log.of('sync')[0]).toMatchObject({ did: authorDid, rev: repo.rev });
+    expect(harness.log.of('account')).toMatchObject([{ did: otherDid, active: false, status: '' }]);
+  });
+
   it('continues after unreadable frames, counts them by reason, and the cursor passes them', async () => {
     await harness.start();
     await until(() => harness.network.openCount === 1);
