@@ -4,6 +4,7 @@
  * Owns: what all streams share: seqs, notices, error frames, and the reasons for refusing a frame.
  * The body of each type of event is read by the stream's own decoder.
  */
+import { isKeyableDid } from './compact-key.ts';
 import { DagCborReader, type DagCborReason } from './dag-cbor.ts';
 import type { DagMap } from './dag-value.ts';
 import { inputLimits } from './input-limits.ts';
@@ -30,10 +31,13 @@ export type StreamReason =
   | 'field-bad'
   | `frame-${DagCborReason}`;
 
-/** `seq` is what could be read of a refused message, so that the cursor passes it. */
+/**
+ * `seq` and `did` are what could be read of a refused message, so that the cursor passes it and the
+ * actor is known.
+ */
 export type StreamDecoded<Event, Reason extends string = StreamReason> =
   | { readonly ok: true; readonly value: Event | StreamNotice }
-  | { readonly ok: false; readonly reason: Reason; readonly seq: number | null };
+  | { readonly ok: false; readonly reason: Reason; readonly seq: number | null; readonly did?: string };
 
 /** Reads the body of an event; null for a type that the stream's decoder does not know. */
 export type BodyDecoder<Event> = (type: string, body: DagMap) => Event | null;
@@ -58,6 +62,12 @@ export function refuseMessage(reason: string): never {
 function seqOf(body: DagMap): number | null {
   const { seq } = body;
   return typeof seq === 'number' && Number.isSafeInteger(seq) && seq >= 0 ? seq : null;
+}
+
+/** Reads whom an event is about, if that can be read. */
+function didIn({ did, repo }: DagMap): { readonly did?: string } {
+  const about = did ?? repo;
+  return typeof about === 'string' && isKeyableDid(about) ? { did: about } : {};
 }
 
 /** Reads the seq of an event, which must have one. */
@@ -112,7 +122,7 @@ export function decodeStreamMessage<Event, Reason extends string>(
     const reader = new DagCborReader(message, 0, message.length, 'any', inputLimits.messageItemsMax);
     return { ok: true, value: decodeFrame(reader, body, decodeBody) };
   } catch (thrown) {
-    if (thrown instanceof MessageFault) return { ok: false, reason: thrown.reason as Reason, seq: seqOf(body) };
-    throw thrown;
+    if (!(thrown instanceof MessageFault)) throw thrown;
+    return { ok: false, reason: thrown.reason as Reason, seq: seqOf(body), ...didIn(body) };
   }
 }

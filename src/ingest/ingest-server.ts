@@ -303,7 +303,8 @@ function buildSubscriptions(
     const trust = trusts[index]!;
     const route = (event: AccountsEvent, message: Buffer) => router.route(event, trust, message);
     const own = { stream: accountsStream, name: trust.name, url, startSeq, trust };
-    return new Subscription({ ...deps, ...own, state, route, routeRefused, waitForCapacity }, deps.signal);
+    const routes = { route, routeRefused, routeUnreadable: (did: string) => parts.identities.refresh(did) };
+    return new Subscription({ ...deps, ...own, ...routes, state, waitForCapacity }, deps.signal);
   });
   return { admission, subscriptions };
 }

@@ -44,6 +44,8 @@ export type SubscriptionOptions<Event extends StreamedEvent> = {
   readonly trust: SourceTrust;
   /** Routes what makes up for an event that the log refuses for good; null for nothing. */
   readonly routeRefused: (event: Event) => Promise<unknown> | null;
+  /** Routes what is done about an event of which only the account can be read. */
+  readonly routeUnreadable?: (did: string) => Promise<unknown>;
   /** Null while there is capacity for more events; else resolves when there is. */
   readonly waitForCapacity: () => Promise<void> | null;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
@@ -238,8 +240,10 @@ export class Subscription<Event extends StreamedEvent> {
   #take(message: Buffer): void {
     const decoded = this.#options.stream.decode(message);
     if (!decoded.ok) {
-      this.drop(decoded.reason);
-      if (decoded.seq !== null) this.#track(decoded.seq, null);
+      const { reason, seq, did } = decoded;
+      this.drop(reason, did);
+      const route = did === undefined ? null : () => this.#options.routeUnreadable?.(did) ?? null;
+      if (seq !== null) this.#track(seq, route);
       return;
     }
     const event = decoded.value;

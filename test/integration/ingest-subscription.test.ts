@@ -107,7 +107,12 @@ describe('following a source', () => {
     const account = { seq: 2, did: otherDid, time, active: false, status: 'throttled' };
     harness.network.publish(2, frameOf({ op: 1, t: '#account' }, account));
     await until(() => harness.log.of('sync').length > 0 && harness.log.of('account').length > 0);
-    expect(harness.log.of('sync')[0]).toMatchObject({ did: authorDid, rev: repo.rev });
+    const unread = 'did:plc:dddddddddddddddddddddddd';
+    harness.network.register(unread, 'unread.test');
+    const unreadable = await repo.commit(3, create('app.bsky.feed.like', '3kbd6l2y3gk2b', likeRecord()));
+    harness.network.publish(3, commitFrame({ ...unreadable, rev: 'none', repo: unread }));
+    await until(() => harness.log.of('identity', unread).length > 0);
+    expect(harness.log.of('sync')[0]).toMatchObject({ did: authorDid, rev: body['rev'] });
     expect(harness.log.of('account')).toMatchObject([{ did: otherDid, active: false, status: '' }]);
   });
 

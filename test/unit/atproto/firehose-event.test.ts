@@ -194,7 +194,9 @@ describe('a commit', () => {
     ['field-bad', { blocks: 'text' }],
   ])('is refused as %s', (reason, fields) => {
     const seq = 'seq' in fields ? null : 7;
-    expect(decodeFirehoseMessage(commitFrame(bodyOf(block, fields)))).toEqual({ ok: false, reason, seq });
+    const body = bodyOf(block, fields);
+    const about = reason === 'did-bad' || 'repo' in fields ? {} : { did: body['repo'] };
+    expect(decodeFirehoseMessage(commitFrame(body))).toEqual({ ok: false, reason, seq, ...about });
   });
 });
 

@@ -173,7 +173,12 @@ describe('values and keys', () => {
   it('of a message are few, whatever its size', () => {
     const extra = Object.fromEntries(Array.from({ length: 10_000 }, (_unused, index) => [`k${index}`, 1]));
     const frame = commitFrame({ seq: 7, repo: authorDid, extra });
-    expect(decodeFirehoseMessage(frame)).toEqual({ ok: false, reason: 'frame-too-many-items', seq: 7 });
+    expect(decodeFirehoseMessage(frame)).toEqual({
+      ok: false,
+      reason: 'frame-too-many-items',
+      seq: 7,
+      did: authorDid,
+    });
   });
 
   it('of the records of a chunk of a repo are few, and it yields between large nodes', () => {
