@@ -52,7 +52,8 @@ async function runHistory(
   const meant = factsOfModel(model);
   const found = factsOfSlots(cluster.stateOf, history.dids, history.handles, comparableOf(model));
   if (run.losesFolders) {
-    for (const facts of [meant, found]) dropHistory(facts);
+    const pastTombstones = noticesPastTombstones(meant);
+    for (const facts of [meant, found]) dropHistory(facts, pastTombstones);
     releaseHandles(meant, found);
   }
   return { entries: history.entries.length, facts: meant.size, differences: differencesOf(meant, found) };
@@ -91,10 +92,33 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   }
 }
 
-/** Drops what no slot can restate: when replies were deleted, and that a verification ended. */
-function dropHistory(facts: Facts): void {
+/** Ancestors that are notified of a reply. */
+const noticeHeightMax = 4;
+
+/** Returns the keys of notices of replies below a deleted one, and of counts that include them. */
+function noticesPastTombstones(facts: Facts): ReadonlySet<string> {
+  const threads = [...facts].filter(([key]) => key.startsWith('thread '));
+  const rowByKey = new Map(threads.map(([key, value]) => [key, JSON.parse(value)]));
+  const isBelow = (root: string, reply: string, height: number): boolean => {
+    const row = rowByKey.get(`thread ${root} ${reply}`);
+    if (row === undefined || height > noticeHeightMax) return false;
+    return (height > 0 && row.deletedMs !== null) || isBelow(root, row.parent, height + 1);
+  };
+  const keys = threads.map(([key]) => key.split(' ') as [string, string, string]);
+  const below = new Set(keys.flatMap(([, root, reply]) => (isBelow(root, reply, 0) ? [reply] : [])));
+  const past = [...facts].filter(([key, value]) => {
+    return key.startsWith('notice ') && value.includes('"reason":"reply"') && below.has(key.split(' ').at(-1)!);
+  });
+  return new Set(past.flatMap(([key]) => [key, `unread ${key.split(' ')[1]}`]));
+}
+
+/**
+ * Drops what no slot can restate: when replies were deleted, and so who was notified past them, and
+ * that a verification ended.
+ */
+function dropHistory(facts: Facts, pastTombstones: ReadonlySet<string>): void {
   for (const [key, value] of [...facts]) {
-    const isHistory = /^notice \S+ \S+ (?:un)?verified /.test(key);
+    const isHistory = /^notice \S+ \S+ (?:un)?verified /.test(key) || pastTombstones.has(key);
     const isTombstone = key.startsWith('thread ') && !value.includes('"deletedMs":null');
     if (isHistory || isTombstone) facts.delete(key);
     if (isTombstone) for (const child of [...facts.keys()]) if (isChildOf(child, key)) facts.delete(child);
