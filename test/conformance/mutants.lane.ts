@@ -16,7 +16,7 @@ import { historyOf } from './social/operation.ts';
 import { OracleStage } from './social/oracle-stage.ts';
 
 const projectDir = join(import.meta.dirname, '..', '..');
-const copied = ['src', 'package.json', 'tsconfig.json'];
+const copied = ['src', 'package.json', 'tsconfig.json', 'shard-map.json'];
 const deadlineMs = 600_000;
 const { firstSeed, seedCount } = inject('histories');
 

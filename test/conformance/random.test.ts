@@ -15,7 +15,7 @@ import { historyOf } from './social/operation.ts';
 import { OracleStage } from './social/oracle-stage.ts';
 import { shrinkHistory } from './social/shrink.ts';
 
-const shrinkTimeMsMax = 40_000;
+const shrinkTimeMsMax = 60_000;
 const seedDeadlineMs = 300_000;
 const shownMismatchesMax = 2;
 const { seedCount, firstSeed } = inject('histories');
