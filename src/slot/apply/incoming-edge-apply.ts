@@ -46,10 +46,15 @@ function changeEdge(context: ApplyContext, owner: number, key: Buffer, effect: E
     answerReposter(context, owner, effect, effect.subject);
 }
 
-/** A resend marks the notice of a record that is taken down next; a mark may have been lifted. */
+/**
+ * A resend marks the notice of a record that is taken down next; a mark may have been lifted. The
+ * notice itself may be gone: an earlier version of the record, with another subject, has the same
+ * one, and a source that lost its folder sends and withdraws that version again first.
+ */
 function repeatEdge(context: ApplyContext, owner: number, effect: EdgeEffect): void {
   const { source, sortMs, subjectDid: recipient } = effect;
   if (edgeByKind[effect.edge].reason !== null) {
+    noticeOfEdge(context, owner, effect);
     const type = 'notice-takedown';
     setNoticeTakedown(context.state, owner, { type, recipient, source, isTakenDown: false, sortMs });
   }
