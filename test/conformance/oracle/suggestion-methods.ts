@@ -12,6 +12,8 @@ import {
   type Request,
 } from './method-row.ts';
 
+const dayMs = 86_400_000;
+
 function timestamp(ms: number): Timestamp {
   return Timestamp.fromDate(new Date(ms));
 }
@@ -125,7 +127,8 @@ export const suggestionMethods: readonly MethodRow[] = [
   },
   {
     method: 'getNewUserCountForRange',
-    requests: () => [{ start: timestamp(0), end: timestamp(Date.now()) }, {}],
+    // Actors are counted by periods, so the end is past the current one.
+    requests: () => [{ start: timestamp(0), end: timestamp(Date.now() + dayMs) }, {}],
     // Whom an operator counts depends on the whole network; here only that it counts.
     promised: () => ({ isCounted: true }),
     normalise: (answer) => answer['isCounted'] ?? Number(answer['count'] ?? 0) > 0,
