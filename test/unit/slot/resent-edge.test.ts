@@ -6,12 +6,15 @@ import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import { getUnreadCount } from '../../../src/slot/table/unread-count.ts';
 import { tidOf } from '../../simulation/history-record.ts';
+import { originOf } from '../../support/effect-origin.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { bytesOfChunk } from '../../support/slot-cluster.ts';
 
 const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const eventMs = Date.UTC(2025, 0, 1);
 const source = { did: 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb', collection: 'app.bsky.feed.like', rkey: tidOf(1) };
+
+const resendBegins = encodeEntry({ kind: 'effect', effect: { type: 'resend-begin' } });
 
 /** The like as an edge to one of the posts of its two versions, whose sort time is the same. */
 function like(present: boolean, version: 1 | 2): Buffer {
@@ -23,13 +26,16 @@ function like(present: boolean, version: 1 | 2): Buffer {
 it('leaves the notice of the last version when the first comes and goes again', async () => {
   const folder = makeMemoryFolder('skyshard-resent-');
   try {
-    await using slot = Slot.open({ index: 0, slots: 1, path: join(folder, 'slot'), mapBytes: 2 ** 28 });
+    await using slot = Slot.open({ index: 0, slots: 2, path: join(folder, 'slot'), mapBytes: 2 ** 28 });
+    let lastMark = 0;
     const apply = (...items: Buffer[]): number => {
-      slot.run([bytesOfChunk({ slot: 0, origin: null, items, marks: [] })], eventMs);
+      const origin = originOf({ index: 1, generation: 1, session: 0 }, lastMark);
+      const marks = items.map(() => ++lastMark);
+      slot.run([bytesOfChunk({ slot: 0, origin, items, marks })], eventMs);
       return getUnreadCount(slot.state, slot.state.ownerOf(did)!);
     };
     expect(apply(like(true, 2))).toBe(1);
-    expect(apply(like(true, 1), like(false, 1), like(true, 2))).toBe(1);
+    expect(apply(resendBegins, like(true, 1), like(false, 1), like(true, 2))).toBe(1);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
