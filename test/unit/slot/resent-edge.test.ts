@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import type { SentEffect } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import { getUnreadCount } from '../../../src/slot/table/unread-count.ts';
@@ -14,13 +15,18 @@ const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
 const eventMs = Date.UTC(2025, 0, 1);
 const source = { did: 'did:plc:bbbbbbbbbbbbbbbbbbbbbbbb', collection: 'app.bsky.feed.like', rkey: tidOf(1) };
 
-const resendBegins = encodeEntry({ kind: 'effect', effect: { type: 'resend-begin' } });
+/** An item of a chunk of effects, which has no head of its own. */
+function itemOf(effect: SentEffect): Buffer {
+  return encodeEntry({ kind: 'effect', effect }).subarray(2);
+}
+
+const resendBegins = itemOf({ type: 'resend-begin' });
 
 /** The like as an edge to one of the posts of its two versions, whose sort time is the same. */
 function like(present: boolean, version: 1 | 2): Buffer {
   const subject = { did, collection: 'app.bsky.feed.post', rkey: tidOf(10 + version) };
   const edge = { type: 'edge', edge: 'like', present, source, subjectDid: did, subject, sortMs: eventMs } as const;
-  return encodeEntry({ kind: 'effect', effect: edge });
+  return itemOf(edge);
 }
 
 it('leaves the notice of the last version when the first comes and goes again', async () => {
