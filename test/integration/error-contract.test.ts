@@ -150,11 +150,18 @@ describe('the error that arrives is the one that was raised:', () => {
     ['InvalidArgument', '/v1/settle', { until: 3 }],
     ['InvalidArgument', '/v1/backfill', { did: 'nobody' }],
     ['NotFound', '/v1/backfill?did=did:plc:aaaaaaaaaaaaaaaaaaaaaaaa', undefined],
-    ['NotFound', '/v1/nothing', undefined],
     ['ResourceExhausted', '/v1/resync', { repos: new Array(10_001).fill({ did: didOf(1) }) }],
   ] as const)('%s, from ingest to the CLI (%s)', async (code, path, body) => {
     const { url } = await startTestIngest();
     await expect(ask(url, path, body)).rejects.toMatchObject({ code, hint: errorTable[code].hint });
+  });
+
+  it('NotFound, with a hint of its own where the endpoint is what is missing', async () => {
+    const { url } = await startTestIngest();
+    await expect(ask(url, '/v1/nothing')).rejects.toMatchObject({
+      code: 'NotFound',
+      hint: 'ops/operating.md lists the endpoints.',
+    });
   });
 
   it('DeadlineExceeded, from ingest through a router to the CLI', async () => {

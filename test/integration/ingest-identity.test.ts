@@ -160,7 +160,7 @@ describe('identities', () => {
 });
 
 describe('account events', () => {
-  it('drop statuses that are not kept, and distinguish active from inactive', async () => {
+  it('keep no status of another meaning, but know the account, and distinguish active from inactive', async () => {
     await harness.start();
     publishAccount(authorDid, false, 'takendown');
     publishAccount(authorDid, false, 'throttled');
@@ -168,6 +168,7 @@ describe('account events', () => {
     await harness.settle();
     expect(harness.log.of('account').map(({ active, status }) => [active, status])).toEqual([
       [false, 'takendown'],
+      [false, ''],
       [true, ''],
     ]);
   });
