@@ -18,7 +18,7 @@ import type { ApplyContext } from './apply-context.ts';
 import { applyGatedRoot, gateFlagsOf } from './gate-apply.ts';
 import { rowsAfter } from './rows-after.ts';
 
-/** Puts all that follows from a stored post. */
+/** Puts a post and all that follows from it. */
 export function indexPost(context: ApplyContext, record: AppliedRecord): void {
   const post = putPostItem(context, record, followerFlagOf(context, record));
   addToActorCount(context.state, record.owner, 'posts', 1);
@@ -27,15 +27,15 @@ export function indexPost(context: ApplyContext, record: AppliedRecord): void {
 }
 
 /**
- * Puts what a post has in its own repo: its feed item, and which gates it has. `ownFlags` are those
- * that do not follow from its gates. Returns the post as it is stored.
+ * Puts what a post has in its own repo: its row, which says what gates it has, and its feed item.
+ * `ownFlags` are those that do not follow from its gates. Returns the post as it is stored.
  */
 export function putPostItem(context: ApplyContext, record: AppliedRecord, ownFlags: number): AppliedRecord {
   const { owner, ref, value, sortMs } = record;
   const reply = replyOf(value);
   const postFlags = gateFlagsOf(context, owner, ref.rkey) | ownFlags;
   const post = { ...record, row: { ...record.row, postFlags } };
-  if (postFlags !== record.row.postFlags) putRecordRow(context.state, post, post.row);
+  putRecordRow(context.state, post, post.row);
   const flags =
     (reply === undefined ? 0 : feedFlag.reply) |
     (reply?.root.did === ref.did ? feedFlag.ownThread : 0) |

@@ -88,19 +88,18 @@ export function removeRecord(context: ApplyContext, record: AppliedRecord, event
 }
 
 /**
- * Puts a record's row and all that follows from it. The row of an edge is written once, in its
- * final form: the larger form first would split pages that then stay half empty.
+ * Puts a record's row and all that follows from it. The rows of edges and posts are written once,
+ * in their final form: another form first would split pages that then stay half empty.
  */
 function putRecord(context: ApplyContext, record: AppliedRecord): void {
   const rule = edgeByCollection.get(record.ref.collection);
   if (rule !== undefined) return putEdgeRecord(context, rule, record);
+  if (record.ref.collection === nsid.post) return indexPost(context, record);
   putRecordRow(context.state, record, record.row);
   const count = collectionRow(record.ref.collection)?.actorCount;
   if (count !== undefined) addToActorCount(context.state, record.owner, count, 1);
   listRecord(context.state, record, true);
   switch (record.ref.collection) {
-    case nsid.post:
-      return indexPost(context, record);
     case nsid.threadGate:
     case nsid.postGate:
       return applyGate(context, record, true, record.row.indexedMs);
