@@ -34,7 +34,6 @@ const threadPostsMax = 5_000;
 const threadRowsMax = 10_000;
 /** Rows of replies by roots' authors that one call reads for all its roots. */
 const opThreadRowsMax = 20_000;
-const repliesPerStep = 100;
 /** About what a row of a thread takes, and a reply in the search for its OP thread. Units: µs. */
 const rowMicros = 10;
 const resolveMicros = 2;
@@ -165,22 +164,22 @@ class Descendants {
     return this.found.length >= this.#postsMax || this.#rowsLeft <= 0;
   }
 
-  /** Adds the existing replies to one post, newest first. */
-  *addReplies(post: PostRef): SlicedRead<void> {
+  /**
+   * Adds the existing replies to one post, newest first, from its first or below the key `before`.
+   *
+   * Returns: the key where it stopped as the turn is over, or null at the end.
+   */
+  addReplies(post: PostRef, before: Buffer | null): Buffer | null {
     const { state, owner, root, turn } = this.#thread;
     const prefix = childPrefix(owner, root.rkey, post);
-    let start = prefixEnd(prefix);
-    for (let keys: Buffer[] = []; !this.isFull; start = keys.at(-1)!) {
-      // In steps, since no scan stays open across a yield.
-      keys = [...state.rows.scanKeys({ start, end: prefix, isReverse: true, limit: repliesPerStep })];
-      const fresh = keys[0]?.equals(start) ? keys.slice(1) : keys;
-      for (const key of fresh) {
-        if (this.isFull) return;
-        this.#addReply(key, prefix.length);
-        if (turn.isOver(rowMicros)) yield;
-      }
-      if (keys.length < repliesPerStep) return;
+    const start = before ?? prefixEnd(prefix);
+    for (const key of state.rows.scanKeys({ start, end: prefix, isReverse: true })) {
+      if (key.equals(start)) continue;
+      if (this.isFull) return null;
+      this.#addReply(key, prefix.length);
+      if (turn.isOver(rowMicros)) return key;
     }
+    return null;
   }
 
   #addReply(key: Buffer, prefixLength: number): void {
@@ -210,7 +209,9 @@ function* descendantsOf(
     const from = found.length;
     for (const parent of level) {
       if (descendants.isFull) break;
-      yield* descendants.addReplies(parent);
+      // No scan stays open across a yield.
+      for (let key = descendants.addReplies(parent, null); key !== null; key = descendants.addReplies(parent, key))
+        yield;
       if (thread.turn.isOver(rowMicros)) yield;
     }
     level = found.slice(from).map(({ post }) => post);
