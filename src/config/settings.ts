@@ -69,7 +69,9 @@ function fail(where: string, problem: string): never {
 function checkUrl(text: string, where: string, schemes: readonly string[]): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !schemes.includes(url.protocol)) {
-    fail(where, `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}, not "${text}"`);
+    // The text is not repeated: it may hold a password.
+    const given = url === null ? 'what is given cannot be read as a URL' : `not with ${url.protocol}`;
+    fail(where, `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}; ${given}`);
   }
   if (url.username !== '' || url.password !== '') fail(where, 'must not hold a user name or a password');
   return text.replace(/\/+$/, '');

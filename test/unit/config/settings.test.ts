@@ -71,6 +71,12 @@ describe('settings', () => {
     expect(() => resolveSettings('up', { pds: ['http://a=gopher://b'] }, {})).toThrow('--pds');
   });
 
+  it('refuse what is no URL without repeating it, since it may hold a password', () => {
+    const refused = (): unknown => resolveSettings('ingest', { plcUrl: 'http://user:pa/ss@host' }, {});
+    expect(refused).toThrow(/cannot be read as a URL/);
+    expect(refused).not.toThrow(/pa\/ss/);
+  });
+
   it('refuse an unknown variable by name and suggest the nearest', () => {
     expect(() => resolveSettings('up', {}, { SKYSHARD_ROUTER_PROT: '1' })).toThrow(
       'SKYSHARD_ROUTER_PROT: unknown variable; did you mean SKYSHARD_ROUTER_PORT?',
