@@ -74,8 +74,8 @@ export const mutants: readonly Mutant[] = [
   {
     bound: 'what a slot that lost its rows denies',
     file: 'src/read/lookup/slot-lookup.ts',
-    text: "if (condition === 'complete') return;",
-    replacement: "if (condition !== 'new') return;",
+    text: "state.isKnownComplete = condition === 'complete';",
+    replacement: "state.isKnownComplete = condition !== 'new';",
     caughtBy: { tests: ['test/integration/slot-generations.test.ts'] },
   },
   {
@@ -200,8 +200,8 @@ export const mutants: readonly Mutant[] = [
   {
     bound: 'one spelling of a signature',
     file: 'src/atproto/signing-key.ts',
-    text: 'if (curves[curve].halfOrder.compare(signature, signatureBytes / 2) < 0) return false;',
-    replacement: '',
+    text: ' && curves[curve].halfOrder.compare(signature, signatureBytes / 2) >= 0;',
+    replacement: ';',
     caughtBy: { tests: ['test/unit/atproto/commit-proof.test.ts'] },
   },
   {

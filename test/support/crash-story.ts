@@ -13,12 +13,28 @@ import type { CrashCluster } from './crash-cluster.ts';
  * Makes entries of a social graph and of a random history.
  *
  * Leaves resyncs out: their sweeps delete at the append time, which would make the result depend on
- * the clock.
+ * the clock. Also takedowns of records that are written again later: one that is sent again, as its
+ * acknowledgement was lost, is applied again, then to the later record.
  */
 export function storyOf(seed: number, records: number): readonly OutsideEntry[] {
   const history = makeHistory({ random: seededRandom(seed), name: `c${seed}`, steps: 400 });
   const isTimeless = (entry: OutsideEntry): boolean => !entry.kind.startsWith('resync');
-  return [...graphEntries({ seed, records }), ...history.entries.filter(isTimeless)];
+  const timeless = history.entries.filter(isTimeless);
+  return [
+    ...graphEntries({ seed, records }),
+    ...timeless.filter((entry, index) => !isTakedownBeforeWrite(entry, timeless.slice(index))),
+  ];
+}
+
+function isTakedownBeforeWrite(entry: OutsideEntry, rest: readonly OutsideEntry[]): boolean {
+  if (entry.kind !== 'private' || entry.write.type !== 'record-takedown') return false;
+  const { collection, rkey } = entry.write;
+  return rest.some(
+    (later) =>
+      later.kind === 'commit' &&
+      later.did === entry.did &&
+      later.ops.some((op) => op.collection === collection && op.rkey === rkey),
+  );
 }
 
 /** The facts that must be readable, and the authors of the entries. */
