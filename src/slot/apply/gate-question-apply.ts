@@ -86,6 +86,8 @@ export function answerAgain(context: ApplyContext, owner: number, fact: GateFact
   const did = getActor(context.state, owner)?.did;
   if (did === undefined) return;
   for (const { rkey } of waitersSince(context.state, owner, fact, fromMs)) {
+    if (context.judgementsLeft <= 0) return;
+    context.judgementsLeft--;
     const question = getQuestion(context.state, owner, rkey);
     if (question !== undefined) answer(context, owner, { did, collection: nsid.post, rkey }, question);
   }

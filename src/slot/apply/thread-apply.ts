@@ -106,6 +106,8 @@ export function judgeFollowedAgain(
 ): void {
   const { state } = context;
   for (const { indexedMs, rootRkey, rkey } of waitersSince(state, owner, { kind: 'followed', did }, fromMs)) {
+    if (context.judgementsLeft <= 0) return;
+    context.judgementsLeft--;
     const row = getThreadReply(state, owner, rootRkey, { did, rkey });
     if (row?.judgement.indexedMs !== indexedMs) continue;
     judgeAgain(context, threadOf(state, owner, { did: rootDid, rkey: rootRkey }), row);
