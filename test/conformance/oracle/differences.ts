@@ -281,3 +281,9 @@ export function officialMends(): readonly RawBuilder<unknown>[] {
 export function isAskedFor(collection: string, rkey: string): boolean {
   return collection !== 'app.bsky.actor.profile' || rkey === 'self';
 }
+
+/**
+ * Rows that are not compared once an account is deleted: the official plane deletes its records,
+ * but does not count again what they counted for; we undo every effect.
+ */
+export const staleAfterAccountDeletion: ReadonlySet<string> = new Set(['getInteractionCounts']);
