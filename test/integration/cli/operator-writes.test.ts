@@ -1,50 +1,30 @@
 /** `skyshard suggestion`, `tag` and `age` on a running cluster, and their endpoints. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { adminRequest } from '../../../src/cli/admin-request.ts';
-import { callService, listOf } from '../../../src/cli/service-call.ts';
+import { listOf } from '../../../src/cli/service-call.ts';
 import { suggestionChangesMax } from '../../../src/entry/suggestion.ts';
-import {
-  clusterFolder,
-  type Ended,
-  type RunningCluster,
-  removeFolder,
-  runCommand,
-  startCluster,
-} from '../../support/running-cluster.ts';
+import { DemoCluster } from '../../support/demo-cluster.ts';
 
-const timeoutMs = 30_000;
-let folder: string;
-let cluster: RunningCluster;
+let demo: DemoCluster;
 let did: string;
 let post: string;
 
 beforeAll(async () => {
-  folder = clusterFolder();
-  cluster = await startCluster(folder, ['--demo', '--demo-actors=10', '--demo-records=200', '--demo-rate=0']);
-  await ask('/v1/settle', {});
-  const path = '/xrpc/com.atproto.sync.listRepos';
-  const listed = await adminRequest({ url: cluster.run.demo!.url, path, token: null, timeoutMs });
-  for (const repo of listOf(listed as Record<string, unknown>, 'repos')) {
-    const items = listOf(await callService(router(), 'GetAuthorFeed', { actorDid: repo['did'], limit: 1 }), 'items');
+  demo = await DemoCluster.start(200);
+  for (const repo of await demo.dids()) {
+    const items = listOf(await demo.call('GetAuthorFeed', { actorDid: repo, limit: 1 }), 'items');
     if (items[0] === undefined) continue;
-    did = String(repo['did']);
+    did = repo;
     post = String(items[0]['uri']);
   }
 }, 120_000);
 
-afterAll(async () => {
-  await cluster.stop();
-  removeFolder(folder);
-}, 60_000);
+afterAll(() => demo.stop(), 60_000);
 
-const router = () => ({ url: cluster.run.router.url, timeoutMs });
-const run = (...words: string[]): Promise<Ended> => runCommand([...words, `--data-dir=${cluster.dataDir}`]);
-const ask = (path: string, body: object): Promise<unknown> =>
-  adminRequest({ url: cluster.run.router.url, path, body, token: null, timeoutMs });
+const run = (...words: string[]) => demo.run(...words);
 const feed = (name: string): string => `at://${did}/app.bsky.feed.generator/${name}`;
 
 async function suggestedFeeds(): Promise<unknown> {
-  return (await callService(router(), 'GetSuggestedFeeds', {}))['uris'] ?? [];
+  return (await demo.call('GetSuggestedFeeds', {}))['uris'] ?? [];
 }
 
 it('suggestions are added, put in order, shown and removed, at once for readers', async () => {
@@ -60,19 +40,19 @@ it('suggestions are added, put in order, shown and removed, at once for readers'
   expect(await suggestedFeeds()).toEqual([feed('d'), feed('a'), feed('b')]);
   await run('suggestion', 'add', 'tagged', did, feed('a'), '--tag=art');
   await run('suggestion', 'add', 'follows', did);
-  const { entities } = await callService(router(), 'GetSuggestedEntities', {});
+  const { entities } = await demo.call('GetSuggestedEntities', {});
   expect(entities).toMatchObject([
     { tag: 'art', subject: did, subjectType: 'actor' },
     { tag: 'art', subject: feed('a'), subjectType: 'feed' },
   ]);
-  expect((await callService(router(), 'GetFollowSuggestions', { actorDid: did }))['dids']).toEqual([did]);
+  expect((await demo.call('GetFollowSuggestions', { actorDid: did }))['dids']).toEqual([did]);
   const lists = JSON.parse((await run('suggestion', 'list', '--json')).out) as Record<string, unknown[]>;
   expect([lists['feeds'], lists['tagged'], lists['follows']].map((list) => list?.length)).toEqual([3, 2, 1]);
 });
 
 it('tags are replaced, and --dry-run shows what would be', async () => {
   const tags = async () => {
-    const { records } = await callService(router(), 'GetPostRecords', { uris: [post] });
+    const { records } = await demo.call('GetPostRecords', { uris: [post] });
     return (records as Record<string, unknown>[])[0]!['tags'] ?? [];
   };
   expect(await run('tag', 'set', post, 'hide', 'rank:2')).toMatchObject({ code: 0 });
@@ -88,7 +68,7 @@ it('tags are replaced, and --dry-run shows what would be', async () => {
 it('age assurance is set and cleared', async () => {
   const age = async () => {
     const request = { dids: [did], returnAgeAssuranceForDids: [did] };
-    return listOf(await callService(router(), 'GetActors', request), 'actors')[0]!['ageAssuranceStatus'];
+    return listOf(await demo.call('GetActors', request), 'actors')[0]!['ageAssuranceStatus'];
   };
   await run('age', 'set', did, 'assured', '--access=safe');
   expect(await age()).toMatchObject({ status: 'assured', access: 'safe' });
@@ -100,7 +80,7 @@ it('age assurance is set and cleared', async () => {
 
 it('a verifier is trusted and no longer, and --dry-run counts what that changes', async () => {
   const isTrusted = async () =>
-    listOf(await callService(router(), 'GetActors', { dids: [did] }), 'actors')[0]!['trustedVerifier'] ?? false;
+    listOf(await demo.call('GetActors', { dids: [did] }), 'actors')[0]!['trustedVerifier'] ?? false;
   const shown = (await run('verifier', 'trust', did, '--dry-run')).out;
   expect(shown).toMatch(/: its \d+ verifications would be shown\n$/);
   expect(await isTrusted()).toBe(false);
@@ -112,7 +92,7 @@ it('a verifier is trusted and no longer, and --dry-run counts what that changes'
   const unknown = await run('verifier', 'trust', 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa');
   expect(unknown).toMatchObject({ err: expect.stringContaining('nothing is known of did:plc:a') });
   expect(unknown.err).toContain('skyshard backfill did:plc:a');
-  await expect(ask('/v1/verifiers', { did })).rejects.toMatchObject({ code: 'InvalidArgument' });
+  await expect(demo.ask('/v1/verifiers', { did })).rejects.toMatchObject({ code: 'InvalidArgument' });
 });
 
 it('what names nothing that can be meant is refused, saying why', async () => {
@@ -122,8 +102,10 @@ it('what names nothing that can be meant is refused, saying why', async () => {
   expect((await run('tag', 'set', 'nobody', 'x')).err).toContain('"nobody" is not a DID');
   expect((await run('age', 'set', 'nobody', 'x')).err).toContain('"nobody" is not a DID');
   const items = Array.from({ length: suggestionChangesMax + 1 }, () => ({ subject: did }));
-  await expect(ask('/v1/suggestions', { list: 'follows', items })).rejects.toMatchObject({ code: 'InvalidArgument' });
-  await expect(ask('/v1/tags', { subject: did, tags: Array(65).fill('x') })).rejects.toMatchObject({
+  await expect(demo.ask('/v1/suggestions', { list: 'follows', items })).rejects.toMatchObject({
+    code: 'InvalidArgument',
+  });
+  await expect(demo.ask('/v1/tags', { subject: did, tags: Array(65).fill('x') })).rejects.toMatchObject({
     code: 'InvalidArgument',
   });
 });
@@ -133,7 +115,7 @@ it('labels are set, shown and removed, at once for readers, and checked whole be
   const cts = '2025-01-31T12:00:00.000Z';
   const read = async (): Promise<string[]> => {
     const request = { subjects: [did, post], issuers: [src, other] };
-    const { labels = [] } = await callService(router(), 'GetLabels', request);
+    const { labels = [] } = await demo.call('GetLabels', request);
     return (labels as string[]).map((json) => {
       const { uri, val, neg } = JSON.parse(Buffer.from(json, 'base64').toString()) as Record<string, unknown>;
       return `${neg === true ? 'not ' : ''}${val} ${uri}`;
@@ -141,7 +123,9 @@ it('labels are set, shown and removed, at once for readers, and checked whole be
   };
   expect(await read()).toEqual([]);
   expect(await run('label', 'add', src, post, 'spam', '--exp=2100-01-01T00:00:00Z')).toMatchObject({ code: 0 });
-  expect(await ask('/v1/labels', { labels: [{ src: other, uri: did, val: 'rude', cts }] })).toEqual({ written: 1 });
+  expect(await demo.ask('/v1/labels', { labels: [{ src: other, uri: did, val: 'rude', cts }] })).toEqual({
+    written: 1,
+  });
   expect(await read()).toEqual([`rude ${did}`, `spam ${post}`]);
   await run('label', 'add', src, post, 'spam', '--neg');
   expect(await read()).toEqual([`rude ${did}`, `not spam ${post}`]);
@@ -162,11 +146,11 @@ it('labels are set, shown and removed, at once for readers, and checked whole be
     [sound, 'is in the list once more'],
   ];
   for (const [label, message] of bad) {
-    await expect(ask('/v1/labels', { labels: [sound, label] })).rejects.toMatchObject({
+    await expect(demo.ask('/v1/labels', { labels: [sound, label] })).rejects.toMatchObject({
       code: 'InvalidArgument',
       message: expect.stringContaining(message),
     });
   }
-  await expect(ask('/v1/labels', { labels: [] })).rejects.toMatchObject({ code: 'InvalidArgument' });
+  await expect(demo.ask('/v1/labels', { labels: [] })).rejects.toMatchObject({ code: 'InvalidArgument' });
   expect(await read()).toEqual([`rude ${did}`]);
 });

@@ -2,52 +2,28 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { adminRequest } from '../../../src/cli/admin-request.ts';
-import { callService, listOf, numberAt } from '../../../src/cli/service-call.ts';
-import {
-  clusterFolder,
-  type Ended,
-  type RunningCluster,
-  removeFolder,
-  runCommand,
-  startCluster,
-} from '../../support/running-cluster.ts';
+import { numberAt } from '../../../src/cli/service-call.ts';
+import { DemoCluster } from '../../support/demo-cluster.ts';
 
-const timeoutMs = 30_000;
-let folder: string;
-let cluster: RunningCluster;
+let demo: DemoCluster;
 let did: string;
 
-const router = () => ({ url: cluster.run.router.url, timeoutMs });
-const run = (...words: string[]): Promise<Ended> => runCommand([...words, `--data-dir=${cluster.dataDir}`]);
-
-async function settle(): Promise<void> {
-  await adminRequest({ url: cluster.run.router.url, path: '/v1/settle', body: {}, token: null, timeoutMs });
-}
+const run = (...words: string[]) => demo.run(...words);
 
 beforeAll(async () => {
-  folder = clusterFolder();
-  cluster = await startCluster(folder, ['--demo', '--demo-actors=10', '--demo-records=400', '--demo-rate=0']);
-  await settle();
-  const path = '/xrpc/com.atproto.sync.listRepos';
-  const listed = await adminRequest({ url: cluster.run.demo!.url, path, token: null, timeoutMs });
-  const dids = listOf(listed as Record<string, unknown>, 'repos').map((repo) => String(repo['did']));
-  const counts = await callService(router(), 'GetCountsForUsers', { dids });
-  did = dids.find((_did, index) => numberAt(counts, 'posts', index) > 0)!;
+  demo = await DemoCluster.start(400);
+  did = await demo.didWithPosts();
 }, 120_000);
 
-afterAll(async () => {
-  await cluster.stop();
-  removeFolder(folder);
-}, 60_000);
+afterAll(() => demo.stop(), 60_000);
 
 async function postCount(): Promise<number> {
-  return numberAt(await callService(router(), 'GetCountsForUsers', { dids: [did] }), 'posts', 0);
+  return numberAt(await demo.call('GetCountsForUsers', { dids: [did] }), 'posts', 0);
 }
 
 it('a record is put and deleted without its repo, until that is fetched again', async () => {
   const uri = `at://${did}/app.bsky.feed.post/by-hand`;
-  const file = join(folder, 'post.json');
+  const file = join(demo.folder, 'post.json');
   writeFileSync(
     file,
     JSON.stringify({ $type: 'app.bsky.feed.post', text: 'by hand', createdAt: '2024-01-02T03:04:05Z' }),
@@ -63,7 +39,7 @@ it('a record is put and deleted without its repo, until that is fetched again', 
   expect((await run('record', 'delete', uri, '--dry-run')).out).toBe(`${uri}: would delete ${cid}\n`);
   expect(await postCount()).toBe(before + 1);
   expect((await run('repo', 'resync', did)).out).toContain('done, rev');
-  await settle();
+  await demo.settle();
   expect(await postCount()).toBe(before);
   await run('record', 'put', uri, file);
   expect((await run('record', 'delete', uri)).out).toContain(`deleted ${cid}`);
@@ -73,7 +49,7 @@ it('a record is put and deleted without its repo, until that is fetched again', 
 
 it('what no commit may bring is refused by its reason', async () => {
   const uri = `at://${did}/app.bsky.feed.post/bad`;
-  const file = join(folder, 'bad.json');
+  const file = join(demo.folder, 'bad.json');
   writeFileSync(file, JSON.stringify({ $type: 'app.bsky.feed.post' }));
   expect(await run('record', 'put', uri, file)).toMatchObject({ code: 2, err: expect.stringContaining('lexicon-') });
   writeFileSync(file, '{');
@@ -86,7 +62,7 @@ it('what no commit may bring is refused by its reason', async () => {
 it('a repo that is indexed again stays the same', async () => {
   const before = await postCount();
   expect(await run('repo', 'reindex', did)).toMatchObject({ code: 0, out: expect.stringContaining('indexed again') });
-  await settle();
+  await demo.settle();
   expect(await postCount()).toBe(before);
   const diff = JSON.parse((await run('repo', 'diff', did, '--json')).out) as { differences: object };
   expect(diff.differences).toEqual({ missing: 0, extra: 0, other: 0 });
@@ -96,9 +72,9 @@ it('a repo that is indexed again stays the same', async () => {
 it('what an actor keeps in private is shown whole and erased by kind', async () => {
   expect((await run('private', 'show', did)).out).toBe(`${did}: keeps nothing in private\n`);
   const muted = ['did:plc:bbbbbbbbbbbbbbbbbbbbbbbb', 'did:web:someone.example'];
-  for (const subjectDid of muted) await callService(router(), 'CreateActorMute', { actorDid: did, subjectDid });
+  for (const subjectDid of muted) await demo.call('CreateActorMute', { actorDid: did, subjectDid });
   const threadRoot = `at://${muted[0]}/app.bsky.feed.post/p`;
-  await callService(router(), 'CreateThreadMute', { actorDid: did, threadRoot });
+  await demo.call('CreateThreadMute', { actorDid: did, threadRoot });
   const shown = (await run('private', 'show', did, '--json')).out
     .trim()
     .split('\n')
@@ -117,7 +93,7 @@ it('what an actor keeps in private is shown whole and erased by kind', async () 
 }, 30_000);
 
 it('sources are listed, paused and resumed; an identity is looked up again', async () => {
-  const url = cluster.run.demo!.url;
+  const url = demo.cluster.run.demo!.url;
   expect((await run('source', 'pause', url)).out).toContain('is paused at the cursor');
   expect((await run('source', 'list')).out).toMatch(/paused/);
   expect((await run('status')).out).toMatch(/paused/);

@@ -1,55 +1,27 @@
 /** `skyshard repo` on a running cluster: a takedown hides, a purge removes, allow brings back. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { adminRequest } from '../../../src/cli/admin-request.ts';
-import { callService, listOf, numberAt } from '../../../src/cli/service-call.ts';
-import {
-  clusterFolder,
-  type Ended,
-  type RunningCluster,
-  removeFolder,
-  runCommand,
-  startCluster,
-} from '../../support/running-cluster.ts';
+import { listOf, numberAt } from '../../../src/cli/service-call.ts';
+import { DemoCluster } from '../../support/demo-cluster.ts';
 import { until } from '../../support/until.ts';
 
-const timeoutMs = 30_000;
-let folder: string;
-let cluster: RunningCluster;
+let demo: DemoCluster;
 let did: string;
 
 beforeAll(async () => {
-  folder = clusterFolder();
-  cluster = await startCluster(folder, ['--demo', '--demo-actors=10', '--demo-records=400', '--demo-rate=0']);
-  await settle();
-  const listed = await adminRequest({
-    url: cluster.run.demo!.url,
-    path: '/xrpc/com.atproto.sync.listRepos',
-    token: null,
-    timeoutMs,
-  });
-  const dids = listOf(listed as Record<string, unknown>, 'repos').map((repo) => String(repo['did']));
-  const counts = await callService(router(), 'GetCountsForUsers', { dids });
-  did = dids.find((_did, index) => numberAt(counts, 'posts', index) > 0)!;
+  demo = await DemoCluster.start(400);
+  did = await demo.didWithPosts();
 }, 120_000);
 
-afterAll(async () => {
-  await cluster.stop();
-  removeFolder(folder);
-}, 60_000);
+afterAll(() => demo.stop(), 60_000);
 
-const router = () => ({ url: cluster.run.router.url, timeoutMs });
-const run = (...words: string[]): Promise<Ended> => runCommand([...words, `--data-dir=${cluster.dataDir}`]);
-
-async function settle(): Promise<void> {
-  await adminRequest({ url: cluster.run.router.url, path: '/v1/settle', body: {}, token: null, timeoutMs });
-}
+const run = (...words: string[]) => demo.run(...words);
 
 async function actor(): Promise<Readonly<Record<string, unknown>>> {
-  return listOf(await callService(router(), 'GetActors', { dids: [did] }), 'actors')[0]!;
+  return listOf(await demo.call('GetActors', { dids: [did] }), 'actors')[0]!;
 }
 
 async function postCount(): Promise<number> {
-  return numberAt(await callService(router(), 'GetCountsForUsers', { dids: [did] }), 'posts', 0);
+  return numberAt(await demo.call('GetCountsForUsers', { dids: [did] }), 'posts', 0);
 }
 
 it('commands that find nothing to do say so', async () => {
@@ -59,8 +31,8 @@ it('commands that find nothing to do say so', async () => {
 
 it('errors of commands say what to run next', async () => {
   expect((await run('host', 'limit', 'a.test')).err).toContain('skyshard host limit --help');
-  expect((await run('source', 'begin', 'foo')).err).toContain(`Give one of these: ${cluster.run.demo!.url}.`);
-  const unknown = await fetch(`${cluster.run.router.url}/v1/nonsense`);
+  expect((await run('source', 'begin', 'foo')).err).toContain(`Give one of these: ${demo.cluster.run.demo!.url}.`);
+  const unknown = await fetch(`${demo.cluster.run.router.url}/v1/nonsense`);
   expect(await unknown.json()).toMatchObject({ hint: 'ops/operating.md lists the endpoints.' });
 });
 
@@ -83,7 +55,7 @@ it('purge removes all that is stored and refuses what comes, until allow', async
   expect(await postCount()).toBe(posts);
 
   expect(await run('repo', 'purge', did)).toMatchObject({ code: 0, out: expect.stringContaining('is being removed') });
-  await settle();
+  await demo.settle();
   expect([await postCount(), (await actor())['exists'] === true]).toEqual([0, false]);
   expect((await run('repo', 'list')).out).toContain(did);
   expect(await run('backfill', did)).toMatchObject({ code: 2, err: expect.stringContaining(`repo allow ${did}`) });
