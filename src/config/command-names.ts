@@ -1,5 +1,24 @@
 /** The names of all commands, in the order of `--help`, and the groups that share settings. */
 
+/** Commands by which operators repair one repo, and answer privacy requests. */
+export const recordCommands = ['repo reindex', 'record put', 'record delete', 'private show', 'private erase'] as const;
+
+/** Commands by which operators say what is suggested, tagged, labelled and known of an actor. */
+export const operatorCommands = [
+  'suggestion list',
+  'suggestion add',
+  'suggestion remove',
+  'suggestion order',
+  'tag set',
+  'age set',
+  'age clear',
+  'label add',
+  'label remove',
+  'label list',
+  'verifier trust',
+  'verifier distrust',
+] as const;
+
 export const commandNames = [
   'up',
   'node',
@@ -28,29 +47,14 @@ export const commandNames = [
   'repo list',
   'repo resync',
   'repo diff',
-  'repo reindex',
-  'record put',
-  'record delete',
-  'private show',
-  'private erase',
+  ...recordCommands,
   'quarantine list',
   'quarantine show',
   'quarantine retry',
   'quarantine drop',
   'repair slot',
   'import postgres',
-  'suggestion list',
-  'suggestion add',
-  'suggestion remove',
-  'suggestion order',
-  'tag set',
-  'age set',
-  'age clear',
-  'label add',
-  'label remove',
-  'label list',
-  'verifier trust',
-  'verifier distrust',
+  ...operatorCommands,
   'map validate',
   'config',
 ] as const;
@@ -89,31 +93,6 @@ export const quarantineCommands = [
   'quarantine list',
   'quarantine show',
   ...quarantineDecisions,
-] as const satisfies readonly CommandName[];
-
-/** Commands by which operators repair one repo, and answer privacy requests. */
-export const recordCommands = [
-  'repo reindex',
-  'record put',
-  'record delete',
-  'private show',
-  'private erase',
-] as const satisfies readonly CommandName[];
-
-/** Commands by which operators say what is suggested, tagged, labelled and known of an actor. */
-export const operatorCommands = [
-  'suggestion list',
-  'suggestion add',
-  'suggestion remove',
-  'suggestion order',
-  'tag set',
-  'age set',
-  'age clear',
-  'label add',
-  'label remove',
-  'label list',
-  'verifier trust',
-  'verifier distrust',
 ] as const satisfies readonly CommandName[];
 
 /** Commands that ask running processes. */
