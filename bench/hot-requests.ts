@@ -56,7 +56,6 @@ const allNames = [
   'GetActors',
   'GetInteractionCounts',
   'GetCountsForUsers',
-  'GetLabels',
   'GetRelationships',
   'GetBlockExistence',
   'GetAuthorFeed',
@@ -67,6 +66,7 @@ const allNames = [
   'GetLikesBySubject',
   'GetFollowsFollowing',
   'GetTimeline',
+  'GetLabels',
   'GetTimeline_page_2',
   'GetTimeline_page_10',
 ];
@@ -99,12 +99,6 @@ export async function hotMethods(
     GetCountsForUsers: () =>
       draw.method('GetCountsForUsers', 'GetCountsForUsers', 'GetCountsForUsersRequest', () => ({
         dids: draw.many(pools.actors, 25),
-      })),
-    // A page of posts asks for those, for their authors and for the profiles of these.
-    GetLabels: () =>
-      draw.method('GetLabels', 'GetLabels', 'GetLabelsRequest', () => ({
-        subjects: [...draw.many(pools.actors, 25), ...draw.many(pools.posts, 55)],
-        issuers: draw.many(pools.actors, 3),
       })),
     GetRelationships: () =>
       draw.method('GetRelationships', 'GetRelationships', 'GetRelationshipsRequest', () => ({
@@ -155,6 +149,12 @@ export async function hotMethods(
       draw.method('GetTimeline', 'GetTimeline', 'GetTimelineRequest', () => ({
         actorDid: draw.one(pools.viewers),
         ...page,
+      })),
+    // A page of posts asks for those, for their authors and for the profiles of these.
+    GetLabels: () =>
+      draw.method('GetLabels', 'GetLabels', 'GetLabelsRequest', () => ({
+        subjects: [...draw.many(pools.actors, 25), ...draw.many(pools.posts, 55)],
+        issuers: draw.many(pools.actors, 3),
       })),
   };
   const drawn = Object.entries(methods).flatMap(([name, make]) => (names.includes(name) ? [make()] : []));
