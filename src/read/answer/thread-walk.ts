@@ -7,19 +7,23 @@
 import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, recordUri, writeDid } from '../../atproto/compact-key.ts';
 import { ByteWriter } from '../../base/bytes.ts';
+import { timeBytes } from '../../base/time-bytes.ts';
 import { unpackedText } from '../../slot/packing/packed-json.ts';
 import { hasRecord, recordKey } from '../../slot/table/record-row.ts';
 import { type JsonObject, replyOf } from '../../slot/table/record-values.ts';
 import { RecordView } from '../../slot/table/record-view.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import {
-  childPrefix,
   getThreadReply,
+  hasReplyAt,
   isSamePost,
   type PostRef,
+  postBytes,
+  postEnd,
   postUri,
   readChild,
   readThreadReply,
+  threadChildrenPrefix,
   threadPrefix,
 } from '../../slot/table/thread-reply.ts';
 import { prefixEnd } from '../../storage/environment.ts';
@@ -32,6 +36,8 @@ import { type OwnReply, opThreadRepliesMax, resolveOpThread } from './op-thread.
 const threadPostsMax = 5_000;
 /** Rows of replies that one walk reads, deleted ones included; further ones are left out. */
 const threadRowsMax = 10_000;
+/** Below its root, a thread of at most so many rows is read by one scan. */
+const wholeThreadRowsMax = 1_000;
 /** Rows of replies by roots' authors that one call reads for all its roots. */
 const opThreadRowsMax = 20_000;
 /** About what a row of a thread takes, and a reply in the search for its OP thread. Units: µs. */
@@ -144,18 +150,46 @@ function* ancestorsOf(thread: Thread, anchor: PostRef, above: number): SlicedRea
   return [...visited];
 }
 
-type Descendant = { readonly post: PostRef; readonly sortMs: number; readonly uri: string };
+type Descendant = { readonly post: Buffer; readonly sortMs: number; readonly uri: string };
 
-/** The posts below an anchor, as they are collected. */
+/**
+ * Returns the keys of the children of each post of a thread, newest first, by the post's bytes; or
+ * null for a large thread, whose posts are looked up one at a time.
+ */
+function childKeysByPost({ state, owner, root, turn }: Thread): Map<string, Buffer[]> | null {
+  const prefix = threadChildrenPrefix(owner, root.rkey);
+  const range = { start: prefixEnd(prefix), end: prefix, isReverse: true, limit: wholeThreadRowsMax + 1 };
+  const keys = [...state.rows.scanKeys(range)];
+  turn.isOver(keys.length);
+  if (keys.length > wholeThreadRowsMax) return null;
+  const byPost = new Map<string, Buffer[]>();
+  for (const key of keys) {
+    const post = key.latin1Slice(prefix.length, postEnd(key, prefix.length));
+    const children = byPost.get(post);
+    if (children === undefined) byPost.set(post, [key]);
+    else children.push(key);
+  }
+  return byPost;
+}
+
+/** The posts below an anchor, as they are collected. Posts are bytes as in keys. */
 class Descendants {
   readonly found: Descendant[] = [];
   readonly #thread: Thread;
+  readonly #replies: Buffer;
+  readonly #children: Buffer;
+  readonly #keysByPost: Map<string, Buffer[]> | null;
   readonly #visited: Set<string>;
   readonly #postsMax: number;
   #rowsLeft = threadRowsMax;
 
   constructor(thread: Thread, anchor: PostRef, postsMax: number) {
+    const { owner, root } = thread;
     this.#thread = thread;
+    this.#replies = threadPrefix(owner, root.rkey);
+    this.#children = threadChildrenPrefix(owner, root.rkey);
+    // Below the root is nearly all that one scan reads.
+    this.#keysByPost = isSamePost(anchor, root) ? childKeysByPost(thread) : null;
     this.#visited = new Set([postUri(anchor)]);
     this.#postsMax = postsMax;
   }
@@ -169,30 +203,40 @@ class Descendants {
    *
    * Returns: the key where it stopped as the turn is over, or null at the end.
    */
-  addReplies(post: PostRef, before: Buffer | null): Buffer | null {
-    const { state, owner, root, turn } = this.#thread;
-    const prefix = childPrefix(owner, root.rkey, post);
-    const start = before ?? prefixEnd(prefix);
-    for (const key of state.rows.scanKeys({ start, end: prefix, isReverse: true })) {
-      if (key.equals(start)) continue;
+  addReplies(post: Buffer, before: Buffer | null): Buffer | null {
+    const prefixLength = this.#children.length + post.length;
+    for (const key of this.#childKeys(post, before)) {
       if (this.isFull) return null;
-      this.#addReply(key, prefix.length);
-      if (turn.isOver(rowMicros)) return key;
+      this.#addReply(key, prefixLength);
+      if (this.#thread.turn.isOver(rowMicros)) return key;
     }
     return null;
   }
 
+  #childKeys(post: Buffer, before: Buffer | null): Iterable<Buffer> {
+    if (this.#keysByPost !== null) {
+      const keys = this.#keysByPost.get(post.latin1Slice()) ?? [];
+      return before === null ? keys : keys.slice(keys.indexOf(before) + 1);
+    }
+    const prefix = Buffer.concat([this.#children, post]);
+    const keys = this.#thread.state.rows.scanKeys({ start: before ?? prefixEnd(prefix), end: prefix, isReverse: true });
+    return before === null ? keys : keysBelow(keys, before);
+  }
+
   #addReply(key: Buffer, prefixLength: number): void {
-    const { state, owner, root } = this.#thread;
     this.#rowsLeft--;
+    const replyAt = prefixLength + timeBytes;
+    if (!hasReplyAt(this.#thread.state, this.#replies, key, replyAt)) return;
     const { reply, sortMs } = readChild(key, prefixLength);
-    const row = getThreadReply(state, owner, root.rkey, reply);
-    if (row === undefined || row.deletedMs !== null) return;
     const uri = postUri(reply);
     if (this.#visited.has(uri)) return;
     this.#visited.add(uri);
-    this.found.push({ post: reply, sortMs, uri });
+    this.found.push({ post: key.subarray(replyAt), sortMs, uri });
   }
+}
+
+function* keysBelow(keys: Iterable<Buffer>, before: Buffer): Generator<Buffer> {
+  for (const key of keys) if (!key.equals(before)) yield key;
 }
 
 /** Collects the posts below the anchor level by level, and returns them newest first. */
@@ -204,7 +248,7 @@ function* descendantsOf(
 ): SlicedRead<readonly Descendant[]> {
   const descendants = new Descendants(thread, anchor, postsMax);
   const { found } = descendants;
-  let level: readonly PostRef[] = [anchor];
+  let level: readonly Buffer[] = [postBytes(anchor)];
   for (let depth = 1; depth <= below && level.length > 0; depth++) {
     const from = found.length;
     for (const parent of level) {

@@ -54,6 +54,7 @@ const flag = {
   allowed: 128,
 } as const;
 const valueWriter = sharedWriter(128);
+const replyKeyWriter = sharedWriter(512);
 
 /** Writes a post of a thread in a key or a value. */
 export function writePost(writer: ByteWriter, post: PostRef): void {
@@ -116,11 +117,37 @@ export function childPrefix(owner: number, rootRkey: string, parent: PostRef): B
   return key.finish();
 }
 
+/** Returns the prefix of the children of all posts of one thread. */
+export function threadChildrenPrefix(owner: number, rootRkey: string): Buffer {
+  const key = beginKey(owner, tableCode.threadChild);
+  writeRkey(key, rootRkey);
+  return key.finish();
+}
+
 /** Reads the reply and its sort time from a child key with a prefix of `prefixLength` bytes. */
 export function readChild(key: Buffer, prefixLength: number): { reply: PostRef; sortMs: number } {
   const reader = new ByteReader(key, prefixLength);
   const sortMs = readEntryTime(reader);
   return { sortMs, reply: readPost(reader) };
+}
+
+/** Returns the bytes of a post as keys hold them. */
+export function postBytes(post: PostRef): Buffer {
+  writePost(valueWriter, post);
+  return valueWriter.finish();
+}
+
+/** Returns where the bytes of the post at `key[at..]` end. */
+export function postEnd(key: Buffer, at: number): number {
+  const reader = new ByteReader(key, at);
+  readPost(reader);
+  return reader.position;
+}
+
+/** True when a reply exists whose bytes are `key[at..]`, in the thread of a prefix. */
+export function hasReplyAt(state: SlotState, thread: Buffer, key: Buffer, at: number): boolean {
+  const value = state.rows.getVolatile(replyKeyWriter.clear().bytes(thread).raw(key, at).view());
+  return value !== undefined && (value[0]! & flag.deleted) === 0;
 }
 
 function decodeReply(reply: PostRef, value: Buffer): ThreadReply {
