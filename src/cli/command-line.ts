@@ -163,6 +163,11 @@ function addCommand(program: CommanderCommand, name: CommandName, onRun: (line: 
   command.action(() => onRun({ command: name, operands: command.args, flags: command.opts<GivenFlags>() }));
 }
 
+/** Leaves out the value of a flag that is misspelt: it may be a secret. */
+function withoutValue(problem: string): string {
+  return problem.replace(/^(error: unknown option '[^'=]*)=[\s\S]*?'(?=\n|$)/, "$1'");
+}
+
 /** Reads a command line; `words` are the words after the program's name. */
 export function parseCommandLine(words: readonly string[]): ParsedCommandLine {
   let text = '';
@@ -174,7 +179,7 @@ export function parseCommandLine(words: readonly string[]): ParsedCommandLine {
     .description('Sharded data plane for an AT Protocol AppView.')
     .version(version)
     .exitOverride()
-    .configureOutput({ writeOut: keep, writeErr: keep })
+    .configureOutput({ writeOut: keep, writeErr: keep, outputError: (problem, write) => write(withoutValue(problem)) })
     .showSuggestionAfterError()
     .showHelpAfterError('  `skyshard --help` lists the commands.');
   for (const name of Object.keys(commandTable) as CommandName[]) {

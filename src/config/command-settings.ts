@@ -125,6 +125,7 @@ export const commandSettings = {
     kind: 'url',
     default: null,
     schemes: ['postgres:', 'postgresql:'],
+    parameters: ['user', 'schema', 'sslmode'],
     commands: ['import postgres'],
     help: 'database of the official data plane, with ?user= and ?schema= where needed; its password comes by PGPASSWORD or ~/.pgpass',
   },

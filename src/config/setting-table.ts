@@ -21,7 +21,13 @@ export type SettingRow = Shared &
         readonly max: number;
       }
     | { readonly kind: 'text' | 'path'; readonly default: string | null }
-    | { readonly kind: 'url'; readonly default: string | null; readonly schemes: readonly string[] }
+    | {
+        readonly kind: 'url';
+        readonly default: string | null;
+        readonly schemes: readonly string[];
+        /** All that may follow its `?`; nothing then may follow a `#`. Absent: they have no meaning. */
+        readonly parameters?: readonly string[];
+      }
     | {
         readonly kind: 'urls';
         readonly default: readonly string[];
@@ -168,6 +174,12 @@ export const settingTable = {
     default: null,
     commands: ['up', 'ingest'],
     help: 'file with the key that bsync asks for; absent = none is sent',
+  },
+  allowCleartextBsync: {
+    kind: 'switch',
+    default: false,
+    commands: ['up', 'ingest'],
+    help: 'show bsync its key over http: beyond loopback too, as inside a private network',
   },
   handleChecksPerSecond: {
     kind: 'integer',

@@ -61,6 +61,8 @@ export function childEnvironment(environment: Environment): Record<string, strin
 
 /** Of DIDs that fit keys. Units: characters. */
 const didLengthMax = 256;
+/** Of a parameter's name that an error repeats. Units: characters. */
+const nameLengthMax = 40;
 
 function fail(where: string, problem: string): never {
   throw new DataPlaneError('ConfigInvalid', `${where}: ${problem}`);
@@ -75,6 +77,20 @@ function checkUrl(text: string, where: string, schemes: readonly string[]): stri
   }
   if (url.username !== '' || url.password !== '') fail(where, 'must not hold a user name or a password');
   return text.replace(/\/+$/, '');
+}
+
+/** Of what follows a URL's path only the names of parameters are repeated: any value may be secret. */
+function checkParameters(text: string, where: string, { parameters }: SettingRow & { kind: 'url' }): string {
+  if (parameters === undefined) return text;
+  const { hash, searchParams } = new URL(text);
+  if (hash !== '') fail(where, 'must not hold a #; one that belongs to a name is written %23');
+  for (const name of searchParams.keys()) {
+    const taken = `it takes ${parameters.map((parameter) => `?${parameter}=`).join(', ')}`;
+    if (/^(pass|pgpass)/i.test(name)) fail(where, 'must not hold a password');
+    if (!parameters.includes(name)) fail(where, `has an unknown parameter "${name.slice(0, nameLengthMax)}"; ${taken}`);
+    if (searchParams.getAll(name).length > 1) fail(where, `has the parameter "${name}" more than once`);
+  }
+  return text;
 }
 
 function checkInteger(text: string, where: string, row: Extract<SettingRow, { kind: 'integer' }>): number {
@@ -124,7 +140,7 @@ function checkValue(row: SettingRow, given: string | readonly string[] | boolean
   }
   const text = texts.at(-1)!;
   if (text === '') fail(where, 'must not be empty');
-  if (row.kind === 'url') return checkUrl(text, where, row.schemes);
+  if (row.kind === 'url') return checkParameters(checkUrl(text, where, row.schemes), where, row);
   if (row.kind === 'integer') return checkInteger(text, where, row);
   if (row.kind === 'choice' && !row.choices.includes(text)) {
     const nearest = nearestName(text, row.choices);

@@ -44,6 +44,14 @@ describe('the command line', () => {
   });
 
   it.each([
+    [['import', 'postgres', '--ulr=postgresql://u:hunter2@db/bsky'], "unknown option '--ulr'"],
+    [['import', 'postgres', 'postgresql://u:hunter2@db/bsky'], 'too many arguments'],
+  ])('does not repeat a value, which may be a secret, after %j', (words, expected) => {
+    expect(textOf(words)).toContain(expected);
+    expect(textOf(words)).not.toContain('hunter2');
+  });
+
+  it.each([
     [['nonsense'], '`skyshard --help` lists the commands.'],
     [['repo', 'nonsense'], '`skyshard repo --help` lists its commands.'],
     [['node', 'n0', '--nonsense'], '`skyshard node --help` shows what it takes.'],

@@ -77,6 +77,27 @@ describe('settings', () => {
     expect(refused).not.toThrow(/pa\/ss/);
   });
 
+  it.each([
+    ['postgresql://db/bsky?user=u&password=hunter2', '--url: must not hold a password'],
+    ['postgresql://db/bsky?PGPASSWORD=hunter2', '--url: must not hold a password'],
+    ['postgresql://db/bsky?passfile=hunter2', '--url: must not hold a password'],
+    ['postgresql://db/bsky?sslmdoe=hunter2', '--url: has an unknown parameter "sslmdoe"; it takes ?user=, ?schema='],
+    ['postgresql://db/bsky?user=hunter2&user=b', '--url: has the parameter "user" more than once'],
+    ['postgresql://u:1#hunter2@db/bsky', '--url: must not hold'],
+    ['postgresql://db/bsky#hunter2', '--url: must not hold a #'],
+    ['postgresql://u:hunter2/x@db/bsky', '--url: must be a URL'],
+    ['mysql://hunter2', '--url: must be a URL that begins with postgres:// or postgresql://; not with mysql:'],
+  ])('refuse the database %s without repeating a value of it', (url, problem) => {
+    const refused = (): unknown => resolveSettings('import postgres', { url }, {});
+    expect(refused).toThrow(problem);
+    expect(refused).not.toThrow(/hunter2/);
+  });
+
+  it('take a database with the parameters that mean something', () => {
+    const url = 'postgresql://db:5432/bsky?user=reader&schema=bsky&sslmode=require';
+    expect(resolveSettings('import postgres', { url }, {}).settings.url).toBe(url);
+  });
+
   it('refuse an unknown variable by name and suggest the nearest', () => {
     expect(() => resolveSettings('up', {}, { SKYSHARD_ROUTER_PROT: '1' })).toThrow(
       'SKYSHARD_ROUTER_PROT: unknown variable; did you mean SKYSHARD_ROUTER_PORT?',
