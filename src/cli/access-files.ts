@@ -2,7 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataPlaneError } from '../base/data-plane-error.ts';
-import { readTokenFile } from '../config/secret-file.ts';
+import { requireEncryptionForKey } from '../config/access-token.ts';
+import { readKeyFile, readTokenFile } from '../config/secret-file.ts';
+import { flagOf } from '../config/setting-table.ts';
 import type { Settings } from '../config/settings.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { readMapFile } from './map-file.ts';
@@ -22,6 +24,18 @@ export function readClientToken(settings: Settings): string | null {
   const mapPath = join(settings.dataDir, 'shard-map.json');
   const path = settings.adminTokenFile ?? (existsSync(mapPath) ? readMapFile(mapPath).map.adminTokenFile : null);
   return readTokenFile(path, 'admin token file');
+}
+
+/** Returns where bsync is and its key, or null for none. Errors: DataPlaneError `ConfigInvalid`. */
+export function readBsyncAccess({
+  bsyncUrl: url,
+  bsyncKeyFile,
+  allowCleartextBsync,
+}: Settings): { readonly url: string; readonly key: string | null } | null {
+  if (url === null) return null;
+  if (bsyncKeyFile !== null && !allowCleartextBsync)
+    requireEncryptionForKey(url, { keyFlag: flagOf('bsyncKeyFile'), allowFlag: flagOf('allowCleartextBsync') });
+  return { url, key: readKeyFile(bsyncKeyFile, 'bsync key file') };
 }
 
 /** Returns the certificate that the map's nodes present, or null when they do not use TLS. */

@@ -27,3 +27,19 @@ export function requireTokenBeyondLoopback(host: string, token: string | null, n
   const problem = `listening on ${host} is reachable from other machines, which needs ${needed}`;
   throw new DataPlaneError('ConfigInvalid', problem);
 }
+
+/**
+ * Refuses to show a key to a service beyond this machine in clear text.
+ *
+ * Errors: DataPlaneError `ConfigInvalid`.
+ */
+export function requireEncryptionForKey(
+  url: string,
+  key: { readonly keyFlag: string; readonly allowFlag: string },
+): void {
+  const { protocol, hostname } = new URL(url);
+  if (protocol === 'https:' || isLoopback(hostname.replace(/^\[|\]$/g, ''))) return;
+  throw new DataPlaneError('ConfigInvalid', `${key.keyFlag}: the key would go to ${hostname} in clear text`, {
+    hint: `Give an https:// URL, or ${key.allowFlag} if nobody else reads that network.`,
+  });
+}

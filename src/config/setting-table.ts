@@ -25,7 +25,7 @@ export type SettingRow = Shared &
         readonly kind: 'url';
         readonly default: string | null;
         readonly schemes: readonly string[];
-        /** All that may follow its `?`; nothing then may follow a `#`. Absent: they have no meaning. */
+        /** All that may follow its `?`, and nothing a `#`. Absent: neither is looked at. */
         readonly parameters?: readonly string[];
       }
     | {

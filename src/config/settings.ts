@@ -79,7 +79,7 @@ function checkUrl(text: string, where: string, schemes: readonly string[]): stri
   return text.replace(/\/+$/, '');
 }
 
-/** Of what follows a URL's path only the names of parameters are repeated: any value may be secret. */
+/** Repeats of what follows a URL's path only the names of parameters: a value may be secret. */
 function checkParameters(text: string, where: string, { parameters }: SettingRow & { kind: 'url' }): string {
   if (parameters === undefined) return text;
   const { hash, searchParams } = new URL(text);

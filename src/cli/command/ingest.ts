@@ -2,7 +2,6 @@
 import { Registry } from 'prom-client';
 import { isSaidAgain } from '../../base/backoff.ts';
 import { isTransient } from '../../base/data-plane-error.ts';
-import { readKeyFile } from '../../config/secret-file.ts';
 import { type Settings, splitPair } from '../../config/settings.ts';
 import { type IngestSource, startIngest } from '../../ingest/ingest-server.ts';
 import { requireOwnFolder, requireSameCluster } from '../../ingest/lost-folder.ts';
@@ -13,7 +12,7 @@ import { LabelledCounter } from '../../metrics/metric.ts';
 import { registerProcessMetrics } from '../../metrics/process-metrics.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import type { NodeClient } from '../../wire/node-client.ts';
-import { readAccessTokens } from '../access-files.ts';
+import { readAccessTokens, readBsyncAccess } from '../access-files.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { clusterClient } from '../process/cluster-client.ts';
@@ -60,8 +59,7 @@ export const runIngest: Command = (context) => {
   return serve(context, 'ingest', async (folder) => {
     const { map } = readMapFile(settings.map);
     const { adminToken, clusterToken } = readAccessTokens(settings, map);
-    const { bsyncUrl } = settings;
-    const bsyncKey = readKeyFile(settings.bsyncKeyFile, 'bsync key file');
+    const bsync = readBsyncAccess(settings);
     const registry = new Registry();
     registerProcessMetrics(registry);
     const { maps, caller } = clusterClient(context, map, clusterToken, {
@@ -97,7 +95,7 @@ export const runIngest: Command = (context) => {
         handleResolverUrl: settings.handleResolver,
         allowPrivateHosts: settings.allowPrivateHosts,
       },
-      bsync: bsyncUrl === null ? null : { url: bsyncUrl, key: bsyncKey },
+      bsync,
       cluster: { caller, map: () => maps.map },
       adminToken,
       registry,

@@ -1,6 +1,6 @@
 /** `skyshard up`: a whole cluster on this machine, supervised, until Ctrl-C. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { readClientToken } from '../access-files.ts';
+import { readBsyncAccess, readClientToken } from '../access-files.ts';
 import { adminRequest } from '../admin-request.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
@@ -74,6 +74,8 @@ function checkSources(context: CommandContext): void {
   if (demo && relay.length + pds.length > 0) {
     throw new DataPlaneError('ConfigInvalid', '--demo: follows its own network; leave out --relay and --pds');
   }
+  // Ingest reads it too; what is wrong with it is said before anything starts.
+  readBsyncAccess(context.settings);
   if (!demo && relay.length + pds.length === 0) {
     context.log('warn', 'nothing is followed: give --relay, --pds or --demo');
   }
