@@ -6,11 +6,12 @@ import { inputLimits } from '../../../src/atproto/input-limits.ts';
 import { fileCrashPoints, ingestCrashPoints, nodeCrashPoints } from '../../../src/base/crash-point.ts';
 import { connectStatus, errorTable } from '../../../src/base/data-plane-error.ts';
 import { exitCode } from '../../../src/cli/exit-code.ts';
-import { commandNames } from '../../../src/config/command-names.ts';
+import { commandNames, ingestCommands, operatorCommands, recordCommands } from '../../../src/config/command-names.ts';
 import { flagOf, settingNames, settingTable } from '../../../src/config/setting-table.ts';
 import { serviceMethods } from '../../../src/proto/generated/bsky-service.ts';
 import { weightByMethod } from '../../../src/router/plan/weight.ts';
 import { planByMethod } from '../../../src/router/plans/service.ts';
+import { curlLines } from '../../support/curl-lines.ts';
 import { projectFiles, projectRoot, readSource } from '../../support/source-scan.ts';
 
 const textOf = (path: string): string => readFileSync(join(projectRoot, path), 'utf8');
@@ -31,6 +32,16 @@ function productOf(expression: string): number {
     const [base, exponent = 1] = factor.split('**').map((text) => Number(text.replaceAll('_', '')));
     return product * base! ** exponent;
   }, 1);
+}
+
+/** Returns every operators' endpoint of the code, such as `router POST /v1/tags`. */
+function routesOfCode(): string[] {
+  return projectFiles().flatMap((path) => {
+    const [, listener] = /^src\/(node|router|ingest)\//.exec(path) ?? [];
+    if (listener === undefined) return [];
+    const routes = textOf(path).matchAll(/\b(get|post|delete)Route\(\s*'(\/v1\/[^']*)'/g);
+    return [...routes].map(([, verb, route]) => `${listener} ${verb!.toUpperCase()} ${route}`);
+  });
 }
 
 const documents = ['README.md', 'ARCHITECTURE.md', ...projectFiles().filter((path) => /^ops\/[^/]*\.md$/.test(path))];
@@ -107,6 +118,32 @@ describe('README.md', () => {
 });
 
 describe('ops/security.md', () => {
+  const routes = rowsOf(textOf('ops/security.md'), /^(?:node|router|ingest)$/).map(([listener, route, token]) => ({
+    name: `${listener} ${route!.slice(1, -1)}`,
+    token: `${listener}: ${token}`,
+  }));
+
+  it('lists every endpoint of operators', () => {
+    expect(routesOfCode().length).toBeGreaterThan(45);
+    expect(routes.map(({ name }) => name).sort()).toEqual(routesOfCode().sort());
+  });
+
+  it('says which token each listener wants', () => {
+    const files = {
+      node: 'src/node/serving.ts',
+      router: 'src/router/router-server.ts',
+      ingest: 'src/ingest/ingest-server.ts',
+    };
+    const wanted = Object.entries(files).map(([listener, file]) => {
+      const [, tokens] = /\btokens: .*\[([^\]]+)\],/.exec(textOf(file))!;
+      return `${listener}: ${tokens!
+        .split(', ')
+        .map((token) => token.replace('Token', ''))
+        .join(' or ')}`;
+    });
+    expect([...new Set(routes.map(({ token }) => token))].sort()).toEqual(wanted.sort());
+  });
+
   it('lists every limit of input with its value', () => {
     const rows = rowsOf(
       textOf('ops/security.md'),
@@ -126,6 +163,31 @@ describe('ops/security.md', () => {
       );
       expect(values, `${name} in ${file}`).toContain(Number(value!.replaceAll(',', '')));
     }
+  });
+});
+
+describe('ops/operating.md', () => {
+  const lines = curlLines('ops/operating.md');
+
+  it('has a curl line for every endpoint that takes a body, and no other', () => {
+    const isEffect = (route: string): boolean => !route.includes(' GET ');
+    const shown = new Set(lines.map(({ listener, verb, path }) => `${listener} ${verb} ${path}`));
+    expect(routesOfCode().filter((route) => isEffect(route) && !shown.has(route))).toEqual([]);
+    const known = new Set(routesOfCode());
+    const services = new Set(serviceMethods.map(([name]) => `router POST /bsky.Service/${name}`));
+    expect([...shown].filter((route) => !known.has(route) && !services.has(route))).toEqual([]);
+  });
+
+  it('has JSON in every curl line', () => {
+    expect(lines.length).toBe(textOf('ops/operating.md').match(/\bcurl (?:-s )?(?:-X DELETE )?"/g)?.length);
+    for (const { body, text } of lines) expect(() => JSON.parse(body ?? '{}'), text).not.toThrow();
+  });
+
+  it('names every command that asks ingest or decides something', () => {
+    const shown = textOf('ops/operating.md');
+    expect([...operatorCommands, ...recordCommands, ...ingestCommands].filter((name) => !shown.includes(name))).toEqual(
+      [],
+    );
   });
 });
 
