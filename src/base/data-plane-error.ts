@@ -82,7 +82,7 @@ export const errorTable = {
     grpc: grpcStatus.unauthenticated,
     isRetryable: false,
     meaning: 'The endpoint needs a token and none, or a wrong one, was sent.',
-    hint: 'Send `authorization: Bearer <token>`; the token file is named by adminTokenFile or clusterTokenFile.',
+    hint: 'Send `authorization: Bearer <token>`, or give a command --admin-token-file; the map names the files of both tokens.',
   },
   PermissionDenied: {
     grpc: grpcStatus.permissionDenied,

@@ -1,5 +1,5 @@
 /** The exit codes of `skyshard`, which README.md lists, and the text of an operating error. */
-import type { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, errorTable } from '../base/data-plane-error.ts';
 
 export const exitCode = {
   done: 0,
@@ -21,4 +21,12 @@ export function exitCodeOf(error: DataPlaneError): number {
 /** Returns what is printed for an operating error: code, message, and the operator's next step. */
 export function errorText(error: DataPlaneError): string {
   return `skyshard: ${error.code}: ${error.message}\n  ${error.hint}\n`;
+}
+
+/** Names the command's help where an error about its operands has no next step of its own. */
+export function withNextStep(thrown: unknown, command: string): unknown {
+  const isBare = thrown instanceof DataPlaneError && thrown.hint === errorTable.InvalidArgument.hint;
+  if (!isBare) return thrown;
+  const hint = `\`skyshard ${command} --help\` shows what it takes.`;
+  return new DataPlaneError(thrown.code, thrown.message, { cause: thrown, hint });
 }

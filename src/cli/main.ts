@@ -12,7 +12,7 @@ import type { CommandName } from '../config/command-names.ts';
 import { processEnvironment, resolveSettings } from '../config/settings.ts';
 import type { Command } from './command.ts';
 import { parseCommandLine } from './command-line.ts';
-import { errorText, exitCode, exitCodeOf } from './exit-code.ts';
+import { errorText, exitCode, exitCodeOf, withNextStep } from './exit-code.ts';
 import { endProcess } from './process/end-process.ts';
 import { createProcessLog } from './process-log.ts';
 
@@ -81,7 +81,7 @@ async function run(words: readonly string[]): Promise<number> {
   const environment = processEnvironment();
   const resolved = resolveSettings(command, flags, environment);
   const runCommand = await loadByCommand[command]();
-  return runCommand({
+  const ended = runCommand({
     settings: resolved.settings,
     resolved,
     operands,
@@ -89,6 +89,9 @@ async function run(words: readonly string[]): Promise<number> {
     clock: systemClock,
     log: createProcessLog(resolved.settings.logLevel, systemClock, (line) => process.stderr.write(line)),
     print: (text) => process.stdout.write(text),
+  });
+  return ended.catch((thrown: unknown) => {
+    throw withNextStep(thrown, command);
   });
 }
 

@@ -12,27 +12,43 @@ import { type StoredAccount, storedAccountAnswer, storedAccountRequest } from '.
 import { askSlotOf, requireDid, requireRecord, writeAs } from './operator-write.ts';
 import type { ServiceRouter } from './plan/service-router.ts';
 
-const putBody = objectShape({ uri: textShape, record: v.unknown() });
+const putBody = objectShape({
+  uri: textShape,
+  record: v.unknown(),
+  isDryRun: v.optional(v.boolean('must be a boolean'), false),
+});
 const recordBody = objectShape({ uri: textShape });
 const didBody = objectShape({ did: textShape });
 
-/** Returns what is stored of a record, hidden or not. Errors: `NotFound`. */
-async function storedRecord(
+/** Returns what is stored of a record, hidden or not, or null. */
+async function findRecord(
   router: ServiceRouter,
   clock: Clock,
   { did, collection, rkey }: RecordRef,
-): Promise<NonNullable<StoredAccount['record']>> {
+): Promise<StoredAccount['record']> {
   const payload = storedAccountRequest.encode({ did, record: { collection, rkey } });
   const answer = await askSlotOf(router, clock, did, { method: nodeCalls.storedAccount, payload });
-  const { record } = storedAccountAnswer.decode(answer);
+  return storedAccountAnswer.decode(answer).record;
+}
+
+/** Like `findRecord`. Errors: `NotFound`. */
+async function storedRecord(
+  router: ServiceRouter,
+  clock: Clock,
+  ref: RecordRef,
+): Promise<NonNullable<StoredAccount['record']>> {
+  const record = await findRecord(router, clock, ref);
   if (record !== null) return record;
-  throw new DataPlaneError('NotFound', `at://${did}/${collection}/${rkey} is not stored`);
+  const { did, collection, rkey } = ref;
+  throw new DataPlaneError('NotFound', `at://${did}/${collection}/${rkey} is not stored`, {
+    hint: `\`skyshard why at://${did}/${collection}/${rkey}\` says why, \`skyshard repo diff ${did}\` what else differs.`,
+  });
 }
 
 /**
- * `GET /v1/record` shows what is stored of a record; `POST` writes one as if its repo had it, and
- * `POST …/delete` deletes one, both until the repo's next snapshot. `POST /v1/repo/reindex` puts
- * again what stored records put elsewhere.
+ * `GET /v1/record` shows what is stored of a record; `POST` writes one as if its repo had it
+ * (with `isDryRun` it only checks it), and `POST …/delete` deletes one, both until the repo's next
+ * snapshot. `POST /v1/repo/reindex` puts again what stored records put elsewhere.
  */
 export function repairRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] {
   return [
@@ -40,15 +56,17 @@ export function repairRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] {
       const uri = query.get('uri') ?? refuseRequest('uri is needed');
       return { uri, ...(await storedRecord(router, clock, requireRecord(uri))) };
     }),
-    postRoute('/v1/record', putBody, async ({ uri, record }) => {
-      const { did, collection, rkey } = requireRecord(uri);
+    postRoute('/v1/record', putBody, async ({ uri, record, isDryRun }) => {
+      const ref = requireRecord(uri);
+      const { did, collection, rkey } = ref;
       const made = recordOfJson(record);
       if (!made.ok) refuseRequest(`record: ${made.reason}`);
       const { cid, block, value } = made.value;
       const check = checkRecord(did, collection, rkey, value);
       if (!check.ok) refuseRequest(`record: ${check.reason}`, 'A commit with this record would be refused too.');
-      await writeAs(router, clock, did, { type: 'record-put', collection, rkey, cid: cid.bytes, block });
-      return { uri, cid: cid.text };
+      const before = await findRecord(router, clock, ref);
+      if (!isDryRun) await writeAs(router, clock, did, { type: 'record-put', collection, rkey, cid: cid.bytes, block });
+      return { uri, cid: cid.text, cidBefore: before?.cid ?? null };
     }),
     postRoute('/v1/record/delete', recordBody, async ({ uri }) => {
       const ref = requireRecord(uri);

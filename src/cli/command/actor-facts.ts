@@ -53,10 +53,15 @@ export const runTagSet: Command = async (context) => {
   return say(context, { subject, before, tags, dryRun }, `${subject}: had ${textOf(before)}, ${verb} ${textOf(tags)}`);
 };
 
-/** Sets what is known about an actor's age. */
+/** Sets what is known about an actor's age, or shows what that would replace. */
 export const runAgeSet: Command = async (context) => {
   const [did, status] = context.operands;
-  const { access } = context.settings;
+  const { access, dryRun } = context.settings;
+  if (dryRun) {
+    const { ageAssuranceStatus: before } = await actorOf(context, did!);
+    const text = `${did}: has ${JSON.stringify(before)}, would have the status ${status}`;
+    return say(context, { did, before, status, dryRun }, text);
+  }
   await askRouter(context, '/v1/age-assurance', { did, status, ...(access === null ? {} : { access }) });
   const { ageAssuranceStatus } = await actorOf(context, did!);
   return say(context, { did, ageAssuranceStatus }, `${did}: ${JSON.stringify(ageAssuranceStatus)}`);

@@ -1,5 +1,4 @@
 /** `skyshard backfill`: has ingest fetch one repo, or all of its sources, and shows progress. */
-import { ensureValidDid } from '@atproto/syntax';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import type { RepoStatus, WaitingRepo } from '../../ingest/backfill.ts';
 import type { BackfillProgress } from '../../ingest/backfill-progress.ts';
@@ -7,6 +6,7 @@ import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { askIngest } from '../process/ask-process.ts';
 import { ProgressPrinter } from '../progress-printer.ts';
+import { didOf } from './repo.ts';
 
 const backfillPath = '/v1/backfill';
 const progressEveryMs = 1_000;
@@ -37,8 +37,9 @@ export async function fetchOne(context: CommandContext, did: string): Promise<vo
   }
   if (settings.json) print(`${JSON.stringify(repo)}\n`);
   const why = whyText(repo.lastFailure);
-  if (repo.state === 'gone') throw new DataPlaneError('NotFound', `${did} has no repo: ${why}`);
-  if (repo.state === 'failed') throw new DataPlaneError('Unavailable', `${did} failed: ${why}`, { hint: 'Ask again.' });
+  const hint = `\`skyshard why ${did}\` asks its host and the directory.`;
+  if (repo.state === 'gone') throw new DataPlaneError('NotFound', `${did} has no repo: ${why}`, { hint });
+  if (repo.state === 'failed') throw new DataPlaneError('Unavailable', `${did} failed: ${why}`, { hint });
   if (repo.state === 'queued') {
     const problem = `${did} was not fetched: ${why}; the next attempt is at ${timeText(repo.dueSec)}`;
     throw new DataPlaneError('Unavailable', problem, { hint: retryHint });
@@ -93,16 +94,7 @@ async function fetchAll(context: CommandContext): Promise<void> {
 
 /** Shows progress until only retries are left. Ingest does the work, and goes on if this ends. */
 export const runBackfill: Command = async (context) => {
-  const [did] = context.operands;
-  if (did === undefined) {
-    await fetchAll(context);
-    return exitCode.done;
-  }
-  try {
-    ensureValidDid(did);
-  } catch (cause) {
-    throw new DataPlaneError('InvalidArgument', `"${did.slice(0, 80)}" is not a DID`, { cause });
-  }
-  await fetchOne(context, did);
+  if (context.operands.length === 0) await fetchAll(context);
+  else await fetchOne(context, didOf(context));
   return exitCode.done;
 };

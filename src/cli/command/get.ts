@@ -36,6 +36,10 @@ function firstCounts(answer: ServiceAnswer): Found {
   );
 }
 
+function notStored(name: string): DataPlaneError {
+  return new DataPlaneError('NotFound', `${name} is not stored`, { hint: `\`skyshard why ${name}\` says why.` });
+}
+
 async function findRecord(router: ServiceAddress, uri: string): Promise<Found> {
   const { collection } = new AtUri(uri);
   const method = collectionRow(collection)?.recordsMethod;
@@ -44,7 +48,7 @@ async function findRecord(router: ServiceAddress, uri: string): Promise<Found> {
   const answer = await callService(router, method, { uris: [uri] });
   const row = listOf(answer, 'records')[0];
   const value = recordValue(row);
-  if (value === null) throw new DataPlaneError('NotFound', `${uri} is not stored`);
+  if (value === null) throw notStored(uri);
   const { record: _bytes, ...about } = row ?? {};
   const meta = listOf(answer, 'meta')[0];
   const counts = await orError(callService(router, 'GetInteractionCounts', { refs: [{ uri }] }).then(firstCounts));
@@ -53,7 +57,7 @@ async function findRecord(router: ServiceAddress, uri: string): Promise<Found> {
 
 async function findAccount(router: ServiceAddress, did: string): Promise<Found> {
   const actor = listOf(await callService(router, 'GetActors', { dids: [did] }), 'actors')[0];
-  if (actor?.['exists'] !== true) throw new DataPlaneError('NotFound', `${did} is not stored`);
+  if (actor?.['exists'] !== true) throw notStored(did);
   const { profile, statusRecord: _status, germRecord: _germ, ...about } = actor;
   return {
     did,

@@ -32,13 +32,19 @@ export const runIdentityImport: Command = async (context) => {
     print(settings.json ? `${JSON.stringify(progress)}\n` : textOf(progress));
   const [file] = operands;
   if (settings.stop) {
-    const stopped = (await askIngest(context, '/v1/identity/import/stop', {})) as ImportProgress;
-    print(settings.json ? `${JSON.stringify(stopped)}\n` : `${stopped.path}: stopped; ${summaryOf(stopped)}`);
+    const isDryRun = settings.dryRun;
+    const progress = isDryRun
+      ? await ask()
+      : ((await askIngest(context, '/v1/identity/import/stop', {})) as ImportProgress);
+    const text = `${progress.path}: ${isDryRun ? 'would be stopped' : 'stopped'}; ${summaryOf(progress)}`;
+    print(settings.json ? `${JSON.stringify(progress)}\n` : text);
     return exitCode.done;
   }
-  if (file === undefined) {
+  if (file === undefined || settings.dryRun) {
     const hint = '`skyshard identity import --help` shows what it takes.';
-    throw new DataPlaneError('InvalidArgument', 'give the file of an export, or --stop', { hint });
+    throw new DataPlaneError('InvalidArgument', 'give the file of an export, or --stop, which takes --dry-run', {
+      hint,
+    });
   }
   let progress = await ask({ path: resolve(file) });
   show(progress);

@@ -24,7 +24,7 @@ function idOf({ operands, settings }: CommandContext) {
   return { src, uri, val, ...(settings.cid === null ? {} : { cid: settings.cid }) };
 }
 
-function show({ settings, print }: CommandContext, labels: readonly Shown[]): number {
+function tableOf(labels: readonly Shown[]): string {
   const rows = labels.map(({ src, val, neg, cid, cts, exp }) => [
     src,
     neg === true ? `not ${val}` : val,
@@ -32,19 +32,38 @@ function show({ settings, print }: CommandContext, labels: readonly Shown[]): nu
     cts,
     exp ?? 'never',
   ]);
+  return textTable(['source', 'label', 'version', 'created', 'expires'], rows);
+}
+
+function show({ settings, print }: CommandContext, labels: readonly Shown[]): number {
   if (settings.json) print(`${JSON.stringify(labels, null, 2)}\n`);
-  else print(rows.length === 0 ? 'no labels\n' : textTable(['source', 'label', 'version', 'created', 'expires'], rows));
+  else print(labels.length === 0 ? 'no labels\n' : tableOf(labels));
   return exitCode.done;
 }
 
 /** Shows all labels, those that are negated or have expired too. */
 export const runLabelList: Command = async (context) => show(context, await labelsOf(context, context.operands[0]!));
 
-/** Sets a label of now. Shows the labels of its subject. */
+/** Returns the label that a command names, as the only one of a list, or none. */
+async function sameLabel(context: CommandContext): Promise<readonly Shown[]> {
+  const id = idOf(context);
+  return (await labelsOf(context, id.uri)).filter(
+    ({ src, val, cid }) => src === id.src && val === id.val && cid === id.cid,
+  );
+}
+
+/** Sets a label of now, and shows the labels of its subject; or shows what it would replace. */
 export const runLabelAdd: Command = async (context) => {
-  const { settings, clock } = context;
+  const { settings, clock, print } = context;
   const cts = new Date(clock.nowMs()).toISOString();
   const label = { ...idOf(context), cts, neg: settings.neg, exp: settings.exp };
+  if (settings.dryRun) {
+    const replaced = await sameLabel(context);
+    if (settings.json) print(`${JSON.stringify({ label, replaced })}\n`);
+    else if (replaced.length === 0) print(`${label.uri}: would get the label ${label.val}\n`);
+    else print(`${label.uri}: would have this replaced:\n${tableOf(replaced)}`);
+    return exitCode.done;
+  }
   await askRouter(context, '/v1/labels', { labels: [label] });
   return show(context, await labelsOf(context, label.uri));
 };
@@ -53,9 +72,7 @@ export const runLabelAdd: Command = async (context) => {
 export const runLabelRemove: Command = async (context) => {
   const { settings, print } = context;
   const id = idOf(context);
-  const found = (await labelsOf(context, id.uri)).filter(
-    ({ src, val, cid }) => src === id.src && val === id.val && cid === id.cid,
-  );
+  const found = await sameLabel(context);
   if (!settings.dryRun) await deleteAtRouter(context, '/v1/labels', { labels: [id] });
   const outcome = settings.dryRun ? 'would be removed' : 'removed';
   if (settings.json) print(`${JSON.stringify({ removed: found })}\n`);

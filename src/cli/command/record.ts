@@ -5,7 +5,7 @@ import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { askRouter } from '../process/ask-process.ts';
 
-type Written = { readonly uri: string; readonly cid: string };
+type Written = { readonly uri: string; readonly cid: string; readonly cidBefore?: string | null };
 
 const untilText = 'until its repo is fetched again';
 
@@ -18,12 +18,17 @@ function readJson(path: string): unknown {
   }
 }
 
-/** Writes a record from a JSON file. */
+/** Writes a record from a JSON file, or checks it and shows what it would replace. */
 export const runRecordPut: Command = async (context) => {
-  const [uri, path] = context.operands;
-  const written = (await askRouter(context, '/v1/record', { uri, record: readJson(path!) })) as Written;
-  const text = `${uri}: stored as ${written.cid}, ${untilText}\n`;
-  context.print(context.settings.json ? `${JSON.stringify(written)}\n` : text);
+  const { settings, operands, print } = context;
+  const [uri, path] = operands;
+  const isDryRun = settings.dryRun;
+  const body = { uri, record: readJson(path!), isDryRun };
+  const written = (await askRouter(context, '/v1/record', body)) as Written;
+  const { cid, cidBefore } = written;
+  const replaced = typeof cidBefore === 'string' ? `, in the stead of ${cidBefore}` : '';
+  const text = isDryRun ? `would be stored as ${cid}${replaced}` : `stored as ${cid}${replaced}, ${untilText}`;
+  print(settings.json ? `${JSON.stringify(written)}\n` : `${uri}: ${text}\n`);
   return exitCode.done;
 };
 

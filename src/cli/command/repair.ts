@@ -28,7 +28,9 @@ export const runRepairSlot: Command = async (context) => {
   const { settings, operands, print, clock } = context;
   const slot = Number(operands[0]);
   if (!Number.isInteger(slot) || slot < 0) {
-    throw new DataPlaneError('InvalidArgument', `"${operands[0]?.slice(0, 20)}" is not a slot`);
+    throw new DataPlaneError('InvalidArgument', `"${operands[0]?.slice(0, 20)}" is not a slot`, {
+      hint: '`skyshard status` lists the slots, and says which are incomplete.',
+    });
   }
   const ask = async (body?: object): Promise<RepairProgress> =>
     (await askIngest(context, '/v1/repair', body, requestTimeoutMs)) as RepairProgress;

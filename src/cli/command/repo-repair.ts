@@ -9,12 +9,6 @@ import { didOf } from './repo.ts';
 /** A repo of the largest size comes in a quarter of an hour. */
 const diffTimeoutMs = 1_800_000;
 
-/** Records that the fetched repo does not have are removed, and those that differ are written. */
-export const runRepoResync: Command = async (context) => {
-  await fetchOne(context, didOf(context));
-  return exitCode.done;
-};
-
 /** Puts again what stored records put elsewhere; slots work on after the command. */
 export const runRepoReindex: Command = async (context) => {
   const did = didOf(context);
@@ -44,5 +38,15 @@ export const runRepoDiff: Command = async (context) => {
   const left = missing + extra + other - found.shown.length;
   if (left > 0) print(`  and ${left} more\n`);
   if (missing + extra + other > 0) print(`\`skyshard repo resync ${did}\` mends it\n`);
+  return exitCode.done;
+};
+
+/**
+ * Records that the fetched repo does not have are removed, and those that differ are written; or it
+ * shows these.
+ */
+export const runRepoResync: Command = async (context) => {
+  if (context.settings.dryRun) return runRepoDiff(context);
+  await fetchOne(context, didOf(context));
   return exitCode.done;
 };

@@ -16,7 +16,8 @@ export function didOf({ operands }: CommandContext): string {
   try {
     ensureValidDid(did);
   } catch (cause) {
-    throw new DataPlaneError('InvalidArgument', `"${did}" is not a DID`, { cause });
+    const hint = '`skyshard why <handle>` names the DID of a handle.';
+    throw new DataPlaneError('InvalidArgument', `"${did.slice(0, 80)}" is not a DID`, { cause, hint });
   }
   return did;
 }

@@ -21,7 +21,7 @@ function show({ settings, print }: CommandContext, lists: Lists): number {
 }
 
 /** Returns list and items that the operands name. */
-function bodyOf({ operands, settings }: CommandContext): { list: SuggestionList; items: object[] } {
+function bodyOf({ operands, settings }: CommandContext): { list: SuggestionList; items: { subject: string }[] } {
   const [name, ...subjects] = operands;
   const list = suggestionLists.find((each) => each === name);
   if (list === undefined)
@@ -34,17 +34,43 @@ function bodyOf({ operands, settings }: CommandContext): { list: SuggestionList;
 export const runSuggestionList: Command = async (context) =>
   show(context, (await askRouter(context, '/v1/suggestions')) as Lists);
 
-/** Adds subjects at the end of a list, or where `--order` says. */
+/** Shows where subjects are in a list, and where they would be. */
+async function showMoves(
+  context: CommandContext,
+  list: SuggestionList,
+  items: readonly { readonly subject: string; readonly order?: number }[],
+): Promise<number> {
+  const { settings, print } = context;
+  const tag = settings.tag ?? '';
+  const rows = ((await askRouter(context, '/v1/suggestions')) as Lists)[list] ?? [];
+  const moves = items.map(({ subject, order }) => {
+    const from = rows.find((row) => row.subject === subject && row.tag === tag)?.order ?? null;
+    return { subject, from, to: order ?? from };
+  });
+  if (settings.json) print(`${JSON.stringify({ list, moves })}\n`);
+  for (const { subject, from, to } of settings.json ? [] : moves) {
+    const now = from === null ? 'is not in the list' : `is at ${from}`;
+    print(`${subject}: ${now}, would be at ${to ?? 'the end'}\n`);
+  }
+  return exitCode.done;
+}
+
+/** Adds subjects at the end of a list, or where `--order` says; or shows what that would move. */
 export const runSuggestionAdd: Command = async (context) => {
   const { list, items } = bodyOf(context);
-  const { order } = context.settings;
+  const { order, dryRun } = context.settings;
   const placed = items.map((item, index) => (order === null ? item : { ...item, order: order + index }));
+  if (dryRun) return showMoves(context, list, placed);
   return show(context, (await askRouter(context, '/v1/suggestions', { list, items: placed })) as Lists);
 };
 
-/** Puts subjects first, in the order given. */
-export const runSuggestionOrder: Command = async (context) =>
-  show(context, (await askRouter(context, '/v1/suggestions/order', bodyOf(context))) as Lists);
+/** Puts subjects first, in the order given, or shows what that would move. */
+export const runSuggestionOrder: Command = async (context) => {
+  const { list, items } = bodyOf(context);
+  const placed = items.map((item, index) => ({ ...item, order: index + 1 }));
+  if (context.settings.dryRun) return showMoves(context, list, placed);
+  return show(context, (await askRouter(context, '/v1/suggestions/order', { list, items })) as Lists);
+};
 
 /** Removes subjects from a list, or shows what that would remove. */
 export const runSuggestionRemove: Command = async (context) => {

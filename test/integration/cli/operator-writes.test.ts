@@ -31,6 +31,14 @@ it('suggestions are added, put in order, shown and removed, at once for readers'
   expect(await run('suggestion', 'list')).toMatchObject({ code: 0, out: 'nothing is suggested\n' });
   expect(await run('suggestion', 'add', 'feeds', feed('a'), feed('b'), feed('c'))).toMatchObject({ code: 0 });
   expect(await suggestedFeeds()).toEqual([feed('a'), feed('b'), feed('c')]);
+  const order = ['suggestion', 'order', 'feeds', feed('c'), feed('x')];
+  expect((await run(...order, '--dry-run')).out).toBe(
+    `${feed('c')}: is at 3, would be at 1\n${feed('x')}: is not in the list, would be at 2\n`,
+  );
+  expect((await run('suggestion', 'add', 'feeds', feed('x'), '--dry-run', '--json')).out).toBe(
+    `${JSON.stringify({ list: 'feeds', moves: [{ subject: feed('x'), from: null, to: null }] })}\n`,
+  );
+  expect(await suggestedFeeds()).toEqual([feed('a'), feed('b'), feed('c')]);
   await run('suggestion', 'order', 'feeds', feed('c'), feed('a'));
   await run('suggestion', 'add', 'feeds', feed('d'), '--order=0');
   expect(await suggestedFeeds()).toEqual([feed('d'), feed('c'), feed('a'), feed('b')]);
@@ -70,6 +78,9 @@ it('age assurance is set and cleared', async () => {
     const request = { dids: [did], returnAgeAssuranceForDids: [did] };
     return listOf(await demo.call('GetActors', request), 'actors')[0]!['ageAssuranceStatus'];
   };
+  const shown = await run('age', 'set', did, 'assured', '--dry-run');
+  expect(shown.out).toMatch(/: has .*unknown.*, would have the status assured\n$/);
+  expect(await age()).toMatchObject({ status: 'unknown' });
   await run('age', 'set', did, 'assured', '--access=safe');
   expect(await age()).toMatchObject({ status: 'assured', access: 'safe' });
   expect((await run('age', 'clear', did, '--dry-run')).out).toContain('would lose');
@@ -96,7 +107,10 @@ it('a verifier is trusted and no longer, and --dry-run counts what that changes'
 });
 
 it('what names nothing that can be meant is refused, saying why', async () => {
-  expect(await run('suggestion', 'add', 'nothing', did)).toMatchObject({ code: 2 });
+  expect(await run('suggestion', 'add', 'nothing', did)).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('`skyshard suggestion add --help` shows what it takes.'),
+  });
   expect((await run('suggestion', 'add', 'follows', 'nobody')).err).toContain('nobody is not a DID');
   expect((await run('suggestion', 'add', 'tagged', did)).err).toContain('have a tag');
   expect((await run('tag', 'set', 'nobody', 'x')).err).toContain('"nobody" is not a DID');
@@ -126,6 +140,9 @@ it('labels are set, shown and removed, at once for readers, and checked whole be
   expect(await demo.ask('/v1/labels', { labels: [{ src: other, uri: did, val: 'rude', cts }] })).toEqual({
     written: 1,
   });
+  expect(await read()).toEqual([`rude ${did}`, `spam ${post}`]);
+  expect((await run('label', 'add', src, post, 'spam', '--neg', '--dry-run')).out).toMatch(/replaced:\n(.*\n){2}$/);
+  expect((await run('label', 'add', src, did, 'spam', '--dry-run')).out).toBe(`${did}: would get the label spam\n`);
   expect(await read()).toEqual([`rude ${did}`, `spam ${post}`]);
   await run('label', 'add', src, post, 'spam', '--neg');
   expect(await read()).toEqual([`rude ${did}`, `not spam ${post}`]);

@@ -29,6 +29,12 @@ it('a record is put and deleted without its repo, until that is fetched again', 
     JSON.stringify({ $type: 'app.bsky.feed.post', text: 'by hand', createdAt: '2024-01-02T03:04:05Z' }),
   );
   const before = await postCount();
+  const checked = await run('record', 'put', uri, file, '--dry-run');
+  expect(checked, checked.err).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/: would be stored as bafy\w+\n$/),
+  });
+  expect(await postCount()).toBe(before);
   const put = await run('record', 'put', uri, file, '--json');
   expect(put, put.err).toMatchObject({ code: 0 });
   const { cid } = JSON.parse(put.out) as { cid: string };
@@ -36,6 +42,9 @@ it('a record is put and deleted without its repo, until that is fetched again', 
   expect((await run('get', uri)).out).toContain('by hand');
   expect((await run('why', uri)).out).toContain('record-extra');
   expect((await run('repo', 'diff', did)).out).toContain('extra app.bsky.feed.post/by-hand');
+  expect((await run('record', 'put', uri, file, '--dry-run')).out).toContain(`in the stead of ${cid}`);
+  const resync = await run('repo', 'resync', did, '--dry-run');
+  expect(resync.out).toContain('extra app.bsky.feed.post/by-hand');
   expect((await run('record', 'delete', uri, '--dry-run')).out).toBe(`${uri}: would delete ${cid}\n`);
   expect(await postCount()).toBe(before + 1);
   expect((await run('repo', 'resync', did)).out).toContain('done, rev');
@@ -44,7 +53,10 @@ it('a record is put and deleted without its repo, until that is fetched again', 
   await run('record', 'put', uri, file);
   expect((await run('record', 'delete', uri)).out).toContain(`deleted ${cid}`);
   expect(await postCount()).toBe(before);
-  expect(await run('record', 'delete', uri)).toMatchObject({ code: 1, err: expect.stringContaining('is not stored') });
+  const gone = await run('record', 'delete', uri);
+  expect(gone).toMatchObject({ code: 1, err: expect.stringContaining('is not stored') });
+  expect(gone.err).toContain(`skyshard why ${uri}`);
+  expect((await run('get', uri)).err).toContain(`skyshard why ${uri}`);
 }, 60_000);
 
 it('what no commit may bring is refused by its reason', async () => {
@@ -98,5 +110,15 @@ it('sources are listed, paused and resumed; an identity is looked up again', asy
   expect((await run('source', 'list')).out).toMatch(/paused/);
   expect((await run('status')).out).toMatch(/paused/);
   expect((await run('source', 'resume', url)).out).toContain('goes on');
+  expect((await run('source', 'begin', url, '--cursor=0', '--dry-run')).out).toMatch(
+    /would begin again at the cursor 0; the cursor is \d+\n$/,
+  );
+  expect((await run('source', 'mended', url, '--dry-run', '--json')).out).toBe(
+    `${JSON.stringify({ source: url, problem: null, dryRun: true })}\n`,
+  );
+  expect(await run('source', 'begin', 'nothing', '--dry-run')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('skyshard source list'),
+  });
   expect((await run('identity', 'refresh', did)).out).toContain('with a proven handle');
 });

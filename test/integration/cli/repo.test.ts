@@ -44,7 +44,9 @@ it('takedown hides an account, and --undo shows it again', async () => {
     out: `{"did":"${did}","takenDown":false}\n`,
   });
   expect((await actor())['takenDown']).not.toBe(true);
-  expect(await run('repo', 'takedown', 'nobody')).toMatchObject({ code: 2, err: expect.stringContaining('not a DID') });
+  const nobody = await run('repo', 'takedown', 'nobody');
+  expect(nobody).toMatchObject({ code: 2, err: expect.stringContaining('not a DID') });
+  expect(nobody.err).toContain('skyshard why');
 });
 
 it('purge removes all that is stored and refuses what comes, until allow', async () => {
