@@ -2,25 +2,36 @@
 import { afterAll, beforeAll, describe, inject } from 'vitest';
 import { AppViewReader } from './appview/app-view-reader.ts';
 import { accountTests, blockTests, notificationTests, takedownTests } from './appview/change-tests.ts';
+import { type FeatureStage, startFeatureStage } from './appview/feature-stage.ts';
+import { feedGeneratorTests } from './appview/feed-generator-tests.ts';
+import { labelerTests } from './appview/labeler-tests.ts';
 import { feedTests, graphTests, profileTests, threadTests } from './appview/read-tests.ts';
-import { writeScenario } from './appview/scenario.ts';
+import { type Member, writeScenario } from './appview/scenario.ts';
 import type { TestSubject } from './appview/test-subject.ts';
 import { startAppView } from './network/app-view.ts';
 import { AtNetwork } from './network/at-network.ts';
+import { Labeler } from './network/labeler.ts';
 import { httpVersions, type Plane } from './network/plane.ts';
 import { startPlaneUnderTest } from './network/plane-under-test.ts';
+import { PrefixedSeedClient } from './network/prefixed-seed-client.ts';
 import { ResourceStack } from './network/resource-stack.ts';
 
 const resources = new ResourceStack();
 let network: AtNetwork;
 let plane: Plane;
+let seed: PrefixedSeedClient;
+let labelers: readonly [Labeler, Labeler];
 
 beforeAll(async () => {
   const postgresUrl = inject('postgresUrl');
-  const appViewCount = httpVersions.length;
+  const appViewCount = httpVersions.length + 1;
   network = await AtNetwork.start({ postgresUrl, bsyncSchema: 'appview_bsync', appViewCount });
   resources.defer(() => network.close());
-  plane = resources.use(await startPlaneUnderTest(network, 'appview'));
+  seed = new PrefixedSeedClient(network, 'f-');
+  labelers = [await Labeler.start(network, seed, 'labeler'), await Labeler.start(network, seed, 'other-labeler')];
+  for (const labeler of labelers) resources.use(labeler);
+  const dids = labelers.map(({ did }) => did);
+  plane = resources.use(await startPlaneUnderTest(network, 'appview', { labelers: dids }));
 });
 
 afterAll(async () => {
@@ -33,7 +44,7 @@ describe.each([...httpVersions.entries()])('the official AppView (%i) over HTTP/
     const appView = await startAppView(network, network.appViews[index]!, plane, httpVersion);
     resources.use(appView);
     const scenario = await writeScenario(network, `h${index}-`);
-    const reader = new AppViewReader(appView, scenario);
+    const reader = new AppViewReader<Member>(appView, scenario.seed);
     Object.assign(subject, { network, scenario, reader, appViewDid: appView.did });
   });
   profileTests(subject);
@@ -44,4 +55,15 @@ describe.each([...httpVersions.entries()])('the official AppView (%i) over HTTP/
   notificationTests(subject);
   accountTests(subject);
   takedownTests(subject);
+});
+
+describe('the official AppView', () => {
+  const stage = {} as FeatureStage;
+  beforeAll(async () => {
+    const identity = network.appViews.at(-1)!;
+    Object.assign(stage, await startFeatureStage({ network, identity, plane, labelers, seed }));
+    resources.use(stage.appView);
+  });
+  feedGeneratorTests(stage);
+  labelerTests(stage);
 });

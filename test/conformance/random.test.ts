@@ -42,7 +42,7 @@ describe.each(topologies)('$name', ({ slots, nodes, seeds: ownSeeds }) => {
     const base = await OracleStage.start(`random_${slots === 1 ? 'one' : 'many'}`, inject('postgresUrl'));
     resources.use(base);
     const schema = `random_other_${slots === 1 ? 'one' : 'many'}`;
-    const other = resources.use(await startPlaneUnderTest(base.network, schema, { slots, nodes }));
+    const other = resources.use(await startPlaneUnderTest(base.network, schema, { topology: { slots, nodes } }));
     resources.defer(() => {
       // A process that ended is started again, so that no seed but its own shows it.
       if (other instanceof SkyshardPlane && other.output().includes(' ended; ')) console.log(other.output());

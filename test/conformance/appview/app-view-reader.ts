@@ -1,25 +1,30 @@
 /** Requests to an AppView, whose failures name the refusal of the data plane that caused them. */
 import { type AtpAgent, XRPCError } from '@atproto/api';
 import type { AppView } from '../network/app-view.ts';
-import { didOf, type Member, type Scenario } from './scenario.ts';
+import type { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
 
 export type Params = Readonly<Record<string, unknown>>;
 
+type Headers = Readonly<Record<string, string>>;
+
 const pagesMax = 200;
 
-/** Queries an AppView directly, not through the PDS, as a member of the scenario or as nobody. */
-export class AppViewReader {
+/** Asks an AppView directly, not through the PDS, as an account of the seed or as nobody. */
+export class AppViewReader<Member extends string> {
   readonly #appView: AppView;
-  readonly #scenario: Scenario;
+  readonly #seed: PrefixedSeedClient;
+  readonly #always: Headers;
 
-  constructor(appView: AppView, scenario: Scenario) {
+  /** Sends the headers with every query. */
+  constructor(appView: AppView, seed: PrefixedSeedClient, headers: Headers = {}) {
     this.#appView = appView;
-    this.#scenario = scenario;
+    this.#seed = seed;
+    this.#always = headers;
   }
 
   /** Sends a query. Shape: `Output` is the method's OutputSchema in `@atproto/api`. */
-  async query<Output>(method: string, params: Params, viewer?: Member): Promise<Output> {
-    const headers = await this.#headers(method, viewer);
+  async query<Output>(method: string, params: Params, viewer?: Member, more: Headers = {}): Promise<Output> {
+    const headers = { ...this.#always, ...(await this.#headers(method, viewer)), ...more };
     const known = this.#appView.planeErrors.length;
     try {
       const response = await this.#agent.call(method, params, undefined, { headers });
@@ -32,9 +37,10 @@ export class AppViewReader {
   }
 
   /** Calls a procedure as a member. */
-  async procedure(method: string, input: Params, viewer: Member): Promise<void> {
+  async procedure<Output = void>(method: string, input: Params, viewer: Member): Promise<Output> {
     const headers = await this.#headers(method, viewer);
-    await this.#agent.call(method, {}, input, { encoding: 'application/json', headers });
+    const response = await this.#agent.call(method, {}, input, { encoding: 'application/json', headers });
+    return response.data as Output;
   }
 
   /** Calls a procedure with the admin's password. */
@@ -77,9 +83,9 @@ export class AppViewReader {
     return this.#appView.agent;
   }
 
-  async #headers(method: string, viewer: Member | undefined): Promise<Record<string, string>> {
+  async #headers(method: string, viewer: Member | undefined): Promise<Headers> {
     if (viewer === undefined) return {};
-    const { network } = this.#scenario.seed;
-    return { ...(await network.serviceHeaders(didOf(this.#scenario, viewer), method, this.#appView.did)) };
+    const { network, dids } = this.#seed;
+    return { ...(await network.serviceHeaders(dids[viewer]!, method, this.#appView.did)) };
   }
 }

@@ -1,6 +1,6 @@
 /** The unmodified official AppView on any data plane. */
 import { AtpAgent } from '@atproto/api';
-import { BskyAppView, type DataPlaneClient, ServerConfig } from '@atproto/bsky';
+import { BskyAppView, type DataPlaneClient, ServerConfig, type ServerConfigValues } from '@atproto/bsky';
 import { ADMIN_PASSWORD } from '@atproto/dev-env';
 import type { AppViewIdentity, AtNetwork } from './at-network.ts';
 import { bsyncApiKey } from './bsync-writer.ts';
@@ -8,6 +8,11 @@ import type { HttpVersion, Plane } from './plane.ts';
 
 const feedGenDeadlineMs = 5000;
 const threadParentsMax = 50;
+
+/** Names no labelers of its own accord. */
+class PlainAgent extends AtpAgent {
+  static override appLabelers = [];
+}
 
 export interface AppView extends AsyncDisposable {
   readonly did: string;
@@ -26,6 +31,7 @@ export async function startAppView(
   identity: AppViewIdentity,
   plane: Plane,
   httpVersion: HttpVersion,
+  overrides: Partial<ServerConfigValues> = {},
 ): Promise<AppView> {
   const config = new ServerConfig({
     version: 'unknown',
@@ -55,6 +61,7 @@ export async function startAppView(
     debugFieldAllowedDids: new Set(),
     draftsLimit: 500,
     feedGenSkeletonTimeout: feedGenDeadlineMs,
+    ...overrides,
   });
   const server = BskyAppView.create({ config, signingKey: identity.signingKey });
   await server.start();
@@ -63,7 +70,7 @@ export async function startAppView(
   return {
     did: identity.did,
     url: identity.url,
-    agent: new AtpAgent({ service: identity.url }),
+    agent: new PlainAgent({ service: identity.url }),
     planeErrors,
     adminHeaders: { authorization: `Basic ${password}` },
     [Symbol.asyncDispose]: () => server.destroy(),

@@ -5,13 +5,23 @@ import { OfficialPlane } from './official-plane.ts';
 import type { Plane } from './plane.ts';
 import { SkyshardPlane, type Topology } from './skyshard-plane.ts';
 
+export interface PlaneOptions {
+  readonly topology?: Topology;
+  /** DIDs of the labelers to follow, which the official plane cannot. */
+  readonly labelers?: readonly string[];
+}
+
 /** Starts the plane under test and joins it to the network. */
-export async function startPlaneUnderTest(network: AtNetwork, schema: string, topology?: Topology): Promise<Plane> {
+export async function startPlaneUnderTest(
+  network: AtNetwork,
+  schema: string,
+  { topology, labelers = [] }: PlaneOptions = {},
+): Promise<Plane> {
   const { plcUrl, bsyncUrl } = network.surroundings();
   const plane =
     inject('planeName') === 'official'
       ? await OfficialPlane.start({ ...network.surroundings(), postgresUrl: inject('postgresUrl'), schema })
-      : await SkyshardPlane.start({ pdsPort: network.pds.port, plcUrl, bsyncUrl }, topology);
+      : await SkyshardPlane.start({ pdsPort: network.pds.port, plcUrl, bsyncUrl, labelers }, topology);
   network.join(plane);
   return plane;
 }

@@ -33,6 +33,8 @@ export interface PlaneSurroundings {
   readonly pdsPort: number;
   readonly plcUrl: string;
   readonly bsyncUrl: string;
+  /** DIDs of the labelers to follow. */
+  readonly labelers?: readonly string[];
 }
 
 /** Makes the official client for a plane. */

@@ -89,10 +89,19 @@ export class SkyshardPlane implements Plane {
   }
 
   async settle(lastSeq: number, bsync: BsyncHeads): Promise<void> {
+    await this.#settle({ [this.#source]: lastSeq }, bsync);
+  }
+
+  /** Waits until everything up to this message of a followed labeler is applied. */
+  async settleLabels(labelerDid: string, lastSeq: number): Promise<void> {
+    await this.#settle({ [labelerDid]: lastSeq });
+  }
+
+  async #settle(cursors: Readonly<Record<string, number>>, bsync: BsyncHeads = {}): Promise<void> {
     const answer = await fetch(`${this.#run.router.url}/v1/settle`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ cursors: { [this.#source]: lastSeq }, bsync, timeoutMs: settleDeadlineMs }),
+      body: JSON.stringify({ cursors, bsync, timeoutMs: settleDeadlineMs }),
       signal: AbortSignal.timeout(settleDeadlineMs + 5000),
     });
     const text = await answer.text();
@@ -113,7 +122,7 @@ function sourceUrl(pdsPort: number): string {
 function upArguments(
   folder: string,
   dataDir: string,
-  { pdsPort, plcUrl, bsyncUrl }: PlaneSurroundings,
+  { pdsPort, plcUrl, bsyncUrl, labelers = [] }: PlaneSurroundings,
   topology: Topology,
 ): string[] {
   const mapPath = join(folder, 'shard-map.json');
@@ -125,6 +134,7 @@ function upArguments(
     ...['--pds', `${sourceUrl(pdsPort)}=http://localhost:${pdsPort}`],
     ...['--plc-url', plcUrl, '--handle-resolver', sourceUrl(pdsPort)],
     ...['--bsync-url', bsyncUrl, '--bsync-key-file', keyPath],
+    ...labelers.flatMap((labeler) => ['--labeler', labeler]),
     ...['--allow-private-hosts', '--cursor', '0', '--data-dir', dataDir, '--map', mapPath],
     ...['--router-port', '0', '--http2-port', '0', '--ingest-port', '0'],
   ];
