@@ -16,6 +16,7 @@ export type HotMethod = {
 
 const preparedOfMethod = 1000;
 const pageSize = 50;
+const page = { limit: pageSize, cursor: '' } as const;
 const timelineDeepPage = 10;
 
 type RequestInput<Name extends MessageName> = MessageInput<MessageByName[Name]>;
@@ -50,6 +51,8 @@ class Drawing {
   }
 }
 
+type Methods = Readonly<Record<string, () => HotMethod>>;
+
 const allNames = [
   'Ping',
   'GetPostRecords',
@@ -66,10 +69,19 @@ const allNames = [
   'GetLikesBySubject',
   'GetFollowsFollowing',
   'GetTimeline',
-  'GetLabels',
   'GetTimeline_page_2',
   'GetTimeline_page_10',
+  'GetLabels',
+  'GetRelationships_lists',
+  'GetBlockExistence_lists',
+  'GetListFeed',
+  'GetFollowsFollowing_20',
 ];
+
+/** Returns the names of methods in a bench's arguments, whose first is a count. */
+export function namesOf(args: readonly string[]): readonly string[] {
+  return args.length > 1 ? args.slice(1) : allNames;
+}
 
 /**
  * Returns the hot methods, or the named ones. Later timeline pages come from asking the plane,
@@ -83,8 +95,7 @@ export async function hotMethods(
 ): Promise<HotMethod[]> {
   const draw = new Drawing(pools, seed);
   const refs = () => draw.many(pools.posts, 25).map((uri) => ({ uri }));
-  const page = { limit: pageSize, cursor: '' } as const;
-  const methods: Record<string, () => HotMethod> = {
+  const methods: Methods = {
     Ping: () => draw.method('Ping', 'Ping', 'PingRequest', () => ({})),
     GetPostRecords: () =>
       draw.method('GetPostRecords', 'GetPostRecords', 'GetPostRecordsRequest', () => ({
@@ -150,15 +161,46 @@ export async function hotMethods(
         actorDid: draw.one(pools.viewers),
         ...page,
       })),
+  };
+  const drawn = Object.entries({ ...methods, ...laterMethods(draw) }).flatMap(([name, make]) =>
+    names.includes(name) ? [make()] : [],
+  );
+  return names.includes('GetTimeline_page_2') ? [...drawn, ...(await timelinePages(pools, load))] : drawn;
+}
+
+/** Drawn after the others, so that the requests of those stay what they were. */
+function laterMethods(draw: Drawing): Methods {
+  const { pools } = draw;
+  return {
     // A page of posts asks for those, for their authors and for the profiles of these.
     GetLabels: () =>
       draw.method('GetLabels', 'GetLabels', 'GetLabelsRequest', () => ({
         subjects: [...draw.many(pools.actors, 25), ...draw.many(pools.posts, 55)],
-        issuers: draw.many(pools.actors, 3),
+        issuers: pools.labelers,
+      })),
+    GetRelationships_lists: () =>
+      draw.method('GetRelationships_lists', 'GetRelationships', 'GetRelationshipsRequest', () => ({
+        actorDid: draw.one(pools.blockViewers),
+        targetDids: [...draw.many(pools.actors, 25), ...draw.many(pools.blockTargets, 25)],
+      })),
+    GetBlockExistence_lists: () =>
+      draw.method('GetBlockExistence_lists', 'GetBlockExistence', 'GetBlockExistenceRequest', () => ({
+        pairs: [...draw.many(pools.actors, 25), ...draw.many(pools.blockTargets, 25)].map((b) => ({
+          a: draw.one(pools.blockViewers),
+          b,
+        })),
+      })),
+    GetListFeed: () =>
+      draw.method('GetListFeed', 'GetListFeed', 'GetListFeedRequest', () => ({
+        listUri: draw.one(pools.lists),
+        ...page,
+      })),
+    GetFollowsFollowing_20: () =>
+      draw.method('GetFollowsFollowing_20', 'GetFollowsFollowing', 'GetFollowsFollowingRequest', () => ({
+        actorDid: draw.one(pools.viewers),
+        targetDids: draw.many(pools.actorsByFollowers, 20),
       })),
   };
-  const drawn = Object.entries(methods).flatMap(([name, make]) => (names.includes(name) ? [make()] : []));
-  return names.includes('GetTimeline_page_2') ? [...drawn, ...(await timelinePages(pools, load))] : drawn;
 }
 
 async function timelinePages(pools: RequestPools, load: GrpcLoad): Promise<HotMethod[]> {
@@ -166,11 +208,11 @@ async function timelinePages(pools: RequestPools, load: GrpcLoad): Promise<HotMe
   const deep: Buffer[] = [];
   for (const actorDid of pools.viewers) {
     let cursor = '';
-    for (let page = 1; page <= timelineDeepPage; page++) {
+    for (let number = 1; number <= timelineDeepPage; number++) {
       const message = encodeMessage('GetTimelineRequest', { actorDid, limit: pageSize, cursor });
       const request = grpcRequest('GetTimeline', message);
-      if (page === 2) second.push(request);
-      if (page === timelineDeepPage) deep.push(request);
+      if (number === 2) second.push(request);
+      if (number === timelineDeepPage) deep.push(request);
       cursor = decodeMessage('GetTimelineResponse', await load.ask(request)).cursor;
       if (cursor === '') break;
     }
@@ -182,13 +224,22 @@ async function timelinePages(pools: RequestPools, load: GrpcLoad): Promise<HotMe
   return pages.filter(({ requests }) => requests.length > 0);
 }
 
-/** Returns an answer as JSON without what planes choose freely: page tokens, follower order. */
+/**
+ * Returns an answer as JSON without what planes choose freely: page tokens, and the order of
+ * followers, of labels and of the fields of these.
+ */
 export function comparableAnswer(method: MethodName, answer: Buffer): string {
   const decoded = decodeMessage(methodByName.get(method)!.response, answer) as unknown as Record<string, unknown>;
   const { cursor: _cursor, ...rest } = decoded;
   return JSON.stringify(rest, (key, value: unknown) => {
     if (key === 'dids' && Array.isArray(value)) return [...value].sort();
+    if (key === 'labels' && Array.isArray(value)) return (value as Uint8Array[]).map(sortedFields).sort();
     if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8');
     return value instanceof Map ? Object.fromEntries(value) : value;
   });
+}
+
+function sortedFields(json: Uint8Array): string {
+  const fields = Object.entries(JSON.parse(Buffer.from(json).toString()) as object);
+  return JSON.stringify(fields.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -6,9 +6,9 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { Cid } from '../src/atproto/cid.ts';
-import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
+import { type Label, labelUri } from '../src/atproto/label.ts';
 import { jsonOfOp } from '../test/support/record-op.ts';
-import { uriOfOp } from './serving-network.ts';
+import { type ServingEntry, uriOfOp } from './serving-network.ts';
 
 type Ref = { readonly uri: string; readonly cid: string };
 type Blob = { readonly ref: { readonly $link: string } };
@@ -34,6 +34,9 @@ type RecordValue = {
   readonly description?: string;
   readonly avatar?: Blob;
   readonly banner?: Blob;
+  readonly name?: string;
+  readonly purpose?: string;
+  readonly list?: string;
 };
 
 type Indexed = {
@@ -69,6 +72,10 @@ const columnsByTable = {
   post_embed_external: 'postUri uri title description',
   post_embed_record: 'postUri embedUri embedCid',
   post_embed_video: 'postUri videoCid',
+  list: 'uri cid creator name purpose createdAt indexedAt',
+  list_item: 'uri cid creator subjectDid listUri createdAt indexedAt',
+  list_block: 'uri cid creator subjectUri createdAt indexedAt',
+  label: 'src uri cid val neg cts exp',
 } as const;
 type TableName = keyof typeof columnsByTable;
 
@@ -108,7 +115,8 @@ export class OfficialRows {
   readonly #parentOf = new Map<string, string>();
   readonly #revs = new Map<string, { readonly rev: string; readonly cid: string }>();
 
-  add(entry: CommitEntry | IdentityEntry): void {
+  add(entry: ServingEntry): void {
+    if (entry.kind === 'label') return this.#label(entry.label);
     const at = new Date(entry.eventMs).toISOString();
     if (entry.kind === 'identity') {
       this.#row('actor', [entry.did, entry.handle, at]);
@@ -143,8 +151,13 @@ export class OfficialRows {
       case 'app.bsky.graph.follow':
         return this.#follow(record);
       case 'app.bsky.graph.block':
-        this.#row('actor_block', this.#edge(record));
-        return;
+        return this.#row('actor_block', this.#edge(record));
+      case 'app.bsky.graph.list':
+        return this.#list(record);
+      case 'app.bsky.graph.listitem':
+        return this.#listItem(record);
+      case 'app.bsky.graph.listblock':
+        return this.#row('list_block', this.#edge(record));
       default:
         throw new Error(`${record.collection} is not of this network`);
     }
@@ -153,6 +166,18 @@ export class OfficialRows {
   #profile({ uri, did, cid, value, at }: Indexed): void {
     const texts = [value.displayName ?? null, value.description ?? null];
     this.#row('profile', [uri, cid, did, ...texts, linkOf(value.avatar), linkOf(value.banner), at, value.createdAt]);
+  }
+
+  #label({ subject, src, cid, val, neg, cts, exp }: Label): void {
+    this.#row('label', [src, labelUri(subject), cid, val, neg ? 't' : 'f', cts, exp]);
+  }
+
+  #list({ uri, did, cid, value, at }: Indexed): void {
+    this.#row('list', [uri, cid, did, value.name ?? '', value.purpose ?? '', value.createdAt, at]);
+  }
+
+  #listItem({ uri, did, cid, value, at }: Indexed): void {
+    this.#row('list_item', [uri, cid, did, value.subject as string, value.list ?? '', value.createdAt, at]);
   }
 
   #edge({ uri, did, cid, value, at }: Indexed): Cell[] {

@@ -2,7 +2,8 @@
 
 import { seededRandom } from '../src/base/seeded-random.ts';
 import type { CommitEntry } from '../src/entry/entry.ts';
-import { subjectOf, uriOfOp } from './serving-network.ts';
+import { labelers } from './serving-extras.ts';
+import { type Extra, subjectOf, uriOfOp } from './serving-network.ts';
 
 /** Keys in requests. The lists by a count begin with the highest. */
 export type RequestPools = {
@@ -16,6 +17,11 @@ export type RequestPools = {
   readonly actorsByFollowers: readonly string[];
   readonly actorsByNotices: readonly string[];
   readonly postsByLikes: readonly string[];
+  readonly labelers: readonly string[];
+  readonly lists: readonly string[];
+  /** Two sets of actors who block lists, and are on lists. */
+  readonly blockViewers: readonly string[];
+  readonly blockTargets: readonly string[];
 };
 
 /** How many keys each pool keeps. */
@@ -42,12 +48,11 @@ export class PoolGatherer {
   readonly #byFollowers = new Tally();
   readonly #byNotices = new Tally();
   readonly #byLikes = new Tally();
-  readonly #viewers: string[] = [];
-  readonly #threads: string[] = [];
+  readonly #extras: Record<Extra, string[]> = { viewer: [], thread: [], list: [], blockViewer: [], blockTarget: [] };
   #records = 0;
 
-  addExtra(kind: 'viewer' | 'thread', key: string): void {
-    (kind === 'viewer' ? this.#viewers : this.#threads).push(key);
+  addExtra(kind: Extra, key: string): void {
+    this.#extras[kind].push(key);
   }
 
   add({ did, ops }: CommitEntry): void {
@@ -84,13 +89,17 @@ export class PoolGatherer {
       records: this.#records,
       posts: sample(this.#posts, kept.posts),
       actors: sample(this.#actors, kept.actors),
-      viewers: this.#viewers,
-      threads: this.#threads,
+      viewers: this.#extras.viewer,
+      threads: this.#extras.thread,
       authorsByPosts: this.#byPosts.most(),
       actorsByFollows: this.#byFollows.most(),
       actorsByFollowers: this.#byFollowers.most(),
       actorsByNotices: this.#byNotices.most(),
       postsByLikes: this.#byLikes.most(),
+      labelers,
+      lists: this.#extras.list,
+      blockViewers: this.#extras.blockViewer,
+      blockTargets: this.#extras.blockTarget,
     };
   }
 }

@@ -5,12 +5,12 @@
  * server CPU per request is not affected. Latencies are of an open loop at half the saturated rate,
  * and count from the due time of a request.
  *
- * Arguments: the count of records to serve.
+ * Arguments: the count of records to serve, and the names of the methods if not all are meant.
  */
 import { startBox } from './box.ts';
 import { GrpcLoad } from './grpc-load.ts';
 import { openLoop, saturate, saturatingInFlight } from './hot-load.ts';
-import { type HotMethod, hotMethods } from './hot-requests.ts';
+import { type HotMethod, hotMethods, namesOf } from './hot-requests.ts';
 import { type BenchOptions, type BenchResult, type Figures, startCpuMeter } from './report.ts';
 
 export const question =
@@ -26,7 +26,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const load = new GrpcLoad(box.port, saturatingInFlight);
   try {
     const methods: Record<string, Figures> = {};
-    const hot = await hotMethods(box.pools, options.seed, load);
+    const hot = await hotMethods(box.pools, options.seed, load, namesOf(options.args));
     // A quarter of each method's time warms it up, half goes to saturation, half to the open loop.
     const durationMs = ((options.quick ? 20_000 : options.budgetS * 400) / hot.length) * 0.4;
     for (const method of hot) {

@@ -1,18 +1,19 @@
 /**
- * The network of the serving benches: the seeded social graph, readers of many, and long threads.
+ * The network of the serving benches: the seeded social graph, readers of many, long threads, and
+ * lists and labels as `serving-extras.ts` adds them.
  *
- * It has only what both planes are asked for: profiles, posts, likes, reposts, follows and blocks,
- * created once and never deleted, no two for one subject. Both planes then agree, whatever the
- * order of their background work.
+ * It has only what both planes are asked for: profiles, posts, likes, reposts, follows, blocks,
+ * lists and labels, created once and never deleted, no two for one subject. Both planes then agree,
+ * whatever the order of their background work.
  */
-import { Cid, cidOfBlock } from '../src/atproto/cid.ts';
+import { Cid } from '../src/atproto/cid.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
-import { type SeededRandom, seededRandom } from '../src/base/seeded-random.ts';
-import { TidClock } from '../src/demo/model/tid-clock.ts';
-import type { CommitEntry, IdentityEntry } from '../src/entry/entry.ts';
-import { jsonOfOp, recordOp } from '../test/support/record-op.ts';
-import { graphEntries, graphOutputDefaults } from './graph-output.ts';
+import type { CommitEntry, IdentityEntry, LabelEntry } from '../src/entry/entry.ts';
+import { jsonOfOp } from '../test/support/record-op.ts';
+import { ExtraWriter } from './extra-writer.ts';
+import { graphEntries } from './graph-output.ts';
 import { postCommits } from './post-set.ts';
+import { didOfText, type ListExtra, labelsOf, listEntries } from './serving-extras.ts';
 
 /** These determine a network. */
 export type ServingNetworkOptions = {
@@ -28,12 +29,15 @@ export function networkKey({ kind, seed, records }: ServingNetworkOptions): stri
 }
 
 /** Raised when the network changes, so that no cached older one is used. */
-const servingNetworkVersion = 1;
+const servingNetworkVersion = 2;
 
 /** Additions to the graph. */
 const extra = { viewers: 20, followsOfViewer: 500, threads: 20, repliesOfThread: 45, replyDepthMax: 6 } as const;
 
-type Entry = CommitEntry | IdentityEntry;
+/** What a network is made of. */
+export type ServingEntry = CommitEntry | IdentityEntry | LabelEntry;
+/** Keys that requests use. */
+export type Extra = 'viewer' | 'thread' | ListExtra;
 type Ref = { readonly uri: string; readonly cid: string };
 
 const keptCollections = new Set([
@@ -59,8 +63,8 @@ export function subjectOf(op: RepoOp): string {
 /** Yields the network's entries, oldest first, and reports additions that requests can use. */
 export function* servingEntries(
   options: ServingNetworkOptions,
-  onExtra: (kind: 'viewer' | 'thread', key: string) => void,
-): Generator<Entry, void, undefined> {
+  onExtra: (kind: Extra, key: string) => void,
+): Generator<ServingEntry, void, undefined> {
   if (options.kind === 'posts') {
     yield* postEntries(options, onExtra);
     return;
@@ -82,24 +86,26 @@ export function* servingEntries(
         roots.push({ did: entry.did, uri: uriOfOp(entry.did, op), cid: new Cid(op.cid).text });
     }
     yield { ...entry, ops };
+    yield* labelsOf(entry.did, ops, entry.eventMs);
   }
-  const writer = new ExtraWriter(options);
+  const writer = new ExtraWriter(options.seed);
   yield* viewerEntries(writer, [...authors], onExtra);
   yield* threadEntries(writer, [...authors], roots, onExtra);
+  yield* listEntries(writer, [...authors], onExtra);
 }
 
 /** Yields fifty posts each of many authors, and the viewers who follow them. */
 function* postEntries(
   options: ServingNetworkOptions,
-  onExtra: (kind: 'viewer', key: string) => void,
-): Generator<Entry, void, undefined> {
+  onExtra: (kind: Extra, key: string) => void,
+): Generator<ServingEntry, void, undefined> {
   const authors = new Set<string>();
   const counts = { seed: options.seed, posts: options.records, authors: Math.ceil(options.records / 50) };
   for (const entry of postCommits(counts)) {
     authors.add(entry.did);
     yield entry;
   }
-  yield* viewerEntries(new ExtraWriter(options), [...authors], onExtra);
+  yield* viewerEntries(new ExtraWriter(options.seed), [...authors], onExtra);
 }
 
 function isKept(did: string, op: RepoOp, pairs: Set<string>): boolean {
@@ -111,50 +117,13 @@ function isKept(did: string, op: RepoOp, pairs: Set<string>): boolean {
   return true;
 }
 
-/** Writes records after the last of the graph, a second apart. */
-class ExtraWriter {
-  readonly random: SeededRandom;
-  readonly #tids = new TidClock(7);
-  #nowMs = graphOutputDefaults.startMs + graphOutputDefaults.spanMs + 60_000;
-
-  constructor({ seed }: ServingNetworkOptions) {
-    this.random = seededRandom(seed + 1);
-  }
-
-  pick<Item>(items: readonly Item[]): Item {
-    return items[this.random.below(items.length)]!;
-  }
-
-  /** Returns a commit of one record, setting the time in `value`. */
-  commit(did: string, collection: string, value: object, rkey?: string): CommitEntry {
-    this.#nowMs += 1000;
-    const record = { $type: collection, ...value, createdAt: new Date(this.#nowMs).toISOString() };
-    const tid = this.#tids.next(this.#nowMs);
-    const op = recordOp({ collection, rkey: rkey ?? tid }, record);
-    return { kind: 'commit', did, rev: this.#tids.next(this.#nowMs), since: null, eventMs: this.#nowMs, ops: [op] };
-  }
-
-  identity(did: string, handle: string): IdentityEntry {
-    this.#nowMs += 1000;
-    return {
-      kind: 'identity',
-      did,
-      handle,
-      verifiedAtMs: this.#nowMs,
-      keysJson: '',
-      servicesJson: '',
-      eventMs: this.#nowMs,
-    };
-  }
-}
-
 function* viewerEntries(
   writer: ExtraWriter,
   authors: readonly string[],
-  onExtra: (kind: 'viewer', key: string) => void,
-): Generator<Entry> {
+  onExtra: (kind: Extra, key: string) => void,
+): Generator<ServingEntry> {
   for (let index = 0; index < extra.viewers; index++) {
-    const did = `did:plc:${cidOfBlock(Buffer.from(`serving viewer ${index}`)).text.slice(16, 40)}`;
+    const did = didOfText(`serving viewer ${index}`);
     onExtra('viewer', did);
     yield writer.identity(did, `viewer${index}.skyshard.test`);
     yield writer.commit(did, 'app.bsky.actor.profile', { displayName: `Viewer ${index}` }, 'self');
@@ -170,8 +139,8 @@ function* threadEntries(
   writer: ExtraWriter,
   authors: readonly string[],
   roots: readonly (Ref & { readonly did: string })[],
-  onExtra: (kind: 'thread', key: string) => void,
-): Generator<Entry> {
+  onExtra: (kind: Extra, key: string) => void,
+): Generator<ServingEntry> {
   for (let index = 0; index < extra.threads; index++) {
     const { did, ...root } = roots[roots.length - 1 - index * 3]!;
     onExtra('thread', root.uri);

@@ -5,12 +5,12 @@
  * Rounds alternate between the planes, so that other load on the machine affects both. Ratios are
  * ours to theirs in requests per second, and theirs to ours in server CPU.
  *
- * Arguments: the count of records to serve.
+ * Arguments: the count of records to serve, and the names of the methods if not all are meant.
  */
 import { startBox } from './box.ts';
 import { GrpcLoad } from './grpc-load.ts';
 import { saturate, saturatingInFlight } from './hot-load.ts';
-import { comparableAnswer, type HotMethod, hotMethods } from './hot-requests.ts';
+import { comparableAnswer, type HotMethod, hotMethods, namesOf } from './hot-requests.ts';
 import { missingForOfficial, startOfficial } from './official-plane.ts';
 import { type BenchOptions, type BenchResult, cpuUsOfProcess, type Figures } from './report.ts';
 
@@ -40,7 +40,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     const planeAt = async (port: number, cpuUs: () => number): Promise<Plane> => {
       const load = new GrpcLoad(port, saturatingInFlight);
       closing.push(() => load.close());
-      return { load, methods: await hotMethods(box.pools, options.seed, load), cpuUs };
+      return { load, methods: await hotMethods(box.pools, options.seed, load, namesOf(options.args)), cpuUs };
     };
     const pids = Object.values(box.pids);
     const ours = await planeAt(box.port, () => pids.reduce((total, pid) => total + cpuUsOfProcess(pid), 0));
