@@ -95,6 +95,28 @@ describe.each([{ slots: 2 }, { slots: 8 }])('lists over $slots slots', ({ slots 
     expect([await countOf(list), await membership(bob, [list])]).toEqual([0, ['']]);
   });
 
+  it('hides who opted out from the update on that makes a list a reference list, until one unmakes it', async () => {
+    const [list, other] = [lists.list(alice), lists.list(alice, 'referencelist')];
+    for (const uri of [list, other]) {
+      lists.add(uri, carol);
+      lists.optOut(carol, uri);
+    }
+    const isShown = async (uri: string) => (await membersOf(uri)).flat().length === 1;
+    const update = (uri: string, purpose: string) =>
+      network.put(
+        alice,
+        'app.bsky.graph.list',
+        { name: 'n', purpose: `app.bsky.graph.defs#${purpose}`, createdAt: network.now },
+        uri.split('/').at(-1)!,
+      );
+    expect([await isShown(list), await isShown(other)]).toEqual([true, false]);
+    update(list, 'referencelist');
+    update(other, 'modlist');
+    expect([await isShown(list), await isShown(other)]).toEqual([false, true]);
+    update(list, 'curatelist');
+    expect(await isShown(list)).toBe(true);
+  });
+
   it('hides who opted out of a reference list from all but its owner, and of no other list', async () => {
     const [reference, curated] = [lists.list(alice, 'referencelist'), lists.list(alice)];
     for (const list of [reference, curated]) for (const member of members) lists.add(list, member);

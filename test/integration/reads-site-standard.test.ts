@@ -1,7 +1,9 @@
 /** Records of site.standard by URI and by version. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { siteAnswerBytesMax, siteUrisMax } from '../../src/router/plans/site-standard.ts';
 import { RoutedNetwork } from '../support/routed-network.ts';
+import { refusal } from '../support/router-plans.ts';
 import { didOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob] = [didOf('alice'), didOf('bob')];
@@ -53,6 +55,25 @@ describe.each([{ slots: 1 }, { slots: 8 }])('records of site.standard over $slot
     expect(answer.publications).toEqual([]);
     const both = await reads.ask('GetSiteStandardRecordsByRef', { refs: [blog, now] });
     expect(both.publications.map(({ ref }) => ref)).toEqual([blog]);
+  });
+
+  it('are refused past a number of URIs and past a number of bytes, with the limit in the error', async () => {
+    const uri = `at://${alice}/site.standard.document/x`;
+    const uris = Array.from({ length: siteUrisMax + 1 }, () => uri);
+    const many = await refusal(reads.ask('GetSiteStandardRecordsByURI', { uris }));
+    expect([many.code, many.message.includes(String(siteUrisMax))]).toEqual(['ResourceExhausted', true]);
+    const refs = uris.map((each) => ({ uri: each, cid: 'c' }));
+    expect((await refusal(reads.ask('GetSiteStandardRecordsByRef', { refs }))).code).toBe('ResourceExhausted');
+    const filler = 'x'.repeat(2 ** 20 - 1_000);
+    const large = Array.from({ length: Math.ceil(siteAnswerBytesMax / filler.length) + 1 }, () => {
+      const ref = reads.network.put(alice, 'site.standard.document', { site: '', title: filler, publishedAt });
+      reads.network.settle();
+      return ref.uri;
+    });
+    const { documents } = await reads.ask('GetSiteStandardRecordsByURI', { uris: large.slice(0, 3) });
+    expect(documents.map(({ ref }) => ref?.uri)).toEqual(large.slice(0, 3));
+    const heavy = await refusal(reads.ask('GetSiteStandardRecordsByURI', { uris: large }));
+    expect([heavy.code, heavy.message.includes(String(siteAnswerBytesMax))]).toEqual(['ResourceExhausted', true]);
   });
 
   it('come with their takedown', async () => {

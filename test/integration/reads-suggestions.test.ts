@@ -7,6 +7,7 @@ import {
   suggestionsKey,
   suggestionsMax,
 } from '../../src/entry/suggestion.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { RoutedNetwork } from '../support/routed-network.ts';
 import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
 
@@ -96,6 +97,16 @@ describe.each([{ slots: 1 }, { slots: 8 }])('suggestions over $slots slots', ({ 
     expect(pages.flat().slice(0, 2)).toEqual([bob, carol]);
     expect(pages.flat().sort()).toEqual([...known].sort());
     expect(pages.slice(0, -2).every((page) => page.length === limit)).toBe(true);
+  });
+
+  it('asks for at least a hundred accounts at once, however small the page', async () => {
+    const strangers = Array.from({ length: 250 }, (_unused, index) => `did:web:s${index}.example`);
+    reads.network.identity(bob, null);
+    write('follows', ...[...strangers, bob].map((did) => change(did, 'last')));
+    const before = reads.calls.length;
+    expect((await reads.ask('GetFollowSuggestions', { actorDid: alice, limit: 1 })).dids).toEqual([bob]);
+    const asked = reads.calls.slice(before).filter((call) => call === nodeCalls.knownActors);
+    expect(asked.length).toBeLessThanOrEqual(3 * Math.min(2, slots));
   });
 
   it('suggests accounts that the other account likes most, then what operators suggest', async () => {

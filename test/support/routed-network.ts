@@ -49,12 +49,15 @@ function handlersOf({ cluster }: ReadsNetwork, node: number): ReadonlyMap<string
 export class RoutedNetwork implements AsyncDisposable {
   readonly network: ReadsNetwork;
   readonly router: ServiceRouter;
+  /** The names of all calls to nodes so far. */
+  readonly calls: string[] = [];
 
   /** With `isCached` both nodes are the network's own reads, whose caches are invalidated. */
   constructor(network: ReadsNetwork, isCached = false) {
     this.network = network;
     const caller: NodeCaller = {
       call: async ({ node, method, payload }) => {
+        this.calls.push(method);
         if (method === nodeCalls.write) return this.#write(payload);
         const handlers = isCached ? network.reads.handlers : handlersOf(network, Number(node.slice(1)));
         const handler = handlers.get(method);

@@ -8,12 +8,11 @@ import { nsid } from '../../atproto/collection.ts';
 import { parseRecordUri, type RecordRef, recordUri } from '../../atproto/compact-key.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
-import { jsonOfRow } from '../../slot/table/applied-record.ts';
 import { membersBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
 import { incomingRecordPrefix, listedPrefix, readIncomingEdge } from '../../slot/table/incoming-edge.ts';
 import { listMemberPrefix, memberCountOf, readListMember } from '../../slot/table/list-member.ts';
-import { getRecordRow } from '../../slot/table/record-row.ts';
-import { type JsonObject, textOf } from '../../slot/table/record-values.ts';
+import { cidOf, listFlag, recordKey } from '../../slot/table/record-row.ts';
+import { RecordView } from '../../slot/table/record-view.ts';
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import type { ListFacts } from '../../wire/list-messages.ts';
@@ -22,7 +21,6 @@ import { keyToken, type PageRequest, pageLimit, walkFrom, walkRows } from '../lo
 import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
 
-const referenceList = 'app.bsky.graph.defs#referencelist';
 /** Rows read for one page of members; a page of a list that many left may end early. */
 const membersReadMax = 2_000;
 const item = fieldNumber.ListItemInfo;
@@ -38,13 +36,20 @@ function hasKeyUnder({ rows }: SlotState, prefix: Buffer): boolean {
 
 const missingList: ListFacts = { exists: false, isReference: false, createdMs: 0, cid: Buffer.alloc(0) };
 
-/** Returns what a list's record says. */
+const view = new RecordView();
+
+/** Returns what a list's record says, without its JSON, which may be a megabyte. */
 function factsOf({ state, owner, list }: OwnList): ListFacts {
-  const row = list.collection === nsid.list ? getRecordRow(state, owner, list.collection, list.rkey) : undefined;
-  if (row === undefined) return missingList;
-  const { purpose } = JSON.parse(jsonOfRow(row)) as JsonObject;
-  const isReference = textOf(purpose) === referenceList;
-  return { exists: true, isReference, createdMs: row.createdMs ?? 0, cid: Buffer.from(row.cid) };
+  const isList = list.collection === nsid.list;
+  const value = isList ? state.rows.getVolatile(recordKey(owner, list.collection, list.rkey)) : undefined;
+  if (value === undefined) return missingList;
+  const row = view.read(value);
+  return {
+    exists: true,
+    isReference: (row.postFlags & listFlag.isReference) !== 0,
+    createdMs: row.hasCreated ? row.createdMs : 0,
+    cid: Buffer.from(cidOf(row)),
+  };
 }
 
 /** The opt-outs that hide members of a list. */

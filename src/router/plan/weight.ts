@@ -37,6 +37,8 @@ export const weightByMethod: ReadonlyMap<MethodName, number> = new Map<MethodNam
   ['GetSuggestedEntities', page],
   ['GetFollowSuggestions', page],
   ['GetSitemapIndex', page],
+  ['GetSiteStandardRecordsByURI', page],
+  ['GetSiteStandardRecordsByRef', page],
   ['GetTimeline', page],
   ['GetThread', page],
   ['GetSitemapPage', 5 * page],

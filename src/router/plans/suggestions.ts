@@ -71,6 +71,9 @@ function positionOf(cursor: string): Position | null {
   return did === undefined ? null : { seed: Number(seed), rank: Number(rank), did };
 }
 
+/** A page of a few asks about as many at once: most suggestions are unknown where few are known. */
+const knownAskedMin = 100;
+
 async function generalSuggestions(
   { limit, cursor }: GetFollowSuggestionsRequest,
   context: PlanContext,
@@ -83,13 +86,13 @@ async function generalSuggestions(
   const page: Ranked[] = [];
   const wanted = limit <= 0 ? waiting.length : limit;
   for (let at = 0; at < waiting.length && page.length < wanted; ) {
-    const asked = waiting.slice(at, at + wanted - page.length);
+    const asked = waiting.slice(at, at + Math.max(wanted - page.length, knownAskedMin));
     at += asked.length;
     const known = await knownActors(
       asked.map(({ did }) => did),
       context,
     );
-    page.push(...asked.filter(({ did }) => known.has(did)));
+    page.push(...asked.filter(({ did }) => known.has(did)).slice(0, wanted - page.length));
   }
   const last = page.at(-1);
   return {

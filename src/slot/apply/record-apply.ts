@@ -22,8 +22,8 @@ import {
 import { setLabeler } from '../table/labeler.ts';
 import { listRecord } from '../table/listed-record.ts';
 import { readPlainBlock } from '../table/plain-block.ts';
-import type { RecordRow } from '../table/record-row.ts';
-import { createdMsOf, refOf } from '../table/record-values.ts';
+import { listFlag, type RecordRow } from '../table/record-row.ts';
+import { createdMsOf, type JsonObject, refOf, textOf } from '../table/record-values.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { markEdgeTakedown, putEdgeRecord, putTaggedEdge, restateEdge, unindexEdgeRecord } from './edge-apply.ts';
 import { applyGate, gateFlags } from './gate-apply.ts';
@@ -77,7 +77,14 @@ function recordOf(target: RepoTarget, ref: RecordRef, op: RepoOp, before: Record
   const { value } = read;
   const body = { form: 'json', json: dagJson(value) } as const;
   const tags = before?.tags === undefined ? {} : { tags: before.tags };
-  return appliedRecord(owner, ref, { ...head, ...tags, createdMs: createdMsOf(value), body }, value);
+  const postFlags = op.collection === nsid.list ? listFlagsOf(value) : head.postFlags;
+  return appliedRecord(owner, ref, { ...head, ...tags, postFlags, createdMs: createdMsOf(value), body }, value);
+}
+
+const referenceList = 'app.bsky.graph.defs#referencelist';
+
+function listFlagsOf({ purpose }: JsonObject): number {
+  return textOf(purpose) === referenceList ? listFlag.isReference : 0;
 }
 
 /** Deletes a stored record and everything that it put elsewhere. */

@@ -31,7 +31,7 @@ export type RecordRow = {
   /** The 36 bytes of its CID. */
   readonly cid: Uint8Array;
   readonly takedownRef: string | null;
-  /** Bits of `postFlag`; 0 for other collections. */
+  /** Bits of `postFlag`, for a list of `listFlag`; 0 for other collections. */
   readonly postFlags: number;
   /** An operator's tags, for which edge form has no room; absent for none. */
   readonly tags?: readonly string[];
@@ -52,6 +52,9 @@ export const postFlag = {
   hasPostGate: 8,
   followsRootAuthor: 16,
 } as const;
+
+/** Bits of the same byte of a list. */
+export const listFlag = { isReference: 32 } as const;
 
 /** Sort time: the earlier of createdAt and indexedAt, as on the official plane. Units: ms. */
 export function sortMsOf(row: Pick<RecordRow, 'indexedMs' | 'createdMs'>): number {
@@ -129,7 +132,8 @@ export function decodeRecordRow(value: Buffer): RecordRow {
   return { ...head, cid: recordCidOf(digest), body: { form: 'edge', ...edge } };
 }
 
-function cidOf({ value, digestAt, cidText }: RecordView): Uint8Array {
+/** Returns the 36 bytes of the CID of a row that is not in edge form. */
+export function cidOf({ value, digestAt, cidText }: RecordView): Uint8Array {
   if (digestAt >= 0) return recordCidOf(value.subarray(digestAt, digestAt + cidDigestBytes));
   const cid = parseCid(cidText);
   invariant(cid !== undefined, 'a stored CID can be read');
