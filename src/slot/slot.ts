@@ -34,6 +34,7 @@ import { type RunResult, runPast, type Transactions } from './run-past.ts';
 import { setAside, startIfDecided } from './set-aside.ts';
 import { requireIdentity, requireSameWriter } from './slot-folder.ts';
 import { loadSlotMeta, metaBytes, putSlotMeta, type SlotMeta } from './slot-meta.ts';
+import { flushNewActors } from './table/new-actors.ts';
 import { Outbox } from './table/outbox.ts';
 import { nextResend } from './table/resend.ts';
 import { SlotState, slotTableNames, slotTables } from './table/slot-state.ts';
@@ -274,8 +275,7 @@ export class Slot implements AsyncDisposable {
       reachCrashPoint('slot-after-append');
       this.#attempt.beginBatch(cursorBefore, this.#log.head, onlyItem(waiting, cursorBefore + 1));
       for (const logged of waiting) this.#applier.applyChunk(logged, lastSeq);
-      const batches = this.outbox.flush();
-      const restarted = this.outbox.takeRestarted();
+      const [batches, restarted] = [this.outbox.flush(), this.outbox.takeRestarted()];
       return { outcomes, batches, restarted, appliedCount: this.#meta.cursor - cursorBefore };
     });
     this.#opening = undefined;
@@ -291,6 +291,7 @@ export class Slot implements AsyncDisposable {
         requireSameWriter(this, this.#metaRow);
         const done = work();
         flushUnreadRows(this.state);
+        flushNewActors(this.state);
         metaRow = putSlotMeta(this.state, this.#slots, this.#meta);
         this.#log.trim(this.#meta.cursor);
         return done;

@@ -2,6 +2,7 @@
  * How many actors of the slot were first seen when: (slot-wide, newActors, span, index) → count,
  * for each minute, hour and day that has any, so that a long range is few rows.
  */
+import type { Table } from '../../storage/environment.ts';
 import { beginSlotKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 const minuteMs = 60_000;
@@ -15,16 +16,30 @@ function countKey(span: number, index: number): Buffer {
 }
 
 /** Counts an actor that was first seen at a time, or that is gone. */
-export function countNewActor({ rows }: SlotState, seenMs: number, change: 1 | -1): void {
+export function countNewActor({ newActorsByMinute }: SlotState, seenMs: number, change: 1 | -1): void {
+  const minute = Math.max(0, Math.floor(seenMs / minuteMs));
+  newActorsByMinute.set(minute, (newActorsByMinute.get(minute) ?? 0) + change);
+}
+
+/** Writes the counts that a transaction changed: a backfill brings many actors of one day. */
+export function flushNewActors({ rows, newActorsByMinute }: SlotState): void {
+  if (newActorsByMinute.size === 0) return;
   for (const [span, spanMs] of spans.entries()) {
-    const key = countKey(span, Math.max(0, Math.floor(seenMs / spanMs)));
-    const count = (rows.getVolatile(key)?.readUInt32BE(0) ?? 0) + change;
-    if (count <= 0) rows.remove(key);
-    else {
-      value.writeUInt32BE(count, 0);
-      rows.put(key, value);
+    const changes = new Map<number, number>();
+    for (const [minute, change] of newActorsByMinute) {
+      const index = Math.floor((minute * minuteMs) / spanMs);
+      changes.set(index, (changes.get(index) ?? 0) + change);
     }
+    for (const [index, change] of changes) if (change !== 0) addToSpan(rows, countKey(span, index), change);
   }
+  newActorsByMinute.clear();
+}
+
+function addToSpan(rows: Table, key: Buffer, change: number): void {
+  const count = (rows.getVolatile(key)?.readUInt32BE(0) ?? 0) + change;
+  if (count <= 0) return rows.remove(key);
+  value.writeUInt32BE(count, 0);
+  rows.put(key, value);
 }
 
 /** A part of a range: the whole spans from one index up to another. */

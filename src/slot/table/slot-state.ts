@@ -158,6 +158,8 @@ export class SlotState {
   isKnownComplete = false;
   /** Rows of unread counts that the transaction under way has yet to write, by owner. */
   readonly unreadRows = new Map<number, Buffer>();
+  /** Changes of how many actors were first seen in a minute, likewise. */
+  readonly newActorsByMinute = new Map<number, number>();
 
   constructor(index: number, environment: Environment) {
     this.index = index;
@@ -217,6 +219,7 @@ export class SlotState {
   resetOwners(nextOwner: number): void {
     this.#ownerByDid.clear();
     this.unreadRows.clear();
+    this.newActorsByMinute.clear();
     this.#nextOwner = nextOwner;
   }
 }
