@@ -7,7 +7,7 @@ import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import { storedTime } from '../../base/time-bytes.ts';
 import type { Gate } from '../../entry/gate.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
-import { type GateRules, openGate, putRules } from '../table/gate-policy.ts';
+import { type GateContent, type GateRules, getPolicy, isLastSaid, openGate, putRules } from '../table/gate-policy.ts';
 import { incomingRecordPrefix } from '../table/incoming-edge.ts';
 import { hasRecord, postFlag } from '../table/record-row.ts';
 import { type JsonObject, mentionsOf, objectOf, textOf } from '../table/record-values.ts';
@@ -22,45 +22,58 @@ const postsPerGateMax = 10_000;
 /** Sets or clears the gate's flag on its post, if that exists, and what the gate says. */
 export function applyGate(context: ApplyContext, gate: AppliedRecord, present: boolean, eventMs: number): void {
   const { owner, ref } = gate;
-  const isThreadGate = ref.collection === nsid.threadGate;
-  const post = loadRecord(context.state, owner, { ...ref, collection: nsid.post });
-  const bit = isThreadGate ? postFlag.hasThreadGate : postFlag.hasPostGate;
-  const postFlags = present ? (post?.row.postFlags ?? 0) | bit : (post?.row.postFlags ?? 0) & ~bit;
-  if (post !== undefined && postFlags !== post.row.postFlags)
-    putRecordRow(context.state, post, { ...post.row, postFlags });
+  const post = putGateFlag(context, gate, present);
   // The row of a gate that is replaced is still there.
   if (!present && hasRecord(context.state, owner, ref.collection, ref.rkey)) return;
-  if (isThreadGate) setThreadRules(context, gate, present ? gate : undefined, post, eventMs);
-  else setRules(context, gate, 'post', { rules: present ? quoteRules(gate.value) : openGate, hidden: [] }, eventMs);
+  const said =
+    ref.collection === nsid.threadGate ? threadSaid(present ? gate : undefined, post) : quotesSaid(gate, present);
+  setRules(context, gate, said, eventMs);
+}
+
+/**
+ * Puts the flag of a stored gate again, and what it says where that is not what it said last: the
+ * rules of earlier times are not in the records.
+ */
+export function reindexGate(context: ApplyContext, gate: AppliedRecord): void {
+  const { owner, ref, row } = gate;
+  const post = putGateFlag(context, gate, true);
+  const isThreadGate = ref.collection === nsid.threadGate;
+  const said = isThreadGate ? threadSaid(gate, post) : quotesSaid(gate, true);
+  if (isLastSaid(getPolicy(context.state, owner, said.gate, ref.rkey), said)) return;
+  setRules(context, gate, said, isThreadGate ? Math.max(row.indexedMs, post?.row.indexedMs ?? 0) : row.indexedMs);
+}
+
+/** Returns the gate's post, if that exists. */
+function putGateFlag(context: ApplyContext, { owner, ref }: Owned, present: boolean): AppliedRecord | undefined {
+  const post = loadRecord(context.state, owner, { ...ref, collection: nsid.post });
+  if (post === undefined) return undefined;
+  const bit = ref.collection === nsid.threadGate ? postFlag.hasThreadGate : postFlag.hasPostGate;
+  const postFlags = present ? post.row.postFlags | bit : post.row.postFlags & ~bit;
+  if (postFlags !== post.row.postFlags) putRecordRow(context.state, post, { ...post.row, postFlags });
+  return post;
 }
 
 /** The rules of a thread depend on whom its root mentions, so they follow the root. */
 export function applyGatedRoot(context: ApplyContext, root: AppliedRecord, present: boolean, eventMs: number): void {
   const gate = loadRecord(context.state, root.owner, { ...root.ref, collection: nsid.threadGate });
-  if (gate !== undefined) setThreadRules(context, root, gate, present ? root : undefined, eventMs);
+  if (gate !== undefined) setRules(context, root, threadSaid(gate, present ? root : undefined), eventMs);
 }
 
 type Owned = Pick<AppliedRecord, 'owner' | 'ref'>;
+/** What a gate says. */
+type Said = { readonly gate: Gate } & GateContent;
 
-function setThreadRules(
-  context: ApplyContext,
-  of: Owned,
-  gate: AppliedRecord | undefined,
-  root: AppliedRecord | undefined,
-  eventMs: number,
-): void {
+function threadSaid(gate: AppliedRecord | undefined, root: AppliedRecord | undefined): Said {
   const rules = gate === undefined ? openGate : replyRules(gate.value, root?.value);
-  const hidden = listOf(gate?.value['hiddenReplies']).flatMap((uri) => refsOf(uri));
-  setRules(context, of, 'thread', { rules, hidden }, eventMs);
+  return { gate: 'thread', rules, hidden: listOf(gate?.value['hiddenReplies']).flatMap((uri) => refsOf(uri)) };
 }
 
-function setRules(
-  context: ApplyContext,
-  { owner, ref: { did, rkey } }: Owned,
-  gate: Gate,
-  said: { readonly rules: GateRules; readonly hidden: readonly RecordRef[] },
-  eventMs: number,
-): void {
+function quotesSaid({ value }: AppliedRecord, present: boolean): Said {
+  return { gate: 'post', rules: present ? quoteRules(value) : openGate, hidden: [] };
+}
+
+function setRules(context: ApplyContext, { owner, ref: { did, rkey } }: Owned, said: Said, eventMs: number): void {
+  const { gate } = said;
   if (!putRules(context.state, { owner, gate, rkey }, said, eventMs)) return;
   const posts = gate === 'thread' ? threadPrefix(owner, rkey) : incomingRecordPrefix(owner, nsid.post, rkey, 'quote');
   if (!hasRows(context.state, posts)) return;

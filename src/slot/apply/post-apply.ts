@@ -21,6 +21,8 @@ import { rowsAfter } from './rows-after.ts';
 /** Puts a post and all that follows from it. */
 export function indexPost(context: ApplyContext, record: AppliedRecord): void {
   const post = putPostItem(context, record, followerFlagOf(context, record));
+  const isGated = (post.row.postFlags & postFlag.hasThreadGate) !== 0;
+  if (isGated) applyGatedRoot(context, record, true, record.row.indexedMs);
   addToActorCount(context.state, record.owner, 'posts', 1);
   sendPostEffects(context, post, true, record.row.indexedMs);
   notifyReposters(context, record);
@@ -43,7 +45,6 @@ export function putPostItem(context: ApplyContext, record: AppliedRecord, ownFla
     (hasVideo(value) ? feedFlag.video : 0) |
     feedFlag.postExists;
   putFeedRow(context.state, owner, { sortMs, collection: ref.collection, rkey: ref.rkey, flags, post: null });
-  if ((postFlags & postFlag.hasThreadGate) !== 0) applyGatedRoot(context, record, true, record.row.indexedMs);
   return post;
 }
 

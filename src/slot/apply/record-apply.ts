@@ -26,7 +26,7 @@ import { listFlag, type RecordRow } from '../table/record-row.ts';
 import { createdMsOf, type JsonObject, refOf, textOf } from '../table/record-values.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { markEdgeTakedown, putEdgeRecord, putTaggedEdge, restateEdge, unindexEdgeRecord } from './edge-apply.ts';
-import { applyGate, gateFlags } from './gate-apply.ts';
+import { applyGate, gateFlags, reindexGate } from './gate-apply.ts';
 import { indexPost, markPostTakedown, notifyReposters, putPostItem, restatePost, unindexPost } from './post-apply.ts';
 import { putRepostItem } from './repost-item.ts';
 
@@ -146,7 +146,7 @@ export function reindexRecord(context: ApplyContext, record: AppliedRecord): voi
       break;
     case nsid.threadGate:
     case nsid.postGate:
-      applyGate(context, record, true, record.row.indexedMs);
+      reindexGate(context, record);
       break;
     case nsid.repost:
       if (record.edge !== undefined) putRepostItem(context.state, record, record.edge.subject);

@@ -137,6 +137,18 @@ export function hiddenAt(policy: GatePolicy | undefined, timeMs: number): Readon
   return uris;
 }
 
+/** What a gate says at one time. */
+export type GateContent = { readonly rules: GateRules; readonly hidden: readonly RecordRef[] };
+
+/** True when this is what a gate has said last. */
+export function isLastSaid(policy: GatePolicy | undefined, { rules, hidden }: GateContent): boolean {
+  const { versions = [], hidden: known = [] } = policy ?? {};
+  if (!isSameRules(versions.at(-1)?.rules ?? openGate, rules)) return false;
+  const now = new Set(hidden.map((reply) => recordUri(reply)));
+  const before = known.filter(({ untilMs }) => untilMs === null);
+  return before.length === now.size && before.every(({ reply }) => now.has(recordUri(reply)));
+}
+
 function isSameRules(a: GateRules | undefined, b: GateRules): boolean {
   return a !== undefined && JSON.stringify(a) === JSON.stringify(b);
 }
@@ -164,7 +176,7 @@ function changedHidden(before: readonly Hidden[], replies: readonly RecordRef[],
 export function putRules(
   state: SlotState,
   { owner, gate, rkey }: { readonly owner: number; readonly gate: Gate; readonly rkey: string },
-  { rules, hidden }: { readonly rules: GateRules; readonly hidden: readonly RecordRef[] },
+  { rules, hidden }: GateContent,
   timeMs: number,
 ): boolean {
   const fromMs = storedTime(timeMs);

@@ -1,8 +1,10 @@
 /** A repo that is indexed again changes nothing that was right, and brings back what was lost. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deleteOp } from '../../../src/atproto/repo-op.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
+import { getPolicy } from '../../../src/slot/table/gate-policy.ts';
 import { incomingActorPrefix, incomingRecordPrefix } from '../../../src/slot/table/incoming-edge.ts';
-import { hasRecord } from '../../../src/slot/table/record-row.ts';
+import { getRecordRow, hasRecord, postFlag } from '../../../src/slot/table/record-row.ts';
 import type { SlotState } from '../../../src/slot/table/slot-state.ts';
 import { prefixEnd } from '../../../src/storage/environment.ts';
 import { makeHistory } from '../../simulation/history.ts';
@@ -94,6 +96,106 @@ describe('a repo that is indexed again', () => {
   it('may be one that nobody knows', () => {
     cluster.append({ kind: 'private', did: alice, write: { type: 'reindex' } }).settle();
     expect(cluster.stateOf(alice).ownerOf(alice)).toBeUndefined();
+  });
+});
+
+describe('the gates of a repo that is indexed again', () => {
+  const threadGate = 'app.bsky.feed.threadgate';
+  const startMs = Date.parse(createdAt);
+  const root = { uri: `at://${alice}/${post}/p`, cid: postCid };
+  let events = 0;
+  beforeEach(() => {
+    events = 0;
+  });
+
+  function act(did: string, collection: string, rkey: string, record: object, action?: 'update'): void {
+    events++;
+    const ops = [recordOp({ collection, rkey }, { $type: collection, createdAt, ...record }, action)];
+    const eventMs = startMs + events * 1000;
+    cluster.append({ kind: 'commit', did, rev: tidOf(events), since: null, eventMs, ops }).settle();
+  }
+
+  const rootOf = (facets: readonly object[] = []) => ({ text: `root with ${facets.length} facets`, facets });
+  const mention = {
+    index: { byteStart: 0, byteEnd: 4 },
+    features: [{ $type: 'app.bsky.richtext.facet#mention', did: bob }],
+  };
+  const gateOf = (allow: readonly object[] | undefined, hiddenReplies: readonly string[] = []) => ({
+    post: root.uri,
+    ...(allow === undefined ? {} : { allow }),
+    hiddenReplies,
+  });
+  const reply = (rkey: string) => act(bob, post, rkey, { text: rkey, reply: { root, parent: root } });
+
+  /** Of each reply of bob, what its post says of the gate. */
+  function verdicts(): Record<string, string> {
+    const state = cluster.stateOf(bob);
+    const owner = state.ownerOf(bob)!;
+    const rows = ['a', 'b', 'c'].flatMap((rkey) => {
+      const row = getRecordRow(state, owner, post, rkey);
+      return row === undefined
+        ? []
+        : [[rkey, (row.postFlags & postFlag.violatesThreadGate) === 0 ? 'clear' : 'violating']];
+    });
+    return Object.fromEntries(rows) as Record<string, string>;
+  }
+
+  /** What the gates of the root have said when. */
+  function policy() {
+    const state = cluster.stateOf(alice);
+    return getPolicy(state, state.ownerOf(alice)!, 'thread', 'p');
+  }
+
+  function reindexed(): void {
+    const before = policy();
+    cluster.append({ kind: 'private', did: alice, write: { type: 'reindex' } }).settle();
+    expect(policy()).toEqual(before);
+  }
+
+  it('forbid no reply that came before them', () => {
+    act(alice, post, 'p', rootOf());
+    reply('a');
+    act(alice, threadGate, 'p', gateOf([]));
+    reply('b');
+    reindexed();
+    expect(verdicts()).toEqual({ a: 'clear', b: 'violating' });
+  });
+
+  it('allow no reply that came before they were opened', () => {
+    act(alice, post, 'p', rootOf());
+    act(alice, threadGate, 'p', gateOf([]));
+    reply('a');
+    act(alice, threadGate, 'p', gateOf(undefined), 'update');
+    reply('b');
+    reindexed();
+    expect(verdicts()).toEqual({ a: 'violating', b: 'clear' });
+  });
+
+  it('know whom the root mentioned when, also once it is gone', () => {
+    const mentioned = [{ $type: `${threadGate}#mentionRule` }];
+    act(alice, post, 'p', rootOf());
+    act(alice, threadGate, 'p', gateOf(mentioned));
+    reply('a');
+    act(alice, post, 'p', rootOf([mention]), 'update');
+    reply('b');
+    reindexed();
+    expect(verdicts()).toEqual({ a: 'violating', b: 'clear' });
+    events++;
+    const eventMs = startMs + events * 1000;
+    const ops = [deleteOp(post, 'p')];
+    cluster.append({ kind: 'commit', did: alice, rev: tidOf(events), since: null, eventMs, ops }).settle();
+    reply('c');
+    reindexed();
+    expect(verdicts()).toEqual({ a: 'violating', b: 'clear', c: 'violating' });
+  });
+
+  it('keep when they hid and showed a reply', () => {
+    act(alice, post, 'p', rootOf());
+    reply('a');
+    act(alice, threadGate, 'p', gateOf(undefined, [`at://${bob}/${post}/a`]));
+    act(alice, threadGate, 'p', gateOf(undefined), 'update');
+    expect(policy()?.hidden).toHaveLength(1);
+    reindexed();
   });
 });
 
