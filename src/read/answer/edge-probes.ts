@@ -59,15 +59,15 @@ type Probing = {
   /** By index of a DID: null until the actor is looked up, at its first probe. */
   readonly actors: (CachedActor | null | undefined)[];
   /** Slots of actors without an edge: "not blocked" is said by a complete slot only. */
-  readonly lacking: Set<SlotState>;
+  lacking: Set<SlotState> | null;
   /** Actors that subscribe to lists, with their indexes in `dids`, by bit of the probe. */
-  readonly subscribers: ReadonlyMap<number, Map<CachedActor, Set<number>>>;
+  subscribers: Map<number, Map<CachedActor, Set<number>>> | null;
   left: number;
 };
 
 /** Answers probes until the turn is over. Returns true at the end. Hot: no generator. */
 function probeSome(probing: Probing, turn: Turn): boolean {
-  const { into, cache, reader, dids, actors, lacking } = probing;
+  const { into, cache, reader, dids, actors } = probing;
   const { count, source, starts, ends } = dids;
   for (; probing.left > 0; ) {
     probing.left--;
@@ -79,7 +79,7 @@ function probeSome(probing: Probing, turn: Turn): boolean {
       const start = into.beginLengthDelimited();
       const row = rowOfProbe(cache, dids, actor, kind, subject);
       if (row !== undefined) appendRkey(into, row, 0);
-      else if (actor !== undefined && !actor.state.isKnownComplete) lacking.add(actor.state);
+      else if (actor !== undefined) noteLacking(probing, actor.state);
       into.end(start, 1);
     }
     const more = kinds > allProbeBits ? answerPrivate(probing, actor, { owner, kinds, subject }) : 0;
@@ -88,12 +88,18 @@ function probeSome(probing: Probing, turn: Turn): boolean {
   return true;
 }
 
+function noteLacking(probing: Probing, state: SlotState): void {
+  if (state.isKnownComplete) return;
+  probing.lacking ??= new Set();
+  probing.lacking.add(state);
+}
+
 /**
  * Writes how the owner of a probe mutes its subject, and notes the lists that are asked for.
  * Returns about what that took. Units: µs.
  */
 function answerPrivate(probing: Probing, actor: CachedActor | undefined, { owner, kinds, subject }: EdgeProbe): number {
-  const { into, cache, dids, lacking } = probing;
+  const { into, cache, dids } = probing;
   if ((kinds & privateBit.mute) !== 0) {
     const start = into.beginLengthDelimited();
     const row = rowOfProbe(cache, dids, actor, 'mute', subject);
@@ -107,7 +113,7 @@ function answerPrivate(probing: Probing, actor: CachedActor | undefined, { owner
   }
   if (actor === undefined) return micros.row;
   // Who has neither lists nor mutes says so by a complete slot only.
-  if (!actor.state.isKnownComplete) lacking.add(actor.state);
+  noteLacking(probing, actor.state);
   let listsRead = 0;
   if ((kinds & privateBit.listBlocks) !== 0 && cache.blockedLists(actor).length > 0)
     listsRead += noteSubscriber(probing, actor, owner, privateBit.listBlocks);
@@ -117,8 +123,11 @@ function answerPrivate(probing: Probing, actor: CachedActor | undefined, { owner
 }
 
 /** Returns how many lists the answer gets by this. */
-function noteSubscriber({ cache, subscribers }: Probing, actor: CachedActor, owner: number, bit: number): number {
-  const indexesByActor = subscribers.get(bit)!;
+function noteSubscriber(probing: Probing, actor: CachedActor, owner: number, bit: number): number {
+  probing.subscribers ??= new Map();
+  const { cache, subscribers } = probing;
+  const indexesByActor = subscribers.get(bit) ?? new Map<CachedActor, Set<number>>();
+  subscribers.set(bit, indexesByActor);
   const indexes = indexesByActor.get(actor);
   if (indexes === undefined) indexesByActor.set(actor, new Set([owner]));
   else indexes.add(owner);
@@ -133,23 +142,27 @@ function subscriptionsOf(cache: EdgeCache, actor: CachedActor, bit: number): rea
 export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
   const dids = (idleLists.pop() ?? new DidList()).read(reader);
   const actors = new Array<CachedActor | null | undefined>(dids.count).fill(null);
-  const lacking = new Set<SlotState>();
-  const subscribers = new Map([privateBit.listBlocks, privateBit.listMutes].map((bit) => [bit, new Map()]));
-  const probing: Probing = { into, cache, reader, dids, actors, lacking, subscribers, left: reader.count() };
+  const noted = { lacking: null, subscribers: null };
+  const probing: Probing = { into, cache, reader, dids, actors, ...noted, left: reader.count() };
   while (!probeSome(probing, turn)) {
     dids.source = reader.own();
     yield;
   }
   reader.end();
   idleLists.push(dids);
-  yield* writeAllSubscriptions(probing, turn);
-  for (const state of lacking) requireWhole(state);
+  if (probing.subscribers !== null) yield* writeAllSubscriptions(into, cache, probing.subscribers, turn);
+  if (probing.lacking !== null) for (const state of probing.lacking) requireWhole(state);
 }
 
 /** Lists in one answer or request; more are refused. */
 const listsPerMessageMax = 100_000;
 
-function* writeAllSubscriptions({ into, cache, subscribers }: Probing, turn: Turn): SlicedRead<void> {
+function* writeAllSubscriptions(
+  into: MessageWriter,
+  cache: EdgeCache,
+  subscribers: NonNullable<Probing['subscribers']>,
+  turn: Turn,
+): SlicedRead<void> {
   let left = listsPerMessageMax;
   for (const [bit, indexesByActor] of subscribers) {
     for (const [actor, indexes] of indexesByActor) {

@@ -57,8 +57,13 @@ export function walkFrom(prefix: Buffer, cursor: string, field: string): WalkSta
 /** Yields up to `limit` rows of a walk. */
 export function* walkRows(rows: Table, walk: WalkStart, limit: number): Generator<Row> {
   let left = limit;
+  let { after } = walk;
   for (const row of rows.scan({ start: walk.start, end: walk.prefix, isReverse: true, limit: limit + 1 })) {
-    if (walk.after !== null && row.key.equals(walk.after)) continue;
+    if (after !== null) {
+      const isLeftOut = row.key.equals(after);
+      after = null;
+      if (isLeftOut) continue;
+    }
     if (left-- <= 0) return;
     yield row;
   }
@@ -67,8 +72,13 @@ export function* walkRows(rows: Table, walk: WalkStart, limit: number): Generato
 /** Like `walkRows`, for rows without a value. */
 export function* walkKeys(rows: Table, walk: WalkStart, limit: number): Generator<Buffer> {
   let left = limit;
+  let { after } = walk;
   for (const key of rows.scanKeys({ start: walk.start, end: walk.prefix, isReverse: true, limit: limit + 1 })) {
-    if (walk.after !== null && key.equals(walk.after)) continue;
+    if (after !== null) {
+      const isLeftOut = key.equals(after);
+      after = null;
+      if (isLeftOut) continue;
+    }
     if (left-- <= 0) return;
     yield key;
   }
