@@ -26,13 +26,6 @@ export const noticeReasons: readonly NoticeReason[] = [...postReasons, ...ownRow
 
 const knownReasons: ReadonlySet<string> = new Set(noticeReasons);
 
-const sharedReasons: ReadonlySet<string> = new Set(postReasons);
-
-/** True for a reason whose row it shares with others of its post. */
-export function isPostReason(reason: NoticeReason): boolean {
-  return sharedReasons.has(reason);
-}
-
 /** True for a reason of the table. */
 export function isNoticeReason(text: string): text is NoticeReason {
   return knownReasons.has(text);

@@ -15,7 +15,7 @@ import { loadRecord } from '../table/applied-record.ts';
 import { gateFactPrefix } from '../table/gate-fact.ts';
 import { policyPrefix } from '../table/gate-policy.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
-import { removeNoticesUpTo } from '../table/notice.ts';
+import { putNoticesRemovedUpTo, removeNoticesUpTo } from '../table/notice.ts';
 import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
 import { indexedMsOf } from '../table/record-view.ts';
 import { emptyValue } from '../table/slot-state.ts';
@@ -69,6 +69,7 @@ export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
     if (before.handle !== null) sendClaim(context, before.handle, before, false);
     // The actor is removed at once, so that a new account need not wait for the old one's records.
     removeActor(state, owner);
+    putNoticesRemovedUpTo(state, owner, entry.eventMs);
     putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.eventMs, isGivenUp: false });
     cancelResync(context, owner, entry.did);
     const { did, eventMs: originMs } = entry;

@@ -168,7 +168,7 @@ export function applyEffect(context: ApplyContext, effect: Effect): void {
       const subject = effect.reasonSubject === null ? null : (parseRecordUri(effect.reasonSubject) ?? null);
       if (effect.present) {
         if (context.isResent) context.confirm(noticeReasonKey(owner, effect));
-        putJudgedNotice(state, owner, { ...effect, subject, sender: context.source });
+        putJudgedNotice(context, owner, { ...effect, subject, sender: context.source });
       } else removeNotice(state, owner, effect);
       return;
     }

@@ -115,7 +115,7 @@ function judgeQuote(
     const type = 'notice-takedown';
     setNoticeTakedown(state, owner, { type, recipient: subjectDid, source, isTakenDown: false, sortMs });
   } else if (isNotified !== true)
-    putJudgedNotice(state, owner, { source, reason: 'quote', subject, sortMs, isTakenDown: false });
+    putJudgedNotice(context, owner, { source, reason: 'quote', subject, sortMs, isTakenDown: false });
 }
 
 function removeQuoteNotice(state: SlotState, owner: number, { source, sortMs }: EdgeEffect): void {

@@ -67,7 +67,7 @@ function noticeOfEdge(context: ApplyContext, owner: number, effect: EdgeEffect):
   const notifiesSelf = effect.edge === 'follow' || effect.edge === 'verification';
   if (reason === null || (isOwn && !notifiesSelf)) return;
   const notice = { source: effect.source, reason, subject: effect.subject, sortMs: effect.sortMs, isTakenDown: false };
-  if (effect.present) putJudgedNotice(context.state, owner, notice);
+  if (effect.present) putJudgedNotice(context, owner, notice);
   // That an actor was verified stays listed, as history.
   else if (effect.edge === 'verification') markNoticeRecordGone(context.state, owner, notice);
   else removeNotice(context.state, owner, notice);

@@ -6,21 +6,21 @@
  */
 import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
-import { isPostReason } from '../../atproto/notice-reason.ts';
 import { loadRecord } from '../table/applied-record.ts';
-import { type Notice, putNotice } from '../table/notice.ts';
+import { hasNotice, type Notice, noticesRemovedUpToMs, putNotice } from '../table/notice.ts';
 import { replyOf } from '../table/record-values.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import { hasThreadMute } from '../table/thread-mute.ts';
 import { hasOwnerMark, ownerMark } from '../table/unread-count.ts';
+import type { ApplyContext } from './apply-context.ts';
 
 /**
- * Puts a notice unless its thread is muted. A post's reason is put all the same, as muted: it is
- * the one that counts, and hides those below it.
+ * Puts a notice, as muted if its thread is, so that what repeats it later finds it judged. What a
+ * deleted account has lost does not come back when its sources send again.
  */
-export function putJudgedNotice(state: SlotState, owner: number, notice: Notice): void {
-  const isMuted = isThreadMuted(state, owner, notice.subject);
-  if (!isMuted || isPostReason(notice.reason)) putNotice(state, owner, { ...notice, isMuted });
+export function putJudgedNotice({ state, isResent }: ApplyContext, owner: number, notice: Notice): void {
+  if (isResent && notice.sortMs <= noticesRemovedUpToMs(state, owner) && !hasNotice(state, owner, notice)) return;
+  putNotice(state, owner, { ...notice, isMuted: isThreadMuted(state, owner, notice.subject) });
 }
 
 function isThreadMuted(state: SlotState, owner: number, subject: RecordRef | null): boolean {

@@ -20,7 +20,7 @@ import {
 import { type NoticeReason, noticeReasons, ownRowReasons, postReasons } from '../../atproto/notice-reason.ts';
 import { ByteReader, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
-import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { readEntryTime, timeAt, writeEntryTime } from '../../base/time-bytes.ts';
 import type { EffectOf } from '../../entry/entry.ts';
 import { hasRecord } from './record-row.ts';
 import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
@@ -52,13 +52,17 @@ type NoticeRow = {
   isRecordGone: boolean;
   subjectByReason: Map<NoticeReason, RecordRef | null>;
   replySender: number;
-  /** Of a post's reasons, those that came while their thread was muted. */
+  /** Those that came while their thread was muted. */
   mutedReasons: ReadonlySet<NoticeReason>;
 };
 
 const noReasons: ReadonlySet<NoticeReason> = new Set();
+/** Reasons of notices that stay listed when their record is gone. */
+const historicReasons: ReadonlySet<NoticeReason> = new Set(['verified', 'unverified']);
 
 const noticeVersion = 2;
+/** Of (owner, notificationSeen, 1) → the time up to which notices went with a deleted account. */
+const removedUpToRow = 1;
 const valueWriter = sharedWriter(256);
 
 function classOf(reason: NoticeReason): number {
@@ -75,7 +79,7 @@ function noticeKey(owner: number, sortMs: number, noticeClass: number, source: R
 
 /**
  * Bits of a row's first byte, below the version, or of each reason's byte in a post's row. In the
- * first byte of a post's row `recordGone` says that the reason shown is muted.
+ * first byte `recordGone` says that the reason shown is muted, unless that is a historic one.
  */
 const flag = { ...uncountedNotice, subject: 4, subjectIsPost: 8, muted: 16 } as const;
 /** The index of a post's reason is below the flags. */
@@ -101,7 +105,7 @@ function encodeRow(noticeClass: number, row: NoticeRow): Buffer {
     return valueWriter.finish();
   }
   const [subject = null] = subjectByReason.values();
-  writeSubject(head, subject);
+  writeSubject(mutedReasons.size === 0 ? head : head | flag.recordGone, subject);
   return valueWriter.finish();
 }
 
@@ -131,7 +135,9 @@ function decodeRow(noticeClass: number, value: Buffer, recipient: string): Notic
     const reason = ownRowReasons[noticeClass - 1]?.reason;
     invariant(reason !== undefined, 'a stored notice class is known');
     const subjectByReason = new Map([[reason, readSubject(head)]]);
-    return { isTakenDown, isRecordGone, subjectByReason, replySender: 0, mutedReasons: noReasons };
+    const row = { isTakenDown, isRecordGone, subjectByReason, replySender: 0, mutedReasons: noReasons };
+    const isMuted = isRecordGone && !historicReasons.has(reason);
+    return isMuted ? { ...row, isRecordGone: false, mutedReasons: new Set([reason]) } : row;
   }
   const subjectByReason = new Map<NoticeReason, RecordRef | null>();
   const muted: NoticeReason[] = [];
@@ -249,6 +255,28 @@ export function setNoticeTakedown(state: SlotState, owner: number, effect: Effec
       row.isTakenDown === isTakenDown ? undefined : { ...row, isTakenDown },
     );
   }
+}
+
+/** True when a notice of the same source, time and class is stored. */
+export function hasNotice(state: SlotState, owner: number, { source, reason, sortMs }: NoticeIdentity): boolean {
+  return state.rows.has(noticeKey(owner, sortMs, classOf(reason), source));
+}
+
+function removedUpToKey(owner: number): Buffer {
+  return beginKey(owner, tableCode.notificationSeen).u8(removedUpToRow).finish();
+}
+
+/** Notes that an owner's account was deleted, with its notices up to a time. */
+export function putNoticesRemovedUpTo(state: SlotState, owner: number, timeMs: number): void {
+  if (timeMs <= noticesRemovedUpToMs(state, owner)) return;
+  writeEntryTime(valueWriter, timeMs);
+  state.rows.put(removedUpToKey(owner), valueWriter.finish());
+}
+
+/** Returns up to when an owner's notices went with its account; -∞ for never. Units: ms. */
+export function noticesRemovedUpToMs(state: SlotState, owner: number): number {
+  const value = state.rows.getVolatile(removedUpToKey(owner));
+  return value === undefined ? Number.NEGATIVE_INFINITY : timeAt(value, 0);
 }
 
 /** Removes an owner's first notices up to a time, at most `limit`. Returns how many it removed. */
