@@ -11,7 +11,7 @@ import { Cid, cidBytes, isCidAt, parseCid } from '../../atproto/cid.ts';
 import { readDid, writeCollection, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import type { Label, LabelId, LabelSubject } from '../../atproto/label.ts';
 import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
-import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { readEntryTime, storedTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { prefixEnd, type Row } from '../../storage/environment.ts';
 import { beginKey, emptyValue, type SlotState, tableCode } from './slot-state.ts';
 
@@ -59,9 +59,10 @@ function labelKey(owner: number, { subject, src, cid, val }: LabelId): Buffer {
   return writer.u8(cidForm.bytes).bytes(known.bytes).finish();
 }
 
-/** Nearly all times are written with milliseconds and a Z, and take six bytes. */
+/** Nearly all times have milliseconds and a Z, and take six bytes, which end in 8919. */
 function isPlain(time: string): boolean {
-  return new Date(Date.parse(time)).toISOString() === time;
+  const timeMs = Date.parse(time);
+  return storedTime(timeMs) === timeMs && new Date(timeMs).toISOString() === time;
 }
 
 function writeTime(writer: ByteWriter, time: string): void {
