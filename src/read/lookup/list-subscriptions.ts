@@ -9,6 +9,8 @@ import { walkFrom, walkRows } from './page.ts';
 
 /** Of an actor with more, the newest blocks count, and the first mutes in the order of keys. */
 export const listSubscriptionsMax = 1_000;
+/** Rows of mutes that are looked at: those that were cleared go in long work. */
+const scannedMax = 5_000;
 
 const noLists: readonly Buffer[] = [];
 
@@ -22,9 +24,12 @@ export function blockedListsOf(state: SlotState, owner: number): readonly Buffer
 /** Returns the lists whose members an actor mutes, in the bytes of keys. */
 export function mutedListsOf(state: SlotState, owner: number): readonly Buffer[] {
   const prefix = listMutePrefix(owner);
-  const rows = [...state.rows.scan({ start: prefix, end: prefixEnd(prefix), limit: listSubscriptionsMax })];
-  if (rows.length === 0) return noLists;
-  const clears = clearCount(state, owner, 'list');
-  const lists = rows.filter(({ value }) => clearsOfListMute(value) === clears);
-  return lists.map(({ key }) => key.subarray(prefix.length));
+  const lists: Buffer[] = [];
+  let clears: number | undefined;
+  for (const { key, value } of state.rows.scan({ start: prefix, end: prefixEnd(prefix), limit: scannedMax })) {
+    clears ??= clearCount(state, owner, 'list');
+    if (clearsOfListMute(value) === clears) lists.push(key.subarray(prefix.length));
+    if (lists.length === listSubscriptionsMax) break;
+  }
+  return lists;
 }

@@ -1,0 +1,34 @@
+/** The lists that an actor mutes are those since its last clear, however many that cleared. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { listSubscriptionsMax, mutedListsOf } from '../../../src/read/lookup/list-subscriptions.ts';
+import { putListMute } from '../../../src/slot/table/mute.ts';
+import { addClear } from '../../../src/slot/table/mute-clears.ts';
+import { SlotState, slotTableNames } from '../../../src/slot/table/slot-state.ts';
+import { Environment } from '../../../src/storage/environment.ts';
+import { makeMemoryFolder } from '../../support/memory-folder.ts';
+
+const owner = 1;
+
+it('shows a new mute while those that were cleared before it are still stored', async () => {
+  const folder = makeMemoryFolder('skyshard-list-mutes-');
+  const environment = Environment.open({ path: join(folder, 'slot'), mapBytes: 2 ** 26, tables: slotTableNames });
+  try {
+    const state = new SlotState(0, environment);
+    const mute = (rkey: string): void => {
+      const did = 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa';
+      environment.transact(() => putListMute(state, owner, { did, collection: 'app.bsky.graph.list', rkey }));
+    };
+    expect(mutedListsOf(state, owner)).toEqual([]);
+    for (let index = 0; index < 1.5 * listSubscriptionsMax; index++) mute(`a${String(index).padStart(5, '0')}`);
+    expect(mutedListsOf(state, owner)).toHaveLength(listSubscriptionsMax);
+    environment.transact(() => addClear(state, owner, 'list'));
+    expect(mutedListsOf(state, owner)).toEqual([]);
+    mute('z00000');
+    expect(mutedListsOf(state, owner)).toHaveLength(1);
+  } finally {
+    await environment.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
