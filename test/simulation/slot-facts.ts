@@ -132,7 +132,8 @@ function readPrivate(scope: Scope): void {
   }
   for (const { value } of rowsOf(scope, tableCode.bookmarkBySubject)) {
     const item = { namespace: privateNamespace.bookmark, key: value.toString() };
-    if (getPrivateRow(state, owner, item)?.isIndexed !== true) throw new Error(`${did} has no bookmark ${item.key}`);
+    if (getPrivateRow(state, owner, item)?.indexedPayload == null)
+      throw new Error(`${did} has no bookmark ${item.key}`);
   }
   const drafts = [...rowsOf(scope, tableCode.draftByTime)].length;
   if (drafts !== (actorCountsOf(state, owner)['drafts'] ?? 0))

@@ -23,7 +23,6 @@ import {
   draftByTimePrefix,
   getPrivateRow,
   isIndexedRow,
-  type PrivateRow,
   privatePrefix,
   readDraftKey,
   readPrivateItem,
@@ -74,7 +73,7 @@ function* pageByKey<Item>(
   namespace: string,
   page: PageRequest & { readonly path: string },
   turn: Turn,
-  itemOf: (key: string, row: PrivateRow) => Item | undefined,
+  itemOf: (key: string, indexedPayload: string) => Item | undefined,
 ): SlicedRead<ItemPage<Item>> {
   const limit = pageLimit(page.limit);
   const walk = keyWalk(privatePrefix(owner, namespace), page.cursor, page.path);
@@ -87,8 +86,8 @@ function* pageByKey<Item>(
     if (items.length >= limit || index === scannedMax)
       return { items, cursor: encodeKeyToken(keys[index - 1]!, walk.prefix.length) };
     const value = state.rows.get(key);
-    const isListed = value !== undefined && isIndexedRow(value);
-    const item = isListed ? itemOf(readPrivateItem(key)!.key, readPrivateRow(value)) : undefined;
+    const payload = value === undefined || !isIndexedRow(value) ? null : readPrivateRow(value).indexedPayload;
+    const item = payload === null ? undefined : itemOf(readPrivateItem(key)!.key, payload);
     if (item !== undefined) items.push(item);
     if (turn.isOver(itemMicros.listed)) yield;
   }
@@ -100,7 +99,7 @@ type PageOf = { readonly state: SlotState; readonly did: string; readonly page: 
 /** Errors: DataPlaneError `InvalidArgument` for a token that is not ours; so do the other pages. */
 export function bookmarksPage({ state, did, page }: PageOf, turn: Turn): SlicedRead<ItemPage<BookmarkInfo>> {
   const path = 'GetActorBookmarksRequest.cursor';
-  return pageByKey(actorOf(state, did), privateNamespace.bookmark, { ...page, path }, turn, (key, { payload }) => {
+  return pageByKey(actorOf(state, did), privateNamespace.bookmark, { ...page, path }, turn, (key, payload) => {
     const subject = bookmarkUriOf(payload);
     return subject === undefined ? undefined : { key, subject };
   });
@@ -111,7 +110,7 @@ export function subscribedDidsPage({ state, did, page }: PageOf, turn: Turn): Sl
   const path = 'GetActivitySubscriptionDidsRequest.cursor';
   const namespace = privateNamespace.activitySubscription;
   const actor = actorOf(state, did);
-  return pageByKey(actor, namespace, { ...page, path }, turn, (_key, row) => subscriptionOf(row.payload)?.did);
+  return pageByKey(actor, namespace, { ...page, path }, turn, (_key, payload) => subscriptionOf(payload)?.did);
 }
 
 /** Returns a page of drafts, the last updated first; it ends early once it is large. */
@@ -129,8 +128,8 @@ export function* draftsPage({ state, did, page }: PageOf, turn: Turn): SlicedRea
       return { items, cursor: keyToken(keys[index - 1]!, walk.prefix.length) };
     const key = readDraftKey(timeKey);
     const row = getPrivateRow(state, owner, { namespace: privateNamespace.draft, key });
-    if (row === undefined) continue;
-    const payload = Buffer.from(row.payload, 'utf8');
+    if (row === undefined || row.indexedPayload === null) continue;
+    const payload = Buffer.from(row.indexedPayload, 'utf8');
     bytes += payload.length;
     items.push({ key, payload, createdAt: row.createdMs, updatedAt: row.updatedMs });
     if (turn.isOver(itemMicros.listed + payload.length / draftBytesPerMicro)) yield;
@@ -142,7 +141,7 @@ function bookmarkAnswer({ state, owner }: Actor, actorDid: string, uri: string):
   const namespace = privateNamespace.bookmark;
   const key = bookmarkOf(state, owner, uri);
   const row = key === undefined ? undefined : getPrivateRow(state, owner, { namespace, key });
-  const subject = row === undefined ? undefined : bookmarkSubjectOf(row.payload);
+  const subject = bookmarkSubjectOf(row?.indexedPayload ?? '{}');
   // A bookmark of the same record whose URI is spelt otherwise is none of this URI.
   if (key === undefined || row === undefined || subject?.uri !== uri) return {};
   return { ref: { actorDid, namespace, key }, subjectUri: uri, subjectCid: subject.cid, indexedAt: row.createdMs };
@@ -178,7 +177,7 @@ function subscriptionAnswer(
   const namespace = privateNamespace.activitySubscription;
   const key = subscriptionTo(state, owner, did);
   const row = key === undefined ? undefined : getPrivateRow(state, owner, { namespace, key });
-  const fields = row === undefined ? undefined : subscriptionOf(row.payload);
+  const fields = subscriptionOf(row?.indexedPayload ?? '{}');
   if (key === undefined || fields === undefined) return { actorDid, namespace };
   const { post, reply } = fields;
   return { actorDid, namespace, key, subjectDid: did, ...(post ? { post: {} } : {}), ...(reply ? { reply: {} } : {}) };

@@ -3,7 +3,8 @@
  * one.
  *
  * As on the official plane: an item is indexed when it is created, unless its key or its subject
- * is indexed already; an update changes what is indexed, and indexes nothing.
+ * is indexed already; an update changes what is indexed, and indexes nothing. What was written
+ * last is stored in any case.
  */
 import { bookmarkCollection } from '../../atproto/edge-kind.ts';
 import { privateNamespace } from '../../atproto/private-namespace.ts';
@@ -32,10 +33,16 @@ type Owned = { readonly did: string; readonly owner: number; readonly item: Priv
 type PrivateIndex = {
   /** Returns false where the item cannot be indexed. */
   readonly add: (context: ApplyContext, owned: Owned, row: PrivateRow) => boolean;
-  /** Returns false where the item stays as it is. */
-  readonly update: (context: ApplyContext, owned: Owned, before: PrivateRow, row: PrivateRow) => boolean;
-  readonly remove: (context: ApplyContext, owned: Owned, row: PrivateRow) => void;
+  /** Returns the payload that is indexed from now on. */
+  readonly update: (context: ApplyContext, owned: Owned, before: IndexedRow, row: PrivateRow) => string;
+  readonly remove: (context: ApplyContext, owned: Owned, row: IndexedRow) => void;
 };
+
+type IndexedRow = PrivateRow & { readonly indexedPayload: string };
+
+function isIndexed(row: PrivateRow | undefined): row is IndexedRow {
+  return row !== undefined && row.indexedPayload !== null;
+}
 
 /** Makes an item the one of its subject, unless another is that already. */
 function claimSubject(context: ApplyContext, key: Buffer, owned: Owned): boolean {
@@ -54,8 +61,8 @@ function claimSubject(context: ApplyContext, key: Buffer, owned: Owned): boolean
 }
 
 /** Its subject's slot counts a bookmark as an edge; it has no time that outlives a new scan. */
-function sendBookmark(context: ApplyContext, { did, item }: Owned, row: PrivateRow, present: boolean): void {
-  const subject = bookmarkSubjectOf(row.payload)?.ref;
+function sendBookmark(context: ApplyContext, { did, item }: Owned, payload: string, present: boolean): void {
+  const subject = bookmarkSubjectOf(payload)?.ref;
   if (subject === undefined) return;
   const source = { did, collection: bookmarkCollection, rkey: item.key };
   context.send({ type: 'edge', edge: 'bookmark', present, source, subjectDid: subject.did, subject, sortMs: 0 });
@@ -66,14 +73,14 @@ const bookmarks: PrivateIndex = {
     const subject = bookmarkSubjectOf(row.payload)?.ref;
     if (subject === undefined || !claimSubject(context, bookmarkBySubjectKey(owned.owner, subject), owned))
       return false;
-    sendBookmark(context, owned, row, true);
+    sendBookmark(context, owned, row.payload, true);
     return true;
   },
-  update: () => false,
-  remove: (context, owned, row) => {
-    const subject = bookmarkSubjectOf(row.payload)?.ref;
+  update: (_context, _owned, before) => before.indexedPayload,
+  remove: (context, owned, { indexedPayload }) => {
+    const subject = bookmarkSubjectOf(indexedPayload)?.ref;
     if (subject !== undefined) context.state.rows.remove(bookmarkBySubjectKey(owned.owner, subject));
-    sendBookmark(context, owned, row, false);
+    sendBookmark(context, owned, indexedPayload, false);
   },
 };
 
@@ -83,10 +90,10 @@ const drafts: PrivateIndex = {
     addToActorCount(state, owner, 'drafts', 1);
     return true;
   },
-  update: ({ state }, { owner, item }, before, { updatedMs }) => {
+  update: ({ state }, { owner, item }, before, { updatedMs, payload }) => {
     state.rows.remove(draftByTimeKey(owner, before.updatedMs, item.key));
     state.rows.put(draftByTimeKey(owner, updatedMs, item.key), emptyValue);
-    return true;
+    return payload;
   },
   remove: ({ state }, { owner, item }, { updatedMs }) => {
     state.rows.remove(draftByTimeKey(owner, updatedMs, item.key));
@@ -99,9 +106,15 @@ const subscriptions: PrivateIndex = {
     const did = subscriptionOf(row.payload)?.did;
     return did !== undefined && claimSubject(context, subscriptionBySubjectKey(owned.owner, did), owned);
   },
-  update: (_context, _owned, before, row) => subscriptionOf(before.payload)?.did === subscriptionOf(row.payload)?.did,
-  remove: ({ state }, { owner }, row) => {
-    const did = subscriptionOf(row.payload)?.did;
+  update: (_context, _owned, { indexedPayload }, { payload }) => {
+    const [before, after] = [subscriptionOf(indexedPayload), subscriptionOf(payload)];
+    if (before === undefined || after === undefined) return indexedPayload;
+    if (before.did === after.did) return payload;
+    const { post, reply } = after;
+    return JSON.stringify({ subject: before.did, activitySubscription: { post, reply } });
+  },
+  remove: ({ state }, { owner }, { indexedPayload }) => {
+    const did = subscriptionOf(indexedPayload)?.did;
     if (did !== undefined) state.rows.remove(subscriptionBySubjectKey(owner, did));
   },
 };
@@ -129,24 +142,38 @@ export function applyPrivateData(
   }
   if (write.method === 'delete') return;
   putPrivateOwner(state, owned.owner, did);
-  const row = { isIndexed: false, createdMs: before?.createdMs ?? nowMs, updatedMs: nowMs, payload: write.payload };
-  const index = indexByNamespace.get(write.namespace);
-  if (before?.isIndexed === true) {
-    const isChanged = write.method === 'update' && index?.update(context, owned, before, row) === true;
-    if (isChanged) putPrivateRow(state, owned.owner, owned.item, { ...row, isIndexed: true });
-    return;
+  const { payload } = write;
+  const row = { createdMs: before?.createdMs ?? nowMs, updatedMs: nowMs, payload, indexedPayload: null };
+  putPrivateRow(state, owned.owner, owned.item, indexedAs(context, owned, write.method, before, row));
+}
+
+/** Returns a row as it is stored, and indexes it by what is done with it. */
+function indexedAs(
+  context: ApplyContext,
+  owned: Owned,
+  method: 'create' | 'update',
+  before: PrivateRow | undefined,
+  row: PrivateRow,
+): PrivateRow {
+  const index = indexByNamespace.get(owned.item.namespace);
+  if (index === undefined) return row;
+  if (!isIndexed(before)) {
+    const isAdded = method === 'create' && index.add(context, owned, row);
+    return isAdded ? { ...row, indexedPayload: row.payload } : row;
   }
-  const isIndexed = write.method === 'create' && index?.add(context, owned, row) === true;
-  putPrivateRow(state, owned.owner, owned.item, { ...row, isIndexed });
+  if (method === 'update') return { ...row, indexedPayload: index.update(context, owned, before, row) };
+  // What is created once more keeps the time that drafts are ordered by.
+  return { ...before, payload: row.payload };
 }
 
 /** Removes an item and what its index holds of it. */
 export function removePrivateItem(context: ApplyContext, owned: Owned, row: PrivateRow): void {
-  if (row.isIndexed) indexByNamespace.get(owned.item.namespace)?.remove(context, owned, row);
+  if (isIndexed(row)) indexByNamespace.get(owned.item.namespace)?.remove(context, owned, row);
   removePrivateRow(context.state, owned.owner, owned.item);
 }
 
 /** Sends again the edge of a bookmark. */
 export function restateBookmark(context: ApplyContext, owned: Owned, row: PrivateRow): void {
-  if (row.isIndexed && owned.item.namespace === privateNamespace.bookmark) sendBookmark(context, owned, row, true);
+  const isBookmark = owned.item.namespace === privateNamespace.bookmark;
+  if (isBookmark && isIndexed(row)) sendBookmark(context, owned, row.indexedPayload, true);
 }

@@ -2,7 +2,8 @@
  * What actors' apps store of them in private: bookmarks, drafts, subscriptions, preferences.
  *
  * (owner, privateData) → the owner's DID: it need have no other row that names it.
- * (owner, privateData, namespace, key) → flags, created and updated time, JSON.
+ * (owner, privateData, namespace, key) → flags, created and updated time, JSON; where these differ,
+ * that which is indexed first.
  * (owner, bookmarkBySubject, subject) → key of the bookmark.
  * (owner, subscriptionBySubject, DID) → key of the subscription.
  * (owner, draftByTime, updated time, key) → nothing.
@@ -30,14 +31,16 @@ import { beginKey, keyHeadBytes, readKey, type SlotState, tableCode } from './sl
 export type PrivateItem = { readonly namespace: string; readonly key: string };
 
 export type PrivateRow = {
-  readonly isIndexed: boolean;
   readonly createdMs: number;
   readonly updatedMs: number;
   /** JSON. */
   readonly payload: string;
+  /** What the other tables were made of, in nearly all rows the payload; null for not indexed. */
+  readonly indexedPayload: string | null;
 };
 
-const rowVersion = 1;
+/** A row of the second version has the payload that is indexed before the other. */
+const rowVersion = { one: 1, two: 2 } as const;
 const indexedFlag = 1;
 const valueWriter = sharedWriter(4096);
 /** Version and flags, and two times. */
@@ -84,13 +87,19 @@ export function readPrivateItem(key: Buffer): PrivateItem | undefined {
 export function readPrivateRow(value: Buffer): PrivateRow {
   const reader = new ByteReader(value);
   const head = reader.u8();
-  invariant(head >>> 4 === rowVersion, 'a row of private data has a known format version');
-  return {
-    isIndexed: (head & indexedFlag) !== 0,
-    createdMs: readEntryTime(reader),
-    updatedMs: readEntryTime(reader),
-    payload: unpackedText(value, payloadAt, value.length),
-  };
+  const version = head >>> 4;
+  invariant(
+    version === rowVersion.one || version === rowVersion.two,
+    'a row of private data has a known format version',
+  );
+  const [createdMs, updatedMs] = [readEntryTime(reader), readEntryTime(reader)];
+  if (version === rowVersion.one) {
+    const payload = unpackedText(value, payloadAt, value.length);
+    return { createdMs, updatedMs, payload, indexedPayload: (head & indexedFlag) === 0 ? null : payload };
+  }
+  const secondAt = payloadAt + 4 + reader.u32();
+  const indexedPayload = unpackedText(value, payloadAt + 4, secondAt);
+  return { createdMs, updatedMs, payload: unpackedText(value, secondAt, value.length), indexedPayload };
 }
 
 /** True for the value of an indexed row. */
@@ -104,13 +113,23 @@ export function getPrivateRow(state: SlotState, owner: number, item: PrivateItem
   return value === undefined ? undefined : readPrivateRow(value);
 }
 
+function packed(json: string): Buffer {
+  packJson(valueWriter, json);
+  return Buffer.from(valueWriter.finish());
+}
+
 /** Writes an item's row. */
 export function putPrivateRow(state: SlotState, owner: number, item: PrivateItem, row: PrivateRow): void {
   const key = keyOf(owner, item);
-  valueWriter.u8((rowVersion << 4) | (row.isIndexed ? indexedFlag : 0));
+  const { payload, indexedPayload } = row;
+  const isOne = indexedPayload === null || indexedPayload === payload;
+  const first = isOne ? null : packed(indexedPayload);
+  const version = isOne ? rowVersion.one : rowVersion.two;
+  valueWriter.u8((version << 4) | (indexedPayload === null ? 0 : indexedFlag));
   writeEntryTime(valueWriter, row.createdMs);
   writeEntryTime(valueWriter, row.updatedMs);
-  packJson(valueWriter, row.payload);
+  if (first !== null) valueWriter.u32(first.length).bytes(first);
+  packJson(valueWriter, payload);
   state.rows.put(key, valueWriter.finish());
 }
 
