@@ -178,17 +178,19 @@ function laterMethods(draw: Drawing): Methods {
         subjects: [...draw.many(pools.actors, 25), ...draw.many(pools.posts, 55)],
         issuers: pools.labelers,
       })),
+    // One actor in five blocks lists, and the viewer does.
     GetRelationships_lists: () =>
       draw.method('GetRelationships_lists', 'GetRelationships', 'GetRelationshipsRequest', () => ({
         actorDid: draw.one(pools.blockViewers),
-        targetDids: [...draw.many(pools.actors, 25), ...draw.many(pools.blockTargets, 25)],
+        targetDids: [...draw.many(pools.actors, 40), ...draw.many(pools.blockTargets, 10)],
       })),
     GetBlockExistence_lists: () =>
       draw.method('GetBlockExistence_lists', 'GetBlockExistence', 'GetBlockExistenceRequest', () => ({
-        pairs: [...draw.many(pools.actors, 25), ...draw.many(pools.blockTargets, 25)].map((b) => ({
-          a: draw.one(pools.blockViewers),
-          b,
-        })),
+        pairs: [
+          ...draw.many(pools.actors, 40).map((a) => ({ a, b: draw.one(pools.actors) })),
+          ...draw.many(pools.blockViewers, 5).map((a) => ({ a, b: draw.one(pools.actors) })),
+          ...draw.many(pools.actors, 5).map((a) => ({ a, b: draw.one(pools.blockTargets) })),
+        ],
       })),
     GetListFeed: () =>
       draw.method('GetListFeed', 'GetListFeed', 'GetListFeedRequest', () => ({

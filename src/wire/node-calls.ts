@@ -70,6 +70,8 @@ export const nodeCalls = {
   newestByAuthors: 'slot.newestByAuthors',
   /** The same → the same, without reposts, each with its cid. */
   newestPosts: 'slot.newestPosts',
+  /** TimelineRequest with the URI of a list, to its node → TimelineAnswer without own items. */
+  listFeed: 'slot.listFeed',
   /** FollowsOfRequest with the URI of a list → its members, as a FollowsOfAnswer. */
   membersOf: 'slot.membersOf',
   /** Texts (list URIs) → what the records of the lists say, see list-messages.ts. */

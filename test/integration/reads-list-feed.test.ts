@@ -83,6 +83,42 @@ describe.each([
     expect((await feedOf(curated)).flat()).toHaveLength(3);
   });
 
+  it('follows opt-outs and the purpose of the list as they change', async () => {
+    const list = lists.list(alice);
+    for (const member of [bob, carol]) lists.add(list, member);
+    const [ofBob, ofCarol] = [network.post(bob, 'x'), network.post(carol, 'x')].map(asItem);
+    const feed = async () => (await feedOf(list)).flat();
+    const update = (purpose: string) =>
+      network.put(
+        alice,
+        'app.bsky.graph.list',
+        { name: 'n', purpose: `app.bsky.graph.defs#${purpose}`, createdAt: network.now },
+        list.split('/').at(-1)!,
+      );
+    expect(await feed()).toEqual([ofCarol, ofBob]);
+    const out = lists.optOut(carol, list);
+    expect(await feed()).toEqual([ofCarol, ofBob]);
+    update('referencelist');
+    expect(await feed()).toEqual([ofBob]);
+    network.delete(out);
+    expect(await feed()).toEqual([ofCarol, ofBob]);
+    lists.optOut(bob, list);
+    expect(await feed()).toEqual([ofCarol]);
+    update('modlist');
+    expect(await feed()).toEqual([ofCarol, ofBob]);
+  });
+
+  it("takes one call to the list's node and one to each other, as all of a node's members do", async () => {
+    const list = lists.list(alice);
+    const members = Array.from({ length: 16 }, (_unused, index) => `did:web:m${index}.example`);
+    for (const member of members) lists.add(list, member);
+    for (const member of members) network.post(member, 'x');
+    const before = routed.calls.length;
+    expect((await feedOf(list)).flat()).toHaveLength(members.length);
+    // The nodes of the cached variant are one node, which serves all slots.
+    expect(routed.calls.slice(before)).toEqual(['slot.listFeed', ...(isCached ? [] : ['slot.newestPosts'])]);
+  });
+
   it('goes on below many reposts of an author, and past more members than one page of them', async () => {
     const list = lists.list(alice);
     const post = network.post(bob, 'below');

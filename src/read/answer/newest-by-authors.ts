@@ -221,8 +221,9 @@ export function* newestByList(
   authors: LocalFollowList,
   range: FeedRange,
   turn: Turn,
+  onlyPosts = false,
 ): SlicedRead<NewestItems> {
-  const newest = beginPage(range);
+  const newest = beginPage(range, onlyPosts);
   const scan = { newest, feeds, authors, before: pageEnd(range), at: 0 };
   while (!addSomeOfList(scan, turn)) yield;
   return newest.finish();

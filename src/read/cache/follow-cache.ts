@@ -14,8 +14,8 @@ import { GenerationalCache } from './generational-cache.ts';
 
 /** Enough for about eight thousand viewers with 500 follows each. */
 const capacityBytesDefault = 128 * 2 ** 20;
-/** A viewer without its follows. */
-const viewerBytes = 1536;
+/** A page without its DIDs. */
+export const pageBytes = 1536;
 /** A list of one slot of another node, without its DIDs. */
 const groupBytes = 192;
 
@@ -65,8 +65,43 @@ export function localFollowListOf(parts: readonly Buffer[]): LocalFollowList {
   return { texts, starts, ends, indexes: new Int32Array(parts.length).fill(-1), generation: -1 };
 }
 
-function bytesOf({ local, elsewhere }: CachedFollowPage): number {
-  const own = viewerBytes + local.texts.length + 12 * local.starts.length;
+/** Splits a page of length-delimited DIDs, without `except`, who may follow itself. */
+export function followPageOf(
+  lookup: SlotLookup,
+  bytes: Buffer,
+  { count, next }: { readonly count: number; readonly next: string },
+  except: Buffer,
+): CachedFollowPage {
+  const reader = peerReader(bytes, 'follows');
+  const local: Buffer[] = [];
+  const groups = new Map<number, Group>();
+  let followCount = 0;
+  let isFollowingSelf = false;
+  for (let index = 0; index < count; index++) {
+    const from = reader.position;
+    const start = reader.lengthDelimitedRange();
+    const end = reader.position;
+    if (except.equals(bytes.subarray(start, end))) {
+      isFollowingSelf = true;
+      continue;
+    }
+    followCount++;
+    const slot = lookup.slotOfBytes(bytes, start, end);
+    const part = bytes.subarray(from, end);
+    if (lookup.serves(slot)) local.push(part);
+    else addTo(groups, slot, part);
+  }
+  const elsewhere = [...groups].map(([slot, { count: each, parts }]) => ({
+    slot,
+    count: each,
+    texts: Buffer.concat(parts),
+  }));
+  return { local: localFollowListOf(local), elsewhere, followCount, isFollowingSelf, next };
+}
+
+/** Returns the memory that a page takes. */
+export function followPageBytes({ local, elsewhere }: CachedFollowPage): number {
+  const own = pageBytes + local.texts.length + 12 * local.starts.length;
   return elsewhere.reduce((total, { texts }) => total + groupBytes + texts.length, own);
 }
 
@@ -77,7 +112,7 @@ export class FollowCache {
 
   constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
     this.#lookup = lookup;
-    this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: viewerBytes });
+    this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: pageBytes });
   }
 
   /** Returns undefined for an unknown viewer. Errors: DataPlaneError `WrongEpoch`. */
@@ -91,38 +126,13 @@ export class FollowCache {
     const owner = ownerOfDid(state, did);
     if (owner === undefined) return undefined;
     const follows = this.#read(did, viewer);
-    this.cache.set({ did, slot: state.index, owner }, follows, bytesOf(follows));
+    this.cache.set({ did, slot: state.index, owner }, follows, followPageBytes(follows));
     return follows;
   }
 
   #read(did: string, viewer: Buffer): CachedFollowPage {
     const texts = this.#texts.clear();
     const { count, next } = writeFollowedDids(texts, this.#lookup.stateOf(did), did, '', followsPageLimit);
-    const bytes = Buffer.from(texts.buffer.subarray(0, texts.length));
-    const reader = peerReader(bytes, 'follows');
-    const local: Buffer[] = [];
-    const groups = new Map<number, Group>();
-    let followCount = 0;
-    let isFollowingSelf = false;
-    for (let index = 0; index < count; index++) {
-      const from = reader.position;
-      const start = reader.lengthDelimitedRange();
-      const end = reader.position;
-      if (viewer.equals(bytes.subarray(start, end))) {
-        isFollowingSelf = true;
-        continue;
-      }
-      followCount++;
-      const slot = this.#lookup.slotOfBytes(bytes, start, end);
-      const part = bytes.subarray(from, end);
-      if (this.#lookup.serves(slot)) local.push(part);
-      else addTo(groups, slot, part);
-    }
-    const elsewhere = [...groups].map(([slot, { count: each, parts }]) => ({
-      slot,
-      count: each,
-      texts: Buffer.concat(parts),
-    }));
-    return { local: localFollowListOf(local), elsewhere, followCount, isFollowingSelf, next };
+    return followPageOf(this.#lookup, Buffer.from(texts.buffer.subarray(0, texts.length)), { count, next }, viewer);
   }
 }

@@ -10,12 +10,12 @@ import { decodeTexts, encodeTexts, messageVersion } from '../../wire/message.ts'
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { decodeThread, encodeOpThreadsAnswer } from '../../wire/thread-messages.ts';
 import { writeAuthorFeed } from '../answer/author-feed.ts';
-import { writeMemberDids } from '../answer/list-pages.ts';
 import { feedGeneratorStatus, listedPages, writeListedUris } from '../answer/listed-records.ts';
 import { newestByAuthor, newestByAuthors, newestByList, writeFeedItems } from '../answer/newest-by-authors.ts';
 import { writePostItems } from '../answer/post-items.ts';
 import { claimedRoots, opThreadsOf, threadAround } from '../answer/thread-walk.ts';
 import { type CachedFollowPage, localFollowListOf } from '../cache/follow-cache.ts';
+import { writeMemberDids } from '../lookup/list-record.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import type { SlicedRead } from '../lookup/turn.ts';
 import type { RowKey } from './prefetch.ts';
@@ -46,8 +46,16 @@ function* feedStartsOfFollows(context: ReadContext, request: Buffer): Generator<
   const viewer = Buffer.from(did);
   yield* feedStart(context, viewer, 0, viewer.length);
   const follows = context.follows.get(did);
-  if (follows === undefined) return;
-  const { texts, starts, ends } = follows.local;
+  if (follows !== undefined) yield* feedStartsOfPage(context, follows);
+}
+
+function* feedStartsOfMembers(context: ReadContext, request: Buffer): Generator<RowKey> {
+  const members = context.lists.get(decodeTimeline(request).did);
+  if (members !== undefined) yield* feedStartsOfPage(context, members);
+}
+
+function* feedStartsOfPage(context: ReadContext, { local }: CachedFollowPage): Generator<RowKey> {
+  const { texts, starts, ends } = local;
   for (let index = 0; index < starts.length; index++) yield* feedStart(context, texts, starts[index]!, ends[index]!);
 }
 
@@ -69,6 +77,18 @@ function* writeTimeline(into: MessageWriter, context: ReadContext, request: Buff
   writeFeedItems(into, yield* newestByList(feeds, followed.local, range, turn));
   const rest = new ByteWriter(4096);
   writeTimelineFollows(rest, followed);
+  into.raw(rest.finish());
+}
+
+/** A list has no feed of its own, so its own items are none. */
+function* writeListFeed(into: MessageWriter, { feeds, lists, turn }: ReadContext, request: Buffer): SlicedRead<void> {
+  const { did: listUri, ...range } = decodeTimeline(request);
+  const members = lists.get(listUri) ?? noFollows;
+  into.varint(messageVersion);
+  into.varint(0);
+  writePostItems(into, yield* newestByList(feeds, members.local, range, turn, true));
+  const rest = new ByteWriter(4096);
+  writeTimelineFollows(rest, members);
   into.raw(rest.finish());
 }
 
@@ -120,6 +140,7 @@ export const feedReads: readonly ReadRow[] = [
     writeAuthorFeed(into, lookup.stateOf(page.actorDid), page.actorDid, page.feedType, page),
   ),
   sliced(nodeCalls.timeline, writeTimeline, feedStartsOfFollows),
+  sliced(nodeCalls.listFeed, writeListFeed, feedStartsOfMembers),
   sliced(nodeCalls.newestByAuthors, writeNewestByAuthors, feedStartsOfAuthors),
   sliced(nodeCalls.newestPosts, writeNewestPosts, feedStartsOfAuthors),
   writtenBytes(nodeCalls.membersOf, writeMembersOf),

@@ -5,6 +5,7 @@ import type { ActorCache } from '../cache/actor-cache.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
 import type { FeedCache } from '../cache/feed-cache.ts';
 import type { FollowCache } from '../cache/follow-cache.ts';
+import type { ListCache } from '../cache/list-cache.ts';
 import type { RowFinder } from '../lookup/row-finder.ts';
 import type { SlotLookup } from '../lookup/slot-lookup.ts';
 import type { Turn } from '../lookup/turn.ts';
@@ -18,6 +19,7 @@ export type ReadContext = {
   readonly edges: EdgeCache;
   readonly records: StoredRecords;
   readonly follows: FollowCache;
+  readonly lists: ListCache;
   /** Reused by all synchronous reads. */
   readonly answer: MessageWriter;
   /** Reused by reads that yield; each has one to itself. */

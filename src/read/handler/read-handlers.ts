@@ -16,6 +16,7 @@ import type { CacheStats } from '../cache/cache-stats.ts';
 import { EdgeCache } from '../cache/edge-cache.ts';
 import { FeedCache } from '../cache/feed-cache.ts';
 import { FollowCache } from '../cache/follow-cache.ts';
+import { ListCache } from '../cache/list-cache.ts';
 import { RecordCache } from '../cache/record-cache.ts';
 import { RowFinder } from '../lookup/row-finder.ts';
 import { SlotLookup } from '../lookup/slot-lookup.ts';
@@ -67,6 +68,7 @@ export function createReadHandlers(options: ReadOptions): Reads {
     edges: new EdgeCache(lookup, options.didCacheBytes),
     records: new StoredRecords(new RecordCache(options.recordCacheBytes)),
     follows: new FollowCache(lookup, options.didCacheBytes),
+    lists: new ListCache(lookup, options.didCacheBytes),
     answer: new MessageWriter(),
     idleWriters: [],
     turn: new Turn(clock),
@@ -84,8 +86,14 @@ export function createReadHandlers(options: ReadOptions): Reads {
     ...privateReads,
   ];
   const handlers = new Map(rows.map(({ call, handlerFor }) => [call, handlerFor(context)]));
-  const { finder, feeds, actors, edges, records, follows } = context;
-  const didCaches = { feeds: feeds.cache, actors: actors.cache, edges: edges.cache, follows: follows.cache };
+  const { finder, feeds, actors, edges, records, follows, lists } = context;
+  const didCaches = {
+    feeds: feeds.cache,
+    actors: actors.cache,
+    edges: edges.cache,
+    follows: follows.cache,
+    lists: lists.cache,
+  };
   return {
     handlers,
     finder,

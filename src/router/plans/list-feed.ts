@@ -7,6 +7,7 @@
 import { encodeMessage } from '../../proto/codec.ts';
 import type { GetListFeedRequest } from '../../proto/generated/bsky-service.ts';
 import { encodePageToken } from '../../proto/page-token.ts';
+import { encodeTimeline, type FeedRange, openTimelineAnswer, type RawFeed } from '../../wire/feed-messages.ts';
 import {
   encodeFollowsOf,
   type FollowPage,
@@ -18,17 +19,17 @@ import { emptyAnswer, type PlanContext } from '../plan/plan.ts';
 import { didOfUri, slotOfDidText } from '../plan/slot-finder.ts';
 import { mergeFeeds } from './feed-merge.ts';
 import { admitFollows, splitFollows } from './follows-pages.ts';
-import { decodeFeedToken, feedLimitMax, newestOf } from './timeline.ts';
+import { decodeFeedToken, feedLimitMax, followsByNode, newestOf } from './timeline.ts';
 
 /** Of a list with more members, the first in the slot's order take part. */
 const membersMax = 100_000;
 
-async function membersOf(listUri: string, slot: number, context: PlanContext): Promise<FollowPage[]> {
+/** Returns the pages of members after the token `from`; none without one. */
+async function membersAfter(from: string, listUri: string, slot: number, context: PlanContext): Promise<FollowPage[]> {
   const { fanOut, deadlineMs } = context;
   const pages: FollowPage[] = [];
-  let after = '';
-  let count = 0;
-  do {
+  let after = from;
+  for (let count = followsPageLimit; after !== '' && count < membersMax; ) {
     const payload = encodeFollowsOf({ did: listUri, after, limit: followsPageLimit });
     const answer = await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.membersOf, payload, deadlineMs);
     const page = openFollowsOfAnswer(answer);
@@ -36,8 +37,20 @@ async function membersOf(listUri: string, slot: number, context: PlanContext): P
     count += page.count;
     admitFollows(page.count, context);
     after = page.next;
-  } while (after !== '' && count < membersMax);
+  }
   return pages;
+}
+
+/** Asks the list's node, which knows the members and serves some of them, then the others. */
+async function feedsOf(listUri: string, slot: number, range: FeedRange, context: PlanContext): Promise<RawFeed[]> {
+  const { fanOut, deadlineMs } = context;
+  const payload = encodeTimeline({ did: listUri, ...range });
+  const answer = await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.listFeed, payload, deadlineMs);
+  const { followed, followCount, next, elsewhere } = openTimelineAnswer(answer);
+  admitFollows(followCount, context);
+  const later = splitFollows(await membersAfter(next, listUri, slot, context), '', context);
+  const members = [...followsByNode(elsewhere, fanOut.nodeBySlot), ...later];
+  return [followed, ...(await newestOf(nodeCalls.newestPosts, members, range, context))];
 }
 
 /** Returns a GetListFeedResponse. Errors: DataPlaneError `InvalidArgument` for a bad cursor. */
@@ -47,9 +60,8 @@ export async function listFeedOf(request: GetListFeedRequest, context: PlanConte
   const did = didOfUri(request.listUri);
   const slot = did === undefined ? -1 : slotOfDidText(did, context.fanOut.map.slots);
   if (slot < 0 || limit <= 0) return emptyAnswer;
-  const members = splitFollows(await membersOf(request.listUri, slot, context), '', context);
   // One item more than the limit shows whether there is a next page.
-  const feeds = await newestOf(nodeCalls.newestPosts, members, { before, limit: limit + 1 }, context);
+  const feeds = await feedsOf(request.listUri, slot, { before, limit: limit + 1 }, context);
   const count = feeds.reduce((total, feed) => total + feed.count, 0);
   const parts = feeds.map((feed) => ({ feed, count: feed.count }));
   const { fields, last } = mergeFeeds(parts, limit);

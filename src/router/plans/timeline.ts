@@ -42,11 +42,11 @@ export function decodeFeedToken(token: string, path: string): FeedPosition | nul
 }
 
 /** Groups the follows of slots by node. */
-function followsByNode(elsewhere: readonly SlotFollowList[], nodeBySlot: Uint16Array): NodeFollowList[] {
+export function followsByNode(elsewhere: readonly SlotFollowList[], nodeBySlot: Uint16Array): NodeFollowList[] {
   const groups = new Map<number, { count: number; texts: Buffer[] }>();
   for (const { slot, count, texts } of elsewhere) {
     const node = nodeBySlot[slot];
-    if (node === undefined) throw new DataPlaneError('Internal', `${nodeCalls.timeline}: there is no slot ${slot}`);
+    if (node === undefined) throw new DataPlaneError('Internal', `follows of slot ${slot}, which is not there`);
     const group = groups.get(node);
     if (group === undefined) groups.set(node, { count, texts: [texts] });
     else {

@@ -41,6 +41,8 @@ function changeEdge(context: ApplyContext, owner: number, key: Buffer, effect: E
     addToRecordCount(state, recordCountsKey(owner, collection, rkey), recordCount, change);
   }
   if (effect.edge === 'join') countJoin(state, owner, effect);
+  // Serving threads cache the members of the owner's lists, without those who opted out.
+  if (effect.edge === 'list-opt-out') state.touchedOwners.add(owner);
   noticeOfEdge(context, owner, effect);
   if (effect.edge === 'repost' && effect.present && effect.subject !== null)
     answerReposter(context, owner, effect, effect.subject);

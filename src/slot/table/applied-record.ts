@@ -1,5 +1,5 @@
 /** Stored records as the index functions see them: parsed, with their row and sort time. */
-import { collectionRow } from '../../atproto/collection.ts';
+import { collectionRow, nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import { edgeByCollection } from '../../atproto/edge-kind.ts';
 import { invariant } from '../../base/invariant.ts';
@@ -59,10 +59,11 @@ export function removeRecordRow(state: SlotState, record: AppliedRecord): void {
   state.rows.remove(changedKey(state, record));
 }
 
-/** Returns the key of a row that changes, and notes that caches of it and its actor are stale. */
+/** Returns the key of a row that changes, and notes which caches are stale: of it, of its owner. */
 function changedKey(state: SlotState, { owner, ref }: AppliedRecord): Buffer {
   const key = recordKey(owner, ref.collection, ref.rkey);
-  if (collectionRow(ref.collection)?.isActorInfo === true) state.touchedOwners.add(owner);
+  if (collectionRow(ref.collection)?.isActorInfo === true || ref.collection === nsid.list)
+    state.touchedOwners.add(owner);
   state.changedRecords.note(key);
   return key;
 }

@@ -28,13 +28,15 @@ export function memberCountOf(value: Buffer): number {
 
 /** Adds or removes the member that an item of the owner's own list makes. */
 export function changeListMember(
-  { rows }: SlotState,
+  { rows, touchedOwners }: SlotState,
   { owner, ref, sortMs }: AppliedRecord,
   { did, ref: list }: EdgeSubject,
   change: 1 | -1,
 ): void {
   // Ingest drops items of others' lists.
   if (list === null || list.did !== ref.did) return;
+  // Serving threads cache the members of lists.
+  touchedOwners.add(owner);
   const countKey = listMemberPrefix(owner, list);
   const before = rows.getVolatile(countKey);
   const count = (before === undefined ? 0 : memberCountOf(before)) + change;
