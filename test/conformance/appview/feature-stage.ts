@@ -14,6 +14,9 @@ const names = ['ann', 'ben', 'cat', 'dee', 'eli', 'fay'] as const;
 
 export type Name = (typeof names)[number];
 
+/** Has no profile until a test writes it. */
+export const newcomer: Name = 'fay';
+
 /** Filled before the first test runs. */
 export interface FeatureStage {
   network: AtNetwork;
@@ -60,7 +63,8 @@ export async function startFeatureStage(options: FeatureStageOptions): Promise<F
   const write: FeatureStage['write'] = (by, collection, body, rkey) =>
     writer.create(by, collection, { createdAt: new Date().toISOString(), ...body }, rkey);
   const post: FeatureStage['post'] = (by, text, body = {}) => write(by, 'app.bsky.feed.post', { text, ...body });
-  for (const name of names) await write(name, 'app.bsky.actor.profile', { displayName: `the ${name}` }, 'self');
+  for (const name of names.filter((each) => each !== newcomer))
+    await write(name, 'app.bsky.actor.profile', { displayName: `the ${name}` }, 'self');
   await writer.settle();
   return {
     ...{ network, plane, appView, writer, labeler, otherLabeler, write, post },

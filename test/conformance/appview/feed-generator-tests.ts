@@ -45,6 +45,8 @@ export function feedGeneratorTests(stage: FeatureStage): void {
       news = await write('ann', generator, { did: serviceDid, displayName: 'News', description: 'all of it' }, 'news');
       art = await write('ann', generator, { did: serviceDid, displayName: 'Art' }, 'art');
       await write('ben', 'app.bsky.feed.like', { subject: news });
+      // On the official plane the counts of an actor begin with a post or a follow.
+      await stage.post('ann', 'I make feeds');
       await writer.settle();
     });
 

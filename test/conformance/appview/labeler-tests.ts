@@ -157,7 +157,7 @@ export function labelerTests(stage: FeatureStage): void {
       const root = await post('ann', 'what do you say?');
       await writer.settle();
       const answer = await reply('fay', root);
-      await stage.write('dee', 'app.bsky.graph.follow', { subject: stage.did('fay') });
+      const follow = await stage.write('dee', 'app.bsky.graph.follow', { subject: stage.did('fay') });
       await writer.settle();
       await label(labeler, { uri: answer.uri, val: 'needs-review' });
       const repliesFor = async (name: Name): Promise<number> => {
@@ -169,6 +169,7 @@ export function labelerTests(stage: FeatureStage): void {
         return thread.replies?.length ?? 0;
       };
       expect([await repliesFor('cat'), await repliesFor('dee'), await repliesFor('fay')]).toEqual([0, 1, 1]);
+      await writer.delete(follow.uri);
     });
   });
 }
