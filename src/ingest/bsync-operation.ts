@@ -3,31 +3,20 @@
  *
  * Owns: which fields of an operation must be what. Only a cleared mute is more than one write.
  */
-import { isValidRecordKey } from '@atproto/syntax';
 import * as v from 'valibot';
 import { nsid } from '../atproto/collection.ts';
-import { isKeyableDid, parseRecordUri, rkeyLengthMax } from '../atproto/compact-key.ts';
-import { isNamespace, privateNamespace } from '../atproto/private-namespace.ts';
+import { isKeyableDid, parseRecordUri } from '../atproto/compact-key.ts';
+import { type PrivateItemReason, privateItemProblem, privatePayloadBytesMax } from '../atproto/private-item.ts';
+import { privateNamespace } from '../atproto/private-namespace.ts';
 import { openObjectShape, parseShape } from '../config/json-shape.ts';
 import type { PrivateMethod, PrivateWrite } from '../entry/entry.ts';
 import type { BsyncStream } from './bsync-client.ts';
 
-export type DropReason =
-  | 'malformed'
-  | 'unknown-kind'
-  | 'actor-malformed'
-  | 'subject-malformed'
-  | 'namespace-malformed'
-  | 'key-malformed'
-  | 'payload-malformed'
-  | 'payload-too-large';
+export type DropReason = 'malformed' | 'unknown-kind' | 'actor-malformed' | 'subject-malformed' | PrivateItemReason;
 
 export type Understood =
   | { readonly ok: true; readonly did: string; readonly writes: readonly PrivateWrite[] }
   | { readonly ok: false; readonly reason: DropReason };
-
-/** Units: bytes. */
-const payloadBytesMax = 2 ** 20;
 
 const idShape = openObjectShape({
   id: v.pipe(v.string(), v.regex(/^[1-9]\d{0,15}$/), v.transform(Number), v.safeInteger()),
@@ -83,15 +72,6 @@ const methods: ReadonlyMap<string | number, PrivateMethod> = new Map([
   ['METHOD_DELETE', 'delete'],
 ]);
 
-function isJson(payload: string): boolean {
-  try {
-    JSON.parse(payload);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 const ageShape = openObjectShape({
   status: v.string(),
   createdAt: text,
@@ -120,13 +100,14 @@ function ageWrites(namespace: string, payload: string): PrivateWrite[] {
 function opWrites({ namespace, key, method: asked, payload }: v.InferOutput<typeof opShape>): Writes {
   const method = methods.get(asked);
   if (method === undefined) return 'unknown-kind';
-  if (!isNamespace(namespace)) return 'namespace-malformed';
-  if (key.length > rkeyLengthMax || !isValidRecordKey(key)) return 'key-malformed';
   const item = { type: 'private-data', namespace, key } as const;
-  if (method === 'delete') return [{ ...item, method, payload: '' }];
-  if (payload.length > (payloadBytesMax * 4) / 3) return 'payload-too-large';
-  const json = Buffer.from(payload, 'base64').toString('utf8');
-  if (!isJson(json)) return 'payload-malformed';
+  const isDelete = method === 'delete';
+  // Some larger than it may be are refused before they are decoded.
+  if (!isDelete && payload.length > 2 * privatePayloadBytesMax) return 'payload-too-large';
+  const json = isDelete ? null : Buffer.from(payload, 'base64').toString('utf8');
+  const problem = privateItemProblem(namespace, key, json);
+  if (problem !== null) return problem;
+  if (json === null) return [{ ...item, method, payload: '' }];
   const isAge = namespace === privateNamespace.ageAssurance || namespace === privateNamespace.ageAssuranceV1;
   const about = method === 'create' && isAge ? ageWrites(namespace, json) : [];
   return [{ ...item, method, payload: json }, ...about];

@@ -217,8 +217,19 @@ function isOn(preference: JsonObject | undefined, channel: Channel): boolean {
   return preference?.[channel] !== false;
 }
 
+/** Returns what a payload says; undefined for no JSON, which must not fail its whole batch. */
+function parsedOf(payload: string): unknown {
+  try {
+    return JSON.parse(payload);
+  } catch {
+    return undefined;
+  }
+}
+
 function preferencesAnswer(payload: string): MessageInput<NotificationPreferences> {
-  const fields = objectOf(JSON.parse(payload));
+  const parsed = parsedOf(payload);
+  if (parsed === undefined) return {};
+  const fields = objectOf(parsed);
   const plain = (name: string) => {
     const preference = objectOf(fields?.[name]);
     return { list: { enabled: isOn(preference, 'list') }, push: { enabled: isOn(preference, 'push') } };
