@@ -8,6 +8,7 @@ import { readEffect, readNullable, type ValueOf, writeEffect, writeNullable } fr
 import {
   type Entry,
   type IdentityEntry,
+  type IfAbsentEntry,
   type ImportedEntry,
   opsPerEntryMax,
   type QuarantineEntry,
@@ -94,6 +95,7 @@ const tag = {
   label: 20,
   'label-removal': 21,
   imported: 22,
+  'if-absent': 23,
 } as const satisfies Record<Entry['kind'], number>;
 
 /** Appends one entry; `decodeEntry` reads it. */
@@ -125,6 +127,8 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
       return writeEntryTime(writer, entry.eventMs);
     case 'imported':
       return writeImported(writer, entry);
+    case 'if-absent':
+      return writeEntry(writer, entry.entry);
     case 'label':
       return writeLabel(writer, entry.label);
     case 'label-removal':
@@ -184,7 +188,10 @@ function readIdentity(reader: ByteReader): IdentityEntry {
 
 /** Reads one entry. Strings are copies; blocks and CIDs alias `bytes`. Errors: MalformedBytes. */
 export function decodeEntry(bytes: Uint8Array): Entry {
-  const reader = new ByteReader(bytes, 0, 'an entry');
+  return readEntry(new ByteReader(bytes, 0, 'an entry'));
+}
+
+function readEntry(reader: ByteReader): Entry {
   if (reader.u8() !== entryVersion) reader.failVersion();
   const code = reader.u8() as ValueOf<typeof tag>;
   switch (code) {
@@ -217,6 +224,8 @@ export function decodeEntry(bytes: Uint8Array): Entry {
       return readRepoEntry(reader, 'resync-end');
     case tag.imported:
       return readImported(reader);
+    case tag['if-absent']:
+      return readIfAbsent(reader);
     case tag['resync-given-up']:
       return { kind: 'resync-given-up', did: readDid(reader), eventMs: readEntryTime(reader) };
     case tag.label:
@@ -252,6 +261,16 @@ export function decodeEntry(bytes: Uint8Array): Entry {
     default:
       return reader.fail(`of the unknown kind ${code satisfies never}`);
   }
+}
+
+function readIfAbsent(reader: ByteReader): IfAbsentEntry {
+  const did = readDid(reader);
+  // Looked at before it is read, so that none holds another of its kind.
+  if (reader.buffer[reader.position + 1] === tag['if-absent']) reader.fail('within another');
+  const entry = readEntry(reader);
+  const isHeld = entry.kind === 'identity' || entry.kind === 'private' || entry.kind === 'label';
+  if (!isHeld || entry.did !== did) return reader.fail('imported, and of an unknown kind');
+  return { kind: 'if-absent', did, entry };
 }
 
 function readAction(reader: ByteReader): QuarantineEntry['action'] {

@@ -91,6 +91,16 @@ export type ImportedEntry = {
   readonly records: readonly ImportedRecord[];
 };
 
+/**
+ * What another data plane knew of `did` beside its records. It is applied only where nothing is
+ * known, and nothing was removed since the import began.
+ */
+export type IfAbsentEntry = {
+  readonly kind: 'if-absent';
+  readonly did: string;
+  readonly entry: IdentityEntry | PrivateEntry | LabelEntry;
+};
+
 /** A repo that needs a resync cannot be fetched; its next commit asks for it again. */
 export type ResyncGivenUpEntry = { readonly kind: 'resync-given-up'; readonly did: string; readonly eventMs: number };
 
@@ -168,7 +178,9 @@ export type PrivateWrite =
     }
   | { readonly type: 'record-delete'; readonly collection: string; readonly rkey: string }
   /** Put again what stored records put elsewhere. */
-  | { readonly type: 'reindex' };
+  | { readonly type: 'reindex' }
+  /** An import from another data plane begins or ends; the DID is any key of the slot. */
+  | { readonly type: 'import'; readonly runs: boolean };
 
 /** What becomes known about an actor's age; null leaves what was known before. */
 export type AgeAssuranceChange = {
@@ -257,6 +269,7 @@ export type Entry =
   | ResyncEndEntry
   | ResyncGivenUpEntry
   | ImportedEntry
+  | IfAbsentEntry
   | LabelEntry
   | LabelRemovalEntry
   | PrivateEntry

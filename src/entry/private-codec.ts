@@ -43,6 +43,7 @@ const privateTag = {
   'record-put': 23,
   'record-delete': 24,
   reindex: 25,
+  import: 30,
 } as const satisfies Record<PrivateWrite['type'], number>;
 
 const muteScope = { onlyReposts: 1, onlyQuoteposts: 2 } as const;
@@ -110,6 +111,9 @@ export function writePrivate(writer: ByteWriter, write: PrivateWrite): void {
     case 'private-data':
       writeNamespace(writer.u8(privateMethods.indexOf(write.method)), write.namespace);
       writer.text(write.key).text(write.payload);
+      return;
+    case 'import':
+      writer.u8(write.runs ? 1 : 0);
       return;
     case 'erase':
       writer.u8(privateKinds.indexOf(write.kind));
@@ -249,6 +253,8 @@ export function readPrivate(reader: ByteReader): PrivateWrite {
       return { type: 'record-delete', ...readName(reader) };
     case privateTag.reindex:
       return { type: 'reindex' };
+    case privateTag.import:
+      return { type: 'import', runs: reader.u8() === 1 };
     default:
       return reader.fail(`a private write of the unknown type ${code satisfies never}`);
   }

@@ -19,6 +19,7 @@ import {
   idleStepUs,
   inlineRepoWorkUs,
   inlineWorkUs,
+  lateJudgementsMax,
   workCostUs,
 } from './apply/apply-context.ts';
 import { applyEffect, applyEntry } from './apply/apply-entry.ts';
@@ -108,6 +109,7 @@ export class EntryApplier {
       },
       slotOf: (key) => slotOf(key, this.#slots),
       workUsLeft: 0,
+      judgementsLeft: 0,
       workKey: null,
       send: (effect) => this.#send(effect),
       longWork: (work) => {
@@ -240,6 +242,7 @@ export class EntryApplier {
     this.#sentOfEntry = 0;
     this.#context.appendMs = appendMs;
     this.#context.workUsLeft = inlineWorkUs;
+    this.#context.judgementsLeft = lateJudgementsMax;
     this.#context.isIncomplete = this.#meta.condition !== 'complete';
   }
 

@@ -14,6 +14,7 @@ import {
 import { loadRecord } from '../table/applied-record.ts';
 import { gateFactPrefix } from '../table/gate-fact.ts';
 import { policyPrefix } from '../table/gate-policy.ts';
+import { noteDeletedAccount } from '../table/import-note.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import { putNoticesRemovedUpTo, removeNoticesUpTo } from '../table/notice.ts';
 import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
@@ -70,6 +71,7 @@ export function applyAccount(context: ApplyContext, entry: AccountEntry): void {
     // The actor is removed at once, so that a new account need not wait for the old one's records.
     removeActor(state, owner);
     putNoticesRemovedUpTo(state, owner, entry.eventMs);
+    noteDeletedAccount(state, owner, entry.eventMs);
     putRepo(state, owner, { rev: '', resyncRev: '', deletedMs: entry.eventMs, isGivenUp: false });
     cancelResync(context, owner, entry.did);
     const { did, eventMs: originMs } = entry;

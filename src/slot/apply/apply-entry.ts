@@ -4,6 +4,7 @@ import type { Effect, LabelEntry, LabelRemovalEntry, OutsideEntry, PrivateEntry 
 import { setBlobTakedown } from '../table/actor-row.ts';
 import { putActorTags } from '../table/actor-tags.ts';
 import { changeAgeAssurance } from '../table/age-assurance.ts';
+import { setImporting } from '../table/import-note.ts';
 import { putLabel, removeLabel } from '../table/label.ts';
 import { noticeReasonKey, removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { emptyValue } from '../table/slot-state.ts';
@@ -18,6 +19,7 @@ import { applyAccount, applyIdentity, changeActor } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { applyGateQuestion, applyVerdict } from './gate-question-apply.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
+import { noteLabelRemoval, noteRemovals, wantedOf } from './import-apply.ts';
 import { applyEdgeEffect } from './incoming-edge-apply.ts';
 import { putJudgedNotice } from './judged-notice.ts';
 import { applyMuteWrite } from './mute-apply.ts';
@@ -63,7 +65,12 @@ export function applyEntry(context: ApplyContext, entry: OutsideEntry): void {
       return applyLabelRemoval(context, entry);
     case 'imported':
       return applyImported(context, entry);
+    case 'if-absent': {
+      const wanted = wantedOf(context, entry);
+      return wanted === undefined ? undefined : applyEntry(context, wanted);
+    }
     case 'private':
+      noteRemovals(context, entry.did, entry.write);
       return applyPrivate(context, entry);
   }
 }
@@ -73,7 +80,9 @@ function applyLabel({ state }: ApplyContext, { did, label }: LabelEntry): void {
   putLabel(state, state.ensureOwner(did), label);
 }
 
-function applyLabelRemoval({ state }: ApplyContext, { did, id }: LabelRemovalEntry): void {
+function applyLabelRemoval(context: ApplyContext, { did, id }: LabelRemovalEntry): void {
+  const { state } = context;
+  noteLabelRemoval(context, did, id);
   const owner = state.ownerOf(did);
   if (owner !== undefined) removeLabel(state, owner, id);
 }
@@ -128,6 +137,9 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
       return applyRecordWrite(context, did, write);
     case 'reindex':
       return context.longWork({ type: 'reindex', did, after: emptyValue });
+    case 'import':
+      setImporting(state, write.runs);
+      return write.runs ? undefined : context.longWork({ type: 'import-notes' });
     case 'erase':
       return context.longWork({ type: 'erase', did, kind: write.kind, originMs: context.appendMs, after: emptyValue });
   }

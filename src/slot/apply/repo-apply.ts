@@ -8,6 +8,7 @@
  * which a commit wrote it. Rows of another rev than the snapshot in progress mean nothing.
  */
 import { readDid, writeDid } from '../../atproto/compact-key.ts';
+import { tidMs } from '../../atproto/tid.ts';
 import type {
   CommitEntry,
   ImportedEntry,
@@ -20,6 +21,7 @@ import type {
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { ensureActor, getRepo, putRepo, type RepoRow } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
+import { accountDeletedMs, clearDeletedAccount, isImporting, wasRemoved } from '../table/import-note.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
 import {
@@ -32,6 +34,7 @@ import {
   tableCode,
 } from '../table/slot-state.ts';
 import { type ApplyContext, seenMsOf, workCostUs } from './apply-context.ts';
+import { recordName } from './import-apply.ts';
 import { applyRepoOp, removeRecord, setRecordTags, setRecordTakedown } from './record-apply.ts';
 import { hasRows, rowsAfter } from './rows-after.ts';
 
@@ -45,7 +48,10 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
   if (repo !== undefined && entry.rev <= repo.rev) return;
   // A repo has a rev only while its actor has a row.
   const isKnown = repo !== undefined && (repo.rev !== '' || repo.resyncRev !== '');
-  if (!isKnown) ensureActor(state, owner, entry.did, seenMsOf(context, entry));
+  if (!isKnown) {
+    ensureActor(state, owner, entry.did, seenMsOf(context, entry));
+    clearDeletedAccount(state, owner);
+  }
   // The commit is applied all the same; the resync brings what was missed.
   const hasGap = isKnown && entry.since !== null && entry.since > repo.rev;
   if (hasGap || repo?.isGivenUp === true) markForResync(state, entry.did);
@@ -57,20 +63,32 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
 
 /**
  * Applies records that another data plane had. A repo that live commits have moved on takes none,
- * and is marked for resync, since these may have been its first.
+ * and is marked for resync, since these may have been its first; neither does that of an account
+ * that was deleted, which is fetched if it is said to have gone on after that.
  */
 export function applyImported(context: ApplyContext, { did, rev, isLast, records }: ImportedEntry): void {
   const { state, appendMs } = context;
   const owner = state.ensureOwner(did);
   const repo = getRepo(state, owner) ?? freshRepo;
-  if (repo.rev > rev) return markForResync(state, did);
+  const deletedMs = accountDeletedMs(state, owner);
+  const isAlive = deletedMs === undefined || (tidMs(rev) ?? 0) > deletedMs;
+  if (repo.rev > rev || (deletedMs !== undefined && isAlive)) return markForResync(state, did);
+  if (!isAlive) return;
+  // What was removed by hand is only looked for where that may be.
+  const isRemoved = isImporting(state) ? (what: string) => wasRemoved(state, owner, what) : () => false;
   ensureActor(state, owner, did, Math.min(appendMs, ...records.map(({ indexedMs }) => indexedMs)));
   for (const { op, indexedMs, takedownRef, tags } of records) {
     const { collection, rkey } = op;
+    if (isRemoved(recordName.content(collection, rkey))) continue;
     const target = { owner, did, indexedMs: Math.min(indexedMs, appendMs), deletedMs: repo.deletedMs };
     applyRepoOp(context, target, op);
-    if (takedownRef !== null) setRecordTakedown(context, owner, { did, collection, rkey }, takedownRef);
-    if (tags.length > 0) setRecordTags(context, owner, { did, collection, rkey }, tags);
+    if (takedownRef === null && tags.length === 0) continue;
+    const ref = { did, collection, rkey };
+    const row = loadRecord(state, owner, ref)?.row;
+    const isTakenDown = row?.takedownRef !== null || isRemoved(recordName.takedown(collection, rkey));
+    if (takedownRef !== null && !isTakenDown) setRecordTakedown(context, owner, ref, takedownRef);
+    const isTagged = row?.tags !== undefined || isRemoved(recordName.tags(collection, rkey));
+    if (tags.length > 0 && !isTagged) setRecordTags(context, owner, ref, tags);
   }
   if (isLast && rev !== '') putRepo(state, owner, { ...repo, rev });
 }
@@ -182,6 +200,7 @@ export function applyResyncBegin(context: ApplyContext, entry: ResyncBeginEntry)
   const owner = state.ensureOwner(entry.did);
   ensureActor(state, owner, entry.did, seenMsOf(context, entry));
   const repo = getRepo(state, owner);
+  clearDeletedAccount(state, owner);
   const isOvertaken = repo !== undefined && repo.rev > entry.rev;
   putRepo(state, owner, { ...(repo ?? freshRepo), resyncRev: isOvertaken ? '' : entry.rev });
   clearSeen(context, owner, entry.did);

@@ -12,7 +12,6 @@ import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { type Gate, gates } from '../../entry/gate.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
-import { type GateFact, readFact, writeFact } from './gate-fact.ts';
 import { type MuteSort, muteSorts, readMuteSort } from './mute-clears.ts';
 import { beginSlotKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 import { type PostRef, readPost, writePost } from './thread-reply.ts';
@@ -24,6 +23,8 @@ import { type PostRef, readPost, writePost } from './thread-reply.ts';
 export type LongWork =
   /** Remove what a source has not confirmed between the begin and the end of its bracket. */
   | { readonly type: 'bracket-sweep'; readonly source: number; readonly bracket: number; readonly after: Buffer }
+  /** Remove what was noted while an import ran. */
+  | { readonly type: 'import-notes' }
   /** Remove the confirmations of a bracket that is over. */
   | { readonly type: 'bracket-clear'; readonly source: number; readonly bracket: number }
   /** Remove what was indexed at or before the account's deletion: records, then notices. */
@@ -67,17 +68,6 @@ export type LongWork =
       readonly after: Buffer;
     }
   /**
-   * Judge the replies again that were judged by a fact of an account and indexed since, or answer
-   * for its own. `fromMs` is the time of the reply of `after`, once there is one.
-   */
-  | {
-      readonly type: 'fact-verdicts';
-      readonly did: string;
-      readonly fact: GateFact;
-      readonly fromMs: number;
-      readonly after: Buffer;
-    }
-  /**
    * Notify the ancestors of the replies below a post that came after them, or has moved. `path` are
    * the child keys that lead to the last one done, `left` the replies that may still be done.
    */
@@ -108,7 +98,7 @@ const kindCode = {
   erase: 11,
   reindex: 12,
   'gate-verdicts': 13,
-  'fact-verdicts': 14,
+  'import-notes': 20,
 } as const satisfies Record<LongWork['type'], number>;
 
 /** The row with the key of the work that was last worked on. */
@@ -121,12 +111,12 @@ function longWorkKey(work: LongWork): Buffer {
   const key = beginSlotKey(tableCode.longWork).u8(kindCode[work.type]);
   if (work.type === 'bracket-sweep' || work.type === 'bracket-clear')
     return key.u16(work.source).u48(work.bracket).finish();
+  if (work.type === 'import-notes') return key.finish();
   writeDid(key, work.did);
   if (work.type === 'post-exists') writeRkey(key, work.rkey);
   if (work.type === 'clear-mutes') key.u8(muteSorts.indexOf(work.sort));
   if (work.type === 'erase') key.u8(privateKinds.indexOf(work.kind));
   if (work.type === 'gate-verdicts') writeRkey(key.u8(gates.indexOf(work.gate)), work.rkey);
-  if (work.type === 'fact-verdicts') writeFact(key, work.fact);
   if (work.type === 'thread-notices') {
     writeRkey(key, work.rootRkey);
     writePost(key, work.post);
@@ -140,9 +130,6 @@ function encodeLongWork(work: LongWork): Buffer {
     case 'erase':
       writeEntryTime(writer, work.originMs);
       return writer.bytes(work.after).finish();
-    case 'fact-verdicts':
-      writeEntryTime(writer, work.fromMs);
-      return writer.bytes(work.after).finish();
     case 'resync-sweep':
       return writer.text(work.rev).bytes(work.after).finish();
     case 'clear-seen':
@@ -153,6 +140,7 @@ function encodeLongWork(work: LongWork): Buffer {
       return writer.bytes(work.after).finish();
     case 'unread-recount':
     case 'bracket-clear':
+    case 'import-notes':
       return emptyValue;
     case 'post-exists':
       return writer
@@ -179,6 +167,7 @@ export function readLongWork(key: Buffer, value: Buffer): LongWork {
     if (code === kindCode['bracket-clear']) return { type: 'bracket-clear', source, bracket };
     return { type: 'bracket-sweep', source, bracket, after: reader.rest() };
   }
+  if (code === kindCode['import-notes']) return { type: 'import-notes' };
   const did = readDid(keyReader);
   switch (code) {
     case kindCode['delete-account']:
@@ -213,10 +202,6 @@ export function readLongWork(key: Buffer, value: Buffer): LongWork {
       const rkey = readRkey(keyReader);
       const fromMs = readEntryTime(reader);
       return { type: 'gate-verdicts', did, gate, rkey, fromMs, left: reader.varint(), after: reader.rest() };
-    }
-    case kindCode['fact-verdicts']: {
-      const fact = readFact(keyReader);
-      return { type: 'fact-verdicts', did, fact, fromMs: readEntryTime(reader), after: reader.rest() };
     }
     case kindCode['thread-notices']: {
       const rootRkey = readRkey(keyReader);

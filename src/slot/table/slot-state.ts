@@ -67,6 +67,7 @@ export const tableCode = {
   confirmed: 0x38,
   ageAssurance: 0x39,
   actorTags: 0x3b,
+  importNote: 0x3d,
   quarantine: 0x3a,
 } as const;
 

@@ -257,7 +257,7 @@ const anyLabelEntry = anyDid.chain((did) =>
   }),
 );
 
-export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
+const anyPlainEntry: fc.Arbitrary<Entry> = fc.oneof(
   fc.record({ kind: fc.constant('commit' as const), ...rev, since: fc.option(anyRev), ops }),
   fc.record({ kind: fc.constantFrom('sync' as const, 'resync-begin' as const, 'resync-end' as const), ...rev }),
   fc.record({ kind: fc.constant('resync-chunk' as const), ...rev, ops }),
@@ -288,6 +288,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
     did: anyDid,
     write: fc.oneof(
       fc.record({ type: fc.constant('actor-takedown' as const), ref: nullableText }),
+      fc.record({ type: fc.constant('import' as const), runs: fc.boolean() }),
       fc.record({
         type: fc.constant('record-takedown' as const),
         collection: anyCollection,
@@ -378,3 +379,10 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
     part: fc.nat(65_535),
   }),
 );
+
+/** What an import brings beside records holds another entry. */
+const anyIfAbsent = anyPlainEntry
+  .filter((entry) => entry.kind === 'identity' || entry.kind === 'private' || entry.kind === 'label')
+  .map((entry) => ({ kind: 'if-absent' as const, did: entry.did, entry }));
+
+export const anyEntry: fc.Arbitrary<Entry> = fc.oneof({ weight: 12, arbitrary: anyPlainEntry }, anyIfAbsent);

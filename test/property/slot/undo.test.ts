@@ -56,6 +56,7 @@ const notCompared: ReadonlySet<number> = new Set([
   tableCode.repo,
   tableCode.longWork,
   tableCode.notificationSeen,
+  tableCode.importNote,
 ]);
 
 const withAccount = 'with the account';
