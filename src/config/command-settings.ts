@@ -31,7 +31,7 @@ export const commandSettings = {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: ['router', ...ingestCommands],
+    commands: ['router', ...ingestCommands, 'import postgres'],
     help: 'ingest to ask; absent = the one that run.json in the data folder names (a router then asks none)',
   },
   eventsPerSecond: {
@@ -62,7 +62,7 @@ export const commandSettings = {
   stop: {
     kind: 'switch',
     default: false,
-    commands: ['identity import'],
+    commands: ['identity import', 'import postgres'],
     help: 'end the import that runs, for good; what it brought stays',
   },
   did: {
@@ -138,6 +138,12 @@ export const commandSettings = {
     commands: ['import postgres'],
     help: 'how many ranges of accounts are read at a time',
   },
+  withoutIngest: {
+    kind: 'switch',
+    default: false,
+    commands: ['import postgres'],
+    help: 'the cluster never had an ingest, so no repo was ever purged that must be left out',
+  },
   dryRun: {
     kind: 'switch',
     default: false,
@@ -145,6 +151,7 @@ export const commandSettings = {
       'repo purge',
       ...quarantineDecisions,
       'repair slot',
+      'import postgres',
       'repo resync',
       'identity import',
       'source begin',

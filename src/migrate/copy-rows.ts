@@ -11,7 +11,7 @@ export type CopyRow = readonly (Buffer | null)[];
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 const headBytes = signature.length + 8;
 /** A longer row is no row of a data plane. */
-const rowBytesMax = 64 * 2 ** 20;
+const rowBytesMax = 8 * 2 ** 20;
 
 /** Yields the rows of each chunk. Errors: DataPlaneError `Unavailable` for an end amid a row. */
 export async function* copyRows(chunks: AsyncIterable<Buffer>): AsyncGenerator<CopyRow[]> {

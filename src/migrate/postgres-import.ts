@@ -1,25 +1,30 @@
 /**
  * Imports the database of an official data plane into the logs of the slots.
  *
- * Owns: the ranges of DIDs that are read in parallel, and what is counted. A range counts as done
- * once all its entries are durable in the logs, so that an import that is run again reads only the
- * others; entries that come twice change nothing. Refuses: nothing of a range for one bad row,
- * which is counted by its reason. A repo that live commits have moved on takes nothing.
+ * Owns: the ranges of DIDs that are read in parallel, and the pages of labels. A range or page
+ * counts as done once all its entries are durable in the logs, so that an import that is run again
+ * reads only the others; entries that come twice change nothing, and what came to a slot by itself
+ * stays. Refuses: nothing of a range for one bad row, which is counted by its reason, and all of a
+ * repo that an operator has purged.
  */
 import { isKeyableDid } from '../atproto/compact-key.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Entry, ImportedRecord } from '../entry/entry.ts';
 import { suggestionChangesMax, suggestionsKey } from '../entry/suggestion.ts';
-import { EntriesRefused } from '../log/entries-refused.ts';
+import { isRevAhead } from '../ingest/ahead-watch.ts';
 import type { LogAppender } from '../log/log-appender.ts';
+import { slotOf } from '../shardmap/slot-of.ts';
 import type { CopyRow } from './copy-rows.ts';
+import { DurableBatch, RepoRecords } from './durable-batch.ts';
+import { type ImportProgress, ProgressMeter } from './import-progress.ts';
 import { type ImportState, readImportState, writeImportState } from './import-state.ts';
 import { literal, type RowSource } from './postgres-source.ts';
 import {
   actorColumns,
   actorEntries,
-  type Converted,
+  ifAbsent,
   labelColumns,
+  labelKeyColumns,
+  labelKeyOfRow,
   labelOfRow,
   type OwnedTable,
   ownedTables,
@@ -33,42 +38,56 @@ import {
 
 const rangesMax = 4_096;
 const actorsPerRange = 500;
-/** Bounds of one entry. Units: records; bytes of blocks. */
-const entryRecordsMax = 500;
-const entryBlockBytesMax = 256 * 1024;
-const progressEveryMs = 1_000;
-/** Speed is that of the last minute. */
-const speedWindowMs = 60_000;
-
-export type ImportProgress = {
-  readonly rangesDone: number;
-  readonly ranges: number;
-  readonly actors: number;
-  readonly records: number;
-  readonly recordsPerS: number;
-  readonly etaMs: number | null;
-};
+/** Labels that are read, and then durable, at a time. */
+const labelsPerPage = 20_000;
 
 export type PostgresImportOptions = {
   readonly source: RowSource;
   readonly appender: LogAppender;
   readonly clock: Clock;
   readonly statePath: string;
+  /** Slots of the cluster. */
+  readonly slots: number;
   /** Ranges that are read at a time. */
   readonly parallel: number;
+  /** DIDs of which nothing is taken. */
+  readonly refusedRepos: ReadonlySet<string>;
   readonly onProgress: (progress: ImportProgress) => void;
 };
 
+/** Returns a key for each of the slots. */
+function keyBySlot(slots: number): string[] {
+  const keys = new Map<number, string>();
+  for (let index = 0; keys.size < slots; index++) {
+    const key = `import-${index}`;
+    keys.set(slotOf(key, slots), key);
+  }
+  return [...keys.values()];
+}
+
+/** Has every slot note that an import runs, or no longer does. Returns: once that is durable. */
+export async function markImport(appender: LogAppender, slots: number, runs: boolean): Promise<void> {
+  const write = { type: 'import', runs } as const;
+  await Promise.all(keyBySlot(slots).map((did) => appender.append(did, { kind: 'private', did, write })));
+}
+
 export class PostgresImport {
   readonly #options: PostgresImportOptions;
-  #state: ImportState = { database: '', boundaries: [], rangesDone: [], tablesDone: [], counts: {} };
-  /** Since this run began, to tell speed. */
-  readonly #marks: { readonly atMs: number; readonly records: number }[] = [];
+  readonly #meter: ProgressMeter;
+  #state: ImportState = {
+    database: '',
+    boundaries: [],
+    rangesDone: [],
+    labelsAfter: null,
+    tablesDone: [],
+    counts: {},
+  };
+  /** Over all runs. */
   #records = 0;
-  #shownMs = 0;
 
   constructor(options: PostgresImportOptions) {
     this.#options = options;
+    this.#meter = new ProgressMeter(options.clock);
   }
 
   /** What was read and kept, and what was not, by `refused <reason>`; over all runs. */
@@ -78,8 +97,10 @@ export class PostgresImport {
 
   /** Imports what is not imported yet. Errors: DataPlaneError of the database or the nodes. */
   async run(): Promise<void> {
-    const { source, statePath, parallel } = this.#options;
+    const { source, statePath, parallel, appender, slots } = this.#options;
     const found = readImportState(statePath, source.name);
+    // First, so that nothing is removed unseen between what is read and what is applied.
+    await markImport(appender, slots, true);
     this.#state = found ?? { ...this.#state, database: source.name, boundaries: await this.#boundaries() };
     if (found === undefined) writeImportState(statePath, this.#state);
     this.#records = this.#state.counts['records'] ?? 0;
@@ -97,7 +118,9 @@ export class PostgresImport {
       ranges.length = 0;
       await Promise.allSettled(workers);
     }
-    await this.#importTables();
+    await this.#importLabels();
+    await this.#importSuggestions();
+    await markImport(appender, slots, false);
     this.#show(true);
   }
 
@@ -126,7 +149,7 @@ export class PostgresImport {
   }
 
   async #importRange(index: number): Promise<void> {
-    const range = new Durable(this.#options.appender);
+    const range = new DurableBatch(this.#options.appender);
     const revs = await this.#importActors(index, range);
     await this.#importRecords(index, range, revs);
     for (const table of ownedTables) await this.#importOwned(index, range, table);
@@ -135,29 +158,41 @@ export class PostgresImport {
     this.#keep(range.counts);
   }
 
-  /** Returns the revs of the repos. */
-  async #importActors(index: number, range: Durable): Promise<Map<string, string>> {
+  /** True for what is about a repo that was purged, which is counted. */
+  #isRefused(did: string, batch: DurableBatch): boolean {
+    if (!this.#options.refusedRepos.has(did)) return false;
+    batch.count('refused repo-purged');
+    return true;
+  }
+
+  /** Returns the revs of the repos. One from the future would hide all later commits. */
+  async #importActors(index: number, range: DurableBatch): Promise<Map<string, string>> {
     const revs = new Map<string, string>();
     const from = '"actor" a LEFT JOIN "actor_sync" y USING ("did") LEFT JOIN "actor_state" s USING ("did")';
     const query = `SELECT ${actorColumns} FROM ${from} WHERE ${this.#within(index, 'a."did"')}`;
     for await (const rows of this.#options.source.rows(query)) {
       for (const row of rows) {
+        const [did, rev] = [textAt(row, 0), revOfActor(row)];
+        if (this.#isRefused(did, range)) continue;
         const entries = range.take('actors', actorEntries(row));
         if (entries === null) continue;
-        revs.set(textAt(row, 0), revOfActor(row));
-        for (const entry of entries) range.append(textAt(row, 0), entry);
+        const isAhead = isRevAhead(rev, this.#options.clock.nowMs());
+        if (isAhead) range.count('refused rev-ahead');
+        revs.set(did, isAhead ? '' : rev);
+        for (const entry of entries) range.append(entry);
       }
       await range.room();
     }
     return revs;
   }
 
-  async #importRecords(index: number, range: Durable, revs: Map<string, string>): Promise<void> {
+  async #importRecords(index: number, range: DurableBatch, revs: Map<string, string>): Promise<void> {
     const order = `WHERE ${this.#within(index, '"did"')} ORDER BY "did"`;
     let repo = new RepoRecords('', '', range);
     for await (const rows of this.#options.source.rows(`SELECT ${recordColumns} FROM "record" ${order}`)) {
       for (const row of rows) {
         const did = textAt(row, 0);
+        if (this.#isRefused(did, range)) continue;
         if (did !== repo.did) {
           repo.end();
           repo = new RepoRecords(did, revs.get(did) ?? '', range);
@@ -174,50 +209,63 @@ export class PostgresImport {
     for (const [did, rev] of revs) new RepoRecords(did, rev, range).end();
   }
 
-  async #importOwned(index: number, range: Durable, { name, columns, order, write }: OwnedTable): Promise<void> {
+  async #importOwned(index: number, range: DurableBatch, table: OwnedTable): Promise<void> {
+    const { name, columns, order, write } = table;
     const owner = columns.split(',')[0]!;
     const query = `SELECT ${columns} FROM "${name}" WHERE ${this.#within(index, owner)} ORDER BY ${order}`;
     for await (const rows of this.#options.source.rows(query)) {
       for (const row of rows) {
         const did = textAt(row, 0);
-        const made = isKeyableDid(did) ? range.take(name, write(row)) : null;
-        if (made !== null) range.append(did, { kind: 'private', did, write: made });
+        if (!isKeyableDid(did) || this.#isRefused(did, range)) continue;
+        const made = range.take(name, write(row));
+        if (made !== null) range.append(ifAbsent({ kind: 'private', did, write: made }));
       }
       await range.room();
     }
   }
 
-  async #importTables(): Promise<void> {
-    await this.#importTable('label', async (table) => {
-      for await (const rows of this.#options.source.rows(`SELECT ${labelColumns} FROM "label"`)) {
-        for (const row of rows) {
-          const entry = table.take('label', labelOfRow(row));
-          if (entry !== null && 'did' in entry) table.append(entry.did, entry);
-        }
-        await table.room();
+  /** Reads the labels by pages, in the order of their key. */
+  async #importLabels(): Promise<void> {
+    const columns = labelKeyColumns.join(', ');
+    while (!this.#state.tablesDone.includes('label')) {
+      const after = this.#state.labelsAfter?.map(literal).join(', ');
+      const where = after === undefined ? '' : `WHERE (${columns}) > (${after})`;
+      const query = `SELECT ${labelColumns} FROM "label" ${where} ORDER BY ${columns} LIMIT ${labelsPerPage}`;
+      const page = new DurableBatch(this.#options.appender);
+      let last: string[] | null = null;
+      for await (const rows of this.#options.source.rows(query)) {
+        for (const row of rows) this.#importLabel(row, page);
+        last = labelKeyOfRow(rows.at(-1)!);
+        await page.room();
       }
-    });
-    for (const { list, name, query } of suggestionTables) {
-      await this.#importTable(name, async (table) => {
-        const found: CopyRow[] = [];
-        for await (const rows of this.#options.source.rows(query)) found.push(...rows);
-        const changes = found.map(suggestionOfRow);
-        table.count(name, changes.length);
-        for (let at = 0; at < changes.length; at += suggestionChangesMax) {
-          const write = { type: 'suggestions', list, changes: changes.slice(at, at + suggestionChangesMax) } as const;
-          table.append(suggestionsKey, { kind: 'private', did: suggestionsKey, write });
-        }
-      });
+      await page.end();
+      this.#state.labelsAfter = last;
+      if (last === null) this.#state.tablesDone.push('label');
+      this.#keep(page.counts);
     }
   }
 
-  async #importTable(name: string, read: (table: Durable) => Promise<void>): Promise<void> {
-    if (this.#state.tablesDone.includes(name)) return;
-    const table = new Durable(this.#options.appender);
-    await read(table);
-    await table.end();
-    this.#state.tablesDone.push(name);
-    this.#keep(table.counts);
+  #importLabel(row: CopyRow, page: DurableBatch): void {
+    const entry = page.take('label', labelOfRow(row, this.#options.clock.nowMs()));
+    if (entry !== null && !this.#isRefused(entry.did, page)) page.append(entry);
+  }
+
+  async #importSuggestions(): Promise<void> {
+    for (const { list, name, query } of suggestionTables) {
+      if (this.#state.tablesDone.includes(name)) continue;
+      const table = new DurableBatch(this.#options.appender);
+      const found: CopyRow[] = [];
+      for await (const rows of this.#options.source.rows(query)) found.push(...rows);
+      const changes = found.map(suggestionOfRow);
+      table.count(name, changes.length);
+      for (let at = 0; at < changes.length; at += suggestionChangesMax) {
+        const write = { type: 'suggestions', list, changes: changes.slice(at, at + suggestionChangesMax) } as const;
+        table.append(ifAbsent({ kind: 'private', did: suggestionsKey, write }));
+      }
+      await table.end();
+      this.#state.tablesDone.push(name);
+      this.#keep(table.counts);
+    }
   }
 
   /** Makes durable what the state has become. */
@@ -228,98 +276,11 @@ export class PostgresImport {
     this.#show(false);
   }
 
-  #show(isDue: boolean): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    if (!isDue && nowMs < this.#shownMs + progressEveryMs) return;
-    this.#shownMs = nowMs;
-    this.#marks.push({ atMs: nowMs, records: this.#records });
-    while (this.#marks[0]!.atMs < nowMs - speedWindowMs) this.#marks.shift();
+  #show(isEnd: boolean): void {
+    if (!isEnd && !this.#meter.isDue) return;
     const { boundaries, rangesDone, counts } = this.#state;
-    const [first] = this.#marks;
-    const seconds = (nowMs - first!.atMs) / 1000;
-    const recordsPerS = seconds === 0 ? 0 : Math.round((this.#records - first!.records) / seconds);
-    const ranges = boundaries.length + 1;
-    const left = (this.#records / Math.max(1, rangesDone.length)) * (ranges - rangesDone.length);
-    this.#options.onProgress({
-      rangesDone: rangesDone.length,
-      ranges,
-      actors: counts['actors'] ?? 0,
-      records: this.#records,
-      recordsPerS,
-      etaMs: recordsPerS === 0 || rangesDone.length === 0 ? null : Math.round((1000 * left) / recordsPerS),
-    });
-  }
-}
-
-/** Entries of one range or table, which ends when all are durable, and what it counts. */
-class Durable {
-  readonly #appender: LogAppender;
-  readonly #appends: Promise<void>[] = [];
-  readonly counts = new Map<string, number>();
-
-  constructor(appender: LogAppender) {
-    this.#appender = appender;
-  }
-
-  count(name: string, more = 1): void {
-    this.counts.set(name, (this.counts.get(name) ?? 0) + more);
-  }
-
-  /** Counts a row under its table's name, and returns what it became, or null. */
-  take<Value>(name: string, made: Converted<Value>): Value | null {
-    this.count(name);
-    if (made.ok) return made.value;
-    this.count(`refused ${made.reason}`);
-    return null;
-  }
-
-  append(key: string, entry: Entry): void {
-    const appended = this.#appender.append(key, entry).catch((thrown: unknown) => {
-      if (!(thrown instanceof EntriesRefused)) throw thrown;
-      this.count(`refused ${thrown.reason}`);
-    });
-    // One that fails is noticed at the end.
-    appended.catch(() => {});
-    this.#appends.push(appended);
-  }
-
-  room(): Promise<void> {
-    return this.#appender.waitForCapacity();
-  }
-
-  async end(): Promise<void> {
-    await Promise.all(this.#appends);
-  }
-}
-
-/** The records of one repo, in entries of a bounded size. */
-class RepoRecords {
-  readonly did: string;
-  readonly #rev: string;
-  readonly #range: Durable;
-  #records: ImportedRecord[] = [];
-  #bytes = 0;
-
-  constructor(did: string, rev: string, range: Durable) {
-    this.did = did;
-    this.#rev = rev;
-    this.#range = range;
-  }
-
-  add(record: ImportedRecord): void {
-    if (this.#records.length === entryRecordsMax || this.#bytes > entryBlockBytesMax) this.#append(false);
-    this.#records.push(record);
-    this.#bytes += record.op.block.length;
-  }
-
-  end(): void {
-    if (this.did !== '') this.#append(true);
-  }
-
-  #append(isLast: boolean): void {
-    const { did } = this;
-    this.#range.append(did, { kind: 'imported', did, rev: this.#rev, isLast, records: this.#records });
-    this.#records = [];
-    this.#bytes = 0;
+    const [ranges, labels] = [boundaries.length + 1, counts['label'] ?? 0];
+    const reached = { rangesDone: rangesDone.length, ranges, actors: counts['actors'] ?? 0, labels };
+    this.#options.onProgress(this.#meter.at({ ...reached, records: this.#records }));
   }
 }

@@ -4,19 +4,20 @@ import { isKeyableDid, parseRecordUri } from '../atproto/compact-key.ts';
 import { decodeDagCbor } from '../atproto/dag-cbor.ts';
 import { inputLimits } from '../atproto/input-limits.ts';
 import { readLabel } from '../atproto/label.ts';
-import { isNamespace, privateNamespace } from '../atproto/private-namespace.ts';
+import { privateItemProblem, privatePayloadBytesMax } from '../atproto/private-item.ts';
+import { privateNamespace } from '../atproto/private-namespace.ts';
 import { checkRecord } from '../atproto/record-rules.ts';
-import type { Entry, ImportedRecord, PrivateWrite } from '../entry/entry.ts';
-import type { SuggestionChange, SuggestionList } from '../entry/suggestion.ts';
+import type { IfAbsentEntry, ImportedRecord, PrivateWrite } from '../entry/entry.ts';
+import { type SuggestionChange, type SuggestionList, suggestionsMax } from '../entry/suggestion.ts';
+import { isTimeAhead } from '../ingest/ahead-watch.ts';
 import type { CopyRow } from './copy-rows.ts';
+import { type Converted, refused } from './durable-batch.ts';
 import { blockOfJson } from './json-block.ts';
 
-/** A counted reason, or what a row becomes. */
-export type Converted<Value> =
-  | { readonly ok: true; readonly value: Value }
-  | { readonly ok: false; readonly reason: string };
-
-const refused = (reason: string) => ({ ok: false, reason }) as const;
+/** Returns a column, null for a longer text, which the database then does not send. */
+function atMost(column: string, bytesMax: number): string {
+  return `CASE WHEN octet_length(${column}) <= ${bytesMax} THEN ${column} END`;
+}
 
 /** Returns a column as text, '' for null. */
 export function textAt(row: CopyRow, column: number): string {
@@ -34,13 +35,13 @@ function timeAt(row: CopyRow, column: number): number {
 }
 
 /** Columns: did, uri, cid, json, indexedAt, takedownRef, tags. */
-export const recordColumns = '"did", "uri", "cid", "json", "indexedAt", "takedownRef", "tags"::text';
+export const recordColumns = `"did", "uri", "cid", ${atMost('"json"', inputLimits.recordJsonBytesMax)}, "indexedAt", "takedownRef", "tags"::text`;
 
 /** Reads a row of the table `record`: one that the firehose would bring is kept. */
 export function recordOfRow(row: CopyRow): Converted<ImportedRecord> {
   const ref = parseRecordUri(textAt(row, 1));
   if (ref === undefined || ref.did !== textAt(row, 0)) return refused('uri-bad');
-  if ((row[3]?.length ?? 0) > inputLimits.recordJsonBytesMax) return refused('record-json-too-large');
+  if (row[3] === null) return refused('record-json-too-large');
   const made = blockOfJson(textAt(row, 3), textAt(row, 2));
   if (!made.ok) return refused(made.reason);
   const { block, cid } = made;
@@ -58,6 +59,11 @@ function tagsOf(row: CopyRow, column: number): string[] {
   const text = nullableAt(row, column);
   const tags: unknown = text === null ? [] : JSON.parse(text);
   return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [];
+}
+
+/** Returns an entry that is applied where nothing is known. */
+export function ifAbsent(entry: IfAbsentEntry['entry']): IfAbsentEntry {
+  return { kind: 'if-absent', did: entry.did, entry };
 }
 
 /** Of `actor a` with `actor_sync y` and `actor_state s`. */
@@ -84,7 +90,7 @@ export function revOfActor(row: CopyRow): string {
 }
 
 /** Returns the entries of a row of the table `actor`. */
-export function actorEntries(row: CopyRow): Converted<Entry[]> {
+export function actorEntries(row: CopyRow): Converted<IfAbsentEntry[]> {
   const did = textAt(row, 0);
   if (!isKeyableDid(did)) return refused('did-bad');
   const eventMs = timeAt(row, 2);
@@ -104,8 +110,8 @@ export function actorEntries(row: CopyRow): Converted<Entry[]> {
   }
   if (row[12] !== null) writes.push({ type: 'notification-seen', seenMs: timeAt(row, 12) });
   if (textAt(row, 13) === 'true') writes.push({ type: 'notification-priority', isPriority: true });
-  const entries = writes.map((write): Entry => ({ kind: 'private', did, write }));
-  return { ok: true, value: [{ ...identity, keysJson: '', servicesJson: '' }, ...entries] };
+  const privates = writes.map((write) => ifAbsent({ kind: 'private', did, write }));
+  return { ok: true, value: [ifAbsent({ ...identity, keysJson: '', servicesJson: '' }), ...privates] };
 }
 
 /** A table that belongs to actors: its query, by DID, and what its rows become. */
@@ -124,12 +130,12 @@ function written(write: PrivateWrite): Converted<PrivateWrite> {
   return { ok: true, value: write };
 }
 
-/** No key has a longer one. Units: characters. */
-const keyLengthMax = 512;
-
-function privateItem(namespace: string, key: string, payload: string): Converted<PrivateWrite> {
-  if (!isNamespace(namespace) || key === '' || key.length > keyLengthMax) return refused('key-bad');
-  return written({ type: 'private-data', method: 'create', namespace, key, payload });
+function privateItem(namespace: string, key: string, payload: string | null): Converted<PrivateWrite> {
+  if (payload === null) return refused('payload-too-large');
+  const problem = privateItemProblem(namespace, key, payload);
+  return problem !== null
+    ? refused(problem)
+    : written({ type: 'private-data', method: 'create', namespace, key, payload });
 }
 
 const { bookmark, draft, activitySubscription } = privateNamespace;
@@ -188,9 +194,9 @@ export const ownedTables: readonly OwnedTable[] = [
   },
   {
     name: 'draft',
-    columns: '"creator", "key", "payload"',
+    columns: `"creator", "key", ${atMost('"payload"', privatePayloadBytesMax)}`,
     order: '"createdAt"',
-    write: (row) => privateItem(draft, textAt(row, 1), textAt(row, 2)),
+    write: (row) => privateItem(draft, textAt(row, 1), nullableAt(row, 2)),
   },
   {
     name: 'activity_subscription',
@@ -204,12 +210,12 @@ export const ownedTables: readonly OwnedTable[] = [
   },
   {
     name: 'private_data',
-    columns: '"actorDid", "namespace", "key", "payload"',
+    columns: `"actorDid", "namespace", "key", ${atMost('"payload"', privatePayloadBytesMax)}`,
     order: '"indexedAt"',
     write: (row) => {
       const namespace = textAt(row, 1);
       const hasTable = [bookmark, draft, activitySubscription].some((each) => each === namespace);
-      return hasTable ? refused('in-a-table-of-its-own') : privateItem(namespace, textAt(row, 2), textAt(row, 3));
+      return hasTable ? refused('in-a-table-of-its-own') : privateItem(namespace, textAt(row, 2), nullableAt(row, 3));
     },
   },
 ];
@@ -217,31 +223,40 @@ export const ownedTables: readonly OwnedTable[] = [
 /** Columns: src, uri, cid, val, neg, cts, exp. */
 export const labelColumns = '"src", "uri", "cid", "val", "neg"::text, "cts", "exp"';
 
-/** Reads a row of the table `label`. */
-export function labelOfRow(row: CopyRow): Converted<Entry> {
+/** Columns that tell labels apart, in the order of the index that does it. */
+export const labelKeyColumns = ['"src"', '"uri"', '"cid"', '"val"'] as const;
+
+/** Returns what tells a row of labels apart. */
+export function labelKeyOfRow(row: CopyRow): string[] {
+  return labelKeyColumns.map((_column, index) => textAt(row, index));
+}
+
+/** Reads a row of the table `label`. One from the future would hide all later ones. */
+export function labelOfRow(row: CopyRow, nowMs: number): Converted<IfAbsentEntry> {
   const [src, uri, cid, val] = [textAt(row, 0), textAt(row, 1), textAt(row, 2), textAt(row, 3)];
   const exp = nullableAt(row, 6);
   const read = readLabel({ src, uri, cid, val, neg: textAt(row, 4) === 'true', cts: textAt(row, 5), exp });
   if (!read.ok) return refused(read.reason);
-  return { ok: true, value: { kind: 'label', did: read.value.subject.did, label: read.value } };
+  if (isTimeAhead(Date.parse(read.value.cts), nowMs)) return refused('label-ahead');
+  return { ok: true, value: ifAbsent({ kind: 'label', did: read.value.subject.did, label: read.value }) };
 }
 
-/** The tables of suggestions: subject, order, tag, subject type. */
+/** The tables of suggestions: subject, order, tag, subject type. More than these are not taken. */
 export const suggestionTables: readonly { list: SuggestionList; name: string; query: string }[] = [
   {
     list: 'follows',
     name: 'suggested_follow',
-    query: 'SELECT "did", "order"::text, \'\', \'\' FROM "suggested_follow" ORDER BY "order"',
+    query: `SELECT "did", "order"::text, '', '' FROM "suggested_follow" ORDER BY "order" LIMIT ${suggestionsMax}`,
   },
   {
     list: 'feeds',
     name: 'suggested_feed',
-    query: 'SELECT "uri", "order"::text, \'\', \'\' FROM "suggested_feed" ORDER BY "order"',
+    query: `SELECT "uri", "order"::text, '', '' FROM "suggested_feed" ORDER BY "order" LIMIT ${suggestionsMax}`,
   },
   {
     list: 'tagged',
     name: 'tagged_suggestion',
-    query: 'SELECT "subject", NULL, "tag", "subjectType" FROM "tagged_suggestion"',
+    query: `SELECT "subject", NULL, "tag", "subjectType" FROM "tagged_suggestion" LIMIT ${suggestionsMax}`,
   },
 ];
 

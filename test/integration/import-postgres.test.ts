@@ -4,83 +4,31 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Cid } from '../../src/atproto/cid.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import type { Entry } from '../../src/entry/entry.ts';
 import type { LogAppender } from '../../src/log/log-appender.ts';
-import type { CopyRow } from '../../src/migrate/copy-rows.ts';
-import { type ImportProgress, PostgresImport } from '../../src/migrate/postgres-import.ts';
-import type { RowSource } from '../../src/migrate/postgres-source.ts';
-import { jsonOfOp, recordOp } from '../support/record-op.ts';
+import type { ImportProgress } from '../../src/migrate/import-progress.ts';
+import { PostgresImport } from '../../src/migrate/postgres-import.ts';
+import { type Cell, ImportTables } from '../support/import-tables.ts';
+import { recordOp } from '../support/record-op.ts';
 import { RoutedNetwork } from '../support/routed-network.ts';
 import type { OwnedEntry } from '../support/slot-cluster.ts';
 import { didOf, ReadsNetwork } from './reads-network.ts';
 
 const [alice, bob, carol] = [didOf('alice'), didOf('bob'), didOf('carol')];
 const at = '2025-01-02T03:04:05.678Z';
-type Cell = string | null;
-
-/** The tables of a database, and how often each was read. */
-class Tables implements RowSource {
-  readonly name = 'test';
-  readonly byName = new Map<string, Cell[][]>();
-  readonly reads: string[] = [];
-  /** Fails the reads of a table. */
-  broken = '';
-
-  add(table: string, ...row: Cell[]): void {
-    this.byName.set(table, [...(this.byName.get(table) ?? []), row]);
-  }
-
-  record(did: string, collection: string, rkey: string, record: object, more: { ref?: string; tags?: string } = {}) {
-    const op = recordOp({ collection, rkey }, { $type: collection, ...record });
-    const [uri, cid] = [`at://${did}/${collection}/${rkey}`, new Cid(op.cid).text];
-    this.add('record', did, uri, cid, jsonOfOp(op), at, more.ref ?? null, more.tags ?? null);
-    return { uri, cid };
-  }
-
-  actor(did: string, handle: Cell, more: Record<number, Cell> = {}): void {
-    const row: Cell[] = [
-      did,
-      handle,
-      at,
-      null,
-      null,
-      'false',
-      null,
-      null,
-      null,
-      null,
-      null,
-      '3kzzzzzzzzzzz',
-      null,
-      null,
-    ];
-    for (const [column, cell] of Object.entries(more)) row[Number(column)] = cell;
-    this.add('actor', ...row);
-  }
-
-  async *rows(query: string): AsyncGenerator<CopyRow[]> {
-    const table = /FROM "(\w+)"/.exec(query)![1]!;
-    this.reads.push(table);
-    if (table === this.broken) throw new DataPlaneError('Unavailable', `${table} cannot be read`);
-    const rows = [...(this.byName.get(table) ?? [])].sort(([one], [other]) => (one! < other! ? -1 : 1));
-    // One row at a time, so that everything is read in steps.
-    for (const row of rows) yield [row.map((cell) => (cell === null ? null : Buffer.from(cell)))];
-  }
-}
-
 describe.each([{ slots: 1 }, { slots: 8 }])('an import into $slots slots', ({ slots }) => {
   let reads: RoutedNetwork;
-  let tables: Tables;
+  let tables: ImportTables;
   let folder: string;
   let progress: ImportProgress[];
+  let purged: string[];
   beforeEach(() => {
     reads = new RoutedNetwork(new ReadsNetwork({ slots }));
-    tables = new Tables();
+    tables = new ImportTables();
     folder = mkdtempSync(join(tmpdir(), 'skyshard-import-'));
     progress = [];
+    purged = [];
   });
   afterEach(async () => {
     rmSync(folder, { recursive: true });
@@ -101,7 +49,9 @@ describe.each([{ slots: 1 }, { slots: 8 }])('an import into $slots slots', ({ sl
       appender,
       clock: systemClock,
       statePath: join(folder, 'state.json'),
+      slots,
       parallel: 3,
+      refusedRepos: new Set(purged),
       onProgress: (each) => progress.push(each),
     });
     try {

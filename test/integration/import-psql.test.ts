@@ -121,7 +121,9 @@ it('reads every table in ranges, and finds no difference afterwards', async () =
     },
     clock: systemClock,
     statePath: join(folder, 'state.json'),
+    slots: 4,
     parallel: 2,
+    refusedRepos: new Set(),
     onProgress: () => {},
   });
   await job.run();
