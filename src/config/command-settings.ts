@@ -8,6 +8,7 @@ import {
 } from './command-names.ts';
 
 const webSchemes = ['http:', 'https:'];
+export const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
 
 export const commandSettings = {
   routerUrl: {
@@ -58,6 +59,14 @@ export const commandSettings = {
     default: null,
     commands: ['private erase'],
     help: 'private-data (all of it), bookmarks, drafts, activity-subscriptions or mutes',
+  },
+  withoutLabels: {
+    kind: 'urls',
+    default: [],
+    schemes: streamSchemes,
+    mayBeDid: true,
+    commands: ['repair slot'],
+    help: 'labeler that is gone for good, as --labeler names it, whose labels are given up; may be repeated, also while the repair runs',
   },
   stop: {
     kind: 'switch',

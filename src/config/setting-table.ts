@@ -7,7 +7,7 @@
  */
 
 import { type CommandName, clientCommands, serverCommands } from './command-names.ts';
-import { commandSettings } from './command-settings.ts';
+import { commandSettings, streamSchemes } from './command-settings.ts';
 
 type Shared = { readonly commands: readonly CommandName[]; readonly help: string };
 
@@ -43,7 +43,6 @@ export type SettingRow = Shared &
   );
 
 const port = { kind: 'integer', unit: 'port', min: 0, max: 65_535 } as const;
-const streamSchemes = ['ws:', 'wss:', 'http:', 'https:'];
 const webSchemes = ['http:', 'https:'];
 
 /** In the order of `--help` and `skyshard config`. */

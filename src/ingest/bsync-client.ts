@@ -19,12 +19,16 @@ export type BsyncStream = keyof typeof scanMethods;
 
 export const bsyncStreams = Object.keys(scanMethods) as readonly BsyncStream[];
 
-export type ScanFailure = 'unreachable' | 'deadline' | 'refused' | 'too-large' | 'malformed';
+type Failure = 'unreachable' | 'deadline' | 'refused' | 'malformed';
 
-/** `operations` are as they came: each is checked by itself. */
+/**
+ * `operations` are as they came: each is checked by itself. `onlyId` is the id of an operation that
+ * is too large for an answer by itself, or null where that cannot be seen.
+ */
 export type ScanAnswer =
   | { readonly ok: true; readonly operations: readonly unknown[] }
-  | { readonly ok: false; readonly reason: ScanFailure; readonly message: string };
+  | { readonly ok: false; readonly reason: Failure; readonly message: string }
+  | { readonly ok: false; readonly reason: 'too-large'; readonly message: string; readonly onlyId: number | null };
 
 /** Longer than bsync holds a call that finds nothing, which is ten seconds. */
 const scanTimeoutMs = 60_000;
@@ -69,11 +73,21 @@ export class BsyncClient {
   }
 }
 
+/** Returns the id of the first operation in the beginning of an answer, unless another follows. */
+function onlyIdOf(bytes: Buffer): number | null {
+  const [, id] =
+    /^\s*\{\s*"operations"\s*:\s*\[\s*\{\s*"id"\s*:\s*"([1-9]\d{0,15})"/.exec(bytes.latin1Slice(0, 1024)) ?? [];
+  // Inside of a text these quotes would be escaped.
+  const isOnly = id !== undefined && !/\}\s*,\s*\{\s*"id"/.test(bytes.latin1Slice());
+  return isOnly && Number.isSafeInteger(Number(id)) ? Number(id) : null;
+}
+
 async function answerOf(response: Response): Promise<ScanAnswer> {
   const body = new GrowingBody(Number(response.headers.get('content-length')) || 0, answerBytesMax);
   for await (const part of response.body ?? []) {
     if (body.add(Buffer.from(part))) continue;
-    return { ok: false, reason: 'too-large', message: `an answer of more than ${answerBytesMax} bytes` };
+    const message = `an answer of more than ${answerBytesMax} bytes`;
+    return { ok: false, reason: 'too-large', message, onlyId: onlyIdOf(body.bytes) };
   }
   const text = body.bytes.utf8Slice();
   if (response.status !== 200) {

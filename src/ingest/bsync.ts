@@ -1,5 +1,8 @@
 /** The three streams of one bsync: started, shown, waited for and scanned again together. */
+import { orAborted } from '../base/or-aborted.ts';
 import { type BsyncClient, type BsyncStream, bsyncStreams } from './bsync-client.ts';
+import type { OversizedOperations } from './bsync-pages.ts';
+import type { RescanRequest } from './bsync-rescan.ts';
 import { BsyncScanner, type BsyncScannerOptions } from './bsync-scanner.ts';
 
 /** By stream, an operation's id. */
@@ -10,6 +13,8 @@ export type BsyncStatus = {
   readonly cursors: Readonly<Record<BsyncStream, number>>;
   /** Of streams whose last scan failed. */
   readonly problems: Readonly<Partial<Record<BsyncStream, string>>>;
+  /** Operations that no answer can hold, since ingest started. */
+  readonly oversized: Readonly<Partial<Record<BsyncStream, OversizedOperations>>>;
 };
 
 export class Bsync {
@@ -24,13 +29,18 @@ export class Bsync {
   }
 
   get status(): BsyncStatus {
-    const scanners = [...this.#scanners];
-    const problems = scanners.flatMap(([stream, { problem }]) => (problem === null ? [] : [[stream, problem]]));
     return {
       url: this.#client.url,
-      cursors: Object.fromEntries(scanners.map(([stream, { cursor }]) => [stream, cursor])) as BsyncStatus['cursors'],
-      problems: Object.fromEntries(problems),
+      cursors: this.#ofStreams(({ cursor }) => cursor) as BsyncStatus['cursors'],
+      problems: this.#ofStreams(({ problem }) => problem),
+      oversized: this.#ofStreams(({ oversized }) => oversized),
     };
+  }
+
+  /** Returns a fact of each stream that has it. */
+  #ofStreams<Fact>(factOf: (scanner: BsyncScanner) => Fact | null): Partial<Record<BsyncStream, Fact>> {
+    const facts = [...this.#scanners].map(([stream, scanner]) => [stream, factOf(scanner)] as const);
+    return Object.fromEntries(facts.filter(([, fact]) => fact !== null));
   }
 
   /** Follows all streams until ingest stops. */
@@ -54,12 +64,12 @@ export class Bsync {
   async beginAgain(stream: BsyncStream, cursor: number): Promise<number> {
     const scanner = this.#scanners.get(stream)!;
     const before = scanner.cursor;
-    await scanner.beginAgain(cursor, this.#signal);
+    await orAborted(scanner.beginAgain(cursor), this.#signal);
     return before;
   }
 
   /** Appends all that came of some actors once more. Returns: once durable, or ingest stops. */
-  async rescan(isWanted: (did: string) => boolean): Promise<void> {
-    await Promise.all([...this.#scanners.values()].map((scanner) => scanner.rescan(isWanted, this.#signal)));
+  async rescan(request: RescanRequest): Promise<void> {
+    await Promise.all([...this.#scanners.values()].map((scanner) => scanner.rescan(request, this.#signal)));
   }
 }

@@ -72,7 +72,13 @@ const resyncBody = objectShape({
 });
 
 const repoBody = objectShape({ did: wellFormedDidShape });
-const repairBody = objectShape({ slot: wholeNumberShape(0, 65_535), isDryRun: v.boolean('must be a boolean') });
+const labelerMessage = 'must be names of labelers';
+const repairBody = objectShape({
+  slot: wholeNumberShape(0, 65_535),
+  isDryRun: v.boolean('must be a boolean'),
+  withoutLabels: v.optional(v.array(v.string(labelerMessage), labelerMessage), []),
+});
+
 /** Requests every repo that was ever requested, whatever became of it. */
 async function requestAgain(backfill: Backfill, { fetches }: IngestState): Promise<void> {
   const batch: string[] = [];
@@ -172,8 +178,19 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
   };
 }
 
-/** `{slot, isDryRun}` repairs a slot, or counts the repos that this would fetch. The rest reads. */
-function clusterRoutes({ cluster }: IngestRoutesOptions): JsonRoute[] {
+/** A misspelt labeler would be waited for all the same. */
+function requireLabelers(names: readonly string[], labelers: readonly AnySubscription[]): void {
+  const unknown = names.find((name) => !labelers.some((labeler) => labeler.name === name));
+  if (unknown === undefined) return;
+  const hint = `No repair waits for a labeler that is not followed: ${labelers.map(({ name }) => name).join(', ')}.`;
+  refuseRequest(`withoutLabels: none is named "${unknown.slice(0, 200)}"`, hint);
+}
+
+/**
+ * `{slot, isDryRun}` repairs a slot, or counts the repos that this would fetch; `withoutLabels`
+ * names labelers that are gone for good. The rest reads.
+ */
+function clusterRoutes({ cluster, labelers }: IngestRoutesOptions): JsonRoute[] {
   if (cluster === null) return [];
   const { repair, compare, why } = cluster;
   return [
@@ -181,10 +198,13 @@ function clusterRoutes({ cluster }: IngestRoutesOptions): JsonRoute[] {
     getRoute('/v1/repo/diff', (query) => compare.compare(didOf(query))),
     getRoute('/v1/repair', () => {
       const { progress } = repair;
-      if (progress === null) throw new DataPlaneError('NotFound', 'no slot was repaired since ingest started');
+      if (progress === null) throw new DataPlaneError('NotFound', 'no slot was ever repaired');
       return progress;
     }),
-    postRoute('/v1/repair', repairBody, ({ slot, isDryRun }) => repair.request(slot, isDryRun)),
+    postRoute('/v1/repair', repairBody, (request) => {
+      requireLabelers(request.withoutLabels, labelers);
+      return repair.request(request);
+    }),
   ];
 }
 
@@ -211,6 +231,7 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
       lookups: { identities: state.lookups.counts, deletions: state.deletions.counts },
       backfill: backfill.progress,
       bsync: bsync?.status ?? null,
+      repair: options.cluster?.repair.progress ?? null,
     })),
     getRoute('/v1/backfill', (query) => showBackfill(options, query)),
     postRoute('/v1/backfill', backfillBody, (body) => requestBackfill(options, body)),

@@ -32,14 +32,15 @@ import { IdentityQueue } from './identity-queue.ts';
 import { createIngestCounters, type IngestCounters } from './ingest-counters.ts';
 import { registerReadouts } from './ingest-readouts.ts';
 import { type ClusterParts, ingestRoutes } from './ingest-routes.ts';
-import { rescanLabels } from './label-rescan.ts';
+import { type LabelRescanRequest, rescanLabels } from './label-rescan.ts';
 import { type FollowedLabeler, followLabelers } from './labeler-parts.ts';
 import { RepoCompare } from './repo-compare.ts';
 import { RepoFetch } from './repo-fetch.ts';
 import { RepoGate, repoGateLimits } from './repo-gate.ts';
 import { RepoHost } from './repo-host.ts';
 import { RefusingAppender, RepoRemoval } from './repo-removal.ts';
-import { type ClusterAccess, SlotRepair } from './slot-repair.ts';
+import type { ClusterAccess } from './slot-dids.ts';
+import { SlotRepair } from './slot-repair.ts';
 import { listSpeakerOf } from './speaker.ts';
 import { IngestState } from './state/ingest-state.ts';
 import { StoredRepos } from './stored-repos.ts';
@@ -313,7 +314,7 @@ function buildSubscriptions(
 function clusterPartsOf({ cluster, appender }: IngestOptions, parts: Parts, deps: SharedDeps): ClusterParts | null {
   if (cluster === undefined) return null;
   const stored = new StoredRepos(cluster);
-  const again = (isWanted: (did: string) => boolean) => rescanLabels(parts.followedLabelers, isWanted, deps);
+  const again = (request: LabelRescanRequest) => rescanLabels(parts.followedLabelers, request, deps);
   return {
     repair: new SlotRepair({ ...deps, ...parts, ...cluster, appender, rescanLabels: again }),
     compare: new RepoCompare({ fetch: parts.repoFetch, stored }),
@@ -339,6 +340,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
   const labelers = parts.followedLabelers.map(({ subscription }) => subscription);
   const followed = [...subscriptions, ...labelers];
   registerReadouts(registry, { ...parts, sources: followed, appender: options.appender, clock: shared.clock });
+  const cluster = clusterPartsOf(options, parts, shared);
   const { host, port, tls = null, adminToken } = options;
   const http = await startJsonServer({
     host,
@@ -348,7 +350,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     tokens: [adminToken],
     isReady: () => true,
     metricsText: () => registry.metrics(),
-    routes: ingestRoutes({ ...parts, labelers, cluster: clusterPartsOf(options, parts, shared), clock: shared.clock }),
+    routes: ingestRoutes({ ...parts, labelers, cluster, clock: shared.clock }),
   }).catch(async (error: unknown) => {
     await state[Symbol.asyncDispose]();
     throw error;
@@ -361,6 +363,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     parts.handleChecks,
     parts.imports,
     ...(parts.bsync === null ? [] : [parts.bsync]),
+    ...(cluster === null ? [] : [cluster.repair]),
     ...subscriptions,
     ...labelers,
   ];

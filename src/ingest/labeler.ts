@@ -36,6 +36,11 @@ const strangersPerSecond = 5;
 /** Of one labeler, which usually speaks for one DID. */
 const didsCachedMax = 256;
 
+/** Returns the name of a labeler's source, which is given by a DID or a URL. */
+export function labelerName(source: string): string {
+  return source.startsWith('did:') ? source : `labels:${new URL(source).origin}`;
+}
+
 export class Labeler {
   /** Differs from the names of sources of repos at the same origin. */
   readonly name: string;
@@ -56,7 +61,7 @@ export class Labeler {
     this.did = source.startsWith('did:') ? source : null;
     this.#origin = this.did === null ? new URL(source).origin : null;
     this.#lookups = new TokenBucket(strangersPerSecond, options.clock);
-    this.name = this.did ?? `labels:${this.#origin}`;
+    this.name = labelerName(source);
   }
 
   /** Finds the service before each connection: after the first, where the document says now. */

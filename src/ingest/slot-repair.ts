@@ -2,40 +2,37 @@
  * Brings back what a slot has lost and others still have: the repos and identities of its DIDs, the
  * private writes that bsync has, and what labelers say.
  *
- * Which DIDs these are, the rows of all slots say, and what ingest has fetched before. Once each
- * repo has an outcome, an entry makes the slot complete, which has it send all that it owes. A
- * repair that this process does not end must be asked for again.
+ * Once each repo has an outcome and all else was read again, an entry makes the slot complete,
+ * which has it send all that it owes. Refuses: to make it complete while a labeler is unread, whose
+ * labels would then read as if there were none, unless the operator gives that labeler up. A repair
+ * goes on after a restart, and from where it was when it is asked for again after a failure.
  */
-import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { LogAppender } from '../log/log-appender.ts';
-import type { ShardMap } from '../shardmap/shard-map.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
-import { type DidsPosition, didsOfSlotAnswer, didsOfSlotRequest } from '../wire/dids-of-slot.ts';
-import type { NodeCaller } from '../wire/node-caller.ts';
-import { nodeCalls } from '../wire/node-calls.ts';
-import { nodeStatusMessage } from '../wire/node-status.ts';
 import type { Backfill } from './backfill.ts';
 import type { Bsync } from './bsync.ts';
 import type { IdentityQueue } from './identity-queue.ts';
+import type { LabelRescanRequest } from './label-rescan.ts';
+import { RescanPositions } from './rescan-positions.ts';
+import { type ClusterAccess, SlotDids } from './slot-dids.ts';
 import type { IngestState } from './state/ingest-state.ts';
-
-/** The nodes of the map, as ingest asks them. */
-export type ClusterAccess = { readonly caller: NodeCaller; readonly map: () => ShardMap };
+import type { StoredRepair } from './state/stored-repairs.ts';
 
 export type SlotRepairOptions = ClusterAccess & {
   readonly appender: LogAppender;
-  readonly state: IngestState;
+  readonly state: Pick<IngestState, 'fetches' | 'repairs'>;
   readonly backfill: Pick<Backfill, 'requestRepos'>;
   readonly identities: Pick<IdentityQueue, 'refresh'>;
   /** Null where none is configured: then private data does not come back. */
   readonly bsync: Pick<Bsync, 'rescan'> | null;
-  /** Reads labels about wanted DIDs again. Returns: the labelers that could not be read again. */
-  readonly rescanLabels: (isWanted: (did: string) => boolean) => Promise<readonly string[]>;
+  /** Reads labels again. Returns: the labelers that could not be read again. */
+  readonly rescanLabels: (request: LabelRescanRequest) => Promise<readonly string[]>;
   readonly clock: Clock;
   readonly random: SeededRandom;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
   readonly signal: AbortSignal;
 };
 
@@ -46,90 +43,197 @@ export type RepairProgress = {
   readonly repos: number;
   readonly left: number;
   readonly failed: number;
+  /** Labelers and streams of bsync that are being read again, with how far. */
+  readonly waitsFor: readonly string[];
+  /** Labelers that the operator gave up, whose labels are lost. */
+  readonly withoutLabels: readonly string[];
   readonly problem: string | null;
 };
 
-/** More DIDs than a slot of a sensible size has. */
-const didsMax = 5_000_000;
+export type RepairRequest = {
+  readonly slot: number;
+  readonly isDryRun: boolean;
+  /** Names of labelers that are gone for good. */
+  readonly withoutLabels: readonly string[];
+};
+
 const batchDids = 1_000;
 const pollMs = 1_000;
-const callTimeoutMs = 10_000;
-const attemptsMax = 20;
-const retryPolicy = { firstMs: 100, maxMs: 5_000 };
+/** Until nodes are asked again about a repair that goes on after a restart. */
+const resumeRetryMs = 5_000;
+/** A labeler that could not be read so long before all else is over is tried once more. */
+const labelsAgainMs = 60_000;
 
 export class SlotRepair {
   readonly #options: SlotRepairOptions;
-  #progress: RepairProgress | null = null;
+  readonly #dids: SlotDids;
+  /** As stored; null before the first. */
+  #repair: StoredRepair | null;
+  #positions: RescanPositions | null = null;
+  #left = 0;
+  #isListing = false;
+  #isRunning = false;
 
   constructor(options: SlotRepairOptions) {
     this.#options = options;
+    this.#dids = new SlotDids({ ...options, fetches: options.state.fetches });
+    this.#repair = options.state.repairs.get();
   }
 
   /** Of the last repair; null before the first. */
   get progress(): RepairProgress | null {
-    return this.#progress;
+    if (this.#repair === null) return null;
+    const { slot, phase, repos, failed, problem, withoutLabels } = this.#repair;
+    const running = this.#isListing ? 'listing' : 'fetching';
+    const waitsFor = this.#positions?.waitsFor ?? [];
+    const now = { phase: phase === 'running' ? running : phase, left: this.#left, waitsFor } as const;
+    return { slot, ...now, repos, failed, withoutLabels, problem };
+  }
+
+  /** Goes on with a repair that ran when ingest stopped. */
+  async run(): Promise<void> {
+    const { signal, clock, note } = this.#options;
+    while (this.#repair?.phase === 'running' && !this.#isRunning && !signal.aborted) {
+      const { slot, generation } = this.#repair;
+      try {
+        const status = await this.#dids.statusOf(slot);
+        note('a repair goes on', { slot });
+        // What ended between the entry that completes the slot and the note of it.
+        if (status.condition === 'complete') return await this.#change({ phase: 'done' });
+        if (status.generation !== generation) await this.#change(newRepair(slot, status.generation, this.#repair));
+        return await this.#runToEnd();
+      } catch (thrown) {
+        operatingFailure(thrown);
+        await clock.sleep(resumeRetryMs, signal);
+      }
+    }
   }
 
   /**
-   * Begins a repair, or only counts the repos of one.
+   * Begins a repair, goes on with one that failed, or only counts the repos of one. Labelers may be
+   * given up while it runs.
    *
    * Errors: DataPlaneError `InvalidArgument` for a slot that is not incomplete, `Aborted` while
    * another repair runs, those of nodes that do not answer.
    */
-  async request(slot: number, isDryRun: boolean): Promise<RepairProgress> {
-    await this.#requireIncomplete(slot);
+  async request({ slot, isDryRun, withoutLabels }: RepairRequest): Promise<RepairProgress> {
+    const { generation } = await this.#requireIncomplete(slot);
     if (isDryRun) {
-      const dids = await this.#collect(slot);
-      return { slot, phase: 'listing', repos: dids.size, left: dids.size, failed: 0, problem: null };
+      const { size: repos } = await this.#dids.collect(slot);
+      const none = { left: repos, failed: 0, waitsFor: [], withoutLabels, problem: null };
+      return { slot, phase: 'listing', repos, ...none };
     }
-    const phase = this.#progress?.phase;
-    if (phase === 'listing' || phase === 'fetching') {
-      if (this.#progress?.slot === slot) return this.#progress;
-      throw new DataPlaneError('Aborted', `slot ${this.#progress?.slot} is being repaired`);
+    if (this.#repair?.phase === 'running' && this.#repair.slot !== slot) {
+      throw new DataPlaneError('Aborted', `slot ${this.#repair.slot} is being repaired`);
     }
-    this.#progress = { slot, phase: 'listing', repos: 0, left: 0, failed: 0, problem: null };
-    void this.#run(slot).catch((thrown: unknown) => {
-      this.#progress = { ...this.#progress!, phase: 'failed', problem: operatingFailure(thrown).message };
-    });
-    return this.#progress;
+    const isSame = this.#repair?.slot === slot && this.#repair.generation === generation;
+    const begun = isSame ? this.#repair! : newRepair(slot, generation, null);
+    const all = [...new Set([...begun.withoutLabels, ...withoutLabels])];
+    await this.#change({ ...begun, phase: 'running', problem: null, withoutLabels: all });
+    if (!this.#isRunning) void this.#runToEnd();
+    return this.progress!;
   }
 
-  async #requireIncomplete(slot: number): Promise<void> {
-    const { map } = this.#options;
-    const node = map().primaryBySlot[slot];
-    if (node === undefined) throw new DataPlaneError('InvalidArgument', `the map has no slot ${slot}`);
-    const { slots } = nodeStatusMessage.decode(await this.#ask(node, nodeCalls.status, Buffer.alloc(0)));
-    if (slots.find((status) => status.slot === slot)?.condition === 'incomplete') return;
+  async #requireIncomplete(slot: number): Promise<{ readonly generation: number }> {
+    const status = await this.#dids.statusOf(slot);
+    if (status.condition === 'incomplete') return status;
     throw new DataPlaneError('InvalidArgument', `slot ${slot} is not incomplete`, {
       hint: '`skyshard status --json` shows the condition of each slot.',
     });
   }
 
-  async #run(slot: number): Promise<void> {
-    const { backfill, identities, bsync, rescanLabels, clock, signal, appender, map } = this.#options;
-    const dids = [...(await this.#collect(slot))];
-    this.#progress = { slot, phase: 'fetching', repos: dids.length, left: dids.length, failed: 0, problem: null };
+  async #change(change: Partial<StoredRepair>): Promise<void> {
+    this.#repair = { ...this.#repair!, ...change };
+    await this.#options.state.repairs.put(this.#repair);
+  }
+
+  /** Never throws for what fails: the repair has failed then. */
+  async #runToEnd(): Promise<void> {
+    this.#isRunning = true;
+    try {
+      const problem = await this.#runOnce();
+      if (this.#options.signal.aborted) return;
+      await this.#change(problem === null ? { phase: 'done' } : { phase: 'failed', problem });
+    } catch (thrown) {
+      const { message } = operatingFailure(thrown);
+      if (!this.#options.signal.aborted)
+        await this.#change({ phase: 'failed', problem: message }).catch(operatingFailure);
+    } finally {
+      this.#isRunning = false;
+      this.#isListing = false;
+      this.#positions = null;
+    }
+  }
+
+  /** Returns why the slot is not complete, or null when it is. */
+  async #runOnce(): Promise<string | null> {
+    const { signal, appender, map } = this.#options;
+    const { slot } = this.#repair!;
+    this.#isListing = true;
+    const dids = [...(await this.#dids.collect(slot))];
+    this.#isListing = false;
+    this.#left = dids.length;
+    await this.#change({ repos: dids.length, failed: 0 });
+    await this.#requestAll(dids);
+    const isWanted = (did: string): boolean => slotOf(did, map().slots) === slot;
+    const left = await this.#readAgain(isWanted, dids);
+    if (signal.aborted) return null;
+    if (left.length > 0) return `labels of ${left.join(', ')} could not be read again`;
+    await appender.append(this.#keyOf(slot, dids), { kind: 'completed' });
+    return null;
+  }
+
+  /** Asks for all repos and identities; of a repair that goes on, for those that failed. */
+  async #requestAll(dids: readonly string[]): Promise<void> {
+    const { backfill, identities, state, signal } = this.#options;
+    const { isRequested } = this.#repair!;
+    const isDue = (did: string): boolean => !isRequested || (state.fetches.get(did)?.state ?? 'failed') === 'failed';
     for (let at = 0; at < dids.length && !signal.aborted; at += batchDids) {
-      const batch = dids.slice(at, at + batchDids);
+      const batch = dids.slice(at, at + batchDids).filter(isDue);
       await backfill.requestRepos(batch);
       for (const did of batch) await identities.refresh(did);
     }
-    const isOfSlot = (did: string): boolean => slotOf(did, map().slots) === slot;
-    await bsync?.rescan(isOfSlot);
-    const labelersLeft = await rescanLabels(isOfSlot);
-    while (this.#count(dids) > 0 && !signal.aborted) await clock.sleep(pollMs, signal);
-    if (signal.aborted) return;
-    await appender.append(this.#keyOf(slot, dids), { kind: 'completed' });
-    const problem = labelersLeft.length === 0 ? null : `labels were not all read again of ${labelersLeft.join(', ')}`;
-    this.#progress = { ...this.#progress, phase: 'done', problem };
+    if (!signal.aborted) await this.#change({ isRequested: true });
   }
 
-  /** Counts the repos without an outcome, and those without a good one. */
-  #count(dids: readonly string[]): number {
-    const states = dids.map((did) => this.#options.state.fetches.get(did)?.state);
-    const left = states.filter((state) => state === 'queued').length;
-    this.#progress = { ...this.#progress!, left, failed: states.filter((state) => state === 'failed').length };
-    return left;
+  /** Waits until everything was read again. Returns: the labelers that could not be. */
+  async #readAgain(isWanted: (did: string) => boolean, dids: readonly string[]): Promise<readonly string[]> {
+    const { bsync, rescanLabels, clock, signal } = this.#options;
+    const positions = new RescanPositions(
+      this.#repair!,
+      (stored) => this.#change({ ...stored, done: [...stored.done] }),
+      clock,
+    );
+    this.#positions = positions;
+    const isLeftOut = (labeler: string): boolean => this.#repair!.withoutLabels.includes(labeler);
+    const labels = (): Promise<readonly string[]> => rescanLabels({ isWanted, positions, isLeftOut });
+    const labelsRead = labels().then((left) => ({ left, endMs: clock.monotonicMs() }));
+    const rest = [bsync?.rescan({ isWanted, positions }), this.#waitForRepos(dids)];
+    // Nothing of this repair goes on once it has failed.
+    const [read, ...others] = await Promise.allSettled([labelsRead, ...rest]);
+    const failed = [read, ...others].find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    const { left, endMs } = (read as PromiseFulfilledResult<Awaited<typeof labelsRead>>).value;
+    const isAgain = left.length > 0 && clock.monotonicMs() - endMs > labelsAgainMs && !signal.aborted;
+    return (isAgain ? await labels() : left).filter((labeler) => !isLeftOut(labeler));
+  }
+
+  async #waitForRepos(dids: readonly string[]): Promise<void> {
+    const { clock, signal, state } = this.#options;
+    let failed = 0;
+    for (let waiting = dids; !signal.aborted; ) {
+      const still: string[] = [];
+      for (const did of waiting) {
+        const outcome = state.fetches.get(did)?.state;
+        if (outcome === 'queued') still.push(did);
+        else if (outcome === 'failed') failed++;
+      }
+      waiting = still;
+      this.#left = still.length;
+      this.#repair = { ...this.#repair!, failed };
+      if (still.length === 0) return;
+      await clock.sleep(pollMs, signal);
+    }
   }
 
   /** Returns a key whose slot it is. */
@@ -139,39 +243,10 @@ export class SlotRepair {
     for (let number = 0; slotOf(key, slots) !== slot; number++) key = String(number);
     return key;
   }
+}
 
-  async #collect(slot: number): Promise<Set<string>> {
-    const { map, state } = this.#options;
-    const { slots, primaryBySlot } = map();
-    const dids = new Set<string>();
-    const add = (did: string): void => {
-      if (dids.size >= didsMax) throw new DataPlaneError('ResourceExhausted', `slot ${slot} has over ${didsMax} DIDs`);
-      dids.add(did);
-    };
-    for (const did of state.fetches.dids()) if (slotOf(did, slots) === slot) add(did);
-    for (const node of new Set(primaryBySlot)) {
-      for (let from: DidsPosition | null = { slot: 0, after: '' }; from !== null; ) {
-        const payload = didsOfSlotRequest.encode({ of: slot, from });
-        const page: ReturnType<typeof didsOfSlotAnswer.decode> = didsOfSlotAnswer.decode(
-          await this.#ask(node, nodeCalls.didsOf, payload),
-        );
-        for (const did of page.dids) add(did);
-        from = page.next;
-      }
-    }
-    return dids;
-  }
-
-  async #ask(node: string, method: string, payload: Uint8Array): Promise<Uint8Array> {
-    const { caller, clock, random, signal } = this.#options;
-    for (let failures = 1; ; failures++) {
-      try {
-        return await caller.call({ node, method, payload, timeoutMs: callTimeoutMs });
-      } catch (thrown) {
-        const failure = operatingFailure(thrown);
-        if (failures === attemptsMax || !failure.isRetryable || signal.aborted) throw failure;
-        await clock.sleep(backoffMs(retryPolicy, failures, random), signal);
-      }
-    }
-  }
+/** Returns a repair from its beginning, which keeps what the operator said of an earlier one. */
+function newRepair(slot: number, generation: number, before: StoredRepair | null): StoredRepair {
+  const nothing = { isRequested: false, repos: 0, failed: 0, problem: null, positions: {}, done: [] };
+  return { slot, generation, phase: 'running', ...nothing, withoutLabels: before?.withoutLabels ?? [] };
 }

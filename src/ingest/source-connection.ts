@@ -46,6 +46,17 @@ function bytesOf(data: Buffer | ArrayBuffer | Buffer[]): Buffer {
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
 }
 
+/**
+ * Returns how many events to skip after a frame that the socket refused, by how many were refused
+ * in a row before: the same frame would end every connection.
+ *
+ * Its seq is unknown, but follows everything received. Single steps lose nothing; after a few tries
+ * larger steps are the lesser harm.
+ */
+export function oversizedSkip(oversizedInARow: number): number {
+  return 2 ** Math.max(0, oversizedInARow - 8);
+}
+
 /** Connects and receives messages until the source, a fault or the signal ends it. */
 export function holdConnection(options: SourceConnectionOptions, signal: AbortSignal): Promise<EndedConnection> {
   const socket = new WebSocket(streamUrl(options), {

@@ -13,7 +13,7 @@ import {
   storedRecordsAnswer,
   storedRecordsRequest,
 } from '../wire/stored-repo.ts';
-import type { ClusterAccess } from './slot-repair.ts';
+import type { ClusterAccess } from './slot-dids.ts';
 
 const callTimeoutMs = 10_000;
 

@@ -16,7 +16,7 @@ import { Backlog } from './backlog.ts';
 import { type EventStream, isNotice, type StreamedEvent, type StreamLocation } from './event-stream.ts';
 import { type IngestCounters, Tally } from './ingest-counters.ts';
 import { SourceCondition } from './source-condition.ts';
-import { type EndedConnection, holdConnection } from './source-connection.ts';
+import { type EndedConnection, holdConnection, oversizedSkip } from './source-connection.ts';
 import { SourceLag } from './source-lag.ts';
 import { SourcePause } from './source-pause.ts';
 import { clockBehind, futureCursor } from './source-problem.ts';
@@ -371,15 +371,10 @@ export class Subscription<Event extends StreamedEvent> {
     else routed.then(finish, (again: unknown) => this.#routeAgain(event, route, again, finish));
   }
 
-  /**
-   * Skips an event whose frame the socket refused; else the same frame would end every connection.
-   *
-   * Its seq is unknown, but follows everything received. Single steps lose nothing; after a few
-   * tries larger steps are the lesser harm.
-   */
+  /** Skips an event whose frame the socket refused. */
   #skipOversized(): void {
     this.drop('frame-too-large');
-    this.#position.skip(2 ** Math.max(0, this.#oversizedInARow++ - 8));
+    this.#position.skip(oversizedSkip(this.#oversizedInARow++));
   }
 
   /** Stores up to where everything is done. Returns: once durable. */

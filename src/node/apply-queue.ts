@@ -190,6 +190,7 @@ export class ApplyQueue {
       quarantined: slot.quarantine.keptCount,
       suspendedDids: slot.quarantine.suspendedCount,
       state: isFull ? 'full' : slot.quarantine.stoppedMs > 0 ? 'stopped' : 'applying',
+      generation: slot.generation,
       condition: slot.condition,
     }));
   }

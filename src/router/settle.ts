@@ -13,7 +13,10 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
 
-export type SlotCounts = Omit<SlotStatus, 'lagMs' | 'bytes' | 'owners' | 'suspendedDids' | 'state' | 'condition'>;
+export type SlotCounts = Omit<
+  SlotStatus,
+  'lagMs' | 'bytes' | 'owners' | 'suspendedDids' | 'state' | 'generation' | 'condition'
+>;
 
 /** `error` says why a node did not answer. */
 export type NodeCounts = { readonly name: string; readonly error?: string; readonly slots?: readonly SlotCounts[] };

@@ -33,6 +33,8 @@ const slotStatus = v.object({
   suspendedDids: count,
   /** `full` while writes are refused for lack of storage, `stopped` after too many failures. */
   state: v.picklist(['applying', 'full', 'stopped']),
+  /** Another one once what the slot had was lost. */
+  generation: count,
   /** `incomplete` until a repair, `new` until all nodes were heard. */
   condition: v.picklist(['complete', 'new', 'incomplete']),
 });

@@ -124,6 +124,7 @@ const slotStatus = {
   bytes: 1,
   quarantined: 0,
   suspendedDids: 0,
+  generation: 1,
   owners: 1,
   state: 'applying',
   condition: 'complete',

@@ -248,18 +248,19 @@ describe('a repair of a slot', () => {
   });
   const isOfSlot = (did: string): boolean => slotOf(did, 2) === 1;
   const counts = { cursor: 1, head: 1, waiting: 0, outbox: 0, lastMark: 0, sentEffects: 0, receivedEffects: 0 };
-  const rest = { bytes: 0, owners: 1, quarantined: 0, suspendedDids: 0, state: 'applying' } as const;
+  const rest = { bytes: 0, owners: 1, quarantined: 0, suspendedDids: 0, generation: 1, state: 'applying' } as const;
   const more = { deliveredMark: null, isContinuing: false, lagMs: null, condition: 'incomplete' } as const;
   const slots = [{ slot: 1, ...counts, ...rest, ...more }];
   const call = async ({ method }: NodeCall): Promise<Uint8Array> =>
     method === nodeCalls.status
       ? nodeStatusMessage.encode({ role: 'node', name: 'n', epoch: 1, pid: 1, slots })
       : didsOfSlotAnswer.encode({ dids: [], next: null });
-  const repaired = async () => {
-    await harness.post('/v1/repair', { slot: 1, isDryRun: false });
+  const repaired = async (phase: 'done' | 'failed' = 'done', withoutLabels: readonly string[] = []) => {
+    const { status } = await harness.post('/v1/repair', { slot: 1, isDryRun: false, withoutLabels });
+    expect(status).toBe(200);
     return until(async () => {
       const { body } = await harness.get('/v1/repair');
-      return body['phase'] === 'done' ? body : null;
+      return body['phase'] === phase ? body : null;
     }, 60_000);
   };
   const dids = Array.from({ length: 40 }, (_did, index) => `did:web:n${index}.example`);
@@ -280,10 +281,43 @@ describe('a repair of a slot', () => {
     await settled(await labeler.publish({ uri: alice, val: 'live' }));
   });
 
-  it('ends and names a labeler that cannot be read again', async () => {
+  it('does not complete it while a labeler cannot be read again, unless it is given up by name', async () => {
     await harness.start({ labelers: [labelerDid], cluster: { caller: { call }, map: () => map } });
     await settled(await labeler.publish({ uri: alice }));
     await labeler.close();
-    expect(await repaired()).toMatchObject({ problem: `labels were not all read again of ${labelerDid}` });
+    const problem = `labels of ${labelerDid} could not be read again`;
+    expect(await repaired('failed')).toMatchObject({ problem });
+    expect(harness.log.of('completed')).toEqual([]);
+    expect((await harness.get('/v1/status')).body['repair']).toMatchObject({ phase: 'failed', problem });
+    const body = { slot: 1, isDryRun: false, withoutLabels: ['did:web:misspelt.example'] };
+    expect(await harness.post('/v1/repair', body)).toMatchObject({ status: 400 });
+    expect(await repaired('done', [labelerDid])).toMatchObject({ problem: null, withoutLabels: [labelerDid] });
+    expect(harness.log.of('completed')).toHaveLength(1);
   }, 80_000);
+
+  it('goes on after a restart of ingest', async () => {
+    const parts = { labelers: [labelerDid], cluster: { caller: { call }, map: () => map } };
+    await harness.start(parts);
+    for (const did of dids) await labeler.publish({ uri: did, val: 'a' });
+    const last = await labeler.publish({ uri: alice });
+    await settled(last);
+    const { backlog } = labeler.stream;
+    // Half of it, and silence.
+    labeler.stream.onConnect = ({ socket }) => {
+      for (const { frame } of backlog.slice(0, 20)) socket.send(frame);
+    };
+    await harness.post('/v1/repair', { slot: 1, isDryRun: false });
+    const waiting = `${labelerDid}, read to 20 of ${last}`;
+    await until(async () => JSON.stringify((await harness.get('/v1/repair')).body['waitsFor']) === `["${waiting}"]`);
+    await harness.stop();
+    labeler.stream.onConnect = null;
+    expect(harness.log.of('completed')).toEqual([]);
+    await harness.start(parts);
+    await until(() => harness.log.of('completed').length === 1);
+    const repair = await until(async () => {
+      const { body } = await harness.get('/v1/repair');
+      return body['phase'] === 'done' ? body : null;
+    });
+    expect(repair).toMatchObject({ slot: 1, waitsFor: [], problem: null });
+  }, 60_000);
 });

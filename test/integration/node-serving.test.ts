@@ -109,6 +109,7 @@ describe('the socket of a node', () => {
             bytes: 4,
             quarantined: 0,
             suspendedDids: 0,
+            generation: 1,
             ...counts,
           },
         ];

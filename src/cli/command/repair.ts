@@ -1,5 +1,6 @@
 /** `skyshard repair slot`: brings back what a slot has lost, and says what is lost for good. */
 import { DataPlaneError } from '../../base/data-plane-error.ts';
+import { labelerName } from '../../ingest/labeler.ts';
 import type { RepairProgress } from '../../ingest/slot-repair.ts';
 import type { Command } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
@@ -11,16 +12,19 @@ const progressEveryMs = 1_000;
 /** What neither the network nor other slots have; ops/recovery.md says more. */
 const lostForGood = [
   'takedowns of accounts, records and blobs',
-  'labels that operators have set',
+  'labels that operators have set or an import has brought, and those of labelers that are not followed',
+  'whose verifications count, tags, ages that operators have set, and the suggestions if this slot had them',
+  'private data that bsync does not have; thread mutes of bsync that an RPC cleared are there again',
   'what its actors have seen of their notifications',
   'the times of indexing: they are those of the repair',
   'when replies were deleted, and that verifications ended',
 ] as const;
 
-function lineOf({ slot, phase, repos, left, failed }: RepairProgress): string {
+function lineOf({ slot, phase, repos, left, failed, waitsFor }: RepairProgress): string {
   if (phase === 'listing') return `slot ${slot}: looks for the repos that it had\n`;
   const failures = failed === 0 ? '' : `, ${failed} could not be fetched`;
-  return `slot ${slot}: ${repos - left} of ${repos} repos have an outcome${failures}\n`;
+  const rest = waitsFor.length === 0 ? '' : `; waits for ${waitsFor.join('; ')}`;
+  return `slot ${slot}: ${repos - left} of ${repos} repos have an outcome${failures}${rest}\n`;
 }
 
 /** Waits for the end of the repair, which ingest does, and goes on with if this ends. */
@@ -34,7 +38,8 @@ export const runRepairSlot: Command = async (context) => {
   }
   const ask = async (body?: object): Promise<RepairProgress> =>
     (await askIngest(context, '/v1/repair', body, requestTimeoutMs)) as RepairProgress;
-  let progress = await ask({ slot, isDryRun: settings.dryRun });
+  const withoutLabels = settings.withoutLabels.map(labelerName);
+  let progress = await ask({ slot, isDryRun: settings.dryRun, withoutLabels });
   if (settings.dryRun) {
     const text = `slot ${slot}: ${progress.repos} repos and their identities would be fetched again\n`;
     print(settings.json ? `${JSON.stringify(progress)}\n` : text);
@@ -50,14 +55,14 @@ export const runRepairSlot: Command = async (context) => {
   }
   if (progress.phase === 'failed') {
     throw new DataPlaneError('Unavailable', `slot ${slot} is not repaired: ${progress.problem}`, {
-      hint: `Run \`skyshard status\`, then \`skyshard repair slot ${slot}\` again.`,
+      hint: `\`skyshard repair slot ${slot}\` goes on where it was; \`--without-labels <labeler>\` gives up one that is gone for good.`,
     });
   }
   if (settings.json) print(`${JSON.stringify({ ...progress, lostForGood })}\n`);
   else {
     print(`${lineOf(progress)}slot ${slot} is complete, and sends others what it owes them\n`);
-    if (progress.problem !== null) print(`${progress.problem}: run \`skyshard source begin <labeler> --cursor 0\`\n`);
-    print(`Lost unless a backup has it:\n${lostForGood.map((line) => `  ${line}\n`).join('')}`);
+    const lost = [...lostForGood, ...progress.withoutLabels.map((labeler) => `all labels of ${labeler}`)];
+    print(`Lost unless a backup has it:\n${lost.map((line) => `  ${line}\n`).join('')}`);
   }
   return exitCode.done;
 };

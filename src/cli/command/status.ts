@@ -95,6 +95,15 @@ function lookupsText(lookups: unknown): string {
   return waiting.length === 0 ? '' : `look-ups that wait: ${waiting.join(', ')}\n`;
 }
 
+/** Returns a line about a repair that is not over, if there is one. */
+function repairText(repair: unknown): string {
+  if (!isFields(repair) || repair['phase'] === 'done') return '';
+  const { slot, phase, repos, left, waitsFor, problem } = repair;
+  const what = `repair of slot ${cell(slot)}: ${cell(phase)}, ${cell(left)} of ${cell(repos)} repos left`;
+  const waits = Array.isArray(waitsFor) ? waitsFor.map((source) => `; waits for ${source}`).join('') : '';
+  return `${what}${waits}${problem === null ? '' : `: ${cell(problem)}`}\n`;
+}
+
 function ingestText(ingest: Fields): string {
   if (typeof ingest['error'] === 'string') {
     return `ingest: ${ingest['error']}: ${ingest['message']}\n  ${ingest['hint']}\n`;
@@ -108,7 +117,7 @@ function ingestText(ingest: Fields): string {
     cell(source['lagMs']),
     ...trustCells(source['trust']),
   ]);
-  const waiting = lookupsText(ingest['lookups']);
+  const waiting = `${lookupsText(ingest['lookups'])}${repairText(ingest['repair'])}`;
   if (rows.length === 0) return waiting;
   const problems = sources.flatMap(({ problem }) => (isFields(problem) ? [problem] : []));
   const lines = problems.map(({ code, message, hint }) => `${cell(code)}: ${cell(message)}\n  ${cell(hint)}\n`);

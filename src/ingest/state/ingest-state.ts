@@ -21,6 +21,7 @@ import { RefusedRepos, refusedRepoCodec } from './refused-repos.ts';
 import { SourceCursors } from './source-cursors.ts';
 import { SourceGaps } from './source-gaps.ts';
 import { requireKnownVersion } from './state-codec.ts';
+import { StoredRepairs } from './stored-repairs.ts';
 
 const tables = [
   'cursors',
@@ -38,6 +39,7 @@ const tables = [
   'host-rules',
   'refused-repos',
   'paused-sources',
+  'repairs',
 ] as const;
 /** Address space reserved for the environment; the file grows only as it is filled. */
 const mapBytesDefault = 2 ** 36;
@@ -52,6 +54,7 @@ export class IngestState implements AsyncDisposable {
   readonly pausedSources: PausedSources;
   readonly identities: IdentityTable;
   readonly imports: ImportPositions;
+  readonly repairs: StoredRepairs;
   /** Identities to resolve because a source reported a change. */
   readonly lookups: LookupQueue;
   /** Deleted accounts whose hosts are to be asked. */
@@ -85,6 +88,7 @@ export class IngestState implements AsyncDisposable {
     this.lookups = new LookupQueue({ rows: table('lookups'), due: table('lookups-due') }, this.#commits);
     this.deletions = new LookupQueue({ rows: table('deletions'), due: table('deletions-due') }, this.#commits);
     this.imports = new ImportPositions(table('imports'));
+    this.repairs = new StoredRepairs(table('repairs'), this.#commits);
     this.identities = new IdentityTable(table('identities'), this.lookups, this.#commits);
   }
 

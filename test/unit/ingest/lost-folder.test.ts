@@ -35,6 +35,7 @@ const slot = {
   bytes: 0,
   quarantined: 0,
   suspendedDids: 0,
+  generation: 1,
   state: 'applying',
   condition: 'complete',
 } as const;

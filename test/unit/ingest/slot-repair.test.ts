@@ -2,11 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
+import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import type { Entry } from '../../../src/entry/entry.ts';
-import { SlotRepair } from '../../../src/ingest/slot-repair.ts';
+import type { LabelRescanRequest } from '../../../src/ingest/label-rescan.ts';
+import { SlotRepair, type SlotRepairOptions } from '../../../src/ingest/slot-repair.ts';
 import { IngestState } from '../../../src/ingest/state/ingest-state.ts';
 import type { LogAppender } from '../../../src/log/log-appender.ts';
 import { parseShardMap } from '../../../src/shardmap/shard-map.ts';
@@ -27,16 +29,8 @@ const map = parseShardMap({
     { name: 's1', primary: 'n1', slots: ['1'] },
   ],
 });
-const folder = mkdtempSync(join(tmpdir(), 'skyshard-repair-'));
+let folder: string;
 let state: IngestState;
-
-beforeAll(() => {
-  state = new IngestState(folder, 2 ** 28);
-});
-afterAll(async () => {
-  await state[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
-});
 
 function didIn(slot: number, from: number): string {
   for (let number = from; ; number++) {
@@ -49,13 +43,33 @@ const [known, named, own] = [didIn(1, 0), didIn(1, 100), didIn(1, 200)];
 
 function statusOf(slot: number, condition: 'complete' | 'incomplete'): Uint8Array {
   const counts = { cursor: 1, head: 1, waiting: 0, outbox: 0, lastMark: 0, sentEffects: 0, receivedEffects: 0 };
-  const rest = { bytes: 0, owners: 1, quarantined: 0, suspendedDids: 0, state: 'applying', condition } as const;
+  const rest = {
+    bytes: 0,
+    owners: 1,
+    quarantined: 0,
+    suspendedDids: 0,
+    generation,
+    state: 'applying',
+    condition,
+  } as const;
   const status = { slot, ...counts, ...rest, deliveredMark: null, isContinuing: false, lagMs: null };
   return nodeStatusMessage.encode({ role: 'node', name: 'n', epoch: 1, pid: 1, slots: [status] });
 }
 
+/** As the slot's node says. */
+let generation: number;
+let condition: 'complete' | 'incomplete';
+let appended: [string, Entry][];
+let requested: string[];
+let refreshed: string[];
+let rescanned: string[];
+/** What could not be read again of labelers. */
+let unread: readonly string[];
+let labelRequests: LabelRescanRequest[];
+let stop: AbortController;
+
 async function call({ node, method, payload }: NodeCall): Promise<Uint8Array> {
-  if (method === nodeCalls.status) return node === 'n1' ? statusOf(1, 'incomplete') : statusOf(0, 'complete');
+  if (method === nodeCalls.status) return node === 'n1' ? statusOf(1, condition) : statusOf(0, 'complete');
   const { of, from } = didsOfSlotRequest.decode(payload);
   expect(of).toBe(1);
   if (node === 'n1') return didsOfSlotAnswer.encode({ dids: [own], next: null });
@@ -63,14 +77,9 @@ async function call({ node, method, payload }: NodeCall): Promise<Uint8Array> {
   return didsOfSlotAnswer.encode({ dids: next === null ? [named] : [], next });
 }
 
-it('asks for repos that ingest, the slot or others know, and ends when each has an outcome', async () => {
-  await state.fetches.request([{ did: known, host: null, revMin: '', urgency: 'now' }], 0);
-  await state.fetches.request([{ did: didIn(0, 0), host: null, revMin: '', urgency: 'now' }], 0);
-  const appended: [string, Entry][] = [];
-  const refreshed: string[] = [];
-  const rescanned: string[] = [];
-  const stop = new AbortController();
-  const repair = new SlotRepair({
+function newRepair(overrides: Partial<SlotRepairOptions> = {}): SlotRepair {
+  stop = new AbortController();
+  return new SlotRepair({
     caller: { call },
     map: () => map,
     appender: {
@@ -78,35 +87,161 @@ it('asks for repos that ingest, the slot or others know, and ends when each has 
     } as unknown as LogAppender,
     state,
     backfill: {
-      requestRepos: async (dids) =>
-        void (await state.fetches.request(
+      requestRepos: async (dids) => {
+        requested.push(...dids);
+        await state.fetches.request(
           dids.map((did) => ({ did, host: null, revMin: '', urgency: 'now' as const })),
           0,
-        )),
+        );
+      },
     },
     identities: { refresh: async (did) => void refreshed.push(did) },
-    bsync: { rescan: async (isWanted) => void rescanned.push(...[known, didIn(0, 0)].filter(isWanted)) },
-    rescanLabels: async (isWanted) => [known, didIn(0, 0)].filter(isWanted).map((did) => `labeler of ${did}`),
+    bsync: { rescan: async ({ isWanted }) => void rescanned.push(...[known, didIn(0, 0)].filter(isWanted)) },
+    rescanLabels: async (request) => {
+      labelRequests.push(request);
+      return unread;
+    },
     clock: systemClock,
     random: seededRandom(1),
+    note: () => {},
     signal: stop.signal,
+    ...overrides,
   });
-  await expect(repair.request(0, false)).rejects.toMatchObject({ code: 'InvalidArgument' });
-  expect(await repair.request(1, true)).toMatchObject({ repos: 3 });
+}
+
+const ask = (slot: number, more: { isDryRun?: boolean; withoutLabels?: string[] } = {}) => ({
+  slot,
+  isDryRun: false,
+  withoutLabels: [],
+  ...more,
+});
+
+async function fetched(did: string, outcome: 'done' | 'failed' | 'gone' = 'done'): Promise<void> {
+  await until(() => state.repairs.get()?.isRequested === true && state.repairs.get()?.generation === generation);
+  await until(() => state.fetches.get(did)?.state === 'queued');
+  await state.fetches.storeOutcome(did, (row) => ({ ...row, state: outcome }));
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'skyshard-repair-'));
+  state = new IngestState(folder, 2 ** 28);
+  [generation, condition, unread] = [1, 'incomplete', []];
+  [appended, requested, refreshed, rescanned, labelRequests] = [[], [], [], [], []];
+  await state.fetches.request([{ did: known, host: null, revMin: '', urgency: 'now' }], 0);
+  await state.fetches.request([{ did: didIn(0, 0), host: null, revMin: '', urgency: 'now' }], 0);
+});
+afterEach(async () => {
+  stop.abort();
+  await state[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+it('asks for repos that ingest, the slot or others know, and ends when each has an outcome', async () => {
+  const repair = newRepair();
+  await expect(repair.request(ask(0))).rejects.toMatchObject({ code: 'InvalidArgument' });
+  expect(await repair.request(ask(1, { isDryRun: true }))).toMatchObject({ repos: 3 });
   expect(repair.progress).toBe(null);
-  await repair.request(1, false);
+  await repair.request(ask(1));
   await until(() => repair.progress?.phase === 'fetching' && refreshed.length === 3);
   expect(refreshed.sort()).toEqual([known, named, own].sort());
   await until(() => rescanned.length > 0);
   expect(rescanned).toEqual([known]);
-  await state.fetches.storeOutcome(known, (row) => ({ ...row, state: 'done' }));
-  await state.fetches.storeOutcome(own, (row) => ({ ...row, state: 'failed' }));
+  expect([known, didIn(0, 0)].filter(labelRequests[0]!.isWanted)).toEqual([known]);
+  await fetched(known);
+  await fetched(own, 'failed');
   await until(() => repair.progress?.left === 1);
   expect(appended).toEqual([]);
-  await state.fetches.storeOutcome(named, (row) => ({ ...row, state: 'gone' }));
+  await fetched(named, 'gone');
   await until(() => repair.progress?.phase === 'done');
-  expect(repair.progress).toMatchObject({ repos: 3, left: 0, failed: 1 });
-  expect(repair.progress?.problem).toBe(`labels were not all read again of labeler of ${known}`);
+  expect(repair.progress).toMatchObject({ repos: 3, left: 0, failed: 1, problem: null });
   expect(appended).toEqual([[expect.any(String), { kind: 'completed' }]]);
   expect(slotOf(appended[0]![0], slots)).toBe(1);
+}, 30_000);
+
+it('completes no slot while a labeler is unread, unless the operator gives that one up', async () => {
+  unread = ['did:web:labeler.example'];
+  const repair = newRepair();
+  await repair.request(ask(1));
+  for (const did of [known, named, own]) await fetched(did);
+  await until(() => repair.progress?.phase === 'failed');
+  expect(repair.progress?.problem).toBe('labels of did:web:labeler.example could not be read again');
+  expect(appended).toEqual([]);
+  // Asked for again, it goes on where it was.
+  requested = [];
+  await repair.request(ask(1));
+  await until(() => repair.progress?.phase === 'failed');
+  expect(requested).toEqual([]);
+  await repair.request(ask(1, { withoutLabels: [...unread] }));
+  await until(() => repair.progress?.phase === 'done');
+  expect(repair.progress).toMatchObject({ withoutLabels: unread, problem: null });
+  expect(labelRequests.at(-1)!.isLeftOut(unread[0]!)).toBe(true);
+  expect(appended).toHaveLength(1);
+}, 30_000);
+
+it('lets a labeler be given up while it runs', async () => {
+  const [gone, other] = ['did:web:gone.example', 'did:web:other.example'] as const;
+  const repair = newRepair({
+    rescanLabels: async ({ isLeftOut }) => {
+      await until(() => isLeftOut(gone));
+      return isLeftOut(other) ? [other] : [];
+    },
+  });
+  await repair.request(ask(1));
+  for (const did of [known, named, own]) await fetched(did);
+  await repair.request(ask(1, { withoutLabels: [gone] }));
+  await until(() => repair.progress?.phase === 'done');
+  expect(repair.progress?.withoutLabels).toEqual([gone]);
+}, 30_000);
+
+it('fails, and goes on with nothing, when anything that it reads again fails', async () => {
+  const failure = new DataPlaneError('StorageFull', 'there is no room');
+  const repair = newRepair({ rescanLabels: () => Promise.reject(failure) });
+  await repair.request(ask(1));
+  await until(() => rescanned.length > 0);
+  expect(repair.progress?.phase).toBe('fetching');
+  for (const did of [known, named, own]) await fetched(did);
+  await until(() => repair.progress?.phase === 'failed');
+  expect(repair.progress?.problem).toBe('there is no room');
+  expect(appended).toEqual([]);
+}, 30_000);
+
+it('goes on after a restart, without asking again for what has been fetched', async () => {
+  const first = newRepair({ bsync: { rescan: ({ positions }) => positions.finish('bsync of a test') } });
+  await first.request(ask(1));
+  await fetched(known);
+  await fetched(own, 'failed');
+  await until(() => labelRequests[0]?.positions.isDone('bsync of a test') && state.repairs.get()?.isRequested);
+  stop.abort();
+  await until(() => state.repairs.get()?.done.length === 1);
+  requested = [];
+  const second = newRepair();
+  expect(second.progress).toMatchObject({ slot: 1, phase: 'fetching' });
+  await expect(second.request(ask(0))).rejects.toMatchObject({ code: 'InvalidArgument' });
+  const running = second.run();
+  await until(() => labelRequests.length === 2);
+  expect(requested).toEqual([own]);
+  expect(labelRequests[1]!.positions.isDone('bsync of a test')).toBe(true);
+  await fetched(own);
+  await fetched(named);
+  await running;
+  expect(second.progress).toMatchObject({ phase: 'done', repos: 3, failed: 0 });
+  expect(appended).toHaveLength(1);
+  // Nothing is left to go on with.
+  await newRepair().run();
+  expect(appended).toHaveLength(1);
+}, 30_000);
+
+it('begins at the beginning after a restart when the slot has lost what it had once more', async () => {
+  await newRepair().request(ask(1));
+  await until(() => state.repairs.get()?.isRequested);
+  stop.abort();
+  for (const did of [known, named, own]) await fetched(did);
+  requested = [];
+  generation = 2;
+  const second = newRepair();
+  const running = second.run();
+  for (const did of [known, named, own]) await fetched(did);
+  await running;
+  expect(requested.sort()).toEqual([known, named, own].sort());
+  expect(second.progress?.phase).toBe('done');
 }, 30_000);

@@ -54,6 +54,7 @@ class Node implements NodeCaller {
         owners: 0,
         quarantined: 0,
         suspendedDids: 0,
+        generation: 1,
         state: 'applying',
         condition: this.condition,
       }),

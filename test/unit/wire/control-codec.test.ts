@@ -55,6 +55,7 @@ const slotStatus = fc.record<SlotStatus>({
   suspendedDids: count,
   state: fc.constantFrom('applying', 'full', 'stopped'),
   owners: count,
+  generation: count,
   condition: fc.constantFrom('complete', 'new', 'incomplete'),
 });
 const nodeStatus = fc.record({
