@@ -26,6 +26,8 @@ export type BoxOptions = {
   readonly network: ServingNetworkOptions;
   readonly slots: number;
   readonly nodes: number;
+  /** The router runs in the process of the last node, instead of one of its own. */
+  readonly edge?: boolean;
   readonly nodeFlags?: readonly string[];
   /** A program that starts the nodes; see `startChild`. */
   readonly nodePrefix?: readonly string[];
@@ -79,11 +81,13 @@ async function startProcesses(
   writeFileSync(mapPath, JSON.stringify(raw));
   const shared = ['--data-dir', dataDir, '--map', mapPath, '--log-level', 'error'];
   const started = { nodeFlags: options.nodeFlags ?? [], env: { UV_THREADPOOL_SIZE: '16' }, readyMsMax: 60_000 };
-  const names = [...map.nodes.keys(), 'router'];
+  const names = [...map.nodes.keys(), ...(options.edge === true ? [] : ['router'])];
+  const routerPorts = ['--router-port', '0', '--http2-port', '0'];
+  const edge = options.edge === true ? ['--edge', ...routerPorts] : [];
   const words = (name: string): string[] =>
     name === 'router'
-      ? ['router', '--router-port', '0', '--http2-port', '0', ...shared]
-      : ['node', name, ...(options.nodeSettings ?? []), ...shared];
+      ? ['router', ...routerPorts, ...shared]
+      : ['node', name, ...(name === names.at(-1) ? edge : []), ...(options.nodeSettings ?? []), ...shared];
   const prefixOf = (name: string) => (name === 'router' ? [] : (options.nodePrefix ?? []));
   const outcomes = await Promise.allSettled(
     names.map((name) => startChild(mainScript, words(name), { ...started, prefix: prefixOf(name) })),
@@ -100,8 +104,10 @@ async function stopAll(children: readonly BenchChild[]): Promise<void> {
   for (const child of [...children].reverse()) await child[Symbol.asyncDispose]();
 }
 
+/** Returns where a router answers. */
 function portOf(child: BenchChild): number {
-  return (child.ready as { readonly ports: { readonly port: number } }).ports.port;
+  const { ports } = child.ready as { readonly ports: { readonly port: number; readonly routerPort?: number } };
+  return ports.routerPort ?? ports.port;
 }
 
 /** Appends every entry of the network, and waits until all are applied, effects included. */

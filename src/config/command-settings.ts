@@ -32,7 +32,7 @@ export const commandSettings = {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: ['router', ...ingestCommands, 'import postgres'],
+    commands: ['node', 'router', ...ingestCommands, 'import postgres'],
     help: 'ingest to ask; absent = the one that run.json in the data folder names (a router then asks none)',
   },
   eventsPerSecond: {

@@ -62,8 +62,8 @@ export const settingTable = {
   host: {
     kind: 'text',
     default: '127.0.0.1',
-    commands: ['up', 'router', 'ingest', 'demo'],
-    help: 'address to listen on; beyond loopback, tokens are required (nodes take theirs from the map)',
+    commands: ['up', 'node', 'router', 'ingest', 'demo'],
+    help: 'address to listen on; beyond loopback, tokens are required (nodes take theirs from the map, but not their edges)',
   },
   allowedHost: {
     kind: 'names',
@@ -71,13 +71,24 @@ export const settingTable = {
     commands: ['up', 'node', 'router', 'ingest'],
     help: 'host name that requests may carry, as behind a proxy; may be repeated (absent = loopback names on loopback, else any)',
   },
+  edge: {
+    kind: 'switch',
+    default: false,
+    commands: ['node'],
+    help: 'also answer as a router, without a hop to the slots of this node',
+  },
   routerPort: {
     ...port,
     default: 7400,
-    commands: ['up', 'router'],
+    commands: ['up', 'node', 'router'],
     help: 'gRPC over HTTP/1.1, Connect and admin; 0 = any free port',
   },
-  http2Port: { ...port, default: 7401, commands: ['up', 'router'], help: 'gRPC over HTTP/2; 0 = any free port' },
+  http2Port: {
+    ...port,
+    default: 7401,
+    commands: ['up', 'node', 'router'],
+    help: 'gRPC over HTTP/2; 0 = any free port',
+  },
   ingestPort: {
     ...port,
     default: 7402,
@@ -151,14 +162,14 @@ export const settingTable = {
     kind: 'url',
     default: 'https://plc.directory',
     schemes: webSchemes,
-    commands: ['up', 'router', 'ingest'],
+    commands: ['up', 'node', 'router', 'ingest'],
     help: 'directory of did:plc documents',
   },
   handleResolver: {
     kind: 'url',
     default: null,
     schemes: webSchemes,
-    commands: ['up', 'router', 'ingest'],
+    commands: ['up', 'node', 'router', 'ingest'],
     help: 'host that answers com.atproto.identity.resolveHandle; absent = DNS and https',
   },
   bsyncUrl: {
@@ -192,7 +203,7 @@ export const settingTable = {
   allowPrivateHosts: {
     kind: 'switch',
     default: false,
-    commands: ['up', 'router', 'ingest'],
+    commands: ['up', 'node', 'router', 'ingest'],
     help: 'let look-ups and fetches go to private and loopback addresses',
   },
   demo: {

@@ -10,7 +10,7 @@ export type NodeMapOptions = {
   /** Reads the JSON of the map again. */
   readonly readMap: () => unknown;
   /** Gives a newer map, under which the node serves the same slots, to its apply threads. */
-  readonly useMap: (mapJson: unknown) => void;
+  readonly useMap: (mapJson: unknown, map: ShardMap) => void;
   /** Ends the node, which its supervisor starts again with the newer map. */
   readonly fail: (error: Error) => void;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
@@ -35,7 +35,7 @@ export function followNodeMap(options: NodeMapOptions): MapFollower {
     },
     adopt: (newest) => {
       if (dutiesOf(newest, name) === duties) {
-        useMap(newestJson);
+        useMap(newestJson, newest);
         return null;
       }
       const problem = `the shard map of epoch ${newest.epoch} gives node ${name} other slots or another address`;

@@ -12,10 +12,11 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import { LabelledCounter } from '../metrics/metric.ts';
 import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts';
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
+import type { MapFollower } from '../shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import { didsOfSlotAnswer, didsOfSlotRequest } from '../wire/dids-of-slot.ts';
-import type { CallHandler } from '../wire/node-caller.ts';
+import type { CallHandler, NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
@@ -41,6 +42,8 @@ export type NodeOptions = {
   readonly mapJson: unknown;
   /** Reads the map again, after a peer's frame carried a newer epoch. Errors: DataPlaneError. */
   readonly readMap?: () => unknown;
+  /** Called after the node has taken a newer map. */
+  readonly onNewMap?: (map: ShardMap) => void;
   readonly dataDir: string;
   readonly host: string;
   readonly allowedHosts?: readonly string[];
@@ -68,6 +71,9 @@ export type NodeOptions = {
 /** `failed` rejects when the node cannot continue. */
 export type RunningNode = AsyncDisposable & {
   readonly port: number;
+  readonly maps: MapFollower;
+  /** Returns the caller of a router in this process, which asks this node without a hop. */
+  callerOf(elsewhere: NodeCaller): NodeCaller;
   readonly failed: Promise<void>;
   close(): Promise<void>;
 };
@@ -181,19 +187,16 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   // Commits can arrive before the caches exist.
   let invalidate: ChangeListener = () => {};
   const { note = () => {}, clock = systemClock, readMap = () => options.mapJson } = options;
-  const useMap = (mapJson: unknown): void => {
+  const useMap = (mapJson: unknown, newest: ShardMap): void => {
     for (const link of links) link.useMap(mapJson);
+    options.onNewMap?.(newest);
   };
   const maps = followNodeMap({ name, map, readMap, useMap, fail: failure.reject, note, clock });
-  const quarantined = new LabelledCounter(registry, 'skyshard_quarantine_total');
   let links: readonly ApplyLink[] = [];
   links = await startApplyThreads(options, map, {
     onChange: (slot, changes) => invalidate(slot, changes),
     onDeath: failure.reject,
-    onQuarantine: (slot, { seq, kind, did, reason }) => {
-      quarantined.with(kind, reasonLabel(reason)).add();
-      note('an entry could not be applied and is in quarantine', { slot, seq, kind, did, reason });
-    },
+    onQuarantine: quarantineNoter(registry, note),
     // It comes again with the next frame, once all threads can be given a map.
     onNewerEpoch: (epoch) => void (links.length > 0 && maps.saw(epoch)),
   });
@@ -250,9 +253,20 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   };
   return {
     port: serving.port,
+    maps,
+    callerOf: (elsewhere) => serving.callerOf(name, elsewhere),
     failed: failure.promise,
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Returns a function that counts and notes what goes into quarantine. */
+function quarantineNoter(registry: Registry, note: NonNullable<NodeOptions['note']>): ApplyLinkOptions['onQuarantine'] {
+  const quarantined = new LabelledCounter(registry, 'skyshard_quarantine_total');
+  return (slot, { seq, kind, did, reason }) => {
+    quarantined.with(kind, reasonLabel(reason)).add();
+    note('an entry could not be applied and is in quarantine', { slot, seq, kind, did, reason });
   };
 }
 

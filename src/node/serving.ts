@@ -13,7 +13,8 @@ import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
 import type { PageRules } from '../http/page-guard.ts';
 import { DurationSummary, registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
-import type { CallHandler } from '../wire/node-caller.ts';
+import { LocalCaller } from '../wire/local-caller.ts';
+import type { CallHandler, NodeCaller } from '../wire/node-caller.ts';
 import { WireServer, type WireServerSnapshot } from '../wire/wire-server.ts';
 
 export type ServingOptions = PageRules & {
@@ -41,6 +42,8 @@ export type ServingOptions = PageRules & {
 export type RunningServing = AsyncDisposable & {
   readonly port: number;
   readonly wire: () => WireServerSnapshot;
+  /** Returns the caller of a router in this process; `node` is the node's own name. */
+  callerOf(node: string, elsewhere: NodeCaller): NodeCaller;
   /** Stops listening, waits up to `graceMs` for running calls, then closes every connection. */
   close(graceMs?: number): Promise<void>;
 };
@@ -59,6 +62,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   const clock = options.clock ?? systemClock;
   // The label is the name of a handler, so its cardinality is bounded.
   const durations = new DurationSummary(options.registry, 'skyshard_call_duration_seconds', clock);
+  const observe = (method: string, durationMs: number): void => durations.with(method).record(durationMs);
   const wire = new WireServer({
     handlers: options.handlers,
     epoch: options.epoch,
@@ -66,7 +70,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     ...(options.epochRefusal === undefined ? {} : { epochRefusal: options.epochRefusal }),
     clusterToken: options.clusterToken,
     clock,
-    observe: (method, durationMs) => durations.with(method).record(durationMs),
+    observe,
     onFault: options.onFault,
   });
   registerWireMetrics(options.registry, wire);
@@ -96,7 +100,14 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     })();
     return closing;
   };
-  return { port: server.port, wire: () => wire.snapshot, close, [Symbol.asyncDispose]: () => close() };
+  const { handlers, epoch, epochRefusal = () => null } = options;
+  return {
+    port: server.port,
+    wire: () => wire.snapshot,
+    callerOf: (node, elsewhere) => new LocalCaller({ node, handlers, elsewhere, epoch, epochRefusal, observe, clock }),
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
 }
 
 function registerWireMetrics(registry: Registry, wire: WireServer): void {

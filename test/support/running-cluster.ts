@@ -54,18 +54,18 @@ export type RunningCluster = {
   stop(): Promise<number | null>;
 };
 
-/** Makes a folder with a map of two nodes on free ports; the caller removes it. */
-export function clusterFolder(): string {
+const twoShards = [
+  { name: 's0', primary: 'n0', replicas: [], slots: ['0-1'] },
+  { name: 's1', primary: 'n1', replicas: [], slots: ['2-3'] },
+];
+const oneShard = [{ name: 's0', primary: 'n0', replicas: [], slots: ['0-3'] }];
+
+/** Makes a folder with a map of one or two nodes on free ports; the caller removes it. */
+export function clusterFolder(nodeCount: 1 | 2 = 2): string {
   const folder = mkdtempSync(join(tmpdir(), 'skyshard-up-'));
-  const address = { host: '127.0.0.1', port: 0 };
-  const shards = [
-    { name: 's0', primary: 'n0', replicas: [], slots: ['0-1'] },
-    { name: 's1', primary: 'n1', replicas: [], slots: ['2-3'] },
-  ];
-  writeFileSync(
-    join(folder, 'map.json'),
-    JSON.stringify({ epoch: 1, slots: 4, nodes: { n0: address, n1: address }, shards }),
-  );
+  const shards = nodeCount === 1 ? oneShard : twoShards;
+  const nodes = Object.fromEntries(shards.map(({ primary }) => [primary, { host: '127.0.0.1', port: 0 }]));
+  writeFileSync(join(folder, 'map.json'), JSON.stringify({ epoch: 1, slots: 4, nodes, shards }));
   return folder;
 }
 

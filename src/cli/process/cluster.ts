@@ -2,8 +2,9 @@
  * The processes of one `skyshard up`: their flags, and the order in which they start and stop.
  *
  * Start: the demo, then the nodes together, then ingest, which appends to them from its first
- * event, then the router, which asks ingest when it settles. Stop: ingest first, so that nothing
- * comes in; then the router; then the nodes, which flush; the demo last.
+ * event, then the router, which asks ingest when it settles. A lone node is its own router. Stop:
+ * ingest first, so that nothing comes in; then the router; then the nodes, which flush; the demo
+ * last.
  */
 import { join, resolve } from 'node:path';
 import { isSea } from 'node:sea';
@@ -33,10 +34,16 @@ function urlFor(host: string, port: number): string {
   return `http://${reachable}:${port}`;
 }
 
-function runningProcess(child: SupervisedChild): RunningProcess {
-  const { host, ports } = child.listening;
+function runningProcess({ pid, listening: { host, ports } }: SupervisedChild): RunningProcess {
   const port = ports['port']!;
-  return { pid: child.pid, host, port, url: urlFor(host, port) };
+  return { pid, host, port, url: urlFor(host, port) };
+}
+
+/** Returns where the router in a process listens, which is all of it or the edge of a node. */
+function runningRouter({ pid, listening: { ports } }: SupervisedChild, host: string): RunFile['router'] {
+  const port = ports['routerPort'] ?? ports['port']!;
+  const http2Port = ports['http2Port']!;
+  return { pid, host, port, url: urlFor(host, port), http2Port, http2Url: urlFor(host, http2Port) };
 }
 
 /** Settings of the children: absolute paths, and the map with real ports. */
@@ -150,10 +157,13 @@ export class Cluster implements AsyncDisposable {
     const own = withClusterToken({ ...absolutePaths(settings, this.#mapPath), ...ports }, map);
     const followed = settings.demo ? followDemo(own, await this.#startDemo(own)) : own;
     log('debug', 'starting the nodes', { count: map.nodes.size, epoch: map.epoch });
+    const ingestUrl = urlFor(followed.host, followed.ingestPort);
+    const isLone = map.nodes.size === 1;
+    const served: Settings = { ...followed, edge: isLone, ingestUrl: isLone ? ingestUrl : null };
     for (const name of map.nodes.keys()) {
       this.#nodes.set(
         name,
-        this.#child(name, 'node', (before) => ['node', name, ...flagsFor('node', onceOnly(followed, before))]),
+        this.#child(name, 'node', (before) => ['node', name, ...flagsFor('node', onceOnly(served, before))]),
       );
     }
     await Promise.all([...this.#nodes.values()].map((node) => node.start()));
@@ -162,9 +172,11 @@ export class Cluster implements AsyncDisposable {
       ...flagsFor('ingest', onceOnly(followed, before)),
     ]);
     await this.#ingest.start();
-    const routed: Settings = { ...followed, ingestUrl: runningProcess(this.#ingest).url };
-    this.#router = this.#child('router', 'router', () => ['router', ...flagsFor('router', routed)]);
-    await this.#router.start();
+    if (!isLone) {
+      const routed: Settings = { ...followed, ingestUrl };
+      this.#router = this.#child('router', 'router', () => ['router', ...flagsFor('router', routed)]);
+      await this.#router.start();
+    }
     this.#isComplete = true;
     return this.#writeRun();
   }
@@ -180,18 +192,18 @@ export class Cluster implements AsyncDisposable {
   }
 
   #writeRun(): RunFile {
-    if (!this.#isComplete || this.#router === null || this.#ingest === null) {
+    const [node] = this.#nodes.values();
+    const router = this.#router ?? node;
+    if (!this.#isComplete || router === undefined || this.#ingest === null) {
       throw new DataPlaneError('Unavailable', 'the cluster has not started');
     }
-    const router = runningProcess(this.#router);
-    const http2Port = this.#router.listening.ports['http2Port']!;
     const run: RunFile = {
       version,
       pid: process.pid,
       startedAt: this.#startedAt,
       map: this.#mapPath,
       epoch: this.#epoch,
-      router: { ...router, http2Port, http2Url: urlFor(router.host, http2Port) },
+      router: runningRouter(router, this.#context.settings.host),
       ingest: runningProcess(this.#ingest),
       nodes: Object.fromEntries([...this.#nodes].map(([name, child]) => [name, runningProcess(child)])),
       demo: this.#demo === null ? null : runningProcess(this.#demo),

@@ -158,6 +158,31 @@ describe('skyshard up', () => {
   });
 });
 
+describe('skyshard up of one node', () => {
+  it('has no router process: the node answers as one, also after it was killed', async () => {
+    const ownFolder = clusterFolder(1);
+    const lone = await startCluster(ownFolder, demo);
+    try {
+      const { router, nodes } = lone.run;
+      expect(router.pid).toBe(nodes['n0']!.pid);
+      expect(router.port).not.toBe(nodes['n0']!.port);
+      await settle(lone);
+      const before = appliedOf(await statusOf(lone));
+      expect(before).toBeGreaterThan(100);
+      process.kill(router.pid, 'SIGKILL');
+      await until(() => (readRunFile(lone.dataDir)?.router.pid ?? router.pid) !== router.pid, 60_000);
+      expect(readRunFile(lone.dataDir)!.router.url).toBe(router.url);
+      await until(async () => (await statusOf(lone)).nodes.every(({ state }) => state === 'up'), 30_000);
+      await settle(lone);
+      expect(appliedOf(await statusOf(lone))).toBeGreaterThanOrEqual(before);
+      expect(await runCommand(['settle', `--data-dir=${lone.dataDir}`])).toMatchObject({ code: 0 });
+    } finally {
+      expect(await lone.stop()).toBe(0);
+      removeFolder(ownFolder);
+    }
+  }, 180_000);
+});
+
 describe('skyshard up, at a second Ctrl-C,', () => {
   it('kills everything and exits with 130, however soon it comes', async () => {
     const ownFolder = clusterFolder();

@@ -1,0 +1,79 @@
+/**
+ * The NodeCaller of a router inside a node's process: calls to that node run at once, in this
+ * thread; those to other nodes take the wire.
+ *
+ * Nothing that calls can know the difference: errors, limits and the refusal of an outdated map are
+ * those of a WireServer.
+ */
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError, type ErrorCode, toDataPlaneError } from '../base/data-plane-error.ts';
+import { payloadBytesMax } from './frame.ts';
+import type { CallHandler, NodeCall, NodeCaller } from './node-caller.ts';
+import { nodeCalls } from './node-calls.ts';
+
+export type LocalCallerOptions = {
+  /** The name of the node in this process. */
+  readonly node: string;
+  /** By method name. */
+  readonly handlers: ReadonlyMap<string, CallHandler>;
+  readonly elsewhere: NodeCaller;
+  readonly epoch: () => number;
+  /** Returns why calls to slots are refused with `WrongEpoch`, or null. */
+  readonly epochRefusal: () => string | null;
+  /** Called after each call to this node, so it must be cheap. */
+  readonly observe: (method: string, durationMs: number, code: ErrorCode | null) => void;
+  readonly clock: Clock;
+};
+
+export class LocalCaller implements NodeCaller {
+  readonly #options: LocalCallerOptions;
+
+  constructor(options: LocalCallerOptions) {
+    this.#options = options;
+  }
+
+  call(request: NodeCall): Promise<Uint8Array> {
+    if (request.node !== this.#options.node) return this.#options.elsewhere.call(request);
+    const startMs = this.#options.clock.monotonicMs();
+    try {
+      const answer = this.#run(request, startMs);
+      if (!(answer instanceof Uint8Array)) return this.#whenDone(request.method, startMs, answer);
+      // The next read reuses the memory.
+      return Promise.resolve(this.#checked(request.method, startMs, Buffer.from(answer)));
+    } catch (thrown) {
+      return Promise.reject(this.#failed(request.method, startMs, thrown));
+    }
+  }
+
+  #run({ node, method, payload, timeoutMs }: NodeCall, startMs: number): Promise<Uint8Array> | Uint8Array {
+    const { handlers, epochRefusal, epoch } = this.#options;
+    const handler = handlers.get(method);
+    if (handler === undefined) throw new DataPlaneError('Unimplemented', `no method "${method}" on node ${node}`);
+    const wrongEpoch = method === nodeCalls.status ? null : epochRefusal();
+    if (wrongEpoch !== null) throw new DataPlaneError('WrongEpoch', wrongEpoch);
+    return handler(payload, { method, epoch: epoch(), deadlineMs: startMs + timeoutMs });
+  }
+
+  async #whenDone(method: string, startMs: number, answer: Promise<Uint8Array>): Promise<Uint8Array> {
+    try {
+      return this.#checked(method, startMs, await answer);
+    } catch (thrown) {
+      throw this.#failed(method, startMs, thrown);
+    }
+  }
+
+  #checked(method: string, startMs: number, answer: Uint8Array): Uint8Array {
+    if (answer.length > payloadBytesMax) {
+      const message = `${method}: an answer of ${answer.length} bytes; payloadBytesMax is ${payloadBytesMax}`;
+      throw new DataPlaneError('ResourceExhausted', message);
+    }
+    this.#options.observe(method, this.#options.clock.monotonicMs() - startMs, null);
+    return answer;
+  }
+
+  /** Returns what was thrown: a broken invariant is this process's own. */
+  #failed(method: string, startMs: number, thrown: unknown): unknown {
+    this.#options.observe(method, this.#options.clock.monotonicMs() - startMs, toDataPlaneError(thrown).code);
+    return thrown;
+  }
+}
