@@ -19,7 +19,6 @@ import {
   idleStepUs,
   inlineRepoWorkUs,
   inlineWorkUs,
-  lateJudgementsMax,
   workCostUs,
 } from './apply/apply-context.ts';
 import { applyEffect, applyEntry } from './apply/apply-entry.ts';
@@ -109,7 +108,6 @@ export class EntryApplier {
       },
       slotOf: (key) => slotOf(key, this.#slots),
       workUsLeft: 0,
-      judgementsLeft: 0,
       workKey: null,
       send: (effect) => this.#send(effect),
       longWork: (work) => {
@@ -242,7 +240,6 @@ export class EntryApplier {
     this.#sentOfEntry = 0;
     this.#context.appendMs = appendMs;
     this.#context.workUsLeft = inlineWorkUs;
-    this.#context.judgementsLeft = lateJudgementsMax;
     this.#context.isIncomplete = this.#meta.condition !== 'complete';
   }
 

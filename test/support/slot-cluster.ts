@@ -140,10 +140,11 @@ export class SlotCluster implements AsyncDisposable {
   #run(index: number): void {
     const entries = this.#waiting[index]!.splice(0, this.#entriesPerChunk);
     const chunk = { slot: index, origin: null, items: entries.map((entry) => encodeEntry(entry)), marks: [] };
-    this.#runChunks(index, entries.length === 0 ? [] : [bytesOfChunk(chunk)]);
+    this.runChunks(index, entries.length === 0 ? [] : [bytesOfChunk(chunk)]);
   }
 
-  #runChunks(index: number, chunks: readonly Uint8Array[]): void {
+  /** Applies chunks, or a step of what waits, in one transaction; its effects wait for delivery. */
+  runChunks(index: number, chunks: readonly Uint8Array[]): void {
     const result = this.slots[index]!.run(chunks, this.nowMs++);
     for (const outcome of result.outcomes) {
       invariant(outcome.status === 'durable', `slot ${index} takes what it is given (${JSON.stringify(outcome)})`);
@@ -153,7 +154,7 @@ export class SlotCluster implements AsyncDisposable {
 
   #deliver({ source, batch }: Parcel): void {
     const origin = originOf(this.slots[source]!, batch.previousMark);
-    this.#runChunks(batch.target, [
+    this.runChunks(batch.target, [
       bytesOfChunk({ slot: batch.target, origin, items: batch.items, marks: batch.marks }),
     ]);
     this.#waiting[source]!.push({ kind: 'delivered', target: batch.target, mark: batch.lastMark });

@@ -18,8 +18,6 @@ export type ApplyContext = {
   readonly source: number;
   /** True for an effect of a source that sends again all that it owes. */
   readonly isResent: boolean;
-  /** Replies that the entry may still judge again; see `lateJudgementsMax`. */
-  judgementsLeft: number;
   /** Notes that such a source still owes the row of this key; nothing for any other effect. */
   confirm(key: Buffer): void;
   /** Returns the slot of a DID or a handle. */
@@ -60,14 +58,12 @@ export const idleStepUs = 10_000;
  */
 const effectsPerOpMax = 3 * (mentionsMax + 3 + 8 + 1 + 4 + 10);
 /**
- * Replies that one entry judges again because of facts that came after them, such as a follow: one
- * that is withdrawn or promoted does so too, and an entry may hold hundreds. Those beyond keep the
- * verdict that they have.
+ * Effects that one causes within the slot, most of them one of a reply: each gate's verdict and the
+ * count that follows it, a question and its answer, and the ancestors' notices both times.
  */
-export const lateJudgementsMax = 2_000;
-const effectsPerJudgement = 10;
+const effectsPerEffectMax = 3 + 8 + 1 + 1 + 10;
 /** A step ends once it has cost its share; what passes that is of one record or one reply. */
-const effectsPerStepMax = Math.ceil(Math.max(inlineRepoWorkUs, idleStepUs) / workCostUs.effect) + effectsPerOpMax;
+const effectsPerStepMax =
+  Math.ceil(Math.max(inlineRepoWorkUs, idleStepUs) / workCostUs.effect) * (1 + effectsPerEffectMax) + effectsPerOpMax;
 /** Effects of one entry: of its ops, of long work that it begins, of a step of what waits. */
-export const effectsOfEntryMax =
-  opsPerEntryMax * effectsPerOpMax + 2 * effectsPerStepMax + lateJudgementsMax * effectsPerJudgement;
+export const effectsOfEntryMax = opsPerEntryMax * effectsPerOpMax + 2 * effectsPerStepMax;

@@ -23,9 +23,8 @@ import {
 } from '../table/outgoing-edge.ts';
 import type { RecordRow } from '../table/record-row.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { answerAgain } from './gate-question-apply.ts';
+import { factChanged } from './fact-verdicts.ts';
 import { putRepostItem } from './repost-item.ts';
-import { judgeFollowedAgain } from './thread-apply.ts';
 import { sendVerification } from './verification-apply.ts';
 
 function edgeOf(rule: Edge, record: AppliedRecord, subject: EdgeSubject): OutgoingEdge {
@@ -70,8 +69,8 @@ function putClaimedEdge(
 /** Replies that gates judge by a follow may have come before it changes. */
 function judgeFollow(context: ApplyContext, { owner, ref }: AppliedRecord, did: string, fromMs: number): void {
   if (!areFollowsAsked(context.state, owner)) return;
-  judgeFollowedAgain(context, { owner, did: ref.did }, did, fromMs);
-  answerAgain(context, owner, { kind: 'follower', did }, fromMs);
+  factChanged(context, { owner, did: ref.did }, { kind: 'followed', did }, fromMs);
+  factChanged(context, { owner, did: ref.did }, { kind: 'follower', did }, fromMs);
 }
 
 /** Puts a stored edge record in JSON form, which has room for tags; its order needs a row then. */

@@ -1,19 +1,9 @@
 /** Applies what gates of other slots ask and say of the posts of this one. */
 import { versionOfCid } from '../../atproto/cid.ts';
-import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { EffectOf } from '../../entry/entry.ts';
-import { getActor } from '../table/actor-row.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
-import {
-  factsOfQuestion,
-  type GateFact,
-  getQuestion,
-  isFactAt,
-  putQuestion,
-  type Question,
-  waitersSince,
-} from '../table/gate-fact.ts';
+import { factsOfQuestion, isFactAt, putQuestion, type Question } from '../table/gate-fact.ts';
 import { markFollowsAsked } from '../table/gate-policy.ts';
 import { postFlag } from '../table/record-row.ts';
 import { quoteOf, replyOf } from '../table/record-values.ts';
@@ -75,20 +65,9 @@ export function applyGateQuestion(context: ApplyContext, effect: EffectOf<'gate-
   answer(context, owner, reply, effect);
 }
 
-function answer(context: ApplyContext, owner: number, reply: RecordRef, question: Question): void {
+/** Answers a question as the facts are now. */
+export function answer(context: ApplyContext, owner: number, reply: RecordRef, question: Question): void {
   const { root, version, indexedMs } = question;
   const isAllowed = factsOfQuestion(question).some((fact) => isFactAt(context.state, owner, fact, indexedMs));
   context.send({ type: 'gate-answer', root, reply, version, isAllowed });
-}
-
-/** Answers again for replies that were indexed since a change, which came after them. */
-export function answerAgain(context: ApplyContext, owner: number, fact: GateFact, fromMs: number): void {
-  const did = getActor(context.state, owner)?.did;
-  if (did === undefined) return;
-  for (const { rkey } of waitersSince(context.state, owner, fact, fromMs)) {
-    if (context.judgementsLeft <= 0) return;
-    context.judgementsLeft--;
-    const question = getQuestion(context.state, owner, rkey);
-    if (question !== undefined) answer(context, owner, { did, collection: nsid.post, rkey }, question);
-  }
 }

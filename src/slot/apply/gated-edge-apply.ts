@@ -8,6 +8,7 @@ import { edgeByKind } from '../../atproto/edge-kind.ts';
 import { invariant } from '../../base/invariant.ts';
 import { timeAt } from '../../base/time-bytes.ts';
 import type { Judged } from '../../entry/gate.ts';
+import { getActor } from '../table/actor-row.ts';
 import { putEnded } from '../table/gate-fact.ts';
 import { getPolicy, rulesAt } from '../table/gate-policy.ts';
 import {
@@ -23,7 +24,7 @@ import { removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { addToRecordCount, recordCountsKey } from '../table/record-counts.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
-import { answerAgain } from './gate-question-apply.ts';
+import { factChanged } from './fact-verdicts.ts';
 import { putJudgedNotice } from './judged-notice.ts';
 import { rowsAfter } from './rows-after.ts';
 
@@ -150,13 +151,18 @@ export function judgeQuotesAgain(
 }
 
 function applyListItem(context: ApplyContext, owner: number, effect: EdgeEffect, before: Buffer | undefined): void {
+  const { state } = context;
   const { subject: list, present } = effect;
   const judged = judgedOf(context, effect);
-  if (list === null) return;
+  const after = present ? edgeValue({ edge: 'list-item', judged }) : undefined;
+  if (list === null || (after !== undefined && before?.equals(after))) return;
   // Serving threads cache the lists that an actor is on.
-  context.state.touchedOwners.add(owner);
-  if (present) context.state.rows.put(incomingEdgeKey(owner, effect), edgeValue({ edge: 'list-item', judged }));
-  else if (before !== undefined)
-    putEnded(context.state, owner, { kind: 'list-item', list }, timeAt(before, 0), judged.eventMs);
-  answerAgain(context, owner, { kind: 'list-item', list }, judged.eventMs);
+  state.touchedOwners.add(owner);
+  const fact = { kind: 'list-item', list } as const;
+  const beforeMs = before === undefined ? Number.POSITIVE_INFINITY : timeAt(before, 0);
+  if (after !== undefined) state.rows.put(incomingEdgeKey(owner, effect), after);
+  else putEnded(state, owner, fact, beforeMs, judged.eventMs);
+  // A withdrawal need not say whose the subject is.
+  const did = getActor(state, owner)?.did;
+  if (did !== undefined) factChanged(context, { owner, did }, fact, Math.min(beforeMs, judged.eventMs));
 }

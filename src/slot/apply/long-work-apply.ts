@@ -18,6 +18,7 @@ import { deleteAccountStep } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { clearBracket, sweepBracket } from './bracket-sweep.ts';
 import { eraseStep } from './erase-apply.ts';
+import { judgeByFact } from './fact-verdicts.ts';
 import { judgeQuotesAgain } from './gated-edge-apply.ts';
 import { dropImportNotesStep } from './import-apply.ts';
 import { clearMutesStep } from './mute-apply.ts';
@@ -61,6 +62,8 @@ function step(context: ApplyContext, work: LongWork): LongWork | undefined {
       return noticeRepliesBelow(context, work);
     case 'gate-verdicts':
       return work.gate === 'thread' ? judgeRepliesAgain(context, work) : judgeQuotesAgain(context, work);
+    case 'fact-verdicts':
+      return judgeByFact(context, work);
     case 'bracket-sweep':
       return sweepBracket(context, work);
     case 'bracket-clear':
@@ -82,6 +85,9 @@ function merged(waiting: LongWork, work: LongWork): LongWork {
   // The rules have changed again: what is done must be done anew.
   if (waiting.type === 'gate-verdicts' && work.type === 'gate-verdicts')
     return { ...work, fromMs: Math.min(waiting.fromMs, work.fromMs) };
+  // A change concerns only replies since, so what is done before it stays done.
+  if (waiting.type === 'fact-verdicts' && work.type === 'fact-verdicts')
+    return waiting.fromMs < work.fromMs ? waiting : work;
   if (waiting.type === 'delete-account' && work.type === 'delete-account') {
     return { ...work, originMs: Math.max(waiting.originMs, work.originMs) };
   }

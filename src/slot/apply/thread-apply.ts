@@ -8,7 +8,6 @@ import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { EffectOf } from '../../entry/entry.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
-import { waitersSince } from '../table/gate-fact.ts';
 import { hiddenAt } from '../table/gate-policy.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import type { SlotState } from '../table/slot-state.ts';
@@ -95,23 +94,6 @@ export function judgeAgain(context: ApplyContext, thread: Thread, before: Thread
   if (row.judgement.verdict === 'pending') askAboutAuthor(context, thread, row);
   const notified = notifiedOf(context.state, thread.owner, thread.root.rkey, before);
   notifyAncestors(context, thread, row, { notified, notifiedSortMs: row.sortMs, isAnew: false });
-}
-
-/** Judges the replies of an actor again that depend on whether the owner followed it. */
-export function judgeFollowedAgain(
-  context: ApplyContext,
-  { owner, did: rootDid }: { readonly owner: number; readonly did: string },
-  did: string,
-  fromMs: number,
-): void {
-  const { state } = context;
-  for (const { indexedMs, rootRkey, rkey } of waitersSince(state, owner, { kind: 'followed', did }, fromMs)) {
-    if (context.judgementsLeft <= 0) return;
-    context.judgementsLeft--;
-    const row = getThreadReply(state, owner, rootRkey, { did, rkey });
-    if (row?.judgement.indexedMs !== indexedMs) continue;
-    judgeAgain(context, threadOf(state, owner, { did: rootDid, rkey: rootRkey }), row);
-  }
 }
 
 /** Applies the answer of a reply's slot. */

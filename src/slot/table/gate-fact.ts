@@ -10,6 +10,7 @@
 import { nsid } from '../../atproto/collection.ts';
 import {
   type RecordRef,
+  readDid,
   readRecordRef,
   readRkey,
   writeDid,
@@ -21,7 +22,7 @@ import { readEntryTime, timeAt, writeEntryTime } from '../../base/time-bytes.ts'
 import type { EffectOf } from '../../entry/entry.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import { findEdge } from './edge-by-subject.ts';
-import { listedPrefix } from './incoming-edge.ts';
+import { listedPrefix, timedKey } from './incoming-edge.ts';
 import { getRecordRow } from './record-row.ts';
 import { beginKey, emptyValue, type SlotState, tableCode } from './slot-state.ts';
 
@@ -34,21 +35,30 @@ export type GateFact =
   | { readonly kind: 'list-item'; readonly list: RecordRef };
 
 const row = { ended: 0, waiting: 1, asked: 2 } as const;
-const kindCode = { followed: 1, 'list-item': 2, follower: 3 } as const;
+const factKinds = ['followed', 'list-item', 'follower'] as const satisfies readonly GateFact['kind'][];
 /** Ends of one fact; of older ones the replies have long arrived. */
 const endsMax = 8;
-/** Replies that one late change judges again. */
-export const repliesPerFactMax = 1_000;
 /** Items of one list about one actor: as many as there are duplicates that took turns. */
 const itemsMax = 100;
 const valueWriter = sharedWriter(512);
 
+/** Writes a fact in a key. */
+export function writeFact(writer: ByteWriter, fact: GateFact): void {
+  writer.u8(1 + factKinds.indexOf(fact.kind));
+  if (fact.kind === 'list-item') writeRecordRef(writer, fact.list);
+  else writeDid(writer, fact.did);
+}
+
+/** Reads what `writeFact` wrote. */
+export function readFact(reader: ByteReader): GateFact {
+  const kind = factKinds[reader.u8() - 1] ?? reader.fail('a fact of an unknown kind');
+  return kind === 'list-item' ? { kind, list: readRecordRef(reader) } : { kind, did: readDid(reader) };
+}
+
 function beginFact(owner: number, code: number, fact: GateFact): ByteWriter {
+  const key = beginKey(owner, tableCode.gateFact).u8(code);
   // A follow has one row for its end, whoever asks.
-  const kind = code === row.ended && fact.kind === 'follower' ? 'followed' : fact.kind;
-  const key = beginKey(owner, tableCode.gateFact).u8(code).u8(kindCode[kind]);
-  if (fact.kind === 'list-item') writeRecordRef(key, fact.list);
-  else writeDid(key, fact.did);
+  writeFact(key, code === row.ended && fact.kind === 'follower' ? { ...fact, kind: 'followed' } : fact);
   return key;
 }
 
@@ -111,16 +121,28 @@ export function putWaiter(state: SlotState, owner: number, fact: GateFact, waite
   state.rows.put(waitingKey(owner, fact, waiter), emptyValue);
 }
 
-/** Returns the replies that a change of the fact at `fromMs` concerns. */
-export function waitersSince(state: SlotState, owner: number, fact: GateFact, fromMs: number): Waiter[] {
-  const prefix = beginFact(owner, row.waiting, fact).finish();
-  const start = beginFact(owner, row.waiting, fact);
-  writeEntryTime(start, fromMs);
-  const keys = state.rows.scanKeys({ start: start.finish(), end: prefixEnd(prefix), limit: repliesPerFactMax });
-  return [...keys].map((key) => {
-    const reader = new ByteReader(key, prefix.length);
-    return { indexedMs: readEntryTime(reader), rootRkey: readRkey(reader), rkey: readRkey(reader) };
-  });
+/** Removes such a row. */
+export function removeWaiter(state: SlotState, owner: number, fact: GateFact, waiter: Waiter): void {
+  state.rows.remove(waitingKey(owner, fact, waiter));
+}
+
+/** Returns the prefix of the replies that were judged by a fact, in the order of their times. */
+export function waitersPrefix(owner: number, fact: GateFact): Buffer {
+  return beginFact(owner, row.waiting, fact).finish();
+}
+
+/** True when a change of the fact at `fromMs` concerns replies. */
+export function hasWaitersSince({ rows }: SlotState, owner: number, fact: GateFact, fromMs: number): boolean {
+  const prefix = waitersPrefix(owner, fact);
+  const range = { start: timedKey(prefix, fromMs), end: prefixEnd(prefix), limit: 1 };
+  for (const _key of rows.scanKeys(range)) return true;
+  return false;
+}
+
+/** Reads a key of that prefix. */
+export function readWaiter(key: Buffer, prefix: Buffer): Waiter {
+  const reader = new ByteReader(key, prefix.length);
+  return { indexedMs: readEntryTime(reader), rootRkey: readRkey(reader), rkey: readRkey(reader) };
 }
 
 export type Question = Pick<EffectOf<'gate-question'>, 'root' | 'version' | 'indexedMs' | 'allowsFollowers' | 'lists'>;

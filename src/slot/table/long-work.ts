@@ -12,6 +12,7 @@ import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { type Gate, gates } from '../../entry/gate.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
+import { type GateFact, readFact, writeFact } from './gate-fact.ts';
 import { type MuteSort, muteSorts, readMuteSort } from './mute-clears.ts';
 import { beginSlotKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 import { type PostRef, readPost, writePost } from './thread-reply.ts';
@@ -68,6 +69,17 @@ export type LongWork =
       readonly after: Buffer;
     }
   /**
+   * Judge the replies again that were judged by a fact of an account and indexed since, or answer
+   * for its own. `fromMs` is the time of the reply of `after`, once there is one.
+   */
+  | {
+      readonly type: 'fact-verdicts';
+      readonly did: string;
+      readonly fact: GateFact;
+      readonly fromMs: number;
+      readonly after: Buffer;
+    }
+  /**
    * Notify the ancestors of the replies below a post that came after them, or has moved. `path` are
    * the child keys that lead to the last one done, `left` the replies that may still be done.
    */
@@ -98,6 +110,7 @@ const kindCode = {
   erase: 11,
   reindex: 12,
   'gate-verdicts': 13,
+  'fact-verdicts': 14,
   'import-notes': 20,
 } as const satisfies Record<LongWork['type'], number>;
 
@@ -117,6 +130,7 @@ function longWorkKey(work: LongWork): Buffer {
   if (work.type === 'clear-mutes') key.u8(muteSorts.indexOf(work.sort));
   if (work.type === 'erase') key.u8(privateKinds.indexOf(work.kind));
   if (work.type === 'gate-verdicts') writeRkey(key.u8(gates.indexOf(work.gate)), work.rkey);
+  if (work.type === 'fact-verdicts') writeFact(key, work.fact);
   if (work.type === 'thread-notices') {
     writeRkey(key, work.rootRkey);
     writePost(key, work.post);
@@ -129,6 +143,9 @@ function encodeLongWork(work: LongWork): Buffer {
     case 'delete-account':
     case 'erase':
       writeEntryTime(writer, work.originMs);
+      return writer.bytes(work.after).finish();
+    case 'fact-verdicts':
+      writeEntryTime(writer, work.fromMs);
       return writer.bytes(work.after).finish();
     case 'resync-sweep':
       return writer.text(work.rev).bytes(work.after).finish();
@@ -202,6 +219,10 @@ export function readLongWork(key: Buffer, value: Buffer): LongWork {
       const rkey = readRkey(keyReader);
       const fromMs = readEntryTime(reader);
       return { type: 'gate-verdicts', did, gate, rkey, fromMs, left: reader.varint(), after: reader.rest() };
+    }
+    case kindCode['fact-verdicts']: {
+      const fact = readFact(keyReader);
+      return { type: 'fact-verdicts', did, fact, fromMs: readEntryTime(reader), after: reader.rest() };
     }
     case kindCode['thread-notices']: {
       const rootRkey = readRkey(keyReader);

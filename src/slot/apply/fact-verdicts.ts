@@ -1,0 +1,61 @@
+/**
+ * Judges replies again when a fact changes that they were judged by: somebody followed their
+ * author, or no more, or put it on a list.
+ *
+ * In the slot of a thread's root they are judged; in the slot of the replies the root's is answered
+ * once more. Either is long work, so it does not matter how many replies came before the change.
+ */
+import { nsid } from '../../atproto/collection.ts';
+import { type GateFact, getQuestion, hasWaitersSince, readWaiter, waitersPrefix } from '../table/gate-fact.ts';
+import { timedKey } from '../table/incoming-edge.ts';
+import type { LongWorkOf } from '../table/long-work.ts';
+import { emptyValue } from '../table/slot-state.ts';
+import { getThreadReply } from '../table/thread-reply.ts';
+import { type ApplyContext, workCostUs } from './apply-context.ts';
+import { answer } from './gate-question-apply.ts';
+import { threadOf } from './reply-verdict.ts';
+import { rowsAfter } from './rows-after.ts';
+import { judgeAgain } from './thread-apply.ts';
+
+/** Sees to it that replies are judged again that were indexed since `fromMs`. */
+export function factChanged(
+  context: ApplyContext,
+  { owner, did }: { readonly owner: number; readonly did: string },
+  fact: GateFact,
+  fromMs: number,
+): void {
+  if (!hasWaitersSince(context.state, owner, fact, fromMs)) return;
+  context.longWork({ type: 'fact-verdicts', did, fact, fromMs, after: emptyValue });
+}
+
+/** Does a step of that work. Returns the rest, or undefined at its end. */
+export function judgeByFact(
+  context: ApplyContext,
+  work: LongWorkOf<'fact-verdicts'>,
+): LongWorkOf<'fact-verdicts'> | undefined {
+  const { state } = context;
+  const { did, fact } = work;
+  const owner = state.ownerOf(did);
+  if (owner === undefined) return undefined;
+  let { fromMs, after } = work;
+  const prefix = waitersPrefix(owner, fact);
+  const start = after.length === 0 ? timedKey(prefix, fromMs) : after;
+  for (const { key } of rowsAfter(state, prefix, start)) {
+    if (context.workUsLeft <= 0) return { ...work, fromMs, after };
+    context.workUsLeft -= workCostUs.row + workCostUs.reply;
+    after = key;
+    const { indexedMs, rootRkey, rkey } = readWaiter(key, prefix);
+    fromMs = indexedMs;
+    if (fact.kind === 'followed') {
+      const row = getThreadReply(state, owner, rootRkey, { did: fact.did, rkey });
+      if (row?.judgement.indexedMs === indexedMs)
+        judgeAgain(context, threadOf(state, owner, { did, rkey: rootRkey }), row);
+    } else {
+      // The root's slot, which may be this one, judges the reply once more.
+      context.workUsLeft -= workCostUs.reply;
+      const question = getQuestion(state, owner, rkey);
+      if (question !== undefined) answer(context, owner, { did, collection: nsid.post, rkey }, question);
+    }
+  }
+  return undefined;
+}
