@@ -59,6 +59,7 @@ type OwnContext = ApplyContext & {
   appendMs: number;
   source: number;
   isIncomplete: boolean;
+  hasLost: boolean;
   isResent: boolean;
   workKey: Buffer | null;
 };
@@ -102,6 +103,7 @@ export class EntryApplier {
       appendMs: 0,
       source: options.state.index,
       isIncomplete: false,
+      hasLost: false,
       isResent: false,
       confirm: (key) => {
         if (this.#context.isResent) this.#brackets.confirm(this.#context.source, this.#bracket, key);
@@ -241,13 +243,16 @@ export class EntryApplier {
     this.#context.appendMs = appendMs;
     this.#context.workUsLeft = inlineWorkUs;
     this.#context.isIncomplete = this.#meta.condition !== 'complete';
+    this.#context.hasLost = this.#meta.condition === 'incomplete';
   }
 
   #send(effect: Effect): void {
     this.#context.workUsLeft -= workCostUs.effect;
     const target = slotOf(routingKey(effect), this.#slots);
     const to = this.#restatedTo;
-    if (to !== null && (target === this.#index || (to !== allTargets && target !== to))) return;
+    if (to !== null && to !== allTargets && target !== to) return;
+    // What this slot owed itself it has applied, but for the answers that it held back.
+    if (to !== null && target === this.#index && effect.type !== 'gate-answer') return;
     if (target === this.#index) this.#localEffects.push(effect);
     else this.#sendTo(target, effect);
   }

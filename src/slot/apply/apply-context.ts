@@ -14,6 +14,8 @@ export type ApplyContext = {
   readonly brackets: Brackets;
   /** True while the slot may lack records and actors that it should have. */
   readonly isIncomplete: boolean;
+  /** True from a loss until the slot is complete again, when it sends all that it owes. */
+  readonly hasLost: boolean;
   /** The slot whose effect is applied, this one for its own. */
   readonly source: number;
   /** True for an effect of a source that sends again all that it owes. */

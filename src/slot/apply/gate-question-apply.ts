@@ -65,9 +65,13 @@ export function applyGateQuestion(context: ApplyContext, effect: EffectOf<'gate-
   answer(context, owner, reply, effect);
 }
 
-/** Answers a question as the facts are now. */
+/**
+ * Answers a question as the facts are now. A slot that has lost some cannot know that none is true;
+ * it answers once it is complete.
+ */
 export function answer(context: ApplyContext, owner: number, reply: RecordRef, question: Question): void {
   const { root, version, indexedMs } = question;
   const isAllowed = factsOfQuestion(question).some((fact) => isFactAt(context.state, owner, fact, indexedMs));
+  if (!isAllowed && context.hasLost) return;
   context.send({ type: 'gate-answer', root, reply, version, isAllowed });
 }

@@ -6,7 +6,7 @@
  * it follows, only the slot of the reply knows, which is asked. Late changes judge the reply again.
  */
 import { nsid } from '../../atproto/collection.ts';
-import { isFactAt, putWaiter } from '../table/gate-fact.ts';
+import { isFactAt, putWaiter, removeWaiter } from '../table/gate-fact.ts';
 import { type GatePolicy, type GateRules, getPolicy, openGate, rulesAt } from '../table/gate-policy.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import type { Judgement, PostRef, ThreadReply } from '../table/thread-reply.ts';
@@ -27,6 +27,12 @@ export function judged(context: ApplyContext, thread: Thread, row: ThreadReply):
   const isKept = rules === undefined && before !== 'pending';
   const verdict = isKept ? before : verdictOf(context, thread, rules, row);
   return { ...row, judgement: { ...row.judgement, verdict } };
+}
+
+/** Removes what the judgement of a reply left, whose version is no more. */
+export function removeJudgement({ state }: ApplyContext, { owner, root }: Thread, { reply, judgement }: ThreadReply) {
+  const follow = { kind: 'followed', did: reply.did } as const;
+  removeWaiter(state, owner, follow, { indexedMs: judgement.indexedMs, rootRkey: root.rkey, rkey: reply.rkey });
 }
 
 function verdictOf(

@@ -9,6 +9,7 @@ import type { Effect } from '../../entry/entry.ts';
 import { keyAfter } from '../../storage/environment.ts';
 import { getActor } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
+import { getQuestion, readAskedRkey } from '../table/gate-fact.ts';
 import { readRepostOf } from '../table/incoming-edge.ts';
 import { getPrivateOwner, getPrivateRow, readPrivateItem } from '../table/private-data.ts';
 import { hasRecord, readRecordRefOfKey } from '../table/record-row.ts';
@@ -16,6 +17,7 @@ import { firstOwnerKey, keyHeadOf, lastOwnerKey, tableCode } from '../table/slot
 import { getThreadReplyAt, readRootRkey, rootOfReply } from '../table/thread-reply.ts';
 import { restateActor } from './actor-apply.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { answer } from './gate-question-apply.ts';
 import { restateBookmark } from './private-data-apply.ts';
 import { restateRecord } from './record-apply.ts';
 import { threadOf } from './reply-verdict.ts';
@@ -83,16 +85,27 @@ const bookmarks: Restater = {
   },
 };
 
+/** A slot that had lost records has held answers back, some of them from itself. */
+const questions: Restater = {
+  table: tableCode.gateFact,
+  restate: (context, { owner, did, key }) => {
+    const rkey = did === null ? undefined : readAskedRkey(key);
+    const question = rkey === undefined ? undefined : getQuestion(context.state, owner, rkey);
+    if (did === null || rkey === undefined || question === undefined) return;
+    answer(context, owner, { did, collection: nsid.post, rkey }, question);
+  },
+};
+
 /**
- * By type of effect, the rows that owe it. Handles are lost in answer to claims; verdicts are sent,
- * questions asked and answered in answer to replies and quotes.
+ * By type of effect, the rows that owe it. Handles are lost in answer to claims; verdicts are sent
+ * and questions asked in answer to replies and quotes.
  */
 const restatersByEffect: { readonly [Type in Effect['type']]: readonly Restater[] } = {
   edge: [records, bookmarks],
   thread: [records],
   verdict: [],
   'gate-question': [],
-  'gate-answer': [],
+  'gate-answer': [questions],
   notice: [records, replies],
   'notice-takedown': [records],
   'post-exists': [reposters],

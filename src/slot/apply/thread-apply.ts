@@ -30,7 +30,7 @@ import {
   threadReplyKey,
 } from '../table/thread-reply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
-import { askAboutAuthor, judged, sendVerdict, type Thread, threadOf } from './reply-verdict.ts';
+import { askAboutAuthor, judged, removeJudgement, sendVerdict, type Thread, threadOf } from './reply-verdict.ts';
 import { hasRows, rowsAfter } from './rows-after.ts';
 
 /** A longer rkey makes keys too long; such a reply is left out of the index. Units: characters. */
@@ -57,6 +57,8 @@ export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'threa
   if (before === undefined && !effect.present) return;
   const thread = threadOf(state, owner, root);
   const unjudged = rowOf(effect, before);
+  const isEnded = before?.deletedMs === null && !(effect.present && unjudged.judgement === before.judgement);
+  if (isEnded && thread.policy !== undefined) removeJudgement(context, thread, before);
   const row = effect.present ? judged(context, thread, unjudged) : unjudged;
   if (effect.present) {
     // A verdict on an earlier life of the reply may still be on its way.
@@ -137,6 +139,7 @@ export function withdrawReply(context: ApplyContext, owner: number, rootRkey: st
   const notified = notifiedOf(context.state, owner, rootRkey, row);
   // A withdrawn reply notifies nobody, so whose the root is does not matter.
   const thread = { owner, root: { did: '', rkey: rootRkey }, policy: undefined };
+  removeJudgement(context, thread, row);
   const withdrawn = { ...row, deletedMs: context.appendMs };
   notifyAncestors(context, thread, withdrawn, { notified, notifiedSortMs: row.sortMs, isAnew: true });
 }

@@ -24,7 +24,7 @@ import { prefixEnd } from '../../storage/environment.ts';
 import { findEdge } from './edge-by-subject.ts';
 import { listedPrefix, timedKey } from './incoming-edge.ts';
 import { getRecordRow } from './record-row.ts';
-import { beginKey, emptyValue, type SlotState, tableCode } from './slot-state.ts';
+import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 /**
  * The owner follows an actor, or is on a list. As root's author it asks whether those who reply are
@@ -184,6 +184,12 @@ export function getQuestion(state: SlotState, owner: number, rkey: string): Ques
   const lists: RecordRef[] = [];
   while (reader.remaining > 0) lists.push(readRecordRef(reader));
   return { root, version, indexedMs, allowsFollowers, lists };
+}
+
+/** Returns the rkey of the reply of a question, or undefined for the key of another row. */
+export function readAskedRkey(key: Buffer): string | undefined {
+  const reader = readKey(key);
+  return reader.u8() === row.asked ? readRkey(reader) : undefined;
 }
 
 /** Removes the question about a reply, if one was asked. */
