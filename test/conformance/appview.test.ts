@@ -1,5 +1,7 @@
 /** An unmodified official AppView works on our data plane, over both HTTP versions. */
 import { afterAll, beforeAll, describe, inject } from 'vitest';
+import { ScriptedNetwork } from '../support/scripted-network.ts';
+import { actorTests } from './appview/actor-tests.ts';
 import { AppViewReader } from './appview/app-view-reader.ts';
 import { accountTests, blockTests, notificationTests, takedownTests } from './appview/change-tests.ts';
 import { type FeatureStage, startFeatureStage } from './appview/feature-stage.ts';
@@ -11,8 +13,11 @@ import { preferenceTests } from './appview/preference-tests.ts';
 import { privateTests } from './appview/private-tests.ts';
 import { feedTests, graphTests, profileTests, threadTests } from './appview/read-tests.ts';
 import { type Member, writeScenario } from './appview/scenario.ts';
+import { siteTests } from './appview/site-tests.ts';
 import { starterPackTests } from './appview/starter-pack-tests.ts';
+import { suggestionTests } from './appview/suggestion-tests.ts';
 import type { TestSubject } from './appview/test-subject.ts';
+import { verificationTests } from './appview/verification-tests.ts';
 import { startAppView } from './network/app-view.ts';
 import { AtNetwork } from './network/at-network.ts';
 import { Labeler } from './network/labeler.ts';
@@ -66,7 +71,9 @@ describe('the official AppView', () => {
   const stage = {} as FeatureStage;
   beforeAll(async () => {
     const identity = network.appViews.at(-1)!;
-    Object.assign(stage, await startFeatureStage({ network, identity, plane, labelers, seed }));
+    const topics = await ScriptedNetwork.start();
+    resources.defer(() => topics.close());
+    Object.assign(stage, await startFeatureStage({ network, identity, plane, labelers, seed, topics }));
     resources.use(stage.appView);
   });
   feedGeneratorTests(stage);
@@ -76,4 +83,8 @@ describe('the official AppView', () => {
   starterPackTests(stage);
   privateTests(stage);
   preferenceTests(stage);
+  verificationTests(stage);
+  actorTests(stage);
+  suggestionTests(stage);
+  siteTests(stage);
 });

@@ -1,7 +1,9 @@
 /** What the tests of single features share: accounts, a labeler, and an AppView that heeds it. */
 import type { ServerConfigValues } from '@atproto/bsky';
+import type { ScriptedNetwork } from '../../support/scripted-network.ts';
 import { type AppView, startAppView } from '../network/app-view.ts';
 import type { AppViewIdentity, AtNetwork } from '../network/at-network.ts';
+import { BsyncWriter } from '../network/bsync-writer.ts';
 import type { Labeler } from '../network/labeler.ts';
 import { OfficialPlane } from '../network/official-plane.ts';
 import { OfficialOperator, type Operator, SkyshardOperator } from '../network/operator.ts';
@@ -28,6 +30,9 @@ export interface FeatureStage {
   labeler: Labeler;
   /** One that the AppView heeds only when it is asked to. */
   otherLabeler: Labeler;
+  /** Answers what the AppView asks of the service that recommends actors, feeds and packs. */
+  topics: ScriptedNetwork;
+  bsync: BsyncWriter;
   did(name: Name): string;
   handle(name: Name): string;
   /** Writes a record that was created now. */
@@ -42,17 +47,19 @@ export interface FeatureStageOptions {
   readonly identity: AppViewIdentity;
   readonly plane: Plane;
   readonly labelers: readonly [Labeler, Labeler];
+  readonly topics: ScriptedNetwork;
   readonly seed: PrefixedSeedClient;
 }
 
 /** Creates the accounts and starts the AppView, which the caller closes. */
 export async function startFeatureStage(options: FeatureStageOptions): Promise<FeatureStage> {
-  const { network, identity, plane, seed } = options;
+  const { network, identity, plane, seed, topics } = options;
   const [labeler, otherLabeler] = options.labelers;
   const settings: Partial<ServerConfigValues> = {
     labelsFromIssuerDids: [labeler.did as `did:plc:${string}`],
     threadTagsHide: new Set(['hide-in-threads']),
     draftsLimit: 3,
+    topicsUrl: topics.url,
   };
   const appView = await startAppView(network, identity, plane, '2', settings);
   for (const name of names) {
@@ -67,7 +74,8 @@ export async function startFeatureStage(options: FeatureStageOptions): Promise<F
     await write(name, 'app.bsky.actor.profile', { displayName: `the ${name}` }, 'self');
   await writer.settle();
   return {
-    ...{ network, plane, appView, writer, labeler, otherLabeler, write, post },
+    ...{ network, plane, appView, writer, labeler, otherLabeler, topics, write, post },
+    bsync: new BsyncWriter(network.bsync.url),
     reader: new AppViewReader(appView, seed, { 'atproto-accept-labelers': `${labeler.did};redact` }),
     operator: plane instanceof OfficialPlane ? new OfficialOperator(plane) : new SkyshardOperator(plane.url('1.1')),
     did: (name) => writer.did(name),

@@ -20,6 +20,9 @@ export interface Operator {
   label(label: LabelWrite): Promise<void>;
   trustVerifier(did: string, isTrusted: boolean): Promise<void>;
   tagRecord(uri: string, tags: readonly string[]): Promise<void>;
+  /** Suggests these actors or feeds to everyone, in this order, besides what is suggested. */
+  suggest(list: 'follows' | 'feeds', subjects: readonly string[]): Promise<void>;
+  suggestTagged(tag: string, subject: string, subjectType: 'actor' | 'feed'): Promise<void>;
 }
 
 /** Thrown where a plane has no such endpoint. */
@@ -50,6 +53,17 @@ export class OfficialOperator implements Operator {
   async tagRecord(uri: string, tags: readonly string[]): Promise<void> {
     await sql`update record set tags = ${JSON.stringify(tags)}::jsonb where uri = ${uri}`.execute(this.#db.db);
   }
+
+  async suggest(list: 'follows' | 'feeds', subjects: readonly string[]): Promise<void> {
+    const [table, column] = list === 'follows' ? ['suggested_follow', 'did'] : ['suggested_feed', 'uri'];
+    const into = sql`insert into ${sql.table(table!)} (${sql.ref(column!)}, "order")`;
+    const last = sql`select coalesce(max("order"), 0) from ${sql.table(table!)}`;
+    for (const subject of subjects) await sql`${into} values (${subject}, (${last}) + 1)`.execute(this.#db.db);
+  }
+
+  async suggestTagged(tag: string, subject: string, subjectType: 'actor' | 'feed'): Promise<void> {
+    await this.#db.db.insertInto('tagged_suggestion').values({ tag, subject, subjectType }).execute();
+  }
 }
 
 /** Operates skyshard by its router. */
@@ -70,6 +84,14 @@ export class SkyshardOperator implements Operator {
 
   async tagRecord(uri: string, tags: readonly string[]): Promise<void> {
     await this.#post('/v1/tags', { subject: uri, tags });
+  }
+
+  async suggest(list: 'follows' | 'feeds', subjects: readonly string[]): Promise<void> {
+    await this.#post('/v1/suggestions', { list, items: subjects.map((subject) => ({ subject })) });
+  }
+
+  async suggestTagged(tag: string, subject: string, subjectType: 'actor' | 'feed'): Promise<void> {
+    await this.#post('/v1/suggestions', { list: 'tagged', items: [{ tag, subject, subjectType }] });
   }
 
   async #post(path: string, body: object): Promise<void> {
