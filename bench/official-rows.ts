@@ -268,12 +268,14 @@ export class OfficialRows {
     }
   }
 
-  write(path: string, schema: string): void {
+  /** Writes the rows of all tables, or of those that are named. */
+  write(path: string, schema: string, only?: ReadonlySet<string>): void {
     for (const row of this.#postCounts.rows()) this.#row('post_agg', row);
     for (const row of this.#actorCounts.rows()) this.#row('profile_agg', row);
     for (const [did, { rev, cid }] of this.#revs) this.#row('actor_sync', [did, cid, rev]);
     const file = openSync(path, 'w');
     for (const [table, rows] of this.#rows) {
+      if (only !== undefined && !only.has(table)) continue;
       const columns = columnsByTable[table].split(' ').map((column) => `"${column}"`);
       writeSync(file, `COPY "${schema}"."${table}" (${columns.join(', ')}) FROM STDIN;\n`);
       for (let start = 0; start < rows.length; start += 10_000)

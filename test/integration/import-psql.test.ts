@@ -14,37 +14,13 @@ import { PostgresImport } from '../../src/migrate/postgres-import.ts';
 import { literal, postgresSource } from '../../src/migrate/postgres-source.ts';
 import { decodeMessage, encodeMessage, methodByName } from '../../src/proto/codec.ts';
 import { messageToJson } from '../../src/proto/json.ts';
+import { officialTablesSql } from '../support/official-tables.ts';
 import { jsonOfOp, recordOp } from '../support/record-op.ts';
 import { RoutedNetwork } from '../support/routed-network.ts';
 import type { OwnedEntry } from '../support/slot-cluster.ts';
 import { ReadsNetwork } from './reads-network.ts';
 
 type Answer = Readonly<Record<string, unknown>>;
-
-const text = 'varchar';
-/** Names and types of the columns that are read, by table; all may be null here. */
-const columnsByTable = {
-  actor: `did ${text} PRIMARY KEY, handle ${text}, "indexedAt" ${text}, "takedownRef" ${text}, "upstreamStatus" ${text},
-    "trustedVerifier" boolean DEFAULT false, "ageAssuranceStatus" text, "ageAssuranceLastInitiatedAt" ${text},
-    "ageAssuranceAccess" text, "ageAssuranceCountryCode" text, "ageAssuranceRegionCode" text`,
-  actor_sync: `did ${text} PRIMARY KEY, "commitCid" ${text}, "repoRev" ${text}`,
-  actor_state: `did ${text} PRIMARY KEY, "lastSeenNotifs" ${text}, "priorityNotifs" boolean`,
-  record: `uri ${text} PRIMARY KEY, cid ${text}, did ${text}, json text, "indexedAt" ${text}, "takedownRef" ${text}, tags jsonb`,
-  mute: `"subjectDid" ${text}, "mutedByDid" ${text}, "createdAt" ${text}, "onlyReposts" boolean, "onlyQuoteposts" boolean`,
-  list_mute: `"listUri" ${text}, "mutedByDid" ${text}, "createdAt" ${text}`,
-  thread_mute: `"rootUri" ${text}, "mutedByDid" ${text}, "createdAt" ${text}`,
-  blob_takedown: `did ${text}, cid ${text}, "takedownRef" ${text}`,
-  bookmark: `creator ${text}, key ${text}, "subjectUri" ${text}, "subjectCid" ${text}, "indexedAt" ${text}`,
-  draft: `creator ${text}, key ${text}, "createdAt" ${text}, "updatedAt" ${text}, payload text`,
-  activity_subscription: `creator ${text}, "subjectDid" ${text}, key ${text}, "indexedAt" ${text}, post boolean, reply boolean`,
-  private_data: `"actorDid" ${text}, namespace ${text}, key ${text}, payload text, "indexedAt" ${text}, "updatedAt" ${text}`,
-  label: `src ${text}, uri ${text}, cid ${text}, val ${text}, neg boolean, cts ${text}, exp ${text}`,
-  suggested_follow: `did ${text}, "order" integer`,
-  suggested_feed: `uri ${text}, "order" integer`,
-  tagged_suggestion: `tag ${text}, subject ${text}, "subjectType" ${text}`,
-  profile_agg: `did ${text}, "followersCount" bigint, "followsCount" bigint, "postsCount" bigint`,
-  post_agg: `uri ${text}, "likeCount" bigint, "repostCount" bigint, "quoteCount" bigint`,
-} as const;
 
 const actors = 1_200;
 const at = '2025-01-02T03:04:05.678Z';
@@ -70,8 +46,7 @@ beforeAll(async () => {
   initPostgres(programs, join(folder, 'data'));
   postgres = await startPostgres(programs, join(folder, 'data'));
   reads = new RoutedNetwork(new ReadsNetwork({ slots: 4 }));
-  const tables = Object.entries(columnsByTable).map(([name, columns]) => `CREATE TABLE bsky.${name} (${columns});`);
-  sql(`CREATE SCHEMA bsky; ${tables.join('\n')}`);
+  sql(officialTablesSql);
 }, 60_000);
 
 afterAll(async () => {
@@ -93,7 +68,7 @@ it('reads every table in ranges, and finds no difference afterwards', async () =
     lines.push(`INSERT INTO bsky.actor (did, handle, "indexedAt") VALUES ('${did}', 'a${index}.test', '${at}');`);
     lines.push(`INSERT INTO bsky.record VALUES (${cells}, NULL, ${tags});`);
     lines.push(`INSERT INTO bsky.profile_agg VALUES ('${did}', 0, 0, 1);`);
-    lines.push(`INSERT INTO bsky.post_agg VALUES ('${uri}', 0, 0, 0);`);
+    lines.push(`INSERT INTO bsky.post_agg VALUES ('${uri}', 0, 0, 0, 0);`);
   }
   const [one, two] = [didOf(1), didOf(2)];
   lines.push(`INSERT INTO bsky.mute VALUES ('${two}', '${one}', '${at}', true, false);`);
