@@ -59,6 +59,12 @@ export function readDid(reader: ByteReader): string {
   return reader.u8() === didTag.other ? reader.text() : readPlc(reader);
 }
 
+/** Passes what `writeDid` wrote. */
+export function skipDid(reader: ByteReader): void {
+  if (reader.u8() === didTag.other) reader.lengthDelimitedRange();
+  else reader.skip(plcIdBytes);
+}
+
 /** Writes a byte below 128 and a DID; for a did:plc both share one byte. */
 export function writeTaggedDid(writer: ByteWriter, tag: number, did: string): void {
   if (!writePlc(writer, plcFollows | tag, did)) writeDid(writer.u8(tag), did);
@@ -103,6 +109,12 @@ export function readRkey(reader: ByteReader): string {
   return tag === rkeyTag.self ? 'self' : reader.text();
 }
 
+function skipRkey(reader: ByteReader): void {
+  const tag = reader.peek();
+  if (tag < rkeyTag.self) reader.skip(tidBytes);
+  else if (reader.skip(1) && tag !== rkeyTag.self) reader.lengthDelimitedRange();
+}
+
 /** Writes a collection as its one-byte code, or as text (in references) when it has none. */
 export function writeCollection(writer: ByteWriter, collection: string): void {
   const code = collectionCode(collection);
@@ -140,6 +152,16 @@ export function readRecordRef(reader: ByteReader): RecordRef {
     return { did: readPlc(reader), collection, rkey: readRkey(reader) };
   }
   return { did: readDid(reader), collection: readCollection(reader), rkey: readRkey(reader) };
+}
+
+/** Passes what `writeRecordRef` wrote. */
+export function skipRecordRef(reader: ByteReader): void {
+  if (reader.peek() >= plcFollows) reader.skip(1 + plcIdBytes);
+  else {
+    skipDid(reader);
+    if (reader.u8() === collectionTagOther) reader.lengthDelimitedRange();
+  }
+  skipRkey(reader);
 }
 
 /**

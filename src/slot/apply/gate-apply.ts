@@ -7,7 +7,7 @@ import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import { storedTime } from '../../base/time-bytes.ts';
 import type { Gate } from '../../entry/gate.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
-import { type GateContent, type GateRules, getPolicy, isLastSaid, openGate, putRules } from '../table/gate-policy.ts';
+import { type GateContent, type GateRules, getHistory, isLastSaid, openGate, putRules } from '../table/gate-policy.ts';
 import { incomingRecordPrefix } from '../table/incoming-edge.ts';
 import { hasRecord, postFlag } from '../table/record-row.ts';
 import { type JsonObject, mentionsOf, objectOf, textOf } from '../table/record-values.ts';
@@ -39,7 +39,7 @@ export function reindexGate(context: ApplyContext, gate: AppliedRecord): void {
   const post = putGateFlag(context, gate, true);
   const isThreadGate = ref.collection === nsid.threadGate;
   const said = isThreadGate ? threadSaid(gate, post) : quotesSaid(gate, true);
-  if (isLastSaid(getPolicy(context.state, owner, said.gate, ref.rkey), said)) return;
+  if (isLastSaid(getHistory(context.state, owner, said.gate, ref.rkey), said)) return;
   setRules(context, gate, said, isThreadGate ? Math.max(row.indexedMs, post?.row.indexedMs ?? 0) : row.indexedMs);
 }
 

@@ -10,7 +10,7 @@ import { timeAt } from '../../base/time-bytes.ts';
 import type { Judged } from '../../entry/gate.ts';
 import { getActor } from '../table/actor-row.ts';
 import { putEnded } from '../table/gate-fact.ts';
-import { getPolicy, rulesAt } from '../table/gate-policy.ts';
+import { getPolicy } from '../table/gate-policy.ts';
 import {
   type EdgeEffect,
   edgeValue,
@@ -101,7 +101,7 @@ function judgeQuote(
   const { state } = context;
   const { source, subject, subjectDid, judged, sortMs } = effect;
   invariant(subject !== null, 'a quote is of a record');
-  const rules = rulesAt(getPolicy(state, owner, 'post', subject.rkey), judged.eventMs);
+  const rules = getPolicy(state, owner, 'post', subject.rkey)?.rulesAt(judged.eventMs);
   const isOwn = source.did === subjectDid;
   // Without known rules, what was judged before stays.
   const isViolating = rules === undefined ? judged.isViolating : rules.isRestricted && !isOwn;

@@ -5,11 +5,10 @@
  * Whom the root's author follows is known here, too; on which lists the reply's author is and whom
  * it follows, only the slot of the reply knows, which is asked. Late changes judge the reply again.
  */
-import { nsid } from '../../atproto/collection.ts';
 import { isFactAt, putWaiter, removeWaiter } from '../table/gate-fact.ts';
-import { type GatePolicy, type GateRules, getPolicy, openGate, rulesAt } from '../table/gate-policy.ts';
+import { type GatePolicy, type GateRules, getPolicy, openGate } from '../table/gate-policy.ts';
 import type { SlotState } from '../table/slot-state.ts';
-import type { Judgement, PostRef, ThreadReply } from '../table/thread-reply.ts';
+import { type Judgement, type PostRef, postRecord, type ThreadReply } from '../table/thread-reply.ts';
 import type { ApplyContext } from './apply-context.ts';
 
 /** A thread by its root, in the root's slot, with what its gate has said. */
@@ -22,7 +21,7 @@ export function threadOf(state: SlotState, owner: number, root: PostRef): Thread
 
 /** Returns the reply as it is judged now. Without known rules, what was judged before stays. */
 export function judged(context: ApplyContext, thread: Thread, row: ThreadReply): ThreadReply {
-  const rules = rulesAt(thread.policy, row.judgement.indexedMs);
+  const rules = thread.policy?.rulesAt(row.judgement.indexedMs);
   const { verdict: before } = row.judgement;
   const isKept = rules === undefined && before !== 'pending';
   const verdict = isKept ? before : verdictOf(context, thread, rules, row);
@@ -54,10 +53,6 @@ function verdictOf(
   return isAllowed === null ? 'pending' : 'clear';
 }
 
-function postOf({ did, rkey }: PostRef) {
-  return { did, collection: nsid.post, rkey };
-}
-
 /** Asks the slot of a reply whether its author was on a list or a follower, where that decides. */
 export function askAboutAuthor(
   context: ApplyContext,
@@ -65,9 +60,9 @@ export function askAboutAuthor(
   { reply, judgement }: ThreadReply,
 ): void {
   const { indexedMs, version, isAllowed, verdict } = judgement;
-  const { lists, allowsFollowers } = rulesAt(policy, indexedMs) ?? openGate;
+  const { lists, allowsFollowers } = policy?.rulesAt(indexedMs) ?? openGate;
   if ((lists.length === 0 && !allowsFollowers) || (verdict === 'clear' && isAllowed === null)) return;
-  const question = { root: postOf(root), reply: postOf(reply), version, indexedMs, allowsFollowers, lists };
+  const question = { root: postRecord(root), reply: postRecord(reply), version, indexedMs, allowsFollowers, lists };
   context.send({ type: 'gate-question', ...question });
 }
 
@@ -75,5 +70,5 @@ export function askAboutAuthor(
 export function sendVerdict(context: ApplyContext, { reply, judgement: { version, verdict } }: ThreadReply): void {
   if (verdict === 'pending') return;
   const isViolating = verdict === 'violating';
-  context.send({ type: 'verdict', gate: 'thread', post: postOf(reply), version, isViolating });
+  context.send({ type: 'verdict', gate: 'thread', post: postRecord(reply), version, isViolating });
 }

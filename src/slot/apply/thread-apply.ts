@@ -8,7 +8,6 @@ import { nsid } from '../../atproto/collection.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { EffectOf } from '../../entry/entry.ts';
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
-import { hiddenAt } from '../table/gate-policy.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import {
@@ -20,6 +19,7 @@ import {
   type Judgement,
   notifiedOf,
   type PostRef,
+  postRecord,
   postUri,
   putThreadChild,
   putThreadReply,
@@ -154,7 +154,7 @@ type Recipient = { readonly did: string; readonly post: PostRef };
 function recipientsOf(state: SlotState, { owner, root, policy }: Thread, row: ThreadReply): Recipient[] {
   const recipients: Recipient[] = [];
   if (row.judgement.verdict !== 'clear') return recipients;
-  const hidden = hiddenAt(policy, row.judgement.indexedMs);
+  const { indexedMs } = row.judgement;
   let ancestor = row.parent;
   for (let height = 1; height <= noticeHeightMax; height++) {
     const isRoot = isSamePost(ancestor, root);
@@ -165,7 +165,7 @@ function recipientsOf(state: SlotState, { owner, root, policy }: Thread, row: Th
     const { did } = ancestor;
     if (did !== row.reply.did && recipients.every((known) => known.did !== did))
       recipients.push({ did, post: ancestor });
-    if (above === undefined || (hidden.size > 0 && hidden.has(postUri(ancestor)))) return recipients;
+    if (above === undefined || policy?.isHidden(postRecord(ancestor), indexedMs)) return recipients;
     ancestor = above.parent;
   }
   return recipients;
@@ -173,8 +173,7 @@ function recipientsOf(state: SlotState, { owner, root, policy }: Thread, row: Th
 
 /** What all notices of a reply have in common. */
 function noticeOf({ reply, isTakenDown }: ThreadReply) {
-  const source = { did: reply.did, collection: nsid.post, rkey: reply.rkey };
-  return { type: 'notice', source, reason: 'reply', isTakenDown } as const;
+  return { type: 'notice', source: postRecord(reply), reason: 'reply', isTakenDown } as const;
 }
 
 /** Whom a reply has notified, under which sort time; `isAnew` repeats what has been sent. */

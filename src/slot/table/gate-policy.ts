@@ -11,13 +11,15 @@ import {
   readRecordRef,
   readRkey,
   recordUri,
+  skipDid,
+  skipRecordRef,
   writeDid,
   writeRecordRef,
   writeRkey,
 } from '../../atproto/compact-key.ts';
-import { ByteReader, sharedWriter } from '../../base/bytes.ts';
+import { ByteReader, hasBytesAt, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
-import { readEntryTime, storedTime, writeEntryTime } from '../../base/time-bytes.ts';
+import { readEntryTime, storedTime, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 import { type Gate, gates } from '../../entry/gate.ts';
 import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -43,7 +45,7 @@ type Version = { readonly fromMs: number; readonly rules: GateRules };
 /** `untilMs` is null while the reply is hidden. */
 type Hidden = { readonly reply: RecordRef; readonly fromMs: number; readonly untilMs: number | null };
 
-export type GatePolicy = { readonly versions: readonly Version[]; readonly hidden: readonly Hidden[] };
+export type GateHistory = { readonly versions: readonly Version[]; readonly hidden: readonly Hidden[] };
 
 /** Older versions of rules are dropped. */
 const versionsMax = 16;
@@ -71,7 +73,8 @@ export function readPolicyKey(key: Buffer): { readonly gate: Gate; readonly rkey
   return gate === undefined ? undefined : { gate, rkey: readRkey(reader) };
 }
 
-function encodePolicy({ versions, hidden }: GatePolicy): Buffer {
+/** Returns the value of a row. */
+export function encodePolicy({ versions, hidden }: GateHistory): Buffer {
   valueWriter.u8(policyVersion).varint(versions.length);
   for (const { fromMs, rules } of versions) {
     writeEntryTime(valueWriter, fromMs);
@@ -94,20 +97,35 @@ function encodePolicy({ versions, hidden }: GatePolicy): Buffer {
   return valueWriter.finish();
 }
 
-/** Reads a row. */
-export function decodePolicy(value: Buffer): GatePolicy {
+function readerOf(value: Buffer): ByteReader {
   const reader = new ByteReader(value);
   invariant(reader.u8() === policyVersion, 'a row of gate rules has a known format version');
-  const versions = Array.from({ length: reader.varint() }, (): Version => {
-    const fromMs = readEntryTime(reader);
-    const flags = reader.u8();
-    const mentions = Array.from({ length: reader.varint() }, () => readDid(reader));
-    const lists = Array.from({ length: reader.varint() }, () => readRecordRef(reader));
-    const isRestricted = (flags & ruleFlag.restricted) !== 0;
-    const allowsFollowers = (flags & ruleFlag.followers) !== 0;
-    const allowsFollowed = (flags & ruleFlag.followed) !== 0;
-    return { fromMs, rules: { isRestricted, mentions, allowsFollowers, allowsFollowed, lists } };
-  });
+  return reader;
+}
+
+function readRules(reader: ByteReader): GateRules {
+  const flags = reader.u8();
+  const mentions = Array.from({ length: reader.varint() }, () => readDid(reader));
+  const lists = Array.from({ length: reader.varint() }, () => readRecordRef(reader));
+  const isRestricted = (flags & ruleFlag.restricted) !== 0;
+  const allowsFollowers = (flags & ruleFlag.followers) !== 0;
+  const allowsFollowed = (flags & ruleFlag.followed) !== 0;
+  return { isRestricted, mentions, allowsFollowers, allowsFollowed, lists };
+}
+
+function skipRules(reader: ByteReader): void {
+  reader.skip(1);
+  for (let left = reader.varint(); left > 0; left--) skipDid(reader);
+  for (let left = reader.varint(); left > 0; left--) skipRecordRef(reader);
+}
+
+/** Reads a row. */
+export function decodePolicy(value: Buffer): GateHistory {
+  const reader = readerOf(value);
+  const versions = Array.from(
+    { length: reader.varint() },
+    (): Version => ({ fromMs: readEntryTime(reader), rules: readRules(reader) }),
+  );
   const hidden: Hidden[] = [];
   while (reader.remaining > 0) {
     const reply = readRecordRef(reader);
@@ -117,32 +135,75 @@ export function decodePolicy(value: Buffer): GatePolicy {
   return { versions, hidden };
 }
 
-/** Returns what a post's gate has said, or undefined for one that never had this gate. */
+/** A row as posts are judged by it, each by one version: only what is asked for is decoded. */
+export class GatePolicy {
+  readonly #value: Buffer;
+  /** The version that was decoded last, by where it begins. */
+  #rules: { readonly start: number; readonly rules: GateRules } | null = null;
+
+  constructor(value: Buffer) {
+    this.#value = value;
+  }
+
+  /** Returns the rules at a time; undefined before the first known ones. */
+  rulesAt(timeMs: number): GateRules | undefined {
+    const reader = readerOf(this.#value);
+    let start = 0;
+    for (let left = reader.varint(); left > 0 && readEntryTime(reader) <= timeMs; left--) {
+      start = reader.position;
+      skipRules(reader);
+    }
+    if (start === 0) return undefined;
+    if (this.#rules?.start !== start) this.#rules = { start, rules: readRules(new ByteReader(this.#value, start)) };
+    return this.#rules.rules;
+  }
+
+  /** True when a reply was hidden at a time. */
+  isHidden(reply: RecordRef, timeMs: number): boolean {
+    const value = this.#value;
+    writeRecordRef(valueWriter, reply);
+    const bytes = valueWriter.finish();
+    // Nearly always it is nowhere; where it is, it may be a part of something else.
+    if (!value.includes(bytes)) return false;
+    const reader = this.#readerOfHidden();
+    while (reader.remaining > 0) {
+      const isSame = hasBytesAt(value, reader.position, bytes);
+      skipRecordRef(reader);
+      const fromMs = readEntryTime(reader);
+      const isUnhidden = reader.u8() !== 0 && readEntryTime(reader) <= timeMs;
+      if (isSame && fromMs <= timeMs && !isUnhidden) return true;
+    }
+    return false;
+  }
+
+  #readerOfHidden(): ByteReader {
+    const reader = readerOf(this.#value);
+    for (let left = reader.varint(); left > 0; left--) {
+      reader.skip(timeBytes);
+      skipRules(reader);
+    }
+    return reader;
+  }
+}
+
+/** Returns what judges a post's replies or quotes; undefined where it never had this gate. */
 export function getPolicy(state: SlotState, owner: number, gate: Gate, rkey: string): GatePolicy | undefined {
+  const value = state.rows.get(policyKey(owner, gate, rkey));
+  return value === undefined ? undefined : new GatePolicy(value);
+}
+
+/** Returns all that a post's gate has said, likewise. */
+export function getHistory(state: SlotState, owner: number, gate: Gate, rkey: string): GateHistory | undefined {
   const value = state.rows.getVolatile(policyKey(owner, gate, rkey));
   return value === undefined ? undefined : decodePolicy(value);
-}
-
-/** Returns the rules at a time; undefined before the first known ones. */
-export function rulesAt(policy: GatePolicy | undefined, timeMs: number): GateRules | undefined {
-  return policy?.versions.findLast(({ fromMs }) => fromMs <= timeMs)?.rules;
-}
-
-/** Returns the URIs of the replies that were hidden at a time. */
-export function hiddenAt(policy: GatePolicy | undefined, timeMs: number): ReadonlySet<string> {
-  const uris = new Set<string>();
-  for (const { reply, fromMs, untilMs } of policy?.hidden ?? []) {
-    if (fromMs <= timeMs && (untilMs === null || timeMs < untilMs)) uris.add(recordUri(reply));
-  }
-  return uris;
 }
 
 /** What a gate says at one time. */
 export type GateContent = { readonly rules: GateRules; readonly hidden: readonly RecordRef[] };
 
 /** True when this is what a gate has said last. */
-export function isLastSaid(policy: GatePolicy | undefined, { rules, hidden }: GateContent): boolean {
-  const { versions = [], hidden: known = [] } = policy ?? {};
+export function isLastSaid(history: GateHistory | undefined, { rules, hidden }: GateContent): boolean {
+  const { versions = [], hidden: known = [] } = history ?? {};
   if (!isSameRules(versions.at(-1)?.rules ?? openGate, rules)) return false;
   const now = new Set(hidden.map((reply) => recordUri(reply)));
   const before = known.filter(({ untilMs }) => untilMs === null);
@@ -180,7 +241,7 @@ export function putRules(
   timeMs: number,
 ): boolean {
   const fromMs = storedTime(timeMs);
-  const before = getPolicy(state, owner, gate, rkey);
+  const before = getHistory(state, owner, gate, rkey);
   if (before === undefined && !rules.isRestricted && hidden.length === 0) return false;
   const versions = (before?.versions ?? []).filter((version) => version.fromMs < fromMs);
   if (!isSameRules(versions.at(-1)?.rules, rules)) versions.push({ fromMs, rules });

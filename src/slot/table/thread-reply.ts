@@ -10,7 +10,7 @@
  * result of late arrivals independent of order. Children may come before parents.
  */
 import { nsid } from '../../atproto/collection.ts';
-import { readDid, readRkey, recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
+import { type RecordRef, readDid, readRkey, recordUri, writeDid, writeRkey } from '../../atproto/compact-key.ts';
 import { ByteReader, type ByteWriter, sharedWriter } from '../../base/bytes.ts';
 import { readEntryTime, storedTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
@@ -67,9 +67,14 @@ export function readPost(reader: ByteReader): PostRef {
   return { did: readDid(reader), rkey: readRkey(reader) };
 }
 
+/** Returns the record of a post. */
+export function postRecord({ did, rkey }: PostRef): RecordRef {
+  return { did, collection: nsid.post, rkey };
+}
+
 /** Returns the AT-URI of a post. */
 export function postUri(post: PostRef): string {
-  return recordUri({ did: post.did, collection: nsid.post, rkey: post.rkey });
+  return recordUri(postRecord(post));
 }
 
 /** True when both name one post. */

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deleteOp } from '../../../src/atproto/repo-op.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
-import { getPolicy } from '../../../src/slot/table/gate-policy.ts';
+import { getHistory } from '../../../src/slot/table/gate-policy.ts';
 import { incomingActorPrefix, incomingRecordPrefix } from '../../../src/slot/table/incoming-edge.ts';
 import { getRecordRow, hasRecord, postFlag } from '../../../src/slot/table/record-row.ts';
 import type { SlotState } from '../../../src/slot/table/slot-state.ts';
@@ -143,7 +143,7 @@ describe('the gates of a repo that is indexed again', () => {
   /** What the gates of the root have said when. */
   function policy() {
     const state = cluster.stateOf(alice);
-    return getPolicy(state, state.ownerOf(alice)!, 'thread', 'p');
+    return getHistory(state, state.ownerOf(alice)!, 'thread', 'p');
   }
 
   function reindexed(): void {
