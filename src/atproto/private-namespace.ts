@@ -46,3 +46,22 @@ export function readNamespace(reader: ByteReader): string {
 export const privateKinds = ['private-data', 'bookmarks', 'drafts', 'activity-subscriptions'] as const;
 
 export type PrivateKind = (typeof privateKinds)[number];
+
+/** The namespaces of kinds that are one namespace. */
+export const namespaceOfKind: Readonly<Partial<Record<PrivateKind, string>>> = {
+  bookmarks: privateNamespace.bookmark,
+  drafts: privateNamespace.draft,
+  'activity-subscriptions': privateNamespace.activitySubscription,
+};
+
+const kindByNamespace = new Map(Object.entries(namespaceOfKind).map(([kind, of]) => [of, kind as PrivateKind]));
+
+/** Returns the kind that is this namespace, if there is one. */
+export function kindOfNamespace(namespace: string): PrivateKind | undefined {
+  return kindByNamespace.get(namespace);
+}
+
+/** What privacy requests erase: all namespaces, one kind of them, or all mutes. Append only. */
+export const erasedKinds = [...privateKinds, 'mutes'] as const;
+
+export type ErasedKind = (typeof erasedKinds)[number];

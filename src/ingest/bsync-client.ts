@@ -22,8 +22,8 @@ export const bsyncStreams = Object.keys(scanMethods) as readonly BsyncStream[];
 type Failure = 'unreachable' | 'deadline' | 'refused' | 'malformed';
 
 /**
- * `operations` are as they came: each is checked by itself. `onlyId` is the id of an operation that
- * is too large for an answer by itself, or null where that cannot be seen.
+ * `operations` are as they came: each is checked by itself. `onlyId` is the id of the operation
+ * that was asked for alone and fits no answer, or null where that cannot be seen.
  */
 export type ScanAnswer =
   | { readonly ok: true; readonly operations: readonly unknown[] }
@@ -64,7 +64,7 @@ export class BsyncClient {
         body: JSON.stringify({ cursor: cursor === 0 ? '' : String(cursor), limit }),
         signal: AbortSignal.any([deadline, signal]),
       });
-      return await answerOf(response);
+      return await answerOf(response, limit === 1);
     } catch (thrown) {
       const { message, cause } = thrown as Error;
       const why = cause instanceof Error ? cause.message : message;
@@ -82,12 +82,12 @@ function onlyIdOf(bytes: Buffer): number | null {
   return isOnly && Number.isSafeInteger(Number(id)) ? Number(id) : null;
 }
 
-async function answerOf(response: Response): Promise<ScanAnswer> {
+async function answerOf(response: Response, isOfOne: boolean): Promise<ScanAnswer> {
   const body = new GrowingBody(Number(response.headers.get('content-length')) || 0, answerBytesMax);
   for await (const part of response.body ?? []) {
     if (body.add(Buffer.from(part))) continue;
     const message = `an answer of more than ${answerBytesMax} bytes`;
-    return { ok: false, reason: 'too-large', message, onlyId: onlyIdOf(body.bytes) };
+    return { ok: false, reason: 'too-large', message, onlyId: isOfOne ? onlyIdOf(body.bytes) : null };
   }
   const text = body.bytes.utf8Slice();
   if (response.status !== 200) {

@@ -18,12 +18,14 @@ import { type BsyncPage, BsyncPages, type OversizedOperations } from './bsync-pa
 import { BsyncRescan, bsyncRetryPolicy, type RescanRequest } from './bsync-rescan.ts';
 import { BsyncWriter } from './bsync-writer.ts';
 import type { IngestCounters } from './ingest-counters.ts';
+import type { Erasures } from './state/erasures.ts';
 import type { SourceCursors } from './state/source-cursors.ts';
 
 export type BsyncScannerOptions = {
   readonly stream: BsyncStream;
   readonly client: BsyncClient;
   readonly cursors: SourceCursors;
+  readonly erasures: Pick<Erasures, 'isErased'>;
   readonly appender: LogAppender;
   readonly clock: Clock;
   readonly random: SeededRandom;
@@ -147,9 +149,9 @@ export class BsyncScanner {
   }
 
   /** Does `work` while nothing of the stream after its cursor is on its way to the log. */
-  betweenPages<Result>(work: () => Promise<Result>): Promise<Result> {
+  betweenPages<Result>(work: (cursor: number) => Promise<Result>): Promise<Result> {
     const done = Promise.withResolvers<Result>();
-    this.#betweenPages.push(() => work().then(done.resolve, done.reject));
+    this.#betweenPages.push(() => work(this.#cursor).then(done.resolve, done.reject));
     this.#poll.abort();
     return done.promise;
   }

@@ -5,10 +5,12 @@ import type { BsyncStream } from './bsync-client.ts';
 import { type DropReason, understand } from './bsync-operation.ts';
 import type { BsyncItem } from './bsync-pages.ts';
 import type { IngestCounters } from './ingest-counters.ts';
+import type { Erasures } from './state/erasures.ts';
 
 export type BsyncWriterOptions = {
   readonly stream: BsyncStream;
   readonly appender: Pick<LogAppender, 'append'>;
+  readonly erasures: Pick<Erasures, 'isErased'>;
   readonly counters: Pick<IngestCounters, 'bsyncOperations' | 'bsyncDropped'>;
 };
 
@@ -25,9 +27,9 @@ export class BsyncWriter {
    * Returns: once all are durable. `isAgain`: they were counted when they came first.
    */
   async append(items: readonly BsyncItem[], isWanted: (did: string) => boolean, isAgain: boolean): Promise<void> {
-    const { stream, counters } = this.#options;
+    const { stream, counters, erasures } = this.#options;
     const appends: Promise<void>[] = [];
-    for (const { operation } of items) {
+    for (const { id, operation } of items) {
       const understood = understand(stream, operation);
       if (!understood.ok) {
         if (!isAgain) this.drop(understood.reason, 1);
@@ -36,7 +38,10 @@ export class BsyncWriter {
       const { did, writes } = understood;
       if (!isAgain) counters.bsyncOperations.with(stream).add();
       if (!isWanted(did)) continue;
-      for (const write of writes) appends.push(this.#appendOne(did, { kind: 'private', did, write }));
+      for (const write of writes) {
+        if (erasures.isErased(did, write, id)) this.drop('erased', 1);
+        else appends.push(this.#appendOne(did, { kind: 'private', did, write }));
+      }
     }
     await Promise.all(appends);
   }
@@ -50,7 +55,7 @@ export class BsyncWriter {
     }
   }
 
-  drop(reason: DropReason | 'replayed' | 'refused', count: number): void {
+  drop(reason: DropReason | 'replayed' | 'refused' | 'erased', count: number): void {
     if (count > 0) this.#options.counters.bsyncDropped.with(this.#options.stream, reason).add(count);
   }
 }

@@ -1,4 +1,5 @@
 /** The three streams of one bsync: started, shown, waited for and scanned again together. */
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import { orAborted } from '../base/or-aborted.ts';
 import { type BsyncClient, type BsyncStream, bsyncStreams } from './bsync-client.ts';
 import type { OversizedOperations } from './bsync-pages.ts';
@@ -66,6 +67,13 @@ export class Bsync {
     const before = scanner.cursor;
     await orAborted(scanner.beginAgain(cursor), this.#signal);
     return before;
+  }
+
+  /** See `BsyncScanner.betweenPages`. Errors: `Unavailable` when ingest stops. */
+  async betweenPages<Result>(stream: BsyncStream, work: (cursor: number) => Promise<Result>): Promise<Result> {
+    const result = await orAborted(this.#scanners.get(stream)!.betweenPages(work), this.#signal);
+    if (result === undefined) throw new DataPlaneError('Unavailable', 'ingest is stopping');
+    return result;
   }
 
   /** Appends all that came of some actors once more. Returns: once durable, or ingest stops. */

@@ -1,10 +1,12 @@
 import * as v from 'valibot';
+import { erasedKinds } from '../atproto/private-namespace.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { objectShape, wholeNumberShape } from '../config/json-shape.ts';
 import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import type { IdentityResolver } from '../identity/identity-resolver.ts';
+import type { LogAppender } from '../log/log-appender.ts';
 import type { AccountDeletions } from './account-deletions.ts';
 import type { Backfill } from './backfill.ts';
 import type { Bsync } from './bsync.ts';
@@ -13,6 +15,7 @@ import { hostRoutes } from './host-routes.ts';
 import type { IdentityImport } from './identity-import.ts';
 import type { IdentityQueue } from './identity-queue.ts';
 import { identityRoutes } from './identity-routes.ts';
+import { PrivateErasure } from './private-erasure.ts';
 import type { RepoCompare } from './repo-compare.ts';
 import type { RepoRemoval } from './repo-removal.ts';
 import { didOf, didShape, wellFormedDidShape } from './request-shapes.ts';
@@ -41,6 +44,8 @@ export type IngestRoutesOptions = {
   /** Null where the nodes are not known. */
   readonly cluster: ClusterParts | null;
   readonly clock: Clock;
+  /** The log itself, refused repos or not. */
+  readonly log: LogAppender;
 };
 
 /** Repos in one request. */
@@ -72,6 +77,10 @@ const resyncBody = objectShape({
 });
 
 const repoBody = objectShape({ did: wellFormedDidShape });
+const eraseBody = objectShape({
+  did: didShape,
+  kind: v.picklist(erasedKinds, `must be one of ${erasedKinds.join(', ')}`),
+});
 const labelerMessage = 'must be names of labelers';
 const repairBody = objectShape({
   slot: wholeNumberShape(0, 65_535),
@@ -220,6 +229,22 @@ function removalRoutes({ removal, state }: IngestRoutesOptions): JsonRoute[] {
   ];
 }
 
+/** Erases what an actor keeps in private, and shows up to which operations of bsync it is. */
+function erasureRoutes({ bsync, state: { erasures }, log: appender }: IngestRoutesOptions): JsonRoute[] {
+  const erasure = new PrivateErasure({ bsync, erasures, appender });
+  return [
+    getRoute('/v1/private/erased', (query) => {
+      const did = didOf(query);
+      return { did, upTo: Object.fromEntries(erasures.of(did)) };
+    }),
+    postRoute('/v1/private/erase', eraseBody, async ({ did, kind }) => ({
+      did,
+      kind,
+      upTo: await erasure.erase(did, kind),
+    })),
+  ];
+}
+
 /** Returns every endpoint. */
 export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
   const { backfill, subscriptions, labelers, identities, state, bsync } = options;
@@ -241,6 +266,7 @@ export function ingestRoutes(options: IngestRoutesOptions): JsonRoute[] {
     ...sourceRoutes([...subscriptions, ...labelers], bsync),
     ...hostRoutes(options.hosts),
     ...removalRoutes(options),
+    ...erasureRoutes(options),
     ...clusterRoutes(options),
   ];
 }

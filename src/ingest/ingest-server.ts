@@ -220,10 +220,11 @@ function buildBackfill(
   return { backfill, gate, host, repoFetch };
 }
 
-function bsyncOf({ bsync = null, appender }: IngestOptions, deps: SharedDeps, { cursors }: IngestState): Bsync | null {
+function bsyncOf({ bsync = null, appender }: IngestOptions, deps: SharedDeps, state: IngestState): Bsync | null {
   if (bsync === null) return null;
   const client = new BsyncClient(bsync.url, bsync.key);
-  return new Bsync({ ...deps, client, cursors, appender }, deps.signal);
+  const { cursors, erasures } = state;
+  return new Bsync({ ...deps, client, cursors, erasures, appender }, deps.signal);
 }
 
 function buildParts(given: IngestOptions, deps: SharedDeps): Parts {
@@ -350,7 +351,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     tokens: [adminToken],
     isReady: () => true,
     metricsText: () => registry.metrics(),
-    routes: ingestRoutes({ ...parts, labelers, cluster, clock: shared.clock }),
+    routes: ingestRoutes({ ...parts, labelers, cluster, clock: shared.clock, log: options.appender }),
   }).catch(async (error: unknown) => {
     await state[Symbol.asyncDispose]();
     throw error;

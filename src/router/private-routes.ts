@@ -1,9 +1,9 @@
 /** Operators' endpoints for privacy requests: what an actor keeps in private, and its erasure. */
 import * as v from 'valibot';
-import { privateKinds } from '../atproto/private-namespace.ts';
+import { type ErasedKind, erasedKinds } from '../atproto/private-namespace.ts';
 import type { Clock } from '../base/clock.ts';
 import { objectShape, textShape } from '../config/json-shape.ts';
-import type { PrivateWrite } from '../entry/entry.ts';
+import { erasureWrites } from '../entry/erasure-writes.ts';
 import { getRoute, type JsonRoute, postRoute, refuseRequest } from '../http/json-route.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import {
@@ -16,19 +16,10 @@ import {
 import { askSlotOf, requireDid, writeAs } from './operator-write.ts';
 import type { ServiceRouter } from './plan/service-router.ts';
 
-/** What can be erased: private data of all namespaces, one kind of it, or all mutes. */
-export const erasedKinds = [...privateKinds, 'mutes'] as const;
-export type ErasedKind = (typeof erasedKinds)[number];
-
 const eraseBody = objectShape({
   did: textShape,
   kind: v.picklist(erasedKinds, `must be one of ${erasedKinds.join(', ')}`),
 });
-
-function writesOf(kind: ErasedKind): readonly PrivateWrite[] {
-  if (kind !== 'mutes') return [{ type: 'erase', kind }];
-  return [{ type: 'clear-mutes' }, { type: 'clear-list-mutes' }, { type: 'clear-thread-mutes' }];
-}
 
 function positionOf(cursor: string | null): PrivatePosition {
   if (cursor === null) return { section: privateSections[0], after: '' };
@@ -37,11 +28,14 @@ function positionOf(cursor: string | null): PrivatePosition {
   return isOne ? { section: section as PrivateSection, after } : refuseRequest('cursor: is not one of ours');
 }
 
+/** Has ingest erase, which keeps bsync from bringing it back; absent without ingest. */
+export type EraseAtIngest = (body: { readonly did: string; readonly kind: ErasedKind }) => Promise<object>;
+
 /**
  * `GET /v1/private` shows a page of it, with the cursor of the next; `POST /v1/private/erase`
  * erases what was written up to now, in steps of the slot.
  */
-export function privateRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] {
+export function privateRoutes(router: ServiceRouter, clock: Clock, eraseAtIngest?: EraseAtIngest): JsonRoute[] {
   return [
     getRoute('/v1/private', async (query) => {
       const did = requireDid(query.get('did') ?? '');
@@ -51,8 +45,10 @@ export function privateRoutes(router: ServiceRouter, clock: Clock): JsonRoute[] 
       return { did, items, cursor: next === null ? null : `${next.section}.${next.after}` };
     }),
     postRoute('/v1/private/erase', eraseBody, async ({ did, kind }) => {
-      for (const write of writesOf(kind)) await writeAs(router, clock, requireDid(did), write);
-      return { did, kind };
+      requireDid(did);
+      if (eraseAtIngest !== undefined) return eraseAtIngest({ did, kind }).finally(() => router.wrote());
+      for (const write of erasureWrites(kind)) await writeAs(router, clock, did, write);
+      return { did, kind, upTo: null };
     }),
   ];
 }

@@ -28,7 +28,7 @@ import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.t
 import type { IdentitySource } from './plan/identity-source.ts';
 import { ServiceRouter } from './plan/service-router.ts';
 import { planByMethod } from './plans/service.ts';
-import { privateRoutes } from './private-routes.ts';
+import { type EraseAtIngest, privateRoutes } from './private-routes.ts';
 import { quarantineRoutes } from './quarantine-routes.ts';
 import { repairRoutes } from './repair-routes.ts';
 import { type NodeCounts, settle } from './settle.ts';
@@ -74,6 +74,7 @@ export type RouterOptions = {
   readonly reloadMap?: () => Promise<ShardMap>;
   /** Waits until received events, or those up to the cursors, are logged. Absent without ingest. */
   readonly settleIngest?: (body: SettleBody) => Promise<object>;
+  readonly eraseAtIngest?: EraseAtIngest;
   readonly routes?: readonly JsonRoute[];
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
@@ -209,7 +210,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         statusRoute(router, clock),
         settleRoute(router, clock, options.settleIngest),
         ...repairRoutes(router, clock),
-        ...privateRoutes(router, clock),
+        ...privateRoutes(router, clock, options.eraseAtIngest),
         ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
         ...suggestionRoutes(router, clock),
         ...labelRoutes(router, clock),

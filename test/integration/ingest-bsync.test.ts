@@ -4,6 +4,11 @@ import { privateNamespace } from '../../src/atproto/private-namespace.ts';
 import { encodeAccountFrame } from '../../src/demo/server/firehose-frame.ts';
 import type { PrivateWrite } from '../../src/entry/entry.ts';
 import type { BsyncStatus } from '../../src/ingest/bsync.ts';
+import { parseShardMap } from '../../src/shardmap/shard-map.ts';
+import { didsOfSlotAnswer } from '../../src/wire/dids-of-slot.ts';
+import type { NodeCall } from '../../src/wire/node-caller.ts';
+import { nodeCalls } from '../../src/wire/node-calls.ts';
+import { nodeStatusMessage } from '../../src/wire/node-status.ts';
 import { FakeBsync } from '../support/fake-bsync.ts';
 import { IngestHarness, verifyOff } from '../support/ingest-harness.ts';
 import { until } from '../support/until.ts';
@@ -199,6 +204,116 @@ describe('ingest of a bsync', () => {
     expect(body).toEqual({ source: 'bsync:op', cursor: 3, cursorBefore: 5 });
     expect((await settle({ op: 5 })).status).toBe(200);
     expect(writes().slice(5)).toEqual(writes().slice(3, 5));
+  });
+
+  describe('after a privacy request', () => {
+    const map = parseShardMap({
+      epoch: 1,
+      slots: 1,
+      nodes: { n0: { host: '127.0.0.1', port: 1 } },
+      shards: [{ name: 's0', primary: 'n0', slots: ['0'] }],
+    });
+    const counts = { cursor: 1, head: 1, waiting: 0, outbox: 0, lastMark: 0, sentEffects: 0, receivedEffects: 0 };
+    const rest = { bytes: 0, owners: 1, quarantined: 0, suspendedDids: 0, generation: 1, state: 'applying' } as const;
+    const more = { deliveredMark: null, isContinuing: false, lagMs: null, condition: 'incomplete' } as const;
+    /** A node whose slot lost all that it had. */
+    const call = async ({ method }: NodeCall): Promise<Uint8Array> =>
+      method === nodeCalls.status
+        ? nodeStatusMessage.encode({
+            role: 'node',
+            name: 'n',
+            epoch: 1,
+            pid: 1,
+            slots: [{ slot: 0, ...counts, ...rest, ...more }],
+          })
+        : didsOfSlotAnswer.encode({ dids: [], next: null });
+    const startIncomplete = () =>
+      harness.start({
+        verify: verifyOff,
+        bsync: { url: bsync.url, key: bsync.key },
+        cluster: { caller: { call }, map: () => map },
+      });
+    const erase = (kind: string, did = alice) => harness.post('/v1/private/erase', { did, kind });
+    const repair = async (): Promise<void> => {
+      expect((await harness.post('/v1/repair', { slot: 0, isDryRun: false })).status).toBe(200);
+      await until(async () => (await harness.get('/v1/repair')).body['phase'] === 'done');
+    };
+    /** What it makes known in the order of the log: of private data the keys. */
+    const story = (did: string): string[] =>
+      harness.log.of('private', did).map(({ write }) => (write.type === 'private-data' ? write.key : write.type));
+
+    it('brings nothing back of what was erased, by repair or from the beginning, and keeps what follows', async () => {
+      await startIncomplete();
+      bsync.put(alice, 'CREATE', privateNamespace.bookmark, 'bookmark', bookmark);
+      bsync.put(alice, 'CREATE', privateNamespace.ageAssurance, 'age', { status: 'assured', createdAt: '' });
+      bsync.put(bob, 'CREATE', privateNamespace.draft, 'of-bob', {});
+      const op = bsync.put(alice, 'CREATE', privateNamespace.draft, 'draft', {});
+      bsync.add('mute', { type: 'TYPE_ADD', actorDid: alice, subject: bob });
+      const mute = bsync.add('mute', { type: 'TYPE_ADD', actorDid: alice, subject: post });
+      bsync.add('notif', { actorDid: alice, priority: true });
+      expect((await settle({ op, mute, notif: 1 })).status).toBe(200);
+      harness.log.entries.length = 0;
+      expect((await erase('private-data')).body).toEqual({ did: alice, kind: 'private-data', upTo: op });
+      expect((await erase('mutes')).body).toMatchObject({ upTo: mute });
+      expect(story(alice)).toEqual(['erase', 'clear-mutes', 'clear-list-mutes', 'clear-thread-mutes']);
+      expect((await harness.get(`/v1/private/erased?did=${alice}`)).body['upTo']).toEqual({
+        'private-data': op,
+        mutes: mute,
+      });
+      bsync.put(alice, 'CREATE', privateNamespace.draft, 'later', {});
+      const last = bsync.add('mute', { type: 'TYPE_ADD', actorDid: alice, subject: list });
+      const targets = { op: op + 1, mute: last };
+      expect((await settle(targets)).status).toBe(200);
+      // The state of ingest is what must hold them.
+      await harness.stop();
+      await startIncomplete();
+      harness.log.entries.length = 0;
+      await repair();
+      // What is known of an actor's age is no private data.
+      const kept = ['age-assurance', 'later', 'list-mute', 'notification-priority'];
+      expect(story(alice).sort()).toEqual(kept);
+      expect(story(bob)).toEqual(['of-bob']);
+      harness.log.entries.length = 0;
+      for (const source of ['bsync:op', 'bsync:mute', 'bsync:notif'])
+        expect((await harness.post('/v1/source/begin', { source, cursor: 0 })).status).toBe(200);
+      expect((await settle({ ...targets, notif: 1 })).status).toBe(200);
+      expect(story(alice).sort()).toEqual(kept);
+      expect(story(bob)).toEqual(['of-bob']);
+      expect(await metrics()).toContain('skyshard_bsync_dropped_total{stream="op",reason="erased"} 6');
+    });
+
+    it('erases one kind alone, and each up to its own time', async () => {
+      await startIncomplete();
+      bsync.put(alice, 'CREATE', privateNamespace.bookmark, 'bookmark', bookmark);
+      bsync.put(alice, 'CREATE', privateNamespace.draft, 'draft', {});
+      expect((await settle({ op: 2 })).status).toBe(200);
+      await erase('drafts');
+      bsync.put(alice, 'CREATE', privateNamespace.draft, 'second', {});
+      bsync.put(alice, 'CREATE', privateNamespace.bookmark, 'second-bookmark', bookmark);
+      expect((await settle({ op: 4 })).status).toBe(200);
+      await erase('bookmarks');
+      harness.log.entries.length = 0;
+      await repair();
+      expect(story(alice)).toEqual(['second']);
+      expect(await erase('everything')).toMatchObject({ status: 400 });
+      expect(await erase('drafts', 'nobody')).toMatchObject({ status: 400 });
+    });
+
+    it('waits for what is on its way to the log, and interrupts what waits for bsync', async () => {
+      await startIncomplete();
+      harness.log.isHeld = true;
+      bsync.put(alice, 'CREATE', privateNamespace.draft, 'draft', {});
+      await until(() => harness.log.waitingCount === 1);
+      const erased = erase('drafts');
+      bsync.put(alice, 'CREATE', privateNamespace.draft, 'later', {});
+      harness.log.acknowledgeAll();
+      expect((await erased).body).toMatchObject({ upTo: 1 });
+      expect((await settle({ op: 2 })).status).toBe(200);
+      expect(story(alice)).toEqual(['draft', 'erase', 'later']);
+      // A bsync that answers nothing is no reason to wait.
+      bsync.misanswer = () => 'silence';
+      expect((await erase('drafts')).body).toMatchObject({ upTo: 2 });
+    });
   });
 
   it.each([

@@ -45,8 +45,9 @@ export const runPrivateErase: Command = async (context) => {
     throw new DataPlaneError('InvalidArgument', 'give --kind', { hint });
   }
   const did = didOf(context);
-  const answer = await askRouter(context, '/v1/private/erase', { did, kind });
+  const answer = (await askRouter(context, '/v1/private/erase', { did, kind })) as { readonly upTo: number | null };
   const text = `${did}: ${kind} are being erased; \`skyshard settle\` waits for the end\n`;
-  context.print(json ? `${JSON.stringify(answer)}\n` : text);
+  const warning = 'No bsync is followed: what one has is not erased, and comes if it is followed later\n';
+  context.print(json ? `${JSON.stringify(answer)}\n` : `${text}${answer.upTo === null ? warning : ''}`);
   return exitCode.done;
 };

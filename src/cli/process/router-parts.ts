@@ -1,6 +1,5 @@
 /** A router with all that it needs beside its nodes: look-ups, ingest, tokens. */
 import type { Registry } from 'prom-client';
-import type { SettleBody } from '../../http/settle-body.ts';
 import { IdentityResolver } from '../../identity/identity-resolver.ts';
 import { LiveIdentitySource } from '../../identity/live-identity.ts';
 import { type RouterOptions, type RunningRouter, startRouter } from '../../router/router-server.ts';
@@ -10,11 +9,15 @@ import type { CommandContext } from '../command.ts';
 /** Beyond ingest's own timeout, so that its answer, which says what is late, comes first. */
 const settleGraceMs = 2_000;
 
-/** Returns a function that has ingest wait until everything it received is in the logs. */
-function ingestSettler(url: string, token: string | null): (body: SettleBody) => Promise<object> {
-  return async (body) => {
-    const request = { url, path: '/v1/settle', body, token, timeoutMs: body.timeoutMs + settleGraceMs };
-    return (await adminRequest(request)) as object;
+const eraseTimeoutMs = 30_000;
+
+/** What a router has ingest do. */
+function askingIngest(url: string, token: string | null): Pick<RouterOptions, 'settleIngest' | 'eraseAtIngest'> {
+  const ask = async (path: string, body: object, timeoutMs: number): Promise<object> =>
+    (await adminRequest({ url, path, body, token, timeoutMs })) as object;
+  return {
+    settleIngest: (body) => ask('/v1/settle', body, body.timeoutMs + settleGraceMs),
+    eraseAtIngest: (body) => ask('/v1/private/erase', body, eraseTimeoutMs),
   };
 }
 
@@ -39,7 +42,7 @@ export async function startRouterFor({ settings, clock }: CommandContext, parts:
       allowedHosts: settings.allowedHost,
       port: settings.routerPort,
       http2Port: settings.http2Port,
-      ...(ingestUrl === null ? {} : { settleIngest: ingestSettler(ingestUrl, parts.adminToken) }),
+      ...(ingestUrl === null ? {} : askingIngest(ingestUrl, parts.adminToken)),
       clock,
     });
     const close = async (graceMs?: number): Promise<void> => {

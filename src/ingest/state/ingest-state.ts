@@ -9,6 +9,7 @@
  */
 import { Environment } from '../../storage/environment.ts';
 import { CommitQueue } from './commit-queue.ts';
+import { Erasures } from './erasures.ts';
 import { FetchQueue } from './fetch-queue.ts';
 import { HostListings } from './host-listings.ts';
 import { type HostRules, hostRuleCodec } from './host-rules.ts';
@@ -40,6 +41,7 @@ const tables = [
   'refused-repos',
   'paused-sources',
   'repairs',
+  'erasures',
 ] as const;
 /** Address space reserved for the environment; the file grows only as it is filled. */
 const mapBytesDefault = 2 ** 36;
@@ -55,6 +57,7 @@ export class IngestState implements AsyncDisposable {
   readonly identities: IdentityTable;
   readonly imports: ImportPositions;
   readonly repairs: StoredRepairs;
+  readonly erasures: Erasures;
   /** Identities to resolve because a source reported a change. */
   readonly lookups: LookupQueue;
   /** Deleted accounts whose hosts are to be asked. */
@@ -76,6 +79,7 @@ export class IngestState implements AsyncDisposable {
       this.fetches.reload();
       this.lookups.reload();
       this.deletions.reload();
+      this.erasures.reload();
     });
     this.cursors = new SourceCursors(table('cursors'), this.#commits);
     this.gaps = new SourceGaps(table('gaps'), this.#commits);
@@ -89,6 +93,7 @@ export class IngestState implements AsyncDisposable {
     this.deletions = new LookupQueue({ rows: table('deletions'), due: table('deletions-due') }, this.#commits);
     this.imports = new ImportPositions(table('imports'));
     this.repairs = new StoredRepairs(table('repairs'), this.#commits);
+    this.erasures = new Erasures(table('erasures'), this.#commits);
     this.identities = new IdentityTable(table('identities'), this.lookups, this.#commits);
   }
 

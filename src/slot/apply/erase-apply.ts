@@ -1,8 +1,8 @@
 /** Erases an actor's private data of one kind, in steps: what was written up to the request. */
+import { namespaceOfKind } from '../../atproto/private-namespace.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import { privatePrefix, readPrivateItem, readPrivateRow } from '../table/private-data.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
-import { namespaceOfKind } from './erasure.ts';
 import { removePrivateItem } from './private-data-apply.ts';
 import { rowsAfter } from './rows-after.ts';
 

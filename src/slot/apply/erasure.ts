@@ -1,14 +1,7 @@
 /** Which private data of an actor waits to be erased: what is written meanwhile must outlive it. */
-import { type PrivateKind, privateNamespace } from '../../atproto/private-namespace.ts';
+import { namespaceOfKind, type PrivateKind } from '../../atproto/private-namespace.ts';
 import { findLongWork } from '../table/long-work.ts';
 import type { SlotState } from '../table/slot-state.ts';
-
-/** The namespaces of kinds that are one namespace. */
-export const namespaceOfKind: Readonly<Partial<Record<PrivateKind, string>>> = {
-  bookmarks: privateNamespace.bookmark,
-  drafts: privateNamespace.draft,
-  'activity-subscriptions': privateNamespace.activitySubscription,
-};
 
 function originOf(state: SlotState, did: string, kind: PrivateKind): number {
   const after = Buffer.alloc(0);

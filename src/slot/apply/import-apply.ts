@@ -7,6 +7,7 @@
  */
 import { recordUri } from '../../atproto/compact-key.ts';
 import { type LabelId, labelUri } from '../../atproto/label.ts';
+import { namespaceOfKind } from '../../atproto/private-namespace.ts';
 import type { IfAbsentEntry, PrivateEntry, PrivateWrite } from '../../entry/entry.ts';
 import { type SuggestionList, suggestionsKey } from '../../entry/suggestion.ts';
 import { type ActorRow, getActor, getBlobTakedown } from '../table/actor-row.ts';
@@ -19,7 +20,6 @@ import type { SlotState } from '../table/slot-state.ts';
 import { suggestionOrder } from '../table/suggestion.ts';
 import { hasThreadMute } from '../table/thread-mute.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
-import { namespaceOfKind } from './erasure.ts';
 import { rowsAfter } from './rows-after.ts';
 
 /** Suggestions belong to the slot. */

@@ -58,8 +58,8 @@ describe('a bsync that is followed', () => {
     stop = new AbortController();
     const counters = createIngestCounters(new Registry(), systemClock);
     const client = new BsyncClient(server.url, server.key);
-    const { cursors } = state;
-    const parts = { client, cursors, appender: log, clock: systemClock, random: seededRandom(1), counters };
+    const { cursors, erasures } = state;
+    const parts = { client, cursors, erasures, appender: log, clock: systemClock, random: seededRandom(1), counters };
     bsync = new Bsync({ ...parts, note: () => {} }, stop.signal);
     running = bsync.run();
   }
@@ -168,7 +168,7 @@ describe('a bsync that is followed', () => {
     expect(limits.slice(0, 7)).toEqual([500, 250, 125, 62, 124, 62, 124]);
     expect(limits).toContain(500);
     expect(keysOf(alice)).toHaveLength(1_000);
-  });
+  }, 60_000);
 
   it('leaves out an operation that no answer can hold, and names it', async () => {
     putMany(3);
@@ -181,7 +181,7 @@ describe('a bsync that is followed', () => {
     log.entries.length = 0;
     await scanAgain();
     expect(keysOf(alice)).toEqual(['k0', 'k2', 'after']);
-  });
+  }, 60_000);
 
   it('leaves out nothing for a bsync that gives more than it is asked for', async () => {
     putMany(2);
@@ -194,5 +194,5 @@ describe('a bsync that is followed', () => {
     server.misanswer = () => null;
     await reached({ op: 2 });
     expect(keysOf(bob)).toEqual(['k1']);
-  });
+  }, 60_000);
 });

@@ -1,0 +1,91 @@
+/**
+ * Up to which operation of bsync the private data of an actor was erased: nothing up to it comes
+ * back, wherever bsync is read again from.
+ *
+ * Table `erasures`: DID → for each kind its code and an id (inclusive) of that kind's stream. A row
+ * has a few bytes, and is read only for operations that are no newer than the last erasure of all.
+ */
+import { type ErasedKind, erasedKinds, kindOfNamespace } from '../../atproto/private-namespace.ts';
+import { invariant } from '../../base/invariant.ts';
+import type { PrivateWrite } from '../../entry/entry.ts';
+import type { Table } from '../../storage/environment.ts';
+import type { CommitQueue } from './commit-queue.ts';
+import { beginValue, didKey, everyKey, readValue } from './state-codec.ts';
+
+/** Returns the kinds whose erasure is one of what a write puts. */
+function kindsOf(write: PrivateWrite): readonly ErasedKind[] {
+  switch (write.type) {
+    case 'private-data': {
+      const kind = kindOfNamespace(write.namespace);
+      return kind === undefined ? ['private-data'] : ['private-data', kind];
+    }
+    case 'mute':
+    case 'unmute':
+    case 'clear-mutes':
+    case 'list-mute':
+    case 'list-unmute':
+    case 'clear-list-mutes':
+    case 'thread-mute':
+    case 'thread-unmute':
+      return ['mutes'];
+    default:
+      return [];
+  }
+}
+
+export class Erasures {
+  readonly #table: Table;
+  readonly #commits: CommitQueue;
+  /** The greatest id of all rows. */
+  #lastId = 0;
+
+  constructor(table: Table, commits: CommitQueue) {
+    this.#table = table;
+    this.#commits = commits;
+    this.reload();
+  }
+
+  reload(): void {
+    this.#lastId = 0;
+    for (const { value } of this.#table.scan(everyKey)) this.#noteIds(readIds(value));
+  }
+
+  #noteIds(ids: ReadonlyMap<ErasedKind, number>): void {
+    this.#lastId = Math.max(this.#lastId, ...ids.values());
+  }
+
+  /** Returns up to which ids kinds of an actor were erased. */
+  of(did: string): ReadonlyMap<ErasedKind, number> {
+    const value = this.#table.get(didKey(did));
+    return value === undefined ? new Map() : readIds(value);
+  }
+
+  /** Notes an erasure. Returns: once durable. */
+  put(did: string, kind: ErasedKind, id: number): Promise<void> {
+    return this.#commits.write(() => {
+      const ids = new Map(this.of(did)).set(kind, id);
+      const value = beginValue();
+      for (const [of, upTo] of ids) value.u8(erasedKinds.indexOf(of)).u48(upTo);
+      this.#table.put(didKey(did), value.finish());
+      this.#noteIds(ids);
+    });
+  }
+
+  /** Returns whether a write of an operation was erased later. */
+  isErased(did: string, write: PrivateWrite, id: number): boolean {
+    if (id > this.#lastId) return false;
+    const ids = this.of(did);
+    return kindsOf(write).some((kind) => id <= (ids.get(kind) ?? 0));
+  }
+}
+
+function readIds(value: Buffer): Map<ErasedKind, number> {
+  const reader = readValue(value);
+  const ids = new Map<ErasedKind, number>();
+  while (reader.remaining > 0) {
+    const kind = erasedKinds[reader.u8()];
+    invariant(kind !== undefined, 'a stored kind of erasure is one that was given out');
+    ids.set(kind, reader.u48());
+  }
+  return ids;
+}
