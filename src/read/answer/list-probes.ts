@@ -2,7 +2,8 @@
 import type { ByteReader } from '../../base/bytes.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import { type EdgeCache, hashOfList, type ListRanges } from '../cache/edge-cache.ts';
+import type { EdgeCache, ListRanges } from '../cache/edge-cache.ts';
+import { hashOfKey } from '../cache/key-set.ts';
 import { DidList } from '../lookup/did-list.ts';
 import { requireWhole } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
@@ -15,7 +16,7 @@ function* readListRanges(reader: ByteReader, turn: Turn): SlicedRead<ListRanges[
       const start = reader.lengthDelimitedRange();
       ranges.starts.push(start);
       ranges.ends.push(reader.position);
-      ranges.hashes.push(hashOfList(reader.buffer, start, reader.position));
+      ranges.hashes.push(hashOfKey(reader.buffer, start, reader.position));
     }
     all.push(ranges);
     if (turn.isOver(ranges.hashes.length)) {
@@ -29,9 +30,12 @@ function* readListRanges(reader: ByteReader, turn: Turn): SlicedRead<ListRanges[
 /** About what reading the lists takes that an actor is on, and looking for one among them. */
 const listMicros = { read: 1_000, direct: 5, looksPerMicro: 5 } as const;
 
+/** Reused once a request is answered; more than one only while reads yield. */
+const idleLists: DidList[] = [];
+
 /** Writes for each actor of a ListedRequest which of the lists it is on, plus one, or 0. */
 export function* writeListed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
-  const dids = new DidList().read(reader);
+  const dids = (idleLists.pop() ?? new DidList()).read(reader);
   const lists = yield* readListRanges(reader, turn);
   dids.source = reader.buffer;
   const lacking = new Set<SlotState>();
@@ -54,5 +58,6 @@ export function* writeListed(into: MessageWriter, cache: EdgeCache, reader: Byte
     }
   }
   reader.end();
+  idleLists.push(dids);
   for (const state of lacking) requireWhole(state);
 }

@@ -10,7 +10,6 @@
 import { didLengthMax, didTag } from '../../atproto/compact-key.ts';
 import { plcIdBytes } from '../../atproto/did-plc.ts';
 import type { ProbedEdgeKind } from '../../atproto/edge-kind.ts';
-import { xxh32 } from '../../base/xxh32.ts';
 import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
 import { incomingActorPrefix, listEndOfKey } from '../../slot/table/incoming-edge.ts';
 import { mutePrefix } from '../../slot/table/mute.ts';
@@ -21,6 +20,7 @@ import { blockedListsOf, mutedListsOf } from '../lookup/list-subscriptions.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { type DidSet, didSetOf } from './did-set.ts';
 import { GenerationalCache } from './generational-cache.ts';
+import { type KeySet, keySetOf } from './key-set.ts';
 
 const capacityBytesDefault = 96 * 2 ** 20;
 /** A cached actor without its edges. */
@@ -53,8 +53,8 @@ export type CachedActor = {
   /** The lists to which it subscribes; undefined until they are read. */
   blockedLists: readonly Buffer[] | undefined;
   mutedLists: readonly Buffer[] | undefined;
-  /** Sorted hashes of the lists it is on: undefined until they are read, null for too many. */
-  listed: Int32Array | null | undefined;
+  /** The lists it is on: undefined until they are read, null for too many. */
+  listed: KeySet | null | undefined;
   /** The most lists that were looked for to fill `listed`. */
   listedMax: number;
 };
@@ -64,30 +64,13 @@ function bytesOfLists(lists: readonly Buffer[] | undefined): number {
 }
 
 function bytesOf({ subjects, blockedLists, mutedLists, listed }: CachedActor): number {
-  const lists = bytesOfLists(blockedLists) + bytesOfLists(mutedLists) + 4 * (listed?.length ?? 0);
+  const lists = bytesOfLists(blockedLists) + bytesOfLists(mutedLists) + (listed?.bytes ?? 0);
   return Object.values(subjects).reduce((sum, dids) => sum + (dids?.bytes ?? 0), actorBytes + lists);
 }
 
 /** Returns the prefix of the keys that end with the DIDs of an actor's subjects. */
 function subjectPrefix(owner: number, kind: ProbedKind): Buffer {
   return kind === 'mute' ? mutePrefix(owner) : edgeBySubjectPrefix(owner, kind);
-}
-
-/** True when a sorted array has a number. */
-function hasNumber(sorted: Int32Array, wanted: number): boolean {
-  let from = 0;
-  let to = sorted.length;
-  while (from < to) {
-    const middle = (from + to) >>> 1;
-    if (sorted[middle]! < wanted) from = middle + 1;
-    else to = middle;
-  }
-  return from < sorted.length && sorted[from] === wanted;
-}
-
-/** Returns the number by which a list is found among those that an actor is on. */
-export function hashOfList(source: Buffer, start: number, end: number): number {
-  return xxh32(source.subarray(start, end)) | 0;
 }
 
 export class EdgeCache {
@@ -181,26 +164,25 @@ export class EdgeCache {
   /** Returns the index of the first of some lists in `source` that an actor is on, or -1. */
   firstListed(actor: CachedActor, source: Buffer, { starts, ends, hashes }: ListRanges): number {
     const listed = this.#listedOf(actor);
-    if (listed?.length === 0) return -1;
+    if (listed !== null) return listed.firstOf(source, starts, ends, hashes);
     const head = incomingActorPrefix(actor.owner, 'list-item');
     for (let index = 0; index < hashes.length; index++) {
-      if (listed !== null && !hasNumber(listed, hashes[index]!)) continue;
       const start = Buffer.concat([head, source.subarray(starts[index], ends[index])]);
       for (const _key of actor.state.rows.scanKeys({ start, end: prefixEnd(start), limit: 1 })) return index;
     }
     return -1;
   }
 
-  #listedOf(actor: CachedActor): Int32Array | null {
+  #listedOf(actor: CachedActor): KeySet | null {
     const { listed, state, owner } = actor;
     const isTriedAgain = listed === null && actor.listedMax < listedMax && actor.hits >= admissionMinHits;
     if (listed !== undefined && !isTriedAgain) return listed;
     const max = isTriedAgain ? listedMax : listedShortMax;
     const prefix = incomingActorPrefix(owner, 'list-item');
     const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: max + 1 })];
-    const hashOf = (key: Buffer): number => hashOfList(key, prefix.length, listEndOfKey(key, prefix.length));
+    const listOf = (key: Buffer): Buffer => key.subarray(prefix.length, listEndOfKey(key, prefix.length));
     actor.listedMax = max;
-    actor.listed = keys.length > max ? null : Int32Array.from(keys, hashOf).sort();
+    actor.listed = keys.length > max ? null : keySetOf(keys.map(listOf));
     if (keys.length > 0) this.#set(actor);
     return actor.listed;
   }

@@ -1,0 +1,73 @@
+/** An immutable set of keys, such as the references of lists, found by their bytes. */
+import { xxh32 } from '../../base/xxh32.ts';
+
+/** A set without its keys, and what a key takes besides its bytes. */
+const setBytes = 480;
+const keyBytes = 8;
+
+/** Returns the number by which a key is found. */
+export function hashOfKey(source: Buffer, start: number, end: number): number {
+  return xxh32(source.subarray(start, end)) | 0;
+}
+
+export class KeySet {
+  /** Sorted; the key of the one at `index` is `#keys[#ends[index - 1]..#ends[index])`. */
+  readonly #hashes: Int32Array;
+  readonly #keys: Buffer;
+  readonly #ends: Int32Array;
+
+  /** For `keySetOf` only. */
+  constructor(hashes: Int32Array, keys: Buffer, ends: Int32Array) {
+    this.#hashes = hashes;
+    this.#keys = keys;
+    this.#ends = ends;
+  }
+
+  /** The memory that the set takes; 0 for the shared empty one. */
+  get bytes(): number {
+    return this.#hashes.length === 0 ? 0 : setBytes + this.#keys.length + keyBytes * this.#hashes.length;
+  }
+
+  /** Returns the index of the first of some keys in `source` that the set contains, or -1. */
+  firstOf(source: Buffer, starts: readonly number[], ends: readonly number[], hashes: readonly number[]): number {
+    if (this.#hashes.length === 0) return -1;
+    for (let index = 0; index < hashes.length; index++) {
+      if (this.#has(source, starts[index]!, ends[index]!, hashes[index]!)) return index;
+    }
+    return -1;
+  }
+
+  #has(source: Buffer, start: number, end: number, wanted: number): boolean {
+    const hashes = this.#hashes;
+    let from = 0;
+    let to = hashes.length;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if (hashes[middle]! < wanted) from = middle + 1;
+      else to = middle;
+    }
+    for (; from < hashes.length && hashes[from] === wanted; from++) {
+      const keyStart = from === 0 ? 0 : this.#ends[from - 1]!;
+      if (source.compare(this.#keys, keyStart, this.#ends[from], start, end) === 0) return true;
+    }
+    return false;
+  }
+}
+
+/** Shared, since most actors are on no list. */
+const noKeys = new KeySet(new Int32Array(0), Buffer.alloc(0), new Int32Array(0));
+
+/** Returns the set of some keys, which are copied. */
+export function keySetOf(keys: readonly Buffer[]): KeySet {
+  if (keys.length === 0) return noKeys;
+  const sorted = keys.map((key) => ({ key, hash: hashOfKey(key, 0, key.length) })).sort((a, b) => a.hash - b.hash);
+  let end = 0;
+  const ends = Int32Array.from(sorted, ({ key }) => (end += key.length));
+  const all = Buffer.allocUnsafeSlow(end);
+  for (const [index, { key }] of sorted.entries()) key.copy(all, ends[index]! - key.length);
+  return new KeySet(
+    Int32Array.from(sorted, ({ hash }) => hash),
+    all,
+    ends,
+  );
+}
