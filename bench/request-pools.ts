@@ -49,13 +49,17 @@ export class PoolGatherer {
   readonly #byNotices = new Tally();
   readonly #byLikes = new Tally();
   readonly #extras: Record<Extra, string[]> = { viewer: [], thread: [], list: [], blockViewer: [], blockTarget: [] };
+  /** They follow each other only. */
+  readonly #blockers = new Set<string>();
   #records = 0;
 
   addExtra(kind: Extra, key: string): void {
     this.#extras[kind].push(key);
+    if (kind === 'blockViewer' || kind === 'blockTarget') this.#blockers.add(key);
   }
 
   add({ did, ops }: CommitEntry): void {
+    const isBlocker = this.#blockers.has(did);
     for (const op of ops) {
       this.#records++;
       switch (op.collection) {
@@ -67,6 +71,7 @@ export class PoolGatherer {
           this.#byPosts.add(did);
           break;
         case 'app.bsky.graph.follow':
+          if (isBlocker) break;
           this.#byFollows.add(did);
           this.#byFollowers.add(subjectOf(op));
           break;

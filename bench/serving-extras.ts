@@ -2,8 +2,9 @@
  * Lists and labels of the serving benches, after the rest of the network.
  *
  * The lists share the authors out, so that no two of the lists that one actor blocks have a member
- * in common: the official plane's block queries fail there. Who blocks lists posts nothing and has
- * no profile, so that requests of other methods are drawn from the same actors as without them.
+ * in common: the official plane's block queries fail there. Who blocks lists posts nothing, has no
+ * profile and follows only others who do, so that requests of other methods are drawn from the same
+ * actors as without them, and answered in the same way.
  */
 import { cidOfBlock } from '../src/atproto/cid.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
@@ -73,6 +74,7 @@ export function* listEntries(
     for (const subject of members) yield writer.commit(did, 'app.bsky.graph.listitem', { subject, list });
   }
   for (const [index, did] of blockers.entries()) {
+    for (const subject of blockers) if (subject !== did) yield writer.commit(did, 'app.bsky.graph.follow', { subject });
     for (let at = 1; at <= sizes.listsOfBlocker; at++)
       yield writer.commit(did, 'app.bsky.graph.listblock', { subject: lists[(index + at * 7) % lists.length]! });
   }
