@@ -9,7 +9,7 @@ import { parseRecordUri, type RecordRef, recordUri } from '../../atproto/compact
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import { listedPrefix, readIncomingEdge } from '../../slot/table/incoming-edge.ts';
-import { listMemberPrefix, memberCountOf, readListMember } from '../../slot/table/list-member.ts';
+import { type ListMember, listMemberPrefix, memberCountOf, readListMember } from '../../slot/table/list-member.ts';
 import { noOwner, type SlotState } from '../../slot/table/slot-state.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import type { ListFacts } from '../../wire/list-messages.ts';
@@ -23,10 +23,21 @@ const membersReadMax = 2_000;
 const item = fieldNumber.ListItemInfo;
 const memberFields = fieldNumber.GetListMembersResponse;
 
+/**
+ * About what takes to look into the lists that an actor is on, to read a list's record, to write a
+ * member and to look whether it opted out.
+ */
+const micros = { listed: 6, facts: 30, member: 3, optOut: 8 } as const;
+
 export type MembersRequest = PageRequest & { readonly listUri: string; readonly viewerDid: string };
 
 /** Writes a page of a list's members, newest first. Errors: `InvalidArgument` for a bad token. */
-export function writeListMembers(into: MessageWriter, lookup: SlotLookup, request: MembersRequest): void {
+export function* writeListMembers(
+  into: MessageWriter,
+  lookup: SlotLookup,
+  request: MembersRequest,
+  turn: Turn,
+): SlicedRead<void> {
   const list = parseRecordUri(request.listUri);
   if (list === undefined) return;
   const state = lookup.stateOf(list.did);
@@ -39,23 +50,35 @@ export function writeListMembers(into: MessageWriter, lookup: SlotLookup, reques
   let last: Buffer | null = null;
   let shown = 0;
   let read = 0;
-  for (const { key, value } of walkRows(state.rows, walk, optOuts.isAny ? membersReadMax + 1 : limit + 1)) {
-    if (shown === limit || read++ === membersReadMax) {
-      into.textField(memberFields.cursor, keyToken(last!, walk.prefix.length));
-      return;
+  let from = walk;
+  for (let isEnd = false; !isEnd; ) {
+    // No scan of storage is open while others have their turn.
+    const rows = [...walkRows(state.rows, from, limit + 1)];
+    isEnd = rows.length <= limit;
+    for (const { key, value } of rows) {
+      if (shown === limit || read++ === membersReadMax) {
+        into.textField(memberFields.cursor, keyToken(last!, walk.prefix.length));
+        return;
+      }
+      last = key;
+      const isOut = optOuts.has(value);
+      if (!isOut || isOwner) {
+        shown++;
+        writeMember(into, list, readListMember(key, value, walk.prefix.length), isOut);
+      }
+      if (turn.isOver(micros.member + (optOuts.isAny ? micros.optOut : 0))) yield;
     }
-    last = key;
-    const isOut = optOuts.has(value);
-    if (isOut && !isOwner) continue;
-    shown++;
-    const { did, itemRkey } = readListMember(key, value, walk.prefix.length);
-    const start = into.begin(memberFields.listitems, 1);
-    into.textField(item.uri, recordUri({ did: list.did, collection: nsid.listItem, rkey: itemRkey }));
-    into.textField(item.did, did);
-    if (isOut) into.trueField(item.subjectOptedOut);
-    into.end(start, 1);
+    if (last !== null) from = { ...walk, start: last, after: last };
   }
   if (last === null) requireWhole(state);
+}
+
+function writeMember(into: MessageWriter, list: RecordRef, { did, itemRkey }: ListMember, isOut: boolean): void {
+  const start = into.begin(memberFields.listitems, 1);
+  into.textField(item.uri, recordUri({ did: list.did, collection: nsid.listItem, rkey: itemRkey }));
+  into.textField(item.did, did);
+  if (isOut) into.trueField(item.subjectOptedOut);
+  into.end(start, 1);
 }
 
 /** Returns how many members the list at a URI has; 0 for what is no list. */
@@ -67,9 +90,6 @@ export function listMemberCount(lookup: SlotLookup, uri: string): number {
   const value = owner === undefined ? undefined : state.rows.getVolatile(listMemberPrefix(owner, list));
   return value === undefined ? 0 : memberCountOf(value);
 }
-
-/** About what a look into the lists that an actor is on takes, and reading a list's record. */
-const micros = { listed: 6, facts: 30 } as const;
 
 /** Writes for each list the URI of the item by which an actor is on it, or ''. */
 export function* writeListMembership(

@@ -57,17 +57,22 @@ export class KeySet {
 /** Shared, since most actors are on no list. */
 const noKeys = new KeySet(new Int32Array(0), Buffer.alloc(0), new Int32Array(0));
 
-/** Returns the set of some keys, which are copied. */
+/** Hashes times this are exact numbers. */
+const keysMax = 2 ** 20;
+
+/** Returns the set of some keys, which are copied. Shape: all different, at most `keysMax`. */
 export function keySetOf(keys: readonly Buffer[]): KeySet {
   if (keys.length === 0) return noKeys;
-  const sorted = keys.map((key) => ({ key, hash: hashOfKey(key, 0, key.length) })).sort((a, b) => a.hash - b.hash);
+  // Numbers that sort by hash and name the key.
+  const sorted = Float64Array.from(keys, (key, index) => hashOfKey(key, 0, key.length) * keysMax + index).sort();
+  const hashes = new Int32Array(keys.length);
+  const ends = new Int32Array(keys.length);
+  const all = Buffer.allocUnsafeSlow(keys.reduce((bytes, key) => bytes + key.length, 0));
   let end = 0;
-  const ends = Int32Array.from(sorted, ({ key }) => (end += key.length));
-  const all = Buffer.allocUnsafeSlow(end);
-  for (const [index, { key }] of sorted.entries()) key.copy(all, ends[index]! - key.length);
-  return new KeySet(
-    Int32Array.from(sorted, ({ hash }) => hash),
-    all,
-    ends,
-  );
+  for (const [at, number] of sorted.entries()) {
+    hashes[at] = Math.floor(number / keysMax);
+    end += keys[number - hashes[at]! * keysMax]!.copy(all, end);
+    ends[at] = end;
+  }
+  return new KeySet(hashes, all, ends);
 }

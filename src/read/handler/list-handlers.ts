@@ -9,7 +9,7 @@ import { recordSubject, urisOfEdges } from '../answer/edge-probes.ts';
 import { listFactsOf, listMemberCount, writeListMembers, writeListMembership } from '../answer/list-pages.ts';
 import { isListMuted, muteOf, mutesPage } from '../answer/mutes.ts';
 import type { ReadContext } from './read-context.ts';
-import { byItem, type ReadRow, readMessage, sliced, writtenMessage } from './read-row.ts';
+import { byItem, type ReadRow, readMessage, sliced } from './read-row.ts';
 
 /** About what the count of a list takes. */
 const countMicros = 3;
@@ -28,7 +28,9 @@ function writeListCounts(into: MessageWriter, { lookup, turn }: ReadContext, req
 }
 
 export const listReads: readonly ReadRow[] = [
-  writtenMessage('GetListMembers', (into, { lookup }, request) => writeListMembers(into, lookup, request)),
+  sliced('bsky.GetListMembers', function* (into, { lookup, turn }, bytes) {
+    yield* writeListMembers(into, lookup, decodeMessage('GetListMembersRequest', bytes), turn);
+  }),
   readMessage('GetListCount', ({ lookup }, { listUri }) => ({ count: listMemberCount(lookup, listUri) })),
   byItem('bsky.GetListCounts', writeListCounts),
   sliced('bsky.GetListMembership', function* (into, { lookup, turn }, bytes) {

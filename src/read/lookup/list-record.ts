@@ -58,6 +58,9 @@ export class OptOuts {
   }
 }
 
+/** Members of one page where each may have opted out, which takes a look for each. */
+const checkedMembersMax = 2_000;
+
 /** Writes a page of the DIDs of a list's members in key order, without those who opted out. */
 export function writeMemberDids(
   texts: MessageWriter,
@@ -71,5 +74,6 @@ export function writeMemberDids(
   if (list === undefined || state === undefined || owner === undefined) return { count: 0, next: '' };
   const optOuts = new OptOuts({ state, owner, list });
   const isLeftOut = optOuts.isAny ? (did: Buffer): boolean => optOuts.has(did) : undefined;
-  return writeDidsUnder(texts, state, membersBySubjectPrefix(owner, list), { after, limit }, isLeftOut);
+  const max = optOuts.isAny ? Math.min(limit, checkedMembersMax) : limit;
+  return writeDidsUnder(texts, state, membersBySubjectPrefix(owner, list), { after, limit: max }, isLeftOut);
 }

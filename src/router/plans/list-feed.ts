@@ -23,13 +23,15 @@ import { decodeFeedToken, feedLimitMax, followsByNode, newestOf } from './timeli
 
 /** Of a list with more members, the first in the slot's order take part. */
 const membersMax = 100_000;
+/** Pages of members after the first: where many opted out, pages hold few. */
+const memberPagesMax = 50;
 
 /** Returns the pages of members after the token `from`; none without one. */
 async function membersAfter(from: string, listUri: string, slot: number, context: PlanContext): Promise<FollowPage[]> {
   const { fanOut, deadlineMs } = context;
   const pages: FollowPage[] = [];
   let after = from;
-  for (let count = followsPageLimit; after !== '' && count < membersMax; ) {
+  for (let count = 0; after !== '' && count < membersMax && pages.length < memberPagesMax; ) {
     const payload = encodeFollowsOf({ did: listUri, after, limit: followsPageLimit });
     const answer = await fanOut.ask(fanOut.nodeBySlot[slot]!, nodeCalls.membersOf, payload, deadlineMs);
     const page = openFollowsOfAnswer(answer);
