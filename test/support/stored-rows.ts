@@ -3,6 +3,7 @@ import { writeDid, writeRkey } from '../../src/atproto/compact-key.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { writeEntryTime } from '../../src/base/time-bytes.ts';
 import { type ActorCountName, actorCountNames } from '../../src/slot/table/actor-counts.ts';
+import { counterAt } from '../../src/slot/table/counter-row.ts';
 import { incomingActorPrefix } from '../../src/slot/table/incoming-edge.ts';
 import { type Notice, readNotice } from '../../src/slot/table/notice.ts';
 import { type RecordCountName, recordCountNames } from '../../src/slot/table/record-counts.ts';
@@ -16,7 +17,7 @@ export function tableOfKey(key: Buffer): number {
 }
 
 function countsOf<Name extends string>(names: readonly Name[], row: Buffer | undefined): Record<Name, number> {
-  const entries = names.map((name, index) => [name, row?.readUInt32BE(4 * index) ?? 0] as const);
+  const entries = names.map((name, index) => [name, row === undefined ? 0 : counterAt(row, index)] as const);
   return Object.fromEntries(entries) as Record<Name, number>;
 }
 

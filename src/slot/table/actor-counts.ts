@@ -1,5 +1,5 @@
 /** Counts per actor: (owner, actorCounts) → 32-bit numbers in the order of `actorCountNames`. */
-import { changeCounter, counterAt } from './counter-row.ts';
+import { changedCounters, counterAt } from './counter-row.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** The order is part of the stored format; append only. */
@@ -23,14 +23,12 @@ function key(owner: number): Buffer {
   return beginKey(owner, tableCode.actorCounts).finish();
 }
 
-/** Shared by all changes: a value of fixed length needs no allocation. */
-const row = Buffer.allocUnsafeSlow(4 * actorCountNames.length);
-
 /** Adds to a count. */
 export function addToActorCount(state: SlotState, owner: number, name: ActorCountName, change: 1 | -1): void {
   const rowKey = key(owner);
-  changeCounter(row, state.rows.getVolatile(rowKey), actorCountNames.indexOf(name), change);
-  state.rows.put(rowKey, row);
+  const row = changedCounters(state.rows.getVolatile(rowKey), actorCountNames.indexOf(name), change);
+  if (row.length === 0) state.rows.remove(rowKey);
+  else state.rows.put(rowKey, row);
 }
 
 /** Returns a count. */

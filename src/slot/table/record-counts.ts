@@ -1,5 +1,5 @@
 /** Counts per record: (owner, recordCounts, collection, rkey) → 32-bit numbers, by name. */
-import { changeCounter, counterAt } from './counter-row.ts';
+import { changedCounters, counterAt } from './counter-row.ts';
 import { beginRecordKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** The order is part of the stored format; append only. */
@@ -12,20 +12,16 @@ export function recordCountsKey(owner: number, collection: string, rkey: string)
   return beginRecordKey(owner, tableCode.recordCounts, collection, rkey).finish();
 }
 
-/** Shared by all changes: a value of fixed length needs no allocation. */
-const row = Buffer.allocUnsafeSlow(4 * recordCountNames.length);
-const noCounts = Buffer.alloc(row.length);
-
 /** Returns a count of the record whose counts have this key. */
 export function getRecordCount(state: SlotState, key: Buffer, name: RecordCountName): number {
   const value = state.rows.getVolatile(key);
   return value === undefined ? 0 : counterAt(value, recordCountNames.indexOf(name));
 }
 
-/** Adds to a count. A row whose counts are all 0 is removed, so equal contents have equal rows. */
+/** Adds to a count. A row whose counts are all 0 is removed. */
 export function addToRecordCount(state: SlotState, key: Buffer, name: RecordCountName, change: 1 | -1): void {
-  changeCounter(row, state.rows.getVolatile(key), recordCountNames.indexOf(name), change);
+  const row = changedCounters(state.rows.getVolatile(key), recordCountNames.indexOf(name), change);
   state.changedRecords.note(key);
-  if (row.equals(noCounts)) state.rows.remove(key);
+  if (row.length === 0) state.rows.remove(key);
   else state.rows.put(key, row);
 }
