@@ -101,7 +101,9 @@ function readAccount(scope: Scope): void {
   for (const key of state.rows.scanKeys({ start: resync, end: prefixEnd(resync) })) {
     if (readDid(readKey(key)) === did) put(facts, `resync ${did}`, true);
   }
-  const counts = Object.entries(actorCountsOf(state, owner)).filter(([, count]) => count > 0);
+  const counts = Object.entries(actorCountsOf(state, owner)).filter(
+    ([name, count]) => count > 0 && name !== 'askedAbout',
+  );
   if (counts.length > 0) put(facts, `counts ${did}`, Object.fromEntries(counts.sort()));
 }
 

@@ -1,5 +1,6 @@
 /** Applies identity and account events, takedowns of accounts, and the removal of an account. */
 import type { AccountEntry, IdentityEntry } from '../../entry/entry.ts';
+import { unmarkAskedAbout } from '../table/actor-counts.ts';
 import {
   type ActorRow,
   ensureActor,
@@ -103,6 +104,7 @@ function removeGateRows(context: ApplyContext, owner: number): boolean {
       rows.remove(key);
     }
   }
+  unmarkAskedAbout(context.state, owner);
   return true;
 }
 

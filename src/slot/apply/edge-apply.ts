@@ -4,14 +4,13 @@ import { recordUri } from '../../atproto/compact-key.ts';
 import type { Edge, EdgeSubject } from '../../atproto/edge-kind.ts';
 import { invariant } from '../../base/invariant.ts';
 import { storedTime } from '../../base/time-bytes.ts';
-import { addToActorCount } from '../table/actor-counts.ts';
+import { addToActorCount, isAskedAbout } from '../table/actor-counts.ts';
 import { type AppliedRecord, jsonOfRow, loadRecord, putRecordRow } from '../table/applied-record.ts';
 import { claimEdge, isEdge } from '../table/edge-by-subject.ts';
 import { type EdgeFacts, type PlainEdge, plainDigest } from '../table/edge-record.ts';
 import { isInRkeyOrder } from '../table/edge-walk.ts';
 import { removeFeedRow } from '../table/feed-item.ts';
 import { putEnded } from '../table/gate-fact.ts';
-import { areFollowsAsked } from '../table/gate-policy.ts';
 import { changeListMember } from '../table/list-member.ts';
 import {
   duplicatesOf,
@@ -68,7 +67,7 @@ function putClaimedEdge(
 
 /** Replies that gates judge by a follow may have come before it changes. */
 function judgeFollow(context: ApplyContext, { owner, ref }: AppliedRecord, did: string, fromMs: number): void {
-  if (!areFollowsAsked(context.state, owner)) return;
+  if (!isAskedAbout(context.state, owner)) return;
   factChanged(context, { owner, did: ref.did }, { kind: 'followed', did }, fromMs);
   factChanged(context, { owner, did: ref.did }, { kind: 'follower', did }, fromMs);
 }
@@ -123,7 +122,7 @@ export function unindexEdgeRecord(context: ApplyContext, rule: Edge, record: App
 
 function endFollow(context: ApplyContext, record: AppliedRecord, did: string, eventMs: number): void {
   const { owner, row } = record;
-  if (!areFollowsAsked(context.state, owner)) return;
+  if (!isAskedAbout(context.state, owner)) return;
   putEnded(context.state, owner, { kind: 'followed', did }, row.indexedMs, eventMs);
   judgeFollow(context, record, did, eventMs);
 }

@@ -2,9 +2,9 @@
 import { versionOfCid } from '../../atproto/cid.ts';
 import type { RecordRef } from '../../atproto/compact-key.ts';
 import type { EffectOf } from '../../entry/entry.ts';
+import { markAskedAbout } from '../table/actor-counts.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
 import { factsOfQuestion, isFactAt, putQuestion, type Question } from '../table/gate-fact.ts';
-import { markFollowsAsked } from '../table/gate-policy.ts';
 import { postFlag } from '../table/record-row.ts';
 import { quoteOf, replyOf } from '../table/record-values.ts';
 import type { ApplyContext } from './apply-context.ts';
@@ -60,7 +60,7 @@ export function applyGateQuestion(context: ApplyContext, effect: EffectOf<'gate-
   const owner = state.ownerOf(reply.did);
   const post = owner === undefined ? undefined : loadRecord(state, owner, reply);
   if (owner === undefined || post === undefined || versionOfCid(post.row.cid) !== version) return;
-  if (effect.allowsFollowers) markFollowsAsked(state, owner);
+  markAskedAbout(state, owner);
   putQuestion(state, owner, reply.rkey, effect);
   answer(context, owner, reply, effect);
 }

@@ -8,6 +8,7 @@ import { edgeByKind } from '../../atproto/edge-kind.ts';
 import { invariant } from '../../base/invariant.ts';
 import { timeAt } from '../../base/time-bytes.ts';
 import type { Judged } from '../../entry/gate.ts';
+import { isAskedAbout } from '../table/actor-counts.ts';
 import { getActor } from '../table/actor-row.ts';
 import { putEnded } from '../table/gate-fact.ts';
 import { getPolicy } from '../table/gate-policy.ts';
@@ -42,11 +43,11 @@ export function applyGatedEdge(context: ApplyContext, owner: number, effect: Edg
   else context.state.rows.remove(key);
   switch (effect.edge) {
     case 'quote':
-      return applyQuote(context, owner, effect, value);
+      return applyQuote(context, { owner, key }, effect, value);
     case 'reply':
-      return applyReply(context.state, owner, effect, value);
+      return applyReply(context.state, { owner, key }, effect, value);
     default:
-      return applyListItem(context, owner, effect, value);
+      return applyListItem(context, { owner, key }, effect, value);
   }
 }
 
@@ -61,9 +62,12 @@ function count(state: SlotState, owner: number, { edge, subject }: EdgeEffect, c
   addToRecordCount(state, recordCountsKey(owner, subject.collection, subject.rkey), recordCount, change);
 }
 
-function applyReply(state: SlotState, owner: number, effect: EdgeEffect, before: Buffer | undefined): void {
+/** Where an edge is stored. */
+type Target = { readonly owner: number; readonly key: Buffer };
+
+function applyReply(state: SlotState, { owner, key }: Target, effect: EdgeEffect, before: Buffer | undefined): void {
   const after = effect.present ? edgeValue(effect) : undefined;
-  if (after !== undefined) state.rows.put(incomingEdgeKey(owner, effect), after);
+  if (after !== undefined) state.rows.put(key, after);
   const change = countOf(after) - countOf(before);
   if (change === 1 || change === -1) count(state, owner, effect, change);
 }
@@ -73,8 +77,9 @@ function countOf(value: Buffer | undefined): number {
   return value !== undefined && value.length === 0 ? 1 : 0;
 }
 
-function applyQuote(context: ApplyContext, owner: number, effect: EdgeEffect, before: Buffer | undefined): void {
+function applyQuote(context: ApplyContext, target: Target, effect: EdgeEffect, before: Buffer | undefined): void {
   const { state } = context;
+  const { owner } = target;
   if (!effect.present) {
     count(state, owner, effect, -1);
     return removeQuoteNotice(state, owner, effect);
@@ -85,7 +90,7 @@ function applyQuote(context: ApplyContext, owner: number, effect: EdgeEffect, be
   const judged = known?.version === said.version ? known : said;
   if (before === undefined) count(state, owner, effect, 1);
   const isNotified = known === undefined ? null : !known.isViolating;
-  judgeQuote(context, owner, { ...effect, judged }, { heard: said.isViolating, isNotified });
+  judgeQuote(context, target, { ...effect, judged }, { heard: said.isViolating, isNotified });
 }
 
 /** `heard`: the verdict that the author's slot holds. `isNotified`: null for a new quote. */
@@ -94,7 +99,7 @@ type Judging = { readonly heard: boolean; readonly isNotified: boolean | null };
 /** Judges a quote, stores it, and notifies its subject's author, who is the owner. */
 function judgeQuote(
   context: ApplyContext,
-  owner: number,
+  { owner, key }: Target,
   effect: EdgeEffect & { readonly judged: Judged },
   { heard, isNotified }: Judging,
 ): void {
@@ -105,7 +110,7 @@ function judgeQuote(
   const isOwn = source.did === subjectDid;
   // Without known rules, what was judged before stays.
   const isViolating = rules === undefined ? judged.isViolating : rules.isRestricted && !isOwn;
-  state.rows.put(incomingEdgeKey(owner, effect), edgeValue({ edge: 'quote', judged: { ...judged, isViolating } }));
+  state.rows.put(key, edgeValue({ edge: 'quote', judged: { ...judged, isViolating } }));
   // Of an earlier life of the quote nothing is stored, but a verdict may still be on its way.
   if (isViolating !== heard || rules !== undefined)
     context.send({ type: 'verdict', gate: 'post', post: source, version: judged.version, isViolating });
@@ -145,12 +150,17 @@ export function judgeQuotesAgain(
     const edge = readEdgeOfKey(key);
     const subject = { did, collection: nsid.post, rkey };
     const effect = { ...edge, present: true, subject, subjectDid: did, judged };
-    judgeQuote(context, owner, effect, { heard: judged.isViolating, isNotified: !judged.isViolating });
+    judgeQuote(context, { owner, key }, effect, { heard: judged.isViolating, isNotified: !judged.isViolating });
   }
   return undefined;
 }
 
-function applyListItem(context: ApplyContext, owner: number, effect: EdgeEffect, before: Buffer | undefined): void {
+function applyListItem(
+  context: ApplyContext,
+  { owner, key }: Target,
+  effect: EdgeEffect,
+  before: Buffer | undefined,
+): void {
   const { state } = context;
   const { subject: list, present } = effect;
   const judged = judgedOf(context, effect);
@@ -160,8 +170,9 @@ function applyListItem(context: ApplyContext, owner: number, effect: EdgeEffect,
   state.touchedOwners.add(owner);
   const fact = { kind: 'list-item', list } as const;
   const beforeMs = before === undefined ? Number.POSITIVE_INFINITY : timeAt(before, 0);
-  if (after !== undefined) state.rows.put(incomingEdgeKey(owner, effect), after);
+  if (after !== undefined) state.rows.put(key, after);
   else putEnded(state, owner, fact, beforeMs, judged.eventMs);
+  if (!isAskedAbout(state, owner)) return;
   // A withdrawal need not say whose the subject is.
   const did = getActor(state, owner)?.did;
   if (did !== undefined) factChanged(context, { owner, did }, fact, Math.min(beforeMs, judged.eventMs));

@@ -3,7 +3,7 @@ import { versionOfCid } from '../../atproto/cid.ts';
 import { nsid } from '../../atproto/collection.ts';
 import type { EffectOf } from '../../entry/entry.ts';
 import type { Judged } from '../../entry/gate.ts';
-import { addToActorCount } from '../table/actor-counts.ts';
+import { addToActorCount, isAskedAbout } from '../table/actor-counts.ts';
 import { type AppliedRecord, putRecordRow } from '../table/applied-record.ts';
 import { findEdge } from '../table/edge-by-subject.ts';
 import { feedFlag, putFeedRow, removeFeedRow } from '../table/feed-item.ts';
@@ -63,7 +63,7 @@ export function unindexPost(context: ApplyContext, record: AppliedRecord, eventM
   addToActorCount(context.state, owner, 'posts', -1);
   sendPostEffects(context, record, false, eventMs);
   notifyReposters(context, record);
-  removeQuestion(context.state, owner, ref.rkey);
+  if (isAskedAbout(context.state, owner)) removeQuestion(context.state, owner, ref.rkey);
   // The row of a post that is replaced is still there.
   const isGone = !hasRecord(context.state, owner, nsid.post, ref.rkey);
   if (isGone && (record.row.postFlags & postFlag.hasThreadGate) !== 0) applyGatedRoot(context, record, false, eventMs);

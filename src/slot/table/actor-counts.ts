@@ -1,4 +1,8 @@
-/** Counts per actor: (owner, actorCounts) → 32-bit numbers in the order of `actorCountNames`. */
+/**
+ * Counts per actor: (owner, actorCounts) → 32-bit numbers in the order of `actorCountNames`.
+ *
+ * The last is a mark, 0 or 1, that an actor's own records read for nothing beside their counts.
+ */
 import { changedCounters, counterAt } from './counter-row.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
 
@@ -15,6 +19,7 @@ export const actorCountNames = [
   'blocks',
   'drafts',
   'listBlocks',
+  'askedAbout',
 ] as const;
 
 export type ActorCountName = (typeof actorCountNames)[number];
@@ -35,4 +40,19 @@ export function addToActorCount(state: SlotState, owner: number, name: ActorCoun
 export function getActorCount(state: SlotState, owner: number, name: ActorCountName): number {
   const value = state.rows.getVolatile(key(owner));
   return value === undefined ? 0 : counterAt(value, actorCountNames.indexOf(name));
+}
+
+/** True once a gate has asked whom the actor follows, or on which lists it is. */
+export function isAskedAbout(state: SlotState, owner: number): boolean {
+  return getActorCount(state, owner, 'askedAbout') > 0;
+}
+
+/** Notes that a gate asks for facts about the actor, so that changes of these count. */
+export function markAskedAbout(state: SlotState, owner: number): void {
+  if (!isAskedAbout(state, owner)) addToActorCount(state, owner, 'askedAbout', 1);
+}
+
+/** Takes the mark from a deleted account. */
+export function unmarkAskedAbout(state: SlotState, owner: number): void {
+  if (isAskedAbout(state, owner)) addToActorCount(state, owner, 'askedAbout', -1);
 }

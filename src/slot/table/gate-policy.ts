@@ -21,7 +21,8 @@ import { ByteReader, hasBytesAt, sharedWriter } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import { readEntryTime, storedTime, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 import { type Gate, gates } from '../../entry/gate.ts';
-import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
+import { markAskedAbout } from './actor-counts.ts';
+import { beginKey, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 /** The rules of a gate. Without `isRestricted` everyone may reply or quote. */
 export type GateRules = {
@@ -253,20 +254,6 @@ export function putRules(
   const value = encodePolicy(policy);
   if (state.rows.get(key)?.equals(value)) return false;
   state.rows.put(key, value);
-  if (rules.allowsFollowed) markFollowsAsked(state, owner);
+  if (rules.allowsFollowed) markAskedAbout(state, owner);
   return true;
-}
-
-function followedMarkKey(owner: number): Buffer {
-  return beginKey(owner, tableCode.gatePolicy).u8(255).finish();
-}
-
-/** Notes that gates ask whom the owner follows, so that the end of a follow is noted too. */
-export function markFollowsAsked(state: SlotState, owner: number): void {
-  state.rows.put(followedMarkKey(owner), emptyValue);
-}
-
-/** True when a gate has ever asked whom the owner follows. */
-export function areFollowsAsked(state: SlotState, owner: number): boolean {
-  return state.rows.has(followedMarkKey(owner));
 }

@@ -5,6 +5,8 @@ import { packPlc, plcIdBytes } from '../../../src/atproto/did-plc.ts';
 import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
 import { type SeededRandom, seededRandom } from '../../../src/base/seeded-random.ts';
 import { TidClock } from '../../../src/demo/model/tid-clock.ts';
+import { actorCountNames } from '../../../src/slot/table/actor-counts.ts';
+import { counterAt } from '../../../src/slot/table/counter-row.ts';
 import { readNotice } from '../../../src/slot/table/notice.ts';
 import { keyHeadBytes, keyHeadOf, type SlotState, tableCode } from '../../../src/slot/table/slot-state.ts';
 import { getUnreadCount } from '../../../src/slot/table/unread-count.ts';
@@ -75,15 +77,23 @@ function isHistory(key: Buffer, value: Buffer, table: number, way: string): bool
 
 const nameByTable = new Map<number, string>(Object.entries(tableCode).map(([name, code]) => [code, name]));
 
+/** Returns the counts that are not 0, as JSON. That gates have asked about an actor is history. */
+function countsOf(value: Buffer, way: string): string {
+  const counts = actorCountNames.map((name, index) => [name, counterAt(value, index)] as const);
+  return JSON.stringify(
+    Object.fromEntries(counts.filter(([name, count]) => count > 0 && (name !== 'askedAbout' || way === withAccount))),
+  );
+}
+
 /** Returns all rows by key, without those that may stay. */
 function rowsOf(cluster: SlotCluster, way: string): Map<string, string> {
   const rows = new Map<string, string>();
   for (const { state, index } of cluster.slots) {
     for (const { key, value } of state.rows.scan({ start: Buffer.of(0), end: Buffer.alloc(64, 255) })) {
       const { owner, table } = keyHeadOf(key);
-      const isZero = table === tableCode.actorCounts && value.every((byte) => byte === 0);
-      if (notCompared.has(table) || isZero || isHistory(key, value, table, way)) continue;
-      rows.set(`${nameByTable.get(table)} of ${owner} in ${index}: ${key.toString('hex')}`, value.toString('hex'));
+      if (notCompared.has(table) || isHistory(key, value, table, way)) continue;
+      const text = table === tableCode.actorCounts ? countsOf(value, way) : value.toString('hex');
+      if (text !== '{}') rows.set(`${nameByTable.get(table)} of ${owner} in ${index}: ${key.toString('hex')}`, text);
     }
   }
   for (const did of [...others, author]) rows.set(`unread ${did}`, String(unreadOf(cluster.stateOf(did), did)));
