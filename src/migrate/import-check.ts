@@ -151,9 +151,37 @@ async function checkHandles(source: RowSource, ask: Ask): Promise<Checked> {
   return tally.checked;
 }
 
+function labelName(label: Readonly<Record<string, unknown>>): string {
+  return [label['src'], label['uri'], label['cid'] ?? '', label['val'], label['cts']].join(' ');
+}
+
+/** Of labels that are neither taken back nor expire, so that they are to be answered. */
+async function checkLabels(source: RowSource, ask: Ask): Promise<Checked> {
+  const tally = new Tally('labels');
+  const found = await sample(source, 'label', '"src", "uri", "cid", "val", "cts", "neg"::text, "exp"');
+  const rows = found.filter((row) => textAt(row, 5) === 'false' && row[6] === null);
+  for (let at = 0; at < rows.length; at += askedAtOnce) {
+    const labels = rows.slice(at, at + askedAtOnce).map((row) => {
+      const [src, uri, cid, val, cts] = [0, 1, 2, 3, 4].map((column) => textAt(row, column));
+      return { src: src!, uri: uri!, cid: cid!, val: val!, cts: cts! };
+    });
+    const subjects = [...new Set(labels.map(({ uri }) => uri))];
+    const issuers = [...new Set(labels.map(({ src }) => src))];
+    const answer = listAt(await ask('GetLabels', { subjects, issuers }), 'labels');
+    const answered = new Set(
+      answer.map((bytes) => labelName(JSON.parse(Buffer.from(String(bytes), 'base64').toString()))),
+    );
+    for (const label of labels) {
+      const name = labelName(label);
+      tally.compare(name, name, answered.has(name) ? name : null);
+    }
+  }
+  return tally.checked;
+}
+
 /** Compares samples, once all that was imported is applied. */
 export async function checkImport(source: RowSource, ask: Ask): Promise<Checked[]> {
-  const checked = [await checkRecords(source, ask), await checkHandles(source, ask)];
+  const checked = [await checkRecords(source, ask), await checkHandles(source, ask), await checkLabels(source, ask)];
   for (const of of counted) checked.push(await checkCounts(source, ask, of));
   return checked;
 }
