@@ -2,7 +2,7 @@
  * Calls of bsync, the service that orders the private writes of the API tier: unary Connect calls
  * with JSON over HTTP.
  *
- * Refuses: redirects, which would carry the key elsewhere, and answers above `answerBytesMax`.
+ * Refuses: redirects, which would carry the key elsewhere, and answers above a limit.
  */
 import * as v from 'valibot';
 import { openObjectShape, parseShape } from '../config/json-shape.ts';
@@ -30,9 +30,11 @@ export type ScanAnswer =
   | { readonly ok: false; readonly reason: Failure; readonly message: string }
   | { readonly ok: false; readonly reason: 'too-large'; readonly message: string; readonly onlyId: number | null };
 
-/** Longer than bsync holds a call that finds nothing, which is ten seconds. */
-const scanTimeoutMs = 60_000;
-const answerBytesMax = 16 * 2 ** 20;
+const scanLimits = {
+  /** Longer than bsync holds a call that finds nothing, which is ten seconds. */
+  timeoutMs: 60_000,
+  answerBytesMax: 16 * 2 ** 20,
+};
 const errorLengthMax = 200;
 
 const answerShape = openObjectShape({ operations: v.optional(v.array(v.unknown()), []) });
@@ -40,11 +42,11 @@ const answerShape = openObjectShape({ operations: v.optional(v.array(v.unknown()
 export class BsyncClient {
   readonly url: string;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #timeoutMs: number;
+  readonly #limits: typeof scanLimits;
 
-  constructor(url: string, key: string | null, timeoutMs = scanTimeoutMs) {
+  constructor(url: string, key: string | null, limits: Partial<typeof scanLimits> = {}) {
     this.url = url.replace(/\/+$/, '');
-    this.#timeoutMs = timeoutMs;
+    this.#limits = { ...scanLimits, ...limits };
     this.#headers = {
       'content-type': 'application/json',
       'connect-protocol-version': '1',
@@ -55,7 +57,8 @@ export class BsyncClient {
 
   /** Asks for the operations after `cursor`. Never throws because of what bsync does. */
   async scan(stream: BsyncStream, cursor: number, limit: number, signal: AbortSignal): Promise<ScanAnswer> {
-    const deadline = AbortSignal.timeout(this.#timeoutMs);
+    const { timeoutMs, answerBytesMax } = this.#limits;
+    const deadline = AbortSignal.timeout(timeoutMs);
     try {
       const response = await fetch(`${this.url}/bsync.Service/${scanMethods[stream]}`, {
         method: 'POST',
@@ -64,7 +67,7 @@ export class BsyncClient {
         body: JSON.stringify({ cursor: cursor === 0 ? '' : String(cursor), limit }),
         signal: AbortSignal.any([deadline, signal]),
       });
-      return await answerOf(response, limit === 1);
+      return await answerOf(response, answerBytesMax, limit === 1);
     } catch (thrown) {
       const { message, cause } = thrown as Error;
       const why = cause instanceof Error ? cause.message : message;
@@ -82,7 +85,7 @@ function onlyIdOf(bytes: Buffer): number | null {
   return isOnly && Number.isSafeInteger(Number(id)) ? Number(id) : null;
 }
 
-async function answerOf(response: Response, isOfOne: boolean): Promise<ScanAnswer> {
+async function answerOf(response: Response, answerBytesMax: number, isOfOne: boolean): Promise<ScanAnswer> {
   const body = new GrowingBody(Number(response.headers.get('content-length')) || 0, answerBytesMax);
   for await (const part of response.body ?? []) {
     if (body.add(Buffer.from(part))) continue;

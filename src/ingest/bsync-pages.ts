@@ -1,8 +1,9 @@
 /**
  * Reads the pages of one stream of bsync.
  *
- * Owns: how many operations are asked for at once, which an answer that is too large halves and any
- * other doubles, and the operations that no answer can hold. Refuses: ids that do not ascend.
+ * Owns: how many operations are asked for at once, which an answer that is too large or late halves
+ * and any other doubles, and the operations that no answer can hold. Refuses: ids that do not
+ * ascend.
  */
 import { orAborted } from '../base/or-aborted.ts';
 import type { LogAppender } from '../log/log-appender.ts';
@@ -36,7 +37,7 @@ export type BsyncRead = BsyncPage | 'smaller' | 'failed';
 /** The operations that were left out because no answer can hold them. */
 export type OversizedOperations = { readonly count: number; readonly lastId: number };
 
-/** Operations asked for at once; fewer after an answer that was too large. */
+/** Operations asked for at once; fewer after an answer that was too large or late. */
 export const pageOperationsMax = 500;
 
 export class BsyncPages {
@@ -78,6 +79,8 @@ export class BsyncPages {
       }
       if (answer.onlyId !== null && answer.onlyId > cursor) return this.#skip(answer.onlyId);
     }
+    // It may be the size that takes so long.
+    if (answer.reason === 'deadline') this.#limit = Math.max(1, this.#limit >> 1);
     return this.fail(answer.message);
   }
 
