@@ -9,7 +9,7 @@ import { mkdirSync } from 'node:fs';
 import { Registry } from 'prom-client';
 import type { AccountsEvent } from '../atproto/firehose-event.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { DataPlaneError } from '../base/data-plane-error.ts';
+import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { type SeededRandom, seededRandom } from '../base/seeded-random.ts';
 import { requireTokenBeyondLoopback } from '../config/access-token.ts';
 import { startJsonServer, type TlsFiles } from '../http/json-server.ts';
@@ -384,7 +384,7 @@ export async function startIngest(options: IngestOptions): Promise<RunningIngest
     const over = new AbortController();
     const stopped = Promise.all([...running, identities.stopped()]).finally(() => over.abort());
     await Promise.race([stopped, shared.clock.sleep(closeMsMax, over.signal)]);
-    for (const subscription of followed) await subscription.storeCursor();
+    for (const subscription of followed) await subscription.storeCursor().catch(operatingFailure);
     await parts.admission.pool?.[Symbol.asyncDispose]();
     await state[Symbol.asyncDispose]();
   };

@@ -84,11 +84,11 @@ export class StreamPosition {
     return run;
   }
 
-  /** Marks the next `count` numbers as received and done. */
+  /** Marks the next `count` numbers as received and done, as far as seqs go. */
   skip(count: number): void {
     if (this.#run === null) return;
-    const seq = this.#run.received + count;
-    this.begin(seq).finish(seq);
+    const seq = Math.min(this.#run.received + count, Number.MAX_SAFE_INTEGER);
+    if (seq > this.#run.received) this.begin(seq).finish(seq);
   }
 
   /** Stores up to where everything is done. Returns: once durable. */

@@ -65,7 +65,7 @@ export class Erasures {
     return this.#commits.write(() => {
       const ids = new Map(this.of(did)).set(kind, id);
       const value = beginValue();
-      for (const [of, upTo] of ids) value.u8(erasedKinds.indexOf(of)).u48(upTo);
+      for (const [of, upTo] of ids) value.u8(erasedKinds.indexOf(of)).varint(upTo);
       this.#table.put(didKey(did), value.finish());
       this.#noteIds(ids);
     });
@@ -85,7 +85,7 @@ function readIds(value: Buffer): Map<ErasedKind, number> {
   while (reader.remaining > 0) {
     const kind = erasedKinds[reader.u8()];
     invariant(kind !== undefined, 'a stored kind of erasure is one that was given out');
-    ids.set(kind, reader.u48());
+    ids.set(kind, reader.varint());
   }
   return ids;
 }

@@ -1,7 +1,7 @@
 /** How far each source is durable in the log. */
 import type { Table } from '../../storage/environment.ts';
 import type { CommitQueue } from './commit-queue.ts';
-import { beginValue, readValue, textKey } from './state-codec.ts';
+import { beginValue, readHighBits, readValue, textKey, writeHighBits, writeSeq } from './state-codec.ts';
 
 /** `seq` is inclusive: everything up to it is durable in the log. */
 export type StoredCursor = { readonly seq: number; readonly timeMs: number };
@@ -21,12 +21,13 @@ export class SourceCursors {
     const value = this.#table.get(textKey(source));
     if (value === undefined) return undefined;
     const reader = readValue(value);
-    return { seq: reader.u48(), timeMs: reader.u48() };
+    const [low, timeMs] = [reader.u48(), reader.u48()];
+    return { seq: low + readHighBits(reader), timeMs };
   }
 
   /** Stores a cursor. Returns: once durable. */
   store(source: string, { seq, timeMs }: StoredCursor): Promise<void> {
-    const value = beginValue().u48(seq).u48(timeMs).finish();
+    const value = writeHighBits(writeSeq(beginValue(), seq).u48(timeMs), [seq]).finish();
     return this.#commits.write(() => this.#table.put(textKey(source), value));
   }
 

@@ -1,7 +1,7 @@
 /** What a source no longer had when we asked for it, until an operator has it fetched. */
 import type { Table } from '../../storage/environment.ts';
 import type { CommitQueue } from './commit-queue.ts';
-import { beginValue, readValue, textKey } from './state-codec.ts';
+import { beginValue, readHighBits, readValue, textKey, writeHighBits, writeSeq } from './state-codec.ts';
 
 /** Events after `afterSeq` and before `beforeSeq`, both exclusive, were missed. */
 export type SourceGap = { readonly afterSeq: number; readonly beforeSeq: number };
@@ -20,7 +20,8 @@ export class SourceGaps {
     const value = this.#table.get(textKey(source));
     if (value === undefined) return null;
     const reader = readValue(value);
-    return { afterSeq: reader.u48(), beforeSeq: reader.u48() };
+    const [after, before] = [reader.u48(), reader.u48()];
+    return { afterSeq: after + readHighBits(reader), beforeSeq: before + readHighBits(reader) };
   }
 
   /** Stores a gap. Returns: once durable. */
@@ -28,9 +29,8 @@ export class SourceGaps {
     return this.#commits.write(() => {
       const before = this.get(source);
       const first = Math.min(afterSeq, before?.afterSeq ?? afterSeq);
-      const value = beginValue()
-        .u48(first)
-        .u48(Math.max(beforeSeq, before?.beforeSeq ?? beforeSeq));
+      const last = Math.max(beforeSeq, before?.beforeSeq ?? beforeSeq);
+      const value = writeHighBits(writeSeq(writeSeq(beginValue(), first), last), [first, last]);
       this.#table.put(textKey(source), value.finish());
     });
   }

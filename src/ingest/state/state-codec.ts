@@ -35,6 +35,24 @@ export function readValue(value: Buffer): ByteReader {
   return reader;
 }
 
+const lowBits = 2 ** 48;
+
+/** Writes the lower 48 bits of a seq, which may have 53: some sources count microseconds. */
+export function writeSeq(writer: ByteWriter, seq: number): ByteWriter {
+  return writer.u48(seq % lowBits);
+}
+
+/** Writes the other bits of seqs, at the end of a value and only where there are some. */
+export function writeHighBits(writer: ByteWriter, seqs: readonly number[]): ByteWriter {
+  if (seqs.some((seq) => seq >= lowBits)) for (const seq of seqs) writer.u8(Math.floor(seq / lowBits));
+  return writer;
+}
+
+/** Reads what `writeHighBits` wrote of the next seq. Returns: what to add to its lower bits. */
+export function readHighBits(reader: ByteReader): number {
+  return reader.remaining === 0 ? 0 : reader.u8() * lowBits;
+}
+
 /** Errors: DataPlaneError `ConfigInvalid` when a table's first value is of another version. */
 export function requireKnownVersion(table: Table, path: string): void {
   for (const { value } of table.scan({ ...everyKey, limit: 1 })) {

@@ -35,6 +35,22 @@ const nobody = (): boolean => false;
 const dueDids = (nowSec: number): string[] => state.fetches.due(nowSec, 100, nobody).map(({ did }) => did);
 
 describe('the state of ingest', () => {
+  it('keeps every seq that a source or a bsync can give', async () => {
+    const timeMs = 1_700_000_000_000;
+    const seqs = [0, 2 ** 48 - 1, 2 ** 48, 1_700_000_000_000_000, Number.MAX_SAFE_INTEGER];
+    for (const seq of seqs) await state.cursors.store(`source at ${seq}`, { seq, timeMs });
+    await state.gaps.add('a source', { afterSeq: 2 ** 48 + 1, beforeSeq: Number.MAX_SAFE_INTEGER });
+    await state.erasures.put('did:web:a.test', 'mutes', Number.MAX_SAFE_INTEGER);
+    await state.erasures.put('did:web:a.test', 'drafts', 7);
+    await reopen();
+    for (const seq of seqs) expect(state.cursors.get(`source at ${seq}`)).toEqual({ seq, timeMs });
+    expect(state.gaps.get('a source')).toEqual({ afterSeq: 2 ** 48 + 1, beforeSeq: Number.MAX_SAFE_INTEGER });
+    expect([...state.erasures.of('did:web:a.test')]).toEqual([
+      ['mutes', Number.MAX_SAFE_INTEGER],
+      ['drafts', 7],
+    ]);
+  });
+
   it('keeps cursors, identity checks, listings and totals across a restart', async () => {
     await state.cursors.store('https://relay.test', { seq: 2 ** 40, timeMs: 1_700_000_000_000 });
     const facts = { pds: 'https://pds.test', signingKey: 'zQ3sh', checkedAtSec: 1_700_000_000 };

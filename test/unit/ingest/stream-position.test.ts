@@ -22,6 +22,14 @@ afterEach(async () => {
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+it('skips no further than seqs go, however often a source asks for it', async () => {
+  const position = new StreamPosition(source, state.cursors, 0);
+  for (let times = 0; times < 100; times++) position.skip(2 ** times);
+  expect(position.receivedSeq).toBe(Number.MAX_SAFE_INTEGER);
+  await position.storeCursor(0);
+  expect(new StreamPosition(source, state.cursors, 0).receivedSeq).toBe(Number.MAX_SAFE_INTEGER);
+});
+
 describe('waiting for a seq', () => {
   it('leaves one listener on the signal however many events arrive, and none afterwards', async () => {
     const position = new StreamPosition(source, state.cursors, 0);
