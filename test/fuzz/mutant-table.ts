@@ -114,6 +114,27 @@ export const mutants: readonly Mutant[] = [
     caughtBy: { tests: ['test/unit/slot/entry-cost.test.ts'] },
   },
   {
+    bound: 'replies that one entry judges again for a follow',
+    file: 'src/slot/apply/fact-verdicts.ts',
+    text: 'if (context.workUsLeft <= 0) return { ...work, fromMs, after };',
+    replacement: '',
+    caughtBy: { tests: ['test/unit/slot/entry-cost.test.ts'] },
+  },
+  {
+    bound: 'replies judged again by a list item that says nothing new',
+    file: 'src/slot/apply/gated-edge-apply.ts',
+    text: '|| (after !== undefined && before?.equals(after))',
+    replacement: '',
+    caughtBy: { tests: ['test/unit/slot/entry-cost.test.ts'] },
+  },
+  {
+    bound: 'rows that versions of a reply leave with its gate',
+    file: 'src/slot/apply/thread-apply.ts',
+    text: 'if (isEnded && thread.policy !== undefined) removeJudgement(context, thread, before);',
+    replacement: '',
+    caughtBy: { tests: ['test/unit/slot/gate-questions.test.ts'] },
+  },
+  {
     bound: 'what a rule that throws takes with it',
     file: 'src/slot/slot.ts',
     text: 'if (!(thrown instanceof EntryFailure)) throw thrown;',

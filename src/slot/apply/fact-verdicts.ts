@@ -13,7 +13,7 @@ import { emptyValue } from '../table/slot-state.ts';
 import { getThreadReply } from '../table/thread-reply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { answer } from './gate-question-apply.ts';
-import { threadOf } from './reply-verdict.ts';
+import { judged, type Thread, threadOf } from './reply-verdict.ts';
 import { rowsAfter } from './rows-after.ts';
 import { judgeAgain } from './thread-apply.ts';
 
@@ -38,6 +38,7 @@ export function judgeByFact(
   const owner = state.ownerOf(did);
   if (owner === undefined) return undefined;
   let { fromMs, after } = work;
+  let thread: Thread | undefined;
   const prefix = waitersPrefix(owner, fact);
   const start = after.length === 0 ? timedKey(prefix, fromMs) : after;
   for (const { key } of rowsAfter(state, prefix, start)) {
@@ -48,8 +49,10 @@ export function judgeByFact(
     fromMs = indexedMs;
     if (fact.kind === 'followed') {
       const row = getThreadReply(state, owner, rootRkey, { did: fact.did, rkey });
-      if (row?.judgement.indexedMs === indexedMs)
-        judgeAgain(context, threadOf(state, owner, { did, rkey: rootRkey }), row);
+      if (row?.judgement.indexedMs !== indexedMs) continue;
+      if (thread?.root.rkey !== rootRkey) thread = threadOf(state, owner, { did, rkey: rootRkey });
+      // Nothing else that judging changes depends on the fact.
+      if (judged(context, thread, row).judgement.verdict !== row.judgement.verdict) judgeAgain(context, thread, row);
     } else {
       // The root's slot, which may be this one, judges the reply once more.
       context.workUsLeft -= workCostUs.reply;

@@ -105,6 +105,7 @@ export function applyGateAnswer(context: ApplyContext, effect: EffectOf<'gate-an
   const owner = state.ownerOf(root.did);
   const row = owner === undefined ? undefined : getThreadReply(state, owner, root.rkey, reply);
   if (owner === undefined || row === undefined || row.judgement.version !== version) return;
+  if (row.judgement.isAllowed === isAllowed) return;
   judgeAgain(context, threadOf(state, owner, root), { ...row, judgement: { ...row.judgement, isAllowed } });
 }
 
