@@ -15,6 +15,7 @@ export function pick<Item>(random: SeededRandom, items: readonly Item[]): Item {
 
 type Json = { readonly [key: string]: unknown };
 
+const postCollection = 'app.bsky.feed.post';
 const collections = [
   ...new Array<string>(30).fill('app.bsky.feed.post'),
   ...new Array<string>(18).fill('app.bsky.feed.like'),
@@ -49,8 +50,13 @@ const collectionsReferredTo = [
 ];
 const image = { image: { $type: 'blob' }, alt: '' };
 
+/** A post that is written once, and the root of its thread. */
+type LastingPost = { readonly did: string; readonly uri: string; readonly root: string };
+const lastingNumber = 3000;
+
 export class RecordMaker {
   readonly #random: SeededRandom;
+  readonly #lasting: LastingPost[] = [];
   readonly #dids: readonly string[];
 
   constructor(random: SeededRandom, dids: readonly string[]) {
@@ -61,6 +67,8 @@ export class RecordMaker {
   /** Draws the record that a repo writes next, out of few, so that it is written again. */
   nextKey(did: string): { collection: string; rkey: string } {
     const collection = pick(this.#random, collections);
+    if (collection === postCollection && this.#random.below(4) === 0)
+      return { collection, rkey: tidOf(lastingNumber + this.#lasting.length) };
     const isSelf = collection === 'app.bsky.actor.profile' || collection === 'app.bsky.labeler.service';
     // Some repos are so busy that they hold many duplicates.
     const spread = this.#dids.indexOf(did) === 0 ? 40 : 6;
@@ -75,6 +83,8 @@ export class RecordMaker {
 
   #uri(collection = pick(this.#random, collectionsReferredTo)): string {
     const random = this.#random;
+    if (collection === postCollection && this.#lasting.length > 0 && random.below(3) === 0)
+      return pick(random, this.#lasting).uri;
     const rkey = random.below(9) === 0 ? pick(random, sharedRkeys) : tidOf(1000 + random.below(6));
     return `at://${this.#did()}/${collection}/${rkey}`;
   }
@@ -121,6 +131,11 @@ export class RecordMaker {
     if (draw < 12) return iso(nowMs);
     if (draw < 15) return iso(nowMs - this.#random.below(4) * 1000);
     return draw < 17 ? iso(nowMs + 86_400_000) : pick(this.#random, odd);
+  }
+
+  /** Returns the roots of the threads of a repo's posts that are written once. */
+  lastingRoots(did: string): readonly string[] {
+    return this.#lasting.filter((post) => post.did === did).map(({ root }) => root);
   }
 
   /** Draws a record. */
@@ -197,8 +212,14 @@ export class RecordMaker {
   #post(did: string, rkey: string): Json {
     const random = this.#random;
     const own = { cid: 'c', uri: `at://${did}/app.bsky.feed.post/${rkey}` };
+    const isLasting = rkey === tidOf(lastingNumber + this.#lasting.length);
     const post: { [key: string]: unknown } = { text: `t${random.below(3)}` };
-    if (random.below(5) < 3) {
+    const lasting = this.#lasting.length > 0 && random.below(2) === 0 ? pick(random, this.#lasting) : undefined;
+    if (lasting !== undefined) {
+      post['reply'] = { root: { cid: 'c', uri: lasting.root }, parent: { cid: 'c', uri: lasting.uri } };
+      if (isLasting) this.#lasting.push({ did, uri: own.uri, root: lasting.root });
+    } else if (isLasting) this.#lasting.push({ did, uri: own.uri, root: own.uri });
+    else if (random.below(5) < 3) {
       // Few roots, so that threads grow; a parent may be anything, even the reply itself.
       const root = {
         cid: 'c',

@@ -5,10 +5,12 @@
  * Shape: entries of a DID are in order and their times ascend; nothing else is regular.
  */
 import { cidCodec } from '../../src/atproto/cid.ts';
+import { privateKinds } from '../../src/atproto/private-namespace.ts';
 import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import type { SeededRandom } from '../../src/base/seeded-random.ts';
 import type { CommitEntry, Entry, LifecycleEntry, PrivateWrite } from '../../src/entry/entry.ts';
 import { recordOp } from '../support/record-op.ts';
+import { OperatorMaker } from './history-operators.ts';
 import { pick, RecordMaker, tidOf } from './history-record.ts';
 import { privateNamespaces } from './model-private.ts';
 
@@ -18,6 +20,9 @@ export type OutsideEntry = Exclude<
 >;
 
 export type History = {
+  /** Each is settled before the next one begins; most histories have one. */
+  readonly parts: readonly (readonly OutsideEntry[])[];
+  /** Those of all parts. */
   readonly entries: readonly OutsideEntry[];
   readonly dids: readonly string[];
   readonly handles: readonly string[];
@@ -28,6 +33,8 @@ export type HistoryOptions = {
   /** Makes DIDs and handles unique to this history. */
   readonly name: string;
   readonly steps: number;
+  /** Some histories have parts that end with mutes of threads. */
+  readonly mutesThreads?: boolean;
 };
 
 type Actor = {
@@ -54,8 +61,9 @@ class HistoryMaker {
   readonly #random: SeededRandom;
   readonly #actors: Actor[];
   readonly #maker: RecordMaker;
+  readonly #operators: OperatorMaker;
   readonly handles: string[];
-  readonly entries: OutsideEntry[] = [];
+  #entries: OutsideEntry[] = [];
   #nowMs = startMs;
   #number = 1;
 
@@ -65,6 +73,7 @@ class HistoryMaker {
     this.#actors = dids.map((did) => ({ did, rev: '', snapshotRev: '', timeMs: startMs, past: [], isDeleted: false }));
     this.handles = Array.from({ length: 3 }, (_unused, index) => `h${index}.${name}.example`);
     this.#maker = new RecordMaker(random, dids);
+    this.#operators = new OperatorMaker(random, this.#maker, dids);
   }
 
   get dids(): string[] {
@@ -77,20 +86,39 @@ class HistoryMaker {
     this.#nowMs += random.below(4) === 0 ? 0 : 1 + random.below(5000);
     actor.timeMs = this.#nowMs;
     const draw = random.below(100);
-    if (draw < 72) return this.#add(actor, this.#commit(actor));
+    if (draw < 66) return this.#add(actor, this.#commit(actor));
+    if (draw < 73) {
+      for (let count = random.below(3); count >= 0; count--) this.#add(actor, this.#operators.entry(this.#nowMs));
+      return;
+    }
     if (draw < 79) return this.#identity(actor);
-    if (draw < 88) return this.#add(actor, { kind: 'private', did: actor.did, write: this.#write(actor) });
+    if (draw < 88) {
+      const { did } = random.below(2) === 0 ? this.#actors[0]! : actor;
+      return this.#add(actor, { kind: 'private', did, write: this.#write(did) });
+    }
     if (draw < 91) return this.#account(actor);
     if (draw < 93)
       return this.#add(actor, { kind: 'sync', did: actor.did, rev: this.#nextRev(), eventMs: this.#nowMs });
     if (draw < 96) return this.#resync(actor);
     // A sender that missed the acknowledgement sends the last few entries again.
-    for (const entry of actor.past.slice(-1 - random.below(6))) this.entries.push(entry);
+    for (const entry of actor.past.slice(-1 - random.below(6))) this.#entries.push(entry);
+  }
+
+  /** Ends a part with mutes of threads, which hide what comes after them. */
+  endPart(): OutsideEntry[][] {
+    const part = this.#entries;
+    this.#entries = [];
+    return [part, this.#operators.threadMutes()];
+  }
+
+  /** Returns what was made since the last part. */
+  rest(): OutsideEntry[] {
+    return this.#entries;
   }
 
   #add(actor: Actor, entry: OutsideEntry): void {
     actor.past.push(entry);
-    this.entries.push(entry);
+    this.#entries.push(entry);
   }
 
   #nextRev(): string {
@@ -152,7 +180,7 @@ class HistoryMaker {
     if (status === 'deleted') actor.isDeleted = true;
   }
 
-  #write(actor: Actor): PrivateWrite {
+  #write(did: string): PrivateWrite {
     const random = this.#random;
     const ref = random.below(2) === 0 ? null : `mod-${random.below(3)}`;
     switch (random.below(14)) {
@@ -175,7 +203,7 @@ class HistoryMaker {
       case 9:
         return { type: 'trusted-verifier', isTrusted: random.below(3) > 0 };
       default: {
-        const { collection, rkey } = this.#maker.nextKey(actor.did);
+        const { collection, rkey } = this.#maker.nextKey(did);
         // How a takedown changes a verification's notice depends on when it arrives.
         const isMarked = collection !== 'app.bsky.graph.verification';
         return { type: 'record-takedown', collection: isMarked ? collection : 'app.bsky.feed.post', rkey, ref };
@@ -186,11 +214,15 @@ class HistoryMaker {
   /** A few keys and subjects, so that they meet; erasures are rare. */
   #privateWrite(): PrivateWrite {
     const random = this.#random;
-    if (random.below(20) === 0) return { type: 'erase', kind: pick(random, ['private-data', 'bookmarks', 'drafts']) };
+    if (random.below(20) === 0) return { type: 'erase', kind: pick(random, privateKinds) };
     const namespace = pick(random, Object.values(privateNamespaces));
     const item = { type: 'private-data', namespace, key: tidOf(random.below(4)) } as const;
-    const method = pick(random, ['create', 'create', 'create', 'update', 'delete'] as const);
+    const method = pick(random, ['create', 'create', 'update', 'delete'] as const);
     if (method === 'delete') return { ...item, method, payload: '' };
+    if (namespace === privateNamespaces.subscription) {
+      const activitySubscription = { post: true, reply: random.below(2) === 0 };
+      return { ...item, method, payload: JSON.stringify({ subject: pick(random, this.dids), activitySubscription }) };
+    }
     const uri = `at://${pick(random, this.dids)}/app.bsky.feed.post/${tidOf(1000 + random.below(3))}`;
     return { ...item, method, payload: JSON.stringify({ subject: { uri, cid: 'bafy' } }) };
   }
@@ -246,6 +278,13 @@ class HistoryMaker {
 /** Makes a history; the same seed gives the same one. */
 export function makeHistory(options: HistoryOptions): History {
   const maker = new HistoryMaker(options);
-  for (let step = 0; step < options.steps; step++) maker.step();
-  return { entries: maker.entries, dids: maker.dids, handles: maker.handles };
+  const { random, steps, mutesThreads = false } = options;
+  const parts: OutsideEntry[][] = [];
+  const partCount = mutesThreads && random.below(2) > 0 ? 3 : 1;
+  for (let step = 0; step < steps; step++) {
+    maker.step();
+    if ((step + 1) % Math.ceil(steps / partCount) === 0 && step + 1 < steps) parts.push(...maker.endPart());
+  }
+  parts.push(maker.rest());
+  return { parts, entries: parts.flat(), dids: maker.dids, handles: maker.handles };
 }

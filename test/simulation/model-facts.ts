@@ -5,31 +5,13 @@
  * A fact is a key and a text. `slot-facts.ts` reads the same facts from slots; both must be equal.
  */
 
-import { type Model, type ModelRecord, type ModelReply, replyRefsOf, uriOf } from './model.ts';
-import { type Comparable, comparableOf, hiddenFor, quoteVerdict, replyVerdict } from './model-gates.ts';
+import { type Model, type ModelRecord, uriOf } from './model.ts';
+import { type Comparable, comparableOf, quoteVerdict, replyVerdict } from './model-gates.ts';
+import { causeId, causesOf, comesBefore, type NoticeCause, noticeKey } from './model-notices.ts';
 import { privateNamespaces } from './model-private.ts';
-import {
-  edgeOf,
-  hasImages,
-  hasVideo,
-  mentionsOf,
-  packOf,
-  quoteOf,
-  type Ref,
-  textOfSubject,
-  viaOf,
-} from './model-record.ts';
+import { edgeOf, hasImages, hasVideo, packOf, quoteOf, type Ref, replyRefsOf, textOfSubject } from './model-record.ts';
 
 export type Facts = Map<string, string>;
-
-type NoticeCause = {
-  readonly recipient: string;
-  readonly source: Ref;
-  readonly reason: string;
-  readonly subject: Ref | null;
-  readonly sortMs: number;
-  readonly isTakenDown: boolean;
-};
 
 /** Hours are counted from year 0. */
 const biasMs = 62_167_219_200_000;
@@ -74,15 +56,15 @@ class FactWriter {
 }
 
 /** Returns everything that must be readable after a history. */
-export function factsOfModel(model: Model): Facts {
+export function factsOfModel(model: Model, compared: Comparable = comparableOf(model)): Facts {
   const writer = new FactWriter();
-  const compared = comparableOf(model);
   writeActors(model, writer);
   for (const record of model.records.values()) writeRecord(model, writer, record, compared);
   writeEdges(model, writer);
   writePrivate(model, writer);
   writeThreads(model, writer);
   writeNotices(model, writer, compared);
+  model.operators.writeFacts((key, value) => writer.put(key, value));
   return writer.finish();
 }
 
@@ -114,16 +96,19 @@ function writeActors(model: Model, writer: FactWriter): void {
   for (const [did, repo] of model.repos) if (repo.rev !== '') writer.put(`repo ${did}`, repo.rev);
   for (const did of model.resyncNeeded) writer.put(`resync ${did}`, true);
   for (const [did, seenMs] of model.seenMs) writer.put(`seen ${did}`, seenMs);
-  for (const [did, mutes] of model.mutes)
+  for (const [did, mutes] of model.mutes.actors)
     for (const [subject, scope] of mutes) writer.put(`mute ${did} ${subject}`, scope);
-  for (const [did, lists] of model.listMutes) for (const list of lists) writer.put(`list-mute ${did} ${list}`, true);
+  for (const [did, lists] of model.mutes.lists) for (const list of lists) writer.put(`list-mute ${did} ${list}`, true);
+  for (const [did, roots] of model.mutes.threads)
+    for (const root of roots) writer.put(`thread-mute ${did} ${root}`, true);
   for (const [blob, ref] of model.blobTakedowns) writer.put(`blob ${blob}`, ref);
 }
 
 function writePrivate(model: Model, writer: FactWriter): void {
-  for (const { did, namespace, key, subject, isIndexed } of model.privateData.all()) {
-    writer.put(`private ${did} ${namespace} ${key}`, isIndexed);
+  for (const { did, namespace, key, subject, isIndexed, payload } of model.privateData.all()) {
+    writer.put(`private ${did} ${namespace} ${key}`, { isIndexed, payload });
     if (isIndexed && namespace === privateNamespaces.draft) writer.count(`counts ${did}`, 'drafts');
+    if (isIndexed && namespace === privateNamespaces.subscription) writer.put(`subscription ${did} ${subject}`, key);
     if (!isIndexed || namespace !== privateNamespaces.bookmark) continue;
     const [of, collection, rkey] = subject.slice(5).split('/') as [string, string, string];
     writer.put(`in bookmark ${textOfSubject({ did: of, ref: { did: of, collection, rkey } })} 0 ${did} ${key}`, true);
@@ -132,13 +117,13 @@ function writePrivate(model: Model, writer: FactWriter): void {
 }
 
 function writeRecord(model: Model, writer: FactWriter, record: ModelRecord, compared: Comparable): void {
-  const { did, collection, rkey, cid, json, indexedMs, sortMs, takedownRef } = record;
+  const { did, collection, rkey, cid, json, indexedMs, sortMs, takedownRef, tags } = record;
   const gateOf = (gate: string): boolean =>
     model.records.has(uriOf({ did, collection: `app.bsky.feed.${gate}`, rkey }));
   const isPost = collection === postCollection;
   const verdicts = isPost && compared.isVerdictCompared(uriOf(record)) ? verdictsOf(model, record) : 0;
   const gates = isPost ? (gateOf('threadgate') ? 4 : 0) + (gateOf('postgate') ? 8 : 0) + verdicts : 0;
-  writer.put(`record ${uriOf(record)}`, { cid, json, indexedMs, sortMs, takedownRef, gates });
+  writer.put(`record ${uriOf(record)}`, { cid, json, indexedMs, sortMs, takedownRef, tags, gates });
   const count = actorCountByCollection[collection];
   if (count !== undefined) writer.count(`counts ${did}`, count);
   if (isPost) writePost(model, writer, record, compared);
@@ -216,23 +201,20 @@ function writeThreads(model: Model, writer: FactWriter): void {
   }
 }
 
-const classByReason: Readonly<Record<string, string>> = { mention: 'post', quote: 'post', reply: 'post' };
-const rankByReason = ['mention', 'quote', 'reply'];
-
-function writeNotices(model: Model, writer: FactWriter, { isNoticeCompared }: Comparable): void {
+function writeNotices(model: Model, writer: FactWriter, { isNoticeCompared, isNoticeHidden }: Comparable): void {
   const best = new Map<string, NoticeCause>();
   for (const cause of causesOf(model)) {
     if (!isNoticeCompared(cause.recipient, uriOf(cause.source))) continue;
-    const { recipient, sortMs, reason, source } = cause;
-    const key = `notice ${recipient} ${sortMs} ${classByReason[reason] ?? reason} ${uriOf(source)}`;
+    const key = noticeKey(cause);
     const known = best.get(key);
-    if (known === undefined || rankByReason.indexOf(reason) < rankByReason.indexOf(known.reason)) best.set(key, cause);
+    if (known === undefined || comesBefore(cause, known)) best.set(key, cause);
   }
   const unread = new Map<string, number>();
   for (const [key, cause] of best) {
     const { recipient, reason, subject, isTakenDown } = cause;
-    writer.put(key, { reason, subject: subject === null ? null : uriOf(subject), isTakenDown });
-    if (isUnread(model, cause)) unread.set(recipient, (unread.get(recipient) ?? 0) + 1);
+    const isMuted = isNoticeHidden(causeId(cause));
+    writer.put(key, { reason, subject: subject === null ? null : uriOf(subject), isTakenDown, isMuted });
+    if (!isMuted && isUnread(model, cause)) unread.set(recipient, (unread.get(recipient) ?? 0) + 1);
   }
   for (const [recipient, count] of unread) {
     if (isNoticeCompared(recipient, null)) writer.put(`unread ${recipient}`, count);
@@ -248,71 +230,4 @@ function isUnread(model: Model, { recipient, reason, source, sortMs, isTakenDown
     const isSame = uriOf(first!) === uriOf(source) && first!.sortMs === sortMs;
     return isSame && edgeOf(first!)!.subject.did === recipient;
   });
-}
-
-function* causesOf(model: Model): Generator<NoticeCause> {
-  for (const record of model.records.values()) yield* causesOfRecord(model, record);
-  for (const [first] of model.edges.values()) yield* causesOfEdge(first!);
-  for (const thread of model.threads.values()) {
-    for (const row of thread.values()) if (row.deletedMs === null) yield* causesOfReply(model, thread, row);
-  }
-  for (const { recipient, source, reason, sortMs } of model.news) {
-    yield { recipient, source, reason, subject: null, sortMs, isTakenDown: false };
-  }
-}
-
-function* causesOfRecord(model: Model, record: ModelRecord): Generator<NoticeCause> {
-  const isTakenDown = record.takedownRef !== null;
-  const base = { source: record, sortMs: record.sortMs, isTakenDown };
-  if (record.collection === 'app.bsky.actor.profile') {
-    const pack = packOf(record.value);
-    const reason = 'starterpack-joined';
-    if (pack !== undefined) yield { ...base, recipient: pack.did, reason, subject: pack, sortMs: record.indexedMs };
-  }
-  if (record.collection !== postCollection) return;
-  for (const recipient of mentionsOf(record.value)) {
-    if (recipient !== record.did) yield { ...base, recipient, reason: 'mention', subject: null };
-  }
-  const quote = quoteOf(record.value);
-  if (quote !== undefined && quote.did !== record.did && !quoteVerdict(model, record).isViolating)
-    yield { ...base, recipient: quote.did, reason: 'quote', subject: quote };
-}
-
-function* causesOfEdge(record: ModelRecord): Generator<NoticeCause> {
-  const { kind, subject } = edgeOf(record)!;
-  const base = { source: record, sortMs: record.sortMs, isTakenDown: record.takedownRef !== null };
-  if (kind === 'follow') yield { ...base, recipient: subject.did, reason: kind, subject: null };
-  if ((kind !== 'like' && kind !== 'repost') || subject.did === record.did) return;
-  yield { ...base, recipient: subject.did, reason: kind, subject: subject.ref };
-  const via = viaOf(record.value);
-  if (via !== undefined && via.did !== record.did)
-    yield { ...base, recipient: via.did, reason: `${kind}-via-repost`, subject: via };
-}
-
-/**
- * Notifies the nearest four ancestors in the thread, each author once, up to an unknown parent or
- * a hidden reply.
- */
-function* causesOfReply(
-  model: Model,
-  thread: ReadonlyMap<string, ModelReply>,
-  row: ModelReply,
-): Generator<NoticeCause> {
-  const record = model.records.get(uriOf(row.reply))!;
-  if (replyVerdict(model, record).isViolating) return;
-  const hidden = hiddenFor(model, row.root, record.indexedMs);
-  const notified = new Set([row.reply.did]);
-  let ancestor = row.parent;
-  for (let height = 1; height <= 4; height++) {
-    const isRoot = uriOf(ancestor) === uriOf(row.root);
-    const above = isRoot ? undefined : thread.get(uriOf(ancestor));
-    if (!isRoot && above === undefined) return;
-    const { reply: source, sortMs, isTakenDown } = row;
-    if (!notified.has(ancestor.did)) {
-      yield { recipient: ancestor.did, source, reason: 'reply', subject: ancestor, sortMs, isTakenDown };
-      notified.add(ancestor.did);
-    }
-    if (above === undefined || hidden.includes(uriOf(ancestor))) return;
-    ancestor = above.parent;
-  }
 }

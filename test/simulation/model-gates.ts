@@ -3,8 +3,8 @@
  *
  * `isContested`: what the slots make of it depends on what arrived first.
  */
-import { type Model, type ModelRecord, replyRefsOf, uriOf } from './model.ts';
-import { mentionsOf, parseUri, quoteOf, type Ref, type Value } from './model-record.ts';
+import { type Model, type ModelRecord, uriOf } from './model.ts';
+import { mentionsOf, parseUri, quoteOf, type Ref, replyRefsOf, type Value } from './model-record.ts';
 
 const post = 'app.bsky.feed.post';
 const threadGate = 'app.bsky.feed.threadgate';
@@ -123,6 +123,8 @@ export function quoteVerdict(model: Model, quote: ModelRecord): GateVerdict {
 export type Comparable = {
   /** Notices of a recipient from a source; null asks for all sources. */
   isNoticeCompared(recipient: string, sourceUri: string | null): boolean;
+  /** Whether a mute of its thread hides a notice, by its `causeId`. */
+  isNoticeHidden(id: string): boolean;
   isVerdictCompared(uri: string): boolean;
   isReplyCountCompared(parentUri: string): boolean;
 };
@@ -143,6 +145,7 @@ export function comparableOf(model: Model): Comparable {
       if (sourceUri === null) return model.contested.size === 0 && contested.size === 0;
       return !model.contested.has(sourceUri) && !contested.has(sourceUri);
     },
+    isNoticeHidden: () => false,
     isVerdictCompared: (uri) => !contested.has(uri),
     isReplyCountCompared: (parentUri) => !parents.has(parentUri),
   };

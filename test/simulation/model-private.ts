@@ -1,11 +1,12 @@
 /** Private data as the model sees it: items by actor, and which of them their indexes lead to. */
 import type { PrivateWrite } from '../../src/entry/entry.ts';
 
-type Item = { readonly key: string; readonly subject: string; isIndexed: boolean };
+type Item = { readonly key: string; readonly subject: string; readonly isIndexed: boolean; readonly payload: string };
 
 export const privateNamespaces = {
   bookmark: 'app.bsky.bookmark.defs#bookmark',
   draft: 'app.bsky.draft.defs#draftWithId',
+  subscription: 'app.bsky.notification.defs#subjectActivitySubscription',
   other: 'com.example.thing',
 } as const;
 
@@ -13,7 +14,15 @@ const erasedByKind: Readonly<Record<string, (namespace: string) => boolean>> = {
   'private-data': () => true,
   bookmarks: (namespace) => namespace === privateNamespaces.bookmark,
   drafts: (namespace) => namespace === privateNamespaces.draft,
+  'activity-subscriptions': (namespace) => namespace === privateNamespaces.subscription,
 };
+
+/** Of two items about one subject only the first is indexed. */
+function subjectOf(namespace: string, payload: string): string | undefined {
+  const { subject } = JSON.parse(payload);
+  if (namespace === privateNamespaces.bookmark) return subject.uri;
+  return namespace === privateNamespaces.subscription ? subject : undefined;
+}
 
 export class ModelPrivate {
   /** By actor and namespace, then by key. */
@@ -36,12 +45,13 @@ export class ModelPrivate {
   #put(items: Map<string, Item>, write: PrivateWrite & { type: 'private-data' }): void {
     const { key, method, namespace, payload } = write;
     const before = items.get(key);
-    if (method === 'delete') items.delete(key);
-    if (method === 'delete' || before?.isIndexed === true) return;
-    const subject = namespace === privateNamespaces.bookmark ? (JSON.parse(payload).subject.uri as string) : key;
+    if (method === 'delete') return void items.delete(key);
+    // What was indexed stays so, by its first subject; the payload is the last one.
+    if (before?.isIndexed === true) return void items.set(key, { ...before, payload });
+    const subject = subjectOf(namespace, payload) ?? key;
     const isTaken = [...items.values()].some((item) => item.isIndexed && item.subject === subject);
     const isIndexed = namespace !== privateNamespaces.other && method === 'create' && !isTaken;
-    items.set(key, { key, subject, isIndexed });
+    items.set(key, { key, subject, isIndexed, payload });
   }
 
   /** Yields every item, with its actor and namespace. */

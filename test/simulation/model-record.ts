@@ -67,6 +67,14 @@ export function edgeOf(record: Owned): ModelEdge | undefined {
   return subject === undefined ? undefined : { kind, subject, key: `${record.did} ${kind} ${textOfSubject(subject)}` };
 }
 
+/** Returns the root and parent of a reply, if both references name records. */
+export function replyRefsOf(post: { readonly value: Value }): { root: Ref; parent: Ref } | undefined {
+  const reply = post.value['reply'] as { root?: { uri?: unknown }; parent?: { uri?: unknown } } | undefined;
+  const root = parseUri(reply?.root?.uri);
+  const parent = parseUri(reply?.parent?.uri);
+  return root === undefined || parent === undefined ? undefined : { root, parent };
+}
+
 export function viaOf(value: Value): Ref | undefined {
   return parseUri(uriIn(value['via']));
 }

@@ -6,11 +6,13 @@
  */
 
 import { Cid } from '../../src/atproto/cid.ts';
-import type { RepoOp } from '../../src/atproto/repo-op.ts';
+import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import type { CommitEntry, Entry, IdentityEntry, PrivateWrite } from '../../src/entry/entry.ts';
 import { jsonOfOp } from '../support/record-op.ts';
+import { ModelMutes } from './model-mutes.ts';
+import { ModelOperators } from './model-operators.ts';
 import { ModelPrivate } from './model-private.ts';
-import { edgeOf, parsedValue, parseUri, type Ref, type Value } from './model-record.ts';
+import { edgeOf, parsedValue, type Ref, replyRefsOf, type Value } from './model-record.ts';
 
 export type ModelRecord = {
   readonly did: string;
@@ -22,6 +24,7 @@ export type ModelRecord = {
   readonly indexedMs: number;
   readonly sortMs: number;
   takedownRef: string | null;
+  tags: readonly string[];
   /** Of a reply: its author followed that of the root when it was indexed. */
   readonly isFollower: boolean;
 };
@@ -84,10 +87,12 @@ export class Model {
   readonly claims = new Map<string, Map<string, Claim>>();
   readonly resyncNeeded = new Set<string>();
   readonly seenMs = new Map<string, number>();
-  /** By muter, then by DID or by URI of a list. */
-  readonly mutes = new Map<string, Map<string, { onlyReposts: boolean; onlyQuoteposts: boolean }>>();
-  readonly listMutes = new Map<string, Set<string>>();
+  readonly mutes = new ModelMutes();
   readonly privateData = new ModelPrivate();
+  readonly operators = new ModelOperators();
+  /** By URI of a record: the part of the history of each of its changes. */
+  readonly changes = new Map<string, number[]>();
+  part = 0;
   readonly blobTakedowns = new Map<string, string>();
   /** Actors that were ever deleted: their notifications may have arrived before or after that. */
   readonly deleted = new Set<string>();
@@ -114,6 +119,10 @@ export class Model {
         return this.#identity(entry);
       case 'account':
         return this.#account(entry.did, entry.active, entry.status, entry.eventMs);
+      case 'label':
+        return this.operators.putLabel(entry.label);
+      case 'label-removal':
+        return this.operators.removeLabel(entry.id);
       case 'private':
         return this.#private(entry.did, entry.write);
       case 'resync-begin': {
@@ -222,6 +231,7 @@ export class Model {
     this.actors.delete(did);
     this.repos.delete(did);
     this.resyncNeeded.delete(did);
+    this.operators.removeAccount(did);
     this.deleted.add(did);
   }
 
@@ -254,24 +264,31 @@ export class Model {
       case 'private-data':
       case 'erase':
         return this.privateData.apply(did, write);
+      case 'suggestions':
+        return this.operators.suggest(write);
+      case 'actor-tags':
+        return this.operators.putTags(did, write.tags);
+      case 'age-assurance':
+        return this.operators.changeAge(did, write.change);
+      case 'notification-priority':
+        // Who never looked has then seen all.
+        if (!this.seenMs.has(did)) this.seenMs.set(did, this.appendMs);
+        return this.operators.putPriority(did, write.isPriority);
+      case 'record-tags': {
+        const record = this.records.get(uriOf({ did, ...write }));
+        if (record !== undefined) record.tags = write.tags;
+        return;
+      }
+      case 'record-put':
+        this.#actor(did);
+        return this.#op(did, { ...write, action: 'update' }, this.appendMs);
+      case 'record-delete':
+        return this.#op(did, deleteOp(write.collection, write.rkey), this.appendMs);
+      case 'reindex':
+        return;
       default:
-        return this.#mute(did, write);
+        return this.mutes.apply(did, write);
     }
-  }
-
-  #mute(did: string, write: PrivateWrite): void {
-    const mutes = this.mutes.get(did) ?? new Map();
-    const lists = this.listMutes.get(did) ?? new Set();
-    this.mutes.set(did, mutes);
-    this.listMutes.set(did, lists);
-    if (write.type === 'mute') {
-      const { subject, onlyReposts, onlyQuoteposts } = write;
-      mutes.set(subject, { onlyReposts, onlyQuoteposts });
-    } else if (write.type === 'unmute') mutes.delete(write.subject);
-    else if (write.type === 'clear-mutes') mutes.clear();
-    else if (write.type === 'list-mute') lists.add(uriOf(write.list));
-    else if (write.type === 'list-unmute') lists.delete(uriOf(write.list));
-    else if (write.type === 'clear-list-mutes') lists.clear();
   }
 
   #op(did: string, op: RepoOp, timeMs: number): void {
@@ -290,8 +307,8 @@ export class Model {
     const createdMs = typeof value['createdAt'] === 'string' ? Date.parse(value['createdAt']) : Number.NaN;
     const sortMs = Number.isNaN(createdMs) ? eventMs : Math.max(yearZeroMs, Math.min(createdMs, eventMs));
     const { collection, rkey } = op;
-    const takedownRef = before?.takedownRef ?? null;
-    const record = { did, collection, rkey, cid, json, value, indexedMs: eventMs, sortMs, takedownRef };
+    const { takedownRef = null, tags = [] } = before ?? {};
+    const record = { did, collection, rkey, cid, json, value, indexedMs: eventMs, sortMs, takedownRef, tags };
     const rootDid = collection === 'app.bsky.feed.post' ? replyRefsOf(record)?.root.did : undefined;
     const isFollower = rootDid !== undefined && rootDid !== did && this.edges.has(`${did} follow ${rootDid}`);
     this.#put({ ...record, isFollower });
@@ -302,6 +319,7 @@ export class Model {
     this.versions.set(uri, versions);
     while (versions.length > 0 && versions.at(-1)!.fromMs >= fromMs) versions.pop();
     versions.push({ fromMs, record });
+    this.changes.set(uri, [...(this.changes.get(uri) ?? []), this.part]);
   }
 
   #put(record: ModelRecord): void {
@@ -363,14 +381,6 @@ export class Model {
       change({ root, parent, reply: record, sortMs: record.sortMs, deletedMs: null, isTakenDown }),
     );
   }
-}
-
-/** Returns the root and parent of a reply, if both references name records. */
-export function replyRefsOf(post: Pick<ModelRecord, 'value'>): { root: Ref; parent: Ref } | undefined {
-  const reply = post.value['reply'] as { root?: { uri?: unknown }; parent?: { uri?: unknown } } | undefined;
-  const root = parseUri(reply?.root?.uri);
-  const parent = parseUri(reply?.parent?.uri);
-  return root === undefined || parent === undefined ? undefined : { root, parent };
 }
 
 /** Orders duplicates by time, then by rkey: TIDs first, then shorter keys. */

@@ -17,6 +17,7 @@ describe('slots whose effects travel over a bad network', () => {
     console.log(`seeds from 1: ${JSON.stringify(result)}`);
     expect(result.histories).toBe(150);
     expect(result.facts).toBeGreaterThan(20_000);
+    expect(result.hidden).toBeGreaterThan(20);
     for (const [fault, count] of Object.entries(result.faults)) expect(count, fault).toBeGreaterThan(0);
   }, 600_000);
 

@@ -8,8 +8,9 @@ import { type FaultCounts, FaultyCluster, type LossCounts, slotCounts } from './
 import { makeHistory } from './history.ts';
 import { Model } from './model.ts';
 import { type Facts, factsOfModel } from './model-facts.ts';
-import { comparableOf } from './model-gates.ts';
+import { MutedNotices } from './model-muted-notices.ts';
 import { differencesOf, factsOfSlots } from './slot-facts.ts';
+import { suggestionsGone } from './slot-operators.ts';
 
 /** Later than every event of a history. */
 const appendMs = Date.UTC(2030, 0, 1);
@@ -18,6 +19,8 @@ export type SimulationResult = {
   readonly histories: number;
   readonly entries: number;
   readonly facts: number;
+  /** Notices that mutes of threads hid, and that were compared. */
+  readonly hidden: number;
   readonly faults: FaultCounts;
   readonly losses: LossCounts;
   /** The first seed that differs from the model, with the differences; null when all match. */
@@ -43,26 +46,37 @@ type Run = { readonly seed: number; readonly slots: number; readonly steps: numb
 async function runHistory(
   cluster: FaultyCluster,
   run: Run,
-): Promise<{ entries: number; facts: number; differences: string[] }> {
+): Promise<{ entries: number; facts: number; hidden: number; differences: string[] }> {
   const random = seededRandom(run.seed);
-  const history = makeHistory({ random, name: `s${run.seed}x${run.slots}`, steps: run.steps });
+  const history = makeHistory({ random, name: `s${run.seed}x${run.slots}`, steps: run.steps, mutesThreads: true });
   const model = new Model(appendMs, run.losesFolders);
-  for (const entry of history.entries) model.apply(entry);
-  await cluster.settle(history.entries, random);
-  const meant = factsOfModel(model);
-  const found = factsOfSlots(cluster.stateOf, history.dids, history.handles, comparableOf(model));
+  const notices = new MutedNotices(model);
+  for (const part of history.parts) {
+    for (const entry of part) model.apply(entry);
+    notices.endPart();
+    await cluster.settle(part, random);
+  }
+  const compared = notices.comparable();
+  const meant = factsOfModel(model, compared);
+  const found = factsOfSlots(cluster.stateOf, history.dids, history.handles, compared);
+  await cluster.settle(suggestionsGone(cluster.stateOf), random);
   if (run.losesFolders) {
     const pastTombstones = noticesPastTombstones(meant);
     for (const facts of [meant, found]) dropHistory(facts, pastTombstones);
     releaseHandles(meant, found);
   }
-  return { entries: history.entries.length, facts: meant.size, differences: differencesOf(meant, found) };
+  return {
+    entries: history.entries.length,
+    facts: meant.size,
+    hidden: compared.hiddenCount,
+    differences: differencesOf(meant, found),
+  };
 }
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const folder = makeMemoryFolder('skyshard-simulation-');
   const clusters = new Map<number, FaultyCluster>();
-  const counts = { histories: 0, entries: 0, facts: 0 };
+  const counts = { histories: 0, entries: 0, facts: 0, hidden: 0 };
   const endMs = systemClock.monotonicMs() + (options.durationMs ?? Number.POSITIVE_INFINITY);
   const { slotCounts: chosen, losesFolders = false, steps = 120 } = options;
   try {
@@ -72,9 +86,10 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
           clusters.get(slots) ??
           new FaultyCluster({ slots, path: join(folder, String(slots)), appendMs, losesFolders });
         clusters.set(slots, cluster);
-        const { entries, facts, differences } = await runHistory(cluster, { seed, slots, steps, losesFolders });
+        const { entries, facts, hidden, differences } = await runHistory(cluster, { seed, slots, steps, losesFolders });
         counts.entries += entries;
         counts.facts += facts;
+        counts.hidden += hidden;
         if (differences.length > 0)
           return {
             ...counts,

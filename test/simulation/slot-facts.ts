@@ -23,9 +23,10 @@ import { findMute, hasListMute, readListedMute } from '../../src/slot/table/mute
 import { clearCount } from '../../src/slot/table/mute-clears.ts';
 import { readNotice } from '../../src/slot/table/notice.ts';
 import { duplicatesOf } from '../../src/slot/table/outgoing-edge.ts';
-import { getPrivateRow, isIndexedRow, readPrivateItem } from '../../src/slot/table/private-data.ts';
+import { getPrivateRow, isIndexedRow, readPrivateItem, subscriptionOf } from '../../src/slot/table/private-data.ts';
 import { getRecordRow, readRecordRefOfKey, sortMsOf } from '../../src/slot/table/record-row.ts';
 import { beginKey, beginSlotKey, readKey, type SlotState, tableCode } from '../../src/slot/table/slot-state.ts';
+import { hasThreadMute } from '../../src/slot/table/thread-mute.ts';
 import { postUri, readThreadReply } from '../../src/slot/table/thread-reply.ts';
 import { getNotificationSeen, getUnreadCount } from '../../src/slot/table/unread-count.ts';
 import { getVerifiedBy } from '../../src/slot/table/verified-by.ts';
@@ -33,6 +34,7 @@ import { prefixEnd, type Row } from '../../src/storage/environment.ts';
 import { actorCountsOf, recordCountsOf, unreadByCounting } from '../support/stored-rows.ts';
 import type { Facts } from './model-facts.ts';
 import type { Comparable } from './model-gates.ts';
+import { readActorFacts, readSuggestions } from './slot-operators.ts';
 
 const postCollection = 'app.bsky.feed.post';
 
@@ -54,6 +56,7 @@ export function factsOfSlots(
     readAccount(scope);
     readMutes(scope);
     readPrivate(scope);
+    readActorFacts(scope, (key, value) => put(facts, key, value));
     readRecords(scope, compared);
     readEdges(scope);
     readIncoming(scope);
@@ -63,6 +66,7 @@ export function factsOfSlots(
     readThreads(scope);
     readNotices(scope, compared.isNoticeCompared);
   }
+  readSuggestions(stateOf, (key, value) => put(facts, key, value));
   for (const handle of handles) {
     const holder = didOfHandle(stateOf(handle), handle);
     if (holder !== undefined) put(facts, `handle ${handle}`, holder);
@@ -124,18 +128,34 @@ function readMutes(scope: Scope): void {
     const list = readRecordRef(readKey(key));
     if (hasListMute(state, owner, list)) put(facts, `list-mute ${did} ${recordUri(list)}`, true);
   }
+  for (const { key } of rowsOf(scope, tableCode.threadMute)) {
+    const root = readRecordRef(readKey(key));
+    if (hasThreadMute(state, owner, root)) put(facts, `thread-mute ${did} ${recordUri(root)}`, true);
+  }
 }
 
 function readPrivate(scope: Scope): void {
   const { state, owner, did, facts } = scope;
   for (const { key, value } of rowsOf(scope, tableCode.privateData)) {
     const item = readPrivateItem(key);
-    if (item !== undefined) put(facts, `private ${did} ${item.namespace} ${item.key}`, isIndexedRow(value));
+    if (item === undefined) continue;
+    const { payload } = getPrivateRow(state, owner, item)!;
+    put(facts, `private ${did} ${item.namespace} ${item.key}`, { isIndexed: isIndexedRow(value), payload });
   }
   for (const { value } of rowsOf(scope, tableCode.bookmarkBySubject)) {
     const item = { namespace: privateNamespace.bookmark, key: value.toString() };
     if (getPrivateRow(state, owner, item)?.indexedPayload == null)
       throw new Error(`${did} has no bookmark ${item.key}`);
+  }
+  for (const { key, value } of rowsOf(scope, tableCode.subscriptionBySubject)) {
+    const row = getPrivateRow(state, owner, {
+      namespace: privateNamespace.activitySubscription,
+      key: value.toString(),
+    });
+    const subject = readDid(readKey(key));
+    if (subscriptionOf(row?.indexedPayload ?? '{}')?.did !== subject)
+      throw new Error(`${did} is not subscribed to ${subject} by ${value}`);
+    put(facts, `subscription ${did} ${subject}`, value.toString());
   }
   const drafts = [...rowsOf(scope, tableCode.draftByTime)].length;
   if (drafts !== (actorCountsOf(state, owner)['drafts'] ?? 0))
@@ -147,11 +167,11 @@ function readRecords(scope: Scope, compared: Comparable): void {
   for (const { key } of rowsOf(scope, tableCode.record)) {
     const ref = readRecordRefOfKey(did, key);
     const row = getRecordRow(state, owner, ref.collection, ref.rkey)!;
-    const { indexedMs, takedownRef, postFlags } = row;
+    const { indexedMs, takedownRef, tags = [], postFlags } = row;
     const gates = postFlags & (compared.isVerdictCompared(recordUri(ref)) ? 15 : 12);
     const cid = new Cid(row.cid).text;
     const json = jsonOfRow(row);
-    put(facts, `record ${recordUri(ref)}`, { cid, json, indexedMs, sortMs: sortMsOf(row), takedownRef, gates });
+    put(facts, `record ${recordUri(ref)}`, { cid, json, indexedMs, sortMs: sortMsOf(row), takedownRef, tags, gates });
   }
   for (const { key } of rowsOf(scope, tableCode.recordCounts)) {
     const ref = readRecordRefOfKey(did, key);
@@ -274,10 +294,10 @@ function readNotices(scope: Scope, isCompared: (recipient: string, sourceUri: st
   if (unread !== counted) throw new Error(`${scope.did} keeps ${unread} as unread and has ${counted}`);
   if (unread > 0 && isCompared(scope.did, null)) put(scope.facts, `unread ${scope.did}`, unread);
   for (const { key, value } of rowsOf(scope, tableCode.notice)) {
-    const { source, reason, subject, sortMs, isTakenDown } = readNotice(key, value, scope.did);
+    const { source, reason, subject, sortMs, isTakenDown, isMuted = false } = readNotice(key, value, scope.did);
     if (!isCompared(scope.did, recordUri(source))) continue;
     const noticeClass = postReasons.includes(reason) ? 'post' : reason;
-    const fact = { reason, subject: subject === null ? null : recordUri(subject), isTakenDown };
+    const fact = { reason, subject: subject === null ? null : recordUri(subject), isTakenDown, isMuted };
     put(scope.facts, `notice ${scope.did} ${sortMs} ${noticeClass} ${recordUri(source)}`, fact);
   }
 }

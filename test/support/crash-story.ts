@@ -12,19 +12,23 @@ import type { CrashCluster } from './crash-cluster.ts';
 /**
  * Makes entries of a social graph and of a random history.
  *
- * Leaves resyncs out: their sweeps delete at the append time, which would make the result depend on
- * the clock. Also takedowns of records that are written again later: one that is sent again, as its
- * acknowledgement was lost, is applied again, then to the later record.
+ * Leaves out what is done at the append time, which would make the result depend on the clock:
+ * sweeps of resyncs, records put or deleted by hand, what is seen by a first preference. Also
+ * takedowns of records that are written again later: one that is sent again, as its acknowledgement
+ * was lost, is applied again, then to the later record.
  */
 export function storyOf(seed: number, records: number): readonly OutsideEntry[] {
   const history = makeHistory({ random: seededRandom(seed), name: `c${seed}`, steps: 400 });
-  const isTimeless = (entry: OutsideEntry): boolean => !entry.kind.startsWith('resync');
+  const isTimeless = (entry: OutsideEntry): boolean =>
+    !entry.kind.startsWith('resync') && !(entry.kind === 'private' && atAppendTime.has(entry.write.type));
   const timeless = history.entries.filter(isTimeless);
   return [
     ...graphEntries({ seed, records }),
     ...timeless.filter((entry, index) => !isTakedownBeforeWrite(entry, timeless.slice(index))),
   ];
 }
+
+const atAppendTime: ReadonlySet<string> = new Set(['record-put', 'record-delete', 'notification-priority']);
 
 function isTakedownBeforeWrite(entry: OutsideEntry, rest: readonly OutsideEntry[]): boolean {
   if (entry.kind !== 'private' || entry.write.type !== 'record-takedown') return false;

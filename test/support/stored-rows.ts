@@ -49,7 +49,7 @@ export function unreadByCounting(state: SlotState, owner: number, did: string): 
   let count = 0;
   for (const { key, value } of [...state.rows.scan({ start, end: prefixEnd(prefix) })]) {
     const notice = readNotice(key, value, did);
-    if (!notice.isTakenDown && isRecordThere(state, owner, notice)) count++;
+    if (!notice.isTakenDown && notice.isMuted !== true && isRecordThere(state, owner, notice)) count++;
   }
   return count;
 }
