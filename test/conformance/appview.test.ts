@@ -3,22 +3,26 @@ import { afterAll, beforeAll, describe, inject } from 'vitest';
 import { ScriptedNetwork } from '../support/scripted-network.ts';
 import { actorTests } from './appview/actor-tests.ts';
 import { AppViewReader } from './appview/app-view-reader.ts';
+import { callTests } from './appview/call-tests.ts';
 import { accountTests, blockTests, notificationTests, takedownTests } from './appview/change-tests.ts';
+import { deletionTests } from './appview/deletion-tests.ts';
 import { type FeatureStage, startFeatureStage } from './appview/feature-stage.ts';
 import { feedGeneratorTests } from './appview/feed-generator-tests.ts';
 import { gateTests } from './appview/gate-tests.ts';
 import { labelerTests } from './appview/labeler-tests.ts';
 import { listTests } from './appview/list-tests.ts';
+import { opThreadTests } from './appview/op-thread-tests.ts';
 import { preferenceTests } from './appview/preference-tests.ts';
 import { privateTests } from './appview/private-tests.ts';
 import { feedTests, graphTests, profileTests, threadTests } from './appview/read-tests.ts';
+import { recordTests } from './appview/record-tests.ts';
 import { type Member, writeScenario } from './appview/scenario.ts';
 import { siteTests } from './appview/site-tests.ts';
 import { starterPackTests } from './appview/starter-pack-tests.ts';
 import { suggestionTests } from './appview/suggestion-tests.ts';
 import type { TestSubject } from './appview/test-subject.ts';
 import { verificationTests } from './appview/verification-tests.ts';
-import { startAppView } from './network/app-view.ts';
+import { type AppView, startAppView } from './network/app-view.ts';
 import { AtNetwork } from './network/at-network.ts';
 import { Labeler } from './network/labeler.ts';
 import { httpVersions, type Plane } from './network/plane.ts';
@@ -27,6 +31,7 @@ import { PrefixedSeedClient } from './network/prefixed-seed-client.ts';
 import { ResourceStack } from './network/resource-stack.ts';
 
 const resources = new ResourceStack();
+const appViews: AppView[] = [];
 let network: AtNetwork;
 let plane: Plane;
 let seed: PrefixedSeedClient;
@@ -53,6 +58,7 @@ describe.each([...httpVersions.entries()])('the official AppView (%i) over HTTP/
   beforeAll(async () => {
     const appView = await startAppView(network, network.appViews[index]!, plane, httpVersion);
     resources.use(appView);
+    appViews.push(appView);
     const scenario = await writeScenario(network, `h${index}-`);
     const reader = new AppViewReader<Member>(appView, scenario.seed);
     Object.assign(subject, { network, scenario, reader, appViewDid: appView.did });
@@ -75,6 +81,7 @@ describe('the official AppView', () => {
     resources.defer(() => topics.close());
     Object.assign(stage, await startFeatureStage({ network, identity, plane, labelers, seed, topics }));
     resources.use(stage.appView);
+    appViews.push(stage.appView);
   });
   feedGeneratorTests(stage);
   labelerTests(stage);
@@ -87,4 +94,11 @@ describe('the official AppView', () => {
   actorTests(stage);
   suggestionTests(stage);
   siteTests(stage);
+  opThreadTests(stage);
+  recordTests(stage);
+  deletionTests(stage);
+});
+
+describe('all of these AppViews', () => {
+  callTests(appViews);
 });

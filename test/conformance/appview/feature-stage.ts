@@ -1,6 +1,6 @@
 /** What the tests of single features share: accounts, a labeler, and an AppView that heeds it. */
 import type { ServerConfigValues } from '@atproto/bsky';
-import type { ScriptedNetwork } from '../../support/scripted-network.ts';
+import { json, type ScriptedNetwork } from '../../support/scripted-network.ts';
 import { type AppView, startAppView } from '../network/app-view.ts';
 import type { AppViewIdentity, AtNetwork } from '../network/at-network.ts';
 import { BsyncWriter } from '../network/bsync-writer.ts';
@@ -19,6 +19,9 @@ export type Name = (typeof names)[number];
 /** Has no profile until a test writes it. */
 export const newcomer: Name = 'fay';
 
+/** What the AppView shows only when it is told to. */
+const gates = ['known_likers:feed:enable', 'op_thread_metadata:enable'];
+
 /** Filled before the first test runs. */
 export interface FeatureStage {
   network: AtNetwork;
@@ -30,7 +33,7 @@ export interface FeatureStage {
   labeler: Labeler;
   /** One that the AppView heeds only when it is asked to. */
   otherLabeler: Labeler;
-  /** Answers what the AppView asks of the service that recommends actors, feeds and packs. */
+  /** Answers what the AppView asks of the services that recommend, and that open its gates. */
   topics: ScriptedNetwork;
   bsync: BsyncWriter;
   did(name: Name): string;
@@ -60,7 +63,11 @@ export async function startFeatureStage(options: FeatureStageOptions): Promise<F
     threadTagsHide: new Set(['hide-in-threads']),
     draftsLimit: 3,
     topicsUrl: topics.url,
+    growthBookApiHost: topics.url,
+    growthBookClientKey: 'key',
   };
+  const features = Object.fromEntries(gates.map((gate) => [gate, { defaultValue: true }]));
+  topics.responders.set('/api/features/key', () => json({ features }));
   const appView = await startAppView(network, identity, plane, '2', settings);
   for (const name of names) {
     const account = { handle: `${name}.test`, email: `${name}@test.com`, password: `${name}-pass` } as const;

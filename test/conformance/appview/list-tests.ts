@@ -183,6 +183,19 @@ export function listTests(stage: FeatureStage): void {
         expect(await seen('eli', 'dee')).toMatchObject({ blocking: pests!.uri });
       });
 
+      it('rest while the author of the list is taken down', async () => {
+        const { reader, did } = stage;
+        const setTakedown = (applied: boolean): Promise<void> => {
+          const subject = { $type: 'com.atproto.admin.defs#repoRef', did: did('ann') };
+          return reader.adminProcedure('com.atproto.admin.updateSubjectStatus', { subject, takedown: { applied } });
+        };
+        await setTakedown(true);
+        expect(await seen('eli', 'dee')).not.toHaveProperty('blocking');
+        expect(await lists('getListBlocks', 'dee')).toEqual([]);
+        await setTakedown(false);
+        expect(await seen('eli', 'dee')).toMatchObject({ blocking: pests!.uri });
+      });
+
       it('end when they are deleted', async () => {
         await stage.writer.delete(block!.uri);
         await stage.writer.settle();

@@ -21,6 +21,8 @@ export interface AppView extends AsyncDisposable {
   readonly agent: AtpAgent;
   /** Refusals by the data plane, with method names; the AppView itself only says "internal". */
   readonly planeErrors: readonly string[];
+  /** For each method of the data plane, how often it was called. */
+  readonly planeCalls: ReadonlyMap<string, number>;
   /** The header that the AppView's admin methods require. */
   readonly adminHeaders: { readonly authorization: string };
 }
@@ -65,31 +67,35 @@ export async function startAppView(
   });
   const server = BskyAppView.create({ config, signingKey: identity.signingKey });
   await server.start();
-  const planeErrors = recordPlaneErrors(server.ctx.dataplane);
+  const { planeErrors, planeCalls } = recordPlane(server.ctx.dataplane);
   const password = Buffer.from(`admin:${ADMIN_PASSWORD}`).toString('base64');
   return {
     did: identity.did,
     url: identity.url,
     agent: new PlainAgent({ service: identity.url }),
     planeErrors,
+    planeCalls,
     adminHeaders: { authorization: `Basic ${password}` },
     [Symbol.asyncDispose]: () => server.destroy(),
   };
 }
 
-/** Wraps all methods of the AppView's client to record errors, which are rethrown unchanged. */
-function recordPlaneErrors(client: DataPlaneClient): readonly string[] {
-  const errors: string[] = [];
+/** Wraps all methods of the AppView's client to record calls and errors, which are rethrown. */
+function recordPlane(client: DataPlaneClient): Pick<AppView, 'planeErrors' | 'planeCalls'> {
+  const planeErrors: string[] = [];
+  const planeCalls = new Map<string, number>();
   const methods = client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
   for (const [name, call] of Object.entries(methods)) {
+    planeCalls.set(name, 0);
     methods[name] = async (...args) => {
+      planeCalls.set(name, planeCalls.get(name)! + 1);
       try {
         return await call(...args);
       } catch (error) {
-        errors.push(`${name}: ${String(error)}`);
+        planeErrors.push(`${name}: ${String(error)}`);
         throw error;
       }
     };
   }
-  return errors;
+  return { planeErrors, planeCalls };
 }

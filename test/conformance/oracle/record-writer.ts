@@ -29,6 +29,11 @@ export class RecordWriter {
     return did;
   }
 
+  /** A client of the PDS without an account. */
+  get agent(): PrefixedSeedClient['agent'] {
+    return this.#seed.agent;
+  }
+
   /** Waits until all planes have applied what was written so far. */
   async settle(): Promise<void> {
     await this.#seed.network.processAll();
