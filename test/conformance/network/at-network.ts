@@ -14,6 +14,7 @@ import { freePort } from './free-port.ts';
 import { type BsyncHeads, type Plane, planeClient } from './plane.ts';
 
 const accountsMax = 1000;
+const idlePollMs = 200;
 
 /** An AppView's address and identity, fixed before it starts. */
 export interface AppViewIdentity {
@@ -60,6 +61,7 @@ export class AtNetwork extends TestNetworkNoAppView {
       inviteRequired: false,
       ...(first === undefined ? {} : { bskyAppViewUrl: first.url, bskyAppViewDid: first.did }),
     });
+    emitAtOnce(pds);
     return new AtNetwork(plc, pds, bsync, appViews);
   }
 
@@ -83,12 +85,21 @@ export class AtNetwork extends TestNetworkNoAppView {
 
   /** Waits until every joined plane has applied all that the PDS has emitted so far. */
   override async processAll(): Promise<void> {
+    await this.#settle(this.#planes);
+  }
+
+  /** Waits only for official planes. */
+  async processOfficial(): Promise<void> {
+    await this.#settle(this.#planes.filter(({ name }) => name === 'official'));
+  }
+
+  async #settle(planes: readonly Plane[]): Promise<void> {
     await this.pds.processAll();
     const lastSeq = await this.pds.ctx.sequencer.curr();
     if (lastSeq === undefined || lastSeq === null) return;
     const lastOperations = Object.entries(await this.bsync.getStreamHeads()).filter(([, id]) => id !== undefined);
     const heads = Object.fromEntries(lastOperations) as BsyncHeads;
-    await Promise.all(this.#planes.map((plane) => plane.settle(lastSeq, heads)));
+    await Promise.all(planes.map((plane) => plane.settle(lastSeq, heads)));
   }
 
   /** Returns the DIDs of all accounts of the PDS. */
@@ -110,6 +121,35 @@ export class AtNetwork extends TestNetworkNoAppView {
     await this.bsync.close();
     await super.close();
   }
+}
+
+/** What waits for new events, as far as it is changed. */
+interface Sequencer {
+  readonly crawlers: { notifyOfUpdate(): unknown };
+  exponentialBackoff(): Promise<void>;
+}
+
+/** Lets a PDS emit events when it writes them; by itself it polls, up to a second later. */
+function emitAtOnce({ ctx }: TestPds): void {
+  const sequencer = ctx.sequencer as unknown as Sequencer;
+  const { crawlers } = sequencer;
+  const notify = crawlers.notifyOfUpdate.bind(crawlers);
+  let isNew = false;
+  let wake = (): void => undefined;
+  crawlers.notifyOfUpdate = () => {
+    isNew = true;
+    wake();
+    return notify();
+  };
+  sequencer.exponentialBackoff = async () => {
+    if (!isNew) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        setTimeout(resolve, idlePollMs);
+      });
+    }
+    isNew = false;
+  };
 }
 
 async function registerAppView(plcUrl: string): Promise<AppViewIdentity> {

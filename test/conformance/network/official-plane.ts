@@ -5,14 +5,19 @@
  * routes over that.
  */
 import http2 from 'node:http2';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { BsyncSubscription, Database, DataPlaneServer, RepoSubscription, type ServerConfig } from '@atproto/bsky';
+import {
+  BsyncSubscription,
+  Database,
+  type DataPlaneClient,
+  DataPlaneServer,
+  RepoSubscription,
+  type ServerConfig,
+} from '@atproto/bsky';
 import { mockResolvers, type TestPds } from '@atproto/dev-env';
-import type { ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { officialMends } from '../oracle/differences.ts';
+import { officialMends } from '../oracle/apply-differences.ts';
 import { bsyncApiKey } from './bsync-writer.ts';
+import { handlerClient, officialRoutes } from './direct-client.ts';
 import { freePort } from './free-port.ts';
 import type { BsyncHeads, HttpVersion, Plane } from './plane.ts';
 import { waitUntil } from './wait-until.ts';
@@ -86,6 +91,10 @@ export class OfficialPlane implements Plane {
     return `http://127.0.0.1:${this.#ports[httpVersion]}`;
   }
 
+  directClient(): DataPlaneClient {
+    return handlerClient(officialRoutes(this.db, this.#server));
+  }
+
   async settle(lastSeq: number, heads: BsyncHeads): Promise<void> {
     await waitUntil(`the official plane to reach seq ${lastSeq}`, settleDeadlineMs, async () => {
       await this.#subscription.processAll();
@@ -96,12 +105,7 @@ export class OfficialPlane implements Plane {
     await this.#bsync.processAll(heads, settleDeadlineMs);
   }
 
-  /**
-   * Repairs what the official plane loses, so that it can serve as a reference: `officialMends()`,
-   * and actors whose PLC look-up failed on a busy machine, unknown until their next commit.
-   *
-   * Shape: `dids` are the accounts of the PDS, `goneDids` those of them that were deleted.
-   */
+  /** Applies `officialMends()`, and looks up actors again whose look-up failed. */
   async mendRaces(dids: readonly string[], goneDids: readonly string[] = []): Promise<void> {
     for (const did of goneDids) await this.#subscription.indexingSvc.deleteActor(did as `did:plc:${string}`);
     const known = await this.db.db.selectFrom('actor').select('did').execute();
@@ -161,14 +165,9 @@ function mendEmptyNotices({ indexingSvc }: RepoSubscription): void {
   };
 }
 
-type CreateRoutes = (db: Database, idResolver: DataPlaneServer['idResolver']) => (router: ConnectRouter) => void;
-
 async function listenHttp2(db: Database, server: DataPlaneServer, port: number): Promise<http2.Http2Server> {
-  // The package exports only an HTTP/1.1 server; the routes are the same.
-  const path = join(import.meta.dirname, '..', 'node_modules/@atproto/bsky/dist/data-plane/server/routes/index.js');
-  const routes = (await import(pathToFileURL(path).href)) as { readonly default: CreateRoutes };
   const sessions = new Set<http2.ServerHttp2Session>();
-  const http2Server = http2.createServer({}, connectNodeAdapter({ routes: routes.default(db, server.idResolver) }));
+  const http2Server = http2.createServer({}, connectNodeAdapter({ routes: officialRoutes(db, server) }));
   http2Server.on('session', (session) => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));

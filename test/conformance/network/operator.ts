@@ -23,6 +23,8 @@ export interface Operator {
   /** Suggests these actors or feeds to everyone, in this order, besides what is suggested. */
   suggest(list: 'follows' | 'feeds', subjects: readonly string[]): Promise<void>;
   suggestTagged(tag: string, subject: string, subjectType: 'actor' | 'feed'): Promise<void>;
+  unsuggest(list: 'follows' | 'feeds', subject: string): Promise<void>;
+  unsuggestTagged(tag: string, subject: string): Promise<void>;
 }
 
 /** Thrown where a plane has no such endpoint. */
@@ -64,6 +66,16 @@ export class OfficialOperator implements Operator {
   async suggestTagged(tag: string, subject: string, subjectType: 'actor' | 'feed'): Promise<void> {
     await this.#db.db.insertInto('tagged_suggestion').values({ tag, subject, subjectType }).execute();
   }
+
+  async unsuggest(list: 'follows' | 'feeds', subject: string): Promise<void> {
+    if (list === 'follows') await this.#db.db.deleteFrom('suggested_follow').where('did', '=', subject).execute();
+    else await this.#db.db.deleteFrom('suggested_feed').where('uri', '=', subject).execute();
+  }
+
+  async unsuggestTagged(tag: string, subject: string): Promise<void> {
+    const tagged = this.#db.db.deleteFrom('tagged_suggestion').where('tag', '=', tag);
+    await tagged.where('subject', '=', subject).execute();
+  }
 }
 
 /** Operates skyshard by its router. */
@@ -92,6 +104,14 @@ export class SkyshardOperator implements Operator {
 
   async suggestTagged(tag: string, subject: string, subjectType: 'actor' | 'feed'): Promise<void> {
     await this.#post('/v1/suggestions', { list: 'tagged', items: [{ tag, subject, subjectType }] });
+  }
+
+  async unsuggest(list: 'follows' | 'feeds', subject: string): Promise<void> {
+    await this.#post('/v1/suggestions/remove', { list, items: [{ subject }] });
+  }
+
+  async unsuggestTagged(tag: string, subject: string): Promise<void> {
+    await this.#post('/v1/suggestions/remove', { list: 'tagged', items: [{ tag, subject }] });
   }
 
   async #post(path: string, body: object): Promise<void> {

@@ -3,8 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DataPlaneClient } from '@atproto/bsky';
 import { bsyncApiKey } from './bsync-writer.ts';
 import { endProcess, keepOutput } from './child-process.ts';
+import { connectClient } from './direct-client.ts';
 import type { BsyncHeads, HttpVersion, Plane, PlaneSurroundings } from './plane.ts';
 import { Hopeless, waitUntil } from './wait-until.ts';
 
@@ -16,6 +18,14 @@ const stopGraceMs = 20_000;
 /** The part of `<data>/run.json` that tests need. */
 interface RunFile {
   readonly router: { readonly url: string; readonly http2Url: string };
+  readonly ingest: { readonly url: string };
+}
+
+/** The part of ingest's status that tests need: look-ups that wait for another attempt. */
+interface IngestStatus {
+  readonly lookups: Readonly<
+    Record<'identities' | 'deletions', { readonly directory: number; readonly otherHosts: number }>
+  >;
 }
 
 /** How many slots there are, on how many nodes. */
@@ -88,6 +98,10 @@ export class SkyshardPlane implements Plane {
     return httpVersion === '2' ? this.#run.router.http2Url : this.#run.router.url;
   }
 
+  directClient(): DataPlaneClient {
+    return connectClient(this.url('1.1'));
+  }
+
   async settle(lastSeq: number, bsync: BsyncHeads): Promise<void> {
     await this.#settle({ [this.#source]: lastSeq }, bsync);
   }
@@ -98,14 +112,32 @@ export class SkyshardPlane implements Plane {
   }
 
   async #settle(cursors: Readonly<Record<string, number>>, bsync: BsyncHeads = {}): Promise<void> {
-    const answer = await fetch(`${this.#run.router.url}/v1/settle`, {
+    await this.#post(`${this.#run.router.url}/v1/settle`, { cursors, bsync, timeoutMs: settleDeadlineMs });
+  }
+
+  /** Repeats look-ups that failed, which ingest by itself does later. */
+  async mendRaces(dids: readonly string[]): Promise<void> {
+    if ((await this.#waitingLookups()) === 0) return;
+    for (const did of dids) await this.#post(`${this.#run.ingest.url}/v1/identity/refresh`, { did });
+    await waitUntil('the look-ups of accounts', settleDeadlineMs, async () => (await this.#waitingLookups()) === 0);
+    await this.#settle({});
+  }
+
+  async #waitingLookups(): Promise<number> {
+    const answer = await fetch(`${this.#run.ingest.url}/v1/status`);
+    const { lookups } = (await answer.json()) as IngestStatus;
+    return Object.values(lookups).reduce((sum, { directory, otherHosts }) => sum + directory + otherHosts, 0);
+  }
+
+  async #post(url: string, body: object): Promise<void> {
+    const answer = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ cursors, bsync, timeoutMs: settleDeadlineMs }),
+      body: JSON.stringify(body),
       signal: AbortSignal.timeout(settleDeadlineMs + 5000),
     });
     const text = await answer.text();
-    if (!answer.ok) throw new Error(`settle failed: ${answer.status} ${text}\n${this.#output()}`);
+    if (!answer.ok) throw new Error(`${url} failed: ${answer.status} ${text}\n${this.#output()}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

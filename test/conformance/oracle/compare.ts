@@ -1,14 +1,15 @@
 /** Sends two planes the same requests and reports where their answers differ. */
 import { isDeepStrictEqual } from 'node:util';
 import type { DataPlaneClient } from '@atproto/bsky';
-import { ask, type Outcome, type Walk, walk } from './ask.ts';
 import {
+  comparableAnswer,
   comparableItems,
   isComparable,
   isSameRefusal,
   mayOfficialFail,
   officialWalksLoseItems,
-} from './differences.ts';
+} from './apply-differences.ts';
+import { ask, type Outcome, type Walk, walk } from './ask.ts';
 import type { Facts } from './facts.ts';
 import type { Answer, MethodRow, Paging, Request } from './method-row.ts';
 import { sortTies } from './sort-ties.ts';
@@ -100,8 +101,8 @@ async function compareOne(comparison: Comparison, request: Request): Promise<voi
   }
   if (row.isFilled(official.answer)) tally.filled += 1;
   if (row.paging === undefined) {
-    const normalise = (answer: Answer): unknown => row.normalise?.(answer, facts, request) ?? answer;
-    compareValues(comparison, request, normalise(official.answer), normalise(other.answer));
+    const comparable = (answer: Answer): unknown => comparableAnswer(row, answer, facts, request);
+    compareValues(comparison, request, comparable(official.answer), comparable(other.answer));
     return;
   }
   const itemsOf = (answer: Answer): readonly unknown[] => (answer[row.paging!.field] ?? []) as unknown[];

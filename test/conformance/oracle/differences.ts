@@ -3,10 +3,17 @@
  * failure.
  */
 import { type RawBuilder, sql } from 'kysely';
-import type { Outcome } from './ask.ts';
-import { isStranger, withoutFields } from './difference-rules.ts';
+import {
+  anyOrder,
+  hasField,
+  isStranger,
+  orderedFirst,
+  sideOfBlock,
+  sortsIn,
+  withoutFields,
+} from './difference-rules.ts';
 import type { Facts } from './facts.ts';
-import type { Answer, MethodName, MethodRow, Request } from './method-row.ts';
+import type { Answer, MethodName, Request } from './method-row.ts';
 
 /** One intended difference, and how the comparison leaves it out. */
 export interface Difference {
@@ -20,6 +27,10 @@ export interface Difference {
   readonly leavesOut?: (item: unknown, facts: Facts) => boolean;
   /** Changes the items of an answer to what is compared. */
   readonly reduces?: (items: readonly unknown[]) => readonly unknown[];
+  /** Changes a whole answer of a method without pages to what is compared. */
+  readonly shows?: (answer: Answer, facts: Facts, request: Request) => Answer;
+  /** True for records that nothing is asked about. */
+  readonly ignores?: (collection: string, rkey: string) => boolean;
   /** Our codes that count as equal to a refusal of the official plane. */
   readonly refusals?: Readonly<Record<string, readonly string[]>>;
   /** Set where official pages lose items, so that only one whole page is a reference. */
@@ -42,7 +53,9 @@ function didIn(uri: string): string {
 export const intendedDifferences: readonly Difference[] = [
   {
     name: 'page tokens',
-    reason: 'each plane has its own, so they are followed and never compared',
+    reason:
+      'each plane has its own, so they are followed and never compared; ours of follow suggestions hold a seed, so that ' +
+      'pages of one walk do not repeat',
   },
   {
     name: 'ties',
@@ -74,6 +87,12 @@ export const intendedDifferences: readonly Difference[] = [
     skips: ({ actorDid }, facts) => facts.disputedDids.has(String(actorDid)),
   },
   {
+    name: 'unread replies to what is gone',
+    reason: 'it counts a reply below a post that was gone for nobody; ours counts it for its author. Neither lists it',
+    methods: ['getUnreadNotificationCount'],
+    skips: ({ actorDid }, facts) => facts.answeredWhenGone.has(String(actorDid)),
+  },
+  {
     name: 'notices of foreign roots',
     reason: 'it judges by the parent alone; our replies with a foreign root notify nobody',
     methods: ['getNotifications'],
@@ -94,7 +113,8 @@ export const intendedDifferences: readonly Difference[] = [
   {
     name: 'notices of updated records',
     reason:
-      'it keeps the notice of an updated like, follow or profile with its first time; ours has that of the record',
+      'it keeps the notice of an updated like, follow or profile with its first time, also of a profile that now names ' +
+      'another pack; ours has that of the record, and goes to the maker of the pack that it names',
     methods: ['getNotifications'],
     leavesOut: (item, facts) => facts.updatedUris.has(uriOf(item)),
   },
@@ -144,10 +164,121 @@ export const intendedDifferences: readonly Difference[] = [
     reduces: (items) => [...new Map(items.map((item) => [JSON.stringify(item), item])).values()],
   },
   {
-    name: 'times of drafts',
+    name: 'times of private writes',
     reason: 'each plane times a private write by its own clock',
-    methods: ['getActorDrafts'],
+    methods: ['getActorDrafts', 'getBookmarksByActorAndSubjects'],
     reduces: (items) => withoutFields(items, new Set(['createdAt', 'updatedAt'])) as readonly unknown[],
+    shows: (answer) => withoutFields(answer, new Set(['createdAt', 'indexedAt', 'updatedAt'])) as Answer,
+  },
+  {
+    name: 'when an identity was answered',
+    reason: 'it says when it looked the identity up, which is now on both planes',
+    methods: ['getIdentityByDid', 'getIdentityByHandle'],
+    shows: (answer) => withoutFields(answer, new Set(['updated'])) as Answer,
+  },
+  {
+    name: 'order of labels',
+    reason: 'it gives the labels of one subject in the order of its table',
+    methods: ['getLabels'],
+    shows: anyOrder('labels'),
+  },
+  {
+    name: 'order of OP threads',
+    reason: 'it gives the threads of a batch in the order of its table; the URIs of one are in order',
+    methods: ['getPostRecords'],
+    shows: anyOrder('opThreads'),
+  },
+  {
+    name: 'order of known actors',
+    reason: 'it gives the actors of one result in the order of its table, or those of one millisecond in any',
+    methods: ['getFollowsFollowing', 'getKnownLikers'],
+    shows: sortsIn('results', 'dids'),
+  },
+  {
+    name: 'order of tagged suggestions',
+    reason: 'they come in the order of its table; ours in that of the operator',
+    methods: ['getSuggestedEntities'],
+    shows: anyOrder('entities'),
+  },
+  {
+    name: 'order of follow suggestions',
+    reason:
+      'all but the first two that an operator ordered are shuffled; of an actor, those liked as often come in any order',
+    methods: ['getFollowSuggestions'],
+    shows: orderedFirst,
+  },
+  {
+    name: 'any of several lists',
+    reason: 'of several lists that hold the target it names the one that its database finds first',
+    methods: ['getBidirectionalBlockViaList', 'getActorMutesActorViaList'],
+    shows: hasField('listUri'),
+  },
+  {
+    name: 'either side of a mutual block',
+    reason: 'of a mutual block it names the one that its database finds first, so any that exists counts as equal',
+    methods: ['getBidirectionalBlock'],
+    shows: sideOfBlock,
+  },
+  {
+    name: 'pairs asked both ways',
+    reason: 'it confuses the pairs (a, b) and (b, a) within one batch; we distinguish them',
+    methods: ['getBlockExistence'],
+    skips: ({ pairs }) => {
+      const asked = pairs as readonly { readonly a: string; readonly b: string }[];
+      return asked.some(({ a, b }) => a !== b && asked.some((other) => other.a === b && other.b === a));
+    },
+  },
+  {
+    name: 'bounds of ours',
+    reason:
+      'a request names at most 100 targets (getFollowsFollowing), 200 subjects (getKnownLikers) or 100 issuers ' +
+      '(getLabels); 1,000 list blocks and 1,000 list mutes of an actor count, 200 trusted verifiers, 1,000 joins of the ' +
+      "first hour of a starter pack's week, 100,000 members of a list in its feed. It has no bounds",
+    methods: ['getFollowsFollowing', 'getKnownLikers'],
+    skips: ({ targetDids, subjectUris }) =>
+      ((targetDids ?? []) as readonly string[]).length > 100 || ((subjectUris ?? []) as readonly string[]).length > 200,
+  },
+  {
+    name: 'methods that it does not answer',
+    reason: 'they throw there, or always answer the same; ours do what their names and messages promise',
+    methods: [
+      'getFeedGeneratorStatus',
+      'getSitemapIndex',
+      'getSitemapPage',
+      'getSiteStandardRecordsByURI',
+      'getSiteStandardRecordsByRef',
+      'getVerificationsIssued',
+      'getVerificationsReceived',
+      'getAllLabelers',
+      'getNewUserCountForRange',
+    ],
+  },
+  {
+    name: 'profiles under other keys',
+    reason: 'it stores profiles whose key is not `self`, although nobody uses them; we refuse them',
+    ignores: (collection, rkey) => collection === 'app.bsky.actor.profile' && rkey !== 'self',
+  },
+  {
+    name: 'relationships with actors never seen',
+    reason:
+      'it answers nothing of a target that it has not seen, even if followed, muted or blocked; we answer what there ' +
+      'is. No history names such an actor',
+    methods: ['getRelationships'],
+  },
+  {
+    name: 'age assurance before its actor is seen',
+    reason: 'its update finds no row and is lost; ours counts once the actor is seen. No history does so',
+    methods: ['getActors'],
+  },
+  {
+    name: 'tags of actors',
+    reason: 'it always answers none; ours are those of operators. No history sets any',
+    methods: ['getActors'],
+  },
+  {
+    name: 'refused events',
+    reason:
+      'an event that rules about speakers or hosts refuse does not make its actor known. No history has such a rule',
   },
   {
     name: 'records without notices in muted threads',
@@ -175,6 +306,14 @@ export const intendedDifferences: readonly Difference[] = [
       on conflict do nothing`,
   },
   {
+    name: 'gates of updated posts',
+    reason:
+      'an update or a re-creation of a post makes it say that it has no gates, and so does a gate before its post',
+    mend: sql`update post set
+      "hasThreadGate" = exists (select 1 from thread_gate where thread_gate."postUri" = post.uri),
+      "hasPostGate" = exists (select 1 from post_gate where post_gate."postUri" = post.uri)`,
+  },
+  {
     name: 'counts of posts',
     reason: 'it counts inside concurrent transactions, of which the last writer wins',
     mend: sql`update post_agg set
@@ -185,10 +324,12 @@ export const intendedDifferences: readonly Difference[] = [
   },
   {
     name: 'counts of quotes',
-    reason: 'it counts quotes of one version of a post, but lists those of all; we count the list',
+    reason:
+      'it counts quotes of one version of a post but lists those of all, and of a post that is gone only later ones; ' +
+      'we count all posts that quote it',
     mend: sql`update post_agg set
-      "quoteCount" = (select count(*) from quote where quote.subject = post_agg.uri)
-      where exists (select 1 from post where post.uri = post_agg.uri)`,
+      "quoteCount" = (select count(*) from post_embed_record as embed join post on post.uri = embed."postUri"
+        where embed."embedUri" = post_agg.uri)`,
   },
   {
     name: 'counts of actors',
@@ -233,57 +374,3 @@ export const intendedDifferences: readonly Difference[] = [
       and not exists (select 1 from post where post.uri = quote.subject)`,
   },
 ];
-
-/** The differences that concern a row. */
-function differencesOf({ method }: MethodRow): readonly Difference[] {
-  return intendedDifferences.filter(({ methods }) => methods?.includes(method) ?? true);
-}
-
-/** True when our refusal counts as equal to the official one. */
-export function isSameRefusal(official: Outcome & { ok: false }, other: Outcome & { ok: false }): boolean {
-  const accepted = intendedDifferences.flatMap(({ refusals }) => refusals?.[official.code] ?? []);
-  return official.code === other.code || accepted.includes(other.code);
-}
-
-/** True when both planes should give the same answer to a request. */
-export function isComparable(row: MethodRow, request: Request, facts: Facts): boolean {
-  return differencesOf(row).every(({ skips }) => skips?.(request, facts) !== true);
-}
-
-/** Returns the items that both planes should return. */
-export function comparableItems(row: MethodRow, items: readonly unknown[], facts: Facts): readonly unknown[] {
-  const differences = differencesOf(row);
-  const kept = items.filter((item) => differences.every(({ leavesOut }) => leavesOut?.(item, facts) !== true));
-  return differences.reduce<readonly unknown[]>((left, { reduces }) => reduces?.(left) ?? left, kept);
-}
-
-/** True for methods of which only one whole page of the official plane is a reference. */
-export function officialWalksLoseItems(row: MethodRow): boolean {
-  return differencesOf(row).some(({ losesItems }) => losesItems === true);
-}
-
-/** True when a failure of the official plane is intended to be none of ours. */
-export function mayOfficialFail(row: MethodRow): boolean {
-  return differencesOf(row).some(({ officialMayFail }) => officialMayFail === true);
-}
-
-/** Returns the repairs of the official plane's tables, in order. */
-export function officialMends(): readonly RawBuilder<unknown>[] {
-  return intendedDifferences.flatMap(({ mend }) => mend ?? []);
-}
-
-/**
- * True for records that the oracle requests.
- *
- * The official plane stores profiles whose rkey is not `self`, although nobody uses them; we refuse
- * them.
- */
-export function isAskedFor(collection: string, rkey: string): boolean {
-  return collection !== 'app.bsky.actor.profile' || rkey === 'self';
-}
-
-/**
- * Rows that are not compared once an account is deleted: the official plane deletes its records,
- * but does not count again what they counted for; we undo every effect.
- */
-export const staleAfterAccountDeletion: ReadonlySet<string> = new Set(['getInteractionCounts']);

@@ -1,7 +1,7 @@
 /** The facts from which the oracle's requests are made, read from the official plane's tables. */
 import { AtUri } from '@atproto/api';
 import type { OfficialPlane } from '../network/official-plane.ts';
-import { isAskedFor } from './differences.ts';
+import { isAskedFor } from './apply-differences.ts';
 
 /** What the official plane holds at one moment, the source of the oracle's requests. */
 export interface Facts {
@@ -17,6 +17,14 @@ export interface Facts {
   readonly urisByCollection: ReadonlyMap<string, readonly string[]>;
   /** What each record holds. */
   readonly recordByUri: ReadonlyMap<string, StoredRow>;
+  /** Records of `site.standard`, of which the official plane stores none. */
+  readonly siteRecords: readonly SiteRecord[];
+  /** What hides actors and records: `takendown`, or the status of an actor upstream. */
+  readonly standing: ReadonlyMap<string, 'takendown' | string>;
+  /** Follow suggestions whose order an operator has fixed, in this order. */
+  readonly fixedSuggestions: readonly string[];
+  /** Of the whole network. */
+  readonly actorCount: number;
   /** Verifications, without duplicates, the newest first. */
   readonly verifications: readonly VerificationRow[];
   /** Sort time in feeds and lists, by record URI. Units: ms. */
@@ -31,8 +39,17 @@ export interface Facts {
   readonly promotedUris: ReadonlySet<string>;
   /** Actors whose notices intentionally differ between the planes. */
   readonly disputedDids: ReadonlySet<string>;
+  /** Authors of posts that were gone when a reply below them was written. */
+  readonly answeredWhenGone: ReadonlySet<string>;
   /** (did, cid) of blobs whose takedown may be requested. */
   readonly blobs: readonly { readonly did: string; readonly cid: string }[];
+}
+
+/** A record as its PDS has it. */
+export interface SiteRecord {
+  readonly uri: string;
+  readonly cid: string;
+  readonly record: object;
 }
 
 /** A record as the official plane stores it. */
@@ -59,6 +76,8 @@ const unknownRkey = '3kzzzzzzzzzzz';
 export interface Scope {
   readonly dids: readonly string[];
   readonly updatedUris: ReadonlySet<string>;
+  readonly siteRecords: readonly SiteRecord[];
+  readonly answeredWhenGone: ReadonlySet<string>;
 }
 
 /**
@@ -76,13 +95,13 @@ export async function readFacts(
 ): Promise<Facts> {
   const records = await official.db.db
     .selectFrom('record')
-    .select(['uri', 'cid', 'json', 'indexedAt'])
+    .select(['uri', 'cid', 'json', 'indexedAt', 'takedownRef'])
     .$if(scope !== undefined, (query) => query.where('did', 'in', [...scope!.dids]))
     .orderBy('uri')
     .execute();
   const actors = await official.db.db
     .selectFrom('actor')
-    .select(['did', 'handle', 'upstreamStatus'])
+    .select(['did', 'handle', 'upstreamStatus', 'takedownRef'])
     .$if(scope !== undefined, (query) => query.where('did', 'in', [...scope!.dids]))
     .orderBy('did')
     .execute();
@@ -91,7 +110,13 @@ export async function readFacts(
   const recordByUri = new Map<string, StoredRow>();
   const recordCountByDid = new Map<string, number>();
   const blobs = new Map<string, { did: string; cid: string }>();
-  for (const { uri, cid, json, indexedAt } of records) {
+  const standing = new Map<string, string>();
+  for (const { did, upstreamStatus, takedownRef } of actors) {
+    if (takedownRef !== null || upstreamStatus !== null)
+      standing.set(did, takedownRef === null ? upstreamStatus! : 'takendown');
+  }
+  for (const { uri, cid, json, indexedAt, takedownRef } of records) {
+    if (takedownRef !== null) standing.set(uri, 'takendown');
     const { host, collection, rkey } = new AtUri(uri);
     if (!isAskedFor(collection, rkey)) continue;
     const uris = urisByCollection.get(collection) ?? [];
@@ -113,12 +138,28 @@ export async function readFacts(
     goneUris: [...gone, `at://${unknownDids[0]}/app.bsky.feed.post/${unknownRkey}`],
     urisByCollection,
     recordByUri,
+    siteRecords: scope?.siteRecords ?? [],
+    standing,
+    fixedSuggestions: await readFixedSuggestions(official),
+    actorCount: await countActors(official),
     verifications: await readVerifications(official),
     sortedAtMsByUri,
     updatedUris,
     ...disputes,
+    answeredWhenGone: scope?.answeredWhenGone ?? new Set(),
     blobs: [...blobs.values()],
   };
+}
+
+async function countActors({ db }: OfficialPlane): Promise<number> {
+  const counted = db.db.selectFrom('actor').select((query) => query.fn.countAll().as('count'));
+  return Number((await counted.executeTakeFirstOrThrow()).count);
+}
+
+async function readFixedSuggestions({ db }: OfficialPlane): Promise<readonly string[]> {
+  const known = db.db.selectFrom('suggested_follow').innerJoin('actor', 'actor.did', 'suggested_follow.did');
+  const first = known.where('suggested_follow.order', '<=', 2).orderBy('suggested_follow.order');
+  return (await first.select('suggested_follow.did').execute()).map(({ did }) => did);
 }
 
 async function readVerifications({ db }: OfficialPlane): Promise<readonly VerificationRow[]> {
@@ -142,7 +183,9 @@ async function readDisputes(
   const duplicates = await db.db.selectFrom('duplicate_record').select(['uri', 'duplicateOf']).execute();
   for (const { uri, duplicateOf } of duplicates) if (!existing.has(duplicateOf)) everPromoted.add(uri);
   const above = postsAbove(posts);
-  const isEarly = (post: Reply): boolean => above(post).some(({ indexedAt }) => indexedAt > post.indexedAt);
+  const rootOf = (post: Reply): readonly Reply[] => posts.filter(({ uri }) => uri === post.replyRoot);
+  const isEarly = (post: Reply): boolean =>
+    [...rootOf(post), ...above(post)].some(({ indexedAt }) => indexedAt > post.indexedAt);
   const earlyReplyUris = new Set(posts.filter(isEarly).map(({ uri }) => uri));
   const disputed = posts.filter(({ uri }) => foreignRootUris.has(uri) || earlyReplyUris.has(uri));
   const disputedDids = new Set(disputed.flatMap((post) => authorsAbove(post, above(post))));

@@ -1,6 +1,6 @@
 /** Rows of the oracle's table: feeds, timelines, threads and notifications. */
 
-import { comparableItems } from './differences.ts';
+import { comparableItems } from './apply-differences.ts';
 import { type Facts, urisOf } from './facts.ts';
 import { FeedType } from './feed-type.ts';
 import { type Answer, listOf, type MethodRow, type Paging } from './method-row.ts';
@@ -13,6 +13,14 @@ const feedPaging: Paging = {
   field: 'items',
   sortUri: (item) => String((item as Answer)['repost'] ?? (item as Answer)['uri']),
   compare: 'whole',
+};
+
+/** What follows on the last item may be notices that gates or mutes hide. */
+const noticePaging: Paging = {
+  field: 'notifications',
+  sortUri: (item) => String((item as Answer)['uri']),
+  compare: 'whole',
+  mayEndEmpty: true,
 };
 
 function eachActor(facts: Facts): readonly { readonly actorDid: string }[] {
@@ -76,19 +84,14 @@ export const feedMethods: readonly MethodRow[] = [
   {
     method: 'getNotifications',
     requests: eachActor,
-    paging: { field: 'notifications', sortUri: (item) => String((item as Answer)['uri']), compare: 'whole' },
+    paging: noticePaging,
     isFilled: (answer) => listOf(answer, 'notifications').length > 0,
   },
   {
     method: 'getNotifications',
     variant: 'priority',
     requests: (facts) => eachActor(facts).map((request) => ({ ...request, priority: true })),
-    paging: {
-      field: 'notifications',
-      sortUri: (item) => String((item as Answer)['uri']),
-      compare: 'whole',
-      mayEndEmpty: true,
-    },
+    paging: noticePaging,
     isFilled: (answer) => listOf(answer, 'notifications').length > 0,
   },
 ];

@@ -76,26 +76,13 @@ function viewersAndTargets(facts: Facts): readonly Request[] {
   );
 }
 
-/**
- * Pairs of blockers and some other actors with all actors, in two batches.
- *
- * The official plane confuses (a, b) and (b, a) within one batch; we distinguish them.
- */
+/** Pairs of blockers and some others with all actors, in two batches, none both ways in one. */
 function pairs(facts: Facts): { readonly a: string; readonly b: string }[][] {
   const blockers = [...authorsOf(facts, 'app.bsky.graph.block'), ...authorsOf(facts, 'app.bsky.graph.listblock')];
   const asking = [...new Set([...blockers, ...facts.dids.slice(0, viewerSample)])];
   const asked = [...new Set([...blockers, ...facts.dids])];
   const all = asked.flatMap((b) => asking.map((a) => ({ a, b })));
   return [all.filter(({ a, b }) => a < b), all.filter(({ a, b }) => a >= b)];
-}
-
-/** Of a mutual block the database returns either one, so any real one counts as equal. */
-function sidesOfBlock(answer: Answer, facts: Facts, request: Request): unknown {
-  const { blockUri } = answer;
-  if (typeof blockUri !== 'string') return answer;
-  const isReal = urisOf(facts, 'app.bsky.graph.block').includes(blockUri);
-  const isOfThese = [request['actorDid'], request['targetDid']].includes(blockUri.split('/')[2]);
-  return { isReal, isOfThese };
 }
 
 /** The social graph. */
@@ -119,23 +106,14 @@ export const graphMethods: readonly MethodRow[] = [
   },
   {
     method: 'getFollowsFollowing',
-    // Our limit is 100 targets.
-    requests: (facts) =>
-      viewersAndTargets(facts).filter(({ targetDids }) => (targetDids as readonly string[]).length <= 100),
-    // The database returns these in no order.
-    normalise: (answer) => ({
-      results: listOf(answer, 'results').map((result) => ({
-        ...(result as Answer),
-        dids: listOf(result as Answer, 'dids').toSorted(),
-      })),
-    }),
+    requests: viewersAndTargets,
     isFilled: (answer) => JSON.stringify(answer).includes('"dids"'),
   },
   {
     method: 'getBlockExistence',
     requests: (facts) => [
       { pairs: [] },
-      ...pairs(facts).map((batch) => ({ pairs: batch })),
+      ...[...pairs(facts), pairs(facts).flat()].map((batch) => ({ pairs: batch })),
       ...pairs(facts).flatMap((batch) => batch.slice(0, 60).map((pair) => ({ pairs: [pair] }))),
     ],
     isFilled: (answer) => listOf(answer, 'exists').includes(true),
@@ -143,7 +121,6 @@ export const graphMethods: readonly MethodRow[] = [
   {
     method: 'getBidirectionalBlock',
     requests: (facts) => pairs(facts).flatMap((batch) => batch.map(({ a, b }) => ({ actorDid: a, targetDid: b }))),
-    normalise: sidesOfBlock,
     isFilled: (answer) => 'blockUri' in answer,
   },
 ];

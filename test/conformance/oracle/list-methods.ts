@@ -48,11 +48,6 @@ function listsOfActor(method: MethodName): MethodRow {
   };
 }
 
-/** Of several lists the database names any one, so only whether there is one is compared. */
-function anyList(answer: Answer): unknown {
-  return { hasList: 'listUri' in answer };
-}
-
 /** Lists, their members and what follows from them. */
 export const listMethods: readonly MethodRow[] = [
   listsOfActor('getActorLists'),
@@ -115,14 +110,12 @@ export const listMethods: readonly MethodRow[] = [
   {
     method: 'getBidirectionalBlockViaList',
     requests: eachPair,
-    normalise: anyList,
     isFilled: (answer) => 'listUri' in answer,
     mayBeEmpty: 'always',
   },
   {
     method: 'getActorMutesActorViaList',
     requests: eachPair,
-    normalise: anyList,
     isFilled: (answer) => 'listUri' in answer,
     mayBeEmpty: 'always',
   },

@@ -1,5 +1,5 @@
 /** The table that a run of the oracle prints: method, calls compared, differences. */
-import type { RowReport } from './compare.ts';
+import { nameOf, type RowReport } from './compare.ts';
 import type { MethodRow } from './method-row.ts';
 
 interface Line {
@@ -13,7 +13,12 @@ interface Line {
 export class MethodTally {
   readonly #byMethod = new Map<string, Line>();
 
-  add({ method }: MethodRow, report: RowReport): void {
+  readonly #filledByRow = new Map<string, number>();
+
+  add(row: MethodRow, report: RowReport): void {
+    const { method } = row;
+    const name = nameOf(row);
+    if (report.isBuilt) this.#filledByRow.set(name, (this.#filledByRow.get(name) ?? 0) + report.filledCount);
     const line = this.#byMethod.get(method) ?? { isBuilt: true, asked: 0, filled: 0, differing: 0 };
     line.isBuilt &&= report.isBuilt;
     line.asked += report.askedCount;
@@ -27,9 +32,9 @@ export class MethodTally {
     return [...this.#byMethod].filter(([, { isBuilt }]) => !isBuilt).map(([method]) => method);
   }
 
-  /** Returns the methods of which no answer held data. */
+  /** Returns the rows of which no answer held data, which shows nothing. */
   neverFilled(): readonly string[] {
-    return [...this.#byMethod].filter(([, { isBuilt, filled }]) => isBuilt && filled === 0).map(([method]) => method);
+    return [...this.#filledByRow].filter(([, filled]) => filled === 0).map(([name]) => name);
   }
 
   toString(): string {

@@ -1,15 +1,6 @@
 /** Rows of the oracle's table: mutes, bookmarks, drafts, subscriptions and preferences. */
 import { type Facts, urisOf } from './facts.ts';
-import {
-  type Answer,
-  anyIn,
-  batches,
-  eachActor,
-  listOf,
-  type MethodRow,
-  type Paging,
-  type Request,
-} from './method-row.ts';
+import { anyIn, batches, eachActor, listOf, type MethodRow, type Paging, type Request } from './method-row.ts';
 
 const malformed = ['nonsense', ''] as const;
 /** The order of private writes is theirs alone, so their items are never ties. */
@@ -26,17 +17,6 @@ function posts(facts: Facts): readonly string[] {
 function eachPair(facts: Facts): readonly Request[] {
   const dids = [...facts.dids, facts.unknownDids[0]!, ''];
   return dids.flatMap((actorDid) => dids.map((targetDid) => ({ actorDid, targetDid })));
-}
-
-/** Each plane times a private write by its own clock. */
-function withoutTimes(field: string): (answer: Answer) => unknown {
-  return (answer) => ({
-    ...answer,
-    [field]: listOf(answer, field).map((item) => {
-      const { indexedAt: _indexed, createdAt: _created, updatedAt: _updated, ...rest } = item as Answer;
-      return rest;
-    }),
-  });
 }
 
 /** What actors keep to themselves. */
@@ -76,7 +56,6 @@ export const privateMethods: readonly MethodRow[] = [
       eachActor(facts).flatMap((actor) =>
         batches(posts(facts), [...facts.goneUris, ...malformed]).map((uris) => ({ ...actor, uris })),
       ),
-    normalise: withoutTimes('bookmarks'),
     isFilled: (answer) => JSON.stringify(answer).includes('at://'),
     mayBeEmpty: 'always',
   },

@@ -34,7 +34,6 @@ export const recordMethods: readonly MethodRow[] = [
     variant: 'with OP threads',
     requests: (facts) =>
       batches(urisOf(facts, postCollection), facts.goneUris).map((uris) => ({ uris, includeOpThreadMetadata: true })),
-    normalise: sortOpThreads,
     isFilled: (answer) => listOf(answer, 'opThreads').length > 0,
   },
 ];
@@ -55,11 +54,4 @@ function recordRow(method: MethodName, collection: string): MethodRow {
 function otherCollections(facts: Facts, collection: string): readonly Request[] {
   const others = [...facts.urisByCollection].filter(([name]) => name !== collection);
   return others.slice(0, 3).map(([, uris]) => ({ uris: uris.slice(0, 2) }));
-}
-
-function sortOpThreads(answer: Answer): unknown {
-  // The database returns roots in no order; the URIs of one thread are in order.
-  const rootUri = (thread: unknown): string => String((thread as Answer)['rootUri']);
-  const opThreads = [...listOf(answer, 'opThreads')].sort((a, b) => (rootUri(a) < rootUri(b) ? -1 : 1));
-  return { ...answer, opThreads };
 }

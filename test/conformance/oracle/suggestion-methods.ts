@@ -1,6 +1,6 @@
 /** Rows of the oracle's table: suggestions, known likers, labelers, verifications and the site. */
 import { Timestamp } from '@bufbuild/protobuf';
-import { type Facts, urisOf, type VerificationRow } from './facts.ts';
+import { type Facts, type SiteRecord, urisOf, type VerificationRow } from './facts.ts';
 import {
   type Answer,
   anyIn,
@@ -10,6 +10,7 @@ import {
   type MethodRow,
   type Paging,
   type Request,
+  someOf,
 } from './method-row.ts';
 
 const dayMs = 86_400_000;
@@ -48,14 +49,43 @@ function eachSubject(facts: Facts): readonly Request[] {
   return eachActor(facts).map(({ actorDid }) => ({ subjectDid: actorDid }));
 }
 
-/** Suggestions name actors of all networks; those of this one are compared. */
-function ofThese(field: string): (answer: Answer, facts: Facts) => readonly unknown[] {
-  return (answer, facts) =>
-    listOf(answer, field).filter((item) => facts.dids.some((did) => JSON.stringify(item).includes(did)));
-}
-
 function sorted(items: readonly unknown[]): readonly string[] {
   return items.map((item) => JSON.stringify(item)).toSorted();
+}
+
+/** What our operators are told of a feed; a takedown hides what its account says. */
+function statusOfFeed({ standing, recordByUri }: Facts, uri: string): string {
+  if (!recordByUri.has(uri) || !uri.includes('/app.bsky.feed.generator/')) return '';
+  return standing.get(uri) ?? standing.get(uri.split('/')[2]!) ?? 'active';
+}
+
+const documentCollection = 'site.standard.document';
+const publicationCollection = 'site.standard.publication';
+
+function siteUris(facts: Facts): readonly string[] {
+  return facts.siteRecords.map(({ uri }) => uri);
+}
+
+/** Each once, in the order asked. */
+function siteRecordsOf(facts: Facts, collection: string, uris: readonly string[]): readonly SiteRecord[] {
+  return [...new Set(uris)].flatMap((uri) =>
+    facts.siteRecords.filter((record) => record.uri === uri && uri.includes(`/${collection}/`)),
+  );
+}
+
+function siteAnswer(documents: readonly SiteRecord[], publications: readonly SiteRecord[]): Answer {
+  const shown = ({ uri, cid, record }: SiteRecord): Answer => ({ ref: { uri, cid }, record: { record } });
+  return { documents: documents.map(shown), publications: publications.map(shown) };
+}
+
+/** When they were indexed only our plane knows. */
+function withoutTimesOfSites(answer: Answer): unknown {
+  return ['documents', 'publications'].map((field) =>
+    listOf(answer, field).map((item) => {
+      const { ref, record } = item as { readonly ref: unknown; readonly record: Answer };
+      return { ref, record: record['record'] };
+    }),
+  );
 }
 
 /** What actors are shown of others. */
@@ -67,22 +97,25 @@ export const suggestionMethods: readonly MethodRow[] = [
       const dids = [...facts.dids, facts.unknownDids[0]!];
       return dids.flatMap((actorDid) => dids.map((relativeToDid) => ({ actorDid, relativeToDid, limit: 10 })));
     },
-    // Actors liked or followed as often are in any order.
-    normalise: (answer, facts) => sorted(ofThese('dids')(answer, facts)),
+    isFilled: anyIn('dids'),
+  },
+  {
+    method: 'getFollowSuggestions',
+    variant: 'of operators',
+    requests: (facts) => eachActor(facts).flatMap((actor) => [0, 100].map((limit) => ({ ...actor, limit }))),
     isFilled: anyIn('dids'),
     mayBeEmpty: 'always',
   },
   {
     method: 'getSuggestedFeeds',
-    requests: () => [{ limit: 50 }, { limit: 1 }],
-    normalise: ofThese('uris'),
+    requests: (facts) => [...facts.dids.slice(0, 2), ''].map((actorDid) => ({ actorDid })),
+    paging: { field: 'uris', sortUri: () => '', compare: 'whole' },
     isFilled: anyIn('uris'),
     mayBeEmpty: 'always',
   },
   {
     method: 'getSuggestedEntities',
     requests: () => [{}],
-    normalise: (answer, facts) => sorted(ofThese('entities')(answer, facts)),
     isFilled: anyIn('entities'),
     mayBeEmpty: 'always',
   },
@@ -109,31 +142,37 @@ export const suggestionMethods: readonly MethodRow[] = [
   {
     method: 'getAllLabelers',
     requests: () => [{}],
-    promised: (facts) => ({
-      uris: urisOf(facts, 'app.bsky.labeler.service'),
-    }),
-    normalise: (answer, facts) => sorted(ofThese('uris')(answer, facts)),
+    promised: (facts) => ({ uris: urisOf(facts, 'app.bsky.labeler.service') }),
+    // Those of the whole network are listed.
+    normalise: (answer, facts) =>
+      sorted(listOf(answer, 'uris').filter((uri) => facts.dids.includes(String(uri).split('/')[2]!))),
     isFilled: anyIn('uris'),
     mayBeEmpty: 'always',
   },
   {
     method: 'getFeedGeneratorStatus',
-    requests: (facts) => batches(urisOf(facts, 'app.bsky.feed.generator'), []).map((uris) => ({ uris })),
-    promised: (_facts, { uris }) => ({ count: (uris as readonly string[]).length }),
-    // Which words an operator's feeds get is ours to say; each asked feed gets one.
-    normalise: (answer) => ({ count: answer['count'] ?? listOf(answer, 'status').length }),
-    isFilled: (answer) => Number(answer['count']) > 0,
+    requests: (facts) => batches(urisOf(facts, 'app.bsky.feed.generator'), facts.goneUris).map((uris) => ({ uris })),
+    promised: (facts, { uris }) => ({ status: (uris as readonly string[]).map((uri) => statusOfFeed(facts, uri)) }),
+    normalise: (answer) => listOf(answer, 'status'),
+    isFilled: someOf('status'),
     mayBeEmpty: 'always',
   },
   {
     method: 'getNewUserCountForRange',
-    // Actors are counted by periods, so the end is past the current one.
-    requests: () => [{ start: timestamp(0), end: timestamp(Date.now() + dayMs) }, {}],
-    // Whom an operator counts depends on the whole network; here only that it counts.
-    promised: () => ({ isCounted: true }),
-    normalise: (answer) => answer['isCounted'] ?? Number(answer['count'] ?? 0) > 0,
-    isFilled: (answer) => answer['isCounted'] === true,
-    mayBeEmpty: 'always',
+    requests: () => [
+      // Actors are counted by periods, so the end is past the current one.
+      { start: timestamp(0), end: timestamp(Date.now() + dayMs) },
+      {},
+      { start: timestamp(Date.now() + dayMs) },
+      { start: timestamp(0), end: timestamp(dayMs) },
+    ],
+    promised: (facts, { end, start }) => {
+      const isNever = end === undefined ? start !== undefined : (end as Timestamp).toDate().getTime() === dayMs;
+      return { isCounted: isNever ? 0 : facts.actorCount };
+    },
+    // Those of deleted accounts are counted, too.
+    normalise: (answer, { actorCount }) => answer['isCounted'] ?? Math.min(Number(answer['count'] ?? 0), actorCount),
+    isFilled: (answer) => answer['isCounted'] !== 0,
   },
   {
     method: 'getSitemapIndex',
@@ -150,16 +189,33 @@ export const suggestionMethods: readonly MethodRow[] = [
   },
   {
     method: 'getSiteStandardRecordsByURI',
-    requests: () => [{ uris: [] }],
-    promised: () => ({}),
-    isFilled: () => false,
+    requests: (facts) => batches(siteUris(facts), facts.goneUris).map((uris) => ({ uris })),
+    promised: (facts, { uris }) => {
+      const documents = siteRecordsOf(facts, documentCollection, uris as readonly string[]);
+      const sites = documents.map(({ record }) => String((record as Answer)['site']));
+      const publications = siteRecordsOf(facts, publicationCollection, [...(uris as readonly string[]), ...sites]);
+      return siteAnswer(documents, publications);
+    },
+    normalise: withoutTimesOfSites,
+    isFilled: anyIn('documents'),
     mayBeEmpty: 'always',
   },
   {
     method: 'getSiteStandardRecordsByRef',
-    requests: () => [{ refs: [] }],
-    promised: () => ({}),
-    isFilled: () => false,
+    requests: (facts) => {
+      const refs = facts.siteRecords.map(({ uri, cid }) => ({ uri, cid }));
+      const stale = facts.siteRecords.slice(0, 2).map(({ uri }) => ({ uri, cid: 'bafyreistale' }));
+      return [{ refs: [] }, { refs }, { refs: [...stale, ...refs, ...refs] }, { refs: stale }];
+    },
+    promised: (facts, { refs }) => {
+      const isKnown = ({ uri, cid }: Answer): boolean =>
+        facts.siteRecords.some((record) => record.uri === uri && record.cid === cid);
+      const uris = (refs as readonly Answer[]).filter(isKnown).map(({ uri }) => String(uri));
+      const documents = siteRecordsOf(facts, documentCollection, uris);
+      return siteAnswer(documents, siteRecordsOf(facts, publicationCollection, uris));
+    },
+    normalise: withoutTimesOfSites,
+    isFilled: anyIn('documents'),
     mayBeEmpty: 'always',
   },
 ];

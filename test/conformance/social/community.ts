@@ -5,6 +5,7 @@ import type { AtNetwork } from '../network/at-network.ts';
 import type { BsyncWriter } from '../network/bsync-writer.ts';
 import type { Operator } from '../network/operator.ts';
 import { PrefixedSeedClient } from '../network/prefixed-seed-client.ts';
+import type { SiteRecord } from '../oracle/facts.ts';
 import { type RecordBody, RecordWriter } from '../oracle/record-writer.ts';
 import { idsMax, type Operation } from './operation.ts';
 
@@ -30,6 +31,13 @@ interface PromisedPost {
   readonly rkey: string;
   /** Set when the post is to be a reply itself. */
   readonly reply?: unknown;
+}
+
+/** What operators suggest to everyone; `tag` is empty but for the kind `tagged`. */
+export interface Suggestion {
+  readonly kind: 'follows' | 'feeds' | 'tagged';
+  readonly tag: string;
+  readonly subject: string;
 }
 
 export interface CommunityOptions {
@@ -59,18 +67,21 @@ export class Community {
   readonly startMs = Date.now();
   /** Keys of private items, by namespace, actor and subject. */
   readonly privateKeys = new Map<string, string>();
+  readonly suggestions = new Map<string, Suggestion>();
   readonly records: MadeRecord[] = [];
   readonly promised: PromisedPost[] = [];
   /** Readable lines of what was done. */
   readonly trace: string[] = [];
   /** Methods that a plane does not serve; operations that need them were left out. */
   readonly unserved = new Set<string>();
-  /** Posts whose image is taken down; a second takedown is an error of the official plane. */
+  /** By DID and CID; a second takedown is an error of the official plane. */
   readonly takenDownBlobs = new Set<string>();
   /** Writes that one plane took and another refused. */
   readonly mismatches: string[] = [];
   /** Records other than posts that were written more than once. */
   readonly updatedUris = new Set<string>();
+  /** Authors of posts that were gone when a reply below them was written. */
+  readonly answeredWhenGone = new Set<string>();
   readonly handles = new Map<Name, string>();
   readonly #gone = new Set<Name>();
   readonly #inactive = new Set<Name>();
@@ -139,6 +150,12 @@ export class Community {
     return [...this.#gone].map((name) => this.writer.did(name));
   }
 
+  /** Returns the records of `site.standard` that exist. */
+  siteRecords(): readonly SiteRecord[] {
+    const ofSites = this.records.filter(({ collection, exists }) => exists && collection.startsWith('site.standard.'));
+    return ofSites.map(({ uri, cid, collection, body }) => ({ uri, cid, record: { $type: collection, ...body } }));
+  }
+
   /** Writes a record and keeps it for later operations. */
   async create(
     operation: Operation,
@@ -154,6 +171,7 @@ export class Community {
         ? await this.writer.create(by, collection, full)
         : await this.writer.put(by, collection, rkey, full);
     this.trace.push(`${by} writes ${uri} ${JSON.stringify(full)}`);
+    this.#noteReply(full);
     if (existing !== undefined) {
       Object.assign(existing, { cid, body: full, exists: true });
       this.#noteUpdate(existing);
@@ -166,9 +184,11 @@ export class Community {
 
   /** Replaces a record's body under the same key. */
   async rewrite(record: MadeRecord, body: RecordBody): Promise<void> {
+    if (!record.exists) await this.#uploadAgain(record);
     const { cid } = await this.writer.put(record.by, record.collection, rkeyOf(record.uri), body);
     this.trace.push(`${record.by} ${record.exists ? 'updates' : 'recreates'} ${record.uri} ${JSON.stringify(body)}`);
     Object.assign(record, { cid, body, exists: true });
+    this.#noteReply(body);
     this.#noteUpdate(record);
   }
 
@@ -237,6 +257,30 @@ export class Community {
     let renamed = text;
     for (const name of names) renamed = renamed.replaceAll(this.writer.did(name), name);
     return renamed;
+  }
+
+  /** A PDS deletes what only a deleted record embeds. */
+  async #uploadAgain({ by, body }: MadeRecord): Promise<void> {
+    const [, type] = /"mimeType":"([a-z0-9/]+)"/.exec(JSON.stringify(body)) ?? [];
+    if (type === undefined) return;
+    await this.seed.network.pds.processAll();
+    await this.seed.uploadFile(this.writer.did(by) as `did:plc:${string}`, '', type);
+  }
+
+  #noteReply({ reply }: RecordBody): void {
+    const { root, parent } = (reply ?? {}) as Partial<Record<'root' | 'parent', { readonly uri: string }>>;
+    const above = new Set([root?.uri]);
+    for (let uri = parent?.uri; uri !== undefined && !above.has(uri); ) {
+      above.add(uri);
+      const body = this.records.find((record) => record.uri === uri)?.body['reply'] as {
+        readonly parent: { uri: string };
+      };
+      uri = (body as typeof body | undefined)?.parent.uri;
+    }
+    for (const uri of above) {
+      const isThere = this.records.some((record) => record.uri === uri && record.exists);
+      if (uri !== undefined && !isThere) this.answeredWhenGone.add(uri.split('/')[2]!);
+    }
   }
 
   #noteUpdate({ collection, uri }: MadeRecord): void {

@@ -26,7 +26,8 @@ const weights = {
   feed: 2,
   labeler: 1,
   profile: 3,
-  status: 1,
+  status: 2,
+  site: 3,
   declaration: 3,
   verification: 3,
   update: 8,
@@ -56,6 +57,7 @@ const weights = {
   label: 5,
   'trust a verifier': 1.5,
   'tag a record': 1,
+  suggest: 6,
   bookmark: 4,
   draft: 3,
   'activity subscription': 3,
@@ -103,10 +105,9 @@ const kinds = fc.oneof(
   })),
 );
 
-const operation: fc.Arbitrary<Operation> = fc.record({
+const operation = fc.record({
   kind: kinds,
   id: fc.noBias(fc.nat(idsMax - 1)),
-  by: fc.noBias(fc.nat(accountCount - 1)),
   whom: fc.noBias(fc.nat(accountCount - 1)),
   first: fc.noBias(fc.nat(idsMax - 1)),
   second: fc.noBias(fc.nat(idsMax - 1)),
@@ -114,9 +115,17 @@ const operation: fc.Arbitrary<Operation> = fc.record({
   age: fc.constantFrom(...ages),
 });
 
-const lengths = { minLength: 60, maxLength: 150, size: 'max' } as const;
+/** What one account does before another acts: planes need to settle only between two sessions. */
+const session: fc.Arbitrary<readonly Operation[]> = fc
+  .record({
+    by: fc.noBias(fc.nat(accountCount - 1)),
+    operations: fc.noBias(fc.array(operation, { minLength: 1, maxLength: 7, size: 'max' })),
+  })
+  .map(({ by, operations }) => operations.map((each) => ({ ...each, by })));
+
+const sessionCounts = { minLength: 25, maxLength: 50, size: 'max' } as const;
 
 /** The history of a seed, always the same. */
 export function historyOf(seed: number): readonly Operation[] {
-  return fc.sample(fc.noBias(fc.array(operation, lengths)), { seed, numRuns: 1 })[0]!;
+  return fc.sample(fc.noBias(fc.array(session, sessionCounts)), { seed, numRuns: 1 })[0]!.flat();
 }

@@ -1,15 +1,21 @@
 /** A network with the official plane, and what histories need of a plane beside it. */
+import type { DataPlaneClient } from '@atproto/bsky';
 import { AtNetwork } from '../network/at-network.ts';
 import { BsyncWriter } from '../network/bsync-writer.ts';
 import { OfficialPlane } from '../network/official-plane.ts';
 import { OfficialOperator, type Operator, SkyshardOperator } from '../network/operator.ts';
-import { type Plane, type PlaneSurroundings, planeClient } from '../network/plane.ts';
+import type { Plane, PlaneSurroundings } from '../network/plane.ts';
 import { ResourceStack } from '../network/resource-stack.ts';
 import { withMissingWrites } from '../oracle/official-writes.ts';
 import type { Stage } from './history-run.ts';
 
 function operatorOf(plane: Plane): Operator {
   return plane instanceof OfficialPlane ? new OfficialOperator(plane) : new SkyshardOperator(plane.url('1.1'));
+}
+
+function clientOf(plane: Plane): DataPlaneClient {
+  const client = plane.directClient();
+  return plane instanceof OfficialPlane ? withMissingWrites(client, plane) : client;
 }
 
 /** Owns the network and the reference; planes under test come and go. */
@@ -41,21 +47,22 @@ export class OracleStage implements AsyncDisposable {
     return { pdsPort: this.network.pds.port, plcUrl, bsyncUrl };
   }
 
-  /** Returns the stage on which histories compare a joined plane with the official one. */
-  against(other: Plane): Stage {
-    const isOfficial = other instanceof OfficialPlane;
+  /** Returns the stage on which histories compare joined planes with the official one. */
+  against(...others: readonly Plane[]): Stage {
+    const planes = [...others, this.official];
+    const official = clientOf(this.official);
     return {
       network: this.network,
       official: this.official,
-      officialPlanes: [this.official, ...(isOfficial ? [other] : [])],
-      operators: [operatorOf(other), operatorOf(this.official)],
-      bsync: other.readsBsync ? new BsyncWriter(this.network.bsync.url) : undefined,
-      contest: {
-        official: withMissingWrites(planeClient(this.official), this.official),
-        other: isOfficial ? withMissingWrites(planeClient(other), other) : planeClient(other),
-        otherIsOfficial: isOfficial,
+      planes,
+      operators: planes.map(operatorOf),
+      bsync: planes.every(({ readsBsync }) => readsBsync) ? new BsyncWriter(this.network.bsync.url) : undefined,
+      contests: others.map((other) => ({
+        official,
+        other: clientOf(other),
+        otherIsOfficial: other instanceof OfficialPlane,
         rename: (text) => text,
-      },
+      })),
     };
   }
 

@@ -17,11 +17,12 @@ async function handle(community: Community, operation: Operation): Promise<void>
   if (holder === by) return;
   if (holder !== undefined) {
     if (!community.isActive(holder)) return;
-    // Not settled in between, so that both claims come at once.
     const free = `${community.seed.prefix}x${operation.id % 1000}.test`;
     await community.writer.changeHandle(holder, free);
     community.handles.set(holder, free);
     community.trace.push(`${holder} leaves the handle ${wanted} for ${free}`);
+    // If both came at once, the official plane could take the holder's new handle, too.
+    await community.seed.network.processOfficial();
   }
   await community.writer.changeHandle(by, wanted);
   community.handles.set(by, wanted);
@@ -84,10 +85,12 @@ function blob(community: Community, operation: Operation): object | undefined {
     community.records.filter(({ body }) => JSON.stringify(body).includes('app.bsky.embed.images')),
     operation.first,
   );
-  if (post === undefined || community.takenDownBlobs.has(post.uri)) return undefined;
-  community.takenDownBlobs.add(post.uri);
-  const [, cid] = /"\$link":"([a-z0-9]+)"/.exec(JSON.stringify(post.body)) ?? [];
-  return cid === undefined ? undefined : { did: community.writer.did(post.by), cid, ref: `blob-${operation.id}` };
+  const [, cid] = /"\$link":"([a-z0-9]+)"/.exec(JSON.stringify(post?.body)) ?? [];
+  if (post === undefined || cid === undefined) return undefined;
+  const did = community.writer.did(post.by);
+  if (community.takenDownBlobs.has(`${did} ${cid}`)) return undefined;
+  community.takenDownBlobs.add(`${did} ${cid}`);
+  return { did, cid, ref: `blob-${operation.id}` };
 }
 
 const actor = (community: Community, { by }: Operation): { readonly actorDid: string } => ({

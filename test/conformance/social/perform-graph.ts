@@ -109,6 +109,20 @@ async function verification(community: Community, operation: Operation): Promise
   await community.create(operation, by, 'app.bsky.graph.verification', body);
 }
 
+/** Writes a publication, or a document of one, which may be another's. */
+async function site(community: Community, operation: Operation): Promise<void> {
+  const by = community.active(operation.by);
+  if (by === undefined) return;
+  if (operation.variant % 2 === 0) {
+    const body = { name: `site ${operation.id}`, url: 'https://example.com' };
+    await community.create(operation, by, 'site.standard.publication', body);
+    return;
+  }
+  const of = community.find('site.standard.publication', operation.first)?.uri ?? 'https://example.com';
+  const body = { site: of, title: `document ${operation.id}`, publishedAt: community.time(operation) };
+  await community.create(operation, by, 'site.standard.document', body);
+}
+
 /** Records whose subject no other record of their author has, so that an update is no duplicate. */
 function hasDuplicate(community: Community, record: MadeRecord): boolean {
   const subjectOf = ({ body }: MadeRecord): string => JSON.stringify([body['subject'], body['list']]);
@@ -171,6 +185,7 @@ export const graphOperations = {
   labeler,
   profile,
   status,
+  site,
   declaration,
   verification,
   update,

@@ -1,11 +1,13 @@
 /** What operators write in a random history. */
 import { NotServed, type Operator } from '../network/operator.ts';
-import { type Community, choose } from './community.ts';
+import { type Community, choose, type Suggestion } from './community.ts';
 import type { Operation, OperationKind } from './operation.ts';
-import type { Perform } from './perform-posts.ts';
+import { collections, type Perform } from './perform-posts.ts';
 
 const values = ['spam', 'nudity', '!hide', '!takedown', 'nice'] as const;
 const hourMs = 3_600_000;
+const suggestionKinds = ['feeds', 'follows', 'follows', 'tagged'] as const;
+const tags = ['art', 'news'] as const;
 
 /** Writes as the operator of every plane, ours first. */
 function asOperator(act: (operator: Operator, community: Community, operation: Operation) => Promise<string>): Perform {
@@ -58,12 +60,47 @@ const tag = asOperator(async (operator, community, { first, variant }) => {
     first,
   );
   if (record === undefined) return '';
-  const tags = ['one', 'two', 'three'].slice(0, variant % 4);
-  await operator.tagRecord(record.uri, tags);
-  return `tags ${record.uri} ${JSON.stringify(tags)}`;
+  const given = ['one', 'two', 'three'].slice(0, variant % 4);
+  await operator.tagRecord(record.uri, given);
+  return `tags ${record.uri} ${JSON.stringify(given)}`;
 });
 
+/** Suggests to everyone what is not suggested, or ends that. */
+const suggest = asOperator(async (operator, community, { variant, whom, first }) => {
+  const kind = suggestionKinds[variant % suggestionKinds.length]!;
+  // Of a feed nothing but its URI is needed.
+  const feed = community.find(collections.feed, first)?.uri ?? `at://${community.did(whom)}/${collections.feed}/none`;
+  const isFeed = kind === 'feeds' || (kind === 'tagged' && variant > 5);
+  const subject = isFeed ? feed : community.did(whom);
+  const tag = kind === 'tagged' ? tags[variant % tags.length]! : '';
+  const suggestion: Suggestion = { kind, tag, subject };
+  const isSuggested = community.suggestions.has(idOf(suggestion));
+  if (isSuggested) await end(operator, suggestion);
+  else if (kind === 'tagged') await operator.suggestTagged(tag, subject, subject.startsWith('did:') ? 'actor' : 'feed');
+  else await operator.suggest(kind, [subject]);
+  // All operators do the same, the last of them last.
+  if (operator === community.operators.at(-1)) {
+    if (isSuggested) community.suggestions.delete(idOf(suggestion));
+    else community.suggestions.set(idOf(suggestion), suggestion);
+  }
+  return `${isSuggested ? 'ends a suggestion' : 'suggests'} ${JSON.stringify(suggestion)}`;
+});
+
+function idOf({ kind, tag, subject }: Suggestion): string {
+  return `${kind} ${tag} ${subject}`;
+}
+
+async function end(operator: Operator, { kind, tag, subject }: Suggestion): Promise<void> {
+  await (kind === 'tagged' ? operator.unsuggestTagged(tag, subject) : operator.unsuggest(kind, subject));
+}
+
+/** Ends all suggestions of a history, which those of later ones would follow. */
+export async function endSuggestions({ operators, suggestions }: Community): Promise<void> {
+  for (const operator of operators) for (const suggestion of suggestions.values()) await end(operator, suggestion);
+}
+
 export const operatorOperations = {
+  suggest,
   label,
   'trust a verifier': trust,
   'tag a record': tag,

@@ -33,25 +33,76 @@ const unjudgedKinds: ReadonlySet<OperationKind> = new Set([
   'labeler',
   'profile',
   'status',
+  'site',
   'declaration',
   'verification',
   'invalid',
 ] satisfies OperationKind[]);
 
+/** Operations that reach the planes by bsync. */
+const bsyncKinds: ReadonlySet<string> = new Set(Object.keys(privateOperations));
+
+/** Operations that every plane must have seen before anything else happens. */
+const accountKinds: ReadonlySet<OperationKind> = new Set([
+  'handle',
+  'deactivate',
+  'activate',
+  'delete account',
+] satisfies OperationKind[]);
+
+/** Operations that no PDS takes part in. */
+function isAside(kind: OperationKind): boolean {
+  return bsyncKinds.has(kind) || kind in operatorOperations || (kind in accountOperations && !accountKinds.has(kind));
+}
+
+/** What is not settled since it was written. */
+class Unsettled {
+  /** Accounts whose writes an official plane may not have indexed. */
+  readonly #byOfficial = new Set<number>();
+  #byAny = false;
+  #isBsync = false;
+  #isAccount = false;
+
+  /** Settles what the operation may not overtake. */
+  async settleBefore({ network }: Community['seed'], { kind, by }: Operation): Promise<void> {
+    const isWhole = isAside(kind) || accountKinds.has(kind);
+    const isOvertaken = this.#isAccount || (this.#isBsync && !bsyncKinds.has(kind));
+    if (isOvertaken || (isWhole && this.#byAny)) {
+      await network.processAll();
+      this.#byOfficial.clear();
+      this.#byAny = false;
+      this.#isBsync = false;
+      this.#isAccount = false;
+    } else if (!isWhole && !unjudgedKinds.has(kind) && [...this.#byOfficial].some((other) => other !== by)) {
+      await network.processOfficial();
+      this.#byOfficial.clear();
+    }
+  }
+
+  add({ kind, by }: Operation): void {
+    this.#isBsync ||= bsyncKinds.has(kind);
+    this.#isAccount ||= accountKinds.has(kind);
+    if (isAside(kind)) return;
+    this.#byOfficial.add(by);
+    this.#byAny = true;
+  }
+}
+
 /**
  * Performs all operations in order.
  *
- * Every plane settles before each that another account can influence, as the official plane judges
- * by what it has indexed: unsettled histories would compare its races.
+ * The official plane judges a record by what it has indexed of others, so it settles before each
+ * that the unsettled writes of another account can influence: else its races would be compared.
+ * Ours judges by the times of events, in whatever order they arrive, so it settles only before what
+ * has no event: private writes, those of operators, and changes of accounts.
  */
 export async function performAll(community: Community, history: readonly Operation[]): Promise<void> {
-  let isSettled = true;
+  const unsettled = new Unsettled();
   for (const operation of history) {
-    const mustSettle: boolean = !unjudgedKinds.has(operation.kind) && !isSettled;
-    if (mustSettle) await community.writer.settle();
+    await unsettled.settleBefore(community.seed, operation);
     const before = community.trace.length;
     await performByKind[operation.kind](community, operation);
-    isSettled = (isSettled || mustSettle) && community.trace.length === before;
+    if (community.trace.length > before) unsettled.add(operation);
   }
   await community.writer.settle();
 }
