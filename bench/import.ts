@@ -114,6 +114,7 @@ async function measure(
     slots,
     parallel,
     refusedRepos: new Set(),
+    erasures: new Map(),
     onProgress: () => {},
   });
   try {

@@ -128,6 +128,11 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
     case 'imported':
       return writeImported(writer, entry);
     case 'if-absent':
+      writer.u8(entry.written === null ? 0 : 1);
+      if (entry.written !== null) {
+        writeEntryTime(writer, entry.written.createdMs);
+        writeEntryTime(writer, entry.written.updatedMs);
+      }
       return writeEntry(writer, entry.entry);
     case 'label':
       return writeLabel(writer, entry.label);
@@ -265,12 +270,14 @@ function readEntry(reader: ByteReader): Entry {
 
 function readIfAbsent(reader: ByteReader): IfAbsentEntry {
   const did = readDid(reader);
+  const isTimed = reader.u8() === 1;
+  const written = isTimed ? { createdMs: readEntryTime(reader), updatedMs: readEntryTime(reader) } : null;
   // Looked at before it is read, so that none holds another of its kind.
   if (reader.buffer[reader.position + 1] === tag['if-absent']) reader.fail('within another');
   const entry = readEntry(reader);
   const isHeld = entry.kind === 'identity' || entry.kind === 'private' || entry.kind === 'label';
   if (!isHeld || entry.did !== did) return reader.fail('imported, and of an unknown kind');
-  return { kind: 'if-absent', did, entry };
+  return { kind: 'if-absent', did, entry, written };
 }
 
 function readAction(reader: ByteReader): QuarantineEntry['action'] {

@@ -99,6 +99,8 @@ export type IfAbsentEntry = {
   readonly kind: 'if-absent';
   readonly did: string;
   readonly entry: IdentityEntry | PrivateEntry | LabelEntry;
+  /** When a private item or mute was written there; null for what keeps no time. Units: ms. */
+  readonly written: { readonly createdMs: number; readonly updatedMs: number } | null;
 };
 
 /** A repo that needs a resync cannot be fetched; its next commit asks for it again. */

@@ -1,9 +1,30 @@
-/** The private writes that erase one kind of what an actor keeps in private. */
-import type { ErasedKind } from '../atproto/private-namespace.ts';
+/** Which private writes erase a kind of what an actor keeps in private, and which are of it. */
+import { type ErasedKind, kindOfNamespace } from '../atproto/private-namespace.ts';
 import type { PrivateWrite } from './entry.ts';
 
 /** Returns the writes, which erase what was written before them. */
 export function erasureWrites(kind: ErasedKind): readonly PrivateWrite[] {
   if (kind !== 'mutes') return [{ type: 'erase', kind }];
   return [{ type: 'clear-mutes' }, { type: 'clear-list-mutes' }, { type: 'clear-thread-mutes' }];
+}
+
+/** Returns the kinds whose erasure is one of what a write puts. */
+export function erasedKindsOf(write: PrivateWrite): readonly ErasedKind[] {
+  switch (write.type) {
+    case 'private-data': {
+      const kind = kindOfNamespace(write.namespace);
+      return kind === undefined ? ['private-data'] : ['private-data', kind];
+    }
+    case 'mute':
+    case 'unmute':
+    case 'clear-mutes':
+    case 'list-mute':
+    case 'list-unmute':
+    case 'clear-list-mutes':
+    case 'thread-mute':
+    case 'thread-unmute':
+      return ['mutes'];
+    default:
+      return [];
+  }
 }

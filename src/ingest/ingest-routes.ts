@@ -229,6 +229,8 @@ function removalRoutes({ removal, state }: IngestRoutesOptions): JsonRoute[] {
   ];
 }
 
+const erasuresPerPage = 1_000;
+
 /** Erases what an actor keeps in private, and shows up to which operations of bsync it is. */
 function erasureRoutes({ bsync, state: { erasures }, log: appender }: IngestRoutesOptions): JsonRoute[] {
   const erasure = new PrivateErasure({ bsync, erasures, appender });
@@ -236,6 +238,10 @@ function erasureRoutes({ bsync, state: { erasures }, log: appender }: IngestRout
     getRoute('/v1/private/erased', (query) => {
       const did = didOf(query);
       return { did, upTo: Object.fromEntries(erasures.of(did)) };
+    }),
+    getRoute('/v1/private/erasures', (query) => {
+      const actors = erasures.page(query.get('after') ?? '', erasuresPerPage);
+      return { actors, after: actors.length < erasuresPerPage ? null : actors.at(-1)!.did };
     }),
     postRoute('/v1/private/erase', eraseBody, async ({ did, kind }) => ({
       did,

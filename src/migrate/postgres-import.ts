@@ -8,7 +8,10 @@
  * repo that an operator has purged.
  */
 import { isKeyableDid } from '../atproto/compact-key.ts';
+import type { ErasedKind } from '../atproto/private-namespace.ts';
 import type { Clock } from '../base/clock.ts';
+import type { PrivateWrite } from '../entry/entry.ts';
+import { erasedKindsOf } from '../entry/erasure-writes.ts';
 import { suggestionChangesMax, suggestionsKey } from '../entry/suggestion.ts';
 import { isRevAhead } from '../ingest/ahead-watch.ts';
 import type { LogAppender } from '../log/log-appender.ts';
@@ -34,6 +37,7 @@ import {
   suggestionOfRow,
   suggestionTables,
   textAt,
+  timesOfRow,
 } from './row-entries.ts';
 
 const rangesMax = 4_096;
@@ -52,6 +56,8 @@ export type PostgresImportOptions = {
   readonly parallel: number;
   /** DIDs of which nothing is taken. */
   readonly refusedRepos: ReadonlySet<string>;
+  /** By DID, the kinds of private data of which nothing is taken. */
+  readonly erasures: ReadonlyMap<string, ReadonlySet<ErasedKind>>;
   readonly onProgress: (progress: ImportProgress) => void;
 };
 
@@ -165,6 +171,12 @@ export class PostgresImport {
     return true;
   }
 
+  /** True for what a privacy request has erased, as bsync's writes of it are dropped. */
+  #isErased(did: string, write: PrivateWrite): boolean {
+    const erased = this.#options.erasures.get(did);
+    return erased !== undefined && erasedKindsOf(write).some((kind) => erased.has(kind));
+  }
+
   /** Returns the revs of the repos. One from the future would hide all later commits. */
   async #importActors(index: number, range: DurableBatch): Promise<Map<string, string>> {
     const revs = new Map<string, string>();
@@ -210,15 +222,18 @@ export class PostgresImport {
   }
 
   async #importOwned(index: number, range: DurableBatch, table: OwnedTable): Promise<void> {
-    const { name, columns, order, write } = table;
+    const { name, columns, times, write } = table;
     const owner = columns.split(',')[0]!;
-    const query = `SELECT ${columns} FROM "${name}" WHERE ${this.#within(index, owner)} ORDER BY ${order}`;
+    const selected = [columns, ...(times ?? [])].join(', ');
+    const query = `SELECT ${selected} FROM "${name}" WHERE ${this.#within(index, owner)}`;
     for await (const rows of this.#options.source.rows(query)) {
       for (const row of rows) {
         const did = textAt(row, 0);
         if (!isKeyableDid(did) || this.#isRefused(did, range)) continue;
         const made = range.take(name, write(row));
-        if (made !== null) range.append(ifAbsent({ kind: 'private', did, write: made }));
+        if (made === null) continue;
+        if (this.#isErased(did, made)) range.count('refused erased');
+        else range.append(ifAbsent({ kind: 'private', did, write: made }, timesOfRow(table, row)));
       }
       await range.room();
     }

@@ -62,8 +62,8 @@ function tagsOf(row: CopyRow, column: number): string[] {
 }
 
 /** Returns an entry that is applied where nothing is known. */
-export function ifAbsent(entry: IfAbsentEntry['entry']): IfAbsentEntry {
-  return { kind: 'if-absent', did: entry.did, entry };
+export function ifAbsent(entry: IfAbsentEntry['entry'], written: IfAbsentEntry['written'] = null): IfAbsentEntry {
+  return { kind: 'if-absent', did: entry.did, entry, written };
 }
 
 /** Of `actor a` with `actor_sync y` and `actor_state s`. */
@@ -117,9 +117,10 @@ export function actorEntries(row: CopyRow): Converted<IfAbsentEntry[]> {
 /** A table that belongs to actors: its query, by DID, and what its rows become. */
 export type OwnedTable = {
   readonly name: string;
-  /** The owner comes first. `order` keeps the order in which rows came to be. */
+  /** The owner comes first. */
   readonly columns: string;
-  readonly order: string;
+  /** When a row was made and changed, where slots keep that; read after the other columns. */
+  readonly times: readonly [created: string, updated: string] | null;
   readonly write: (row: CopyRow) => Converted<PrivateWrite>;
 };
 
@@ -140,12 +141,18 @@ function privateItem(namespace: string, key: string, payload: string | null): Co
 
 const { bookmark, draft, activitySubscription } = privateNamespace;
 
+/** Returns when a row of a table was made and changed, or null where that is not read. */
+export function timesOfRow({ times }: OwnedTable, row: CopyRow): IfAbsentEntry['written'] {
+  if (times === null) return null;
+  return { createdMs: timeAt(row, row.length - 2), updatedMs: timeAt(row, row.length - 1) };
+}
+
 /** In namespaces that have a table of their own, rows of the table `private_data` are left out. */
 export const ownedTables: readonly OwnedTable[] = [
   {
     name: 'mute',
     columns: '"mutedByDid", "subjectDid", "onlyReposts"::text, "onlyQuoteposts"::text',
-    order: '"createdAt"',
+    times: ['"createdAt"', '"createdAt"'],
     write: (row) => {
       const [onlyReposts, onlyQuoteposts] = [textAt(row, 2) === 'true', textAt(row, 3) === 'true'];
       const subject = textAt(row, 1);
@@ -157,7 +164,7 @@ export const ownedTables: readonly OwnedTable[] = [
   {
     name: 'list_mute',
     columns: '"mutedByDid", "listUri"',
-    order: '"createdAt"',
+    times: null,
     write: (row) => {
       const list = parseRecordUri(textAt(row, 1));
       return list === undefined ? refused('uri-bad') : written({ type: 'list-mute', list });
@@ -166,7 +173,7 @@ export const ownedTables: readonly OwnedTable[] = [
   {
     name: 'thread_mute',
     columns: '"mutedByDid", "rootUri"',
-    order: '"createdAt"',
+    times: null,
     write: (row) => {
       const root = parseRecordUri(textAt(row, 1));
       return root === undefined ? refused('uri-bad') : written({ type: 'thread-mute', root });
@@ -175,7 +182,7 @@ export const ownedTables: readonly OwnedTable[] = [
   {
     name: 'blob_takedown',
     columns: '"did", "cid", "takedownRef"',
-    order: '"cid"',
+    times: null,
     write: (row) => {
       const cid = textAt(row, 1);
       return cid.length > cidLengthMax
@@ -186,7 +193,7 @@ export const ownedTables: readonly OwnedTable[] = [
   {
     name: 'bookmark',
     columns: '"creator", "key", "subjectUri", "subjectCid"',
-    order: '"indexedAt"',
+    times: ['"indexedAt"', '"indexedAt"'],
     write: (row) => {
       const subject = { uri: textAt(row, 2), cid: textAt(row, 3) };
       return privateItem(bookmark, textAt(row, 1), JSON.stringify({ subject }));
@@ -195,13 +202,13 @@ export const ownedTables: readonly OwnedTable[] = [
   {
     name: 'draft',
     columns: `"creator", "key", ${atMost('"payload"', privatePayloadBytesMax)}`,
-    order: '"createdAt"',
+    times: ['"createdAt"', '"updatedAt"'],
     write: (row) => privateItem(draft, textAt(row, 1), nullableAt(row, 2)),
   },
   {
     name: 'activity_subscription',
     columns: '"creator", "key", "subjectDid", "post"::text, "reply"::text',
-    order: '"indexedAt"',
+    times: ['"indexedAt"', '"indexedAt"'],
     write: (row) => {
       const kinds = { post: textAt(row, 3) === 'true', reply: textAt(row, 4) === 'true' };
       const payload = { subject: textAt(row, 2), activitySubscription: kinds };
@@ -211,7 +218,7 @@ export const ownedTables: readonly OwnedTable[] = [
   {
     name: 'private_data',
     columns: `"actorDid", "namespace", "key", ${atMost('"payload"', privatePayloadBytesMax)}`,
-    order: '"indexedAt"',
+    times: ['"indexedAt"', '"updatedAt"'],
     write: (row) => {
       const namespace = textAt(row, 1);
       const hasTable = [bookmark, draft, activitySubscription].some((each) => each === namespace);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Cid } from '../../src/atproto/cid.ts';
 import { parseRecordUri } from '../../src/atproto/compact-key.ts';
-import { privateNamespace } from '../../src/atproto/private-namespace.ts';
+import { type ErasedKind, privateNamespace } from '../../src/atproto/private-namespace.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import type { Entry, PrivateWrite } from '../../src/entry/entry.ts';
 import { suggestionsKey } from '../../src/entry/suggestion.ts';
@@ -31,12 +31,14 @@ let reads: RoutedNetwork;
 let tables: ImportTables;
 let folder: string;
 let purged: string[];
+let erased: Map<string, Set<ErasedKind>>;
 
 beforeEach(() => {
   reads = new RoutedNetwork(new ReadsNetwork({ slots }));
   tables = new ImportTables();
   folder = mkdtempSync(join(tmpdir(), 'skyshard-import-'));
   purged = [];
+  erased = new Map();
 });
 afterEach(async () => {
   rmSync(folder, { recursive: true });
@@ -59,6 +61,7 @@ async function run(): Promise<Readonly<Record<string, number>>> {
     slots,
     parallel: 1,
     refusedRepos: new Set(purged),
+    erasures: erased,
     onProgress: () => {},
   });
   try {
@@ -326,6 +329,38 @@ it('brings nothing of a repo that was purged, and counts it', async () => {
   const { actors } = await reads.ask('GetActors', { dids: [alice, bob] });
   expect(actors.map(({ exists }) => exists)).toEqual([false, true]);
   expect((await reads.ask('GetLabels', { subjects: [uri], issuers: [carol] })).labels).toEqual([]);
+});
+
+it('brings nothing back that a privacy request erased, and counts it', async () => {
+  erased.set(alice, new Set(['bookmarks', 'mutes']));
+  tables.actor(alice, 'alice.test');
+  tables.add('mute', alice, bob, 'false', 'false', at, at);
+  tables.add('bookmark', alice, rkey, uri, 'bafkreia', at, at);
+  tables.add('draft', alice, rkey, '{"id":"1"}', at, at);
+  expect(await run()).toMatchObject({ 'refused erased': 2 });
+  expect((await reads.ask('GetMutes', { actorDid: alice, limit: 10 })).mutes).toEqual([]);
+  expect((await reads.ask('GetActorBookmarks', { actorDid: alice, limit: 10 })).bookmarks).toEqual([]);
+  expect((await reads.ask('GetActorDrafts', { actorDid: alice, limit: 10 })).drafts).toHaveLength(1);
+});
+
+it('keeps the times of mutes and private data, whatever the order in which they come', async () => {
+  const hour = (index: number): string => `2025-01-02T0${index}:00:00.000Z`;
+  tables.actor(alice, 'alice.test');
+  tables.add('mute', alice, bob, 'false', 'false', hour(1), hour(1));
+  tables.add('mute', alice, carol, 'false', 'false', hour(2), hour(2));
+  tables.add('draft', alice, '3k2aaaaaaaaaa', '{"id":"1"}', hour(1), hour(4));
+  tables.add('draft', alice, '3k2aaaaaaaaab', '{"id":"2"}', hour(2), hour(3));
+  tables.add('draft', alice, '3k2aaaaaaaaac', '{"id":"3"}', hour(5), '2099-01-01T00:00:00.000Z');
+  const appendMs = reads.network.cluster.nowMs;
+  await run();
+  const { mutes } = await reads.ask('GetMutes', { actorDid: alice, limit: 10 });
+  expect(mutes.map(({ did }) => did)).toEqual([carol, bob]);
+  const { drafts } = await reads.ask('GetActorDrafts', { actorDid: alice, limit: 10 });
+  expect(drafts).toMatchObject([
+    { createdAt: Date.parse(hour(5)), updatedAt: appendMs },
+    { createdAt: Date.parse(hour(1)), updatedAt: Date.parse(hour(4)) },
+    { createdAt: Date.parse(hour(2)), updatedAt: Date.parse(hour(3)) },
+  ]);
 });
 
 it('leaves out what is ahead of our clock, so that nothing later is hidden', async () => {

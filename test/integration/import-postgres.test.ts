@@ -52,6 +52,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('an import into $slots slots', ({ sl
       slots,
       parallel: 3,
       refusedRepos: new Set(purged),
+      erasures: new Map(),
       onProgress: (each) => progress.push(each),
     });
     try {

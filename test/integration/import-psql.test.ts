@@ -99,6 +99,7 @@ it('reads every table in ranges, and finds no difference afterwards', async () =
     slots: 4,
     parallel: 2,
     refusedRepos: new Set(),
+    erasures: new Map(),
     onProgress: () => {},
   });
   await job.run();

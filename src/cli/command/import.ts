@@ -1,13 +1,14 @@
 /** `skyshard import postgres`: brings the database of an official data plane into the cluster. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ErasedKind } from '../../atproto/private-namespace.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { readTokenFile } from '../../config/secret-file.ts';
 import { RemoteLog } from '../../log/remote-log.ts';
 import { type Checked, checkImport } from '../../migrate/import-check.ts';
 import { planImport } from '../../migrate/import-plan.ts';
 import type { ImportProgress } from '../../migrate/import-progress.ts';
-import { markImport, PostgresImport } from '../../migrate/postgres-import.ts';
+import { markImport, PostgresImport, type PostgresImportOptions } from '../../migrate/postgres-import.ts';
 import { postgresSource, type RowSource } from '../../migrate/postgres-source.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
@@ -43,17 +44,34 @@ function statePathOf({ settings }: CommandContext): string {
   return join(settings.dataDir, stateFile);
 }
 
-/** Returns the repos of which nothing is taken, which ingest alone knows. */
-async function refusedRepos(context: CommandContext): Promise<ReadonlySet<string>> {
-  if (context.settings.withoutIngest) return new Set();
+type LeftOut = Pick<PostgresImportOptions, 'refusedRepos' | 'erasures'>;
+type ErasedActors = {
+  readonly actors: readonly { readonly did: string; readonly kinds: readonly ErasedKind[] }[];
+  readonly after: string | null;
+};
+
+async function askLeftOut(context: CommandContext): Promise<LeftOut> {
+  const { repos } = (await askIngest(context, '/v1/repos/refused')) as { repos: readonly { did: string }[] };
+  const erasures = new Map<string, ReadonlySet<ErasedKind>>();
+  for (let after: string | null = ''; after !== null; ) {
+    const path = `/v1/private/erasures?after=${encodeURIComponent(after)}`;
+    const page = (await askIngest(context, path)) as ErasedActors;
+    for (const { did, kinds } of page.actors) erasures.set(did, new Set(kinds));
+    ({ after } = page);
+  }
+  return { refusedRepos: new Set(repos.map(({ did }) => did)), erasures };
+}
+
+/** Returns the repos, and the private data, of which nothing is taken: ingest alone knows. */
+async function leftOut(context: CommandContext): Promise<LeftOut> {
+  if (context.settings.withoutIngest) return { refusedRepos: new Set(), erasures: new Map() };
   try {
-    const { repos } = (await askIngest(context, '/v1/repos/refused')) as { repos: readonly { did: string }[] };
-    return new Set(repos.map(({ did }) => did));
+    return await askLeftOut(context);
   } catch (cause) {
     const hint =
-      'Start ingest, or name it by --ingest-url, so that no repo comes back that was purged; ' +
+      'Start ingest, or name it by --ingest-url, so that nothing comes back that was purged or erased; ' +
       'a cluster that never had an ingest takes --without-ingest.';
-    const problem = `ingest does not say which repos were purged: ${(cause as Error).message}`;
+    const problem = `ingest does not say what was purged and erased: ${(cause as Error).message}`;
     throw new DataPlaneError('Unavailable', problem, { cause, hint });
   }
 }
@@ -86,7 +104,7 @@ async function withCluster(context: CommandContext, use: (cluster: Cluster) => P
 async function importAll(context: CommandContext, source: RowSource): Promise<Readonly<Record<string, number>>> {
   const { settings, clock, print } = context;
   let counts: Readonly<Record<string, number>> = {};
-  const refused = await refusedRepos(context);
+  const asked = await leftOut(context);
   await withCluster(context, async ({ appender, slots }) => {
     const job = new PostgresImport({
       source,
@@ -95,7 +113,7 @@ async function importAll(context: CommandContext, source: RowSource): Promise<Re
       slots,
       statePath: statePathOf(context),
       parallel: settings.parallel!,
-      refusedRepos: refused,
+      ...asked,
       onProgress: (progress) => print(settings.json ? `${JSON.stringify({ progress })}\n` : progressText(progress)),
     });
     await job.run();
@@ -114,14 +132,16 @@ async function stop(context: CommandContext): Promise<number> {
 
 async function showPlan(context: CommandContext, source: RowSource): Promise<number> {
   const plan = await planImport(source, statePathOf(context));
-  const refused = (await refusedRepos(context)).size;
-  if (context.settings.json) context.print(`${JSON.stringify({ ...plan, refusedRepos: refused })}\n`);
+  const { refusedRepos, erasures } = await leftOut(context);
+  if (context.settings.json)
+    context.print(`${JSON.stringify({ ...plan, refusedRepos: refusedRepos.size, erasures: erasures.size })}\n`);
   else {
     const rows = plan.tables.map(({ table, rows: count }) => [table, count === null ? 'not counted' : number(count)]);
     context.print(textTable([`would read of ${plan.database}`, 'rows, about'], rows));
     const { earlier } = plan;
     if (earlier !== null) context.print(`\n${earlier.rangesDone} of ${earlier.ranges} ranges are imported already\n`);
-    context.print(`\n${number(refused)} purged repos would be left out\n`);
+    const [repos, actors] = [number(refusedRepos.size), number(erasures.size)];
+    context.print(`\n${repos} purged repos, and what was erased of ${actors} actors, would be left out\n`);
   }
   return exitCode.done;
 }

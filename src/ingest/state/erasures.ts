@@ -5,33 +5,15 @@
  * Table `erasures`: DID → for each kind its code and an id (inclusive) of that kind's stream. A row
  * has a few bytes, and is read only for operations that are no newer than the last erasure of all.
  */
-import { type ErasedKind, erasedKinds, kindOfNamespace } from '../../atproto/private-namespace.ts';
+import { readDid } from '../../atproto/compact-key.ts';
+import { type ErasedKind, erasedKinds } from '../../atproto/private-namespace.ts';
+import { ByteReader } from '../../base/bytes.ts';
 import { invariant } from '../../base/invariant.ts';
 import type { PrivateWrite } from '../../entry/entry.ts';
-import type { Table } from '../../storage/environment.ts';
+import { erasedKindsOf } from '../../entry/erasure-writes.ts';
+import { keyAfter, type Table } from '../../storage/environment.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { beginValue, didKey, everyKey, readValue } from './state-codec.ts';
-
-/** Returns the kinds whose erasure is one of what a write puts. */
-function kindsOf(write: PrivateWrite): readonly ErasedKind[] {
-  switch (write.type) {
-    case 'private-data': {
-      const kind = kindOfNamespace(write.namespace);
-      return kind === undefined ? ['private-data'] : ['private-data', kind];
-    }
-    case 'mute':
-    case 'unmute':
-    case 'clear-mutes':
-    case 'list-mute':
-    case 'list-unmute':
-    case 'clear-list-mutes':
-    case 'thread-mute':
-    case 'thread-unmute':
-      return ['mutes'];
-    default:
-      return [];
-  }
-}
 
 export class Erasures {
   readonly #table: Table;
@@ -60,6 +42,15 @@ export class Erasures {
     return value === undefined ? new Map() : readIds(value);
   }
 
+  /** Returns actors after one of them ('' for the first), and which kinds were erased of each. */
+  page(after: string, limit: number): { readonly did: string; readonly kinds: readonly ErasedKind[] }[] {
+    const start = after === '' ? everyKey.start : keyAfter(didKey(after));
+    return [...this.#table.scan({ start, end: everyKey.end, limit })].map(({ key, value }) => ({
+      did: readDid(new ByteReader(key)),
+      kinds: [...readIds(value).keys()],
+    }));
+  }
+
   /** Notes an erasure. Returns: once durable. */
   put(did: string, kind: ErasedKind, id: number): Promise<void> {
     return this.#commits.write(() => {
@@ -75,7 +66,7 @@ export class Erasures {
   isErased(did: string, write: PrivateWrite, id: number): boolean {
     if (id > this.#lastId) return false;
     const ids = this.of(did);
-    return kindsOf(write).some((kind) => id <= (ids.get(kind) ?? 0));
+    return erasedKindsOf(write).some((kind) => id <= (ids.get(kind) ?? 0));
   }
 }
 

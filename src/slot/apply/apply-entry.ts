@@ -1,6 +1,13 @@
 /** Dispatches one log entry, or one effect, to the rule that applies it. */
 import { parseRecordUri } from '../../atproto/compact-key.ts';
-import type { Effect, LabelEntry, LabelRemovalEntry, OutsideEntry, PrivateEntry } from '../../entry/entry.ts';
+import type {
+  Effect,
+  IfAbsentEntry,
+  LabelEntry,
+  LabelRemovalEntry,
+  OutsideEntry,
+  PrivateEntry,
+} from '../../entry/entry.ts';
 import { setBlobTakedown } from '../table/actor-row.ts';
 import { putActorTags } from '../table/actor-tags.ts';
 import { changeAgeAssurance } from '../table/age-assurance.ts';
@@ -65,13 +72,11 @@ export function applyEntry(context: ApplyContext, entry: OutsideEntry): void {
       return applyLabelRemoval(context, entry);
     case 'imported':
       return applyImported(context, entry);
-    case 'if-absent': {
-      const wanted = wantedOf(context, entry);
-      return wanted === undefined ? undefined : applyEntry(context, wanted);
-    }
+    case 'if-absent':
+      return applyIfAbsent(context, entry);
     case 'private':
       noteRemovals(context, entry.did, entry.write);
-      return applyPrivate(context, entry);
+      return applyPrivate(context, entry, context.appendMs);
   }
 }
 
@@ -87,7 +92,20 @@ function applyLabelRemoval(context: ApplyContext, { did, id }: LabelRemovalEntry
   if (owner !== undefined) removeLabel(state, owner, id);
 }
 
-function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void {
+/** What an import brings keeps the times that it had, none of them after the append. */
+function applyIfAbsent(context: ApplyContext, entry: IfAbsentEntry): void {
+  const wanted = wantedOf(context, entry);
+  if (wanted?.kind !== 'private' || entry.written === null)
+    return wanted === undefined ? undefined : applyEntry(context, wanted);
+  const { did, write } = wanted;
+  const { createdMs, updatedMs } = entry.written;
+  applyPrivate(context, wanted, Math.min(createdMs, context.appendMs));
+  if (write.type !== 'private-data' || updatedMs <= createdMs) return;
+  applyPrivateData(context, did, { ...write, method: 'update' }, Math.min(updatedMs, context.appendMs));
+}
+
+/** Applies a write that was made at `writtenMs`. */
+function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry, writtenMs: number): void {
   const { state } = context;
   switch (write.type) {
     case 'actor-takedown':
@@ -125,13 +143,13 @@ function applyPrivate(context: ApplyContext, { did, write }: PrivateEntry): void
     case 'thread-mute':
     case 'thread-unmute':
     case 'clear-thread-mutes':
-      return applyMuteWrite(context, did, write);
+      return applyMuteWrite(context, did, write, writtenMs);
     case 'trusted-verifier':
       return setTrustedVerifier(context, did, write.isTrusted);
     case 'notification-priority':
       return applyNotificationPriority(context, did, write.isPriority);
     case 'private-data':
-      return applyPrivateData(context, did, write);
+      return applyPrivateData(context, did, write, writtenMs);
     case 'record-put':
     case 'record-delete':
       return applyRecordWrite(context, did, write);

@@ -37,10 +37,10 @@ const prefixBySort: { readonly [sort in MuteSort]: (owner: number) => Buffer } =
   thread: threadMutePrefix,
 };
 
-/** Applies one write. What there is to remove of an owner that was never seen is nothing. */
-export function applyMuteWrite(context: ApplyContext, did: string, write: MuteWrite): void {
-  const { state, appendMs } = context;
-  if (write.type === 'mute') return putMute(state, state.ensureOwner(did), write.subject, write, appendMs);
+/** Applies a write made at `writtenMs`. An owner that was never seen has nothing to remove. */
+export function applyMuteWrite(context: ApplyContext, did: string, write: MuteWrite, writtenMs: number): void {
+  const { state } = context;
+  if (write.type === 'mute') return putMute(state, state.ensureOwner(did), write.subject, write, writtenMs);
   if (write.type === 'list-mute') return putListMute(state, state.ensureOwner(did), write.list);
   if (write.type === 'thread-mute') return putThreadMute(state, state.ensureOwner(did), write.root);
   const owner = state.ownerOf(did);

@@ -125,16 +125,17 @@ const indexByNamespace: ReadonlyMap<string, PrivateIndex> = new Map([
   [privateNamespace.activitySubscription, subscriptions],
 ]);
 
-/** Applies one write of private data. */
+/** Applies one write of private data, which was made at `writtenMs`. */
 export function applyPrivateData(
   context: ApplyContext,
   did: string,
   write: Extract<PrivateWrite, { readonly type: 'private-data' }>,
+  writtenMs: number,
 ): void {
   const { state } = context;
   const owned = { did, owner: state.ensureOwner(did), item: { namespace: write.namespace, key: write.key } };
   const erasedMs = itemsErasedUpToMs(state, did, write.namespace);
-  const nowMs = Math.max(context.appendMs, erasedMs + 1);
+  const nowMs = Math.max(writtenMs, erasedMs + 1);
   let before = getPrivateRow(state, owned.owner, owned.item);
   if (before !== undefined && (write.method === 'delete' || before.createdMs <= erasedMs)) {
     removePrivateItem(context, owned, before);

@@ -129,7 +129,7 @@ it('shows what would be read, and reads nothing', async () => {
   const shown = await run(url, '--dry-run');
   expect(shown, shown.err).toMatchObject({ code: 0 });
   expect(shown.out).toMatch(/record +3,200\n/);
-  expect(shown.out).toContain('0 purged repos would be left out');
+  expect(shown.out).toContain('0 purged repos, and what was erased of 0 actors, would be left out');
   expect(await isKnown(didOf(3))).toBe(false);
   const { tables } = JSON.parse((await run(url, '--dry-run', '--json')).out) as { tables: { table: string }[] };
   expect(tables.map(({ table }) => table)).toContain('activity_subscription');

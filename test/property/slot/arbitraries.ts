@@ -383,6 +383,13 @@ const anyPlainEntry: fc.Arbitrary<Entry> = fc.oneof(
 /** What an import brings beside records holds another entry. */
 const anyIfAbsent = anyPlainEntry
   .filter((entry) => entry.kind === 'identity' || entry.kind === 'private' || entry.kind === 'label')
-  .map((entry) => ({ kind: 'if-absent' as const, did: entry.did, entry }));
+  .chain((entry) =>
+    fc.record({
+      kind: fc.constant('if-absent' as const),
+      did: fc.constant(entry.did),
+      entry: fc.constant(entry),
+      written: fc.option(fc.record({ createdMs: storableTime, updatedMs: storableTime })),
+    }),
+  );
 
 export const anyEntry: fc.Arbitrary<Entry> = fc.oneof({ weight: 12, arbitrary: anyPlainEntry }, anyIfAbsent);

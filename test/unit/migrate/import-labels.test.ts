@@ -95,6 +95,7 @@ async function run(): Promise<Readonly<Record<string, number>>> {
     slots: 1,
     parallel: 1,
     refusedRepos: new Set(),
+    erasures: new Map(),
     onProgress: () => {},
   });
   await job.run();
