@@ -152,6 +152,25 @@ export function labelerTests(stage: FeatureStage): void {
       expect(await shownPost(written)).toBeDefined();
     });
 
+    it('take feeds, lists and packs down', async () => {
+      const { reader, writer, write, labeler, did } = stage;
+      const feed = await write('ben', 'app.bsky.feed.generator', { did: did('ben'), displayName: 'Odd' });
+      const purpose = 'app.bsky.graph.defs#referencelist';
+      const list = await write('ben', 'app.bsky.graph.list', { name: 'odd', purpose });
+      const pack = await write('ben', 'app.bsky.graph.starterpack', { name: 'Odd', list: list.uri });
+      await writer.settle();
+      const taken = [feed, list, pack].map(({ uri }) => ({ uri, val: '!takedown' }));
+      await label(labeler, ...taken);
+      const graph = 'app.bsky.graph';
+      expect(await reader.refusal('app.bsky.feed.getFeedGenerator', { feed: feed.uri })).toBe('InvalidRequest');
+      expect(await reader.refusal(`${graph}.getList`, { list: list.uri })).toBe('InvalidRequest');
+      expect(await reader.refusal(`${graph}.getStarterPack`, { starterPack: pack.uri })).toBe('InvalidRequest');
+      await label(labeler, ...taken.map((each) => ({ ...each, neg: true })));
+      const shown = await reader.query(`${graph}.getStarterPack`, { starterPack: pack.uri });
+      expect(shown).toMatchObject({ starterPack: { uri: pack.uri, list: { uri: list.uri } } });
+      for (const { uri } of [feed, list, pack]) await writer.delete(uri);
+    });
+
     it('can hold back posts from all but who follows their author', async () => {
       const { reader, writer, labeler, post, reply } = stage;
       const root = await post('ann', 'what do you say?');
