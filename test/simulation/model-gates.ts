@@ -28,14 +28,14 @@ function anyAt(
   let hasEnded = false;
   let endsLater = false;
   let wasSwept = false;
-  for (const versions of model.versions.values()) {
+  for (const [uri, versions] of model.versions) {
     for (const [index, { fromMs, record }] of versions.entries()) {
       if (record === null || !isSuch(record)) continue;
       const untilMs = versions[index + 1]?.fromMs ?? Number.POSITIVE_INFINITY;
       if (fromMs <= timeMs && timeMs < untilMs) is = true;
       if (untilMs !== Number.POSITIVE_INFINITY) hasEnded = true;
       if (fromMs <= timeMs && timeMs < untilMs && untilMs !== Number.POSITIVE_INFINITY) endsLater = true;
-      if (untilMs === model.appendMs) wasSwept = true;
+      if (model.swept.has(uri)) wasSwept = true;
     }
   }
   return { is, hasEnded, endsLater, wasSwept };
@@ -67,8 +67,7 @@ export function replyVerdict(model: Model, reply: ModelRecord): GateVerdict {
   const isMentioned = rootPost !== null && mentionsOf(rootPost.value).includes(reply.did);
   const followed = followAt(model, root.did, reply.did, reply.indexedMs);
   // The end of a snapshot removes records later than all events, and other changes come in between.
-  const gateVersions = model.versions.get(uriOf({ ...root, collection: threadGate })) ?? [];
-  const isSwept = gateVersions.some(({ fromMs, record }) => record === null && fromMs === model.appendMs);
+  const isSwept = model.swept.has(uriOf({ ...root, collection: threadGate }));
   const isSweptContested = (names.has('mentionRule') && isSwept) || (names.has('followingRule') && followed.wasSwept);
   if (
     (names.has('mentionRule') && isMentioned) ||

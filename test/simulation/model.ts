@@ -75,6 +75,8 @@ export class Model {
   readonly records = new Map<string, ModelRecord>();
   /** All versions of each record, in order. */
   readonly versions = new Map<string, ModelVersion[]>();
+  /** Records that the end of a snapshot has removed, which is later than all events. */
+  readonly swept = new Set<string>();
   /** Records by owner, kind and subject: the one that counts, then its duplicates in order. */
   readonly edges = new Map<string, ModelRecord[]>();
   /** By URI of the claimed root, then of the reply. */
@@ -315,6 +317,7 @@ export class Model {
   }
 
   #version(uri: string, fromMs: number, record: ModelRecord | null): void {
+    if (record === null && fromMs === this.appendMs) this.swept.add(uri);
     const versions = this.versions.get(uri) ?? [];
     this.versions.set(uri, versions);
     while (versions.length > 0 && versions.at(-1)!.fromMs >= fromMs) versions.pop();
