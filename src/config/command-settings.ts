@@ -71,8 +71,8 @@ export const commandSettings = {
   stop: {
     kind: 'switch',
     default: false,
-    commands: ['identity import', 'import postgres'],
-    help: 'end the import that runs, for good; what it brought stays',
+    commands: ['identity import', 'import postgres', 'repair slot'],
+    help: 'end the import that runs, for good, or the repair; what it brought stays',
   },
   did: {
     kind: 'text',

@@ -17,6 +17,8 @@ import type { RescanPositions } from './rescan-positions.ts';
 export type RescanRequest = {
   readonly isWanted: (did: string) => boolean;
   readonly positions: RescanPositions;
+  /** Ends it; what was reached stays. */
+  readonly signal: AbortSignal;
 };
 
 /** The stream that leaves the wanted actors out. */

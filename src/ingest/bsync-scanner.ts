@@ -122,7 +122,8 @@ export class BsyncScanner {
       stream: this.#scanned(),
     });
     this.#rescans.add(rescan);
-    await rescan.run(signal).finally(() => this.#rescans.delete(rescan));
+    // What is on its way to the log may wait for a node.
+    await orAborted(rescan.run(signal), signal).finally(() => this.#rescans.delete(rescan));
   }
 
   #scanned() {

@@ -76,8 +76,9 @@ export class Bsync {
     return result;
   }
 
-  /** Appends all that came of some actors once more. Returns: once durable, or ingest stops. */
+  /** Appends all that came of some actors once more. Returns: once durable, or aborted. */
   async rescan(request: RescanRequest): Promise<void> {
-    await Promise.all([...this.#scanners.values()].map((scanner) => scanner.rescan(request, this.#signal)));
+    const signal = AbortSignal.any([this.#signal, request.signal]);
+    await Promise.all([...this.#scanners.values()].map((scanner) => scanner.rescan(request, signal)));
   }
 }

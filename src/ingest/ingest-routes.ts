@@ -214,6 +214,7 @@ function clusterRoutes({ cluster, labelers }: IngestRoutesOptions): JsonRoute[] 
       requireLabelers(request.withoutLabels, labelers);
       return repair.request(request);
     }),
+    postRoute('/v1/repair/stop', objectShape({}), async () => ({ wasRunning: await repair.stop() })),
   ];
 }
 

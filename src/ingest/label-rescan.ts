@@ -24,7 +24,6 @@ export type LabelRescanOptions = {
   readonly clock: Clock;
   readonly random: SeededRandom;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
-  readonly signal: AbortSignal;
   readonly limits?: Partial<typeof labelRescanLimits>;
 };
 
@@ -73,8 +72,8 @@ class LabelRescan {
 
   /** Reads until it is over. Returns: whether it is. */
   async run(): Promise<boolean> {
-    const { clock, random, signal } = this.#options;
-    const { positions, isLeftOut } = this.#request;
+    const { clock, random } = this.#options;
+    const { positions, isLeftOut, signal } = this.#request;
     const endMs = clock.monotonicMs() + this.#limits.labelerMsMax;
     positions.expect(this.name, this.#untilSeq);
     try {
@@ -96,8 +95,8 @@ class LabelRescan {
   }
 
   async #connectOnce(endMs: number): Promise<void> {
-    const { clock, signal } = this.#options;
-    const { positions, isLeftOut } = this.#request;
+    const { clock } = this.#options;
+    const { positions, isLeftOut, signal } = this.#request;
     const location = await this.#followed.labeler.locate();
     if (!location.ok) return;
     const ended = new AbortController();

@@ -72,7 +72,10 @@ export class SlotRepair {
   #positions: RescanPositions | null = null;
   #left = 0;
   #isListing = false;
-  #isRunning = false;
+  /** Resolves when the run that is under way is over. */
+  #running: Promise<void> | null = null;
+  /** Ends the repair that runs. */
+  #stop = new AbortController();
 
   constructor(options: SlotRepairOptions) {
     this.#options = options;
@@ -93,15 +96,17 @@ export class SlotRepair {
   /** Goes on with a repair that ran when ingest stopped. */
   async run(): Promise<void> {
     const { signal, clock, note } = this.#options;
-    while (this.#repair?.phase === 'running' && !this.#isRunning && !signal.aborted) {
+    while (this.#repair?.phase === 'running' && this.#running === null && !signal.aborted) {
       const { slot, generation } = this.#repair;
       try {
         const status = await this.#dids.statusOf(slot);
+        // The operator may have asked for it, or stopped it, meanwhile.
+        if (this.#running !== null || this.#repair.phase !== 'running') return;
         note('a repair goes on', { slot });
         // What ended between the entry that completes the slot and the note of it.
         if (status.condition === 'complete') return await this.#change({ phase: 'done' });
         if (status.generation !== generation) await this.#change(newRepair(slot, status.generation, this.#repair));
-        return await this.#runToEnd();
+        return await this.#start();
       } catch (thrown) {
         operatingFailure(thrown);
         await clock.sleep(resumeRetryMs, signal);
@@ -126,12 +131,28 @@ export class SlotRepair {
     if (this.#repair?.phase === 'running' && this.#repair.slot !== slot) {
       throw new DataPlaneError('Aborted', `slot ${this.#repair.slot} is being repaired`);
     }
-    const isSame = this.#repair?.slot === slot && this.#repair.generation === generation;
-    const begun = isSame ? this.#repair! : newRepair(slot, generation, null);
+    if (this.#repair?.generation !== generation) this.#stop.abort();
+    // A run that has just ended notes that first.
+    if (this.#stop.signal.aborted || this.#repair?.phase !== 'running') await this.#running;
+    const last = this.#repair;
+    const isSame = last?.slot === slot && last.generation === generation && last.phase !== 'done';
+    const begun = isSame ? last : newRepair(slot, generation, null);
     const all = [...new Set([...begun.withoutLabels, ...withoutLabels])];
     await this.#change({ ...begun, phase: 'running', problem: null, withoutLabels: all });
-    if (!this.#isRunning) void this.#runToEnd();
+    void this.#start();
     return this.progress!;
+  }
+
+  /**
+   * Ends the repair that runs, so that another may: the slot stays incomplete. Returns: whether one
+   * ran. Asked for again, it goes on where it was.
+   */
+  async stop(): Promise<boolean> {
+    if (this.#repair?.phase !== 'running') return false;
+    this.#stop.abort();
+    await this.#running;
+    await this.#change({ phase: 'failed', problem: 'the operator has stopped it' });
+    return true;
   }
 
   async #requireIncomplete(slot: number): Promise<{ readonly generation: number }> {
@@ -147,45 +168,54 @@ export class SlotRepair {
     await this.#options.state.repairs.put(this.#repair);
   }
 
+  #start(): Promise<void> {
+    this.#running ??= this.#runToEnd().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
   /** Never throws for what fails: the repair has failed then. */
   async #runToEnd(): Promise<void> {
-    this.#isRunning = true;
+    this.#stop = new AbortController();
+    const signal = AbortSignal.any([this.#options.signal, this.#stop.signal]);
     try {
-      const problem = await this.#runOnce();
-      if (this.#options.signal.aborted) return;
+      const problem = await this.#runOnce(signal);
+      if (signal.aborted) return;
       await this.#change(problem === null ? { phase: 'done' } : { phase: 'failed', problem });
     } catch (thrown) {
       const { message } = operatingFailure(thrown);
       if (!this.#options.signal.aborted)
         await this.#change({ phase: 'failed', problem: message }).catch(operatingFailure);
     } finally {
-      this.#isRunning = false;
       this.#isListing = false;
       this.#positions = null;
     }
   }
 
   /** Returns why the slot is not complete, or null when it is. */
-  async #runOnce(): Promise<string | null> {
-    const { signal, appender, map } = this.#options;
+  async #runOnce(signal: AbortSignal): Promise<string | null> {
+    const { appender, map } = this.#options;
     const { slot } = this.#repair!;
     this.#isListing = true;
     const dids = [...(await this.#dids.collect(slot))];
     this.#isListing = false;
     this.#left = dids.length;
     await this.#change({ repos: dids.length, failed: 0 });
-    await this.#requestAll(dids);
+    await this.#requestAll(dids, signal);
     const isWanted = (did: string): boolean => slotOf(did, map().slots) === slot;
-    const left = await this.#readAgain(isWanted, dids);
+    const left = await this.#readAgain(isWanted, dids, signal);
     if (signal.aborted) return null;
     if (left.length > 0) return `labels of ${left.join(', ')} could not be read again`;
+    const { generation } = await this.#dids.statusOf(slot);
+    if (generation !== this.#repair!.generation) return 'the slot has lost what it had once more';
     await appender.append(this.#keyOf(slot, dids), { kind: 'completed' });
     return null;
   }
 
   /** Asks for all repos and identities; of a repair that goes on, for those that failed. */
-  async #requestAll(dids: readonly string[]): Promise<void> {
-    const { backfill, identities, state, signal } = this.#options;
+  async #requestAll(dids: readonly string[], signal: AbortSignal): Promise<void> {
+    const { backfill, identities, state } = this.#options;
     const { isRequested } = this.#repair!;
     const isDue = (did: string): boolean => !isRequested || (state.fetches.get(did)?.state ?? 'failed') === 'failed';
     for (let at = 0; at < dids.length && !signal.aborted; at += batchDids) {
@@ -197,8 +227,12 @@ export class SlotRepair {
   }
 
   /** Waits until everything was read again. Returns: the labelers that could not be. */
-  async #readAgain(isWanted: (did: string) => boolean, dids: readonly string[]): Promise<readonly string[]> {
-    const { bsync, rescanLabels, clock, signal } = this.#options;
+  async #readAgain(
+    isWanted: (did: string) => boolean,
+    dids: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const { bsync, rescanLabels, clock } = this.#options;
     const positions = new RescanPositions(
       this.#repair!,
       (stored) => this.#change({ ...stored, done: [...stored.done] }),
@@ -206,9 +240,9 @@ export class SlotRepair {
     );
     this.#positions = positions;
     const isLeftOut = (labeler: string): boolean => this.#repair!.withoutLabels.includes(labeler);
-    const labels = (): Promise<readonly string[]> => rescanLabels({ isWanted, positions, isLeftOut });
+    const labels = (): Promise<readonly string[]> => rescanLabels({ isWanted, positions, signal, isLeftOut });
     const labelsRead = labels().then((left) => ({ left, endMs: clock.monotonicMs() }));
-    const rest = [bsync?.rescan({ isWanted, positions }), this.#waitForRepos(dids)];
+    const rest = [bsync?.rescan({ isWanted, positions, signal }), this.#waitForRepos(dids, signal)];
     // Nothing of this repair goes on once it has failed.
     const [read, ...others] = await Promise.allSettled([labelsRead, ...rest]);
     const failed = [read, ...others].find((outcome) => outcome.status === 'rejected');
@@ -218,8 +252,8 @@ export class SlotRepair {
     return (isAgain ? await labels() : left).filter((labeler) => !isLeftOut(labeler));
   }
 
-  async #waitForRepos(dids: readonly string[]): Promise<void> {
-    const { clock, signal, state } = this.#options;
+  async #waitForRepos(dids: readonly string[], signal: AbortSignal): Promise<void> {
+    const { clock, state } = this.#options;
     let failed = 0;
     for (let waiting = dids; !signal.aborted; ) {
       const still: string[] = [];

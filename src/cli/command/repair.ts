@@ -2,7 +2,7 @@
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { labelerName } from '../../ingest/labeler.ts';
 import type { RepairProgress } from '../../ingest/slot-repair.ts';
-import type { Command } from '../command.ts';
+import type { Command, CommandContext } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { askIngest } from '../process/ask-process.ts';
 
@@ -27,6 +27,13 @@ function lineOf({ slot, phase, repos, left, failed, waitsFor }: RepairProgress):
   return `slot ${slot}: ${repos - left} of ${repos} repos have an outcome${failures}${rest}\n`;
 }
 
+async function stop(context: CommandContext): Promise<number> {
+  const answer = (await askIngest(context, '/v1/repair/stop', {})) as { readonly wasRunning: boolean };
+  const text = answer.wasRunning ? 'the repair is stopped, and goes on where it was when asked for' : 'none runs';
+  context.print(context.settings.json ? `${JSON.stringify(answer)}\n` : `${text}\n`);
+  return exitCode.done;
+}
+
 /** Waits for the end of the repair, which ingest does, and goes on with if this ends. */
 export const runRepairSlot: Command = async (context) => {
   const { settings, operands, print, clock } = context;
@@ -36,6 +43,7 @@ export const runRepairSlot: Command = async (context) => {
       hint: '`skyshard status` lists the slots, and says which are incomplete.',
     });
   }
+  if (settings.stop) return stop(context);
   const ask = async (body?: object): Promise<RepairProgress> =>
     (await askIngest(context, '/v1/repair', body, requestTimeoutMs)) as RepairProgress;
   const withoutLabels = settings.withoutLabels.map(labelerName);

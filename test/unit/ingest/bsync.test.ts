@@ -56,6 +56,7 @@ describe('a bsync that is followed', () => {
   let state: IngestState;
   let log: MemoryLog;
   let stop: AbortController;
+  let scanning: AbortController;
   let bsync: Bsync;
   let running: Promise<void>;
   const wants = (did: string) => did === alice;
@@ -73,6 +74,7 @@ describe('a bsync that is followed', () => {
 
   function start(): void {
     stop = new AbortController();
+    scanning = new AbortController();
     const counters = createIngestCounters(new Registry(), systemClock);
     const client = new BsyncClient(server.url, server.key, { answerBytesMax });
     const { cursors, erasures } = state;
@@ -87,7 +89,7 @@ describe('a bsync that is followed', () => {
   const positionsFrom = (stored: StoredPositions, store = async (_stored: StoredPositions) => {}) =>
     new RescanPositions(stored, store, systemClock);
   const scanAgain = (positions = positionsFrom({ positions: {}, done: [] })): Promise<void> =>
-    bsync.rescan({ isWanted: wants, positions });
+    bsync.rescan({ isWanted: wants, positions, signal: scanning.signal });
   const reached = async (targets: object): Promise<void> =>
     expect(await bsync.waitFor(targets, AbortSignal.timeout(30_000))).toEqual([]);
   const writesOf = (did: string) => log.of('private', did).map(({ write }) => write);
@@ -143,6 +145,29 @@ describe('a bsync that is followed', () => {
     expect(keysOf(alice)).toHaveLength(302);
     expect(keysOf(alice).at(-1)).toBe('new-of-alice');
     expect(keysOf(bob)).toEqual(['new-of-bob']);
+  });
+
+  it('takes an actor in again when a scan is stopped, and all of them once it goes on', async () => {
+    putMany(600);
+    await reached({ op: 600 });
+    log.entries.length = 0;
+    server.misanswer = ({ stream, cursor }) => (stream === 'op' && cursor === '500' ? 'drop' : null);
+    const positions = positionsFrom({ positions: {}, done: [] });
+    const scan = scanAgain(positions);
+    await until(() => bsync.status.problems.op !== undefined);
+    const held = server.put(alice, 'UPDATE', 'com.example.n', 'held', {});
+    await until(() => bsync.status.cursors.op === held);
+    scanning.abort();
+    await scan;
+    expect(keysOf(alice)).toHaveLength(250);
+    const next = server.put(alice, 'UPDATE', 'com.example.n', 'next', {});
+    await reached({ op: next });
+    expect(keysOf(alice).slice(250)).toEqual(['next']);
+    server.misanswer = () => null;
+    scanning = new AbortController();
+    await scanAgain(positions);
+    const rest = Array.from({ length: 50 }, (_key, index) => `k${500 + 2 * index}`);
+    expect(keysOf(alice).slice(251)).toEqual([...rest, 'held', 'next']);
   });
 
   it('goes on with a scan after pages that fail, and after a restart, where it was', async () => {

@@ -43,13 +43,12 @@ function followed(receivedSeq: number, overrides: { url?: string; name?: string 
 }
 
 function rescan(labelers: readonly FollowedLabeler[], limits: LabelRescanOptions['limits'] = {}): Promise<string[]> {
-  const request = { isWanted: () => true, positions, isLeftOut: (name: string) => givenUp.has(name) };
-  const signal = new AbortController().signal;
+  const { signal } = new AbortController();
+  const request = { isWanted: () => true, positions, signal, isLeftOut: (name: string) => givenUp.has(name) };
   return rescanLabels(labelers, request, {
     clock: systemClock,
     random: seededRandom(1),
     note: () => {},
-    signal,
     limits,
   });
 }

@@ -178,6 +178,64 @@ it('completes no slot while a labeler is unread, unless the operator gives that 
   expect(appended).toHaveLength(1);
 }, 30_000);
 
+it('begins at the beginning when a slot that it completed is incomplete again', async () => {
+  const repair = newRepair();
+  await repair.request(ask(1));
+  for (const did of [known, named, own]) await fetched(did);
+  await until(() => repair.progress?.phase === 'done');
+  requested = [];
+  await repair.request(ask(1));
+  await until(() => requested.length === 3);
+}, 30_000);
+
+it('completes no slot that has lost what it had once more while it was repaired', async () => {
+  const repair = newRepair();
+  await repair.request(ask(1));
+  await until(() => state.repairs.get()?.isRequested);
+  requested = [];
+  generation = 2;
+  for (const did of [known, named, own]) await state.fetches.storeOutcome(did, (row) => ({ ...row, state: 'done' }));
+  await until(() => repair.progress?.phase === 'failed');
+  expect(repair.progress?.problem).toBe('the slot has lost what it had once more');
+  expect(appended).toEqual([]);
+  await repair.request(ask(1));
+  for (const did of [known, named, own]) await fetched(did);
+  await until(() => repair.progress?.phase === 'done');
+  expect(requested).toHaveLength(3);
+  // And one that is asked for while it runs begins anew.
+  condition = 'incomplete';
+  await repair.request(ask(1));
+  await until(() => state.repairs.get()?.isRequested);
+  requested = [];
+  generation = 3;
+  await repair.request(ask(1));
+  for (const did of [known, named, own]) await fetched(did);
+  await until(() => repair.progress?.phase === 'done');
+  expect(requested).toHaveLength(3);
+  expect(appended).toHaveLength(2);
+}, 30_000);
+
+it('is stopped when the operator says so, for another or to go on later', async () => {
+  const repair = newRepair({
+    bsync: { rescan: ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())) },
+  });
+  expect(await repair.stop()).toBe(false);
+  await repair.request(ask(1));
+  for (const did of [known, named, own]) await fetched(did);
+  await until(() => repair.progress?.left === 0 && labelRequests.length === 1);
+  expect(await repair.stop()).toBe(true);
+  expect(repair.progress).toMatchObject({ phase: 'failed', problem: 'the operator has stopped it' });
+  // Nothing goes on by itself, after a restart neither.
+  await newRepair().run();
+  expect(appended).toEqual([]);
+  requested = [];
+  const later = newRepair();
+  await later.request(ask(1));
+  await until(() => later.progress?.phase === 'done');
+  expect(requested).toEqual([]);
+  expect(appended).toHaveLength(1);
+}, 30_000);
+
 it('lets a labeler be given up while it runs', async () => {
   const [gone, other] = ['did:web:gone.example', 'did:web:other.example'] as const;
   const repair = newRepair({
