@@ -302,6 +302,15 @@ export const settingTable = {
     commands: ['up', 'node'],
     help: 'threads of a node that write; its slots are dealt out among them',
   },
+  serveThreads: {
+    kind: 'integer',
+    default: 1,
+    unit: 'threads',
+    min: 1,
+    max: 256,
+    commands: ['up', 'node'],
+    help: 'threads of a node that serve, all of them all of its slots, on the same ports',
+  },
   prefetchReads: {
     kind: 'switch',
     default: false,

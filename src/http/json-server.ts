@@ -29,6 +29,8 @@ export type TlsFiles = { readonly certFile: string; readonly keyFile: string };
 export type JsonServerOptions = PageRules & {
   /** 0 takes any free port. */
   readonly port: number;
+  /** Other threads of this process listen on the port, too; see `PortLock`. */
+  readonly isShared?: boolean;
   /** Null serves cleartext. */
   readonly tls: TlsFiles | null;
   /** Any one admits a request; null is not configured. Without any, all requests are admitted. */
@@ -61,9 +63,9 @@ export const bodyBytesMaxDefault = 1024 * 1024;
 /** Units: bytes of all bodies that are arriving. */
 const arrivingBytesMaxDefault = 64 * bodyBytesMaxDefault;
 
-/** Keeps two processes from sharing a port; the types of uWebSockets lack this form of `listen`. */
-const exclusivePort = 1;
-type ListenExclusively = (
+/** Whether others may listen on the port; the types of uWebSockets lack this form of `listen`. */
+const portUse = { shared: 0, exclusive: 1 } as const;
+type ListenWith = (
   host: string,
   port: number,
   options: number,
@@ -89,10 +91,10 @@ function createApp(tls: TlsFiles | null): TemplatedApp {
   }
 }
 
-function listen(app: TemplatedApp, host: string, port: number): Promise<us_listen_socket> {
-  const listenExclusively = app.listen.bind(app) as unknown as ListenExclusively;
+function listen(app: TemplatedApp, host: string, port: number, use: number): Promise<us_listen_socket> {
+  const listenWith = app.listen.bind(app) as unknown as ListenWith;
   return new Promise((resolve, reject) => {
-    listenExclusively(host, port, exclusivePort, (socket) => {
+    listenWith(host, port, use, (socket) => {
       if (socket !== false) resolve(socket);
       else reject(listenError(host, port));
     });
@@ -203,7 +205,8 @@ export async function startJsonServer(options: JsonServerOptions): Promise<Liste
   connections.attachTo(app);
   options.attach?.({ app, pages, connections });
   new JsonEndpoints(options, pages).attachTo(app);
-  const socket = await listen(app, options.host, options.port);
+  const { host, port, isShared = false } = options;
+  const socket = await listen(app, host, port, isShared ? portUse.shared : portUse.exclusive);
   return {
     port: us_socket_local_port(socket),
     stopListening: () => us_listen_socket_close(socket),

@@ -10,7 +10,6 @@ import { invariant } from '../base/invariant.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
 import type { ApplyThreadOptions, FromApplyThread, QuarantineNotice, ToApplyThread } from './apply-messages.ts';
-import { applyThreadScript } from './apply-thread-script.ts';
 
 /** `onDeath` is not called for an end that was requested. */
 export type ApplyLinkOptions = ApplyThreadOptions & {
@@ -43,8 +42,11 @@ export class ApplyLink implements AsyncDisposable {
   constructor(options: ApplyLinkOptions) {
     const { onChange, onQuarantine, onDeath, onNewerEpoch, note, ...threadOptions } = options;
     this.slots = new Set(options.slots);
-    const { url, ...flags } = applyThreadScript();
-    this.#worker = new Worker(url, { workerData: threadOptions, ...flags, name: 'skyshard-apply' });
+    this.#worker = new Worker(new URL('./apply-thread.ts', import.meta.url), {
+      workerData: threadOptions,
+      transferList: [...threadOptions.feeds.ports],
+      name: 'skyshard-apply',
+    });
     const ready = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<void>();
     this.#ready = ready.promise;

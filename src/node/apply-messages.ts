@@ -4,6 +4,7 @@ import type { SlotCondition } from '../entry/entry.ts';
 import type { QuarantinedEntry } from '../slot/table/quarantine-row.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
+import type { ChangeOutlets } from './change-feed.ts';
 
 /** What is said of an entry that was set aside; never its records. */
 export type QuarantineNotice = Pick<QuarantinedEntry, 'seq' | 'kind' | 'did' | 'reason'>;
@@ -23,6 +24,8 @@ export type ApplyThreadOptions = {
   /** PEM of the map's certificate, or null. */
   readonly trustedCertificates: Uint8Array | null;
   readonly crashPoint: { readonly point: CrashPoint; readonly nth: number } | null;
+  /** Of the serving threads besides the main one. */
+  readonly feeds: ChangeOutlets;
 };
 
 /** A message with an `id` is answered by one with the same id. */

@@ -17,6 +17,7 @@ import { Slot } from '../slot/slot.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import type { ApplyThreadOptions, FromApplyThread, ToApplyThread } from './apply-messages.ts';
 import { ApplyQueue } from './apply-queue.ts';
+import { changePoster } from './change-feed.ts';
 import { slotPath } from './data-folder.ts';
 import { EffectSender } from './effect-sender.ts';
 
@@ -114,6 +115,7 @@ function main(options: ApplyThreadOptions): void {
     onProblem: (node, problem) => post({ type: 'note', message: `node ${node} is lost: ${problem}`, fields: {} }),
   });
   const clock = systemClock;
+  const postToOthers = changePoster(options.feeds);
   const slots = openSlots(options, map, clock);
   const resumed = new Set<Slot>();
   const queue: ApplyQueue = new ApplyQueue(slots, {
@@ -123,7 +125,7 @@ function main(options: ApplyThreadOptions): void {
       resume(slot);
       sender.send(slot, batches, restarted);
     },
-    onCommit: postChanges,
+    onCommit: (slot) => postChanges(slot, postToOthers),
   });
   const sender = new EffectSender({
     caller: client,
@@ -172,10 +174,12 @@ function main(options: ApplyThreadOptions): void {
   post({ type: 'ready' });
 }
 
-function postChanges(slot: Slot): void {
+function postChanges(slot: Slot, postToOthers: ReturnType<typeof changePoster>): void {
   const changes = slot.state.takeChanges();
   const isNone = changes.owners.length === 0 && changes.records?.length === 0 && !changes.becameIncomplete;
   if (!isNone) post({ type: 'changed', slot: slot.index, changes });
+  // Also what no cache holds: their reads must not be older than the commit.
+  postToOthers(slot.index, changes);
 }
 
 main(workerData as ApplyThreadOptions);

@@ -1,8 +1,9 @@
 /**
  * One node: serves the slots that the shard map gives it.
  *
- * Owns: the apply threads, the read handles of the serving thread, and the calls that write. Reads
- * have their own handles on the same environments and never wait for the apply threads.
+ * Owns: the apply threads, the serving threads, of which this one is the first, and the calls that
+ * write. Each serving thread has handles of its own on the same environments, and reads never wait
+ * for the apply threads.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import type { Registry } from 'prom-client';
@@ -10,24 +11,23 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import type { CrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { LabelledCounter } from '../metrics/metric.ts';
-import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts';
-import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
+import type { AskingIngest } from '../router/router-server.ts';
 import type { MapFollower } from '../shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
-import type { SlotChanges } from '../slot/table/slot-state.ts';
 import { didsOfSlotAnswer, didsOfSlotRequest } from '../wire/dids-of-slot.ts';
-import type { CallHandler, NodeCaller } from '../wire/node-caller.ts';
+import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import { type NodeStatus, nodeStatusMessage } from '../wire/node-status.ts';
 import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resync.ts';
 import { comparePositionsRequest, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
 import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
-import { registerCacheMetrics } from './cache-metrics.ts';
+import type { ChangeOutlets } from './change-feed.ts';
 import { didsOfSlot } from './dids-of-slot.ts';
 import { followNodeMap } from './node-map.ts';
 import { PositionComparison, type PositionComparisonOptions, positionsOf } from './position-comparison.ts';
-import { startServing } from './serving.ts';
+import type { EdgeSettings, NodeControl, ServeSettings } from './serving-thread.ts';
+import { feedsBetween, ServingThreads } from './serving-threads.ts';
 import { conditionsOfMissing, noteSlotsMade } from './slot-folders.ts';
 import { quarantineHandlers } from './slot-quarantine.ts';
 import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
@@ -42,8 +42,6 @@ export type NodeOptions = {
   readonly mapJson: unknown;
   /** Reads the map again, after a peer's frame carried a newer epoch. Errors: DataPlaneError. */
   readonly readMap?: () => unknown;
-  /** Called after the node has taken a newer map. */
-  readonly onNewMap?: (map: ShardMap) => void;
   readonly dataDir: string;
   readonly host: string;
   readonly allowedHosts?: readonly string[];
@@ -55,6 +53,10 @@ export type NodeOptions = {
   readonly lingerMs: number;
   /** The node's slots are distributed over this many apply threads. */
   readonly applyThreads: number;
+  /** Threads that serve all slots of the node; absent: one. */
+  readonly serveThreads?: number;
+  /** Where the node also answers as a router; absent: nowhere. */
+  readonly edge?: (EdgeSettings & AskingIngest) | undefined;
   /** Reads pages on other threads before it answers, for data that is larger than memory. */
   readonly prefetchReads: boolean;
   /** Capacity of the cache of records; 0 caches none. Units: MiB. */
@@ -71,19 +73,19 @@ export type NodeOptions = {
 /** `failed` rejects when the node cannot continue. */
 export type RunningNode = AsyncDisposable & {
   readonly port: number;
-  readonly maps: MapFollower;
-  /** Returns the caller of a router in this process, which asks this node without a hop. */
-  callerOf(elsewhere: NodeCaller): NodeCaller;
+  /** Of the edge; null without one. */
+  readonly routerPort: number | null;
+  readonly http2Port: number | null;
   readonly failed: Promise<void>;
   close(): Promise<void>;
 };
-
-type ChangeListener = (slot: number, changes: SlotChanges) => void;
 
 /** Starts the apply threads, and waits until each has opened its slots. */
 async function startApplyThreads(
   options: NodeOptions,
   map: ShardMap,
+  slotsOfThreads: readonly (readonly number[])[],
+  outlets: readonly ChangeOutlets[],
   listeners: Pick<ApplyLinkOptions, 'onChange' | 'onDeath' | 'onNewerEpoch' | 'onQuarantine'>,
 ): Promise<ApplyLink[]> {
   const trustedCertificates = map.tls === null ? null : readFileSync(map.tls.certFile);
@@ -99,8 +101,8 @@ async function startApplyThreads(
   if (needless.length > 0) {
     options.note?.('these slots are there and do not begin again: leave out --begin-again', { slots: needless });
   }
-  const links = distribute(slots, options.applyThreads).map(
-    (slots) =>
+  const links = slotsOfThreads.map(
+    (slots, thread) =>
       new ApplyLink({
         mapJson: options.mapJson,
         slots,
@@ -111,6 +113,7 @@ async function startApplyThreads(
         clusterToken: options.clusterToken,
         trustedCertificates,
         crashPoint: options.crashPoint ?? null,
+        feeds: outlets[thread]!,
         ...listeners,
         note: options.note ?? (() => {}),
       }),
@@ -121,7 +124,6 @@ async function startApplyThreads(
 }
 
 type Parts = {
-  readonly reads: Reads;
   readonly readers: ReadonlyMap<number, SlotReader>;
   readonly status: () => Promise<NodeStatus>;
   readonly slots: number;
@@ -129,14 +131,12 @@ type Parts = {
   readonly comparison: PositionComparison;
 };
 
-/** Returns the handlers of all calls, by name. */
-function handlersOf({ reads, readers, status, writes, comparison, slots }: Parts): Map<string, CallHandler> {
+/** Returns the handlers of the calls that are no reads, by name. */
+function handlersOf({ readers, status, writes, comparison, slots }: Parts): Map<string, CallHandler> {
   return new Map<string, CallHandler>([
-    ...reads.handlers,
     [nodeCalls.append, (payload) => writes.append(payload)],
     [nodeCalls.write, (payload) => writes.write(payload)],
     [nodeCalls.digest, (payload) => writes.digest(payload)],
-    [nodeCalls.records, createRecordBatchHandler(reads)],
     ...quarantineHandlers(readers, writes),
     ...storedRepoHandlers(readers, slots),
     [
@@ -172,93 +172,126 @@ function comparisonOf(options: NodeOptions, parts: ComparisonParts): PositionCom
   return new PositionComparison({ ...parts, name, caller, beginAgain, note, clock });
 }
 
+/** Capacity of each cache by DID, over all threads; one thread has each cache's own default. */
+const didCacheBytesOfNode = 96 * 2 ** 20;
+
+function serveSettings(options: NodeOptions, map: ShardMap, serveThreads: number): Omit<ServeSettings, 'isShared'> {
+  const { name, dataDir, slotMapBytes, prefetchReads, host, allowedHosts, port, adminToken, clusterToken } = options;
+  const { settleIngest: _settle, eraseAtIngest: _erase, ...edge } = options.edge ?? {};
+  return {
+    name,
+    ownSlots: slotsOfNode(map, name),
+    dataDir,
+    slotMapBytes,
+    prefetchReads,
+    recordCacheBytes: Math.floor((options.recordCacheMib * 2 ** 20) / serveThreads),
+    didCacheBytes: serveThreads === 1 ? null : Math.floor(didCacheBytesOfNode / serveThreads),
+    host,
+    allowedHosts,
+    port,
+    adminToken,
+    clusterToken,
+    edge: options.edge === undefined ? null : (edge as EdgeSettings),
+  };
+}
+
 /**
  * Opens the node's slots and serves them.
  *
  * Errors: DataPlaneError `ConfigInvalid` if the map does not name the node or the port is taken.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const { name, dataDir, registry } = options;
+  const { name, dataDir, registry, serveThreads = 1 } = options;
   const map = parseShardMap(options.mapJson);
   if (!map.nodes.has(name)) throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}"`);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
-  // Commits can arrive before the caches exist.
-  let invalidate: ChangeListener = () => {};
   const { note = () => {}, clock = systemClock, readMap = () => options.mapJson } = options;
+  const threads = new ServingThreads();
+  let links: readonly ApplyLink[] = [];
   const useMap = (mapJson: unknown, newest: ShardMap): void => {
     for (const link of links) link.useMap(mapJson);
-    options.onNewMap?.(newest);
+    threads.useMap(mapJson, newest);
   };
   const maps = followNodeMap({ name, map, readMap, useMap, fail: failure.reject, note, clock });
-  let links: readonly ApplyLink[] = [];
-  links = await startApplyThreads(options, map, {
-    onChange: (slot, changes) => invalidate(slot, changes),
+  const saw = (epoch: number): void => {
+    maps.saw(epoch);
+    if (maps.isOutdated) threads.saw(epoch);
+  };
+  const slotsOfThreads = distribute(slotsOfNode(map, name), options.applyThreads);
+  const feeds = feedsBetween(slotsOfThreads.length, serveThreads - 1);
+  links = await startApplyThreads(options, map, slotsOfThreads, feeds.outlets, {
+    // Commits can arrive before the caches exist.
+    onChange: (slot, changes) => threads.main?.reads.invalidate(slot, changes),
     onDeath: failure.reject,
     onQuarantine: quarantineNoter(registry, note),
     // It comes again with the next frame, once all threads can be given a map.
-    onNewerEpoch: (epoch) => void (links.length > 0 && maps.saw(epoch)),
+    onNewerEpoch: (epoch) => void (links.length > 0 && saw(epoch)),
   });
   const readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
-  const reads = createReadHandlers({
-    slots: map.slots,
-    stateOf: (slot) => readers.get(slot)?.state,
-    refreshReads: (slot) => readers.get(slot)?.environment.refreshReads(),
-    prefetchReads: options.prefetchReads,
-    recordCacheBytes: options.recordCacheMib * 2 ** 20,
-  });
-  invalidate = reads.invalidate;
-  registerCacheMetrics(registry, reads.cacheByName);
-  const status = (): Promise<NodeStatus> => nodeStatus(name, maps.map, links);
-  registerSlotMetrics(registry, links);
-  const writes = new SlotWrites(links, readers, map.slots);
-  const comparison = comparisonOf(options, {
-    map: () => maps.map,
-    readers,
-    append: (slot, entry) => writes.appendLifecycle(slot, entry),
-    fail: failure.reject,
-  });
-  const closeSlots = async (): Promise<void> => {
+  const { control, comparison } = controlOf(options, { links, readers, maps, saw, threads, fail: failure.reject });
+  const close = async (): Promise<void> => {
+    comparison.stop();
+    await threads[Symbol.asyncDispose]();
     await comparison[Symbol.asyncDispose]();
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     for (const { environment } of readers.values()) await environment.close();
   };
-  const serving = await startServing({
-    host: options.host,
-    allowedHosts: options.allowedHosts,
-    port: options.port,
-    tls: map.tls,
-    clusterToken: options.clusterToken,
-    adminToken: options.adminToken,
-    handlers: handlersOf({ reads, readers, slots: map.slots, status, writes, comparison }),
-    epoch: () => maps.map.epoch,
-    onNewerEpoch: (epoch) => maps.saw(epoch),
-    epochRefusal: () => maps.refusal(),
-    isReady: () => !maps.isOutdated,
-    status,
-    registry,
-    onFault: failure.reject,
-    clock,
-  }).catch(async (thrown: unknown) => {
-    // The caller gets no node to close.
-    await closeSlots();
-    throw thrown;
-  });
+  const settings = serveSettings(options, map, serveThreads);
+  const parts = { readers, control, writes: feeds.writes, registry, onFault: failure.reject, note, clock };
+  const main = await threads
+    .start({ ...parts, settings, mapJson: options.mapJson, inlets: feeds.inlets, onDeath: failure.reject })
+    .catch(async (thrown: unknown) => {
+      // The caller gets no node to close.
+      await close();
+      throw thrown;
+    });
   comparison.start().catch(failure.reject);
-  const close = async (): Promise<void> => {
-    comparison.stop();
-    await serving.close();
-    await closeSlots();
+  const { port, routerPort, http2Port } = main;
+  return { port, routerPort, http2Port, failed: failure.promise, close, [Symbol.asyncDispose]: close };
+}
+
+function askingIngestOf({ settleIngest, eraseAtIngest }: AskingIngest = {}): AskingIngest {
+  return settleIngest === undefined || eraseAtIngest === undefined ? {} : { settleIngest, eraseAtIngest };
+}
+
+type ControlParts = {
+  readonly links: readonly ApplyLink[];
+  readonly readers: ReadonlyMap<number, SlotReader>;
+  readonly maps: MapFollower;
+  readonly saw: (epoch: number) => void;
+  readonly threads: ServingThreads;
+  readonly fail: (error: Error) => void;
+};
+
+/** Makes what the main thread does for all serving threads. */
+function controlOf(
+  options: NodeOptions,
+  { links, readers, maps, saw, threads, fail }: ControlParts,
+): { readonly control: NodeControl; readonly comparison: PositionComparison } {
+  const { name, registry } = options;
+  const { slots } = maps.map;
+  const status = (): Promise<NodeStatus> => nodeStatus(name, maps.map, links);
+  registerSlotMetrics(registry, links);
+  const writes = new SlotWrites(links, readers, slots);
+  const comparison = comparisonOf(options, {
+    map: () => maps.map,
+    readers,
+    append: (slot, entry) => writes.appendLifecycle(slot, entry),
+    fail,
+  });
+  const control: NodeControl = {
+    handlers: handlersOf({ readers, slots, status, writes, comparison }),
+    map: () => maps.map,
+    saw,
+    refusal: () => maps.refusal(),
+    reload: async () => maps.reload(),
+    status,
+    metricsText: () => threads.metricsText(registry),
+    askingIngest: askingIngestOf(options.edge),
   };
-  return {
-    port: serving.port,
-    maps,
-    callerOf: (elsewhere) => serving.callerOf(name, elsewhere),
-    failed: failure.promise,
-    close,
-    [Symbol.asyncDispose]: close,
-  };
+  return { control, comparison };
 }
 
 /** Returns a function that counts and notes what goes into quarantine. */

@@ -20,6 +20,8 @@ import { WireServer, type WireServerSnapshot } from '../wire/wire-server.ts';
 export type ServingOptions = PageRules & {
   /** 0 takes any free port. */
   readonly port: number;
+  /** Other threads of this process listen on the port, too. */
+  readonly isShared?: boolean;
   /** Files of the map's `tls`; null serves cleartext. */
   readonly tls: TlsFiles | null;
   readonly clusterToken: string | null;
@@ -33,6 +35,8 @@ export type ServingOptions = PageRules & {
   readonly isReady: () => boolean;
   /** The body of `GET /v1/status`. */
   readonly status: () => Promise<object>;
+  /** Absent: the text of `registry`. */
+  readonly metricsText?: () => Promise<string>;
   readonly registry: Registry;
   /** Called when a handler breaks an invariant, which its caller sees as `Internal`. */
   readonly onFault: (error: InvariantError, method: string) => void;
@@ -74,16 +78,17 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     onFault: options.onFault,
   });
   registerWireMetrics(options.registry, wire);
-  const { host, port, tls, clusterToken, adminToken, isReady, registry } = options;
+  const { host, port, isShared = false, tls, clusterToken, adminToken, isReady, registry } = options;
   const server = await startJsonServer({
     host,
     allowedHosts: options.allowedHosts,
     port,
+    isShared,
     tls,
     // On loopback operators need the admin token alone: `up` always has a cluster token.
     tokens: adminToken === null && isLoopback(host) ? [] : [clusterToken, adminToken],
     isReady,
-    metricsText: () => registry.metrics(),
+    metricsText: options.metricsText ?? (() => registry.metrics()),
     routes: [getRoute('/v1/status', options.status)],
     attach: ({ app, pages, connections }) =>
       wire.attachTo(app, {

@@ -26,7 +26,7 @@ import { startHttp2Edge } from './edge/http2-edge.ts';
 import { labelRoutes } from './label-routes.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
 import type { IdentitySource } from './plan/identity-source.ts';
-import { ServiceRouter } from './plan/service-router.ts';
+import { ServiceRouter, type WriteCount } from './plan/service-router.ts';
 import { planByMethod } from './plans/service.ts';
 import { type EraseAtIngest, privateRoutes } from './private-routes.ts';
 import { quarantineRoutes } from './quarantine-routes.ts';
@@ -60,14 +60,20 @@ const routerLimitDefaults: RouterLimits = {
 export type RouterOptions = {
   readonly map: ShardMap;
   readonly caller: NodeCaller;
+  /** See ServiceRouterOptions. */
+  readonly writes?: WriteCount;
   readonly identity: IdentitySource;
   readonly registry: Registry;
+  /** The text of `/metrics`, if it is not the registry's alone. */
+  readonly metricsText?: () => Promise<string>;
   readonly host: string;
   readonly allowedHosts?: readonly string[];
   /** HTTP/1.1 for gRPC, Connect and operators. 0 takes any free port. */
   readonly port: number;
   /** HTTP/2 for gRPC and Connect. 0 takes any free port; null serves none. */
   readonly http2Port: number | null;
+  /** Other threads of this process listen on the ports, too. */
+  readonly isShared?: boolean;
   readonly adminToken: string | null;
   readonly limits?: Partial<RouterLimits & Http2Limits>;
   /** Reads the map again after a node refuses our epoch, and gives it to `caller`. */
@@ -79,6 +85,9 @@ export type RouterOptions = {
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly clock?: Clock;
 };
+
+/** What a router has ingest do; absent without ingest. */
+export type AskingIngest = Pick<RouterOptions, 'settleIngest' | 'eraseAtIngest'>;
 
 export type RunningRouter = AsyncDisposable & {
   readonly port: number;
@@ -153,7 +162,7 @@ function settleRoute(router: ServiceRouter, clock: Clock, settleIngest: RouterOp
 }
 
 function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clock: Clock): ServiceRouter {
-  const { map, caller, identity, registry, onFault, reloadMap } = options;
+  const { map, caller, identity, writes, registry, onFault, reloadMap } = options;
   return new ServiceRouter({
     map,
     caller,
@@ -164,6 +173,7 @@ function serviceRouterOf(options: RouterOptions, admission: AdmissionLimits, clo
     observe: observer(registry, clock),
     onFault,
     ...(reloadMap === undefined ? {} : { reloadMap }),
+    ...(writes === undefined ? {} : { writes }),
   });
 }
 
@@ -198,14 +208,15 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const arrivingBytes = (): number => budget.bytes;
   const callers = new CallerBudgets(budget, limits.arrivingBytesOfCallerMax);
   const bodies = { ...limits, budget, callers };
-  const shared = { router, host, allowedHosts: options.allowedHosts, tls: map.tls, limits: bodies };
+  const { allowedHosts, isShared = false } = options;
+  const shared = { router, host, allowedHosts, isShared, tls: map.tls, limits: bodies };
   try {
     const http = await startHttpEdge({
       ...shared,
       port: options.port,
       tokens: [adminToken],
       isReady: async () => (await nodeStatuses(router, clock)).every(({ error }) => error === undefined),
-      metricsText: () => registry.metrics(),
+      metricsText: options.metricsText ?? (() => registry.metrics()),
       routes: [
         statusRoute(router, clock),
         settleRoute(router, clock, options.settleIngest),

@@ -23,6 +23,7 @@ import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { noIdentitySource } from '../support/no-identities.ts';
+import { until } from '../support/until.ts';
 
 const network = { kind: 'graph', seed: 3, records: 2_000 } as const;
 const askedOfMethod = 40;
@@ -52,32 +53,27 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-describe('two nodes, one with an edge, and a router apart', () => {
+const edgeSettings = {
+  host: '127.0.0.1',
+  routerPort: 0,
+  http2Port: null,
+  plcUrl: 'http://127.0.0.1:1',
+  handleResolver: null,
+  allowPrivateHosts: true,
+};
+
+describe.each([1, 3])('two nodes of %i serving threads, one with an edge, and a router apart', (threads) => {
   let folder: string;
   let json: object;
   let map: ShardMap;
   let client: NodeClient;
   const nodes: RunningNode[] = [];
   const faults: Error[] = [];
-  let edge: RunningRouter;
   let apart: RunningRouter;
+  let edgePort: number;
   let edgeLoad: GrpcLoad;
   let apartLoad: GrpcLoad;
   let hot: HotMethod[];
-
-  const routerOn = (caller: NodeCaller, reloadMap?: () => Promise<ShardMap>): Promise<RunningRouter> =>
-    startRouter({
-      map,
-      caller,
-      identity: noIdentitySource,
-      registry: new Registry(),
-      host: '127.0.0.1',
-      port: 0,
-      http2Port: null,
-      adminToken: null,
-      ...(reloadMap === undefined ? {} : { reloadMap }),
-      onFault: (error) => faults.push(error),
-    });
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'skyshard-edge-'));
@@ -91,7 +87,8 @@ describe('two nodes, one with an edge, and a router apart', () => {
           name: `n${index}`,
           mapJson: json,
           readMap: () => json,
-          onNewMap: (newest) => index === 0 && edge.router.useMap(newest),
+          serveThreads: threads,
+          edge: index === 0 ? edgeSettings : undefined,
           dataDir: join(folder, `n${index}`),
           host: '127.0.0.1',
           port,
@@ -106,8 +103,18 @@ describe('two nodes, one with an edge, and a router apart', () => {
         }),
       );
     }
-    edge = await routerOn(nodes[0]!.callerOf(client), async () => nodes[0]!.maps.reload());
-    apart = await routerOn(client);
+    edgePort = nodes[0]!.routerPort!;
+    apart = await startRouter({
+      map,
+      caller: client,
+      identity: noIdentitySource,
+      registry: new Registry(),
+      host: '127.0.0.1',
+      port: 0,
+      http2Port: null,
+      adminToken: null,
+      onFault: (error) => faults.push(error),
+    });
     const gatherer = new PoolGatherer();
     const log = new RemoteLog({ caller: client, map: () => map });
     const durable = new Set<Promise<void>>();
@@ -118,13 +125,13 @@ describe('two nodes, one with an edge, and a router apart', () => {
     }
     await Promise.all(durable);
     await log[Symbol.asyncDispose]();
-    const settled = await fetch(`http://127.0.0.1:${edge.port}/v1/settle`, {
+    const settled = await fetch(`http://127.0.0.1:${edgePort}/v1/settle`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: '{}',
     });
     expect(settled.status).toBe(200);
-    edgeLoad = new GrpcLoad(edge.port, 16);
+    edgeLoad = new GrpcLoad(edgePort, 16);
     apartLoad = new GrpcLoad(apart.port, 16);
     hot = await hotMethods(gatherer.pools(network.seed), network.seed, apartLoad);
   }, 120_000);
@@ -132,7 +139,6 @@ describe('two nodes, one with an edge, and a router apart', () => {
   afterAll(async () => {
     edgeLoad.close();
     apartLoad.close();
-    await edge.close();
     await apart.close();
     await client[Symbol.asyncDispose]();
     for (const node of nodes) await node.close();
@@ -172,17 +178,29 @@ describe('two nodes, one with an edge, and a router apart', () => {
     await edgeLoad.ask(grpcRequest('CreateActorMute', encodeMessage('CreateActorMuteRequest', mute)));
     const page = grpcRequest('GetMutes', encodeMessage('GetMutesRequest', { actorDid: did, limit: 5, cursor: '' }));
     expect((await edgeLoad.ask(page)).includes('did:web:muted.example')).toBe(true);
-    const status = await fetch(`http://127.0.0.1:${edge.port}/v1/status`);
+    const status = await fetch(`http://127.0.0.1:${edgePort}/v1/status`);
     const { nodes: shown } = (await status.json()) as { nodes: { name: string; state: string }[] };
     expect(shown.map(({ name, state }) => `${name} ${state}`)).toEqual(['n0 up', 'n1 up']);
   });
 
-  it('takes the newer map of its node', async () => {
-    const ports = nodes.map(({ port }) => port);
-    json = mapJson(2, ports);
-    expect(nodes[0]!.maps.reload().epoch).toBe(2);
-    expect(edge.router.map.epoch).toBe(2);
+  it('refuses calls once a peer has a newer map, and takes that map', async () => {
+    json = mapJson(
+      2,
+      nodes.map(({ port }) => port),
+    );
+    await using newer = new NodeClient({ map: parseShardMap(json) });
+    const status = await newer.call({
+      node: 'n0',
+      method: nodeCalls.status,
+      payload: Buffer.alloc(0),
+      timeoutMs: 5_000,
+    });
+    expect(status.length).toBeGreaterThan(0);
     const [request] = hot.find(({ name }) => name === 'GetActors')!.requests;
+    await until(async () => {
+      const shown = await fetch(`http://127.0.0.1:${edgePort}/v1/status`);
+      return ((await shown.json()) as { epoch: number }).epoch === 2;
+    });
     expect((await edgeLoad.ask(request!)).length).toBeGreaterThan(0);
   });
 });

@@ -1,4 +1,4 @@
-/** The nodes of the shard map, as other processes call them. */
+/** The nodes of the shard map, as a process without slots calls them. */
 import { MapFollower } from '../../shardmap/map-follower.ts';
 import type { ShardMap } from '../../shardmap/shard-map.ts';
 import { NodeClient } from '../../wire/node-client.ts';
@@ -14,34 +14,13 @@ export type ClusterListeners = {
 
 export type ClusterClient = { readonly maps: MapFollower; readonly caller: NodeClient };
 
-/** Calls nodes over the wire. The owner disposes of it, and gives it newer maps. */
-export function wireClient(
-  { clock, log }: CommandContext,
-  map: ShardMap,
-  clusterToken: string | null,
-  { sawEpoch, onLost }: Pick<ClusterListeners, 'onLost'> & { readonly sawEpoch: (epoch: number) => void },
-): NodeClient {
-  return new NodeClient({
-    map,
-    onOtherEpoch: (_node, epoch) => sawEpoch(epoch),
-    clusterToken,
-    trustedCertificates: readTrustedCertificates(map),
-    clock,
-    onProblem: (node, problem) => {
-      onLost?.(node);
-      log('warn', `node ${node} is lost: ${problem}`);
-    },
-  });
-}
-
 /** Follows the map, and calls the nodes of the newest. The owner disposes of `caller`. */
 export function clusterClient(
-  context: CommandContext,
+  { settings, clock, log }: CommandContext,
   map: ShardMap,
   clusterToken: string | null,
   { onNewMap, onLost }: ClusterListeners = {},
 ): ClusterClient {
-  const { settings, clock, log } = context;
   const maps = new MapFollower({
     map,
     read: () => readMapFile(settings.map).map,
@@ -53,7 +32,16 @@ export function clusterClient(
     note: (message, fields) => log('warn', message, fields),
     clock,
   });
-  const sawEpoch = (epoch: number): void => maps.saw(epoch);
-  const caller = wireClient(context, map, clusterToken, { sawEpoch, ...(onLost === undefined ? {} : { onLost }) });
+  const caller = new NodeClient({
+    map,
+    onOtherEpoch: (_node, epoch) => maps.saw(epoch),
+    clusterToken,
+    trustedCertificates: readTrustedCertificates(map),
+    clock,
+    onProblem: (node, problem) => {
+      onLost?.(node);
+      log('warn', `node ${node} is lost: ${problem}`);
+    },
+  });
   return { maps, caller };
 }

@@ -37,6 +37,8 @@ export type Http2EdgeOptions = PageRules & {
   readonly router: ServiceRouter;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Other threads of this process listen on the port, too. */
+  readonly isShared: boolean;
   readonly tls: TlsFiles | null;
   readonly limits: BodyLimitsOfCalls & Partial<Http2Limits> & { readonly httpConnectionsMax: number };
   readonly clock: Clock;
@@ -193,7 +195,8 @@ export async function startHttp2Edge(options: Http2EdgeOptions): Promise<Listeni
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(listenError(options.host, options.port, cause)));
-    server.listen(options.port, options.host, resolve);
+    const { port, host, isShared: reusePort } = options;
+    server.listen({ port, host, reusePort }, resolve);
   });
   const closed = new Promise<void>((resolve) => server.once('close', () => resolve()));
   return {

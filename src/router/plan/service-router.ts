@@ -21,6 +21,9 @@ const sharedRequestBytesMax = 512;
 /** A caller's longer timeout is cut to this. Units: ms. */
 const timeoutMsMax = 60_000;
 
+/** How often the routers of a process have written. */
+export type WriteCount = { readonly add: () => void; readonly read: () => number };
+
 export type ServiceRouterOptions = {
   readonly map: ShardMap;
   readonly caller: NodeCaller;
@@ -30,6 +33,8 @@ export type ServiceRouterOptions = {
   readonly clock: Clock;
   /** Reads the map again after a node refuses our epoch, and gives it to `caller`. */
   readonly reloadMap?: () => Promise<ShardMap>;
+  /** Shared by the routers of a process, if it has several. */
+  readonly writes?: WriteCount;
   /** Called after each request, so it must be cheap. */
   readonly observe?: (method: string, durationMs: number, code: ErrorCode | null) => void;
   /** Called when an invariant breaks, which the request's caller sees as `Internal`. */
@@ -50,6 +55,7 @@ export class ServiceRouter {
   readonly #shared = new Map<string, Promise<Uint8Array>>();
   #fanOut: FanOut;
   #reloading: Promise<void> | null = null;
+  #writesSeen = 0;
 
   constructor(options: ServiceRouterOptions) {
     this.#options = options;
@@ -94,6 +100,14 @@ export class ServiceRouter {
 
   /** Says that a write was sent: no later request may share an answer that began before. */
   wrote(): void {
+    this.#options.writes?.add();
+    this.#shared.clear();
+  }
+
+  #dropAnswersBeforeWrites(): void {
+    const writes = this.#options.writes?.read() ?? 0;
+    if (writes === this.#writesSeen) return;
+    this.#writesSeen = writes;
     this.#shared.clear();
   }
 
@@ -105,6 +119,7 @@ export class ServiceRouter {
   #answer(plan: Plan, request: Buffer, context: RequestContext, startMs: number): Promise<Uint8Array> {
     const isShareable = plan.isShared && context.timeoutMs === null && request.length <= sharedRequestBytesMax;
     if (!isShareable) return this.#run(plan, request, context, startMs);
+    this.#dropAnswersBeforeWrites();
     const key = `${plan.method} ${request.latin1Slice()}`;
     const inFlight = this.#shared.get(key);
     if (inFlight !== undefined) return inFlight;

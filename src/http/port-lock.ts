@@ -1,0 +1,39 @@
+/**
+ * Keeps other processes off a port on which several threads of this one listen.
+ *
+ * The kernel lets every socket of one user share such a port, so a second skyshard would silently
+ * take a part of the connections. Owns: a name among the abstract sockets of the network namespace,
+ * which ends with the process, and a look at whether anything else listens.
+ */
+import { createServer, type Server } from 'node:net';
+import { listenError } from './json-server.ts';
+
+function listening(server: Server, options: object, host: string, port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => reject(listenError(host, port, cause)));
+    server.listen(options, () => resolve(server));
+  });
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+/**
+ * Takes a port for the threads of this process; 0 takes a free one. Call it before they listen.
+ *
+ * Returns: the port. Errors: DataPlaneError `ConfigInvalid` for a port that is taken.
+ */
+export async function lockPort(host: string, port: number): Promise<{ readonly port: number } & AsyncDisposable> {
+  // Not shared: fails if anything listens.
+  const probe = await listening(createServer(), { host, port }, host, port);
+  const address = probe.address();
+  const taken = typeof address === 'object' && address !== null ? address.port : port;
+  try {
+    const lock = await listening(createServer(), { path: `\0skyshard-port-${host}-${taken}` }, host, taken);
+    lock.unref();
+    return { port: taken, [Symbol.asyncDispose]: () => closed(lock) };
+  } finally {
+    await closed(probe);
+  }
+}

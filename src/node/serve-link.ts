@@ -1,0 +1,145 @@
+/**
+ * The main thread's end of a further serving thread: answers what that one may not do itself.
+ *
+ * Owns: the worker. When it dies, `onDeath` is called, since the node would serve with fewer
+ * threads than its operator asked for.
+ */
+import { Worker } from 'node:worker_threads';
+import { systemClock } from '../base/clock.ts';
+import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
+import { InvariantError } from '../base/invariant.ts';
+import type { SettleBody } from '../http/settle-body.ts';
+import type { EraseAtIngest } from '../router/private-routes.ts';
+import type { FromServeThread, Question, ServeThreadOptions, ThreadMetrics, ToServeThread } from './serve-messages.ts';
+import type { NodeControl } from './serving-thread.ts';
+
+export type ServeLinkOptions = {
+  readonly thread: Omit<ServeThreadOptions, 'controlCalls' | 'asksIngest'>;
+  readonly control: NodeControl;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+  /** Not called for an end that was requested. */
+  readonly onDeath: (error: Error) => void;
+};
+
+export class ServeLink implements AsyncDisposable {
+  readonly #worker: Worker;
+  readonly #control: NodeControl;
+  readonly #onDeath: (error: Error) => void;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #metricsById = new Map<number, (metrics: ThreadMetrics) => void>();
+  #nextId = 1;
+  #isClosing = false;
+
+  constructor({ thread, control, note, onDeath }: ServeLinkOptions) {
+    this.#control = control;
+    this.#onDeath = onDeath;
+    const workerData: ServeThreadOptions = {
+      ...thread,
+      controlCalls: [...control.handlers.keys()],
+      asksIngest: control.askingIngest.settleIngest !== undefined,
+    };
+    this.#worker = new Worker(new URL('./serve-thread.ts', import.meta.url), {
+      workerData,
+      transferList: [...thread.feeds.ports],
+      name: 'skyshard-serve',
+    });
+    this.#worker.on('message', (message: FromServeThread) => {
+      if (message.type === 'note') note(message.message, {});
+      else this.#take(message);
+    });
+    this.#worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))));
+    this.#worker.on('exit', (code) => this.#die(new Error(`a serving thread ended with code ${code}`)));
+    this.#ready.promise.catch(() => {});
+  }
+
+  #die(error: Error): void {
+    for (const resolve of this.#metricsById.values()) resolve([]);
+    this.#metricsById.clear();
+    this.#ready.reject(error);
+    this.#ended.resolve();
+    if (!this.#isClosing) this.#onDeath(error);
+  }
+
+  #post(message: ToServeThread): void {
+    this.#worker.postMessage(message);
+  }
+
+  #take(message: FromServeThread): void {
+    switch (message.type) {
+      case 'ready':
+        return this.#ready.resolve();
+      case 'call':
+        return void this.#answer(message.id, () => this.#call(message));
+      case 'question':
+        return void this.#answer(message.id, () => this.#replyTo(message.question, message.body));
+      case 'epoch':
+        return this.#control.saw(message.epoch);
+      case 'metrics':
+        this.#metricsById.get(message.id)?.(message.metrics);
+        this.#metricsById.delete(message.id);
+        return;
+      case 'fault':
+        return this.#die(new InvariantError(message.message));
+    }
+  }
+
+  async #answer(id: number, make: () => Promise<unknown> | unknown): Promise<void> {
+    try {
+      this.#post({ type: 'answered', id, value: await make() });
+    } catch (thrown) {
+      const { code, message, ownHint } = toDataPlaneError(thrown);
+      this.#post({ type: 'failed', id, code, message, hint: ownHint });
+      if (thrown instanceof InvariantError) this.#die(thrown);
+    }
+  }
+
+  async #call({ method, payload, epoch, timeoutMs }: FromServeThread & { type: 'call' }): Promise<Uint8Array> {
+    const handler = this.#control.handlers.get(method);
+    if (handler === undefined) throw new DataPlaneError('Unimplemented', `no method "${method}" on this node`);
+    const answer = handler(payload, { method, epoch, deadlineMs: systemClock.monotonicMs() + timeoutMs });
+    // A synchronous answer may be in memory of the next one.
+    return answer instanceof Uint8Array ? new Uint8Array(answer) : await answer;
+  }
+
+  async #replyTo(question: Question, body: unknown): Promise<unknown> {
+    const { status, metricsText, reload, askingIngest } = this.#control;
+    if (question === 'status') return await status();
+    if (question === 'metrics') return await metricsText();
+    if (question === 'settle-ingest') return await askingIngest.settleIngest?.(body as SettleBody);
+    if (question === 'erase-at-ingest') return await askingIngest.eraseAtIngest?.(body as Parameters<EraseAtIngest>[0]);
+    await reload();
+    return null;
+  }
+
+  /** Resolves once the thread listens. */
+  ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  useMap(mapJson: unknown): void {
+    this.#post({ type: 'map', mapJson });
+  }
+
+  /** Says that a peer has a newer map, so that the thread refuses calls until it gets one. */
+  saw(epoch: number): void {
+    this.#post({ type: 'epoch', epoch });
+  }
+
+  /** Returns the thread's own metrics, none once it has ended. */
+  metrics(): Promise<ThreadMetrics> {
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      if (this.#isClosing) return resolve([]);
+      this.#metricsById.set(id, resolve);
+      this.#post({ type: 'metrics', id });
+    });
+  }
+
+  /** Has the thread answer what it runs, close its sockets, and end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
+    this.#post({ type: 'close' });
+    await this.#ended.promise;
+  }
+}

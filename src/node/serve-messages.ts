@@ -1,0 +1,58 @@
+/** Messages between a node's main thread and its other serving threads. */
+import type { MetricObjectWithValues, MetricValue } from 'prom-client';
+import type { ErrorCode } from '../base/data-plane-error.ts';
+import type { ChangeOutlets } from './change-feed.ts';
+import type { ServeSettings } from './serving-thread.ts';
+
+/** What such a thread starts with. */
+export type ServeThreadOptions = {
+  readonly settings: ServeSettings;
+  /** The parsed JSON of the shard map; the thread checks it again. */
+  readonly mapJson: unknown;
+  /** Calls that the main thread answers. */
+  readonly controlCalls: readonly string[];
+  readonly asksIngest: boolean;
+  readonly feeds: ChangeOutlets;
+  /** Names the thread in metrics. */
+  readonly thread: number;
+};
+
+export type ThreadMetrics = readonly MetricObjectWithValues<MetricValue<string>>[];
+
+/** What a serving thread asks of the main thread, besides calls. */
+export type Question = 'status' | 'metrics' | 'reload' | 'settle-ingest' | 'erase-at-ingest';
+
+/** A message with an `id` answers the one with the same id, or is answered by it. */
+export type ToServeThread =
+  | { readonly type: 'answered'; readonly id: number; readonly value: unknown }
+  | {
+      readonly type: 'failed';
+      readonly id: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly hint: string;
+    }
+  /** A newer map, of the same slots; checked. */
+  | { readonly type: 'map'; readonly mapJson: unknown }
+  /** A peer has a newer map than this node. */
+  | { readonly type: 'epoch'; readonly epoch: number }
+  | { readonly type: 'metrics'; readonly id: number }
+  | { readonly type: 'close' };
+
+export type FromServeThread =
+  | { readonly type: 'ready' }
+  | {
+      readonly type: 'call';
+      readonly id: number;
+      readonly method: string;
+      readonly payload: Uint8Array;
+      readonly epoch: number;
+      readonly timeoutMs: number;
+    }
+  | { readonly type: 'question'; readonly id: number; readonly question: Question; readonly body: unknown }
+  | { readonly type: 'epoch'; readonly epoch: number }
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: ThreadMetrics }
+  | { readonly type: 'note'; readonly message: string }
+  /** An invariant broke: the node ends. */
+  | { readonly type: 'fault'; readonly message: string }
+  | { readonly type: 'closed' };

@@ -1,0 +1,144 @@
+/**
+ * Entry point of a further serving thread: its own reads and caches, on the ports of the node.
+ *
+ * What is no read it asks of the main thread. It closes its sockets before it ends: a thread that
+ * leaves with open ones aborts the process.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { Registry } from 'prom-client';
+import { systemClock } from '../base/clock.ts';
+import { errorFromPeer } from '../base/data-plane-error.ts';
+import { parseShardMap } from '../shardmap/shard-map.ts';
+import type { CallHandler } from '../wire/node-caller.ts';
+import { ChangeInlet, sharedWriteCount } from './change-feed.ts';
+import type { FromServeThread, Question, ServeThreadOptions, ThreadMetrics, ToServeThread } from './serve-messages.ts';
+import { type NodeControl, openServingThread, type ServingThread } from './serving-thread.ts';
+import { openReaders } from './slot-reader.ts';
+
+type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void };
+
+function post(message: FromServeThread): void {
+  parentPort!.postMessage(message);
+}
+
+/** Asks the main thread, and holds the map as that thread last said it. */
+class MainThread {
+  readonly #waitingById = new Map<number, Waiting>();
+  #nextId = 1;
+  map;
+  #seenEpoch;
+
+  constructor(mapJson: unknown) {
+    this.map = parseShardMap(mapJson);
+    this.#seenEpoch = this.map.epoch;
+  }
+
+  #ask(make: (id: number) => FromServeThread): Promise<unknown> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#waitingById.set(id, { resolve, reject });
+      post(make(id));
+    });
+  }
+
+  question(question: Question, body: unknown = null): Promise<unknown> {
+    return this.#ask((id) => ({ type: 'question', id, question, body }));
+  }
+
+  /** Returns the handler of a call that the main thread answers. */
+  handlerOf(method: string): CallHandler {
+    return async (payload, { epoch, deadlineMs }) => {
+      const timeoutMs = deadlineMs - systemClock.monotonicMs();
+      // A copy, since the memory of a call is reused.
+      const copy = new Uint8Array(payload);
+      return (await this.#ask((id) => ({ type: 'call', id, method, payload: copy, epoch, timeoutMs }))) as Uint8Array;
+    };
+  }
+
+  take(message: Extract<ToServeThread, { readonly type: 'answered' | 'failed' }>): void {
+    const waiting = this.#waitingById.get(message.id);
+    this.#waitingById.delete(message.id);
+    if (message.type === 'answered') waiting?.resolve(message.value);
+    else waiting?.reject(errorFromPeer('the main thread', message.code, message.message, message.hint));
+  }
+
+  saw(epoch: number, isOwn: boolean): void {
+    if (epoch <= this.#seenEpoch) return;
+    this.#seenEpoch = epoch;
+    if (isOwn) post({ type: 'epoch', epoch });
+  }
+
+  refusal(): string | null {
+    if (this.#seenEpoch <= this.map.epoch) return null;
+    return `this process has the shard map of epoch ${this.map.epoch}, and a peer that of ${this.#seenEpoch}`;
+  }
+}
+
+function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOptions): NodeControl {
+  return {
+    handlers: new Map(controlCalls.map((method) => [method, main.handlerOf(method)])),
+    map: () => main.map,
+    saw: (epoch) => main.saw(epoch, true),
+    refusal: () => main.refusal(),
+    reload: async () => {
+      await main.question('reload');
+      return main.map;
+    },
+    status: async () => (await main.question('status')) as object,
+    metricsText: async () => (await main.question('metrics')) as string,
+    askingIngest: asksIngest
+      ? {
+          settleIngest: async (body) => (await main.question('settle-ingest', body)) as object,
+          eraseAtIngest: async (body) => (await main.question('erase-at-ingest', body)) as object,
+        }
+      : {},
+  };
+}
+
+async function run(options: ServeThreadOptions): Promise<void> {
+  const { settings, mapJson, feeds, thread } = options;
+  const registry = new Registry();
+  registry.setDefaultLabels({ thread: String(thread) });
+  const main = new MainThread(mapJson);
+  const readers = openReaders(settings.ownSlots, settings.dataDir, settings.slotMapBytes);
+  let serving: ServingThread | null = null;
+  const inlet = new ChangeInlet(feeds, (slot, changes) => serving?.reads.invalidate(slot, changes));
+  const close = async (): Promise<void> => {
+    await serving?.close();
+    inlet.close();
+    for (const { environment } of readers.values()) await environment.close();
+    post({ type: 'closed' });
+    parentPort!.close();
+  };
+  parentPort!.on('message', (message: ToServeThread) => {
+    switch (message.type) {
+      case 'answered':
+      case 'failed':
+        return main.take(message);
+      case 'map':
+        main.map = parseShardMap(message.mapJson);
+        return serving?.useMap(main.map);
+      case 'epoch':
+        return main.saw(message.epoch, false);
+      case 'metrics':
+        return void registry
+          .getMetricsAsJSON()
+          .then((metrics) => post({ type: 'metrics', id: message.id, metrics: metrics as ThreadMetrics }));
+      case 'close':
+        return void close();
+    }
+  });
+  serving = await openServingThread(settings, {
+    readers,
+    control: controlOf(main, options),
+    beforeRead: () => inlet.catchUp(),
+    writes: sharedWriteCount(feeds.counts),
+    registry,
+    onFault: (error, method) => post({ type: 'fault', message: `${method}: ${error.message}` }),
+    note: (message) => post({ type: 'note', message }),
+    clock: systemClock,
+  });
+  post({ type: 'ready' });
+}
+
+await run(workerData as ServeThreadOptions);

@@ -1,0 +1,200 @@
+/**
+ * One thread of a node that serves: its reads, its caches, its sockets, and an edge if asked for.
+ *
+ * The main thread of a node is one; further ones run in workers. What is no read (writes, status,
+ * the map) is the main thread's, and reaches it through `NodeControl`.
+ */
+import { readFileSync } from 'node:fs';
+import type { Registry } from 'prom-client';
+import type { Clock } from '../base/clock.ts';
+import type { InvariantError } from '../base/invariant.ts';
+import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts';
+import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
+import { type LookUpSettings, startLookingUpRouter } from '../router/looking-up-router.ts';
+import type { WriteCount } from '../router/plan/service-router.ts';
+import type { AskingIngest, RunningRouter } from '../router/router-server.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { CallHandler } from '../wire/node-caller.ts';
+import { nodeCalls } from '../wire/node-calls.ts';
+import { NodeClient } from '../wire/node-client.ts';
+import { registerCacheMetrics } from './cache-metrics.ts';
+import { type RunningServing, startServing } from './serving.ts';
+import type { SlotReader } from './slot-reader.ts';
+
+/** Where a node's edge listens; it asks other nodes over the wire. */
+export type EdgeSettings = LookUpSettings & {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly routerPort: number;
+  /** Null serves no HTTP/2. */
+  readonly http2Port: number | null;
+};
+
+/** Can be posted between threads. */
+export type ServeSettings = {
+  readonly name: string;
+  readonly ownSlots: readonly number[];
+  readonly dataDir: string;
+  readonly slotMapBytes: number;
+  readonly prefetchReads: boolean;
+  readonly recordCacheBytes: number;
+  /** See ReadOptions; null for the defaults. */
+  readonly didCacheBytes: number | null;
+  readonly host: string;
+  readonly allowedHosts?: readonly string[] | undefined;
+  readonly port: number;
+  /** Several threads listen on the same ports. */
+  readonly isShared: boolean;
+  readonly adminToken: string | null;
+  readonly clusterToken: string | null;
+  readonly edge: EdgeSettings | null;
+};
+
+/** What the main thread does for all serving threads. */
+export type NodeControl = {
+  /** Handlers of calls that are no reads, by method name. */
+  readonly handlers: ReadonlyMap<string, CallHandler>;
+  readonly map: () => ShardMap;
+  /** Takes the epoch of a peer's frame. */
+  readonly saw: (epoch: number) => void;
+  /** Returns why calls to slots are refused with `WrongEpoch`, or null. */
+  readonly refusal: () => string | null;
+  /** Reads the map's file again. */
+  readonly reload: () => Promise<ShardMap>;
+  /** The body of `GET /v1/status`. */
+  readonly status: () => Promise<object>;
+  /** The metrics of all threads. */
+  readonly metricsText: () => Promise<string>;
+  readonly askingIngest: AskingIngest;
+};
+
+export type ServingParts = {
+  readonly readers: ReadonlyMap<number, SlotReader>;
+  readonly control: NodeControl;
+  /** Called before each read. */
+  readonly beforeRead?: (() => void) | undefined;
+  /** Of the routers of all threads. */
+  readonly writes: WriteCount;
+  readonly registry: Registry;
+  readonly onFault: (error: InvariantError, method: string) => void;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+  readonly clock: Clock;
+};
+
+export type ServingThread = {
+  readonly port: number;
+  /** Of the edge; null without one. */
+  readonly routerPort: number | null;
+  readonly http2Port: number | null;
+  readonly reads: Reads;
+  /** Takes a newer map, which the main thread has put in force. */
+  useMap(map: ShardMap): void;
+  close(): Promise<void>;
+};
+
+function afterLook(beforeRead: () => void, handlers: Iterable<[string, CallHandler]>): [string, CallHandler][] {
+  return Array.from(handlers, ([call, handler]) => [
+    call,
+    (payload, context) => {
+      beforeRead();
+      return handler(payload, context);
+    },
+  ]);
+}
+
+type Edge = { readonly router: RunningRouter; readonly others: NodeClient };
+
+async function startEdge(settings: ServeSettings, edge: EdgeSettings, parts: ServingParts, serving: RunningServing) {
+  const { control, writes, registry, clock, note, onFault } = parts;
+  const { name, clusterToken, adminToken, allowedHosts, isShared } = settings;
+  const map = control.map();
+  const others = new NodeClient({
+    map,
+    clusterToken,
+    trustedCertificates: map.tls === null ? null : readFileSync(map.tls.certFile),
+    onOtherEpoch: (_node, epoch) => control.saw(epoch),
+    onProblem: (node, problem) => note(`node ${node} is lost: ${problem}`, {}),
+    clock,
+  });
+  const options = {
+    map,
+    caller: serving.callerOf(name, others),
+    writes,
+    registry,
+    metricsText: control.metricsText,
+    host: edge.host,
+    ...(allowedHosts === undefined ? {} : { allowedHosts }),
+    port: edge.routerPort,
+    http2Port: edge.http2Port,
+    isShared,
+    adminToken,
+    reloadMap: control.reload,
+    ...control.askingIngest,
+    onFault,
+    clock,
+  };
+  try {
+    return { router: await startLookingUpRouter(options, edge), others };
+  } catch (thrown) {
+    await others[Symbol.asyncDispose]();
+    throw thrown;
+  }
+}
+
+/** Serves. Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startServing`. */
+export async function openServingThread(settings: ServeSettings, parts: ServingParts): Promise<ServingThread> {
+  const { readers, control, beforeRead, registry, onFault, clock } = parts;
+  const { host, allowedHosts, port, isShared, adminToken, clusterToken, didCacheBytes } = settings;
+  const reads = createReadHandlers({
+    slots: control.map().slots,
+    stateOf: (slot) => readers.get(slot)?.state,
+    refreshReads: (slot) => readers.get(slot)?.environment.refreshReads(),
+    prefetchReads: settings.prefetchReads,
+    recordCacheBytes: settings.recordCacheBytes,
+    ...(didCacheBytes === null ? {} : { didCacheBytes }),
+    clock,
+  });
+  registerCacheMetrics(registry, reads.cacheByName);
+  const own = [...reads.handlers, [nodeCalls.records, createRecordBatchHandler(reads)] as [string, CallHandler]];
+  const serving = await startServing({
+    host,
+    allowedHosts,
+    port,
+    isShared,
+    tls: control.map().tls,
+    clusterToken,
+    adminToken,
+    handlers: new Map([...control.handlers, ...(beforeRead === undefined ? own : afterLook(beforeRead, own))]),
+    epoch: () => control.map().epoch,
+    onNewerEpoch: control.saw,
+    epochRefusal: control.refusal,
+    isReady: () => control.refusal() === null,
+    status: control.status,
+    metricsText: control.metricsText,
+    registry,
+    onFault,
+    clock,
+  });
+  let edge: Edge | null = null;
+  try {
+    if (settings.edge !== null) edge = await startEdge(settings, settings.edge, parts, serving);
+  } catch (thrown) {
+    await serving.close();
+    throw thrown;
+  }
+  return {
+    port: serving.port,
+    routerPort: edge?.router.port ?? null,
+    http2Port: edge?.router.http2Port ?? null,
+    reads,
+    useMap: (map) => {
+      edge?.others.setMap(map);
+      edge?.router.router.useMap(map);
+    },
+    close: async () => {
+      await edge?.router.close();
+      await edge?.others[Symbol.asyncDispose]();
+      await serving.close();
+    },
+  };
+}

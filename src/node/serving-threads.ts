@@ -1,0 +1,100 @@
+/** The threads of a node that serve: the main one, and workers beside it. */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { AggregatorRegistry, type Registry } from 'prom-client';
+import { lockPort } from '../http/port-lock.ts';
+import type { WriteCount } from '../router/plan/service-router.ts';
+import type { ShardMap } from '../shardmap/shard-map.ts';
+import { type ChangeOutlets, sharedCounts, sharedWriteCount } from './change-feed.ts';
+import { ServeLink } from './serve-link.ts';
+import { openServingThread, type ServeSettings, type ServingParts, type ServingThread } from './serving-thread.ts';
+
+/** The channels from each apply thread to each serving thread but the main one. */
+export type Feeds = {
+  readonly outlets: readonly ChangeOutlets[];
+  readonly inlets: readonly ChangeOutlets[];
+  readonly writes: WriteCount;
+};
+
+/** Makes the channels, and the count that all threads share. */
+export function feedsBetween(applyThreads: number, otherServeThreads: number): Feeds {
+  const counts = sharedCounts();
+  const outlets: MessagePort[][] = Array.from({ length: applyThreads }, () => []);
+  const inlets: MessagePort[][] = Array.from({ length: otherServeThreads }, () => []);
+  for (const from of outlets) {
+    for (const to of inlets) {
+      const { port1, port2 } = new MessageChannel();
+      from.push(port1);
+      to.push(port2);
+    }
+  }
+  const withCount = (ports: readonly MessagePort[]): ChangeOutlets => ({ ports, counts });
+  return { outlets: outlets.map(withCount), inlets: inlets.map(withCount), writes: sharedWriteCount(counts) };
+}
+
+export type ServingThreadsOptions = Omit<ServingParts, 'beforeRead'> & {
+  readonly settings: Omit<ServeSettings, 'isShared'>;
+  readonly mapJson: unknown;
+  /** One for each thread beside the main one. */
+  readonly inlets: readonly ChangeOutlets[];
+  readonly onDeath: (error: Error) => void;
+};
+
+/** Returns the settings with real ports, which no other process can take while they are locked. */
+async function withLockedPorts(settings: ServeSettings, locks: AsyncDisposable[]): Promise<ServeSettings> {
+  const lock = async (host: string, port: number): Promise<number> => {
+    const taken = await lockPort(host, port);
+    locks.push(taken);
+    return taken.port;
+  };
+  const { edge } = settings;
+  const port = await lock(settings.host, settings.port);
+  if (edge === null) return { ...settings, port };
+  const routerPort = await lock(edge.host, edge.routerPort);
+  const http2Port = edge.http2Port === null ? null : await lock(edge.host, edge.http2Port);
+  return { ...settings, port, edge: { ...edge, routerPort, http2Port } };
+}
+
+export class ServingThreads implements AsyncDisposable {
+  /** Null until it serves. */
+  main: ServingThread | null = null;
+  readonly #others: ServeLink[] = [];
+  readonly #locks: AsyncDisposable[] = [];
+
+  /** Starts all threads, and waits until they listen. Errors: see `openServingThread`. */
+  async start({ settings, mapJson, inlets, onDeath, ...parts }: ServingThreadsOptions): Promise<ServingThread> {
+    const isShared = inlets.length > 0;
+    const shared = { ...settings, isShared };
+    const withPorts = isShared ? await withLockedPorts(shared, this.#locks) : shared;
+    this.main = await openServingThread(withPorts, parts);
+    const { control, note } = parts;
+    for (const [index, feeds] of inlets.entries()) {
+      const thread = { settings: withPorts, mapJson, feeds, thread: index + 1 };
+      this.#others.push(new ServeLink({ thread, control, note, onDeath }));
+    }
+    await Promise.all(this.#others.map((link) => link.ready()));
+    return this.main;
+  }
+
+  useMap(mapJson: unknown, map: ShardMap): void {
+    this.main?.useMap(map);
+    for (const link of this.#others) link.useMap(mapJson);
+  }
+
+  /** Says that a peer has a newer map than this process. */
+  saw(epoch: number): void {
+    for (const link of this.#others) link.saw(epoch);
+  }
+
+  /** Returns the metrics of all threads, those of workers labelled. `registry` is the main's. */
+  async metricsText(registry: Registry): Promise<string> {
+    if (this.#others.length === 0) return await registry.metrics();
+    const all = await Promise.all([registry.getMetricsAsJSON(), ...this.#others.map((link) => link.metrics())]);
+    return await AggregatorRegistry.aggregate(all as object[]).metrics();
+  }
+
+  /** Lets running calls end, closes all sockets, and only then ends the threads. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.main?.close(), ...this.#others.map((link) => link[Symbol.asyncDispose]())]);
+    for (const lock of this.#locks) await lock[Symbol.asyncDispose]();
+  }
+}
