@@ -20,7 +20,8 @@ import type { ApplyContext } from './apply-context.ts';
  */
 export function putJudgedNotice({ state, isResent }: ApplyContext, owner: number, notice: Notice): void {
   if (isResent && notice.sortMs <= noticesRemovedUpToMs(state, owner) && !hasNotice(state, owner, notice)) return;
-  putNotice(state, owner, { ...notice, isMuted: isThreadMuted(state, owner, notice.subject) });
+  const isMuted = isThreadMuted(state, owner, notice.subject);
+  putNotice(state, owner, isMuted ? { ...notice, isMuted } : notice);
 }
 
 function isThreadMuted(state: SlotState, owner: number, subject: RecordRef | null): boolean {
