@@ -1,7 +1,7 @@
 /** What an import would read: tables that it can read, and about how many rows they have. */
 import { readImportState } from './import-state.ts';
 import type { RowSource } from './postgres-source.ts';
-import { actorColumns, labelColumns, ownedTables, recordColumns, suggestionTables, textAt } from './row-entries.ts';
+import { actorColumns, keyedTables, ownedTables, recordColumns, suggestionTables, textAt } from './row-entries.ts';
 
 export type PlannedTable = {
   readonly table: string;
@@ -23,7 +23,9 @@ const queries: readonly (readonly [table: string, query: string])[] = [
   ['actor', `SELECT ${actorColumns} FROM ${actorTables}`],
   ['record', `SELECT ${recordColumns} FROM "record"`],
   ...ownedTables.map(({ name, columns }) => [name, `SELECT ${columns} FROM "${name}"`] as const),
-  ['label', `SELECT ${labelColumns} FROM "label"`],
+  ...keyedTables.map(
+    ({ name, key, columns }) => [name, `SELECT ${[...key, ...columns].join(', ')} FROM "${name}"`] as const,
+  ),
   ...suggestionTables.map(({ name, query }) => [name, query] as const),
 ];
 

@@ -13,8 +13,8 @@ const stateShape = objectShape({
   /** Ranges, by number, and tables that are imported and durable in the logs. */
   rangesDone: v.array(countShape),
   tablesDone: v.array(textShape),
-  /** The key of the last label that is, or null before the first. */
-  labelsAfter: v.nullable(v.array(v.string('must be a text'))),
+  /** By table that is read by pages, the key of the last row that is. */
+  pagesAfter: recordShape(v.string(), v.array(v.string('must be a text'))),
   counts: recordShape(v.string(), countShape),
 });
 

@@ -1,16 +1,16 @@
 /**
  * Imports the database of an official data plane into the logs of the slots.
  *
- * Owns: the ranges of DIDs that are read in parallel, and the pages of labels. A range or page
- * counts as done once all its entries are durable in the logs, so that an import that is run again
- * reads only the others; entries that come twice change nothing, and what came to a slot by itself
- * stays. Refuses: nothing of a range for one bad row, which is counted by its reason, and all of a
- * repo that an operator has purged.
+ * Owns: the ranges of DIDs that are read in parallel, and the pages of tables that no index orders
+ * by DID. A range or page counts as done once all its entries are durable in the logs, so that an
+ * import that is run again reads only the others; entries that come twice change nothing, and what
+ * came to a slot by itself stays. Refuses: nothing of a range for one bad row, which is counted by
+ * its reason, and all of a repo that an operator has purged.
  */
 import { isKeyableDid } from '../atproto/compact-key.ts';
 import type { ErasedKind } from '../atproto/private-namespace.ts';
 import type { Clock } from '../base/clock.ts';
-import type { PrivateWrite } from '../entry/entry.ts';
+import type { IfAbsentEntry, PrivateWrite } from '../entry/entry.ts';
 import { erasedKindsOf } from '../entry/erasure-writes.ts';
 import { suggestionChangesMax, suggestionsKey } from '../entry/suggestion.ts';
 import { isRevAhead } from '../ingest/ahead-watch.ts';
@@ -25,10 +25,8 @@ import {
   actorColumns,
   actorEntries,
   ifAbsent,
-  labelColumns,
-  labelKeyColumns,
-  labelKeyOfRow,
-  labelOfRow,
+  type KeyedTable,
+  keyedTables,
   type OwnedTable,
   ownedTables,
   recordColumns,
@@ -42,8 +40,8 @@ import {
 
 const rangesMax = 4_096;
 const actorsPerRange = 500;
-/** Labels that are read, and then durable, at a time. */
-const labelsPerPage = 20_000;
+/** Rows of a table without DIDs that are read, and then durable, at a time. */
+const rowsPerPage = 20_000;
 
 export type PostgresImportOptions = {
   readonly source: RowSource;
@@ -84,7 +82,7 @@ export class PostgresImport {
     database: '',
     boundaries: [],
     rangesDone: [],
-    labelsAfter: null,
+    pagesAfter: {},
     tablesDone: [],
     counts: {},
   };
@@ -124,7 +122,7 @@ export class PostgresImport {
       ranges.length = 0;
       await Promise.allSettled(workers);
     }
-    await this.#importLabels();
+    for (const table of keyedTables) await this.#importPages(table);
     await this.#importSuggestions();
     await markImport(appender, slots, false);
     this.#show(true);
@@ -229,40 +227,45 @@ export class PostgresImport {
     for await (const rows of this.#options.source.rows(query)) {
       for (const row of rows) {
         const did = textAt(row, 0);
-        if (!isKeyableDid(did) || this.#isRefused(did, range)) continue;
+        if (!isKeyableDid(did)) continue;
         const made = range.take(name, write(row));
-        if (made === null) continue;
-        if (this.#isErased(did, made)) range.count('refused erased');
-        else range.append(ifAbsent({ kind: 'private', did, write: made }, timesOfRow(table, row)));
+        if (made !== null)
+          this.#appendWanted(ifAbsent({ kind: 'private', did, write: made }, timesOfRow(table, row)), range);
       }
       await range.room();
     }
   }
 
-  /** Reads the labels by pages, in the order of their key. */
-  async #importLabels(): Promise<void> {
-    const columns = labelKeyColumns.join(', ');
-    while (!this.#state.tablesDone.includes('label')) {
-      const after = this.#state.labelsAfter?.map(literal).join(', ');
-      const where = after === undefined ? '' : `WHERE (${columns}) > (${after})`;
-      const query = `SELECT ${labelColumns} FROM "label" ${where} ORDER BY ${columns} LIMIT ${labelsPerPage}`;
+  /** Reads a table by pages, in the order of its key. */
+  async #importPages({ name, key, columns, entryOf }: KeyedTable): Promise<void> {
+    const [order, selected] = [key.join(', '), [...key, ...columns].join(', ')];
+    while (!this.#state.tablesDone.includes(name)) {
+      const after = this.#state.pagesAfter[name]?.map(literal).join(', ');
+      const where = after === undefined ? '' : `WHERE (${order}) > (${after})`;
+      const query = `SELECT ${selected} FROM "${name}" ${where} ORDER BY ${order} LIMIT ${rowsPerPage}`;
       const page = new DurableBatch(this.#options.appender);
       let last: string[] | null = null;
       for await (const rows of this.#options.source.rows(query)) {
-        for (const row of rows) this.#importLabel(row, page);
-        last = labelKeyOfRow(rows.at(-1)!);
+        for (const row of rows) {
+          const entry = page.take(name, entryOf(row, this.#options.clock.nowMs()));
+          if (entry !== null) this.#appendWanted(entry, page);
+        }
+        last = key.map((_column, index) => textAt(rows.at(-1)!, index));
         await page.room();
+        this.#show(false);
       }
       await page.end();
-      this.#state.labelsAfter = last;
-      if (last === null) this.#state.tablesDone.push('label');
+      if (last === null) this.#state.tablesDone.push(name);
+      else this.#state.pagesAfter[name] = last;
       this.#keep(page.counts);
     }
   }
 
-  #importLabel(row: CopyRow, page: DurableBatch): void {
-    const entry = page.take('label', labelOfRow(row, this.#options.clock.nowMs()));
-    if (entry !== null && !this.#isRefused(entry.did, page)) page.append(entry);
+  /** Appends what was neither purged nor erased; the rest is counted. */
+  #appendWanted(entry: IfAbsentEntry, batch: DurableBatch): void {
+    if (this.#isRefused(entry.did, batch)) return;
+    if (entry.entry.kind === 'private' && this.#isErased(entry.did, entry.entry.write)) batch.count('refused erased');
+    else batch.append(entry);
   }
 
   async #importSuggestions(): Promise<void> {

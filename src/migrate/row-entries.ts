@@ -171,15 +171,6 @@ export const ownedTables: readonly OwnedTable[] = [
     },
   },
   {
-    name: 'thread_mute',
-    columns: '"mutedByDid", "rootUri"',
-    times: null,
-    write: (row) => {
-      const root = parseRecordUri(textAt(row, 1));
-      return root === undefined ? refused('uri-bad') : written({ type: 'thread-mute', root });
-    },
-  },
-  {
     name: 'blob_takedown',
     columns: '"did", "cid", "takedownRef"',
     times: null,
@@ -227,19 +218,17 @@ export const ownedTables: readonly OwnedTable[] = [
   },
 ];
 
-/** Columns: src, uri, cid, val, neg, cts, exp. */
-export const labelColumns = '"src", "uri", "cid", "val", "neg"::text, "cts", "exp"';
+/** A table that no index orders by DID: it is read by pages of its key. */
+export type KeyedTable = {
+  readonly name: string;
+  readonly key: readonly string[];
+  /** After those of the key. */
+  readonly columns: readonly string[];
+  readonly entryOf: (row: CopyRow, nowMs: number) => Converted<IfAbsentEntry>;
+};
 
-/** Columns that tell labels apart, in the order of the index that does it. */
-export const labelKeyColumns = ['"src"', '"uri"', '"cid"', '"val"'] as const;
-
-/** Returns what tells a row of labels apart. */
-export function labelKeyOfRow(row: CopyRow): string[] {
-  return labelKeyColumns.map((_column, index) => textAt(row, index));
-}
-
-/** Reads a row of the table `label`. One from the future would hide all later ones. */
-export function labelOfRow(row: CopyRow, nowMs: number): Converted<IfAbsentEntry> {
+/** Columns: src, uri, cid, val, neg, cts, exp. One from the future would hide all later ones. */
+function labelOfRow(row: CopyRow, nowMs: number): Converted<IfAbsentEntry> {
   const [src, uri, cid, val] = [textAt(row, 0), textAt(row, 1), textAt(row, 2), textAt(row, 3)];
   const exp = nullableAt(row, 6);
   const read = readLabel({ src, uri, cid, val, neg: textAt(row, 4) === 'true', cts: textAt(row, 5), exp });
@@ -247,6 +236,23 @@ export function labelOfRow(row: CopyRow, nowMs: number): Converted<IfAbsentEntry
   if (isTimeAhead(Date.parse(read.value.cts), nowMs)) return refused('label-ahead');
   return { ok: true, value: ifAbsent({ kind: 'label', did: read.value.subject.did, label: read.value }) };
 }
+
+function threadMuteOfRow(row: CopyRow): Converted<IfAbsentEntry> {
+  const [root, did] = [parseRecordUri(textAt(row, 0)), textAt(row, 1)];
+  if (root === undefined) return refused('uri-bad');
+  if (!isKeyableDid(did)) return refused('did-bad');
+  return { ok: true, value: ifAbsent({ kind: 'private', did, write: { type: 'thread-mute', root } }) };
+}
+
+export const keyedTables: readonly KeyedTable[] = [
+  { name: 'thread_mute', key: ['"rootUri"', '"mutedByDid"'], columns: [], entryOf: threadMuteOfRow },
+  {
+    name: 'label',
+    key: ['"src"', '"uri"', '"cid"', '"val"'],
+    columns: ['"neg"::text', '"cts"', '"exp"'],
+    entryOf: labelOfRow,
+  },
+];
 
 /** The tables of suggestions: subject, order, tag, subject type. More than these are not taken. */
 export const suggestionTables: readonly { list: SuggestionList; name: string; query: string }[] = [

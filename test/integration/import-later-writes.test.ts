@@ -168,7 +168,7 @@ const cases: readonly Case[] = [
   ],
   [
     'an unmuted thread',
-    add('thread_mute', alice, uri),
+    add('thread_mute', uri, alice),
     () => write(alice, { type: 'thread-unmute', root: parseRecordUri(uri)! }),
     () => reads.ask('GetThreadMutesOnSubjects', { actorDid: alice, threadRoots: [uri] }),
   ],

@@ -131,7 +131,7 @@ it('reads every table in ranges, and finds no difference afterwards', async () =
   const seventh = await reads.ask('GetPostRecords', { uris: [`at://${didOf(7)}/app.bsky.feed.post/3k2aaaaaaaaaa`] });
   expect(seventh.records[0]!.tags).toEqual(['a', 'b']);
   expect((await reads.ask('GetLatestRev', { actorDid: one })).rev).toBe('3kzzzzzzzzzzz');
-}, 60_000);
+}, 180_000);
 
 it('says what psql says when the database cannot be read', async () => {
   const url = new URL(postgres.url);
