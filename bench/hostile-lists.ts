@@ -9,6 +9,7 @@ import { encodeLabelersPosition } from '../src/wire/labelers-page.ts';
 import { encodeTexts } from '../src/wire/message.ts';
 import { nodeCalls } from '../src/wire/node-calls.ts';
 import { didOf } from '../test/integration/reads-network.ts';
+import { rawLists } from '../test/support/wire-messages.ts';
 import { type HostileData, numbered } from './hostile-data.ts';
 
 const lister = didOf('lister');
@@ -91,7 +92,11 @@ function manyLists(data: HostileData): void {
   const probes = indexes.map((subject) => ({ subject, lists: 0 }));
   // Lists of an actor are cached at the third request.
   for (let time = 1; time <= 4; time++)
-    data.add(`actors on many lists, ${time}`, nodeCalls.listed, encodeListProbes(ranges, indexes, [others], probes));
+    data.add(
+      `actors on many lists, ${time}`,
+      nodeCalls.listed,
+      encodeListProbes(ranges, indexes, [rawLists(others)], probes),
+    );
 }
 
 /** Subjects with many labels of many labelers, and many labelers with large records. */

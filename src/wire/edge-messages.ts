@@ -87,30 +87,40 @@ export function openProbesAnswer(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.probeEdges);
 }
 
-/** The lists to which one actor subscribes, in the bytes of keys. */
-export type Subscriptions = {
+/** The lists to which one actor subscribes. */
+export type Subscriptions<Lists> = {
   /** The indexes of the actor in the list of DIDs, which may name it more than once. */
   readonly owners: readonly number[];
   /** One of `subscriptionBits`. */
   readonly bit: number;
-  readonly lists: readonly Buffer[];
+  readonly lists: Lists;
 };
 
+/** `count` length-delimited references of lists, in the bytes of keys, which a router copies. */
+export type RawLists = { readonly count: number; readonly bytes: Buffer };
+
+function readLists(reader: ByteReader): RawLists {
+  const count = reader.count();
+  const start = reader.position;
+  for (let left = count; left > 0; left--) reader.lengthDelimitedRange();
+  return { count, bytes: reader.buffer.subarray(start, reader.position) };
+}
+
 /** Reads all subscriptions at the end of an answer; only actors that have some are there. */
-export function readSubscriptions(reader: ByteReader): Subscriptions[] {
-  const all: Subscriptions[] = [];
+export function readSubscriptions(reader: ByteReader): Subscriptions<RawLists>[] {
+  const all: Subscriptions<RawLists>[] = [];
   while (reader.position < reader.buffer.length) {
     const bit = reader.u8();
     if (bit !== privateBit.listBlocks && bit !== privateBit.listMutes)
       reader.fail(`subscriptions of unknown bit ${bit}`);
     const owners = Array.from({ length: reader.count() }, () => reader.varint());
-    all.push({ bit, owners, lists: Array.from({ length: reader.count() }, () => reader.lengthDelimited()) });
+    all.push({ bit, owners, lists: readLists(reader) });
   }
   return all;
 }
 
 /** Writes the subscriptions of one actor. */
-export function writeSubscriptions(into: ByteWriter, { bit, owners, lists }: Subscriptions): void {
+export function writeSubscriptions(into: ByteWriter, { bit, owners, lists }: Subscriptions<readonly Buffer[]>): void {
   into.u8(bit).varint(owners.length);
   for (const owner of owners) into.varint(owner);
   into.varint(lists.length);
@@ -124,16 +134,13 @@ export type ListProbe = { readonly subject: number; readonly lists: number };
 export function encodeListProbes(
   { source, starts, ends }: DidRanges,
   listed: readonly number[],
-  lists: readonly (readonly Buffer[])[],
+  lists: readonly RawLists[],
   probes: readonly ListProbe[],
 ): Buffer {
   const into = new ByteWriter(4096).u8(messageVersion).varint(listed.length);
   for (const index of listed) into.lengthDelimited(source.subarray(starts[index], ends[index]));
   into.varint(lists.length);
-  for (const each of lists) {
-    into.varint(each.length);
-    for (const list of each) into.lengthDelimited(list);
-  }
+  for (const { count, bytes } of lists) into.varint(count).bytes(bytes);
   into.varint(probes.length);
   for (const probe of probes) into.varint(probe.subject).varint(probe.lists);
   return into.finish();

@@ -21,7 +21,7 @@ import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { decodeOpThreadsAnswer, encodeThread } from '../../src/wire/thread-messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { RowCounter } from '../support/row-counter.ts';
-import { encodeNewestByAuthors } from '../support/wire-messages.ts';
+import { encodeNewestByAuthors, rawLists } from '../support/wire-messages.ts';
 import { didOf, pagesOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob, mallory] = [didOf('alice'), didOf('bob'), didOf('mallory')];
@@ -187,7 +187,7 @@ describe('lists', () => {
     const source = Buffer.from(alice + bob);
     const ranges = { source, starts: [0, alice.length], ends: [alice.length, source.length] };
     const probes = [0, 1].map((subject) => ({ subject, lists: 0 }));
-    const asked = encodeListProbes(ranges, [0, 1], [lists], probes);
+    const asked = encodeListProbes(ranges, [0, 1], [rawLists(lists)], probes);
     const rows: number[] = [];
     for (let time = 0; time < 4; time++) {
       const { answer, rows: each } = await counted(() => network.call(nodeCalls.listed, asked));
@@ -216,7 +216,7 @@ describe('lists', () => {
     const asked = encodeProbes(ranges, [0], [probe, probe]);
     const first = await counted(() => network.call(nodeCalls.probeEdges, asked));
     const [subscriptions] = readSubscriptions(openProbesAnswer(first.answer));
-    expect([subscriptions!.owners, subscriptions!.lists.length]).toEqual([[0], 1_000]);
+    expect([subscriptions!.owners, subscriptions!.lists.count]).toEqual([[0], 1_000]);
     expect(first.rows).toBeLessThan(1_010);
     const second = await counted(() => network.call(nodeCalls.probeEdges, asked));
     expect([second.rows, second.answer]).toEqual([0, first.answer]);
@@ -323,7 +323,7 @@ describe('a read that lasts longer than its turn', () => {
       [nodeCalls.listed]: encodeListProbes(
         probed,
         indexes,
-        [[keyBytesOf(list)]],
+        [rawLists([keyBytesOf(list)])],
         indexes.map((subject) => ({ subject, lists: 0 })),
       ),
       [nodeCalls.lists]: encodeTexts(authors.map(() => recordUri(list))),

@@ -17,6 +17,7 @@ import {
   openFollowersAmongAnswer,
   openProbes,
   openProbesAnswer,
+  type RawLists,
   readProbe,
 } from '../../src/wire/edge-messages.ts';
 import {
@@ -181,4 +182,11 @@ export function decodeFollowsOfAnswer(bytes: Uint8Array): FollowsOfAnswer {
   const dids = Array.from({ length: count }, () => reader.text());
   reader.end();
   return { dids, next };
+}
+
+/** Returns lists, each in the bytes of keys, as a ListedRequest holds them. */
+export function rawLists(lists: readonly Buffer[]): RawLists {
+  const writer = new ByteWriter();
+  for (const list of lists) writer.lengthDelimited(list);
+  return { count: lists.length, bytes: writer.finish() };
 }

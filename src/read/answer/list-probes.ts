@@ -4,9 +4,21 @@ import type { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { EdgeCache, ListRanges } from '../cache/edge-cache.ts';
 import { hashOfKey } from '../cache/key-set.ts';
-import { DidList } from '../lookup/did-list.ts';
 import { requireWhole } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
+
+/** The actors of a request: ranges of their DIDs in the reader's buffer. */
+type Actors = { source: Buffer; readonly starts: Int32Array; readonly ends: Int32Array };
+
+function readDids(reader: ByteReader): Actors {
+  const count = reader.count();
+  const actors = { source: reader.buffer, starts: new Int32Array(count), ends: new Int32Array(count) };
+  for (let index = 0; index < count; index++) {
+    actors.starts[index] = reader.lengthDelimitedRange();
+    actors.ends[index] = reader.position;
+  }
+  return actors;
+}
 
 function* readListRanges(reader: ByteReader, turn: Turn): SlicedRead<ListRanges[]> {
   const all: ListRanges[] = [];
@@ -30,19 +42,16 @@ function* readListRanges(reader: ByteReader, turn: Turn): SlicedRead<ListRanges[
 /** About what reading the lists takes that an actor is on, and looking for one among them. */
 const listMicros = { read: 1_000, direct: 5, looksPerMicro: 5 } as const;
 
-/** Reused once a request is answered; more than one only while reads yield. */
-const idleLists: DidList[] = [];
-
 /** Writes for each actor of a ListedRequest which of the lists it is on, plus one, or 0. */
 export function* writeListed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
-  const dids = (idleLists.pop() ?? new DidList()).read(reader);
+  const dids = readDids(reader);
   const lists = yield* readListRanges(reader, turn);
   dids.source = reader.buffer;
   const lacking = new Set<SlotState>();
   for (let left = reader.count(); left > 0; left--) {
     const [subject, index] = [reader.varint(), reader.varint()];
     const ranges = lists[index];
-    if (subject >= dids.count || ranges === undefined) return reader.fail('a probe names what is not listed');
+    if (subject >= dids.starts.length || ranges === undefined) return reader.fail('a probe names what is not listed');
     const actor = cache.get(dids.source, dids.starts[subject]!, dids.ends[subject]!);
     const before = actor?.listed;
     const found = actor === undefined ? -1 : cache.firstListed(actor, dids.source, ranges);
@@ -58,6 +67,5 @@ export function* writeListed(into: MessageWriter, cache: EdgeCache, reader: Byte
     }
   }
   reader.end();
-  idleLists.push(dids);
   for (const state of lacking) requireWhole(state);
 }

@@ -13,6 +13,7 @@ import {
   encodeProbes,
   openProbesAnswer,
   privateBit,
+  type RawLists,
   readSubscriptions,
   valueBits,
 } from '../../wire/edge-messages.ts';
@@ -44,7 +45,7 @@ function idOf({ listed }: NodeProbes, index: number, reader: ByteReader): number
 }
 
 /** The lists to which the DID with this id subscribes, of the kind of one bit. */
-export type ListSubscriptions = { readonly did: number; readonly bit: number; readonly lists: readonly Buffer[] };
+export type ListSubscriptions = { readonly did: number; readonly bit: number; readonly lists: RawLists };
 
 /** Collects DIDs, then probes; sends them once; then writes the URIs of the edges found. */
 export class EdgeProbes {

@@ -4,7 +4,7 @@
  */
 import { readRecordRef, recordUri } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { decodeListedAnswer, encodeListProbes, type ListProbe } from '../../wire/edge-messages.ts';
+import { decodeListedAnswer, encodeListProbes, type ListProbe, type RawLists } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { peerReader } from '../../wire/peer-bytes.ts';
 import type { PlanContext } from '../plan/plan.ts';
@@ -19,10 +19,25 @@ type NodeProbes = {
   readonly node: number;
   readonly listed: number[];
   readonly indexOfDid: Map<number, number>;
-  readonly lists: (readonly Buffer[])[];
+  readonly lists: RawLists[];
   readonly probes: ListProbe[];
   readonly probeIds: number[];
 };
+
+/** Returns the URI of a list; all are read up to it. Errors: `Internal` for a malformed one. */
+function listUriOf({ bytes }: RawLists, index: number): string {
+  const reader = peerReader(bytes, nodeCalls.listed);
+  for (let left = index; left > 0; left--) reader.lengthDelimitedRange();
+  return recordUri(readRecordRef(peerReader(reader.lengthDelimited(), nodeCalls.listed)));
+}
+
+/** Returns the URIs of lists. */
+export function listUrisOf({ bytes, count }: RawLists): string[] {
+  const reader = peerReader(bytes, nodeCalls.listed);
+  return Array.from({ length: count }, () =>
+    recordUri(readRecordRef(peerReader(reader.lengthDelimited(), nodeCalls.listed))),
+  );
+}
 
 function indexIn<Value>(indexes: Map<Value, number>, values: Value[], value: Value): number {
   let index = indexes.get(value);
@@ -36,8 +51,8 @@ function indexIn<Value>(indexes: Map<Value, number>, values: Value[], value: Val
 /** Collects probes, sends them once; each then has the list that it found. */
 export class ListProbes {
   readonly #dids: EdgeProbes['dids'];
-  readonly #batchByNode: (NodeProbes & { readonly indexOfLists: Map<readonly Buffer[], number> })[] = [];
-  readonly #listsOf: (readonly Buffer[])[] = [];
+  readonly #batchByNode: (NodeProbes & { readonly indexOfLists: Map<RawLists, number> })[] = [];
+  readonly #listsOf: RawLists[] = [];
   readonly #found: number[] = [];
   #looks = 0;
 
@@ -47,7 +62,7 @@ export class ListProbes {
   }
 
   /** Adds a probe of the DID with id `subject`, and returns the probe's id. */
-  add(subject: number, lists: readonly Buffer[]): number {
+  add(subject: number, lists: RawLists): number {
     const probe = this.#listsOf.push(lists) - 1;
     this.#found.push(-1);
     const node = this.#dids.nodes[subject]!;
@@ -60,7 +75,7 @@ export class ListProbes {
     const index = indexIn(batch.indexOfDid, batch.listed, subject);
     batch.probes.push({ subject: index, lists: indexIn(batch.indexOfLists, batch.lists, lists) });
     batch.probeIds.push(probe);
-    this.#looks += lists.length;
+    this.#looks += lists.count;
     return probe;
   }
 
@@ -83,7 +98,7 @@ export class ListProbes {
   }
 
   #take(probe: number, found: number): void {
-    if (found >= this.#listsOf[probe]!.length)
+    if (found >= this.#listsOf[probe]!.count)
       throw new DataPlaneError('Internal', `${nodeCalls.listed}: a node found a list that was not asked for`);
     this.#found[probe] = found;
   }
@@ -92,6 +107,6 @@ export class ListProbes {
   listUri(probe: number): string {
     const found = this.#found[probe]!;
     if (found < 0) return '';
-    return recordUri(readRecordRef(peerReader(this.#listsOf[probe]![found]!, nodeCalls.listed)));
+    return listUriOf(this.#listsOf[probe]!, found);
   }
 }

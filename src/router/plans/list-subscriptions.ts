@@ -5,17 +5,15 @@
  * the lists were made, whoever made them: so the records of all are asked for, for every page.
  */
 import { cidBytes } from '../../atproto/cid.ts';
-import { readRecordRef, recordUri } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { decodeMessage, encodeMessage } from '../../proto/codec.ts';
 import { decodePageToken, encodePageToken, type PagePosition } from '../../proto/page-token.ts';
 import { privateBit } from '../../wire/edge-messages.ts';
 import type { ListFacts } from '../../wire/list-messages.ts';
-import { nodeCalls } from '../../wire/node-calls.ts';
-import { peerReader } from '../../wire/peer-bytes.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults } from '../plan/plan.ts';
 import { EdgeProbes } from './edge-probes.ts';
 import { listFactsOf } from './list-facts.ts';
+import { listUrisOf } from './list-probes.ts';
 
 type Listed = ListFacts & { readonly uri: string };
 
@@ -34,8 +32,7 @@ async function subscribedUris(did: string, bit: number, { fanOut, deadlineMs }: 
   const id = probes.did(0, bytes.length);
   probes.add(id, bit, id);
   await probes.ask(deadlineMs);
-  const lists = probes.subscriptions.flatMap((subscription) => subscription.lists);
-  return lists.map((list) => recordUri(readRecordRef(peerReader(list, nodeCalls.probeEdges))));
+  return probes.subscriptions.flatMap(({ lists }) => listUrisOf(lists));
 }
 
 type Method = 'GetBlocklistSubscriptions' | 'GetMutelistSubscriptions';
