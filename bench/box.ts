@@ -8,13 +8,14 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readMapFile, withRealPorts } from '../src/cli/map-file.ts';
+import type { OutsideEntry } from '../src/entry/entry.ts';
 import { RemoteLog } from '../src/log/remote-log.ts';
 import { parseShardMap } from '../src/shardmap/shard-map.ts';
 import { NodeClient } from '../src/wire/node-client.ts';
 import { benchCacheFolder, cachedFolder } from './bench-cache.ts';
 import { type BenchChild, startChild } from './child-process.ts';
 import { PoolGatherer, type RequestPools } from './request-pools.ts';
-import { networkKey, type ServingNetworkOptions, servingEntries } from './serving-network.ts';
+import { networkKey, type ServingEntry, type ServingNetworkOptions, servingEntries } from './serving-network.ts';
 
 const projectDir = join(import.meta.dirname, '..');
 const mainScript = join(projectDir, 'src/cli/main.ts');
@@ -22,8 +23,12 @@ const settleTimeoutMs = 600_000;
 /** Sources that decide the bytes of slots and logs. */
 const formatFolders = ['src/atproto', 'src/entry', 'src/log', 'src/slot', 'src/storage'];
 
-export type BoxOptions = {
+export type BoxOptions = ProcessOptions & {
   readonly network: ServingNetworkOptions;
+  readonly print: (line: string) => void;
+};
+
+export type ProcessOptions = {
   readonly slots: number;
   readonly nodes: number;
   /** The router runs in the process of the last node, instead of one of its own. */
@@ -33,7 +38,6 @@ export type BoxOptions = {
   readonly nodePrefix?: readonly string[];
   /** Flags of `skyshard node`. */
   readonly nodeSettings?: readonly string[];
-  readonly print: (line: string) => void;
 };
 
 export type Box = {
@@ -73,7 +77,7 @@ function mapOf(slots: number, nodes: number): object {
 /** Starts nodes and a router on a data folder that holds a map. */
 async function startProcesses(
   dataDir: string,
-  options: BoxOptions,
+  options: ProcessOptions,
 ): Promise<{ children: BenchChild[]; names: string[] }> {
   const mapPath = join(dataDir, 'shard-map.json');
   writeFileSync(mapPath, JSON.stringify(mapOf(options.slots, options.nodes)));
@@ -110,8 +114,26 @@ function portOf(child: BenchChild): number {
   return ports.routerPort ?? ports.port;
 }
 
-/** Appends every entry of the network, and waits until all are applied, effects included. */
+/** Loads the network, and keeps the keys that requests use. */
 async function load(dataDir: string, options: BoxOptions): Promise<void> {
+  const gatherer = new PoolGatherer();
+  await loadEntries(dataDir, options, gathered(options.network, gatherer));
+  writeFileSync(join(dataDir, 'pools.json'), JSON.stringify(gatherer.pools(options.network.seed)));
+}
+
+function* gathered(network: ServingNetworkOptions, gatherer: PoolGatherer): Generator<ServingEntry> {
+  for (const entry of servingEntries(network, (kind, key) => gatherer.addExtra(kind, key))) {
+    if (entry.kind === 'commit') gatherer.add(entry);
+    yield entry;
+  }
+}
+
+/** Appends entries to new slots, and waits until all are applied, effects included. */
+export async function loadEntries(
+  dataDir: string,
+  options: ProcessOptions,
+  entries: Iterable<OutsideEntry>,
+): Promise<void> {
   mkdirSync(dataDir, { recursive: true });
   const { children } = await startProcesses(dataDir, options);
   try {
@@ -121,16 +143,12 @@ async function load(dataDir: string, options: BoxOptions): Promise<void> {
     // Entries of one chunk share a promise.
     const durable = new Set<Promise<void>>();
     try {
-      const gatherer = new PoolGatherer();
-      for (const entry of servingEntries(options.network, (kind, key) => gatherer.addExtra(kind, key))) {
-        if (entry.kind === 'commit') gatherer.add(entry);
+      for (const entry of entries) {
         durable.add(log.append(entry.did, entry));
         await log.waitForCapacity();
       }
-      const pools = gatherer.pools(options.network.seed);
       await Promise.all(durable);
       await settle(portOf(children.at(-1)!));
-      writeFileSync(join(dataDir, 'pools.json'), JSON.stringify(pools));
     } finally {
       await log[Symbol.asyncDispose]();
       await caller[Symbol.asyncDispose]();
