@@ -48,18 +48,25 @@ export class PoolGatherer {
   readonly #byFollowers = new Tally();
   readonly #byNotices = new Tally();
   readonly #byLikes = new Tally();
-  readonly #extras: Record<Extra, string[]> = { viewer: [], thread: [], list: [], blockViewer: [], blockTarget: [] };
+  readonly #extras: Record<Extra, string[]> = {
+    viewer: [],
+    thread: [],
+    list: [],
+    blockViewer: [],
+    blockTarget: [],
+    friend: [],
+  };
   /** They follow each other only. */
-  readonly #blockers = new Set<string>();
+  readonly #friends = new Set<string>();
   #records = 0;
 
   addExtra(kind: Extra, key: string): void {
     this.#extras[kind].push(key);
-    if (kind === 'blockViewer' || kind === 'blockTarget') this.#blockers.add(key);
+    if (kind === 'blockViewer' || kind === 'friend') this.#friends.add(key);
   }
 
   add({ did, ops }: CommitEntry): void {
-    const isBlocker = this.#blockers.has(did);
+    const isFriend = this.#friends.has(did);
     for (const op of ops) {
       this.#records++;
       switch (op.collection) {
@@ -71,7 +78,7 @@ export class PoolGatherer {
           this.#byPosts.add(did);
           break;
         case 'app.bsky.graph.follow':
-          if (isBlocker) break;
+          if (isFriend) break;
           this.#byFollows.add(did);
           this.#byFollowers.add(subjectOf(op));
           break;

@@ -3,8 +3,8 @@
  *
  * The lists share the authors out, so that no two of the lists that one actor blocks have a member
  * in common: the official plane's block queries fail there. Who blocks lists posts nothing, has no
- * profile and follows only others who do, so that requests of other methods are drawn from the same
- * actors as without them, and answered in the same way.
+ * profile, and follows friends who do neither, so that requests of other methods are drawn from the
+ * same actors as without them, and answered in the same way.
  */
 import { cidOfBlock } from '../src/atproto/cid.ts';
 import type { RepoOp } from '../src/atproto/repo-op.ts';
@@ -13,9 +13,9 @@ import type { CommitEntry, IdentityEntry, LabelEntry } from '../src/entry/entry.
 import type { ExtraWriter } from './extra-writer.ts';
 
 /** `blockViewer`, `blockTarget`: actors who block lists, and are on lists. */
-export type ListExtra = 'list' | 'blockViewer' | 'blockTarget';
+export type ListExtra = 'list' | 'blockViewer' | 'blockTarget' | 'friend';
 
-const sizes = { lists: 40, membersMax: 150, blockers: 80, listsOfBlocker: 3 } as const;
+const sizes = { lists: 40, membersMax: 150, blockers: 80, listsOfBlocker: 3, friends: 150 } as const;
 
 /** Returns a did:plc that depends on a text alone. */
 export function didOfText(text: string): string {
@@ -41,6 +41,24 @@ export function* labelsOf(did: string, ops: readonly RepoOp[], eventMs: number):
       const val = labelValues[(hash >>> 16) % labelValues.length]!;
       const cts = new Date(eventMs).toISOString();
       yield { kind: 'label', did, label: { subject: { did, record }, src, cid: '', val, neg: false, cts, exp: null } };
+    }
+  }
+}
+
+/** Yields the friends of every other blocker, the viewers: they follow each other. */
+function* friendEntries(
+  writer: ExtraWriter,
+  blockers: readonly string[],
+  onExtra: (kind: ListExtra, key: string) => void,
+): Generator<CommitEntry | IdentityEntry> {
+  const friends = Array.from({ length: sizes.friends }, (_unused, index) => didOfText(`serving friend ${index}`));
+  const viewers = blockers.filter((_did, index) => index % 2 === 0);
+  for (const [index, friend] of friends.entries()) {
+    onExtra('friend', friend);
+    yield writer.identity(friend, `friend${index}.skyshard.test`);
+    for (const viewer of viewers) {
+      yield writer.commit(friend, 'app.bsky.graph.follow', { subject: viewer });
+      yield writer.commit(viewer, 'app.bsky.graph.follow', { subject: friend });
     }
   }
 }
@@ -73,8 +91,8 @@ export function* listEntries(
     ];
     for (const subject of members) yield writer.commit(did, 'app.bsky.graph.listitem', { subject, list });
   }
+  yield* friendEntries(writer, blockers, onExtra);
   for (const [index, did] of blockers.entries()) {
-    for (const subject of blockers) if (subject !== did) yield writer.commit(did, 'app.bsky.graph.follow', { subject });
     for (let at = 1; at <= sizes.listsOfBlocker; at++)
       yield writer.commit(did, 'app.bsky.graph.listblock', { subject: lists[(index + at * 7) % lists.length]! });
   }

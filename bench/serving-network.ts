@@ -29,7 +29,7 @@ export function networkKey({ kind, seed, records }: ServingNetworkOptions): stri
 }
 
 /** Raised when the network changes, so that no cached older one is used. */
-const servingNetworkVersion = 3;
+const servingNetworkVersion = 4;
 
 /** Additions to the graph. */
 const extra = { viewers: 20, followsOfViewer: 500, threads: 20, repliesOfThread: 45, replyDepthMax: 6 } as const;
