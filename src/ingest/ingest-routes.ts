@@ -175,7 +175,11 @@ async function settle(options: IngestRoutesOptions, body: SettleBody): Promise<o
             `done ${status.doneSeq ?? 'nothing'}, ${status.pendingEvents} pending)`,
         ],
   );
-  late.push(...(await lateStreams).map((stream) => `bsync (${stream}, at ${bsync?.status.cursors[stream]})`));
+  const repair = options.cluster?.repair.progress;
+  const repaired = repair?.phase === 'fetching' ? `, and what is read again for slot ${repair.slot}` : '';
+  late.push(
+    ...(await lateStreams).map((stream) => `bsync (${stream}, at ${bsync?.status.cursors[stream]}${repaired})`),
+  );
   if (!areLookupsDone) late.push(`first look-ups of ${identities.pendingCount} identities, or of deleted accounts`);
   if (late.length > 0) {
     throw new DataPlaneError('DeadlineExceeded', `after ${timeoutMs} ms ingest waits for ${late.join(', ')}`);

@@ -27,6 +27,11 @@ function lineOf({ slot, phase, repos, left, failed, waitsFor }: RepairProgress):
   return `slot ${slot}: ${repos - left} of ${repos} repos have an outcome${failures}${rest}\n`;
 }
 
+function lostText({ withoutLabels }: RepairProgress): string {
+  const lost = [...lostForGood, ...withoutLabels.map((labeler) => `all labels of ${labeler}`)];
+  return `Lost unless a backup has it:\n${lost.map((line) => `  ${line}\n`).join('')}`;
+}
+
 async function stop(context: CommandContext): Promise<number> {
   const answer = (await askIngest(context, '/v1/repair/stop', {})) as { readonly wasRunning: boolean };
   const text = answer.wasRunning ? 'the repair is stopped, and goes on where it was when asked for' : 'none runs';
@@ -50,7 +55,8 @@ export const runRepairSlot: Command = async (context) => {
   let progress = await ask({ slot, isDryRun: settings.dryRun, withoutLabels });
   if (settings.dryRun) {
     const text = `slot ${slot}: ${progress.repos} repos and their identities would be fetched again\n`;
-    print(settings.json ? `${JSON.stringify(progress)}\n` : text);
+    if (settings.json) print(`${JSON.stringify({ ...progress, lostForGood })}\n`);
+    else print(`${text}${lostText(progress)}`);
     return exitCode.done;
   }
   let shown = '';
@@ -68,9 +74,7 @@ export const runRepairSlot: Command = async (context) => {
   }
   if (settings.json) print(`${JSON.stringify({ ...progress, lostForGood })}\n`);
   else {
-    print(`${lineOf(progress)}slot ${slot} is complete, and sends others what it owes them\n`);
-    const lost = [...lostForGood, ...progress.withoutLabels.map((labeler) => `all labels of ${labeler}`)];
-    print(`Lost unless a backup has it:\n${lost.map((line) => `  ${line}\n`).join('')}`);
+    print(`${lineOf(progress)}slot ${slot} is complete, and sends others what it owes them\n${lostText(progress)}`);
   }
   return exitCode.done;
 };

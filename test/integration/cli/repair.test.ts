@@ -199,6 +199,10 @@ describe('a node whose folder is lost', () => {
       code: 'Unavailable',
     });
 
+    const counted = await runCommand(['repair', 'slot', '2', '--dry-run', `--data-dir=${dataDir}`]);
+    expect(counted.out).toMatch(/repos and their identities would be fetched again\nLost unless a backup has it:\n/);
+    const stopped = await runCommand(['repair', 'slot', '2', '--stop', `--data-dir=${dataDir}`]);
+    expect(stopped.out).toBe('none runs\n');
     for (const slot of lostSlots) {
       const repaired = await runCommand(['repair', 'slot', String(slot), `--data-dir=${dataDir}`]);
       expect(repaired.code, repaired.err).toBe(0);
