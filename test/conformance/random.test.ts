@@ -58,7 +58,12 @@ describe.each(topologies)('$name', ({ slots, nodes, seeds: ownSeeds }) => {
 
   it.each(ownSeeds)('seed %i', { timeout: seedDeadlineMs }, async (seed) => {
     const history = historyOf(seed);
+    const startMs = performance.now();
     const report = await runHistory(stage, history, methodTable, tally);
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+    process.stdout.write(
+      `seed ${seed}: ${history.length} operations, ${seconds} s, ${report.differing.size} rows differ\n`,
+    );
     for (const method of report.unserved) unserved.add(method);
     expect(report.refusedByOne).toEqual([]);
     const [first] = report.differing.keys();

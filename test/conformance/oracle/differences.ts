@@ -332,6 +332,11 @@ export const intendedDifferences: readonly Difference[] = [
         where embed."embedUri" = post_agg.uri)`,
   },
   {
+    name: 'counts of actors who never posted or followed',
+    reason: 'it counts their lists, feeds, starter packs and drafts only once they post, follow or are followed',
+    mend: sql`insert into profile_agg (did) select did from actor on conflict do nothing`,
+  },
+  {
     name: 'counts of actors',
     reason: 'it counts inside concurrent transactions, of which the last writer wins',
     mend: sql`update profile_agg set

@@ -13,6 +13,7 @@ import {
 
 const malformed = ['nonsense', ''] as const;
 const batchSample = 6;
+const goneSample = 3;
 
 function itemUri(item: unknown): string {
   return String((item as Answer)['uri']);
@@ -22,9 +23,11 @@ function lists(facts: Facts): readonly string[] {
   return urisOf(facts, 'app.bsky.graph.list');
 }
 
-/** Lists, gone records and what is no list. */
+/** Lists, some gone records, lists first, and what is no list. */
 function listsAndOthers(facts: Facts): readonly string[] {
-  return [...lists(facts), ...facts.goneUris, ...urisOf(facts, 'app.bsky.feed.post').slice(0, 1), ...malformed];
+  const isList = (uri: string): boolean => uri.includes('/app.bsky.graph.list/');
+  const gone = [...facts.goneUris.filter(isList), ...facts.goneUris.filter((uri) => !isList(uri))].slice(0, goneSample);
+  return [...lists(facts), ...gone, ...urisOf(facts, 'app.bsky.feed.post').slice(0, 1), ...malformed];
 }
 
 function eachPair(facts: Facts): readonly Request[] {

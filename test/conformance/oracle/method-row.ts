@@ -48,10 +48,11 @@ export interface MethodRow {
 
 const batchSize = 25;
 
-/** Batches of none, one, unknown, 25 each, all with repeats, and unknown ones among known ones. */
+/** Batches of none, one, unknown, 25 of many, all with repeats, and unknown among known ones. */
 export function batches(known: readonly string[], unknown: readonly string[]): (readonly string[])[] {
   const chunks: (readonly string[])[] = [];
-  for (let start = 0; start < known.length; start += batchSize) chunks.push(known.slice(start, start + batchSize));
+  if (known.length > batchSize)
+    for (let start = 0; start < known.length; start += batchSize) chunks.push(known.slice(start, start + batchSize));
   const some = known.slice(0, 5);
   const mixed = [...unknown, ...some, ...unknown, ...some.toReversed()];
   return [[], known.slice(0, 1), unknown, ...chunks, [...known, ...some], mixed];

@@ -38,7 +38,7 @@ const weights = {
   deactivate: 1,
   activate: 2,
   'delete account': 0.3,
-  'take down actor': 1,
+  'take down actor': 2,
   'restore actor': 1,
   'take down record': 2,
   'restore record': 1,

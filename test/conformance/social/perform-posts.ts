@@ -25,7 +25,8 @@ function strongRef({ uri, cid }: MadeRecord): { readonly uri: string; readonly c
 async function contentOf(community: Community, operation: Operation, by: Name): Promise<RecordBody> {
   const { variant, second, whom } = operation;
   const text = `post ${operation.id}`;
-  const mention = { $type: 'app.bsky.richtext.facet#mention', did: community.did(whom) };
+  const mentioned = operation.id % 4 === 0 ? community.writer.did(by) : community.did(whom);
+  const mention = { $type: 'app.bsky.richtext.facet#mention', did: mentioned };
   const facets = [{ index: { byteStart: 0, byteEnd: 4 }, features: [mention] }];
   const quoted = community.find(variant === 5 ? collections.list : collections.post, second);
   const record = quoted === undefined ? undefined : { $type: 'app.bsky.embed.record', record: strongRef(quoted) };
