@@ -13,7 +13,7 @@ import type { Bsync } from './bsync.ts';
 import type { Erasures } from './state/erasures.ts';
 
 export type PrivateErasureOptions = {
-  /** Null where none is followed: then nothing can come back. */
+  /** Null where none is followed. */
   readonly bsync: Pick<Bsync, 'betweenPages'> | null;
   readonly erasures: Erasures;
   /** The log itself: what a purged account left is erased too. */
@@ -34,6 +34,8 @@ export class PrivateErasure {
   async erase(did: string, kind: ErasedKind): Promise<number | null> {
     const { bsync, erasures } = this.#options;
     if (bsync === null) {
+      // For imports, which need no id.
+      await erasures.put(did, kind, 0);
       await this.#append(did, kind);
       return null;
     }

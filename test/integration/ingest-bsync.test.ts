@@ -299,6 +299,27 @@ describe('ingest of a bsync', () => {
       expect(await erase('drafts', 'nobody')).toMatchObject({ status: 400 });
     });
 
+    it('knows what was erased while no bsync was followed, and takes nothing back of what was before', async () => {
+      await startIncomplete();
+      bsync.put(alice, 'CREATE', privateNamespace.draft, 'draft', {});
+      expect((await settle({ op: 1 })).status).toBe(200);
+      await erase('drafts');
+      await harness.stop();
+      await harness.start({ verify: verifyOff });
+      expect((await erase('drafts')).body).toMatchObject({ upTo: null });
+      expect((await erase('mutes', bob)).body).toMatchObject({ upTo: null });
+      const { actors } = (await harness.get('/v1/private/erasures')).body;
+      expect(actors).toEqual([
+        { did: alice, kinds: ['drafts'] },
+        { did: bob, kinds: ['mutes'] },
+      ]);
+      await harness.stop();
+      await startIncomplete();
+      harness.log.entries.length = 0;
+      await repair();
+      expect(story(alice)).toEqual([]);
+    });
+
     it('waits for what is on its way to the log, and interrupts what waits for bsync', async () => {
       await startIncomplete();
       harness.log.isHeld = true;

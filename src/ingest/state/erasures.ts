@@ -51,10 +51,11 @@ export class Erasures {
     }));
   }
 
-  /** Notes an erasure. Returns: once durable. */
+  /** Notes an erasure, unless one up to a later id is there. Returns: once durable. */
   put(did: string, kind: ErasedKind, id: number): Promise<void> {
     return this.#commits.write(() => {
-      const ids = new Map(this.of(did)).set(kind, id);
+      const before = this.of(did);
+      const ids = new Map(before).set(kind, Math.max(id, before.get(kind) ?? 0));
       const value = beginValue();
       for (const [of, upTo] of ids) value.u8(erasedKinds.indexOf(of)).varint(upTo);
       this.#table.put(didKey(did), value.finish());
