@@ -16,9 +16,6 @@ import { threadPrefix } from '../table/thread-reply.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { hasRows } from './rows-after.ts';
 
-/** Posts that one change of a gate judges again: those that came before it. */
-const postsPerGateMax = 10_000;
-
 /** Sets or clears the gate's flag on its post, if that exists, and what the gate says. */
 export function applyGate(context: ApplyContext, gate: AppliedRecord, present: boolean, eventMs: number): void {
   const { owner, ref } = gate;
@@ -78,7 +75,7 @@ function setRules(context: ApplyContext, { owner, ref: { did, rkey } }: Owned, s
   const posts = gate === 'thread' ? threadPrefix(owner, rkey) : incomingRecordPrefix(owner, nsid.post, rkey, 'quote');
   if (!hasRows(context.state, posts)) return;
   const fromMs = storedTime(eventMs);
-  context.longWork({ type: 'gate-verdicts', did, gate, rkey, fromMs, left: postsPerGateMax, after: emptyValue });
+  context.longWork({ type: 'gate-verdicts', did, gate, rkey, fromMs, after: emptyValue });
 }
 
 function listOf(value: unknown): readonly unknown[] {

@@ -137,13 +137,11 @@ export function judgeQuotesAgain(
   const { did, rkey, fromMs } = work;
   const owner = state.ownerOf(did);
   if (owner === undefined) return undefined;
-  let { after, left } = work;
+  let { after } = work;
   for (const { key, value } of rowsAfter(state, incomingRecordPrefix(owner, nsid.post, rkey, 'quote'), after)) {
-    if (left <= 0) return undefined;
-    if (context.workUsLeft <= 0) return { ...work, after, left };
+    if (context.workUsLeft <= 0) return { ...work, after };
     context.workUsLeft -= workCostUs.row;
     after = key;
-    left--;
     const judged = readJudgedQuote(value);
     if (judged.eventMs < fromMs) continue;
     context.workUsLeft -= workCostUs.reply;

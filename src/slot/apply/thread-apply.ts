@@ -119,13 +119,11 @@ export function judgeRepliesAgain(
   const owner = state.ownerOf(did);
   if (owner === undefined) return undefined;
   const thread = threadOf(state, owner, { did, rkey });
-  let { after, left } = work;
+  let { after } = work;
   for (const { key, value } of rowsAfter(state, threadPrefix(owner, rkey), after)) {
-    if (left <= 0) return undefined;
-    if (context.workUsLeft <= 0) return { ...work, after, left };
+    if (context.workUsLeft <= 0) return { ...work, after };
     context.workUsLeft -= workCostUs.row;
     after = key;
-    left--;
     const row = readThreadReply(key, value);
     if (row.deletedMs !== null || row.judgement.indexedMs < fromMs) continue;
     context.workUsLeft -= workCostUs.reply;

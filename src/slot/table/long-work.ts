@@ -65,7 +65,6 @@ export type LongWork =
       readonly gate: Gate;
       readonly rkey: string;
       readonly fromMs: number;
-      readonly left: number;
       readonly after: Buffer;
     }
   /**
@@ -144,6 +143,7 @@ function encodeLongWork(work: LongWork): Buffer {
     case 'erase':
       writeEntryTime(writer, work.originMs);
       return writer.bytes(work.after).finish();
+    case 'gate-verdicts':
     case 'fact-verdicts':
       writeEntryTime(writer, work.fromMs);
       return writer.bytes(work.after).finish();
@@ -164,9 +164,6 @@ function encodeLongWork(work: LongWork): Buffer {
         .u8(work.isAgain ? 1 : 0)
         .bytes(work.after)
         .finish();
-    case 'gate-verdicts':
-      writeEntryTime(writer, work.fromMs);
-      return writer.varint(work.left).bytes(work.after).finish();
     case 'thread-notices':
       writer.u8((work.isMoved ? 1 : 0) | (work.isAgain ? 2 : 0)).varint(work.left);
       for (const key of work.path) writer.lengthDelimited(key);
@@ -218,7 +215,7 @@ export function readLongWork(key: Buffer, value: Buffer): LongWork {
       invariant(gate !== undefined, 'stored long work is of a known gate');
       const rkey = readRkey(keyReader);
       const fromMs = readEntryTime(reader);
-      return { type: 'gate-verdicts', did, gate, rkey, fromMs, left: reader.varint(), after: reader.rest() };
+      return { type: 'gate-verdicts', did, gate, rkey, fromMs, after: reader.rest() };
     }
     case kindCode['fact-verdicts']: {
       const fact = readFact(keyReader);

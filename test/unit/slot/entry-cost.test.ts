@@ -192,6 +192,20 @@ describe('an entry', () => {
     expect(violatingOf(cluster, replier)).toBe(1_200);
   });
 
+  it('that puts a gate below 10,200 replies, which came first, causes a bounded number', async () => {
+    const [starter] = didsOf('home', 1, 4, true) as [string];
+    const [replier] = didsOf('other', 1, 4, false) as [string];
+    await using cluster = SlotCluster.open({ slots: 4 });
+    const root = uriOf(starter, tidOf(1));
+    const gated = commit(starter, [postOp(tidOf(1)), gateOp(tidOf(1), root, 'followingRule')]);
+    cluster.append(...repliesOf(replier, root, 10_200)).settle();
+    const { sent, stepsSent } = costOf(cluster, cluster.slotOf(starter), gated);
+    expect(sent).toBeLessThanOrEqual(inlineEffectsMax);
+    expect(Math.max(...stepsSent)).toBeLessThanOrEqual(stepEffectsMax);
+    cluster.settle();
+    expect(violatingOf(cluster, replier)).toBe(10_200);
+  }, 60_000);
+
   it('that puts a replier on a list causes a bounded number, and none once it repeats that', async () => {
     const [starter, lister] = didsOf('home', 2, 4, true) as [string, string];
     const [replier] = didsOf('other', 1, 4, false) as [string];
