@@ -268,6 +268,44 @@ describe('an import that is run again', () => {
   });
 });
 
+describe('a repo that is past the database', () => {
+  const other = `at://${alice}/${post}/3k2aaaaaaaaab`;
+  const newer = recordOp({ collection: post, rkey }, { $type: post, text: 'newer', createdAt: at });
+  const head = { did: alice, eventMs: Date.parse('2025-03-02T00:00:00.000Z'), rev: '3ljaaaaaaaaaa' } as const;
+  const fill = (): void => {
+    tables.actor(alice, 'alice.test');
+    tables.record(alice, post, rkey, { text: 'older', createdAt: at }, { ref: 'T', tags: '["a"]' });
+    tables.record(alice, post, '3k2aaaaaaaaab', { text: 'x', createdAt: at }, { ref: 'U' });
+    tables.record(alice, post, '3k2aaaaaaaaac', { text: 'y', createdAt: at });
+  };
+  const found = async () =>
+    (await reads.ask('GetPostRecords', { uris: [uri, other, `${other.slice(0, -1)}c`] })).records;
+
+  it('takes takedowns and tags of records all the same, and the records from the resync', async () => {
+    reads.network.cluster.append({ kind: 'commit', ...head, since: null, ops: [newer] });
+    reads.network.settle();
+    fill();
+    await run();
+    expect(await found()).toMatchObject([
+      { cid: new Cid(newer.cid).text, takedownRef: 'T', tags: ['a'] },
+      { takedownRef: 'U' },
+      { cid: '' },
+    ]);
+    expect(reposToResync(reads.network.cluster.stateOf(alice), '', 10)).toEqual([alice]);
+  });
+
+  it('keeps what a snapshot under way has brought', async () => {
+    reads.network.cluster.append({ kind: 'resync-begin', ...head }, { kind: 'resync-chunk', ...head, ops: [newer] });
+    reads.network.settle();
+    fill();
+    await run();
+    reads.network.cluster.append({ kind: 'resync-end', ...head });
+    reads.network.settle();
+    expect(await found()).toMatchObject([{ cid: new Cid(newer.cid).text, takedownRef: 'T' }, { cid: '' }, { cid: '' }]);
+    expect((await reads.ask('GetLatestRev', { actorDid: alice })).rev).toBe(head.rev);
+  });
+});
+
 describe('an account that was deleted', () => {
   const deleteAlice = (): void => {
     const eventMs = Date.parse('2025-03-01T00:00:00.000Z');

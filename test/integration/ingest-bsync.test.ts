@@ -260,6 +260,9 @@ describe('ingest of a bsync', () => {
         'private-data': op,
         mutes: mute,
       });
+      const listed = { actors: [{ did: alice, kinds: ['private-data', 'mutes'] }], after: null };
+      expect((await harness.get('/v1/private/erasures')).body).toEqual(listed);
+      expect((await harness.get(`/v1/private/erasures?after=${alice}`)).body).toEqual({ actors: [], after: null });
       bsync.put(alice, 'CREATE', privateNamespace.draft, 'later', {});
       const last = bsync.add('mute', { type: 'TYPE_ADD', actorDid: alice, subject: list });
       const targets = { op: op + 1, mute: last };

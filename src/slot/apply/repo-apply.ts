@@ -12,6 +12,7 @@ import { tidMs } from '../../atproto/tid.ts';
 import type {
   CommitEntry,
   ImportedEntry,
+  ImportedRecord,
   ResyncBeginEntry,
   ResyncChunkEntry,
   ResyncEndEntry,
@@ -21,7 +22,7 @@ import type {
 import { keyAfter, prefixEnd } from '../../storage/environment.ts';
 import { ensureActor, getRepo, putRepo, type RepoRow } from '../table/actor-row.ts';
 import { loadRecord } from '../table/applied-record.ts';
-import { accountDeletedMs, clearDeletedAccount, isImporting, wasRemoved } from '../table/import-note.ts';
+import { accountDeletedMs, clearDeletedAccount, removedOfPrefix, wasRemoved } from '../table/import-note.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
 import {
@@ -62,35 +63,57 @@ export function applyCommit(context: ApplyContext, entry: CommitEntry): void {
 }
 
 /**
- * Applies records that another data plane had. A repo that live commits have moved on takes none,
- * and is marked for resync, since these may have been its first; neither does that of an account
- * that was deleted, which is fetched if it is said to have gone on after that.
+ * Applies records that another data plane had. A repo that live commits have moved on, or of which
+ * a snapshot is under way, takes none but what is said about them: takedowns, and tags. It is
+ * marked for resync, since those commits may have been its first. The repo of an account that was
+ * deleted takes nothing, and is fetched if it is said to have gone on after that.
  */
-export function applyImported(context: ApplyContext, { did, rev, isLast, records }: ImportedEntry): void {
-  const { state, appendMs } = context;
+export function applyImported(context: ApplyContext, entry: ImportedEntry): void {
+  const { state } = context;
+  const { did, rev, isLast, records } = entry;
   const owner = state.ensureOwner(did);
   const repo = getRepo(state, owner) ?? freshRepo;
   const deletedMs = accountDeletedMs(state, owner);
   const isAlive = deletedMs === undefined || (tidMs(rev) ?? 0) > deletedMs;
-  if (repo.rev > rev || (deletedMs !== undefined && isAlive)) return markForResync(state, did);
-  if (!isAlive) return;
-  // What was removed by hand is only looked for where that may be.
-  const isRemoved = isImporting(state) ? (what: string) => wasRemoved(state, owner, what) : () => false;
-  ensureActor(state, owner, did, Math.min(appendMs, ...records.map(({ indexedMs }) => indexedMs)));
-  for (const { op, indexedMs, takedownRef, tags } of records) {
-    const { collection, rkey } = op;
-    if (isRemoved(recordName.content(collection, rkey))) continue;
-    const target = { owner, did, indexedMs: Math.min(indexedMs, appendMs), deletedMs: repo.deletedMs };
-    applyRepoOp(context, target, op);
-    if (takedownRef === null && tags.length === 0) continue;
-    const ref = { did, collection, rkey };
-    const row = loadRecord(state, owner, ref)?.row;
-    const isTakenDown = row?.takedownRef !== null || isRemoved(recordName.takedown(collection, rkey));
-    if (takedownRef !== null && !isTakenDown) setRecordTakedown(context, owner, ref, takedownRef);
-    const isTagged = row?.tags !== undefined || isRemoved(recordName.tags(collection, rkey));
-    if (tags.length > 0 && !isTagged) setRecordTags(context, owner, ref, tags);
-  }
-  if (isLast && rev !== '') putRepo(state, owner, { ...repo, rev });
+  if (repo.rev > rev || (deletedMs !== undefined && isAlive)) markForResync(state, did);
+  if (deletedMs !== undefined) return;
+  const seenMs = Math.min(context.appendMs, ...records.map(({ indexedMs }) => indexedMs));
+  ensureActor(state, owner, did, seenMs);
+  const isNewer = repo.rev <= rev && repo.resyncRev === '';
+  // What was removed by hand is only looked for where something was.
+  const isRemoved = hasRows(state, removedOfPrefix(owner))
+    ? (what: string) => wasRemoved(state, owner, what)
+    : () => false;
+  const target = { did, owner, deletedMs: repo.deletedMs, isNewer, isRemoved };
+  for (const record of records) applyImportedRecord(context, target, record);
+  if (isLast && rev !== '' && isNewer) putRepo(state, owner, { ...repo, rev });
+}
+
+type ImportTarget = {
+  readonly did: string;
+  readonly owner: number;
+  readonly deletedMs: number | null;
+  /** False where the slot has a later state of the repo. */
+  readonly isNewer: boolean;
+  readonly isRemoved: (what: string) => boolean;
+};
+
+function applyImportedRecord(context: ApplyContext, target: ImportTarget, record: ImportedRecord): void {
+  const { state, appendMs } = context;
+  const { did, owner, deletedMs, isNewer, isRemoved } = target;
+  const { op, indexedMs, takedownRef, tags } = record;
+  const { collection, rkey } = op;
+  const ref = { did, collection, rkey };
+  if (isRemoved(recordName.content(collection, rkey))) return;
+  // One that is taken down must not be shown when it comes; a resync removes it if it is gone.
+  const isHeld = takedownRef !== null && loadRecord(state, owner, ref) === undefined;
+  if (isNewer || isHeld) applyRepoOp(context, { owner, did, indexedMs: Math.min(indexedMs, appendMs), deletedMs }, op);
+  if (takedownRef === null && tags.length === 0) return;
+  const row = loadRecord(state, owner, ref)?.row;
+  const isTakenDown = row?.takedownRef !== null || isRemoved(recordName.takedown(collection, rkey));
+  if (takedownRef !== null && !isTakenDown) setRecordTakedown(context, owner, ref, takedownRef);
+  const isTagged = row?.tags !== undefined || isRemoved(recordName.tags(collection, rkey));
+  if (tags.length > 0 && !isTagged) setRecordTags(context, owner, ref, tags);
 }
 
 function applyOps(

@@ -62,6 +62,11 @@ function removedKey(owner: number, what: string): Buffer {
   return beginSlotKey(tableCode.importNote).u8(noteSort.removed).u32(owner).bytes(digest).finish();
 }
 
+/** Returns the prefix of those about one owner. */
+export function removedOfPrefix(owner: number): Buffer {
+  return beginSlotKey(tableCode.importNote).u8(noteSort.removed).u32(owner).finish();
+}
+
 /** Notes that something of an owner was removed; `what` names it among all that the owner has. */
 export function noteRemoved(state: SlotState, owner: number, what: string): void {
   state.rows.put(removedKey(owner, what), emptyValue);
