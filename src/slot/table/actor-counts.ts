@@ -1,7 +1,7 @@
 /**
  * Counts per actor: (owner, actorCounts) → 32-bit numbers in the order of `actorCountNames`.
  *
- * The last is a mark, 0 or 1, that an actor's own records read for nothing beside their counts.
+ * `askedAbout` is a mark, 0 or 1, which is read for nothing where a record changes the counts.
  */
 import { changedCounters, counterAt } from './counter-row.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';
