@@ -183,32 +183,36 @@ describe('replies of one account', () => {
     120_000,
   );
 
-  it.each(rules)('are judged again, 1,200 of them, by what arrives after them (%s)', async (rule) => {
-    const story = new Story();
-    const replies = (from: number, count: number): readonly RepoOp[] =>
-      Array.from({ length: count }, (_unused, index) => replyOp(from + index));
-    story.commit(starter, recordOp({ collection: post, rkey: tidOf(1) }, { text: '', createdAt }), gateOp([rule]));
-    const [first] = story.entries;
-    if (rule === 'followerRule') {
-      story.commit(replier, ...replies(0, 1_200));
-      story.holdClock();
-      story.commit(replier, followOp(300, starter));
-    } else {
-      const did = rule === 'listRule' ? lister : starter;
-      story.commit(did, rule === 'listRule' ? itemOp(200) : followOp(100, replier));
-      story.commit(replier, ...replies(0, 1_200));
-      story.commit(did, rule === 'listRule' ? deleteOp(item, tidOf(200)) : deleteOp(follow, tidOf(100)));
-      story.commit(replier, ...replies(1_200, 300));
-    }
-    const isReply = ({ did, kind, ...entry }: OutsideEntry): boolean =>
-      did === replier && kind === 'commit' && 'ops' in entry && entry.ops.length > 1;
-    const rest = story.entries.slice(1);
-    for (const slots of [1, 4]) {
-      await using cluster = SlotCluster.open({ slots });
-      cluster.append(first!).settle();
-      cluster.append(...rest.filter(isReply)).settle();
-      cluster.append(...rest.filter((entry) => !isReply(entry))).settle();
-      expect(expectAgreement(cluster, story)).toEqual({ clear: 1_200, violating: rule === 'followerRule' ? 0 : 300 });
-    }
-  });
+  it.each(rules)(
+    'are judged again, 1,200 of them, by what arrives after them (%s)',
+    async (rule) => {
+      const story = new Story();
+      const replies = (from: number, count: number): readonly RepoOp[] =>
+        Array.from({ length: count }, (_unused, index) => replyOp(from + index));
+      story.commit(starter, recordOp({ collection: post, rkey: tidOf(1) }, { text: '', createdAt }), gateOp([rule]));
+      const [first] = story.entries;
+      if (rule === 'followerRule') {
+        story.commit(replier, ...replies(0, 1_200));
+        story.holdClock();
+        story.commit(replier, followOp(300, starter));
+      } else {
+        const did = rule === 'listRule' ? lister : starter;
+        story.commit(did, rule === 'listRule' ? itemOp(200) : followOp(100, replier));
+        story.commit(replier, ...replies(0, 1_200));
+        story.commit(did, rule === 'listRule' ? deleteOp(item, tidOf(200)) : deleteOp(follow, tidOf(100)));
+        story.commit(replier, ...replies(1_200, 300));
+      }
+      const isReply = ({ did, kind, ...entry }: OutsideEntry): boolean =>
+        did === replier && kind === 'commit' && 'ops' in entry && entry.ops.length > 1;
+      const rest = story.entries.slice(1);
+      for (const slots of [1, 4]) {
+        await using cluster = SlotCluster.open({ slots });
+        cluster.append(first!).settle();
+        cluster.append(...rest.filter(isReply)).settle();
+        cluster.append(...rest.filter((entry) => !isReply(entry))).settle();
+        expect(expectAgreement(cluster, story)).toEqual({ clear: 1_200, violating: rule === 'followerRule' ? 0 : 300 });
+      }
+    },
+    120_000,
+  );
 });
