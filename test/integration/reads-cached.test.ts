@@ -18,6 +18,7 @@ const slots = 4;
 const actors = [...[...'abcdefghijklmn'].map((letter) => didOf(`actor${letter}`)), 'did:web:actor.example'];
 const isHere = (did: string): boolean => slotOf(did, slots) % 2 === 0;
 const here = actors.filter(isHere);
+const listOf = (did: string): string => `at://${did}/app.bsky.graph.list/l`;
 const steps = 150;
 const context = { method: '', epoch: 1, deadlineMs: Number.MAX_SAFE_INTEGER };
 
@@ -62,10 +63,24 @@ it.each([3_000, 9_000, 2 ** 20])(
     const cached = readsOf(network, didCacheBytes);
     const records: StrongRef[] = [];
     const posts: StrongRef[] = [];
+    const changeList = (did: string): void => {
+      const what = random.below(10);
+      const createdAt = network.now;
+      const purpose = `app.bsky.graph.defs#${anyOf(['referencelist', 'modlist'])}`;
+      if (what < 2) records.push(network.put(did, 'app.bsky.graph.list', { name: 'l', purpose, createdAt }, 'l'));
+      else if (what < 8) {
+        const item = { subject: anyOf(actors), list: listOf(did), createdAt };
+        records.push(network.put(did, 'app.bsky.graph.listitem', item));
+      } else {
+        const optOut = { subject: listOf(did), createdAt };
+        records.push(network.put(anyOf(actors), 'app.bsky.graph.referencelistoptout', optOut));
+      }
+    };
     const change = (): void => {
       const by = anyOf(actors);
       const timeMs = network.timeMs;
       const what = random.below(100);
+      if (random.below(5) === 0) changeList(anyOf(here));
       if (what < 30) posts.push(network.post(by, 'post'));
       else if (what < 40 && posts.length > 0) records.push(network.repost(by, anyOf(posts)));
       else if (what < 65) records.push(network.follow(by, anyOf(actors)));
@@ -95,6 +110,7 @@ it.each([3_000, 9_000, 2 ** 20])(
       for (const { state, index } of network.cluster.slots) cached.invalidate(index, state.takeChanges());
       fresh = readsOf(network, 2 ** 20);
       const viewer = anyOf(here);
+      expectSame(nodeCalls.listFeed, encodeTimeline({ before: null, limit: 9, did: listOf(anyOf(here)) }));
       expectTimeline(viewer, 1 + random.below(9));
       expectSame(nodeCalls.followsOf, encodeFollowsOf({ did: viewer, after: '', limit: 100 }));
       for (const [method, payload] of edgeQuestions([anyOf(actors), anyOf(actors)])) expectSame(method, payload);
