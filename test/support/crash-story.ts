@@ -14,8 +14,8 @@ import type { CrashCluster } from './crash-cluster.ts';
  *
  * Leaves out what is done at the append time, which would make the result depend on the clock:
  * sweeps of resyncs, records put or deleted by hand, what is seen by a first preference. Also
- * takedowns of records that are written again later: one that is sent again, as its acknowledgement
- * was lost, is applied again, then to the later record.
+ * takedowns and tags of records that are written again later: one that is sent again, as its
+ * acknowledgement was lost, is applied again, then to the later record.
  */
 export function storyOf(seed: number, records: number): readonly OutsideEntry[] {
   const history = makeHistory({ random: seededRandom(seed), name: `c${seed}`, steps: 400 });
@@ -24,14 +24,15 @@ export function storyOf(seed: number, records: number): readonly OutsideEntry[] 
   const timeless = history.entries.filter(isTimeless);
   return [
     ...graphEntries({ seed, records }),
-    ...timeless.filter((entry, index) => !isTakedownBeforeWrite(entry, timeless.slice(index))),
+    ...timeless.filter((entry, index) => !isMarkBeforeWrite(entry, timeless.slice(index))),
   ];
 }
 
 const atAppendTime: ReadonlySet<string> = new Set(['record-put', 'record-delete', 'notification-priority']);
 
-function isTakedownBeforeWrite(entry: OutsideEntry, rest: readonly OutsideEntry[]): boolean {
-  if (entry.kind !== 'private' || entry.write.type !== 'record-takedown') return false;
+function isMarkBeforeWrite(entry: OutsideEntry, rest: readonly OutsideEntry[]): boolean {
+  if (entry.kind !== 'private') return false;
+  if (entry.write.type !== 'record-takedown' && entry.write.type !== 'record-tags') return false;
   const { collection, rkey } = entry.write;
   return rest.some(
     (later) =>
