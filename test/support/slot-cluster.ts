@@ -34,6 +34,8 @@ export type SlotClusterOptions = {
   readonly entriesPerChunk?: number;
   /** Draws the order in which slots run and batches arrive. */
   readonly random?: SeededRandom;
+  /** Called after each transaction of a slot; may append. */
+  readonly onRun?: (slot: number) => void;
 };
 
 type Parcel = { readonly source: number; readonly batch: OutboxBatch };
@@ -52,6 +54,7 @@ export class SlotCluster implements AsyncDisposable {
   readonly #isTemporary: boolean;
   readonly #entriesPerChunk: number;
   readonly #random: SeededRandom | null;
+  readonly #onRun: (slot: number) => void;
   readonly #waiting: Entry[][];
   readonly #parcels: Parcel[] = [];
   /** Append time of the next run; never decreases. Units: ms. */
@@ -63,6 +66,7 @@ export class SlotCluster implements AsyncDisposable {
     this.#isTemporary = options.path === undefined;
     this.#entriesPerChunk = options.entriesPerChunk ?? 500;
     this.#random = options.random ?? null;
+    this.#onRun = options.onRun ?? (() => {});
     this.#waiting = slots.map(() => []);
   }
 
@@ -150,6 +154,7 @@ export class SlotCluster implements AsyncDisposable {
       invariant(outcome.status === 'durable', `slot ${index} takes what it is given (${JSON.stringify(outcome)})`);
     }
     for (const batch of result.batches) this.#parcels.push({ source: index, batch });
+    this.#onRun(index);
   }
 
   #deliver({ source, batch }: Parcel): void {
