@@ -18,13 +18,14 @@ import { policyPrefix } from '../table/gate-policy.ts';
 import { noteDeletedAccount } from '../table/import-note.ts';
 import type { LongWorkOf } from '../table/long-work.ts';
 import { putNoticesRemovedUpTo, removeNoticesUpTo } from '../table/notice.ts';
+import { duplicatesPrefix } from '../table/outgoing-edge.ts';
 import { readRecordRefOfKey, recordPrefix } from '../table/record-row.ts';
 import { indexedMsOf } from '../table/record-view.ts';
 import { emptyValue } from '../table/slot-state.ts';
 import { type ApplyContext, seenMsOf, workCostUs } from './apply-context.ts';
 import { removeRecord } from './record-apply.ts';
 import { cancelResync } from './repo-apply.ts';
-import { rowsAfter } from './rows-after.ts';
+import { hasRows, rowsAfter } from './rows-after.ts';
 
 /** Sets the handle and document of a DID; an event older than the last is dropped. */
 export function applyIdentity(context: ApplyContext, entry: IdentityEntry): void {
@@ -111,6 +112,23 @@ function removeGateRows(context: ApplyContext, owner: number): boolean {
 /** Notices of a deleted account that are removed at once. */
 const noticesPerRead = 64;
 
+/** Removes records that were indexed up to a deletion. Returns the key of the last one seen. */
+function removeRecordsStep(context: ApplyContext, owner: number, work: LongWorkOf<'delete-account'>): Buffer {
+  const { state } = context;
+  const { did, originMs } = work;
+  let { after } = work;
+  for (const { key, value } of rowsAfter(state, recordPrefix(owner), after)) {
+    if (context.workUsLeft <= 0) return after;
+    context.workUsLeft -= workCostUs.row;
+    after = key;
+    if (indexedMsOf(value) > originMs) continue;
+    context.workUsLeft -= workCostUs.record;
+    const record = loadRecord(state, owner, readRecordRefOfKey(did, key));
+    if (record !== undefined) removeRecord(context, record, originMs);
+  }
+  return after;
+}
+
 /**
  * Does a step of removing a deleted account: records that were indexed at or before the deletion,
  * then notices that are as old. Anything newer belongs to a new account.
@@ -125,16 +143,15 @@ export function deleteAccountStep(
   const { did, originMs } = work;
   const owner = state.ownerOf(did);
   if (owner === undefined) return undefined;
-  let { after } = work;
-  for (const { key, value } of rowsAfter(state, recordPrefix(owner), after)) {
-    if (context.workUsLeft <= 0) return { ...work, after };
-    context.workUsLeft -= workCostUs.row;
-    after = key;
-    if (indexedMsOf(value) > originMs) continue;
-    context.workUsLeft -= workCostUs.record;
-    const record = loadRecord(state, owner, readRecordRefOfKey(did, key));
-    if (record !== undefined) removeRecord(context, record, originMs);
+  // One look for all of the step's edges, since a removal adds no duplicate.
+  context.ownerWithoutDuplicates = hasRows(state, duplicatesPrefix(owner)) ? -1 : owner;
+  let after = work.after;
+  try {
+    after = removeRecordsStep(context, owner, work);
+  } finally {
+    context.ownerWithoutDuplicates = -1;
   }
+  if (context.workUsLeft <= 0) return { ...work, after };
   for (let count = noticesPerRead; count === noticesPerRead; ) {
     if (context.workUsLeft <= 0) return { ...work, after };
     count = removeNoticesUpTo(state, owner, originMs, noticesPerRead);

@@ -133,6 +133,7 @@ function promoteDuplicate(
   { owner, ref }: AppliedRecord,
   subject: EdgeSubject,
 ): void {
+  if (context.ownerWithoutDuplicates === owner) return;
   const [rkey] = duplicatesOf(context.state, owner, rule.kind, subject, 1);
   const record = rkey === undefined ? undefined : loadRecord(context.state, owner, { ...ref, rkey });
   if (rkey === undefined || record === undefined) return;

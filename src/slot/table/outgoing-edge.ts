@@ -45,6 +45,11 @@ function noteChange(state: SlotState, owner: number, kind: EdgeKind): void {
   if (edgeByKind[kind].probeBit !== null || kind === 'list-block') state.touchedOwners.add(owner);
 }
 
+/** Returns the prefix of all duplicates of an owner's edges. */
+export function duplicatesPrefix(owner: number): Buffer {
+  return beginKey(owner, tableCode.edgeDuplicate).finish();
+}
+
 function beginDuplicateKey(owner: number, kind: EdgeKind, subject: EdgeSubject): ByteWriter {
   const key = beginKey(owner, tableCode.edgeDuplicate).u8(edgeByKind[kind].code);
   writeSubject(key, kind, subject);
