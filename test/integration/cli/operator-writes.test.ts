@@ -1,7 +1,10 @@
-/** `skyshard suggestion`, `tag` and `age` on a running cluster, and their endpoints. */
+/** `skyshard suggestion`, `tag` and `age` on a running cluster, and the endpoints of operators. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { listOf } from '../../../src/cli/service-call.ts';
 import { suggestionChangesMax } from '../../../src/entry/suggestion.ts';
+import { type CurlLine, curlLines } from '../../support/curl-lines.ts';
 import { DemoCluster } from '../../support/demo-cluster.ts';
 
 let demo: DemoCluster;
@@ -171,3 +174,38 @@ it('labels are set, shown and removed, at once for readers, and checked whole be
   await expect(demo.ask('/v1/labels', { labels: [] })).rejects.toMatchObject({ code: 'InvalidArgument' });
   expect(await read()).toEqual([`rude ${did}`]);
 });
+
+const plcFile = (): string => join(demo.folder, 'plc.jsonl');
+
+/** Puts what exists here into the gaps of the document. */
+function filled(text: string): string {
+  const [, , author, , rkey] = post.split('/');
+  return text
+    .replaceAll('did:plc:…', author!)
+    .replaceAll('3k…', rkey!)
+    .replaceAll('https://…', demo.cluster.run.demo!.url)
+    .replaceAll('/tmp/plc.jsonl', plcFile())
+    .replace('cursor=…', 'cursor=mutes.');
+}
+
+async function send({ listener, verb, path, query, body }: CurlLine): Promise<{ status: number; text: string }> {
+  const { url } = demo.cluster.run[listener];
+  const init = body === null ? {} : { body: filled(body), headers: { 'content-type': 'application/json' } };
+  const response = await fetch(`${url}${path}${filled(query)}`, { method: verb, ...init });
+  return { status: response.status, text: await response.text() };
+}
+
+// The last one, since some of the lines remove what others need.
+it('every curl line of ops/operating.md is understood', async () => {
+  writeFileSync(plcFile(), '');
+  const refused: Record<string, string> = {};
+  for (const line of curlLines('ops/operating.md')) {
+    const { status, text } = await send(line);
+    if (status !== 200) refused[`${line.verb} ${line.path}`] = (JSON.parse(text) as { message: string }).message;
+  }
+  expect(refused).toEqual({
+    'POST /v1/quarantine/show': 'slot 0 keeps no entry 7.0 in quarantine',
+    'POST /v1/quarantine': 'slot 0 keeps no entry 7.0 in quarantine',
+    'POST /v1/repair': 'slot 0 is not incomplete',
+  });
+}, 120_000);
