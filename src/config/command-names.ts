@@ -19,6 +19,19 @@ export const operatorCommands = [
   'verifier distrust',
 ] as const;
 
+/** Commands about the sources of ingest, and about the hosts of accounts. */
+const sourceAndHostCommands = [
+  'source list',
+  'source begin',
+  'source pause',
+  'source resume',
+  'source mended',
+  'host block',
+  'host unblock',
+  'host limit',
+  'host list',
+] as const;
+
 export const commandNames = [
   'up',
   'node',
@@ -32,15 +45,7 @@ export const commandNames = [
   'why',
   'identity import',
   'identity refresh',
-  'source list',
-  'source begin',
-  'source pause',
-  'source resume',
-  'source mended',
-  'host block',
-  'host unblock',
-  'host limit',
-  'host list',
+  ...sourceAndHostCommands,
   'repo takedown',
   'repo purge',
   'repo allow',
@@ -70,15 +75,7 @@ export const ingestCommands = [
   'why',
   'identity import',
   'identity refresh',
-  'source list',
-  'source begin',
-  'source pause',
-  'source resume',
-  'source mended',
-  'host block',
-  'host unblock',
-  'host limit',
-  'host list',
+  ...sourceAndHostCommands,
   'repo purge',
   'repo allow',
   'repo list',

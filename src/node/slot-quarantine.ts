@@ -24,7 +24,7 @@ import {
   quarantineShowRequest,
   shownBytesMax,
 } from '../wire/slot-quarantine.ts';
-import type { SlotReader } from './slot-reader.ts';
+import { freshState, type SlotReader } from './slot-reader.ts';
 import type { SlotWrites } from './slot-writes.ts';
 
 function listed(slot: number, { record: _record, stack: _stack, origin, ...entry }: QuarantinedEntry): ListedEntry {
@@ -46,12 +46,7 @@ export function quarantineHandlers(
   readers: ReadonlyMap<number, SlotReader>,
   writes: SlotWrites,
 ): [string, CallHandler][] {
-  const stateOf = (slot: number): SlotState => {
-    const reader = readers.get(slot);
-    if (reader === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
-    reader.environment.refreshReads();
-    return reader.state;
-  };
+  const stateOf = (slot: number): SlotState => freshState(readers, slot);
   return [
     [
       nodeCalls.quarantineList,

@@ -1,4 +1,5 @@
 /** The serving thread's handles on the slots that apply threads write. */
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import { reposToResync } from '../slot/apply/repo-apply.ts';
 import { SlotState, slotTableNames } from '../slot/table/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
@@ -16,6 +17,14 @@ export function openReaders(slots: readonly number[], dataDir: string, mapBytes:
       return [slot, { environment, state: new SlotState(slot, environment) }];
     }),
   );
+}
+
+/** Returns a slot's state as it was last committed. Errors: DataPlaneError `WrongEpoch`. */
+export function freshState(readers: ReadonlyMap<number, SlotReader>, slot: number): SlotState {
+  const reader = readers.get(slot);
+  if (reader === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
+  reader.environment.refreshReads();
+  return reader.state;
 }
 
 /** Returns one page of the DIDs whose repos need a resync, and where the next page begins. */

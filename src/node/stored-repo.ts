@@ -26,7 +26,7 @@ import {
   storedRecordsRequest,
 } from '../wire/stored-repo.ts';
 import { privatePage } from './private-pages.ts';
-import type { SlotReader } from './slot-reader.ts';
+import { freshState, type SlotReader } from './slot-reader.ts';
 
 /** Values by which the API tier, or apps by default, hide what is labelled. */
 const hidingValues: ReadonlySet<string> = new Set(['!takedown', '!suspend', '!hide']);
@@ -130,12 +130,7 @@ function recordsOf(
 
 /** Returns the handlers, by the name of the call. `slots` is the number of slots of the map. */
 export function storedRepoHandlers(readers: ReadonlyMap<number, SlotReader>, slots: number): [string, CallHandler][] {
-  const stateOf = (slot: number): SlotState => {
-    const reader = readers.get(slot);
-    if (reader === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
-    reader.environment.refreshReads();
-    return reader.state;
-  };
+  const stateOf = (slot: number): SlotState => freshState(readers, slot);
   return [
     [
       nodeCalls.storedAccount,
