@@ -4,8 +4,8 @@
  *
  * `slots.json` lists the slots, and is written once they are made and before the node serves them.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { openObjectShape, wholeNumberShape } from '../config/json-shape.ts';
@@ -36,6 +36,26 @@ function isThere(dataDir: string, slot: number): boolean {
   return existsSync(join(slotPath(dataDir, slot), 'data.mdb'));
 }
 
+const hintOfOtherMap = 'Start with the shard map under which they were made, or move their folders.';
+
+/**
+ * Checks that no slot which the folder lacks is in the folder of another node beside it, as after a
+ * change of the map: it would begin again as if it had always been empty.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` naming the slots and where they are.
+ */
+export function requireNoneElsewhere(dataDir: string, slots: readonly number[], hint = hintOfOtherMap): void {
+  const beside = dirname(dataDir);
+  if (!existsSync(beside)) return;
+  const others = readdirSync(beside).filter((name) => name.startsWith('node-') && name !== basename(dataDir));
+  for (const other of others) {
+    const held = slots.filter((slot) => !isThere(dataDir, slot) && isThere(join(beside, other), slot));
+    if (held.length === 0) continue;
+    const problem = `${dataDir} lacks slots that are in ${join(beside, other)}: ${held.join(',')}`;
+    throw new DataPlaneError('ConfigInvalid', problem, { hint });
+  }
+}
+
 /**
  * Returns in which condition each slot begins whose folder is not there, by slot.
  *
@@ -52,6 +72,7 @@ export function conditionsOfMissing(options: SlotFoldersOptions): Record<number,
       hint: `Put back their folders below ${join(dataDir, 'slots')}; or, if they are lost, start once with --begin-again ${names}, then run \`skyshard repair slot <n>\` for each.`,
     });
   }
+  requireNoneElsewhere(dataDir, missing);
   // No other node can know more of it.
   const isFirst = isOnlyNode && made === undefined && missing.length === slots.length;
   return Object.fromEntries(

@@ -14,7 +14,8 @@ import { seededRandom } from '../../base/seeded-random.ts';
 import { keepTokenFile } from '../../config/secret-file.ts';
 import { type SettingName, settingTable } from '../../config/setting-table.ts';
 import { childEnvironment, flagsFor, type Settings } from '../../config/settings.ts';
-import type { ShardMap } from '../../shardmap/shard-map.ts';
+import { requireNoneElsewhere } from '../../node/slot-folders.ts';
+import { type ShardMap, slotsOfNode } from '../../shardmap/shard-map.ts';
 import type { CommandContext } from '../command.ts';
 import { version } from '../command-line.ts';
 import { readMapOrDefault, withRealPorts } from '../map-file.ts';
@@ -153,6 +154,7 @@ export class Cluster implements AsyncDisposable {
     );
     const ports = Object.fromEntries(free.map((name, index) => [name, otherPorts[index]!]));
     this.#epoch = map.epoch;
+    this.#requireSlotsInPlace(map);
     writeWhole(this.#mapPath, `${JSON.stringify(raw, null, 2)}\n`);
     const own = withClusterToken({ ...absolutePaths(settings, this.#mapPath), ...ports }, map);
     const followed = settings.demo ? followDemo(own, await this.#startDemo(own)) : own;
@@ -179,6 +181,14 @@ export class Cluster implements AsyncDisposable {
     }
     this.#isComplete = true;
     return this.#writeRun();
+  }
+
+  /** Before the map in the data folder is replaced: with it, what is there can go on. */
+  #requireSlotsInPlace(map: ShardMap): void {
+    const dataDir = resolve(this.#context.settings.dataDir);
+    const hint = `Go on with the map of that data: skyshard up --data-dir ${dataDir} --map ${this.#mapPath}`;
+    for (const name of map.nodes.keys())
+      requireNoneElsewhere(join(dataDir, `node-${name}`), slotsOfNode(map, name), hint);
   }
 
   /** Returns the URL of the simulated network. */

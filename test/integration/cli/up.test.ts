@@ -183,6 +183,27 @@ describe('skyshard up of one node', () => {
   }, 180_000);
 });
 
+describe('skyshard up on data of another map', () => {
+  it('refuses it and keeps its map, with which it goes on', async () => {
+    const [ownFolder, otherFolder] = [clusterFolder(2), clusterFolder(1)];
+    try {
+      expect(await (await startCluster(ownFolder, [])).stop()).toBe(0);
+      const dataDir = join(ownFolder, 'data');
+      const flags = [`--data-dir=${dataDir}`, '--router-port=0', '--http2-port=0', '--ingest-port=0'];
+      const refused = await runCommand(['up', `--map=${join(otherFolder, 'map.json')}`, ...flags]);
+      const kept = join(dataDir, 'shard-map.json');
+      expect(refused).toMatchObject({ code: 2, err: expect.stringContaining('lacks slots that are in') });
+      expect(refused.err).toContain(`skyshard up --data-dir ${dataDir} --map ${kept}`);
+      expect([...readMapFile(kept).map.nodes.keys()]).toEqual(['n0', 'n1']);
+      const alone = await runCommand(['node', 'n0', `--map=${join(otherFolder, 'map.json')}`, `--data-dir=${dataDir}`]);
+      expect(alone).toMatchObject({ code: 2, err: expect.stringContaining('2,3') });
+    } finally {
+      removeFolder(ownFolder);
+      removeFolder(otherFolder);
+    }
+  }, 120_000);
+});
+
 describe('skyshard up, at a second Ctrl-C,', () => {
   it('kills everything and exits with 130, however soon it comes', async () => {
     const ownFolder = clusterFolder();

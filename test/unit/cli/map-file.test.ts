@@ -69,10 +69,12 @@ describe('the map file', () => {
   it('at the root of the project is valid and is the one-box default', () => {
     const { map } = readMapFile(join(projectRoot, 'shard-map.json'));
     expect(map.slots).toBe(16);
-    expect([...map.nodes.values()].map(({ host, port }) => `${host}:${port}`)).toEqual([
-      '127.0.0.1:7410',
-      '127.0.0.1:7411',
-    ]);
+    expect([...map.nodes.values()].map(({ host, port }) => `${host}:${port}`)).toEqual(['127.0.0.1:7410']);
+  });
+
+  it('of two nodes in ops/ is valid', () => {
+    const { map } = readMapFile(join(projectRoot, 'ops', 'two-nodes.json'));
+    expect([map.slots, ...map.nodes.keys()]).toEqual([16, 'n0', 'n1']);
   });
 
   it.each([
