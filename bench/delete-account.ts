@@ -138,6 +138,7 @@ export async function run({ args, quick, print }: BenchOptions): Promise<BenchRe
     slots: 2,
     path: join(folder, 'slots'),
     mapBytes: 2 ** 34,
+    batchesWaitingMax: 8,
     onRun: (slot) => {
       const { watch } = watching;
       if (watch === null) return;

@@ -34,6 +34,8 @@ export type SlotClusterOptions = {
   readonly entriesPerChunk?: number;
   /** Draws the order in which slots run and batches arrive. */
   readonly random?: SeededRandom;
+  /** Batches that may wait for busy slots before one is delivered; by default any number. */
+  readonly batchesWaitingMax?: number;
   /** Called after each transaction of a slot; may append. */
   readonly onRun?: (slot: number) => void;
 };
@@ -55,6 +57,7 @@ export class SlotCluster implements AsyncDisposable {
   readonly #entriesPerChunk: number;
   readonly #random: SeededRandom | null;
   readonly #onRun: (slot: number) => void;
+  readonly #batchesWaitingMax: number;
   readonly #waiting: Entry[][];
   readonly #parcels: Parcel[] = [];
   /** Append time of the next run; never decreases. Units: ms. */
@@ -67,6 +70,7 @@ export class SlotCluster implements AsyncDisposable {
     this.#entriesPerChunk = options.entriesPerChunk ?? 500;
     this.#random = options.random ?? null;
     this.#onRun = options.onRun ?? (() => {});
+    this.#batchesWaitingMax = options.batchesWaitingMax ?? Number.POSITIVE_INFINITY;
     this.#waiting = slots.map(() => []);
   }
 
@@ -108,7 +112,7 @@ export class SlotCluster implements AsyncDisposable {
   settle(): this {
     for (;;) {
       const busy = this.#busySlots();
-      if (busy.length > 0) {
+      if (busy.length > 0 && this.#parcels.length <= this.#batchesWaitingMax) {
         this.#run(busy[this.#below(busy.length)]!);
         continue;
       }
