@@ -9,7 +9,13 @@ declare module 'vitest' {
     /** Which data plane is under test. */
     planeName: 'official' | 'skyshard';
     /** Which random histories to perform. */
-    histories: { readonly firstSeed: number; readonly seedCount: number; readonly shrinkTimeMsMax: number };
+    histories: {
+      readonly firstSeed: number;
+      readonly seedCount: number;
+      readonly shrinkTimeMsMax: number;
+      /** A pattern of the topics of mutants. */
+      readonly topics: string;
+    };
   }
 }
 

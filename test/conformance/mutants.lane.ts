@@ -23,11 +23,20 @@ const copied = ['src', 'package.json', 'tsconfig.json', 'shard-map.json'];
 const groupSize = 7;
 const deadlineMs = 1_800_000;
 const topology = { slots: 2, nodes: 1 };
-const { firstSeed, seedCount } = inject('histories');
+/** Those of the first seeds are performed as one, in which more comes together, then each alone. */
+const joinedSeeds = 4;
+const { firstSeed, seedCount, topics } = inject('histories');
 
-const groups = Array.from({ length: Math.ceil(mutants.length / groupSize) }, (_group, index) =>
-  mutants.slice(index * groupSize, (index + 1) * groupSize),
+const planted = mutants.filter(({ topic }) => topic.match(topics));
+const groups = Array.from({ length: Math.ceil(planted.length / groupSize) }, (_group, index) =>
+  planted.slice(index * groupSize, (index + 1) * groupSize),
 );
+
+const seeds = Array.from({ length: seedCount }, (_seed, index) => firstSeed + index);
+const histories: readonly (readonly number[])[] = [
+  seeds.slice(0, joinedSeeds),
+  ...seeds.slice(joinedSeeds).map((seed) => [seed]),
+];
 
 /** Copies the sources, with an error or none. */
 function copySources(folder: string, mutant: Mutant | undefined): string {
@@ -60,15 +69,16 @@ async function notice(group: readonly Mutant[], index: number): Promise<Readonly
   const stage = base.against(...planes);
   const [control, ...contests] = stage.contests;
   const noticed = new Map<string, string>();
-  for (let seed = firstSeed; seed < firstSeed + seedCount && noticed.size < group.length; seed += 1) {
-    const performed = await performHistory(stage, historyOf(seed));
+  for (const joined of histories) {
+    if (noticed.size === group.length) break;
+    const performed = await performHistory(stage, joined.flatMap(historyOf));
     for (const [at, { topic, methods }] of group.entries()) {
       if (noticed.has(topic)) continue;
       const rows = methodTable.filter(({ method }) => methods.includes(method));
       const differing = [...(await compareRows(performed, contests[at]!, rows)).keys()];
       const right = await compareRows(performed, control!, differing);
       const names = differing.filter((row) => !right.has(row)).map(nameOf);
-      if (names.length > 0) noticed.set(topic, `seed ${seed}: ${names.join(', ')}`);
+      if (names.length > 0) noticed.set(topic, `seed ${joined.join(' and ')}: ${names.join(', ')}`);
     }
     await endSuggestions(performed.community);
   }

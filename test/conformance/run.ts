@@ -2,11 +2,12 @@
  * Prepares the packages, then runs the conformance tests.
  *
  *     node run.ts [--plane skyshard|official] [--json-file report.json] [--seeds 10]
- *         [--first-seed 1] [--shrink-seconds 60] [--mutants] [test file] [-t pattern]
+ *         [--first-seed 1] [--shrink-seconds 60] [--mutants]
+ *         [--topics pattern] [test file] [-t pattern]
  *
  * `--plane official` tests the official data plane instead of ours, which checks the tests.
- * `--seeds` is the number of random histories. `--mutants` plants errors instead, each of which
- * must be noticed within so many.
+ * `--seeds` is the number of random histories. `--mutants` plants errors instead, those
+ * whose topics match, each of which must be noticed within so many.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,7 +16,7 @@ import { runCommand } from './run-command.ts';
 
 const typesDeadlineMs = 120_000;
 const testDeadlineMs = 120_000;
-const setupDeadlineMs = 300_000;
+const setupDeadlineMs = 600_000;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,6 +27,7 @@ const { values, positionals } = parseArgs({
     seeds: { type: 'string', default: '10' },
     'first-seed': { type: 'string', default: '1' },
     'shrink-seconds': { type: 'string', default: '60' },
+    topics: { type: 'string', default: '' },
     testNamePattern: { type: 'string', short: 't' },
   },
 });
@@ -36,6 +38,7 @@ const histories = {
   firstSeed: wholeNumber(values['first-seed']),
   seedCount: wholeNumber(values.seeds),
   shrinkTimeMsMax: 1000 * wholeNumber(values['shrink-seconds']),
+  topics: values.topics,
 };
 const jsonFile = values['json-file'];
 

@@ -75,7 +75,7 @@ export class PrefixedSeedClient extends SeedClient<AtNetwork> {
 
   override async reply(...args: Parameters<Client['reply']>): ReturnType<Client['reply']> {
     // The official plane never notifies an author of a reply indexed before the post.
-    await this.network.processAll();
+    await this.network.processOfficial();
     return await super.reply(...args);
   }
 

@@ -4,6 +4,8 @@ import { type Answer, batches, listOf, type MethodRow, someOf } from './method-r
 
 const postCollection = 'app.bsky.feed.post';
 const subjectSample = 12;
+const labelledSample = 400;
+const issuerSample = 6;
 
 function eachDid(facts: Facts): readonly { readonly actorDid: string }[] {
   return [...facts.dids, ...facts.unknownDids, ''].map((actorDid) => ({ actorDid }));
@@ -16,6 +18,7 @@ export const actorMethods: readonly MethodRow[] = [
     requests: (facts) => [
       ...batches(facts.dids, facts.unknownDids).map((dids) => ({ dids })),
       { dids: facts.dids.slice(0, 4), returnAgeAssuranceForDids: facts.dids.slice(1, 3) },
+      { dids: facts.dids, returnAgeAssuranceForDids: facts.dids },
     ],
     isFilled: (answer) => listOf(answer, 'actors').some((actor) => (actor as Answer)['exists'] === true),
   },
@@ -76,10 +79,14 @@ export const actorMethods: readonly MethodRow[] = [
   {
     method: 'getLabels',
     requests: (facts) => {
-      const posts = urisOf(facts, postCollection);
-      const subjects = batches([...facts.dids, ...posts], [...facts.unknownDids, ...facts.goneUris, 'nonsense']);
-      const issuers = [[], ['did:example:labeler'], ['did:example:labeler', ...facts.dids.slice(0, 5)]];
-      return issuers.flatMap((each) => subjects.map((some) => ({ subjects: some, issuers: each })));
+      const others = [...facts.unknownDids, ...facts.goneUris, 'nonsense'];
+      const some = batches([...facts.dids, ...urisOf(facts, postCollection).slice(0, subjectSample)], others);
+      const all = batches([...facts.dids, ...facts.recordByUri.keys()].slice(0, labelledSample), others);
+      const labelers = ['did:example:labeler', ...facts.dids.slice(0, issuerSample)];
+      return [
+        ...some.flatMap((subjects) => [[], ['did:example:labeler']].map((issuers) => ({ subjects, issuers }))),
+        ...all.map((subjects) => ({ subjects, issuers: labelers })),
+      ];
     },
     isFilled: (answer) => listOf(answer, 'labels').length > 0,
     // Only operators have set any.

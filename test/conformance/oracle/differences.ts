@@ -356,6 +356,12 @@ export const intendedDifferences: readonly Difference[] = [
     mend: sql`delete from feed_item where not exists (select 1 from record where record.uri = feed_item.uri)`,
   },
   {
+    name: 'OP threads of a deleted account',
+    reason: 'it deletes the posts of an account, but not its OP threads; we undo every effect',
+    mend: sql`delete from op_thread_reply
+      where not exists (select 1 from actor where actor.did = split_part(op_thread_reply.uri, '/', 3))`,
+  },
+  {
     name: 'packs of a deleted account',
     reason: 'it deletes the records of an account, but lists its starter packs; we undo every effect',
     mend: sql`delete from starter_pack

@@ -112,8 +112,8 @@ export async function readFacts(
   const blobs = new Map<string, { did: string; cid: string }>();
   const standing = new Map<string, string>();
   for (const { did, upstreamStatus, takedownRef } of actors) {
-    if (takedownRef !== null || upstreamStatus !== null)
-      standing.set(did, takedownRef === null ? upstreamStatus! : 'takendown');
+    if (takedownRef !== null || upstreamStatus)
+      standing.set(did, takedownRef === null ? String(upstreamStatus) : 'takendown');
   }
   for (const { uri, cid, json, indexedAt, takedownRef } of records) {
     if (takedownRef !== null) standing.set(uri, 'takendown');
@@ -194,6 +194,8 @@ async function readDisputes(
     if (foreignRootUris.has(recordUri) || updatedUris.has(recordUri)) disputedDids.add(did);
   }
   for (const { uri, json } of records) {
+    // An update notifies nobody there, also where it is the first to name its subject.
+    if (updatedUris.has(uri)) for (const [did] of json.matchAll(/did:[a-z]+:[\w.:%-]+/g)) disputedDids.add(did);
     if (!everPromoted.has(uri)) continue;
     const { subject } = JSON.parse(json) as { readonly subject: string | { readonly uri: string } };
     disputedDids.add(typeof subject === 'string' ? subject : new AtUri(subject.uri).host);

@@ -147,7 +147,6 @@ export const suggestionMethods: readonly MethodRow[] = [
     normalise: (answer, facts) =>
       sorted(listOf(answer, 'uris').filter((uri) => facts.dids.includes(String(uri).split('/')[2]!))),
     isFilled: anyIn('uris'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getFeedGeneratorStatus',
@@ -155,7 +154,6 @@ export const suggestionMethods: readonly MethodRow[] = [
     promised: (facts, { uris }) => ({ status: (uris as readonly string[]).map((uri) => statusOfFeed(facts, uri)) }),
     normalise: (answer) => listOf(answer, 'status'),
     isFilled: someOf('status'),
-    mayBeEmpty: 'always',
   },
   {
     method: 'getNewUserCountForRange',

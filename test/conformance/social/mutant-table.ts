@@ -62,10 +62,10 @@ export const mutants: readonly Mutant[] = [
     methods: ['getUnreadNotificationCount'],
   },
   {
-    topic: 'accounts: a deactivated one',
-    file: 'src/slot/apply/actor-apply.ts',
-    text: "const upstreamStatus = entry.active ? '' : entry.status;",
-    replacement: "const upstreamStatus = '';",
+    topic: 'accounts: takedowns',
+    file: 'src/read/answer/actor-infos.ts',
+    text: 'into.textField(field.takedownRef, actor.takedownRef);',
+    replacement: '',
     methods: ['getActors'],
   },
   {

@@ -40,7 +40,7 @@ function atBsync(act: (bsync: BsyncWriter, community: Community, operation: Oper
   };
 }
 
-/** Creates an item unless the actor has one about this subject, else updates or deletes that. */
+/** Creates an item unless the actor has one about this subject; then updates or deletes it. */
 function itemAbout(
   namespace: string,
   subjectOf: (community: Community, operation: Operation) => string | undefined,
@@ -49,9 +49,12 @@ function itemAbout(
 ): Perform {
   return atBsync(async (bsync, community, operation) => {
     const actorDid = community.did(operation.by);
-    const subject = subjectOf(community, operation);
+    const prefix = `${namespace} ${actorDid} `;
+    const about = [...community.privateKeys.keys()].filter((id) => id.startsWith(prefix) && !id.includes(' until '));
+    const again = operation.variant % 3 === 0 ? about[operation.second % about.length] : undefined;
+    const subject = again?.slice(prefix.length) ?? subjectOf(community, operation);
     if (subject === undefined) return '';
-    const id = `${namespace} ${actorDid} ${subject}`;
+    const id = `${prefix}${subject}`;
     const known = community.privateKeys.get(id);
     const key = known ?? tidOf(community.privateKeys.size + 1);
     const item: PrivateItem = { actorDid, namespace, key };
