@@ -34,7 +34,7 @@ export type SlotIdentity = { readonly cluster: string; readonly index: number; r
 /** A target that was not heard of for so many openings of its source is sent everything again. */
 const sessionsMax = 4_096;
 /** The version of the layout of all rows that have none of their own. */
-export const metaVersion = 4;
+export const metaVersion = 5;
 const writer = sharedWriter(64);
 const metaKey = (): Buffer => beginSlotKey(tableCode.meta).finish();
 const sessionKey = (): Buffer => beginSlotKey(tableCode.session).finish();

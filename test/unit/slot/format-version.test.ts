@@ -18,7 +18,7 @@ import { tableOfKey } from '../../support/stored-rows.ts';
 const mapBytes = 2 ** 28;
 const did = 'did:web:a.example';
 
-it('a slot, an actor and a record of another version are refused', async () => {
+it('a slot, an actor and a record of an older version are refused', async () => {
   const folder = makeMemoryFolder('skyshard-version-');
   const path = join(folder, 'slot');
   const slot = Slot.open({ index: 0, slots: 1, path, mapBytes });
@@ -41,14 +41,15 @@ it('a slot, an actor and a record of another version are refused', async () => {
     }
     for (const { key, value } of rows) {
       const isVersioned = [tableCode.meta, tableCode.actor].some((table) => tableOfKey(key) === table);
-      if (isVersioned) state.rows.put(key, Buffer.concat([Buffer.of(value[0]! + 1), value.subarray(1)]));
+      if (isVersioned) state.rows.put(key, Buffer.concat([Buffer.of(value[0]! - 1), value.subarray(1)]));
     }
   });
   expect(() => getActor(state, owner)).toThrow('an actor row has a known format version');
   await environment.close();
   const opened = (): Slot => Slot.open({ index: 0, slots: 1, path, mapBytes });
-  expect(opened).toThrow(/slot holds a slot of format 5, not 4/);
-  expect(opened).toThrow(expect.objectContaining({ code: 'ConfigInvalid' }));
+  expect(opened).toThrow(/slot holds a slot of format 4, not 5/);
+  const hint = expect.stringContaining('Run the version that wrote it');
+  expect(opened).toThrow(expect.objectContaining({ code: 'ConfigInvalid', hint }));
 
   const body = { form: 'json', json: '{}' } as const;
   const row = {
