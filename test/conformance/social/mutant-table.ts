@@ -55,13 +55,6 @@ export const mutants: readonly Mutant[] = [
     methods: ['getNotifications', 'getUnreadNotificationCount'],
   },
   {
-    topic: 'notifications: unread ones of an actor taken down',
-    file: 'src/read/answer/notifications.ts',
-    text: 'if (owner === undefined || actor === undefined || actor.takedownRef !== null) return 0;',
-    replacement: 'if (owner === undefined || actor === undefined) return 0;',
-    methods: ['getUnreadNotificationCount'],
-  },
-  {
     topic: 'accounts: takedowns',
     file: 'src/read/answer/actor-infos.ts',
     text: 'into.textField(field.takedownRef, actor.takedownRef);',
@@ -125,20 +118,6 @@ export const mutants: readonly Mutant[] = [
     methods: ['getInteractionCounts', 'getActorBookmarks'],
   },
   {
-    topic: 'private data: counts of drafts',
-    file: 'src/slot/apply/private-data-apply.ts',
-    text: "addToActorCount(state, owner, 'drafts', -1);",
-    replacement: '',
-    methods: ['getCountsForUsers'],
-  },
-  {
-    topic: 'private data: subscriptions that end',
-    file: 'src/slot/apply/private-data-apply.ts',
-    text: 'if (did !== undefined) state.rows.remove(subscriptionBySubjectKey(owner, did));',
-    replacement: '',
-    methods: ['getActivitySubscriptionsByActorAndSubjects', 'getActivitySubscriptionDids'],
-  },
-  {
     topic: 'private data: mutes of lists that end',
     file: 'src/slot/apply/mute-apply.ts',
     text: 'return removeListMute(state, owner, write.list);',
@@ -165,13 +144,6 @@ export const mutants: readonly Mutant[] = [
     text: 'for (const tag of row.tags) into.textField(field.tags, tag);',
     replacement: '',
     methods: ['getPostRecords', 'getProfileRecords', 'getListRecords', 'getFollowRecords', 'getLikeRecords'],
-  },
-  {
-    topic: 'lists: the members an owner sees',
-    file: 'src/read/answer/list-pages.ts',
-    text: 'if (!isOut || isOwner) {',
-    replacement: 'if (!isOut) {',
-    methods: ['getListMembers'],
   },
   {
     topic: 'lists: members after deletes',
