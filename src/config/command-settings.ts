@@ -72,7 +72,7 @@ export const commandSettings = {
     kind: 'switch',
     default: false,
     commands: ['identity import', 'import postgres', 'repair slot'],
-    help: 'end the import that runs, for good, or the repair; what it brought stays',
+    help: 'end the import that runs, for good, or the repair until it is asked for again; what was brought stays',
   },
   did: {
     kind: 'text',
@@ -151,7 +151,7 @@ export const commandSettings = {
     kind: 'switch',
     default: false,
     commands: ['import postgres'],
-    help: 'the cluster never had an ingest, so no repo was ever purged that must be left out',
+    help: 'the cluster never had an ingest, so nothing was purged or erased that must be left out',
   },
   dryRun: {
     kind: 'switch',

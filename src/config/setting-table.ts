@@ -63,7 +63,7 @@ export const settingTable = {
     kind: 'text',
     default: '127.0.0.1',
     commands: ['up', 'node', 'router', 'ingest', 'demo'],
-    help: 'address to listen on; beyond loopback, tokens are required (nodes take theirs from the map, but not their edges)',
+    help: 'address to listen on, for a node that of its router; beyond loopback, tokens are required (the map has the addresses of nodes)',
   },
   allowedHost: {
     kind: 'names',
@@ -309,7 +309,7 @@ export const settingTable = {
     min: 1,
     max: 256,
     commands: ['up', 'node'],
-    help: 'threads of a node that serve, all of them all of its slots, on the same ports',
+    help: 'threads of a node that serve; each serves all of its slots, and all listen on the same ports',
   },
   prefetchReads: {
     kind: 'switch',

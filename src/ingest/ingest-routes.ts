@@ -240,11 +240,11 @@ const erasuresPerPage = 1_000;
 function erasureRoutes({ bsync, state: { erasures }, log: appender }: IngestRoutesOptions): JsonRoute[] {
   const erasure = new PrivateErasure({ bsync, erasures, appender });
   return [
-    getRoute('/v1/private/erased', (query) => {
-      const did = didOf(query);
-      return { did, upTo: Object.fromEntries(erasures.of(did)) };
-    }),
     getRoute('/v1/private/erasures', (query) => {
+      if (query.get('did') !== null) {
+        const did = didOf(query);
+        return { did, upTo: Object.fromEntries(erasures.of(did)) };
+      }
       const actors = erasures.page(query.get('after') ?? '', erasuresPerPage);
       return { actors, after: actors.length < erasuresPerPage ? null : actors.at(-1)!.did };
     }),

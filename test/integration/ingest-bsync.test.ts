@@ -256,7 +256,7 @@ describe('ingest of a bsync', () => {
       expect((await erase('private-data')).body).toEqual({ did: alice, kind: 'private-data', upTo: op });
       expect((await erase('mutes')).body).toMatchObject({ upTo: mute });
       expect(story(alice)).toEqual(['erase', 'clear-mutes', 'clear-list-mutes', 'clear-thread-mutes']);
-      expect((await harness.get(`/v1/private/erased?did=${alice}`)).body['upTo']).toEqual({
+      expect((await harness.get(`/v1/private/erasures?did=${alice}`)).body['upTo']).toEqual({
         'private-data': op,
         mutes: mute,
       });

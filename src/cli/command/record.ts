@@ -26,7 +26,7 @@ export const runRecordPut: Command = async (context) => {
   const body = { uri, record: readJson(path!), isDryRun };
   const written = (await askRouter(context, '/v1/record', body)) as Written;
   const { cid, cidBefore } = written;
-  const replaced = typeof cidBefore === 'string' ? `, in the stead of ${cidBefore}` : '';
+  const replaced = typeof cidBefore === 'string' ? `, instead of ${cidBefore}` : '';
   const text = isDryRun ? `would be stored as ${cid}${replaced}` : `stored as ${cid}${replaced}, ${untilText}`;
   print(settings.json ? `${JSON.stringify(written)}\n` : `${uri}: ${text}\n`);
   return exitCode.done;

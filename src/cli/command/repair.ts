@@ -13,7 +13,7 @@ const progressEveryMs = 1_000;
 const lostForGood = [
   'takedowns of accounts, records and blobs',
   'labels that operators have set or an import has brought, and those of labelers that are not followed',
-  'whose verifications count, tags, ages that operators have set, and the suggestions if this slot had them',
+  'trust in verifiers, tags, ages that operators have set, and the suggestions if this slot had them',
   'private data that bsync does not have; thread mutes of bsync that an RPC cleared are there again',
   'what its actors have seen of their notifications',
   'the times of indexing: they are those of the repair',

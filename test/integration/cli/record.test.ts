@@ -42,7 +42,7 @@ it('a record is put and deleted without its repo, until that is fetched again', 
   expect((await run('get', uri)).out).toContain('by hand');
   expect((await run('why', uri)).out).toContain('record-extra');
   expect((await run('repo', 'diff', did)).out).toContain('extra app.bsky.feed.post/by-hand');
-  expect((await run('record', 'put', uri, file, '--dry-run')).out).toContain(`in the stead of ${cid}`);
+  expect((await run('record', 'put', uri, file, '--dry-run')).out).toContain(`instead of ${cid}`);
   const resync = await run('repo', 'resync', did, '--dry-run');
   expect(resync.out).toContain('extra app.bsky.feed.post/by-hand');
   expect((await run('record', 'delete', uri, '--dry-run')).out).toBe(`${uri}: would delete ${cid}\n`);
