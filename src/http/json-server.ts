@@ -29,8 +29,8 @@ export type TlsFiles = { readonly certFile: string; readonly keyFile: string };
 export type JsonServerOptions = PageRules & {
   /** 0 takes any free port. */
   readonly port: number;
-  /** Other threads of this process listen on the port, too; see `PortLock`. */
-  readonly isShared?: boolean;
+  /** Other threads of this process listen on the port, too; see `lockPort`. */
+  readonly reusePort?: boolean;
   /** Null serves cleartext. */
   readonly tls: TlsFiles | null;
   /** Any one admits a request; null is not configured. Without any, all requests are admitted. */
@@ -205,8 +205,8 @@ export async function startJsonServer(options: JsonServerOptions): Promise<Liste
   connections.attachTo(app);
   options.attach?.({ app, pages, connections });
   new JsonEndpoints(options, pages).attachTo(app);
-  const { host, port, isShared = false } = options;
-  const socket = await listen(app, host, port, isShared ? portUse.shared : portUse.exclusive);
+  const { host, port, reusePort = false } = options;
+  const socket = await listen(app, host, port, reusePort ? portUse.shared : portUse.exclusive);
   return {
     port: us_socket_local_port(socket),
     stopListening: () => us_listen_socket_close(socket),

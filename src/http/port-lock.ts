@@ -1,9 +1,9 @@
 /**
  * Keeps other processes off a port on which several threads of this one listen.
  *
- * The kernel lets every socket of one user share such a port, so a second skyshard would silently
- * take a part of the connections. Owns: a name among the abstract sockets of the network namespace,
- * which ends with the process, and a look at whether anything else listens.
+ * With SO_REUSEPORT the kernel lets every socket of one user share the port, so a second skyshard
+ * would silently take a part of the connections. Owns: a name among the abstract sockets of the
+ * network namespace, which ends with the process, and a look at whether anything else listens.
  */
 import { createServer, type Server } from 'node:net';
 import { listenError } from './json-server.ts';

@@ -11,7 +11,7 @@ import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { LogAppender } from '../log/log-appender.ts';
-import { slotOf } from '../shardmap/slot-of.ts';
+import { keysBySlot, slotOf } from '../shardmap/slot-of.ts';
 import type { Backfill } from './backfill.ts';
 import type { Bsync } from './bsync.ts';
 import type { IdentityQueue } from './identity-queue.ts';
@@ -209,7 +209,7 @@ export class SlotRepair {
     if (left.length > 0) return `labels of ${left.join(', ')} could not be read again`;
     const { generation } = await this.#dids.statusOf(slot);
     if (generation !== this.#repair!.generation) return 'the slot has lost what it had once more';
-    await appender.append(this.#keyOf(slot, dids), { kind: 'completed' });
+    await appender.append(keysBySlot(map().slots)[slot]!, { kind: 'completed' });
     return null;
   }
 
@@ -268,14 +268,6 @@ export class SlotRepair {
       if (still.length === 0) return;
       await clock.sleep(pollMs, signal);
     }
-  }
-
-  /** Returns a key whose slot it is. */
-  #keyOf(slot: number, dids: readonly string[]): string {
-    const { slots } = this.#options.map();
-    let key = dids[0] ?? '0';
-    for (let number = 0; slotOf(key, slots) !== slot; number++) key = String(number);
-    return key;
   }
 }
 

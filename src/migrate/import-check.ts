@@ -1,12 +1,12 @@
 /**
- * Compares what was imported with where it came from: a sample of records, actors and posts, as
- * readers get them.
+ * Compares what was imported with where it came from: a sample of records, handles, labels and
+ * counts, as readers get them.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { recordsMethods } from '../atproto/collection.ts';
 import { parseRecordUri } from '../atproto/compact-key.ts';
 import type { CopyRow } from './copy-rows.ts';
-import type { RowSource } from './postgres-source.ts';
+import { estimatedRows, type RowSource } from './postgres-source.ts';
 import { textAt } from './row-entries.ts';
 
 /** Asks a method of bsky.Service, as JSON. */
@@ -34,11 +34,7 @@ async function read(source: RowSource, query: string): Promise<CopyRow[]> {
 
 /** Returns up to `sampleSize` rows of a table, drawn from all of it. */
 async function sample(source: RowSource, table: string, columns: string): Promise<CopyRow[]> {
-  const [size] = await read(
-    source,
-    `SELECT greatest(reltuples, 0)::bigint::text FROM pg_class WHERE oid = '"${table}"'::regclass`,
-  );
-  const rows = Number(size === undefined ? 0 : textAt(size, 0));
+  const rows = (await estimatedRows(source, table)) ?? 0;
   const percent = rows <= 2 * sampleSize ? 100 : Math.min(100, (300 * sampleSize) / rows);
   const method = rows <= rowsForBernoulli ? 'BERNOULLI' : 'SYSTEM';
   return read(source, `SELECT ${columns} FROM "${table}" TABLESAMPLE ${method} (${percent}) LIMIT ${sampleSize}`);

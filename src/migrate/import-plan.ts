@@ -1,7 +1,7 @@
 /** What an import would read: tables that it can read, and about how many rows they have. */
 import { readImportState } from './import-state.ts';
-import type { RowSource } from './postgres-source.ts';
-import { actorColumns, keyedTables, ownedTables, recordColumns, suggestionTables, textAt } from './row-entries.ts';
+import { estimatedRows, type RowSource } from './postgres-source.ts';
+import { actorColumns, actorTables, keyedTables, ownedTables, recordColumns, suggestionTables } from './row-entries.ts';
 
 export type PlannedTable = {
   readonly table: string;
@@ -15,8 +15,6 @@ export type ImportPlan = {
   /** Of an earlier run, or null where none has begun. */
   readonly earlier: { readonly rangesDone: number; readonly ranges: number } | null;
 };
-
-const actorTables = '"actor" a LEFT JOIN "actor_sync" y USING ("did") LEFT JOIN "actor_state" s USING ("did")';
 
 /** By table, what is read of it. */
 const queries: readonly (readonly [table: string, query: string])[] = [
@@ -35,10 +33,7 @@ export async function planImport(source: RowSource, statePath: string): Promise<
   const tables: PlannedTable[] = [];
   for (const [table, query] of queries) {
     for await (const _none of source.rows(`SELECT * FROM (${query}) AS readable LIMIT 0`));
-    const estimate = `SELECT reltuples::bigint::text FROM pg_class WHERE oid = '"${table}"'::regclass`;
-    let rows: number | null = null;
-    for await (const [row] of source.rows(estimate)) if (row !== undefined) rows = Number(textAt(row, 0));
-    tables.push({ table, rows: rows === null || rows < 0 ? null : rows });
+    tables.push({ table, rows: await estimatedRows(source, table) });
   }
   const earlier =
     state === undefined ? null : { rangesDone: state.rangesDone.length, ranges: state.boundaries.length + 1 };

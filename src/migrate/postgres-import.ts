@@ -4,8 +4,8 @@
  * Owns: the ranges of DIDs that are read in parallel, and the pages of tables that no index orders
  * by DID. A range or page counts as done once all its entries are durable in the logs, so that an
  * import that is run again reads only the others; entries that come twice change nothing, and what
- * came to a slot by itself stays. Refuses: nothing of a range for one bad row, which is counted by
- * its reason, and all of a repo that an operator has purged.
+ * came to a slot by itself stays. A row that cannot be used is left out and counted by its reason.
+ * Refuses: all of a repo that an operator has purged, and what a privacy request has erased.
  */
 import { isKeyableDid } from '../atproto/compact-key.ts';
 import type { ErasedKind } from '../atproto/private-namespace.ts';
@@ -15,7 +15,7 @@ import { erasedKindsOf } from '../entry/erasure-writes.ts';
 import { suggestionChangesMax, suggestionsKey } from '../entry/suggestion.ts';
 import { isRevAhead } from '../ingest/ahead-watch.ts';
 import type { LogAppender } from '../log/log-appender.ts';
-import { slotOf } from '../shardmap/slot-of.ts';
+import { keysBySlot } from '../shardmap/slot-of.ts';
 import type { CopyRow } from './copy-rows.ts';
 import { DurableBatch, RepoRecords } from './durable-batch.ts';
 import { type ImportProgress, ProgressMeter } from './import-progress.ts';
@@ -24,6 +24,7 @@ import { literal, type RowSource } from './postgres-source.ts';
 import {
   actorColumns,
   actorEntries,
+  actorTables,
   ifAbsent,
   type KeyedTable,
   keyedTables,
@@ -40,7 +41,7 @@ import {
 
 const rangesMax = 4_096;
 const actorsPerRange = 500;
-/** Rows of a table without DIDs that are read, and then durable, at a time. */
+/** Rows of one page of a `KeyedTable`, which are durable before the next is read. */
 const rowsPerPage = 20_000;
 
 export type PostgresImportOptions = {
@@ -59,20 +60,10 @@ export type PostgresImportOptions = {
   readonly onProgress: (progress: ImportProgress) => void;
 };
 
-/** Returns a key for each of the slots. */
-function keyBySlot(slots: number): string[] {
-  const keys = new Map<number, string>();
-  for (let index = 0; keys.size < slots; index++) {
-    const key = `import-${index}`;
-    keys.set(slotOf(key, slots), key);
-  }
-  return [...keys.values()];
-}
-
 /** Has every slot note that an import runs, or no longer does. Returns: once that is durable. */
 export async function markImport(appender: LogAppender, slots: number, runs: boolean): Promise<void> {
   const write = { type: 'import', runs } as const;
-  await Promise.all(keyBySlot(slots).map((did) => appender.append(did, { kind: 'private', did, write })));
+  await Promise.all(keysBySlot(slots).map((did) => appender.append(did, { kind: 'private', did, write })));
 }
 
 export class PostgresImport {
@@ -178,8 +169,7 @@ export class PostgresImport {
   /** Returns the revs of the repos. One from the future would hide all later commits. */
   async #importActors(index: number, range: DurableBatch): Promise<Map<string, string>> {
     const revs = new Map<string, string>();
-    const from = '"actor" a LEFT JOIN "actor_sync" y USING ("did") LEFT JOIN "actor_state" s USING ("did")';
-    const query = `SELECT ${actorColumns} FROM ${from} WHERE ${this.#within(index, 'a."did"')}`;
+    const query = `SELECT ${actorColumns} FROM ${actorTables} WHERE ${this.#within(index, 'a."did"')}`;
     for await (const rows of this.#options.source.rows(query)) {
       for (const row of rows) {
         const [did, rev] = [textAt(row, 0), revOfActor(row)];

@@ -27,6 +27,14 @@ export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
+/** Returns about how many rows a table has; null where the database never counted them. */
+export async function estimatedRows(source: RowSource, table: string): Promise<number | null> {
+  const query = `SELECT reltuples::bigint::text FROM pg_class WHERE oid = '"${table}"'::regclass`;
+  let count = -1;
+  for await (const [row] of source.rows(query)) count = Number(row?.[0]?.utf8Slice() ?? -1);
+  return count < 0 ? null : count;
+}
+
 /**
  * Reads the database at a URL such as `postgresql://host/bsky?user=reader&schema=bsky`.
  *

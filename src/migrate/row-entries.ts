@@ -66,7 +66,9 @@ export function ifAbsent(entry: IfAbsentEntry['entry'], written: IfAbsentEntry['
   return { kind: 'if-absent', did: entry.did, entry, written };
 }
 
-/** Of `actor a` with `actor_sync y` and `actor_state s`. */
+/** What `actorColumns` are of. */
+export const actorTables = '"actor" a LEFT JOIN "actor_sync" y USING ("did") LEFT JOIN "actor_state" s USING ("did")';
+
 export const actorColumns = [
   'a."did"',
   'a."handle"',

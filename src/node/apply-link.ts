@@ -65,7 +65,6 @@ export class ApplyLink implements AsyncDisposable {
       if (message.type === 'quarantined') return onQuarantine(message.slot, message.failure);
       if (message.type === 'note') return note(message.message, message.fields);
       if (message.type === 'epoch') return onNewerEpoch(message.epoch);
-      if (message.type === 'closed') return;
       this.#waitingById.get(message.id)?.resolve(message);
       this.#waitingById.delete(message.id);
     });

@@ -52,5 +52,4 @@ export type FromApplyThread =
   /** A line for the node's log. */
   | { readonly type: 'note'; readonly message: string; readonly fields: Record<string, unknown> }
   /** A peer's frame carried a newer epoch. */
-  | { readonly type: 'epoch'; readonly epoch: number }
-  | { readonly type: 'closed' };
+  | { readonly type: 'epoch'; readonly epoch: number };

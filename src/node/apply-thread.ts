@@ -149,7 +149,6 @@ function main(options: ApplyThreadOptions): void {
     stop.abort();
     await queue.close();
     await client[Symbol.asyncDispose]();
-    post({ type: 'closed' });
     parentPort!.close();
   }
 

@@ -54,5 +54,4 @@ export type FromServeThread =
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: ThreadMetrics }
   | { readonly type: 'note'; readonly message: string }
   /** An invariant broke: the node ends. */
-  | { readonly type: 'fault'; readonly message: string }
-  | { readonly type: 'closed' };
+  | { readonly type: 'fault'; readonly message: string };

@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
 import { systemClock } from '../base/clock.ts';
 import { errorFromPeer } from '../base/data-plane-error.ts';
+import { epochRefusal } from '../shardmap/map-follower.ts';
 import { parseShardMap } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { ChangeInlet, sharedWriteCount } from './change-feed.ts';
@@ -69,8 +70,7 @@ class MainThread {
   }
 
   refusal(): string | null {
-    if (this.#seenEpoch <= this.map.epoch) return null;
-    return `this process has the shard map of epoch ${this.map.epoch}, and a peer that of ${this.#seenEpoch}`;
+    return epochRefusal(this.map.epoch, this.#seenEpoch);
   }
 }
 
@@ -107,7 +107,6 @@ async function run(options: ServeThreadOptions): Promise<void> {
     await serving?.close();
     inlet.close();
     for (const { environment } of readers.values()) await environment.close();
-    post({ type: 'closed' });
     parentPort!.close();
   };
   parentPort!.on('message', (message: ToServeThread) => {

@@ -44,7 +44,7 @@ export type ServeSettings = {
   readonly allowedHosts?: readonly string[] | undefined;
   readonly port: number;
   /** Several threads listen on the same ports. */
-  readonly isShared: boolean;
+  readonly reusePort: boolean;
   readonly adminToken: string | null;
   readonly clusterToken: string | null;
   readonly edge: EdgeSettings | null;
@@ -106,7 +106,7 @@ type Edge = { readonly router: RunningRouter; readonly others: NodeClient };
 
 async function startEdge(settings: ServeSettings, edge: EdgeSettings, parts: ServingParts, serving: RunningServing) {
   const { control, writes, registry, clock, note, onFault } = parts;
-  const { name, clusterToken, adminToken, allowedHosts, isShared } = settings;
+  const { name, clusterToken, adminToken, allowedHosts, reusePort } = settings;
   const map = control.map();
   const others = new NodeClient({
     map,
@@ -126,7 +126,7 @@ async function startEdge(settings: ServeSettings, edge: EdgeSettings, parts: Ser
     ...(allowedHosts === undefined ? {} : { allowedHosts }),
     port: edge.routerPort,
     http2Port: edge.http2Port,
-    isShared,
+    reusePort,
     adminToken,
     reloadMap: control.reload,
     ...control.askingIngest,
@@ -144,7 +144,7 @@ async function startEdge(settings: ServeSettings, edge: EdgeSettings, parts: Ser
 /** Serves. Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startServing`. */
 export async function openServingThread(settings: ServeSettings, parts: ServingParts): Promise<ServingThread> {
   const { readers, control, beforeRead, registry, onFault, clock } = parts;
-  const { host, allowedHosts, port, isShared, adminToken, clusterToken, didCacheBytes } = settings;
+  const { host, allowedHosts, port, reusePort, adminToken, clusterToken, didCacheBytes } = settings;
   const reads = createReadHandlers({
     slots: control.map().slots,
     stateOf: (slot) => readers.get(slot)?.state,
@@ -160,7 +160,7 @@ export async function openServingThread(settings: ServeSettings, parts: ServingP
     host,
     allowedHosts,
     port,
-    isShared,
+    reusePort,
     tls: control.map().tls,
     clusterToken,
     adminToken,

@@ -32,7 +32,7 @@ export function feedsBetween(applyThreads: number, otherServeThreads: number): F
 }
 
 export type ServingThreadsOptions = Omit<ServingParts, 'beforeRead'> & {
-  readonly settings: Omit<ServeSettings, 'isShared'>;
+  readonly settings: Omit<ServeSettings, 'reusePort'>;
   readonly mapJson: unknown;
   /** One for each thread beside the main one. */
   readonly inlets: readonly ChangeOutlets[];
@@ -62,9 +62,9 @@ export class ServingThreads implements AsyncDisposable {
 
   /** Starts all threads, and waits until they listen. Errors: see `openServingThread`. */
   async start({ settings, mapJson, inlets, onDeath, ...parts }: ServingThreadsOptions): Promise<ServingThread> {
-    const isShared = inlets.length > 0;
-    const shared = { ...settings, isShared };
-    const withPorts = isShared ? await withLockedPorts(shared, this.#locks) : shared;
+    const reusePort = inlets.length > 0;
+    const shared = { ...settings, reusePort };
+    const withPorts = reusePort ? await withLockedPorts(shared, this.#locks) : shared;
     this.main = await openServingThread(withPorts, parts);
     const { control, note } = parts;
     for (const [index, feeds] of inlets.entries()) {

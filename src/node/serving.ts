@@ -21,7 +21,7 @@ export type ServingOptions = PageRules & {
   /** 0 takes any free port. */
   readonly port: number;
   /** Other threads of this process listen on the port, too. */
-  readonly isShared?: boolean;
+  readonly reusePort?: boolean;
   /** Files of the map's `tls`; null serves cleartext. */
   readonly tls: TlsFiles | null;
   readonly clusterToken: string | null;
@@ -78,12 +78,12 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     onFault: options.onFault,
   });
   registerWireMetrics(options.registry, wire);
-  const { host, port, isShared = false, tls, clusterToken, adminToken, isReady, registry } = options;
+  const { host, port, reusePort = false, tls, clusterToken, adminToken, isReady, registry } = options;
   const server = await startJsonServer({
     host,
     allowedHosts: options.allowedHosts,
     port,
-    isShared,
+    reusePort,
     tls,
     // On loopback operators need the admin token alone: `up` always has a cluster token.
     tokens: adminToken === null && isLoopback(host) ? [] : [clusterToken, adminToken],

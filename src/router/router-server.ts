@@ -73,7 +73,7 @@ export type RouterOptions = {
   /** HTTP/2 for gRPC and Connect. 0 takes any free port; null serves none. */
   readonly http2Port: number | null;
   /** Other threads of this process listen on the ports, too. */
-  readonly isShared?: boolean;
+  readonly reusePort?: boolean;
   readonly adminToken: string | null;
   readonly limits?: Partial<RouterLimits & Http2Limits>;
   /** Reads the map again after a node refuses our epoch, and gives it to `caller`. */
@@ -208,8 +208,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const arrivingBytes = (): number => budget.bytes;
   const callers = new CallerBudgets(budget, limits.arrivingBytesOfCallerMax);
   const bodies = { ...limits, budget, callers };
-  const { allowedHosts, isShared = false } = options;
-  const shared = { router, host, allowedHosts, isShared, tls: map.tls, limits: bodies };
+  const { allowedHosts, reusePort = false } = options;
+  const shared = { router, host, allowedHosts, reusePort, tls: map.tls, limits: bodies };
   try {
     const http = await startHttpEdge({
       ...shared,

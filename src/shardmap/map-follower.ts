@@ -22,6 +22,12 @@ export type MapFollowerOptions = {
 /** The file is read at most this often. */
 const readPauseMs = 1_000;
 
+/** Returns why a process may not answer for slots while a peer has a newer map, or null. */
+export function epochRefusal(ownEpoch: number, seenEpoch: number): string | null {
+  if (seenEpoch <= ownEpoch) return null;
+  return `this process has the shard map of epoch ${ownEpoch}, and a peer that of ${seenEpoch}`;
+}
+
 export class MapFollower {
   readonly #options: MapFollowerOptions;
   #map: ShardMap;
@@ -47,8 +53,7 @@ export class MapFollower {
 
   /** Returns why this process may not answer for slots, any of which it may have lost, or null. */
   refusal(): string | null {
-    if (!this.isOutdated) return null;
-    return `this process has the shard map of epoch ${this.#map.epoch}, and a peer that of ${this.#seenEpoch}`;
+    return epochRefusal(this.#map.epoch, this.#seenEpoch);
   }
 
   /** Takes the epoch of a peer's frame. */

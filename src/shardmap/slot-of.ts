@@ -15,3 +15,10 @@ export function slotOf(key: string, slots: number): number {
   source.write(key, 0, length, 'utf8');
   return xxh32(source, length) & (slots - 1);
 }
+
+/** Returns by slot a key whose slot it is, for entries about no account. */
+export function keysBySlot(slots: number): string[] {
+  const keys = new Map<number, string>();
+  for (let index = 0; keys.size < slots; index++) keys.set(slotOf(`key-${index}`, slots), `key-${index}`);
+  return Array.from({ length: slots }, (_unused, slot) => keys.get(slot)!);
+}

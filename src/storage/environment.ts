@@ -82,6 +82,12 @@ export class Table {
     });
   }
 
+  /** True when a key of a range exists. */
+  hasAny(range: Scan): boolean {
+    for (const _key of this.scanKeys({ ...range, limit: 1 })) return true;
+    return false;
+  }
+
   /** Reads the pages of these keys on another thread, so that later gets do not wait for disk. */
   prefetch(keys: Buffer[]): Promise<void> {
     return this.#db.prefetch(keys);

@@ -19,7 +19,7 @@ export class RowCounter {
     const note = (): void => {
       this.count++;
     };
-    const counted: Pick<Table, 'get' | 'getVolatile' | 'has' | 'scan' | 'scanKeys'> = {
+    const counted: Pick<Table, 'get' | 'getVolatile' | 'has' | 'scan' | 'scanKeys' | 'hasAny'> = {
       get: (key) => {
         note();
         return rows.get(key);
@@ -43,6 +43,11 @@ export class RowCounter {
           note();
           yield key;
         }
+      },
+      hasAny: (range) => {
+        const isAny = rows.hasAny(range);
+        if (isAny) note();
+        return isAny;
       },
     };
     return new Proxy(state, {

@@ -168,7 +168,7 @@ export class EdgeCache {
     const head = incomingActorPrefix(actor.owner, 'list-item');
     for (let index = 0; index < hashes.length; index++) {
       const start = Buffer.concat([head, source.subarray(starts[index], ends[index])]);
-      for (const _key of actor.state.rows.scanKeys({ start, end: prefixEnd(start), limit: 1 })) return index;
+      if (actor.state.rows.hasAny({ start, end: prefixEnd(start) })) return index;
     }
     return -1;
   }

@@ -17,8 +17,7 @@ export type OwnList = { readonly state: SlotState; readonly owner: number; reado
 
 /** Returns whether a key begins with a prefix. */
 function hasKeyUnder({ rows }: SlotState, prefix: Buffer): boolean {
-  for (const _key of rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: 1 })) return true;
-  return false;
+  return rows.hasAny({ start: prefix, end: prefixEnd(prefix) });
 }
 
 export const missingList: ListFacts = { exists: false, isReference: false, createdMs: 0, cid: Buffer.alloc(0) };

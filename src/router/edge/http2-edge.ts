@@ -38,7 +38,7 @@ export type Http2EdgeOptions = PageRules & {
   /** 0 takes any free port. */
   readonly port: number;
   /** Other threads of this process listen on the port, too. */
-  readonly isShared: boolean;
+  readonly reusePort: boolean;
   readonly tls: TlsFiles | null;
   readonly limits: BodyLimitsOfCalls & Partial<Http2Limits> & { readonly httpConnectionsMax: number };
   readonly clock: Clock;
@@ -195,7 +195,7 @@ export async function startHttp2Edge(options: Http2EdgeOptions): Promise<Listeni
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(listenError(options.host, options.port, cause)));
-    const { port, host, isShared: reusePort } = options;
+    const { port, host, reusePort } = options;
     server.listen({ port, host, reusePort }, resolve);
   });
   const closed = new Promise<void>((resolve) => server.once('close', () => resolve()));

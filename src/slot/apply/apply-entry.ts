@@ -26,7 +26,7 @@ import { applyAccount, applyIdentity, changeActor } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { applyGateQuestion, applyVerdict } from './gate-question-apply.ts';
 import { applyHandleClaim, applyHandleLoss } from './handle-apply.ts';
-import { noteLabelRemoval, noteRemovals, wantedOf } from './import-apply.ts';
+import { noteLabelRemoval, noteRemovals, wantedPartOf } from './import-apply.ts';
 import { applyEdgeEffect } from './incoming-edge-apply.ts';
 import { putJudgedNotice } from './judged-notice.ts';
 import { applyMuteWrite } from './mute-apply.ts';
@@ -94,7 +94,7 @@ function applyLabelRemoval(context: ApplyContext, { did, id }: LabelRemovalEntry
 
 /** What an import brings keeps the times that it had, none of them after the append. */
 function applyIfAbsent(context: ApplyContext, entry: IfAbsentEntry): void {
-  const wanted = wantedOf(context, entry);
+  const wanted = wantedPartOf(context, entry);
   if (wanted?.kind !== 'private' || entry.written === null)
     return wanted === undefined ? undefined : applyEntry(context, wanted);
   const { did, write } = wanted;

@@ -7,8 +7,8 @@
  */
 import { recordUri } from '../../atproto/compact-key.ts';
 import { type LabelId, labelUri } from '../../atproto/label.ts';
-import { namespaceOfKind } from '../../atproto/private-namespace.ts';
 import type { IfAbsentEntry, PrivateEntry, PrivateWrite } from '../../entry/entry.ts';
+import { erasedKindsOf } from '../../entry/erasure-writes.ts';
 import { type SuggestionList, suggestionsKey } from '../../entry/suggestion.ts';
 import { type ActorRow, getActor, getBlobTakedown } from '../table/actor-row.ts';
 import { getAgeAssurance } from '../table/age-assurance.ts';
@@ -37,7 +37,10 @@ export const recordName = {
   tags: (collection: string, rkey: string): string => `record-tags ${collection}/${rkey}`,
 } as const;
 
-/** Returns what a write removes or may have removed, or the things of a kind that it does. */
+/**
+ * Returns the names of what an import must leave alone after a write: what it removes, alone or all
+ * of a kind, and what it sets by hand.
+ */
 function removedBy(write: PrivateWrite): string[] {
   switch (write.type) {
     case 'actor-takedown':
@@ -91,11 +94,8 @@ function namesOf(write: PrivateWrite): string[] {
       return [`list-mute ${recordUri(write.list)}`, 'list-mutes'];
     case 'thread-mute':
       return [`thread-mute ${recordUri(write.root)}`, 'thread-mutes'];
-    case 'private-data': {
-      const kinds = Object.entries(namespaceOfKind).filter(([, namespace]) => namespace === write.namespace);
-      const erased = ['private-data', ...kinds.map(([kind]) => kind)].map((kind) => `erase ${kind}`);
-      return [privateItemName(write.namespace, write.key), ...erased];
-    }
+    case 'private-data':
+      return [privateItemName(write.namespace, write.key), ...erasedKindsOf(write).map((kind) => `erase ${kind}`)];
     default:
       return [write.type];
   }
@@ -167,7 +167,10 @@ function wantedPrivate(state: SlotState, entry: PrivateEntry): PrivateEntry | un
 }
 
 /** Returns the part of an imported entry that is applied, or undefined for none. */
-export function wantedOf({ state, appendMs }: ApplyContext, { did, entry }: IfAbsentEntry) {
+export function wantedPartOf(
+  { state, appendMs }: ApplyContext,
+  { did, entry }: IfAbsentEntry,
+): IfAbsentEntry['entry'] | undefined {
   const owner = state.ownerOf(did);
   if (entry.kind === 'label') {
     const isRemoved = owner !== undefined && wasRemoved(state, owner, labelName(entry.label));

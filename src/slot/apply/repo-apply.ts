@@ -110,9 +110,10 @@ function applyImportedRecord(context: ApplyContext, target: ImportTarget, record
   if (isNewer || isHeld) applyRepoOp(context, { owner, did, indexedMs: Math.min(indexedMs, appendMs), deletedMs }, op);
   if (takedownRef === null && tags.length === 0) return;
   const row = loadRecord(state, owner, ref)?.row;
-  const isTakenDown = row?.takedownRef !== null || isRemoved(recordName.takedown(collection, rkey));
+  if (row === undefined) return;
+  const isTakenDown = row.takedownRef !== null || isRemoved(recordName.takedown(collection, rkey));
   if (takedownRef !== null && !isTakenDown) setRecordTakedown(context, owner, ref, takedownRef);
-  const isTagged = row?.tags !== undefined || isRemoved(recordName.tags(collection, rkey));
+  const isTagged = row.tags !== undefined || isRemoved(recordName.tags(collection, rkey));
   if (tags.length > 0 && !isTagged) setRecordTags(context, owner, ref, tags);
 }
 

@@ -21,6 +21,5 @@ export function* rowsAfter(state: SlotState, prefix: Buffer, after: Buffer): Gen
 
 /** True when a prefix has a row. */
 export function hasRows(state: SlotState, prefix: Buffer): boolean {
-  for (const _key of state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: 1 })) return true;
-  return false;
+  return state.rows.hasAny({ start: prefix, end: prefixEnd(prefix) });
 }

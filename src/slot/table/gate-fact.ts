@@ -134,9 +134,7 @@ export function waitersPrefix(owner: number, fact: GateFact): Buffer {
 /** True when a change of the fact at `fromMs` concerns replies. */
 export function hasWaitersSince({ rows }: SlotState, owner: number, fact: GateFact, fromMs: number): boolean {
   const prefix = waitersPrefix(owner, fact);
-  const range = { start: timedKey(prefix, fromMs), end: prefixEnd(prefix), limit: 1 };
-  for (const _key of rows.scanKeys(range)) return true;
-  return false;
+  return rows.hasAny({ start: timedKey(prefix, fromMs), end: prefixEnd(prefix) });
 }
 
 /** Reads a key of that prefix. */

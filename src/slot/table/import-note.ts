@@ -12,7 +12,7 @@ import { readEntryTime, writeEntryTime } from '../../base/time-bytes.ts';
 import { beginSlotKey, emptyValue, type SlotState, tableCode } from './slot-state.ts';
 
 const noteSort = { runs: 0, accountDeleted: 1, removed: 2 } as const;
-/** As many of the digest are kept: enough that no two things of an owner share them. */
+/** So many bytes of the digest are kept: enough that no two things of an owner share them. */
 const digestBytes = 16;
 const valueWriter = sharedWriter(8);
 
@@ -47,7 +47,7 @@ export function accountDeletedMs(state: SlotState, owner: number): number | unde
   return value === undefined ? undefined : readEntryTime(new ByteReader(value));
 }
 
-/** The account is alive. */
+/** Removes that note: the account is there again. */
 export function clearDeletedAccount(state: SlotState, owner: number): void {
   state.rows.remove(accountKey(owner));
 }
@@ -62,7 +62,7 @@ function removedKey(owner: number, what: string): Buffer {
   return beginSlotKey(tableCode.importNote).u8(noteSort.removed).u32(owner).bytes(digest).finish();
 }
 
-/** Returns the prefix of those about one owner. */
+/** Returns the prefix of the notes of what was removed of one owner. */
 export function removedOfPrefix(owner: number): Buffer {
   return beginSlotKey(tableCode.importNote).u8(noteSort.removed).u32(owner).finish();
 }
