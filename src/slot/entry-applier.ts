@@ -22,7 +22,7 @@ import {
   workCostUs,
 } from './apply/apply-context.ts';
 import { applyEffect, applyEntry } from './apply/apply-entry.ts';
-import { beginLongWork, continueLongWork } from './apply/long-work-apply.ts';
+import { beginLongWork, continueLongWork, merged } from './apply/long-work-apply.ts';
 import type { AttemptFile } from './attempt-file.ts';
 import type { EffectSources } from './effect-sources.ts';
 import { EntryFailure, ProcessDied } from './entry-failure.ts';
@@ -233,8 +233,9 @@ export class EntryApplier {
     if (again === null) return;
     if (again.type === 'entry') return this.#applyOutside(again.entry);
     if (again.type === 'effect') return this.#applyEffectOf(again.source, again.effect);
-    if (findLongWork(state, again.work) === undefined) this.#meta.works++;
-    putLongWork(state, again.work);
+    const later = findLongWork(state, again.work);
+    if (later === undefined) this.#meta.works++;
+    putLongWork(state, later === undefined ? again.work : merged(again.work, later));
   }
 
   /** Starts an entry. */

@@ -75,23 +75,22 @@ function step(context: ApplyContext, work: LongWork): LongWork | undefined {
   }
 }
 
-/** Returns what to do when `work` is asked for while `waiting`, for the same thing, waits. */
-function merged(waiting: LongWork, work: LongWork): LongWork {
-  if (waiting.type === 'post-exists') return { ...waiting, isAgain: waiting.after.length > 0 };
-  if (waiting.type === 'thread-notices' && work.type === 'thread-notices') {
-    const isMoved = waiting.isMoved || work.isMoved;
-    return { ...waiting, isMoved, isAgain: waiting.path.length > 0 };
+/** Returns what to do when `later` is asked for while `earlier`, of the same thing, waits. */
+export function merged(earlier: LongWork, later: LongWork): LongWork {
+  if (earlier.type === 'post-exists') return { ...earlier, isAgain: earlier.after.length > 0 };
+  if (earlier.type === 'thread-notices' && later.type === 'thread-notices') {
+    const isMoved = earlier.isMoved || later.isMoved;
+    return { ...earlier, isMoved, isAgain: earlier.path.length > 0 };
   }
   // The rules have changed again: what is done must be done anew.
-  if (waiting.type === 'gate-verdicts' && work.type === 'gate-verdicts')
-    return { ...work, fromMs: Math.min(waiting.fromMs, work.fromMs) };
+  if (earlier.type === 'gate-verdicts' && later.type === 'gate-verdicts')
+    return { ...later, fromMs: Math.min(earlier.fromMs, later.fromMs), after: emptyValue };
   // A change concerns only replies since, so what is done before it stays done.
-  if (waiting.type === 'fact-verdicts' && work.type === 'fact-verdicts')
-    return waiting.fromMs < work.fromMs ? waiting : work;
-  if (waiting.type === 'delete-account' && work.type === 'delete-account') {
-    return { ...work, originMs: Math.max(waiting.originMs, work.originMs) };
-  }
-  return work;
+  if (earlier.type === 'fact-verdicts' && later.type === 'fact-verdicts')
+    return earlier.fromMs < later.fromMs ? earlier : later;
+  if ('originMs' in earlier && 'originMs' in later)
+    return { ...later, originMs: Math.max(earlier.originMs, later.originMs), after: emptyValue };
+  return later;
 }
 
 /** Returns the work that begins where this one ends, or undefined. */

@@ -2,6 +2,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { cidOfBlock } from '../../../src/atproto/cid.ts';
+import { privateNamespace } from '../../../src/atproto/private-namespace.ts';
 import { invariant } from '../../../src/base/invariant.ts';
 import type { CommitEntry, Effect, Entry } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
@@ -11,6 +13,7 @@ import type { ApplyRules } from '../../../src/slot/entry-applier.ts';
 import { entriesPerDidMax, quarantinedDidsMax } from '../../../src/slot/quarantine.ts';
 import { Slot } from '../../../src/slot/slot.ts';
 import { feedFlag, readFeedRow } from '../../../src/slot/table/feed-item.ts';
+import { privatePrefix } from '../../../src/slot/table/private-data.ts';
 import {
   getQuarantinedDid,
   getQuarantineState,
@@ -19,13 +22,14 @@ import {
 } from '../../../src/slot/table/quarantine-row.ts';
 import { getRecordRow } from '../../../src/slot/table/record-row.ts';
 import { beginKey, SlotState, slotTableNames, tableCode } from '../../../src/slot/table/slot-state.ts';
-import { Environment } from '../../../src/storage/environment.ts';
+import { Environment, prefixEnd } from '../../../src/storage/environment.ts';
 import { originOf } from '../../support/effect-origin.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { recordOp } from '../../support/record-op.ts';
 import { bytesOfChunk } from '../../support/slot-cluster.ts';
 
 const startMs = Date.UTC(2025, 0, 1);
+const cidText = cidOfBlock(Buffer.from('block')).text;
 const folders: string[] = [];
 let opened = 0;
 
@@ -282,6 +286,47 @@ describe('long work of which a step throws', () => {
       end: beginKey(owner, tableCode.feed + 1).finish(),
     });
     expect(readFeedRow(item!.key, item!.value).flags & feedFlag.postExists).not.toBe(0);
+  });
+});
+
+describe('an erasure that is set aside halfway', () => {
+  const did = didOf(1);
+  const erase: Entry = { kind: 'private', did, write: { type: 'erase', kind: 'bookmarks' } };
+  const bookmarks = (rkeys: readonly string[]): Entry[] =>
+    rkeys.map((key) => {
+      const subject = { uri: `at://${didOf(2)}/${post}/${key}`, cid: cidText };
+      const payload = JSON.stringify({ subject });
+      const write = { type: 'private-data', namespace: privateNamespace.bookmark, key, method: 'create', payload };
+      return { kind: 'private', did, write } as Entry;
+    });
+  const named = (name: string): string[] => Array.from({ length: 200 }, (_unused, number) => `${name}${1000 + number}`);
+  const left = (slot: Slot): number => {
+    const prefix = privatePrefix(slot.state.ownerOf(did)!, privateNamespace.bookmark);
+    return [...slot.state.rows.scan({ start: prefix, end: prefixEnd(prefix) })].length;
+  };
+
+  it('takes nothing from a later one that waits when it is tried again', async () => {
+    let isFaulty = true;
+    const { slot } = open({
+      applyEntry,
+      applyEffect(context, effect) {
+        const isPoisoned = effect.type === 'edge' && !effect.present && effect.source.rkey === 'm1150';
+        invariant(!(isFaulty && isPoisoned), 'no bookmark is poisoned');
+        applyEffect(context, effect);
+      },
+    });
+    await using _closed = slot;
+    slot.run([chunkOf(...bookmarks(named('m')))], startMs);
+    slot.run([chunkOf(erase)], startMs + 1);
+    while (slot.hasUnapplied) slot.run([], startMs + 1);
+    const [kept] = quarantinedEntries(slot.state);
+    expect(kept).toMatchObject({ kind: 'erase', did, part: 1 });
+    slot.run([chunkOf(...bookmarks(named('a')))], startMs + 2);
+    isFaulty = false;
+    slot.run([chunkOf(erase, retry(kept!.seq, kept!.part))], startMs + 3);
+    while (slot.hasUnapplied) slot.run([], startMs + 3);
+    expect(quarantinedEntries(slot.state)).toEqual([]);
+    expect(left(slot)).toBe(0);
   });
 });
 
