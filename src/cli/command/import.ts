@@ -15,6 +15,7 @@ import { exitCode } from '../exit-code.ts';
 import { readMapFile } from '../map-file.ts';
 import { askIngest, askRouter } from '../process/ask-process.ts';
 import { clusterClient } from '../process/cluster-client.ts';
+import { lockFolder } from '../process/process-lock.ts';
 import { urlOf } from '../process/run-file.ts';
 import { durationText } from '../progress-printer.ts';
 import { callService } from '../service-call.ts';
@@ -101,6 +102,16 @@ async function withCluster(context: CommandContext, use: (cluster: Cluster) => P
   }
 }
 
+/** Lets no other import of the data folder run, or be ended, meanwhile. Errors: `DataInUse`. */
+async function whileLocked<Result>({ settings, clock }: CommandContext, use: () => Promise<Result>): Promise<Result> {
+  const lock = await lockFolder(settings.dataDir, 'import', clock, 0);
+  try {
+    return await use();
+  } finally {
+    lock.release();
+  }
+}
+
 async function importAll(context: CommandContext, source: RowSource): Promise<Readonly<Record<string, number>>> {
   const { settings, clock, print } = context;
   let counts: Readonly<Record<string, number>> = {};
@@ -159,7 +170,7 @@ function show({ settings, print }: CommandContext, counts: Readonly<Record<strin
 export const runImportPostgres: Command = async (context) => {
   const { settings, environment } = context;
   const { url } = settings;
-  if (settings.stop) return stop(context);
+  if (settings.stop) return whileLocked(context, () => stop(context));
   if (url === null) {
     const hint = '`skyshard import postgres --help` shows what it takes.';
     throw new DataPlaneError('ConfigInvalid', 'give the database by --url', { hint });
@@ -167,7 +178,7 @@ export const runImportPostgres: Command = async (context) => {
   const source = postgresSource(url, environment);
   if (settings.dryRun) return showPlan(context, source);
   const router = { url: urlOf('router', settings.routerUrl, settings.dataDir), timeoutMs: requestTimeoutMs };
-  const counts = await importAll(context, source);
+  const counts = await whileLocked(context, () => importAll(context, source));
   await askRouter(context, '/v1/settle', { timeoutMs: settleTimeoutMs }, settleTimeoutMs + requestTimeoutMs);
   const ask = (method: string, request: object) => callService(router, method, request);
   const checked = await checkImport(source, ask);
