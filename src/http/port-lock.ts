@@ -15,6 +15,13 @@ function listening(server: Server, options: object, host: string, port: number):
   });
 }
 
+/** Anyone on the machine may connect to it, and is sent away. */
+function lockServer(): Server {
+  const server = createServer((socket) => socket.destroy());
+  server.maxConnections = 1;
+  return server;
+}
+
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
 }
@@ -30,7 +37,7 @@ export async function lockPort(host: string, port: number): Promise<{ readonly p
   const address = probe.address();
   const taken = typeof address === 'object' && address !== null ? address.port : port;
   try {
-    const lock = await listening(createServer(), { path: `\0skyshard-port-${host}-${taken}` }, host, taken);
+    const lock = await listening(lockServer(), { path: `\0skyshard-port-${host}-${taken}` }, host, taken);
     lock.unref();
     return { port: taken, [Symbol.asyncDispose]: () => closed(lock) };
   } finally {

@@ -175,7 +175,11 @@ function comparisonOf(options: NodeOptions, parts: ComparisonParts): PositionCom
 /** Capacity of each cache by DID, over all threads; one thread has each cache's own default. */
 const didCacheBytesOfNode = 96 * 2 ** 20;
 
-function serveSettings(options: NodeOptions, map: ShardMap, serveThreads: number): Omit<ServeSettings, 'reusePort'> {
+function serveSettings(
+  options: NodeOptions,
+  map: ShardMap,
+  serveThreads: number,
+): Omit<ServeSettings, 'reusePort' | 'shareOfLimits'> {
   const { name, dataDir, slotMapBytes, prefetchReads, host, allowedHosts, port, adminToken, clusterToken } = options;
   const { settleIngest: _settle, eraseAtIngest: _erase, ...edge } = options.edge ?? {};
   return {

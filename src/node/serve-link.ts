@@ -10,20 +10,31 @@ import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import type { SettleBody } from '../http/settle-body.ts';
 import type { EraseAtIngest } from '../router/private-routes.ts';
-import type { FromServeThread, Question, ServeThreadOptions, ThreadMetrics, ToServeThread } from './serve-messages.ts';
+import type {
+  ControlRequest,
+  FromServeThread,
+  ServeThreadOptions,
+  ThreadMetrics,
+  ToServeThread,
+} from './serve-messages.ts';
 import type { NodeControl } from './serving-thread.ts';
 
 export type ServeLinkOptions = {
-  readonly thread: Omit<ServeThreadOptions, 'controlCalls' | 'asksIngest'>;
+  readonly thread: Omit<ServeThreadOptions, 'controlCalls' | 'asksIngest' | 'mapJson'>;
   readonly control: NodeControl;
+  /** The JSON of the map in force. */
+  readonly mapJson: () => unknown;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
   /** Not called for an end that was requested. */
   readonly onDeath: (error: Error) => void;
 };
 
+const metricsMsMax = 5_000;
+
 export class ServeLink implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #control: NodeControl;
+  readonly #mapJson: () => unknown;
   readonly #onDeath: (error: Error) => void;
   readonly #ready = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
@@ -31,11 +42,13 @@ export class ServeLink implements AsyncDisposable {
   #nextId = 1;
   #isClosing = false;
 
-  constructor({ thread, control, note, onDeath }: ServeLinkOptions) {
+  constructor({ thread, control, mapJson, note, onDeath }: ServeLinkOptions) {
     this.#control = control;
+    this.#mapJson = mapJson;
     this.#onDeath = onDeath;
     const workerData: ServeThreadOptions = {
       ...thread,
+      mapJson: mapJson(),
       controlCalls: [...control.handlers.keys()],
       asksIngest: control.askingIngest.settleIngest !== undefined,
     };
@@ -71,10 +84,12 @@ export class ServeLink implements AsyncDisposable {
         return this.#ready.resolve();
       case 'call':
         return void this.#answer(message.id, () => this.#call(message));
-      case 'question':
-        return void this.#answer(message.id, () => this.#replyTo(message.question, message.body));
+      case 'request':
+        return void this.#answer(message.id, () => this.#replyTo(message.request, message.body));
       case 'epoch':
-        return this.#control.saw(message.epoch);
+        this.#control.saw(message.epoch);
+        // The thread may have begun with an older map than is in force here.
+        return this.useMap(this.#mapJson());
       case 'metrics':
         this.#metricsById.get(message.id)?.(message.metrics);
         this.#metricsById.delete(message.id);
@@ -102,12 +117,12 @@ export class ServeLink implements AsyncDisposable {
     return answer instanceof Uint8Array ? new Uint8Array(answer) : await answer;
   }
 
-  async #replyTo(question: Question, body: unknown): Promise<unknown> {
+  async #replyTo(request: ControlRequest, body: unknown): Promise<unknown> {
     const { status, metricsText, reload, askingIngest } = this.#control;
-    if (question === 'status') return await status();
-    if (question === 'metrics') return await metricsText();
-    if (question === 'settle-ingest') return await askingIngest.settleIngest?.(body as SettleBody);
-    if (question === 'erase-at-ingest') return await askingIngest.eraseAtIngest?.(body as Parameters<EraseAtIngest>[0]);
+    if (request === 'status') return await status();
+    if (request === 'metrics') return await metricsText();
+    if (request === 'settle-ingest') return await askingIngest.settleIngest?.(body as SettleBody);
+    if (request === 'erase-at-ingest') return await askingIngest.eraseAtIngest?.(body as Parameters<EraseAtIngest>[0]);
     await reload();
     return null;
   }
@@ -133,6 +148,11 @@ export class ServeLink implements AsyncDisposable {
       if (this.#isClosing) return resolve([]);
       this.#metricsById.set(id, resolve);
       this.#post({ type: 'metrics', id });
+      // A thread that is held up must not hold up the others' metrics.
+      setTimeout(() => {
+        this.#metricsById.delete(id);
+        resolve([]);
+      }, metricsMsMax).unref();
     });
   }
 

@@ -20,7 +20,7 @@ export type ServeThreadOptions = {
 export type ThreadMetrics = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 /** What a serving thread asks of the main thread, besides calls. */
-export type Question = 'status' | 'metrics' | 'reload' | 'settle-ingest' | 'erase-at-ingest';
+export type ControlRequest = 'status' | 'metrics' | 'reload' | 'settle-ingest' | 'erase-at-ingest';
 
 /** A message with an `id` answers the one with the same id, or is answered by it. */
 export type ToServeThread =
@@ -49,7 +49,7 @@ export type FromServeThread =
       readonly epoch: number;
       readonly timeoutMs: number;
     }
-  | { readonly type: 'question'; readonly id: number; readonly question: Question; readonly body: unknown }
+  | { readonly type: 'request'; readonly id: number; readonly request: ControlRequest; readonly body: unknown }
   | { readonly type: 'epoch'; readonly epoch: number }
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: ThreadMetrics }
   | { readonly type: 'note'; readonly message: string }

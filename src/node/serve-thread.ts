@@ -12,8 +12,14 @@ import { epochRefusal } from '../shardmap/map-follower.ts';
 import { parseShardMap } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { ChangeInlet, sharedWriteCount } from './change-feed.ts';
-import type { FromServeThread, Question, ServeThreadOptions, ThreadMetrics, ToServeThread } from './serve-messages.ts';
-import { type NodeControl, openServingThread, type ServingThread } from './serving-thread.ts';
+import type {
+  ControlRequest,
+  FromServeThread,
+  ServeThreadOptions,
+  ThreadMetrics,
+  ToServeThread,
+} from './serve-messages.ts';
+import { type NodeControl, ServingThread } from './serving-thread.ts';
 import { openReaders } from './slot-reader.ts';
 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void };
@@ -42,8 +48,8 @@ class MainThread {
     });
   }
 
-  question(question: Question, body: unknown = null): Promise<unknown> {
-    return this.#ask((id) => ({ type: 'question', id, question, body }));
+  request(request: ControlRequest, body: unknown = null): Promise<unknown> {
+    return this.#ask((id) => ({ type: 'request', id, request, body }));
   }
 
   /** Returns the handler of a call that the main thread answers. */
@@ -81,15 +87,15 @@ function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOp
     saw: (epoch) => main.saw(epoch, true),
     refusal: () => main.refusal(),
     reload: async () => {
-      await main.question('reload');
+      await main.request('reload');
       return main.map;
     },
-    status: async () => (await main.question('status')) as object,
-    metricsText: async () => (await main.question('metrics')) as string,
+    status: async () => (await main.request('status')) as object,
+    metricsText: async () => (await main.request('metrics')) as string,
     askingIngest: asksIngest
       ? {
-          settleIngest: async (body) => (await main.question('settle-ingest', body)) as object,
-          eraseAtIngest: async (body) => (await main.question('erase-at-ingest', body)) as object,
+          settleIngest: async (body) => (await main.request('settle-ingest', body)) as object,
+          eraseAtIngest: async (body) => (await main.request('erase-at-ingest', body)) as object,
         }
       : {},
   };
@@ -101,10 +107,21 @@ async function run(options: ServeThreadOptions): Promise<void> {
   registry.setDefaultLabels({ thread: String(thread) });
   const main = new MainThread(mapJson);
   const readers = openReaders(settings.ownSlots, settings.dataDir, settings.slotMapBytes);
-  let serving: ServingThread | null = null;
-  const inlet = new ChangeInlet(feeds, (slot, changes) => serving?.reads.invalidate(slot, changes));
+  const serving = new ServingThread(settings, {
+    readers,
+    control: controlOf(main, options),
+    beforeRead: () => inlet.catchUp(),
+    writes: sharedWriteCount(feeds.counts),
+    registry,
+    onFault: (error, method) => post({ type: 'fault', message: `${method}: ${error.message}` }),
+    note: (message) => post({ type: 'note', message }),
+    clock: systemClock,
+  });
+  const inlet = new ChangeInlet(feeds, (slot, changes) => serving.reads.invalidate(slot, changes));
+  const listening = serving.listen();
   const close = async (): Promise<void> => {
-    await serving?.close();
+    await listening.catch(() => {});
+    await serving.close();
     inlet.close();
     for (const { environment } of readers.values()) await environment.close();
     parentPort!.close();
@@ -116,7 +133,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
         return main.take(message);
       case 'map':
         main.map = parseShardMap(message.mapJson);
-        return serving?.useMap(main.map);
+        return serving.useMap(main.map);
       case 'epoch':
         return main.saw(message.epoch, false);
       case 'metrics':
@@ -127,16 +144,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
         return void close();
     }
   });
-  serving = await openServingThread(settings, {
-    readers,
-    control: controlOf(main, options),
-    beforeRead: () => inlet.catchUp(),
-    writes: sharedWriteCount(feeds.counts),
-    registry,
-    onFault: (error, method) => post({ type: 'fault', message: `${method}: ${error.message}` }),
-    note: (message) => post({ type: 'note', message }),
-    clock: systemClock,
-  });
+  await listening;
   post({ type: 'ready' });
 }
 

@@ -45,6 +45,8 @@ export type ServeSettings = {
   readonly port: number;
   /** Several threads listen on the same ports. */
   readonly reusePort: boolean;
+  /** The part of a process's limits in bytes that one thread has. */
+  readonly shareOfLimits: number;
   readonly adminToken: string | null;
   readonly clusterToken: string | null;
   readonly edge: EdgeSettings | null;
@@ -81,18 +83,7 @@ export type ServingParts = {
   readonly clock: Clock;
 };
 
-export type ServingThread = {
-  readonly port: number;
-  /** Of the edge; null without one. */
-  readonly routerPort: number | null;
-  readonly http2Port: number | null;
-  readonly reads: Reads;
-  /** Takes a newer map, which the main thread has put in force. */
-  useMap(map: ShardMap): void;
-  close(): Promise<void>;
-};
-
-function afterLook(beforeRead: () => void, handlers: Iterable<[string, CallHandler]>): [string, CallHandler][] {
+function withHook(beforeRead: () => void, handlers: Iterable<[string, CallHandler]>): [string, CallHandler][] {
   return Array.from(handlers, ([call, handler]) => [
     call,
     (payload, context) => {
@@ -104,9 +95,14 @@ function afterLook(beforeRead: () => void, handlers: Iterable<[string, CallHandl
 
 type Edge = { readonly router: RunningRouter; readonly others: NodeClient };
 
-async function startEdge(settings: ServeSettings, edge: EdgeSettings, parts: ServingParts, serving: RunningServing) {
+async function startEdge(
+  settings: ServeSettings,
+  edge: EdgeSettings,
+  parts: ServingParts,
+  serving: RunningServing,
+): Promise<Edge> {
   const { control, writes, registry, clock, note, onFault } = parts;
-  const { name, clusterToken, adminToken, allowedHosts, reusePort } = settings;
+  const { name, clusterToken, adminToken, allowedHosts, reusePort, shareOfLimits } = settings;
   const map = control.map();
   const others = new NodeClient({
     map,
@@ -127,6 +123,7 @@ async function startEdge(settings: ServeSettings, edge: EdgeSettings, parts: Ser
     port: edge.routerPort,
     http2Port: edge.http2Port,
     reusePort,
+    shareOfLimits,
     adminToken,
     reloadMap: control.reload,
     ...control.askingIngest,
@@ -141,60 +138,85 @@ async function startEdge(settings: ServeSettings, edge: EdgeSettings, parts: Ser
   }
 }
 
-/** Serves. Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startServing`. */
-export async function openServingThread(settings: ServeSettings, parts: ServingParts): Promise<ServingThread> {
-  const { readers, control, beforeRead, registry, onFault, clock } = parts;
-  const { host, allowedHosts, port, reusePort, adminToken, clusterToken, didCacheBytes } = settings;
-  const reads = createReadHandlers({
-    slots: control.map().slots,
-    stateOf: (slot) => readers.get(slot)?.state,
-    refreshReads: (slot) => readers.get(slot)?.environment.refreshReads(),
-    prefetchReads: settings.prefetchReads,
-    recordCacheBytes: settings.recordCacheBytes,
-    ...(didCacheBytes === null ? {} : { didCacheBytes }),
-    clock,
-  });
-  registerCacheMetrics(registry, reads.cacheByName);
-  const own = [...reads.handlers, [nodeCalls.records, createRecordBatchHandler(reads)] as [string, CallHandler]];
-  const serving = await startServing({
-    host,
-    allowedHosts,
-    port,
-    reusePort,
-    tls: control.map().tls,
-    clusterToken,
-    adminToken,
-    handlers: new Map([...control.handlers, ...(beforeRead === undefined ? own : afterLook(beforeRead, own))]),
-    epoch: () => control.map().epoch,
-    onNewerEpoch: control.saw,
-    epochRefusal: control.refusal,
-    isReady: () => control.refusal() === null,
-    status: control.status,
-    metricsText: control.metricsText,
-    registry,
-    onFault,
-    clock,
-  });
-  let edge: Edge | null = null;
-  try {
-    if (settings.edge !== null) edge = await startEdge(settings, settings.edge, parts, serving);
-  } catch (thrown) {
-    await serving.close();
-    throw thrown;
+export class ServingThread {
+  /** There before anything listens: what commits change must not be missed. */
+  readonly reads: Reads;
+  readonly #settings: ServeSettings;
+  readonly #parts: ServingParts;
+  #serving: RunningServing | null = null;
+  #edge: Edge | null = null;
+
+  constructor(settings: ServeSettings, parts: ServingParts) {
+    const { prefetchReads, recordCacheBytes, didCacheBytes } = settings;
+    const { readers, control, registry, clock } = parts;
+    this.#settings = settings;
+    this.#parts = parts;
+    this.reads = createReadHandlers({
+      slots: control.map().slots,
+      stateOf: (slot) => readers.get(slot)?.state,
+      refreshReads: (slot) => readers.get(slot)?.environment.refreshReads(),
+      prefetchReads,
+      recordCacheBytes,
+      ...(didCacheBytes === null ? {} : { didCacheBytes }),
+      clock,
+    });
+    registerCacheMetrics(registry, this.reads.cacheByName);
   }
-  return {
-    port: serving.port,
-    routerPort: edge?.router.port ?? null,
-    http2Port: edge?.router.http2Port ?? null,
-    reads,
-    useMap: (map) => {
-      edge?.others.setMap(map);
-      edge?.router.router.useMap(map);
-    },
-    close: async () => {
-      await edge?.router.close();
-      await edge?.others[Symbol.asyncDispose]();
-      await serving.close();
-    },
-  };
+
+  /** Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startServing`. */
+  async listen(): Promise<void> {
+    const { control, beforeRead, registry, onFault, clock } = this.#parts;
+    const { host, allowedHosts, port, reusePort, adminToken, clusterToken, edge } = this.#settings;
+    const records: [string, CallHandler] = [nodeCalls.records, createRecordBatchHandler(this.reads)];
+    const own = [...this.reads.handlers, records];
+    const serving = await startServing({
+      host,
+      allowedHosts,
+      port,
+      reusePort,
+      tls: control.map().tls,
+      clusterToken,
+      adminToken,
+      handlers: new Map([...control.handlers, ...(beforeRead === undefined ? own : withHook(beforeRead, own))]),
+      epoch: () => control.map().epoch,
+      onNewerEpoch: control.saw,
+      epochRefusal: control.refusal,
+      isReady: () => control.refusal() === null,
+      status: control.status,
+      metricsText: control.metricsText,
+      registry,
+      onFault,
+      clock,
+    });
+    this.#serving = serving;
+    if (edge === null) return;
+    this.#edge = await startEdge(this.#settings, edge, this.#parts, serving);
+    // It may have changed meanwhile.
+    this.useMap(control.map());
+  }
+
+  get port(): number {
+    return this.#serving?.port ?? 0;
+  }
+
+  /** Of the edge; null without one. */
+  get routerPort(): number | null {
+    return this.#edge?.router.port ?? null;
+  }
+
+  get http2Port(): number | null {
+    return this.#edge?.router.http2Port ?? null;
+  }
+
+  /** Takes a newer map, which the main thread has put in force. */
+  useMap(map: ShardMap): void {
+    this.#edge?.others.setMap(map);
+    this.#edge?.router.router.useMap(map);
+  }
+
+  async close(): Promise<void> {
+    await this.#edge?.router.close();
+    await this.#edge?.others[Symbol.asyncDispose]();
+    await this.#serving?.close();
+  }
 }

@@ -6,7 +6,7 @@ import type { WriteCount } from '../router/plan/service-router.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { type ChangeOutlets, sharedCounts, sharedWriteCount } from './change-feed.ts';
 import { ServeLink } from './serve-link.ts';
-import { openServingThread, type ServeSettings, type ServingParts, type ServingThread } from './serving-thread.ts';
+import { type ServeSettings, type ServingParts, ServingThread } from './serving-thread.ts';
 
 /** The channels from each apply thread to each serving thread but the main one. */
 export type Feeds = {
@@ -32,7 +32,8 @@ export function feedsBetween(applyThreads: number, otherServeThreads: number): F
 }
 
 export type ServingThreadsOptions = Omit<ServingParts, 'beforeRead'> & {
-  readonly settings: Omit<ServeSettings, 'reusePort'>;
+  readonly settings: Omit<ServeSettings, 'reusePort' | 'shareOfLimits'>;
+  /** The map that the node starts with. */
   readonly mapJson: unknown;
   /** One for each thread beside the main one. */
   readonly inlets: readonly ChangeOutlets[];
@@ -59,23 +60,29 @@ export class ServingThreads implements AsyncDisposable {
   main: ServingThread | null = null;
   readonly #others: ServeLink[] = [];
   readonly #locks: AsyncDisposable[] = [];
+  /** Of the newest map; undefined until that is not the first. */
+  #newestMapJson: unknown;
 
-  /** Starts all threads, and waits until they listen. Errors: see `openServingThread`. */
+  /** Starts all threads, and waits until they listen. Errors: see `ServingThread.listen`. */
   async start({ settings, mapJson, inlets, onDeath, ...parts }: ServingThreadsOptions): Promise<ServingThread> {
     const reusePort = inlets.length > 0;
-    const shared = { ...settings, reusePort };
+    const shared = { ...settings, reusePort, shareOfLimits: 1 / (1 + inlets.length) };
     const withPorts = reusePort ? await withLockedPorts(shared, this.#locks) : shared;
-    this.main = await openServingThread(withPorts, parts);
+    const main = new ServingThread(withPorts, parts);
+    this.main = main;
+    await main.listen();
     const { control, note } = parts;
+    const mapInForce = (): unknown => this.#newestMapJson ?? mapJson;
     for (const [index, feeds] of inlets.entries()) {
-      const thread = { settings: withPorts, mapJson, feeds, thread: index + 1 };
-      this.#others.push(new ServeLink({ thread, control, note, onDeath }));
+      const thread = { settings: withPorts, feeds, thread: index + 1 };
+      this.#others.push(new ServeLink({ thread, control, mapJson: mapInForce, note, onDeath }));
     }
     await Promise.all(this.#others.map((link) => link.ready()));
-    return this.main;
+    return main;
   }
 
   useMap(mapJson: unknown, map: ShardMap): void {
+    this.#newestMapJson = mapJson;
     this.main?.useMap(map);
     for (const link of this.#others) link.useMap(mapJson);
   }

@@ -74,6 +74,8 @@ export type RouterOptions = {
   readonly http2Port: number | null;
   /** Other threads of this process listen on the ports, too. */
   readonly reusePort?: boolean;
+  /** The part of the limits in bytes that this router has, beside others of its process. */
+  readonly shareOfLimits?: number;
   readonly adminToken: string | null;
   readonly limits?: Partial<RouterLimits & Http2Limits>;
   /** Reads the map again after a node refuses our epoch, and gives it to `caller`. */
@@ -204,9 +206,10 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     closing ??= closeEdges(graceMs);
     return closing;
   };
-  const budget = new BodyBudget(limits.arrivingBytesMax);
+  const { shareOfLimits = 1 } = options;
+  const budget = new BodyBudget(limits.arrivingBytesMax * shareOfLimits);
   const arrivingBytes = (): number => budget.bytes;
-  const callers = new CallerBudgets(budget, limits.arrivingBytesOfCallerMax);
+  const callers = new CallerBudgets(budget, limits.arrivingBytesOfCallerMax * shareOfLimits);
   const bodies = { ...limits, budget, callers };
   const { allowedHosts, reusePort = false } = options;
   const shared = { router, host, allowedHosts, reusePort, tls: map.tls, limits: bodies };

@@ -37,7 +37,7 @@ export class LocalCaller implements NodeCaller {
     const startMs = this.#options.clock.monotonicMs();
     try {
       const answer = this.#run(request, startMs);
-      if (!(answer instanceof Uint8Array)) return this.#whenDone(request.method, startMs, answer);
+      if (!(answer instanceof Uint8Array)) return this.#whenDone(request, startMs, answer);
       // The next read reuses the memory.
       return Promise.resolve(this.#checked(request.method, startMs, Buffer.from(answer)));
     } catch (thrown) {
@@ -54,11 +54,18 @@ export class LocalCaller implements NodeCaller {
     return handler(payload, { method, epoch: epoch(), deadlineMs: startMs + timeoutMs });
   }
 
-  async #whenDone(method: string, startMs: number, answer: Promise<Uint8Array>): Promise<Uint8Array> {
+  async #whenDone({ method, timeoutMs }: NodeCall, startMs: number, answer: Promise<Uint8Array>): Promise<Uint8Array> {
+    const answered = new AbortController();
+    const late = this.#options.clock.sleep(timeoutMs, answered.signal).then(() => {
+      if (answered.signal.aborted) return Buffer.alloc(0);
+      throw new DataPlaneError('DeadlineExceeded', `${method}: no answer within ${Math.round(timeoutMs)} ms`);
+    });
     try {
-      return this.#checked(method, startMs, await answer);
+      return this.#checked(method, startMs, await Promise.race([answer, late]));
     } catch (thrown) {
       throw this.#failed(method, startMs, thrown);
+    } finally {
+      answered.abort();
     }
   }
 

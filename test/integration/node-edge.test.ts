@@ -266,6 +266,12 @@ describe('calls to the node of the process', () => {
     expect(observed).toContain('read Unavailable');
   });
 
+  it('end when their deadline passes, although the handler has no answer', async () => {
+    const call = callerOf(() => new Promise(() => {})).call(read);
+    clock.advance(read.timeoutMs + 1);
+    await expect(call).rejects.toMatchObject({ code: 'DeadlineExceeded' });
+  });
+
   it('hand on a broken invariant, which ends the process', async () => {
     const caller = callerOf(() => {
       throw new InvariantError('a row is whole');

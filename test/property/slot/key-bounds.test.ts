@@ -157,7 +157,8 @@ describe('records that strangers write', () => {
       longestByTable.set(table, Math.max(longestByTable.get(table) ?? 0, key.length));
     }
     // These are only between slots, or only for a while. A confirmed key follows a head.
-    const { source, delivered, longWork, session, resend, bracket, confirmed, quarantine, ...inOneSlot } = tableCode;
+    const { source, delivered, longWork, session, resend, bracket, confirmed, quarantine, importNote, ...inOneSlot } =
+      tableCode;
     const confirmedHeadBytes = 4 + 2 + 6;
     const tables = Object.values(inOneSlot).filter((code) => !longestByTable.has(code));
     expect(tables).toEqual([]);
