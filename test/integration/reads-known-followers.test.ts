@@ -1,6 +1,6 @@
 /** Known followers are the same with and without caches, and fit in their memory. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EdgeCache } from '../../src/read/cache/edge-cache.ts';
+import { type CachedActor, EdgeCache } from '../../src/read/cache/edge-cache.ts';
 import { SlotLookup } from '../../src/read/lookup/slot-lookup.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import {
@@ -59,6 +59,24 @@ describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots',
     }
     expect(edgeCount).toBeGreaterThanOrEqual(candidates.length * subjects.length);
     expect(cache.cache.evictions).toBeGreaterThan(0);
+  });
+
+  it('take nothing old back into the cache that a read of several turns holds', () => {
+    const [owner, subject] = [candidates[0]!, subjects[0]!];
+    network.follow(owner, subject);
+    network.settle();
+    const lookup = new SlotLookup(slots, (slot) => network.cluster.slots[slot]?.state);
+    const cache = new EdgeCache(lookup);
+    const ask = (): CachedActor => cache.get(Buffer.from(owner), 0, owner.length)!;
+    for (let asked = 1; asked < askedTimes; asked++) ask();
+    const held = ask();
+    expect(cache.subjectsOf(held, 'block')?.size).toBe(0);
+    network.block(owner, subject);
+    network.settle();
+    cache.cache.invalidate(held.state.index, [held.owner]);
+    expect(cache.subjectsOf(held, 'follow')?.size).toBe(1);
+    for (let asked = 1; asked < askedTimes; asked++) ask();
+    expect(cache.subjectsOf(ask(), 'block')?.size).toBe(1);
   });
 
   it('change with each follow and unfollow, although cached', async () => {

@@ -104,7 +104,15 @@ export class EdgeCache {
     return actor;
   }
 
-  /** Called again, with the new size, after an actor's edges were read. */
+  /**
+   * Called after an actor's edges were read, which has changed its size. One that was invalidated
+   * since a read of several turns began is only used by that read: its other edges may be old.
+   */
+  #setAgain(actor: CachedActor): void {
+    const did = Buffer.from(actor.did, 'latin1');
+    if (this.cache.peek(did, 0, did.length) === actor) this.#set(actor);
+  }
+
   #set(actor: CachedActor): void {
     this.cache.set({ did: actor.did, slot: actor.state.index, owner: actor.owner }, actor, bytesOf(actor));
   }
@@ -123,7 +131,7 @@ export class EdgeCache {
     const subjects = keys.length > edgesMax ? null : didSetOf(keys, prefix.length);
     const isAdmitted = subjects !== null && this.cache.admits(bytesOf(actor) + subjects.bytes);
     actor.subjects[kind] = isAdmitted ? subjects : null;
-    if (isAdmitted) this.#set(actor);
+    if (isAdmitted) this.#setAgain(actor);
     return isAdmitted ? subjects : null;
   }
 
@@ -147,7 +155,7 @@ export class EdgeCache {
   blockedLists(actor: CachedActor): readonly Buffer[] {
     if (actor.blockedLists === undefined) {
       actor.blockedLists = blockedListsOf(actor.state, actor.owner);
-      if (actor.blockedLists.length > 0) this.#set(actor);
+      if (actor.blockedLists.length > 0) this.#setAgain(actor);
     }
     return actor.blockedLists;
   }
@@ -156,7 +164,7 @@ export class EdgeCache {
   mutedLists(actor: CachedActor): readonly Buffer[] {
     if (actor.mutedLists === undefined) {
       actor.mutedLists = mutedListsOf(actor.state, actor.owner);
-      if (actor.mutedLists.length > 0) this.#set(actor);
+      if (actor.mutedLists.length > 0) this.#setAgain(actor);
     }
     return actor.mutedLists;
   }
@@ -183,7 +191,7 @@ export class EdgeCache {
     const listOf = (key: Buffer): Buffer => key.subarray(prefix.length, listEndOfKey(key, prefix.length));
     actor.listedMax = max;
     actor.listed = keys.length > max ? null : keySetOf(keys.map(listOf));
-    if (keys.length > 0) this.#set(actor);
+    if (keys.length > 0) this.#setAgain(actor);
     return actor.listed;
   }
 }

@@ -93,12 +93,17 @@ export class GenerationalCache<Value> implements CacheStats {
 
   /** True when the DID has a value. Counts neither as a hit nor as a miss. */
   has(source: Buffer, start: number, end: number): boolean {
-    return this.#hasIn(this.#hot, source, start, end) || this.#hasIn(this.#cold, source, start, end);
+    return this.peek(source, start, end) !== undefined;
   }
 
-  #hasIn(table: DidTable<Value>, source: Buffer, start: number, end: number): boolean {
+  /** Returns the value of a DID, or undefined. Counts neither as a hit nor as a miss. */
+  peek(source: Buffer, start: number, end: number): Value | undefined {
+    return this.#valueIn(this.#hot, source, start, end) ?? this.#valueIn(this.#cold, source, start, end);
+  }
+
+  #valueIn(table: DidTable<Value>, source: Buffer, start: number, end: number): Value | undefined {
     const index = table.indexOf(source, start, end);
-    return index >= 0 && table.valueAt(index) !== undefined;
+    return index < 0 ? undefined : table.valueAt(index);
   }
 
   /** Moves an entry from the cold generation to the hot one. Returns its index, or -1 on a miss. */
