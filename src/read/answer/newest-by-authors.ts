@@ -17,7 +17,7 @@ import { feedKey } from '../../slot/table/feed-item.ts';
 import { keyHeadBytes } from '../../slot/table/slot-state.ts';
 import type { FeedPosition, FeedRange, RawNewestByAuthors } from '../../wire/feed-messages.ts';
 import { type CachedAuthor, type FeedCache, itemsPerAuthor } from '../cache/feed-cache.ts';
-import type { LocalFollowList } from '../cache/follow-cache.ts';
+import type { LocalDidList } from '../cache/follow-cache.ts';
 import { type FeedRun, feedKeyCollectionAt, keyAt, readFeedRun, valueAt } from '../lookup/feed-run.ts';
 import { pageItemsMax } from '../lookup/page.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
@@ -180,7 +180,7 @@ export function newestByAuthor(feeds: FeedCache, did: string, range: FeedRange):
 }
 
 /** A page being filled from a list of authors, of which `at` is the next. */
-type ListScan = Omit<AuthorScan, 'reader' | 'left'> & { readonly authors: LocalFollowList; at: number };
+type ListScan = Omit<AuthorScan, 'reader' | 'left'> & { readonly authors: LocalDidList; at: number };
 
 /** Adds authors until the turn is over. Returns true at the end. Hot: no generator. */
 function addSomeOfList(scan: ListScan, turn: Turn): boolean {
@@ -218,7 +218,7 @@ function addSomeOfList(scan: ListScan, turn: Turn): boolean {
 /** Like `newestByAuthors` for a list that caches its authors' indexes across timelines. */
 export function* newestByList(
   feeds: FeedCache,
-  authors: LocalFollowList,
+  authors: LocalDidList,
   range: FeedRange,
   turn: Turn,
   onlyPosts = false,

@@ -15,12 +15,12 @@ import { GenerationalCache } from './generational-cache.ts';
 /** Enough for about eight thousand viewers with 500 follows each. */
 const capacityBytesDefault = 128 * 2 ** 20;
 /** A page without its DIDs. */
-export const pageBytes = 1536;
+export const emptyPageBytes = 1536;
 /** A list of one slot of another node, without its DIDs. */
 const groupBytes = 192;
 
 /** DIDs of this node at `texts[starts[i]..ends[i])`, and their indexes in a FeedCache. */
-export type LocalFollowList = {
+export type LocalDidList = {
   readonly texts: Buffer;
   readonly starts: Int32Array;
   readonly ends: Int32Array;
@@ -29,12 +29,15 @@ export type LocalFollowList = {
   generation: number;
 };
 
-/** The first page of whom a viewer follows, without the viewer itself. */
-export type CachedFollowPage = {
-  readonly local: LocalFollowList;
+/**
+ * The first page of the DIDs that a viewer follows, without the viewer itself, or of a list's
+ * members.
+ */
+export type CachedDidPage = {
+  readonly local: LocalDidList;
   readonly elsewhere: readonly SlotFollowList[];
   /** Counts both. */
-  readonly followCount: number;
+  readonly didCount: number;
   readonly isFollowingSelf: boolean;
   /** Token of the next page, '' on the last. */
   readonly next: string;
@@ -53,7 +56,7 @@ function addTo(groups: Map<number, Group>, slot: number, part: Buffer): void {
 }
 
 /** Returns the list of some length-delimited DIDs. */
-export function localFollowListOf(parts: readonly Buffer[]): LocalFollowList {
+export function localDidListOf(parts: readonly Buffer[]): LocalDidList {
   const texts = Buffer.concat(parts);
   const starts = new Int32Array(parts.length);
   const ends = new Int32Array(parts.length);
@@ -66,26 +69,26 @@ export function localFollowListOf(parts: readonly Buffer[]): LocalFollowList {
 }
 
 /** Splits a page of length-delimited DIDs, without `except`, who may follow itself. */
-export function followPageOf(
+export function didPageOf(
   lookup: SlotLookup,
   bytes: Buffer,
   { count, next }: { readonly count: number; readonly next: string },
-  except: Buffer,
-): CachedFollowPage {
+  except: Buffer | null,
+): CachedDidPage {
   const reader = peerReader(bytes, 'follows');
   const local: Buffer[] = [];
   const groups = new Map<number, Group>();
-  let followCount = 0;
+  let didCount = 0;
   let isFollowingSelf = false;
   for (let index = 0; index < count; index++) {
     const from = reader.position;
     const start = reader.lengthDelimitedRange();
     const end = reader.position;
-    if (except.equals(bytes.subarray(start, end))) {
+    if (except?.equals(bytes.subarray(start, end))) {
       isFollowingSelf = true;
       continue;
     }
-    followCount++;
+    didCount++;
     const slot = lookup.slotOfBytes(bytes, start, end);
     const part = bytes.subarray(from, end);
     if (lookup.serves(slot)) local.push(part);
@@ -96,43 +99,43 @@ export function followPageOf(
     count: each,
     texts: Buffer.concat(parts),
   }));
-  return { local: localFollowListOf(local), elsewhere, followCount, isFollowingSelf, next };
+  return { local: localDidListOf(local), elsewhere, didCount, isFollowingSelf, next };
 }
 
 /** Returns the memory that a page takes. */
-export function followPageBytes({ local, elsewhere }: CachedFollowPage): number {
-  const own = pageBytes + local.texts.length + 12 * local.starts.length;
+export function didPageBytes({ local, elsewhere }: CachedDidPage): number {
+  const own = emptyPageBytes + local.texts.length + 12 * local.starts.length;
   return elsewhere.reduce((total, { texts }) => total + groupBytes + texts.length, own);
 }
 
 export class FollowCache {
   readonly #lookup: SlotLookup;
   readonly #texts = new MessageWriter();
-  readonly cache: GenerationalCache<CachedFollowPage>;
+  readonly cache: GenerationalCache<CachedDidPage>;
 
   constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
     this.#lookup = lookup;
-    this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: pageBytes });
+    this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: emptyPageBytes });
   }
 
   /** Returns undefined for an unknown viewer. Errors: DataPlaneError `WrongEpoch`. */
-  get(did: string): CachedFollowPage | undefined {
+  get(did: string): CachedDidPage | undefined {
     const viewer = Buffer.from(did);
     return this.cache.get(viewer, 0, viewer.length) ?? this.#fill(did, viewer);
   }
 
-  #fill(did: string, viewer: Buffer): CachedFollowPage | undefined {
+  #fill(did: string, viewer: Buffer): CachedDidPage | undefined {
     const state = this.#lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
     if (owner === undefined) return undefined;
     const follows = this.#read(did, viewer);
-    this.cache.set({ did, slot: state.index, owner }, follows, followPageBytes(follows));
+    this.cache.set({ did, slot: state.index, owner }, follows, didPageBytes(follows));
     return follows;
   }
 
-  #read(did: string, viewer: Buffer): CachedFollowPage {
+  #read(did: string, viewer: Buffer): CachedDidPage {
     const texts = this.#texts.clear();
     const { count, next } = writeFollowedDids(texts, this.#lookup.stateOf(did), did, '', followsPageLimit);
-    return followPageOf(this.#lookup, Buffer.from(texts.buffer.subarray(0, texts.length)), { count, next }, viewer);
+    return didPageOf(this.#lookup, Buffer.from(texts.buffer.subarray(0, texts.length)), { count, next }, viewer);
   }
 }

@@ -2,23 +2,21 @@
  * Caches who is on lists, for their feeds: the first page of members, split into those whom this
  * node serves and the others, as the follows of viewers are.
  *
- * Lists are cached by their owner, whose changes invalidate them together. An owner whose lists are
- * too large for one entry has the last of them cached only.
+ * Lists are cached by their owner, whose changes invalidate them together. Of an owner whose lists
+ * are too large for one entry, only the last that was asked for is cached.
  */
 import { parseRecordUri } from '../../atproto/compact-key.ts';
 import { MessageWriter } from '../../proto/message-writer.ts';
 import { followsPageLimit } from '../../wire/follows-messages.ts';
 import { writeMemberDids } from '../lookup/list-record.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
-import { type CachedFollowPage, followPageBytes, followPageOf, pageBytes } from './follow-cache.ts';
+import { type CachedDidPage, didPageBytes, didPageOf, emptyPageBytes } from './follow-cache.ts';
 import { GenerationalCache } from './generational-cache.ts';
 
 const capacityBytesDefault = 32 * 2 ** 20;
 
 /** The lists of one owner by URI, and what they take together. */
-type OwnerLists = { readonly pageByUri: Map<string, CachedFollowPage>; bytes: number };
-
-const nobody = Buffer.alloc(0);
+type OwnerLists = { readonly pageByUri: Map<string, CachedDidPage>; bytes: number };
 
 export class ListCache {
   readonly #lookup: SlotLookup;
@@ -27,11 +25,11 @@ export class ListCache {
 
   constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
     this.#lookup = lookup;
-    this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: pageBytes });
+    this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: emptyPageBytes });
   }
 
   /** Returns the first members of a list; undefined where its owner is not known. */
-  get(listUri: string): CachedFollowPage | undefined {
+  get(listUri: string): CachedDidPage | undefined {
     const list = parseRecordUri(listUri);
     if (list === undefined) return undefined;
     const key = Buffer.from(list.did);
@@ -39,14 +37,14 @@ export class ListCache {
     return known?.pageByUri.get(listUri) ?? this.#fill(list.did, listUri, known);
   }
 
-  #fill(did: string, listUri: string, known: OwnerLists | undefined): CachedFollowPage | undefined {
+  #fill(did: string, listUri: string, known: OwnerLists | undefined): CachedDidPage | undefined {
     const state = this.#lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
     if (owner === undefined) return undefined;
     const texts = this.#texts.clear();
     const read = writeMemberDids(texts, this.#lookup, listUri, { after: '', limit: followsPageLimit });
-    const page = followPageOf(this.#lookup, Buffer.from(texts.buffer.subarray(0, texts.length)), read, nobody);
-    const bytes = followPageBytes(page) + listUri.length;
+    const page = didPageOf(this.#lookup, Buffer.from(texts.buffer.subarray(0, texts.length)), read, null);
+    const bytes = didPageBytes(page) + listUri.length;
     const others = known !== undefined && this.cache.admits(known.bytes + bytes) ? known : undefined;
     const lists = others ?? { pageByUri: new Map(), bytes: 0 };
     lists.pageByUri.set(listUri, page);

@@ -14,7 +14,7 @@ import { feedGeneratorStatus, listedPages, writeListedUris } from '../answer/lis
 import { newestByAuthor, newestByAuthors, newestByList, writeFeedItems } from '../answer/newest-by-authors.ts';
 import { writePostItems } from '../answer/post-items.ts';
 import { claimedRoots, opThreadsOf, threadAround } from '../answer/thread-walk.ts';
-import { type CachedFollowPage, localFollowListOf } from '../cache/follow-cache.ts';
+import { type CachedDidPage, localDidListOf } from '../cache/follow-cache.ts';
 import { writeMemberDids } from '../lookup/list-record.ts';
 import { ownerOfDid } from '../lookup/slot-lookup.ts';
 import type { SlicedRead } from '../lookup/turn.ts';
@@ -54,16 +54,16 @@ function* feedStartsOfMembers(context: ReadContext, request: Buffer): Generator<
   if (members !== undefined) yield* feedStartsOfPage(context, members);
 }
 
-function* feedStartsOfPage(context: ReadContext, { local }: CachedFollowPage): Generator<RowKey> {
+function* feedStartsOfPage(context: ReadContext, { local }: CachedDidPage): Generator<RowKey> {
   const { texts, starts, ends } = local;
   for (let index = 0; index < starts.length; index++) yield* feedStart(context, texts, starts[index]!, ends[index]!);
 }
 
 /** For an unknown viewer, whose timeline is empty. */
-const noFollows: CachedFollowPage = {
-  local: localFollowListOf([]),
+const noDids: CachedDidPage = {
+  local: localDidListOf([]),
   elsewhere: [],
-  followCount: 0,
+  didCount: 0,
   isFollowingSelf: false,
   next: '',
 };
@@ -71,24 +71,24 @@ const noFollows: CachedFollowPage = {
 function* writeTimeline(into: MessageWriter, context: ReadContext, request: Buffer): SlicedRead<void> {
   const { feeds, follows, turn } = context;
   const { did, ...range } = decodeTimeline(request);
-  const followed = follows.get(did) ?? noFollows;
+  const followed = follows.get(did) ?? noDids;
   into.varint(messageVersion);
   writeFeedItems(into, newestByAuthor(feeds, did, range));
   writeFeedItems(into, yield* newestByList(feeds, followed.local, range, turn));
   const rest = new ByteWriter(4096);
-  writeTimelineFollows(rest, followed);
+  writeTimelineFollows(rest, { ...followed, followCount: followed.didCount });
   into.raw(rest.finish());
 }
 
 /** A list has no feed of its own, so its own items are none. */
 function* writeListFeed(into: MessageWriter, { feeds, lists, turn }: ReadContext, request: Buffer): SlicedRead<void> {
   const { did: listUri, ...range } = decodeTimeline(request);
-  const members = lists.get(listUri) ?? noFollows;
+  const members = lists.get(listUri) ?? noDids;
   into.varint(messageVersion);
   into.varint(0);
   writePostItems(into, yield* newestByList(feeds, members.local, range, turn, true));
   const rest = new ByteWriter(4096);
-  writeTimelineFollows(rest, members);
+  writeTimelineFollows(rest, { ...members, followCount: members.didCount });
   into.raw(rest.finish());
 }
 

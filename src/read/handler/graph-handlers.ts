@@ -24,7 +24,7 @@ import { actorSubject, recordSubject, urisOfEdges, writeFollowersAmong, writePro
 import { writeListed } from '../answer/list-probes.ts';
 import { writeRecentLikers } from '../answer/recent-likers.ts';
 import type { EdgeCache } from '../cache/edge-cache.ts';
-import type { CachedFollowPage } from '../cache/follow-cache.ts';
+import type { CachedDidPage } from '../cache/follow-cache.ts';
 import { writeFollowedDids } from '../lookup/followed-dids.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
 import type { ReadContext } from './read-context.ts';
@@ -35,18 +35,18 @@ const textsWriter = new MessageWriter();
 function writeFollowsOf(into: MessageWriter, { lookup, follows }: ReadContext, request: Buffer): void {
   const { did, after, limit } = decodeFollowsOf(request);
   const cached = after === '' ? follows.get(did) : undefined;
-  const isSamePage = cached?.next === '' ? cached.followCount < limit : limit >= followsPageLimit;
+  const isSamePage = cached?.next === '' ? cached.didCount < limit : limit >= followsPageLimit;
   if (cached !== undefined && isSamePage) return writeCachedFollows(into, did, cached);
   const texts = textsWriter.clear();
   const { count, next } = writeFollowedDids(texts, lookup.stateOf(did), did, after, limit);
   writeFollowsPage(into, next, count, [texts.view()]);
 }
 
-function writeCachedFollows(into: MessageWriter, did: string, cached: CachedFollowPage): void {
-  const { local, elsewhere, followCount, isFollowingSelf, next } = cached;
+function writeCachedFollows(into: MessageWriter, did: string, cached: CachedDidPage): void {
+  const { local, elsewhere, didCount, isFollowingSelf, next } = cached;
   const self = isFollowingSelf ? [new ByteWriter().text(did).finish()] : [];
   const parts = [local.texts, ...elsewhere.map(({ texts }) => texts), ...self];
-  writeFollowsPage(into, next, followCount + self.length, parts);
+  writeFollowsPage(into, next, didCount + self.length, parts);
 }
 
 /** The DIDs of `parts` are length-delimited texts already. */
