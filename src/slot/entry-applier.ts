@@ -110,7 +110,7 @@ export class EntryApplier {
       },
       slotOf: (key) => slotOf(key, this.#slots),
       workUsLeft: 0,
-      ownerWithoutDuplicates: -1,
+      ownerWithoutDuplicates: null,
       workKey: null,
       send: (effect) => this.#send(effect),
       longWork: (work) => {

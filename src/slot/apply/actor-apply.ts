@@ -144,12 +144,12 @@ export function deleteAccountStep(
   const owner = state.ownerOf(did);
   if (owner === undefined) return undefined;
   // One look for all of the step's edges, since a removal adds no duplicate.
-  context.ownerWithoutDuplicates = hasRows(state, duplicatesPrefix(owner)) ? -1 : owner;
+  context.ownerWithoutDuplicates = hasRows(state, duplicatesPrefix(owner)) ? null : owner;
   let after = work.after;
   try {
     after = removeRecordsStep(context, owner, work);
   } finally {
-    context.ownerWithoutDuplicates = -1;
+    context.ownerWithoutDuplicates = null;
   }
   if (context.workUsLeft <= 0) return { ...work, after };
   for (let count = noticesPerRead; count === noticesPerRead; ) {

@@ -11,8 +11,8 @@ export type ApplyContext = {
   readonly appendMs: number;
   /** What long work may still cost in this entry, by `workCostUs`; each effect costs too. */
   workUsLeft: number;
-  /** The owner that is known to have no duplicates of edges while its account is deleted, or -1. */
-  ownerWithoutDuplicates: number;
+  /** The owner that is known to have no duplicates of edges while its account is deleted. */
+  ownerWithoutDuplicates: number | null;
   readonly brackets: Brackets;
   /** True while the slot may lack records and actors that it should have. */
   readonly isIncomplete: boolean;

@@ -22,7 +22,7 @@ import {
 } from '../table/outgoing-edge.ts';
 import type { RecordRow } from '../table/record-row.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { factChanged } from './fact-verdicts.ts';
+import { rejudgeByFact } from './fact-verdicts.ts';
 import { putRepostItem } from './repost-item.ts';
 import { sendVerification } from './verification-apply.ts';
 
@@ -68,8 +68,8 @@ function putClaimedEdge(
 /** Replies that gates judge by a follow may have come before it changes. */
 function judgeFollow(context: ApplyContext, { owner, ref }: AppliedRecord, did: string, fromMs: number): void {
   if (!isAskedAbout(context.state, owner)) return;
-  factChanged(context, { owner, did: ref.did }, { kind: 'followed', did }, fromMs);
-  factChanged(context, { owner, did: ref.did }, { kind: 'follower', did }, fromMs);
+  rejudgeByFact(context, { owner, did: ref.did }, { kind: 'followed', did }, fromMs);
+  rejudgeByFact(context, { owner, did: ref.did }, { kind: 'follower', did }, fromMs);
 }
 
 /** Puts a stored edge record in JSON form, which has room for tags; its order needs a row then. */

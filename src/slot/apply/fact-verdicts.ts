@@ -1,9 +1,9 @@
 /**
- * Judges replies again when a fact changes that they were judged by: somebody followed their
- * author, or no more, or put it on a list.
+ * Judges replies again when a fact changes by which they were judged: a follow or a list item that
+ * came or went.
  *
- * In the slot of a thread's root they are judged; in the slot of the replies the root's is answered
- * once more. Either is long work, so it does not matter how many replies came before the change.
+ * The slot of a thread's root judges its replies again; the slot of a reply answers the root's
+ * question again. Both are long work, so that no number of replies is too many.
  */
 import { nsid } from '../../atproto/collection.ts';
 import { type GateFact, getQuestion, hasWaitersSince, readWaiter, waitersPrefix } from '../table/gate-fact.ts';
@@ -12,13 +12,15 @@ import type { LongWorkOf } from '../table/long-work.ts';
 import { emptyValue } from '../table/slot-state.ts';
 import { getThreadReply } from '../table/thread-reply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
-import { answer } from './gate-question-apply.ts';
-import { judged, type Thread, threadOf } from './reply-verdict.ts';
+import { sendGateAnswer } from './gate-question-apply.ts';
+import { judge, type Thread, threadOf } from './reply-verdict.ts';
 import { rowsAfter } from './rows-after.ts';
 import { judgeAgain } from './thread-apply.ts';
 
-/** Sees to it that replies are judged again that were indexed since `fromMs`. */
-export function factChanged(
+/**
+ * Begins the work of judging again the replies that were indexed since `fromMs`, if there are any.
+ */
+export function rejudgeByFact(
   context: ApplyContext,
   { owner, did }: { readonly owner: number; readonly did: string },
   fact: GateFact,
@@ -29,7 +31,7 @@ export function factChanged(
 }
 
 /** Does a step of that work. Returns the rest, or undefined at its end. */
-export function judgeByFact(
+export function judgeByFactStep(
   context: ApplyContext,
   work: LongWorkOf<'fact-verdicts'>,
 ): LongWorkOf<'fact-verdicts'> | undefined {
@@ -52,12 +54,12 @@ export function judgeByFact(
       if (row?.judgement.indexedMs !== indexedMs) continue;
       if (thread?.root.rkey !== rootRkey) thread = threadOf(state, owner, { did, rkey: rootRkey });
       // Nothing else that judging changes depends on the fact.
-      if (judged(context, thread, row).judgement.verdict !== row.judgement.verdict) judgeAgain(context, thread, row);
+      if (judge(context, thread, row).judgement.verdict !== row.judgement.verdict) judgeAgain(context, thread, row);
     } else {
       // The root's slot, which may be this one, judges the reply once more.
       context.workUsLeft -= workCostUs.reply;
       const question = getQuestion(state, owner, rkey);
-      if (question !== undefined) answer(context, owner, { did, collection: nsid.post, rkey }, question);
+      if (question !== undefined) sendGateAnswer(context, owner, { did, collection: nsid.post, rkey }, question);
     }
   }
   return undefined;

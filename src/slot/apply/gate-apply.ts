@@ -7,7 +7,7 @@ import { parseRecordUri, type RecordRef } from '../../atproto/compact-key.ts';
 import { storedTime } from '../../base/time-bytes.ts';
 import type { Gate } from '../../entry/gate.ts';
 import { type AppliedRecord, loadRecord, putRecordRow } from '../table/applied-record.ts';
-import { type GateContent, type GateRules, getHistory, isLastSaid, openGate, putRules } from '../table/gate-policy.ts';
+import { type GateContent, type GateRules, getHistory, isCurrent, openGate, putRules } from '../table/gate-policy.ts';
 import { incomingRecordPrefix } from '../table/incoming-edge.ts';
 import { hasRecord, postFlag } from '../table/record-row.ts';
 import { type JsonObject, mentionsOf, objectOf, textOf } from '../table/record-values.ts';
@@ -22,9 +22,9 @@ export function applyGate(context: ApplyContext, gate: AppliedRecord, present: b
   const post = putGateFlag(context, gate, present);
   // The row of a gate that is replaced is still there.
   if (!present && hasRecord(context.state, owner, ref.collection, ref.rkey)) return;
-  const said =
-    ref.collection === nsid.threadGate ? threadSaid(present ? gate : undefined, post) : quotesSaid(gate, present);
-  setRules(context, gate, said, eventMs);
+  const update =
+    ref.collection === nsid.threadGate ? threadUpdate(present ? gate : undefined, post) : quoteUpdate(gate, present);
+  setRules(context, gate, update, eventMs);
 }
 
 /**
@@ -35,9 +35,9 @@ export function reindexGate(context: ApplyContext, gate: AppliedRecord): void {
   const { owner, ref, row } = gate;
   const post = putGateFlag(context, gate, true);
   const isThreadGate = ref.collection === nsid.threadGate;
-  const said = isThreadGate ? threadSaid(gate, post) : quotesSaid(gate, true);
-  if (isLastSaid(getHistory(context.state, owner, said.gate, ref.rkey), said)) return;
-  setRules(context, gate, said, isThreadGate ? Math.max(row.indexedMs, post?.row.indexedMs ?? 0) : row.indexedMs);
+  const update = isThreadGate ? threadUpdate(gate, post) : quoteUpdate(gate, true);
+  if (isCurrent(getHistory(context.state, owner, update.gate, ref.rkey), update)) return;
+  setRules(context, gate, update, isThreadGate ? Math.max(row.indexedMs, post?.row.indexedMs ?? 0) : row.indexedMs);
 }
 
 /** Returns the gate's post, if that exists. */
@@ -53,25 +53,30 @@ function putGateFlag(context: ApplyContext, { owner, ref }: Owned, present: bool
 /** The rules of a thread depend on whom its root mentions, so they follow the root. */
 export function applyGatedRoot(context: ApplyContext, root: AppliedRecord, present: boolean, eventMs: number): void {
   const gate = loadRecord(context.state, root.owner, { ...root.ref, collection: nsid.threadGate });
-  if (gate !== undefined) setRules(context, root, threadSaid(gate, present ? root : undefined), eventMs);
+  if (gate !== undefined) setRules(context, root, threadUpdate(gate, present ? root : undefined), eventMs);
 }
 
 type Owned = Pick<AppliedRecord, 'owner' | 'ref'>;
 /** What a gate says. */
-type Said = { readonly gate: Gate } & GateContent;
+type GateUpdate = { readonly gate: Gate } & GateContent;
 
-function threadSaid(gate: AppliedRecord | undefined, root: AppliedRecord | undefined): Said {
+function threadUpdate(gate: AppliedRecord | undefined, root: AppliedRecord | undefined): GateUpdate {
   const rules = gate === undefined ? openGate : replyRules(gate.value, root?.value);
   return { gate: 'thread', rules, hidden: listOf(gate?.value['hiddenReplies']).flatMap((uri) => refsOf(uri)) };
 }
 
-function quotesSaid({ value }: AppliedRecord, present: boolean): Said {
+function quoteUpdate({ value }: AppliedRecord, present: boolean): GateUpdate {
   return { gate: 'post', rules: present ? quoteRules(value) : openGate, hidden: [] };
 }
 
-function setRules(context: ApplyContext, { owner, ref: { did, rkey } }: Owned, said: Said, eventMs: number): void {
-  const { gate } = said;
-  if (!putRules(context.state, { owner, gate, rkey }, said, eventMs)) return;
+function setRules(
+  context: ApplyContext,
+  { owner, ref: { did, rkey } }: Owned,
+  update: GateUpdate,
+  eventMs: number,
+): void {
+  const { gate } = update;
+  if (!putRules(context.state, { owner, gate, rkey }, update, eventMs)) return;
   const posts = gate === 'thread' ? threadPrefix(owner, rkey) : incomingRecordPrefix(owner, nsid.post, rkey, 'quote');
   if (!hasRows(context.state, posts)) return;
   const fromMs = storedTime(eventMs);

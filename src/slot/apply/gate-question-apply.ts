@@ -62,14 +62,14 @@ export function applyGateQuestion(context: ApplyContext, effect: EffectOf<'gate-
   if (owner === undefined || post === undefined || versionOfCid(post.row.cid) !== version) return;
   markAskedAbout(state, owner);
   putQuestion(state, owner, reply.rkey, effect);
-  answer(context, owner, reply, effect);
+  sendGateAnswer(context, owner, reply, effect);
 }
 
 /**
  * Answers a question as the facts are now. A slot that has lost some cannot know that none is true;
  * it answers once it is complete.
  */
-export function answer(context: ApplyContext, owner: number, reply: RecordRef, question: Question): void {
+export function sendGateAnswer(context: ApplyContext, owner: number, reply: RecordRef, question: Question): void {
   const { root, version, indexedMs } = question;
   const isAllowed = factsOfQuestion(question).some((fact) => isFactAt(context.state, owner, fact, indexedMs));
   if (!isAllowed && context.hasLost) return;

@@ -25,7 +25,7 @@ import { removeNotice, setNoticeTakedown } from '../table/notice.ts';
 import { addToRecordCount, recordCountsKey } from '../table/record-counts.ts';
 import type { SlotState } from '../table/slot-state.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
-import { factChanged } from './fact-verdicts.ts';
+import { rejudgeByFact } from './fact-verdicts.ts';
 import { putJudgedNotice } from './judged-notice.ts';
 import { rowsAfter } from './rows-after.ts';
 
@@ -173,5 +173,5 @@ function applyListItem(
   if (!isAskedAbout(state, owner)) return;
   // A withdrawal need not say whose the subject is.
   const did = getActor(state, owner)?.did;
-  if (did !== undefined) factChanged(context, { owner, did }, fact, Math.min(beforeMs, judged.eventMs));
+  if (did !== undefined) rejudgeByFact(context, { owner, did }, fact, Math.min(beforeMs, judged.eventMs));
 }

@@ -18,7 +18,7 @@ import { deleteAccountStep } from './actor-apply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
 import { clearBracket, sweepBracket } from './bracket-sweep.ts';
 import { eraseStep } from './erase-apply.ts';
-import { judgeByFact } from './fact-verdicts.ts';
+import { judgeByFactStep } from './fact-verdicts.ts';
 import { judgeQuotesAgain } from './gated-edge-apply.ts';
 import { dropImportNotesStep } from './import-apply.ts';
 import { clearMutesStep } from './mute-apply.ts';
@@ -63,7 +63,7 @@ function step(context: ApplyContext, work: LongWork): LongWork | undefined {
     case 'gate-verdicts':
       return work.gate === 'thread' ? judgeRepliesAgain(context, work) : judgeQuotesAgain(context, work);
     case 'fact-verdicts':
-      return judgeByFact(context, work);
+      return judgeByFactStep(context, work);
     case 'bracket-sweep':
       return sweepBracket(context, work);
     case 'bracket-clear':

@@ -19,12 +19,15 @@ export function threadOf(state: SlotState, owner: number, root: PostRef): Thread
   return { owner, root, policy: getPolicy(state, owner, 'thread', root.rkey) };
 }
 
-/** Returns the reply as it is judged now. Without known rules, what was judged before stays. */
-export function judged(context: ApplyContext, thread: Thread, row: ThreadReply): ThreadReply {
+/**
+ * Judges a reply as of now, and stores that it waits for a follow where one decides. Without known
+ * rules, what was judged before stays.
+ */
+export function judge(context: ApplyContext, thread: Thread, row: ThreadReply): ThreadReply {
   const rules = thread.policy?.rulesAt(row.judgement.indexedMs);
   const { verdict: before } = row.judgement;
   const isKept = rules === undefined && before !== 'pending';
-  const verdict = isKept ? before : verdictOf(context, thread, rules, row);
+  const verdict = isKept ? before : findVerdict(context, thread, rules, row);
   return { ...row, judgement: { ...row.judgement, verdict } };
 }
 
@@ -34,7 +37,7 @@ export function removeJudgement({ state }: ApplyContext, { owner, root }: Thread
   removeWaiter(state, owner, follow, { indexedMs: judgement.indexedMs, rootRkey: root.rkey, rkey: reply.rkey });
 }
 
-function verdictOf(
+function findVerdict(
   { state }: ApplyContext,
   { owner, root }: Thread,
   rules: GateRules | undefined,

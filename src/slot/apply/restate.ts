@@ -17,7 +17,7 @@ import { firstOwnerKey, keyHeadOf, lastOwnerKey, tableCode } from '../table/slot
 import { getThreadReplyAt, readRootRkey, rootOfReply } from '../table/thread-reply.ts';
 import { restateActor } from './actor-apply.ts';
 import type { ApplyContext } from './apply-context.ts';
-import { answer } from './gate-question-apply.ts';
+import { sendGateAnswer } from './gate-question-apply.ts';
 import { restateBookmark } from './private-data-apply.ts';
 import { restateRecord } from './record-apply.ts';
 import { threadOf } from './reply-verdict.ts';
@@ -92,7 +92,7 @@ const questions: Restater = {
     const rkey = did === null ? undefined : readAskedRkey(key);
     const question = rkey === undefined ? undefined : getQuestion(context.state, owner, rkey);
     if (did === null || rkey === undefined || question === undefined) return;
-    answer(context, owner, { did, collection: nsid.post, rkey }, question);
+    sendGateAnswer(context, owner, { did, collection: nsid.post, rkey }, question);
   },
 };
 

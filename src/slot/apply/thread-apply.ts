@@ -30,7 +30,7 @@ import {
   threadReplyKey,
 } from '../table/thread-reply.ts';
 import { type ApplyContext, workCostUs } from './apply-context.ts';
-import { askAboutAuthor, judged, removeJudgement, sendVerdict, type Thread, threadOf } from './reply-verdict.ts';
+import { askAboutAuthor, judge, removeJudgement, sendVerdict, type Thread, threadOf } from './reply-verdict.ts';
 import { hasRows, rowsAfter } from './rows-after.ts';
 
 /** A longer rkey makes keys too long; such a reply is left out of the index. Units: characters. */
@@ -59,7 +59,7 @@ export function applyThreadEffect(context: ApplyContext, effect: EffectOf<'threa
   const unjudged = rowOf(effect, before);
   const isEnded = before?.deletedMs === null && !(effect.present && unjudged.judgement === before.judgement);
   if (isEnded && thread.policy !== undefined) removeJudgement(context, thread, before);
-  const row = effect.present ? judged(context, thread, unjudged) : unjudged;
+  const row = effect.present ? judge(context, thread, unjudged) : unjudged;
   if (effect.present) {
     // A verdict on an earlier life of the reply may still be on its way.
     const isReborn = before !== undefined && before.deletedMs !== null;
@@ -91,7 +91,7 @@ function rowOf(effect: EffectOf<'thread'>, before: ThreadReply | undefined): Thr
 /** Judges a stored reply again, since what its verdict depends on has come late. */
 export function judgeAgain(context: ApplyContext, thread: Thread, before: ThreadReply): void {
   if (before.deletedMs !== null) return;
-  const row = judged(context, thread, before);
+  const row = judge(context, thread, before);
   if (row.judgement.verdict !== before.judgement.verdict) sendVerdict(context, row);
   if (row.judgement.verdict === 'pending') askAboutAuthor(context, thread, row);
   const notified = notifiedOf(context.state, thread.owner, thread.root.rkey, before);

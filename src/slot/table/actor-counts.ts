@@ -1,7 +1,7 @@
 /**
  * Counts per actor: (owner, actorCounts) → 32-bit numbers in the order of `actorCountNames`.
  *
- * `askedAbout` is a mark, 0 or 1, which is read for nothing where a record changes the counts.
+ * `askedAbout` is a mark, 0 or 1, which costs no look-up where a record changes the counts anyway.
  */
 import { changedCounters, counterAt } from './counter-row.ts';
 import { beginKey, type SlotState, tableCode } from './slot-state.ts';

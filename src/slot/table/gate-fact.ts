@@ -27,8 +27,8 @@ import { getRecordRow } from './record-row.ts';
 import { beginKey, emptyValue, readKey, type SlotState, tableCode } from './slot-state.ts';
 
 /**
- * The owner follows an actor, or is on a list. As root's author it asks whether those who reply are
- * `followed`; as one who replies it is asked whether it is a `follower`.
+ * The owner follows an actor, or is on a list. In both kinds of follow the owner follows `did`:
+ * `followed` where the owner is the root's author, `follower` where it is the author of the reply.
  */
 export type GateFact =
   | { readonly kind: 'followed' | 'follower'; readonly did: string }

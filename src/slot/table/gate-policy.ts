@@ -75,7 +75,7 @@ export function readPolicyKey(key: Buffer): { readonly gate: Gate; readonly rkey
 }
 
 /** Returns the value of a row. */
-export function encodePolicy({ versions, hidden }: GateHistory): Buffer {
+export function encodeHistory({ versions, hidden }: GateHistory): Buffer {
   valueWriter.u8(policyVersion).varint(versions.length);
   for (const { fromMs, rules } of versions) {
     writeEntryTime(valueWriter, fromMs);
@@ -121,7 +121,7 @@ function skipRules(reader: ByteReader): void {
 }
 
 /** Reads a row. */
-export function decodePolicy(value: Buffer): GateHistory {
+export function decodeHistory(value: Buffer): GateHistory {
   const reader = readerOf(value);
   const versions = Array.from(
     { length: reader.varint() },
@@ -187,23 +187,26 @@ export class GatePolicy {
   }
 }
 
-/** Returns what judges a post's replies or quotes; undefined where it never had this gate. */
+/**
+ * Returns the policy by which a post's replies or quotes are judged; undefined where it never had
+ * this gate.
+ */
 export function getPolicy(state: SlotState, owner: number, gate: Gate, rkey: string): GatePolicy | undefined {
   const value = state.rows.get(policyKey(owner, gate, rkey));
   return value === undefined ? undefined : new GatePolicy(value);
 }
 
-/** Returns all that a post's gate has said, likewise. */
+/** Returns all versions of a post's gate; undefined where it never had this gate. */
 export function getHistory(state: SlotState, owner: number, gate: Gate, rkey: string): GateHistory | undefined {
   const value = state.rows.getVolatile(policyKey(owner, gate, rkey));
-  return value === undefined ? undefined : decodePolicy(value);
+  return value === undefined ? undefined : decodeHistory(value);
 }
 
 /** What a gate says at one time. */
 export type GateContent = { readonly rules: GateRules; readonly hidden: readonly RecordRef[] };
 
 /** True when this is what a gate has said last. */
-export function isLastSaid(history: GateHistory | undefined, { rules, hidden }: GateContent): boolean {
+export function isCurrent(history: GateHistory | undefined, { rules, hidden }: GateContent): boolean {
   const { versions = [], hidden: known = [] } = history ?? {};
   if (!isSameRules(versions.at(-1)?.rules ?? openGate, rules)) return false;
   const now = new Set(hidden.map((reply) => recordUri(reply)));
@@ -251,7 +254,7 @@ export function putRules(
     hidden: changedHidden(before?.hidden ?? [], hidden, fromMs),
   };
   const key = policyKey(owner, gate, rkey);
-  const value = encodePolicy(policy);
+  const value = encodeHistory(policy);
   if (state.rows.get(key)?.equals(value)) return false;
   state.rows.put(key, value);
   if (rules.allowsFollowed) markAskedAbout(state, owner);

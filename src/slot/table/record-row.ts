@@ -129,7 +129,7 @@ export function decodeRecordRow(value: Buffer): RecordRow {
   const edge = readPlainEdge(view);
   return {
     ...head,
-    // A hash, which what removes the record does not need.
+    // Computed on demand: a removal does not need this hash.
     get cid() {
       const digest = plainDigest(edge, createdMs);
       invariant(digest !== undefined, 'a record in edge form has a plain form');

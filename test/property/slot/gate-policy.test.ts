@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { recordUri } from '../../../src/atproto/compact-key.ts';
-import { decodePolicy, encodePolicy, type GateHistory, GatePolicy } from '../../../src/slot/table/gate-policy.ts';
+import { decodeHistory, encodeHistory, type GateHistory, GatePolicy } from '../../../src/slot/table/gate-policy.ts';
 import { anyDid, anyRef } from './arbitraries.ts';
 
 const anyTime = fc.integer({ min: -10, max: 10 });
@@ -25,7 +25,7 @@ describe('a row of a gate', () => {
   it('is read back as it was', () => {
     fc.assert(
       fc.property(anyHistory, (history) => {
-        expect(decodePolicy(encodePolicy(history))).toEqual(history);
+        expect(decodeHistory(encodeHistory(history))).toEqual(history);
       }),
     );
   });
@@ -33,7 +33,7 @@ describe('a row of a gate', () => {
   it('has the rules of the last version that began at or before a time', () => {
     fc.assert(
       fc.property(anyHistory, fc.array(anyTime), ({ versions, hidden }, times) => {
-        const policy = new GatePolicy(encodePolicy({ versions, hidden }));
+        const policy = new GatePolicy(encodeHistory({ versions, hidden }));
         for (const timeMs of times)
           expect(policy.rulesAt(timeMs)).toEqual(versions.findLast(({ fromMs }) => fromMs <= timeMs)?.rules);
       }),
@@ -43,7 +43,7 @@ describe('a row of a gate', () => {
   it('hides a reply from one time until another, or for ever', () => {
     fc.assert(
       fc.property(anyHistory, fc.array(anyRef), anyTime, ({ versions, hidden }, others, timeMs) => {
-        const policy = new GatePolicy(encodePolicy({ versions, hidden }));
+        const policy = new GatePolicy(encodeHistory({ versions, hidden }));
         for (const ref of [...hidden.map(({ reply }) => reply), ...others]) {
           const isHidden = hidden.some(
             ({ reply, fromMs, untilMs }) =>
