@@ -1,4 +1,7 @@
-/** What an item of private data must be, wherever it comes from: slots parse payloads unasked. */
+/**
+ * What an item of private data must be, whatever its source: slots parse payloads without another
+ * check.
+ */
 import { isValidRecordKey } from '@atproto/syntax';
 import { rkeyLengthMax } from './compact-key.ts';
 import { isNamespace } from './private-namespace.ts';
@@ -17,7 +20,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Returns why an item is refused, or null. A `payload` of null is none: of an item to delete. */
+/** Returns why an item is refused, or null. `payload` is null for an item to delete. */
 export function privateItemProblem(namespace: string, key: string, payload: string | null): PrivateItemReason | null {
   if (!isNamespace(namespace)) return 'namespace-malformed';
   if (key.length > rkeyLengthMax || !isValidRecordKey(key)) return 'key-malformed';

@@ -1,4 +1,7 @@
-/** Which private writes erase a kind of what an actor keeps in private, and which are of it. */
+/**
+ * The private writes that erase a kind of what an actor keeps in private, and the kinds that a
+ * write belongs to.
+ */
 import { type ErasedKind, kindOfNamespace } from '../atproto/private-namespace.ts';
 import type { PrivateWrite } from './entry.ts';
 
@@ -8,7 +11,7 @@ export function erasureWrites(kind: ErasedKind): readonly PrivateWrite[] {
   return [{ type: 'clear-mutes' }, { type: 'clear-list-mutes' }, { type: 'clear-thread-mutes' }];
 }
 
-/** Returns the kinds whose erasure is one of what a write puts. */
+/** Returns the kinds whose erasure covers what a write puts. */
 export function erasedKindsOf(write: PrivateWrite): readonly ErasedKind[] {
   switch (write.type) {
     case 'private-data': {

@@ -15,7 +15,7 @@ import type { SeededRandom } from '../base/seeded-random.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import type { BsyncClient, BsyncStream } from './bsync-client.ts';
 import { type BsyncPage, BsyncPages, type OversizedOperations } from './bsync-pages.ts';
-import { BsyncRescan, bsyncRetryPolicy, type RescanRequest } from './bsync-rescan.ts';
+import { BsyncRescan, bsyncRetryPolicy, type RescanRequest, type ScannedStream } from './bsync-rescan.ts';
 import { BsyncWriter } from './bsync-writer.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { Erasures } from './state/erasures.ts';
@@ -119,14 +119,14 @@ export class BsyncScanner {
       request,
       pages: new BsyncPages(this.#options),
       writer: this.#writer,
-      stream: this.#scanned(),
+      stream: this.#scannedStream(),
     });
     this.#rescans.add(rescan);
     // What is on its way to the log may wait for a node.
     await orAborted(rescan.run(signal), signal).finally(() => this.#rescans.delete(rescan));
   }
 
-  #scanned() {
+  #scannedStream(): ScannedStream {
     const cursorOf = (): number => this.#cursor;
     return {
       get cursor(): number {
@@ -146,11 +146,11 @@ export class BsyncScanner {
 
   /** Goes on after another operation, as the operator says. Returns: once that is durable. */
   beginAgain(cursor: number): Promise<void> {
-    return this.betweenPages(() => this.#store(cursor));
+    return this.runBetweenPages(() => this.#store(cursor));
   }
 
   /** Does `work` while nothing of the stream after its cursor is on its way to the log. */
-  betweenPages<Result>(work: (cursor: number) => Promise<Result>): Promise<Result> {
+  runBetweenPages<Result>(work: (cursor: number) => Promise<Result>): Promise<Result> {
     const done = Promise.withResolvers<Result>();
     this.#betweenPages.push(() => work(this.#cursor).then(done.resolve, done.reject));
     this.#poll.abort();

@@ -69,9 +69,9 @@ export class Bsync {
     return before;
   }
 
-  /** See `BsyncScanner.betweenPages`. Errors: `Unavailable` when ingest stops. */
-  async betweenPages<Result>(stream: BsyncStream, work: (cursor: number) => Promise<Result>): Promise<Result> {
-    const result = await orAborted(this.#scanners.get(stream)!.betweenPages(work), this.#signal);
+  /** See `BsyncScanner.runBetweenPages`. Errors: `Unavailable` when ingest stops. */
+  async runBetweenPages<Result>(stream: BsyncStream, work: (cursor: number) => Promise<Result>): Promise<Result> {
+    const result = await orAborted(this.#scanners.get(stream)!.runBetweenPages(work), this.#signal);
     if (result === undefined) throw new DataPlaneError('Unavailable', 'ingest is stopping');
     return result;
   }

@@ -17,7 +17,7 @@ import { holdConnection, oversizedSkip } from './source-connection.ts';
 
 export type LabelRescanRequest = RescanRequest & {
   /** True for the name of a labeler that the operator gave up. */
-  readonly isLeftOut: (labeler: string) => boolean;
+  readonly isGivenUp: (labeler: string) => boolean;
 };
 
 export type LabelRescanOptions = {
@@ -73,7 +73,7 @@ class LabelRescan {
   /** Reads until it is over. Returns: whether it is. */
   async run(): Promise<boolean> {
     const { clock, random } = this.#options;
-    const { positions, isLeftOut, signal } = this.#request;
+    const { positions, isGivenUp, signal } = this.#request;
     const endMs = clock.monotonicMs() + this.#limits.labelerMsMax;
     positions.expect(this.name, this.#untilSeq);
     try {
@@ -82,7 +82,7 @@ class LabelRescan {
         await this.#connectOnce(endMs);
         if (this.#failed !== null) throw this.#failed;
         if (this.#isOver || signal.aborted) break;
-        if (isLeftOut(this.name)) return true;
+        if (isGivenUp(this.name)) return true;
         // One that was too large is passed by the next attempt.
         failures = this.#track.received > before ? 0 : failures + 1;
         await clock.sleep(backoffMs(retryPolicy, failures, random), signal);
@@ -90,13 +90,13 @@ class LabelRescan {
       if (this.#isOver) await positions.finish(this.name);
       return this.#isOver;
     } finally {
-      positions.giveUp(this.name);
+      positions.stopWaiting(this.name);
     }
   }
 
   async #connectOnce(endMs: number): Promise<void> {
     const { clock } = this.#options;
-    const { positions, isLeftOut, signal } = this.#request;
+    const { positions, isGivenUp, signal } = this.#request;
     const location = await this.#followed.labeler.locate();
     if (!location.ok) return;
     const ended = new AbortController();
@@ -123,8 +123,8 @@ class LabelRescan {
       await clock.sleep(checkMs, ended.signal);
       const nowMs = clock.monotonicMs();
       const isIdle = this.#track.pendingCount === 0 && nowMs - this.#progressMs > this.#limits.idleMsMax;
-      const isGivenUp = isIdle || nowMs >= endMs || isLeftOut(this.name);
-      if (this.#isOver || isGivenUp || this.#failed !== null || signal.aborted) ended.abort();
+      const mustEnd = isIdle || nowMs >= endMs || isGivenUp(this.name);
+      if (this.#isOver || mustEnd || this.#failed !== null || signal.aborted) ended.abort();
       await positions.reach(this.name, this.#track.done, this.#untilSeq);
     }
     await over;
@@ -178,7 +178,7 @@ export async function rescanLabels(
     atOnce(async (): Promise<string[]> => {
       const { name, status } = followed.subscription;
       const untilSeq = status.receivedSeq ?? 0;
-      if (untilSeq === 0 || request.isLeftOut(name) || request.positions.isDone(name)) return [];
+      if (untilSeq === 0 || request.isGivenUp(name) || request.positions.isDone(name)) return [];
       if (await new LabelRescan(followed, request, untilSeq, options).run()) return [];
       options.note('labels are not all read again', { source: name });
       return [name];

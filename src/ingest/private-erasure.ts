@@ -14,7 +14,7 @@ import type { Erasures } from './state/erasures.ts';
 
 export type PrivateErasureOptions = {
   /** Null where none is followed. */
-  readonly bsync: Pick<Bsync, 'betweenPages'> | null;
+  readonly bsync: Pick<Bsync, 'runBetweenPages'> | null;
   readonly erasures: Erasures;
   /** The log itself: what a purged account left is erased too. */
   readonly appender: Pick<LogAppender, 'append'>;
@@ -39,7 +39,7 @@ export class PrivateErasure {
       await this.#append(did, kind);
       return null;
     }
-    const { id, appended } = await bsync.betweenPages(kind === 'mutes' ? 'mute' : 'op', async (id) => {
+    const { id, appended } = await bsync.runBetweenPages(kind === 'mutes' ? 'mute' : 'op', async (id) => {
       await erasures.put(did, kind, id);
       // The stream waits for the order of the log, not for the slot.
       return { id, appended: this.#append(did, kind) };

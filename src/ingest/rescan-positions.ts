@@ -61,12 +61,12 @@ export class RescanPositions {
   /** Notes that a source is over. Returns: once durable. */
   async finish(source: string): Promise<void> {
     this.#done.add(source);
-    this.giveUp(source);
+    this.stopWaiting(source);
     await this.#write();
   }
 
   /** Waits for a source no longer; what was reached of it stays. */
-  giveUp(source: string): void {
+  stopWaiting(source: string): void {
     this.#untilBySource.delete(source);
   }
 

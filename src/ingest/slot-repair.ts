@@ -36,7 +36,10 @@ export type SlotRepairOptions = ClusterAccess & {
   readonly signal: AbortSignal;
 };
 
-/** `left` repos have no outcome yet; `failed` have none of theirs, and are not brought back. */
+/**
+ * `left` counts the repos that have no outcome yet, `failed` those that could not be fetched, whose
+ * records do not come back.
+ */
 export type RepairProgress = {
   readonly slot: number;
   readonly phase: 'listing' | 'fetching' | 'done' | 'failed';
@@ -103,9 +106,10 @@ export class SlotRepair {
         // The operator may have asked for it, or stopped it, meanwhile.
         if (this.#running !== null || this.#repair.phase !== 'running') return;
         note('a repair goes on', { slot });
-        // What ended between the entry that completes the slot and the note of it.
+        // Ingest ended after the entry that completes the slot, before that was stored.
         if (status.condition === 'complete') return await this.#change({ phase: 'done' });
-        if (status.generation !== generation) await this.#change(newRepair(slot, status.generation, this.#repair));
+        if (status.generation !== generation)
+          await this.#change(newRepair(slot, status.generation, this.#repair.withoutLabels));
         return await this.#start();
       } catch (thrown) {
         operatingFailure(thrown);
@@ -132,11 +136,11 @@ export class SlotRepair {
       throw new DataPlaneError('Aborted', `slot ${this.#repair.slot} is being repaired`);
     }
     if (this.#repair?.generation !== generation) this.#stop.abort();
-    // A run that has just ended notes that first.
+    // A run that has just ended stores its outcome first.
     if (this.#stop.signal.aborted || this.#repair?.phase !== 'running') await this.#running;
     const last = this.#repair;
     const isSame = last?.slot === slot && last.generation === generation && last.phase !== 'done';
-    const begun = isSame ? last : newRepair(slot, generation, null);
+    const begun = isSame ? last : newRepair(slot, generation, []);
     const all = [...new Set([...begun.withoutLabels, ...withoutLabels])];
     await this.#change({ ...begun, phase: 'running', problem: null, withoutLabels: all });
     void this.#start();
@@ -204,9 +208,9 @@ export class SlotRepair {
     await this.#change({ repos: dids.length, failed: 0 });
     await this.#requestAll(dids, signal);
     const isWanted = (did: string): boolean => slotOf(did, map().slots) === slot;
-    const left = await this.#readAgain(isWanted, dids, signal);
+    const unread = await this.#readAgain(isWanted, dids, signal);
     if (signal.aborted) return null;
-    if (left.length > 0) return `labels of ${left.join(', ')} could not be read again`;
+    if (unread.length > 0) return `labels of ${unread.join(', ')} could not be read again`;
     const { generation } = await this.#dids.statusOf(slot);
     if (generation !== this.#repair!.generation) return 'the slot has lost what it had once more';
     await appender.append(keysBySlot(map().slots)[slot]!, { kind: 'completed' });
@@ -239,17 +243,17 @@ export class SlotRepair {
       clock,
     );
     this.#positions = positions;
-    const isLeftOut = (labeler: string): boolean => this.#repair!.withoutLabels.includes(labeler);
-    const labels = (): Promise<readonly string[]> => rescanLabels({ isWanted, positions, signal, isLeftOut });
-    const labelsRead = labels().then((left) => ({ left, endMs: clock.monotonicMs() }));
+    const isGivenUp = (labeler: string): boolean => this.#repair!.withoutLabels.includes(labeler);
+    const labels = (): Promise<readonly string[]> => rescanLabels({ isWanted, positions, signal, isGivenUp });
+    const labelsRead = labels().then((unread) => ({ unread, endMs: clock.monotonicMs() }));
     const rest = [bsync?.rescan({ isWanted, positions, signal }), this.#waitForRepos(dids, signal)];
     // Nothing of this repair goes on once it has failed.
     const [read, ...others] = await Promise.allSettled([labelsRead, ...rest]);
     const failed = [read, ...others].find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
-    const { left, endMs } = (read as PromiseFulfilledResult<Awaited<typeof labelsRead>>).value;
-    const isAgain = left.length > 0 && clock.monotonicMs() - endMs > labelsAgainMs && !signal.aborted;
-    return (isAgain ? await labels() : left).filter((labeler) => !isLeftOut(labeler));
+    const { unread, endMs } = (read as PromiseFulfilledResult<Awaited<typeof labelsRead>>).value;
+    const isAgain = unread.length > 0 && clock.monotonicMs() - endMs > labelsAgainMs && !signal.aborted;
+    return (isAgain ? await labels() : unread).filter((labeler) => !isGivenUp(labeler));
   }
 
   async #waitForRepos(dids: readonly string[], signal: AbortSignal): Promise<void> {
@@ -271,8 +275,8 @@ export class SlotRepair {
   }
 }
 
-/** Returns a repair from its beginning, which keeps what the operator said of an earlier one. */
-function newRepair(slot: number, generation: number, before: StoredRepair | null): StoredRepair {
+/** Returns a repair from its beginning. */
+function newRepair(slot: number, generation: number, withoutLabels: readonly string[]): StoredRepair {
   const nothing = { isRequested: false, repos: 0, failed: 0, problem: null, positions: {}, done: [] };
-  return { slot, generation, phase: 'running', ...nothing, withoutLabels: before?.withoutLabels ?? [] };
+  return { slot, generation, phase: 'running', ...nothing, withoutLabels: [...withoutLabels] };
 }

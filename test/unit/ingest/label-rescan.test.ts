@@ -44,7 +44,7 @@ function followed(receivedSeq: number, overrides: { url?: string; name?: string 
 
 function rescan(labelers: readonly FollowedLabeler[], limits: LabelRescanOptions['limits'] = {}): Promise<string[]> {
   const { signal } = new AbortController();
-  const request = { isWanted: () => true, positions, signal, isLeftOut: (name: string) => givenUp.has(name) };
+  const request = { isWanted: () => true, positions, signal, isGivenUp: (name: string) => givenUp.has(name) };
   return rescanLabels(labelers, request, {
     clock: systemClock,
     random: seededRandom(1),

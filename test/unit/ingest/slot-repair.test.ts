@@ -174,7 +174,7 @@ it('completes no slot while a labeler is unread, unless the operator gives that 
   await repair.request(ask(1, { withoutLabels: [...unread] }));
   await until(() => repair.progress?.phase === 'done');
   expect(repair.progress).toMatchObject({ withoutLabels: unread, problem: null });
-  expect(labelRequests.at(-1)!.isLeftOut(unread[0]!)).toBe(true);
+  expect(labelRequests.at(-1)!.isGivenUp(unread[0]!)).toBe(true);
   expect(appended).toHaveLength(1);
 }, 30_000);
 
@@ -239,9 +239,9 @@ it('is stopped when the operator says so, for another or to go on later', async 
 it('lets a labeler be given up while it runs', async () => {
   const [gone, other] = ['did:web:gone.example', 'did:web:other.example'] as const;
   const repair = newRepair({
-    rescanLabels: async ({ isLeftOut }) => {
-      await until(() => isLeftOut(gone));
-      return isLeftOut(other) ? [other] : [];
+    rescanLabels: async ({ isGivenUp }) => {
+      await until(() => isGivenUp(gone));
+      return isGivenUp(other) ? [other] : [];
     },
   });
   await repair.request(ask(1));
