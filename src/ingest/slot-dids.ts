@@ -2,6 +2,7 @@
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import type { SeededRandom } from '../base/seeded-random.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { slotOf } from '../shardmap/slot-of.ts';
@@ -18,7 +19,6 @@ export type SlotDidsOptions = ClusterAccess & {
   readonly fetches: Pick<FetchQueue, 'dids'>;
   readonly clock: Clock;
   readonly random: SeededRandom;
-  readonly signal: AbortSignal;
 };
 
 /** More DIDs than a slot of a sensible size has. */
@@ -34,18 +34,22 @@ export class SlotDids {
     this.#options = options;
   }
 
-  /** Returns the status of a slot. Errors: `InvalidArgument` for none of the map; the node's. */
-  async statusOf(slot: number): Promise<SlotStatus> {
+  /**
+   * Returns the status of a slot.
+   *
+   * Errors: `InvalidArgument` for none of the map; the node's; `Aborted` by the signal.
+   */
+  async statusOf(slot: number, signal: AbortSignal): Promise<SlotStatus> {
     const node = this.#options.map().primaryBySlot[slot];
     if (node === undefined) throw new DataPlaneError('InvalidArgument', `the map has no slot ${slot}`);
-    const { slots } = nodeStatusMessage.decode(await this.#ask(node, nodeCalls.status, Buffer.alloc(0)));
+    const { slots } = nodeStatusMessage.decode(await this.#ask(node, nodeCalls.status, Buffer.alloc(0), signal));
     const status = slots.find((candidate) => candidate.slot === slot);
     if (status === undefined) throw new DataPlaneError('Unavailable', `node ${node} does not have slot ${slot}`);
     return status;
   }
 
-  /** Errors: `ResourceExhausted` past `didsMax`; those of nodes that do not answer. */
-  async collect(slot: number): Promise<Set<string>> {
+  /** Errors: `ResourceExhausted` past `didsMax`; those of nodes; `Aborted` by the signal. */
+  async collect(slot: number, signal: AbortSignal): Promise<Set<string>> {
     const { map, fetches } = this.#options;
     const { slots, primaryBySlot } = map();
     const dids = new Set<string>();
@@ -58,7 +62,7 @@ export class SlotDids {
       for (let from: DidsPosition | null = { slot: 0, after: '' }; from !== null; ) {
         const payload = didsOfSlotRequest.encode({ of: slot, from });
         const page: ReturnType<typeof didsOfSlotAnswer.decode> = didsOfSlotAnswer.decode(
-          await this.#ask(node, nodeCalls.didsOf, payload),
+          await this.#ask(node, nodeCalls.didsOf, payload, signal),
         );
         for (const did of page.dids) add(did);
         from = page.next;
@@ -67,16 +71,19 @@ export class SlotDids {
     return dids;
   }
 
-  async #ask(node: string, method: string, payload: Uint8Array): Promise<Uint8Array> {
-    const { caller, clock, random, signal } = this.#options;
+  async #ask(node: string, method: string, payload: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const { caller, clock, random } = this.#options;
     for (let failures = 1; ; failures++) {
       try {
-        return await caller.call({ node, method, payload, timeoutMs: callTimeoutMs });
+        const call = caller.call({ node, method, payload, timeoutMs: callTimeoutMs });
+        const answer = await orAborted(call, signal);
+        if (answer !== undefined) return answer;
       } catch (thrown) {
         const failure = operatingFailure(thrown);
-        if (failures === attemptsMax || !failure.isRetryable || signal.aborted) throw failure;
+        if (failures === attemptsMax || !failure.isRetryable) throw failure;
         await clock.sleep(backoffMs(retryPolicy, failures, random), signal);
       }
+      if (signal.aborted) throw new DataPlaneError('Aborted', `node ${node} is asked no more`);
     }
   }
 }

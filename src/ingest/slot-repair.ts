@@ -66,6 +66,8 @@ const pollMs = 1_000;
 const resumeRetryMs = 5_000;
 /** A labeler that could not be read so long before all else is over is tried once more. */
 const labelsAgainMs = 60_000;
+/** The streams have passed what the repair was to read of the slot's accounts. */
+const stoppedProblem = 'the operator has stopped it; what bsync had of its accounts meanwhile comes when it goes on';
 
 export class SlotRepair {
   readonly #options: SlotRepairOptions;
@@ -102,7 +104,7 @@ export class SlotRepair {
     while (this.#repair?.phase === 'running' && this.#running === null && !signal.aborted) {
       const { slot, generation } = this.#repair;
       try {
-        const status = await this.#dids.statusOf(slot);
+        const status = await this.#dids.statusOf(slot, signal);
         // The operator may have asked for it, or stopped it, meanwhile.
         if (this.#running !== null || this.#repair.phase !== 'running') return;
         note('a repair goes on', { slot });
@@ -128,7 +130,7 @@ export class SlotRepair {
   async request({ slot, isDryRun, withoutLabels }: RepairRequest): Promise<RepairProgress> {
     const { generation } = await this.#requireIncomplete(slot);
     if (isDryRun) {
-      const { size: repos } = await this.#dids.collect(slot);
+      const { size: repos } = await this.#dids.collect(slot, this.#options.signal);
       const none = { left: repos, failed: 0, waitsFor: [], withoutLabels, problem: null };
       return { slot, phase: 'listing', repos, ...none };
     }
@@ -148,19 +150,20 @@ export class SlotRepair {
   }
 
   /**
-   * Ends the repair that runs, so that another may: the slot stays incomplete. Returns: whether one
-   * ran. Asked for again, it goes on where it was.
+   * Ends the repair that runs, so that another may: the slot stays incomplete. Asked for again, it
+   * goes on where it was.
+   *
+   * Returns: whether one ran, once the stop is durable. What was under way may take longer.
    */
   async stop(): Promise<boolean> {
     if (this.#repair?.phase !== 'running') return false;
     this.#stop.abort();
-    await this.#running;
-    await this.#change({ phase: 'failed', problem: 'the operator has stopped it' });
+    await this.#change({ phase: 'failed', problem: stoppedProblem });
     return true;
   }
 
   async #requireIncomplete(slot: number): Promise<{ readonly generation: number }> {
-    const status = await this.#dids.statusOf(slot);
+    const status = await this.#dids.statusOf(slot, this.#options.signal);
     if (status.condition === 'incomplete') return status;
     throw new DataPlaneError('InvalidArgument', `slot ${slot} is not incomplete`, {
       hint: '`skyshard status --json` shows the condition of each slot.',
@@ -189,8 +192,7 @@ export class SlotRepair {
       await this.#change(problem === null ? { phase: 'done' } : { phase: 'failed', problem });
     } catch (thrown) {
       const { message } = operatingFailure(thrown);
-      if (!this.#options.signal.aborted)
-        await this.#change({ phase: 'failed', problem: message }).catch(operatingFailure);
+      if (!signal.aborted) await this.#change({ phase: 'failed', problem: message }).catch(operatingFailure);
     } finally {
       this.#isListing = false;
       this.#positions = null;
@@ -202,7 +204,7 @@ export class SlotRepair {
     const { appender, map } = this.#options;
     const { slot } = this.#repair!;
     this.#isListing = true;
-    const dids = [...(await this.#dids.collect(slot))];
+    const dids = [...(await this.#dids.collect(slot, signal))];
     this.#isListing = false;
     this.#left = dids.length;
     await this.#change({ repos: dids.length, failed: 0 });
@@ -211,7 +213,7 @@ export class SlotRepair {
     const unread = await this.#readAgain(isWanted, dids, signal);
     if (signal.aborted) return null;
     if (unread.length > 0) return `labels of ${unread.join(', ')} could not be read again`;
-    const { generation } = await this.#dids.statusOf(slot);
+    const { generation } = await this.#dids.statusOf(slot, signal);
     if (generation !== this.#repair!.generation) return 'the slot has lost what it had once more';
     await appender.append(keysBySlot(map().slots)[slot]!, { kind: 'completed' });
     return null;
