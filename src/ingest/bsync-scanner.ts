@@ -19,13 +19,13 @@ import { BsyncRescan, bsyncRetryPolicy, type RescanRequest, type ScannedStream }
 import { BsyncWriter } from './bsync-writer.ts';
 import type { IngestCounters } from './ingest-counters.ts';
 import type { Erasures } from './state/erasures.ts';
-import type { SourceCursors } from './state/source-cursors.ts';
+import { bsyncCursorName, type SourceCursors } from './state/source-cursors.ts';
 
 export type BsyncScannerOptions = {
   readonly stream: BsyncStream;
   readonly client: BsyncClient;
   readonly cursors: SourceCursors;
-  readonly erasures: Pick<Erasures, 'isErased'>;
+  readonly erasures: Pick<Erasures, 'isErased' | 'otherStream' | 'carryOver'>;
   readonly appender: LogAppender;
   readonly clock: Clock;
   readonly random: SeededRandom;
@@ -36,6 +36,11 @@ export type BsyncScannerOptions = {
 /** bsync itself waits when there is nothing; one that does not is asked no more often than this. */
 const emptyPollMsMin = 1_000;
 
+function unclearIds(other: string, stream: BsyncStream): string {
+  const command = `skyshard source begin bsync:${stream}`;
+  return `private data was erased by ids of "${other}": \`${command} --cursor <its cursor>\` if this bsync has the same ids, \`${command}\` if they are new`;
+}
+
 export class BsyncScanner {
   readonly #options: BsyncScannerOptions;
   readonly #name: string;
@@ -43,6 +48,10 @@ export class BsyncScanner {
   readonly #writer: BsyncWriter;
   readonly #rescans = new Set<BsyncRescan>();
   #cursor: number;
+  /** Another bsync by whose ids something was erased: the operator is to say what they are here. */
+  #erasedBy: string | null = null;
+  /** True for the same stream of any bsync. */
+  readonly #isAlike = (name: string): boolean => name.endsWith(` ${this.#options.stream}`);
   #isApplying = false;
   #waiters: (() => void)[] = [];
   /** What is done while no page is on its way to the log. */
@@ -52,10 +61,13 @@ export class BsyncScanner {
 
   constructor(options: BsyncScannerOptions) {
     this.#options = options;
-    this.#name = `bsync ${options.client.url} ${options.stream}`;
+    const { stream, client, cursors, erasures } = options;
+    this.#name = bsyncCursorName(client.url, stream);
     this.#pages = new BsyncPages(options);
-    this.#writer = new BsyncWriter(options);
-    this.#cursor = options.cursors.get(this.#name)?.seq ?? 0;
+    this.#writer = new BsyncWriter({ ...options, name: this.#name });
+    const cursor = cursors.get(this.#name);
+    this.#cursor = cursor?.seq ?? 0;
+    if (cursor === undefined) this.#erasedBy = erasures.otherStream(this.#name, this.#isAlike) ?? null;
   }
 
   /** The last operation that is durable in the log; 0 before the first. */
@@ -113,6 +125,7 @@ export class BsyncScanner {
   /** Appends all that came of some actors once more. Returns: once durable, or aborted. */
   async rescan(request: RescanRequest, signal: AbortSignal): Promise<void> {
     if (request.positions.isDone(this.#name)) return;
+    while (this.#erasedBy !== null && !signal.aborted) await this.#moved(signal);
     const rescan = new BsyncRescan({
       ...this.#options,
       name: this.#name,
@@ -146,7 +159,13 @@ export class BsyncScanner {
 
   /** Goes on after another operation, as the operator says. Returns: once that is durable. */
   beginAgain(cursor: number): Promise<void> {
-    return this.runBetweenPages(() => this.#store(cursor));
+    return this.runBetweenPages(async () => {
+      // One that is not read from its beginning has the ids of the other.
+      if (this.#erasedBy !== null && cursor > 0) await this.#options.erasures.carryOver(this.#name, this.#isAlike);
+      await this.#store(cursor);
+      this.#erasedBy = null;
+      this.#wake();
+    });
   }
 
   /** Does `work` while nothing of the stream after its cursor is on its way to the log. */
@@ -164,6 +183,7 @@ export class BsyncScanner {
       this.#betweenPages.shift();
       return 'advanced';
     }
+    if (this.#erasedBy !== null) return this.#pages.fail(unclearIds(this.#erasedBy, this.#options.stream));
     const page = await this.#pages.read(this.#cursor, signal);
     // What is to be done between pages comes first.
     if (signal.aborted) return 'advanced';

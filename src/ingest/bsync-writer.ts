@@ -9,6 +9,8 @@ import type { Erasures } from './state/erasures.ts';
 
 export type BsyncWriterOptions = {
   readonly stream: BsyncStream;
+  /** Of the stream's cursor. */
+  readonly name: string;
   readonly appender: Pick<LogAppender, 'append'>;
   readonly erasures: Pick<Erasures, 'isErased'>;
   readonly counters: Pick<IngestCounters, 'bsyncOperations' | 'bsyncDropped'>;
@@ -27,7 +29,7 @@ export class BsyncWriter {
    * Returns: once all are durable. `isAgain`: they were counted when they came first.
    */
   async append(items: readonly BsyncItem[], isWanted: (did: string) => boolean, isAgain: boolean): Promise<void> {
-    const { stream, counters, erasures } = this.#options;
+    const { stream, name, counters, erasures } = this.#options;
     const appends: Promise<void>[] = [];
     for (const { id, operation } of items) {
       const understood = understand(stream, operation);
@@ -39,7 +41,7 @@ export class BsyncWriter {
       if (!isAgain) counters.bsyncOperations.with(stream).add();
       if (!isWanted(did)) continue;
       for (const write of writes) {
-        if (erasures.isErased(did, write, id)) this.drop('erased', 1);
+        if (erasures.isErased(did, write, name, id)) this.drop('erased', 1);
         else appends.push(this.#appendOne(did, { kind: 'private', did, write }));
       }
     }

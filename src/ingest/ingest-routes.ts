@@ -237,13 +237,13 @@ function removalRoutes({ removal, state }: IngestRoutesOptions): JsonRoute[] {
 const erasuresPerPage = 1_000;
 
 /** Erases what an actor keeps in private, and shows up to which operations of bsync it is. */
-function erasureRoutes({ bsync, state: { erasures }, log: appender }: IngestRoutesOptions): JsonRoute[] {
-  const erasure = new PrivateErasure({ bsync, erasures, appender });
+function erasureRoutes({ bsync, state: { erasures, cursors }, log: appender }: IngestRoutesOptions): JsonRoute[] {
+  const erasure = new PrivateErasure({ bsync, erasures, cursors, appender });
   return [
     getRoute('/v1/private/erasures', (query) => {
       if (query.get('did') !== null) {
         const did = didOf(query);
-        return { did, upTo: Object.fromEntries(erasures.of(did)) };
+        return { did, erased: erasures.of(did) };
       }
       const actors = erasures.page(query.get('after') ?? '', erasuresPerPage);
       return { actors, after: actors.length < erasuresPerPage ? null : actors.at(-1)!.did };

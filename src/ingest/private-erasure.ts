@@ -10,12 +10,15 @@ import type { PrivateWrite } from '../entry/entry.ts';
 import { erasureWrites } from '../entry/erasure-writes.ts';
 import type { LogAppender } from '../log/log-appender.ts';
 import type { Bsync } from './bsync.ts';
+import type { BsyncStream } from './bsync-client.ts';
 import type { Erasures } from './state/erasures.ts';
+import type { SourceCursors } from './state/source-cursors.ts';
 
 export type PrivateErasureOptions = {
   /** Null where none is followed. */
   readonly bsync: Pick<Bsync, 'runBetweenPages'> | null;
-  readonly erasures: Erasures;
+  readonly erasures: Pick<Erasures, 'put'>;
+  readonly cursors: Pick<SourceCursors, 'ofBsyncs'>;
   /** The log itself: what a purged account left is erased too. */
   readonly appender: Pick<LogAppender, 'append'>;
 };
@@ -32,20 +35,26 @@ export class PrivateErasure {
    * The slot's work may take a while longer.
    */
   async erase(did: string, kind: ErasedKind): Promise<number | null> {
-    const { bsync, erasures } = this.#options;
+    const { bsync } = this.#options;
+    const stream = kind === 'mutes' ? 'mute' : 'op';
     if (bsync === null) {
-      // For imports, which need no id.
-      await erasures.put(did, kind, 0);
+      await this.#put(did, kind, stream);
       await this.#append(did, kind);
       return null;
     }
-    const { id, appended } = await bsync.runBetweenPages(kind === 'mutes' ? 'mute' : 'op', async (id) => {
-      await erasures.put(did, kind, id);
+    const { id, appended } = await bsync.runBetweenPages(stream, async (id) => {
+      await this.#put(did, kind, stream);
       // The stream waits for the order of the log, not for the slot.
       return { id, appended: this.#append(did, kind) };
     });
     await appended;
     return id;
+  }
+
+  /** All that has come by any bsync is erased, followed now or not. */
+  #put(did: string, kind: ErasedKind, stream: BsyncStream): Promise<void> {
+    const { erasures, cursors } = this.#options;
+    return erasures.put(did, kind, cursors.ofBsyncs(stream));
   }
 
   async #append(did: string, kind: ErasedKind): Promise<void> {

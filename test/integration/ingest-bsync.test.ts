@@ -256,10 +256,10 @@ describe('ingest of a bsync', () => {
       expect((await erase('private-data')).body).toEqual({ did: alice, kind: 'private-data', upTo: op });
       expect((await erase('mutes')).body).toMatchObject({ upTo: mute });
       expect(story(alice)).toEqual(['erase', 'clear-mutes', 'clear-list-mutes', 'clear-thread-mutes']);
-      expect((await harness.get(`/v1/private/erasures?did=${alice}`)).body['upTo']).toEqual({
-        'private-data': op,
-        mutes: mute,
-      });
+      expect((await harness.get(`/v1/private/erasures?did=${alice}`)).body['erased']).toEqual([
+        { kind: 'private-data', stream: `bsync ${bsync.url} op`, upTo: op },
+        { kind: 'mutes', stream: `bsync ${bsync.url} mute`, upTo: mute },
+      ]);
       const listed = { actors: [{ did: alice, kinds: ['private-data', 'mutes'] }], after: null };
       expect((await harness.get('/v1/private/erasures')).body).toEqual(listed);
       expect((await harness.get(`/v1/private/erasures?after=${alice}`)).body).toEqual({ actors: [], after: null });
@@ -305,22 +305,23 @@ describe('ingest of a bsync', () => {
     it('knows what was erased while no bsync was followed, and takes nothing back of what was before', async () => {
       await startIncomplete();
       bsync.put(alice, 'CREATE', privateNamespace.draft, 'draft', {});
-      expect((await settle({ op: 1 })).status).toBe(200);
+      bsync.put(bob, 'CREATE', privateNamespace.draft, 'of-bob', {});
+      expect((await settle({ op: 2 })).status).toBe(200);
       await erase('drafts');
       await harness.stop();
       await harness.start({ verify: verifyOff });
       expect((await erase('drafts')).body).toMatchObject({ upTo: null });
-      expect((await erase('mutes', bob)).body).toMatchObject({ upTo: null });
+      expect((await erase('drafts', bob)).body).toMatchObject({ upTo: null });
       const { actors } = (await harness.get('/v1/private/erasures')).body;
       expect(actors).toEqual([
         { did: alice, kinds: ['drafts'] },
-        { did: bob, kinds: ['mutes'] },
+        { did: bob, kinds: ['drafts'] },
       ]);
       await harness.stop();
       await startIncomplete();
       harness.log.entries.length = 0;
       await repair();
-      expect(story(alice)).toEqual([]);
+      expect([...story(alice), ...story(bob)]).toEqual([]);
     });
 
     it('waits for what is on its way to the log, and interrupts what waits for bsync', async () => {

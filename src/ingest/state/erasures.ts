@@ -1,9 +1,10 @@
 /**
- * Up to which operation of bsync the private data of an actor was erased: nothing up to it comes
- * back, wherever bsync is read again from.
+ * Up to which operations of a bsync the private data of an actor was erased: nothing up to them
+ * comes back, wherever that bsync is read again from.
  *
- * Table `erasures`: DID → for each kind its code and an id (inclusive) of that kind's stream. A row
- * has a few bytes, and is read only for operations that are no newer than the last erasure of all.
+ * Table `erasures`: DID → for each kind and stream the kind's code, an id (inclusive) and the
+ * stream, as its cursor is named; without one it is of any, with 0 when no bsync had been read. A
+ * row is read only for operations that are no newer than the last erasure of all.
  */
 import { readDid } from '../../atproto/compact-key.ts';
 import { type ErasedKind, erasedKinds } from '../../atproto/private-namespace.ts';
@@ -14,6 +15,12 @@ import { erasedKindsOf } from '../../entry/erasure-writes.ts';
 import { keyAfter, type Table } from '../../storage/environment.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { beginValue, didKey, everyKey, readValue } from './state-codec.ts';
+
+/** `stream` is '' for any; with 0 it is for imports alone. */
+export type Erasure = { readonly kind: ErasedKind; readonly stream: string; readonly upTo: number };
+
+/** Added to the code of a kind that is followed by a stream. */
+const withStream = 16;
 
 export class Erasures {
   readonly #table: Table;
@@ -29,17 +36,16 @@ export class Erasures {
 
   reload(): void {
     this.#lastId = 0;
-    for (const { value } of this.#table.scan(everyKey)) this.#noteIds(readIds(value));
+    for (const { value } of this.#table.scan(everyKey)) this.#noteIds(readErasures(value));
   }
 
-  #noteIds(ids: ReadonlyMap<ErasedKind, number>): void {
-    this.#lastId = Math.max(this.#lastId, ...ids.values());
+  #noteIds(erasures: readonly Erasure[]): void {
+    this.#lastId = Math.max(this.#lastId, ...erasures.map(({ upTo }) => upTo));
   }
 
-  /** Returns up to which ids kinds of an actor were erased. */
-  of(did: string): ReadonlyMap<ErasedKind, number> {
+  of(did: string): readonly Erasure[] {
     const value = this.#table.get(didKey(did));
-    return value === undefined ? new Map() : readIds(value);
+    return value === undefined ? [] : readErasures(value);
   }
 
   /** Returns actors after one of them ('' for the first), and which kinds were erased of each. */
@@ -47,37 +53,79 @@ export class Erasures {
     const start = after === '' ? everyKey.start : keyAfter(didKey(after));
     return [...this.#table.scan({ start, end: everyKey.end, limit })].map(({ key, value }) => ({
       did: readDid(new ByteReader(key)),
-      kinds: [...readIds(value).keys()],
+      kinds: [...new Set(readErasures(value).map(({ kind }) => kind))],
     }));
   }
 
-  /** Notes an erasure, unless one up to a later id is there. Returns: once durable. */
-  put(did: string, kind: ErasedKind, id: number): Promise<void> {
+  /** Notes an erasure up to the last operation read of each stream. Returns: once durable. */
+  put(did: string, kind: ErasedKind, cursors: ReadonlyMap<string, number>): Promise<void> {
+    const added = [...cursors].map(([stream, upTo]) => ({ kind, stream, upTo }));
+    return this.#commits.write(() =>
+      this.#store(didKey(did), this.of(did), added.length > 0 ? added : [{ kind, stream: '', upTo: 0 }]),
+    );
+  }
+
+  /** In a transaction. A later id of the same stream stays. */
+  #store(key: Buffer, before: readonly Erasure[], added: readonly Erasure[]): void {
+    const erasures = [...before];
+    for (const erasure of added) {
+      const { kind, stream, upTo } = erasure;
+      const at = erasures.findIndex((known) => known.kind === kind && known.stream === stream);
+      if (at < 0) erasures.push(erasure);
+      else erasures[at] = { kind, stream, upTo: Math.max(upTo, erasures[at]!.upTo) };
+    }
+    const value = beginValue();
+    for (const { kind, stream, upTo } of erasures) {
+      value.u8(erasedKinds.indexOf(kind) + (stream === '' ? 0 : withStream)).varint(upTo);
+      if (stream !== '') value.text(stream);
+    }
+    this.#table.put(key, value.finish());
+    this.#noteIds(erasures);
+  }
+
+  /** Returns another stream that is alike, by whose operations something was erased. */
+  otherStream(stream: string, isAlike: (other: string) => boolean): string | undefined {
+    for (const { value } of this.#table.scan(everyKey)) {
+      const found = readErasures(value).find((known) => known.stream !== stream && isAlike(known.stream));
+      if (found !== undefined) return found.stream;
+    }
+    return undefined;
+  }
+
+  /** Has erasures of streams that are alike be of `stream` too. Returns: once durable. */
+  carryOver(stream: string, isAlike: (other: string) => boolean): Promise<void> {
     return this.#commits.write(() => {
-      const before = this.of(did);
-      const ids = new Map(before).set(kind, Math.max(id, before.get(kind) ?? 0));
-      const value = beginValue();
-      for (const [of, upTo] of ids) value.u8(erasedKinds.indexOf(of)).varint(upTo);
-      this.#table.put(didKey(did), value.finish());
-      this.#noteIds(ids);
+      for (const { key, value } of [...this.#table.scan(everyKey)]) {
+        const erasures = readErasures(value);
+        const alike = erasures.filter((known) => isAlike(known.stream));
+        if (alike.length > 0)
+          this.#store(
+            key,
+            erasures,
+            alike.map((known) => ({ ...known, stream })),
+          );
+      }
     });
   }
 
-  /** Returns whether a write of an operation was erased later. */
-  isErased(did: string, write: PrivateWrite, id: number): boolean {
+  /** Returns whether a write of an operation of a stream was erased later. */
+  isErased(did: string, write: PrivateWrite, stream: string, id: number): boolean {
     if (id > this.#lastId) return false;
-    const ids = this.of(did);
-    return erasedKindsOf(write).some((kind) => id <= (ids.get(kind) ?? 0));
+    const kinds = erasedKindsOf(write);
+    return this.of(did).some(
+      (known) => id <= known.upTo && kinds.includes(known.kind) && (known.stream === stream || known.stream === ''),
+    );
   }
 }
 
-function readIds(value: Buffer): Map<ErasedKind, number> {
+function readErasures(value: Buffer): Erasure[] {
   const reader = readValue(value);
-  const ids = new Map<ErasedKind, number>();
+  const erasures: Erasure[] = [];
   while (reader.remaining > 0) {
-    const kind = erasedKinds[reader.u8()];
+    const code = reader.u8();
+    const kind = erasedKinds[code % withStream];
     invariant(kind !== undefined, 'a stored kind of erasure is one that was given out');
-    ids.set(kind, reader.varint());
+    erasures.push({ kind, upTo: reader.varint(), stream: code < withStream ? '' : reader.text() });
   }
-  return ids;
+  return erasures;
 }

@@ -100,6 +100,44 @@ describe('a bsync that is followed', () => {
       server.put(index % 2 === 0 ? alice : bob, 'UPDATE', 'com.example.n', `k${index}`, {});
   }
 
+  describe('at another URL than the one by whose ids something was erased', () => {
+    beforeEach(async () => {
+      await end();
+      await state.erasures.put(alice, 'private-data', new Map([['bsync http://earlier.test op', 100]]));
+      server.put(alice, 'CREATE', 'com.example.n', 'first', {});
+      server.put(bob, 'CREATE', 'com.example.n', 'of-bob', {});
+      start();
+      await until(() => bsync.status.problems.op !== undefined);
+    });
+
+    it('is not read until the operator says what its ids are', async () => {
+      const scanned = scanAgain();
+      expect(bsync.status.problems.op).toContain('skyshard source begin bsync:op');
+      expect(server.scans.filter(({ stream }) => stream === 'op')).toEqual([]);
+      await bsync.beginAgain('op', 0);
+      await scanned;
+      await reached({ op: 2 });
+      expect(bsync.status.problems.op).toBeUndefined();
+    });
+
+    it('brings what is new when its ids begin anew', async () => {
+      await bsync.beginAgain('op', 0);
+      await reached({ op: 2 });
+      expect([keysOf(alice), keysOf(bob)]).toEqual([['first'], ['of-bob']]);
+    });
+
+    it('brings nothing back when it has the same ids', async () => {
+      await bsync.beginAgain('op', 1);
+      await reached({ op: 2 });
+      await scanAgain();
+      // After a restart neither.
+      await end();
+      start();
+      await scanAgain();
+      expect([keysOf(alice), keysOf(bob)]).toEqual([[], ['of-bob']]);
+    });
+  });
+
   it('appends once more all of the actors that are asked for, before what is new of them', async () => {
     putMany(1_200);
     server.add('mute', { type: 'TYPE_ADD', actorDid: alice, subject: bob });

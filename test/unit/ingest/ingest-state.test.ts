@@ -40,14 +40,25 @@ describe('the state of ingest', () => {
     const seqs = [0, 2 ** 48 - 1, 2 ** 48, 1_700_000_000_000_000, Number.MAX_SAFE_INTEGER];
     for (const seq of seqs) await state.cursors.store(`source at ${seq}`, { seq, timeMs });
     await state.gaps.add('a source', { afterSeq: 2 ** 48 + 1, beforeSeq: Number.MAX_SAFE_INTEGER });
-    await state.erasures.put('did:web:a.test', 'mutes', Number.MAX_SAFE_INTEGER);
-    await state.erasures.put('did:web:a.test', 'drafts', 7);
+    await state.erasures.put('did:web:a.test', 'mutes', new Map([['one', Number.MAX_SAFE_INTEGER]]));
+    await state.erasures.put(
+      'did:web:a.test',
+      'drafts',
+      new Map([
+        ['one', 7],
+        ['other', 9],
+      ]),
+    );
+    await state.erasures.put('did:web:a.test', 'drafts', new Map([['one', 6]]));
+    await state.erasures.put('did:web:a.test', 'bookmarks', new Map());
     await reopen();
     for (const seq of seqs) expect(state.cursors.get(`source at ${seq}`)).toEqual({ seq, timeMs });
     expect(state.gaps.get('a source')).toEqual({ afterSeq: 2 ** 48 + 1, beforeSeq: Number.MAX_SAFE_INTEGER });
-    expect([...state.erasures.of('did:web:a.test')]).toEqual([
-      ['mutes', Number.MAX_SAFE_INTEGER],
-      ['drafts', 7],
+    expect(state.erasures.of('did:web:a.test')).toEqual([
+      { kind: 'mutes', stream: 'one', upTo: Number.MAX_SAFE_INTEGER },
+      { kind: 'drafts', stream: 'one', upTo: 7 },
+      { kind: 'drafts', stream: 'other', upTo: 9 },
+      { kind: 'bookmarks', stream: '', upTo: 0 },
     ]);
   });
 
