@@ -41,6 +41,8 @@ function* readListRanges(reader: ByteReader, turn: Turn): SlicedRead<ListRanges[
 
 /** About what reading the lists takes that an actor is on, and looking for one among them. */
 const listMicros = { read: 1_000, direct: 5, looksPerMicro: 5 } as const;
+/** Looks into storage that have a turn of their own: a thousand take longer than a turn. */
+const ownTurnLooks = 200;
 
 /** Writes for each actor of a ListedRequest which of the lists it is on, plus one, or 0. */
 export function* writeListed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
@@ -54,10 +56,14 @@ export function* writeListed(into: MessageWriter, cache: EdgeCache, reader: Byte
     if (subject >= dids.starts.length || ranges === undefined) return reader.fail('a probe names what is not listed');
     const actor = cache.get(dids.source, dids.starts[subject]!, dids.ends[subject]!);
     const before = actor?.listed;
+    const looks = ranges.hashes.length;
+    if (actor !== undefined && looks > ownTurnLooks && cache.looksForLists(actor)) {
+      dids.source = reader.own();
+      yield;
+    }
     const found = actor === undefined ? -1 : cache.firstListed(actor, dids.source, ranges);
     into.varint(found + 1);
     if (found < 0 && actor !== undefined && !actor.state.isKnownComplete) lacking.add(actor.state);
-    const looks = ranges.hashes.length;
     const isRead = actor?.listed !== before;
     const lookMicros =
       actor?.listed === null ? looks * listMicros.direct : Math.trunc(looks / listMicros.looksPerMicro);

@@ -169,6 +169,11 @@ export class EdgeCache {
     return actor.mutedLists;
   }
 
+  /** True if the lists that an actor is on are not cached: each is looked for in storage. */
+  looksForLists(actor: CachedActor): boolean {
+    return this.#listedOf(actor) === null;
+  }
+
   /** Returns the index of the first of some lists in `source` that an actor is on, or -1. */
   firstListed(actor: CachedActor, source: Buffer, { starts, ends, hashes }: ListRanges): number {
     const listed = this.#listedOf(actor);
