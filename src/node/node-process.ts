@@ -56,7 +56,9 @@ export type NodeOptions = {
   /** Threads that serve all slots of the node; absent: one. */
   readonly serveThreads?: number;
   /** Where the node also answers as a router; absent: nowhere. */
-  readonly edge?: (EdgeSettings & AskingIngest) | undefined;
+  readonly edge?: EdgeSettings | undefined;
+  /** What the edge has ingest do; absent without ingest. */
+  readonly askingIngest?: AskingIngest;
   /** Reads pages on other threads before it answers, for data that is larger than memory. */
   readonly prefetchReads: boolean;
   /** Capacity of the cache of records; 0 caches none. Units: MiB. */
@@ -181,7 +183,6 @@ function serveSettings(
   serveThreads: number,
 ): Omit<ServeSettings, 'reusePort' | 'shareOfLimits'> {
   const { name, dataDir, slotMapBytes, prefetchReads, host, allowedHosts, port, adminToken, clusterToken } = options;
-  const { settleIngest: _settle, eraseAtIngest: _erase, ...edge } = options.edge ?? {};
   return {
     name,
     ownSlots: slotsOfNode(map, name),
@@ -195,7 +196,7 @@ function serveSettings(
     port,
     adminToken,
     clusterToken,
-    edge: options.edge === undefined ? null : (edge as EdgeSettings),
+    edge: options.edge ?? null,
   };
 }
 
@@ -256,10 +257,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   return { port, routerPort, http2Port, failed: failure.promise, close, [Symbol.asyncDispose]: close };
 }
 
-function askingIngestOf({ settleIngest, eraseAtIngest }: AskingIngest = {}): AskingIngest {
-  return settleIngest === undefined || eraseAtIngest === undefined ? {} : { settleIngest, eraseAtIngest };
-}
-
 type ControlParts = {
   readonly links: readonly ApplyLink[];
   readonly readers: ReadonlyMap<number, SlotReader>;
@@ -293,7 +290,7 @@ function controlOf(
     reload: async () => maps.reload(),
     status,
     metricsText: () => threads.metricsText(registry),
-    askingIngest: askingIngestOf(options.edge),
+    askingIngest: options.askingIngest ?? {},
   };
   return { control, comparison };
 }

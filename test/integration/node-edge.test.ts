@@ -1,6 +1,5 @@
 /** A router in a node's process answers what one in a process of its own answers, byte for byte. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
@@ -11,6 +10,7 @@ import { PoolGatherer } from '../../bench/request-pools.ts';
 import { servingEntries } from '../../bench/serving-network.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
 import { InvariantError } from '../../src/base/invariant.ts';
+import { withRealPorts } from '../../src/cli/map-file.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { type RunningNode, startNode } from '../../src/node/node-process.ts';
 import { encodeMessage } from '../../src/proto/codec.ts';
@@ -29,7 +29,7 @@ const network = { kind: 'graph', seed: 3, records: 2_000 } as const;
 const askedOfMethod = 40;
 
 /** Two nodes of two slots each; the ports are the nodes' own. */
-function mapJson(epoch: number, ports: readonly number[]): object {
+function mapJson(epoch: number, ports: readonly number[]): Record<string, unknown> {
   const nodes = Object.fromEntries(ports.map((port, index) => [`n${index}`, { host: '127.0.0.1', port }]));
   const shards = ports.map((_port, index) => ({
     name: `s${index}`,
@@ -37,20 +37,6 @@ function mapJson(epoch: number, ports: readonly number[]): object {
     slots: [`${2 * index}-${2 * index + 1}`],
   }));
   return { epoch, slots: 4, nodes, shards };
-}
-
-/** Returns free ports, which nodes must know of each other before they listen. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 const edgeSettings = {
@@ -64,7 +50,7 @@ const edgeSettings = {
 
 describe.each([1, 3])('two nodes of %i serving threads, one with an edge, and a router apart', (threads) => {
   let folder: string;
-  let json: object;
+  let json: Record<string, unknown>;
   let map: ShardMap;
   let client: NodeClient;
   const nodes: RunningNode[] = [];
@@ -77,11 +63,10 @@ describe.each([1, 3])('two nodes of %i serving threads, one with an edge, and a 
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'skyshard-edge-'));
-    const ports = await freePorts(2);
-    json = mapJson(1, ports);
-    map = parseShardMap(json);
+    const withoutPorts = mapJson(1, [0, 0]);
+    ({ raw: json, map } = await withRealPorts({ raw: withoutPorts, map: parseShardMap(withoutPorts) }));
     client = new NodeClient({ map });
-    for (const [index, port] of ports.entries()) {
+    for (const [index, { port }] of [...map.nodes.values()].entries()) {
       nodes.push(
         await startNode({
           name: `n${index}`,

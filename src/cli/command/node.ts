@@ -33,8 +33,7 @@ export const runNode: Command = (context) => {
     registerProcessMetrics(registry);
     const tokens = readAccessTokens(settings, map);
     const { host, routerPort, http2Port, plcUrl, handleResolver, allowPrivateHosts } = settings;
-    const lookUps = { plcUrl, handleResolver, allowPrivateHosts };
-    const edge = { host, routerPort, http2Port, ...lookUps, ...askingIngest(settings.ingestUrl, tokens.adminToken) };
+    const edge = { host, routerPort, http2Port, plcUrl, handleResolver, allowPrivateHosts };
     const node = await startNode({
       name,
       mapJson: raw,
@@ -49,6 +48,7 @@ export const runNode: Command = (context) => {
       applyThreads: settings.applyThreads,
       serveThreads: settings.serveThreads,
       edge: settings.edge ? edge : undefined,
+      askingIngest: askingIngest(settings.ingestUrl, tokens.adminToken),
       prefetchReads: settings.prefetchReads,
       recordCacheMib: settings.recordCacheMib,
       ...tokens,
