@@ -116,9 +116,11 @@ function blockOf(value: DagValue): Block {
   return { cid: cidOfBlock(bytes).bytes, bytes };
 }
 
-function commitBlock(did: string, rev: string, data: Uint8Array): Block {
+/** With `signedDid` for another account than `did`, the signature is whole but not this commit's. */
+function commitBlock(did: string, rev: string, data: Uint8Array, signedDid = did): Block {
   const unsigned = { did, rev, data: new Cid(data), prev: null, version: 3 };
-  return blockOf({ ...unsigned, sig: new ByteString(signatureOf(encodeDagCbor(unsigned))) });
+  const signature = signatureOf(encodeDagCbor({ ...unsigned, did: signedDid }));
+  return blockOf({ ...unsigned, sig: new ByteString(signature) });
 }
 
 /** Returns the body of the `#commit` message. */
@@ -258,17 +260,17 @@ type SignedTree = {
   readonly car: Buffer;
 };
 
-/** Repos that their owner signed: many keys may share one record, and trees have any shape. */
+/** Signed repos, a few with another's signature: many keys may share one record, and trees have any shape. */
 const signedTrees: fc.Arbitrary<SignedTree> = fc
-  .tuple(fc.constantFrom(...keyableDids), revs, hostileRecords, drawnTrees)
-  .map(([did, rev, record, tree]) => {
+  .tuple(fc.constantFrom(...keyableDids), revs, hostileRecords, drawnTrees, fc.nat(15))
+  .map(([did, rev, record, tree, forgery]) => {
     const leaf = blockOf(ownedBy(did, record).value);
     const paths = tree.keys.map((key) => `${record.collection}/${key}`);
     if (!tree.isShuffled) paths.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     const fan = Math.max(tree.fan, Math.ceil(paths.length / tree.depthMax));
     const blocks: Block[] = [];
     const { cid: data } = treeNode(paths, leaf.cid, { ...tree, fan }, blocks);
-    const commit = commitBlock(did, rev, data);
+    const commit = commitBlock(did, rev, data, forgery === 0 ? 'did:plc:another' : did);
     return { did, rev, paths, leaf, data, root: commit.cid, car: encodeCar(commit.cid, [commit, ...blocks, leaf]) };
   });
 
