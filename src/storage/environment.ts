@@ -128,6 +128,19 @@ const readersMax = 512;
  */
 const noReadAhead: object = { noReadAhead: true };
 const synchronousAbortable = 3;
+/** Ends LMDB's first read when another process of the same id has the environment open. */
+const invalidArgument = 22;
+
+/** LMDB keeps its readers by process id, so that of two equal ones the second cannot read. */
+function requireReader(root: RootDatabase<Buffer, Buffer>, path: string): void {
+  try {
+    root.getStats();
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== invalidArgument) throw cause;
+    const message = `${path}: a process with the id ${process.pid}, as this one has, uses it from another container`;
+    throw new DataPlaneError('DataInUse', message, { cause });
+  }
+}
 
 export class Environment {
   readonly path: string;
@@ -144,7 +157,11 @@ export class Environment {
     }
   }
 
-  /** Opens or creates the environment in the folder `path`, and clears stale readers. */
+  /**
+   * Opens or creates the environment in the folder `path`, and clears stale readers.
+   *
+   * Errors: DataPlaneError `DataInUse` when a process of the same id uses it, in another container.
+   */
   static open(options: EnvironmentOptions): Environment {
     if (!existsSync(options.path)) mkdirSync(options.path, { recursive: true, mode: 0o700 });
     const root = open<Buffer, Buffer>({
@@ -160,6 +177,7 @@ export class Environment {
       ...noReadAhead,
     });
     root.readerCheck();
+    requireReader(root, options.path);
     return new Environment(options, root);
   }
 

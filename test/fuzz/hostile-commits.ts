@@ -116,7 +116,7 @@ function blockOf(value: DagValue): Block {
   return { cid: cidOfBlock(bytes).bytes, bytes };
 }
 
-/** With `signedDid` for another account than `did`, the signature is whole but not this commit's. */
+/** With another `signedDid` than `did`, the signature is whole but not this commit's. */
 function commitBlock(did: string, rev: string, data: Uint8Array, signedDid = did): Block {
   const unsigned = { did, rev, data: new Cid(data), prev: null, version: 3 };
   const signature = signatureOf(encodeDagCbor({ ...unsigned, did: signedDid }));
@@ -260,7 +260,7 @@ type SignedTree = {
   readonly car: Buffer;
 };
 
-/** Signed repos, a few with another's signature: many keys may share one record, and trees have any shape. */
+/** Signed repos, some with a wrong signature: keys may share a record, trees have any shape. */
 const signedTrees: fc.Arbitrary<SignedTree> = fc
   .tuple(fc.constantFrom(...keyableDids), revs, hostileRecords, drawnTrees, fc.nat(15))
   .map(([did, rev, record, tree, forgery]) => {
