@@ -5,6 +5,7 @@
  * balancers may ask for health by any name and without a token; all else is closed to web pages,
  * and needs a token where one is configured.
  */
+
 import {
   App,
   type HttpRequest,
@@ -15,6 +16,7 @@ import {
   us_listen_socket_close,
   us_socket_local_port,
 } from 'uWebSockets.js';
+import { isMainThread } from 'node:worker_threads';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
 import { carriesToken } from '../config/access-token.ts';
@@ -80,6 +82,15 @@ export function tlsError({ certFile, keyFile }: TlsFiles, cause: unknown): DataP
 /** Returns the error for a port that cannot be bound. */
 export function listenError(host: string, port: number, cause?: unknown): DataPlaneError {
   return new DataPlaneError('ConfigInvalid', `cannot listen on ${host}:${port}; the port may be taken`, { cause });
+}
+
+/** Of this thread. A worker that ends with an open one aborts the process. */
+const openApps = new Set<TemplatedApp>();
+// Also when it ends by an error or by `process.exit`.
+if (!isMainThread) process.once('exit', () => openApps.forEach(closeApp));
+
+function closeApp(app: TemplatedApp): void {
+  if (openApps.delete(app)) app.close();
 }
 
 function createApp(tls: TlsFiles | null): TemplatedApp {
@@ -200,6 +211,7 @@ class JsonEndpoints {
 /** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
 export async function startJsonServer(options: JsonServerOptions): Promise<ListeningServer> {
   const app = createApp(options.tls);
+  openApps.add(app);
   const pages = new PageGuard(options);
   const connections = new ConnectionLimit(options.limits?.httpConnectionsMax ?? httpConnectionsMax);
   connections.attachTo(app);
@@ -210,8 +222,6 @@ export async function startJsonServer(options: JsonServerOptions): Promise<Liste
   return {
     port: us_socket_local_port(socket),
     stopListening: () => us_listen_socket_close(socket),
-    close: async () => {
-      app.close();
-    },
+    close: async () => closeApp(app),
   };
 }

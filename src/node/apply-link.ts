@@ -5,11 +5,12 @@
  * without its writer must stop.
  */
 import { Worker } from 'node:worker_threads';
-import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
 import type { ApplyThreadOptions, FromApplyThread, QuarantineNotice, ToApplyThread } from './apply-messages.ts';
+import { errorOfThread } from './thread-error.ts';
 
 /** `onDeath` is not called for an end that was requested. */
 export type ApplyLinkOptions = ApplyThreadOptions & {
@@ -21,14 +22,6 @@ export type ApplyLinkOptions = ApplyThreadOptions & {
 };
 
 type Waiting = { readonly resolve: (message: FromApplyThread) => void; readonly reject: (error: Error) => void };
-
-/** Returns what a thread threw, as the class that it lost on the way between threads. */
-function errorOfThread(thrown: unknown): Error {
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  if (error.name !== 'DataPlaneError') return error;
-  const { code, message, ownHint } = error as DataPlaneError;
-  return errorFromPeer('the apply thread', code, message, ownHint);
-}
 
 export class ApplyLink implements AsyncDisposable {
   readonly slots: ReadonlySet<number>;
@@ -68,7 +61,7 @@ export class ApplyLink implements AsyncDisposable {
       this.#waitingById.get(message.id)?.resolve(message);
       this.#waitingById.delete(message.id);
     });
-    this.#worker.on('error', (error) => die(errorOfThread(error)));
+    this.#worker.on('error', (error) => die(errorOfThread('the apply thread', error)));
     this.#worker.on('exit', (code) => die(new Error(`the apply thread ended with code ${code}`)));
     this.#ready.catch(() => {});
   }

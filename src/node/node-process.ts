@@ -1,9 +1,8 @@
 /**
  * One node: serves the slots that the shard map gives it.
  *
- * Owns: the apply threads, the serving threads, of which this one is the first, and the calls that
- * write. Each serving thread has handles of its own on the same environments, and reads never wait
- * for the apply threads.
+ * Owns: the apply threads, the serving threads, and the calls that write. Each serving thread has
+ * handles of its own on the same environments, and reads never wait for the apply threads.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import type { Registry } from 'prom-client';
@@ -26,7 +25,7 @@ import type { ChangeOutlets } from './change-feed.ts';
 import { didsOfSlot } from './dids-of-slot.ts';
 import { followNodeMap } from './node-map.ts';
 import { PositionComparison, type PositionComparisonOptions, positionsOf } from './position-comparison.ts';
-import type { EdgeSettings, NodeControl, ServeSettings } from './serving-thread.ts';
+import type { EdgeSettings, ListeningPorts, NodeControl, ServeSettings } from './serving-thread.ts';
 import { feedsBetween, ServingThreads } from './serving-threads.ts';
 import { conditionsOfMissing, noteSlotsMade } from './slot-folders.ts';
 import { quarantineHandlers } from './slot-quarantine.ts';
@@ -73,14 +72,11 @@ export type NodeOptions = {
 };
 
 /** `failed` rejects when the node cannot continue. */
-export type RunningNode = AsyncDisposable & {
-  readonly port: number;
-  /** Of the edge; null without one. */
-  readonly routerPort: number | null;
-  readonly http2Port: number | null;
-  readonly failed: Promise<void>;
-  close(): Promise<void>;
-};
+export type RunningNode = AsyncDisposable &
+  ListeningPorts & {
+    readonly failed: Promise<void>;
+    close(): Promise<void>;
+  };
 
 /** Starts the apply threads, and waits until each has opened its slots. */
 async function startApplyThreads(
@@ -174,6 +170,9 @@ function comparisonOf(options: NodeOptions, parts: ComparisonParts): PositionCom
   return new PositionComparison({ ...parts, name, caller, beginAgain, note, clock });
 }
 
+/** How long a node that fails may take to close, before it ends without. */
+const closeMsMax = 10_000;
+
 /** Capacity of each cache by DID, over all threads; one thread has each cache's own default. */
 const didCacheBytesOfNode = 96 * 2 ** 20;
 
@@ -225,7 +224,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     if (maps.isOutdated) threads.saw(epoch);
   };
   const slotsOfThreads = distribute(slotsOfNode(map, name), options.applyThreads);
-  const feeds = feedsBetween(slotsOfThreads.length, serveThreads - 1);
+  const feeds = feedsBetween(slotsOfThreads.length, serveThreads);
   links = await startApplyThreads(options, map, slotsOfThreads, feeds.outlets, {
     // Commits can arrive before the caches exist.
     onChange: (slot, changes) => threads.main?.reads.invalidate(slot, changes),
@@ -236,24 +235,37 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   const readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
   const { control, comparison } = controlOf(options, { links, readers, maps, saw, threads, fail: failure.reject });
-  const close = async (): Promise<void> => {
+  const closeAll = async (): Promise<void> => {
     comparison.stop();
     await threads[Symbol.asyncDispose]();
     await comparison[Symbol.asyncDispose]();
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     for (const { environment } of readers.values()) await environment.close();
   };
+  let closing: Promise<void> | null = null;
+  const close = (): Promise<void> => {
+    closing ??= closeAll();
+    return closing;
+  };
+  // Apply threads are whole and flush; uWebSockets is freed in each thread before that ends.
+  const stopAfter = (error: Error): void => {
+    note('a serving thread failed, and the node stops', { because: error.message });
+    const stop = new AbortController();
+    void Promise.race([close().catch(() => {}), clock.sleep(closeMsMax, stop.signal)]).then(() => {
+      stop.abort();
+      failure.reject(error);
+    });
+  };
   const settings = serveSettings(options, map, serveThreads);
-  const parts = { readers, control, writes: feeds.writes, registry, onFault: failure.reject, note, clock };
-  const main = await threads
-    .start({ ...parts, settings, mapJson: options.mapJson, inlets: feeds.inlets, onDeath: failure.reject })
+  const parts = { readers, control, writes: feeds.writes, registry, onFault: stopAfter, note, clock };
+  const { port, routerPort, http2Port } = await threads
+    .start({ ...parts, settings, mapJson: options.mapJson, inlets: feeds.inlets, onDeath: stopAfter })
     .catch(async (thrown: unknown) => {
       // The caller gets no node to close.
       await close();
       throw thrown;
     });
   comparison.start().catch(failure.reject);
-  const { port, routerPort, http2Port } = main;
   return { port, routerPort, http2Port, failed: failure.promise, close, [Symbol.asyncDispose]: close };
 }
 

@@ -1,5 +1,5 @@
 /**
- * The main thread's end of a further serving thread: answers what that one may not do itself.
+ * The main thread's end of a worker that serves: answers what that one may not do itself.
  *
  * Owns: the worker. When it dies, `onDeath` is called, since the node would serve with fewer
  * threads than its operator asked for.
@@ -18,6 +18,7 @@ import type {
   ToServeThread,
 } from './serve-messages.ts';
 import type { NodeControl } from './serving-thread.ts';
+import { errorOfThread } from './thread-error.ts';
 
 export type ServeLinkOptions = {
   readonly thread: Omit<ServeThreadOptions, 'controlCalls' | 'asksIngest' | 'mapJson'>;
@@ -25,7 +26,7 @@ export type ServeLinkOptions = {
   /** The JSON of the map in force. */
   readonly mapJson: () => unknown;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
-  /** Not called for an end that was requested. */
+  /** Called once. Not for an end that was requested, nor for a thread that never listened. */
   readonly onDeath: (error: Error) => void;
 };
 
@@ -40,7 +41,7 @@ export class ServeLink implements AsyncDisposable {
   readonly #ended = Promise.withResolvers<void>();
   readonly #metricsById = new Map<number, (metrics: ThreadMetrics) => void>();
   #nextId = 1;
-  #isClosing = false;
+  #state: 'starting' | 'listening' | 'closing' | 'dead' = 'starting';
 
   constructor({ thread, control, mapJson, note, onDeath }: ServeLinkOptions) {
     this.#control = control;
@@ -61,8 +62,11 @@ export class ServeLink implements AsyncDisposable {
       if (message.type === 'note') note(message.message, {});
       else this.#take(message);
     });
-    this.#worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))));
-    this.#worker.on('exit', (code) => this.#die(new Error(`a serving thread ended with code ${code}`)));
+    this.#worker.on('error', (error) => this.#die(errorOfThread('a serving thread', error)));
+    this.#worker.on('exit', (code) => {
+      this.#die(new Error(`a serving thread ended with code ${code}`));
+      this.#ended.resolve();
+    });
     this.#ready.promise.catch(() => {});
   }
 
@@ -70,8 +74,9 @@ export class ServeLink implements AsyncDisposable {
     for (const resolve of this.#metricsById.values()) resolve([]);
     this.#metricsById.clear();
     this.#ready.reject(error);
-    this.#ended.resolve();
-    if (!this.#isClosing) this.#onDeath(error);
+    const isSudden = this.#state === 'listening';
+    this.#state = 'dead';
+    if (isSudden) this.#onDeath(error);
   }
 
   #post(message: ToServeThread): void {
@@ -81,6 +86,7 @@ export class ServeLink implements AsyncDisposable {
   #take(message: FromServeThread): void {
     switch (message.type) {
       case 'ready':
+        if (this.#state === 'starting') this.#state = 'listening';
         return this.#ready.resolve();
       case 'call':
         return void this.#answer(message.id, () => this.#call(message));
@@ -145,7 +151,7 @@ export class ServeLink implements AsyncDisposable {
   metrics(): Promise<ThreadMetrics> {
     const id = this.#nextId++;
     return new Promise((resolve) => {
-      if (this.#isClosing) return resolve([]);
+      if (this.#state !== 'listening') return resolve([]);
       this.#metricsById.set(id, resolve);
       this.#post({ type: 'metrics', id });
       // A thread that is held up must not hold up the others' metrics.
@@ -158,7 +164,7 @@ export class ServeLink implements AsyncDisposable {
 
   /** Has the thread answer what it runs, close its sockets, and end. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosing = true;
+    this.#state = 'closing';
     this.#post({ type: 'close' });
     await this.#ended.promise;
   }

@@ -1,4 +1,4 @@
-/** Messages between a node's main thread and its other serving threads. */
+/** Messages between a node's main thread and the serving threads that are workers. */
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { ErrorCode } from '../base/data-plane-error.ts';
 import type { ChangeOutlets } from './change-feed.ts';

@@ -1,5 +1,5 @@
 /**
- * Entry point of a further serving thread: its own reads and caches, on the ports of the node.
+ * Entry point of a worker that serves: its own reads and caches, on the ports of the node.
  *
  * What is no read it asks of the main thread. It closes its sockets before it ends: a thread that
  * leaves with open ones aborts the process.

@@ -1,7 +1,7 @@
 /**
  * One thread of a node that serves: its reads, its caches, its sockets, and an edge if asked for.
  *
- * The main thread of a node is one; further ones run in workers. What is no read (writes, status,
+ * It is the main thread of a node or one of several workers. What is no read (writes, status,
  * the map) is the main thread's, and reaches it through `NodeControl`.
  */
 import { readFileSync } from 'node:fs';
@@ -138,7 +138,15 @@ async function startEdge(
   }
 }
 
-export class ServingThread {
+/** Where it listens, as all serving threads of a node do. */
+export type ListeningPorts = {
+  readonly port: number;
+  /** Of the edge; null without one. */
+  readonly routerPort: number | null;
+  readonly http2Port: number | null;
+};
+
+export class ServingThread implements ListeningPorts {
   /** There before anything listens: what commits change must not be missed. */
   readonly reads: Reads;
   readonly #settings: ServeSettings;
@@ -199,7 +207,6 @@ export class ServingThread {
     return this.#serving?.port ?? 0;
   }
 
-  /** Of the edge; null without one. */
   get routerPort(): number | null {
     return this.#edge?.router.port ?? null;
   }

@@ -1,4 +1,9 @@
-/** The threads of a node that serve: the main one, and workers beside it. */
+/**
+ * The threads of a node that serve: the main one alone, or several workers.
+ *
+ * Beside workers the main thread serves nothing, so that a read that waits for the disk holds up
+ * neither the writes, which pass through the main thread, nor the map.
+ */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { AggregatorRegistry, type Registry } from 'prom-client';
 import { lockPort } from '../http/port-lock.ts';
@@ -6,20 +11,20 @@ import type { WriteCount } from '../router/plan/service-router.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { type ChangeOutlets, sharedCounts, sharedWriteCount } from './change-feed.ts';
 import { ServeLink } from './serve-link.ts';
-import { type ServeSettings, type ServingParts, ServingThread } from './serving-thread.ts';
+import { type ListeningPorts, type ServeSettings, type ServingParts, ServingThread } from './serving-thread.ts';
 
-/** The channels from each apply thread to each serving thread but the main one. */
+/** The channels from each apply thread to each serving thread that is a worker. */
 export type Feeds = {
   readonly outlets: readonly ChangeOutlets[];
   readonly inlets: readonly ChangeOutlets[];
   readonly writes: WriteCount;
 };
 
-/** Makes the channels, and the count that all threads share. */
-export function feedsBetween(applyThreads: number, otherServeThreads: number): Feeds {
+/** Makes the channels, and the count that all threads share. One serving thread needs no worker. */
+export function feedsBetween(applyThreads: number, serveThreads: number): Feeds {
   const counts = sharedCounts();
   const outlets: MessagePort[][] = Array.from({ length: applyThreads }, () => []);
-  const inlets: MessagePort[][] = Array.from({ length: otherServeThreads }, () => []);
+  const inlets: MessagePort[][] = Array.from({ length: serveThreads === 1 ? 0 : serveThreads }, () => []);
   for (const from of outlets) {
     for (const to of inlets) {
       const { port1, port2 } = new MessageChannel();
@@ -35,7 +40,7 @@ export type ServingThreadsOptions = Omit<ServingParts, 'beforeRead'> & {
   readonly settings: Omit<ServeSettings, 'reusePort' | 'shareOfLimits'>;
   /** The map that the node starts with. */
   readonly mapJson: unknown;
-  /** One for each thread beside the main one. */
+  /** One for each worker; none if the main thread serves. */
   readonly inlets: readonly ChangeOutlets[];
   readonly onDeath: (error: Error) => void;
 };
@@ -56,52 +61,54 @@ async function withLockedPorts(settings: ServeSettings, locks: AsyncDisposable[]
 }
 
 export class ServingThreads implements AsyncDisposable {
-  /** Null until it serves. */
+  /** Null unless it serves. */
   main: ServingThread | null = null;
-  readonly #others: ServeLink[] = [];
+  readonly #workers: ServeLink[] = [];
   readonly #locks: AsyncDisposable[] = [];
   /** Of the newest map; undefined until that is not the first. */
   #newestMapJson: unknown;
 
   /** Starts all threads, and waits until they listen. Errors: see `ServingThread.listen`. */
-  async start({ settings, mapJson, inlets, onDeath, ...parts }: ServingThreadsOptions): Promise<ServingThread> {
-    const reusePort = inlets.length > 0;
-    const shared = { ...settings, reusePort, shareOfLimits: 1 / (1 + inlets.length) };
-    const withPorts = reusePort ? await withLockedPorts(shared, this.#locks) : shared;
-    const main = new ServingThread(withPorts, parts);
-    this.main = main;
-    await main.listen();
+  async start({ settings, mapJson, inlets, onDeath, ...parts }: ServingThreadsOptions): Promise<ListeningPorts> {
+    if (inlets.length === 0) {
+      this.main = new ServingThread({ ...settings, reusePort: false, shareOfLimits: 1 }, parts);
+      await this.main.listen();
+      return this.main;
+    }
+    const shared = { ...settings, reusePort: true, shareOfLimits: 1 / inlets.length };
+    const withPorts = await withLockedPorts(shared, this.#locks);
     const { control, note } = parts;
     const mapInForce = (): unknown => this.#newestMapJson ?? mapJson;
     for (const [index, feeds] of inlets.entries()) {
       const thread = { settings: withPorts, feeds, thread: index + 1 };
-      this.#others.push(new ServeLink({ thread, control, mapJson: mapInForce, note, onDeath }));
+      this.#workers.push(new ServeLink({ thread, control, mapJson: mapInForce, note, onDeath }));
     }
-    await Promise.all(this.#others.map((link) => link.ready()));
-    return main;
+    await Promise.all(this.#workers.map((link) => link.ready()));
+    const { port, edge } = withPorts;
+    return { port, routerPort: edge?.routerPort ?? null, http2Port: edge?.http2Port ?? null };
   }
 
   useMap(mapJson: unknown, map: ShardMap): void {
     this.#newestMapJson = mapJson;
     this.main?.useMap(map);
-    for (const link of this.#others) link.useMap(mapJson);
+    for (const link of this.#workers) link.useMap(mapJson);
   }
 
   /** Says that a peer has a newer map than this process. */
   saw(epoch: number): void {
-    for (const link of this.#others) link.saw(epoch);
+    for (const link of this.#workers) link.saw(epoch);
   }
 
   /** Returns the metrics of all threads, those of workers labelled. `registry` is the main's. */
   async metricsText(registry: Registry): Promise<string> {
-    if (this.#others.length === 0) return await registry.metrics();
-    const all = await Promise.all([registry.getMetricsAsJSON(), ...this.#others.map((link) => link.metrics())]);
+    if (this.#workers.length === 0) return await registry.metrics();
+    const all = await Promise.all([registry.getMetricsAsJSON(), ...this.#workers.map((link) => link.metrics())]);
     return await AggregatorRegistry.aggregate(all as object[]).metrics();
   }
 
   /** Lets running calls end, closes all sockets, and only then ends the threads. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.main?.close(), ...this.#others.map((link) => link[Symbol.asyncDispose]())]);
+    await Promise.all([this.main?.close(), ...this.#workers.map((link) => link[Symbol.asyncDispose]())]);
     for (const lock of this.#locks) await lock[Symbol.asyncDispose]();
   }
 }
