@@ -16,6 +16,7 @@ import {
   us_listen_socket_close,
   us_socket_local_port,
 } from 'uWebSockets.js';
+import { chmodSync, rmSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import { DataPlaneError, operatingFailure } from '../base/data-plane-error.ts';
 import { InvariantError } from '../base/invariant.ts';
@@ -25,6 +26,7 @@ import { Exchange } from './exchange.ts';
 import { type JsonRoute, parseBody } from './json-route.ts';
 import { PageGuard, type PageRules, requireJson } from './page-guard.ts';
 import { BodyBudget, type BodyLimits, bodyBoundError, bodyMsMaxDefault } from './request-body.ts';
+import { clearSocketPath } from './unix-socket.ts';
 
 export type TlsFiles = { readonly certFile: string; readonly keyFile: string };
 
@@ -33,6 +35,8 @@ export type JsonServerOptions = PageRules & {
   readonly port: number;
   /** Other threads of this process listen on the port, too; see `lockPort`. */
   readonly reusePort?: boolean;
+  /** Where to listen beside the port, for processes of this machine; null is nowhere. */
+  readonly unixPath?: string | null;
   /** Null serves cleartext. */
   readonly tls: TlsFiles | null;
   /** Any one admits a request; null is not configured. Without any, all requests are admitted. */
@@ -59,6 +63,9 @@ export type ListeningServer = {
   /** Ends every connection. */
   close(): Promise<void>;
 };
+
+/** `isOnUnixSocket` is false without a path, or where the file system has no sockets. */
+export type ListeningJsonServer = ListeningServer & { readonly isOnUnixSocket: boolean };
 
 /** Units: bytes of one body. */
 export const bodyBytesMaxDefault = 1024 * 1024;
@@ -100,6 +107,15 @@ function createApp(tls: TlsFiles | null): TemplatedApp {
   } catch (cause) {
     throw tlsError(tls, cause);
   }
+}
+
+/** Returns null if the file system has no sockets. Errors: see `clearSocketPath`. */
+async function listenUnix(app: TemplatedApp, path: string): Promise<us_listen_socket | null> {
+  await clearSocketPath(path);
+  const socket = await new Promise<us_listen_socket | false>((resolve) => app.listen_unix(resolve, path));
+  if (socket === false) return null;
+  chmodSync(path, 0o600);
+  return socket;
 }
 
 function listen(app: TemplatedApp, host: string, port: number, use: number): Promise<us_listen_socket> {
@@ -208,8 +224,13 @@ class JsonEndpoints {
   }
 }
 
-/** Listens. Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files. */
-export async function startJsonServer(options: JsonServerOptions): Promise<ListeningServer> {
+/**
+ * Listens, first on the Unix socket.
+ *
+ * Errors: DataPlaneError `ConfigInvalid` for a port that is taken or bad TLS files; `DataInUse` for
+ * a Unix socket that is.
+ */
+export async function startJsonServer(options: JsonServerOptions): Promise<ListeningJsonServer> {
   const app = createApp(options.tls);
   openApps.add(app);
   const pages = new PageGuard(options);
@@ -217,11 +238,25 @@ export async function startJsonServer(options: JsonServerOptions): Promise<Liste
   connections.attachTo(app);
   options.attach?.({ app, pages, connections });
   new JsonEndpoints(options, pages).attachTo(app);
-  const { host, port, reusePort = false } = options;
-  const socket = await listen(app, host, port, reusePort ? portUse.shared : portUse.exclusive);
+  const { host, port, reusePort = false, unixPath = null } = options;
+  const unixSocket = unixPath === null ? null : await listenUnix(app, unixPath);
+  const stopUnix = (): void => {
+    if (unixSocket === null || unixPath === null) return;
+    us_listen_socket_close(unixSocket);
+    rmSync(unixPath, { force: true });
+  };
+  const use = reusePort ? portUse.shared : portUse.exclusive;
+  const socket = await listen(app, host, port, use).catch((thrown: unknown) => {
+    stopUnix();
+    throw thrown;
+  });
   return {
     port: us_socket_local_port(socket),
-    stopListening: () => us_listen_socket_close(socket),
+    isOnUnixSocket: unixSocket !== null,
+    stopListening: () => {
+      us_listen_socket_close(socket);
+      stopUnix();
+    },
     close: async () => closeApp(app),
   };
 }

@@ -1,7 +1,12 @@
 /** The layout of a node's data folder. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 /** Returns the folder of a slot's environment. */
 export function slotPath(dataDir: string, slot: number): string {
   return join(dataDir, 'slots', String(slot).padStart(5, '0'));
+}
+
+/** Returns the absolute path of the Unix socket of a serving thread; the main one is 0. */
+export function wireSocketPath(dataDir: string, thread: number): string {
+  return resolve(dataDir, 'wire', `${thread}.sock`);
 }

@@ -180,7 +180,7 @@ function serveSettings(
   options: NodeOptions,
   map: ShardMap,
   serveThreads: number,
-): Omit<ServeSettings, 'reusePort' | 'shareOfLimits'> {
+): Omit<ServeSettings, 'reusePort' | 'shareOfLimits' | 'unixPath'> {
   const { name, dataDir, slotMapBytes, prefetchReads, host, allowedHosts, port, adminToken, clusterToken } = options;
   return {
     name,

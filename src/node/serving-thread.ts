@@ -17,6 +17,7 @@ import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { NodeClient } from '../wire/node-client.ts';
+import { unixPathBytesMax } from '../wire/unix-offer.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { type RunningServing, startServing } from './serving.ts';
 import type { SlotReader } from './slot-reader.ts';
@@ -45,6 +46,8 @@ export type ServeSettings = {
   readonly port: number;
   /** Several threads listen on the same ports. */
   readonly reusePort: boolean;
+  /** Of the Unix socket of this thread; processes of this machine learn it in their handshakes. */
+  readonly unixPath: string;
   /** The part of a process's limits in bytes that one thread has. */
   readonly shareOfLimits: number;
   readonly adminToken: string | null;
@@ -115,6 +118,7 @@ async function startEdge(
   const options = {
     map,
     caller: serving.callerOf(name, others),
+    transportOf: (node: string) => others.transportOf(node),
     writes,
     registry,
     metricsText: control.metricsText,
@@ -173,8 +177,9 @@ export class ServingThread implements ListeningPorts {
 
   /** Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startServing`. */
   async listen(): Promise<void> {
-    const { control, beforeRead, registry, onFault, clock } = this.#parts;
-    const { host, allowedHosts, port, reusePort, adminToken, clusterToken, edge } = this.#settings;
+    const { control, beforeRead, registry, note, onFault, clock } = this.#parts;
+    const { host, allowedHosts, port, reusePort, unixPath, adminToken, clusterToken, edge } = this.#settings;
+    const hasUnixPath = Buffer.byteLength(unixPath) <= unixPathBytesMax;
     const records: [string, CallHandler] = [nodeCalls.records, createRecordBatchHandler(this.reads)];
     const own = [...this.reads.handlers, records];
     const serving = await startServing({
@@ -182,6 +187,7 @@ export class ServingThread implements ListeningPorts {
       allowedHosts,
       port,
       reusePort,
+      unixPath: hasUnixPath ? unixPath : null,
       tls: control.map().tls,
       clusterToken,
       adminToken,
@@ -197,6 +203,10 @@ export class ServingThread implements ListeningPorts {
       clock,
     });
     this.#serving = serving;
+    if (!serving.isOnUnixSocket && control.map().tls === null) {
+      const why = hasUnixPath ? 'cannot be made' : `is longer than ${unixPathBytesMax} bytes`;
+      note(`the Unix socket ${unixPath} ${why}: processes of this machine use TCP`, {});
+    }
     if (edge === null) return;
     this.#edge = await startEdge(this.#settings, edge, this.#parts, serving);
     // It may have changed meanwhile.

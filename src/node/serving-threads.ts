@@ -10,6 +10,7 @@ import { lockPort } from '../http/port-lock.ts';
 import type { WriteCount } from '../router/plan/service-router.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import { type ChangeOutlets, sharedCounts, sharedWriteCount } from './change-feed.ts';
+import { wireSocketPath } from './data-folder.ts';
 import { ServeLink } from './serve-link.ts';
 import { type ListeningPorts, type ServeSettings, type ServingParts, ServingThread } from './serving-thread.ts';
 
@@ -37,7 +38,7 @@ export function feedsBetween(applyThreads: number, serveThreads: number): Feeds 
 }
 
 export type ServingThreadsOptions = Omit<ServingParts, 'beforeRead'> & {
-  readonly settings: Omit<ServeSettings, 'reusePort' | 'shareOfLimits'>;
+  readonly settings: Omit<ServeSettings, 'reusePort' | 'shareOfLimits' | 'unixPath'>;
   /** The map that the node starts with. */
   readonly mapJson: unknown;
   /** One for each worker; none if the main thread serves. */
@@ -45,8 +46,11 @@ export type ServingThreadsOptions = Omit<ServingParts, 'beforeRead'> & {
   readonly onDeath: (error: Error) => void;
 };
 
+/** Of all threads of a node. */
+type SharedSettings = Omit<ServeSettings, 'unixPath'>;
+
 /** Returns the settings with real ports, which no other process can take while they are locked. */
-async function withLockedPorts(settings: ServeSettings, locks: AsyncDisposable[]): Promise<ServeSettings> {
+async function withLockedPorts(settings: SharedSettings, locks: AsyncDisposable[]): Promise<SharedSettings> {
   const lock = async (host: string, port: number): Promise<number> => {
     const taken = await lockPort(host, port);
     locks.push(taken);
@@ -70,8 +74,10 @@ export class ServingThreads implements AsyncDisposable {
 
   /** Starts all threads, and waits until they listen. Errors: see `ServingThread.listen`. */
   async start({ settings, mapJson, inlets, onDeath, ...parts }: ServingThreadsOptions): Promise<ListeningPorts> {
+    const unixPathOf = (thread: number): string => wireSocketPath(settings.dataDir, thread);
     if (inlets.length === 0) {
-      this.main = new ServingThread({ ...settings, reusePort: false, shareOfLimits: 1 }, parts);
+      const alone = { ...settings, reusePort: false, shareOfLimits: 1, unixPath: unixPathOf(0) };
+      this.main = new ServingThread(alone, parts);
       await this.main.listen();
       return this.main;
     }
@@ -80,8 +86,9 @@ export class ServingThreads implements AsyncDisposable {
     const { control, note } = parts;
     const mapInForce = (): unknown => this.#newestMapJson ?? mapJson;
     for (const [index, feeds] of inlets.entries()) {
-      const thread = { settings: withPorts, feeds, thread: index + 1 };
-      this.#workers.push(new ServeLink({ thread, control, mapJson: mapInForce, note, onDeath }));
+      const thread = index + 1;
+      const worker = { settings: { ...withPorts, unixPath: unixPathOf(thread) }, feeds, thread };
+      this.#workers.push(new ServeLink({ thread: worker, control, mapJson: mapInForce, note, onDeath }));
     }
     await Promise.all(this.#workers.map((link) => link.ready()));
     const { port, edge } = withPorts;

@@ -15,6 +15,7 @@ import { DurationSummary, registerReadout } from '../metrics/metric.ts';
 import type { MetricName } from '../metrics/metric-table.ts';
 import { LocalCaller } from '../wire/local-caller.ts';
 import type { CallHandler, NodeCaller } from '../wire/node-caller.ts';
+import { unixOfferOf } from '../wire/unix-offer.ts';
 import { WireServer, type WireServerSnapshot } from '../wire/wire-server.ts';
 
 export type ServingOptions = PageRules & {
@@ -22,6 +23,8 @@ export type ServingOptions = PageRules & {
   readonly port: number;
   /** Other threads of this process listen on the port, too. */
   readonly reusePort?: boolean;
+  /** Where to listen beside the port, for processes of this machine; absolute. Not with TLS. */
+  readonly unixPath?: string | null;
   /** Files of the map's `tls`; null serves cleartext. */
   readonly tls: TlsFiles | null;
   readonly clusterToken: string | null;
@@ -45,6 +48,7 @@ export type ServingOptions = PageRules & {
 
 export type RunningServing = AsyncDisposable & {
   readonly port: number;
+  readonly isOnUnixSocket: boolean;
   readonly wire: () => WireServerSnapshot;
   /** Returns the caller of a router in this process; `node` is the node's own name. */
   callerOf(node: string, elsewhere: NodeCaller): NodeCaller;
@@ -58,7 +62,7 @@ const closeGraceMsDefault = 5000;
  * Listens.
  *
  * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without a cluster token, bad
- * TLS files, or a port that is taken.
+ * TLS files, or a port that is taken; `DataInUse` for a Unix socket that is.
  */
 export async function startServing(options: ServingOptions): Promise<RunningServing> {
   const neededToken = 'a cluster token (clusterTokenFile in the shard map)';
@@ -78,12 +82,15 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     onFault: options.onFault,
   });
   registerWireMetrics(options.registry, wire);
+  const unixPath = options.tls === null ? (options.unixPath ?? null) : null;
+  const unixOffer = unixPath === null ? null : unixOfferOf(unixPath);
   const { host, port, reusePort = false, tls, clusterToken, adminToken, isReady, registry } = options;
   const server = await startJsonServer({
     host,
     allowedHosts: options.allowedHosts,
     port,
     reusePort,
+    unixPath,
     tls,
     // On loopback operators need the admin token alone: `up` always has a cluster token.
     tokens: adminToken === null && isLoopback(host) ? [] : [clusterToken, adminToken],
@@ -93,6 +100,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     attach: ({ app, pages, connections }) =>
       wire.attachTo(app, {
         pageRefusal: (header) => pages.callRefusal(header),
+        unixOffer: () => (server.isOnUnixSocket ? unixOffer : null),
         onUpgraded: () => connections.upgraded(),
       }),
   });
@@ -108,6 +116,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   const { handlers, epoch, epochRefusal = () => null } = options;
   return {
     port: server.port,
+    isOnUnixSocket: server.isOnUnixSocket,
     wire: () => wire.snapshot,
     callerOf: (node, elsewhere) => new LocalCaller({ node, handlers, elsewhere, epoch, epochRefusal, observe, clock }),
     close,

@@ -16,6 +16,7 @@ import { BodyBudget, bodyMsMaxDefault, CallerBudgets } from '../http/request-bod
 import { type SettleBody, settleBody } from '../http/settle-body.ts';
 import { DurationSummary, LabelledCounter, registerReadout } from '../metrics/metric.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import type { Transport } from '../wire/link-environment.ts';
 import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { nodeStatusMessage } from '../wire/node-status.ts';
@@ -60,6 +61,8 @@ const routerLimitDefaults: RouterLimits = {
 export type RouterOptions = {
   readonly map: ShardMap;
   readonly caller: NodeCaller;
+  /** Returns how calls to a node travel; null while they do not. */
+  readonly transportOf?: (node: string) => Transport | null;
   /** See ServiceRouterOptions. */
   readonly writes?: WriteCount;
   readonly identity: IdentitySource;
@@ -137,14 +140,17 @@ async function nodeStatuses(router: ServiceRouter, clock: Clock): Promise<NodeSt
   );
 }
 
-function statusRoute(router: ServiceRouter, clock: Clock): JsonRoute {
-  return getRoute('/v1/status', async () => ({
-    role: 'router',
-    epoch: router.map.epoch,
-    slots: router.map.slots,
-    itemsInFlight: router.itemsInFlight,
-    nodes: await nodeStatuses(router, clock),
-  }));
+function statusRoute(router: ServiceRouter, clock: Clock, transportOf: RouterOptions['transportOf']): JsonRoute {
+  return getRoute('/v1/status', async () => {
+    const nodes = await nodeStatuses(router, clock);
+    return {
+      role: 'router',
+      epoch: router.map.epoch,
+      slots: router.map.slots,
+      itemsInFlight: router.itemsInFlight,
+      nodes: nodes.map((node) => ({ ...node, transport: transportOf?.(node.name) ?? null })),
+    };
+  });
 }
 
 /** Returns the slots that keep something in quarantine. Errors: those of a node that is down. */
@@ -221,7 +227,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       isReady: async () => (await nodeStatuses(router, clock)).every(({ error }) => error === undefined),
       metricsText: options.metricsText ?? (() => registry.metrics()),
       routes: [
-        statusRoute(router, clock),
+        statusRoute(router, clock, options.transportOf),
         settleRoute(router, clock, options.settleIngest),
         ...repairRoutes(router, clock),
         ...privateRoutes(router, clock, options.eraseAtIngest),

@@ -41,8 +41,13 @@ const linkStates = ['idle', 'connecting', 'open', 'down', 'closed'] as const;
 /** A link is `idle` until its first call; one that is `down` fails calls at once. */
 export type LinkState = (typeof linkStates)[number];
 
+/** How the bytes of a link travel. */
+export type Transport = 'tcp' | 'unix';
+
 export type LinkSnapshot = {
   readonly state: LinkState;
+  /** Null unless it is open. */
+  readonly transport: Transport | null;
   readonly isBreakerOpen: boolean;
   readonly callsInFlight: number;
   readonly bytesInFlight: number;

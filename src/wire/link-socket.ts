@@ -1,7 +1,17 @@
-/** Opens and closes the WebSocket of a link, and describes its problems for operators. */
+/**
+ * The connection of a link: over the node's Unix socket where both are on one machine, else TCP.
+ *
+ * A node says in its handshake over TCP where its Unix socket is. The client tries that while the
+ * TCP connection waits, and uses it if the same process answers: in a container the path may be
+ * another node's. Owns: this choice, and the problems of sockets in words for operators.
+ */
+import type { IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { WebSocket } from 'ws';
+import { isLoopback } from '../config/access-token.ts';
 import { messageBytesMax, wireSubprotocol } from './frame.ts';
-import type { LinkEnvironment } from './link-environment.ts';
+import type { LinkEnvironment, Transport } from './link-environment.ts';
+import { pathOfUnixOffer, unixOfferHeader } from './unix-offer.ts';
 
 /** `onClose` comes once, and is the last event. */
 export type LinkSocketEvents = {
@@ -18,10 +28,10 @@ const closeGraceMs = 100;
 
 const fillZeroMask = (mask: Buffer): void => void mask.fill(0);
 
-/** Begins to connect; `events` report the outcome. */
-export function openLinkSocket(url: string, environment: LinkEnvironment, events: LinkSocketEvents): WebSocket {
+/** Connects through the Unix socket at `path`; null over TCP. */
+function openWebSocket(url: string, environment: LinkEnvironment, path: string | null): WebSocket {
   const { clusterToken, trustedCertificates, limits } = environment;
-  const socket = new WebSocket(url, wireSubprotocol, {
+  return new WebSocket(url, wireSubprotocol, {
     headers: clusterToken === null ? {} : { authorization: `Bearer ${clusterToken}` },
     perMessageDeflate: false,
     skipUTF8Validation: true,
@@ -30,39 +40,128 @@ export function openLinkSocket(url: string, environment: LinkEnvironment, events
     // The mask protects proxies from scripts in browsers. Between our processes it would only cost
     // a pass over every byte; a mask of zeros is valid and changes nothing.
     generateMask: fillZeroMask,
+    // Not `ws+unix:`, whose URL cannot hold every path.
+    ...(path === null ? {} : { createConnection: () => connect({ path, timeout: limits.connectMsMax }) }),
     // All nodes share the map's certificate, which is therefore their only identity.
     ...(trustedCertificates === null
       ? {}
       : { ca: trustedCertificates, allowPartialTrustChain: true, checkServerIdentity: () => undefined }),
   });
-  let refusal: string | null = null;
-  let error = 'the connection broke';
-  socket.on('open', events.onOpen);
-  socket.on('message', (data, isBinary) => events.onMessage(data as Buffer, isBinary));
-  socket.on('pong', events.onPong);
-  // The node's body says which token or version it needs.
-  socket.on('unexpected-response', (_request, response) => {
-    response.once('readable', () => {
-      const text = String(response.read() ?? '').slice(0, refusalLengthMax);
-      refusal = `refused with ${response.statusCode} ${text}`.trim();
-      socket.terminate();
-    });
-  });
-  socket.on('error', ({ message, code }: NodeJS.ErrnoException) => {
-    error = message || (code ?? error);
-  });
-  socket.on('close', (code: number, reason: Buffer) => {
-    events.onClose(refusal ?? (code === 1006 ? error : `closed with ${code} ${reason.toString()}`.trim()));
-  });
-  return socket;
 }
 
 /** Closes a socket in any state; no events come after this. */
-export function closeLinkSocket(socket: WebSocket): void {
+function closeWebSocket(socket: WebSocket): void {
   socket.removeAllListeners();
   // Terminating a socket that is connecting emits an error.
   socket.on('error', () => {});
   if (socket.readyState !== WebSocket.OPEN) return socket.terminate();
   socket.close(1000);
   setTimeout(() => socket.terminate(), closeGraceMs).unref();
+}
+
+/** Returns what a node of this machine offers in its handshake; null for one of another machine. */
+function offerIn({ headers, socket }: IncomingMessage): string | null {
+  const { localAddress, remoteAddress = '' } = socket;
+  if (!isLoopback(remoteAddress) && localAddress !== remoteAddress) return null;
+  const offer = headers[unixOfferHeader];
+  return typeof offer === 'string' ? offer : null;
+}
+
+export class LinkSocket {
+  readonly #events: LinkSocketEvents;
+  #socket: WebSocket;
+  /** A Unix socket that is tried while the TCP connection waits. */
+  #candidate: WebSocket | null = null;
+  transport: Transport = 'tcp';
+
+  /** Begins to connect; `events` report the outcome. */
+  constructor(url: string, environment: LinkEnvironment, events: LinkSocketEvents) {
+    this.#events = events;
+    this.#socket = openWebSocket(url, environment, null);
+    let offer: string | null = null;
+    this.#socket.on('upgrade', (response) => {
+      offer = offerIn(response);
+    });
+    this.#socket.on('open', () => {
+      const path = offer === null ? null : pathOfUnixOffer(offer);
+      if (offer === null || path === null) events.onOpen();
+      else this.#try(openWebSocket(url, environment, path), offer);
+    });
+    this.#report(this.#socket);
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  /** `sent` is called once the memory of the message is free. */
+  send(message: Buffer, sent: () => void): void {
+    this.#socket.send(message, (error) => {
+      if (error === undefined || error === null) sent();
+    });
+  }
+
+  ping(): void {
+    this.#socket.ping();
+  }
+
+  /** Drops the connection. */
+  terminate(): void {
+    this.#closeCandidate();
+    this.#socket.terminate();
+  }
+
+  /** Closes in any state; no events come after this. */
+  close(): void {
+    this.#closeCandidate();
+    closeWebSocket(this.#socket);
+  }
+
+  #closeCandidate(): void {
+    if (this.#candidate !== null) closeWebSocket(this.#candidate);
+    this.#candidate = null;
+  }
+
+  /** Uses a Unix socket if the process that made the offer answers there, else TCP. */
+  #try(unix: WebSocket, offer: string): void {
+    this.#candidate = unix;
+    const use = (isSame: boolean): void => {
+      this.#candidate = null;
+      closeWebSocket(isSame ? this.#socket : unix);
+      if (isSame) {
+        unix.removeAllListeners();
+        this.#socket = unix;
+        this.transport = 'unix';
+        this.#report(unix);
+      }
+      this.#events.onOpen();
+    };
+    let isSame = false;
+    unix.on('upgrade', ({ headers }) => {
+      isSame = headers[unixOfferHeader] === offer;
+    });
+    unix.on('open', () => use(isSame));
+    unix.on('error', () => use(false));
+  }
+
+  #report(socket: WebSocket): void {
+    let refusal: string | null = null;
+    let error = 'the connection broke';
+    socket.on('message', (data, isBinary) => this.#events.onMessage(data as Buffer, isBinary));
+    socket.on('pong', this.#events.onPong);
+    // The node's body says which token or version it needs.
+    socket.on('unexpected-response', (_request, response) => {
+      response.once('readable', () => {
+        const text = String(response.read() ?? '').slice(0, refusalLengthMax);
+        refusal = `refused with ${response.statusCode} ${text}`.trim();
+        socket.terminate();
+      });
+    });
+    socket.on('error', ({ message, code }: NodeJS.ErrnoException) => {
+      error = message || (code ?? error);
+    });
+    socket.on('close', (code: number, reason: Buffer) => {
+      this.#events.onClose(refusal ?? (code === 1006 ? error : `closed with ${code} ${reason.toString()}`.trim()));
+    });
+  }
 }

@@ -6,7 +6,6 @@
  * node's error, its deadline, or the loss of the connection. Refuses: calls while the node is known
  * to be down, so that callers fail fast.
  */
-import type { WebSocket } from 'ws';
 import { backoffMs } from '../base/backoff.ts';
 import { DataPlaneError, errorFromPeer } from '../base/data-plane-error.ts';
 import { Breaker } from './breaker.ts';
@@ -20,7 +19,7 @@ import {
   readErrorText,
 } from './frame.ts';
 import type { LinkEnvironment, LinkSnapshot, LinkState } from './link-environment.ts';
-import { closeLinkSocket, openLinkSocket } from './link-socket.ts';
+import { LinkSocket } from './link-socket.ts';
 import { deadlineExceeded, PendingCalls } from './pending-calls.ts';
 
 const reconnectPolicy = { firstMs: 50, maxMs: 2000 };
@@ -37,7 +36,7 @@ export class NodeLink {
   /** Messages that wait for the link to connect. */
   #unsent: Buffer[] = [];
   #state: LinkState = 'idle';
-  #socket: WebSocket | null = null;
+  #socket: LinkSocket | null = null;
   #isRetired = false;
   #isFlushDue = false;
   #socketBytes = 0;
@@ -64,6 +63,7 @@ export class NodeLink {
   get snapshot(): LinkSnapshot {
     return {
       state: this.#state,
+      transport: this.#state === 'open' && this.#socket !== null ? this.#socket.transport : null,
       isBreakerOpen: this.#breaker.isOpen,
       callsInFlight: this.#pending.count,
       bytesInFlight: this.#pending.bytes,
@@ -108,7 +108,7 @@ export class NodeLink {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     if (this.#reconnectTimer !== null) clearTimeout(this.#reconnectTimer);
-    if (this.#socket !== null) closeLinkSocket(this.#socket);
+    this.#socket?.close();
     this.#socket = null;
     this.#failAll('the link was closed');
   }
@@ -153,7 +153,7 @@ export class NodeLink {
     this.#state = 'connecting';
     this.#counts.connect++;
     // A socket that was dropped may still emit events.
-    const socket = openLinkSocket(this.#url, this.#environment, {
+    const socket = new LinkSocket(this.#url, this.#environment, {
       onOpen: () => {
         if (this.#socket === socket) this.#opened(socket);
       },
@@ -170,7 +170,7 @@ export class NodeLink {
     this.#socket = socket;
   }
 
-  #opened(socket: WebSocket): void {
+  #opened(socket: LinkSocket): void {
     this.#state = 'open';
     this.#breaker.answered();
     this.#lastHeardMs = this.#environment.clock.monotonicMs();
@@ -212,12 +212,10 @@ export class NodeLink {
     else if (this.#state === 'connecting') this.#unsent.push(message);
   }
 
-  #send(socket: WebSocket, message: Buffer): void {
+  #send(socket: LinkSocket, message: Buffer): void {
     this.#counts.sentMessage++;
     this.#counts.sentBytes += message.length;
-    socket.send(message, (error) => {
-      if (error === undefined || error === null) this.#batch.recycle(message);
-    });
+    socket.send(message, () => this.#batch.recycle(message));
     this.#socketBytes = socket.bufferedAmount;
   }
 

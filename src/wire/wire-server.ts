@@ -22,6 +22,7 @@ import {
 import type { CallContext, CallHandler } from './node-caller.ts';
 import { nodeCalls } from './node-calls.ts';
 import { ServerConnection, type ServerLimits, type SocketState, serverLimitDefaults } from './server-connection.ts';
+import { unixOfferHeader } from './unix-offer.ts';
 
 export type WireServerOptions = {
   readonly handlers: ReadonlyMap<string, CallHandler>;
@@ -58,6 +59,8 @@ export type WireServerSnapshot = {
 export type WireListener = {
   /** Returns why a handshake with these headers is a web page's, or null. */
   readonly pageRefusal?: (header: (name: string) => string) => { readonly message: string } | null;
+  /** Said in each handshake, see unix-offer.ts; null while there is no Unix socket. */
+  readonly unixOffer?: () => string | null;
   /** Called when an HTTP connection has become a WebSocket. */
   readonly onUpgraded?: () => void;
 };
@@ -100,7 +103,7 @@ export class WireServer {
   }
 
   /** Adds `/wire` to an app that does not listen yet. */
-  attachTo(app: TemplatedApp, { pageRefusal, onUpgraded }: WireListener): void {
+  attachTo(app: TemplatedApp, { pageRefusal, unixOffer, onUpgraded }: WireListener): void {
     app.ws<SocketState>('/wire', {
       idleTimeout: this.#limits.idleSMax,
       maxPayloadLength: messageBytesMax,
@@ -109,7 +112,7 @@ export class WireServer {
       upgrade: (response, request, context) => {
         const page = pageRefusal?.((name) => request.getHeader(name));
         if (page != null) this.#refuseHandshake(response, '403 Forbidden', page.message);
-        else this.#upgrade(response, request, context);
+        else this.#upgrade(response, request, context, unixOffer?.() ?? null);
       },
       open: (socket) => {
         const { connection } = socket.getUserData();
@@ -150,7 +153,7 @@ export class WireServer {
     this.#onEnding = null;
   }
 
-  #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
+  #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t, unixOffer: string | null): void {
     const { clusterToken } = this.#options;
     const protocols = request.getHeader('sec-websocket-protocol');
     let refusal: readonly [status: string, text: string] | null = null;
@@ -168,6 +171,7 @@ export class WireServer {
     const connection = new ServerConnection(this.#limits, this.#counts);
     const key = request.getHeader('sec-websocket-key');
     const extensions = request.getHeader('sec-websocket-extensions');
+    if (unixOffer !== null) response.writeStatus('101 Switching Protocols').writeHeader(unixOfferHeader, unixOffer);
     response.upgrade<SocketState>({ connection }, key, wireSubprotocol, extensions, context);
   }
 

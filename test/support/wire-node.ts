@@ -60,7 +60,7 @@ function testHandlers(contexts: CallContext[]): Map<string, CallHandler> {
 
 /** Starts a node on `port`, or on a free one. */
 export async function startWireNode(
-  options: Partial<WireServerOptions> & { readonly port?: number } = {},
+  options: Partial<WireServerOptions> & { readonly port?: number; readonly unixOffer?: string } = {},
 ): Promise<WireNode> {
   const contexts: CallContext[] = [];
   const faults: { method: string; message: string }[] = [];
@@ -73,7 +73,7 @@ export async function startWireNode(
     ...options,
   });
   const app = App();
-  server.attachTo(app, {});
+  server.attachTo(app, { unixOffer: () => options.unixOffer ?? null });
   const socket = await new Promise<us_listen_socket>((resolve, reject) => {
     app.listen('127.0.0.1', options.port ?? 0, (listening) => {
       if (listening === false) reject(new Error('cannot listen'));

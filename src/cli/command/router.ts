@@ -26,6 +26,7 @@ export const runRouter: Command = (context) => {
       {
         map,
         caller,
+        transportOf: (node) => caller.transportOf(node),
         registry,
         host: settings.host,
         allowedHosts: settings.allowedHost,

@@ -136,6 +136,15 @@ function epochText(status: Fields, nodes: readonly Fields[]): string {
     .join('');
 }
 
+/** Returns a line about how the router's calls travel; a router inside the node needs none. */
+function transportText(nodes: readonly Fields[]): string {
+  const byTransport = Map.groupBy(nodes, ({ transport }) => transport);
+  const parts = [...byTransport].flatMap(([transport, group]) =>
+    typeof transport === 'string' ? [`${transport} to ${group.map(({ name }) => cell(name)).join(', ')}`] : [],
+  );
+  return parts.length === 0 ? '' : `calls go over ${parts.join('; over ')}\n`;
+}
+
 /** Shows the state of the cluster. Fails when a node does not answer. */
 export const runStatus: Command = async (context) => {
   const { settings, print } = context;
@@ -150,6 +159,7 @@ export const runStatus: Command = async (context) => {
       print(`${cell(node['name'])} is down: ${cell(node['code'])}: ${cell(node['error'])}\n`);
     }
     print(epochText(status, nodes));
+    print(transportText(nodes));
     const headings = ['node', 'slot', 'state', 'cursor', 'head', 'waiting', 'outbox', 'aside', 'lag ms', 'size'];
     print(textTable(headings, nodes.flatMap(slotRows)));
     if (ingest !== null) print(ingestText(ingest));
