@@ -35,6 +35,8 @@ export type HistoryOptions = {
   readonly steps: number;
   /** Some histories have parts that end with mutes of threads. */
   readonly mutesThreads?: boolean;
+  /** Half of the histories have a last part in which all repos are indexed again. */
+  readonly reindexes?: boolean;
 };
 
 type Actor = {
@@ -109,6 +111,11 @@ class HistoryMaker {
     const part = this.#entries;
     this.#entries = [];
     return [part, this.#operators.threadMutes()];
+  }
+
+  /** Indexes every repo again, which changes nothing. */
+  reindexes(): OutsideEntry[] {
+    return this.dids.map((did) => ({ kind: 'private', did, write: { type: 'reindex' } }));
   }
 
   /** Returns what was made since the last part. */
@@ -278,7 +285,7 @@ class HistoryMaker {
 /** Makes a history; the same seed gives the same one. */
 export function makeHistory(options: HistoryOptions): History {
   const maker = new HistoryMaker(options);
-  const { random, steps, mutesThreads = false } = options;
+  const { random, steps, mutesThreads = false, reindexes = false } = options;
   const parts: OutsideEntry[][] = [];
   const partCount = mutesThreads && random.below(2) > 0 ? 3 : 1;
   for (let step = 0; step < steps; step++) {
@@ -286,5 +293,6 @@ export function makeHistory(options: HistoryOptions): History {
     if ((step + 1) % Math.ceil(steps / partCount) === 0 && step + 1 < steps) parts.push(...maker.endPart());
   }
   parts.push(maker.rest());
+  if (reindexes && random.below(2) === 0) parts.push(maker.reindexes());
   return { parts, entries: parts.flat(), dids: maker.dids, handles: maker.handles };
 }

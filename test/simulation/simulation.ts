@@ -48,7 +48,8 @@ async function runHistory(
   run: Run,
 ): Promise<{ entries: number; facts: number; hidden: number; differences: string[] }> {
   const random = seededRandom(run.seed);
-  const history = makeHistory({ random, name: `s${run.seed}x${run.slots}`, steps: run.steps, mutesThreads: true });
+  const name = `s${run.seed}x${run.slots}`;
+  const history = makeHistory({ random, name, steps: run.steps, mutesThreads: true, reindexes: true });
   const model = new Model(appendMs, run.losesFolders);
   const notices = new MutedNotices(model);
   for (const part of history.parts) {

@@ -1,6 +1,6 @@
 /** A repo that is indexed again changes nothing that was right, and brings back what was lost. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deleteOp } from '../../../src/atproto/repo-op.ts';
+import { deleteOp, type RepoOp } from '../../../src/atproto/repo-op.ts';
 import { seededRandom } from '../../../src/base/seeded-random.ts';
 import { getHistory } from '../../../src/slot/table/gate-policy.ts';
 import { incomingActorPrefix, incomingRecordPrefix } from '../../../src/slot/table/incoming-edge.ts';
@@ -108,11 +108,18 @@ describe('the gates of a repo that is indexed again', () => {
     events = 0;
   });
 
-  function act(did: string, collection: string, rkey: string, record: object, action?: 'update'): void {
+  function next(did: string, op: RepoOp): void {
     events++;
-    const ops = [recordOp({ collection, rkey }, { $type: collection, createdAt, ...record }, action)];
     const eventMs = startMs + events * 1000;
-    cluster.append({ kind: 'commit', did, rev: tidOf(events), since: null, eventMs, ops }).settle();
+    cluster.append({ kind: 'commit', did, rev: tidOf(events), since: null, eventMs, ops: [op] }).settle();
+  }
+
+  function act(did: string, collection: string, rkey: string, record: object, action?: 'update'): void {
+    next(did, recordOp({ collection, rkey }, { $type: collection, createdAt, ...record }, action));
+  }
+
+  function remove(did: string, collection: string, rkey: string): void {
+    next(did, deleteOp(collection, rkey));
   }
 
   const rootOf = (facets: readonly object[] = []) => ({ text: `root with ${facets.length} facets`, facets });
@@ -127,17 +134,18 @@ describe('the gates of a repo that is indexed again', () => {
   });
   const reply = (rkey: string) => act(bob, post, rkey, { text: rkey, reply: { root, parent: root } });
 
-  /** Of each reply of bob, what its post says of the gate. */
-  function verdicts(): Record<string, string> {
+  /** Of each reply of bob, what its post says of gates and for them. */
+  function flags(): Record<string, number> {
     const state = cluster.stateOf(bob);
     const owner = state.ownerOf(bob)!;
-    const rows = ['a', 'b', 'c'].flatMap((rkey) => {
-      const row = getRecordRow(state, owner, post, rkey);
-      return row === undefined
-        ? []
-        : [[rkey, (row.postFlags & postFlag.violatesThreadGate) === 0 ? 'clear' : 'violating']];
-    });
-    return Object.fromEntries(rows) as Record<string, string>;
+    const rows = ['a', 'b', 'c'].map((rkey) => [rkey, getRecordRow(state, owner, post, rkey)?.postFlags]);
+    return Object.fromEntries(rows.filter(([, postFlags]) => postFlags !== undefined)) as Record<string, number>;
+  }
+
+  function verdicts(): Record<string, string> {
+    const isViolating = (postFlags: number): boolean => (postFlags & postFlag.violatesThreadGate) !== 0;
+    const said = Object.entries(flags()).map(([rkey, each]) => [rkey, isViolating(each) ? 'violating' : 'clear']);
+    return Object.fromEntries(said) as Record<string, string>;
   }
 
   /** What the gates of the root have said when. */
@@ -180,13 +188,25 @@ describe('the gates of a repo that is indexed again', () => {
     reply('b');
     reindexed();
     expect(verdicts()).toEqual({ a: 'violating', b: 'clear' });
-    events++;
-    const eventMs = startMs + events * 1000;
-    const ops = [deleteOp(post, 'p')];
-    cluster.append({ kind: 'commit', did: alice, rev: tidOf(events), since: null, eventMs, ops }).settle();
+    remove(alice, post, 'p');
     reply('c');
     reindexed();
     expect(verdicts()).toEqual({ a: 'violating', b: 'clear', c: 'violating' });
+  });
+
+  it('still let in who followed when he replied, once the repo of the reply is indexed again', () => {
+    const follow = 'app.bsky.graph.follow';
+    act(alice, post, 'p', rootOf());
+    act(alice, threadGate, 'p', gateOf([{ $type: `${threadGate}#followerRule` }]));
+    act(bob, follow, 'f', { subject: alice });
+    reply('a');
+    remove(bob, follow, 'f');
+    reply('b');
+    const before = flags();
+    expect(before['a']).not.toBe(before['b']);
+    cluster.append({ kind: 'private', did: bob, write: { type: 'reindex' } }).settle();
+    expect(flags()).toEqual(before);
+    expect(verdicts()).toEqual({ a: 'clear', b: 'violating' });
   });
 
   it('keep when they hid and showed a reply', () => {
