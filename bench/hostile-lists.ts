@@ -16,6 +16,8 @@ const lister = didOf('lister');
 const list = 'app.bsky.graph.list';
 /** Lists to which an actor may subscribe, and on which one is cached. */
 const listsMax = 1_000;
+/** Subscriptions that one answer may hold. */
+const answerListsMax = 100_000;
 const referenceList = 'app.bsky.graph.defs#referencelist';
 
 function listOf(index: number): RecordRef {
@@ -86,7 +88,9 @@ function manyLists(data: HostileData): void {
   };
   const indexes = listed.map((_did, index) => index);
   const kinds = privateBit.listBlocks | privateBit.listMutes;
-  const probed = indexes.map((owner) => ({ owner, kinds, subject: owner }));
+  // An answer with more lists is refused.
+  const asking = indexes.slice(0, answerListsMax / (2 * listsMax));
+  const probed = asking.map((owner) => ({ owner, kinds, subject: owner }));
   data.add('subscriptions to many lists', nodeCalls.probeEdges, encodeProbes(ranges, indexes, probed));
   const others = data.times(listsMax, (index) => keyBytesOf({ ...listOf(index), rkey: `x${index}` }));
   const probes = indexes.map((subject) => ({ subject, lists: 0 }));

@@ -87,17 +87,17 @@ export function openProbesAnswer(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.probeEdges);
 }
 
+/** `count` length-delimited references of lists, in the bytes of keys, which a router copies. */
+export type RawLists = { readonly count: number; readonly bytes: Buffer };
+
 /** The lists to which one actor subscribes. */
-export type Subscriptions<Lists> = {
+export type Subscriptions = {
   /** The indexes of the actor in the list of DIDs, which may name it more than once. */
   readonly owners: readonly number[];
   /** One of `subscriptionBits`. */
   readonly bit: number;
-  readonly lists: Lists;
+  readonly lists: RawLists;
 };
-
-/** `count` length-delimited references of lists, in the bytes of keys, which a router copies. */
-export type RawLists = { readonly count: number; readonly bytes: Buffer };
 
 function readLists(reader: ByteReader): RawLists {
   const count = reader.count();
@@ -107,8 +107,8 @@ function readLists(reader: ByteReader): RawLists {
 }
 
 /** Reads all subscriptions at the end of an answer; only actors that have some are there. */
-export function readSubscriptions(reader: ByteReader): Subscriptions<RawLists>[] {
-  const all: Subscriptions<RawLists>[] = [];
+export function readSubscriptions(reader: ByteReader): Subscriptions[] {
+  const all: Subscriptions[] = [];
   while (reader.position < reader.buffer.length) {
     const bit = reader.u8();
     if (bit !== privateBit.listBlocks && bit !== privateBit.listMutes)
@@ -120,11 +120,10 @@ export function readSubscriptions(reader: ByteReader): Subscriptions<RawLists>[]
 }
 
 /** Writes the subscriptions of one actor. */
-export function writeSubscriptions(into: ByteWriter, { bit, owners, lists }: Subscriptions<readonly Buffer[]>): void {
+export function writeSubscriptions(into: ByteWriter, { bit, owners, lists }: Subscriptions): void {
   into.u8(bit).varint(owners.length);
   for (const owner of owners) into.varint(owner);
-  into.varint(lists.length);
-  for (const list of lists) into.lengthDelimited(list);
+  into.varint(lists.count).bytes(lists.bytes);
 }
 
 /** Asks whether the actor with index `subject` is on one of the lists with index `lists`. */

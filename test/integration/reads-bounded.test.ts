@@ -2,47 +2,31 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RecordRef, recordUri, writeRecordRef } from '../../src/atproto/compact-key.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
-import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
-import { turnMsMax } from '../../src/read/lookup/turn.ts';
+import { decodeMessage } from '../../src/proto/codec.ts';
 import { edgePageRowsMax } from '../../src/slot/table/edge-walk.ts';
 import {
   decodeListedAnswer,
   encodeListProbes,
   encodeProbes,
-  encodeRawFollowersAmong,
   openProbesAnswer,
   privateBit,
   readSubscriptions,
 } from '../../src/wire/edge-messages.ts';
-import { encodeTimeline } from '../../src/wire/feed-messages.ts';
 import { encodeFollowsOf, followsPageLimit, openFollowsOfAnswer } from '../../src/wire/follows-messages.ts';
 import { encodeTexts } from '../../src/wire/message.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { decodeOpThreadsAnswer, encodeThread } from '../../src/wire/thread-messages.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { RowCounter } from '../support/row-counter.ts';
 import { encodeNewestByAuthors, rawLists } from '../support/wire-messages.ts';
-import { didOf, pagesOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
+import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
 
 const [alice, bob, mallory] = [didOf('alice'), didOf('bob'), didOf('mallory')];
 
-/** Its time stands still or, once `isHasty`, every look ends a turn. */
-class HastyClock extends ManualClock {
-  isHasty = false;
-
-  override monotonicMs(): number {
-    if (this.isHasty) this.advance(turnMsMax);
-    return super.monotonicMs();
-  }
-}
-
 let counter: RowCounter;
-let clock: HastyClock;
 let network: ReadsNetwork;
 beforeEach(() => {
   counter = new RowCounter();
-  clock = new HastyClock();
-  network = new ReadsNetwork({ slots: 1 }, false, counter, clock);
+  network = new ReadsNetwork({ slots: 1 }, false, counter);
   for (const did of [alice, bob, mallory]) network.identity(did, null);
 });
 afterEach(() => network[Symbol.asyncDispose]());
@@ -275,82 +259,5 @@ describe('walks', () => {
     expect(rowsMax).toBeLessThan(5_010);
     const newest = encodeNewestByAuthors({ before: null, limit: 50, authors: [mallory] });
     expect((await counted(() => network.call(nodeCalls.newestByAuthors, newest))).rows).toBeLessThan(2_500);
-  });
-});
-
-describe('a read that lasts longer than its turn', () => {
-  const authors = Array.from({ length: 300 }, (_unused, index) => didOfNumber(index));
-  let root: StrongRef;
-  let replies: StrongRef[];
-  let list: RecordRef;
-  beforeEach(() => {
-    root = network.post(alice, 'root');
-    replies = authors.map((author) => network.reply(author, 'reply', root));
-    for (let index = 0; index < 20; index++) network.reply(alice, 'more', root, replies[index]!);
-    for (const author of authors) network.follow(alice, author);
-    for (const author of authors) network.follow(author, alice);
-    list = { did: mallory, collection: 'app.bsky.graph.list', rkey: 'l' };
-    network.put(mallory, list.collection, { name: 'l', purpose: 'p', createdAt: network.now }, list.rkey);
-    const items = authors.map((subject) => ({ subject, list: recordUri(list), createdAt: network.now }));
-    network.putAll(mallory, 'app.bsky.graph.listitem', items);
-    for (const author of authors.slice(0, 150))
-      network.put(author, 'app.bsky.graph.listblock', { subject: recordUri(list), createdAt: network.now });
-    network.settle();
-  });
-
-  function calls(): Record<string, Buffer> {
-    const dids = Buffer.concat(authors.map((did) => new ByteWriter().text(did).finish()));
-    const subjects = Buffer.concat([alice, bob].map((did) => new ByteWriter().text(did).finish()));
-    const probed = { source: Buffer.from(authors.join('')), starts: [] as number[], ends: [] as number[] };
-    for (let index = 0; index < authors.length; index++) {
-      probed.starts.push(index * 32);
-      probed.ends.push(index * 32 + 32);
-    }
-    const indexes = authors.map((_author, index) => index);
-    const refs = replies.map(({ uri }) => ({ uri, cid: '' }));
-    return {
-      [nodeCalls.thread]: encodeThread({ root: root.uri, anchor: root.uri, above: 10, below: 10 }),
-      [nodeCalls.postRoots]: encodeTexts(replies.map(({ uri }) => uri)),
-      [nodeCalls.opThreads]: encodeTexts([root.uri, ...replies.map(({ uri }) => uri)]),
-      [nodeCalls.timeline]: encodeTimeline({ did: alice, before: null, limit: 100 }),
-      [nodeCalls.newestByAuthors]: encodeNewestByAuthors({ before: null, limit: 100, authors }),
-      [nodeCalls.followersAmong]: encodeRawFollowersAmong(subjects, 2, dids, authors.length),
-      [nodeCalls.probeEdges]: encodeProbes(
-        probed,
-        indexes,
-        indexes.map((owner) => ({ owner, kinds: 31, subject: (owner + 1) % authors.length })),
-      ),
-      [nodeCalls.listed]: encodeListProbes(
-        probed,
-        indexes,
-        [rawLists([keyBytesOf(list)])],
-        indexes.map((subject) => ({ subject, lists: 0 })),
-      ),
-      [nodeCalls.lists]: encodeTexts(authors.map(() => recordUri(list))),
-      [nodeCalls.newestPosts]: encodeNewestByAuthors({ before: null, limit: 100, authors }),
-      'bsky.GetListMembership': encodeMessage('GetListMembershipRequest', {
-        actorDid: authors[0]!,
-        listUris: authors.map(() => recordUri(list)),
-      }),
-      'bsky.GetLikesByActorAndSubjects': encodeMessage('GetLikesByActorAndSubjectsRequest', { actorDid: alice, refs }),
-    };
-  }
-
-  it('lets other reads go first, several at once, and answers as if it had never stopped', async () => {
-    const requests = Object.entries(calls());
-    const expected: Uint8Array[] = [];
-    for (const [method, payload] of requests) expected.push(await network.call(method, payload));
-    clock.isHasty = true;
-    const running = requests.map(([method, payload]) => {
-      // The caller reuses the payload's memory.
-      const volatile = Buffer.from(payload);
-      const answer = network.callNow(method, volatile);
-      volatile.fill(0xff);
-      expect(answer, method).toBeInstanceOf(Promise);
-      return answer;
-    });
-    const quick = network.callNow('bsky.GetNotificationSeen', Buffer.alloc(0));
-    expect(quick).toBeInstanceOf(Uint8Array);
-    expect(await Promise.all(running)).toEqual(expected);
   });
 });

@@ -50,6 +50,10 @@ function rowOfProbe(
   return cache.rowOf(actor, kind, dids, subject);
 }
 
+const subscriptionKind = { [privateBit.listBlocks]: 'blockedLists', [privateBit.listMutes]: 'mutedLists' } as const;
+type SubscriptionBit = keyof typeof subscriptionKind;
+const subscriptionBits = [privateBit.listBlocks, privateBit.listMutes] as const;
+
 /** Probes being answered: the reader is at the next one. */
 type Probing = {
   readonly into: MessageWriter;
@@ -60,8 +64,8 @@ type Probing = {
   readonly actors: (CachedActor | null | undefined)[];
   /** Slots of actors without an edge: "not blocked" is said by a complete slot only. */
   lacking: Set<SlotState> | null;
-  /** Actors that subscribe to lists, with their indexes in `dids`, by bit of the probe. */
-  subscribers: Map<number, Map<CachedActor, Set<number>>> | null;
+  /** Actors that may subscribe to lists, with their indexes in `dids`, by bit of the probe. */
+  subscribers: Map<SubscriptionBit, Map<CachedActor, Set<number>>> | null;
   left: number;
 };
 
@@ -82,8 +86,9 @@ function probeSome(probing: Probing, turn: Turn): boolean {
       else if (actor !== undefined) noteLacking(probing, actor.state);
       into.end(start, 1);
     }
-    const more = kinds > allProbeBits ? answerPrivate(probing, actor, { owner, kinds, subject }) : 0;
-    if (turn.isOver(micros.row + more)) return false;
+    const isPrivate = kinds > allProbeBits;
+    if (isPrivate) answerPrivate(probing, actor, { owner, kinds, subject });
+    if (turn.isOver(isPrivate ? 2 * micros.row : micros.row)) return false;
   }
   return true;
 }
@@ -94,11 +99,8 @@ function noteLacking(probing: Probing, state: SlotState): void {
   probing.lacking.add(state);
 }
 
-/**
- * Writes how the owner of a probe mutes its subject, and notes the lists that are asked for.
- * Returns about what that took. Units: µs.
- */
-function answerPrivate(probing: Probing, actor: CachedActor | undefined, { owner, kinds, subject }: EdgeProbe): number {
+/** Writes how the owner of a probe mutes its subject, and notes whose lists are asked for. */
+function answerPrivate(probing: Probing, actor: CachedActor | undefined, { owner, kinds, subject }: EdgeProbe): void {
   const { into, cache, dids } = probing;
   if ((kinds & privateBit.mute) !== 0) {
     const start = into.beginLengthDelimited();
@@ -111,31 +113,22 @@ function answerPrivate(probing: Probing, actor: CachedActor | undefined, { owner
     }
     into.end(start, 1);
   }
-  if (actor === undefined) return micros.row;
+  if (actor === undefined) return;
   // Who has neither lists nor mutes says so by a complete slot only.
   noteLacking(probing, actor.state);
-  let listsRead = 0;
-  if ((kinds & privateBit.listBlocks) !== 0 && cache.blockedLists(actor).length > 0)
-    listsRead += noteSubscriber(probing, actor, owner, privateBit.listBlocks);
-  if ((kinds & privateBit.listMutes) !== 0 && cache.mutedLists(actor).length > 0)
-    listsRead += noteSubscriber(probing, actor, owner, privateBit.listMutes);
-  return micros.row + listsRead * micros.row;
+  for (const bit of subscriptionBits) if ((kinds & bit) !== 0) noteSubscriber(probing, actor, owner, bit);
 }
 
-/** Returns how many lists the answer gets by this. */
-function noteSubscriber(probing: Probing, actor: CachedActor, owner: number, bit: number): number {
+/** The lists themselves are read after all probes, in steps. */
+function noteSubscriber(probing: Probing, actor: CachedActor, owner: number, bit: SubscriptionBit): void {
+  if (actor[subscriptionKind[bit]]?.count === 0) return;
   probing.subscribers ??= new Map();
-  const { cache, subscribers } = probing;
+  const { subscribers } = probing;
   const indexesByActor = subscribers.get(bit) ?? new Map<CachedActor, Set<number>>();
   subscribers.set(bit, indexesByActor);
   const indexes = indexesByActor.get(actor);
   if (indexes === undefined) indexesByActor.set(actor, new Set([owner]));
   else indexes.add(owner);
-  return indexes === undefined ? subscriptionsOf(cache, actor, bit).length : 0;
-}
-
-function subscriptionsOf(cache: EdgeCache, actor: CachedActor, bit: number): readonly Buffer[] {
-  return bit === privateBit.listBlocks ? cache.blockedLists(actor) : cache.mutedLists(actor);
 }
 
 /** Answers the probes at the reader's position with rkeys, as `openProbesAnswer` reads them. */
@@ -156,6 +149,7 @@ export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: Byte
 
 /** Lists in one answer or request; more are refused. */
 const listsPerMessageMax = 100_000;
+const listBytesPerMicro = 1_000;
 
 function* writeAllSubscriptions(
   into: MessageWriter,
@@ -166,12 +160,12 @@ function* writeAllSubscriptions(
   let left = listsPerMessageMax;
   for (const [bit, indexesByActor] of subscribers) {
     for (const [actor, indexes] of indexesByActor) {
-      const lists = subscriptionsOf(cache, actor, bit);
-      left -= lists.length;
+      const lists = yield* cache.subscriptions(actor, subscriptionKind[bit], turn);
+      left -= lists.count;
       if (left < 0)
         throw new DataPlaneError('ResourceExhausted', `${nodeCalls.probeEdges}: more than ${listsPerMessageMax} lists`);
-      writeSubscriptions(into, { bit, owners: [...indexes], lists });
-      if (turn.isOver(lists.length)) yield;
+      if (lists.count > 0) writeSubscriptions(into, { bit, owners: [...indexes], lists });
+      if (turn.isOver(micros.row + Math.trunc(lists.bytes.length / listBytesPerMicro))) yield;
     }
   }
 }

@@ -2,7 +2,7 @@
 import { nsid } from '../../atproto/collection.ts';
 import { recordUri } from '../../atproto/compact-key.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
-import { MessageWriter } from '../../proto/message-writer.ts';
+import type { MessageWriter } from '../../proto/message-writer.ts';
 import { getActor } from '../../slot/table/actor-row.ts';
 import { labelersAfter } from '../../slot/table/labeler.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
@@ -11,11 +11,13 @@ import { answerBytesMax } from '../../wire/partial-answer.ts';
 import { writeRecord } from '../lookup/record-answer.ts';
 import { knownCollection } from '../lookup/row-finder.ts';
 import { requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
+import type { SlicedRead, Turn } from '../lookup/turn.ts';
 import { selfRow } from './actor-infos.ts';
 
 const { uris, records } = fieldNumber.GetAllLabelersResponse;
 const labeler = knownCollection(nsid.labeler);
-const page = new MessageWriter();
+/** About what a labeler takes, whose record has at most 32 KiB. */
+const labelerMicros = 25;
 
 /** Writes one labeler; nothing if its record is too large. */
 function writeLabeler(into: MessageWriter, state: SlotState, owner: number): void {
@@ -27,11 +29,12 @@ function writeLabeler(into: MessageWriter, state: SlotState, owner: number): voi
 }
 
 /** Writes labelers after a position. Returns that of the last one, or null at the end. */
-function writePage(
+function* writePage(
   into: MessageWriter,
   lookup: SlotLookup,
   { slot, owner }: LabelersPosition,
-): LabelersPosition | null {
+  turn: Turn,
+): SlicedRead<LabelersPosition | null> {
   let left = labelersPageMax;
   for (const served of lookup.servedFrom(slot)) {
     const state = lookup.stateOfSlot(served);
@@ -43,13 +46,22 @@ function writePage(
       if (left-- === 0 || into.length > answerBytesMax) return { slot: served, owner: last };
       writeLabeler(into, state, labelerOwner);
       last = labelerOwner;
+      if (turn.isOver(labelerMicros)) yield;
     }
   }
   return null;
 }
 
 /** Writes a page with the position of the next one before it. */
-export function writeLabelers(into: MessageWriter, lookup: SlotLookup, from: LabelersPosition): void {
-  const next = writePage(page.clear(), lookup, from);
-  into.raw(encodeLabelersPosition(next)).raw(page.view());
+export function* writeLabelers(
+  into: MessageWriter,
+  lookup: SlotLookup,
+  from: LabelersPosition,
+  turn: Turn,
+): SlicedRead<void> {
+  const at = into.length;
+  // All positions are of one length, and this one is known last.
+  into.raw(encodeLabelersPosition(from));
+  const next = yield* writePage(into, lookup, from, turn);
+  encodeLabelersPosition(next).copy(into.buffer, at);
 }

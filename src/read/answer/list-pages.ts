@@ -16,7 +16,7 @@ import type { ListFacts } from '../../wire/list-messages.ts';
 import { factsOf, missingList, OptOuts } from '../lookup/list-record.ts';
 import { keyToken, type PageRequest, pageLimit, walkFrom, walkRows } from '../lookup/page.ts';
 import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
-import type { SlicedRead, Turn } from '../lookup/turn.ts';
+import { microsPerLook, type SlicedRead, type Turn } from '../lookup/turn.ts';
 
 /** Rows read for one page of members; a page of a list that many left may end early. */
 const membersReadMax = 2_000;
@@ -24,10 +24,10 @@ const item = fieldNumber.ListItemInfo;
 const memberFields = fieldNumber.GetListMembersResponse;
 
 /**
- * About what takes to look into the lists that an actor is on, to read a list's record, to write a
- * member and to look whether it opted out.
+ * About what takes to look into the lists that an actor is on, to write a member and to look
+ * whether it opted out.
  */
-const micros = { listed: 6, facts: 30, member: 3, optOut: 8 } as const;
+const micros = { listed: 6, member: 3, optOut: 8 } as const;
 
 export type MembersRequest = PageRequest & { readonly listUri: string; readonly viewerDid: string };
 
@@ -125,7 +125,8 @@ export function* listFactsOf(lookup: SlotLookup, uris: readonly string[], turn: 
   for (const uri of uris) {
     const list = parseRecordUri(uri);
     facts.push(list === undefined ? missingList : factsOfList(lookup, list));
-    if (turn.isOver(micros.facts)) yield;
+    // A record may have a megabyte.
+    if (turn.isOver(microsPerLook)) yield;
   }
   return facts;
 }

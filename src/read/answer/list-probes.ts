@@ -2,8 +2,8 @@
 import type { ByteReader } from '../../base/bytes.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
-import type { EdgeCache, ListRanges } from '../cache/edge-cache.ts';
-import { hashOfKey } from '../cache/key-set.ts';
+import type { CachedActor, EdgeCache } from '../cache/edge-cache.ts';
+import { hashOfKey, type KeyRanges } from '../cache/key-set.ts';
 import { requireWhole } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
 
@@ -20,10 +20,10 @@ function readDids(reader: ByteReader): Actors {
   return actors;
 }
 
-function* readListRanges(reader: ByteReader, turn: Turn): SlicedRead<ListRanges[]> {
-  const all: ListRanges[] = [];
+function* readListRanges(reader: ByteReader, turn: Turn): SlicedRead<KeyRanges[]> {
+  const all: KeyRanges[] = [];
   for (let listsLeft = reader.count(); listsLeft > 0; listsLeft--) {
-    const ranges: ListRanges = { starts: [], ends: [], hashes: [] };
+    const ranges = { starts: [] as number[], ends: [] as number[], hashes: [] as number[] };
     for (let left = reader.count(); left > 0; left--) {
       const start = reader.lengthDelimitedRange();
       ranges.starts.push(start);
@@ -39,35 +39,53 @@ function* readListRanges(reader: ByteReader, turn: Turn): SlicedRead<ListRanges[
   return all;
 }
 
-/** About what reading the lists takes that an actor is on, and looking for one among them. */
-const listMicros = { read: 1_000, direct: 5, looksPerMicro: 5 } as const;
-/** Looks into storage that have a turn of their own: a thousand take longer than a turn. */
-const ownTurnLooks = 200;
+/** About what a look for a list takes in storage, in µs, and how many in memory take one. */
+const looks = { storedMicros: 5, cachedPerMicro: 5 } as const;
+
+/** Probes being answered: the reader is at the next one. */
+type Probing = {
+  readonly cache: EdgeCache;
+  readonly reader: ByteReader;
+  readonly dids: Actors;
+  readonly turn: Turn;
+};
+
+/** Returns the index of the first of some lists that an actor is on, or -1, by reading storage. */
+function* firstStored(
+  { cache, reader, dids, turn }: Probing,
+  actor: CachedActor,
+  lists: KeyRanges,
+): SlicedRead<number> {
+  dids.source = reader.own();
+  const known = cache.listed(actor);
+  const listed = known === undefined ? yield* cache.readListed(actor, turn) : known;
+  if (listed !== null) return listed.firstOf(dids.source, lists);
+  for (let index = 0; index < lists.hashes.length; index++) {
+    if (cache.isOn(actor, dids.source, lists.starts[index]!, lists.ends[index]!)) return index;
+    if (turn.isOver(looks.storedMicros)) yield;
+  }
+  return -1;
+}
 
 /** Writes for each actor of a ListedRequest which of the lists it is on, plus one, or 0. */
 export function* writeListed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
   const dids = readDids(reader);
   const lists = yield* readListRanges(reader, turn);
   dids.source = reader.buffer;
+  const probing = { cache, reader, dids, turn };
   const lacking = new Set<SlotState>();
   for (let left = reader.count(); left > 0; left--) {
     const [subject, index] = [reader.varint(), reader.varint()];
     const ranges = lists[index];
     if (subject >= dids.starts.length || ranges === undefined) return reader.fail('a probe names what is not listed');
     const actor = cache.get(dids.source, dids.starts[subject]!, dids.ends[subject]!);
-    const before = actor?.listed;
-    const looks = ranges.hashes.length;
-    if (actor !== undefined && looks > ownTurnLooks && cache.looksForLists(actor)) {
-      dids.source = reader.own();
-      yield;
-    }
-    const found = actor === undefined ? -1 : cache.firstListed(actor, dids.source, ranges);
+    const listed = actor === undefined ? null : cache.listed(actor);
+    let found = -1;
+    if (listed) found = listed.firstOf(dids.source, ranges);
+    else if (actor !== undefined) found = yield* firstStored(probing, actor, ranges);
     into.varint(found + 1);
     if (found < 0 && actor !== undefined && !actor.state.isKnownComplete) lacking.add(actor.state);
-    const isRead = actor?.listed !== before;
-    const lookMicros =
-      actor?.listed === null ? looks * listMicros.direct : Math.trunc(looks / listMicros.looksPerMicro);
-    if (turn.isOver(1 + lookMicros + (isRead ? listMicros.read : 0)) && left > 1) {
+    if (turn.isOver(1 + Math.trunc(ranges.hashes.length / looks.cachedPerMicro)) && left > 1) {
       dids.source = reader.own();
       yield;
     }

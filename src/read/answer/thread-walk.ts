@@ -28,6 +28,7 @@ import {
 } from '../../slot/table/thread-reply.ts';
 import { prefixEnd } from '../../storage/environment.ts';
 import type { ThreadRequest } from '../../wire/thread-messages.ts';
+import { scanSteps } from '../lookup/page.ts';
 import { ownerOfDid, requireWhole, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
 import { type OwnReply, opThreadRepliesMax, resolveOpThread } from './op-thread.ts';
@@ -62,12 +63,12 @@ function* opThreadOf(
   const prefix = prefixWriter.finish();
   const replies: OwnReply[] = [];
   const limit = Math.min(opThreadRepliesMax, rows.left);
-  const stored = [...state.rows.scan({ start: prefix, end: prefixEnd(prefix), limit })];
-  if (turn.isOver(stored.length)) yield;
-  for (const { key, value } of stored) {
-    const { reply, parent, deletedMs } = readThreadReply(key, value);
-    replies.push({ uri: postUri(reply), parentUri: postUri(parent), rkey: reply.rkey, deletedMs });
-    if (turn.isOver(rowMicros)) yield;
+  for (const step of scanSteps(state.rows, { start: prefix, end: prefixEnd(prefix), limit })) {
+    for (const { key, value } of step) {
+      const { reply, parent, deletedMs } = readThreadReply(key, value);
+      replies.push({ uri: postUri(reply), parentUri: postUri(parent), rkey: reply.rkey, deletedMs });
+    }
+    if (turn.isOver(step.length * rowMicros)) yield;
   }
   rows.left -= replies.length;
   if (turn.isOver(replies.length * resolveMicros)) yield;
@@ -260,6 +261,7 @@ function* descendantsOf(
     }
     level = found.slice(from).map(({ post }) => post);
   }
+  if (thread.turn.isOver(found.length)) yield;
   return found.sort((a, b) => b.sortMs - a.sortMs);
 }
 
@@ -280,6 +282,7 @@ export function* threadAround(lookup: SlotLookup, request: ThreadRequest, turn: 
   const thread = { state, owner, root: { did: root.did, rkey: root.rkey }, turn };
   const ancestors = yield* ancestorsOf(thread, anchor, request.above);
   const descendants = yield* descendantsOf(thread, anchor, request.below, threadPostsMax - ancestors.length);
+  if (turn.isOver(descendants.length)) yield;
   const opThread = yield* opThreadOf(state, owner, root, turn, { left: opThreadRowsMax });
   if (ancestors.length === 0) requireWhole(state);
   return { uris: [...ancestors, ...descendants.map(({ uri }) => uri)], opThread };

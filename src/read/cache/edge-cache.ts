@@ -15,9 +15,12 @@ import { incomingActorPrefix, listEndOfKey } from '../../slot/table/incoming-edg
 import { mutePrefix } from '../../slot/table/mute.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { prefixEnd } from '../../storage/environment.ts';
+import type { RawLists } from '../../wire/edge-messages.ts';
 import type { DidList } from '../lookup/did-list.ts';
 import { blockedListsOf, mutedListsOf } from '../lookup/list-subscriptions.ts';
+import { scanSteps } from '../lookup/page.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
+import type { SlicedRead, Turn } from '../lookup/turn.ts';
 import { type DidSet, didSetOf } from './did-set.ts';
 import { GenerationalCache } from './generational-cache.ts';
 import { type KeySet, keySetOf } from './key-set.ts';
@@ -33,14 +36,16 @@ const admissionMinHits = 3;
 const listedShortMax = 64;
 /** Whoever is on more lists is looked up in storage, one list after the other. */
 const listedMax = 1_000;
-/** The object of a list that is cached. */
-const listBytes = 96;
+/** About what reading a list takes that an actor is on. Units: µs. */
+const listedMicros = 1;
+/** Lists to which an actor subscribes, without their bytes. */
+const listsBytes = 192;
 
 /** Whom an actor points at, in public or private. */
 export type ProbedKind = ProbedEdgeKind | 'mute';
 
-/** Lists to look for: ranges of their bytes in a message, and the hashes of these. */
-export type ListRanges = { readonly starts: number[]; readonly ends: number[]; readonly hashes: number[] };
+/** Whether an actor blocks or mutes the members of the lists to which it subscribes. */
+export type SubscriptionKind = 'blockedLists' | 'mutedLists';
 
 export type CachedActor = {
   readonly did: string;
@@ -51,16 +56,16 @@ export type CachedActor = {
   /** Whom the actor points at by kind: undefined until that is read, null when it is not cached. */
   readonly subjects: { [kind in ProbedKind]?: DidSet | null };
   /** The lists to which it subscribes; undefined until they are read. */
-  blockedLists: readonly Buffer[] | undefined;
-  mutedLists: readonly Buffer[] | undefined;
+  blockedLists: RawLists | undefined;
+  mutedLists: RawLists | undefined;
   /** The lists it is on: undefined until they are read, null for too many. */
   listed: KeySet | null | undefined;
   /** The most lists that were looked for to fill `listed`. */
   listedMax: number;
 };
 
-function bytesOfLists(lists: readonly Buffer[] | undefined): number {
-  return lists === undefined ? 0 : lists.reduce((sum, list) => sum + listBytes + list.length, 0);
+function bytesOfLists(lists: RawLists | undefined): number {
+  return lists === undefined || lists.count === 0 ? 0 : listsBytes + lists.bytes.length;
 }
 
 function bytesOf({ subjects, blockedLists, mutedLists, listed }: CachedActor): number {
@@ -151,52 +156,42 @@ export class EdgeCache {
     return state.rows.getVolatile(key);
   }
 
-  /** Returns the lists whose members an actor blocks. */
-  blockedLists(actor: CachedActor): readonly Buffer[] {
-    if (actor.blockedLists === undefined) {
-      actor.blockedLists = blockedListsOf(actor.state, actor.owner);
-      if (actor.blockedLists.length > 0) this.#setAgain(actor);
-    }
-    return actor.blockedLists;
+  /** Returns the lists to which an actor subscribes, which are read in steps once. */
+  *subscriptions(actor: CachedActor, kind: SubscriptionKind, turn: Turn): SlicedRead<RawLists> {
+    const known = actor[kind];
+    if (known !== undefined) return known;
+    const read = kind === 'blockedLists' ? blockedListsOf : mutedListsOf;
+    const lists = yield* read(actor.state, actor.owner, turn);
+    actor[kind] = lists;
+    if (lists.count > 0) this.#setAgain(actor);
+    return lists;
   }
 
-  /** Returns the lists whose members an actor mutes. */
-  mutedLists(actor: CachedActor): readonly Buffer[] {
-    if (actor.mutedLists === undefined) {
-      actor.mutedLists = mutedListsOf(actor.state, actor.owner);
-      if (actor.mutedLists.length > 0) this.#setAgain(actor);
-    }
-    return actor.mutedLists;
+  /** Returns the lists that an actor is on: undefined until they are read, null for too many. */
+  listed(actor: CachedActor): KeySet | null | undefined {
+    const isTriedAgain = actor.listed === null && actor.listedMax < listedMax && actor.hits >= admissionMinHits;
+    return isTriedAgain ? undefined : actor.listed;
   }
 
-  /** True if the lists that an actor is on are not cached: each is looked for in storage. */
-  looksForLists(actor: CachedActor): boolean {
-    return this.#listedOf(actor) === null;
-  }
-
-  /** Returns the index of the first of some lists in `source` that an actor is on, or -1. */
-  firstListed(actor: CachedActor, source: Buffer, { starts, ends, hashes }: ListRanges): number {
-    const listed = this.#listedOf(actor);
-    if (listed !== null) return listed.firstOf(source, starts, ends, hashes);
-    const head = incomingActorPrefix(actor.owner, 'list-item');
-    for (let index = 0; index < hashes.length; index++) {
-      const start = Buffer.concat([head, source.subarray(starts[index], ends[index])]);
-      if (actor.state.rows.hasAny({ start, end: prefixEnd(start) })) return index;
-    }
-    return -1;
-  }
-
-  #listedOf(actor: CachedActor): KeySet | null {
-    const { listed, state, owner } = actor;
-    const isTriedAgain = listed === null && actor.listedMax < listedMax && actor.hits >= admissionMinHits;
-    if (listed !== undefined && !isTriedAgain) return listed;
-    const max = isTriedAgain ? listedMax : listedShortMax;
+  /** Reads the lists that an actor is on, in steps. Returns null for too many: ask `isOn`. */
+  *readListed(actor: CachedActor, turn: Turn): SlicedRead<KeySet | null> {
+    const max = actor.listed === undefined ? listedShortMax : listedMax;
+    const { state, owner } = actor;
     const prefix = incomingActorPrefix(owner, 'list-item');
-    const keys = [...state.rows.scanKeys({ start: prefix, end: prefixEnd(prefix), limit: max + 1 })];
-    const listOf = (key: Buffer): Buffer => key.subarray(prefix.length, listEndOfKey(key, prefix.length));
+    const keys: Buffer[] = [];
+    for (const rows of scanSteps(state.rows, { start: prefix, end: prefixEnd(prefix), limit: max + 1 })) {
+      for (const { key } of rows) keys.push(key.subarray(prefix.length, listEndOfKey(key, prefix.length)));
+      if (turn.isOver(rows.length * listedMicros)) yield;
+    }
     actor.listedMax = max;
-    actor.listed = keys.length > max ? null : keySetOf(keys.map(listOf));
+    actor.listed = keys.length > max ? null : keySetOf(keys);
     if (keys.length > 0) this.#setAgain(actor);
     return actor.listed;
+  }
+
+  /** True if an actor is on the list at `source[start..end)`, which takes a look into storage. */
+  isOn({ owner, state }: CachedActor, source: Buffer, start: number, end: number): boolean {
+    const key = Buffer.concat([incomingActorPrefix(owner, 'list-item'), source.subarray(start, end)]);
+    return state.rows.hasAny({ start: key, end: prefixEnd(key) });
   }
 }

@@ -10,6 +10,13 @@ export function hashOfKey(source: Buffer, start: number, end: number): number {
   return xxh32(source.subarray(start, end)) | 0;
 }
 
+/** Keys to look for: ranges of their bytes in a message, and their hashes. */
+export type KeyRanges = {
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
+  readonly hashes: readonly number[];
+};
+
 export class KeySet {
   /** Sorted; the key of the one at `index` is `#keys[#ends[index - 1]..#ends[index])`. */
   readonly #hashes: Int32Array;
@@ -29,7 +36,7 @@ export class KeySet {
   }
 
   /** Returns the index of the first of some keys in `source` that the set contains, or -1. */
-  firstOf(source: Buffer, starts: readonly number[], ends: readonly number[], hashes: readonly number[]): number {
+  firstOf(source: Buffer, { starts, ends, hashes }: KeyRanges): number {
     if (this.#hashes.length === 0) return -1;
     for (let index = 0; index < hashes.length; index++) {
       if (this.#has(source, starts[index]!, ends[index]!, hashes[index]!)) return index;

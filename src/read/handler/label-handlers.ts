@@ -4,12 +4,12 @@ import { decodeTexts, encodeTexts } from '../../wire/message.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { writeLabelers } from '../answer/labelers.ts';
 import { labelKeys, labelsOfSubject, writeLabels } from '../answer/labels.ts';
-import { byItem, type ReadRow, read, writtenBytes } from './read-row.ts';
+import { byItem, type ReadRow, read, sliced } from './read-row.ts';
 
 export const labelReads: readonly ReadRow[] = [
   byItem(nodeCalls.labels, writeLabels, labelKeys),
   read(nodeCalls.labelsOf, decodeTexts, ({ lookup }, [uri = '']) => labelsOfSubject(lookup, uri), encodeTexts),
-  writtenBytes(nodeCalls.labelers, (into, { lookup }, request) =>
-    writeLabelers(into, lookup, decodeLabelersPosition(request)),
+  sliced(nodeCalls.labelers, (into, { lookup, turn }, request) =>
+    writeLabelers(into, lookup, decodeLabelersPosition(request), turn),
   ),
 ];

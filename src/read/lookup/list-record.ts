@@ -58,7 +58,7 @@ export class OptOuts {
 }
 
 /** Members of one page where each may have opted out, which takes a look for each. */
-const checkedMembersMax = 2_000;
+const checkedMembersMax = 1_000;
 
 /** Writes a page of the DIDs of a list's members in key order, without those who opted out. */
 export function writeMemberDids(

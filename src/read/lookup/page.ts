@@ -8,10 +8,12 @@ import { ByteWriter } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { timeAt, timeBytes, writeEntryTime } from '../../base/time-bytes.ts';
 import { decodePageToken, encodePageToken } from '../../proto/page-token.ts';
-import { prefixEnd, type Row, type Table } from '../../storage/environment.ts';
+import { prefixEnd, type Row, type Scan, type Table } from '../../storage/environment.ts';
 
 /** Greater limits are lowered to this. Units: items. */
 export const pageItemsMax = 1_000;
+/** Rows that are read at once where a read may yield: some tenths of a millisecond. */
+export const stepRows = 250;
 /** No key has more after its time. Units: bytes. */
 const keyRestBytesMax = 1_280;
 
@@ -67,6 +69,35 @@ export function* walkRows(rows: Table, walk: WalkStart, limit: number): Generato
     if (left-- <= 0) return;
     yield row;
   }
+}
+
+/**
+ * Yields the rows of a range in steps of `stepRows`, without the one whose key is `after`. No scan
+ * is open between two steps, so that a sliced read may yield there.
+ */
+export function* scanSteps(
+  rows: Table,
+  range: Scan & { readonly limit: number },
+  after: Buffer | null = null,
+): Generator<readonly Row[]> {
+  let { start } = range;
+  let leftOut = after;
+  for (let left = range.limit; left > 0; ) {
+    const limit = Math.min(left, stepRows);
+    const step = [...rows.scan({ ...range, start, limit: leftOut === null ? limit : limit + 1 })];
+    if (leftOut !== null && step[0]?.key.equals(leftOut)) step.shift();
+    if (step.length > limit) step.pop();
+    if (step.length > 0) yield step;
+    if (step.length < limit) return;
+    left -= limit;
+    start = step.at(-1)!.key;
+    leftOut = start;
+  }
+}
+
+/** Like `walkRows`, in steps as `scanSteps` takes them. */
+export function walkSteps(rows: Table, { prefix, start, after }: WalkStart, limit: number): Generator<readonly Row[]> {
+  return scanSteps(rows, { start, end: prefix, isReverse: true, limit }, after);
 }
 
 /** Like `walkRows`, for rows without a value. */

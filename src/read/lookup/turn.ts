@@ -1,5 +1,6 @@
 /**
- * How long one read may hold the serving thread: `turnMsMax`, then others have their turn.
+ * How long one read may hold the serving thread: `turnMsMax` and the step that has begun by then.
+ * Then others have their turn.
  *
  * A read whose cost strangers can raise is a generator that yields when its turn is over, and goes
  * on in a later turn of the event loop. What it read before a yield may be older than what it reads
@@ -8,8 +9,8 @@
 import type { Clock } from '../../base/clock.ts';
 import { answerBytesMax } from '../../wire/partial-answer.ts';
 
-/** Half of what a request may hold the thread, since a step may take a few milliseconds. */
-export const turnMsMax = 4;
+/** A fifth of what a request may hold the thread: its last step may take milliseconds. */
+export const turnMsMax = 2;
 /** The clock is looked at after about as much work. Units: µs. */
 export const microsPerLook = 100;
 

@@ -24,7 +24,7 @@ import { decodeFeedToken, feedLimitMax, followsByNode, newestOf } from './timeli
 /** Of a list with more members, the first in the slot's order take part. */
 const membersMax = 100_000;
 /** Pages of members after the first: where many opted out, pages hold few. */
-const memberPagesMax = 50;
+const memberPagesMax = 100;
 
 /** Returns the pages of members after the token `from`; none without one. */
 async function membersAfter(from: string, listUri: string, slot: number, context: PlanContext): Promise<FollowPage[]> {

@@ -68,7 +68,7 @@ function edgeOfRecord(prefix: Buffer, { key, value }: Row): TimedEdge | undefine
 }
 
 /** Rows that one page may read in each of the two orders. */
-export const edgePageRowsMax = 3_000;
+export const edgePageRowsMax = 2_000;
 
 /**
  * Where a page begins: after the edge `key`, which may be gone.
