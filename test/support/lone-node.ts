@@ -19,8 +19,12 @@ function mapJson(slots: number, port: number): object {
   return { epoch: 1, slots, nodes: { n0: { host: '127.0.0.1', port } }, shards };
 }
 
-export async function startLoneNode(options: { slots: number; applyThreads: number }): Promise<LoneNode> {
-  const { slots, applyThreads } = options;
+export async function startLoneNode(options: {
+  slots: number;
+  applyThreads: number;
+  clusterToken?: string;
+}): Promise<LoneNode> {
+  const { slots, applyThreads, clusterToken = null } = options;
   const folder = mkdtempSync(join(tmpdir(), 'skyshard-lone-node-'));
   const registry = new Registry();
   const node = await startNode({
@@ -35,11 +39,11 @@ export async function startLoneNode(options: { slots: number; applyThreads: numb
     prefetchReads: false,
     recordCacheMib: 1,
     adminToken: null,
-    clusterToken: null,
+    clusterToken,
     registry,
   });
   const map = parseShardMap(mapJson(slots, node.port));
-  const client = new NodeClient({ map });
+  const client = new NodeClient({ map, clusterToken });
   return {
     map,
     client,
