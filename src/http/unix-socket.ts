@@ -7,26 +7,32 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 
-function isAnswered(path: string): Promise<boolean> {
+function isAlive(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
-    const done = (answered: boolean): void => {
+    const done = (alive: boolean): void => {
       socket.destroy();
-      resolve(answered);
+      resolve(alive);
     };
     socket.once('connect', () => done(true));
-    socket.once('error', () => done(false));
+    // The queue of a stuck process is full.
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => done(code === 'EAGAIN'));
   });
+}
+
+/** Errors: DataPlaneError `DataInUse` if a process listens on the Unix socket. */
+export async function requireDeadSocket(path: string): Promise<void> {
+  if (await isAlive(path)) throw new DataPlaneError('DataInUse', `a process listens on ${path}`);
 }
 
 /**
  * Makes the folder of a socket, which only this user may enter, and removes what a dead process
  * left at the path.
  *
- * Errors: DataPlaneError `DataInUse` if a process listens there.
+ * Errors: see `requireDeadSocket`.
  */
 export async function clearSocketPath(path: string): Promise<void> {
-  if (await isAnswered(path)) throw new DataPlaneError('DataInUse', `a process listens on ${path}`);
+  await requireDeadSocket(path);
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   // It may be older than this process.

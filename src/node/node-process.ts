@@ -22,6 +22,7 @@ import { reposToResyncAnswer, reposToResyncRequest } from '../wire/repos-to-resy
 import { comparePositionsRequest, positionsAnswer, positionsRequest } from '../wire/slot-positions.ts';
 import { ApplyLink, type ApplyLinkOptions } from './apply-link.ts';
 import type { ChangeOutlets } from './change-feed.ts';
+import { requireUnserved } from './data-folder.ts';
 import { didsOfSlot } from './dids-of-slot.ts';
 import { followNodeMap } from './node-map.ts';
 import { PositionComparison, type PositionComparisonOptions, positionsOf } from './position-comparison.ts';
@@ -202,13 +203,15 @@ function serveSettings(
 /**
  * Opens the node's slots and serves them.
  *
- * Errors: DataPlaneError `ConfigInvalid` if the map does not name the node or the port is taken.
+ * Errors: DataPlaneError `ConfigInvalid` if the map does not name the node or the port is taken;
+ * `DataInUse` for a folder that another process serves.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { name, dataDir, registry, serveThreads = 1 } = options;
   const map = parseShardMap(options.mapJson);
   if (!map.nodes.has(name)) throw new DataPlaneError('ConfigInvalid', `the shard map has no node "${name}"`);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  await requireUnserved(dataDir);
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
   const { note = () => {}, clock = systemClock, readMap = () => options.mapJson } = options;
