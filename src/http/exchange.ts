@@ -7,11 +7,11 @@ import type { HttpResponse } from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
 import { toDataPlaneError } from '../base/data-plane-error.ts';
 import { errorBodyOf } from './error-body.ts';
-import { type BodyBound, type BodyLimits, type BodySource, RequestBody } from './request-body.ts';
+import { type BodyBound, type BodyLimits, type BodySource, boundOfWhole, RequestBody } from './request-body.ts';
 
-/** Returns the status line with its reason phrase, as uWebSockets needs it. */
-export function statusLine(status: number): string {
-  return status === 200 ? '200 OK' : `${status} ${STATUS_CODES[status] ?? 'Client Closed Request'}`;
+/** Writes the status line with its reason phrase; uWebSockets itself writes that of 200. */
+export function writeStatus(response: HttpResponse, status: number): void {
+  if (status !== 200) response.writeStatus(`${status} ${STATUS_CODES[status] ?? 'Client Closed Request'}`);
 }
 
 /** A request and its answer, which is sent at most once. */
@@ -34,18 +34,19 @@ export class Exchange {
    * `done` gets the body, or the bound that it exceeds; it is not called if the client goes away.
    * The bytes are taken from `source`, by default the budget of the limits.
    */
-  readBody(limits: BodyLimits, done: (body: Buffer | BodyBound) => void, source?: BodySource): void {
-    const body = new RequestBody(limits, source);
-    this.#body = body;
+  readBody(limits: BodyLimits, done: (body: Buffer | BodyBound) => void, source: BodySource = limits.budget): void {
     this.#response.onData((chunk, isLast) => {
-      if (body.isDropped) return;
+      if (this.#body?.isDropped === true) return;
       // uWebSockets reuses the chunk's memory after this call.
       const copy = Buffer.allocUnsafe(chunk.byteLength);
       copy.set(new Uint8Array(chunk));
+      // Most bodies come in one chunk: they are checked, and there is nothing to count or to time.
+      if (isLast && this.#body === null) return done(boundOfWhole(copy.length, limits, source) ?? copy);
+      this.#body ??= new RequestBody(limits, source);
+      const body = this.#body;
       const bound = body.add(copy);
       if (bound !== null) done(bound);
       else if (isLast) done(body.take());
-      // Most bodies come in one chunk and need no timer.
       else body.expectRest(done);
     });
   }
@@ -60,7 +61,8 @@ export class Exchange {
   /** `isClosing` also ends the connection: needed when the request's body is not read. */
   send(status: number, contentType: string, body: Buffer | string, isClosing = false): void {
     this.answer((response) => {
-      response.writeStatus(statusLine(status)).writeHeader('content-type', contentType).end(body, isClosing);
+      writeStatus(response, status);
+      response.writeHeader('content-type', contentType).end(body, isClosing);
     });
   }
 

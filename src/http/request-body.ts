@@ -15,6 +15,8 @@ export type BodySource = {
   /** Takes bytes. Returns the limit that too few are left of, and takes nothing then; or null. */
   take(bytes: number): BudgetBound | null;
   release(bytes: number): void;
+  /** Returns the limit that too few are left of, or null, and takes nothing. */
+  boundOf(bytes: number): BudgetBound | null;
 };
 
 /** The memory that arriving bodies together may take. Units: bytes. */
@@ -33,9 +35,13 @@ export class BodyBudget implements BodySource {
   }
 
   take(bytes: number): BudgetBound | null {
-    if (this.#bytes + bytes > this.#bytesMax) return this.#bound;
-    this.#bytes += bytes;
-    return null;
+    const bound = this.boundOf(bytes);
+    if (bound === null) this.#bytes += bytes;
+    return bound;
+  }
+
+  boundOf(bytes: number): BudgetBound | null {
+    return this.#bytes + bytes > this.#bytesMax ? this.#bound : null;
   }
 
   release(bytes: number): void {
@@ -61,6 +67,14 @@ export class JointBudget implements BodySource {
     return null;
   }
 
+  boundOf(bytes: number): BudgetBound | null {
+    for (const source of this.#sources) {
+      const bound = source.boundOf(bytes);
+      if (bound !== null) return bound;
+    }
+    return null;
+  }
+
   release(bytes: number): void {
     for (const source of this.#sources) source.release(bytes);
   }
@@ -78,22 +92,43 @@ export class CallerBudgets {
   }
 
   of(caller: string): BodySource {
-    const bytesByCaller = this.#bytesByCaller;
-    return {
-      take: (bytes) => {
-        const ofCaller = (bytesByCaller.get(caller) ?? 0) + bytes;
-        if (ofCaller > this.#bytesMax) return 'arrivingBytesOfCallerMax';
-        const bound = this.#total.take(bytes);
-        if (bound === null) bytesByCaller.set(caller, ofCaller);
-        return bound;
-      },
-      release: (bytes) => {
-        this.#total.release(bytes);
-        const left = (bytesByCaller.get(caller) ?? 0) - bytes;
-        if (left > 0) bytesByCaller.set(caller, left);
-        else bytesByCaller.delete(caller);
-      },
-    };
+    return new CallerShare(caller, this.#bytesMax, this.#bytesByCaller, this.#total);
+  }
+}
+
+class CallerShare implements BodySource {
+  readonly #caller: string;
+  readonly #bytesMax: number;
+  readonly #bytesByCaller: Map<string, number>;
+  readonly #total: BodyBudget;
+
+  constructor(caller: string, bytesMax: number, bytesByCaller: Map<string, number>, total: BodyBudget) {
+    this.#caller = caller;
+    this.#bytesMax = bytesMax;
+    this.#bytesByCaller = bytesByCaller;
+    this.#total = total;
+  }
+
+  get #bytes(): number {
+    return this.#bytesByCaller.get(this.#caller) ?? 0;
+  }
+
+  take(bytes: number): BudgetBound | null {
+    const bound = this.boundOf(bytes);
+    if (bound !== null) return bound;
+    this.#bytesByCaller.set(this.#caller, this.#bytes + bytes);
+    return this.#total.take(bytes);
+  }
+
+  boundOf(bytes: number): BudgetBound | null {
+    return this.#bytes + bytes > this.#bytesMax ? 'arrivingBytesOfCallerMax' : this.#total.boundOf(bytes);
+  }
+
+  release(bytes: number): void {
+    this.#total.release(bytes);
+    const left = this.#bytes - bytes;
+    if (left > 0) this.#bytesByCaller.set(this.#caller, left);
+    else this.#bytesByCaller.delete(this.#caller);
   }
 }
 
@@ -112,6 +147,11 @@ export const bodyMsMaxDefault = 30_000;
 export function bodyBoundError(bound: BodyBound): DataPlaneError {
   const code = bound === 'bodyMsMax' ? 'DeadlineExceeded' : 'ResourceExhausted';
   return new DataPlaneError(code, `the body passes ${bound}`);
+}
+
+/** Returns the bound that a body which is there as a whole exceeds, or null. */
+export function boundOfWhole(bytes: number, { bodyBytesMax }: BodyLimits, source: BodySource): BodyBound | null {
+  return bytes > bodyBytesMax ? 'bodyBytesMax' : source.boundOf(bytes);
 }
 
 /** The chunks of one arriving body. */

@@ -3,7 +3,7 @@
  *
  * gRPC over HTTP/1.1 has no trailers here: `grpc-status` is a header, and an error is headers only.
  */
-import { Exchange, statusLine } from '../../http/exchange.ts';
+import { Exchange, writeStatus } from '../../http/exchange.ts';
 import {
   type JsonServerOptions,
   type Listener,
@@ -34,7 +34,8 @@ function sendReply(exchange: Exchange, { httpStatus, contentType, body, grpc }: 
     return;
   }
   exchange.answer((response) => {
-    response.writeStatus(statusLine(httpStatus)).writeHeader('content-type', contentType);
+    writeStatus(response, httpStatus);
+    response.writeHeader('content-type', contentType);
     response.writeHeader('grpc-status', String(grpc.status));
     if (grpc.message !== '') response.writeHeader('grpc-message', grpc.message);
     response.end(body, isClosing);

@@ -36,14 +36,14 @@ export type RpcHead = {
 export function readHead(method: string, header: HeaderReader): RpcHead | undefined {
   const protocol = protocolOf(header('content-type'));
   if (protocol === undefined) return undefined;
-  const encoding = header(protocol === 'grpc' ? 'grpc-encoding' : 'content-encoding');
+  // gRPC may name an encoding that no message uses: each message has a flag of its own.
+  const encoding = protocol === 'grpc' ? '' : header('content-encoding');
   return {
     protocol,
     method,
     timeoutHeader: header(protocol === 'grpc' ? 'grpc-timeout' : 'connect-timeout-ms'),
     caller: header('x-atlantis-caller').slice(0, callerLengthMax),
-    // gRPC may name an encoding that no message uses: each message has a flag of its own.
-    isCompressed: protocol !== 'grpc' && encoding !== '' && encoding !== 'identity',
+    isCompressed: encoding !== '' && encoding !== 'identity',
   };
 }
 
