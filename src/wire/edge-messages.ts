@@ -16,7 +16,7 @@ export const privateBit = { mute: 4, listBlocks: 8, listMutes: 16 } as const;
 
 /** The bits whose probes have a value each; those of lists are answered once for an owner. */
 export const valueBits = edgeBits | privateBit.mute;
-export const subscriptionBits = privateBit.listBlocks | privateBit.listMutes;
+const subscriptionBits = privateBit.listBlocks | privateBit.listMutes;
 const allBits = valueBits | subscriptionBits;
 
 /** The one byte by which a mute is answered. */
@@ -29,7 +29,7 @@ export const muteFlag = { muted: 1, onlyReposts: 2, onlyQuoteposts: 4 } as const
  * Owner and subject are indexes in a list of DIDs. Owners belong to the called node; subjects need
  * not.
  */
-export type EdgeProbe = { readonly owner: number; readonly kinds: number; readonly subject: number };
+export type EdgeProbe = { owner: number; kinds: number; subject: number };
 
 /** DIDs within `source`: the one with index `i` is `starts[i]..ends[i]`. */
 export type DidRanges = {
@@ -42,7 +42,11 @@ export type DidRanges = {
 const varintBytesMax = 5;
 
 /** Writes a ProbeEdgesRequest. Probes hold indexes in `listed`, which holds indexes in `dids`. */
-export function encodeProbes(dids: DidRanges, listed: readonly number[], probes: readonly EdgeProbe[]): Buffer {
+export function encodeProbes(
+  dids: DidRanges,
+  listed: readonly number[],
+  probes: readonly Readonly<EdgeProbe>[],
+): Buffer {
   const { source, starts, ends } = dids;
   let bytesMax = 1 + 2 * varintBytesMax + probes.length * (2 * varintBytesMax + 1);
   for (const index of listed) bytesMax += varintBytesMax + ends[index]! - starts[index]!;
@@ -62,14 +66,13 @@ export function encodeProbes(dids: DidRanges, listed: readonly number[], probes:
   return into.subarray(0, at);
 }
 
-/** Reads the next probe of a request that lists `didCount` DIDs. */
-export function readProbe(reader: ByteReader, didCount: number): EdgeProbe {
-  const owner = reader.varint();
-  const kinds = reader.u8();
-  const subject = reader.varint();
-  if (owner >= didCount || subject >= didCount) reader.fail('a probe names a DID that is not listed');
-  if (kinds === 0 || kinds > allBits) reader.fail(`kinds ${kinds} are unknown`);
-  return { owner, kinds, subject };
+/** Reads the next probe of a request that lists `didCount` DIDs into an object that is reused. */
+export function readProbe(reader: ByteReader, didCount: number, into: EdgeProbe): void {
+  into.owner = reader.varint();
+  into.kinds = reader.u8();
+  into.subject = reader.varint();
+  if (into.owner >= didCount || into.subject >= didCount) reader.fail('a probe names a DID that is not listed');
+  if (into.kinds === 0 || into.kinds > allBits) reader.fail(`kinds ${into.kinds} are unknown`);
 }
 
 /** Opens a ProbeEdgesRequest: a list of length-delimited DIDs, then a list of probes. */
@@ -78,10 +81,12 @@ export function openProbes(bytes: Uint8Array): ByteReader {
 }
 
 /**
- * Opens the answer to probes: length-delimited values, empty without an edge or a mute.
+ * Opens the answer to probes, of which most find nothing and are left out.
  *
- * Each probe has one for each of its `valueBits`, from the lowest up: the rkey of an edge, the
- * flags of a mute. Subscriptions to lists follow up to the end; `readSubscriptions` reads them.
+ * Each other one is a varint, by how much its index is above that of the one before (the first,
+ * -1); a byte of the `valueBits` that it found; and a length-delimited value for each bit, from the
+ * lowest up: the rkey of an edge, the flags of a mute. A 0 ends them. Subscriptions to lists follow
+ * up to the end; `readSubscriptions` reads them.
  */
 export function openProbesAnswer(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.probeEdges);
@@ -150,12 +155,13 @@ export function openListProbes(bytes: Uint8Array): ByteReader {
   return openMessage(bytes, nodeCalls.listed);
 }
 
-/** Reads a ListedAnswer: for each probe the index of the list that the subject is on, or -1. */
-export function decodeListedAnswer(bytes: Uint8Array, count: number): number[] {
-  const reader = openMessage(bytes, nodeCalls.listed);
-  const found = Array.from({ length: count }, () => reader.varint() - 1);
-  reader.end();
-  return found;
+/**
+ * Opens a ListedAnswer. Probes that found nothing are left out; each other one is a varint, by how
+ * much its index is above that of the one before (the first, -1), and the index of the list that
+ * the subject is on. A 0 ends them.
+ */
+export function openListedAnswer(bytes: Uint8Array): ByteReader {
+  return openMessage(bytes, nodeCalls.listed);
 }
 
 /**

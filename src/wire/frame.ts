@@ -23,7 +23,7 @@
 import '../base/bytes.ts';
 
 /** The first byte of a message, and part of the subprotocol, so that versions never mix. */
-export const wireVersion = 3;
+export const wireVersion = 4;
 export const wireSubprotocol = `skyshard.wire.${wireVersion}`;
 
 /** Of a method's name or an error's code, which are ASCII. */

@@ -154,7 +154,11 @@ const messages: readonly { name: string; whole: Uint8Array; decode: (bytes: Buff
     whole: encodeProbeEdges({ dids: [did, 'b'], probes: [{ owner: 0, kinds: 1, subject: 1 }] }),
     decode: decodeProbeEdges,
   },
-  { name: 'probes answer', whole: encodeProbesAnswer(['a', '']), decode: decodeProbesAnswer },
+  {
+    name: 'probes answer',
+    whole: encodeProbesAnswer([{ probe: 1, rkeys: { 1: 'a', 2: '' } }]),
+    decode: decodeProbesAnswer,
+  },
   {
     name: 'followers among',
     whole: encodeFollowersAmong({ subjects: [did], candidates: ['b'] }),

@@ -15,7 +15,6 @@ import { FieldScanner, lengthDelimitedField } from '../../src/proto/fields.ts';
 import { MessageWriter } from '../../src/proto/message-writer.ts';
 import { parseShardMap, type ShardMap } from '../../src/shardmap/shard-map.ts';
 import { slotOf } from '../../src/shardmap/slot-of.ts';
-import { privateBit } from '../../src/wire/edge-messages.ts';
 import * as feeds from '../../src/wire/feed-messages.ts';
 import { decodeFollowsOf } from '../../src/wire/follows-messages.ts';
 import { encodeLabelersPosition } from '../../src/wire/labelers-page.ts';
@@ -186,14 +185,18 @@ export class FakeNodes implements NodeCaller {
     return encodeMessage('GetFollowsResponse', { cursor: owner });
   }
 
-  readonly #rkeysOf = (kinds: number, owner: string, subject: string): string[] => {
+  readonly #rkeysOf = (kinds: number, owner: string, subject: string): Record<number, string> => {
     const { follows, blocks } = this.network;
-    const nobody: typeof blocks = new Map();
-    return [
-      ...((kinds & probeBit.follow) === 0 ? [] : [follows]),
-      ...((kinds & probeBit.block) === 0 ? [] : [blocks]),
-      ...((kinds & privateBit.mute) === 0 ? [] : [nobody]),
-    ].map((table) => table.get(owner)?.get(subject) ?? '');
+    const rkeys: Record<number, string> = {};
+    const tables = [
+      [probeBit.follow, follows],
+      [probeBit.block, blocks],
+    ] as const;
+    for (const [bit, table] of tables) {
+      const rkey = (kinds & bit) === 0 ? undefined : table.get(owner)?.get(subject);
+      if (rkey !== undefined) rkeys[bit] = rkey;
+    }
+    return rkeys;
   };
 
   readonly #answers: { readonly [method: string]: Answer } = {
@@ -250,7 +253,12 @@ export class FakeNodes implements NodeCaller {
       const { dids, probes } = messages.decodeProbeEdges(payload);
       own(probes.map(({ owner }) => dids[owner]!));
       return messages.encodeProbesAnswer(
-        probes.flatMap(({ owner, kinds, subject }) => this.#rkeysOf(kinds, dids[owner]!, dids[subject]!)),
+        probes
+          .map(({ owner, kinds, subject }, probe) => ({
+            probe,
+            rkeys: this.#rkeysOf(kinds, dids[owner]!, dids[subject]!),
+          }))
+          .filter(({ rkeys }) => Object.keys(rkeys).length > 0),
       );
     },
     'slot.followsOf': (payload, own) => {

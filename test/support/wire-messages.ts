@@ -46,22 +46,45 @@ export function encodeProbeEdges({ dids, probes }: ProbeEdgesRequest): Buffer {
 export function decodeProbeEdges(bytes: Uint8Array): ProbeEdgesRequest {
   const reader = openProbes(bytes);
   const dids = reader.texts();
-  const probes = Array.from({ length: reader.count() }, () => readProbe(reader, dids.length));
+  const probes = Array.from({ length: reader.count() }, () => {
+    const probe = { owner: 0, kinds: 0, subject: 0 };
+    readProbe(reader, dids.length, probe);
+    return probe;
+  });
   reader.end();
   return { dids, probes };
 }
 
-export function encodeProbesAnswer(rkeys: readonly string[]): Buffer {
+/** What a probe found: the rkey of an edge by its bit. */
+export type FoundEdges = { readonly probe: number; readonly rkeys: Readonly<Record<number, string>> };
+
+/** Shape: probes ascend, and each found something. */
+export function encodeProbesAnswer(found: readonly FoundEdges[]): Buffer {
   const into = new ByteWriter().u8(messageVersion);
-  for (const rkey of rkeys) into.text(rkey);
-  return into.finish();
+  let last = -1;
+  for (const { probe, rkeys } of found) {
+    into.varint(probe - last);
+    last = probe;
+    const bits = Object.keys(rkeys).map(Number);
+    into.u8(bits.reduce((kinds, bit) => kinds | bit, 0));
+    for (const bit of bits) into.text(rkeys[bit]!);
+  }
+  return into.varint(0).finish();
 }
 
-export function decodeProbesAnswer(bytes: Uint8Array): string[] {
+export function decodeProbesAnswer(bytes: Uint8Array): FoundEdges[] {
   const reader = openProbesAnswer(bytes);
-  const rkeys: string[] = [];
-  while (reader.position < reader.buffer.length) rkeys.push(reader.text());
-  return rkeys;
+  const found: FoundEdges[] = [];
+  let probe = -1;
+  for (let step = reader.varint(); step > 0; step = reader.varint()) {
+    probe += step;
+    const kinds = reader.u8();
+    const rkeys: Record<number, string> = {};
+    for (let bit = 1; bit <= kinds; bit *= 2) if ((kinds & bit) !== 0) rkeys[bit] = reader.text();
+    found.push({ probe, rkeys });
+  }
+  reader.end();
+  return found;
 }
 
 /** Asks which of `candidates` (of the called node) follow each of `subjects` (of any node). */

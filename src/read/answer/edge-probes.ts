@@ -1,7 +1,7 @@
 /** Single edges: whether an actor points at a subject, and who among many actors does. */
 
 import { didLengthMax, parseRecordUri, recordUri } from '../../atproto/compact-key.ts';
-import { allProbeBits, type EdgeKind, type EdgeSubject, edgeByKind, probedEdges } from '../../atproto/edge-kind.ts';
+import { type EdgeKind, type EdgeSubject, edgeByKind, probedEdges } from '../../atproto/edge-kind.ts';
 import type { ByteReader } from '../../base/bytes.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
 import { copyBytes } from '../../proto/fields.ts';
@@ -16,6 +16,7 @@ import {
   muteFlag,
   privateBit,
   readProbe,
+  valueBits,
   writeSubscriptions,
 } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
@@ -33,8 +34,8 @@ export function rkeyOfActorEdge(state: SlotState, did: string, kind: EdgeKind, s
 
 /** Reused once a request is answered; more than one only while reads yield. */
 const idleLists: DidList[] = [];
-/** About what a look into storage takes, and reading all subjects of an actor. */
-const micros = { row: 2, set: 5_000 } as const;
+/** About what a known lack, a look into storage and reading all subjects of an actor take. */
+const micros = { lack: 1, row: 2, set: 5_000 } as const;
 /** Looks into sets of subjects that take a microsecond. */
 const setLooksPerMicro = 8;
 
@@ -42,11 +43,11 @@ const setLooksPerMicro = 8;
 function rowOfProbe(
   cache: EdgeCache,
   dids: DidList,
-  actor: CachedActor | undefined,
+  actor: CachedActor,
   kind: ProbedKind,
   subject: number,
 ): Buffer | undefined {
-  if (actor === undefined || cache.subjectsOf(actor, kind)?.has(dids, subject) === false) return undefined;
+  if (cache.subjectsOf(actor, kind)?.has(dids, subject) === false) return undefined;
   return cache.rowOf(actor, kind, dids, subject);
 }
 
@@ -66,30 +67,78 @@ type Probing = {
   lacking: Set<SlotState> | null;
   /** Actors that may subscribe to lists, with their indexes in `dids`, by bit of the probe. */
   subscribers: Map<SubscriptionBit, Map<CachedActor, Set<number>>> | null;
-  left: number;
+  readonly count: number;
+  /** The index of the reader's probe, and of the last one that found something. */
+  next: number;
+  lastFound: number;
+  /** The probe that is being answered. */
+  readonly probe: EdgeProbe;
 };
 
 /** Answers probes until the turn is over. Returns true at the end. Hot: no generator. */
 function probeSome(probing: Probing, turn: Turn): boolean {
-  const { into, cache, reader, dids, actors } = probing;
-  const { count, source, starts, ends } = dids;
-  for (; probing.left > 0; ) {
-    probing.left--;
-    const { owner, kinds, subject } = readProbe(reader, count);
+  const { cache, reader, dids, actors, count, probe } = probing;
+  const { source, starts, ends } = dids;
+  for (; probing.next < count; ) {
+    readProbe(reader, dids.count, probe);
+    const { owner } = probe;
     if (actors[owner] === null) actors[owner] = cache.get(source, starts[owner]!, ends[owner]!);
-    const actor = actors[owner]!;
-    for (const { kind, probeBit } of probedEdges) {
-      if ((kinds & probeBit) === 0) continue;
-      const start = into.beginLengthDelimited();
-      const row = rowOfProbe(cache, dids, actor, kind, subject);
-      if (row !== undefined) appendRkey(into, row, 0);
-      else if (actor !== undefined) noteLacking(probing, actor.state);
-      into.end(start, 1);
-    }
-    const isPrivate = kinds > allProbeBits;
-    if (isPrivate) answerPrivate(probing, actor, { owner, kinds, subject });
-    if (turn.isOver(isPrivate ? 2 * micros.row : micros.row)) return false;
+    const actor = actors[owner];
+    const took = actor === undefined ? micros.row : answerProbe(probing, actor);
+    probing.next++;
+    if (turn.isOver(took)) return false;
   }
+  return true;
+}
+
+/** Answers a probe of a known actor. Returns about what that took. Units: µs. */
+function answerProbe(probing: Probing, actor: CachedActor): number {
+  const { kinds } = probing.probe;
+  const asked = kinds & ~actor.lacks;
+  let found = 0;
+  if ((asked & valueBits) !== 0) found = writeValues(probing, actor, asked);
+  // What lacks is said by a complete slot only.
+  if ((kinds & valueBits) !== found || kinds > valueBits) noteLacking(probing, actor.state);
+  if (asked === 0) return micros.lack;
+  for (const bit of subscriptionBits) if ((asked & bit) !== 0) noteSubscriber(probing, actor, bit);
+  return 2 * micros.row;
+}
+
+/** Writes the values of a probe that finds any. Returns the bits of what it found. */
+function writeValues(probing: Probing, actor: CachedActor, asked: number): number {
+  const { into, cache, dids, next, probe } = probing;
+  const start = into.length;
+  into.varint(next - probing.lastFound);
+  const foundAt = into.length;
+  into.u8(0);
+  let found = 0;
+  for (const { kind, probeBit } of probedEdges) {
+    if ((asked & probeBit) === 0) continue;
+    const row = rowOfProbe(cache, dids, actor, kind, probe.subject);
+    if (row === undefined) continue;
+    const valueStart = into.beginLengthDelimited();
+    appendRkey(into, row, 0);
+    into.end(valueStart, 1);
+    found |= probeBit;
+  }
+  if ((asked & privateBit.mute) !== 0 && writeMute(probing, actor)) found |= privateBit.mute;
+  if (found === 0) {
+    into.length = start;
+    return 0;
+  }
+  into.buffer[foundAt] = found;
+  probing.lastFound = next;
+  return found;
+}
+
+/** Writes how the owner of a probe mutes its subject. Returns false where it does not. */
+function writeMute({ into, cache, dids, probe }: Probing, actor: CachedActor): boolean {
+  const row = rowOfProbe(cache, dids, actor, 'mute', probe.subject);
+  const scope = row === undefined ? undefined : scopeOfMute(actor.state, actor.owner, row);
+  if (scope === undefined) return false;
+  const { onlyReposts, onlyQuoteposts } = scope;
+  const { muted, onlyReposts: reposts, onlyQuoteposts: quotes } = muteFlag;
+  into.u8(1).u8(muted | (onlyReposts ? reposts : 0) | (onlyQuoteposts ? quotes : 0));
   return true;
 }
 
@@ -99,31 +148,11 @@ function noteLacking(probing: Probing, state: SlotState): void {
   probing.lacking.add(state);
 }
 
-/** Writes how the owner of a probe mutes its subject, and notes whose lists are asked for. */
-function answerPrivate(probing: Probing, actor: CachedActor | undefined, { owner, kinds, subject }: EdgeProbe): void {
-  const { into, cache, dids } = probing;
-  if ((kinds & privateBit.mute) !== 0) {
-    const start = into.beginLengthDelimited();
-    const row = rowOfProbe(cache, dids, actor, 'mute', subject);
-    const scope = row === undefined ? undefined : scopeOfMute(actor!.state, actor!.owner, row);
-    if (scope !== undefined) {
-      const { onlyReposts, onlyQuoteposts } = scope;
-      const { muted, onlyReposts: reposts, onlyQuoteposts: quotes } = muteFlag;
-      into.u8(muted | (onlyReposts ? reposts : 0) | (onlyQuoteposts ? quotes : 0));
-    }
-    into.end(start, 1);
-  }
-  if (actor === undefined) return;
-  // Who has neither lists nor mutes says so by a complete slot only.
-  noteLacking(probing, actor.state);
-  for (const bit of subscriptionBits) if ((kinds & bit) !== 0) noteSubscriber(probing, actor, owner, bit);
-}
-
 /** The lists themselves are read after all probes, in steps. */
-function noteSubscriber(probing: Probing, actor: CachedActor, owner: number, bit: SubscriptionBit): void {
-  if (actor[subscriptionKind[bit]]?.count === 0) return;
+function noteSubscriber(probing: Probing, actor: CachedActor, bit: SubscriptionBit): void {
   probing.subscribers ??= new Map();
-  const { subscribers } = probing;
+  const { subscribers, probe } = probing;
+  const { owner } = probe;
   const indexesByActor = subscribers.get(bit) ?? new Map<CachedActor, Set<number>>();
   subscribers.set(bit, indexesByActor);
   const indexes = indexesByActor.get(actor);
@@ -131,18 +160,30 @@ function noteSubscriber(probing: Probing, actor: CachedActor, owner: number, bit
   else indexes.add(owner);
 }
 
-/** Answers the probes at the reader's position with rkeys, as `openProbesAnswer` reads them. */
+/** Answers the probes at the reader's position, as `openProbesAnswer` reads it. */
 export function* writeProbed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
   const dids = (idleLists.pop() ?? new DidList()).read(reader);
   const actors = new Array<CachedActor | null | undefined>(dids.count).fill(null);
-  const noted = { lacking: null, subscribers: null };
-  const probing: Probing = { into, cache, reader, dids, actors, ...noted, left: reader.count() };
+  const probing: Probing = {
+    into,
+    cache,
+    reader,
+    dids,
+    actors,
+    lacking: null,
+    subscribers: null,
+    count: reader.count(),
+    next: 0,
+    lastFound: -1,
+    probe: { owner: 0, kinds: 0, subject: 0 },
+  };
   while (!probeSome(probing, turn)) {
     dids.source = reader.own();
     yield;
   }
   reader.end();
   idleLists.push(dids);
+  into.varint(0);
   if (probing.subscribers !== null) yield* writeAllSubscriptions(into, cache, probing.subscribers, turn);
   if (probing.lacking !== null) for (const state of probing.lacking) requireWhole(state);
 }

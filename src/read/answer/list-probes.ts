@@ -3,7 +3,7 @@ import type { ByteReader } from '../../base/bytes.ts';
 import type { MessageWriter } from '../../proto/message-writer.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import type { CachedActor, EdgeCache } from '../cache/edge-cache.ts';
-import { hashOfKey, type KeyRanges } from '../cache/key-set.ts';
+import { classOfKey, hashOfKey, type KeyRanges } from '../cache/key-set.ts';
 import { requireWhole } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
 
@@ -23,12 +23,14 @@ function readDids(reader: ByteReader): Actors {
 function* readListRanges(reader: ByteReader, turn: Turn): SlicedRead<KeyRanges[]> {
   const all: KeyRanges[] = [];
   for (let listsLeft = reader.count(); listsLeft > 0; listsLeft--) {
-    const ranges = { starts: [] as number[], ends: [] as number[], hashes: [] as number[] };
+    const ranges = { starts: [] as number[], ends: [] as number[], hashes: [] as number[], classes: 0 };
     for (let left = reader.count(); left > 0; left--) {
       const start = reader.lengthDelimitedRange();
       ranges.starts.push(start);
       ranges.ends.push(reader.position);
-      ranges.hashes.push(hashOfKey(reader.buffer, start, reader.position));
+      const hash = hashOfKey(reader.buffer, start, reader.position);
+      ranges.hashes.push(hash);
+      ranges.classes |= classOfKey(hash);
     }
     all.push(ranges);
     if (turn.isOver(ranges.hashes.length)) {
@@ -67,29 +69,35 @@ function* firstStored(
   return -1;
 }
 
-/** Writes for each actor of a ListedRequest which of the lists it is on, plus one, or 0. */
+/** Answers a ListedRequest, as `openListedAnswer` reads it. */
 export function* writeListed(into: MessageWriter, cache: EdgeCache, reader: ByteReader, turn: Turn): SlicedRead<void> {
   const dids = readDids(reader);
   const lists = yield* readListRanges(reader, turn);
   dids.source = reader.buffer;
   const probing = { cache, reader, dids, turn };
   const lacking = new Set<SlotState>();
-  for (let left = reader.count(); left > 0; left--) {
-    const [subject, index] = [reader.varint(), reader.varint()];
-    const ranges = lists[index];
+  const count = reader.count();
+  let lastFound = -1;
+  for (let probe = 0; probe < count; probe++) {
+    const subject = reader.varint();
+    const ranges = lists[reader.varint()];
     if (subject >= dids.starts.length || ranges === undefined) return reader.fail('a probe names what is not listed');
     const actor = cache.get(dids.source, dids.starts[subject]!, dids.ends[subject]!);
-    const listed = actor === undefined ? null : cache.listed(actor);
     let found = -1;
-    if (listed) found = listed.firstOf(dids.source, ranges);
-    else if (actor !== undefined) found = yield* firstStored(probing, actor, ranges);
-    into.varint(found + 1);
-    if (found < 0 && actor !== undefined && !actor.state.isKnownComplete) lacking.add(actor.state);
-    if (turn.isOver(1 + Math.trunc(ranges.hashes.length / looks.cachedPerMicro)) && left > 1) {
+    if (actor !== undefined && (actor.listClasses & ranges.classes) !== 0) {
+      const listed = cache.listed(actor);
+      found = listed ? listed.firstOf(dids.source, ranges) : yield* firstStored(probing, actor, ranges);
+    }
+    if (found >= 0) {
+      into.varint(probe - lastFound).varint(found);
+      lastFound = probe;
+    } else if (actor !== undefined && !actor.state.isKnownComplete) lacking.add(actor.state);
+    if (turn.isOver(1 + Math.trunc(ranges.hashes.length / looks.cachedPerMicro)) && probe + 1 < count) {
       dids.source = reader.own();
       yield;
     }
   }
   reader.end();
+  into.varint(0);
   for (const state of lacking) requireWhole(state);
 }

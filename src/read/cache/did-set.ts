@@ -1,7 +1,7 @@
 /**
  * An immutable set of DIDs, in the compact form of keys.
  *
- * A did:plc takes about twenty bytes: its id, and its share of a hash table with open addressing.
+ * A did:plc takes about 27 bytes: its id, and its share of a hash table with open addressing.
  * Other DIDs are few and kept as strings.
  */
 import { didTag, readDid } from '../../atproto/compact-key.ts';
@@ -10,6 +10,9 @@ import { ByteReader } from '../../base/bytes.ts';
 import { type DidList, hashOfPlcId } from '../lookup/did-list.ts';
 
 const hashBits = 32;
+/** A bucket holds the index of an id + 1, above that a part of its hash that tells most others. */
+const indexBits = 16;
+const indexMask = 2 ** indexBits - 1;
 /** Maximum probe length. Units: buckets. */
 const stepsMax = 256;
 const othersMax = 256;
@@ -26,13 +29,13 @@ function isSameId(a: Buffer, aAt: number, b: Buffer, bAt: number): boolean {
 export class DidSet {
   readonly size: number;
   readonly #ids: Buffer;
-  /** The index of each bucket's id + 1, 0 in an empty bucket. At most half of them are used. */
-  readonly #buckets: Uint16Array;
+  /** 0 in an empty bucket. At most half of them are used. */
+  readonly #buckets: Int32Array;
   readonly #shift: number;
   readonly #others: ReadonlySet<string>;
 
   /** For `didSetOf` only. */
-  constructor(ids: Buffer, buckets: Uint16Array, others: ReadonlySet<string>) {
+  constructor(ids: Buffer, buckets: Int32Array, others: ReadonlySet<string>) {
     this.size = ids.length / plcIdBytes + others.size;
     this.#ids = ids;
     this.#buckets = buckets;
@@ -52,32 +55,36 @@ export class DidSet {
     if (dids.isPlc[index] === 0) return this.#others.has(dids.text(index));
     const buckets = this.#buckets;
     const mask = buckets.length - 1;
-    for (let bucket = dids.hashes[index]! >>> this.#shift; ; bucket = (bucket + 1) & mask) {
+    const hash = dids.hashes[index]!;
+    const part = hash << indexBits;
+    for (let bucket = hash >>> this.#shift; ; bucket = (bucket + 1) & mask) {
       const entry = buckets[bucket]!;
       if (entry === 0) return false;
-      if (isSameId(this.#ids, (entry - 1) * plcIdBytes, dids.ids, index * plcIdBytes)) return true;
+      if (((entry ^ part) & ~indexMask) !== 0) continue;
+      if (isSameId(this.#ids, ((entry & indexMask) - 1) * plcIdBytes, dids.ids, index * plcIdBytes)) return true;
     }
   }
 }
 
 /** Returns a hash table of the ids; null when a probe sequence would get too long. */
-function bucketsOf(ids: Buffer): Uint16Array | null {
+function bucketsOf(ids: Buffer): Int32Array | null {
   const count = ids.length / plcIdBytes;
   const bits = Math.max(1, Math.ceil(Math.log2(count * 2)));
-  const buckets = new Uint16Array(2 ** bits);
+  const buckets = new Int32Array(2 ** bits);
   for (let index = 0; index < count; index++) {
-    let bucket = hashOfPlcId(ids, index * plcIdBytes) >>> (hashBits - bits);
+    const hash = hashOfPlcId(ids, index * plcIdBytes);
+    let bucket = hash >>> (hashBits - bits);
     for (let steps = 0; buckets[bucket] !== 0; steps++) {
       if (steps === stepsMax) return null;
       bucket = (bucket + 1) & (buckets.length - 1);
     }
-    buckets[bucket] = index + 1;
+    buckets[bucket] = (hash << indexBits) | (index + 1);
   }
   return buckets;
 }
 
 /** Shared, since most actors block nobody. */
-const noDids = new DidSet(Buffer.alloc(0), new Uint16Array(2), noTexts);
+const noDids = new DidSet(Buffer.alloc(0), new Int32Array(2), noTexts);
 
 /**
  * Returns the set of the DIDs that `writeDid` wrote at offset `at` of each key.

@@ -9,13 +9,13 @@
 
 import { didLengthMax, didTag } from '../../atproto/compact-key.ts';
 import { plcIdBytes } from '../../atproto/did-plc.ts';
-import type { ProbedEdgeKind } from '../../atproto/edge-kind.ts';
+import { type ProbedEdgeKind, probeBit } from '../../atproto/edge-kind.ts';
 import { actorEdgeSubjectKeyRest, edgeBySubjectPrefix } from '../../slot/table/edge-by-subject.ts';
 import { incomingActorPrefix, listEndOfKey } from '../../slot/table/incoming-edge.ts';
 import { mutePrefix } from '../../slot/table/mute.ts';
 import type { SlotState } from '../../slot/table/slot-state.ts';
 import { prefixEnd } from '../../storage/environment.ts';
-import type { RawLists } from '../../wire/edge-messages.ts';
+import { privateBit, type RawLists } from '../../wire/edge-messages.ts';
 import type { DidList } from '../lookup/did-list.ts';
 import { blockedListsOf, mutedListsOf } from '../lookup/list-subscriptions.ts';
 import { scanSteps } from '../lookup/page.ts';
@@ -23,7 +23,7 @@ import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import type { SlicedRead, Turn } from '../lookup/turn.ts';
 import { type DidSet, didSetOf } from './did-set.ts';
 import { GenerationalCache } from './generational-cache.ts';
-import { type KeySet, keySetOf } from './key-set.ts';
+import { allKeyClasses, type KeySet, keySetOf } from './key-set.ts';
 
 const capacityBytesDefault = 96 * 2 ** 20;
 /** A cached actor without its edges. */
@@ -44,17 +44,26 @@ const listsBytes = 192;
 /** Whom an actor points at, in public or private. */
 export type ProbedKind = ProbedEdgeKind | 'mute';
 
+const bitOfKind = { ...probeBit, mute: privateBit.mute } as const;
+
 /** Whether an actor blocks or mutes the members of the lists to which it subscribes. */
 export type SubscriptionKind = 'blockedLists' | 'mutedLists';
 
+const bitOfSubscription = { blockedLists: privateBit.listBlocks, mutedLists: privateBit.listMutes } as const;
+
+/** What most probes need comes first, so that it is in one line of the processor's cache. */
 export type CachedActor = {
-  readonly did: string;
   readonly state: SlotState;
-  readonly owner: number;
+  /** The bits of probes that are known to find nothing, whatever their subject. */
+  lacks: number;
+  /** The classes of the lists that the actor is on, see `KeySet`; all until these are read. */
+  listClasses: number;
   /** Messages that asked about the actor. */
   hits: number;
+  readonly owner: number;
+  readonly did: string;
   /** Whom the actor points at by kind: undefined until that is read, null when it is not cached. */
-  readonly subjects: { [kind in ProbedKind]?: DidSet | null };
+  readonly subjects: { [kind in ProbedKind]: DidSet | null | undefined };
   /** The lists to which it subscribes; undefined until they are read. */
   blockedLists: RawLists | undefined;
   mutedLists: RawLists | undefined;
@@ -103,8 +112,19 @@ export class EdgeCache {
     const state = this.#lookup.stateOf(did);
     const owner = ownerOfDid(state, did);
     if (owner === undefined) return undefined;
-    const lists = { blockedLists: undefined, mutedLists: undefined, listed: undefined, listedMax: 0 };
-    const actor: CachedActor = { did, state, owner, hits: 0, subjects: {}, ...lists };
+    const actor: CachedActor = {
+      state,
+      lacks: 0,
+      listClasses: allKeyClasses,
+      hits: 0,
+      owner,
+      did,
+      subjects: { follow: undefined, block: undefined, mute: undefined },
+      blockedLists: undefined,
+      mutedLists: undefined,
+      listed: undefined,
+      listedMax: 0,
+    };
     this.#set(actor);
     return actor;
   }
@@ -136,8 +156,10 @@ export class EdgeCache {
     const subjects = keys.length > edgesMax ? null : didSetOf(keys, prefix.length);
     const isAdmitted = subjects !== null && this.cache.admits(bytesOf(actor) + subjects.bytes);
     actor.subjects[kind] = isAdmitted ? subjects : null;
-    if (isAdmitted) this.#setAgain(actor);
-    return isAdmitted ? subjects : null;
+    if (!isAdmitted) return null;
+    if (subjects.size === 0) actor.lacks |= bitOfKind[kind];
+    this.#setAgain(actor);
+    return subjects;
   }
 
   /** Returns the volatile row of an actor's edge to, or mute of, the list's DID with this index. */
@@ -164,6 +186,7 @@ export class EdgeCache {
     const lists = yield* read(actor.state, actor.owner, turn);
     actor[kind] = lists;
     if (lists.count > 0) this.#setAgain(actor);
+    else actor.lacks |= bitOfSubscription[kind];
     return lists;
   }
 
@@ -185,6 +208,7 @@ export class EdgeCache {
     }
     actor.listedMax = max;
     actor.listed = keys.length > max ? null : keySetOf(keys);
+    if (actor.listed !== null) actor.listClasses = actor.listed.classes;
     if (keys.length > 0) this.#setAgain(actor);
     return actor.listed;
   }

@@ -10,11 +10,20 @@ export function hashOfKey(source: Buffer, start: number, end: number): number {
   return xxh32(source.subarray(start, end)) | 0;
 }
 
-/** Keys to look for: ranges of their bytes in a message, and their hashes. */
+/** All classes of keys, as bits. */
+export const allKeyClasses = -1;
+
+/** Returns the bit of a key's class, one of 32: sets without a class have none of its keys. */
+export function classOfKey(hash: number): number {
+  return 1 << (hash & 31);
+}
+
+/** Keys to look for: ranges of their bytes in a message, their hashes, and the classes of all. */
 export type KeyRanges = {
   readonly starts: readonly number[];
   readonly ends: readonly number[];
   readonly hashes: readonly number[];
+  readonly classes: number;
 };
 
 export class KeySet {
@@ -33,6 +42,11 @@ export class KeySet {
   /** The memory that the set takes; 0 for the shared empty one. */
   get bytes(): number {
     return this.#hashes.length === 0 ? 0 : setBytes + this.#keys.length + keyBytes * this.#hashes.length;
+  }
+
+  /** The bits of the classes of all keys. */
+  get classes(): number {
+    return this.#hashes.reduce((bits, hash) => bits | classOfKey(hash), 0);
   }
 
   /** Returns the index of the first of some keys in `source` that the set contains, or -1. */

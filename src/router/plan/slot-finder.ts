@@ -15,6 +15,13 @@ import { slotOf } from '../../shardmap/slot-of.ts';
 const noSlot = -1;
 export const malformedKey = -2;
 
+/** What is known of nodes, as of a `FanOut`. */
+type SlotNodes = {
+  readonly map: { readonly slots: number };
+  readonly nodeBySlot: Uint16Array;
+  readonly nodeNames: readonly string[];
+};
+
 const slash = 47;
 const uriHead = Buffer.from('at://', 'latin1');
 const letters = new Int32Array(plcLetterWords);
@@ -41,6 +48,20 @@ export function slotOfDidText(did: string, slots: number): number {
 export function slotOfDid(source: Buffer, start: number, end: number, slots: number): number {
   if (end - start === plcDidLength && isPlcAt(source, start)) return slotOfPlc(source, start, slots);
   return end - start > didLengthMax ? malformedKey : slotOfDidText(source.utf8Slice(start, end), slots);
+}
+
+/** Returns the node that serves the DID at `source[start..end)`, or malformedKey. */
+export function nodeOfDid(
+  source: Buffer,
+  start: number,
+  end: number,
+  { map, nodeBySlot, nodeNames }: SlotNodes,
+): number {
+  const isPlc = end - start === plcDidLength && isPlcAt(source, start);
+  // A single node serves it whichever its slot is, which costs more to find out.
+  if (isPlc && nodeNames.length === 1) return 0;
+  const slot = isPlc ? slotOfPlc(source, start, map.slots) : slotOfDid(source, start, end, map.slots);
+  return slot < 0 ? malformedKey : nodeBySlot[slot]!;
 }
 
 function slotOfUriText(uri: string, slots: number): number {

@@ -6,6 +6,7 @@
 import { probedEdges } from '../../atproto/edge-kind.ts';
 import type { ByteReader } from '../../base/bytes.ts';
 import { varintBytes, writeVarint } from '../../base/varint.ts';
+import { copyBytes } from '../../proto/fields.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import {
   type DidRanges,
@@ -19,15 +20,16 @@ import {
 } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import type { FanOut } from '../plan/fan-out.ts';
-import { slotOfDid } from '../plan/slot-finder.ts';
+import { nodeOfDid } from '../plan/slot-finder.ts';
 
 /** The part of an edge's URI between DID and rkey. */
 const pathByKind: { readonly [bit: number]: Buffer } = Object.fromEntries(
   probedEdges.map((edge) => [edge.probeBit, Buffer.from(`/${edge.collection}/`)]),
 );
 const uriHead = Buffer.from('at://');
-/** Entries for values of each probe; a kind's is at its bit - 1, so some stay empty. */
-const rkeysPerProbe = Math.max(...probedEdges.map((edge) => edge.probeBit), privateBit.mute);
+/** Entries for the values of a probe; a kind's is at its bit, so some stay empty. */
+const entriesPerFound = valueBits + 1;
+const noEntries: readonly number[] = new Array<number>(entriesPerFound).fill(0);
 
 /** The message to one node. */
 type NodeProbes = {
@@ -58,11 +60,12 @@ export class EdgeProbes {
   readonly #batchByNode: (NodeProbes | undefined)[] = [];
   /** By probe: the id of a DID. */
   readonly #owners: number[] = [];
-  /** By probe: the answer that holds its rkeys. */
+  /** By probe: where its values begin in the next three; the first ones there are of none. */
+  #entriesOf = new Int32Array(0);
+  /** Above that by the bit of a kind: the range of its value in an answer, empty without one. */
+  readonly #valueStarts: number[] = [...noEntries];
+  readonly #valueEnds: number[] = [...noEntries];
   readonly #answers: Buffer[] = [];
-  /** By probe and kind: the range of the rkey in that answer, empty without an edge. */
-  #rkeyStarts = new Int32Array(0);
-  #rkeyEnds = new Int32Array(0);
   /** Of the owners of probes that ask for lists; those without any are left out. */
   readonly subscriptions: ListSubscriptions[] = [];
 
@@ -74,8 +77,7 @@ export class EdgeProbes {
 
   /** Adds the DID at `start..end` of the request; all precede the first probe. Returns its id. */
   did(start: number, end: number): number {
-    const slot = slotOfDid(this.#source, start, end, this.#fanOut.map.slots);
-    this.#nodes.push(slot < 0 ? -1 : this.#fanOut.nodeBySlot[slot]!);
+    this.#nodes.push(nodeOfDid(this.#source, start, end, this.#fanOut));
     this.#starts.push(start);
     return this.#ends.push(end) - 1;
   }
@@ -114,26 +116,21 @@ export class EdgeProbes {
       payload: encodeProbes(dids, listed, probes),
     }));
     const answers = await this.#fanOut.askAll(nodeCalls.probeEdges, subRequests, deadlineMs);
-    const rkeys = this.#owners.length * rkeysPerProbe;
-    this.#rkeyStarts = new Int32Array(rkeys);
-    this.#rkeyEnds = new Int32Array(rkeys);
+    this.#entriesOf = new Int32Array(this.#owners.length);
     for (let index = 0; index < batches.length; index++) this.#takeAnswer(batches[index]!, answers[index]!);
   }
 
-  /** Errors: DataPlaneError `Internal` if the node answered too few or too many. */
+  /** Errors: DataPlaneError `Internal` if the node answered what was not asked. */
   #takeAnswer(batch: NodeProbes, answer: Uint8Array): void {
     const { probes, probeIds } = batch;
     const reader = openProbesAnswer(answer);
-    for (let index = 0; index < probeIds.length; index++) {
-      const probe = probeIds[index]!;
-      const { kinds } = probes[index]!;
-      for (let kind = 1; kind <= valueBits; kind *= 2) {
-        if ((kinds & kind) === 0) continue;
-        const at = probe * rkeysPerProbe + kind - 1;
-        this.#rkeyStarts[at] = reader.lengthDelimitedRange();
-        this.#rkeyEnds[at] = reader.position;
-      }
-      this.#answers[probe] = reader.buffer;
+    let index = -1;
+    for (let step = reader.varint(); step > 0; step = reader.varint()) {
+      index += step;
+      const kinds = reader.u8();
+      if (index >= probes.length || (kinds & ~probes[index]!.kinds) !== 0)
+        reader.fail('a value that was not asked for');
+      this.#takeValues(probeIds[index]!, kinds, reader);
     }
     for (const { owners, bit, lists } of readSubscriptions(reader)) {
       for (const owner of owners) this.subscriptions.push({ did: idOf(batch, owner, reader), bit, lists });
@@ -141,17 +138,35 @@ export class EdgeProbes {
     reader.end();
   }
 
+  #takeValues(probe: number, kinds: number, reader: ByteReader): void {
+    const entries = this.#valueStarts.length;
+    this.#entriesOf[probe] = entries;
+    this.#valueStarts.push(...noEntries);
+    this.#valueEnds.push(...noEntries);
+    this.#answers[entries] = reader.buffer;
+    for (let kind = 1; kind <= valueBits; kind *= 2) {
+      if ((kinds & kind) === 0) continue;
+      this.#valueStarts[entries + kind] = reader.lengthDelimitedRange();
+      this.#valueEnds[entries + kind] = reader.position;
+    }
+  }
+
+  /** True when a probe found an edge or a mute. */
+  hasFound(probe: number): boolean {
+    return this.#entriesOf[probe] !== 0;
+  }
+
   /** Returns the flags of a mute, 0 without one. */
   muteFlags(probe: number): number {
-    const at = probe * rkeysPerProbe + privateBit.mute - 1;
-    const start = this.#rkeyStarts[at]!;
-    return this.#rkeyEnds[at] === start ? 0 : this.#answers[probe]![start]!;
+    const entries = this.#entriesOf[probe]!;
+    const start = this.#valueStarts[entries + privateBit.mute]!;
+    return this.#valueEnds[entries + privateBit.mute] === start ? 0 : this.#answers[entries]![start]!;
   }
 
   /** Returns the length of the URI of an edge's record, or 0 without an edge. `kind` is one bit. */
   uriBytes(probe: number, kind: number): number {
-    const at = probe * rkeysPerProbe + kind - 1;
-    const rkeyBytes = this.#rkeyEnds[at]! - this.#rkeyStarts[at]!;
+    const at = this.#entriesOf[probe]! + kind;
+    const rkeyBytes = this.#valueEnds[at]! - this.#valueStarts[at]!;
     if (rkeyBytes === 0) return 0;
     const owner = this.#owners[probe]!;
     return uriHead.length + this.#ends[owner]! - this.#starts[owner]! + pathByKind[kind]!.length + rkeyBytes;
@@ -168,12 +183,13 @@ export class EdgeProbes {
     const bytes = this.uriBytes(probe, kind);
     if (bytes === 0) return position;
     const owner = this.#owners[probe]!;
-    const rkeyAt = probe * rkeysPerProbe + kind - 1;
+    const entries = this.#entriesOf[probe]!;
     let at = writeVarint(into, position, number * 8 + wireType.lengthDelimited);
     at = writeVarint(into, at, bytes);
     at += uriHead.copy(into, at);
-    at += this.#source.copy(into, at, this.#starts[owner]!, this.#ends[owner]!);
+    at = copyBytes(into, at, this.#source, this.#starts[owner]!, this.#ends[owner]!);
     at += pathByKind[kind]!.copy(into, at);
-    return at + this.#answers[probe]!.copy(into, at, this.#rkeyStarts[rkeyAt]!, this.#rkeyEnds[rkeyAt]!);
+    const [start, end] = [this.#valueStarts[entries + kind]!, this.#valueEnds[entries + kind]!];
+    return copyBytes(into, at, this.#answers[entries]!, start, end);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { readRecordRef, recordUri } from '../../atproto/compact-key.ts';
 import { DataPlaneError } from '../../base/data-plane-error.ts';
-import { decodeListedAnswer, encodeListProbes, type ListProbe, type RawLists } from '../../wire/edge-messages.ts';
+import { encodeListProbes, type ListProbe, openListedAnswer, type RawLists } from '../../wire/edge-messages.ts';
 import { nodeCalls } from '../../wire/node-calls.ts';
 import { peerReader } from '../../wire/peer-bytes.ts';
 import type { PlanContext } from '../plan/plan.ts';
@@ -18,7 +18,8 @@ const looksMax = 2_000_000;
 type NodeProbes = {
   readonly node: number;
   readonly listed: number[];
-  readonly indexOfDid: Map<number, number>;
+  /** By id of a DID: its index in `listed`, or -1. */
+  readonly indexOfDid: Int32Array;
   readonly lists: RawLists[];
   readonly probes: ListProbe[];
   readonly probeIds: number[];
@@ -39,11 +40,11 @@ export function listUrisOf({ bytes, count }: RawLists): string[] {
   );
 }
 
-function indexIn<Value>(indexes: Map<Value, number>, values: Value[], value: Value): number {
-  let index = indexes.get(value);
+function indexIn(indexes: Map<RawLists, number>, all: RawLists[], lists: RawLists): number {
+  let index = indexes.get(lists);
   if (index === undefined) {
-    index = values.push(value) - 1;
-    indexes.set(value, index);
+    index = all.push(lists) - 1;
+    indexes.set(lists, index);
   }
   return index;
 }
@@ -53,7 +54,8 @@ export class ListProbes {
   readonly #dids: EdgeProbes['dids'];
   readonly #batchByNode: (NodeProbes & { readonly indexOfLists: Map<RawLists, number> })[] = [];
   readonly #listsOf: RawLists[] = [];
-  readonly #found: number[] = [];
+  /** The probes that found a list, and the index of it. */
+  readonly #found = new Map<number, number>();
   #looks = 0;
 
   /** The actors are those of probes of edges. */
@@ -64,16 +66,16 @@ export class ListProbes {
   /** Adds a probe of the DID with id `subject`, and returns the probe's id. */
   add(subject: number, lists: RawLists): number {
     const probe = this.#listsOf.push(lists) - 1;
-    this.#found.push(-1);
     const node = this.#dids.nodes[subject]!;
     if (node < 0) return probe;
     let batch = this.#batchByNode[node];
     if (batch === undefined) {
-      batch = { node, listed: [], indexOfDid: new Map(), lists: [], indexOfLists: new Map(), probes: [], probeIds: [] };
+      const indexOfDid = new Int32Array(this.#dids.nodes.length).fill(-1);
+      batch = { node, listed: [], indexOfDid, lists: [], indexOfLists: new Map(), probes: [], probeIds: [] };
       this.#batchByNode[node] = batch;
     }
-    const index = indexIn(batch.indexOfDid, batch.listed, subject);
-    batch.probes.push({ subject: index, lists: indexIn(batch.indexOfLists, batch.lists, lists) });
+    if (batch.indexOfDid[subject]! < 0) batch.indexOfDid[subject] = batch.listed.push(subject) - 1;
+    batch.probes.push({ subject: batch.indexOfDid[subject]!, lists: indexIn(batch.indexOfLists, batch.lists, lists) });
     batch.probeIds.push(probe);
     this.#looks += lists.count;
     return probe;
@@ -90,23 +92,25 @@ export class ListProbes {
       payload: encodeListProbes(this.#dids, listed, lists, probes),
     }));
     const answers = await fanOut.askAll(nodeCalls.listed, subRequests, deadlineMs);
-    for (let index = 0; index < batches.length; index++) {
-      const { probeIds } = batches[index]!;
-      const found = decodeListedAnswer(answers[index]!, probeIds.length);
-      for (let at = 0; at < probeIds.length; at++) this.#take(probeIds[at]!, found[at]!);
+    for (let index = 0; index < batches.length; index++) this.#takeAnswer(batches[index]!, answers[index]!);
+  }
+
+  /** Errors: DataPlaneError `Internal` if the node answered what was not asked. */
+  #takeAnswer({ probeIds }: NodeProbes, answer: Uint8Array): void {
+    const reader = openListedAnswer(answer);
+    let index = -1;
+    for (let step = reader.varint(); step > 0; step = reader.varint()) {
+      index += step;
+      const probe = probeIds[index] ?? reader.fail('a probe that was not sent');
+      const list = reader.varint();
+      if (list >= this.#listsOf[probe]!.count) reader.fail('a list that was not asked for');
+      this.#found.set(probe, list);
     }
+    reader.end();
   }
 
-  #take(probe: number, found: number): void {
-    if (found >= this.#listsOf[probe]!.count)
-      throw new DataPlaneError('Internal', `${nodeCalls.listed}: a node found a list that was not asked for`);
-    this.#found[probe] = found;
-  }
-
-  /** Returns the URI of the list that a probe found, or ''. */
-  listUri(probe: number): string {
-    const found = this.#found[probe]!;
-    if (found < 0) return '';
-    return listUriOf(this.#listsOf[probe]!, found);
+  /** Yields the probes that found a list, and its URI. */
+  *found(): Generator<[probe: number, uri: string]> {
+    for (const [probe, list] of this.#found) yield [probe, listUriOf(this.#listsOf[probe]!, list)];
   }
 }

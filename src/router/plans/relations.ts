@@ -11,7 +11,7 @@ import { encodeMessage } from '../../proto/codec.ts';
 import { FieldScanner, lengthDelimitedField } from '../../proto/fields.ts';
 import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
-import { muteFlag, privateBit } from '../../wire/edge-messages.ts';
+import { muteFlag, privateBit, type RawLists } from '../../wire/edge-messages.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults, requireItemsMax } from '../plan/plan.ts';
 import { actorAndTargets, type Ranges, requireLengthDelimited, scanActors } from './actor-ranges.ts';
 import { EdgeProbes } from './edge-probes.ts';
@@ -40,31 +40,30 @@ async function listsBetween(
 ): Promise<(PairLists | undefined)[]> {
   const found = new Array<PairLists | undefined>(pairs.length).fill(undefined);
   if (probes.subscriptions.length === 0) return found;
-  const listsOf = new Map(probes.subscriptions.map(({ did, bit, lists }) => [did * subscriptionKinds + bit, lists]));
+  const listsOf = new Map<number, (RawLists | undefined)[]>();
+  for (const bit of [listBlocks, listMutes]) listsOf.set(bit, new Array(probes.dids.nodes.length).fill(undefined));
+  for (const { did, bit, lists } of probes.subscriptions) listsOf.get(bit)![did] = lists;
+  const [blocked, muted] = [listsOf.get(listBlocks)!, listsOf.get(listMutes)!];
   const listProbes = new ListProbes(probes);
-  const asked: { readonly pair: number; readonly field: keyof PairLists; readonly probe: number }[] = [];
-  const add = (pair: number, field: keyof PairLists, owner: number, bit: number, subject: number): void => {
-    const lists = listsOf.get(owner * subscriptionKinds + bit);
-    if (lists !== undefined) asked.push({ pair, field, probe: listProbes.add(subject, lists) });
+  /** By probe. */
+  const asked: { readonly pair: number; readonly field: keyof PairLists }[] = [];
+  const add = (pair: number, field: keyof PairLists, lists: RawLists | undefined, subject: number): void => {
+    if (lists !== undefined) asked[listProbes.add(subject, lists)] = { pair, field };
   };
   for (let index = 0; index < pairs.length; index++) {
     const { a, b } = pairs[index]!;
-    add(index, 'blockingByList', a, listBlocks, b);
-    add(index, 'blockedByList', b, listBlocks, a);
-    add(index, 'mutedByList', a, listMutes, b);
+    add(index, 'blockingByList', blocked[a], b);
+    add(index, 'blockedByList', blocked[b], a);
+    add(index, 'mutedByList', muted[a], b);
   }
   await listProbes.ask(context);
-  for (const { pair, field, probe } of asked) {
-    const uri = listProbes.listUri(probe);
-    if (uri === '') continue;
+  for (const [probe, uri] of listProbes.found()) {
+    const { pair, field } = asked[probe]!;
     found[pair] ??= { blockingByList: '', blockedByList: '', mutedByList: '' };
     found[pair][field] = uri;
   }
   return found;
 }
-
-/** Above the bits of subscriptions. */
-const subscriptionKinds = 2 * listMutes;
 
 const noFields: Uint8Array = Buffer.alloc(0);
 
@@ -115,6 +114,7 @@ function writeMessages(
 ): Buffer {
   const messageBytes = pairs.map((pair, index) => {
     let bytes = more[index]!.length;
+    if (!probes.hasFound(pair.forward) && !probes.hasFound(pair.reverse)) return bytes;
     for (const { direction, kind } of fields) bytes += probes.uriFieldBytes(pair[direction], kind);
     return bytes;
   });

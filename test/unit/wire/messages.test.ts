@@ -34,6 +34,18 @@ const probes = fc.array(text, { minLength: 1, maxLength: 10 }).chain((dids) =>
   }),
 );
 
+/** What probes found, in the order of the probes. */
+const foundEdges = fc
+  .array(fc.record({ step: fc.integer({ min: 1, max: 300 }), kinds: fc.integer({ min: 1, max: 7 }), rkey: text }))
+  .map((steps) => {
+    let probe = -1;
+    return steps.map(({ step, kinds, rkey }) => {
+      probe += step;
+      const bits = [1, 2, 4].filter((bit) => (kinds & bit) !== 0);
+      return { probe, rkeys: Object.fromEntries(bits.map((bit) => [bit, `${rkey}${bit}`])) };
+    });
+  });
+
 type Codec = {
   readonly name: string;
   readonly check: fc.IProperty<[unknown]>;
@@ -61,7 +73,7 @@ const feedItem = fc.record({
 const codecs: readonly Codec[] = [
   codec('texts', texts, encodeTexts, decodeTexts),
   codec('probeEdges', probes, messages.encodeProbeEdges, messages.decodeProbeEdges),
-  codec('probeEdges answer', texts, messages.encodeProbesAnswer, messages.decodeProbesAnswer),
+  codec('probeEdges answer', foundEdges, messages.encodeProbesAnswer, messages.decodeProbesAnswer),
   codec('followsOf', fc.record({ did: text, after: text, limit: index }), encodeFollowsOf, decodeFollowsOf),
   codec(
     'followsOf answer',
