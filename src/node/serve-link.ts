@@ -55,7 +55,7 @@ export class ServeLink implements AsyncDisposable {
     };
     this.#worker = new Worker(new URL('./serve-thread.ts', import.meta.url), {
       workerData,
-      transferList: [...thread.feeds.ports],
+      transferList: [...thread.feeds.ports, ...thread.exchange.ports.filter((port) => port !== null)],
       name: 'skyshard-serve',
     });
     this.#worker.on('message', (message: FromServeThread) => {

@@ -1,6 +1,7 @@
 /** Messages between a node's main thread and the serving threads that are workers. */
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { ErrorCode } from '../base/data-plane-error.ts';
+import type { ExchangeEnds } from './call-exchange.ts';
 import type { ChangeOutlets } from './change-feed.ts';
 import type { ServeSettings } from './serving-thread.ts';
 
@@ -13,6 +14,7 @@ export type ServeThreadOptions = {
   readonly controlCalls: readonly string[];
   readonly asksIngest: boolean;
   readonly feeds: ChangeOutlets;
+  readonly exchange: ExchangeEnds;
   /** Names the thread in metrics. */
   readonly thread: number;
 };

@@ -102,7 +102,7 @@ function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOp
 }
 
 async function run(options: ServeThreadOptions): Promise<void> {
-  const { settings, mapJson, feeds, thread } = options;
+  const { settings, mapJson, feeds, exchange, thread } = options;
   const registry = new Registry();
   registry.setDefaultLabels({ thread: String(thread) });
   const main = new MainThread(mapJson);
@@ -112,6 +112,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
     control: controlOf(main, options),
     beforeRead: () => inlet.catchUp(),
     writes: sharedWriteCount(feeds.counts),
+    exchange,
     registry,
     onFault: (error, method) => post({ type: 'fault', message: `${method}: ${error.message}` }),
     note: (message) => post({ type: 'note', message }),

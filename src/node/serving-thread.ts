@@ -8,10 +8,12 @@ import { readFileSync } from 'node:fs';
 import type { Registry } from 'prom-client';
 import type { Clock } from '../base/clock.ts';
 import type { InvariantError } from '../base/invariant.ts';
+import { seededRandom } from '../base/seeded-random.ts';
 import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts';
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
+import { type CallSharing, replyTo } from '../router/edge/rpc-endpoint.ts';
 import { type LookUpSettings, startLookingUpRouter } from '../router/looking-up-router.ts';
-import type { WriteCount } from '../router/plan/service-router.ts';
+import type { ServiceRouter, WriteCount } from '../router/plan/service-router.ts';
 import type { AskingIngest, RunningRouter } from '../router/router-server.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
@@ -19,6 +21,7 @@ import { nodeCalls } from '../wire/node-calls.ts';
 import { NodeClient } from '../wire/node-client.ts';
 import { unixPathBytesMax } from '../wire/unix-offer.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
+import { CallExchange, type ExchangeEnds } from './call-exchange.ts';
 import { type RunningServing, startServing } from './serving.ts';
 import type { SlotReader } from './slot-reader.ts';
 
@@ -80,6 +83,8 @@ export type ServingParts = {
   readonly beforeRead?: (() => void) | undefined;
   /** Of the routers of all threads. */
   readonly writes: WriteCount;
+  /** Null for a single thread. */
+  readonly exchange: ExchangeEnds | null;
   readonly registry: Registry;
   readonly onFault: (error: InvariantError, method: string) => void;
   readonly note: (message: string, fields: Record<string, unknown>) => void;
@@ -96,6 +101,10 @@ function withHook(beforeRead: () => void, handlers: Iterable<[string, CallHandle
   ]);
 }
 
+function sharingOver(ends: ExchangeEnds, clock: Clock): (router: ServiceRouter) => CallSharing {
+  return (router) => new CallExchange(ends, (head, body) => replyTo(router, head, body), seededRandom(clock.nowMs()));
+}
+
 type Edge = { readonly router: RunningRouter; readonly others: NodeClient };
 
 async function startEdge(
@@ -104,7 +113,7 @@ async function startEdge(
   parts: ServingParts,
   serving: RunningServing,
 ): Promise<Edge> {
-  const { control, writes, registry, clock, note, onFault } = parts;
+  const { control, writes, exchange, registry, clock, note, onFault } = parts;
   const { name, clusterToken, adminToken, allowedHosts, reusePort, shareOfLimits } = settings;
   const map = control.map();
   const others = new NodeClient({
@@ -128,6 +137,7 @@ async function startEdge(
     http2Port: edge.http2Port,
     reusePort,
     shareOfLimits,
+    ...(exchange === null ? {} : { shareCalls: sharingOver(exchange, clock) }),
     adminToken,
     reloadMap: control.reload,
     ...control.askingIngest,

@@ -9,6 +9,7 @@ import { AggregatorRegistry, type Registry } from 'prom-client';
 import { lockPort } from '../http/port-lock.ts';
 import type { WriteCount } from '../router/plan/service-router.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
+import { exchangeEnds } from './call-exchange.ts';
 import { type ChangeOutlets, sharedCounts, sharedWriteCount } from './change-feed.ts';
 import { wireSocketPath } from './data-folder.ts';
 import { ServeLink } from './serve-link.ts';
@@ -37,7 +38,7 @@ export function feedsBetween(applyThreads: number, serveThreads: number): Feeds 
   return { outlets: outlets.map(withCount), inlets: inlets.map(withCount), writes: sharedWriteCount(counts) };
 }
 
-export type ServingThreadsOptions = Omit<ServingParts, 'beforeRead'> & {
+export type ServingThreadsOptions = Omit<ServingParts, 'beforeRead' | 'exchange'> & {
   readonly settings: Omit<ServeSettings, 'reusePort' | 'shareOfLimits' | 'unixPath'>;
   /** The map that the node starts with. */
   readonly mapJson: unknown;
@@ -77,7 +78,7 @@ export class ServingThreads implements AsyncDisposable {
     const unixPathOf = (thread: number): string => wireSocketPath(settings.dataDir, thread);
     if (inlets.length === 0) {
       const alone = { ...settings, reusePort: false, shareOfLimits: 1, unixPath: unixPathOf(0) };
-      this.main = new ServingThread(alone, parts);
+      this.main = new ServingThread(alone, { ...parts, exchange: null });
       await this.main.listen();
       return this.main;
     }
@@ -85,9 +86,11 @@ export class ServingThreads implements AsyncDisposable {
     const withPorts = await withLockedPorts(shared, this.#locks);
     const { control, note } = parts;
     const mapInForce = (): unknown => this.#newestMapJson ?? mapJson;
+    const ends = exchangeEnds(inlets.length);
     for (const [index, feeds] of inlets.entries()) {
       const thread = index + 1;
-      const worker = { settings: { ...withPorts, unixPath: unixPathOf(thread) }, feeds, thread };
+      const settings = { ...withPorts, unixPath: unixPathOf(thread) };
+      const worker = { settings, feeds, exchange: ends[index]!, thread };
       this.#workers.push(new ServeLink({ thread: worker, control, mapJson: mapInForce, note, onDeath }));
     }
     await Promise.all(this.#workers.map((link) => link.ready()));

@@ -24,6 +24,7 @@ import { actorRoutes } from './actor-routes.ts';
 import { startHttpEdge } from './edge/http-edge.ts';
 import type { Http2Limits } from './edge/http2-connection.ts';
 import { startHttp2Edge } from './edge/http2-edge.ts';
+import type { CallSharing } from './edge/rpc-endpoint.ts';
 import { labelRoutes } from './label-routes.ts';
 import { type AdmissionLimits, defaultAdmissionLimits } from './plan/admission.ts';
 import type { IdentitySource } from './plan/identity-source.ts';
@@ -77,6 +78,8 @@ export type RouterOptions = {
   readonly http2Port: number | null;
   /** Other threads of this process listen on the ports, too. */
   readonly reusePort?: boolean;
+  /** Makes what shares calls of HTTP/2 sessions among threads, each of which has a router. */
+  readonly shareCalls?: (router: ServiceRouter) => CallSharing;
   /** The part of the limits in bytes that this router has, beside others of its process. */
   readonly shareOfLimits?: number;
   readonly adminToken: string | null;
@@ -198,14 +201,16 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const limits = { ...routerLimitDefaults, ...options.limits };
   const router = serviceRouterOf(options, limits, clock);
   registerReadout(registry, 'skyshard_request_items_in_flight', () => router.itemsInFlight);
+  const sharing = options.shareCalls?.(router);
   const edges: ListeningServer[] = [];
   const closeEdges = async (graceMs: number): Promise<void> => {
     for (const edge of edges) edge.stopListening();
     const endMs = clock.monotonicMs() + graceMs;
     // At least once, so that ready answers are written.
     do await clock.sleep(drainCheckMs);
-    while (router.itemsInFlight > 0 && clock.monotonicMs() < endMs);
+    while (router.itemsInFlight + (sharing?.waiting ?? 0) > 0 && clock.monotonicMs() < endMs);
     await Promise.all(edges.map((edge) => edge.close()));
+    sharing?.[Symbol.dispose]();
   };
   let closing: Promise<void> | null = null;
   const close = (graceMs = closeGraceMsDefault): Promise<void> => {
@@ -240,7 +245,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     });
     edges.push(http);
     const http2 =
-      options.http2Port === null ? null : await startHttp2Edge({ ...shared, clock, port: options.http2Port });
+      options.http2Port === null ? null : await startHttp2Edge({ ...shared, clock, sharing, port: options.http2Port });
     if (http2 !== null) edges.push(http2);
     return {
       port: http.port,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GrpcLoad, grpcRequest } from '../../bench/grpc-load.ts';
+import { Http2Load } from '../../bench/http2-load.ts';
 import { deleteOp, type RepoOp } from '../../src/atproto/repo-op.ts';
 import { TidClock } from '../../src/demo/model/tid-clock.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
@@ -116,16 +117,43 @@ const slow = grpcRequest(
 const recordOf = (uri: string): Buffer =>
   grpcRequest('GetPostRecords', encodeMessage('GetPostRecordsRequest', { uris: [uri] }));
 
+/** Returns how many requests of a method each thread has answered. */
+async function answeredByThread(method: string): Promise<Map<string, number>> {
+  const metrics = await (await fetch(`http://127.0.0.1:${node.routerPort}/metrics`)).text();
+  return new Map(
+    [...metrics.matchAll(/skyshard_request_duration_seconds_count\{(.*)\} (\d+)/g)]
+      .filter(([, labels]) => labels!.includes(`"${method}"`))
+      .map(([, labels, count]) => [/thread="(\d)"/.exec(labels!)![1]!, Number(count)]),
+  );
+}
+
 describe('a node with three serving threads', () => {
   it('answers on all of them', async () => {
     await askAll(profileOf);
-    const metrics = await (await fetch(`http://127.0.0.1:${node.routerPort}/metrics`)).text();
-    const answered = [...metrics.matchAll(/skyshard_request_duration_seconds_count\{(.*)\} (\d+)/g)]
-      .filter(([, labels]) => labels!.includes('GetActors'))
-      .map(([, labels, count]) => [/thread="(\d)"/.exec(labels!)?.[1], Number(count)] as const);
-    expect(answered.map(([thread]) => thread).sort()).toEqual(['1', '2', '3']);
-    expect(answered.reduce((sum, [, count]) => sum + count, 0)).toBe(connections);
+    const answered = await answeredByThread('GetActors');
+    expect([...answered.keys()].sort()).toEqual(['1', '2', '3']);
+    expect([...answered.values()].reduce((sum, count) => sum + count, 0)).toBe(connections);
   });
+
+  it('answers the calls of one HTTP/2 session on all of them, and each with its own answer', async () => {
+    const session = new Http2Load(node.http2Port!, 1);
+    const didsOf = (index: number): string[] => [author, `did:web:n${index}.example`];
+    await until(async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 200 }, (_unused, index) =>
+          session.ask(
+            grpcRequest('GetCountsForUsers', encodeMessage('GetCountsForUsersRequest', { dids: didsOf(index) })),
+          ),
+        ),
+      );
+      for (const answer of answers)
+        expect(decodeMessage('GetCountsForUsersResponse', answer).followers).toEqual([0, 0]);
+      return (await answeredByThread('GetCountsForUsers')).size === serveThreads;
+    }, 60_000);
+    const unknown = session.ask(grpcRequest('GetNothing', Buffer.alloc(0)));
+    await expect(unknown).rejects.toThrow('grpc-status 12');
+    session.close();
+  }, 90_000);
 
   it('shows each acknowledged write on every connection, while others read the same', async () => {
     let isDone = false;

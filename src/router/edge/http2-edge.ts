@@ -25,6 +25,7 @@ import { type Http2Connection, Http2Connections, type Http2Limits, http2LimitDef
 import {
   type BodyLimitsOfCalls,
   boundReply,
+  type CallSharing,
   failedReply,
   readHead,
   replyTo,
@@ -39,6 +40,8 @@ export type Http2EdgeOptions = PageRules & {
   readonly port: number;
   /** Other threads of this process listen on the port, too. */
   readonly reusePort: boolean;
+  /** Absent: this thread answers all calls of its sessions. */
+  readonly sharing?: CallSharing | undefined;
   readonly tls: TlsFiles | null;
   readonly limits: BodyLimitsOfCalls & Partial<Http2Limits> & { readonly httpConnectionsMax: number };
   readonly clock: Clock;
@@ -150,7 +153,9 @@ function serveStream(
       // After the reply, since a client that is late may never end its stream.
       if (body === 'bodyMsMax') stream.close(constants.NGHTTP2_NO_ERROR);
     } else {
-      void replyTo(options.router, head, body).then((reply) => {
+      const { sharing, router } = options;
+      const replied = sharing === undefined ? replyTo(router, head, body) : sharing.answer(head, body);
+      void replied.then((reply) => {
         connection.answers(stream, reply.body.length);
         sendReply(stream, reply);
       });

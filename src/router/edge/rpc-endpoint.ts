@@ -47,6 +47,14 @@ export function readHead(method: string, header: HeaderReader): RpcHead | undefi
   };
 }
 
+/** Other threads of the process that answer calls of this one's sessions. */
+export type CallSharing = Disposable & {
+  /** Answers a call on whichever thread is least busy. */
+  answer(head: RpcHead, body: Buffer): Promise<RpcReply>;
+  /** Calls that other threads have not answered yet. */
+  readonly waiting: number;
+};
+
 /** Answers a call; every error becomes a reply, and a broken invariant is reported too. */
 export async function replyTo(router: ServiceRouter, head: RpcHead, body: Buffer): Promise<RpcReply> {
   const { protocol, method } = head;
