@@ -10,11 +10,11 @@
  * Arguments: the count of posts to serve.
  */
 import { join } from 'node:path';
-import { encodeMessage } from '../src/proto/codec.ts';
 import { type Box, preparedBox, startBox } from './box.ts';
-import { GrpcLoad, grpcRequest } from './grpc-load.ts';
+import { GrpcLoad } from './grpc-load.ts';
 import { openLoop, saturate, saturatingInFlight } from './hot-load.ts';
-import { type HotMethod, hotMethods } from './hot-requests.ts';
+import { callOf, type HotMethod } from './hot-request.ts';
+import { hotMethods } from './hot-requests.ts';
 import { createMemoryBound, diskBytes, dropPages, majorFaults } from './memory-bound.ts';
 import type { BenchOptions, BenchResult, Figures } from './report.ts';
 
@@ -88,10 +88,10 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
 
 async function coldMethods(box: Box, seed: number, load: GrpcLoad): Promise<HotMethod[]> {
   const subjects = box.pools.actors.slice(0, 8);
-  const labels = grpcRequest('GetLabels', encodeMessage('GetLabelsRequest', { subjects, issuers: [] }));
+  const labels = callOf('GetLabels', { subjects, issuers: [] });
   return [
     ...(await hotMethods(box.pools, seed, load, Object.keys(perSecond))),
-    { name: 'GetLabels', method: 'GetLabels', requests: [labels] },
+    { name: 'GetLabels', requests: [[[labels]]] },
   ];
 }
 

@@ -2,16 +2,13 @@
  * What the hop from a router to its nodes costs: a router in front of two nodes, and one node that
  * answers as a router itself, over the same records, in alternating runs.
  *
- * Of the methods with few different requests (GetThread, GetFollows, later timeline pages) those in
- * flight share answers where there is a hop, and hardly ever where there is none: their ratios are
- * too low.
- *
  * Arguments: the count of records to serve, and the names of the methods if not all are meant.
  */
 import { type Box, startBox } from './box.ts';
 import { GrpcLoad } from './grpc-load.ts';
 import { saturate, saturatingInFlight } from './hot-load.ts';
-import { type HotMethod, hotMethods, namesOf } from './hot-requests.ts';
+import type { HotMethod } from './hot-request.ts';
+import { hotMethods, namesOf } from './hot-requests.ts';
 import { type BenchOptions, type BenchResult, type Figures, median, startCpuMeter } from './report.ts';
 
 export const question = 'How much less server CPU does a request take when the router runs in the process of the node?';

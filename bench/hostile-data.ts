@@ -32,7 +32,7 @@ export function numbered(number: number): string {
   return didOf(`n${[...number.toString(8)].map((digit) => 'abcdefgh'[Number(digit)]).join('')}z`);
 }
 
-export type Sizes = { readonly rows: number; readonly actors: number; readonly repeats: number };
+export type Sizes = { readonly rows: number; readonly actors: number };
 type Case = { readonly name: string; readonly method: string; readonly payload: Uint8Array };
 
 /** Writes what strangers can, and gathers the requests that it makes costly. */

@@ -8,56 +8,16 @@
  *
  * Arguments: the names of the steps that make data, if not all are meant.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { systemClock } from '../src/base/clock.ts';
 import { createReadHandlers } from '../src/read/handler/read-handlers.ts';
 import { HostileData, type Sizes, unreadCase } from './hostile-data.ts';
 import { hostileListSteps } from './hostile-lists.ts';
 import { hostilePrivateSteps } from './hostile-private.ts';
 import type { BenchOptions, BenchResult, Figures } from './report.ts';
+import { hold } from './turn-meter.ts';
 
 export const question = 'How long does a request hold the serving thread at most, however strangers arranged the data?';
 
-type Held = { readonly holdMs: number; readonly totalMs: number };
-
-/**
- * Measures what one turn of the event loop takes: its time, or the CPU of the process if that is
- * less, since other processes lengthen the one and threads that collect garbage the other.
- */
-class TurnMeter {
-  #ms = systemClock.monotonicMs();
-  #cpu = process.cpuUsage();
-  holdMs = 0;
-  totalMs = 0;
-
-  turnEnded(): void {
-    const ms = systemClock.monotonicMs();
-    const { user, system } = process.cpuUsage(this.#cpu);
-    const turnMs = Math.min(ms - this.#ms, (user + system) / 1000);
-    this.holdMs = Math.max(this.holdMs, turnMs);
-    this.totalMs += turnMs;
-    this.#ms = ms;
-    this.#cpu = process.cpuUsage();
-  }
-}
-
-/** Calls a handler and measures each turn of the event loop until it has answered. */
-async function hold(call: () => Uint8Array | Promise<Uint8Array>): Promise<Held> {
-  const meter = new TurnMeter();
-  const answer = call();
-  meter.turnEnded();
-  let isRunning = !(answer instanceof Uint8Array);
-  const ended = Promise.resolve(answer).finally(() => {
-    isRunning = false;
-  });
-  while (isRunning) {
-    await nextTurn();
-    meter.turnEnded();
-  }
-  await ended;
-  return meter;
-}
-
+const repeats = 5;
 const unreadCalls = 20_000;
 
 /** Returns the CPU of one call that counts what is unread, of all threads of this process. */
@@ -82,9 +42,7 @@ function handlersOf({ network }: HostileData): ReturnType<typeof createReadHandl
 }
 
 export async function run(options: BenchOptions): Promise<BenchResult> {
-  const sizes = options.quick
-    ? { rows: 10_000, actors: 1_000, repeats: 5 }
-    : { rows: 100_000, actors: 3_000, repeats: 5 };
+  const sizes = options.quick ? { rows: 10_000, actors: 1_000 } : { rows: 100_000, actors: 3_000 };
   const data = new HostileData(sizes);
   try {
     return await measure(data, sizes, options);
@@ -119,7 +77,7 @@ async function measure(data: HostileData, sizes: Sizes, { args, print }: BenchOp
     print(`  made: ${name}`);
   }
   const figures: Record<string, Figures> = {};
-  for (let round = 0; round < sizes.repeats; round++) {
+  for (let round = 0; round < repeats; round++) {
     // Cold caches in every round; the best round is one that no other process disturbed.
     const handlers = handlersOf(data);
     for (const { name, method, payload } of data.cases) {
@@ -134,6 +92,6 @@ async function measure(data: HostileData, sizes: Sizes, { args, print }: BenchOp
   }
   const unread = figures[unreadCase];
   if (unread !== undefined) figures[unreadCase] = { ...(unread as Figures), warm_cpu_us: await unreadCpuUs(data) };
-  const dataSize = `${sizes.rows} rows of each kind and ${sizes.actors} actors in one slot, best of ${sizes.repeats} rounds`;
+  const dataSize = `${sizes.rows} rows of each kind and ${sizes.actors} actors in one slot, best of ${repeats} rounds`;
   return { dataSize, figures };
 }

@@ -1,13 +1,19 @@
 /** Measures a prepared method on a plane: rate and server CPU at saturation, latencies at half. */
 import { systemClock } from '../src/base/clock.ts';
 import type { GrpcLoad } from './grpc-load.ts';
-import type { HotMethod } from './hot-requests.ts';
+import { askSteps, type HotMethod } from './hot-request.ts';
 import { LatencyRecorder, type Percentiles, runOpenLoop } from './report.ts';
 
 /** Requests in flight at saturation; also the count of connections. */
 export const saturatingInFlight = 48;
 
-export type Saturation = { readonly count: number; readonly perSecond: number; readonly latency: Percentiles };
+export type Saturation = {
+  readonly count: number;
+  readonly perSecond: number;
+  readonly latency: Percentiles;
+  /** Of the requests: those sent while the same one was in flight, which may share its answer. */
+  readonly sharedShare: number;
+};
 
 /** Keeps every connection busy for a time. Errors: the first request that fails. */
 export async function saturate(load: GrpcLoad, method: HotMethod, durationMs: number): Promise<Saturation> {
@@ -15,10 +21,15 @@ export async function saturate(load: GrpcLoad, method: HotMethod, durationMs: nu
   const recorder = new LatencyRecorder();
   const startMs = systemClock.monotonicMs();
   const endMs = startMs + durationMs;
+  const inFlight = new Uint8Array(requests.length);
   let next = 0;
+  let shared = 0;
   const worker = async (): Promise<void> => {
     for (let sentMs = systemClock.monotonicMs(); sentMs < endMs; ) {
-      await load.ask(requests[next++ % requests.length]!);
+      const index = next++ % requests.length;
+      if (inFlight[index]!++ > 0) shared++;
+      await askSteps(load, requests[index]!);
+      inFlight[index]!--;
       const nowMs = systemClock.monotonicMs();
       recorder.record(nowMs - sentMs);
       sentMs = nowMs;
@@ -26,7 +37,9 @@ export async function saturate(load: GrpcLoad, method: HotMethod, durationMs: nu
   };
   await Promise.all(Array.from({ length: saturatingInFlight }, worker));
   const tookMs = systemClock.monotonicMs() - startMs;
-  return { count: recorder.count, perSecond: (recorder.count / tookMs) * 1000, latency: recorder.percentiles() };
+  const { count } = recorder;
+  const sharedShare = shared / count;
+  return { count, perSecond: (count / tookMs) * 1000, latency: recorder.percentiles(), sharedShare };
 }
 
 /** Sends at a fixed rate, in an open loop. Errors: Error when a request fails or cannot be sent. */
@@ -40,7 +53,7 @@ export async function openLoop(
   let problem = '';
   const send = async (index: number): Promise<void> => {
     try {
-      await load.ask(requests[index % requests.length]!);
+      await askSteps(load, requests[index % requests.length]!);
     } catch (error) {
       problem = (error as Error).message;
       throw error;

@@ -1,25 +1,26 @@
-/** The requests of the hot methods, drawn from a network's pools. */
+/**
+ * The requests of the hot methods, drawn from a network's pools.
+ *
+ * Planes let identical requests in flight share an answer, which a bench of reads must not measure:
+ * no two prepared requests of a method are the same, and a method has more of them than are in
+ * flight, in networks of 100,000 records and more. Only Ping asks for nothing of its own.
+ */
 import { seededRandom } from '../src/base/seeded-random.ts';
-import { decodeMessage, encodeMessage, methodByName } from '../src/proto/codec.ts';
-import type { MessageByName, MessageName, MethodName } from '../src/proto/generated/bsky-service.ts';
-import type { MessageInput } from '../src/proto/schema.ts';
-import { type GrpcLoad, grpcRequest } from './grpc-load.ts';
+import { xxh32 } from '../src/base/xxh32.ts';
+import { decodeMessage, methodByName } from '../src/proto/codec.ts';
+import type { MethodName } from '../src/proto/generated/bsky-service.ts';
+import type { GrpcLoad } from './grpc-load.ts';
+import { callOf, type HotMethod, type HotRequest, type PlainMethod, type RequestInput } from './hot-request.ts';
+import { pageLoads } from './page-load.ts';
 import type { RequestPools } from './request-pools.ts';
 
-/** Prepared requests of one method, which are sent in turn. */
-export type HotMethod = {
-  /** The name of the figures. */
-  readonly name: string;
-  readonly method: MethodName;
-  readonly requests: readonly Buffer[];
-};
-
-const preparedOfMethod = 1000;
+const preparedMax = 1_000;
+/** Requests are drawn so often to find others; small pools have fewer. */
+const drawsMax = 4 * preparedMax;
 const pageSize = 50;
 const page = { limit: pageSize, cursor: '' } as const;
+const around = { above: 10, below: 10 } as const;
 const timelineDeepPage = 10;
-
-type RequestInput<Name extends MessageName> = MessageInput<MessageByName[Name]>;
 
 class Drawing {
   readonly #random;
@@ -37,55 +38,100 @@ class Drawing {
   many(keys: readonly string[], count: number): string[] {
     return Array.from({ length: count }, () => this.one(keys));
   }
-
-  method<Name extends MessageName>(
-    name: string,
-    method: MethodName,
-    message: Name,
-    draw: () => RequestInput<Name>,
-  ): HotMethod {
-    const requests = Array.from({ length: preparedOfMethod }, () =>
-      grpcRequest(method, encodeMessage(message, draw())),
-    );
-    return { name, method, requests };
-  }
 }
 
-type Methods = Readonly<Record<string, () => HotMethod>>;
+type Row = (draw: Drawing) => HotRequest;
 
-const allNames = [
-  'Ping',
-  'GetPostRecords',
-  'GetActors',
-  'GetInteractionCounts',
-  'GetCountsForUsers',
-  'GetRelationships',
-  'GetBlockExistence',
-  'GetAuthorFeed',
-  'GetThread',
-  'GetNotifications',
-  'GetFollows',
-  'GetFollowers',
-  'GetLikesBySubject',
-  'GetFollowsFollowing',
-  'GetTimeline',
-  'GetTimeline_page_2',
-  'GetTimeline_page_10',
-  'GetLabels',
-  'GetRelationships_lists',
-  'GetBlockExistence_lists',
-  'GetListFeed',
-  'GetFollowsFollowing_20',
-];
+function row<Method extends PlainMethod>(method: Method, request: (draw: Drawing) => RequestInput<Method>): Row {
+  return (draw) => [[callOf(method, request(draw))]];
+}
+
+const posts = (draw: Drawing, count = 25): string[] => draw.many(draw.pools.posts, count);
+const actors = (draw: Drawing, count = 25): string[] => draw.many(draw.pools.actors, count);
+const pairs = (draw: Drawing, count = 25) => actors(draw, count).map((a) => ({ a, b: draw.one(draw.pools.actors) }));
+const timelineOf = (viewers: (pools: RequestPools) => readonly string[]): Row =>
+  row('GetTimeline', (draw) => ({ actorDid: draw.one(viewers(draw.pools)), ...page }));
+const threadOf = (threads: (pools: RequestPools) => readonly string[]): Row =>
+  row('GetThread', (draw) => ({ postUri: draw.one(threads(draw.pools)), ...around }));
+
+/** By the name of the figures. */
+const rowByName: Readonly<Record<string, Row>> = {
+  Ping: row('Ping', () => ({})),
+  GetPostRecords: row('GetPostRecords', (draw) => ({ uris: posts(draw) })),
+  GetActors: row('GetActors', (draw) => ({ dids: actors(draw) })),
+  GetInteractionCounts: row('GetInteractionCounts', (draw) => ({ refs: posts(draw).map((uri) => ({ uri })) })),
+  GetCountsForUsers: row('GetCountsForUsers', (draw) => ({ dids: actors(draw) })),
+  GetRelationships: row('GetRelationships', (draw) => ({
+    actorDid: draw.one(draw.pools.actorsByFollows),
+    targetDids: actors(draw),
+  })),
+  GetBlockExistence: row('GetBlockExistence', (draw) => ({ pairs: pairs(draw) })),
+  GetAuthorFeed: row('GetAuthorFeed', (draw) => ({ actorDid: draw.one(draw.pools.authorsByPosts), ...page })),
+  GetThread: threadOf(({ threads }) => threads),
+  GetThread_688: threadOf(({ longThreads }) => longThreads),
+  GetNotifications: row('GetNotifications', (draw) => ({ actorDid: draw.one(draw.pools.actorsByNotices), ...page })),
+  GetUnreadNotificationCount: row('GetUnreadNotificationCount', (draw) => ({
+    actorDid: draw.one(draw.pools.actorsByNotices),
+  })),
+  GetFollows: row('GetFollows', (draw) => ({ actorDid: draw.one(draw.pools.viewers), ...page })),
+  GetFollowers: row('GetFollowers', (draw) => ({ actorDid: draw.one(draw.pools.actorsByFollowers), ...page })),
+  GetLikesBySubject: row('GetLikesBySubject', (draw) => ({
+    subject: { uri: draw.one(draw.pools.postsByLikes) },
+    ...page,
+  })),
+  GetFollowsFollowing: row('GetFollowsFollowing', (draw) => ({
+    actorDid: draw.one(draw.pools.viewers),
+    targetDids: draw.many(draw.pools.actorsByFollowers, 10),
+  })),
+  GetTimeline: timelineOf(({ viewers }) => viewers),
+  GetTimeline_95: timelineOf(({ viewersOfFew }) => viewersOfFew),
+  GetTimeline_1807: timelineOf(({ viewersOfMany }) => viewersOfMany),
+  // A page of posts asks for those, for their authors and for the profiles of these.
+  GetLabels: row('GetLabels', (draw) => ({
+    subjects: [...actors(draw), ...posts(draw, 55)],
+    issuers: draw.pools.labelers,
+  })),
+  // One actor in five blocks lists, and the viewer does.
+  GetRelationships_lists: row('GetRelationships', (draw) => ({
+    actorDid: draw.one(draw.pools.blockViewers),
+    targetDids: [...actors(draw, 40), ...draw.many(draw.pools.blockTargets, 10)],
+  })),
+  GetBlockExistence_lists: row('GetBlockExistence', (draw) => ({
+    pairs: [
+      ...pairs(draw, 40),
+      ...draw.many(draw.pools.blockViewers, 5).map((a) => ({ a, b: draw.one(draw.pools.actors) })),
+      ...actors(draw, 5).map((a) => ({ a, b: draw.one(draw.pools.blockTargets) })),
+    ],
+  })),
+  GetListFeed: row('GetListFeed', (draw) => ({ listUri: draw.one(draw.pools.lists), ...page })),
+  GetFollowsFollowing_20: row('GetFollowsFollowing', (draw) => ({
+    actorDid: draw.one(draw.pools.viewers),
+    targetDids: draw.many(draw.pools.actorsByFollowers, 20),
+  })),
+};
+
+const pageNames = ['GetTimeline_page_2', 'GetTimeline_page_10'] as const;
+const allNames = [...Object.keys(rowByName), ...pageNames, 'page'];
 
 /** Returns the names of methods in a bench's arguments, whose first is a count. */
 export function namesOf(args: readonly string[]): readonly string[] {
   return args.length > 1 ? args.slice(1) : allNames;
 }
 
+function drawn(name: string, make: Row, pools: RequestPools, seed: number): HotMethod {
+  // A method's requests do not depend on which others are measured.
+  const draw = new Drawing(pools, seed + xxh32(Buffer.from(name)));
+  const requests = new Map<string, HotRequest>();
+  for (let draws = 0; draws < drawsMax && requests.size < preparedMax; draws++) {
+    const request = make(draw);
+    requests.set(request[0]![0]!.bytes.latin1Slice(), request);
+  }
+  return { name, requests: [...requests.values()] };
+}
+
 /**
- * Returns the hot methods, or the named ones. Later timeline pages come from asking the plane,
- * whose page tokens they need.
+ * Returns the hot methods, or the named ones. Page loads and later timeline pages come from asking
+ * the plane, whose answers they need.
  */
 export async function hotMethods(
   pools: RequestPools,
@@ -93,137 +139,32 @@ export async function hotMethods(
   load: GrpcLoad,
   names: readonly string[] = allNames,
 ): Promise<HotMethod[]> {
-  const draw = new Drawing(pools, seed);
-  const refs = () => draw.many(pools.posts, 25).map((uri) => ({ uri }));
-  const methods: Methods = {
-    Ping: () => draw.method('Ping', 'Ping', 'PingRequest', () => ({})),
-    GetPostRecords: () =>
-      draw.method('GetPostRecords', 'GetPostRecords', 'GetPostRecordsRequest', () => ({
-        uris: draw.many(pools.posts, 25),
-      })),
-    GetActors: () =>
-      draw.method('GetActors', 'GetActors', 'GetActorsRequest', () => ({ dids: draw.many(pools.actors, 25) })),
-    GetInteractionCounts: () =>
-      draw.method('GetInteractionCounts', 'GetInteractionCounts', 'GetInteractionCountsRequest', () => ({
-        refs: refs(),
-      })),
-    GetCountsForUsers: () =>
-      draw.method('GetCountsForUsers', 'GetCountsForUsers', 'GetCountsForUsersRequest', () => ({
-        dids: draw.many(pools.actors, 25),
-      })),
-    GetRelationships: () =>
-      draw.method('GetRelationships', 'GetRelationships', 'GetRelationshipsRequest', () => ({
-        actorDid: draw.one(pools.actorsByFollows),
-        targetDids: draw.many(pools.actors, 25),
-      })),
-    GetBlockExistence: () =>
-      draw.method('GetBlockExistence', 'GetBlockExistence', 'GetBlockExistenceRequest', () => ({
-        pairs: draw.many(pools.actors, 25).map((a) => ({ a, b: draw.one(pools.actors) })),
-      })),
-    GetAuthorFeed: () =>
-      draw.method('GetAuthorFeed', 'GetAuthorFeed', 'GetAuthorFeedRequest', () => ({
-        actorDid: draw.one(pools.authorsByPosts),
-        ...page,
-      })),
-    GetThread: () =>
-      draw.method('GetThread', 'GetThread', 'GetThreadRequest', () => ({
-        postUri: draw.one(pools.threads),
-        above: 10,
-        below: 10,
-      })),
-    GetNotifications: () =>
-      draw.method('GetNotifications', 'GetNotifications', 'GetNotificationsRequest', () => ({
-        actorDid: draw.one(pools.actorsByNotices),
-        ...page,
-      })),
-    GetFollows: () =>
-      draw.method('GetFollows', 'GetFollows', 'GetFollowsRequest', () => ({
-        actorDid: draw.one(pools.viewers),
-        ...page,
-      })),
-    GetFollowers: () =>
-      draw.method('GetFollowers', 'GetFollowers', 'GetFollowersRequest', () => ({
-        actorDid: draw.one(pools.actorsByFollowers),
-        ...page,
-      })),
-    GetLikesBySubject: () =>
-      draw.method('GetLikesBySubject', 'GetLikesBySubject', 'GetLikesBySubjectRequest', () => ({
-        subject: { uri: draw.one(pools.postsByLikes) },
-        ...page,
-      })),
-    GetFollowsFollowing: () =>
-      draw.method('GetFollowsFollowing', 'GetFollowsFollowing', 'GetFollowsFollowingRequest', () => ({
-        actorDid: draw.one(pools.viewers),
-        targetDids: draw.many(pools.actorsByFollowers, 10),
-      })),
-    GetTimeline: () =>
-      draw.method('GetTimeline', 'GetTimeline', 'GetTimelineRequest', () => ({
-        actorDid: draw.one(pools.viewers),
-        ...page,
-      })),
-  };
-  const drawn = Object.entries({ ...methods, ...laterMethods(draw) }).flatMap(([name, make]) =>
-    names.includes(name) ? [make()] : [],
+  const methods = Object.entries(rowByName).flatMap(([name, make]) =>
+    names.includes(name) ? [drawn(name, make, pools, seed)] : [],
   );
-  return names.includes('GetTimeline_page_2') ? [...drawn, ...(await timelinePages(pools, load))] : drawn;
-}
-
-/** Drawn after the others, so that the requests of those stay what they were. */
-function laterMethods(draw: Drawing): Methods {
-  const { pools } = draw;
-  return {
-    // A page of posts asks for those, for their authors and for the profiles of these.
-    GetLabels: () =>
-      draw.method('GetLabels', 'GetLabels', 'GetLabelsRequest', () => ({
-        subjects: [...draw.many(pools.actors, 25), ...draw.many(pools.posts, 55)],
-        issuers: pools.labelers,
-      })),
-    // One actor in five blocks lists, and the viewer does.
-    GetRelationships_lists: () =>
-      draw.method('GetRelationships_lists', 'GetRelationships', 'GetRelationshipsRequest', () => ({
-        actorDid: draw.one(pools.blockViewers),
-        targetDids: [...draw.many(pools.actors, 40), ...draw.many(pools.blockTargets, 10)],
-      })),
-    GetBlockExistence_lists: () =>
-      draw.method('GetBlockExistence_lists', 'GetBlockExistence', 'GetBlockExistenceRequest', () => ({
-        pairs: [
-          ...draw.many(pools.actors, 40).map((a) => ({ a, b: draw.one(pools.actors) })),
-          ...draw.many(pools.blockViewers, 5).map((a) => ({ a, b: draw.one(pools.actors) })),
-          ...draw.many(pools.actors, 5).map((a) => ({ a, b: draw.one(pools.blockTargets) })),
-        ],
-      })),
-    GetListFeed: () =>
-      draw.method('GetListFeed', 'GetListFeed', 'GetListFeedRequest', () => ({
-        listUri: draw.one(pools.lists),
-        ...page,
-      })),
-    GetFollowsFollowing_20: () =>
-      draw.method('GetFollowsFollowing_20', 'GetFollowsFollowing', 'GetFollowsFollowingRequest', () => ({
-        actorDid: draw.one(pools.viewers),
-        targetDids: draw.many(pools.actorsByFollowers, 20),
-      })),
-  };
+  if (pageNames.some((name) => names.includes(name)))
+    methods.push(...(await timelinePages(pools, load)).filter(({ name }) => names.includes(name)));
+  if (names.includes('page')) methods.push(await pageLoads(pools, load));
+  return methods.filter(({ requests }) => requests.length > 0);
 }
 
 async function timelinePages(pools: RequestPools, load: GrpcLoad): Promise<HotMethod[]> {
-  const second: Buffer[] = [];
-  const deep: Buffer[] = [];
+  const second: HotRequest[] = [];
+  const deep: HotRequest[] = [];
   for (const actorDid of pools.viewers) {
     let cursor = '';
     for (let number = 1; number <= timelineDeepPage; number++) {
-      const message = encodeMessage('GetTimelineRequest', { actorDid, limit: pageSize, cursor });
-      const request = grpcRequest('GetTimeline', message);
-      if (number === 2) second.push(request);
-      if (number === timelineDeepPage) deep.push(request);
-      cursor = decodeMessage('GetTimelineResponse', await load.ask(request)).cursor;
+      const call = callOf('GetTimeline', { actorDid, limit: pageSize, cursor });
+      if (number === 2) second.push([[call]]);
+      if (number === timelineDeepPage) deep.push([[call]]);
+      cursor = decodeMessage('GetTimelineResponse', await load.ask(call.bytes)).cursor;
       if (cursor === '') break;
     }
   }
-  const pages = [
-    { name: 'GetTimeline_page_2', method: 'GetTimeline', requests: second },
-    { name: 'GetTimeline_page_10', method: 'GetTimeline', requests: deep },
-  ] as const;
-  return pages.filter(({ requests }) => requests.length > 0);
+  return [
+    { name: pageNames[0], requests: second },
+    { name: pageNames[1], requests: deep },
+  ];
 }
 
 /**

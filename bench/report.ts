@@ -36,6 +36,11 @@ export function describeMachine(): { cpu: string; cores: number; memory_gib: num
   };
 }
 
+/** Returns a share in percent for people. */
+export function percent(share: number): string {
+  return `${Math.round(share * 1000) / 10} %`;
+}
+
 export type Percentiles = {
   readonly p50_ms: number;
   readonly p99_ms: number;

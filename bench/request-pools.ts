@@ -10,8 +10,13 @@ export type RequestPools = {
   readonly records: number;
   readonly posts: readonly string[];
   readonly actors: readonly string[];
+  /** They follow 484 others; these few (95), and these many (1,807). */
   readonly viewers: readonly string[];
+  readonly viewersOfFew: readonly string[];
+  readonly viewersOfMany: readonly string[];
+  /** Roots of threads of 45 and of 688 replies. */
   readonly threads: readonly string[];
+  readonly longThreads: readonly string[];
   readonly authorsByPosts: readonly string[];
   readonly actorsByFollows: readonly string[];
   readonly actorsByFollowers: readonly string[];
@@ -50,7 +55,10 @@ export class PoolGatherer {
   readonly #byLikes = new Tally();
   readonly #extras: Record<Extra, string[]> = {
     viewer: [],
+    viewerOfFew: [],
+    viewerOfMany: [],
     thread: [],
+    longThread: [],
     list: [],
     blockViewer: [],
     blockTarget: [],
@@ -102,7 +110,10 @@ export class PoolGatherer {
       posts: sample(this.#posts, kept.posts),
       actors: sample(this.#actors, kept.actors),
       viewers: this.#extras.viewer,
+      viewersOfFew: this.#extras.viewerOfFew,
+      viewersOfMany: this.#extras.viewerOfMany,
       threads: this.#extras.thread,
+      longThreads: this.#extras.longThread,
       authorsByPosts: this.#byPosts.most(),
       actorsByFollows: this.#byFollows.most(),
       actorsByFollowers: this.#byFollowers.most(),

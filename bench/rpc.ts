@@ -5,13 +5,17 @@
  * server CPU per request is not affected. Latencies are of an open loop at half the saturated rate,
  * and count from the due time of a request.
  *
+ * Requests in flight differ, since those that do not share an answer; `shared_share` is the share
+ * of requests that were the same as one in flight. `page` is a page load of nine calls.
+ *
  * Arguments: the count of records to serve, and the names of the methods if not all are meant.
  */
 import { startBox } from './box.ts';
 import { GrpcLoad } from './grpc-load.ts';
 import { openLoop, saturate, saturatingInFlight } from './hot-load.ts';
-import { type HotMethod, hotMethods, namesOf } from './hot-requests.ts';
-import { type BenchOptions, type BenchResult, type Figures, startCpuMeter } from './report.ts';
+import type { HotMethod } from './hot-request.ts';
+import { hotMethods, namesOf } from './hot-requests.ts';
+import { type BenchOptions, type BenchResult, type Figures, percent, startCpuMeter } from './report.ts';
 
 export const question =
   'How many requests of each hot method a second do router and nodes answer, at what server CPU, and how fast at half load?';
@@ -33,8 +37,9 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       const figures = await measure(load, method, box.pids, durationMs);
       methods[method.name] = figures;
       options.print(
-        `${method.name.padEnd(22)} ${Math.round(Number(figures['per_s']))} a second, ` +
-          `${Math.round(Number(figures['cpu_us']))} µs of server CPU, p99 ${figures['p99_ms']} ms at half load`,
+        `${method.name.padEnd(26)} ${Math.round(Number(figures['per_s']))} a second, ` +
+          `${Math.round(Number(figures['cpu_us']))} µs of server CPU, p99 ${figures['p99_ms']} ms at half load, ` +
+          `${percent(Number(figures['shared_share']))} shared`,
       );
     }
     const dataSize = `${box.pools.records} records, ${slots} slots on ${nodes} nodes`;
@@ -53,7 +58,7 @@ async function measure(
 ): Promise<Figures> {
   await saturate(load, method, durationMs / 4);
   const meter = startCpuMeter({ ...pids, client: process.pid });
-  const { count, perSecond, latency } = await saturate(load, method, durationMs);
+  const { count, perSecond, latency, sharedShare } = await saturate(load, method, durationMs);
   const { client, router, ...nodesUs } = meter.stop();
   const nodeUs = Object.values(nodesUs).reduce((total, us) => total + us, 0);
   const half = await openLoop(load, method, Math.max(1, perSecond / 2), durationMs);
@@ -66,5 +71,6 @@ async function measure(
     ...half,
     saturated_p50_ms: latency.p50_ms,
     saturated_p99_ms: latency.p99_ms,
+    shared_share: sharedShare,
   };
 }

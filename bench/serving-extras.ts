@@ -15,7 +15,7 @@ import type { ExtraWriter } from './extra-writer.ts';
 /** `blockViewer`, `blockTarget`: actors who block lists, and are on lists. */
 export type ListExtra = 'list' | 'blockViewer' | 'blockTarget' | 'friend';
 
-const sizes = { lists: 40, membersMax: 150, blockers: 80, listsOfBlocker: 3, friends: 150 } as const;
+const sizes = { lists: 64, membersMax: 150, blockers: 80, listsOfBlocker: 3, friends: 150 } as const;
 
 /** Returns a did:plc that depends on a text alone. */
 export function didOfText(text: string): string {

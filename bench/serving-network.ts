@@ -29,16 +29,34 @@ export function networkKey({ kind, seed, records }: ServingNetworkOptions): stri
 }
 
 /** Raised when the network changes, so that no cached older one is used. */
-const servingNetworkVersion = 4;
+const servingNetworkVersion = 5;
 
 /** Additions to the graph. */
-const extra = { viewers: 20, followsOfViewer: 500, threads: 20, repliesOfThread: 45, replyDepthMax: 6 } as const;
+const extra = { postsOfViewer: 5, replyDepthMax: 6 } as const;
+/** What the viewers of a kind follow, and the replies of the threads of a kind. */
+const followsByKind = { viewer: 484, viewerOfFew: 95, viewerOfMany: 1_807 } as const;
+const repliesByKind = { thread: 45, longThread: 688 } as const;
+type ViewerKind = keyof typeof followsByKind;
+type ThreadKind = keyof typeof repliesByKind;
+
+/**
+ * Networks of as many records have more of each kind than a bench has requests in flight; smaller
+ * ones, for tests and quick runs, have few.
+ */
+const largeRecordsMin = 100_000;
+
+/** Returns how many viewers or threads of a kind a network has. */
+function extrasOf({ records }: ServingNetworkOptions, kind: ViewerKind | ThreadKind): number {
+  if (records >= largeRecordsMin) return 64;
+  return kind === 'viewerOfMany' || kind === 'longThread' ? 2 : 10;
+}
 
 /** What a network is made of. */
 export type ServingEntry = CommitEntry | IdentityEntry | LabelEntry;
 /** Keys that requests use. */
-export type Extra = 'viewer' | 'thread' | ListExtra;
+export type Extra = ViewerKind | ThreadKind | ListExtra;
 type Ref = { readonly uri: string; readonly cid: string };
+type Root = Ref & { readonly did: string };
 
 const keptCollections = new Set([
   'app.bsky.actor.profile',
@@ -72,7 +90,7 @@ export function* servingEntries(
   const actors = Math.max(800, Math.round(options.records / 60));
   const pairs = new Set<string>();
   const authors = new Set<string>();
-  const roots: (Ref & { readonly did: string })[] = [];
+  const roots: Root[] = [];
   for (const entry of graphEntries({ ...options, actors })) {
     if (entry.kind === 'identity') {
       yield entry;
@@ -89,9 +107,12 @@ export function* servingEntries(
     yield* labelsOf(entry.did, ops, entry.eventMs);
   }
   const writer = new ExtraWriter(options.seed);
-  yield* viewerEntries(writer, [...authors], onExtra);
-  yield* threadEntries(writer, [...authors], roots, onExtra);
-  yield* listEntries(writer, [...authors], onExtra);
+  const audience = { options, writer, authors: [...authors], onExtra };
+  for (const kind of ['viewer', 'viewerOfFew', 'viewerOfMany'] as const) yield* viewerEntries(audience, kind);
+  // No two threads have a root in common.
+  yield* threadEntries(audience, 'thread', (index) => roots[roots.length - 1 - index * 3]!);
+  yield* threadEntries(audience, 'longThread', (index) => roots[roots.length - 2 - index * 3]!);
+  yield* listEntries(writer, audience.authors, onExtra);
 }
 
 /** Yields fifty posts each of many authors, and the viewers who follow them. */
@@ -105,7 +126,7 @@ function* postEntries(
     authors.add(entry.did);
     yield entry;
   }
-  yield* viewerEntries(new ExtraWriter(options.seed), [...authors], onExtra);
+  yield* viewerEntries({ options, writer: new ExtraWriter(options.seed), authors: [...authors], onExtra }, 'viewer');
 }
 
 function isKept(did: string, op: RepoOp, pairs: Set<string>): boolean {
@@ -117,35 +138,39 @@ function isKept(did: string, op: RepoOp, pairs: Set<string>): boolean {
   return true;
 }
 
-function* viewerEntries(
-  writer: ExtraWriter,
-  authors: readonly string[],
-  onExtra: (kind: Extra, key: string) => void,
-): Generator<ServingEntry> {
-  for (let index = 0; index < extra.viewers; index++) {
-    const did = didOfText(`serving viewer ${index}`);
-    onExtra('viewer', did);
-    yield writer.identity(did, `viewer${index}.skyshard.test`);
+/** Those who are followed and reply, and who writes that. */
+type Audience = {
+  readonly options: ServingNetworkOptions;
+  readonly writer: ExtraWriter;
+  readonly authors: readonly string[];
+  readonly onExtra: (kind: Extra, key: string) => void;
+};
+
+function* viewerEntries({ options, writer, authors, onExtra }: Audience, kind: ViewerKind): Generator<ServingEntry> {
+  for (let index = 0; index < extrasOf(options, kind); index++) {
+    const did = didOfText(`serving ${kind} ${index}`);
+    onExtra(kind, did);
+    yield writer.identity(did, `${kind.toLowerCase()}${index}.skyshard.test`);
     yield writer.commit(did, 'app.bsky.actor.profile', { displayName: `Viewer ${index}` }, 'self');
     const followed = new Set<string>();
-    const count = Math.min(extra.followsOfViewer, authors.length);
+    const count = Math.min(followsByKind[kind], authors.length);
     while (followed.size < count) followed.add(writer.pick(authors));
     for (const subject of followed) yield writer.commit(did, 'app.bsky.graph.follow', { subject });
-    for (let post = 0; post < 5; post++) yield writer.commit(did, 'app.bsky.feed.post', { text: `post ${post}` });
+    for (let post = 0; post < extra.postsOfViewer; post++)
+      yield writer.commit(did, 'app.bsky.feed.post', { text: `post ${post}` });
   }
 }
 
 function* threadEntries(
-  writer: ExtraWriter,
-  authors: readonly string[],
-  roots: readonly (Ref & { readonly did: string })[],
-  onExtra: (kind: Extra, key: string) => void,
+  { options, writer, authors, onExtra }: Audience,
+  kind: ThreadKind,
+  rootOf: (index: number) => Root,
 ): Generator<ServingEntry> {
-  for (let index = 0; index < extra.threads; index++) {
-    const { did, ...root } = roots[roots.length - 1 - index * 3]!;
-    onExtra('thread', root.uri);
+  for (let index = 0; index < extrasOf(options, kind); index++) {
+    const { did, ...root } = rootOf(index);
+    onExtra(kind, root.uri);
     const posts: (Ref & { readonly depth: number })[] = [{ ...root, depth: 0 }];
-    for (let reply = 0; reply < extra.repliesOfThread; reply++) {
+    for (let reply = 0; reply < repliesByKind[kind]; reply++) {
       const parents = posts.filter(({ depth }) => depth < extra.replyDepthMax);
       const { depth, ...parent } = writer.random.next() < 0.3 ? posts[0]! : writer.pick(parents);
       const author = writer.random.next() < 0.2 ? did : writer.pick(authors);

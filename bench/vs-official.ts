@@ -4,16 +4,20 @@
  *
  * Before timing, a sample of requests is sent to both, and the bench fails where answers differ.
  * Rounds alternate between the planes, so that other load on the machine affects both. Ratios are
- * ours to theirs in requests per second, and theirs to ours in server CPU.
+ * ours to theirs in requests per second, and theirs to ours in server CPU; beside that is its goal.
+ * Requests in flight differ, since ours lets those that do not share an answer; `shared_share` is
+ * the share of requests that were the same as one in flight. `page` is a page load of nine calls.
  *
  * Arguments: the count of records to serve, and the names of the methods if not all are meant.
  */
 import { startBox } from './box.ts';
+import { goalByName } from './cpu-goals.ts';
 import { GrpcLoad } from './grpc-load.ts';
 import { saturate, saturatingInFlight } from './hot-load.ts';
-import { comparableAnswer, type HotMethod, hotMethods, namesOf } from './hot-requests.ts';
+import { callsOf, type HotMethod } from './hot-request.ts';
+import { comparableAnswer, hotMethods, namesOf } from './hot-requests.ts';
 import { missingForOfficial, startOfficial } from './official-plane.ts';
-import { type BenchOptions, type BenchResult, cpuUsOfProcess, type Figures } from './report.ts';
+import { type BenchOptions, type BenchResult, cpuUsOfProcess, type Figures, percent } from './report.ts';
 
 export const question =
   'How many times the official plane on PostgreSQL do we answer, in requests a second and in server CPU a request?';
@@ -58,16 +62,19 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
 /** Errors: Error naming the first method and both answers that differ. */
 async function compareAnswers(ours: Plane, theirs: Plane): Promise<number> {
   let compared = 0;
-  for (const [index, method] of ours.methods.entries()) {
+  for (const [index, { name, requests }] of ours.methods.entries()) {
     const other = theirs.methods[index]!;
-    for (let at = 0; at < Math.min(comparedRequests, method.requests.length); at++) {
-      const [our, their] = await Promise.all([
-        ours.load.ask(method.requests[at]!).then((answer) => comparableAnswer(method.method, answer)),
-        theirs.load.ask(other.requests[at]!).then((answer) => comparableAnswer(method.method, answer)),
-      ]);
-      if (our !== their)
-        throw new Error(`${method.name} differs\nours:   ${shown(our, their)}\ntheirs: ${shown(their, our)}`);
-      compared++;
+    for (let at = 0; at < Math.min(comparedRequests, requests.length); at++) {
+      const theirCalls = callsOf(other.requests[at]!);
+      for (const [place, { method, bytes }] of callsOf(requests[at]!).entries()) {
+        const [our, their] = await Promise.all([
+          ours.load.ask(bytes).then((answer) => comparableAnswer(method, answer)),
+          theirs.load.ask(theirCalls[place]!.bytes).then((answer) => comparableAnswer(method, answer)),
+        ]);
+        if (our !== their)
+          throw new Error(`${name}: ${method} differs\nours:   ${shown(our, their)}\ntheirs: ${shown(their, our)}`);
+        compared++;
+      }
     }
   }
   return compared;
@@ -80,16 +87,17 @@ function shown(text: string, other: string): string {
   return `… at ${at} of ${text.length}: ${text.slice(Math.max(0, at - 200), at + 300)}`;
 }
 
-type Sums = { count: number; perSecond: number; cpuUs: number; p50: number; p99: number };
+type Sums = { count: number; perSecond: number; cpuUs: number; p50: number; p99: number; shared: number };
 
 async function measureRound(plane: Plane, method: HotMethod, durationMs: number, sums: Sums): Promise<void> {
   const before = plane.cpuUs();
-  const { count, perSecond, latency } = await saturate(plane.load, method, durationMs);
+  const { count, perSecond, latency, sharedShare } = await saturate(plane.load, method, durationMs);
   sums.cpuUs += plane.cpuUs() - before;
   sums.count += count;
   sums.perSecond += perSecond / rounds;
   sums.p50 += latency.p50_ms / rounds;
   sums.p99 += latency.p99_ms / rounds;
+  sums.shared += sharedShare / rounds;
 }
 
 async function measure(ours: Plane, theirs: Plane, options: BenchOptions): Promise<Record<string, Figures>> {
@@ -100,8 +108,8 @@ async function measure(ours: Plane, theirs: Plane, options: BenchOptions): Promi
     const other = theirs.methods[index]!;
     await saturate(ours.load, method, durationMs / 2);
     await saturate(theirs.load, other, durationMs / 2);
-    const our: Sums = { count: 0, perSecond: 0, cpuUs: 0, p50: 0, p99: 0 };
-    const their: Sums = { count: 0, perSecond: 0, cpuUs: 0, p50: 0, p99: 0 };
+    const our: Sums = { count: 0, perSecond: 0, cpuUs: 0, p50: 0, p99: 0, shared: 0 };
+    const their: Sums = { count: 0, perSecond: 0, cpuUs: 0, p50: 0, p99: 0, shared: 0 };
     for (let round = 0; round < rounds; round++) {
       await measureRound(ours, method, durationMs, our);
       await measureRound(theirs, other, durationMs, their);
@@ -109,6 +117,7 @@ async function measure(ours: Plane, theirs: Plane, options: BenchOptions): Promi
     const ourCpuUs = our.cpuUs / our.count;
     const theirCpuUs = their.cpuUs / their.count;
     const ratios = { ratio_per_s: our.perSecond / their.perSecond, ratio_cpu: theirCpuUs / ourCpuUs };
+    const goal = goalByName[method.name] ?? null;
     figures[method.name] = {
       per_s: our.perSecond,
       cpu_us: ourCpuUs,
@@ -119,10 +128,13 @@ async function measure(ours: Plane, theirs: Plane, options: BenchOptions): Promi
       official_p50_ms: their.p50,
       official_p99_ms: their.p99,
       ...ratios,
+      goal_ratio_cpu: goal,
+      shared_share: our.shared,
     };
     options.print(
-      `${method.name.padEnd(22)} ${Math.round(our.perSecond)} against ${Math.round(their.perSecond)} a second: ` +
-        `${ratios.ratio_per_s.toFixed(1)} times the requests, ${ratios.ratio_cpu.toFixed(1)} times less CPU`,
+      `${method.name.padEnd(26)} ${Math.round(our.perSecond)} against ${Math.round(their.perSecond)} a second: ` +
+        `${ratios.ratio_per_s.toFixed(1)} times the requests, ${ratios.ratio_cpu.toFixed(1)} times less CPU ` +
+        `(${Math.round(ourCpuUs)} against ${Math.round(theirCpuUs)} µs; goal ${goal ?? 'none'}), ${percent(our.shared)} shared`,
     );
   }
   return figures;

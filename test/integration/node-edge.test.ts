@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GrpcLoad, grpcRequest } from '../../bench/grpc-load.ts';
-import { type HotMethod, hotMethods } from '../../bench/hot-requests.ts';
+import { callsOf, type HotMethod } from '../../bench/hot-request.ts';
+import { hotMethods } from '../../bench/hot-requests.ts';
 import { PoolGatherer } from '../../bench/request-pools.ts';
 import { servingEntries } from '../../bench/serving-network.ts';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
@@ -131,7 +132,13 @@ describe.each([1, 3])('two nodes of %i serving threads, one with an edge, and a 
     expect(faults).toEqual([]);
   });
 
-  const asked = (): Buffer[] => hot.flatMap(({ requests }) => requests.slice(0, askedOfMethod));
+  const asked = (): Buffer[] =>
+    hot.flatMap(({ requests }) =>
+      requests
+        .slice(0, askedOfMethod)
+        .flatMap(callsOf)
+        .map(({ bytes }) => bytes),
+    );
 
   it('gives the same bytes for every hot method, however many requests are in flight', async () => {
     const expected: Buffer[] = [];
@@ -181,12 +188,12 @@ describe.each([1, 3])('two nodes of %i serving threads, one with an edge, and a 
       timeoutMs: 5_000,
     });
     expect(status.length).toBeGreaterThan(0);
-    const [request] = hot.find(({ name }) => name === 'GetActors')!.requests;
+    const [request] = callsOf(hot.find(({ name }) => name === 'GetActors')!.requests[0]!);
     await until(async () => {
       const shown = await fetch(`http://127.0.0.1:${edgePort}/v1/status`);
       return ((await shown.json()) as { epoch: number }).epoch === 2;
     });
-    expect((await edgeLoad.ask(request!)).length).toBeGreaterThan(0);
+    expect((await edgeLoad.ask(request!.bytes)).length).toBeGreaterThan(0);
   });
 });
 

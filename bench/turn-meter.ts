@@ -1,0 +1,54 @@
+/** How long a read holds the event loop of the thread that answers it. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { systemClock } from '../src/base/clock.ts';
+
+export type Held = { readonly holdMs: number; readonly totalMs: number };
+
+/**
+ * Measures what one turn of the event loop takes: its time, or the CPU of the process if that is
+ * less, since other processes lengthen the one and threads that collect garbage the other.
+ */
+export class TurnMeter {
+  #ms = 0;
+  #cpu = process.cpuUsage();
+  holdMs = 0;
+  totalMs = 0;
+
+  turnBegins(): void {
+    this.#ms = systemClock.monotonicMs();
+    this.#cpu = process.cpuUsage();
+  }
+
+  turnEnded(): void {
+    const ms = systemClock.monotonicMs();
+    const { user, system } = process.cpuUsage(this.#cpu);
+    const turnMs = Math.min(ms - this.#ms, (user + system) / 1000);
+    this.holdMs = Math.max(this.holdMs, turnMs);
+    this.totalMs += turnMs;
+  }
+}
+
+/**
+ * Calls a handler and measures each turn of the event loop until it has answered; `between` is
+ * called after each, and not measured.
+ */
+export async function hold(
+  call: () => Uint8Array | Promise<Uint8Array>,
+  between: () => void = () => {},
+): Promise<Held & { readonly answer: Uint8Array }> {
+  const meter = new TurnMeter();
+  meter.turnBegins();
+  const answer = call();
+  meter.turnEnded();
+  let isRunning = !(answer instanceof Uint8Array);
+  const ended = Promise.resolve(answer).finally(() => {
+    isRunning = false;
+  });
+  while (isRunning) {
+    between();
+    meter.turnBegins();
+    await nextTurn();
+    meter.turnEnded();
+  }
+  return { holdMs: meter.holdMs, totalMs: meter.totalMs, answer: await ended };
+}
