@@ -12,7 +12,7 @@ import { ByteWriter } from '../src/base/bytes.ts';
 import { settingTable } from '../src/config/setting-table.ts';
 import { encodeEntry } from '../src/entry/entry-codec.ts';
 import { writeChunk } from '../src/log/chunk.ts';
-import { startServing } from '../src/node/serving.ts';
+import { startNodeServer } from '../src/node/node-server.ts';
 import { StoredRecords } from '../src/read/answer/stored-records.ts';
 import { RecordCache } from '../src/read/cache/record-cache.ts';
 import { createRecordBatchHandler } from '../src/read/handler/record-batch-handler.ts';
@@ -67,7 +67,7 @@ const handlerWith = (cache: RecordCache) =>
     finder: new RowFinder(new SlotLookup(slots, stateOf)),
     records: new StoredRecords(cache),
   });
-const serving = await startServing({
+const serving = await startNodeServer({
   host: '127.0.0.1',
   port: 0,
   tls: null,

@@ -26,8 +26,8 @@ import { requireUnserved } from './data-folder.ts';
 import { didsOfSlot } from './dids-of-slot.ts';
 import { followNodeMap } from './node-map.ts';
 import { PositionComparison, type PositionComparisonOptions, positionsOf } from './position-comparison.ts';
-import type { EdgeSettings, ListeningPorts, NodeControl, ServeSettings } from './serving-thread.ts';
-import { feedsBetween, ServingThreads } from './serving-threads.ts';
+import type { EdgeSettings, ListeningPorts, NodeControl, ReadServerSettings } from './read-server.ts';
+import { feedsBetween, ServePool } from './serve-pool.ts';
 import { conditionsOfMissing, noteSlotsMade } from './slot-folders.ts';
 import { quarantineHandlers } from './slot-quarantine.ts';
 import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
@@ -181,7 +181,7 @@ function serveSettings(
   options: NodeOptions,
   map: ShardMap,
   serveThreads: number,
-): Omit<ServeSettings, 'reusePort' | 'shareOfLimits' | 'unixPath'> {
+): Omit<ReadServerSettings, 'reusePort' | 'shareOfLimits' | 'unixPath'> {
   const { name, dataDir, slotMapBytes, prefetchReads, host, allowedHosts, port, adminToken, clusterToken } = options;
   return {
     name,
@@ -215,7 +215,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const failure = Promise.withResolvers<void>();
   failure.promise.catch(() => {});
   const { note = () => {}, clock = systemClock, readMap = () => options.mapJson } = options;
-  const threads = new ServingThreads();
+  const threads = new ServePool();
   let links: readonly ApplyLink[] = [];
   const useMap = (mapJson: unknown, newest: ShardMap): void => {
     for (const link of links) link.useMap(mapJson);
@@ -277,7 +277,7 @@ type ControlParts = {
   readonly readers: ReadonlyMap<number, SlotReader>;
   readonly maps: MapFollower;
   readonly saw: (epoch: number) => void;
-  readonly threads: ServingThreads;
+  readonly threads: ServePool;
   readonly fail: (error: Error) => void;
 };
 

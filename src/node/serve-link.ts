@@ -17,7 +17,7 @@ import type {
   ThreadMetrics,
   ToServeThread,
 } from './serve-messages.ts';
-import type { NodeControl } from './serving-thread.ts';
+import type { NodeControl } from './read-server.ts';
 import { errorOfThread } from './thread-error.ts';
 
 export type ServeLinkOptions = {

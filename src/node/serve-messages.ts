@@ -3,11 +3,11 @@ import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { ErrorCode } from '../base/data-plane-error.ts';
 import type { ExchangeEnds } from './call-exchange.ts';
 import type { ChangeOutlets } from './change-feed.ts';
-import type { ServeSettings } from './serving-thread.ts';
+import type { ReadServerSettings } from './read-server.ts';
 
 /** What such a thread starts with. */
 export type ServeThreadOptions = {
-  readonly settings: ServeSettings;
+  readonly settings: ReadServerSettings;
   /** The parsed JSON of the shard map; the thread checks it again. */
   readonly mapJson: unknown;
   /** Calls that the main thread answers. */

@@ -19,7 +19,7 @@ import type {
   ThreadMetrics,
   ToServeThread,
 } from './serve-messages.ts';
-import { type NodeControl, ServingThread } from './serving-thread.ts';
+import { type NodeControl, ReadServer } from './read-server.ts';
 import { openReaders } from './slot-reader.ts';
 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void };
@@ -107,7 +107,7 @@ async function run(options: ServeThreadOptions): Promise<void> {
   registry.setDefaultLabels({ thread: String(thread) });
   const main = new MainThread(mapJson);
   const readers = openReaders(settings.ownSlots, settings.dataDir, settings.slotMapBytes);
-  const serving = new ServingThread(settings, {
+  const serving = new ReadServer(settings, {
     readers,
     control: controlOf(main, options),
     beforeRead: () => inlet.catchUp(),

@@ -11,7 +11,7 @@ import { callService } from '../../src/cli/service-call.ts';
 import { getRoute } from '../../src/http/json-route.ts';
 import { encodeOutcomes } from '../../src/log/chunk.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
-import { startServing } from '../../src/node/serving.ts';
+import { startNodeServer } from '../../src/node/node-server.ts';
 import { type RouterOptions, type RunningRouter, startRouter } from '../../src/router/router-server.ts';
 import type { ShardMap } from '../../src/shardmap/shard-map.ts';
 import type { CallHandler } from '../../src/wire/node-caller.ts';
@@ -46,7 +46,7 @@ function throwIt({ code, hint, message }: Raised): never {
 /** Starts a node's socket whose status and calls raise the error. */
 async function startNodeThatRaises(error: Raised): Promise<number> {
   const raise: CallHandler = () => throwIt(error);
-  const serving = await startServing({
+  const serving = await startNodeServer({
     host: '127.0.0.1',
     port: 0,
     tls: null,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startNode } from '../../src/node/node-process.ts';
-import { type RunningServing, type ServingOptions, startServing } from '../../src/node/serving.ts';
+import { type NodeServerOptions, type RunningNodeServer, startNodeServer } from '../../src/node/node-server.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
 import { unixOfferOf, unixPathBytesMax } from '../../src/wire/unix-offer.ts';
@@ -29,8 +29,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function start(options: Partial<ServingOptions> = {}): Promise<RunningServing> {
-  const serving = await startServing({
+async function start(options: Partial<NodeServerOptions> = {}): Promise<RunningNodeServer> {
+  const serving = await startNodeServer({
     host: '127.0.0.1',
     port: 0,
     unixPath: path,

@@ -130,7 +130,7 @@ describe('ops/security.md', () => {
 
   it('says which token each listener wants', () => {
     const files = {
-      node: 'src/node/serving.ts',
+      node: 'src/node/node-server.ts',
       router: 'src/router/router-server.ts',
       ingest: 'src/ingest/ingest-server.ts',
     };

@@ -1,7 +1,7 @@
 /**
- * One thread of a node that serves: its reads, its caches, its sockets, and an edge if asked for.
+ * What one thread of a node serves: its reads, its caches, its sockets, and an edge if asked for.
  *
- * It is the main thread of a node or one of several workers. What is no read (writes, status,
+ * It runs in the main thread of a node or in each of several workers. What is no read (writes, status,
  * the map) is the main thread's, and reaches it through `NodeControl`.
  */
 import { readFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ import { NodeClient } from '../wire/node-client.ts';
 import { unixPathBytesMax } from '../wire/unix-offer.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { CallExchange, type ExchangeEnds } from './call-exchange.ts';
-import { type RunningServing, startServing } from './serving.ts';
+import { type RunningNodeServer, startNodeServer } from './node-server.ts';
 import type { SlotReader } from './slot-reader.ts';
 
 /** Where a node's edge listens; it asks other nodes over the wire. */
@@ -35,7 +35,7 @@ export type EdgeSettings = LookUpSettings & {
 };
 
 /** Can be posted between threads. */
-export type ServeSettings = {
+export type ReadServerSettings = {
   readonly name: string;
   readonly ownSlots: readonly number[];
   readonly dataDir: string;
@@ -76,7 +76,7 @@ export type NodeControl = {
   readonly askingIngest: AskingIngest;
 };
 
-export type ServingParts = {
+export type ReadServerParts = {
   readonly readers: ReadonlyMap<number, SlotReader>;
   readonly control: NodeControl;
   /** Called before each read. */
@@ -108,10 +108,10 @@ function sharingOver(ends: ExchangeEnds, clock: Clock): (router: ServiceRouter) 
 type Edge = { readonly router: RunningRouter; readonly others: NodeClient };
 
 async function startEdge(
-  settings: ServeSettings,
+  settings: ReadServerSettings,
   edge: EdgeSettings,
-  parts: ServingParts,
-  serving: RunningServing,
+  parts: ReadServerParts,
+  server: RunningNodeServer,
 ): Promise<Edge> {
   const { control, writes, exchange, registry, clock, note, onFault } = parts;
   const { name, clusterToken, adminToken, allowedHosts, reusePort, shareOfLimits } = settings;
@@ -126,7 +126,7 @@ async function startEdge(
   });
   const options = {
     map,
-    caller: serving.callerOf(name, others),
+    caller: server.callerOf(name, others),
     transportOf: (node: string) => others.transportOf(node),
     writes,
     registry,
@@ -160,15 +160,15 @@ export type ListeningPorts = {
   readonly http2Port: number | null;
 };
 
-export class ServingThread implements ListeningPorts {
+export class ReadServer implements ListeningPorts {
   /** There before anything listens: what commits change must not be missed. */
   readonly reads: Reads;
-  readonly #settings: ServeSettings;
-  readonly #parts: ServingParts;
-  #serving: RunningServing | null = null;
+  readonly #settings: ReadServerSettings;
+  readonly #parts: ReadServerParts;
+  #server: RunningNodeServer | null = null;
   #edge: Edge | null = null;
 
-  constructor(settings: ServeSettings, parts: ServingParts) {
+  constructor(settings: ReadServerSettings, parts: ReadServerParts) {
     const { prefetchReads, recordCacheBytes, didCacheBytes } = settings;
     const { readers, control, registry, clock } = parts;
     this.#settings = settings;
@@ -185,14 +185,14 @@ export class ServingThread implements ListeningPorts {
     registerCacheMetrics(registry, this.reads.cacheByName);
   }
 
-  /** Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startServing`. */
+  /** Errors: DataPlaneError `ConfigInvalid` for a port that is taken; see `startNodeServer`. */
   async listen(): Promise<void> {
     const { control, beforeRead, registry, note, onFault, clock } = this.#parts;
     const { host, allowedHosts, port, reusePort, unixPath, adminToken, clusterToken, edge } = this.#settings;
     const hasUnixPath = Buffer.byteLength(unixPath) <= unixPathBytesMax;
     const records: [string, CallHandler] = [nodeCalls.records, createRecordBatchHandler(this.reads)];
     const own = [...this.reads.handlers, records];
-    const serving = await startServing({
+    const server = await startNodeServer({
       host,
       allowedHosts,
       port,
@@ -212,19 +212,19 @@ export class ServingThread implements ListeningPorts {
       onFault,
       clock,
     });
-    this.#serving = serving;
-    if (!serving.isOnUnixSocket && control.map().tls === null) {
+    this.#server = server;
+    if (!server.isOnUnixSocket && control.map().tls === null) {
       const why = hasUnixPath ? 'cannot be made' : `is longer than ${unixPathBytesMax} bytes`;
       note(`the Unix socket ${unixPath} ${why}: processes of this machine use TCP`, {});
     }
     if (edge === null) return;
-    this.#edge = await startEdge(this.#settings, edge, this.#parts, serving);
+    this.#edge = await startEdge(this.#settings, edge, this.#parts, server);
     // It may have changed meanwhile.
     this.useMap(control.map());
   }
 
   get port(): number {
-    return this.#serving?.port ?? 0;
+    return this.#server?.port ?? 0;
   }
 
   get routerPort(): number | null {
@@ -244,6 +244,6 @@ export class ServingThread implements ListeningPorts {
   async close(): Promise<void> {
     await this.#edge?.router.close();
     await this.#edge?.others[Symbol.asyncDispose]();
-    await this.#serving?.close();
+    await this.#server?.close();
   }
 }

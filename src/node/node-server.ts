@@ -18,7 +18,7 @@ import type { CallHandler, NodeCaller } from '../wire/node-caller.ts';
 import { unixOfferOf } from '../wire/unix-offer.ts';
 import { WireServer, type WireServerSnapshot } from '../wire/wire-server.ts';
 
-export type ServingOptions = PageRules & {
+export type NodeServerOptions = PageRules & {
   /** 0 takes any free port. */
   readonly port: number;
   /** Other threads of this process listen on the port, too. */
@@ -46,7 +46,7 @@ export type ServingOptions = PageRules & {
   readonly clock?: Clock;
 };
 
-export type RunningServing = AsyncDisposable & {
+export type RunningNodeServer = AsyncDisposable & {
   readonly port: number;
   readonly isOnUnixSocket: boolean;
   readonly wire: () => WireServerSnapshot;
@@ -64,7 +64,7 @@ const closeGraceMsDefault = 5000;
  * Errors: DataPlaneError `ConfigInvalid` for a host beyond loopback without a cluster token, bad
  * TLS files, or a port that is taken; `DataInUse` for a Unix socket that is.
  */
-export async function startServing(options: ServingOptions): Promise<RunningServing> {
+export async function startNodeServer(options: NodeServerOptions): Promise<RunningNodeServer> {
   const neededToken = 'a cluster token (clusterTokenFile in the shard map)';
   requireTokenBeyondLoopback(options.host, options.clusterToken, neededToken);
   const clock = options.clock ?? systemClock;

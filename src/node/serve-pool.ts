@@ -13,7 +13,7 @@ import { exchangeEnds } from './call-exchange.ts';
 import { type ChangeOutlets, sharedCounts, sharedWriteCount } from './change-feed.ts';
 import { wireSocketPath } from './data-folder.ts';
 import { ServeLink } from './serve-link.ts';
-import { type ListeningPorts, type ServeSettings, type ServingParts, ServingThread } from './serving-thread.ts';
+import { type ListeningPorts, type ReadServerSettings, type ReadServerParts, ReadServer } from './read-server.ts';
 
 /** The channels from each apply thread to each serving thread that is a worker. */
 export type Feeds = {
@@ -38,8 +38,8 @@ export function feedsBetween(applyThreads: number, serveThreads: number): Feeds 
   return { outlets: outlets.map(withCount), inlets: inlets.map(withCount), writes: sharedWriteCount(counts) };
 }
 
-export type ServingThreadsOptions = Omit<ServingParts, 'beforeRead' | 'exchange'> & {
-  readonly settings: Omit<ServeSettings, 'reusePort' | 'shareOfLimits' | 'unixPath'>;
+export type ServePoolOptions = Omit<ReadServerParts, 'beforeRead' | 'exchange'> & {
+  readonly settings: Omit<ReadServerSettings, 'reusePort' | 'shareOfLimits' | 'unixPath'>;
   /** The map that the node starts with. */
   readonly mapJson: unknown;
   /** One for each worker; none if the main thread serves. */
@@ -48,7 +48,7 @@ export type ServingThreadsOptions = Omit<ServingParts, 'beforeRead' | 'exchange'
 };
 
 /** Of all threads of a node. */
-type SharedSettings = Omit<ServeSettings, 'unixPath'>;
+type SharedSettings = Omit<ReadServerSettings, 'unixPath'>;
 
 /** Returns the settings with real ports, which no other process can take while they are locked. */
 async function withLockedPorts(settings: SharedSettings, locks: AsyncDisposable[]): Promise<SharedSettings> {
@@ -65,20 +65,20 @@ async function withLockedPorts(settings: SharedSettings, locks: AsyncDisposable[
   return { ...settings, port, edge: { ...edge, routerPort, http2Port } };
 }
 
-export class ServingThreads implements AsyncDisposable {
+export class ServePool implements AsyncDisposable {
   /** Null unless it serves. */
-  main: ServingThread | null = null;
+  main: ReadServer | null = null;
   readonly #workers: ServeLink[] = [];
   readonly #locks: AsyncDisposable[] = [];
   /** Of the newest map; undefined until that is not the first. */
   #newestMapJson: unknown;
 
-  /** Starts all threads, and waits until they listen. Errors: see `ServingThread.listen`. */
-  async start({ settings, mapJson, inlets, onDeath, ...parts }: ServingThreadsOptions): Promise<ListeningPorts> {
+  /** Starts all threads, and waits until they listen. Errors: see `ReadServer.listen`. */
+  async start({ settings, mapJson, inlets, onDeath, ...parts }: ServePoolOptions): Promise<ListeningPorts> {
     const unixPathOf = (thread: number): string => wireSocketPath(settings.dataDir, thread);
     if (inlets.length === 0) {
       const alone = { ...settings, reusePort: false, shareOfLimits: 1, unixPath: unixPathOf(0) };
-      this.main = new ServingThread(alone, { ...parts, exchange: null });
+      this.main = new ReadServer(alone, { ...parts, exchange: null });
       await this.main.listen();
       return this.main;
     }

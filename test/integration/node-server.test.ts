@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DataPlaneError } from '../../src/base/data-plane-error.ts';
-import { type RunningServing, type ServingOptions, startServing } from '../../src/node/serving.ts';
+import { type NodeServerOptions, type RunningNodeServer, startNodeServer } from '../../src/node/node-server.ts';
 import { registerSlotMetrics } from '../../src/node/slot-statuses.ts';
 import { NodeClient, type NodeClientOptions } from '../../src/wire/node-client.ts';
 import type { SlotStatus } from '../../src/wire/node-status.ts';
@@ -21,8 +21,8 @@ afterEach(async () => {
   for (const dispose of disposals.splice(0).reverse()) await dispose();
 });
 
-async function start(options: Partial<ServingOptions> = {}): Promise<RunningServing> {
-  const serving = await startServing({
+async function start(options: Partial<NodeServerOptions> = {}): Promise<RunningNodeServer> {
+  const serving = await startNodeServer({
     host: '127.0.0.1',
     port: 0,
     tls: null,
