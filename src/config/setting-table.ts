@@ -304,12 +304,12 @@ export const settingTable = {
   },
   serveThreads: {
     kind: 'integer',
-    default: 1,
+    default: null,
     unit: 'threads',
     min: 1,
     max: 256,
     commands: ['up', 'node'],
-    help: 'threads of a node that serve; each serves all of its slots, and all listen on the same ports',
+    help: 'threads of a node that serve all of its slots; absent = the cores of the machine less the apply threads of its nodes, at least 1',
   },
   prefetchReads: {
     kind: 'switch',

@@ -7,6 +7,7 @@ import { readAccessTokens } from '../access-files.ts';
 import type { Command } from '../command.ts';
 import { readMapFile } from '../map-file.ts';
 import { askingIngest } from '../process/asking-ingest.ts';
+import { serveThreadCount } from '../process/serve-thread-count.ts';
 import { serve } from '../process/server-process.ts';
 
 /** Returns the slots among what may begin again. Errors: DataPlaneError `ConfigInvalid`. */
@@ -46,7 +47,7 @@ export const runNode: Command = (context) => {
       slotMapBytes: settings.slotMapBytes,
       lingerMs: settings.lingerMs,
       applyThreads: settings.applyThreads,
-      serveThreads: settings.serveThreads,
+      serveThreads: serveThreadCount(settings),
       edge: settings.edge ? edge : undefined,
       askingIngest: askingIngest(settings.ingestUrl, tokens.adminToken),
       prefetchReads: settings.prefetchReads,

@@ -21,6 +21,7 @@ import { version } from '../command-line.ts';
 import { readMapOrDefault, withRealPorts } from '../map-file.ts';
 import { type ChildSpec, type Listening, SupervisedChild, type SupervisorContext } from './child-process.ts';
 import { type RunFile, type RunningProcess, removeRunFile, writeRunFile, writeWhole } from './run-file.ts';
+import { serveThreadCount } from './serve-thread-count.ts';
 
 const readyMsMax = 60_000;
 const stopMsMax = { ingest: 15_000, router: 15_000, node: 60_000, demo: 5_000 } as const;
@@ -161,7 +162,12 @@ export class Cluster implements AsyncDisposable {
     log('debug', 'starting the nodes', { count: map.nodes.size, epoch: map.epoch });
     const ingestUrl = urlFor(followed.host, followed.ingestPort);
     const isLone = map.nodes.size === 1;
-    const served: Settings = { ...followed, edge: isLone, ingestUrl: isLone ? ingestUrl : null };
+    const served: Settings = {
+      ...followed,
+      edge: isLone,
+      ingestUrl: isLone ? ingestUrl : null,
+      serveThreads: serveThreadCount(followed, map.nodes.size),
+    };
     for (const name of map.nodes.keys()) {
       this.#nodes.set(
         name,
