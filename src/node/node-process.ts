@@ -10,6 +10,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import type { CrashPoint } from '../base/crash-point.ts';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { LabelledCounter } from '../metrics/metric.ts';
+import { type LookUps, startLookUps } from '../router/looking-up-router.ts';
 import type { AskingIngest } from '../router/router-server.ts';
 import type { MapFollower } from '../shardmap/map-follower.ts';
 import { parseShardMap, type ShardMap, slotsOfNode } from '../shardmap/shard-map.ts';
@@ -174,13 +175,9 @@ function comparisonOf(options: NodeOptions, parts: ComparisonParts): PositionCom
 /** How long a node that fails may take to close, before it ends without. */
 const closeMsMax = 10_000;
 
-/** Capacity of each cache by DID, over all threads; one thread has each cache's own default. */
-const didCacheBytesOfNode = 96 * 2 ** 20;
-
 function serveSettings(
   options: NodeOptions,
   map: ShardMap,
-  serveThreads: number,
 ): Omit<ReadServerSettings, 'reusePort' | 'shareOfLimits' | 'unixPath'> {
   const { name, dataDir, slotMapBytes, prefetchReads, host, allowedHosts, port, adminToken, clusterToken } = options;
   return {
@@ -189,8 +186,7 @@ function serveSettings(
     dataDir,
     slotMapBytes,
     prefetchReads,
-    recordCacheBytes: Math.floor((options.recordCacheMib * 2 ** 20) / serveThreads),
-    didCacheBytes: serveThreads === 1 ? null : Math.floor(didCacheBytesOfNode / serveThreads),
+    recordCacheBytes: options.recordCacheMib * 2 ** 20,
     host,
     allowedHosts,
     port,
@@ -237,10 +233,18 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     onNewerEpoch: (epoch) => void (links.length > 0 && saw(epoch)),
   });
   const readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
-  const { control, comparison } = controlOf(options, { links, readers, maps, saw, threads, fail: failure.reject });
+  const { control, comparison, lookUps } = controlOf(options, {
+    links,
+    readers,
+    maps,
+    saw,
+    threads,
+    fail: failure.reject,
+  });
   const closeAll = async (): Promise<void> => {
     comparison.stop();
     await threads[Symbol.asyncDispose]();
+    lookUps?.[Symbol.dispose]();
     await comparison[Symbol.asyncDispose]();
     await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
     for (const { environment } of readers.values()) await environment.close();
@@ -259,7 +263,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       failure.reject(error);
     });
   };
-  const settings = serveSettings(options, map, serveThreads);
+  const settings = serveSettings(options, map);
   const parts = { readers, control, writes: feeds.writes, registry, onFault: stopAfter, note, clock };
   const { port, routerPort, http2Port } = await threads
     .start({ ...parts, settings, mapJson: options.mapJson, inlets: feeds.inlets, onDeath: stopAfter })
@@ -285,7 +289,7 @@ type ControlParts = {
 function controlOf(
   options: NodeOptions,
   { links, readers, maps, saw, threads, fail }: ControlParts,
-): { readonly control: NodeControl; readonly comparison: PositionComparison } {
+): { readonly control: NodeControl; readonly comparison: PositionComparison; readonly lookUps: LookUps | null } {
   const { name, registry } = options;
   const { slots } = maps.map;
   const status = (): Promise<NodeStatus> => nodeStatus(name, maps.map, links);
@@ -297,6 +301,7 @@ function controlOf(
     append: (slot, entry) => writes.appendLifecycle(slot, entry),
     fail,
   });
+  const lookUps = options.edge === undefined ? null : startLookUps(options.edge, options.clock);
   const control: NodeControl = {
     handlers: handlersOf({ readers, slots, status, writes, comparison }),
     map: () => maps.map,
@@ -306,8 +311,9 @@ function controlOf(
     status,
     metricsText: () => threads.metricsText(registry),
     askingIngest: options.askingIngest ?? {},
+    identity: lookUps?.source ?? null,
   };
-  return { control, comparison };
+  return { control, comparison, lookUps };
 }
 
 /** Returns a function that counts and notes what goes into quarantine. */

@@ -1,8 +1,8 @@
 /**
  * What one thread of a node serves: its reads, its caches, its sockets, and an edge if asked for.
  *
- * It runs in the main thread of a node or in each of several workers. What is no read (writes, status,
- * the map) is the main thread's, and reaches it through `NodeControl`.
+ * It runs in the main thread of a node or in each of several workers. What is no read (writes,
+ * status, the map) is the main thread's, and reaches it through `NodeControl`.
  */
 import { readFileSync } from 'node:fs';
 import type { Registry } from 'prom-client';
@@ -12,9 +12,10 @@ import { seededRandom } from '../base/seeded-random.ts';
 import { createReadHandlers, type Reads } from '../read/handler/read-handlers.ts';
 import { createRecordBatchHandler } from '../read/handler/record-batch-handler.ts';
 import { type CallSharing, replyTo } from '../router/edge/rpc-endpoint.ts';
-import { type LookUpSettings, startLookingUpRouter } from '../router/looking-up-router.ts';
+import type { LookUpSettings } from '../router/looking-up-router.ts';
+import type { IdentitySource } from '../router/plan/identity-source.ts';
 import type { ServiceRouter, WriteCount } from '../router/plan/service-router.ts';
-import type { AskingIngest, RunningRouter } from '../router/router-server.ts';
+import { type AskingIngest, type RunningRouter, startRouter } from '../router/router-server.ts';
 import type { ShardMap } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
@@ -41,9 +42,8 @@ export type ReadServerSettings = {
   readonly dataDir: string;
   readonly slotMapBytes: number;
   readonly prefetchReads: boolean;
+  /** Of all threads. */
   readonly recordCacheBytes: number;
-  /** See ReadOptions; null for the defaults. */
-  readonly didCacheBytes: number | null;
   readonly host: string;
   readonly allowedHosts?: readonly string[] | undefined;
   readonly port: number;
@@ -51,7 +51,7 @@ export type ReadServerSettings = {
   readonly reusePort: boolean;
   /** Of the Unix socket of this thread; processes of this machine learn it in their handshakes. */
   readonly unixPath: string;
-  /** The part of a process's limits in bytes that one thread has. */
+  /** The part of a process's caches and limits in bytes that one thread has. */
   readonly shareOfLimits: number;
   readonly adminToken: string | null;
   readonly clusterToken: string | null;
@@ -74,6 +74,8 @@ export type NodeControl = {
   /** The metrics of all threads. */
   readonly metricsText: () => Promise<string>;
   readonly askingIngest: AskingIngest;
+  /** The look-ups of all edges: a request may repeat one that another thread answered. */
+  readonly identity: IdentitySource | null;
 };
 
 export type ReadServerParts = {
@@ -141,11 +143,12 @@ async function startEdge(
     adminToken,
     reloadMap: control.reload,
     ...control.askingIngest,
+    identity: control.identity!,
     onFault,
     clock,
   };
   try {
-    return { router: await startLookingUpRouter(options, edge), others };
+    return { router: await startRouter(options), others };
   } catch (thrown) {
     await others[Symbol.asyncDispose]();
     throw thrown;
@@ -169,7 +172,7 @@ export class ReadServer implements ListeningPorts {
   #edge: Edge | null = null;
 
   constructor(settings: ReadServerSettings, parts: ReadServerParts) {
-    const { prefetchReads, recordCacheBytes, didCacheBytes } = settings;
+    const { prefetchReads, recordCacheBytes, shareOfLimits } = settings;
     const { readers, control, registry, clock } = parts;
     this.#settings = settings;
     this.#parts = parts;
@@ -178,8 +181,8 @@ export class ReadServer implements ListeningPorts {
       stateOf: (slot) => readers.get(slot)?.state,
       refreshReads: (slot) => readers.get(slot)?.environment.refreshReads(),
       prefetchReads,
-      recordCacheBytes,
-      ...(didCacheBytes === null ? {} : { didCacheBytes }),
+      recordCacheBytes: Math.floor(recordCacheBytes * shareOfLimits),
+      shareOfCaches: shareOfLimits,
       clock,
     });
     registerCacheMetrics(registry, this.reads.cacheByName);

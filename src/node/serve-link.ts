@@ -7,17 +7,19 @@
 import { Worker } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
 import { DataPlaneError, toDataPlaneError } from '../base/data-plane-error.ts';
-import { InvariantError } from '../base/invariant.ts';
+import { InvariantError, invariant } from '../base/invariant.ts';
 import type { SettleBody } from '../http/settle-body.ts';
+import type { ResolvedIdentity } from '../router/plan/identity-source.ts';
 import type { EraseAtIngest } from '../router/private-routes.ts';
+import type { NodeControl } from './read-server.ts';
 import type {
   ControlRequest,
   FromServeThread,
+  IdentityQuestion,
   ServeThreadOptions,
   ThreadMetrics,
   ToServeThread,
 } from './serve-messages.ts';
-import type { NodeControl } from './read-server.ts';
 import { errorOfThread } from './thread-error.ts';
 
 export type ServeLinkOptions = {
@@ -31,6 +33,8 @@ export type ServeLinkOptions = {
 };
 
 const metricsMsMax = 5_000;
+/** Longer than any request waits for an identity. */
+const lookUpMsMax = 60_000;
 
 export class ServeLink implements AsyncDisposable {
   readonly #worker: Worker;
@@ -129,8 +133,18 @@ export class ServeLink implements AsyncDisposable {
     if (request === 'metrics') return await metricsText();
     if (request === 'settle-ingest') return await askingIngest.settleIngest?.(body as SettleBody);
     if (request === 'erase-at-ingest') return await askingIngest.eraseAtIngest?.(body as Parameters<EraseAtIngest>[0]);
+    if (request === 'identity') return await this.#lookUp(body as IdentityQuestion);
     await reload();
     return null;
+  }
+
+  async #lookUp(question: IdentityQuestion): Promise<ResolvedIdentity | null> {
+    const { identity } = this.#control;
+    invariant(identity !== null, 'a node with an edge looks identities up');
+    const signal = AbortSignal.timeout(lookUpMsMax);
+    if (question.by === 'did') return await identity.byDid(question.did, signal);
+    if (question.by === 'handle') return await identity.byHandle(question.handle, signal);
+    return await identity.fresher(question.did, question.updatedMs, signal);
   }
 
   /** Resolves once the thread listens. */

@@ -22,7 +22,13 @@ export type ServeThreadOptions = {
 export type ThreadMetrics = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 /** What a serving thread asks of the main thread, besides calls. */
-export type ControlRequest = 'status' | 'metrics' | 'reload' | 'settle-ingest' | 'erase-at-ingest';
+export type ControlRequest = 'status' | 'metrics' | 'reload' | 'settle-ingest' | 'erase-at-ingest' | 'identity';
+
+/** The body of an `identity` request; see IdentitySource. */
+export type IdentityQuestion =
+  | { readonly by: 'did'; readonly did: string }
+  | { readonly by: 'handle'; readonly handle: string }
+  | { readonly by: 'fresher'; readonly did: string; readonly updatedMs: number };
 
 /** A message with an `id` answers the one with the same id, or is answered by it. */
 export type ToServeThread =

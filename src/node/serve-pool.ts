@@ -12,8 +12,8 @@ import type { ShardMap } from '../shardmap/shard-map.ts';
 import { exchangeEnds } from './call-exchange.ts';
 import { type ChangeOutlets, sharedCounts, sharedWriteCount } from './change-feed.ts';
 import { wireSocketPath } from './data-folder.ts';
+import { type ListeningPorts, ReadServer, type ReadServerParts, type ReadServerSettings } from './read-server.ts';
 import { ServeLink } from './serve-link.ts';
-import { type ListeningPorts, type ReadServerSettings, type ReadServerParts, ReadServer } from './read-server.ts';
 
 /** The channels from each apply thread to each serving thread that is a worker. */
 export type Feeds = {

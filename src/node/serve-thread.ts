@@ -7,19 +7,22 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
 import { systemClock } from '../base/clock.ts';
-import { errorFromPeer } from '../base/data-plane-error.ts';
+import { DataPlaneError, errorFromPeer, operatingFailure } from '../base/data-plane-error.ts';
+import { orAborted } from '../base/or-aborted.ts';
+import type { IdentitySource, ResolvedIdentity } from '../router/plan/identity-source.ts';
 import { epochRefusal } from '../shardmap/map-follower.ts';
 import { parseShardMap } from '../shardmap/shard-map.ts';
 import type { CallHandler } from '../wire/node-caller.ts';
 import { ChangeInlet, sharedWriteCount } from './change-feed.ts';
+import { type NodeControl, ReadServer } from './read-server.ts';
 import type {
   ControlRequest,
   FromServeThread,
+  IdentityQuestion,
   ServeThreadOptions,
   ThreadMetrics,
   ToServeThread,
 } from './serve-messages.ts';
-import { type NodeControl, ReadServer } from './read-server.ts';
 import { openReaders } from './slot-reader.ts';
 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void };
@@ -80,6 +83,25 @@ class MainThread {
   }
 }
 
+function identityOf(main: MainThread): IdentitySource {
+  const ask = async (question: IdentityQuestion, signal: AbortSignal): Promise<ResolvedIdentity | null> => {
+    const found = await orAborted(main.request('identity', question), signal);
+    if (found === undefined) throw new DataPlaneError('Unavailable', 'the identity cannot be resolved in time');
+    return found as ResolvedIdentity | null;
+  };
+  return {
+    byDid: (did, signal) => ask({ by: 'did', did }, signal),
+    byHandle: (handle, signal) => ask({ by: 'handle', handle }, signal),
+    // The stored identity answers then.
+    fresher: (did, updatedMs, signal) => ask({ by: 'fresher', did, updatedMs }, signal).catch(noneInTime),
+  };
+}
+
+function noneInTime(thrown: unknown): null {
+  operatingFailure(thrown);
+  return null;
+}
+
 function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOptions): NodeControl {
   return {
     handlers: new Map(controlCalls.map((method) => [method, main.handlerOf(method)])),
@@ -98,6 +120,7 @@ function controlOf(main: MainThread, { controlCalls, asksIngest }: ServeThreadOp
           eraseAtIngest: async (body) => (await main.request('erase-at-ingest', body)) as object,
         }
       : {},
+    identity: identityOf(main),
   };
 }
 

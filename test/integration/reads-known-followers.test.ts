@@ -66,7 +66,7 @@ describe.each([{ slots: 1 }, { slots: 8 }])('known followers over $slots slots',
     network.follow(owner, subject);
     network.settle();
     const lookup = new SlotLookup(slots, (slot) => network.cluster.slots[slot]?.state);
-    const cache = new EdgeCache(lookup);
+    const cache = new EdgeCache(lookup, EdgeCache.capacityBytes);
     const ask = (): CachedActor => cache.get(Buffer.from(owner), 0, owner.length)!;
     for (let asked = 1; asked < askedTimes; asked++) ask();
     const held = ask();

@@ -1,5 +1,8 @@
 /** Serving threads of a node: who knows that a write is done sees it, whichever thread answers. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
@@ -11,12 +14,18 @@ import { TidClock } from '../../src/demo/model/tid-clock.ts';
 import { RemoteLog } from '../../src/log/remote-log.ts';
 import { type NodeOptions, type RunningNode, startNode } from '../../src/node/node-process.ts';
 import { decodeMessage, encodeMessage } from '../../src/proto/codec.ts';
+import { ActorCache } from '../../src/read/cache/actor-cache.ts';
+import { EdgeCache } from '../../src/read/cache/edge-cache.ts';
+import { FeedCache } from '../../src/read/cache/feed-cache.ts';
+import { FollowCache } from '../../src/read/cache/follow-cache.ts';
+import { ListCache } from '../../src/read/cache/list-cache.ts';
 import { parseShardMap } from '../../src/shardmap/shard-map.ts';
 import { NodeClient } from '../../src/wire/node-client.ts';
 import { recordOp } from '../support/record-op.ts';
 import { until } from '../support/until.ts';
 
 const serveThreads = 3;
+const recordCacheMib = 8;
 const connections = 24;
 const rounds = 40;
 const [author, viewer] = ['did:web:author.example', 'did:web:viewer.example'];
@@ -30,7 +39,7 @@ const edge = {
   host: '127.0.0.1',
   routerPort: 0,
   http2Port: 0,
-  plcUrl: 'http://127.0.0.1:1',
+  plcUrl: '',
   handleResolver: null,
   allowPrivateHosts: true,
 };
@@ -54,7 +63,7 @@ function optionsOf(name: string, more: Partial<NodeOptions> = {}): NodeOptions {
     serveThreads,
     edge,
     prefetchReads: false,
-    recordCacheMib: 8,
+    recordCacheMib,
     adminToken: null,
     clusterToken: null,
     registry: new Registry(),
@@ -62,7 +71,17 @@ function optionsOf(name: string, more: Partial<NodeOptions> = {}): NodeOptions {
   };
 }
 
+const lookedUp: string[] = [];
+const directory = createServer((request, response) => {
+  const did = decodeURIComponent(request.url!.slice(1));
+  lookedUp.push(did);
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify({ id: did, alsoKnownAs: [], verificationMethod: [], service: [] }));
+});
+
 beforeAll(async () => {
+  await new Promise<void>((resolve) => directory.listen(0, '127.0.0.1', resolve));
+  edge.plcUrl = `http://127.0.0.1:${(directory.address() as AddressInfo).port}`;
   folder = mkdtempSync(join(tmpdir(), 'skyshard-threads-'));
   node = await startNode(optionsOf('n0'));
   const map = parseShardMap(mapJson(node.port));
@@ -76,6 +95,8 @@ afterAll(async () => {
   await log[Symbol.asyncDispose]();
   await client[Symbol.asyncDispose]();
   await node.close();
+  directory.close();
+  directory.closeAllConnections();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -154,6 +175,41 @@ describe('a node with three serving threads', () => {
     await expect(unknown).rejects.toThrow('grpc-status 12');
     session.close();
   }, 90_000);
+
+  it('looks an identity up once for all of them, which know what the others were asked', async () => {
+    const did = `did:plc:${'a'.repeat(24)}`;
+    const request = grpcRequest('GetIdentityByDid', encodeMessage('GetIdentityByDidRequest', { did }));
+    for (let round = 0; round < 3; round++) {
+      for (const answer of await askAll(request))
+        expect(decodeMessage('GetIdentityByDidResponse', answer).did).toBe(did);
+    }
+    // One for the first request, and perhaps one for its repetitions.
+    expect(lookedUp.length).toBeGreaterThan(0);
+    expect(lookedUp.length).toBeLessThan(serveThreads);
+  });
+
+  it('divides the caches of the node among them', async () => {
+    const metrics = await (await fetch(`http://127.0.0.1:${node.routerPort}/metrics`)).text();
+    const capacityOf = (cache: string): number[] =>
+      [...metrics.matchAll(/skyshard_cache_capacity_bytes\{(.*)\} (\d+)/g)]
+        .filter(([, labels]) => labels!.includes(`"${cache}"`))
+        .map(([, , bytes]) => Number(bytes));
+    const bytesByCache = {
+      feeds: FeedCache.capacityBytes,
+      actors: ActorCache.capacityBytes,
+      edges: EdgeCache.capacityBytes,
+      follows: FollowCache.capacityBytes,
+      lists: ListCache.capacityBytes,
+      records: recordCacheMib * 2 ** 20,
+    };
+    for (const [cache, bytes] of Object.entries(bytesByCache)) {
+      const capacities = capacityOf(cache);
+      expect(capacities, cache).toHaveLength(serveThreads);
+      const sum = capacities.reduce((total, capacity) => total + capacity, 0);
+      expect(sum, cache).toBeLessThanOrEqual(bytes);
+      expect(sum, cache).toBeGreaterThan(0.9 * bytes);
+    }
+  });
 
   it('shows each acknowledged write on every connection, while others read the same', async () => {
     let isDone = false;

@@ -3,7 +3,6 @@ import type { SlotState } from '../../slot/table/slot-state.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { GenerationalCache } from './generational-cache.ts';
 
-const capacityBytesDefault = 64 * 2 ** 20;
 /** A Buffer object without its content. */
 const bufferBytes = 256;
 const infoBytesMin = 64;
@@ -12,11 +11,13 @@ const infoBytesMin = 64;
 export type InfoReader = (state: SlotState, owner: number) => Buffer;
 
 export class ActorCache {
+  /** Of all serving threads of a node. */
+  static readonly capacityBytes = 64 * 2 ** 20;
   readonly #lookup: SlotLookup;
   readonly #read: InfoReader;
   readonly cache: GenerationalCache<Buffer>;
 
-  constructor(lookup: SlotLookup, read: InfoReader, capacityBytes = capacityBytesDefault) {
+  constructor(lookup: SlotLookup, read: InfoReader, capacityBytes: number) {
     this.#lookup = lookup;
     this.#read = read;
     this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: bufferBytes + infoBytesMin });

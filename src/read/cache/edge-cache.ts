@@ -25,7 +25,6 @@ import { type DidSet, didSetOf } from './did-set.ts';
 import { GenerationalCache } from './generational-cache.ts';
 import { allKeyClasses, type KeySet, keySetOf } from './key-set.ts';
 
-const capacityBytesDefault = 96 * 2 ** 20;
 /** A cached actor without its edges. */
 const actorBytes = 192;
 /** More edges of one actor and kind are not cached. */
@@ -88,11 +87,13 @@ function subjectPrefix(owner: number, kind: ProbedKind): Buffer {
 }
 
 export class EdgeCache {
+  /** Of all serving threads of a node. */
+  static readonly capacityBytes = 96 * 2 ** 20;
   readonly #lookup: SlotLookup;
   readonly cache: GenerationalCache<CachedActor>;
   #key: Buffer = Buffer.alloc(0);
 
-  constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
+  constructor(lookup: SlotLookup, capacityBytes: number) {
     this.#lookup = lookup;
     this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: actorBytes });
   }

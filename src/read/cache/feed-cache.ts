@@ -11,7 +11,6 @@ import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { GenerationalCache } from './generational-cache.ts';
 
 export const itemsPerAuthor = 24;
-const capacityBytesDefault = 128 * 2 ** 20;
 /** An author without items: objects, strings, and its part of the flat arrays. */
 const authorBytes = 720;
 /** An item's time and offsets, without its key and value. */
@@ -27,6 +26,8 @@ export type CachedAuthor = {
 };
 
 export class FeedCache {
+  /** Of all serving threads of a node. */
+  static readonly capacityBytes = 128 * 2 ** 20;
   readonly #lookup: SlotLookup;
   readonly cache: GenerationalCache<CachedAuthor>;
   /** Times of each author's items, newest first, by index times `itemsPerAuthor`. Units: ms. */
@@ -36,7 +37,7 @@ export class FeedCache {
   /** An upper bound of each author's item times, by index: +Infinity if unknown. Units: ms. */
   readonly newestMs: Float64Array;
 
-  constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
+  constructor(lookup: SlotLookup, capacityBytes: number) {
     this.#lookup = lookup;
     this.cache = new GenerationalCache({
       capacityBytes,

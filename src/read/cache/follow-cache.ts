@@ -12,8 +12,6 @@ import { writeFollowedDids } from '../lookup/followed-dids.ts';
 import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { GenerationalCache } from './generational-cache.ts';
 
-/** Enough for about eight thousand viewers with 500 follows each. */
-const capacityBytesDefault = 128 * 2 ** 20;
 /** A page without its DIDs. */
 export const emptyPageBytes = 1536;
 /** A list of one slot of another node, without its DIDs. */
@@ -109,11 +107,13 @@ export function didPageBytes({ local, elsewhere }: CachedDidPage): number {
 }
 
 export class FollowCache {
+  /** Of all serving threads of a node: about eight thousand viewers with 500 follows each. */
+  static readonly capacityBytes = 128 * 2 ** 20;
   readonly #lookup: SlotLookup;
   readonly #texts = new MessageWriter();
   readonly cache: GenerationalCache<CachedDidPage>;
 
-  constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
+  constructor(lookup: SlotLookup, capacityBytes: number) {
     this.#lookup = lookup;
     this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: emptyPageBytes });
   }

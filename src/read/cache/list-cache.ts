@@ -13,17 +13,17 @@ import { ownerOfDid, type SlotLookup } from '../lookup/slot-lookup.ts';
 import { type CachedDidPage, didPageBytes, didPageOf, emptyPageBytes } from './follow-cache.ts';
 import { GenerationalCache } from './generational-cache.ts';
 
-const capacityBytesDefault = 32 * 2 ** 20;
-
 /** The lists of one owner by URI, and what they take together. */
 type OwnerLists = { readonly pageByUri: Map<string, CachedDidPage>; bytes: number };
 
 export class ListCache {
+  /** Of all serving threads of a node. */
+  static readonly capacityBytes = 32 * 2 ** 20;
   readonly #lookup: SlotLookup;
   readonly #texts = new MessageWriter();
   readonly cache: GenerationalCache<OwnerLists>;
 
-  constructor(lookup: SlotLookup, capacityBytes = capacityBytesDefault) {
+  constructor(lookup: SlotLookup, capacityBytes: number) {
     this.#lookup = lookup;
     this.cache = new GenerationalCache({ capacityBytes, valueBytesMin: emptyPageBytes });
   }

@@ -39,7 +39,9 @@ export type ReadOptions = {
   /** Lets the next read of a slot see the latest commit. */
   readonly refreshReads: (slot: number) => void;
   readonly prefetchReads?: boolean;
-  /** Capacity of each cache by DID, instead of its default. */
+  /** The part of the caches by DID that these handlers have; others of the node have the rest. */
+  readonly shareOfCaches?: number;
+  /** Capacity of each cache by DID, instead of that. */
   readonly didCacheBytes?: number;
   /** 0 for no cache of records. */
   readonly recordCacheBytes: number;
@@ -59,16 +61,18 @@ export type Reads = {
 /** Makes the handlers of all reads. */
 export function createReadHandlers(options: ReadOptions): Reads {
   const lookup = new SlotLookup(options.slots, options.stateOf);
-  const { clock = systemClock } = options;
+  const { shareOfCaches = 1, clock = systemClock } = options;
+  const bytesOf = (cache: { readonly capacityBytes: number }): number =>
+    options.didCacheBytes ?? Math.floor(cache.capacityBytes * shareOfCaches);
   const context: ReadContext = {
     lookup,
     finder: new RowFinder(lookup),
-    feeds: new FeedCache(lookup, options.didCacheBytes),
-    actors: new ActorCache(lookup, actorInfo, options.didCacheBytes),
-    edges: new EdgeCache(lookup, options.didCacheBytes),
+    feeds: new FeedCache(lookup, bytesOf(FeedCache)),
+    actors: new ActorCache(lookup, actorInfo, bytesOf(ActorCache)),
+    edges: new EdgeCache(lookup, bytesOf(EdgeCache)),
     records: new StoredRecords(new RecordCache(options.recordCacheBytes)),
-    follows: new FollowCache(lookup, options.didCacheBytes),
-    lists: new ListCache(lookup, options.didCacheBytes),
+    follows: new FollowCache(lookup, bytesOf(FollowCache)),
+    lists: new ListCache(lookup, bytesOf(ListCache)),
     answer: new MessageWriter(),
     idleWriters: [],
     turn: new Turn(clock),
