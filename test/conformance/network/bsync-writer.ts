@@ -5,6 +5,37 @@ export const bsyncApiKey = 'bsync-api-key';
 
 const deadlineMs = 10_000;
 
+/** Namespaces of private data, as bsync has them. */
+export const privateNamespaces = {
+  bookmark: 'app.bsky.bookmark.defs#bookmark',
+  draft: 'app.bsky.draft.defs#draftWithId',
+  subscription: 'app.bsky.notification.defs#subjectActivitySubscription',
+  preferences: 'app.bsky.notification.defs#preferences',
+  ageAssurance: 'app.bsky.unspecced.defs#ageAssuranceEvent',
+  ageAssuranceAccess: 'app.bsky.ageassurance.defs#event',
+} as const;
+
+const filteredPreferences = [
+  'follow',
+  'like',
+  'likeViaRepost',
+  'mention',
+  'quote',
+  'reply',
+  'repost',
+  'repostViaRepost',
+] as const;
+const plainPreferences = ['starterpackJoined', 'subscribedPost', 'unverified', 'verified'] as const;
+
+/** Makes all notification preferences, as the AppView does; the official plane fails at fewer. */
+export function wholePreferences(include: 'all' | 'follows', list: boolean): object {
+  return {
+    chat: { include: 'all', push: true },
+    ...Object.fromEntries(filteredPreferences.map((name) => [name, { include, list, push: !list }])),
+    ...Object.fromEntries(plainPreferences.map((name) => [name, { list: !list, push: list }])),
+  };
+}
+
 export type MuteType = 'ADD' | 'REMOVE' | 'CLEAR';
 export type PutMethod = 'CREATE' | 'UPDATE' | 'DELETE';
 

@@ -1,6 +1,7 @@
 /** What operators write: our HTTP endpoints, and the tables of the official plane. */
 import { sql } from 'kysely';
-import type { OfficialPlane } from './official-plane.ts';
+import { OfficialPlane } from './official-plane.ts';
+import type { Plane } from './plane.ts';
 
 const deadlineMs = 10_000;
 
@@ -15,11 +16,21 @@ export interface LabelWrite {
   readonly exp?: string;
 }
 
+/** What an operator says of an actor's age. */
+export interface AgeWrite {
+  readonly status: string;
+  readonly access?: string;
+  readonly lastInitiatedAt?: string;
+}
+
 /** The operator of a plane. Errors: `NotServed` where a plane has no such endpoint. */
 export interface Operator {
   label(label: LabelWrite): Promise<void>;
   trustVerifier(did: string, isTrusted: boolean): Promise<void>;
   tagRecord(uri: string, tags: readonly string[]): Promise<void>;
+  /** Sets what is given, and leaves the rest. */
+  setAge(did: string, age: AgeWrite): Promise<void>;
+  clearAge(did: string): Promise<void>;
   /** Suggests these actors or feeds to everyone, in this order, besides what is suggested. */
   suggest(list: 'follows' | 'feeds', subjects: readonly string[]): Promise<void>;
   suggestTagged(tag: string, subject: string, subjectType: 'actor' | 'feed'): Promise<void>;
@@ -29,6 +40,11 @@ export interface Operator {
 
 /** Thrown where a plane has no such endpoint. */
 export class NotServed extends Error {}
+
+/** Makes the operator of a plane. */
+export function operatorOf(plane: Plane): Operator {
+  return plane instanceof OfficialPlane ? new OfficialOperator(plane) : new SkyshardOperator(plane.url('1.1'));
+}
 
 /** Operates the official plane by its tables, as its own tools do. */
 export class OfficialOperator implements Operator {
@@ -54,6 +70,20 @@ export class OfficialOperator implements Operator {
 
   async tagRecord(uri: string, tags: readonly string[]): Promise<void> {
     await sql`update record set tags = ${JSON.stringify(tags)}::jsonb where uri = ${uri}`.execute(this.#db.db);
+  }
+
+  async setAge(did: string, { status, access, lastInitiatedAt }: AgeWrite): Promise<void> {
+    const change = {
+      ageAssuranceStatus: status,
+      ...(access === undefined ? {} : { ageAssuranceAccess: access }),
+      ...(lastInitiatedAt === undefined ? {} : { ageAssuranceLastInitiatedAt: lastInitiatedAt }),
+    };
+    await this.#db.db.updateTable('actor').set(change).where('did', '=', did).execute();
+  }
+
+  async clearAge(did: string): Promise<void> {
+    const cleared = { ageAssuranceStatus: null, ageAssuranceAccess: null, ageAssuranceLastInitiatedAt: null };
+    await this.#db.db.updateTable('actor').set(cleared).where('did', '=', did).execute();
   }
 
   async suggest(list: 'follows' | 'feeds', subjects: readonly string[]): Promise<void> {
@@ -96,6 +126,14 @@ export class SkyshardOperator implements Operator {
 
   async tagRecord(uri: string, tags: readonly string[]): Promise<void> {
     await this.#post('/v1/tags', { subject: uri, tags });
+  }
+
+  async setAge(did: string, age: AgeWrite): Promise<void> {
+    await this.#post('/v1/age-assurance', { did, ...age });
+  }
+
+  async clearAge(did: string): Promise<void> {
+    await this.#post('/v1/age-assurance/clear', { did });
   }
 
   async suggest(list: 'follows' | 'feeds', subjects: readonly string[]): Promise<void> {

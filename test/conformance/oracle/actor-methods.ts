@@ -1,14 +1,24 @@
 /** Rows of the oracle's table: actors, identity, counts, private state and takedowns. */
 import { type Facts, urisOf } from './facts.ts';
-import { type Answer, batches, listOf, type MethodRow, someOf } from './method-row.ts';
+import { type Answer, batches, listOf, type MethodRow, type Request, someOf } from './method-row.ts';
 
 const postCollection = 'app.bsky.feed.post';
 const subjectSample = 12;
 const labelledSample = 400;
 const issuerSample = 6;
+const perCollectionSample = 5;
 
 function eachDid(facts: Facts): readonly { readonly actorDid: string }[] {
   return [...facts.dids, ...facts.unknownDids, ''].map((actorDid) => ({ actorDid }));
+}
+
+function oneAge(did: string): Request {
+  return { dids: [did], returnAgeAssuranceForDids: [did] };
+}
+
+function isAgeKnown(actor: unknown): boolean {
+  const { status = 'unknown' } = ((actor as Answer)['ageAssuranceStatus'] ?? {}) as Answer;
+  return status !== 'unknown';
 }
 
 /** Actors, identity, counts, notification-seen, takedowns, labels and Ping. */
@@ -18,9 +28,15 @@ export const actorMethods: readonly MethodRow[] = [
     requests: (facts) => [
       ...batches(facts.dids, facts.unknownDids).map((dids) => ({ dids })),
       { dids: facts.dids.slice(0, 4), returnAgeAssuranceForDids: facts.dids.slice(1, 3) },
-      { dids: facts.dids, returnAgeAssuranceForDids: facts.dids },
     ],
     isFilled: (answer) => listOf(answer, 'actors').some((actor) => (actor as Answer)['exists'] === true),
+  },
+  {
+    method: 'getActors',
+    variant: 'with age assurance',
+    requests: ({ dids }) => [{ dids, returnAgeAssuranceForDids: dids }, ...dids.map((did) => oneAge(did))],
+    isFilled: (answer) => listOf(answer, 'actors').some(isAgeKnown),
+    mayBeEmpty: 'always',
   },
   {
     method: 'getDidsByHandles',
@@ -66,13 +82,18 @@ export const actorMethods: readonly MethodRow[] = [
   },
   {
     method: 'getRecordTakedown',
-    requests: (facts) => [...urisOf(facts, postCollection), ...facts.goneUris].map((recordUri) => ({ recordUri })),
+    requests: (facts) => {
+      const takenDown = [...facts.standing.keys()].filter((subject) => subject.startsWith('at://'));
+      const others = [...facts.urisByCollection.values()].flatMap((uris) => uris.slice(0, perCollectionSample));
+      const uris = new Set([...urisOf(facts, postCollection), ...facts.goneUris, ...takenDown, ...others]);
+      return [...uris].map((recordUri) => ({ recordUri }));
+    },
     isFilled: (answer) => answer['takenDown'] === true,
     mayBeEmpty: 'before private writes',
   },
   {
     method: 'getBlobTakedown',
-    requests: (facts) => facts.blobs.slice(0, subjectSample),
+    requests: (facts) => [...facts.takenDownBlobs, ...facts.blobs.slice(0, subjectSample)],
     isFilled: (answer) => answer['takenDown'] === true,
     mayBeEmpty: 'before private writes',
   },

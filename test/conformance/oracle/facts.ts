@@ -41,9 +41,16 @@ export interface Facts {
   readonly disputedDids: ReadonlySet<string>;
   /** Authors of posts that were gone when a reply below them was written. */
   readonly answeredWhenGone: ReadonlySet<string>;
-  /** (did, cid) of blobs whose takedown may be requested. */
-  readonly blobs: readonly { readonly did: string; readonly cid: string }[];
+  /** Of records that exist. */
+  readonly blobs: readonly BlobRef[];
+  /** Also of records that are gone. */
+  readonly takenDownBlobs: readonly BlobRef[];
 }
+
+export type BlobRef = {
+  readonly did: string;
+  readonly cid: string;
+};
 
 /** A record as its PDS has it. */
 export interface SiteRecord {
@@ -72,12 +79,13 @@ export interface VerificationRow {
 const unknownDids = ['did:plc:bbbbbbbbbbbbbbbbbbbbbbbb', 'did:web:nobody.example'];
 const unknownRkey = '3kzzzzzzzzzzz';
 
-/** The accounts of one history on a network of many, and what it did. */
+/** What the tables do not show of what was done, and on a network of many whose it was. */
 export interface Scope {
-  readonly dids: readonly string[];
-  readonly updatedUris: ReadonlySet<string>;
-  readonly siteRecords: readonly SiteRecord[];
-  readonly answeredWhenGone: ReadonlySet<string>;
+  /** All actors when absent. */
+  readonly dids?: readonly string[];
+  readonly updatedUris?: ReadonlySet<string>;
+  readonly siteRecords?: readonly SiteRecord[];
+  readonly answeredWhenGone?: ReadonlySet<string>;
 }
 
 /**
@@ -91,25 +99,25 @@ export async function readFacts(
   official: OfficialPlane,
   gone: readonly string[],
   everPromoted: Set<string> = new Set(),
-  scope?: Scope,
+  { dids, updatedUris = new Set(), siteRecords = [], answeredWhenGone = new Set() }: Scope = {},
 ): Promise<Facts> {
   const records = await official.db.db
     .selectFrom('record')
     .select(['uri', 'cid', 'json', 'indexedAt', 'takedownRef'])
-    .$if(scope !== undefined, (query) => query.where('did', 'in', [...scope!.dids]))
+    .$if(dids !== undefined, (query) => query.where('did', 'in', [...dids!]))
     .orderBy('uri')
     .execute();
   const actors = await official.db.db
     .selectFrom('actor')
     .select(['did', 'handle', 'upstreamStatus', 'takedownRef'])
-    .$if(scope !== undefined, (query) => query.where('did', 'in', [...scope!.dids]))
+    .$if(dids !== undefined, (query) => query.where('did', 'in', [...dids!]))
     .orderBy('did')
     .execute();
   const urisByCollection = new Map<string, string[]>();
   const sortedAtMsByUri = new Map<string, number>();
   const recordByUri = new Map<string, StoredRow>();
   const recordCountByDid = new Map<string, number>();
-  const blobs = new Map<string, { did: string; cid: string }>();
+  const blobs = new Map<string, BlobRef>();
   const standing = new Map<string, string>();
   for (const { did, upstreamStatus, takedownRef } of actors) {
     if (takedownRef !== null || upstreamStatus)
@@ -128,7 +136,6 @@ export async function readFacts(
     for (const match of json.matchAll(/"\$link":"([a-z0-9]+)"/g))
       blobs.set(`${host} ${match[1]}`, { did: host, cid: match[1]! });
   }
-  const updatedUris = scope?.updatedUris ?? new Set<string>();
   const disputes = await readDisputes(official, everPromoted, updatedUris);
   const count = (did: string): number => recordCountByDid.get(did) ?? 0;
   return {
@@ -138,7 +145,7 @@ export async function readFacts(
     goneUris: [...gone, `at://${unknownDids[0]}/app.bsky.feed.post/${unknownRkey}`],
     urisByCollection,
     recordByUri,
-    siteRecords: scope?.siteRecords ?? [],
+    siteRecords,
     standing,
     fixedSuggestions: await readFixedSuggestions(official),
     actorCount: await countActors(official),
@@ -146,9 +153,18 @@ export async function readFacts(
     sortedAtMsByUri,
     updatedUris,
     ...disputes,
-    answeredWhenGone: scope?.answeredWhenGone ?? new Set(),
+    answeredWhenGone,
     blobs: [...blobs.values()],
+    takenDownBlobs: await readTakenDownBlobs(official, dids),
   };
+}
+
+async function readTakenDownBlobs(
+  { db }: OfficialPlane,
+  dids: readonly string[] | undefined,
+): Promise<readonly BlobRef[]> {
+  const blobs = db.db.selectFrom('blob_takedown').select(['did', 'cid']);
+  return await blobs.$if(dids !== undefined, (query) => query.where('did', 'in', [...dids!])).execute();
 }
 
 async function countActors({ db }: OfficialPlane): Promise<number> {

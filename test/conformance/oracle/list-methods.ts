@@ -5,6 +5,7 @@ import {
   anyIn,
   batches,
   eachActor,
+  listOf,
   type MethodName,
   type MethodRow,
   type Request,
@@ -77,6 +78,14 @@ export const listMethods: readonly MethodRow[] = [
       ),
     paging: { field: 'listitems', sortUri: itemUri, compare: 'whole' },
     isFilled: anyIn('listitems'),
+    mayBeEmpty: 'always',
+  },
+  {
+    method: 'getListMembers',
+    variant: 'for the owner, with who opted out',
+    requests: (facts) => lists(facts).map((listUri) => ({ listUri, viewerDid: listUri.split('/')[2]! })),
+    paging: { field: 'listitems', sortUri: itemUri, compare: 'whole' },
+    isFilled: (answer) => listOf(answer, 'listitems').some((item) => (item as Answer)['subjectOptedOut'] === true),
     mayBeEmpty: 'always',
   },
   {

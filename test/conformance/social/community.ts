@@ -33,6 +33,13 @@ interface PromisedPost {
   readonly reply?: unknown;
 }
 
+/** A blob that a record of this id holds. */
+export interface BlobId {
+  readonly id: number;
+  readonly did: string;
+  readonly cid: string;
+}
+
 /** What operators suggest to everyone; `tag` is empty but for the kind `tagged`. */
 export interface Suggestion {
   readonly kind: 'follows' | 'feeds' | 'tagged';
@@ -74,8 +81,9 @@ export class Community {
   readonly trace: string[] = [];
   /** Methods that a plane does not serve; operations that need them were left out. */
   readonly unserved = new Set<string>();
+  readonly takenDownUris = new Set<string>();
   /** By DID and CID; a second takedown is an error of the official plane. */
-  readonly takenDownBlobs = new Set<string>();
+  readonly takenDownBlobs = new Map<string, BlobId>();
   /** Writes that one plane took and another refused. */
   readonly mismatches: string[] = [];
   /** Records other than posts that were written more than once. */

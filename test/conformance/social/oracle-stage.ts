@@ -3,15 +3,11 @@ import type { DataPlaneClient } from '@atproto/bsky';
 import { AtNetwork } from '../network/at-network.ts';
 import { BsyncWriter } from '../network/bsync-writer.ts';
 import { OfficialPlane } from '../network/official-plane.ts';
-import { OfficialOperator, type Operator, SkyshardOperator } from '../network/operator.ts';
+import { operatorOf } from '../network/operator.ts';
 import type { Plane, PlaneSurroundings } from '../network/plane.ts';
 import { ResourceStack } from '../network/resource-stack.ts';
 import { withMissingWrites } from '../oracle/official-writes.ts';
 import type { Stage } from './history-run.ts';
-
-function operatorOf(plane: Plane): Operator {
-  return plane instanceof OfficialPlane ? new OfficialOperator(plane) : new SkyshardOperator(plane.url('1.1'));
-}
 
 function clientOf(plane: Plane): DataPlaneClient {
   const client = plane.directClient();

@@ -1,7 +1,7 @@
 /** Changes of accounts, takedowns and private writes of a random history. */
 import type { DataPlaneClient } from '@atproto/bsky';
 import { Timestamp } from '@bufbuild/protobuf';
-import { type Community, choose, type MadeRecord, names } from './community.ts';
+import { type BlobId, type Community, choose, type MadeRecord, names } from './community.ts';
 import type { Operation, OperationKind } from './operation.ts';
 import { collections, type Perform } from './perform-posts.ts';
 
@@ -75,22 +75,49 @@ function anyRecord({ records }: Community, { first }: Operation): MadeRecord | u
   );
 }
 
-function takedownOfRecord(community: Community, operation: Operation): object | undefined {
-  const record = anyRecord(community, operation);
-  return record === undefined ? undefined : { recordUri: record.uri };
+/** Takes down a record, one time in twelve perhaps one that is gone. */
+function takenDownRecord(community: Community, operation: Operation): object | undefined {
+  const { records } = community;
+  const record = operation.variant === 11 ? choose(records, operation.first) : anyRecord(community, operation);
+  if (record === undefined) return undefined;
+  community.takenDownUris.add(record.uri);
+  const { id } = operation;
+  return { recordUri: record.uri, ...(id % 2 === 0 ? { ref: `record-${id}` } : {}) };
 }
 
-function blob(community: Community, operation: Operation): object | undefined {
-  const post = choose(
-    community.records.filter(({ body }) => JSON.stringify(body).includes('app.bsky.embed.images')),
-    operation.first,
+/** Restores a record that was taken down, else any. */
+function restoredRecord(community: Community, operation: Operation): object | undefined {
+  const takenDown = community.records.filter(({ uri }) => community.takenDownUris.has(uri));
+  const record = choose(takenDown, operation.first) ?? anyRecord(community, operation);
+  if (record === undefined) return undefined;
+  community.takenDownUris.delete(record.uri);
+  return { recordUri: record.uri };
+}
+
+/** Takes down a blob of a record that exists or existed. */
+function takenDownBlob(community: Community, { first, id }: Operation): object | undefined {
+  const blobs = community.records.flatMap((record): BlobId[] => {
+    const [, cid] = /"\$link":"([a-z0-9]+)"/.exec(JSON.stringify(record.body)) ?? [];
+    return cid === undefined ? [] : [{ id: record.id, did: community.writer.did(record.by), cid }];
+  });
+  const chosen = choose(
+    blobs.filter((blob) => !community.takenDownBlobs.has(idOfBlob(blob))),
+    first,
   );
-  const [, cid] = /"\$link":"([a-z0-9]+)"/.exec(JSON.stringify(post?.body)) ?? [];
-  if (post === undefined || cid === undefined) return undefined;
-  const did = community.writer.did(post.by);
-  if (community.takenDownBlobs.has(`${did} ${cid}`)) return undefined;
-  community.takenDownBlobs.add(`${did} ${cid}`);
-  return { did, cid, ref: `blob-${operation.id}` };
+  if (chosen === undefined) return undefined;
+  community.takenDownBlobs.set(idOfBlob(chosen), chosen);
+  return { did: chosen.did, cid: chosen.cid, ...(id % 2 === 0 ? { ref: `blob-${id}` } : {}) };
+}
+
+function restoredBlob(community: Community, { first }: Operation): object | undefined {
+  const chosen = choose([...community.takenDownBlobs.values()], first);
+  if (chosen === undefined) return undefined;
+  community.takenDownBlobs.delete(idOfBlob(chosen));
+  return { did: chosen.did, cid: chosen.cid };
+}
+
+function idOfBlob({ did, cid }: BlobId): string {
+  return `${did} ${cid}`;
 }
 
 const actor = (community: Community, { by }: Operation): { readonly actorDid: string } => ({
@@ -132,9 +159,10 @@ export const accountOperations = {
     ref: id % 2 === 0 ? `ref-${id}` : '',
   })),
   'restore actor': privately('untakedownActor', (community, { by }) => ({ did: community.did(by) })),
-  'take down record': privately('takedownRecord', takedownOfRecord),
-  'restore record': privately('untakedownRecord', takedownOfRecord),
-  'take down blob': privately('takedownBlob', blob),
+  'take down record': privately('takedownRecord', takenDownRecord),
+  'restore record': privately('untakedownRecord', restoredRecord),
+  'take down blob': privately('takedownBlob', takenDownBlob),
+  'restore blob': privately('untakedownBlob', restoredBlob),
   'upstream status': privately('updateActorUpstreamStatus', (community, operation) => ({
     ...actor(community, operation),
     upstreamStatus: statuses[operation.variant % statuses.length]!,

@@ -1,9 +1,10 @@
 /** Follows, blocks, lists, profiles and declarations of a random history. */
-import { type Community, choose, type MadeRecord, names } from './community.ts';
+import { type Community, choose, type MadeRecord, type Name, names } from './community.ts';
 import type { Operation, OperationKind } from './operation.ts';
 import { collections, type Perform } from './perform-posts.ts';
 
-const purposes = ['modlist', 'modlist', 'curatelist', 'referencelist'] as const;
+const referenceList = 'app.bsky.graph.defs#referencelist';
+const purposes = ['modlist', 'referencelist', 'modlist', 'curatelist', 'referencelist'] as const;
 
 function relate(collection: string): Perform {
   return async (community, operation) => {
@@ -30,13 +31,37 @@ async function listItem(community: Community, operation: Operation): Promise<voi
   await community.create(operation, by, collections.listItem, body);
 }
 
-function aboutList(collection: string): Perform {
-  return async (community, operation) => {
-    const by = community.active(operation.by);
-    const subject = community.find(collections.list, operation.first);
-    if (by === undefined || subject === undefined) return;
-    await community.create(operation, by, collection, { subject: subject.uri });
-  };
+async function listBlock(community: Community, operation: Operation): Promise<void> {
+  const by = community.active(operation.by);
+  const subject = community.find(collections.list, operation.first);
+  if (by === undefined || subject === undefined) return;
+  await community.create(operation, by, 'app.bsky.graph.listblock', { subject: subject.uri });
+}
+
+/** Opts out of a reference list that holds the actor; one time in three of any list. */
+async function listOptOut(community: Community, operation: Operation): Promise<void> {
+  const by = community.active(operation.by);
+  if (by === undefined) return;
+  const isReference = ({ by: owner, collection, exists, body }: MadeRecord): boolean =>
+    exists && collection === collections.list && body['purpose'] === referenceList && community.isActive(owner);
+  const references = operation.variant % 3 === 0 ? [] : community.records.filter(isReference);
+  const reference = choose(references, operation.first);
+  if (reference !== undefined) await putOnList(community, operation, reference, by);
+  const subject = reference ?? community.find(collections.list, operation.first);
+  if (subject === undefined) return;
+  await community.create(operation, by, 'app.bsky.graph.referencelistoptout', { subject: subject.uri });
+}
+
+async function putOnList(community: Community, operation: Operation, of: MadeRecord, member: Name): Promise<void> {
+  const body = { subject: community.writer.did(member), list: of.uri };
+  const isOnList = community.records.some(
+    ({ exists, by, body: held }) =>
+      exists && by === of.by && held['list'] === body.list && held['subject'] === body.subject,
+  );
+  if (isOnList) return;
+  await community.create({ ...operation, id: operation.id ^ 1 }, of.by, collections.listItem, body);
+  // Gates that name the list judge by it what the actor writes next.
+  await community.seed.network.processOfficial();
 }
 
 async function starterPack(community: Community, operation: Operation): Promise<void> {
@@ -63,12 +88,15 @@ async function labeler(community: Community, operation: Operation): Promise<void
   await community.create(operation, by, 'app.bsky.labeler.service', { policies: { labelValues: ['spam'] } }, 'self');
 }
 
+/** Writes a profile; one in three shows its actor to none but users. */
 async function profile(community: Community, operation: Operation): Promise<void> {
   const by = community.active(operation.by);
   if (by === undefined) return;
   const pack = community.find('app.bsky.graph.starterpack', operation.first);
   const joined = pack === undefined ? {} : { joinedViaStarterPack: { uri: pack.uri, cid: pack.cid } };
-  const body = { displayName: `${by} ${operation.id}`, description: '', ...joined };
+  const values = [{ val: '!no-unauthenticated' }];
+  const labels = operation.variant % 3 === 0 ? { labels: { $type: 'com.atproto.label.defs#selfLabels', values } } : {};
+  const body = { displayName: `${by} ${operation.id}`, description: '', ...joined, ...labels };
   await community.create(operation, by, 'app.bsky.actor.profile', body, 'self');
 }
 
@@ -178,8 +206,8 @@ export const graphOperations = {
   block: relate('app.bsky.graph.block'),
   list,
   'list item': listItem,
-  'list block': aboutList('app.bsky.graph.listblock'),
-  'list opt-out': aboutList('app.bsky.graph.referencelistoptout'),
+  'list block': listBlock,
+  'list opt-out': listOptOut,
   'starter pack': starterPack,
   feed,
   labeler,

@@ -3,8 +3,9 @@ import { NotServed, type Operator } from '../network/operator.ts';
 import { type Community, choose, type Suggestion } from './community.ts';
 import type { Operation, OperationKind } from './operation.ts';
 import { collections, type Perform } from './perform-posts.ts';
+import { accesses, ageStatuses } from './perform-private.ts';
 
-const values = ['spam', 'nudity', '!hide', '!takedown', 'nice'] as const;
+const values = ['spam', 'nudity', '!hide', '!takedown', 'nice', '!no-unauthenticated'] as const;
 const hourMs = 3_600_000;
 const suggestionKinds = ['feeds', 'follows', 'follows', 'tagged'] as const;
 const tags = ['art', 'news'] as const;
@@ -65,6 +66,24 @@ const tag = asOperator(async (operator, community, { first, variant }) => {
   return `tags ${record.uri} ${JSON.stringify(given)}`;
 });
 
+/** Sets some of what is known of an actor's age. */
+const setAge = asOperator(async (operator, community, { by, variant, id }) => {
+  const did = community.did(by);
+  const age = {
+    status: ageStatuses[variant % ageStatuses.length]!,
+    ...(variant % 3 === 0 ? {} : { access: accesses[id % accesses.length]! }),
+    ...(variant % 2 === 0 ? {} : { lastInitiatedAt: new Date(community.startMs).toISOString() }),
+  };
+  await operator.setAge(did, age);
+  return `age assurance of ${did}: ${JSON.stringify(age)}`;
+});
+
+const clearAge = asOperator(async (operator, community, { by }) => {
+  const did = community.did(by);
+  await operator.clearAge(did);
+  return `clears the age assurance of ${did}`;
+});
+
 /** Suggests to everyone what is not suggested, or ends that. */
 const suggest = asOperator(async (operator, community, { variant, whom, first }) => {
   const kind = suggestionKinds[variant % suggestionKinds.length]!;
@@ -104,4 +123,6 @@ export const operatorOperations = {
   label,
   'trust a verifier': trust,
   'tag a record': tag,
+  'set age assurance': setAge,
+  'clear age assurance': clearAge,
 } satisfies Partial<Record<OperationKind, Perform>>;

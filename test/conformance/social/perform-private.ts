@@ -1,32 +1,17 @@
 /** Private operations of a random history that reach the planes through bsync. */
 import { Timestamp } from '@bufbuild/protobuf';
-import type { BsyncWriter, PrivateItem } from '../network/bsync-writer.ts';
+import {
+  type BsyncWriter,
+  privateNamespaces as namespaces,
+  type PrivateItem,
+  wholePreferences,
+} from '../network/bsync-writer.ts';
 import { type Community, choose, tidOf } from './community.ts';
 import type { Operation, OperationKind } from './operation.ts';
 import { collections, type Perform } from './perform-posts.ts';
 
-const namespaces = {
-  bookmark: 'app.bsky.bookmark.defs#bookmark',
-  draft: 'app.bsky.draft.defs#draftWithId',
-  subscription: 'app.bsky.notification.defs#subjectActivitySubscription',
-  preferences: 'app.bsky.notification.defs#preferences',
-  ageAssurance: 'app.bsky.unspecced.defs#ageAssuranceEvent',
-  ageAssuranceAccess: 'app.bsky.ageassurance.defs#event',
-} as const;
-
-const filterable = [
-  'follow',
-  'like',
-  'likeViaRepost',
-  'mention',
-  'quote',
-  'reply',
-  'repost',
-  'repostViaRepost',
-] as const;
-const plain = ['starterpackJoined', 'subscribedPost', 'unverified', 'verified'] as const;
-const ageStatuses = ['pending', 'assured', 'unknown', 'blocked'] as const;
-const accesses = ['unknown', 'none', 'safe', 'full'] as const;
+export const ageStatuses = ['pending', 'assured', 'unknown', 'blocked'] as const;
+export const accesses = ['unknown', 'none', 'safe', 'full'] as const;
 
 /** Performs an operation at bsync; left out where a plane does not read from it. */
 function atBsync(act: (bsync: BsyncWriter, community: Community, operation: Operation) => Promise<string>): Perform {
@@ -107,11 +92,7 @@ const preferences = atBsync(async (bsync, community, { by, variant }) => {
   const item: PrivateItem = { actorDid, namespace: namespaces.preferences, key: 'self' };
   const list = variant % 2 === 0;
   const include = variant % 3 === 0 ? 'follows' : 'all';
-  const payload = {
-    chat: { include: 'all', push: true },
-    ...Object.fromEntries(filterable.map((name) => [name, { include, list, push: !list }])),
-    ...Object.fromEntries(plain.map((name) => [name, { list: !list, push: list }])),
-  };
+  const payload = wholePreferences(include, list);
   const id = `${namespaces.preferences} ${actorDid}`;
   await bsync.put(community.privateKeys.has(id) ? 'UPDATE' : 'CREATE', item, payload);
   community.privateKeys.set(id, 'self');
