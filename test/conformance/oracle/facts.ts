@@ -184,6 +184,15 @@ async function readVerifications({ db }: OfficialPlane): Promise<readonly Verifi
   return await rows.execute();
 }
 
+/** Collections besides posts whose records notify somebody. */
+const notifyingCollections: ReadonlySet<string> = new Set([
+  'app.bsky.feed.like',
+  'app.bsky.feed.repost',
+  'app.bsky.graph.follow',
+  'app.bsky.graph.verification',
+  'app.bsky.actor.profile',
+]);
+
 type Disputes = Pick<Facts, 'foreignRootUris' | 'earlyReplyUris' | 'promotedUris' | 'disputedDids'>;
 
 async function readDisputes(
@@ -204,14 +213,15 @@ async function readDisputes(
     [...rootOf(post), ...above(post)].some(({ indexedAt }) => indexedAt > post.indexedAt);
   const earlyReplyUris = new Set(posts.filter(isEarly).map(({ uri }) => uri));
   const disputed = posts.filter(({ uri }) => foreignRootUris.has(uri) || earlyReplyUris.has(uri));
-  const disputedDids = new Set(disputed.flatMap((post) => authorsAbove(post, above(post))));
+  const disputedDids = new Set(disputed.flatMap((post) => authorsNotified(above(post))));
   const notices = await db.db.selectFrom('notification').select(['did', 'recordUri']).execute();
   for (const { did, recordUri } of notices) {
     if (foreignRootUris.has(recordUri) || updatedUris.has(recordUri)) disputedDids.add(did);
   }
   for (const { uri, json } of records) {
     // An update notifies nobody there, also where it is the first to name its subject.
-    if (updatedUris.has(uri)) for (const [did] of json.matchAll(/did:[a-z]+:[\w.:%-]+/g)) disputedDids.add(did);
+    const mayNotify = updatedUris.has(uri) && notifyingCollections.has(new AtUri(uri).collection);
+    if (mayNotify) for (const [did] of json.matchAll(/did:[a-z]+:[\w.:%-]+/g)) disputedDids.add(did);
     if (!everPromoted.has(uri)) continue;
     const { subject } = JSON.parse(json) as { readonly subject: string | { readonly uri: string } };
     disputedDids.add(typeof subject === 'string' ? subject : new AtUri(subject.uri).host);
@@ -241,9 +251,12 @@ function postsAbove(posts: readonly Reply[]): (reply: Reply) => readonly Reply[]
   };
 }
 
-function authorsAbove({ replyRoot, replyParent }: Reply, above: readonly Reply[]): readonly string[] {
-  const uris = [replyRoot, replyParent, ...above.map(({ uri }) => uri)];
-  return uris.flatMap((uri) => (uri === null ? [] : [new AtUri(uri).host]));
+/** Ancestors that are notified of a reply. */
+const noticeHeightMax = 4;
+
+/** Returns the authors of those of the posts above a reply that may be notified of it. */
+function authorsNotified(above: readonly Reply[]): readonly string[] {
+  return above.slice(0, noticeHeightMax).map(({ uri }) => new AtUri(uri).host);
 }
 
 /** Returns all records of a collection. */
