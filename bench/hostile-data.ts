@@ -9,7 +9,7 @@ import { encodeFollowsOf, followsPageLimit } from '../src/wire/follows-messages.
 import { encodeTexts } from '../src/wire/message.ts';
 import { nodeCalls } from '../src/wire/node-calls.ts';
 import { encodeThread } from '../src/wire/thread-messages.ts';
-import { didOf, ReadsNetwork, type StrongRef } from '../test/integration/reads-network.ts';
+import { didOf, numberedDid, ReadsNetwork, type StrongRef } from '../test/integration/reads-network.ts';
 import { encodeNewestByAuthors } from '../test/support/wire-messages.ts';
 
 export const [victim, mallory, reposter, opener] = [
@@ -27,11 +27,6 @@ const nsid = {
 const recordsPerCommit = 1_000;
 export const unreadCase = 'unread count of many';
 
-/** A DID of its own for each number. */
-export function numbered(number: number): string {
-  return didOf(`n${[...number.toString(8)].map((digit) => 'abcdefgh'[Number(digit)]).join('')}z`);
-}
-
 export type Sizes = { readonly rows: number; readonly actors: number };
 type Case = { readonly name: string; readonly method: string; readonly payload: Uint8Array };
 
@@ -44,7 +39,7 @@ export class HostileData {
 
   constructor(sizes: Sizes) {
     this.sizes = sizes;
-    this.actors = Array.from({ length: sizes.actors }, (_unused, index) => numbered(index));
+    this.actors = Array.from({ length: sizes.actors }, (_unused, index) => numberedDid(index));
     for (const did of [victim, mallory, reposter, opener, ...this.actors]) this.network.identity(did, null);
   }
 
@@ -88,7 +83,7 @@ export class HostileData {
 
   crowdedFollows(): void {
     const createdAt = this.network.now;
-    const follows = this.times(this.sizes.rows, (index) => ({ subject: numbered(index), createdAt }));
+    const follows = this.times(this.sizes.rows, (index) => ({ subject: numberedDid(index), createdAt }));
     this.putAll(mallory, nsid.follow, follows);
     for (const limit of [50, 1_000]) {
       const payload = encodeMessage('GetFollowsRequest', { actorDid: mallory, limit });
@@ -123,7 +118,7 @@ export class HostileData {
   phantomReposts(): void {
     const subject = (index: number) => ({ uri: `at://${victim}/${nsid.post}/3kaaaaaaaaa${index % 10}a`, cid: 'c' });
     const reposts = this.times(this.sizes.rows, (index) => ({
-      subject: { ...subject(index), uri: `at://${numbered(index)}/${nsid.post}/3kaaaaaaaaaaa` },
+      subject: { ...subject(index), uri: `at://${numberedDid(index)}/${nsid.post}/3kaaaaaaaaaaa` },
       createdAt: this.network.now,
     }));
     this.putAll(reposter, nsid.repost, reposts);

@@ -1,6 +1,5 @@
 /** What strangers can arrange with lists and labels. */
-import { type RecordRef, recordUri, writeRecordRef } from '../src/atproto/compact-key.ts';
-import { ByteWriter } from '../src/base/bytes.ts';
+import { type RecordRef, recordUri } from '../src/atproto/compact-key.ts';
 import { encodeMessage } from '../src/proto/codec.ts';
 import { encodeListProbes, encodeProbes, privateBit } from '../src/wire/edge-messages.ts';
 import { encodeTimeline } from '../src/wire/feed-messages.ts';
@@ -8,9 +7,9 @@ import { encodeFollowsOf, followsPageLimit } from '../src/wire/follows-messages.
 import { encodeLabelersPosition } from '../src/wire/labelers-page.ts';
 import { encodeTexts } from '../src/wire/message.ts';
 import { nodeCalls } from '../src/wire/node-calls.ts';
-import { didOf } from '../test/integration/reads-network.ts';
-import { rawLists } from '../test/support/wire-messages.ts';
-import { type HostileData, numbered } from './hostile-data.ts';
+import { didOf, numberedDid } from '../test/integration/reads-network.ts';
+import { keyBytesOf, rawLists } from '../test/support/wire-messages.ts';
+import type { HostileData } from './hostile-data.ts';
 
 const lister = didOf('lister');
 const list = 'app.bsky.graph.list';
@@ -24,12 +23,6 @@ function listOf(index: number): RecordRef {
   return { did: lister, collection: list, rkey: `l${index}` };
 }
 
-function keyBytesOf(ref: RecordRef): Buffer {
-  const writer = new ByteWriter();
-  writeRecordRef(writer, ref);
-  return writer.finish();
-}
-
 /** A reference list of many members, of whom those that a page shows first opted out. */
 function largeList(data: HostileData): void {
   const { network, sizes, actors } = data;
@@ -38,7 +31,7 @@ function largeList(data: HostileData): void {
   const filler = '\u0001'.repeat(100_000);
   network.put(lister, list, { name: 'l', purpose: referenceList, createdAt, filler }, 'many');
   const listUri = recordUri({ did: lister, collection: list, rkey: 'many' });
-  const strangers = data.times(sizes.rows, (index) => numbered(index + actors.length));
+  const strangers = data.times(sizes.rows, (index) => numberedDid(index + actors.length));
   for (const subjects of [strangers, actors]) {
     const now = network.now;
     data.putAll(
@@ -108,7 +101,7 @@ function labels(data: HostileData): void {
   const { network, sizes, actors } = data;
   const cts = '2025-03-01T00:00:00.000Z';
   const subjects = actors.slice(0, 20);
-  const issuers = data.times(100, (index) => numbered(index));
+  const issuers = data.times(100, (index) => numberedDid(index));
   for (const did of subjects) {
     for (let index = 0; index < Math.min(3_000, sizes.rows / 10); index++) {
       const id = { subject: { did, record: null }, src: issuers[index % issuers.length]!, cid: '', val: `v${index}` };

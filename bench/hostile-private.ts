@@ -3,7 +3,8 @@ import { privateNamespace } from '../src/atproto/private-namespace.ts';
 import { encodeMessage } from '../src/proto/codec.ts';
 import { encodeTexts } from '../src/wire/message.ts';
 import { nodeCalls } from '../src/wire/node-calls.ts';
-import { type HostileData, numbered, opener, victim } from './hostile-data.ts';
+import { numberedDid } from '../test/integration/reads-network.ts';
+import { type HostileData, opener, victim } from './hostile-data.ts';
 
 const batchMax = 5_000;
 const pageMax = 1_000;
@@ -24,13 +25,13 @@ function many(data: HostileData, count: number, make: (index: number) => void): 
 function privateData(data: HostileData): void {
   const { sizes, network } = data;
   const count = Math.min(sizes.rows, 20_000);
-  const uriOf = (index: number): string => `at://${numbered(index)}/app.bsky.feed.post/3kaaaaaaaaaaa`;
+  const uriOf = (index: number): string => `at://${numberedDid(index)}/app.bsky.feed.post/3kaaaaaaaaaaa`;
   const { bookmark, activitySubscription, draft } = privateNamespace;
   // What no index has costs a page as much as what it shows.
   const filler = 'x'.repeat(2_000);
   many(data, count, (index) => put(data, bookmark, `k${index}`, { subject: { uri: uriOf(index), cid: '' }, filler }));
   many(data, count, (index) => {
-    const subject = numbered(index);
+    const subject = numberedDid(index);
     put(data, activitySubscription, `k${index}`, {
       subject,
       activitySubscription: { post: true, reply: true },
@@ -39,17 +40,17 @@ function privateData(data: HostileData): void {
   });
   many(data, 20, (index) => put(data, draft, `k${index}`, { filler: '\u0001'.repeat(170_000) }));
   many(data, count, (index) => {
-    const [rkey, did] = ['3kaaaaaaaaaaa', numbered(index)];
+    const [rkey, did] = ['3kaaaaaaaaaaa', numberedDid(index)];
     network.write(opener, { type: 'thread-mute', root: { did, collection: 'app.bsky.feed.post', rkey } });
   });
   many(data, count, (index) => {
     const scope = { onlyReposts: index % 2 === 0, onlyQuoteposts: false };
-    network.write(opener, { type: 'mute', subject: numbered(index), ...scope });
+    network.write(opener, { type: 'mute', subject: numberedDid(index), ...scope });
   });
   const actorDid = opener;
   const page = { actorDid, limit: pageMax };
   const uris = data.times(batchMax, uriOf);
-  const subjectDids = data.times(batchMax, numbered);
+  const subjectDids = data.times(batchMax, numberedDid);
   const asked: readonly (readonly [string, string, Uint8Array])[] = [
     ['bookmarks, largest page', 'GetActorBookmarks', encodeMessage('GetActorBookmarksRequest', page)],
     [

@@ -17,8 +17,7 @@ import { encodeTimeline } from '../src/wire/feed-messages.ts';
 import { encodeFollowsOf, followsPageLimit, openFollowsOfAnswer } from '../src/wire/follows-messages.ts';
 import { nodeCalls } from '../src/wire/node-calls.ts';
 import { encodeThread } from '../src/wire/thread-messages.ts';
-import { didOf, ReadsNetwork } from '../test/integration/reads-network.ts';
-import { numbered } from './hostile-data.ts';
+import { didOf, numberedDid, ReadsNetwork } from '../test/integration/reads-network.ts';
 import { type BenchOptions, type BenchResult, type Figures, LatencyRecorder } from './report.ts';
 import { hold, TurnMeter } from './turn-meter.ts';
 
@@ -67,9 +66,9 @@ function fill(network: ReadsNetwork, sizes: Sizes, print: (line: string) => void
     }
   };
   putAll(replier, 'app.bsky.feed.post', sizes.replies, () => ({ text: 'r', createdAt, reply: { root, parent: root } }));
-  putAll(follower, 'app.bsky.graph.follow', sizes.follows, (index) => ({ subject: numbered(index), createdAt }));
+  putAll(follower, 'app.bsky.graph.follow', sizes.follows, (index) => ({ subject: numberedDid(index), createdAt }));
   putAll(lister, 'app.bsky.graph.listitem', sizes.members, (index) => ({
-    subject: numbered(index),
+    subject: numberedDid(index),
     list: listUri,
     createdAt,
   }));

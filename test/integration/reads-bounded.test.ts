@@ -1,7 +1,6 @@
 /** What a request reads is bounded, however strangers arranged the data; pages go on from there. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type RecordRef, recordUri, writeRecordRef } from '../../src/atproto/compact-key.ts';
-import { ByteWriter } from '../../src/base/bytes.ts';
+import { type RecordRef, recordUri } from '../../src/atproto/compact-key.ts';
 import { decodeMessage } from '../../src/proto/codec.ts';
 import { edgePageRowsMax } from '../../src/slot/table/edge-walk.ts';
 import {
@@ -17,8 +16,8 @@ import { encodeTexts } from '../../src/wire/message.ts';
 import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { decodeOpThreadsAnswer, encodeThread } from '../../src/wire/thread-messages.ts';
 import { RowCounter } from '../support/row-counter.ts';
-import { encodeNewestByAuthors, rawLists } from '../support/wire-messages.ts';
-import { didOf, pagesOf, ReadsNetwork } from './reads-network.ts';
+import { encodeNewestByAuthors, keyBytesOf, rawLists } from '../support/wire-messages.ts';
+import { didOf, numberedDid, pagesOf, ReadsNetwork } from './reads-network.ts';
 
 const [alice, bob, mallory] = [didOf('alice'), didOf('bob'), didOf('mallory')];
 
@@ -88,16 +87,11 @@ describe('notifications', () => {
   });
 });
 
-/** The DID of a number. */
-function didOfNumber(number: number): string {
-  return didOf(`n${[...number.toString(8)].map((digit) => 'abcdefgh'[Number(digit)]).join('')}z`);
-}
-
 describe('pages of edges', () => {
   it('of a repo that crowds its records into one second read a bounded window, and hold each edge once', async () => {
     const count = 3 * edgePageRowsMax;
     const createdAt = network.now;
-    const follows = Array.from({ length: count }, (_unused, index) => ({ subject: didOfNumber(index), createdAt }));
+    const follows = Array.from({ length: count }, (_unused, index) => ({ subject: numberedDid(index), createdAt }));
     for (let from = 0; from < count; from += 2_000)
       network.putAll(mallory, 'app.bsky.graph.follow', follows.slice(from, from + 2_000));
     network.settle();
@@ -115,12 +109,6 @@ describe('pages of edges', () => {
   });
 });
 
-function keyBytesOf(ref: RecordRef): Buffer {
-  const writer = new ByteWriter(256);
-  writeRecordRef(writer, ref);
-  return writer.finish();
-}
-
 describe('lists', () => {
   const own = { did: mallory, collection: 'app.bsky.graph.list' };
   const listOf = (rkey: string): RecordRef => ({ ...own, rkey });
@@ -136,7 +124,7 @@ describe('lists', () => {
   it('of many members are read a page at a time, and counted by reading one row', async () => {
     const listUri = recordUri(listOf('l'));
     network.put(mallory, own.collection, { name: 'l', purpose: 'app.bsky.graph.defs#referencelist' }, 'l');
-    putItems(Array.from({ length: 6_000 }, (_unused, index) => ({ subject: didOfNumber(index), list: listUri })));
+    putItems(Array.from({ length: 6_000 }, (_unused, index) => ({ subject: numberedDid(index), list: listUri })));
     const page = await counted(() => network.ask('GetListMembersRequest', { listUri, limit: 100 }));
     expect(page.answer.listitems).toHaveLength(100);
     expect(page.rows).toBeLessThan(110);
@@ -151,7 +139,7 @@ describe('lists', () => {
     // Those who opted out cost rows, but only so many.
     for (let index = 6_000; index-- > 3_000; ) {
       const optOut = { subject: listUri, createdAt: network.now };
-      network.put(didOfNumber(index), 'app.bsky.graph.referencelistoptout', optOut);
+      network.put(numberedDid(index), 'app.bsky.graph.referencelistoptout', optOut);
     }
     network.settle();
     const empty = await counted(() => network.ask('GetListMembersRequest', { listUri, limit: 100 }));
@@ -245,7 +233,7 @@ describe('walks', () => {
     const post = network.post(mallory, 'below');
     const createdAt = network.now;
     const reposts = Array.from({ length: 6_000 }, (_unused, index) => ({
-      subject: { uri: `at://${didOfNumber(index)}/app.bsky.feed.post/3kaaaaaaaaaaa`, cid: post.cid },
+      subject: { uri: `at://${numberedDid(index)}/app.bsky.feed.post/3kaaaaaaaaaaa`, cid: post.cid },
       createdAt,
     }));
     for (let from = 0; from < reposts.length; from += 2_000)

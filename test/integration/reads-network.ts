@@ -20,6 +20,11 @@ export function didOf(name: string): string {
   return `did:plc:${name.padEnd(24, 'a')}`;
 }
 
+/** A DID of its own for each number. */
+export function numberedDid(number: number): string {
+  return didOf(`n${[...number.toString(8)].map((digit) => 'abcdefgh'[Number(digit)]).join('')}z`);
+}
+
 export function cidOfText(text: string): string {
   return cidOfBlock(Buffer.from(text)).text;
 }

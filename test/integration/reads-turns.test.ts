@@ -1,6 +1,6 @@
 /** Long reads let others go first: each turn takes few rows, and answers are as if it had not. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type RecordRef, recordUri, writeRecordRef } from '../../src/atproto/compact-key.ts';
+import { type RecordRef, recordUri } from '../../src/atproto/compact-key.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { encodeMessage } from '../../src/proto/codec.ts';
 import { turnMsMax } from '../../src/read/lookup/turn.ts';
@@ -19,8 +19,8 @@ import { nodeCalls } from '../../src/wire/node-calls.ts';
 import { decodeOpThreadsAnswer, encodeThread } from '../../src/wire/thread-messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { RowCounter } from '../support/row-counter.ts';
-import { encodeNewestByAuthors, rawLists } from '../support/wire-messages.ts';
-import { didOf, ReadsNetwork, type StrongRef } from './reads-network.ts';
+import { encodeNewestByAuthors, keyBytesOf, rawLists } from '../support/wire-messages.ts';
+import { didOf, numberedDid, ReadsNetwork, type StrongRef } from './reads-network.ts';
 
 const [alice, bob, mallory] = [didOf('alice'), didOf('bob'), didOf('mallory')];
 /** A turn ends at the first look at the clock, which may come after a step of some hundred rows. */
@@ -55,19 +55,8 @@ beforeEach(() => {
 });
 afterEach(() => network[Symbol.asyncDispose]());
 
-/** The DID of a number. */
-function didOfNumber(number: number): string {
-  return didOf(`n${[...number.toString(8)].map((digit) => 'abcdefgh'[Number(digit)]).join('')}z`);
-}
-
-function keyBytesOf(ref: RecordRef): Buffer {
-  const writer = new ByteWriter(256);
-  writeRecordRef(writer, ref);
-  return writer.finish();
-}
-
 describe('a read that lasts longer than its turn', () => {
-  const authors = Array.from({ length: 300 }, (_unused, index) => didOfNumber(index));
+  const authors = Array.from({ length: 300 }, (_unused, index) => numberedDid(index));
   let root: StrongRef;
   let replies: StrongRef[];
   let list: RecordRef;
@@ -222,7 +211,7 @@ describe('a turn reads some hundred rows at most', () => {
       times(() => reply),
     );
     for (let index = 0; index < 400; index++)
-      network.put(didOfNumber(index), 'app.bsky.labeler.service', { policies: { labelValues: [] } }, 'self');
+      network.put(numberedDid(index), 'app.bsky.labeler.service', { policies: { labelValues: [] } }, 'self');
     network.settle();
     const thread = await hasty(nodeCalls.opThreads, encodeTexts([root.uri]));
     expect(decodeOpThreadsAnswer(Buffer.from(thread.answer))[0]).toHaveLength(2);

@@ -3,6 +3,7 @@
  * router's requests, as texts.
  */
 
+import { type RecordRef, writeRecordRef } from '../../src/atproto/compact-key.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { writeEntryTime } from '../../src/base/time-bytes.ts';
 import { encodeMessage } from '../../src/proto/codec.ts';
@@ -205,6 +206,13 @@ export function decodeFollowsOfAnswer(bytes: Uint8Array): FollowsOfAnswer {
   const dids = Array.from({ length: count }, () => reader.text());
   reader.end();
   return { dids, next };
+}
+
+/** Returns the reference of a record, in the bytes of keys. */
+export function keyBytesOf(ref: RecordRef): Buffer {
+  const writer = new ByteWriter(256);
+  writeRecordRef(writer, ref);
+  return writer.finish();
 }
 
 /** Returns lists, each in the bytes of keys, as a ListedRequest holds them. */
