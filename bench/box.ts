@@ -38,6 +38,8 @@ export type ProcessOptions = {
   readonly nodePrefix?: readonly string[];
   /** Flags of `skyshard node`. */
   readonly nodeSettings?: readonly string[];
+  /** Called once all entries are applied, with the router's port. */
+  readonly whenSettled?: (port: number) => Promise<void>;
 };
 
 export type Box = {
@@ -149,6 +151,7 @@ export async function loadEntries(
       }
       await Promise.all(durable);
       await settle(portOf(children.at(-1)!));
+      await options.whenSettled?.(portOf(children.at(-1)!));
     } finally {
       await log[Symbol.asyncDispose]();
       await caller[Symbol.asyncDispose]();

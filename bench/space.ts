@@ -6,23 +6,28 @@
  * Only records count as records, so that all else makes them larger. `bench/ingest.ts`
  * prints the same for records alone.
  *
+ * Then a fifth as many records follow, spread over all actors, and the nodes are left alone until
+ * they have compacted what is quiet by themselves.
+ *
  * Arguments: the count of records.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { privateNamespace } from '../src/atproto/private-namespace.ts';
+import { systemClock } from '../src/base/clock.ts';
 import { type SeededRandom, seededRandom } from '../src/base/seeded-random.ts';
 import type { OutsideEntry, PrivateWrite } from '../src/entry/entry.ts';
 import { suggestionsKey } from '../src/entry/suggestion.ts';
 import { slotPath } from '../src/node/data-folder.ts';
 import { tableCode } from '../src/slot/table/slot-state.ts';
+import type { SlotCompaction } from '../src/wire/slot-compaction.ts';
 import { benchCacheFolder } from './bench-cache.ts';
 import { loadEntries } from './box.ts';
 import { graphEntries } from './graph-output.ts';
-import type { BenchOptions, BenchResult } from './report.ts';
+import type { BenchOptions, BenchResult, Figures } from './report.ts';
 import { labelsOf } from './serving-extras.ts';
 import { uriOfOp } from './serving-network.ts';
-import { bytesPerRecord, diskBytes, liveTables, pagesAndCommits } from './slot-space.ts';
+import { bytesPerRecord, diskBytes, liveTables, pagesAndCommits, type SlotFolder } from './slot-space.ts';
 
 export const question = 'How many bytes on disk does a record take, once every table of a slot has rows?';
 
@@ -36,8 +41,10 @@ const ofActor = { mutes: 2, listMutes: 1, threadMutes: 1, bookmarks: 2, subscrip
 
 type Kept = { readonly posts: string[]; readonly lists: string[]; readonly actors: string[]; records: number };
 
-function* records(seed: number, count: number, kept: Kept): Generator<OutsideEntry> {
-  for (const entry of graphEntries({ seed, records: count })) {
+/** Yields entries with so many records of those that are left, which go on afterwards. */
+function* records(left: Iterator<OutsideEntry>, countMax: number, kept: Kept): Generator<OutsideEntry> {
+  for (let next = left.next(); next.done !== true; next = left.next()) {
+    const entry = next.value;
     yield entry;
     if (entry.kind === 'identity') kept.actors.push(entry.did);
     if (entry.kind !== 'commit') continue;
@@ -48,6 +55,7 @@ function* records(seed: number, count: number, kept: Kept): Generator<OutsideEnt
         kept.posts.push(uriOfOp(entry.did, op));
     }
     yield* labelsOf(entry.did, entry.ops, entry.eventMs);
+    if (kept.records >= countMax) return;
   }
 }
 
@@ -102,31 +110,69 @@ function* operatorWrites(kept: Kept): Generator<OutsideEntry> {
   yield { kind: 'private', did: suggestionsKey, write: { type: 'suggestions', list: 'follows', changes } };
 }
 
-function* entriesOf(seed: number, count: number, kept: Kept): Generator<OutsideEntry> {
-  yield* records(seed, count, kept);
+type Load = { readonly seed: number; readonly count: number; readonly left: Iterator<OutsideEntry> };
+
+function* entriesOf({ seed, count, left }: Load, kept: Kept): Generator<OutsideEntry> {
+  yield* records(left, count, kept);
   const random = seededRandom(seed + 2);
   for (const did of new Set(kept.actors))
     for (const write of privateWrites(random, kept)) yield { kind: 'private', did, write };
   yield* operatorWrites(kept);
 }
 
-export async function run({ args, quick, seed }: BenchOptions): Promise<BenchResult> {
+/** Waits until no slot is worth a compaction any more, as its node sees it. */
+async function compacted(port: number): Promise<void> {
+  for (let slot = 0; slot < slots; slot++) {
+    for (;;) {
+      const answer = await fetch(`http://127.0.0.1:${port}/v1/compact`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ slot, action: 'look' }),
+      });
+      const { phase, bytes, packedBytes } = (await answer.json()) as SlotCompaction;
+      if (phase !== 'waiting' && phase !== 'copying' && packedBytes > bytes * 0.75) break;
+      await systemClock.sleep(1_000);
+    }
+  }
+}
+
+function folderIn(folder: string): SlotFolder {
+  return (slot) => slotPath(join(folder, `node-n${Math.floor((slot * nodes) / slots)}`), slot);
+}
+
+async function spaceOf(folder: string, count: number): Promise<Figures> {
+  const { pageBytes, fileBytes } = await pagesAndCommits(folderIn(folder), slots);
+  const used = Object.values(pageBytes).reduce((total, size) => total + size, 0);
+  return {
+    records: count,
+    bytes_per_record: diskBytes(folder) / count,
+    page_bytes_per_record: { ...bytesPerRecord(pageBytes, count), free: (fileBytes - used) / count },
+  };
+}
+
+export async function run({ args, quick, seed, print }: BenchOptions): Promise<BenchResult> {
   const count = Number(args[0] ?? (quick ? 50_000 : 1_000_000));
+  const liveCount = count / 5;
   const folder = mkdtempSync(join(benchCacheFolder(), 'space-'));
-  const folderOf = (slot: number): string =>
-    slotPath(join(folder, `node-n${Math.floor((slot * nodes) / slots)}`), slot);
   const kept: Kept = { posts: [], lists: [], actors: [], records: 0 };
+  const left = graphEntries({ seed, records: count + liveCount });
+  const quietOf = (seconds: number): string[] => ['--compact-quiet-s', String(seconds)];
   try {
-    await loadEntries(folder, { slots, nodes }, entriesOf(seed, count, kept));
+    await loadEntries(folder, { slots, nodes, nodeSettings: quietOf(0) }, entriesOf({ seed, count, left }, kept));
+    const loaded = await spaceOf(folder, kept.records);
+    print(`${JSON.stringify(loaded)} once loaded`);
+    await loadEntries(folder, { slots, nodes, nodeSettings: quietOf(0) }, records(left, count + liveCount, kept));
+    const written = await spaceOf(folder, kept.records);
+    print(`${JSON.stringify(written)} after ${liveCount} more`);
+    await loadEntries(folder, { slots, nodes, nodeSettings: quietOf(5), whenSettled: compacted }, []);
     const all = Array.from({ length: slots }, (_unused, slot) => slot);
-    const { bytes, rows } = await liveTables(folderOf, all);
-    const { pageBytes, fileBytes } = await pagesAndCommits(folderOf, slots);
-    const used = Object.values(pageBytes).reduce((total, size) => total + size, 0);
+    const { bytes, rows } = await liveTables(folderIn(folder), all);
     return {
       dataSize: `${kept.records} records of ${new Set(kept.actors).size} actors in ${slots} slots`,
       figures: {
-        bytes_per_record: diskBytes(folder) / kept.records,
-        page_bytes_per_record: { ...bytesPerRecord(pageBytes, kept.records), free: (fileBytes - used) / kept.records },
+        loaded,
+        after_live_writes: written,
+        once_quiet: await spaceOf(folder, kept.records),
         live_bytes_per_record: bytesPerRecord(bytes, kept.records),
         rows_by_table: Object.fromEntries(Object.keys(tableCode).map((table) => [table, rows[table] ?? 0])),
       },
