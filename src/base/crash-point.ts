@@ -20,6 +20,15 @@ export const nodeCrashPoints = [
   'outbox-after-trim',
 ] as const;
 
+export const compactionCrashPoints = [
+  /** The slot's own file is as it was; what is copied of it is removed. */
+  'compaction-while-copying',
+  /** Likewise, though the copy is whole. */
+  'compaction-before-replace',
+  /** The new file is in the place of the old one, with the same rows. */
+  'compaction-after-replace',
+] as const;
+
 export const ingestCrashPoints = [
   /** The stored cursor is older than the log: events are received again and change nothing. */
   'cursor-before-store',
@@ -46,7 +55,12 @@ export const fileCrashPoints = [
   'file-before-replace',
 ] as const;
 
-export type CrashPoint = (typeof nodeCrashPoints | typeof ingestCrashPoints | typeof fileCrashPoints)[number];
+export type CrashPoint = (
+  | typeof nodeCrashPoints
+  | typeof compactionCrashPoints
+  | typeof ingestCrashPoints
+  | typeof fileCrashPoints
+)[number];
 
 let armed: { point: CrashPoint; left: number } | undefined;
 

@@ -54,6 +54,7 @@ const loadByCommand: Record<CommandName, () => Promise<Command>> = {
   'quarantine retry': async () => (await import('./command/quarantine.ts')).runQuarantineRetry,
   'quarantine drop': async () => (await import('./command/quarantine.ts')).runQuarantineDrop,
   'repair slot': async () => (await import('./command/repair.ts')).runRepairSlot,
+  'slot compact': async () => (await import('./command/slot-compact.ts')).runSlotCompact,
   'import postgres': async () => (await import('./command/import.ts')).runImportPostgres,
   'suggestion list': async () => (await import('./command/suggestion.ts')).runSuggestionList,
   'suggestion add': async () => (await import('./command/suggestion.ts')).runSuggestionAdd,

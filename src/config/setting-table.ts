@@ -293,6 +293,15 @@ export const settingTable = {
     commands: ['up', 'node', 'ingest'],
     help: 'how long a batch waits for more before it is sent or applied',
   },
+  compactQuietS: {
+    kind: 'integer',
+    default: 300,
+    unit: 's',
+    min: 0,
+    max: 86_400,
+    commands: ['up', 'node'],
+    help: 'how long a slot must be quiet before its file is compacted, if that makes it much smaller; 0 = only by `slot compact`',
+  },
   applyThreads: {
     kind: 'integer',
     default: 1,

@@ -9,6 +9,7 @@ import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
+import type { SlotCompaction } from '../wire/slot-compaction.ts';
 import type { ApplyThreadOptions, FromApplyThread, QuarantineNotice, ToApplyThread } from './apply-messages.ts';
 import { errorOfThread } from './thread-error.ts';
 
@@ -111,6 +112,18 @@ export class ApplyLink implements AsyncDisposable {
   async digest(slot: number): Promise<{ seq: number; digest: string }> {
     const answer = await this.#ask((id) => ({ type: 'digest', id, slot }));
     return answer.type === 'digest' ? { seq: answer.seq, digest: answer.digest } : { seq: 0, digest: '' };
+  }
+
+  /** Lets the thread compact slots, whose readers are all open. */
+  readersAreOpen(): void {
+    this.#send({ type: 'readers-open' });
+  }
+
+  /** Begins the compaction of a slot of this thread, or looks at it. */
+  async compact(slot: number, action: 'begin' | 'look'): Promise<SlotCompaction> {
+    const answer = await this.#ask((id) => ({ type: 'compact', id, slot, action }));
+    invariant(answer.type === 'compaction', 'a compaction is answered by how far it is');
+    return answer.compaction;
   }
 
   /** Applies queued chunks, closes the slots, and ends the thread. */

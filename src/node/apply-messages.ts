@@ -4,6 +4,7 @@ import type { SlotCondition } from '../entry/entry.ts';
 import type { QuarantinedEntry } from '../slot/table/quarantine-row.ts';
 import type { SlotChanges } from '../slot/table/slot-state.ts';
 import type { SlotStatus } from '../wire/node-status.ts';
+import type { SlotCompaction } from '../wire/slot-compaction.ts';
 import type { ChangeOutlets } from './change-feed.ts';
 
 /** What is said of an entry that was set aside; never its records. */
@@ -20,6 +21,8 @@ export type ApplyThreadOptions = {
   readonly slotMapBytes: number;
   /** How long entries may wait to be batched with others. Units: ms. */
   readonly lingerMs: number;
+  /** How long a slot must have been quiet before it is compacted by itself; 0: never. */
+  readonly compactQuietMs: number;
   readonly clusterToken: string | null;
   /** PEM of the map's certificate, or null. */
   readonly trustedCertificates: Uint8Array | null;
@@ -34,6 +37,9 @@ export type ToApplyThread =
   | { readonly type: 'append'; readonly id: number; readonly payload: Uint8Array; readonly isUrgent: boolean }
   | { readonly type: 'status'; readonly id: number }
   | { readonly type: 'digest'; readonly id: number; readonly slot: number }
+  /** All readers are open, so that they hear of it when slots go on in other files. */
+  | { readonly type: 'readers-open' }
+  | { readonly type: 'compact'; readonly id: number; readonly slot: number; readonly action: 'begin' | 'look' }
   /** A newer map, of the same slots; checked. */
   | { readonly type: 'map'; readonly mapJson: unknown }
   | { readonly type: 'close' };
@@ -45,6 +51,7 @@ export type FromApplyThread =
   | { readonly type: 'appended'; readonly id: number; readonly answer: Uint8Array }
   | { readonly type: 'status'; readonly id: number; readonly slots: readonly SlotStatus[] }
   | { readonly type: 'digest'; readonly id: number; readonly seq: number; readonly digest: string }
+  | { readonly type: 'compaction'; readonly id: number; readonly compaction: SlotCompaction }
   /** What a commit changed, so that serving threads invalidate their caches. */
   | { readonly type: 'changed'; readonly slot: number; readonly changes: SlotChanges }
   /** A slot has set an entry aside that it could not apply. */

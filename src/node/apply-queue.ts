@@ -185,7 +185,7 @@ export class ApplyQueue {
       sentEffects: slot.sentCount,
       receivedEffects: slot.receivedCount,
       lagMs: slot.lastEventMs === 0 ? null : Math.max(0, nowMs - slot.lastEventMs),
-      bytes: slot.usedBytes,
+      bytes: slot.environment.usedBytes,
       owners: slot.state.nextOwner - 1,
       quarantined: slot.quarantine.keptCount,
       suspendedDids: slot.quarantine.suspendedCount,

@@ -20,6 +20,7 @@ import { ApplyQueue } from './apply-queue.ts';
 import { changePoster } from './change-feed.ts';
 import { slotPath } from './data-folder.ts';
 import { EffectSender } from './effect-sender.ts';
+import { SlotCompactor } from './slot-compactor.ts';
 
 type AppendMessage = ToApplyThread & { type: 'append' };
 
@@ -112,7 +113,7 @@ function main(options: ApplyThreadOptions): void {
     onOtherEpoch: (_node, epoch) => {
       if (epoch > map.epoch) post({ type: 'epoch', epoch });
     },
-    onProblem: (node, problem) => post({ type: 'note', message: `node ${node} is lost: ${problem}`, fields: {} }),
+    onProblem: (node, problem) => postNote(`node ${node} is lost: ${problem}`, {}),
   });
   const clock = systemClock;
   const postToOthers = changePoster(options.feeds);
@@ -134,7 +135,7 @@ function main(options: ApplyThreadOptions): void {
     clock,
     random: seededRandom(clock.nowMs()),
     signal: stop.signal,
-    note: (message, fields) => post({ type: 'note', message, fields }),
+    note: postNote,
   });
 
   /** What an earlier process left is sent once the log says that this one has opened the slot. */
@@ -144,9 +145,17 @@ function main(options: ApplyThreadOptions): void {
     sender.resume(slot);
   }
   for (const slot of slots) resume(slot);
+  const compactor = new SlotCompactor({
+    slots,
+    clock,
+    quietMs: options.compactQuietMs,
+    onReplaced: (slot) => postChanges(slot, postToOthers),
+    note: postNote,
+  });
 
   async function close(): Promise<void> {
     stop.abort();
+    await compactor.close();
     await queue.close();
     await client[Symbol.asyncDispose]();
     parentPort!.close();
@@ -159,10 +168,16 @@ function main(options: ApplyThreadOptions): void {
       case 'status':
         return post({ type: 'status', id: message.id, slots: queue.status() });
       case 'digest': {
-        const slot = queue.slot(message.slot);
-        invariant(slot !== undefined, 'a digest is asked of the thread that applies the slot');
+        const slot = ownSlot(queue, message.slot);
         return post({ type: 'digest', id: message.id, seq: slot.cursor, digest: slot.digest() });
       }
+      case 'compact': {
+        const slot = ownSlot(queue, message.slot);
+        if (message.action === 'begin') compactor.begin(slot);
+        return post({ type: 'compaction', id: message.id, compaction: compactor.compactionOf(slot) });
+      }
+      case 'readers-open':
+        return compactor.start();
       case 'map':
         map = parseShardMap(message.mapJson);
         return client.setMap(map);
@@ -173,9 +188,20 @@ function main(options: ApplyThreadOptions): void {
   post({ type: 'ready' });
 }
 
+function postNote(message: string, fields: Record<string, unknown>): void {
+  post({ type: 'note', message, fields });
+}
+
+function ownSlot(queue: ApplyQueue, index: number): Slot {
+  const slot = queue.slot(index);
+  invariant(slot !== undefined, 'a slot is asked for at the thread that applies it');
+  return slot;
+}
+
 function postChanges(slot: Slot, postToOthers: ReturnType<typeof changePoster>): void {
   const changes = slot.state.takeChanges();
-  const isNone = changes.owners.length === 0 && changes.records?.length === 0 && !changes.becameIncomplete;
+  const { owners, records, becameIncomplete, areFilesReplaced } = changes;
+  const isNone = owners.length === 0 && records?.length === 0 && !becameIncomplete && !areFilesReplaced;
   if (!isNone) post({ type: 'changed', slot: slot.index, changes });
   // Also what no cache holds: their reads must not be older than the commit.
   postToOthers(slot.index, changes);

@@ -31,7 +31,7 @@ import type { EdgeSettings, ListeningPorts, NodeControl, ReadServerSettings } fr
 import { feedsBetween, ServePool } from './serve-pool.ts';
 import { conditionsOfMissing, noteSlotsMade } from './slot-folders.ts';
 import { quarantineHandlers } from './slot-quarantine.ts';
-import { openReaders, reposOf, type SlotReader } from './slot-reader.ts';
+import { openReaders, reopenReplaced, reposOf, type SlotReader } from './slot-reader.ts';
 import { nodeStatus, registerSlotMetrics } from './slot-statuses.ts';
 import { SlotWrites } from './slot-writes.ts';
 import { storedRepoHandlers } from './stored-repo.ts';
@@ -52,6 +52,8 @@ export type NodeOptions = {
   readonly beginAgain?: readonly number[];
   readonly slotMapBytes: number;
   readonly lingerMs: number;
+  /** See the setting; absent: no slot is compacted by itself. */
+  readonly compactQuietS?: number;
   /** The node's slots are distributed over this many apply threads. */
   readonly applyThreads: number;
   /** Threads that serve all slots of the node; absent: one. */
@@ -110,6 +112,7 @@ async function startApplyThreads(
         conditionBySlot,
         slotMapBytes: options.slotMapBytes,
         lingerMs: options.lingerMs,
+        compactQuietMs: (options.compactQuietS ?? 0) * 1000,
         clusterToken: options.clusterToken,
         trustedCertificates,
         crashPoint: options.crashPoint ?? null,
@@ -137,6 +140,7 @@ function handlersOf({ readers, status, writes, comparison, slots }: Parts): Map<
     [nodeCalls.append, (payload) => writes.append(payload)],
     [nodeCalls.write, (payload) => writes.write(payload)],
     [nodeCalls.digest, (payload) => writes.digest(payload)],
+    [nodeCalls.compact, (payload) => writes.compact(payload)],
     ...quarantineHandlers(readers, writes),
     ...storedRepoHandlers(readers, slots),
     [
@@ -213,6 +217,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { note = () => {}, clock = systemClock, readMap = () => options.mapJson } = options;
   const threads = new ServePool();
   let links: readonly ApplyLink[] = [];
+  let readers: ReadonlyMap<number, SlotReader> = new Map();
   const useMap = (mapJson: unknown, newest: ShardMap): void => {
     for (const link of links) link.useMap(mapJson);
     threads.useMap(mapJson, newest);
@@ -225,14 +230,17 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const slotsOfThreads = distribute(slotsOfNode(map, name), options.applyThreads);
   const feeds = feedsBetween(slotsOfThreads.length, serveThreads);
   links = await startApplyThreads(options, map, slotsOfThreads, feeds.outlets, {
-    // Commits can arrive before the caches exist.
-    onChange: (slot, changes) => threads.main?.reads.invalidate(slot, changes),
+    onChange: (slot, changes) => {
+      reopenReplaced(readers, slot, changes);
+      // Commits can arrive before the caches exist.
+      threads.main?.reads.invalidate(slot, changes);
+    },
     onDeath: failure.reject,
     onQuarantine: quarantineNoter(registry, note),
     // It comes again with the next frame, once all threads can be given a map.
     onNewerEpoch: (epoch) => void (links.length > 0 && saw(epoch)),
   });
-  const readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
+  readers = openReaders(slotsOfNode(map, name), dataDir, options.slotMapBytes);
   const { control, comparison, lookUps } = controlOf(options, {
     links,
     readers,
@@ -272,6 +280,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       await close();
       throw thrown;
     });
+  for (const link of links) link.readersAreOpen();
   comparison.start().catch(failure.reject);
   return { port, routerPort, http2Port, failed: failure.promise, close, [Symbol.asyncDispose]: close };
 }

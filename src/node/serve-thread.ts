@@ -23,7 +23,7 @@ import type {
   ThreadMetrics,
   ToServeThread,
 } from './serve-messages.ts';
-import { openReaders } from './slot-reader.ts';
+import { openReaders, reopenReplaced } from './slot-reader.ts';
 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void };
 
@@ -141,7 +141,10 @@ async function run(options: ServeThreadOptions): Promise<void> {
     note: (message) => post({ type: 'note', message }),
     clock: systemClock,
   });
-  const inlet = new ChangeInlet(feeds, (slot, changes) => serving.reads.invalidate(slot, changes));
+  const inlet = new ChangeInlet(feeds, (slot, changes) => {
+    reopenReplaced(readers, slot, changes);
+    serving.reads.invalidate(slot, changes);
+  });
   const listening = serving.listen();
   const close = async (): Promise<void> => {
     await listening.catch(() => {});

@@ -1,7 +1,8 @@
 /** The serving thread's handles on the slots that apply threads write. */
 import { DataPlaneError } from '../base/data-plane-error.ts';
+import { InvariantError, invariant } from '../base/invariant.ts';
 import { reposToResync } from '../slot/apply/repo-apply.ts';
-import { SlotState, slotTableNames } from '../slot/table/slot-state.ts';
+import { type SlotChanges, SlotState, slotTableNames } from '../slot/table/slot-state.ts';
 import { Environment } from '../storage/environment.ts';
 import { type ResyncPosition, resyncReposMax } from '../wire/repos-to-resync.ts';
 import { slotPath } from './data-folder.ts';
@@ -17,6 +18,23 @@ export function openReaders(slots: readonly number[], dataDir: string, mapBytes:
       return [slot, { environment, state: new SlotState(slot, environment) }];
     }),
   );
+}
+
+/**
+ * Has a slot's reader go on in the files that the slot is in now, if a change says so. What it
+ * reads until then is right, but what is written afterwards would be missing.
+ *
+ * Errors: InvariantError if it cannot, after which it must not be read.
+ */
+export function reopenReplaced(readers: ReadonlyMap<number, SlotReader>, slot: number, changes: SlotChanges): void {
+  if (!changes.areFilesReplaced) return;
+  const reader = readers.get(slot);
+  invariant(reader !== undefined, 'readers are open before a slot is compacted');
+  try {
+    reader.environment.reopen();
+  } catch (thrown) {
+    throw new InvariantError(`the new files of slot ${slot} cannot be opened`, { cause: thrown });
+  }
 }
 
 /** Returns a slot's state as it was last committed. Errors: DataPlaneError `WrongEpoch`. */

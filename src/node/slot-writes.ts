@@ -17,6 +17,7 @@ import { readSlotMeta } from '../slot/slot-meta.ts';
 import type { SlotState } from '../slot/table/slot-state.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { decodeOfPeer } from '../wire/peer-bytes.ts';
+import { compactAnswer, compactRequest } from '../wire/slot-compaction.ts';
 import { digestAnswer, digestRequest } from '../wire/slot-digest.ts';
 import type { ApplyLink } from './apply-link.ts';
 import type { SlotReader } from './slot-reader.ts';
@@ -120,8 +121,7 @@ export class SlotWrites {
 
   /** Appends an entry to a slot, and returns once it is applied and this thread's reads see it. */
   async appendOwn(slot: number, entry: Uint8Array): Promise<void> {
-    const link = this.#linkBySlot.get(slot);
-    if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
+    const link = this.#linkOf(slot);
     const writer = new ByteWriter(entry.length + 32);
     writeChunk(writer, { slot, origin: null, items: [entry], marks: [] });
     const [outcome] = decodeOutcomes(await link.append(encodeAppend([writer.finish()]), true), 1);
@@ -132,8 +132,18 @@ export class SlotWrites {
   /** Answers with the digest of a slot. */
   async digest(payload: Uint8Array): Promise<Uint8Array> {
     const { slot } = digestRequest.decode(payload);
+    return digestAnswer.encode({ slot, ...(await this.#linkOf(slot).digest(slot)) });
+  }
+
+  /** Begins the compaction of a slot, or looks at it. */
+  async compact(payload: Uint8Array): Promise<Uint8Array> {
+    const { slot, action } = compactRequest.decode(payload);
+    return compactAnswer.encode(await this.#linkOf(slot).compact(slot, action));
+  }
+
+  #linkOf(slot: number): ApplyLink {
     const link = this.#linkBySlot.get(slot);
     if (link === undefined) throw new DataPlaneError('WrongEpoch', `slot ${slot} is not served here`);
-    return digestAnswer.encode({ slot, ...(await link.digest(slot)) });
+    return link;
   }
 }

@@ -21,6 +21,7 @@ import type { NodeCaller } from '../wire/node-caller.ts';
 import { nodeCalls } from '../wire/node-calls.ts';
 import { nodeStatusMessage } from '../wire/node-status.ts';
 import { actorRoutes } from './actor-routes.ts';
+import { compactionRoutes } from './compaction-routes.ts';
 import { startHttpEdge } from './edge/http-edge.ts';
 import type { Http2Limits } from './edge/http2-connection.ts';
 import { startHttp2Edge } from './edge/http2-edge.ts';
@@ -237,6 +238,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         ...repairRoutes(router, clock),
         ...privateRoutes(router, clock, options.eraseAtIngest),
         ...quarantineRoutes(router, clock, () => quarantinedSlots(router, clock)),
+        ...compactionRoutes(router, clock),
         ...suggestionRoutes(router, clock),
         ...labelRoutes(router, clock),
         ...actorRoutes(router, clock),

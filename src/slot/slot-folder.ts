@@ -1,6 +1,7 @@
 /** Whose folder a slot has opened, and whether this process is its only writer. */
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
+import type { Environment } from '../storage/environment.ts';
 import { metaBytes, metaVersion, slotIdentity } from './slot-meta.ts';
 import type { SlotState } from './table/slot-state.ts';
 
@@ -10,6 +11,8 @@ type Expected = {
   readonly path: string;
   readonly opening?: { readonly cluster: string };
 };
+
+type Writer = { readonly state: SlotState; readonly path: string; readonly environment: Environment };
 
 /** Refuses a folder of another format, before anything of it is read. */
 function requireKnownVersion(state: SlotState, path: string): void {
@@ -45,10 +48,12 @@ export function requireIdentity(state: SlotState, { index, slots, path, opening 
  *
  * Errors: DataPlaneError `DataInUse`.
  */
-export function requireSameWriter({ state, path }: { state: SlotState; path: string }, last: Buffer | undefined): void {
+export function requireSameWriter({ state, path, environment }: Writer, last: Buffer | undefined): void {
   const found = metaBytes(state);
-  if (found === undefined ? last === undefined : last?.equals(found)) return;
-  invariant(found !== undefined, 'a slot keeps its meta row');
+  const isSame = found === undefined ? last === undefined : last?.equals(found);
+  // A compaction by another process would leave this one a file that no folder has.
+  if (isSame && environment.isInPlace) return;
+  invariant(found !== undefined || isSame, 'a slot keeps its meta row');
   throw new DataPlaneError(
     'DataInUse',
     `${path}: another process has written to slot ${state.index} since this one did`,

@@ -23,6 +23,7 @@ import {
   writeChunk,
 } from '../log/chunk.ts';
 import { EmbeddedLog } from '../log/embedded-log.ts';
+import { removeUnfinished } from '../storage/compaction.ts';
 import { Environment } from '../storage/environment.ts';
 import { AttemptFile } from './attempt-file.ts';
 import { type EffectVerdict, judgePosition } from './effect-position.ts';
@@ -79,7 +80,8 @@ export class Slot implements AsyncDisposable {
   #opening: Omit<OpenedEntry, 'kind'> | undefined;
   /** Of the last transaction of this process, or at opening. */
   #metaRow: Buffer | undefined;
-  readonly #environment: Environment;
+  /** For sizes and compaction only: rows are the slot's. */
+  readonly environment: Environment;
   /** As of the last commit: to ask the environment takes as long as to write a row. */
   #batchBytes: number;
   readonly #log: EmbeddedLog;
@@ -100,7 +102,7 @@ export class Slot implements AsyncDisposable {
     this.path = options.path;
     this.#opening = options.opening;
     this.#slots = options.slots;
-    this.#environment = environment;
+    this.environment = environment;
     this.#batchBytes = batchBytesOf(environment);
     this.state = new SlotState(options.index, environment);
     requireIdentity(this.state, options);
@@ -126,6 +128,7 @@ export class Slot implements AsyncDisposable {
 
   static open(options: SlotOptions): Slot {
     const { path, mapBytes } = options;
+    removeUnfinished(path);
     const environment = Environment.open({ path, mapBytes, tables: slotTableNames });
     try {
       return new Slot(options, environment);
@@ -182,10 +185,6 @@ export class Slot implements AsyncDisposable {
     return markOf(this.#meta.cursor, effectsPerEntryMax - 1);
   }
 
-  get usedBytes(): number {
-    return this.#environment.usedBytes;
-  }
-
   /** Recommended input of one `run`: a small share of the slot's file. Units: bytes. */
   get batchBytes(): number {
     return this.#batchBytes;
@@ -229,7 +228,7 @@ export class Slot implements AsyncDisposable {
   run(chunkBytes: readonly Uint8Array[], appendMs: number): RunResult {
     // Nothing has begun yet, so these failures need no reload.
     this.#requireApplying(chunkBytes);
-    this.#environment.requireRoom();
+    this.environment.requireRoom();
     this.#appendMs = Math.max(this.#appendMs, appendMs);
     try {
       return this.#transact(chunkBytes);
@@ -287,8 +286,8 @@ export class Slot implements AsyncDisposable {
   #commit<Result>(work: () => Result): Result {
     let metaRow = this.#metaRow;
     try {
-      const result = this.#environment.transact(() => {
-        requireSameWriter(this, this.#metaRow);
+      const result = this.environment.transact(() => {
+        this.requireOnlyWriter();
         const done = work();
         flushUnreadRows(this.state);
         flushNewActors(this.state);
@@ -297,7 +296,7 @@ export class Slot implements AsyncDisposable {
         return done;
       });
       this.#metaRow = metaRow;
-      this.#batchBytes = batchBytesOf(this.#environment);
+      this.#batchBytes = batchBytesOf(this.environment);
       const { cursor } = this.#meta;
       this.#unapplied = this.#unapplied.filter(({ firstSeq, entries }) => firstSeq + entries.length - 1 > cursor);
       return result;
@@ -305,6 +304,11 @@ export class Slot implements AsyncDisposable {
       this.#load();
       throw thrown;
     }
+  }
+
+  /** Errors: DataPlaneError `DataInUse` when another process has written since this one did. */
+  requireOnlyWriter(): void {
+    requireSameWriter(this, this.#metaRow);
   }
 
   #setAside(failure: EntryFailure): void {
@@ -329,27 +333,24 @@ export class Slot implements AsyncDisposable {
     return writer.finish();
   }
 
-  #durable(): Durable {
-    return { status: 'durable', batchBytes: this.batchBytes };
-  }
-
   #append(bytes: Uint8Array, appendMs: number, waiting: WaitingChunk[]): ChunkOutcome {
     const chunk = tryDecode(() => readChunk(bytes));
     if (chunk instanceof MalformedBytes) return malformed(chunk);
     invariant(chunk.slot === this.index, 'a chunk is for the slot that takes it');
+    const durable: Durable = { status: 'durable', batchBytes: this.batchBytes };
     if (chunk.origin !== null) {
       const pending = waiting.findLast((logged) => logged.chunk.origin?.slot === chunk.origin?.slot)?.chunk;
       const at = pending === undefined ? this.#sources.of(chunk.origin.slot) : positionAfter(pending);
       const relation = relationOf(chunk, at);
       if (relation === 'gap') return { status: 'gap', ...at };
-      if (relation === 'repeat') return this.#durable();
+      if (relation === 'repeat') return durable;
     }
-    if (chunk.items.length === 0) return this.#durable();
+    if (chunk.items.length === 0) return durable;
     const entries = tryDecode(() => decodeItems(chunk));
     if (entries instanceof MalformedBytes) return malformed(entries);
     const firstSeq = this.#log.append(bytes, chunk.items.length, appendMs);
     waiting.push({ firstSeq, appendMs, chunk, entries });
-    return this.#durable();
+    return durable;
   }
 
   /** Hashes all rows of the state: equal for replicas at one seq. Units: hex SHA-256. */
@@ -366,6 +367,6 @@ export class Slot implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#attempt.close();
-    await this.#environment.close();
+    await this.environment.close();
   }
 }

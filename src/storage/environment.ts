@@ -5,7 +5,8 @@
  * Refuses: writes outside a transaction, and growth past `mapBytes`, since the library would resize
  * the map under readers.
  */
-import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, statfsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Database, open, type RootDatabase, type TransactionFlags } from 'lmdb';
 import { DataPlaneError } from '../base/data-plane-error.ts';
 import { invariant } from '../base/invariant.ts';
@@ -27,10 +28,17 @@ export type Scan = {
 
 /** One named sub-database with byte keys and byte values. Rows that it returns are copies. */
 export class Table {
-  readonly #db: Database<Buffer, Buffer>;
+  #db: Database<Buffer, Buffer>;
+  /** Called with each key that is put or removed, whose memory may be reused. */
+  onWrite: ((key: Buffer) => void) | null = null;
 
   constructor(db: Database<Buffer, Buffer>) {
     this.#db = db;
+  }
+
+  /** Reads and writes go on in the table of another environment with the same rows. */
+  moveTo(other: Table): void {
+    this.#db = other.#db;
   }
 
   get(key: Buffer): Buffer | undefined {
@@ -54,11 +62,20 @@ export class Table {
   /** Errors: InvariantError for a key above `keyBytesMax`, which the parts of keys exclude. */
   put(key: Buffer, value: Buffer): void {
     invariant(key.length <= keyBytesMax, 'a key fits the storage engine');
+    this.onWrite?.(key);
     // Complete on return when inside a transaction.
     void this.#db.put(key, value);
   }
 
+  /** Puts a row after all others of the table, into pages that become full. */
+  append(key: Buffer, value: Buffer): void {
+    // The library's type declarations lack this form.
+    const options: object = { append: true };
+    void this.#db.put(key, value, options as never);
+  }
+
   remove(key: Buffer): void {
+    this.onWrite?.(key);
     void this.#db.remove(key);
   }
 
@@ -95,22 +112,38 @@ export class Table {
 
   /** Bytes of the pages that hold the table's rows, including unused space in them. */
   get pageBytes(): number {
-    const stats = this.#db.getStats() as {
-      pageSize: number;
-      treeBranchPageCount: number;
-      treeLeafPageCount: number;
-      overflowPages: number;
-    };
+    const stats = this.#stats;
     return (stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages) * stats.pageSize;
   }
+
+  get rowCount(): number {
+    return this.#stats.entryCount;
+  }
+
+  get #stats(): TableStats {
+    return this.#db.getStats() as TableStats;
+  }
 }
+
+type TableStats = {
+  readonly pageSize: number;
+  readonly entryCount: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+};
 
 export type EnvironmentOptions = {
   readonly path: string;
   /** Fixed for the life of the process. Units: bytes of address space. */
   readonly mapBytes: number;
   readonly tables: readonly string[];
+  /** False for commits that are on disk only once the file is synced. */
+  readonly isDurable?: boolean;
 };
+
+/** The files of an environment, in its folder. */
+export const environmentFiles = { data: 'data.mdb', lock: 'lock.mdb' } as const;
 
 /**
  * Free bytes that the map and the disk must have before a transaction begins.
@@ -128,6 +161,13 @@ const readersMax = 512;
  */
 const noReadAhead: object = { noReadAhead: true };
 const synchronousAbortable = 3;
+/** How long files that others have replaced stay open here: a prefetch may still read them. */
+const replacedOpenMs = 30_000;
+
+function inodeIn(path: string): number | undefined {
+  return statSync(join(path, environmentFiles.data), { throwIfNoEntry: false })?.ino;
+}
+
 /** Ends LMDB's first read when another process of the same id has the environment open. */
 const invalidArgument = 22;
 
@@ -145,13 +185,20 @@ function requireReader(root: RootDatabase<Buffer, Buffer>, path: string): void {
 export class Environment {
   readonly path: string;
   readonly mapBytes: number;
-  readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly tableNames: readonly string[];
+  #root: RootDatabase<Buffer, Buffer>;
   readonly #tableByName = new Map<string, Table>();
+  /** Of the open data file. */
+  #inode: number | undefined;
+  /** Of files that were replaced. */
+  readonly #replaced = new Map<RootDatabase<Buffer, Buffer>, NodeJS.Timeout>();
 
   private constructor(options: EnvironmentOptions, root: RootDatabase<Buffer, Buffer>) {
     this.path = options.path;
     this.mapBytes = options.mapBytes;
+    this.tableNames = options.tables;
     this.#root = root;
+    this.#inode = inodeIn(options.path);
     for (const name of options.tables) {
       this.#tableByName.set(name, new Table(root.openDB(name, { keyEncoding: 'binary', encoding: 'binary' })));
     }
@@ -174,11 +221,35 @@ export class Environment {
       noSubdir: false,
       noMemInit: true,
       overlappingSync: false,
+      noSync: options.isDurable === false,
       ...noReadAhead,
     });
     root.readerCheck();
     requireReader(root, options.path);
     return new Environment(options, root);
+  }
+
+  /** Opens the files that are in the folder now, after the writer has replaced them. */
+  reopen(): void {
+    this.moveTo(Environment.open({ path: this.path, mapBytes: this.mapBytes, tables: this.tableNames }));
+  }
+
+  /** Goes on with the handles of another environment, which must not be used any more. */
+  moveTo(other: Environment): void {
+    const replaced = this.#root;
+    this.#root = other.#root;
+    this.#inode = inodeIn(this.path);
+    for (const [name, table] of this.#tableByName) table.moveTo(other.table(name));
+    const close = (): void => {
+      this.#replaced.delete(replaced);
+      void replaced.close();
+    };
+    this.#replaced.set(replaced, setTimeout(close, replacedOpenMs).unref());
+  }
+
+  /** False once another process has put another file in the place of the open one. */
+  get isInPlace(): boolean {
+    return inodeIn(this.path) === this.#inode;
   }
 
   table(name: string): Table {
@@ -191,6 +262,13 @@ export class Environment {
   get usedBytes(): number {
     const stats = this.#root.getStats() as { lastPageNumber: number; pageSize: number };
     return (stats.lastPageNumber + 1) * stats.pageSize;
+  }
+
+  /** Bytes of the pages of all tables, with unused space in them; the rest of the file is free. */
+  get pageBytes(): number {
+    let bytes = 0;
+    for (const table of this.#tableByName.values()) bytes += table.pageBytes;
+    return bytes;
   }
 
   /** Transactions since the environment was created. */
@@ -212,12 +290,15 @@ export class Environment {
     }
   }
 
-  /** Errors: DataPlaneError `StorageFull` when map or disk has less than `freeBytesMin` left. */
-  requireRoom(): void {
+  /**
+   * Errors: DataPlaneError `StorageFull` when map or disk has less than `freeBytesMin` left, or the
+   * disk less than `moreBytes` besides.
+   */
+  requireRoom(moreBytes = 0): void {
     if (this.usedBytes + freeBytesMin > this.mapBytes) {
       throw new DataPlaneError('StorageFull', `the map of ${this.path} is full (${this.mapBytes} bytes)`);
     }
-    if (freeDiskBytes(this.path) < freeBytesMin) {
+    if (freeDiskBytes(this.path) < freeBytesMin + moreBytes) {
       throw new DataPlaneError('StorageFull', `the disk of ${this.path} is full`);
     }
   }
@@ -227,8 +308,13 @@ export class Environment {
     this.#root.resetReadTxn();
   }
 
-  close(): Promise<void> {
-    return this.#root.close();
+  async close(): Promise<void> {
+    for (const [root, timer] of this.#replaced) {
+      clearTimeout(timer);
+      await root.close();
+    }
+    this.#replaced.clear();
+    await this.#root.close();
   }
 }
 
@@ -255,8 +341,11 @@ export function isStorageFailure(thrown: unknown): boolean {
   return typeof code === 'number' && code >= lmdbCodeMin && code <= lmdbCodeMax && code !== badValueSize;
 }
 
-/** EIO while the disk has room means a broken disk, which waiting would not fix. */
-function asStorageError(thrown: unknown, path: string): unknown {
+/**
+ * Returns what was thrown by a write, as DataPlaneError `StorageFull` if that is why. EIO while the
+ * disk has room means a broken disk, which waiting would not fix.
+ */
+export function asStorageError(thrown: unknown, path: string): unknown {
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
   const isFull = fullCodes.has(code) || (brokenDiskCodes.has(code) && freeDiskBytes(path) < freeBytesMin);
   return isFull ? new DataPlaneError('StorageFull', `writing to ${path} failed`, { cause: thrown }) : thrown;

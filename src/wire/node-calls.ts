@@ -11,6 +11,8 @@ export const nodeCalls = {
   write: 'slot.write',
   /** A slot → its digest and the seq up to which that is, see slot-digest.ts. */
   digest: 'slot.digest',
+  /** A slot → how far its compaction is, which it may begin, see slot-compaction.ts. */
+  compact: 'slot.compact',
   /** What slots could not apply: list, show, retry or drop, see slot-quarantine.ts. */
   quarantineList: 'slot.quarantineList',
   quarantineShow: 'slot.quarantineShow',

@@ -52,6 +52,7 @@ export class CrashCluster implements AsyncDisposable {
   /** Error codes of attempts that a node refused or did not answer. */
   readonly retries: string[] = [];
   slotMapBytes = 2 ** 28;
+  serveThreads = 1;
   readonly mapJson: unknown;
   readonly #dataDir: string;
   readonly #ports: ReadonlyMap<string, number>;
@@ -91,7 +92,7 @@ export class CrashCluster implements AsyncDisposable {
 
   /** Starts a node and waits until it serves. */
   async start(name: string, crashPoint: CrashAt | null = null): Promise<void> {
-    const { slotMapBytes } = this;
+    const { slotMapBytes, serveThreads } = this;
     const port = this.#ports.get(name)!;
     const settings: NodeChildSettings = {
       name,
@@ -99,6 +100,7 @@ export class CrashCluster implements AsyncDisposable {
       dataDir: this.dataDirOf(name),
       port,
       slotMapBytes,
+      serveThreads,
       crashPoint,
     };
     const child = spawn(process.execPath, [script, JSON.stringify(settings)], { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -2,7 +2,10 @@
 import { Registry } from 'prom-client';
 import { type NodeOptions, startNode } from '../../src/node/node-process.ts';
 
-export type NodeChildSettings = Pick<NodeOptions, 'name' | 'mapJson' | 'dataDir' | 'port' | 'slotMapBytes'> & {
+export type NodeChildSettings = Pick<
+  NodeOptions,
+  'name' | 'mapJson' | 'dataDir' | 'port' | 'slotMapBytes' | 'serveThreads'
+> & {
   readonly crashPoint: NonNullable<NodeOptions['crashPoint']> | null;
 };
 

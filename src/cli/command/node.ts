@@ -46,6 +46,7 @@ export const runNode: Command = (context) => {
       beginAgain: slotsOf(settings.beginAgain),
       slotMapBytes: settings.slotMapBytes,
       lingerMs: settings.lingerMs,
+      compactQuietS: settings.compactQuietS,
       applyThreads: settings.applyThreads,
       serveThreads: serveThreadCount(settings),
       edge: settings.edge ? edge : undefined,

@@ -139,6 +139,8 @@ export type SlotChanges = {
   readonly records: Int32Array | null;
   /** True when the slot has found that it lacks something. */
   readonly becameIncomplete: boolean;
+  /** True when the rows, as they were, went on in other files: readers must open these. */
+  readonly areFilesReplaced: boolean;
 };
 
 /** The cache of owner numbers is emptied when it reaches this. */
@@ -155,6 +157,7 @@ export class SlotState {
   /** Record rows, likewise. */
   readonly changedRecords = new RecordChanges();
   becameIncomplete = false;
+  areFilesReplaced = false;
   /** Of a reader: the slot was complete at the last look, and has not become incomplete since. */
   isKnownComplete = false;
   /** Rows of unread counts that the transaction under way has yet to write, by owner. */
@@ -206,10 +209,11 @@ export class SlotState {
   /** Returns what has changed since the previous call. */
   takeChanges(): SlotChanges {
     const owners = [...this.touchedOwners];
-    const { becameIncomplete } = this;
+    const { becameIncomplete, areFilesReplaced } = this;
     this.touchedOwners.clear();
     this.becameIncomplete = false;
-    return { owners, records: this.changedRecords.take(), becameIncomplete };
+    this.areFilesReplaced = false;
+    return { owners, records: this.changedRecords.take(), becameIncomplete, areFilesReplaced };
   }
 
   get nextOwner(): number {

@@ -3,7 +3,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { inputLimits } from '../../../src/atproto/input-limits.ts';
-import { fileCrashPoints, ingestCrashPoints, nodeCrashPoints } from '../../../src/base/crash-point.ts';
+import {
+  compactionCrashPoints,
+  fileCrashPoints,
+  ingestCrashPoints,
+  nodeCrashPoints,
+} from '../../../src/base/crash-point.ts';
 import { connectStatus, errorTable } from '../../../src/base/data-plane-error.ts';
 import { exitCode } from '../../../src/cli/exit-code.ts';
 import { commandNames, ingestCommands, operatorCommands, recordCommands } from '../../../src/config/command-names.ts';
@@ -68,7 +73,7 @@ describe('ops/invariants.md', () => {
 
   it('lists the crash points with the file of each', () => {
     const rows = rowsOf(invariants, /^`[a-z-]+`$/);
-    const points = [...nodeCrashPoints, ...ingestCrashPoints, ...fileCrashPoints];
+    const points = [...nodeCrashPoints, ...compactionCrashPoints, ...ingestCrashPoints, ...fileCrashPoints];
     expect(rows.map(([point]) => point)).toEqual(points.map((point) => `\`${point}\``));
     for (const [point, file] of rows) expect(textOf(file!.slice(1, -1))).toContain(`'${point!.slice(1, -1)}'`);
   });

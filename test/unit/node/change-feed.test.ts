@@ -4,7 +4,12 @@ import { expect, it } from 'vitest';
 import { ChangeInlet, changePoster, sharedCounts } from '../../../src/node/change-feed.ts';
 import type { SlotChanges } from '../../../src/slot/table/slot-state.ts';
 
-const changesOf = (owner: number): SlotChanges => ({ owners: [owner], records: null, becameIncomplete: false });
+const changesOf = (owner: number): SlotChanges => ({
+  owners: [owner],
+  records: null,
+  becameIncomplete: false,
+  areFilesReplaced: false,
+});
 
 function feeds(count: number) {
   const counts = sharedCounts();

@@ -89,7 +89,7 @@ describe('the room that a transaction needs', () => {
         {
           await using first = Slot.open({ index: 0, slots, path, mapBytes: 2 ** 30 });
           first.run([chunkOf(commitOf(1, slot, length, 'create'))], nowMs);
-          usedBytes = first.usedBytes;
+          usedBytes = first.environment.usedBytes;
         }
         const mapBytes = usedBytes + freeBytesMin;
         await using second = Slot.open({ index: 0, slots, path, mapBytes });
@@ -98,7 +98,7 @@ describe('the room that a transaction needs', () => {
           nowMs,
         );
         expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(['durable']));
-        expect(second.usedBytes).toBeLessThanOrEqual(mapBytes);
+        expect(second.environment.usedBytes).toBeLessThanOrEqual(mapBytes);
       } finally {
         rmSync(folder, { recursive: true, force: true });
       }

@@ -6,6 +6,7 @@ import { DataPlaneError } from '../../../src/base/data-plane-error.ts';
 import type { OpenedEntry } from '../../../src/entry/entry.ts';
 import { encodeEntry } from '../../../src/entry/entry-codec.ts';
 import { Slot, type SlotOptions } from '../../../src/slot/slot.ts';
+import { Compaction } from '../../../src/storage/compaction.ts';
 import { makeMemoryFolder } from '../../support/memory-folder.ts';
 import { bytesOfChunk } from '../../support/slot-cluster.ts';
 
@@ -52,6 +53,29 @@ it('the one that was first ends with DataInUse, and what it tried leaves no trac
   expect(second.digest()).toBe(digest);
   second.run([chunkOf('did:web:d.example')], 1);
   expect(second.state.ownerOf('did:web:d.example')).toBe(3);
+});
+
+async function compact(slot: Slot): Promise<void> {
+  const compaction = Compaction.begin(slot.environment);
+  for (let isCopied = false; !isCopied; ) isCopied = compaction.copySome(() => false);
+  await compaction.settle();
+  compaction.replace(() => slot.requireOnlyWriter());
+}
+
+it('the one whose file the other has compacted ends, and so does one that compacts after the other wrote', async () => {
+  const first = open('compacted');
+  first.run([chunkOf('did:web:a.example')], 1);
+  await using second = open('compacted');
+  await compact(first);
+  expect(codeOf(() => second.run([chunkOf('did:web:b.example')], 1))).toBe('DataInUse');
+  first.run([chunkOf('did:web:c.example')], 1);
+  await using third = open('compacted');
+  expect(third.state.ownerOf('did:web:c.example')).toBe(2);
+  third.run([chunkOf('did:web:d.example')], 1);
+  await expect(compact(first)).rejects.toMatchObject({ code: 'DataInUse' });
+  await first[Symbol.asyncDispose]();
+  third.run([chunkOf('did:web:e.example')], 1);
+  expect(third.state.ownerOf('did:web:e.example')).toBe(4);
 });
 
 it.each([

@@ -1,0 +1,162 @@
+/**
+ * Compacts slots of one apply thread, in steps between their transactions: those that an operator
+ * asks for, and by itself those whose room would stay free.
+ *
+ * A slot that takes many entries fills its pages unevenly again within hours, so that a copy of all
+ * of it would be of little use. Quiet is what would need a day for a twentieth of its rows.
+ */
+import type { Clock } from '../base/clock.ts';
+import { DataPlaneError } from '../base/data-plane-error.ts';
+import { packedBytesOf } from '../slot/packed-bytes.ts';
+import type { Slot } from '../slot/slot.ts';
+import { Compaction } from '../storage/compaction.ts';
+import type { SlotCompaction } from '../wire/slot-compaction.ts';
+
+export type SlotCompactorOptions = {
+  readonly slots: readonly Slot[];
+  readonly clock: Clock;
+  /** How long a slot must have been quiet; 0 compacts only what is asked for. */
+  readonly quietMs: number;
+  /** Called once a slot is in other files, before anything is written to them. */
+  readonly onReplaced: (slot: Slot) => void;
+  readonly note: (message: string, fields: Record<string, unknown>) => void;
+};
+
+/** Unused share of a file above which a quiet slot is compacted. */
+const unusedShareMin = 0.3;
+/** Smaller files are left alone. */
+const fileBytesMin = 128 * 2 ** 10;
+/** The share of its rows that a quiet slot may take as entries in `steadyMs`. */
+const quietShare = 0.05;
+const steadyMs = 86_400_000;
+/** The share of its rows that a slot must have taken as entries before it is judged again. */
+const judgeShare = 0.01;
+
+/** How long a step holds the thread, and what follows it. Units: ms. */
+const stepMs = 4;
+const restMsAsked = 2;
+const restMsQuiet = 12;
+
+type Progress = Pick<SlotCompaction, 'phase' | 'rows' | 'rowsDone' | 'bytesBefore' | 'problem'>;
+const noProgress: Progress = { phase: 'none', rows: 0, rowsDone: 0, bytesBefore: 0, problem: '' };
+
+/** Where a slot was at the last look, and when its unused room was last judged. */
+type Look = { readonly cursor: number; readonly judgedCursor: number };
+
+export class SlotCompactor {
+  readonly #options: SlotCompactorOptions;
+  readonly #stop = new AbortController();
+  readonly #waiting: { readonly slot: Slot; readonly restMs: number }[] = [];
+  readonly #progressBySlot = new Map<Slot, Progress>();
+  readonly #lookBySlot = new Map<Slot, Look>();
+  #isStarted = false;
+  #running: Promise<void> | null = null;
+  #looking: Promise<void> | null = null;
+
+  constructor(options: SlotCompactorOptions) {
+    this.#options = options;
+  }
+
+  /** Call it once all readers of the slots are open, which hear of it when files are replaced. */
+  start(): void {
+    this.#isStarted = true;
+    if (this.#options.quietMs > 0) this.#looking = this.#look();
+    this.#runWaiting();
+  }
+
+  /** Compacts a slot as soon as those that wait are done, unless it waits already. */
+  begin(slot: Slot, restMs = restMsAsked): void {
+    const phase = this.#progressBySlot.get(slot)?.phase;
+    if (phase === 'waiting' || phase === 'copying' || this.#stop.signal.aborted) return;
+    this.#progressBySlot.set(slot, { ...noProgress, phase: 'waiting', bytesBefore: slot.environment.usedBytes });
+    this.#waiting.push({ slot, restMs });
+    this.#runWaiting();
+  }
+
+  /** Returns how far the last compaction of a slot is, and what one would free now. */
+  compactionOf(slot: Slot): SlotCompaction {
+    const progress = this.#progressBySlot.get(slot) ?? noProgress;
+    return { slot: slot.index, bytes: slot.environment.usedBytes, packedBytes: packedBytesOf(slot), ...progress };
+  }
+
+  #runWaiting(): void {
+    if (!this.#isStarted) return;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  async #run(): Promise<void> {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
+      if (!this.#stop.signal.aborted) await this.#compact(next.slot, next.restMs);
+  }
+
+  async #compact(slot: Slot, restMs: number): Promise<void> {
+    const { clock, onReplaced, note } = this.#options;
+    const bytesBefore = slot.environment.usedBytes;
+    const set = (progress: Partial<Progress>): void => {
+      this.#progressBySlot.set(slot, { ...noProgress, bytesBefore, ...progress });
+    };
+    let compaction: Compaction | null = null;
+    try {
+      compaction = Compaction.begin(slot.environment);
+      for (let isCopied = false; !isCopied; ) {
+        if (this.#stop.signal.aborted) return await compaction.abandon();
+        const endMs = clock.monotonicMs() + stepMs;
+        isCopied = compaction.copySome(() => clock.monotonicMs() >= endMs);
+        set({ phase: 'copying', ...compaction.progress });
+        await clock.sleep(restMs, this.#stop.signal);
+      }
+      await compaction.settle();
+      compaction.replace(() => slot.requireOnlyWriter());
+      slot.state.areFilesReplaced = true;
+      onReplaced(slot);
+      set({ phase: 'done', ...compaction.progress });
+    } catch (thrown) {
+      if (!(thrown instanceof DataPlaneError) || thrown.code !== 'StorageFull') throw thrown;
+      await compaction?.abandon();
+      set({ phase: 'failed', problem: thrown.message });
+      note('a slot is not compacted', { slot: slot.index, problem: thrown.message });
+    }
+  }
+
+  /** Compacts what is quiet and mostly unused room, for as long as the thread runs. */
+  async #look(): Promise<void> {
+    const { slots, clock, quietMs } = this.#options;
+    const { signal } = this.#stop;
+    for (const slot of slots) this.#lookBySlot.set(slot, { cursor: slot.cursor, judgedCursor: -1 });
+    for (;;) {
+      await clock.sleep(quietMs, signal);
+      for (const slot of slots) {
+        if (signal.aborted) return;
+        this.#lookAt(slot);
+        // Others have their turn: to judge a slot takes milliseconds.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await this.#running;
+    }
+  }
+
+  #lookAt(slot: Slot): void {
+    const last = this.#lookBySlot.get(slot)!;
+    const { cursor } = slot;
+    const rows = slot.state.rows.rowCount;
+    const isQuiet = (cursor - last.cursor) * (steadyMs / this.#options.quietMs) <= rows * quietShare;
+    const isJudged = last.judgedCursor >= 0 && cursor - last.judgedCursor <= rows * judgeShare;
+    if (!isQuiet || isJudged || slot.hasUnapplied) return void this.#lookBySlot.set(slot, { ...last, cursor });
+    this.#lookBySlot.set(slot, { cursor, judgedCursor: cursor });
+    if (this.#isMostlyUnused(slot)) this.begin(slot, restMsQuiet);
+  }
+
+  #isMostlyUnused(slot: Slot): boolean {
+    const { usedBytes } = slot.environment;
+    return usedBytes >= fileBytesMin && usedBytes - packedBytesOf(slot) >= usedBytes * unusedShareMin;
+  }
+
+  /** Abandons what is under way. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#looking;
+    await this.#running;
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * Copies an environment into new files whose pages are full, and puts them in the place of its own.
+ *
+ * A copy by LMDB itself would leave out free pages, but keep pages that are half full. So rows are
+ * put again in the order of their keys, some at a time: between two calls the environment can be
+ * read and written, and keys that were written behind the copy are copied again. Used by the
+ * environment's only writer, in its thread.
+ *
+ * Refuses to take the room on disk that the environment's own writes need. Until `replace` has
+ * renamed the new file, which is on disk as a whole by then, the old one is the one that counts.
+ */
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { reachCrashPoint } from '../base/crash-point.ts';
+import { InvariantError, invariant } from '../base/invariant.ts';
+import { asStorageError, Environment, environmentFiles, keyAfter, keyBytesMax, type Table } from './environment.ts';
+
+const folderName = 'compacting';
+const firstKey = Buffer.from([0]);
+/** No key is after it. */
+const endKey = Buffer.alloc(keyBytesMax, 255);
+/** The clock is looked at after so many rows. */
+const rowsPerLook = 128;
+/** Keys that are copied again in one transaction. */
+const againMax = 2_000;
+
+export type CompactionProgress = { readonly rows: number; readonly rowsDone: number };
+
+/** Removes what a compaction left that did not end. */
+export function removeUnfinished(path: string): void {
+  rmSync(join(path, folderName), { recursive: true, force: true });
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+const pageBytes = 4096;
+/** Of a page's rows, and of what is stored outside of it. */
+const [rowHeadBytes, rowPointerBytes, pageHeadBytes, outsideBytes] = [8, 2, 24, 24];
+/** A larger row has its value in pages of its own. */
+const inlineBytesMax = Math.floor((pageBytes - pageHeadBytes) / 2) - rowPointerBytes;
+
+/** Returns how much of the pages of a table a row takes. */
+export function leafBytesOf(keyBytes: number, valueBytes: number): number {
+  const isInline = rowHeadBytes + keyBytes + valueBytes <= inlineBytesMax;
+  const inPage = rowHeadBytes + keyBytes + (isInline ? valueBytes : outsideBytes);
+  const outside = isInline ? 0 : Math.ceil((pageHeadBytes + valueBytes) / pageBytes) * pageBytes;
+  return inPage + (inPage % 2) + rowPointerBytes + outside;
+}
+
+export class Compaction {
+  readonly #source: Environment;
+  readonly #path: string;
+  #target: Environment;
+  readonly #tables: readonly Table[];
+  /** The table that is being copied, and its next key; all before are copied. */
+  #tableIndex = 0;
+  #nextKey: Buffer = firstKey;
+  /** For each table, keys behind the copy that were written since they were copied. */
+  readonly #again: readonly Set<string>[];
+  readonly #rows: number;
+  #rowsDone = 0;
+  #isSettled = false;
+
+  private constructor(source: Environment, path: string, target: Environment) {
+    this.#source = source;
+    this.#path = path;
+    this.#target = target;
+    this.#tables = source.tableNames.map((name) => source.table(name));
+    this.#again = this.#tables.map(() => new Set());
+    this.#rows = this.#tables.reduce((rows, table) => rows + table.rowCount, 0);
+    for (const [index, table] of this.#tables.entries()) {
+      table.onWrite = (key) => {
+        if (this.#isBehind(index, key)) this.#again[index]!.add(key.latin1Slice(0, key.length));
+      };
+    }
+  }
+
+  /** Errors: DataPlaneError `StorageFull` when the disk has no room for a second copy. */
+  static begin(source: Environment): Compaction {
+    const path = join(source.path, folderName);
+    removeUnfinished(source.path);
+    source.requireRoom(source.pageBytes);
+    const { mapBytes, tableNames: tables } = source;
+    return new Compaction(source, path, Environment.open({ path, mapBytes, tables, isDurable: false }));
+  }
+
+  get progress(): CompactionProgress {
+    return { rows: this.#rows, rowsDone: Math.min(this.#rows, this.#rowsDone) };
+  }
+
+  #isBehind(tableIndex: number, key: Buffer): boolean {
+    if (tableIndex !== this.#tableIndex) return tableIndex < this.#tableIndex;
+    return Buffer.compare(key, this.#nextKey) < 0;
+  }
+
+  get #againCount(): number {
+    return this.#again.reduce((count, keys) => count + keys.size, 0);
+  }
+
+  /**
+   * Copies rows until `isOver` says so.
+   *
+   * Returns: true when all rows are copied, but for those written again meanwhile.
+   * Errors: DataPlaneError `StorageFull`; then abandon it.
+   */
+  copySome(isOver: () => boolean): boolean {
+    // What a step takes beyond this is far less.
+    this.#source.requireRoom();
+    this.#source.refreshReads();
+    this.#target.transact(() => {
+      this.#copyAgain(againMax);
+      while (this.#tableIndex < this.#tables.length && this.#copyRows(isOver)) {
+        this.#tableIndex++;
+        this.#nextKey = firstKey;
+      }
+    });
+    reachCrashPoint('compaction-while-copying');
+    return this.#tableIndex === this.#tables.length;
+  }
+
+  /** Copies rows of the current table. Returns whether all of them are copied. */
+  #copyRows(isOver: () => boolean): boolean {
+    const from = this.#tables[this.#tableIndex]!;
+    const to = this.#target.table(this.#source.tableNames[this.#tableIndex]!);
+    let count = 0;
+    for (const { key, value } of from.scan({ start: this.#nextKey, end: endKey })) {
+      to.append(key, value);
+      count++;
+      if (count % rowsPerLook > 0 || !isOver()) continue;
+      this.#nextKey = keyAfter(key);
+      this.#rowsDone += count;
+      return false;
+    }
+    this.#rowsDone += count;
+    return true;
+  }
+
+  /** Copies keys again that were written since, in the target's transaction. */
+  #copyAgain(countMax: number): void {
+    let left = countMax;
+    for (const [index, keys] of this.#again.entries()) {
+      const to = this.#target.table(this.#source.tableNames[index]!);
+      for (const text of keys) {
+        if (left-- === 0) return;
+        const key = Buffer.from(text, 'latin1');
+        const value = this.#tables[index]!.get(key);
+        if (value === undefined) to.remove(key);
+        else to.put(key, value);
+        keys.delete(text);
+      }
+    }
+  }
+
+  /**
+   * Brings what is copied to disk, without holding the thread, and from then on each transaction.
+   *
+   * Errors: as `copySome`.
+   */
+  async settle(): Promise<void> {
+    const file = await open(join(this.#path, environmentFiles.data), 'r');
+    try {
+      await file.sync();
+    } catch (thrown) {
+      throw asStorageError(thrown, this.#path);
+    } finally {
+      await file.close();
+    }
+    await this.#target.close();
+    const { mapBytes, tableNames: tables } = this.#source;
+    this.#target = Environment.open({ path: this.#path, mapBytes, tables });
+    this.#isSettled = true;
+  }
+
+  /**
+   * Copies what was written since, and goes on with the new files. Whoever else has the environment
+   * open must call `reopen` before it reads what is written after this.
+   *
+   * `requireOnlyWriter` throws when another process has written, and none can until this returns.
+   *
+   * Errors: DataPlaneError `StorageFull`, after which nothing has changed; abandon it. Any other
+   * must end the process, which finds the old file or the new one when it starts again.
+   */
+  replace(requireOnlyWriter: () => void): void {
+    invariant(this.#isSettled, 'a compaction is on disk before it replaces anything');
+    this.#source.requireRoom();
+    this.#source.transact(() => {
+      requireOnlyWriter();
+      while (this.#againCount > 0) this.#target.transact(() => this.#copyAgain(againMax));
+      reachCrashPoint('compaction-before-replace');
+      renameSync(join(this.#path, environmentFiles.data), join(this.#source.path, environmentFiles.data));
+      this.#goOn();
+    });
+    this.#stopWatching();
+    this.#source.moveTo(this.#target);
+    removeUnfinished(this.#source.path);
+  }
+
+  /** Once the data file is in its place, there is no way back. Errors: InvariantError. */
+  #goOn(): void {
+    const { path } = this.#source;
+    try {
+      syncFolder(path);
+      reachCrashPoint('compaction-after-replace');
+      // Who opens the folder from now on shares the lock with this environment.
+      renameSync(join(this.#path, environmentFiles.lock), join(path, environmentFiles.lock));
+    } catch (thrown) {
+      throw new InvariantError(`${path}: the compacted file is in its place, and cannot be used`, { cause: thrown });
+    }
+  }
+
+  /** Ends it without an effect. */
+  async abandon(): Promise<void> {
+    this.#stopWatching();
+    await this.#target.close();
+    removeUnfinished(this.#source.path);
+  }
+
+  #stopWatching(): void {
+    for (const table of this.#tables) table.onWrite = null;
+  }
+}
