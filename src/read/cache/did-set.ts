@@ -52,7 +52,7 @@ export class DidSet {
   /** True when the set contains the list's DID with this index. */
   has(dids: DidList, index: number): boolean {
     if (this.size === 0) return false;
-    if (dids.isPlc[index] === 0) return this.#others.has(dids.text(index));
+    if (!dids.isPlc(index)) return this.#others.has(dids.text(index));
     const buckets = this.#buckets;
     const mask = buckets.length - 1;
     const hash = dids.hashes[index]!;

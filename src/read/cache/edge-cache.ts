@@ -166,7 +166,7 @@ export class EdgeCache {
   /** Returns the volatile row of an actor's edge to, or mute of, the list's DID with this index. */
   rowOf({ state, owner }: CachedActor, kind: ProbedKind, dids: DidList, index: number): Buffer | undefined {
     const prefix = subjectPrefix(owner, kind);
-    if (dids.isPlc[index] === 0) {
+    if (!dids.isPlc(index)) {
       const did = dids.text(index);
       if (did.length > didLengthMax) return undefined;
       return state.rows.getVolatile(Buffer.concat([prefix, actorEdgeSubjectKeyRest('follow', did)]));

@@ -1,4 +1,4 @@
-/** The DIDs of one message: where their bytes are, and each did:plc in the compact form of keys. */
+/** The DIDs of one message: where their bytes are, and the compact form of those compared. */
 
 import { plcDidLength, plcHead, plcIdBytes } from '../../atproto/did-plc.ts';
 import { parseBase32 } from '../../base/base32.ts';
@@ -10,15 +10,17 @@ export function hashOfPlcId(ids: Buffer, at: number): number {
   return Math.imul(word, 0x9e3779b1);
 }
 
+/** Whether a DID was parsed, and what it is. */
+const parsed = { not: 0, plc: 1, other: 2 } as const;
+
 /** Reused for all messages; grows to the longest list. */
 export class DidList {
   count = 0;
   source: Buffer = plcHead;
   starts = new Int32Array(64);
   ends = new Int32Array(64);
-  /** 1 where `ids` and `hashes` are set. */
-  isPlc = new Uint8Array(64);
-  /** `plcIdBytes` for each DID. */
+  #parsed = new Uint8Array(64);
+  /** `plcIdBytes` for each did:plc, and its hash, once `isPlc` was asked. */
   ids: Buffer = Buffer.alloc(64 * plcIdBytes);
   hashes = new Int32Array(64);
 
@@ -29,25 +31,35 @@ export class DidList {
     this.source = buffer;
     if (this.count > this.starts.length) this.#grow(this.count * 2);
     for (let index = 0; index < this.count; index++) {
-      const start = reader.lengthDelimitedRange();
-      const end = reader.position;
-      this.starts[index] = start;
-      this.ends[index] = end;
-      const at = index * plcIdBytes;
-      const isPlc =
-        end - start === plcDidLength &&
-        hasBytesAt(buffer, start, plcHead) &&
-        parseBase32(buffer, start + plcHead.length, end, this.ids, at);
-      this.isPlc[index] = isPlc ? 1 : 0;
-      if (isPlc) this.hashes[index] = hashOfPlcId(this.ids, at);
+      this.starts[index] = reader.lengthDelimitedRange();
+      this.ends[index] = reader.position;
     }
+    this.#parsed.fill(parsed.not, 0, this.count);
     return this;
+  }
+
+  /** True for a did:plc, whose id and hash are set then. Most probes are answered without. */
+  isPlc(index: number): boolean {
+    const known = this.#parsed[index];
+    return known === parsed.plc || (known === parsed.not && this.#parse(index));
+  }
+
+  #parse(index: number): boolean {
+    const { source } = this;
+    const [start, end, at] = [this.starts[index]!, this.ends[index]!, index * plcIdBytes];
+    const isPlc =
+      end - start === plcDidLength &&
+      hasBytesAt(source, start, plcHead) &&
+      parseBase32(source, start + plcHead.length, end, this.ids, at);
+    if (isPlc) this.hashes[index] = hashOfPlcId(this.ids, at);
+    this.#parsed[index] = isPlc ? parsed.plc : parsed.other;
+    return isPlc;
   }
 
   #grow(size: number): void {
     this.starts = new Int32Array(size);
     this.ends = new Int32Array(size);
-    this.isPlc = new Uint8Array(size);
+    this.#parsed = new Uint8Array(size);
     this.ids = Buffer.alloc(size * plcIdBytes);
     this.hashes = new Int32Array(size);
   }

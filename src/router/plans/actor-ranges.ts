@@ -7,22 +7,6 @@ import { wireType } from '../../proto/message-decoder.ts';
 /** Ranges of texts in a request, as alternating starts and ends. */
 export type Ranges = number[];
 
-/** The numbers of the two fields that name an actor and others. */
-export type ActorFields = { readonly actor: number; readonly target: number };
-
-/** Returns the range of the actor, of which the last one wins, and those of the targets. */
-export function actorAndTargets(scanner: FieldScanner, path: string, { actor, target }: ActorFields): [Ranges, Ranges] {
-  let last = [0, 0];
-  const targets: Ranges = [];
-  while (scanner.next()) {
-    if (scanner.number !== actor && scanner.number !== target) continue;
-    requireLengthDelimited(scanner, path);
-    if (scanner.number === actor) last = [scanner.start, scanner.end];
-    else targets.push(scanner.start, scanner.end);
-  }
-  return [last, targets];
-}
-
 /** Requests that name an actor and others. */
 type ActorsRequest =
   | 'GetRelationshipsRequest'
@@ -31,11 +15,20 @@ type ActorsRequest =
   | 'GetBidirectionalBlockViaListRequest'
   | 'GetActorMutesActorViaListRequest';
 
-/** Returns the actor of a request and its targets. */
+/** Returns the range of a request's actor, of which the last one wins, and those of its targets. */
 export function scanActors(request: Buffer, message: ActorsRequest): [Ranges, Ranges] {
   const fields = fieldNumber[message];
   const target = 'targetDid' in fields ? fields.targetDid : fields.targetDids;
-  return actorAndTargets(new FieldScanner(request, message), message, { actor: fields.actorDid, target });
+  const scanner = new FieldScanner(request, message);
+  let actor = [0, 0];
+  const targets: Ranges = [];
+  while (scanner.next()) {
+    if (scanner.number !== fields.actorDid && scanner.number !== target) continue;
+    requireLengthDelimited(scanner, message);
+    if (scanner.number === target) targets.push(scanner.start, scanner.end);
+    else actor = [scanner.start, scanner.end];
+  }
+  return [actor, targets];
 }
 
 /** Errors: `InvalidArgument` for a field of another wire type. */

@@ -13,7 +13,7 @@ import { fieldNumber } from '../../proto/generated/bsky-service.ts';
 import { wireType } from '../../proto/message-decoder.ts';
 import { muteFlag, privateBit, type RawLists } from '../../wire/edge-messages.ts';
 import { emptyAnswer, type Plan, type PlanContext, planDefaults, requireItemsMax } from '../plan/plan.ts';
-import { actorAndTargets, type Ranges, requireLengthDelimited, scanActors } from './actor-ranges.ts';
+import { type Ranges, requireLengthDelimited, scanActors } from './actor-ranges.ts';
 import { EdgeProbes } from './edge-probes.ts';
 import { ListProbes } from './list-probes.ts';
 
@@ -139,13 +139,21 @@ function scanPairs(request: Buffer): Ranges {
   const path = 'GetBlockExistenceRequest';
   const scanner = new FieldScanner(request, path);
   const ranges: Ranges = [];
-  const pairFields = { actor: fieldNumber.RelationshipPair.a, target: fieldNumber.RelationshipPair.b };
+  const { a, b } = fieldNumber.RelationshipPair;
   const inner = new FieldScanner(request, path, 0, 0);
   while (scanner.next()) {
     if (scanner.number !== fieldNumber.GetBlockExistenceRequest.pairs) continue;
     requireLengthDelimited(scanner, path);
-    const [a, b] = actorAndTargets(inner.reset(request, scanner.start, scanner.end), path, pairFields);
-    ranges.push(a[0]!, a[1]!, b.at(-2) ?? 0, b.at(-1) ?? 0);
+    const at = ranges.push(0, 0, 0, 0) - 4;
+    inner.reset(request, scanner.start, scanner.end);
+    while (inner.next()) {
+      if (inner.number !== a && inner.number !== b) continue;
+      requireLengthDelimited(inner, path);
+      // The last one wins.
+      const actorAt = inner.number === a ? at : at + 2;
+      ranges[actorAt] = inner.start;
+      ranges[actorAt + 1] = inner.end;
+    }
   }
   return ranges;
 }
